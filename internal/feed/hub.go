@@ -1,0 +1,165 @@
+package feed
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// The types of messages. Data holds, as JSON: a run.Run for State, []run.Worker for Workers, [Samples], [Log],
+// a run.Event for Event, [System]; {} for Gap and Deleted.
+const (
+	State       = "state"
+	Workers     = "workers"
+	SamplesType = "samples"
+	LogType     = "log"
+	EventType   = "event"
+	SystemType  = "system"
+	Gap         = "gap"
+	Deleted     = "deleted"
+)
+
+// Topics that are not a run's.
+const (
+	RunsTopic   = "runs"
+	SystemTopic = "system"
+)
+
+// RunTopic is the topic of one run.
+func RunTopic(id run.ID) string { return "run:" + string(id) }
+
+// Message is one thing that viewers of a topic should know.
+type Message struct {
+	Topic string          `json:"topic"`
+	Seq   int64           `json:"seq"`
+	Type  string          `json:"type"`
+	Data  json.RawMessage `json:"data"`
+}
+
+// Samples is a columnar update of a run's curves: series[metric][statistic][i] belongs to steps[i]; null where absent.
+type Samples struct {
+	Steps  []int64                          `json:"steps"`
+	Series map[string]map[string][]*float64 `json:"series"`
+}
+
+// Log is a piece of a run's log.
+type Log struct {
+	Lines   []run.LogLine `json:"lines"`
+	Skipped int           `json:"skipped"` // lines left out before these because there were too many at once
+}
+
+// System is the state of what the console depends on.
+type System struct {
+	Nomad   string `json:"nomad"`   // ok or unreachable
+	Store   string `json:"store"`   // ok or failing
+	Message string `json:"message"` // one sentence for a person, "" when all is well
+}
+
+const (
+	// ringSize is how many messages a topic keeps: at 20 messages a second, half a minute of absence.
+	ringSize = 600
+	// ringBytes bounds the memory of one topic's ring.
+	ringBytes = 2 << 20
+	// idleTopics is how many topics without subscribers keep their ring.
+	idleTopics = 256
+)
+
+type topic struct {
+	seq   int64
+	ring  []Message // oldest first
+	bytes int
+	used  time.Time
+	subs  map[*Subscription]struct{}
+}
+
+// Hub is the set of topics. The zero value is not usable; see [NewHub].
+type Hub struct {
+	mu     sync.Mutex
+	base   int64
+	topics map[string]*topic
+	now    func() time.Time
+}
+
+// NewHub returns an empty hub. Sequences begin at a number that grows with now, so that a viewer of an earlier
+// process never mistakes this one's messages for those that it has seen.
+func NewHub(now func() time.Time) *Hub {
+	return &Hub{base: now().UnixMilli() * 1000, topics: map[string]*topic{}, now: now}
+}
+
+func (h *Hub) topic(name string) *topic {
+	t := h.topics[name]
+	if t == nil {
+		h.evictIdle()
+		t = &topic{seq: h.base, subs: map[*Subscription]struct{}{}}
+		h.topics[name] = t
+	}
+	t.used = h.now()
+	return t
+}
+
+// evictIdle forgets the topic that has been unused the longest once there are too many. A later topic of the same
+// name starts beyond every sequence given so far, so its viewers see a gap, not a repeat.
+func (h *Hub) evictIdle() {
+	if len(h.topics) < idleTopics {
+		return
+	}
+	oldest := ""
+	for name, t := range h.topics {
+		if len(t.subs) == 0 && (oldest == "" || t.used.Before(h.topics[oldest].used)) {
+			oldest = name
+		}
+	}
+	if oldest != "" {
+		h.base = max(h.base, h.topics[oldest].seq+1)
+		delete(h.topics, oldest)
+	}
+}
+
+// Seq is the sequence of the newest message of a topic. Read it before the store: what the page then shows
+// includes at least everything up to it.
+func (h *Hub) Seq(name string) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.topics[name]; t != nil {
+		return t.seq
+	}
+	return h.base
+}
+
+// HasViewers reports whether anybody follows the topic now.
+func (h *Hub) HasViewers(name string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[name]
+	return t != nil && len(t.subs) > 0
+}
+
+// Publish sends data (marshalled as JSON) to everyone who follows the topic. It never waits for them.
+func (h *Hub) Publish(name, typ string, data any) error {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode %s for %s: %w", typ, name, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topic(name)
+	t.seq++
+	m := Message{Topic: name, Seq: t.seq, Type: typ, Data: raw}
+	t.ring = append(t.ring, m)
+	t.bytes += len(raw)
+	drop := 0
+	for len(t.ring)-drop > ringSize || (t.bytes > ringBytes && len(t.ring)-drop > 1) {
+		t.bytes -= len(t.ring[drop].Data)
+		drop++
+	}
+	if drop > 0 {
+		t.ring = append(t.ring[:0:0], t.ring[drop:]...)
+	}
+	for s := range t.subs {
+		s.push(m)
+	}
+	return nil
+}

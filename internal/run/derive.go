@@ -1,0 +1,114 @@
+package run
+
+import "fmt"
+
+// Observation is what Nomad says about an attempt.
+type Observation struct {
+	Workers []Worker // newest allocation of each rank
+	Found   bool     // the child job exists
+	Stopped bool     // somebody deregistered it
+	Dead    bool     // Nomad will start nothing more for it
+}
+
+// Derive returns the state that an attempt's observation puts the run in, and why in one sentence ("" where the
+// caller knows better, as for pending). It never leaves a terminal state.
+func (r *Run) Derive(o Observation) (State, string) {
+	if r.State.Terminal() || r.State == Queued || r.State == Paused {
+		return r.State, r.Reason
+	}
+	if !o.Found {
+		if r.StopRequested {
+			return Stopped, "stopped; the job is gone from Nomad"
+		}
+		if r.State == Dispatching {
+			return Dispatching, r.Reason
+		}
+		return Failed, "the job is gone from Nomad: it was purged or collected outside of CoTrain"
+	}
+	c := count(o.Workers)
+	ended := c.ok + c.failed + c.lost + c.stopped
+	over := ended == len(o.Workers) && (ended >= r.Shape.Nodes || o.Stopped || o.Dead)
+	switch {
+	case over && c.ok >= r.Shape.Nodes:
+		return Succeeded, ""
+	case over && (r.StopRequested || (o.Stopped && c.firstBad == nil)):
+		if r.StopRequested {
+			return Stopped, ""
+		}
+		return Stopped, "the job was stopped outside of CoTrain"
+	case over && c.firstBad != nil:
+		return Failed, c.firstBad.Failure()
+	case over:
+		return Failed, "Nomad ended the job before it placed every worker"
+	case r.StopRequested || o.Stopped:
+		return Stopping, r.Reason
+	case c.firstBad != nil:
+		return Degraded, c.firstBad.Failure()
+	case c.unknown > 0:
+		return Degraded, "the connection to a worker's node is lost"
+	case c.running+c.ok >= r.Shape.Nodes:
+		return Running, ""
+	}
+	return Pending, ""
+}
+
+type tally struct {
+	running, ok, failed, lost, stopped, unknown int
+	firstBad                                    *Worker // the failure that came first
+}
+
+func count(ws []Worker) tally {
+	var t tally
+	for i := range ws {
+		w := &ws[i]
+		switch {
+		case w.OK():
+			t.ok++
+		case w.State == WorkerRunning:
+			t.running++
+		case w.State == WorkerUnknown:
+			t.unknown++
+		case w.State == WorkerLost:
+			t.lost++
+		case w.State.Terminal() && w.Stopping && w.State != WorkerFailed:
+			t.stopped++
+		case w.State.Terminal():
+			t.failed++
+		}
+		bad := w.State == WorkerLost || (w.State.Terminal() && !w.OK() && (!w.Stopping || w.State == WorkerFailed))
+		if bad && (t.firstBad == nil || w.EndedAt.Before(t.firstBad.EndedAt)) {
+			t.firstBad = w
+		}
+	}
+	return t
+}
+
+// Failure says in one sentence how the worker ended.
+func (w Worker) Failure() string {
+	who := fmt.Sprintf("worker %d", w.Rank)
+	if w.NodeName != "" {
+		who += " on " + w.NodeName
+	}
+	switch {
+	case w.State == WorkerLost:
+		return who + " was lost" + because(w.Detail)
+	case w.OOM:
+		return who + " ran out of memory and was killed"
+	case w.Exited && w.Signal != 0:
+		return fmt.Sprintf("%s was ended by signal %d", who, w.Signal)
+	case w.Exited && w.ExitCode == 0 && w.State == WorkerComplete && w.Stopping:
+		return who + " was stopped"
+	case w.Exited:
+		return fmt.Sprintf("%s exited with code %d", who, w.ExitCode)
+	case w.Stopping && w.State == WorkerComplete:
+		return who + " was stopped"
+	}
+	return who + " failed" + because(w.Detail)
+}
+
+func because(detail string) string {
+	if detail == "" {
+		return ""
+	}
+	return ": " + detail
+}

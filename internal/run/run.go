@@ -1,0 +1,167 @@
+package run
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Sentinel errors that adapters wrap and that web and api map to statuses.
+var (
+	ErrNotFound    = errors.New("not found")
+	ErrInvalid     = errors.New("not valid")
+	ErrConflict    = errors.New("conflicts with the present state")
+	ErrUnavailable = errors.New("not reachable right now")
+)
+
+// FieldError is one thing wrong with one input field.
+type FieldError struct {
+	Field string `json:"field"` // name as the user gave it: "name", "optim.batch_size"
+	Value string `json:"value"` // what was given, cut to 200 bytes
+	Rule  string `json:"rule"`  // the rule that it breaks
+	Fix   string `json:"fix"`   // a value or an action that would pass
+}
+
+// Error gives field, value, rule and what would pass in one sentence.
+func (e FieldError) Error() string {
+	return fmt.Sprintf("%s = %q: %s; %s", e.Field, e.Value, e.Rule, e.Fix)
+}
+
+// FieldErrors is every problem found in one input; it matches [ErrInvalid].
+type FieldErrors []FieldError
+
+// Error lists the problems, one a line.
+func (e FieldErrors) Error() string {
+	s := ""
+	for i, f := range e {
+		if i > 0 {
+			s += "\n"
+		}
+		s += f.Error()
+	}
+	return s
+}
+
+// Is makes errors.Is(err, ErrInvalid) true.
+func (e FieldErrors) Is(target error) bool { return target == ErrInvalid }
+
+// ID names a run: "r-" and 10 characters of lower-case base32hex, which sort by time of creation.
+type ID string
+
+var (
+	idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+	idPattern  = regexp.MustCompile(`^r-[0-9a-v]{10}$`)
+)
+
+// idEpoch is what IDs count from, so that 40 bits of milliseconds last until 2059.
+var idEpoch = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// NewID returns an ID for a run created at t: 40 bits of milliseconds, 10 random bits. Two runs of one millisecond
+// can collide once in 1024 times: whoever stores them tries again with a new one.
+func NewID(t time.Time) ID {
+	var r [2]byte
+	_, _ = rand.Read(r[:]) // never fails since Go 1.24
+	ms := uint64(max(0, t.Sub(idEpoch)/time.Millisecond))
+	v := ms<<10 | uint64(binary.BigEndian.Uint16(r[:])&0x3ff)
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], v<<14) // 50 bits at the top: exactly 10 characters
+	return ID("r-" + idEncoding.EncodeToString(b[:])[:10])
+}
+
+// ParseID checks the form of an ID given by a user.
+func ParseID(s string) (ID, error) {
+	if !idPattern.MatchString(s) {
+		if len(s) > 60 {
+			s = s[:60] + "..."
+		}
+		return "", fmt.Errorf("run ID %q: %w: it is \"r-\" and 10 characters of 0-9 and a-v", s, ErrInvalid)
+	}
+	return ID(s), nil
+}
+
+// Run is what the user asked for, and where it stands.
+type Run struct {
+	ID     ID     `json:"id"`
+	Name   string `json:"name"`
+	Preset string `json:"preset,omitempty"` // the preset that it was made from, or ""
+	Config string `json:"config"`           // CotrainCore TOML, exactly as dispatched
+	Shape  Shape  `json:"shape"`
+
+	State  State  `json:"state"`
+	Reason string `json:"reason,omitempty"` // why it is in that state, one sentence, or ""
+
+	StopRequested bool `json:"stop_requested,omitempty"` // somebody asked for a stop
+	Attempt       int  `json:"attempt"`                  // number of the newest attempt, 0 before the first
+
+	StepsTotal int64 `json:"steps_total"` // training steps when complete, rounded up to an outer boundary
+	InnerSteps int64 `json:"inner_steps"` // DiLoCo inner steps, 0 without DiLoCo
+
+	CreatedAt time.Time `json:"created_at"`
+	StartedAt time.Time `json:"started_at,omitzero"` // first worker started
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+
+	Progress Progress `json:"progress"`
+}
+
+// Progress is the newest headline of a run.
+type Progress struct {
+	Step         int64     `json:"step"` // highest step that any worker reported
+	Loss         float64   `json:"loss"` // mean over workers at Step; 0 while HasLoss is false
+	HasLoss      bool      `json:"has_loss"`
+	TokensPerSec float64   `json:"tokens_per_second"` // sum over workers
+	Participants int       `json:"participants"`      // workers running now
+	UpdatedAt    time.Time `json:"updated_at,omitzero"`
+}
+
+// Transition moves the run to another state and returns the event that records it. It is the only way that a
+// state changes. It returns [ErrConflict] when the table of states does not allow the move, and no event
+// when the run is already there.
+func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, error) {
+	if r.State == to {
+		r.Reason = reason
+		return nil, nil
+	}
+	if !CanFollow(r.State, to) {
+		return nil, fmt.Errorf("run %s is %s and cannot become %s: %w", r.ID, r.State, to, ErrConflict)
+	}
+	ev := &Event{RunID: r.ID, At: at, Kind: "state", Actor: actor, From: r.State, To: to, Message: reason, Rank: -1, Attempt: r.Attempt}
+	r.State, r.Reason = to, reason
+	if to == Running && r.StartedAt.IsZero() {
+		r.StartedAt = at
+	}
+	if to.Terminal() {
+		r.EndedAt = at
+	}
+	return ev, nil
+}
+
+// Attempt is one dispatch of a run: one Nomad child job.
+type Attempt struct {
+	RunID     ID        `json:"run_id"`
+	Number    int       `json:"number"`
+	ParentJob string    `json:"parent_job"` // cotrain-core-<shape hash>
+	JobID     string    `json:"job_id"`     // the child; "" until dispatched
+	CreatedAt time.Time `json:"created_at"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+}
+
+// Token is the idempotency token of the attempt's dispatch.
+func (a Attempt) Token() string { return fmt.Sprintf("%s/%d", a.RunID, a.Number) }
+
+// Event is something that happened to a run; it is kept for ever.
+type Event struct {
+	Seq     int64     `json:"seq"` // assigned by the store, increasing
+	RunID   ID        `json:"run_id"`
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"` // state, worker, checkpoint_saved, outer_step, sync, ... (see logparse)
+	Actor   string    `json:"actor"`
+	From    State     `json:"from,omitempty"`
+	To      State     `json:"to,omitempty"`
+	Attempt int       `json:"attempt"`
+	Rank    int       `json:"rank"` // the worker it concerns, -1 for the run
+	Message string    `json:"message"`
+}

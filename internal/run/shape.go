@@ -1,0 +1,53 @@
+package run
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Shape is what an attempt occupies. Nomad cannot change these in a dispatch, so each shape has its own
+// parameterized parent job, named by the shape's hash.
+type Shape struct {
+	Nodes        int    `json:"nodes"`          // workers, one a node or more a node where they fit
+	GPUs         int    `json:"gpus"`           // per worker; 0 asks for none
+	GPUModel     string `json:"gpu_model"`      // name as the device plugin reports it, "" for any
+	GPUMinMemory int    `json:"gpu_min_memory"` // MiB per GPU, 0 for any
+	CPU          int    `json:"cpu"`            // MHz per worker
+	Memory       int    `json:"memory"`         // MiB per worker
+}
+
+// Hash is 12 base32 characters that depend on every field.
+func (s Shape) Hash() string {
+	b, _ := json.Marshal(s) // a struct of ints and strings cannot fail
+	sum := sha256.Sum256(b)
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:12])
+}
+
+// ParentJob is the ID of the parameterized job for this shape.
+func (s Shape) ParentJob() string { return "cotrain-core-" + s.Hash() }
+
+// TotalGPUs is the number of GPUs over all workers.
+func (s Shape) TotalGPUs() int { return s.Nodes * s.GPUs }
+
+// String says the shape as a person would: "3 nodes with 2 x A100 (at least 40960 MiB)".
+func (s Shape) String() string {
+	out := fmt.Sprintf("%d nodes", s.Nodes)
+	if s.Nodes == 1 {
+		out = "1 node"
+	}
+	if s.GPUs == 0 {
+		return out + " without GPUs"
+	}
+	model := s.GPUModel
+	if model == "" {
+		model = "any GPU"
+	}
+	out += fmt.Sprintf(" with %d x %s", s.GPUs, model)
+	if s.GPUMinMemory > 0 {
+		out += fmt.Sprintf(" (at least %d MiB)", s.GPUMinMemory)
+	}
+	return out
+}

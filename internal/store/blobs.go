@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Blobs keeps what is written once and read whole: the sealed blocks of logs. Names are slash-separated paths that
+// the store makes itself.
+type Blobs interface {
+	Put(ctx context.Context, name string, data []byte) error // replaces what was there
+	Get(ctx context.Context, name string) ([]byte, error)    // run.ErrNotFound
+	DeleteAll(ctx context.Context, folder string) error      // everything below; nothing there is no error
+}
+
+// FileBlobs keeps blobs as files below one folder.
+type FileBlobs struct{ root *os.Root }
+
+// NewFileBlobs opens or creates the folder.
+func NewFileBlobs(dir string) (*FileBlobs, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("log archive: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("log archive: %w", err)
+	}
+	return &FileBlobs{root}, nil
+}
+
+// Put writes beside and renames, so that a reader never sees half a blob.
+func (b *FileBlobs) Put(_ context.Context, name string, data []byte) error {
+	if err := b.root.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		return fmt.Errorf("archive %s: %w", name, err)
+	}
+	tmp := name + ".tmp"
+	if err := b.root.WriteFile(tmp, data, 0o640); err != nil {
+		return fmt.Errorf("archive %s: %w", name, errors.Join(err, b.root.Remove(tmp)))
+	}
+	if err := b.root.Rename(tmp, name); err != nil {
+		return fmt.Errorf("archive %s: %w", name, err)
+	}
+	return nil
+}
+
+// Get reads one blob.
+func (b *FileBlobs) Get(_ context.Context, name string) ([]byte, error) {
+	data, err := b.root.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("archive %s: %w", name, run.ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("archive %s: %w", name, err)
+	}
+	return data, nil
+}
+
+// DeleteAll removes a folder of blobs.
+func (b *FileBlobs) DeleteAll(_ context.Context, folder string) error {
+	if err := b.root.RemoveAll(folder); err != nil {
+		return fmt.Errorf("delete archive %s: %w", folder, err)
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Cursor is how far a stream of a worker's log is stored.
+type Cursor struct {
+	File   string // the rotated file; "" before the first byte
+	Offset int64  // bytes of it that are stored
+	Parser string // JSON of the line parser's state at that place
+	Done   bool   // nothing more will come
+}
+
+// Point is one value of one metric of one worker.
+type Point struct {
+	Metric string
+	Step   int64 // Unix milliseconds for a metric without steps
+	Value  float64
+	Exact  bool // from a machine line; wins over a printed one
+}
+
+// Batch is a piece of one worker's log and all that was read from it. It is stored whole or not at all.
+type Batch struct {
+	RunID   run.ID
+	AllocID string
+	Stream  string // stdout or stderr
+	Rank    int
+	Attempt int
+	At      time.Time // when it was received
+
+	From, To Cursor // the stored cursor must still be From's file and offset, and becomes To
+	Log      []byte // raw lines, as received
+	Points   []Point
+	Events   []run.Event
+
+	ChunkID int64 // set by Commit: place of Log in the run's log; 0 when Log is empty
+}
+
+// Cursor returns how far a stream is stored; the zero cursor before its first byte.
+func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, error) {
+	var c Cursor
+	err := s.read.QueryRowContext(ctx, `SELECT file, pos, parser, done FROM streams WHERE alloc_id = ? AND stream = ?`, allocID, stream).
+		Scan(&c.File, &c.Offset, &c.Parser, &c.Done)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return c, fmt.Errorf("cursor of %s %s: %w", allocID, stream, mapError(err))
+	}
+	return c, nil
+}
+
+// Commit stores batches in one transaction: raw lines, points, events and cursors together, so that a console killed at
+// any moment has each line exactly once. When another writer moved a cursor first it stores nothing and returns
+// [run.ErrConflict]. It sets ChunkID and the events' Seq.
+func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
+	fresh := map[seriesKey]int64{}
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		rows := s.newPointRows(tx)
+		for _, b := range batches {
+			if err := moveCursor(ctx, tx, b); err != nil {
+				return err
+			}
+			if err := insertChunk(ctx, tx, b); err != nil {
+				return err
+			}
+			for _, p := range b.Points {
+				id, err := s.seriesID(ctx, tx, seriesKey{b.RunID, p.Metric, b.Rank}, fresh)
+				if err != nil {
+					return err
+				}
+				if err := rows.add(ctx, id, p, b); err != nil {
+					return err
+				}
+			}
+			for i := range b.Events {
+				if err := insertEvent(ctx, tx, &b.Events[i]); err != nil {
+					return err
+				}
+			}
+		}
+		return rows.flush(ctx)
+	})
+	if err != nil {
+		return fmt.Errorf("store log batches: %w", err)
+	}
+	s.mu.Lock()
+	for k, id := range fresh {
+		s.series[k] = id
+	}
+	s.mu.Unlock()
+	return nil
+}
+
+func moveCursor(ctx context.Context, tx *sql.Tx, b *Batch) error {
+	res, err := tx.ExecContext(ctx, `UPDATE streams SET file = ?, pos = ?, parser = ?, done = ?
+		WHERE alloc_id = ? AND stream = ? AND file = ? AND pos = ? AND done = 0`,
+		b.To.File, b.To.Offset, b.To.Parser, b.To.Done, b.AllocID, b.Stream, b.From.File, b.From.Offset)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	if b.From.File != "" || b.From.Offset != 0 {
+		return fmt.Errorf("the cursor of %s %s is no longer at %s:%d: %w", b.AllocID, b.Stream, b.From.File, b.From.Offset, run.ErrConflict)
+	}
+	// The run must still exist: a deleted one must not come back as rows that nobody owns.
+	res, err = tx.ExecContext(ctx, `INSERT INTO streams (alloc_id, stream, run_id, file, pos, parser, done)
+		SELECT ?,?,id,?,?,?,? FROM runs WHERE id = ?`, b.AllocID, b.Stream, b.To.File, b.To.Offset, b.To.Parser, b.To.Done, b.RunID)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return fmt.Errorf("run %s: %w", b.RunID, run.ErrNotFound)
+}
+
+type seriesKey struct {
+	run    run.ID
+	metric string
+	rank   int
+}
+
+func (s *Store) seriesID(ctx context.Context, tx *sql.Tx, k seriesKey, fresh map[seriesKey]int64) (int64, error) {
+	s.mu.Lock()
+	id, ok := s.series[k]
+	s.mu.Unlock()
+	if ok {
+		return id, nil
+	}
+	if id, ok := fresh[k]; ok {
+		return id, nil
+	}
+	err := tx.QueryRowContext(ctx, `INSERT INTO series (run_id, metric, rank) VALUES (?,?,?)
+		ON CONFLICT (run_id, metric, rank) DO UPDATE SET rank = excluded.rank RETURNING id`, k.run, k.metric, k.rank).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("series %s of %s: %w", k.metric, k.run, err)
+	}
+	fresh[k] = id
+	return id, nil
+}
+
+// pointsPerInsert rows go into one statement: it saves most of the cost of a call into SQLite.
+const pointsPerInsert = 64
+
+// upsertPoint lets a later attempt win over an earlier one, and within an attempt an exact value over a printed one.
+const upsertPoint = ` ON CONFLICT (series, step) DO UPDATE SET value = excluded.value, at = excluded.at, exact = excluded.exact,
+	attempt = excluded.attempt WHERE excluded.attempt > points.attempt OR (excluded.attempt = points.attempt AND excluded.exact >= points.exact)`
+
+func (s *Store) prepare(ctx context.Context) (err error) {
+	const row = `(?,?,?,?,?,?)`
+	const head = `INSERT INTO points (series, step, value, at, exact, attempt) VALUES `
+	if s.insertPoint, err = s.write.PrepareContext(ctx, head+row+upsertPoint); err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	if s.insertPoints, err = s.write.PrepareContext(ctx, head+strings.Repeat(row+`,`, pointsPerInsert-1)+row+upsertPoint); err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	return nil
+}
+
+type pointRows struct {
+	many, one *sql.Stmt
+	args      []any
+}
+
+func (s *Store) newPointRows(tx *sql.Tx) *pointRows {
+	return &pointRows{many: tx.Stmt(s.insertPoints), one: tx.Stmt(s.insertPoint)}
+}
+
+func (p *pointRows) add(ctx context.Context, series int64, pt Point, b *Batch) error {
+	exact := 0
+	if pt.Exact {
+		exact = 1
+	}
+	p.args = append(p.args, series, pt.Step, pt.Value, b.At.UnixMilli(), exact, b.Attempt)
+	if len(p.args) < 6*pointsPerInsert {
+		return nil
+	}
+	_, err := p.many.ExecContext(ctx, p.args...)
+	p.args = p.args[:0]
+	return err
+}
+
+func (p *pointRows) flush(ctx context.Context) error {
+	for ; len(p.args) >= 6; p.args = p.args[6:] {
+		if _, err := p.one.ExecContext(ctx, p.args[:6]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// sweepRows is how many points one transaction deletes, so that others can write in between.
+const sweepRows = 20_000
+
+// DeleteRun removes a run and everything that belongs to it, or returns [run.ErrNotFound]. From the first transaction
+// on nobody sees it; its points and archived blocks follow, and [Store.Sweep] finishes what was interrupted.
+func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM runs WHERE id = ?`, id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return fmt.Errorf("run %s: %w", id, run.ErrNotFound)
+		}
+		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
+				return err
+			}
+		}
+		// The unique key allows one orphan per name and rank, so the old owner's ID stays in the name.
+		_, err = tx.ExecContext(ctx, `UPDATE series SET run_id = '', metric = run_id || '/' || metric WHERE run_id = ?`, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
+	s.mu.Lock()
+	maps.DeleteFunc(s.series, func(k seriesKey, _ int64) bool { return k.run == id })
+	s.mu.Unlock()
+	if err := s.blobs.DeleteAll(ctx, string(id)); err != nil {
+		return err
+	}
+	return s.Sweep(ctx)
+}
+
+// Sweep deletes the points of deleted runs.
+func (s *Store) Sweep(ctx context.Context) error {
+	for {
+		var series int64
+		err := s.write.QueryRowContext(ctx, `SELECT coalesce(min(id), 0) FROM series WHERE run_id = ''`).Scan(&series)
+		if err != nil {
+			return fmt.Errorf("sweep: %w", mapError(err))
+		}
+		if series == 0 {
+			return nil
+		}
+		res, err := s.write.ExecContext(ctx, `DELETE FROM points WHERE series = ? AND step IN (SELECT step FROM points WHERE series = ? LIMIT ?)`,
+			series, series, sweepRows)
+		if err != nil {
+			return fmt.Errorf("sweep: %w", mapError(err))
+		}
+		if n, err := res.RowsAffected(); err != nil || n > 0 {
+			if err != nil {
+				return fmt.Errorf("sweep: %w", err)
+			}
+			continue
+		}
+		if _, err := s.write.ExecContext(ctx, `DELETE FROM series WHERE id = ?`, series); err != nil {
+			return fmt.Errorf("sweep: %w", mapError(err))
+		}
+	}
+}

@@ -1,0 +1,5 @@
+// Package store keeps what was asked for and what happened: all SQL is here. The
+// implementation is SQLite (WAL, one writer, several readers); storetest holds the
+// suite that any other must pass. Raw log lines live as rows until a run has about
+// a mebibyte of them, then as one compressed block in the archive.
+package store

@@ -1,0 +1,218 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// linesPerChunk bounds the lines of one chunk, so that a line's place fits beside its chunk's ID in a run.LogPos; the
+// rest of a longer piece makes further chunks.
+const linesPerChunk = 1 << 16
+
+// chunk is a piece of one stream of one worker, in the order in which the console stored it.
+type chunk struct {
+	id     int64
+	rank   int
+	stream string
+	at     int64
+	data   []byte
+}
+
+// Pos is the place of line i of a chunk.
+func Pos(chunkID int64, line int) run.LogPos { return run.LogPos(chunkID<<16 | int64(line)) }
+
+func insertChunk(ctx context.Context, tx *sql.Tx, b *Batch) error {
+	if len(b.Log) == 0 {
+		return nil
+	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO log_chunks (run_id, rank, stream, at, data) VALUES (?,?,?,?,?)`,
+		b.RunID, b.Rank, b.Stream, b.At.UnixMilli(), b.Log)
+	if err != nil {
+		return fmt.Errorf("store log of %s: %w", b.AllocID, err)
+	}
+	b.ChunkID, err = res.LastInsertId()
+	return err
+}
+
+// Lines splits what one batch stored into lines with their places.
+func (b *Batch) Lines() []run.LogLine {
+	return chunk{b.ChunkID, b.Rank, b.Stream, b.At.UnixMilli(), b.Log}.lines()
+}
+
+// lines cuts a chunk at its newlines. A last piece without one is a line too: the end of the stream, or the beginning
+// of a line that was too long to keep whole.
+func (c chunk) lines() []run.LogLine {
+	var out []run.LogLine
+	for i, rest := 0, c.data; len(rest) > 0; i++ {
+		line, after, _ := bytes.Cut(rest, []byte("\n"))
+		rest = after
+		text := strings.ToValidUTF8(string(bytes.TrimSuffix(line, []byte("\r"))), "\uFFFD")
+		out = append(out, run.LogLine{Pos: Pos(c.id, i), Rank: c.rank, Stream: c.stream, At: fromMillis(c.at), Text: text})
+	}
+	return out
+}
+
+// Logs returns lines of a run's log, oldest first.
+func (s *Store) Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error) {
+	q.Limit = min(max(q.Limit, 1), 10000)
+	// One snapshot for blocks and chunks, so that a seal in between cannot hide or repeat lines.
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, fmt.Errorf("log of %s: %w", id, mapError(err))
+	}
+	defer func() { _ = tx.Rollback() }() // nothing to undo
+	r := logReader{store: s, tx: tx, id: id, q: q}
+	if q.Tail {
+		return r.tail(ctx)
+	}
+	return r.forward(ctx)
+}
+
+type logReader struct {
+	store *Store
+	tx    *sql.Tx
+	id    run.ID
+	q     run.LogQuery
+}
+
+type block struct {
+	first, last int64
+	ranks, blob string
+}
+
+func scanBlock(row scanner) (block, error) {
+	var b block
+	return b, row.Scan(&b.first, &b.last, &b.ranks, &b.blob)
+}
+
+func scanChunk(row scanner) (chunk, error) {
+	var c chunk
+	return c, row.Scan(&c.id, &c.rank, &c.stream, &c.at, &c.data)
+}
+
+func (r *logReader) blocks(ctx context.Context, where string, arg any) ([]block, error) {
+	rows, err := r.tx.QueryContext(ctx, `SELECT first_chunk, last_chunk, ranks, blob FROM log_blocks WHERE run_id = ? AND `+where, r.id, arg)
+	if err != nil {
+		return nil, fmt.Errorf("log blocks of %s: %w", r.id, mapError(err))
+	}
+	all, err := collect(rows, scanBlock)
+	return slices.DeleteFunc(all, func(b block) bool { return r.q.Rank >= 0 && !strings.Contains(b.ranks, fmt.Sprintf(",%d,", r.q.Rank)) }), err
+}
+
+// open returns the chunks of a block; they are the same in any order of calls.
+func (r *logReader) open(ctx context.Context, b block) ([]chunk, error) {
+	data, err := r.store.blobs.Get(ctx, b.blob)
+	if err != nil {
+		return nil, err
+	}
+	return decodeBlock(data)
+}
+
+func (r *logReader) wants(l run.LogLine) bool {
+	if r.q.Rank >= 0 && l.Rank != r.q.Rank {
+		return false
+	}
+	if r.q.Tail {
+		return r.q.Before == 0 || l.Pos < r.q.Before
+	}
+	return l.Pos > r.q.After
+}
+
+func (r *logReader) forward(ctx context.Context) ([]run.LogLine, error) {
+	var out []run.LogLine
+	from := int64(r.q.After) >> 16
+	take := func(c chunk) bool {
+		for _, l := range c.lines() {
+			if r.wants(l) {
+				out = append(out, l)
+				if len(out) == r.q.Limit {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	blocks, err := r.blocks(ctx, `last_chunk >= ? ORDER BY first_chunk`, from)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range blocks {
+		chunks, err := r.open(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range chunks {
+			if !take(c) {
+				return out, nil
+			}
+		}
+	}
+	return out, r.eachChunk(ctx, `id >= ? ORDER BY id`, from, take)
+}
+
+// eachChunk calls take for unsealed chunks until it returns false.
+func (r *logReader) eachChunk(ctx context.Context, where string, arg any, take func(chunk) bool) error {
+	rows, err := r.tx.QueryContext(ctx, `SELECT id, rank, stream, at, data FROM log_chunks WHERE run_id = ? AND `+where, r.id, arg)
+	if err != nil {
+		return fmt.Errorf("log of %s: %w", r.id, mapError(err))
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		c, err := scanChunk(rows)
+		if err != nil {
+			return fmt.Errorf("log of %s: %w", r.id, mapError(err))
+		}
+		if !take(c) {
+			return nil
+		}
+	}
+	return mapError(rows.Err())
+}
+
+func (r *logReader) tail(ctx context.Context) ([]run.LogLine, error) {
+	var out []run.LogLine // newest first until the end
+	take := func(c chunk) bool {
+		for _, l := range slices.Backward(c.lines()) {
+			if r.wants(l) {
+				out = append(out, l)
+				if len(out) == r.q.Limit {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	upTo := int64(r.q.Before) >> 16
+	if r.q.Before == 0 {
+		upTo = 1<<47 - 1 // beyond every chunk
+	}
+	if err := r.eachChunk(ctx, `id <= ? ORDER BY id DESC`, upTo, take); err != nil {
+		return nil, err
+	}
+	if len(out) < r.q.Limit {
+		blocks, err := r.blocks(ctx, `first_chunk <= ? ORDER BY first_chunk DESC`, upTo)
+		if err != nil {
+			return nil, err
+		}
+	blocks:
+		for _, b := range blocks {
+			chunks, err := r.open(ctx, b)
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range slices.Backward(chunks) {
+				if !take(c) {
+					break blocks
+				}
+			}
+		}
+	}
+	slices.Reverse(out)
+	return out, nil
+}

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
+	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at`
+
+type scanner interface{ Scan(...any) error }
+
+func scanRun(row scanner) (run.Run, error) {
+	var r run.Run
+	var shape string
+	var created, started, ended, progressAt int64
+	var loss, rate sql.NullFloat64
+	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
+		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt)
+	if err != nil {
+		return r, mapError(err)
+	}
+	if err := json.Unmarshal([]byte(shape), &r.Shape); err != nil {
+		return r, fmt.Errorf("shape of run %s: %w", r.ID, err)
+	}
+	r.CreatedAt, r.StartedAt, r.EndedAt, r.Progress.UpdatedAt = fromMillis(created), fromMillis(started), fromMillis(ended), fromMillis(progressAt)
+	r.Progress.Loss, r.Progress.TokensPerSec = fromNull(loss), fromNull(rate)
+	return r, nil
+}
+
+// fromNull undoes SQLite's habit to store NaN as NULL.
+func fromNull(v sql.NullFloat64) float64 {
+	if !v.Valid {
+		return math.NaN()
+	}
+	return v.Float64
+}
+
+// CreateRun stores a new run and its first event. A submission key that was used before returns the run that it made,
+// and created is false. An ID that exists already is [run.ErrConflict].
+func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, ev run.Event) (stored run.Run, created bool, err error) {
+	shape, err := json.Marshal(r.Shape)
+	if err != nil {
+		return r, false, fmt.Errorf("encode shape: %w", err)
+	}
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		if key != "" {
+			old, err := scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
+			if err == nil {
+				stored = old
+				return nil
+			}
+			if !errors.Is(err, run.ErrNotFound) {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO runs (`+runColumns+`, submit_key) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
+			millis(r.CreatedAt), millis(r.StartedAt), millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0, sql.NullString{String: key, Valid: key != ""})
+		if err != nil {
+			return err
+		}
+		stored, created = r, true
+		return insertEvent(ctx, tx, &ev)
+	})
+	if err != nil {
+		return r, false, fmt.Errorf("store run %s: %w", r.ID, err)
+	}
+	return stored, created, nil
+}
+
+// Run returns one run, or [run.ErrNotFound].
+func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
+	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
+	if err != nil {
+		return r, fmt.Errorf("run %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// Runs returns the runs that match, newest first.
+func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
+	var where []string
+	var args []any
+	if len(f.States) > 0 {
+		where = append(where, `state IN (?`+strings.Repeat(",?", len(f.States)-1)+`)`)
+		for _, st := range f.States {
+			args = append(args, st)
+		}
+	}
+	if f.Text != "" {
+		where = append(where, `(name LIKE ? ESCAPE '\' OR id LIKE ? ESCAPE '\')`)
+		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
+		args = append(args, like, like)
+	}
+	if f.Before != "" {
+		where = append(where, `id < ?`)
+		args = append(args, f.Before)
+	}
+	q := `SELECT ` + runColumns + ` FROM runs`
+	if len(where) > 0 {
+		q += ` WHERE ` + strings.Join(where, ` AND `)
+	}
+	rows, err := s.read.QueryContext(ctx, q+` ORDER BY id DESC LIMIT ?`, append(args, min(max(f.Limit, 1), 1000))...)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", mapError(err))
+	}
+	return collect(rows, scanRun)
+}
+
+// collect reads and closes rows.
+func collect[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
+	defer func() { _ = rows.Close() }()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, mapError(rows.Err())
+}
+
+// CountRuns returns how many runs are in each state; states without runs are absent.
+func (s *Store) CountRuns(ctx context.Context) (map[run.State]int, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT state, count(*) FROM runs GROUP BY state`)
+	if err != nil {
+		return nil, fmt.Errorf("count runs: %w", mapError(err))
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[run.State]int{}
+	for rows.Next() {
+		var st run.State
+		var n int
+		if err := rows.Scan(&st, &n); err != nil {
+			return nil, fmt.Errorf("count runs: %w", err)
+		}
+		out[st] = n
+	}
+	return out, mapError(rows.Err())
+}
+
+// SaveProgress stores the newest headline numbers of a run, except the participants, which [Store.Update] owns.
+func (s *Store) SaveProgress(ctx context.Context, id run.ID, p run.Progress) error {
+	_, err := s.write.ExecContext(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ? WHERE id = ?`,
+		p.Step, p.Loss, p.HasLoss, p.TokensPerSec, millis(p.UpdatedAt), id)
+	if err != nil {
+		return fmt.Errorf("save progress of %s: %w", id, mapError(err))
+	}
+	return nil
+}

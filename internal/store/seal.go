@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// SealBytes is how many bytes of a run's log stay as rows before they become a block of the archive.
+const SealBytes = 1 << 20
+
+// maxBlock bounds what a block may decompress to: one seal's worth plus the largest chunk, with room.
+const maxBlock = 8 * SealBytes
+
+// Seal moves the oldest unsealed lines of a run into blocks of the archive while there are at least atLeast bytes of
+// them. The blob is written first and its row commits together with the removal of the chunks, so a kill in between
+// leaves at most a blob that the next seal writes again under the same name.
+func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
+	for {
+		chunks, size, err := s.oldestChunks(ctx, id)
+		if err != nil {
+			return fmt.Errorf("seal log of %s: %w", id, err)
+		}
+		if size == 0 || size < atLeast {
+			return nil
+		}
+		data, err := encodeBlock(chunks)
+		if err != nil {
+			return fmt.Errorf("seal log of %s: %w", id, err)
+		}
+		first, last := chunks[0].id, chunks[len(chunks)-1].id
+		name := fmt.Sprintf("%s/%012d.zst", id, first)
+		if err := s.blobs.Put(ctx, name, data); err != nil {
+			return err
+		}
+		err = s.inTx(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO log_blocks (run_id, first_chunk, last_chunk, ranks, bytes, blob) VALUES (?,?,?,?,?,?)`,
+				id, first, last, ranks(chunks), size, name); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(ctx, `DELETE FROM log_chunks WHERE run_id = ? AND id <= ?`, id, last)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("seal log of %s: %w", id, err)
+		}
+	}
+}
+
+// UnsealedRuns returns the runs with at least atLeast bytes of unsealed lines.
+func (s *Store) UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT run_id FROM log_chunks GROUP BY run_id HAVING sum(length(data)) >= ?`, atLeast)
+	if err != nil {
+		return nil, fmt.Errorf("unsealed logs: %w", mapError(err))
+	}
+	return collect(rows, func(row scanner) (id run.ID, err error) { return id, row.Scan(&id) })
+}
+
+// oldestChunks reads chunks until they make one block.
+func (s *Store) oldestChunks(ctx context.Context, id run.ID) (out []chunk, size int, err error) {
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, 0, mapError(err)
+	}
+	defer func() { _ = tx.Rollback() }() // nothing to undo
+	r := logReader{store: s, tx: tx, id: id}
+	err = r.eachChunk(ctx, `id > ? ORDER BY id`, 0, func(c chunk) bool {
+		out = append(out, c)
+		size += len(c.data)
+		return size < SealBytes
+	})
+	return out, size, err
+}
+
+func ranks(chunks []chunk) string {
+	var rs []int
+	for _, c := range chunks {
+		if !slices.Contains(rs, c.rank) {
+			rs = append(rs, c.rank)
+		}
+	}
+	slices.Sort(rs)
+	var b strings.Builder
+	b.WriteByte(',')
+	for _, r := range rs {
+		fmt.Fprintf(&b, "%d,", r)
+	}
+	return b.String()
+}
+
+// A block is the zstd compression of chunks, each: ID, rank, time, stream length, data length as varints, then the
+// stream's name and the data.
+func encodeBlock(chunks []chunk) ([]byte, error) {
+	var raw []byte
+	for _, c := range chunks {
+		raw = binary.AppendUvarint(raw, uint64(c.id))
+		raw = binary.AppendVarint(raw, int64(c.rank))
+		raw = binary.AppendVarint(raw, c.at)
+		raw = binary.AppendUvarint(raw, uint64(len(c.stream)))
+		raw = binary.AppendUvarint(raw, uint64(len(c.data)))
+		raw = append(raw, c.stream...)
+		raw = append(raw, c.data...)
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	return enc.EncodeAll(raw, nil), enc.Close()
+}
+
+var errBlock = fmt.Errorf("a block of the log archive is damaged")
+
+func decodeBlock(data []byte) ([]chunk, error) {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock))
+	if err != nil {
+		return nil, fmt.Errorf("decompress: %w", err)
+	}
+	defer dec.Close()
+	raw, err := dec.DecodeAll(data, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errBlock, err)
+	}
+	var out []chunk
+	for len(raw) > 0 {
+		var v [5]uint64
+		for i := range v {
+			var n int
+			if i == 1 || i == 2 {
+				var x int64
+				x, n = binary.Varint(raw)
+				v[i] = uint64(x)
+			} else {
+				v[i], n = binary.Uvarint(raw)
+			}
+			if n <= 0 {
+				return nil, errBlock
+			}
+			raw = raw[n:]
+		}
+		if v[3] > uint64(len(raw)) || v[4] > uint64(len(raw))-v[3] {
+			return nil, errBlock
+		}
+		c := chunk{id: int64(v[0]), rank: int(int64(v[1])), at: int64(v[2]), stream: string(raw[:v[3]])}
+		c.data = raw[v[3] : v[3]+v[4]]
+		raw = raw[v[3]+v[4]:]
+		out = append(out, c)
+	}
+	return out, nil
+}

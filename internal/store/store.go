@@ -1,0 +1,183 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Store is the SQLite store. Its methods are safe for concurrent use.
+type Store struct {
+	write *sql.DB // one connection: SQLite has one writer
+	read  *sql.DB
+	blobs Blobs
+
+	insertPoints *sql.Stmt // pointsPerInsert rows
+	insertPoint  *sql.Stmt
+
+	mu     sync.Mutex
+	series map[seriesKey]int64 // only committed ones
+}
+
+// readers is how many queries can run beside each other.
+const readers = 4
+
+// Open opens or creates the store in dir (the file cotrain.db and the folder logs) and brings its schema up to date. It
+// refuses a schema newer than this program knows, and says so when dir cannot be written.
+func Open(ctx context.Context, dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("data folder %s: %w", dir, err)
+	}
+	probe, err := os.CreateTemp(dir, ".write-*")
+	if err != nil {
+		return nil, fmt.Errorf("data folder %s cannot be written: %w; choose another with COTRAIN_DATA_DIR", dir, err)
+	}
+	_ = probe.Close()
+	if err := os.Remove(probe.Name()); err != nil {
+		return nil, fmt.Errorf("data folder %s: %w", dir, err)
+	}
+	blobs, err := NewFileBlobs(filepath.Join(dir, "logs"))
+	if err != nil {
+		return nil, err
+	}
+	return OpenWith(ctx, filepath.Join(dir, "cotrain.db"), blobs)
+}
+
+// OpenWith opens the store in one file, with its log archive elsewhere.
+func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
+	write, err := sql.Open("sqlite", dsn(file, "_txlock=immediate"))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", file, err)
+	}
+	write.SetMaxOpenConns(1)
+	s := &Store{write: write, blobs: blobs, series: map[seriesKey]int64{}}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
+	}
+	if s.read, err = sql.Open("sqlite", dsn(file, "_pragma=query_only(1)")); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
+	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
+	}
+	return s, nil
+}
+
+// dsn turns on what every connection needs. With synchronous NORMAL a killed process loses nothing; a power cut can
+// lose the last moments, which are read again from Nomad since the cursors go back with them.
+func dsn(file, more string) string {
+	return "file:" + (&url.URL{Path: file}).EscapedPath() +
+		"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)&_pragma=cache_size(-8000)&" + more
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, s.write, sub)
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	have, want, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	if have > want {
+		return fmt.Errorf("its schema is version %d and this program knows up to %d: start a newer cotrain: %w", have, want, run.ErrConflict)
+	}
+	if have < want {
+		if _, err := p.Up(ctx); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close closes the store; what was committed is on disk.
+func (s *Store) Close() error {
+	var errs []error
+	for _, st := range []*sql.Stmt{s.insertPoints, s.insertPoint} {
+		if st != nil {
+			errs = append(errs, st.Close())
+		}
+	}
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	return errors.Join(append(errs, s.write.Close())...)
+}
+
+// Ping reports whether the store can be read and written.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE runs SET step = step WHERE id = ''`)
+		return err
+	})
+}
+
+// inTx runs fn in one write transaction.
+func (s *Store) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return mapError(err)
+	}
+	if err := fn(tx); err != nil {
+		_ = tx.Rollback() // the first error is the one to tell
+		return mapError(err)
+	}
+	return mapError(tx.Commit())
+}
+
+// mapError turns the driver's errors into run's where one fits.
+func mapError(err error) error {
+	var se *sqlite.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return run.ErrNotFound
+	case errors.As(err, &se):
+		switch se.Code() & 0xff {
+		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY:
+			return fmt.Errorf("the store cannot be written (%w): %w", err, run.ErrUnavailable)
+		case sqlite3.SQLITE_CONSTRAINT:
+			return fmt.Errorf("%w: %w", err, run.ErrConflict)
+		}
+	}
+	return err
+}
+
+// millis is a time as it is stored; see the migrations.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Update is one change of a run, made and stored in one transaction.
+type Update struct {
+	Run     run.Run      // as stored; change it through [run.Run.Transition]
+	Attempt run.Attempt  // the newest; a greater Number than Run.Attempt had makes a new one
+	Workers []run.Worker // all allocations of the newest attempt, by rank
+	Events  []run.Event  // to append; Seq is set when Update returns
+}
+
+// Update loads a run, lets fn change it, and stores the run, its newest attempt, its workers and new events together. It
+// returns what was stored. fn's error cancels the change and is returned as it is; fn must not wait for anything.
+func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (Update, error) {
+	var u Update
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		var err error
+		if u.Run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id)); err != nil {
+			return fmt.Errorf("run %s: %w", id, err)
+		}
+		if u.Attempt, err = newestAttempt(ctx, tx, id); err != nil {
+			return err
+		}
+		if u.Workers, err = workers(ctx, tx, id, u.Attempt.Number); err != nil {
+			return err
+		}
+		before := u.Attempt
+		known := map[string]run.Worker{}
+		for _, w := range u.Workers {
+			known[w.AllocID] = w
+		}
+		if err := fn(&u); err != nil {
+			return err
+		}
+		return u.save(ctx, tx, before, known)
+	})
+	return u, err
+}
+
+func (u *Update) save(ctx context.Context, tx *sql.Tx, before run.Attempt, known map[string]run.Worker) error {
+	r := u.Run
+	if _, err := tx.ExecContext(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
+		ended_at = ?, participants = ? WHERE id = ?`,
+		r.State, r.Reason, r.StopRequested, r.Attempt, millis(r.StartedAt), millis(r.EndedAt), r.Progress.Participants, r.ID); err != nil {
+		return fmt.Errorf("save run %s: %w", r.ID, err)
+	}
+	if a := u.Attempt; a != before && a.Number > 0 {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO attempts (run_id, number, parent_job, job_id, created_at, ended_at) VALUES (?,?,?,?,?,?)
+			ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, ended_at = excluded.ended_at`,
+			r.ID, a.Number, a.ParentJob, a.JobID, millis(a.CreatedAt), millis(a.EndedAt)); err != nil {
+			return fmt.Errorf("save attempt %s: %w", a.Token(), err)
+		}
+	}
+	for _, w := range u.Workers {
+		if err := saveWorker(ctx, tx, w, known); err != nil {
+			return err
+		}
+	}
+	for i := range u.Events {
+		if err := insertEvent(ctx, tx, &u.Events[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func saveWorker(ctx context.Context, tx *sql.Tx, w run.Worker, known map[string]run.Worker) error {
+	body, err := json.Marshal(w)
+	if err != nil {
+		return fmt.Errorf("encode worker %s: %w", w.AllocID, err)
+	}
+	if old, ok := known[w.AllocID]; ok {
+		if was, err := json.Marshal(old); err == nil && string(was) == string(body) {
+			return nil
+		}
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO workers (alloc_id, run_id, attempt, rank, state, body) VALUES (?,?,?,?,?,?)
+		ON CONFLICT (alloc_id) DO UPDATE SET state = excluded.state, body = excluded.body`,
+		w.AllocID, w.RunID, w.Attempt, w.Rank, w.State, string(body))
+	if err != nil {
+		return fmt.Errorf("save worker %s: %w", w.AllocID, err)
+	}
+	return nil
+}
+
+type querier interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}
+
+func scanAttempt(row scanner) (run.Attempt, error) {
+	var a run.Attempt
+	var created, ended int64
+	err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &created, &ended)
+	a.CreatedAt, a.EndedAt = fromMillis(created), fromMillis(ended)
+	return a, mapError(err)
+}
+
+const attemptColumns = `run_id, number, parent_job, job_id, created_at, ended_at`
+
+// newestAttempt is the zero attempt before the first.
+func newestAttempt(ctx context.Context, q querier, id run.ID) (run.Attempt, error) {
+	a, err := scanAttempt(q.QueryRowContext(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number DESC LIMIT 1`, id))
+	if errors.Is(err, run.ErrNotFound) {
+		return run.Attempt{RunID: id}, nil
+	}
+	return a, err
+}
+
+// Attempts returns a run's attempts, oldest first.
+func (s *Store) Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number`, id)
+	if err != nil {
+		return nil, fmt.Errorf("attempts of %s: %w", id, mapError(err))
+	}
+	return collect(rows, scanAttempt)
+}
+
+// RunOfJob returns the ID of the run that a child job belongs to, or [run.ErrNotFound].
+func (s *Store) RunOfJob(ctx context.Context, jobID string) (run.ID, error) {
+	var id run.ID
+	err := s.read.QueryRowContext(ctx, `SELECT run_id FROM attempts WHERE job_id = ?`, jobID).Scan(&id)
+	if err != nil {
+		return "", fmt.Errorf("run of job %s: %w", jobID, mapError(err))
+	}
+	return id, nil
+}
+
+func workers(ctx context.Context, q querier, id run.ID, attempt int) ([]run.Worker, error) {
+	rows, err := q.QueryContext(ctx, `SELECT body FROM workers WHERE run_id = ? AND attempt = ? ORDER BY rank, alloc_id`, id, attempt)
+	if err != nil {
+		return nil, fmt.Errorf("workers of %s: %w", id, mapError(err))
+	}
+	return collect(rows, func(row scanner) (run.Worker, error) {
+		var body string
+		var w run.Worker
+		if err := row.Scan(&body); err != nil {
+			return w, err
+		}
+		return w, json.Unmarshal([]byte(body), &w)
+	})
+}
+
+// Workers returns the workers of a run's newest attempt, by rank.
+func (s *Store) Workers(ctx context.Context, id run.ID) ([]run.Worker, error) {
+	a, err := newestAttempt(ctx, s.read, id)
+	if err != nil {
+		return nil, fmt.Errorf("workers of %s: %w", id, err)
+	}
+	return workers(ctx, s.read, id, a.Number)
+}
