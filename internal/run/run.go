@@ -128,7 +128,7 @@ func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, 
 	if !CanFollow(r.State, to) {
 		return nil, fmt.Errorf("run %s is %s and cannot become %s: %w", r.ID, r.State, to, ErrConflict)
 	}
-	ev := &Event{RunID: r.ID, At: at, Kind: "state", Actor: actor, From: r.State, To: to, Message: reason, Rank: -1, Attempt: r.Attempt}
+	ev := &Event{RunID: r.ID, At: at, Kind: "state", Level: levelOf(to), Actor: actor, From: r.State, To: to, Message: reason, Rank: -1, Attempt: r.Attempt}
 	r.State, r.Reason = to, reason
 	if to == Running && r.StartedAt.IsZero() {
 		r.StartedAt = at
@@ -137,6 +137,18 @@ func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, 
 		r.EndedAt = at
 	}
 	return ev, nil
+}
+
+// levelOf is the level of the event that leads to a state.
+func levelOf(s State) string {
+	switch s {
+	case Failed:
+		return "error"
+	case Degraded:
+		return "warning"
+	default:
+		return "info"
+	}
 }
 
 // Attempt is one dispatch of a run: one Nomad child job.
@@ -157,7 +169,8 @@ type Event struct {
 	Seq     int64     `json:"seq"` // assigned by the store, increasing
 	RunID   ID        `json:"run_id"`
 	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"` // state, worker, checkpoint_saved, outer_step, sync, ... (see logparse)
+	Kind    string    `json:"kind"`  // state, worker, checkpoint_saved, evicted, ... (see logparse)
+	Level   string    `json:"level"` // info, warning or error: how much it matters to a person
 	Actor   string    `json:"actor"`
 	From    State     `json:"from,omitempty"`
 	To      State     `json:"to,omitempty"`

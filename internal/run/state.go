@@ -46,7 +46,7 @@ func (s State) Live() bool {
 // transitions is the whole table of what may follow what.
 var transitions = map[State][]State{
 	Queued:      {Dispatching, Stopped, Failed},
-	Dispatching: {Queued, Pending, Stopping, Stopped, Failed},
+	Dispatching: {Queued, Pending, Stopped, Failed},
 	Pending:     {Running, Degraded, Stopping, Succeeded, Failed, Stopped},
 	Running:     {Degraded, Stopping, Succeeded, Failed, Stopped},
 	Degraded:    {Running, Stopping, Succeeded, Failed, Stopped},

@@ -50,6 +50,7 @@ CREATE TABLE events (
     run_id     TEXT NOT NULL,
     at         INTEGER NOT NULL,
     kind       TEXT NOT NULL,
+    level      TEXT NOT NULL,             -- info, warning or error
     actor      TEXT NOT NULL,
     from_state TEXT NOT NULL,
     to_state   TEXT NOT NULL,

@@ -1,0 +1,215 @@
+package feed
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+func newHub() *Hub {
+	return NewHub(func() time.Time { return time.UnixMilli(1) })
+}
+
+func publish(t *testing.T, h *Hub, topic, typ string, data any) {
+	t.Helper()
+	if err := h.Publish(topic, typ, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func next(t *testing.T, s *Subscription) []Message {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	ms, err := s.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ms
+}
+
+func TestAViewerThatComesBackMissesAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	start := h.Seq("a")
+	for i := range 10 {
+		publish(t, h, "a", EventType, i)
+	}
+	s := h.Subscribe(map[string]int64{"a": start + 4})
+	defer s.Close()
+	publish(t, h, "a", EventType, 10)
+	var got []string
+	for _, m := range next(t, s) {
+		got = append(got, string(m.Data))
+	}
+	if fmt.Sprint(got) != "[4 5 6 7 8 9 10]" {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestAViewerFromNowSeesOnlyWhatComes(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	publish(t, h, "a", EventType, 1)
+	s := h.Subscribe(map[string]int64{"a": -1})
+	defer s.Close()
+	publish(t, h, "b", EventType, 2)
+	publish(t, h, "a", EventType, 3)
+	if ms := next(t, s); len(ms) != 1 || string(ms[0].Data) != "3" {
+		t.Errorf("got %v", ms)
+	}
+}
+
+func TestWhatTheRingHasLostIsAGap(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	start := h.Seq("a")
+	for i := range ringSize + 5 {
+		publish(t, h, "a", EventType, i)
+	}
+	for name, from := range map[string]int64{"too old": start, "of another process": h.Seq("a") + 1000} {
+		s := h.Subscribe(map[string]int64{"a": from})
+		if ms := next(t, s); len(ms) != 1 || ms[0].Type != Gap || ms[0].Seq != h.Seq("a") {
+			t.Errorf("%s: got %v", name, ms)
+		}
+		s.Close()
+	}
+}
+
+func TestALaterHubNeverReusesSequences(t *testing.T) {
+	t.Parallel()
+	first := NewHub(func() time.Time { return time.UnixMilli(1000) })
+	for range 500 {
+		publish(t, first, "a", EventType, 0)
+	}
+	second := NewHub(func() time.Time { return time.UnixMilli(1001) })
+	if second.Seq("a") <= first.Seq("a") {
+		t.Errorf("the second begins at %d, the first is at %d", second.Seq("a"), first.Seq("a"))
+	}
+}
+
+func TestASlowViewerKeepsStatesMergesSamplesAndCountsLogLines(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	s := h.Subscribe(map[string]int64{"run:x": -1, "runs": -1})
+	defer s.Close()
+	v := func(x float64) *float64 { return &x }
+	const rounds = 3000
+	for i := range rounds {
+		publish(t, h, "run:x", SamplesType, Samples{Steps: []int64{int64(i % 50)}, Series: map[string]map[string][]*float64{"loss": {"mean": {v(float64(i))}}}})
+		publish(t, h, "run:x", LogType, Log{Lines: []run.LogLine{{Pos: run.LogPos(i)}}})
+		publish(t, h, "run:x", State, run.Run{ID: "r-0000000001", Attempt: i})
+		publish(t, h, "runs", State, run.Run{ID: run.ID(fmt.Sprintf("r-%d", i%3)), Attempt: i})
+	}
+	steps, lines, skipped := map[int64]float64{}, 0, 0
+	states := map[string]int{}
+	var seq int64
+	ms := next(t, s)
+	for _, m := range ms {
+		switch m.Type {
+		case SamplesType:
+			var d Samples
+			if err := json.Unmarshal(m.Data, &d); err != nil {
+				t.Fatal(err)
+			}
+			for i, step := range d.Steps {
+				steps[step] = *d.Series["loss"]["mean"][i]
+			}
+		case LogType:
+			var d Log
+			if err := json.Unmarshal(m.Data, &d); err != nil {
+				t.Fatal(err)
+			}
+			lines, skipped = lines+len(d.Lines), skipped+d.Skipped
+		case State:
+			var r run.Run
+			if err := json.Unmarshal(m.Data, &r); err != nil {
+				t.Fatal(err)
+			}
+			states[m.Topic+string(r.ID)] = r.Attempt
+		}
+		if m.Topic == "run:x" {
+			if m.Seq < seq {
+				t.Errorf("sequence %d after %d", m.Seq, seq)
+			}
+			seq = m.Seq
+		}
+	}
+	if len(ms) > maxQueue+8 {
+		t.Errorf("%d messages are queued", len(ms))
+	}
+	if lines+skipped != rounds {
+		t.Errorf("%d lines and %d skipped do not make %d", lines, skipped, rounds)
+	}
+	for step := range int64(50) {
+		if want := float64(rounds - 50 + step); steps[step] != want {
+			t.Errorf("step %d is %v, want %v", step, steps[step], want)
+		}
+	}
+	for key, want := range map[string]int{"run:xr-0000000001": rounds - 1, "runsr-0": rounds - 3, "runsr-1": rounds - 2, "runsr-2": rounds - 1} {
+		if states[key] != want {
+			t.Errorf("newest state of %s is %d, want %d", key, states[key], want)
+		}
+	}
+}
+
+func TestTooManyEventsForASlowViewerAreAGap(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	s := h.Subscribe(map[string]int64{"a": -1})
+	defer s.Close()
+	for i := range 2000 {
+		publish(t, h, "a", EventType, i)
+	}
+	gap := false
+	for _, m := range next(t, s) {
+		gap = gap || m.Type == Gap
+	}
+	if !gap {
+		t.Error("events were dropped without a gap")
+	}
+}
+
+func TestIdleTopicsAreForgottenWithoutRepeatingSequences(t *testing.T) {
+	t.Parallel()
+	ms := int64(0)
+	h := NewHub(func() time.Time { ms++; return time.UnixMilli(ms) })
+	publish(t, h, "first", EventType, 1)
+	was := h.Seq("first")
+	for i := range idleTopics * 2 {
+		publish(t, h, fmt.Sprint(i), EventType, 1)
+	}
+	if len(h.topics) > idleTopics+1 {
+		t.Errorf("%d topics are kept", len(h.topics))
+	}
+	s := h.Subscribe(map[string]int64{"first": was - 1})
+	defer s.Close()
+	if ms := next(t, s); ms[0].Type != Gap {
+		t.Errorf("got %v, want a gap", ms)
+	}
+}
+
+func TestClosingEndsAWaitingNext(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	s := h.Subscribe(map[string]int64{"a": -1})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := s.Next(context.Background()); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
+	s.Close()
+	s.Close()
+	wg.Wait()
+	publish(t, h, "a", EventType, 1) // nobody is there, nobody waits
+	if h.HasViewers("a") {
+		t.Error("a closed subscription still counts")
+	}
+}

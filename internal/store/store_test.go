@@ -1,0 +1,101 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/storetest"
+)
+
+func open(t *testing.T, dir string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestSQLite(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, t.TempDir()) })
+}
+
+func TestANewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "cotrain.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "start a newer cotrain") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAFolderThatCannotBeWrittenIsSaidSo(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(t.Context(), filepath.Join(file, "data")); err == nil || !strings.Contains(err.Error(), "data folder") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// fullBlobs is an archive on a full disk.
+type fullBlobs struct{ store.Blobs }
+
+func (fullBlobs) Put(context.Context, string, []byte) error {
+	return errors.New("no space left on device")
+}
+
+func TestAFullArchiveLosesNoLines(t *testing.T) {
+	t.Parallel()
+	s, err := store.OpenWith(t.Context(), filepath.Join(t.TempDir(), "cotrain.db"), fullBlobs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	id := run.ID("r-0000000001")
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued}, "", run.Event{RunID: id}); err != nil {
+		t.Fatal(err)
+	}
+	b := &store.Batch{RunID: id, AllocID: "a", Stream: "stdout", Log: []byte("kept\n"), To: store.Cursor{File: "f", Offset: 5}}
+	if err := s.Commit(t.Context(), []*store.Batch{b}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Seal(t.Context(), id, 1); err == nil {
+		t.Error("sealing into a full archive is no error")
+	}
+	lines, err := s.Logs(t.Context(), id, run.LogQuery{Rank: -1, Limit: 10})
+	if err != nil || len(lines) != 1 {
+		t.Errorf("lines %v, %v", lines, err)
+	}
+}

@@ -1,0 +1,388 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// Store is everything that callers use of a store.
+type Store interface {
+	CreateRun(ctx context.Context, r run.Run, key string, ev run.Event) (run.Run, bool, error)
+	Run(ctx context.Context, id run.ID) (run.Run, error)
+	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	CountRuns(ctx context.Context) (map[run.State]int, error)
+	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
+	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
+	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
+	RunOfJob(ctx context.Context, jobID string) (run.ID, error)
+	Workers(ctx context.Context, id run.ID) ([]run.Worker, error)
+	Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error)
+	Cursor(ctx context.Context, allocID, stream string) (store.Cursor, error)
+	Commit(ctx context.Context, batches []*store.Batch) error
+	Metrics(ctx context.Context, id run.ID) ([]string, error)
+	Points(ctx context.Context, id run.ID, metric string) ([]store.WorkerPoint, error)
+	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
+	CurveBetween(ctx context.Context, id run.ID, metric string, fromStep, toStep int64) ([]run.CurvePoint, error)
+	Headline(ctx context.Context, id run.ID) (run.Progress, error)
+	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	Seal(ctx context.Context, id run.ID, atLeast int) error
+	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
+	DeleteRun(ctx context.Context, id run.ID) error
+	Sweep(ctx context.Context) error
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Run runs the suite; open returns a new, empty store each time.
+func Run(t *testing.T, open func(t *testing.T) Store) {
+	for name, test := range map[string]func(*testing.T, Store){
+		"a run comes back as it was stored":                       testRoundTrip,
+		"a repeated key returns the first run":                    testKey,
+		"a taken ID is a conflict":                                testTakenID,
+		"runs are listed newest first, filtered and paged":        testList,
+		"an update stores run, attempt, workers and events":       testUpdate,
+		"an update whose function fails changes nothing":          testUpdateFails,
+		"a batch is stored whole and moves its cursor":            testCommit,
+		"a batch from an old cursor stores nothing":               testStaleCursor,
+		"a batch of a deleted run stores nothing":                 testDeletedRun,
+		"an exact value wins over a printed one in either order":  testExact,
+		"a later attempt wins over an earlier one":                testAttempts,
+		"values that are not finite survive":                      testNotFinite,
+		"a curve is taken over workers":                           testCurve,
+		"logs read the same before and after sealing":             testLogs,
+		"sealing waits for enough and keeps other runs out of it": testSeal,
+		"many batches at once lose nothing":                       testConcurrent,
+		"deleting removes a run and nothing else":                 testDelete,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func newRun(id, name string) run.Run {
+	return run.Run{
+		ID: run.ID(id), Name: name, Preset: "debug", Config: "x = 1\n", State: run.Queued, CreatedAt: epoch,
+		Shape: run.Shape{Nodes: 2, CPU: 100, Memory: 300}, StepsTotal: 20, InnerSteps: 5,
+	}
+}
+
+func create(t *testing.T, s Store, id, name string) run.Run {
+	t.Helper()
+	r := newRun(id, name)
+	stored, created, err := s.CreateRun(t.Context(), r, "", run.Event{RunID: r.ID, At: epoch, Kind: "state", Actor: "test", To: run.Queued, Rank: -1})
+	if err != nil || !created {
+		t.Fatalf("create %s: %v, created %v", id, err, created)
+	}
+	return stored
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func same(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s differs (-want +got):\n%s", what, d)
+	}
+}
+
+func testRoundTrip(t *testing.T, s Store) {
+	want := create(t, s, "r-0000000001", "naïve 🚀 \u05d0 <b>")
+	got, err := s.Run(t.Context(), want.ID)
+	must(t, err)
+	same(t, "run", got, want)
+	if _, err := s.Run(t.Context(), "r-0000000009"); !errors.Is(err, run.ErrNotFound) {
+		t.Errorf("a run that does not exist gave %v", err)
+	}
+	evs, err := s.Events(t.Context(), want.ID, 0, 10)
+	must(t, err)
+	if len(evs) != 1 || evs[0].To != run.Queued || !evs[0].At.Equal(epoch) || evs[0].Seq == 0 {
+		t.Errorf("first event is %+v", evs)
+	}
+	p := run.Progress{Step: 7, Loss: 2.5, HasLoss: true, TokensPerSec: 100, UpdatedAt: epoch}
+	must(t, s.SaveProgress(t.Context(), want.ID, p))
+	got, err = s.Run(t.Context(), want.ID)
+	must(t, err)
+	same(t, "progress", got.Progress, p)
+	must(t, s.Ping(t.Context()))
+}
+
+func testKey(t *testing.T, s Store) {
+	first, created, err := s.CreateRun(t.Context(), newRun("r-0000000001", "a"), "k", run.Event{RunID: "r-0000000001"})
+	must(t, err)
+	again, twice, err := s.CreateRun(t.Context(), newRun("r-0000000002", "b"), "k", run.Event{RunID: "r-0000000002"})
+	must(t, err)
+	if !created || twice || again.ID != first.ID {
+		t.Errorf("got %s (created %v) after %s (created %v)", again.ID, twice, first.ID, created)
+	}
+}
+
+func testTakenID(t *testing.T, s Store) {
+	create(t, s, "r-0000000001", "a")
+	if _, _, err := s.CreateRun(t.Context(), newRun("r-0000000001", "b"), "", run.Event{}); !errors.Is(err, run.ErrConflict) {
+		t.Errorf("got %v, want a conflict", err)
+	}
+}
+
+func testList(t *testing.T, s Store) {
+	for i := range 5 {
+		create(t, s, fmt.Sprintf("r-000000000%d", i), fmt.Sprintf("run %d 100%%_x", i))
+	}
+	_, err := s.Update(t.Context(), "r-0000000003", func(u *store.Update) error {
+		_, err := u.Run.Transition(run.Stopped, "test", "", epoch)
+		return err
+	})
+	must(t, err)
+	for _, tc := range []struct {
+		f    run.RunFilter
+		want string
+	}{
+		{run.RunFilter{Limit: 10}, "4 3 2 1 0"},
+		{run.RunFilter{Limit: 2}, "4 3"},
+		{run.RunFilter{Limit: 2, Before: "r-0000000003"}, "2 1"},
+		{run.RunFilter{Limit: 9, States: []run.State{run.Queued}}, "4 2 1 0"},
+		{run.RunFilter{Limit: 9, States: []run.State{run.Stopped, run.Failed}}, "3"},
+		{run.RunFilter{Limit: 9, Text: "RUN 2"}, "2"},
+		{run.RunFilter{Limit: 9, Text: "0000001"}, "1"},
+		{run.RunFilter{Limit: 9, Text: "0%_x"}, "4 3 2 1 0"},
+		{run.RunFilter{Limit: 9, Text: "r%n"}, ""},
+		{run.RunFilter{Limit: 9, Text: `\`}, ""},
+		{run.RunFilter{Limit: 9, Text: "' OR 1=1 --"}, ""},
+	} {
+		runs, err := s.Runs(t.Context(), tc.f)
+		must(t, err)
+		var ids []string
+		for _, r := range runs {
+			ids = append(ids, string(r.ID[len(r.ID)-1:]))
+		}
+		same(t, fmt.Sprintf("list of %+v", tc.f), strings.Join(ids, " "), tc.want)
+	}
+	counts, err := s.CountRuns(t.Context())
+	must(t, err)
+	same(t, "counts", counts, map[run.State]int{run.Queued: 4, run.Stopped: 1})
+}
+
+func testUpdate(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	worker := run.Worker{AllocID: "a1", RunID: id, Attempt: 1, Rank: 1, State: run.WorkerPending, GPUs: []run.GPU{{ID: "g", Model: "m"}}}
+	u, err := s.Update(t.Context(), id, func(u *store.Update) error {
+		u.Attempt = run.Attempt{RunID: id, Number: 1, ParentJob: "p", CreatedAt: epoch}
+		u.Run.Attempt = 1
+		u.Workers = []run.Worker{worker}
+		ev, err := u.Run.Transition(run.Dispatching, "test", "go", epoch)
+		u.Events = append(u.Events, *ev)
+		return err
+	})
+	must(t, err)
+	if u.Events[0].Seq == 0 {
+		t.Error("the event has no sequence")
+	}
+	_, err = s.Update(t.Context(), id, func(u *store.Update) error {
+		u.Attempt.JobID = "p/dispatch-1"
+		u.Workers[0].State = run.WorkerRunning
+		_, err := u.Run.Transition(run.Pending, "test", "", epoch)
+		return err
+	})
+	must(t, err)
+	worker.State = run.WorkerRunning
+	ws, err := s.Workers(t.Context(), id)
+	must(t, err)
+	same(t, "workers", ws, []run.Worker{worker})
+	as, err := s.Attempts(t.Context(), id)
+	must(t, err)
+	same(t, "attempts", as, []run.Attempt{{RunID: id, Number: 1, ParentJob: "p", JobID: "p/dispatch-1", CreatedAt: epoch}})
+	owner, err := s.RunOfJob(t.Context(), "p/dispatch-1")
+	must(t, err)
+	same(t, "owner of the job", owner, id)
+	if _, err := s.RunOfJob(t.Context(), "other"); !errors.Is(err, run.ErrNotFound) {
+		t.Errorf("owner of an unknown job: %v", err)
+	}
+	newest, err := s.Events(t.Context(), id, -1, 1)
+	must(t, err)
+	if len(newest) != 1 || newest[0].To != run.Dispatching {
+		t.Errorf("newest event is %+v", newest)
+	}
+}
+
+func testUpdateFails(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	boom := errors.New("boom")
+	_, err := s.Update(t.Context(), id, func(u *store.Update) error {
+		u.Run.State, u.Attempt = run.Failed, run.Attempt{RunID: id, Number: 1}
+		u.Events = append(u.Events, run.Event{RunID: id})
+		return boom
+	})
+	if !errors.Is(err, boom) {
+		t.Fatalf("got %v", err)
+	}
+	r, err := s.Run(t.Context(), id)
+	must(t, err)
+	as, err := s.Attempts(t.Context(), id)
+	must(t, err)
+	if r.State != run.Queued || len(as) != 0 {
+		t.Errorf("state %s, %d attempts", r.State, len(as))
+	}
+	if _, err := s.Update(t.Context(), "r-0000000009", func(*store.Update) error { return nil }); !errors.Is(err, run.ErrNotFound) {
+		t.Errorf("an update of nothing gave %v", err)
+	}
+}
+
+// batch is a piece of worker rank's stdout that begins where from ends.
+func batch(id run.ID, rank int, from store.Cursor, log string, points ...store.Point) *store.Batch {
+	return &store.Batch{
+		RunID: id, AllocID: fmt.Sprintf("%s-a%d", id, rank), Stream: "stdout", Rank: rank, Attempt: 1, At: epoch, From: from,
+		To:  store.Cursor{File: "f.0", Offset: from.Offset + int64(len(log)), Parser: "{}"},
+		Log: []byte(log), Points: points,
+	}
+}
+
+func testCommit(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	b := batch(id, 0, store.Cursor{}, "one\ntwo\n", store.Point{Metric: "loss", Step: 1, Value: 2, Exact: true})
+	b.Events = []run.Event{{RunID: id, At: epoch, Kind: "finished", Rank: 0}}
+	must(t, s.Commit(t.Context(), []*store.Batch{b, batch(id, 1, store.Cursor{}, "other\n")}))
+	cur, err := s.Cursor(t.Context(), b.AllocID, "stdout")
+	must(t, err)
+	same(t, "cursor", cur, store.Cursor{File: "f.0", Offset: 8, Parser: "{}"})
+	next := batch(id, 0, cur, "three\n", store.Point{Metric: "loss", Step: 2, Value: 1})
+	next.To.Done = true
+	must(t, s.Commit(t.Context(), []*store.Batch{next}))
+	if err := s.Commit(t.Context(), []*store.Batch{batch(id, 0, next.To, "more\n")}); !errors.Is(err, run.ErrConflict) {
+		t.Errorf("a batch after the end gave %v", err)
+	}
+	pts, err := s.Points(t.Context(), id, "loss")
+	must(t, err)
+	same(t, "points", pts, []store.WorkerPoint{{Step: 1, Value: 2, At: epoch.UnixMilli()}, {Step: 2, Value: 1, At: epoch.UnixMilli()}})
+	names, err := s.Metrics(t.Context(), id)
+	must(t, err)
+	same(t, "metrics", names, []string{"loss"})
+	lines, err := s.Logs(t.Context(), id, run.LogQuery{Rank: 0, Limit: 10})
+	must(t, err)
+	same(t, "lines", texts(lines), "one two three")
+	same(t, "lines of the batch", texts(b.Lines()), "one two")
+	if b.Lines()[1] != lines[1] {
+		t.Errorf("a live line %+v differs from the stored one %+v", b.Lines()[1], lines[1])
+	}
+	evs, err := s.Events(t.Context(), id, 1, 10)
+	must(t, err)
+	if len(evs) != 1 || evs[0].Kind != "finished" || evs[0].Seq != b.Events[0].Seq {
+		t.Errorf("events are %+v", evs)
+	}
+}
+
+func texts(lines []run.LogLine) string {
+	var out []string
+	for _, l := range lines {
+		out = append(out, l.Text)
+	}
+	return strings.Join(out, " ")
+}
+
+func testStaleCursor(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	first := batch(id, 0, store.Cursor{}, "one\n")
+	must(t, s.Commit(t.Context(), []*store.Batch{first}))
+	good := batch(id, 1, store.Cursor{}, "good\n")
+	for _, from := range []store.Cursor{{}, {File: "f.0", Offset: 3}, {File: "f.1", Offset: 4}} {
+		err := s.Commit(t.Context(), []*store.Batch{good, batch(id, 0, from, "twice\n", store.Point{Metric: "loss", Step: 1, Value: 9})})
+		if !errors.Is(err, run.ErrConflict) {
+			t.Errorf("from %+v: %v, want a conflict", from, err)
+		}
+	}
+	lines, err := s.Logs(t.Context(), id, run.LogQuery{Rank: -1, Limit: 10})
+	must(t, err)
+	same(t, "lines", texts(lines), "one")
+	if pts, err := s.Points(t.Context(), id, "loss"); err != nil || len(pts) != 0 {
+		t.Errorf("points %v, %v", pts, err)
+	}
+}
+
+func testDeletedRun(t *testing.T, s Store) {
+	if err := s.Commit(t.Context(), []*store.Batch{batch("r-0000000009", 0, store.Cursor{}, "ghost\n")}); !errors.Is(err, run.ErrNotFound) {
+		t.Errorf("got %v, want not found", err)
+	}
+}
+
+func testExact(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	pts := []store.Point{
+		{Metric: "loss", Step: 1, Value: 1.23, Exact: false}, {Metric: "loss", Step: 1, Value: 1.2345, Exact: true},
+		{Metric: "loss", Step: 2, Value: 2.2345, Exact: true}, {Metric: "loss", Step: 2, Value: 2.23, Exact: false},
+		{Metric: "loss", Step: 3, Value: 1, Exact: true}, {Metric: "loss", Step: 3, Value: 2, Exact: true},
+	}
+	must(t, s.Commit(t.Context(), []*store.Batch{batch(id, 0, store.Cursor{}, "x\n", pts...)}))
+	c, err := s.Curve(t.Context(), id, "loss", 0)
+	must(t, err)
+	for i, want := range []float64{1.2345, 2.2345, 2} {
+		if c[i].Mean != want {
+			t.Errorf("step %d is %v, want %v", i+1, c[i].Mean, want)
+		}
+	}
+}
+
+func testAttempts(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	second := batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 2})
+	second.Attempt, second.AllocID = 2, "later"
+	must(t, s.Commit(t.Context(), []*store.Batch{second, batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 1, Exact: true})}))
+	c, err := s.Curve(t.Context(), id, "loss", 0)
+	must(t, err)
+	if len(c) != 1 || c[0].Mean != 2 {
+		t.Errorf("curve is %+v", c)
+	}
+}
+
+func testNotFinite(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	must(t, s.Commit(t.Context(), []*store.Batch{
+		batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: math.NaN()}, store.Point{Metric: "loss", Step: 2, Value: math.Inf(1)}),
+		batch(id, 1, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 3}),
+	}))
+	c, err := s.Curve(t.Context(), id, "loss", 0)
+	must(t, err)
+	if len(c) != 2 || !math.IsNaN(c[0].Mean) || c[0].Workers != 2 || !math.IsInf(c[1].Mean, 1) {
+		t.Errorf("curve is %+v", c)
+	}
+	p, err := s.Headline(t.Context(), id)
+	must(t, err)
+	if p.Step != 2 || !p.HasLoss || !math.IsInf(p.Loss, 1) {
+		t.Errorf("headline is %+v", p)
+	}
+}
+
+func testCurve(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	must(t, s.Commit(t.Context(), []*store.Batch{
+		batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 4}, store.Point{Metric: "loss", Step: 2, Value: 3}, store.Point{Metric: "tokens_per_second", Step: 2, Value: 10}),
+		batch(id, 1, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 2}, store.Point{Metric: "tokens_per_second", Step: 2, Value: 20}),
+	}))
+	c, err := s.Curve(t.Context(), id, "loss", 0)
+	must(t, err)
+	same(t, "curve", c, []run.CurvePoint{
+		{Step: 1, Mean: 3, Min: 2, Max: 4, Sum: 6, Workers: 2, At: epoch}, {Step: 2, Mean: 3, Min: 3, Max: 3, Sum: 3, Workers: 1, At: epoch},
+	})
+	part, err := s.CurveBetween(t.Context(), id, "loss", 2, 2)
+	must(t, err)
+	same(t, "part of the curve", part, c[1:])
+	p, err := s.Headline(t.Context(), id)
+	must(t, err)
+	same(t, "headline", p, run.Progress{Step: 2, Loss: 2.5, HasLoss: true, TokensPerSec: 30})
+}
