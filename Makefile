@@ -1,0 +1,56 @@
+# What a person types: make dev (build and start), make test, make check (what CI runs), make bench.
+# Everything that these need beyond Go, Node.js and make is installed by them, below node_modules/ and bin/, or said.
+
+GO ?= go
+GOLANGCI := bin/golangci-lint
+GOLANGCI_VERSION := v2.15.0
+VENDORED := static/vendor/htmx.min.js
+
+.PHONY: dev build generate test check bench lint fmt drift clean help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+dev: build ## build, and start the console with the embedded agent
+	bin/cotrain server --dev
+
+build: $(VENDORED) generate ## build bin/cotrain
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/cotrain ./cmd/cotrain
+
+# The browser's packages, from npm, copied to where the binary embeds them from.
+$(VENDORED): package.json package-lock.json
+	npm ci --no-audit --no-fund
+	npm run --silent vendor
+	@touch $@
+
+generate: ## views/*_templ.go from views/*.templ
+	$(GO) tool templ generate -path views -log-level error
+
+test: build ## all tests that this machine can run; says what it skipped and why
+	$(GO) run ./internal/testall
+
+check: drift lint test ## generated code, format, vet, lint, import rules, tests
+
+drift: $(VENDORED) generate ## generated code and formats are as committed
+	@test -z "$$(gofmt -l cmd internal views static jobs)" || { gofmt -l cmd internal views static jobs; echo "not gofmt-ed: run make fmt"; exit 1; }
+	@git diff --exit-code --stat -- '*_templ.go' || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
+	@$(GO) mod tidy -diff >/dev/null || { echo "go.mod is not tidy: run go mod tidy"; exit 1; }
+	@! grep -q '"resolved"' package-lock.json || { echo "package-lock.json holds download addresses: npm config set omit-lockfile-registry-resolved true"; exit 1; }
+
+lint: $(VENDORED) $(GOLANGCI) ## go vet and golangci-lint
+	$(GO) vet ./...
+	$(GOLANGCI) run ./...
+
+$(GOLANGCI):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+fmt: ## format Go and templ
+	gofmt -w cmd internal views static jobs
+	$(GO) tool templ fmt views
+
+bench: build ## every benchmark, each beside its baseline
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/bench
+	$(GO) test -run '^$$' -bench AgainstRegexp ./internal/logparse
+
+clean: ## what make made; runs and their data in .cotrain stay
+	rm -rf bin node_modules static/vendor/*.js static/vendor/*.css

@@ -1,0 +1,242 @@
+package control_test
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
+	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+type logs struct{ forgotten []run.ID }
+
+func (l *logs) Forget(id run.ID) { l.forgotten = append(l.forgotten, id) }
+
+type rig struct {
+	cluster *nomadtest.Cluster
+	store   *store.Store
+	control *control.Control
+	logs    *logs
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	s, err := store.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &rig{cluster: nomadtest.New(), store: s, logs: &logs{}}
+	hub, logger := feed.NewHub(time.Now), slog.New(slog.DiscardHandler)
+	q := queue.New(queue.Options{Cluster: r.cluster, Store: s, Publisher: hub, Logger: logger, Now: time.Now, Dispatched: func(run.ID) {}})
+	r.control = control.New(control.Options{
+		Store: s, Queue: q, Cluster: r.cluster, Logs: r.logs, Publisher: hub, Logger: logger, Now: time.Now, Look: func(run.ID) {},
+	})
+	return r
+}
+
+const config = `name_model = "debugmodel"
+[data]
+fake = true
+[optim]
+batch_size = 16
+warmup_steps = 2
+total_steps = 18
+[train]
+micro_bs = 8
+[diloco]
+inner_steps = 5
+`
+
+func submission() run.Submission {
+	return run.Submission{Name: " first run ", Config: config, Shape: run.Shape{Nodes: 2}}
+}
+
+func submit(t *testing.T, r *rig) run.Run {
+	t.Helper()
+	got, err := r.control.Submit(t.Context(), "test", submission())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestSubmitStoresAndSends(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	got := submit(t, r)
+	if got.Name != "first run" || got.State != run.Pending || got.StepsTotal != 20 || got.InnerSteps != 5 || got.Shape.CPU != run.DefaultWorkerCPU {
+		t.Errorf("got %+v", got)
+	}
+	if jobs := r.cluster.Jobs(); len(jobs) != 1 || r.cluster.Payload(jobs[0]) != config {
+		t.Errorf("jobs are %v", jobs)
+	}
+}
+
+func TestSubmitWithARepeatedKeyMakesOneRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := submission()
+	s.Key = "k"
+	first, err := r.control.Submit(t.Context(), "test", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := r.control.Submit(t.Context(), "test", s)
+	if err != nil || again.ID != first.ID || len(r.cluster.Jobs()) != 1 {
+		t.Errorf("second is %s after %s, %v, jobs %v", again.ID, first.ID, err, r.cluster.Jobs())
+	}
+}
+
+func TestSubmitNamesEveryProblemAtOnceAndStoresNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, tc := range []struct {
+		name   string
+		change func(*run.Submission)
+		fields string
+	}{
+		{"a name of 1000 characters", func(s *run.Submission) { s.Name = strings.Repeat("x", 1000) }, "name"},
+		{"no name", func(s *run.Submission) { s.Name = "  " }, "name"},
+		{"a shape out of range", func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 0, -1 }, "nodes gpus"},
+		{"an unknown key", func(s *run.Submission) { s.Config += "[optim2]\nx = 1\n" }, "optim2"},
+		{"a rule across fields", func(s *run.Submission) { s.Config = strings.Replace(s.Config, "micro_bs = 8", "micro_bs = 7", 1) }, "batch_size"},
+		{"a configuration over 16 KiB", func(s *run.Submission) { s.Config += "# " + strings.Repeat("x", 17000) + "\n" }, "config"},
+		{"a key that is too long", func(s *run.Submission) { s.Key = strings.Repeat("k", 201) }, "key"},
+		{"everything", func(s *run.Submission) { s.Name, s.Shape.Nodes, s.Config = "", 0, "x = 1" }, "name nodes x"},
+	} {
+		s := submission()
+		tc.change(&s)
+		_, err := r.control.Submit(t.Context(), "test", s)
+		var fes run.FieldErrors
+		if !errors.As(err, &fes) || !errors.Is(err, run.ErrInvalid) {
+			t.Errorf("%s: %v, want field errors", tc.name, err)
+			continue
+		}
+		for _, want := range strings.Fields(tc.fields) {
+			found := false
+			for _, fe := range fes {
+				found = found || strings.Contains(fe.Field, want)
+				if fe.Rule == "" || fe.Fix == "" || len(fe.Value) > 210 {
+					t.Errorf("%s: %+v lacks a rule or a fix, or is too long", tc.name, fe)
+				}
+			}
+			if !found {
+				t.Errorf("%s: no error names %s: %v", tc.name, want, err)
+			}
+		}
+	}
+	if runs, err := r.store.Runs(t.Context(), run.RunFilter{Limit: 10}); err != nil || len(runs) != 0 {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+}
+
+func TestUnusualNamesAreKept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, name := range []string{"🚀🚀", "תורה", "<script>alert(1)</script>", `"quoted" \ %s`, "日本語"} {
+		s := submission()
+		s.Name = name
+		if got, err := r.control.Submit(t.Context(), "test", s); err != nil || got.Name != name {
+			t.Errorf("%q came back as %q, %v", name, got.Name, err)
+		}
+	}
+}
+
+func TestSubmitWithoutNomadStaysQueued(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.SetDown(true)
+	got := submit(t, r)
+	if got.State != run.Queued || !strings.Contains(got.Reason, "not reachable") {
+		t.Errorf("got %s: %s", got.State, got.Reason)
+	}
+	if err := r.control.Stop(t.Context(), "test", got.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.store.Run(t.Context(), got.ID); err != nil || got.State != run.Stopped {
+		t.Errorf("after a stop it is %s, %v", got.State, err)
+	}
+}
+
+func TestStopTellsNomadOnceMoreEachTimeAndRefusesWhatIsOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := submit(t, r).ID
+	for range 2 {
+		if err := r.control.Stop(t.Context(), "test", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := r.store.Run(t.Context(), id)
+	if err != nil || got.State != run.Stopping || !got.StopRequested || r.cluster.Calls("Stop") != 2 {
+		t.Errorf("run %+v, %v, %d calls", got, err, r.cluster.Calls("Stop"))
+	}
+	finish(t, r, id)
+	if err := r.control.Stop(t.Context(), "test", id); !errors.Is(err, run.ErrConflict) {
+		t.Errorf("stopping what is over gave %v", err)
+	}
+	if err := r.control.Stop(t.Context(), "test", "r-0000000000"); !errors.Is(err, run.ErrNotFound) {
+		t.Errorf("stopping nothing gave %v", err)
+	}
+}
+
+func finish(t *testing.T, r *rig, id run.ID) {
+	t.Helper()
+	_, err := r.store.Update(t.Context(), id, func(u *store.Update) error {
+		_, err := u.Run.Transition(run.Stopped, "test", "", time.Now())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAStopIsAcceptedWhileNomadIsAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := submit(t, r).ID
+	r.cluster.SetDown(true)
+	if err := r.control.Stop(t.Context(), "test", id); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.store.Run(t.Context(), id); err != nil || got.State != run.Stopping {
+		t.Errorf("run is %s, %v", got.State, err)
+	}
+}
+
+func TestDeleteWantsAnEndedRunAndCleansUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := submit(t, r).ID
+	if err := r.control.Delete(t.Context(), "test", id); !errors.Is(err, run.ErrConflict) {
+		t.Errorf("deleting a live run gave %v", err)
+	}
+	if err := r.control.Stop(t.Context(), "test", id); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, r, id)
+	if err := r.control.Delete(t.Context(), "test", id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.store.Run(t.Context(), id); !errors.Is(err, run.ErrNotFound) {
+		t.Errorf("the run is still there: %v", err)
+	}
+	if len(r.cluster.Jobs()) != 0 || len(r.logs.forgotten) != 1 {
+		t.Errorf("jobs %v, forgotten %v", r.cluster.Jobs(), r.logs.forgotten)
+	}
+	if err := r.control.Delete(t.Context(), "test", id); !errors.Is(err, run.ErrNotFound) {
+		t.Errorf("deleting twice gave %v", err)
+	}
+}

@@ -1,0 +1,97 @@
+// Package imports holds the table of who may import whom, as a test.
+package imports
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/cotrain/cotrain/"
+
+// allowed is the table of the architecture: imports go down only. A package that is not listed may import run and the
+// standard library. app and cmd wire everything and are free.
+var allowed = map[string][]string{
+	"internal/web":               {"internal/control", "views", "static", "internal/store", "internal/feed", "internal/trainconf", "internal/series"},
+	"internal/api":               {"internal/control", "internal/store", "internal/feed", "internal/trainconf", "internal/series"},
+	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
+	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed"},
+	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},
+	"internal/ingest":            {"internal/nomad", "internal/store", "internal/feed", "internal/logparse"},
+	"internal/nomad":             {"jobs"},
+	"internal/config":            {},
+	"internal/localnomad":        {},
+	"internal/reftrain":          {},
+	"views":                      {"internal/trainconf", "static"},
+	"internal/store/storetest":   {"internal/store"},
+	"internal/nomad/nomadtest":   {"internal/nomad"},
+	"internal/nomad/conformance": {"internal/nomad", "jobs"},
+}
+
+// external are the modules that only the listed packages may import.
+var external = map[string][]string{
+	// localnomad speaks the same wire format, so it uses the same structs; no client code of theirs.
+	"github.com/hashicorp/nomad/api":   {"internal/nomad", "internal/nomad/conformance", "internal/localnomad"},
+	"database/sql":                     {"internal/store"},
+	"modernc.org/sqlite":               {"internal/store"},
+	"github.com/hashicorp/hcl/v2":      {"internal/localnomad"},
+	"github.com/gorilla/websocket":     {"internal/web"},
+	"github.com/danielgtaylor/huma/v2": {"internal/api"},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsGoDownOnly(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if name == "internal/app" || strings.HasPrefix(name, "cmd/") {
+			continue
+		}
+		may := append([]string{"internal/run"}, allowed[name]...)
+		for _, imp := range p.Imports {
+			inner, ours := strings.CutPrefix(imp, module)
+			switch {
+			case ours && name == "internal/run":
+				t.Errorf("%s imports %s: it may import the standard library only", name, inner)
+			case ours && !slices.Contains(may, inner):
+				t.Errorf("%s imports %s; it may import %v", name, inner, may)
+			case !ours && name == "internal/run" && strings.Contains(strings.Split(imp, "/")[0], "."):
+				t.Errorf("%s imports %s: it may import the standard library only", name, imp)
+			}
+			for mod, owners := range external {
+				if (imp == mod || strings.HasPrefix(imp, mod+"/")) && !slices.Contains(owners, name) {
+					t.Errorf("%s imports %s; only %v may", name, imp, owners)
+				}
+			}
+		}
+	}
+}
+
+// list returns every package of the module with what it imports outside of tests.
+func list(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pkgs []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return pkgs
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}

@@ -1,0 +1,161 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// commitRequest is a batch on its way into the store; done gets the result.
+type commitRequest struct {
+	batch *store.Batch
+	done  chan error
+}
+
+// Everything that waits when the writer becomes free goes into one transaction, up to these bounds.
+const (
+	maxGroup      = 256
+	maxGroupBytes = 4 << 20
+)
+
+// commit hands a batch to the writer and waits for it to be stored.
+func (in *Ingest) commit(ctx context.Context, b *store.Batch) error {
+	req := &commitRequest{b, make(chan error, 1)}
+	select {
+	case in.commits <- req:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return <-req.done // the writer always answers
+}
+
+// write is the only writer of log batches. It groups by what is there and never waits for more, so that a single line
+// is stored at once and many are stored together.
+func (in *Ingest) write(ctx context.Context) error {
+	for {
+		var group []*commitRequest
+		select {
+		case <-ctx.Done():
+			return nil
+		case req := <-in.commits:
+			group = append(group, req)
+		}
+		size := len(group[0].batch.Log)
+	more:
+		for len(group) < maxGroup && size < maxGroupBytes {
+			select {
+			case req := <-in.commits:
+				group = append(group, req)
+				size += len(req.batch.Log)
+			default:
+				break more
+			}
+		}
+		in.store(ctx, group)
+	}
+}
+
+func (in *Ingest) store(ctx context.Context, group []*commitRequest) {
+	batches := make([]*store.Batch, len(group))
+	for i, req := range group {
+		batches[i] = req.batch
+	}
+	err := in.o.Store.Commit(ctx, batches)
+	if err != nil && len(group) > 1 && (errors.Is(err, run.ErrConflict) || errors.Is(err, run.ErrNotFound)) {
+		for _, req := range group { // one of them is at fault: the others must not suffer for it
+			in.store(ctx, []*commitRequest{req})
+		}
+		return
+	}
+	if ctx.Err() == nil {
+		if errors.Is(err, run.ErrConflict) || errors.Is(err, run.ErrNotFound) {
+			in.o.Health(nil)
+		} else {
+			in.o.Health(err)
+		}
+	}
+	for i, req := range group {
+		if err == nil {
+			in.publish(batches[i])
+		}
+		req.done <- err
+	}
+}
+
+// publish tells viewers what was stored.
+func (in *Ingest) publish(b *store.Batch) {
+	topic := feed.RunTopic(b.RunID)
+	if log := in.shaper.shape(b); len(log.Lines) > 0 {
+		in.tell(topic, feed.LogType, log)
+	}
+	for _, ev := range b.Events {
+		in.tell(topic, feed.EventType, ev)
+	}
+	if len(b.Points) > 0 {
+		in.prog.add(b)
+	}
+}
+
+func (in *Ingest) tell(topic, typ string, data any) {
+	if err := in.o.Publisher.Publish(topic, typ, data); err != nil {
+		in.o.Logger.Error("publish", "topic", topic, "type", typ, "err", err)
+	}
+}
+
+// A run's live log shows at most liveLines lines per livePeriod, each cut to liveLine bytes; more than that nobody can
+// read, and the whole is in the store.
+const (
+	liveLines  = 300
+	livePeriod = 100 * time.Millisecond
+	liveLine   = 4 << 10
+)
+
+// logShaper bounds what goes to viewers. It is used by the writer and by Forget.
+type logShaper struct {
+	now  func() time.Time
+	runs *syncMap[run.ID, *window]
+}
+
+type window struct {
+	began   time.Time
+	lines   int
+	skipped int
+}
+
+func newLogShaper(now func() time.Time) *logShaper {
+	return &logShaper{now: now, runs: newSyncMap[run.ID, *window]()}
+}
+
+func (s *logShaper) forget(id run.ID) { s.runs.delete(id) }
+
+func (s *logShaper) shape(b *store.Batch) feed.Log {
+	w := s.runs.get(b.RunID, func() *window { return &window{} })
+	if now := s.now(); now.Sub(w.began) >= livePeriod {
+		w.began, w.lines = now, 0
+	}
+	if len(b.Log) == 0 {
+		return feed.Log{}
+	}
+	lines := b.Lines()
+	room := max(0, liveLines-w.lines)
+	if n := len(lines) - room; n > 0 { // the newest are the ones to show
+		w.skipped += n
+		lines = lines[n:]
+	}
+	if len(lines) == 0 {
+		return feed.Log{}
+	}
+	w.lines += len(lines)
+	for i := range lines {
+		if len(lines[i].Text) > liveLine {
+			lines[i].Text = cutText(lines[i].Text, liveLine)
+		}
+	}
+	out := feed.Log{Lines: lines, Skipped: w.skipped}
+	w.skipped = 0
+	return out
+}

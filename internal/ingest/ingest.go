@@ -1,0 +1,202 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// Tailer reads a worker's log; see [nomad.Client.TailLog].
+type Tailer interface {
+	TailLog(ctx context.Context, allocID, stream string, from nomad.Cursor, follow bool, fn func(nomad.LogChunk) error) error
+}
+
+// Store is what ingest needs of the store.
+type Store interface {
+	Cursor(ctx context.Context, allocID, stream string) (store.Cursor, error)
+	Commit(ctx context.Context, batches []*store.Batch) error
+	Seal(ctx context.Context, id run.ID, atLeast int) error
+	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
+	Run(ctx context.Context, id run.ID) (run.Run, error)
+	Headline(ctx context.Context, id run.ID) (run.Progress, error)
+	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
+	CurveBetween(ctx context.Context, id run.ID, metric string, fromStep, toStep int64) ([]run.CurvePoint, error)
+}
+
+// Publisher tells viewers; see [feed.Hub.Publish].
+type Publisher interface {
+	Publish(topic, typ string, data any) error
+}
+
+// Options configures [New]. All fields are needed.
+type Options struct {
+	Tailer    Tailer
+	Store     Store
+	Publisher Publisher
+	Logger    *slog.Logger
+	Now       func() time.Time
+	// Health is told whether the store takes what ingest writes: nil when it does.
+	Health func(error)
+}
+
+// Ingest owns a goroutine for each stream that it follows, one writer, and one publisher of progress.
+type Ingest struct {
+	o       Options
+	commits chan *commitRequest
+	prog    *progress
+	shaper  *logShaper
+
+	mu     sync.Mutex
+	ctx    context.Context // of Run; nil before
+	tails  sync.WaitGroup
+	allocs map[string]*alloc
+}
+
+// alloc is one worker whose streams are followed.
+type alloc struct {
+	worker run.Worker
+	cancel context.CancelFunc
+	ended  context.Context // done once Nomad says that the worker has ended
+	end    context.CancelFunc
+	left   int // streams not yet drained
+}
+
+// New returns an Ingest that does nothing until Run.
+func New(o Options) *Ingest {
+	return &Ingest{
+		o: o, commits: make(chan *commitRequest),
+		prog: newProgress(o), shaper: newLogShaper(o.Now), allocs: map[string]*alloc{},
+	}
+}
+
+// Run works until ctx ends, then waits for everything that it started.
+func (in *Ingest) Run(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	in.mu.Lock()
+	in.ctx = gctx
+	for _, a := range in.allocs {
+		in.start(a)
+	}
+	in.mu.Unlock()
+	g.Go(func() error { return in.write(gctx) })
+	g.Go(func() error { return in.prog.run(gctx) })
+	g.Go(func() error { return in.sealLoop(gctx) })
+	err := g.Wait()
+	in.mu.Lock()
+	in.ctx = nil
+	in.mu.Unlock()
+	in.tails.Wait()
+	return err
+}
+
+// streams are the two logs of a task.
+var streams = [...]string{"stdout", "stderr"}
+
+// Follow begins to follow a worker that has started, and once it has ended reads what is left. It may be called as often
+// as the worker changes, and never waits.
+func (in *Ingest) Follow(w run.Worker) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	a := in.allocs[w.AllocID]
+	if a == nil {
+		if !w.Started && !w.State.Terminal() {
+			return
+		}
+		a = &alloc{worker: w, left: len(streams)}
+		a.ended, a.end = context.WithCancel(context.Background())
+		in.allocs[w.AllocID] = a
+		in.prog.touch(w.RunID)
+		if in.ctx != nil {
+			in.start(a)
+		}
+	}
+	if w.State.Terminal() {
+		a.end()
+	}
+}
+
+// start is called with the lock held.
+func (in *Ingest) start(a *alloc) {
+	if a.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(in.ctx)
+	a.cancel = cancel
+	for _, stream := range streams {
+		in.tails.Go(func() {
+			t := newTail(in, a, stream)
+			if !t.run(ctx) {
+				return
+			}
+			in.mu.Lock()
+			a.left--
+			left := a.left
+			in.mu.Unlock()
+			if left == 0 {
+				cancel()
+			}
+		})
+	}
+}
+
+// Drained reports whether everything that the worker printed is stored. It is false for workers never given to Follow.
+func (in *Ingest) Drained(allocID string) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	a := in.allocs[allocID]
+	return a != nil && a.left == 0
+}
+
+// Forget stops following a run's workers, for a run that is finished or deleted.
+func (in *Ingest) Forget(id run.ID) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for allocID, a := range in.allocs {
+		if a.worker.RunID == id {
+			if a.cancel != nil {
+				a.cancel()
+			}
+			a.end()
+			delete(in.allocs, allocID)
+		}
+	}
+	in.shaper.forget(id)
+}
+
+// Flush publishes and stores the newest headline of a run now; called when the run ends, so that its final numbers are
+// there together with its final state.
+func (in *Ingest) Flush(ctx context.Context, id run.ID) error {
+	in.prog.touch(id)
+	return in.prog.flush(ctx, id)
+}
+
+// sealEvery is how often full log pages move to the archive.
+const sealEvery = 2 * time.Second
+
+func (in *Ingest) sealLoop(ctx context.Context) error {
+	tick := time.NewTicker(sealEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		ids, err := in.o.Store.UnsealedRuns(ctx, store.SealBytes)
+		for _, id := range ids {
+			if err == nil {
+				err = in.o.Store.Seal(ctx, id, store.SealBytes)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			in.o.Logger.Warn("seal logs", "err", err)
+		}
+	}
+}

@@ -1,0 +1,358 @@
+package ingest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/ingest"
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is an ingest between a cluster in memory and a real store.
+type rig struct {
+	t       *testing.T
+	cluster *nomadtest.Cluster
+	store   *store.Store
+	broken  *brokenStore
+	hub     *feed.Hub
+	id      run.ID
+	child   string
+	in      *ingest.Ingest
+	stop    func()
+	health  atomic.Value
+}
+
+// brokenStore fails commits on demand, as a full disk does.
+type brokenStore struct {
+	*store.Store
+	broken atomic.Bool
+}
+
+func (b *brokenStore) Commit(ctx context.Context, batches []*store.Batch) error {
+	if b.broken.Load() {
+		return fmt.Errorf("database or disk is full: %w", run.ErrUnavailable)
+	}
+	return b.Store.Commit(ctx, batches)
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	s, err := store.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, cluster: nomadtest.New(), store: s, broken: &brokenStore{Store: s}, hub: feed.NewHub(time.Now), id: "r-0000000001"}
+	t.Cleanup(func() { // after start's own
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued}, "", run.Event{RunID: r.id}); err != nil {
+		t.Fatal(err)
+	}
+	if r.child, err = r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: "p", Token: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	t.Cleanup(func() { r.stop() })
+	return r
+}
+
+// start runs a new Ingest over the same store, as a restarted console does.
+func (r *rig) start() {
+	r.in = ingest.New(ingest.Options{
+		Tailer: r.cluster, Store: r.broken, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Health: func(err error) { r.health.Store(fmt.Sprint(err)) },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	in := r.in
+	wg.Go(func() {
+		if err := in.Run(ctx); err != nil {
+			r.t.Error(err)
+		}
+	})
+	r.stop = func() { cancel(); wg.Wait() }
+}
+
+func (r *rig) worker(rank int) run.Worker {
+	return run.Worker{AllocID: nomadtest.Alloc(r.child, rank), RunID: r.id, Attempt: 1, Rank: rank, State: run.WorkerRunning, Started: true}
+}
+
+func (r *rig) follow(ranks ...int) {
+	for _, rank := range ranks {
+		r.in.Follow(r.worker(rank))
+	}
+}
+
+func (r *rig) end(ranks ...int) {
+	for _, rank := range ranks {
+		w := r.worker(rank)
+		w.State = run.WorkerComplete
+		r.in.Follow(w)
+	}
+	r.eventually("drained", func() bool {
+		for _, rank := range ranks {
+			if !r.in.Drained(nomadtest.Alloc(r.child, rank)) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (r *rig) eventually(what string, ok func() bool) {
+	r.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("never came true: %s", what)
+		}
+	}
+}
+
+func (r *rig) points(metric string) []store.WorkerPoint {
+	r.t.Helper()
+	pts, err := r.store.Points(r.t.Context(), r.id, metric)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for i := range pts {
+		pts[i].At = 0 // the time of receipt differs from one reading to the next
+	}
+	return pts
+}
+
+func (r *rig) lines(rank int) []string {
+	r.t.Helper()
+	var out []string
+	after := run.LogPos(0)
+	for {
+		page, err := r.store.Logs(r.t.Context(), r.id, run.LogQuery{Rank: rank, After: after, Limit: 10000})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if len(page) == 0 {
+			return out
+		}
+		for _, l := range page {
+			out = append(out, l.Text)
+		}
+		after = page[len(page)-1].Pos
+	}
+}
+
+func metric(step int, loss float64) string {
+	return fmt.Sprintf(`COTRAIN {"v":1,"kind":"metrics","step":%d,"loss":%v,"tokens_per_second":%d}`+"\n", step, loss, 100+step)
+}
+
+func TestLinesBecomeSamplesEventsAndLogs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	sub := r.hub.Subscribe(map[string]int64{feed.RunTopic(r.id): -1})
+	defer sub.Close()
+	r.follow(0)
+	r.cluster.Print(r.child, 0, "hello\n"+metric(1, 3.5)+"12:00:00 [INFO] [Rank 0] Saved checkpoint to /c/step_1 in 0.2 seconds\nhalf a li")
+	r.eventually("the sample is stored", func() bool { return len(r.points("loss")) == 1 })
+	r.cluster.Print(r.child, 0, "ne\n12:00:01 [INFO] [Rank 0] step: 2, loss: 3.2500\n12:00:01 [INFO] [Rank 0] Sync psuedo-gradient in 1.25 seconds\nend")
+	r.end(0)
+	if d := cmp.Diff([]store.WorkerPoint{{Step: 1, Value: 3.5}, {Step: 2, Value: 3.25}}, r.points("loss")); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]store.WorkerPoint{{Step: 2, Value: 1.25}}, r.points("sync_seconds")); d != "" {
+		t.Error(d)
+	}
+	lines := r.lines(0)
+	if len(lines) != 7 || lines[3] != "half a line" || lines[6] != "end" {
+		t.Errorf("lines are %q", lines)
+	}
+	evs, err := r.store.Events(t.Context(), r.id, 1, 10)
+	if err != nil || len(evs) != 1 || evs[0].Kind != "checkpoint_saved" || evs[0].Rank != 0 || evs[0].Attempt != 1 {
+		t.Errorf("events are %+v, %v", evs, err)
+	}
+	if err := r.in.Flush(t.Context(), r.id); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.store.Run(t.Context(), r.id)
+	if err != nil || got.Progress.Step != 2 || got.Progress.Loss != 3.25 || got.Progress.TokensPerSec != 101 {
+		t.Errorf("progress is %+v, %v", got.Progress, err)
+	}
+	checkFeed(t, sub)
+}
+
+// checkFeed expects what was stored to have been told too.
+func checkFeed(t *testing.T, sub *feed.Subscription) {
+	t.Helper()
+	ms, err := sub.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, m := range ms {
+		seen[m.Type]++
+		if m.Type == feed.LogType {
+			var l feed.Log
+			if err := json.Unmarshal(m.Data, &l); err != nil {
+				t.Fatal(err)
+			}
+			seen["lines"] += len(l.Lines)
+		}
+	}
+	if seen["lines"] != 7 || seen[feed.EventType] != 1 || seen[feed.SamplesType] == 0 || seen[feed.State] == 0 {
+		t.Errorf("viewers were told %v", seen)
+	}
+}
+
+// TestARestartAtAnyMomentChangesNothing ends the ingest at random moments while three workers print, and compares what is
+// stored with what was printed.
+func TestARestartAtAnyMomentChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	want := map[int][]string{}
+	wantPoints := 0
+	for round := range 40 {
+		r.follow(0, 1, 2)
+		for rank := range 3 {
+			var b strings.Builder
+			for i := range rng.IntN(20) {
+				step := round*20 + i
+				line := metric(step, float64(rank)+1/float64(step+1))
+				if rng.IntN(3) == 0 {
+					line = fmt.Sprintf("noise %d %s\n", step, strings.Repeat("x", rng.IntN(3000)))
+				} else {
+					wantPoints++
+				}
+				b.WriteString(line)
+				want[rank] = append(want[rank], strings.TrimSuffix(line, "\n"))
+			}
+			for text := b.String(); text != ""; { // in pieces that end anywhere
+				n := min(len(text), 1+rng.IntN(2000))
+				r.cluster.Print(r.child, rank, text[:n])
+				text = text[n:]
+			}
+		}
+		time.Sleep(time.Duration(rng.IntN(3000)) * time.Microsecond) // a random moment, not a wait for something
+		r.stop()
+		r.start()
+	}
+	r.follow(0, 1, 2)
+	r.end(0, 1, 2)
+	for rank := range 3 {
+		if d := cmp.Diff(want[rank], r.lines(rank)); d != "" {
+			t.Fatalf("worker %d: %s", rank, d)
+		}
+	}
+	if got := len(r.points("loss")); got != wantPoints {
+		t.Errorf("%d points are stored, %d were printed", got, wantPoints)
+	}
+}
+
+func TestAStoreThatCannotWriteLosesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.follow(0)
+	r.cluster.Print(r.child, 0, metric(1, 1))
+	r.eventually("the first is stored", func() bool { return len(r.points("loss")) == 1 })
+	r.broken.broken.Store(true)
+	r.cluster.Print(r.child, 0, metric(2, 1)+metric(3, 1))
+	r.eventually("the trouble is told", func() bool { s, _ := r.health.Load().(string); return strings.Contains(s, "disk is full") })
+	r.broken.broken.Store(false)
+	r.end(0)
+	if got := len(r.points("loss")); got != 3 {
+		t.Errorf("%d points", got)
+	}
+	if s, _ := r.health.Load().(string); s != "<nil>" {
+		t.Errorf("health is still %s", s)
+	}
+}
+
+func TestAnUnreachableClusterIsCaughtUpWith(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.SetDown(true)
+	r.follow(0)
+	r.cluster.Print(r.child, 0, metric(1, 1))
+	r.cluster.SetDown(false)
+	r.end(0)
+	if got := len(r.points("loss")); got != 1 {
+		t.Errorf("%d points", got)
+	}
+}
+
+func TestHostileOutputIsStoredAndBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	long := strings.Repeat("y", 1<<20)
+	var b strings.Builder
+	b.WriteString("\x00\x01\x02\xff\xfe\x1b[31m binary \r\n")
+	b.WriteString(long + "\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&b, "flood %d\n", i)
+	}
+	b.WriteString(strings.Repeat("\n", 70_000))
+	b.WriteString(strings.Repeat("12:00:00 [INFO] [Rank 0] Saved checkpoint to /c/step_1 in 0.2 seconds\n", 3000))
+	for i := range 700 {
+		fmt.Fprintf(&b, `COTRAIN {"v":1,"kind":"metrics","step":1,"name_%d":1}`+"\n", i)
+	}
+	b.WriteString(`COTRAIN {"v":1,"kind":"metrics","step":9007199254740000,"loss":1}` + "\n")
+	b.WriteString(metric(5, 2))
+	r.follow(0)
+	r.cluster.Print(r.child, 0, b.String())
+	r.end(0)
+	lines := r.lines(0)
+	if got, want := strings.Join(lines, "\n"), strings.ToValidUTF8(strings.ReplaceAll(b.String(), "\r\n", "\n"), "\uFFFD"); len(strings.ReplaceAll(got, "\n", "")) != len(strings.ReplaceAll(want, "\n", "")) {
+		t.Errorf("%d bytes of lines are stored, %d were printed", len(got), len(want))
+	}
+	evs, err := r.store.Events(t.Context(), r.id, 1, 10000)
+	if err != nil || len(evs) != 2000 || evs[len(evs)-1].Kind != "events_cut" {
+		t.Errorf("%d events, %v", len(evs), err)
+	}
+	names, err := r.store.Metrics(t.Context(), r.id)
+	if err != nil || len(names) > 500 {
+		t.Errorf("%d metrics, %v", len(names), err)
+	}
+}
+
+// goneTailer is a node that has removed the allocation.
+type goneTailer struct{}
+
+func (goneTailer) TailLog(context.Context, string, string, nomad.Cursor, bool, func(nomad.LogChunk) error) error {
+	return fmt.Errorf("no such allocation: %w", run.ErrNotFound)
+}
+
+func TestALogThatIsGoneEndsTheStream(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stop()
+	in := ingest.New(ingest.Options{
+		Tailer: goneTailer{}, Store: r.store, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Health: func(error) {},
+	})
+	r.in = in
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := in.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	r.stop = func() { cancel(); wg.Wait() }
+	r.end(0)
+}

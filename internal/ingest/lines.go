@@ -1,0 +1,222 @@
+package ingest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/logparse"
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+const (
+	// maxLine is the longest line that is kept in one piece, the bound of logparse. The rest of a longer line is
+	// archived in pieces of this size, and not parsed.
+	maxLine = 64 << 10
+	// maxBatchLines keeps a line's place beside its chunk's number; see store.Pos.
+	maxBatchLines = 1<<16 - 1
+	// maxEvents bounds the events that one stream can add to a run's timeline, and maxMetrics the names of its
+	// series: a log is untrusted and both are kept for ever.
+	maxEvents  = 2000
+	maxMetrics = 500
+	// maxStep is beyond any training: a number above it is not a step.
+	maxStep = 1_000_000_000_000
+	// systemPrefix begins the names of metrics that are measured by the clock, not by the step.
+	systemPrefix = "system/"
+	// byTime marks a point whose place is the time at which it was received.
+	byTime = -1
+)
+
+// parserState is what is stored with a cursor, so that a restarted console reads on exactly as this one would have.
+type parserState struct {
+	Parse  logparse.State `json:"parse"`
+	Step   int64          `json:"step,omitempty"` // the newest step that a sample reported
+	Cut    bool           `json:"cut,omitempty"`  // inside a line that was too long
+	Events int            `json:"events,omitempty"`
+}
+
+// lineReader turns the chunks of one stream into batches that end where a line ends. It keeps the unfinished line in
+// memory; the cursor stays at that line's beginning, so that it is read again after a restart.
+type lineReader struct {
+	log     *slog.Logger
+	parser  logparse.Parser
+	step    int64
+	cut     bool
+	events  int
+	metrics map[string]struct{}
+
+	from    store.Cursor // what is stored
+	pending []byte       // bytes after from, without a newline
+	end     nomad.Cursor // the end of pending
+}
+
+func newLineReader(cur store.Cursor, log *slog.Logger) *lineReader {
+	r := &lineReader{log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}, metrics: map[string]struct{}{}}
+	if cur.Parser != "" {
+		var st parserState
+		if err := json.Unmarshal([]byte(cur.Parser), &st); err != nil {
+			log.Warn("stored parser state", "err", err)
+		}
+		r.parser.State, r.step, r.cut, r.events = st.Parse, st.Step, st.Cut, st.Events
+	}
+	return r
+}
+
+// feed takes the next chunk and returns the batches that it completes.
+func (r *lineReader) feed(c nomad.LogChunk) []*store.Batch {
+	var out []*store.Batch
+	if c.Lost > 0 { // what is pending will never be finished
+		if b := r.batch(r.pending, r.end); len(r.pending) > 0 {
+			out = append(out, b)
+		}
+		r.pending, r.cut = nil, false
+	}
+	data := c.Data
+	at := c.Offset
+	for len(data) > 0 {
+		n := r.boundary(data)
+		if n == 0 {
+			break
+		}
+		at += int64(n)
+		whole := data[:n]
+		if len(r.pending) > 0 {
+			whole = append(r.pending, whole...)
+			r.pending = nil
+		}
+		out = append(out, r.batch(whole, nomad.Cursor{File: c.File, Offset: at}))
+		data = data[n:]
+	}
+	if len(data) > 0 {
+		r.pending = append(r.pending, data...)
+	}
+	r.end = nomad.Cursor{File: c.File, Offset: c.Offset + int64(len(c.Data))}
+	if c.Lost > 0 && len(out) == 0 { // so that the loss is told even if no line ends here
+		out = append(out, r.batch(nil, nomad.Cursor{File: c.File, Offset: c.Offset}))
+	}
+	return out
+}
+
+// boundary returns how many bytes of data can be stored now: through the last newline, but not more than maxBatchLines
+// lines; or all of it once the pending line is too long. 0 means wait for more.
+func (r *lineReader) boundary(data []byte) int {
+	last := bytes.LastIndexByte(data, '\n')
+	if last < 0 {
+		if len(r.pending)+len(data) >= maxLine {
+			return len(data)
+		}
+		return 0
+	}
+	if last < maxBatchLines {
+		return last + 1
+	}
+	n := 0
+	for range maxBatchLines {
+		i := bytes.IndexByte(data[n:], '\n')
+		if i < 0 {
+			break
+		}
+		n += i + 1
+	}
+	return n
+}
+
+// finish returns the batch that ends the stream.
+func (r *lineReader) finish() *store.Batch {
+	b := r.batch(r.pending, r.end)
+	r.pending = nil
+	b.To.Done = true
+	return b
+}
+
+// batch parses raw and moves the cursor to its end.
+func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
+	b := &store.Batch{From: r.from, Log: raw}
+	for rest := raw; len(rest) > 0; {
+		line, after, whole := bytes.Cut(rest, []byte("\n"))
+		if !r.cut {
+			r.line(b, line)
+		}
+		r.cut = !whole
+		rest = after
+	}
+	state, err := json.Marshal(parserState{r.parser.State, r.step, r.cut, r.events})
+	if err != nil { // a struct of plain values
+		r.log.Error("encode parser state", "err", err)
+	}
+	b.To = store.Cursor{File: to.File, Offset: to.Offset, Parser: string(state)}
+	r.from = b.To
+	return b
+}
+
+func (r *lineReader) line(b *store.Batch, line []byte) {
+	res := r.parser.Line(line)
+	switch res.Kind {
+	case logparse.KindSample:
+		if res.Sample.HasStep {
+			r.step = res.Sample.Step
+		}
+		for _, m := range res.Sample.Metrics {
+			step := res.Sample.Step
+			switch {
+			case res.Sample.HasStep:
+			case strings.HasPrefix(m.Name, systemPrefix):
+				step = byTime
+			case r.step > 0: // belongs to the step that the worker is at
+				step = r.step
+			default:
+				continue
+			}
+			r.point(b, store.Point{Metric: m.Name, Step: step, Value: m.Value, Exact: res.Sample.Exact})
+		}
+	case logparse.KindEvent:
+		r.event(b, res.Event)
+	}
+}
+
+func (r *lineReader) point(b *store.Batch, p store.Point) {
+	if p.Step > maxStep || (p.Step < 0 && p.Step != byTime) {
+		return
+	}
+	if _, ok := r.metrics[p.Metric]; !ok {
+		if len(r.metrics) >= maxMetrics {
+			return
+		}
+		r.metrics[p.Metric] = struct{}{}
+	}
+	b.Points = append(b.Points, p)
+}
+
+// frequent are the events that come with every outer step, with the number that is kept of each as a metric: a run of
+// 88 000 steps on 300 workers would fill its timeline with a million of them.
+var frequent = map[string]struct{ number, metric string }{
+	logparse.OuterStep:     {"outer_step", "outer_step"},
+	logparse.OuterStepDone: {"mfu", "outer_mfu"},
+	logparse.SyncDone:      {"seconds", "sync_seconds"},
+	logparse.AllReduceDone: {"seconds", "all_reduce_seconds"},
+}
+
+func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
+	if kept, ok := frequent[ev.Name]; ok {
+		if v, ok := ev.Value(kept.number); ok && r.step > 0 {
+			r.point(b, store.Point{Metric: kept.metric, Step: r.step, Value: v})
+		}
+		return
+	}
+	r.events++
+	switch {
+	case r.events < maxEvents:
+		b.Events = append(b.Events, run.Event{Kind: ev.Name, Level: ev.Level.String(), Message: ev.Message()})
+	case r.events == maxEvents:
+		b.Events = append(b.Events, run.Event{Kind: "events_cut", Level: "warning",
+			Message: fmt.Sprintf("this worker reported %d events; further ones are in its log only", maxEvents)})
+	}
+}
+
+func lostMessage(n int64) string {
+	return fmt.Sprintf("%d bytes of the log rotated away before they could be read", n)
+}

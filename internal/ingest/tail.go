@@ -1,0 +1,166 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+const (
+	// settle is how long after its end a worker's log is read once more: the agent may still be copying the last bytes.
+	settle = 300 * time.Millisecond
+	// retryMin and retryMax bound the pause after an error.
+	retryMin = 100 * time.Millisecond
+	retryMax = 10 * time.Second
+)
+
+// tail follows one stream of one worker.
+type tail struct {
+	in     *Ingest
+	alloc  *alloc
+	stream string
+	log    *slog.Logger
+	lines  *lineReader
+}
+
+func newTail(in *Ingest, a *alloc, stream string) *tail {
+	return &tail{in: in, alloc: a, stream: stream, log: in.o.Logger.With("alloc", a.worker.AllocID, "stream", stream)}
+}
+
+// run reads until the worker has ended and everything it printed is stored, and reports whether it came so far.
+func (t *tail) run(ctx context.Context) bool {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = retryMin, retryMax
+	last := store.Cursor{Offset: -1} // what the previous drain ended at
+	for ctx.Err() == nil {
+		cur, err := t.in.o.Store.Cursor(ctx, t.alloc.worker.AllocID, t.stream)
+		if err == nil {
+			if cur.Done {
+				return true
+			}
+			t.lines = newLineReader(cur, t.log)
+			ended := t.hasEnded()
+			err = t.read(ctx, cur, ended)
+			if ended && (err == nil || errors.Is(err, run.ErrNotFound) || errors.Is(err, nomad.ErrNotStarted)) {
+				at := store.Cursor{File: t.lines.end.File, Offset: t.lines.end.Offset}
+				if (err != nil || at == last) && t.finish(ctx, err) {
+					return true
+				}
+				last = at
+				sleep(ctx, settle)
+				continue
+			}
+		}
+		switch {
+		case err == nil: // the worker has just ended
+			pause.Reset()
+		case ctx.Err() == nil:
+			if !errors.Is(err, nomad.ErrNotStarted) {
+				t.log.Debug("read log", "err", err)
+			}
+			t.wait(ctx, pause.NextBackOff())
+		}
+	}
+	return false
+}
+
+func (t *tail) hasEnded() bool {
+	return t.alloc.ended.Err() != nil
+}
+
+// wait sleeps, but not beyond the end of the worker if that has not been seen yet.
+func (t *tail) wait(ctx context.Context, d time.Duration) {
+	if t.hasEnded() {
+		sleep(ctx, d)
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.alloc.ended.Done():
+	case <-timer.C:
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// read takes what there is from cur on; while the worker lives it stays for what comes. That streams take turns when
+// there are more than Nomad has connections for is the Tailer's business.
+func (t *tail) read(ctx context.Context, cur store.Cursor, ended bool) error {
+	from := nomad.Cursor{File: cur.File, Offset: cur.Offset}
+	take := func(c nomad.LogChunk) error { return t.take(ctx, c) } // ctx: a commit is not cut short by the worker's end
+	if ended {
+		return t.in.o.Tailer.TailLog(ctx, t.alloc.worker.AllocID, t.stream, from, false, take)
+	}
+	follow, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.alloc.ended, cancel)()
+	err := t.in.o.Tailer.TailLog(follow, t.alloc.worker.AllocID, t.stream, from, true, take)
+	if t.hasEnded() && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// take turns a chunk into batches and waits until they are stored.
+func (t *tail) take(ctx context.Context, c nomad.LogChunk) error {
+	for _, b := range t.lines.feed(c) {
+		t.label(b, c.Lost)
+		c.Lost = 0
+		if err := t.in.commit(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish stores the last line, which has no newline, and that nothing more will come.
+func (t *tail) finish(ctx context.Context, cause error) bool {
+	b := t.lines.finish()
+	t.label(b, 0)
+	if errors.Is(cause, run.ErrNotFound) && b.From.File != "" {
+		b.Events = append(b.Events, t.event("log_gone", "warning", "the log was removed from the node before its end was read"))
+	}
+	if err := t.in.commit(ctx, b); err != nil {
+		t.log.Warn("finish log", "err", err)
+		sleep(ctx, retryMin)
+		return false
+	}
+	return true
+}
+
+func (t *tail) label(b *store.Batch, lost int64) {
+	w := t.alloc.worker
+	b.RunID, b.AllocID, b.Stream, b.Rank, b.Attempt, b.At = w.RunID, w.AllocID, t.stream, w.Rank, w.Attempt, t.in.o.Now()
+	for i := range b.Points { // metrics without steps are placed by time
+		if b.Points[i].Step == byTime {
+			b.Points[i].Step = b.At.UnixMilli()
+		}
+	}
+	for i := range b.Events {
+		b.Events[i] = t.event(b.Events[i].Kind, b.Events[i].Level, b.Events[i].Message)
+	}
+	if lost > 0 {
+		b.Events = append(b.Events, t.event("log_lost", "warning", lostMessage(lost)))
+	}
+}
+
+func (t *tail) event(kind, level, message string) run.Event {
+	w := t.alloc.worker
+	return run.Event{RunID: w.RunID, At: t.in.o.Now(), Kind: kind, Level: level, Actor: "worker", Attempt: w.Attempt, Rank: w.Rank, Message: message}
+}

@@ -1,0 +1,217 @@
+package logparse
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// logCase is one line of testdata/cases.jsonl: lines that people saw, and what they say.
+type logCase struct {
+	ID     string                     `json:"id"`
+	Kind   string                     `json:"kind"`
+	Group  string                     `json:"group"`
+	Lines  []caseLine                 `json:"lines"`
+	Expect map[string]json.RawMessage `json:"expect"`
+}
+
+type caseLine string
+
+func (l *caseLine) UnmarshalJSON(b []byte) error {
+	if b[0] == '"' {
+		return json.Unmarshal(b, (*string)(l))
+	}
+	var long struct {
+		Prefix, Repeat, Suffix string
+		Times                  int
+	}
+	if err := json.Unmarshal(b, &long); err != nil {
+		return err
+	}
+	*l = caseLine(long.Prefix + strings.Repeat(long.Repeat, long.Times) + long.Suffix)
+	return nil
+}
+
+type caseExpect struct {
+	Step    *int64         `json:"step"`
+	Metrics map[string]any `json:"metrics"`
+	Extra   map[string]any `json:"extra"`
+}
+
+func loadCases(t testing.TB) []logCase {
+	t.Helper()
+	f, err := os.Open("testdata/cases.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	var out []logCase
+	lines := bufio.NewReader(f)
+	for {
+		b, err := lines.ReadBytes('\n')
+		if len(b) > 0 {
+			var c logCase
+			if err := json.Unmarshal(b, &c); err != nil {
+				t.Fatalf("case %d: %v", len(out)+1, err)
+			}
+			out = append(out, c)
+		}
+		if err != nil {
+			return out
+		}
+	}
+}
+
+// numberOf reads a number of the cases, where the three that JSON lacks are strings.
+func numberOf(t *testing.T, v any) float64 {
+	t.Helper()
+	if s, ok := v.(string); ok {
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	return v.(float64)
+}
+
+func sameNumber(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
+
+// difference says how a sample differs from what a case expects, "" if it does not. Metrics that are not canonical may
+// be missing, but not wrong.
+func difference(t *testing.T, s run.Sample, want caseExpect) string {
+	t.Helper()
+	if (want.Step != nil) != s.HasStep || s.HasStep && *want.Step != s.Step {
+		return fmt.Sprintf("step %d (%v)", s.Step, s.HasStep)
+	}
+	if s.Exact {
+		return "a printed line is marked exact"
+	}
+	seen := 0
+	for _, m := range s.Metrics {
+		v, ok := want.Metrics[m.Name]
+		if ok {
+			seen++
+		} else if v, ok = want.Extra[m.Name]; !ok {
+			return "unexpected metric " + m.Name
+		}
+		if !sameNumber(numberOf(t, v), m.Value) {
+			return fmt.Sprintf("%s = %v, want %v", m.Name, m.Value, v)
+		}
+	}
+	if seen != len(want.Metrics) {
+		return fmt.Sprintf("metrics %v, want %v", s.Metrics, want.Metrics)
+	}
+	return ""
+}
+
+func TestMetricsCasesOfCotrainCoreComeOutExactlyAndNoOtherComesOutWrong(t *testing.T) {
+	t.Parallel()
+	exact := 0
+	for _, c := range loadCases(t) {
+		if c.Kind != "metrics" {
+			continue
+		}
+		core := c.Group == "prime" || strings.HasPrefix(c.ID, "m-partial-")
+		var p Parser
+		for i, line := range c.Lines {
+			res := p.Line([]byte(line))
+			raw, listed := c.Expect[strconv.Itoa(i)]
+			if res.Kind != KindSample {
+				if listed && (core || strings.HasPrefix(string(line), "step: ")) {
+					t.Errorf("%s line %d: no sample from %q", c.ID, i, line)
+				}
+				continue
+			}
+			if !listed {
+				t.Errorf("%s line %d: sample %+v from %q", c.ID, i, res.Sample, line)
+				continue
+			}
+			var want caseExpect
+			if err := json.Unmarshal(raw, &want); err != nil {
+				t.Fatal(err)
+			}
+			if d := difference(t, res.Sample, want); d != "" {
+				t.Errorf("%s line %d: %s from %q", c.ID, i, d, line)
+			}
+			exact++
+		}
+	}
+	if exact < 23 {
+		t.Errorf("%d samples compared: the cases hold at least 23 of this format", exact)
+	}
+}
+
+func TestNoiseCasesGiveNoSampleAndOnlyTheEventsThatTheyHold(t *testing.T) {
+	t.Parallel()
+	// These lines are noise as far as metrics and failures go, and still rows of CotrainCore's table of lines.
+	events := map[string][]string{
+		"n-001": {PeakFLOPS, Parameters, MeshReady},
+		"n-006": {SyncError, SyncDone},
+		"n-007": {CheckpointSaved},
+	}
+	count := 0
+	for _, c := range loadCases(t) {
+		if c.Kind != "noise" {
+			continue
+		}
+		count++
+		var p Parser
+		var got []string
+		for _, line := range c.Lines {
+			switch res := p.Line([]byte(line)); res.Kind {
+			case KindSample:
+				t.Errorf("%s: sample %+v from %q", c.ID, res.Sample, line)
+			case KindEvent:
+				got = append(got, res.Event.Name)
+				if res.Event.Level == Error {
+					t.Errorf("%s: error event from %q", c.ID, line)
+				}
+			}
+		}
+		if !slices.Equal(got, events[c.ID]) {
+			t.Errorf("%s: events %v, want %v", c.ID, got, events[c.ID])
+		}
+	}
+	if count != 24 {
+		t.Errorf("%d noise cases, want 24", count)
+	}
+}
+
+func TestFailureCasesGiveOnlyTheSamplesThatTheyHold(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"f-gloo-001 2": "1244 6.9331", "f-gloo-001 3": "1244 6.9331",
+		"f-nan-006 0": "413 NaN", "f-nan-006 1": "414 NaN",
+		"f-peer-007 5": "1301 6.9127",
+	}
+	count := 0
+	for _, c := range loadCases(t) {
+		if c.Kind != "failure" {
+			continue
+		}
+		count++
+		var p Parser
+		for i, line := range c.Lines {
+			key := fmt.Sprintf("%s %d", c.ID, i)
+			got := ""
+			if res := p.Line([]byte(line)); res.Kind == KindSample {
+				got = fmt.Sprintf("%d %v", res.Sample.Step, res.Sample.Metrics[0].Value)
+			}
+			if got != want[key] {
+				t.Errorf("%s: sample %q, want %q, from %q", key, got, want[key], line)
+			}
+		}
+	}
+	if count != 102 {
+		t.Errorf("%d failure cases, want 102", count)
+	}
+}

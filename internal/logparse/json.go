@@ -1,0 +1,313 @@
+package logparse
+
+import (
+	"bytes"
+	"math"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep objects and lists may nest in a machine line. What is nested is checked and passed over.
+const maxDepth = 32
+
+type valueKind uint8
+
+const (
+	otherValue valueKind = iota // true, false, null, object, list
+	numberValue
+	stringValue
+)
+
+type value struct {
+	kind   valueKind
+	number float64
+	text   []byte
+}
+
+// scanner reads JSON as Python writes it: RFC 8259 with NaN, Infinity and -Infinity. encoding/json refuses those, and
+// allocates.
+type scanner struct {
+	b   []byte
+	i   int
+	buf []byte // unescaped strings
+}
+
+// scanMachine reads an object that must fill b.
+func (p *Parser) scanMachine(b []byte) (m machine, ok bool) {
+	s := scanner{b: b, buf: p.text}
+	ok = s.object(func(key []byte, v value) { p.member(&m, key, v) }, 0)
+	p.text = s.buf
+	return m, ok && s.next() == 0 && s.i == len(s.b)
+}
+
+// next skips white space and returns the byte there, 0 at the end.
+func (s *scanner) next() byte {
+	for ; s.i < len(s.b); s.i++ {
+		switch s.b[s.i] {
+		case ' ', '\t', '\n', '\r':
+		default:
+			return s.b[s.i]
+		}
+	}
+	return 0
+}
+
+// take consumes c, after white space.
+func (s *scanner) take(c byte) bool {
+	if s.next() != c {
+		return false
+	}
+	s.i++
+	return true
+}
+
+// object reads an object and calls each member in order.
+func (s *scanner) object(each func(key []byte, v value), depth int) bool {
+	if depth > maxDepth || !s.take('{') {
+		return false
+	}
+	if s.take('}') {
+		return true
+	}
+	for {
+		if s.next() != '"' {
+			return false
+		}
+		key, ok := s.str()
+		if !ok || !s.take(':') {
+			return false
+		}
+		v, ok := s.value(depth + 1)
+		if !ok {
+			return false
+		}
+		if each != nil {
+			each(key, v)
+		}
+		if s.take('}') {
+			return true
+		}
+		if !s.take(',') {
+			return false
+		}
+	}
+}
+
+func (s *scanner) list(depth int) bool {
+	if depth > maxDepth || !s.take('[') {
+		return false
+	}
+	if s.take(']') {
+		return true
+	}
+	for {
+		if _, ok := s.value(depth + 1); !ok {
+			return false
+		}
+		if s.take(']') {
+			return true
+		}
+		if !s.take(',') {
+			return false
+		}
+	}
+}
+
+func (s *scanner) value(depth int) (value, bool) {
+	switch c := s.next(); {
+	case c == '"':
+		text, ok := s.str()
+		return value{kind: stringValue, text: text}, ok
+	case c == '{':
+		return value{}, s.object(nil, depth)
+	case c == '[':
+		return value{}, s.list(depth)
+	case c == '-' || isDigit(c):
+		return s.num()
+	}
+	for _, word := range [...]string{"null", "true", "false"} {
+		if s.word(word) {
+			return value{}, true
+		}
+	}
+	switch {
+	case s.word("NaN"):
+		return value{kind: numberValue, number: math.NaN()}, true
+	case s.word("Infinity"):
+		return value{kind: numberValue, number: math.Inf(1)}, true
+	}
+	return value{}, false
+}
+
+// word consumes a literal that no letter follows.
+func (s *scanner) word(w string) bool {
+	rest := s.b[s.i:]
+	if len(rest) < len(w) || string(rest[:len(w)]) != w || len(rest) > len(w) && isWord(rest[len(w)]) {
+		return false
+	}
+	s.i += len(w)
+	return true
+}
+
+func (s *scanner) num() (value, bool) {
+	rest := s.b[s.i:]
+	sign := 0
+	if rest[0] == '-' {
+		sign = 1
+		s.i++
+		if s.word("Infinity") {
+			return value{kind: numberValue, number: math.Inf(-1)}, true
+		}
+		s.i--
+	}
+	if len(rest) > sign+1 && rest[sign] == '0' && isDigit(rest[sign+1]) {
+		return value{}, false // JSON has no leading zeros
+	}
+	if v, n, ok := scanDecimal(rest); ok {
+		s.i += n
+		return value{kind: numberValue, number: v}, true
+	}
+	// A number that is well formed but too long or too large is no measurement; anything else is no JSON.
+	end := sign
+	for end < len(rest) && (isDigit(rest[end]) || bytes.IndexByte([]byte(".eE+-"), rest[end]) >= 0) {
+		end++
+	}
+	s.i += end
+	return value{}, wellFormedNumber(rest[sign:end])
+}
+
+// wellFormedNumber checks digits[.digits][e[+-]digits] of any length.
+func wellFormedNumber(b []byte) bool {
+	digits := func() bool {
+		n := 0
+		for n < len(b) && isDigit(b[n]) {
+			n++
+		}
+		b = b[n:]
+		return n > 0
+	}
+	if !digits() {
+		return false
+	}
+	if len(b) > 0 && b[0] == '.' {
+		if b = b[1:]; !digits() {
+			return false
+		}
+	}
+	if len(b) > 0 && (b[0] == 'e' || b[0] == 'E') {
+		b = b[1:]
+		if len(b) > 0 && (b[0] == '+' || b[0] == '-') {
+			b = b[1:]
+		}
+		return digits() && len(b) == 0
+	}
+	return len(b) == 0
+}
+
+// str reads a string whose quote is next. Without escapes the result is a part of the line.
+func (s *scanner) str() ([]byte, bool) {
+	s.i++
+	for i, c := range s.b[s.i:] {
+		if c == '"' {
+			text := s.b[s.i : s.i+i]
+			s.i += i + 1
+			return text, true
+		}
+		if c == '\\' || c < 0x20 {
+			break
+		}
+	}
+	from := len(s.buf)
+	for s.i < len(s.b) {
+		switch c := s.b[s.i]; {
+		case c == '"':
+			s.i++
+			return s.buf[from:len(s.buf):len(s.buf)], true
+		case c < 0x20:
+			return nil, false
+		case c == '\\':
+			if !s.escape() {
+				return nil, false
+			}
+		default:
+			s.buf = append(s.buf, c)
+			s.i++
+		}
+	}
+	return nil, false
+}
+
+// escape reads one escape sequence into buf.
+func (s *scanner) escape() bool {
+	if s.i+1 >= len(s.b) {
+		return false
+	}
+	c := s.b[s.i+1]
+	s.i += 2
+	switch c {
+	case '"', '\\', '/':
+	case 'b':
+		c = '\b'
+	case 'f':
+		c = '\f'
+	case 'n':
+		c = '\n'
+	case 'r':
+		c = '\r'
+	case 't':
+		c = '\t'
+	case 'u':
+		return s.unicode()
+	default:
+		return false
+	}
+	s.buf = append(s.buf, c)
+	return true
+}
+
+// unicode reads the four digits after \u, and a second half if one follows; half a pair becomes U+FFFD.
+func (s *scanner) unicode() bool {
+	r, ok := s.hex4()
+	if !ok {
+		return false
+	}
+	if utf16.IsSurrogate(r) {
+		pair := rune(utf8.RuneError)
+		if s.i+1 < len(s.b) && s.b[s.i] == '\\' && s.b[s.i+1] == 'u' {
+			at := s.i
+			s.i += 2
+			low, lowOK := s.hex4()
+			if !lowOK {
+				return false
+			}
+			if pair = utf16.DecodeRune(r, low); pair == utf8.RuneError {
+				s.i = at // the second is a character of its own
+			}
+		}
+		r = pair
+	}
+	s.buf = utf8.AppendRune(s.buf, r)
+	return true
+}
+
+func (s *scanner) hex4() (rune, bool) {
+	if s.i+4 > len(s.b) {
+		return 0, false
+	}
+	var r rune
+	for _, c := range s.b[s.i : s.i+4] {
+		switch {
+		case isDigit(c):
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	s.i += 4
+	return r, true
+}

@@ -1,0 +1,110 @@
+package logparse
+
+import (
+	"bytes"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+var pairSep = []byte(", ")
+
+// looksLikePairs is the cheap question asked before parsing: does msg begin as "key: "?
+func looksLikePairs(msg []byte) bool {
+	for i, c := range msg {
+		if !isKey(c) {
+			return i > 0 && i < MaxName && c == ':' && i+1 < len(msg) && msg[i+1] == ' '
+		}
+	}
+	return false
+}
+
+// sample reads "step: 12, loss: 4.1234, ...". Keys may be added and, in a record with a head (free), come in any
+// order; without a head the line must begin with the step. Values that are no numbers are left out. Whatever could be
+// two records run together, or prose, gives nothing.
+func (p *Parser) sample(msg []byte, free bool) Result {
+	s := run.Sample{}
+	pairs, last := 0, false
+	for first := true; !last; first = false {
+		seg := msg
+		if end := bytes.Index(msg, pairSep); end >= 0 {
+			seg, msg = msg[:end], msg[end+len(pairSep):]
+		} else {
+			last = true
+		}
+		key, value, ok := splitPair(seg)
+		isStep := ok && (string(key) == "step" || string(key) == "Step")
+		if first && !isStep && !free {
+			return Result{}
+		}
+		switch {
+		case isStep:
+			step, valid := parseStep(value)
+			if !valid || s.HasStep {
+				return Result{}
+			}
+			s.Step, s.HasStep = step, true
+		case ok:
+			n, good := p.pair(key, value, last)
+			if !good {
+				return Result{}
+			}
+			pairs += n
+		case !last || bytes.IndexByte(seg, ':') >= 0:
+			return Result{} // not a list of pairs; a key cut off at the end of the line is let pass
+		}
+	}
+	if !s.HasStep || pairs == 0 {
+		return Result{}
+	}
+	s.Metrics = p.metrics
+	return Result{Kind: KindSample, Sample: s}
+}
+
+// pair adds one metric. n is 1 if the pair is evidence of a sample: a number, or the first bytes of one at the end of
+// the line. It is not good when the line cannot be one record.
+func (p *Parser) pair(key, value []byte, last bool) (n int, good bool) {
+	if k, glued := bytes.CutSuffix(key, []byte("step")); glued && len(k) > 0 && k[len(k)-1] != '_' {
+		return 0, false // "lossstep: 13": a record cut short by another
+	}
+	v, ok := parsePrinted(value)
+	if !ok {
+		if bytes.IndexByte(value, ':') >= 0 {
+			return 0, false // a value with a second key inside
+		}
+		if last && isCutNumber(value) {
+			return 1, true
+		}
+		return 0, true
+	}
+	if len(p.metrics) >= MaxMetrics {
+		return 1, true
+	}
+	name := p.names.metric(key)
+	for _, m := range p.metrics {
+		if m.Name == name {
+			return 0, false // the same metric twice: two records
+		}
+	}
+	p.add(name, v)
+	return 1, true
+}
+
+// splitPair splits "key: value" and checks the key's form.
+func splitPair(seg []byte) (key, value []byte, ok bool) {
+	i := bytes.IndexByte(seg, ':')
+	if i <= 0 || i > MaxName {
+		return nil, nil, false
+	}
+	key = seg[:i]
+	if isDigit(key[0]) {
+		return nil, nil, false
+	}
+	for _, c := range key {
+		if !isKey(c) {
+			return nil, nil, false
+		}
+	}
+	return key, bytes.TrimSpace(seg[i+1:]), true
+}
+
+func isKey(c byte) bool { return isWord(c) || c == '/' || c == '.' || c == '-' }

@@ -1,0 +1,59 @@
+package logparse
+
+// Push is one copy of a checkpoint to remote storage that is under way.
+type Push struct {
+	Key    uint64 `json:"key"` // hash of "source to destination"
+	Failed bool   `json:"failed,omitempty"`
+}
+
+// Pushes are the copies under way, oldest first; empty places are zero and at the end. Several overlap when copying
+// takes longer than the interval between checkpoints; beyond this many the oldest is forgotten.
+type Pushes [4]Push
+
+// start remembers a copy, anew if it was known.
+func (p *Pushes) start(key uint64) {
+	p.end(key)
+	if p[len(p)-1] != (Push{}) {
+		copy(p[:], p[1:])
+		p[len(p)-1] = Push{}
+	}
+	for i := range p {
+		if p[i] == (Push{}) {
+			p[i].Key = key
+			return
+		}
+	}
+}
+
+// fail marks a copy as failed and reports whether it was known.
+func (p *Pushes) fail(key uint64) bool {
+	for i := range p {
+		if p[i].Key == key {
+			p[i].Failed = true
+			return true
+		}
+	}
+	return false
+}
+
+// end forgets a copy and reports whether it had failed.
+func (p *Pushes) end(key uint64) (failed bool) {
+	for i := range p {
+		if p[i].Key == key {
+			failed = p[i].Failed
+			copy(p[i:], p[i+1:])
+			p[len(p)-1] = Push{}
+			return failed
+		}
+	}
+	return false
+}
+
+// pushKey is FNV-1a (64 bits) of the text, never zero, which stands for an empty place. hash/fnv allocates.
+func pushKey(b []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range b {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return max(h, 1)
+}

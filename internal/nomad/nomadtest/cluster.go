@@ -1,0 +1,291 @@
+// Package nomadtest is a cluster in memory with the methods of nomad.Client, for tests of what stands on it. Tests
+// move its workers and write their logs by hand, and can cut it off.
+package nomadtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// File is the name of the only log file of each stream.
+const File = "trainer.stdout.0"
+
+// Cluster is a Nomad that does nothing by itself. The zero value is not usable; see [New].
+type Cluster struct {
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced at every change
+	down     error
+	refuse   error
+	jobs     map[string]*job
+	byToken  map[string]string
+	logs     map[string][]byte // by allocation and stream
+	calls    map[string]int
+	noParent int
+	why      string
+}
+
+type job struct {
+	workers []run.Worker
+	state   nomad.JobState
+	payload string
+}
+
+// New returns an empty cluster.
+func New() *Cluster {
+	return &Cluster{changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{}}
+}
+
+// change makes a change and wakes whoever follows.
+func (c *Cluster) change(fn func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fn()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *Cluster) call(name string) error {
+	c.calls[name]++
+	return c.down
+}
+
+// SetDown makes every call fail as unreachable until it is called with false.
+func (c *Cluster) SetDown(down bool) {
+	c.change(func() {
+		c.down = nil
+		if down {
+			c.down = fmt.Errorf("connection refused: %w", run.ErrUnavailable)
+		}
+	})
+}
+
+// Refuse makes dispatches fail with err.
+func (c *Cluster) Refuse(err error) { c.change(func() { c.refuse = err }) }
+
+// LoseParent makes the next n dispatches find no parent.
+func (c *Cluster) LoseParent(n int) { c.change(func() { c.noParent = n }) }
+
+// SetWhy is what WhyPending answers.
+func (c *Cluster) SetWhy(why string) { c.change(func() { c.why = why }) }
+
+// Calls returns how often a method was called.
+func (c *Cluster) Calls(name string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls[name]
+}
+
+// Jobs returns the IDs of the child jobs, sorted.
+func (c *Cluster) Jobs() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []string
+	for id := range c.jobs {
+		out = append(out, id)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Payload returns what a child was dispatched with.
+func (c *Cluster) Payload(child string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.jobs[child].payload
+}
+
+// Set places or changes the worker of a rank; the allocation ID is the child's with the rank.
+func (c *Cluster) Set(child string, rank int, fn func(*run.Worker)) {
+	c.change(func() {
+		j := c.jobs[child]
+		i := slices.IndexFunc(j.workers, func(w run.Worker) bool { return w.Rank == rank })
+		if i < 0 {
+			j.workers = append(j.workers, run.Worker{AllocID: Alloc(child, rank), Rank: rank, NodeName: "node-1", State: run.WorkerPending})
+			i = len(j.workers) - 1
+		}
+		fn(&j.workers[i])
+		slices.SortFunc(j.workers, func(a, b run.Worker) int { return a.Rank - b.Rank })
+	})
+}
+
+// Alloc is the allocation ID of a worker.
+func Alloc(child string, rank int) string { return fmt.Sprintf("%s#%d", child, rank) }
+
+// Start makes a worker run, End makes it exit with a code.
+func Start(w *run.Worker) { w.State, w.Started, w.StartedAt = run.WorkerRunning, true, time.Now() }
+
+// End returns a change that makes a worker exit with a code.
+func End(code int) func(*run.Worker) {
+	return func(w *run.Worker) {
+		w.State, w.Started, w.Exited, w.ExitCode, w.EndedAt = run.WorkerComplete, true, true, code, time.Now()
+		if code != 0 && !w.Stopping {
+			w.State = run.WorkerFailed
+		}
+	}
+}
+
+// Collect makes Nomad forget a child job.
+func (c *Cluster) Collect(child string) { c.change(func() { delete(c.jobs, child) }) }
+
+// Print appends to a worker's stdout.
+func (c *Cluster) Print(child string, rank int, text string) {
+	c.change(func() {
+		key := Alloc(child, rank) + "/stdout"
+		c.logs[key] = append(c.logs[key], text...)
+	})
+}
+
+// EnsureParent returns the shape's parent ID.
+func (c *Cluster) EnsureParent(_ context.Context, shape run.Shape) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return shape.ParentJob(), c.call("EnsureParent")
+}
+
+// Dispatch makes a child job without workers; the same token returns the same child.
+func (c *Cluster) Dispatch(_ context.Context, d nomad.Dispatch) (child string, err error) {
+	c.change(func() {
+		if err = c.call("Dispatch"); err != nil {
+			return
+		}
+		if err = c.refuse; err != nil {
+			return
+		}
+		if c.noParent > 0 {
+			c.noParent--
+			err = nomad.ErrParentMissing
+			return
+		}
+		if child = c.byToken[d.Token]; child != "" {
+			return
+		}
+		child = fmt.Sprintf("%s/dispatch-%d", d.Parent, len(c.jobs))
+		c.byToken[d.Token] = child
+		c.jobs[child] = &job{state: nomad.JobState{Status: "running", Found: true}, payload: string(d.Payload)}
+	})
+	return child, err
+}
+
+// Workers lists a child's workers.
+func (c *Cluster) Workers(_ context.Context, child string) ([]run.Worker, nomad.JobState, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.call("Workers"); err != nil {
+		return nil, nomad.JobState{}, err
+	}
+	j := c.jobs[child]
+	if j == nil {
+		return nil, nomad.JobState{}, nil
+	}
+	return slices.Clone(j.workers), j.state, nil
+}
+
+// WhyPending returns what SetWhy set.
+func (c *Cluster) WhyPending(context.Context, string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.why, c.call("WhyPending")
+}
+
+// Stop marks the child and its workers as to be stopped; they end when the test says so.
+func (c *Cluster) Stop(_ context.Context, child string) (err error) {
+	c.change(func() {
+		if err = c.call("Stop"); err != nil {
+			return
+		}
+		if j := c.jobs[child]; j != nil {
+			j.state.Stopped = true
+			for i := range j.workers {
+				j.workers[i].Stopping = true
+			}
+		}
+	})
+	return err
+}
+
+// Purge forgets the child.
+func (c *Cluster) Purge(_ context.Context, child string) (err error) {
+	c.change(func() {
+		if err = c.call("Purge"); err == nil {
+			delete(c.jobs, child)
+		}
+	})
+	return err
+}
+
+// Nodes returns one node.
+func (c *Cluster) Nodes(context.Context) ([]run.Node, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return []run.Node{{ID: "n1", Name: "node-1", Status: "ready", Eligible: true}}, c.call("Nodes")
+}
+
+// Watch tells a resync at first and after each time of being down, and a hint for every job at every change.
+func (c *Cluster) Watch(ctx context.Context, fn func(nomad.Hint)) error {
+	connected := false
+	for {
+		c.mu.Lock()
+		changed, down := c.changed, c.down
+		ids := make([]string, 0, len(c.jobs))
+		for id := range c.jobs {
+			ids = append(ids, id)
+		}
+		c.mu.Unlock()
+		switch {
+		case down != nil:
+			connected = false
+			fn(nomad.Hint{Unreachable: down})
+		case !connected:
+			connected = true
+			fn(nomad.Hint{Resync: true})
+		default:
+			for _, id := range ids {
+				fn(nomad.Hint{JobID: id})
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// TailLog hands out a worker's log in pieces of at most chunk bytes.
+func (c *Cluster) TailLog(ctx context.Context, allocID, stream string, from nomad.Cursor, follow bool, fn func(nomad.LogChunk) error) error {
+	const chunk = 64 << 10
+	at := from.Offset
+	for {
+		c.mu.Lock()
+		changed, down := c.changed, c.down
+		var data []byte
+		if log := c.logs[allocID+"/"+stream]; int64(len(log)) > at {
+			data = log[at:min(int64(len(log)), at+chunk)]
+		}
+		c.mu.Unlock()
+		if down != nil {
+			return down
+		}
+		if len(data) > 0 {
+			if err := fn(nomad.LogChunk{File: File, Offset: at, Data: data}); err != nil {
+				return err
+			}
+			at += int64(len(data))
+			continue
+		}
+		if !follow {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

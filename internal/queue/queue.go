@@ -1,0 +1,245 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// Cluster is what the queue asks of Nomad; see [nomad.Client].
+type Cluster interface {
+	EnsureParent(ctx context.Context, shape run.Shape) (jobID string, err error)
+	Dispatch(ctx context.Context, d nomad.Dispatch) (childID string, err error)
+	Stop(ctx context.Context, childID string) error
+}
+
+// Store is what the queue needs of the store.
+type Store interface {
+	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
+}
+
+// Publisher tells viewers; see [feed.Hub.Publish].
+type Publisher interface {
+	Publish(topic, typ string, data any) error
+}
+
+// Options configures [New]. All fields are needed.
+type Options struct {
+	Cluster   Cluster
+	Store     Store
+	Publisher Publisher
+	Logger    *slog.Logger
+	Now       func() time.Time
+	// Dispatched is told which runs are now Nomad's; it must not wait.
+	Dispatched func(run.ID)
+}
+
+const (
+	// retryEvery is how often runs that could not be sent are tried again.
+	retryEvery = 2 * time.Second
+	// callTimeout bounds sending one run.
+	callTimeout = 15 * time.Second
+	// maxFailures is how many refusals by Nomad (not: failures to reach it) make a run fail.
+	maxFailures = 3
+)
+
+// Queue sends queued runs to Nomad.
+type Queue struct {
+	o Options
+
+	mu       sync.Mutex
+	sending  map[run.ID]bool
+	refusals map[run.ID]int
+}
+
+// New returns a queue that sends only what it is told to until Run.
+func New(o Options) *Queue {
+	return &Queue{o: o, sending: map[run.ID]bool{}, refusals: map[run.ID]int{}}
+}
+
+// Run sends what is waiting, oldest first, until ctx ends. It also finishes what an earlier process began.
+func (q *Queue) Run(ctx context.Context) error {
+	tick := time.NewTicker(retryEvery)
+	defer tick.Stop()
+	for {
+		q.round(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (q *Queue) round(ctx context.Context) {
+	runs, err := q.o.Store.Runs(ctx, run.RunFilter{States: []run.State{run.Queued, run.Dispatching}, Limit: 1000})
+	if err != nil && ctx.Err() == nil {
+		q.o.Logger.Warn("list queued runs", "err", err)
+	}
+	for i := len(runs) - 1; i >= 0 && ctx.Err() == nil; i-- { // oldest first
+		err := q.Send(ctx, runs[i].ID)
+		if errors.Is(err, run.ErrUnavailable) {
+			return // the next would fare no better
+		}
+	}
+}
+
+// Send dispatches one queued run and returns once Nomad has its child job. The dispatch carries the attempt's
+// idempotency token, so sending again after a kill at any point finds the same child. When Nomad cannot be reached the
+// run stays queued with that reason and Send returns [run.ErrUnavailable]; Run tries again.
+func (q *Queue) Send(ctx context.Context, id run.ID) error {
+	if !q.begin(id) {
+		return nil // being sent right now
+	}
+	defer q.finish(id)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error { return q.claim(u) })
+	if errors.Is(err, errNotQueued) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	parent, child, err := q.dispatch(ctx, u.Run, u.Attempt)
+	if err != nil {
+		return q.failed(ctx, id, err)
+	}
+	return q.sent(ctx, id, parent, child)
+}
+
+var errNotQueued = errors.New("not queued any more")
+
+func (q *Queue) begin(id run.ID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.sending[id] {
+		return false
+	}
+	q.sending[id] = true
+	return true
+}
+
+func (q *Queue) finish(id run.ID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.sending, id)
+}
+
+// claim makes the attempt and moves the run to dispatching; an attempt that an earlier process made is taken over.
+func (q *Queue) claim(u *store.Update) error {
+	now := q.o.Now()
+	switch u.Run.State {
+	case run.Dispatching:
+		return nil
+	case run.Queued:
+	default:
+		return errNotQueued
+	}
+	if u.Attempt.Number == 0 || u.Attempt.JobID != "" {
+		u.Attempt = run.Attempt{RunID: u.Run.ID, Number: u.Attempt.Number + 1, ParentJob: u.Run.Shape.ParentJob(), CreatedAt: now}
+		u.Run.Attempt = u.Attempt.Number
+	}
+	ev, err := u.Run.Transition(run.Dispatching, "queue", "", now)
+	if ev != nil {
+		u.Events = append(u.Events, *ev)
+	}
+	return err
+}
+
+func (q *Queue) dispatch(ctx context.Context, r run.Run, a run.Attempt) (parent, child string, err error) {
+	for range 2 {
+		if parent, err = q.o.Cluster.EnsureParent(ctx, r.Shape); err != nil {
+			return "", "", err
+		}
+		child, err = q.o.Cluster.Dispatch(ctx, nomad.Dispatch{
+			Parent: parent, Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config),
+		})
+		if !errors.Is(err, nomad.ErrParentMissing) { // somebody removed it: once more with a new one
+			break
+		}
+	}
+	return parent, child, err
+}
+
+func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error {
+	stop := false
+	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
+		u.Attempt.ParentJob, u.Attempt.JobID = parent, child
+		stop = u.Run.StopRequested
+		return q.transition(u, run.Pending, "")
+	})
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	delete(q.refusals, id)
+	q.mu.Unlock()
+	q.tell(u)
+	q.o.Dispatched(id)
+	if stop { // asked for while the dispatch was under way
+		return q.o.Cluster.Stop(ctx, child)
+	}
+	return nil
+}
+
+func (q *Queue) transition(u *store.Update, to run.State, why string) error {
+	ev, err := u.Run.Transition(to, "queue", why, q.o.Now())
+	if ev != nil {
+		u.Events = append(u.Events, *ev)
+	}
+	return err
+}
+
+// failed puts the run back, or ends it when Nomad keeps refusing it.
+func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	to, why := run.Queued, "waiting for Nomad, which is not reachable: "+cause.Error()
+	if !errors.Is(cause, run.ErrUnavailable) {
+		q.mu.Lock()
+		q.refusals[id]++
+		n := q.refusals[id]
+		q.mu.Unlock()
+		why = fmt.Sprintf("Nomad refused the job: %v", cause)
+		if n >= maxFailures || errors.Is(cause, run.ErrInvalid) {
+			to = run.Failed
+		}
+	}
+	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
+		if u.Run.StopRequested {
+			to, why = run.Stopped, "stopped before it was sent to Nomad"
+		}
+		return q.transition(u, to, why)
+	})
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	q.o.Logger.Warn("dispatch", "run", id, "err", cause, "state", u.Run.State)
+	q.tell(u)
+	return cause
+}
+
+func (q *Queue) tell(u store.Update) {
+	topic := feed.RunTopic(u.Run.ID)
+	for _, ev := range u.Events {
+		q.publish(topic, feed.EventType, ev)
+	}
+	q.publish(topic, feed.State, u.Run)
+	q.publish(feed.RunsTopic, feed.State, u.Run)
+}
+
+func (q *Queue) publish(topic, typ string, data any) {
+	if err := q.o.Publisher.Publish(topic, typ, data); err != nil {
+		q.o.Logger.Error("publish", "topic", topic, "type", typ, "err", err)
+	}
+}

@@ -1,0 +1,192 @@
+package queue_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
+	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+type rig struct {
+	t       *testing.T
+	cluster *nomadtest.Cluster
+	store   *store.Store
+	queue   *queue.Queue
+	id      run.ID
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	s, err := store.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &rig{t: t, cluster: nomadtest.New(), store: s, id: "r-0000000001"}
+	r.restart()
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}}, "", run.Event{RunID: r.id}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// restart is a new process over the same store.
+func (r *rig) restart() {
+	r.queue = queue.New(queue.Options{
+		Cluster: r.cluster, Store: r.store, Publisher: feed.NewHub(time.Now), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Dispatched: func(run.ID) {},
+	})
+}
+
+func (r *rig) run() run.Run {
+	r.t.Helper()
+	got, err := r.store.Run(r.t.Context(), r.id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return got
+}
+
+func (r *rig) attempts() []run.Attempt {
+	r.t.Helper()
+	as, err := r.store.Attempts(r.t.Context(), r.id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return as
+}
+
+func TestARunIsSentOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := r.queue.Send(t.Context(), r.id); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	jobs := r.cluster.Jobs()
+	if len(jobs) != 1 || r.run().State != run.Pending || r.run().Attempt != 1 || r.attempts()[0].JobID != jobs[0] {
+		t.Errorf("jobs %v, run %+v, attempts %+v", jobs, r.run(), r.attempts())
+	}
+	if got := r.cluster.Payload(jobs[0]); got != "x = 1\n" {
+		t.Errorf("the payload is %q", got)
+	}
+}
+
+func TestAKillBetweenDispatchAndItsRecordFindsTheSameChild(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if err := r.queue.Send(t.Context(), r.id); err != nil {
+		t.Fatal(err)
+	}
+	// As the store was before the child was recorded.
+	_, err := r.store.Update(t.Context(), r.id, func(u *store.Update) error {
+		u.Run.State, u.Attempt.JobID = run.Dispatching, ""
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.restart()
+	if err := r.queue.Send(t.Context(), r.id); err != nil {
+		t.Fatal(err)
+	}
+	if jobs, as := r.cluster.Jobs(), r.attempts(); len(jobs) != 1 || len(as) != 1 || as[0].JobID != jobs[0] {
+		t.Errorf("jobs %v, attempts %+v", jobs, as)
+	}
+}
+
+func TestAnUnreachableNomadKeepsTheRunQueued(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.SetDown(true)
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if got := r.run(); got.State != run.Queued || !strings.Contains(got.Reason, "not reachable") {
+		t.Errorf("run is %s: %s", got.State, got.Reason)
+	}
+	r.cluster.SetDown(false)
+	if err := r.queue.Send(t.Context(), r.id); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.run(); got.State != run.Pending || got.Attempt != 1 {
+		t.Errorf("run is %s, attempt %d", got.State, got.Attempt)
+	}
+}
+
+func TestAParentThatVanishedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.LoseParent(1)
+	if err := r.queue.Send(t.Context(), r.id); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.cluster.Calls("EnsureParent"); n != 2 || r.run().State != run.Pending {
+		t.Errorf("%d parents, run %s", n, r.run().State)
+	}
+}
+
+func TestARefusedRunFailsWithNomadsReason(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		err   error
+		tries int
+	}{
+		{"at once when it can never pass", fmt.Errorf("payload too large: %w", run.ErrInvalid), 1},
+		{"after some tries otherwise", errors.New("strange answer"), 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.cluster.Refuse(tc.err)
+			for i := range tc.tries {
+				if got := r.run(); got.State != run.Queued {
+					t.Fatalf("before try %d the run is %s", i, got.State)
+				}
+				if err := r.queue.Send(t.Context(), r.id); err == nil {
+					t.Fatal("no error")
+				}
+			}
+			if got := r.run(); got.State != run.Failed || !strings.Contains(got.Reason, tc.err.Error()) {
+				t.Errorf("run is %s: %s", got.State, got.Reason)
+			}
+		})
+	}
+}
+
+func TestAStopDuringTheDispatchIsCarriedOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, err := r.store.Update(t.Context(), r.id, func(u *store.Update) error {
+		u.Attempt = run.Attempt{RunID: r.id, Number: 1, ParentJob: "p", CreatedAt: time.Now()}
+		u.Run.Attempt, u.Run.StopRequested, u.Run.State = 1, true, run.Dispatching
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.queue.Send(t.Context(), r.id); err != nil {
+		t.Fatal(err)
+	}
+	if r.cluster.Calls("Stop") != 1 {
+		t.Error("Nomad was not told to stop the child")
+	}
+}

@@ -1,0 +1,274 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// actor is who watch's changes are attributed to.
+const actor = "nomad"
+
+// reconcile compares one run with Nomad and stores and tells what differs.
+func (w *Watcher) reconcile(ctx context.Context, id run.ID) {
+	defer w.lock(id)()
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := w.compare(ctx, id)
+	switch {
+	case err == nil, errors.Is(err, run.ErrNotFound), ctx.Err() != nil:
+	case errors.Is(err, run.ErrUnavailable):
+		w.o.Logger.Debug("compare with Nomad", "run", id, "err", err)
+	default:
+		w.o.Logger.Warn("compare with Nomad", "run", id, "err", err)
+	}
+}
+
+func (w *Watcher) compare(ctx context.Context, id run.ID) error {
+	attempts, err := w.o.Store.Attempts(ctx, id)
+	if err != nil || len(attempts) == 0 {
+		return err
+	}
+	attempt := attempts[len(attempts)-1]
+	if attempt.JobID == "" || !attempt.EndedAt.IsZero() {
+		return nil // not dispatched yet, or over
+	}
+	found, job, err := w.o.Cluster.Workers(ctx, attempt.JobID)
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		found[i].RunID, found[i].Attempt = id, attempt.Number
+	}
+	obs := run.Observation{Workers: nomad.Newest(found), Found: job.Found, Stopped: job.Stopped, Dead: job.Status == "dead"}
+	for _, wk := range found {
+		w.o.Logs.Follow(wk)
+	}
+	why := ""
+	if placed := len(obs.Workers); job.Found && !job.Stopped && anyWaiting(obs.Workers, placed) {
+		if why, err = w.o.Cluster.WhyPending(ctx, attempt.JobID); err != nil {
+			return err
+		}
+	}
+	c := change{w: w, attempt: attempt, found: found, obs: obs, why: why, drained: w.drained(id, found)}
+	if c.drained && len(found) > 0 && !slices.ContainsFunc(found, func(wk run.Worker) bool { return !wk.State.Terminal() }) {
+		// The final numbers first, so that whoever sees the final state sees them too.
+		if err := w.o.Logs.Flush(ctx, id); err != nil {
+			return err
+		}
+	}
+	u, err := w.o.Store.Update(ctx, id, c.apply)
+	if err != nil {
+		return err
+	}
+	w.tell(u, c)
+	return w.follow(ctx, u, c, job)
+}
+
+// anyWaiting reports whether a worker may still be waiting for a place.
+func anyWaiting(ws []run.Worker, placed int) bool {
+	return placed == 0 || slices.ContainsFunc(ws, func(w run.Worker) bool { return w.State == run.WorkerPending || !w.State.Terminal() })
+}
+
+// drained reports whether the logs of all these workers are stored, or have had their time.
+func (w *Watcher) drained(id run.ID, ws []run.Worker) bool {
+	for _, wk := range ws {
+		if wk.Started && !w.o.Logs.Drained(wk.AllocID) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			since, ok := w.ended[id]
+			return ok && w.o.Now().Sub(since) > drainTimeout
+		}
+	}
+	return true
+}
+
+// change is one comparison on its way into the store.
+type change struct {
+	w       *Watcher
+	attempt run.Attempt
+	found   []run.Worker
+	obs     run.Observation
+	why     string
+	drained bool
+
+	moved   bool // a worker changed
+	waiting bool // the run has ended but its logs are not stored yet
+	changed bool // state or reason changed
+}
+
+func (c *change) apply(u *store.Update) error {
+	now := c.w.o.Now()
+	r := &u.Run
+	if r.Attempt != c.attempt.Number || u.Attempt.JobID != c.attempt.JobID {
+		return fmt.Errorf("run %s moved on to another attempt: %w", r.ID, run.ErrConflict)
+	}
+	c.workers(u, now)
+	before, reason := r.State, r.Reason
+	state, why := r.Derive(c.obs)
+	if state == run.Pending {
+		why = c.why
+	}
+	if state.Terminal() && !c.drained {
+		c.waiting = true
+		return nil
+	}
+	// A quick worker can be seen to have ended before it was seen to run; its history says so all the same.
+	if before == run.Pending && (state == run.Succeeded || state == run.Degraded || state == run.Failed) && anyStarted(u.Workers) {
+		if err := c.move(u, run.Running, "", firstStart(u.Workers, now)); err != nil {
+			return err
+		}
+	}
+	if err := c.move(u, state, why, now); err != nil {
+		return err
+	}
+	if r.State.Terminal() {
+		u.Attempt.EndedAt = now
+	}
+	c.changed = r.State != before || r.Reason != reason
+	return nil
+}
+
+func (c *change) move(u *store.Update, to run.State, why string, at time.Time) error {
+	ev, err := u.Run.Transition(to, actor, why, at)
+	if err != nil {
+		return err
+	}
+	if ev != nil {
+		u.Events = append(u.Events, *ev)
+	}
+	return nil
+}
+
+func anyStarted(ws []run.Worker) bool {
+	return slices.ContainsFunc(ws, func(w run.Worker) bool { return w.Started })
+}
+
+func firstStart(ws []run.Worker, fallback time.Time) time.Time {
+	out := fallback
+	for _, wk := range ws {
+		if !wk.StartedAt.IsZero() && wk.StartedAt.Before(out) {
+			out = wk.StartedAt
+		}
+	}
+	return out
+}
+
+// workers merges what Nomad lists into what is stored. Workers that Nomad has forgotten stay as they were.
+func (c *change) workers(u *store.Update, now time.Time) {
+	index := map[string]int{}
+	for i, wk := range u.Workers {
+		index[wk.AllocID] = i
+	}
+	for _, wk := range c.found {
+		i, ok := index[wk.AllocID]
+		if !ok {
+			u.Workers = append(u.Workers, wk)
+			c.moved = true
+			u.Events = append(u.Events, workerEvent(wk, now))
+			continue
+		}
+		old := u.Workers[i]
+		if old.State != wk.State || old.Started != wk.Started {
+			u.Events = append(u.Events, workerEvent(wk, now))
+		}
+		c.moved = c.moved || !sameWorker(old, wk)
+		u.Workers[i] = wk
+	}
+	slices.SortStableFunc(u.Workers, func(a, b run.Worker) int { return a.Rank - b.Rank })
+	running := 0
+	for _, wk := range c.obs.Workers {
+		if wk.State == run.WorkerRunning {
+			running++
+		}
+	}
+	c.moved = c.moved || u.Run.Progress.Participants != running
+	u.Run.Progress.Participants = running
+}
+
+func sameWorker(a, b run.Worker) bool {
+	return a.State == b.State && a.Started == b.Started && a.Stopping == b.Stopping && a.Detail == b.Detail && a.NodeName == b.NodeName &&
+		a.Exited == b.Exited && a.ExitCode == b.ExitCode && slices.Equal(a.GPUs, b.GPUs)
+}
+
+func workerEvent(wk run.Worker, now time.Time) run.Event {
+	where := ""
+	if wk.NodeName != "" {
+		where = " on " + wk.NodeName
+	}
+	msg := fmt.Sprintf("worker %d %s%s", wk.Rank, wk.State, where)
+	at, level := now, "info"
+	switch {
+	case wk.State == run.WorkerRunning:
+		at = orNow(wk.StartedAt, now)
+	case wk.OK():
+		msg, at = fmt.Sprintf("worker %d finished%s", wk.Rank, where), orNow(wk.EndedAt, now)
+	case wk.State.Terminal():
+		msg, at = wk.Failure(), orNow(wk.EndedAt, now)
+		if !wk.Stopping || wk.State != run.WorkerComplete {
+			level = "error"
+		}
+	case wk.State == run.WorkerPending:
+		msg = fmt.Sprintf("worker %d placed%s", wk.Rank, where)
+	}
+	return run.Event{RunID: wk.RunID, At: at, Kind: "worker", Level: level, Actor: actor, Attempt: wk.Attempt, Rank: wk.Rank, Message: msg}
+}
+
+func orNow(t, now time.Time) time.Time {
+	if t.IsZero() {
+		return now
+	}
+	return t
+}
+
+// tell publishes what was stored.
+func (w *Watcher) tell(u store.Update, c change) {
+	topic := feed.RunTopic(u.Run.ID)
+	publish := func(topic, typ string, data any) {
+		if err := w.o.Publisher.Publish(topic, typ, data); err != nil {
+			w.o.Logger.Error("publish", "topic", topic, "type", typ, "err", err)
+		}
+	}
+	for _, ev := range u.Events {
+		publish(topic, feed.EventType, ev)
+	}
+	if c.moved {
+		publish(topic, feed.Workers, u.Workers)
+	}
+	if c.moved || c.changed {
+		publish(topic, feed.State, u.Run)
+		publish(feed.RunsTopic, feed.State, u.Run)
+	}
+}
+
+// follow does what a stored change calls for.
+func (w *Watcher) follow(ctx context.Context, u store.Update, c change, job nomad.JobState) error {
+	id := u.Run.ID
+	switch {
+	case c.waiting:
+		w.mu.Lock()
+		if _, ok := w.ended[id]; !ok {
+			w.ended[id] = w.o.Now()
+		}
+		w.mu.Unlock()
+		time.AfterFunc(again, func() { w.Look(id) })
+		return nil
+	case u.Run.State.Terminal():
+		w.mu.Lock()
+		delete(w.ended, id)
+		delete(w.locks, id) // whoever waits for it finds the attempt over
+		w.mu.Unlock()
+		w.o.Logs.Forget(id)
+		return w.o.Store.Seal(ctx, id, 1)
+	case u.Run.StopRequested && job.Found && !job.Stopped: // the call at the time of the request did not get through
+		return w.o.Cluster.Stop(ctx, c.attempt.JobID)
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// Cluster is what watch asks Nomad; see [nomad.Client].
+type Cluster interface {
+	Watch(ctx context.Context, fn func(nomad.Hint)) error
+	Workers(ctx context.Context, childID string) ([]run.Worker, nomad.JobState, error)
+	WhyPending(ctx context.Context, childID string) (string, error)
+	Stop(ctx context.Context, childID string) error
+}
+
+// Store is what watch needs of the store.
+type Store interface {
+	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	RunOfJob(ctx context.Context, jobID string) (run.ID, error)
+	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
+	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
+	Seal(ctx context.Context, id run.ID, atLeast int) error
+}
+
+// Logs follows the logs of workers; see package ingest.
+type Logs interface {
+	Follow(w run.Worker)
+	Drained(allocID string) bool
+	Forget(id run.ID)
+	Flush(ctx context.Context, id run.ID) error
+}
+
+// Publisher tells viewers; see [feed.Hub.Publish].
+type Publisher interface {
+	Publish(topic, typ string, data any) error
+}
+
+// Options configures [New]. All fields are needed.
+type Options struct {
+	Cluster   Cluster
+	Store     Store
+	Logs      Logs
+	Publisher Publisher
+	Logger    *slog.Logger
+	Now       func() time.Time
+	// Health is told whether Nomad answers: nil when it does.
+	Health func(error)
+}
+
+const (
+	// reconcileEvery is how often every live run is compared with Nomad even if no event came.
+	reconcileEvery = 5 * time.Second
+	// parallel bounds the runs that are compared at once.
+	parallel = 8
+	// callTimeout bounds the calls for one run.
+	callTimeout = 15 * time.Second
+	// drainTimeout is how long the end of a run waits for the rest of its workers' logs.
+	drainTimeout = 30 * time.Second
+	// again is how soon a run whose logs are not drained yet is looked at once more.
+	again = 100 * time.Millisecond
+)
+
+// Watcher compares live runs with Nomad.
+type Watcher struct {
+	o    Options
+	kick chan run.ID
+
+	mu    sync.Mutex
+	locks map[run.ID]*sync.Mutex
+	ended map[run.ID]time.Time // when a run was first seen to have ended, while its logs are being read
+}
+
+// New returns a watcher that does nothing until Run.
+func New(o Options) *Watcher {
+	return &Watcher{o: o, kick: make(chan run.ID, 1024), locks: map[run.ID]*sync.Mutex{}, ended: map[run.ID]time.Time{}}
+}
+
+// Look asks for a comparison soon; it never waits.
+func (w *Watcher) Look(id run.ID) {
+	select {
+	case w.kick <- id:
+	default: // so much is waiting that the periodic comparison is as soon
+	}
+}
+
+// Run watches until ctx ends.
+func (w *Watcher) Run(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	resync := make(chan struct{}, 1)
+	g.Go(func() error {
+		return w.o.Cluster.Watch(gctx, func(h nomad.Hint) { w.hint(gctx, h, resync) })
+	})
+	g.Go(func() error { return w.loop(gctx, resync) })
+	err := g.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (w *Watcher) hint(ctx context.Context, h nomad.Hint, resync chan<- struct{}) {
+	switch {
+	case h.Unreachable != nil:
+		w.o.Health(h.Unreachable)
+	case h.Resync:
+		w.o.Health(nil)
+		select {
+		case resync <- struct{}{}:
+		default:
+		}
+	case h.JobID != "":
+		id, err := w.o.Store.RunOfJob(ctx, h.JobID)
+		if err == nil {
+			w.Look(id)
+		} else if !errors.Is(err, run.ErrNotFound) && ctx.Err() == nil { // a job of somebody else's is no news
+			w.o.Logger.Warn("look up job of event", "job", h.JobID, "err", err)
+		}
+	}
+}
+
+func (w *Watcher) loop(ctx context.Context, resync <-chan struct{}) error {
+	tick := time.NewTicker(reconcileEvery)
+	defer tick.Stop()
+	slots, sctx := errgroup.WithContext(ctx)
+	slots.SetLimit(parallel)
+	waiting := &pendingSet{ids: map[run.ID]bool{}}
+	look := func(id run.ID) {
+		if waiting.add(id) {
+			slots.Go(func() error {
+				waiting.remove(id)
+				w.reconcile(sctx, id)
+				return nil
+			})
+		}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return slots.Wait()
+		case id := <-w.kick:
+			look(id)
+			continue
+		case <-tick.C:
+		case <-resync:
+		}
+		live, err := w.live(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.o.Logger.Warn("list live runs", "err", err)
+		}
+		for _, r := range live {
+			look(r.ID)
+		}
+	}
+}
+
+// live returns every run that Nomad may hold workers for.
+func (w *Watcher) live(ctx context.Context) ([]run.Run, error) {
+	f := run.RunFilter{States: []run.State{run.Pending, run.Running, run.Degraded, run.Stopping}, Limit: 1000}
+	var out []run.Run
+	for {
+		page, err := w.o.Store.Runs(ctx, f)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, page...)
+		if len(page) < f.Limit {
+			return out, nil
+		}
+		f.Before = page[len(page)-1].ID
+	}
+}
+
+// pendingSet merges requests for a comparison that has not begun yet.
+type pendingSet struct {
+	mu  sync.Mutex
+	ids map[run.ID]bool
+}
+
+func (p *pendingSet) add(id run.ID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ids[id] {
+		return false
+	}
+	p.ids[id] = true
+	return true
+}
+
+func (p *pendingSet) remove(id run.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.ids, id)
+}
+
+// lock serialises comparisons of one run.
+func (w *Watcher) lock(id run.ID) func() {
+	w.mu.Lock()
+	l := w.locks[id]
+	if l == nil {
+		l = &sync.Mutex{}
+		w.locks[id] = l
+	}
+	w.mu.Unlock()
+	l.Lock()
+	return l.Unlock
+}
