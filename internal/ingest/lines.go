@@ -17,8 +17,6 @@ const (
 	// maxLine is the longest line that is kept in one piece, the bound of logparse. The rest of a longer line is
 	// archived in pieces of this size, and not parsed.
 	maxLine = 64 << 10
-	// maxBatchLines keeps a line's place beside its chunk's number; see store.Pos.
-	maxBatchLines = 1<<16 - 1
 	// maxEvents bounds the events that one stream can add to a run's timeline, and maxMetrics the names of its
 	// series: a log is untrusted and both are kept for ever.
 	maxEvents  = 2000
@@ -101,7 +99,7 @@ func (r *lineReader) feed(c nomad.LogChunk) []*store.Batch {
 	return out
 }
 
-// boundary returns how many bytes of data can be stored now: through the last newline, but not more than maxBatchLines
+// boundary returns how many bytes of data can be stored now: through the last newline, but not more than store.MaxLines
 // lines; or all of it once the pending line is too long. 0 means wait for more.
 func (r *lineReader) boundary(data []byte) int {
 	last := bytes.LastIndexByte(data, '\n')
@@ -111,11 +109,11 @@ func (r *lineReader) boundary(data []byte) int {
 		}
 		return 0
 	}
-	if last < maxBatchLines {
+	if last < store.MaxLines {
 		return last + 1
 	}
 	n := 0
-	for range maxBatchLines {
+	for range store.MaxLines {
 		i := bytes.IndexByte(data[n:], '\n')
 		if i < 0 {
 			break

@@ -132,8 +132,8 @@ func TestShapeHashDependsOnEveryField(t *testing.T) {
 		}
 		seen[s.Hash()] = true
 	}
-	if base.Hash() != base.Hash() || len(base.ParentJob()) > 40 {
-		t.Error("hash is not stable or too long")
+	if len(base.ParentJob()) > 40 {
+		t.Errorf("%s is too long", base.ParentJob())
 	}
 }
 

@@ -61,7 +61,7 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	fresh := map[seriesKey]int64{}
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		rows := s.newPointRows(tx)
+		rows := s.newPointRows(ctx, tx)
 		for _, b := range batches {
 			if err := moveCursor(ctx, tx, b); err != nil {
 				return err
@@ -171,8 +171,8 @@ type pointRows struct {
 	args      []any
 }
 
-func (s *Store) newPointRows(tx *sql.Tx) *pointRows {
-	return &pointRows{many: tx.Stmt(s.insertPoints), one: tx.Stmt(s.insertPoint)}
+func (s *Store) newPointRows(ctx context.Context, tx *sql.Tx) *pointRows {
+	return &pointRows{many: tx.StmtContext(ctx, s.insertPoints), one: tx.StmtContext(ctx, s.insertPoint)}
 }
 
 func (p *pointRows) add(ctx context.Context, series int64, pt Point, b *Batch) error {

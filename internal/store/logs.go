@@ -11,9 +11,8 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// linesPerChunk bounds the lines of one chunk, so that a line's place fits beside its chunk's ID in a run.LogPos; the
-// rest of a longer piece makes further chunks.
-const linesPerChunk = 1 << 16
+// MaxLines is the most lines that one batch may hold, so that a line's place fits beside its chunk's ID in a run.LogPos.
+const MaxLines = 1<<16 - 1
 
 // chunk is a piece of one stream of one worker, in the order in which the console stored it.
 type chunk struct {

@@ -1,0 +1,165 @@
+package bench
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/ingest"
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+const (
+	ingestWorkers = 8
+	ingestSteps   = 5000
+	// metricsPerStep are the numbers that one of CotrainCore's machine lines carries.
+	metricsPerStep = 8
+)
+
+var metricNames = [metricsPerStep]string{"loss", "learning_rate", "perplexity", "total_tokens", "grad_norm", "tokens_per_second", "mfu", "num_peers"}
+
+// BenchmarkIngest takes the logs of 8 workers of 5000 steps through the whole path (follow, cut, parse, archive, store,
+// publish) and compares with inserting the same rows into the same table, 1000 a transaction, one prepared statement a
+// row. The baseline writes no logs, cursors or events and parses nothing.
+func BenchmarkIngest(b *testing.B) {
+	for range b.N {
+		whole := wholePath(b)
+		bare := bareInserts(b)
+		samples := float64(ingestWorkers * ingestSteps * metricsPerStep)
+		b.ReportMetric(samples/whole.Seconds(), "samples/s")
+		b.ReportMetric(samples/bare.Seconds(), "baseline-samples/s")
+		b.ReportMetric(bare.Seconds()/whole.Seconds(), "ratio(>=0.5)")
+	}
+}
+
+func wholePath(b *testing.B) time.Duration {
+	b.Helper()
+	s, err := store.Open(b.Context(), b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	cluster := nomadtest.New()
+	id := run.ID("r-0000000001")
+	if _, _, err := s.CreateRun(b.Context(), run.Run{ID: id, State: run.Queued}, "", run.Event{RunID: id}); err != nil {
+		b.Fatal(err)
+	}
+	child, err := cluster.Dispatch(b.Context(), nomad.Dispatch{Parent: "p", Token: "t"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for rank := range ingestWorkers {
+		cluster.Print(child, rank, workerLog())
+	}
+	in := ingest.New(ingest.Options{
+		Tailer: cluster, Store: s, Publisher: feed.NewHub(time.Now), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Health: func(err error) {
+			if err != nil {
+				b.Error(err)
+			}
+		},
+	})
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- in.Run(ctx) }()
+	began := time.Now()
+	for rank := range ingestWorkers {
+		in.Follow(run.Worker{AllocID: nomadtest.Alloc(child, rank), RunID: id, Attempt: 1, Rank: rank, State: run.WorkerRunning, Started: true})
+	}
+	last := func(rank int) bool {
+		c, err := s.Cursor(b.Context(), nomadtest.Alloc(child, rank), "stdout")
+		if err != nil {
+			b.Fatal(err)
+		}
+		return c.Offset == int64(len(workerLog()))
+	}
+	for rank := range ingestWorkers {
+		for !last(rank) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	took := time.Since(began)
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	pts, err := s.Points(b.Context(), id, "loss")
+	if err != nil || len(pts) != ingestWorkers*ingestSteps {
+		b.Fatalf("%d points, %v", len(pts), err)
+	}
+	return took
+}
+
+var cachedLog string
+
+// workerLog is what one worker prints.
+func workerLog() string {
+	if cachedLog != "" {
+		return cachedLog
+	}
+	var out strings.Builder
+	for step := 1; step <= ingestSteps; step++ {
+		fmt.Fprintf(&out, `COTRAIN {"v":1,"kind":"metrics","step":%d`, step)
+		for i, name := range metricNames {
+			fmt.Fprintf(&out, `,"%s":%v`, name, float64(step)*1.25+float64(i))
+		}
+		out.WriteString("}\n")
+	}
+	cachedLog = out.String()
+	return cachedLog
+}
+
+func bareInserts(b *testing.B) time.Duration {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "bare.db")
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	db.SetMaxOpenConns(1)
+	exec := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	_, err = db.ExecContext(b.Context(), `CREATE TABLE points (series INTEGER NOT NULL, step INTEGER NOT NULL, value REAL, at INTEGER NOT NULL,
+		exact INTEGER NOT NULL, attempt INTEGER NOT NULL, PRIMARY KEY (series, step)) STRICT, WITHOUT ROWID`)
+	exec(err)
+	stmt, err := db.PrepareContext(b.Context(), `INSERT INTO points VALUES (?,?,?,?,?,?)`)
+	exec(err)
+	began := time.Now()
+	var tx *sql.Tx
+	var insert *sql.Stmt
+	begin := func() {
+		tx, err = db.BeginTx(b.Context(), nil)
+		exec(err)
+		insert = tx.StmtContext(b.Context(), stmt)
+	}
+	begin()
+	rows := 0
+	for step := 1; step <= ingestSteps; step++ {
+		for rank := range ingestWorkers {
+			for i := range metricsPerStep {
+				_, err := insert.ExecContext(b.Context(), rank*metricsPerStep+i, step, float64(step)*1.25+float64(i), began.UnixMilli(), 1, 1)
+				exec(err)
+				if rows++; rows%1000 == 0 {
+					exec(tx.Commit())
+					begin()
+				}
+			}
+		}
+	}
+	exec(tx.Commit())
+	return time.Since(began)
+}
