@@ -1,0 +1,91 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// loopback accepts host:port with a host that only this machine can reach.
+func loopback(address string) *problem {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return broken("must be host:port", "use 127.0.0.1:8080")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return broken("must end with a port from 0 to 65535", "use 127.0.0.1:8080")
+	}
+	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.Unmap().IsLoopback() {
+		return nil
+	}
+	return broken("must be a loopback address: CoTrain has no log-in yet, so anybody who reaches it could run commands on the cluster",
+		"use 127.0.0.1:"+port+", and an SSH tunnel to reach it from elsewhere")
+}
+
+// line accepts text without line breaks and control characters.
+func line(s string) *problem {
+	if len(s) > 4096 || strings.ContainsFunc(s, unicode.IsControl) {
+		return broken("must be one line of at most 4096 bytes without control characters", "write it on one line")
+	}
+	return nil
+}
+
+// word accepts one line without white space.
+func word(s string) *problem {
+	if len(s) > 512 || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return broken("must be one word of at most 512 bytes", "remove the white space")
+	}
+	return nil
+}
+
+// items checks each item of a list.
+func items(check func(string) *problem) func([]string) *problem {
+	return func(list []string) *problem {
+		for _, item := range list {
+			if strings.TrimSpace(item) == "" {
+				return broken("has an empty item", "remove it")
+			}
+			if p := check(item); p != nil {
+				return p
+			}
+		}
+		return nil
+	}
+}
+
+func between(low, high int) func(int) *problem {
+	return func(n int) *problem {
+		if n < low || n > high {
+			return broken(fmt.Sprintf("must be from %d to %d", low, high), fmt.Sprintf("use %d", min(max(n, low), high)))
+		}
+		return nil
+	}
+}
+
+func killTimeout(d time.Duration) *problem {
+	if d < time.Second || d > time.Hour {
+		return broken("must be from 1s to 1h", "use "+min(max(d, time.Second), time.Hour).String())
+	}
+	return nil
+}
+
+// nomadAddress accepts what Nomad's client does: http://host:port, https://host:port, unix:///path.
+func nomadAddress(address string) *problem {
+	u, err := url.Parse(address)
+	switch {
+	case strings.Contains(address, "@"):
+		return &problem{rule: "must not hold a user or password", fix: "use NOMAD_TOKEN for the token", hide: true}
+	case err == nil && u.Scheme == "unix" && strings.HasPrefix(u.Path, "/"):
+		return nil
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return broken("must be a URL that begins with http://, https:// or unix:///", "use http://127.0.0.1:4646, for example")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return broken("must end after the port", "use "+u.Scheme+"://"+u.Host)
+	}
+	return nil
+}

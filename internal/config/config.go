@@ -1,0 +1,115 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is everything that an operator can tell the console. Each field names its key in the file and its variable;
+// the flag is the key with dashes: nomad.ca_cert, --nomad-ca-cert.
+type Config struct {
+	// Listen is the address of the web server, host:port (listen, COTRAIN_LISTEN; 127.0.0.1:8080). Port 0 takes a free
+	// one. Only loopback is accepted, since there is no log-in.
+	Listen string
+	// DataDir is the folder for everything that the console keeps (data_dir, COTRAIN_DATA_DIR; .cotrain).
+	DataDir string
+	// Dev starts the embedded agent instead of talking to Nomad (dev, COTRAIN_DEV; false).
+	Dev bool
+	// DevNodes is how many nodes the embedded agent pretends to be (dev_nodes, COTRAIN_DEV_NODES; 4; 1 to 64).
+	DevNodes int
+	// DevGPUs is how many simulated GPUs each of those has (dev_gpus, COTRAIN_DEV_GPUS; 2; 0 to 64).
+	DevGPUs int
+	// LogLevel is the least severe line that is logged (log_level, COTRAIN_LOG_LEVEL; info): debug, info, warn, error.
+	LogLevel slog.Level
+	// LogFormat is text, json, or auto: text on a terminal and JSON otherwise (log_format, COTRAIN_LOG_FORMAT; auto).
+	LogFormat LogFormat
+
+	Nomad Nomad
+	Job   Job
+}
+
+// LogFormat is how log lines are written.
+type LogFormat string
+
+// The formats of log lines.
+const (
+	LogAuto LogFormat = "auto"
+	LogJSON LogFormat = "json"
+	LogText LogFormat = "text"
+)
+
+// Nomad is how to reach the cluster. The variables are those of Nomad's own command line. Unused with Dev.
+type Nomad struct {
+	// Address is a URL, http, https or unix (nomad.address, NOMAD_ADDR; http://127.0.0.1:4646).
+	Address string
+	// Token is an ACL token (NOMAD_TOKEN, or the content of the file named by nomad.token_file or NOMAD_TOKEN_FILE).
+	Token Secret
+	// Namespace holds the jobs (nomad.namespace, NOMAD_NAMESPACE; default).
+	Namespace string
+	// Region is "" for that of the agent (nomad.region, NOMAD_REGION).
+	Region string
+	// CACert is the file with the authority that signed the agent's certificate (nomad.ca_cert, NOMAD_CACERT).
+	CACert string
+	// ClientCert and ClientKey are files for mutual TLS (nomad.client_cert, NOMAD_CLIENT_CERT; nomad.client_key,
+	// NOMAD_CLIENT_KEY).
+	ClientCert string
+	ClientKey  string
+	// TLSServerName is the name that the agent's certificate must have, when it is not that of the address
+	// (nomad.tls_server_name, NOMAD_TLS_SERVER_NAME).
+	TLSServerName string
+	// SkipVerify accepts any certificate (nomad.skip_verify, NOMAD_SKIP_VERIFY; false).
+	SkipVerify bool
+}
+
+// Job is what training jobs look like on this site. Where a field is zero the job file's own default holds.
+type Job struct {
+	// File is a job file of the operator's (job.file, COTRAIN_JOB_FILE); "" for the one that comes with CoTrain.
+	File string
+	// Driver is the Nomad task driver: raw_exec, exec, docker, podman (job.driver, COTRAIN_JOB_DRIVER).
+	Driver string
+	// Image is the container image for drivers that run one (job.image, COTRAIN_JOB_IMAGE).
+	Image string
+	// Volumes are mounts for containers, host:container[:ro] (job.volumes, COTRAIN_JOB_VOLUMES).
+	Volumes []string
+	// TrainCommand is what is executed, word by word, before @config.toml (job.train_command, COTRAIN_JOB_TRAIN_COMMAND,
+	// split at white space there; a list in the file keeps spaces). Empty for the default: the reference trainer with
+	// Dev, torchrun with Trainer otherwise.
+	TrainCommand []string
+	// Trainer is the Python file that torchrun starts, relative to WorkDir (job.trainer, COTRAIN_JOB_TRAINER).
+	Trainer string
+	// WorkDir is the folder on the node in which it runs (job.work_dir, COTRAIN_JOB_WORK_DIR); "" for the task's own.
+	WorkDir string
+	// Datacenters may run workers; * stands for any characters (job.datacenters, COTRAIN_JOB_DATACENTERS).
+	Datacenters []string
+	// NodePool is the Nomad node pool of the workers (job.node_pool, COTRAIN_JOB_NODE_POOL).
+	NodePool string
+	// KillTimeout is how long a worker has, after SIGTERM, to save a checkpoint (job.kill_timeout,
+	// COTRAIN_JOB_KILL_TIMEOUT; 60s; 1s to 1h). Nomad clients cap it at their max_kill_timeout.
+	KillTimeout time.Duration
+	// Interface is the network interface between workers, such as eth0 (job.interface, COTRAIN_JOB_INTERFACE); "" for
+	// the one that the node uses for the cluster.
+	Interface string
+}
+
+// Secret is a text that no log line or format verb shows; string(s) is the text itself.
+type Secret string
+
+// hiddenSecret is what is shown in place of a secret that is set.
+const hiddenSecret = "(hidden)"
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hiddenSecret
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return `"` + s.String() + `"` }
+
+// LogValue hides the secret from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the secret from JSON and other encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

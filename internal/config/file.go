@@ -1,0 +1,128 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxFile is the largest configuration file in bytes.
+const maxFile = 64 << 10
+
+// loadFile reads the configuration file. Keys that are not known are errors, since a misspelt setting would otherwise be
+// ignored without a word.
+func (l *loader) loadFile(name, source string, settings []Setting) {
+	data, err := l.read(name)
+	if err != nil {
+		l.fail("", source, name, "names a file that cannot be read: "+reason(err), "correct the path or the file's mode")
+		return
+	}
+	if len(data) > maxFile {
+		l.fail("", source, name, fmt.Sprintf("names a file of more than %d bytes", maxFile), "check that it is the right file")
+		return
+	}
+	values := map[string]any{}
+	if _, err := toml.Decode(string(data), &values); err != nil {
+		rule := clip(err.Error())
+		var pe toml.ParseError
+		if errors.As(err, &pe) {
+			rule = fmt.Sprintf("line %d: %s", pe.Position.Line, clip(pe.Message))
+		}
+		l.fail("", source, name, "names a file that is not TOML: "+rule, "correct that line")
+		return
+	}
+	flat := map[string]any{}
+	flatten(flat, "", values, 0)
+	for _, s := range settings {
+		key := s.Key
+		if s.Secret {
+			if _, set := flat[key]; set {
+				l.fail("", name+": "+key, hiddenSecret, "is a secret, which does not belong in this file", "put it in a file of its own and name that with "+key+"_file")
+				delete(flat, key)
+			}
+			key += "_file"
+		}
+		value, set := flat[key]
+		if !set {
+			continue
+		}
+		delete(flat, key)
+		l.setFromFile(s, value, name+": "+key)
+	}
+	unknown := make([]string, 0, len(flat))
+	for key := range flat {
+		unknown = append(unknown, key)
+	}
+	slices.Sort(unknown)
+	for i, key := range unknown {
+		if i == 20 {
+			l.fail("", name, "", fmt.Sprintf("has %d more unknown keys", len(unknown)-i), "check that it is the right file")
+			break
+		}
+		l.fail("", name+": "+key, "", "is not a setting of CoTrain", "remove it, or correct its name")
+	}
+}
+
+// flatten turns tables into dotted keys. Settings are at most two levels deep; what is deeper stays together and is
+// reported as unknown.
+func flatten(flat map[string]any, prefix string, values map[string]any, depth int) {
+	for key, value := range values {
+		if sub, ok := value.(map[string]any); ok && depth < 1 {
+			flatten(flat, prefix+key+".", sub, depth+1)
+			continue
+		}
+		flat[prefix+key] = value
+	}
+}
+
+// setFromFile sets one setting from its TOML value, whose type must be that of the setting.
+func (l *loader) setFromFile(s Setting, value any, source string) {
+	if s.Secret {
+		if name, ok := value.(string); ok && name != "" {
+			l.setSecretFile(s, name, source)
+			return
+		}
+		l.fail(s.Key, source, "", "must be the path of a file, in quotes", "correct the value")
+		return
+	}
+	shown, ok := "", false
+	switch v := value.(type) {
+	case string:
+		shown, ok = v, s.kind == text || s.kind == duration
+		if strings.TrimSpace(v) == "" && ok && s.Default != "" {
+			l.fail(s.Key, source, v, "is empty", "use "+strconv.Quote(s.Default)+", or remove the line")
+			return
+		}
+	case int64:
+		shown, ok = strconv.FormatInt(v, 10), s.kind == number
+	case bool:
+		shown, ok = strconv.FormatBool(v), s.kind == boolean
+	case []any:
+		if texts, fits := stringList(v); fits && (s.kind == list || s.kind == command) {
+			l.setTyped(s, texts, strings.Join(texts, ", "), source)
+			return
+		}
+	}
+	if !ok {
+		l.fail(s.Key, source, shown, "must be "+s.kind.String(), "correct the value")
+		return
+	}
+	l.setText(s, shown, source)
+}
+
+// stringList is a TOML list of texts as Go has it.
+func stringList(values []any) ([]string, bool) {
+	texts := make([]string, 0, len(values))
+	for _, value := range values {
+		s, ok := value.(string)
+		if !ok {
+			return nil, false
+		}
+		texts = append(texts, s)
+	}
+	return texts, true
+}

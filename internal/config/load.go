@@ -1,0 +1,282 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// EnvFile is the variable that names the configuration file; the flag --config overrides it. Without either, no file is
+// read.
+const EnvFile = "COTRAIN_CONFIG"
+
+// maxSecret is the longest secret in bytes that is read from a file.
+const maxSecret = 16 << 10
+
+// Flags holds the flags that were given, by the key of their setting: "listen", "nomad.ca_cert", "nomad.token_file". A
+// flag that was not given is absent. "config" names the configuration file.
+type Flags map[string]string
+
+// Load puts the configuration together. Flags override environment variables, which override the file, which overrides
+// the defaults; a variable or flag that is empty counts as not given. All problems are reported at once, as
+// [run.FieldErrors] whose fields name the source: a key of the file, a variable or a flag.
+func Load(flags Flags, environ func(string) (string, bool), readFile func(string) ([]byte, error)) (Config, error) {
+	l := loader{read: readFile, from: map[string]origin{}}
+	settings := Settings()
+	for _, s := range settings {
+		l.setText(s, s.Default, "default of "+s.Key)
+	}
+	if name, source := configFile(flags, environ); name != "" {
+		l.loadFile(name, source, settings)
+	}
+	for _, s := range settings {
+		value, _ := environ(s.Env)
+		if !s.Secret {
+			l.setText(s, value, s.Env)
+			continue
+		}
+		file, _ := environ(s.Env + "_FILE")
+		if value != "" && file != "" {
+			l.fail(s.Key, s.Env+"_FILE", file, "must not be set together with "+s.Env, "unset one of them")
+			continue
+		}
+		l.setSecret(s, value, s.Env)
+		l.setSecretFile(s, file, s.Env+"_FILE")
+	}
+	l.loadFlags(flags, settings)
+	l.crossCheck()
+	if !l.cfg.Dev {
+		l.errs = append(l.errs, l.nomadErrs...)
+	}
+	if len(l.errs) > 0 {
+		return Config{}, l.errs
+	}
+	return l.cfg, nil
+}
+
+func configFile(flags Flags, environ func(string) (string, bool)) (name, source string) {
+	if name := flags["config"]; name != "" {
+		return name, "--config"
+	}
+	name, _ = environ(EnvFile)
+	return name, EnvFile
+}
+
+// origin is where a value came from.
+type origin struct {
+	source string // as a person knows it: "--listen", "NOMAD_ADDR", "cotrain.toml: listen"
+	value  string
+}
+
+type loader struct {
+	cfg  Config
+	read func(string) ([]byte, error)
+	from map[string]origin // by key, for those that are set
+	errs run.FieldErrors
+	// nomadErrs are the problems of how to reach Nomad. They are dropped with Dev, which does not use it: a variable
+	// that is left over in a shell must not keep the embedded agent from starting.
+	nomadErrs run.FieldErrors
+}
+
+// fail adds a problem of a setting's; the value is cut to 200 bytes.
+func (l *loader) fail(key, source, value, rule, fix string) {
+	errs := &l.errs
+	if strings.HasPrefix(key, "nomad.") {
+		errs = &l.nomadErrs
+	}
+	*errs = append(*errs, run.FieldError{Field: clip(source), Value: clip(value), Rule: rule, Fix: fix})
+}
+
+func clip(s string) string {
+	if len(s) > 200 {
+		n := 200
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n]
+	}
+	return strings.ToValidUTF8(s, "?")
+}
+
+// setText sets one setting from text; empty text leaves it as it is.
+func (l *loader) setText(s Setting, value, source string) {
+	if strings.TrimSpace(value) == "" {
+		return
+	}
+	typed, p := s.kind.parse(value)
+	if p != nil {
+		l.fail(s.Key, source, value, p.rule, p.fix)
+		return
+	}
+	l.setTyped(s, typed, value, source)
+}
+
+// setTyped sets one setting from a value of its kind's Go type.
+func (l *loader) setTyped(s Setting, typed any, shown, source string) {
+	if p := s.set(&l.cfg, typed); p != nil {
+		if p.hide {
+			shown = hiddenSecret
+		}
+		l.fail(s.Key, source, shown, p.rule, p.fix)
+		return
+	}
+	l.from[s.Key] = origin{source, shown}
+}
+
+// setSecret sets a secret from its own text, which is never repeated.
+func (l *loader) setSecret(s Setting, value, source string) {
+	if value == "" {
+		return
+	}
+	value = strings.TrimSpace(value)
+	if value == "" || len(value) > maxSecret || line(value) != nil {
+		l.fail(s.Key, source, hiddenSecret, "must be one line of text", "check what it holds")
+		return
+	}
+	if p := s.set(&l.cfg, value); p != nil {
+		l.fail(s.Key, source, hiddenSecret, p.rule, p.fix)
+		return
+	}
+	l.from[s.Key] = origin{source, hiddenSecret}
+}
+
+// setSecretFile sets a secret from a file that holds it and nothing else.
+func (l *loader) setSecretFile(s Setting, name, source string) {
+	if name == "" {
+		return
+	}
+	data, err := l.read(name)
+	switch {
+	case err != nil:
+		l.fail(s.Key, source, name, "names a file that cannot be read: "+reason(err), "correct the path or the file's mode")
+	case len(strings.TrimSpace(string(data))) == 0:
+		l.fail(s.Key, source, name, "names a file that is empty", "put the secret in it, on one line")
+	case len(data) > maxSecret || line(strings.TrimSpace(string(data))) != nil:
+		l.fail(s.Key, source, name, "names a file that does not hold just one line of text", "put the secret in it, on one line")
+	default:
+		l.setSecret(s, string(data), source)
+	}
+}
+
+// reason says why a file could not be read, without repeating its path.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return clip(err.Error())
+}
+
+func (l *loader) loadFlags(flags Flags, settings []Setting) {
+	known := map[string]bool{"config": true}
+	for _, s := range settings {
+		if s.Secret {
+			known[s.Key+"_file"] = true
+			l.setSecretFile(s, flags[s.Key+"_file"], s.Flag()+"-file")
+			continue
+		}
+		known[s.Key] = true
+		l.setText(s, flags[s.Key], s.Flag())
+	}
+	unknown := []string{}
+	for key := range flags {
+		if !known[key] {
+			unknown = append(unknown, key)
+		}
+	}
+	slices.Sort(unknown)
+	for _, key := range unknown {
+		l.fail("", Setting{Key: key}.Flag(), "", "is not a flag that sets anything", "remove it")
+	}
+}
+
+// crossCheck checks the rules between settings, and that files exist which are needed later.
+func (l *loader) crossCheck() {
+	n := l.cfg.Nomad
+	if (n.ClientCert == "") != (n.ClientKey == "") {
+		have, lack := "nomad.client_cert", "nomad.client_key (NOMAD_CLIENT_KEY)"
+		if n.ClientCert == "" {
+			have, lack = "nomad.client_key", "nomad.client_cert (NOMAD_CLIENT_CERT)"
+		}
+		o := l.from[have]
+		l.fail(have, o.source, o.value, "needs "+lack, "set both or neither")
+	}
+	for _, key := range []string{"nomad.ca_cert", "nomad.client_cert", "nomad.client_key", "job.file"} {
+		l.readable(key)
+	}
+	if needsImage(l.cfg.Job.Driver) && l.cfg.Job.Image == "" {
+		o := l.from["job.driver"]
+		l.fail("job.driver", o.source, o.value, "runs containers and needs job.image (COTRAIN_JOB_IMAGE)", "set the image that holds your build of CotrainCore")
+	}
+}
+
+// needsImage reports whether a task driver runs container images.
+func needsImage(driver string) bool { return driver == "docker" || driver == "podman" }
+
+// readable checks that the file which a setting names can be read.
+func (l *loader) readable(key string) {
+	o, set := l.from[key]
+	if !set {
+		return
+	}
+	if _, err := l.read(o.value); err != nil {
+		l.fail(key, o.source, o.value, "names a file that cannot be read: "+reason(err), "correct the path or the file's mode")
+	}
+}
+
+// parse turns text into the kind's Go type.
+func (k kind) parse(s string) (any, *problem) {
+	trimmed := strings.TrimSpace(s)
+	switch k {
+	case number:
+		n, err := strconv.Atoi(trimmed)
+		if err != nil {
+			return nil, broken("must be a whole number", "use 1, for example")
+		}
+		return n, nil
+	case boolean:
+		switch strings.ToLower(trimmed) {
+		case "true", "1", "yes", "on", "t":
+			return true, nil
+		case "false", "0", "no", "off", "f":
+			return false, nil
+		}
+		return nil, broken("must be true or false", "use true")
+	case duration:
+		d, err := time.ParseDuration(trimmed)
+		if err != nil {
+			return nil, broken("must be a duration with its unit", "use 60s, for example")
+		}
+		return d, nil
+	case list:
+		texts := strings.Split(trimmed, ",")
+		for i := range texts {
+			texts[i] = strings.TrimSpace(texts[i])
+		}
+		return texts, nil
+	case command:
+		return strings.Fields(trimmed), nil
+	}
+	return trimmed, nil
+}
+
+// String names the kind as the file has it.
+func (k kind) String() string {
+	switch k {
+	case number:
+		return "a whole number"
+	case boolean:
+		return "true or false"
+	case duration:
+		return `a duration in quotes, such as "60s"`
+	case list, command:
+		return "a list of texts"
+	}
+	return "text in quotes"
+}

@@ -1,0 +1,369 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// world is what Load sees: variables and files.
+type world struct {
+	flags Flags
+	env   map[string]string
+	files map[string]string
+}
+
+func (w world) load() (Config, error) {
+	environ := func(name string) (string, bool) { v, ok := w.env[name]; return v, ok }
+	read := func(name string) ([]byte, error) {
+		if text, ok := w.files[name]; ok {
+			return []byte(text), nil
+		}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return Load(w.flags, environ, read)
+}
+
+func defaults() Config {
+	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", DevNodes: 4, DevGPUs: 2, LogFormat: LogAuto,
+		Nomad: Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}}
+}
+
+func TestDefaultsHoldWhereNothingIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, w := range map[string]world{
+		"nothing at all":  {},
+		"empty variables": {env: map[string]string{"COTRAIN_LISTEN": "", "NOMAD_ADDR": " ", "NOMAD_TOKEN": "", "COTRAIN_CONFIG": ""}},
+		"empty flags":     {flags: Flags{"listen": "", "config": ""}},
+		"an empty file":   {flags: Flags{"config": "c.toml"}, files: map[string]string{"c.toml": "# nothing\n"}},
+	} {
+		got, err := w.load()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(defaults(), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestFlagsOverrideVariablesOverrideTheFileOverrideDefaults(t *testing.T) {
+	t.Parallel()
+	const file, env, flag = "file", "variable", "flag"
+	for _, tt := range []struct {
+		given []string
+		want  string
+	}{
+		{nil, ".cotrain"},
+		{[]string{file}, file},
+		{[]string{env}, env},
+		{[]string{flag}, flag},
+		{[]string{file, env}, env},
+		{[]string{file, flag}, flag},
+		{[]string{env, flag}, flag},
+		{[]string{file, env, flag}, flag},
+	} {
+		w := world{flags: Flags{}, env: map[string]string{}, files: map[string]string{"c.toml": ""}}
+		w.flags["config"] = "c.toml"
+		for _, layer := range tt.given {
+			switch layer {
+			case file:
+				w.files["c.toml"] = `data_dir = "file"`
+			case env:
+				w.env["COTRAIN_DATA_DIR"] = env
+			case flag:
+				w.flags["data_dir"] = flag
+			}
+		}
+		if got, err := w.load(); err != nil || got.DataDir != tt.want {
+			t.Errorf("%v: data_dir is %q, %v, want %q", tt.given, got.DataDir, err, tt.want)
+		}
+	}
+}
+
+func TestTheTokenFollowsTheSamePrecedence(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"c.toml": "[nomad]\ntoken_file = 'a'", "a": "from-file\n", "b": " from-variable ", "c": "from-flag"}
+	for _, tt := range []struct {
+		name string
+		w    world
+		want Secret
+	}{
+		{"none", world{}, ""},
+		{"file of the configuration file", world{flags: Flags{"config": "c.toml"}}, "from-file"},
+		{"file of the variable", world{flags: Flags{"config": "c.toml"}, env: map[string]string{"NOMAD_TOKEN_FILE": "b"}}, "from-variable"},
+		{"variable", world{flags: Flags{"config": "c.toml"}, env: map[string]string{"NOMAD_TOKEN": "direct"}}, "direct"},
+		{"flag", world{flags: Flags{"nomad.token_file": "c"}, env: map[string]string{"NOMAD_TOKEN": "direct"}}, "from-flag"},
+	} {
+		tt.w.files = files
+		if got, err := tt.w.load(); err != nil || got.Nomad.Token != tt.want {
+			t.Errorf("%s: %q, %v", tt.name, string(got.Nomad.Token), err)
+		}
+	}
+}
+
+// everything is a value for each setting, other than its default, as text, and what they make.
+func everything() (map[string]string, Config) {
+	return map[string]string{
+			"listen": "[::1]:0", "data_dir": "/data", "dev": "true", "dev_nodes": "3", "dev_gpus": "0", "log_level": "debug", "log_format": "json",
+			"nomad.address": "https://nomad.example:4646", "nomad.namespace": "train", "nomad.region": "eu", "nomad.ca_cert": "ca.pem",
+			"nomad.client_cert": "cert.pem", "nomad.client_key": "key.pem", "nomad.tls_server_name": "server.eu.nomad", "nomad.skip_verify": "true",
+			"job.file": "my.hcl", "job.driver": "docker", "job.image": "registry/core:1", "job.volumes": "/data:/data,/a:/a:ro",
+			"job.train_command": "python3 train.py", "job.trainer": "train.py", "job.work_dir": "/core", "job.datacenters": "dc1,dc2",
+			"job.node_pool": "gpu", "job.kill_timeout": "5m", "job.interface": "eth1",
+		}, Config{
+			Listen: "[::1]:0", DataDir: "/data", Dev: true, DevNodes: 3, DevGPUs: 0, LogLevel: slog.LevelDebug, LogFormat: LogJSON,
+			Nomad: Nomad{Address: "https://nomad.example:4646", Token: "t0ken", Namespace: "train", Region: "eu", CACert: "ca.pem", ClientCert: "cert.pem",
+				ClientKey: "key.pem", TLSServerName: "server.eu.nomad", SkipVerify: true},
+			Job: Job{File: "my.hcl", Driver: "docker", Image: "registry/core:1", Volumes: []string{"/data:/data", "/a:/a:ro"},
+				TrainCommand: []string{"python3", "train.py"}, Trainer: "train.py", WorkDir: "/core", Datacenters: []string{"dc1", "dc2"},
+				NodePool: "gpu", KillTimeout: 5 * time.Minute, Interface: "eth1"},
+		}
+}
+
+func TestEverySettingCanBeGivenInEveryWay(t *testing.T) {
+	t.Parallel()
+	values, want := everything()
+	files := map[string]string{"ca.pem": "", "cert.pem": "", "key.pem": "", "my.hcl": "", "token": "t0ken\n"}
+	w := map[string]world{
+		"flags":     {files: files, flags: Flags{"nomad.token_file": "token"}},
+		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken"}},
+	}
+	for _, s := range Settings() {
+		if s.Secret {
+			continue
+		}
+		if values[s.Key] == "" {
+			t.Fatalf("no value for %s", s.Key)
+		}
+		w["flags"].flags[s.Key] = values[s.Key]
+		w["variables"].env[s.Env] = values[s.Key]
+	}
+	inFile := world{flags: Flags{}, env: map[string]string{EnvFile: "c.toml"}, files: map[string]string{"c.toml": `
+listen = "[::1]:0"
+data_dir = "/data"
+dev = true
+dev_nodes = 3
+dev_gpus = 0
+log_level = "debug"
+log_format = "json"
+[nomad]
+address = "https://nomad.example:4646"
+token_file = "token"
+namespace = "train"
+region = "eu"
+ca_cert = "ca.pem"
+client_cert = "cert.pem"
+client_key = "key.pem"
+tls_server_name = "server.eu.nomad"
+skip_verify = true
+[job]
+file = "my.hcl"
+driver = "docker"
+image = "registry/core:1"
+volumes = ["/data:/data", "/a:/a:ro"]
+train_command = ["python3", "train.py"]
+trainer = "train.py"
+work_dir = "/core"
+datacenters = ["dc1", "dc2"]
+node_pool = "gpu"
+kill_timeout = "5m"
+interface = "eth1"
+`}}
+	for name, text := range files {
+		inFile.files[name] = text
+	}
+	w["file"] = inFile
+	for name, world := range w {
+		got, err := world.load()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestAListInTheFileKeepsSpacesInWords(t *testing.T) {
+	t.Parallel()
+	got, err := world{flags: Flags{"config": "c"}, files: map[string]string{"c": `job.train_command = ["python3", "my train.py"]`}}.load()
+	if err != nil || !cmp.Equal(got.Job.TrainCommand, []string{"python3", "my train.py"}) {
+		t.Errorf("%q, %v", got.Job.TrainCommand, err)
+	}
+}
+
+func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
+	t.Parallel()
+	env := func(name, value string) world { return world{env: map[string]string{name: value}} }
+	file := func(text string) world {
+		return world{flags: Flags{"config": "c.toml"}, files: map[string]string{"c.toml": text}}
+	}
+	for _, tt := range []struct {
+		name             string
+		w                world
+		field, rule, fix string
+	}{
+		{"every address", env("COTRAIN_LISTEN", ":8080"), "COTRAIN_LISTEN", "loopback", "use 127.0.0.1:8080"},
+		{"every IPv4 address", env("COTRAIN_LISTEN", "0.0.0.0:80"), "COTRAIN_LISTEN", "no log-in yet", "use 127.0.0.1:80"},
+		{"every IPv6 address", env("COTRAIN_LISTEN", "[::]:80"), "COTRAIN_LISTEN", "loopback", "use 127.0.0.1:80"},
+		{"a name", env("COTRAIN_LISTEN", "localhost.example.com:80"), "COTRAIN_LISTEN", "loopback", "use 127.0.0.1:80"},
+		{"an address in the network", world{flags: Flags{"listen": "10.0.0.1:80"}}, "--listen", "loopback", "SSH tunnel"},
+		{"an address without a port", file("listen = 'localhost'"), "c.toml: listen", "host:port", "use 127.0.0.1:8080"},
+		{"a port that is too great", env("COTRAIN_LISTEN", "127.0.0.1:65536"), "COTRAIN_LISTEN", "from 0 to 65535", "use"},
+		{"a port by name", env("COTRAIN_LISTEN", "127.0.0.1:http"), "COTRAIN_LISTEN", "from 0 to 65535", "use"},
+		{"a number that is none", env("COTRAIN_DEV_NODES", "many"), "COTRAIN_DEV_NODES", "whole number", "use 1"},
+		{"no nodes", world{flags: Flags{"dev_nodes": "0"}}, "--dev-nodes", "from 1 to 64", "use 1"},
+		{"too many GPUs", env("COTRAIN_DEV_GPUS", "65"), "COTRAIN_DEV_GPUS", "from 0 to 64", "use 64"},
+		{"neither true nor false", env("COTRAIN_DEV", "perhaps"), "COTRAIN_DEV", "true or false", "use true"},
+		{"an unknown level", env("COTRAIN_LOG_LEVEL", "loud"), "COTRAIN_LOG_LEVEL", "debug, info, warn or error", "use info"},
+		{"an unknown format", env("COTRAIN_LOG_FORMAT", "xml"), "COTRAIN_LOG_FORMAT", "auto, json or text", "use auto"},
+		{"a control character in a path", env("COTRAIN_DATA_DIR", "a\nb"), "COTRAIN_DATA_DIR", "one line", "write it"},
+		{"an address of Nomad without scheme", env("NOMAD_ADDR", "nomad:4646"), "NOMAD_ADDR", "begins with http://", "use http://"},
+		{"an address of Nomad with a password", env("NOMAD_ADDR", "http://me:hunter2@nomad"), "NOMAD_ADDR", "user or password", "NOMAD_TOKEN"},
+		{"an address of Nomad with a password and no host", env("NOMAD_ADDR", "http://me:hunter2@:x"), "NOMAD_ADDR", "user or password", "NOMAD_TOKEN"},
+		{"an address of Nomad with a path", env("NOMAD_ADDR", "http://nomad:4646/ui"), "NOMAD_ADDR", "after the port", "use http://nomad:4646"},
+		{"white space in a namespace", env("NOMAD_NAMESPACE", "a b"), "NOMAD_NAMESPACE", "one word", "remove"},
+		{"two tokens", world{env: map[string]string{"NOMAD_TOKEN": "a", "NOMAD_TOKEN_FILE": "b"}}, "NOMAD_TOKEN_FILE", "together with NOMAD_TOKEN", "unset"},
+		{"a token file that is missing", env("NOMAD_TOKEN_FILE", "gone"), "NOMAD_TOKEN_FILE", "cannot be read: file does not exist", "correct"},
+		{"a token file that is empty", world{flags: Flags{"nomad.token_file": "t"}, files: map[string]string{"t": "\n"}}, "--nomad-token-file", "is empty", "put"},
+		{"a token file with two lines", world{env: map[string]string{"NOMAD_TOKEN_FILE": "t"}, files: map[string]string{"t": "a\nb"}}, "NOMAD_TOKEN_FILE", "just one line", "put"},
+		{"a token in the file", file("nomad.token = 'hunter2'"), "c.toml: nomad.token", "a secret", "nomad.token_file"},
+		{"a token file that is no text", file("nomad.token_file = 1"), "c.toml: nomad.token_file", "path of a file", "correct"},
+		{"a certificate that is missing", env("NOMAD_CACERT", "gone"), "NOMAD_CACERT", "cannot be read", "correct"},
+		{"a certificate without key", world{env: map[string]string{"NOMAD_CLIENT_CERT": "c"}, files: map[string]string{"c": ""}}, "NOMAD_CLIENT_CERT", "needs nomad.client_key (NOMAD_CLIENT_KEY)", "both or neither"},
+		{"a key without certificate", world{env: map[string]string{"NOMAD_CLIENT_KEY": "c"}, files: map[string]string{"c": ""}}, "NOMAD_CLIENT_KEY", "needs nomad.client_cert", "both or neither"},
+		{"a job file that is missing", world{flags: Flags{"job.file": "gone"}}, "--job-file", "cannot be read", "correct"},
+		{"a container driver without image", env("COTRAIN_JOB_DRIVER", "docker"), "COTRAIN_JOB_DRIVER", "needs job.image (COTRAIN_JOB_IMAGE)", "set the image"},
+		{"a duration without unit", env("COTRAIN_JOB_KILL_TIMEOUT", "60"), "COTRAIN_JOB_KILL_TIMEOUT", "with its unit", "use 60s"},
+		{"a duration that is too long", env("COTRAIN_JOB_KILL_TIMEOUT", "2h"), "COTRAIN_JOB_KILL_TIMEOUT", "from 1s to 1h", "use 1h"},
+		{"an empty datacenter", env("COTRAIN_JOB_DATACENTERS", "a,,b"), "COTRAIN_JOB_DATACENTERS", "empty item", "remove"},
+		{"an unknown flag", world{flags: Flags{"nomad.tokn": "x"}}, "--nomad-tokn", "not a flag", "remove"},
+		{"a configuration file that is missing", world{flags: Flags{"config": "gone"}}, "--config", "cannot be read", "correct"},
+		{"a configuration file that is missing, by variable", env("COTRAIN_CONFIG", "gone"), "COTRAIN_CONFIG", "cannot be read", "correct"},
+		{"a file that is not TOML", file("a = 1\nb ="), "--config", "line 2", "correct that line"},
+		{"a file that is too large", file(strings.Repeat("#", maxFile+1)), "--config", "more than 65536 bytes", "right file"},
+		{"an unknown key", file("lisen = 'x'"), "c.toml: lisen", "not a setting", "correct its name"},
+		{"an unknown table", file("[nomda]\naddress = 'x'"), "c.toml: nomda.address", "not a setting", "remove"},
+		{"a table for a text", file("[listen]\nhost = 'x'"), "c.toml: listen.host", "not a setting", "remove"},
+		{"a table that is too deep", file("[nomad.tls]\nca = 'x'"), "c.toml: nomad.tls", "not a setting", "remove"},
+		{"a number in quotes", file("dev_nodes = '3'"), "c.toml: dev_nodes", "a whole number", "correct"},
+		{"a text without quotes", file("data_dir = 3"), "c.toml: data_dir", "text in quotes", "correct"},
+		{"a list of numbers", file("job.datacenters = [1]"), "c.toml: job.datacenters", "a list of texts", "correct"},
+		{"a date", file("dev = 1979-05-27"), "c.toml: dev", "true or false", "correct"},
+		{"an empty text", file("listen = ''"), "c.toml: listen", "is empty", "127.0.0.1:8080"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := tt.w.load()
+			var errs run.FieldErrors
+			if !errors.As(err, &errs) || len(errs) != 1 || !errors.Is(err, run.ErrInvalid) {
+				t.Fatalf("got %v, want one problem", err)
+			}
+			f := errs[0]
+			if f.Field != tt.field || !strings.Contains(f.Rule, tt.rule) || !strings.Contains(f.Fix, tt.fix) || len(f.Value) > 200 {
+				t.Errorf("got %+v, want field %q, rule %q, fix %q", f, tt.field, tt.rule, tt.fix)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Error("the error shows a secret")
+			}
+			if !cmp.Equal(got, Config{}) {
+				t.Error("a configuration came with the error")
+			}
+		})
+	}
+}
+
+func TestLoopbackAddressesAreTaken(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"127.0.0.1:0", "127.8.9.1:80", "localhost:8080", "[::1]:8080", "[::ffff:127.0.0.1]:8080"} {
+		if got, err := (world{flags: Flags{"listen": address}}).load(); err != nil || got.Listen != address {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for _, address := range []string{"http://nomad:4646", "https://10.0.0.1:4646/", "unix:///run/nomad.sock", "http://[::1]:4646"} {
+		if got, err := (world{env: map[string]string{"NOMAD_ADDR": address}}).load(); err != nil || got.Nomad.Address != address {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+func TestAllProblemsAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := world{
+		flags: Flags{"config": "c.toml", "listen": "0.0.0.0:1"},
+		env:   map[string]string{"COTRAIN_LOG_LEVEL": "loud", "NOMAD_ADDR": "nowhere"},
+		files: map[string]string{"c.toml": "dev_nodes = 0\ncolour = 'red'"},
+	}.load()
+	var errs run.FieldErrors
+	if !errors.As(err, &errs) {
+		t.Fatal(err)
+	}
+	var fields []string
+	for _, f := range errs {
+		fields = append(fields, f.Field)
+	}
+	if got, want := strings.Join(fields, " | "), "c.toml: dev_nodes | c.toml: colour | COTRAIN_LOG_LEVEL | --listen | NOMAD_ADDR"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestDevIgnoresWhatIsWrongWithNomadsSettings(t *testing.T) {
+	t.Parallel()
+	w := world{flags: Flags{"dev": "true"}, env: map[string]string{"NOMAD_ADDR": "nowhere", "NOMAD_TOKEN_FILE": "gone", "NOMAD_CACERT": "gone", "NOMAD_CLIENT_KEY": "gone"}}
+	if got, err := w.load(); err != nil || !got.Dev {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAFileOfSomethingElseGivesFewErrors(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&b, "key%d = 1\n", i)
+	}
+	_, err := world{flags: Flags{"config": "c"}, files: map[string]string{"c": b.String()}}.load()
+	var errs run.FieldErrors
+	if !errors.As(err, &errs) || len(errs) != 21 || !strings.Contains(errs[20].Rule, "980 more") {
+		t.Errorf("%d errors", len(errs))
+	}
+}
+
+func TestSecretsAreNeverShown(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Nomad: Nomad{Token: "hunter2"}}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("start", "token", cfg.Nomad.Token, "config", cfg)
+	data, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{log.String(), string(data), fmt.Sprintf("%v %+v %#v %s %q", cfg, cfg, cfg, cfg.Nomad.Token, cfg.Nomad.Token)} {
+		if strings.Contains(text, "hunter2") || !strings.Contains(text, "hidden") {
+			t.Errorf("shown in %s", text)
+		}
+	}
+}
+
+func TestSettingsAreConsistent(t *testing.T) {
+	t.Parallel()
+	keys, envs := map[string]bool{}, map[string]bool{}
+	for _, s := range Settings() {
+		if keys[s.Key] || envs[s.Env] || s.Help == "" || s.Env == "" {
+			t.Errorf("%s is given twice, or lacks a variable or help", s.Key)
+		}
+		keys[s.Key], envs[s.Env] = true, true
+		if !strings.HasPrefix(s.Key, "nomad.") && s.Env != "COTRAIN_"+strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_")) {
+			t.Errorf("%s has the variable %s", s.Key, s.Env)
+		}
+	}
+}

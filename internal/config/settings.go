@@ -1,0 +1,146 @@
+package config
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// kind is the type of a setting's value.
+type kind int
+
+const (
+	text     kind = iota
+	number        // decimal integer
+	boolean       // true or false
+	duration      // 60s, 5m
+	list          // texts; separated by commas outside the file
+	command       // words; separated by white space outside the file
+)
+
+// Setting says where one setting can be given; for help texts and documentation.
+type Setting struct {
+	Key     string // key in the file: nomad.ca_cert
+	Env     string // environment variable
+	Default string // "" for none
+	Help    string // a few words, with the unit
+	Secret  bool   // given as Env or as a file that holds it: Env_FILE, key_file, --key-file; never in the file or a flag itself
+
+	kind kind
+	set  func(*Config, any) *problem // takes the kind's Go type
+}
+
+// Flag is the setting's flag: --nomad-ca-cert.
+func (s Setting) Flag() string {
+	return "--" + strings.NewReplacer(".", "-", "_", "-").Replace(s.Key)
+}
+
+// problem is a rule that a value breaks, and what would pass.
+type problem struct {
+	rule, fix string
+	hide      bool // the value holds a secret
+}
+
+func broken(rule, fix string) *problem { return &problem{rule: rule, fix: fix} }
+
+// put makes a setter for a field that takes any value of its type that passes the checks.
+func put[T any](field func(*Config) *T, checks ...func(T) *problem) func(*Config, any) *problem {
+	return func(c *Config, value any) *problem {
+		v, ok := value.(T)
+		if !ok {
+			return broken("has the wrong type", "see the documentation")
+		}
+		for _, check := range checks {
+			if p := check(v); p != nil {
+				return p
+			}
+		}
+		*field(c) = v
+		return nil
+	}
+}
+
+// Settings lists every setting, with its default, in the order of the documentation.
+func Settings() []Setting {
+	return []Setting{
+		{Key: "listen", Env: "COTRAIN_LISTEN", Default: "127.0.0.1:8080", Help: "address of the web server, loopback only; port 0 takes a free one",
+			set: put(func(c *Config) *string { return &c.Listen }, loopback)},
+		{Key: "data_dir", Env: "COTRAIN_DATA_DIR", Default: ".cotrain", Help: "folder for everything that the console keeps",
+			set: put(func(c *Config) *string { return &c.DataDir }, line)},
+		{Key: "dev", Env: "COTRAIN_DEV", Default: "false", Help: "use the embedded agent instead of Nomad", kind: boolean,
+			set: put(func(c *Config) *bool { return &c.Dev })},
+		{Key: "dev_nodes", Env: "COTRAIN_DEV_NODES", Default: "4", Help: "nodes of the embedded agent", kind: number,
+			set: put(func(c *Config) *int { return &c.DevNodes }, between(1, 64))},
+		{Key: "dev_gpus", Env: "COTRAIN_DEV_GPUS", Default: "2", Help: "simulated GPUs of each of those nodes", kind: number,
+			set: put(func(c *Config) *int { return &c.DevGPUs }, between(0, 64))},
+		{Key: "log_level", Env: "COTRAIN_LOG_LEVEL", Default: "info", Help: "debug, info, warn or error", set: setLogLevel},
+		{Key: "log_format", Env: "COTRAIN_LOG_FORMAT", Default: "auto", Help: "auto, json or text", set: setLogFormat},
+
+		{Key: "nomad.address", Env: "NOMAD_ADDR", Default: "http://127.0.0.1:4646", Help: "URL of Nomad's API",
+			set: put(func(c *Config) *string { return &c.Nomad.Address }, nomadAddress)},
+		{Key: "nomad.token", Env: "NOMAD_TOKEN", Help: "ACL token", Secret: true,
+			set: func(c *Config, v any) *problem { c.Nomad.Token = Secret(v.(string)); return nil }},
+		{Key: "nomad.namespace", Env: "NOMAD_NAMESPACE", Default: "default", Help: "namespace of the jobs",
+			set: put(func(c *Config) *string { return &c.Nomad.Namespace }, word)},
+		{Key: "nomad.region", Env: "NOMAD_REGION", Help: "region, if not that of the agent",
+			set: put(func(c *Config) *string { return &c.Nomad.Region }, word)},
+		{Key: "nomad.ca_cert", Env: "NOMAD_CACERT", Help: "file with the authority of the agent's certificate",
+			set: put(func(c *Config) *string { return &c.Nomad.CACert }, line)},
+		{Key: "nomad.client_cert", Env: "NOMAD_CLIENT_CERT", Help: "file with the certificate for mutual TLS",
+			set: put(func(c *Config) *string { return &c.Nomad.ClientCert }, line)},
+		{Key: "nomad.client_key", Env: "NOMAD_CLIENT_KEY", Help: "file with the key for mutual TLS",
+			set: put(func(c *Config) *string { return &c.Nomad.ClientKey }, line)},
+		{Key: "nomad.tls_server_name", Env: "NOMAD_TLS_SERVER_NAME", Help: "name in the agent's certificate",
+			set: put(func(c *Config) *string { return &c.Nomad.TLSServerName }, word)},
+		{Key: "nomad.skip_verify", Env: "NOMAD_SKIP_VERIFY", Default: "false", Help: "accept any certificate", kind: boolean,
+			set: put(func(c *Config) *bool { return &c.Nomad.SkipVerify })},
+
+		{Key: "job.file", Env: "COTRAIN_JOB_FILE", Help: "your own job file, in place of the built-in one",
+			set: put(func(c *Config) *string { return &c.Job.File }, line)},
+		{Key: "job.driver", Env: "COTRAIN_JOB_DRIVER", Help: "Nomad task driver",
+			set: put(func(c *Config) *string { return &c.Job.Driver }, word)},
+		{Key: "job.image", Env: "COTRAIN_JOB_IMAGE", Help: "container image, for drivers that run one",
+			set: put(func(c *Config) *string { return &c.Job.Image }, word)},
+		{Key: "job.volumes", Env: "COTRAIN_JOB_VOLUMES", Help: "mounts for containers, host:container[:ro]", kind: list,
+			set: put(func(c *Config) *[]string { return &c.Job.Volumes }, items(line))},
+		{Key: "job.train_command", Env: "COTRAIN_JOB_TRAIN_COMMAND", Help: "command that trains, if not the default", kind: command,
+			set: put(func(c *Config) *[]string { return &c.Job.TrainCommand }, items(line))},
+		{Key: "job.trainer", Env: "COTRAIN_JOB_TRAINER", Help: "Python file that torchrun starts",
+			set: put(func(c *Config) *string { return &c.Job.Trainer }, line)},
+		{Key: "job.work_dir", Env: "COTRAIN_JOB_WORK_DIR", Help: "folder on the node in which it runs",
+			set: put(func(c *Config) *string { return &c.Job.WorkDir }, line)},
+		{Key: "job.datacenters", Env: "COTRAIN_JOB_DATACENTERS", Help: "datacenters that may run workers", kind: list,
+			set: put(func(c *Config) *[]string { return &c.Job.Datacenters }, items(word))},
+		{Key: "job.node_pool", Env: "COTRAIN_JOB_NODE_POOL", Help: "node pool of the workers",
+			set: put(func(c *Config) *string { return &c.Job.NodePool }, word)},
+		{Key: "job.kill_timeout", Env: "COTRAIN_JOB_KILL_TIMEOUT", Default: "60s", Help: "time for a last checkpoint after SIGTERM, 1s to 1h", kind: duration,
+			set: put(func(c *Config) *time.Duration { return &c.Job.KillTimeout }, killTimeout)},
+		{Key: "job.interface", Env: "COTRAIN_JOB_INTERFACE", Help: "network interface between workers",
+			set: put(func(c *Config) *string { return &c.Job.Interface }, word)},
+	}
+}
+
+func setLogLevel(c *Config, value any) *problem {
+	switch strings.ToLower(value.(string)) {
+	case "debug":
+		c.LogLevel = slog.LevelDebug
+	case "info":
+		c.LogLevel = slog.LevelInfo
+	case "warn", "warning":
+		c.LogLevel = slog.LevelWarn
+	case "error":
+		c.LogLevel = slog.LevelError
+	default:
+		return broken("must be debug, info, warn or error", "use info")
+	}
+	return nil
+}
+
+func setLogFormat(c *Config, value any) *problem {
+	switch f := LogFormat(strings.ToLower(value.(string))); f {
+	case LogAuto, LogJSON, LogText:
+		c.LogFormat = f
+		return nil
+	}
+	return broken("must be auto, json or text", "use auto")
+}

@@ -1,0 +1,160 @@
+package trainconf
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Type is the kind of value that a field holds.
+type Type string
+
+// The types of fields. In TOML, String, Choice, StringList and Ratio are strings.
+const (
+	String     Type = "string"
+	Choice     Type = "choice"      // one of Field.Choices
+	Int        Type = "int"         // 64-bit whole number
+	Float      Type = "float"       // finite
+	Bool       Type = "bool"        // true or false
+	IntOrBool  Type = "int-or-bool" // train.ac_ckpt: true, false, or every how many layers
+	StringList Type = "string-list" // items separated by commas, without white space around them
+	Ratio      Type = "ratio"       // numbers separated by colons
+)
+
+// Field describes one setting of CotrainCore.
+type Field struct {
+	Path    string   // TOML path: "optim.batch_size"
+	Section string   // Key of the [Section] of the form that it belongs to
+	Label   string   // what a person calls it
+	Help    string   // one or two sentences
+	Unit    string   // "steps", "tokens", "" when it has none
+	Type    Type     //
+	Default string   // canonical text of what the core uses when it is not set, "" for nothing
+	Choices []string // what a Choice may be
+	Min     *float64 // smallest number allowed, nil for any
+	Max     *float64 // greatest number allowed, nil for any
+	MinOpen bool     // Min itself is not allowed
+	MaxOpen bool     // Max itself is not allowed
+	// Required fields must be set as soon as any field of their TOML table is.
+	Required bool
+	// Basic fields are shown first; the others are folded.
+	Basic bool
+	// Secret values are never shown, and never stored with a run.
+	Secret      bool
+	Placeholder string // an example that passes, for fields without a default
+}
+
+// Section is one group of fields on the form.
+type Section struct {
+	Key   string // what Field.Section holds
+	Title string
+	Help  string // one sentence
+}
+
+// Sections lists the groups of the form in display order.
+func Sections() []Section {
+	return []Section{
+		{"model", "Model", "What is trained."},
+		{"data", "Data", "What it is trained on."},
+		{"optim", "Optimiser and schedule", "How each worker takes its steps."},
+		{"diloco", "DiLoCo", "How workers average what they have learnt. Off unless the inner steps are set."},
+		{"performance", "Performance", "How a worker uses its GPUs."},
+		{"checkpoints", "Checkpoints", "What is saved, where, and what training starts from."},
+		{"logging", "Logging", "What the core reports."},
+	}
+}
+
+// Fields returns every field in the order of the TOML. The caller may change the slice, not what its elements
+// point to.
+func Fields() []Field { return slices.Clone(schema[:]) }
+
+// FieldsOf returns the fields of one section of the form, in the order of the TOML.
+func FieldsOf(section string) []Field {
+	var out []Field
+	for _, f := range schema {
+		if f.Section == section {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Lookup returns the field with this TOML path.
+func Lookup(path string) (Field, bool) {
+	i, ok := schemaIndex[path]
+	if !ok {
+		return Field{}, false
+	}
+	return schema[i], true
+}
+
+// Table is the TOML table that the field stands in, "" for the top.
+func (f Field) Table() string {
+	if i := strings.LastIndexByte(f.Path, '.'); i >= 0 {
+		return f.Path[:i]
+	}
+	return ""
+}
+
+// Key is the field's name within its table.
+func (f Field) Key() string { return f.Path[strings.LastIndexByte(f.Path, '.')+1:] }
+
+// Example is a value that passes on its own: the default where there is one.
+func (f Field) Example() string {
+	switch {
+	case f.Default != "":
+		return f.Default
+	case f.Placeholder != "":
+		return f.Placeholder
+	case len(f.Choices) > 0:
+		return f.Choices[0]
+	}
+	return ""
+}
+
+// Rule says in words what the field accepts: "a whole number from 1 to 64".
+func (f Field) Rule() string {
+	switch f.Type {
+	case Choice:
+		return "one of " + strings.Join(f.Choices, ", ")
+	case Int:
+		return "a whole number" + f.bounds()
+	case Float:
+		return "a number" + f.bounds()
+	case Bool:
+		return "true or false"
+	case IntOrBool:
+		return "true, false, or a whole number" + f.bounds()
+	case StringList:
+		return "one or more items separated by commas"
+	case Ratio:
+		return "positive numbers separated by colons"
+	}
+	return "text of at most " + strconv.Itoa(maxText) + " bytes on one line"
+}
+
+func (f Field) bounds() string {
+	low, high := "from ", "to "
+	if f.MinOpen {
+		low = "more than "
+	}
+	if f.MaxOpen {
+		high = "less than "
+	}
+	switch {
+	case f.Min != nil && f.Max != nil && !f.MinOpen && !f.MaxOpen:
+		return " " + low + plain(*f.Min) + " " + high + plain(*f.Max)
+	case f.Min != nil && f.Max != nil:
+		if !f.MinOpen {
+			low = "at least "
+		}
+		if !f.MaxOpen {
+			high = "at most "
+		}
+		return ", " + low + plain(*f.Min) + " and " + high + plain(*f.Max)
+	}
+	return ""
+}
+
+// plain prints a bound without an exponent.
+func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

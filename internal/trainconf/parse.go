@@ -1,0 +1,305 @@
+package trainconf
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// MaxTOML is the largest file in bytes that Parse reads: four times what can be dispatched, so that comments fit.
+const MaxTOML = 64 << 10
+
+// maxFaults is how many errors Parse reports: a file that is not ours at all would give thousands.
+const maxFaults = 50
+
+// The TOML library takes time that grows with the square of how deep keys nest: a 64 KiB file can keep it busy for half a
+// minute. maxBraces and maxNesting keep that under a tenth of a second; a file of ours needs under a hundredth of them.
+const (
+	maxBraces  = 64      // opening braces in the file
+	maxNesting = 2000000 // sum over lines of (dots in the line + dots in its table's header + braces so far) squared
+)
+
+// Parse reads CotrainCore's TOML. Every problem is reported with its line, as [run.FieldErrors]; the
+// configuration then holds what was understood. Rules between fields are [Config.Validate]'s. It never panics.
+func Parse(data []byte) (cfg Config, err error) {
+	// The TOML library panics on errors that it does not expect; a file must never take the console down.
+	defer func() {
+		if r := recover(); r != nil {
+			err = run.FieldErrors{fault(FieldConfig, "", "cannot be read as TOML", "simplify the file")}
+		}
+	}()
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark, which editors on Windows write
+	if f := checkFile(data); f != nil {
+		return Config{}, run.FieldErrors{*f}
+	}
+	var top map[string]toml.Primitive
+	md, err := toml.Decode(string(data), &top)
+	if err != nil {
+		return Config{}, run.FieldErrors{syntaxFault(err)}
+	}
+	d := decoder{md: &md}
+	d.table(top, nil)
+	slices.SortStableFunc(d.faults, func(a, b lineFault) int { return cmp.Compare(a.line, b.line) })
+	if len(d.faults) == 0 {
+		return d.cfg, nil
+	}
+	errs := make(run.FieldErrors, 0, min(len(d.faults), maxFaults)+1)
+	for i, f := range d.faults {
+		if i == maxFaults {
+			errs = append(errs, fault(FieldConfig, "", fmt.Sprintf("has %d more problems", len(d.faults)-i), "solve those above first"))
+			break
+		}
+		errs = append(errs, f.fault)
+	}
+	return d.cfg, errs
+}
+
+// checkFile refuses what should not reach the TOML library.
+func checkFile(data []byte) *run.FieldError {
+	if len(data) > MaxTOML {
+		f := fault(FieldConfig, strconv.Itoa(len(data))+" bytes", fmt.Sprintf("must be at most %d bytes", MaxTOML), "remove comments and what is not configuration")
+		return &f
+	}
+	if !utf8.Valid(data) {
+		f := fault(FieldConfig, "", "must be UTF-8 text", "save the file as UTF-8")
+		return &f
+	}
+	braces, header, cost := 0, 0, 0
+	line := 0
+	for text := range bytes.Lines(data) {
+		line++
+		dots := bytes.Count(text, []byte("."))
+		braces += bytes.Count(text, []byte("{"))
+		if bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
+			header = dots
+		}
+		weight := dots + header + braces
+		cost += weight * weight
+		if braces > maxBraces || cost > maxNesting {
+			f := fault(FieldConfig, "", where(line)+"nests keys too deeply", "use keys of at most three parts, such as optim.optim.lr")
+			return &f
+		}
+	}
+	return nil
+}
+
+// syntaxFault turns an error of the TOML library into ours.
+func syntaxFault(err error) run.FieldError {
+	var pe toml.ParseError
+	if !errors.As(err, &pe) {
+		return fault(FieldConfig, "", "cannot be read as TOML: "+clip(err.Error()), "correct the file")
+	}
+	rule := clip(strings.ReplaceAll(pe.Message, "\n", " "))
+	return fault(FieldConfig, pe.LastKey, where(pe.Position.Line)+"is not TOML: "+rule, "correct that line")
+}
+
+func where(line int) string {
+	if line <= 0 {
+		return ""
+	}
+	return "line " + strconv.Itoa(line) + ": "
+}
+
+type lineFault struct {
+	line  int
+	fault run.FieldError
+}
+
+// decoder walks a decoded file and fills a Config.
+type decoder struct {
+	md     *toml.MetaData
+	cfg    Config
+	faults []lineFault
+}
+
+// table takes every key of one table. Primitives are kept undecoded until the end, as only they know their line.
+func (d *decoder) table(keys map[string]toml.Primitive, prefix toml.Key) {
+	for _, key := range sortedKeys(keys) {
+		prim := keys[key]
+		full := append(slices.Clone(prefix), key)
+		path := full.String() // quotes what is not a bare key, so that "a.b" is not taken for a.b
+		var value any
+		if err := d.md.PrimitiveDecode(prim, &value); err != nil {
+			d.report(prim, fault(path, "", "cannot be read", "correct the value"))
+			continue
+		}
+		i, known := schemaIndex[path]
+		switch {
+		case known:
+			d.field(schema[i], prim, value)
+		case schemaTables[path]:
+			d.subtable(path, full, prim, value)
+		default:
+			d.unknown(path, full, prim, value)
+		}
+	}
+}
+
+func sortedKeys(m map[string]toml.Primitive) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (d *decoder) subtable(path string, full toml.Key, prim toml.Primitive, value any) {
+	if _, ok := value.(map[string]any); !ok {
+		d.report(prim, fault(path, describe(value), "must be a table", "write ["+path+"] on a line of its own"))
+		return
+	}
+	var sub map[string]toml.Primitive
+	if err := d.md.PrimitiveDecode(prim, &sub); err != nil {
+		d.report(prim, fault(path, "", "cannot be read", "correct the table"))
+		return
+	}
+	d.table(sub, full)
+	if len(sub) > 0 {
+		return
+	}
+	// An empty table would vanish, and with it the core's complaint that a field in it is missing.
+	for i := range schema {
+		if f := &schema[i]; f.Required && f.Table() == path {
+			d.report(prim, missing(*f, path))
+		}
+	}
+}
+
+// missing is the error for a required field.
+func missing(f Field, table string) run.FieldError {
+	return fault(f.Path, "", "must be set when ["+table+"] is used: "+f.Rule(), "use "+f.Example()+", or remove ["+table+"]")
+}
+
+// unknown reports a key that the schema does not have.
+func (d *decoder) unknown(path string, full toml.Key, prim toml.Primitive, value any) {
+	if len(d.faults) > maxFaults {
+		// Only counted: looking for the nearest key is the costly part.
+		d.faults = append(d.faults, lineFault{line: math.MaxInt})
+		return
+	}
+	_, table := value.(map[string]any)
+	if table && d.line(prim) == 0 {
+		// Not written itself, only implied by [a.b] or a.b = 1: what is written is below.
+		var sub map[string]toml.Primitive
+		if d.md.PrimitiveDecode(prim, &sub) == nil && len(sub) > 0 {
+			d.table(sub, full)
+			return
+		}
+	}
+	d.report(prim, unknownPath(path, describe(value), table))
+}
+
+// field takes one known field.
+func (d *decoder) field(f Field, prim toml.Primitive, value any) {
+	text, p := f.fromTOML(value)
+	if p != nil {
+		d.report(prim, f.fault(describe(value), p))
+		return
+	}
+	d.cfg.values[schemaIndex[f.Path]] = text
+}
+
+// fromTOML returns the canonical text of a decoded TOML value. Whole numbers may be written as floats, as the
+// core takes them too; otherwise the TOML type must fit.
+func (f Field) fromTOML(value any) (string, *problem) {
+	var text string
+	fits := false
+	switch v := value.(type) {
+	case string:
+		text, fits = v, f.Type == String || f.Type == Choice || f.Type == StringList || f.Type == Ratio
+		if fits && strings.TrimSpace(v) == "" {
+			return "", &problem{"is empty", "use " + strconv.Quote(f.Example()) + ", or remove the line"}
+		}
+	case bool:
+		text, fits = strconv.FormatBool(v), f.Type == Bool || f.Type == IntOrBool
+	case int64:
+		text, fits = strconv.FormatInt(v, 10), f.Type == Int || f.Type == Float || f.Type == IntOrBool
+	case float64:
+		text, fits = strconv.FormatFloat(v, 'g', -1, 64), f.Type == Int || f.Type == Float
+	}
+	if !fits {
+		p := f.broken(f.tomlExample())
+		p.rule += ", not " + kind(value)
+		return "", p
+	}
+	canonical, p := f.canonical(text)
+	if s, ok := value.(string); ok && p == nil && canonical != s {
+		return "", &problem{"has white space that the core would take as part of the value", "use " + strconv.Quote(canonical)}
+	}
+	return canonical, p
+}
+
+// tomlExample is the field's example as TOML writes it.
+func (f Field) tomlExample() string {
+	switch f.Type {
+	case String, Choice, StringList, Ratio:
+		return strconv.Quote(f.Example())
+	}
+	return f.Example()
+}
+
+// kind names the TOML type of a decoded value.
+func kind(value any) string {
+	switch value.(type) {
+	case string:
+		return "text in quotes"
+	case bool:
+		return "true or false"
+	case int64:
+		return "a whole number"
+	case float64:
+		return "a decimal number"
+	case time.Time:
+		return "a date"
+	case map[string]any, []map[string]any:
+		return "a table"
+	}
+	return "a list"
+}
+
+// describe is a decoded value as an error repeats it.
+func describe(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case bool, int64, float64:
+		return fmt.Sprint(v)
+	}
+	return "(" + kind(value) + ")"
+}
+
+// report adds an error with the line of the key that it concerns.
+func (d *decoder) report(prim toml.Primitive, f run.FieldError) {
+	line := d.line(prim)
+	f.Rule = where(line) + f.Rule
+	d.faults = append(d.faults, lineFault{line, f})
+}
+
+// line is where the key of a value stands, 0 when it is not known.
+func (d *decoder) line(prim toml.Primitive) int {
+	var pe toml.ParseError
+	if err := d.md.PrimitiveDecode(prim, &lineProbe{}); errors.As(err, &pe) {
+		return pe.Position.Line
+	}
+	return 0
+}
+
+// lineProbe refuses every value: the TOML library has no call that tells where a key stands, but its errors do.
+type lineProbe struct{}
+
+var errLine = errors.New("only the position is wanted")
+
+// UnmarshalTOML always fails.
+func (*lineProbe) UnmarshalTOML(any) error { return errLine }

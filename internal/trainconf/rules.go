@@ -1,0 +1,258 @@
+package trainconf
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Validate checks the rules between fields that the core checks only once processes and GPUs are up, for a run of
+// this shape. Errors mean that the run cannot work; warnings that it may not do what was meant. A shape that is
+// itself wrong is [ValidateShape]'s.
+func (c Config) Validate(shape run.Shape) (errs, warns run.FieldErrors) {
+	v := validation{c: c, gpus: processes(shape), nodes: max(1, shape.Nodes)}
+	v.required()
+	v.batch()
+	v.schedule()
+	v.optimiser()
+	v.data()
+	v.diloco()
+	v.checkpointPlaces()
+	v.checkpointTimes()
+	v.model()
+	v.logging()
+	v.payload()
+	return v.errs, v.warns
+}
+
+// processes is how many training processes a worker runs: one a GPU, and one without GPUs.
+func processes(shape run.Shape) int64 { return int64(max(1, shape.GPUs)) }
+
+type validation struct {
+	c           Config
+	gpus        int64 // processes per worker
+	nodes       int
+	errs, warns run.FieldErrors
+}
+
+// err adds an error about a field with its effective value.
+func (v *validation) err(path, rule, fix string) {
+	v.errs = append(v.errs, fault(path, v.value(path), rule, fix))
+}
+
+// warn adds a warning about a field with its effective value.
+func (v *validation) warn(path, rule, fix string) {
+	v.warns = append(v.warns, fault(path, v.value(path), rule, fix))
+}
+
+func (v *validation) value(path string) string {
+	f, _ := Lookup(path)
+	return f.shown(v.c.Effective(path))
+}
+
+func (v *validation) required() {
+	for i := range schema {
+		if f := &schema[i]; f.Required && !v.c.has(f.Path) && v.c.uses(f.Table()) {
+			v.errs = append(v.errs, missing(*f, f.Table()))
+		}
+	}
+}
+
+func (v *validation) batch() {
+	batch, micro := v.c.number("optim.batch_size"), v.c.number("train.micro_bs")
+	unit := v.gpus * micro
+	switch {
+	case batch%v.gpus != 0:
+		v.err("optim.batch_size", fmt.Sprintf("must be a multiple of the GPUs per worker (%d)", v.gpus), "use "+multiples(batch, unit))
+	case batch/v.gpus%micro != 0:
+		each := batch / v.gpus
+		rule := fmt.Sprintf("must be a multiple of train.micro_bs (%d)", micro)
+		if v.gpus > 1 {
+			rule = fmt.Sprintf("is %d samples on each of %d GPUs, which must be a multiple of train.micro_bs (%d)", each, v.gpus, micro)
+		}
+		v.err("optim.batch_size", rule, fmt.Sprintf("use %s, or set train.micro_bs to %d", multiples(batch, unit), divisor(each, micro)))
+	}
+}
+
+// multiples names the multiples of unit on both sides of n: "384 or 512".
+func multiples(n, unit int64) string {
+	below := n / unit * unit
+	if below == 0 {
+		return strconv.FormatInt(unit, 10)
+	}
+	return fmt.Sprintf("%d or %d", below, below+unit)
+}
+
+// divisor is the greatest divisor of n that is not above limit; both are at least 1.
+func divisor(n, limit int64) int64 {
+	d := min(n, limit)
+	for n%d != 0 {
+		d--
+	}
+	return d
+}
+
+func (v *validation) schedule() {
+	c := v.c
+	warmup, stable, total := c.number("optim.warmup_steps"), c.number("optim.stable_steps"), c.number("optim.total_steps")
+	if c.Effective("optim.sched_type") == "wsd-sqrt" {
+		if stable >= total {
+			fix := fmt.Sprintf("use %d or less, or raise optim.total_steps", total-1)
+			v.err("optim.stable_steps", fmt.Sprintf("must be less than optim.total_steps (%d) with wsd-sqrt", total), fix)
+		}
+		if warmup > stable {
+			fix := fmt.Sprintf("use %d or less, or raise optim.stable_steps", min(stable, total-1))
+			v.err("optim.warmup_steps", fmt.Sprintf("must be at most optim.stable_steps (%d) with wsd-sqrt", stable), fix)
+		}
+	}
+	if warmup >= total {
+		fix := fmt.Sprintf("use a value below %d, such as %d", total, total/10)
+		v.warn("optim.warmup_steps", fmt.Sprintf("is not less than optim.total_steps (%d), so the learning rate never reaches its full value", total), fix)
+	}
+	if c.on("train.fused_linear_ce") && c.has("optim.num_chunks") {
+		v.warn("optim.num_chunks", "is used together with train.fused_linear_ce, which already saves that memory", "remove it, or set train.fused_linear_ce to false")
+	}
+}
+
+func (v *validation) optimiser() {
+	if v.c.Effective("optim.optim.type") == "soap" {
+		return
+	}
+	for _, path := range []string{"optim.optim.max_preconditioner_dim", "optim.optim.precondition_frequency"} {
+		if v.c.has(path) {
+			v.err(path, "is known to the optimiser soap only", "remove it, or set optim.optim.type to soap")
+		}
+	}
+}
+
+func (v *validation) data() {
+	c := v.c
+	fake := c.on("data.fake")
+	if ratio, ok := c.Get("data.dataset_ratio"); ok {
+		parts, sets := strings.Count(ratio, ":")+1, strings.Count(c.Effective("data.dataset_name_or_paths"), ",")+1
+		if parts != sets {
+			rule := fmt.Sprintf("has %d parts, and must have as many as data.dataset_name_or_paths has datasets (%d)", parts, sets)
+			v.err("data.dataset_ratio", rule, "use "+strings.TrimSuffix(strings.Repeat("1:", min(sets, 20)), ":")+" for equal parts, or remove it")
+		}
+	}
+	if fake && c.has("data.dataset_name_or_paths") {
+		v.warn("data.dataset_name_or_paths", "is not read, since data.fake is true", "set data.fake to false, or remove the datasets")
+	}
+	if !fake && c.Effective("name_model") == "debugmodel" {
+		v.warn("data.fake", "is false with debugmodel, which is meant for made-up data", "use true, or choose another name_model")
+	}
+	rank, world := c.has("data.data_rank"), c.has("data.data_world_size")
+	switch {
+	case rank != world:
+		path, example := "data.data_rank", "0"
+		if rank {
+			path, example = "data.data_world_size", strconv.Itoa(v.nodes)
+		}
+		v.err(path, "must be set when its counterpart is: data.data_rank and data.data_world_size go together", "use "+example+", or remove both and let CoTrain set them")
+	case rank && c.number("data.data_rank") >= c.number("data.data_world_size"):
+		v.err("data.data_rank", fmt.Sprintf("must be less than data.data_world_size (%d)", c.number("data.data_world_size")), "use 0, or remove both and let CoTrain set them")
+	case rank:
+		v.warn("data.data_rank", "is replaced: CoTrain gives each worker its own part of the data", "remove data.data_rank and data.data_world_size")
+	}
+}
+
+func (v *validation) diloco() {
+	c := v.c
+	if c.has("ckpt.live_recovery_rank_src") {
+		if !c.DiLoCo() {
+			v.err("ckpt.live_recovery_rank_src", "needs [diloco]", "remove it, or set diloco.inner_steps")
+		} else {
+			v.warn("ckpt.live_recovery_rank_src", "makes every worker wait for a peer's state; CoTrain sets it for workers that join", "remove it")
+		}
+	}
+	p := plan(c, run.Shape{Nodes: v.nodes})
+	if p.StepsTotal != p.StepsAsked {
+		rule := fmt.Sprintf("is not a multiple of diloco.inner_steps (%d): training ends at the end of an outer step, after step %d", p.InnerSteps, p.StepsTotal)
+		v.warn("optim.total_steps", rule, "use "+multiples(p.StepsAsked, p.InnerSteps))
+	}
+}
+
+// stepFolder is what the core calls a checkpoint's folder.
+var stepFolder = regexp.MustCompile(`^step_[0-9]+$`)
+
+func (v *validation) checkpointPlaces() {
+	c := v.c
+	if c.uses("ckpt.remote") && !c.has("ckpt.path") {
+		v.err("ckpt.path", "must be set when [ckpt.remote] is used", "use a folder such as "+placeholder("ckpt.path")+", or remove [ckpt.remote]")
+	}
+	if c.on("ckpt.remote_data_load") {
+		if !c.has("ckpt.remote_data_path") {
+			v.err("ckpt.remote_data_path", "must be set when ckpt.remote_data_load is true", "use an address such as "+placeholder("ckpt.remote_data_path")+", or set ckpt.remote_data_load to false")
+		}
+		if c.has("ckpt.data_path") {
+			v.err("ckpt.data_path", "excludes ckpt.remote_data_load", "remove it, or set ckpt.remote_data_load to false")
+		}
+	}
+	if resume, ok := c.Get("ckpt.resume"); ok {
+		folder := strings.TrimRight(resume, "/")
+		if !stepFolder.MatchString(folder[strings.LastIndexByte(folder, '/')+1:]) {
+			v.err("ckpt.resume", "must name the folder of one step, not its parent", "use "+clip(folder)+"/step_100, for example")
+		}
+	}
+	if c.has("ckpt.topk") {
+		v.warn("ckpt.topk", "makes the published core fail at its first save", "remove it unless your build of the core has that corrected")
+	}
+}
+
+func placeholder(path string) string {
+	f, _ := Lookup(path)
+	return f.Placeholder
+}
+
+func (v *validation) checkpointTimes() {
+	c := v.c
+	p := plan(c, run.Shape{Nodes: v.nodes})
+	interval := c.number("ckpt.interval")
+	switch {
+	case c.has("ckpt.path") && interval == 0:
+		v.err("ckpt.interval", "must be set when ckpt.path is", fmt.Sprintf("use %d, for example, or remove ckpt.path", max(1, p.InnerSteps)*max(1, p.StepsTotal/max(1, p.InnerSteps)/10)))
+		return
+	case interval == 0:
+		return
+	case !c.has("ckpt.path") && !c.uses("ckpt.remote"): // with ckpt.remote the missing path is reported already
+		v.err("ckpt.path", "must be set when ckpt.interval is", "use a folder such as "+placeholder("ckpt.path")+", or remove ckpt.interval")
+	}
+	switch {
+	case p.InnerSteps > 0 && interval%p.InnerSteps != 0:
+		v.err("ckpt.interval", fmt.Sprintf("must be a multiple of diloco.inner_steps (%d)", p.InnerSteps), "use "+multiples(interval, p.InnerSteps))
+	case interval > p.StepsTotal:
+		v.warn("ckpt.interval", fmt.Sprintf("is more than the run's %d steps, so no checkpoint is saved", p.StepsTotal), fmt.Sprintf("use %d", p.StepsTotal))
+	}
+	if remote := c.number("ckpt.remote.interval"); remote > 0 && remote%interval != 0 {
+		v.warn("ckpt.remote.interval", fmt.Sprintf("is not a multiple of ckpt.interval (%d): only checkpoints at multiples of both are copied", interval), "use "+multiples(remote, interval))
+	}
+}
+
+func (v *validation) model() {
+	name, family := v.c.Effective("name_model"), v.c.Effective("type_model")
+	if family == "llama3" && !llama3Has(name) {
+		v.warn("type_model", "has no "+name+" in the public core, and the run may not start", "use llama2, unless your build of the core has it")
+	}
+}
+
+func (v *validation) logging() {
+	c := v.c
+	if c.has("monitor.auth_token") {
+		v.err("monitor.auth_token", "is a secret, which would be stored with the run, and the core does not use it", "remove it")
+	}
+	switch c.Effective("log_level") {
+	case "WARNING", "ERROR", "CRITICAL":
+		if c.Effective("metric_logger_type") == "dummy" {
+			v.warn("log_level", "hides the lines that report steps, and metric_logger_type dummy reports nothing: the run will show no progress", "use INFO, or set metric_logger_type to wandb")
+		}
+	}
+}
+
+func (v *validation) payload() {
+	if size := len(v.c.TOML()); size > MaxPayload {
+		v.errs = append(v.errs, fault(FieldConfig, strconv.Itoa(size)+" bytes", fmt.Sprintf("must be at most %d bytes, which is what Nomad takes", MaxPayload), "shorten the longest values, such as lists of datasets"))
+	}
+}

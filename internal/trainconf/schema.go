@@ -1,0 +1,185 @@
+package trainconf
+
+import "strings"
+
+// num makes an optional bound.
+func num(v float64) *float64 { return &v }
+
+// Bounds are wide: they catch typing errors and keep sums within 64 bits, they do not judge taste.
+const (
+	maxSteps   = 1e15
+	maxBatch   = 1e8
+	maxMicro   = 65536
+	maxSeq     = 16777216
+	maxSamples = 1e15
+)
+
+// schema is every setting of the core, table by table; tables come after the keys of the table that they are in, as
+// TOML demands. Nothing changes it.
+var schema = [...]Field{
+	{Path: "name_model", Section: "model", Label: "Model", Type: Choice, Default: "150M", Basic: true,
+		Choices: []string{"debugmodel", "70M", "150M", "271M", "1B", "7B", "10B", "13B", "26B", "70B"},
+		Help:    "Size of the model. debugmodel is tiny and meant for made-up data."},
+	{Path: "type_model", Section: "model", Label: "Architecture", Type: Choice, Default: "llama3",
+		Choices: []string{"llama2", "llama3"},
+		Help:    "Family of the model; it also chooses the tokenizer."},
+	{Path: "project", Section: "logging", Label: "Project", Type: String, Default: "zeroband",
+		Help: "Name under which the core groups its metrics."},
+	{Path: "run_id", Section: "logging", Label: "Metrics run ID", Type: String, Placeholder: "my-run-1",
+		Help: "Identity that the core passes on to its metrics service."},
+	{Path: "run_name", Section: "logging", Label: "Metrics run name", Type: String, Placeholder: "my run",
+		Help: "Name that the core passes on to its metrics service."},
+	{Path: "metric_logger_type", Section: "logging", Label: "Metrics", Type: Choice, Default: "wandb",
+		Choices: []string{"wandb", "dummy"},
+		Help:    "wandb reports every metric; CoTrain receives them through a small module of that name. dummy reports none, which leaves the log lines."},
+	{Path: "wandb_resume", Section: "logging", Label: "Resume the metrics run", Type: Bool, Default: "false",
+		Help: "Go on with an earlier run of the metrics service rather than start another."},
+	{Path: "log_level", Section: "logging", Label: "Log level", Type: Choice, Default: "INFO",
+		Choices: []string{"NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"},
+		Help:    "Least severe lines that are printed. Steps are printed at INFO."},
+	{Path: "log_all_rank", Section: "logging", Label: "Log every GPU", Type: Bool, Default: "false",
+		Help: "Every process prints its lines, not only the first of each worker."},
+
+	{Path: "data.dataset_name_or_paths", Section: "data", Label: "Datasets", Type: StringList,
+		Default: "datasets/fineweb-edu", Basic: true,
+		Help: "Names or folders of datasets, separated by commas."},
+	{Path: "data.val_dataset_name_or_paths", Section: "data", Label: "Validation datasets", Type: StringList,
+		Placeholder: "datasets/fineweb-edu-val", Help: "Names or folders to validate on, separated by commas."},
+	{Path: "data.sequence_packing", Section: "data", Label: "Sequence packing", Type: Bool, Default: "true",
+		Help: "Fill each sequence with several documents that do not attend to each other."},
+	{Path: "data.seq_length", Section: "data", Label: "Sequence length", Unit: "tokens", Type: Int, Default: "1024",
+		Min: num(1), Max: num(maxSeq), Basic: true, Help: "Tokens in one sample."},
+	{Path: "data.fake", Section: "data", Label: "Made-up data", Type: Bool, Default: "false", Basic: true,
+		Help: "Train on random tokens; needs no dataset. Only for trying things out."},
+	{Path: "data.num_workers", Section: "data", Label: "Loader processes", Unit: "processes", Type: Int, Default: "4",
+		Min: num(0), Max: num(1024), Help: "Processes that read data, for each GPU."},
+	{Path: "data.max_train_samples", Section: "data", Label: "Most training samples", Unit: "samples", Type: Int,
+		Min: num(1), Max: num(maxSamples), Placeholder: "100000", Help: "Stop reading training data after so many samples."},
+	{Path: "data.max_eval_samples", Section: "data", Label: "Most validation samples", Unit: "samples", Type: Int,
+		Min: num(1), Max: num(maxSamples), Placeholder: "1000", Help: "Stop reading validation data after so many samples."},
+	{Path: "data.dataset_ratio", Section: "data", Label: "Mix of datasets", Type: Ratio, Placeholder: "55:45",
+		Help: "Share of each dataset, in the order of the datasets, separated by colons."},
+	{Path: "data.data_rank", Section: "data", Label: "Data rank", Type: Int, Min: num(0), Max: num(65535), Placeholder: "0",
+		Help: "Which part of the data a worker reads. CoTrain gives every worker its own."},
+	{Path: "data.data_world_size", Section: "data", Label: "Data parts", Type: Int, Min: num(1), Max: num(65536), Placeholder: "1",
+		Help: "Into how many parts the data is split. CoTrain sets the number of workers."},
+	{Path: "data.reverse_data_files", Section: "data", Label: "Read files backwards", Type: Bool, Default: "false",
+		Help: "Read the files of a dataset from the last to the first."},
+	{Path: "data.split_by_data_rank", Section: "data", Label: "Split data between workers", Type: Bool, Default: "true",
+		Help: "Off only for data that was split between the workers beforehand."},
+
+	{Path: "optim.sched_type", Section: "optim", Label: "Schedule", Type: Choice, Default: "cosine",
+		Choices: []string{"cosine", "linear", "wsd-sqrt"},
+		Help:    "How the learning rate falls after the warm-up. wsd-sqrt holds it until the stable steps are over."},
+	{Path: "optim.warmup_steps", Section: "optim", Label: "Warm-up", Unit: "steps", Type: Int, Default: "1000",
+		Min: num(0), Max: num(maxSteps), Basic: true, Help: "Steps over which the learning rate rises from zero."},
+	{Path: "optim.stable_steps", Section: "optim", Label: "Stable until", Unit: "steps", Type: Int, Default: "80000",
+		Min: num(0), Max: num(maxSteps), Help: "Step at which wsd-sqrt begins to lower the learning rate; the other schedules do not use it."},
+	{Path: "optim.total_steps", Section: "optim", Label: "Steps", Unit: "steps", Type: Int, Default: "88000",
+		Min: num(1), Max: num(maxSteps), Basic: true, Help: "Training steps in all. With DiLoCo training ends at the end of an outer step."},
+	{Path: "optim.batch_size", Section: "optim", Label: "Batch size", Unit: "samples", Type: Int, Default: "512",
+		Min: num(1), Max: num(maxBatch), Basic: true, Help: "Samples in one step of one worker, over all its GPUs."},
+	{Path: "optim.z_loss", Section: "optim", Label: "Z-loss", Type: Bool, Default: "false",
+		Help: "Add a term that keeps the logits small."},
+	{Path: "optim.z_loss_weight", Section: "optim", Label: "Z-loss weight", Type: Float, Default: "0.0002",
+		Min: num(0), Max: num(1e6), Help: "Weight of the z-loss."},
+	{Path: "optim.num_chunks", Section: "optim", Label: "Loss chunks", Unit: "chunks", Type: Int, Min: num(1), Max: num(65536), Placeholder: "8",
+		Help: "Work the loss out in so many parts to save memory."},
+	{Path: "optim.optim.type", Section: "optim", Label: "Optimiser", Type: Choice, Default: "adam",
+		Choices: []string{"adam", "soap"}, Help: "AdamW, or SOAP (Shampoo in Adam's eigenbasis)."},
+	{Path: "optim.optim.lr", Section: "optim", Label: "Learning rate", Type: Float, Default: "0.0004",
+		Min: num(0), MinOpen: true, Max: num(100), Basic: true, Help: "Highest learning rate of the inner optimiser, reached after the warm-up."},
+	{Path: "optim.optim.weight_decay", Section: "optim", Label: "Weight decay", Type: Float, Default: "0.1",
+		Min: num(0), Max: num(100), Help: "Decoupled weight decay. With soap the default is 0.00001."},
+	{Path: "optim.optim.betas1", Section: "optim", Label: "Beta 1", Type: Float, Default: "0.9",
+		Min: num(0), Max: num(1), MaxOpen: true, Help: "Decay of the mean of the gradient."},
+	{Path: "optim.optim.betas2", Section: "optim", Label: "Beta 2", Type: Float, Default: "0.95",
+		Min: num(0), Max: num(1), MaxOpen: true, Help: "Decay of the mean of the squared gradient."},
+	{Path: "optim.optim.max_preconditioner_dim", Section: "optim", Label: "Largest preconditioner", Type: Int, Default: "8192",
+		Min: num(1), Max: num(1e9), Help: "soap only. Dimensions above this are not preconditioned."},
+	{Path: "optim.optim.precondition_frequency", Section: "optim", Label: "Preconditioner every", Unit: "steps", Type: Int, Default: "100",
+		Min: num(1), Max: num(1e9), Help: "soap only. Steps between updates of the preconditioner."},
+
+	{Path: "diloco.outer_lr", Section: "diloco", Label: "Outer learning rate", Type: Float, Default: "0.7",
+		Min: num(0), MinOpen: true, Max: num(100), Help: "Learning rate of the outer optimiser, Nesterov SGD."},
+	{Path: "diloco.inner_steps", Section: "diloco", Label: "Inner steps", Unit: "steps", Type: Int, Required: true, Placeholder: "100",
+		Min: num(1), Max: num(1e9), Basic: true, Help: "Steps that each worker takes alone between two averagings."},
+	{Path: "diloco.compression", Section: "diloco", Label: "Compression", Type: Choice, Default: "no",
+		Choices: []string{"no", "uint8"}, Help: "uint8 sends one byte for each parameter rather than four."},
+	{Path: "diloco.retry_all_reduce", Section: "diloco", Label: "Tries of an averaging", Unit: "tries", Type: Int, Default: "3",
+		Min: num(1), Max: num(1000), Help: "How often an averaging is tried before it is given up for this outer step."},
+
+	{Path: "train.micro_bs", Section: "performance", Label: "Micro-batch", Unit: "samples", Type: Int, Default: "1",
+		Min: num(1), Max: num(maxMicro), Basic: true, Help: "Samples that one GPU takes at a time; the rest of its batch is accumulated."},
+	{Path: "train.ac_ckpt", Section: "performance", Label: "Activation checkpointing", Type: IntOrBool, Default: "false",
+		Min: num(1), Max: num(1024), Help: "Save memory by computing activations twice: every layer (true), or every so many layers."},
+	{Path: "train.reshard_after_forward", Section: "performance", Label: "Reshard after forward", Type: Bool, Default: "true",
+		Help: "Split the weights between the GPUs again after each forward pass: less memory, more traffic."},
+	{Path: "train.reduce_fp32", Section: "performance", Label: "Reduce in 32 bits", Type: Bool, Default: "false",
+		Help: "Add up gradients between GPUs in 32 bits. Worth it where GPUs are joined by NVLink."},
+	{Path: "train.log_model_hash", Section: "performance", Label: "Log model hashes", Type: Bool, Default: "false",
+		Help: "Print a hash of the weights for comparing workers. Slow."},
+	{Path: "train.torch_profiler", Section: "performance", Label: "PyTorch profiler", Type: Bool, Default: "false",
+		Help: "Record a profile of the run."},
+	{Path: "train.torch_compile", Section: "performance", Label: "Compile the model", Type: Bool, Default: "true",
+		Help: "Slow first step, faster afterwards."},
+	{Path: "train.fused_linear_ce", Section: "performance", Label: "Fused loss", Type: Bool, Default: "false",
+		Help: "Compute the last layer and the loss together: less memory."},
+	{Path: "train.fsdp_cpu_offload", Section: "performance", Label: "Offload to CPU", Type: Bool, Default: "false",
+		Help: "Keep weights and optimiser state in the memory of the host: fits larger models, much slower."},
+	{Path: "train.attn_fn", Section: "performance", Label: "Attention", Type: Choice, Default: "flex",
+		Choices: []string{"flex", "math"}, Help: "flex is fast and needs a recent GPU; math runs anywhere."},
+	{Path: "train.memory_profiler.freq", Section: "performance", Label: "Memory snapshot every", Unit: "steps", Type: Int, Default: "10",
+		Min: num(1), Max: num(maxSteps), Help: "Steps between two snapshots of GPU memory."},
+	{Path: "train.memory_profiler.snapshot_dir", Section: "performance", Label: "Memory snapshots in", Type: String, Required: true,
+		Placeholder: "logs/memory", Help: "Folder on the worker for snapshots of GPU memory. The profiler is off unless this is set."},
+
+	{Path: "monitor.log_flush_interval", Section: "logging", Label: "Monitor flush interval", Type: Int, Default: "10",
+		Min: num(1), Max: num(1e9), Help: "Read by the core and not used by it."},
+	{Path: "monitor.base_url", Section: "logging", Label: "Monitor address", Type: String, Placeholder: "http://monitor.example",
+		Help: "Read by the core and not used by it."},
+	{Path: "monitor.auth_token", Section: "logging", Label: "Monitor token", Type: String, Secret: true, Placeholder: "token",
+		Help: "Read by the core and not used by it; refused, since it would be stored with the run."},
+
+	{Path: "ckpt.path", Section: "checkpoints", Label: "Checkpoint folder", Type: String, Basic: true, Placeholder: "models/checkpoints/my-run",
+		Help: "Folder on each worker that gets one step_N folder for each checkpoint. Nothing is saved unless it and the interval are set."},
+	{Path: "ckpt.interval", Section: "checkpoints", Label: "Checkpoint every", Unit: "steps", Type: Int, Basic: true, Placeholder: "1000",
+		Min: num(1), Max: num(maxSteps), Help: "Steps between two checkpoints; with DiLoCo a multiple of the inner steps."},
+	{Path: "ckpt.topk", Section: "checkpoints", Label: "Checkpoints to keep", Unit: "checkpoints", Type: Int, Placeholder: "3",
+		Min: num(1), Max: num(1e6), Help: "Delete older checkpoints. The published core fails at the first save with it."},
+	{Path: "ckpt.remote_data_path", Section: "checkpoints", Label: "Remote data state", Type: String, Placeholder: "s3://bucket/data-state",
+		Help: "Where the position in the data is copied to."},
+	{Path: "ckpt.remote_data_load", Section: "checkpoints", Label: "Load remote data state", Type: Bool, Default: "false",
+		Help: "Resume the position in the data from the remote copy."},
+	{Path: "ckpt.resume", Section: "checkpoints", Label: "Resume from", Type: String, Placeholder: "models/checkpoints/my-run/step_100",
+		Help: "The step_N folder of a complete checkpoint to start from."},
+	{Path: "ckpt.skip_dataloader", Section: "checkpoints", Label: "Skip the data position", Type: Bool, Default: "false",
+		Help: "Resume the model, but start from the beginning of the data."},
+	{Path: "ckpt.live_recovery_rank_src", Section: "checkpoints", Label: "Live recovery from", Type: Int, Min: num(0), Max: num(65535), Placeholder: "0",
+		Help: "Rank of the peer that sends its state to a worker that joins. CoTrain sets it for joiners only."},
+	{Path: "ckpt.data_path", Section: "checkpoints", Label: "Data state folder", Type: String, Placeholder: "models/checkpoints/my-run/step_100",
+		Help: "Take the position in the data from this folder rather than from the checkpoint."},
+	{Path: "ckpt.token_count", Section: "checkpoints", Label: "Tokens so far", Unit: "tokens", Type: Int, Min: num(0), Max: num(9e15), Placeholder: "0",
+		Help: "Count of tokens to go on from."},
+	{Path: "ckpt.remote.path", Section: "checkpoints", Label: "Remote checkpoint folder", Type: String, Required: true,
+		Placeholder: "s3://bucket/checkpoints", Help: "Where checkpoints are copied to; may be an S3 address."},
+	{Path: "ckpt.remote.interval", Section: "checkpoints", Label: "Copy checkpoints every", Unit: "steps", Type: Int, Required: true, Placeholder: "1000",
+		Min: num(1), Max: num(maxSteps), Help: "Steps between two remote copies; a multiple of the checkpoint interval."},
+}
+
+// soapWeightDecay is the default of optim.optim.weight_decay when the optimiser is soap (the core's SoapConfig).
+const soapWeightDecay = "1e-5"
+
+// schemaIndex finds a field by its path, and schemaTables holds every TOML table. Nothing changes them.
+var schemaIndex, schemaTables = indexSchema()
+
+func indexSchema() (map[string]int, map[string]bool) {
+	index, tables := make(map[string]int, len(schema)), map[string]bool{}
+	for i, f := range schema {
+		index[f.Path] = i
+		for t := f.Table(); t != ""; t = t[:max(0, strings.LastIndexByte(t, '.'))] {
+			tables[t] = true
+		}
+	}
+	return index, tables
+}
