@@ -99,3 +99,53 @@ func TestAFullArchiveLosesNoLines(t *testing.T) {
 		t.Errorf("lines %v, %v", lines, err)
 	}
 }
+
+func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	id := run.ID("r-0000000001")
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued}, "", run.Event{RunID: id}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.LimitPages(t.Context(), 1); err != nil { // SQLite makes that the present size
+		t.Fatal(err)
+	}
+	cur, lines := store.Cursor{}, 0
+	write := func() error {
+		b := &store.Batch{
+			RunID: id, AllocID: "a", Stream: "stdout", From: cur, Log: []byte(strings.Repeat("x", 9999) + "\n"),
+			To: store.Cursor{File: "f", Offset: cur.Offset + 10000}, Points: []store.Point{{Metric: "loss", Step: cur.Offset, Value: 1}},
+		}
+		err := s.Commit(t.Context(), []*store.Batch{b})
+		if err == nil {
+			cur, lines = b.To, lines+1
+		}
+		return err
+	}
+	var err error
+	for range 50 {
+		if err = write(); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, run.ErrUnavailable) || !strings.Contains(err.Error(), "full") {
+		t.Fatalf("a full disk gave %v", err)
+	}
+	if _, err := s.Run(t.Context(), id); err != nil {
+		t.Errorf("reading from a full disk: %v", err)
+	}
+	if err := s.LimitPages(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(); err != nil {
+		t.Fatal(err)
+	}
+	pts, err := s.Points(t.Context(), id, "loss")
+	if err != nil || len(pts) != lines {
+		t.Errorf("%d points, %v; want %d", len(pts), err, lines)
+	}
+	got, err := s.Logs(t.Context(), id, run.LogQuery{Rank: -1, Limit: 1000})
+	if err != nil || len(got) != lines {
+		t.Errorf("%d lines, %v; want %d", len(got), err, lines)
+	}
+}
