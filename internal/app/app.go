@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -131,7 +130,7 @@ func (a *App) jobSettings() (nomad.JobSettings, error) {
 	j := nomad.JobSettings{
 		Driver: a.cfg.Job.Driver, Image: a.cfg.Job.Image, WorkDir: a.cfg.Job.WorkDir, Interface: a.cfg.Job.Interface,
 		NodePool: a.cfg.Job.NodePool, Datacenters: a.cfg.Job.Datacenters, KillTimeout: a.cfg.Job.KillTimeout,
-		Command: strings.Fields(a.cfg.Job.TrainCommand),
+		Command: a.cfg.Job.TrainCommand, Trainer: a.cfg.Job.Trainer, Volumes: a.cfg.Job.Volumes,
 	}
 	if a.cfg.Job.File != "" {
 		var err error

@@ -150,13 +150,10 @@ func (h *Hub) Publish(name, typ string, data any) error {
 	m := Message{Topic: name, Seq: t.seq, Type: typ, Data: raw}
 	t.ring = append(t.ring, m)
 	t.bytes += len(raw)
-	drop := 0
-	for len(t.ring)-drop > ringSize || (t.bytes > ringBytes && len(t.ring)-drop > 1) {
-		t.bytes -= len(t.ring[drop].Data)
-		drop++
-	}
-	if drop > 0 {
-		t.ring = append(t.ring[:0:0], t.ring[drop:]...)
+	for len(t.ring) > ringSize || (t.bytes > ringBytes && len(t.ring) > 1) {
+		t.bytes -= len(t.ring[0].Data)
+		t.ring[0] = Message{} // lets go of the data; append moves the rest when it next grows
+		t.ring = t.ring[1:]
 	}
 	for s := range t.subs {
 		s.push(m)
