@@ -19,8 +19,11 @@ const (
 	maxSpan = 2000
 )
 
+// throughput is summed over workers.
+const throughput = "tokens_per_second"
+
 // live are the metrics that viewers get step by step, with what is shown of each.
-var live = map[string][]string{"loss": {"mean", "min", "max"}, "tokens_per_second": {"sum"}}
+var live = map[string][]string{"loss": {"mean", "min", "max"}, throughput: {"sum"}}
 
 // progress derives headlines and curve updates from what is stored. It holds nothing that cannot be derived again.
 type progress struct {
@@ -117,6 +120,10 @@ func (p *progress) update(ctx context.Context, id run.ID, s span) error {
 			return err
 		}
 	}
+	r, err := p.o.Store.Run(ctx, id)
+	if err != nil {
+		return err
+	}
 	topic := feed.RunTopic(id)
 	switch {
 	case s.to < s.from: // no step has changed
@@ -125,7 +132,7 @@ func (p *progress) update(ctx context.Context, id run.ID, s span) error {
 			return err
 		}
 	default:
-		samples, err := p.samples(ctx, id, s)
+		samples, err := p.samples(ctx, r, s)
 		if err != nil {
 			return err
 		}
@@ -133,22 +140,21 @@ func (p *progress) update(ctx context.Context, id run.ID, s span) error {
 			return err
 		}
 	}
-	r, err := p.o.Store.Run(ctx, id)
-	if err != nil {
-		return err
-	}
 	return errors.Join(p.o.Publisher.Publish(topic, feed.State, r), p.o.Publisher.Publish(feed.RunsTopic, feed.State, r))
 }
 
 // samples reads the changed steps of every live metric into columns.
-func (p *progress) samples(ctx context.Context, id run.ID, s span) (feed.Samples, error) {
+func (p *progress) samples(ctx context.Context, r run.Run, s span) (feed.Samples, error) {
 	out := feed.Samples{Series: map[string]map[string][]*float64{}}
 	index := map[int64]int{}
 	curves := map[string][]run.CurvePoint{}
 	for metric := range live {
-		c, err := p.o.Store.CurveBetween(ctx, id, metric, s.from, s.to)
+		c, err := p.o.Store.CurveBetween(ctx, r.ID, metric, s.from, s.to)
 		if err != nil {
 			return out, err
+		}
+		if metric == throughput {
+			c = run.Settled(c, r.Progress.Participants)
 		}
 		curves[metric] = c
 		for _, pt := range c {

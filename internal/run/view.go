@@ -13,6 +13,16 @@ type CurvePoint struct {
 	At      time.Time `json:"at"`      // newest of their times
 }
 
+// Settled returns a curve without those of its last steps that fewer workers than participants have reported: a sum over
+// workers that are still to come would show a drop that there is not.
+func Settled(curve []CurvePoint, participants int) []CurvePoint {
+	n := len(curve)
+	for n > 0 && curve[n-1].Workers < participants {
+		n--
+	}
+	return curve[:n]
+}
+
 // LogPos is a place in a run's log: all workers' lines in the order in which the console stored them. Zero is the
 // start; a greater position is later.
 type LogPos int64

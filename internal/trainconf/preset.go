@@ -83,7 +83,8 @@ func PresetByName(name string) (Preset, bool) {
 // Sample is the run that the empty page offers: three workers without GPUs that learn together with DiLoCo for about a
 // minute on two cores, with the reference trainer.
 func Sample() (name string, cfg Config, shape run.Shape) {
-	cfg = with(debugConfig(), "optim.total_steps", "200", "diloco.inner_steps", "10", "data.seq_length", "64")
+	cfg = with(debugConfig(), "optim.total_steps", "600", "optim.batch_size", "64", "train.micro_bs", "16",
+		"diloco.inner_steps", "20", "data.seq_length", "64")
 	return "Sample run", cfg, run.Shape{Nodes: 3}
 }
 
