@@ -1,0 +1,196 @@
+package reftrain
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sealed appends a right checksum.
+func sealed(b []byte) []byte {
+	return binary.LittleEndian.AppendUint32(slices.Clone(b), crc32.Checksum(b, castagnoli()))
+}
+
+func someState(diloco bool) *state {
+	s := newState([]float64{1, -2, 3.5}, diloco)
+	s.progress = progress{Step: 12, Outer: 2, Inner: 2, TotalTokens: 99, Samples: 48}
+	s.m[1], s.v[2] = 0.25, 0.5
+	if diloco {
+		s.base[0], s.momentum[1] = 7, 8
+	}
+	return s
+}
+
+func saveTo(t *testing.T, dir string, s *state) {
+	t.Helper()
+	md, err := writeShards(dir, "m", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := md.commit(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func loadFrom(dir string, s *state) error {
+	md, err := readMetadata(dir)
+	if err != nil {
+		return err
+	}
+	return md.readInto(dir, "m", s)
+}
+
+func TestCheckpointsHoldTheWholeState(t *testing.T) {
+	t.Parallel()
+	for _, diloco := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "step_12")
+		want := someState(diloco)
+		saveTo(t, dir, want)
+		got := newState(make([]float64, 3), diloco)
+		if err := loadFrom(dir, got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(state{})); diff != "" {
+			t.Errorf("diloco %v: state (-saved +loaded):\n%s", diloco, diff)
+		}
+		var names []string
+		_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+			if !d.IsDir() {
+				names = append(names, strings.TrimPrefix(p, dir+"/"))
+			}
+			return err
+		})
+		want2 := []string{".metadata", "__0_0.distcp", "data/_0.pt"}
+		if diloco {
+			want2 = []string{".metadata", "__0_0.distcp", "__0_0.pt", "data/_0.pt"}
+		}
+		if diff := cmp.Diff(want2, names); diff != "" {
+			t.Errorf("files (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestIncompleteCheckpointsAreRefused(t *testing.T) {
+	t.Parallel()
+	truncate := func(t *testing.T, name string) {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(name, info.Size()-1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip := func(t *testing.T, name string) {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 1
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(t *testing.T, name string) {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, harm := range map[string]func(t *testing.T, dir string){
+		"no metadata":         func(t *testing.T, d string) { remove(t, filepath.Join(d, metadataName)) },
+		"metadata cut short":  func(t *testing.T, d string) { truncate(t, filepath.Join(d, metadataName)) },
+		"no model":            func(t *testing.T, d string) { remove(t, filepath.Join(d, modelName)) },
+		"model cut short":     func(t *testing.T, d string) { truncate(t, filepath.Join(d, modelName)) },
+		"model with an error": func(t *testing.T, d string) { flip(t, filepath.Join(d, modelName)) },
+		"no outer state":      func(t *testing.T, d string) { remove(t, filepath.Join(d, outerName)) },
+		"outer cut short":     func(t *testing.T, d string) { truncate(t, filepath.Join(d, outerName)) },
+		"no data state":       func(t *testing.T, d string) { remove(t, filepath.Join(d, dataName)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "step_12")
+			saveTo(t, dir, someState(true))
+			harm(t, dir)
+			s := newState([]float64{5, 6, 7}, true)
+			if err := loadFrom(dir, s); !errors.Is(err, errIncomplete) {
+				t.Errorf("error %v, want errIncomplete", err)
+			}
+			if s.params[0] != 5 || s.Step != 0 {
+				t.Error("the state was changed by a checkpoint that was refused")
+			}
+		})
+	}
+}
+
+func TestCheckpointsOfAnotherModelAreRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	saveTo(t, dir, someState(false))
+	md, err := readMetadata(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := md.readInto(dir, "other", newState(make([]float64, 3), false)); err == nil || !strings.Contains(err.Error(), "another model") {
+		t.Errorf("another model: error %v", err)
+	}
+	if err := md.readInto(dir, "m", newState(make([]float64, 3), true)); err == nil || !strings.Contains(err.Error(), "without [diloco]") {
+		t.Errorf("diloco from a checkpoint without: error %v", err)
+	}
+	if _, err := readMetadata(filepath.Join(dir, "absent")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an absent folder: error %v", err)
+	}
+}
+
+func TestAWorkerResumesFromItsOwnPlaceInTheSameInnerLoop(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	save := func(step, outer int64, rank int) {
+		s := someState(true)
+		s.Step, s.Outer = step, outer
+		saveTo(t, workerDir(filepath.Join(path, "step_"+strconv.FormatInt(step, 10)), rank), s)
+	}
+	save(70, 1, 0)
+	save(60, 1, 1)
+	save(73, 1, 1)
+	save(110, 2, 1) // of a later inner loop
+	save(70, 1, 2)
+	resume := filepath.Join(path, "step_70")
+	for rank, want := range []string{"step_70", "step_73/diloco_1", "step_70/diloco_2", "step_70"} {
+		if got := resumeDir(resume, rank); got != filepath.Join(path, want) {
+			t.Errorf("worker %d resumes from %s, want %s", rank, got, want)
+		}
+	}
+}
+
+func TestOnlyTheNewestStepsAreKept(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	for _, name := range []string{"step_9", "step_100", "step_20", "step_x", "step_007", "other"} {
+		if err := os.MkdirAll(filepath.Join(path, name), 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone, err := deleteBeyond(path, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{filepath.Join(path, "step_9")}, gone); diff != "" {
+		t.Errorf("removed (-want +got):\n%s", diff)
+	}
+	if got := slices.Sorted(maps.Keys(stepFolders(path))); !slices.Equal(got, []int64{20, 100}) {
+		t.Errorf("left are %v", got)
+	}
+	if _, err := os.Stat(filepath.Join(path, "step_007")); err != nil {
+		t.Error("a folder that is no step of ours was removed")
+	}
+}

@@ -1,0 +1,134 @@
+package reftrain
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// fault is one entry of COTRAIN_TRAINER_FAULT.
+type fault struct {
+	kind string // exit, garbage, longline, flood, binary, hang, silent
+	n    int    // exit code or number of lines
+	step int64
+	rank int // -1 for every worker
+}
+
+// faultExit is an injected exit.
+type faultExit struct{ code int }
+
+func (f faultExit) Error() string { return fmt.Sprintf("injected fault: exit with code %d", f.code) }
+
+// Bounds of what a fault may print.
+const (
+	maxFloodLines = 10_000_000
+	longLineBytes = 1 << 20
+	binaryBytes   = 4 << 10
+)
+
+// parseFaults reads a comma list such as "exit1@20,flood=1000@5:2".
+func parseFaults(s string) ([]fault, error) {
+	var out []fault
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		f, err := parseFault(part)
+		if err != nil {
+			return nil, fmt.Errorf("COTRAIN_TRAINER_FAULT: %q: %w", cut(part), err)
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+func parseFault(part string) (fault, error) {
+	f := fault{rank: -1}
+	what, rank, hasRank := strings.Cut(part, ":")
+	if hasRank {
+		n, err := strconv.Atoi(rank)
+		if err != nil || n < 0 {
+			return f, fmt.Errorf("after the colon comes a worker's rank")
+		}
+		f.rank = n
+	}
+	what, step, hasStep := strings.Cut(what, "@")
+	if what == "silent" && !hasStep {
+		f.kind = what
+		return f, nil
+	}
+	n, err := strconv.ParseInt(step, 10, 64)
+	if err != nil || n < 1 {
+		return f, fmt.Errorf("after the @ comes a step, from 1")
+	}
+	f.step = n
+	kind, count, hasCount := strings.Cut(what, "=")
+	switch {
+	case kind == "flood" && hasCount:
+		f.kind = kind
+		if f.n, err = strconv.Atoi(count); err != nil || f.n < 1 || f.n > maxFloodLines {
+			return f, fmt.Errorf("a flood has 1 to %d lines", maxFloodLines)
+		}
+	case strings.HasPrefix(kind, "exit") && !hasCount:
+		f.kind = "exit"
+		if f.n, err = strconv.Atoi(kind[len("exit"):]); err != nil || f.n < 1 || f.n > 255 {
+			return f, fmt.Errorf("an exit code is 1 to 255")
+		}
+	case !hasCount && (kind == "garbage" || kind == "longline" || kind == "binary" || kind == "hang"):
+		f.kind = kind
+	default:
+		return f, fmt.Errorf("expected exit<code>, garbage, longline, flood=<lines>, binary, hang or silent")
+	}
+	return f, nil
+}
+
+// inject does what COTRAIN_TRAINER_FAULT asks for after this step.
+func (t *trainer) inject(ctx context.Context) error {
+	for _, f := range t.faults {
+		if f.step != t.s.Step || (f.rank >= 0 && f.rank != t.world.rank) {
+			continue
+		}
+		switch f.kind {
+		case "exit":
+			return faultExit{f.n}
+		case "garbage":
+			t.log.raw("step: , loss: nan nan\x1b[31m {\"loss\": }\nCOTRAIN {\"v\":1,\"kind\":\nstep: 99999999999999999999, loss: 1e999\n\r\r\n")
+		case "longline":
+			t.log.raw(strings.Repeat("x", longLineBytes) + "\n")
+		case "flood":
+			t.flood(f.n)
+		case "binary":
+			r := counterRand{seed: defaultSeed}
+			b := make([]byte, binaryBytes)
+			for i := range b {
+				b[i] = byte(r.uniform() * 256)
+			}
+			t.log.raw(string(b) + "\n")
+		case "hang":
+			<-ctx.Done() // heartbeats go on, as those of a hung CotrainCore do
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (t *trainer) flood(lines int) {
+	var b strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&b, "flood line %d of %d\n", i+1, lines)
+		if b.Len() > 64<<10 || i == lines-1 {
+			t.log.raw(b.String())
+			b.Reset()
+		}
+	}
+}
+
+func isSilent(faults []fault, rank int) bool {
+	for _, f := range faults {
+		if f.kind == "silent" && (f.rank < 0 || f.rank == rank) {
+			return true
+		}
+	}
+	return false
+}
