@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long anything may take on a slow and busy machine before a test gives up.
-const patience = 90 * time.Second
+const patience = 60 * time.Second
 
 // process is a started cotrain server or agent.
 type process struct {
@@ -211,11 +211,11 @@ func (p *process) submit(args ...string) run.ID {
 // run reads a run; the API wraps it with its workers.
 func (p *process) run(id run.ID) run.Run {
 	p.t.Helper()
-	r, err := getJSON[run.Run](p, "/api/v1/runs/"+string(id))
+	got, err := getJSON[struct{ Run run.Run }](p, "/api/v1/runs/"+string(id))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return r
+	return got.Run
 }
 
 // becomes waits for one of these states and returns the run.

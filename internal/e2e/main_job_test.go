@@ -55,7 +55,7 @@ func TestARunFromTheCommandLineToItsLastMetric(t *testing.T) {
 	if out, _, code := c.cli("run", "show", string(r.ID)); code != 0 || !strings.Contains(out, "succeeded") {
 		t.Errorf("show: code %d\n%s", code, out)
 	}
-	if _, errs, code := c.cli("run", "show", "r-0000000000"); code != 3 || !strings.Contains(errs, "not found") {
+	if _, errs, code := c.cli("run", "show", "r-0000000000"); code != 3 || !strings.Contains(errs, "No run has the ID") {
 		t.Errorf("show of nothing: code %d\n%s", code, errs)
 	}
 }

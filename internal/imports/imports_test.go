@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"views":                      {"internal/trainconf", "static"},
 	"internal/store/storetest":   {"internal/store"},
 	"internal/nomad/nomadtest":   {"internal/nomad"},
+	"internal/api/apitest":       {"internal/api", "internal/control", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/nomad/conformance": {"internal/nomad", "jobs"},
 }
 

@@ -71,7 +71,6 @@ func (l *logger) printf(at level, format string, args ...any) {
 	_, _ = io.WriteString(l.stderr, line) // nobody is left to tell when stderr is closed
 }
 
-func (l *logger) debug(format string, args ...any) { l.printf(levelDebug, format, args...) }
 func (l *logger) info(format string, args ...any)  { l.printf(levelInfo, format, args...) }
 func (l *logger) warn(format string, args ...any)  { l.printf(levelWarning, format, args...) }
 func (l *logger) error(format string, args ...any) { l.printf(levelError, format, args...) }

@@ -237,7 +237,7 @@ func TestParseReadsBackExactlyWhatTOMLWrites(t *testing.T) {
 			}
 		}
 		shape := run.Shape{Nodes: rapid.IntRange(-1, 2000).Draw(t, "nodes"), GPUs: rapid.IntRange(-1, 100).Draw(t, "gpus")}
-		c.Validate(shape)
+		_, _ = c.Validate(shape)
 		if p := c.Plan(shape); p.StepsTotal < p.StepsAsked || p.TokensTotal < 0 || p.SyncBytes < 0 || p.StepsTotal-p.StepsAsked >= max(1, p.InnerSteps) {
 			t.Fatalf("plan %+v", p)
 		}

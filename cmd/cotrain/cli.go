@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// process is what surrounds a command.
+type process struct {
+	args           []string // without the program's name
+	environ        func(string) (string, bool)
+	readFile       func(string) ([]byte, error)
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	terminal       bool // stdout is one
+	stderrTerminal bool
+	now            func() time.Time
+	poll           time.Duration // between two looks at a run that is followed
+}
+
+// commands is the grammar of the command line.
+type commands struct {
+	Server  serverCmd  `cmd:"" help:"Start the console."`
+	Agent   agentCmd   `cmd:"" help:"Start the embedded agent alone, as what NOMAD_ADDR may point at."`
+	Run     runCmd     `cmd:"" help:"Submit, watch and end runs."`
+	Node    nodeCmd    `cmd:"" help:"Look at the nodes of the cluster."`
+	Trainer trainerCmd `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
+	Version versionCmd `cmd:"" help:"Say which version this is."`
+}
+
+type runCmd struct {
+	Submit  runSubmitCmd  `cmd:"" help:"Submit a run."`
+	List    runListCmd    `cmd:"" help:"List runs, newest first."`
+	Show    runShowCmd    `cmd:"" help:"Show one run with its workers."`
+	Logs    runLogsCmd    `cmd:"" help:"Print a run's log."`
+	Metrics runMetricsCmd `cmd:"" help:"Print a run's metrics."`
+	Stop    runStopCmd    `cmd:"" help:"Ask a run to save and end."`
+	Delete  runDeleteCmd  `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
+}
+
+type nodeCmd struct {
+	List nodeListCmd `cmd:"" help:"List nodes."`
+}
+
+const description = `Console for distributed training with CotrainCore on Nomad.
+
+COTRAIN_ADDR names the console that the commands talk to (http://127.0.0.1:8080).
+Exit codes: 0 done, 1 failed, 2 bad usage, 3 not found, 4 refused.`
+
+// run runs the command and returns the exit code.
+func (p *process) run(ctx context.Context) int {
+	if len(p.args) > 0 && p.args[0] == "trainer" {
+		return p.trainer(ctx, p.args[1:]) // its arguments are not ours to parse
+	}
+	helped := false
+	k, err := kong.New(newCommands(), kong.Name("cotrain"), kong.Description(description), kong.Writers(p.stdout, p.stderr),
+		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	if err != nil {
+		return p.report(fmt.Errorf("read the grammar of the command line: %w", err))
+	}
+	parsed, err := k.Parse(p.args)
+	if helped {
+		return exitDone
+	}
+	if err != nil {
+		return p.report(&usageError{text: err.Error(), fix: "run " + helpFor(err) + " to see what there is"})
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return p.report(parsed.Run(p))
+}
+
+func newCommands() *commands {
+	c := &commands{}
+	c.Server.Plugins = kong.Plugins{newServerFlags()}
+	return c
+}
+
+// helpFor is the command that explains what was typed wrongly.
+func helpFor(err error) string {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		if node := parse.Context.Selected(); node != nil {
+			return "\"" + node.FullPath() + " --help\""
+		}
+	}
+	return "\"cotrain --help\""
+}

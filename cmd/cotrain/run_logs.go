@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// maxTail is the largest --tail: the most lines that one answer holds.
+const maxTail = 5000
+
+type runLogsCmd struct {
+	Remote   `embed:""`
+	ID       string        `arg:"" help:"ID of the run."`
+	Follow   bool          `short:"f" help:"Go on until the run ends."`
+	Worker   int           `default:"-1" placeholder:"N" help:"Only this worker's lines, as they are."`
+	Tail     int           `default:"-1" placeholder:"N" help:"Only the newest lines, this many."`
+	Patience time.Duration `default:"5m" help:"With --follow: how long to wait for a console that is away."`
+}
+
+// Run prints a log, one JSON object a line with --format json.
+func (c *runLogsCmd) Run(ctx context.Context, p *process) error {
+	if c.Worker < -1 {
+		return &usageError{"--worker must be the number of a worker, from 0", "leave it out for all workers"}
+	}
+	if c.Tail < -1 || c.Tail > maxTail {
+		return &usageError{fmt.Sprintf("--tail must be from 0 to %d", maxTail), "leave it out for all lines"}
+	}
+	cl, err := p.connect(c.Remote)
+	if err != nil {
+		return err
+	}
+	f := follower{p: p, c: cl, id: run.ID(c.ID), worker: c.Worker, line: func(l run.LogLine) error {
+		if c.Format == "json" {
+			return p.printJSON(l)
+		}
+		return p.printLine(l, c.Worker)
+	}}
+	if c.Tail >= 0 {
+		if err := c.tail(ctx, &f); err != nil {
+			return err
+		}
+	} else if _, err := f.drain(ctx, !c.Follow); err != nil { // a console that is not there is told at once
+		return err
+	}
+	if !c.Follow {
+		return nil
+	}
+	f.patience = c.Patience
+	_, err = f.follow(ctx)
+	return err
+}
+
+// tail prints the newest lines and leaves the cursor behind them.
+func (c *runLogsCmd) tail(ctx context.Context, f *follower) error {
+	query := url.Values{"tail": {strconv.Itoa(max(c.Tail, 1))}, "worker": {strconv.Itoa(c.Worker)}}
+	var page logPage
+	if err := f.c.get(ctx, runPath(c.ID)+"/logs", query, &page); err != nil {
+		return err
+	}
+	f.after = page.Next
+	for _, l := range page.Lines {
+		if c.Tail == 0 {
+			break
+		}
+		if err := f.line(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}

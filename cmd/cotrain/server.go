@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/cotrain/cotrain/internal/app"
+	"github.com/cotrain/cotrain/internal/config"
+	"github.com/cotrain/cotrain/internal/localnomad"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// stopMargin is how long the end of the console may take beyond the time that its tasks have for themselves.
+const stopMargin = 15 * time.Second
+
+type serverCmd struct {
+	kong.Plugins // every setting of the console as a flag
+}
+
+// Run starts the console and serves until ctx ends.
+func (c *serverCmd) Run(ctx context.Context, p *process) error {
+	cfg, err := config.Load(givenFlags(c.Plugins[0]), p.environ, p.readFile)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	log := p.logger(cfg.LogFormat, cfg.LogLevel)
+	a, err := app.New(ctx, cfg, app.Options{Logger: log, Version: readBuildInfo().Version, Executable: self})
+	if err != nil {
+		return startError(err)
+	}
+	stop := func() error {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Job.KillTimeout+stopMargin)
+		defer cancel()
+		return a.Stop(limit)
+	}
+	if err := a.Start(ctx); err != nil {
+		return startError(errors.Join(err, stop()))
+	}
+	err = a.Wait(ctx)
+	log.Info("stopping; a second signal ends the program at once")
+	return errors.Join(err, stop())
+}
+
+// logger writes to stderr: text for a person at a terminal, JSON otherwise.
+func (p *process) logger(format config.LogFormat, level slog.Level) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if format == config.LogText || format == config.LogAuto && p.stderrTerminal {
+		return slog.New(slog.NewTextHandler(p.stderr, o))
+	}
+	return slog.New(slog.NewJSONHandler(p.stderr, o))
+}
+
+// startError makes what the person who starts the program has to change a usage error; other failures stay what they are.
+func startError(err error) error {
+	for _, cause := range []error{
+		syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, fs.ErrPermission, fs.ErrNotExist, syscall.EROFS, syscall.ENOTDIR,
+		localnomad.ErrInUse, run.ErrConflict, run.ErrInvalid,
+	} {
+		if errors.Is(err, cause) {
+			return &usageError{text: err.Error()}
+		}
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// Runs reads runs.
+type Runs interface {
+	// Run returns a run, or an error that matches [run.ErrNotFound].
+	Run(ctx context.Context, id run.ID) (run.Run, error)
+	// Runs returns those that match, newest first.
+	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+}
+
+// Details reads what belongs to one run.
+type Details interface {
+	// Workers returns those of the newest attempt, by rank.
+	Workers(ctx context.Context, id run.ID) ([]run.Worker, error)
+	// Attempts returns all, oldest first.
+	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
+	// Events returns up to limit events after a sequence, oldest first.
+	Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error)
+	// Logs returns lines, oldest first.
+	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	Measurements
+}
+
+// Measurements reads the metrics of a run.
+type Measurements interface {
+	// Metrics returns the names, sorted.
+	Metrics(ctx context.Context, id run.ID) ([]string, error)
+	// Points returns every worker's values, by rank and step.
+	Points(ctx context.Context, id run.ID, metric string) ([]store.WorkerPoint, error)
+	// Curve returns the metric over all workers by step, from a step on.
+	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
+}
+
+// Actions is what a person can do.
+type Actions interface {
+	// Submit makes a run; what is not valid is [run.FieldErrors].
+	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
+	// Stop and Delete return an error that matches [run.ErrConflict] when the state does not allow it.
+	Stop(ctx context.Context, actor string, id run.ID) error
+	Delete(ctx context.Context, actor string, id run.ID) error
+	// Nodes returns the nodes of the cluster.
+	Nodes(ctx context.Context) ([]run.Node, error)
+}
+
+// Deps is what the API is made from; everything is needed.
+type Deps struct {
+	Runs    Runs
+	Details Details
+	Actions Actions
+	Logger  *slog.Logger
+	Version string // of the program, for the OpenAPI document
+}
+
+// actor is who acts, until there is a log-in.
+const actor = "local"
+
+// documentPath is where the OpenAPI document is.
+const documentPath = "/api/v1/openapi.json"
+
+type server struct {
+	Deps
+	api huma.API
+}
+
+// New returns a handler for every path under /api/, which must reach it unchanged. It panics when a dependency is
+// missing, which is a mistake in the wiring.
+func New(d Deps) http.Handler {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Logger == nil {
+		panic("api: a dependency is missing")
+	}
+	mux := http.NewServeMux()
+	s := &server{Deps: d}
+	s.api = humago.New(mux, s.config())
+	s.routes()
+	document, err := s.document()
+	if err != nil {
+		panic(fmt.Sprintf("api: %v", err)) // made of this package's own types
+	}
+	mux.HandleFunc("GET "+documentPath, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(document) // the reader has gone: nobody is left to tell
+	})
+	return s.guard(mux)
+}
+
+func (s *server) config() huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "CoTrain", Version: s.Version,
+				Description: "Runs of CotrainCore on Nomad. Errors are problem details (RFC 9457). Numbers that JSON cannot " +
+					"hold are the strings \"NaN\", \"Infinity\" and \"-Infinity\". Lists are paged with cursors.",
+			},
+			Components: &huma.Components{Schemas: newRegistry()},
+		},
+		Formats:                      huma.DefaultFormats,
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{asProblem},
+	}
+}
+
+// document is the OpenAPI document as JSON.
+func (s *server) document() ([]byte, error) {
+	doc := s.api.OpenAPI()
+	delete(doc.Components.Schemas.Map(), "ErrorModel") // huma's own; asProblem replaces it in every answer
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("encode OpenAPI document: %w", err)
+	}
+	return b, nil
+}

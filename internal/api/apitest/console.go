@@ -1,0 +1,299 @@
+// Package apitest is a console in memory, for tests of the API and of what talks to it.
+package apitest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// Console holds runs and what belongs to them. Its methods are safe for concurrent use.
+type Console struct {
+	mu          sync.Mutex
+	fail        error
+	keys        map[string]run.ID
+	submissions []run.Submission
+	nodes       []run.Node
+	runs        map[run.ID]*entry
+	clock       time.Time
+}
+
+type entry struct {
+	run      run.Run
+	workers  []run.Worker
+	attempts []run.Attempt
+	events   []run.Event
+	lines    []run.LogLine
+	points   map[string][]store.WorkerPoint
+	curves   map[string][]run.CurvePoint
+}
+
+// New returns a console without runs, whose clock begins in 2026 and moves on by a second for each run.
+func New() *Console {
+	return &Console{keys: map[string]run.ID{}, runs: map[run.ID]*entry{}, clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+}
+
+// Handler is the API over this console.
+func (c *Console) Handler(logger *slog.Logger) http.Handler {
+	return api.New(api.Deps{Runs: c, Details: c, Actions: c, Logger: logger, Version: "test"})
+}
+
+// Fail makes every later call return err; nil ends it.
+func (c *Console) Fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail = err
+}
+
+// Submissions returns what was submitted, oldest first.
+func (c *Console) Submissions() []run.Submission {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.submissions)
+}
+
+// SetNodes sets the nodes of the cluster.
+func (c *Console) SetNodes(nodes ...run.Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes = nodes
+}
+
+// Add stores a run, gives it an ID if it has none, and returns that.
+func (c *Console) Add(r run.Run) run.ID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.add(r)
+}
+
+func (c *Console) add(r run.Run) run.ID {
+	c.clock = c.clock.Add(time.Second)
+	if r.ID == "" {
+		r.ID = run.NewID(c.clock)
+	}
+	if r.CreatedAt.IsZero() {
+		r.CreatedAt = c.clock
+	}
+	c.runs[r.ID] = &entry{run: r, points: map[string][]store.WorkerPoint{}, curves: map[string][]run.CurvePoint{}}
+	return r.ID
+}
+
+// Change changes a run in place.
+func (c *Console) Change(id run.ID, fn func(*run.Run)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fn(&c.runs[id].run)
+}
+
+// SetWorkers sets a run's workers and attempts.
+func (c *Console) SetWorkers(id run.ID, workers []run.Worker, attempts ...run.Attempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs[id].workers, c.runs[id].attempts = workers, attempts
+}
+
+// AddEvents appends events; their sequences continue.
+func (c *Console) AddEvents(id run.ID, events ...run.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, ev := range events {
+		ev.Seq, ev.RunID = int64(len(c.runs[id].events)+1), id
+		c.runs[id].events = append(c.runs[id].events, ev)
+	}
+}
+
+// Log appends lines of one worker; places are 10 apart.
+func (c *Console) Log(id run.ID, rank int, texts ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.runs[id]
+	for _, text := range texts {
+		pos := run.LogPos(10 * (len(e.lines) + 1))
+		e.lines = append(e.lines, run.LogLine{Pos: pos, Rank: rank, Stream: "stderr", At: c.clock, Text: text})
+	}
+}
+
+// SetMetric sets the points and the curve of a metric.
+func (c *Console) SetMetric(id run.ID, name string, points []store.WorkerPoint, curve []run.CurvePoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs[id].points[name], c.runs[id].curves[name] = points, curve
+}
+
+// with calls fn with a run and the lock.
+func (c *Console) with(id run.ID, fn func(*entry) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fail != nil {
+		return c.fail
+	}
+	e := c.runs[id]
+	if e == nil {
+		return fmt.Errorf("run %s: %w", id, run.ErrNotFound)
+	}
+	return fn(e)
+}
+
+// Run is for [api.Runs].
+func (c *Console) Run(_ context.Context, id run.ID) (r run.Run, err error) {
+	err = c.with(id, func(e *entry) error { r = e.run; return nil })
+	return r, err
+}
+
+// Runs is for [api.Runs].
+func (c *Console) Runs(_ context.Context, f run.RunFilter) ([]run.Run, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fail != nil {
+		return nil, c.fail
+	}
+	var out []run.Run
+	for _, e := range c.runs {
+		r := e.run
+		if len(f.States) > 0 && !slices.Contains(f.States, r.State) || f.Before != "" && r.ID >= f.Before ||
+			!strings.Contains(strings.ToLower(r.Name+" "+string(r.ID)), strings.ToLower(f.Text)) {
+			continue
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b run.Run) int { return strings.Compare(string(b.ID), string(a.ID)) })
+	return out[:min(len(out), f.Limit)], nil
+}
+
+// Workers is for [api.Details].
+func (c *Console) Workers(_ context.Context, id run.ID) (ws []run.Worker, err error) {
+	err = c.with(id, func(e *entry) error { ws = slices.Clone(e.workers); return nil })
+	return ws, err
+}
+
+// Attempts is for [api.Details].
+func (c *Console) Attempts(_ context.Context, id run.ID) (as []run.Attempt, err error) {
+	err = c.with(id, func(e *entry) error { as = slices.Clone(e.attempts); return nil })
+	return as, err
+}
+
+// Events is for [api.Details].
+func (c *Console) Events(_ context.Context, id run.ID, after int64, limit int) (out []run.Event, err error) {
+	err = c.with(id, func(e *entry) error {
+		for _, ev := range e.events {
+			if ev.Seq > after && len(out) < limit {
+				out = append(out, ev)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Logs is for [api.Details].
+func (c *Console) Logs(_ context.Context, id run.ID, q run.LogQuery) (out []run.LogLine, err error) {
+	err = c.with(id, func(e *entry) error {
+		for _, l := range e.lines {
+			switch {
+			case q.Rank >= 0 && l.Rank != q.Rank:
+			case q.Tail && q.Before > 0 && l.Pos >= q.Before:
+			case !q.Tail && (l.Pos <= q.After || len(out) == q.Limit):
+			default:
+				out = append(out, l)
+			}
+		}
+		if q.Tail {
+			out = out[max(0, len(out)-q.Limit):]
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Metrics is for [api.Measurements].
+func (c *Console) Metrics(_ context.Context, id run.ID) (names []string, err error) {
+	err = c.with(id, func(e *entry) error {
+		for name := range e.points {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return nil
+	})
+	return names, err
+}
+
+// Points is for [api.Measurements].
+func (c *Console) Points(_ context.Context, id run.ID, metric string) (ps []store.WorkerPoint, err error) {
+	err = c.with(id, func(e *entry) error { ps = slices.Clone(e.points[metric]); return nil })
+	return ps, err
+}
+
+// Curve is for [api.Measurements].
+func (c *Console) Curve(_ context.Context, id run.ID, metric string, fromStep int64) (out []run.CurvePoint, err error) {
+	err = c.with(id, func(e *entry) error {
+		for _, p := range e.curves[metric] {
+			if p.Step >= fromStep {
+				out = append(out, p)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Submit is for [api.Actions]. It checks the name and the shape, and leaves the run queued.
+func (c *Console) Submit(_ context.Context, _ string, s run.Submission) (run.Run, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fail != nil {
+		return run.Run{}, c.fail
+	}
+	errs := trainconf.ValidateShape(s.Shape)
+	if f := trainconf.ValidateName(s.Name); f != nil {
+		errs = append(errs, *f)
+	}
+	if len(errs) > 0 {
+		return run.Run{}, errs
+	}
+	c.submissions = append(c.submissions, s)
+	if id, used := c.keys[s.Key]; used && s.Key != "" {
+		return c.runs[id].run, nil
+	}
+	id := c.add(run.Run{Name: s.Name, Preset: s.Preset, Config: s.Config, Shape: s.Shape, State: run.Queued})
+	c.keys[s.Key] = id
+	return c.runs[id].run, nil
+}
+
+// Stop is for [api.Actions].
+func (c *Console) Stop(_ context.Context, _ string, id run.ID) error {
+	return c.with(id, func(e *entry) error {
+		if e.run.State.Terminal() {
+			return fmt.Errorf("run %s has ended: %w", id, run.ErrConflict)
+		}
+		e.run.State, e.run.StopRequested = run.Stopping, true
+		return nil
+	})
+}
+
+// Delete is for [api.Actions].
+func (c *Console) Delete(_ context.Context, _ string, id run.ID) error {
+	return c.with(id, func(e *entry) error {
+		if !e.run.State.Terminal() {
+			return fmt.Errorf("run %s is %s: %w", id, e.run.State, run.ErrConflict)
+		}
+		delete(c.runs, id)
+		return nil
+	})
+}
+
+// Nodes is for [api.Actions].
+func (c *Console) Nodes(context.Context) ([]run.Node, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.nodes), c.fail
+}

@@ -1,0 +1,70 @@
+package api
+
+import (
+	"context"
+	"mime"
+	"net/http"
+)
+
+// guard is what every request passes: no page of another site can change anything, bodies are JSON, work has a limit,
+// and what no route takes gets a Problem like any other error.
+func (s *server) guard(mux *http.ServeMux) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		if err := cross.Check(r); err != nil {
+			newProblem(http.StatusForbidden, "From another site", "The request came from a page of another site. Use the console itself, or a program that sends no Origin.").write(w)
+			return
+		}
+		if !jsonBody(r) {
+			newProblem(http.StatusUnsupportedMediaType, "Not JSON", "Send the body as JSON, with the header Content-Type: application/json.").write(w)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+		if found, pattern := mux.Handler(r); pattern == "" {
+			unrouted(w, r, found)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// jsonBody reports whether a request that changes something says that its body is JSON. A form of a page always names
+// another type; a request without a body and without a type needs none.
+func jsonBody(r *http.Request) bool {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
+		return true
+	}
+	types := r.Header.Values("Content-Type")
+	if len(types) == 0 {
+		return r.ContentLength == 0
+	}
+	media, _, err := mime.ParseMediaType(types[0])
+	return err == nil && len(types) == 1 && media == "application/json"
+}
+
+// unrouted answers what no route takes. The mux knows whether the method is wrong or the path.
+func unrouted(w http.ResponseWriter, r *http.Request, found http.Handler) {
+	probe := &probe{header: http.Header{}}
+	found.ServeHTTP(probe, r)
+	if probe.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", probe.header.Get("Allow"))
+		newProblem(probe.status, "Wrong method", "The address exists and takes "+probe.header.Get("Allow")+".").write(w)
+		return
+	}
+	newProblem(http.StatusNotFound, "Not found", "The API has no such address; "+documentPath+" lists those that it has.").write(w)
+}
+
+// probe takes an answer's status and header and drops its body.
+type probe struct {
+	header http.Header
+	status int
+}
+
+func (p *probe) Header() http.Header         { return p.header }
+func (p *probe) WriteHeader(status int)      { p.status = status }
+func (p *probe) Write(b []byte) (int, error) { return len(b), nil }

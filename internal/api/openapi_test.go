@@ -1,0 +1,77 @@
+package api_test
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+type document struct {
+	OpenAPI string
+	Paths   map[string]map[string]struct {
+		OperationID string
+		Summary     string
+		Responses   map[string]struct {
+			Content map[string]struct{ Schema map[string]any }
+		}
+	}
+	Components struct{ Schemas map[string]any }
+}
+
+func TestTheDocumentListsEveryRouteAndEveryRouteAnswers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doc := get[document](f, "/api/v1/openapi.json")
+	if doc.OpenAPI != "3.1.0" {
+		t.Errorf("version %q", doc.OpenAPI)
+	}
+	var listed []string
+	ids := map[string]bool{}
+	for path, operations := range doc.Paths {
+		for method, op := range operations {
+			method = strings.ToUpper(method)
+			listed = append(listed, method+" "+path)
+			if op.OperationID == "" || ids[op.OperationID] || op.Summary == "" {
+				t.Errorf("%s %s has no ID and summary of its own: %+v", method, path, op)
+			}
+			ids[op.OperationID] = true
+			if _, ok := op.Responses["default"].Content["application/problem+json"]; !ok {
+				t.Errorf("%s %s does not document its errors", method, path)
+			}
+			w := f.do(method, strings.ReplaceAll(path, "{id}", "r-0000000000"), "")
+			if w.Code == http.StatusMethodNotAllowed || strings.Contains(w.Body.String(), "no such address") {
+				t.Errorf("%s %s is documented and not there: %s", method, path, w.Body)
+			}
+		}
+	}
+	slices.Sort(listed)
+	want := []string{
+		"DELETE /api/v1/runs/{id}", "GET /api/v1/nodes", "GET /api/v1/presets", "GET /api/v1/runs", "GET /api/v1/runs/{id}",
+		"GET /api/v1/runs/{id}/events", "GET /api/v1/runs/{id}/logs", "GET /api/v1/runs/{id}/metrics", "GET /api/v1/runs/{id}/workers",
+		"POST /api/v1/config/validate", "POST /api/v1/runs", "POST /api/v1/runs/{id}/stop",
+	}
+	if !slices.Equal(listed, want) {
+		t.Errorf("the document lists\n%s\nand not\n%s", strings.Join(listed, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestTheDocumentDescribesWhatIsSent(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	w := f.do("GET", "/api/v1/openapi.json", "")
+	doc := decode[document](f, w, 200)
+	names := slices.Sorted(maps.Keys(doc.Components.Schemas))
+	for _, name := range []string{"Run", "Worker", "Attempt", "Event", "LogLine", "Node", "Problem", "Progress", "CurvePoint", "Point", "Shape"} {
+		if !slices.Contains(names, name) {
+			t.Errorf("no schema %s among %v", name, names)
+		}
+	}
+	if slices.Contains(names, "ErrorModel") || strings.Contains(w.Body.String(), "ErrorModel") {
+		t.Error("the document has an error body that is never sent")
+	}
+	if !strings.Contains(w.Body.String(), `"-Infinity"`) || !strings.Contains(w.Body.String(), `"dispatching"`) {
+		t.Error("numbers that are not finite, or the states, are not documented")
+	}
+}

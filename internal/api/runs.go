@@ -1,0 +1,168 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+type runParam struct {
+	ID string `path:"id" doc:"ID of the run, such as r-0123456789"`
+}
+
+// find returns the run that the path names. An ID of the wrong form names none.
+func (s *server) find(ctx context.Context, name string) (run.Run, error) {
+	id, err := run.ParseID(name)
+	if err != nil {
+		return run.Run{}, noRun(name)
+	}
+	r, err := s.Runs.Run(ctx, id)
+	if err != nil {
+		if p := classify(err); p.Status == http.StatusNotFound {
+			return r, noRun(string(id))
+		}
+	}
+	return r, err
+}
+
+func noRun(id string) *Problem {
+	return newProblem(http.StatusNotFound, "No such run", fmt.Sprintf("No run has the ID %q. It may have been deleted: list the runs to see which there are.", clip(id)))
+}
+
+type listRunsInput struct {
+	State  []string `query:"state,explode" maxItems:"20" doc:"Only runs in any of these states; repeat it, or separate with commas"`
+	Text   string   `query:"text" maxLength:"200" doc:"Part of the name or ID, any case"`
+	Before string   `query:"before" maxLength:"60" doc:"Cursor: the next of the previous page"`
+	Limit  int      `query:"limit" default:"50" minimum:"1" maximum:"500"`
+}
+
+type listRunsOutput struct {
+	Body runPage
+}
+
+type runPage struct {
+	Items []run.Run `json:"items" nullable:"false"`
+	Next  run.ID    `json:"next,omitempty" doc:"Cursor of the next page, for before; absent on the last"`
+}
+
+func (s *server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutput, error) {
+	f := run.RunFilter{Text: in.Text, Limit: in.Limit + 1}
+	var bad run.FieldErrors
+	for _, group := range in.State {
+		for name := range strings.SplitSeq(group, ",") {
+			st, err := run.ParseState(strings.TrimSpace(name))
+			if err != nil {
+				bad = append(bad, run.FieldError{Field: "state", Value: clip(name), Rule: "is not a state", Fix: fmt.Sprintf("use one of %v", run.States())})
+				continue
+			}
+			f.States = append(f.States, st)
+		}
+	}
+	if in.Before != "" {
+		id, err := run.ParseID(in.Before)
+		if err != nil {
+			bad = append(bad, run.FieldError{Field: "before", Value: in.Before, Rule: "is not the ID of a run", Fix: "use the next of the previous page"})
+		}
+		f.Before = id
+	}
+	if len(bad) > 0 {
+		return nil, invalid("query", bad...)
+	}
+	runs, err := s.Runs.Runs(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	page := runPage{Items: runs}
+	if len(runs) > in.Limit {
+		page.Items = runs[:in.Limit]
+		page.Next = page.Items[in.Limit-1].ID
+	}
+	page.Items = notNil(page.Items)
+	return &listRunsOutput{page}, nil
+}
+
+type getRunInput struct {
+	ID          string   `path:"id" doc:"ID of the run, such as r-0123456789"`
+	IfNoneMatch []string `header:"If-None-Match" doc:"ETag of what the client has: if it is still so, the answer is 304 without a body"`
+}
+
+type getRunOutput struct {
+	Status       int
+	ETag         string `header:"ETag"`
+	CacheControl string `header:"Cache-Control"`
+	Body         runDetail
+}
+
+type runDetail struct {
+	Run      run.Run       `json:"run"`
+	Workers  []run.Worker  `json:"workers" nullable:"false" doc:"Of the newest attempt, by rank"`
+	Attempts []run.Attempt `json:"attempts" nullable:"false" doc:"Oldest first"`
+}
+
+func (s *server) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, error) {
+	r, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	workers, err := s.Details.Workers(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	attempts, err := s.Details.Attempts(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &getRunOutput{Status: http.StatusOK, CacheControl: "private, no-cache", Body: runDetail{r, notNil(workers), notNil(attempts)}}
+	b, err := json.Marshal(out.Body)
+	if err != nil {
+		return nil, fmt.Errorf("encode run %s: %w", r.ID, err)
+	}
+	sum := sha256.Sum256(b)
+	out.ETag = `"` + hex.EncodeToString(sum[:12]) + `"`
+	if matches(in.IfNoneMatch, out.ETag) {
+		out.Status = http.StatusNotModified
+	}
+	return out, nil
+}
+
+// matches reports whether an If-None-Match, split at its commas, holds the tag.
+func matches(header []string, tag string) bool {
+	for _, t := range header {
+		t = strings.TrimPrefix(strings.TrimSpace(t), "W/")
+		if t == tag || t == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+type listWorkersOutput struct {
+	Body struct {
+		Items []run.Worker `json:"items" nullable:"false"`
+	}
+}
+
+func (s *server) listWorkers(ctx context.Context, in *runParam) (*listWorkersOutput, error) {
+	r, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	workers, err := s.Details.Workers(ctx, r.ID)
+	out := &listWorkersOutput{}
+	out.Body.Items = notNil(workers)
+	return out, err
+}
+
+// notNil makes an empty list [] rather than null in JSON.
+func notNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,13 @@
+//go:build unix && !linux
+
+package localnomad
+
+import "syscall"
+
+// groupAttr makes a child the leader of its own process group. There is no
+// parent-death signal here: the reaper alone kills what an agent leaves.
+func groupAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+func waitUnreaped(int) {}
+
+func killStrays(string) int { return 0 }

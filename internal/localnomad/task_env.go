@@ -1,0 +1,215 @@
+package localnomad
+
+import (
+	"maps"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// taskEnv is a task's environment, and what ${...} in its configuration
+// stands for.
+type taskEnv struct {
+	node map[string]string // node.*, attr.*, meta.*
+
+	mu  sync.RWMutex // templates add to env while the task runs
+	env map[string]string
+}
+
+// get returns a variable of the environment.
+func (e *taskEnv) get(name string) (string, bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	v, ok := e.env[name]
+	return v, ok
+}
+
+// add puts more variables in, over those that are there.
+func (e *taskEnv) add(more map[string]string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.Copy(e.env, more)
+}
+
+// hostEnvDenied are variables of the agent that tasks do not inherit: its own
+// secrets, as Nomad's env.denylist, and what would confuse the task.
+func hostEnvDenied(name string) bool {
+	switch name {
+	case "CONSUL_TOKEN", "CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE", "NOMAD_TOKEN", "VAULT_TOKEN", "VAULT_SECRET_ID",
+		"CONSUL_VAULT_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+		"GOOGLE_APPLICATION_CREDENTIALS", "NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID", "PWD", "OLDPWD":
+		return true
+	}
+	return strings.HasPrefix(name, "NOMAD_") || strings.HasPrefix(name, "COTRAIN_")
+}
+
+// newTaskEnv builds the environment of one task, or of the group with a nil
+// task.
+func (s *Server) newTaskEnv(a *api.Allocation, n *api.Node, task *api.Task, d allocDir) *taskEnv {
+	e := &taskEnv{env: map[string]string{}, node: nodeVars(n, s.opts.Region)}
+	job := a.Job
+	set := func(name, value string) {
+		if value != "" {
+			e.env[name] = value
+		}
+	}
+	set("NOMAD_ALLOC_ID", a.ID)
+	set("NOMAD_SHORT_ALLOC_ID", a.ID[:8])
+	set("NOMAD_ALLOC_NAME", a.Name)
+	set("NOMAD_ALLOC_INDEX", strconv.Itoa(allocIndex(a.Name)))
+	set("NOMAD_GROUP_NAME", a.TaskGroup)
+	set("NOMAD_JOB_ID", *job.ID)
+	set("NOMAD_JOB_NAME", *job.Name)
+	set("NOMAD_JOB_PARENT_ID", *job.ParentID)
+	set("NOMAD_DC", n.Datacenter)
+	set("NOMAD_NAMESPACE", a.Namespace)
+	set("NOMAD_REGION", s.opts.Region)
+	set("NOMAD_ALLOC_DIR", d.shared())
+	for _, p := range a.AllocatedResources.Shared.Ports {
+		e.addPort(p)
+	}
+	e.addMeta(job, a.TaskGroup, task)
+	if task == nil {
+		return e
+	}
+	set("NOMAD_TASK_NAME", task.Name)
+	set("NOMAD_TASK_DIR", d.local(task.Name))
+	set("NOMAD_SECRETS_DIR", d.secrets(task.Name))
+	if r := a.AllocatedResources.Tasks[task.Name]; r != nil {
+		set("NOMAD_CPU_LIMIT", strconv.FormatInt(r.Cpu.CpuShares, 10))
+		set("NOMAD_MEMORY_LIMIT", strconv.FormatInt(r.Memory.MemoryMB, 10))
+		e.addDevices(r.Devices)
+	}
+	host := map[string]string{}
+	for _, kv := range append(os.Environ(), s.opts.Env...) {
+		if k, v, ok := strings.Cut(kv, "="); ok {
+			host[k] = v
+		}
+	}
+	given := map[string]bool{}
+	for _, kv := range s.opts.Env {
+		k, _, _ := strings.Cut(kv, "=")
+		given[k] = true
+	}
+	for k, v := range host {
+		if _, ok := e.env[k]; !ok && (given[k] || !hostEnvDenied(k)) {
+			e.env[k] = v
+		}
+	}
+	own := make(map[string]string, len(task.Env))
+	for k, v := range task.Env {
+		own[k] = e.replace(v)
+	}
+	maps.Copy(e.env, own)
+	return e
+}
+
+func nodeVars(n *api.Node, region string) map[string]string {
+	m := map[string]string{
+		"node.unique.id": n.ID, "node.unique.name": n.Name, "node.class": n.NodeClass,
+		"node.datacenter": n.Datacenter, "node.pool": n.NodePool, "node.region": region,
+	}
+	for k, v := range n.Attributes {
+		m["attr."+k] = v
+	}
+	for k, v := range n.Meta {
+		m["meta."+k] = v
+	}
+	return m
+}
+
+func (e *taskEnv) addPort(p api.PortMapping) {
+	label, port := cleanName(p.Label), strconv.Itoa(p.Value)
+	inner := port
+	if p.To > 0 {
+		inner = strconv.Itoa(p.To)
+	}
+	addr := net.JoinHostPort(p.HostIP, port)
+	e.env["NOMAD_ADDR_"+label], e.env["NOMAD_HOST_ADDR_"+label] = addr, addr
+	e.env["NOMAD_IP_"+label], e.env["NOMAD_HOST_IP_"+label] = p.HostIP, p.HostIP
+	e.env["NOMAD_PORT_"+label], e.env["NOMAD_ALLOC_PORT_"+label] = inner, inner
+	e.env["NOMAD_HOST_PORT_"+label] = port
+}
+
+// addMeta adds the meta of the job, the group and the task, each over the
+// one before, under the key as it is and in upper case.
+func (e *taskEnv) addMeta(job *api.Job, group string, task *api.Task) {
+	meta := map[string]string{}
+	if job.Dispatched && job.ParameterizedJob != nil {
+		for _, k := range job.ParameterizedJob.MetaOptional {
+			meta[k] = ""
+		}
+	}
+	maps.Copy(meta, job.Meta)
+	for _, tg := range job.TaskGroups {
+		if *tg.Name == group {
+			maps.Copy(meta, tg.Meta)
+		}
+	}
+	if task != nil {
+		maps.Copy(meta, task.Meta)
+	}
+	for k, v := range meta {
+		v = e.replace(v)
+		e.env[cleanName("NOMAD_META_"+strings.ToUpper(k))] = v
+		e.env[cleanName("NOMAD_META_"+k)] = v
+	}
+}
+
+// addDevices tells the task its GPUs as Nomad's NVIDIA plugin does.
+func (e *taskEnv) addDevices(devices []*api.AllocatedDeviceResource) {
+	var ids []string
+	for _, d := range devices {
+		if d.Type == "gpu" {
+			ids = append(ids, d.DeviceIDs...)
+		}
+	}
+	if len(ids) > 0 {
+		e.env["NVIDIA_VISIBLE_DEVICES"] = strings.Join(ids, ",")
+	}
+}
+
+// cleanName replaces what a shell does not take in a variable's name.
+func cleanName(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' {
+			return c
+		}
+		return '_'
+	}, name)
+}
+
+var reference = regexp.MustCompile(`\$\{[a-zA-Z0-9_\-.]+\}`)
+
+// replace puts in what ${name} stands for. Unknown names stay as they are.
+func (e *taskEnv) replace(text string) string {
+	if !strings.Contains(text, "${") {
+		return text
+	}
+	return reference.ReplaceAllStringFunc(text, func(ref string) string {
+		name := ref[2 : len(ref)-1]
+		if v, ok := e.node[name]; ok {
+			return v
+		}
+		if v, ok := e.get(name); ok {
+			return v
+		}
+		return ref
+	})
+}
+
+// list returns the environment as a process takes it, in order.
+func (e *taskEnv) list() []string {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	out := make([]string, 0, len(e.env))
+	for _, k := range sortedKeys(e.env, "") {
+		out = append(out, k+"="+e.env[k])
+	}
+	return out
+}

@@ -1,0 +1,254 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+const (
+	// callTimeout bounds one call that is no stream. Nomad forwards between servers with 10 s limits of its own.
+	callTimeout = 30 * time.Second
+	// maxAnswer bounds the body of one call that is no stream: the allocation list of a large cluster is tens of MiB.
+	maxAnswer = 256 << 20
+	// maxConns bounds the connections for calls. With maxLogStreams and the event stream it stays under the 100
+	// connections that a Nomad agent accepts from one address (http_max_conns_per_client).
+	maxConns = 24
+	// DefaultLogStreams is how many log streams are open at once unless [Config] says otherwise.
+	DefaultLogStreams = 64
+)
+
+// Config is how to reach Nomad.
+type Config struct {
+	Address       string // http://..., https://... or unix://...; required unless HTTPClient is set
+	Token         string // secret ID of the ACL token, "" without ACLs
+	Namespace     string // "" is "default"
+	Region        string // "" is the agent's own
+	CACert        string // PEM files; "" for the system's roots and no client certificate
+	ClientCert    string
+	ClientKey     string
+	TLSServerName string
+	SkipVerify    bool
+
+	// HTTPClient reaches an agent in the same process; nil otherwise. It must not have a time-out of its own.
+	HTTPClient *http.Client
+	// LogStreams is how many log streams may be open at once, 0 for [DefaultLogStreams]. When more are wanted than
+	// fit they take turns.
+	LogStreams int
+	Job        JobSettings
+	Logger     *slog.Logger // nil discards
+}
+
+// Client talks to one Nomad region. Its methods may be called concurrently.
+type Client struct {
+	cfg       Config
+	calls     *api.Client // bounded answers
+	streams   *api.Client // answers without an end
+	transport []*http.Transport
+	slots     *slots
+	times     times
+	log       *slog.Logger
+
+	mu      sync.Mutex
+	parents map[string]*parent // by job ID
+}
+
+// times are the waits that tests shorten.
+type times struct {
+	logSilence   time.Duration // a followed log sends a heartbeat every second
+	eventSilence time.Duration // the event stream's heartbeat comes every 30 s
+	reconnect    time.Duration // longest wait between two tries to follow events
+	busy         time.Duration // first wait after Nomad had no connection for a log
+}
+
+// New checks the configuration and returns a client. It makes no call.
+func New(cfg Config) (*Client, error) {
+	if cfg.Address == "" {
+		if cfg.HTTPClient == nil {
+			return nil, fmt.Errorf("address of Nomad: %w: it is empty; give http://host:4646 or the like", run.ErrInvalid)
+		}
+		cfg.Address = "http://embedded.invalid"
+	}
+	u, err := url.Parse(cfg.Address)
+	if err != nil || (u.Scheme != "unix" && u.Host == "") {
+		return nil, fmt.Errorf("address of Nomad %q: %w: give http://host:4646, https://host:4646 or unix:///path", cfg.Address, run.ErrInvalid)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.LogStreams <= 0 {
+		cfg.LogStreams = DefaultLogStreams
+	}
+	if err := cfg.Job.check(); err != nil {
+		return nil, err
+	}
+	c := &Client{
+		cfg: cfg, log: cfg.Logger, slots: newSlots(cfg.LogStreams, turn), parents: map[string]*parent{},
+		times: times{logSilence: 30 * time.Second, eventSilence: 75 * time.Second, reconnect: 10 * time.Second, busy: 200 * time.Millisecond},
+	}
+	callHTTP, err := c.httpClient(u, maxConns)
+	if err != nil {
+		return nil, err
+	}
+	streamHTTP, err := c.httpClient(u, 0) // bounded by slots, and by one event stream for each Watch
+	if err != nil {
+		return nil, err
+	}
+	bounded := &http.Client{Transport: boundedTransport{next: callHTTP.Transport}}
+	if c.calls, err = api.NewClient(c.apiConfig(u, bounded)); err != nil {
+		return nil, fmt.Errorf("configure the Nomad client: %w", err)
+	}
+	if c.streams, err = api.NewClient(c.apiConfig(u, streamHTTP)); err != nil {
+		return nil, fmt.Errorf("configure the Nomad client: %w", err)
+	}
+	return c, nil
+}
+
+// Close drops idle connections. Calls in progress go on.
+func (c *Client) Close() {
+	for _, t := range c.transport {
+		t.CloseIdleConnections()
+	}
+}
+
+func (c *Client) apiConfig(u *url.URL, h *http.Client) *api.Config {
+	address := c.cfg.Address
+	if u.Scheme == "unix" {
+		address = "http://unix.invalid" // our transport dials the socket
+	}
+	return &api.Config{
+		Address: address, Region: c.cfg.Region, Namespace: c.cfg.Namespace, SecretID: c.cfg.Token, HttpClient: h,
+	}
+}
+
+// httpClient returns a client of its own with at most conns connections, 0 for no limit.
+func (c *Client) httpClient(u *url.URL, conns int) (*http.Client, error) {
+	if c.cfg.HTTPClient != nil {
+		h := *c.cfg.HTTPClient
+		if h.Transport == nil {
+			h.Transport = http.DefaultTransport
+		}
+		return &h, nil
+	}
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     time.Minute, MaxIdleConnsPerHost: maxConns, MaxConnsPerHost: conns,
+	}
+	if u.Scheme == "unix" {
+		path := u.Path
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", path)
+		}
+	}
+	h := &http.Client{Transport: t}
+	if u.Scheme == "https" {
+		if err := configureTLS(t, c.cfg); err != nil {
+			return nil, err
+		}
+	}
+	c.transport = append(c.transport, t)
+	return h, nil
+}
+
+// boundedTransport cuts answers at maxAnswer, so that a wrong server cannot fill the memory.
+type boundedTransport struct{ next http.RoundTripper }
+
+var errAnswerTooLong = errors.New("the answer is longer than any that Nomad gives")
+
+func (b boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxAnswer}
+	return resp, nil
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errAnswerTooLong
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// Info is what an agent says about itself.
+type Info struct {
+	Version string // "" when the token may not read it
+	Name    string // the agent's name, "" when the token may not read it
+	Leader  string // address of the region's leader
+}
+
+// Ping asks whether Nomad can be used: it answers, has a leader, and accepts the token for our namespace. The error is
+// [run.ErrUnavailable] when it cannot be reached or has no leader, and [ErrDenied] when it refuses the token.
+func (c *Client) Ping(ctx context.Context) (Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var info Info
+	if _, err := c.calls.Raw().Query("/v1/status/leader", &info.Leader, query(ctx)); err != nil {
+		return info, classify("ask Nomad for its leader", err)
+	}
+	if info.Leader == "" {
+		return info, fmt.Errorf("Nomad at %s has no leader: %w", c.cfg.Address, run.ErrUnavailable) //nolint:staticcheck // a name
+	}
+	q := query(ctx)
+	q.Prefix, q.PerPage = parentPrefix, 1
+	if _, _, err := list[api.JobListStub](c, "list jobs", "/v1/jobs", q); err != nil {
+		return info, err
+	}
+	var self struct {
+		Member struct{ Name string } `json:"member"`
+		Config struct {
+			Version struct{ Version, VersionPrerelease string }
+		} `json:"config"`
+	}
+	_, err := c.calls.Raw().Query("/v1/agent/self", &self, query(ctx))
+	if err = classify("ask Nomad about its agent", err); err != nil && !errors.Is(err, ErrDenied) {
+		return info, err
+	}
+	info.Name, info.Version = self.Member.Name, self.Config.Version.Version
+	if p := self.Config.Version.VersionPrerelease; p != "" {
+		info.Version += "-" + p
+	}
+	return info, nil
+}
+
+// list reads a list without the API client's own methods: those sort, and panic on a null among the elements. Elements
+// that are null are left out.
+func list[T any](c *Client, doing, endpoint string, q *api.QueryOptions) ([]*T, *api.QueryMeta, error) {
+	var out []*T
+	meta, err := c.calls.Raw().Query(endpoint, &out, q)
+	if err != nil {
+		return nil, nil, classify(doing, err)
+	}
+	return slices.DeleteFunc(out, func(v *T) bool { return v == nil }), meta, nil
+}
+
+// query returns fresh options: the API client writes into them.
+func query(ctx context.Context) *api.QueryOptions {
+	return (&api.QueryOptions{Params: map[string]string{}}).WithContext(ctx)
+}
+
+func write(ctx context.Context) *api.WriteOptions {
+	return (&api.WriteOptions{}).WithContext(ctx)
+}

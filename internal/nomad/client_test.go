@@ -1,0 +1,113 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]Config{
+		"no address":              {},
+		"an address with no host": {Address: "nomad"},
+		"an unreadable CA":        {Address: "https://127.0.0.1:4646", CACert: "/no/such/file"},
+		"a certificate alone":     {Address: "https://127.0.0.1:4646", ClientCert: "x.pem"},
+		"docker with no image":    {Address: "http://127.0.0.1:4646", Job: JobSettings{Driver: "docker"}},
+		"a bad variable name":     {Address: "http://127.0.0.1:4646", Job: JobSettings{Env: map[string]string{"A=B": ""}}},
+		"a negative time-out":     {Address: "http://127.0.0.1:4646", Job: JobSettings{KillTimeout: -1}},
+	} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestPing(t *testing.T) {
+	t.Parallel()
+	list := func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, []any{}) }
+	t.Run("tells version, name and leader", func(t *testing.T) {
+		t.Parallel()
+		f, c := newFake(t)
+		f.HandleFunc("GET /v1/jobs", list)
+		info, err := c.Ping(t.Context())
+		if want := (Info{Version: "2.0.6-dev", Name: "n1.global", Leader: "127.0.0.1:4647"}); err != nil || info != want {
+			t.Errorf("got %+v, %v; want %+v", info, err, want)
+		}
+	})
+	t.Run("a refused token is ErrDenied", func(t *testing.T) {
+		t.Parallel()
+		f, c := newFake(t)
+		f.HandleFunc("GET /v1/jobs", refuse(403, "Permission denied"))
+		if _, err := c.Ping(t.Context()); !errors.Is(err, ErrDenied) || errors.Is(err, run.ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("nobody there is ErrUnavailable", func(t *testing.T) {
+		t.Parallel()
+		server := httptest.NewServer(http.NotFoundHandler())
+		server.Close()
+		c, err := New(Config{Address: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Ping(t.Context()); !errors.Is(err, run.ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a cancelled call says so", func(t *testing.T) {
+		t.Parallel()
+		_, c := newFake(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := c.Ping(ctx); !errors.Is(err, context.Canceled) || errors.Is(err, run.ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestAnswersMeanWhatTheirTextSays(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		code int
+		text string
+		want error
+	}{
+		{500, "Payload exceeds maximum size; 17000 > 16384", run.ErrInvalid},
+		{500, "parameterized job not found", ErrParentMissing},
+		{500, `Specified job "cotrain-core-x" is stopped`, ErrParentMissing},
+		{500, "No cluster leader", run.ErrUnavailable},
+		{500, "rpc error: Permission denied", ErrDenied},
+		{403, "ACL token not found", ErrDenied},
+		{404, "job not found", run.ErrNotFound},
+		{404, `task "trainer" not started yet. No logs available`, ErrNotStarted},
+		{404, "No path to node", run.ErrUnavailable},
+		{404, `Unknown allocation "1"`, run.ErrNotFound},
+		{429, "", run.ErrUnavailable},
+		{400, "Failed to parse job: x", run.ErrInvalid},
+		{500, "something new", nil},
+	} {
+		err := classify("do it", &answer{c.code, c.text})
+		for _, kind := range []error{run.ErrInvalid, run.ErrNotFound, run.ErrUnavailable, ErrDenied, ErrParentMissing, ErrNotStarted} {
+			if is := errors.Is(err, kind); is != (kind == c.want) {
+				t.Errorf("%d %q is %v: %v", c.code, c.text, kind, is)
+			}
+		}
+	}
+}
+
+func TestTextFromOutsideIsBounded(t *testing.T) {
+	t.Parallel()
+	f, c := newFake(t)
+	f.HandleFunc("GET /v1/jobs", refuse(500, strings.Repeat("x\x1b[2J\n", 10000)))
+	_, err := c.Ping(t.Context())
+	if err == nil || len(err.Error()) > 600 || strings.ContainsAny(err.Error(), "\x1b\n") {
+		t.Errorf("error of %d bytes: %.200q", len(fmt.Sprint(err)), fmt.Sprint(err))
+	}
+}

@@ -1,0 +1,349 @@
+package conformance
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Target is an agent to test.
+type Target struct {
+	// Config reaches the agent. Its Job is replaced by the suite.
+	Config nomad.Config
+	// ShellDriver runs /bin/sh on the nodes: "raw_exec".
+	ShellDriver string
+	// Device is the name of a device that is present, as vendor/type/name; "" skips what needs one.
+	Device string
+	// Devices is how many of it are free on one node, at least 2.
+	Devices int
+	// FailNode takes a node away as a power cut does, and RestoreNode brings it back; nil skips what needs them.
+	FailNode, RestoreNode func(nodeID string) error
+}
+
+// Run runs the suite as subtests of t. It leaves no job behind.
+func Run(t *testing.T, target Target) {
+	if target.ShellDriver == "" {
+		target.ShellDriver = "raw_exec"
+	}
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, Target)
+	}{
+		{"agent", testAgent}, {"parents", testParents}, {"dispatch", testDispatch}, {"dispatch refusals", testDispatchRefusals},
+		{"outcomes", testOutcomes}, {"stopping", testStopping}, {"environment", testEnvironment}, {"rendezvous", testRendezvous},
+		{"logs", testLogs}, {"log rotation", testLogRotation}, {"log refusals", testLogRefusals}, {"events", testEvents}, {"event stream", testEventStream},
+		{"blocking queries", testBlocking}, {"pending", testPending}, {"devices", testDevices}, {"lists", testLists},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, target)
+		})
+	}
+}
+
+// RunNodeLoss makes a node fail and come back. It is apart from [Run] because other tests' workers may be on that node.
+func RunNodeLoss(t *testing.T, target Target) {
+	if target.ShellDriver == "" {
+		target.ShellDriver = "raw_exec"
+	}
+	testNodeLoss(t, target)
+}
+
+// limit bounds every wait of the suite.
+const limit = 60 * time.Second
+
+// payloadIsScript is a command whose configuration is a shell script: launch.sh appends "@" and the file's path.
+var payloadIsScript = []string{"/bin/sh", "-c", `f=$(printf %s "$0" | cut -c2-); . "$f"`}
+
+// bench is one test's client, with parents that no other test uses.
+type bench struct {
+	*testing.T
+	client *nomad.Client
+	target Target
+	shape  run.Shape
+
+	mu       sync.Mutex
+	children []string
+	parents  map[string]bool
+	next     int
+}
+
+// memory makes the shapes of concurrent tests differ, and with them their parents.
+var memory = struct {
+	sync.Mutex
+	next int
+}{next: 16 + int(time.Now().UnixNano()/1e6%400)}
+
+// newBench returns a client for jobs made by settings, which may be nil, and cleans up after the test.
+func newBench(t *testing.T, target Target, settings func(*nomad.JobSettings)) *bench {
+	t.Helper()
+	cfg := target.Config
+	cfg.Job = nomad.JobSettings{
+		Driver: target.ShellDriver, Command: payloadIsScript, KillTimeout: 2 * time.Second,
+		RendezvousTimeout: 30 * time.Second, LogFiles: 3, LogFileMB: 1, Disk: 20,
+	}
+	if settings != nil {
+		settings(&cfg.Job)
+	}
+	client, err := nomad.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory.Lock()
+	memory.next++
+	mib := memory.next
+	memory.Unlock()
+	b := &bench{
+		T: t, client: client, target: target, parents: map[string]bool{},
+		shape: run.Shape{Nodes: 1, CPU: 10, Memory: mib},
+	}
+	t.Cleanup(b.clean)
+	return b
+}
+
+func (b *bench) clean() {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	for _, id := range b.children {
+		if err := b.client.Purge(ctx, id); err != nil {
+			b.Errorf("purge child: %v", err)
+		}
+	}
+	for id := range b.parents {
+		if err := b.client.Purge(ctx, id); err != nil {
+			b.Errorf("purge parent: %v", err)
+		}
+	}
+	b.client.Close()
+}
+
+// track makes the cleanup remove a parent or child.
+func (b *bench) track(parent, child string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if parent != "" {
+		b.parents[parent] = true
+	}
+	if child != "" {
+		b.children = append(b.children, child)
+	}
+}
+
+func (b *bench) context() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	b.Cleanup(cancel)
+	return ctx
+}
+
+// dispatch starts script as a new run of the test's shape and returns the child.
+func (b *bench) dispatch(script string) string {
+	b.Helper()
+	_, child, err := b.client.DispatchRun(b.context(), b.shape, b.attempt(script))
+	if err != nil {
+		b.Fatalf("dispatch: %v", err)
+	}
+	b.track(b.shape.ParentJob(), child)
+	return child
+}
+
+// attempt is a dispatch with a run ID of its own.
+func (b *bench) attempt(script string) nomad.Dispatch {
+	b.mu.Lock()
+	b.next++
+	n := b.next
+	b.mu.Unlock()
+	id := run.NewID(time.Now().Add(time.Duration(n) * time.Second))
+	a := run.Attempt{RunID: id, Number: 1}
+	return nomad.Dispatch{Token: a.Token(), RunID: id, Attempt: 1, Payload: []byte(script)}
+}
+
+// eventually polls until ok, and fails with what last says when it takes too long.
+func (b *bench) eventually(what string, ok func(ctx context.Context) (bool, string)) {
+	b.Helper()
+	ctx := b.context()
+	last := ""
+	for ctx.Err() == nil {
+		done, now := ok(ctx)
+		if done {
+			return
+		}
+		if now != "" {
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	b.Fatalf("waited %v for %s; last: %s", limit, what, last)
+}
+
+// workers waits until the child has n workers that all satisfy ok, and returns them.
+func (b *bench) workers(child string, n int, what string, ok func(run.Worker) bool) []run.Worker {
+	b.Helper()
+	var got []run.Worker
+	b.eventually(what, func(ctx context.Context) (bool, string) {
+		workers, state, err := b.client.Workers(ctx, child)
+		if err != nil {
+			return false, err.Error()
+		}
+		got = workers
+		for _, w := range workers {
+			if !ok(w) {
+				return false, fmt.Sprintf("%+v %+v", state, w)
+			}
+		}
+		return len(workers) == n, fmt.Sprintf("%d workers, job %+v", len(workers), state)
+	})
+	return got
+}
+
+// ended waits for the end of a child with one worker.
+func (b *bench) ended(child string) run.Worker {
+	b.Helper()
+	return b.workers(child, 1, "the end", func(w run.Worker) bool { return w.State.Terminal() && w.Exited })[0]
+}
+
+// text returns everything that a worker printed to stream, once it has ended.
+func (b *bench) text(alloc, stream string) string {
+	b.Helper()
+	var out bytes.Buffer
+	err := b.client.TailLog(b.context(), alloc, stream, nomad.Cursor{}, false, func(c nomad.LogChunk) error {
+		out.Write(c.Data)
+		return nil
+	})
+	if err != nil {
+		b.Fatalf("read %s of %s: %v", stream, alloc, err)
+	}
+	return out.String()
+}
+
+// printed waits until a worker's stream contains want and returns all of it.
+func (b *bench) printed(alloc, stream, want string) string {
+	b.Helper()
+	text := ""
+	b.eventually(fmt.Sprintf("%q on %s", want, stream), func(ctx context.Context) (bool, string) {
+		var out bytes.Buffer
+		err := b.client.TailLog(ctx, alloc, stream, nomad.Cursor{}, false, func(c nomad.LogChunk) error {
+			out.Write(c.Data)
+			return nil
+		})
+		if err != nil {
+			return false, err.Error()
+		}
+		text = out.String()
+		return strings.Contains(text, want), fmt.Sprintf("%q", text)
+	})
+	return text
+}
+
+// reply is one raw answer.
+type reply struct {
+	Code   int
+	Body   string
+	Header http.Header
+}
+
+// raw makes a call without the client, to see codes and texts. body is sent as JSON unless nil.
+func (b *bench) raw(method, path string, body any) reply {
+	b.Helper()
+	resp := b.call(method, path, body)
+	defer func() { _ = resp.Body.Close() }() // read-only
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	if err != nil {
+		b.Fatalf("%s %s: %v", method, path, err)
+	}
+	return reply{resp.StatusCode, string(text), resp.Header}
+}
+
+// stream reads lines of an answer without an end until enough.
+func (b *bench) stream(path string, enough func(line []byte) bool) {
+	b.Helper()
+	resp := b.call("GET", path, nil)
+	defer func() { _ = resp.Body.Close() }() // read-only
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 32<<20)
+	for lines.Scan() {
+		if enough(lines.Bytes()) {
+			return
+		}
+	}
+	b.Fatalf("%s ended before what was expected: %v", path, lines.Err())
+}
+
+func (b *bench) call(method, path string, body any) *http.Response {
+	b.Helper()
+	var payload io.Reader
+	if body != nil {
+		js, err := json.Marshal(body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		payload = bytes.NewReader(js)
+	}
+	cfg := b.target.Config
+	base, client := cfg.Address, cfg.HTTPClient
+	if client == nil {
+		client = http.DefaultClient
+	}
+	if base == "" {
+		base = "http://embedded.invalid"
+	}
+	u, err := url.Parse(base + path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	q := u.Query()
+	if cfg.Namespace != "" && !q.Has("namespace") {
+		q.Set("namespace", cfg.Namespace)
+	}
+	if cfg.Region != "" {
+		q.Set("region", cfg.Region)
+	}
+	u.RawQuery = q.Encode()
+	req, err := http.NewRequestWithContext(b.context(), method, u.String(), payload)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if cfg.Token != "" {
+		req.Header.Set("X-Nomad-Token", cfg.Token)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		b.Fatalf("%s %s: %v", method, path, err)
+	}
+	return resp
+}
+
+// decode reads a reply's JSON.
+func decode[T any](b *bench, r reply) T {
+	b.Helper()
+	var v T
+	if r.Code != http.StatusOK {
+		b.Fatalf("answer %d: %s", r.Code, r.Body)
+	}
+	if err := json.Unmarshal([]byte(r.Body), &v); err != nil {
+		b.Fatalf("decode %.200q: %v", r.Body, err)
+	}
+	return v
+}
+
+// expect asserts code and text of a refusal.
+func (b *bench) expect(r reply, code int, text string) {
+	b.Helper()
+	if r.Code != code || !strings.Contains(r.Body, text) {
+		b.Errorf("answer is %d %q, want %d and a text with %q", r.Code, r.Body, code, text)
+	}
+}

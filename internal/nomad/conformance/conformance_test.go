@@ -1,0 +1,101 @@
+package conformance_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/localnomad"
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/nomad/conformance"
+)
+
+// TestEmbeddedAgent runs the suite against the agent inside the binary, through its in-memory listener.
+func TestEmbeddedAgent(t *testing.T) {
+	t.Parallel()
+	target := embedded(t)
+	t.Run("suite", func(t *testing.T) { conformance.Run(t, target) })
+	t.Run("node loss", func(t *testing.T) { conformance.RunNodeLoss(t, target) })
+}
+
+// TestNomad runs the suite against the agent that NOMAD_ADDR names. COTRAIN_TEST_DEVICE and COTRAIN_TEST_DEVICES say
+// which device (vendor/type/name) it has and how many of them on one node. COTRAIN_TEST_NODE_COMMAND is a command that
+// makes a node fail and brings it back, called with "fail" or "restore" and the node's ID.
+func TestNomad(t *testing.T) {
+	t.Parallel()
+	target := remote(t)
+	t.Run("suite", func(t *testing.T) { conformance.Run(t, target) })
+	t.Run("node loss", func(t *testing.T) { conformance.RunNodeLoss(t, target) })
+}
+
+// embedded starts an agent of two nodes with four simulated GPUs each.
+func embedded(tb testing.TB) conformance.Target {
+	tb.Helper()
+	server, err := localnomad.New(localnomad.Options{DataDir: tb.TempDir(), Nodes: 2, GPUsPerNode: 4})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	transport := &http.Transport{DialContext: server.DialContext, MaxIdleConnsPerHost: 32}
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := server.Stop(ctx); err != nil {
+			tb.Errorf("stop the embedded agent: %v", err)
+		}
+		transport.CloseIdleConnections()
+	})
+	if err := server.Start(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	cfg := nomad.Config{HTTPClient: &http.Client{Transport: transport}}
+	client, err := nomad.New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	nodes, err := client.Nodes(tb.Context())
+	if err != nil || len(nodes) == 0 || len(nodes[0].GPUs) == 0 {
+		tb.Fatalf("nodes of the embedded agent: %+v, %v", nodes, err)
+	}
+	return conformance.Target{
+		Config: cfg, ShellDriver: "raw_exec", Device: nodes[0].GPUs[0].Model, Devices: len(nodes[0].GPUs),
+		FailNode: server.FailNode, RestoreNode: server.RestoreNode,
+	}
+}
+
+// remote is the real agent, or a skip with the reason.
+func remote(tb testing.TB) conformance.Target {
+	tb.Helper()
+	addr := os.Getenv("NOMAD_ADDR")
+	if addr == "" {
+		tb.Skip("NOMAD_ADDR is not set: nothing ran against a real Nomad agent")
+	}
+	devices, _ := strconv.Atoi(os.Getenv("COTRAIN_TEST_DEVICES")) // 0 without
+	target := conformance.Target{
+		Config: nomad.Config{
+			Address: addr, Token: os.Getenv("NOMAD_TOKEN"), Namespace: os.Getenv("NOMAD_NAMESPACE"), Region: os.Getenv("NOMAD_REGION"),
+			CACert: os.Getenv("NOMAD_CACERT"), ClientCert: os.Getenv("NOMAD_CLIENT_CERT"), ClientKey: os.Getenv("NOMAD_CLIENT_KEY"),
+		},
+		ShellDriver: "raw_exec", Device: os.Getenv("COTRAIN_TEST_DEVICE"), Devices: devices,
+	}
+	if command := os.Getenv("COTRAIN_TEST_NODE_COMMAND"); command != "" {
+		do := func(what string) func(string) error {
+			return func(id string) error { return exec.Command(command, what, id).Run() } //nolint:gosec,noctx // the tester's own command
+		}
+		target.FailNode, target.RestoreNode = do("fail"), do("restore")
+	}
+	return target
+}
+
+// BenchmarkDispatch is the raw dispatch call and the client's verified one on the same agent: the embedded one, or a
+// real one where NOMAD_ADDR is set.
+func BenchmarkDispatch(b *testing.B) {
+	target := embedded
+	if os.Getenv("NOMAD_ADDR") != "" {
+		target = remote
+	}
+	conformance.BenchmarkDispatch(b, target(b))
+}

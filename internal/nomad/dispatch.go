@@ -1,0 +1,127 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// MaxPayload is the largest payload that Nomad takes, in bytes (DispatchPayloadSizeLimit, 16 KiB).
+const MaxPayload = 16 * 1024
+
+// dispatchTries is how often a dispatch is repeated with its token when the child it names was never stored.
+const dispatchTries = 3
+
+// Dispatch is one attempt to be started.
+type Dispatch struct {
+	Parent  string // job ID from EnsureParent
+	Token   string // idempotency token, run.Attempt.Token
+	RunID   run.ID
+	Attempt int
+	Payload []byte // the TOML
+	Resume  string // checkpoint folder to resume from, or ""
+}
+
+// Dispatch starts an attempt and returns the ID of its child job, which was seen to exist. Calling it again with the same
+// token returns the same child. The error is [run.ErrInvalid] when the payload is empty or too long, and [ErrParentMissing]
+// when the parent is gone.
+func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
+	if n := len(d.Payload); n == 0 || n > MaxPayload {
+		return "", fmt.Errorf("configuration of %d bytes: %w: Nomad takes 1 to %d; shorten comments or lists of data sets", n, run.ErrInvalid, MaxPayload)
+	}
+	doing := "dispatch " + d.Token
+	meta := map[string]string{"run_id": string(d.RunID), "attempt": strconv.Itoa(d.Attempt)}
+	if d.Resume != "" {
+		meta["resume"] = d.Resume
+	}
+	for try := 0; try < dispatchTries; try++ {
+		child, err := c.dispatchOnce(ctx, d, meta)
+		if err = classify(doing, err); err != nil {
+			if errors.Is(err, ErrParentMissing) {
+				c.Forget(d.Parent)
+			}
+			return "", err
+		}
+		// Two calls with one token may race: the loser is told the ID of a child that was never stored.
+		found, err := c.exists(ctx, child)
+		if err != nil {
+			return "", err
+		}
+		if found {
+			return child, nil
+		}
+	}
+	return "", fmt.Errorf("%s: Nomad named a child job and has none after %d tries: %w", doing, dispatchTries, run.ErrUnavailable)
+}
+
+// DispatchRun ensures the shape's parent and dispatches; when the parent vanished since it was seen it is made again.
+// d.Parent is ignored. It returns the parent's and the child's ID.
+func (c *Client) DispatchRun(ctx context.Context, shape run.Shape, d Dispatch) (parentID, childID string, err error) {
+	for try := 0; ; try++ {
+		if d.Parent, err = c.EnsureParent(ctx, shape); err != nil {
+			return "", "", err
+		}
+		childID, err = c.Dispatch(ctx, d)
+		if err == nil || !errors.Is(err, ErrParentMissing) || try > 0 {
+			return d.Parent, childID, err
+		}
+	}
+}
+
+func (c *Client) dispatchOnce(ctx context.Context, d Dispatch, meta map[string]string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	w := write(ctx)
+	w.IdempotencyToken = d.Token
+	resp, _, err := c.calls.Jobs().DispatchOpts(&api.DispatchOptions{JobID: d.Parent, Meta: meta, Payload: d.Payload}, w)
+	if err != nil {
+		return "", err
+	}
+	if resp.DispatchedJobID == "" {
+		return "", &answer{code: 200, text: "a dispatch without a child job"}
+	}
+	return resp.DispatchedJobID, nil
+}
+
+// exists asks for a job without decoding it: a child carries the scripts and the payload.
+func (c *Client) exists(ctx context.Context, jobID string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	body, err := c.calls.Raw().Response("/v1/job/"+url.PathEscape(jobID), query(ctx))
+	if err = classify("read job "+jobID, err); err != nil {
+		if errors.Is(err, run.ErrNotFound) {
+			return false, nil
+		}
+		return false, err
+	}
+	_, _ = io.Copy(io.Discard, body) // so that the connection can be used again
+	return true, body.Close()
+}
+
+// Stop asks Nomad to stop the child job: SIGTERM now, SIGKILL after the kill time-out. Stopping a job that is over, or
+// that does not exist, is no error.
+func (c *Client) Stop(ctx context.Context, childID string) error {
+	return c.deregister(ctx, "stop job ", childID, false)
+}
+
+// Purge stops the child job and removes it from Nomad's state.
+func (c *Client) Purge(ctx context.Context, childID string) error {
+	return c.deregister(ctx, "purge job ", childID, true)
+}
+
+func (c *Client) deregister(ctx context.Context, doing, childID string, purge bool) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, _, err := c.calls.Jobs().Deregister(childID, purge, write(ctx))
+	if err = classify(doing+childID, err); errors.Is(err, run.ErrNotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,96 @@
+package nomad
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// maxFrame bounds the JSON of one frame: Nomad sends at most 64 KiB of data, which is 88 KiB in base64.
+const maxFrame = 1 << 20
+
+// frame is one element of a log stream. Its Offset is left out on purpose: Nomad reads it after the data.
+type frame struct {
+	Data      []byte
+	File      string
+	FileEvent string
+}
+
+func (f *frame) heartbeat() bool { return len(f.Data) == 0 && f.File == "" && f.FileEvent == "" }
+
+// frameReader decodes the concatenated JSON of a log stream with bounded memory.
+type frameReader struct {
+	budget budgetReader
+	dec    *json.Decoder
+}
+
+func newFrameReader(r io.Reader) *frameReader {
+	f := &frameReader{budget: budgetReader{r: r}}
+	f.dec = json.NewDecoder(&f.budget)
+	return f
+}
+
+// next returns the next frame, io.EOF at the end, or what Nomad wrote instead of a frame: it appends errors as text to
+// an answer that began well.
+func (f *frameReader) next() (frame, error) {
+	f.budget.left = maxFrame
+	var fr frame
+	err := f.dec.Decode(&fr)
+	if err == nil || errors.Is(err, io.EOF) {
+		return fr, err
+	}
+	if errors.Is(err, errFrameTooLong) || !asSyntax(err) {
+		return frame{}, err
+	}
+	text, _ := io.ReadAll(io.LimitReader(f.dec.Buffered(), 512))
+	if rest := clean(string(bytes.TrimLeft(text, "\x00"))); rest != "" && !strings.HasPrefix(rest, "{") {
+		return frame{}, &answer{code: http.StatusInternalServerError, text: rest}
+	}
+	return frame{}, fmt.Errorf("log frame that is no JSON: %w", err)
+}
+
+var errFrameTooLong = errors.New("a frame is longer than any that Nomad sends")
+
+// budgetReader gives at most left bytes before the owner raises it again.
+type budgetReader struct {
+	r    io.Reader
+	left int
+}
+
+func (b *budgetReader) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errFrameTooLong
+	}
+	n, err := b.r.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// logFile is one rotated file of a stream.
+type logFile struct {
+	index int
+	size  int64
+}
+
+// logName is the name of a file: "trainer.stdout.3".
+func logName(stream string, index int) string {
+	return TaskName + "." + stream + "." + strconv.Itoa(index)
+}
+
+// logIndex returns the number at the end of a log file's name, which may have a path before it.
+func logIndex(stream, name string) (int, error) {
+	rest, ok := strings.CutPrefix(path.Base(name), TaskName+"."+stream+".")
+	n, err := strconv.Atoi(rest)
+	if !ok || err != nil || n < 0 || rest != strconv.Itoa(n) {
+		return 0, fmt.Errorf("%q is no log file of %s: %w", clean(name), stream, run.ErrInvalid)
+	}
+	return n, nil
+}

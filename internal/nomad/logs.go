@@ -1,0 +1,339 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+const (
+	// busyTries is how often a stream that Nomad has no connection for is opened again before giving up.
+	busyTries = 6
+	// shiftTries is how often a start is worked out again because files rotated away meanwhile.
+	shiftTries = 8
+)
+
+// Cursor is a place in the log of one stream: so many bytes of that rotated file were consumed. The zero Cursor is the
+// beginning.
+type Cursor struct {
+	File   string // "trainer.stdout.3"
+	Offset int64
+}
+
+// LogChunk is a piece of a log. It need not end at a line's end.
+type LogChunk struct {
+	File   string
+	Offset int64 // of the first byte of Data within File
+	Data   []byte
+	// Lost is about how many bytes were rotated away before they could be read; they would be just before Data. The
+	// sizes of files that are gone are not known: full files are assumed.
+	Lost int64
+}
+
+// End is the cursor after the chunk.
+func (l LogChunk) End() Cursor { return Cursor{File: l.File, Offset: l.Offset + int64(len(l.Data))} }
+
+// TailLog calls fn with what an allocation's log has after from, in order and without gaps or repeats over rotated
+// files. stream is "stdout" or "stderr". Data is valid only during the call. With follow it goes on until ctx ends, fn
+// fails, or the stream breaks; otherwise it returns nil at the end of what is there.
+//
+// An error of fn is returned as it is. Others are [ErrNotStarted], [run.ErrNotFound] when the allocation or its files are gone,
+// [run.ErrUnavailable] when the stream broke or Nomad cannot be reached (call again with the last chunk's End), and
+// [run.ErrInvalid] when from cannot belong to this log.
+//
+// At most Config.LogStreams streams are open at once. When more are wanted they take turns of some seconds each.
+func (c *Client) TailLog(ctx context.Context, allocID, stream string, from Cursor, follow bool, fn func(LogChunk) error) error {
+	if stream != "stdout" && stream != "stderr" {
+		return fmt.Errorf("log stream %q: %w: stdout or stderr", clean(stream), run.ErrInvalid)
+	}
+	t := &tail{c: c, alloc: allocID, stream: stream, follow: follow, fn: fn, offset: from.Offset}
+	if from.File != "" {
+		index, err := logIndex(stream, from.File)
+		if err != nil {
+			return err
+		}
+		t.index, t.placed = index, true
+	}
+	return t.run(ctx)
+}
+
+// tail is one TailLog in progress.
+type tail struct {
+	c             *Client
+	alloc, stream string
+	follow        bool
+	fn            func(LogChunk) error
+
+	// The next byte wanted. placed is false until the first file is known.
+	placed bool
+	index  int
+	offset int64
+	lost   int64 // to be told with the next chunk
+	full   int64 // size of the largest file seen, for estimates
+	moved  bool  // something was delivered since the last session began
+}
+
+// Reasons for a session to end that are no errors to the caller.
+var (
+	errAgain = errors.New("open the stream again")
+	errShift = errors.New("files rotated away while the stream was opened")
+)
+
+// run opens sessions until one ends for good.
+func (t *tail) run(ctx context.Context) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = t.c.times.busy, 5*time.Second
+	wait.Reset()
+	shifts, busy := 0, 0
+	for {
+		if err := t.c.slots.acquire(ctx); err != nil {
+			return err
+		}
+		t.moved = false
+		err := t.session(ctx)
+		t.c.slots.release()
+		if t.moved {
+			shifts, busy = 0, 0
+			wait.Reset()
+		}
+
+		var said *answer
+		switch {
+		case errors.Is(err, errAgain):
+		case errors.Is(err, errShift) && shifts < shiftTries:
+			shifts++
+		case errors.Is(err, errShift):
+			return fmt.Errorf("%s: files rotate away faster than they can be opened: %w", t.doing(), run.ErrUnavailable)
+		case errors.As(err, &said) && said.code == http.StatusTooManyRequests && busy < busyTries:
+			busy++
+			select {
+			case <-time.After(wait.NextBackOff()):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			return err
+		}
+	}
+}
+
+func (t *tail) doing() string { return "follow " + t.stream + " of allocation " + t.alloc }
+
+// session opens the stream at the cursor and delivers what comes.
+func (t *tail) session(ctx context.Context) error {
+	files, err := t.list(ctx)
+	if err != nil {
+		return err
+	}
+	start, err := t.locate(files)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := t.c.times.logSilence
+	silent := fmt.Errorf("%s: nothing arrived for %v: %w", t.doing(), silence, run.ErrUnavailable)
+	watchdog := time.AfterFunc(silence, func() { cancel(silent) })
+	defer watchdog.Stop()
+
+	body, err := t.open(ctx, start)
+	if err != nil {
+		return orCause(ctx, err)
+	}
+	defer func() { _ = body.Close() }() // read-only
+	frames, since, checked := newFrameReader(body), time.Now(), start == 0
+	for {
+		watchdog.Reset(silence)
+		fr, err := frames.next()
+		watchdog.Stop() // what fn takes is not Nomad's silence
+		if err != nil {
+			return t.ended(ctx, err)
+		}
+		if !checked {
+			if err := t.check(ctx, files); err != nil {
+				return err
+			}
+			checked = true
+		}
+		if !fr.heartbeat() {
+			if err := t.take(ctx, fr); err != nil {
+				return err
+			}
+		}
+		if t.c.slots.shouldYield(since) {
+			return errAgain
+		}
+	}
+}
+
+// ended turns the error that ended a stream into that of the session.
+func (t *tail) ended(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if errors.Is(err, io.EOF) {
+		if !t.follow {
+			return nil
+		}
+		return fmt.Errorf("%s: the stream ended: %w", t.doing(), run.ErrUnavailable)
+	}
+	var said *answer
+	if errors.As(err, &said) {
+		return classify(t.doing(), said)
+	}
+	return fmt.Errorf("%s: %w: %w", t.doing(), run.ErrUnavailable, err)
+}
+
+// orCause prefers the reason why ctx was cancelled to the error that came of it.
+func orCause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+func (t *tail) open(ctx context.Context, start int64) (io.ReadCloser, error) {
+	q := query(ctx)
+	q.Params["task"], q.Params["type"], q.Params["origin"] = TaskName, t.stream, "start"
+	q.Params["offset"] = strconv.FormatInt(start, 10)
+	q.Params["follow"] = strconv.FormatBool(t.follow)
+	body, err := t.c.streams.Raw().Response("/v1/client/fs/logs/"+t.alloc, q)
+	return body, classify(t.doing(), err)
+}
+
+// list returns the stream's files, oldest first; at least one.
+func (t *tail) list(ctx context.Context) ([]logFile, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	q := query(ctx)
+	q.Params["path"] = "alloc/logs"
+	var infos []api.AllocFileInfo
+	if _, err := t.c.calls.Raw().Query("/v1/client/fs/ls/"+t.alloc, &infos, q); err != nil {
+		return nil, classify("list the logs of allocation "+t.alloc, err)
+	}
+	var files []logFile
+	for _, info := range infos {
+		if index, err := logIndex(t.stream, info.Name); err == nil && !info.IsDir {
+			files = append(files, logFile{index, info.Size})
+			t.full = max(t.full, info.Size)
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s: %w", t.doing(), ErrNotStarted)
+	}
+	slices.SortFunc(files, func(a, b logFile) int { return a.index - b.index })
+	return files, nil
+}
+
+// locate works out where the cursor is, as the offset that Nomad counts: bytes since the begin of the oldest file that
+// exists. A cursor in a file that is gone moves to the oldest.
+func (t *tail) locate(files []logFile) (int64, error) {
+	oldest := files[0]
+	if !t.placed || t.index < oldest.index {
+		t.skipTo(oldest.index)
+	}
+	var before int64
+	for _, f := range files {
+		switch {
+		case f.index < t.index:
+			before += f.size
+		case f.index == t.index && t.offset <= f.size:
+			return before + t.offset, nil
+		case f.index == t.index:
+			return 0, fmt.Errorf("%s: %w: byte %d was consumed of %s, which has %d", t.doing(), run.ErrInvalid,
+				t.offset, logName(t.stream, f.index), f.size)
+		}
+	}
+	return 0, fmt.Errorf("%s: %w: %s does not exist yet", t.doing(), run.ErrInvalid, logName(t.stream, t.index))
+}
+
+// skipTo moves to the begin of a later file and counts what lies between as lost.
+func (t *tail) skipTo(index int) {
+	first := 0
+	if t.placed {
+		first = t.index
+	}
+	if gone := int64(index - first); gone > 0 {
+		t.lost += max(0, gone*t.full-t.offset)
+	}
+	t.placed, t.index, t.offset = true, index, 0
+}
+
+// check makes sure that the offset was understood by Nomad as it was meant: it counts from the oldest file, and that
+// one may have been rotated away between our look and Nomad's.
+func (t *tail) check(ctx context.Context, before []logFile) error {
+	now, err := t.list(ctx)
+	if err != nil {
+		return err
+	}
+	if now[0].index != before[0].index {
+		return errShift
+	}
+	return nil
+}
+
+// take delivers one frame.
+func (t *tail) take(ctx context.Context, fr frame) error {
+	index, err := logIndex(t.stream, fr.File)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", t.doing(), run.ErrUnavailable, err)
+	}
+	switch {
+	case index < t.index:
+		return fmt.Errorf("%s: %s comes after %s: %w", t.doing(), logName(t.stream, index), logName(t.stream, t.index), run.ErrUnavailable)
+	case index > t.index:
+		if err := t.advance(ctx, index); err != nil {
+			return err
+		}
+	case fr.FileEvent == "file truncated":
+		t.offset = 0
+	}
+	if len(fr.Data) == 0 {
+		return nil
+	}
+	chunk := LogChunk{File: logName(t.stream, t.index), Offset: t.offset, Data: fr.Data, Lost: t.lost}
+	if err := t.fn(chunk); err != nil {
+		return err
+	}
+	t.lost, t.moved = 0, true
+	t.offset += int64(len(fr.Data))
+	return nil
+}
+
+// advance goes on to the file that Nomad now sends. Nomad can leave a file before its last bytes: where they still exist
+// the stream is opened again at the cursor.
+func (t *tail) advance(ctx context.Context, index int) error {
+	files, err := t.list(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.index == t.index && f.size > t.offset || f.index > t.index && f.index < index && f.size > 0 {
+			return errShift
+		}
+	}
+	if files[0].index <= t.index {
+		t.offset = 0 // its file is there and was read to the end
+		t.index = index
+		return nil
+	}
+	if index == t.index+1 {
+		// The file is gone, and its size with it: what was read is taken for all of it.
+		t.index, t.offset = index, 0
+		return nil
+	}
+	t.skipTo(index)
+	return nil
+}

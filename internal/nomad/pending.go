@@ -1,0 +1,257 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// WhyPending says in one sentence why workers of the child job wait, and what would unblock them; "" when Nomad waits
+// for nothing. The error is [run.ErrNotFound] when Nomad does not know the job.
+func (c *Client) WhyPending(ctx context.Context, childID string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	evals, _, err := list[api.Evaluation](c, "read the evaluations of job "+childID,
+		"/v1/job/"+url.PathEscape(childID)+"/evaluations", query(ctx))
+	if err != nil {
+		return "", err
+	}
+	metric, waiting := newestFailure(evals)
+	if metric == nil && !waiting {
+		if len(evals) == 0 {
+			state, err := c.jobState(ctx, childID)
+			if err == nil && !state.Found {
+				err = fmt.Errorf("job %s: %w", childID, run.ErrNotFound)
+			}
+			return "", err
+		}
+		return "", nil
+	}
+	if metric == nil {
+		return "Nomad has not scheduled it yet", nil
+	}
+	job, _, err := c.calls.Jobs().Info(childID, query(ctx))
+	if err = classify("read job "+childID, err); err != nil {
+		return "", err
+	}
+	need, ok := demandOf(job)
+	if !ok || deref(job.Stop) {
+		return "", nil
+	}
+	nodes, err := c.nodeStubs(ctx)
+	if err != nil {
+		return "", err
+	}
+	allocs, err := c.liveAllocations(ctx)
+	if err != nil {
+		return "", err
+	}
+	return reason(need, metric, nodes, usage(allocs, childID)), nil
+}
+
+// newestFailure returns what the newest evaluation that could not place everything says, or that one has not been
+// processed yet. A completed evaluation after it means that all is placed.
+func newestFailure(evals []*api.Evaluation) (metric *api.AllocationMetric, waiting bool) {
+	slices.SortFunc(evals, func(a, b *api.Evaluation) int { return int(int64(b.ModifyIndex) - int64(a.ModifyIndex)) })
+	evals = slices.DeleteFunc(evals, func(e *api.Evaluation) bool {
+		return e.WaitUntil.After(time.Now()) // the reminder to replace a worker whose node is away
+	})
+	for _, e := range evals {
+		if e.Status == api.EvalStatusBlocked {
+			return e.FailedTGAllocs[groupName], true
+		}
+	}
+	if len(evals) == 0 {
+		return nil, false
+	}
+	switch evals[0].Status {
+	case api.EvalStatusPending:
+		return nil, true
+	case api.EvalStatusComplete:
+		return evals[0].FailedTGAllocs[groupName], false
+	}
+	return nil, false
+}
+
+// liveAllocations lists what takes up resources, in all namespaces if the token may see them.
+func (c *Client) liveAllocations(ctx context.Context) ([]*api.AllocationListStub, error) {
+	q := query(ctx)
+	q.Filter = `ClientStatus != "complete" and ClientStatus != "failed" and ClientStatus != "lost"`
+	q.Params["resources"], q.Params["task_states"] = "true", "false"
+	q.Namespace = api.AllNamespacesNamespace
+	stubs, _, err := list[api.AllocationListStub](c, "list allocations", "/v1/allocations", q)
+	if errors.Is(err, ErrDenied) {
+		return c.allocations(ctx, q.Filter)
+	}
+	return stubs, err
+}
+
+// demand is what a job asks of the cluster.
+type demand struct {
+	workers     int
+	cpu, memory int64
+	gpus        int
+	device      *api.RequestedDevice // nil without GPUs
+	driver      string
+	datacenters []string
+	pool        string
+}
+
+func demandOf(job *api.Job) (demand, bool) {
+	for _, g := range job.TaskGroups {
+		if g == nil || deref(g.Name) != groupName {
+			continue
+		}
+		for _, t := range g.Tasks {
+			if t == nil || t.Name != TaskName {
+				continue
+			}
+			d := demand{
+				workers: deref(g.Count), driver: t.Driver, datacenters: job.Datacenters,
+				pool: orDefault(deref(job.NodePool), "default"),
+			}
+			if r := t.Resources; r != nil {
+				d.cpu, d.memory = int64(deref(r.CPU)), int64(deref(r.MemoryMB))
+				if len(r.Devices) > 0 && r.Devices[0] != nil {
+					d.device, d.gpus = r.Devices[0], int(deref(r.Devices[0].Count))
+				}
+			}
+			return d, true
+		}
+	}
+	return demand{}, false
+}
+
+// used is what allocations take of one node.
+type used struct {
+	cpu, memory int64
+	devices     map[string]bool // "vendor/type/name/ID"
+}
+
+// usage sums what runs on each node, without the job that waits.
+func usage(allocs []*api.AllocationListStub, without string) map[string]used {
+	out := map[string]used{}
+	for _, a := range allocs {
+		if a.JobID == without || a.AllocatedResources == nil {
+			continue
+		}
+		u, ok := out[a.NodeID]
+		if !ok {
+			u.devices = map[string]bool{}
+		}
+		for _, t := range a.AllocatedResources.Tasks {
+			if t == nil {
+				continue
+			}
+			u.cpu += t.Cpu.CpuShares
+			u.memory += t.Memory.MemoryMB
+			for _, d := range t.Devices {
+				if d == nil {
+					continue
+				}
+				for _, id := range d.DeviceIDs {
+					u.devices[deviceName(d.Vendor, d.Type, d.Name)+"/"+id] = true
+				}
+			}
+		}
+		out[a.NodeID] = u
+	}
+	return out
+}
+
+// suitable reports whether the node takes work and is where the job may run, whatever it has room for.
+func (d demand) suitable(n *api.NodeListStub) bool {
+	if n.Status != api.NodeStatusReady || n.SchedulingEligibility != api.NodeSchedulingEligible || n.Drain {
+		return false
+	}
+	if d.pool != api.NodePoolAll && orDefault(n.NodePool, "default") != d.pool {
+		return false
+	}
+	return len(d.datacenters) == 0 || slices.ContainsFunc(d.datacenters, func(glob string) bool {
+		ok, err := path.Match(glob, n.Datacenter)
+		return ok && err == nil
+	})
+}
+
+// reason makes the sentence, from what excludes most to what excludes least.
+func reason(d demand, m *api.AllocationMetric, nodes []*api.NodeListStub, use map[string]used) string {
+	var suitable, withDriver []*api.NodeListStub
+	for _, n := range nodes {
+		if !d.suitable(n) {
+			continue
+		}
+		suitable = append(suitable, n)
+		if info := n.Drivers[d.driver]; info != nil && info.Detected && info.Healthy {
+			withDriver = append(withDriver, n)
+		}
+	}
+	switch {
+	case len(suitable) == 0:
+		return noNodes(d, nodes)
+	case len(withDriver) == 0 && m.ConstraintFiltered["missing drivers"] > 0:
+		return fmt.Sprintf("the driver %s works on none of the %s: install or start it there, or choose another driver",
+			d.driver, plural(len(suitable), "node"))
+	case len(withDriver) == 0:
+		withDriver = suitable // a list without drivers
+	}
+	if text := shortage(d, withDriver, use); text != "" {
+		return text
+	}
+	return otherReason(d, m)
+}
+
+func noNodes(d demand, nodes []*api.NodeListStub) string {
+	if len(nodes) == 0 {
+		return "the cluster has no nodes: start a Nomad client"
+	}
+	where := map[string]bool{}
+	ready := 0
+	for _, n := range nodes {
+		if n.Status != api.NodeStatusReady || n.SchedulingEligibility != api.NodeSchedulingEligible {
+			continue
+		}
+		ready++
+		where[n.Datacenter+" (pool "+orDefault(n.NodePool, "default")+")"] = true
+	}
+	if ready == 0 {
+		return fmt.Sprintf("none of the %s is ready and takes new work: start them, or make them eligible", plural(len(nodes), "node"))
+	}
+	return clean(fmt.Sprintf("no node is in datacenter %s and node pool %s; there are nodes in %s: change the settings or add nodes",
+		strings.Join(d.datacenters, " or "), d.pool, strings.Join(slices.Sorted(maps.Keys(where)), ", ")))
+}
+
+// otherReason repeats Nomad's own words for what the numbers do not explain.
+func otherReason(d demand, m *api.AllocationMetric) string {
+	var why []string
+	for _, k := range slices.Sorted(maps.Keys(m.ConstraintFiltered)) {
+		why = append(why, fmt.Sprintf("%s on %s", k, plural(m.ConstraintFiltered[k], "node")))
+	}
+	for _, k := range slices.Sorted(maps.Keys(m.DimensionExhausted)) {
+		why = append(why, fmt.Sprintf("%s exhausted on %s", k, plural(m.DimensionExhausted[k], "node")))
+	}
+	for _, q := range m.QuotaExhausted {
+		why = append(why, "quota exhausted: "+q)
+	}
+	if len(why) == 0 {
+		return fmt.Sprintf("needs %s; resources were just freed, and Nomad tries again by itself", plural(d.workers, "node"))
+	}
+	return clean(fmt.Sprintf("needs %s and Nomad says: %s; change that on the nodes or in the job file",
+		plural(d.workers, "node"), strings.Join(why, ", ")))
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

@@ -1,0 +1,210 @@
+package nomad
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"maps"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/jobs"
+)
+
+// JobSettings is what a site decides about the job: all of it becomes variables of the job file, and where a field is
+// zero the file's own default holds.
+type JobSettings struct {
+	File         []byte // HCL; nil is the embedded jobs/cotrain-core.nomad.hcl
+	LaunchScript string // "" is the embedded jobs/launch.sh
+	Shim         string // "" is the embedded jobs/shim/wandb/__init__.py
+
+	Driver      string   // raw_exec, exec, docker, podman
+	Image       string   // docker and podman
+	Volumes     []string // docker and podman: host:container[:ro]
+	ShmMB       int      // docker: shared memory, MiB
+	Command     []string // what to execute before @config.toml; empty is torchrun with Trainer
+	Trainer     string   // the Python file that torchrun starts
+	WorkDir     string   // where to start it
+	Interface   string   // network interface between the workers
+	NodePool    string
+	Datacenters []string
+	Priority    int
+	Env         map[string]string
+
+	KillTimeout       time.Duration // between SIGTERM and SIGKILL
+	LostAfter         time.Duration // how long a worker of a node that is away stays unknown before it is replaced
+	RendezvousTimeout time.Duration // how long a worker waits for worker 0
+	LogFiles          int           // rotated files kept for each stream
+	LogFileMB         int           // size of each, MiB
+	Disk              int           // ephemeral disk, MiB
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,127}$`)
+
+// check finds what Nomad would refuse later, or what would break the trainer.
+func (j JobSettings) check() error {
+	for name := range j.Env {
+		if !envName.MatchString(name) {
+			return fmt.Errorf("environment variable %q of the job: %w: use letters, digits and _", clean(name), run.ErrInvalid)
+		}
+	}
+	if (j.Driver == "docker" || j.Driver == "podman") && j.Image == "" {
+		return fmt.Errorf("image of the job: %w: driver %s needs one", run.ErrInvalid, j.Driver)
+	}
+	for name, d := range map[string]time.Duration{
+		"kill time-out": j.KillTimeout, "lost-after time": j.LostAfter, "rendezvous time-out": j.RendezvousTimeout,
+	} {
+		if d < 0 {
+			return fmt.Errorf("%s of the job, %v: %w: it must not be negative", name, d, run.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// ErrShape texts name the field so that a person can mend it.
+func checkShape(s run.Shape) error {
+	switch {
+	case s.Nodes < 1:
+		return fmt.Errorf("nodes = %d: %w: at least 1", s.Nodes, run.ErrInvalid)
+	case s.GPUs < 0 || s.GPUMinMemory < 0 || s.CPU < 0 || s.Memory < 0:
+		return fmt.Errorf("shape %s: %w: no part of it may be negative", s, run.ErrInvalid)
+	case len(s.GPUModel) > 200 || !utf8.ValidString(s.GPUModel):
+		return fmt.Errorf("GPU model: %w: at most 200 bytes of text", run.ErrInvalid)
+	}
+	return nil
+}
+
+// DefaultGPUDevice is the device type that is asked for when a shape names no model, or only a model.
+const DefaultGPUDevice = "gpu"
+
+// gpuDevice splits a shape's GPU model into the device to ask for and the exact model to constrain it to. A name with
+// slashes is the device itself (nvidia/gpu/A100); a bare one is a model of any vendor.
+func gpuDevice(model string) (device, exact string) {
+	switch {
+	case model == "" || model == DefaultGPUDevice:
+		return DefaultGPUDevice, ""
+	case strings.Contains(model, "/"):
+		return model, ""
+	}
+	return DefaultGPUDevice, model
+}
+
+// variables renders the variables file for a shape, in the same order each time.
+func (j JobSettings) variables(s run.Shape) string {
+	var b strings.Builder
+	str := func(name, v string) {
+		if v != "" {
+			b.WriteString(name + " = " + quote(v) + "\n")
+		}
+	}
+	num := func(name string, v int) {
+		if v != 0 {
+			b.WriteString(name + " = " + strconv.Itoa(v) + "\n")
+		}
+	}
+	list := func(name string, v []string) {
+		if len(v) == 0 {
+			return
+		}
+		quoted := make([]string, len(v))
+		for i, e := range v {
+			quoted[i] = quote(e)
+		}
+		b.WriteString(name + " = [" + strings.Join(quoted, ", ") + "]\n")
+	}
+	dur := func(name string, d time.Duration) {
+		if d > 0 {
+			str(name, d.String())
+		}
+	}
+	device, model := gpuDevice(s.GPUModel)
+	str("job_id", s.ParentJob())
+	num("nodes", s.Nodes)
+	num("gpus", s.GPUs)
+	str("gpu_device", device)
+	str("gpu_model", model)
+	num("gpu_min_memory", s.GPUMinMemory)
+	num("cpu", orDefault(s.CPU, run.DefaultWorkerCPU))
+	num("memory", orDefault(s.Memory, run.DefaultWorkerMemory))
+	str("driver", j.Driver)
+	str("image", j.Image)
+	list("volumes", j.Volumes)
+	num("shm_mb", j.ShmMB)
+	list("command", j.Command)
+	str("trainer", j.Trainer)
+	str("work_dir", j.WorkDir)
+	str("interface", j.Interface)
+	str("node_pool", j.NodePool)
+	list("datacenters", j.Datacenters)
+	num("priority", j.Priority)
+	dur("kill_timeout", j.KillTimeout)
+	dur("lost_after", j.LostAfter)
+	num("rendezvous_timeout", int(j.RendezvousTimeout/time.Second))
+	num("log_files", j.LogFiles)
+	num("log_file_mb", j.LogFileMB)
+	num("disk", j.Disk)
+	if len(j.Env) > 0 {
+		b.WriteString("env = {\n")
+		for _, name := range slices.Sorted(maps.Keys(j.Env)) {
+			b.WriteString("  " + quote(name) + " = " + quote(j.Env[name]) + "\n")
+		}
+		b.WriteString("}\n")
+	}
+	str("launch_script", orDefault(j.LaunchScript, jobs.LaunchScript))
+	str("shim", orDefault(j.Shim, jobs.WandbShim))
+	return b.String()
+}
+
+func (j JobSettings) file() string {
+	if j.File != nil {
+		return string(j.File)
+	}
+	return jobs.CotrainCore
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// quote writes s as an HCL string. The $ of "${" and the % of "%{" become escapes of their code points: they are never
+// read as the begin of a template, whatever stands before them.
+func quote(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	var b strings.Builder
+	b.Grow(len(s) + 16)
+	b.WriteByte('"')
+	for i, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case (r == '$' || r == '%') && strings.HasPrefix(s[i+1:], "{"), r < ' ', r == 0x7f:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// contentHash identifies what a parent is made from.
+func contentHash(file, variables string) string {
+	h := sha256.New()
+	_, _ = h.Write([]byte(file)) // never fails
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write([]byte(variables))
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}

@@ -1,0 +1,188 @@
+package nomad
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// maxEventLine bounds one line of the event stream: job events carry the whole job.
+const maxEventLine = 32 << 20
+
+// Hint says that something may have changed: read it again. Hints can be repeated and can be missing; Resync says that
+// some were missed for certain.
+type Hint struct {
+	JobID   string // of a child job, "" when not about one
+	AllocID string
+	NodeID  string
+	// Resync is true once for each time that the stream was connected: everything must be read again.
+	Resync bool
+	// Unreachable is why there is no stream now; nil in all other hints. It is told for each try.
+	Unreachable error
+}
+
+// Watch follows Nomad's event stream from now on and calls fn with a hint for each event about our jobs and about nodes, from
+// one goroutine. It reconnects for ever, and returns only when ctx ends, with its error.
+func (c *Client) Watch(ctx context.Context, fn func(Hint)) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = c.times.reconnect/40, c.times.reconnect
+	wait.Reset()
+	for {
+		began := time.Now()
+		err := c.watchOnce(ctx, fn)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c.log.Debug("event stream ended", "error", err)
+		fn(Hint{Unreachable: err})
+		if time.Since(began) > c.times.reconnect {
+			wait.Reset()
+		}
+		select {
+		case <-time.After(wait.NextBackOff()):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// watchOnce connects, tells so, and reads until the stream ends; the error says why and is never nil.
+func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// The stream answers 200 before it looks at the token.
+	if _, err := c.Ping(ctx); err != nil {
+		return err
+	}
+	silence := c.times.eventSilence
+	silent := fmt.Errorf("the event stream said nothing for %v: %w", silence, run.ErrUnavailable)
+	watchdog := time.AfterFunc(silence, func() { cancel(silent) })
+	defer watchdog.Stop()
+
+	index, err := c.newestIndex(ctx)
+	if err != nil {
+		return err
+	}
+	body, err := c.eventStream(ctx, index)
+	if err != nil {
+		return orCause(ctx, err)
+	}
+	defer func() { _ = body.Close() }() // read-only
+	lines := bufio.NewReaderSize(body, 64<<10)
+	fn(Hint{Resync: true})
+	for {
+		watchdog.Reset(silence)
+		line, err := readLine(lines)
+		watchdog.Stop()
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return fmt.Errorf("read the event stream: %w: %w", run.ErrUnavailable, err)
+		}
+		if err := deliver(line, fn); err != nil {
+			return err
+		}
+	}
+}
+
+// newestIndex returns an index from which the stream misses nothing that a list read after it could miss.
+func (c *Client) newestIndex(ctx context.Context) (uint64, error) {
+	q := query(ctx)
+	q.Prefix, q.PerPage = parentPrefix, 1
+	_, meta, err := list[api.JobListStub](c, "list jobs", "/v1/jobs", q)
+	if err != nil {
+		return 0, err
+	}
+	return meta.LastIndex, nil
+}
+
+func (c *Client) eventStream(ctx context.Context, index uint64) (io.ReadCloser, error) {
+	q := query(ctx)
+	q.Params["index"] = strconv.FormatUint(index, 10)
+	body, err := c.streams.Raw().Response("/v1/event/stream?topic=Allocation&topic=Job&topic=Evaluation&topic=Node", q)
+	return body, classify("open the event stream", err)
+}
+
+// readLine reads one line of at most maxEventLine bytes.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if len(line)+len(part) > maxEventLine {
+			return nil, errors.New("an event is longer than any that Nomad sends")
+		}
+		if err == nil && line == nil {
+			return part, nil // valid until the next read
+		}
+		line = append(line, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+}
+
+// events is what one line of the stream holds, as far as hints need it. The first filter key of allocations and
+// evaluations is their job.
+type events struct {
+	Events []struct {
+		Topic      string
+		Key        string
+		FilterKeys []string
+		Payload    struct {
+			Allocation *struct{ JobID, NodeID string }
+		}
+	}
+}
+
+// deliver turns a line into hints, each once. A heartbeat is a line without events.
+func deliver(line []byte, fn func(Hint)) error {
+	var batch events
+	if err := json.Unmarshal(line, &batch); err != nil {
+		return fmt.Errorf("event stream: %w: %q is no event: %w", run.ErrUnavailable, clean(string(line)), err)
+	}
+	var told []Hint
+	for _, ev := range batch.Events {
+		var h Hint
+		switch api.Topic(ev.Topic) {
+		case api.TopicAllocation:
+			h.AllocID, h.JobID = ev.Key, first(ev.FilterKeys)
+			if a := ev.Payload.Allocation; a != nil {
+				h.JobID, h.NodeID = a.JobID, a.NodeID
+			}
+		case api.TopicJob:
+			h.JobID = ev.Key
+		case api.TopicEvaluation:
+			h.JobID = first(ev.FilterKeys)
+		case api.TopicNode:
+			h.NodeID = ev.Key
+		}
+		if h.JobID != "" && !strings.HasPrefix(h.JobID, parentPrefix) {
+			continue
+		}
+		if h != (Hint{}) && !slices.Contains(told, h) {
+			told = append(told, h)
+			fn(h)
+		}
+	}
+	return nil
+}
+
+func first(keys []string) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	return keys[0]
+}

@@ -1,0 +1,230 @@
+package nomad
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// JobState is what Nomad says about a child job. "dead" is not success: judge by the workers.
+type JobState struct {
+	Status  string // pending, running, dead; "" when not Found
+	Stopped bool   // somebody stopped it
+	Found   bool   // false once Nomad has collected it
+}
+
+// Workers returns every allocation of a child job, by rank and then newest first, and the job's state. RunID and Attempt of
+// the workers are left to the caller, who knows which attempt the child is.
+func (c *Client) Workers(ctx context.Context, childID string) ([]run.Worker, JobState, error) {
+	state, err := c.jobState(ctx, childID)
+	if err != nil {
+		return nil, state, err
+	}
+	stubs, err := c.allocations(ctx, "JobID == "+strconv.Quote(childID))
+	if err != nil {
+		return nil, state, err
+	}
+	return workersOf(stubs, func(s *api.AllocationListStub) bool { return s.JobID == childID })[childID], state, nil
+}
+
+// AllWorkers returns the workers of every child job that Nomad still knows, by child ID, with one call.
+func (c *Client) AllWorkers(ctx context.Context) (map[string][]run.Worker, error) {
+	stubs, err := c.allocations(ctx, `JobID matches "^`+parentPrefix+`"`)
+	if err != nil {
+		return nil, err
+	}
+	return workersOf(stubs, func(s *api.AllocationListStub) bool { return strings.HasPrefix(s.JobID, parentPrefix) }), nil
+}
+
+// Newest keeps the newest allocation of each rank from workers in the order of [Client.Workers].
+func Newest(workers []run.Worker) []run.Worker {
+	var out []run.Worker
+	for _, w := range workers {
+		if len(out) == 0 || out[len(out)-1].Rank != w.Rank {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func (c *Client) jobState(ctx context.Context, childID string) (JobState, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	q := query(ctx)
+	q.Prefix = childID
+	jobs, _, err := list[api.JobListStub](c, "read the state of job "+childID, "/v1/jobs", q)
+	if err != nil {
+		return JobState{}, err
+	}
+	for _, j := range jobs {
+		if j.ID == childID {
+			return JobState{Status: j.Status, Stopped: j.Stop, Found: true}, nil
+		}
+	}
+	return JobState{}, nil
+}
+
+// JobStates returns the state of every child job that Nomad knows, by child ID, with one call.
+func (c *Client) JobStates(ctx context.Context) (map[string]JobState, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	q := query(ctx)
+	q.Prefix = parentPrefix
+	jobs, _, err := list[api.JobListStub](c, "list jobs", "/v1/jobs", q)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]JobState, len(jobs))
+	for _, j := range jobs {
+		if j.ParentID != "" {
+			out[j.ID] = JobState{Status: j.Status, Stopped: j.Stop, Found: true}
+		}
+	}
+	return out, nil
+}
+
+// allocations lists with task states and resources.
+func (c *Client) allocations(ctx context.Context, filter string) ([]*api.AllocationListStub, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	q := query(ctx)
+	q.Filter = filter
+	q.Params["resources"] = "true"
+	stubs, _, err := list[api.AllocationListStub](c, "list allocations", "/v1/allocations", q)
+	return stubs, err
+}
+
+// workersOf groups the allocations that keep accepts by job.
+func workersOf(stubs []*api.AllocationListStub, keep func(*api.AllocationListStub) bool) map[string][]run.Worker {
+	stubs = slices.DeleteFunc(stubs, func(s *api.AllocationListStub) bool {
+		return s.TaskGroup != groupName || !keep(s)
+	})
+	slices.SortFunc(stubs, func(a, b *api.AllocationListStub) int {
+		if c := rankOf(a.Name) - rankOf(b.Name); c != 0 {
+			return c
+		}
+		if a.CreateIndex != b.CreateIndex { // newest first
+			if a.CreateIndex > b.CreateIndex {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	out := map[string][]run.Worker{}
+	for _, s := range stubs {
+		if rankOf(s.Name) >= 0 {
+			out[s.JobID] = append(out[s.JobID], worker(s))
+		}
+	}
+	return out
+}
+
+// rankOf returns the index at the end of an allocation's name, "job.group[3]"; -1 when there is none.
+func rankOf(name string) int {
+	open := strings.LastIndexByte(name, '[')
+	if open < 0 || !strings.HasSuffix(name, "]") {
+		return -1
+	}
+	n, err := strconv.Atoi(name[open+1 : len(name)-1])
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+// worker translates one allocation.
+func worker(s *api.AllocationListStub) run.Worker {
+	w := run.Worker{
+		AllocID: s.ID, Rank: rankOf(s.Name), NodeID: s.NodeID, NodeName: s.NodeName,
+		State: run.WorkerState(s.ClientStatus), Stopping: s.DesiredStatus == api.AllocDesiredStatusStop,
+		GPUs: gpusOf(s.AllocatedResources),
+	}
+	task := s.TaskStates[TaskName]
+	if task == nil {
+		task = &api.TaskState{}
+	}
+	w.Started = !task.StartedAt.IsZero()
+	w.StartedAt, w.EndedAt = task.StartedAt.UTC(), task.FinishedAt.UTC()
+	if w.State.Terminal() && w.EndedAt.IsZero() && s.ModifyTime > 0 {
+		w.EndedAt = time.Unix(0, s.ModifyTime).UTC()
+	}
+	for _, ev := range task.Events {
+		if ev != nil && ev.Type == api.TaskTerminated {
+			exit(&w, ev)
+		}
+	}
+	w.Detail = detail(s, task.Events)
+	return w
+}
+
+// exit reads a Terminated event. Nomad reports a process that a signal killed with the code 128 + signal, or 0.
+func exit(w *run.Worker, ev *api.TaskEvent) {
+	code, signal := ev.ExitCode, ev.Signal
+	if n, err := strconv.Atoi(ev.Details["exit_code"]); err == nil {
+		code = n
+	}
+	if n, err := strconv.Atoi(ev.Details["signal"]); err == nil {
+		signal = n
+	}
+	w.Exited, w.ExitCode, w.Signal = true, code, signal
+	w.OOM = ev.Details["oom_killed"] == "true"
+	if signal != 0 && code == 0 {
+		w.ExitCode = 128 + signal
+	}
+}
+
+func gpusOf(r *api.AllocatedResources) []run.GPU {
+	if r == nil || r.Tasks[TaskName] == nil {
+		return nil
+	}
+	var out []run.GPU
+	for _, d := range r.Tasks[TaskName].Devices {
+		if d == nil {
+			continue
+		}
+		for _, id := range d.DeviceIDs {
+			out = append(out, run.GPU{ID: id, Model: deviceName(d.Vendor, d.Type, d.Name)})
+		}
+	}
+	slices.SortFunc(out, func(a, b run.GPU) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+func deviceName(vendor, kind, name string) string { return vendor + "/" + kind + "/" + name }
+
+// noise are events that tell nothing about the cause of an end.
+var noise = []string{api.TaskNotRestarting, api.TaskReceived, api.TaskBuildingTaskDir, api.TaskLeaderDead, api.TaskKilling,
+	api.TaskKilled, "Alloc Unhealthy", "Reconnected"}
+
+// detail is one sentence: what Nomad says about the allocation when it is not simply running, else about the task's
+// newest event that means something.
+func detail(s *api.AllocationListStub, events []*api.TaskEvent) string {
+	var newest *api.TaskEvent
+	for _, ev := range slices.Backward(events) {
+		if ev != nil && !slices.Contains(noise, ev.Type) {
+			newest = ev
+			break
+		}
+	}
+	text := ""
+	switch {
+	case s.ClientStatus == api.AllocClientStatusLost || s.ClientStatus == api.AllocClientStatusUnknown:
+		text = orDefault(s.DesiredDescription, s.ClientDescription)
+	case strings.Contains(s.ClientDescription, "max_run_duration"):
+		text = s.ClientDescription
+	}
+	if text == "" && newest != nil {
+		text = orDefault(newest.DisplayMessage, newest.Message)
+		if newest.Type != api.TaskStarted && newest.Type != api.TaskTerminated && !strings.HasPrefix(text, newest.Type) {
+			text = newest.Type + ": " + text
+		}
+	}
+	return clean(orDefault(text, s.ClientDescription))
+}

@@ -1,0 +1,328 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+func TestTheRunPageAnswersFirst(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	s.fake.runs = []run.Run{r}
+	a := s.get("/runs/"+string(r.ID), 200)
+	for selector, want := range map[string]string{
+		"#run-headline[data-run-state=running] h1": "first try",
+		"#run-headline .badge":                     "running",
+		`.stats [data-metric="step"]`:              "500 / 1,000",
+		`.stats [data-metric="loss"]`:              "3.14",
+		`.stats [data-metric="throughput"]`:        "12.3 k tok/s",
+		`.stats [data-metric="participants"]`:      "3 / 3",
+		`.stats [data-metric="eta"]`:               "10 min 00 s",
+		`#run-headline [data-metric="progress"]`:   "50 %",
+		"[data-run-reason]":                        "Every worker runs.",
+		"#config-toml":                             `name_model = "150M"`,
+	} {
+		if got := a.text(t, selector); got != want {
+			t.Errorf("%s: %q, want %q", selector, got, want)
+		}
+	}
+	if got, _ := a.doc.Find("#run-headline progress").Attr("value"); got != "0.5" {
+		t.Errorf("progress bar at %q", got)
+	}
+	page := a.doc.Find("#run-page")
+	for attr, want := range map[string]string{"data-topic": "run:" + string(r.ID), "data-seq": fmt.Sprint(s.hub.Seq("run:" + string(r.ID))), "data-inner-steps": "50"} {
+		if got, _ := page.Attr(attr); got != want {
+			t.Errorf("%s = %q, want %q", attr, got, want)
+		}
+	}
+	if a.count(`[data-action="ask-stop"]`) != 1 || a.count(`[data-action="ask-delete"]`) != 0 {
+		t.Error("a running run can be stopped, not deleted")
+	}
+}
+
+func TestAFailedRunShowsItsCauseAndCanBeDeleted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Failed)
+	r.Reason = "worker 1 ended with exit code 1"
+	s.fake.runs = []run.Run{r}
+	a := s.get("/runs/"+string(r.ID), 200)
+	if got := a.text(t, ".note-danger"); got != "Cause Worker 1 ended with exit code 1" {
+		t.Errorf("cause %q", got)
+	}
+	if got := a.text(t, `.stats [data-metric="eta"]`); got != "10 min 00 s" {
+		t.Errorf("duration %q", got)
+	}
+	if a.count(`[data-action="ask-stop"]`) != 0 || a.count(`[data-action="ask-delete"]`) != 1 {
+		t.Error("a failed run can be deleted, not stopped")
+	}
+}
+
+func TestWorkersAreListedWithWhatTheyHave(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Degraded)
+	s.fake.runs = []run.Run{r}
+	s.fake.workers = []run.Worker{
+		{Rank: 0, NodeName: "n0", State: run.WorkerRunning, GPUs: []run.GPU{{Model: "nvidia/gpu/A100"}, {Model: "nvidia/gpu/A100"}}, StartedAt: testNow},
+		{Rank: 1, NodeName: "n1", State: run.WorkerFailed, Exited: true, ExitCode: 137, Signal: 9},
+		{Rank: 2, NodeName: "n2", State: run.WorkerFailed, Exited: true, ExitCode: 137, OOM: true},
+	}
+	a := s.get("/runs/"+string(r.ID), 200)
+	cell := func(rank, n int) string {
+		return a.text(t, fmt.Sprintf(`tr[data-worker-rank="%d"] > :nth-child(%d)`, rank, n))
+	}
+	for _, c := range []struct {
+		rank, column int
+		want         string
+	}{{0, 2, "n0"}, {0, 3, "2 × A100"}, {0, 4, "running"}, {0, 6, "–"}, {1, 4, "failed"}, {1, 6, "137 (signal 9)"}, {2, 6, "out of memory"}, {1, 3, "none"}} {
+		if got := cell(c.rank, c.column); got != c.want {
+			t.Errorf("worker %d, column %d: %q, want %q", c.rank, c.column, got, c.want)
+		}
+	}
+}
+
+func TestWorkersThatHaveNoPlaceYetKeepTheirRows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Pending)
+	r.Reason = "needs 3 nodes with 2 x A100, the cluster has 2"
+	s.fake.runs = []run.Run{r}
+	a := s.get("/runs/"+string(r.ID), 200)
+	if n := a.count("tr[data-worker-placeholder]"); n != 3 {
+		t.Errorf("%d rows", n)
+	}
+	if got := a.text(t, "[data-run-reason]"); got != "Needs 3 nodes with 2 x A100, the cluster has 2" {
+		t.Errorf("reason %q", got)
+	}
+}
+
+func TestLogLinesArePlainOnTheServerAndKeepTheirColoursForTheScript(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	s.fake.runs = []run.Run{r}
+	s.fake.logs = []run.LogLine{
+		{Pos: 7, Rank: 0, Stream: "stderr", At: testNow, Text: "\x1b[32mINFO\x1b[0m <b>step</b>"},
+		{Pos: 9, Rank: 1, Stream: "stdout", At: testNow, Text: "plain"},
+		{Pos: 10, Rank: 0, Stream: "stdout", At: testNow, Text: `COTRAIN {"v":1}`},
+	}
+	a := s.get("/runs/"+string(r.ID), 200)
+	if a.count(".log-machine") != 1 || a.count(`.log-machine[data-pos="10"]`) != 1 {
+		t.Error("the line for the console is not told apart")
+	}
+	if got := a.text(t, `.log-line[data-pos="7"] .log-text`); got != "INFO <b>step</b>" {
+		t.Errorf("text %q", got)
+	}
+	if got, _ := a.doc.Find(`.log-line[data-pos="7"]`).Attr("data-raw"); got != "␛[32mINFO␛[0m <b>step</b>" {
+		t.Errorf("raw %q", got)
+	}
+	if _, ok := a.doc.Find(`.log-line[data-pos="9"]`).Attr("data-raw"); ok {
+		t.Error("a line without colours carries them")
+	}
+	one := s.get("/runs/"+string(r.ID)+"?worker=1", 200)
+	if one.count(".log-line") != 1 || one.text(t, `.log .tab[aria-current]`) != "Worker 1" {
+		t.Errorf("worker 1: %d lines, tab %q", one.count(".log-line"), one.text(t, `.log .tab[aria-current]`))
+	}
+	for _, q := range []string{"?worker=-5", "?worker=x", "?worker=99999999999999999999"} {
+		if got := s.get("/runs/"+string(r.ID)+q, 200).text(t, `.log .tab[aria-current]`); got != "All workers" {
+			t.Errorf("%s: tab %q", q, got)
+		}
+	}
+}
+
+func TestEventsAreATimelineNewestFirst(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	s.fake.runs = []run.Run{r}
+	for i := range int64(eventsShown + 5) {
+		s.fake.events = append(s.fake.events, run.Event{Seq: i + 1, Kind: "checkpoint_saved", Rank: 2, At: testNow, Message: fmt.Sprint("number ", i+1)})
+	}
+	last := &s.fake.events[len(s.fake.events)-1]
+	last.Level, last.Actor = "error", "worker"
+	s.fake.events = append(s.fake.events, run.Event{Seq: 999, Kind: "state", To: run.Running, Rank: -1, Actor: "local", At: testNow})
+	a := s.get("/runs/"+string(r.ID), 200)
+	if n := a.count("#event-list > li"); n != eventsShown {
+		t.Errorf("%d events", n)
+	}
+	if got := a.text(t, "#event-list > li:first-child"); got != "running just now by local" {
+		t.Errorf("newest %q", got)
+	}
+	if got := a.text(t, "#event-list > li:nth-child(2)"); got != fmt.Sprintf("checkpoint saved worker 2 just now number %d", eventsShown+5) {
+		t.Errorf("second %q", got)
+	}
+	if a.count("#event-list .event.state-failed") != 1 {
+		t.Error("the event of level error does not stand out")
+	}
+	if !strings.Contains(a.text(t, "#run-events"), "Older events are not shown") {
+		t.Error("no word about those left out")
+	}
+}
+
+func TestARunThatDoesNotExistIsNotFoundOnEveryAddress(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, id := range []string{"r-0000000000", "nonsense", "r-ABCDEFGHIJ", strings.Repeat("x", 2000)} {
+		for _, rest := range []string{"", "/live", "/points", "/logs", "/log.txt", "/config.toml", "/stop", "/delete"} {
+			if a := s.do("GET", "/runs/"+id+rest, nil); a.status != 404 {
+				t.Errorf("%.20s%s: %d", id, rest, a.status)
+			}
+		}
+	}
+}
+
+func TestTheLiveSnapshotHoldsEveryLivePartAndTheSequenceBeforeIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	s.fake.runs = []run.Run{r}
+	if err := s.hub.Publish(feed.RunTopic(r.ID), feed.State, r); err != nil {
+		t.Fatal(err)
+	}
+	a := s.get("/runs/"+string(r.ID)+"/live", 200)
+	for _, id := range []string{"run-headline", "run-workers", "run-facts", "run-events"} {
+		if a.count("[data-live] > #"+id) != 1 {
+			t.Errorf("no %s", id)
+		}
+	}
+	if got, _ := a.doc.Find("[data-live]").Attr("data-seq"); got != fmt.Sprint(s.hub.Seq(feed.RunTopic(r.ID))) {
+		t.Errorf("sequence %s", got)
+	}
+	if a.count("main") != 0 {
+		t.Error("a whole page")
+	}
+}
+
+func TestCurvesAreJoinedByStepAndKeepWhatIsNotANumber(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	s.fake.runs = []run.Run{r}
+	s.fake.curves = map[string][]run.CurvePoint{
+		"loss":              {{Step: 1, Mean: 4, Min: 3, Max: 5}, {Step: 3, Mean: math.NaN(), Min: math.NaN(), Max: math.Inf(1)}},
+		"tokens_per_second": {{Step: 2, Sum: 100}, {Step: 3, Sum: 200}},
+	}
+	a := s.get("/runs/"+string(r.ID)+"/points", 200)
+	var got struct {
+		Seq    int64
+		Steps  []int64
+		Series map[string]map[string][]any
+	}
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got.Steps) != "[1 2 3]" || got.Seq != s.hub.Seq(feed.RunTopic(r.ID)) {
+		t.Errorf("steps %v, sequence %d", got.Steps, got.Seq)
+	}
+	if text := fmt.Sprint(got.Series["loss"]["mean"], got.Series["loss"]["max"], got.Series["tokens_per_second"]["sum"]); text != "[4 <nil> NaN] [5 <nil> Infinity] [<nil> 100 200]" {
+		t.Errorf("series %s", text)
+	}
+	s.fake.curves = nil
+	if a := s.get("/runs/"+string(r.ID)+"/points", 200); !strings.Contains(a.body, `"steps":[]`) {
+		t.Errorf("without points: %s", a.body)
+	}
+}
+
+func TestLogPagesGoBackInTime(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	s.fake.runs = []run.Run{r}
+	for i := range 25 {
+		s.fake.logs = append(s.fake.logs, run.LogLine{Pos: run.LogPos(i + 1), Rank: i % 2, At: testNow, Text: fmt.Sprint("line ", i+1)})
+	}
+	read := func(query string) (first, last run.LogPos, n int, more bool) {
+		var got struct {
+			Lines []run.LogLine
+			More  bool
+		}
+		if err := json.Unmarshal([]byte(s.get("/runs/"+string(r.ID)+"/logs"+query, 200).body), &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Lines) == 0 {
+			return 0, 0, 0, got.More
+		}
+		return got.Lines[0].Pos, got.Lines[len(got.Lines)-1].Pos, len(got.Lines), got.More
+	}
+	for query, want := range map[string]string{
+		"?limit=10":                    "16 25 10 true",
+		"?limit=10&before=16":          "6 15 10 true",
+		"?limit=10&before=6":           "1 5 5 false",
+		"?limit=5&before=1":            "0 0 0 false",
+		"?limit=5&worker=1":            "16 24 5 true",
+		"?limit=25":                    "1 25 25 false",
+		"?limit=2000&before=999999999": "1 25 25 false",
+	} {
+		first, last, n, more := read(query)
+		if got := fmt.Sprint(first, last, n, more); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	for _, q := range []string{"?limit=0", "?limit=2001", "?limit=x", "?before=-1", "?before=99999999999999999999"} {
+		s.get("/runs/"+string(r.ID)+"/logs"+q, 400)
+	}
+}
+
+func TestTheWholeLogIsDownloaded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	s.fake.runs = []run.Run{r}
+	const lines = downloadPage + 17
+	for i := range lines {
+		s.fake.logs = append(s.fake.logs, run.LogLine{Pos: run.LogPos(i + 1), Rank: i % 2, Text: fmt.Sprint("line ", i+1)})
+	}
+	a := s.get("/runs/"+string(r.ID)+"/log.txt", 200)
+	if n := strings.Count(a.body, "\n"); n != lines || !strings.HasPrefix(a.body, "[0] line 1\n[1] line 2\n") || !strings.HasSuffix(a.body, fmt.Sprintf("line %d\n", lines)) {
+		t.Errorf("%d lines, begins %.30q", n, a.body)
+	}
+	if got := a.header.Get("Content-Disposition"); got != `attachment; filename="`+string(r.ID)+`.log"` {
+		t.Errorf("file %q", got)
+	}
+	if one := s.get("/runs/"+string(r.ID)+"/log.txt?worker=1", 200); !strings.HasPrefix(one.body, "line 2\nline 4\n") {
+		t.Errorf("worker 1 begins %.30q", one.body)
+	}
+	if toml := s.get("/runs/"+string(r.ID)+"/config.toml", 200); toml.body != r.Config {
+		t.Errorf("configuration %q", toml.body)
+	}
+}
+
+func TestStopAndDeleteAskFirstAndThenAct(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	s.fake.runs = []run.Run{r}
+	path := "/runs/" + string(r.ID)
+	for _, action := range []string{"stop", "delete"} {
+		ask := s.get(path+"/"+action, 200)
+		if ask.count(fmt.Sprintf(`form[method=post][action="%s/%s"] button[data-action=%s]`, path, action, action)) != 1 {
+			t.Errorf("the page for %s has no button that does it", action)
+		}
+	}
+	if len(s.fake.did) != 0 {
+		t.Fatalf("asking did %v", s.fake.did)
+	}
+	if a := s.do("POST", path+"/stop", nil); a.status != http.StatusSeeOther || a.header.Get("Location") != path {
+		t.Errorf("stop: %d to %q", a.status, a.header.Get("Location"))
+	}
+	if a := s.do("POST", path+"/delete", nil); a.status != http.StatusSeeOther || a.header.Get("Location") != "/" {
+		t.Errorf("delete: %d to %q", a.status, a.header.Get("Location"))
+	}
+	if got := strings.Join(s.fake.did, ", "); got != "stop "+string(r.ID)+", delete "+string(r.ID) {
+		t.Errorf("did %s", got)
+	}
+	s.fake.err = fmt.Errorf("inside words: %w", run.ErrConflict)
+	a := s.do("POST", path+"/stop", nil)
+	if a.status != http.StatusConflict || strings.Contains(a.body, "inside words") {
+		t.Errorf("conflict: %d", a.status)
+	}
+}

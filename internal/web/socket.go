@@ -1,0 +1,261 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Bounds of the socket. A client that goes beyond them is disconnected.
+const (
+	maxSockets       = 512
+	maxTopics        = 16
+	maxClientMessage = 8 << 10 // bytes
+	maxSubscribes    = 100     // messages over the life of a socket
+	writeTimeout     = 10 * time.Second
+	pingEvery        = 25 * time.Second
+	silenceTimeout   = 70 * time.Second // longer than two pings: the client answers each one
+)
+
+// subscribeMessage is all that a client can say: the topics it wants from now on (instead of those before), and for
+// each the sequence that it has already. A topic without one begins now.
+type subscribeMessage struct {
+	Sub   []string         `json:"sub"`
+	Since map[string]int64 `json:"since"`
+}
+
+// parseSubscribe checks a client's message.
+func parseSubscribe(b []byte) (map[string]int64, error) {
+	var m subscribeMessage
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&m); err != nil {
+		return nil, fmt.Errorf("socket message: %w: %w", run.ErrInvalid, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("socket message: %w: more than one value", run.ErrInvalid)
+	}
+	if len(m.Sub) == 0 || len(m.Sub) > maxTopics {
+		return nil, fmt.Errorf("socket message: %w: %d topics, 1 to %d are allowed", run.ErrInvalid, len(m.Sub), maxTopics)
+	}
+	since := make(map[string]int64, len(m.Sub))
+	for _, topic := range m.Sub {
+		if !topicExists(topic) {
+			return nil, fmt.Errorf("socket message: %w: no topic %.80q", run.ErrInvalid, topic)
+		}
+		since[topic] = -1
+		if seq, ok := m.Since[topic]; ok {
+			since[topic] = seq
+		}
+	}
+	return since, nil
+}
+
+func topicExists(topic string) bool {
+	if topic == feed.RunsTopic || topic == feed.SystemTopic {
+		return true
+	}
+	const prefix = "run:"
+	if len(topic) <= len(prefix) || topic[:len(prefix)] != prefix {
+		return false
+	}
+	_, err := run.ParseID(topic[len(prefix):])
+	return err == nil
+}
+
+// handleSocket turns the request into a live connection and serves it until either side ends it.
+func (s *Server) handleSocket(w http.ResponseWriter, r *http.Request) error {
+	if !websocket.IsWebSocketUpgrade(r) {
+		return &statusError{http.StatusUpgradeRequired, "This address is for live connections", "Pages open it by themselves; there is nothing to read."}
+	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		return errTooMany
+	}
+	upgrader := websocket.Upgrader{
+		ReadBufferSize: 1024, WriteBufferSize: 4096,
+		CheckOrigin: sameOrigin, // as the middleware did
+		Error: func(w http.ResponseWriter, r *http.Request, status int, _ error) {
+			s.fail(w, r, &statusError{status, "The live connection could not be opened", "The request is not one of a WebSocket of version 13."})
+		},
+	}
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return nil // answered by the upgrader
+	}
+	if !s.enter() {
+		return conn.Close()
+	}
+	defer s.sockets.Done()
+	c := &socket{server: s, conn: conn}
+	if err := c.serve(s.ctx); err != nil {
+		s.Logger.Debug("socket ended", "err", err)
+	}
+	return nil
+}
+
+// socket is one live connection. The goroutine that made it reads; one more writes what the subscription brings, and
+// one pings.
+type socket struct {
+	server *Server
+	conn   *websocket.Conn
+	write  sync.Mutex // one message at a time
+}
+
+// serve reads until the connection or ctx ends, and waits for its goroutines.
+func (c *socket) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	defer func() { _ = c.conn.Close() }() // the other side may have closed it already
+
+	wg.Go(func() { c.ping(ctx) })
+	wg.Go(func() { // closing the connection is what ends a blocked read or write
+		<-ctx.Done()
+		c.goodbye(websocket.CloseGoingAway, "the console is stopping")
+	})
+	c.conn.SetReadLimit(maxClientMessage)
+	alive := func(string) error { return c.conn.SetReadDeadline(time.Now().Add(silenceTimeout)) }
+	c.conn.SetPongHandler(alive)
+	endSubscription := func() {}
+	defer func() { endSubscription() }()
+	for n := 0; ; n++ {
+		if err := alive(""); err != nil {
+			return err
+		}
+		kind, body, err := c.conn.ReadMessage()
+		if err != nil {
+			return err
+		}
+		since, err := parseSubscribe(body)
+		if err == nil && (kind != websocket.TextMessage || n >= maxSubscribes) {
+			err = fmt.Errorf("socket: %w: not a text message, or too many", run.ErrInvalid)
+		}
+		if err != nil {
+			c.goodbye(websocket.ClosePolicyViolation, "not a message of this protocol")
+			return err
+		}
+		endSubscription()
+		endSubscription = c.subscribe(ctx, cancel, &wg, since)
+	}
+}
+
+// subscribe starts writing what the topics bring, and returns what ends that and waits for it.
+func (c *socket) subscribe(ctx context.Context, fail func(), wg *sync.WaitGroup, since map[string]int64) func() {
+	sub := c.server.Feed.Subscribe(since)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	wg.Go(func() {
+		defer close(done)
+		defer sub.Close()
+		if err := c.pump(ctx, sub); ctx.Err() == nil {
+			c.server.Logger.Debug("socket cannot be written", "err", err)
+			_ = c.conn.Close() // ends the read; it may have failed already
+			fail()
+		}
+	})
+	return func() { cancel(); <-done }
+}
+
+// pump writes messages until the subscription ends, ctx does, or the connection fails; it says which.
+func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
+	if err := c.send(outgoing{Type: "ping"}); err != nil { // tells the client that it is subscribed
+		return err
+	}
+	for {
+		batch, err := sub.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for i, m := range batch {
+			if superseded(batch[i+1:], m) {
+				continue
+			}
+			html, err := c.server.fragment(ctx, m)
+			if err != nil {
+				c.server.Logger.Warn("render for the socket", "topic", m.Topic, "type", m.Type, "err", err)
+			}
+			if html != "" {
+				if err := c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: "html", Data: html}); err != nil {
+					return err
+				}
+			}
+			if err := c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: m.Type, Data: m.Data}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// superseded reports whether a later message of the batch says the same thing newer: of one run's states and workers
+// only the last matters.
+func superseded(later []feed.Message, m feed.Message) bool {
+	if m.Topic == feed.RunsTopic || (m.Type != feed.State && m.Type != feed.Workers) {
+		return false
+	}
+	for _, l := range later {
+		if l.Topic == m.Topic && l.Type == m.Type {
+			return true
+		}
+	}
+	return false
+}
+
+// outgoing is a message to the client.
+type outgoing struct {
+	Topic string `json:"topic,omitempty"`
+	Seq   int64  `json:"seq,omitempty"`
+	Type  string `json:"type"`
+	Data  any    `json:"data,omitempty"`
+}
+
+func (c *socket) send(m outgoing) error {
+	body, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode %s for the socket: %w", m.Type, err)
+	}
+	c.write.Lock()
+	defer c.write.Unlock()
+	if err := c.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	return c.conn.WriteMessage(websocket.TextMessage, body)
+}
+
+// ping keeps both sides sure of each other: a control frame that the browser answers, and a message that the page sees.
+func (c *socket) ping(ctx context.Context) {
+	ticker := time.NewTicker(pingEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) != nil || c.send(outgoing{Type: "ping"}) != nil {
+			_ = c.conn.Close() // ends the read, which ends the rest
+			return
+		}
+	}
+}
+
+// goodbye says why and closes.
+func (c *socket) goodbye(code int, why string) {
+	// The client may have gone; closing is what counts.
+	_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(time.Second))
+	_ = c.conn.Close()
+}

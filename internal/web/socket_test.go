@@ -1,0 +1,373 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+	"github.com/gorilla/websocket"
+	"go.uber.org/goleak"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// client is one viewer.
+type client struct {
+	t    *testing.T
+	conn *websocket.Conn
+}
+
+func (s *site) dial(header http.Header) (*websocket.Conn, int, error) {
+	s.t.Helper()
+	conn, res, err := websocket.DefaultDialer.DialContext(s.t.Context(), strings.Replace(s.http.URL, "http", "ws", 1)+"/ws", header)
+	status := 0
+	if res != nil {
+		status = res.StatusCode
+		_ = res.Body.Close()
+	}
+	return conn, status, err
+}
+
+func (s *site) connect(message string) *client {
+	s.t.Helper()
+	conn, _, err := s.dial(http.Header{"Origin": {s.http.URL}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	c := &client{s.t, conn}
+	c.say(message)
+	return c
+}
+
+func (c *client) say(message string) {
+	c.t.Helper()
+	if err := c.conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+type received struct {
+	Topic string
+	Seq   int64
+	Type  string
+	Data  json.RawMessage
+}
+
+// next is the next message that is not a ping.
+func (c *client) next() received {
+	c.t.Helper()
+	for {
+		if m := c.any(); m.Type != "ping" {
+			return m
+		}
+	}
+}
+
+func (c *client) any() received {
+	c.t.Helper()
+	if err := c.conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		c.t.Fatal(err)
+	}
+	var m received
+	if err := c.conn.ReadJSON(&m); err != nil {
+		c.t.Fatal(err)
+	}
+	return m
+}
+
+// subscribed waits for the ping that a subscription begins with.
+func (c *client) subscribed() {
+	c.t.Helper()
+	if m := c.any(); m.Type != "ping" {
+		c.t.Fatalf("%+v before the ping", m)
+	}
+}
+
+// html is the fragment of a message of that type.
+func (m received) html(t *testing.T) *goquery.Document {
+	t.Helper()
+	var s string
+	if m.Type != "html" || json.Unmarshal(m.Data, &s) != nil {
+		t.Fatalf("%+v is not html", m)
+	}
+	if strings.HasPrefix(s, "<tr") { // a row alone is parsed only within a table
+		s = "<table>" + s + "</table>"
+	}
+	doc, err := goquery.NewDocumentFromReader(strings.NewReader(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func (s *site) publish(topic, typ string, data any) {
+	s.t.Helper()
+	if err := s.hub.Publish(topic, typ, data); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestAViewerGetsFragmentsAndTheMessagesThemselves(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	topic := feed.RunTopic(r.ID)
+	c := s.connect(fmt.Sprintf(`{"sub":[%q]}`, topic))
+	c.subscribed()
+
+	s.publish(topic, feed.State, r)
+	m := c.next()
+	if m.Topic != topic || m.Seq != s.hub.Seq(topic) || m.html(t).Find("#run-headline[data-run-state=running]").Length() != 1 || m.html(t).Find("#run-facts").Length() != 1 {
+		t.Errorf("state's fragment %+v", m)
+	}
+	var got run.Run
+	if m := c.next(); m.Type != feed.State || json.Unmarshal(m.Data, &got) != nil || got.ID != r.ID {
+		t.Errorf("state %+v", m)
+	}
+
+	s.publish(topic, feed.Workers, []run.Worker{{Rank: 4, NodeName: "n4", State: run.WorkerRunning}})
+	if c.next().html(t).Find(`#run-workers tr[data-worker-rank="4"]`).Length() != 1 {
+		t.Error("no row for the worker")
+	}
+	if m := c.next(); m.Type != feed.Workers {
+		t.Errorf("%+v", m)
+	}
+
+	s.publish(topic, feed.EventType, run.Event{Seq: 77, Kind: "checkpoint_saved", Rank: 1, At: testNow})
+	if c.next().html(t).Find(`#event-77[data-into="#event-list"]`).Length() != 1 {
+		t.Error("no row for the event")
+	}
+	if m := c.next(); m.Type != feed.EventType {
+		t.Errorf("%+v", m)
+	}
+
+	loss := 1.5
+	s.publish(topic, feed.SamplesType, feed.Samples{Steps: []int64{3}, Series: map[string]map[string][]*float64{"loss": {"mean": {&loss}}}})
+	if m := c.next(); m.Type != feed.SamplesType || string(m.Data) != `{"steps":[3],"series":{"loss":{"mean":[1.5]}}}` {
+		t.Errorf("samples %+v", m)
+	}
+	s.publish(topic, feed.LogType, feed.Log{Lines: []run.LogLine{{Pos: 5, Text: "<b>"}}})
+	if m := c.next(); m.Type != feed.LogType || !strings.Contains(string(m.Data), `"pos":5`) {
+		t.Errorf("log %+v", m)
+	}
+}
+
+func TestTheListGetsARowForEachState(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	c := s.connect(`{"sub":["runs"]}`)
+	c.subscribed()
+	r := testRun(run.Failed)
+	s.publish(feed.RunsTopic, feed.State, r)
+	if c.next().html(t).Find(fmt.Sprintf("tr#run-%s[data-run-state=failed]", r.ID)).Length() != 1 {
+		t.Error("no row")
+	}
+}
+
+func TestAViewerGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	topic := feed.RunTopic(r.ID)
+	s.publish(topic, feed.LogType, feed.Log{Skipped: 1})
+	since := s.hub.Seq(topic)
+	s.publish(topic, feed.LogType, feed.Log{Skipped: 2})
+	s.publish(topic, feed.LogType, feed.Log{Skipped: 3})
+	c := s.connect(fmt.Sprintf(`{"sub":[%q],"since":{%q:%d}}`, topic, topic, since))
+	for _, want := range []int64{since + 1, since + 2} {
+		if m := c.next(); m.Seq != want || m.Type != feed.LogType {
+			t.Errorf("%+v, want sequence %d", m, want)
+		}
+	}
+	lost := s.connect(fmt.Sprintf(`{"sub":[%q],"since":{%q:5}}`, topic, topic))
+	if m := lost.next(); m.Type != feed.Gap || m.Seq != since+2 {
+		t.Errorf("after too long an absence: %+v", m)
+	}
+}
+
+func TestANewSubscriptionReplacesTheOneBefore(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	c := s.connect(`{"sub":["runs"]}`)
+	c.subscribed()
+	c.say(`{"sub":["system"]}`)
+	c.subscribed()
+	if s.hub.HasViewers(feed.RunsTopic) {
+		t.Error("the first subscription lives on")
+	}
+	s.publish(feed.RunsTopic, feed.State, testRun(run.Queued))
+	s.publish(feed.SystemTopic, feed.SystemType, feed.System{Nomad: "ok"})
+	if m := c.next(); m.Topic != feed.SystemTopic {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestNewerStatesOfABatchStandForOlderOnes(t *testing.T) {
+	t.Parallel()
+	r := testRun(run.Running)
+	topic := feed.RunTopic(r.ID)
+	batch := []feed.Message{{Topic: topic, Seq: 1, Type: feed.State}, {Topic: topic, Seq: 2, Type: feed.EventType}, {Topic: topic, Seq: 3, Type: feed.State}}
+	for i, want := range []bool{true, false, false} {
+		if got := superseded(batch[i+1:], batch[i]); got != want {
+			t.Errorf("message %d: %v", i+1, got)
+		}
+	}
+}
+
+func TestGarbageEndsTheSocketAndNothingElse(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	many := `"runs"` + strings.Repeat(`,"runs"`, maxTopics)
+	for name, message := range map[string]string{
+		"not JSON":               "hello",
+		"empty":                  "",
+		"null":                   "null",
+		"an array":               `["runs"]`,
+		"no topic":               `{"sub":[]}`,
+		"an unknown topic":       `{"sub":["secrets"]}`,
+		"a topic that is no run": `{"sub":["run:../../etc/passwd"]}`,
+		"a topic with nothing":   `{"sub":["run:"]}`,
+		"too many topics":        `{"sub":[` + many + `]}`,
+		"an unknown field":       `{"sub":["runs"],"exec":"rm"}`,
+		"two values":             `{"sub":["runs"]}{"sub":["runs"]}`,
+		"a number that is text":  `{"sub":["runs"],"since":{"runs":"1"}}`,
+		"a number beyond 64 bit": `{"sub":["runs"],"since":{"runs":99999999999999999999}}`,
+		"too long":               `{"sub":["runs"],"since":{"` + strings.Repeat("x", maxClientMessage) + `":1}}`,
+	} {
+		conn, _, err := s.dial(http.Header{"Origin": {s.http.URL}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_, _, err = conn.ReadMessage()
+		if closed := (*websocket.CloseError)(nil); !errors.As(err, &closed) || closed.Code != websocket.ClosePolicyViolation && closed.Code != websocket.CloseMessageTooBig {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = conn.Close()
+	}
+	s.get("/", 200)
+}
+
+func TestBinaryMessagesAndEndlessSubscribingAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	conn, _, err := s.dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.WriteMessage(websocket.BinaryMessage, []byte(`{"sub":["runs"]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.ClosePolicyViolation) {
+		t.Errorf("binary: %v", err)
+	}
+	c := s.connect(`{"sub":["runs"]}`)
+	for range maxSubscribes {
+		if c.conn.WriteMessage(websocket.TextMessage, []byte(`{"sub":["runs"]}`)) != nil {
+			break
+		}
+	}
+	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	for {
+		if _, _, err := c.conn.ReadMessage(); err != nil {
+			if !websocket.IsCloseError(err, websocket.ClosePolicyViolation) {
+				t.Errorf("endless: %v", err)
+			}
+			break
+		}
+	}
+}
+
+func TestOtherPagesCannotOpenTheSocket(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, origin := range []string{"https://evil.example", "null", "http://localhost:" + s.port(), "http://127.0.0.1:1"} {
+		conn, status, err := s.dial(http.Header{"Origin": {origin}})
+		if err == nil {
+			_ = conn.Close()
+			t.Errorf("%s: opened", origin)
+		}
+		if status != http.StatusForbidden {
+			t.Errorf("%s: %d", origin, status)
+		}
+	}
+	if a := s.do("GET", "/ws", nil); a.status != http.StatusUpgradeRequired {
+		t.Errorf("without an upgrade: %d", a.status)
+	}
+}
+
+func TestSocketsBeyondTheBoundAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for range maxSockets {
+		s.web.slots <- struct{}{}
+	}
+	if _, status, err := s.dial(nil); err == nil || status != http.StatusServiceUnavailable {
+		t.Errorf("%d, %v", status, err)
+	}
+	<-s.web.slots
+	conn, _, err := s.dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+}
+
+func TestClosingTheServerEndsSocketsAndTellsThem(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	c := s.connect(`{"sub":["runs"]}`)
+	c.subscribed()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.web.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("%v", err)
+	}
+	if s.hub.HasViewers(feed.RunsTopic) {
+		t.Error("a subscription is left")
+	}
+}
+
+func TestAFragmentIsRenderedOnceForAllViewers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	body, err := json.Marshal(testRun(run.Running))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := feed.Message{Topic: feed.RunsTopic, Seq: 9, Type: feed.State, Data: body}
+	first, err := s.web.fragment(t.Context(), m)
+	if err != nil || first == "" {
+		t.Fatalf("%q, %v", first, err)
+	}
+	m.Data = json.RawMessage(`not looked at`)
+	if again, err := s.web.fragment(t.Context(), m); err != nil || again != first {
+		t.Errorf("rendered again: %v", err)
+	}
+	for i := range int64(fragmentsKept) {
+		s.web.fragments.put(fragmentKey{"x", "y", i}, "z")
+	}
+	if _, ok := s.web.fragments.get(fragmentKey{feed.RunsTopic, feed.State, 9}); ok || len(s.web.fragments.html) > fragmentsKept {
+		t.Errorf("the cache has %d entries, the oldest among them: %v", len(s.web.fragments.html), ok)
+	}
+	if _, err := s.web.fragment(t.Context(), feed.Message{Topic: feed.RunsTopic, Seq: 10, Type: feed.State, Data: json.RawMessage(`garbage`)}); err == nil {
+		t.Error("garbage was rendered")
+	}
+}

@@ -1,0 +1,337 @@
+# The parameterized job behind every CotrainCore run.
+#
+# CoTrain sends this file with the variables below to /v1/jobs/parse, registers the result as
+# "cotrain-core-<hash of the shape>", and dispatches it once for each attempt of a run, with the run's TOML as
+# the payload. Edit it for your site: mounts, constraints, networks, drivers. A changed file makes a new version of the
+# parent at the next dispatch; running attempts are untouched. Names that CoTrain relies on, and that must stay:
+# the meta keys, the group "workers", the task "trainer" and the variables.
+#
+# Functions that read files are off on the server, so the scripts arrive as variables.
+
+variable "job_id" { type = string }
+
+variable "nodes" {
+  description = "Workers of the run, one allocation each."
+  type        = number
+}
+
+variable "gpus" {
+  description = "GPUs for each worker; 0 asks for none."
+  type        = number
+  default     = 0
+}
+
+variable "gpu_device" {
+  description = "Device to ask for: a type (\"gpu\"), vendor/type, or vendor/type/name as the device plugin reports it."
+  type        = string
+  default     = "gpu"
+}
+
+variable "gpu_model" {
+  description = "Exact name of the model when gpu_device does not say it; \"\" for any."
+  type        = string
+  default     = ""
+}
+
+variable "gpu_min_memory" {
+  description = "Memory that each GPU must have, MiB; 0 for any."
+  type        = number
+  default     = 0
+}
+
+variable "cpu" {
+  description = "MHz for each worker."
+  type        = number
+}
+
+variable "memory" {
+  description = "MiB for each worker."
+  type        = number
+}
+
+variable "driver" {
+  description = "raw_exec or exec for a trainer installed on the node, docker or podman for an image."
+  type        = string
+  default     = "raw_exec"
+}
+
+variable "image" {
+  description = "Container image, for docker and podman."
+  type        = string
+  default     = ""
+}
+
+variable "volumes" {
+  description = "Mounts for docker and podman, host:container[:ro]."
+  type        = list(string)
+  default     = []
+}
+
+variable "shm_mb" {
+  description = "Shared memory of a docker container, MiB: PyTorch's data loaders pass batches through it."
+  type        = number
+  default     = 8192
+}
+
+variable "command" {
+  description = "What to execute, before @config.toml; empty for torchrun with the trainer below."
+  type        = list(string)
+  default     = []
+}
+
+variable "trainer" {
+  description = "Python file that torchrun starts, relative to work_dir."
+  type        = string
+  default     = "src/zeroband/train.py"
+}
+
+variable "work_dir" {
+  description = "Directory to start in, on the node or in the image; \"\" for the task's own."
+  type        = string
+  default     = ""
+}
+
+variable "interface" {
+  description = "Network interface between the workers (GLOO_SOCKET_IFNAME); \"\" leaves the choice to the trainer."
+  type        = string
+  default     = ""
+}
+
+variable "env" {
+  description = "More environment for the trainer. Names that begin with ZERO_BAND_ override its configuration."
+  type        = map(string)
+  default     = {}
+}
+
+variable "datacenters" {
+  type    = list(string)
+  default = ["*"]
+}
+
+variable "node_pool" {
+  type    = string
+  default = "default"
+}
+
+variable "priority" {
+  type    = number
+  default = 50
+}
+
+variable "kill_timeout" {
+  description = "Time between SIGTERM and SIGKILL: long enough to save a checkpoint. Clients cap it (max_kill_timeout, 30s unless set)."
+  type        = string
+  default     = "30s"
+}
+
+variable "lost_after" {
+  description = "How long a worker on a node that is away may come back. After that Nomad starts another one in its place."
+  type        = string
+  default     = "8760h"
+}
+
+variable "rendezvous_timeout" {
+  description = "Seconds that the launch script waits for worker 0's address."
+  type        = number
+  default     = 600
+}
+
+variable "log_files" {
+  description = "Log files kept for each stream."
+  type        = number
+  default     = 10
+}
+
+variable "log_file_mb" {
+  description = "Size of one log file, MiB. What is not archived by the time log_files are full is lost."
+  type        = number
+  default     = 10
+}
+
+variable "disk" {
+  description = "Disk for the allocation, MiB: logs of both streams and the task's own files."
+  type        = number
+  default     = 300
+}
+
+variable "launch_script" {
+  description = "Text of jobs/launch.sh."
+  type        = string
+}
+
+variable "shim" {
+  description = "Text of jobs/shim/wandb/__init__.py."
+  type        = string
+}
+
+job "cotrain-core" {
+  id          = var.job_id
+  name        = var.job_id
+  type        = "batch"
+  datacenters = var.datacenters
+  node_pool   = var.node_pool
+  priority    = var.priority
+
+  parameterized {
+    payload       = "required"
+    meta_required = ["run_id", "attempt"]
+    meta_optional = ["resume"]
+  }
+
+  # Workers share nodes where they fit: a small cluster must be able to run a small DiLoCo mesh. A shape that takes all
+  # GPUs of a node gets a node for each worker without being told. To force it, add
+  # constraint { distinct_hosts = true } to the group.
+  group "workers" {
+    count = var.nodes
+
+    # CoTrain decides about retries: it knows the cause, the newest checkpoint, and the other workers.
+    restart {
+      attempts = 0
+      mode     = "fail"
+    }
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+    # Nomad replaces a batch allocation whose node is gone although attempts is 0, and with replace = false alone it does so
+    # too. With a long lost_after the worker stays "unknown" and CoTrain decides: stop, retry, or wait for the node.
+    disconnect {
+      replace    = false
+      lost_after = var.lost_after
+    }
+
+    ephemeral_disk {
+      size = var.disk
+    }
+
+    network {
+      mode = "host"
+      # Worker 0 listens here (GLOBAL_PORT). With several GPUs the trainer uses the ports that follow as well, one for
+      # each local rank; Nomad does not reserve those.
+      port "rdzv" {}
+      # torchrun's own rendezvous on this node.
+      port "local" {}
+    }
+
+    # The name belongs to one attempt, so that a registration left over from an earlier one is never found.
+    service {
+      name     = "rdzv-${NOMAD_META_run_id}-${NOMAD_META_attempt}"
+      provider = "nomad"
+      port     = "rdzv"
+      tags     = ["rank-${NOMAD_ALLOC_INDEX}"]
+    }
+
+    task "trainer" {
+      driver       = var.driver
+      kill_signal  = "SIGTERM"
+      kill_timeout = var.kill_timeout
+
+      dynamic "config" {
+        for_each = contains(["docker", "podman"], var.driver) ? [] : [1]
+        content {
+          command = "/bin/sh"
+          args    = concat(["$${NOMAD_TASK_DIR}/launch.sh"], var.command)
+        }
+      }
+      dynamic "config" {
+        for_each = var.driver == "docker" ? [1] : []
+        content {
+          image        = var.image
+          network_mode = "host"
+          init         = true # process 1 would ignore SIGTERM
+          shm_size     = var.shm_mb * 1048576
+          volumes      = var.volumes
+          entrypoint   = ["/bin/sh"]
+          args         = concat(["$${NOMAD_TASK_DIR}/launch.sh"], var.command)
+        }
+      }
+      dynamic "config" {
+        for_each = var.driver == "podman" ? [1] : []
+        content {
+          image        = var.image
+          network_mode = "host"
+          init         = true
+          volumes      = var.volumes
+          entrypoint   = ["/bin/sh"]
+          args         = concat(["$${NOMAD_TASK_DIR}/launch.sh"], var.command)
+        }
+      }
+
+      env = merge({
+        COTRAIN_NODES              = "${var.nodes}"
+        COTRAIN_GPUS               = "${var.gpus}"
+        COTRAIN_TRAINER            = var.trainer
+        COTRAIN_WORK_DIR           = var.work_dir
+        COTRAIN_INTERFACE          = var.interface
+        COTRAIN_RENDEZVOUS_TIMEOUT = "${var.rendezvous_timeout}"
+        PYTHONUNBUFFERED           = "1"
+      }, var.env)
+
+      dispatch_payload {
+        file = "config.toml"
+      }
+
+      # Worker 0's "address port" once it has registered, empty until then. noop: a later change must never restart a
+      # training process.
+      template {
+        destination = "local/worker0"
+        change_mode = "noop"
+        data        = <<EOT
+{{ range nomadService (printf "rdzv-%s-%s" (env "NOMAD_META_run_id") (env "NOMAD_META_attempt")) }}{{ if .Tags | contains "rank-0" }}{{ .Address }} {{ .Port }}
+{{ end }}{{ end }}
+EOT
+      }
+
+      template {
+        destination     = "local/launch.sh"
+        perms           = "755"
+        change_mode     = "noop"
+        left_delimiter  = "<<<cotrain:"
+        right_delimiter = ":cotrain>>>"
+        data            = var.launch_script
+      }
+
+      template {
+        destination     = "local/shim/wandb/__init__.py"
+        change_mode     = "noop"
+        left_delimiter  = "<<<cotrain:"
+        right_delimiter = ":cotrain>>>"
+        data            = var.shim
+      }
+
+      logs {
+        max_files     = var.log_files
+        max_file_size = var.log_file_mb
+      }
+
+      resources {
+        cpu    = var.cpu
+        memory = var.memory
+
+        dynamic "device" {
+          for_each = var.gpus > 0 ? [1] : []
+          labels   = [var.gpu_device]
+          content {
+            count = var.gpus
+
+            dynamic "constraint" {
+              for_each = var.gpu_model != "" ? [1] : []
+              content {
+                attribute = "$${device.model}"
+                value     = var.gpu_model
+              }
+            }
+            dynamic "constraint" {
+              for_each = var.gpu_min_memory > 0 ? [1] : []
+              content {
+                attribute = "$${device.attr.memory}"
+                operator  = ">="
+                value     = "${var.gpu_min_memory} MiB"
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}

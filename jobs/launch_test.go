@@ -1,0 +1,395 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// shells run the script in every test; those that are missing are named by the test that skips.
+var shells = []string{"dash", "bash", "sh"}
+
+// launch is one run of the script on a pretended node.
+type launch struct {
+	shell string
+	args  []string          // the command; nil for torchrun
+	env   map[string]string // over the defaults; "-" unsets
+	toml  string            // "" for a run without DiLoCo
+	addr  string            // content of the worker0 file; "" for none
+	dir   string            // set by prepare: NOMAD_TASK_DIR
+	bin   string            // set by prepare: where fake commands are
+}
+
+// fakeTrainer records what it was started with.
+const fakeTrainer = `#!/bin/sh
+for a in "$@"; do printf 'arg=%s\n' "$a"; done
+env | grep -E '^(GLOBAL_|GLOO_|PYTHONPATH=|ZERO_BAND_)' | sort | sed 's/^/env=/'
+printf 'pid=%s\npwd=%s\n' "$$" "$PWD"
+exit ${FAKE_EXIT:-0}
+`
+
+const withDiLoCo = "name_model = \"150M\"\n\n  [diloco]\ninner_steps = 50\n"
+
+// prepare makes the task directory and returns the command.
+func (l *launch) prepare(t *testing.T, ctx context.Context) *exec.Cmd {
+	t.Helper()
+	shell, err := exec.LookPath(l.shell)
+	if err != nil {
+		t.Skipf("%s is not installed", l.shell)
+	}
+	l.dir, l.bin = t.TempDir(), t.TempDir()
+	write(t, filepath.Join(l.dir, "launch.sh"), LaunchScript, 0o755)
+	toml := l.toml
+	if toml == "" {
+		toml = "name_model = \"150M\"\n"
+	}
+	if toml != "none" {
+		write(t, filepath.Join(l.dir, "config.toml"), toml, 0o644)
+	}
+	if l.addr != "" {
+		write(t, filepath.Join(l.dir, "worker0"), l.addr, 0o644)
+	}
+	for _, name := range []string{"torchrun", "trainer"} {
+		write(t, filepath.Join(l.bin, name), fakeTrainer, 0o755)
+	}
+	env := map[string]string{
+		"PATH": l.bin + string(os.PathListSeparator) + os.Getenv("PATH"), "NOMAD_TASK_DIR": l.dir, "NOMAD_ALLOC_INDEX": "1",
+		"NOMAD_ALLOC_ID": "3f0d2a5e-alloc", "NOMAD_IP_rdzv": "127.0.0.2", "NOMAD_PORT_rdzv": "20001", "NOMAD_PORT_local": "20002",
+		"COTRAIN_NODES": "3", "COTRAIN_GPUS": "2", "COTRAIN_TRAINER": "src/train.py", "COTRAIN_RENDEZVOUS_TIMEOUT": "20",
+	}
+	for k, v := range l.env {
+		env[k] = strings.NewReplacer("DIR", l.dir).Replace(v)
+		if v == "-" {
+			delete(env, k)
+		}
+	}
+	cmd := exec.CommandContext(ctx, shell, append([]string{filepath.Join(l.dir, "launch.sh")}, l.args...)...)
+	for k, v := range env {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	return cmd
+}
+
+func write(t *testing.T, path, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// outcome is what came of it.
+type outcome struct {
+	code   int
+	args   []string
+	env    map[string]string
+	events []map[string]any
+	stdout string
+	stderr string
+	pwd    string
+}
+
+func (l launch) run(t *testing.T) (outcome, launch) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := l.prepare(t, ctx)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	o := outcome{code: cmd.ProcessState.ExitCode(), env: map[string]string{}, stdout: stdout.String(), stderr: stderr.String()}
+	for line := range strings.Lines(o.stdout) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		switch key {
+		case "arg":
+			o.args = append(o.args, value)
+		case "env":
+			name, v, _ := strings.Cut(value, "=")
+			o.env[name] = v
+		case "pwd":
+			o.pwd = value
+		}
+	}
+	o.events = machineLines(t, o.stdout)
+	return o, l
+}
+
+// machineLines decodes the lines that begin with COTRAIN.
+func machineLines(t *testing.T, text string) (out []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		js, ok := strings.CutPrefix(line, "COTRAIN ")
+		if !ok {
+			continue
+		}
+		var v map[string]any
+		if err := json.Unmarshal([]byte(js), &v); err != nil || v["v"] != 1.0 {
+			t.Fatalf("machine line %q: %v", line, err)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (o outcome) event(name string) map[string]any {
+	for _, e := range o.events {
+		if e["name"] == name && e["kind"] == "event" {
+			return e
+		}
+	}
+	return nil
+}
+
+// each runs a test with every shell.
+func each(t *testing.T, test func(t *testing.T, shell string)) {
+	t.Helper()
+	for _, shell := range shells {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			test(t, shell)
+		})
+	}
+}
+
+func TestLaunchStartsEachKindOfRun(t *testing.T) {
+	t.Parallel()
+	mesh := map[string]string{
+		"GLOBAL_ADDR": "127.0.0.9", "GLOBAL_PORT": "25000", "GLOBAL_RANK": "1", "GLOBAL_WORLD_SIZE": "3", "GLOBAL_UNIQUE_ID": "3f0d2a5e-alloc",
+	}
+	for _, c := range []struct {
+		name string
+		launch
+		args []string // "CONFIG" stands for @<task dir>/config.toml
+		mesh map[string]string
+	}{
+		{"DiLoCo: a torchrun of its own on each worker", launch{toml: withDiLoCo, addr: "\n127.0.0.9 25000\n\n"},
+			[]string{"--nproc_per_node=2", "--nnodes=1", "--node-rank", "0", "--rdzv-endpoint", "localhost:20002", "src/train.py", "CONFIG",
+				"--data.data_rank", "1", "--data.data_world_size", "3"}, mesh},
+		{"without DiLoCo several workers are one torchrun world", launch{addr: "\n127.0.0.9 25000\n"},
+			[]string{"--nproc_per_node=2", "--nnodes=3", "--node-rank=1", "--rdzv-endpoint=127.0.0.9:25000", "src/train.py", "CONFIG"}, nil},
+		{"one worker without GPUs is worker 0 itself", launch{env: map[string]string{"COTRAIN_NODES": "1", "COTRAIN_GPUS": "0", "NOMAD_ALLOC_INDEX": "0"}},
+			[]string{"--nproc_per_node=1", "--nnodes=1", "--node-rank", "0", "--rdzv-endpoint", "localhost:20002", "src/train.py", "CONFIG"},
+			map[string]string{"GLOBAL_ADDR": "127.0.0.2", "GLOBAL_PORT": "20001", "GLOBAL_RANK": "0", "GLOBAL_WORLD_SIZE": "1", "GLOBAL_UNIQUE_ID": "3f0d2a5e-alloc"}},
+		{"a command of the site's own, resumed", launch{toml: withDiLoCo, addr: "127.0.0.9 25000\n", args: []string{"trainer", "a b", "$x"},
+			env: map[string]string{"NOMAD_META_resume": "/ckpt/run \"1\"/step_100"}},
+			[]string{"a b", "$x", "CONFIG", "--data.data_rank", "1", "--data.data_world_size", "3", "--ckpt.resume", "/ckpt/run \"1\"/step_100"}, mesh},
+		{"a command without DiLoCo", launch{addr: "127.0.0.9 25000\n", args: []string{"trainer"}}, []string{"CONFIG"}, mesh},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, shell string) {
+				l := c.launch
+				l.shell = shell
+				o, l := l.run(t)
+				if o.code != 0 {
+					t.Fatalf("exit code %d\n%s%s", o.code, o.stdout, o.stderr)
+				}
+				want := slices.Clone(c.args)
+				want[slices.Index(want, "CONFIG")] = "@" + filepath.Join(l.dir, "config.toml")
+				if d := cmp.Diff(want, o.args); d != "" {
+					t.Error(d)
+				}
+				env := map[string]string{"PYTHONPATH": filepath.Join(l.dir, "shim")}
+				for k, v := range c.mesh {
+					env[k] = v
+				}
+				if d := cmp.Diff(env, o.env); d != "" {
+					t.Error(d)
+				}
+				if o.event("launch") == nil {
+					t.Errorf("no launch event in %q", o.stdout)
+				}
+			})
+		})
+	}
+}
+
+func TestLaunchKnowsDiLoCoInEveryWayToWriteIt(t *testing.T) {
+	t.Parallel()
+	for toml, diloco := range map[string]bool{
+		"[diloco]\ninner_steps = 5": true, "\t[ diloco ]\n": true, "diloco.inner_steps = 5\n": true, "diloco = { inner_steps = 5 }\n": true,
+		"diloco= {inner_steps=5}": true, "[diloco.extra]\n": true, "# [diloco]\n": false, "[data]\npath = \"diloco\"\n": false,
+		"[not_diloco]\n": false, "dilocos = 1\n": false,
+	} {
+		l := launch{shell: "sh", toml: toml, addr: "127.0.0.9 25000\n", args: []string{"trainer"}}
+		o, _ := l.run(t)
+		if got := slices.Contains(o.args, "--data.data_rank"); got != diloco || o.code != 0 {
+			t.Errorf("%q: DiLoCo is %v, code %d", toml, got, o.code)
+		}
+	}
+}
+
+func TestLaunchSetsWhatTheSiteWants(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, shell string) {
+		work := t.TempDir()
+		o, l := launch{shell: shell, addr: "127.0.0.9 25000\n", args: []string{"trainer"}, env: map[string]string{
+			"COTRAIN_INTERFACE": "eth7", "PYTHONPATH": "/opt/lib", "COTRAIN_WORK_DIR": work,
+		}}.run(t)
+		if o.env["GLOO_SOCKET_IFNAME"] != "eth7" || o.env["PYTHONPATH"] != filepath.Join(l.dir, "shim")+":/opt/lib" {
+			t.Errorf("environment is %v", o.env)
+		}
+		if real, err := filepath.EvalSymlinks(work); err != nil || o.pwd != real && o.pwd != work {
+			t.Errorf("started in %s, want %s", o.pwd, work)
+		}
+		o, _ = launch{shell: shell, addr: "127.0.0.9 25000\n", args: []string{"trainer"}, env: map[string]string{
+			"COTRAIN_REAL_WANDB": "1", "PYTHONPATH": "/opt/lib",
+		}}.run(t)
+		if o.env["PYTHONPATH"] != "/opt/lib" {
+			t.Errorf("with the real wandb PYTHONPATH is %q", o.env["PYTHONPATH"])
+		}
+	})
+}
+
+func TestLaunchWaitsForWorker0(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, shell string) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		l := launch{shell: shell, args: []string{"trainer"}, toml: withDiLoCo}
+		cmd := l.prepare(t, ctx)
+		var stdout bytes.Buffer
+		cmd.Stdout = &stdout
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(l.dir, "worker0")
+		// Empty and half-written files are not an address.
+		for _, text := range []string{"\n\n", "127.0.0.9", "\n127.0.0.9 25000\n"} {
+			time.Sleep(300 * time.Millisecond) // lets the script look at each; it must not matter when
+			write(t, file+".new", text, 0o644)
+			if err := os.Rename(file+".new", file); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("%v\n%s", err, stdout.String())
+		}
+		if !strings.Contains(stdout.String(), "env=GLOBAL_ADDR=127.0.0.9\n") || !strings.Contains(stdout.String(), "env=GLOBAL_PORT=25000\n") {
+			t.Errorf("stdout is %s", stdout.String())
+		}
+	})
+}
+
+func TestLaunchGivesUpWithAReason(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		launch
+		code  int
+		event string
+		text  string
+	}{
+		{"worker 0 never registers", launch{args: []string{"trainer"}, env: map[string]string{"COTRAIN_RENDEZVOUS_TIMEOUT": "1"}}, 75, "rendezvous_timeout", "worker 0 has not registered within 1 s"},
+		{"the command is missing", launch{addr: "h 1\n", args: []string{"/no/such \"trainer\""}}, 127, "command_missing", `the command /no/such "trainer" does not exist`},
+		{"torchrun is missing", launch{addr: "h 1\n", env: map[string]string{"PATH": "/usr/bin:/bin"}}, 127, "command_missing", "the command torchrun does not exist"},
+		{"the working directory is missing", launch{addr: "h 1\n", args: []string{"trainer"}, env: map[string]string{"COTRAIN_WORK_DIR": "/no/such/dir"}}, 78, "work_dir_missing", "/no/such/dir"},
+		{"the configuration is missing", launch{addr: "h 1\n", args: []string{"trainer"}, toml: "none"}, 78, "config_missing", "config.toml"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, shell string) {
+				l := c.launch
+				l.shell = shell
+				if _, err := exec.LookPath("torchrun"); err == nil && c.name == "torchrun is missing" {
+					t.Skip("torchrun is installed here")
+				}
+				o, _ := l.run(t)
+				e := o.event(c.event)
+				if o.code != c.code || e == nil || !strings.Contains(e["message"].(string), c.text) || e["rank"] != 1.0 {
+					t.Errorf("exit code %d, events %v; want %d and %s with %q", o.code, o.events, c.code, c.event, c.text)
+				}
+				if !strings.Contains(o.stderr, c.text) {
+					t.Errorf("stderr is %q", o.stderr)
+				}
+			})
+		})
+	}
+}
+
+func TestLaunchPassesSignalsAndExitCodesThrough(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, shell string) {
+		if o, _ := (launch{shell: shell, addr: "h 1\n", args: []string{"trainer"}, env: map[string]string{"FAKE_EXIT": "9"}}).run(t); o.code != 9 {
+			t.Errorf("exit code %d, want the trainer's", o.code)
+		}
+		// The trainer takes the place of the shell, so a signal to the task is a signal to it.
+		ended := signalled(t, launch{shell: shell, addr: "h 1\n", args: []string{"sh", "-c", `trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done`}}, "up\n")
+		if ended.ExitCode() != 5 {
+			t.Errorf("SIGTERM to the trainer ends with %v", ended)
+		}
+		// While it waits for worker 0 the script itself ends.
+		ended = signalled(t, launch{shell: shell, args: []string{"trainer"}}, "rendezvous_waiting")
+		if ended.ExitCode() != 143 {
+			t.Errorf("SIGTERM while waiting ends with %v", ended)
+		}
+	})
+}
+
+// signalled starts the script, sends SIGTERM once it has printed text, and returns how it ended.
+func signalled(t *testing.T, l launch, text string) *os.ProcessState {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := l.prepare(t, ctx)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var seen []byte
+	for buf := make([]byte, 4096); !strings.Contains(string(seen), text); {
+		n, err := out.Read(buf)
+		seen = append(seen, buf[:n]...)
+		if err != nil {
+			t.Fatalf("%v after %q", err, seen)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // the exit code is what the caller looks at
+	return cmd.ProcessState
+}
+
+func TestLaunchScriptIsCleanShell(t *testing.T) {
+	t.Parallel()
+	path, err := exec.LookPath("shellcheck")
+	if err != nil {
+		t.Skip("shellcheck is not installed")
+	}
+	if out, err := exec.CommandContext(t.Context(), path, "--shell=sh", "--enable=all", "--exclude=SC2250,SC2312,SC2310,SC2292,SC2154", "launch.sh").CombinedOutput(); err != nil {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestScriptsHoldNothingThatATemplateWouldTake(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{"launch.sh": LaunchScript, "shim": WandbShim} {
+		if strings.Contains(text, "<<<cotrain:") || strings.Contains(text, ":cotrain>>>") {
+			t.Errorf("%s holds a delimiter of the job file's template blocks", name)
+		}
+		if strings.Contains(text, "ZERO_BAND_") {
+			t.Errorf("%s speaks of a ZERO_BAND_ variable: CotrainCore refuses to start with unknown ones", name)
+		}
+	}
+}

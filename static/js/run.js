@@ -1,0 +1,86 @@
+// One run's page, live: headline, workers and events arrive as fragments, curves as samples, logs as lines.
+import { apply, morph, parse } from "./fragments.js";
+import { startCharts } from "./chart.js";
+import { startLogs } from "./logs.js";
+import { refreshTimes } from "./times.js";
+
+const eventsShown = 300;
+
+/**
+ * @param {import("./socket.js").Live} live
+ * @param {HTMLElement} page
+ */
+export function startRunPage(live, page) {
+  const charts = startCharts(page);
+  const logs = startLogs(page);
+  const url = page.dataset.liveUrl || "";
+  const inner = Number(page.dataset.innerSteps || 0);
+  charts.forEach((c) => (c.markEvery = inner));
+
+  async function points() {
+    const response = await fetch(page.dataset.pointsUrl || "", { headers: { Accept: "application/json" } });
+    if (!response.ok) throw new Error(`points: ${response.status}`);
+    const answer = await response.json();
+    charts.forEach((c) => c.replace(answer));
+  }
+
+  async function reread() {
+    const response = await fetch(url, { headers: { Accept: "text/html" } });
+    if (response.status === 404) {
+      location.assign("/");
+      return Number.MAX_SAFE_INTEGER;
+    }
+    if (!response.ok) throw new Error(`live: ${response.status}`);
+    const fresh = parse(await response.text())[0];
+    if (!(fresh instanceof HTMLElement)) throw new Error("live: not in the answer");
+    const seq = Number(fresh.dataset.seq);
+    for (const part of [...fresh.children]) {
+      const old = part.id ? document.getElementById(part.id) : null;
+      if (old) morph(old, part);
+    }
+    await Promise.all([points(), logs.catchUp()]);
+    refreshTimes(page);
+    return seq;
+  }
+
+  live.follow(page.dataset.topic || "", Number(page.dataset.seq), {
+    message: (m) => {
+      switch (m.type) {
+        case "html":
+          apply(m.data);
+          trimEvents();
+          break;
+        case "samples":
+          charts.forEach((c) => c.upsert(m.data));
+          break;
+        case "log":
+          logs.receive(m.data);
+          break;
+        case "deleted":
+          location.assign("/");
+          break;
+      }
+    },
+    reread,
+  });
+
+  retryPoints(points);
+}
+
+/** @param {() => Promise<void>} points */
+async function retryPoints(points) {
+  for (let wait = 1000; ; wait = Math.min(30000, wait * 2)) {
+    try {
+      await points();
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}
+
+function trimEvents() {
+  document.querySelector("[data-event-empty]")?.remove();
+  const list = document.getElementById("event-list");
+  while (list && list.children.length > eventsShown) list.lastElementChild?.remove();
+}

@@ -1,0 +1,23 @@
+// Short messages in the corner that leave by themselves.
+
+/**
+ * @param {"info"|"success"|"danger"} kind
+ * @param {string} text
+ */
+export function toast(kind, text) {
+  const home = document.getElementById("toasts");
+  if (!home) return;
+  const el = document.createElement("div");
+  el.className = `toast toast-${kind}`;
+  const words = document.createElement("span");
+  words.textContent = text;
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "button button-quiet button-small";
+  close.textContent = "Dismiss";
+  close.dataset.dismiss = "";
+  el.append(words, close);
+  while (home.children.length >= 4) home.firstElementChild?.remove();
+  home.append(el);
+  setTimeout(() => el.remove(), 8000);
+}

@@ -1,0 +1,188 @@
+package views
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// absent stands where a number is not known yet.
+const absent = "–"
+
+// Number writes v with 3 significant digits and an SI prefix: 0.00123, 4.57, 12.3 k, 1.50 M.
+func Number(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "NaN"
+	case math.IsInf(v, 0):
+		return strings.TrimPrefix(fmt.Sprintf("%v", v), "+")
+	case v == 0:
+		return "0"
+	}
+	abs := math.Abs(v)
+	if abs < 1e-4 {
+		return strconv.FormatFloat(v, 'e', 2, 64)
+	}
+	for _, p := range []struct {
+		size float64
+		name string
+	}{{1e15, ""}, {1e12, " T"}, {1e9, " G"}, {1e6, " M"}, {1e3, " k"}} {
+		// 999.5 of the smaller unit would round to 1000 of it: it is 1.00 of this one.
+		if abs >= p.size*0.9995 {
+			if p.name == "" {
+				return strconv.FormatFloat(v, 'e', 2, 64)
+			}
+			return significant(v/p.size) + p.name
+		}
+	}
+	return significant(v)
+}
+
+// significant writes a number of magnitude 1e-4 to 1000 with 3 significant digits.
+func significant(v float64) string {
+	decimals := 2 - int(math.Floor(math.Log10(math.Abs(v))))
+	if rounded := math.Abs(v) * math.Pow10(max(decimals, 0)); math.Round(rounded) >= 1000 {
+		decimals-- // 9.995 is 10.0, not 10.00
+	}
+	return strconv.FormatFloat(v, 'f', max(decimals, 0), 64)
+}
+
+// exact writes v with every digit that it has.
+func exact(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+// Integer writes n with commas between thousands.
+func Integer[T int | int64](n T) string {
+	s := strconv.FormatInt(int64(n), 10)
+	sign := ""
+	if s[0] == '-' {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// Duration writes d in its two largest units: 45 s, 3 min 20 s, 2 h 05 min, 3 d 4 h.
+func Duration(d time.Duration) string {
+	s := int64(max(d, 0).Round(time.Second) / time.Second)
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min %02d s", s/60, s%60)
+	case s < 86400:
+		return fmt.Sprintf("%d h %02d min", s/3600, s/60%60)
+	}
+	return fmt.Sprintf("%d d %d h", s/86400, s/3600%24)
+}
+
+// Ago writes how long before now t was, in its largest unit. The script static/js/times.js writes the same.
+func Ago(t, now time.Time) string {
+	s := int64(now.Sub(t) / time.Second)
+	switch {
+	case s < 5:
+		return "just now"
+	case s < 60:
+		return fmt.Sprintf("%d s ago", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min ago", s/60)
+	case s < 86400:
+		return fmt.Sprintf("%d h ago", s/3600)
+	}
+	return fmt.Sprintf("%d d ago", s/86400)
+}
+
+// Bytes writes a size in binary units.
+func Bytes(n float64) string {
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB", "TiB"} {
+		if math.Abs(n) < 1024 || unit == "TiB" {
+			return Number(n) + " " + unit
+		}
+		n /= 1024
+	}
+	return ""
+}
+
+// plural is "1 node", "3 nodes".
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Integer(n) + " " + one + "s"
+}
+
+// fraction is how much of the run is done, 0 to 1; false when the total is not known.
+func fraction(r run.Run) (float64, bool) {
+	if r.StepsTotal <= 0 {
+		return 0, false
+	}
+	return min(1, max(0, float64(r.Progress.Step)/float64(r.StepsTotal))), true
+}
+
+// percent never says 100 before the last step.
+func percent(r run.Run) string {
+	f, ok := fraction(r)
+	if !ok {
+		return absent
+	}
+	return fmt.Sprintf("%d %%", int(math.Floor(f*100)))
+}
+
+// eta is the time left at the pace so far; false when nothing can be said.
+func eta(r run.Run) (time.Duration, bool) {
+	p := r.Progress
+	if (r.State != run.Running && r.State != run.Degraded) || p.Step <= 0 || r.StepsTotal <= p.Step ||
+		r.StartedAt.IsZero() || !p.UpdatedAt.After(r.StartedAt) {
+		return 0, false
+	}
+	left := float64(p.UpdatedAt.Sub(r.StartedAt)) / float64(p.Step) * float64(r.StepsTotal-p.Step)
+	if left > float64(10*365*24*time.Hour) {
+		return 0, false
+	}
+	return time.Duration(left), true
+}
+
+// elapsed is how long the run has worked: from its first worker to its end, or to now.
+func elapsed(r run.Run, now time.Time) (time.Duration, bool) {
+	if r.StartedAt.IsZero() {
+		return 0, false
+	}
+	if !r.EndedAt.IsZero() {
+		now = r.EndedAt
+	}
+	return now.Sub(r.StartedAt), true
+}
+
+// gpuModel is the readable part of vendor/type/name.
+func gpuModel(g run.GPU) string {
+	if i := strings.LastIndexByte(g.Model, '/'); i >= 0 {
+		return g.Model[i+1:]
+	}
+	return g.Model
+}
+
+// gpuSummary groups devices by model: "2 × A100, 1 × H100".
+func gpuSummary(gpus []run.GPU) string {
+	var order []string
+	count := map[string]int{}
+	for _, g := range gpus {
+		m := gpuModel(g)
+		if count[m] == 0 {
+			order = append(order, m)
+		}
+		count[m]++
+	}
+	var parts []string
+	for _, m := range order {
+		parts = append(parts, fmt.Sprintf("%d × %s", count[m], m))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// cut is the first n bytes of an identifier.
+func cut(s string, n int) string { return s[:min(len(s), n)] }

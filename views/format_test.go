@@ -1,0 +1,171 @@
+package views
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+func TestNumbersHaveThreeSignificantDigitsAndAPrefix(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[float64]string{
+		0: "0", 1: "1.00", 4.5678: "4.57", 12.345: "12.3", 123.45: "123", 999.4: "999", 999.6: "1.00 k", 1000: "1.00 k", 12345: "12.3 k",
+		999_950: "1.00 M", 1.5e6: "1.50 M", 2e9: "2.00 G", 3.25e12: "3.25 T", 1e16: "1.00e+16", 0.00123: "0.00123", 0.0004: "0.000400",
+		0.00001: "1.00e-05", -2.5: "-2.50", 9.999: "10.0", math.Inf(1): "Inf", math.Inf(-1): "-Inf",
+	} {
+		if got := Number(in); got != want {
+			t.Errorf("Number(%v) = %q, want %q", in, got, want)
+		}
+	}
+	if got := Number(math.NaN()); got != "NaN" {
+		t.Errorf("Number(NaN) = %q", got)
+	}
+}
+
+func TestIntegersHaveCommas(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", math.MinInt64: "-9,223,372,036,854,775,808"} {
+		if got := Integer(in); got != want {
+			t.Errorf("Integer(%d) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestDurationsHaveTheirTwoLargestUnits(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[time.Duration]string{
+		-time.Second: "0 s", 0: "0 s", 45 * time.Second: "45 s", 200 * time.Second: "3 min 20 s", 125 * time.Minute: "2 h 05 min", 76 * time.Hour: "3 d 4 h",
+	} {
+		if got := Duration(in); got != want {
+			t.Errorf("Duration(%v) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestAgoUsesTheLargestUnit(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for in, want := range map[time.Duration]string{
+		-time.Minute: "just now", 0: "just now", 59 * time.Second: "59 s ago", time.Minute: "1 min ago", 3 * time.Hour: "3 h ago", 50 * time.Hour: "2 d ago",
+	} {
+		if got := Ago(now.Add(-in), now); got != want {
+			t.Errorf("%v before: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestBytesAreInBinaryUnits(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[float64]string{0: "0 B", 512: "512 B", 2048: "2.00 KiB", 8.5 * (1 << 20): "8.50 MiB", 26.5e9: "24.7 GiB"} {
+		if got := Bytes(in); got != want {
+			t.Errorf("Bytes(%v) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestTheTimeLeftFollowsThePaceSoFar(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r := run.Run{State: run.Running, StartedAt: start, StepsTotal: 400, Progress: run.Progress{Step: 100, UpdatedAt: start.Add(time.Minute)}}
+	if d, ok := eta(r); !ok || d != 3*time.Minute {
+		t.Errorf("eta = %v, %v, want 3 min", d, ok)
+	}
+	for name, change := range map[string]func(*run.Run){
+		"no step yet":         func(r *run.Run) { r.Progress.Step = 0 },
+		"all steps done":      func(r *run.Run) { r.Progress.Step = 400 },
+		"total not known":     func(r *run.Run) { r.StepsTotal = 0 },
+		"not running":         func(r *run.Run) { r.State = run.Stopping },
+		"clock went backward": func(r *run.Run) { r.Progress.UpdatedAt = start },
+		"absurdly long":       func(r *run.Run) { r.StepsTotal = math.MaxInt64 },
+	} {
+		other := r
+		change(&other)
+		if d, ok := eta(other); ok {
+			t.Errorf("%s: eta = %v, want none", name, d)
+		}
+	}
+}
+
+func TestAPercentageIsNotHundredBeforeTheLastStep(t *testing.T) {
+	t.Parallel()
+	for step, want := range map[int64]string{0: "0 %", 999: "99 %", 1000: "100 %", 1200: "100 %"} {
+		if got := percent(run.Run{StepsTotal: 1000, Progress: run.Progress{Step: step}}); got != want {
+			t.Errorf("step %d: %q, want %q", step, got, want)
+		}
+	}
+	if got := percent(run.Run{}); got != absent {
+		t.Errorf("without a total: %q", got)
+	}
+}
+
+func TestALogLineIsShownAsATerminalWould(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"plain":                                 "plain",
+		"\x1b[1;32mINFO\x1b[0m done":            "INFO done",
+		"10%\r50%\r100%":                        "100%",
+		"kept\r":                                "kept",
+		"a\tb":                                  "a\tb",
+		"bell\a null\x00 del\x7f c1\u0085":      "bell null del c1",
+		"\x1b]8;;http://x\x07link\x1b]8;;\x07!": "link!",
+		"\x1b]0;title\x1b\\after":               "after",
+		"cut off \x1b[38;5":                     "cut off ",
+		"cut off \x1b":                          "cut off ",
+		"\x1b(Bcharset":                         "charset",
+		"emoji 🚀 مرحبا":                         "emoji 🚀 مرحبا",
+	} {
+		if got := PlainLog(in); got != want {
+			t.Errorf("PlainLog(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := PlainLog(strings.Repeat("x", 1<<20)); len(got) > MaxLogText+20 || !strings.HasSuffix(got, "(cut)") {
+		t.Errorf("a line of 1 MiB: %d bytes, ends in %q", len(got), got[len(got)-10:])
+	}
+}
+
+func FuzzPlainLogNeverShowsControlCharacters(f *testing.F) {
+	for _, s := range []string{"\x1b[31mred", "\x1b", "\x1b]", "\r\r", "\xff\x1b[", "\x1b[\x1b[m"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		out := PlainLog(s)
+		if strings.ContainsAny(out, "\x1b\r\n\x00\x07") {
+			t.Errorf("PlainLog(%q) = %q", s, out)
+		}
+		if len(out) > MaxLogText+20 {
+			t.Errorf("%d bytes", len(out))
+		}
+	})
+}
+
+func TestGPUsAreGroupedByModel(t *testing.T) {
+	t.Parallel()
+	got := gpuSummary([]run.GPU{{Model: "nvidia/gpu/A100"}, {Model: "nvidia/gpu/H100"}, {Model: "nvidia/gpu/A100"}, {Model: "odd"}})
+	if want := "2 × A100, 1 × H100, 1 × odd"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestEveryStateHasItsOwnIconAndSentence(t *testing.T) {
+	t.Parallel()
+	seen := map[string]run.State{}
+	for _, s := range run.States() {
+		var b strings.Builder
+		if err := StateBadge(s).Render(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		drawing := b.String()[strings.Index(b.String(), ">"):]
+		drawing = drawing[strings.Index(drawing, "<svg"):strings.Index(drawing, "</svg>")]
+		drawing = strings.ReplaceAll(drawing, "icon-"+string(s), "")
+		if other, ok := seen[drawing]; ok {
+			t.Errorf("%s and %s have one icon", s, other)
+		}
+		seen[drawing] = s
+		if reasonText(run.Run{State: s}) == "" {
+			t.Errorf("%s has no sentence", s)
+		}
+	}
+}

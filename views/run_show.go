@@ -1,0 +1,192 @@
+package views
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// RunDetail is everything on one run's page.
+type RunDetail struct {
+	Run     run.Run
+	Workers []run.Worker
+	Events  []run.Event // oldest first
+	// EventsCut is true when older events exist than those given.
+	EventsCut bool
+	Log       LogView
+	Seq       int64 // of the run's topic, read before the rest
+	Now       time.Time
+}
+
+// LogView is the newest piece of a run's log.
+type LogView struct {
+	Rank  int // -1 for all workers
+	Lines []run.LogLine
+	More  bool // older lines exist
+}
+
+// Topic is the name under which the run's updates are published.
+func (d RunDetail) Topic() string { return "run:" + string(d.Run.ID) }
+
+func (d RunDetail) logTabs() []Tab {
+	base := runPath(d.Run.ID)
+	tabs := []Tab{{Key: "-1", Label: "All workers", Href: base + "#logs", Current: d.Log.Rank < 0}}
+	n := max(d.Run.Shape.Nodes, len(d.Workers))
+	for rank := range min(n, 512) {
+		tabs = append(tabs, Tab{
+			Key: strconv.Itoa(rank), Label: "Worker " + strconv.Itoa(rank),
+			Href: fmt.Sprintf("%s?worker=%d#logs", base, rank), Current: d.Log.Rank == rank,
+		})
+	}
+	return tabs
+}
+
+func (d RunDetail) firstPos() string {
+	if len(d.Log.Lines) == 0 {
+		return "0"
+	}
+	return strconv.FormatInt(int64(d.Log.Lines[0].Pos), 10)
+}
+
+func (d RunDetail) lastPos() string {
+	if len(d.Log.Lines) == 0 {
+		return "0"
+	}
+	return strconv.FormatInt(int64(d.Log.Lines[len(d.Log.Lines)-1].Pos), 10)
+}
+
+func lossTitle(r run.Run) string {
+	if !r.Progress.HasLoss {
+		return "No worker has reported a loss yet"
+	}
+	return exact(r.Progress.Loss) + ", mean over workers at step " + Integer(r.Progress.Step)
+}
+
+func throughputTitle(r run.Run) string {
+	if r.Progress.TokensPerSec <= 0 {
+		return "No worker has reported a throughput yet"
+	}
+	return exact(r.Progress.TokensPerSec) + " tokens per second, sum over workers"
+}
+
+func participants(r run.Run) string {
+	return Integer(r.Progress.Participants) + " / " + Integer(r.Shape.Nodes)
+}
+
+// timeLeft is the label, the value and the title of the headline's last number: the time left, or the whole duration
+// once the run has ended.
+func timeLeft(r run.Run, now time.Time) (label, value, title string) {
+	if r.State.Terminal() {
+		return "Duration", durationText(r, now), "From the first worker's start to the end"
+	}
+	if d, ok := eta(r); ok {
+		return "Time left", Duration(d), "At the pace so far; about " + r.Progress.UpdatedAt.Add(d).UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return "Time left", absent, "Known once steps have been done"
+}
+
+// reasonText is the reason for the state as a sentence. Where none was recorded it says what the state means.
+func reasonText(r run.Run) string {
+	if r.Reason != "" {
+		first, n := utf8.DecodeRuneInString(r.Reason)
+		return string(unicode.ToUpper(first)) + r.Reason[n:]
+	}
+	switch r.State {
+	case run.Queued:
+		return "Waiting to be sent to Nomad."
+	case run.Dispatching:
+		return "Being sent to Nomad."
+	case run.Pending:
+		return "Nomad is starting the workers."
+	case run.Running:
+		return "Every worker runs."
+	case run.Degraded:
+		return "A worker is lost; the others go on."
+	case run.Stopping:
+		return "Workers are saving and leaving."
+	case run.Paused:
+		return "Stopped with a checkpoint, to be resumed."
+	case run.Succeeded:
+		return "Every worker ended by itself and well."
+	case run.Stopped:
+		return "Ended because somebody asked."
+	}
+	return "Ended, and nothing was recorded about why."
+}
+
+// canStop is true while there is something to stop that nobody has asked to stop yet.
+func canStop(r run.Run) bool {
+	return !r.State.Terminal() && r.State != run.Stopping && !r.StopRequested
+}
+
+// machineLine reports whether a log line is meant for the console rather than for a person.
+func machineLine(text string) bool { return strings.HasPrefix(text, "COTRAIN {") }
+
+func exitText(w run.Worker) string {
+	switch {
+	case w.OOM:
+		return "out of memory"
+	case !w.Exited:
+		return absent
+	case w.Signal != 0:
+		return fmt.Sprintf("%d (signal %d)", w.ExitCode, w.Signal)
+	}
+	return strconv.Itoa(w.ExitCode)
+}
+
+// workerSince is when the worker came into the state that it is in, as far as it is known.
+func workerSince(w run.Worker) time.Time {
+	if w.State.Terminal() && !w.EndedAt.IsZero() {
+		return w.EndedAt
+	}
+	return w.StartedAt
+}
+
+func eventID(e run.Event) string { return "event-" + strconv.FormatInt(e.Seq, 10) }
+
+func eventIcon(e run.Event) string {
+	switch {
+	case e.To != "":
+		return string(e.To)
+	case e.Level == "error":
+		return "failed"
+	case e.Level == "warning":
+		return "warning"
+	case strings.HasPrefix(e.Kind, "checkpoint"):
+		return "save"
+	case strings.Contains(e.Kind, "sync"), strings.Contains(e.Kind, "outer"):
+		return "sync"
+	case strings.Contains(e.Kind, "finish"):
+		return "succeeded"
+	case strings.HasPrefix(e.Kind, "worker"):
+		return "node"
+	}
+	return "dot"
+}
+
+// eventTitle is the kind of an event as words: "checkpoint saved".
+func eventTitle(e run.Event) string { return strings.ReplaceAll(e.Kind, "_", " ") }
+
+// byPerson reports whether a person did it: what Nomad, the workers and the console do by themselves needs no name.
+func byPerson(e run.Event) bool {
+	return !slices.Contains([]string{"", "nomad", "worker", "queue", "console", "system"}, e.Actor)
+}
+
+// eventClass colours an event by the state that it leads to, or by how much it matters.
+func eventClass(e run.Event) string {
+	switch {
+	case e.To != "":
+		return "state-" + string(e.To)
+	case e.Level == "error":
+		return "state-failed"
+	case e.Level == "warning":
+		return "state-degraded"
+	}
+	return ""
+}
