@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strconv"
 
@@ -29,7 +28,7 @@ type Dispatch struct {
 	Resume  string // checkpoint folder to resume from, or ""
 }
 
-// Dispatch starts an attempt and returns the ID of its child job, which was seen to exist. Calling it again with the same
+// Dispatch starts an attempt and returns the ID of its child job, which is known to exist. Calling it again with the same
 // token returns the same child. The error is [run.ErrInvalid] when the payload is empty or too long, and [ErrParentMissing]
 // when the parent is gone.
 func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
@@ -42,15 +41,19 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 		meta["resume"] = d.Resume
 	}
 	for try := 0; try < dispatchTries; try++ {
-		child, err := c.dispatchOnce(ctx, d, meta)
+		child, eval, err := c.dispatchOnce(ctx, d, meta)
 		if err = classify(doing, err); err != nil {
 			if errors.Is(err, ErrParentMissing) {
 				c.Forget(d.Parent)
 			}
 			return "", err
 		}
-		// Two calls with one token may race: the loser is told the ID of a child that was never stored.
-		found, err := c.exists(ctx, child)
+		if eval == "" {
+			return child, nil // the token's child, found in Nomad's state
+		}
+		// Two calls with one token may race: the loser is told the IDs of a child and an evaluation that were never stored.
+		// They are stored together, and an evaluation is small, where a child carries the scripts and the payload.
+		found, err := c.evaluationExists(ctx, eval)
 		if err != nil {
 			return "", err
 		}
@@ -75,34 +78,31 @@ func (c *Client) DispatchRun(ctx context.Context, shape run.Shape, d Dispatch) (
 	}
 }
 
-func (c *Client) dispatchOnce(ctx context.Context, d Dispatch, meta map[string]string) (string, error) {
+// dispatchOnce returns the child's ID and that of its evaluation, "" when the token has been used before.
+func (c *Client) dispatchOnce(ctx context.Context, d Dispatch, meta map[string]string) (child, eval string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	w := write(ctx)
 	w.IdempotencyToken = d.Token
 	resp, _, err := c.calls.Jobs().DispatchOpts(&api.DispatchOptions{JobID: d.Parent, Meta: meta, Payload: d.Payload}, w)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if resp.DispatchedJobID == "" {
-		return "", &answer{code: 200, text: "a dispatch without a child job"}
+		return "", "", &answer{code: 200, text: "a dispatch without a child job"}
 	}
-	return resp.DispatchedJobID, nil
+	return resp.DispatchedJobID, resp.EvalID, nil
 }
 
-// exists asks for a job without decoding it: a child carries the scripts and the payload.
-func (c *Client) exists(ctx context.Context, jobID string) (bool, error) {
+func (c *Client) evaluationExists(ctx context.Context, id string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	body, err := c.calls.Raw().Response("/v1/job/"+url.PathEscape(jobID), query(ctx))
-	if err = classify("read job "+jobID, err); err != nil {
-		if errors.Is(err, run.ErrNotFound) {
-			return false, nil
-		}
-		return false, err
+	var eval struct{ ID string }
+	_, err := c.calls.Raw().Query("/v1/evaluation/"+url.PathEscape(id), &eval, query(ctx))
+	if err = classify("read evaluation "+id, err); errors.Is(err, run.ErrNotFound) {
+		return false, nil
 	}
-	_, _ = io.Copy(io.Discard, body) // so that the connection can be used again
-	return true, body.Close()
+	return err == nil && eval.ID == id, err
 }
 
 // Stop asks Nomad to stop the child job: SIGTERM now, SIGKILL after the kill time-out. Stopping a job that is over, or

@@ -154,13 +154,12 @@ func TestDispatchGoesAgainWhenTheChildWasNeverStored(t *testing.T) {
 		if token := r.URL.Query().Get("idempotency_token"); token != "r-0000000000/1" {
 			t.Errorf("token is %q", token)
 		}
-		id := child
 		if calls.Add(1) == 1 {
-			id = ghost
+			answerJSON(w, map[string]string{"DispatchedJobID": ghost, "EvalID": "never-stored"})
+			return
 		}
-		answerJSON(w, map[string]string{"DispatchedJobID": id})
+		answerJSON(w, map[string]string{"DispatchedJobID": child, "EvalID": ""})
 	})
-	f.HandleFunc("GET /v1/job/p%2Fdispatch-1-bbbbbbbb", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, map[string]string{"ID": child}) })
 	if got, err := c.Dispatch(t.Context(), testDispatch()); got != child || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -171,7 +170,7 @@ func TestDispatchGivesUpOnAChildThatNeverAppears(t *testing.T) {
 	f, c := newFake(t)
 	(&fakeParents{}).serve(f)
 	f.HandleFunc("PUT /v1/job/{id}/dispatch", func(w http.ResponseWriter, _ *http.Request) {
-		answerJSON(w, map[string]string{"DispatchedJobID": "p/dispatch-1-aaaaaaaa"})
+		answerJSON(w, map[string]string{"DispatchedJobID": "p/dispatch-1-aaaaaaaa", "EvalID": "never-stored"})
 	})
 	if _, err := c.Dispatch(t.Context(), testDispatch()); !errors.Is(err, run.ErrUnavailable) {
 		t.Errorf("got %v", err)
@@ -193,8 +192,10 @@ func TestDispatchRunMakesAVanishedParentAgain(t *testing.T) {
 			refuse(500, "parameterized job not found")(w, r)
 			return
 		}
-		p.jobs["child"] = map[string]any{"ID": "child"}
-		answerJSON(w, map[string]string{"DispatchedJobID": "child"})
+		answerJSON(w, map[string]string{"DispatchedJobID": "child", "EvalID": "e/1"})
+	})
+	f.HandleFunc("GET /v1/evaluation/{id}", func(w http.ResponseWriter, r *http.Request) {
+		answerJSON(w, map[string]string{"ID": r.PathValue("id")})
 	})
 	if _, err := c.EnsureParent(t.Context(), testShape); err != nil {
 		t.Fatal(err)

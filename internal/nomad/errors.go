@@ -87,7 +87,7 @@ var (
 	parentTexts  = []string{"parameterized job not found", "is not a parameterized job", "\" is stopped"}
 	invalidTexts = []string{"Payload exceeds maximum size", "Payload is not provided", "Payload provided but forbidden",
 		"unpermitted metadata keys", "required meta keys", "did not provide required", "Failed to parse job", "validation error"}
-	goneTexts = []string{"Unknown allocation", "unknown allocation", "state for allocation", "alloc not found", "job not found", "no such file or directory"}
+	goneTexts = []string{"Unknown allocation", "unknown allocation", "state for allocation", "alloc not found", "job not found", "eval not found", "no such file or directory"}
 	awayTexts = []string{"No cluster leader", "No path to region", "No path to node", "No Node Connection", "no servers",
 		"leadership lost", "rpc error", "connection refused", "connection reset", "i/o timeout", "Nomad server", "server is not"}
 	deniedText = []string{"Permission denied", "ACL token not found", "ACL token expired"}

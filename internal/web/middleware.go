@@ -6,10 +6,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
-
-	"github.com/cotrain/cotrain/static"
 )
 
 // recorder remembers what was answered. It passes on everything that the connection can do.
@@ -76,7 +73,6 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 		next.ServeHTTP(rec, r)
 	})
 }
-
 
 // recoverPanics turns a panic into an answer and a log line with the stack.
 func (s *Server) recoverPanics(next http.Handler) http.Handler {

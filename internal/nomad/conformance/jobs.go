@@ -250,6 +250,17 @@ func testDispatch(t *testing.T, target Target) {
 			t.Errorf("raw dispatch gives %+v, want the child and no evaluation", r)
 		}
 	})
+	t.Run("the evaluation of a dispatch exists with its child", func(t *testing.T) {
+		d := b.attempt("exit 0")
+		r := decode[struct{ DispatchedJobID, EvalID string }](b, b.raw("PUT",
+			"/v1/job/"+parent+"/dispatch?idempotency_token="+url.QueryEscape(d.Token),
+			map[string]any{"Payload": d.Payload, "Meta": map[string]string{"run_id": string(d.RunID), "attempt": "1"}}))
+		b.track("", r.DispatchedJobID)
+		e := decode[struct{ ID, JobID, Type, TriggeredBy string }](b, b.raw("GET", "/v1/evaluation/"+r.EvalID, nil))
+		if e.ID != r.EvalID || e.JobID != r.DispatchedJobID || e.Type != "batch" || e.TriggeredBy != "job-register" {
+			t.Errorf("evaluation is %+v, dispatch %+v", e, r)
+		}
+	})
 	t.Run("racing calls with one token make one child", func(t *testing.T) {
 		d := b.attempt("exit 0")
 		var all sync.WaitGroup
@@ -308,6 +319,7 @@ func testDispatchRefusals(t *testing.T, target Target) {
 	b.expect(b.raw("PUT", path, body{[]byte("x"), nil}), 500, "Dispatch did not provide required meta keys: [")
 	b.expect(b.raw("PUT", path, body{[]byte("x"), map[string]string{"run_id": "r", "attempt": "1", "other": "x"}}), 500,
 		"Dispatch request included unpermitted metadata keys: [other]")
+	b.expect(b.raw("GET", "/v1/evaluation/11111111-2222-3333-4444-555555555555", nil), 404, "eval not found")
 	b.expect(b.raw("PUT", "/v1/job/no-such-parent/dispatch", body{[]byte("x"), meta}), 500, "parameterized job not found")
 
 	d := b.attempt("exit 0")
