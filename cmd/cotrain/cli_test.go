@@ -77,7 +77,12 @@ func (c *console) cotrainTo(errOut *output, args ...string) result {
 func (c *console) process(stdout, stderr io.Writer, args ...string) *process {
 	return &process{
 		args: args, stdin: strings.NewReader(c.stdin), stdout: stdout, stderr: stderr, terminal: c.terminal,
-		environ: func(name string) (string, bool) { return c.url, name == "COTRAIN_ADDR" && c.url != "" },
+		environ: func(name string) (string, bool) {
+			if name == "COTRAIN_ADDR" && c.url != "" {
+				return c.url, true
+			}
+			return "", false
+		},
 		readFile: func(name string) ([]byte, error) {
 			if s, ok := c.files[name]; ok {
 				return []byte(s), nil

@@ -22,7 +22,7 @@ func TestMoreThanTheClusterHasIsPendingWithTheReason(t *testing.T) {
 	}{
 		{"a GPU that nobody has", []string{"--nodes", "3", "--gpus", "2", "--gpu-model", "A100"}, []string{"3 nodes", "2 x A100"}},
 		{"more GPUs than there are", []string{"--nodes", "64", "--gpus", "2"}, []string{"64 nodes"}},
-		{"more memory than there is", []string{"--nodes", "1", "--gpus", "0", "--memory", "100000000"}, []string{"memory"}},
+		{"more memory than there is", []string{"--nodes", "1", "--gpus", "0", "--memory", "60000000"}, []string{"memory"}},
 	} {
 		id := c.submit(append([]string{"--name", tc.name, "--preset", "debug-diloco"}, tc.args...)...)
 		c.eventually(tc.name+" has a reason", func() bool { r := c.run(id); return r.State == run.Pending && r.Reason != "" })
@@ -59,7 +59,7 @@ func TestTrainersThatMisbehave(t *testing.T) {
 		want  run.State
 		step  int64
 	}{
-		{"exit1@4", run.Failed, 3},
+		{"exit1@4", run.Failed, 4},
 		{"garbage@3", run.Succeeded, 8},
 		{"binary@3", run.Succeeded, 8},
 		{"longline@3", run.Succeeded, 8},
@@ -76,6 +76,12 @@ func TestTrainersThatMisbehave(t *testing.T) {
 			}
 			if tc.want == run.Failed && !strings.Contains(r.Reason, "exited with code 1") {
 				t.Errorf("the reason is %q", r.Reason)
+			}
+			if strings.HasPrefix(tc.fault, "flood") {
+				logs, _, code := c.cli("run", "logs", string(id))
+				if n := strings.Count(logs, "\n"); code != 0 || n < 100_000 {
+					t.Errorf("%d lines of the flood are stored, code %d", n, code)
+				}
 			}
 			if status, _, err := c.get("/runs/" + string(id)); err != nil || status != http.StatusOK {
 				t.Errorf("its page: %d, %v", status, err)

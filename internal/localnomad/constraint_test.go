@@ -88,7 +88,7 @@ func TestDeviceAttributesCompareAcrossUnits(t *testing.T) {
 		{"1000 MHz", "=", "1 GHz", true}, {"350 W", ">", "0.3 kW", true}, {"500 mW", "<", "1 W", true}, {"1 MW", "=", "1000 kW", true},
 		{"24 GiB", "=", "24", false}, {"24", ">", "9", true}, {"24 GiB", "!=", "24", false}, {"true", "=", "true", true},
 		{"true", "!=", "false", true}, {"sm_90", "=", "sm_90", true}, {"sm_90", "regexp", "^sm_9", true},
-		{"535.1", "version", ">= 500", false}, {"abc", "set_contains", "abc", true}, {"12", "version", ">= 10", false}, {"1 EiB", ">", "1 EB", true},
+		{"535.1", "version", ">= 500", false}, {"abc", "set_contains", "abc", true}, {"12", "version", ">= 10", true}, {"1 EiB", ">", "1 EB", true},
 		{"1 kB", "=", "1 KB", true},
 	} {
 		l, r := parseAttribute(c.a), parseAttribute(c.b)

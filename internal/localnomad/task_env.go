@@ -45,7 +45,9 @@ func hostEnvDenied(name string) bool {
 		"GOOGLE_APPLICATION_CREDENTIALS", "NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID", "PWD", "OLDPWD":
 		return true
 	}
-	return strings.HasPrefix(name, "NOMAD_") || strings.HasPrefix(name, "COTRAIN_")
+	// The console's own settings are none of a task's business; those of the
+	// reference trainer are there to be inherited.
+	return strings.HasPrefix(name, "NOMAD_") || (strings.HasPrefix(name, "COTRAIN_") && !strings.HasPrefix(name, "COTRAIN_TRAINER_"))
 }
 
 // newTaskEnv builds the environment of one task, or of the group with a nil

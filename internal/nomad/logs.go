@@ -47,8 +47,8 @@ func (l LogChunk) End() Cursor { return Cursor{File: l.File, Offset: l.Offset + 
 // files. stream is "stdout" or "stderr". Data is valid only during the call. With follow it goes on until ctx ends, fn
 // fails, or the stream breaks; otherwise it returns nil at the end of what is there.
 //
-// An error of fn is returned as it is. Others are [ErrNotStarted], [run.ErrNotFound] when the allocation or its files are gone,
-// [run.ErrUnavailable] when the stream broke or Nomad cannot be reached (call again with the last chunk's End), and
+// An error of fn is returned as it is. Others are [ErrNotStarted], [run.ErrNotFound] when the allocation or its files are
+// gone (or the node has not taken a new allocation yet: look at its state), [run.ErrUnavailable] when the stream broke or Nomad cannot be reached (call again with the last chunk's End), and
 // [run.ErrInvalid] when from cannot belong to this log.
 //
 // At most Config.LogStreams streams are open at once. When more are wanted they take turns of some seconds each.
@@ -134,6 +134,9 @@ func (t *tail) doing() string { return "follow " + t.stream + " of allocation " 
 // session opens the stream at the cursor and delivers what comes.
 func (t *tail) session(ctx context.Context) error {
 	files, err := t.list(ctx)
+	if errors.Is(err, run.ErrNotFound) {
+		return t.whyNoFiles(ctx, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -176,6 +179,19 @@ func (t *tail) session(ctx context.Context) error {
 			return errAgain
 		}
 	}
+}
+
+// whyNoFiles asks for the log itself when its folder is not there: that says whether the task has not started or the
+// allocation was collected.
+func (t *tail) whyNoFiles(ctx context.Context, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	body, openErr := t.open(ctx, 0)
+	if openErr != nil {
+		return openErr
+	}
+	_ = body.Close() // read-only; the folder appeared meanwhile
+	return fmt.Errorf("%s: %w: %w", t.doing(), run.ErrUnavailable, err)
 }
 
 // ended turns the error that ended a stream into that of the session.

@@ -219,6 +219,21 @@ func TestTailLogTellsHowAStreamEnded(t *testing.T) {
 	}
 }
 
+func TestTailLogAsksWhyThereAreNoFiles(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]error{
+		`task "trainer" not started yet. No logs available`: ErrNotStarted,
+		"state for allocation a not found on client":        run.ErrNotFound,
+	} {
+		f, c := newFake(t)
+		f.HandleFunc("GET /v1/client/fs/ls/a", refuse(500, "open /x/alloc/logs: no such file or directory"))
+		f.HandleFunc("GET /v1/client/fs/logs/a", refuse(404, text))
+		if _, _, _, err := read(t.Context(), c, Cursor{}); !errors.Is(err, want) {
+			t.Errorf("%s gives %v", text, err)
+		}
+	}
+}
+
 func TestTailLogWaitsWhenNomadHasNoConnectionFree(t *testing.T) {
 	t.Parallel()
 	f, c := newFake(t)

@@ -27,8 +27,8 @@ const registerTries = 5
 
 // parent is what is known about one parent job.
 type parent struct {
-	mu      sync.Mutex // held while it is parsed and registered, so that concurrent calls do it once
-	content string     // hash of the registered content, "" when it must be looked at again
+	mu    sync.Mutex // held while it is parsed and registered, so that concurrent calls do it once
+	known bool       // it was seen to be as the settings want it; they never change
 }
 
 // EnsureParent makes sure that the parameterized job of this shape exists and is made from the present job file, and
@@ -49,15 +49,14 @@ func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, err
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	vars := c.cfg.Job.variables(shape)
-	want := contentHash(c.cfg.Job.file(), vars)
-	if p.content == want {
+	if p.known {
 		return id, nil
 	}
-	if err := c.ensure(ctx, id, vars, want); err != nil {
+	vars := c.cfg.Job.variables(shape)
+	if err := c.ensure(ctx, id, vars, contentHash(c.cfg.Job.file(), vars)); err != nil {
 		return "", err
 	}
-	p.content = want
+	p.known = true
 	return id, nil
 }
 

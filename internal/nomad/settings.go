@@ -4,14 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"maps"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/jobs"
@@ -67,7 +66,7 @@ func (j JobSettings) check() error {
 	return nil
 }
 
-// ErrShape texts name the field so that a person can mend it.
+// checkShape refuses what cannot be a shape, with the field to mend.
 func checkShape(s run.Shape) error {
 	switch {
 	case s.Nodes < 1:

@@ -40,7 +40,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Failed, c.firstBad.Failure()
 	case over:
 		return Failed, "Nomad ended the job before it placed every worker"
-	case r.StopRequested || o.Stopped:
+	case r.StopRequested || o.Stopped || r.State == Stopping:
 		return Stopping, r.Reason
 	case c.firstBad != nil:
 		return Degraded, c.firstBad.Failure()
@@ -50,6 +50,29 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Running, ""
 	}
 	return Pending, ""
+}
+
+// Doomed reports, in one sentence, why the workers that are left cannot go on: worker 0 holds the store through which DiLoCo
+// workers meet, and without DiLoCo all workers are one world. They would hang, and hold their GPUs. It is "" while they can.
+func (r *Run) Doomed(o Observation) string {
+	if r.StopRequested || o.Stopped || r.Shape.Nodes < 2 {
+		return ""
+	}
+	left := 0
+	var cause *Worker
+	for i := range o.Workers {
+		w := &o.Workers[i]
+		switch {
+		case !w.State.Terminal():
+			left++
+		case !w.OK() && !w.Stopping && (w.Rank == 0 || r.InnerSteps == 0):
+			cause = w
+		}
+	}
+	if left == 0 || cause == nil {
+		return ""
+	}
+	return cause.Failure() + "; the others cannot go on without it and were stopped"
 }
 
 type tally struct {

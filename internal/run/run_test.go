@@ -159,3 +159,30 @@ func TestProgressSurvivesJSONWithNumbersThatAreNotFinite(t *testing.T) {
 		t.Errorf("a word is a number: %v", err)
 	}
 }
+
+func TestDoomed(t *testing.T) {
+	t.Parallel()
+	bad := func(rank int) Worker { return Worker{Rank: rank, State: WorkerFailed, Exited: true, ExitCode: 1} }
+	up := func(rank int) Worker { return Worker{Rank: rank, State: WorkerRunning} }
+	fine := func(rank int) Worker { return Worker{Rank: rank, State: WorkerComplete, Exited: true} }
+	for _, tc := range []struct {
+		name  string
+		inner int64
+		stop  bool
+		ws    []Worker
+		want  bool
+	}{
+		{"worker 0 failed and another runs", 5, false, []Worker{bad(0), up(1)}, true},
+		{"worker 0 failed and another waits for a place", 5, false, []Worker{bad(0), {Rank: 1, State: WorkerPending}}, true},
+		{"another failed, with DiLoCo", 5, false, []Worker{up(0), bad(1)}, false},
+		{"another failed, without DiLoCo", 0, false, []Worker{up(0), bad(1)}, true},
+		{"worker 0 finished", 5, false, []Worker{fine(0), up(1)}, false},
+		{"nobody is left", 5, false, []Worker{bad(0), bad(1)}, false},
+		{"a stop is under way", 5, true, []Worker{bad(0), up(1)}, false},
+	} {
+		r := Run{Shape: Shape{Nodes: 2}, InnerSteps: tc.inner, StopRequested: tc.stop}
+		if got := r.Doomed(Observation{Found: true, Workers: tc.ws}); (got != "") != tc.want {
+			t.Errorf("%s: %q", tc.name, got)
+		}
+	}
+}

@@ -102,6 +102,7 @@ type change struct {
 	moved   bool // a worker changed
 	waiting bool // the run has ended but its logs are not stored yet
 	changed bool // state or reason changed
+	doomed  bool // the workers that are left must be stopped
 }
 
 func (c *change) apply(u *store.Update) error {
@@ -131,6 +132,14 @@ func (c *change) apply(u *store.Update) error {
 	}
 	if r.State.Terminal() {
 		u.Attempt.EndedAt = now
+	}
+	if why := r.Doomed(c.obs); why != "" && (r.State == run.Degraded || r.State == run.Stopping) {
+		c.doomed = true
+		if r.State == run.Degraded {
+			if err := c.move(u, run.Stopping, why, now); err != nil {
+				return err
+			}
+		}
 	}
 	c.changed = r.State != before || r.Reason != reason
 	return nil
@@ -267,7 +276,7 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change, job noma
 		w.mu.Unlock()
 		w.o.Logs.Forget(id)
 		return w.o.Store.Seal(ctx, id, 1)
-	case u.Run.StopRequested && job.Found && !job.Stopped: // the call at the time of the request did not get through
+	case (u.Run.StopRequested || c.doomed) && job.Found && !job.Stopped: // or an earlier call did not get through
 		return w.o.Cluster.Stop(ctx, c.attempt.JobID)
 	}
 	return nil

@@ -40,7 +40,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, cluster: nomadtest.New(), store: s, id: "r-0000000001"}
-	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued, Shape: run.Shape{Nodes: 2}}, "", run.Event{RunID: r.id}); err != nil {
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued, Shape: run.Shape{Nodes: 2}, InnerSteps: 5}, "", run.Event{RunID: r.id}); err != nil {
 		t.Fatal(err)
 	}
 	if r.child, err = r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: "p", Token: "t"}); err != nil {
@@ -239,6 +239,21 @@ func TestAVanishedJobFailsTheRun(t *testing.T) {
 	r.becomes(run.Running)
 	r.cluster.Collect(r.child)
 	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "gone from Nomad") {
+		t.Errorf("reason is %q", got.Reason)
+	}
+}
+
+func TestLosingWorker0StopsTheOthersAndFailsTheRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.Set(r.child, 0, nomadtest.Start)
+	r.cluster.Set(r.child, 1, nomadtest.Start)
+	r.becomes(run.Running)
+	r.cluster.Set(r.child, 0, nomadtest.End(127))
+	r.becomes(run.Stopping)
+	r.eventually("Nomad is told to stop", func() bool { return r.cluster.Calls("Stop") > 0 })
+	r.cluster.Set(r.child, 1, nomadtest.End(143))
+	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "worker 0 on node-1 exited with code 127") {
 		t.Errorf("reason is %q", got.Reason)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,13 +31,14 @@ type Target struct {
 	Devices int
 	// FailNode takes a node away as a power cut does, and RestoreNode brings it back; nil skips what needs them.
 	FailNode, RestoreNode func(nodeID string) error
+
+	// memory makes the shapes of concurrent tests differ, and with them their parents.
+	memory *atomic.Int64
 }
 
 // Run runs the suite as subtests of t. It leaves no job behind.
 func Run(t *testing.T, target Target) {
-	if target.ShellDriver == "" {
-		target.ShellDriver = "raw_exec"
-	}
+	target.prepare()
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, Target)
@@ -55,9 +57,7 @@ func Run(t *testing.T, target Target) {
 
 // RunNodeLoss makes a node fail and come back. It is apart from [Run] because other tests' workers may be on that node.
 func RunNodeLoss(t *testing.T, target Target) {
-	if target.ShellDriver == "" {
-		target.ShellDriver = "raw_exec"
-	}
+	target.prepare()
 	testNodeLoss(t, target)
 }
 
@@ -80,11 +80,15 @@ type bench struct {
 	next     int
 }
 
-// memory makes the shapes of concurrent tests differ, and with them their parents.
-var memory = struct {
-	sync.Mutex
-	next int
-}{next: 16 + int(time.Now().UnixNano()/1e6%400)}
+// prepare fills in what Run and RunNodeLoss share.
+func (target *Target) prepare() {
+	if target.ShellDriver == "" {
+		target.ShellDriver = "raw_exec"
+	}
+	// Where it begins differs between runs, so that two at one real agent do not use the same parents.
+	target.memory = new(atomic.Int64)
+	target.memory.Store(16 + time.Now().UnixMilli()%400)
+}
 
 // newBench returns a client for jobs made by settings, which may be nil, and cleans up after the test.
 func newBench(t *testing.T, target Target, settings func(*nomad.JobSettings)) *bench {
@@ -101,13 +105,9 @@ func newBench(t *testing.T, target Target, settings func(*nomad.JobSettings)) *b
 	if err != nil {
 		t.Fatal(err)
 	}
-	memory.Lock()
-	memory.next++
-	mib := memory.next
-	memory.Unlock()
 	b := &bench{
 		T: t, client: client, target: target, parents: map[string]bool{},
-		shape: run.Shape{Nodes: 1, CPU: 10, Memory: mib},
+		shape: run.Shape{Nodes: 1, CPU: 10, Memory: int(target.memory.Add(1))},
 	}
 	t.Cleanup(b.clean)
 	return b

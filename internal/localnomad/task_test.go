@@ -1,0 +1,340 @@
+package localnomad
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+func eventTypes(st *api.TaskState) string {
+	kinds := make([]string, 0, len(st.Events))
+	for _, e := range st.Events {
+		kinds = append(kinds, e.Type)
+	}
+	return strings.Join(kinds, ",")
+}
+
+func lastEvent(st *api.TaskState, kind string) *api.TaskEvent {
+	for i := len(st.Events) - 1; i >= 0; i-- {
+		if st.Events[i].Type == kind {
+			return st.Events[i]
+		}
+	}
+	return &api.TaskEvent{}
+}
+
+func TestATaskSeesNomadsEnvironmentThePayloadAndItsTemplates(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, func(o *Options) { o.Env = []string{"COTRAIN_BIN=/bin/cotrain"} })
+	job := shellJob("envjob", `env; echo "ARG ${NOMAD_TASK_NAME}"; echo "TMPL $(cat local/t)"; echo "PAYLOAD $(cat local/in.txt)"; pwd`, 1)
+	job.ParameterizedJob = &api.ParameterizedJobConfig{Payload: "optional", MetaRequired: []string{"run_id"}, MetaOptional: []string{"opt"}}
+	job.Meta = map[string]string{"jm": "1"}
+	tg := job.TaskGroups[0]
+	tg.Meta = map[string]string{"gm": "${NOMAD_JOB_ID}"}
+	tg.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "rdzv"}, {Label: "c-d", To: 80}}}}
+	task := tg.Tasks[0]
+	task.Env = map[string]string{"MINE": "${NOMAD_ALLOC_INDEX}/${node.datacenter}/${attr.none}"}
+	task.DispatchPayload = &api.DispatchPayloadConfig{File: "in.txt"}
+	task.Templates = []*api.Template{
+		{EmbeddedTmpl: new(`{{ env "NOMAD_META_run_id" }} {{ "a,b" | split "," | join "-" }}`), DestPath: new("local/t"), ChangeMode: new("noop")},
+		{EmbeddedTmpl: new("FROM_TMPL=\"x y\"\n# no\nexport B='z'\n"), DestPath: new("secrets/e"), ChangeMode: new("noop"), Envvars: new(true)},
+	}
+	task.Resources.Devices = []*api.RequestedDevice{{Name: "gpu", Count: new(uint64(2))}}
+	a.register(job)
+	resp, _, err := a.client.Jobs().Dispatch("envjob", map[string]string{"run_id": "r1"}, []byte("hello"), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	al := a.waitAllocs(resp.DispatchedJobID, clientComplete, 1)[0]
+	out := a.logs(al.ID, "main", "stdout")
+	dir := a.s.allocDir(al.ID)
+	for _, want := range []string{
+		"NOMAD_ALLOC_ID=" + al.ID, "NOMAD_ALLOC_INDEX=0", "NOMAD_ALLOC_NAME=" + al.Name, "NOMAD_GROUP_NAME=workers", "NOMAD_TASK_NAME=main",
+		"NOMAD_JOB_ID=" + resp.DispatchedJobID, "NOMAD_JOB_NAME=" + resp.DispatchedJobID, "NOMAD_JOB_PARENT_ID=envjob", "NOMAD_DC=dc1",
+		"NOMAD_REGION=global", "NOMAD_NAMESPACE=default", "NOMAD_CPU_LIMIT=100", "NOMAD_MEMORY_LIMIT=64", "NOMAD_META_run_id=r1",
+		"NOMAD_META_RUN_ID=r1", "NOMAD_META_opt=", "NOMAD_META_jm=1", "NOMAD_META_gm=" + resp.DispatchedJobID, "NOMAD_IP_rdzv=127.0.0.1",
+		"NOMAD_PORT_c_d=80", "NOMAD_ALLOC_DIR=" + dir.shared(), "NOMAD_TASK_DIR=" + dir.local("main"), "NOMAD_SECRETS_DIR=" + dir.secrets("main"),
+		"MINE=0/dc1/${attr.none}", "FROM_TMPL=x y", "B=z", "COTRAIN_BIN=/bin/cotrain", "ARG main", "TMPL r1 a-b", "PAYLOAD hello", dir.task("main"),
+	} {
+		if !strings.Contains(out, want+"\n") {
+			t.Errorf("no line %q", want)
+		}
+	}
+	if !strings.Contains(out, "NVIDIA_VISIBLE_DEVICES=SIM-") {
+		t.Error("the task does not see its devices")
+	}
+	full, _, err := a.client.Allocations().Info(al.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out, "NOMAD_PORT_rdzv="+strconv.Itoa(full.AllocatedResources.Shared.Ports[0].Value)+"\n") {
+		t.Errorf("the port is not %+v", full.AllocatedResources.Shared.Ports)
+	}
+}
+
+func TestStoppingSendsTheKillSignalAndThenKillsTheWholeGroup(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	polite := shellJob("polite", `trap 'echo got TERM; exit 0' TERM; echo ready; while :; do sleep 0.05; done`, 1)
+	polite.TaskGroups[0].Tasks[0].KillSignal = "SIGTERM"
+	a.register(polite)
+	stubborn := shellJob("stubborn", `trap '' INT TERM; sleep 600 & echo $! > local/child; echo ready; while :; do sleep 0.05; done`, 1)
+	stubborn.TaskGroups[0].Tasks[0].KillTimeout = new(200 * time.Millisecond)
+	a.register(stubborn)
+	ready := func(id string) *api.AllocationListStub {
+		al := a.waitAllocs(id, clientRunning, 1)[0]
+		until(t, id+" to be ready", func() bool { return strings.Contains(a.logs(al.ID, "main", "stdout"), "ready") })
+		if _, _, err := a.client.Jobs().Deregister(id, false, nil); err != nil {
+			t.Fatal(err)
+		}
+		return al
+	}
+	p, s := ready("polite"), ready("stubborn")
+	text, err := os.ReadFile(filepath.Join(a.s.allocDir(s.ID).local("main"), "child"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{"polite": "Exit Code: 0", "stubborn": "Exit Code: 137, Signal: 9"} {
+		al := a.waitAllocs(id, clientComplete, 1)[0]
+		if al.DesiredStatus != desiredStop || al.DesiredDescription != descNotNeeded {
+			t.Errorf("%s: %s %q", id, al.DesiredStatus, al.DesiredDescription)
+		}
+		st := al.TaskStates["main"]
+		if got := eventTypes(st); got != "Received,Task Setup,Started,Killing,Terminated,Killed" {
+			t.Errorf("%s: events %s", id, got)
+		}
+		if e := lastEvent(st, api.TaskTerminated); e.DisplayMessage != want {
+			t.Errorf("%s: %q, want %q", id, e.DisplayMessage, want)
+		}
+	}
+	if out := a.logs(p.ID, "main", "stdout"); !strings.Contains(out, "got TERM") {
+		t.Errorf("polite said %q", out)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the grandchild to be dead", func() bool { return !alive(child) })
+}
+
+// alive reports whether a process runs; a zombie does not.
+func alive(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
+}
+
+func TestExitsAreToldAsNomadTellsThem(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	a.register(shellJob("exit3", "exit 3", 1))
+	a.register(shellJob("killed", "kill -9 $$", 1))
+	missing := shellJob("missing", "", 1)
+	missing.TaskGroups[0].Tasks[0].Config = map[string]any{"command": "/no/such/command"}
+	a.register(missing)
+	restarts := shellJob("restarts", "exit 1", 1)
+	restarts.TaskGroups[0].RestartPolicy = &api.RestartPolicy{Attempts: new(1), Mode: new("fail"), Interval: new(time.Minute), Delay: new(10 * time.Millisecond)}
+	a.register(restarts)
+	badTemplate := shellJob("badtemplate", "true", 1)
+	badTemplate.TaskGroups[0].Tasks[0].Templates = []*api.Template{{EmbeddedTmpl: new("{{ nosuch }}"), DestPath: new("local/x"), ChangeMode: new("noop")}}
+	a.register(badTemplate)
+	for id, c := range map[string]struct{ events, kind, message string }{
+		"exit3":  {"Received,Task Setup,Started,Terminated,Not Restarting", api.TaskTerminated, "Exit Code: 3"},
+		"killed": {"Received,Task Setup,Started,Terminated,Not Restarting", api.TaskTerminated, "Exit Code: 137, Signal: 9"},
+		"missing": {"Received,Task Setup,Driver Failure,Not Restarting", api.TaskDriverFailure,
+			`failed to launch command with executor: rpc error: code = Unknown desc = binary "/no/such/command" could not be found`},
+		"restarts": {"Received,Task Setup,Started,Terminated,Restarting,Started,Terminated,Not Restarting", api.TaskNotRestarting,
+			`Exceeded allowed attempts 1 in interval 1m0s and mode is "fail"`},
+		"badtemplate": {"Received,Task Setup,Killing", api.TaskKilling, `Template failed: (dynamic): parse: template: :1: function "nosuch" not defined`},
+	} {
+		al := a.waitAllocs(id, clientFailed, 1)[0]
+		st := al.TaskStates["main"]
+		if got := eventTypes(st); got != c.events {
+			t.Errorf("%s: events %s", id, got)
+		}
+		if e := lastEvent(st, c.kind); e.DisplayMessage != c.message {
+			t.Errorf("%s: %q, want %q", id, e.DisplayMessage, c.message)
+		}
+		if !st.Failed || al.ClientDescription != descriptionFailed {
+			t.Errorf("%s: failed %v, %q", id, st.Failed, al.ClientDescription)
+		}
+	}
+	e := lastEvent(a.allocs("killed")[0].TaskStates["main"], api.TaskTerminated)
+	if e.Details["exit_code"] != "137" || e.Details["signal"] != "9" || e.Details["oom_killed"] != "false" {
+		t.Errorf("details are %v", e.Details)
+	}
+}
+
+func TestTheEndOfOneTaskMayBeTheEndOfAll(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	pair := func(id string, leader bool, script string) {
+		job := sleeper(id, 1, nil)
+		tg := job.TaskGroups[0]
+		other := *tg.Tasks[0]
+		other.Name, other.Leader = "other", leader
+		other.Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", script}}
+		tg.Tasks = append(tg.Tasks, &other)
+		a.register(job)
+	}
+	pair("sibling", false, "sleep 0.2; exit 4")
+	pair("leader", true, "sleep 0.2")
+	for id, c := range map[string]struct{ status, kind string }{"sibling": {clientFailed, api.TaskSiblingFailed}, "leader": {clientComplete, api.TaskLeaderDead}} {
+		until(t, id+" to end", func() bool {
+			al := a.allocs(id)
+			return len(al) == 1 && al[0].ClientStatus == c.status && al[0].TaskStates["main"].State == statusDead
+		})
+		if st := a.allocs(id)[0].TaskStates["main"]; eventTypes(st) != "Received,Task Setup,Started,"+c.kind+",Killing,Terminated,Killed" {
+			t.Errorf("%s: events %s", id, eventTypes(st))
+		}
+	}
+}
+
+func TestLifecycleTasksRunBeforeWithAndAfterTheMainTask(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	job := shellJob("phases", `sleep 0.1; echo main >> ../alloc/data/order`, 1)
+	tg := job.TaskGroups[0]
+	for _, hook := range []string{"prestart", "poststop"} {
+		task := *tg.Tasks[0]
+		task.Name = hook
+		task.Lifecycle = &api.TaskLifecycle{Hook: hook}
+		task.Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", "echo " + hook + " >> ../alloc/data/order"}}
+		tg.Tasks = append(tg.Tasks, &task)
+	}
+	a.register(job)
+	al := a.waitAllocs("phases", clientComplete, 1)[0]
+	if body, code := a.get("/v1/client/fs/cat/" + al.ID + "?path=alloc/data/order"); code != http.StatusOK || body != "prestart\nmain\npoststop\n" {
+		t.Errorf("%d %q", code, body)
+	}
+}
+
+func TestMaxRunDurationEndsAnAllocationAsComplete(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	a.register(sleeper("limited", 1, func(tg *api.TaskGroup, _ *api.Task) { tg.MaxRunDuration = new(100 * time.Millisecond) }))
+	al := a.waitAllocs("limited", clientComplete, 1)[0]
+	if al.ClientDescription != reasonMaxRunDuration || lastEvent(al.TaskStates["main"], api.TaskKilling).DisplayMessage != reasonMaxRunDuration {
+		t.Errorf("%q, %s", al.ClientDescription, eventTypes(al.TaskStates["main"]))
+	}
+}
+
+func TestRestartAndSignalReachTheProcess(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	a.register(shellJob("sig", `trap 'echo usr1' USR1; echo up; while :; do sleep 0.05; done`, 1))
+	al := a.waitAllocs("sig", clientRunning, 1)[0]
+	said := func(want string, times int) func() bool {
+		return func() bool { return strings.Count(a.logs(al.ID, "main", "stdout"), want) == times }
+	}
+	until(t, "the first start", said("up\n", 1))
+	call := func(action, body string) (string, int) {
+		return a.do("PUT", "/v1/client/allocation/"+al.ID+"/"+action, body)
+	}
+	if body, code := call("signal", `{"Task":"main","Signal":"SIGUSR1"}`); code != 200 {
+		t.Fatal(body)
+	}
+	until(t, "the signal", said("usr1\n", 1))
+	if body, code := call("restart", `{"TaskName":"main"}`); code != 200 {
+		t.Fatal(body)
+	}
+	until(t, "the second start", said("up\n", 2))
+	st := a.allocs("sig")[0].TaskStates["main"]
+	if st.Restarts != 1 || lastEvent(st, api.TaskRestarting).DisplayMessage != "Task restarting in 0s" {
+		t.Errorf("restarts %d, events %s", st.Restarts, eventTypes(st))
+	}
+	stats, code := a.get("/v1/client/allocation/" + al.ID + "/stats")
+	if code != 200 || !strings.Contains(stats, `"RSS":`) {
+		t.Errorf("stats: %d %s", code, stats)
+	}
+	for body, want := range map[string]string{`{"Task":"zap","Signal":"SIGUSR1"}`: "Task not found", `{"Task":"main","Signal":"SIGZAP"}`: "unknown signal"} {
+		if text, code := call("signal", body); code != 500 || !strings.Contains(text, want) {
+			t.Errorf("signal %s: %d %s", body, code, text)
+		}
+	}
+}
+
+func TestATemplateFollowsServicesAndVariables(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	watcher := shellJob("watcher", "exec sleep 600", 1)
+	tmpl := `{{ range nomadService "rdzv-r1" }}{{ if .Tags | contains "rank-0" }}{{ .Address }} {{ .Port }}{{ end }}{{ end }}`
+	watcher.TaskGroups[0].Tasks[0].Templates = []*api.Template{{EmbeddedTmpl: &tmpl, DestPath: new("local/w0"), ChangeMode: new("noop")}}
+	a.register(watcher)
+	w := a.waitAllocs("watcher", clientRunning, 1)[0]
+	path := filepath.Join(a.s.allocDir(w.ID).local("main"), "w0")
+	read := func() string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if got := read(); got != "" {
+		t.Fatalf("before anything has registered it says %q", got)
+	}
+	server := sleeper("server", 2, func(tg *api.TaskGroup, _ *api.Task) {
+		tg.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "p"}}}}
+		tg.Services = []*api.Service{{Name: "rdzv-${NOMAD_META_run}", Provider: "nomad", PortLabel: "p", Tags: []string{"rank-${NOMAD_ALLOC_INDEX}"}}}
+	})
+	server.Meta = map[string]string{"run": "r1"}
+	a.register(server)
+	until(t, "the address of rank 0", func() bool {
+		return strings.HasPrefix(read(), "127.0.0.1 2") || strings.HasPrefix(read(), "127.0.0.1 3")
+	})
+	if body, code := a.get("/v1/service/rdzv-r1"); code != 200 || strings.Count(body, `"rank-`) != 2 {
+		t.Errorf("service: %d %s", code, body)
+	}
+	if _, _, err := a.client.Jobs().Deregister("server", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the address to be gone", func() bool { return read() == "" })
+
+	waiter := shellJob("waiter", "cat local/v", 1)
+	waiter.TaskGroups[0].Tasks[0].Templates = []*api.Template{{
+		EmbeddedTmpl: new(`{{ with nomadVar "nomad/jobs/waiter" }}{{ .password }}{{ end }}`), DestPath: new("local/v"), ChangeMode: new("noop"),
+	}}
+	a.register(waiter)
+	until(t, "the task to say what it waits for", func() bool {
+		al := a.allocs("waiter")
+		return len(al) == 1 && al[0].TaskStates["main"] != nil &&
+			lastEvent(al[0].TaskStates["main"], eventTemplate).DisplayMessage == "Missing: nomad.var.block(nomad/jobs/waiter@default.global)"
+	})
+	if body, code := a.do("PUT", "/v1/var/nomad/jobs/waiter", `{"Items":{"password":"secret"}}`); code != 200 {
+		t.Fatal(body)
+	}
+	al := a.waitAllocs("waiter", clientComplete, 1)[0]
+	if got := a.logs(al.ID, "main", "stdout"); got != "secret" {
+		t.Errorf("the task saw %q", got)
+	}
+}
+
+func TestATemplateThatChangesMayRestartItsTask(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	if body, code := a.do("PUT", "/v1/var/v", `{"Items":{"x":"1"}}`); code != 200 {
+		t.Fatal(body)
+	}
+	job := shellJob("changing", "echo saw $(cat local/v); exec sleep 600", 1)
+	job.TaskGroups[0].Tasks[0].Templates = []*api.Template{{EmbeddedTmpl: new(`{{ with nomadVar "v" }}{{ .x }}{{ end }}`), DestPath: new("local/v"), ChangeMode: new("restart")}}
+	a.register(job)
+	al := a.waitAllocs("changing", clientRunning, 1)[0]
+	until(t, "the first value", func() bool { return a.logs(al.ID, "main", "stdout") == "saw 1\n" })
+	if body, code := a.do("PUT", "/v1/var/v", `{"Items":{"x":"2"}}`); code != 200 {
+		t.Fatal(body)
+	}
+	until(t, "the second value", func() bool { return a.logs(al.ID, "main", "stdout") == "saw 1\nsaw 2\n" })
+}
