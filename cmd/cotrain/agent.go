@@ -145,7 +145,9 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	case <-ctx.Done():
 	}
 	err := srv.Close()
-	<-done
+	if ended := <-done; !errors.Is(ended, http.ErrServerClosed) {
+		return errors.Join(err, fmt.Errorf("serve: %w", ended))
+	}
 	return err
 }
 

@@ -110,7 +110,8 @@ func (c *runSubmitCmd) submit(ctx context.Context, p *process, cl *client, body 
 	err = post()
 	var away *unreachable
 	var dial *net.OpError
-	if errors.As(err, &away) && !(errors.As(err, &dial) && dial.Op == "dial") {
+	absent := errors.As(err, &dial) && dial.Op == "dial"
+	if errors.As(err, &away) && !absent {
 		err = p.patiently(ctx, c.Patience, post)
 	}
 	return r, err

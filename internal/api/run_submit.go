@@ -20,7 +20,7 @@ type submitOutput struct {
 func (s *server) submitRun(ctx context.Context, in *submitInput) (*submitOutput, error) {
 	d := in.Body.resolve()
 	if len(d.errs) > 0 {
-		d.check(true) // everything at once; the rest is found by Submit
+		_ = d.check(true) // all errors at once; warnings stop nobody
 		return nil, d.errs
 	}
 	d.Key = in.Key

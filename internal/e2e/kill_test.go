@@ -65,7 +65,7 @@ func steps(c *process, id run.ID) []string {
 	var lines []string
 	for _, l := range strings.Split(out, "\n") {
 		if i := strings.Index(l, "step: "); i >= 0 {
-			l, _, _ = strings.Cut(l[i:], ", inner_lr")
+			l, _, _ = strings.Cut(l[i:], ", tokens_per_second")
 			lines = append(lines, l)
 		}
 	}

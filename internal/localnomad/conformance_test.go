@@ -13,7 +13,7 @@ import (
 
 // TestTheEmbeddedAgentConforms runs the suite that also runs against a real Nomad agent.
 func TestTheEmbeddedAgentConforms(t *testing.T) {
-	s, err := localnomad.New(localnomad.Options{DataDir: t.TempDir(), Nodes: 1, GPUsPerNode: 2})
+	s, err := localnomad.New(localnomad.Options{DataDir: t.TempDir(), Nodes: 4, GPUsPerNode: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

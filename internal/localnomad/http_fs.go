@@ -141,12 +141,8 @@ func (s *Server) allocFile(id, path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("Path escapes the alloc directory") //nolint:staticcheck // Nomad's text
 	}
-	for _, tg := range a.Job.TaskGroups {
-		for _, t := range tg.Tasks {
-			if rel, err := filepath.Rel(s.allocDir(id).secrets(t.Name), full); err == nil && filepath.IsLocal(rel) {
-				return "", fmt.Errorf("Reading secret file prohibited: %s", path) //nolint:staticcheck // Nomad's text
-			}
-		}
+	if secret(a, root, full) {
+		return "", fmt.Errorf("Reading secret file prohibited: %s", path) //nolint:staticcheck // Nomad's text
 	}
 	real, err := filepath.EvalSymlinks(full)
 	if err != nil {
@@ -162,7 +158,22 @@ func (s *Server) allocFile(id, path string) (string, error) {
 	if rel, err := filepath.Rel(realRoot, real); err != nil || !filepath.IsLocal(rel) {
 		return "", fmt.Errorf("Path escapes the alloc directory") //nolint:staticcheck // Nomad's text
 	}
+	if secret(a, realRoot, real) {
+		return "", fmt.Errorf("Reading secret file prohibited: %s", path) //nolint:staticcheck // Nomad's text
+	}
 	return real, nil
+}
+
+// secret reports whether a path lies in the secrets of one of the tasks.
+func secret(a *api.Allocation, root, path string) bool {
+	for _, tg := range a.Job.TaskGroups {
+		for _, t := range tg.Tasks {
+			if rel, err := filepath.Rel(allocDir{root}.secrets(t.Name), path); err == nil && filepath.IsLocal(rel) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func fileInfo(st fs.FileInfo) *api.AllocFileInfo {

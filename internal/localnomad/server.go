@@ -43,7 +43,8 @@ type Server struct {
 	http    *http.Server
 	closing chan struct{} // closed when Stop begins: streams and blocking queries end
 	cancel  context.CancelFunc
-	wg      sync.WaitGroup
+	work    sync.WaitGroup // scheduler and housekeeping
+	wg      sync.WaitGroup // the HTTP server
 
 	mu      sync.Mutex
 	gpus    gpuCache
@@ -123,8 +124,8 @@ func (s *Server) Start(ctx context.Context) error {
 	s.spawn = newSpawner(s.reaper)
 	run, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	s.wg.Go(func() { s.sched.run(run) })
-	s.wg.Go(func() { s.keepHouse(run) })
+	s.work.Go(func() { s.sched.run(run) })
+	s.work.Go(func() { s.keepHouse(run) })
 	s.wg.Go(func() {
 		if err := s.http.Serve(s.mem); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Error("serve in-memory listener", "error", err)
@@ -158,6 +159,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.stopped = true
 	if s.running {
 		s.cancel()
+		s.work.Wait() // after this nothing is placed any more
 		s.stopRunners(ctx)
 		close(s.closing)
 		_ = s.mem.Close()  // never fails

@@ -12,7 +12,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashEnv); dir != "" {
+		runCrashAgent(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // testAgent is an agent and a client that talks to it without a port.
 type testAgent struct {

@@ -95,7 +95,7 @@ func TestAnswersMeanWhatTheirTextSays(t *testing.T) {
 	} {
 		err := classify("do it", &answer{c.code, c.text})
 		for _, kind := range []error{run.ErrInvalid, run.ErrNotFound, run.ErrUnavailable, ErrDenied, ErrParentMissing, ErrNotStarted} {
-			if is := errors.Is(err, kind); is != (kind == c.want) {
+			if is := errors.Is(err, kind); is != errors.Is(c.want, kind) {
 				t.Errorf("%d %q is %v: %v", c.code, c.text, kind, is)
 			}
 		}

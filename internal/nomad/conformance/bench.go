@@ -47,16 +47,10 @@ func BenchmarkDispatch(b *testing.B, target Target) {
 		return nomad.Dispatch{Parent: parent, Token: fmt.Sprintf("%s/%d", id, next), RunID: id, Attempt: next, Payload: payload}
 	}
 	b.Run("raw", func(b *testing.B) {
-		h := cfg.HTTPClient
-		if h == nil {
-			h = http.DefaultClient
-		}
-		base := cfg.Address
-		if base == "" {
-			base = "http://embedded.invalid"
-		}
+		h, done := target.plain()
+		defer done()
 		for b.Loop() {
-			id, err := rawDispatch(b.Context(), h, base, cfg.Token, attempt())
+			id, err := rawDispatch(b.Context(), h, target.base(), cfg.Token, attempt())
 			if err != nil {
 				b.Fatal(err)
 			}

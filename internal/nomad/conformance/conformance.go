@@ -71,6 +71,7 @@ var payloadIsScript = []string{"/bin/sh", "-c", `f=$(printf %s "$0" | cut -c2-);
 type bench struct {
 	*testing.T
 	client *nomad.Client
+	plain  *http.Client // for calls without the client
 	target Target
 	shape  run.Shape
 
@@ -109,8 +110,30 @@ func newBench(t *testing.T, target Target, settings func(*nomad.JobSettings)) *b
 		T: t, client: client, target: target, parents: map[string]bool{},
 		shape: run.Shape{Nodes: 1, CPU: 10, Memory: int(target.memory.Add(1))},
 	}
-	t.Cleanup(b.clean)
+	var done func()
+	b.plain, done = target.plain()
+	t.Cleanup(func() {
+		b.clean()
+		done()
+	})
 	return b
+}
+
+// base is the beginning of the agent's URLs.
+func (target Target) base() string {
+	if target.Config.Address == "" {
+		return "http://embedded.invalid"
+	}
+	return target.Config.Address
+}
+
+// plain is an HTTP client that reaches the agent, and what ends it.
+func (target Target) plain() (*http.Client, func()) {
+	if h := target.Config.HTTPClient; h != nil {
+		return h, func() {}
+	}
+	transport := &http.Transport{}
+	return &http.Client{Transport: transport}, transport.CloseIdleConnections
 }
 
 func (b *bench) clean() {
@@ -294,14 +317,7 @@ func (b *bench) call(method, path string, body any) *http.Response {
 		payload = bytes.NewReader(js)
 	}
 	cfg := b.target.Config
-	base, client := cfg.Address, cfg.HTTPClient
-	if client == nil {
-		client = http.DefaultClient
-	}
-	if base == "" {
-		base = "http://embedded.invalid"
-	}
-	u, err := url.Parse(base + path)
+	u, err := url.Parse(b.target.base() + path)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -320,7 +336,7 @@ func (b *bench) call(method, path string, body any) *http.Response {
 	if cfg.Token != "" {
 		req.Header.Set("X-Nomad-Token", cfg.Token)
 	}
-	resp, err := client.Do(req)
+	resp, err := b.plain.Do(req)
 	if err != nil {
 		b.Fatalf("%s %s: %v", method, path, err)
 	}

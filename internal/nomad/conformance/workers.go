@@ -207,6 +207,9 @@ func testDevices(t *testing.T, target Target) {
 		}
 		ids = append(ids, w.NodeID+w.GPUs[0].ID)
 	}
+	if err := b.client.Stop(b.context(), child); err != nil { // others may need them
+		t.Fatal(err)
+	}
 	t.Run("of an exact model, by its bare name", func(t *testing.T) {
 		kind := strings.Split(target.Device, "/")[1]
 		if kind != nomad.DefaultGPUDevice {
