@@ -158,19 +158,22 @@ func TestBadFlagsNameFieldRuleAndFix(t *testing.T) {
 	}
 }
 
+// anyPort is a free port of the loopback interface.
+const anyPort = "127.0.0.1:0"
+
 // agentConsole starts an agent of its own and a console that reaches it through a proxy that can be cut.
-func agentConsole(t *testing.T, env ...string) (c *process, agent *process, cut *proxy, restart func() *process) {
+func agentConsole(t *testing.T, env ...string) (c *process, agent *process, cut *proxy, restart func(listen string) *process) {
 	t.Helper()
 	dir := t.TempDir()
 	agent = start(t, env, "agent", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "agent"))
 	cut = newProxy(t, agent.addr)
-	restart = func() *process {
+	restart = func(listen string) *process {
 		return start(t, []string{
-			"COTRAIN_LISTEN=127.0.0.1:0", "COTRAIN_DATA_DIR=" + filepath.Join(dir, "console"), "NOMAD_ADDR=http://" + cut.addr(),
+			"COTRAIN_LISTEN=" + listen, "COTRAIN_DATA_DIR=" + filepath.Join(dir, "console"), "NOMAD_ADDR=http://" + cut.addr(),
 			fmt.Sprintf("COTRAIN_JOB_TRAIN_COMMAND=%s trainer", binary),
 		}, "server")
 	}
-	return restart(), agent, cut, restart
+	return restart(anyPort), agent, cut, restart
 }
 
 func TestNomadAwayInTheMiddleIsToldAndCaughtUpWith(t *testing.T) {
@@ -202,7 +205,7 @@ func TestNomadAwayAtTheStartIsWaitedFor(t *testing.T) {
 	c, _, cut, restart := agentConsole(t)
 	c.kill()
 	cut.close()
-	c = restart()
+	c = restart(anyPort)
 	if status, _, err := c.get("/healthz"); err != nil || status != http.StatusOK {
 		t.Errorf("healthz: %d, %v", status, err)
 	}

@@ -31,7 +31,7 @@ func TestKillingTheConsoleLosesAndDoublesNothing(t *testing.T) {
 	for range kills {
 		time.Sleep(time.Duration(rng.IntN(800)) * time.Millisecond) // a random moment, not a wait for something
 		c.kill()
-		c = restart()
+		c = restart(anyPort)
 	}
 	r := c.run(wild)
 	if r.State.Terminal() {

@@ -26,6 +26,9 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Failed, "the job is gone from Nomad: it was purged or collected outside of CoTrain"
 	}
 	c := count(o.Workers)
+	if o.Stopped { // a worker on a disconnected node cannot say so, perhaps for months; for us it has ended
+		c.stopped, c.unknown = c.stopped+c.unknown, 0
+	}
 	ended := c.ok + c.failed + c.lost + c.stopped
 	over := ended == len(o.Workers) && (ended >= r.Shape.Nodes || o.Stopped || o.Dead)
 	switch {

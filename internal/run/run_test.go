@@ -99,6 +99,7 @@ func TestDerive(t *testing.T) {
 		{"workers that are told to stop are stopping", Running, true, Observation{Found: true, Stopped: true, Workers: []Worker{w(0, WorkerRunning, stopping), w(1, WorkerComplete, exit(143), stopping)}}, Stopping, ""},
 		{"all stopped is stopped", Stopping, true, Observation{Found: true, Stopped: true, Dead: true, Workers: []Worker{w(0, WorkerComplete, exit(143), stopping), w(1, WorkerComplete, exit(143), stopping)}}, Stopped, ""},
 		{"finishing in spite of a stop is succeeded", Stopping, true, Observation{Found: true, Stopped: true, Dead: true, Workers: []Worker{w(0, WorkerComplete), w(1, WorkerComplete)}}, Succeeded, ""},
+		{"a stop does not wait for a disconnected node", Stopping, true, Observation{Found: true, Stopped: true, Workers: []Worker{w(0, WorkerComplete, exit(143), stopping), w(1, WorkerUnknown, stopping)}}, Stopped, ""},
 		{"a stop before any placement is stopped", Stopping, true, Observation{Found: true, Stopped: true, Dead: true}, Stopped, ""},
 		{"a stop by somebody else is told", Running, false, Observation{Found: true, Stopped: true, Dead: true, Workers: []Worker{w(0, WorkerComplete, exit(143), stopping), w(1, WorkerComplete, exit(143), stopping)}}, Stopped, "the job was stopped outside of CoTrain"},
 		{"a vanished job is failed", Running, false, Observation{}, Failed, "the job is gone from Nomad: it was purged or collected outside of CoTrain"},
