@@ -10,6 +10,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -17,7 +18,7 @@ import (
 
 // Store is what control needs of the store.
 type Store interface {
-	CreateRun(ctx context.Context, r run.Run, key string, ev run.Event) (run.Run, bool, error)
+	CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
@@ -26,7 +27,7 @@ type Store interface {
 
 // Queue sends runs to Nomad; see package queue.
 type Queue interface {
-	Send(ctx context.Context, id run.ID) error
+	SendClaimed(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error)
 }
 
 // Cluster is what control asks of Nomad itself; see [nomad.Client].
@@ -73,16 +74,20 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 	if err != nil {
 		return run.Run{}, err
 	}
-	ev := run.Event{At: r.CreatedAt, Kind: "state", Level: "info", Actor: actor, To: run.Queued, Rank: -1, Message: "submitted: " + r.Shape.String()}
-	stored, created, err := c.create(ctx, r, s.Key, ev)
+	stored, attempt, created, err := c.create(ctx, actor, r, s.Key)
 	if err != nil || !created {
 		return stored, err
 	}
 	c.publish(feed.RunsTopic, feed.State, stored)
-	if err := c.o.Queue.Send(ctx, stored.ID); err != nil {
+	// Even if the person who asked is gone by now the run is stored, so it is sent.
+	sent, err := c.o.Queue.SendClaimed(context.WithoutCancel(ctx), stored, attempt)
+	if err != nil {
 		c.o.Logger.Info("run stays queued for now", "run", stored.ID, "err", err)
 	}
-	return c.o.Store.Run(context.WithoutCancel(ctx), stored.ID)
+	if sent.ID == "" { // the store failed after the dispatch; the queue repeats it and finds the same child
+		return stored, nil
+	}
+	return sent, nil
 }
 
 // prepare validates, and fills in what was left out.
@@ -131,14 +136,22 @@ func (c *Control) prepare(s run.Submission) (run.Run, error) {
 	}, nil
 }
 
-// create gives the run an ID; two runs of one millisecond may draw the same.
-func (c *Control) create(ctx context.Context, r run.Run, key string, ev run.Event) (run.Run, bool, error) {
+// create stores the run, already claimed for its first attempt: one transaction instead of two. Two runs of one
+// millisecond may draw the same ID.
+func (c *Control) create(ctx context.Context, actor string, r run.Run, key string) (stored run.Run, a run.Attempt, created bool, err error) {
 	for tries := 0; ; tries++ {
-		r.ID = run.NewID(r.CreatedAt)
-		ev.RunID = r.ID
-		stored, created, err := c.o.Store.CreateRun(ctx, r, key, ev)
+		fresh := r
+		fresh.ID, a = run.NewID(r.CreatedAt), run.Attempt{}
+		submitted := run.Event{
+			RunID: fresh.ID, At: r.CreatedAt, Kind: "state", Level: "info", Actor: actor, To: run.Queued, Rank: -1, Message: "submitted: " + r.Shape.String(),
+		}
+		claimed, err := queue.Claim(&fresh, &a, r.CreatedAt)
+		if err != nil {
+			return fresh, a, false, err
+		}
+		stored, created, err = c.o.Store.CreateRun(ctx, fresh, a, key, submitted, *claimed)
 		if err == nil || !errors.Is(err, run.ErrConflict) || tries == 10 {
-			return stored, created, err
+			return stored, a, created, err
 		}
 	}
 }

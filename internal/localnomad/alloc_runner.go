@@ -322,12 +322,15 @@ func (r *allocRunner) report() {
 		}
 		a := copyAlloc(old)
 		a.TaskStates, a.ClientStatus, a.ClientDescription = states, status, description
-		tx.putAlloc(a, false)
-		if status == clientFailed && old.ClientStatus != clientFailed && a.DesiredStatus == desiredRun {
+		switch {
+		case status == clientLost:
+			eval = r.s.lose(a)
+		case status == clientFailed && old.ClientStatus != clientFailed && a.DesiredStatus == desiredRun:
 			eval = r.s.failureEval(a)
-			if eval != nil {
-				tx.putEval(eval)
-			}
+		}
+		tx.putAlloc(a, false)
+		if eval != nil {
+			tx.putEval(eval)
 		}
 		return nil
 	})

@@ -1,15 +1,10 @@
 package localnomad
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
-	"sort"
-	"strconv"
-	"strings"
+	"reflect"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -103,6 +98,9 @@ func (s *Server) registerJob(w http.ResponseWriter, r *http.Request, id string) 
 
 // prepareJob fills in defaults and refuses a job that could not run.
 func (s *Server) prepareJob(r *http.Request, job *api.Job) error {
+	if path := nullIn(reflect.ValueOf(job), "Job"); path != "" {
+		return badRequest(path + " is null")
+	}
 	ns := r.URL.Query().Get("namespace")
 	if ns == "" {
 		ns = deref(job.Namespace)
@@ -135,6 +133,45 @@ func (s *Server) prepareJob(r *http.Request, job *api.Job) error {
 		return problems{fmt.Sprintf("job %q is in nonexistent namespace %q", *job.ID, ns)}.err()
 	}
 	return nil
+}
+
+// nullIn returns where a list or a map holds null instead of an object, or "".
+// Everything behind it, the api package included, takes them for granted.
+func nullIn(v reflect.Value, path string) string {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return nullIn(v.Elem(), path)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				if bad := nullIn(v.Field(i), path+"."+f.Name); bad != "" {
+					return bad
+				}
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if bad := nullItem(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); bad != "" {
+				return bad
+			}
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			if bad := nullItem(v.MapIndex(k), fmt.Sprintf("%s[%v]", path, k)); bad != "" {
+				return bad
+			}
+		}
+	}
+	return ""
+}
+
+func nullItem(v reflect.Value, path string) string {
+	if v.Kind() == reflect.Pointer && v.IsNil() {
+		return path
+	}
+	return nullIn(v, path)
 }
 
 // writable refuses new work while the state cannot reach the disk: it would
@@ -293,134 +330,4 @@ func (s *Server) evaluateJob(w http.ResponseWriter, r *http.Request, id string) 
 	setIndex(w, index)
 	resp.Index = index
 	return resp, nil
-}
-
-func (s *Server) dispatchJob(w http.ResponseWriter, r *http.Request, id string) (any, error) {
-	if !isWrite(r) {
-		return nil, methodNotAllowed()
-	}
-	var req api.JobDispatchRequest
-	if err := decodeBody(r, &req); err != nil {
-		return nil, err
-	}
-	switch {
-	case req.JobID != "" && req.JobID != id:
-		return nil, codedError{http.StatusBadRequest, "Job ID does not match"}
-	case id == "":
-		return nil, fmt.Errorf("missing parameterized job ID")
-	}
-	if err := s.writable(); err != nil {
-		return nil, err
-	}
-	token := r.URL.Query().Get("idempotency_token")
-	resp := api.JobDispatchResponse{}
-	var eval *api.Evaluation
-	index, err := s.st.update(kindOfRegister, s.now().UnixNano(), func(tx *txn) error {
-		parent := s.st.jobs[id]
-		if err := checkDispatch(parent, id, &req); err != nil {
-			return err
-		}
-		if child := s.st.jobs[s.st.tokens[id+"\x00"+token]]; token != "" && child != nil {
-			resp.DispatchedJobID, resp.JobCreateIndex = *child.ID, *child.CreateIndex
-			resp.LastIndex = *child.ModifyIndex
-			return nil
-		}
-		child := s.childOf(parent, &req, token, tx)
-		tx.putJob(child)
-		eval = s.newEval(child, triggerRegister)
-		eval.JobModifyIndex = tx.index
-		tx.putEval(eval)
-		resp.DispatchedJobID, resp.JobCreateIndex = *child.ID, tx.index
-		resp.EvalID, resp.EvalCreateIndex = eval.ID, tx.index
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if eval != nil {
-		s.sched.enqueue(eval)
-	} else {
-		index, resp.LastIndex = resp.LastIndex, 0
-	}
-	setIndex(w, index)
-	return struct {
-		DispatchedJobID, EvalID                string
-		EvalCreateIndex, JobCreateIndex, Index uint64
-	}{resp.DispatchedJobID, resp.EvalID, resp.EvalCreateIndex, resp.JobCreateIndex, index}, nil
-}
-
-// childOf makes the job that a dispatch runs. All but a few fields are the
-// parent's own: stored objects never change.
-func (s *Server) childOf(parent *api.Job, req *api.JobDispatchRequest, token string, tx *txn) *api.Job {
-	child := *parent
-	id := s.childID(*parent.ID, req.IdPrefixTemplate)
-	child.ID, child.Name, child.ParentID = &id, new(id), new(*parent.ID)
-	child.Dispatched = true
-	child.DispatchIdempotencyToken = &token
-	child.Payload = req.Payload
-	child.Priority = new(req.Priority)
-	child.Meta = maps.Clone(parent.Meta)
-	if child.Meta == nil && len(req.Meta) > 0 {
-		child.Meta = map[string]string{}
-	}
-	maps.Copy(child.Meta, req.Meta)
-	setVersion(&child, nil, tx)
-	return &child
-}
-
-// childID is Nomad's: parent/dispatch-[prefix-]<unix seconds>-<8 hex digits>.
-func (s *Server) childID(parent, prefix string) string {
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails
-	id := parent + "/dispatch-"
-	if prefix != "" {
-		id += prefix + "-"
-	}
-	return id + strconv.FormatInt(s.now().Unix(), 10) + fmt.Sprintf("-%x", b)
-}
-
-// checkDispatch refuses what Nomad refuses, with its texts.
-func checkDispatch(parent *api.Job, id string, req *api.JobDispatchRequest) error {
-	switch {
-	case parent == nil:
-		return fmt.Errorf("parameterized job not found")
-	case !isParameterized(parent):
-		return fmt.Errorf("Specified job %q is not a parameterized job", id) //nolint:staticcheck // Nomad's text
-	case deref(parent.Stop):
-		return fmt.Errorf("Specified job %q is stopped", id) //nolint:staticcheck // Nomad's text
-	}
-	if req.Priority == 0 {
-		req.Priority = *parent.Priority
-	}
-	p := parent.ParameterizedJob
-	switch n := len(req.Payload); {
-	case p.Payload == "required" && n == 0:
-		return fmt.Errorf("Payload is not provided but required by parameterized job") //nolint:staticcheck // Nomad's text
-	case p.Payload == "forbidden" && n > 0:
-		return fmt.Errorf("Payload provided but forbidden by parameterized job") //nolint:staticcheck // Nomad's text
-	case n > maxPayload:
-		return fmt.Errorf("Payload exceeds maximum size; %d > %d", n, maxPayload) //nolint:staticcheck // Nomad's text
-	}
-	var unpermitted, missing []string
-	for k := range req.Meta {
-		if !slices.Contains(p.MetaRequired, k) && !slices.Contains(p.MetaOptional, k) {
-			unpermitted = append(unpermitted, k)
-		}
-	}
-	for _, k := range p.MetaRequired {
-		if _, ok := req.Meta[k]; !ok {
-			missing = append(missing, k)
-		}
-	}
-	sort.Strings(unpermitted)
-	sort.Strings(missing)
-	switch {
-	case len(unpermitted) > 0:
-		return fmt.Errorf("Dispatch request included unpermitted metadata keys: [%s]", strings.Join(unpermitted, " ")) //nolint:staticcheck // Nomad's text
-	case len(missing) > 0:
-		return fmt.Errorf("Dispatch did not provide required meta keys: [%s]", strings.Join(missing, " ")) //nolint:staticcheck // Nomad's text
-	case req.Priority < minPriority || req.Priority > maxPriority:
-		return fmt.Errorf("dispatch job priority must be between [%d, %d]", minPriority, maxPriority)
-	}
-	return nil
 }

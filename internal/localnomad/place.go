@@ -1,11 +1,7 @@
 package localnomad
 
 import (
-	"maps"
-	"math"
 	"slices"
-	"sort"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -62,54 +58,6 @@ func (s *Server) place(p *plan, job *api.Job, asks []ask) {
 	p.classes = pl.eligible()
 }
 
-func inPool(job *api.Job, n *api.Node) bool {
-	pool := deref(job.NodePool)
-	return pool == "" && n.NodePool == "default" || pool == n.NodePool || pool == "all"
-}
-
-func inDatacenter(job *api.Job, n *api.Node) bool {
-	for _, pattern := range job.Datacenters {
-		if glob(pattern, n.Datacenter) {
-			return true
-		}
-	}
-	return false
-}
-
-// glob matches "*" with any text, also none. Datacenter patterns know nothing else.
-func glob(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-	rest, ok := strings.CutPrefix(text, parts[0])
-	if !ok {
-		return false
-	}
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		i := strings.Index(rest, part)
-		if i < 0 {
-			return false
-		}
-		rest = rest[i+len(part):]
-	}
-	return strings.HasSuffix(rest, parts[last])
-}
-
-// eligible says of each class of nodes whether it could ever hold the job.
-func (pl *placer) eligible() map[string]bool {
-	if len(pl.p.failed) == 0 {
-		return nil
-	}
-	out := map[string]bool{}
-	for _, n := range pl.nodes {
-		class := computedClass(n)
-		out[class] = !pl.bad[class]
-	}
-	return out
-}
-
 // candidate is a node that can hold the ask, and what it would give.
 type candidate struct {
 	node      *api.Node
@@ -163,13 +111,6 @@ func count(m *map[string]int, key string) {
 	(*m)[key]++
 }
 
-func scoreMeta(m *api.AllocationMetric, all []*candidate) {
-	sort.SliceStable(all, func(i, j int) bool { return all[i].score > all[j].score })
-	for _, c := range all[:min(len(all), 5)] {
-		m.ScoreMetaData = append(m.ScoreMetaData, &api.NodeScoreMeta{NodeID: c.node.ID, Scores: c.scores, NormScore: c.score})
-	}
-}
-
 func (pl *placer) alloc(k ask, c *candidate, m *api.AllocationMetric) *api.Allocation {
 	a := &api.Allocation{
 		ID: newUUID(), Namespace: *pl.job.Namespace, EvalID: pl.p.eval.ID, Name: k.name, NodeID: c.node.ID,
@@ -194,86 +135,6 @@ func (pl *placer) alloc(k ask, c *candidate, m *api.AllocationMetric) *api.Alloc
 		})
 	}
 	return a
-}
-
-// infeasible returns why a node can never hold the group, or "". The order of
-// the checks and the texts are Nomad's; so is naming only the first node of a
-// class that fails.
-func (pl *placer) infeasible(tg *api.TaskGroup, n *api.Node) string {
-	class := ""
-	if !escapes(pl.job, tg) {
-		class = computedClass(n)
-		if pl.bad[class+"/"+*tg.Name] {
-			return "computed class ineligible"
-		}
-	}
-	if why := pl.staticallyInfeasible(tg, n); why != "" {
-		if class != "" {
-			pl.bad[class], pl.bad[class+"/"+*tg.Name] = true, true
-		}
-		return why
-	}
-	return pl.notDistinct(tg, n)
-}
-
-func (pl *placer) staticallyInfeasible(tg *api.TaskGroup, n *api.Node) string {
-	for _, c := range pl.job.Constraints {
-		if !meets(c, n) {
-			return constraintText(c)
-		}
-	}
-	for _, t := range tg.Tasks {
-		if d := n.Drivers[t.Driver]; d == nil || !d.Detected || !d.Healthy {
-			return "missing drivers"
-		}
-	}
-	for _, c := range groupConstraints(tg) {
-		if !meets(c, n) {
-			return constraintText(c)
-		}
-	}
-	var devices []*api.RequestedDevice
-	for _, t := range tg.Tasks {
-		devices = append(devices, t.Resources.Devices...)
-	}
-	if len(devices) > 0 && !nodeHasDevices(n, devices) {
-		return "missing devices"
-	}
-	if len(tg.Networks) > 0 {
-		switch tg.Networks[0].Mode {
-		case "", "host", "none":
-		default:
-			return "missing network"
-		}
-	}
-	for _, v := range tg.Volumes {
-		if v.Type == "csi" {
-			return "missing CSI volume(s) " + v.Source
-		}
-		return "missing compatible host volumes"
-	}
-	return ""
-}
-
-func groupConstraints(tg *api.TaskGroup) []*api.Constraint {
-	out := slices.Clone(tg.Constraints)
-	for _, t := range tg.Tasks {
-		out = append(out, t.Constraints...)
-	}
-	return out
-}
-
-// escapes reports whether a constraint looks at what is unique to a node, so
-// that one node's failure says nothing about others of its class.
-func escapes(job *api.Job, tg *api.TaskGroup) bool {
-	for _, c := range slices.Concat(job.Constraints, groupConstraints(tg)) {
-		for _, t := range []string{c.LTarget, c.RTarget} {
-			if strings.HasPrefix(t, "${node.unique.") || strings.HasPrefix(t, "${attr.unique.") || strings.HasPrefix(t, "${meta.unique.") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // holds reports whether an allocation still holds its resources: until its
@@ -303,28 +164,6 @@ func (pl *placer) onNode(n *api.Node) []*api.Allocation {
 		}
 	}
 	return out
-}
-
-func (pl *placer) notDistinct(tg *api.TaskGroup, n *api.Node) string {
-	jobWide, groupWide := distinctHosts(pl.job.Constraints), distinctHosts(tg.Constraints)
-	if jobWide || groupWide {
-		for _, a := range pl.onNode(n) {
-			if !serverTerminal(a) && a.JobID == *pl.job.ID && (jobWide || a.TaskGroup == *tg.Name) {
-				return api.ConstraintDistinctHosts
-			}
-		}
-	}
-	for _, c := range pl.job.Constraints {
-		if why := pl.propertyTaken(c, n, ""); why != "" {
-			return why
-		}
-	}
-	for _, c := range tg.Constraints {
-		if why := pl.propertyTaken(c, n, *tg.Name); why != "" {
-			return why
-		}
-	}
-	return ""
 }
 
 // memory is what a group's tasks need together, in MiB.
@@ -433,84 +272,4 @@ func exceeds(n *api.Node, used, more usage) string {
 		return "disk"
 	}
 	return ""
-}
-
-// score ranks a node as Nomad does: the mean of bin packing, keeping a job's
-// allocations apart, and affinities.
-func (pl *placer) score(c *candidate, k ask, held []*api.Allocation, used usage) {
-	r := c.node.NodeResources
-	total := usageOf([]*api.Allocation{{AllocatedResources: c.resources}})
-	free := func(used, all int64) float64 {
-		if all <= 0 {
-			return 0
-		}
-		return 1 - float64(used)/float64(all)
-	}
-	pack := 20 - math.Pow(10, free(used.cpu+total.cpu, r.Cpu.CpuShares)) - math.Pow(10, free(used.memory+total.memory, r.Memory.MemoryMB))
-	c.scores = map[string]float64{"binpack": min(max(pack, 0), 18) / 18}
-	same := 0
-	for _, a := range held {
-		if a.JobID == *pl.job.ID && a.TaskGroup == *k.group.Name && !serverTerminal(a) {
-			same++
-		}
-	}
-	if same > 0 {
-		c.scores["job-anti-affinity"] = -float64(same+1) / float64(max(*k.group.Count, 1))
-	}
-	if k.reschedule && k.prev.NodeID == c.node.ID {
-		c.scores["node-reschedule-penalty"] = -1
-	}
-	if a := affinityScore(pl.job, k.group, c.node); a != 0 {
-		c.scores["node-affinity"] = a
-	}
-	for _, v := range c.scores {
-		c.score += v
-	}
-	c.score /= float64(len(c.scores))
-}
-
-func affinityScore(job *api.Job, tg *api.TaskGroup, n *api.Node) float64 {
-	affinities := slices.Concat(job.Affinities, tg.Affinities)
-	for _, t := range tg.Tasks {
-		affinities = append(affinities, t.Affinities...)
-	}
-	var score, total float64
-	for _, a := range affinities {
-		w := float64(deref(a.Weight))
-		total += math.Abs(w)
-		l, lok := resolveTarget(a.LTarget, n)
-		r, rok := resolveTarget(a.RTarget, n)
-		if checkOperator(a.Operand, l, r, lok, rok) {
-			score += w
-		}
-	}
-	if total == 0 {
-		return 0
-	}
-	return score / total
-}
-
-// exhaustResources adds what the group asks of the resources that ran out.
-func exhaustResources(m *api.AllocationMetric, tg *api.TaskGroup) {
-	if m.DimensionExhausted == nil {
-		return
-	}
-	if m.ResourcesExhausted == nil {
-		m.ResourcesExhausted = map[string]*api.Resources{}
-	} else {
-		m.ResourcesExhausted = maps.Clone(m.ResourcesExhausted)
-	}
-	for _, t := range tg.Tasks {
-		r := &api.Resources{CPU: new(0), MemoryMB: new(0)}
-		if old := m.ResourcesExhausted[t.Name]; old != nil {
-			r = &api.Resources{CPU: new(*old.CPU), MemoryMB: new(*old.MemoryMB)}
-		}
-		if m.DimensionExhausted["memory"] > 0 {
-			*r.MemoryMB += deref(t.Resources.MemoryMB)
-		}
-		if m.DimensionExhausted["cpu"] > 0 {
-			*r.CPU += deref(t.Resources.CPU)
-		}
-		m.ResourcesExhausted[t.Name] = r
-	}
 }

@@ -79,7 +79,7 @@ func New(opts Options) (*Server, error) {
 	s.runners = &runnerSet{s: s, m: map[string]*allocRunner{}}
 	s.http = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug)}
 	if s.st.log, err = openStateLog(filepath.Join(opts.DataDir, "state"), s.st, opts.Logger); err != nil {
-		return nil, errors.Join(fmt.Errorf("localnomad: %w", err), lock.Close())
+		return nil, errors.Join(fmt.Errorf("localnomad: %w", err), unlockDir(lock))
 	}
 	return s, nil
 }
@@ -97,6 +97,12 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("localnomad: %w: %s", ErrInUse, dir)
 	}
 	return f, nil
+}
+
+// unlockDir gives the lock up by itself: a child that is just being started
+// still has the file open.
+func unlockDir(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // Start registers the nodes, takes care of what an earlier agent left behind,
@@ -171,7 +177,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		close(s.closing)
 		_ = s.mem.Close() // never fails
 	}
-	return errors.Join(s.st.log.close(), s.lock.Close())
+	return errors.Join(s.st.log.close(), unlockDir(s.lock))
 }
 
 func (s *Server) stopRunners(ctx context.Context) {
@@ -251,9 +257,7 @@ func (s *Server) loseAllocs(allocs []*api.Allocation, why string) ([]*api.Evalua
 		for _, old := range allocs {
 			a := copyAlloc(s.st.allocs[old.ID])
 			a.ClientStatus, a.ClientDescription = clientLost, why
-			if replaceable(a) && a.DesiredStatus == desiredRun {
-				a.DesiredStatus, a.DesiredDescription = desiredStop, descLost
-			}
+			eval := s.lose(a)
 			for name, st := range a.TaskStates {
 				if st.State == statusDead {
 					continue
@@ -264,9 +268,8 @@ func (s *Server) loseAllocs(allocs []*api.Allocation, why string) ([]*api.Evalua
 				a.TaskStates[name] = &c
 			}
 			tx.putAlloc(a, true)
-			if job := s.st.jobs[a.JobID]; job != nil && evals[a.JobID] == nil {
-				evals[a.JobID] = s.newEval(job, triggerNode)
-				evals[a.JobID].NodeID = a.NodeID
+			if eval != nil && evals[a.JobID] == nil {
+				evals[a.JobID] = eval
 			}
 		}
 		for _, id := range sortedKeys(evals, "") {
@@ -279,6 +282,21 @@ func (s *Server) loseAllocs(allocs []*api.Allocation, why string) ([]*api.Evalua
 		out = append(out, evals[id])
 	}
 	return out, err
+}
+
+// lose stops a lost allocation, unless nothing may take its place, and returns
+// the evaluation that sees to its job, or nil when that is gone.
+func (s *Server) lose(a *api.Allocation) *api.Evaluation {
+	if replaceable(a) && a.DesiredStatus == desiredRun {
+		a.DesiredStatus, a.DesiredDescription = desiredStop, descLost
+	}
+	job := s.st.jobs[a.JobID]
+	if job == nil {
+		return nil
+	}
+	e := s.newEval(job, triggerNode)
+	e.NodeID = a.NodeID
+	return e
 }
 
 // replaceable reports whether a lost allocation may be replaced.

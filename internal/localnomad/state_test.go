@@ -124,6 +124,10 @@ func TestCompactionKeepsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.register(sleeper("later", 0, nil))
+	until(t, "the evaluation to be done", func() bool {
+		job, _, err := a.client.Jobs().Info("later", nil)
+		return err == nil && *job.Status == statusDead
+	})
 	before, _ := a.get("/v1/jobs")
 	allocs, _ := a.get("/v1/job/" + child + "/allocations")
 	a.stop()

@@ -101,20 +101,40 @@ func (q *Queue) Send(ctx context.Context, id run.ID) error {
 		return nil // being sent right now
 	}
 	defer q.finish(id)
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error { return q.claim(u) })
+	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
+		ev, err := Claim(&u.Run, &u.Attempt, q.o.Now())
+		if ev != nil {
+			u.Events = append(u.Events, *ev)
+		}
+		return err
+	})
 	if errors.Is(err, errNotQueued) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	parent, child, err := q.dispatch(ctx, u.Run, u.Attempt)
-	if err != nil {
-		return q.failed(ctx, id, err)
+	_, err = q.send(ctx, u.Run, u.Attempt)
+	return err
+}
+
+// SendClaimed is Send for a run that was stored as claimed. It returns the run as it then is.
+func (q *Queue) SendClaimed(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error) {
+	if !q.begin(r.ID) {
+		return r, nil // being sent right now
 	}
-	return q.sent(ctx, id, parent, child)
+	defer q.finish(r.ID)
+	return q.send(ctx, r, a)
+}
+
+func (q *Queue) send(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	parent, child, err := q.dispatch(ctx, r, a)
+	if err != nil {
+		return q.failed(ctx, r.ID, err)
+	}
+	return q.sent(ctx, r.ID, parent, child)
 }
 
 var errNotQueued = errors.New("not queued any more")
@@ -135,25 +155,21 @@ func (q *Queue) finish(id run.ID) {
 	delete(q.sending, id)
 }
 
-// claim makes the attempt and moves the run to dispatching; an attempt that an earlier process made is taken over.
-func (q *Queue) claim(u *store.Update) error {
-	now := q.o.Now()
-	switch u.Run.State {
+// Claim gives a queued run its next attempt and moves it to dispatching; one that an earlier process was dispatching
+// keeps its attempt. The event records the move.
+func Claim(r *run.Run, a *run.Attempt, now time.Time) (*run.Event, error) {
+	switch r.State {
 	case run.Dispatching:
-		return nil
+		return nil, nil
 	case run.Queued:
 	default:
-		return errNotQueued
+		return nil, errNotQueued
 	}
-	if u.Attempt.Number == 0 || u.Attempt.JobID != "" {
-		u.Attempt = run.Attempt{RunID: u.Run.ID, Number: u.Attempt.Number + 1, ParentJob: u.Run.Shape.ParentJob(), CreatedAt: now}
-		u.Run.Attempt = u.Attempt.Number
+	if a.Number == 0 || a.JobID != "" {
+		*a = run.Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), CreatedAt: now}
+		r.Attempt = a.Number
 	}
-	ev, err := u.Run.Transition(run.Dispatching, "queue", "", now)
-	if ev != nil {
-		u.Events = append(u.Events, *ev)
-	}
-	return err
+	return r.Transition(run.Dispatching, "queue", "", now)
 }
 
 func (q *Queue) dispatch(ctx context.Context, r run.Run, a run.Attempt) (parent, child string, err error) {
@@ -171,7 +187,7 @@ func (q *Queue) dispatch(ctx context.Context, r run.Run, a run.Attempt) (parent,
 	return parent, child, err
 }
 
-func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error {
+func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) (run.Run, error) {
 	stop := false
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
 		u.Attempt.ParentJob, u.Attempt.JobID = parent, child
@@ -179,7 +195,7 @@ func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error
 		return q.transition(u, run.Pending, "")
 	})
 	if err != nil {
-		return err
+		return u.Run, err
 	}
 	q.mu.Lock()
 	delete(q.refusals, id)
@@ -187,9 +203,9 @@ func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error
 	q.tell(u)
 	q.o.Dispatched(id)
 	if stop { // asked for while the dispatch was under way
-		return q.o.Cluster.Stop(ctx, child)
+		return u.Run, q.o.Cluster.Stop(ctx, child)
 	}
-	return nil
+	return u.Run, nil
 }
 
 func (q *Queue) transition(u *store.Update, to run.State, why string) error {
@@ -201,7 +217,7 @@ func (q *Queue) transition(u *store.Update, to run.State, why string) error {
 }
 
 // failed puts the run back, or ends it when Nomad keeps refusing it.
-func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
+func (q *Queue) failed(ctx context.Context, id run.ID, cause error) (run.Run, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	to, why := run.Queued, "waiting for Nomad, which is not reachable: "+cause.Error()
@@ -222,11 +238,11 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 		return q.transition(u, to, why)
 	})
 	if err != nil {
-		return errors.Join(cause, err)
+		return u.Run, errors.Join(cause, err)
 	}
 	q.o.Logger.Warn("dispatch", "run", id, "err", cause, "state", u.Run.State)
 	q.tell(u)
-	return cause
+	return u.Run, cause
 }
 
 func (q *Queue) tell(u store.Update) {

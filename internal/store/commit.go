@@ -60,8 +60,8 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 // [run.ErrConflict]. It sets ChunkID and the events' Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	fresh := map[seriesKey]int64{}
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		rows := s.newPointRows(ctx, tx)
+	err := s.inTx(ctx, func(tx *writeTx) error {
+		rows := pointRows{tx: tx}
 		for _, b := range batches {
 			if err := moveCursor(ctx, tx, b); err != nil {
 				return err
@@ -97,7 +97,7 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	return nil
 }
 
-func moveCursor(ctx context.Context, tx *sql.Tx, b *Batch) error {
+func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
 	res, err := tx.ExecContext(ctx, `UPDATE streams SET file = ?, pos = ?, parser = ?, done = ?
 		WHERE alloc_id = ? AND stream = ? AND file = ? AND pos = ? AND done = 0`,
 		b.To.File, b.To.Offset, b.To.Parser, b.To.Done, b.AllocID, b.Stream, b.From.File, b.From.Offset)
@@ -128,7 +128,7 @@ type seriesKey struct {
 	rank   int
 }
 
-func (s *Store) seriesID(ctx context.Context, tx *sql.Tx, k seriesKey, fresh map[seriesKey]int64) (int64, error) {
+func (s *Store) seriesID(ctx context.Context, tx *writeTx, k seriesKey, fresh map[seriesKey]int64) (int64, error) {
 	s.mu.Lock()
 	id, ok := s.series[k]
 	s.mu.Unlock()
@@ -154,25 +154,20 @@ const pointsPerInsert = 64
 const upsertPoint = ` ON CONFLICT (series, step) DO UPDATE SET value = excluded.value, at = excluded.at, exact = excluded.exact,
 	attempt = excluded.attempt WHERE excluded.attempt > points.attempt OR (excluded.attempt = points.attempt AND excluded.exact >= points.exact)`
 
-func (s *Store) prepare(ctx context.Context) (err error) {
-	const row = `(?,?,?,?,?,?)`
-	const head = `INSERT INTO points (series, step, value, at, exact, attempt) VALUES `
-	if s.insertPoint, err = s.write.PrepareContext(ctx, head+row+upsertPoint); err != nil {
-		return fmt.Errorf("prepare: %w", err)
-	}
-	if s.insertPoints, err = s.write.PrepareContext(ctx, head+strings.Repeat(row+`,`, pointsPerInsert-1)+row+upsertPoint); err != nil {
-		return fmt.Errorf("prepare: %w", err)
-	}
-	return nil
-}
+const (
+	pointRow    = `(?,?,?,?,?,?)`
+	pointInsert = `INSERT INTO points (series, step, value, at, exact, attempt) VALUES `
+)
 
+var (
+	insertPoint  = pointInsert + pointRow + upsertPoint
+	insertPoints = pointInsert + strings.Repeat(pointRow+`,`, pointsPerInsert-1) + pointRow + upsertPoint
+)
+
+// pointRows gathers points into as few statements as possible.
 type pointRows struct {
-	many, one *sql.Stmt
-	args      []any
-}
-
-func (s *Store) newPointRows(ctx context.Context, tx *sql.Tx) *pointRows {
-	return &pointRows{many: tx.StmtContext(ctx, s.insertPoints), one: tx.StmtContext(ctx, s.insertPoint)}
+	tx   *writeTx
+	args []any
 }
 
 func (p *pointRows) add(ctx context.Context, series int64, pt Point, b *Batch) error {
@@ -184,14 +179,14 @@ func (p *pointRows) add(ctx context.Context, series int64, pt Point, b *Batch) e
 	if len(p.args) < 6*pointsPerInsert {
 		return nil
 	}
-	_, err := p.many.ExecContext(ctx, p.args...)
+	_, err := p.tx.ExecContext(ctx, insertPoints, p.args...)
 	p.args = p.args[:0]
 	return err
 }
 
 func (p *pointRows) flush(ctx context.Context) error {
 	for ; len(p.args) >= 6; p.args = p.args[6:] {
-		if _, err := p.one.ExecContext(ctx, p.args[:6]...); err != nil {
+		if _, err := p.tx.ExecContext(ctx, insertPoint, p.args[:6]...); err != nil {
 			return err
 		}
 	}

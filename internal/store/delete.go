@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 
@@ -15,7 +14,7 @@ const sweepRows = 20_000
 // DeleteRun removes a run and everything that belongs to it, or returns [run.ErrNotFound]. From the first transaction
 // on nobody sees it; its points and archived blocks follow, and [Store.Sweep] finishes what was interrupted.
 func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(tx *writeTx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM runs WHERE id = ?`, id)
 		if err != nil {
 			return err

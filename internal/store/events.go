@@ -2,14 +2,13 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-func insertEvent(ctx context.Context, tx *sql.Tx, ev *run.Event) error {
+func insertEvent(ctx context.Context, tx *writeTx, ev *run.Event) error {
 	res, err := tx.ExecContext(ctx, `INSERT INTO events (run_id, at, kind, level, actor, from_state, to_state, attempt, rank, message)
 		VALUES (?,?,?,?,?,?,?,?,?,?)`, ev.RunID, millis(ev.At), ev.Kind, ev.Level, ev.Actor, ev.From, ev.To, ev.Attempt, ev.Rank, ev.Message)
 	if err != nil {

@@ -26,7 +26,7 @@ type chunk struct {
 // Pos is the place of line i of a chunk.
 func Pos(chunkID int64, line int) run.LogPos { return run.LogPos(chunkID<<16 | int64(line)) }
 
-func insertChunk(ctx context.Context, tx *sql.Tx, b *Batch) error {
+func insertChunk(ctx context.Context, tx *writeTx, b *Batch) error {
 	if len(b.Log) == 0 {
 		return nil
 	}

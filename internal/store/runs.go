@@ -43,14 +43,14 @@ func fromNull(v sql.NullFloat64) float64 {
 	return v.Float64
 }
 
-// CreateRun stores a new run and its first event. A submission key that was used before returns the run that it made,
-// and created is false. An ID that exists already is [run.ErrConflict].
-func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, ev run.Event) (stored run.Run, created bool, err error) {
+// CreateRun stores a new run with its first attempt, if it has one, and its first events. A submission key that was used
+// before returns the run that it made, and created is false. An ID that exists already is [run.ErrConflict].
+func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
 	shape, err := json.Marshal(r.Shape)
 	if err != nil {
 		return r, false, fmt.Errorf("encode shape: %w", err)
 	}
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.inTx(ctx, func(tx *writeTx) error {
 		if key != "" {
 			old, err := scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
 			if err == nil {
@@ -67,8 +67,18 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, ev run.Eve
 		if err != nil {
 			return err
 		}
+		if a.Number > 0 {
+			if err := saveAttempt(ctx, tx, a); err != nil {
+				return err
+			}
+		}
+		for i := range evs {
+			if err := insertEvent(ctx, tx, &evs[i]); err != nil {
+				return err
+			}
+		}
 		stored, created = r, true
-		return insertEvent(ctx, tx, &ev)
+		return nil
 	})
 	if err != nil {
 		return r, false, fmt.Errorf("store run %s: %w", r.ID, err)

@@ -40,7 +40,7 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 		if err := s.blobs.Put(ctx, name, data); err != nil {
 			return err
 		}
-		err = s.inTx(ctx, func(tx *sql.Tx) error {
+		err = s.inTx(ctx, func(tx *writeTx) error {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO log_blocks (run_id, first_chunk, last_chunk, ranks, bytes, blob) VALUES (?,?,?,?,?,?)`,
 				id, first, last, ranks(chunks), size, name); err != nil {
 				return err

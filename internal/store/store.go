@@ -29,8 +29,7 @@ type Store struct {
 	read  *sql.DB
 	blobs Blobs
 
-	insertPoints *sql.Stmt // pointsPerInsert rows
-	insertPoint  *sql.Stmt
+	stmts statements
 
 	mu     sync.Mutex
 	series map[seriesKey]int64 // only committed ones
@@ -67,7 +66,7 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
 	write.SetMaxOpenConns(1)
-	s := &Store{write: write, blobs: blobs, series: map[seriesKey]int64{}}
+	s := &Store{write: write, blobs: blobs, series: map[seriesKey]int64{}, stmts: statements{db: write, byQuery: map[string]*sql.Stmt{}}}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
 	}
@@ -76,9 +75,6 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
-	}
 	return s, nil
 }
 
@@ -115,12 +111,7 @@ func (s *Store) migrate(ctx context.Context) error {
 
 // Close closes the store; what was committed is on disk.
 func (s *Store) Close() error {
-	var errs []error
-	for _, st := range []*sql.Stmt{s.insertPoints, s.insertPoint} {
-		if st != nil {
-			errs = append(errs, st.Close())
-		}
-	}
+	errs := []error{s.stmts.close()}
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
 	}
@@ -129,23 +120,10 @@ func (s *Store) Close() error {
 
 // Ping reports whether the store can be read and written.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.inTx(ctx, func(tx *writeTx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE runs SET step = step WHERE id = ''`)
 		return err
 	})
-}
-
-// inTx runs fn in one write transaction.
-func (s *Store) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return mapError(err)
-	}
-	if err := fn(tx); err != nil {
-		_ = tx.Rollback() // the first error is the one to tell
-		return mapError(err)
-	}
-	return mapError(tx.Commit())
 }
 
 // mapError turns the driver's errors into run's where one fits.

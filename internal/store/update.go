@@ -22,7 +22,7 @@ type Update struct {
 // returns what was stored. fn's error cancels the change and is returned as it is; fn must not wait for anything.
 func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (Update, error) {
 	var u Update
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(tx *writeTx) error {
 		var err error
 		if u.Run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id)); err != nil {
 			return fmt.Errorf("run %s: %w", id, err)
@@ -46,7 +46,7 @@ func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (
 	return u, err
 }
 
-func (u *Update) save(ctx context.Context, tx *sql.Tx, before run.Attempt, known map[string]run.Worker) error {
+func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, known map[string]run.Worker) error {
 	r := u.Run
 	if _, err := tx.ExecContext(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
 		ended_at = ?, participants = ? WHERE id = ?`,
@@ -54,10 +54,8 @@ func (u *Update) save(ctx context.Context, tx *sql.Tx, before run.Attempt, known
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
 	if a := u.Attempt; a != before && a.Number > 0 {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO attempts (run_id, number, parent_job, job_id, created_at, ended_at) VALUES (?,?,?,?,?,?)
-			ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, ended_at = excluded.ended_at`,
-			r.ID, a.Number, a.ParentJob, a.JobID, millis(a.CreatedAt), millis(a.EndedAt)); err != nil {
-			return fmt.Errorf("save attempt %s: %w", a.Token(), err)
+		if err := saveAttempt(ctx, tx, a); err != nil {
+			return err
 		}
 	}
 	for _, w := range u.Workers {
@@ -73,7 +71,17 @@ func (u *Update) save(ctx context.Context, tx *sql.Tx, before run.Attempt, known
 	return nil
 }
 
-func saveWorker(ctx context.Context, tx *sql.Tx, w run.Worker, known map[string]run.Worker) error {
+func saveAttempt(ctx context.Context, tx *writeTx, a run.Attempt) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO attempts (run_id, number, parent_job, job_id, created_at, ended_at) VALUES (?,?,?,?,?,?)
+		ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, ended_at = excluded.ended_at`,
+		a.RunID, a.Number, a.ParentJob, a.JobID, millis(a.CreatedAt), millis(a.EndedAt))
+	if err != nil {
+		return fmt.Errorf("save attempt %s: %w", a.Token(), err)
+	}
+	return nil
+}
+
+func saveWorker(ctx context.Context, tx *writeTx, w run.Worker, known map[string]run.Worker) error {
 	body, err := json.Marshal(w)
 	if err != nil {
 		return fmt.Errorf("encode worker %s: %w", w.AllocID, err)

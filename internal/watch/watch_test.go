@@ -40,7 +40,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, cluster: nomadtest.New(), store: s, id: "r-0000000001"}
-	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued, Shape: run.Shape{Nodes: 2}, InnerSteps: 5}, "", run.Event{RunID: r.id}); err != nil {
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued, Shape: run.Shape{Nodes: 2}, InnerSteps: 5}, run.Attempt{}, "", run.Event{RunID: r.id}); err != nil {
 		t.Fatal(err)
 	}
 	if r.child, err = r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: "p", Token: "t"}); err != nil {

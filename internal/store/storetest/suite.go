@@ -17,7 +17,7 @@ import (
 
 // Store is everything that callers use of a store.
 type Store interface {
-	CreateRun(ctx context.Context, r run.Run, key string, ev run.Event) (run.Run, bool, error)
+	CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	CountRuns(ctx context.Context) (map[run.State]int, error)
@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"a run comes back as it was stored":                       testRoundTrip,
 		"a repeated key returns the first run":                    testKey,
+		"a run can be stored with its first attempt":              testCreateClaimed,
 		"a taken ID is a conflict":                                testTakenID,
 		"runs are listed newest first, filtered and paged":        testList,
 		"an update stores run, attempt, workers and events":       testUpdate,
@@ -83,7 +84,7 @@ func newRun(id, name string) run.Run {
 func create(t *testing.T, s Store, id, name string) run.Run {
 	t.Helper()
 	r := newRun(id, name)
-	stored, created, err := s.CreateRun(t.Context(), r, "", run.Event{RunID: r.ID, At: epoch, Kind: "state", Actor: "test", To: run.Queued, Rank: -1})
+	stored, created, err := s.CreateRun(t.Context(), r, run.Attempt{}, "", run.Event{RunID: r.ID, At: epoch, Kind: "state", Actor: "test", To: run.Queued, Rank: -1})
 	if err != nil || !created {
 		t.Fatalf("create %s: %v, created %v", id, err, created)
 	}
@@ -126,18 +127,34 @@ func testRoundTrip(t *testing.T, s Store) {
 }
 
 func testKey(t *testing.T, s Store) {
-	first, created, err := s.CreateRun(t.Context(), newRun("r-0000000001", "a"), "k", run.Event{RunID: "r-0000000001"})
+	first, created, err := s.CreateRun(t.Context(), newRun("r-0000000001", "a"), run.Attempt{}, "k", run.Event{RunID: "r-0000000001"})
 	must(t, err)
-	again, twice, err := s.CreateRun(t.Context(), newRun("r-0000000002", "b"), "k", run.Event{RunID: "r-0000000002"})
+	again, twice, err := s.CreateRun(t.Context(), newRun("r-0000000002", "b"), run.Attempt{}, "k", run.Event{RunID: "r-0000000002"})
 	must(t, err)
 	if !created || twice || again.ID != first.ID {
 		t.Errorf("got %s (created %v) after %s (created %v)", again.ID, twice, first.ID, created)
 	}
 }
 
+func testCreateClaimed(t *testing.T, s Store) {
+	r := newRun("r-0000000001", "a")
+	r.State, r.Attempt = run.Dispatching, 1
+	a := run.Attempt{RunID: r.ID, Number: 1, ParentJob: "p", CreatedAt: epoch}
+	_, _, err := s.CreateRun(t.Context(), r, a, "", run.Event{RunID: r.ID, To: run.Queued}, run.Event{RunID: r.ID, From: run.Queued, To: run.Dispatching})
+	must(t, err)
+	as, err := s.Attempts(t.Context(), r.ID)
+	must(t, err)
+	same(t, "attempts", as, []run.Attempt{a})
+	evs, err := s.Events(t.Context(), r.ID, 0, 10)
+	must(t, err)
+	if len(evs) != 2 || evs[0].To != run.Queued || evs[1].To != run.Dispatching {
+		t.Errorf("events are %+v", evs)
+	}
+}
+
 func testTakenID(t *testing.T, s Store) {
 	create(t, s, "r-0000000001", "a")
-	if _, _, err := s.CreateRun(t.Context(), newRun("r-0000000001", "b"), "", run.Event{}); !errors.Is(err, run.ErrConflict) {
+	if _, _, err := s.CreateRun(t.Context(), newRun("r-0000000001", "b"), run.Attempt{}, "", run.Event{}); !errors.Is(err, run.ErrConflict) {
 		t.Errorf("got %v, want a conflict", err)
 	}
 }
