@@ -42,6 +42,13 @@ if grep -Eq '^[[:space:]]*(\[[[:space:]]*diloco[[:space:]]*[].]|diloco[[:space:]
 	diloco=1
 fi
 
+if [ -n "${COTRAIN_WORK_DIR:-}" ]; then
+	cd "$COTRAIN_WORK_DIR" 2>/dev/null || give_up 78 work_dir_missing "the working directory $COTRAIN_WORK_DIR does not exist on this node, or cannot be entered"
+fi
+
+# Before anyone waits for anyone: without it this worker will never start.
+command -v "${1:-torchrun}" >/dev/null 2>&1 || give_up 127 command_missing "the command ${1:-torchrun} does not exist on this node, or cannot be executed"
+
 # find_worker0: sets addr and port, waits for at most $COTRAIN_RENDEZVOUS_TIMEOUT seconds.
 find_worker0() {
 	if [ "$rank" -eq 0 ] && [ -n "${NOMAD_IP_rdzv:-}" ] && [ -n "${NOMAD_PORT_rdzv:-}" ]; then
@@ -70,10 +77,6 @@ find_worker0() {
 	done
 }
 find_worker0
-
-if [ -n "${COTRAIN_WORK_DIR:-}" ]; then
-	cd "$COTRAIN_WORK_DIR" 2>/dev/null || give_up 78 work_dir_missing "the working directory $COTRAIN_WORK_DIR does not exist on this node, or cannot be entered"
-fi
 
 if [ "${COTRAIN_REAL_WANDB:-}" != 1 ]; then
 	PYTHONPATH=$task_dir/shim${PYTHONPATH:+:$PYTHONPATH}
@@ -116,8 +119,6 @@ if [ -n "${NOMAD_META_resume:-}" ]; then
 	event resume "resuming from $NOMAD_META_resume"
 	set -- "$@" --ckpt.resume "$NOMAD_META_resume"
 fi
-
-command -v "$1" >/dev/null 2>&1 || give_up 127 command_missing "the command $1 does not exist on this node, or cannot be executed"
 
 event launch "worker $rank of $nodes, worker 0 is at $addr:$port: $*"
 exec "$@"

@@ -1,10 +1,10 @@
 package web
 
 import (
-	"math"
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 )
 
 // maxPoints is how many points of one curve a page gets; more than a wide screen has pixels.
@@ -51,34 +51,7 @@ func columnsOf(seq int64, loss, throughput []run.CurvePoint) columns {
 	return c
 }
 
-// thin reduces a curve to at most about maxPoints points, keeping of each bucket its lowest and highest, so that no
-// spike is lost, and the first and last point of all.
-func thin(curve []run.CurvePoint, value func(run.CurvePoint) float64) []run.CurvePoint {
-	if len(curve) <= maxPoints {
-		return curve
-	}
-	const buckets = maxPoints/2 - 1
-	out := make([]run.CurvePoint, 0, maxPoints)
-	inner := curve[1 : len(curve)-1]
-	out = append(out, curve[0])
-	for b := range buckets {
-		from, to := b*len(inner)/buckets, (b+1)*len(inner)/buckets
-		low, high := from, from
-		for i := from; i < to; i++ {
-			switch v := value(inner[i]); {
-			case math.IsNaN(v): // NaN is what one most wants to see
-				low = i
-			case v < value(inner[low]):
-				low = i
-			case v > value(inner[high]):
-				high = i
-			}
-		}
-		first, second := min(low, high), max(low, high)
-		out = append(out, inner[first])
-		if second != first {
-			out = append(out, inner[second])
-		}
-	}
-	return append(out, curve[len(curve)-1])
+// thin reduces a curve to what a wide screen can show.
+func thin(curve []run.CurvePoint) []run.CurvePoint {
+	return series.Downsample(curve, maxPoints/series.PerBucket)
 }

@@ -121,7 +121,8 @@ func (s *Server) handleRunPoints(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	seq := s.Feed.Seq(feed.RunTopic(id))
-	if _, err := s.Runs.Run(r.Context(), id); err != nil {
+	shown, err := s.Runs.Run(r.Context(), id)
+	if err != nil {
 		return err
 	}
 	loss, err := s.Details.Curve(r.Context(), id, "loss", 0)
@@ -132,7 +133,7 @@ func (s *Server) handleRunPoints(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return renderJSON(w, http.StatusOK, columnsOf(seq, thin(loss, meanOf), thin(throughput, sumOf)))
+	return renderJSON(w, http.StatusOK, columnsOf(seq, thin(loss), thin(run.Settled(throughput, shown.Progress.Participants))))
 }
 
 // number reads a whole number from the query.
