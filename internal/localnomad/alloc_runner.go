@@ -143,10 +143,8 @@ func (r *allocRunner) run() {
 	r.runPhases()
 	stopTimer()
 	r.deregisterServices()
-	select {
-	case <-r.stopping:
+	if r.asked() {
 		killStrays(r.alloc.ID)
-	default:
 	}
 	for _, t := range r.tasks {
 		t.closeLogs()
@@ -192,14 +190,35 @@ func (r *allocRunner) runPhases() {
 				now = append(now, t)
 			}
 		}
-		if p < 2 && r.anyFailed() {
+		if p < 2 && (r.anyFailed() || r.asked()) {
 			for _, t := range now {
 				t.skip()
 			}
 			continue
 		}
-		r.runTogether(now)
+		stopping := r.stopping
+		if p == 2 && !r.lost() {
+			stopping = nil // what comes after a stop is not stopped by it
+		}
+		r.runTogether(now, stopping)
 	}
+}
+
+// asked reports whether the allocation has been told to end.
+func (r *allocRunner) asked() bool {
+	select {
+	case <-r.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// lost reports whether the allocation ends with its agent or its node.
+func (r *allocRunner) lost() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lostWhy != "" || r.abandoned
 }
 
 func (r *allocRunner) anyFailed() bool {
@@ -215,7 +234,7 @@ func (r *allocRunner) anyFailed() bool {
 
 // runTogether runs tasks until all have ended. The end of one may be the end
 // of all: when it failed, when it is the leader, or when only sidecars are left.
-func (r *allocRunner) runTogether(tasks []*taskRunner) {
+func (r *allocRunner) runTogether(tasks []*taskRunner, stopping <-chan struct{}) {
 	ended := make(chan *taskRunner, len(tasks))
 	for _, t := range tasks {
 		go func() {
@@ -223,7 +242,6 @@ func (r *allocRunner) runTogether(tasks []*taskRunner) {
 			ended <- t
 		}()
 	}
-	stopping := r.stopping
 	live := len(tasks)
 	for live > 0 {
 		select {

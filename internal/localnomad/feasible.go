@@ -49,7 +49,7 @@ func (pl *placer) eligible() map[string]bool {
 	}
 	out := map[string]bool{}
 	for _, n := range pl.nodes {
-		class := computedClass(n)
+		class := pl.classOf(n)
 		out[class] = !pl.bad[class]
 	}
 	return out
@@ -61,7 +61,7 @@ func (pl *placer) eligible() map[string]bool {
 func (pl *placer) infeasible(tg *api.TaskGroup, n *api.Node) string {
 	class := ""
 	if !escapes(pl.job, tg) {
-		class = computedClass(n)
+		class = pl.classOf(n)
 		if pl.bad[class+"/"+*tg.Name] {
 			return "computed class ineligible"
 		}

@@ -160,7 +160,7 @@ func parseBoolParam(r *http.Request, name string) (value, given bool, err error)
 	}
 	value, err = strconv.ParseBool(text)
 	if err != nil {
-		return false, false, fmt.Errorf("Failed to parse value of %q (%v) as a bool: %v", name, text, err) //nolint:staticcheck,errorlint // Nomad's text
+		return false, false, fmt.Errorf("Failed to parse value of %q (%v) as a bool: %v", name, text, err) //nolint:errorlint // Nomad's text, nobody unwraps it
 	}
 	return value, true, nil
 }

@@ -30,7 +30,7 @@ func (s *Server) handleClientAllocation(w http.ResponseWriter, r *http.Request) 
 }
 
 // errTaskNotRunning is the client's error for a task without a process.
-var errTaskNotRunning = errors.New("Task not running") //nolint:staticcheck // Nomad's text
+var errTaskNotRunning = errors.New("Task not running") // Nomad's text
 
 // runnerOf finds an allocation's runner. An allocation that has ended has
 // none: nil, and no error.
@@ -86,7 +86,7 @@ func (s *Server) restartAlloc(r *http.Request, id string) (any, error) {
 	case err != nil:
 		return nil, err
 	case req.TaskName != "" && !hasTask(a, req.TaskName):
-		return nil, fmt.Errorf("Could not find task runner for task: %s", req.TaskName) //nolint:staticcheck // Nomad's text
+		return nil, fmt.Errorf("Could not find task runner for task: %s", req.TaskName) // Nomad's text
 	case serverTerminal(a):
 		return nil, errors.New("restart of an alloc that should not run")
 	}
@@ -138,7 +138,7 @@ func (s *Server) signalAlloc(r *http.Request, id string) (any, error) {
 	case err != nil:
 		return nil, err
 	case req.Task != "" && !hasTask(a, req.Task):
-		return nil, errors.New("Task not found") //nolint:staticcheck // Nomad's text
+		return nil, errors.New("Task not found") // Nomad's text
 	case run == nil:
 		return nil, errTaskNotRunning
 	}

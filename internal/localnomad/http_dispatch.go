@@ -103,9 +103,9 @@ func checkDispatch(parent *api.Job, id string, req *api.JobDispatchRequest) erro
 	case parent == nil:
 		return fmt.Errorf("parameterized job not found")
 	case !isParameterized(parent):
-		return fmt.Errorf("Specified job %q is not a parameterized job", id) //nolint:staticcheck // Nomad's text
+		return fmt.Errorf("Specified job %q is not a parameterized job", id) // Nomad's text
 	case deref(parent.Stop):
-		return fmt.Errorf("Specified job %q is stopped", id) //nolint:staticcheck // Nomad's text
+		return fmt.Errorf("Specified job %q is stopped", id) // Nomad's text
 	}
 	if req.Priority == 0 {
 		req.Priority = *parent.Priority
@@ -113,11 +113,11 @@ func checkDispatch(parent *api.Job, id string, req *api.JobDispatchRequest) erro
 	p := parent.ParameterizedJob
 	switch n := len(req.Payload); {
 	case p.Payload == "required" && n == 0:
-		return fmt.Errorf("Payload is not provided but required by parameterized job") //nolint:staticcheck // Nomad's text
+		return fmt.Errorf("Payload is not provided but required by parameterized job") // Nomad's text
 	case p.Payload == "forbidden" && n > 0:
-		return fmt.Errorf("Payload provided but forbidden by parameterized job") //nolint:staticcheck // Nomad's text
+		return fmt.Errorf("Payload provided but forbidden by parameterized job") // Nomad's text
 	case n > maxPayload:
-		return fmt.Errorf("Payload exceeds maximum size; %d > %d", n, maxPayload) //nolint:staticcheck // Nomad's text
+		return fmt.Errorf("Payload exceeds maximum size; %d > %d", n, maxPayload) // Nomad's text
 	}
 	var unpermitted, missing []string
 	for k := range req.Meta {
@@ -134,9 +134,9 @@ func checkDispatch(parent *api.Job, id string, req *api.JobDispatchRequest) erro
 	sort.Strings(missing)
 	switch {
 	case len(unpermitted) > 0:
-		return fmt.Errorf("Dispatch request included unpermitted metadata keys: [%s]", strings.Join(unpermitted, " ")) //nolint:staticcheck // Nomad's text
+		return fmt.Errorf("Dispatch request included unpermitted metadata keys: [%s]", strings.Join(unpermitted, " ")) // Nomad's text
 	case len(missing) > 0:
-		return fmt.Errorf("Dispatch did not provide required meta keys: [%s]", strings.Join(missing, " ")) //nolint:staticcheck // Nomad's text
+		return fmt.Errorf("Dispatch did not provide required meta keys: [%s]", strings.Join(missing, " ")) // Nomad's text
 	case req.Priority < minPriority || req.Priority > maxPriority:
 		return fmt.Errorf("dispatch job priority must be between [%d, %d]", minPriority, maxPriority)
 	}

@@ -46,7 +46,7 @@ func parseTopics(q url.Values) (eventFilter, error) {
 			key = topicAll
 		}
 		if strings.Contains(key, ":") {
-			return nil, fmt.Errorf("error parsing topics: Invalid key value pair for topic, topic: %s", t) //nolint:staticcheck // Nomad's text
+			return nil, fmt.Errorf("error parsing topics: Invalid key value pair for topic, topic: %s", t) // Nomad's text
 		}
 		filter[topic] = append(filter[topic], key)
 	}

@@ -139,10 +139,10 @@ func (s *Server) allocFile(id, path string) (string, error) {
 	root := s.allocDir(id).root
 	full, err := within(root, path)
 	if err != nil {
-		return "", fmt.Errorf("Path escapes the alloc directory") //nolint:staticcheck // Nomad's text
+		return "", fmt.Errorf("Path escapes the alloc directory") // Nomad's text
 	}
 	if secret(a, root, full) {
-		return "", fmt.Errorf("Reading secret file prohibited: %s", path) //nolint:staticcheck // Nomad's text
+		return "", fmt.Errorf("Reading secret file prohibited: %s", path) // Nomad's text
 	}
 	real, err := filepath.EvalSymlinks(full)
 	if err != nil {
@@ -156,10 +156,10 @@ func (s *Server) allocFile(id, path string) (string, error) {
 		return "", err
 	}
 	if rel, err := filepath.Rel(realRoot, real); err != nil || !filepath.IsLocal(rel) {
-		return "", fmt.Errorf("Path escapes the alloc directory") //nolint:staticcheck // Nomad's text
+		return "", fmt.Errorf("Path escapes the alloc directory") // Nomad's text
 	}
 	if secret(a, realRoot, real) {
-		return "", fmt.Errorf("Reading secret file prohibited: %s", path) //nolint:staticcheck // Nomad's text
+		return "", fmt.Errorf("Reading secret file prohibited: %s", path) // Nomad's text
 	}
 	return real, nil
 }

@@ -29,9 +29,9 @@ func (p problems) err() error {
 		return nil
 	}
 	if len(p) == 1 {
-		return fmt.Errorf("1 error occurred:\n\t* %s\n\n", p[0]) //nolint:staticcheck // Nomad's text
+		return fmt.Errorf("1 error occurred:\n\t* %s\n\n", p[0]) // Nomad's text
 	}
-	return fmt.Errorf("%d errors occurred:\n\t* %s\n\n", len(p), strings.Join(p, "\n\t* ")) //nolint:staticcheck // Nomad's text
+	return fmt.Errorf("%d errors occurred:\n\t* %s\n\n", len(p), strings.Join(p, "\n\t* ")) // Nomad's text
 }
 
 // validateJob refuses a job that could never run. The job is canonical.

@@ -33,7 +33,7 @@ func (a *testAgent) follow(ctx context.Context, path string) (next func() (frame
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	resp, err := a.http.Do(req)
+	resp, err := a.http.Do(req) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (s *Server) buildNodes(known map[string]*api.Node) ([]*api.Node, error) {
 type machine struct {
 	cores, mhz, memoryMiB int
 	diskMiB               int
-	hostname, kernel      string
+	hostname              string
 }
 
 func measureMachine(dir string) machine {

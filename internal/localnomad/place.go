@@ -17,6 +17,15 @@ type placer struct {
 	byDC  map[string]int
 	ports map[int]bool // in use on the machine: all local nodes share its ports
 	bad   map[string]bool
+	class map[*api.Node]string
+}
+
+// classOf is computedClass, computed once.
+func (pl *placer) classOf(n *api.Node) string {
+	if pl.class[n] == "" {
+		pl.class[n] = computedClass(n)
+	}
+	return pl.class[n]
 }
 
 // place finds a node for each ask, or records why there is none.
@@ -24,7 +33,7 @@ func (s *Server) place(p *plan, job *api.Job, asks []ask) {
 	if len(asks) == 0 {
 		return
 	}
-	pl := &placer{s: s, p: p, job: job, byDC: map[string]int{}, bad: map[string]bool{}}
+	pl := &placer{s: s, p: p, job: job, byDC: map[string]int{}, bad: map[string]bool{}, class: map[*api.Node]string{}}
 	for _, id := range sortedKeys(s.st.nodes, "") {
 		n := s.st.nodes[id]
 		if n.Status != nodeReady || n.SchedulingEligibility != api.NodeSchedulingEligible || !inPool(job, n) {
@@ -164,17 +173,6 @@ func (pl *placer) onNode(n *api.Node) []*api.Allocation {
 		}
 	}
 	return out
-}
-
-// memory is what a group's tasks need together, in MiB.
-func groupNeeds(tg *api.TaskGroup) (cpu, memory, disk int64) {
-	for _, t := range tg.Tasks {
-		if deref(t.Resources.Cores) == 0 {
-			cpu += int64(deref(t.Resources.CPU))
-		}
-		memory += int64(deref(t.Resources.MemoryMB)) + int64(deref(t.Resources.SecretsMB))
-	}
-	return cpu, memory, int64(deref(tg.EphemeralDisk.SizeMB))
 }
 
 // usage is what allocations use of a node.

@@ -48,6 +48,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	gpus    gpuCache
+	cpus    cpuSampler
 	running bool
 	stopped bool
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -135,12 +134,13 @@ func (s *Server) handleClientStats(_ http.ResponseWriter, r *http.Request) (any,
 	}
 	total, available := memoryInfo()
 	stats := &api.HostStats{
-		Memory: &api.HostMemoryStats{Total: total, Available: available, Used: total - min(available, total), Free: available},
-		CPU:    []*api.HostCPUStats{}, DiskStats: []*api.HostDiskStats{}, DeviceStats: s.gpuStats(),
+		Memory:    &api.HostMemoryStats{Total: total, Available: available, Used: total - min(available, total), Free: available},
+		DiskStats: []*api.HostDiskStats{}, DeviceStats: s.gpuStats(),
 		Uptime: uint64(s.uptime().Seconds()),
 	}
-	for i := range runtime.NumCPU() {
-		stats.CPU = append(stats.CPU, &api.HostCPUStats{CPU: "cpu" + strconv.Itoa(i)})
+	stats.CPU = s.cpus.sample()
+	for _, c := range stats.CPU {
+		stats.CPUTicksConsumed += (c.User + c.System) / 100 * float64(cpuMHz())
 	}
 	var fs syscall.Statfs_t
 	if syscall.Statfs(s.opts.DataDir, &fs) == nil {

@@ -338,3 +338,33 @@ func TestATemplateThatChangesMayRestartItsTask(t *testing.T) {
 	}
 	until(t, "the second value", func() bool { return a.logs(al.ID, "main", "stdout") == "saw 1\nsaw 2\n" })
 }
+
+func TestProcessorUseIsAPercentageSinceTheLastCall(t *testing.T) {
+	t.Parallel()
+	var c cpuSampler
+	c.since("cpu  1 1 1 1 1 1 1\ncpu0 100 0 100 700 100 0 0 0\nintr 1\n")
+	got := c.since("cpu0 150 0 125 725 100 0 0 0\n")
+	if len(got) != 1 || got[0].CPU != "cpu0" || got[0].User != 50 || got[0].System != 25 || got[0].Idle != 25 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAStoppedAllocationStillRunsWhatComesAfter(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	job := sleeper("after", 1, nil)
+	tg := job.TaskGroups[0]
+	post := *tg.Tasks[0]
+	post.Name, post.Lifecycle = "post", &api.TaskLifecycle{Hook: "poststop"}
+	post.Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", "sleep 0.1; echo cleaned"}}
+	tg.Tasks = append(tg.Tasks, &post)
+	a.register(job)
+	al := a.waitAllocs("after", clientRunning, 1)[0]
+	if _, _, err := a.client.Jobs().Deregister("after", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	a.waitAllocs("after", clientComplete, 1)
+	if got := a.logs(al.ID, "post", "stdout"); got != "cleaned\n" {
+		t.Errorf("it said %q", got)
+	}
+}
