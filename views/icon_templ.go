@@ -178,53 +178,58 @@ func Icon(name string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
+		case "code":
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, "<path d=\"M5.5 4.5 2 8l3.5 3.5M10.5 4.5 14 8l-3.5 3.5\"></path>")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
 		case "arrow-down":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, "<path d=\"M8 3v10M4 9l4 4 4-4\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<path d=\"M8 3v10M4 9l4 4 4-4\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case "arrow-left":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<path d=\"M13 8H3M7 4 3 8l4 4\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<path d=\"M13 8H3M7 4 3 8l4 4\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case "gpu":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<rect x=\"1.75\" y=\"4\" width=\"12.5\" height=\"8\" rx=\"1.25\"></rect> <circle cx=\"6\" cy=\"8\" r=\"1.75\"></circle> <path d=\"M10 6.5h2M10 9.5h2M4 12v1.75\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<rect x=\"1.75\" y=\"4\" width=\"12.5\" height=\"8\" rx=\"1.25\"></rect> <circle cx=\"6\" cy=\"8\" r=\"1.75\"></circle> <path d=\"M10 6.5h2M10 9.5h2M4 12v1.75\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case "node":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<rect x=\"2.25\" y=\"2.5\" width=\"11.5\" height=\"4.5\" rx=\"1\"></rect> <rect x=\"2.25\" y=\"9\" width=\"11.5\" height=\"4.5\" rx=\"1\"></rect> <path d=\"M4.75 4.75h.01M4.75 11.25h.01\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "<rect x=\"2.25\" y=\"2.5\" width=\"11.5\" height=\"4.5\" rx=\"1\"></rect> <rect x=\"2.25\" y=\"9\" width=\"11.5\" height=\"4.5\" rx=\"1\"></rect> <path d=\"M4.75 4.75h.01M4.75 11.25h.01\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case "save":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "<path d=\"M8 2.5v7M5 6.75l3 3 3-3M2.75 10.5v3h10.5v-3\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "<path d=\"M8 2.5v7M5 6.75l3 3 3-3M2.75 10.5v3h10.5v-3\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case "sync":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "<path d=\"M2.5 6.5A5.75 5.75 0 0 1 13 5.25M13.25 2.5v3h-3M13.5 9.5A5.75 5.75 0 0 1 3 10.75M2.75 13.5v-3h3\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<path d=\"M2.5 6.5A5.75 5.75 0 0 1 13 5.25M13.25 2.5v3h-3M13.5 9.5A5.75 5.75 0 0 1 3 10.75M2.75 13.5v-3h3\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case "info":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<circle cx=\"8\" cy=\"8\" r=\"6.25\"></circle> <path d=\"M8 7.5v3.25M8 5.2v.01\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<circle cx=\"8\" cy=\"8\" r=\"6.25\"></circle> <path d=\"M8 7.5v3.25M8 5.2v.01\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		case "runs":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<path d=\"M2.5 11.5 6 7l2.5 2.5 5-6\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "<path d=\"M2.5 11.5 6 7l2.5 2.5 5-6\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		default:
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "<circle cx=\"8\" cy=\"8\" r=\"2\" fill=\"currentColor\" stroke=\"none\"></circle>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "<circle cx=\"8\" cy=\"8\" r=\"2\" fill=\"currentColor\" stroke=\"none\"></circle>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "</svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "</svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -250,7 +255,7 @@ func Mark() templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "<svg class=\"mark\" viewBox=\"0 0 32 32\" width=\"24\" height=\"24\" aria-hidden=\"true\" focusable=\"false\"><rect class=\"mark-ground\" width=\"32\" height=\"32\" rx=\"8\"></rect> <path d=\"M16 16 9 9.5M16 16l7-6.5M16 16v8\" fill=\"none\" stroke=\"#fff\" stroke-width=\"2.4\" stroke-linecap=\"round\"></path> <g fill=\"#fff\"><circle cx=\"16\" cy=\"16\" r=\"3.6\"></circle> <circle cx=\"8.5\" cy=\"9\" r=\"2.6\"></circle> <circle cx=\"23.5\" cy=\"9\" r=\"2.6\"></circle> <circle cx=\"16\" cy=\"24.6\" r=\"2.6\"></circle></g></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 37, "<svg class=\"mark\" viewBox=\"0 0 32 32\" width=\"24\" height=\"24\" aria-hidden=\"true\" focusable=\"false\"><rect class=\"mark-ground\" width=\"32\" height=\"32\" rx=\"8\"></rect> <path d=\"M16 16 9 9.5M16 16l7-6.5M16 16v8\" fill=\"none\" stroke=\"#fff\" stroke-width=\"2.4\" stroke-linecap=\"round\"></path> <g fill=\"#fff\"><circle cx=\"16\" cy=\"16\" r=\"3.6\"></circle> <circle cx=\"8.5\" cy=\"9\" r=\"2.6\"></circle> <circle cx=\"23.5\" cy=\"9\" r=\"2.6\"></circle> <circle cx=\"16\" cy=\"24.6\" r=\"2.6\"></circle></g></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

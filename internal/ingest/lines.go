@@ -41,6 +41,7 @@ type parserState struct {
 // memory; the cursor stays at that line's beginning, so that it is read again after a restart.
 type lineReader struct {
 	log     *slog.Logger
+	rank    int
 	parser  logparse.Parser
 	step    int64
 	cut     bool
@@ -52,8 +53,8 @@ type lineReader struct {
 	end     nomad.Cursor // the end of pending
 }
 
-func newLineReader(cur store.Cursor, log *slog.Logger) *lineReader {
-	r := &lineReader{log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}, metrics: map[string]struct{}{}}
+func newLineReader(cur store.Cursor, rank int, log *slog.Logger) *lineReader {
+	r := &lineReader{rank: rank, log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}, metrics: map[string]struct{}{}}
 	if cur.Parser != "" {
 		var st parserState
 		if err := json.Unmarshal([]byte(cur.Parser), &st); err != nil {
@@ -198,7 +199,14 @@ var frequent = map[string]struct{ number, metric string }{
 	logparse.AllReduceDone: {"seconds", "all_reduce_seconds"},
 }
 
+// facts are what every worker says of itself at its start and again at each change of the mesh. They are told once, by
+// worker 0: a run of 300 workers would begin its timeline with a thousand of them.
+var facts = map[string]bool{logparse.MeshSize: true, logparse.Parameters: true, logparse.PeakFLOPS: true}
+
 func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
+	if facts[ev.Name] && r.rank != 0 {
+		return
+	}
 	if kept, ok := frequent[ev.Name]; ok {
 		if v, ok := ev.Value(kept.number); ok && r.step > 0 {
 			r.point(b, store.Point{Metric: kept.metric, Step: r.step, Value: v})

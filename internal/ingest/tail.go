@@ -45,7 +45,7 @@ func (t *tail) run(ctx context.Context) bool {
 			if cur.Done {
 				return true
 			}
-			t.lines = newLineReader(cur, t.log)
+			t.lines = newLineReader(cur, t.alloc.worker.Rank, t.log)
 			ended := t.hasEnded()
 			err = t.read(ctx, cur, ended)
 			if ended && (err == nil || errors.Is(err, run.ErrNotFound) || errors.Is(err, nomad.ErrNotStarted)) {

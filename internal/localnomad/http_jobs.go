@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
@@ -148,11 +149,14 @@ func (s *Server) jobAllocations(w http.ResponseWriter, r *http.Request, id strin
 	if id == "" {
 		return nil, fmt.Errorf("missing job ID")
 	}
+	all, _ := strconv.ParseBool(r.URL.Query().Get("all")) // anything else is no, as on a real agent
 	obj, index := s.block(r.Context(), q, []table{tableAllocs}, func() (any, uint64) {
 		stubs := []*api.AllocationListStub{}
 		if q.visible() {
 			for _, a := range s.st.jobAllocs(id) {
-				stubs = append(stubs, allocStub(a, false, true))
+				if all || !foreign(a, s.st.jobs[id]) {
+					stubs = append(stubs, allocStub(a, false, true))
+				}
 			}
 		}
 		return stubs, s.st.tableIndex(tableAllocs)
@@ -187,8 +191,12 @@ func (s *Server) jobVersions(w http.ResponseWriter, r *http.Request, id string) 
 		index    uint64
 	)
 	s.st.view(func() {
-		for _, j := range s.st.versions[id] {
-			versions = append(versions, j)
+		if job := s.st.jobs[id]; job != nil {
+			for k, j := range s.st.versions[id] {
+				if k.create == *job.CreateIndex {
+					versions = append(versions, j)
+				}
+			}
 		}
 		index = s.st.tableIndex(tableJobs)
 	})

@@ -62,7 +62,12 @@ func (s *Server) makePlan(e *api.Evaluation, now time.Time) *plan {
 	}
 	byGroup := map[string][]*api.Allocation{}
 	for _, a := range allocs {
-		byGroup[a.TaskGroup] = append(byGroup[a.TaskGroup], a)
+		switch {
+		case !foreign(a, job):
+			byGroup[a.TaskGroup] = append(byGroup[a.TaskGroup], a)
+		case !terminal(a):
+			p.stop(s.stopOf(a, descNotNeeded))
+		}
 	}
 	var asks []ask
 	for _, tg := range job.TaskGroups {

@@ -201,6 +201,40 @@ func TestBodiesAndPathsFromStrangersDoNoHarm(t *testing.T) {
 	}
 }
 
+func TestAJobThatWasPurgedStartsAfresh(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	a.register(shellJob("again", "echo first", 1))
+	old := a.waitAllocs("again", clientComplete, 1)[0]
+	if _, _, err := a.client.Jobs().Deregister("again", true, nil); err != nil {
+		t.Fatal(err)
+	}
+	a.register(shellJob("again", "echo second", 1))
+	until(t, "the second job to run", func() bool {
+		al, _, err := a.client.Jobs().Allocations("again", false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(al) == 1 && al[0].ID != old.ID && al[0].ClientStatus == clientComplete && a.logs(al[0].ID, "main", "stdout") == "second\n"
+	})
+	sum, _, err := a.client.Jobs().Summary("again", nil)
+	if err != nil || sum.Summary["workers"].Complete != 1 {
+		t.Errorf("%+v %v", sum, err)
+	}
+	if err := a.s.st.log.compact(a.s.st); err != nil {
+		t.Fatal(err)
+	}
+	a.stop()
+	a.start()
+	if n := len(a.allocs("again")); n != 2 {
+		t.Errorf("with those of the first job there are %d allocations", n)
+	}
+	al, _, err := a.client.Allocations().Info(old.ID, nil)
+	if err != nil || fmt.Sprint(al.Job.TaskGroups[0].Tasks[0].Config["args"]) != "[-c echo first]" {
+		t.Errorf("the old allocation's job is %v, %v", al.Job.TaskGroups[0].Tasks[0].Config, err)
+	}
+}
+
 func TestAPlanSaysWhetherAJobFitsAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t, nil)

@@ -35,7 +35,7 @@ type store struct {
 	}
 
 	jobs     map[string]*api.Job
-	versions map[string]map[uint64]*api.Job // every version still referenced, the newest included
+	versions map[string]map[versionKey]*api.Job // every version still referenced, the newest included
 	evals    map[string]*api.Evaluation
 	allocs   map[string]*api.Allocation
 	nodes    map[string]*api.Node
@@ -56,7 +56,7 @@ func newStore(hub *eventHub) *store {
 	s := &store{
 		index:        firstIndex,
 		jobs:         map[string]*api.Job{},
-		versions:     map[string]map[uint64]*api.Job{},
+		versions:     map[string]map[versionKey]*api.Job{},
 		evals:        map[string]*api.Evaluation{},
 		allocs:       map[string]*api.Allocation{},
 		nodes:        map[string]*api.Node{},
@@ -135,6 +135,9 @@ func (tx *txn) putJob(job *api.Job) {
 		job.CreateIndex = new(tx.index)
 	} else {
 		job.CreateIndex = old.CreateIndex
+	}
+	if s.versions[*job.ID][keyOf(job)] == nil {
+		s.pruneVersions(*job.ID)
 	}
 	s.applyJob(job)
 	tx.touched[tableJobs], tx.touched[tableSummary] = true, true

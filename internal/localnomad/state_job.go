@@ -54,6 +54,12 @@ func evalTerminal(e *api.Evaluation) bool {
 	return false
 }
 
+// foreign reports whether an allocation belongs to an earlier job that had
+// the same ID and was purged.
+func foreign(a *api.Allocation, job *api.Job) bool {
+	return job != nil && deref(a.Job.CreateIndex) != deref(job.CreateIndex)
+}
+
 func isParameterized(j *api.Job) bool { return j.ParameterizedJob != nil && !j.Dispatched }
 
 // deriveJobs sets the status of each job that this change touched.
@@ -124,6 +130,9 @@ func (s *store) jobSummary(job *api.Job) *api.JobSummary {
 	}
 	for id := range s.allocsByJob[*job.ID] {
 		a := s.allocs[id]
+		if foreign(a, job) {
+			continue
+		}
 		g := sum.Summary[a.TaskGroup]
 		switch a.ClientStatus {
 		case clientPending:

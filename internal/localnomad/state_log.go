@@ -38,7 +38,8 @@ type record struct {
 	Job     *api.Job                 `json:"j,omitempty"`
 	Eval    *api.Evaluation          `json:"e,omitempty"`
 	Alloc   *api.Allocation          `json:"a,omitempty"`
-	Version uint64                   `json:"v,omitempty"` // of the allocation's job
+	Version uint64                   `json:"v,omitempty"` // of the allocation's job, with Create
+	Create  uint64                   `json:"c,omitempty"`
 	Node    *api.Node                `json:"n,omitempty"`
 	Service *api.ServiceRegistration `json:"s,omitempty"`
 	Var     *api.Variable            `json:"x,omitempty"`
@@ -196,15 +197,15 @@ func (s *store) apply(e entry) {
 			s.dropJob(r.Delete)
 		case r.Kind == kindVersion && r.Job != nil:
 			if s.versions[*r.Job.ID] == nil {
-				s.versions[*r.Job.ID] = map[uint64]*api.Job{}
+				s.versions[*r.Job.ID] = map[versionKey]*api.Job{}
 			}
-			s.versions[*r.Job.ID][*r.Job.Version] = r.Job
+			s.versions[*r.Job.ID][keyOf(r.Job)] = r.Job
 		case r.Kind == kindEval && r.Eval != nil:
 			s.applyEval(r.Eval)
 		case r.Kind == kindEval:
 			s.dropEval(r.Delete)
 		case r.Kind == kindAlloc && r.Alloc != nil:
-			r.Alloc.Job = s.versions[r.Alloc.JobID][r.Version]
+			r.Alloc.Job = s.versions[r.Alloc.JobID][versionKey{r.Create, r.Version}]
 			if r.Alloc.Job != nil {
 				s.applyAlloc(r.Alloc)
 			}
@@ -280,7 +281,8 @@ func encodeEntry(buf *bytes.Buffer, index uint64, records []record) error {
 	for i, r := range records {
 		if r.Alloc != nil {
 			a := *r.Alloc
-			records[i].Version = *a.Job.Version
+			key := keyOf(a.Job)
+			records[i].Version, records[i].Create = key.version, key.create
 			a.Job = nil // large, and stored once per version already
 			records[i].Alloc = &a
 		}

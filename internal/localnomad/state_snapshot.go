@@ -93,10 +93,7 @@ func (s *store) dump() []record {
 	}
 	for id, versions := range s.versions {
 		current := s.jobs[id]
-		used := map[uint64]bool{}
-		for alloc := range s.allocsByJob[id] {
-			used[*s.allocs[alloc].Job.Version] = true
-		}
+		used := s.usedVersions(id)
 		for v, job := range versions {
 			if job != current && used[v] {
 				out = append(out, record{Kind: kindVersion, Job: job})

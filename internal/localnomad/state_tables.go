@@ -8,16 +8,19 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
+// versionKey tells the versions of a job apart, also those of an earlier job
+// that had the same ID and was purged.
+type versionKey struct{ create, version uint64 }
+
+func keyOf(job *api.Job) versionKey { return versionKey{deref(job.CreateIndex), *job.Version} }
+
 func (s *store) applyJob(job *api.Job) {
 	id := *job.ID
 	s.jobs[id] = job
 	if s.versions[id] == nil {
-		s.versions[id] = map[uint64]*api.Job{}
+		s.versions[id] = map[versionKey]*api.Job{}
 	}
-	if s.versions[id][*job.Version] == nil {
-		s.pruneVersions(id)
-	}
-	s.versions[id][*job.Version] = job
+	s.versions[id][keyOf(job)] = job
 	if p := *job.ParentID; p != "" {
 		link(s.children, p, id)
 		if t := deref(job.DispatchIdempotencyToken); t != "" {
@@ -26,12 +29,18 @@ func (s *store) applyJob(job *api.Job) {
 	}
 }
 
+// usedVersions are the versions of a job that allocations refer to.
+func (s *store) usedVersions(id string) map[versionKey]bool {
+	used := map[versionKey]bool{}
+	for alloc := range s.allocsByJob[id] {
+		used[keyOf(s.allocs[alloc].Job)] = true
+	}
+	return used
+}
+
 // pruneVersions forgets the versions of a job that no allocation refers to.
 func (s *store) pruneVersions(id string) {
-	used := map[uint64]bool{}
-	for alloc := range s.allocsByJob[id] {
-		used[*s.allocs[alloc].Job.Version] = true
-	}
+	used := s.usedVersions(id)
 	for v := range s.versions[id] {
 		if !used[v] {
 			delete(s.versions[id], v)

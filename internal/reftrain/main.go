@@ -77,7 +77,6 @@ func (p process) run(ctx context.Context) int {
 	var injected faultExit
 	switch {
 	case err == nil:
-		t.log.machine("event", field{"name", "training_finished"}, field{"step", t.s.Step})
 		t.log.info("Training finished, exiting ...")
 		return exitFinished
 	case errors.As(err, &injected):

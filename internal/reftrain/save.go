@@ -68,7 +68,6 @@ func (t *trainer) write(beforeCommit func() error) error {
 	seconds := time.Since(start).Seconds()
 	// The step folder is what ckpt.resume takes, on every worker.
 	t.log.info("Saved checkpoint to %s in %s seconds", t.stepDir(), pyFloat(seconds))
-	t.log.machine("event", field{"name", "checkpoint_saved"}, field{"step", t.s.Step}, field{"path", t.stepDir()}, field{"seconds", seconds})
 	return nil
 }
 

@@ -147,7 +147,6 @@ func (t *trainer) prepare() error {
 	}
 	seconds := time.Since(start).Seconds()
 	t.log.info("Loaded checkpoint from %s in %s seconds", dir, pyFloat(seconds))
-	t.log.machine("event", field{"name", "checkpoint_loaded"}, field{"step", t.s.Step}, field{"path", dir}, field{"seconds", seconds})
 	return nil
 }
 

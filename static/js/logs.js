@@ -54,8 +54,19 @@ class Logs {
 
     section.querySelector(".tabs")?.addEventListener("click", (event) => this.chooseTab(event));
     this.followButton.addEventListener("click", () => this.setFollow(!this.follow));
+    section.querySelector("[data-log-machine]")?.addEventListener("click", (event) => this.showMachine(/** @type {HTMLElement} */ (event.currentTarget)));
     this.earlier.addEventListener("click", () => void this.loadEarlier());
     this.view.addEventListener("scroll", () => this.scrolled(), { passive: true });
+  }
+
+  /**
+   * Machine lines repeat what the charts show, so they are out of the way until asked for.
+   * @param {HTMLElement} button
+   */
+  showMachine(button) {
+    const shown = this.section.toggleAttribute("data-machine");
+    button.setAttribute("aria-pressed", String(shown));
+    if (this.follow) this.toEnd();
   }
 
   /** @param {{lines: Line[], skipped: number}} data */
