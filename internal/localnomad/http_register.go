@@ -31,20 +31,29 @@ type writeResponse struct {
 	NextToken       string
 }
 
-func (s *Server) registerJob(w http.ResponseWriter, r *http.Request, id string) (any, error) {
+// readRegistration reads a job from a request; id is the one in its path, if any.
+func readRegistration(r *http.Request, id string) (*api.JobRegisterRequest, error) {
 	var req api.JobRegisterRequest
 	if err := decodeBody(r, &req); err != nil {
 		return nil, err
 	}
-	job := req.Job
-	switch {
+	switch job := req.Job; {
 	case job == nil:
-		return nil, codedError{http.StatusBadRequest, "Job must be specified"}
+		return nil, badRequest("Job must be specified")
 	case job.ID == nil:
-		return nil, codedError{http.StatusBadRequest, "Job ID hasn't been provided"}
+		return nil, badRequest("Job ID hasn't been provided")
 	case id != "" && *job.ID != id:
-		return nil, codedError{http.StatusBadRequest, "Job ID does not match name"}
+		return nil, badRequest("Job ID does not match name")
 	}
+	return &req, nil
+}
+
+func (s *Server) registerJob(w http.ResponseWriter, r *http.Request, id string) (any, error) {
+	req, err := readRegistration(r, id)
+	if err != nil {
+		return nil, err
+	}
+	job := req.Job
 	if err := s.prepareJob(r, job); err != nil {
 		return nil, err
 	}
