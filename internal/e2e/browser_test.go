@@ -268,7 +268,7 @@ func TestALostConnectionIsToldAndResumedWithoutGaps(t *testing.T) {
 	b.waitFor("the chart has points", `Number(document.querySelector("#chart-loss").dataset.points) >= 3`)
 	c.kill()
 	b.waitFor("the page says that the connection is lost", `document.querySelector("[data-banner=connection]").hidden === false`)
-	c = restart(c.addr)
+	restart(c.addr)
 	b.waitFor("it ends well", `document.querySelector("#run-headline").dataset.runState === "succeeded"`)
 	b.waitFor("the whole curve is there", `Number(document.querySelector("#chart-loss").dataset.points) === 300`)
 	if !eval[bool](b, `window.sameDocument === true && document.querySelector("[data-banner=connection]").hidden`) {
