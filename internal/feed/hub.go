@@ -62,9 +62,9 @@ const (
 	// ringSize is how many messages a topic keeps: at 20 messages a second, half a minute of absence.
 	ringSize = 600
 	// ringBytes bounds the memory of one topic's ring.
-	ringBytes = 2 << 20
+	ringBytes = 512 << 10
 	// idleTopics is how many topics without subscribers keep their ring.
-	idleTopics = 256
+	idleTopics = 64
 )
 
 type topic struct {

@@ -30,9 +30,10 @@ type Store interface {
 	CurveBetween(ctx context.Context, id run.ID, metric string, fromStep, toStep int64) ([]run.CurvePoint, error)
 }
 
-// Publisher tells viewers; see [feed.Hub.Publish].
+// Publisher tells viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any) error
+	HasViewers(topic string) bool
 }
 
 // Options configures [New]. All fields are needed.

@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// progressEvery is how often a run's headline and curves are told while samples come.
+	// progressEvery is how often a run's headline and curves are told while samples come and somebody looks at it, and
+	// unseenEvery while nobody does: a console of a hundred runs must not spend its time on what nobody sees.
 	progressEvery = 100 * time.Millisecond
+	unseenEvery   = time.Second
 	// maxSpan is the most steps that one update holds; after more (a console catching up) viewers read the page anew.
 	maxSpan = 2000
 )
@@ -32,7 +34,10 @@ type progress struct {
 	dirty map[run.ID]*span
 }
 
-type span struct{ from, to int64 }
+type span struct {
+	from, to int64
+	since    time.Time // when the first of them changed
+}
 
 func newProgress(o Options) *progress { return &progress{o: o, dirty: map[run.ID]*span{}} }
 
@@ -42,7 +47,7 @@ func (p *progress) add(b *store.Batch) {
 	defer p.mu.Unlock()
 	s := p.dirty[b.RunID]
 	if s == nil {
-		s = &span{math.MaxInt64, math.MinInt64}
+		s = p.empty()
 		p.dirty[b.RunID] = s
 	}
 	for _, pt := range b.Points {
@@ -57,9 +62,11 @@ func (p *progress) touch(id run.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dirty[id] == nil {
-		p.dirty[id] = &span{math.MaxInt64, math.MinInt64}
+		p.dirty[id] = p.empty()
 	}
 }
+
+func (p *progress) empty() *span { return &span{math.MaxInt64, math.MinInt64, p.o.Now()} }
 
 func (p *progress) run(ctx context.Context) error {
 	tick := time.NewTicker(progressEvery)
@@ -72,8 +79,10 @@ func (p *progress) run(ctx context.Context) error {
 		}
 		p.mu.Lock()
 		ids := make([]run.ID, 0, len(p.dirty))
-		for id := range p.dirty {
-			ids = append(ids, id)
+		for id, s := range p.dirty {
+			if p.o.Now().Sub(s.since) >= unseenEvery || p.o.Publisher.HasViewers(feed.RunTopic(id)) {
+				ids = append(ids, id)
+			}
 		}
 		p.mu.Unlock()
 		for _, id := range ids {
