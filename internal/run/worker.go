@@ -42,6 +42,8 @@ type Worker struct {
 	Detail    string    `json:"detail,omitempty"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
+	// UnknownSince is when its node was first seen to be disconnected, while it is.
+	UnknownSince time.Time `json:"unknown_since,omitzero"`
 }
 
 // OK reports whether the worker ended by itself and well: complete, not stopped by Nomad, exit code 0.

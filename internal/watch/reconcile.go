@@ -178,6 +178,13 @@ func (c *change) workers(u *store.Update, now time.Time) {
 	}
 	for _, wk := range c.found {
 		i, ok := index[wk.AllocID]
+		if wk.State == run.WorkerUnknown {
+			since := now
+			if ok && !u.Workers[i].UnknownSince.IsZero() {
+				since = u.Workers[i].UnknownSince
+			}
+			c.disconnected(&wk, since, now)
+		}
 		if !ok {
 			u.Workers = append(u.Workers, wk)
 			c.moved = true
@@ -200,6 +207,20 @@ func (c *change) workers(u *store.Update, now time.Time) {
 	}
 	c.moved = c.moved || u.Run.Progress.Participants != running
 	u.Run.Progress.Participants = running
+}
+
+// disconnected notes since when a worker's node is gone, and takes the worker for lost once that is too long.
+func (c *change) disconnected(wk *run.Worker, since, now time.Time) {
+	wk.UnknownSince = since
+	if now.Sub(since) < lostAfter {
+		return
+	}
+	wk.State, wk.EndedAt, wk.Detail = run.WorkerLost, since.Add(lostAfter), "its node has been disconnected for "+lostAfter.String()
+	for i := range c.obs.Workers {
+		if c.obs.Workers[i].AllocID == wk.AllocID {
+			c.obs.Workers[i] = *wk
+		}
+	}
 }
 
 func sameWorker(a, b run.Worker) bool {
@@ -275,7 +296,11 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change, job noma
 		delete(w.locks, id) // whoever waits for it finds the attempt over
 		w.mu.Unlock()
 		w.o.Logs.Forget(id)
-		return w.o.Store.Seal(ctx, id, 1)
+		err := w.o.Store.Seal(ctx, id, 1)
+		if job.Found && !job.Stopped && job.Status != "dead" { // a worker that comes back must not go on alone
+			err = errors.Join(err, w.o.Cluster.Stop(ctx, c.attempt.JobID))
+		}
+		return err
 	case (u.Run.StopRequested || c.doomed) && job.Found && !job.Stopped: // or an earlier call did not get through
 		return w.o.Cluster.Stop(ctx, c.attempt.JobID)
 	}

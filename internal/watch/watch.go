@@ -65,6 +65,9 @@ const (
 	callTimeout = 15 * time.Second
 	// drainTimeout is how long the end of a run waits for the rest of its workers' logs.
 	drainTimeout = 30 * time.Second
+	// lostAfter is how long a worker's node may be disconnected before the worker counts as lost. Nomad is told to wait
+	// much longer (lost_after in the job file), since at the end of its patience it would start another in its place.
+	lostAfter = 10 * time.Minute
 	// again is how soon a run whose logs are not drained yet is looked at once more.
 	again = 100 * time.Millisecond
 )

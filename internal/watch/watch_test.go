@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,9 +30,12 @@ type rig struct {
 	store   *store.Store
 	id      run.ID
 	child   string
+	skip    atomic.Int64 // what the clock is ahead of time, in nanoseconds
 	mu      sync.Mutex
 	health  error
 }
+
+func (r *rig) now() time.Time { return time.Now().Add(time.Duration(r.skip.Load())) }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
@@ -58,7 +62,7 @@ func newRig(t *testing.T) *rig {
 	hub := feed.NewHub(time.Now)
 	logger := slog.New(slog.DiscardHandler)
 	in := ingest.New(ingest.Options{Tailer: r.cluster, Store: s, Publisher: hub, Logger: logger, Now: time.Now, Health: func(error) {}})
-	w := watch.New(watch.Options{Cluster: r.cluster, Store: s, Logs: in, Publisher: hub, Logger: logger, Now: time.Now, Health: func(err error) {
+	w := watch.New(watch.Options{Cluster: r.cluster, Store: s, Logs: in, Publisher: hub, Logger: logger, Now: r.now, Health: func(err error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.health = err
@@ -256,4 +260,35 @@ func TestLosingWorker0StopsTheOthersAndFailsTheRun(t *testing.T) {
 	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "worker 0 on node-1 exited with code 127") {
 		t.Errorf("reason is %q", got.Reason)
 	}
+}
+
+func TestAWorkerWhoseNodeStaysAwayIsLost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.Set(r.child, 0, nomadtest.Start)
+	r.cluster.Set(r.child, 1, nomadtest.Start)
+	r.becomes(run.Running)
+	unknown := func(w *run.Worker) { w.State = run.WorkerUnknown }
+	r.cluster.Set(r.child, 1, unknown)
+	r.becomes(run.Degraded)
+	r.cluster.Set(r.child, 1, nomadtest.Start) // it comes back in time
+	r.becomes(run.Running)
+	r.cluster.Set(r.child, 1, unknown)
+	r.becomes(run.Degraded)
+	r.cluster.Set(r.child, 0, nomadtest.End(0))
+	r.eventually("worker 0 has finished", func() bool {
+		ws, err := r.store.Workers(t.Context(), r.id)
+		return err == nil && ws[0].OK() && ws[1].State == run.WorkerUnknown
+	})
+	r.skip.Store(int64(time.Hour))
+	r.eventually("it has failed", func() bool { // its log cannot be read to the end: that is waited for only so long
+		r.skip.Add(int64(time.Minute))
+		r.cluster.Set(r.child, 1, unknown) // a change, so that someone looks
+		got, err := r.store.Run(t.Context(), r.id)
+		return err == nil && got.State == run.Failed
+	})
+	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "worker 1 on node-1 was lost: its node has been disconnected") {
+		t.Errorf("reason is %q", got.Reason)
+	}
+	r.eventually("Nomad is told that nobody waits for it", func() bool { return r.cluster.Calls("Stop") > 0 })
 }
