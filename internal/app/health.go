@@ -38,9 +38,7 @@ func (h *health) set(field *error, err error) {
 	} else {
 		h.log.Info("healthy again")
 	}
-	if err := h.hub.Publish(feed.SystemTopic, feed.SystemType, now); err != nil {
-		h.log.Error("publish", "err", err)
-	}
+	h.hub.Publish(feed.SystemTopic, feed.SystemType, now)
 }
 
 // system is the present state.

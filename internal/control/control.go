@@ -40,9 +40,10 @@ type Cluster interface {
 // Logs stops following a deleted run; see package ingest.
 type Logs interface{ Forget(id run.ID) }
 
-// Publisher tells viewers; see [feed.Hub.Publish].
+// Publisher tells viewers; see [feed.Hub].
 type Publisher interface {
-	Publish(topic, typ string, data any) error
+	Publish(topic, typ string, data any)
+	PublishRun(r run.Run)
 }
 
 // Options configures [New]. All fields are needed.
@@ -78,7 +79,7 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 	if err != nil || !created {
 		return stored, err
 	}
-	c.publish(feed.RunsTopic, feed.State, stored)
+	c.o.Publisher.PublishRun(stored)
 	// Even if the person who asked is gone by now the run is stored, so it is sent.
 	sent, err := c.o.Queue.SendClaimed(context.WithoutCancel(ctx), stored, attempt)
 	if err != nil {
@@ -186,10 +187,9 @@ func (c *Control) Stop(ctx context.Context, actor string, id run.ID) error {
 		return err
 	}
 	for _, ev := range u.Events {
-		c.publish(feed.RunTopic(id), feed.EventType, ev)
+		c.o.Publisher.Publish(feed.RunTopic(id), feed.EventType, ev)
 	}
-	c.publish(feed.RunTopic(id), feed.State, u.Run)
-	c.publish(feed.RunsTopic, feed.State, u.Run)
+	c.o.Publisher.PublishRun(u.Run)
 	if u.Run.State.Terminal() || u.Attempt.JobID == "" {
 		return nil
 	}
@@ -221,7 +221,7 @@ func (c *Control) Delete(ctx context.Context, actor string, id run.ID) error {
 	}
 	c.o.Logger.Info("run deleted", "run", id, "actor", actor)
 	for _, topic := range []string{feed.RunTopic(id), feed.RunsTopic} {
-		c.publish(topic, feed.Deleted, map[string]run.ID{"id": id})
+		c.o.Publisher.Publish(topic, feed.Deleted, map[string]run.ID{"id": id})
 	}
 	for _, a := range attempts {
 		if a.JobID == "" {
@@ -236,9 +236,3 @@ func (c *Control) Delete(ctx context.Context, actor string, id run.ID) error {
 
 // Nodes returns the nodes of the cluster.
 func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) { return c.o.Cluster.Nodes(ctx) }
-
-func (c *Control) publish(topic, typ string, data any) {
-	if err := c.o.Publisher.Publish(topic, typ, data); err != nil {
-		c.o.Logger.Error("publish", "topic", topic, "type", typ, "err", err)
-	}
-}

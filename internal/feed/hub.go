@@ -2,7 +2,6 @@ package feed
 
 import (
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
@@ -137,11 +136,20 @@ func (h *Hub) HasViewers(name string) bool {
 	return t != nil && len(t.subs) > 0
 }
 
-// Publish sends data (marshalled as JSON) to everyone who follows the topic. It never waits for them.
-func (h *Hub) Publish(name, typ string, data any) error {
+// PublishRun tells viewers of the run, and of the list, what it is now. The configuration does not change, so it does
+// not travel with every step.
+func (h *Hub) PublishRun(r run.Run) {
+	r.Config = ""
+	h.Publish(RunTopic(r.ID), State, r)
+	h.Publish(RunsTopic, State, r)
+}
+
+// Publish sends data, as JSON, to everyone who follows the topic. It never waits for them. Data that JSON cannot hold
+// becomes a [Gap]: viewers then read the snapshot.
+func (h *Hub) Publish(name, typ string, data any) {
 	raw, err := json.Marshal(data)
 	if err != nil {
-		return fmt.Errorf("encode %s for %s: %w", typ, name, err)
+		typ, raw = Gap, json.RawMessage(`{}`)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -158,5 +166,4 @@ func (h *Hub) Publish(name, typ string, data any) error {
 	for s := range t.subs {
 		s.push(m)
 	}
-	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,13 +16,6 @@ import (
 
 func newHub() *Hub {
 	return NewHub(func() time.Time { return time.UnixMilli(1) })
-}
-
-func publish(t *testing.T, h *Hub, topic, typ string, data any) {
-	t.Helper()
-	if err := h.Publish(topic, typ, data); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func next(t *testing.T, s *Subscription) []Message {
@@ -39,11 +34,11 @@ func TestAViewerThatComesBackMissesAndRepeatsNothing(t *testing.T) {
 	h := newHub()
 	start := h.Seq("a")
 	for i := range 10 {
-		publish(t, h, "a", EventType, i)
+		h.Publish("a", EventType, i)
 	}
 	s := h.Subscribe(map[string]int64{"a": start + 4})
 	defer s.Close()
-	publish(t, h, "a", EventType, 10)
+	h.Publish("a", EventType, 10)
 	var got []string
 	for _, m := range next(t, s) {
 		got = append(got, string(m.Data))
@@ -56,11 +51,11 @@ func TestAViewerThatComesBackMissesAndRepeatsNothing(t *testing.T) {
 func TestAViewerFromNowSeesOnlyWhatComes(t *testing.T) {
 	t.Parallel()
 	h := newHub()
-	publish(t, h, "a", EventType, 1)
+	h.Publish("a", EventType, 1)
 	s := h.Subscribe(map[string]int64{"a": -1})
 	defer s.Close()
-	publish(t, h, "b", EventType, 2)
-	publish(t, h, "a", EventType, 3)
+	h.Publish("b", EventType, 2)
+	h.Publish("a", EventType, 3)
 	if ms := next(t, s); len(ms) != 1 || string(ms[0].Data) != "3" {
 		t.Errorf("got %v", ms)
 	}
@@ -71,7 +66,7 @@ func TestWhatTheRingHasLostIsAGap(t *testing.T) {
 	h := newHub()
 	start := h.Seq("a")
 	for i := range ringSize + 5 {
-		publish(t, h, "a", EventType, i)
+		h.Publish("a", EventType, i)
 	}
 	for name, from := range map[string]int64{"too old": start, "of another process": h.Seq("a") + 1000} {
 		s := h.Subscribe(map[string]int64{"a": from})
@@ -86,7 +81,7 @@ func TestALaterHubNeverReusesSequences(t *testing.T) {
 	t.Parallel()
 	first := NewHub(func() time.Time { return time.UnixMilli(1000) })
 	for range 500 {
-		publish(t, first, "a", EventType, 0)
+		first.Publish("a", EventType, 0)
 	}
 	second := NewHub(func() time.Time { return time.UnixMilli(1001) })
 	if second.Seq("a") <= first.Seq("a") {
@@ -102,10 +97,10 @@ func TestASlowViewerKeepsStatesMergesSamplesAndCountsLogLines(t *testing.T) {
 	v := func(x float64) *float64 { return &x }
 	const rounds = 3000
 	for i := range rounds {
-		publish(t, h, "run:x", SamplesType, Samples{Steps: []int64{int64(i % 50)}, Series: map[string]map[string][]*float64{"loss": {"mean": {v(float64(i))}}}})
-		publish(t, h, "run:x", LogType, Log{Lines: []run.LogLine{{Pos: run.LogPos(i)}}})
-		publish(t, h, "run:x", State, run.Run{ID: "r-0000000001", Attempt: i})
-		publish(t, h, "runs", State, run.Run{ID: run.ID(fmt.Sprintf("r-%d", i%3)), Attempt: i})
+		h.Publish("run:x", SamplesType, Samples{Steps: []int64{int64(i % 50)}, Series: map[string]map[string][]*float64{"loss": {"mean": {v(float64(i))}}}})
+		h.Publish("run:x", LogType, Log{Lines: []run.LogLine{{Pos: run.LogPos(i)}}})
+		h.Publish("run:x", State, run.Run{ID: "r-0000000001", Attempt: i})
+		h.Publish("runs", State, run.Run{ID: run.ID(fmt.Sprintf("r-%d", i%3)), Attempt: i})
 	}
 	steps, lines, skipped := map[int64]float64{}, 0, 0
 	states := map[string]int{}
@@ -165,7 +160,7 @@ func TestTooManyEventsForASlowViewerAreAGap(t *testing.T) {
 	s := h.Subscribe(map[string]int64{"a": -1})
 	defer s.Close()
 	for i := range 2000 {
-		publish(t, h, "a", EventType, i)
+		h.Publish("a", EventType, i)
 	}
 	gap := false
 	for _, m := range next(t, s) {
@@ -180,10 +175,10 @@ func TestIdleTopicsAreForgottenWithoutRepeatingSequences(t *testing.T) {
 	t.Parallel()
 	ms := int64(0)
 	h := NewHub(func() time.Time { ms++; return time.UnixMilli(ms) })
-	publish(t, h, "first", EventType, 1)
+	h.Publish("first", EventType, 1)
 	was := h.Seq("first")
 	for i := range idleTopics * 2 {
-		publish(t, h, fmt.Sprint(i), EventType, 1)
+		h.Publish(fmt.Sprint(i), EventType, 1)
 	}
 	if len(h.topics) > idleTopics+1 {
 		t.Errorf("%d topics are kept", len(h.topics))
@@ -208,8 +203,36 @@ func TestClosingEndsAWaitingNext(t *testing.T) {
 	s.Close()
 	s.Close()
 	wg.Wait()
-	publish(t, h, "a", EventType, 1) // nobody is there, nobody waits
+	h.Publish("a", EventType, 1) // nobody is there, nobody waits
 	if h.HasViewers("a") {
 		t.Error("a closed subscription still counts")
+	}
+}
+
+func TestARunIsToldWithoutItsConfiguration(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	s := h.Subscribe(map[string]int64{"run:r-0000000001": -1, RunsTopic: -1})
+	defer s.Close()
+	h.PublishRun(run.Run{ID: "r-0000000001", Config: "secret = 1"})
+	ms := next(t, s)
+	for _, m := range ms {
+		if strings.Contains(string(m.Data), "secret") {
+			t.Errorf("%s carries the configuration", m.Topic)
+		}
+	}
+	if len(ms) != 2 {
+		t.Errorf("got %v", ms)
+	}
+}
+
+func TestWhatJSONCannotHoldIsAGap(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	s := h.Subscribe(map[string]int64{"a": -1})
+	defer s.Close()
+	h.Publish("a", SamplesType, math.NaN())
+	if ms := next(t, s); len(ms) != 1 || ms[0].Type != Gap {
+		t.Errorf("got %v", ms)
 	}
 }

@@ -90,19 +90,13 @@ func (in *Ingest) store(ctx context.Context, group []*commitRequest) {
 func (in *Ingest) publish(b *store.Batch) {
 	topic := feed.RunTopic(b.RunID)
 	if log := in.shaper.shape(b); len(log.Lines) > 0 {
-		in.tell(topic, feed.LogType, log)
+		in.o.Publisher.Publish(topic, feed.LogType, log)
 	}
 	for _, ev := range b.Events {
-		in.tell(topic, feed.EventType, ev)
+		in.o.Publisher.Publish(topic, feed.EventType, ev)
 	}
 	if len(b.Points) > 0 {
 		in.prog.add(b)
-	}
-}
-
-func (in *Ingest) tell(topic, typ string, data any) {
-	if err := in.o.Publisher.Publish(topic, typ, data); err != nil {
-		in.o.Logger.Error("publish", "topic", topic, "type", typ, "err", err)
 	}
 }
 

@@ -32,7 +32,8 @@ type Store interface {
 
 // Publisher tells viewers; see [feed.Hub].
 type Publisher interface {
-	Publish(topic, typ string, data any) error
+	Publish(topic, typ string, data any)
+	PublishRun(r run.Run)
 	HasViewers(topic string) bool
 }
 

@@ -137,19 +137,16 @@ func (p *progress) update(ctx context.Context, id run.ID, s span) error {
 	switch {
 	case s.to < s.from: // no step has changed
 	case s.to-s.from > maxSpan:
-		if err := p.o.Publisher.Publish(topic, feed.Gap, struct{}{}); err != nil {
-			return err
-		}
+		p.o.Publisher.Publish(topic, feed.Gap, struct{}{})
 	default:
 		samples, err := p.samples(ctx, r, s)
 		if err != nil {
 			return err
 		}
-		if err := p.o.Publisher.Publish(topic, feed.SamplesType, samples); err != nil {
-			return err
-		}
+		p.o.Publisher.Publish(topic, feed.SamplesType, samples)
 	}
-	return errors.Join(p.o.Publisher.Publish(topic, feed.State, r), p.o.Publisher.Publish(feed.RunsTopic, feed.State, r))
+	p.o.Publisher.PublishRun(r)
+	return nil
 }
 
 // samples reads the changed steps of every live metric into columns.

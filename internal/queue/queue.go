@@ -27,9 +27,10 @@ type Store interface {
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 }
 
-// Publisher tells viewers; see [feed.Hub.Publish].
+// Publisher tells viewers; see [feed.Hub].
 type Publisher interface {
-	Publish(topic, typ string, data any) error
+	Publish(topic, typ string, data any)
+	PublishRun(r run.Run)
 }
 
 // Options configures [New]. All fields are needed.
@@ -246,16 +247,8 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) (run.Run, er
 }
 
 func (q *Queue) tell(u store.Update) {
-	topic := feed.RunTopic(u.Run.ID)
 	for _, ev := range u.Events {
-		q.publish(topic, feed.EventType, ev)
+		q.o.Publisher.Publish(feed.RunTopic(u.Run.ID), feed.EventType, ev)
 	}
-	q.publish(topic, feed.State, u.Run)
-	q.publish(feed.RunsTopic, feed.State, u.Run)
-}
-
-func (q *Queue) publish(topic, typ string, data any) {
-	if err := q.o.Publisher.Publish(topic, typ, data); err != nil {
-		q.o.Logger.Error("publish", "topic", topic, "type", typ, "err", err)
-	}
+	q.o.Publisher.PublishRun(u.Run)
 }

@@ -261,20 +261,14 @@ func orNow(t, now time.Time) time.Time {
 // tell publishes what was stored.
 func (w *Watcher) tell(u store.Update, c change) {
 	topic := feed.RunTopic(u.Run.ID)
-	publish := func(topic, typ string, data any) {
-		if err := w.o.Publisher.Publish(topic, typ, data); err != nil {
-			w.o.Logger.Error("publish", "topic", topic, "type", typ, "err", err)
-		}
-	}
 	for _, ev := range u.Events {
-		publish(topic, feed.EventType, ev)
+		w.o.Publisher.Publish(topic, feed.EventType, ev)
 	}
 	if c.moved {
-		publish(topic, feed.Workers, u.Workers)
+		w.o.Publisher.Publish(topic, feed.Workers, u.Workers)
 	}
 	if c.moved || c.changed {
-		publish(topic, feed.State, u.Run)
-		publish(feed.RunsTopic, feed.State, u.Run)
+		w.o.Publisher.PublishRun(u.Run)
 	}
 }
 

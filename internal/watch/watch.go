@@ -39,9 +39,10 @@ type Logs interface {
 	Flush(ctx context.Context, id run.ID) error
 }
 
-// Publisher tells viewers; see [feed.Hub.Publish].
+// Publisher tells viewers; see [feed.Hub].
 type Publisher interface {
-	Publish(topic, typ string, data any) error
+	Publish(topic, typ string, data any)
+	PublishRun(r run.Run)
 }
 
 // Options configures [New]. All fields are needed.

@@ -185,9 +185,7 @@ func TestTheLiveSnapshotHoldsEveryLivePartAndTheSequenceBeforeIt(t *testing.T) {
 	s := newSite(t)
 	r := testRun(run.Running)
 	s.fake.runs = []run.Run{r}
-	if err := s.hub.Publish(feed.RunTopic(r.ID), feed.State, r); err != nil {
-		t.Fatal(err)
-	}
+	s.hub.PublishRun(r)
 	a := s.get("/runs/"+string(r.ID)+"/live", 200)
 	for _, id := range []string{"run-headline", "run-workers", "run-facts", "run-events"} {
 		if a.count("[data-live] > #"+id) != 1 {
