@@ -1,6 +1,9 @@
 package run
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // WorkerState is Nomad's client status of the worker's allocation.
 type WorkerState string
@@ -56,3 +59,6 @@ type GPU struct {
 	ID    string `json:"id"`    // the plugin's device instance ID
 	Model string `json:"model"` // vendor/type/name, such as nvidia/gpu/A100
 }
+
+// Simulated reports whether the device stands for one that does not exist: the embedded agent's have the vendor "sim".
+func (g GPU) Simulated() bool { return strings.HasPrefix(g.Model, "sim/") }
