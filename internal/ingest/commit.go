@@ -96,7 +96,7 @@ func (in *Ingest) publish(b *store.Batch) {
 		in.o.Publisher.Publish(topic, feed.EventType, ev)
 	}
 	if len(b.Points) > 0 {
-		in.prog.add(b)
+		in.prog.touch(b.RunID)
 	}
 }
 

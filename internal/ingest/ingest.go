@@ -27,7 +27,7 @@ type Store interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
-	CurveBetween(ctx context.Context, id run.ID, metric string, fromStep, toStep int64) ([]run.CurvePoint, error)
+	RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error)
 }
 
 // Publisher tells viewers; see [feed.Hub].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,56 +18,33 @@ const (
 	// unseenEvery while nobody does: a console of a hundred runs must not spend its time on what nobody sees.
 	progressEvery = 100 * time.Millisecond
 	unseenEvery   = time.Second
-	// maxSpan is the most steps that one update holds; after more (a console catching up) viewers read the page anew.
-	maxSpan = 2000
 )
 
 // throughput is summed over workers.
 const throughput = "tokens_per_second"
 
-// live are the metrics that viewers get step by step, with what is shown of each.
-var live = map[string][]string{"loss": {"mean", "min", "max"}, throughput: {"sum"}}
+// shown is what viewers get of each curve, step by step.
+var shown = map[string][]string{"loss": {"mean", "min", "max"}, throughput: {"sum"}}
 
 // progress derives headlines and curve updates from what is stored. It holds nothing that cannot be derived again.
 type progress struct {
 	o     Options
 	mu    sync.Mutex
-	dirty map[run.ID]*span
+	dirty map[run.ID]time.Time // since when
+
+	flushing sync.Mutex // one at a time: see store.RollUp
 }
 
-type span struct {
-	from, to int64
-	since    time.Time // when the first of them changed
-}
+func newProgress(o Options) *progress { return &progress{o: o, dirty: map[run.ID]time.Time{}} }
 
-func newProgress(o Options) *progress { return &progress{o: o, dirty: map[run.ID]*span{}} }
-
-// add notes which steps of a run have changed.
-func (p *progress) add(b *store.Batch) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.dirty[b.RunID]
-	if s == nil {
-		s = p.empty()
-		p.dirty[b.RunID] = s
-	}
-	for _, pt := range b.Points {
-		if live[pt.Metric] != nil {
-			s.from, s.to = min(s.from, pt.Step), max(s.to, pt.Step)
-		}
-	}
-}
-
-// touch makes the next flush compute the headline although no step has changed.
+// touch asks for the run's headline and curves to be brought up to date soon. What has changed is in the store.
 func (p *progress) touch(id run.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.dirty[id] == nil {
-		p.dirty[id] = p.empty()
+	if _, ok := p.dirty[id]; !ok {
+		p.dirty[id] = p.o.Now()
 	}
 }
-
-func (p *progress) empty() *span { return &span{math.MaxInt64, math.MinInt64, p.o.Now()} }
 
 func (p *progress) run(ctx context.Context) error {
 	tick := time.NewTicker(progressEvery)
@@ -79,8 +57,8 @@ func (p *progress) run(ctx context.Context) error {
 		}
 		p.mu.Lock()
 		ids := make([]run.ID, 0, len(p.dirty))
-		for id, s := range p.dirty {
-			if p.o.Now().Sub(s.since) >= unseenEvery || p.o.Publisher.HasViewers(feed.RunTopic(id)) {
+		for id, since := range p.dirty {
+			if p.o.Now().Sub(since) >= unseenEvery || p.o.Publisher.HasViewers(feed.RunTopic(id)) {
 				ids = append(ids, id)
 			}
 		}
@@ -96,29 +74,21 @@ func (p *progress) run(ctx context.Context) error {
 // flush stores and publishes the headline and the changed steps of a run. What it could not do stays to be done.
 func (p *progress) flush(ctx context.Context, id run.ID) error {
 	p.mu.Lock()
-	s := p.dirty[id]
 	delete(p.dirty, id)
 	p.mu.Unlock()
-	if s == nil {
-		return nil
-	}
-	err := p.update(ctx, id, *s)
+	p.flushing.Lock()
+	err := p.update(ctx, id)
+	p.flushing.Unlock()
 	if errors.Is(err, run.ErrNotFound) { // deleted meanwhile
 		return nil
 	}
 	if err != nil {
-		p.mu.Lock()
-		if now := p.dirty[id]; now != nil {
-			now.from, now.to = min(now.from, s.from), max(now.to, s.to)
-		} else {
-			p.dirty[id] = s
-		}
-		p.mu.Unlock()
+		p.touch(id)
 	}
 	return err
 }
 
-func (p *progress) update(ctx context.Context, id run.ID, s span) error {
+func (p *progress) update(ctx context.Context, id run.ID) error {
 	head, err := p.o.Store.Headline(ctx, id)
 	if err != nil {
 		return err
@@ -133,59 +103,50 @@ func (p *progress) update(ctx context.Context, id run.ID, s span) error {
 	if err != nil {
 		return err
 	}
-	topic := feed.RunTopic(id)
-	switch {
-	case s.to < s.from: // no step has changed
-	case s.to-s.from > maxSpan:
-		p.o.Publisher.Publish(topic, feed.Gap, struct{}{})
-	default:
-		samples, err := p.samples(ctx, r, s)
+	for more := true; more; {
+		rolled, changed, err := p.o.Store.RollUp(ctx, id)
 		if err != nil {
 			return err
 		}
-		p.o.Publisher.Publish(topic, feed.SamplesType, samples)
+		if changed {
+			p.o.Publisher.Publish(feed.RunTopic(id), feed.SamplesType, samples(r, rolled))
+		}
+		more = rolled.More
 	}
 	p.o.Publisher.PublishRun(r)
 	return nil
 }
 
-// samples reads the changed steps of every live metric into columns.
-func (p *progress) samples(ctx context.Context, r run.Run, s span) (feed.Samples, error) {
+// samples puts the changed steps of every curve into columns.
+func samples(r run.Run, rolled store.RollUp) feed.Samples {
 	out := feed.Samples{Series: map[string]map[string][]*float64{}}
-	index := map[int64]int{}
 	curves := map[string][]run.CurvePoint{}
-	for metric := range live {
-		c, err := p.o.Store.CurveBetween(ctx, r.ID, metric, s.from, s.to)
-		if err != nil {
-			return out, err
-		}
+	for metric := range shown {
+		curve := rolled.Curves[metric]
 		if metric == throughput {
-			c = run.Settled(c, r.Progress.Participants)
+			curve = run.Settled(curve, r.Progress.Participants)
 		}
-		curves[metric] = c
-		for _, pt := range c {
-			index[pt.Step] = 0
-		}
-	}
-	for step := s.from; step <= s.to; step++ {
-		if _, ok := index[step]; ok {
-			index[step] = len(out.Steps)
-			out.Steps = append(out.Steps, step)
+		curves[metric] = curve
+		for _, pt := range curve {
+			out.Steps = append(out.Steps, pt.Step)
 		}
 	}
-	for metric, stats := range live {
+	slices.Sort(out.Steps)
+	out.Steps = slices.Compact(out.Steps)
+	for metric, stats := range shown {
 		cols := map[string][]*float64{}
 		for _, stat := range stats {
 			cols[stat] = make([]*float64, len(out.Steps))
 		}
 		for _, pt := range curves[metric] {
+			i, _ := slices.BinarySearch(out.Steps, pt.Step)
 			for stat, v := range map[string]float64{"mean": pt.Mean, "min": pt.Min, "max": pt.Max, "sum": pt.Sum} {
 				if cols[stat] != nil && !math.IsNaN(v) && !math.IsInf(v, 0) {
-					cols[stat][index[pt.Step]] = &v
+					cols[stat][i] = &v
 				}
 			}
 		}
 		out.Series[metric] = cols
 	}
-	return out, nil
+	return out
 }

@@ -69,6 +69,9 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 			if err := insertChunk(ctx, tx, b); err != nil {
 				return err
 			}
+			if err := markUnrolled(ctx, tx, b); err != nil {
+				return err
+			}
 			for _, p := range b.Points {
 				id, err := s.seriesID(ctx, tx, seriesKey{b.RunID, p.Metric, b.Rank}, fresh)
 				if err != nil {

@@ -22,7 +22,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return fmt.Errorf("run %s: %w", id, run.ErrNotFound)
 		}
-		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks"} {
+		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curves", "unrolled"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
 				return err
 			}

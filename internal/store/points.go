@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -42,13 +43,29 @@ func (s *Store) Points(ctx context.Context, id run.ID, metric string) ([]WorkerP
 	})
 }
 
-// Curve returns a metric over all workers, by step, from fromStep on.
+// Curve returns a metric over all workers, by step, from fromStep on. A step for which any worker reported NaN is NaN. Those
+// of [Rolled] are as of the last [Store.RollUp].
 func (s *Store) Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error) {
-	return s.CurveBetween(ctx, id, metric, fromStep, math.MaxInt64)
+	if !slices.Contains(Rolled(), metric) {
+		return s.join(ctx, id, metric, fromStep, math.MaxInt64)
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT step, mean, low, high, sum, workers, at FROM curves
+		WHERE run_id = ? AND metric = ? AND step >= ? ORDER BY step`, id, metric, fromStep)
+	if err != nil {
+		return nil, fmt.Errorf("curve of %s: %w", id, mapError(err))
+	}
+	return collect(rows, func(row scanner) (run.CurvePoint, error) {
+		var p run.CurvePoint
+		var mean, low, high, sum sql.NullFloat64
+		var at int64
+		err := row.Scan(&p.Step, &mean, &low, &high, &sum, &p.Workers, &at)
+		p.Mean, p.Min, p.Max, p.Sum, p.At = fromNull(mean), fromNull(low), fromNull(high), fromNull(sum), fromMillis(at)
+		return p, err
+	})
 }
 
-// CurveBetween is Curve up to and including toStep. A step for which any worker reported NaN is NaN.
-func (s *Store) CurveBetween(ctx context.Context, id run.ID, metric string, fromStep, toStep int64) ([]run.CurvePoint, error) {
+// join derives a curve from the points of every worker.
+func (s *Store) join(ctx context.Context, id run.ID, metric string, fromStep, toStep int64) ([]run.CurvePoint, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT p.step, avg(p.value), min(p.value), max(p.value), total(p.value), count(*), count(p.value), max(p.at)
 		FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
 		WHERE s.run_id = ? AND s.metric = ? GROUP BY p.step ORDER BY p.step`, fromStep, toStep, id, metric)

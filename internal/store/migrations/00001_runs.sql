@@ -78,6 +78,30 @@ CREATE TABLE points (
     PRIMARY KEY (series, step)
 ) STRICT, WITHOUT ROWID;
 
+-- What charts show of a metric: each step over all workers. Derived from points, and behind them by what is in unrolled.
+CREATE TABLE curves (
+    run_id  TEXT NOT NULL,
+    metric  TEXT NOT NULL,
+    step    INTEGER NOT NULL,
+    mean    REAL,                         -- these four: NULL is NaN
+    low     REAL,
+    high    REAL,
+    sum     REAL,
+    workers INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (run_id, metric, step)
+) STRICT, WITHOUT ROWID;
+
+-- The steps of a run whose points have changed since its curves were last derived: as marked by those who store points,
+-- and as taken by the one who derives.
+CREATE TABLE unrolled (
+    run_id    TEXT NOT NULL,
+    taken     INTEGER NOT NULL,
+    from_step INTEGER NOT NULL,
+    to_step   INTEGER NOT NULL,
+    PRIMARY KEY (run_id, taken)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE streams (
     alloc_id TEXT NOT NULL,
     stream   TEXT NOT NULL,               -- stdout or stderr

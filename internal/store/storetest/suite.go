@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +31,7 @@ type Store interface {
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	Points(ctx context.Context, id run.ID, metric string) ([]store.WorkerPoint, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
-	CurveBetween(ctx context.Context, id run.ID, metric string, fromStep, toStep int64) ([]run.CurvePoint, error)
+	RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
@@ -59,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"an exact value wins over a printed one in either order":  testExact,
 		"a later attempt wins over an earlier one":                testAttempts,
 		"values that are not finite survive":                      testNotFinite,
+		"curves follow their points":                              testRollUp,
 		"a curve is taken over workers":                           testCurve,
 		"logs read the same before and after sealing":             testLogs,
 		"sealing waits for enough and keeps other runs out of it": testSeal,
@@ -336,70 +336,4 @@ func testDeletedRun(t *testing.T, s Store) {
 	if err := s.Commit(t.Context(), []*store.Batch{batch("r-0000000009", 0, store.Cursor{}, "ghost\n")}); !errors.Is(err, run.ErrNotFound) {
 		t.Errorf("got %v, want not found", err)
 	}
-}
-
-func testExact(t *testing.T, s Store) {
-	id := create(t, s, "r-0000000001", "a").ID
-	pts := []store.Point{
-		{Metric: "loss", Step: 1, Value: 1.23, Exact: false}, {Metric: "loss", Step: 1, Value: 1.2345, Exact: true},
-		{Metric: "loss", Step: 2, Value: 2.2345, Exact: true}, {Metric: "loss", Step: 2, Value: 2.23, Exact: false},
-		{Metric: "loss", Step: 3, Value: 1, Exact: true}, {Metric: "loss", Step: 3, Value: 2, Exact: true},
-	}
-	must(t, s.Commit(t.Context(), []*store.Batch{batch(id, 0, store.Cursor{}, "x\n", pts...)}))
-	c, err := s.Curve(t.Context(), id, "loss", 0)
-	must(t, err)
-	for i, want := range []float64{1.2345, 2.2345, 2} {
-		if c[i].Mean != want {
-			t.Errorf("step %d is %v, want %v", i+1, c[i].Mean, want)
-		}
-	}
-}
-
-func testAttempts(t *testing.T, s Store) {
-	id := create(t, s, "r-0000000001", "a").ID
-	second := batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 2})
-	second.Attempt, second.AllocID = 2, "later"
-	must(t, s.Commit(t.Context(), []*store.Batch{second, batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 1, Exact: true})}))
-	c, err := s.Curve(t.Context(), id, "loss", 0)
-	must(t, err)
-	if len(c) != 1 || c[0].Mean != 2 {
-		t.Errorf("curve is %+v", c)
-	}
-}
-
-func testNotFinite(t *testing.T, s Store) {
-	id := create(t, s, "r-0000000001", "a").ID
-	must(t, s.Commit(t.Context(), []*store.Batch{
-		batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: math.NaN()}, store.Point{Metric: "loss", Step: 2, Value: math.Inf(1)}),
-		batch(id, 1, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 3}),
-	}))
-	c, err := s.Curve(t.Context(), id, "loss", 0)
-	must(t, err)
-	if len(c) != 2 || !math.IsNaN(c[0].Mean) || c[0].Workers != 2 || !math.IsInf(c[1].Mean, 1) {
-		t.Errorf("curve is %+v", c)
-	}
-	p, err := s.Headline(t.Context(), id)
-	must(t, err)
-	if p.Step != 2 || !p.HasLoss || !math.IsInf(p.Loss, 1) {
-		t.Errorf("headline is %+v", p)
-	}
-}
-
-func testCurve(t *testing.T, s Store) {
-	id := create(t, s, "r-0000000001", "a").ID
-	must(t, s.Commit(t.Context(), []*store.Batch{
-		batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 4}, store.Point{Metric: "loss", Step: 2, Value: 3}, store.Point{Metric: "tokens_per_second", Step: 2, Value: 10}),
-		batch(id, 1, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 2}, store.Point{Metric: "tokens_per_second", Step: 2, Value: 20}),
-	}))
-	c, err := s.Curve(t.Context(), id, "loss", 0)
-	must(t, err)
-	same(t, "curve", c, []run.CurvePoint{
-		{Step: 1, Mean: 3, Min: 2, Max: 4, Sum: 6, Workers: 2, At: epoch}, {Step: 2, Mean: 3, Min: 3, Max: 3, Sum: 3, Workers: 1, At: epoch},
-	})
-	part, err := s.CurveBetween(t.Context(), id, "loss", 2, 2)
-	must(t, err)
-	same(t, "part of the curve", part, c[1:])
-	p, err := s.Headline(t.Context(), id)
-	must(t, err)
-	same(t, "headline", p, run.Progress{Step: 2, Loss: 2.5, HasLoss: true, TokensPerSec: 30})
 }

@@ -1,0 +1,130 @@
+package storetest
+
+import (
+	"math"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+func testExact(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	pts := []store.Point{
+		{Metric: "loss", Step: 1, Value: 1.23, Exact: false}, {Metric: "loss", Step: 1, Value: 1.2345, Exact: true},
+		{Metric: "loss", Step: 2, Value: 2.2345, Exact: true}, {Metric: "loss", Step: 2, Value: 2.23, Exact: false},
+		{Metric: "loss", Step: 3, Value: 1, Exact: true}, {Metric: "loss", Step: 3, Value: 2, Exact: true},
+	}
+	must(t, s.Commit(t.Context(), []*store.Batch{batch(id, 0, store.Cursor{}, "x\n", pts...)}))
+	c := curve(t, s, id)
+	for i, want := range []float64{1.2345, 2.2345, 2} {
+		if c[i].Mean != want {
+			t.Errorf("step %d is %v, want %v", i+1, c[i].Mean, want)
+		}
+	}
+}
+
+func testAttempts(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	second := batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 2})
+	second.Attempt, second.AllocID = 2, "later"
+	must(t, s.Commit(t.Context(), []*store.Batch{second, batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 1, Exact: true})}))
+	c := curve(t, s, id)
+	if len(c) != 1 || c[0].Mean != 2 {
+		t.Errorf("curve is %+v", c)
+	}
+}
+
+func testNotFinite(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	must(t, s.Commit(t.Context(), []*store.Batch{
+		batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: math.NaN()}, store.Point{Metric: "loss", Step: 2, Value: math.Inf(1)}),
+		batch(id, 1, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 3}),
+	}))
+	c := curve(t, s, id)
+	if len(c) != 2 || !math.IsNaN(c[0].Mean) || c[0].Workers != 2 || !math.IsInf(c[1].Mean, 1) {
+		t.Errorf("curve is %+v", c)
+	}
+	p, err := s.Headline(t.Context(), id)
+	must(t, err)
+	if p.Step != 2 || !p.HasLoss || !math.IsInf(p.Loss, 1) {
+		t.Errorf("headline is %+v", p)
+	}
+}
+
+// curve brings the loss up to date and returns it.
+func curve(t *testing.T, s Store, id run.ID) []run.CurvePoint {
+	t.Helper()
+	_, _, err := s.RollUp(t.Context(), id)
+	must(t, err)
+	c, err := s.Curve(t.Context(), id, "loss", 0)
+	must(t, err)
+	return c
+}
+
+func testRollUp(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	if _, changed, err := s.RollUp(t.Context(), id); err != nil || changed {
+		t.Errorf("a run without points: changed %v, %v", changed, err)
+	}
+	cur := map[int]store.Cursor{}
+	add := func(rank int, pts ...store.Point) {
+		b := batch(id, rank, cur[rank], "x\n", pts...)
+		must(t, s.Commit(t.Context(), []*store.Batch{b}))
+		cur[rank] = b.To
+	}
+	add(0, store.Point{Metric: "loss", Step: 3, Value: 3}, store.Point{Metric: "loss", Step: 7, Value: 7}, store.Point{Metric: "other", Step: 900, Value: 1})
+	add(1, store.Point{Metric: "loss", Step: 5, Value: 5})
+	r, changed, err := s.RollUp(t.Context(), id)
+	must(t, err)
+	if !changed || r.From != 3 || r.To != 7 || len(r.Curves["loss"]) != 3 {
+		t.Errorf("changed %v: %+v", changed, r)
+	}
+	if _, changed, err := s.RollUp(t.Context(), id); err != nil || changed {
+		t.Errorf("a second time: changed %v, %v", changed, err)
+	}
+	add(1, store.Point{Metric: "loss", Step: 3, Value: 1}) // late, for a step that is there
+	if c := curve(t, s, id); len(c) != 3 || c[0].Mean != 2 || c[0].Workers != 2 || c[1].Mean != 5 {
+		t.Errorf("curve is %+v", c)
+	}
+	var many []store.Point
+	for step := range int64(5000) { // more than one call does
+		many = append(many, store.Point{Metric: "loss", Step: 10 + step, Value: 1})
+	}
+	add(2, many...)
+	calls, from := 0, int64(10)
+	for more := true; more; calls++ {
+		r, changed, err := s.RollUp(t.Context(), id)
+		must(t, err)
+		if !changed || r.From != from {
+			t.Fatalf("call %d: changed %v, from %d, want %d", calls, changed, r.From, from)
+		}
+		from, more = r.To+1, r.More
+	}
+	if c := curve(t, s, id); calls < 2 || len(c) != 5003 {
+		t.Errorf("after %d calls the curve has %d points", calls, len(c))
+	}
+	other, err := s.Curve(t.Context(), id, "other", 0)
+	must(t, err)
+	if len(other) != 1 || other[0].Step != 900 {
+		t.Errorf("a metric that is not rolled up is %+v", other)
+	}
+}
+
+func testCurve(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	must(t, s.Commit(t.Context(), []*store.Batch{
+		batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 4}, store.Point{Metric: "loss", Step: 2, Value: 3}, store.Point{Metric: "tokens_per_second", Step: 2, Value: 10}),
+		batch(id, 1, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 2}, store.Point{Metric: "tokens_per_second", Step: 2, Value: 20}),
+	}))
+	c := curve(t, s, id)
+	same(t, "curve", c, []run.CurvePoint{
+		{Step: 1, Mean: 3, Min: 2, Max: 4, Sum: 6, Workers: 2, At: epoch}, {Step: 2, Mean: 3, Min: 3, Max: 3, Sum: 3, Workers: 1, At: epoch},
+	})
+	part, err := s.Curve(t.Context(), id, "loss", 2)
+	must(t, err)
+	same(t, "part of the curve", part, c[1:])
+	p, err := s.Headline(t.Context(), id)
+	must(t, err)
+	same(t, "headline", p, run.Progress{Step: 2, Loss: 2.5, HasLoss: true, TokensPerSec: 30})
+}
