@@ -1,0 +1,58 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+func TestViewersAreToldWhenHealthChangesAndOnlyThen(t *testing.T) {
+	t.Parallel()
+	hub := feed.NewHub(time.Now)
+	h := newHealth(hub, slog.New(slog.DiscardHandler))
+	sub := hub.Subscribe(map[string]int64{feed.SystemTopic: -1})
+	defer sub.Close()
+	away := fmt.Errorf("connection refused: %w", run.ErrUnavailable)
+	for _, step := range []struct {
+		set  func(error)
+		err  error
+		want string // part of the message; "-" for nothing told
+	}{
+		{h.setNomad, nil, "-"},
+		{h.setNomad, away, "Nomad is not reachable"},
+		{h.setNomad, away, "-"},
+		{h.setStore, errors.New("disk full"), "-"}, // the message stays; the state of the store is told below
+		{h.setNomad, nil, "cannot write"},
+		{h.setStore, nil, ""},
+		{h.setNomad, fmt.Errorf("403: %w", nomad.ErrDenied), "token"},
+	} {
+		before := hub.Seq(feed.SystemTopic)
+		step.set(step.err)
+		told := hub.Seq(feed.SystemTopic) > before
+		if step.want == "-" {
+			if told && step.err == nil {
+				t.Errorf("%v was told although nothing changed", step.err)
+			}
+			continue
+		}
+		if got := h.system().Message; !told || !strings.Contains(got, step.want) || (step.want == "" && got != "") {
+			t.Errorf("after %v: told %v, message %q, want %q", step.err, told, got, step.want)
+		}
+	}
+	ms, err := sub.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last feed.System
+	if err := json.Unmarshal(ms[len(ms)-1].Data, &last); err != nil || last.Nomad != "unreachable" || last.Store != "ok" {
+		t.Errorf("the last message is %+v, %v", last, err)
+	}
+}
