@@ -2,7 +2,6 @@ package app
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 
@@ -58,7 +57,7 @@ func (h *health) now() feed.System {
 		s.Nomad = "unreachable"
 		s.Message = "Nomad is not reachable; what you see may be old. The console keeps trying and will catch up."
 		if errors.Is(h.nomad, nomad.ErrDenied) {
-			s.Message = fmt.Sprintf("Nomad refuses the console's token: %v.", nomad.ErrDenied)
+			s.Message = "Nomad refuses the console's token. Check NOMAD_TOKEN, and that its policy allows what the README lists."
 		}
 	}
 	return s

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,8 +22,10 @@ import (
 const (
 	// callTimeout bounds one call that is no stream. Nomad forwards between servers with 10 s limits of its own.
 	callTimeout = 30 * time.Second
-	// maxAnswer bounds the body of one call that is no stream: the allocation list of a large cluster is tens of MiB.
-	maxAnswer = 256 << 20
+	// maxList and maxAnswer bound the body of one call that is no stream, in bytes: the list of a large cluster's nodes
+	// or allocations is some MiB, one job with its scripts is less than 1 MiB. What is read is held while it is decoded.
+	maxList   = 64 << 20
+	maxAnswer = 4 << 20
 	// maxConns bounds the connections for calls. With maxLogStreams and the event stream it stays under the 100
 	// connections that a Nomad agent accepts from one address (http_max_conns_per_client).
 	maxConns = 24
@@ -164,7 +167,7 @@ func (c *Client) httpClient(u *url.URL, conns int) (*http.Client, error) {
 	return h, nil
 }
 
-// boundedTransport cuts answers at maxAnswer, so that a wrong server cannot fill the memory.
+// boundedTransport cuts answers at what Nomad can mean, so that a wrong server cannot fill the memory.
 type boundedTransport struct{ next http.RoundTripper }
 
 var errAnswerTooLong = errors.New("the answer is longer than any that Nomad gives")
@@ -174,8 +177,18 @@ func (b boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxAnswer}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxBody(r.URL.Path)}
 	return resp, nil
+}
+
+// maxBody is how long the answer to a call may be.
+func maxBody(path string) int64 {
+	for _, list := range []string{"/jobs", "/nodes", "/allocations", "/evaluations"} {
+		if strings.HasSuffix(path, list) {
+			return maxList
+		}
+	}
+	return maxAnswer
 }
 
 type boundedBody struct {

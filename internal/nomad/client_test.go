@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -92,6 +93,8 @@ func TestAnswersMeanWhatTheirTextSays(t *testing.T) {
 		{429, "", run.ErrUnavailable},
 		{400, "Failed to parse job: x", run.ErrInvalid},
 		{500, "something new", nil},
+		{500, "<html>Internal error</html>", run.ErrUnavailable},
+		{404, "<!DOCTYPE html><title>no such site</title>", run.ErrUnavailable},
 	} {
 		err := classify("do it", &answer{c.code, c.text})
 		for _, kind := range []error{run.ErrInvalid, run.ErrNotFound, run.ErrUnavailable, ErrDenied, ErrParentMissing, ErrNotStarted} {
@@ -109,5 +112,54 @@ func TestTextFromOutsideIsBounded(t *testing.T) {
 	_, err := c.Ping(t.Context())
 	if err == nil || len(err.Error()) > 600 || strings.ContainsAny(err.Error(), "\x1b\n") {
 		t.Errorf("error of %d bytes: %.200q", len(fmt.Sprint(err)), fmt.Sprint(err))
+	}
+}
+
+// TestWhatDoesNotSpeakAsNomadDoesIsNotThere is about a proxy, or the wrong server: a run must wait for Nomad, not fail.
+func TestWhatDoesNotSpeakAsNomadDoesIsNotThere(t *testing.T) {
+	t.Parallel()
+	for name, h := range map[string]http.HandlerFunc{
+		"a page":            func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>log in</html>") },
+		"another API":       func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "[1,2]") },
+		"an endless answer": func(w http.ResponseWriter, _ *http.Request) { endless(w, maxAnswer) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(h)
+			t.Cleanup(server.Close)
+			c, err := New(Config{Address: server.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.Close)
+			if _, err := c.EnsureParent(t.Context(), run.Shape{Nodes: 1}); !errors.Is(err, run.ErrUnavailable) || errors.Is(err, run.ErrInvalid) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestOnlyListsMayBeLong(t *testing.T) {
+	t.Parallel()
+	f, c := newFake(t)
+	f.HandleFunc("GET /v1/job/{id}", func(w http.ResponseWriter, _ *http.Request) { endless(w, 2*maxAnswer) })
+	if _, _, err := c.parentContent(t.Context(), "x"); !errors.Is(err, errAnswerTooLong) {
+		t.Errorf("got %v", err)
+	}
+	for path, want := range map[string]int64{
+		"/v1/jobs": maxList, "/v1/nodes": maxList, "/v1/job/a/allocations": maxList, "/v1/status/leader": maxAnswer, "/v1/agent/self": maxAnswer, "/v1/job/a": maxAnswer,
+	} {
+		if got := maxBody(path); got != want {
+			t.Errorf("%s may have %d bytes, want %d", path, got, want)
+		}
+	}
+}
+
+// endless sends one JSON string of at most n bytes, until nobody reads it any more.
+func endless(w io.Writer, n int) {
+	piece := []byte(strings.Repeat("a", 64<<10))
+	_, err := io.WriteString(w, `"`)
+	for sent := 0; err == nil && sent <= n; sent += len(piece) {
+		_, err = w.Write(piece)
 	}
 }

@@ -63,6 +63,8 @@ func classify(doing string, err error) error {
 	case errors.As(err, &unexpected):
 		said = &answer{unexpected.StatusCode(), clean(unexpected.Body())}
 	case errors.As(err, &said):
+	case asSyntax(err) || errors.Is(err, errAnswerTooLong):
+		return fmt.Errorf("%s: %w: what answers does not speak as Nomad does: %w", doing, run.ErrUnavailable, err)
 	case unreachable(err):
 		return fmt.Errorf("%s: %w: %w", doing, run.ErrUnavailable, err)
 	default:
@@ -114,7 +116,7 @@ func (a *answer) kind() error {
 		return ErrNotStarted
 	case anyIn(a.text, parentTexts):
 		return ErrParentMissing
-	case anyIn(a.text, awayTexts):
+	case anyIn(a.text, awayTexts), strings.HasPrefix(a.text, "<"): // a page of whatever stands before Nomad, which answers in plain text
 		return run.ErrUnavailable
 	case a.code == http.StatusNotFound || anyIn(a.text, goneTexts):
 		return run.ErrNotFound

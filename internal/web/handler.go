@@ -28,7 +28,7 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 func (s *Server) wrap(h handler, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if limit > 0 {
-			defer s.bound(w, limit)()
+			s.bound(w, limit)
 			ctx, cancel := context.WithTimeout(r.Context(), limit)
 			defer cancel()
 			r = r.WithContext(ctx)
@@ -40,18 +40,24 @@ func (s *Server) wrap(h handler, limit time.Duration) http.Handler {
 	})
 }
 
-// bound gives a client that sends or reads too slowly the same time as the handler, and a little more for the answer. It
-// returns what lifts the bounds again, since the connection serves other requests afterwards.
-func (s *Server) bound(w http.ResponseWriter, limit time.Duration) (lift func()) {
+// bound gives a client that sends or reads too slowly the same time as the handler, and a little more for the answer. The
+// bounds stay after the handler has returned: net/http then still sends what is buffered, and reads the rest of a body
+// that the handler left. The next request on the connection gets its own; see [Server.boundAll].
+func (s *Server) bound(w http.ResponseWriter, limit time.Duration) {
 	c := http.NewResponseController(w)
-	set := func(read, write time.Time) {
-		if err := errors.Join(c.SetReadDeadline(read), c.SetWriteDeadline(write)); err != nil {
-			s.Logger.Debug("bound a connection", "err", err) // an in-memory connection may not know deadlines
-		}
-	}
 	end := time.Now().Add(limit)
-	set(end, end.Add(5*time.Second))
-	return func() { set(time.Time{}, time.Time{}) }
+	if err := errors.Join(c.SetReadDeadline(end), c.SetWriteDeadline(end.Add(5*time.Second))); err != nil {
+		s.Logger.Debug("bound a connection", "err", err) // an in-memory connection may not know deadlines
+	}
+}
+
+// boundAll bounds every request: also those that no handler of ours sees, such as one refused for its Origin. A socket
+// leaves the bounds behind when it takes the connection over.
+func (s *Server) boundAll(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.bound(w, anyTimeout)
+		next.ServeHTTP(w, r)
+	})
 }
 
 func redirectTo(path string) handler {

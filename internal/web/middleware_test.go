@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -229,3 +230,59 @@ func TestAClientThatSendsItsBodyTooSlowlyIsNotWaitedFor(t *testing.T) {
 		t.Error("the server still waits")
 	}
 }
+
+// TestASlowBodyIsAnsweredAndItsConnectionEnds leaves most of the body unsent: what the handler did not read must not be
+// waited for after it has returned, whether it read at all or not.
+func TestASlowBodyIsAnsweredAndItsConnectionEnds(t *testing.T) {
+	t.Parallel()
+	for name, reads := range map[string]bool{"read by the handler": true, "not read by it": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.http.Config.Handler = s.web.boundAll(s.web.wrap(func(w http.ResponseWriter, r *http.Request) error {
+				if reads {
+					if _, err := io.ReadAll(r.Body); err == nil {
+						t.Error("the body was read to its end")
+					}
+				}
+				return errBadForm
+			}, 50*time.Millisecond))
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.http.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, "POST /runs HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nname="); err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 400 ") {
+				t.Errorf("got %.60q, %v; want an answer and the end of the connection", got, err)
+			}
+		})
+	}
+}
+
+func TestEveryRequestIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, path := range []string{"/runs", "/no/such/page", "/static/x", "/api/v1/runs", "/ws"} {
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		s.web.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("x")))
+		if w.read.IsZero() || w.write.Before(w.read) {
+			t.Errorf("%s: reads until %v, writes until %v", path, w.read, w.write)
+		}
+	}
+}
+
+// deadlines remembers what a connection was bounded to.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read, write time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error  { d.read = t; return nil }
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return nil }

@@ -11,6 +11,7 @@ import (
 const (
 	pageTimeout     = 10 * time.Second
 	downloadTimeout = 10 * time.Minute
+	anyTimeout      = 30 * time.Second // for what sets no limit of its own; as long as the API's for a body
 )
 
 // routes lists every route with its method.
@@ -48,5 +49,5 @@ func (s *Server) routes() http.Handler {
 		mux.Handle("/api/", s.API)
 	}
 
-	return s.logRequests(s.recoverPanics(securityHeaders(s.checkOrigin(s.orNotFound(mux)))))
+	return s.boundAll(s.logRequests(s.recoverPanics(securityHeaders(s.checkOrigin(s.orNotFound(mux))))))
 }
