@@ -12,7 +12,7 @@ import (
 
 const (
 	// followPage is how many log lines one request asks for.
-	followPage = 1000
+	followPage = 5000
 	// pagesPerLook bounds the pages of log between two looks at the run, so that a flood hides no change of state.
 	pagesPerLook = 20
 )

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,15 +11,40 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// printJSON writes one line of JSON.
+// printJSON writes one line of JSON. For a terminal it writes as \uXXXX also those characters that JSON allows and a
+// terminal obeys; the value stays the same.
 func (p *process) printJSON(v any) error {
-	enc := json.NewEncoder(p.stdout)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("encode output: %w", err)
+	}
+	if !p.terminal {
+		_, err := p.stdout.Write(b.Bytes())
+		return writeError(err)
+	}
+	var line strings.Builder
+	for _, r := range strings.TrimSuffix(b.String(), "\n") {
+		if !unprintable(r) {
+			line.WriteRune(r)
+			continue
+		}
+		for _, u := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&line, "\\u%04x", u)
+		}
+	}
+	_, err := io.WriteString(p.stdout, line.String()+"\n")
+	return writeError(err)
+}
+
+func writeError(err error) error {
+	if err != nil {
 		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
@@ -57,8 +83,14 @@ func printable(s string) string {
 	return b.String()
 }
 
+// unprintable reports whether a terminal would do something else with r than show it: control characters, the separators
+// of lines, and what is invisible or turns text around. Joiners stay: scripts and emoji are made with them.
 func unprintable(r rune) bool {
-	return r != '\t' && (unicode.IsControl(r) || r == unicode.ReplacementChar || r >= 0x200E && r <= 0x200F || r >= 0x2028 && r <= 0x202E || r >= 0x2066 && r <= 0x2069)
+	switch r {
+	case '\t', '\u200c', '\u200d':
+		return false
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar
 }
 
 // table writes aligned columns, then flushes.

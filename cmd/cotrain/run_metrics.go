@@ -52,6 +52,7 @@ func (c *runMetricsCmd) Run(ctx context.Context, p *process) error {
 	if len(wanted) == 0 {
 		wanted = head.Names
 	}
+	missing := false
 	for _, name := range wanted { // one at a time: each can be large
 		var one metrics
 		if err := cl.get(ctx, runPath(c.ID)+"/metrics", url.Values{"metric": {name}}, &one); err != nil {
@@ -60,12 +61,17 @@ func (c *runMetricsCmd) Run(ctx context.Context, p *process) error {
 		all.Metrics[name] = one.Metrics[name]
 		if !slices.Contains(head.Names, name) {
 			p.say("run %s has no metric %q; it has %s", head.Run, name, orNone(head.Names))
+			missing = true
 		}
 	}
+	show := all.print
 	if c.Format == "json" {
-		return p.printJSON(all)
+		show = func(p *process) error { return p.printJSON(all) }
 	}
-	return all.print(p)
+	if err := show(p); err != nil || !missing {
+		return err
+	}
+	return exitStatus(exitNotFound)
 }
 
 func (m metrics) print(p *process) error {

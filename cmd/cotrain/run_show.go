@@ -79,7 +79,7 @@ func (p *process) when(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05") + " (" + p.ago(t) + ")"
 }
 
-// gpus is "2 x nvidia/gpu/A100", or a dash.
+// gpus is "2 x nvidia/gpu/A100", or a dash. Simulated devices are labelled.
 func gpus(list []run.GPU) string {
 	var models []string
 	count := map[string]int{}
@@ -90,6 +90,9 @@ func gpus(list []run.GPU) string {
 	}
 	for i, m := range models {
 		models[i] = strconv.Itoa(count[m]) + " x " + m
+		if (run.GPU{Model: m}).Simulated() {
+			models[i] += " (simulated)"
+		}
 	}
 	if len(models) == 0 {
 		return "-"

@@ -58,6 +58,10 @@ func (c *runSubmitCmd) Run(ctx context.Context, p *process) error {
 		if err := p.print("%s\n", r.ID); err != nil {
 			return err
 		}
+		if r.State == run.Failed {
+			p.say("%s failed: %s", r.ID, r.Reason)
+			return errQuiet
+		}
 		p.say("%s is %s; watch it with \"cotrain run logs --follow %s\"", r.ID, r.State, r.ID)
 		return nil
 	}

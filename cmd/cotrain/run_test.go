@@ -95,10 +95,10 @@ func TestShowPrintsTheRunAndItsWorkers(t *testing.T) {
 		StartedAt: c.now.Add(-90 * time.Minute), Progress: run.Progress{Step: 5, Loss: math.NaN(), HasLoss: true, TokensPerSec: 51234}})
 	c.SetWorkers(id, []run.Worker{
 		{Rank: 0, NodeName: "n1", State: run.WorkerRunning, GPUs: []run.GPU{{ID: "1", Model: "nvidia/gpu/A100"}, {ID: "2", Model: "nvidia/gpu/A100"}}},
-		{Rank: 1, NodeName: "n2", State: run.WorkerFailed, Exited: true, ExitCode: 3},
+		{Rank: 1, NodeName: "n2", State: run.WorkerFailed, Exited: true, ExitCode: 3, GPUs: []run.GPU{{ID: "1", Model: "sim/gpu/SimGPU-24"}}},
 	}, run.Attempt{Number: 1, JobID: "cotrain-core-x/dispatch-1"})
 	c.cotrain("run", "show", string(id)).want(t, exitDone, string(id), "mine", "degraded: worker 1 on n2 exited with code 3", "5/10 (50%)", "NaN", "51.2k tok/s",
-		"1h30m ago", "2 x nvidia/gpu/A100", "cotrain-core-x/dispatch-1", "exited with code 3")
+		"1h30m ago", "2 x nvidia/gpu/A100 ", "1 x sim/gpu/SimGPU-24 (simulated)", "cotrain-core-x/dispatch-1", "exited with code 3")
 	got := fromJSON[map[string]any](t, c.cotrain("run", "show", string(id), "--format", "json"))
 	if got["run"] == nil || len(got["workers"].([]any)) != 2 || len(got["attempts"].([]any)) != 1 {
 		t.Errorf("%v", got)
@@ -120,7 +120,7 @@ func TestMetricsArePrintedAsDocumented(t *testing.T) {
 	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json")); len(got.Metrics["loss"]) != 3 || len(got.Metrics["mfu"]) != 1 {
 		t.Errorf("%+v", got)
 	}
-	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json", "--metric", "mfu,nothing").want(t, exitDone, `no metric "nothing"; it has loss, mfu`)); len(got.Metrics) != 2 || got.Metrics["nothing"] == nil {
+	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json", "--metric", "mfu,nothing").want(t, exitNotFound, `no metric "nothing"; it has loss, mfu`)); len(got.Metrics) != 2 || got.Metrics["nothing"] == nil {
 		t.Errorf("%+v", got)
 	}
 	r = c.cotrain("run", "metrics", string(id)).want(t, exitDone)
@@ -173,12 +173,12 @@ func TestNodesAreListed(t *testing.T) {
 func TestATerminalNeverGetsControlCharacters(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
-	const evil = "\x1b]0;x\x07\x1b[31m \u202eright\u202c \u0085\tcaf\u00e9 \U0001F600"
+	const evil = "\x1b]0;x\x07\x1b[31m \u202eright\u202c \u061c\u200b\ufeff\U000E0041 \u0085\tcaf\u00e9 \U0001F600"
 	id := c.Add(run.Run{Name: evil, State: run.Failed, Reason: evil})
 	c.Log(id, 0, evil)
 	for _, args := range [][]string{{"run", "list"}, {"run", "show", string(id)}, {"run", "logs", string(id)}, {"run", "logs", string(id), "--worker", "0"}} {
 		c.terminal = true
-		r := c.cotrain(args...).want(t, exitDone, `\x1b[31m`, `\u202e`, `\u0085`, "caf\u00e9")
+		r := c.cotrain(args...).want(t, exitDone, `\x1b[31m`, `\u202e`, `\u061c\u200b\ufeff\U000e0041`, `\u0085`, "caf\u00e9")
 		if i := strings.IndexFunc(r.out, func(r rune) bool { return r != '\n' && unprintable(r) }); i >= 0 {
 			t.Errorf("%v: a terminal gets %q", args, r.out[i:])
 		}
@@ -186,6 +186,14 @@ func TestATerminalNeverGetsControlCharacters(t *testing.T) {
 		if r := c.cotrain(args...).want(t, exitDone); args[1] == "logs" && !strings.Contains(r.out, evil) {
 			t.Errorf("a pipe does not get the line as it is: %q", r.out)
 		}
+	}
+	c.terminal = true
+	r := c.cotrain("run", "logs", string(id), "--format", "json").want(t, exitDone, `\u0085`, `\udb40\udc41`)
+	if i := strings.IndexFunc(r.out, func(r rune) bool { return r != '\n' && unprintable(r) }); i >= 0 {
+		t.Errorf("as JSON a terminal gets %q", r.out[i:])
+	}
+	if got := fromJSON[run.LogLine](t, r); got.Text != evil {
+		t.Errorf("the JSON for a terminal holds %q", got.Text)
 	}
 	if r := c.cotrain("run", "show", "\x1b[2J").want(t, exitNotFound); strings.Contains(r.errOut, "\x1b") {
 		t.Errorf("%q", r.errOut)

@@ -16,6 +16,7 @@ import (
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/localnomad"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
 )
 
 // stopMargin is how long the end of the console may take beyond the time that its tasks have for themselves.
@@ -66,7 +67,7 @@ func (p *process) logger(format config.LogFormat, level slog.Level) *slog.Logger
 func startError(err error) error {
 	for _, cause := range []error{
 		syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, fs.ErrPermission, fs.ErrNotExist, syscall.EROFS, syscall.ENOTDIR,
-		localnomad.ErrInUse, run.ErrConflict, run.ErrInvalid,
+		localnomad.ErrInUse, store.ErrInUse, run.ErrConflict, run.ErrInvalid,
 	} {
 		if errors.Is(err, cause) {
 			return &usageError{text: err.Error()}

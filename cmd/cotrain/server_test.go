@@ -73,7 +73,7 @@ func TestTheServerServesTheCommandLineAndStopsCleanly(t *testing.T) {
 	c.cotrain("run", "list", "--addr", "http://"+srv.addr).want(t, exitDone, "no runs")
 
 	c.cotrain("server", "--listen", srv.addr, "--data-dir", t.TempDir()).want(t, exitUsage, "already in use", srv.addr)
-	c.cotrain("server", "--dev", "--listen", "127.0.0.1:0", "--data-dir", dir).want(t, exitUsage, "in use by another agent")
+	c.cotrain("server", "--dev", "--listen", "127.0.0.1:0", "--data-dir", dir).want(t, exitUsage, "in use by another console", "COTRAIN_DATA_DIR")
 	if code := srv.stop(); code != exitDone {
 		t.Errorf("exit code %d: %s", code, srv.errs.String())
 	}

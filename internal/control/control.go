@@ -69,15 +69,21 @@ const maxKey = 200
 
 // Submit checks a submission, stores it as a queued run and sends it to Nomad. When Nomad cannot be reached the run stays
 // queued and is returned all the same. What is not valid is [run.FieldErrors], all of it at once. A repeated Key
-// returns the run of the first submission.
+// returns the run of the first submission, and is [run.ErrConflict] with other settings.
 func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
 	r, err := c.prepare(s)
 	if err != nil {
 		return run.Run{}, err
 	}
 	stored, attempt, created, err := c.create(ctx, actor, r, s.Key)
-	if err != nil || !created {
+	if err != nil {
 		return stored, err
+	}
+	if !created {
+		if stored.Name != r.Name || stored.Config != r.Config || stored.Shape != r.Shape {
+			return stored, fmt.Errorf("the key %.40q belongs to run %s, which was submitted with other settings; use a new key: %w", s.Key, stored.ID, run.ErrConflict)
+		}
+		return stored, nil
 	}
 	c.o.Publisher.PublishRun(stored)
 	// Even if the person who asked is gone by now the run is stored, so it is sent.
@@ -104,7 +110,7 @@ func (c *Control) prepare(s run.Submission) (run.Run, error) {
 	errs = append(errs, trainconf.ValidateShape(s.Shape)...)
 	if n := len(s.Config); n > nomad.MaxPayload {
 		errs = append(errs, run.FieldError{
-			Field: "config", Value: fmt.Sprintf("%d bytes", n), Rule: fmt.Sprintf("has at most %d bytes, the most that Nomad dispatches", nomad.MaxPayload),
+			Field: "config", Value: fmt.Sprintf("%d bytes", n), Rule: fmt.Sprintf("must have at most %d bytes, the most that Nomad dispatches", nomad.MaxPayload),
 			Fix: "shorten comments or lists of data sets",
 		})
 		return run.Run{}, errs

@@ -99,6 +99,20 @@ func TestSubmitWithARepeatedKeyMakesOneRun(t *testing.T) {
 	}
 }
 
+func TestAKeyOfAnotherSubmissionIsAConflict(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := submission()
+	s.Key = "k"
+	if _, err := r.control.Submit(t.Context(), "test", s); err != nil {
+		t.Fatal(err)
+	}
+	s.Name = "another"
+	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, run.ErrConflict) || !strings.Contains(err.Error(), "use a new key") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSubmitNamesEveryProblemAtOnceAndStoresNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -10,8 +10,12 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// minMemoryMiB is the least memory a task may ask for.
-const minMemoryMiB = 10
+// minMemoryMiB is the least memory a task may ask for, maxCount the most allocations that a job may (the default of Nomad's
+// job_max_count): a job of a billion would fill the memory before it turned out not to fit.
+const (
+	minMemoryMiB = 10
+	maxCount     = 50_000
+)
 
 // problems collects what is wrong with a job and prints it as Nomad does.
 type problems []string
@@ -99,7 +103,11 @@ func checkParameterized(p *problems, job *api.Job, pj *api.ParameterizedJobConfi
 
 func checkGroups(p *problems, job *api.Job) {
 	seen := map[string]int{}
+	total := 0
 	for i, tg := range job.TaskGroups {
+		if total <= maxCount { // counts beyond it cannot overflow the sum
+			total += max(*tg.Count, 0)
+		}
 		if *tg.Name == "" {
 			p.add("Job task group %d missing name", i+1)
 		} else if first, dup := seen[*tg.Name]; dup {
@@ -107,6 +115,9 @@ func checkGroups(p *problems, job *api.Job) {
 		} else {
 			seen[*tg.Name] = i
 		}
+	}
+	if total > maxCount {
+		p.add("total count was greater than configured job_max_count: %d > %d", total, maxCount)
 	}
 	for _, tg := range job.TaskGroups {
 		var g problems

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -133,6 +134,7 @@ func TestJobsThatCannotRunAreRefusedWithEveryReason(t *testing.T) {
 		"name":   {func(j *api.Job) { j.TaskGroups[0].Tasks[0].Name = "a/b" }, []string{"Task name cannot include slashes"}},
 		"dots":   {func(j *api.Job) { j.TaskGroups[0].Tasks[0].Name = ".." }, []string{"Task name cannot be"}},
 		"count":  {func(j *api.Job) { j.TaskGroups[0].Count = new(-1) }, []string{"count can't be negative"}},
+		"counts": {func(j *api.Job) { j.TaskGroups[0].Count = new(math.MaxInt) }, []string{"total count was greater than configured job_max_count"}},
 		"memory": {func(j *api.Job) { j.TaskGroups[0].Tasks[0].Resources.MemoryMB = new(1) }, []string{"minimum MemoryMB value is 10; got 1"}},
 		"payload": {func(j *api.Job) {
 			j.TaskGroups[0].Tasks[0].DispatchPayload = &api.DispatchPayloadConfig{File: "../../x"}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 // Cluster is what the queue asks of Nomad; see [nomad.Client].
 type Cluster interface {
+	Ping(ctx context.Context) (nomad.Info, error)
 	EnsureParent(ctx context.Context, shape run.Shape) (jobID string, err error)
 	Dispatch(ctx context.Context, d nomad.Dispatch) (childID string, err error)
 	Stop(ctx context.Context, childID string) error
@@ -86,12 +88,27 @@ func (q *Queue) round(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		q.o.Logger.Warn("list queued runs", "err", err)
 	}
+	answers := false
 	for i := len(runs) - 1; i >= 0 && ctx.Err() == nil; i-- { // oldest first
+		if !answers && runs[i].State == run.Queued {
+			// Each try is two changes of state, which are kept for ever: none while nobody can take the run.
+			if answers = q.answers(ctx); !answers {
+				return
+			}
+		}
 		err := q.Send(ctx, runs[i].ID)
 		if errors.Is(err, run.ErrUnavailable) {
 			return // the next would fare no better
 		}
 	}
+}
+
+// answers reports whether Nomad can be asked for anything at all.
+func (q *Queue) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := q.o.Cluster.Ping(ctx)
+	return !errors.Is(err, run.ErrUnavailable) && ctx.Err() == nil
 }
 
 // Send dispatches one queued run and returns once Nomad has its child job. The dispatch carries the attempt's
@@ -185,7 +202,19 @@ func (q *Queue) dispatch(ctx context.Context, r run.Run, a run.Attempt) (parent,
 			break
 		}
 	}
+	if errors.Is(err, run.ErrUnavailable) && !neverSent(err) {
+		err = fmt.Errorf("%w: %w", errUnanswered, err)
+	}
 	return parent, child, err
+}
+
+// errUnanswered is a dispatch that Nomad may have taken, though its answer did not come back.
+var errUnanswered = errors.New("Nomad did not answer") //nolint:staticcheck // a name
+
+// neverSent reports whether there was no connection to send anything on.
+func neverSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) (run.Run, error) {
@@ -233,7 +262,11 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) (run.Run, er
 		}
 	}
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
-		if u.Run.StopRequested {
+		switch {
+		case u.Run.StopRequested && errors.Is(cause, errUnanswered):
+			// Were it stopped now, workers that nobody knows of could train on. Sending it again finds them.
+			to, why = run.Dispatching, "to be stopped as soon as Nomad says whether it has it"
+		case u.Run.StopRequested:
 			to, why = run.Stopped, "stopped before it was sent to Nomad"
 		}
 		return q.transition(u, to, why)

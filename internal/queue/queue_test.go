@@ -1,12 +1,15 @@
 package queue_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/feed"
@@ -57,6 +60,15 @@ func (r *rig) run() run.Run {
 		r.t.Fatal(err)
 	}
 	return got
+}
+
+func (r *rig) events() []run.Event {
+	r.t.Helper()
+	evs, err := r.store.Events(r.t.Context(), r.id, 0, 1000)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return evs
 }
 
 func (r *rig) attempts() []run.Attempt {
@@ -188,5 +200,83 @@ func TestAStopDuringTheDispatchIsCarriedOut(t *testing.T) {
 	}
 	if r.cluster.Calls("Stop") != 1 {
 		t.Error("Nomad was not told to stop the child")
+	}
+}
+
+// TestAnUnreachableNomadIsNotTriedForEver is about the events: each try would be two that are kept for ever.
+func TestAnUnreachableNomadIsNotTriedForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.cluster.SetDown(true)
+		if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+		before := len(r.events())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.queue.Run(ctx) }()
+		time.Sleep(time.Minute) // of the bubble's clock
+		if got := r.events(); len(got) != before || r.run().State != run.Queued {
+			t.Errorf("%d events became %d, the run is %s", before, len(got), r.run().State)
+		}
+		r.cluster.SetDown(false)
+		time.Sleep(10 * time.Second)
+		if got := r.run().State; got != run.Pending {
+			t.Errorf("with Nomad back the run is %s", got)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAStopWithoutAnAnswerToTheDispatchLeavesNoWorkersBehind loses the answer to a dispatch that Nomad carried out.
+func TestAStopWithoutAnAnswerToTheDispatchLeavesNoWorkersBehind(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, err := r.store.Update(t.Context(), r.id, func(u *store.Update) error {
+		u.Attempt = run.Attempt{RunID: r.id, Number: 1, ParentJob: "p", CreatedAt: time.Now()}
+		u.Run.Attempt, u.Run.StopRequested, u.Run.State = 1, true, run.Dispatching
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", run.ErrUnavailable))
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if got := r.run(); got.State.Terminal() {
+		t.Errorf("run is %s: %s, and Nomad has %v", got.State, got.Reason, r.cluster.Jobs())
+	}
+	r.cluster.LoseAnswers(nil)
+	if err := r.queue.Send(t.Context(), r.id); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.cluster.Calls("Stop"); n != 1 || len(r.cluster.Jobs()) != 1 || r.attempts()[0].JobID == "" {
+		t.Errorf("%d stops, jobs %v, attempts %+v", n, r.cluster.Jobs(), r.attempts())
+	}
+}
+
+// TestAStopWithoutAConnectionIsDoneAtOnce is the counterpart: nothing can have been sent.
+func TestAStopWithoutAConnectionIsDoneAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, err := r.store.Update(t.Context(), r.id, func(u *store.Update) error {
+		u.Attempt = run.Attempt{RunID: r.id, Number: 1, ParentJob: "p", CreatedAt: time.Now()}
+		u.Run.Attempt, u.Run.StopRequested, u.Run.State = 1, true, run.Dispatching
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cluster.Refuse(fmt.Errorf("%w: %w", run.ErrUnavailable, &net.OpError{Op: "dial", Err: errors.New("connection refused")}))
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if got := r.run(); got.State != run.Stopped {
+		t.Errorf("run is %s: %s", got.State, got.Reason)
 	}
 }

@@ -37,6 +37,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	s.mu.Lock()
 	maps.DeleteFunc(s.series, func(k seriesKey, _ int64) bool { return k.run == id })
 	s.mu.Unlock()
+	s.lastBlock.Store(nil)
 	if err := s.blobs.DeleteAll(ctx, string(id)); err != nil {
 		return err
 	}

@@ -104,13 +104,33 @@ func (r *logReader) blocks(ctx context.Context, where string, arg any) ([]block,
 	return slices.DeleteFunc(all, func(b block) bool { return r.q.Rank >= 0 && !strings.Contains(b.ranks, fmt.Sprintf(",%d,", r.q.Rank)) }), err
 }
 
-// open returns the chunks of a block; they are the same in any order of calls.
+// open returns the chunks of a block. Whoever reads a log page by page needs the same block again and again, so the last
+// one is kept.
 func (r *logReader) open(ctx context.Context, b block) ([]chunk, error) {
+	if last := r.store.lastBlock.Load(); last != nil && last.blob == b.blob {
+		return last.chunks, nil
+	}
 	data, err := r.store.blobs.Get(ctx, b.blob)
 	if err != nil {
 		return nil, err
 	}
-	return decodeBlock(data)
+	chunks, err := decodeBlock(data)
+	if err == nil {
+		r.store.lastBlock.Store(&openBlock{b.blob, chunks})
+	}
+	return chunks, err
+}
+
+// openBlock is a block as it was read; nobody changes it.
+type openBlock struct {
+	blob   string
+	chunks []chunk
+}
+
+// skips reports whether no line of the chunk is wanted, without looking at its lines.
+func (r *logReader) skips(c chunk) bool {
+	return (r.q.Rank >= 0 && c.rank != r.q.Rank) || (!r.q.Tail && c.id < int64(r.q.After)>>16) ||
+		(r.q.Tail && r.q.Before != 0 && c.id > int64(r.q.Before)>>16)
 }
 
 func (r *logReader) wants(l run.LogLine) bool {
@@ -127,6 +147,9 @@ func (r *logReader) forward(ctx context.Context) ([]run.LogLine, error) {
 	var out []run.LogLine
 	from := int64(r.q.After) >> 16
 	take := func(c chunk) bool {
+		if r.skips(c) {
+			return true
+		}
 		for _, l := range c.lines() {
 			if r.wants(l) {
 				out = append(out, l)
@@ -177,6 +200,9 @@ func (r *logReader) eachChunk(ctx context.Context, where string, arg any, take f
 func (r *logReader) tail(ctx context.Context) ([]run.LogLine, error) {
 	var out []run.LogLine // newest first until the end
 	take := func(c chunk) bool {
+		if r.skips(c) {
+			return true
+		}
 		for _, l := range slices.Backward(c.lines()) {
 			if r.wants(l) {
 				out = append(out, l)

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -25,9 +27,12 @@ var migrations embed.FS
 
 // Store is the SQLite store. Its methods are safe for concurrent use.
 type Store struct {
-	write *sql.DB // one connection: SQLite has one writer
+	lock  *os.File // held while this process has the folder; nil with OpenWith
+	write *sql.DB  // one connection: SQLite has one writer
 	read  *sql.DB
 	blobs Blobs
+
+	lastBlock atomic.Pointer[openBlock]
 
 	stmts statements
 
@@ -52,11 +57,38 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.Remove(probe.Name()); err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", dir, err)
 	}
-	blobs, err := NewFileBlobs(filepath.Join(dir, "logs"))
+	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	return OpenWith(ctx, filepath.Join(dir, "cotrain.db"), blobs)
+	blobs, err := NewFileBlobs(filepath.Join(dir, "logs"))
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s, err := OpenWith(ctx, filepath.Join(dir, "cotrain.db"), blobs)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// ErrInUse says that another console has the data folder.
+var ErrInUse = errors.New("in use by another console")
+
+// lockDir makes sure that this is the only console with the folder: each of two would follow the same logs and tell its
+// own viewers only. The kernel lets go of the lock however the process ends.
+func lockDir(dir string) (*os.File, error) {
+	name := filepath.Join(dir, "cotrain.lock")
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("data folder %s: %w", dir, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close() // nothing was written
+		return nil, fmt.Errorf("data folder %s is %w: stop that one, or choose another folder with COTRAIN_DATA_DIR", dir, ErrInUse)
+	}
+	return f, nil
 }
 
 // OpenWith opens the store in one file, with its log archive elsewhere.
@@ -115,7 +147,11 @@ func (s *Store) Close() error {
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
 	}
-	return errors.Join(append(errs, s.write.Close())...)
+	errs = append(errs, s.write.Close())
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Ping reports whether the store can be read and written.

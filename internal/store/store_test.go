@@ -58,6 +58,22 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 	}
 }
 
+func TestTwoConsolesCannotShareAFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := store.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(t.Context(), dir); !errors.Is(err, store.ErrInUse) {
+		t.Errorf("the second got %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir)
+}
+
 func TestAFolderThatCannotBeWrittenIsSaidSo(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")

@@ -22,6 +22,7 @@ type Cluster struct {
 	changed  chan struct{} // closed and replaced at every change
 	down     error
 	refuse   error
+	deaf     error // answer of a dispatch that was carried out
 	jobs     map[string]*job
 	byToken  map[string]string
 	logs     map[string][]byte // by allocation and stream
@@ -67,6 +68,9 @@ func (c *Cluster) SetDown(down bool) {
 
 // Refuse makes dispatches fail with err.
 func (c *Cluster) Refuse(err error) { c.change(func() { c.refuse = err }) }
+
+// LoseAnswers makes dispatches fail with err although they are carried out; nil ends that.
+func (c *Cluster) LoseAnswers(err error) { c.change(func() { c.deaf = err }) }
 
 // LoseParent makes the next n dispatches find no parent.
 func (c *Cluster) LoseParent(n int) { c.change(func() { c.noParent = n }) }
@@ -141,6 +145,13 @@ func (c *Cluster) Print(child string, rank int, text string) {
 	})
 }
 
+// Ping answers unless the cluster is down.
+func (c *Cluster) Ping(context.Context) (nomad.Info, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return nomad.Info{}, c.call("Ping")
+}
+
 // EnsureParent returns the shape's parent ID.
 func (c *Cluster) EnsureParent(_ context.Context, shape run.Shape) (string, error) {
 	c.mu.Lock()
@@ -162,6 +173,7 @@ func (c *Cluster) Dispatch(_ context.Context, d nomad.Dispatch) (child string, e
 			err = nomad.ErrParentMissing
 			return
 		}
+		defer func() { err = c.deaf }()
 		if child = c.byToken[d.Token]; child != "" {
 			return
 		}
