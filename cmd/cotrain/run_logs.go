@@ -34,6 +34,16 @@ func (c *runLogsCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	if c.Worker >= 0 {
+		var got runDetail
+		if err := cl.get(ctx, runPath(c.ID), nil, &got); err != nil {
+			return err
+		}
+		if n := got.Run.Shape.Nodes; c.Worker >= n {
+			p.say("run %s has no worker %d; its workers are 0 to %d", got.Run.ID, c.Worker, n-1)
+			return exitStatus(exitNotFound)
+		}
+	}
 	f := follower{p: p, c: cl, id: run.ID(c.ID), worker: c.Worker, line: func(l run.LogLine) error {
 		if c.Format == "json" {
 			return p.printJSON(l)

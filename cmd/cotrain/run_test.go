@@ -170,6 +170,13 @@ func TestNodesAreListed(t *testing.T) {
 	}
 }
 
+func TestLogsOfAWorkerThatTheRunDoesNotHaveAreNotFound(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	id := c.Add(run.Run{State: run.Running})
+	c.cotrain("run", "logs", string(id), "--worker", "3").want(t, exitNotFound, "no worker 3", "0 to 2")
+}
+
 func TestATerminalNeverGetsControlCharacters(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)

@@ -81,6 +81,9 @@ func (c *Console) add(r run.Run) run.ID {
 	if r.ID == "" {
 		r.ID = run.NewID(c.clock)
 	}
+	if r.Shape.Nodes == 0 { // no run has none
+		r.Shape.Nodes = 3
+	}
 	if r.CreatedAt.IsZero() {
 		r.CreatedAt = c.clock
 	}
