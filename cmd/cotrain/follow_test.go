@@ -119,7 +119,6 @@ func TestLogsOfOneWorkerAndTheNewestLines(t *testing.T) {
 		"--worker 1 --tail 1": "c\n",
 		"--tail 2":            "[1] b\n[1] c\n",
 		"--tail 0":            "",
-		"--worker 9":          "",
 	} {
 		if r := c.cotrain(append([]string{"run", "logs", string(id)}, strings.Fields(args)...)...).want(t, exitDone); r.out != want {
 			t.Errorf("%s: %q, want %q", args, r.out, want)

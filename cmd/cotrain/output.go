@@ -178,7 +178,7 @@ func steps(r run.Run) string {
 	if r.StepsTotal <= 0 {
 		return strconv.FormatInt(r.Progress.Step, 10)
 	}
-	return fmt.Sprintf("%d/%d (%d%%)", r.Progress.Step, r.StepsTotal, int64(100*float64(r.Progress.Step)/float64(r.StepsTotal)))
+	return fmt.Sprintf("%d/%d (%d%%)", r.Progress.Step, r.StepsTotal, min(100, int64(100*float64(r.Progress.Step)/float64(r.StepsTotal))))
 }
 
 // loss is the newest loss, or a dash.

@@ -179,6 +179,13 @@ func (c *Control) Stop(ctx context.Context, actor string, id run.ID) error {
 			u.Run.Reason = "to be stopped as soon as Nomad has it"
 			return nil
 		}
+		if u.Run.State == run.Queued && u.Attempt.MaybeSent { // its workers may be training: sending it again finds them
+			ev, err := u.Run.Transition(run.Dispatching, actor, "to be stopped as soon as Nomad says whether it has it", c.o.Now())
+			if ev != nil {
+				u.Events = append(u.Events, *ev)
+			}
+			return err
+		}
 		to, why := run.Stopping, "workers were asked to save and leave"
 		if u.Run.State == run.Queued || u.Run.State == run.Paused {
 			to, why = run.Stopped, "stopped before it was sent to Nomad"

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -203,6 +204,19 @@ func TestStopTellsNomadOnceMoreEachTimeAndRefusesWhatIsOver(t *testing.T) {
 	}
 	if err := r.control.Stop(t.Context(), "test", "r-0000000000"); !errors.Is(err, run.ErrNotFound) {
 		t.Errorf("stopping nothing gave %v", err)
+	}
+}
+
+func TestAStopOfARunThatNomadMayHaveWaitsForItsAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", run.ErrUnavailable))
+	id := submit(t, r).ID
+	if err := r.control.Stop(t.Context(), "test", id); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.store.Run(t.Context(), id); err != nil || got.State != run.Dispatching || !got.StopRequested {
+		t.Errorf("run is %s, %v; Nomad has %v", got.State, err, r.cluster.Jobs())
 	}
 }
 

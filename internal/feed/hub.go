@@ -99,19 +99,19 @@ func (h *Hub) topic(name string) *topic {
 	return t
 }
 
-// evictIdle forgets the topic that has been unused the longest once there are too many. A later topic of the same
+// evictIdle forgets the topics that have been unused the longest while there are too many. A later topic of the same
 // name starts beyond every sequence given so far, so its viewers see a gap, not a repeat.
 func (h *Hub) evictIdle() {
-	if len(h.topics) < idleTopics {
-		return
-	}
-	oldest := ""
-	for name, t := range h.topics {
-		if len(t.subs) == 0 && (oldest == "" || t.used.Before(h.topics[oldest].used)) {
-			oldest = name
+	for len(h.topics) >= idleTopics {
+		oldest := ""
+		for name, t := range h.topics {
+			if len(t.subs) == 0 && (oldest == "" || t.used.Before(h.topics[oldest].used)) {
+				oldest = name
+			}
 		}
-	}
-	if oldest != "" {
+		if oldest == "" {
+			return // all are looked at
+		}
 		h.base = max(h.base, h.topics[oldest].seq+1)
 		delete(h.topics, oldest)
 	}

@@ -108,7 +108,7 @@ func (q *Queue) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := q.o.Cluster.Ping(ctx)
-	return !errors.Is(err, run.ErrUnavailable) && ctx.Err() == nil
+	return !errors.Is(err, run.ErrUnavailable) && !errors.Is(err, nomad.ErrDenied) && ctx.Err() == nil
 }
 
 // Send dispatches one queued run and returns once Nomad has its child job. The dispatch carries the attempt's
@@ -220,7 +220,7 @@ func neverSent(err error) bool {
 func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) (run.Run, error) {
 	stop := false
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
-		u.Attempt.ParentJob, u.Attempt.JobID = parent, child
+		u.Attempt.ParentJob, u.Attempt.JobID, u.Attempt.MaybeSent = parent, child, false
 		stop = u.Run.StopRequested
 		return q.transition(u, run.Pending, "")
 	})
@@ -250,8 +250,11 @@ func (q *Queue) transition(u *store.Update, to run.State, why string) error {
 func (q *Queue) failed(ctx context.Context, id run.ID, cause error) (run.Run, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	to, why := run.Queued, "waiting for Nomad, which is not reachable: "+cause.Error()
-	if !errors.Is(cause, run.ErrUnavailable) {
+	to, why := run.Queued, "waiting for Nomad, which is not reachable" // how exactly is in the log
+	switch {
+	case errors.Is(cause, nomad.ErrDenied): // the run is not at fault: it waits for whoever mends the token
+		why = "waiting: Nomad refuses the console's token"
+	case !errors.Is(cause, run.ErrUnavailable):
 		q.mu.Lock()
 		q.refusals[id]++
 		n := q.refusals[id]
@@ -262,8 +265,9 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) (run.Run, er
 		}
 	}
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
+		u.Attempt.MaybeSent = u.Attempt.MaybeSent || errors.Is(cause, errUnanswered)
 		switch {
-		case u.Run.StopRequested && errors.Is(cause, errUnanswered):
+		case u.Run.StopRequested && u.Attempt.MaybeSent:
 			// Were it stopped now, workers that nobody knows of could train on. Sending it again finds them.
 			to, why = run.Dispatching, "to be stopped as soon as Nomad says whether it has it"
 		case u.Run.StopRequested:

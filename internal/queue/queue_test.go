@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
@@ -155,6 +156,20 @@ func TestAParentThatVanishedIsMadeAgain(t *testing.T) {
 	}
 }
 
+func TestARefusedTokenKeepsTheRunQueued(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.Refuse(nomad.ErrDenied)
+	for range 5 {
+		if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, nomad.ErrDenied) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if got := r.run(); got.State != run.Queued || !strings.Contains(got.Reason, "token") {
+		t.Errorf("run is %s: %s", got.State, got.Reason)
+	}
+}
+
 func TestARefusedRunFailsWithNomadsReason(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -257,6 +272,26 @@ func TestAStopWithoutAnAnswerToTheDispatchLeavesNoWorkersBehind(t *testing.T) {
 	}
 	if n := r.cluster.Calls("Stop"); n != 1 || len(r.cluster.Jobs()) != 1 || r.attempts()[0].JobID == "" {
 		t.Errorf("%d stops, jobs %v, attempts %+v", n, r.cluster.Jobs(), r.attempts())
+	}
+}
+
+// TestAnUnansweredDispatchIsRemembered is the same with the stop coming later, while the run is queued again.
+func TestAnUnansweredDispatchIsRemembered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", run.ErrUnavailable))
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if got := r.run(); got.State != run.Queued || !r.attempts()[0].MaybeSent {
+		t.Errorf("run is %s, attempt %+v", got.State, r.attempts()[0])
+	}
+	r.cluster.LoseAnswers(nil)
+	if err := r.queue.Send(t.Context(), r.id); err != nil {
+		t.Fatal(err)
+	}
+	if a := r.attempts()[0]; a.MaybeSent || a.JobID == "" || len(r.cluster.Jobs()) != 1 {
+		t.Errorf("attempt %+v, jobs %v", a, r.cluster.Jobs())
 	}
 }
 

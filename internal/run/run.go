@@ -153,10 +153,12 @@ func levelOf(s State) string {
 
 // Attempt is one dispatch of a run: one Nomad child job.
 type Attempt struct {
-	RunID     ID        `json:"run_id"`
-	Number    int       `json:"number"`
-	ParentJob string    `json:"parent_job"` // cotrain-core-<shape hash>
-	JobID     string    `json:"job_id"`     // the child; "" until dispatched
+	RunID     ID     `json:"run_id"`
+	Number    int    `json:"number"`
+	ParentJob string `json:"parent_job"` // cotrain-core-<shape hash>
+	JobID     string `json:"job_id"`     // the child; "" until dispatched
+	// MaybeSent is true while Nomad may have a child of which it could not tell.
+	MaybeSent bool      `json:"maybe_sent,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 }

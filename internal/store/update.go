@@ -72,9 +72,10 @@ func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, know
 }
 
 func saveAttempt(ctx context.Context, tx *writeTx, a run.Attempt) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO attempts (run_id, number, parent_job, job_id, created_at, ended_at) VALUES (?,?,?,?,?,?)
-		ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, ended_at = excluded.ended_at`,
-		a.RunID, a.Number, a.ParentJob, a.JobID, millis(a.CreatedAt), millis(a.EndedAt))
+	_, err := tx.ExecContext(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?)
+		ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, maybe_sent = excluded.maybe_sent,
+		ended_at = excluded.ended_at`,
+		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, millis(a.CreatedAt), millis(a.EndedAt))
 	if err != nil {
 		return fmt.Errorf("save attempt %s: %w", a.Token(), err)
 	}
@@ -108,12 +109,12 @@ type querier interface {
 func scanAttempt(row scanner) (run.Attempt, error) {
 	var a run.Attempt
 	var created, ended int64
-	err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &created, &ended)
+	err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended)
 	a.CreatedAt, a.EndedAt = fromMillis(created), fromMillis(ended)
 	return a, mapError(err)
 }
 
-const attemptColumns = `run_id, number, parent_job, job_id, created_at, ended_at`
+const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at`
 
 // newestAttempt is the zero attempt before the first.
 func newestAttempt(ctx context.Context, q querier, id run.ID) (run.Attempt, error) {

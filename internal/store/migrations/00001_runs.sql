@@ -29,6 +29,7 @@ CREATE TABLE attempts (
     number     INTEGER NOT NULL,
     parent_job TEXT NOT NULL,
     job_id     TEXT NOT NULL,
+    maybe_sent INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     ended_at   INTEGER NOT NULL,
     PRIMARY KEY (run_id, number)
