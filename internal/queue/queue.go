@@ -18,8 +18,7 @@ import (
 // Cluster is what the queue asks of Nomad; see [nomad.Client].
 type Cluster interface {
 	Ping(ctx context.Context) (nomad.Info, error)
-	EnsureParent(ctx context.Context, shape run.Shape) (jobID string, err error)
-	Dispatch(ctx context.Context, d nomad.Dispatch) (childID string, err error)
+	DispatchRun(ctx context.Context, shape run.Shape, d nomad.Dispatch) (parentID, childID string, err error)
 	Stop(ctx context.Context, childID string) error
 }
 
@@ -191,18 +190,10 @@ func Claim(r *run.Run, a *run.Attempt, now time.Time) (*run.Event, error) {
 }
 
 func (q *Queue) dispatch(ctx context.Context, r run.Run, a run.Attempt) (parent, child string, err error) {
-	for range 2 {
-		if parent, err = q.o.Cluster.EnsureParent(ctx, r.Shape); err != nil {
-			return "", "", err
-		}
-		child, err = q.o.Cluster.Dispatch(ctx, nomad.Dispatch{
-			Parent: parent, Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config),
-		})
-		if !errors.Is(err, nomad.ErrParentMissing) { // somebody removed it: once more with a new one
-			break
-		}
-	}
-	if errors.Is(err, run.ErrUnavailable) && !neverSent(err) {
+	parent, child, err = q.o.Cluster.DispatchRun(ctx, r.Shape, nomad.Dispatch{
+		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config),
+	})
+	if parent != "" && errors.Is(err, run.ErrUnavailable) && !neverSent(err) { // without a parent nothing was dispatched
 		err = fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	return parent, child, err

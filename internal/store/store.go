@@ -114,7 +114,7 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 // lose the last moments, which are read again from Nomad since the cursors go back with them.
 func dsn(file, more string) string {
 	return "file:" + (&url.URL{Path: file}).EscapedPath() +
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)&_pragma=cache_size(-8000)&" + more
+		"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)&_pragma=cache_size(-8000)&_pragma=wal_autocheckpoint(8000)&" + more
 }
 
 func (s *Store) migrate(ctx context.Context) error {

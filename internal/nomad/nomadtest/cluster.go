@@ -4,6 +4,7 @@ package nomadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -157,6 +158,19 @@ func (c *Cluster) EnsureParent(_ context.Context, shape run.Shape) (string, erro
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return shape.ParentJob(), c.call("EnsureParent")
+}
+
+// DispatchRun ensures the parent and dispatches, twice if the parent has vanished.
+func (c *Cluster) DispatchRun(ctx context.Context, shape run.Shape, d nomad.Dispatch) (parent, child string, err error) {
+	for range 2 {
+		if d.Parent, err = c.EnsureParent(ctx, shape); err != nil {
+			return "", "", err
+		}
+		if child, err = c.Dispatch(ctx, d); !errors.Is(err, nomad.ErrParentMissing) {
+			break
+		}
+	}
+	return d.Parent, child, err
 }
 
 // Dispatch makes a child job without workers; the same token returns the same child.
