@@ -33,15 +33,6 @@ func (c *Client) Workers(ctx context.Context, childID string) ([]run.Worker, Job
 	return workersOf(stubs, func(s *api.AllocationListStub) bool { return s.JobID == childID })[childID], state, nil
 }
 
-// AllWorkers returns the workers of every child job that Nomad still knows, by child ID, with one call.
-func (c *Client) AllWorkers(ctx context.Context) (map[string][]run.Worker, error) {
-	stubs, err := c.allocations(ctx, `JobID matches "^`+parentPrefix+`"`)
-	if err != nil {
-		return nil, err
-	}
-	return workersOf(stubs, func(s *api.AllocationListStub) bool { return strings.HasPrefix(s.JobID, parentPrefix) }), nil
-}
-
 // Newest keeps the newest allocation of each rank from workers in the order of [Client.Workers].
 func Newest(workers []run.Worker) []run.Worker {
 	var out []run.Worker
@@ -68,25 +59,6 @@ func (c *Client) jobState(ctx context.Context, childID string) (JobState, error)
 		}
 	}
 	return JobState{}, nil
-}
-
-// JobStates returns the state of every child job that Nomad knows, by child ID, with one call.
-func (c *Client) JobStates(ctx context.Context) (map[string]JobState, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	q := query(ctx)
-	q.Prefix = parentPrefix
-	jobs, _, err := list[api.JobListStub](c, "list jobs", "/v1/jobs", q)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]JobState, len(jobs))
-	for _, j := range jobs {
-		if j.ParentID != "" {
-			out[j.ID] = JobState{Status: j.Status, Stopped: j.Stop, Found: true}
-		}
-	}
-	return out, nil
 }
 
 // allocations lists with task states and resources.

@@ -225,22 +225,7 @@ func testDevices(t *testing.T, target Target) {
 
 func testLists(t *testing.T, target Target) {
 	b := newBench(t, target, nil)
-	child := b.dispatch("exit 0")
-	w := b.ended(child)
-	all, err := b.client.AllWorkers(b.context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := all[child]; len(got) != 1 || got[0].AllocID != w.AllocID {
-		t.Errorf("AllWorkers has %+v for the child", got)
-	}
-	states, err := b.client.JobStates(b.context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s, ok := states[child]; !ok || !s.Found {
-		t.Errorf("JobStates has %+v for the child", s)
-	}
+	w := b.ended(b.dispatch("exit 0"))
 	nodes, err := b.client.Nodes(b.context())
 	if err != nil || len(nodes) == 0 {
 		t.Fatalf("nodes: %v, %v", nodes, err)
