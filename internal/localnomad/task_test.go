@@ -295,9 +295,10 @@ func TestATemplateFollowsServicesAndVariables(t *testing.T) {
 	until(t, "the address of rank 0", func() bool {
 		return strings.HasPrefix(read(), "127.0.0.1 2") || strings.HasPrefix(read(), "127.0.0.1 3")
 	})
-	if body, code := a.get("/v1/service/rdzv-r1"); code != 200 || strings.Count(body, `"rank-`) != 2 {
-		t.Errorf("service: %d %s", code, body)
-	}
+	until(t, "both workers to be registered", func() bool {
+		body, code := a.get("/v1/service/rdzv-r1")
+		return code == 200 && strings.Count(body, `"rank-`) == 2
+	})
 	if _, _, err := a.client.Jobs().Deregister("server", false, nil); err != nil {
 		t.Fatal(err)
 	}
