@@ -3,7 +3,10 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
@@ -111,7 +114,8 @@ const (
 // logShaper bounds what goes to viewers. It is used by the writer and by Forget.
 type logShaper struct {
 	now  func() time.Time
-	runs *syncMap[run.ID, *window]
+	mu   sync.Mutex
+	runs map[run.ID]*window
 }
 
 type window struct {
@@ -121,13 +125,23 @@ type window struct {
 }
 
 func newLogShaper(now func() time.Time) *logShaper {
-	return &logShaper{now: now, runs: newSyncMap[run.ID, *window]()}
+	return &logShaper{now: now, runs: map[run.ID]*window{}}
 }
 
-func (s *logShaper) forget(id run.ID) { s.runs.delete(id) }
+func (s *logShaper) forget(id run.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.runs, id)
+}
 
 func (s *logShaper) shape(b *store.Batch) feed.Log {
-	w := s.runs.get(b.RunID, func() *window { return &window{} })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.runs[b.RunID]
+	if w == nil {
+		w = &window{}
+		s.runs[b.RunID] = w
+	}
 	if now := s.now(); now.Sub(w.began) >= livePeriod {
 		w.began, w.lines = now, 0
 	}
@@ -152,4 +166,12 @@ func (s *logShaper) shape(b *store.Batch) feed.Log {
 	out := feed.Log{Lines: lines, Skipped: w.skipped}
 	w.skipped = 0
 	return out
+}
+
+// cutText cuts at a rune boundary and says how much is missing.
+func cutText(s string, n int) string {
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return fmt.Sprintf("%s… (%d more bytes)", s[:n], len(s)-n)
 }

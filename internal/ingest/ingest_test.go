@@ -297,6 +297,24 @@ func TestAnUnreachableClusterIsCaughtUpWith(t *testing.T) {
 	}
 }
 
+// TestBytesThatComeJustAfterTheEndAreNotLost is what a real agent does: it tells of a task's end while it still copies the
+// last of what the task printed.
+func TestBytesThatComeJustAfterTheEndAreNotLost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.follow(0)
+	r.cluster.Print(r.child, 0, metric(1, 2))
+	r.eventually("the first is stored", func() bool { return len(r.points("loss")) == 1 })
+	w := r.worker(0)
+	w.State = run.WorkerComplete
+	r.in.Follow(w)
+	r.cluster.Print(r.child, 0, metric(2, 1))
+	r.end(0)
+	if got := len(r.points("loss")); got != 2 {
+		t.Errorf("%d points", got)
+	}
+}
+
 func TestHostileOutputIsStoredAndBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// settle is how long after its end a worker's log is read once more: the agent may still be copying the last bytes.
-	settle = 300 * time.Millisecond
+	// settle is how long an ended worker's log must not grow to be taken for complete: a real agent was seen to copy the
+	// last bytes of a task after it had told of its end, and those are the ones that say how it ended.
+	settle = time.Second
 	// retryMin and retryMax bound the pause after an error.
 	retryMin = 100 * time.Millisecond
 	retryMax = 10 * time.Second

@@ -143,10 +143,6 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Listener returns the in-memory listener that Start serves, for callers who
-// need to see that there is no port.
-func (s *Server) Listener() net.Listener { return s.mem }
-
 // DialContext connects to the agent inside this process; it is made for
 // http.Transport. Network and address are ignored.
 func (s *Server) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -109,8 +109,8 @@ func testStopping(t *testing.T, target Target) {
 				_, state, err := b.client.Workers(ctx, child)
 				return err == nil && state == nomad.JobState{Status: "dead", Stopped: true, Found: true}, fmt.Sprintf("%+v", state)
 			})
-			if c.name == "SIGTERM lets the task end itself" && !strings.Contains(b.text(w.AllocID, "stdout"), "saved\n") {
-				t.Error("what the task printed while it was stopped is missing")
+			if c.name == "SIGTERM lets the task end itself" { // Nomad may still be copying the last bytes of an ended task
+				b.printed(w.AllocID, "stdout", "saved\n")
 			}
 			if err := b.client.Stop(b.context(), child); err != nil {
 				t.Errorf("stopping it again: %v", err)
