@@ -129,32 +129,36 @@ func proc(t *testing.T, dir string, busy, rx, sectors string) {
 func TestShimSamplesTheMachine(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	proc(t, dir, "0", "1000", "10")
+	proc(t, filepath.Join(dir, "before"), "0", "1000", "10")
+	proc(t, filepath.Join(dir, "after"), "500", "51000", "1010")
+	now := filepath.Join(dir, "now")
+	if err := os.Symlink("before", now); err != nil {
+		t.Fatal(err)
+	}
+	// The change happens in the sampler's own thread, between two samples, so no machine is too slow for it.
 	program := `
-import os, sys, threading, time, wandb
-while not any(t.name == "cotrain-sampler" for t in threading.enumerate()): time.sleep(0.01)
-assert all(t.daemon for t in threading.enumerate() if t.name == "cotrain-sampler")
-print("ready", flush=True)
-time.sleep(1.5)
+import os, threading, wandb
+emit, count, enough = wandb._emit, 0, threading.Event()
+def counting(kind, fields):
+    global count
+    emit(kind, fields)
+    count += 1
+    if count == 1 and "COTRAIN_AFTER" in os.environ:
+        os.symlink(os.environ["COTRAIN_AFTER"], os.environ["COTRAIN_PROC_DIR"] + ".new")
+        os.replace(os.environ["COTRAIN_PROC_DIR"] + ".new", os.environ["COTRAIN_PROC_DIR"])
+    if count == 4: enough.set()
+wandb._emit = counting
+assert [t.daemon for t in threading.enumerate() if t.name == "cotrain-sampler"] == [True]
+assert enough.wait(60)
 `
 	lines := func(env ...string) []map[string]any {
-		stdout, stderr, code := python(t, program, append([]string{"COTRAIN_PROC_DIR=" + dir, "COTRAIN_SYSTEM_PERIOD=0.2"}, env...)...)
+		stdout, stderr, code := python(t, program, append([]string{"COTRAIN_PROC_DIR=" + now, "COTRAIN_SYSTEM_PERIOD=0.2"}, env...)...)
 		if code != 0 {
 			t.Fatalf("exit code %d: %s", code, stderr)
 		}
 		return machineLines(t, stdout)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		time.Sleep(700 * time.Millisecond) // some time after the first sample; when exactly does not matter
-		proc(t, dir, "500", "51000", "1010")
-	}()
-	samples := lines()
-	<-done
-	if len(samples) < 2 {
-		t.Fatalf("samples %v", samples)
-	}
+	samples := lines("COTRAIN_AFTER=after")
 	moved := false
 	for _, s := range samples {
 		if s["kind"] != "system" || s["memory_total_bytes"] != 1024000.0 || s["memory_used_bytes"] != 614400.0 {
@@ -168,7 +172,7 @@ time.sleep(1.5)
 		t.Errorf("no sample shows what changed: %v", samples)
 	}
 	t.Run("from what exists", func(t *testing.T) {
-		if err := os.RemoveAll(filepath.Join(dir, "net")); err != nil {
+		if err := os.RemoveAll(filepath.Join(dir, "after", "net")); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range lines() {
