@@ -91,6 +91,9 @@ type Run struct {
 	Config string `json:"config"`           // CotrainCore TOML, exactly as dispatched
 	Shape  Shape  `json:"shape"`
 
+	Options Options `json:"options,omitzero"`
+	Origin  Origin  `json:"origin,omitzero"`
+
 	State  State  `json:"state"`
 	Reason string `json:"reason,omitempty"` // why it is in that state, one sentence, or ""
 

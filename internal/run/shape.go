@@ -17,6 +17,9 @@ type Shape struct {
 	GPUMinMemory int    `json:"gpu_min_memory"` // MiB per GPU, 0 for any
 	CPU          int    `json:"cpu"`            // MHz per worker
 	Memory       int    `json:"memory"`         // MiB per worker
+	// Site is the datacenter that all workers must be in, "" for any. It is left out when empty, so that the hashes of
+	// shapes without one stay as they were.
+	Site string `json:"site,omitempty"`
 }
 
 // Hash is 12 base32 characters that depend on every field.
@@ -38,8 +41,12 @@ func (s Shape) String() string {
 	if s.Nodes == 1 {
 		out = "1 node"
 	}
+	site := ""
+	if s.Site != "" {
+		site = " at " + s.Site
+	}
 	if s.GPUs == 0 {
-		return out + " without GPUs"
+		return out + " without GPUs" + site
 	}
 	model := s.GPUModel
 	if model == "" {
@@ -49,5 +56,5 @@ func (s Shape) String() string {
 	if s.GPUMinMemory > 0 {
 		out += fmt.Sprintf(" (at least %d MiB)", s.GPUMinMemory)
 	}
-	return out
+	return out + site
 }

@@ -49,6 +49,7 @@ type LogQuery struct {
 type RunFilter struct {
 	States []State // any of these; empty for all
 	Text   string  // part of the name or ID, any case
+	Sweep  SweepID // only runs of this sweep; "" for all
 	Before ID      // only runs older than this one; "" for the newest
 	Limit  int     // 1 to 1000
 }
@@ -59,6 +60,9 @@ type Submission struct {
 	Preset string `json:"preset,omitempty"` // for display: where the configuration came from
 	Config string `json:"config"`           // CotrainCore TOML
 	Shape  Shape  `json:"shape"`
+
+	Options Options `json:"options,omitzero"`
+	Origin  Origin  `json:"origin,omitzero"`
 	// Key makes a repeated submission return the first one's run; "" for none.
 	Key string `json:"key,omitempty"`
 }

@@ -1,0 +1,39 @@
+package run
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Template is a named submission to begin from. Saving it again makes a new version; versions never change.
+type Template struct {
+	Name        string    `json:"name"`    // see [CheckTemplateName]
+	Version     int       `json:"version"` // counted from 1
+	Description string    `json:"description,omitempty"`
+	Config      string    `json:"config"` // CotrainCore TOML
+	Shape       Shape     `json:"shape"`
+	Options     Options   `json:"options,omitzero"`
+	Note        string    `json:"note,omitempty"` // what this version changes, one line
+	Actor       string    `json:"actor"`          // who saved it
+	CreatedAt   time.Time `json:"created_at"`     // of this version
+}
+
+// Ref is how a run names the template that it was made from: "name@version".
+func (t Template) Ref() string { return fmt.Sprintf("%s@%d", t.Name, t.Version) }
+
+var templateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// CheckTemplateName returns what is wrong with a template's name, or nil.
+func CheckTemplateName(name string) *FieldError {
+	if templateName.MatchString(name) {
+		return nil
+	}
+	if len(name) > 80 {
+		name = name[:80] + "..."
+	}
+	return &FieldError{
+		Field: "template", Value: name, Rule: "must be 1 to 63 letters, digits and . _ - and begin with a letter or digit",
+		Fix: `use a name such as "my-7B-diloco"`,
+	}
+}
