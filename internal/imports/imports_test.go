@@ -16,21 +16,23 @@ const module = "github.com/cotrain/cotrain/"
 // allowed is the table of the architecture: imports go down only. A package that is not listed may import run and the
 // standard library. app and cmd wire everything and are free.
 var allowed = map[string][]string{
-	"internal/web":               {"internal/control", "views", "static", "internal/store", "internal/feed", "internal/trainconf", "internal/series"},
-	"internal/api":               {"internal/control", "internal/store", "internal/feed", "internal/trainconf", "internal/series"},
+	"internal/web":               {"internal/control", "views", "static", "internal/store", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
+	"internal/api":               {"internal/control", "internal/store", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed"},
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/feed", "internal/logparse"},
 	"internal/nomad":             {"jobs"},
+	"internal/storage":           {"internal/trainconf"},
 	"internal/config":            {},
 	"internal/localnomad":        {},
 	"internal/reftrain":          {},
 	"views":                      {"internal/trainconf", "static"},
 	"internal/store/storetest":   {"internal/store"},
 	"internal/nomad/nomadtest":   {"internal/nomad"},
-	"internal/api/apitest":       {"internal/api", "internal/control", "internal/store", "internal/feed", "internal/trainconf"},
+	"internal/api/apitest":       {"internal/api", "internal/control", "internal/store", "internal/feed", "internal/trainconf", "internal/storage"},
 	"internal/nomad/conformance": {"internal/nomad", "jobs"},
+	"internal/trainconf/gendoc":  {"internal/trainconf"},
 }
 
 // external are the modules that only the listed packages may import.

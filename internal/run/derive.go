@@ -1,6 +1,9 @@
 package run
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Observation is what Nomad says about an attempt.
 type Observation struct {
@@ -18,7 +21,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 	}
 	if !o.Found {
 		if r.StopRequested {
-			return Stopped, "stopped; the job is gone from Nomad"
+			return Stopped, cmp.Or(r.expiredReason(), "stopped; the job is gone from Nomad")
 		}
 		if r.State == Dispatching {
 			return Dispatching, r.Reason
@@ -36,7 +39,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Succeeded, ""
 	case over && (r.StopRequested || (o.Stopped && c.firstBad == nil)):
 		if r.StopRequested {
-			return Stopped, ""
+			return Stopped, r.expiredReason()
 		}
 		return Stopped, "the job was stopped outside of CoTrain"
 	case over && c.firstBad != nil:

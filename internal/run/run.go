@@ -103,6 +103,13 @@ type Run struct {
 	StepsTotal int64 `json:"steps_total"` // training steps when complete, rounded up to an outer boundary
 	InnerSteps int64 `json:"inner_steps"` // DiLoCo inner steps, 0 without DiLoCo
 
+	// CheckpointPath is the folder that its checkpoints go to (the configuration's ckpt.path), "" when it saves none.
+	CheckpointPath string `json:"checkpoint_path,omitempty"`
+
+	Retried       int       `json:"retried,omitempty"`        // failed attempts that were followed by another; see [Options.Retries]
+	PortConflicts int       `json:"port_conflicts,omitempty"` // attempts that ended before training because ports were taken; not in Retried
+	NotBefore     time.Time `json:"not_before,omitzero"`      // a queued run's next attempt waits until then
+
 	CreatedAt time.Time `json:"created_at"`
 	StartedAt time.Time `json:"started_at,omitzero"` // first worker started
 	EndedAt   time.Time `json:"ended_at,omitzero"`
@@ -161,7 +168,9 @@ type Attempt struct {
 	ParentJob string `json:"parent_job"` // cotrain-core-<shape hash>
 	JobID     string `json:"job_id"`     // the child; "" until dispatched
 	// MaybeSent is true while Nomad may have a child of which it could not tell.
-	MaybeSent bool      `json:"maybe_sent,omitempty"`
+	MaybeSent bool `json:"maybe_sent,omitempty"`
+	// Resume is the checkpoint folder that it continues from, "" when it begins as the configuration says.
+	Resume    string    `json:"resume,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 }

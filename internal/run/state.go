@@ -47,10 +47,10 @@ func (s State) Live() bool {
 var transitions = map[State][]State{
 	Queued:      {Dispatching, Stopped, Failed},
 	Dispatching: {Queued, Pending, Stopped, Failed},
-	Pending:     {Running, Degraded, Stopping, Succeeded, Failed, Stopped},
-	Running:     {Degraded, Stopping, Succeeded, Failed, Stopped},
-	Degraded:    {Running, Stopping, Succeeded, Failed, Stopped},
-	Stopping:    {Stopped, Paused, Succeeded, Failed},
+	Pending:     {Running, Degraded, Stopping, Succeeded, Failed, Stopped, Queued}, // queued: to be tried again
+	Running:     {Degraded, Stopping, Succeeded, Failed, Stopped, Queued},
+	Degraded:    {Running, Stopping, Succeeded, Failed, Stopped, Queued},
+	Stopping:    {Stopped, Paused, Succeeded, Failed, Queued},
 	Paused:      {Queued, Stopped},
 }
 

@@ -126,6 +126,12 @@ func (c Config) number(path string) int64 {
 	return n
 }
 
+// float is the effective value of an Int or Float field, 0 when it has none.
+func (c Config) float(path string) float64 {
+	v, _ := strconv.ParseFloat(c.Effective(path), 64) // canonical by construction; "" is 0
+	return v
+}
+
 // on reports whether the effective value of a Bool field is true.
 func (c Config) on(path string) bool { return c.Effective(path) == "true" }
 
@@ -157,10 +163,13 @@ func firstIn(table string) string {
 	return ""
 }
 
+// harmless are words for the tokens of a text, of which nothing is secret.
+var harmless = strings.NewReplacer("token_count", "", "token-count", "", "tokenizer", "", "tokens_per", "", "max_tokens", "", "total_tokens", "")
+
 // secretKey guesses from its name that a key which is not in the schema holds a secret.
 func secretKey(path string) bool {
-	path = strings.ToLower(path)
-	for _, word := range []string{"token", "secret", "passw", "credential", "api_key", "apikey"} {
+	path = harmless.Replace(strings.ToLower(path))
+	for _, word := range []string{"token", "secret", "passw", "credential", "api_key", "apikey", "api-key", "access_key", "private_key"} {
 		if strings.Contains(path, word) {
 			return true
 		}

@@ -35,8 +35,30 @@ func clip(s string) string {
 
 // shown is a value as an error may show it: secrets are hidden.
 func (f Field) shown(text string) string {
-	if f.Secret && text != "" {
+	switch {
+	case f.Secret && text != "":
 		return hiddenValue
+	case f.Type == Lines:
+		return hideSecrets(text)
 	}
 	return text
+}
+
+// hideSecrets hides the values of variables or arguments, one a line, whose names are those of secrets.
+func hideSecrets(lines string) string {
+	var b strings.Builder
+	after := false // the line before named a secret without giving its value
+	for line := range strings.Lines(lines) {
+		name, value, found := strings.Cut(line, "=")
+		switch {
+		case found && secretKey(name) && strings.TrimSpace(value) != "":
+			b.WriteString(name + "=" + hiddenValue + "\n")
+		case after && !strings.HasPrefix(line, "--"):
+			b.WriteString(hiddenValue + "\n")
+		default:
+			b.WriteString(line)
+		}
+		after = !found && secretKey(name)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

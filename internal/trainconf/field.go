@@ -1,6 +1,7 @@
 package trainconf
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,7 +10,8 @@ import (
 // Type is the kind of value that a field holds.
 type Type string
 
-// The types of fields. In TOML, String, Choice, StringList and Ratio are strings.
+// The types of fields. In TOML, String, Choice, StringList and Ratio are strings. Duration, Lines and Text are those of
+// fields that are not CotrainCore's.
 const (
 	String     Type = "string"
 	Choice     Type = "choice"      // one of Field.Choices
@@ -19,11 +21,14 @@ const (
 	IntOrBool  Type = "int-or-bool" // train.ac_ckpt: true, false, or every how many layers
 	StringList Type = "string-list" // items separated by commas, without white space around them
 	Ratio      Type = "ratio"       // numbers separated by colons
+	Duration   Type = "duration"    // whole seconds written as "2h30m"; bounds are in seconds
+	Lines      Type = "lines"       // one item a line
+	Text       Type = "text"        // text of several lines
 )
 
-// Field describes one setting of CotrainCore.
+// Field describes one setting: of CotrainCore, or of the run around it (see [PlacementFields]).
 type Field struct {
-	Path    string   // TOML path: "optim.batch_size"
+	Path    string   // TOML path: "optim.batch_size"; without a dot for what is not in the TOML: "nodes"
 	Section string   // Key of the [Section] of the form that it belongs to
 	Label   string   // what a person calls it
 	Help    string   // one or two sentences
@@ -42,6 +47,9 @@ type Field struct {
 	// Secret values are never shown, and never stored with a run.
 	Secret      bool
 	Placeholder string // an example that passes, for fields without a default
+	Keywords    string // more words to find it by, besides path, label and help
+	MaxChars    int    // most characters of a Text, or of one item of a list; 0 for the type's own limit
+	MaxItems    int    // most items of a list or lines; 0 for no limit of their number
 }
 
 // Section is one group of fields on the form.
@@ -54,6 +62,7 @@ type Section struct {
 // Sections lists the groups of the form in display order.
 func Sections() []Section {
 	return []Section{
+		{"run", "Run", "What it is called, and what the trainer is given beside its configuration."},
 		{"model", "Model", "What is trained."},
 		{"data", "Data", "What it is trained on."},
 		{"optim", "Optimiser and schedule", "How each worker takes its steps."},
@@ -61,31 +70,62 @@ func Sections() []Section {
 		{"performance", "Performance", "How a worker uses its GPUs."},
 		{"checkpoints", "Checkpoints", "What is saved, where, and what training starts from."},
 		{"logging", "Logging", "What the core reports."},
+		{"placement", "Placement", "Where it runs, for how long, and how often it is tried."},
 	}
 }
 
-// Fields returns every field in the order of the TOML. The caller may change the slice, not what its elements
+// Fields returns every field of CotrainCore in the order of the TOML. The caller may change the slice, not what its elements
 // point to.
 func Fields() []Field { return slices.Clone(schema[:]) }
+
+// AllFields returns every field that a person can set on a run but its name: section by section in display order.
+func AllFields() []Field {
+	out := make([]Field, 0, len(schema)+len(placement))
+	for _, s := range Sections() {
+		out = append(out, FieldsOf(s.Key)...)
+	}
+	return out
+}
 
 // FieldsOf returns the fields of one section of the form, in the order of the TOML.
 func FieldsOf(section string) []Field {
 	var out []Field
-	for _, f := range schema {
-		if f.Section == section {
-			out = append(out, f)
+	for _, table := range [][]Field{schema[:], placement[:]} {
+		for _, f := range table {
+			if f.Section == section {
+				out = append(out, f)
+			}
 		}
 	}
 	return out
 }
 
-// Lookup returns the field with this TOML path.
+// Lookup returns the field with this path: one of CotrainCore, one of [PlacementFields], or "name".
 func Lookup(path string) (Field, bool) {
-	i, ok := schemaIndex[path]
-	if !ok {
-		return Field{}, false
+	if i, ok := schemaIndex[path]; ok {
+		return schema[i], true
 	}
-	return schema[i], true
+	if i := placementIndex(path); i >= 0 {
+		return placement[i], true
+	}
+	if path == FieldName {
+		return nameField, true
+	}
+	return Field{}, false
+}
+
+// Env is the environment variable that overrides the field, "" for one that is not CotrainCore's.
+func (f Field) Env() string { return EnvName(f.Path) }
+
+// Matches reports whether every word of a search is part of the field's path, label, help or keywords; case does not matter.
+func (f Field) Matches(search string) bool {
+	text := strings.ToLower(f.Path + "\n" + f.Label + "\n" + f.Help + "\n" + f.Keywords + "\n" + f.Env())
+	for w := range strings.FieldsSeq(strings.ToLower(search)) {
+		if !strings.Contains(text, w) {
+			return false
+		}
+	}
+	return true
 }
 
 // Table is the TOML table that the field stands in, "" for the top.
@@ -114,6 +154,9 @@ func (f Field) Example() string {
 
 // Rule says in words what the field accepts: "a whole number from 1 to 64".
 func (f Field) Rule() string {
+	if rule := placementRule(f.Path); rule != "" {
+		return rule
+	}
 	switch f.Type {
 	case Choice:
 		return "one of " + strings.Join(f.Choices, ", ")
@@ -129,6 +172,10 @@ func (f Field) Rule() string {
 		return "one or more items separated by commas"
 	case Ratio:
 		return "positive numbers separated by colons"
+	case Duration:
+		return fmt.Sprintf("a duration from %s to %s, such as 2h30m", formatDuration(int64(*f.Min)), formatDuration(int64(*f.Max)))
+	case Text:
+		return fmt.Sprintf("text of at most %d characters", f.MaxChars)
 	}
 	return "text of at most " + strconv.Itoa(maxText) + " bytes on one line"
 }

@@ -46,9 +46,9 @@ func llama3Has(name string) bool {
 	return ok
 }
 
-// parameters counts the parameters of the configured model, embeddings included. nominal is true when its
-// dimensions are not known for this type_model: then it is the count of llama2's model of that name, or the name's own number.
-func parameters(c Config) (count int64, nominal bool) {
+// architectureOf returns the dimensions of the configured model and the entries of its tokenizer. Where they are not public for this
+// type_model they are those of llama2's model of that name; known is false when there are none either.
+func architectureOf(c Config) (a architecture, vocab int64, known bool) {
 	name := c.Effective("name_model")
 	vocab, table := int64(vocabLlama3), llama3
 	if c.Effective("type_model") == "llama2" {
@@ -57,31 +57,51 @@ func parameters(c Config) (count int64, nominal bool) {
 	if name == "debugmodel" && c.on("data.fake") {
 		vocab = vocabFake
 	}
-	a, known := table[name]
-	if !known {
-		if a, nominal = llama2[name]; !nominal {
-			return nominal70M, true
-		}
+	if a, known = table[name]; !known {
+		a, known = llama2[name]
 	}
-	return a.parameters(vocab), !known
+	return a, vocab, known
 }
 
-// parameters counts the weights of a Llama model: for each layer four attention matrices, three feed-forward matrices
-// and two norms; then the last norm, and the embedding and output matrices, which are not shared.
-func (a architecture) parameters(vocab int64) int64 {
-	kv := a.kvHeads
-	if kv == 0 {
-		kv = a.heads
+// parameters counts the parameters of the configured model, embeddings included. nominal is true when its
+// dimensions are not known for this type_model: then it is the count of llama2's model of that name, or the name's own number.
+func parameters(c Config) (count int64, nominal bool) {
+	name := c.Effective("name_model")
+	a, vocab, known := architectureOf(c)
+	if !known {
+		return nominal70M, true
 	}
-	attention := 2*a.dim*a.dim + 2*a.dim*(a.dim/a.heads*kv)
-	hidden := 2 * 4 * a.dim / 3
+	if c.Effective("type_model") != "llama2" && !llama3Has(name) {
+		nominal = true
+	}
+	return a.parameters(vocab), nominal
+}
+
+// parameters counts the weights of a Llama model: its layers, the last norm, and the embedding and output matrices, which
+// are not shared.
+func (a architecture) parameters(vocab int64) int64 {
+	return a.layers*a.layerParameters() + a.dim + 2*vocab*a.dim
+}
+
+// layerParameters counts the weights of one layer: four attention matrices, three feed-forward matrices and two norms.
+func (a architecture) layerParameters() int64 {
+	kv, ffn := a.widths()
+	return 2*a.dim*a.dim + 2*a.dim*kv + 3*a.dim*ffn + 2*a.dim
+}
+
+// widths are those of keys and values, and of the feed-forward.
+func (a architecture) widths() (kv, ffn int64) {
+	heads := a.kvHeads
+	if heads == 0 {
+		heads = a.heads
+	}
+	ffn = 2 * 4 * a.dim / 3
 	if a.ffnTenths > 0 {
-		hidden = hidden * a.ffnTenths / 10
+		ffn = ffn * a.ffnTenths / 10
 	}
 	unit := a.multipleOf
 	if unit == 0 {
 		unit = 256
 	}
-	hidden = (hidden + unit - 1) / unit * unit
-	return a.layers*(attention+3*a.dim*hidden+2*a.dim) + a.dim + 2*vocab*a.dim
+	return a.dim / a.heads * heads, (ffn + unit - 1) / unit * unit
 }

@@ -32,37 +32,60 @@ const (
 
 // Parse reads CotrainCore's TOML. Every problem is reported with its line, as [run.FieldErrors]; the
 // configuration then holds what was understood. Rules between fields are [Config.Validate]'s. It never panics.
-func Parse(data []byte) (cfg Config, err error) {
-	// The TOML library panics on errors that it does not expect; a file must never take the console down.
-	defer func() {
-		if r := recover(); r != nil {
-			err = run.FieldErrors{fault(FieldConfig, "", "cannot be read as TOML", "simplify the file")}
-		}
-	}()
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark, which editors on Windows write
+func Parse(data []byte) (Config, error) {
+	data = bytes.TrimPrefix(data, byteOrderMark)
 	if f := checkFile(data); f != nil {
 		return Config{}, run.FieldErrors{*f}
 	}
+	d, syntax := decode(data, false)
+	if syntax != nil {
+		return Config{}, run.FieldErrors{syntax.fault}
+	}
+	if !d.train {
+		d.faults = append(d.faults, lineFault{math.MaxInt, fault("train", "", "must be there: the core does not start without the table [train]", "add a line [train]")})
+	}
+	if errs := sortedFaults(d.faults); len(errs) > 0 {
+		return d.cfg, errs
+	}
+	return d.cfg, nil
+}
+
+// byteOrderMark is what editors on Windows write first.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// decode reads TOML that [checkFile] let through; lines of fields are noted when asked for. syntax is not nil when the text is
+// not TOML at all; then nothing was read.
+func decode(data []byte, wantLines bool) (d decoder, syntax *lineFault) {
+	// The TOML library panics on errors that it does not expect; a file must never take the console down.
+	defer func() {
+		if r := recover(); r != nil {
+			d, syntax = decoder{}, &lineFault{0, fault(FieldConfig, "", "cannot be read as TOML", "simplify the file")}
+		}
+	}()
 	var top map[string]toml.Primitive
 	md, err := toml.Decode(string(data), &top)
 	if err != nil {
-		return Config{}, run.FieldErrors{syntaxFault(err)}
+		return decoder{}, syntaxFault(data, err)
 	}
-	d := decoder{md: &md}
+	d = decoder{md: &md, train: md.IsDefined("train")}
+	if wantLines {
+		d.lines = map[string]int{}
+	}
 	d.table(top, nil)
-	slices.SortStableFunc(d.faults, func(a, b lineFault) int { return cmp.Compare(a.line, b.line) })
-	if len(d.faults) == 0 {
-		return d.cfg, nil
-	}
-	errs := make(run.FieldErrors, 0, min(len(d.faults), maxFaults)+1)
-	for i, f := range d.faults {
+	return d, nil
+}
+
+// sortedFaults orders errors by line and bounds their number.
+func sortedFaults(faults []lineFault) run.FieldErrors {
+	slices.SortStableFunc(faults, func(a, b lineFault) int { return cmp.Compare(a.line, b.line) })
+	errs := make(run.FieldErrors, 0, min(len(faults), maxFaults)+1)
+	for i, f := range faults {
 		if i == maxFaults {
-			errs = append(errs, fault(FieldConfig, "", fmt.Sprintf("has %d more problems", len(d.faults)-i), "solve those above first"))
-			break
+			return append(errs, fault(FieldConfig, "", fmt.Sprintf("has %d more problems", len(faults)-i), "solve those above first"))
 		}
 		errs = append(errs, f.fault)
 	}
-	return d.cfg, errs
+	return errs
 }
 
 // checkFile refuses what should not reach the TOML library.
@@ -94,14 +117,28 @@ func checkFile(data []byte) *run.FieldError {
 	return nil
 }
 
-// syntaxFault turns an error of the TOML library into ours.
-func syntaxFault(err error) run.FieldError {
+// syntaxFault turns an error of the TOML library into ours. The library repeats what it could not read, which must not be a
+// secret.
+func syntaxFault(data []byte, err error) *lineFault {
 	var pe toml.ParseError
 	if !errors.As(err, &pe) {
-		return fault(FieldConfig, "", "cannot be read as TOML: "+clip(err.Error()), "correct the file")
+		return &lineFault{0, fault(FieldConfig, "", "cannot be read as TOML", "correct the file")}
 	}
 	rule := clip(strings.ReplaceAll(pe.Message, "\n", " "))
-	return fault(FieldConfig, pe.LastKey, where(pe.Position.Line)+"is not TOML: "+rule, "correct that line")
+	if secretKey(pe.LastKey) || secretKey(lineOf(data, pe.Position.Line)) {
+		rule = "the value of a secret is not written as text in quotes"
+	}
+	return &lineFault{pe.Position.Line, fault(FieldConfig, pe.LastKey, where(pe.Position.Line)+"is not TOML: "+rule, "correct that line")}
+}
+
+// lineOf is a line of a text, counted from 1, "" when it has not so many.
+func lineOf(data []byte, number int) string {
+	for line := range bytes.Lines(data) {
+		if number--; number == 0 {
+			return string(line)
+		}
+	}
+	return ""
 }
 
 func where(line int) string {
@@ -121,6 +158,8 @@ type decoder struct {
 	md     *toml.MetaData
 	cfg    Config
 	faults []lineFault
+	train  bool           // the file has the table [train]
+	lines  map[string]int // where each field that was understood stands; nil when nobody asks
 }
 
 // table takes every key of one table. Primitives are kept undecoded until the end, as only they know their line.
@@ -209,6 +248,9 @@ func (d *decoder) field(f Field, prim toml.Primitive, value any) {
 		return
 	}
 	d.cfg.values[schemaIndex[f.Path]] = text
+	if d.lines != nil {
+		d.lines[f.Path] = d.line(prim)
+	}
 }
 
 // fromTOML returns the canonical text of a decoded TOML value. Whole numbers may be written as floats, as the

@@ -129,9 +129,23 @@ dataset_name_or_paths = ""
 
 func TestParseKeepsWhatItUnderstoodBesideErrors(t *testing.T) {
 	t.Parallel()
-	cfg, err := Parse([]byte("name_model = '1B'\nnope = 1\n"))
+	cfg, err := Parse([]byte("name_model = '1B'\nnope = 1\n[train]\n"))
 	if err == nil || cfg != with(Config{}, "name_model", "1B") {
 		t.Errorf("got %v and %v", cfg.Paths(), err)
+	}
+}
+
+func TestParseWantsTheTableWithoutWhichTheCoreDoesNotStart(t *testing.T) {
+	t.Parallel()
+	cfg, err := Parse([]byte("name_model = '1B'\n"))
+	errs := AsFieldErrors(err)
+	if len(errs) != 1 || errs[0].Field != "train" || errs[0].Fix != "add a line [train]" || cfg != with(Config{}, "name_model", "1B") {
+		t.Errorf("got %v", err)
+	}
+	for _, text := range []string{"[train]", "train.micro_bs = 1", "train = {}", "[train.memory_profiler]\nsnapshot_dir = 'x'"} {
+		if _, err := Parse([]byte(text)); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 
@@ -155,7 +169,7 @@ func TestParseRefusesWhatIsNotTOML(t *testing.T) {
 		{"a deep dotted key", strings.Repeat("a.", 30000) + "a = 1", "nests keys too deeply"},
 		{"many keys below a deep header", "[" + strings.Repeat("a.", 900) + "a]\n" + strings.Repeat("b = 1\n", 6000), "nests keys too deeply"},
 		{"a deep header after a byte order mark", "\xef\xbb\xbf[" + strings.Repeat("a.", 900) + "a]\n" + strings.Repeat("b = 1\n", 6000), "nests keys too deeply"},
-		{"deep lists", deep("[", "]", 30000), "is not a setting"},
+		{"deep lists", "[train]\n" + deep("[", "]", 30000), "is not a setting"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -174,6 +188,7 @@ func TestParseRefusesWhatIsNotTOML(t *testing.T) {
 func TestParseBoundsTheNumberOfErrors(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
+	b.WriteString("train.micro_bs = 1\n")
 	for i := range 5000 {
 		fmt.Fprintf(&b, "key%d = 1\n", i)
 	}

@@ -59,7 +59,7 @@ func Presets() []Preset {
 		{Name: "7B", Title: "7B on H100", Shape: one(8, memoryH100), Config: seven,
 			Description: "7B parameters, 2 million tokens a step on 8 GPUs."},
 		{Name: "7B-diloco", Title: "7B with DiLoCo", Shape: run.Shape{Nodes: 4, GPUs: 8, GPUMinMemory: memoryH100},
-			Config:      with(seven, "diloco.inner_steps", "50", "ckpt.path", "models/checkpoints/7B-diloco", "ckpt.interval", "1000"),
+			Config:      with(seven, "diloco.inner_steps", "50", "ckpt.path", "models/checkpoints/{run}", "ckpt.interval", "1000"),
 			Description: "7B parameters on four workers that average every 50 steps."},
 		{Name: "10B-diloco", Title: "10B with DiLoCo", Shape: run.Shape{Nodes: 8, GPUs: 8, GPUMinMemory: memoryH100},
 			Config:      tenBillion(),
@@ -108,7 +108,7 @@ func tenBillion() Config {
 		"optim.total_steps", "90400", "optim.z_loss", "true", "optim.optim.lr", "7.5e-5", "data.seq_length", "8192",
 		"data.dataset_name_or_paths", "datasets/fineweb-edu,datasets/fineweb,datasets/StackV1-popular,datasets/dclm-baseline-1.0-parquet,datasets/open-web-math",
 		"data.dataset_ratio", "55:10:20:10:5", "diloco.inner_steps", "100", "diloco.compression", "uint8",
-		"ckpt.path", "models/checkpoints/10B-diloco", "ckpt.interval", "100")
+		"ckpt.path", "models/checkpoints/{run}", "ckpt.interval", "100")
 }
 
 // with returns c with fields set from pairs of path and text. It is for constants of this package: a pair that is not

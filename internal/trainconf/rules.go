@@ -23,6 +23,7 @@ func (c Config) Validate(shape run.Shape) (errs, warns run.FieldErrors) {
 	v.checkpointPlaces()
 	v.checkpointTimes()
 	v.model()
+	v.performance()
 	v.logging()
 	v.payload()
 	return v.errs, v.warns
@@ -121,11 +122,16 @@ func (v *validation) optimiser() {
 	if v.c.Effective("optim.optim.type") == "soap" {
 		return
 	}
-	for _, path := range []string{"optim.optim.max_preconditioner_dim", "optim.optim.precondition_frequency"} {
-		if v.c.has(path) {
+	for i := range schema {
+		if path := schema[i].Path; soapOnly(path) && v.c.has(path) {
 			v.err(path, "is known to the optimiser soap only", "remove it, or set optim.optim.type to soap")
 		}
 	}
+}
+
+// soapOnly reports whether only the optimiser soap has the field.
+func soapOnly(path string) bool {
+	return path == "optim.optim.max_preconditioner_dim" || path == "optim.optim.precondition_frequency"
 }
 
 func (v *validation) data() {
@@ -238,10 +244,16 @@ func (v *validation) model() {
 	}
 }
 
+func (v *validation) performance() {
+	if every, err := strconv.Atoi(v.c.Effective("train.ac_ckpt")); err == nil && every > 1 {
+		v.warn("train.ac_ckpt", "makes the published core checkpoint its first layer only", "use true, unless your build of the core has that corrected")
+	}
+}
+
 func (v *validation) logging() {
 	c := v.c
 	if c.has("monitor.auth_token") {
-		v.err("monitor.auth_token", "is a secret, which would be stored with the run, and the core does not use it", "remove it")
+		v.err("monitor.auth_token", "is a secret, which would be stored with the run", "remove it, or put it into a Nomad variable as "+EnvName("monitor.auth_token")+" and name that in secrets")
 	}
 	switch c.Effective("log_level") {
 	case "WARNING", "ERROR", "CRITICAL":

@@ -73,6 +73,9 @@ func ValidateShape(s run.Shape) run.FieldErrors {
 	} else {
 		between("memory", s.Memory, 0, MaxMemory, " MiB (0 for the default)")
 	}
+	if p := siteProblem(s.Site); p != nil {
+		errs = append(errs, fault("site", s.Site, p.rule, p.fix))
+	}
 	return errs
 }
 

@@ -37,6 +37,9 @@ func (f Field) canonical(text string) (string, *problem) {
 	if text == "" {
 		return "", nil
 	}
+	if f.Type == Text || f.Type == Lines {
+		return f.canonicalLines(text)
+	}
 	if len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, hidden) {
 		return "", f.broken("")
 	}
@@ -64,6 +67,11 @@ func (f Field) canonical(text string) (string, *problem) {
 		return f.canonicalList(text)
 	case Ratio:
 		return f.canonicalRatio(text)
+	case Duration:
+		return f.canonicalDuration(text)
+	}
+	if p := f.oneLine(text); p != nil {
+		return "", p
 	}
 	return text, nil
 }
@@ -97,6 +105,9 @@ func (f Field) canonicalInt(text string) (string, *problem) {
 	}
 	if !f.inBounds(float64(n)) {
 		return "", f.broken(f.nearestBound(float64(n)))
+	}
+	if f.Path == "memory" && n > 0 && n < MinMemory {
+		return "", f.broken(strconv.Itoa(MinMemory))
 	}
 	return strconv.FormatInt(n, 10), nil
 }
@@ -204,6 +215,9 @@ func (f Field) canonicalList(text string) (string, *problem) {
 		p := f.broken(strings.Join(kept, ","))
 		p.rule += ", and one is empty"
 		return "", p
+	}
+	if f.Path == "tags" {
+		return f.canonicalTags(kept)
 	}
 	return strings.Join(kept, ","), nil
 }

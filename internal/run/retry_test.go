@@ -1,0 +1,177 @@
+package run
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func ended(rank, code int, mod ...func(*Worker)) Worker {
+	w := Worker{Rank: rank, State: WorkerFailed, Started: true, Exited: true, ExitCode: code, EndedAt: time.Unix(int64(100+rank), 0)}
+	if code == 0 {
+		w.State = WorkerComplete
+	}
+	for _, m := range mod {
+		m(&w)
+	}
+	return w
+}
+
+func TestRetryFollowsTheCause(t *testing.T) {
+	t.Parallel()
+	killed := func(w *Worker) { w.Stopping, w.ExitCode, w.State = true, 143, WorkerComplete }
+	lost := func(w *Worker) { w.State, w.Exited = WorkerLost, false }
+	early := func(w *Worker) { w.EndedAt = time.Unix(1, 0) }
+	now := time.Unix(1000, 0)
+	for _, tc := range []struct {
+		name    string
+		run     Run
+		workers []Worker
+		gone    bool
+		again   bool
+		ports   int
+		reason  string // part of it
+	}{
+		{"a worker that fails is tried again", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, 1)}, false, true, 0, "attempt 1 failed: why; trying again (attempt 2 of 3)"},
+		{"without retries it is not", Run{Attempt: 1}, []Worker{ended(0, 1)}, false, false, 0, "why"},
+		{"once they are used up it is not", Run{Attempt: 3, Retried: 2, Options: Options{Retries: 2}}, []Worker{ended(0, 1)}, false, false, 0, "why (attempt 3 of 3)"},
+		{"a lost node can pass", Run{Attempt: 1, Options: Options{Retries: 1}}, []Worker{ended(0, 0, lost)}, false, true, 0, "trying again"},
+		{"no workers at all can pass", Run{Attempt: 1, Options: Options{Retries: 1}}, nil, false, true, 0, "trying again"},
+		{"a wrong configuration cannot pass", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, ExitUsage)}, false, false, 0, "would not help"},
+		{"nor can what is missing on the node", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, ExitMissing)}, false, false, 0, "would not help"},
+		{"nor a missing command", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, ExitNoCommand)}, false, false, 0, "would not help"},
+		{"the first failure is the cause", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, ExitUsage), ended(1, 1, early)}, false, true, 0, "trying again"},
+		{"a stop is never followed", Run{Attempt: 1, StopRequested: true, Options: Options{Retries: 2}}, []Worker{ended(0, 1)}, false, false, 0, "why"},
+		{"a job that somebody removed is not sent again", Run{Attempt: 1, Options: Options{Retries: 2}}, nil, true, false, 0, "why"},
+		{"taken ports do not count", Run{Attempt: 1}, []Worker{ended(0, ExitPorts), ended(1, 0, killed)}, false, true, 1, "attempt 1 failed: why; trying again (attempt 2 of 2)"},
+		{"a worker that waited for worker 0 in vain is the same", Run{Attempt: 1}, []Worker{ended(0, ExitPorts), ended(1, ExitRendezvous)}, false, true, 1, "trying again"},
+		{"taken ports beside another failure are not the cause", Run{Attempt: 1}, []Worker{ended(0, 1), ended(1, ExitPorts)}, false, false, 0, "why"},
+		{"nor beside a worker that finished", Run{Attempt: 1}, []Worker{ended(0, 0), ended(1, ExitPorts)}, false, false, 0, "why"},
+		{"ports that are taken for ever are a failure", Run{Attempt: 6, PortConflicts: 5}, []Worker{ended(0, ExitPorts)}, false, false, 5, "why"},
+		{"which can be retried as others", Run{Attempt: 6, PortConflicts: 5, Options: Options{Retries: 1}}, []Worker{ended(0, ExitPorts)}, false, true, 5, "attempt 7 of 7"},
+	} {
+		r := tc.run
+		reason, again := r.Retry(Observation{Found: !tc.gone, Workers: tc.workers}, "why", now)
+		if again != tc.again || r.PortConflicts != tc.ports || !strings.Contains(reason, tc.reason) {
+			t.Errorf("%s: again %v, %d port conflicts: %s", tc.name, again, r.PortConflicts, reason)
+		}
+		if counted := r.Retried - tc.run.Retried; again && counted+r.PortConflicts-tc.run.PortConflicts != 1 || !again && counted != 0 {
+			t.Errorf("%s: counted as %d retries, %d port conflicts", tc.name, counted, r.PortConflicts)
+		}
+		if again != r.NotBefore.After(now) {
+			t.Errorf("%s: waits until %s", tc.name, r.NotBefore)
+		}
+	}
+}
+
+func TestTheWaitDoublesUpToItsLongest(t *testing.T) {
+	t.Parallel()
+	r := Run{Options: Options{Retries: 20}}
+	now := time.Unix(1000, 0)
+	var waits []string
+	for r.Attempt = 1; r.Attempt <= 8; r.Attempt++ {
+		if _, again := r.Retry(Observation{Found: true}, "why", now); !again {
+			t.Fatal("not tried again")
+		}
+		waits = append(waits, ShortDuration(r.NotBefore.Sub(now)))
+	}
+	if got := strings.Join(waits, " "); got != "10s 20s 40s 1m20s 2m40s 5m 5m 5m" {
+		t.Errorf("waits are %s", got)
+	}
+}
+
+func TestAFailedAttemptMayBeFollowedByAnother(t *testing.T) {
+	t.Parallel()
+	for _, s := range States() {
+		want := s == Pending || s == Running || s == Degraded || s == Stopping || s == Dispatching || s == Paused
+		if CanFollow(s, Queued) != want {
+			t.Errorf("%s to queued: %v", s, !want)
+		}
+	}
+}
+
+func TestMaximumDuration(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1000, 0)
+	r := Run{State: Stopping, StopRequested: true, Shape: Shape{Nodes: 1}, Options: Options{MaxDuration: 9000}}
+	if r.Expired(start.Add(time.Hour * 100)) {
+		t.Error("a run that has not started has expired")
+	}
+	r.StartedAt = start
+	if r.Expired(start.Add(9000*time.Second-1)) || !r.Expired(start.Add(9000*time.Second)) {
+		t.Error("it expires at another time")
+	}
+	if got := r.ExpiredReason(); got != "stopped after its maximum duration of 2h30m" {
+		t.Errorf("reason is %q", got)
+	}
+	over := Observation{Found: true, Stopped: true, Dead: true, Workers: []Worker{ended(0, 143, func(w *Worker) { w.Stopping, w.State = true, WorkerComplete })}}
+	r.Reason = "workers were asked to save and leave"
+	if state, why := r.Derive(over); state != Stopped || why != "" {
+		t.Errorf("a stop by a person ends as %s: %s", state, why)
+	}
+	r.Reason = r.ExpiredReason()
+	if state, why := r.Derive(over); state != Stopped || why != r.ExpiredReason() {
+		t.Errorf("an expired one ends as %s: %s", state, why)
+	}
+	if r.Options.MaxDuration = 0; r.Expired(start.Add(time.Hour * 100000)) {
+		t.Error("a run without a limit has expired")
+	}
+}
+
+func TestShortDuration(t *testing.T) {
+	t.Parallel()
+	for seconds, want := range map[int64]string{45: "45s", 60: "1m", 90: "1m30s", 3600: "1h", 9000: "2h30m", 3601: "1h0m1s", 86400: "24h", 600: "10m", 36000: "10h"} {
+		if got := ShortDuration(time.Duration(seconds) * time.Second); got != want {
+			t.Errorf("%d s is %q, want %q", seconds, got, want)
+		}
+	}
+}
+
+func TestResumeFromTheNewestCheckpointThatIsComplete(t *testing.T) {
+	t.Parallel()
+	const dir = "models/checkpoints/r-1"
+	saved := func(attempt, rank int, step int64, path string) Saved {
+		return Saved{Attempt: attempt, Rank: rank, Step: step, Path: path}
+	}
+	both := func(attempt int, step int64, name string) []Saved {
+		return []Saved{saved(attempt, 0, step, dir+"/worker_0/"+name), saved(attempt, 1, step, dir+"/worker_1/"+name)}
+	}
+	join := func(parts ...[]Saved) (out []Saved) {
+		for _, p := range parts {
+			out = append(out, p...)
+		}
+		return out
+	}
+	for _, tc := range []struct {
+		name  string
+		inner int64
+		dir   string
+		saved []Saved
+		want  string
+	}{
+		{"nothing was saved", 5, dir, nil, ""},
+		{"every worker saved", 5, dir, both(1, 10, "step_10"), dir + "/step_10"},
+		{"the newest", 5, dir, join(both(1, 10, "step_10"), both(1, 20, "step_20")), dir + "/step_20"},
+		{"one worker has not saved the newest", 5, dir, join(both(1, 10, "step_10"), both(1, 20, "step_20")[:1]), dir + "/step_10"},
+		{"worker 0 has not", 5, dir, join(both(1, 10, "step_10"), both(1, 20, "step_20")[1:]), dir + "/step_10"},
+		{"halves of two attempts are no whole", 5, dir, join(both(1, 10, "step_10"), both(1, 20, "step_20")[:1], both(2, 20, "step_20")[1:]), dir + "/step_10"},
+		{"an older attempt's is as good", 5, dir, join(both(1, 10, "step_10"), both(2, 20, "step_20")[:1]), dir + "/step_10"},
+		{"one world is saved by worker 0", 0, dir, []Saved{saved(1, 0, 10, dir+"/step_10")}, dir + "/step_10"},
+		{"and not by another", 0, dir, []Saved{saved(1, 1, 10, dir+"/step_10")}, ""},
+		{"a path with the working directory", 0, dir, []Saved{saved(1, 0, 10, "/srv/storage/"+dir+"/step_10/")}, dir + "/step_10"},
+		{"a path somewhere else", 0, dir, []Saved{saved(1, 0, 10, "/etc/step_10")}, ""},
+		{"a path that leaves the folder", 0, dir, []Saved{saved(1, 0, 10, dir+"/../step_10")}, ""},
+		{"a path of another step", 0, dir, []Saved{saved(1, 0, 10, dir+"/step_9")}, ""},
+		{"an absolute folder is taken exactly", 0, "/c", []Saved{saved(1, 0, 10, "/tmp/c/step_10")}, ""},
+		{"with a slash at its end", 0, "/c/", []Saved{saved(1, 0, 10, "/c/step_10")}, "/c/step_10"},
+		{"a worker that the shape does not have", 5, dir, []Saved{saved(1, 0, 10, dir+"/step_10"), saved(1, 7, 10, dir+"/step_10")}, ""},
+		{"a worker that says it twice", 5, dir, []Saved{saved(1, 0, 10, dir+"/step_10"), saved(1, 0, 10, dir+"/worker_0/step_10")}, ""},
+		{"a run that saves nothing", 0, "", []Saved{saved(1, 0, 10, "/step_10")}, ""},
+	} {
+		r := Run{CheckpointPath: tc.dir, InnerSteps: tc.inner, Shape: Shape{Nodes: 2}}
+		got, step, ok := r.ResumeFrom(tc.saved)
+		if got != tc.want || ok != (tc.want != "") || ok && !strings.HasSuffix(got, stepFolder(step)) {
+			t.Errorf("%s: %q, step %d, %v; want %q", tc.name, got, step, ok, tc.want)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package trainconf
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Change is one field in which two requests differ. "" is not set.
+type Change struct {
+	Field, Label  string
+	Before, After string
+}
+
+// Changes lists the fields in which r differs from another request, in display order, the name first. Values that mean the
+// same are no change: a default written out is the default.
+func (r Request) Changes(from Request) []Change {
+	var out []Change
+	for _, f := range append([]Field{nameField}, AllFields()...) {
+		if r.Value(f.Path) != from.Value(f.Path) {
+			out = append(out, Change{f.Path, f.Label, f.shown(from.Get(f.Path)), f.shown(r.Get(f.Path))})
+		}
+	}
+	return out
+}
+
+// nearest is the preset that needs the fewest fields set to become r.
+func (r Request) nearest() Preset {
+	var best Preset
+	least := -1
+	for _, p := range Presets() {
+		if n := len(r.Changes(RequestOfPreset(p))); least < 0 || n < least {
+			best, least = p, n
+		}
+	}
+	return best
+}
+
+// CommandLine is one shell line that makes the same run: the nearest preset, what differs from it, and the name. Fields of
+// CotrainCore are set with --set, those of [PlacementFields] with a flag of their name, in which - stands for _;
+// variables and arguments are given with --env and --arg, once for each.
+func (r Request) CommandLine() string {
+	preset := r.nearest()
+	base := RequestOfPreset(preset)
+	words := []string{"cotrain", "run", "submit", "--preset", preset.Name}
+	for _, c := range r.Changes(base) {
+		switch {
+		case c.Field == FieldName:
+		case c.Field == "env":
+			for _, name := range slices.Sorted(maps.Keys(r.Options.Env)) {
+				words = append(words, "--env", name+"="+r.Options.Env[name])
+			}
+		case c.Field == "args":
+			for _, a := range r.Options.Args {
+				words = append(words, "--arg="+a)
+			}
+		case placementIndex(c.Field) >= 0:
+			if (c.Field == "gpu_model" || c.Field == "gpu_min_memory") && r.Shape.GPUs == 0 {
+				continue // no GPUs are no demands on them
+			}
+			words = append(words, flag(strings.ReplaceAll(c.Field, "_", "-"), r.Get(c.Field))...)
+		default:
+			if f, _ := Lookup(c.Field); !f.Secret {
+				words = append(words, "--set", c.Field+"="+r.Get(c.Field))
+			}
+		}
+	}
+	if r.Name != "" {
+		words = append(words, flag("name", r.Name)...)
+	}
+	for i, w := range words {
+		words[i] = shellQuote(w)
+	}
+	return strings.Join(words, " ")
+}
+
+// flag is a flag with its value. One that begins with - must stand in one word with the flag, or it would be taken for another.
+func flag(name, value string) []string {
+	if strings.HasPrefix(value, "-") {
+		return []string{"--" + name + "=" + value}
+	}
+	return []string{"--" + name, value}
+}
+
+// shellQuote writes a word so that a POSIX shell reads it back as it is. Line breaks, which only a description may hold,
+// are kept within the quotes.
+func shellQuote(word string) string {
+	plain := word != "" && !strings.ContainsFunc(word, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_=./,:+@%", r)
+	})
+	if plain {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,63 @@
+package trainconf
+
+import (
+	"math"
+	"slices"
+)
+
+// CurvePoint is the learning rate of the inner optimiser after so many steps: what the core reports as inner_lr with that
+// step. The next step is taken with it.
+type CurvePoint struct {
+	Step int64
+	LR   float64
+}
+
+// curvePoints is how many points a curve has besides its corners.
+const curvePoints = 200
+
+// Curve is the learning rate over the run, computed as the core does, at evenly spread steps and at each corner. Steps is
+// where the run really ends, which with DiLoCo may be after the last step of the schedule.
+func (c Config) curve(steps int64) []CurvePoint {
+	warmup, stable, total := c.number("optim.warmup_steps"), c.number("optim.stable_steps"), c.number("optim.total_steps")
+	at := []int64{0, warmup, total, steps}
+	if c.Effective("optim.sched_type") == "wsd-sqrt" {
+		at = append(at, stable)
+		for i := int64(1); i <= 5; i++ { // the root falls steeply at first
+			at = append(at, stable+(total-stable)*i*i/1000)
+		}
+	}
+	for i := range int64(curvePoints) {
+		at = append(at, int64(float64(steps)*float64(i)/curvePoints))
+	}
+	slices.Sort(at)
+	lr := c.float("optim.optim.lr")
+	var out []CurvePoint
+	for _, step := range slices.Compact(at) {
+		if step >= 0 && step <= steps {
+			out = append(out, CurvePoint{step, lr * c.schedule(step)})
+		}
+	}
+	return out
+}
+
+// schedule is the factor of the learning rate after so many steps. cosine and linear are those of transformers
+// (optimization.py, get_cosine_schedule_with_warmup with half a cycle and get_linear_schedule_with_warmup), wsd-sqrt is the
+// core's own (lr_scheduler.py). A cosine that goes on after its last step rises again, in transformers too.
+func (c Config) schedule(step int64) float64 {
+	t, warmup, total := float64(step), c.float("optim.warmup_steps"), c.float("optim.total_steps")
+	if t < warmup {
+		return t / math.Max(1, warmup)
+	}
+	switch c.Effective("optim.sched_type") {
+	case "linear":
+		return math.Max(0, (total-t)/math.Max(1, total-warmup))
+	case "wsd-sqrt":
+		stable := c.float("optim.stable_steps")
+		if t < stable || total <= stable { // the rules refuse the latter
+			return 1
+		}
+		return math.Max(0, 1-math.Sqrt((t-stable)/(total-stable)))
+	}
+	progress := (t - warmup) / math.Max(1, total-warmup)
+	return math.Max(0, (1+math.Cos(math.Pi*progress))/2)
+}

@@ -1,0 +1,269 @@
+package trainconf
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Limits of a run's options. They keep a run's page readable and its dispatch within Nomad's limits.
+const (
+	MaxDescription = 2000               // characters
+	MaxTags        = 20                 // tags of a run
+	MaxTag         = 40                 // characters of a tag
+	MaxEnv         = 100                // environment variables
+	MaxEnvBytes    = 4096               // of all variables as KEY=VALUE lines
+	MaxArgs        = 100                // arguments
+	MaxArgsBytes   = 4096               // of all arguments, one a line
+	MaxRetries     = 20                 // attempts after the first
+	MaxSite        = 64                 // characters of a datacenter's name
+	MinDuration    = 60                 // seconds: a run that ends before it has started is a mistake
+	MaxDuration    = 365 * 24 * 60 * 60 // seconds
+)
+
+// FieldName is the field that holds a run's name.
+const FieldName = "name"
+
+var nameField = Field{Path: FieldName, Section: "run", Label: "Name", Type: String, Placeholder: "first try", Required: true, Basic: true,
+	MaxChars: MaxName, Help: "What the run is called, in at most 100 characters.", Keywords: "title"}
+
+// placement is every setting of a run that is not CotrainCore's. Nothing changes it.
+var placement = [...]Field{
+	{Path: "nodes", Section: "placement", Label: "Nodes", Unit: "workers", Type: Int, Default: "1", Min: num(1), Max: num(MaxNodes), Basic: true,
+		Help: "Workers of the run. With DiLoCo they average now and then; without it they are one world.", Keywords: "workers world size machines"},
+	{Path: "gpus", Section: "placement", Label: "GPUs per node", Unit: "GPUs", Type: Int, Default: "0", Min: num(0), Max: num(MaxGPUs), Basic: true,
+		Help: "GPUs of each worker; 0 runs on the CPU.", Keywords: "devices cards accelerators"},
+	{Path: "gpu_model", Section: "placement", Label: "GPU model", Type: String, Placeholder: "NVIDIA H100 80GB HBM3", MaxChars: MaxGPUModel, Basic: true,
+		Help: "Model as the page of nodes shows it; empty for any.", Keywords: "card h100 a100 device"},
+	{Path: "gpu_min_memory", Section: "placement", Label: "GPU memory", Unit: "MiB", Type: Int, Default: "0", Min: num(0), Max: num(MaxGPUMemory),
+		Help: "Least memory of each GPU; 0 for any.", Keywords: "vram"},
+	{Path: "cpu", Section: "placement", Label: "CPU", Unit: "MHz", Type: Int, Default: strconv.Itoa(run.DefaultWorkerCPU), Min: num(0), Max: num(MaxCPU),
+		Help: "CPU of each worker; 0 for the default.", Keywords: "processor cores"},
+	{Path: "memory", Section: "placement", Label: "Memory", Unit: "MiB", Type: Int, Default: strconv.Itoa(run.DefaultWorkerMemory), Min: num(0), Max: num(MaxMemory),
+		Help: "Memory of each worker; 0 for the default.", Keywords: "ram"},
+	{Path: "site", Section: "placement", Label: "Site", Type: String, Placeholder: "dc1", MaxChars: MaxSite,
+		Help: "Datacenter that all workers must be in; empty for any.", Keywords: "datacenter region location"},
+	{Path: "priority", Section: "placement", Label: "Priority", Type: Int, Default: strconv.Itoa(run.DefaultPriority), Min: num(1), Max: num(100),
+		Help: "On Nomad's scale of 1 to 100; more is sooner.", Keywords: "urgent queue"},
+	{Path: "max_duration", Section: "placement", Label: "Longest duration", Type: Duration, Placeholder: "12h", Min: num(MinDuration), Max: num(MaxDuration),
+		Help: "Counted from its first start, the run is stopped after this time; empty for no limit.", Keywords: "timeout time limit deadline"},
+	{Path: "retries", Section: "placement", Label: "Retries", Unit: "attempts", Type: Int, Default: "0", Min: num(0), Max: num(MaxRetries),
+		Help: "Attempts after the first when one fails; each goes on from the newest complete checkpoint.", Keywords: "restart again attempts"},
+
+	{Path: "description", Section: "run", Label: "Description", Type: Text, Placeholder: "Why this run", MaxChars: MaxDescription,
+		Help: "Free text that is shown with the run.", Keywords: "notes comment"},
+	{Path: "tags", Section: "run", Label: "Tags", Type: StringList, Placeholder: "baseline,paper", MaxChars: MaxTag, MaxItems: MaxTags,
+		Help: "Words to find it by, separated by commas.", Keywords: "labels"},
+	{Path: "env", Section: "run", Label: "Environment", Type: Lines, Placeholder: "NCCL_DEBUG=INFO", MaxItems: MaxEnv,
+		Help:     "More variables for the trainer, as NAME=VALUE, one a line. They are stored and shown: secrets belong in a Nomad variable.",
+		Keywords: "variables environ export"},
+	{Path: "args", Section: "run", Label: "Arguments", Type: Lines, Placeholder: "--train.torch_compile=false", MaxItems: MaxArgs,
+		Help:     "More arguments for the trainer after its configuration, one a line. They win over the configuration, and the environment wins over them.",
+		Keywords: "flags command line"},
+	{Path: "secrets", Section: "run", Label: "Secrets", Type: String, Placeholder: "nomad/jobs/cotrain", MaxChars: 128,
+		Help:     "Path of a Nomad variable whose items become environment of the trainer on its node. CoTrain never reads their values.",
+		Keywords: "token password credentials vault"},
+}
+
+// PlacementFields returns every setting of a run that is not CotrainCore's, but its name: what of the cluster it asks
+// for (section "placement"), and the rest (section "run").
+func PlacementFields() []Field { return slices.Clone(placement[:]) }
+
+// placementIndex finds a field of placement; there are few.
+func placementIndex(path string) int {
+	for i := range placement {
+		if placement[i].Path == path {
+			return i
+		}
+	}
+	return -1
+}
+
+// placementRule is the rule of a field that its type alone does not say.
+func placementRule(path string) string {
+	switch path {
+	case FieldName:
+		return fmt.Sprintf("text of 1 to %d characters on one line", MaxName)
+	case "gpu_model":
+		return fmt.Sprintf("at most %d letters A-Z and a-z, digits, spaces and . _ / -", MaxGPUModel)
+	case "memory":
+		return fmt.Sprintf("0, or a whole number from %d to %d", MinMemory, MaxMemory)
+	case "site":
+		return fmt.Sprintf("at most %d letters A-Z and a-z, digits and . _ -", MaxSite)
+	case "tags":
+		return fmt.Sprintf("at most %d words of at most %d characters, separated by commas", MaxTags, MaxTag)
+	case "env":
+		return fmt.Sprintf("at most %d lines of the form NAME=VALUE, with at most %d bytes in all", MaxEnv, MaxEnvBytes)
+	case "args":
+		return fmt.Sprintf("at most %d arguments, one a line, with at most %d bytes in all", MaxArgs, MaxArgsBytes)
+	case "secrets":
+		return "the path of a Nomad variable: 1 to 128 of A-Z a-z 0-9 - _ ~ /"
+	}
+	return ""
+}
+
+// oneLine checks the text fields that have a rule of their own.
+func (f Field) oneLine(text string) *problem {
+	switch f.Path {
+	case FieldName:
+		if bad := ValidateName(text); bad != nil {
+			return &problem{bad.Rule, bad.Fix}
+		}
+	case "gpu_model":
+		if bad := gpuModelFault(text); bad != nil {
+			return &problem{bad.Rule, bad.Fix}
+		}
+	case "site":
+		return siteProblem(text)
+	case "secrets":
+		return secretsProblem(text)
+	}
+	return nil
+}
+
+var datacenter = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
+
+func siteProblem(site string) *problem {
+	if len(site) > MaxSite || !datacenter.MatchString(site) {
+		return &problem{"must be " + placementRule("site"), "use the name of a datacenter, as the page of nodes shows it, or none"}
+	}
+	return nil
+}
+
+var variablePath = regexp.MustCompile(`^[A-Za-z0-9_~/-]{1,128}$`)
+
+// secretsProblem checks the path of a Nomad variable. Nomad keeps what begins with "nomad/" for itself, but for the
+// variables that jobs may read.
+func secretsProblem(path string) *problem {
+	switch {
+	case path == "":
+		return nil
+	case !variablePath.MatchString(path):
+		return &problem{"must be " + placementRule("secrets"), "use nomad/jobs, or the path that nomad var list shows"}
+	case strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.Contains(path, "//"):
+		return &problem{"must not begin or end with /, nor hold it twice in a row", "use " + strings.Trim(squeezeSlashes(path), "/")}
+	case path == "nomad" || strings.HasPrefix(path, "nomad/") && path != "nomad/jobs" && !strings.HasPrefix(path, "nomad/jobs/"):
+		return &problem{"begins with nomad/, which Nomad keeps for itself", "use nomad/jobs, or a path of your own such as cotrain/secrets"}
+	}
+	return nil
+}
+
+func squeezeSlashes(path string) string {
+	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	if len(parts) == 0 {
+		return "nomad/jobs"
+	}
+	return strings.Join(parts, "/")
+}
+
+// canonicalTags sorts the tags and drops repeats.
+func (f Field) canonicalTags(tags []string) (string, *problem) {
+	slices.Sort(tags)
+	tags = slices.Compact(tags)
+	if p := f.tagsProblem(tags); p != nil {
+		return "", p
+	}
+	return strings.Join(tags, ","), nil
+}
+
+func (f Field) tagsProblem(tags []string) *problem {
+	if len(tags) > f.MaxItems {
+		return &problem{fmt.Sprintf("has %d tags, and must have at most %d", len(tags), f.MaxItems), "remove some"}
+	}
+	for _, t := range tags {
+		if n := utf8.RuneCountInString(t); n > f.MaxChars {
+			return &problem{fmt.Sprintf("has a tag of %d characters, and must have at most %d in each", n, f.MaxChars), "shorten " + strconv.Quote(clip(t))}
+		}
+		if t == "" || strings.TrimSpace(t) != t || strings.Contains(t, ",") || !utf8.ValidString(t) || strings.ContainsFunc(t, hidden) {
+			return &problem{"has a tag that is empty, or holds a comma, control characters or white space around it", "use words such as " + f.Placeholder}
+		}
+	}
+	return nil
+}
+
+// canonicalLines is the canonical form of the types that may have several lines.
+func (f Field) canonicalLines(text string) (string, *problem) {
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	switch f.Path {
+	case "env":
+		env, p := parseEnvLines(text)
+		if p != nil {
+			return "", p
+		}
+		if errs := ValidateEnv(env); len(errs) > 0 {
+			return "", &problem{errs[0].Rule, errs[0].Fix}
+		}
+		return envLines(env), nil
+	case "args":
+		args := splitLines(text)
+		if errs := ValidateArgs(args); len(errs) > 0 {
+			return "", &problem{errs[0].Rule, errs[0].Fix}
+		}
+		return strings.Join(args, "\n"), nil
+	}
+	if p := f.textProblem(text); p != nil {
+		return "", p
+	}
+	return text, nil
+}
+
+// textProblem checks text of several lines.
+func (f Field) textProblem(text string) *problem {
+	n := utf8.RuneCountInString(text)
+	switch {
+	case n > f.MaxChars:
+		return &problem{fmt.Sprintf("has %d characters, and must have at most %d", n, f.MaxChars), "shorten it"}
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return hidden(r) && r != '\n' && r != '\t' }):
+		return &problem{"must not hold control characters, or characters that override the direction of text", "remove them"}
+	}
+	return nil
+}
+
+// splitLines returns the lines that are not blank, without white space around them.
+func splitLines(text string) []string {
+	var out []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// ValidateOptions checks what a run is told beside its configuration and its shape, field by field. Whether environment
+// and arguments agree with the configuration is [Request.Check]'s.
+func ValidateOptions(o run.Options) run.FieldErrors {
+	var errs run.FieldErrors
+	add := func(field, value string, p *problem) {
+		if p != nil {
+			errs = append(errs, fault(field, value, p.rule, p.fix))
+		}
+	}
+	for _, n := range []struct {
+		field string
+		value int64
+		zero  bool // zero stands for the default
+	}{{"priority", int64(o.Priority), true}, {"max_duration", o.MaxDuration, true}, {"retries", int64(o.Retries), false}} {
+		f := placement[placementIndex(n.field)]
+		if n.zero && n.value == 0 || f.inBounds(float64(n.value)) {
+			continue
+		}
+		value, near := strconv.FormatInt(n.value, 10), f.nearestBound(float64(n.value))
+		if f.Type == Duration {
+			value, near = value+" seconds", formatDuration(min(max(n.value, MinDuration), MaxDuration))
+		}
+		add(n.field, value, f.broken(near))
+	}
+	tags := placement[placementIndex("tags")]
+	add("description", o.Description, placement[placementIndex("description")].textProblem(o.Description))
+	add("tags", strings.Join(o.Tags, ","), tags.tagsProblem(o.Tags))
+	errs = append(errs, ValidateEnv(o.Env)...)
+	errs = append(errs, ValidateArgs(o.Args)...)
+	add("secrets", o.Secrets, secretsProblem(o.Secrets))
+	return errs
+}
