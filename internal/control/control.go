@@ -2,15 +2,11 @@ package control
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"encoding/json"
 	"log/slog"
-	"strings"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
-	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -18,16 +14,43 @@ import (
 
 // Store is what control needs of the store.
 type Store interface {
+	Runs
+	Templates
+	Sweeps
+}
+
+// Runs is the part of the store that keeps runs.
+type Runs interface {
 	CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
+	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	DeleteRun(ctx context.Context, id run.ID) error
 }
 
+// Templates is the part of the store that keeps templates.
+type Templates interface {
+	SaveTemplate(ctx context.Context, t run.Template) (run.Template, error)
+	Template(ctx context.Context, name string, version int) (run.Template, error)
+	Templates(ctx context.Context) ([]run.Template, error)
+	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
+	DeleteTemplate(ctx context.Context, name string) error
+}
+
+// Sweeps is the part of the store that keeps sweeps.
+type Sweeps interface {
+	CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (run.Sweep, bool, error)
+	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
+	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
+	StopSweep(ctx context.Context, id run.SweepID, fn func(*store.Update) error) ([]store.Update, error)
+	DeleteSweep(ctx context.Context, id run.SweepID) error
+}
+
 // Queue sends runs to Nomad; see package queue.
 type Queue interface {
 	SendClaimed(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error)
+	Wake()
 }
 
 // Cluster is what control asks of Nomad itself; see [nomad.Client].
@@ -35,6 +58,14 @@ type Cluster interface {
 	Stop(ctx context.Context, childID string) error
 	Purge(ctx context.Context, childID string) error
 	Nodes(ctx context.Context) ([]run.Node, error)
+	Planner
+}
+
+// Planner tells what would happen, and changes nothing.
+type Planner interface {
+	Plan(ctx context.Context, shape run.Shape, priority int) (fits bool, reason string, places []run.Place, err error)
+	Job(ctx context.Context, shape run.Shape) (parentID string, job json.RawMessage, state run.ParentState, err error)
+	Launch(ctx context.Context, shape run.Shape, d nomad.Dispatch) (run.Launch, error)
 }
 
 // Logs stops following a deleted run; see package ingest.
@@ -44,9 +75,15 @@ type Logs interface{ Forget(id run.ID) }
 type Publisher interface {
 	Publish(topic, typ string, data any)
 	PublishRun(r run.Run)
+	PublishMany(sweep run.SweepID)
 }
 
-// Options configures [New]. All fields are needed.
+// Storage judges the paths that a configuration names, where they can be seen; see package storage.
+type Storage interface {
+	CheckPaths(ctx context.Context, c trainconf.Config) (errs, warns run.FieldErrors)
+}
+
+// Options configures [New]. All fields but Storage are needed.
 type Options struct {
 	Store     Store
 	Queue     Queue
@@ -56,196 +93,14 @@ type Options struct {
 	Logger    *slog.Logger
 	Now       func() time.Time
 	Look      func(run.ID) // asks the watcher to compare a run with Nomad soon; must not wait
+	Storage   Storage      // nil when there is none
 }
 
-// Control performs actions on runs.
+// Control performs actions on runs, templates and sweeps.
 type Control struct{ o Options }
 
 // New returns a Control.
 func New(o Options) *Control { return &Control{o} }
-
-// maxKey bounds idempotency keys, in bytes.
-const maxKey = 200
-
-// Submit checks a submission, stores it as a queued run and sends it to Nomad. When Nomad cannot be reached the run stays
-// queued and is returned all the same. What is not valid is [run.FieldErrors], all of it at once. A repeated Key
-// returns the run of the first submission, and is [run.ErrConflict] with other settings.
-func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
-	r, err := c.prepare(s)
-	if err != nil {
-		return run.Run{}, err
-	}
-	stored, attempt, created, err := c.create(ctx, actor, r, s.Key)
-	if err != nil {
-		return stored, err
-	}
-	if !created {
-		if stored.Name != r.Name || stored.Config != r.Config || stored.Shape != r.Shape {
-			return stored, fmt.Errorf("the key %.40q belongs to run %s, which was submitted with other settings; use a new key: %w", s.Key, stored.ID, run.ErrConflict)
-		}
-		return stored, nil
-	}
-	c.o.Publisher.PublishRun(stored)
-	// Even if the person who asked is gone by now the run is stored, so it is sent.
-	sent, err := c.o.Queue.SendClaimed(context.WithoutCancel(ctx), stored, attempt)
-	if err != nil {
-		c.o.Logger.Info("run stays queued for now", "run", stored.ID, "err", err)
-	}
-	if sent.ID == "" { // the store failed after the dispatch; the queue repeats it and finds the same child
-		return stored, nil
-	}
-	return sent, nil
-}
-
-// prepare validates, and fills in what was left out.
-func (c *Control) prepare(s run.Submission) (run.Run, error) {
-	var errs run.FieldErrors
-	name := strings.TrimSpace(s.Name)
-	if fe := trainconf.ValidateName(name); fe != nil {
-		errs = append(errs, *fe)
-	}
-	if len(s.Key) > maxKey {
-		errs = append(errs, run.FieldError{Field: "key", Value: s.Key[:20] + "...", Rule: "is an idempotency key of at most 200 bytes", Fix: "use a UUID"})
-	}
-	errs = append(errs, trainconf.ValidateShape(s.Shape)...)
-	if n := len(s.Config); n > nomad.MaxPayload {
-		errs = append(errs, run.FieldError{
-			Field: "config", Value: fmt.Sprintf("%d bytes", n), Rule: fmt.Sprintf("must have at most %d bytes, the most that Nomad dispatches", nomad.MaxPayload),
-			Fix: "shorten comments or lists of data sets",
-		})
-		return run.Run{}, errs
-	}
-	conf, err := trainconf.Parse([]byte(s.Config))
-	var fes run.FieldErrors
-	switch {
-	case errors.As(err, &fes):
-		errs = append(errs, fes...)
-	case err != nil:
-		return run.Run{}, err
-	default:
-		bad, _ := conf.Validate(s.Shape)
-		errs = append(errs, bad...)
-	}
-	if len(errs) > 0 {
-		return run.Run{}, errs
-	}
-	shape := s.Shape
-	if shape.CPU == 0 {
-		shape.CPU = run.DefaultWorkerCPU
-	}
-	if shape.Memory == 0 {
-		shape.Memory = run.DefaultWorkerMemory
-	}
-	plan := conf.Plan(shape)
-	return run.Run{
-		Name: name, Preset: s.Preset, Config: s.Config, Shape: shape, State: run.Queued,
-		StepsTotal: plan.StepsTotal, InnerSteps: plan.InnerSteps, CreatedAt: c.o.Now(),
-	}, nil
-}
-
-// create stores the run, already claimed for its first attempt: one transaction instead of two. Two runs of one
-// millisecond may draw the same ID.
-func (c *Control) create(ctx context.Context, actor string, r run.Run, key string) (stored run.Run, a run.Attempt, created bool, err error) {
-	for tries := 0; ; tries++ {
-		fresh := r
-		fresh.ID, a = run.NewID(r.CreatedAt), run.Attempt{}
-		submitted := run.Event{
-			RunID: fresh.ID, At: r.CreatedAt, Kind: "state", Level: "info", Actor: actor, To: run.Queued, Rank: -1, Message: "submitted: " + r.Shape.String(),
-		}
-		claimed, err := queue.Claim(&fresh, &a, r.CreatedAt)
-		if err != nil {
-			return fresh, a, false, err
-		}
-		stored, created, err = c.o.Store.CreateRun(ctx, fresh, a, key, submitted, *claimed)
-		if err == nil || !errors.Is(err, run.ErrConflict) || tries == 10 {
-			return stored, a, created, err
-		}
-	}
-}
-
-// Stop asks a run to end: its workers get SIGTERM, may save a checkpoint, and are killed after the job's kill time-out.
-// A run that has not been sent to Nomad stops at once. Stopping a stopping run again is no error; stopping one that
-// has ended is [run.ErrConflict].
-func (c *Control) Stop(ctx context.Context, actor string, id run.ID) error {
-	u, err := c.o.Store.Update(ctx, id, func(u *store.Update) error {
-		if u.Run.State.Terminal() {
-			return fmt.Errorf("run %s has already %s: %w", id, u.Run.State, run.ErrConflict)
-		}
-		if u.Run.State == run.Stopping {
-			return nil
-		}
-		u.Run.StopRequested = true
-		if u.Run.State == run.Dispatching { // whoever is sending it sees the request when the call comes back
-			u.Run.Reason = "to be stopped as soon as Nomad has it"
-			return nil
-		}
-		if u.Run.State == run.Queued && u.Attempt.MaybeSent { // its workers may be training: sending it again finds them
-			ev, err := u.Run.Transition(run.Dispatching, actor, "to be stopped as soon as Nomad says whether it has it", c.o.Now())
-			if ev != nil {
-				u.Events = append(u.Events, *ev)
-			}
-			return err
-		}
-		to, why := run.Stopping, "workers were asked to save and leave"
-		if u.Run.State == run.Queued || u.Run.State == run.Paused {
-			to, why = run.Stopped, "stopped before it was sent to Nomad"
-		}
-		ev, err := u.Run.Transition(to, actor, why, c.o.Now())
-		if ev != nil {
-			u.Events = append(u.Events, *ev)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, ev := range u.Events {
-		c.o.Publisher.Publish(feed.RunTopic(id), feed.EventType, ev)
-	}
-	c.o.Publisher.PublishRun(u.Run)
-	if u.Run.State.Terminal() || u.Attempt.JobID == "" {
-		return nil
-	}
-	if err := c.o.Cluster.Stop(ctx, u.Attempt.JobID); err != nil {
-		// The watcher repeats the call until Nomad has taken it.
-		c.o.Logger.Warn("stop job", "run", id, "job", u.Attempt.JobID, "err", err)
-	}
-	c.o.Look(id)
-	return nil
-}
-
-// Delete removes a run that has ended, with its metrics, events and logs; checkpoints stay where they are. A run that has
-// not ended is [run.ErrConflict].
-func (c *Control) Delete(ctx context.Context, actor string, id run.ID) error {
-	r, err := c.o.Store.Run(ctx, id)
-	if err != nil {
-		return err
-	}
-	if !r.State.Terminal() {
-		return fmt.Errorf("run %s is %s: stop it first: %w", id, r.State, run.ErrConflict)
-	}
-	attempts, err := c.o.Store.Attempts(ctx, id)
-	if err != nil {
-		return err
-	}
-	c.o.Logs.Forget(id)
-	if err := c.o.Store.DeleteRun(ctx, id); err != nil {
-		return err
-	}
-	c.o.Logger.Info("run deleted", "run", id, "actor", actor)
-	for _, topic := range []string{feed.RunTopic(id), feed.RunsTopic} {
-		c.o.Publisher.Publish(topic, feed.Deleted, map[string]run.ID{"id": id})
-	}
-	for _, a := range attempts {
-		if a.JobID == "" {
-			continue
-		}
-		if err := c.o.Cluster.Purge(ctx, a.JobID); err != nil { // Nomad collects it by itself later
-			c.o.Logger.Warn("purge job", "run", id, "job", a.JobID, "err", err)
-		}
-	}
-	return nil
-}
 
 // Nodes returns the nodes of the cluster.
 func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) { return c.o.Cluster.Nodes(ctx) }

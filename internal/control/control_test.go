@@ -25,6 +25,9 @@ type rig struct {
 	store   *store.Store
 	control *control.Control
 	logs    *logs
+	hub     *feed.Hub
+	queue   *queue.Queue
+	looked  []run.ID
 }
 
 func newRig(t *testing.T) *rig {
@@ -38,11 +41,12 @@ func newRig(t *testing.T) *rig {
 			t.Error(err)
 		}
 	})
-	r := &rig{cluster: nomadtest.New(), store: s, logs: &logs{}}
-	hub, logger := feed.NewHub(time.Now), slog.New(slog.DiscardHandler)
-	q := queue.New(queue.Options{Cluster: r.cluster, Store: s, Publisher: hub, Logger: logger, Now: time.Now, Dispatched: func(run.ID) {}})
+	r := &rig{cluster: nomadtest.New(), store: s, logs: &logs{}, hub: feed.NewHub(time.Now)}
+	logger := slog.New(slog.DiscardHandler)
+	r.queue = queue.New(queue.Options{Cluster: r.cluster, Store: s, Publisher: r.hub, Logger: logger, Now: time.Now, Dispatched: func(run.ID) {}})
 	r.control = control.New(control.Options{
-		Store: s, Queue: q, Cluster: r.cluster, Logs: r.logs, Publisher: hub, Logger: logger, Now: time.Now, Look: func(run.ID) {},
+		Store: s, Queue: r.queue, Cluster: r.cluster, Logs: r.logs, Publisher: r.hub, Logger: logger, Now: time.Now,
+		Look: func(id run.ID) { r.looked = append(r.looked, id) },
 	})
 	return r
 }

@@ -30,6 +30,12 @@ const (
 // RunTopic is the topic of one run.
 func RunTopic(id run.ID) string { return "run:" + string(id) }
 
+// sweepPrefix begins the topics of sweeps.
+const sweepPrefix = "sweep:"
+
+// SweepTopic is the topic of one sweep: the state of each of its runs when that changes, and [Gap] when many do at once.
+func SweepTopic(id run.SweepID) string { return sweepPrefix + string(id) }
+
 // Message is one thing that viewers of a topic should know.
 type Message struct {
 	Topic string          `json:"topic"`
@@ -136,12 +142,23 @@ func (h *Hub) HasViewers(name string) bool {
 	return t != nil && len(t.subs) > 0
 }
 
-// PublishRun tells viewers of the run, and of the list, what it is now. The configuration does not change, so it does
-// not travel with every step.
+// PublishRun tells viewers of the run, of its sweep and of the list what it is now. Configuration, environment and
+// arguments do not change, so they do not travel with every step.
 func (h *Hub) PublishRun(r run.Run) {
-	r.Config = ""
+	r.Config, r.Options.Env, r.Options.Args = "", nil, nil
 	h.Publish(RunTopic(r.ID), State, r)
+	if r.Origin.Sweep != "" {
+		h.Publish(SweepTopic(r.Origin.Sweep), State, r)
+	}
 	h.Publish(RunsTopic, State, r)
+}
+
+// PublishMany tells viewers of a sweep and of the list that many runs have changed at once: they read the snapshot.
+func (h *Hub) PublishMany(sweep run.SweepID) {
+	if sweep != "" {
+		h.Publish(SweepTopic(sweep), Gap, struct{}{})
+	}
+	h.Publish(RunsTopic, Gap, struct{}{})
 }
 
 // Publish sends data, as JSON, to everyone who follows the topic. It never waits for them. Data that JSON cannot hold

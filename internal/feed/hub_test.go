@@ -212,17 +212,46 @@ func TestClosingEndsAWaitingNext(t *testing.T) {
 func TestARunIsToldWithoutItsConfiguration(t *testing.T) {
 	t.Parallel()
 	h := newHub()
-	s := h.Subscribe(map[string]int64{"run:r-0000000001": -1, RunsTopic: -1})
+	s := h.Subscribe(map[string]int64{"run:r-0000000001": -1, RunsTopic: -1, SweepTopic("s-0000000001"): -1})
 	defer s.Close()
-	h.PublishRun(run.Run{ID: "r-0000000001", Config: "secret = 1"})
+	r := run.Run{ID: "r-0000000001", Config: "secret = 1", Origin: run.Origin{Sweep: "s-0000000001"}}
+	r.Options.Env, r.Options.Args = map[string]string{"A": "secret"}, []string{"secret"}
+	h.PublishRun(r)
 	ms := next(t, s)
 	for _, m := range ms {
 		if strings.Contains(string(m.Data), "secret") {
 			t.Errorf("%s carries the configuration", m.Topic)
 		}
 	}
-	if len(ms) != 2 {
+	if len(ms) != 3 {
 		t.Errorf("got %v", ms)
+	}
+	h.PublishMany("s-0000000001")
+	if ms := next(t, s); len(ms) != 2 || ms[0].Type != Gap || ms[1].Type != Gap {
+		t.Errorf("many at once gave %v", ms)
+	}
+}
+
+func TestASlowViewerOfASweepKeepsTheNewestStateOfEachRun(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	topic := SweepTopic("s-0000000001")
+	s := h.Subscribe(map[string]int64{topic: -1})
+	defer s.Close()
+	for i := range 3000 {
+		h.PublishRun(run.Run{ID: run.ID(fmt.Sprintf("r-%d", i%5)), Attempt: i, Origin: run.Origin{Sweep: "s-0000000001"}})
+	}
+	newest := map[run.ID]int{}
+	ms := next(t, s)
+	for _, m := range ms {
+		var r run.Run
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			t.Fatal(err)
+		}
+		newest[r.ID] = r.Attempt
+	}
+	if len(ms) > maxQueue || fmt.Sprint(newest) != "map[r-0:2995 r-1:2996 r-2:2997 r-3:2998 r-4:2999]" {
+		t.Errorf("%d messages; the newest states are %v", len(ms), newest)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -180,9 +181,9 @@ func compactTopic(in []Message) []Message {
 	return out
 }
 
-// stateKey tells apart states of different runs on one topic, the list's.
+// stateKey tells apart states of different runs on one topic, the list's or a sweep's.
 func stateKey(m Message) string {
-	if m.Topic != RunsTopic {
+	if m.Topic != RunsTopic && !strings.HasPrefix(m.Topic, sweepPrefix) {
 		return ""
 	}
 	var v struct {

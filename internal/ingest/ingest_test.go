@@ -187,6 +187,10 @@ func TestLinesBecomeSamplesEventsAndLogs(t *testing.T) {
 	if err != nil || len(evs) != 1 || evs[0].Kind != "checkpoint_saved" || evs[0].Rank != 0 || evs[0].Attempt != 1 {
 		t.Errorf("events are %+v, %v", evs, err)
 	}
+	saved, err := r.store.Saved(t.Context(), r.id)
+	if d := cmp.Diff([]run.Saved{{Attempt: 1, Step: 1, Path: "/c/step_1"}}, saved); err != nil || d != "" {
+		t.Error(err, d)
+	}
 	if err := r.in.Flush(t.Context(), r.id); err != nil {
 		t.Fatal(err)
 	}
@@ -327,6 +331,7 @@ func TestHostileOutputIsStoredAndBounded(t *testing.T) {
 	}
 	b.WriteString(strings.Repeat("\n", 70_000))
 	b.WriteString(strings.Repeat("12:00:00 [INFO] [Rank 0] Saved checkpoint to /c/step_1 in 0.2 seconds\n", 3000))
+	b.WriteString("12:00:00 [INFO] [Rank 0] Saved checkpoint to /c/step_9 in 0.2 seconds\n") // no event any more
 	for i := range 700 {
 		fmt.Fprintf(&b, `COTRAIN {"v":1,"kind":"metrics","step":1,"name_%d":1}`+"\n", i)
 	}
@@ -342,6 +347,9 @@ func TestHostileOutputIsStoredAndBounded(t *testing.T) {
 	evs, err := r.store.Events(t.Context(), r.id, 1, 10000)
 	if err != nil || len(evs) != 2000 || evs[len(evs)-1].Kind != "events_cut" {
 		t.Errorf("%d events, %v", len(evs), err)
+	}
+	if saved, err := r.store.Saved(t.Context(), r.id); err != nil || len(saved) != 2 || saved[0].Step != 9 {
+		t.Errorf("checkpoints %+v, %v", saved, err)
 	}
 	names, err := r.store.Metrics(t.Context(), r.id)
 	if err != nil || len(names) > 500 {

@@ -21,8 +21,6 @@ const (
 	// series: a log is untrusted and both are kept for ever.
 	maxEvents  = 2000
 	maxMetrics = 500
-	// maxStep is beyond any training: a number above it is not a step.
-	maxStep = 1_000_000_000_000
 	// systemPrefix begins the names of metrics that are measured by the clock, not by the step.
 	systemPrefix = "system/"
 	// byTime marks a point whose place is the time at which it was received.
@@ -178,7 +176,7 @@ func (r *lineReader) line(b *store.Batch, line []byte) {
 }
 
 func (r *lineReader) point(b *store.Batch, p store.Point) {
-	if p.Step > maxStep || (p.Step < 0 && p.Step != byTime) {
+	if p.Step > store.MaxStep || (p.Step < 0 && p.Step != byTime) {
 		return
 	}
 	if _, ok := r.metrics[p.Metric]; !ok {
@@ -212,6 +210,9 @@ func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
 			r.point(b, store.Point{Metric: kept.metric, Step: r.step, Value: v})
 		}
 		return
+	}
+	if path := ev.Path(); ev.Name == logparse.CheckpointSaved && ev.HasStep && path != "" && ev.Step >= 0 && ev.Step <= store.MaxStep {
+		b.Saved = append(b.Saved, store.Checkpoint{Step: ev.Step, Path: path}) // however many events there were
 	}
 	r.events++
 	switch {

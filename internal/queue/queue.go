@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -24,7 +23,12 @@ type Cluster interface {
 
 // Store is what the queue needs of the store.
 type Store interface {
-	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	Waiting(ctx context.Context) ([]store.Waiting, map[run.SweepID]store.SweepSlots, error)
+	SetReason(ctx context.Context, reason string, ids []run.ID) error
+	Run(ctx context.Context, id run.ID) (run.Run, error)
+	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
+	Saved(ctx context.Context, id run.ID) ([]run.Saved, error)
+	Rewind(ctx context.Context, id run.ID, from int64) error
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 }
 
@@ -32,6 +36,8 @@ type Store interface {
 type Publisher interface {
 	Publish(topic, typ string, data any)
 	PublishRun(r run.Run)
+	PublishMany(sweep run.SweepID)
+	HasViewers(topic string) bool
 }
 
 // Options configures [New]. All fields are needed.
@@ -56,7 +62,8 @@ const (
 
 // Queue sends queued runs to Nomad.
 type Queue struct {
-	o Options
+	o    Options
+	wake chan struct{}
 
 	mu       sync.Mutex
 	sending  map[run.ID]bool
@@ -65,10 +72,19 @@ type Queue struct {
 
 // New returns a queue that sends only what it is told to until Run.
 func New(o Options) *Queue {
-	return &Queue{o: o, sending: map[run.ID]bool{}, refusals: map[run.ID]int{}}
+	return &Queue{o: o, wake: make(chan struct{}, 1), sending: map[run.ID]bool{}, refusals: map[run.ID]int{}}
 }
 
-// Run sends what is waiting, oldest first, until ctx ends. It also finishes what an earlier process began.
+// Wake asks for a look at what is waiting soon: something has come, or a place has become free. It never waits.
+func (q *Queue) Wake() {
+	select {
+	case q.wake <- struct{}{}:
+	default: // one that has not begun sees this too
+	}
+}
+
+// Run sends what is waiting, by priority and then oldest first, until ctx ends. It also finishes what an earlier process
+// began.
 func (q *Queue) Run(ctx context.Context) error {
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
@@ -78,27 +94,105 @@ func (q *Queue) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-q.wake:
 		}
 	}
 }
 
 func (q *Queue) round(ctx context.Context) {
-	runs, err := q.o.Store.Runs(ctx, run.RunFilter{States: []run.State{run.Queued, run.Dispatching}, Limit: 1000})
-	if err != nil && ctx.Err() == nil {
-		q.o.Logger.Warn("list queued runs", "err", err)
+	waiting, slots, err := q.o.Store.Waiting(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			q.o.Logger.Warn("list waiting runs", "err", err)
+		}
+		return
 	}
+	held := map[run.SweepID][]store.Waiting{}
 	answers := false
-	for i := len(runs) - 1; i >= 0 && ctx.Err() == nil; i-- { // oldest first
-		if !answers && runs[i].State == run.Queued {
+	for _, w := range waiting {
+		if ctx.Err() != nil {
+			return
+		}
+		queued := w.State == run.Queued
+		switch {
+		case !queued:
+		case w.Expired.Expired(q.o.Now()):
+			q.expire(ctx, w.ID)
+			continue
+		case q.o.Now().Before(w.NotBefore):
+			continue
+		case full(slots[w.Sweep]):
+			held[w.Sweep] = append(held[w.Sweep], w)
+			continue
+		}
+		if queued && !answers {
 			// Each try is two changes of state, which are kept for ever: none while nobody can take the run.
 			if answers = q.answers(ctx); !answers {
-				return
+				break
 			}
 		}
-		err := q.Send(ctx, runs[i].ID)
-		if errors.Is(err, run.ErrUnavailable) {
-			return // the next would fare no better
+		err := q.Send(ctx, w.ID)
+		if s := slots[w.Sweep]; queued && err == nil && w.Sweep != "" {
+			s.Live++
+			slots[w.Sweep] = s
 		}
+		if errors.Is(err, run.ErrUnavailable) {
+			break // the next would fare no better
+		}
+	}
+	for sweep, ws := range held {
+		q.hold(ctx, sweep, slots[sweep], ws)
+	}
+}
+
+// full reports whether a sweep has as many live runs as it may.
+func full(s store.SweepSlots) bool { return s.Parallel > 0 && s.Live >= s.Parallel }
+
+// HeldReason is why a run waits whose sweep has as many live runs as it may.
+func HeldReason(live, parallel int) string {
+	return fmt.Sprintf("waits for its sweep: %d of %d runs are active", live, parallel)
+}
+
+// hold says why runs of a sweep are not sent. It is no event, and written only where it is news: a sweep of hundreds of
+// runs would otherwise write each of them at every look.
+func (q *Queue) hold(ctx context.Context, sweep run.SweepID, slots store.SweepSlots, ws []store.Waiting) {
+	why := HeldReason(slots.Live, slots.Parallel)
+	var ids []run.ID
+	for _, w := range ws {
+		if w.Reason != why {
+			ids = append(ids, w.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	if err := q.o.Store.SetReason(ctx, why, ids); err != nil {
+		if ctx.Err() == nil {
+			q.o.Logger.Warn("store reasons for waiting", "sweep", sweep, "err", err)
+		}
+		return
+	}
+	q.o.Publisher.PublishMany(sweep)
+	for _, id := range ids {
+		if topic := feed.RunTopic(id); q.o.Publisher.HasViewers(topic) {
+			q.o.Publisher.Publish(topic, feed.Gap, struct{}{})
+		}
+	}
+}
+
+// expire stops a run that waits for another attempt beyond the time that it may take.
+func (q *Queue) expire(ctx context.Context, id run.ID) {
+	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
+		if u.Run.State != run.Queued || !u.Run.Expired(q.o.Now()) {
+			return errNotQueued
+		}
+		return Stop(u, "cotrain", u.Run.ExpiredReason(), q.o.Now())
+	})
+	switch {
+	case err == nil:
+		q.tell(u)
+	case !errors.Is(err, errNotQueued) && ctx.Err() == nil:
+		q.o.Logger.Warn("stop expired run", "run", id, "err", err)
 	}
 }
 
@@ -108,175 +202,4 @@ func (q *Queue) answers(ctx context.Context) bool {
 	defer cancel()
 	_, err := q.o.Cluster.Ping(ctx)
 	return !errors.Is(err, run.ErrUnavailable) && !errors.Is(err, nomad.ErrDenied) && ctx.Err() == nil
-}
-
-// Send dispatches one queued run and returns once Nomad has its child job. The dispatch carries the attempt's
-// idempotency token, so sending again after a kill at any point finds the same child. When Nomad cannot be reached the
-// run stays queued with that reason and Send returns [run.ErrUnavailable]; Run tries again.
-func (q *Queue) Send(ctx context.Context, id run.ID) error {
-	if !q.begin(id) {
-		return nil // being sent right now
-	}
-	defer q.finish(id)
-	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
-		ev, err := Claim(&u.Run, &u.Attempt, q.o.Now())
-		if ev != nil {
-			u.Events = append(u.Events, *ev)
-		}
-		return err
-	})
-	if errors.Is(err, errNotQueued) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = q.send(ctx, u.Run, u.Attempt)
-	return err
-}
-
-// SendClaimed is Send for a run that was stored as claimed. It returns the run as it then is.
-func (q *Queue) SendClaimed(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error) {
-	if !q.begin(r.ID) {
-		return r, nil // being sent right now
-	}
-	defer q.finish(r.ID)
-	return q.send(ctx, r, a)
-}
-
-func (q *Queue) send(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	parent, child, err := q.dispatch(ctx, r, a)
-	if err != nil {
-		return q.failed(ctx, r.ID, err)
-	}
-	return q.sent(ctx, r.ID, parent, child)
-}
-
-var errNotQueued = errors.New("not queued any more")
-
-func (q *Queue) begin(id run.ID) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.sending[id] {
-		return false
-	}
-	q.sending[id] = true
-	return true
-}
-
-func (q *Queue) finish(id run.ID) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.sending, id)
-}
-
-// Claim gives a queued run its next attempt and moves it to dispatching; one that an earlier process was dispatching
-// keeps its attempt. The event records the move.
-func Claim(r *run.Run, a *run.Attempt, now time.Time) (*run.Event, error) {
-	switch r.State {
-	case run.Dispatching:
-		return nil, nil
-	case run.Queued:
-	default:
-		return nil, errNotQueued
-	}
-	if a.Number == 0 || a.JobID != "" {
-		*a = run.Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), CreatedAt: now}
-		r.Attempt = a.Number
-	}
-	return r.Transition(run.Dispatching, "queue", "", now)
-}
-
-func (q *Queue) dispatch(ctx context.Context, r run.Run, a run.Attempt) (parent, child string, err error) {
-	parent, child, err = q.o.Cluster.DispatchRun(ctx, r.Shape, nomad.Dispatch{
-		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config),
-	})
-	if parent != "" && errors.Is(err, run.ErrUnavailable) && !neverSent(err) { // without a parent nothing was dispatched
-		err = fmt.Errorf("%w: %w", errUnanswered, err)
-	}
-	return parent, child, err
-}
-
-// errUnanswered is a dispatch that Nomad may have taken, though its answer did not come back.
-var errUnanswered = errors.New("Nomad did not answer") //nolint:staticcheck // a name
-
-// neverSent reports whether there was no connection to send anything on.
-func neverSent(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
-}
-
-func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) (run.Run, error) {
-	stop := false
-	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
-		u.Attempt.ParentJob, u.Attempt.JobID, u.Attempt.MaybeSent = parent, child, false
-		stop = u.Run.StopRequested
-		return q.transition(u, run.Pending, "")
-	})
-	if err != nil {
-		return u.Run, err
-	}
-	q.mu.Lock()
-	delete(q.refusals, id)
-	q.mu.Unlock()
-	q.tell(u)
-	q.o.Dispatched(id)
-	if stop { // asked for while the dispatch was under way
-		return u.Run, q.o.Cluster.Stop(ctx, child)
-	}
-	return u.Run, nil
-}
-
-func (q *Queue) transition(u *store.Update, to run.State, why string) error {
-	ev, err := u.Run.Transition(to, "queue", why, q.o.Now())
-	if ev != nil {
-		u.Events = append(u.Events, *ev)
-	}
-	return err
-}
-
-// failed puts the run back, or ends it when Nomad keeps refusing it.
-func (q *Queue) failed(ctx context.Context, id run.ID, cause error) (run.Run, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	defer cancel()
-	to, why := run.Queued, "waiting for Nomad, which is not reachable" // how exactly is in the log
-	switch {
-	case errors.Is(cause, nomad.ErrDenied): // the run is not at fault: it waits for whoever mends the token
-		why = "waiting: Nomad refuses the console's token"
-	case !errors.Is(cause, run.ErrUnavailable):
-		q.mu.Lock()
-		q.refusals[id]++
-		n := q.refusals[id]
-		q.mu.Unlock()
-		why = fmt.Sprintf("Nomad refused the job: %v", cause)
-		if n >= maxFailures || errors.Is(cause, run.ErrInvalid) {
-			to = run.Failed
-		}
-	}
-	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
-		u.Attempt.MaybeSent = u.Attempt.MaybeSent || errors.Is(cause, errUnanswered)
-		switch {
-		case u.Run.StopRequested && u.Attempt.MaybeSent:
-			// Were it stopped now, workers that nobody knows of could train on. Sending it again finds them.
-			to, why = run.Dispatching, "to be stopped as soon as Nomad says whether it has it"
-		case u.Run.StopRequested:
-			to, why = run.Stopped, "stopped before it was sent to Nomad"
-		}
-		return q.transition(u, to, why)
-	})
-	if err != nil {
-		return u.Run, errors.Join(cause, err)
-	}
-	q.o.Logger.Warn("dispatch", "run", id, "err", cause, "state", u.Run.State)
-	q.tell(u)
-	return u.Run, cause
-}
-
-func (q *Queue) tell(u store.Update) {
-	for _, ev := range u.Events {
-		q.o.Publisher.Publish(feed.RunTopic(u.Run.ID), feed.EventType, ev)
-	}
-	q.o.Publisher.PublishRun(u.Run)
 }

@@ -49,9 +49,13 @@ func newRig(t *testing.T) *rig {
 
 // restart is a new process over the same store.
 func (r *rig) restart() {
-	r.queue = queue.New(queue.Options{
+	r.queue = queue.New(r.options())
+}
+
+func (r *rig) options() queue.Options {
+	return queue.Options{
 		Cluster: r.cluster, Store: r.store, Publisher: feed.NewHub(time.Now), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Dispatched: func(run.ID) {},
-	})
+	}
 }
 
 func (r *rig) run() run.Run {

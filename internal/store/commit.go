@@ -40,6 +40,7 @@ type Batch struct {
 	Log      []byte // raw lines, as received
 	Points   []Point
 	Events   []run.Event
+	Saved    []Checkpoint
 
 	ChunkID int64 // set by Commit: place of Log in the run's log; 0 when Log is empty
 }
@@ -67,6 +68,9 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 				return err
 			}
 			if err := insertChunk(ctx, tx, b); err != nil {
+				return err
+			}
+			if err := saveCheckpoints(ctx, tx, b); err != nil {
 				return err
 			}
 			if err := markUnrolled(ctx, tx, b); err != nil {

@@ -4,15 +4,16 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// sweepRows is how many points one transaction deletes, so that others can write in between.
-const sweepRows = 20_000
+// tidyRows is how many points one transaction deletes, so that others can write in between.
+const tidyRows = 20_000
 
 // DeleteRun removes a run and everything that belongs to it, or returns [run.ErrNotFound]. From the first transaction
-// on nobody sees it; its points and archived blocks follow, and [Store.Sweep] finishes what was interrupted.
+// on nobody sees it; its points and archived blocks follow, and [Store.Tidy] finishes what was interrupted.
 func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	err := s.inTx(ctx, func(tx *writeTx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM runs WHERE id = ?`, id)
@@ -22,7 +23,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return fmt.Errorf("run %s: %w", id, run.ErrNotFound)
 		}
-		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curves", "unrolled"} {
+		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curves", "unrolled", "checkpoints"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
 				return err
 			}
@@ -41,33 +42,25 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	if err := s.blobs.DeleteAll(ctx, string(id)); err != nil {
 		return err
 	}
-	return s.Sweep(ctx)
+	return s.Tidy(ctx)
 }
 
-// Sweep deletes the points of deleted runs.
-func (s *Store) Sweep(ctx context.Context) error {
+// Tidy deletes the points of deleted runs.
+func (s *Store) Tidy(ctx context.Context) error {
 	for {
 		var series int64
 		err := s.write.QueryRowContext(ctx, `SELECT coalesce(min(id), 0) FROM series WHERE run_id = ''`).Scan(&series)
 		if err != nil {
-			return fmt.Errorf("sweep: %w", mapError(err))
+			return fmt.Errorf("tidy: %w", mapError(err))
 		}
 		if series == 0 {
 			return nil
 		}
-		res, err := s.write.ExecContext(ctx, `DELETE FROM points WHERE series = ? AND step IN (SELECT step FROM points WHERE series = ? LIMIT ?)`,
-			series, series, sweepRows)
-		if err != nil {
-			return fmt.Errorf("sweep: %w", mapError(err))
-		}
-		if n, err := res.RowsAffected(); err != nil || n > 0 {
-			if err != nil {
-				return fmt.Errorf("sweep: %w", err)
-			}
-			continue
+		if err := s.deletePoints(ctx, series, math.MinInt64, math.MaxInt64); err != nil {
+			return fmt.Errorf("tidy: %w", err)
 		}
 		if _, err := s.write.ExecContext(ctx, `DELETE FROM series WHERE id = ?`, series); err != nil {
-			return fmt.Errorf("sweep: %w", mapError(err))
+			return fmt.Errorf("tidy: %w", mapError(err))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -13,23 +14,32 @@ import (
 )
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
-	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at`
+	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
+	retried, port_conflicts, not_before`
 
 type scanner interface{ Scan(...any) error }
 
 func scanRun(row scanner) (run.Run, error) {
 	var r run.Run
-	var shape string
-	var created, started, ended, progressAt int64
+	var shape, options, origin string
+	var created, started, ended, progressAt, notBefore int64
 	var loss, rate sql.NullFloat64
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
-		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt)
+		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
+		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore)
 	if err != nil {
 		return r, mapError(err)
 	}
 	if err := json.Unmarshal([]byte(shape), &r.Shape); err != nil {
 		return r, fmt.Errorf("shape of run %s: %w", r.ID, err)
 	}
+	if err := json.Unmarshal([]byte(options), &r.Options); err != nil {
+		return r, fmt.Errorf("options of run %s: %w", r.ID, err)
+	}
+	if err := json.Unmarshal([]byte(origin), &r.Origin); err != nil {
+		return r, fmt.Errorf("origin of run %s: %w", r.ID, err)
+	}
+	r.NotBefore = fromMillis(notBefore)
 	r.CreatedAt, r.StartedAt, r.EndedAt, r.Progress.UpdatedAt = fromMillis(created), fromMillis(started), fromMillis(ended), fromMillis(progressAt)
 	r.Progress.Loss, r.Progress.TokensPerSec = fromNull(loss), fromNull(rate)
 	return r, nil
@@ -46,10 +56,6 @@ func fromNull(v sql.NullFloat64) float64 {
 // CreateRun stores a new run with its first attempt, if it has one, and its first events. A submission key that was used
 // before returns the run that it made, and created is false. An ID that exists already is [run.ErrConflict].
 func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
-	shape, err := json.Marshal(r.Shape)
-	if err != nil {
-		return r, false, fmt.Errorf("encode shape: %w", err)
-	}
 	err = s.inTx(ctx, func(tx *writeTx) error {
 		if key != "" {
 			old, err := scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
@@ -61,21 +67,8 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key str
 				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO runs (`+runColumns+`, submit_key) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-			r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
-			millis(r.CreatedAt), millis(r.StartedAt), millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0, sql.NullString{String: key, Valid: key != ""})
-		if err != nil {
+		if err := insertRun(ctx, tx, r, a, key, evs); err != nil {
 			return err
-		}
-		if a.Number > 0 {
-			if err := saveAttempt(ctx, tx, a); err != nil {
-				return err
-			}
-		}
-		for i := range evs {
-			if err := insertEvent(ctx, tx, &evs[i]); err != nil {
-				return err
-			}
 		}
 		stored, created = r, true
 		return nil
@@ -84,6 +77,43 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key str
 		return r, false, fmt.Errorf("store run %s: %w", r.ID, err)
 	}
 	return stored, created, nil
+}
+
+// insertRun stores a new run with its first attempt, if it has one, and its first events, of which it sets Seq.
+func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key string, evs []run.Event) error {
+	shape, err := json.Marshal(r.Shape)
+	if err != nil {
+		return fmt.Errorf("encode shape: %w", err)
+	}
+	options, err := json.Marshal(r.Options)
+	if err != nil {
+		return fmt.Errorf("encode options: %w", err)
+	}
+	origin, err := json.Marshal(r.Origin)
+	if err != nil {
+		return fmt.Errorf("encode origin: %w", err)
+	}
+	words := strings.Join(append([]string{r.Options.Description}, r.Options.Tags...), "\n")
+	_, err = tx.ExecContext(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, words)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
+		millis(r.CreatedAt), millis(r.StartedAt), millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore),
+		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), words)
+	if err != nil {
+		return err
+	}
+	if a.Number > 0 {
+		if err := saveAttempt(ctx, tx, a); err != nil {
+			return err
+		}
+	}
+	for i := range evs {
+		if err := insertEvent(ctx, tx, &evs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Run returns one run, or [run.ErrNotFound].
@@ -106,9 +136,13 @@ func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
 		}
 	}
 	if f.Text != "" {
-		where = append(where, `(name LIKE ? ESCAPE '\' OR id LIKE ? ESCAPE '\')`)
+		where = append(where, `(name LIKE ? ESCAPE '\' OR id LIKE ? ESCAPE '\' OR words LIKE ? ESCAPE '\')`)
 		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
-		args = append(args, like, like)
+		args = append(args, like, like, like)
+	}
+	if f.Sweep != "" {
+		where = append(where, `sweep <> '' AND sweep = ?`) // the first as the index has it
+		args = append(args, f.Sweep)
 	}
 	if f.Before != "" {
 		where = append(where, `id < ?`)
@@ -145,6 +179,11 @@ func (s *Store) CountRuns(ctx context.Context) (map[run.State]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("count runs: %w", mapError(err))
 	}
+	return counts(rows)
+}
+
+// counts reads rows of a state and a number.
+func counts(rows *sql.Rows) (map[run.State]int, error) {
 	defer func() { _ = rows.Close() }()
 	out := map[run.State]int{}
 	for rows.Next() {

@@ -22,35 +22,43 @@ type Update struct {
 // returns what was stored. fn's error cancels the change and is returned as it is; fn must not wait for anything.
 func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (Update, error) {
 	var u Update
-	err := s.inTx(ctx, func(tx *writeTx) error {
-		var err error
-		if u.Run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id)); err != nil {
-			return fmt.Errorf("run %s: %w", id, err)
-		}
-		if u.Attempt, err = newestAttempt(ctx, tx, id); err != nil {
-			return err
-		}
-		if u.Workers, err = workers(ctx, tx, id, u.Attempt.Number); err != nil {
-			return err
-		}
-		before := u.Attempt
-		known := map[string]run.Worker{}
-		for _, w := range u.Workers {
-			known[w.AllocID] = w
-		}
-		if err := fn(&u); err != nil {
-			return err
-		}
-		return u.save(ctx, tx, before, known)
+	err := s.inTx(ctx, func(tx *writeTx) (err error) {
+		u, err = change(ctx, tx, id, fn)
+		return err
 	})
 	return u, err
+}
+
+// change is [Store.Update] within a transaction.
+func change(ctx context.Context, tx *writeTx, id run.ID, fn func(*Update) error) (Update, error) {
+	var u Update
+	var err error
+	if u.Run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id)); err != nil {
+		return u, fmt.Errorf("run %s: %w", id, err)
+	}
+	if u.Attempt, err = newestAttempt(ctx, tx, id); err != nil {
+		return u, err
+	}
+	if u.Workers, err = workers(ctx, tx, id, u.Attempt.Number); err != nil {
+		return u, err
+	}
+	before := u.Attempt
+	known := map[string]run.Worker{}
+	for _, w := range u.Workers {
+		known[w.AllocID] = w
+	}
+	if err := fn(&u); err != nil {
+		return u, err
+	}
+	return u, u.save(ctx, tx, before, known)
 }
 
 func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, known map[string]run.Worker) error {
 	r := u.Run
 	if _, err := tx.ExecContext(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
-		ended_at = ?, participants = ? WHERE id = ?`,
-		r.State, r.Reason, r.StopRequested, r.Attempt, millis(r.StartedAt), millis(r.EndedAt), r.Progress.Participants, r.ID); err != nil {
+		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ? WHERE id = ?`,
+		r.State, r.Reason, r.StopRequested, r.Attempt, millis(r.StartedAt), millis(r.EndedAt), r.Progress.Participants,
+		r.Retried, r.PortConflicts, millis(r.NotBefore), r.ID); err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
 	if a := u.Attempt; a != before && a.Number > 0 {
@@ -72,10 +80,10 @@ func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, know
 }
 
 func saveAttempt(ctx context.Context, tx *writeTx, a run.Attempt) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?)
+	_, err := tx.ExecContext(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?,?)
 		ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, maybe_sent = excluded.maybe_sent,
-		ended_at = excluded.ended_at`,
-		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, millis(a.CreatedAt), millis(a.EndedAt))
+		ended_at = excluded.ended_at, resume = excluded.resume`,
+		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, millis(a.CreatedAt), millis(a.EndedAt), a.Resume)
 	if err != nil {
 		return fmt.Errorf("save attempt %s: %w", a.Token(), err)
 	}
@@ -109,12 +117,12 @@ type querier interface {
 func scanAttempt(row scanner) (run.Attempt, error) {
 	var a run.Attempt
 	var created, ended int64
-	err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended)
+	err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended, &a.Resume)
 	a.CreatedAt, a.EndedAt = fromMillis(created), fromMillis(ended)
 	return a, mapError(err)
 }
 
-const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at`
+const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume`
 
 // newestAttempt is the zero attempt before the first.
 func newestAttempt(ctx context.Context, q querier, id run.ID) (run.Attempt, error) {

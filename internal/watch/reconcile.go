@@ -13,8 +13,11 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// actor is who watch's changes are attributed to.
-const actor = "nomad"
+// actor is who watch's changes are attributed to: what it sees is Nomad's doing, what it decides is the console's.
+const (
+	actor   = "nomad"
+	console = "cotrain"
+)
 
 // reconcile compares one run with Nomad and stores and tells what differs.
 func (w *Watcher) reconcile(ctx context.Context, id run.ID) {
@@ -103,6 +106,7 @@ type change struct {
 	waiting bool // the run has ended but its logs are not stored yet
 	changed bool // state or reason changed
 	doomed  bool // the workers that are left must be stopped
+	again   bool // the attempt failed and another follows
 }
 
 func (c *change) apply(u *store.Update) error {
@@ -127,10 +131,15 @@ func (c *change) apply(u *store.Update) error {
 			return err
 		}
 	}
+	if state == run.Failed {
+		if why, c.again = r.Retry(c.obs, why, now); c.again {
+			state = run.Queued
+		}
+	}
 	if err := c.move(u, state, why, now); err != nil {
 		return err
 	}
-	if r.State.Terminal() {
+	if r.State.Terminal() || c.again {
 		u.Attempt.EndedAt = now
 	}
 	if why := r.Doomed(c.obs); why != "" && (r.State == run.Degraded || r.State == run.Stopping) {
@@ -141,16 +150,39 @@ func (c *change) apply(u *store.Update) error {
 			}
 		}
 	}
+	if err := c.expire(u, now); err != nil {
+		return err
+	}
 	c.changed = r.State != before || r.Reason != reason
 	return nil
 }
 
+// expire asks a run to end that has been going on for longer than it may.
+func (c *change) expire(u *store.Update, now time.Time) error {
+	r := &u.Run
+	if r.StopRequested || !r.State.Live() || !r.Expired(now) {
+		return nil
+	}
+	r.StopRequested = true
+	return c.moveAs(u, console, run.Stopping, r.ExpiredReason(), now)
+}
+
 func (c *change) move(u *store.Update, to run.State, why string, at time.Time) error {
-	ev, err := u.Run.Transition(to, actor, why, at)
+	if c.again {
+		return c.moveAs(u, console, to, why, at)
+	}
+	return c.moveAs(u, actor, to, why, at)
+}
+
+func (c *change) moveAs(u *store.Update, who string, to run.State, why string, at time.Time) error {
+	ev, err := u.Run.Transition(to, who, why, at)
 	if err != nil {
 		return err
 	}
 	if ev != nil {
+		if c.again {
+			ev.Level = "warning" // an attempt has failed
+		}
 		u.Events = append(u.Events, *ev)
 	}
 	return nil
@@ -284,12 +316,13 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change, job noma
 		w.mu.Unlock()
 		time.AfterFunc(again, func() { w.Look(id) })
 		return nil
-	case u.Run.State.Terminal():
+	case u.Run.State.Terminal() || c.again:
 		w.mu.Lock()
 		delete(w.ended, id)
 		delete(w.locks, id) // whoever waits for it finds the attempt over
 		w.mu.Unlock()
 		w.o.Logs.Forget(id)
+		w.o.Released(id)
 		err := w.o.Store.Seal(ctx, id, 1)
 		if job.Found && !job.Stopped && job.Status != "dead" { // a worker that comes back must not go on alone
 			err = errors.Join(err, w.o.Cluster.Stop(ctx, c.attempt.JobID))

@@ -53,6 +53,8 @@ type Options struct {
 	Publisher Publisher
 	Logger    *slog.Logger
 	Now       func() time.Time
+	// Released is told which runs have left Nomad, ended or to be tried again; it must not wait.
+	Released func(run.ID)
 	// Health is told whether Nomad answers: nil when it does.
 	Health func(error)
 }

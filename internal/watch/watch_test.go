@@ -25,26 +25,32 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is a watcher and an ingest between a cluster in memory and a real store, with one dispatched run of two workers.
 type rig struct {
-	t       *testing.T
-	cluster *nomadtest.Cluster
-	store   *store.Store
-	id      run.ID
-	child   string
-	skip    atomic.Int64 // what the clock is ahead of time, in nanoseconds
-	mu      sync.Mutex
-	health  error
+	t        *testing.T
+	cluster  *nomadtest.Cluster
+	store    *store.Store
+	id       run.ID
+	child    string
+	skip     atomic.Int64 // what the clock is ahead of time, in nanoseconds
+	mu       sync.Mutex
+	health   error
+	released []run.ID
 }
 
 func (r *rig) now() time.Time { return time.Now().Add(time.Duration(r.skip.Load())) }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigOf(t, run.Run{ID: "r-0000000001", State: run.Queued, Shape: run.Shape{Nodes: 2}, InnerSteps: 5})
+}
+
+func newRigOf(t *testing.T, of run.Run) *rig {
+	t.Helper()
 	s, err := store.Open(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, cluster: nomadtest.New(), store: s, id: "r-0000000001"}
-	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued, Shape: run.Shape{Nodes: 2}, InnerSteps: 5}, run.Attempt{}, "", run.Event{RunID: r.id}); err != nil {
+	r := &rig{t: t, cluster: nomadtest.New(), store: s, id: of.ID}
+	if _, _, err := s.CreateRun(t.Context(), of, run.Attempt{}, "", run.Event{RunID: r.id}); err != nil {
 		t.Fatal(err)
 	}
 	if r.child, err = r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: "p", Token: "t"}); err != nil {
@@ -62,7 +68,11 @@ func newRig(t *testing.T) *rig {
 	hub := feed.NewHub(time.Now)
 	logger := slog.New(slog.DiscardHandler)
 	in := ingest.New(ingest.Options{Tailer: r.cluster, Store: s, Publisher: hub, Logger: logger, Now: time.Now, Health: func(error) {}})
-	w := watch.New(watch.Options{Cluster: r.cluster, Store: s, Logs: in, Publisher: hub, Logger: logger, Now: r.now, Health: func(err error) {
+	w := watch.New(watch.Options{Cluster: r.cluster, Store: s, Logs: in, Publisher: hub, Logger: logger, Now: r.now, Released: func(id run.ID) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.released = append(r.released, id)
+	}, Health: func(err error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.health = err

@@ -175,7 +175,7 @@ func testDelete(t *testing.T, s Store) {
 	if err := s.DeleteRun(t.Context(), a); err == nil {
 		t.Error("deleting twice is no error")
 	}
-	must(t, s.Sweep(t.Context()))
+	must(t, s.Tidy(t.Context()))
 	// The same ID and metric may live again; nothing of the old one comes back.
 	create(t, s, string(a), "again")
 	must(t, s.Commit(t.Context(), []*store.Batch{batch(a, 0, store.Cursor{}, "new\n", store.Point{Metric: "loss", Step: 9, Value: 1})}))

@@ -37,7 +37,21 @@ type Store interface {
 	Seal(ctx context.Context, id run.ID, atLeast int) error
 	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
 	DeleteRun(ctx context.Context, id run.ID) error
-	Sweep(ctx context.Context) error
+	Tidy(ctx context.Context) error
+	Saved(ctx context.Context, id run.ID) ([]run.Saved, error)
+	Rewind(ctx context.Context, id run.ID, from int64) error
+	Waiting(ctx context.Context) ([]store.Waiting, map[run.SweepID]store.SweepSlots, error)
+	SetReason(ctx context.Context, reason string, ids []run.ID) error
+	SaveTemplate(ctx context.Context, t run.Template) (run.Template, error)
+	Template(ctx context.Context, name string, version int) (run.Template, error)
+	Templates(ctx context.Context) ([]run.Template, error)
+	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
+	DeleteTemplate(ctx context.Context, name string) error
+	CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (run.Sweep, bool, error)
+	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
+	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
+	StopSweep(ctx context.Context, id run.SweepID, fn func(*store.Update) error) ([]store.Update, error)
+	DeleteSweep(ctx context.Context, id run.SweepID) error
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -64,6 +78,20 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"sealing waits for enough and keeps other runs out of it": testSeal,
 		"many batches at once lose nothing":                       testConcurrent,
 		"deleting removes a run and nothing else":                 testDelete,
+		"options and origin of a run come back":                   testOptions,
+		"runs are found by tag and description":                   testWords,
+		"a retry's count, wait and resume survive":                testRetry,
+		"checkpoints of each worker are remembered, newest":       testSaved,
+		"rewinding forgets steps and nothing else":                testRewind,
+		"what waits is in order of priority, then age":            testWaiting,
+		"only queued runs get a reason for waiting":               testReason,
+		"templates have versions":                                 testTemplates,
+		"templates saved at once each get a version":              testTemplatesAtOnce,
+		"a sweep is stored with its runs":                         testSweep,
+		"a sweep that cannot be stored leaves no run":             testSweepFails,
+		"sweeps are listed newest first":                          testSweeps,
+		"a sweep is stopped with its runs":                        testStopSweep,
+		"a sweep with runs is not deleted":                        testDeleteSweep,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,193 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// Placeholder stands for the run's ID in the folders of a configuration, in its arguments and in the values of its
+// environment: it is filled in when the run is made, so that two runs never write into one folder.
+const Placeholder = "{run}"
+
+// folderFields are the fields in which [Placeholder] is filled in.
+var folderFields = [...]string{"ckpt.path", "ckpt.remote.path", "ckpt.remote_data_path", "train.memory_profiler.snapshot_dir"}
+
+const (
+	maxKey    = 200 // bytes of an idempotency key
+	maxOrigin = 200 // bytes of what a run says that it was made from
+)
+
+// draft is a submission that is valid: a run without an ID.
+type draft struct {
+	run   run.Run // with placeholders
+	conf  trainconf.Config
+	warns run.FieldErrors
+}
+
+// prepare checks a submission and fills in what was left out. It reports all that is wrong at once, as [run.FieldErrors].
+func (c *Control) prepare(s run.Submission) (draft, error) {
+	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
+	errs := checkOutside(s)
+	if n := len(s.Config) + strings.Count(s.Config, Placeholder)*(len(exampleID)-len(Placeholder)); n > nomad.MaxPayload {
+		return draft{}, append(errs, run.FieldError{
+			Field: trainconf.FieldConfig, Value: fmt.Sprintf("%d bytes", n), Rule: fmt.Sprintf("must have at most %d bytes, the most that Nomad dispatches", nomad.MaxPayload),
+			Fix: "shorten comments or lists of data sets",
+		})
+	}
+	req, err := trainconf.RequestOf(s)
+	if err != nil {
+		bad := trainconf.AsFieldErrors(err)
+		if bad == nil {
+			return draft{}, err
+		}
+		if fe := trainconf.ValidateName(s.Name); fe != nil {
+			errs = append(errs, *fe)
+		}
+		errs = append(errs, trainconf.ValidateShape(s.Shape)...)
+		errs = append(errs, trainconf.ValidateOptions(s.Options)...)
+		return draft{}, append(errs, bad...) // rules between fields mean nothing while some could not be read
+	}
+	bad, warns := req.Check()
+	if errs = append(errs, bad...); len(errs) > 0 {
+		return draft{}, errs
+	}
+	shape := s.Shape
+	if shape.CPU == 0 {
+		shape.CPU = run.DefaultWorkerCPU
+	}
+	if shape.Memory == 0 {
+		shape.Memory = run.DefaultWorkerMemory
+	}
+	effective := req.EffectiveConfig()
+	plan := effective.Plan(shape)
+	folder, _ := effective.Get("ckpt.path")
+	return draft{conf: req.Config, warns: warns, run: run.Run{
+		Name: s.Name, Preset: s.Preset, Config: s.Config, Shape: shape, Options: s.Options, Origin: s.Origin, State: run.Queued,
+		CheckpointPath: folder, StepsTotal: plan.StepsTotal, InnerSteps: plan.InnerSteps, CreatedAt: c.o.Now(),
+	}}, nil
+}
+
+// exampleID is as long as every ID.
+const exampleID = "r-0000000000"
+
+// checkOutside checks what of a submission is not the run's own.
+func checkOutside(s run.Submission) run.FieldErrors {
+	var errs run.FieldErrors
+	long := func(field, value string, limit int, fix string) {
+		if len(value) > limit {
+			errs = append(errs, run.FieldError{Field: field, Value: strings.ToValidUTF8(value[:20], "") + "...", Rule: fmt.Sprintf("must have at most %d bytes", limit), Fix: fix})
+		}
+	}
+	long("key", s.Key, maxKey, "use a UUID")
+	long("preset", s.Preset, maxOrigin, "use the name of a preset, or none")
+	long("origin.template", s.Origin.Template, maxOrigin, "use name@version, or none")
+	if s.Origin.Clone != "" {
+		if _, err := run.ParseID(string(s.Origin.Clone)); err != nil {
+			long("origin.clone", string(s.Origin.Clone), len(exampleID), "use the ID of a run, or none")
+			if len(s.Origin.Clone) <= len(exampleID) {
+				errs = append(errs, run.FieldError{Field: "origin.clone", Value: string(s.Origin.Clone), Rule: "must be the ID of a run", Fix: "use one such as " + exampleID + ", or none"})
+			}
+		}
+	}
+	return errs
+}
+
+// tidyOptions brings options that mean the same to one form.
+func tidyOptions(o run.Options) run.Options {
+	o.Description, o.Secrets = strings.TrimSpace(o.Description), strings.TrimSpace(o.Secrets)
+	var tags []string
+	for _, tag := range o.Tags {
+		if tag = strings.TrimSpace(tag); tag != "" {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	o.Tags = slices.Compact(tags)
+	if len(o.Env) == 0 {
+		o.Env = nil
+	}
+	if len(o.Args) == 0 {
+		o.Args = nil
+	}
+	return o
+}
+
+// as is the run that the draft becomes with an ID.
+func (d draft) as(id run.ID) (run.Run, error) {
+	r := d.run
+	r.ID = id
+	var err error
+	if r.Config, err = fillConfig(r.Config, d.conf, id); err != nil {
+		return r, err
+	}
+	r.Options = fillOptions(r.Options, id)
+	r.CheckpointPath = strings.ReplaceAll(r.CheckpointPath, Placeholder, string(id))
+	return r, nil
+}
+
+// fillConfig fills in the placeholder in folders. The text is kept as it was written, comments and all, unless it has the
+// placeholder elsewhere too.
+func fillConfig(text string, conf trainconf.Config, id run.ID) (string, error) {
+	want, found := conf, false
+	for _, field := range folderFields {
+		value, _ := conf.Get(field)
+		if !strings.Contains(value, Placeholder) {
+			continue
+		}
+		found = true
+		if err := want.Set(field, strings.ReplaceAll(value, Placeholder, string(id))); err != nil {
+			return "", fmt.Errorf("fill in the run's ID: %w", err)
+		}
+	}
+	if !found {
+		return text, nil
+	}
+	filled := strings.ReplaceAll(text, Placeholder, string(id))
+	if got, err := trainconf.Parse([]byte(filled)); err == nil && got.Equal(want) {
+		return filled, nil
+	}
+	return string(want.TOML()), nil
+}
+
+func fillOptions(o run.Options, id run.ID) run.Options {
+	fill := func(s string) string { return strings.ReplaceAll(s, Placeholder, string(id)) }
+	o.Env, o.Args = maps.Clone(o.Env), slices.Clone(o.Args)
+	for name, value := range o.Env {
+		o.Env[name] = fill(value)
+	}
+	for i, arg := range o.Args {
+		o.Args[i] = fill(arg)
+	}
+	return o
+}
+
+// made reports whether a stored run was made from a submission as this one.
+func (d draft) made(stored run.Run) (bool, error) {
+	r, err := d.as(stored.ID)
+	if err != nil {
+		return false, err
+	}
+	same, err := sameJSON(r.Options, stored.Options)
+	return same && r.Name == stored.Name && r.Config == stored.Config && r.Shape == stored.Shape, err
+}
+
+// sameJSON compares what the store keeps as JSON, where nil and empty are one.
+func sameJSON(a, b any) (bool, error) {
+	one, err := json.Marshal(a)
+	if err != nil {
+		return false, fmt.Errorf("compare: %w", err)
+	}
+	other, err := json.Marshal(b)
+	if err != nil {
+		return false, fmt.Errorf("compare: %w", err)
+	}
+	return bytes.Equal(one, other), nil
+}

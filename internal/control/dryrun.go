@@ -1,0 +1,51 @@
+package control
+
+import (
+	"context"
+
+	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// DryRun tells what Submit would do with a submission, and changes nothing: whether Nomad would place its workers now and
+// where, or why not. What is not valid is [run.FieldErrors], as in Submit. [Placeholder] stands for the ID that the run
+// would get.
+func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, error) {
+	d, err := c.prepare(s)
+	if err != nil {
+		return run.DryRun{}, err
+	}
+	out := run.DryRun{Warnings: d.warns}
+	shape := d.run.Shape
+	if out.ParentJob, _, out.Parent, err = c.o.Cluster.Job(ctx, shape); err != nil {
+		return run.DryRun{}, err
+	}
+	if out.Fits, out.Reason, out.Places, err = c.o.Cluster.Plan(ctx, shape, d.run.Options.Priority); err != nil {
+		return run.DryRun{}, err
+	}
+	if out.Places == nil {
+		out.Places = []run.Place{} // a list in JSON too
+	}
+	if out.Launch, err = c.launchOf(ctx, d); err != nil {
+		return run.DryRun{}, err
+	}
+	return out, nil
+}
+
+// launchOf is how a draft would be started.
+func (c *Control) launchOf(ctx context.Context, d draft) (run.Launch, error) {
+	r, err := d.as(Placeholder)
+	if err != nil {
+		return run.Launch{}, err
+	}
+	return c.launch(ctx, r, run.Attempt{RunID: r.ID, Number: 1})
+}
+
+func (c *Control) launch(ctx context.Context, r run.Run, a run.Attempt) (run.Launch, error) {
+	l, err := c.o.Cluster.Launch(ctx, r.Shape, queue.DispatchOf(r, a))
+	if err != nil {
+		return run.Launch{}, err
+	}
+	l.Config = r.Config
+	return l, nil
+}

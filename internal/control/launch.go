@@ -1,0 +1,40 @@
+package control
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// unnamed is the name of a submission that has none yet.
+const unnamed = "unnamed"
+
+// LaunchOf tells exactly what would start a submission's workers; it needs no name. What is not valid is
+// [run.FieldErrors]. [Placeholder] stands for the ID that the run would get.
+func (c *Control) LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error) {
+	s.Name = cmp.Or(s.Name, unnamed)
+	d, err := c.prepare(s)
+	if err != nil {
+		return run.Launch{}, err
+	}
+	return c.launchOf(ctx, d)
+}
+
+// Launch tells exactly what started the workers of a run's newest attempt, or will start those of its first. The job is as
+// the present job file makes it.
+func (c *Control) Launch(ctx context.Context, id run.ID) (run.Launch, error) {
+	r, err := c.o.Store.Run(ctx, id)
+	if err != nil {
+		return run.Launch{}, err
+	}
+	attempts, err := c.o.Store.Attempts(ctx, id)
+	if err != nil {
+		return run.Launch{}, err
+	}
+	a := run.Attempt{RunID: id, Number: 1}
+	if n := len(attempts); n > 0 {
+		a = attempts[n-1]
+	}
+	return c.launch(ctx, r, a)
+}

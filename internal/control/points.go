@@ -1,0 +1,212 @@
+package control
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+const (
+	maxAxes       = 20 // fields that one sweep varies
+	maxPointFault = 20 // errors that one answer tells
+)
+
+// point is one run of a sweep to be.
+type point struct {
+	values map[string]string // by field, in canonical form
+	draft  draft
+}
+
+// checkSpec checks what of a sweep can be told without its points, and returns the varied fields in order.
+func checkSpec(s run.SweepSpec) (fields []string, errs run.FieldErrors) {
+	bad := func(field, value, rule, fix string) {
+		errs = append(errs, run.FieldError{Field: field, Value: cutText(value), Rule: rule, Fix: fix})
+	}
+	if s.Parallel < 0 || s.Parallel > run.MaxSweepRuns {
+		bad("parallel", strconv.Itoa(s.Parallel), fmt.Sprintf("must be a whole number from 0 to %d", run.MaxSweepRuns), "use 0 for no limit")
+	}
+	switch {
+	case len(s.Grid) > 0 && len(s.List) > 0:
+		bad("grid", "", "must not be given together with list", "use one of the two")
+	case len(s.Grid) == 0 && len(s.List) == 0:
+		bad("grid", "", "must name at least one field to vary, unless there is a list", "vary optim.optim.lr over 1e-4 and 3e-4, for example")
+	case len(s.Grid) > maxAxes:
+		bad("grid", strconv.Itoa(len(s.Grid))+" fields", fmt.Sprintf("must vary at most %d fields", maxAxes), "vary fewer")
+	case len(s.List) > run.MaxSweepRuns:
+		bad("list", strconv.Itoa(len(s.List))+" runs", fmt.Sprintf("must make at most %d runs", run.MaxSweepRuns), "use fewer")
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	for _, axis := range s.Grid {
+		switch {
+		case slices.Contains(fields, axis.Field):
+			bad(axis.Field, "", "is varied twice", "put all its values into one list")
+		case len(axis.Values) == 0:
+			bad(axis.Field, "", "has no values", "give it at least one")
+		case len(axis.Values) > run.MaxSweepRuns:
+			bad(axis.Field, strconv.Itoa(len(axis.Values))+" values", fmt.Sprintf("must have at most %d values", run.MaxSweepRuns), "use fewer")
+		}
+		fields = append(fields, axis.Field)
+	}
+	names := map[string]bool{}
+	for i, values := range s.List {
+		if len(values) == 0 || len(values) > maxAxes {
+			bad("list", fmt.Sprintf("point %d", i+1), fmt.Sprintf("must set 1 to %d fields", maxAxes), "set the fields that vary")
+		}
+		for field := range values {
+			names[field] = true
+		}
+	}
+	if len(names) > maxAxes {
+		bad("list", strconv.Itoa(len(names))+" fields", fmt.Sprintf("must vary at most %d fields", maxAxes), "vary fewer")
+	}
+	if len(s.List) > 0 {
+		fields = slices.Sorted(maps.Keys(names))
+	}
+	if slices.Contains(fields, trainconf.FieldName) {
+		bad(trainconf.FieldName, "", "cannot be varied: runs are named after the sweep, with their number", "remove it")
+	}
+	return fields, errs[:min(len(errs), maxPointFault)]
+}
+
+// points checks every run of a sweep. Errors name the point.
+func (c *Control) points(s run.SweepSpec, fields []string) ([]point, error) {
+	all := s.Points()
+	if n := len(all); n < 2 || n > run.MaxSweepRuns {
+		field, value := "grid", strconv.Itoa(n)+" runs"
+		if len(s.List) > 0 {
+			field = "list"
+		}
+		if n > run.MaxSweepRuns {
+			value = fmt.Sprintf("more than %d runs", run.MaxSweepRuns)
+		}
+		return nil, run.FieldErrors{{Field: field, Value: value, Rule: fmt.Sprintf("must make 2 to %d runs", run.MaxSweepRuns), Fix: "give more values, or fewer"}}
+	}
+	if fe := trainconf.ValidateName(runName(s.Name, len(all))); fe != nil {
+		return nil, run.FieldErrors{*fe}
+	}
+	base, err := trainconf.RequestOf(s.Submission)
+	if err != nil {
+		if bad := trainconf.AsFieldErrors(err); bad != nil {
+			return nil, bad
+		}
+		return nil, err
+	}
+	out := make([]point, 0, len(all))
+	var errs run.FieldErrors
+	seen := map[string]int{}
+	for i, values := range all {
+		req, bad := vary(base, values)
+		if len(bad) == 0 {
+			p := point{values: map[string]string{}}
+			for _, field := range fields {
+				p.values[field] = req.Value(field)
+			}
+			req.Name = runName(s.Name, i+1)
+			bad = c.complete(&p, s, req)
+			out = append(out, p)
+			if first, twice := seen[describe(p.values)]; twice {
+				bad = append(bad, run.FieldError{Field: fields[0], Value: cutText(p.values[fields[0]]), Rule: fmt.Sprintf("is the same as point %d", first), Fix: "remove one of the two"})
+			} else {
+				seen[describe(p.values)] = i + 1
+			}
+		}
+		for _, fe := range bad {
+			fe.Rule = fmt.Sprintf("point %d (%s): %s", i+1, describe(values), fe.Rule)
+			errs = append(errs, fe)
+		}
+		if len(errs) >= maxPointFault {
+			return nil, errs[:maxPointFault]
+		}
+	}
+	if errs = append(errs, sharedFolders(out)...); len(errs) > 0 {
+		return nil, errs
+	}
+	return out, nil
+}
+
+// runName is what the n-th run of a sweep is called, n from 1.
+func runName(sweep string, n int) string { return fmt.Sprintf("%s #%d", sweep, n) }
+
+// vary sets the values of a point.
+func vary(req trainconf.Request, values map[string]string) (trainconf.Request, run.FieldErrors) {
+	var errs run.FieldErrors
+	for _, field := range slices.Sorted(maps.Keys(values)) {
+		if err := req.Set(field, values[field]); err != nil {
+			bad := trainconf.AsFieldErrors(err)
+			if bad == nil {
+				bad = run.FieldErrors{{Field: field, Value: cutText(values[field]), Rule: err.Error(), Fix: "use another value"}}
+			}
+			errs = append(errs, bad...)
+		}
+	}
+	return req, errs
+}
+
+// complete makes the draft of a point.
+func (c *Control) complete(p *point, s run.SweepSpec, req trainconf.Request) run.FieldErrors {
+	sub := req.Submission()
+	sub.Preset, sub.Origin = s.Preset, run.Origin{Template: s.Origin.Template, Clone: s.Origin.Clone, Point: p.values}
+	d, err := c.prepare(sub)
+	if err != nil {
+		if bad := trainconf.AsFieldErrors(err); bad != nil {
+			return bad
+		}
+		return run.FieldErrors{{Field: trainconf.FieldConfig, Rule: err.Error(), Fix: "change the configuration"}}
+	}
+	p.draft = d
+	return nil
+}
+
+// sharedFolders finds folders that several runs would write into at one time.
+func sharedFolders(points []point) run.FieldErrors {
+	var errs run.FieldErrors
+	for _, field := range []string{"ckpt.path", "ckpt.remote.path", "train.memory_profiler.snapshot_dir"} {
+		seen := map[string]bool{}
+		for _, p := range points {
+			folder, _ := p.draft.conf.Get(field)
+			if field == "ckpt.path" {
+				folder = p.draft.run.CheckpointPath // arguments may say another
+			}
+			if folder == "" || strings.Contains(folder, Placeholder) {
+				continue
+			}
+			if seen[folder] {
+				errs = append(errs, run.FieldError{
+					Field: field, Value: cutText(folder), Rule: "is one folder for several runs of the sweep, which would overwrite each other's files",
+					Fix: "use " + strings.TrimRight(cutText(folder), "/") + "/" + Placeholder,
+				})
+				break
+			}
+			seen[folder] = true
+		}
+	}
+	return errs
+}
+
+// describe writes a point as "gpus = 2, optim.optim.lr = 1e-4".
+func describe(values map[string]string) string {
+	var out []string
+	for _, field := range slices.Sorted(maps.Keys(values)) {
+		value := cutText(values[field])
+		if f, ok := trainconf.Lookup(field); ok && f.Secret {
+			value = "(hidden)"
+		}
+		out = append(out, cutText(field)+" = "+value)
+	}
+	return strings.Join(out, ", ")
+}
+
+// cutText bounds what an error repeats of a value.
+func cutText(s string) string {
+	if len(s) > 100 {
+		s = s[:100] + "..."
+	}
+	return strings.ToValidUTF8(s, "?")
+}

@@ -1,0 +1,42 @@
+package control
+
+import (
+	"context"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// Stop asks a run to end: its workers get SIGTERM, may save a checkpoint, and are killed after the job's kill time-out. It
+// is not tried again. A run that has not been sent to Nomad stops at once. Stopping a stopping run again is no error;
+// stopping one that has ended is [run.ErrConflict].
+func (c *Control) Stop(ctx context.Context, actor string, id run.ID) error {
+	u, err := c.o.Store.Update(ctx, id, func(u *store.Update) error { return queue.Stop(u, actor, "", c.o.Now()) })
+	if err != nil {
+		return err
+	}
+	c.tell(u)
+	if u.Run.State.Terminal() {
+		c.o.Queue.Wake() // another of its sweep may have been waiting behind it
+		return nil
+	}
+	if u.Attempt.JobID == "" {
+		return nil
+	}
+	if err := c.o.Cluster.Stop(ctx, u.Attempt.JobID); err != nil {
+		// The watcher repeats the call until Nomad has taken it.
+		c.o.Logger.Warn("stop job", "run", id, "job", u.Attempt.JobID, "err", err)
+	}
+	c.o.Look(id)
+	return nil
+}
+
+// tell publishes what was stored.
+func (c *Control) tell(u store.Update) {
+	for _, ev := range u.Events {
+		c.o.Publisher.Publish(feed.RunTopic(u.Run.ID), feed.EventType, ev)
+	}
+	c.o.Publisher.PublishRun(u.Run)
+}

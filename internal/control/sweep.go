@@ -1,0 +1,146 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// SubmitSweep checks every run of a sweep, stores all of them at once, and leaves sending them to the queue. What is not
+// valid is [run.FieldErrors], with the point in the rule. A repeated Key returns the sweep of the first submission, and
+// is [run.ErrConflict] with other settings.
+func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error) {
+	key := s.Key
+	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
+	s.Key, s.Origin.Sweep, s.Origin.Point = "", "", nil
+	errs := checkOutside(run.Submission{Key: key, Preset: s.Preset, Origin: s.Origin})
+	fields, bad := checkSpec(s)
+	if errs = append(errs, bad...); len(errs) > 0 {
+		return run.Sweep{}, errs
+	}
+	points, err := c.points(s, fields)
+	if err != nil {
+		return run.Sweep{}, err
+	}
+	sw := run.Sweep{Name: s.Name, Spec: s, Fields: fields, CreatedAt: c.o.Now(), Actor: actor}
+	stored, created, err := c.createSweep(ctx, sw, key, points)
+	if err != nil {
+		return run.Sweep{}, err
+	}
+	if !created {
+		same, err := sameJSON(s, stored.Spec)
+		if err == nil && !same {
+			err = fmt.Errorf("the key %.40q belongs to sweep %s, which was submitted with other settings; use a new key: %w", key, stored.ID, run.ErrConflict)
+		}
+		return stored, err
+	}
+	c.o.Logger.Info("sweep submitted", "sweep", stored.ID, "runs", len(points), "actor", actor)
+	c.o.Publisher.PublishMany(stored.ID)
+	c.o.Queue.Wake()
+	return stored, nil
+}
+
+// createSweep gives the sweep and its runs IDs and stores them. The IDs are a millisecond apart, so that they sort, and are
+// sent, in the order of the points.
+func (c *Control) createSweep(ctx context.Context, sw run.Sweep, key string, points []point) (run.Sweep, bool, error) {
+	for tries := 0; ; tries++ {
+		sw.ID = run.NewSweepID(sw.CreatedAt)
+		runs, evs := make([]run.Run, 0, len(points)), make([]run.Event, 0, len(points))
+		for i, p := range points {
+			r, err := p.draft.as(run.NewID(sw.CreatedAt.Add(time.Duration(i) * time.Millisecond)))
+			if err != nil {
+				return sw, false, err
+			}
+			r.Origin.Sweep, r.CreatedAt = sw.ID, sw.CreatedAt
+			runs = append(runs, r)
+			evs = append(evs, submitted(r, sw.Actor, ", with "+describe(p.values)))
+		}
+		stored, created, err := c.o.Store.CreateSweep(ctx, sw, key, runs, evs)
+		if err == nil || !errors.Is(err, run.ErrConflict) || tries == idTries {
+			return stored, created, err
+		}
+	}
+}
+
+// Sweep returns a sweep with the counts of its runs, or [run.ErrNotFound].
+func (c *Control) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
+	return c.o.Store.Sweep(ctx, id)
+}
+
+// Sweeps returns up to limit sweeps, newest first: those older than before, or with "" the newest.
+func (c *Control) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
+	return c.o.Store.Sweeps(ctx, before, limit)
+}
+
+// live is how many runs of a sweep have not ended.
+func live(sw run.Sweep) int {
+	n := 0
+	for state, count := range sw.Counts {
+		if !state.Terminal() {
+			n += count
+		}
+	}
+	return n
+}
+
+// StopSweep asks every run of a sweep to end, as Stop does, and marks the sweep as stopped. Stopping one that is stopping
+// is no error; one whose runs have all ended is [run.ErrConflict].
+func (c *Control) StopSweep(ctx context.Context, actor string, id run.SweepID) error {
+	sw, err := c.o.Store.Sweep(ctx, id)
+	if err != nil {
+		return err
+	}
+	if live(sw) == 0 {
+		return fmt.Errorf("all runs of sweep %s have ended: %w", id, run.ErrConflict)
+	}
+	us, err := c.o.Store.StopSweep(ctx, id, func(u *store.Update) error { return queue.Stop(u, actor, "", c.o.Now()) })
+	if err != nil {
+		return err
+	}
+	for _, u := range us {
+		c.tell(u)
+		if !u.Run.State.Terminal() {
+			c.o.Look(u.Run.ID) // tells Nomad
+		}
+	}
+	c.o.Logger.Info("sweep stopped", "sweep", id, "runs", len(us), "actor", actor)
+	c.o.Publisher.Publish(feed.SweepTopic(id), feed.Gap, struct{}{}) // the sweep itself has changed
+	return nil
+}
+
+// DeleteSweep removes a sweep whose runs have all ended, with them. While one has not it is [run.ErrConflict]. What is
+// interrupted is finished by doing it again.
+func (c *Control) DeleteSweep(ctx context.Context, actor string, id run.SweepID) error {
+	sw, err := c.o.Store.Sweep(ctx, id)
+	if err != nil {
+		return err
+	}
+	if n := live(sw); n > 0 {
+		return fmt.Errorf("%d runs of sweep %s have not ended: stop it first: %w", n, id, run.ErrConflict)
+	}
+	runs, err := c.o.Store.Runs(ctx, run.RunFilter{Sweep: id, Limit: 1000})
+	if err != nil {
+		return err
+	}
+	var jobs []string
+	for _, r := range runs {
+		of, err := c.remove(ctx, actor, r)
+		if err != nil && !errors.Is(err, run.ErrNotFound) { // somebody else deleted it just now
+			return err
+		}
+		jobs = append(jobs, of...)
+	}
+	if err := c.o.Store.DeleteSweep(ctx, id); err != nil {
+		return err
+	}
+	c.o.Publisher.Publish(feed.SweepTopic(id), feed.Deleted, map[string]run.SweepID{"id": id})
+	c.purge(ctx, jobs)
+	return nil
+}

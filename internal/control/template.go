@@ -1,0 +1,92 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// maxNote is how many characters say what a version of a template changes.
+const maxNote = 200
+
+// SaveTemplate stores the next version of a template. Content that the newest version has already makes none, and returns
+// that. What is not valid is [run.FieldErrors]; warnings stop nobody. Names of presets are taken.
+func (c *Control) SaveTemplate(ctx context.Context, actor string, t run.Template) (run.Template, error) {
+	t.Description, t.Note, t.Options = strings.TrimSpace(t.Description), strings.TrimSpace(t.Note), tidyOptions(t.Options)
+	if errs := checkTemplate(t); len(errs) > 0 {
+		return run.Template{}, errs
+	}
+	t.Actor, t.CreatedAt = actor, c.o.Now()
+	stored, err := c.o.Store.SaveTemplate(ctx, t)
+	if err != nil {
+		return run.Template{}, err
+	}
+	c.o.Logger.Info("template saved", "template", stored.Ref(), "actor", actor)
+	return stored, nil
+}
+
+func checkTemplate(t run.Template) run.FieldErrors {
+	var errs run.FieldErrors
+	if fe := run.CheckTemplateName(t.Name); fe != nil {
+		errs = append(errs, *fe)
+	} else if p, taken := trainconf.PresetByName(t.Name); taken {
+		errs = append(errs, run.FieldError{
+			Field: "template", Value: t.Name, Rule: fmt.Sprintf("is the name of the built-in preset %s, which cannot be changed", p.Name), Fix: "use another name, such as my-" + p.Name,
+		})
+	}
+	text := func(field, value string, limit int, lines bool) {
+		switch n := utf8.RuneCountInString(value); {
+		case n > limit:
+			errs = append(errs, run.FieldError{Field: field, Value: fmt.Sprintf("%d characters", n), Rule: fmt.Sprintf("must have at most %d characters", limit), Fix: "shorten it"})
+		case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return (r < ' ' || r == 0x7f) && (!lines || !strings.ContainsRune("\n\r\t", r)) }):
+			errs = append(errs, run.FieldError{Field: field, Rule: "must not hold control characters", Fix: "remove them"})
+		}
+	}
+	text("description", t.Description, trainconf.MaxDescription, true)
+	text("note", t.Note, maxNote, false)
+	if n := len(t.Config); n > nomad.MaxPayload {
+		return append(errs, run.FieldError{
+			Field: trainconf.FieldConfig, Value: fmt.Sprintf("%d bytes", n), Rule: fmt.Sprintf("must have at most %d bytes, the most that Nomad dispatches", nomad.MaxPayload),
+			Fix: "shorten comments or lists of data sets",
+		})
+	}
+	req, err := trainconf.RequestOfTemplate(t)
+	if bad := trainconf.AsFieldErrors(err); bad != nil {
+		return append(errs, bad...)
+	}
+	if err != nil {
+		return append(errs, run.FieldError{Field: trainconf.FieldConfig, Rule: err.Error(), Fix: "give a configuration in TOML"})
+	}
+	bad, _ := req.CheckUnnamed()
+	return append(errs, bad...)
+}
+
+// Templates returns the newest version of every template, by name. Presets are not among them.
+func (c *Control) Templates(ctx context.Context) ([]run.Template, error) {
+	return c.o.Store.Templates(ctx)
+}
+
+// Template returns a version of a template, with 0 the newest, or [run.ErrNotFound].
+func (c *Control) Template(ctx context.Context, name string, version int) (run.Template, error) {
+	return c.o.Store.Template(ctx, name, version)
+}
+
+// TemplateVersions returns every version of a template, newest first, or [run.ErrNotFound].
+func (c *Control) TemplateVersions(ctx context.Context, name string) ([]run.Template, error) {
+	return c.o.Store.TemplateVersions(ctx, name)
+}
+
+// DeleteTemplate removes a template with all its versions, or returns [run.ErrNotFound]. Runs that were made from it stay,
+// and go on naming it.
+func (c *Control) DeleteTemplate(ctx context.Context, actor, name string) error {
+	if err := c.o.Store.DeleteTemplate(ctx, name); err != nil {
+		return err
+	}
+	c.o.Logger.Info("template deleted", "template", name, "actor", actor)
+	return nil
+}

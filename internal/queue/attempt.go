@@ -1,0 +1,40 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// prepare makes a run that failed ready for its next attempt: it returns the checkpoint folder from which that continues,
+// and forgets what was reported of the steps that will be done again, so that curves and headline are those of one
+// training. For a run that has none to follow it does nothing.
+func (q *Queue) prepare(ctx context.Context, id run.ID) (resume string, err error) {
+	r, err := q.o.Store.Run(ctx, id)
+	if err != nil || r.State != run.Queued || r.Attempt == 0 {
+		return "", err
+	}
+	attempts, err := q.o.Store.Attempts(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if n := len(attempts); n == 0 || attempts[n-1].JobID == "" { // the same attempt once more; its workers may be training
+		return "", nil
+	}
+	saved, err := q.o.Store.Saved(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	folder, step, ok := r.ResumeFrom(saved)
+	from := int64(0)
+	if ok {
+		from = step + 1 // step_100 is saved after step 100
+	}
+	if err := q.o.Store.Rewind(ctx, id, from); err != nil {
+		return "", fmt.Errorf("prepare another attempt of %s: %w", id, err)
+	}
+	q.o.Publisher.Publish(feed.RunTopic(id), feed.Gap, struct{}{}) // samples that are gone cannot be taken back
+	return folder, nil
+}

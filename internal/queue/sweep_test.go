@@ -1,0 +1,361 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+const sweepID = run.SweepID("s-0000000001")
+
+// addSweep stores a sweep of n queued runs, r-s000000001 and on.
+func (r *rig) addSweep(n, parallel int) []run.ID {
+	r.t.Helper()
+	sw := run.Sweep{ID: sweepID, Name: "s", Spec: run.SweepSpec{Parallel: parallel}, CreatedAt: time.Now()}
+	var runs []run.Run
+	var evs []run.Event
+	var ids []run.ID
+	for i := range n {
+		id := run.ID(fmt.Sprintf("r-s%09d", i+1))
+		runs = append(runs, run.Run{ID: id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}, Origin: run.Origin{Sweep: sweepID}})
+		evs = append(evs, run.Event{RunID: id, Kind: "state", To: run.Queued})
+		ids = append(ids, id)
+	}
+	if _, _, err := r.store.CreateSweep(r.t.Context(), sw, "", runs, evs); err != nil {
+		r.t.Fatal(err)
+	}
+	return ids
+}
+
+// start runs the queue until the test ends; in a bubble stop must be called.
+func (r *rig) start() (stop func()) {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	done := make(chan error, 1)
+	q := r.queue
+	go func() { done <- q.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+func (r *rig) get(id run.ID) run.Run {
+	r.t.Helper()
+	got, err := r.store.Run(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return got
+}
+
+func (r *rig) set(id run.ID, to run.State) {
+	r.t.Helper()
+	_, err := r.store.Update(r.t.Context(), id, func(u *store.Update) error {
+		_, err := u.Run.Transition(to, "test", "", time.Now())
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// sent lists which of these runs Nomad has, by their place.
+func (r *rig) sent(ids []run.ID) string {
+	out := ""
+	for i, id := range ids {
+		if r.get(id).State == run.Pending {
+			out += fmt.Sprint(i+1, " ")
+		}
+	}
+	return strings.TrimSpace(out)
+}
+
+func TestASweepKeepsToItsLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		ids := r.addSweep(5, 2)
+		stop := r.start()
+		defer stop()
+		time.Sleep(10 * time.Second) // of the bubble's clock
+		if got := r.sent(ids); got != "1 2" {
+			t.Fatalf("sent %q", got)
+		}
+		if r.run().State != run.Pending {
+			t.Errorf("a run that is no part of it is %s", r.run().State)
+		}
+		held := r.get(ids[2])
+		if held.Reason != "waits for its sweep: 2 of 2 runs are active" || held.Attempt != 0 {
+			t.Errorf("a held run has attempt %d and the reason %q", held.Attempt, held.Reason)
+		}
+		evs, err := r.store.Events(t.Context(), ids[2], 0, 100)
+		if err != nil || len(evs) != 1 {
+			t.Errorf("waiting has left %d events, %v", len(evs), err)
+		}
+		r.set(ids[0], run.Failed)
+		r.queue.Wake()
+		synctest.Wait() // no time passes
+		if got := r.sent(ids); got != "2 3" {
+			t.Errorf("after an end, without a tick, sent %q", got)
+		}
+		r.set(ids[1], run.Succeeded)
+		r.set(ids[2], run.Succeeded)
+		time.Sleep(3 * time.Second) // without being told
+		if got := r.sent(ids); got != "4 5" {
+			t.Errorf("after two ends sent %q", got)
+		}
+	})
+}
+
+// countingStore counts what the queue writes about waiting.
+type countingStore struct {
+	*store.Store
+	reasons int
+}
+
+func (c *countingStore) SetReason(ctx context.Context, reason string, ids []run.ID) error {
+	c.reasons++
+	return c.Store.SetReason(ctx, reason, ids)
+}
+
+func TestWaitingIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.addSweep(50, 1)
+		counting := &countingStore{Store: r.store}
+		o := r.options()
+		o.Store = counting
+		r.queue = queue.New(o)
+		stop := r.start()
+		time.Sleep(time.Minute)
+		stop()
+		if counting.reasons != 1 {
+			t.Errorf("the reason was written %d times", counting.reasons)
+		}
+	})
+}
+
+func TestHigherPriorityIsSentFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		for i, priority := range []int{10, 90, 0, 50, 90} {
+			id := run.ID(fmt.Sprintf("r-000000001%d", i))
+			_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}, Options: run.Options{Priority: priority}},
+				run.Attempt{}, "", run.Event{RunID: id})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop := r.start()
+		time.Sleep(5 * time.Second)
+		stop()
+		jobs := r.cluster.Jobs()
+		slices.SortFunc(jobs, func(a, b string) int {
+			return strings.Compare(a[strings.LastIndex(a, "-"):], b[strings.LastIndex(b, "-"):])
+		})
+		var got []string
+		for _, job := range jobs {
+			d := r.cluster.Dispatched(job)
+			got = append(got, fmt.Sprintf("%s:%d", d.RunID[len(d.RunID)-2:], d.Priority))
+		}
+		if fmt.Sprint(got) != "[11:90 14:90 01:0 12:0 13:50 10:10]" {
+			t.Errorf("sent in the order %v", got)
+		}
+	})
+}
+
+func TestASweepThatWasStoredAndNotSentIsSentByTheNextProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		ids := r.addSweep(3, 0)
+		// The first process sends one run and is killed after Nomad took the second, before that was recorded.
+		for _, id := range ids[:2] {
+			if err := r.queue.Send(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := r.store.Update(t.Context(), ids[1], func(u *store.Update) error {
+			u.Run.State, u.Attempt.JobID = run.Dispatching, ""
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.restart()
+		stop := r.start()
+		time.Sleep(5 * time.Second)
+		stop()
+		if got := r.sent(ids); got != "1 2 3" || len(r.cluster.Jobs()) != 4 { // with the rig's own run
+			t.Errorf("sent %q, Nomad has %v", got, r.cluster.Jobs())
+		}
+	})
+}
+
+func TestARefusedRunOfASweepMakesRoomForTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		ids := r.addSweep(3, 1)
+		r.cluster.Refuse(fmt.Errorf("too large: %w", run.ErrInvalid))
+		stop := r.start()
+		defer stop()
+		time.Sleep(20 * time.Second)
+		for i, id := range ids {
+			if got := r.get(id); got.State != run.Failed {
+				t.Errorf("run %d is %s: %s", i+1, got.State, got.Reason)
+			}
+		}
+	})
+}
+
+// failedOnce makes the rig's run one that failed in its first attempt, to be tried again at a time.
+func (r *rig) failedOnce(notBefore time.Time, change func(*run.Run)) {
+	r.t.Helper()
+	if err := r.queue.Send(r.t.Context(), r.id); err != nil {
+		r.t.Fatal(err)
+	}
+	_, err := r.store.Update(r.t.Context(), r.id, func(u *store.Update) error {
+		u.Run.NotBefore, u.Run.Retried, u.Run.StartedAt = notBefore, 1, time.Now()
+		u.Attempt.EndedAt = time.Now()
+		change(&u.Run)
+		_, err := u.Run.Transition(run.Queued, "cotrain", "attempt 1 failed", time.Now())
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func TestAnotherAttemptWaitsItsTimeAcrossARestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.failedOnce(time.Now().Add(time.Minute), func(*run.Run) {})
+		stop := r.start()
+		time.Sleep(30 * time.Second)
+		stop()
+		r.restart()
+		stop = r.start()
+		defer stop()
+		time.Sleep(29 * time.Second)
+		if got := r.run(); got.State != run.Queued || got.Attempt != 1 || got.Reason != "attempt 1 failed" {
+			t.Errorf("before its time it is %s in attempt %d: %s", got.State, got.Attempt, got.Reason)
+		}
+		time.Sleep(4 * time.Second)
+		if got := r.run(); got.State != run.Pending || got.Attempt != 2 || !got.NotBefore.IsZero() {
+			t.Errorf("after its time it is %s in attempt %d", got.State, got.Attempt)
+		}
+	})
+}
+
+func TestARunThatMayTakeNoLongerIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.failedOnce(time.Now().Add(time.Hour), func(*run.Run) {})
+		id := run.ID("r-0000000002")
+		_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, StartedAt: time.Now(), Shape: run.Shape{Nodes: 1},
+			Options: run.Options{MaxDuration: 60}, NotBefore: time.Now().Add(time.Hour)}, run.Attempt{}, "", run.Event{RunID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := r.start()
+		defer stop()
+		time.Sleep(63 * time.Second)
+		if got := r.get(id); got.State != run.Stopped || got.Reason != "stopped after its maximum duration of 1m" {
+			t.Errorf("it is %s: %s", got.State, got.Reason)
+		}
+		evs, err := r.store.Events(t.Context(), id, 0, 10)
+		if err != nil || evs[len(evs)-1].Actor != "cotrain" {
+			t.Errorf("events %+v, %v", evs, err)
+		}
+		if got := r.run(); got.State != run.Queued {
+			t.Errorf("one without a limit is %s", got.State)
+		}
+	})
+}
+
+func TestAnAttemptCarriesWhatTheRunIsTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := run.ID("r-0000000002")
+	_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "y = 1\n", Shape: run.Shape{Nodes: 1}, CheckpointPath: "c/x",
+		Options: run.Options{Priority: 70, Env: map[string]string{"A": "1"}, Args: []string{"--b"}, Secrets: "nomad/jobs/x"}}, run.Attempt{}, "", run.Event{RunID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.queue.Send(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	d := r.cluster.Dispatched(r.cluster.Jobs()[0])
+	if d.Priority != 70 || d.Env["A"] != "1" || len(d.Args) != 1 || d.Secrets != "nomad/jobs/x" || d.CheckpointPath != "c/x" || d.Resume != "" {
+		t.Errorf("sent %+v", d)
+	}
+}
+
+func TestAnAttemptAfterAnUnansweredDispatchForgetsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", run.ErrUnavailable))
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	b := &store.Batch{RunID: r.id, AllocID: "a", Stream: "stdout", Attempt: 1, At: time.Now(), Log: []byte("x\n"), To: store.Cursor{File: "f", Offset: 2},
+		Points: []store.Point{{Metric: "loss", Step: 1, Value: 1}}}
+	if err := r.store.Commit(t.Context(), []*store.Batch{b}); err != nil { // its workers train
+		t.Fatal(err)
+	}
+	r.cluster.LoseAnswers(nil)
+	if err := r.queue.Send(t.Context(), r.id); err != nil {
+		t.Fatal(err)
+	}
+	if pts, err := r.store.Points(t.Context(), r.id, "loss"); err != nil || len(pts) != 1 || r.run().Attempt != 1 {
+		t.Errorf("points %v, %v, attempt %d", pts, err, r.run().Attempt)
+	}
+}
+
+func TestStopSaysWhatItFinds(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	for _, tc := range []struct {
+		name    string
+		state   run.State
+		attempt run.Attempt
+		want    run.State
+		reason  string
+		events  int
+	}{
+		{"before it was sent", run.Queued, run.Attempt{}, run.Stopped, "stopped before it was sent to Nomad", 1},
+		{"before another attempt", run.Queued, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopped, "stopped before it was tried again", 1},
+		{"when Nomad may have it", run.Queued, run.Attempt{Number: 1, MaybeSent: true}, run.Dispatching, "as soon as Nomad says", 1},
+		{"while it is being sent", run.Dispatching, run.Attempt{Number: 1}, run.Dispatching, "as soon as Nomad has it", 0},
+		{"while it trains", run.Running, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopping, "asked to save and leave", 1},
+		{"while it is stopping because it could not go on", run.Stopping, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopping, "old", 1},
+	} {
+		u := store.Update{Run: run.Run{State: tc.state, Reason: "old"}, Attempt: tc.attempt}
+		if err := queue.Stop(&u, "me", "", now); err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		if u.Run.State != tc.want || !u.Run.StopRequested || !strings.Contains(u.Run.Reason, tc.reason) || len(u.Events) != tc.events {
+			t.Errorf("%s: %s, %q, %d events", tc.name, u.Run.State, u.Run.Reason, len(u.Events))
+		}
+	}
+	u := store.Update{Run: run.Run{State: run.Failed}}
+	if err := queue.Stop(&u, "me", "", now); !errors.Is(err, run.ErrConflict) {
+		t.Errorf("one that is over: %v", err)
+	}
+}

@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// CreateSweep stores a new sweep with all its runs, each with its first event, in one transaction. A key that was used
+// before returns the sweep that it made, and created is false. An ID that exists already is [run.ErrConflict].
+func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (stored run.Sweep, created bool, err error) {
+	spec, err := json.Marshal(sw.Spec)
+	if err != nil {
+		return sw, false, fmt.Errorf("encode sweep: %w", err)
+	}
+	fields, err := json.Marshal(sw.Fields)
+	if err != nil {
+		return sw, false, fmt.Errorf("encode sweep: %w", err)
+	}
+	err = s.inTx(ctx, func(tx *writeTx) error {
+		if key != "" {
+			old, err := scanSweep(tx.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
+			if err == nil {
+				stored = old
+				return nil
+			}
+			if !errors.Is(err, run.ErrNotFound) {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO sweeps (`+sweepColumns+`, parallel, submit_key) VALUES (?,?,?,?,?,?,?,?,?)`,
+			sw.ID, sw.Name, string(spec), string(fields), sw.Stopped, millis(sw.CreatedAt), sw.Actor, sw.Spec.Parallel, sql.NullString{String: key, Valid: key != ""})
+		if err != nil {
+			return err
+		}
+		for i, r := range runs {
+			if err := insertRun(ctx, tx, r, run.Attempt{}, "", evs[i:i+1]); err != nil {
+				return err
+			}
+		}
+		stored, created = sw, true
+		return nil
+	})
+	if err != nil {
+		return sw, false, fmt.Errorf("store sweep %s: %w", sw.ID, err)
+	}
+	counts, err := s.countSweep(ctx, stored.ID)
+	stored.Counts = counts
+	return stored, created, err
+}
+
+const sweepColumns = `id, name, spec, fields, stopped, created_at, actor`
+
+func scanSweep(row scanner) (run.Sweep, error) {
+	var sw run.Sweep
+	var spec, fields string
+	var created int64
+	if err := row.Scan(&sw.ID, &sw.Name, &spec, &fields, &sw.Stopped, &created, &sw.Actor); err != nil {
+		return sw, mapError(err)
+	}
+	sw.CreatedAt = fromMillis(created)
+	if err := errors.Join(json.Unmarshal([]byte(spec), &sw.Spec), json.Unmarshal([]byte(fields), &sw.Fields)); err != nil {
+		return sw, fmt.Errorf("sweep %s: %w", sw.ID, err)
+	}
+	return sw, nil
+}
+
+// Sweep returns one sweep with its counts, or [run.ErrNotFound].
+func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
+	sw, err := scanSweep(s.read.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE id = ?`, id))
+	if err != nil {
+		return sw, fmt.Errorf("sweep %s: %w", id, err)
+	}
+	sw.Counts, err = s.countSweep(ctx, id)
+	return sw, err
+}
+
+// Sweeps returns up to limit sweeps with their counts, newest first: those older than before, or with "" the newest.
+func (s *Store) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?`,
+		before, before, min(max(limit, 1), 1000))
+	if err != nil {
+		return nil, fmt.Errorf("list sweeps: %w", mapError(err))
+	}
+	out, err := collect(rows, scanSweep)
+	if err != nil {
+		return nil, fmt.Errorf("list sweeps: %w", err)
+	}
+	for i := range out {
+		if out[i].Counts, err = s.countSweep(ctx, out[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// countSweep returns how many runs of a sweep are in each state; states without runs are absent.
+func (s *Store) countSweep(ctx context.Context, id run.SweepID) (map[run.State]int, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT state, count(*) FROM runs WHERE sweep <> '' AND sweep = ? GROUP BY state`, id)
+	if err != nil {
+		return nil, fmt.Errorf("count runs of %s: %w", id, mapError(err))
+	}
+	return counts(rows)
+}
+
+// StopSweep marks a sweep as stopped and lets fn change each of its runs that has not ended, all in one transaction. See
+// [Store.Update]. It returns what was stored, oldest run first; a sweep that does not exist is [run.ErrNotFound].
+func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) error) ([]Update, error) {
+	var out []Update
+	err := s.inTx(ctx, func(tx *writeTx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE sweeps SET stopped = 1 WHERE id = ?`, id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, run.ErrNotFound)
+		}
+		rows, err := tx.QueryContext(ctx, `SELECT id FROM runs WHERE sweep <> '' AND sweep = ? AND state NOT IN (?,?,?) ORDER BY id`,
+			id, run.Succeeded, run.Failed, run.Stopped)
+		if err != nil {
+			return err
+		}
+		ids, err := collect(rows, func(row scanner) (id run.ID, err error) { return id, row.Scan(&id) })
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			u, err := change(ctx, tx, id, fn)
+			if err != nil {
+				return err
+			}
+			out = append(out, u)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stop sweep %s: %w", id, err)
+	}
+	return out, nil
+}
+
+// DeleteSweep removes a sweep that has no runs any more. One that does not exist is [run.ErrNotFound], and one that still
+// has runs is [run.ErrConflict].
+func (s *Store) DeleteSweep(ctx context.Context, id run.SweepID) error {
+	err := s.inTx(ctx, func(tx *writeTx) error {
+		var left int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM runs WHERE sweep <> '' AND sweep = ?`, id).Scan(&left); err != nil {
+			return err
+		}
+		if left > 0 {
+			return fmt.Errorf("it has %d runs: %w", left, run.ErrConflict)
+		}
+		res, err := tx.ExecContext(ctx, `DELETE FROM sweeps WHERE id = ?`, id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, run.ErrNotFound)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("delete sweep %s: %w", id, err)
+	}
+	return nil
+}

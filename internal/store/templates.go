@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+const templateColumns = `name, version, description, config, shape, options, note, actor, created_at`
+
+func scanTemplate(row scanner) (run.Template, error) {
+	var t run.Template
+	var shape, options string
+	var created int64
+	err := row.Scan(&t.Name, &t.Version, &t.Description, &t.Config, &shape, &options, &t.Note, &t.Actor, &created)
+	if err != nil {
+		return t, mapError(err)
+	}
+	t.CreatedAt = fromMillis(created)
+	if err := errors.Join(json.Unmarshal([]byte(shape), &t.Shape), json.Unmarshal([]byte(options), &t.Options)); err != nil {
+		return t, fmt.Errorf("template %s: %w", t.Ref(), err)
+	}
+	return t, nil
+}
+
+// templateKey is what makes names unique whatever their case.
+func templateKey(name string) string { return strings.ToLower(name) }
+
+const newestTemplate = `SELECT ` + templateColumns + ` FROM templates WHERE key = ? ORDER BY version DESC LIMIT 1`
+
+// SaveTemplate stores the next version of a template and returns it. A name that differs from one in use in case alone is
+// that template's, and is written as that. What the newest version says already makes no other.
+func (s *Store) SaveTemplate(ctx context.Context, t run.Template) (run.Template, error) {
+	shape, err := json.Marshal(t.Shape)
+	if err != nil {
+		return t, fmt.Errorf("encode shape: %w", err)
+	}
+	options, err := json.Marshal(t.Options)
+	if err != nil {
+		return t, fmt.Errorf("encode options: %w", err)
+	}
+	err = s.inTx(ctx, func(tx *writeTx) error {
+		newest, err := scanTemplate(tx.QueryRowContext(ctx, newestTemplate, templateKey(t.Name)))
+		switch {
+		case errors.Is(err, run.ErrNotFound):
+		case err != nil:
+			return err
+		default:
+			same, err := sameTemplate(newest, t, string(options))
+			if err != nil {
+				return err
+			}
+			if same {
+				t = newest
+				return nil
+			}
+			t.Name = newest.Name
+		}
+		t.Version = newest.Version + 1
+		_, err = tx.ExecContext(ctx, `INSERT INTO templates (key, `+templateColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
+			templateKey(t.Name), t.Name, t.Version, t.Description, t.Config, string(shape), string(options), t.Note, t.Actor, millis(t.CreatedAt))
+		return err
+	})
+	if err != nil {
+		return t, fmt.Errorf("store template %s: %w", t.Name, err)
+	}
+	return t, nil
+}
+
+// sameTemplate compares all that a version is saved for; its note is about the change.
+func sameTemplate(a, b run.Template, optionsOfB string) (bool, error) {
+	options, err := json.Marshal(a.Options)
+	if err != nil {
+		return false, fmt.Errorf("encode options: %w", err)
+	}
+	return a.Config == b.Config && a.Shape == b.Shape && a.Description == b.Description && string(options) == optionsOfB, nil
+}
+
+// Template returns one version of a template, with 0 the newest, or [run.ErrNotFound].
+func (s *Store) Template(ctx context.Context, name string, version int) (run.Template, error) {
+	row := s.read.QueryRowContext(ctx, newestTemplate, templateKey(name))
+	if version != 0 {
+		row = s.read.QueryRowContext(ctx, `SELECT `+templateColumns+` FROM templates WHERE key = ? AND version = ?`, templateKey(name), version)
+	}
+	t, err := scanTemplate(row)
+	if err != nil && version != 0 {
+		return t, fmt.Errorf("version %d of template %.80s: %w", version, name, err)
+	}
+	if err != nil {
+		return t, fmt.Errorf("template %.80s: %w", name, err)
+	}
+	return t, nil
+}
+
+// Templates returns the newest version of every template, by name.
+func (s *Store) Templates(ctx context.Context) ([]run.Template, error) {
+	return s.templates(ctx, `SELECT `+templateColumns+` FROM templates t
+		WHERE version = (SELECT max(version) FROM templates WHERE key = t.key) ORDER BY key`)
+}
+
+// TemplateVersions returns every version of a template, newest first, or [run.ErrNotFound].
+func (s *Store) TemplateVersions(ctx context.Context, name string) ([]run.Template, error) {
+	out, err := s.templates(ctx, `SELECT `+templateColumns+` FROM templates WHERE key = ? ORDER BY version DESC`, templateKey(name))
+	if err == nil && len(out) == 0 {
+		return nil, fmt.Errorf("template %.80s: %w", name, run.ErrNotFound)
+	}
+	return out, err
+}
+
+func (s *Store) templates(ctx context.Context, query string, args ...any) ([]run.Template, error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list templates: %w", mapError(err))
+	}
+	out, err := collect(rows, scanTemplate)
+	if err != nil {
+		return nil, fmt.Errorf("list templates: %w", err)
+	}
+	return out, nil
+}
+
+// DeleteTemplate removes every version of a template, or returns [run.ErrNotFound]. Runs that were made from it stay.
+func (s *Store) DeleteTemplate(ctx context.Context, name string) error {
+	err := s.inTx(ctx, func(tx *writeTx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM templates WHERE key = ?`, templateKey(name))
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, run.ErrNotFound)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("delete template %.80s: %w", name, err)
+	}
+	return nil
+}
