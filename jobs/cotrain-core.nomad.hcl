@@ -108,6 +108,24 @@ variable "datacenters" {
   default = ["*"]
 }
 
+variable "site" {
+  description = "The datacenter that all workers must be in; \"\" for any of datacenters."
+  type        = string
+  default     = ""
+}
+
+variable "storage" {
+  description = "Folder that all workers share, as the trainer sees it: relative paths of a configuration begin there. Containers get it mounted at the same path."
+  type        = string
+  default     = ""
+}
+
+variable "storage_volume" {
+  description = "Nomad host volume that holds it; workers run only where it is. \"\" for a folder at the same path on every node."
+  type        = string
+  default     = ""
+}
+
 variable "node_pool" {
   type    = string
   default = "default"
@@ -168,14 +186,16 @@ job "cotrain-core" {
   id          = var.job_id
   name        = var.job_id
   type        = "batch"
-  datacenters = var.datacenters
+  datacenters = var.site != "" ? [var.site] : var.datacenters
   node_pool   = var.node_pool
   priority    = var.priority
 
   parameterized {
     payload       = "required"
     meta_required = ["run_id", "attempt"]
-    meta_optional = ["resume"]
+    # resume: checkpoint folder. env: KEY=VALUE lines. args: arguments, one a line. secrets: path of a Nomad variable.
+    # ckpt_path: where each DiLoCo worker makes a folder of its own.
+    meta_optional = ["resume", "env", "args", "secrets", "ckpt_path"]
   }
 
   # Workers share nodes where they fit: a small cluster must be able to run a small DiLoCo mesh. A shape that takes all
@@ -200,8 +220,19 @@ job "cotrain-core" {
       lost_after = var.lost_after
     }
 
+    # sticky: a worker that is replaced on its node finds there that it has trained before, and joins the mesh.
     ephemeral_disk {
-      size = var.disk
+      size   = var.disk
+      sticky = true
+    }
+
+    dynamic "volume" {
+      for_each = var.storage_volume != "" ? [1] : []
+      labels   = ["storage"]
+      content {
+        type   = "host"
+        source = var.storage_volume
+      }
     }
 
     network {
@@ -240,7 +271,7 @@ job "cotrain-core" {
           network_mode = "host"
           init         = true # process 1 would ignore SIGTERM
           shm_size     = var.shm_mb * 1048576
-          volumes      = var.volumes
+          volumes      = concat(var.volumes, var.storage != "" && var.storage_volume == "" ? ["${var.storage}:${var.storage}"] : [])
           entrypoint   = ["/bin/sh"]
           args         = concat(["$${NOMAD_TASK_DIR}/launch.sh"], var.command)
         }
@@ -251,9 +282,18 @@ job "cotrain-core" {
           image        = var.image
           network_mode = "host"
           init         = true
-          volumes      = var.volumes
+          volumes      = concat(var.volumes, var.storage != "" && var.storage_volume == "" ? ["${var.storage}:${var.storage}"] : [])
           entrypoint   = ["/bin/sh"]
           args         = concat(["$${NOMAD_TASK_DIR}/launch.sh"], var.command)
+        }
+      }
+
+      # raw_exec sees the node's own files: there is nothing to mount.
+      dynamic "volume_mount" {
+        for_each = var.storage_volume != "" && var.driver != "raw_exec" ? [1] : []
+        content {
+          volume      = "storage"
+          destination = var.storage
         }
       }
 
@@ -265,7 +305,7 @@ job "cotrain-core" {
         COTRAIN_INTERFACE          = var.interface
         COTRAIN_RENDEZVOUS_TIMEOUT = "${var.rendezvous_timeout}"
         PYTHONUNBUFFERED           = "1"
-      }, var.env)
+      }, var.storage != "" ? { COTRAIN_STORAGE = var.storage } : {}, var.env)
 
       dispatch_payload {
         file = "config.toml"
@@ -278,6 +318,22 @@ job "cotrain-core" {
         change_mode = "noop"
         data        = <<EOT
 {{ range nomadService (printf "rdzv-%s-%s" (env "NOMAD_META_run_id") (env "NOMAD_META_attempt")) }}{{ if .Tags | contains "rank-0" }}{{ .Address }} {{ .Port }}
+{{ end }}{{ end }}
+EOT
+      }
+
+      # Every item of the Nomad variable that the run names, as environment. One that is not there must not hold the task
+      # back in silence: the launch script ends with a reason. With ACLs a job may read nomad/jobs and nomad/jobs/<job ID>;
+      # for any other path attach a policy to the namespace (nomad acl policy apply -namespace <ns> <name> <file>) that
+      # lets variables be read there. Without it Nomad tries for some minutes and then fails the task.
+      template {
+        destination = "secrets/run.env"
+        perms       = "600"
+        env         = true
+        change_mode = "noop"
+        data        = <<EOT
+{{ with env "NOMAD_META_secrets" }}{{ if nomadVarExists . }}{{ range $name, $item := nomadVar . }}{{ $name }}={{ $item.Value | toJSON }}
+{{ end }}{{ else }}COTRAIN_SECRETS_MISSING={{ . | toJSON }}
 {{ end }}{{ end }}
 EOT
       }

@@ -3,9 +3,11 @@ package jobs
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -196,4 +198,41 @@ if len(sys.argv) == 1: subprocess.run([sys.executable, "-c", "import threading, 
 	if stdout, stderr, _ := python(t, program, "LOCAL_RANK=1"); !strings.HasPrefix(stdout, "not here\n") {
 		t.Errorf("in local rank 1: %s%s", stdout, stderr)
 	}
+}
+
+// nanosecondsOf runs a program that prints one number on stderr.
+func nanosecondsOf(b *testing.B, program string, n int) float64 {
+	b.Helper()
+	dir := b.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "wandb"), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "wandb", "__init__.py"), []byte(WandbShim), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.CommandContext(b.Context(), "python3", "-c", program, strconv.Itoa(n))
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+dir, "LOCAL_RANK=0")
+	read, write, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd.Stdout = write // a pipe that is read, as Nomad's is
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	_ = write.Close() // the process has its own
+	if _, err := io.Copy(io.Discard, read); err != nil {
+		b.Fatal(err)
+	}
+	_ = read.Close() // read to the end
+	if err := cmd.Wait(); err != nil {
+		b.Fatalf("%v: %s", err, errOut.String())
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(errOut.String()), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return v
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/hashicorp/nomad/api"
 )
 
 // allocDir is an allocation's directory, laid out as on a Nomad client:
@@ -74,4 +76,48 @@ func writeFile(path string, data []byte, mode os.FileMode) error {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
+}
+
+// awaitPrevious waits for the end of the allocation that this one replaces:
+// the two are never at work at once.
+func (r *allocRunner) awaitPrevious() {
+	prev := r.s.runners.get(r.alloc.PreviousAllocation)
+	if prev == nil {
+		return
+	}
+	select {
+	case <-prev.done:
+	case <-r.stopping:
+	}
+}
+
+// prepareDir makes the directories, with the data of the allocation that this
+// one replaces on its node when the group's disk is sticky.
+func (r *allocRunner) prepareDir() error {
+	tasks := r.taskNames()
+	if err := r.dir.build(tasks); err != nil {
+		return err
+	}
+	var prev *api.Allocation
+	r.s.st.view(func() { prev = r.s.st.allocs[r.alloc.PreviousAllocation] })
+	if prev == nil || prev.NodeID != r.alloc.NodeID || !deref(r.group.EphemeralDisk.Sticky) {
+		return nil
+	}
+	from := r.s.allocDir(prev.ID)
+	moves := map[string]string{filepath.Join(from.shared(), "data"): filepath.Join(r.dir.shared(), "data")}
+	for _, t := range tasks {
+		moves[from.local(t)] = r.dir.local(t)
+	}
+	for old, now := range moves {
+		if _, err := os.Stat(old); err != nil {
+			continue // collected, or never built
+		}
+		if err := os.Remove(now); err != nil {
+			return fmt.Errorf("take over the data of %s: %w", prev.ID, err)
+		}
+		if err := os.Rename(old, now); err != nil {
+			return fmt.Errorf("take over the data of %s: %w", prev.ID, err)
+		}
+	}
+	return nil
 }

@@ -131,7 +131,8 @@ func (r *allocRunner) taskNames() []string {
 // run lives from the placement to the end of the last task.
 func (r *allocRunner) run() {
 	defer close(r.done)
-	if err := r.dir.build(r.taskNames()); err != nil {
+	r.awaitPrevious()
+	if err := r.prepareDir(); err != nil {
 		for _, t := range r.tasks {
 			t.fail(r.s.setupFailureEvent(err))
 		}

@@ -3,6 +3,7 @@ package localnomad
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,7 +62,7 @@ unknown_to_the_file = 1
 	if svc := job.TaskGroups[0].Services[0]; svc.Tags[0] != "rank-${NOMAD_ALLOC_INDEX}" {
 		t.Errorf("tags are %v", svc.Tags)
 	}
-	script := task.Templates[1]
+	script := task.Templates[slices.IndexFunc(task.Templates, func(t *api.Template) bool { return *t.DestPath == "local/launch.sh" })]
 	if *script.EmbeddedTmpl != "echo ${NOMAD_ALLOC_ID}" || *script.Perms != "755" || *script.LeftDelim != "<<<cotrain:" {
 		t.Errorf("script template is %+v", script)
 	}

@@ -105,6 +105,13 @@ func (pl *placer) one(k ask) (*api.Allocation, *api.AllocationMetric) {
 			best = c
 		}
 	}
+	if deref(k.group.EphemeralDisk.Sticky) && k.prev != nil {
+		for _, c := range all {
+			if c.node.ID == k.prev.NodeID { // where its data is
+				best = c
+			}
+		}
+	}
 	m.AllocationTime = time.Since(start)
 	if best == nil {
 		return nil, m

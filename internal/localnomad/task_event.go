@@ -104,13 +104,18 @@ func (s *Server) setupFailureEvent(err error) *api.TaskEvent {
 type templateError struct{ err error }
 
 func (e templateError) Error() string { return e.err.Error() }
+func (e templateError) Unwrap() error { return e.err }
 
 func (s *Server) prepareFailedEvent(err error) *api.TaskEvent {
 	var tmpl templateError
 	if !errors.As(err, &tmpl) {
 		return s.setupFailureEvent(err)
 	}
-	e := s.newTaskEvent(api.TaskKilling, "Template failed: "+err.Error(), map[string]string{"fails_task": "true"})
+	text := "Template failed: " + err.Error()
+	if envErr := (*envFileError)(nil); errors.As(err, &envErr) {
+		text = "Template failed to read environment variables: " + envErr.Error()
+	}
+	e := s.newTaskEvent(api.TaskKilling, text, map[string]string{"fails_task": "true"})
 	e.FailsTask = true
 	return e
 }

@@ -206,7 +206,7 @@ func (ts *templateSet) render(item *taskTemplate) (changed bool, err error) {
 	}
 	item.text = text
 	if deref(item.spec.Envvars) {
-		more, err := parseEnvFile(text)
+		more, err := parseEnvFile(item.path, text)
 		if err != nil {
 			return false, err
 		}
@@ -228,35 +228,6 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 		return 0, fmt.Errorf("template renders more than %d bytes", maxRendered)
 	}
 	return b.Buffer.Write(p)
-}
-
-// parseEnvFile reads KEY=value lines.
-func parseEnvFile(text string) (map[string]string, error) {
-	env := map[string]string{}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		k, v, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
-		if !ok {
-			return nil, fmt.Errorf("template with env: line %q has no \"=\"", line)
-		}
-		env[strings.TrimSpace(k)] = unquote(strings.TrimSpace(v))
-	}
-	return env, nil
-}
-
-// unquote takes off one pair of quotes; in double ones escapes are undone.
-func unquote(v string) string {
-	n := len(v)
-	if n < 2 || v[0] != v[n-1] || v[0] != '"' && v[0] != '\'' {
-		return v
-	}
-	if u, err := strconv.Unquote(v); v[0] == '"' && err == nil {
-		return u
-	}
-	return v[1 : n-1]
 }
 
 // watch renders again on every change until the task has ended.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -26,6 +25,14 @@ type Dispatch struct {
 	Attempt int
 	Payload []byte // the TOML
 	Resume  string // checkpoint folder to resume from, or ""
+
+	Priority int               // 1 to 100; 0 for the parent's
+	Env      map[string]string // more environment for the trainer
+	Args     []string          // more arguments, after the configuration
+	Secrets  string            // path of a Nomad variable whose items become environment, or ""
+	// CheckpointPath is the configuration's ckpt.path, or "". With it each worker of a DiLoCo run saves into a folder of
+	// its own below: the shards of two workers have the same names.
+	CheckpointPath string
 }
 
 // Dispatch starts an attempt and returns the ID of its child job, which is known to exist. Calling it again with the same
@@ -36,9 +43,9 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 		return "", fmt.Errorf("configuration of %d bytes: %w: Nomad takes 1 to %d; shorten comments or lists of data sets", n, run.ErrInvalid, MaxPayload)
 	}
 	doing := "dispatch " + d.Token
-	meta := map[string]string{"run_id": string(d.RunID), "attempt": strconv.Itoa(d.Attempt)}
-	if d.Resume != "" {
-		meta["resume"] = d.Resume
+	meta, err := d.Meta()
+	if err != nil {
+		return "", err
 	}
 	for try := 0; try < dispatchTries; try++ {
 		child, eval, err := c.dispatchOnce(ctx, d, meta)
@@ -84,7 +91,7 @@ func (c *Client) dispatchOnce(ctx context.Context, d Dispatch, meta map[string]s
 	defer cancel()
 	w := write(ctx)
 	w.IdempotencyToken = d.Token
-	resp, _, err := c.calls.Jobs().DispatchOpts(&api.DispatchOptions{JobID: d.Parent, Meta: meta, Payload: d.Payload}, w)
+	resp, _, err := c.calls.Jobs().DispatchOpts(&api.DispatchOptions{JobID: d.Parent, Meta: meta, Payload: d.Payload, Priority: d.Priority}, w)
 	if err != nil {
 		return "", "", err
 	}

@@ -35,7 +35,7 @@ type parent struct {
 // returns its ID. Once done for a shape it costs nothing, until [Client.Forget] or a dispatch that finds the parent gone.
 // The error is [run.ErrInvalid] when the job file does not parse or lacks what CoTrain relies on.
 func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, error) {
-	if err := checkShape(shape); err != nil {
+	if err := c.checkShape(shape); err != nil {
 		return "", err
 	}
 	id := shape.ParentJob()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +55,7 @@ func (c *Client) WhyPending(ctx context.Context, childID string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return reason(need, metric, nodes, usage(allocs, childID)), nil
+	return why(need, metric, nodes, usage(allocs, childID)), nil
 }
 
 // newestFailure returns what the newest evaluation that could not place everything says, or that one has not been
@@ -177,21 +176,24 @@ func (d demand) suitable(n *api.NodeListStub) bool {
 	if d.pool != api.NodePoolAll && orDefault(n.NodePool, "default") != d.pool {
 		return false
 	}
-	return len(d.datacenters) == 0 || slices.ContainsFunc(d.datacenters, func(glob string) bool {
-		ok, err := path.Match(glob, n.Datacenter)
-		return ok && err == nil
-	})
+	return inDatacenters(d.datacenters, n.Datacenter)
 }
 
-// reason makes the sentence, from what excludes most to what excludes least.
-func reason(d demand, m *api.AllocationMetric, nodes []*api.NodeListStub, use map[string]used) string {
+// hasDriver reports whether the task's driver works on the node.
+func (d demand) hasDriver(n *api.NodeListStub) bool {
+	info := n.Drivers[d.driver]
+	return info != nil && info.Detected && info.Healthy
+}
+
+// why makes the sentence, from what excludes most to what excludes least.
+func why(d demand, m *api.AllocationMetric, nodes []*api.NodeListStub, use map[string]used) string {
 	var suitable, withDriver []*api.NodeListStub
 	for _, n := range nodes {
 		if !d.suitable(n) {
 			continue
 		}
 		suitable = append(suitable, n)
-		if info := n.Drivers[d.driver]; info != nil && info.Detected && info.Healthy {
+		if d.hasDriver(n) {
 			withDriver = append(withDriver, n)
 		}
 	}
@@ -232,21 +234,21 @@ func noNodes(d demand, nodes []*api.NodeListStub) string {
 
 // otherReason repeats Nomad's own words for what the numbers do not explain.
 func otherReason(d demand, m *api.AllocationMetric) string {
-	var why []string
+	var said []string
 	for _, k := range slices.Sorted(maps.Keys(m.ConstraintFiltered)) {
-		why = append(why, fmt.Sprintf("%s on %s", k, plural(m.ConstraintFiltered[k], "node")))
+		said = append(said, fmt.Sprintf("%s on %s", k, plural(m.ConstraintFiltered[k], "node")))
 	}
 	for _, k := range slices.Sorted(maps.Keys(m.DimensionExhausted)) {
-		why = append(why, fmt.Sprintf("%s exhausted on %s", k, plural(m.DimensionExhausted[k], "node")))
+		said = append(said, fmt.Sprintf("%s exhausted on %s", k, plural(m.DimensionExhausted[k], "node")))
 	}
 	for _, q := range m.QuotaExhausted {
-		why = append(why, "quota exhausted: "+q)
+		said = append(said, "quota exhausted: "+q)
 	}
-	if len(why) == 0 {
+	if len(said) == 0 {
 		return fmt.Sprintf("needs %s; resources were just freed, and Nomad tries again by itself", plural(d.workers, "node"))
 	}
 	return clean(fmt.Sprintf("needs %s and Nomad says: %s; change that on the nodes or in the job file",
-		plural(d.workers, "node"), strings.Join(why, ", ")))
+		plural(d.workers, "node"), strings.Join(said, ", ")))
 }
 
 func plural(n int, word string) string {

@@ -95,7 +95,7 @@ func TestTheReasonForWaitingSaysWhatWouldUnblockIt(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got := reason(c.demand, &c.metric, c.nodes, usage(c.allocs, "mine")); got != c.want {
+			if got := why(c.demand, &c.metric, c.nodes, usage(c.allocs, "mine")); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})

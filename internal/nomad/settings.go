@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -35,6 +36,10 @@ type JobSettings struct {
 	Datacenters []string
 	Priority    int
 	Env         map[string]string
+	// Storage is the folder that all workers share, as the trainer sees it; "" for none. Containers get it mounted at the
+	// same path. With StorageVolume it comes from the Nomad host volume of that name, and workers run only where it is.
+	Storage       string
+	StorageVolume string
 
 	KillTimeout       time.Duration // between SIGTERM and SIGKILL
 	LostAfter         time.Duration // how long a worker of a node that is away stays unknown before it is replaced
@@ -56,6 +61,12 @@ func (j JobSettings) check() error {
 	if (j.Driver == "docker" || j.Driver == "podman") && j.Image == "" {
 		return fmt.Errorf("image of the job: %w: driver %s needs one", run.ErrInvalid, j.Driver)
 	}
+	if j.Storage != "" && (!strings.HasPrefix(j.Storage, "/") || strings.ContainsAny(j.Storage, ":\n\x00")) {
+		return fmt.Errorf("storage of the job, %q: %w: give an absolute path without a colon", clean(j.Storage), run.ErrInvalid)
+	}
+	if j.StorageVolume != "" && j.Storage == "" {
+		return fmt.Errorf("storage volume of the job, %q: %w: say where the trainer sees it (storage)", clean(j.StorageVolume), run.ErrInvalid)
+	}
 	for name, d := range map[string]time.Duration{
 		"kill time-out": j.KillTimeout, "lost-after time": j.LostAfter, "rendezvous time-out": j.RendezvousTimeout,
 	} {
@@ -66,8 +77,8 @@ func (j JobSettings) check() error {
 	return nil
 }
 
-// checkShape refuses what cannot be a shape, with the field to mend.
-func checkShape(s run.Shape) error {
+// checkShape refuses what cannot be a shape, or not here, with the field to mend.
+func (c *Client) checkShape(s run.Shape) error {
 	switch {
 	case s.Nodes < 1:
 		return fmt.Errorf("nodes = %d: %w: at least 1", s.Nodes, run.ErrInvalid)
@@ -75,8 +86,21 @@ func checkShape(s run.Shape) error {
 		return fmt.Errorf("shape %s: %w: no part of it may be negative", s, run.ErrInvalid)
 	case len(s.GPUModel) > 200 || !utf8.ValidString(s.GPUModel):
 		return fmt.Errorf("GPU model: %w: at most 200 bytes of text", run.ErrInvalid)
+	case len(s.Site) > 200 || !utf8.ValidString(s.Site):
+		return fmt.Errorf("site: %w: at most 200 bytes of text", run.ErrInvalid)
+	case s.Site != "" && !inDatacenters(c.cfg.Job.Datacenters, s.Site):
+		return fmt.Errorf("site %q: %w: workers may run in %s", clean(s.Site), run.ErrInvalid, strings.Join(c.cfg.Job.Datacenters, ", "))
 	}
 	return nil
+}
+
+// inDatacenters reports whether a datacenter is one of those named, in which * stands for any characters; none named are
+// all.
+func inDatacenters(globs []string, datacenter string) bool {
+	return len(globs) == 0 || slices.ContainsFunc(globs, func(glob string) bool {
+		ok, err := path.Match(glob, datacenter)
+		return ok && err == nil
+	})
 }
 
 // DefaultGPUDevice is the device type that is asked for when a shape names no model, or only a model.
@@ -141,6 +165,9 @@ func (j JobSettings) variables(s run.Shape) string {
 	str("interface", j.Interface)
 	str("node_pool", j.NodePool)
 	list("datacenters", j.Datacenters)
+	str("site", s.Site)
+	str("storage", j.Storage)
+	str("storage_volume", j.StorageVolume)
 	num("priority", j.Priority)
 	dur("kill_timeout", j.KillTimeout)
 	dur("lost_after", j.LostAfter)

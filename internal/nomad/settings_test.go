@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -50,10 +51,11 @@ func FuzzQuotedTextIsTheTextItself(f *testing.F) {
 
 func TestVariablesHoldShapeSettingsAndScripts(t *testing.T) {
 	t.Parallel()
-	shape := run.Shape{Nodes: 3, GPUs: 2, GPUModel: "nvidia/gpu/NVIDIA A100-SXM4-80GB", GPUMinMemory: 40960, Memory: 2048}
+	shape := run.Shape{Nodes: 3, GPUs: 2, GPUModel: "nvidia/gpu/NVIDIA A100-SXM4-80GB", GPUMinMemory: 40960, Memory: 2048, Site: "ams"}
 	settings := JobSettings{
 		Driver: "docker", Image: "example/cotrain:1", Command: []string{"/bin/x", "${y}"}, KillTimeout: 90 * time.Second,
 		Datacenters: []string{"a", "b*"}, Env: map[string]string{"A": "1", "B": "$x"}, RendezvousTimeout: time.Minute,
+		Storage: "/srv/cotrain", StorageVolume: "cotrain",
 	}
 	got := evaluate(t, settings.variables(shape))
 	for name, want := range map[string]cty.Value{
@@ -63,6 +65,7 @@ func TestVariablesHoldShapeSettingsAndScripts(t *testing.T) {
 		"driver": cty.StringVal("docker"), "image": cty.StringVal("example/cotrain:1"),
 		"command":      cty.TupleVal([]cty.Value{cty.StringVal("/bin/x"), cty.StringVal("${y}")}),
 		"kill_timeout": cty.StringVal("1m30s"), "rendezvous_timeout": cty.NumberIntVal(60),
+		"site": cty.StringVal("ams"), "storage": cty.StringVal("/srv/cotrain"), "storage_volume": cty.StringVal("cotrain"),
 		"datacenters":   cty.TupleVal([]cty.Value{cty.StringVal("a"), cty.StringVal("b*")}),
 		"env":           cty.ObjectVal(map[string]cty.Value{"A": cty.StringVal("1"), "B": cty.StringVal("$x")}),
 		"launch_script": cty.StringVal(jobs.LaunchScript), "shim": cty.StringVal(jobs.WandbShim),
@@ -83,9 +86,9 @@ func TestTheJobFileDeclaresEveryVariableThatIsSent(t *testing.T) {
 	full := JobSettings{
 		Driver: "x", Image: "x", Volumes: []string{"x"}, ShmMB: 1, Command: []string{"x"}, Trainer: "x", WorkDir: "x", Interface: "x",
 		NodePool: "x", Datacenters: []string{"x"}, Priority: 1, Env: map[string]string{"X": "x"}, KillTimeout: 1, LostAfter: 1,
-		RendezvousTimeout: time.Second, LogFiles: 1, LogFileMB: 1, Disk: 1,
+		RendezvousTimeout: time.Second, LogFiles: 1, LogFileMB: 1, Disk: 1, Storage: "/x", StorageVolume: "x",
 	}
-	shape := run.Shape{Nodes: 1, GPUs: 1, GPUModel: "bare", GPUMinMemory: 1}
+	shape := run.Shape{Nodes: 1, GPUs: 1, GPUModel: "bare", GPUMinMemory: 1, Site: "x"}
 	for name := range evaluate(t, full.variables(shape)) {
 		if !strings.Contains(jobs.CotrainCore, `variable "`+name+`" {`) {
 			t.Errorf("variable %q is not in jobs/cotrain-core.nomad.hcl", name)
@@ -109,5 +112,41 @@ func TestContentHashChangesWithFileAndVariables(t *testing.T) {
 	a := contentHash("file", "vars")
 	if a != contentHash("file", "vars") || a == contentHash("file", "vars2") || a == contentHash("file2", "vars") || a == contentHash("filev", "ars") {
 		t.Error("the hash does not tell contents apart")
+	}
+}
+
+func TestShapesWithoutASiteKeepTheirVariables(t *testing.T) {
+	t.Parallel()
+	shape := run.Shape{Nodes: 1, Memory: 64}
+	got := evaluate(t, JobSettings{}.variables(shape))
+	for _, name := range []string{"site", "storage", "storage_volume"} {
+		if _, ok := got[name]; ok {
+			t.Errorf("%s is set although nothing was said about it", name)
+		}
+	}
+}
+
+func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, j := range map[string]JobSettings{
+		"relative storage": {Storage: "data"}, "storage with a colon": {Storage: "/a:b"}, "a volume without a path": {StorageVolume: "v"},
+		"a container without an image": {Driver: "docker"}, "an odd variable": {Env: map[string]string{"A B": "x"}}, "a negative time": {LostAfter: -1},
+	} {
+		if _, err := New(Config{Address: "http://127.0.0.1:1", Job: j}); !errors.Is(err, run.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestASiteMustBeWhereWorkersMayRun(t *testing.T) {
+	t.Parallel()
+	for site, ok := range map[string]bool{"": true, "ams": true, "fra-2": true, "nyc": false, strings.Repeat("a", 201): false} {
+		c, err := New(Config{Address: "http://127.0.0.1:1", Job: JobSettings{Datacenters: []string{"ams", "fra-*"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.checkShape(run.Shape{Nodes: 1, Site: site}); (err == nil) != ok || err != nil && !errors.Is(err, run.ErrInvalid) {
+			t.Errorf("site %.20q: %v", site, err)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package nomad
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,7 +182,8 @@ var noise = []string{api.TaskNotRestarting, api.TaskReceived, api.TaskBuildingTa
 func detail(s *api.AllocationListStub, events []*api.TaskEvent) string {
 	var newest *api.TaskEvent
 	for _, ev := range slices.Backward(events) {
-		if ev != nil && !slices.Contains(noise, ev.Type) {
+		// A template that fails says so in the event of the kill that follows from it.
+		if ev != nil && (!slices.Contains(noise, ev.Type) || ev.Type == api.TaskKilling && ev.Details["fails_task"] == "true") {
 			newest = ev
 			break
 		}
@@ -194,9 +197,16 @@ func detail(s *api.AllocationListStub, events []*api.TaskEvent) string {
 	}
 	if text == "" && newest != nil {
 		text = orDefault(newest.DisplayMessage, newest.Message)
-		if newest.Type != api.TaskStarted && newest.Type != api.TaskTerminated && !strings.HasPrefix(text, newest.Type) {
+		if newest.Type != api.TaskStarted && newest.Type != api.TaskTerminated && newest.Type != api.TaskKilling && !strings.HasPrefix(text, newest.Type) {
 			text = newest.Type + ": " + text
 		}
 	}
+	if m := missingVariable.FindStringSubmatch(text); m != nil {
+		text = fmt.Sprintf("waits for the Nomad variable %s: it does not exist, or a policy must let this job read it", m[1])
+	}
 	return clean(orDefault(text, s.ClientDescription))
 }
+
+// missingVariable finds the variable that a template waits for. Without the right to read one Nomad tries for some
+// minutes, and says no more than that it is missing.
+var missingVariable = regexp.MustCompile(`^Template: Missing: nomad\.var\.[a-z]+\(([^@)]+)`)

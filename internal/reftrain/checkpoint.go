@@ -202,9 +202,13 @@ func readBounded(name string, bound int64) ([]byte, error) {
 	return b, nil
 }
 
-// workerDir is where a worker keeps its part of a step folder.
+// ownFolder is what the launch script calls the folder of one worker below the checkpoint path that a run names.
+func ownFolder(rank int) string { return "worker_" + strconv.Itoa(rank) }
+
+// workerDir is where a worker keeps its part of a step folder. A step folder below the worker's own folder is all its
+// own.
 func workerDir(step string, rank int) string {
-	if rank == 0 {
+	if rank == 0 || filepath.Base(filepath.Dir(step)) == ownFolder(rank) {
 		return step
 	}
 	return filepath.Join(step, "diloco_"+strconv.Itoa(rank))
@@ -226,10 +230,16 @@ func resumeDir(resume string, rank int) string {
 		return resume
 	}
 	best, at := resume, int64(-1)
-	for step, dir := range stepFolders(filepath.Dir(resume)) {
-		md, err := readMetadata(workerDir(dir, rank))
-		if err == nil && md.Progress.Outer == lead.Progress.Outer && md.BaseHash == lead.BaseHash && step > at {
-			best, at = workerDir(dir, rank), step
+	paths := []string{filepath.Dir(resume)}
+	if filepath.Base(paths[0]) == ownFolder(0) { // its own is beside worker 0's
+		paths = append(paths, filepath.Join(filepath.Dir(paths[0]), ownFolder(rank)))
+	}
+	for _, path := range paths {
+		for step, dir := range stepFolders(path) {
+			md, err := readMetadata(workerDir(dir, rank))
+			if err == nil && md.Progress.Outer == lead.Progress.Outer && md.BaseHash == lead.BaseHash && step > at {
+				best, at = workerDir(dir, rank), step
+			}
 		}
 	}
 	return best

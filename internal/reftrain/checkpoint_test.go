@@ -172,6 +172,30 @@ func TestAWorkerResumesFromItsOwnPlaceInTheSameInnerLoop(t *testing.T) {
 	}
 }
 
+func TestAWorkerResumesFromItsOwnFolderBesideWorker0s(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	save := func(step, outer int64, rank int) {
+		s := someState(true)
+		s.Step, s.Outer = step, outer
+		saveTo(t, workerDir(filepath.Join(path, ownFolder(rank), "step_"+strconv.FormatInt(step, 10)), rank), s)
+	}
+	save(70, 1, 0)
+	save(73, 1, 1)
+	save(110, 2, 1)
+	save(70, 1, 2)
+	for rank, want := range []string{"worker_0/step_70", "worker_1/step_73", "worker_2/step_70", "worker_0/step_70"} {
+		if got := resumeDir(filepath.Join(path, "worker_0", "step_70"), rank); got != filepath.Join(path, want) {
+			t.Errorf("worker %d resumes from %s, want %s", rank, got, want)
+		}
+	}
+	for _, rank := range []int{0, 1} { // whoever has none of its own takes another's as it is
+		if md, err := readMetadata(resumeDir(filepath.Join(path, "worker_2", "step_70"), rank)); err != nil || md.Progress.Step != 70 {
+			t.Errorf("worker %d: %+v, %v", rank, md, err)
+		}
+	}
+}
+
 func TestOnlyTheNewestStepsAreKept(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()

@@ -15,6 +15,9 @@ import (
 //go:embed text.txt
 var builtinText string
 
+// Text is the text that the trainer learns from when it is given none.
+func Text() string { return builtinText }
+
 // Bounds that keep a step affordable on a CPU and a worker within the memory that a job asks for by default.
 const (
 	maxSeqLength = 128

@@ -8,9 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
@@ -63,7 +60,7 @@ func testParents(t *testing.T, target Target) {
 	if first.ID != id || first.Type != "batch" || first.Status != "running" || first.Stop || first.Version != 0 {
 		t.Errorf("parent is %+v, want a running batch job at version 0", first)
 	}
-	if p := first.ParameterizedJob; p == nil || p.Payload != "required" || len(p.MetaRequired) != 2 || len(p.MetaOptional) != 1 {
+	if p := first.ParameterizedJob; p == nil || p.Payload != "required" || len(p.MetaRequired) != 2 || len(p.MetaOptional) != 5 {
 		t.Errorf("parameterized block is %+v", p)
 	}
 	if evals := decode[[]any](b, b.raw("GET", path+"/evaluations", nil)); len(evals) != 0 {
@@ -115,105 +112,6 @@ func testParents(t *testing.T, target Target) {
 		b.dispatch("exit 0")
 	})
 	testParse(t, b)
-}
-
-func testParse(t *testing.T, b *bench) {
-	t.Run("parse", func(t *testing.T) {
-		type request struct {
-			JobHCL, Variables string
-			Canonicalize      bool
-		}
-		b.expect(b.raw("POST", "/v1/jobs/parse", request{JobHCL: "job {"}), 400, "Failed to parse job")
-		b.expect(b.raw("POST", "/v1/jobs/parse", request{JobHCL: jobs.CotrainCore, Variables: "job_id = \"x\"\n"}), 400, "Failed to parse job")
-		b.expect(b.raw("POST", "/v1/jobs/parse", request{JobHCL: jobs.CotrainCore, Variables: "job_id = ${\n"}), 400, "Failed to parse job")
-		b.expect(b.raw("POST", "/v1/jobs/parse", request{}), 400, "Job spec is empty")
-		testParsedDrivers(t, b)
-		broken := newBench(t, b.target, func(j *nomad.JobSettings) {
-			j.File = []byte(strings.Replace(jobs.CotrainCore, `group "workers" {`, `group "others" {`, 1))
-		})
-		if _, err := broken.client.EnsureParent(b.context(), broken.shape); !errors.Is(err, run.ErrInvalid) {
-			t.Errorf("a file without the group gives %v, want ErrInvalid", err)
-		}
-		broken = newBench(t, b.target, func(j *nomad.JobSettings) { j.File = []byte("job {") })
-		if _, err := broken.client.EnsureParent(b.context(), broken.shape); !errors.Is(err, run.ErrInvalid) {
-			t.Errorf("a file that does not parse gives %v, want ErrInvalid", err)
-		}
-	})
-}
-
-// testParsedDrivers checks what the job file becomes for each driver, and what GPUs add.
-func testParsedDrivers(t *testing.T, b *bench) {
-	type task struct {
-		Driver, KillSignal string
-		KillTimeout        time.Duration
-		Config             map[string]any
-		Env                map[string]string
-		Templates          []struct{ DestPath, EmbeddedTmpl, ChangeMode, LeftDelim, Perms string }
-		Resources          struct {
-			CPU, MemoryMB int
-			Devices       []struct {
-				Name        string
-				Count       int
-				Constraints []struct{ LTarget, RTarget, Operand string }
-			}
-		}
-	}
-	type job struct {
-		ID         string
-		TaskGroups []struct {
-			Count            int
-			Tasks            []task
-			RestartPolicy    struct{ Attempts int }
-			ReschedulePolicy struct {
-				Attempts  int
-				Unlimited bool
-			}
-			Disconnect struct {
-				Replace   bool
-				LostAfter time.Duration
-			}
-		}
-	}
-	const common = "job_id = \"x\"\nnodes = 2\ncpu = 10\nmemory = 20\nlaunch_script = \"a $${b} \\u0025{c}\"\nshim = \"s\"\ncommand = [\"/bin/t\", \"y\"]\n"
-	script := []any{"${NOMAD_TASK_DIR}/launch.sh", "/bin/t", "y"}
-	for driver, config := range map[string]map[string]any{
-		"raw_exec": {"command": "/bin/sh", "args": script},
-		"exec":     {"command": "/bin/sh", "args": script},
-		"docker": {"image": "i:1", "network_mode": "host", "init": true, "shm_size": 1048576.0, "volumes": []any{"/a:/b"},
-			"entrypoint": []any{"/bin/sh"}, "args": script},
-		"podman": {"image": "i:1", "network_mode": "host", "init": true, "volumes": []any{"/a:/b"}, "entrypoint": []any{"/bin/sh"}, "args": script},
-	} {
-		vars := common + "driver = \"" + driver + "\"\nimage = \"i:1\"\nvolumes = [\"/a:/b\"]\nshm_mb = 1\nenv = { A = \"b\" }\n" +
-			"gpus = 2\ngpu_device = \"nvidia/gpu\"\ngpu_model = \"A100\"\ngpu_min_memory = 40960\nkill_timeout = \"7s\"\n"
-		got := decode[job](b, b.raw("POST", "/v1/jobs/parse", map[string]any{"JobHCL": jobs.CotrainCore, "Variables": vars}))
-		if got.ID != "x" || len(got.TaskGroups) != 1 || got.TaskGroups[0].Count != 2 || len(got.TaskGroups[0].Tasks) != 1 {
-			t.Fatalf("parsed job is %+v", got)
-		}
-		g := got.TaskGroups[0]
-		if g.RestartPolicy.Attempts != 0 || g.ReschedulePolicy.Attempts != 0 || g.ReschedulePolicy.Unlimited || g.Disconnect.Replace || g.Disconnect.LostAfter != 8760*time.Hour {
-			t.Errorf("policies are %+v", g)
-		}
-		task := g.Tasks[0]
-		if d := cmp.Diff(config, task.Config); d != "" {
-			t.Errorf("config for %s: %s", driver, d)
-		}
-		if task.Driver != driver || task.KillSignal != "SIGTERM" || task.KillTimeout != 7*time.Second || task.Env["A"] != "b" || task.Env["COTRAIN_NODES"] != "2" {
-			t.Errorf("task is %+v", task)
-		}
-		if len(task.Templates) != 3 || task.Templates[1].EmbeddedTmpl != "a ${b} %{c}" || task.Templates[1].Perms != "755" || task.Templates[0].ChangeMode != "noop" {
-			t.Errorf("templates are %+v", task.Templates)
-		}
-		devices := task.Resources.Devices
-		if len(devices) != 1 || devices[0].Name != "nvidia/gpu" || devices[0].Count != 2 || len(devices[0].Constraints) != 2 ||
-			devices[0].Constraints[0].LTarget != "${device.model}" || devices[0].Constraints[1].LTarget != "${device.attr.memory}" ||
-			devices[0].Constraints[1].Operand != ">=" || devices[0].Constraints[1].RTarget != "40960 MiB" {
-			t.Errorf("devices are %+v", devices)
-		}
-	}
-	got := decode[job](b, b.raw("POST", "/v1/jobs/parse", map[string]any{"JobHCL": jobs.CotrainCore, "Variables": common}))
-	if n := len(got.TaskGroups[0].Tasks[0].Resources.Devices); n != 0 {
-		t.Errorf("without GPUs there are %d device blocks", n)
-	}
 }
 
 func testDispatch(t *testing.T, target Target) {

@@ -30,17 +30,30 @@ type Cluster struct {
 	calls    map[string]int
 	noParent int
 	why      string
+	plan     Plan
+	parent   run.ParentState
+}
+
+// Plan is what [Cluster.Plan] answers.
+type Plan struct {
+	Fits   bool
+	Reason string
+	Places []run.Place
 }
 
 type job struct {
 	workers []run.Worker
 	state   nomad.JobState
-	payload string
+	sent    nomad.Dispatch
 }
 
 // New returns an empty cluster.
 func New() *Cluster {
-	return &Cluster{changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{}}
+	return &Cluster{
+		changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{},
+		plan:   Plan{Fits: true, Places: []run.Place{{Node: "node-1", NodeID: "n1", Datacenter: "dc1", Workers: 4}}},
+		parent: run.ParentNew,
+	}
 }
 
 // change makes a change and wakes whoever follows.
@@ -79,6 +92,12 @@ func (c *Cluster) LoseParent(n int) { c.change(func() { c.noParent = n }) }
 // SetWhy is what WhyPending answers.
 func (c *Cluster) SetWhy(why string) { c.change(func() { c.why = why }) }
 
+// SetPlan is what Plan answers; without it everything fits on node-1.
+func (c *Cluster) SetPlan(p Plan) { c.change(func() { c.plan = p }) }
+
+// SetParent is what Job says of every parent; without it parents are new.
+func (c *Cluster) SetParent(state run.ParentState) { c.change(func() { c.parent = state }) }
+
 // Calls returns how often a method was called.
 func (c *Cluster) Calls(name string) int {
 	c.mu.Lock()
@@ -102,7 +121,14 @@ func (c *Cluster) Jobs() []string {
 func (c *Cluster) Payload(child string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.jobs[child].payload
+	return string(c.jobs[child].sent.Payload)
+}
+
+// Dispatched returns what a child was dispatched with.
+func (c *Cluster) Dispatched(child string) nomad.Dispatch {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.jobs[child].sent
 }
 
 // Set places or changes the worker of a rank; the allocation ID is the child's with the rank.
@@ -182,6 +208,9 @@ func (c *Cluster) Dispatch(_ context.Context, d nomad.Dispatch) (child string, e
 		if err = c.refuse; err != nil {
 			return
 		}
+		if _, err = d.Meta(); err != nil {
+			return
+		}
 		if c.noParent > 0 {
 			c.noParent--
 			err = nomad.ErrParentMissing
@@ -193,7 +222,7 @@ func (c *Cluster) Dispatch(_ context.Context, d nomad.Dispatch) (child string, e
 		}
 		child = fmt.Sprintf("%s/dispatch-%d", d.Parent, len(c.jobs))
 		c.byToken[d.Token] = child
-		c.jobs[child] = &job{state: nomad.JobState{Status: "running", Found: true}, payload: string(d.Payload)}
+		c.jobs[child] = &job{state: nomad.JobState{Status: "running", Found: true}, sent: d}
 	})
 	return child, err
 }

@@ -61,7 +61,15 @@ def _flatten(data, prefix, out, depth=0):
             out[name] = number
 
 
-_lock = threading.Lock()
+def _new_lock():
+    """A lock of this process: one that another thread held while the process forked would never be free again."""
+    global _lock
+    _lock = threading.RLock()  # a signal's handler may log while the thread that it interrupts does
+
+
+_new_lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 def _emit(kind, fields):
@@ -84,7 +92,16 @@ def _emit(kind, fields):
         pass
 
 
-class _Nothing:
+class _Kind(type):
+    """A class whose attributes are nothing too, such as wandb.AlertLevel.WARN."""
+
+    def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Nothing()
+
+
+class _Nothing(metaclass=_Kind):
     """Whatever else a trainer uses of wandb: it takes any call and does nothing."""
 
     def __init__(self, *args, **kwargs):
@@ -176,16 +193,23 @@ config = Config()
 summary = Config()
 
 
+def _text(value):
+    """The value as a short text, "" when it is none."""
+    try:
+        return str(value)[:200] if value else ""
+    except Exception:
+        return ""
+
+
 def init(project=None, config=None, name=None, resume=None, *args, **kwargs):
     global run, summary
-    run = Run(project, name, config)
+    run = Run(_text(project), _text(name), config)
     globals()["config"] = run.config
     summary = run.summary
     fields = {"name": "metrics_started", "message": "the trainer opened its metrics"}
-    if project:
-        fields["project"] = str(project)[:200]
-    if resume:
-        fields["resume"] = str(resume)[:200]
+    for key, value in (("project", run.project), ("resume", _text(resume))):
+        if value:
+            fields[key] = value
     _emit("event", fields)
     return run
 
@@ -211,36 +235,134 @@ def __getattr__(name):
     return _Nothing
 
 
-# Samples of the machine.
+class _Submodules:
+    """Finds every module below this one, as an empty one that answers like this one."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if not name.startswith(__name__ + "."):
+            return None
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(name, _Submodules, is_package=True)
+
+    @staticmethod
+    def create_module(spec):
+        return None
+
+    @staticmethod
+    def exec_module(module):
+        module.__getattr__ = __getattr__
+
+
+# Samples of the machine, or of the container that this process is in.
 
 _PROC = os.environ.get("COTRAIN_PROC_DIR", "/proc")
+_SYS = os.environ.get("COTRAIN_SYS_DIR", "/sys")
 
 
-def _read(name):
-    with open(os.path.join(_PROC, name)) as f:
+def _read(*name):
+    with open(os.path.join(*name)) as f:
         return f.read()
 
 
+def _number_in(*name):
+    """A number that the kernel gives as a file, or None where there is none: no such file, or no limit."""
+    try:
+        return int(_read(*name))
+    except (OSError, ValueError):
+        return None
+
+
+def _cgroups(controller):
+    """The folders of the control groups that may limit this process, own first: version 2, or a controller of 1."""
+    out = []
+    for line in _read(_PROC, "self/cgroup").splitlines():
+        _, names, path = line.split(":", 2)
+        if names and controller not in names.split(","):
+            continue
+        root = os.path.join(_SYS, "fs/cgroup", controller if names else "")
+        parts = [p for p in path.split("/") if p not in ("", "..")]
+        for n in range(len(parts), -1, -1):  # in a container the path may be the host's: then only the root is there
+            folder = os.path.join(root, *parts[:n])
+            if os.path.isdir(folder):
+                out.append(folder)
+    return out
+
+
+def _memory_limit(below):
+    """The lowest limit in bytes and what is in use under it, without page cache that can be dropped; or None."""
+    best = None
+    for folder in _cgroups("memory"):
+        for limit, usage, cache in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            most, used = _number_in(folder, limit), _number_in(folder, usage)
+            if most is None or used is None or most >= below:
+                continue
+            for line in _read(folder, "memory.stat").splitlines():
+                key, _, value = line.partition(" ")
+                if key == cache:
+                    used -= int(value)
+            best, below = (most, max(0, used)), most
+    return best
+
+
+def _cpu_limit(below):
+    """The fewest cores that a control group may use and the seconds of them that it has used; or None."""
+    best = None
+    for folder in _cgroups("cpu"):
+        try:  # version 2
+            quota, period = _read(folder, "cpu.max").split()
+            stat = dict(line.split(" ", 1) for line in _read(folder, "cpu.stat").splitlines())
+            used = int(stat["usage_usec"]) / 1e6
+        except (OSError, ValueError, KeyError):
+            quota, period = _number_in(folder, "cpu.cfs_quota_us"), _number_in(folder, "cpu.cfs_period_us")
+            used = _number_in(folder, "cpuacct.usage")
+            if used is None:
+                continue
+            used /= 1e9
+        if quota in (None, "max") or int(quota) <= 0 or not period:
+            continue
+        cores = int(quota) / int(period)
+        if cores < below:
+            best, below = (cores, used), cores
+    return best
+
+
 def _cpu():
-    """Busy and total time since boot, in ticks, over all cores."""
-    ticks = [int(x) for x in _read("stat").split("\n", 1)[0].split()[1:9]]
+    """Busy and total time, over all cores or those that this container may use; only differences mean something."""
+    text = _read(_PROC, "stat")
+    ticks = [int(x) for x in text.split("\n", 1)[0].split()[1:9]]
     idle = ticks[3] + ticks[4]
+    try:
+        cores = sum(1 for line in text.splitlines() if line.startswith("cpu") and line[3:4].isdigit())
+        limit = _cpu_limit(cores)
+    except Exception:
+        limit = None
+    if limit:
+        return limit[1], limit[0] * time.monotonic()
     return sum(ticks) - idle, sum(ticks)
 
 
 def _memory():
     kib = {}
-    for line in _read("meminfo").splitlines():
+    for line in _read(_PROC, "meminfo").splitlines():
         key, _, value = line.partition(":")
         if key in ("MemTotal", "MemAvailable"):
             kib[key] = int(value.split()[0])
-    return kib["MemTotal"] * 1024, (kib["MemTotal"] - kib["MemAvailable"]) * 1024
+    total, used = kib["MemTotal"] * 1024, (kib["MemTotal"] - kib["MemAvailable"]) * 1024
+    try:
+        return _memory_limit(total) or (total, used)
+    except Exception:
+        return total, used
 
 
 def _network():
     """Bytes received and sent by all interfaces but loopback."""
     rx = tx = 0
-    for line in _read("net/dev").splitlines()[2:]:
+    for line in _read(_PROC, "net/dev").splitlines()[2:]:
         name, _, rest = line.partition(":")
         values = rest.split()
         if name.strip() != "lo" and len(values) >= 9:
@@ -252,11 +374,11 @@ def _network():
 def _disk():
     """Bytes read and written by whole disks; diskstats counts in sectors of 512 bytes."""
     read = written = 0
-    for line in _read("diskstats").splitlines():
+    for line in _read(_PROC, "diskstats").splitlines():
         f = line.split()
         if len(f) < 10 or f[2].startswith(("loop", "ram", "zram", "dm-", "md", "sr", "fd")):
             continue
-        if os.path.exists("/sys/class/block/" + f[2] + "/partition"):
+        if os.path.exists(os.path.join(_SYS, "class/block", f[2], "partition")):
             continue
         read += int(f[5]) * 512
         written += int(f[9]) * 512
@@ -319,6 +441,7 @@ if os.environ.get("COTRAIN_REAL_WANDB") == "1":
     _step_aside()
 else:
     try:
+        sys.meta_path.append(_Submodules)
         _start_sampler()
     except Exception:
         pass

@@ -1,0 +1,79 @@
+package nomad
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Keys of a dispatch's meta. The job file lists them, and the launch script reads them as NOMAD_META_<key>.
+const (
+	metaRunID      = "run_id"
+	metaAttempt    = "attempt"
+	metaResume     = "resume"
+	metaEnv        = "env"
+	metaArgs       = "args"
+	metaSecrets    = "secrets"
+	metaCheckpoint = "ckpt_path"
+)
+
+// MaxMeta bounds one value of a dispatch's meta, in bytes. Nomad has no bound of its own, but every value becomes a string
+// of the task's environment, of which Linux takes 128 KiB (MAX_ARG_STRLEN).
+const MaxMeta = 16 * 1024
+
+var (
+	// runEnvName is what a shell takes as a variable's name.
+	runEnvName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+	// variablePath is what Nomad takes as a variable's path.
+	variablePath = regexp.MustCompile(`^[A-Za-z0-9_~/-]{1,128}$`)
+)
+
+// Meta is what the dispatch tells the workers beside the configuration: keys that the job file declares. The error is
+// [run.ErrInvalid] and names what cannot travel.
+func (d Dispatch) Meta() (map[string]string, error) {
+	if d.Priority < 0 || d.Priority > 100 {
+		return nil, fmt.Errorf("priority %d: %w: Nomad takes 1 to 100", d.Priority, run.ErrInvalid)
+	}
+	meta := map[string]string{metaRunID: string(d.RunID), metaAttempt: strconv.Itoa(d.Attempt)}
+	lines := make([]string, 0, len(d.Env))
+	for _, name := range slices.Sorted(maps.Keys(d.Env)) {
+		if !runEnvName.MatchString(name) {
+			return nil, fmt.Errorf("environment variable %q: %w: use letters, digits and _, and begin with no digit", clean(name), run.ErrInvalid)
+		}
+		lines = append(lines, name+"="+d.Env[name])
+	}
+	if i := slices.IndexFunc(lines, manyLines); i >= 0 {
+		name, _, _ := strings.Cut(lines[i], "=")
+		return nil, fmt.Errorf("environment variable %s: %w: its value must be one line of text", name, run.ErrInvalid)
+	}
+	if i := slices.IndexFunc(d.Args, func(a string) bool { return a == "" || manyLines(a) }); i >= 0 {
+		return nil, fmt.Errorf("argument %d: %w: it must be one line of text and not be empty", i+1, run.ErrInvalid)
+	}
+	if d.Secrets != "" && !variablePath.MatchString(d.Secrets) {
+		return nil, fmt.Errorf("path of secrets %q: %w: use letters, digits and - _ ~ /, as in nomad/jobs/cotrain/hub", clean(d.Secrets), run.ErrInvalid)
+	}
+	for key, value := range map[string]string{
+		metaResume: d.Resume, metaEnv: strings.Join(lines, "\n"), metaArgs: strings.Join(d.Args, "\n"),
+		metaSecrets: d.Secrets, metaCheckpoint: d.CheckpointPath,
+	} {
+		switch {
+		case value == "":
+			continue
+		case len(value) > MaxMeta:
+			return nil, fmt.Errorf("%s of %d bytes: %w: at most %d are sent with a run", key, len(value), run.ErrInvalid, MaxMeta)
+		case (key == metaResume || key == metaCheckpoint) && manyLines(value):
+			return nil, fmt.Errorf("%s: %w: a path must be one line of text", key, run.ErrInvalid)
+		}
+		meta[key] = value
+	}
+	return meta, nil
+}
+
+// manyLines reports whether text cannot be one line among others.
+func manyLines(s string) bool { return strings.ContainsAny(s, "\n\r\x00") || !utf8.ValidString(s) }
