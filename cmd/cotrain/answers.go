@@ -32,22 +32,3 @@ type logPage struct {
 	Next  run.LogPos    `json:"next"`
 	More  bool          `json:"more"`
 }
-
-// shape is what of a shape was asked for.
-type shape struct {
-	Nodes        *int    `json:"nodes,omitempty"`
-	GPUs         *int    `json:"gpus,omitempty"`
-	GPUModel     *string `json:"gpu_model,omitempty"`
-	GPUMinMemory *int    `json:"gpu_min_memory,omitempty"`
-	CPU          *int    `json:"cpu,omitempty"`
-	Memory       *int    `json:"memory,omitempty"`
-}
-
-// submission is the body of a submission.
-type submission struct {
-	Name   string            `json:"name"`
-	Config string            `json:"config,omitempty"`
-	Preset string            `json:"preset,omitempty"`
-	Set    map[string]string `json:"set,omitempty"`
-	Shape  shape             `json:"shape"`
-}

@@ -25,22 +25,29 @@ type process struct {
 
 // commands is the grammar of the command line.
 type commands struct {
-	Server  serverCmd  `cmd:"" help:"Start the console."`
-	Agent   agentCmd   `cmd:"" help:"Start the embedded agent alone, as what NOMAD_ADDR may point at."`
-	Run     runCmd     `cmd:"" help:"Submit, watch and end runs."`
-	Node    nodeCmd    `cmd:"" help:"Look at the nodes of the cluster."`
-	Trainer trainerCmd `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
-	Version versionCmd `cmd:"" help:"Say which version this is."`
+	Server   serverCmd   `cmd:"" help:"Start the console."`
+	Agent    agentCmd    `cmd:"" help:"Start the embedded agent alone, as what NOMAD_ADDR may point at."`
+	Run      runCmd      `cmd:"" help:"Submit, watch and end runs."`
+	Sweep    sweepCmd    `cmd:"" help:"Submit and compare groups of runs."`
+	Template templateCmd `cmd:"" help:"Keep configurations to begin from."`
+	Config   configCmd   `cmd:"" help:"Check and convert configurations, without a console."`
+	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`
+	Node     nodeCmd     `cmd:"" help:"Look at the nodes of the cluster."`
+	Trainer  trainerCmd  `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
+	Version  versionCmd  `cmd:"" help:"Say which version this is."`
 }
 
 type runCmd struct {
-	Submit  runSubmitCmd  `cmd:"" help:"Submit a run."`
-	List    runListCmd    `cmd:"" help:"List runs, newest first."`
-	Show    runShowCmd    `cmd:"" help:"Show one run with its workers."`
-	Logs    runLogsCmd    `cmd:"" help:"Print a run's log."`
-	Metrics runMetricsCmd `cmd:"" help:"Print a run's metrics."`
-	Stop    runStopCmd    `cmd:"" help:"Ask a run to save and end."`
-	Delete  runDeleteCmd  `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
+	Submit    runSubmitCmd    `cmd:"" help:"Submit a run."`
+	Clone     runCloneCmd     `cmd:"" help:"Submit the same run again, with changes."`
+	List      runListCmd      `cmd:"" help:"List runs, newest first."`
+	Show      runShowCmd      `cmd:"" help:"Show one run with its workers."`
+	Logs      runLogsCmd      `cmd:"" help:"Print a run's log."`
+	Metrics   runMetricsCmd   `cmd:"" help:"Print a run's metrics."`
+	Launch    runLaunchCmd    `cmd:"" help:"Show exactly what starts a run's workers."`
+	Reproduce runReproduceCmd `cmd:"" help:"Print the command that makes the same run."`
+	Stop      runStopCmd      `cmd:"" help:"Ask a run to save and end."`
+	Delete    runDeleteCmd    `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
 }
 
 type nodeCmd struct {

@@ -11,11 +11,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/api/apitest"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -157,14 +159,45 @@ func TestBadUsageIsSaidWithExitCode2(t *testing.T) {
 		"run list --limit 0":        "--limit",
 		"run list --state asleep":   "one of",
 		"run show":                  "expected",
-		"run submit --name x":       "--file",
 		"run submit --preset debug": "--name",
 		"run submit --name x --preset a --file b":      "can't be used together",
 		"run submit --name x --file missing.toml":      "missing.toml",
 		"run submit --name x --file empty.toml":        "is empty",
 		"run submit --name x --file big.toml":          "more than",
 		"run submit --name x --preset debug --set a":   "field=value",
-		"run submit --name x --preset debug --nodes x": "--nodes",
+		"run submit --name x --preset debug --nodes x": `nodes = "x": must be a whole number from 1 to 1024; use 1`,
+		"run submit --name x --preset a --clone b":     "can't be used together",
+		"run submit --name x --max-duration 90":        "must say its unit",
+		"run submit --name x --env A":                  "NAME=VALUE",
+		"run submit --name x --env GLOBAL_RANK=1":      "set by CoTrain",
+		"run submit --name x --arg=train.py":           "must begin with --",
+		"run submit --name x --set colour=red":         "is not a setting",
+		"run clone r-0000000000 --gpus many":           "whole number",
+		"run clone":                                    "expected",
+		"run launch r-0000000000 --script --job":       "can't be used together",
+		"config validate":                              "expected",
+		"config validate missing.toml":                 "missing.toml",
+		"config validate empty.toml":                   "is empty",
+		"config estimate --bandwidth fast":             "1Gbit/s",
+		"config estimate --preset debug big.toml":      "do not go together",
+		"config import missing.toml":                   "missing.toml",
+		"diff a":                                       "expected",
+		"template show a@x":                            "name@version",
+		"template save a/b":                            "letters, digits",
+		"template save x --new --after 2":              "can't be used together",
+		"template import missing.toml":                 "missing.toml",
+		"template delete mine":                         "--yes",
+		"sweep submit --preset debug":                  "--name",
+		"sweep submit --name x":                        "--grid",
+		"sweep submit --name x --grid nodes":           "field=values",
+		"sweep submit --name x --grid nodes=1,many":    `nodes = "many"`,
+		"sweep submit --name x --grid nodes=":          "at least one value",
+		"sweep submit --name x --grid a=1 --list b":    "can't be used together",
+		"sweep submit --name x --list missing.toml":    "missing.toml",
+		"sweep submit --name x --list - --file -":      "both",
+		"sweep submit --name x --list a --parallel=-1": "--parallel",
+		"sweep list --limit 0":                         "--limit",
+		"sweep delete s-0000000000":                    "--yes",
 		"run logs r-0000000000 --worker=-2":            "--worker",
 		"run logs r-0000000000 --tail 5001":            "--tail",
 		"run delete r-0000000000":                      "--yes",
@@ -191,8 +224,10 @@ func TestHelpAndVersionNeedNoConsole(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.url = ""
-	c.cotrain("--help").want(t, exitDone, "server", "agent", "run", "node", "trainer", "version", "COTRAIN_ADDR", "Exit codes")
-	c.cotrain("run", "submit", "--help").want(t, exitDone, "--preset", "--gpu-min-memory")
+	c.cotrain("--help").want(t, exitDone, "server", "agent", "run", "sweep", "template", "config", "diff", "node", "trainer", "version", "COTRAIN_ADDR", "Exit codes")
+	if r := c.cotrain("run", "submit", "--help").want(t, exitDone, "--preset", "--gpu-min-memory", "--dry-run", "--max-duration", "--tags"); !strings.HasPrefix(r.out, "Usage: cotrain run submit [flags]\n") {
+		t.Errorf("the usage line demands something: %s", r.out)
+	}
 	c.cotrain("server", "--help").want(t, exitDone, "--dev-nodes", "COTRAIN_LISTEN", "--nomad-token-file")
 	c.cotrain("version").want(t, exitDone, "cotrain ")
 	if v := fromJSON[buildInfo](t, c.cotrain("version", "--format", "json")); v.Version == "" || v.Go == "" {
@@ -274,9 +309,37 @@ func TestStatusesBecomeExitCodes(t *testing.T) {
 func TestFieldErrorsArePrintedOneALine(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
-	r := c.cotrain("run", "submit", "--name", " ", "--preset", "debug", "--set", "optim.batch_size=many", "--nodes", "0").want(t, exitRefused)
+	c.files["bad.toml"] = "[train]\nmicro_bs = 0\n\n[optim]\nbatch = 5\n"
+	r := c.cotrain("run", "submit", "--name", " ", "--file", "bad.toml").want(t, exitRefused)
 	lines := strings.Split(strings.TrimSpace(r.errOut), "\n")
-	if len(lines) != 4 || !strings.Contains(lines[0], "3 things") || !strings.Contains(lines[1], `optim.batch_size = "many"`) {
+	if len(lines) != 4 || !strings.Contains(lines[0], "3 things") || !strings.Contains(lines[1], `train.micro_bs = "0": line 2: `) {
 		t.Errorf("%q", lines)
+	}
+}
+
+func TestFlagsAreCheckedInTheWordsOfTheConsole(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	flags := []string{"--nodes", "0", "--priority", "101", "--max-duration", "soon", "--site", "a b", "--set", "optim.batch_size=many", "--set", "optim.sise=1", "--gpu-model", "A100;", "--secrets", "/x"}
+	r := c.cotrain(append([]string{"run", "submit", "--name", "x", "--preset", "debug"}, flags...)...).want(t, exitUsage)
+	local := strings.Split(strings.TrimSpace(strings.ReplaceAll(r.errOut, "cotrain: ", "")), "\n")
+	body := `{"name":"x","preset":"debug","set":{"nodes":"0","priority":"101","max_duration":"soon","site":"a b","optim.batch_size":"many","optim.sise":"1","gpu_model":"A100;","secrets":"/x"}}`
+	res := httptest.NewRecorder()
+	req := httptest.NewRequest(http.MethodPost, "/api/v1/runs", strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	c.handler().ServeHTTP(res, req)
+	var p api.Problem
+	if err := json.Unmarshal(res.Body.Bytes(), &p); err != nil {
+		t.Fatal(err)
+	}
+	var remote []string
+	for _, f := range p.Errors {
+		remote = append(remote, run.FieldError{Field: f.Field, Value: f.Value, Rule: f.Rule, Fix: f.Fix}.Error())
+	}
+	if len(remote) != 8 || !slices.Equal(local, remote) {
+		t.Errorf("the command line says\n%s\nand the console\n%s", strings.Join(local, "\n"), strings.Join(remote, "\n"))
+	}
+	if len(c.Submissions()) != 0 {
+		t.Error("it was submitted")
 	}
 }

@@ -90,6 +90,14 @@ func (c *client) get(ctx context.Context, path string, query url.Values, out any
 // do sends a request with a JSON body (nil for none) and an idempotency key ("" for none), and decodes the answer into
 // out (nil to ignore it). Errors are [refusal] and [unreachable], or that of ctx.
 func (c *client) do(ctx context.Context, method, path string, body any, key string, out any) error {
+	if key == "" {
+		return c.send(ctx, method, path, body, out)
+	}
+	return c.send(ctx, method, path, body, out, "Idempotency-Key", key)
+}
+
+// send is do with any headers, in pairs.
+func (c *client) send(ctx context.Context, method, path string, body, out any, headers ...string) error {
 	var in io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -106,8 +114,8 @@ func (c *client) do(ctx context.Context, method, path string, body any, key stri
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if key != "" {
-		req.Header.Set("Idempotency-Key", key)
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

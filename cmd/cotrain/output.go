@@ -67,6 +67,16 @@ func (p *process) text(s string) string {
 	return s
 }
 
+// printText writes text of several lines that came from elsewhere.
+func (p *process) printText(s string) error {
+	for line := range strings.Lines(s) {
+		if err := p.print("%s\n", p.text(strings.TrimSuffix(line, "\n"))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // printable shows control characters, and those that change the direction of text, as escapes.
 func printable(s string) string {
 	if !strings.ContainsFunc(s, unprintable) {
@@ -148,6 +158,18 @@ func rate(v float64) string {
 	}
 	return figure(math.Round(v*10)/10) + " tok/s"
 }
+
+// bytesText is a number of bytes with 3 significant digits.
+func bytesText(n int64) string {
+	v, unit := float64(n), 0
+	for v >= 1024 && unit < len(byteUnits)-1 {
+		v /= 1024
+		unit++
+	}
+	return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Log10(max(1, v)))), 64) + " " + byteUnits[unit]
+}
+
+var byteUnits = [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 
 // age is a length of time in at most two units.
 func age(d time.Duration) string {

@@ -17,6 +17,7 @@ type runListCmd struct {
 	Remote `embed:""`
 	State  []string `placeholder:"STATE" help:"Only runs in this state. Repeat it, or separate with commas, for more."`
 	Text   string   `help:"Only runs with this in their name or ID."`
+	Sweep  string   `placeholder:"ID" help:"Only the runs of this sweep."`
 	Limit  int      `default:"50" help:"At most this many."`
 }
 
@@ -72,6 +73,9 @@ func (c *runListCmd) read(ctx context.Context, cl *client) (runList, error) {
 		}
 		if c.Text != "" {
 			query.Set("text", c.Text)
+		}
+		if c.Sweep != "" {
+			query.Set("sweep", c.Sweep)
 		}
 		if all.Next != "" {
 			query.Set("before", string(all.Next))

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,8 +57,18 @@ func (p *process) printRun(d runDetail) error {
 	row("Run", string(r.ID))
 	row("Name", r.Name)
 	row("State", string(r.State)+because(r.Reason))
+	row("Description", r.Options.Description)
 	row("Preset", r.Preset)
+	if r.Origin.Template != r.Preset {
+		row("Template", r.Origin.Template)
+	}
+	row("Clone of", string(r.Origin.Clone))
+	row("Sweep", string(r.Origin.Sweep))
+	for _, field := range slices.Sorted(maps.Keys(r.Origin.Point)) {
+		row("Varied", field+" = "+r.Origin.Point[field])
+	}
 	row("Shape", r.Shape.String())
+	t.options(r.Options)
 	row("Step", steps(r))
 	row("Loss", loss(r))
 	if r.Progress.TokensPerSec > 0 {

@@ -35,7 +35,7 @@ func TestSubmitReadsTheConfigurationFromAFileOrStdin(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.files["my.toml"] = "# mine\n[train]\nmicro_bs = 2\n"
-	c.stdin = "[train]\nmicro_bs = 3\n"
+	c.stdin = "[train]\nmicro_bs = 4\n"
 	got := fromJSON[run.Run](t, c.cotrain("run", "submit", "--file", "my.toml", "--name", "x", "--format", "json").want(t, exitDone))
 	if got.Config != c.files["my.toml"] || got.Shape.Nodes != 1 || got.State != run.Queued {
 		t.Errorf("%+v", got)

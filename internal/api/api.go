@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -56,11 +57,23 @@ type Actions interface {
 	Nodes(ctx context.Context) ([]run.Node, error)
 }
 
+// Launches tells exactly what would start, or started, a run's workers. Nomad away is [run.ErrUnavailable].
+type Launches interface {
+	Launch(ctx context.Context, id run.ID) (run.Launch, error)
+	// DryRun changes nothing; what is not valid is [run.FieldErrors].
+	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
+}
+
 // Deps is what the API is made from; everything is needed.
 type Deps struct {
 	Runs    Runs
 	Details Details
 	Actions Actions
+
+	Templates Templates
+	Sweeps    Sweeps
+	Launches  Launches
+
 	Logger  *slog.Logger
 	Version string // of the program, for the OpenAPI document
 }
@@ -73,13 +86,14 @@ const documentPath = "/api/v1/openapi.json"
 
 type server struct {
 	Deps
-	api huma.API
+	api    huma.API
+	saving sync.Mutex // held while a template is saved
 }
 
 // New returns a handler for every path under /api/, which must reach it unchanged. It panics when a dependency is
 // missing, which is a mistake in the wiring.
 func New(d Deps) http.Handler {
-	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Logger == nil {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
 	mux := http.NewServeMux()

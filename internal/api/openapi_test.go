@@ -40,7 +40,7 @@ func TestTheDocumentListsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 			if _, ok := op.Responses["default"].Content["application/problem+json"]; !ok {
 				t.Errorf("%s %s does not document its errors", method, path)
 			}
-			w := f.do(method, strings.ReplaceAll(path, "{id}", "r-0000000000"), "")
+			w := f.do(method, strings.NewReplacer("{id}", "r-0000000000", "{name}", "mine").Replace(path), "")
 			if w.Code == http.StatusMethodNotAllowed || strings.Contains(w.Body.String(), "no such address") {
 				t.Errorf("%s %s is documented and not there: %s", method, path, w.Body)
 			}
@@ -48,9 +48,13 @@ func TestTheDocumentListsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 	}
 	slices.Sort(listed)
 	want := []string{
-		"DELETE /api/v1/runs/{id}", "GET /api/v1/nodes", "GET /api/v1/presets", "GET /api/v1/runs", "GET /api/v1/runs/{id}",
-		"GET /api/v1/runs/{id}/events", "GET /api/v1/runs/{id}/logs", "GET /api/v1/runs/{id}/metrics", "GET /api/v1/runs/{id}/workers",
-		"POST /api/v1/config/validate", "POST /api/v1/runs", "POST /api/v1/runs/{id}/stop",
+		"DELETE /api/v1/runs/{id}", "DELETE /api/v1/sweeps/{id}", "DELETE /api/v1/templates/{name}",
+		"GET /api/v1/config/schema", "GET /api/v1/diff", "GET /api/v1/nodes", "GET /api/v1/presets", "GET /api/v1/runs", "GET /api/v1/runs/{id}",
+		"GET /api/v1/runs/{id}/events", "GET /api/v1/runs/{id}/launch", "GET /api/v1/runs/{id}/logs", "GET /api/v1/runs/{id}/metrics", "GET /api/v1/runs/{id}/workers",
+		"GET /api/v1/sweeps", "GET /api/v1/sweeps/{id}",
+		"GET /api/v1/templates", "GET /api/v1/templates/{name}", "GET /api/v1/templates/{name}/file", "GET /api/v1/templates/{name}/versions",
+		"POST /api/v1/config/import", "POST /api/v1/config/validate", "POST /api/v1/runs", "POST /api/v1/runs/dry-run", "POST /api/v1/runs/{id}/stop",
+		"POST /api/v1/sweeps", "POST /api/v1/sweeps/{id}/stop", "PUT /api/v1/templates/{name}",
 	}
 	if !slices.Equal(listed, want) {
 		t.Errorf("the document lists\n%s\nand not\n%s", strings.Join(listed, "\n"), strings.Join(want, "\n"))
@@ -63,9 +67,15 @@ func TestTheDocumentDescribesWhatIsSent(t *testing.T) {
 	w := f.do("GET", "/api/v1/openapi.json", "")
 	doc := decode[document](f, w, 200)
 	names := slices.Sorted(maps.Keys(doc.Components.Schemas))
-	for _, name := range []string{"Run", "Worker", "Attempt", "Event", "LogLine", "Node", "Problem", "Progress", "CurvePoint", "Point", "Shape"} {
+	for _, name := range []string{"Run", "Worker", "Attempt", "Event", "LogLine", "Node", "Problem", "Progress", "CurvePoint", "Point", "Shape", "Options", "OptionsInput", "ShapeInput", "Submission", "Validation",
+		"Estimate", "Import", "Launch", "EnvVar", "DryRun", "Template", "TemplateInput", "Diff", "Sweep", "SweepInput", "SweepDetail", "SweepRun", "Axis"} {
 		if !slices.Contains(names, name) {
 			t.Errorf("no schema %s among %v", name, names)
+		}
+	}
+	for path, media := range map[string]string{"/api/v1/config/schema": "application/schema+json", "/api/v1/templates/{name}/file": "application/toml"} {
+		if content := doc.Paths[path]["get"].Responses["200"].Content; len(content) != 1 || content[media].Schema["type"] != "string" {
+			t.Errorf("%s does not document that it answers with %s: %v", path, media, content)
 		}
 	}
 	if slices.Contains(names, "ErrorModel") || strings.Contains(w.Body.String(), "ErrorModel") {

@@ -18,6 +18,12 @@ import (
 // problemType is the media type of errors.
 const problemType = "application/problem+json"
 
+// Media types of answers that are files.
+const (
+	schemaType = "application/schema+json"
+	tomlType   = "application/toml"
+)
+
 // Problem is the body of every error (RFC 9457): what happened, and what to do.
 type Problem struct {
 	Type   string         `json:"type" doc:"Always about:blank: the status says what kind of problem it is"`
@@ -115,7 +121,7 @@ func (s *server) problem(ctx context.Context, operation string, err error) *Prob
 }
 
 // asProblem turns what huma says about a request that does not fit the schema into a Problem.
-func asProblem(_ huma.Context, _ string, v any) (any, error) {
+func asProblem(ctx huma.Context, _ string, v any) (any, error) {
 	m, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -125,7 +131,7 @@ func asProblem(_ huma.Context, _ string, v any) (any, error) {
 	case m.Status >= 500:
 		return p, nil
 	case m.Status == http.StatusRequestEntityTooLarge:
-		return newProblem(m.Status, "Too large", fmt.Sprintf("The body of a request may have at most %d bytes. Send less.", maxBody)), nil
+		return newProblem(m.Status, "Too large", fmt.Sprintf("The body of a request may have at most %d bytes. Send less.", ctx.Operation().MaxBodyBytes-1)), nil
 	case m.Status == http.StatusRequestTimeout:
 		return newProblem(m.Status, "Too slow", "The body of the request did not arrive in time. Try again."), nil
 	case m.Status == http.StatusBadRequest && len(m.Errors) == 0:

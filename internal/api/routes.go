@@ -14,6 +14,8 @@ import (
 const (
 	// maxBody bounds the body of a request in bytes: the configuration in it may have 16 KiB, and JSON may double it.
 	maxBody = 64 << 10
+	// largeBody bounds those with a text to be read or with many runs: 64 KiB of TOML that JSON doubles, or 500 runs.
+	largeBody = 512 << 10
 	// answerTimeout bounds the work for one answer.
 	answerTimeout = 20 * time.Second
 	// bodyTimeout bounds the reading of a body. It is longer than answerTimeout, since on the connection it also ends
@@ -24,28 +26,61 @@ const (
 // routes lists every route with its method.
 func (s *server) routes() {
 	const bad, missing, conflict, away = http.StatusUnprocessableEntity, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable
+	const outdated = http.StatusPreconditionFailed
 
 	route(s, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", s.listRuns, bad)
 	route(s, "POST /api/v1/runs", http.StatusCreated, "submit-run", "Submit a run", s.submitRun, bad)
+	route(s, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "What would happen if a run were submitted now; changes nothing", s.dryRun, bad, away)
 	route(s, "GET /api/v1/runs/{id}", http.StatusOK, "get-run", "One run with its workers and attempts", s.getRun, missing)
 	route(s, "DELETE /api/v1/runs/{id}", http.StatusNoContent, "delete-run", "Delete a run that has ended, with its metrics, events and logs", s.deleteRun, missing, conflict)
 	route(s, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Ask a run to save and end", s.stopRun, missing, conflict)
 	route(s, "GET /api/v1/runs/{id}/workers", http.StatusOK, "list-workers", "Workers of the newest attempt", s.listWorkers, missing)
 	route(s, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "What happened to a run, oldest first", s.listEvents, missing, bad)
 	route(s, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", s.readLogs, missing, bad)
+	route(s, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what started a run's workers, or will start them", s.getLaunch, missing, away)
 	route(s, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", s.readMetrics, missing, bad)
 	route(s, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", s.listNodes, away)
 	route(s, "GET /api/v1/presets", http.StatusOK, "list-presets", "Built-in configurations", s.listPresets)
-	route(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it", s.validateConfig, bad)
+	routeLarge(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", s.validateConfig, bad)
+	routeLarge(s, "POST /api/v1/config/import", http.StatusOK, "import-config", "Read TOML with shell lines among it, and take secrets out", s.importConfig, bad)
+	routeFile(s, schemaType, "GET /api/v1/config/schema", "config-schema", "JSON Schema of CotrainCore's configuration, for editors", s.configSchema)
+	route(s, "GET /api/v1/diff", http.StatusOK, "diff", "How two runs, templates or presets differ", s.diff, bad)
+
+	route(s, "GET /api/v1/templates", http.StatusOK, "list-templates", "List templates by name", s.listTemplates, bad)
+	route(s, "GET /api/v1/templates/{name}", http.StatusOK, "get-template", "One version of a template", s.getTemplate, missing)
+	routeLarge(s, "PUT /api/v1/templates/{name}", http.StatusOK, "save-template", "Save the next version of a template; the content of the newest makes none", s.saveTemplate, bad, outdated)
+	route(s, "DELETE /api/v1/templates/{name}", http.StatusNoContent, "delete-template", "Delete a template with all its versions; runs stay", s.deleteTemplate, missing)
+	route(s, "GET /api/v1/templates/{name}/versions", http.StatusOK, "list-template-versions", "Every version of a template, newest first", s.listTemplateVersions, missing)
+	routeFile(s, tomlType, "GET /api/v1/templates/{name}/file", "export-template", "A version of a template as a file, which PUT takes as text", s.exportTemplate, missing)
+
+	route(s, "GET /api/v1/sweeps", http.StatusOK, "list-sweeps", "List sweeps, newest first", s.listSweeps, bad)
+	routeLarge(s, "POST /api/v1/sweeps", http.StatusCreated, "submit-sweep", "Submit a group of runs that differ in a few fields", s.submitSweep, bad)
+	route(s, "GET /api/v1/sweeps/{id}", http.StatusOK, "get-sweep", "One sweep with its runs", s.getSweep, missing)
+	route(s, "DELETE /api/v1/sweeps/{id}", http.StatusNoContent, "delete-sweep", "Delete a sweep whose runs have all ended, with them", s.deleteSweep, missing, conflict)
+	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Ask every run of a sweep to save and end", s.stopSweep, missing, conflict)
 }
 
 // route registers one operation: its pattern as [http.ServeMux] has it, the status of success, and beside the errors
 // that every operation has those that it can answer with.
 func route[I, O any](s *server, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), errs ...int) {
+	register(s, maxBody, "", pattern, status, id, summary, h, errs)
+}
+
+// routeLarge is route for an operation that takes a large body.
+func routeLarge[I, O any](s *server, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), errs ...int) {
+	register(s, largeBody, "", pattern, status, id, summary, h, errs)
+}
+
+// routeFile is route for an operation that answers with a text of another media type than JSON.
+func routeFile[I any](s *server, media, pattern, id, summary string, h func(context.Context, *I) (*textOutput, error), errs ...int) {
+	register(s, maxBody, media, pattern, http.StatusOK, id, summary, h, errs)
+}
+
+func register[I, O any](s *server, limit int64, media, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), errs []int) {
 	method, path, _ := strings.Cut(pattern, " ")
 	op := huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status, Responses: map[string]*huma.Response{},
-		MaxBodyBytes: maxBody + 1, BodyReadTimeout: bodyTimeout, // huma refuses a body that is as long as its limit
+		MaxBodyBytes: limit + 1, BodyReadTimeout: bodyTimeout, // huma refuses a body that is as long as its limit
 	}
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	document := func(key, description string) {
@@ -58,6 +93,12 @@ func route[I, O any](s *server, pattern string, status int, id, summary string, 
 		document(strconv.Itoa(code), http.StatusText(code))
 	}
 	document("default", "Any other error")
+	if media != "" {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{
+			Description: http.StatusText(status),
+			Content:     map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}
+	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
 		if err != nil {

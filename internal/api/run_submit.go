@@ -7,9 +7,15 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
+// Submission is a run as a client describes it.
+type Submission struct {
+	Name string `json:"name,omitempty" doc:"Name of the run, 1 to 100 characters; left out, that of the run which is cloned"`
+	Source
+}
+
 type submitInput struct {
 	Key  string `header:"Idempotency-Key" doc:"Repeating a submission with the same key, of at most 200 bytes, returns the first one's run"`
-	Body submission
+	Body Submission
 }
 
 type submitOutput struct {
@@ -18,60 +24,78 @@ type submitOutput struct {
 }
 
 func (s *server) submitRun(ctx context.Context, in *submitInput) (*submitOutput, error) {
-	d := in.Body.resolve()
-	if len(d.errs) > 0 {
-		_ = d.check(true) // all errors at once; warnings stop nobody
-		return nil, d.errs
+	sub, err := s.submission(ctx, in.Body)
+	if err != nil {
+		return nil, err
 	}
-	d.Key = in.Key
-	r, err := s.Actions.Submit(ctx, actor, d.Submission)
+	sub.Key = in.Key
+	r, err := s.Actions.Submit(ctx, actor, sub)
 	if err != nil {
 		return nil, err
 	}
 	return &submitOutput{"/api/v1/runs/" + string(r.ID), r}, nil
 }
 
-type validateInput struct {
-	Body submission
+// submission puts a submission together; what is wrong with it is [run.FieldErrors], all at once.
+func (s *server) submission(ctx context.Context, in Submission) (run.Submission, error) {
+	d, err := s.resolve(ctx, in.Name, in.Source)
+	if err != nil {
+		return run.Submission{}, err
+	}
+	if len(d.errs) > 0 {
+		_ = d.check(true) // all errors at once; warnings stop nobody
+		return run.Submission{}, d.errs
+	}
+	return d.submission(), nil
 }
 
-type validateOutput struct {
-	Body validateBody
+type dryRunInput struct {
+	Body Submission
 }
 
-type validateBody struct {
-	Valid    bool             `json:"valid" doc:"Whether it could be submitted"`
-	Errors   []run.FieldError `json:"errors" nullable:"false"`
-	Warnings []run.FieldError `json:"warnings" nullable:"false" doc:"What is allowed and probably not meant"`
-	Config   string           `json:"config" doc:"The TOML that would be dispatched"`
-	Shape    run.Shape        `json:"shape"`
-	Plan     planBody         `json:"plan" doc:"What the run would do; meaningless unless valid"`
+type dryRunOutput struct {
+	Body run.DryRun
 }
 
-// planBody is [trainconf.Plan].
-type planBody struct {
-	StepsAsked        int64 `json:"steps_asked"`
-	StepsTotal        int64 `json:"steps_total" doc:"Rounded up to an outer boundary"`
-	InnerSteps        int64 `json:"inner_steps"`
-	OuterSteps        int64 `json:"outer_steps"`
-	TokensPerStep     int64 `json:"tokens_per_step"`
-	TokensTotal       int64 `json:"tokens_total"`
-	SamplesPerGPU     int64 `json:"samples_per_gpu"`
-	GradAccum         int64 `json:"grad_accum" doc:"Forward passes of one GPU in one step"`
-	Checkpoints       int64 `json:"checkpoints"`
-	Parameters        int64 `json:"parameters"`
-	ParametersNominal bool  `json:"parameters_nominal" doc:"Only the name of the size is known"`
-	SyncBytes         int64 `json:"sync_bytes" doc:"What a worker averages at each outer step"`
+// dryRunName is what a dry run without a name calls the run: a name is often chosen last.
+const dryRunName = "dry run"
+
+func (s *server) dryRun(ctx context.Context, in *dryRunInput) (*dryRunOutput, error) {
+	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
+	if err != nil {
+		return nil, err
+	}
+	if d.request.Name == "" && in.Body.Name == "" {
+		d.request.Name = dryRunName
+	}
+	if len(d.errs) > 0 {
+		_ = d.check(true) // all errors at once
+		return nil, d.errs
+	}
+	dry, err := s.Launches.DryRun(ctx, d.submission())
+	if err != nil {
+		return nil, err
+	}
+	dry.Places, dry.Launch.Env = notNil(dry.Places), notNil(dry.Launch.Env)
+	if e := d.request.Estimate(trainconf.EstimateInput{}); len(e.Warnings) > 0 {
+		dry.Warnings = append(dry.Warnings, e.Warnings...)
+	}
+	return &dryRunOutput{dry}, nil
 }
 
-// validateConfig needs no name: a configuration is often checked before the run has one.
-func (s *server) validateConfig(_ context.Context, in *validateInput) (*validateOutput, error) {
-	d := in.Body.resolve()
-	warns := d.check(in.Body.Name != "")
-	return &validateOutput{validateBody{
-		Valid: len(d.errs) == 0, Errors: notNil([]run.FieldError(d.errs)), Warnings: notNil([]run.FieldError(warns)),
-		Config: d.Config, Shape: d.Shape, Plan: planBody(planOf(d)),
-	}}, nil
+type launchOutput struct {
+	Body run.Launch
 }
 
-func planOf(d draft) trainconf.Plan { return d.cfg.Plan(d.Shape) }
+func (s *server) getLaunch(ctx context.Context, in *runParam) (*launchOutput, error) {
+	r, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.Launches.Launch(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	l.Env = notNil(l.Env)
+	return &launchOutput{l}, nil
+}

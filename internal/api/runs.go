@@ -38,6 +38,7 @@ func noRun(id string) *Problem {
 type listRunsInput struct {
 	State  []string `query:"state,explode" maxItems:"20" doc:"Only runs in any of these states; repeat it, or separate with commas"`
 	Text   string   `query:"text" maxLength:"200" doc:"Part of the name or ID, any case"`
+	Sweep  string   `query:"sweep" maxLength:"60" doc:"Only runs of the sweep with this ID"`
 	Before string   `query:"before" maxLength:"60" doc:"Cursor: the next of the previous page"`
 	Limit  int      `query:"limit" default:"50" minimum:"1" maximum:"500"`
 }
@@ -63,6 +64,13 @@ func (s *server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutp
 			}
 			f.States = append(f.States, st)
 		}
+	}
+	if in.Sweep != "" {
+		id, err := run.ParseSweepID(in.Sweep)
+		if err != nil {
+			bad = append(bad, run.FieldError{Field: "sweep", Value: in.Sweep, Rule: "is not the ID of a sweep", Fix: "list the sweeps to see which there are"})
+		}
+		f.Sweep = id
 	}
 	if in.Before != "" {
 		id, err := run.ParseID(in.Before)

@@ -67,9 +67,16 @@ func TestEverythingWrongWithASubmissionIsSaidAtOnce(t *testing.T) {
 		body   string
 		fields []string
 	}{
-		"no configuration":  {`{"name":"x"}`, []string{"config"}},
+		"two bases":         {`{"name":"x","preset":"debug","clone":"r-0000000000"}`, []string{"preset"}},
+		"unknown template":  {`{"name":"x","template":"mine@3"}`, []string{"template"}},
+		"no template":       {`{"name":"x","template":"a b@x"}`, []string{"template"}},
+		"unknown run":       {`{"name":"x","clone":"r-0000000000"}`, []string{"clone"}},
+		"no run":            {`{"name":"x","clone":"../x"}`, []string{"clone"}},
+		"options":           {`{"name":"x","options":{"priority":101,"retries":-1,"max_duration":"soon","env":{"GLOBAL_RANK":"1"},"args":["x"],"tags":["a,b"],"secrets":"/x"},"shape":{"site":"a b"}}`, []string{"args", "env", "max_duration", "priority", "retries", "secrets", "site", "tags"}},
+		"short":             {`{"name":"x","options":{"max_duration":30}}`, []string{"max_duration"}},
+		"placement in set":  {`{"name":"x","set":{"nodes":"many","max_duration":"1","colour":"red"}}`, []string{"colour", "max_duration", "nodes"}},
 		"unknown preset":    {`{"name":"x","preset":"nope"}`, []string{"preset"}},
-		"nothing":           {`{}`, []string{"config", "name"}},
+		"nothing":           {`{}`, []string{"name"}},
 		"several":           {`{"name":" ","preset":"debug","set":{"optim.batch_size":"many","optim.nothing":"1"},"shape":{"nodes":0}}`, []string{"name", "nodes", "optim.batch_size", "optim.nothing"}},
 		"from Submit":       {`{"name":"","preset":"debug"}`, []string{"name"}},
 		"TOML with mistake": {`{"name":"x","config":"[optim]\nbatch_siz = 4\n[train]\nmicro_bs = \"x\""}`, []string{"optim.batch_siz", "train.micro_bs"}},
@@ -108,6 +115,7 @@ func TestBodiesThatDoNotFitTheSchemaAreRefused(t *testing.T) {
 		"unknown nested field":  {`{"name":"x","preset":"debug","shape":{"node":3}}`, 422, "shape.node"},
 		"wrong type":            {`{"name":7,"preset":"debug"}`, 422, "name"},
 		"a fraction":            {`{"name":"x","preset":"debug","shape":{"nodes":1.5}}`, 422, "shape.nodes"},
+		"a fraction of time":    {`{"name":"x","options":{"max_duration":1.5}}`, 422, "options.max_duration"},
 		"a number in set":       {`{"name":"x","preset":"debug","set":{"optim.batch_size":16}}`, 422, "set.optim.batch_size"},
 		"not an object":         {`["name"]`, 422, ""},
 		"null":                  {`null`, 422, ""},

@@ -132,9 +132,9 @@ func TestBadFlagsNameFieldRuleAndFix(t *testing.T) {
 		want string
 	}{
 		{"a name of 1000 characters", []string{"--preset", "debug", "--name", strings.Repeat("n", 1000)}, 4, "name"},
-		{"no nodes", []string{"--preset", "debug", "--name", "x", "--nodes", "0"}, 4, "nodes"},
+		{"no nodes", []string{"--preset", "debug", "--name", "x", "--nodes", "0"}, 2, "nodes"},
 		{"a number that is none", []string{"--preset", "debug", "--name", "x", "--nodes", "many"}, 2, "nodes"},
-		{"an unknown key", []string{"--preset", "debug", "--name", "x", "--set", "optim.learning=1"}, 4, "optim.learning"},
+		{"an unknown key", []string{"--preset", "debug", "--name", "x", "--set", "optim.learning=1"}, 2, "optim.learning"},
 		{"a rule across fields", []string{"--preset", "debug", "--name", "x", "--set", "train.micro_bs=7"}, 4, "optim.batch_size"},
 		{"an unknown preset", []string{"--preset", "nope", "--name", "x"}, 4, "nope"},
 		{"a configuration over 16 KiB", []string{"--file", big, "--name", "x"}, 4, "16384"},

@@ -25,6 +25,11 @@ type Console struct {
 	submissions []run.Submission
 	nodes       []run.Node
 	runs        map[run.ID]*entry
+	templates   map[string][]run.Template // by name in lower case, oldest first
+	sweeps      []run.Sweep               // oldest first
+	sweepKeys   map[string]run.SweepID
+	dry         run.DryRun
+	launch      run.Launch
 	clock       time.Time
 }
 
@@ -40,12 +45,15 @@ type entry struct {
 
 // New returns a console without runs, whose clock begins in 2026 and moves on by a second for each run.
 func New() *Console {
-	return &Console{keys: map[string]run.ID{}, runs: map[run.ID]*entry{}, clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	return &Console{
+		keys: map[string]run.ID{}, runs: map[run.ID]*entry{}, templates: map[string][]run.Template{}, sweepKeys: map[string]run.SweepID{},
+		dry: run.DryRun{Fits: true, ParentJob: "cotrain-core-x", Parent: run.ParentNew}, clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
 }
 
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger) http.Handler {
-	return api.New(api.Deps{Runs: c, Details: c, Actions: c, Logger: logger, Version: "test"})
+	return api.New(api.Deps{Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Logger: logger, Version: "test"})
 }
 
 // Fail makes every later call return err; nil ends it.
@@ -163,7 +171,7 @@ func (c *Console) Runs(_ context.Context, f run.RunFilter) ([]run.Run, error) {
 	var out []run.Run
 	for _, e := range c.runs {
 		r := e.run
-		if len(f.States) > 0 && !slices.Contains(f.States, r.State) || f.Before != "" && r.ID >= f.Before ||
+		if len(f.States) > 0 && !slices.Contains(f.States, r.State) || f.Sweep != "" && r.Origin.Sweep != f.Sweep || f.Before != "" && r.ID >= f.Before ||
 			!strings.Contains(strings.ToLower(r.Name+" "+string(r.ID)), strings.ToLower(f.Text)) {
 			continue
 		}
@@ -249,27 +257,44 @@ func (c *Console) Curve(_ context.Context, id run.ID, metric string, fromStep in
 	return out, err
 }
 
-// Submit is for [api.Actions]. It checks the name and the shape, and leaves the run queued.
+// Submit is for [api.Actions]. It checks what control does, and leaves the run queued.
 func (c *Console) Submit(_ context.Context, _ string, s run.Submission) (run.Run, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fail != nil {
 		return run.Run{}, c.fail
 	}
-	errs := trainconf.ValidateShape(s.Shape)
-	if f := trainconf.ValidateName(s.Name); f != nil {
-		errs = append(errs, *f)
-	}
-	if len(errs) > 0 {
-		return run.Run{}, errs
+	if _, err := check(s); err != nil {
+		return run.Run{}, err
 	}
 	c.submissions = append(c.submissions, s)
 	if id, used := c.keys[s.Key]; used && s.Key != "" {
 		return c.runs[id].run, nil
 	}
-	id := c.add(run.Run{Name: s.Name, Preset: s.Preset, Config: s.Config, Shape: s.Shape, State: run.Queued})
+	id := c.add(c.runOf(s))
 	c.keys[s.Key] = id
 	return c.runs[id].run, nil
+}
+
+// runOf is the run of a submission, with its ID filled in.
+func (c *Console) runOf(s run.Submission) run.Run {
+	id := run.NewID(c.clock.Add(time.Second))
+	return run.Run{
+		ID: id, Name: s.Name, Preset: s.Preset, Config: strings.ReplaceAll(s.Config, "{run}", string(id)), Shape: s.Shape, Options: s.Options, Origin: s.Origin, State: run.Queued,
+	}
+}
+
+// check tells everything that is wrong with a submission, as [run.FieldErrors].
+func check(s run.Submission) (warns run.FieldErrors, err error) {
+	req, err := trainconf.RequestOf(s)
+	if err != nil {
+		return nil, err
+	}
+	errs, warns := req.Check()
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return warns, nil
 }
 
 // Stop is for [api.Actions].

@@ -1,0 +1,109 @@
+package apitest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// locked calls fn with the lock, unless the console fails.
+func (c *Console) locked(fn func() error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fail != nil {
+		return c.fail
+	}
+	return fn()
+}
+
+// Templates is for [api.Templates].
+func (c *Console) Templates(context.Context) (out []run.Template, err error) {
+	err = c.locked(func() error {
+		for _, versions := range c.templates {
+			out = append(out, versions[len(versions)-1])
+		}
+		slices.SortFunc(out, func(a, b run.Template) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+		return nil
+	})
+	return out, err
+}
+
+// Template is for [api.Templates].
+func (c *Console) Template(_ context.Context, name string, version int) (t run.Template, err error) {
+	err = c.locked(func() error {
+		versions := c.templates[strings.ToLower(name)]
+		if version == 0 {
+			version = len(versions)
+		}
+		if version < 1 || version > len(versions) {
+			return fmt.Errorf("template %s@%d: %w", name, version, run.ErrNotFound)
+		}
+		t = versions[version-1]
+		return nil
+	})
+	return t, err
+}
+
+// TemplateVersions is for [api.Templates].
+func (c *Console) TemplateVersions(_ context.Context, name string) (out []run.Template, err error) {
+	err = c.locked(func() error {
+		if out = slices.Clone(c.templates[strings.ToLower(name)]); len(out) == 0 {
+			return fmt.Errorf("template %s: %w", name, run.ErrNotFound)
+		}
+		slices.Reverse(out)
+		return nil
+	})
+	return out, err
+}
+
+// SaveTemplate is for [api.Templates]. A version that is given must be the next one.
+func (c *Console) SaveTemplate(_ context.Context, actor string, t run.Template) (stored run.Template, err error) {
+	err = c.locked(func() error {
+		if f := run.CheckTemplateName(t.Name); f != nil {
+			return run.FieldErrors{*f}
+		}
+		req, err := trainconf.RequestOfTemplate(t)
+		if err != nil {
+			return err
+		}
+		if errs, _ := req.CheckUnnamed(); len(errs) > 0 {
+			return errs
+		}
+		key := strings.ToLower(t.Name)
+		versions := c.templates[key]
+		next := len(versions) + 1
+		if t.Version != 0 && t.Version != next {
+			return fmt.Errorf("template %s has version %d: %w", t.Name, next-1, run.ErrConflict)
+		}
+		if next > 1 {
+			newest := versions[next-2]
+			if newest.Config == t.Config && newest.Shape == t.Shape && newest.Description == t.Description && reflect.DeepEqual(newest.Options, t.Options) {
+				stored = newest
+				return nil
+			}
+			t.Name = newest.Name
+		}
+		t.Version, t.Actor, t.CreatedAt = next, actor, c.clock
+		c.templates[key] = append(versions, t)
+		stored = t
+		return nil
+	})
+	return stored, err
+}
+
+// DeleteTemplate is for [api.Templates].
+func (c *Console) DeleteTemplate(_ context.Context, _, name string) error {
+	return c.locked(func() error {
+		key := strings.ToLower(name)
+		if len(c.templates[key]) == 0 {
+			return fmt.Errorf("template %s: %w", name, run.ErrNotFound)
+		}
+		delete(c.templates, key)
+		return nil
+	})
+}

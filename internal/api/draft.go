@@ -1,0 +1,124 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// draft is a [Source] put together, with what is wrong so far.
+type draft struct {
+	base
+	errs run.FieldErrors
+	// unread is true when there is no telling what the configuration says, so that rules between its fields mean nothing.
+	unread bool
+}
+
+// resolve puts a source together. What is wrong with it is in the draft's errs; the error is about the console itself.
+func (s *server) resolve(ctx context.Context, name string, in Source) (draft, error) {
+	b, errs, err := s.begin(ctx, in)
+	if err != nil {
+		return draft{}, err
+	}
+	d := in.put(b, errs)
+	if name != "" {
+		d.request.Name = strings.TrimSpace(name)
+	}
+	return d, nil
+}
+
+// begin finds what a source begins with: one thing at most.
+func (s *server) begin(ctx context.Context, in Source) (base, run.FieldErrors, error) {
+	given := 0
+	for _, name := range []string{in.Preset, in.Template, in.Clone} {
+		if name != "" {
+			given++
+		}
+	}
+	var b base
+	var err error
+	switch {
+	case given > 1:
+		return emptyBase(), run.FieldErrors{{Field: "preset", Value: clip(in.Preset), Rule: "does not go together with another: preset, template and clone each say what to begin with", Fix: "give one of the three"}}, nil
+	case in.Preset != "":
+		b, err = presetBase("preset", in.Preset)
+	case in.Template != "":
+		b, err = s.templateBase(ctx, "template", in.Template)
+	case in.Clone != "":
+		b, err = s.runBase(ctx, "clone", in.Clone)
+	default:
+		return emptyBase(), nil, nil
+	}
+	if bad := trainconf.AsFieldErrors(err); bad != nil {
+		return b, bad, nil
+	}
+	return b, nil, err
+}
+
+// put applies what differs from what was begun with.
+func (in Source) put(b base, errs run.FieldErrors) draft {
+	d := draft{base: b, errs: errs, unread: len(errs) > 0}
+	if in.Config != "" {
+		cfg, err := trainconf.Parse([]byte(in.Config))
+		d.request.Config, d.written, d.text = cfg, cfg, in.Config
+		d.unread = err != nil
+		d.add(err)
+	}
+	in.Shape.apply(&d.request.Shape)
+	in.Options.apply(&d)
+	for _, field := range inOrder(in.Set) {
+		d.add(d.request.Set(field, in.Set[field]))
+	}
+	return d
+}
+
+// inOrder is the fields to set in an order in which none undoes another: no GPUs are no demands on them, so gpus is first.
+func inOrder(set map[string]string) []string {
+	fields := slices.Sorted(maps.Keys(set))
+	if i := slices.Index(fields, "gpus"); i > 0 {
+		fields = slices.Insert(slices.Delete(fields, i, i+1), 0, "gpus")
+	}
+	return fields
+}
+
+// check adds everything else that is wrong, and returns warnings. A field of which something has been said gets no more.
+func (d *draft) check(named bool) (warns run.FieldErrors) {
+	var errs run.FieldErrors
+	if named {
+		if f := trainconf.ValidateName(d.request.Name); f != nil {
+			errs = append(errs, *f)
+		}
+	}
+	if d.unread {
+		errs = append(errs, trainconf.ValidateShape(d.request.Shape)...)
+		errs = append(errs, trainconf.ValidateOptions(d.request.Options)...)
+	} else {
+		more, w := d.request.CheckUnnamed()
+		errs, warns = append(errs, more...), w
+	}
+	said := map[string]bool{}
+	for _, e := range d.errs {
+		said[e.Field] = true
+	}
+	for _, e := range errs {
+		if !said[e.Field] {
+			d.errs = append(d.errs, e)
+		}
+	}
+	return warns
+}
+
+// submission is what control gets. A configuration that was written as text stays so, comments and all, unless something
+// of it was changed.
+func (d *draft) submission() run.Submission {
+	sub := d.request.Submission()
+	if d.text != "" && d.request.Config.Equal(d.written) {
+		sub.Config = d.text
+	}
+	sub.Preset, sub.Origin = d.preset, d.origin
+	return sub
+}

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// TemplateInput is a version of a template as a client describes it.
+type TemplateInput struct {
+	Text        string  `json:"text,omitempty" doc:"An exported template, or any CotrainCore TOML, in place of everything that a template is made from; its name does not matter"`
+	Description *string `json:"description,omitempty" doc:"What the template is for; left out, that of the text or of the version before"`
+	Note        string  `json:"note,omitempty" doc:"What this version changes, in one line"`
+	Source
+}
+
+type saveTemplateInput struct {
+	Name        string `path:"name" doc:"Name of the template: 1 to 63 letters, digits and . _ -"`
+	IfMatch     string `header:"If-Match" doc:"ETag of the version that this one is to follow: if there is a newer one the answer is 412, so that nobody's changes are overlooked. Without it this is the next version in any case; versions before it stay"`
+	IfNoneMatch string `header:"If-None-Match" doc:"* saves only when there is no such template yet, and answers 412 when there is"`
+	Body        TemplateInput
+}
+
+func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*templateOutput, error) {
+	s.saving.Lock() // between looking at the newest version and saving the next
+	defer s.saving.Unlock()
+	newest, err := s.Templates.Template(ctx, in.Name, 0)
+	if err != nil && !errors.Is(err, run.ErrNotFound) {
+		return nil, err
+	}
+	t, err := s.template(ctx, in, newest)
+	if err != nil {
+		return nil, err
+	}
+	conditional, err := in.follows(newest)
+	if err != nil {
+		return nil, err
+	}
+	if conditional {
+		t.Version = newest.Version + 1
+	}
+	stored, err := s.Templates.SaveTemplate(ctx, actor, t)
+	if conditional && errors.Is(err, run.ErrConflict) {
+		return nil, outdated("Somebody has just saved another version.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &templateOutput{versionTag(stored.Version), stored}, nil
+}
+
+// follows checks what the client expects of the newest version, and reports whether it expects anything.
+func (in *saveTemplateInput) follows(newest run.Template) (conditional bool, err error) {
+	if strings.TrimSpace(in.IfNoneMatch) == "*" && newest.Version > 0 {
+		return true, outdated("There is a template " + newest.Name + " already.")
+	}
+	if in.IfMatch == "" {
+		return in.IfNoneMatch != "", nil
+	}
+	for tag := range strings.SplitSeq(in.IfMatch, ",") {
+		tag = strings.TrimSpace(tag)
+		if newest.Version > 0 && (tag == "*" || tag == versionTag(newest.Version)) {
+			return true, nil
+		}
+	}
+	if newest.Version == 0 {
+		return true, outdated("There is no template of that name; it may have been deleted.")
+	}
+	return true, outdated("The newest version of " + newest.Name + " is " + strconv.Itoa(newest.Version) + ".")
+}
+
+func outdated(why string) *Problem {
+	return newProblem(http.StatusPreconditionFailed, "Not what you expect", why+" Look at it, and decide whether to save.")
+}
+
+// template puts a version together; what is wrong with it is [run.FieldErrors].
+func (s *server) template(ctx context.Context, in *saveTemplateInput, newest run.Template) (run.Template, error) {
+	t := run.Template{Name: in.Name, Description: newest.Description, Note: in.Body.Note}
+	var errs run.FieldErrors
+	switch {
+	case in.Body.Text != "" && !reflect.ValueOf(in.Body.Source).IsZero():
+		errs = run.FieldErrors{{Field: "text", Rule: "is a whole template, and does not go together with anything else that one is made from", Fix: "send the text alone, then save again with what differs"}}
+	case in.Body.Text != "":
+		file, imported := trainconf.ImportTemplate([]byte(in.Body.Text))
+		t.Config, t.Shape, t.Options = file.Config, file.Shape, file.Options
+		if file.Description != "" {
+			t.Description = file.Description
+		}
+		if t.Note == "" {
+			t.Note = file.Note
+		}
+		errs = imported.Errors
+	default:
+		d, err := s.resolve(ctx, "", in.Body.Source)
+		if err != nil {
+			return t, err
+		}
+		sub := d.submission()
+		t.Config, t.Shape, t.Options = sub.Config, sub.Shape, sub.Options
+		errs = d.errs
+		if len(errs) > 0 {
+			_ = d.check(false) // all errors at once
+			errs = d.errs
+		}
+	}
+	if in.Body.Description != nil {
+		t.Description = *in.Body.Description
+	}
+	if len(errs) == 0 {
+		return t, nil
+	}
+	if f := run.CheckTemplateName(in.Name); f != nil {
+		errs = append(errs, *f)
+	}
+	return t, errs
+}

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// Templates is the own templates; the presets are trainconf's.
+type Templates interface {
+	// Templates returns the newest version of each, by name.
+	Templates(ctx context.Context) ([]run.Template, error)
+	// Template returns a version, 0 for the newest, or an error that matches [run.ErrNotFound].
+	Template(ctx context.Context, name string, version int) (run.Template, error)
+	// TemplateVersions returns every version, newest first.
+	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
+	// SaveTemplate makes the next version; the same content as the newest makes none. What is not valid is [run.FieldErrors].
+	SaveTemplate(ctx context.Context, actor string, t run.Template) (run.Template, error)
+	DeleteTemplate(ctx context.Context, actor, name string) error
+}
+
+type listTemplatesInput struct {
+	After string `query:"after" maxLength:"80" doc:"Cursor: the next of the previous page"`
+	Limit int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
+}
+
+type listTemplatesOutput struct {
+	Body struct {
+		Items []run.Template `json:"items" nullable:"false" doc:"The newest version of each, by name"`
+		Next  string         `json:"next,omitempty" doc:"Cursor of the next page, for after; absent on the last"`
+	}
+}
+
+func (s *server) listTemplates(ctx context.Context, in *listTemplatesInput) (*listTemplatesOutput, error) {
+	all, err := s.Templates.Templates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first := 0
+	for first < len(all) && in.After != "" && strings.ToLower(all[first].Name) <= strings.ToLower(in.After) {
+		first++
+	}
+	out := &listTemplatesOutput{}
+	rest := all[first:]
+	if len(rest) > in.Limit {
+		rest = rest[:in.Limit]
+		out.Body.Next = rest[in.Limit-1].Name
+	}
+	out.Body.Items = notNil(rest)
+	return out, nil
+}
+
+type templateParam struct {
+	Name string `path:"name" doc:"Name of the template; case does not matter"`
+}
+
+type templateVersionParam struct {
+	Name    string `path:"name" doc:"Name of the template; case does not matter"`
+	Version int    `query:"version" minimum:"0" maximum:"1000000000" doc:"0 for the newest"`
+}
+
+type templateOutput struct {
+	ETag string `header:"ETag" doc:"The version"`
+	Body run.Template
+}
+
+func (s *server) getTemplate(ctx context.Context, in *templateVersionParam) (*templateOutput, error) {
+	t, err := s.Templates.Template(ctx, in.Name, in.Version)
+	if err != nil {
+		return nil, noTemplate(err, in.Name, in.Version)
+	}
+	return &templateOutput{versionTag(t.Version), t}, nil
+}
+
+// noTemplate says which template there is not; other errors stay what they are.
+func noTemplate(err error, name string, version int) error {
+	if !errors.Is(err, run.ErrNotFound) {
+		return err
+	}
+	ref := clip(name)
+	if version > 0 {
+		ref += "@" + strconv.Itoa(version)
+	}
+	return newProblem(http.StatusNotFound, "No such template", fmt.Sprintf("No template is called %q. It may have been deleted: list the templates to see which there are.", ref))
+}
+
+func versionTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
+
+type listVersionsOutput struct {
+	Body struct {
+		Items []run.Template `json:"items" nullable:"false" doc:"Newest first"`
+	}
+}
+
+func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (*listVersionsOutput, error) {
+	versions, err := s.Templates.TemplateVersions(ctx, in.Name)
+	if err != nil {
+		return nil, noTemplate(err, in.Name, 0)
+	}
+	out := &listVersionsOutput{}
+	out.Body.Items = notNil(versions)
+	return out, nil
+}
+
+func (s *server) deleteTemplate(ctx context.Context, in *templateParam) (*struct{}, error) {
+	return nil, noTemplate(s.Templates.DeleteTemplate(ctx, actor, in.Name), in.Name, 0)
+}
+
+func (s *server) exportTemplate(ctx context.Context, in *templateVersionParam) (*textOutput, error) {
+	t, err := s.Templates.Template(ctx, in.Name, in.Version)
+	if err != nil {
+		return nil, noTemplate(err, in.Name, in.Version)
+	}
+	// The name of a template has no character that a header or a file system minds.
+	return &textOutput{tomlType, fmt.Sprintf(`attachment; filename="%s@%d.toml"`, t.Name, t.Version), trainconf.EncodeTemplate(t)}, nil
+}
