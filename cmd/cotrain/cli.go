@@ -32,6 +32,7 @@ type commands struct {
 	Template templateCmd `cmd:"" help:"Keep configurations to begin from."`
 	Config   configCmd   `cmd:"" help:"Check and convert configurations, without a console."`
 	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`
+	Storage  storageCmd  `cmd:"" help:"Look into the folder that all workers share."`
 	Node     nodeCmd     `cmd:"" help:"Look at the nodes of the cluster."`
 	Trainer  trainerCmd  `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`

@@ -64,7 +64,7 @@ type Launches interface {
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 }
 
-// Deps is what the API is made from; everything is needed.
+// Deps is what the API is made from; everything but Storage is needed.
 type Deps struct {
 	Runs    Runs
 	Details Details
@@ -73,6 +73,7 @@ type Deps struct {
 	Templates Templates
 	Sweeps    Sweeps
 	Launches  Launches
+	Storage   Storage // nil when shared storage is off
 
 	Logger  *slog.Logger
 	Version string // of the program, for the OpenAPI document

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/storage"
 )
 
 // problemType is the media type of errors.
@@ -70,9 +71,12 @@ func classify(err error) *Problem {
 	var own *Problem
 	var fields run.FieldErrors
 	var field run.FieldError
+	var refused *storage.Refusal
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &refused):
+		return newProblem(http.StatusConflict, "Not possible", refused.Path+": "+refused.Reason+" "+refused.Fix)
 	case errors.As(err, &fields):
 		return invalid("body", fields...)
 	case errors.As(err, &field):

@@ -58,6 +58,14 @@ func (s *server) routes() {
 	route(s, "GET /api/v1/sweeps/{id}", http.StatusOK, "get-sweep", "One sweep with its runs", s.getSweep, missing)
 	route(s, "DELETE /api/v1/sweeps/{id}", http.StatusNoContent, "delete-sweep", "Delete a sweep whose runs have all ended, with them", s.deleteSweep, missing, conflict)
 	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Ask every run of a sweep to save and end", s.stopSweep, missing, conflict)
+
+	route(s, "GET /api/v1/storage", http.StatusOK, "get-storage", "Shared storage and how the folders of its layout are", s.getStorage, missing, away)
+	route(s, "POST /api/v1/storage/layout", http.StatusOK, "repair-storage", "Make the folders of the layout that are missing", s.repairStorage, missing, away)
+	route(s, "GET /api/v1/storage/list", http.StatusOK, "list-storage", "A page of a folder in shared storage", s.listStorage, missing, conflict, bad)
+	route(s, "GET /api/v1/storage/usage", http.StatusOK, "count-storage", "How much a file or folder holds", s.countStorage, missing, conflict, bad)
+	route(s, "GET /api/v1/storage/complete", http.StatusOK, "complete-storage", "Paths that begin with what was typed", s.completeStorage, missing, bad)
+	route(s, "DELETE /api/v1/storage/file", http.StatusOK, "delete-storage", "Delete a file, or a folder with all that is in it", s.deleteStorage, missing, conflict, bad)
+	register(s, maxBody, "application/octet-stream", "GET /api/v1/storage/file", http.StatusOK, "read-storage", "A file, in whole or the part that Range asks for", s.readStorage, []int{missing, conflict, bad})
 }
 
 // route registers one operation: its pattern as [http.ServeMux] has it, the status of success, and beside the errors

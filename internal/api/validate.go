@@ -84,7 +84,18 @@ func (s *server) validateConfig(ctx context.Context, in *validateInput) (*valida
 	if err != nil {
 		return nil, err
 	}
-	return &validateOutput{d.validation(in.Body.Name != "", trainconf.EstimateInput{BandwidthBits: in.Body.Bandwidth, GPUMemoryMiB: in.Body.GPUMemory})}, nil
+	return &validateOutput{s.seen(ctx, &d, d.validation(in.Body.Name != "", trainconf.EstimateInput{BandwidthBits: in.Body.Bandwidth, GPUMemoryMiB: in.Body.GPUMemory}))}, nil
+}
+
+// seen adds what shared storage tells about the paths that a draft names.
+func (s *server) seen(ctx context.Context, d *draft, v Validation) Validation {
+	if s.Storage == nil {
+		return v
+	}
+	errs, warns := s.Storage.CheckPaths(ctx, d.request.EffectiveConfig())
+	v.Errors, v.Warnings = append(v.Errors, errs...), append(v.Warnings, warns...)
+	v.Valid = len(v.Errors) == 0
+	return v
 }
 
 // Validate checks a source that begins with no template and with no run, which needs no console, as the console does.

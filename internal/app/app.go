@@ -22,6 +22,8 @@ import (
 	"github.com/cotrain/cotrain/internal/localnomad"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/watch"
 	"github.com/cotrain/cotrain/internal/web"
@@ -44,6 +46,7 @@ type App struct {
 	server   *http.Server
 	agent    *localnomad.Server // nil without Dev
 	store    *store.Store
+	storage  *storage.Storage // nil when there is none
 	loops    []loop
 	group    *errgroup.Group
 	cancel   context.CancelFunc
@@ -86,6 +89,9 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 		return nil, err
 	}
 	a.acquired("store", func(context.Context) error { return a.store.Close() })
+	if err := a.openStorage(ctx); err != nil {
+		return nil, err
+	}
 	client, err := a.openNomad()
 	if err != nil {
 		return nil, err
@@ -131,6 +137,7 @@ func (a *App) jobSettings() (nomad.JobSettings, error) {
 		Driver: a.cfg.Job.Driver, Image: a.cfg.Job.Image, WorkDir: a.cfg.Job.WorkDir, Interface: a.cfg.Job.Interface,
 		NodePool: a.cfg.Job.NodePool, Datacenters: a.cfg.Job.Datacenters, KillTimeout: a.cfg.Job.KillTimeout,
 		Command: a.cfg.Job.TrainCommand, Trainer: a.cfg.Job.Trainer, Volumes: a.cfg.Job.Volumes,
+		Storage: a.mount(), StorageVolume: a.cfg.Storage.Volume,
 	}
 	if a.cfg.Job.File != "" {
 		var err error
@@ -152,16 +159,21 @@ func (a *App) wire(client *nomad.Client) error {
 	part := func(name string) *slog.Logger { return a.log.With("part", name) }
 
 	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore})
-	watcher := watch.New(watch.Options{
-		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Health: health.setNomad,
+	var watcher *watch.Watcher
+	q := queue.New(queue.Options{
+		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.Look(id) },
 	})
-	q := queue.New(queue.Options{Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: watcher.Look})
+	watcher = watch.New(watch.Options{
+		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Health: health.setNomad,
+		Released: func(run.ID) { q.Wake() },
+	})
 	actions := control.New(control.Options{
 		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, Look: watcher.Look,
+		Storage: a.controlStorage(),
 	})
 	a.loops = []loop{
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run},
-		{"sweep", func(ctx context.Context) error { return notCancelled(ctx, a.store.Sweep(ctx)) }},
+		{"tidy", func(ctx context.Context) error { return notCancelled(ctx, a.store.Tidy(ctx)) }},
 	}
 
 	assets, err := static.New()
@@ -169,8 +181,10 @@ func (a *App) wire(client *nomad.Client) error {
 		return err
 	}
 	pages := web.New(web.Deps{
-		Runs: a.store, Details: a.store, Actions: actions, Feed: hub, Assets: assets,
-		API: api.New(api.Deps{Runs: a.store, Details: a.store, Actions: actions, Logger: part("api"), Version: a.o.Version}),
+		Runs: a.store, Details: a.store, Actions: actions, Templates: actions, Sweeps: actions, Launches: actions, DryRuns: actions, Storage: a.webStorage(), Feed: hub, Assets: assets,
+		API: api.New(api.Deps{
+			Runs: a.store, Details: a.store, Actions: actions, Templates: actions, Sweeps: actions, Launches: actions, Storage: a.apiStorage(), Logger: part("api"), Version: a.o.Version,
+		}),
 		Ready: func(ctx context.Context) error {
 			_, err := client.Ping(ctx)
 			return errors.Join(err, a.store.Ping(ctx))

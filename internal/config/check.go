@@ -67,6 +67,23 @@ func between(low, high int) func(int) *problem {
 	}
 }
 
+// absolute accepts a path that begins at the root and can stand in a mount.
+func absolute(path string) *problem {
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, ":") {
+		return broken("must be an absolute path without a colon", "use /srv/cotrain, for example")
+	}
+	return nil
+}
+
+// octalMode accepts a mode of a folder as chmod takes it: its owner may do everything, and there is no setuid bit.
+func octalMode(mode string) *problem {
+	n, err := strconv.ParseUint(mode, 8, 32)
+	if err != nil || len(mode) < 3 || len(mode) > 5 || n > 0o3777 || n&0o700 != 0o700 {
+		return broken("must be the mode of a folder in octal, in which its owner may do everything", "use 2775")
+	}
+	return nil
+}
+
 func killTimeout(d time.Duration) *problem {
 	if d < time.Second || d > time.Hour {
 		return broken("must be from 1s to 1h", "use "+min(max(d, time.Second), time.Hour).String())

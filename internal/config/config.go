@@ -24,8 +24,9 @@ type Config struct {
 	// LogFormat is text, json, or auto: text on a terminal and JSON otherwise (log_format, COTRAIN_LOG_FORMAT; auto).
 	LogFormat LogFormat
 
-	Nomad Nomad
-	Job   Job
+	Nomad   Nomad
+	Job     Job
+	Storage Storage
 }
 
 // LogFormat is how log lines are written.
@@ -89,6 +90,25 @@ type Job struct {
 	// Interface is the network interface between workers, such as eth0 (job.interface, COTRAIN_JOB_INTERFACE); "" for
 	// the one that the node uses for the cluster.
 	Interface string
+}
+
+// Storage is the folder that all workers share. Without Path the console cannot look into it; without Mount workers have
+// none.
+type Storage struct {
+	// Path is the folder as the console sees it (storage.path, COTRAIN_STORAGE_PATH; with Dev the folder storage in
+	// DataDir, otherwise none).
+	Path string
+	// Mount is the same folder as workers see it, an absolute path (storage.mount, COTRAIN_STORAGE_MOUNT; Path).
+	Mount string
+	// Volume is the Nomad host volume that holds it; "" where the nodes have Mount by themselves (storage.volume,
+	// COTRAIN_STORAGE_VOLUME).
+	Volume string
+	// Owner and Group are who the folders of its layout belong to, by name or number (storage.owner,
+	// COTRAIN_STORAGE_OWNER; storage.group, COTRAIN_STORAGE_GROUP); "" leaves that as it is.
+	Owner string
+	Group string
+	// Mode is that of the folders which jobs write, in octal (storage.mode, COTRAIN_STORAGE_MODE; 2775).
+	Mode string
 }
 
 // Secret is a text that no log line or format verb shows; string(s) is the text itself.

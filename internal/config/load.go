@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,6 +210,13 @@ func (l *loader) crossCheck() {
 	}
 	for _, key := range []string{"nomad.ca_cert", "nomad.client_cert", "nomad.client_key", "job.file"} {
 		l.readable(key)
+	}
+	if s := &l.cfg.Storage; s.Path == "" && l.cfg.Dev {
+		s.Path = filepath.Join(l.cfg.DataDir, "storage")
+	}
+	if s := l.cfg.Storage; s.Volume != "" && s.Path == "" && s.Mount == "" {
+		o := l.from["storage.volume"]
+		l.fail("storage.volume", o.source, o.value, "needs storage.mount (COTRAIN_STORAGE_MOUNT), where trainers see it", "set it, to /srv/cotrain for example")
 	}
 	if needsImage(l.cfg.Job.Driver) && l.cfg.Job.Image == "" {
 		o := l.from["job.driver"]

@@ -35,7 +35,7 @@ func (w world) load() (Config, error) {
 
 func defaults() Config {
 	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", DevNodes: 4, DevGPUs: 2, LogFormat: LogAuto,
-		Nomad: Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}}
+		Nomad: Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}}
 }
 
 func TestDefaultsHoldWhereNothingIsSaid(t *testing.T) {
@@ -120,6 +120,8 @@ func everything() (map[string]string, Config) {
 			"job.file": "my.hcl", "job.driver": "docker", "job.image": "registry/core:1", "job.volumes": "/data:/data,/a:/a:ro",
 			"job.train_command": "python3 train.py", "job.trainer": "train.py", "job.work_dir": "/core", "job.datacenters": "dc1,dc2",
 			"job.node_pool": "gpu", "job.kill_timeout": "5m", "job.interface": "eth1",
+			"storage.path": "/srv/shared", "storage.mount": "/mnt/shared", "storage.volume": "shared", "storage.owner": "trainer", "storage.group": "1000",
+			"storage.mode": "0770",
 		}, Config{
 			Listen: "[::1]:0", DataDir: "/data", Dev: true, DevNodes: 3, DevGPUs: 0, LogLevel: slog.LevelDebug, LogFormat: LogJSON,
 			Nomad: Nomad{Address: "https://nomad.example:4646", Token: "t0ken", Namespace: "train", Region: "eu", CACert: "ca.pem", ClientCert: "cert.pem",
@@ -127,6 +129,7 @@ func everything() (map[string]string, Config) {
 			Job: Job{File: "my.hcl", Driver: "docker", Image: "registry/core:1", Volumes: []string{"/data:/data", "/a:/a:ro"},
 				TrainCommand: []string{"python3", "train.py"}, Trainer: "train.py", WorkDir: "/core", Datacenters: []string{"dc1", "dc2"},
 				NodePool: "gpu", KillTimeout: 5 * time.Minute, Interface: "eth1"},
+			Storage: Storage{Path: "/srv/shared", Mount: "/mnt/shared", Volume: "shared", Owner: "trainer", Group: "1000", Mode: "0770"},
 		}
 }
 
@@ -178,6 +181,13 @@ datacenters = ["dc1", "dc2"]
 node_pool = "gpu"
 kill_timeout = "5m"
 interface = "eth1"
+[storage]
+path = "/srv/shared"
+mount = "/mnt/shared"
+volume = "shared"
+owner = "trainer"
+group = "1000"
+mode = "0770"
 `}}
 	for name, text := range files {
 		inFile.files[name] = text
@@ -234,6 +244,12 @@ func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
 		{"an address of Nomad with a path", env("NOMAD_ADDR", "http://nomad:4646/ui"), "NOMAD_ADDR", "after the port", "use http://nomad:4646"},
 		{"white space in a namespace", env("NOMAD_NAMESPACE", "a b"), "NOMAD_NAMESPACE", "one word", "remove"},
 		{"two tokens", world{env: map[string]string{"NOMAD_TOKEN": "a", "NOMAD_TOKEN_FILE": "b"}}, "NOMAD_TOKEN_FILE", "together with NOMAD_TOKEN", "unset"},
+		{"a relative mount", env("COTRAIN_STORAGE_MOUNT", "shared"), "COTRAIN_STORAGE_MOUNT", "absolute path", "use /srv/cotrain"},
+		{"a mount with a colon", env("COTRAIN_STORAGE_MOUNT", "/a:/b"), "COTRAIN_STORAGE_MOUNT", "without a colon", "use /srv/cotrain"},
+		{"a volume without a place", env("COTRAIN_STORAGE_VOLUME", "shared"), "COTRAIN_STORAGE_VOLUME", "needs storage.mount", "set it"},
+		{"a mode that locks its owner out", env("COTRAIN_STORAGE_MODE", "0077"), "COTRAIN_STORAGE_MODE", "in octal", "use 2775"},
+		{"a mode with setuid", env("COTRAIN_STORAGE_MODE", "4755"), "COTRAIN_STORAGE_MODE", "in octal", "use 2775"},
+		{"a mode in words", env("COTRAIN_STORAGE_MODE", "rwxr-xr-x"), "COTRAIN_STORAGE_MODE", "in octal", "use 2775"},
 		{"a token file that is missing", env("NOMAD_TOKEN_FILE", "gone"), "NOMAD_TOKEN_FILE", "cannot be read: file does not exist", "correct"},
 		{"a token file that is empty", world{flags: Flags{"nomad.token_file": "t"}, files: map[string]string{"t": "\n"}}, "--nomad-token-file", "is empty", "put"},
 		{"a token file with two lines", world{env: map[string]string{"NOMAD_TOKEN_FILE": "t"}, files: map[string]string{"t": "a\nb"}}, "NOMAD_TOKEN_FILE", "just one line", "put"},
@@ -364,6 +380,23 @@ func TestSettingsAreConsistent(t *testing.T) {
 		keys[s.Key], envs[s.Env] = true, true
 		if !strings.HasPrefix(s.Key, "nomad.") && s.Env != "COTRAIN_"+strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_")) {
 			t.Errorf("%s has the variable %s", s.Key, s.Env)
+		}
+	}
+}
+
+func TestTheEmbeddedAgentBringsItsOwnSharedStorage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		want string
+	}{
+		{"with the agent", map[string]string{"COTRAIN_DEV": "1", "COTRAIN_DATA_DIR": "/data"}, "/data/storage"},
+		{"with the agent and another folder", map[string]string{"COTRAIN_DEV": "1", "COTRAIN_STORAGE_PATH": "/else"}, "/else"},
+		{"with Nomad", map[string]string{"COTRAIN_DATA_DIR": "/data"}, ""},
+	} {
+		if got, err := (world{env: tt.env}).load(); err != nil || got.Storage.Path != tt.want {
+			t.Errorf("%s: %q, %v", tt.name, got.Storage.Path, err)
 		}
 	}
 }

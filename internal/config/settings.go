@@ -117,6 +117,19 @@ func Settings() []Setting {
 			set: put(func(c *Config) *time.Duration { return &c.Job.KillTimeout }, killTimeout)},
 		{Key: "job.interface", Env: "COTRAIN_JOB_INTERFACE", Help: "network interface between workers",
 			set: put(func(c *Config) *string { return &c.Job.Interface }, word)},
+
+		{Key: "storage.path", Env: "COTRAIN_STORAGE_PATH", Help: "folder that all workers share, as the console sees it; with --dev one in the data folder",
+			set: put(func(c *Config) *string { return &c.Storage.Path }, line)},
+		{Key: "storage.mount", Env: "COTRAIN_STORAGE_MOUNT", Help: "the same folder as workers see it, if that is another path",
+			set: put(func(c *Config) *string { return &c.Storage.Mount }, line, absolute)},
+		{Key: "storage.volume", Env: "COTRAIN_STORAGE_VOLUME", Help: "Nomad host volume that holds it, if nodes do not mount it themselves",
+			set: put(func(c *Config) *string { return &c.Storage.Volume }, word)},
+		{Key: "storage.owner", Env: "COTRAIN_STORAGE_OWNER", Help: "user who owns the folders of its layout, by name or number",
+			set: put(func(c *Config) *string { return &c.Storage.Owner }, word)},
+		{Key: "storage.group", Env: "COTRAIN_STORAGE_GROUP", Help: "group of those folders, by name or number",
+			set: put(func(c *Config) *string { return &c.Storage.Group }, word)},
+		{Key: "storage.mode", Env: "COTRAIN_STORAGE_MODE", Default: "2775", Help: "mode of the folders that jobs write, in octal",
+			set: put(func(c *Config) *string { return &c.Storage.Mode }, octalMode)},
 	}
 }
 

@@ -32,8 +32,9 @@ type draft struct {
 	warns run.FieldErrors
 }
 
-// prepare checks a submission and fills in what was left out. It reports all that is wrong at once, as [run.FieldErrors].
-func (c *Control) prepare(s run.Submission) (draft, error) {
+// prepare checks a submission and fills in what was left out. It reports all that is wrong at once, as [run.FieldErrors];
+// see judges the paths, nil for nobody.
+func (c *Control) prepare(s run.Submission, see paths) (draft, error) {
 	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
 	errs := checkOutside(s)
 	if n := len(s.Config) + strings.Count(s.Config, Placeholder)*(len(exampleID)-len(Placeholder)); n > nomad.MaxPayload {
@@ -56,6 +57,11 @@ func (c *Control) prepare(s run.Submission) (draft, error) {
 		return draft{}, append(errs, bad...) // rules between fields mean nothing while some could not be read
 	}
 	bad, warns := req.Check()
+	effective := req.EffectiveConfig()
+	if see != nil {
+		lost, odd := see(effective)
+		bad, warns = append(bad, lost...), append(warns, odd...)
+	}
 	if errs = append(errs, bad...); len(errs) > 0 {
 		return draft{}, errs
 	}
@@ -66,7 +72,6 @@ func (c *Control) prepare(s run.Submission) (draft, error) {
 	if shape.Memory == 0 {
 		shape.Memory = run.DefaultWorkerMemory
 	}
-	effective := req.EffectiveConfig()
 	plan := effective.Plan(shape)
 	folder, _ := effective.Get("ckpt.path")
 	return draft{conf: req.Config, warns: warns, run: run.Run{

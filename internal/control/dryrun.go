@@ -11,7 +11,7 @@ import (
 // where, or why not. What is not valid is [run.FieldErrors], as in Submit. [Placeholder] stands for the ID that the run
 // would get.
 func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, error) {
-	d, err := c.prepare(s)
+	d, err := c.prepare(s, c.paths(ctx))
 	if err != nil {
 		return run.DryRun{}, err
 	}

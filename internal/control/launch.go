@@ -14,7 +14,7 @@ const unnamed = "unnamed"
 // [run.FieldErrors]. [Placeholder] stands for the ID that the run would get.
 func (c *Control) LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error) {
 	s.Name = cmp.Or(s.Name, unnamed)
-	d, err := c.prepare(s)
+	d, err := c.prepare(s, nil)
 	if err != nil {
 		return run.Launch{}, err
 	}

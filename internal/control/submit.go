@@ -14,7 +14,7 @@ import (
 // returns the run of the first submission, and is [run.ErrConflict] with other settings.
 func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
 	s.Origin.Sweep, s.Origin.Point = "", nil // only a sweep itself makes its runs
-	d, err := c.prepare(s)
+	d, err := c.prepare(s, c.paths(ctx))
 	if err != nil {
 		return run.Run{}, err
 	}

@@ -31,6 +31,7 @@ type Console struct {
 	dry         run.DryRun
 	launch      run.Launch
 	clock       time.Time
+	storage     api.Storage
 }
 
 type entry struct {
@@ -53,8 +54,11 @@ func New() *Console {
 
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger) http.Handler {
-	return api.New(api.Deps{Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Logger: logger, Version: "test"})
+	return api.New(api.Deps{Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Storage: c.storage, Logger: logger, Version: "test"})
 }
+
+// UseStorage gives the console shared storage; call it before Handler.
+func (c *Console) UseStorage(s api.Storage) { c.storage = s }
 
 // Fail makes every later call return err; nil ends it.
 func (c *Console) Fail(err error) {

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/cotrain/cotrain/internal/api"
+)
+
+type storageDeleteCmd struct {
+	Remote     `embed:""`
+	storageArg `embed:""`
+	Yes        bool `help:"Confirms that it is deleted for good."`
+}
+
+// Run deletes the file or folder. Without --yes it says how much there is.
+func (c *storageDeleteCmd) Run(ctx context.Context, p *process) error {
+	place, err := c.path()
+	if err != nil {
+		return err
+	}
+	cl, err := p.connect(c.Remote)
+	if err != nil {
+		return err
+	}
+	query := url.Values{"path": {place}}
+	if !c.Yes {
+		var n api.StorageCount
+		if err := cl.get(ctx, "/api/v1/storage/usage", query, &n); err != nil {
+			return err
+		}
+		return &usageError{fmt.Sprintf("deleting %s removes %s for good", p.text(c.Path), countText(n)), "add --yes to do it"}
+	}
+	var gone api.StorageCount
+	if err := cl.do(ctx, http.MethodDelete, "/api/v1/storage/file?"+query.Encode(), nil, "", &gone); err != nil {
+		return err
+	}
+	if c.Format == "json" {
+		return p.printJSON(gone)
+	}
+	return p.print("%s  deleted: %s\n", p.text(c.Path), countText(gone))
+}
+
+// countText says how much there is.
+func countText(n api.StorageCount) string {
+	text := fmt.Sprintf("%d files and %d folders with %s", n.Files, n.Folders, fileSize(n.Bytes))
+	if n.Partial {
+		return "at least " + text
+	}
+	return text
+}

@@ -1,0 +1,302 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// checkTimeout is how long a configuration waits for the storage: one that does not answer must not hold up a form.
+const checkTimeout = 2 * time.Second
+
+// CheckPaths looks at the paths that a configuration names, where they can be seen from here. Errors mean that the run
+// would end for them, warnings that it may. What is not a path below shared storage is not judged: names of a hub,
+// addresses, absolute paths elsewhere, made-up data, and links that lead out. When the storage does not answer in time
+// nothing is said.
+func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config) (errs, warns run.FieldErrors) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	found, err := await(ctx, s, func(ctx context.Context) (*checks, error) {
+		k := &checks{s: s, ctx: ctx}
+		k.datasets(c)
+		k.resume(c)
+		k.checkpoints(c)
+		return k, ctx.Err()
+	}, nil)
+	if err != nil {
+		s.log.Debug("paths of a configuration were not checked", "err", err)
+		return nil, nil
+	}
+	return found.errs, found.warns
+}
+
+// checks is one look at a configuration.
+type checks struct {
+	s           *Storage
+	ctx         context.Context
+	errs, warns run.FieldErrors
+}
+
+// fault makes one error about a path.
+func fault(field, value, rule, fix string) run.FieldError {
+	return run.FieldError{Field: field, Value: clip(Display(value), 190), Rule: rule, Fix: fix}
+}
+
+// datasets warns of datasets that are not there. The workers may still see them: a node can have more than the storage.
+func (k *checks) datasets(c trainconf.Config) {
+	if c.Effective("data.fake") == "true" {
+		return
+	}
+	for _, field := range []string{"data.dataset_name_or_paths", "data.val_dataset_name_or_paths"} {
+		for item := range strings.SplitSeq(c.Effective(field), ",") {
+			if k.ctx.Err() != nil {
+				return
+			}
+			if item = strings.TrimSpace(item); item != "" {
+				k.dataset(field, item)
+			}
+		}
+	}
+}
+
+func (k *checks) dataset(field, item string) {
+	p, ok := k.s.below(item)
+	if !ok {
+		if meant := k.misspelt(item); meant != "" {
+			k.warns = append(k.warns, fault(field, item, "is not a folder of shared storage, so the core will look for a dataset of that name on the hub",
+				"use "+meant+" if that was meant"))
+		}
+		return
+	}
+	info, err := k.s.root.Stat(p)
+	switch {
+	case missing(err):
+		k.warns = append(k.warns, fault(field, item, "is not in shared storage", k.near(p, item)))
+	case err != nil: // what cannot be seen is not judged
+	case info.IsDir() && k.s.empty(p):
+		k.warns = append(k.warns, fault(field, item, "is an empty folder in shared storage", "put the dataset there, or name another"))
+	case !info.IsDir() && !info.Mode().IsRegular():
+		k.warns = append(k.warns, fault(field, item, "is neither a file nor a folder in shared storage", "name a file or a folder"))
+	}
+}
+
+// misspelt returns what a relative name most likely means when its first part is nearly that of the datasets' folder.
+func (k *checks) misspelt(item string) string {
+	first, rest, ok := strings.Cut(item, "/")
+	if !ok || first == "datasets" || distance(strings.ToLower(first), "datasets") > 2 {
+		return ""
+	}
+	if _, err := k.s.root.Stat("datasets/" + rest); err != nil {
+		return ""
+	}
+	return "datasets/" + rest
+}
+
+// near says what there is instead of a dataset: the nearest name in its own folder or another for datasets.
+func (k *checks) near(p, item string) string {
+	want := path.Base(p)
+	best, bestScore := "", max(2, len(want)/3)+1
+	var some []string
+	for _, dir := range slices.Compact([]string{path.Dir(p), "datasets", "datasets/raw", "datasets/processed", "datasets/splits"}) {
+		for _, name := range k.s.names(dir, k.s.limits.suggest) {
+			full := join(dir, name)
+			if isLayout(full) || strings.HasPrefix(name, ".") || !plain(name) {
+				continue
+			}
+			if len(some) < 4 && !slices.Contains(some, full) {
+				some = append(some, full)
+			}
+			if score := distance(strings.ToLower(want), strings.ToLower(name)); score < bestScore {
+				best, bestScore = full, score
+			}
+		}
+	}
+	place := "put it at " + Display(k.s.path+"/"+p)
+	switch {
+	case best != "":
+		return "use " + k.s.asGiven(best, item) + ", or " + place
+	case len(some) > 0:
+		for i := range some {
+			some[i] = k.s.asGiven(some[i], item)
+		}
+		return "use one that is there, such as " + strings.Join(some, ", ") + ", or " + place
+	}
+	return place
+}
+
+// resume makes sure that a checkpoint to go on from is complete: [trainconf.Config.Validate] has made sure that it is
+// the folder of one step.
+func (k *checks) resume(c trainconf.Config) {
+	const field = "ckpt.resume"
+	given, set := c.Get(field)
+	if !set || strings.Contains(given, "{run}") {
+		return
+	}
+	p, ok := k.s.below(given)
+	if !ok {
+		return
+	}
+	info, err := k.s.root.Stat(p)
+	if err != nil && !missing(err) {
+		return
+	}
+	rule := ""
+	switch {
+	case err != nil:
+		rule = "is not in shared storage"
+	case !info.IsDir():
+		rule = "is not a folder"
+	case !stepName.MatchString(path.Base(p)):
+		return // told by trainconf; the newest checkpoint in it is the fix here
+	case !k.s.complete(p):
+		rule = "is an incomplete checkpoint: it has no .metadata, or no shard, which the core writes last"
+	default:
+		return
+	}
+	fix := "name a folder such as " + path.Dir(given) + "/step_100, or remove it to start from the beginning"
+	if found := k.newest(p); found != "" {
+		fix = "use " + k.s.asGiven(found, given) + ", which is complete"
+	}
+	k.errs = append(k.errs, fault(field, given, rule, fix))
+}
+
+// newest is the checkpoint to go on from instead of p: the same step as worker 0 of a DiLoCo run saved it (each worker
+// has a folder of its own below the run's), or else the newest complete one that is beside it.
+func (k *checks) newest(p string) string {
+	dir := path.Dir(p)
+	if dir == root {
+		return ""
+	}
+	if lead := join(dir, leadFolder); k.s.complete(join(lead, path.Base(p))) {
+		return join(lead, path.Base(p))
+	}
+	if found := k.s.newestStep(dir); found != "" {
+		return found
+	}
+	return k.s.newestStep(join(dir, leadFolder))
+}
+
+// leadFolder is where worker 0 of a DiLoCo run saves, below the run's ckpt.path; see jobs/launch.sh.
+const leadFolder = "worker_0"
+
+// checkpoints warns of a folder that holds another run's checkpoints: the new ones would go among them.
+func (k *checks) checkpoints(c trainconf.Config) {
+	const field = "ckpt.path"
+	given, set := c.Get(field)
+	if !set || strings.Contains(given, "{run}") {
+		return
+	}
+	p, ok := k.s.below(given)
+	if !ok {
+		return
+	}
+	if resume, set := c.Get("ckpt.resume"); set {
+		if from, ok := k.s.below(resume); ok && (path.Dir(from) == p || path.Dir(from) == join(p, leadFolder)) {
+			return // it goes on where it was
+		}
+	}
+	steps := k.s.steps(p)
+	if len(steps) == 0 {
+		steps = k.s.steps(join(p, leadFolder))
+	}
+	if len(steps) == 0 {
+		return
+	}
+	k.warns = append(k.warns, fault(field, given,
+		fmt.Sprintf("already holds checkpoints (step_%d is the newest), which this run would mix with its own", steps[len(steps)-1]),
+		"use "+path.Dir(strings.TrimRight(given, "/"))+"/{run}, which is another folder for each run"))
+}
+
+// below maps a path of a configuration, as a trainer on a node understands it, to one below the root; false when it
+// leads elsewhere or is no path.
+func (s *Storage) below(given string) (string, bool) {
+	if given == "" || strings.Contains(given, "://") || strings.Contains(given, "{run}") || strings.HasPrefix(given, "~") {
+		return "", false
+	}
+	absolute := given
+	if !path.IsAbs(given) {
+		// A name such as "allenai/c4" is the hub's, unless it begins as a path does.
+		first, _, _ := strings.Cut(given, "/")
+		if _, known := purposes()[first]; !known && first != "." && first != ".." {
+			return "", false
+		}
+		absolute = path.Join(s.workDir, given)
+	}
+	rel, ok := strings.CutPrefix(path.Clean(absolute), strings.TrimSuffix(path.Clean(s.mount), "/")+"/")
+	if !ok {
+		return "", false
+	}
+	p, err := clean(rel)
+	return p, err == nil
+}
+
+// asGiven writes a path below the root the way another one was written: absolute or relative.
+func (s *Storage) asGiven(p, like string) string {
+	if path.IsAbs(like) || s.workDir != s.mount {
+		return path.Join(s.mount, p)
+	}
+	return p
+}
+
+// Exists reports whether a path of a configuration names something; known is false when it cannot be seen from here.
+func (s *Storage) Exists(ctx context.Context, given string) (exists, known bool) {
+	p, ok := s.below(given)
+	if !ok {
+		return false, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	_, err := await(ctx, s, func(context.Context) (fs.FileInfo, error) { return s.root.Stat(p) }, nil)
+	return err == nil, err == nil || missing(err)
+}
+
+// CheckpointMark is the file that is written last into a checkpoint's folder: without it the checkpoint is incomplete.
+const CheckpointMark = ".metadata"
+
+var (
+	stepName  = regexp.MustCompile(`^step_(0|[1-9][0-9]{0,17})$`)
+	shardName = regexp.MustCompile(`^__[0-9]+_[0-9]+\.distcp$`)
+)
+
+// complete reports whether a folder holds a checkpoint that was written to its end, as far as names tell.
+func (s *Storage) complete(dir string) bool {
+	if info, err := s.root.Stat(join(dir, CheckpointMark)); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	return slices.ContainsFunc(s.names(dir, s.limits.suggest), shardName.MatchString)
+}
+
+// steps are the numbers of the step folders in a folder, ascending.
+func (s *Storage) steps(dir string) []int64 {
+	var out []int64
+	for _, name := range s.names(dir, s.limits.suggest) {
+		if m := stepName.FindStringSubmatch(name); m != nil {
+			n, err := strconv.ParseInt(m[1], 10, 64)
+			if err == nil { // 18 digits at most
+				out = append(out, n)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// newestStep is the newest complete checkpoint in a folder, or "". Only a few of the newest are looked at.
+func (s *Storage) newestStep(dir string) string {
+	steps := s.steps(dir)
+	for i := len(steps) - 1; i >= max(0, len(steps)-20); i-- {
+		if p := join(dir, "step_"+strconv.FormatInt(steps[i], 10)); s.complete(p) {
+			return p
+		}
+	}
+	return ""
+}

@@ -1,0 +1,65 @@
+package storage
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// cursor is where a page begins: behind a key, or, in a folder that is too large to sort, behind a number of names.
+type cursor struct {
+	set      bool
+	key      key
+	unsorted bool
+	skip     int
+}
+
+// text writes the cursor for an address, with the order that it belongs to.
+func (c cursor) text(q Query) string {
+	if c.unsorted {
+		return "u" + strconv.Itoa(c.skip)
+	}
+	order := string(q.Sort[0])
+	if q.Descending {
+		order = strings.ToUpper(order)
+	}
+	return order + strconv.FormatInt(c.key.number, 36) + "." + base64.RawURLEncoding.EncodeToString([]byte(c.key.name))
+}
+
+// maxCursor bounds a cursor in bytes: a name has at most 255.
+const maxCursor = 600
+
+// parseCursor reads the cursor of a query. One of another order begins anew: the person has just changed it.
+func parseCursor(q Query) (cursor, error) {
+	if q.Sort != SortName && q.Sort != SortSize && q.Sort != SortTime {
+		return cursor{}, run.FieldErrors{{Field: "sort", Value: clip(Display(string(q.Sort)), 50), Rule: "must be name, size or time", Fix: "use name"}}
+	}
+	text := q.Cursor
+	if text == "" {
+		return cursor{}, nil
+	}
+	bad := run.FieldErrors{{Field: "cursor", Value: clip(Display(text), 50), Rule: "is not the next of a page", Fix: "leave it out to begin anew"}}
+	if len(text) > maxCursor {
+		return cursor{}, bad
+	}
+	if digits, ok := strings.CutPrefix(text, "u"); ok {
+		n, err := strconv.ParseUint(digits, 10, 31)
+		if err != nil {
+			return cursor{}, bad
+		}
+		return cursor{unsorted: true, skip: int(n)}, nil // #nosec G115 -- 31 bits
+	}
+	number, name, ok := strings.Cut(text[1:], ".")
+	n, err := strconv.ParseInt(number, 36, 64)
+	b, err64 := base64.RawURLEncoding.DecodeString(name)
+	if !ok || err != nil || err64 != nil || !strings.ContainsAny(text[:1], "nstNST") {
+		return cursor{}, bad
+	}
+	c := cursor{set: true, key: key{name: string(b), number: n}}
+	if c.text(q)[0] != text[0] {
+		return cursor{}, nil
+	}
+	return c, nil
+}

@@ -1,0 +1,174 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+)
+
+// Removed is what a deletion took away; after an error, what it had until then.
+type Removed struct {
+	Files   int64 // everything that was not a folder; a link counts, what it leads to stays
+	Folders int64
+	Bytes   int64 // sizes of regular files
+}
+
+// Delete removes a file, a link, or a folder with all that is in it. It never follows a link, neither in the path nor
+// below it, and refuses the root and the folders of the layout; see [Refusal]. When ctx ends it stops, and returns what
+// it removed so far with the error of ctx: calling it again goes on.
+func (s *Storage) Delete(ctx context.Context, name string) (Removed, error) {
+	p, err := clean(name)
+	if err != nil {
+		return Removed{}, err
+	}
+	if isLayout(p) {
+		return Removed{}, &Refusal{
+			Path: named(p), Reason: "It is part of the layout of shared storage, which every node relies on.", Fix: "Delete what is in it, one by one.",
+		}
+	}
+	return await(ctx, s, func(ctx context.Context) (Removed, error) {
+		parent, base, err := s.parentOf(p)
+		if err != nil {
+			return Removed{}, explain(name, err)
+		}
+		defer func() { _ = parent.Close() }() // only read
+		d := &deletion{ctx: ctx, depth: s.limits.depth}
+		info, err := parent.Lstat(base)
+		if err == nil {
+			err = d.remove(parent, base, info, 0)
+		}
+		return d.sum, explain(name, err)
+	}, nil)
+}
+
+// deletion is one walk of [Storage.Delete].
+type deletion struct {
+	ctx   context.Context
+	sum   Removed
+	depth int
+}
+
+// remove takes an entry away, what is below it first.
+func (d *deletion) remove(parent *os.Root, name string, info fs.FileInfo, level int) error {
+	if err := d.ctx.Err(); err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		if err := parent.Remove(name); err != nil {
+			return ignoreGone(err)
+		}
+		d.sum.Files++
+		if info.Mode().IsRegular() {
+			d.sum.Bytes += info.Size()
+		}
+		return nil
+	}
+	if level >= d.depth {
+		return &Refusal{Path: clip(Display(name), 200), Reason: fmt.Sprintf("It is more than %d folders deep.", d.depth), Fix: "Delete it on a node, with rm -r."}
+	}
+	if err := d.empty(parent, name, info, level); err != nil {
+		return ignoreGone(err)
+	}
+	if err := parent.Remove(name); err != nil {
+		return ignoreGone(err)
+	}
+	d.sum.Folders++
+	return nil
+}
+
+// empty removes what is in a folder. It reads a batch of names at a time and begins anew after each, since removing
+// changes what a folder that is being read gives; it ends when a round finds nothing.
+func (d *deletion) empty(parent *os.Root, name string, info fs.FileInfo, level int) error {
+	dir, err := openSame(parent, name, info)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }() // only read
+	for {
+		names, _, err := rootNames(d.ctx, dir, readBatch)
+		if err != nil || len(names) == 0 {
+			return err
+		}
+		for _, n := range names {
+			child, err := dir.Lstat(n)
+			if err == nil {
+				err = d.remove(dir, n, child, level+1)
+			}
+			if err = ignoreGone(err); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// parentOf opens the folder that a path is in, one name after the other and never through a link.
+func (s *Storage) parentOf(p string) (parent *os.Root, base string, err error) {
+	at, err := s.root.OpenRoot(root)
+	if err != nil {
+		return nil, "", err
+	}
+	dir, base := path.Split(p)
+	for name := range strings.SplitSeq(strings.TrimSuffix(dir, "/"), "/") {
+		if name == "" {
+			break // the root itself
+		}
+		info, err := at.Lstat(name)
+		var next *os.Root
+		switch {
+		case err != nil:
+		case info.Mode()&fs.ModeSymlink != 0:
+			err = &Refusal{Path: named(p), Reason: "The path goes through a link, " + Display(name) + ".", Fix: "Name the place itself, without the link."}
+		case !info.IsDir():
+			err = syscall.ENOTDIR
+		default:
+			next, err = openSame(at, name, info)
+		}
+		_ = at.Close() // only read
+		if err != nil {
+			return nil, "", err
+		}
+		at = next
+	}
+	return at, base, nil
+}
+
+// openSame opens a folder that was just looked at. Something else that has taken its place meanwhile, such as a link to
+// another folder, is not entered.
+func openSame(parent *os.Root, name string, info fs.FileInfo) (*os.Root, error) {
+	dir, err := parent.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	now, err := dir.Lstat(root)
+	if err == nil && !os.SameFile(info, now) {
+		err = &Refusal{Path: clip(Display(name), 200), Reason: "Something else took its place while it was being read.", Fix: "Look at the folder again."}
+	}
+	if err != nil {
+		_ = dir.Close() // only read
+		return nil, err
+	}
+	return dir, nil
+}
+
+// rootNames returns up to limit names of a folder that is open.
+func rootNames(ctx context.Context, r *os.Root, limit int) (names []string, more bool, err error) {
+	dir, err := openDir(r, root)
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() { _ = dir.Close() }() // only read
+	return readNames(ctx, dir, 0, limit)
+}
+
+// ignoreGone drops the error about something that is no longer there: whoever was faster wanted the same.
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

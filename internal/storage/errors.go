@@ -1,0 +1,85 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Refusal is something that the storage, as it is now, does not allow. It matches [run.ErrConflict], and both its
+// sentences may be shown to whoever asked.
+type Refusal struct {
+	Path   string // below the root, as [Display] writes it
+	Reason string // a sentence
+	Fix    string // a sentence: what to do
+	cause  error
+}
+
+// Error gives path, reason and fix.
+func (r *Refusal) Error() string { return fmt.Sprintf("%s: %s %s", r.Path, r.Reason, r.Fix) }
+
+// Is makes errors.Is(err, run.ErrConflict) true.
+func (r *Refusal) Is(target error) bool { return target == run.ErrConflict }
+
+// Unwrap gives what the system said, if it was asked.
+func (r *Refusal) Unwrap() error { return r.cause }
+
+// badPath is the error for a path that can name nothing here.
+func badPath(path, rule, fix string) error {
+	return run.FieldErrors{{Field: "path", Value: clip(Display(path), 200), Rule: rule, Fix: fix}}
+}
+
+// explain turns what the system said about a path into one of this package's errors: [run.ErrNotFound], a [Refusal],
+// [run.ErrUnavailable], or the error of ctx.
+func explain(path string, err error) error {
+	refuse := func(reason, fix string) error {
+		return &Refusal{Path: named(path), Reason: reason, Fix: fix, cause: err}
+	}
+	var own *Refusal
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own), errors.Is(err, run.ErrInvalid), errors.Is(err, run.ErrNotFound), errors.Is(err, run.ErrUnavailable),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is not in shared storage: %w", named(path), run.ErrNotFound)
+	case errors.Is(err, fs.ErrPermission):
+		return refuse("The console does not have the right to do that.", "Give its user, or its group, that right on the folder.")
+	case errors.Is(err, syscall.EROFS):
+		return refuse("The storage is read-only here.", "Do it on a machine that may write to it.")
+	case errors.Is(err, syscall.ELOOP):
+		return refuse("It is a loop of links.", "Correct or delete the links.")
+	case errors.Is(err, syscall.ENOTDIR):
+		return refuse("It is not a folder.", "Ask for the folder that it is in.")
+	case errors.Is(err, syscall.EISDIR):
+		return refuse("It is a folder, not a file.", "Ask for the files in it, one by one.")
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return refuse("The name is too long for this file system.", "Check the path.")
+	case errors.Is(err, syscall.ENOTEMPTY):
+		return refuse("Something was written there while it was being deleted.", "See whether a run still writes there, and try again.")
+	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.ESTALE), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EMFILE), errors.Is(err, fs.ErrClosed):
+		return fmt.Errorf("shared storage: %w: %w", run.ErrUnavailable, err)
+	case escapes(err):
+		return refuse("It is a link that leads out of the storage.", "Look at it on a machine that has both, or put the data into the storage.")
+	}
+	return fmt.Errorf("shared storage: %s: %w", named(path), err)
+}
+
+// escapes reports whether an [os.Root] refused to leave its folder; it says so with an error that has no name.
+func escapes(err error) bool {
+	var pe *fs.PathError
+	return errors.As(err, &pe) && pe.Err != nil && pe.Err.Error() == "path escapes from parent"
+}
+
+// named is a path as a message names it.
+func named(path string) string {
+	if path == "" || path == root {
+		return "the root of shared storage"
+	}
+	return clip(Display(path), 200)
+}

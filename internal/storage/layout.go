@@ -1,0 +1,302 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// DefaultMode is that of folders which jobs write: their group may write too, and what is made in them keeps the group.
+const DefaultMode = fs.ModeSetgid | 0o775
+
+// ownMode is the mode of the other folders.
+const ownMode fs.FileMode = 0o755
+
+// Folder is one folder of the layout: what belongs there, and how it is.
+type Folder struct {
+	Path    string // below the root
+	Purpose string // what belongs there, a sentence
+	Jobs    bool   // jobs write there
+
+	Found bool
+	Mode  fs.FileMode // permissions and setgid bit, when found
+	Owner string      // "user:group" by name, or by number where there is no name
+	// Problem says what is not as it should be, a sentence, or "".
+	Problem string
+}
+
+// layout is every folder in the order in which they are made and shown.
+func layout() []Folder {
+	return []Folder{
+		{Path: "models", Purpose: "Checkpoints and models of runs."},
+		{Path: "models/checkpoints", Jobs: true, Purpose: "Checkpoints: a folder for each run, and in it a folder for each saved step."},
+		{Path: "models/final", Jobs: true, Purpose: "Finished models, to be evaluated and exported."},
+		{Path: "models/temp", Jobs: true, Purpose: "What jobs need for a while; it may be deleted when no job runs."},
+		{Path: "datasets", Jobs: true, Purpose: "Datasets: a folder or a file for each."},
+		{Path: "datasets/raw", Jobs: true, Purpose: "Datasets as they were downloaded."},
+		{Path: "datasets/processed", Jobs: true, Purpose: "Datasets that were tokenised or packed, ready to train on."},
+		{Path: "datasets/splits", Jobs: true, Purpose: "Parts of datasets: training, validation, one for each worker."},
+		{Path: "configs", Purpose: "Configurations as files."},
+		{Path: "configs/generated", Purpose: "Configurations that were made for runs."},
+		{Path: "configs/templates", Purpose: "Configurations to begin from."},
+		{Path: "logs", Purpose: "Logs that are kept as files."},
+		{Path: "logs/training", Jobs: true, Purpose: "What trainers write beside their output: profiles, traces."},
+		{Path: "logs/system", Jobs: true, Purpose: "What launch scripts note of their workers, and logs of the machines."},
+	}
+}
+
+// purposes is the layout by path, with the root.
+func purposes() map[string]string {
+	out := map[string]string{root: "Shared storage: one layout on every node."}
+	for _, f := range layout() {
+		out[f.Path] = f.Purpose
+	}
+	return out
+}
+
+// isLayout reports whether a clean path is the root or a folder of the layout.
+func isLayout(p string) bool {
+	return p == root || slices.ContainsFunc(layout(), func(f Folder) bool { return f.Path == p })
+}
+
+// Layout says how each folder of the layout is. It changes nothing.
+func (s *Storage) Layout(ctx context.Context) ([]Folder, error) {
+	return await(ctx, s, func(context.Context) ([]Folder, error) { return s.look(), nil }, nil)
+}
+
+// Repair makes the folders of the layout that are missing, gives the folders of the layout their owner where one is set,
+// and says what it did, a sentence each. What it may not do is in the folders' Problem.
+func (s *Storage) Repair(ctx context.Context) (done []string, folders []Folder, err error) {
+	type result struct {
+		done    []string
+		folders []Folder
+	}
+	r, err := await(ctx, s, func(context.Context) (result, error) {
+		did, problems := s.repair()
+		after := s.look()
+		for i := range after {
+			if p := problems[after[i].Path]; p != "" {
+				after[i].Problem = p
+			}
+		}
+		return result{did, after}, nil
+	}, nil)
+	return r.done, r.folders, err
+}
+
+// madeAll is what [Storage.Repair] says when nothing was there.
+const madeAll = "Made the layout."
+
+// repair does the work of [Storage.Repair]; problems are by path.
+func (s *Storage) repair() (done []string, problems map[string]string) {
+	problems = map[string]string{}
+	var made []string
+	for _, f := range layout() {
+		err := s.root.Mkdir(f.Path, ownMode)
+		switch {
+		case err == nil:
+			made = append(made, f.Path)
+			if problem := s.dress(f, true); problem != "" {
+				problems[f.Path] = problem
+			}
+		case errors.Is(err, fs.ErrExist):
+			if s.owner.set() {
+				if problem := s.dress(f, false); problem != "" {
+					problems[f.Path] = problem
+				}
+			}
+		default:
+			problems[f.Path] = "It is missing and could not be made: " + reason(err) + "."
+		}
+	}
+	if len(made) == len(layout()) {
+		done = append(done, madeAll)
+	} else if len(made) > 0 {
+		done = append(done, "Made "+strings.Join(made, ", ")+".")
+	}
+	return done, problems
+}
+
+// dress gives a folder its owner, and a new one its mode; it returns what could not be done. Owner first: changing it may
+// clear the setgid bit.
+func (s *Storage) dress(f Folder, fresh bool) (problem string) {
+	info, err := s.root.Lstat(f.Path)
+	if err != nil || !info.IsDir() {
+		return "" // look says so
+	}
+	want := s.wantedMode(f)
+	if s.owner.set() && !s.owner.has(info) {
+		if err := s.root.Lchown(f.Path, s.owner.uid, s.owner.gid); err != nil {
+			problem = fmt.Sprintf("It does not belong to %s: %s.", s.owner.name, reason(err))
+		}
+		if !fresh {
+			want = info.Mode() & shownBits
+		}
+		fresh = true
+	}
+	if fresh {
+		if err := s.root.Chmod(f.Path, want); err != nil {
+			problem = strings.TrimSpace(problem + fmt.Sprintf(" Its mode could not be set to %s: %s.", FormatMode(want), reason(err)))
+		}
+	}
+	return problem
+}
+
+// shownBits are the parts of a mode that the layout is about.
+const shownBits = fs.ModePerm | fs.ModeSetgid | fs.ModeSticky
+
+func (s *Storage) wantedMode(f Folder) fs.FileMode {
+	if f.Jobs {
+		return s.mode
+	}
+	return ownMode
+}
+
+// look says how the folders of the layout are.
+func (s *Storage) look() []Folder {
+	out := layout()
+	for i := range out {
+		f := &out[i]
+		info, err := s.root.Lstat(f.Path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			f.Problem = "It is missing."
+		case err != nil:
+			f.Problem = "It cannot be looked at: " + reason(err) + "."
+		case !info.IsDir():
+			f.Problem = "It is not a folder, so nothing can be stored there."
+		default:
+			f.Found, f.Mode, f.Owner = true, info.Mode()&shownBits, ownerOf(info)
+			f.Problem = s.judge(*f, info)
+		}
+	}
+	return out
+}
+
+// judge says what is wrong with a folder that is there. Its mode is the operator's to choose: only what would make jobs
+// fail is worth a word.
+func (s *Storage) judge(f Folder, info os.FileInfo) string {
+	switch {
+	case s.owner.set() && !s.owner.has(info):
+		return fmt.Sprintf("It belongs to %s, not to %s.", f.Owner, s.owner.name)
+	case f.Jobs && f.Mode&0o020 < s.mode&0o020:
+		return fmt.Sprintf("Its mode is %s: jobs of other users in its group cannot write there; %s was asked for.", FormatMode(f.Mode), FormatMode(s.mode))
+	}
+	return ""
+}
+
+// FormatMode writes a mode as chmod takes it: 2775.
+func FormatMode(m fs.FileMode) string {
+	bits := uint32(m.Perm())
+	if m&fs.ModeSetgid != 0 {
+		bits |= 0o2000
+	}
+	if m&fs.ModeSticky != 0 {
+		bits |= 0o1000
+	}
+	return fmt.Sprintf("%04o", bits)
+}
+
+// ParseMode reads a mode as chmod takes it: three or four octal digits, without setuid.
+func ParseMode(text string) (fs.FileMode, bool) {
+	bits, err := strconv.ParseUint(text, 8, 32)
+	if err != nil || len(text) < 3 || len(text) > 5 || bits > 0o3777 || bits&0o700 != 0o700 {
+		return 0, false
+	}
+	m := fs.FileMode(bits & 0o777) // #nosec G115 -- at most 0o777
+	if bits&0o2000 != 0 {
+		m |= fs.ModeSetgid
+	}
+	if bits&0o1000 != 0 {
+		m |= fs.ModeSticky
+	}
+	return m, true
+}
+
+// reason is what the system said, without the path.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return clip(err.Error(), 200)
+}
+
+// ownership is who the layout's folders belong to; -1 leaves one of the two as it is.
+type ownership struct {
+	uid, gid int
+	name     string // "user:group", either may be ""
+}
+
+func (o ownership) set() bool { return o.uid >= 0 || o.gid >= 0 }
+
+func (o ownership) has(info os.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (o.uid < 0 || int64(st.Uid) == int64(o.uid)) && (o.gid < 0 || int64(st.Gid) == int64(o.gid))
+}
+
+// lookUp finds a user and a group by name or number; "" leaves either as it is.
+func lookUp(owner, group string) (ownership, error) {
+	o := ownership{uid: -1, gid: -1, name: owner + ":" + group}
+	var err error
+	if owner != "" {
+		o.uid, err = number(owner, func(name string) (string, error) {
+			u, err := user.Lookup(name)
+			if err != nil {
+				return "", err
+			}
+			return u.Uid, nil
+		})
+		if err != nil {
+			return o, fmt.Errorf("owner of shared storage: %w", err)
+		}
+	}
+	if group != "" {
+		o.gid, err = number(group, func(name string) (string, error) {
+			g, err := user.LookupGroup(name)
+			if err != nil {
+				return "", err
+			}
+			return g.Gid, nil
+		})
+		if err != nil {
+			return o, fmt.Errorf("group of shared storage: %w", err)
+		}
+	}
+	return o, nil
+}
+
+func number(name string, find func(string) (string, error)) (int, error) {
+	if n, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(n), nil
+	}
+	id, err := find(name)
+	if err != nil {
+		return -1, err
+	}
+	n, err := strconv.ParseUint(id, 10, 31)
+	return int(n), err // #nosec G115 -- 31 bits
+}
+
+// ownerOf is who a file belongs to, by name where there is one.
+func ownerOf(info os.FileInfo) string {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	uid, gid := strconv.FormatUint(uint64(st.Uid), 10), strconv.FormatUint(uint64(st.Gid), 10)
+	if u, err := user.LookupId(uid); err == nil {
+		uid = u.Username
+	}
+	if g, err := user.LookupGroupId(gid); err == nil {
+		gid = g.Name
+	}
+	return uid + ":" + gid
+}

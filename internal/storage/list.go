@@ -1,0 +1,284 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind is what an entry of a folder is.
+type Kind string
+
+// Kinds of entries.
+const (
+	KindFile   Kind = "file"
+	KindFolder Kind = "folder"
+	KindLink   Kind = "link"
+	KindOther  Kind = "other" // a device, a socket or a FIFO: never opened
+)
+
+// Sort is the order of a listing.
+type Sort string
+
+// Orders of a listing. What has the same size or time is in the order of the names.
+const (
+	SortName Sort = "name" // numbers within names by their value: step_9 before step_10
+	SortSize Sort = "size"
+	SortTime Sort = "time"
+)
+
+// Query selects a page of a folder.
+type Query struct {
+	Sort       Sort // "" for SortName
+	Descending bool
+	Limit      int    // 1 to MaxPage; 0 for MaxPage
+	Cursor     string // Next of the page before; "" for the first
+}
+
+// MaxPage is the most entries of one page.
+const MaxPage = 500
+
+// Entry is one name in a folder.
+type Entry struct {
+	Name    string    // as it is, in bytes: see [Display]
+	Kind    Kind      //
+	Size    int64     // bytes of a file; -1 when it could not be looked at; 0 for all else
+	Time    time.Time // when it was last changed; zero when not known
+	Mode    fs.FileMode
+	Special string // of KindOther: "device", "socket", "FIFO"
+	Target  string // of a link: the text that it holds
+	// Leads is what a link leads to within the storage; "" when it leads out, nowhere, or in a loop.
+	Leads   Kind
+	Purpose string // of a folder of the layout
+}
+
+// Listing is a page of a folder.
+type Listing struct {
+	Path    string // "" for the root
+	Purpose string // what belongs there, of the root and of folders of the layout; "" for others
+	Entries []Entry
+	Next    string // Cursor of the page that follows; "" on the last
+	// Sorted is false when there are more names than are sorted: then Entries are in the folder's own order.
+	Sorted bool
+	Seen   int  // names that were read for this page, those of the pages before it included
+	More   bool // there are others, which were not read
+}
+
+// List returns a page of a folder. A folder with more names than are sorted is given in its own order, up to a limit.
+// Links are shown, not followed, except in the path itself as long as it stays within the storage.
+func (s *Storage) List(ctx context.Context, path string, q Query) (Listing, error) {
+	p, err := clean(path)
+	if err != nil {
+		return Listing{}, err
+	}
+	if q.Limit <= 0 || q.Limit > MaxPage {
+		q.Limit = MaxPage
+	}
+	if q.Sort == "" {
+		q.Sort = SortName
+	}
+	at, err := parseCursor(q)
+	if err != nil {
+		return Listing{}, err
+	}
+	return await(ctx, s, func(ctx context.Context) (Listing, error) {
+		l, err := s.list(ctx, p, q, at)
+		return l, explain(path, err)
+	}, nil)
+}
+
+func (s *Storage) list(ctx context.Context, p string, q Query, at cursor) (Listing, error) {
+	limit := s.limits.names
+	if q.Sort != SortName {
+		limit = s.limits.stats
+	}
+	dir, err := openDir(s.root, p)
+	if err != nil {
+		return Listing{}, err
+	}
+	defer func() { _ = dir.Close() }() // only read
+	out := Listing{Path: outside(p), Purpose: purposes()[p]}
+	if at.unsorted {
+		return s.listUnsorted(ctx, dir, p, q, at.skip, out)
+	}
+	names, more, err := readNames(ctx, dir, 0, limit)
+	if err != nil {
+		return out, err
+	}
+	if more {
+		if _, err := dir.Seek(0, 0); err != nil {
+			return out, err
+		}
+		return s.listUnsorted(ctx, dir, p, q, 0, out)
+	}
+	out.Seen, out.Sorted = len(names), true
+	keyed, err := s.keys(ctx, p, names, q.Sort)
+	if err != nil {
+		return out, err
+	}
+	order := compareKeys(q)
+	slices.SortFunc(keyed, order)
+	if at.set {
+		i, exact := slices.BinarySearchFunc(keyed, at.key, order)
+		if exact {
+			i++
+		}
+		keyed = keyed[i:]
+	}
+	for i, k := range keyed {
+		if len(out.Entries) == q.Limit {
+			out.Next = cursor{key: keyed[i-1], set: true}.text(q)
+			break
+		}
+		if e, ok := s.entry(p, k.name); ok {
+			out.Entries = append(out.Entries, e)
+		}
+	}
+	return out, ctx.Err()
+}
+
+// listUnsorted gives names in the order of the folder; each page reads from the beginning. It ends at the limit: who has
+// that many names in one folder needs another tool.
+func (s *Storage) listUnsorted(ctx context.Context, dir *os.File, p string, q Query, skip int, out Listing) (Listing, error) {
+	room := max(0, min(q.Limit, s.limits.names-skip))
+	names, more, err := readNames(ctx, dir, skip, room)
+	if err != nil {
+		return out, err
+	}
+	out.Seen, out.More, out.Sorted = skip+len(names), more, false
+	if more && out.Seen < s.limits.names {
+		out.Next = cursor{unsorted: true, skip: out.Seen}.text(q)
+	}
+	for _, name := range names {
+		if e, ok := s.entry(p, name); ok {
+			out.Entries = append(out.Entries, e)
+		}
+	}
+	return out, ctx.Err()
+}
+
+// key is what an entry is sorted by.
+type key struct {
+	name   string
+	number int64 // size or time
+}
+
+// keys looks at what the order needs. What has vanished since its name was read is left out.
+func (s *Storage) keys(ctx context.Context, p string, names []string, by Sort) ([]key, error) {
+	out := make([]key, 0, len(names))
+	for i, name := range names {
+		k := key{name: name}
+		if by != SortName {
+			if i%256 == 0 && ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			info, err := s.root.Lstat(join(p, name))
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				continue
+			case err != nil: // shown as not known
+			case by == SortTime:
+				k.number = info.ModTime().UnixNano()
+			case info.Mode().IsRegular():
+				k.number = info.Size()
+			}
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+func compareKeys(q Query) func(a, b key) int {
+	return func(a, b key) int {
+		if q.Descending && q.Sort == SortName {
+			return natural(b.name, a.name)
+		}
+		c := cmp.Compare(a.number, b.number)
+		if q.Descending {
+			c = -c
+		}
+		return cmp.Or(c, natural(a.name, b.name))
+	}
+}
+
+// natural compares names with numbers in them by their value. It is a total order on bytes.
+func natural(a, b string) int {
+	x, y := a, b
+	for x != "" && y != "" {
+		dx, dy := digits(x), digits(y)
+		if dx > 0 && dy > 0 {
+			nx, ny := strings.TrimLeft(x[:dx], "0"), strings.TrimLeft(y[:dy], "0")
+			if c := cmp.Or(cmp.Compare(len(nx), len(ny)), strings.Compare(nx, ny)); c != 0 {
+				return c
+			}
+			x, y = x[dx:], y[dy:]
+			continue
+		}
+		if x[0] != y[0] {
+			return cmp.Compare(x[0], y[0])
+		}
+		x, y = x[1:], y[1:]
+	}
+	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(a, b))
+}
+
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// entry looks at one name; false when it has vanished.
+func (s *Storage) entry(dir, name string) (Entry, bool) {
+	p := join(dir, name)
+	e := Entry{Name: name, Purpose: purposes()[p]}
+	info, err := s.root.Lstat(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return e, false
+	}
+	if err != nil {
+		e.Kind, e.Size = KindOther, -1
+		e.Special = "not readable"
+		return e, true
+	}
+	e.Time, e.Mode = info.ModTime(), info.Mode()
+	e.Kind, e.Special = kindOf(info.Mode())
+	switch e.Kind {
+	case KindFile:
+		e.Size = info.Size()
+	case KindLink:
+		if e.Target, err = s.root.Readlink(p); err != nil {
+			e.Target = ""
+		}
+		if to, err := s.root.Stat(p); err == nil {
+			e.Leads, _ = kindOf(to.Mode())
+		}
+	}
+	return e, true
+}
+
+func kindOf(m fs.FileMode) (kind Kind, special string) {
+	switch {
+	case m.IsRegular():
+		return KindFile, ""
+	case m.IsDir():
+		return KindFolder, ""
+	case m&fs.ModeSymlink != 0:
+		return KindLink, ""
+	case m&fs.ModeNamedPipe != 0:
+		return KindOther, "FIFO"
+	case m&fs.ModeSocket != 0:
+		return KindOther, "socket"
+	case m&fs.ModeDevice != 0:
+		return KindOther, "device"
+	}
+	return KindOther, fmt.Sprintf("mode %v", m.Type())
+}

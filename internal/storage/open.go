@@ -1,0 +1,62 @@
+package storage
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+)
+
+// File is a regular file that is open for reading. Close it.
+type File struct {
+	*os.File
+	Info fs.FileInfo // when it was opened
+	Base string      // its name, in bytes
+}
+
+// Open opens a regular file for reading, through links as long as they stay within the storage. Anything else is a
+// [Refusal]: it is looked at before it is opened, and opened so that a FIFO which takes its place cannot block.
+func (s *Storage) Open(ctx context.Context, name string) (*File, error) {
+	p, err := clean(name)
+	if err != nil {
+		return nil, err
+	}
+	return await(ctx, s, func(context.Context) (*File, error) {
+		f, err := s.open(p)
+		return f, explain(name, err)
+	}, func(f *File) { _ = f.Close() }) // nobody is left to tell
+}
+
+func (s *Storage) open(p string) (*File, error) {
+	info, err := s.root.Stat(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(p, info); err != nil {
+		return nil, err
+	}
+	f, err := s.root.OpenFile(p, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = regular(p, info)
+	}
+	if err != nil {
+		_ = f.Close() // it was not read
+		return nil, err
+	}
+	return &File{File: f, Info: info, Base: path.Base(p)}, nil
+}
+
+func regular(p string, info fs.FileInfo) error {
+	switch {
+	case info.Mode().IsRegular():
+		return nil
+	case info.IsDir():
+		return syscall.EISDIR
+	}
+	_, special := kindOf(info.Mode())
+	return &Refusal{Path: named(p), Reason: "It is a " + special + ", not a file.", Fix: "Devices, sockets and FIFOs are never opened."}
+}

@@ -1,0 +1,66 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"syscall"
+)
+
+// readBatch is how many names are read between two looks at the context.
+const readBatch = 1024
+
+// openDir opens a folder to read its names. It never opens anything else: for a FIFO or a device the system says that it
+// is not a folder.
+func openDir(r *os.Root, p string) (*os.File, error) {
+	return r.OpenFile(p, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+}
+
+// readNames returns up to limit names of a folder, in the folder's own order, after skipping some; more says that there
+// are others.
+func readNames(ctx context.Context, dir *os.File, skip, limit int) (names []string, more bool, err error) {
+	for {
+		batch, err := dir.Readdirnames(readBatch)
+		if gone := min(skip, len(batch)); gone > 0 {
+			batch, skip = batch[gone:], skip-gone
+		}
+		if room := limit - len(names); len(batch) > room {
+			return append(names, batch[:room]...), true, nil
+		}
+		names = append(names, batch...)
+		switch {
+		case errors.Is(err, io.EOF):
+			return names, false, nil
+		case err != nil:
+			return names, false, err
+		case ctx.Err() != nil:
+			return names, true, ctx.Err()
+		}
+	}
+}
+
+// names are up to limit names in a folder, none when it cannot be read.
+func (s *Storage) names(p string, limit int) []string {
+	dir, err := openDir(s.root, p)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = dir.Close() }() // only read
+	names, _, err := readNames(context.Background(), dir, 0, limit)
+	if err != nil {
+		return nil
+	}
+	return names
+}
+
+// empty reports whether a folder is known to hold nothing.
+func (s *Storage) empty(p string) bool {
+	dir, err := openDir(s.root, p)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = dir.Close() }() // only read
+	_, err = dir.Readdirnames(1)
+	return errors.Is(err, io.EOF)
+}
