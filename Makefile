@@ -6,7 +6,7 @@ GOLANGCI := bin/golangci-lint
 GOLANGCI_VERSION := v2.15.0
 VENDORED := static/vendor/htmx.min.js
 
-.PHONY: dev build generate test check bench lint fmt drift clean help
+.PHONY: dev build generate test check bench lint fuzz fmt drift clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -23,17 +23,18 @@ $(VENDORED): package.json package-lock.json
 	npm run --silent vendor
 	@touch $@
 
-generate: ## views/*_templ.go from views/*.templ
+generate: ## views/*_templ.go from views/*.templ, docs/configuration.md from the table of fields
 	$(GO) tool templ generate -path views -log-level error
+	$(GO) run ./internal/trainconf/gendoc > docs/configuration.md
 
 test: build ## all tests that this machine can run; says what it skipped and why
 	$(GO) run ./internal/testall
 
-check: drift lint test ## generated code, format, vet, lint, import rules, tests
+check: drift lint fuzz test ## generated code, format, vet, lint, import rules, a minute of fuzzing, tests
 
 drift: $(VENDORED) generate ## generated code and formats are as committed
 	@test -z "$$(gofmt -l cmd internal views static jobs)" || { gofmt -l cmd internal views static jobs; echo "not gofmt-ed: run make fmt"; exit 1; }
-	@git diff --exit-code --stat -- '*_templ.go' || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
+	@git diff --exit-code --stat -- '*_templ.go' docs/configuration.md || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
 	@$(GO) mod tidy -diff >/dev/null || { echo "go.mod is not tidy: run go mod tidy"; exit 1; }
 	@! grep -q '"resolved"' package-lock.json || { echo "package-lock.json holds download addresses: npm config set omit-lockfile-registry-resolved true"; exit 1; }
 
@@ -44,6 +45,9 @@ lint: $(VENDORED) $(GOLANGCI) ## go vet and golangci-lint
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 
+fuzz: $(VENDORED) ## the import of configurations, for a minute
+	$(GO) test -run '^$$' -fuzz FuzzImport -fuzztime 60s -fuzzminimizetime 100x ./internal/trainconf
+
 fmt: ## format Go and templ
 	gofmt -w cmd internal views static jobs
 	$(GO) tool templ fmt views
@@ -51,6 +55,7 @@ fmt: ## format Go and templ
 bench: build ## every benchmark, each beside its baseline
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/bench
 	$(GO) test -run '^$$' -bench AgainstRegexp ./internal/logparse
+	$(GO) test -run '^$$' -bench FullConfiguration ./internal/trainconf
 
 clean: ## what make made; runs and their data in .cotrain stay
 	rm -rf bin node_modules static/vendor/*.js static/vendor/*.css

@@ -43,7 +43,7 @@ func (g Gallery) fields() []Field {
 		{Name: "example.number", Label: "Number with an error", Kind: "number", Value: "13", Unit: "samples", Required: true,
 			Error: "is not a multiple of the micro-batch (8); 16 would pass"},
 		{Name: "example.warned", Label: "Number with a warning", Kind: "number", Value: "1000", Unit: "steps", Warning: "The warm-up never ends"},
-		{Name: "example.choice", Label: "Choice", Kind: "select", Value: "b", Choices: []Choice{{"a", "First"}, {"b", "Second"}}, Required: true},
+		{Name: "example.choice", Label: "Choice", Kind: "select", Value: "b", Choices: []Choice{{Value: "a", Label: "First"}, {Value: "b", Label: "Second"}}, Required: true},
 		{Name: "example.check", Label: "Checkbox", Kind: "checkbox", Value: "true", Help: "Switched on."},
 		{Name: "example.suggest", Label: "With suggestions", Kind: "text", Hint: "any", Suggest: []string{"A100", "H100"}},
 	}

@@ -5,25 +5,57 @@ import "strings"
 // Choice is one entry of a select field.
 type Choice struct {
 	Value, Label string
+	// Real is the choice that Value stands for, where Value is "" for the default.
+	Real string
 }
+
+// ChoiceGroup is a titled part of a select field.
+type ChoiceGroup struct {
+	Title   string
+	Choices []Choice
+}
+
+// Kinds of input.
+const (
+	KindText     = "text"
+	KindNumber   = "number"
+	KindSelect   = "select"
+	KindCheckbox = "checkbox"
+	KindLines    = "lines"  // several lines of text
+	KindSecret   = "secret" // what was typed is never shown again
+)
 
 // Field is one input with its label, help and what is wrong with it.
 type Field struct {
-	Name     string // under which it is sent
-	Label    string
-	Help     string
-	Unit     string
-	Kind     string // text, number, select or checkbox
-	Value    string // a checkbox is "true" when set
+	Name    string // under which it is sent
+	Label   string
+	Help    string
+	Default string // what holds when it is left alone, in words with its unit; "" says nothing
+	Unit    string
+	Kind    string // one of the kinds above
+	Value   string // a checkbox is "true" when set
+	// On and Off are what a checkbox sends; both "" for "true" and nothing.
+	On, Off  string
 	Choices  []Choice
-	Suggest  []string // values offered while typing
-	Min, Max string   // of a number
-	Step     string   // of a number; "any" for fractions
-	Hint     string   // placeholder
+	Groups   []ChoiceGroup // further choices of a select
+	Suggest  []string      // values offered while typing
+	Complete string        // what completes it while typing: "storage" or ""
+	Hint     string        // placeholder
 	Required bool
+	Basic    bool   // shown at once rather than folded
 	MaxBytes int    // length of a text, 0 for 200
 	Error    string // what is wrong and what would pass, or ""
 	Warning  string // what is odd and allowed, or ""
+	Mark     ChangeMark
+}
+
+// ChangeMark says that a field differs from what it would hold by itself. The zero value is no mark.
+type ChangeMark struct {
+	Text  string // "changed", "changed from 7B@3"
+	From  string // the value there, in words: "512", "not set"
+	Reset string // what the input holds after a reset
+	// Source is true when it differs from where the form was filled from, and not only from the core's default.
+	Source bool
 }
 
 // ID is the element's id, which error summaries link to.
@@ -31,10 +63,13 @@ func (f Field) ID() string { return "f-" + strings.ReplaceAll(f.Name, ".", "-") 
 
 func (f Field) helpID() string    { return f.ID() + "-help" }
 func (f Field) messageID() string { return f.ID() + "-message" }
+func (f Field) markID() string    { return f.ID() + "-mark" }
+
+func (f Field) hasHelp() bool { return f.Help != "" || f.Default != "" }
 
 // describedBy names the help (when there is one) and the message.
 func (f Field) describedBy() string {
-	if f.Help == "" {
+	if !f.hasHelp() {
 		return f.messageID()
 	}
 	return f.helpID() + " " + f.messageID()
@@ -47,52 +82,90 @@ func (f Field) maxLength() int {
 	return 200
 }
 
-// FieldGroup is a titled part of a form.
-type FieldGroup struct {
+// rows is how high a field of several lines is: what it holds, within reason.
+func (f Field) rows() int { return min(max(2, strings.Count(f.Value, "\n")+1), 8) }
+
+func (f Field) onValue() string {
+	if f.On == "" && f.Off == "" {
+		return "true"
+	}
+	return f.On
+}
+
+// searchText is what the search over fields looks in, beside the label.
+func (f Field) searchText() string {
+	words := []string{f.Name, f.Label, f.Help}
+	for _, c := range f.Choices {
+		words = append(words, c.Label)
+	}
+	return strings.ToLower(strings.Join(words, " "))
+}
+
+// FormSection is a titled part of the form.
+type FormSection struct {
 	Key, Title, Help string
+	Switch           *Field // turns the whole section on and off; nil for most
 	Fields           []Field
 }
 
-// Fact is one line of the preview.
-type Fact struct {
-	Key, Label, Value, Note string
-}
+func (s FormSection) id() string      { return "section-" + s.Key }
+func (s FormSection) countID() string { return "count-" + s.Key }
+func (s FormSection) foldID() string  { return "fold-" + s.Key }
 
-// Preview is what the form would make.
-type Preview struct {
-	Facts    []Fact
-	Warnings []string
-	TOML     string
-	Problem  string // why there is no TOML yet, or ""
-}
+func (s FormSection) basic() []Field { return s.pick(true) }
+func (s FormSection) more() []Field  { return s.pick(false) }
 
-// RunForm is the form for a new run.
-type RunForm struct {
-	Name      Field
-	Preset    Field
-	Groups    []FieldGroup
-	Preview   Preview
-	Key       string // makes a repeated submission return the first one's run
-	Submitted bool   // it was sent and refused: every mistake is shown
-	General   []string
-}
-
-// mistakes are the fields that are wrong, in order.
-func (f RunForm) mistakes() []Field {
+func (s FormSection) pick(basic bool) []Field {
 	var out []Field
-	for _, x := range f.all() {
-		if x.Error != "" {
-			out = append(out, x)
+	for _, f := range s.Fields {
+		if f.Basic == basic {
+			out = append(out, f)
 		}
 	}
 	return out
 }
 
-// all are the form's fields in order.
-func (f RunForm) all() []Field {
-	out := []Field{f.Name, f.Preset}
-	for _, g := range f.Groups {
-		out = append(out, g.Fields...)
+// count is how many of the fields have what the function asks for.
+func count(fields []Field, has func(Field) bool) int {
+	n := 0
+	for _, f := range fields {
+		if has(f) {
+			n++
+		}
 	}
-	return out
+	return n
+}
+
+func wrong(f Field) bool   { return f.Error != "" }
+func changed(f Field) bool { return f.Mark.Text != "" }
+func odd(f Field) bool     { return f.Error != "" || f.Warning != "" || f.Mark.Text != "" }
+
+// all are the section's fields with its switch.
+func (s FormSection) all() []Field {
+	if s.Switch == nil {
+		return s.Fields
+	}
+	return append([]Field{*s.Switch}, s.Fields...)
+}
+
+// foldText is what the folded part of a section says of itself.
+func (s FormSection) foldText() string {
+	more := s.more()
+	text := plural(len(more), "more setting")
+	if len(more) == len(s.Fields) {
+		text = plural(len(more), "setting")
+	}
+	if n := count(more, changed); n > 0 {
+		text += ", " + Integer(n) + " changed"
+	}
+	if n := count(more, wrong); n > 0 {
+		text += ", " + Integer(n) + " wrong"
+	}
+	return text
+}
+
+// Fact is one line of the plan.
+type Fact struct {
+	Key, Label, Value, Note string
+	Exact                   string // the value with every digit, or ""
 }

@@ -20,6 +20,7 @@ type RunDetail struct {
 	// EventsCut is true when older events exist than those given.
 	EventsCut bool
 	Log       LogView
+	Origin    RunOrigin
 	Seq       int64 // of the run's topic, read before the rest
 	Now       time.Time
 }
@@ -190,3 +191,6 @@ func eventClass(e run.Event) string {
 	}
 	return ""
 }
+
+// cloneHref is the address of the form that begins with a run's settings.
+func cloneHref(id run.ID) string { return "/runs/new?clone=" + string(id) }

@@ -84,7 +84,7 @@ func PresetByName(name string) (Preset, bool) {
 // minute on two cores, with the reference trainer.
 func Sample() (name string, cfg Config, shape run.Shape) {
 	cfg = with(debugConfig(), "optim.total_steps", "600", "optim.batch_size", "64", "train.micro_bs", "16",
-		"diloco.inner_steps", "20", "data.seq_length", "64")
+		"diloco.inner_steps", "20", "data.seq_length", "64", "ckpt.path", "models/checkpoints/{run}", "ckpt.interval", "200")
 	return "Sample run", cfg, run.Shape{Nodes: 3}
 }
 

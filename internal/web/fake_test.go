@@ -39,6 +39,7 @@ type fake struct {
 	err       error // returned by everything when set
 	submitErr error
 	panics    bool
+	kept
 }
 
 func (f *fake) Run(_ context.Context, id run.ID) (run.Run, error) {
@@ -61,7 +62,7 @@ func (f *fake) Runs(_ context.Context, q run.RunFilter) ([]run.Run, error) {
 	f.filters = append(f.filters, q)
 	var out []run.Run
 	for _, r := range f.runs {
-		if (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) &&
+		if (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) && (q.Sweep == "" || r.Origin.Sweep == q.Sweep) &&
 			(q.Before == "" || r.ID < q.Before) && len(out) < q.Limit {
 			out = append(out, r)
 		}
@@ -183,7 +184,7 @@ func newSite(t *testing.T, change ...func(*Deps)) *site {
 	}
 	s := &site{t: t, fake: &fake{}, hub: feed.NewHub(func() time.Time { return testNow }), log: &logBuffer{}}
 	d := Deps{
-		Runs: s.fake, Details: s.fake, Actions: s.fake, Feed: s.hub, Assets: assets, Dev: true,
+		Runs: s.fake, Details: s.fake, Actions: s.fake, Templates: s.fake, Sweeps: s.fake, Launches: s.fake, DryRuns: s.fake, Feed: s.hub, Assets: assets, Dev: true,
 		Logger: slog.New(slog.NewTextHandler(s.log, nil)), Now: func() time.Time { return testNow },
 	}
 	for _, c := range change {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 // fragment renders what a message changes on pages, or "" when it changes nothing that is HTML. Viewers of one topic
 // share the work.
 func (s *Server) fragment(ctx context.Context, m feed.Message) (string, error) {
-	if m.Type != feed.State && m.Type != feed.Workers && m.Type != feed.EventType {
-		return "", nil
+	if m.Type != feed.State && m.Type != feed.Workers && m.Type != feed.EventType || strings.HasPrefix(m.Topic, "sweep:") {
+		return "", nil // the page of a sweep reads itself again
 	}
 	key := fragmentKey{m.Topic, m.Type, m.Seq}
 	if html, ok := s.fragments.get(key); ok {

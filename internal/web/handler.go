@@ -26,6 +26,11 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 
 // wrap bounds a handler's time (0 for none) and body, and renders its error.
 func (s *Server) wrap(h handler, limit time.Duration) http.Handler {
+	return s.wrapBody(h, limit, maxForm)
+}
+
+// wrapBody is wrap with another bound for the body, in bytes.
+func (s *Server) wrapBody(h handler, limit time.Duration, body int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if limit > 0 {
 			s.bound(w, limit)
@@ -33,7 +38,7 @@ func (s *Server) wrap(h handler, limit time.Duration) http.Handler {
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, body)
 		if err := h(w, r); err != nil {
 			s.fail(w, r, err)
 		}

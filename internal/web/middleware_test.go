@@ -76,7 +76,7 @@ func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, path := range []string{"/runs", "/runs/validate", "/theme"} {
-		a := s.do("POST", path, url.Values{"name": {strings.Repeat("x", maxForm+1)}})
+		a := s.do("POST", path, url.Values{"name": {strings.Repeat("x", maxBaseForm+1)}})
 		if a.status != http.StatusRequestEntityTooLarge {
 			t.Errorf("%s: %d", path, a.status)
 		}

@@ -38,9 +38,13 @@ func TestEveryPageHasLandmarksOneHeadingUniqueIDsAndNoInlineCode(t *testing.T) {
 	s.fake.logs = []run.LogLine{{Pos: 1, Text: "hello", At: testNow}}
 	s.fake.nodes = []run.Node{{ID: "abcdefgh-1", Name: "n0", Status: "ready", Eligible: true, Simulated: true, GPUs: []run.GPU{{Model: "a/b/X"}}}}
 	id := string(r.ID)
+	sweep := run.Sweep{ID: run.NewSweepID(testNow), Name: "rates", Fields: []string{"nodes"}, Counts: map[run.State]int{run.Running: 1}}
+	s.fake.templates, s.fake.sweeps = []run.Template{testTemplate("mine", 1)}, []run.Sweep{sweep}
 	for path, status := range map[string]int{
 		"/": 200, "/runs/new": 200, "/runs/" + id: 200, "/runs/" + id + "/stop": 200, "/runs/" + id + "/delete": 200,
-		"/nodes": 200, "/dev/components": 200, "/nothing": 404, "/?state=x": 400,
+		"/nodes": 200, "/dev/components": 200, "/runs/" + id + "/launch": 200, "/runs/" + id + "/template": 200,
+		"/templates": 200, "/templates/mine": 200, "/templates/mine/delete": 200, "/templates/7B": 200, "/diff": 200, "/diff?a=preset:7B&b=template:mine@1": 200,
+		"/diff?a=x": 404, "/sweeps": 200, "/sweeps/new?from=preset:7B": 200, "/sweeps/" + string(sweep.ID): 200, "/sweeps/" + string(sweep.ID) + "/stop": 200, "/nothing": 404, "/?state=x": 400,
 	} {
 		a := s.get(path, status)
 		assertNoInlineCode(t, a)
@@ -55,7 +59,7 @@ func TestEveryPageHasLandmarksOneHeadingUniqueIDsAndNoInlineCode(t *testing.T) {
 			}
 			seen[id] = true
 		})
-		a.doc.Find("input:not([type=hidden]), select").Each(func(_ int, el *goquery.Selection) {
+		a.doc.Find("input:not([type=hidden]), select, textarea").Each(func(_ int, el *goquery.Selection) {
 			id, _ := el.Attr("id")
 			if a.doc.Find(`label[for="`+id+`"]`).Length() == 0 {
 				t.Errorf("%s: input %q has no label", path, id)

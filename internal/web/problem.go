@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/views"
 )
 
@@ -38,9 +39,12 @@ var (
 func classify(err error) *statusError {
 	var own *statusError
 	var tooLarge *http.MaxBytesError
+	var refused *storage.Refusal
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &refused):
+		return &statusError{http.StatusConflict, "That is not possible here", refused.Path + ": " + refused.Reason + " " + refused.Fix}
 	case errors.As(err, &tooLarge):
 		return errTooLarge
 	case errors.Is(err, run.ErrNotFound):

@@ -3,7 +3,9 @@ package web
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -13,152 +15,126 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Names of the form's inputs that are not CotrainCore's; those are named by their TOML path. They are the names that
-// trainconf and control use in their errors.
+// Names of the form's inputs that are not fields of a run. Every other input is named as [trainconf.Request.Set] names
+// its field, which is also what errors name.
 const (
-	inputName         = "name"
-	inputPreset       = "preset"
-	inputDiLoCo       = "diloco"
-	inputNodes        = "nodes"
-	inputGPUs         = "gpus"
-	inputGPUModel     = "gpu_model"
-	inputGPUMinMemory = "gpu_min_memory"
-	innerSteps        = "diloco.inner_steps"
+	inputName   = "name"
+	inputOrigin = "origin" // where the form was filled from; see [originText]
+	inputDiLoCo = "diloco" // "on" or "off": a switch for the whole table
+	innerSteps  = "diloco.inner_steps"
 )
 
-// corePaths are the fields of CotrainCore that the form has. The others come from the preset.
-var corePaths = [...]string{
-	"name_model", "data.dataset_name_or_paths", "optim.batch_size", "train.micro_bs", "optim.optim.lr", "optim.total_steps",
-	innerSteps, "ckpt.path", "ckpt.interval",
-}
+// maxText is how many bytes of one input are read: above the longest that passes any rule.
+const maxText = 8200
 
-// otherInputs are the rest of the form.
-var otherInputs = [...]string{inputName, inputPreset, inputDiLoCo, inputNodes, inputGPUs, inputGPUModel, inputGPUMinMemory}
-
-// maxInput is how many bytes of one input are read; the longest that passes any rule is 4096.
-const maxInput = 4200
-
-// draft is the form as typed, and what it makes.
+// draft is a form of a run as a person filled it in, and what it makes.
 type draft struct {
-	typed  map[string]string
-	preset trainconf.Preset
-	cfg    trainconf.Config
-	shape  run.Shape
-	errs   run.FieldErrors
-	warns  run.FieldErrors
-	// broken is true when some value could not be set, so that the configuration is not what was typed.
+	typed   map[string]string // what each input of a field holds, by field
+	request trainconf.Request
+	origin  run.Origin
+	preset  string // name of the preset that it was filled from, or ""
+	errs    run.FieldErrors
+	warns   run.FieldErrors
+	// broken is true when some value could not be set, so that the request is not what was typed.
 	broken bool
 }
 
-// draftOfPreset fills the form from a preset; an empty name means the core's own defaults.
-func draftOfPreset(name string) (*draft, error) {
-	p, err := presetNamed(name)
-	if err != nil {
-		return nil, err
-	}
-	d := &draft{typed: map[string]string{inputPreset: p.Name}, preset: p}
-	for _, path := range corePaths {
-		d.typed[path], _ = p.Config.Get(path)
-	}
-	if p.Config.DiLoCo() {
-		d.typed[inputDiLoCo] = "true"
-	}
-	d.typed[inputNodes] = strconv.Itoa(p.Shape.Nodes)
-	d.typed[inputGPUs] = strconv.Itoa(p.Shape.GPUs)
-	d.typed[inputGPUModel] = p.Shape.GPUModel
-	if p.Shape.GPUMinMemory > 0 {
-		d.typed[inputGPUMinMemory] = strconv.Itoa(p.Shape.GPUMinMemory)
-	}
-	return d, nil
-}
-
-func presetNamed(name string) (trainconf.Preset, error) {
-	if name == "" {
-		return trainconf.Preset{Shape: run.Shape{Nodes: 1, GPUs: 1}}, nil
-	}
-	p, ok := trainconf.PresetByName(name)
-	if !ok {
-		return p, run.FieldErrors{{Field: inputPreset, Value: text(name, 60), Rule: "is not a preset", Fix: "choose one of the list"}}
-	}
-	return p, nil
-}
-
-// draftOfForm reads what was sent.
-func draftOfForm(form url.Values) *draft {
-	d := &draft{typed: map[string]string{}}
-	for _, names := range [][]string{corePaths[:], otherInputs[:]} {
-		for _, name := range names {
-			d.typed[name] = text(form.Get(name), maxInput)
+// readForm parses the body, and tells too much from what is no form.
+func readForm(r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return errTooLarge
 		}
+		return errBadForm
 	}
-	var fields run.FieldErrors
-	p, err := presetNamed(d.typed[inputPreset])
-	if errors.As(err, &fields) {
-		d.errs = append(d.errs, fields...)
+	return nil
+}
+
+// readRequest reads a posted form of a run, whichever button sent it, and finds everything that is wrong with it.
+func readRequest(form url.Values) *draft {
+	d := &draft{typed: map[string]string{}}
+	d.origin, d.preset = readOrigin(lastOf(form, inputOrigin))
+	for _, f := range formFields() {
+		d.typed[f.Path] = typedText(lastOf(form, f.Path))
 	}
-	d.preset = p
+	d.typed[inputDiLoCo] = lastOf(form, inputDiLoCo)
+	d.typed[inputBandwidth] = text(lastOf(form, inputBandwidth), 40)
+	d.check()
 	return d
 }
 
-// check makes the configuration and the shape, and finds everything that is wrong with them.
+// draftOf is the form that a request fills.
+func draftOf(req trainconf.Request) *draft {
+	d := &draft{typed: map[string]string{}}
+	for _, f := range formFields() {
+		d.typed[f.Path] = req.Get(f.Path)
+	}
+	for _, field := range [...]string{"cpu", "memory", "gpu_min_memory"} { // most runs leave these alone
+		if !req.Changed(field) {
+			d.typed[field] = ""
+		}
+	}
+	d.check()
+	return d
+}
+
+// formFields are the fields that the form has, in its order.
+func formFields() []trainconf.Field {
+	var out []trainconf.Field
+	for _, s := range trainconf.Sections() {
+		out = append(out, trainconf.FieldsOf(s.Key)...)
+	}
+	if name, ok := trainconf.Lookup(inputName); ok {
+		out = append([]trainconf.Field{name}, out...)
+	}
+	return out
+}
+
+// lastOf is the value that counts: a checkbox comes after a hidden input of the same name.
+func lastOf(form url.Values, name string) string {
+	values := form[name]
+	if len(values) == 0 {
+		return ""
+	}
+	return values[len(values)-1]
+}
+
+// typedText is what was typed with the line ends that everything else uses.
+func typedText(s string) string { return strings.ReplaceAll(text(s, maxText), "\r\n", "\n") }
+
+// check makes the request, and finds everything that is wrong with it. A field that could not be set has one message,
+// its own.
 func (d *draft) check() {
-	d.cfg = d.preset.Config
-	diloco := d.typed[inputDiLoCo] == "true"
-	if !diloco {
-		d.cfg.UnsetTable("diloco")
-	}
-	if bad := trainconf.ValidateName(d.typed[inputName]); bad != nil {
-		d.errs = append(d.errs, *bad)
-	}
-	for _, path := range corePaths {
-		if path == innerSteps && !diloco {
+	d.errs, d.warns, d.broken, d.request = nil, nil, false, trainconf.Request{}
+	off := d.typed[inputDiLoCo] == "off"
+	for _, f := range formFields() {
+		if off && f.Section == inputDiLoCo {
 			continue
 		}
-		d.set(path)
+		d.fail(d.request.Set(f.Path, d.typed[f.Path]))
 	}
-	if diloco && d.typed[innerSteps] == "" {
+	checked := d.request
+	if d.typed[inputDiLoCo] == "on" && !d.request.Config.DiLoCo() && !d.wrong(innerSteps) {
+		// Switched on, and nothing set: the table is in use all the same, which its first default says without a change.
 		d.broken = true
-		d.errs = append(d.errs, run.FieldError{Field: innerSteps, Rule: "must be set when DiLoCo is on", Fix: "use 100, or switch DiLoCo off"})
+		d.fail(checked.Set("diloco.outer_lr", checked.Config.Default("diloco.outer_lr")))
 	}
-	d.readShape()
-	d.errs = append(d.errs, trainconf.ValidateShape(d.shape)...)
-	errs, warns := d.cfg.Validate(d.shape)
+	errs, warns := checked.Check()
 	for _, e := range errs {
-		if !d.wrong(e.Field) { // a field that could not be set has its own message
+		if !d.wrong(e.Field) {
 			d.errs = append(d.errs, e)
 		}
 	}
 	d.warns = warns
 }
 
-func (d *draft) set(path string) {
-	err := d.cfg.Set(path, d.typed[path])
+// fail notes what [trainconf.Request.Set] refused.
+func (d *draft) fail(err error) {
 	var fe run.FieldError
-	if err != nil && errors.As(err, &fe) {
+	if errors.As(err, &fe) {
 		d.broken = true
 		d.errs = append(d.errs, fe)
-	}
-}
-
-// readShape reads whole numbers. What is not one is an error, and stands as the smallest that passes, so that the same
-// field gets no second message.
-func (d *draft) readShape() {
-	read := func(name string, empty, low int) int {
-		v := strings.ReplaceAll(d.typed[name], "_", "")
-		if v == "" {
-			return empty
-		}
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			d.broken = true
-			d.errs = append(d.errs, run.FieldError{Field: name, Value: text(v, 200), Rule: "must be a whole number", Fix: "use " + strconv.Itoa(max(low, empty))})
-			return low
-		}
-		return n
-	}
-	d.shape = run.Shape{
-		Nodes: read(inputNodes, 1, 1), GPUs: read(inputGPUs, 0, 0), GPUModel: d.typed[inputGPUModel],
-		GPUMinMemory: read(inputGPUMinMemory, 0, 0), CPU: d.preset.Shape.CPU, Memory: d.preset.Shape.Memory,
 	}
 }
 
@@ -169,10 +145,66 @@ func (d *draft) wrong(field string) bool {
 // submission is what control gets. The key of the page makes a second click return the first one's run; with the
 // content in it, going back and changing something makes a new run.
 func (d *draft) submission(pageKey string) run.Submission {
-	sub := run.Submission{Name: strings.TrimSpace(d.typed[inputName]), Preset: d.preset.Name, Config: string(d.cfg.TOML()), Shape: d.shape}
+	sub := d.request.Submission()
+	sub.Origin, sub.Preset = d.origin, d.preset
 	if pageKey != "" {
-		sum := sha256.Sum256([]byte(sub.Name + "\x00" + sub.Config + "\x00" + sub.Shape.Hash()))
+		content, _ := json.Marshal(sub) // strings and numbers
+		sum := sha256.Sum256(content)
 		sub.Key = pageKey + "-" + hex.EncodeToString(sum[:8])
 	}
 	return sub
+}
+
+// Kinds of origin, as the form and its address name them.
+const (
+	fromPreset   = "preset"
+	fromTemplate = "template"
+	fromClone    = "clone"
+)
+
+// readOrigin reads the hidden input that says where the form was filled from. It is history, so what no page of ours
+// has written is no origin rather than an error.
+func readOrigin(value string) (origin run.Origin, preset string) {
+	kind, name, _ := strings.Cut(value, ":")
+	switch kind {
+	case fromPreset:
+		if p, ok := trainconf.PresetByName(name); ok {
+			return run.Origin{Template: p.Name}, p.Name
+		}
+	case fromTemplate:
+		if base, version := cutVersion(name); version > 0 && run.CheckTemplateName(base) == nil {
+			return run.Origin{Template: name}, ""
+		}
+	case fromClone:
+		if id, err := run.ParseID(name); err == nil {
+			return run.Origin{Clone: id}, ""
+		}
+	}
+	return run.Origin{}, ""
+}
+
+// cutVersion splits "name@version"; the version is 0 when there is none, and -1 when it is no version.
+func cutVersion(ref string) (name string, version int) {
+	name, digits, found := strings.Cut(ref, "@")
+	if !found {
+		return name, 0
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 1 {
+		return name, -1
+	}
+	return name, n
+}
+
+// originText is the hidden input's value for the form's origin.
+func (d *draft) originText() string {
+	switch {
+	case d.preset != "":
+		return fromPreset + ":" + d.preset
+	case d.origin.Clone != "":
+		return fromClone + ":" + string(d.origin.Clone)
+	case d.origin.Template != "":
+		return fromTemplate + ":" + d.origin.Template
+	}
+	return ""
 }

@@ -1,7 +1,7 @@
 package web
 
 import (
-	"strconv"
+	"context"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,13 +11,59 @@ import (
 	"github.com/cotrain/cotrain/views"
 )
 
+// Places that a field of the form may complete from.
+const completeStorage = "storage"
+
+// storagePaths are the fields that hold folders of shared storage.
+var storagePaths = [...]string{
+	"data.dataset_name_or_paths", "data.val_dataset_name_or_paths", "ckpt.path", "ckpt.resume", "ckpt.data_path", "train.memory_profiler.snapshot_dir",
+}
+
+// formContext is what the page knows beside the form.
+type formContext struct {
+	source    *subject // where it was filled from; nil for the core's defaults, or when that is gone
+	templates []run.Template
+	models    []string // GPU models and sites that the cluster has
+	sites     []string
+}
+
+// contextOf reads what a page needs. A source that is gone is none.
+func (s *Server) contextOf(ctx context.Context, d *draft) formContext {
+	var c formContext
+	if ref := d.originRef(); ref != "" {
+		if sub, err := s.subjectOf(ctx, inputOrigin, ref); err == nil {
+			c.source = &sub
+		}
+	}
+	s.see(ctx, d)
+	return c
+}
+
+// originRef is the form's origin as [Server.subjectOf] reads it.
+func (d *draft) originRef() string {
+	kind, name, _ := strings.Cut(d.originText(), ":")
+	switch kind {
+	case fromClone:
+		return "run:" + name
+	case fromPreset, fromTemplate:
+		return kind + ":" + name
+	}
+	return ""
+}
+
 // view makes the form's model. Mistakes of the fields in hidden are left out.
-func (d *draft) view(hidden map[string]bool) views.RunForm {
-	f := views.RunForm{Name: d.nameField(), Preset: d.presetField(), Groups: d.groups(), Preview: d.preview()}
-	fields := map[string]*views.Field{inputName: &f.Name, inputPreset: &f.Preset}
-	for g := range f.Groups {
-		for i := range f.Groups[g].Fields {
-			fields[f.Groups[g].Fields[i].Name] = &f.Groups[g].Fields[i]
+func (d *draft) view(c formContext, hidden map[string]bool) views.RunForm {
+	f := views.RunForm{Preset: d.presetField(c), Origin: d.originText(), Plan: d.plan()}
+	if c.source != nil {
+		f.Source = "From " + c.source.title + "."
+	}
+	for _, sec := range trainconf.Sections() {
+		f.Sections = append(f.Sections, d.section(sec, c))
+	}
+	fields := map[string]*views.Field{inputPreset: &f.Preset}
+	for g := range f.Sections {
+		for i := range f.Sections[g].Fields {
+			fields[f.Sections[g].Fields[i].Name] = &f.Sections[g].Fields[i]
 		}
 	}
 	for _, e := range d.errs {
@@ -33,10 +79,151 @@ func (d *draft) view(hidden map[string]bool) views.RunForm {
 		if field, ok := fields[e.Field]; ok && field.Warning == "" {
 			field.Warning = sentences(e)
 		} else {
-			f.Preview.Warnings = append(f.Preview.Warnings, labelled(e))
+			f.Plan.Warnings = append(f.Plan.Warnings, labelled(e))
 		}
 	}
-	f.Preview.Warnings = append(f.Preview.Warnings, f.General...)
+	f.Plan.Warnings = append(f.Plan.Warnings, f.General...)
+	return f
+}
+
+// section makes one group of fields. The DiLoCo table as a whole has a switch.
+func (d *draft) section(sec trainconf.Section, c formContext) views.FormSection {
+	out := views.FormSection{Key: sec.Key, Title: sec.Title, Help: sec.Help}
+	for _, f := range formFields() {
+		if f.Section == sec.Key {
+			out.Fields = append(out.Fields, d.field(f, c))
+		}
+	}
+	if sec.Key == inputDiLoCo {
+		on := d.typed[inputDiLoCo] == "on" || d.typed[inputDiLoCo] == "" && d.request.Config.DiLoCo()
+		value := ""
+		if on {
+			value = "true"
+		}
+		out.Switch = &views.Field{Name: inputDiLoCo, Label: "Train with DiLoCo", Kind: views.KindCheckbox, Value: value, On: "on", Off: "off"}
+	}
+	return out
+}
+
+// field makes the input of one field from its description.
+func (d *draft) field(spec trainconf.Field, c formContext) views.Field {
+	f := views.Field{
+		Name: spec.Path, Label: spec.Label, Help: spec.Help, Unit: spec.Unit, Kind: views.KindText, Value: d.typed[spec.Path],
+		MaxBytes: maxText, Basic: spec.Basic, Required: spec.Required && spec.Table() == "" || spec.Path == innerSteps, Mark: d.mark(spec, c),
+	}
+	standard := d.request.Default(spec.Path)
+	if standard != "" {
+		f.Default = standard
+		if spec.Unit != "" {
+			f.Default += " " + spec.Unit
+		}
+		f.Hint = standard
+	} else {
+		f.Hint = spec.Placeholder
+	}
+	switch spec.Type {
+	case trainconf.Int, trainconf.Float:
+		f.Kind = views.KindNumber
+	case trainconf.Lines, trainconf.Text:
+		f.Kind = views.KindLines
+	case trainconf.Bool:
+		f.Kind, f.On, f.Off = views.KindCheckbox, "true", ""
+		if standard == "true" {
+			f.On, f.Off = "", "false"
+		}
+		if f.Value == "" {
+			f.Value = standard
+		}
+	case trainconf.Choice:
+		f.Kind, f.Choices = views.KindSelect, choices(spec, standard)
+		if f.Value == standard {
+			f.Value = ""
+		}
+	}
+	if spec.Secret {
+		f.Kind = views.KindSecret
+	}
+	for _, path := range storagePaths {
+		if path == spec.Path {
+			f.Complete = completeStorage
+		}
+	}
+	switch spec.Path {
+	case "gpu_model":
+		f.Suggest = c.models
+	case "site":
+		f.Suggest = c.sites
+	}
+	return f
+}
+
+// choices are those of a select; the default is the one that sets nothing.
+func choices(spec trainconf.Field, standard string) []views.Choice {
+	var out []views.Choice
+	for _, v := range spec.Choices {
+		if v == standard {
+			out = append(out, views.Choice{Value: "", Label: v, Real: v})
+			continue
+		}
+		out = append(out, views.Choice{Value: v, Label: v, Real: v})
+	}
+	return out
+}
+
+// mark says whether a field differs from where the form was filled from, or else from the core's default.
+func (d *draft) mark(spec trainconf.Field, c formContext) views.ChangeMark {
+	if spec.Path == inputName || spec.Path == "description" {
+		return views.ChangeMark{}
+	}
+	value := d.request.Value(spec.Path)
+	if c.source != nil {
+		if from := c.source.request.Value(spec.Path); from != value {
+			return views.ChangeMark{Text: "changed from " + c.source.title, From: orUnset(from), Reset: c.source.request.Get(spec.Path), Source: true}
+		}
+	}
+	if standard := d.request.Default(spec.Path); standard != value {
+		return views.ChangeMark{Text: "changed", From: orUnset(standard)}
+	}
+	return views.ChangeMark{}
+}
+
+func orUnset(value string) string {
+	if value == "" {
+		return "not set"
+	}
+	return text(value, 80)
+}
+
+// presetField chooses what the form is filled from.
+func (d *draft) presetField(c formContext) views.Field {
+	f := views.Field{
+		Name: inputPreset, Label: "Begin from", Kind: views.KindSelect, Value: d.preset,
+		Help:    "Fills in every setting; the name that you typed stays.",
+		Choices: []views.Choice{{Value: "", Label: "CotrainCore's own defaults"}},
+	}
+	if d.preset == "" && d.origin.Template != "" {
+		f.Value = fromTemplate + ":" + d.origin.Template
+	}
+	group := views.ChoiceGroup{Title: "Built-in presets"}
+	for _, p := range trainconf.Presets() {
+		group.Choices = append(group.Choices, views.Choice{Value: p.Name, Label: p.Title})
+		if p.Name == d.preset {
+			f.Help = p.Description + " " + f.Help
+		}
+	}
+	f.Groups = append(f.Groups, group)
+	own, found := views.ChoiceGroup{Title: "Your templates"}, d.preset != "" || f.Value == ""
+	for _, t := range c.templates {
+		ref := fromTemplate + ":" + t.Ref()
+		found = found || ref == f.Value
+		own.Choices = append(own.Choices, views.Choice{Value: ref, Label: t.Ref()})
+	}
+	if !found { // an older version, or one that is gone
+		own.Choices = append(own.Choices, views.Choice{Value: f.Value, Label: d.origin.Template})
+	}
+	if len(own.Choices) > 0 {
+		f.Groups = append(f.Groups, own)
+	}
 	return f
 }
 
@@ -61,114 +248,4 @@ func capital(s string) string {
 	s = strings.TrimRight(s, ".")
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
-}
-
-func (d *draft) nameField() views.Field {
-	return views.Field{
-		Name: inputName, Label: "Name", Kind: "text", Value: d.typed[inputName], Required: true, MaxBytes: maxInput,
-		Help: "What you will look for in the list of runs.",
-	}
-}
-
-func (d *draft) presetField() views.Field {
-	f := views.Field{
-		Name: inputPreset, Label: "Preset", Kind: "select", Value: d.preset.Name, Required: true,
-		Help:    "Fills in everything below, and the settings that this form does not show.",
-		Choices: []views.Choice{{Value: "", Label: "CotrainCore's own defaults"}},
-	}
-	for _, p := range trainconf.Presets() {
-		f.Choices = append(f.Choices, views.Choice{Value: p.Name, Label: p.Title})
-	}
-	if d.preset.Description != "" {
-		f.Help = d.preset.Description + " It fills in everything below, and the settings that this form does not show."
-	}
-	return f
-}
-
-func (d *draft) groups() []views.FieldGroup {
-	own := func(f views.Field) views.Field {
-		f.Value = d.typed[f.Name]
-		return f
-	}
-	return []views.FieldGroup{
-		{Key: "model", Title: "Model and data", Fields: []views.Field{d.core("name_model"), d.core("data.dataset_name_or_paths")}},
-		{Key: "training", Title: "Training", Fields: []views.Field{
-			d.core("optim.batch_size"), d.core("train.micro_bs"), d.core("optim.optim.lr"), d.core("optim.total_steps"),
-		}},
-		{Key: "diloco", Title: "DiLoCo", Help: "Each worker trains alone for the inner steps, then all workers average what they have learnt.", Fields: []views.Field{
-			own(views.Field{Name: inputDiLoCo, Label: "Train with DiLoCo", Kind: "checkbox"}),
-			d.core(innerSteps),
-		}},
-		{Key: "resources", Title: "Nodes and GPUs", Help: "What the cluster must have for the run to start. A run that asks for more waits as pending.", Fields: []views.Field{
-			own(views.Field{Name: inputNodes, Label: "Nodes", Kind: "number", Required: true, Hint: "1", Help: "One worker on each."}),
-			own(views.Field{Name: inputGPUs, Label: "GPUs per node", Kind: "number", Hint: "0", Help: "0 trains without GPUs."}),
-			own(views.Field{Name: inputGPUModel, Label: "GPU model", Kind: "text", Hint: "any", Help: "As the page of nodes names it."}),
-			own(views.Field{Name: inputGPUMinMemory, Label: "Memory per GPU", Kind: "number", Unit: "MiB", Hint: "any", Help: "At least this much."}),
-		}},
-		{Key: "checkpoints", Title: "Checkpoints", Fields: []views.Field{d.core("ckpt.path"), d.core("ckpt.interval")}},
-	}
-}
-
-// core makes the input of one of CotrainCore's fields from its description.
-func (d *draft) core(path string) views.Field {
-	spec, _ := trainconf.Lookup(path) // the tests hold every path to exist
-	f := views.Field{
-		Name: path, Label: spec.Label, Help: spec.Help, Unit: spec.Unit, Kind: "text", Value: d.typed[path], MaxBytes: maxInput,
-		Hint: spec.Example(), Required: path == innerSteps,
-	}
-	switch spec.Type {
-	case trainconf.Int, trainconf.Float:
-		f.Kind = "number"
-	case trainconf.Choice:
-		f.Kind, f.Required = "select", true
-		if f.Value == "" {
-			f.Value = spec.Default
-		}
-		for _, c := range spec.Choices {
-			f.Choices = append(f.Choices, views.Choice{Value: c, Label: c})
-		}
-	}
-	if spec.Default == "" && path != innerSteps {
-		f.Hint = ""
-	}
-	return f
-}
-
-// preview works out what the draft would do.
-func (d *draft) preview() views.Preview {
-	v := views.Preview{TOML: string(d.cfg.TOML())}
-	if d.broken {
-		v.Problem = "The configuration appears here once every value can be read."
-	}
-	p := d.cfg.Plan(d.shape)
-	add := func(key, label, value, note string) {
-		v.Facts = append(v.Facts, views.Fact{Key: key, Label: label, Value: value, Note: note})
-	}
-	shape := d.shape.String()
-	if n := d.shape.TotalGPUs(); n > 0 && d.shape.Nodes > 1 && n < 1<<24 {
-		add("shape", "Shape", shape, views.Integer(n)+" GPUs in all")
-	} else {
-		add("shape", "Shape", shape, "")
-	}
-	parameters := views.Number(float64(p.Parameters))
-	if p.ParametersNominal {
-		parameters = "about " + parameters
-	}
-	add("parameters", "Parameters", parameters, "")
-	note := ""
-	if p.StepsTotal != p.StepsAsked {
-		note = views.Integer(p.StepsAsked) + " asked; DiLoCo ends with a whole outer step"
-	}
-	add("steps", "Steps", views.Integer(p.StepsTotal), note)
-	add("tokens-per-step", "Tokens per step", views.Number(float64(p.TokensPerStep)), "")
-	add("tokens-total", "Tokens in all", views.Number(float64(p.TokensTotal)), "")
-	add("accumulation", "Gradient accumulation", strconv.FormatInt(p.GradAccum, 10)+" ×", "micro-batches of one GPU in a step")
-	if p.InnerSteps > 0 {
-		add("outer-steps", "Outer steps", views.Integer(p.OuterSteps), "one every "+views.Integer(p.InnerSteps)+" steps")
-		add("sync", "Sync volume", views.Bytes(float64(p.SyncBytes)), "per worker at each outer step")
-	}
-	if p.Checkpoints > 0 {
-		add("checkpoints", "Checkpoints", views.Integer(p.Checkpoints), "")
-	}
-	return v
 }

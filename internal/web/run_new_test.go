@@ -17,10 +17,12 @@ import (
 func formOf(t *testing.T, a answer) url.Values {
 	t.Helper()
 	out := url.Values{}
-	a.doc.Find("#run-form input, #run-form select").Each(func(_ int, el *goquery.Selection) {
+	a.doc.Find("#run-form input, #run-form select, #run-form textarea").Each(func(_ int, el *goquery.Selection) {
 		name, _ := el.Attr("name")
 		value, _ := el.Attr("value")
 		switch {
+		case goquery.NodeName(el) == "textarea":
+			value = strings.TrimPrefix(el.Text(), "\n")
 		case goquery.NodeName(el) == "select":
 			value, _ = el.Find("option[selected]").Attr("value")
 		case el.AttrOr("type", "") == "checkbox":
@@ -71,23 +73,20 @@ func TestEveryPresetFillsAFormThatNeedsNothingButAName(t *testing.T) {
 	}
 }
 
-func TestTheFormHasEveryCoreFieldOfTheConfiguration(t *testing.T) {
+func TestTheFormHasEveryFieldOnce(t *testing.T) {
 	t.Parallel()
 	a := newSite(t).get("/runs/new", 200)
-	for _, names := range [][]string{corePaths[:], otherInputs[:]} {
-		for _, name := range names {
-			if a.count(fmt.Sprintf(`#run-form [name="%s"]`, name)) != 1 {
-				t.Errorf("no input %s", name)
-			}
-			if a.count(fmt.Sprintf(`#run-form [data-for="f-%s"]`, strings.ReplaceAll(name, ".", "-"))) != 1 {
-				t.Errorf("no place for a message of %s", name)
-			}
+	for _, f := range formFields() {
+		id := "f-" + strings.ReplaceAll(f.Path, ".", "-")
+		if n := a.count(fmt.Sprintf(`#run-form [id="%s"][name="%s"]`, id, f.Path)); n != 1 {
+			t.Errorf("%d inputs of %s", n, f.Path)
+		}
+		if a.count(fmt.Sprintf(`#run-form [data-for="%s"]`, id)) != 1 {
+			t.Errorf("no place for a message of %s", f.Path)
 		}
 	}
-	for _, path := range corePaths {
-		if _, ok := trainconf.Lookup(path); !ok {
-			t.Errorf("%s is not a field of the configuration", path)
-		}
+	if got := a.count("#run-form fieldset[data-section]"); got != len(trainconf.Sections()) {
+		t.Errorf("%d sections", got)
 	}
 }
 
@@ -154,7 +153,6 @@ func TestMistakesAreShownBesideTheirFieldWhileTyping(t *testing.T) {
 		"a GPU model with markup":                 {map[string]string{"gpu_model": "<A100>"}, []string{"gpu_model"}},
 		"memory that is negative":                 {map[string]string{"gpu_min_memory": "-1"}, []string{"gpu_min_memory"}},
 		"more than the cluster has is no mistake": {map[string]string{"nodes": "1000", "gpus": "64", "optim.batch_size": "512"}, nil},
-		"a preset that does not exist":            {map[string]string{"preset": "nonsense"}, []string{"preset"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,7 +165,7 @@ func TestMistakesAreShownBesideTheirFieldWhileTyping(t *testing.T) {
 					t.Errorf("no message for %s among %v", field, got)
 				}
 			}
-			if a.count("#run-preview[hx-swap-oob]") != 1 || a.count("html > body > main") != 0 {
+			if a.count("#form-shown[hx-swap-oob]") != 1 || a.count("html > body > main") != 0 {
 				t.Error("the answer is not the fragments alone")
 			}
 		})
@@ -200,7 +198,7 @@ func TestThePreviewShowsThePlanAndTheConfiguration(t *testing.T) {
 	if err != nil || cfg.Effective("optim.total_steps") != "12" || !cfg.DiLoCo() {
 		t.Errorf("the configuration shown is not the one typed: %v", err)
 	}
-	_, off := check(t, newSite(t), map[string]string{"diloco": ""})
+	_, off := check(t, newSite(t), map[string]string{"diloco": "off"})
 	if cfg, err := trainconf.Parse([]byte(off.doc.Find("#preview-toml").Text())); err != nil || cfg.DiLoCo() {
 		t.Errorf("switched off, DiLoCo is still there: %v", err)
 	}
@@ -222,7 +220,7 @@ func TestARefusedFormComesBackWithEverythingTyped(t *testing.T) {
 	}
 	back := formOf(t, a)
 	for k, v := range form {
-		if back.Get(k) != v[0] {
+		if k != "shown" && back.Get(k) != v[0] {
 			t.Errorf("%s came back as %q, not %q", k, back.Get(k), v[0])
 		}
 	}
@@ -244,7 +242,7 @@ func TestWhatControlRefusesIsShownOnTheForm(t *testing.T) {
 	s := newSite(t)
 	form := formOf(t, s.get("/runs/new?preset=debug", 200))
 	form.Set("name", "taken")
-	s.fake.submitErr = run.FieldErrors{{Field: "name", Value: "taken", Rule: "is taken", Fix: "choose another"}, {Field: "optim.warmup_steps", Value: "10", Rule: "is odd", Fix: "use 8"}}
+	s.fake.submitErr = run.FieldErrors{{Field: "name", Value: "taken", Rule: "is taken", Fix: "choose another"}, {Field: "quota", Value: "10", Rule: "is used up", Fix: "wait"}}
 	a := s.do("POST", "/runs", form)
 	if a.status != http.StatusUnprocessableEntity {
 		t.Fatalf("status %d", a.status)
@@ -252,7 +250,7 @@ func TestWhatControlRefusesIsShownOnTheForm(t *testing.T) {
 	if got := a.text(t, "#f-name-message"); got != "Is taken. Choose another." {
 		t.Errorf("message %q", got)
 	}
-	if got := a.text(t, "#form-summary li:last-child"); got != "Warm-up (optim.warmup_steps = 10): Is odd. Use 8." {
+	if got := a.text(t, "#form-summary li:last-child"); got != "quota: Is used up. Wait." {
 		t.Errorf("for a field that the form does not have: %q", got)
 	}
 	s.fake.submitErr = run.ErrUnavailable

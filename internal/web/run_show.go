@@ -24,6 +24,7 @@ func (s *Server) handleRunShow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	d.Origin = s.originOf(r.Context(), d.Run)
 	rank := rankOf(r)
 	lines, err := s.Details.Logs(r.Context(), d.Run.ID, run.LogQuery{Rank: rank, Tail: true, Limit: logShown + 1})
 	if err != nil {

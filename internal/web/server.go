@@ -46,25 +46,61 @@ type Actions interface {
 	Nodes(ctx context.Context) ([]run.Node, error)
 }
 
+// Templates is the own templates; the presets are trainconf's.
+type Templates interface {
+	// Templates returns the newest version of each, by name.
+	Templates(ctx context.Context) ([]run.Template, error)
+	// Template returns a version, 0 for the newest.
+	Template(ctx context.Context, name string, version int) (run.Template, error)
+	// TemplateVersions returns every version, newest first.
+	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
+	// SaveTemplate makes the next version; the same content as the newest makes none. What is not valid is [run.FieldErrors].
+	SaveTemplate(ctx context.Context, actor string, t run.Template) (run.Template, error)
+	DeleteTemplate(ctx context.Context, actor, name string) error
+}
+
+// Sweeps is the groups of runs that differ in a few fields.
+type Sweeps interface {
+	// SubmitSweep makes a sweep and its runs; what is not valid is [run.FieldErrors].
+	SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error)
+	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
+	// Sweeps returns up to limit, newest first, older than before ("" for the newest).
+	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
+	StopSweep(ctx context.Context, actor string, id run.SweepID) error
+	// DeleteSweep returns an error that matches [run.ErrConflict] while one of its runs has not ended.
+	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
+}
+
+// Launches tells exactly what would start, or started, a run's workers. Nomad away is [run.ErrUnavailable].
+type Launches interface {
+	Launch(ctx context.Context, id run.ID) (run.Launch, error)
+	LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error)
+}
+
 // Feed is the hub that live pages follow.
 type Feed interface {
 	Subscribe(since map[string]int64) *feed.Subscription
 	Seq(topic string) int64
 }
 
-// Deps is what the pages are made from. API, Ready and System may be nil; everything else is needed.
+// Deps is what the pages are made from. Storage, API, Ready and System may be nil; everything else is needed.
 type Deps struct {
-	Runs    Runs
-	Details Details
-	Actions Actions
-	Feed    Feed
-	Assets  *static.Assets
-	API     http.Handler                    // mounted at /api/
-	Ready   func(ctx context.Context) error // nil when the console can do its work
-	System  func() feed.System              // the state of what the console depends on, now
-	Logger  *slog.Logger
-	Now     func() time.Time
-	Dev     bool // adds the page of components
+	Runs      Runs
+	Details   Details
+	Actions   Actions
+	Feed      Feed
+	Templates Templates
+	Sweeps    Sweeps
+	Launches  Launches
+	DryRuns   DryRuns
+	Storage   Storage // nil when shared storage is off
+	Assets    *static.Assets
+	API       http.Handler                    // mounted at /api/
+	Ready     func(ctx context.Context) error // nil when the console can do its work
+	System    func() feed.System              // the state of what the console depends on, now
+	Logger    *slog.Logger
+	Now       func() time.Time
+	Dev       bool // adds the page of components
 }
 
 // actor is who acts, until there is a log-in.

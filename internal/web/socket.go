@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,11 +67,16 @@ func topicExists(topic string) bool {
 	if topic == feed.RunsTopic || topic == feed.SystemTopic {
 		return true
 	}
-	const prefix = "run:"
-	if len(topic) <= len(prefix) || topic[:len(prefix)] != prefix {
+	kind, id, _ := strings.Cut(topic, ":")
+	var err error
+	switch kind {
+	case "run":
+		_, err = run.ParseID(id)
+	case "sweep":
+		_, err = run.ParseSweepID(id)
+	default:
 		return false
 	}
-	_, err := run.ParseID(topic[len(prefix):])
 	return err == nil
 }
 

@@ -47,6 +47,7 @@ export function startActions() {
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!(form instanceof HTMLFormElement) || form.method !== "post" || event.defaultPrevented) return;
+    if (event.submitter?.hasAttribute("data-download")) return; // the page stays
     if (form.dataset.sending) {
       event.preventDefault();
       return;

@@ -1,19 +1,24 @@
 // The form for a new run: tells the server which fields have been touched, so that only those show mistakes while
-// typing, and mirrors each message to its input for assistive technology.
+// typing, mirrors each message to its input for assistive technology, and returns fields to what they were.
+import { startSearch } from "./search.js";
+
+/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 
 export function startForm() {
   /** @type {Set<string>} */
   const touched = new Set();
 
   document.addEventListener("input", (event) => {
-    const el = event.target;
-    if ((el instanceof HTMLInputElement || el instanceof HTMLSelectElement) && el.form?.matches("[data-run-form]") && el.name) {
-      touched.add(el.name);
-    }
+    const el = control(event.target);
+    if (el) touched.add(el.name);
   });
   document.addEventListener("focusout", (event) => {
-    const el = event.target;
-    if (el instanceof HTMLInputElement && el.form?.matches("[data-run-form]") && el.value !== el.defaultValue) touched.add(el.name);
+    const el = control(event.target);
+    if (el && !(el instanceof HTMLSelectElement) && el.value !== el.defaultValue) touched.add(el.name);
+  });
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest("[data-reset-for]") : null;
+    if (button instanceof HTMLElement) reset(button);
   });
 
   document.addEventListener("htmx:configRequest", (event) => {
@@ -29,16 +34,54 @@ export function startForm() {
 
   const summary = document.getElementById("form-summary");
   if (summary) summary.focus();
+  if (document.querySelector("[data-field-search]")) startSearch();
 }
 
 /**
- * Copies "this field is wrong" from a message to its input.
+ * A named input of the form, or null.
+ * @param {EventTarget | null} el
+ * @returns {Control | null}
+ */
+function control(el) {
+  const known = el instanceof HTMLInputElement || el instanceof HTMLSelectElement || el instanceof HTMLTextAreaElement;
+  return known && el.name && el.form?.matches("[data-run-form]") ? el : null;
+}
+
+/**
+ * Returns a field to the value that its mark names, and lets the server know as if it had been typed.
+ * @param {HTMLElement} button
+ */
+function reset(button) {
+  const el = document.getElementById(button.dataset.resetFor || "");
+  const value = button.dataset.reset || "";
+  if (el instanceof HTMLInputElement && el.type === "checkbox") {
+    el.checked = value === "true" || (value === "" && el.value === "");
+  } else if (el instanceof HTMLSelectElement) {
+    const same = [...el.options].find((o) => o.value === value) || [...el.options].find((o) => o.dataset.real === value);
+    if (same) el.value = same.value;
+  } else if (el instanceof HTMLInputElement || el instanceof HTMLTextAreaElement) {
+    el.value = value;
+  } else {
+    return;
+  }
+  el.focus();
+  el.dispatchEvent(new Event("input", { bubbles: true }));
+  el.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+/**
+ * Copies "this field is wrong" from a message to its input, and opens the fold that hides it.
  * @param {string} messageID
  */
 function mirror(messageID) {
   const message = document.getElementById(messageID);
   const input = document.getElementById(message?.dataset.for || "");
   if (!message || !input) return;
-  if (message.dataset.invalid === "true") input.setAttribute("aria-invalid", "true");
-  else input.removeAttribute("aria-invalid");
+  if (message.dataset.invalid !== "true") {
+    input.removeAttribute("aria-invalid");
+    return;
+  }
+  input.setAttribute("aria-invalid", "true");
+  const fold = input.closest("details");
+  if (fold) fold.open = true;
 }

@@ -7,17 +7,22 @@ import { startBanners } from "./banners.js";
 import { Live } from "./socket.js";
 import { startRunPage } from "./run.js";
 import { startListPage } from "./list.js";
+import { startSweepPage } from "./sweep.js";
+import { startComplete } from "./complete.js";
 import { startGallery } from "./gallery.js";
 
 startTheme();
 startTimes();
 startActions();
 startForm();
+startComplete();
 
 const live = new Live();
 startBanners(live);
 const run = document.getElementById("run-page");
 if (run) startRunPage(live, run);
+const sweep = document.getElementById("sweep-page");
+if (sweep) startSweepPage(live, sweep);
 if (document.querySelector("[data-live-list]")) startListPage(live);
 startGallery();
 live.start();

@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestConfiguringRunsInTheBrowser builds a run from scratch, breaks five fields and mends them by the messages, keeps it as a
+// template, clones it, compares the two, and sweeps over four learning rates.
+func TestConfiguringRunsInTheBrowser(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t, devConsole(t, t.TempDir()))
+	b.open("/runs/new?preset=")
+	b.accessible("an empty form")
+	set := func(field, value string) { b.fill(fmt.Sprintf(`[name="%s"]`, field), value) }
+	message := func(field string) string {
+		return fmt.Sprintf(`document.querySelector("#f-%s-message").innerText`, strings.ReplaceAll(field, ".", "-"))
+	}
+	b.do("choose the model, made-up data and DiLoCo", script(`for (const [name, value] of [["name_model", "debugmodel"]]) {
+		const el = document.querySelector("[name='" + name + "']"); el.value = value; el.dispatchEvent(new Event("change", {bubbles: true})); }`))
+	b.click(`#f-data-fake`)
+	b.click(`#f-diloco`)
+	set("name", "built by hand")
+	b.waitFor("DiLoCo asks for its inner steps", message("diloco.inner_steps")+` !== ""`)
+	set("optim.warmup_steps", "2")
+	for _, broken := range []struct{ field, bad, said, good string }{
+		{"diloco.inner_steps", "often", "whole number", "5"},
+		{"optim.total_steps", "-3", "from 1", "10"},
+		{"optim.optim.lr", "fast", "number", "0.01"},
+		{"optim.batch_size", "17", "multiple", "16"},
+		{"nodes", "5000", "1024", "2"},
+	} {
+		if broken.field == "optim.batch_size" {
+			set("train.micro_bs", "8")
+		}
+		set(broken.field, broken.bad)
+		b.waitFor(broken.field+" is told", fmt.Sprintf(`%s.includes(%q)`, message(broken.field), broken.said))
+		set(broken.field, broken.good)
+		b.waitFor(broken.field+" is mended", message(broken.field)+` === ""`)
+	}
+	b.waitFor("no section is wrong", `[...document.querySelectorAll(".section-count")].every(c => c.innerText === "")`)
+	b.waitFor("changes are marked", `document.querySelector("#f-optim-batch_size-mark").innerText.includes("changed")`)
+
+	b.fill("#field-search", "betas2")
+	b.waitFor("the search finds one setting", `document.querySelector("[data-search-count]").innerText.startsWith("1 ")`)
+	b.do("clear the search", script(`(() => { const s = document.querySelector("#field-search"); s.value = ""; s.dispatchEvent(new Event("input", {bubbles: true})); })()`))
+
+	b.click(`[data-action="dry-run"]`)
+	b.waitFor("the dry run says that it fits", `document.querySelector("#dry-run [data-fits='true']") !== null`)
+	b.accessible("the form with a dry run")
+
+	b.click(`[data-action="save-template"]`)
+	b.waitFor("the page that saves a template", `document.querySelector("[name='template']") !== null`)
+	b.fill(`[name="template"]`, "by-hand")
+	b.do("save it", script(`document.querySelector("[name='template']").form.requestSubmit()`))
+	b.waitFor("the template's page", `location.pathname === "/templates/by-hand"`)
+	b.accessible("a template")
+
+	b.open("/runs/new?template=by-hand")
+	set("name", "from the template")
+	b.click(`[data-action="submit-run"]`)
+	b.waitFor("the run's page", `document.querySelector("#run-page") !== null`)
+	id := eval[string](b, `document.querySelector("#run-page").dataset.runId`)
+	b.waitFor("it succeeded", `document.querySelector("#run-headline").dataset.runState === "succeeded"`)
+	b.open("/runs/" + id + "/launch")
+	b.waitFor("its launch is shown", `document.body.innerText.includes("launch.sh") || document.querySelector("[data-launch]") !== null`)
+	b.accessible("the launch of a run")
+
+	b.open("/runs/" + id)
+	b.click(`[data-action="clone"]`)
+	b.waitFor("the form of the clone", `location.search.includes("clone=") && document.querySelector("#run-form") !== null`)
+	set("name", "the clone")
+	set("optim.batch_size", "32")
+	b.waitFor("what differs from the run is marked", `document.querySelector("#f-optim-batch_size-mark").innerText.includes("from the template")`)
+	b.click(`[data-action="submit-run"]`)
+	b.waitFor("the clone's page", `document.querySelector("#run-page") !== null`)
+	clone := eval[string](b, `document.querySelector("#run-page").dataset.runId`)
+	b.open("/diff?a=run:" + id + "&b=run:" + clone)
+	b.waitFor("the difference is the batch and the name", `document.querySelector("[data-diff-count]").innerText.includes("differ") && document.querySelector("main").innerText.includes("Batch size")`)
+	b.accessible("a comparison")
+
+	b.open("/runs/new?template=by-hand")
+	set("name", "rates")
+	b.click(`[data-action="sweep"]`)
+	b.waitFor("the page of a sweep", `document.querySelector("[name='field']") !== null`)
+	b.fill(`[name="field"]`, "optim.optim.lr")
+	b.fill(`[name="values"]`, "0.001, 0.003, 0.01, 0.03")
+	b.fill(`[name="parallel"]`, "2")
+	b.accessible("a new sweep")
+	b.click(`[data-action="submit-sweep"]`)
+	b.waitFor("the sweep's page", `document.querySelector("#sweep-live") !== null`)
+	b.waitFor("four runs have succeeded", `(document.querySelector("#sweep-live").innerText.match(/succeeded/gi) || []).length >= 4`)
+	b.waitFor("the best is marked", `document.querySelector(".best") !== null`)
+	b.accessible("a sweep")
+
+	for _, path := range []string{"/templates", "/sweeps", "/runs/import", "/storage"} {
+		b.open(path)
+		b.accessible(path)
+	}
+}

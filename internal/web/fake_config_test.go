@@ -1,0 +1,150 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// kept is what the fake store and control hold of templates and sweeps, and what they answer about launches.
+type kept struct {
+	templates []run.Template // newest first
+	sweeps    []run.Sweep    // newest first
+	specs     []run.SweepSpec
+	dry       run.DryRun
+	dryErr    error
+	launchErr error
+}
+
+func (f *fake) Templates(context.Context) ([]run.Template, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []run.Template
+	for _, t := range f.templates {
+		if !slices.ContainsFunc(out, func(o run.Template) bool { return o.Name == t.Name }) {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b run.Template) int { return strings.Compare(a.Name, b.Name) })
+	return out, f.err
+}
+
+func (f *fake) Template(_ context.Context, name string, version int) (run.Template, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.templates {
+		if t.Name == name && (version == 0 || t.Version == version) {
+			return t, f.err
+		}
+	}
+	return run.Template{}, run.ErrNotFound
+}
+
+func (f *fake) TemplateVersions(_ context.Context, name string) ([]run.Template, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []run.Template
+	for _, t := range f.templates {
+		if t.Name == name {
+			out = append(out, t)
+		}
+	}
+	if len(out) == 0 {
+		return nil, run.ErrNotFound
+	}
+	return out, f.err
+}
+
+func (f *fake) SaveTemplate(_ context.Context, actor string, t run.Template) (run.Template, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.submitErr != nil {
+		return t, f.submitErr
+	}
+	t.Version, t.Actor, t.CreatedAt = 1, actor, testNow
+	for _, old := range f.templates {
+		if old.Name == t.Name {
+			t.Version = max(t.Version, old.Version+1)
+		}
+	}
+	f.templates = append([]run.Template{t}, f.templates...)
+	return t, f.err
+}
+
+func (f *fake) DeleteTemplate(_ context.Context, _, name string) error {
+	return f.act("delete template " + name)
+}
+
+func (f *fake) SubmitSweep(_ context.Context, actor string, s run.SweepSpec) (run.Sweep, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.submitErr != nil {
+		return run.Sweep{}, f.submitErr
+	}
+	f.specs = append(f.specs, s)
+	made := run.Sweep{ID: run.NewSweepID(testNow), Name: s.Name, Spec: s, CreatedAt: testNow, Actor: actor}
+	f.sweeps = append([]run.Sweep{made}, f.sweeps...)
+	return made, f.err
+}
+
+func (f *fake) Sweep(_ context.Context, id run.SweepID) (run.Sweep, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.sweeps {
+		if s.ID == id {
+			return s, f.err
+		}
+	}
+	return run.Sweep{}, run.ErrNotFound
+}
+
+func (f *fake) Sweeps(_ context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []run.Sweep
+	for _, s := range f.sweeps {
+		if (before == "" || s.ID < before) && len(out) < limit {
+			out = append(out, s)
+		}
+	}
+	return out, f.err
+}
+
+func (f *fake) StopSweep(_ context.Context, _ string, id run.SweepID) error {
+	return f.act("stop sweep " + string(id))
+}
+
+func (f *fake) DeleteSweep(_ context.Context, _ string, id run.SweepID) error {
+	return f.act("delete sweep " + string(id))
+}
+
+func (f *fake) Launch(context.Context, run.ID) (run.Launch, error) {
+	return testLaunch(), f.launchErr
+}
+
+func (f *fake) LaunchOf(_ context.Context, s run.Submission) (run.Launch, error) {
+	l := testLaunch()
+	l.Config = s.Config
+	return l, f.launchErr
+}
+
+func (f *fake) DryRun(_ context.Context, s run.Submission) (run.DryRun, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := f.dry
+	d.Launch = testLaunch()
+	d.Launch.Config = s.Config
+	return d, f.dryErr
+}
+
+// testLaunch is a launch with parts that one recognises.
+func testLaunch() run.Launch {
+	return run.Launch{
+		ParentJob: "cotrain-core-abc", Job: json.RawMessage(`{"ID":"cotrain-core-abc"}`), Meta: map[string]string{"run_id": "r-0000000001"},
+		Config: "[train]\n", Script: "#!/bin/sh\nexec torchrun\n", Command: "torchrun --nnodes=1 train.py @config.toml",
+		Env: []run.EnvVar{{Name: "COTRAIN_NODES", Value: "3", From: "job"}, {Name: "GLOBAL_ADDR", Value: "<worker 0's address>", From: "launch script"}},
+	}
+}

@@ -1,0 +1,231 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+	"github.com/cotrain/cotrain/internal/trainconf/trainconftest"
+)
+
+// formWith is the form that a configuration and a shape fill, with a name.
+func formWith(t *testing.T, s *site, req trainconf.Request) url.Values {
+	t.Helper()
+	form := formOf(t, s.get("/runs/new?preset=", 200))
+	for _, f := range formFields() {
+		form.Set(f.Path, req.Get(f.Path))
+	}
+	form.Set("name", "a case")
+	form.Set(inputDiLoCo, "off")
+	if req.Config.DiLoCo() {
+		form.Set(inputDiLoCo, "on")
+	}
+	return form
+}
+
+func TestTheFormSaysOfEveryRuleWhatTrainconfSays(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, c := range trainconftest.Cases() {
+		for kind, toml := range map[string]string{"bad": c.Bad, "good": c.Good} {
+			req, err := trainconf.RequestOf(run.Submission{Name: "a case", Config: toml, Shape: c.Shape})
+			if err != nil {
+				continue // a value that cannot be set never gets into a form
+			}
+			errs, warns := req.Check()
+			form := formWith(t, s, req)
+			form.Set("submitted", "1")
+			form.Set("shown", "") // everything, whatever the page showed already
+			a := s.do("POST", "/runs/validate", form, "HX-Request", "true")
+			shown := strings.Join(strings.Fields(a.doc.Text()), " ")
+			said := append(run.FieldErrors{}, errs...)
+			if kind == "bad" {
+				said = append(said, warns...)
+			}
+			for _, e := range said {
+				if e.Field != c.Field {
+					continue
+				}
+				if want := strings.Join(strings.Fields(sentences(e)), " "); !strings.Contains(shown, want) {
+					t.Errorf("%s: the form does not say %q", c.Name, want)
+				}
+			}
+			if invalid := a.count("[data-invalid=true]") > 0; kind == "good" && invalid {
+				t.Errorf("%s: the good one is refused: %s", c.Name, a.doc.Find("[data-invalid=true]").Text())
+			}
+		}
+	}
+}
+
+func TestAFormFilledFromARunOrATemplateSaysWhatDiffersFromIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	preset, _ := trainconf.PresetByName("debug-diloco")
+	made := testRun(run.Succeeded)
+	made.Config, made.Shape = string(preset.Config.TOML()), preset.Shape
+	s.fake.runs = []run.Run{made}
+	s.fake.templates = []run.Template{{Name: "mine", Version: 2, Config: made.Config, Shape: preset.Shape}}
+	for from, source := range map[string]string{"clone=" + string(made.ID): made.Name, "template=mine@2": "mine@2", "template=mine": "mine@2"} {
+		a := s.get("/runs/new?"+from, 200)
+		if a.count(".mark-source[data-changed]") != 0 {
+			t.Errorf("%s: marked before anything was changed", from)
+		}
+		if got := a.text(t, "[data-source]"); !strings.Contains(got, source) {
+			t.Errorf("%s: source %q", from, got)
+		}
+		form := formOf(t, a)
+		form.Set("optim.batch_size", "32")
+		form.Set("name", "another")
+		b := s.do("POST", "/runs/validate", form, "HX-Request", "true")
+		if got := b.text(t, "#f-optim-batch_size-mark .mark-text"); got != "changed from "+source {
+			t.Errorf("%s: mark %q", from, got)
+		}
+		if s.do("POST", "/runs", form).status != http.StatusSeeOther {
+			t.Fatalf("%s: not submitted", from)
+		}
+		origin := s.fake.submitted[len(s.fake.submitted)-1].Origin
+		if origin.Clone != made.ID && origin.Template != "mine@2" {
+			t.Errorf("%s: origin %+v", from, origin)
+		}
+	}
+	s.get("/runs/new?template=gone", 400)
+	s.get("/runs/new?clone=r-0000000000", 400)
+	s.get("/runs/new?clone=%3Cscript%3E", 400)
+}
+
+func TestOnlyWhatChangedIsSentWhileTyping(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	form := formOf(t, s.get("/runs/new?preset=debug-diloco", 200))
+	form.Set("name", "x")
+	all := s.do("POST", "/runs/validate", form, "HX-Request", "true")
+	form.Set("shown", all.doc.Find("#form-shown").AttrOr("value", ""))
+	if n := s.do("POST", "/runs/validate", form, "HX-Request", "true").count("[hx-swap-oob]"); n != 1 {
+		t.Errorf("%d pieces for a form that has not changed, want the state alone", n)
+	}
+	form.Set("optim.batch_size", "17")
+	got := s.do("POST", "/runs/validate", form, "HX-Request", "true")
+	if got.count("#f-optim-batch_size-message[hx-swap-oob]") != 1 || got.count("#f-nodes-message") != 0 {
+		t.Error("the answer is not the changed pieces")
+	}
+	form.Set("shown", "nonsense")
+	if n := s.do("POST", "/runs/validate", form, "HX-Request", "true").count("[hx-swap-oob]"); n < 100 {
+		t.Errorf("%d pieces for a page that nobody knows", n)
+	}
+}
+
+func TestThePanelDrawsTheCurveTheMemoryAndTheSync(t *testing.T) {
+	t.Parallel()
+	_, a := check(t, newSite(t), map[string]string{
+		"name_model": "1B", "data.fake": "", "optim.batch_size": "64", "bandwidth": "1000", "gpu_model": "NVIDIA H100 80GB HBM3", "gpu_min_memory": "",
+	})
+	for _, sel := range []string{"[data-plan-curve] polyline[points]", "[data-plan-memory] .memory-limit", `[data-plan="sync-time"]`, `[data-plan="sync-share"]`} {
+		if a.count(sel) != 1 {
+			t.Errorf("no %s", sel)
+		}
+	}
+	_, b := check(t, newSite(t), map[string]string{"bandwidth": "fast"})
+	if b.count(`[data-plan="sync-time"]`) != 0 || !strings.Contains(b.text(t, "#plan-facts"), "number of Mbit/s") {
+		t.Error("a bandwidth that is no number is not told")
+	}
+}
+
+func TestADryRunSaysWhereOrWhyNot(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	form := formOf(t, s.get("/runs/new?preset=debug-diloco", 200))
+	s.fake.dry = run.DryRun{Fits: true, ParentJob: "cotrain-core-abc", Parent: run.ParentNew, Places: []run.Place{{Node: "node-<1>", Datacenter: "dc1", Workers: 2}}}
+	a := s.do("POST", "/runs/dryrun", form, "HX-Request", "true")
+	if a.count(`#dry-run [data-fits="true"]`) != 1 || !strings.Contains(a.text(t, "[data-places] tbody"), "node-<1>") || a.count("#dry-run [data-launch]") != 1 {
+		t.Errorf("answer %q", a.text(t, "#dry-run"))
+	}
+	if page := s.do("POST", "/runs/dryrun", form); page.count("#run-form") != 1 || page.count(`#dry-run [data-fits="true"]`) != 1 {
+		t.Error("without scripts there is no page with the answer")
+	}
+	s.fake.dry = run.DryRun{Reason: "needs 3 nodes with 2 x A100, the cluster has room for 2", Parent: run.ParentCurrent}
+	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, `[data-fits="false"]`); !strings.Contains(got, "needs 3 nodes") {
+		t.Errorf("answer %q", got)
+	}
+	s.fake.dryErr = run.ErrUnavailable
+	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "#dry-run"); !strings.Contains(got, "cannot be reached") {
+		t.Errorf("answer %q", got)
+	}
+	s.fake.dryErr = errors.New("secret of the inside")
+	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "#dry-run"); strings.Contains(got, "secret") {
+		t.Errorf("answer %q", got)
+	}
+	form.Set("nodes", "none")
+	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "#dry-run"); !strings.Contains(got, "Not planned") {
+		t.Errorf("answer %q", got)
+	}
+	if len(s.fake.submitted) != 0 {
+		t.Error("a dry run started a run")
+	}
+}
+
+const pasted = `name_model = "1B" # a comment
+[train]
+micro_bs = 4
+[optim]
+total_steps = 1_000
+nonsense = 3
+[monitor]
+auth_token = "tok-secret"
+export ZERO_BAND_OPTIM_BATCH_SIZE=64
+`
+
+func TestAnImportFillsTheFormAndKeepsNoSecret(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	a := s.do("POST", "/runs/import", url.Values{"text": {pasted}})
+	if a.status != 200 {
+		t.Fatalf("status %d", a.status)
+	}
+	for field, want := range map[string]string{"optim-batch_size": "64", "optim-total_steps": "1000", "train-micro_bs": "4", "secrets": "nomad/jobs"} {
+		if got, _ := a.doc.Find("#f-" + field).Attr("value"); got != want {
+			t.Errorf("%s is %q, want %q", field, got, want)
+		}
+	}
+	whole, _ := a.doc.Html()
+	if strings.Contains(whole, "tok-secret") {
+		t.Error("the page holds the secret")
+	}
+	if got := a.text(t, "[data-import-errors]"); !strings.Contains(got, "optim.nonsense") || !strings.Contains(got, "ine 6") {
+		t.Errorf("errors %q", got)
+	}
+	if a.count(`[data-import-secret="ZERO_BAND_MONITOR_AUTH_TOKEN"]`) != 1 || a.count(`[data-import-lines="understood"] tbody tr`) < 4 {
+		t.Error("the report lacks the secret or what was understood")
+	}
+	assertNoInlineCode(t, a)
+
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	part, err := w.CreateFormFile("file", "x.toml")
+	if err == nil {
+		_, err = part.Write([]byte("name_model = \"7B\"\n[train]\n"))
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	upload, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.http.URL+"/runs/import", &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload.Header.Set("Content-Type", w.FormDataContentType())
+	if got := s.send(upload); got.doc.Find(`#f-name_model option[selected]`).Text() != "7B" {
+		t.Errorf("from a file: %d, %q", got.status, got.doc.Find("#f-name_model option[selected]").Text())
+	}
+	if got := s.do("POST", "/runs/import", url.Values{}); got.status != http.StatusBadRequest {
+		t.Errorf("nothing: %d", got.status)
+	}
+	if got := s.do("POST", "/runs/import", url.Values{"text": {strings.Repeat("#", trainconf.MaxTOML+1)}}); got.status != 200 || !strings.Contains(got.text(t, "[data-import-errors]"), "at most") {
+		t.Errorf("too long: %d", got.status)
+	}
+	s.get("/runs/import", 200)
+}

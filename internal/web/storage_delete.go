@@ -1,0 +1,104 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/storage"
+	"github.com/cotrain/cotrain/views"
+)
+
+// deleteTimeout is how long one request deletes; what is left then is for the next one.
+const deleteTimeout = pageTimeout - 2*time.Second
+
+// handleStorageDeleteAsk says what would be deleted, and asks.
+func (s *Server) handleStorageDeleteAsk(w http.ResponseWriter, r *http.Request) error {
+	if s.Storage == nil {
+		return errNoStorage
+	}
+	p := strings.TrimSuffix(r.URL.Query().Get("path"), "/")
+	if p == "" {
+		return errNoPage
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), countTimeout)
+	defer cancel()
+	u, err := s.Storage.Usage(ctx, p)
+	if err != nil {
+		return err
+	}
+	parent := storageLink("/storage", storage.Parent(p))
+	c := views.Confirm{
+		Key: "delete", Icon: "trash", Title: fmt.Sprintf("Delete “%s”?", storage.Display(path.Base(p))), Label: "Delete it", KeepLabel: "Keep it",
+		Action: storageLink("/storage/delete", p), Back: parent,
+	}
+	count := views.StorageCount(u.Files, u.Folders, u.Bytes)
+	if u.Partial {
+		count = "At least " + count
+	}
+	c.Effects = append(c.Effects, count+". It is in "+place(p)+" and cannot be brought back. Nothing that a link leads to is deleted.")
+	if text := s.inUse(ctx, p); text != "" {
+		c.Effects = append(c.Effects, text)
+	}
+	return s.render(w, r, http.StatusOK, views.ConfirmPage(s.page(r, c.Title, "storage"), c))
+}
+
+// place names the folder that a path is in.
+func place(p string) string {
+	if parent := storage.Parent(p); parent != "" {
+		return storage.Display(parent)
+	}
+	return "shared storage"
+}
+
+// inUse warns when a run that has not ended keeps its checkpoints there.
+func (s *Server) inUse(ctx context.Context, p string) string {
+	rest, ok := strings.CutPrefix(p, "models/checkpoints/")
+	name, _, _ := strings.Cut(rest, "/")
+	id, err := run.ParseID(name)
+	if !ok || err != nil {
+		return ""
+	}
+	r, err := s.Runs.Run(ctx, id)
+	if err != nil || r.State.Terminal() {
+		return ""
+	}
+	return fmt.Sprintf("The run “%s” is %s and keeps its checkpoints there: it may fail, and cannot be resumed from them.", r.Name, r.State)
+}
+
+// handleStorageDelete deletes a file or a folder.
+func (s *Server) handleStorageDelete(w http.ResponseWriter, r *http.Request) error {
+	if s.Storage == nil {
+		return errNoStorage
+	}
+	p := r.URL.Query().Get("path")
+	ctx, cancel := context.WithTimeout(r.Context(), deleteTimeout)
+	defer cancel()
+	gone, err := s.Storage.Delete(ctx, p)
+	if gone != (storage.Removed{}) {
+		s.Logger.InfoContext(r.Context(), "deleted from shared storage", "storage_path", storage.Display(p), "files", gone.Files, "folders", gone.Folders, "bytes", gone.Bytes, "actor", actor)
+	}
+	if err != nil {
+		return notAll(err, gone)
+	}
+	http.Redirect(w, r, storageLink("/storage", storage.Parent(p), "deleted", goneText(gone)), http.StatusSeeOther)
+	return nil
+}
+
+// notAll says how far a deletion got that did not come to its end.
+func notAll(err error, gone storage.Removed) error {
+	if gone == (storage.Removed{}) {
+		return err
+	}
+	why := classify(err)
+	text := why.text
+	if errors.Is(err, context.DeadlineExceeded) {
+		text = "There was more than one request can delete. Delete it again to go on."
+	}
+	return &statusError{why.status, "Deleted only in part", views.StorageCount(gone.Files, gone.Folders, gone.Bytes) + " are gone; the rest is still there. " + text}
+}
