@@ -65,7 +65,7 @@ func TemplateListPage(p Page, l TemplateList) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<span>Compare two</span></a></header><section class=\"list-group\" aria-labelledby=\"own-title\" data-templates=\"own\"><div class=\"list-head\"><h2 id=\"own-title\">Your templates</h2><span class=\"count num\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<span>Compare two</span></a></header><div class=\"list-group\" data-templates=\"own\"><div class=\"list-head\"><h2 id=\"own-title\">Your templates</h2><span class=\"count num\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -119,7 +119,7 @@ func TemplateListPage(p Page, l TemplateList) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</section><section class=\"list-group\" aria-labelledby=\"builtin-title\" data-templates=\"builtin\"><div class=\"list-head\"><h2 id=\"builtin-title\">Built-in presets</h2><span class=\"count num\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</div><div class=\"list-group\" data-templates=\"builtin\"><div class=\"list-head\"><h2 id=\"builtin-title\">Built-in presets</h2><span class=\"count num\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -140,7 +140,7 @@ func TemplateListPage(p Page, l TemplateList) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "</section>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "</div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -195,6 +195,34 @@ func TestTextComesFromTheFileThatTheUserNames(t *testing.T) {
 	}
 }
 
+func TestTextComesFromTheTextFilesOfAFolderByName(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"b.txt": strings.Repeat("b", 40), "a.txt": strings.Repeat("a", 40), "notes.md": "never", "sub/c.txt": "never"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := defaultConfig().Data
+	d.SeqLength, d.DatasetNameOrPaths = 32, dir+", no-such-dataset"
+	c, err := loadCorpus(d, 0, 1)
+	if err != nil || string(c.vocab) != "ab" || len(c.tokens) != 80 || c.tokens[0] != 0 || c.tokens[79] != 1 {
+		t.Errorf("vocabulary %q, %d tokens, %v", c.vocab, len(c.tokens), err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "a.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "b.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = loadCorpus(d, 0, 1); err != nil || len(c.tokens) != len(builtinText) {
+		t.Errorf("a folder without text: %d tokens, %v", len(c.tokens), err)
+	}
+}
+
 func TestBadUsageLeavesWithCode2(t *testing.T) {
 	t.Parallel()
 	good := writeConfig(t, tiny(4, ""))

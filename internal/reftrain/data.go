@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -55,7 +56,7 @@ type corpus struct {
 	seed        uint64
 }
 
-// loadCorpus reads the files that data.dataset_name_or_paths names, or takes the built-in text where it names none.
+// loadCorpus reads the files and folders that data.dataset_name_or_paths names, or takes the built-in text where it names none.
 func loadCorpus(d dataConfig, rank, world int) (*corpus, error) {
 	text, err := readText(d)
 	if err != nil {
@@ -98,17 +99,45 @@ func readText(d dataConfig) (string, error) {
 	var b strings.Builder
 	for name := range strings.SplitSeq(d.DatasetNameOrPaths, ",") {
 		name = strings.TrimSpace(name)
-		if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
-			continue // the name of a data set, not a file
-		}
-		if err := appendFile(&b, name); err != nil {
+		files, err := textFiles(name)
+		if err != nil {
 			return "", err
+		}
+		for _, file := range files {
+			if err := appendFile(&b, file); err != nil {
+				return "", err
+			}
 		}
 	}
 	if b.Len() == 0 {
 		return builtinText, nil
 	}
 	return b.String(), nil
+}
+
+// textFiles are the files of a data set that is there: the file itself, or those of a folder that end in .txt, by name. A
+// name that is neither has none.
+func textFiles(name string) ([]string, error) {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, nil // the name of a data set elsewhere
+	case info.Mode().IsRegular():
+		return []string{name}, nil
+	case !info.IsDir():
+		return nil, nil
+	}
+	entries, err := os.ReadDir(name)
+	if err != nil {
+		return nil, fmt.Errorf("read text: %w", err)
+	}
+	var files []string
+	for _, e := range entries {
+		if e.Type().IsRegular() && filepath.Ext(e.Name()) == ".txt" {
+			files = append(files, filepath.Join(name, e.Name()))
+		}
+	}
+	return files, nil
 }
 
 func appendFile(b *strings.Builder, name string) error {

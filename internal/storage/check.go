@@ -103,21 +103,19 @@ func (k *checks) misspelt(item string) string {
 
 // near says what there is instead of a dataset: the nearest name in its own folder or another for datasets.
 func (k *checks) near(p, item string) string {
-	want := path.Base(p)
+	want := strings.ToLower(path.Base(p))
 	best, bestScore := "", max(2, len(want)/3)+1
 	var some []string
-	for _, dir := range slices.Compact([]string{path.Dir(p), "datasets", "datasets/raw", "datasets/processed", "datasets/splits"}) {
-		for _, name := range k.s.names(dir, k.s.limits.suggest) {
-			full := join(dir, name)
-			if isLayout(full) || strings.HasPrefix(name, ".") || !plain(name) {
-				continue
-			}
-			if len(some) < 4 && !slices.Contains(some, full) {
-				some = append(some, full)
-			}
-			if score := distance(strings.ToLower(want), strings.ToLower(name)); score < bestScore {
-				best, bestScore = full, score
-			}
+	for _, full := range k.candidates(path.Dir(p)) {
+		near := distance(want, strings.ToLower(path.Base(full)))
+		if near >= bestScore && len(some) == 4 || !k.trainable(full) {
+			continue
+		}
+		if near < bestScore {
+			best, bestScore = full, near
+		}
+		if len(some) < 4 {
+			some = append(some, full)
 		}
 	}
 	place := "put it at " + Display(k.s.path+"/"+p)
@@ -131,6 +129,31 @@ func (k *checks) near(p, item string) string {
 		return "use one that is there, such as " + strings.Join(some, ", ") + ", or " + place
 	}
 	return place
+}
+
+// candidates are names in a folder and in those for datasets.
+func (k *checks) candidates(dir string) []string {
+	var out []string
+	for i, in := range []string{dir, "datasets", "datasets/raw", "datasets/processed", "datasets/splits"} {
+		if i > 0 && in == dir {
+			continue
+		}
+		names := k.s.names(in, k.s.limits.suggest)
+		slices.SortFunc(names, natural)
+		for _, name := range names {
+			full := join(in, name)
+			if !isLayout(full) && !strings.HasPrefix(name, ".") && plain(name) {
+				out = append(out, full)
+			}
+		}
+	}
+	return out
+}
+
+// trainable reports whether a path is a file, or a folder that holds something, seen through links.
+func (k *checks) trainable(p string) bool {
+	info, err := k.s.root.Stat(p)
+	return err == nil && (info.Mode().IsRegular() || info.IsDir() && !k.s.empty(p))
 }
 
 // resume makes sure that a checkpoint to go on from is complete: [trainconf.Config.Validate] has made sure that it is

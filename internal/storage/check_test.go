@@ -67,7 +67,7 @@ func TestDatasetsThatAreNotThereAreWarnedOfWithWhatIs(t *testing.T) {
 		{"a letter wrong", "datasets/finweb-edu", []string{`"datasets/finweb-edu": is not in shared storage`, "use datasets/fineweb-edu, or put it at " + f.dir + "/datasets/finweb-edu"}},
 		{"in another folder", "datasets/code", []string{"use datasets/processed/code"}},
 		{"by the mount, a letter wrong", "/mnt/shared/datasets/raw/samples.txt", []string{"use /mnt/shared/datasets/raw/sample.txt"}},
-		{"nothing like it", "datasets/completely-different", []string{"use one that is there, such as", "datasets/fineweb-edu"}},
+		{"nothing like it", "datasets/completely-different", []string{"use one that is there, such as datasets/fineweb-edu, datasets/raw/sample.txt, datasets/processed/code, or put"}},
 		{"below a file", "datasets/raw/sample.txt/x", []string{"is not in shared storage"}},
 		{"one of several", "datasets/fineweb-edu, allenai/c4, datasets/gone", []string{`= "datasets/gone": is not in shared storage`}},
 		{"empty", "datasets/empty", []string{"is an empty folder"}},
