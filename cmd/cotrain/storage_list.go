@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/api"
 )
@@ -34,6 +35,8 @@ func storagePath(p string, encoded bool) (string, error) {
 			return "", &usageError{fmt.Sprintf("%q is not percent-encoded", p), "leave --encoded out for a path as it is"}
 		}
 		p = raw
+	} else if strings.ContainsRune(p, utf8.RuneError) { // the command line's parser keeps text only
+		return "", &usageError{fmt.Sprintf("%q holds bytes that are not text", p), "write it percent-encoded, as --format json prints it, with --encoded"}
 	}
 	return strings.TrimSuffix(p, "/"), nil
 }

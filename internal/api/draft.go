@@ -14,7 +14,8 @@ import (
 type draft struct {
 	base
 	errs run.FieldErrors
-	// unread is true when there is no telling what the configuration says, so that rules between its fields mean nothing.
+	// unread is true when there is no telling what the configuration says, so that rules between its fields mean nothing:
+	// it is no TOML, or what it begins with is not there. A wrong value leaves the others to be checked.
 	unread bool
 }
 
@@ -65,7 +66,7 @@ func (in Source) put(b base, errs run.FieldErrors) draft {
 	if in.Config != "" {
 		cfg, err := trainconf.Parse([]byte(in.Config))
 		d.request.Config, d.written, d.text = cfg, cfg, in.Config
-		d.unread = err != nil
+		d.unread = slices.ContainsFunc(trainconf.AsFieldErrors(err), func(e run.FieldError) bool { return e.Field == trainconf.FieldConfig })
 		d.add(err)
 	}
 	in.Shape.apply(&d.request.Shape)

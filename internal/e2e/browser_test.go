@@ -104,13 +104,13 @@ func (b *browser) click(sel string) {
 	b.do("click "+sel, chromedp.WaitVisible(sel), chromedp.Click(sel))
 }
 
-// waitFor waits until an expression of JavaScript is true, over any number of navigations.
+// waitFor waits until an expression of JavaScript is true of a whole page, over any number of navigations.
 func (b *browser) waitFor(what, expression string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 3*patience)
 	defer cancel()
 	for {
-		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.readyState !== "loading" && Boolean(`+expression+")"))
 		if ok {
 			return
 		}

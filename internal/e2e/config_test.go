@@ -94,6 +94,18 @@ func TestConfiguringRunsInTheBrowser(t *testing.T) {
 	b.waitFor("the best is marked", `document.querySelector(".best") !== null`)
 	b.accessible("a sweep")
 
+	b.open("/storage")
+	for _, folder := range []string{"datasets", "raw"} {
+		b.click(fmt.Sprintf(`tr[data-storage-name="%s"] .row-link`, folder))
+		b.waitFor("the folder "+folder, fmt.Sprintf(`document.querySelector("[data-storage-path]").dataset.storagePath.endsWith(%q)`, folder))
+	}
+	b.accessible("a folder of shared storage")
+	b.click(`tr[data-storage-name="sample.txt"] [data-action="ask-delete"]`)
+	b.waitFor("what would be deleted", `document.body.innerText.includes("1 file")`)
+	b.accessible("the question before a file is deleted")
+	b.do("delete it", script(`document.querySelector("main form[method='post']").requestSubmit()`))
+	b.waitFor("the folder without it", `document.querySelector("[data-storage-gone]") !== null && document.querySelector("tr[data-storage-name='sample.txt']") === null`)
+
 	for _, path := range []string{"/templates", "/sweeps", "/runs/import", "/storage"} {
 		b.open(path)
 		b.accessible(path)

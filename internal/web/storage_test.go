@@ -1,0 +1,373 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/storage"
+)
+
+// shelf is a site with real shared storage in a folder.
+type shelf struct {
+	*site
+	dir string
+}
+
+func newShelf(t *testing.T) *shelf {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "shared")
+	st, err := storage.Open(t.Context(), dir, storage.Options{Mount: "/mnt/shared", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := st.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return &shelf{newSite(t, func(d *Deps) { d.Storage = st }), dir}
+}
+
+func (s *shelf) write(name, content string) {
+	s.t.Helper()
+	p := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *shelf) there(name string) bool {
+	_, err := os.Lstat(filepath.Join(s.dir, name))
+	return err == nil
+}
+
+// row finds the row of a name as it is shown.
+func row(a answer, name string) *goquery.Selection {
+	return a.doc.Find("tr[data-storage-name]").FilterFunction(func(_ int, el *goquery.Selection) bool {
+		return el.AttrOr("data-storage-name", "") == name
+	})
+}
+
+func TestThePageOfStorageExplainsHowToSwitchItOn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	a := s.get("/storage", 200)
+	if !strings.Contains(a.text(t, "#storage-settings"), "COTRAIN_STORAGE_PATH=") || a.count(".topnav [data-nav=storage][aria-current]") != 1 {
+		t.Error("it does not say how")
+	}
+	assertNoInlineCode(t, a)
+	for _, path := range []string{"/storage/file?path=x", "/storage/delete?path=x"} {
+		s.get(path, 404)
+	}
+	for _, path := range []string{"/storage/delete?path=x", "/storage/layout"} {
+		if a := s.do("POST", path, url.Values{}); a.status != 404 {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+	if got := s.get("/storage/complete?prefix=d", 200).body; got != `{"items":[]}` {
+		t.Errorf("completion %s", got)
+	}
+}
+
+func TestTheRootShowsTheLayoutAndWhatBelongsThere(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	a := s.get("/storage", 200)
+	if a.count("tr[data-storage-name]") != 4 || !strings.Contains(words(row(a, "models")), "Checkpoints and models of runs.") {
+		t.Errorf("%s", a.text(t, "table"))
+	}
+	if a.count(`[data-action^="ask-delete"]`) != 0 || a.count("[data-storage-problems]") != 0 {
+		t.Error("the layout can be deleted, or has problems")
+	}
+	if text := a.text(t, ".storage-paths"); !strings.Contains(text, s.dir) || !strings.Contains(text, "/mnt/shared") {
+		t.Errorf("where it is: %q", text)
+	}
+	href := row(a, "models").Find("a").AttrOr("href", "")
+	sub := s.get(href, 200)
+	if sub.text(t, ".crumbs [aria-current]") != "models" || sub.count(`.crumbs a[href="/storage"]`) != 1 || sub.text(t, "#storage-path") != "models" {
+		t.Error("no way back, or no path")
+	}
+	empty := s.get("/storage?path=models/final", 200)
+	if got := empty.text(t, "[data-empty] p"); got != "What belongs here: Finished models, to be evaluated and exported." {
+		t.Errorf("empty: %q", got)
+	}
+	for _, page := range []answer{a, sub, empty} {
+		assertNoInlineCode(t, page)
+		if page.count("h1") != 1 || page.count("main#main") != 1 {
+			t.Error("no landmarks")
+		}
+	}
+}
+
+func TestAFolderIsSortedPagedAndCounted(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for i := range storagePage + 5 {
+		s.write(fmt.Sprintf("datasets/raw/part-%d", i), strings.Repeat("x", i))
+	}
+	s.write("datasets/raw/sub/a/b", strings.Repeat("x", 2048))
+	first := s.get("/storage?path=datasets/raw", 200)
+	if first.text(t, "[data-storage-count]") != "206 entries" || first.count("tr[data-storage-name]") != storagePage {
+		t.Errorf("%q, %d rows", first.text(t, "[data-storage-count]"), first.count("tr[data-storage-name]"))
+	}
+	if names := first.doc.Find("tr[data-storage-name]"); names.Eq(2).AttrOr("data-storage-name", "") != "part-2" || names.Eq(10).AttrOr("data-storage-name", "") != "part-10" {
+		t.Error("numbers in names are not ordered by value")
+	}
+	if first.count(`th[aria-sort=ascending] [data-sort=name]`) != 1 || first.count("[aria-sort]") != 1 {
+		t.Error("the order is not told")
+	}
+	next := s.get(first.doc.Find("a[rel=next]").AttrOr("href", ""), 200)
+	if next.count("tr[data-storage-name]") != 6 || next.count("a[rel=next]") != 0 || next.count("a[rel=first]") != 1 {
+		t.Errorf("%d rows on the second page", next.count("tr[data-storage-name]"))
+	}
+	largest := s.get(first.doc.Find("[data-sort=size]").AttrOr("href", ""), 200)
+	if got := words(largest.doc.Find("tr[data-storage-name]").First()); !strings.HasPrefix(got, "part-204 204 B") || largest.count("th[aria-sort=descending] [data-sort=size]") != 1 {
+		t.Errorf("largest first: %q", got)
+	}
+	if got := row(next, "sub").Find("td").First().Text(); got != "–" {
+		t.Errorf("size of a folder that was not counted: %q", got)
+	}
+	sized := s.get(next.doc.Find("[data-action=sizes]").AttrOr("href", ""), 200)
+	if got := row(sized, "sub").Find("td").First(); got.Text() != "2.00 KiB" || got.AttrOr("title", "") != "2,048 bytes in 1 file" {
+		t.Errorf("size of a counted folder: %q, %q", got.Text(), got.AttrOr("title", ""))
+	}
+	if sized.count("[data-action=sizes]") != 0 {
+		t.Error("it offers to count again")
+	}
+	s.get("/storage?path=datasets/raw&sort=colour", 400)
+	s.get("/storage?path=datasets/raw&cursor=x", 400)
+}
+
+func TestOddNamesAreShownEscapedAndEveryAddressLeadsBackToTheirBytes(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for name, shown := range map[string]string{
+		"-rf": "-rf", "new\nline": `new\nline`, "bad\xff": `bad\xff`, "\u202egnp.exe": `\u202egnp.exe`, `"><script>alert(1)<x>`: `"><script>alert(1)<x>`,
+		"a b&c=d?e#f%41+g;h": "a b&c=d?e#f%41+g;h", "日本語": "日本語", "...": "...", " ": " ",
+	} {
+		s.write("datasets/raw/"+name, "content of "+name)
+		s.write("datasets/splits/"+name+"/inner", "x")
+		file := row(s.get("/storage?path=datasets/raw", 200), shown)
+		if file.Length() != 1 {
+			t.Errorf("%q: %d rows", shown, file.Length())
+			continue
+		}
+		got := s.get(file.Find("[data-action=download]").AttrOr("href", ""), 200)
+		if got.body != "content of "+name || got.header.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(got.header.Get("Content-Disposition"), "attachment; filename=") {
+			t.Errorf("%q: %q, %v", name, got.body, got.header)
+		}
+		folders := s.get("/storage?path=datasets/splits", 200)
+		assertNoInlineCode(t, folders)
+		folder := s.get(row(folders, shown).Find(".row-link").AttrOr("href", ""), 200)
+		if folder.count("tr[data-storage-name=inner]") != 1 || strings.TrimSpace(folder.doc.Find("h1").Text()) != strings.TrimSpace(shown) {
+			t.Errorf("%q: its folder does not open", name)
+		}
+		assertNoInlineCode(t, folder)
+		ask := s.get(folder.doc.Find("[data-action=ask-delete-folder]").AttrOr("href", ""), 200)
+		assertNoInlineCode(t, ask)
+		action := ask.doc.Find("form[method=post] [data-action=delete]").ParentsFiltered("form").AttrOr("action", "")
+		if a := s.do("POST", action, url.Values{}); a.status != http.StatusSeeOther || s.there("datasets/splits/"+name) {
+			t.Errorf("%q: %d, still there: %v", name, a.status, s.there("datasets/splits/"+name))
+		}
+	}
+}
+
+func TestTraversalGetsNothingOutOfTheStorage(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(s.dir), "secret"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"out": "../secret", "abs": "/etc", "up": "../.."} {
+		if err := os.Symlink(target, filepath.Join(s.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, status := range map[string]int{
+		"..%2fsecret": 400, "../secret": 400, "%2e%2e/secret": 400, "models/../../secret": 400, "/etc/passwd": 400, "%2Fetc%2Fpasswd": 400, "..": 400, "a%00b": 400, "..%00": 400,
+		"..%252fsecret": 404, "out": 409, "abs/passwd": 409, "up/secret": 409, "abs": 409,
+	} {
+		for _, page := range []string{"/storage", "/storage/file", "/storage/delete"} {
+			a := s.do("GET", page+"?path="+path, nil)
+			link := page == "/storage/delete" && (path == "out" || path == "abs") // the link itself may go
+			if a.status != status && !(link && a.status == 200) {
+				t.Errorf("%s %s: %d, want %d", page, path, a.status, status)
+			}
+			if strings.Contains(a.body, "root:x:") || a.body == "secret" {
+				t.Errorf("%s %s shows what is outside", page, path)
+			}
+		}
+		if path != "out" && path != "abs" {
+			if a := s.do("POST", "/storage/delete?path="+path, url.Values{}); a.status != status {
+				t.Errorf("delete %s: %d, want %d", path, a.status, status)
+			}
+		}
+	}
+	if a := row(s.get("/storage", 200), "abs"); !strings.Contains(words(a), "leads out of the storage") || a.Find(".row-link, [data-action=download]").Length() != 0 {
+		t.Errorf("a link that leads out: %s", words(a))
+	}
+}
+
+func TestDeletingSaysHowMuchAsksOnceAndGoesBackToTheFolder(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.write("models/temp/old/a/1", "12345")
+	s.write("models/temp/old/2", "123")
+	a := s.get("/storage/delete?path=models%2Ftemp%2Fold", 200)
+	if text := a.text(t, "main"); !strings.Contains(text, "2 files in 2 folders, 8 B. It is in models/temp and cannot be brought back.") {
+		t.Errorf("%q", text)
+	}
+	if a.count(`a[href="/storage?path=models%2Ftemp"]`) != 1 || !s.there("models/temp/old/2") {
+		t.Error("no way out, or asking deletes")
+	}
+	done := s.do("POST", "/storage/delete?path=models%2Ftemp%2Fold", url.Values{})
+	if done.status != http.StatusSeeOther || s.there("models/temp/old") {
+		t.Fatalf("%d", done.status)
+	}
+	back := s.get(done.header.Get("Location"), 200)
+	if got := back.text(t, "[data-storage-gone]"); got != "Deleted. 2 files in 2 folders, 8 B" {
+		t.Errorf("%q", got)
+	}
+	for _, odd := range []string{"x", "1.2", "1.2.x", "-1.2.3", "1.2.99999999999999999999"} {
+		if s.get("/storage?deleted="+odd, 200).count("[data-storage-gone]") != 0 {
+			t.Errorf("%q is taken for a deletion", odd)
+		}
+	}
+	for path, status := range map[string]int{"models": 409, "datasets/raw": 409, "": 409, "models/temp/old": 404} {
+		if a := s.do("POST", "/storage/delete?path="+path, url.Values{}); a.status != status {
+			t.Errorf("%q: %d, want %d", path, a.status, status)
+		}
+	}
+	if a := s.do("POST", "/storage/delete?path=models/final", url.Values{}, "Origin", "http://evil.example"); a.status != http.StatusForbidden {
+		t.Errorf("from another site: %d", a.status)
+	}
+	s.get("/storage/delete", 404)
+}
+
+func TestDeletingTheCheckpointsOfARunThatGoesOnIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	live, done := testRun(run.Running), testRun(run.Succeeded)
+	done.ID = run.NewID(testNow.Add(-time.Hour))
+	s.fake.runs = []run.Run{live, done}
+	for _, r := range []run.Run{live, done} {
+		s.write("models/checkpoints/"+string(r.ID)+"/step_1/.metadata", "x")
+	}
+	warned := func(r run.Run, more string) bool {
+		return strings.Contains(s.get("/storage/delete?path=models/checkpoints/"+string(r.ID)+more, 200).text(t, "main"), "keeps its checkpoints there")
+	}
+	if !warned(live, "") || !warned(live, "/step_1") || warned(done, "") {
+		t.Error("the wrong runs are warned of")
+	}
+}
+
+func TestADeletionThatDoesNotEndSaysHowFarItGot(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(d *Deps) { d.Storage = partial{} })
+	a := s.do("POST", "/storage/delete?path=models/temp/much", url.Values{})
+	if a.status != http.StatusServiceUnavailable || !strings.Contains(a.text(t, "main"), "3 files, 5 B are gone; the rest is still there. There was more than one request can delete. Delete it again to go on.") {
+		t.Errorf("%d: %s", a.status, a.text(t, "main"))
+	}
+	if !strings.Contains(s.log.String(), "files=3") {
+		t.Errorf("what was deleted is not in the log: %s", s.log)
+	}
+}
+
+// partial is a storage that deletes three files and then has no more time.
+type partial struct{ Storage }
+
+func (partial) Delete(context.Context, string) (storage.Removed, error) {
+	return storage.Removed{Files: 3, Bytes: 5}, fmt.Errorf("delete: %w", context.DeadlineExceeded)
+}
+
+func TestDownloadsGiveThePartThatIsAskedForAndNeverWaitForAFIFO(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.write("models/final/model.bin", "0123456789")
+	if err := syscall.Mkfifo(filepath.Join(s.dir, "models/final/fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := s.do("GET", "/storage/file?path=models/final/model.bin", nil, "Range", "bytes=2-4")
+	if a.status != http.StatusPartialContent || a.body != "234" || a.header.Get("Content-Range") != "bytes 2-4/10" {
+		t.Errorf("%d %q %v", a.status, a.body, a.header)
+	}
+	if a := s.do("HEAD", "/storage/file?path=models/final/model.bin", nil); a.status != 200 || a.header.Get("Content-Length") != "10" || a.body != "" {
+		t.Errorf("%d %q %v", a.status, a.body, a.header)
+	}
+	for path, why := range map[string]string{"models/final/fifo": "FIFO", "models/final": "folder"} {
+		refused := s.get("/storage/file?path="+path, 409)
+		if !strings.Contains(refused.text(t, "main"), why) || refused.header.Get("Content-Disposition") != "" {
+			t.Errorf("%s: %s", path, refused.text(t, "main"))
+		}
+	}
+	if r := row(s.get("/storage?path=models/final", 200), "fifo"); r.Find("[data-action=download]").Length() != 0 || r.AttrOr("data-kind", "") != "other" {
+		t.Error("a FIFO is offered for download")
+	}
+}
+
+func TestALayoutThatIsBrokenIsToldAndMadeWhole(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	if err := os.RemoveAll(filepath.Join(s.dir, "logs")); err != nil {
+		t.Fatal(err)
+	}
+	a := s.get("/storage", 200)
+	if a.count("[data-storage-problems] li") != 3 || a.count(`form[action="/storage/layout"][method=post] button`) != 1 {
+		t.Errorf("%d problems", a.count("[data-storage-problems] li"))
+	}
+	if a := s.do("POST", "/storage/layout", url.Values{}); a.status != http.StatusSeeOther || !s.there("logs/training") {
+		t.Errorf("%d", a.status)
+	}
+	if s.get("/storage", 200).count("[data-storage-problems]") != 0 {
+		t.Error("problems remain")
+	}
+}
+
+func TestPathsAreCompletedAsJSON(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.write("datasets/fineweb/x", "x")
+	for prefix, want := range map[string]string{"datasets/fi": `{"items":["datasets/fineweb/"]}`, "../": `{"items":[]}`, "/mnt/shared/data": `{"items":["/mnt/shared/datasets/"]}`, "no/such": `{"items":[]}`} {
+		if got := s.get("/storage/complete?prefix="+url.QueryEscape(prefix), 200).body; got != want {
+			t.Errorf("%q: %s", prefix, got)
+		}
+	}
+}
+
+func TestTheFormTellsWhichPathsAreNotThere(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.write("datasets/raw/sample.txt", "x")
+	s.write("models/checkpoints/r-1/step_50/.metadata", "x")
+	s.write("models/checkpoints/r-1/step_50/__0_0.distcp", "x")
+	form := url.Values{
+		"name": {"x"}, "nodes": {"1"}, "gpus": {"0"}, "data.fake": {"false"}, "data.dataset_name_or_paths": {"datasets/sample.txt"},
+		"ckpt.resume": {"models/checkpoints/r-1/step_60"}, "touched": {"ckpt.resume,data.dataset_name_or_paths"},
+	}
+	a := s.do("POST", "/runs/validate", form)
+	if a.status != 200 || !strings.Contains(a.body, "datasets/raw/sample.txt") || !strings.Contains(a.body, "models/checkpoints/r-1/step_50") {
+		t.Errorf("%d: %s", a.status, a.body)
+	}
+	form.Set("data.dataset_name_or_paths", "datasets/raw/sample.txt")
+	form.Set("ckpt.resume", "models/checkpoints/r-1/step_50")
+	if a := s.do("POST", "/runs/validate", form); strings.Contains(a.body, "is not in shared storage") {
+		t.Errorf("%s", a.body)
+	}
+}
