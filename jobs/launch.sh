@@ -181,7 +181,9 @@ find_worker0() {
 			done <"$ct_task_dir/worker0"
 		fi
 		[ -z "$ct_port" ] || return 0
-		if [ $(($(date +%s) - ct_begin)) -ge "$ct_timeout" ]; then
+		# On a line of its own: within $((...)) a signal makes bash 5.2 misread the trap, and end with 2.
+		ct_now=$(date +%s)
+		if [ $((ct_now - ct_begin)) -ge "$ct_timeout" ]; then
 			give_up 75 rendezvous_timeout "worker 0 has not registered within $ct_timeout s: it is not running, or this node cannot reach the Nomad servers"
 		fi
 		sleep 0.2 2>/dev/null || sleep 1

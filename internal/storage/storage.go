@@ -53,7 +53,7 @@ type limits struct {
 }
 
 func defaultLimits() limits {
-	return limits{names: 50_000, stats: 10_000, usage: 200_000, depth: 256, suggest: 10_000}
+	return limits{names: 50_000, stats: 10_000, usage: 200_000, depth: 256, suggest: 5_000}
 }
 
 // maxCalls is how many calls may be at work at once. A file system that hangs holds each call until it answers: this is

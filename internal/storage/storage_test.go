@@ -22,7 +22,7 @@ import (
 // fixture is a storage in a folder of its own, which ends with the test.
 type fixture struct {
 	*Storage
-	t   *testing.T
+	t   testing.TB
 	dir string
 	log bytes.Buffer
 }
@@ -32,7 +32,7 @@ func open(t *testing.T, o Options) *fixture {
 	return openAt(t, filepath.Join(t.TempDir(), "shared"), o)
 }
 
-func openAt(t *testing.T, dir string, o Options) *fixture {
+func openAt(t testing.TB, dir string, o Options) *fixture {
 	t.Helper()
 	f := &fixture{t: t, dir: dir}
 	o.Logger = slog.New(slog.NewTextHandler(&f.log, nil))

@@ -207,7 +207,7 @@ func TestTraversalGetsNothingOutOfTheStorage(t *testing.T) {
 		for _, page := range []string{"/storage", "/storage/file", "/storage/delete"} {
 			a := s.do("GET", page+"?path="+path, nil)
 			link := page == "/storage/delete" && (path == "out" || path == "abs") // the link itself may go
-			if a.status != status && !(link && a.status == 200) {
+			if a.status != status && (!link || a.status != 200) {
 				t.Errorf("%s %s: %d, want %d", page, path, a.status, status)
 			}
 			if strings.Contains(a.body, "root:x:") || a.body == "secret" {
