@@ -167,7 +167,7 @@ find_worker0() {
 		return 0
 	fi
 	ct_timeout=${COTRAIN_RENDEZVOUS_TIMEOUT:-600}
-	ct_begin=$(date +%s)
+	ct_waited=0 # tenths of a second
 	event rendezvous_waiting "waiting for worker 0 to register, at most $ct_timeout s"
 	while :; do
 		ct_addr='' ct_port=''
@@ -181,12 +181,16 @@ find_worker0() {
 			done <"$ct_task_dir/worker0"
 		fi
 		[ -z "$ct_port" ] || return 0
-		# On a line of its own: within $((...)) a signal makes bash 5.2 misread the trap, and end with 2.
-		ct_now=$(date +%s)
-		if [ $((ct_now - ct_begin)) -ge "$ct_timeout" ]; then
+		# Counted, not read from a clock: bash 5.2 misreads a trap while it parses a command substitution, and ends with 2.
+		if [ "$ct_waited" -ge $((ct_timeout * 10)) ]; then
 			give_up 75 rendezvous_timeout "worker 0 has not registered within $ct_timeout s: it is not running, or this node cannot reach the Nomad servers"
 		fi
-		sleep 0.2 2>/dev/null || sleep 1
+		if sleep 0.2 2>/dev/null; then
+			ct_waited=$((ct_waited + 2))
+		else
+			sleep 1
+			ct_waited=$((ct_waited + 10))
+		fi
 	done
 }
 

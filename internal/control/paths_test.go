@@ -1,0 +1,70 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// shelf is shared storage that knows no checkpoint, warns of every dataset, and counts how often it is asked.
+type shelf struct{ asked int }
+
+func (s *shelf) CheckPaths(_ context.Context, c trainconf.Config) (errs, warns run.FieldErrors) {
+	s.asked++
+	if resume, set := c.Get("ckpt.resume"); set {
+		errs = append(errs, run.FieldError{Field: "ckpt.resume", Value: resume, Rule: "is not in shared storage", Fix: "use another"})
+	}
+	return errs, run.FieldErrors{{Field: "data.dataset_name_or_paths", Value: c.Effective("data.dataset_name_or_paths"), Rule: "is not in shared storage", Fix: "put it there"}}
+}
+
+func newShelvedRig(t *testing.T) (*rig, *shelf) {
+	t.Helper()
+	r, s := newRig(t), &shelf{}
+	r.control = control.New(control.Options{
+		Store: r.store, Queue: r.queue, Cluster: r.cluster, Logs: r.logs, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Look: func(run.ID) {}, Storage: s,
+	})
+	return r, s
+}
+
+func TestPathsThatAreNotInSharedStorageAreToldWithEverythingElse(t *testing.T) {
+	t.Parallel()
+	r, _ := newShelvedRig(t)
+	s := submission()
+	s.Config = strings.Replace(s.Config, "batch_size = 16", "batch_size = 17", 1) + "[ckpt]\nresume = \"models/checkpoints/r-1/step_5\"\n"
+	_, err := r.control.Submit(t.Context(), "test", s)
+	var errs run.FieldErrors
+	if !errors.As(err, &errs) || len(errs) != 2 {
+		t.Fatalf("%v", err)
+	}
+	if _, err := r.control.Submit(t.Context(), "test", submission()); err != nil {
+		t.Errorf("a warning refuses the run: %v", err)
+	}
+	dry, err := r.control.DryRun(t.Context(), submission())
+	if err != nil || len(dry.Warnings) == 0 || dry.Warnings[len(dry.Warnings)-1].Field != "data.dataset_name_or_paths" {
+		t.Errorf("%+v, %v", dry.Warnings, err)
+	}
+	s = submission()
+	s.Options.Args = []string{"--data.dataset_name_or_paths=datasets/from-an-argument"}
+	if dry, err = r.control.DryRun(t.Context(), s); err != nil || dry.Warnings[len(dry.Warnings)-1].Value != "datasets/from-an-argument" {
+		t.Errorf("what an argument names: %+v, %v", dry.Warnings, err)
+	}
+}
+
+func TestASweepAsksSharedStorageOnceForTheSamePaths(t *testing.T) {
+	t.Parallel()
+	r, s := newShelvedRig(t)
+	if _, err := r.control.SubmitSweep(t.Context(), "test", grid()); err != nil {
+		t.Fatal(err)
+	}
+	if s.asked != 1 {
+		t.Errorf("asked %d times for 4 runs", s.asked)
+	}
+}
