@@ -16,9 +16,8 @@ type RunPlan struct {
 	Problem  string // why the configuration cannot be shown yet, or ""
 	TOML     string
 	Command  string // the command line that makes the same run
-	// Bandwidth is what was typed of the network between workers, in Mbit/s: not part of the run. It is shown with DiLoCo
-	// alone, and BandwidthError says what is wrong with it.
-	Bandwidth, BandwidthError string
+	// Bandwidth is what was typed of the network between workers, in Mbit/s: not part of the run.
+	Bandwidth string
 }
 
 // RateCurve is the learning rate by step, to be drawn.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -36,7 +35,7 @@ func (c *runReproduceCmd) Run(ctx context.Context, p *process) error {
 
 // reproduce is the shell line that makes the same run.
 func reproduce(r run.Run) (string, error) {
-	req, err := trainconf.RequestOfRun(api.Again(r))
+	req, err := trainconf.RequestOfRun(r)
 	if err != nil {
 		return "", fmt.Errorf("the configuration of run %s is not one that this version knows: %s", r.ID, err.Error())
 	}

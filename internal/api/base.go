@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -71,7 +69,7 @@ func (s *server) runBase(ctx context.Context, field, id string) (base, error) {
 	case err != nil:
 		return emptyBase(), err
 	}
-	r = Again(r)
+	r = trainconf.AsAsked(r)
 	req, err := trainconf.RequestOfRun(r)
 	return base{request: req, text: r.Config, written: req.Config, origin: run.Origin{Clone: r.ID}}, err
 }
@@ -87,29 +85,6 @@ func SplitTemplate(ref string) (name string, version int, ok bool) {
 		version = n
 	}
 	return name, version, run.CheckTemplateName(name) == nil
-}
-
-// Again is the run as it was asked for: where its ID was filled in, [control.Placeholder] stands again, so that another run
-// of the same does not write into its folders.
-func Again(r run.Run) run.Run {
-	id := string(r.ID)
-	if id == "" {
-		return r
-	}
-	back := func(text string) string { return strings.ReplaceAll(text, id, control.Placeholder) }
-	r.Config = back(r.Config)
-	r.Options.Env = maps.Clone(r.Options.Env)
-	for name, value := range r.Options.Env {
-		r.Options.Env[name] = back(value)
-	}
-	args := make([]string, 0, len(r.Options.Args))
-	for _, arg := range r.Options.Args {
-		args = append(args, back(arg))
-	}
-	if r.Options.Args != nil {
-		r.Options.Args = args
-	}
-	return r
 }
 
 // refBase finds one side of a comparison: "run:r-0123456789", "template:my-7B@2" or "preset:7B".

@@ -143,12 +143,9 @@ func (s *Server) handleRunValidate(w http.ResponseWriter, r *http.Request) error
 		return fmt.Errorf("render the state of the form: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, err = answer.WriteTo(w)
-	return ignoreGone(err)
+	_, _ = answer.WriteTo(w) // the browser has left: nobody is left to tell
+	return nil
 }
-
-// ignoreGone is for answers to browsers that have left: nobody is left to tell.
-func ignoreGone(error) error { return nil }
 
 // hashLen is how many characters of the hidden input stand for one piece.
 const hashLen = 8

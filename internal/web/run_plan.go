@@ -38,7 +38,6 @@ func (d *draft) plan() views.RunPlan {
 	}
 	bits, problem := d.bandwidth()
 	if problem != "" {
-		v.BandwidthError = problem
 		v.Warnings = append(v.Warnings, problem)
 	}
 	e := d.request.Estimate(trainconf.EstimateInput{BandwidthBits: bits})
