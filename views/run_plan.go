@@ -72,8 +72,8 @@ type MemoryBar struct {
 
 // MemoryPart is one of them.
 type MemoryPart struct {
-	Key, Label string
-	Bytes      int64
+	Label string
+	Bytes int64
 }
 
 // full is what the whole width of the bar stands for.
@@ -115,13 +115,10 @@ type RunDryRun struct {
 
 // RunImport is what was made of a pasted text.
 type RunImport struct {
-	Text       string
-	Shown      bool // it was read: the rest holds
 	Understood []ImportLine
 	Ignored    []ImportLine
 	Errors     []string
 	Secrets    []ImportSecret
-	Limit      int // most bytes of a text
 }
 
 // ImportLine is one line of the text and what became of it.

@@ -14,7 +14,7 @@ import (
 
 // handleRunImportAsk takes a configuration.
 func (s *Server) handleRunImportAsk(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, views.RunImportPage(s.page(r, "Import TOML", "runs"), views.RunImport{Limit: trainconf.MaxTOML}))
+	return s.render(w, r, http.StatusOK, views.RunImportPage(s.page(r, "Import TOML", "runs"), trainconf.MaxTOML))
 }
 
 // handleRunImport fills the form from a text, and says what became of each of its lines. The text is not kept.
@@ -66,7 +66,7 @@ func readImport(r *http.Request) ([]byte, error) {
 
 // importReport is what a person is told of an import.
 func importReport(im trainconf.Imported) views.RunImport {
-	v := views.RunImport{Shown: true}
+	var v views.RunImport
 	lines := func(in []trainconf.Line) []views.ImportLine {
 		var out []views.ImportLine
 		for _, l := range in {

@@ -128,9 +128,9 @@ func memoryOf(req trainconf.Request, e trainconf.Estimate) views.MemoryBar {
 	}
 	bar.Limit = int64(trainconf.GPUMemory(req.Shape)) << 20
 	for _, p := range []views.MemoryPart{
-		{Key: "weights", Label: "Weights", Bytes: m.Weights}, {Key: "gradients", Label: "Gradients", Bytes: m.Gradients},
-		{Key: "optimizer", Label: "Optimiser", Bytes: m.Optimizer}, {Key: "activations", Label: "Activations", Bytes: m.Activations},
-		{Key: "logits", Label: "Logits", Bytes: m.Logits},
+		{Label: "Weights", Bytes: m.Weights}, {Label: "Gradients", Bytes: m.Gradients},
+		{Label: "Optimiser", Bytes: m.Optimizer}, {Label: "Activations", Bytes: m.Activations},
+		{Label: "Logits", Bytes: m.Logits},
 	} {
 		if p.Bytes > 0 {
 			bar.Parts = append(bar.Parts, p)

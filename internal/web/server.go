@@ -121,7 +121,8 @@ type Server struct {
 
 // New returns a Server; it panics when a needed dependency is missing, which is a mistake in the wiring.
 func New(d Deps) *Server {
-	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Feed == nil || d.Assets == nil || d.Logger == nil || d.Now == nil {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.DryRuns == nil ||
+		d.Feed == nil || d.Assets == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
 	}
 	s := &Server{Deps: d, fragments: newFragmentCache(), slots: make(chan struct{}, maxSockets)}

@@ -23,6 +23,11 @@ export function startForm() {
 
   document.addEventListener("htmx:configRequest", (event) => {
     const detail = /** @type {CustomEvent} */ (event).detail;
+    // htmx sends a check that was still waiting to the formaction of the button that was just clicked: the page leaves anyway.
+    if (detail.elt instanceof HTMLFormElement && detail.path !== detail.elt.getAttribute("hx-post")) {
+      event.preventDefault();
+      return;
+    }
     if (detail.path === "/runs/validate") detail.parameters.touched = [...touched].join(",");
     if (detail.path === "/runs/new") touched.clear();
   });
