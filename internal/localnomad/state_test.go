@@ -308,6 +308,14 @@ func runCrashAgent(dir string) {
 		fmt.Println("error:", err)
 		os.Exit(1)
 	}
+	// A task is guarded before it is told to run; one that is killed with its agent before that is found at the next start.
+	for {
+		allocs, _, err := c.Jobs().Allocations("crash", true, nil)
+		if err == nil && len(allocs) == 1 && allocs[0].ClientStatus == api.AllocClientStatusRunning {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	fmt.Println("running")
 	select {}
 }

@@ -24,7 +24,7 @@ export function startForm() {
   document.addEventListener("htmx:configRequest", (event) => {
     const detail = /** @type {CustomEvent} */ (event).detail;
     // htmx sends a check that was still waiting to the formaction of the button that was just clicked: the page leaves anyway.
-    if (detail.elt instanceof HTMLFormElement && detail.path !== detail.elt.getAttribute("hx-post")) {
+    if (detail.elt instanceof HTMLFormElement && detail.elt.hasAttribute("hx-post") && detail.path !== detail.elt.getAttribute("hx-post")) {
       event.preventDefault();
       return;
     }
