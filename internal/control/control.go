@@ -49,7 +49,8 @@ type Sweeps interface {
 
 // Queue sends runs to Nomad; see package queue.
 type Queue interface {
-	SendClaimed(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error)
+	Hold(id run.ID) (release func())
+	SendHeld(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error)
 	Wake()
 }
 

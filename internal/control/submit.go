@@ -18,7 +18,8 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 	if err != nil {
 		return run.Run{}, err
 	}
-	stored, attempt, created, err := c.create(ctx, actor, d, s.Key)
+	stored, attempt, created, release, err := c.create(ctx, actor, d, s.Key)
+	defer release()
 	if err != nil {
 		return stored, err
 	}
@@ -31,7 +32,7 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 	}
 	c.o.Publisher.PublishRun(stored)
 	// Even if the person who asked is gone by now the run is stored, so it is sent.
-	sent, err := c.o.Queue.SendClaimed(context.WithoutCancel(ctx), stored, attempt)
+	sent, err := c.o.Queue.SendHeld(context.WithoutCancel(ctx), stored, attempt)
 	if err != nil {
 		c.o.Logger.Info("run stays queued for now", "run", stored.ID, "err", err)
 	}
@@ -44,23 +45,27 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 // idTries is how often another ID is drawn: two runs of one millisecond may draw the same.
 const idTries = 10
 
-// create stores the run, already claimed for its first attempt: one transaction instead of two.
-func (c *Control) create(ctx context.Context, actor string, d draft, key string) (stored run.Run, a run.Attempt, created bool, err error) {
+// create stores the run, already claimed for its first attempt: one transaction instead of two. Until release nobody else
+// sends it.
+func (c *Control) create(ctx context.Context, actor string, d draft, key string) (stored run.Run, a run.Attempt, created bool, release func(), err error) {
 	for tries := 0; ; tries++ {
-		fresh, err := d.as(run.NewID(d.run.CreatedAt))
+		id := run.NewID(d.run.CreatedAt)
+		release = c.o.Queue.Hold(id)
+		fresh, err := d.as(id)
 		if err != nil {
-			return fresh, a, false, err
+			return fresh, a, false, release, err
 		}
 		a = run.Attempt{}
 		evs := []run.Event{submitted(fresh, actor, "")}
 		claimed, err := queue.Claim(&fresh, &a, "", fresh.CreatedAt)
 		if err != nil {
-			return fresh, a, false, err
+			return fresh, a, false, release, err
 		}
 		stored, created, err = c.o.Store.CreateRun(ctx, fresh, a, key, append(evs, *claimed)...)
 		if err == nil || !errors.Is(err, run.ErrConflict) || tries == idTries {
-			return stored, a, created, err
+			return stored, a, created, release, err
 		}
+		release()
 	}
 }
 

@@ -21,6 +21,7 @@ const dispatchTries = 3
 type Dispatch struct {
 	Parent  string // job ID from EnsureParent
 	Token   string // idempotency token, run.Attempt.Token
+	First   bool   // nobody has sent the token before, and nobody else sends it now
 	RunID   run.ID
 	Attempt int
 	Payload []byte // the TOML
@@ -57,6 +58,9 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 		}
 		if eval == "" {
 			return child, nil // the token's child, found in Nomad's state
+		}
+		if d.First {
+			return child, nil // Nomad answers a call that has no rival after it has stored the child
 		}
 		// Two calls with one token may race: the loser is told the IDs of a child and an evaluation that were never stored.
 		// They are stored together, and an evaluation is small, where a child carries the scripts and the payload.

@@ -235,3 +235,22 @@ func TestStoppingWhatIsGoneIsNoError(t *testing.T) {
 		t.Errorf("calls %q", f.calls)
 	}
 }
+
+func TestOnlyATokenThatMayHaveBeenSentBeforeIsVerified(t *testing.T) {
+	t.Parallel()
+	for _, first := range []bool{true, false} {
+		f, c := newFake(t)
+		f.HandleFunc("PUT /v1/job/{id}/dispatch", func(w http.ResponseWriter, _ *http.Request) {
+			answerJSON(w, map[string]string{"DispatchedJobID": "child", "EvalID": "e"})
+		})
+		f.HandleFunc("GET /v1/evaluation/e", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, map[string]string{"ID": "e"}) })
+		d := testDispatch()
+		d.First = first
+		if child, err := c.Dispatch(t.Context(), d); child != "child" || err != nil {
+			t.Errorf("first %v: got %q, %v", first, child, err)
+		}
+		if asked := f.count("GET /v1/evaluation/") > 0; asked == first {
+			t.Errorf("first %v: asked for the evaluation %v", first, asked)
+		}
+	}
+}

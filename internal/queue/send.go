@@ -25,8 +25,11 @@ func (q *Queue) Send(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return err
 	}
+	first := false
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
+		had := u.Attempt.Number
 		ev, err := Claim(&u.Run, &u.Attempt, resume, q.o.Now())
+		first = u.Attempt.Number > had
 		if ev != nil {
 			u.Events = append(u.Events, *ev)
 		}
@@ -38,23 +41,35 @@ func (q *Queue) Send(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return err
 	}
-	_, err = q.send(ctx, u.Run, u.Attempt)
+	d := DispatchOf(u.Run, u.Attempt)
+	d.First = first
+	_, err = q.send(ctx, u.Run, d)
 	return err
 }
 
-// SendClaimed is Send for a run that was stored as claimed. It returns the run as it then is.
-func (q *Queue) SendClaimed(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error) {
-	if !q.begin(r.ID) {
-		return r, nil // being sent right now
+// Hold keeps a run that is about to be stored as claimed from being sent by anybody but the caller, until release.
+func (q *Queue) Hold(id run.ID) (release func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.sending[id] { // then it is stored already, and the caller will be told so
+		return func() {}
 	}
-	defer q.finish(r.ID)
-	return q.send(ctx, r, a)
+	q.sending[id] = true
+	return func() { q.finish(id) }
 }
 
-func (q *Queue) send(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error) {
+// SendHeld is Send for a new run that was stored as claimed while the caller had [Queue.Hold] of it, and still has. It
+// returns the run as it then is.
+func (q *Queue) SendHeld(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error) {
+	d := DispatchOf(r, a)
+	d.First = true // the token came into being under the hold
+	return q.send(ctx, r, d)
+}
+
+func (q *Queue) send(ctx context.Context, r run.Run, d nomad.Dispatch) (run.Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	parent, child, err := q.dispatch(ctx, r, a)
+	parent, child, err := q.dispatch(ctx, r.Shape, d)
 	if err != nil {
 		return q.failed(ctx, r.ID, err)
 	}
@@ -110,8 +125,8 @@ func DispatchOf(r run.Run, a run.Attempt) nomad.Dispatch {
 	}
 }
 
-func (q *Queue) dispatch(ctx context.Context, r run.Run, a run.Attempt) (parent, child string, err error) {
-	parent, child, err = q.o.Cluster.DispatchRun(ctx, r.Shape, DispatchOf(r, a))
+func (q *Queue) dispatch(ctx context.Context, shape run.Shape, d nomad.Dispatch) (parent, child string, err error) {
+	parent, child, err = q.o.Cluster.DispatchRun(ctx, shape, d)
 	if parent != "" && errors.Is(err, run.ErrUnavailable) && !neverSent(err) { // without a parent nothing was dispatched
 		err = fmt.Errorf("%w: %w", errUnanswered, err)
 	}
