@@ -45,6 +45,7 @@ type App struct {
 	listener net.Listener
 	server   *http.Server
 	agent    *localnomad.Server // nil without Dev
+	actions  *control.Control
 	store    *store.Store
 	storage  *storage.Storage // nil when there is none
 	loops    []loop
@@ -71,6 +72,9 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	idleTimeout       = 2 * time.Minute
 )
+
+// workingMargin is how long the last lines of a run may take to be stored once its workers have ended or were killed.
+const workingMargin = 5 * time.Second
 
 // New opens the store and the listener and wires everything; nothing runs yet. On an error everything that it acquired is
 // released. An address in use is an error that matches syscall.EADDRINUSE.
@@ -167,7 +171,7 @@ func (a *App) wire(client *nomad.Client) error {
 		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Health: health.setNomad,
 		Released: func(run.ID) { q.Wake() },
 	})
-	actions := control.New(control.Options{
+	a.actions = control.New(control.Options{
 		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, Look: watcher.Look,
 		Storage: a.controlStorage(),
 	})
@@ -181,9 +185,9 @@ func (a *App) wire(client *nomad.Client) error {
 		return err
 	}
 	pages := web.New(web.Deps{
-		Runs: a.store, Details: a.store, Actions: actions, Templates: actions, Sweeps: actions, Launches: actions, DryRuns: actions, Storage: a.webStorage(), Feed: hub, Assets: assets,
+		Runs: a.store, Details: a.store, Actions: a.actions, Templates: a.actions, Sweeps: a.actions, Launches: a.actions, DryRuns: a.actions, Storage: a.webStorage(), Feed: hub, Assets: assets,
 		API: api.New(api.Deps{
-			Runs: a.store, Details: a.store, Actions: actions, Templates: actions, Sweeps: actions, Launches: actions, Storage: a.apiStorage(), Logger: part("api"), Version: a.o.Version,
+			Runs: a.store, Details: a.store, Actions: a.actions, Templates: a.actions, Sweeps: a.actions, Launches: a.actions, Storage: a.apiStorage(), Logger: part("api"), Version: a.o.Version,
 		}),
 		Ready: func(ctx context.Context) error {
 			_, err := client.Ping(ctx)
@@ -241,7 +245,24 @@ func (a *App) Start(ctx context.Context) error {
 		return nil
 	})
 	a.acquired("web server", a.server.Shutdown)
+	if a.agent != nil {
+		a.acquired("working runs", a.stopWorking)
+	}
 	a.log.Info("listening", "addr", a.Addr(), "url", "http://"+a.Addr(), "version", a.o.Version, "dev", a.cfg.Dev)
+	return nil
+}
+
+// stopWorking ends the runs that end with the embedded agent as a person would, so that none of them has failed.
+func (a *App) stopWorking(ctx context.Context) error {
+	if a.failed.Err() != nil {
+		return nil // nobody is left to see them end
+	}
+	a.agent.Cordon()
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Job.KillTimeout+workingMargin)
+	defer cancel()
+	if err := a.actions.StopWorking(ctx); err != nil {
+		a.log.Warn("runs are stopped with the agent", "err", err)
+	}
 	return nil
 }
 

@@ -99,8 +99,11 @@ func TestEarlierRunsAreThereAfterCtrlCAndStart(t *testing.T) {
 	c := devConsole(t, dir, "COTRAIN_TRAINER_PACE=50ms")
 	finished := c.submit(shortRun("finished")...)
 	c.becomes(finished, run.Succeeded)
-	going := c.submit(shortRun("going", "--set", "optim.total_steps=5000")...)
-	c.eventually("it runs", func() bool { return c.run(going).Progress.Step >= 2 })
+	everyGPU := []string{"--nodes", "4", "--gpus", "2", "--set", "optim.total_steps=5000"}
+	going := c.submit(shortRun("going", everyGPU...)...)
+	retried := c.submit(shortRun("retried", "--set", "optim.total_steps=5000", "--retries", "1")...)
+	c.eventually("both run", func() bool { return c.run(going).Progress.Step >= 2 && c.run(retried).Progress.Step >= 2 })
+	waiting := c.submit(shortRun("waiting", everyGPU...)...)
 	if code := c.interrupt(); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C", code)
 	}
@@ -114,10 +117,11 @@ func TestEarlierRunsAreThereAfterCtrlCAndStart(t *testing.T) {
 	if got := len(c.metrics(finished, "loss").Metrics["loss"]); got != 60 {
 		t.Errorf("it has %d losses", got)
 	}
-	r := c.becomes(going, run.Failed, run.Stopped)
-	if r.Reason == "" {
-		t.Error("the run that was cut off has no reason")
+	if r := c.run(going); r.State != run.Stopped || !strings.Contains(r.Reason, "stopped with the console") {
+		t.Errorf("the run that was cut off is %s: %s", r.State, r.Reason)
 	}
+	c.eventually("what may be tried again goes on", func() bool { return c.run(retried).Attempt == 2 })
+	c.eventually("what waited for GPUs has them", func() bool { r := c.run(waiting); return r.Attempt == 1 && r.Progress.Step >= 2 })
 }
 
 // trainers returns the trainer processes whose tasks live below dir.

@@ -36,7 +36,7 @@ func (s *Server) place(p *plan, job *api.Job, asks []ask) {
 	pl := &placer{s: s, p: p, job: job, byDC: map[string]int{}, bad: map[string]bool{}, class: map[*api.Node]string{}}
 	for _, id := range sortedKeys(s.st.nodes, "") {
 		n := s.st.nodes[id]
-		if n.Status != nodeReady || n.SchedulingEligibility != api.NodeSchedulingEligible || !inPool(job, n) {
+		if s.cordoned.Load() || n.Status != nodeReady || n.SchedulingEligibility != api.NodeSchedulingEligible || !inPool(job, n) {
 			continue
 		}
 		if inDatacenter(job, n) {

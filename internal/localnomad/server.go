@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,6 +46,8 @@ type Server struct {
 	cancel  context.CancelFunc
 	work    sync.WaitGroup // scheduler and housekeeping
 	wg      sync.WaitGroup // the HTTP server
+
+	cordoned atomic.Bool // nothing more is placed
 
 	mu      sync.Mutex
 	gpus    gpuCache
@@ -148,6 +151,10 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	return s.mem.dial(ctx)
 }
+
+// Cordon keeps the agent from placing anything more; what runs goes on and can be stopped. It holds until the end of this
+// agent.
+func (s *Server) Cordon() { s.cordoned.Store(true) }
 
 // Stop ends all tasks (the kill signal, the kill time-out, SIGKILL), marks
 // their allocations lost, writes the state and releases the directory. When

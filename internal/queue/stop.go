@@ -39,7 +39,7 @@ func Stop(u *store.Update, actor, why string, now time.Time) error {
 	case r.State == run.Queued || r.State == run.Paused:
 		to, why = run.Stopped, cmp.Or(why, "stopped before it was sent to Nomad")
 	default:
-		why = cmp.Or(why, "workers were asked to save and leave")
+		why = cmp.Or(why, run.AskedToStop)
 	}
 	ev, err := r.Transition(to, actor, why, now)
 	if ev != nil {

@@ -21,7 +21,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 	}
 	if !o.Found {
 		if r.StopRequested {
-			return Stopped, cmp.Or(r.expiredReason(), "stopped; the job is gone from Nomad")
+			return Stopped, cmp.Or(r.stoppedFor(), "stopped; the job is gone from Nomad")
 		}
 		if r.State == Dispatching {
 			return Dispatching, r.Reason
@@ -39,7 +39,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Succeeded, ""
 	case over && (r.StopRequested || (o.Stopped && c.firstBad == nil)):
 		if r.StopRequested {
-			return Stopped, r.expiredReason()
+			return Stopped, r.stoppedFor()
 		}
 		return Stopped, "the job was stopped outside of CoTrain"
 	case over && c.firstBad != nil:
@@ -56,6 +56,17 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Running, ""
 	}
 	return Pending, ""
+}
+
+// AskedToStop is the reason of a run that is being stopped because somebody wanted it, and nothing more is to be said.
+const AskedToStop = "workers were asked to save and leave"
+
+// stoppedFor is the reason that outlives the stopping of a run, or "".
+func (r *Run) stoppedFor() string {
+	if r.State == Stopping && r.Reason != AskedToStop {
+		return r.Reason
+	}
+	return ""
 }
 
 // Doomed reports, in one sentence, why the workers that are left cannot go on: worker 0 holds the store through which DiLoCo

@@ -97,14 +97,6 @@ func (r *Run) ExpiredReason() string {
 	return "stopped after its maximum duration of " + ShortDuration(time.Duration(r.Options.MaxDuration)*time.Second)
 }
 
-// expiredReason is the reason that a run is being stopped for, if that is its duration, else "".
-func (r *Run) expiredReason() string {
-	if r.Options.MaxDuration > 0 && r.Reason == r.ExpiredReason() {
-		return r.Reason
-	}
-	return ""
-}
-
 // ShortDuration writes a duration without the units that are zero at its end: "2h30m", "45s", "1h".
 func ShortDuration(d time.Duration) string {
 	s := d.Round(time.Second).String()

@@ -1,0 +1,102 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+const (
+	// shutdown is the reason of a run that ends because its agent does.
+	shutdown = "stopped with the console, whose embedded agent ran it"
+	// shutdownLook is how often a stopping run is looked at.
+	shutdownLook = 20 * time.Millisecond
+)
+
+// StopWorking asks the runs that have workers to end, as Stop does, because the agent that runs them is about to end, and
+// returns when they have. Runs that have retries left are not asked: another attempt goes on from their newest checkpoint
+// once there is an agent again. The error is that of ctx when it ends first.
+func (c *Control) StopWorking(ctx context.Context) error {
+	live, err := c.working(ctx)
+	if err != nil {
+		return err
+	}
+	var asked []run.ID
+	var errs []error
+	for _, r := range live {
+		ended := false
+		u, err := c.o.Store.Update(ctx, r.ID, func(u *store.Update) error {
+			if ended = !endsWithAgent(u); ended || u.Run.State == run.Stopping {
+				return nil
+			}
+			return queue.Stop(u, "console", shutdown, c.o.Now())
+		})
+		switch {
+		case errors.Is(err, run.ErrNotFound) || err == nil && ended:
+			continue
+		case err != nil:
+			errs = append(errs, err)
+			continue
+		}
+		c.tell(u)
+		asked = append(asked, r.ID)
+		errs = append(errs, c.o.Cluster.Stop(ctx, u.Attempt.JobID))
+		c.o.Look(r.ID)
+	}
+	for _, id := range asked {
+		errs = append(errs, c.ends(ctx, id))
+	}
+	return errors.Join(errs...)
+}
+
+// working returns the runs that may have workers.
+func (c *Control) working(ctx context.Context) ([]run.Run, error) {
+	const page = 1000
+	f := run.RunFilter{States: []run.State{run.Pending, run.Running, run.Degraded, run.Stopping}, Limit: page}
+	var all []run.Run
+	for {
+		rs, err := c.o.Store.Runs(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rs...)
+		if len(rs) < page {
+			return all, nil
+		}
+		f.Before = rs[len(rs)-1].ID
+	}
+}
+
+// endsWithAgent reports whether the run has workers that nothing follows.
+func endsWithAgent(u *store.Update) bool {
+	r := u.Run
+	return r.State.Live() && u.Attempt.JobID != "" && (r.Options.Retries <= r.Retried || r.StopRequested) &&
+		slices.ContainsFunc(u.Workers, func(w run.Worker) bool { return !w.State.Terminal() })
+}
+
+// ends waits until a run has ended.
+func (c *Control) ends(ctx context.Context, id run.ID) error {
+	tick := time.NewTicker(shutdownLook)
+	defer tick.Stop()
+	for {
+		r, err := c.o.Store.Run(ctx, id)
+		switch {
+		case errors.Is(err, run.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case !r.State.Live():
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
