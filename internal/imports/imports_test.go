@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/feed", "internal/logparse"},
 	"internal/nomad":             {"jobs"},
+	"internal/store":             {"internal/series"},
 	"internal/storage":           {"internal/trainconf"},
 	"internal/config":            {},
 	"internal/localnomad":        {},
@@ -43,6 +44,7 @@ var external = map[string][]string{
 	"modernc.org/sqlite":               {"internal/store"},
 	"github.com/hashicorp/hcl/v2":      {"internal/localnomad"},
 	"github.com/gorilla/websocket":     {"internal/web"},
+	"github.com/prometheus/prometheus": {"internal/series"},
 	"github.com/danielgtaylor/huma/v2": {"internal/api"},
 }
 

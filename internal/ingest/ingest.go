@@ -24,10 +24,12 @@ type Store interface {
 	Commit(ctx context.Context, batches []*store.Batch) error
 	Seal(ctx context.Context, id run.ID, atLeast int) error
 	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
+	SealPoints(ctx context.Context) (more bool, err error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
 	RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error)
+	UnrolledRuns(ctx context.Context) ([]run.ID, error)
 }
 
 // Publisher tells viewers; see [feed.Hub].
@@ -90,6 +92,7 @@ func (in *Ingest) Run(ctx context.Context) error {
 	g.Go(func() error { return in.write(gctx) })
 	g.Go(func() error { return in.prog.run(gctx) })
 	g.Go(func() error { return in.sealLoop(gctx) })
+	g.Go(func() error { in.prog.catchUp(gctx); return nil })
 	err := g.Wait()
 	in.mu.Lock()
 	in.ctx = nil
@@ -179,7 +182,7 @@ func (in *Ingest) Flush(ctx context.Context, id run.ID) error {
 	return in.prog.flush(ctx, id)
 }
 
-// sealEvery is how often full log pages move to the archive.
+// sealEvery is how often full log pages move to the archive, and old points into chunks.
 const sealEvery = 2 * time.Second
 
 func (in *Ingest) sealLoop(ctx context.Context) error {
@@ -200,5 +203,20 @@ func (in *Ingest) sealLoop(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			in.o.Logger.Warn("seal logs", "err", err)
 		}
+		if err := in.sealPoints(ctx); err != nil && ctx.Err() == nil {
+			in.o.Logger.Warn("seal points", "err", err)
+		}
 	}
+}
+
+// sealPoints seals what there is, or as much as leaves time for the logs: an old database can have hours of it.
+func (in *Ingest) sealPoints(ctx context.Context) error {
+	until := in.o.Now().Add(sealEvery)
+	for more := true; more && in.o.Now().Before(until); {
+		var err error
+		if more, err = in.o.Store.SealPoints(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -269,6 +269,24 @@ func TestARestartAtAnyMomentChangesNothing(t *testing.T) {
 	}
 }
 
+func TestCurvesThatAnEarlierConsoleLeftBehindAreBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stop()
+	err := r.store.Commit(t.Context(), []*store.Batch{{
+		RunID: r.id, AllocID: "gone", Stream: "stdout", Attempt: 1, At: time.Now(), To: store.Cursor{File: "f", Offset: 1, Done: true},
+		Points: []store.Point{{Metric: "loss", Step: 3, Value: 2}, {Metric: "loss", Step: 9000, Value: 1}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start() // and nobody follows anything
+	r.eventually("the curve is whole", func() bool {
+		curve, err := r.store.Curve(t.Context(), r.id, "loss", 0)
+		return err == nil && len(curve) == 2
+	})
+}
+
 func TestAStoreThatCannotWriteLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

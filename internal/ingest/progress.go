@@ -71,6 +71,32 @@ func (p *progress) run(ctx context.Context) error {
 	}
 }
 
+// catchUp brings the curves up to date that an earlier console left behind: it was killed, or stored them in another way.
+func (p *progress) catchUp(ctx context.Context) {
+	ids, err := p.o.Store.UnrolledRuns(ctx)
+	for _, id := range ids {
+		if err == nil {
+			err = p.catchUpRun(ctx, id)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		p.o.Logger.Warn("curves of an earlier console", "err", err)
+	}
+}
+
+func (p *progress) catchUpRun(ctx context.Context, id run.ID) error {
+	p.flushing.Lock()
+	defer p.flushing.Unlock()
+	r, err := p.o.Store.Run(ctx, id)
+	if err == nil {
+		err = p.rollUp(ctx, r)
+	}
+	if errors.Is(err, run.ErrNotFound) { // deleted meanwhile
+		return nil
+	}
+	return err
+}
+
 // flush stores and publishes the headline and the changed steps of a run. What it could not do stays to be done.
 func (p *progress) flush(ctx context.Context, id run.ID) error {
 	p.mu.Lock()
@@ -103,18 +129,27 @@ func (p *progress) update(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return err
 	}
-	for more := true; more; {
-		rolled, changed, err := p.o.Store.RollUp(ctx, id)
+	if err := p.rollUp(ctx, r); err != nil {
+		return err
+	}
+	p.o.Publisher.PublishRun(r)
+	return nil
+}
+
+// rollUp brings a run's curves up to date and publishes what has changed.
+func (p *progress) rollUp(ctx context.Context, r run.Run) error {
+	for {
+		rolled, changed, err := p.o.Store.RollUp(ctx, r.ID)
 		if err != nil {
 			return err
 		}
 		if changed {
-			p.o.Publisher.Publish(feed.RunTopic(id), feed.SamplesType, samples(r, rolled))
+			p.o.Publisher.Publish(feed.RunTopic(r.ID), feed.SamplesType, samples(r, rolled))
 		}
-		more = rolled.More
+		if !rolled.More {
+			return nil
+		}
 	}
-	p.o.Publisher.PublishRun(r)
-	return nil
 }
 
 // samples puts the changed steps of every curve into columns.

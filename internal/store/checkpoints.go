@@ -62,14 +62,21 @@ func (s *Store) Rewind(ctx context.Context, id run.ID, from int64) error {
 		return fmt.Errorf("rewind %s: %w", id, err)
 	}
 	for _, n := range series {
-		if err := s.deletePoints(ctx, n, from, MaxStep); err != nil {
+		if err := s.forget(ctx, n, from, MaxStep); err != nil {
 			return fmt.Errorf("rewind %s: %w", id, err)
 		}
 	}
-	for _, table := range []string{"curves", "checkpoints"} {
-		if _, err := s.write.ExecContext(ctx, `DELETE FROM `+table+` WHERE run_id = ? AND step >= ?`, id, from); err != nil {
-			return fmt.Errorf("rewind %s: %w", id, mapError(err))
+	err = s.inTx(ctx, func(tx *writeTx) error {
+		for _, metric := range Rolled() {
+			if err := cutCurve(ctx, tx, id, metric, from); err != nil {
+				return err
+			}
 		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM checkpoints WHERE run_id = ? AND step >= ?`, id, from)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("rewind %s: %w", id, err)
 	}
 	head, err := s.Headline(ctx, id)
 	if err != nil {
@@ -79,7 +86,16 @@ func (s *Store) Rewind(ctx context.Context, id run.ID, from int64) error {
 	return s.SaveProgress(ctx, id, head)
 }
 
-// deletePoints removes the points of these steps of a series, some at a time so that others can write in between.
+// forget removes a series' points of these steps, to which nobody adds any more. The rows go first: what SealPoints makes
+// of them meanwhile is there when the chunks go.
+func (s *Store) forget(ctx context.Context, series, from, to int64) error {
+	if err := s.deletePoints(ctx, series, from, to); err != nil {
+		return err
+	}
+	return s.deleteChunks(ctx, series, from, to)
+}
+
+// deletePoints removes the rows of these steps of a series, some at a time so that others can write in between.
 func (s *Store) deletePoints(ctx context.Context, series, from, to int64) error {
 	for {
 		res, err := s.write.ExecContext(ctx, `DELETE FROM points WHERE series = ? AND step IN

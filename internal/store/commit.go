@@ -61,6 +61,7 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 // [run.ErrConflict]. It sets ChunkID and the events' Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	fresh := map[seriesKey]int64{}
+	added := map[run.ID]map[int64]int{}
 	err := s.inTx(ctx, func(tx *writeTx) error {
 		rows := pointRows{tx: tx}
 		for _, b := range batches {
@@ -84,6 +85,10 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 				if err := rows.add(ctx, id, p, b); err != nil {
 					return err
 				}
+				if added[b.RunID] == nil {
+					added[b.RunID] = map[int64]int{}
+				}
+				added[b.RunID][id]++
 			}
 			for i := range b.Events {
 				if err := insertEvent(ctx, tx, &b.Events[i]); err != nil {
@@ -101,6 +106,7 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 		s.series[k] = id
 	}
 	s.mu.Unlock()
+	s.heads.add(added)
 	return nil
 }
 

@@ -23,7 +23,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return fmt.Errorf("run %s: %w", id, run.ErrNotFound)
 		}
-		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curves", "unrolled", "checkpoints"} {
+		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curve_blocks", "unrolled", "checkpoints"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
 				return err
 			}
@@ -38,6 +38,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	s.mu.Lock()
 	maps.DeleteFunc(s.series, func(k seriesKey, _ int64) bool { return k.run == id })
 	s.mu.Unlock()
+	s.heads.forget(id)
 	s.lastBlock.Store(nil)
 	if err := s.blobs.DeleteAll(ctx, string(id)); err != nil {
 		return err
@@ -56,7 +57,7 @@ func (s *Store) Tidy(ctx context.Context) error {
 		if series == 0 {
 			return nil
 		}
-		if err := s.deletePoints(ctx, series, math.MinInt64, math.MaxInt64); err != nil {
+		if err := s.forget(ctx, series, math.MinInt64, math.MaxInt64); err != nil {
 			return fmt.Errorf("tidy: %w", err)
 		}
 		if _, err := s.write.ExecContext(ctx, `DELETE FROM series WHERE id = ?`, series); err != nil {

@@ -13,3 +13,12 @@ func (s *Store) LimitPages(ctx context.Context, n int) error {
 	_, err := s.write.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, n))
 	return err
 }
+
+// SetPointsPerChunk makes chunks small enough for a test; as many of the newest points stay rows.
+func (s *Store) SetPointsPerChunk(n int) { s.sealer.perChunk, s.sealer.keep = n, n }
+
+// CountPoints returns how many points are rows, and how many chunks there are.
+func (s *Store) CountPoints(ctx context.Context) (rows, chunks int, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM points), (SELECT count(*) FROM point_chunks)`).Scan(&rows, &chunks)
+	return rows, chunks, err
+}

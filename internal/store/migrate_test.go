@@ -39,7 +39,8 @@ func TestADatabaseOfTheFirstSchemaIsBroughtUpToDate(t *testing.T) {
 			'running', 'because', 0, 1, 20, 5, 1000, 2000, 0, 2, 7, 2.5, 1, 100.0, 3000, 'key')`,
 		`INSERT INTO attempts VALUES ('r-0000000001', 1, 'p', 'p/dispatch-1', 0, 1500, 0)`,
 		`INSERT INTO series VALUES (1, 'r-0000000001', 'loss', 0)`,
-		`INSERT INTO points VALUES (1, 7, 2.5, 3000, 1, 1)`,
+		`INSERT INTO points VALUES (1, 7, 2.5, 3000, 1, 1), (1, 900, 2, 3100, 1, 1)`,
+		`INSERT INTO curves VALUES ('r-0000000001', 'loss', 7, 2.5, 2.5, 2.5, 2.5, 1, 3000), ('r-0000000001', 'loss', 900, 2, 2, 2, 2, 1, 3100)`,
 	} {
 		if _, err := db.ExecContext(t.Context(), q); err != nil {
 			t.Fatal(err)
@@ -74,8 +75,21 @@ func TestADatabaseOfTheFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	}); err != nil {
 		t.Errorf("it cannot be changed: %v", err)
 	}
-	if pts, err := s.Points(t.Context(), want.ID, "loss"); err != nil || len(pts) != 1 {
+	if pts, err := s.Points(t.Context(), want.ID, "loss"); err != nil || len(pts) != 2 {
 		t.Errorf("points %v, %v", pts, err)
+	}
+	behind, err := s.UnrolledRuns(t.Context())
+	if err != nil || len(behind) != 1 || behind[0] != want.ID {
+		t.Fatalf("to be rolled up: %v, %v", behind, err)
+	}
+	if _, _, err := s.RollUp(t.Context(), want.ID); err != nil {
+		t.Fatal(err)
+	}
+	curve, err := s.Curve(t.Context(), want.ID, "loss", 0)
+	if d := cmp.Diff([]run.CurvePoint{
+		{Step: 7, Mean: 2.5, Min: 2.5, Max: 2.5, Sum: 2.5, Workers: 1, At: at(3000)}, {Step: 900, Mean: 2, Min: 2, Max: 2, Sum: 2, Workers: 1, At: at(3100)},
+	}, curve); err != nil || d != "" {
+		t.Errorf("%v; the curve differs (-want +got):\n%s", err, d)
 	}
 }
 

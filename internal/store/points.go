@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 )
 
 // WorkerPoint is one stored value.
@@ -27,63 +28,71 @@ func (s *Store) Metrics(ctx context.Context, id run.ID) ([]string, error) {
 	return collect(rows, func(row scanner) (name string, err error) { return name, row.Scan(&name) })
 }
 
-// Points returns a metric's values of every worker, by rank and step.
+// Points returns a metric's values of every worker, by rank and step. See [Store.PointsPage] for a run of any size.
 func (s *Store) Points(ctx context.Context, id run.ID, metric string) ([]WorkerPoint, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT s.rank, p.step, p.value, p.at FROM series s JOIN points p ON p.series = s.id
-		WHERE s.run_id = ? AND s.metric = ? ORDER BY s.rank, p.step`, id, metric)
-	if err != nil {
-		return nil, fmt.Errorf("points of %s: %w", id, mapError(err))
-	}
-	return collect(rows, func(row scanner) (WorkerPoint, error) {
-		var p WorkerPoint
-		var v sql.NullFloat64
-		err := row.Scan(&p.Rank, &p.Step, &v, &p.At)
-		p.Value = run.Number(fromNull(v))
-		return p, err
-	})
+	return s.PointsPage(ctx, id, metric, math.MinInt64, nil, math.MaxInt)
 }
 
-// Curve returns a metric over all workers, by step, from fromStep on. A step for which any worker reported NaN is NaN. Those
-// of [Rolled] are as of the last [Store.RollUp].
-func (s *Store) Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error) {
-	if !slices.Contains(Rolled(), metric) {
-		return s.join(ctx, id, metric, fromStep, math.MaxInt64)
-	}
-	rows, err := s.read.QueryContext(ctx, `SELECT step, mean, low, high, sum, workers, at FROM curves
-		WHERE run_id = ? AND metric = ? AND step >= ? ORDER BY step`, id, metric, fromStep)
-	if err != nil {
-		return nil, fmt.Errorf("curve of %s: %w", id, mapError(err))
-	}
-	return collect(rows, func(row scanner) (run.CurvePoint, error) {
-		var p run.CurvePoint
-		var mean, low, high, sum sql.NullFloat64
-		var at int64
-		err := row.Scan(&p.Step, &mean, &low, &high, &sum, &p.Workers, &at)
-		p.Mean, p.Min, p.Max, p.Sum, p.At = fromNull(mean), fromNull(low), fromNull(high), fromNull(sum), fromMillis(at)
-		return p, err
-	})
+// PointPlace is the place of a point among those of a metric, which are ordered by rank, then step.
+type PointPlace struct {
+	Rank int
+	Step int64
 }
 
-// join derives a curve from the points of every worker.
-func (s *Store) join(ctx context.Context, id run.ID, metric string, fromStep, toStep int64) ([]run.CurvePoint, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT p.step, avg(p.value), min(p.value), max(p.value), total(p.value), count(*), count(p.value), max(p.at)
-		FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
-		WHERE s.run_id = ? AND s.metric = ? GROUP BY p.step ORDER BY p.step`, fromStep, toStep, id, metric)
-	if err != nil {
-		return nil, fmt.Errorf("curve of %s: %w", id, mapError(err))
+// PointsPage returns a metric's values by rank and step: of those from step from on, at most limit after the place, or
+// the first when it is nil. It reads about a chunk more than it returns.
+func (s *Store) PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *PointPlace, limit int) ([]WorkerPoint, error) {
+	place := PointPlace{Rank: math.MinInt, Step: math.MinInt64}
+	if after != nil {
+		place = *after
 	}
-	return collect(rows, func(row scanner) (run.CurvePoint, error) {
-		var p run.CurvePoint
-		var mean, low, high sql.NullFloat64
-		var numbers int
-		var at int64
-		err := row.Scan(&p.Step, &mean, &low, &high, &p.Sum, &p.Workers, &numbers, &at)
-		p.Mean, p.Min, p.Max, p.At = fromNull(mean), fromNull(low), fromNull(high), fromMillis(at)
-		if numbers < p.Workers {
-			p.Mean, p.Min, p.Max, p.Sum = math.NaN(), math.NaN(), math.NaN(), math.NaN()
+	var out []WorkerPoint
+	err := s.readPoints(ctx, func(r *pointReader) error {
+		workers, err := r.workers(ctx, id, metric, place.Rank)
+		if err != nil {
+			return err
 		}
-		return p, err
+		for _, w := range workers {
+			first := from
+			if after != nil && w.rank == place.Rank {
+				if place.Step == math.MaxInt64 {
+					continue
+				}
+				first = max(first, place.Step+1)
+			}
+			if len(out) >= limit {
+				break
+			}
+			err := r.each(ctx, w.series, first, math.MaxInt64, func(p series.Point) bool {
+				out = append(out, WorkerPoint{Rank: w.rank, Step: p.Step, Value: run.Number(p.Value), At: p.At})
+				return len(out) < limit
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("points of %s: %w", id, err)
+	}
+	return out, nil
+}
+
+// Curve returns a metric over all workers, by step, from step from on. A step for which any worker reported NaN is NaN. Those
+// of [Rolled] are as of the last [Store.RollUp].
+func (s *Store) Curve(ctx context.Context, id run.ID, metric string, from int64) ([]run.CurvePoint, error) {
+	if !slices.Contains(Rolled(), metric) {
+		return s.join(ctx, id, metric, from, math.MaxInt64)
+	}
+	curve, err := readCurve(ctx, s.read, id, metric, curveBlock(from), math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	if n := fromStep(curve, from); n < len(curve) {
+		return curve[n:], nil
+	}
+	return nil, nil
 }
 
 // Headline returns the highest step that any worker reported a loss for, the mean of each worker's newest loss, and
@@ -96,28 +105,56 @@ func (s *Store) Headline(ctx context.Context, id run.ID) (run.Progress, error) {
 	}
 	for _, v := range loss {
 		p.Step = max(p.Step, v.Step)
-		p.Loss += float64(v.Value) / float64(len(loss))
+		p.Loss += v.Value / float64(len(loss))
 		p.HasLoss = true
 	}
 	rate, err := s.newest(ctx, id, "tokens_per_second")
 	for _, v := range rate {
-		p.TokensPerSec += float64(v.Value)
+		p.TokensPerSec += v.Value
 	}
 	return p, err
 }
 
-// newest returns each worker's newest value of a metric.
-func (s *Store) newest(ctx context.Context, id run.ID, metric string) ([]WorkerPoint, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT s.rank, p.step, p.value, p.at FROM series s JOIN points p ON p.series = s.id
-		AND p.step = (SELECT max(step) FROM points WHERE series = s.id) WHERE s.run_id = ? AND s.metric = ?`, id, metric)
-	if err != nil {
-		return nil, fmt.Errorf("newest %s of %s: %w", metric, id, mapError(err))
-	}
-	return collect(rows, func(row scanner) (WorkerPoint, error) {
-		var p WorkerPoint
-		var v sql.NullFloat64
-		err := row.Scan(&p.Rank, &p.Step, &v, &p.At)
-		p.Value = run.Number(fromNull(v))
-		return p, err
+// newest returns each worker's newest value of a metric, by rank.
+func (s *Store) newest(ctx context.Context, id run.ID, metric string) (out []series.Point, err error) {
+	err = s.readPoints(ctx, func(r *pointReader) error {
+		rows, err := r.tx.QueryContext(ctx, `SELECT s.id, p.step, p.value, p.at, (SELECT max(last_step) FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id)
+			FROM series s LEFT JOIN points p ON p.series = s.id AND p.step = (SELECT max(step) FROM points WHERE series = s.id)
+			WHERE s.run_id = ? AND s.metric = ? ORDER BY s.rank`, id, metric)
+		if err != nil {
+			return err
+		}
+		type last struct {
+			series            int64
+			step, at, chunked sql.NullInt64
+			value             sql.NullFloat64
+		}
+		workers, err := collect(rows, func(row scanner) (l last, err error) {
+			return l, row.Scan(&l.series, &l.step, &l.value, &l.at, &l.chunked)
+		})
+		if err != nil {
+			return err
+		}
+		for _, w := range workers {
+			if w.step.Valid && (!w.chunked.Valid || w.chunked.Int64 < w.step.Int64) { // nearly always
+				out = append(out, series.Point{Step: w.step.Int64, Value: fromNull(w.value), At: w.at.Int64})
+				continue
+			}
+			if !w.chunked.Valid { // no point at all
+				continue
+			}
+			err := r.each(ctx, w.series, w.chunked.Int64, w.chunked.Int64, func(p series.Point) bool {
+				out = append(out, p)
+				return true
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("newest %s of %s: %w", metric, id, err)
+	}
+	return out, nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 )
 
 // Rolled are the metrics whose curves over all workers are kept ready. A run of 88 000 steps on 300 workers has 26
@@ -61,18 +62,26 @@ func (s *Store) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 	}
 	r := RollUp{From: from, To: min(to, from+rollSteps-1), Curves: map[string][]run.CurvePoint{}}
 	r.More = r.To < to
+	points := 0
 	for _, metric := range Rolled() {
 		if r.Curves[metric], err = s.join(ctx, id, metric, r.From, r.To); err != nil {
 			return r, false, err
 		}
+		points += len(r.Curves[metric])
+	}
+	if r.More && points == 0 {
+		if r.To, err = s.emptyUntil(ctx, id, r.To, to); err != nil {
+			return r, false, fmt.Errorf("roll up %s: %w", id, err)
+		}
+		r.More = r.To < to
 	}
 	err = s.inTx(ctx, func(tx *writeTx) error {
+		if err := exists(ctx, tx, id); err != nil {
+			return err
+		}
 		for metric, curve := range r.Curves {
-			for _, p := range curve {
-				if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO curves (run_id, metric, step, mean, low, high, sum, workers, at)
-					SELECT id, ?,?,?,?,?,?,?,? FROM runs WHERE id = ?`, metric, p.Step, p.Mean, p.Min, p.Max, p.Sum, p.Workers, millis(p.At), id); err != nil {
-					return err
-				}
+			if err := saveCurve(ctx, tx, id, metric, r.From, r.To, curve); err != nil {
+				return err
 			}
 		}
 		if r.More {
@@ -86,6 +95,45 @@ func (s *Store) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 		return r, false, fmt.Errorf("roll up %s: %w", id, err)
 	}
 	return r, true, nil
+}
+
+// emptyUntil returns the last step, up to to, before the next one after a step that any curve has: whatever a log says its
+// step is, a gap of any size is one call.
+func (s *Store) emptyUntil(ctx context.Context, id run.ID, after, to int64) (int64, error) {
+	err := s.readPoints(ctx, func(r *pointReader) error {
+		for _, metric := range Rolled() {
+			workers, err := r.workers(ctx, id, metric, math.MinInt)
+			if err != nil {
+				return err
+			}
+			for _, w := range workers {
+				err := r.each(ctx, w.series, after+1, to, func(p series.Point) bool {
+					to = p.Step - 1
+					return false
+				})
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return to, err
+}
+
+// exists returns [run.ErrNotFound] for a run that has been deleted: nothing may come back of it.
+func exists(ctx context.Context, tx *writeTx, id run.ID) error {
+	var one int
+	return mapError(tx.QueryRowContext(ctx, `SELECT 1 FROM runs WHERE id = ?`, id).Scan(&one))
+}
+
+// UnrolledRuns returns the runs whose curves are behind their points.
+func (s *Store) UnrolledRuns(ctx context.Context) ([]run.ID, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT run_id FROM unrolled ORDER BY run_id DESC`)
+	if err != nil {
+		return nil, fmt.Errorf("runs with curves to roll up: %w", mapError(err))
+	}
+	return collect(rows, func(row scanner) (id run.ID, err error) { return id, row.Scan(&id) })
 }
 
 // takeUnrolled adds what was marked to what was taken before and not finished, and returns its steps, or

@@ -38,6 +38,10 @@ type Store struct {
 
 	mu     sync.Mutex
 	series map[seriesKey]int64 // only committed ones
+
+	sealing sync.Mutex // one SealPoints at a time
+	sealer  sealer
+	heads   heads
 }
 
 // readers is how many queries can run beside each other.
@@ -98,7 +102,10 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
 	write.SetMaxOpenConns(1)
-	s := &Store{write: write, blobs: blobs, series: map[seriesKey]int64{}, stmts: statements{db: write, byQuery: map[string]*sql.Stmt{}}}
+	s := &Store{
+		write: write, blobs: blobs, series: map[seriesKey]int64{}, stmts: statements{db: write, byQuery: map[string]*sql.Stmt{}},
+		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
+	}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/agext/levenshtein"
+
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -143,7 +145,7 @@ func nearestEnv(name string) string {
 	best, bestScore := "", 4
 	for i := range schema {
 		known := EnvName(schema[i].Path)
-		if d := editDistance(name, known); d < bestScore {
+		if d := levenshtein.Distance(name, known, nil); d < bestScore {
 			best, bestScore = known, d
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/agext/levenshtein"
 )
 
 // maxSuggest is the longest key that is compared with the known ones: beyond it nothing can be near.
@@ -20,17 +22,17 @@ func nearestPath(path string, table bool) string {
 	best, bestScore := "", max(2, len(path)/4)+1
 	if table {
 		for _, t := range slices.Sorted(maps.Keys(schemaTables)) {
-			if d := editDistance(path, t); d < bestScore {
+			if d := levenshtein.Distance(path, t, nil); d < bestScore {
 				best, bestScore = t, d
 			}
 		}
 		return best
 	}
 	for _, f := range schema {
-		score := editDistance(path, f.Path)
+		score := levenshtein.Distance(path, f.Path, nil)
 		if key != "" {
 			// A distance of the key alone, plus one for the wrong table; short keys must match exactly.
-			if d := editDistance(key, f.Key()); d == 0 || (d == 1 && len(key) > 4) {
+			if d := levenshtein.Distance(key, f.Key(), nil); d == 0 || (d == 1 && len(key) > 4) {
 				score = min(score, d+1)
 			}
 		}
@@ -48,30 +50,9 @@ func nearestChoice(text string, choices []string) string {
 	}
 	best, bestScore := "", max(1, len(text)/3)+1
 	for _, c := range choices {
-		if d := editDistance(strings.ToLower(text), strings.ToLower(c)); d < bestScore {
+		if d := levenshtein.Distance(strings.ToLower(text), strings.ToLower(c), nil); d < bestScore {
 			best, bestScore = c, d
 		}
 	}
 	return best
-}
-
-// editDistance is Levenshtein's distance in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
+)
+
+// curveSteps is how many steps a block of a curve covers. A run that trains rewrites its newest block about once a second,
+// a few KiB; whoever opens its page decodes them all, which takes a tenth of the time that a row for each step would.
+const curveSteps = 512
+
+// curveBlock is the number of the block that a step is in.
+func curveBlock(step int64) int64 {
+	if step < 0 {
+		return (step+1)/curveSteps - 1
+	}
+	return step / curveSteps
+}
+
+// readCurve returns what the blocks from first to last have of a curve.
+func readCurve(ctx context.Context, q querier, id run.ID, metric string, first, last int64) ([]run.CurvePoint, error) {
+	rows, err := q.QueryContext(ctx, `SELECT data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ? ORDER BY block`,
+		id, metric, first, last)
+	if err != nil {
+		return nil, fmt.Errorf("curve %s of %s: %w", metric, id, mapError(err))
+	}
+	blocks, err := collect(rows, func(row scanner) (data []byte, err error) { return data, row.Scan(&data) })
+	if err != nil {
+		return nil, fmt.Errorf("curve %s of %s: %w", metric, id, err)
+	}
+	out := slices.Grow([]run.CurvePoint(nil), len(blocks)*curveSteps)
+	for _, data := range blocks {
+		if out, err = series.AppendCurve(out, data); err != nil {
+			return nil, fmt.Errorf("curve %s of %s: %w", metric, id, err)
+		}
+	}
+	return out, nil
+}
+
+// cutCurve removes the steps of a curve from this one on.
+func cutCurve(ctx context.Context, tx *writeTx, id run.ID, metric string, from int64) error {
+	block := curveBlock(from)
+	if _, err := tx.ExecContext(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block > ?`, id, metric, block); err != nil {
+		return err
+	}
+	return saveCurve(ctx, tx, id, metric, from, (block+1)*curveSteps-1, nil)
+}
+
+// saveCurve makes the steps from one to another of a curve what they are in curve.
+func saveCurve(ctx context.Context, tx *writeTx, id run.ID, metric string, from, to int64, curve []run.CurvePoint) error {
+	first, last := curveBlock(from), curveBlock(to)
+	old, err := readCurve(ctx, tx, id, metric, first, last)
+	if err != nil {
+		return err
+	}
+	all := slices.Concat(old[:fromStep(old, from)], curve, old[fromStep(old, to+1):])
+	if _, err := tx.ExecContext(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ?`, id, metric, first, last); err != nil {
+		return err
+	}
+	for len(all) > 0 {
+		block := curveBlock(all[0].Step)
+		n := fromStep(all, (block+1)*curveSteps)
+		data, err := series.EncodeCurve(all[:n])
+		if err != nil {
+			return fmt.Errorf("curve %s of %s: %w", metric, id, err)
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO curve_blocks (run_id, metric, block, data) VALUES (?,?,?,?)`, id, metric, block, data); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
+	return nil
+}
+
+// fromStep returns where the steps from this one on begin.
+func fromStep(curve []run.CurvePoint, step int64) int {
+	n, _ := slices.BinarySearchFunc(curve, step, func(p run.CurvePoint, step int64) int { return cmp.Compare(p.Step, step) })
+	return n
+}

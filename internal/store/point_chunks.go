@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/series"
+)
+
+const (
+	// chunkPoints is how many points become one chunk. So many take more than a page: SQLite fills the pages of what does
+	// not fit into one, and wastes a third of those of blobs that do. CotrainCore's metrics take 7.3 bytes a point so, 11.4
+	// in chunks of 240, and 29 as rows.
+	chunkPoints = 960
+	// headPoints is how many of the newest points of a series stay rows: those that are read all the time, that workers in
+	// step with each other still add to, and that are corrected.
+	headPoints = 240
+)
+
+// pointKind is what all points of one chunk have in common.
+type pointKind struct {
+	attempt int
+	exact   bool
+	times   bool // steps above MaxStep, which are times and survive a rewind
+}
+
+// pointChunk is a chunk as it is stored.
+type pointChunk struct {
+	id          int64
+	kind        pointKind
+	first, last int64
+	count       int
+	data        []byte
+}
+
+const pointChunkColumns = `id, attempt, exact, first_step, last_step, count, data`
+
+func scanPointChunk(row scanner) (pointChunk, error) {
+	var c pointChunk
+	err := row.Scan(&c.id, &c.kind.attempt, &c.kind.exact, &c.first, &c.last, &c.count, &c.data)
+	c.kind.times = c.first > MaxStep
+	return c, err
+}
+
+// insertPointChunk stores points of ascending steps as one chunk.
+func insertPointChunk(ctx context.Context, tx *writeTx, id int64, kind pointKind, points []series.Point) error {
+	data, err := series.EncodeChunk(points)
+	if err != nil {
+		return fmt.Errorf("series %d: %w", id, err)
+	}
+	st := series.StatsOf(points)
+	_, err = tx.ExecContext(ctx, `INSERT INTO point_chunks (series, attempt, exact, first_step, last_step, count, nans, low, high, sum, first_at, last_at, data)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`, id, kind.attempt, kind.exact, st.First, st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, data)
+	return err
+}
+
+// tidyChunks is how many chunks one transaction deletes or cuts.
+const tidyChunks = 200
+
+// deleteChunks removes the points of these steps from a series' chunks, some chunks at a time so that others can write in
+// between. No chunk may have steps both within and beyond to.
+func (s *Store) deleteChunks(ctx context.Context, id, from, to int64) error {
+	for {
+		res, err := s.write.ExecContext(ctx, `DELETE FROM point_chunks WHERE id IN
+			(SELECT id FROM point_chunks WHERE series = ? AND first_step BETWEEN ? AND ? LIMIT ?)`, id, from, to, tidyChunks)
+		if err != nil {
+			return mapError(err)
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			break
+		}
+	}
+	for more := true; more; {
+		err := s.inTx(ctx, func(tx *writeTx) error {
+			rows, err := tx.QueryContext(ctx, `SELECT `+pointChunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
+				WHERE series = ? AND last_step >= ? AND first_step < ? LIMIT ?`, id, from, from, tidyChunks)
+			if err != nil {
+				return err
+			}
+			chunks, err := collect(rows, scanPointChunk)
+			more = len(chunks) == tidyChunks
+			for _, c := range chunks {
+				if err == nil {
+					err = c.cut(ctx, tx, id, from)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut removes the points from a step on, of which it has some but not all. What is encoded stays as it is: only how many
+// of it count is changed.
+func (c pointChunk) cut(ctx context.Context, tx *writeTx, id, from int64) error {
+	points, err := series.DecodeChunk(c.data, c.count)
+	if err == nil && points[0].Step != c.first {
+		err = fmt.Errorf("%w: it begins at step %d, not %d", series.ErrDamaged, points[0].Step, c.first)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: chunk %d: %w", seriesName(ctx, tx, id), c.id, err)
+	}
+	st := series.StatsOf(slices.DeleteFunc(points, func(p series.Point) bool { return p.Step >= from }))
+	_, err = tx.ExecContext(ctx, `UPDATE point_chunks SET last_step = ?, count = ?, nans = ?, low = ?, high = ?, sum = ?, first_at = ?, last_at = ? WHERE id = ?`,
+		st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, c.id)
+	return err
+}
+
+// seriesName says which series that is, for an error.
+func seriesName(ctx context.Context, tx interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, id int64) string {
+	var runID, metric string
+	var rank int
+	if err := tx.QueryRowContext(ctx, `SELECT run_id, metric, rank FROM series WHERE id = ?`, id).Scan(&runID, &metric, &rank); err != nil {
+		return fmt.Sprintf("series %d", id)
+	}
+	return fmt.Sprintf("series %s of worker %d of %s", metric, rank, runID)
+}

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
+)
+
+// join derives a curve from the points of every worker. What it holds in memory is bounded by the steps of the curve,
+// not by the workers.
+func (s *Store) join(ctx context.Context, id run.ID, metric string, from, to int64) (out []run.CurvePoint, err error) {
+	err = s.readPoints(ctx, func(r *pointReader) error {
+		var sealed bool
+		err := r.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
+			ON c.series = s.id AND c.last_step >= ? AND c.first_step <= ? WHERE s.run_id = ? AND s.metric = ?)`, from, to, id, metric).Scan(&sealed)
+		if err != nil {
+			return err
+		}
+		if sealed {
+			out, err = r.join(ctx, id, metric, from, to)
+		} else { // the newest steps, as they come in: SQLite does it all
+			out, err = r.joinRows(ctx, id, metric, from, to)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("curve of %s: %w", id, err)
+	}
+	return out, nil
+}
+
+func (r *pointReader) joinRows(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
+	rows, err := r.tx.QueryContext(ctx, `SELECT p.step, avg(p.value), min(p.value), max(p.value), total(p.value), count(*), count(p.value), max(p.at)
+		FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
+		WHERE s.run_id = ? AND s.metric = ? GROUP BY p.step ORDER BY p.step`, from, to, id, metric)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row scanner) (run.CurvePoint, error) {
+		var p run.CurvePoint
+		var mean, low, high, sum sql.NullFloat64 // one infinity and the other have no sum
+		var numbers int
+		var at int64
+		err := row.Scan(&p.Step, &mean, &low, &high, &sum, &p.Workers, &numbers, &at)
+		p.Mean, p.Min, p.Max, p.Sum, p.At = fromNull(mean), fromNull(low), fromNull(high), fromNull(sum), fromMillis(at)
+		if numbers < p.Workers {
+			p.Mean, p.Min, p.Max, p.Sum = math.NaN(), math.NaN(), math.NaN(), math.NaN()
+		}
+		return p, err
+	})
+}
+
+// join reads one worker after the other. Workers report the same steps, so that nearly every point belongs to one that
+// the first has reported; those that do not are merged as in a log-structured tree, since each worker may have its own.
+func (r *pointReader) join(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
+	workers, err := r.workers(ctx, id, metric, math.MinInt)
+	if err != nil {
+		return nil, err
+	}
+	var levels [][]stepSum // each sorted by step; the first is the longest
+	for _, w := range workers {
+		var sums, fresh []stepSum
+		if len(levels) > 0 {
+			sums = levels[0]
+		}
+		err := r.each(ctx, w.series, from, to, func(p series.Point) bool {
+			if len(sums) > 0 && sums[0].step < p.Step {
+				if sums = sums[1:]; len(sums) > 0 && sums[0].step < p.Step { // a gap
+					n, _ := slices.BinarySearchFunc(sums, p.Step, func(s stepSum, step int64) int { return cmp.Compare(s.step, step) })
+					sums = sums[n:]
+				}
+			}
+			if len(sums) > 0 && sums[0].step == p.Step {
+				sums[0].add(sumOf(p))
+			} else {
+				fresh = append(fresh, sumOf(p))
+			}
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(fresh) > 0 {
+			levels = append(levels, fresh)
+		}
+		for n := len(levels); n > 1 && len(levels[n-1]) >= len(levels[n-2])/2; n-- {
+			levels = append(levels[:n-2], mergeSums(levels[n-2], levels[n-1]))
+		}
+	}
+	var all []stepSum
+	for _, l := range slices.Backward(levels) {
+		all = mergeSums(l, all)
+	}
+	out := make([]run.CurvePoint, len(all))
+	for i, s := range all {
+		out[i] = s.point()
+	}
+	return out, nil
+}
+
+// stepSum is what is known of one step.
+type stepSum struct {
+	step      int64
+	workers   int
+	low, high float64
+	sum, lost float64 // lost is what rounding has taken from sum (Neumaier's summation)
+	at        int64
+}
+
+func sumOf(p series.Point) stepSum {
+	return stepSum{step: p.Step, workers: 1, low: p.Value, high: p.Value, sum: p.Value, at: p.At}
+}
+
+// add takes other workers' values of the step. A NaN makes everything NaN.
+func (s *stepSum) add(o stepSum) {
+	s.workers += o.workers
+	s.low, s.high, s.at = min(s.low, o.low), max(s.high, o.high), max(s.at, o.at)
+	sum := s.sum + o.sum
+	if math.Abs(s.sum) >= math.Abs(o.sum) {
+		s.lost += (s.sum - sum) + o.sum
+	} else {
+		s.lost += (o.sum - sum) + s.sum
+	}
+	s.lost += o.lost
+	s.sum = sum
+}
+
+func (s *stepSum) point() run.CurvePoint {
+	sum := s.sum
+	if !math.IsInf(sum, 0) && !math.IsNaN(s.lost) { // an infinity leaves no meaning in what was lost
+		sum += s.lost
+	}
+	p := run.CurvePoint{Step: s.step, Mean: sum / float64(s.workers), Min: s.low, Max: s.high, Sum: sum, Workers: s.workers, At: fromMillis(s.at)}
+	if math.IsNaN(s.low) {
+		p.Mean, p.Sum = math.NaN(), math.NaN()
+	}
+	return p
+}
+
+// mergeSums merges two lists of ascending steps; it may change a.
+func mergeSums(a, b []stepSum) []stepSum {
+	if len(a) == 0 || len(b) == 0 {
+		return append(a, b...)
+	}
+	out := make([]stepSum, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].step < b[0].step:
+			out, a = append(out, a[0]), a[1:]
+		case a[0].step > b[0].step:
+			out, b = append(out, b[0]), b[1:]
+		default:
+			a[0].add(b[0])
+			out, a, b = append(out, a[0]), a[1:], b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}

@@ -1,0 +1,291 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
+)
+
+const (
+	// sealRows is about how many rows one transaction seals: a few milliseconds in which nobody else can write.
+	sealRows = 2000
+	// scanSeries is how many series one call looks at to find what an earlier console left.
+	scanSeries = 200
+)
+
+// SealPoints moves rows of points into chunks, a few thousand in one transaction, and reports whether there is more to do
+// now. Of a run that goes on it leaves the newest of each series, since those are what is read, repeated and corrected; of
+// one that has ended it leaves none. Nothing that can be read is changed by it, and a kill in between changes nothing.
+func (s *Store) SealPoints(ctx context.Context) (more bool, err error) {
+	s.sealing.Lock()
+	defer s.sealing.Unlock()
+	if !s.sealer.scanned {
+		err = s.scanHeads(ctx)
+		more = true
+	} else {
+		if len(s.sealer.due) == 0 {
+			err = s.findDue(ctx)
+		}
+		if err == nil && len(s.sealer.due) > 0 {
+			err = s.sealDue(ctx)
+		}
+		more = len(s.sealer.due) > 0
+	}
+	if err != nil {
+		return false, fmt.Errorf("seal points: %w", err)
+	}
+	return more, nil
+}
+
+// sealer is what SealPoints remembers from one call to the next.
+type sealer struct {
+	perChunk int   // points
+	keep     int   // rows of a series of a run that goes on
+	after    int64 // the last series that was looked at for what an earlier console left
+	scanned  bool  // all were
+	due      []dueSeries
+}
+
+// dueSeries is a series with rows to seal.
+type dueSeries struct {
+	run    run.ID
+	series int64
+	keep   int // how many of the newest rows stay
+}
+
+// heads counts the rows of each series, so that nobody has to search for those with many. A count may be too high, never
+// too low; every series with rows has one once SealPoints has looked at all.
+type heads struct {
+	mu   sync.Mutex
+	runs map[run.ID]map[int64]int
+}
+
+// add takes what was stored.
+func (h *heads) add(added map[run.ID]map[int64]int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, counts := range added {
+		if h.runs[id] == nil {
+			h.runs[id] = make(map[int64]int, len(counts))
+		}
+		for n, count := range counts {
+			h.runs[id][n] += count
+		}
+	}
+}
+
+func (h *heads) forget(id run.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.runs, id)
+}
+
+func (h *heads) count(id run.ID, n int64) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.runs[id][n]
+}
+
+// sub takes what is no longer there.
+func (h *heads) sub(id run.ID, n int64, count int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	counts := h.runs[id]
+	if left := counts[n] - count; left > 0 {
+		counts[n] = left
+		return
+	}
+	if delete(counts, n); len(counts) == 0 {
+		delete(h.runs, id)
+	}
+}
+
+// scanHeads counts the rows of some series that an earlier console may have left: it goes from series to series in the
+// key of points, and never over all of them.
+func (s *Store) scanHeads(ctx context.Context) error {
+	rows, err := s.read.QueryContext(ctx, `WITH RECURSIVE heads (series) AS (SELECT min(series) FROM points WHERE series > ?
+		UNION ALL SELECT (SELECT min(series) FROM points WHERE series > heads.series) FROM heads WHERE series IS NOT NULL LIMIT ?)
+		SELECT h.series, s.run_id, (SELECT count(*) FROM (SELECT 1 FROM points WHERE series = h.series LIMIT ?))
+		FROM heads h LEFT JOIN series s ON s.id = h.series WHERE h.series IS NOT NULL`, s.sealer.after, scanSeries, s.sealer.keep+s.sealer.perChunk)
+	if err != nil {
+		return mapError(err)
+	}
+	type head struct {
+		series int64
+		run    sql.NullString
+		count  int
+	}
+	found, err := collect(rows, func(row scanner) (h head, err error) { return h, row.Scan(&h.series, &h.run, &h.count) })
+	if err != nil {
+		return err
+	}
+	for _, h := range found {
+		s.sealer.after = h.series
+		if h.run.String != "" { // those of deleted runs are Tidy's
+			s.heads.add(map[run.ID]map[int64]int{run.ID(h.run.String): {h.series: h.count}})
+		}
+	}
+	s.sealer.scanned = len(found) < scanSeries
+	return nil
+}
+
+// findDue lists the series with enough rows, and all those of runs that have ended.
+func (s *Store) findDue(ctx context.Context) error {
+	s.heads.mu.Lock()
+	ids := make([]run.ID, 0, len(s.heads.runs))
+	for id := range s.heads.runs {
+		ids = append(ids, id)
+	}
+	s.heads.mu.Unlock()
+	if len(ids) == 0 {
+		return nil
+	}
+	states, err := s.states(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		state, ok := states[id]
+		if !ok { // deleted while its last batch was stored
+			s.heads.forget(id)
+			continue
+		}
+		atLeast, keep := s.sealer.keep+s.sealer.perChunk, s.sealer.keep
+		if state.Terminal() {
+			atLeast, keep = 1, 0
+		}
+		s.heads.mu.Lock()
+		for n, count := range s.heads.runs[id] {
+			if count >= atLeast {
+				s.sealer.due = append(s.sealer.due, dueSeries{id, n, keep})
+			}
+		}
+		s.heads.mu.Unlock()
+	}
+	// In the order of the table's key, and so that a test does the same each time.
+	slices.SortFunc(s.sealer.due, func(a, b dueSeries) int { return cmp.Compare(a.series, b.series) })
+	return nil
+}
+
+// states returns the states of those runs that exist.
+func (s *Store) states(ctx context.Context, ids []run.ID) (map[run.ID]run.State, error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+	if err != nil {
+		return nil, mapError(err)
+	}
+	type known struct {
+		id    run.ID
+		state run.State
+	}
+	found, err := collect(rows, func(sc scanner) (k known, err error) { return k, sc.Scan(&k.id, &k.state) })
+	states := make(map[run.ID]run.State, len(found))
+	for _, r := range found {
+		states[r.id] = r.state
+	}
+	return states, err
+}
+
+// sealDue seals series in one transaction until it is long enough. What failed is found again by the next call.
+func (s *Store) sealDue(ctx context.Context) error {
+	due := s.sealer.due
+	s.sealer.due = nil
+	type gone struct {
+		dueSeries
+		rows int
+	}
+	var done []gone
+	err := s.inTx(ctx, func(tx *writeTx) error {
+		whole := true
+		for work := 0; whole && len(due) > 0 && work < sealRows; {
+			d := due[0]
+			counted := s.heads.count(d.run, d.series) // in the transaction: what is stored from here on adds to it
+			limit := d.keep + max(1, sealRows/s.sealer.perChunk)*s.sealer.perChunk
+			rows, err := oldestRows(ctx, tx, d.series, limit)
+			if err != nil {
+				return err
+			}
+			n := len(rows) - d.keep
+			if d.keep > 0 {
+				n -= n % s.sealer.perChunk
+			}
+			n = max(n, 0)
+			if err := sealOldest(ctx, tx, d.series, rows[:n], s.sealer.perChunk); err != nil {
+				return fmt.Errorf("%s: %w", seriesName(ctx, tx, d.series), err)
+			}
+			work += len(rows) + perSeries
+			if whole = len(rows) < limit; whole {
+				due = due[1:]
+				n = counted - (len(rows) - n) // so that exactly those that are left stay counted
+			}
+			done = append(done, gone{d, n})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, g := range done {
+		s.heads.sub(g.run, g.series, g.rows)
+	}
+	s.sealer.due = due
+	return nil
+}
+
+// perSeries is about how many rows one could seal in the time that it takes to store a chunk.
+const perSeries = 20
+
+// row is a row of points.
+type row struct {
+	point series.Point
+	kind  pointKind
+}
+
+// oldestRows returns the rows of a series with the lowest steps.
+func oldestRows(ctx context.Context, tx *writeTx, id int64, limit int) ([]row, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(sc scanner) (row, error) {
+		var r row
+		var v sql.NullFloat64
+		err := sc.Scan(&r.point.Step, &v, &r.point.At, &r.kind.exact, &r.kind.attempt)
+		r.point.Value, r.kind.times = fromNull(v), r.point.Step > MaxStep
+		return r, err
+	})
+}
+
+// sealOldest replaces the oldest rows of a series by chunks.
+func sealOldest(ctx context.Context, tx *writeTx, id int64, rows []row, perChunk int) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	byKind := map[pointKind][]series.Point{}
+	var kinds []pointKind // in the order in which they occur
+	for _, r := range rows {
+		if byKind[r.kind] == nil {
+			kinds = append(kinds, r.kind)
+		}
+		byKind[r.kind] = append(byKind[r.kind], r.point)
+	}
+	for _, k := range kinds {
+		for points := range slices.Chunk(byKind[k], perChunk) {
+			if err := insertPointChunk(ctx, tx, id, k, points); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM points WHERE series = ? AND step BETWEEN ? AND ?`, id, rows[0].point.Step, rows[len(rows)-1].point.Step)
+	return err
+}

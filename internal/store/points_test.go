@@ -1,0 +1,252 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/storetest"
+)
+
+func TestPointsOfSQLite(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	storetest.RunPoints(t, func() (storetest.Store, error) {
+		s, err := store.Open(t.Context(), dir)
+		if err == nil {
+			s.SetPointsPerChunk(5)
+		}
+		return s, err
+	})
+	s := open(t, dir)
+	if rows, chunks, err := s.CountPoints(t.Context()); err != nil || rows != 0 || chunks != 0 {
+		t.Errorf("deleted runs have left %d rows and %d chunks, %v", rows, chunks, err)
+	}
+}
+
+const pointsRun = run.ID("r-0000000001")
+
+// train makes a worker report steps of two metrics: each value is its step.
+func train(ctx context.Context, s *store.Store, rank int, from, to int64) error {
+	b := &store.Batch{
+		RunID: pointsRun, AllocID: fmt.Sprint("a", rank), Stream: "stdout", Rank: rank, Attempt: 1, At: time.UnixMilli(1_700_000_000_000 + from),
+		From: store.Cursor{File: "f", Offset: from}, To: store.Cursor{File: "f", Offset: to},
+	}
+	if from == 0 {
+		b.From = store.Cursor{}
+	}
+	for step := from; step < to; step++ {
+		for _, m := range []string{"loss", "other"} {
+			b.Points = append(b.Points, store.Point{Metric: m, Step: step, Value: float64(step), Exact: true})
+		}
+	}
+	return s.Commit(ctx, []*store.Batch{b})
+}
+
+func sealAll(ctx context.Context, s *store.Store) error {
+	for more := true; more; {
+		var err error
+		if more, err = s.SealPoints(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func createPointsRun(ctx context.Context, s *store.Store) error {
+	_, _, err := s.CreateRun(ctx, run.Run{ID: pointsRun, State: run.Queued}, run.Attempt{}, "", run.Event{RunID: pointsRun})
+	return err
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// counts checks how many rows and chunks there are.
+func counts(t *testing.T, s *store.Store, when string, wantRows, wantChunks int) {
+	t.Helper()
+	rows, chunks, err := s.CountPoints(t.Context())
+	if err != nil || rows != wantRows || chunks != wantChunks {
+		t.Errorf("%s: %d rows and %d chunks, %v; want %d and %d", when, rows, chunks, err, wantRows, wantChunks)
+	}
+}
+
+func TestTheNewestPointsStayRowsUntilTheRunHasEnded(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	s.SetPointsPerChunk(100)
+	must(t, createPointsRun(t.Context(), s))
+	must(t, train(t.Context(), s, 0, 0, 199))
+	must(t, sealAll(t.Context(), s))
+	counts(t, s, "199 steps", 2*199, 0)
+	must(t, train(t.Context(), s, 0, 199, 200))
+	must(t, sealAll(t.Context(), s))
+	counts(t, s, "200 steps", 2*100, 2)
+	must(t, train(t.Context(), s, 0, 200, 5250)) // more of a series than one call does
+	must(t, train(t.Context(), s, 1, 0, 50))
+	must(t, sealAll(t.Context(), s))
+	counts(t, s, "5250 steps", 2*(150+50), 2*51)
+	_, err := s.Update(t.Context(), pointsRun, func(u *store.Update) error {
+		_, err := u.Run.Transition(run.Failed, "test", "", at(9000))
+		return err
+	})
+	must(t, err)
+	must(t, sealAll(t.Context(), s))
+	counts(t, s, "ended", 0, 2*(53+1))
+	must(t, train(t.Context(), s, 1, 50, 51)) // late
+	must(t, sealAll(t.Context(), s))
+	counts(t, s, "later", 0, 2*(53+2))
+	must(t, s.Rewind(t.Context(), pointsRun, 150))
+	counts(t, s, "rewound", 0, 2*(2+2))
+	must(t, s.DeleteRun(t.Context(), pointsRun))
+	counts(t, s, "deleted", 0, 0)
+}
+
+// TestRowsOfAnEarlierConsoleAreSealed has more series than one look at them takes in.
+func TestRowsOfAnEarlierConsoleAreSealed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), dir)
+	must(t, err)
+	must(t, createPointsRun(t.Context(), s))
+	for rank := range 300 {
+		must(t, train(t.Context(), s, rank, 0, int64(rank%20)+1))
+	}
+	rows, _, err := s.CountPoints(t.Context())
+	must(t, err)
+	must(t, s.Close())
+	s = open(t, dir)
+	s.SetPointsPerChunk(5)
+	must(t, sealAll(t.Context(), s))
+	chunks, left := 0, 0
+	for rank := range 300 {
+		n := max(0, (rank%20+1)/5-1)
+		chunks, left = chunks+2*n, left+2*(rank%20+1-5*n)
+	}
+	if left == rows {
+		t.Fatal("nothing to seal")
+	}
+	counts(t, s, "sealed", left, chunks)
+}
+
+// execute runs statements on the database of an open store.
+func execute(t *testing.T, dir string, queries ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "cotrain.db"))
+	must(t, err)
+	for _, q := range queries {
+		if _, err := db.ExecContext(t.Context(), q); err != nil {
+			t.Errorf("%s: %v", q, err)
+		}
+	}
+	must(t, db.Close())
+}
+
+// TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt also shows how little a page reads.
+func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	s.SetPointsPerChunk(100)
+	must(t, createPointsRun(t.Context(), s))
+	for rank := range 3 {
+		must(t, train(t.Context(), s, rank, 0, 1050))
+	}
+	must(t, sealAll(t.Context(), s))
+	page := func(after int64, limit int) ([]store.WorkerPoint, error) {
+		return s.PointsPage(t.Context(), pointsRun, "other", 0, &store.PointPlace{Rank: 1, Step: after}, limit)
+	}
+	said := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, series.ErrDamaged) || !strings.Contains(err.Error(), "series other of worker 1 of "+string(pointsRun)) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	// The chunk of steps 300 to 399 of worker 1.
+	execute(t, dir, `CREATE TABLE kept AS SELECT * FROM point_chunks WHERE first_step = 300 AND series = (SELECT id FROM series WHERE metric = 'other' AND rank = 1)`)
+	for _, set := range []string{
+		`data = x'00'`, `data = x''`, `data = substr(data, 1, 40)`, `data = zeroblob(length(data))`, `count = 101`, `count = 0`, `count = -1`, `count = 1 << 40`, `first_step = 301`,
+	} {
+		execute(t, dir, `UPDATE point_chunks SET `+set+` WHERE id = (SELECT id FROM kept)`)
+		said(set+": all points", errorOf(s.Points(t.Context(), pointsRun, "other")))
+		said(set+": a page of it", errorOf(page(350, 1)))
+		said(set+": the curve", errorOf(s.Curve(t.Context(), pointsRun, "other", 0)))
+		for what, after := range map[string]int64{"before": -1, "after": 399} {
+			if pts, err := page(after, 300); err != nil || len(pts) != 300 {
+				t.Errorf("%s: the page %s it has %d points, %v", set, what, len(pts), err)
+			}
+		}
+		execute(t, dir, `UPDATE point_chunks SET data = kept.data, count = kept.count, first_step = kept.first_step FROM kept WHERE point_chunks.id = kept.id`)
+		if pts, err := s.Points(t.Context(), pointsRun, "other"); err != nil || len(pts) != 3*1050 {
+			t.Errorf("%s: repaired there are %d points, %v", set, len(pts), err)
+		}
+	}
+	execute(t, dir, `UPDATE point_chunks SET first_step = 301 WHERE id = (SELECT id FROM kept)`)
+	said("a rewind", s.Rewind(t.Context(), pointsRun, 350))
+}
+
+func errorOf[T any](_ T, err error) error { return err }
+
+func TestSealingWhileOthersReadAndWriteHidesNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	s.SetPointsPerChunk(7)
+	must(t, createPointsRun(t.Context(), s))
+	const steps = 1500
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			if _, err := s.SealPoints(ctx); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Go(func() {
+		before := 0
+		for ctx.Err() == nil {
+			pts, err := s.Points(ctx, pointsRun, "loss")
+			if err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+			if err == nil && !whole(pts, before) {
+				t.Errorf("of at least %d points %d can be read", before, len(pts))
+			}
+			before = len(pts)
+		}
+	})
+	for step := int64(0); step < steps; step += 5 {
+		if err := train(ctx, s, 0, step, step+5); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	cancel()
+	wg.Wait()
+	pts, err := s.Points(t.Context(), pointsRun, "loss")
+	if err != nil || !whole(pts, steps) {
+		t.Errorf("%d points, %v", len(pts), err)
+	}
+}
+
+// whole reports whether one worker's points are those of train up to some step, and at least n.
+func whole(pts []store.WorkerPoint, n int) bool {
+	for i, p := range pts {
+		if p.Step != int64(i) || float64(p.Value) != float64(i) || p.At > 1_700_000_000_000+p.Step {
+			return false
+		}
+	}
+	return len(pts) >= n
+}
