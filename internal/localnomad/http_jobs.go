@@ -1,6 +1,7 @@
 package localnomad
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sort"
@@ -234,7 +235,9 @@ func (s *Server) handleJobsParse(_ http.ResponseWriter, r *http.Request) (any, e
 	if req.JobHCL == "" {
 		return nil, codedError{http.StatusBadRequest, "Job spec is empty"}
 	}
-	job, err := parseJob(req.JobHCL, req.Variables)
+	ctx, cancel := context.WithTimeout(r.Context(), parseTimeout)
+	defer cancel()
+	job, err := parseJob(ctx, req.JobHCL, req.Variables)
 	if err != nil {
 		return nil, codedError{http.StatusBadRequest, "Failed to parse job: " + err.Error()}
 	}

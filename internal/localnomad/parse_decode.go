@@ -56,6 +56,9 @@ func elem(t reflect.Type) reflect.Type {
 // decodeStruct decodes a body into a wire type by its tags. out is a pointer
 // to a struct.
 func (p *jobParser) decodeStruct(body hcl.Body, ctx *hcl.EvalContext, out any) hcl.Diagnostics {
+	if p.meter.spend(blockCost) != nil {
+		return p.meter.diags(body.MissingItemRange())
+	}
 	if c, ok := out.(*api.Constraint); ok {
 		return p.decodeConstraint(body, ctx, c)
 	}
@@ -225,6 +228,9 @@ func (p *jobParser) decodeMapBlock(body hcl.Body, ctx *hcl.EvalContext, fv refle
 // of maps.
 func (p *jobParser) freeBody(body hcl.Body, ctx *hcl.EvalContext) (map[string]any, hcl.Diagnostics) {
 	out := map[string]any{}
+	if p.meter.spend(blockCost) != nil {
+		return out, p.meter.diags(body.MissingItemRange())
+	}
 	schema := &hcl.BodySchema{}
 	for _, t := range p.configBlocks {
 		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: t})

@@ -1,6 +1,7 @@
 package localnomad
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,23 +13,20 @@ import (
 	hcljson "github.com/hashicorp/hcl/v2/json"
 	"github.com/hashicorp/nomad/api"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
 )
 
-const (
-	// parseName stands for the job file in messages, as on a real agent.
-	parseName = "input.hcl"
-
-	// maxBlockDepth bounds nesting; HCL itself recurses as deep as its input.
-	maxBlockDepth = 100
-)
+// parseName stands for the job file in messages, as on a real agent.
+const parseName = "input.hcl"
 
 // parseJob turns a job file and the text of a variables file into a job. The
-// error names what is wrong and where.
-func parseJob(src, vars string) (*api.Job, error) {
-	if err := checkDepth(src); err != nil {
+// error names what is wrong and where, or the limit that the file breaks. ctx
+// ends the evaluation.
+func parseJob(ctx context.Context, src, vars string) (*api.Job, error) {
+	if err := checkSource("the job file", src); err != nil {
 		return nil, err
 	}
-	if err := checkDepth(vars); err != nil {
+	if err := checkSource("the text of variables", vars); err != nil {
 		return nil, err
 	}
 	file, diags := parseText(src)
@@ -41,12 +39,18 @@ func parseJob(src, vars string) (*api.Job, error) {
 			return nil, fmt.Errorf("unable to parse var content: %w", diags)
 		}
 	}
-	p := &jobParser{src: []byte(src), variables: map[string]*variable{}, locals: map[string]cty.Value{}}
+	m := &meter{ctx: ctx}
+	p := &jobParser{src: []byte(src), variables: map[string]*variable{}, locals: map[string]cty.Value{}, meter: m, functions: m.functions()}
 	if body, ok := file.Body.(*hclsyntax.Body); ok {
 		p.configBlocks = configBlockTypes(body)
 		p.keepReferences(body)
 	}
+	p.measure(file)
+	p.measure(values)
 	job, diags := p.parse(file.Body, values)
+	if m.err != nil { // whatever else follows from it
+		return nil, m.err
+	}
 	if diags.HasErrors() {
 		return nil, diagsError(diags)
 	}
@@ -55,28 +59,10 @@ func parseJob(src, vars string) (*api.Job, error) {
 
 // parseText reads HCL, or JSON when it begins with a brace.
 func parseText(src string) (*hcl.File, hcl.Diagnostics) {
-	if strings.HasPrefix(strings.TrimLeft(src, " "), "{") {
+	if isJSON(src) {
 		return hcljson.Parse([]byte(src), parseName)
 	}
 	return hclsyntax.ParseConfig([]byte(src), parseName, hcl.InitialPos)
-}
-
-// checkDepth refuses input that would exhaust the stack of the HCL parser,
-// which recurses without bound. It counts brackets roughly: text in strings
-// and comments counts too, far below the bound in any real file.
-func checkDepth(src string) error {
-	depth := 0
-	for _, c := range src {
-		switch c {
-		case '{', '[', '(':
-			if depth++; depth > 10*maxBlockDepth {
-				return errors.New("too many nested brackets")
-			}
-		case '}', ']', ')':
-			depth = max(depth-1, 0)
-		}
-	}
-	return nil
 }
 
 // diagsError joins the errors, one a line.
@@ -98,6 +84,21 @@ type jobParser struct {
 	// configBlocks are the types of blocks that stand inside a config block,
 	// whose schema only the task's driver knows.
 	configBlocks []string
+
+	meter     *meter
+	functions map[string]function.Function
+}
+
+// measure has the expressions of a file counted.
+func (p *jobParser) measure(file *hcl.File) {
+	if file == nil {
+		return
+	}
+	if body, ok := file.Body.(*hclsyntax.Body); ok {
+		p.meter.body(body)
+	} else {
+		file.Body = meteredBody{file.Body, p.meter}
+	}
 }
 
 func (p *jobParser) parse(body hcl.Body, values *hcl.File) (*api.Job, hcl.Diagnostics) {

@@ -15,7 +15,7 @@ func (p *jobParser) evalContext() *hcl.EvalContext {
 		vars[name] = v.value
 	}
 	return &hcl.EvalContext{
-		Functions: jobFunctions(),
+		Functions: p.functions,
 		Variables: map[string]cty.Value{"var": cty.ObjectVal(vars), "local": cty.ObjectVal(p.locals)},
 	}
 }

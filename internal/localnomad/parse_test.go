@@ -13,7 +13,7 @@ import (
 
 func mustParse(t *testing.T, src, vars string) *api.Job {
 	t.Helper()
-	job, err := parseJob(src, vars)
+	job, err := parseJob(t.Context(), src, vars)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,9 +190,9 @@ func TestParseErrorsNameWhatIsWrong(t *testing.T) {
 		"broken variables":            {plain, "a = = b", "unable to parse var content"},
 		"declarations as variables":   {plain, `variable "x" {}`, "Variable declaration in a .var file"},
 		"locals in a circle":          {body("locals {\n a = local.b\n b = local.a\n}", "", "", "", ""), "", "does not have an attribute named"},
-		"brackets without end":        {"x = " + strings.Repeat("[", 100_000), "", "too many nested brackets"},
+		"brackets without end":        {"x = " + strings.Repeat("[", 100_000), "", "nested more than 500 deep"},
 	} {
-		_, err := parseJob(c.src, c.vars)
+		_, err := parseJob(t.Context(), c.src, c.vars)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want %q in it", name, err, c.want)
 		}
@@ -280,7 +280,7 @@ func FuzzParseJob(f *testing.F) {
 	f.Add("variable \"x\" {}\njob \"a\" { meta = { a = var.x } }", "x = 1")
 	f.Add(`{"job":{"a":{}}}`, "")
 	f.Fuzz(func(t *testing.T, src, vars string) {
-		job, err := parseJob(src, vars)
+		job, err := parseJob(t.Context(), src, vars)
 		if (job == nil) == (err == nil) {
 			t.Fatalf("job %v, error %v", job, err)
 		}

@@ -221,15 +221,15 @@ func (p *jobParser) checkVariables() hcl.Diagnostics {
 			continue
 		}
 		for _, rule := range v.validations {
-			diags = append(diags, v.check(rule)...)
+			diags = append(diags, p.check(v, rule)...)
 		}
 	}
 	return diags
 }
 
-func (v *variable) check(rule validation) hcl.Diagnostics {
+func (p *jobParser) check(v *variable, rule validation) hcl.Diagnostics {
 	ctx := &hcl.EvalContext{
-		Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{v.name: v.value})}, Functions: jobFunctions(),
+		Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{v.name: v.value})}, Functions: p.functions,
 	}
 	result, diags := rule.condition.Value(ctx)
 	if diags.HasErrors() {
