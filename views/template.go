@@ -124,6 +124,22 @@ type TemplateSave struct {
 	Findings                []string // of an import: what was not understood, or was taken out
 	General                 []string // mistakes without an input
 	Submitted               bool
+	Conflict                *TemplateConflict // why the last try to save did not, or nil
+}
+
+// TemplateConflict is what happened to a template while a page that was to save it was open.
+type TemplateConflict struct {
+	Text     string
+	Newest   run.Template // the newest version, zero when there is no such template any more
+	Expected int          // the version that was the newest when the page was made, 0 for none
+}
+
+// changes is the address of what was changed since the page was made, "" when there is nothing to compare.
+func (c TemplateConflict) changes() string {
+	if c.Expected == 0 || c.Newest.Version <= c.Expected {
+		return ""
+	}
+	return diffPath(versionRef(c.Newest.Name, c.Expected), versionRef(c.Newest.Name, c.Newest.Version))
 }
 
 // confirmed is the name that the reader has been told exists, "" for none.
@@ -133,6 +149,9 @@ func (s TemplateSave) confirmed() string {
 	}
 	return ""
 }
+
+// follows is the version that saving would follow, 0 for none.
+func (s TemplateSave) follows() string { return strconv.Itoa(s.Next - 1) }
 
 func (s TemplateSave) saveLabel() string {
 	if s.Exists {

@@ -68,7 +68,7 @@ func TestHostileTextsOfTemplatesAndSweepsDoNotReachATerminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	const evil = "\x1b]0;x\x07 \u202eright"
-	if _, err := c.SaveTemplate(t.Context(), evil, run.Template{Name: "mine", Description: evil, Note: evil, Config: "# \u009b31m \u202eright\n[train]\n", Shape: run.Shape{Nodes: 1}}); err != nil {
+	if _, err := c.SaveTemplate(t.Context(), evil, run.Template{Name: "mine", Description: evil, Note: evil, Config: "# \u009b31m \u202eright\n[train]\n", Shape: run.Shape{Nodes: 1}}, run.AnyVersion); err != nil {
 		t.Fatal(err)
 	}
 	sw, err := c.SubmitSweep(t.Context(), "x", run.SweepSpec{Submission: run.Submission{Name: "x\u202ey", Config: "[train]\n", Shape: run.Shape{Nodes: 1}}, List: []map[string]string{{"nodes": "1"}, {"nodes": "2"}}})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -31,6 +30,8 @@ type Details interface {
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	// Events returns up to limit events after a sequence, oldest first.
 	Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error)
+	// EventsBefore returns up to limit events, the newest before a sequence, oldest first.
+	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 	// Logs returns lines, oldest first.
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
 	Measurements
@@ -40,8 +41,8 @@ type Details interface {
 type Measurements interface {
 	// Metrics returns the names, sorted.
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
-	// Points returns every worker's values, by rank and step.
-	Points(ctx context.Context, id run.ID, metric string) ([]store.WorkerPoint, error)
+	// PointsPage returns up to limit values, by rank and step: of the steps from one on, those after a place, nil for the first.
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *store.PointPlace, limit int) ([]store.WorkerPoint, error)
 	// Curve returns the metric over all workers by step, from a step on.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 }
@@ -87,8 +88,7 @@ const documentPath = "/api/v1/openapi.json"
 
 type server struct {
 	Deps
-	api    huma.API
-	saving sync.Mutex // held while a template is saved
+	api huma.API
 }
 
 // New returns a handler for every path under /api/, which must reach it unchanged. It panics when a dependency is

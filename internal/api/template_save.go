@@ -28,51 +28,49 @@ type saveTemplateInput struct {
 }
 
 func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*templateOutput, error) {
-	s.saving.Lock() // between looking at the newest version and saving the next
-	defer s.saving.Unlock()
-	newest, err := s.Templates.Template(ctx, in.Name, 0)
-	if err != nil && !errors.Is(err, run.ErrNotFound) {
-		return nil, err
+	for {
+		newest, err := s.Templates.Template(ctx, in.Name, 0)
+		if err != nil && !errors.Is(err, run.ErrNotFound) {
+			return nil, err
+		}
+		t, err := s.template(ctx, in, newest)
+		if err != nil {
+			return nil, err
+		}
+		if err := in.accepts(newest); err != nil {
+			return nil, err
+		}
+		// What is accepted and the description that is kept are those of this version: saving takes no other.
+		stored, err := s.Templates.SaveTemplate(ctx, actor, t, newest.Version)
+		var outdated *run.OutdatedError
+		if errors.As(err, &outdated) && ctx.Err() == nil {
+			continue // somebody was faster, whose version may be accepted too
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &templateOutput{versionTag(stored.Version), stored}, nil
 	}
-	t, err := s.template(ctx, in, newest)
-	if err != nil {
-		return nil, err
-	}
-	conditional, err := in.follows(newest)
-	if err != nil {
-		return nil, err
-	}
-	if conditional {
-		t.Version = newest.Version + 1
-	}
-	stored, err := s.Templates.SaveTemplate(ctx, actor, t)
-	if conditional && errors.Is(err, run.ErrConflict) {
-		return nil, outdated("Somebody has just saved another version.")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &templateOutput{versionTag(stored.Version), stored}, nil
 }
 
-// follows checks what the client expects of the newest version, and reports whether it expects anything.
-func (in *saveTemplateInput) follows(newest run.Template) (conditional bool, err error) {
+// accepts checks what the client expects of the newest version.
+func (in *saveTemplateInput) accepts(newest run.Template) error {
 	if strings.TrimSpace(in.IfNoneMatch) == "*" && newest.Version > 0 {
-		return true, outdated("There is a template " + newest.Name + " already.")
+		return outdated("There is a template " + newest.Name + " already.")
 	}
 	if in.IfMatch == "" {
-		return in.IfNoneMatch != "", nil
+		return nil
 	}
 	for tag := range strings.SplitSeq(in.IfMatch, ",") {
 		tag = strings.TrimSpace(tag)
 		if newest.Version > 0 && (tag == "*" || tag == versionTag(newest.Version)) {
-			return true, nil
+			return nil
 		}
 	}
 	if newest.Version == 0 {
-		return true, outdated("There is no template of that name; it may have been deleted.")
+		return outdated("There is no template of that name; it may have been deleted.")
 	}
-	return true, outdated("The newest version of " + newest.Name + " is " + strconv.Itoa(newest.Version) + ".")
+	return outdated("The newest version of " + newest.Name + " is " + strconv.Itoa(newest.Version) + ".")
 }
 
 func outdated(why string) *Problem {

@@ -20,8 +20,9 @@ type Templates interface {
 	Template(ctx context.Context, name string, version int) (run.Template, error)
 	// TemplateVersions returns every version, newest first.
 	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
-	// SaveTemplate makes the next version; the same content as the newest makes none. What is not valid is [run.FieldErrors].
-	SaveTemplate(ctx context.Context, actor string, t run.Template) (run.Template, error)
+	// SaveTemplate makes the version after follows (0: the first); the same content makes none. What is not valid is
+	// [run.FieldErrors], and when follows is not the newest it is [run.OutdatedError]; [run.AnyVersion] follows any.
+	SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error)
 	DeleteTemplate(ctx context.Context, actor, name string) error
 }
 

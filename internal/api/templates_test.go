@@ -73,11 +73,56 @@ func TestTwoPeopleDoNotSaveOverEachOtherUnknowingly(t *testing.T) {
 	}
 	wg.Wait()
 	slices.Sort(codes)
-	if codes[0] != 200 || codes[1] != 412 {
+	if codes[0] != 200 || codes[1] != 412 || codes[7] != 412 {
 		t.Errorf("statuses %v", codes)
 	}
 	if got := get[run.Template](f, "/api/v1/templates/x"); got.Version != 5 {
 		t.Errorf("version %d", got.Version)
+	}
+}
+
+// TestASaveThatOthersOvertakeTakesTheirsIntoAccount saves past the API between its look at the newest version and its save,
+// as the page does.
+func TestASaveThatOthersOvertakeTakesTheirsIntoAccount(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		headers []string
+		status  int
+		version int
+	}{
+		{"without a condition", nil, 200, 3},
+		{"if there is any", []string{"If-Match", "*"}, 200, 3},
+		{"if it is one of these", []string{"If-Match", `"1", "2"`}, 200, 3},
+		{"if it is this", []string{"If-Match", `"1"`}, 412, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			decode[run.Template](f, f.do("PUT", "/api/v1/templates/x", `{"preset":"debug","description":"one"}`), 200)
+			f.BeforeSave(func() {
+				newest, err := f.Template(t.Context(), "x", 0)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				newest.Description = "another's"
+				if _, err := f.SaveTemplate(t.Context(), "page", newest, run.AnyVersion); err != nil {
+					t.Error(err)
+				}
+			})
+			w := f.do("PUT", "/api/v1/templates/x", `{"preset":"debug","set":{"optim.total_steps":"100"}}`, tc.headers...)
+			if w.Code != tc.status {
+				t.Errorf("%d: %s", w.Code, w.Body)
+			}
+			got := get[run.Template](f, "/api/v1/templates/x")
+			if got.Version != tc.version || got.Description != "another's" {
+				t.Errorf("the newest is version %d, %q", got.Version, got.Description)
+			}
+			if p := w.Body.String(); tc.status == 412 && !strings.Contains(p, "newest version of x is 2") {
+				t.Errorf("told %s", p)
+			}
+		})
 	}
 }
 

@@ -53,7 +53,7 @@ func fill(b *testing.B, dir string) {
 	for i := range typedTemplates {
 		_, err := s.SaveTemplate(b.Context(), run.Template{
 			Name: fmt.Sprintf("template-%d", i), Config: config, Shape: preset.Shape, Actor: "bench", CreatedAt: now,
-		})
+		}, run.AnyVersion)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -31,7 +31,7 @@ type Runs interface {
 
 // Templates is the part of the store that keeps templates.
 type Templates interface {
-	SaveTemplate(ctx context.Context, t run.Template) (run.Template, error)
+	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
 	Template(ctx context.Context, name string, version int) (run.Template, error)
 	Templates(ctx context.Context) ([]run.Template, error)
 	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)

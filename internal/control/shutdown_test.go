@@ -30,7 +30,7 @@ func TestRunsWithWorkersAreStoppedBeforeTheirAgent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	alive, over := run.Worker{State: run.WorkerRunning}, run.Worker{State: run.WorkerComplete}
-	trains, waits, half, retried, finished := submit(t, r), submit(t, r), submit(t, r), run.Run{}, submit(t, r)
+	trains, waits, half, finished := submit(t, r), submit(t, r), submit(t, r), submit(t, r)
 	s := submission()
 	s.Options.Retries = 1
 	retried, err := r.control.Submit(t.Context(), "test", s)

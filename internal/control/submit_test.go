@@ -72,7 +72,7 @@ func TestASecretInTheConfigurationIsNeverStored(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	tpl := run.Template{Name: "mine", Config: s.Config, Shape: s.Shape}
-	if _, err := r.control.SaveTemplate(t.Context(), "test", tpl); !errors.Is(err, run.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
+	if _, err := r.control.SaveTemplate(t.Context(), "test", tpl, run.AnyVersion); !errors.Is(err, run.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("as a template: %v", err)
 	}
 	spec := run.SweepSpec{Submission: submission(), Grid: []run.Axis{{Field: "monitor.auth_token", Values: []string{"hunter2", "hunter3"}}}}

@@ -16,13 +16,16 @@ const maxNote = 200
 
 // SaveTemplate stores the next version of a template. Content that the newest version has already makes none, and returns
 // that. What is not valid is [run.FieldErrors]; warnings stop nobody. Names of presets are taken.
-func (c *Control) SaveTemplate(ctx context.Context, actor string, t run.Template) (run.Template, error) {
+//
+// The newest version must be follows, 0 for no template of that name; else it is [run.OutdatedError], which matches
+// [run.ErrConflict]. [run.AnyVersion] follows any.
+func (c *Control) SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error) {
 	t.Description, t.Note, t.Options = strings.TrimSpace(t.Description), strings.TrimSpace(t.Note), tidyOptions(t.Options)
 	if errs := checkTemplate(t); len(errs) > 0 {
 		return run.Template{}, errs
 	}
 	t.Actor, t.CreatedAt = actor, c.o.Now()
-	stored, err := c.o.Store.SaveTemplate(ctx, t)
+	stored, err := c.o.Store.SaveTemplate(ctx, t, follows)
 	if err != nil {
 		return run.Template{}, err
 	}

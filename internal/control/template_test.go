@@ -18,19 +18,19 @@ func mine() run.Template {
 func TestTemplatesHaveVersions(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	first, err := r.control.SaveTemplate(t.Context(), "me", mine())
+	first, err := r.control.SaveTemplate(t.Context(), "me", mine(), run.AnyVersion)
 	if err != nil || first.Version != 1 || first.Actor != "me" || first.CreatedAt.IsZero() || first.Config != saving {
 		t.Fatalf("first is %+v, %v", first, err)
 	}
 	same := mine()
 	same.Name, same.Options.Tags, same.Note = "MINE", []string{"a", "b"}, "nothing new"
-	again, err := r.control.SaveTemplate(t.Context(), "somebody", same)
+	again, err := r.control.SaveTemplate(t.Context(), "somebody", same, run.AnyVersion)
 	if err != nil || again.Version != 1 || again.Name != "mine" || again.Actor != "me" {
 		t.Errorf("the same again is %+v, %v", again, err)
 	}
 	next := mine()
 	next.Shape.Nodes = 3
-	second, err := r.control.SaveTemplate(t.Context(), "me", next)
+	second, err := r.control.SaveTemplate(t.Context(), "me", next, run.AnyVersion)
 	if err != nil || second.Version != 2 {
 		t.Errorf("second is %+v, %v", second, err)
 	}
@@ -88,7 +88,7 @@ func TestTemplatesAreChecked(t *testing.T) {
 	} {
 		tpl := mine()
 		tc.change(&tpl)
-		_, err := r.control.SaveTemplate(t.Context(), "me", tpl)
+		_, err := r.control.SaveTemplate(t.Context(), "me", tpl, run.AnyVersion)
 		var fes run.FieldErrors
 		if !errors.As(err, &fes) {
 			t.Errorf("%s: %v", tc.name, err)
@@ -107,7 +107,7 @@ func TestTemplatesAreChecked(t *testing.T) {
 	}
 	warned := mine()
 	warned.Config = strings.Replace(saving, "warmup_steps = 2", "warmup_steps = 900", 1)
-	if _, err := r.control.SaveTemplate(t.Context(), "me", warned); err != nil {
+	if _, err := r.control.SaveTemplate(t.Context(), "me", warned, run.AnyVersion); err != nil {
 		t.Errorf("a warning stops it: %v", err)
 	}
 }
@@ -120,7 +120,7 @@ func TestTemplatesSavedAtOnceEachGetAVersion(t *testing.T) {
 		wg.Go(func() {
 			tpl := mine()
 			tpl.Description = fmt.Sprint(i / 2) // two of each
-			if _, err := r.control.SaveTemplate(t.Context(), "me", tpl); err != nil {
+			if _, err := r.control.SaveTemplate(t.Context(), "me", tpl, run.AnyVersion); err != nil {
 				t.Error(err)
 			}
 		})

@@ -22,6 +22,31 @@ type Template struct {
 // Ref is how a run names the template that it was made from: "name@version".
 func (t Template) Ref() string { return fmt.Sprintf("%s@%d", t.Name, t.Version) }
 
+// AnyVersion is for a save that follows whatever version is the newest, and makes the first one if there is none.
+const AnyVersion = -1
+
+// OutdatedError says that a version of a template was not saved, because the one that it was to follow is not the newest.
+// It matches [ErrConflict].
+type OutdatedError struct {
+	Template string // its name
+	Expected int    // the version that was to be the newest, 0 for no template of that name
+	Newest   int    // the version that is, 0 for no template of that name
+}
+
+// Error says in one sentence what there is and what was expected.
+func (e *OutdatedError) Error() string {
+	switch {
+	case e.Newest == 0:
+		return fmt.Sprintf("there is no template %s, and version %d of it was expected to be the newest", e.Template, e.Expected)
+	case e.Expected == 0:
+		return fmt.Sprintf("the newest version of template %s is %d, and no template of that name was expected", e.Template, e.Newest)
+	}
+	return fmt.Sprintf("the newest version of template %s is %d, and version %d was expected to be it", e.Template, e.Newest, e.Expected)
+}
+
+// Is makes errors.Is(err, ErrConflict) true.
+func (e *OutdatedError) Is(target error) bool { return target == ErrConflict }
+
 var templateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // CheckTemplateName returns what is wrong with a template's name, or nil.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,10 @@ const newestTemplate = `SELECT ` + templateColumns + ` FROM templates WHERE key 
 
 // SaveTemplate stores the next version of a template and returns it. A name that differs from one in use in case alone is
 // that template's, and is written as that. What the newest version says already makes no other.
-func (s *Store) SaveTemplate(ctx context.Context, t run.Template) (run.Template, error) {
+//
+// The version that is the newest when it is stored must be follows (0: there is no template of that name), or it is
+// [run.OutdatedError] and nothing is stored; [run.AnyVersion] follows any.
+func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error) {
 	shape, err := json.Marshal(t.Shape)
 	if err != nil {
 		return t, fmt.Errorf("encode shape: %w", err)
@@ -45,20 +49,20 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template) (run.Template,
 	}
 	err = s.inTx(ctx, func(tx *writeTx) error {
 		newest, err := scanTemplate(tx.QueryRowContext(ctx, newestTemplate, templateKey(t.Name)))
-		switch {
-		case errors.Is(err, run.ErrNotFound):
-		case err != nil:
+		if err != nil && !errors.Is(err, run.ErrNotFound) {
 			return err
-		default:
-			same, err := sameTemplate(newest, t, string(options))
-			if err != nil {
-				return err
-			}
-			if same {
-				t = newest
-				return nil
-			}
-			t.Name = newest.Name
+		}
+		t.Name = cmp.Or(newest.Name, t.Name)
+		if follows != run.AnyVersion && follows != newest.Version {
+			return &run.OutdatedError{Template: t.Name, Expected: follows, Newest: newest.Version}
+		}
+		same, err := sameTemplate(newest, t, string(options))
+		if err != nil {
+			return err
+		}
+		if newest.Version > 0 && same {
+			t = newest
+			return nil
 		}
 		t.Version = newest.Version + 1
 		_, err = tx.ExecContext(ctx, `INSERT INTO templates (key, `+templateColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -58,18 +59,22 @@ func (f *fake) TemplateVersions(_ context.Context, name string) ([]run.Template,
 	return out, f.err
 }
 
-func (f *fake) SaveTemplate(_ context.Context, actor string, t run.Template) (run.Template, error) {
+func (f *fake) SaveTemplate(_ context.Context, actor string, t run.Template, follows int) (run.Template, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.submitErr != nil {
 		return t, f.submitErr
 	}
-	t.Version, t.Actor, t.CreatedAt = 1, actor, testNow
+	newest := 0
 	for _, old := range f.templates {
 		if old.Name == t.Name {
-			t.Version = max(t.Version, old.Version+1)
+			newest = max(newest, old.Version)
 		}
 	}
+	if follows != run.AnyVersion && follows != newest {
+		return t, fmt.Errorf("store template: %w", &run.OutdatedError{Template: t.Name, Expected: follows, Newest: newest})
+	}
+	t.Version, t.Actor, t.CreatedAt = newest+1, actor, testNow
 	f.templates = append([]run.Template{t}, f.templates...)
 	return t, f.err
 }

@@ -27,8 +27,8 @@ type Runs interface {
 type Details interface {
 	// Workers returns those of the newest attempt, by rank.
 	Workers(ctx context.Context, id run.ID) ([]run.Worker, error)
-	// Events returns up to limit events after a sequence, or the newest for a negative one, oldest first.
-	Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error)
+	// EventsBefore returns up to limit events, the newest before a sequence, oldest first.
+	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 	// Curve returns a metric over all workers by step.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	// Logs returns lines, oldest first.
@@ -54,8 +54,9 @@ type Templates interface {
 	Template(ctx context.Context, name string, version int) (run.Template, error)
 	// TemplateVersions returns every version, newest first.
 	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
-	// SaveTemplate makes the next version; the same content as the newest makes none. What is not valid is [run.FieldErrors].
-	SaveTemplate(ctx context.Context, actor string, t run.Template) (run.Template, error)
+	// SaveTemplate makes the version after follows (0: the first); the same content makes none. What is not valid is
+	// [run.FieldErrors], and when follows is not the newest it is [run.OutdatedError]; [run.AnyVersion] follows any.
+	SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error)
 	DeleteTemplate(ctx context.Context, actor, name string) error
 }
 

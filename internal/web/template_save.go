@@ -3,8 +3,12 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -18,6 +22,13 @@ const (
 	inputNote        = "note"
 )
 
+// What the form tells of the page that it stands on: the name of which the reader was told that there is a template, and
+// the version of that which was the newest then.
+const (
+	inputConfirmed = "confirmed"
+	inputFollows   = "follows"
+)
+
 // saveForm is the form that saves a template, as typed.
 type saveForm struct {
 	name, description, note string
@@ -27,6 +38,7 @@ type saveForm struct {
 	findings                []string
 	errs                    run.FieldErrors
 	submitted               bool
+	outdated                *run.OutdatedError // why it was not saved, or nil
 }
 
 // handleRunTemplate asks for the name under which a run's settings are kept.
@@ -94,30 +106,48 @@ func (s *Server) handleTemplateSave(w http.ResponseWriter, r *http.Request) erro
 		name: text(r.PostForm.Get(inputTemplate), 200), description: text(r.PostForm.Get(inputDescription), maxBaseForm),
 		note: text(r.PostForm.Get(inputNote), maxBaseForm), from: text(r.PostForm.Get(inputFrom), 200), sub: sub, request: req, submitted: true,
 	}
-	newest, exists, err := s.newestTemplate(r.Context(), f.name)
+	follows, told, err := readFollows(r.PostForm, f.name)
 	if err != nil {
 		return err
 	}
-	if exists && r.PostForm.Get("confirmed") != f.name {
+	if _, exists, err := s.newestTemplate(r.Context(), f.name); err != nil {
+		return err
+	} else if exists && !told {
 		f.submitted = false // the page says what saving would do, and the next click does it
 		return s.renderSave(w, r, http.StatusOK, f)
 	}
 	saved, err := s.Templates.SaveTemplate(r.Context(), actor, run.Template{
 		Name: f.name, Description: f.description, Note: f.note, Config: sub.Config, Shape: sub.Shape, Options: sub.Options,
-	})
+	}, follows)
 	if bad := trainconf.AsFieldErrors(err); bad != nil {
 		f.errs = bad
 		return s.renderSave(w, r, http.StatusUnprocessableEntity, f)
+	}
+	if errors.As(err, &f.outdated) {
+		return s.renderSave(w, r, http.StatusConflict, f) // it follows what is the newest now: the next click saves
 	}
 	if err != nil {
 		return err
 	}
 	did := "new"
-	if exists && saved.Version == newest.Version {
+	if saved.Version == follows {
 		did = "same"
 	}
 	http.Redirect(w, r, templateHref(saved, did), http.StatusSeeOther)
 	return nil
+}
+
+// readFollows is the version that a template of this name had when the page was made, and whether the reader was told
+// that there is one. Of another name the page said nothing, so none was expected.
+func readFollows(form url.Values, name string) (follows int, told bool, err error) {
+	if name == "" || form.Get(inputConfirmed) != name {
+		return 0, false, nil
+	}
+	follows, err = strconv.Atoi(form.Get(inputFollows))
+	if err != nil || follows < 1 {
+		return 0, false, errBadForm
+	}
+	return follows, true, nil
 }
 
 // saveFromForm takes the form for a new run; what is wrong with it, apart from its name, is told there.
@@ -200,6 +230,9 @@ func (s *Server) saveView(ctx context.Context, f *saveForm) (views.TemplateSave,
 	case bad != nil && f.name != "":
 		v.Name.Error = sentences(*bad)
 	}
+	if f.outdated != nil {
+		v.Conflict = conflictOf(f.outdated, newest, s.Now())
+	}
 	fields := map[string]*views.Field{inputTemplate: &v.Name, inputDescription: &v.Description, inputNote: &v.Note}
 	for _, e := range f.errs {
 		if field, ok := fields[e.Field]; ok {
@@ -209,6 +242,18 @@ func (s *Server) saveView(ctx context.Context, f *saveForm) (views.TemplateSave,
 		}
 	}
 	return v, nil
+}
+
+// conflictOf says what happened to a template while the page that was to save it was open; newest is what there is now.
+func conflictOf(e *run.OutdatedError, newest run.Template, now time.Time) *views.TemplateConflict {
+	if newest.Version == 0 {
+		return &views.TemplateConflict{Text: fmt.Sprintf("The template %s was deleted while this page was open. Save it again to make it anew, as version 1.", e.Template)}
+	}
+	return &views.TemplateConflict{
+		Text: fmt.Sprintf("Version %d of %s was saved by %s %s, while this page was open. Look at it, and save again if yours is to follow it, as version %d.",
+			newest.Version, newest.Name, newest.Actor, views.Ago(newest.CreatedAt, now), newest.Version+1),
+		Newest: newest, Expected: e.Expected,
+	}
 }
 
 // oneLine is a text without line breaks.

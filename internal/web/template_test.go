@@ -134,6 +134,67 @@ func TestSavingUnderATakenNameSaysSoBeforeItDoes(t *testing.T) {
 	}
 }
 
+// TestSomebodyElsesVersionIsNotSavedOverUnknowingly has another save come between a page and its button.
+func TestSomebodyElsesVersionIsNotSavedOverUnknowingly(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fake.templates = []run.Template{testTemplate("mine", 1)}
+	upload := s.upload("/templates/import", testTemplate("x", 1, "optim.total_steps", "70").Config)
+	form := hiddenInputs(upload, "#save-form")
+	form.Set("template", "mine")
+	form.Set("note", "my change")
+	told := s.do("POST", "/templates/save", form)
+	form.Set("confirmed", hiddenInputs(told, "#save-form").Get("confirmed"))
+	form.Set("follows", hiddenInputs(told, "#save-form").Get("follows"))
+	if form.Get("confirmed") != "mine" || form.Get("follows") != "1" {
+		t.Fatalf("told of %q, version %q", form.Get("confirmed"), form.Get("follows"))
+	}
+	s.fake.templates = append([]run.Template{testTemplate("mine", 2, "optim.total_steps", "60")}, s.fake.templates...)
+
+	a := s.do("POST", "/templates/save", form)
+	if a.status != http.StatusConflict || len(s.fake.templates) != 2 {
+		t.Fatalf("%d, %d versions", a.status, len(s.fake.templates))
+	}
+	if got := a.text(t, "[data-conflict]"); !strings.Contains(got, "Version 2 of mine was saved by ann 1 h ago") || !strings.Contains(got, "as version 3") {
+		t.Errorf("told %q", got)
+	}
+	if a.count(`[data-conflict] a[href="/templates/mine?version=2"]`) != 1 || a.count(`[data-conflict] a[href="/diff?a=template%3Amine%401&b=template%3Amine%402"]`) != 1 {
+		t.Error("it does not lead to the version that came between")
+	}
+	if got, _ := a.doc.Find("#f-note").Attr("value"); got != "my change" || hiddenInputs(a, "#save-form").Get("base") != form.Get("base") {
+		t.Error("what was typed is lost")
+	}
+	if got := a.text(t, "[data-action=save-template]"); got != "Save as version 3" {
+		t.Errorf("the button says %q", got)
+	}
+	assertNoInlineCode(t, a)
+
+	again := hiddenInputs(a, "#save-form")
+	again.Set("template", "mine")
+	again.Set("note", "my change")
+	if saved := s.do("POST", "/templates/save", again); saved.status != http.StatusSeeOther || saved.header.Get("Location") != "/templates/mine?saved=new&version=3" {
+		t.Errorf("saving on purpose: %d to %q", saved.status, saved.header.Get("Location"))
+	}
+
+	s.fake.templates = nil
+	gone := s.do("POST", "/templates/save", again)
+	if gone.status != http.StatusConflict || !strings.Contains(gone.text(t, "[data-conflict]"), "was deleted") || gone.text(t, "[data-action=save-template]") != "Save the template" {
+		t.Errorf("after it was deleted: %d %q", gone.status, gone.text(t, "[data-conflict]"))
+	}
+	last := hiddenInputs(gone, "#save-form")
+	last.Set("template", "mine")
+	if saved := s.do("POST", "/templates/save", last); saved.status != http.StatusSeeOther || saved.header.Get("Location") != "/templates/mine?saved=new&version=1" {
+		t.Errorf("saving anew: %d to %q", saved.status, saved.header.Get("Location"))
+	}
+	last.Set("confirmed", "mine")
+	for _, follows := range []string{"", "0", "-1", "x"} {
+		last.Set("follows", follows)
+		if a := s.do("POST", "/templates/save", last); a.status != http.StatusBadRequest {
+			t.Errorf("following version %q: %d", follows, a.status)
+		}
+	}
+}
+
 func TestANameIsCheckedWhileItIsTyped(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -61,8 +61,22 @@ func (c *Console) TemplateVersions(_ context.Context, name string) (out []run.Te
 	return out, err
 }
 
-// SaveTemplate is for [api.Templates]. A version that is given must be the next one.
-func (c *Console) SaveTemplate(_ context.Context, actor string, t run.Template) (stored run.Template, err error) {
+// BeforeSave makes the next save of a template wait for fn, which may save one itself.
+func (c *Console) BeforeSave(fn func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.beforeSave = fn
+}
+
+// SaveTemplate is for [api.Templates].
+func (c *Console) SaveTemplate(_ context.Context, actor string, t run.Template, follows int) (stored run.Template, err error) {
+	c.mu.Lock()
+	before := c.beforeSave
+	c.beforeSave = nil
+	c.mu.Unlock()
+	if before != nil {
+		before()
+	}
 	err = c.locked(func() error {
 		if f := run.CheckTemplateName(t.Name); f != nil {
 			return run.FieldErrors{*f}
@@ -77,8 +91,8 @@ func (c *Console) SaveTemplate(_ context.Context, actor string, t run.Template) 
 		key := strings.ToLower(t.Name)
 		versions := c.templates[key]
 		next := len(versions) + 1
-		if t.Version != 0 && t.Version != next {
-			return fmt.Errorf("template %s has version %d: %w", t.Name, next-1, run.ErrConflict)
+		if follows != run.AnyVersion && follows != next-1 {
+			return &run.OutdatedError{Template: t.Name, Expected: follows, Newest: next - 1}
 		}
 		if next > 1 {
 			newest := versions[next-2]

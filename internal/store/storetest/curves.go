@@ -111,6 +111,54 @@ func testRollUp(t *testing.T, s Store) {
 	}
 }
 
+func testLongCurve(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	other := create(t, s, "r-0000000002", "b").ID
+	var pts []store.Point
+	for step := int64(0); step < 5000; step += 7 { // more than one block, however long they are
+		pts = append(pts, store.Point{Metric: "loss", Step: step, Value: float64(step)})
+	}
+	must(t, s.Commit(t.Context(), []*store.Batch{batch(id, 0, store.Cursor{}, "x\n", pts...), batch(other, 0, store.Cursor{}, "x\n", pts...)}))
+	rollAll := func() {
+		for _, id := range []run.ID{id, other} {
+			for more := true; more; {
+				r, _, err := s.RollUp(t.Context(), id)
+				must(t, err)
+				more = r.More
+			}
+		}
+	}
+	rollAll()
+	check := func(what string, id run.ID, from, to int64) {
+		t.Helper()
+		c, err := s.Curve(t.Context(), id, "loss", from)
+		must(t, err)
+		next := (from + 6) / 7 * 7
+		for _, p := range c {
+			if p.Step != next || p.Mean != float64(next) {
+				t.Fatalf("%s: step %d is %v where step %d should be", what, p.Step, p.Mean, next)
+			}
+			next += 7
+		}
+		if last := next - 7; last >= to || last+7 < to {
+			t.Errorf("%s ends with step %d, want the last before %d", what, last, to)
+		}
+	}
+	for _, from := range []int64{0, 1, 511, 512, 1024, 1234, 4998} {
+		check("all", id, from, 5000)
+	}
+	if c, err := s.Curve(t.Context(), id, "loss", 4999); err != nil || len(c) != 0 {
+		t.Errorf("beyond the end there is %v, %v", c, err)
+	}
+	for _, to := range []int64{4999, 3585, 3584, 1030, 512, 3} {
+		must(t, s.Rewind(t.Context(), id, to))
+		check("rewound", id, 0, to)
+		rollAll()
+		check("rewound and rolled up", id, 0, to)
+	}
+	check("another run", other, 0, 5000)
+}
+
 func testCurve(t *testing.T, s Store) {
 	id := create(t, s, "r-0000000001", "a").ID
 	must(t, s.Commit(t.Context(), []*store.Batch{

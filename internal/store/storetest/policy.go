@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -157,31 +158,141 @@ func testRewind(t *testing.T, s Store) {
 	}
 }
 
-func testWaiting(t *testing.T, s Store) {
-	add(t, s, "r-0000000005", func(r *run.Run) { r.State = run.Dispatching })
-	add(t, s, "r-0000000003", func(r *run.Run) { r.Options.Priority, r.NotBefore, r.Reason = 90, epoch, "why" })
-	add(t, s, "r-0000000002", func(r *run.Run) {
-		r.StartedAt, r.Options.MaxDuration = epoch, 60
-	})
-	add(t, s, "r-0000000001", func(r *run.Run) { r.Options.Priority, r.Options.MaxDuration = 50, 60 })
-	add(t, s, "r-0000000004", func(r *run.Run) { r.Options.Priority, r.Origin.Sweep = 10, "s-0000000001" })
-	add(t, s, "r-0000000006", func(r *run.Run) { r.State, r.Origin.Sweep = run.Running, "s-0000000001" })
-	add(t, s, "r-0000000007", func(r *run.Run) { r.State, r.Origin.Sweep = run.Failed, "s-0000000001" })
-	_, _, err := s.CreateSweep(t.Context(), run.Sweep{ID: "s-0000000001", Spec: run.SweepSpec{Parallel: 3}}, "", nil, nil)
-	must(t, err)
-	ws, slots, err := s.Waiting(t.Context())
-	must(t, err)
+// turns lists the last characters of the IDs of what may be sent, in order.
+func turns(t *testing.T, s Store) string {
+	t.Helper()
 	order := ""
-	for _, w := range ws {
-		order += string(w.ID[len(w.ID)-1:])
+	for turn := store.FirstTurn(); len(order) < 100; {
+		next, ok, err := s.NextReady(t.Context(), turn)
+		must(t, err)
+		if !ok {
+			return order
+		}
+		order, turn = order+string(next.ID[len(next.ID)-1:]), next
 	}
-	same(t, "order", order, "53124")
-	same(t, "slots", slots, map[run.SweepID]store.SweepSlots{"s-0000000001": {Parallel: 3, Live: 1}})
-	if w := ws[1]; w.State != run.Queued || !w.NotBefore.Equal(epoch) || w.Reason != "why" {
-		t.Errorf("one that waits is %+v", w)
+	t.Fatalf("there is no end: %s", order)
+	return ""
+}
+
+func testReady(t *testing.T, s Store) {
+	same(t, "order of nothing", turns(t, s), "")
+	const limited, open, full = "s-0000000001", "s-0000000002", "s-0000000003"
+	for id, parallel := range map[run.SweepID]int{limited: 3, open: 0, full: 1} {
+		_, _, err := s.CreateSweep(t.Context(), run.Sweep{ID: id, Spec: run.SweepSpec{Parallel: parallel}}, "", nil, nil)
+		must(t, err)
 	}
-	if !ws[3].Expired.Expired(epoch.Add(time.Minute)) || ws[2].Expired.Expired(epoch.Add(time.Hour)) {
-		t.Errorf("expired: %+v and not %+v", ws[3], ws[2])
+	for id, r := range map[string]struct {
+		state    run.State
+		priority int
+		sweep    run.SweepID
+	}{
+		"r-0000000001": {run.Queued, 50, ""},
+		"r-0000000002": {run.Queued, 0, ""}, // is 50
+		"r-0000000003": {run.Queued, 90, open},
+		"r-0000000004": {run.Queued, 10, limited},
+		"r-0000000005": {run.Dispatching, 10, ""},
+		"r-0000000006": {run.Queued, 100, full},
+		"r-0000000007": {run.Queued, 50, limited},
+		"r-0000000008": {run.Queued, 90, ""},
+		"r-0000000009": {run.Dispatching, 60, ""},
+		"r-000000000a": {run.Running, 50, limited},
+		"r-000000000b": {run.Failed, 50, limited},
+		"r-000000000c": {run.Stopping, 50, full},
+		"r-000000000d": {run.Paused, 50, open},
+		"r-000000000e": {run.Pending, 50, open},
+	} {
+		add(t, s, id, func(n *run.Run) { n.State, n.Options.Priority, n.Origin.Sweep = r.state, r.priority, r.sweep })
+	}
+	same(t, "order", turns(t, s), "381274")
+	began, err := s.Dispatching(t.Context())
+	must(t, err)
+	same(t, "what was being sent", began, []run.ID{"r-0000000009", "r-0000000005"})
+	slots, err := s.ReadySweeps(t.Context())
+	must(t, err)
+	same(t, "slots", slots, []store.SweepSlots{{}, {Sweep: limited, Parallel: 3, Live: 1}, {Sweep: open}, {Sweep: full, Parallel: 1, Live: 1}})
+	if !slots[3].Full() || slots[1].Full() || slots[0].Full() {
+		t.Error("the wrong one is full")
+	}
+	move := func(id run.ID, to run.State) {
+		_, err := s.Update(t.Context(), id, func(u *store.Update) error {
+			_, err := u.Run.Transition(to, "test", "", epoch)
+			return err
+		})
+		must(t, err)
+	}
+	move("r-000000000c", run.Stopped)
+	move("r-0000000007", run.Dispatching)
+	same(t, "order with a place in one sweep", turns(t, s), "638124")
+	move("r-0000000004", run.Dispatching)
+	add(t, s, "r-000000000f", func(n *run.Run) { n.Origin.Sweep = limited })
+	same(t, "order with the other sweep full", turns(t, s), "63812")
+}
+
+func testDue(t *testing.T, s Store) {
+	for i, at := range []time.Time{epoch.Add(time.Millisecond), epoch, epoch.Add(-time.Hour), {}} {
+		add(t, s, fmt.Sprintf("r-%010d", i), func(r *run.Run) { r.NotBefore = at })
+	}
+	add(t, s, "r-0000000009", func(r *run.Run) { r.NotBefore, r.State = epoch, run.Running })
+	same(t, "order before any time has come", turns(t, s), "3")
+	must(t, s.Due(t.Context(), epoch.Add(-2*time.Hour)))
+	same(t, "order when none has come", turns(t, s), "3")
+	for range 2 {
+		must(t, s.Due(t.Context(), epoch))
+		same(t, "order when two have come", turns(t, s), "123")
+	}
+	must(t, s.Due(t.Context(), epoch.Add(time.Second)))
+	same(t, "order when all have come", turns(t, s), "0123")
+	if r, err := s.Run(t.Context(), "r-0000000009"); err != nil || !r.NotBefore.Equal(epoch) {
+		t.Errorf("one that is not queued waits until %s, %v", r.NotBefore, err)
+	}
+}
+
+func testExpired(t *testing.T, s Store) {
+	for id, change := range map[string]func(*run.Run){
+		"r-0000000001": func(r *run.Run) { r.StartedAt, r.Options.MaxDuration = epoch, 60 },
+		"r-0000000002": func(r *run.Run) { r.StartedAt, r.Options.MaxDuration, r.NotBefore = epoch, 61, epoch.Add(time.Hour) },
+		"r-0000000003": func(r *run.Run) { r.StartedAt = epoch },
+		"r-0000000004": func(r *run.Run) { r.Options.MaxDuration = 60 },
+		"r-0000000005": func(r *run.Run) { r.StartedAt, r.Options.MaxDuration, r.State = epoch, 60, run.Running },
+	} {
+		add(t, s, id, change)
+	}
+	for after, want := range map[time.Duration]int{59_999 * time.Millisecond: 0, time.Minute: 1, 61 * time.Second: 2, 1000 * time.Hour: 2} {
+		ids, err := s.Expired(t.Context(), epoch.Add(after))
+		must(t, err)
+		if len(ids) != want {
+			t.Errorf("after %s these have expired: %v", after, ids)
+		}
+		for _, id := range ids {
+			r, err := s.Run(t.Context(), id)
+			must(t, err)
+			if !r.Expired(epoch.Add(after)) {
+				t.Errorf("after %s %s has not expired", after, id)
+			}
+		}
+	}
+}
+
+func testReadyWithout(t *testing.T, s Store) {
+	const sweep = "s-0000000001"
+	for i, reason := range []string{"", "held", "helc", "hele", "held "} {
+		add(t, s, fmt.Sprintf("r-%010d", i), func(r *run.Run) { r.Reason, r.Origin.Sweep = reason, sweep })
+	}
+	add(t, s, "r-0000000007", func(r *run.Run) { r.Origin.Sweep, r.NotBefore = sweep, epoch })
+	add(t, s, "r-0000000008", func(r *run.Run) { r.Origin.Sweep, r.State = sweep, run.Running })
+	add(t, s, "r-0000000009", func(*run.Run) {})
+	for of, want := range map[run.SweepID]string{sweep: "0234", "": "9", "s-0000000002": ""} {
+		ids, err := s.ReadyWithout(t.Context(), of, "held")
+		must(t, err)
+		got := ""
+		for _, id := range slices.Sorted(slices.Values(ids)) {
+			got += string(id[len(id)-1:])
+		}
+		same(t, fmt.Sprintf("those of %q", of), got, want)
+		must(t, s.SetReason(t.Context(), "held", ids))
+		ids, err = s.ReadyWithout(t.Context(), of, "held")
+		must(t, err)
+		same(t, "those left", len(ids), 0)
 	}
 }
 

@@ -26,10 +26,13 @@ type Store interface {
 	RunOfJob(ctx context.Context, jobID string) (run.ID, error)
 	Workers(ctx context.Context, id run.ID) ([]run.Worker, error)
 	Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error)
+	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 	Cursor(ctx context.Context, allocID, stream string) (store.Cursor, error)
 	Commit(ctx context.Context, batches []*store.Batch) error
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	Points(ctx context.Context, id run.ID, metric string) ([]store.WorkerPoint, error)
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *store.PointPlace, limit int) ([]store.WorkerPoint, error)
+	SealPoints(ctx context.Context) (bool, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
@@ -40,9 +43,14 @@ type Store interface {
 	Tidy(ctx context.Context) error
 	Saved(ctx context.Context, id run.ID) ([]run.Saved, error)
 	Rewind(ctx context.Context, id run.ID, from int64) error
-	Waiting(ctx context.Context) ([]store.Waiting, map[run.SweepID]store.SweepSlots, error)
+	Dispatching(ctx context.Context) ([]run.ID, error)
+	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
+	Due(ctx context.Context, now time.Time) error
+	NextReady(ctx context.Context, after store.Turn) (next store.Turn, ok bool, err error)
+	ReadySweeps(ctx context.Context) ([]store.SweepSlots, error)
+	ReadyWithout(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
 	SetReason(ctx context.Context, reason string, ids []run.ID) error
-	SaveTemplate(ctx context.Context, t run.Template) (run.Template, error)
+	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
 	Template(ctx context.Context, name string, version int) (run.Template, error)
 	Templates(ctx context.Context) ([]run.Template, error)
 	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
@@ -66,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"runs are listed newest first, filtered and paged":        testList,
 		"an update stores run, attempt, workers and events":       testUpdate,
 		"an update whose function fails changes nothing":          testUpdateFails,
+		"events are read from either end, page by page":           testEvents,
 		"a batch is stored whole and moves its cursor":            testCommit,
 		"a batch from an old cursor stores nothing":               testStaleCursor,
 		"a batch of a deleted run stores nothing":                 testDeletedRun,
@@ -73,7 +82,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a later attempt wins over an earlier one":                testAttempts,
 		"values that are not finite survive":                      testNotFinite,
 		"curves follow their points":                              testRollUp,
+		"a long curve can be read from any step and cut at any":   testLongCurve,
 		"a curve is taken over workers":                           testCurve,
+		"points are the same before and after sealing":            testSealPoints,
+		"points are paged by rank and step":                       testPointsPage,
 		"logs read the same before and after sealing":             testLogs,
 		"sealing waits for enough and keeps other runs out of it": testSeal,
 		"many batches at once lose nothing":                       testConcurrent,
@@ -83,10 +95,14 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a retry's count, wait and resume survive":                testRetry,
 		"checkpoints of each worker are remembered, newest":       testSaved,
 		"rewinding forgets steps and nothing else":                testRewind,
-		"what waits is in order of priority, then age":            testWaiting,
+		"what is to be sent is in order of priority, then age":    testReady,
+		"a run whose time has come waits for its turn":            testDue,
+		"queued runs expire, and others do not":                   testExpired,
+		"those that wait with another reason are found":           testReadyWithout,
 		"only queued runs get a reason for waiting":               testReason,
 		"templates have versions":                                 testTemplates,
 		"templates saved at once each get a version":              testTemplatesAtOnce,
+		"of those that follow one version of a template one wins": testTemplateFollows,
 		"a sweep is stored with its runs":                         testSweep,
 		"a sweep that cannot be stored leaves no run":             testSweepFails,
 		"sweeps are listed newest first":                          testSweeps,

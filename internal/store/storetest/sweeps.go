@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -20,7 +21,7 @@ func template(name, config string) run.Template {
 func testTemplates(t *testing.T, s Store) {
 	save := func(in run.Template) run.Template {
 		t.Helper()
-		out, err := s.SaveTemplate(t.Context(), in)
+		out, err := s.SaveTemplate(t.Context(), in, run.AnyVersion)
 		must(t, err)
 		return out
 	}
@@ -79,7 +80,7 @@ func testTemplatesAtOnce(t *testing.T, s Store) {
 	seen := map[int]bool{}
 	for i := range n {
 		wg.Go(func() {
-			got, err := s.SaveTemplate(t.Context(), template("same", fmt.Sprintf("x = %d\n", i)))
+			got, err := s.SaveTemplate(t.Context(), template("same", fmt.Sprintf("x = %d\n", i)), run.AnyVersion)
 			if err != nil {
 				t.Error(err)
 			}
@@ -93,6 +94,51 @@ func testTemplatesAtOnce(t *testing.T, s Store) {
 	must(t, err)
 	if len(seen) != n || len(all) != n || all[0].Version != n {
 		t.Errorf("%d versions were given, %d are stored, the newest is %d", len(seen), len(all), all[0].Version)
+	}
+}
+
+// testTemplateFollows has many savers begin from the same version, again and again: one of each round may.
+func testTemplateFollows(t *testing.T, s Store) {
+	const savers = 16
+	for newest := range 4 { // of 0 there is no template yet
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		var stored []run.Template
+		for i := range savers {
+			wg.Go(func() {
+				got, err := s.SaveTemplate(t.Context(), template("Mine", fmt.Sprintf("x = %d\ny = %d\n", newest, i)), newest)
+				mu.Lock()
+				defer mu.Unlock()
+				var outdated *run.OutdatedError
+				switch {
+				case err == nil:
+					stored = append(stored, got)
+				case !errors.Is(err, run.ErrConflict) || !errors.As(err, &outdated) || *outdated != run.OutdatedError{Template: "Mine", Expected: newest, Newest: newest + 1}:
+					t.Errorf("one that lost got %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		all, err := s.TemplateVersions(t.Context(), "mine")
+		must(t, err)
+		if len(stored) != 1 || len(all) != newest+1 {
+			t.Fatalf("%d savers that follow version %d won, and there are %d versions", len(stored), newest, len(all))
+		}
+		same(t, "the newest", all[0], stored[0])
+	}
+	newest, err := s.Template(t.Context(), "mine", 0)
+	must(t, err)
+	again, err := s.SaveTemplate(t.Context(), newest, newest.Version)
+	must(t, err)
+	same(t, "the same content, which makes no version", again, newest)
+	for _, follows := range []int{0, 3, 5} { // even with the same content: what it was to follow is not there
+		_, err := s.SaveTemplate(t.Context(), newest, follows)
+		if want := (run.OutdatedError{Template: "Mine", Expected: follows, Newest: 4}); !errors.Is(err, run.ErrConflict) || !strings.Contains(err.Error(), want.Error()) {
+			t.Errorf("following version %d: %v", follows, err)
+		}
+	}
+	if _, err := s.SaveTemplate(t.Context(), template("other", "x = 1\n"), 1); !errors.Is(err, run.ErrConflict) {
+		t.Errorf("following a version of a template that is not there: %v", err)
 	}
 }
 

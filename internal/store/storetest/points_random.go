@@ -1,0 +1,246 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// RunPoints does to the points of a run whatever can be done, in random order, and compares what can be read with a
+// simple model. reopen opens the store, and the same data again after the one before was closed; it should have chunks
+// of a few points, so that there are many. RunPoints closes the last store and leaves nothing in it.
+func RunPoints(t *testing.T, reopen func() (Store, error)) {
+	s, err := reopen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	rapid.Check(t, func(t *rapid.T) {
+		n++
+		r := newRun(fmt.Sprintf("r-%010d", n), "random")
+		c := &pointsCheck{ctx: context.Background(), s: s, reopen: reopen, id: r.ID, model: model{}, cursors: map[string]store.Cursor{}, next: map[int]int64{}}
+		defer func() {
+			s = c.s
+			_ = s.DeleteRun(c.ctx, c.id) // once more, if the check was given up in its middle
+		}()
+		_, _, err := c.s.CreateRun(c.ctx, r, run.Attempt{}, "", run.Event{RunID: r.ID, At: epoch, To: run.Queued, Rank: -1})
+		c.must(t, err)
+		t.Repeat(map[string]func(*rapid.T){
+			"commit": c.commit, "commit more": c.commit, "seal": c.seal, "seal all": c.sealAll, "kill while sealing": c.kill, "reopen": c.again,
+			"roll up": c.rollUp, "rewind": c.rewind, "end": c.end, "read": c.read, "read pages": c.readPages,
+		})
+		c.sealAll(t)
+		c.read(t)
+		c.readPages(t)
+		c.rollUp(t)
+		c.must(t, c.s.DeleteRun(c.ctx, c.id))
+	})
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// pointsCheck is one run beside its model.
+type pointsCheck struct {
+	ctx     context.Context
+	s       Store
+	reopen  func() (Store, error)
+	id      run.ID
+	model   model
+	cursors map[string]store.Cursor // by allocation
+	next    map[int]int64           // by rank: the step that it is at
+	ended   bool
+}
+
+func (c *pointsCheck) must(t *rapid.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *pointsCheck) same(t *rapid.T, what string, got, want any) {
+	t.Helper()
+	if d := cmp.Diff(want, got, nearly); d != "" {
+		t.Fatalf("%s differs (-want +got):\n%s", what, d)
+	}
+}
+
+// samePoints is same, and many times faster where nothing differs.
+func (c *pointsCheck) samePoints(t *rapid.T, what string, got, want []store.WorkerPoint) {
+	t.Helper()
+	equal := slices.EqualFunc(got, want, func(a, b store.WorkerPoint) bool {
+		v, w := float64(a.Value), float64(b.Value)
+		return a.Rank == b.Rank && a.Step == b.Step && a.At == b.At && (v == w || (math.IsNaN(v) && math.IsNaN(w)))
+	})
+	if !equal {
+		c.same(t, what, got, want)
+	}
+}
+
+// pointValue draws losses that are numbers and some that are not.
+func pointValue() *rapid.Generator[float64] {
+	return rapid.OneOf(rapid.Float64Range(0, 10), rapid.Float64Range(0, 10), rapid.Float64Range(-1e9, 1e9),
+		rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), math.Inf(-1), 0}))
+}
+
+func (c *pointsCheck) commit(t *rapid.T) {
+	var batches []*store.Batch
+	for range rapid.IntRange(1, 2).Draw(t, "batches") {
+		rank, attempt := rapid.IntRange(0, 2).Draw(t, "rank"), rapid.IntRange(1, 3).Draw(t, "attempt")
+		alloc := fmt.Sprintf("%s-%d-%d", c.id, attempt, rank)
+		b := batch(c.id, rank, c.cursors[alloc], "x\n", c.points(t, rank)...)
+		b.AllocID, b.Attempt = alloc, attempt
+		b.At = epoch.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "ms")) * time.Millisecond)
+		c.cursors[alloc] = b.To
+		batches = append(batches, b)
+	}
+	c.must(t, c.s.Commit(c.ctx, batches))
+	for _, b := range batches {
+		c.model.commit(b)
+	}
+}
+
+// points draws what one worker reports at one time: some steps on, or some again; of several metrics, one of which has
+// steps and times.
+func (c *pointsCheck) points(t *rapid.T, rank int) []store.Point {
+	if rapid.IntRange(0, 4).Draw(t, "again") == 0 {
+		c.next[rank] = rapid.Int64Range(0, c.next[rank]).Draw(t, "from")
+	}
+	metrics := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"loss", "tokens_per_second", "other", "mixed"}), 1, 4, rapid.ID[string]).Draw(t, "metrics")
+	exact := rapid.SampledFrom([]string{"all", "none", "some"}).Draw(t, "exact")
+	gap := rapid.SampledFrom([]int64{1, 1, 10, 100, 1_000_000_007}).Draw(t, "gap")
+	var out []store.Point
+	for range rapid.IntRange(1, 12).Draw(t, "steps") {
+		for _, m := range metrics {
+			p := store.Point{Metric: m, Step: c.next[rank], Value: pointValue().Draw(t, "value")}
+			p.Exact = exact == "all" || (exact == "some" && rapid.Bool().Draw(t, "exact one"))
+			if m == "mixed" && rapid.Bool().Draw(t, "by time") {
+				p.Step = epoch.UnixMilli() + rapid.Int64Range(0, 50).Draw(t, "time")
+			}
+			out = append(out, p)
+		}
+		c.next[rank] += gap
+	}
+	return out
+}
+
+func (c *pointsCheck) seal(t *rapid.T) {
+	_, err := c.s.SealPoints(c.ctx)
+	c.must(t, err)
+}
+
+func (c *pointsCheck) sealAll(t *rapid.T) {
+	for more := true; more; {
+		var err error
+		more, err = c.s.SealPoints(c.ctx)
+		c.must(t, err)
+	}
+}
+
+// kill ends a seal somewhere in its middle, and the store with it.
+func (c *pointsCheck) kill(t *rapid.T) {
+	ctx, cancel := context.WithTimeout(c.ctx, time.Duration(rapid.IntRange(0, 1500).Draw(t, "µs"))*time.Microsecond)
+	defer cancel()
+	for more := true; more; {
+		var err error
+		if more, err = c.s.SealPoints(ctx); err != nil && ctx.Err() == nil {
+			t.Fatal(err)
+		}
+	}
+	c.again(t)
+}
+
+func (c *pointsCheck) again(t *rapid.T) {
+	c.must(t, c.s.Close())
+	s, err := c.reopen()
+	c.must(t, err)
+	c.s = s
+}
+
+// rollUp brings the curves that are kept ready up to date; only then they must be what the points say.
+func (c *pointsCheck) rollUp(t *rapid.T) {
+	for more := true; more; {
+		r, _, err := c.s.RollUp(c.ctx, c.id)
+		c.must(t, err)
+		more = r.More
+	}
+	for _, metric := range store.Rolled() {
+		from := rapid.Int64Range(0, 300).Draw(t, "from")
+		got, err := c.s.Curve(c.ctx, c.id, metric, from)
+		c.must(t, err)
+		c.same(t, "curve of "+metric, got, c.model.curve(metric, from))
+	}
+}
+
+func (c *pointsCheck) rewind(t *rapid.T) {
+	from := rapid.Int64Range(0, 300).Draw(t, "from")
+	c.must(t, c.s.Rewind(c.ctx, c.id, from))
+	c.model.rewind(from)
+	for rank := range c.next {
+		c.next[rank] = min(c.next[rank], from)
+	}
+}
+
+// end ends the run; what is printed late is still stored.
+func (c *pointsCheck) end(t *rapid.T) {
+	if c.ended {
+		return
+	}
+	c.ended = true
+	_, err := c.s.Update(c.ctx, c.id, func(u *store.Update) error {
+		_, err := u.Run.Transition(run.Failed, "test", "", epoch)
+		return err
+	})
+	c.must(t, err)
+}
+
+func (c *pointsCheck) read(t *rapid.T) {
+	for _, metric := range c.model.metrics() {
+		got, err := c.s.Points(c.ctx, c.id, metric)
+		c.must(t, err)
+		c.samePoints(t, "points of "+metric, got, c.model.points(metric, math.MinInt64, nil))
+	}
+	for _, metric := range []string{"other", "mixed"} {
+		from := rapid.OneOf(rapid.Int64Range(0, 300), rapid.Just(epoch.UnixMilli()+9)).Draw(t, "from")
+		got, err := c.s.Curve(c.ctx, c.id, metric, from)
+		c.must(t, err)
+		c.same(t, "curve of "+metric, got, c.model.curve(metric, from))
+	}
+	head, err := c.s.Headline(c.ctx, c.id)
+	c.must(t, err)
+	c.same(t, "headline", head, c.model.headline())
+}
+
+func (c *pointsCheck) readPages(t *rapid.T) {
+	names := c.model.metrics()
+	if len(names) == 0 {
+		return
+	}
+	metric := rapid.SampledFrom(names).Draw(t, "metric")
+	from := rapid.Int64Range(0, 300).Draw(t, "from")
+	limit := rapid.IntRange(1, 40).Draw(t, "limit")
+	var after *store.PointPlace
+	if rapid.Bool().Draw(t, "after a place") {
+		after = &store.PointPlace{Rank: rapid.IntRange(-1, 3).Draw(t, "rank"), Step: rapid.Int64Range(-1, 300).Draw(t, "step")}
+	}
+	for want := c.model.points(metric, from, after); ; {
+		page, err := c.s.PointsPage(c.ctx, c.id, metric, from, after, limit)
+		c.must(t, err)
+		n := min(limit, len(want))
+		c.samePoints(t, fmt.Sprintf("page of %s from %d after %+v", metric, from, after), page, want[:n])
+		if want = want[n:]; n == 0 {
+			return
+		}
+		after = &store.PointPlace{Rank: page[n-1].Rank, Step: page[n-1].Step}
+	}
+}
