@@ -23,7 +23,12 @@ type Cluster interface {
 
 // Store is what the queue needs of the store.
 type Store interface {
-	Waiting(ctx context.Context) ([]store.Waiting, map[run.SweepID]store.SweepSlots, error)
+	Dispatching(ctx context.Context) ([]run.ID, error)
+	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
+	Due(ctx context.Context, now time.Time) error
+	NextReady(ctx context.Context, after store.Turn) (next store.Turn, ok bool, err error)
+	ReadySweeps(ctx context.Context) ([]store.SweepSlots, error)
+	ReadyWithout(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
 	SetReason(ctx context.Context, reason string, ids []run.ID) error
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
@@ -89,7 +94,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	for {
-		q.round(ctx)
+		q.Round(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -99,78 +104,115 @@ func (q *Queue) Run(ctx context.Context) error {
 	}
 }
 
-func (q *Queue) round(ctx context.Context) {
-	waiting, slots, err := q.o.Store.Waiting(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			q.o.Logger.Warn("list waiting runs", "err", err)
-		}
-		return
-	}
-	held := map[run.SweepID][]store.Waiting{}
-	answers := false
-	for _, w := range waiting {
-		if ctx.Err() != nil {
-			return
-		}
-		queued := w.State == run.Queued
-		switch {
-		case !queued:
-		case w.Expired.Expired(q.o.Now()):
-			q.expire(ctx, w.ID)
-			continue
-		case q.o.Now().Before(w.NotBefore):
-			continue
-		case full(slots[w.Sweep]):
-			held[w.Sweep] = append(held[w.Sweep], w)
-			continue
-		}
-		if queued && !answers {
-			// Each try is two changes of state, which are kept for ever: none while nobody can take the run.
-			if answers = q.answers(ctx); !answers {
-				break
-			}
-		}
-		err := q.Send(ctx, w.ID)
-		if s := slots[w.Sweep]; queued && err == nil && w.Sweep != "" {
-			s.Live++
-			slots[w.Sweep] = s
-		}
-		if errors.Is(err, run.ErrUnavailable) {
-			break // the next would fare no better
-		}
-	}
-	for sweep, ws := range held {
-		q.hold(ctx, sweep, slots[sweep], ws)
+// Round looks once at what is waiting and sends what may be sent: first what an earlier process was sending, then by
+// priority, then oldest first. Its cost grows with what there is to do, and not with how many runs wait.
+func (q *Queue) Round(ctx context.Context) {
+	if err := q.round(ctx); err != nil && ctx.Err() == nil {
+		q.o.Logger.Warn("look at waiting runs", "err", err)
 	}
 }
 
-// full reports whether a sweep has as many live runs as it may.
-func full(s store.SweepSlots) bool { return s.Parallel > 0 && s.Live >= s.Parallel }
+func (q *Queue) round(ctx context.Context) error {
+	now := q.o.Now()
+	expired, err := q.o.Store.Expired(ctx, now)
+	if err != nil {
+		return err
+	}
+	for _, id := range expired {
+		q.expire(ctx, id)
+	}
+	if err := q.o.Store.Due(ctx, now); err != nil {
+		return err
+	}
+	denied, err := q.sendWaiting(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	return q.hold(ctx, denied)
+}
+
+// sendWaiting sends runs until none is left that may be sent, or until the next would fare no better. When that is because
+// Nomad denies them all, it returns the reason for which the one that was tried waits.
+func (q *Queue) sendWaiting(ctx context.Context) (denied string, err error) {
+	began, err := q.o.Store.Dispatching(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range began {
+		if err := q.Send(ctx, id); forAll(err) || ctx.Err() != nil {
+			return q.deniedReason(ctx, id, err)
+		}
+	}
+	answers := false
+	for turn := store.FirstTurn(); ctx.Err() == nil; {
+		next, ok, err := q.o.Store.NextReady(ctx, turn)
+		if err != nil || !ok {
+			return "", err
+		}
+		// Each try is two changes of state, which are kept for ever: none while nobody can take the run.
+		if answers = answers || q.answers(ctx); !answers {
+			return "", nil
+		}
+		if err := q.Send(ctx, next.ID); forAll(err) {
+			return q.deniedReason(ctx, next.ID, err)
+		}
+		turn = next
+	}
+	return "", nil
+}
+
+// forAll reports whether a run could not be sent for a cause that is not its own.
+func forAll(err error) bool {
+	return errors.Is(err, run.ErrUnavailable) || errors.Is(err, nomad.ErrDenied)
+}
+
+func (q *Queue) deniedReason(ctx context.Context, id run.ID, cause error) (string, error) {
+	if !errors.Is(cause, nomad.ErrDenied) {
+		return "", nil
+	}
+	r, err := q.o.Store.Run(ctx, id)
+	if err != nil || r.State != run.Queued { // deleted or stopped meanwhile: the next round has another
+		return "", nil
+	}
+	return r.Reason, nil
+}
 
 // HeldReason is why a run waits whose sweep has as many live runs as it may.
 func HeldReason(live, parallel int) string {
 	return fmt.Sprintf("waits for its sweep: %d of %d runs are active", live, parallel)
 }
 
-// hold says why runs of a sweep are not sent. It is no event, and written only where it is news: a sweep of hundreds of
-// runs would otherwise write each of them at every look.
-func (q *Queue) hold(ctx context.Context, sweep run.SweepID, slots store.SweepSlots, ws []store.Waiting) {
-	why := HeldReason(slots.Live, slots.Parallel)
-	var ids []run.ID
-	for _, w := range ws {
-		if w.Reason != why {
-			ids = append(ids, w.ID)
+// hold says of the runs that could have been sent why they were not: their sweep is full, or Nomad denies every run with
+// the reason denied.
+func (q *Queue) hold(ctx context.Context, denied string) error {
+	sweeps, err := q.o.Store.ReadySweeps(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range sweeps {
+		why := denied
+		if s.Full() {
+			why = HeldReason(s.Live, s.Parallel)
+		}
+		if why == "" {
+			continue
+		}
+		if err := q.give(ctx, s.Sweep, why); err != nil {
+			return err
 		}
 	}
-	if len(ids) == 0 {
-		return
+	return nil
+}
+
+// give gives the runs of a sweep that wait a reason for it. It is no event, and written only where it is news: a sweep of
+// hundreds of runs would otherwise write each of them at every look.
+func (q *Queue) give(ctx context.Context, sweep run.SweepID, why string) error {
+	ids, err := q.o.Store.ReadyWithout(ctx, sweep, why)
+	if err != nil || len(ids) == 0 {
+		return err
 	}
 	if err := q.o.Store.SetReason(ctx, why, ids); err != nil {
-		if ctx.Err() == nil {
-			q.o.Logger.Warn("store reasons for waiting", "sweep", sweep, "err", err)
-		}
-		return
+		return err
 	}
 	q.o.Publisher.PublishMany(sweep)
 	for _, id := range ids {
@@ -178,6 +220,7 @@ func (q *Queue) hold(ctx context.Context, sweep run.SweepID, slots store.SweepSl
 			q.o.Publisher.Publish(topic, feed.Gap, struct{}{})
 		}
 	}
+	return nil
 }
 
 // expire stops a run that waits for another attempt beyond the time that it may take.

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -145,6 +146,69 @@ func TestWaitingIsWrittenOnce(t *testing.T) {
 			t.Errorf("the reason was written %d times", counting.reasons)
 		}
 	})
+}
+
+// TestADeniedTokenIsTriedOnceARound is about the events, as with an unreachable Nomad, and about what everybody sees who waits.
+func TestADeniedTokenIsTriedOnceARound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ids := r.addSweep(5, 2)
+	r.set(ids[0], run.Dispatching) // live, and nobody's to send: without an attempt it stays
+	r.set(ids[0], run.Pending)
+	r.set(ids[1], run.Dispatching)
+	r.set(ids[1], run.Pending)
+	for i := range 3 {
+		id := run.ID(fmt.Sprintf("r-100000000%d", i))
+		if _, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}}, run.Attempt{}, "", run.Event{RunID: id}); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	r.cluster.Refuse(nomad.ErrDenied)
+	for range 3 {
+		r.queue.Round(t.Context())
+	}
+	if got := r.get(r.id); got.State != run.Queued || !strings.Contains(got.Reason, "token") || len(r.events()) != 1+2*3 {
+		t.Errorf("the first is %s: %s, with %d events", got.State, got.Reason, len(r.events()))
+	}
+	for i, id := range ids[2:] {
+		got, want := r.get(id), queue.HeldReason(2, 2)
+		if i >= 3 {
+			want = r.run().Reason
+		}
+		evs, err := r.store.Events(t.Context(), id, 0, 10)
+		if got.State != run.Queued || got.Reason != want || err != nil || len(evs) != 1 {
+			t.Errorf("run %d is %s: %q, with %d events, %v", i, got.State, got.Reason, len(evs), err)
+		}
+	}
+	r.cluster.Refuse(nil)
+	r.queue.Round(t.Context())
+	if got := r.sent(append(ids, r.id)); got != "1 2 6 7 8 9" {
+		t.Errorf("with another token sent %q", got)
+	}
+}
+
+// TestRunsThatCannotBeSentDoNotStandInTheWay has runs of a higher priority that wait for a time or for their sweep.
+func TestRunsThatCannotBeSentDoNotStandInTheWay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ids := r.addSweep(3, 1)
+	id := run.ID("r-0000000000")
+	_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}, Options: run.Options{Priority: 100},
+		NotBefore: time.Now().Add(time.Hour), Reason: "attempt 1 failed"}, run.Attempt{}, "", run.Event{RunID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.queue.Round(t.Context())
+	if got := r.sent(append(ids, r.id, id)); got != "1 4" {
+		t.Errorf("sent %q", got)
+	}
+	if got := r.get(id); got.Reason != "attempt 1 failed" || got.NotBefore.IsZero() {
+		t.Errorf("one that waits for a time: %q until %s", got.Reason, got.NotBefore)
+	}
+	if got := r.get(ids[2]); got.Reason != queue.HeldReason(1, 1) {
+		t.Errorf("one that waits for its sweep: %q", got.Reason)
+	}
 }
 
 func TestHigherPriorityIsSentFirst(t *testing.T) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -20,29 +21,47 @@ func insertEvent(ctx context.Context, tx *writeTx, ev *run.Event) error {
 	return nil
 }
 
+const eventColumns = `seq, run_id, at, kind, level, actor, from_state, to_state, attempt, rank, message`
+
+// maxEvents bounds one answer with events.
+const maxEvents = 10000
+
+func scanEvent(row scanner) (run.Event, error) {
+	var ev run.Event
+	var at int64
+	err := row.Scan(&ev.Seq, &ev.RunID, &at, &ev.Kind, &ev.Level, &ev.Actor, &ev.From, &ev.To, &ev.Attempt, &ev.Rank, &ev.Message)
+	ev.At = fromMillis(at)
+	return ev, err
+}
+
 // Events returns up to limit events of a run, oldest first: those after a sequence, or with a negative one the newest.
 func (s *Store) Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error) {
-	order := `ASC`
 	if after < 0 {
-		order = `DESC`
+		return s.EventsBefore(ctx, id, math.MaxInt64, limit)
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT seq, run_id, at, kind, level, actor, from_state, to_state, attempt, rank, message
-		FROM events WHERE run_id = ? AND seq > ? ORDER BY seq `+order+` LIMIT ?`, id, after, min(max(limit, 1), 10000))
+	rows, err := s.read.QueryContext(ctx, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
+		id, after, min(max(limit, 1), maxEvents))
 	if err != nil {
 		return nil, fmt.Errorf("events of %s: %w", id, mapError(err))
 	}
-	out, err := collect(rows, func(row scanner) (run.Event, error) {
-		var ev run.Event
-		var at int64
-		err := row.Scan(&ev.Seq, &ev.RunID, &at, &ev.Kind, &ev.Level, &ev.Actor, &ev.From, &ev.To, &ev.Attempt, &ev.Rank, &ev.Message)
-		ev.At = fromMillis(at)
-		return ev, err
-	})
+	out, err := collect(rows, scanEvent)
 	if err != nil {
 		return nil, fmt.Errorf("events of %s: %w", id, err)
 	}
-	if after < 0 {
-		slices.Reverse(out)
+	return out, nil
+}
+
+// EventsBefore returns up to limit events of a run, oldest first: the newest of those before a sequence.
+func (s *Store) EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
+		id, before, min(max(limit, 1), maxEvents))
+	if err != nil {
+		return nil, fmt.Errorf("events of %s: %w", id, mapError(err))
 	}
+	out, err := collect(rows, scanEvent)
+	if err != nil {
+		return nil, fmt.Errorf("events of %s: %w", id, err)
+	}
+	slices.Reverse(out)
 	return out, nil
 }

@@ -1,0 +1,33 @@
+package store
+
+import "context"
+
+// QueuePlans tells how SQLite answers what the queue asks, by the name of the query.
+func (s *Store) QueuePlans(ctx context.Context) (map[string][]string, error) {
+	plans := map[string][]string{}
+	for name, q := range map[string]struct {
+		query string
+		args  []any
+	}{
+		"dispatching":  {dispatching, []any{"dispatching"}},
+		"readySweeps":  {readySweeps, nil},
+		"nextReady":    {nextReady, []any{100, ""}},
+		"readyWithout": {readyWithout, []any{"", ""}},
+		"anyDue":       {anyDue, []any{1}},
+		"takeTurns":    {takeTurns, []any{1}},
+		"allExpired":   {allExpired, []any{1}},
+	} {
+		rows, err := s.write.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q.query, q.args...)
+		if err != nil {
+			return nil, err
+		}
+		plans[name], err = collect(rows, func(row scanner) (detail string, err error) {
+			var id, parent, unused int
+			return detail, row.Scan(&id, &parent, &unused, &detail)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return plans, nil
+}
