@@ -44,6 +44,7 @@ type runCmd struct {
 	List      runListCmd      `cmd:"" help:"List runs, newest first."`
 	Show      runShowCmd      `cmd:"" help:"Show one run with its workers."`
 	Logs      runLogsCmd      `cmd:"" help:"Print a run's log."`
+	Events    runEventsCmd    `cmd:"" help:"Print what happened to a run."`
 	Metrics   runMetricsCmd   `cmd:"" help:"Print a run's metrics."`
 	Launch    runLaunchCmd    `cmd:"" help:"Show exactly what starts a run's workers."`
 	Reproduce runReproduceCmd `cmd:"" help:"Print the command that makes the same run."`

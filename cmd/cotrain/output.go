@@ -16,21 +16,31 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// printJSON writes one line of JSON. For a terminal it writes as \uXXXX also those characters that JSON allows and a
-// terminal obeys; the value stays the same.
+// printJSON writes one line of JSON.
 func (p *process) printJSON(v any) error {
+	text, err := p.encode(v)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(p.stdout, text+"\n")
+	return writeError(err)
+}
+
+// encode is a value as JSON without a newline. For a terminal it writes as \uXXXX also those characters that JSON allows and
+// a terminal obeys; the value stays the same.
+func (p *process) encode(v any) (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("encode output: %w", err)
+		return "", fmt.Errorf("encode output: %w", err)
 	}
-	if !p.terminal {
-		_, err := p.stdout.Write(b.Bytes())
-		return writeError(err)
+	text := strings.TrimSuffix(b.String(), "\n")
+	if !p.terminal || !strings.ContainsFunc(text, unprintable) {
+		return text, nil
 	}
 	var line strings.Builder
-	for _, r := range strings.TrimSuffix(b.String(), "\n") {
+	for _, r := range text {
 		if !unprintable(r) {
 			line.WriteRune(r)
 			continue
@@ -39,8 +49,7 @@ func (p *process) printJSON(v any) error {
 			fmt.Fprintf(&line, "\\u%04x", u)
 		}
 	}
-	_, err := io.WriteString(p.stdout, line.String()+"\n")
-	return writeError(err)
+	return line.String(), nil
 }
 
 func writeError(err error) error {

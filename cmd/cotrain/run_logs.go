@@ -34,15 +34,8 @@ func (c *runLogsCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	if c.Worker >= 0 {
-		var got runDetail
-		if err := cl.get(ctx, runPath(c.ID), nil, &got); err != nil {
-			return err
-		}
-		if n := got.Run.Shape.Nodes; c.Worker >= n {
-			p.say("run %s has no worker %d; its workers are 0 to %d", got.Run.ID, c.Worker, n-1)
-			return exitStatus(exitNotFound)
-		}
+	if err := p.checkWorker(ctx, cl, c.ID, c.Worker); err != nil {
+		return err
 	}
 	f := follower{p: p, c: cl, id: run.ID(c.ID), worker: c.Worker, line: func(l run.LogLine) error {
 		if c.Format == "json" {
@@ -80,6 +73,22 @@ func (c *runLogsCmd) tail(ctx context.Context, f *follower) error {
 		if err := f.line(l); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkWorker says so when a run does not have a worker; -1 stands for all.
+func (p *process) checkWorker(ctx context.Context, cl *client, id string, worker int) error {
+	if worker < 0 {
+		return nil
+	}
+	var got runDetail
+	if err := cl.get(ctx, runPath(id), nil, &got); err != nil {
+		return err
+	}
+	if n := got.Run.Shape.Nodes; worker >= n {
+		p.say("run %s has no worker %d; its workers are 0 to %d", got.Run.ID, worker, n-1)
+		return exitStatus(exitNotFound)
 	}
 	return nil
 }

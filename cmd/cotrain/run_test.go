@@ -5,13 +5,11 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store"
 )
 
 func TestSubmitSendsWhatWasAskedFor(t *testing.T) {
@@ -102,34 +100,6 @@ func TestShowPrintsTheRunAndItsWorkers(t *testing.T) {
 	got := fromJSON[map[string]any](t, c.cotrain("run", "show", string(id), "--format", "json"))
 	if got["run"] == nil || len(got["workers"].([]any)) != 2 || len(got["attempts"].([]any)) != 1 {
 		t.Errorf("%v", got)
-	}
-}
-
-func TestMetricsArePrintedAsDocumented(t *testing.T) {
-	t.Parallel()
-	c := newConsole(t)
-	id := c.Add(run.Run{State: run.Running})
-	c.SetMetric(id, "loss", []store.WorkerPoint{{Rank: 0, Step: 1, Value: 4.5, At: 1000}, {Rank: 0, Step: 2, Value: run.Number(math.NaN())}, {Rank: 1, Step: 2, Value: 4}}, nil)
-	c.SetMetric(id, "mfu", []store.WorkerPoint{{Rank: 0, Step: 2, Value: 30}}, nil)
-	r := c.cotrain("run", "metrics", string(id), "--metric", "loss", "--format", "json").want(t, exitDone)
-	want := `{"run":"` + string(id) + `","metrics":{"loss":[{"worker":0,"step":1,"value":4.5,"at":"1970-01-01T00:00:01Z"},` +
-		`{"worker":0,"step":2,"value":"NaN","at":"1970-01-01T00:00:00Z"},{"worker":1,"step":2,"value":4,"at":"1970-01-01T00:00:00Z"}]}}` + "\n"
-	if r.out != want {
-		t.Errorf("got  %swant %s", r.out, want)
-	}
-	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json")); len(got.Metrics["loss"]) != 3 || len(got.Metrics["mfu"]) != 1 {
-		t.Errorf("%+v", got)
-	}
-	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json", "--metric", "mfu,nothing").want(t, exitNotFound, `no metric "nothing"; it has loss, mfu`)); len(got.Metrics) != 2 || got.Metrics["nothing"] == nil {
-		t.Errorf("%+v", got)
-	}
-	r = c.cotrain("run", "metrics", string(id)).want(t, exitDone)
-	var rows []string
-	for line := range strings.Lines(r.out) {
-		rows = append(rows, strings.Join(strings.Fields(line), " "))
-	}
-	if !slices.Equal(rows, []string{"METRIC WORKER VALUES LAST STEP LAST", "loss 0 2 2 NaN", "loss 1 1 2 4", "mfu 0 1 2 30"}) {
-		t.Errorf("%q", rows)
 	}
 }
 

@@ -97,21 +97,3 @@ func TestAnAnswerWithVeryLongLinesIsCutAndContinues(t *testing.T) {
 		t.Errorf("tail: %d lines, more %t", len(tail.Lines), tail.More)
 	}
 }
-
-func TestEventsAreReadByCursor(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	id := f.Add(run.Run{State: run.Running})
-	f.AddEvents(id, run.Event{Kind: "a"}, run.Event{Kind: "b"}, run.Event{Kind: "c"})
-	target := "/api/v1/runs/" + string(id) + "/events"
-	type page struct {
-		Items []run.Event
-		Next  int64
-	}
-	first := get[page](f, target+"?limit=2")
-	rest := get[page](f, fmt.Sprintf("%s?after=%d", target, first.Next))
-	end := get[page](f, fmt.Sprintf("%s?after=%d", target, rest.Next))
-	if len(first.Items) != 2 || len(rest.Items) != 1 || rest.Items[0].Kind != "c" || end.Items == nil || len(end.Items) != 0 || end.Next != 3 {
-		t.Errorf("%+v %+v %+v", first, rest, end)
-	}
-}

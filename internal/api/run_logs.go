@@ -34,13 +34,11 @@ func (s *server) readLogs(ctx context.Context, in *readLogsInput) (*readLogsOutp
 		return nil, err
 	}
 	q := run.LogQuery{Rank: in.Worker, After: run.LogPos(in.After), Before: run.LogPos(in.Before), Limit: in.Limit}
-	if q.Tail = in.Tail > 0 || in.Before > 0; q.Tail {
-		if in.After > 0 {
-			return nil, invalid("query", run.FieldError{Field: "after", Rule: "does not go together with tail or before", Fix: "remove one of them"})
-		}
-		if in.Tail > 0 {
-			q.Limit = in.Tail
-		}
+	if q.Tail, err = backwards(in.After, in.Before, in.Tail); err != nil {
+		return nil, err
+	}
+	if in.Tail > 0 {
+		q.Limit = in.Tail
 	}
 	lines, err := s.Details.Logs(ctx, r.ID, q)
 	if err != nil {
@@ -77,33 +75,11 @@ func (p *logPage) cut(backwards bool) bool {
 	return false
 }
 
-type listEventsInput struct {
-	ID    string `path:"id" doc:"ID of the run, such as r-0123456789"`
-	After int64  `query:"after" minimum:"0" doc:"Cursor: only events after this sequence; the next of the previous answer"`
-	Limit int    `query:"limit" default:"500" minimum:"1" maximum:"5000"`
-}
-
-type listEventsOutput struct {
-	Body eventPage
-}
-
-type eventPage struct {
-	Items []run.Event `json:"items" nullable:"false"`
-	Next  int64       `json:"next" doc:"For after: what happens after these events"`
-}
-
-func (s *server) listEvents(ctx context.Context, in *listEventsInput) (*listEventsOutput, error) {
-	r, err := s.find(ctx, in.ID)
-	if err != nil {
-		return nil, err
+// backwards reports whether a request reads from the end: after does not go together with what says so.
+func backwards(after, before int64, tail int) (bool, error) {
+	back := tail > 0 || before > 0
+	if back && after > 0 {
+		return back, invalid("query", run.FieldError{Field: "after", Rule: "does not go together with tail or before", Fix: "remove one of them"})
 	}
-	events, err := s.Details.Events(ctx, r.ID, in.After, in.Limit)
-	if err != nil {
-		return nil, err
-	}
-	page := eventPage{Items: notNil(events), Next: in.After}
-	if n := len(events); n > 0 {
-		page.Next = events[n-1].Seq
-	}
-	return &listEventsOutput{page}, nil
+	return back, nil
 }

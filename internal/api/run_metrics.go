@@ -2,18 +2,24 @@ package api
 
 import (
 	"context"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store"
 )
 
 type readMetricsInput struct {
 	ID      string   `path:"id" doc:"ID of the run, such as r-0123456789"`
-	Metric  []string `query:"metric,explode" maxItems:"20" doc:"Name of a metric whose values to return; repeat it for more"`
+	Metric  []string `query:"metric,explode" maxItems:"20" doc:"Name of a metric whose values to return; repeat it for more. Pages go through one after the other, in this order"`
 	Mode    string   `query:"mode" enum:"workers,curve" default:"workers" doc:"Every worker's values, or one curve over all workers"`
+	Worker  int      `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Only the values of the worker with this rank; -1 for all. Not for curves"`
 	From    int64    `query:"from" minimum:"0" doc:"Only from this step on"`
-	Buckets int      `query:"buckets" minimum:"0" maximum:"10000" doc:"For curves: about how many points to reduce them to, keeping extremes; 0 for all"`
+	Buckets int      `query:"buckets" minimum:"0" maximum:"10000" doc:"For curves: about how many points to reduce each to, keeping extremes, all in one answer; 0 for every point, in pages"`
+	After   string   `query:"after" maxLength:"100" doc:"Cursor: the next of the previous page. Everything but limit must be as it was for that page"`
+	Limit   int      `query:"limit" default:"10000" minimum:"1" maximum:"50000" doc:"At most this many values in one answer, those of all metrics together; not for curves that buckets reduces"`
 }
 
 type readMetricsOutput struct {
@@ -23,8 +29,9 @@ type readMetricsOutput struct {
 type metricsBody struct {
 	Run     run.ID                      `json:"run"`
 	Names   []string                    `json:"names" nullable:"false" doc:"All metrics of the run"`
-	Metrics map[string][]point          `json:"metrics,omitempty" doc:"By name: values by worker and step; a metric that the run does not have is empty"`
-	Curves  map[string][]run.CurvePoint `json:"curves,omitempty" doc:"By name: the curve over all workers"`
+	Metrics map[string][]point          `json:"metrics,omitempty" doc:"By name: this page's values, by worker and step. Every metric that was asked for is here; one that the run does not have, or that has none on this page, is empty"`
+	Curves  map[string][]run.CurvePoint `json:"curves,omitempty" doc:"By name: this page of the curve over all workers, by step"`
+	Next    string                      `json:"next,omitempty" doc:"Cursor of the next page, for after; absent on the last. Whoever follows it gets every value that was there at the first page exactly once, and perhaps some that came meanwhile"`
 }
 
 // point is one value that one worker reported.
@@ -35,8 +42,40 @@ type point struct {
 	At     time.Time  `json:"at"`
 }
 
+// metricsQuery is a request for values of one run, with each metric once.
+type metricsQuery struct {
+	*readMetricsInput
+	run     run.ID
+	metrics []string
+	after   *metricPlace // nil for the first page
+}
+
+func newMetricsQuery(id run.ID, in *readMetricsInput) (*metricsQuery, error) {
+	q := &metricsQuery{readMetricsInput: in, run: id}
+	for _, name := range in.Metric {
+		if !slices.Contains(q.metrics, name) {
+			q.metrics = append(q.metrics, name)
+		}
+	}
+	if in.Mode == "curve" && in.Worker >= 0 {
+		return nil, invalid("query", run.FieldError{Field: "worker", Rule: "does not go together with mode=curve, which is over all workers", Fix: "remove one of them"})
+	}
+	if in.After != "" {
+		at, err := q.place(in.After)
+		if err != nil {
+			return nil, err
+		}
+		q.after = &at
+	}
+	return q, nil
+}
+
 func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (*readMetricsOutput, error) {
 	r, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	q, err := newMetricsQuery(r.ID, in)
 	if err != nil {
 		return nil, err
 	}
@@ -46,44 +85,93 @@ func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (*readMe
 		return nil, err
 	}
 	body.Names = notNil(names)
-	if in.Mode == "curve" {
-		body.Curves, err = s.curves(ctx, r.ID, in)
-	} else {
-		body.Metrics, err = s.points(ctx, r.ID, in)
+	switch {
+	case in.Mode != "curve":
+		body.Metrics, body.Next, err = pageOfMetrics(q, func(name string, after *store.PointPlace, limit int) ([]point, error) {
+			return s.points(ctx, q, name, after, limit)
+		}, func(p point) store.PointPlace { return store.PointPlace{Rank: p.Worker, Step: p.Step} })
+	case in.Buckets > 0:
+		body.Curves, err = s.reducedCurves(ctx, q)
+	default:
+		body.Curves, body.Next, err = pageOfMetrics(q, func(name string, after *store.PointPlace, limit int) ([]run.CurvePoint, error) {
+			return s.curve(ctx, q, name, after, limit)
+		}, func(p run.CurvePoint) store.PointPlace { return store.PointPlace{Step: p.Step} })
 	}
 	return &readMetricsOutput{body}, err
 }
 
-func (s *server) curves(ctx context.Context, id run.ID, in *readMetricsInput) (map[string][]run.CurvePoint, error) {
-	out := map[string][]run.CurvePoint{}
-	for _, name := range in.Metric {
-		curve, err := s.Details.Curve(ctx, id, name, in.From)
-		if err != nil {
-			return nil, err
-		}
-		if in.Buckets > 0 {
-			// So many points at most, since each bucket becomes a few.
-			curve = series.Downsample(curve, max(1, in.Buckets/series.PerBucket))
-		}
-		out[name] = notNil(curve)
+// pageOfMetrics takes values metric by metric until the page is full. next is "" when there are no more.
+func pageOfMetrics[T any](q *metricsQuery, read func(name string, after *store.PointPlace, limit int) ([]T, error), place func(T) store.PointPlace) (page map[string][]T, next string, err error) {
+	page = map[string][]T{}
+	for _, name := range q.metrics {
+		page[name] = []T{}
 	}
-	return out, nil
+	last := metricPlace{}
+	var after *store.PointPlace
+	if q.after != nil {
+		last, after = *q.after, &q.after.point
+	}
+	left := q.Limit
+	for i := last.metric; i < len(q.metrics); i++ {
+		values, err := read(q.metrics[i], after, left+1) // one more, to know whether there is one
+		if err != nil {
+			return nil, "", err
+		}
+		after = nil
+		taken := values[:min(len(values), left)]
+		if len(taken) > 0 {
+			page[q.metrics[i]] = taken
+			last = metricPlace{i, place(taken[len(taken)-1])}
+		}
+		if len(values) > left {
+			return page, q.cursor(last), nil
+		}
+		left -= len(taken)
+	}
+	return page, "", nil
 }
 
-func (s *server) points(ctx context.Context, id run.ID, in *readMetricsInput) (map[string][]point, error) {
-	out := map[string][]point{}
-	for _, name := range in.Metric {
-		stored, err := s.Details.Points(ctx, id, name)
+// points reads at most limit values of a metric after a place.
+func (s *server) points(ctx context.Context, q *metricsQuery, metric string, after *store.PointPlace, limit int) ([]point, error) {
+	if after == nil && q.Worker > 0 {
+		after = &store.PointPlace{Rank: q.Worker - 1, Step: math.MaxInt64}
+	}
+	stored, err := s.Details.PointsPage(ctx, q.run, metric, q.From, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	points := make([]point, 0, len(stored))
+	for _, p := range stored {
+		if q.Worker >= 0 && p.Rank != q.Worker {
+			break // only those of higher ranks follow
+		}
+		points = append(points, point{p.Rank, p.Step, p.Value, time.UnixMilli(p.At).UTC()})
+	}
+	return points, nil
+}
+
+// curve reads at most limit points of a metric's curve after a step.
+func (s *server) curve(ctx context.Context, q *metricsQuery, metric string, after *store.PointPlace, limit int) ([]run.CurvePoint, error) {
+	from := q.From
+	if after != nil {
+		if after.Step == math.MaxInt64 {
+			return nil, nil
+		}
+		from = max(from, after.Step+1)
+	}
+	curve, err := s.Details.Curve(ctx, q.run, metric, from)
+	return curve[:min(len(curve), limit)], err
+}
+
+// reducedCurves are whole curves, each of so many points at most as were asked for.
+func (s *server) reducedCurves(ctx context.Context, q *metricsQuery) (map[string][]run.CurvePoint, error) {
+	out := map[string][]run.CurvePoint{}
+	for _, name := range q.metrics {
+		curve, err := s.Details.Curve(ctx, q.run, name, q.From)
 		if err != nil {
 			return nil, err
 		}
-		points := make([]point, 0, len(stored))
-		for _, p := range stored {
-			if p.Step >= in.From {
-				points = append(points, point{p.Rank, p.Step, p.Value, time.UnixMilli(p.At).UTC()})
-			}
-		}
-		out[name] = points
+		out[name] = notNil(series.Downsample(curve, max(1, q.Buckets/series.PerBucket))) // each bucket becomes a few points
 	}
 	return out, nil
 }

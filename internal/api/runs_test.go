@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store"
 )
 
 type runPage struct {
@@ -96,8 +95,15 @@ func TestQueriesThatBreakARuleSayWhich(t *testing.T) {
 		of + "/logs?tail=5001":                                          "tail",
 		of + "/logs?limit=9223372036854775808":                          "limit",
 		of + "/events?after=x":                                          "after",
+		of + "/events?after=1&before=5":                                 "after",
+		of + "/events?before=0":                                         "before",
+		of + "/events?tail=5001":                                        "tail",
 		of + "/metrics?mode=both":                                       "mode",
 		of + "/metrics?buckets=-1":                                      "buckets",
+		of + "/metrics?limit=0":                                         "limit",
+		of + "/metrics?limit=50001":                                     "limit",
+		of + "/metrics?worker=-2":                                       "worker",
+		of + "/metrics?mode=curve&worker=1":                             "worker",
 		of + "/metrics?metric=" + strings.Repeat("a&metric=", 20) + "b": "metric",
 	} {
 		p := f.problem(f.do("GET", target, ""), 422)
@@ -182,54 +188,6 @@ func TestStopAndDeleteFollowTheState(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	f.problem(f.do("DELETE", target, ""), 404)
-}
-
-func TestMetricsKeepNumbersThatAreNotFinite(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	id := f.Add(run.Run{State: run.Running})
-	points := []store.WorkerPoint{{Rank: 0, Step: 1, Value: 4.5, At: 1000}, {Rank: 0, Step: 2, Value: run.Number(math.NaN())}, {Rank: 1, Step: 2, Value: run.Number(math.Inf(-1))}}
-	var curve []run.CurvePoint
-	for step := range int64(100) {
-		curve = append(curve, run.CurvePoint{Step: step, Mean: math.NaN(), Min: float64(step), Workers: 2})
-	}
-	f.SetMetric(id, "loss", points, curve)
-	f.SetMetric(id, "mfu", nil, nil)
-	target := "/api/v1/runs/" + string(id) + "/metrics"
-
-	type answer struct {
-		Run     run.ID
-		Names   []string
-		Metrics map[string][]struct {
-			Worker int
-			Step   int64
-			Value  run.Number
-			At     string
-		}
-		Curves map[string][]run.CurvePoint
-	}
-	all := get[answer](f, target)
-	if all.Run != id || !slices.Equal(all.Names, []string{"loss", "mfu"}) || len(all.Metrics) != 0 {
-		t.Errorf("%+v", all)
-	}
-	w := f.do("GET", target+"?metric=loss&metric=nothing", "")
-	got := decode[answer](f, w, 200)
-	loss := got.Metrics["loss"]
-	if len(loss) != 3 || loss[0].Value != 4.5 || loss[0].At != "1970-01-01T00:00:01Z" || !math.IsNaN(float64(loss[1].Value)) || loss[2].Worker != 1 || !math.IsInf(float64(loss[2].Value), -1) {
-		t.Errorf("%s", w.Body)
-	}
-	if nothing, ok := got.Metrics["nothing"]; !ok || nothing == nil || len(nothing) != 0 {
-		t.Errorf("a metric that is not there is %v", nothing)
-	}
-	if got := get[answer](f, target+"?metric=loss&from=2"); len(got.Metrics["loss"]) != 2 {
-		t.Errorf("from step 2: %+v", got)
-	}
-	if got := get[answer](f, target+"?metric=loss&mode=curve&from=10"); len(got.Curves["loss"]) != 90 || !math.IsNaN(got.Curves["loss"][0].Mean) || got.Metrics != nil {
-		t.Errorf("curve: %+v", got)
-	}
-	if got := get[answer](f, target+"?metric=loss&mode=curve&buckets=20"); len(got.Curves["loss"]) > 20 || len(got.Curves["loss"]) < 5 {
-		t.Errorf("about 20 points are %d", len(got.Curves["loss"]))
-	}
 }
 
 func TestNodesAndPresetsAreListed(t *testing.T) {

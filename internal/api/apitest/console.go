@@ -26,6 +26,7 @@ type Console struct {
 	nodes       []run.Node
 	runs        map[run.ID]*entry
 	templates   map[string][]run.Template // by name in lower case, oldest first
+	beforeSave  func()                    // called once, before a template is saved; or nil
 	sweeps      []run.Sweep               // oldest first
 	sweepKeys   map[string]run.SweepID
 	dry         run.DryRun
@@ -138,7 +139,7 @@ func (c *Console) Log(id run.ID, rank int, texts ...string) {
 	}
 }
 
-// SetMetric sets the points and the curve of a metric.
+// SetMetric sets the points, by rank and step, and the curve of a metric.
 func (c *Console) SetMetric(id run.ID, name string, points []store.WorkerPoint, curve []run.CurvePoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,70 +196,6 @@ func (c *Console) Workers(_ context.Context, id run.ID) (ws []run.Worker, err er
 func (c *Console) Attempts(_ context.Context, id run.ID) (as []run.Attempt, err error) {
 	err = c.with(id, func(e *entry) error { as = slices.Clone(e.attempts); return nil })
 	return as, err
-}
-
-// Events is for [api.Details].
-func (c *Console) Events(_ context.Context, id run.ID, after int64, limit int) (out []run.Event, err error) {
-	err = c.with(id, func(e *entry) error {
-		for _, ev := range e.events {
-			if ev.Seq > after && len(out) < limit {
-				out = append(out, ev)
-			}
-		}
-		return nil
-	})
-	return out, err
-}
-
-// Logs is for [api.Details].
-func (c *Console) Logs(_ context.Context, id run.ID, q run.LogQuery) (out []run.LogLine, err error) {
-	err = c.with(id, func(e *entry) error {
-		for _, l := range e.lines {
-			switch {
-			case q.Rank >= 0 && l.Rank != q.Rank:
-			case q.Tail && q.Before > 0 && l.Pos >= q.Before:
-			case !q.Tail && (l.Pos <= q.After || len(out) == q.Limit):
-			default:
-				out = append(out, l)
-			}
-		}
-		if q.Tail {
-			out = out[max(0, len(out)-q.Limit):]
-		}
-		return nil
-	})
-	return out, err
-}
-
-// Metrics is for [api.Measurements].
-func (c *Console) Metrics(_ context.Context, id run.ID) (names []string, err error) {
-	err = c.with(id, func(e *entry) error {
-		for name := range e.points {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		return nil
-	})
-	return names, err
-}
-
-// Points is for [api.Measurements].
-func (c *Console) Points(_ context.Context, id run.ID, metric string) (ps []store.WorkerPoint, err error) {
-	err = c.with(id, func(e *entry) error { ps = slices.Clone(e.points[metric]); return nil })
-	return ps, err
-}
-
-// Curve is for [api.Measurements].
-func (c *Console) Curve(_ context.Context, id run.ID, metric string, fromStep int64) (out []run.CurvePoint, err error) {
-	err = c.with(id, func(e *entry) error {
-		for _, p := range e.curves[metric] {
-			if p.Step >= fromStep {
-				out = append(out, p)
-			}
-		}
-		return nil
-	})
-	return out, err
 }
 
 // Submit is for [api.Actions]. It checks what control does, and leaves the run queued.

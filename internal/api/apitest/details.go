@@ -1,0 +1,95 @@
+package apitest
+
+import (
+	"context"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// Events is for [api.Details].
+func (c *Console) Events(_ context.Context, id run.ID, after int64, limit int) (out []run.Event, err error) {
+	err = c.with(id, func(e *entry) error {
+		for _, ev := range e.events {
+			if ev.Seq > after && len(out) < limit {
+				out = append(out, ev)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// EventsBefore is for [api.Details].
+func (c *Console) EventsBefore(_ context.Context, id run.ID, before int64, limit int) (out []run.Event, err error) {
+	err = c.with(id, func(e *entry) error {
+		for _, ev := range e.events {
+			if ev.Seq < before {
+				out = append(out, ev)
+			}
+		}
+		out = out[max(0, len(out)-limit):]
+		return nil
+	})
+	return out, err
+}
+
+// Logs is for [api.Details].
+func (c *Console) Logs(_ context.Context, id run.ID, q run.LogQuery) (out []run.LogLine, err error) {
+	err = c.with(id, func(e *entry) error {
+		for _, l := range e.lines {
+			switch {
+			case q.Rank >= 0 && l.Rank != q.Rank:
+			case q.Tail && q.Before > 0 && l.Pos >= q.Before:
+			case !q.Tail && (l.Pos <= q.After || len(out) == q.Limit):
+			default:
+				out = append(out, l)
+			}
+		}
+		if q.Tail {
+			out = out[max(0, len(out)-q.Limit):]
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Metrics is for [api.Measurements].
+func (c *Console) Metrics(_ context.Context, id run.ID) (names []string, err error) {
+	err = c.with(id, func(e *entry) error {
+		for name := range e.points {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return nil
+	})
+	return names, err
+}
+
+// PointsPage is for [api.Measurements].
+func (c *Console) PointsPage(_ context.Context, id run.ID, metric string, from int64, after *store.PointPlace, limit int) (out []store.WorkerPoint, err error) {
+	err = c.with(id, func(e *entry) error {
+		for _, p := range e.points[metric] {
+			passed := after != nil && (p.Rank < after.Rank || p.Rank == after.Rank && p.Step <= after.Step)
+			if p.Step >= from && !passed && len(out) < limit {
+				out = append(out, p)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Curve is for [api.Measurements].
+func (c *Console) Curve(_ context.Context, id run.ID, metric string, fromStep int64) (out []run.CurvePoint, err error) {
+	err = c.with(id, func(e *entry) error {
+		for _, p := range e.curves[metric] {
+			if p.Step >= fromStep {
+				out = append(out, p)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
