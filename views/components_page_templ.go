@@ -284,7 +284,7 @@ func ComponentsPage(p Page, g Gallery) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Example of a table\"><table class=\"table table-runs\"><thead><tr><th scope=\"col\">Run</th><th scope=\"col\">State</th><th scope=\"col\">Progress</th><th scope=\"col\" class=\"num\">Step</th><th scope=\"col\" class=\"num\">Loss</th><th scope=\"col\" class=\"num\">Tokens/s</th><th scope=\"col\" class=\"num\">Workers</th><th scope=\"col\" class=\"num\">Duration</th><th scope=\"col\" class=\"num\">Created</th></tr></thead> <tbody>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Example of a table\"><table class=\"table table-cards table-runs\" role=\"table\"><thead role=\"rowgroup\"><tr role=\"row\"><th role=\"columnheader\" scope=\"col\">Run</th><th role=\"columnheader\" scope=\"col\">State</th><th role=\"columnheader\" scope=\"col\">Progress</th><th role=\"columnheader\" scope=\"col\" class=\"num\">Step</th><th role=\"columnheader\" scope=\"col\" class=\"num\">Loss</th><th role=\"columnheader\" scope=\"col\" class=\"num\">Tokens/s</th><th role=\"columnheader\" scope=\"col\" class=\"num\">Workers</th><th role=\"columnheader\" scope=\"col\" class=\"num\">Duration</th><th role=\"columnheader\" scope=\"col\" class=\"num\">Created</th></tr></thead> <tbody role=\"rowgroup\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

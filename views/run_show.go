@@ -2,7 +2,6 @@ package views
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,13 +15,11 @@ import (
 type RunDetail struct {
 	Run     run.Run
 	Workers []run.Worker
-	Events  []run.Event // oldest first
-	// EventsCut is true when older events exist than those given.
-	EventsCut bool
-	Log       LogView
-	Origin    RunOrigin
-	Seq       int64 // of the run's topic, read before the rest
-	Now       time.Time
+	History EventPage
+	Log     LogView
+	Origin  RunOrigin
+	Seq     int64 // of the run's topic, read before the rest
+	Now     time.Time
 }
 
 // LogView is the newest piece of a run's log.
@@ -147,49 +144,6 @@ func workerSince(w run.Worker) time.Time {
 		return w.EndedAt
 	}
 	return w.StartedAt
-}
-
-func eventID(e run.Event) string { return "event-" + strconv.FormatInt(e.Seq, 10) }
-
-func eventIcon(e run.Event) string {
-	switch {
-	case e.To != "":
-		return string(e.To)
-	case e.Level == "error":
-		return "failed"
-	case e.Level == "warning":
-		return "warning"
-	case strings.HasPrefix(e.Kind, "checkpoint"):
-		return "save"
-	case strings.Contains(e.Kind, "sync"), strings.Contains(e.Kind, "outer"):
-		return "sync"
-	case strings.Contains(e.Kind, "finish"):
-		return "succeeded"
-	case strings.HasPrefix(e.Kind, "worker"):
-		return "node"
-	}
-	return "dot"
-}
-
-// eventTitle is the kind of an event as words: "checkpoint saved".
-func eventTitle(e run.Event) string { return strings.ReplaceAll(e.Kind, "_", " ") }
-
-// byPerson reports whether a person did it: what Nomad, the workers and the console do by themselves needs no name.
-func byPerson(e run.Event) bool {
-	return !slices.Contains([]string{"", "nomad", "worker", "queue", "console", "system"}, e.Actor)
-}
-
-// eventClass colours an event by the state that it leads to, or by how much it matters.
-func eventClass(e run.Event) string {
-	switch {
-	case e.To != "":
-		return "state-" + string(e.To)
-	case e.Level == "error":
-		return "state-failed"
-	case e.Level == "warning":
-		return "state-degraded"
-	}
-	return ""
 }
 
 // cloneHref is the address of the form that begins with a run's settings.

@@ -82,8 +82,14 @@ func (f *fake) CountRuns(context.Context) (map[run.State]int, error) {
 
 func (f *fake) Workers(context.Context, run.ID) ([]run.Worker, error) { return f.workers, f.err }
 
-func (f *fake) Events(_ context.Context, _ run.ID, _ int64, limit int) ([]run.Event, error) {
-	return f.events[max(0, len(f.events)-limit):], f.err
+func (f *fake) EventsBefore(_ context.Context, _ run.ID, before int64, limit int) ([]run.Event, error) {
+	var out []run.Event
+	for _, e := range f.events {
+		if e.Seq < before {
+			out = append(out, e)
+		}
+	}
+	return out[max(0, len(out)-limit):], f.err
 }
 
 func (f *fake) Curve(_ context.Context, _ run.ID, metric string, _ int64) ([]run.CurvePoint, error) {

@@ -32,6 +32,7 @@ func (s *Server) routes() http.Handler {
 	page("POST /runs/sample", s.handleRunSample)
 	page("GET /runs/{id}", s.handleRunShow)
 	page("GET /runs/{id}/live", s.handleRunLive)
+	page("GET /runs/{id}/events", s.handleRunEvents)
 	page("GET /runs/{id}/points", s.handleRunPoints)
 	page("GET /runs/{id}/logs", s.handleRunLogs)
 	mux.Handle("GET /runs/{id}/log.txt", s.wrap(s.handleRunLogDownload, downloadTimeout))

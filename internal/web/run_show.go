@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -13,14 +14,17 @@ import (
 )
 
 const (
-	eventsShown = 200
-	logShown    = 300
-	maxRank     = 1 << 20
+	logShown = 300
+	maxRank  = 1 << 20
 )
 
-// handleRunShow shows one run.
+// handleRunShow shows one run, with the newest events or those before a sequence.
 func (s *Server) handleRunShow(w http.ResponseWriter, r *http.Request) error {
-	d, err := s.runDetail(r)
+	before, err := number(r, "events_before", 0, 0, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	d, err := s.runDetail(r, before)
 	if err != nil {
 		return err
 	}
@@ -39,16 +43,16 @@ func (s *Server) handleRunShow(w http.ResponseWriter, r *http.Request) error {
 
 // handleRunLive is the snapshot of every live part, for a page that may have missed something.
 func (s *Server) handleRunLive(w http.ResponseWriter, r *http.Request) error {
-	d, err := s.runDetail(r)
+	d, err := s.runDetail(r, 0)
 	if err != nil {
 		return err
 	}
 	return s.render(w, r, http.StatusOK, views.RunLive(d))
 }
 
-// runDetail reads a run with its workers and newest events. The sequence is read first: what follows includes at
+// runDetail reads a run with its workers and a page of its events. The sequence is read first: what follows includes at
 // least everything up to it.
-func (s *Server) runDetail(r *http.Request) (views.RunDetail, error) {
+func (s *Server) runDetail(r *http.Request, eventsBefore int64) (views.RunDetail, error) {
 	id, err := runID(r)
 	if err != nil {
 		return views.RunDetail{}, err
@@ -58,15 +62,9 @@ func (s *Server) runDetail(r *http.Request) (views.RunDetail, error) {
 	read := func(f func(context.Context) error) { g.Go(func() error { return f(ctx) }) }
 	read(func(ctx context.Context) (err error) { d.Run, err = s.Runs.Run(ctx, id); return })
 	read(func(ctx context.Context) (err error) { d.Workers, err = s.Details.Workers(ctx, id); return })
-	read(func(ctx context.Context) (err error) {
-		d.Events, err = s.Details.Events(ctx, id, -1, eventsShown+1)
-		return
-	})
+	read(func(ctx context.Context) (err error) { d.History, err = s.eventPage(ctx, id, eventsBefore); return })
 	if err := g.Wait(); err != nil {
 		return views.RunDetail{}, err
-	}
-	if len(d.Events) > eventsShown {
-		d.Events, d.EventsCut = d.Events[len(d.Events)-eventsShown:], true
 	}
 	return d, nil
 }

@@ -139,40 +139,11 @@ func TestLogLinesArePlainOnTheServerAndKeepTheirColoursForTheScript(t *testing.T
 	}
 }
 
-func TestEventsAreATimelineNewestFirst(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	r := testRun(run.Running)
-	s.fake.runs = []run.Run{r}
-	for i := range int64(eventsShown + 5) {
-		s.fake.events = append(s.fake.events, run.Event{Seq: i + 1, Kind: "checkpoint_saved", Rank: 2, At: testNow, Message: fmt.Sprint("number ", i+1)})
-	}
-	last := &s.fake.events[len(s.fake.events)-1]
-	last.Level, last.Actor = "error", "worker"
-	s.fake.events = append(s.fake.events, run.Event{Seq: 999, Kind: "state", To: run.Running, Rank: -1, Actor: "local", At: testNow})
-	a := s.get("/runs/"+string(r.ID), 200)
-	if n := a.count("#event-list > li"); n != eventsShown {
-		t.Errorf("%d events", n)
-	}
-	if got := a.text(t, "#event-list > li:first-child"); got != "running just now by local" {
-		t.Errorf("newest %q", got)
-	}
-	if got := a.text(t, "#event-list > li:nth-child(2)"); got != fmt.Sprintf("checkpoint saved worker 2 just now number %d", eventsShown+5) {
-		t.Errorf("second %q", got)
-	}
-	if a.count("#event-list .event.state-failed") != 1 {
-		t.Error("the event of level error does not stand out")
-	}
-	if !strings.Contains(a.text(t, "#run-events"), "Older events are not shown") {
-		t.Error("no word about those left out")
-	}
-}
-
 func TestARunThatDoesNotExistIsNotFoundOnEveryAddress(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, id := range []string{"r-0000000000", "nonsense", "r-ABCDEFGHIJ", strings.Repeat("x", 2000)} {
-		for _, rest := range []string{"", "/live", "/points", "/logs", "/log.txt", "/config.toml", "/stop", "/delete"} {
+		for _, rest := range []string{"", "/live", "/events", "/points", "/logs", "/log.txt", "/config.toml", "/stop", "/delete"} {
 			if a := s.do("GET", "/runs/"+id+rest, nil); a.status != 404 {
 				t.Errorf("%.20s%s: %d", id, rest, a.status)
 			}

@@ -1,5 +1,6 @@
 // The entry of every page: what each element of the page asks for is switched on, nothing else runs.
 import { startTheme } from "./theme.js";
+import { startTabs } from "./tabs.js";
 import { startTimes } from "./times.js";
 import { startActions } from "./actions.js";
 import { startForm } from "./form.js";
@@ -12,6 +13,7 @@ import { startComplete } from "./complete.js";
 import { startGallery } from "./gallery.js";
 
 startTheme();
+startTabs();
 startTimes();
 startActions();
 startForm();

@@ -1,10 +1,9 @@
 // One run's page, live: headline, workers and events arrive as fragments, curves as samples, logs as lines.
 import { apply, morph, parse } from "./fragments.js";
 import { startCharts } from "./chart.js";
+import { startEvents } from "./events.js";
 import { startLogs } from "./logs.js";
 import { refreshTimes } from "./times.js";
-
-const eventsShown = 300;
 
 /**
  * @param {import("./socket.js").Live} live
@@ -13,6 +12,7 @@ const eventsShown = 300;
 export function startRunPage(live, page) {
   const charts = startCharts(page);
   const logs = startLogs(page);
+  const events = startEvents(page);
   const url = page.dataset.liveUrl || "";
   const inner = Number(page.dataset.innerSteps || 0);
   charts.forEach((c) => (c.markEvery = inner));
@@ -34,6 +34,7 @@ export function startRunPage(live, page) {
     const fresh = parse(await response.text())[0];
     if (!(fresh instanceof HTMLElement)) throw new Error("live: not in the answer");
     const seq = Number(fresh.dataset.seq);
+    events.join(fresh);
     for (const part of [...fresh.children]) {
       const old = part.id ? document.getElementById(part.id) : null;
       if (old) morph(old, part);
@@ -48,7 +49,7 @@ export function startRunPage(live, page) {
       switch (m.type) {
         case "html":
           apply(m.data);
-          trimEvents();
+          events.trim();
           break;
         case "samples":
           charts.forEach((c) => c.upsert(m.data));
@@ -77,10 +78,4 @@ async function retryPoints(points) {
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
-}
-
-function trimEvents() {
-  document.querySelector("[data-event-empty]")?.remove();
-  const list = document.getElementById("event-list");
-  while (list && list.children.length > eventsShown) list.lastElementChild?.remove();
 }
