@@ -74,12 +74,12 @@ func BenchmarkDispatch(b *testing.B) {
 		done()
 		b.ReportMetric(blocks*perBlock/whole.Seconds(), "submits/s")
 		b.ReportMetric(blocks*perBlock/bare.Seconds(), "baseline-dispatches/s")
-		target := "ratio"
+		ratio, added := "ratio", "added-ms(<1)"
 		if os.Getenv("NOMAD_ADDR") != "" {
-			target = "ratio(>=0.7)"
+			ratio, added = "ratio(>=0.7)", "added-ms"
 		}
-		b.ReportMetric(bare.Seconds()/whole.Seconds(), target)
-		b.ReportMetric((whole-bare).Seconds()*1000/(blocks*perBlock), "added-ms(<1)")
+		b.ReportMetric(bare.Seconds()/whole.Seconds(), ratio)
+		b.ReportMetric((whole-bare).Seconds()*1000/(blocks*perBlock), added)
 	}
 }
 
