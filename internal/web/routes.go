@@ -88,5 +88,5 @@ func (s *Server) routes() http.Handler {
 		mux.Handle("/api/", s.API)
 	}
 
-	return s.boundAll(s.logRequests(s.recoverPanics(securityHeaders(s.checkOrigin(s.orNotFound(mux))))))
+	return s.boundAll(compress(s.logRequests(s.recoverPanics(securityHeaders(s.checkOrigin(s.orNotFound(mux)))))))
 }

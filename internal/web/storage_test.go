@@ -371,3 +371,14 @@ func TestTheFormTellsWhichPathsAreNotThere(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 }
+
+func TestADownloadIsNotCompressed(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.write("datasets/raw/a.bin", strings.Repeat("x", 100_000))
+	file := row(s.get("/storage?path=datasets/raw", 200), "a.bin")
+	got := s.do(http.MethodGet, file.Find("[data-action=download]").AttrOr("href", ""), nil, "Accept-Encoding", "gzip")
+	if got.header.Get("Content-Encoding") != "" || len(got.body) != 100_000 {
+		t.Errorf("%d bytes, header %v", len(got.body), got.header)
+	}
+}
