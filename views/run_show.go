@@ -73,8 +73,19 @@ func throughputTitle(r run.Run) string {
 	return exact(r.Progress.TokensPerSec) + " tokens per second, sum over workers"
 }
 
+// participants are the workers that run, of those asked for. Of a run that has ended none runs, which is no news.
 func participants(r run.Run) string {
+	if r.State.Terminal() {
+		return Integer(r.Shape.Nodes)
+	}
 	return Integer(r.Progress.Participants) + " / " + Integer(r.Shape.Nodes)
+}
+
+func participantsTitle(r run.Run) string {
+	if r.State.Terminal() {
+		return "Workers asked for"
+	}
+	return "Workers running now, of those asked for"
 }
 
 // timeLeft is the label, the value and the title of the headline's last number: the time left, or the whole duration

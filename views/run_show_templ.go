@@ -538,7 +538,7 @@ func RunHeadline(r run.Run, now time.Time) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Stat("participants", "Participants", participants(r), "", "Workers running now, of those asked for").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Stat("participants", "Participants", participants(r), "", participantsTitle(r)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -296,3 +296,14 @@ func TestStopAndDeleteAskFirstAndThenAct(t *testing.T) {
 		t.Errorf("conflict: %d", a.status)
 	}
 }
+
+func TestARunThatHasEndedCountsTheWorkersItAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Stopped)
+	r.Progress.Participants = 0 // none of them runs
+	s.fake.runs = []run.Run{r}
+	if got := s.get("/runs/"+string(r.ID), 200).text(t, `.stats [data-metric="participants"]`); got != "3" {
+		t.Errorf("%q", got)
+	}
+}

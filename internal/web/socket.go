@@ -27,6 +27,7 @@ const (
 	writeTimeout     = 10 * time.Second
 	pingEvery        = 25 * time.Second
 	silenceTimeout   = 70 * time.Second // longer than two pings: the client answers each one
+	compressFrom     = 1 << 10          // bytes of a message; a shorter one is sent sooner than it is compressed
 )
 
 // subscribeMessage is all that a client can say: the topics it wants from now on (instead of those before), and for
@@ -92,7 +93,7 @@ func (s *Server) handleSocket(w http.ResponseWriter, r *http.Request) error {
 		return errTooMany
 	}
 	upgrader := websocket.Upgrader{
-		ReadBufferSize: 1024, WriteBufferSize: 4096,
+		ReadBufferSize: 1024, WriteBufferSize: 4096, EnableCompression: true,
 		CheckOrigin: sameOrigin, // as the middleware did
 		Error: func(w http.ResponseWriter, r *http.Request, status int, _ error) {
 			s.fail(w, r, &statusError{status, "The live connection could not be opened", "The request is not one of a WebSocket of version 13."})
@@ -143,7 +144,7 @@ func (c *socket) serve(ctx context.Context) error {
 		if err := alive(""); err != nil {
 			return err
 		}
-		kind, body, err := c.conn.ReadMessage()
+		kind, body, err := c.read()
 		if err != nil {
 			return err
 		}
@@ -207,6 +208,21 @@ func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
 	}
 }
 
+// read returns the client's next message. The connection's own limit is of what comes over the wire; this one is of what
+// that decompresses to.
+func (c *socket) read() (kind int, body []byte, err error) {
+	kind, r, err := c.conn.NextReader()
+	if err != nil {
+		return kind, nil, err
+	}
+	body, err = io.ReadAll(io.LimitReader(r, maxClientMessage+1))
+	if err == nil && len(body) > maxClientMessage {
+		c.goodbye(websocket.CloseMessageTooBig, "the message is too long")
+		err = websocket.ErrReadLimit
+	}
+	return kind, body, err
+}
+
 // superseded reports whether a later message of the batch says the same thing newer: of one run's states and workers
 // only the last matters.
 func superseded(later []feed.Message, m feed.Message) bool {
@@ -239,6 +255,7 @@ func (c *socket) send(m outgoing) error {
 	if err := c.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
+	c.conn.EnableWriteCompression(len(body) >= compressFrom) // where the client can read it
 	return c.conn.WriteMessage(websocket.TextMessage, body)
 }
 

@@ -1,0 +1,76 @@
+package web
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// countedConn counts what comes over the wire.
+type countedConn struct {
+	net.Conn
+	read *atomic.Int64
+}
+
+func (c countedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+// dialCompressing connects as browsers do, which offer to compress.
+func (s *site) dialCompressing() (*client, *atomic.Int64) {
+	s.t.Helper()
+	var read atomic.Int64
+	d := websocket.Dialer{EnableCompression: true, NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return countedConn{conn, &read}, err
+	}}
+	conn, res, err := d.DialContext(s.t.Context(), strings.Replace(s.http.URL, "http", "ws", 1)+"/ws", http.Header{"Origin": {s.http.URL}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	s.t.Cleanup(func() { _ = conn.Close() })
+	return &client{s.t, conn}, &read
+}
+
+func TestLongMessagesAreCompressed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	c, read := s.dialCompressing()
+	topic := feed.RunTopic(testRun(run.Running).ID)
+	c.say(`{"sub":["` + topic + `"]}`)
+	c.subscribed()
+	workers := make([]run.Worker, 300)
+	for i := range workers {
+		workers[i] = run.Worker{AllocID: "a", Rank: i, NodeName: "node.example", State: run.WorkerRunning}
+	}
+	before := read.Load()
+	s.publish(topic, feed.Workers, workers)
+	long := len(c.next().Data)
+	if wire := read.Load() - before; long < 50_000 || wire > int64(long)/10 {
+		t.Errorf("a message of %d bytes took %d on the wire", long, wire)
+	}
+}
+
+func TestAShortMessageThatBecomesALongOneIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	c, _ := s.dialCompressing()
+	c.conn.EnableWriteCompression(true)
+	c.say(`{"sub":["` + strings.Repeat("x", 1<<20) + `"]}`) // a few kilobytes on the wire
+	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, _, err := c.conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseMessageTooBig) {
+		t.Errorf("got %v", err)
+	}
+}
