@@ -19,9 +19,8 @@ const (
 	console = "cotrain"
 )
 
-// reconcile compares one run with Nomad and stores and tells what differs.
+// reconcile compares one run with Nomad and stores and tells what differs. One at a time for each run.
 func (w *Watcher) reconcile(ctx context.Context, id run.ID) {
-	defer w.lock(id)()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	err := w.compare(ctx, id)
@@ -319,7 +318,6 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change, job noma
 	case u.Run.State.Terminal() || c.again:
 		w.mu.Lock()
 		delete(w.ended, id)
-		delete(w.locks, id) // whoever waits for it finds the attempt over
 		w.mu.Unlock()
 		w.o.Logs.Forget(id)
 		w.o.Released(id)

@@ -81,13 +81,12 @@ type Watcher struct {
 	kick chan run.ID
 
 	mu    sync.Mutex
-	locks map[run.ID]*sync.Mutex
 	ended map[run.ID]time.Time // when a run was first seen to have ended, while its logs are being read
 }
 
 // New returns a watcher that does nothing until Run.
 func New(o Options) *Watcher {
-	return &Watcher{o: o, kick: make(chan run.ID, 1024), locks: map[run.ID]*sync.Mutex{}, ended: map[run.ID]time.Time{}}
+	return &Watcher{o: o, kick: make(chan run.ID, 1024), ended: map[run.ID]time.Time{}}
 }
 
 // Look asks for a comparison soon; it never waits.
@@ -138,12 +137,13 @@ func (w *Watcher) loop(ctx context.Context, resync <-chan struct{}) error {
 	defer tick.Stop()
 	slots, sctx := errgroup.WithContext(ctx)
 	slots.SetLimit(parallel)
-	waiting := &pendingSet{ids: map[run.ID]bool{}}
+	pace := newPacer(w.Look)
 	look := func(id run.ID) {
-		if waiting.add(id) {
+		if pace.begin(id) {
 			slots.Go(func() error {
-				waiting.remove(id)
+				began := time.Now()
 				w.reconcile(sctx, id)
+				pace.end(id, time.Since(began))
 				return nil
 			})
 		}
@@ -183,39 +183,4 @@ func (w *Watcher) live(ctx context.Context) ([]run.Run, error) {
 		}
 		f.Before = page[len(page)-1].ID
 	}
-}
-
-// pendingSet merges requests for a comparison that has not begun yet.
-type pendingSet struct {
-	mu  sync.Mutex
-	ids map[run.ID]bool
-}
-
-func (p *pendingSet) add(id run.ID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ids[id] {
-		return false
-	}
-	p.ids[id] = true
-	return true
-}
-
-func (p *pendingSet) remove(id run.ID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.ids, id)
-}
-
-// lock serialises comparisons of one run.
-func (w *Watcher) lock(id run.ID) func() {
-	w.mu.Lock()
-	l := w.locks[id]
-	if l == nil {
-		l = &sync.Mutex{}
-		w.locks[id] = l
-	}
-	w.mu.Unlock()
-	l.Lock()
-	return l.Unlock
 }
