@@ -18,6 +18,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
 const (
@@ -93,7 +94,7 @@ func wholePath(b *testing.B) time.Duration {
 	if err := <-done; err != nil {
 		b.Fatal(err)
 	}
-	pts, err := s.Points(b.Context(), id, "loss")
+	pts, err := storetest.AllPoints(b.Context(), s, id, "loss")
 	if err != nil || len(pts) != ingestWorkers*ingestSteps {
 		b.Fatalf("%d points, %v", len(pts), err)
 	}

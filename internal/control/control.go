@@ -24,6 +24,7 @@ type Runs interface {
 	CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	RunsAtNomad(ctx context.Context) ([]run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	DeleteRun(ctx context.Context, id run.ID) error

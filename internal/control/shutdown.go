@@ -22,7 +22,7 @@ const (
 // returns when they have. Runs that have retries left are not asked: another attempt goes on from their newest checkpoint
 // once there is an agent again. The error is that of ctx when it ends first.
 func (c *Control) StopWorking(ctx context.Context) error {
-	live, err := c.working(ctx)
+	live, err := c.o.Store.RunsAtNomad(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,24 +52,6 @@ func (c *Control) StopWorking(ctx context.Context) error {
 		errs = append(errs, c.ends(ctx, id))
 	}
 	return errors.Join(errs...)
-}
-
-// working returns the runs that may have workers.
-func (c *Control) working(ctx context.Context) ([]run.Run, error) {
-	const page = 1000
-	f := run.RunFilter{States: []run.State{run.Pending, run.Running, run.Degraded, run.Stopping}, Limit: page}
-	var all []run.Run
-	for {
-		rs, err := c.o.Store.Runs(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, rs...)
-		if len(rs) < page {
-			return all, nil
-		}
-		f.Before = rs[len(rs)-1].ID
-	}
 }
 
 // endsWithAgent reports whether the run has workers that nothing follows.

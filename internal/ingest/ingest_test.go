@@ -22,6 +22,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -130,7 +131,7 @@ func (r *rig) eventually(what string, ok func() bool) {
 
 func (r *rig) points(metric string) []store.WorkerPoint {
 	r.t.Helper()
-	pts, err := r.store.Points(r.t.Context(), r.id, metric)
+	pts, err := storetest.AllPoints(r.t.Context(), r.store, r.id, metric)
 	if err != nil {
 		r.t.Fatal(err)
 	}

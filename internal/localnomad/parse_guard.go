@@ -15,12 +15,12 @@ import (
 
 // functions are those of job files, which are counted before they make much of little.
 func (m *meter) functions() map[string]function.Function {
-	funcs := jobFunctions()
+	funcs, guards := jobFunctions(), guards()
 	for name, f := range funcs {
 		switch name {
 		case "can", "convert", "try": // take expressions, which are counted themselves
 		default:
-			funcs[name] = m.guarded(f, guards()[name])
+			funcs[name] = m.guarded(f, guards[name])
 		}
 	}
 	return funcs

@@ -14,6 +14,7 @@ import (
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
 const sweepID = run.SweepID("s-0000000001")
@@ -387,7 +388,7 @@ func TestAnAttemptAfterAnUnansweredDispatchForgetsNothing(t *testing.T) {
 	if err := r.queue.Send(t.Context(), r.id); err != nil {
 		t.Fatal(err)
 	}
-	if pts, err := r.store.Points(t.Context(), r.id, "loss"); err != nil || len(pts) != 1 || r.run().Attempt != 1 {
+	if pts, err := storetest.AllPoints(t.Context(), r.store, r.id, "loss"); err != nil || len(pts) != 1 || r.run().Attempt != 1 {
 		t.Errorf("points %v, %v, attempt %d", pts, err, r.run().Attempt)
 	}
 }

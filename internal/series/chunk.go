@@ -31,6 +31,14 @@ const sumBytes = crc32.Size
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
+// verified returns what the checksum before it says was stored.
+func verified(data []byte) ([]byte, error) {
+	if len(data) < sumBytes || checksum(data[sumBytes:]) != binary.BigEndian.Uint32(data) {
+		return nil, fmt.Errorf("%w: wrong checksum", ErrDamaged)
+	}
+	return data[sumBytes:], nil
+}
+
 // EncodeChunk compresses 1 to [MaxChunkPoints] points of ascending steps. Every float64 comes back as it was, and so does
 // every time, whatever their order.
 func EncodeChunk(points []Point) ([]byte, error) {
@@ -75,10 +83,11 @@ type ChunkReader struct {
 // Open begins to read the first count points of a chunk; data must stay as it is until the last was read. It returns an
 // error that is [ErrDamaged] when data is not what [EncodeChunk] gave for at least as many points.
 func (r *ChunkReader) Open(data []byte, count int) error {
-	if len(data) < sumBytes || checksum(data[sumBytes:]) != binary.BigEndian.Uint32(data) {
-		return fmt.Errorf("%w: wrong checksum", ErrDamaged)
+	body, err := verified(data)
+	if err != nil {
+		return err
 	}
-	return r.open(data[sumBytes:], count)
+	return r.open(body, count)
 }
 
 // headBytes is the length of an XOR chunk's own count of its points.

@@ -54,10 +54,11 @@ func EncodeCurve(curve []run.CurvePoint) ([]byte, error) {
 // AppendCurve appends the points of a block that [EncodeCurve] made to a curve. The error is [ErrDamaged] when data is
 // anything else.
 func AppendCurve(curve []run.CurvePoint, data []byte) ([]run.CurvePoint, error) {
-	if len(data) < sumBytes || checksum(data[sumBytes:]) != binary.BigEndian.Uint32(data) {
-		return curve, fmt.Errorf("%w: wrong checksum", ErrDamaged)
+	body, err := verified(data)
+	if err != nil {
+		return curve, err
 	}
-	return appendCurve(curve, data[sumBytes:])
+	return appendCurve(curve, body)
 }
 
 func appendCurve(curve []run.CurvePoint, body []byte) ([]run.CurvePoint, error) {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -34,11 +33,8 @@ func scanEvent(row scanner) (run.Event, error) {
 	return ev, err
 }
 
-// Events returns up to limit events of a run, oldest first: those after a sequence, or with a negative one the newest.
+// Events returns up to limit events of a run, oldest first: those after a sequence.
 func (s *Store) Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error) {
-	if after < 0 {
-		return s.EventsBefore(ctx, id, math.MaxInt64, limit)
-	}
 	rows, err := s.read.QueryContext(ctx, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
 		id, after, min(max(limit, 1), maxEvents))
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
 // TestADatabaseOfTheFirstSchemaIsBroughtUpToDate makes one with the first migration alone.
@@ -75,7 +76,7 @@ func TestADatabaseOfTheFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	}); err != nil {
 		t.Errorf("it cannot be changed: %v", err)
 	}
-	if pts, err := s.Points(t.Context(), want.ID, "loss"); err != nil || len(pts) != 2 {
+	if pts, err := storetest.AllPoints(t.Context(), s, want.ID, "loss"); err != nil || len(pts) != 2 {
 		t.Errorf("points %v, %v", pts, err)
 	}
 	behind, err := s.UnrolledRuns(t.Context())

@@ -28,11 +28,6 @@ func (s *Store) Metrics(ctx context.Context, id run.ID) ([]string, error) {
 	return collect(rows, func(row scanner) (name string, err error) { return name, row.Scan(&name) })
 }
 
-// Points returns a metric's values of every worker, by rank and step. See [Store.PointsPage] for a run of any size.
-func (s *Store) Points(ctx context.Context, id run.ID, metric string) ([]WorkerPoint, error) {
-	return s.PointsPage(ctx, id, metric, math.MinInt64, nil, math.MaxInt)
-}
-
 // PointPlace is the place of a point among those of a metric, which are ordered by rank, then step.
 type PointPlace struct {
 	Rank int

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
 // killedDir is the environment variable by which the test below makes its own program a console to be killed.
@@ -32,7 +33,7 @@ func TestAKillWhileSealingLosesAndDoublesNothing(t *testing.T) {
 		s, err := store.Open(t.Context(), dir)
 		must(t, err)
 		for _, metric := range []string{"loss", "other"} {
-			pts, err := s.Points(t.Context(), pointsRun, metric)
+			pts, err := storetest.AllPoints(t.Context(), s, pointsRun, metric)
 			if err != nil || !whole(pts, acked) {
 				t.Errorf("%d points of %s, %v; %d steps were stored", len(pts), metric, err, acked)
 			}

@@ -180,7 +180,7 @@ func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 		`data = x'00'`, `data = x''`, `data = substr(data, 1, 40)`, `data = zeroblob(length(data))`, `count = 101`, `count = 0`, `count = -1`, `count = 1 << 40`, `first_step = 301`,
 	} {
 		execute(t, dir, `UPDATE point_chunks SET `+set+` WHERE id = (SELECT id FROM kept)`)
-		said(set+": all points", errorOf(s.Points(t.Context(), pointsRun, "other")))
+		said(set+": all points", errorOf(storetest.AllPoints(t.Context(), s, pointsRun, "other")))
 		said(set+": a page of it", errorOf(page(350, 1)))
 		said(set+": the curve", errorOf(s.Curve(t.Context(), pointsRun, "other", 0)))
 		for what, after := range map[string]int64{"before": -1, "after": 399} {
@@ -189,7 +189,7 @@ func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 			}
 		}
 		execute(t, dir, `UPDATE point_chunks SET data = kept.data, count = kept.count, first_step = kept.first_step FROM kept WHERE point_chunks.id = kept.id`)
-		if pts, err := s.Points(t.Context(), pointsRun, "other"); err != nil || len(pts) != 3*1050 {
+		if pts, err := storetest.AllPoints(t.Context(), s, pointsRun, "other"); err != nil || len(pts) != 3*1050 {
 			t.Errorf("%s: repaired there are %d points, %v", set, len(pts), err)
 		}
 	}
@@ -217,7 +217,7 @@ func TestSealingWhileOthersReadAndWriteHidesNothing(t *testing.T) {
 	wg.Go(func() {
 		before := 0
 		for ctx.Err() == nil {
-			pts, err := s.Points(ctx, pointsRun, "loss")
+			pts, err := storetest.AllPoints(ctx, s, pointsRun, "loss")
 			if err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
@@ -235,7 +235,7 @@ func TestSealingWhileOthersReadAndWriteHidesNothing(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
-	pts, err := s.Points(t.Context(), pointsRun, "loss")
+	pts, err := storetest.AllPoints(t.Context(), s, pointsRun, "loss")
 	if err != nil || !whole(pts, steps) {
 		t.Errorf("%d points, %v", len(pts), err)
 	}

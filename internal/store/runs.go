@@ -159,6 +159,16 @@ func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
 	return collect(rows, scanRun)
 }
 
+// RunsAtNomad returns every run that Nomad may hold workers for, newest first.
+func (s *Store) RunsAtNomad(ctx context.Context) ([]run.Run, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+runColumns+` FROM runs WHERE state IN (?,?,?,?) ORDER BY id DESC`,
+		run.Pending, run.Running, run.Degraded, run.Stopping)
+	if err != nil {
+		return nil, fmt.Errorf("list runs at Nomad: %w", mapError(err))
+	}
+	return collect(rows, scanRun)
+}
+
 // collect reads and closes rows.
 func collect[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
 	defer func() { _ = rows.Close() }()

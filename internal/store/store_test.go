@@ -156,7 +156,7 @@ func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
 	if err := write(); err != nil {
 		t.Fatal(err)
 	}
-	pts, err := s.Points(t.Context(), id, "loss")
+	pts, err := storetest.AllPoints(t.Context(), s, id, "loss")
 	if err != nil || len(pts) != lines {
 		t.Errorf("%d points, %v; want %d", len(pts), err, lines)
 	}

@@ -24,7 +24,7 @@ type Cluster interface {
 
 // Store is what watch needs of the store.
 type Store interface {
-	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	RunsAtNomad(ctx context.Context) ([]run.Run, error)
 	RunOfJob(ctx context.Context, jobID string) (run.ID, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
@@ -158,29 +158,12 @@ func (w *Watcher) loop(ctx context.Context, resync <-chan struct{}) error {
 		case <-tick.C:
 		case <-resync:
 		}
-		live, err := w.live(ctx)
+		live, err := w.o.Store.RunsAtNomad(ctx)
 		if err != nil && ctx.Err() == nil {
 			w.o.Logger.Warn("list live runs", "err", err)
 		}
 		for _, r := range live {
 			look(r.ID)
 		}
-	}
-}
-
-// live returns every run that Nomad may hold workers for.
-func (w *Watcher) live(ctx context.Context) ([]run.Run, error) {
-	f := run.RunFilter{States: []run.State{run.Pending, run.Running, run.Degraded, run.Stopping}, Limit: 1000}
-	var out []run.Run
-	for {
-		page, err := w.o.Store.Runs(ctx, f)
-		if err != nil {
-			return out, err
-		}
-		out = append(out, page...)
-		if len(page) < f.Limit {
-			return out, nil
-		}
-		f.Before = page[len(page)-1].ID
 	}
 }

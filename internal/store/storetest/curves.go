@@ -75,8 +75,14 @@ func testRollUp(t *testing.T, s Store) {
 	}
 	add(0, store.Point{Metric: "loss", Step: 3, Value: 3}, store.Point{Metric: "loss", Step: 7, Value: 7}, store.Point{Metric: "other", Step: 900, Value: 1})
 	add(1, store.Point{Metric: "loss", Step: 5, Value: 5})
+	behind, err := s.UnrolledRuns(t.Context())
+	must(t, err)
+	same(t, "runs with curves behind their points", behind, []run.ID{id})
 	r, changed, err := s.RollUp(t.Context(), id)
 	must(t, err)
+	if behind, err = s.UnrolledRuns(t.Context()); err != nil || len(behind) != 0 {
+		t.Errorf("still behind: %v, %v", behind, err)
+	}
 	if !changed || r.From != 3 || r.To != 7 || len(r.Curves["loss"]) != 3 {
 		t.Errorf("changed %v: %+v", changed, r)
 	}

@@ -65,7 +65,7 @@ func testEvents(t *testing.T, s Store) {
 	}
 	same(t, "read forwards", forth, append(messages(all), "happened meanwhile"))
 
-	newest, err := s.Events(t.Context(), id, -1, 2)
+	newest, err := s.EventsBefore(t.Context(), id, math.MaxInt64, 2)
 	must(t, err)
 	same(t, "the newest", messages(newest), []string{"6", "happened meanwhile"})
 	same(t, "events of a run that is not there", eventsBefore(t, s, "r-0000000009", math.MaxInt64), 0)

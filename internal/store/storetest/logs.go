@@ -142,7 +142,7 @@ func testConcurrent(t *testing.T, s Store) {
 		})
 	}
 	wg.Wait()
-	pts, err := s.Points(t.Context(), id, "loss")
+	pts, err := AllPoints(t.Context(), s, id, "loss")
 	must(t, err)
 	lines, err := s.Logs(t.Context(), id, run.LogQuery{Rank: -1, Limit: 1000})
 	must(t, err)
@@ -164,7 +164,7 @@ func testDelete(t *testing.T, s Store) {
 		t.Error("the deleted run is still there")
 	}
 	for id, want := range map[run.ID]int{a: 0, b: 2} {
-		pts, err := s.Points(t.Context(), id, "loss")
+		pts, err := AllPoints(t.Context(), s, id, "loss")
 		must(t, err)
 		lines, err := s.Logs(t.Context(), id, run.LogQuery{Rank: -1, Limit: 10})
 		must(t, err)
@@ -179,7 +179,7 @@ func testDelete(t *testing.T, s Store) {
 	// The same ID and metric may live again; nothing of the old one comes back.
 	create(t, s, string(a), "again")
 	must(t, s.Commit(t.Context(), []*store.Batch{batch(a, 0, store.Cursor{}, "new\n", store.Point{Metric: "loss", Step: 9, Value: 1})}))
-	pts, err := s.Points(t.Context(), a, "loss")
+	pts, err := AllPoints(t.Context(), s, a, "loss")
 	must(t, err)
 	same(t, "points of the new run", len(pts), 1)
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"testing"
@@ -17,6 +18,16 @@ import (
 var nearly = cmp.Options{
 	cmpopts.EquateNaNs(), cmpopts.EquateApprox(1e-13, 0),
 	cmp.Transformer("float", func(n run.Number) float64 { return float64(n) }),
+}
+
+// Pages is the part of a store that [AllPoints] reads.
+type Pages interface {
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *store.PointPlace, limit int) ([]store.WorkerPoint, error)
+}
+
+// AllPoints returns a metric's values of every worker, by rank and step.
+func AllPoints(ctx context.Context, s Pages, id run.ID, metric string) ([]store.WorkerPoint, error) {
+	return s.PointsPage(ctx, id, metric, math.MinInt64, nil, math.MaxInt)
 }
 
 // seal seals points until there is nothing more to do.
@@ -74,7 +85,7 @@ func testSealPoints(t *testing.T, s Store) {
 			more = r.More
 		}
 		for _, metric := range []string{"loss", "tokens_per_second", "other"} {
-			pts, err := s.Points(t.Context(), id, metric)
+			pts, err := AllPoints(t.Context(), s, id, metric)
 			must(t, err)
 			same(t, "points of "+metric, len(pts), workers*steps)
 			curve, err := s.Curve(t.Context(), id, metric, 700)
@@ -99,7 +110,7 @@ func testSealPoints(t *testing.T, s Store) {
 	seal(t, s)
 	compare("sealed after the end")
 	must(t, s.DeleteRun(t.Context(), id))
-	if pts, err := s.Points(t.Context(), id, "loss"); err != nil || len(pts) != 0 {
+	if pts, err := AllPoints(t.Context(), s, id, "loss"); err != nil || len(pts) != 0 {
 		t.Errorf("once it is deleted it has %d points, %v", len(pts), err)
 	}
 }
@@ -113,7 +124,7 @@ func testPointsPage(t *testing.T, s Store) {
 		}
 		must(t, s.Commit(t.Context(), []*store.Batch{b}))
 	}
-	all, err := s.Points(t.Context(), id, "loss")
+	all, err := AllPoints(t.Context(), s, id, "loss")
 	must(t, err)
 	place := func(rank int, step int64) *store.PointPlace { return &store.PointPlace{Rank: rank, Step: step} }
 	for _, tc := range []struct {

@@ -206,7 +206,7 @@ func (c *pointsCheck) end(t *rapid.T) {
 
 func (c *pointsCheck) read(t *rapid.T) {
 	for _, metric := range c.model.metrics() {
-		got, err := c.s.Points(c.ctx, c.id, metric)
+		got, err := AllPoints(c.ctx, c.s, c.id, metric)
 		c.must(t, err)
 		c.samePoints(t, "points of "+metric, got, c.model.points(metric, math.MinInt64, nil))
 	}

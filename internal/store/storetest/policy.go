@@ -132,7 +132,7 @@ func testRewind(t *testing.T, s Store) {
 		}
 	}
 	for metric, want := range map[string]int{"loss": 12, "tokens_per_second": 12, "system/cpu": 2} {
-		pts, err := s.Points(t.Context(), id, metric)
+		pts, err := AllPoints(t.Context(), s, id, metric)
 		must(t, err)
 		same(t, "points of "+metric, len(pts), want)
 	}

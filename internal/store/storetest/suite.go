@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ type Store interface {
 	CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	RunsAtNomad(ctx context.Context) ([]run.Run, error)
 	CountRuns(ctx context.Context) (map[run.State]int, error)
 	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
@@ -30,11 +32,11 @@ type Store interface {
 	Cursor(ctx context.Context, allocID, stream string) (store.Cursor, error)
 	Commit(ctx context.Context, batches []*store.Batch) error
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
-	Points(ctx context.Context, id run.ID, metric string) ([]store.WorkerPoint, error)
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *store.PointPlace, limit int) ([]store.WorkerPoint, error)
 	SealPoints(ctx context.Context) (bool, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error)
+	UnrolledRuns(ctx context.Context) ([]run.ID, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
@@ -72,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a run can be stored with its first attempt":              testCreateClaimed,
 		"a taken ID is a conflict":                                testTakenID,
 		"runs are listed newest first, filtered and paged":        testList,
+		"runs that may have workers are found by their state":     testRunsAtNomad,
 		"an update stores run, attempt, workers and events":       testUpdate,
 		"an update whose function fails changes nothing":          testUpdateFails,
 		"events are read from either end, page by page":           testEvents,
@@ -203,6 +206,28 @@ func testTakenID(t *testing.T, s Store) {
 	}
 }
 
+func testRunsAtNomad(t *testing.T, s Store) {
+	want := []run.ID{}
+	for i, state := range run.States() {
+		r := newRun(fmt.Sprintf("r-%010d", i), string(state))
+		r.State = state
+		if _, _, err := s.CreateRun(t.Context(), r, run.Attempt{}, ""); err != nil {
+			t.Fatal(err)
+		}
+		switch state {
+		case run.Pending, run.Running, run.Degraded, run.Stopping:
+			want = append([]run.ID{r.ID}, want...) // newest first
+		}
+	}
+	got, err := s.RunsAtNomad(t.Context())
+	must(t, err)
+	ids := []run.ID{}
+	for _, r := range got {
+		ids = append(ids, r.ID)
+	}
+	same(t, "runs at Nomad", ids, want)
+}
+
 func testList(t *testing.T, s Store) {
 	for i := range 5 {
 		create(t, s, fmt.Sprintf("r-000000000%d", i), fmt.Sprintf("run %d 100%%_x", i))
@@ -276,7 +301,7 @@ func testUpdate(t *testing.T, s Store) {
 	if _, err := s.RunOfJob(t.Context(), "other"); !errors.Is(err, run.ErrNotFound) {
 		t.Errorf("owner of an unknown job: %v", err)
 	}
-	newest, err := s.Events(t.Context(), id, -1, 1)
+	newest, err := s.EventsBefore(t.Context(), id, math.MaxInt64, 1)
 	must(t, err)
 	if len(newest) != 1 || newest[0].To != run.Dispatching {
 		t.Errorf("newest event is %+v", newest)
@@ -329,7 +354,7 @@ func testCommit(t *testing.T, s Store) {
 	if err := s.Commit(t.Context(), []*store.Batch{batch(id, 0, next.To, "more\n")}); !errors.Is(err, run.ErrConflict) {
 		t.Errorf("a batch after the end gave %v", err)
 	}
-	pts, err := s.Points(t.Context(), id, "loss")
+	pts, err := AllPoints(t.Context(), s, id, "loss")
 	must(t, err)
 	same(t, "points", pts, []store.WorkerPoint{{Step: 1, Value: 2, At: epoch.UnixMilli()}, {Step: 2, Value: 1, At: epoch.UnixMilli()}})
 	names, err := s.Metrics(t.Context(), id)
@@ -371,7 +396,7 @@ func testStaleCursor(t *testing.T, s Store) {
 	lines, err := s.Logs(t.Context(), id, run.LogQuery{Rank: -1, Limit: 10})
 	must(t, err)
 	same(t, "lines", texts(lines), "one")
-	if pts, err := s.Points(t.Context(), id, "loss"); err != nil || len(pts) != 0 {
+	if pts, err := AllPoints(t.Context(), s, id, "loss"); err != nil || len(pts) != 0 {
 		t.Errorf("points %v, %v", pts, err)
 	}
 }
