@@ -84,3 +84,11 @@ func (d Diff) rows() int {
 
 // swapped is the address of the same comparison the other way round.
 func (d Diff) swapped() string { return diffPath(d.B.Ref, d.A.Ref) }
+
+// differs is the verb for so many fields.
+func differs(n int) string {
+	if n == 1 {
+		return "differs"
+	}
+	return "differ"
+}
