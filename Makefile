@@ -56,6 +56,7 @@ fmt: ## format Go and templ
 
 bench: build ## every benchmark, each beside its baseline
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/bench
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/feed
 	$(GO) test -run '^$$' -bench AgainstRegexp ./internal/logparse
 	$(GO) test -run '^$$' -bench FullConfiguration ./internal/trainconf
 

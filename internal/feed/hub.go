@@ -30,11 +30,8 @@ const (
 // RunTopic is the topic of one run.
 func RunTopic(id run.ID) string { return "run:" + string(id) }
 
-// sweepPrefix begins the topics of sweeps.
-const sweepPrefix = "sweep:"
-
 // SweepTopic is the topic of one sweep: the state of each of its runs when that changes, and [Gap] when many do at once.
-func SweepTopic(id run.SweepID) string { return sweepPrefix + string(id) }
+func SweepTopic(id run.SweepID) string { return "sweep:" + string(id) }
 
 // Message is one thing that viewers of a topic should know.
 type Message struct {
@@ -42,6 +39,9 @@ type Message struct {
 	Seq   int64           `json:"seq"`
 	Type  string          `json:"type"`
 	Data  json.RawMessage `json:"data"`
+
+	// Run is whose state this is: topics of lists and sweeps carry those of many runs. "" for other messages.
+	Run run.ID `json:"-"`
 }
 
 // Samples is a columnar update of a run's curves: series[metric][statistic][i] belongs to steps[i]; null where absent.
@@ -64,7 +64,8 @@ type System struct {
 }
 
 const (
-	// ringSize is how many messages a topic keeps: at 20 messages a second, half a minute of absence.
+	// ringSize is how many messages a topic keeps: at 20 messages a second, half a minute of absence. Whoever is
+	// further behind reads the snapshot.
 	ringSize = 600
 	// ringBytes bounds the memory of one topic's ring.
 	ringBytes = 512 << 10
@@ -73,11 +74,21 @@ const (
 )
 
 type topic struct {
-	seq   int64
-	ring  []Message // oldest first
-	bytes int
-	used  time.Time
-	subs  map[*Subscription]struct{}
+	seq     int64
+	ring    []Message // oldest first, without holes: the last one has sequence seq
+	bytes   int
+	used    time.Time
+	viewers int
+	waiting map[*Subscription]struct{} // those in Next who have read everything
+}
+
+// since returns what was published after the sequence from: a [Gap] when the ring does not reach back that far, or from
+// is of another process.
+func (t *topic) since(name string, from int64) []Message {
+	if from > t.seq || from < t.seq-int64(len(t.ring)) {
+		return []Message{{Topic: name, Seq: t.seq, Type: Gap, Data: json.RawMessage(`{}`)}}
+	}
+	return t.ring[len(t.ring)-int(t.seq-from):]
 }
 
 // Hub is the set of topics. The zero value is not usable; see [NewHub].
@@ -98,7 +109,7 @@ func (h *Hub) topic(name string) *topic {
 	t := h.topics[name]
 	if t == nil {
 		h.evictIdle()
-		t = &topic{seq: h.base, subs: map[*Subscription]struct{}{}}
+		t = &topic{seq: h.base, waiting: map[*Subscription]struct{}{}}
 		h.topics[name] = t
 	}
 	t.used = h.now()
@@ -111,7 +122,7 @@ func (h *Hub) evictIdle() {
 	for len(h.topics) >= idleTopics {
 		oldest := ""
 		for name, t := range h.topics {
-			if len(t.subs) == 0 && (oldest == "" || t.used.Before(h.topics[oldest].used)) {
+			if t.viewers == 0 && (oldest == "" || t.used.Before(h.topics[oldest].used)) {
 				oldest = name
 			}
 		}
@@ -139,18 +150,20 @@ func (h *Hub) HasViewers(name string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.topics[name]
-	return t != nil && len(t.subs) > 0
+	return t != nil && t.viewers > 0
 }
 
 // PublishRun tells viewers of the run, of its sweep and of the list what it is now. Configuration, environment and
 // arguments do not change, so they do not travel with every step.
 func (h *Hub) PublishRun(r run.Run) {
 	r.Config, r.Options.Env, r.Options.Args = "", nil, nil
-	h.Publish(RunTopic(r.ID), State, r)
+	m := encode(State, r)
+	m.Run = r.ID
+	h.publish(RunTopic(r.ID), m)
 	if r.Origin.Sweep != "" {
-		h.Publish(SweepTopic(r.Origin.Sweep), State, r)
+		h.publish(SweepTopic(r.Origin.Sweep), m)
 	}
-	h.Publish(RunsTopic, State, r)
+	h.publish(RunsTopic, m)
 }
 
 // PublishMany tells viewers of a sweep and of the list that many runs have changed at once: they read the snapshot.
@@ -161,26 +174,33 @@ func (h *Hub) PublishMany(sweep run.SweepID) {
 	h.Publish(RunsTopic, Gap, struct{}{})
 }
 
-// Publish sends data, as JSON, to everyone who follows the topic. It never waits for them. Data that JSON cannot hold
-// becomes a [Gap]: viewers then read the snapshot.
-func (h *Hub) Publish(name, typ string, data any) {
+// Publish sends data, as JSON, to everyone who follows the topic. It costs the same however many they are and however
+// slowly they read. Data that JSON cannot hold becomes a [Gap]: viewers then read the snapshot.
+func (h *Hub) Publish(name, typ string, data any) { h.publish(name, encode(typ, data)) }
+
+func encode(typ string, data any) Message {
 	raw, err := json.Marshal(data)
 	if err != nil {
-		typ, raw = Gap, json.RawMessage(`{}`)
+		return Message{Type: Gap, Data: json.RawMessage(`{}`)}
 	}
+	return Message{Type: typ, Data: raw}
+}
+
+func (h *Hub) publish(name string, m Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.topic(name)
 	t.seq++
-	m := Message{Topic: name, Seq: t.seq, Type: typ, Data: raw}
+	m.Topic, m.Seq = name, t.seq
 	t.ring = append(t.ring, m)
-	t.bytes += len(raw)
+	t.bytes += len(m.Data)
 	for len(t.ring) > ringSize || (t.bytes > ringBytes && len(t.ring) > 1) {
 		t.bytes -= len(t.ring[0].Data)
 		t.ring[0] = Message{} // lets go of the data; append moves the rest when it next grows
 		t.ring = t.ring[1:]
 	}
-	for s := range t.subs {
-		s.push(m)
+	for s := range t.waiting {
+		s.wakeUp()
 	}
+	clear(t.waiting)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -89,85 +90,131 @@ func TestALaterHubNeverReusesSequences(t *testing.T) {
 	}
 }
 
-func TestASlowViewerKeepsStatesMergesSamplesAndCountsLogLines(t *testing.T) {
+func TestAViewerThatFallsBehindGetsAGapForThatTopicAndThenWhatComes(t *testing.T) {
 	t.Parallel()
 	h := newHub()
 	s := h.Subscribe(map[string]int64{"run:x": -1, "runs": -1})
 	defer s.Close()
-	v := func(x float64) *float64 { return &x }
-	const rounds = 3000
-	for i := range rounds {
-		h.Publish("run:x", SamplesType, Samples{Steps: []int64{int64(i % 50)}, Series: map[string]map[string][]*float64{"loss": {"mean": {v(float64(i))}}}})
-		h.Publish("run:x", LogType, Log{Lines: []run.LogLine{{Pos: run.LogPos(i)}}})
-		h.Publish("run:x", State, run.Run{ID: "r-0000000001", Attempt: i})
-		h.Publish("runs", State, run.Run{ID: run.ID(fmt.Sprintf("r-%d", i%3)), Attempt: i})
+	for i := range 3000 {
+		h.Publish("run:x", LogType, Log{Skipped: i})
 	}
-	steps, lines, skipped := map[int64]float64{}, 0, 0
-	states := map[string]int{}
-	var seq int64
+	h.Publish("runs", State, run.Run{ID: "r-0000000001"})
+	behind := h.Seq("run:x")
+	got := map[string][]Message{}
+	for _, m := range next(t, s) {
+		got[m.Topic] = append(got[m.Topic], m)
+	}
+	if ms := got["run:x"]; len(ms) != 1 || ms[0].Type != Gap || ms[0].Seq != behind {
+		t.Errorf("the topic of which too much was missed: %v, want one gap at %d", ms, behind)
+	}
+	if ms := got["runs"]; len(ms) != 1 || ms[0].Type != State {
+		t.Errorf("the other topic: %v, want its state", ms)
+	}
+	h.Publish("run:x", State, run.Run{ID: "r-0000000001", Attempt: 7})
+	var r run.Run
+	if ms := next(t, s); len(ms) != 1 || ms[0].Type != State || ms[0].Seq != behind+1 || json.Unmarshal(ms[0].Data, &r) != nil || r.Attempt != 7 {
+		t.Errorf("after the gap: %v, want the state", ms)
+	}
+}
+
+func TestEveryViewerSeesAllMessagesOrAGapWhateverItsPace(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	start := h.Seq("a")
+	const publishers, each = 4, 2000
+	last := start + publishers*each
+	var viewers, publishing sync.WaitGroup
+	for pace := range 6 {
+		s := h.Subscribe(map[string]int64{"a": -1, "b": -1})
+		viewers.Go(func() {
+			defer s.Close()
+			for seq := start; seq < last; {
+				if pace > 0 && seq > start { // some read again only when so much more was published that they are behind
+					for h.Seq("a") < min(seq+int64(pace*ringSize/3), last) {
+						runtime.Gosched()
+					}
+				}
+				ms, err := s.Next(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, m := range ms {
+					if m.Topic != "a" {
+						continue
+					}
+					if m.Type != Gap && m.Seq != seq+1 || m.Seq <= seq {
+						t.Errorf("%s %d after %d", m.Type, m.Seq, seq)
+						return
+					}
+					seq = m.Seq
+				}
+			}
+		})
+	}
+	for range publishers {
+		publishing.Go(func() {
+			for i := range each {
+				h.Publish("a", EventType, i)
+				h.Publish("b", EventType, i)
+			}
+		})
+	}
+	publishing.Wait()
+	viewers.Wait()
+}
+
+// Not parallel: it counts allocations.
+func TestStalledViewersCostAPublisherNothing(t *testing.T) {
+	data := Log{Lines: make([]run.LogLine, 50)}
+	publish := func(viewers int) float64 {
+		h := newHub()
+		for range viewers {
+			s := h.Subscribe(map[string]int64{"a": -1})
+			defer s.Close()
+			h.Publish("a", EventType, 0)
+			next(t, s) // and never again
+		}
+		return testing.AllocsPerRun(3*ringSize, func() { h.Publish("a", LogType, data) })
+	}
+	if alone, watched := publish(0), publish(200); watched > alone {
+		t.Errorf("a message takes %v allocations with 200 stalled viewers, %v without", watched, alone)
+	}
+}
+
+func TestARunIsEncodedOnceForAllItsTopics(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	s := h.Subscribe(map[string]int64{"run:r-0000000001": -1, RunsTopic: -1, SweepTopic("s-0000000001"): -1})
+	defer s.Close()
+	h.PublishRun(run.Run{ID: "r-0000000001", Origin: run.Origin{Sweep: "s-0000000001"}})
 	ms := next(t, s)
 	for _, m := range ms {
-		switch m.Type {
-		case SamplesType:
-			var d Samples
-			if err := json.Unmarshal(m.Data, &d); err != nil {
-				t.Fatal(err)
-			}
-			for i, step := range d.Steps {
-				steps[step] = *d.Series["loss"]["mean"][i]
-			}
-		case LogType:
-			var d Log
-			if err := json.Unmarshal(m.Data, &d); err != nil {
-				t.Fatal(err)
-			}
-			lines, skipped = lines+len(d.Lines), skipped+d.Skipped
-		case State:
-			var r run.Run
-			if err := json.Unmarshal(m.Data, &r); err != nil {
-				t.Fatal(err)
-			}
-			states[m.Topic+string(r.ID)] = r.Attempt
-		}
-		if m.Topic == "run:x" {
-			if m.Seq < seq {
-				t.Errorf("sequence %d after %d", m.Seq, seq)
-			}
-			seq = m.Seq
-		}
-	}
-	if len(ms) > maxQueue+8 {
-		t.Errorf("%d messages are queued", len(ms))
-	}
-	if lines+skipped != rounds {
-		t.Errorf("%d lines and %d skipped do not make %d", lines, skipped, rounds)
-	}
-	for step := range int64(50) {
-		if want := float64(rounds - 50 + step); steps[step] != want {
-			t.Errorf("step %d is %v, want %v", step, steps[step], want)
-		}
-	}
-	for key, want := range map[string]int{"run:xr-0000000001": rounds - 1, "runsr-0": rounds - 3, "runsr-1": rounds - 2, "runsr-2": rounds - 1} {
-		if states[key] != want {
-			t.Errorf("newest state of %s is %d, want %d", key, states[key], want)
+		if &m.Data[0] != &ms[0].Data[0] || m.Run != "r-0000000001" {
+			t.Errorf("%s has its own bytes, or no run: %q", m.Topic, m.Run)
 		}
 	}
 }
 
-func TestTooManyEventsForASlowViewerAreAGap(t *testing.T) {
+func TestOfABatchOnlyTheNewestStateOfEachRunMatters(t *testing.T) {
 	t.Parallel()
-	h := newHub()
-	s := h.Subscribe(map[string]int64{"a": -1})
-	defer s.Close()
-	for i := range 2000 {
-		h.Publish("a", EventType, i)
+	batch := []Message{
+		{Topic: "run:r-1", Seq: 1, Type: State, Run: "r-1"},
+		{Topic: "run:r-1", Seq: 2, Type: Workers},
+		{Topic: "sweep:s", Seq: 3, Type: State, Run: "r-1"},
+		{Topic: "sweep:s", Seq: 4, Type: State, Run: "r-2"},
+		{Topic: "run:r-1", Seq: 5, Type: EventType},
+		{Topic: "sweep:s", Seq: 6, Type: State, Run: "r-1"},
+		{Topic: "run:r-1", Seq: 7, Type: EventType},
+		{Topic: "run:r-1", Seq: 8, Type: Workers},
+		{Topic: "run:r-1", Seq: 9, Type: State, Run: "r-1"},
 	}
-	gap := false
-	for _, m := range next(t, s) {
-		gap = gap || m.Type == Gap
+	var got []int64
+	for _, m := range Newest(batch) {
+		got = append(got, m.Seq)
 	}
-	if !gap {
-		t.Error("events were dropped without a gap")
+	if fmt.Sprint(got) != "[4 5 6 7 8 9]" {
+		t.Errorf("kept %v", got)
 	}
 }
 
@@ -229,29 +276,6 @@ func TestARunIsToldWithoutItsConfiguration(t *testing.T) {
 	h.PublishMany("s-0000000001")
 	if ms := next(t, s); len(ms) != 2 || ms[0].Type != Gap || ms[1].Type != Gap {
 		t.Errorf("many at once gave %v", ms)
-	}
-}
-
-func TestASlowViewerOfASweepKeepsTheNewestStateOfEachRun(t *testing.T) {
-	t.Parallel()
-	h := newHub()
-	topic := SweepTopic("s-0000000001")
-	s := h.Subscribe(map[string]int64{topic: -1})
-	defer s.Close()
-	for i := range 3000 {
-		h.PublishRun(run.Run{ID: run.ID(fmt.Sprintf("r-%d", i%5)), Attempt: i, Origin: run.Origin{Sweep: "s-0000000001"}})
-	}
-	newest := map[run.ID]int{}
-	ms := next(t, s)
-	for _, m := range ms {
-		var r run.Run
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			t.Fatal(err)
-		}
-		newest[r.ID] = r.Attempt
-	}
-	if len(ms) > maxQueue || fmt.Sprint(newest) != "map[r-0:2995 r-1:2996 r-2:2997 r-3:2998 r-4:2999]" {
-		t.Errorf("%d messages; the newest states are %v", len(ms), newest)
 	}
 }
 

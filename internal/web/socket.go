@@ -188,10 +188,7 @@ func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
 		if err != nil {
 			return err
 		}
-		for i, m := range batch {
-			if superseded(batch[i+1:], m) {
-				continue
-			}
+		for _, m := range feed.Newest(batch) {
 			html, err := c.server.fragment(ctx, m)
 			if err != nil {
 				c.server.Logger.Warn("render for the socket", "topic", m.Topic, "type", m.Type, "err", err)
@@ -221,20 +218,6 @@ func (c *socket) read() (kind int, body []byte, err error) {
 		err = websocket.ErrReadLimit
 	}
 	return kind, body, err
-}
-
-// superseded reports whether a later message of the batch says the same thing newer: of one run's states and workers
-// only the last matters.
-func superseded(later []feed.Message, m feed.Message) bool {
-	if m.Topic == feed.RunsTopic || (m.Type != feed.State && m.Type != feed.Workers) {
-		return false
-	}
-	for _, l := range later {
-		if l.Topic == m.Topic && l.Type == m.Type {
-			return true
-		}
-	}
-	return false
 }
 
 // outgoing is a message to the client.

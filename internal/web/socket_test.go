@@ -210,14 +210,26 @@ func TestANewSubscriptionReplacesTheOneBefore(t *testing.T) {
 	}
 }
 
-func TestNewerStatesOfABatchStandForOlderOnes(t *testing.T) {
+func TestASweepsViewerGetsTheNewestStateOfEachRun(t *testing.T) {
 	t.Parallel()
-	r := testRun(run.Running)
-	topic := feed.RunTopic(r.ID)
-	batch := []feed.Message{{Topic: topic, Seq: 1, Type: feed.State}, {Topic: topic, Seq: 2, Type: feed.EventType}, {Topic: topic, Seq: 3, Type: feed.State}}
-	for i, want := range []bool{true, false, false} {
-		if got := superseded(batch[i+1:], batch[i]); got != want {
-			t.Errorf("message %d: %v", i+1, got)
+	s := newSite(t)
+	sweep := run.SweepID("s-0000000001")
+	topic := feed.SweepTopic(sweep)
+	since := s.hub.Seq(topic)
+	states := []run.State{run.Queued, run.Running, run.Succeeded}
+	ids := []run.ID{"r-0000000001", "r-0000000002", "r-0000000003"}
+	for _, state := range states { // all before the viewer connects: it gets them at once
+		for _, id := range ids {
+			r := testRun(state)
+			r.ID, r.Origin.Sweep = id, sweep
+			s.hub.PublishRun(r)
+		}
+	}
+	c := s.connect(fmt.Sprintf(`{"sub":[%q],"since":{%q:%d}}`, topic, topic, since))
+	for _, id := range ids {
+		var got run.Run
+		if m := c.next(); m.Type != feed.State || json.Unmarshal(m.Data, &got) != nil || got.ID != id || got.State != run.Succeeded {
+			t.Errorf("got %s of %s, %s, want the newest state of %s", m.Type, got.ID, got.State, id)
 		}
 	}
 }

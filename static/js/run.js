@@ -17,11 +17,19 @@ export function startRunPage(live, page) {
   const inner = Number(page.dataset.innerSteps || 0);
   charts.forEach((c) => (c.markEvery = inner));
 
+  /** @type {any[]|null} samples that came while the points are being read, which may not have them yet */
+  let late = null;
+
   async function points() {
+    late = [];
     const response = await fetch(page.dataset.pointsUrl || "", { headers: { Accept: "application/json" } });
     if (!response.ok) throw new Error(`points: ${response.status}`);
     const answer = await response.json();
-    charts.forEach((c) => c.replace(answer));
+    for (const c of charts) {
+      c.replace(answer);
+      for (const samples of late ?? []) c.upsert(samples);
+    }
+    late = null;
   }
 
   async function reread() {
@@ -52,6 +60,7 @@ export function startRunPage(live, page) {
           events.trim();
           break;
         case "samples":
+          late?.push(m.data);
           charts.forEach((c) => c.upsert(m.data));
           break;
         case "log":

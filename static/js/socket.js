@@ -146,21 +146,27 @@ export class Live {
     t.listener.message(m);
   }
 
-  /** @param {string} topic */
+  /**
+   * Reads the snapshot again, and once more, after a pause, when that was too late for another gap.
+   * @param {string} topic
+   */
   async reread(topic) {
     const t = this.topics.get(topic);
     if (!t?.listener.reread || t.rereading) return;
     t.rereading = true;
-    for (let wait = firstDelay; ; wait = Math.min(longestDelay, wait * 2)) {
+    for (let wait = firstDelay; !this.leaving; ) {
+      t.held.length = 0; // the snapshot has them
       try {
         t.since = await t.listener.reread();
-        break;
+        if (!t.held.some((m) => m.type === "gap")) break;
+        wait = firstDelay;
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, wait));
-        if (this.leaving) break;
+        wait = Math.min(longestDelay, wait * 2);
       }
+      await new Promise((resolve) => setTimeout(resolve, wait));
     }
     t.rereading = false;
-    for (const m of t.held.splice(0)) if (m.type === "gap" || m.seq > t.since) this.deliver(m);
+    if (this.leaving) t.held.length = 0; // a page that comes back asks from the gap on
+    for (const m of t.held.splice(0)) if (m.seq > t.since) this.deliver(m);
   }
 }
