@@ -45,10 +45,11 @@ lint: $(VENDORED) $(GOLANGCI) ## go vet and golangci-lint
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 
-fuzz: $(VENDORED) ## the import of configurations for a minute, what decodes stored points for ten seconds each
+fuzz: $(VENDORED) ## the import of configurations for a minute, what decodes stored points and checkpoints for ten seconds each
 	$(GO) test -run '^$$' -fuzz FuzzImport -fuzztime 60s -fuzzminimizetime 100x ./internal/trainconf
 	$(GO) test -run '^$$' -fuzz FuzzDecodeChunk -fuzztime 10s -fuzzminimizetime 100x ./internal/series
 	$(GO) test -run '^$$' -fuzz FuzzAppendCurve -fuzztime 10s -fuzzminimizetime 100x ./internal/series
+	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s -fuzzminimizetime 100x ./internal/dcp
 
 fmt: ## format Go and templ
 	gofmt -w cmd internal views static jobs

@@ -1,0 +1,144 @@
+package dcp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// What two ranks of PyTorch 1.13 wrote, and what its newest classes are written as by Python 3.11 and by later ones.
+func TestTheMetadataOfPyTorchIsRead(t *testing.T) {
+	t.Parallel()
+	old, err := Parse(read(t, "torch-1.13/.metadata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Item{
+		{"step", "__0_0.distcp", 0, 431}, {"model.w", "__0_0.distcp", 431, 747}, {"optimizer.state.exp_avg", "__0_0.distcp", 1178, 747},
+		{"model.w", "__1_0.distcp", 0, 747}, {"optimizer.state.exp_avg", "__1_0.distcp", 747, 747},
+	}, old.Items); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for file, least := range old.Files() {
+		if got := int64(len(read(t, "torch-1.13/"+file))); got != least {
+			t.Errorf("%s has %d bytes, and its metadata says %d", file, got, least)
+		}
+	}
+	for _, name := range []string{"torch-2.9.metadata", "torch-2.9-python-3.11.metadata"} {
+		m, err := Parse(read(t, name))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(map[string]int64{"__0_0.distcp": 2*431 + 2*747, "__1_0.distcp": 2 * 747}, m.Files()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff([]int{0, 1}, m.Ranks()); diff != "" {
+			t.Errorf("%s: ranks (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWhatIsWrittenIsReadBack(t *testing.T) {
+	t.Parallel()
+	want := Metadata{Items: []Item{
+		{"state.0", "__0_0.distcp", 0, 1 << 40}, {"state.1", "__11_0.distcp", 7, 0}, {strings.Repeat("ä", 300), "__2_0.distcp", 1, 2},
+	}}
+	got, err := Parse(want.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]int{0, 2, 11}, got.Ranks()); diff != "" {
+		t.Errorf("ranks (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryCutIsRefused(t *testing.T) {
+	t.Parallel()
+	whole := read(t, "torch-2.9.metadata")
+	for n := range whole {
+		if _, err := Parse(whole[:n]); !errors.Is(err, ErrFormat) {
+			t.Fatalf("%d of %d bytes: %v", n, len(whole), err)
+		}
+	}
+	if _, err := Parse(append(bytes.Clone(whole), 'N', '.')); !errors.Is(err, ErrFormat) {
+		t.Errorf("with something behind it: %v", err)
+	}
+}
+
+func TestWhatIsNoMetadataIsRefused(t *testing.T) {
+	t.Parallel()
+	item := func(file string, offset, length int64) string {
+		return string(Metadata{Items: []Item{{"w", file, offset, length}}}.Encode())
+	}
+	// More lists than fit, each a byte of the file.
+	many := "\x80\x04(" + strings.Repeat("]", 5<<20) + "l."
+	long := binary.LittleEndian.AppendUint32([]byte("\x80\x04X"), 1<<30)
+	for name, tt := range map[string]struct{ in, says string }{
+		"nothing":                        {"", "ends early"},
+		"text":                           {"{}", "opcode 0x7b"},
+		"another value":                  {"\x80\x04N.", "class Metadata"},
+		"a command":                      {"\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R.", `"os.system" is not a class`},
+		"a command by another opcode":    {"\x80\x04(S'id'\nios\nsystem\n.", "opcode 0x53"},
+		"a class that was not asked for": {"\x80\x04\x8c\x05torch\x8c\x04load\x93.", `"torch.load" is not a class`},
+		"an attribute of a class":        {"\x80\x04\x8c\x08builtins\x8c\x07getattr\x93\x8c\x05torch\x8c\x04Size\x93\x8c\x08__init__\x86R.", "no enumeration"},
+		"a persistent ID":                {"\x80\x04NQ.", "opcode 0x51"},
+		"an old protocol":                {"\x80\x01N.", "protocol 1"},
+		"what it has not kept":           {"\x80\x04h\x05.", "not kept"},
+		"a number too long":              {"\x80\x04\x8a\x09123456789.", "9 bytes"},
+		"a text too long":                {string(long), "text of 1073741824 bytes"},
+		"too much":                       {many, "holds too much"},
+		"a parent's file":                {item("../secret", 0, 1), "no file in its folder"},
+		"an absolute path":               {item("/etc/passwd", 0, 1), "no file in its folder"},
+		"a negative length":              {item("__0_0.distcp", 0, -1), "-1 bytes"},
+		"a place beyond all files":       {item("__0_0.distcp", 1<<62, 1<<62), "bytes at"},
+		"no files":                       {string(Metadata{}.Encode()), "names no file"},
+	} {
+		_, err := Parse([]byte(tt.in))
+		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"torch-1.13/.metadata", "torch-2.9.metadata", "torch-2.9-python-3.11.metadata"} {
+		f.Add(read(f, name))
+	}
+	f.Add(Metadata{Items: []Item{{"w", "__0_0.distcp", 0, 1}}}.Encode())
+	f.Fuzz(func(t *testing.T, in []byte) {
+		m, err := Parse(in)
+		if err != nil {
+			if !errors.Is(err, ErrFormat) {
+				t.Fatalf("an error of another kind: %v", err)
+			}
+			return
+		}
+		for file, least := range m.Files() {
+			if !filepath.IsLocal(file) || least < 0 {
+				t.Fatalf("%q with %d bytes", file, least)
+			}
+		}
+		again, err := Parse(m.Encode())
+		if err != nil || cmp.Diff(m, again) != "" {
+			t.Fatalf("written and read again: %v\n%s", err, cmp.Diff(m, again))
+		}
+	})
+}
