@@ -26,7 +26,7 @@ type Storage interface {
 	Delete(ctx context.Context, path string) (storage.Removed, error)
 	Complete(ctx context.Context, prefix string, limit int) ([]string, error)
 	// CheckPaths judges the paths that a configuration names, where they can be seen.
-	CheckPaths(ctx context.Context, c trainconf.Config) (errs, warns run.FieldErrors)
+	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
 }
 
 // SharedStorage is shared storage as a whole.

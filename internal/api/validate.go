@@ -92,7 +92,7 @@ func (s *server) seen(ctx context.Context, d *draft, v Validation) Validation {
 	if s.Storage == nil {
 		return v
 	}
-	errs, warns := s.Storage.CheckPaths(ctx, d.request.EffectiveConfig())
+	errs, warns := s.Storage.CheckPaths(ctx, d.request.EffectiveConfig(), d.request.Shape)
 	v.Errors, v.Warnings = append(v.Errors, errs...), append(v.Warnings, warns...)
 	v.Valid = len(v.Errors) == 0
 	return v

@@ -82,7 +82,7 @@ type Publisher interface {
 
 // Storage judges the paths that a configuration names, where they can be seen; see package storage.
 type Storage interface {
-	CheckPaths(ctx context.Context, c trainconf.Config) (errs, warns run.FieldErrors)
+	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
 }
 
 // Options configures [New]. All fields but Storage are needed.

@@ -59,7 +59,7 @@ func (c *Control) prepare(s run.Submission, see paths) (draft, error) {
 	bad, warns := req.Check()
 	effective := req.EffectiveConfig()
 	if see != nil {
-		lost, odd := see(effective)
+		lost, odd := see(effective, s.Shape)
 		bad, warns = append(bad, lost...), append(warns, odd...)
 	}
 	if errs = append(errs, bad...); len(errs) > 0 {

@@ -7,8 +7,8 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// paths judges the folders and datasets that a configuration names.
-type paths func(trainconf.Config) (errs, warns run.FieldErrors)
+// paths judges the folders and datasets that a configuration names, for a run of a shape.
+type paths func(trainconf.Config, run.Shape) (errs, warns run.FieldErrors)
 
 // pathFields are the fields that shared storage is asked about.
 var pathFields = [...]string{"data.fake", "data.dataset_name_or_paths", "data.val_dataset_name_or_paths", "ckpt.path", "ckpt.resume"}
@@ -19,16 +19,21 @@ func (c *Control) paths(ctx context.Context) paths {
 		return nil
 	}
 	type verdict struct{ errs, warns run.FieldErrors }
-	known := map[[len(pathFields)]string]verdict{}
-	return func(conf trainconf.Config) (errs, warns run.FieldErrors) {
-		var named [len(pathFields)]string
+	type question struct {
+		named       [len(pathFields)]string
+		nodes, gpus int
+		diloco      bool
+	}
+	known := map[question]verdict{}
+	return func(conf trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
+		q := question{nodes: shape.Nodes, gpus: shape.GPUs, diloco: conf.DiLoCo()}
 		for i, field := range pathFields {
-			named[i] = conf.Effective(field)
+			q.named[i] = conf.Effective(field)
 		}
-		v, ok := known[named]
+		v, ok := known[q]
 		if !ok {
-			v.errs, v.warns = c.o.Storage.CheckPaths(ctx, conf)
-			known[named] = v
+			v.errs, v.warns = c.o.Storage.CheckPaths(ctx, conf, shape)
+			known[q] = v
 		}
 		return v.errs, v.warns
 	}

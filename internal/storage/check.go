@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,15 +17,15 @@ import (
 // checkTimeout is how long a configuration waits for the storage: one that does not answer must not hold up a form.
 const checkTimeout = 2 * time.Second
 
-// CheckPaths looks at the paths that a configuration names, where they can be seen from here. Errors mean that the run
-// would end for them, warnings that it may. What is not a path below shared storage is not judged: names of a hub,
+// CheckPaths looks at the paths that a configuration names, where they can be seen from here. Errors mean that a run
+// of that shape would end for them, warnings that it may. What is not a path below shared storage is not judged: names of a hub,
 // addresses, absolute paths elsewhere, made-up data, and links that lead out. When the storage does not answer in time
 // nothing is said.
-func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config) (errs, warns run.FieldErrors) {
+func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	found, err := await(ctx, s, func(ctx context.Context) (*checks, error) {
-		k := &checks{s: s, ctx: ctx}
+		k := &checks{s: s, ctx: ctx, by: workersOf(shape, c.DiLoCo())}
 		k.datasets(c)
 		k.resume(c)
 		k.checkpoints(c)
@@ -43,6 +42,7 @@ func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config) (errs, war
 type checks struct {
 	s           *Storage
 	ctx         context.Context
+	by          workers
 	errs, warns run.FieldErrors
 }
 
@@ -156,8 +156,7 @@ func (k *checks) trainable(p string) bool {
 	return err == nil && (info.Mode().IsRegular() || info.IsDir() && !k.s.empty(p))
 }
 
-// resume makes sure that a checkpoint to go on from is complete: [trainconf.Config.Validate] has made sure that it is
-// the folder of one step.
+// resume makes sure that a checkpoint to go on from is complete, for every worker; see [Storage.Lacks].
 func (k *checks) resume(c trainconf.Config) {
 	const field = "ckpt.resume"
 	given, set := c.Get(field)
@@ -168,21 +167,8 @@ func (k *checks) resume(c trainconf.Config) {
 	if !ok {
 		return
 	}
-	info, err := k.s.root.Stat(p)
-	if err != nil && !missing(err) {
-		return
-	}
-	rule := ""
-	switch {
-	case err != nil:
-		rule = "is not in shared storage"
-	case !info.IsDir():
-		rule = "is not a folder"
-	case !stepName.MatchString(path.Base(p)):
-		return // told by trainconf; the newest checkpoint in it is the fix here
-	case !k.s.complete(p):
-		rule = "is an incomplete checkpoint: it has no .metadata, or no shard, which the core writes last"
-	default:
+	rule, err := k.s.lacksAny(k.ctx, p, k.by)
+	if rule == "" || err != nil { // what cannot be seen is not judged
 		return
 	}
 	fix := "name a folder such as " + path.Dir(given) + "/step_100, or remove it to start from the beginning"
@@ -192,24 +178,44 @@ func (k *checks) resume(c trainconf.Config) {
 	k.errs = append(k.errs, fault(field, given, rule, fix))
 }
 
-// newest is the checkpoint to go on from instead of p: the same step as worker 0 of a DiLoCo run saved it (each worker
-// has a folder of its own below the run's), or else the newest complete one that is beside it.
+// newest is the checkpoint to go on from instead of p: of a folder of checkpoints its newest; else the same step as
+// worker 0 of a DiLoCo run saved it (each worker has a folder of its own below the run's), or the newest complete one
+// that is beside it.
 func (k *checks) newest(p string) string {
+	for _, dir := range []string{p, join(p, leadFolder)} {
+		if found := k.newestStep(dir); found != "" {
+			return found
+		}
+	}
 	dir := path.Dir(p)
 	if dir == root {
 		return ""
 	}
-	if lead := join(dir, leadFolder); k.s.complete(join(lead, path.Base(p))) {
-		return join(lead, path.Base(p))
+	if same := join(join(dir, leadFolder), path.Base(p)); k.complete(same) {
+		return same
 	}
-	if found := k.s.newestStep(dir); found != "" {
+	if found := k.newestStep(dir); found != "" {
 		return found
 	}
-	return k.s.newestStep(join(dir, leadFolder))
+	return k.newestStep(join(dir, leadFolder))
 }
 
-// leadFolder is where worker 0 of a DiLoCo run saves, below the run's ckpt.path; see jobs/launch.sh.
-const leadFolder = "worker_0"
+// newestStep is the newest complete checkpoint in a folder, or "". Only a few of the newest are looked at.
+func (k *checks) newestStep(dir string) string {
+	steps := k.s.steps(dir)
+	for i := len(steps) - 1; i >= max(0, len(steps)-20); i-- {
+		if p := join(dir, "step_"+strconv.FormatInt(steps[i], 10)); k.complete(p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// complete reports whether the run could go on from the folder.
+func (k *checks) complete(p string) bool {
+	lack, err := k.s.lacksAny(k.ctx, p, k.by)
+	return lack == "" && err == nil
+}
 
 // checkpoints warns of a folder that holds another run's checkpoints: the new ones would go among them.
 func (k *checks) checkpoints(c trainconf.Config) {
@@ -280,46 +286,4 @@ func (s *Storage) Exists(ctx context.Context, given string) (exists, known bool)
 	defer cancel()
 	_, err := await(ctx, s, func(context.Context) (fs.FileInfo, error) { return s.root.Stat(p) }, nil)
 	return err == nil, err == nil || missing(err)
-}
-
-// CheckpointMark is the file that is written last into a checkpoint's folder: without it the checkpoint is incomplete.
-const CheckpointMark = ".metadata"
-
-var (
-	stepName  = regexp.MustCompile(`^step_(0|[1-9][0-9]{0,17})$`)
-	shardName = regexp.MustCompile(`^__[0-9]+_[0-9]+\.distcp$`)
-)
-
-// complete reports whether a folder holds a checkpoint that was written to its end, as far as names tell.
-func (s *Storage) complete(dir string) bool {
-	if info, err := s.root.Stat(join(dir, CheckpointMark)); err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	return slices.ContainsFunc(s.names(dir, s.limits.suggest), shardName.MatchString)
-}
-
-// steps are the numbers of the step folders in a folder, ascending.
-func (s *Storage) steps(dir string) []int64 {
-	var out []int64
-	for _, name := range s.names(dir, s.limits.suggest) {
-		if m := stepName.FindStringSubmatch(name); m != nil {
-			n, err := strconv.ParseInt(m[1], 10, 64)
-			if err == nil { // 18 digits at most
-				out = append(out, n)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// newestStep is the newest complete checkpoint in a folder, or "". Only a few of the newest are looked at.
-func (s *Storage) newestStep(dir string) string {
-	steps := s.steps(dir)
-	for i := len(steps) - 1; i >= max(0, len(steps)-20); i-- {
-		if p := join(dir, "step_"+strconv.FormatInt(steps[i], 10)); s.complete(p) {
-			return p
-		}
-	}
-	return ""
 }

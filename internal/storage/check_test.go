@@ -24,10 +24,11 @@ func conf(t *testing.T, pairs ...string) trainconf.Config {
 	return c
 }
 
-// checkpoint makes a complete one.
+// checkpoint makes a complete one, of one process without DiLoCo.
 func (f *fixture) checkpoint(dir string) {
-	f.write(dir+"/__0_0.distcp", "x")
-	f.write(dir+"/.metadata", "x")
+	for _, file := range checkpointFiles(1, false) {
+		f.write(dir+"/"+file.name, file.content)
+	}
 }
 
 func texts(errs run.FieldErrors) string {
@@ -75,7 +76,7 @@ func TestDatasetsThatAreNotThereAreWarnedOfWithWhatIs(t *testing.T) {
 		{"nearly the first name of the hub", "datasetz/unknown", nil},
 		{"with the run's ID", "datasets/{run}", nil},
 	} {
-		errs, warns := f.CheckPaths(t.Context(), conf(t, "data.dataset_name_or_paths", tt.value))
+		errs, warns := f.CheckPaths(t.Context(), conf(t, "data.dataset_name_or_paths", tt.value), run.Shape{})
 		if len(errs) != 0 || (tt.want == nil) != (len(warns) == 0) || len(warns) > 1 {
 			t.Errorf("%s: errors %v, warnings %v", tt.name, errs, warns)
 			continue
@@ -86,11 +87,11 @@ func TestDatasetsThatAreNotThereAreWarnedOfWithWhatIs(t *testing.T) {
 			}
 		}
 	}
-	_, warns := f.CheckPaths(t.Context(), conf(t, "data.val_dataset_name_or_paths", "datasets/gone"))
+	_, warns := f.CheckPaths(t.Context(), conf(t, "data.val_dataset_name_or_paths", "datasets/gone"), run.Shape{})
 	if len(warns) != 1 || warns[0].Field != "data.val_dataset_name_or_paths" {
 		t.Errorf("validation data: %v", warns)
 	}
-	if _, warns := f.CheckPaths(t.Context(), conf(t, "data.fake", "true", "data.dataset_name_or_paths", "datasets/gone")); len(warns) != 0 {
+	if _, warns := f.CheckPaths(t.Context(), conf(t, "data.fake", "true", "data.dataset_name_or_paths", "datasets/gone"), run.Shape{}); len(warns) != 0 {
 		t.Errorf("made-up data: %v", warns)
 	}
 }
@@ -98,7 +99,7 @@ func TestDatasetsThatAreNotThereAreWarnedOfWithWhatIs(t *testing.T) {
 func TestTheDefaultDatasetIsCheckedToo(t *testing.T) {
 	t.Parallel()
 	f := open(t, Options{})
-	_, warns := f.CheckPaths(t.Context(), trainconf.Config{})
+	_, warns := f.CheckPaths(t.Context(), trainconf.Config{}, run.Shape{})
 	if len(warns) != 1 || warns[0].Value != "datasets/fineweb-edu" || warns[0].Fix != "put it at "+f.dir+"/datasets/fineweb-edu" {
 		t.Errorf("%v", warns)
 	}
@@ -110,8 +111,11 @@ func TestACheckpointToResumeFromMustBeThereAndComplete(t *testing.T) {
 	const dir = "models/checkpoints/r-one/"
 	f.checkpoint(dir + "step_100")
 	f.checkpoint(dir + "step_200")
-	f.write(dir+"step_300/__0_0.distcp", "x") // no mark yet
-	f.write(dir+"step_1000/.metadata", "x")   // no shard
+	f.write(dir+"step_300/__0_0.distcp", "x") // no .metadata yet
+	f.checkpoint(dir + "step_500")
+	f.remove(dir + "step_500/data/_0.pt") // killed after .metadata
+	f.checkpoint(dir + "step_1000")
+	f.write(dir+"step_1000/.metadata", "x")   // damaged
 	f.write(dir+"step_20x/.metadata", "x")    // no step
 	f.write("models/checkpoints/file/x", "x") // no checkpoints at all
 	f.write("models/checkpoints/step_1", "x") // a file
@@ -125,8 +129,11 @@ func TestACheckpointToResumeFromMustBeThereAndComplete(t *testing.T) {
 		{"complete, by the mount", "/mnt/shared/" + dir + "step_200/", nil},
 		{"elsewhere", "/data/step_100", nil},
 		{"an address", "s3://bucket/step_100", nil},
-		{"without its mark", dir + "step_300", []string{"incomplete", "use " + dir + "step_200"}},
-		{"without a shard", dir + "step_1000", []string{"incomplete", "use " + dir + "step_200"}},
+		{"without .metadata", dir + "step_300", []string{"is an incomplete checkpoint: .metadata is missing", "use " + dir + "step_200"}},
+		{"without its place in the data", dir + "step_500", []string{"is an incomplete checkpoint: data/_0.pt is missing", "use " + dir + "step_200"}},
+		{"with a damaged .metadata", dir + "step_1000", []string{"is an incomplete checkpoint: .metadata cannot be read: at byte 1", "use " + dir + "step_200"}},
+		{"the parent of the steps", "models/checkpoints/r-one", []string{"is an incomplete checkpoint: .metadata is missing", "use " + dir + "step_200"}},
+		{"the parent of a worker's steps", "models/checkpoints/r-two/", []string{"use models/checkpoints/r-two/worker_0/step_60"}},
 		{"missing", dir + "step_400", []string{"is not in shared storage", "use " + dir + "step_200"}},
 		{"missing, by the mount", "/mnt/shared/" + dir + "step_400", []string{"use /mnt/shared/" + dir + "step_200"}},
 		{"the run is missing", "models/checkpoints/r-none/step_1", []string{"is not in shared storage", "or remove it to start from the beginning"}},
@@ -136,7 +143,7 @@ func TestACheckpointToResumeFromMustBeThereAndComplete(t *testing.T) {
 		{"of a run with DiLoCo, another step", "models/checkpoints/r-two/step_50", []string{"use models/checkpoints/r-two/worker_0/step_60"}},
 		{"of a worker", "models/checkpoints/r-two/worker_0/step_40", nil},
 	} {
-		errs, warns := f.CheckPaths(t.Context(), conf(t, "data.fake", "true", "ckpt.resume", tt.value))
+		errs, warns := f.CheckPaths(t.Context(), conf(t, "data.fake", "true", "ckpt.resume", tt.value), run.Shape{})
 		if len(warns) != 0 || (tt.want == nil) != (len(errs) == 0) || len(errs) > 1 {
 			t.Errorf("%s: errors %v, warnings %v", tt.name, errs, warns)
 			continue
@@ -169,7 +176,7 @@ func TestAFolderThatHoldsCheckpointsOfAnotherRunIsWarnedOf(t *testing.T) {
 		{[]string{"ckpt.path", "models/checkpoints/{run}"}, ""},
 		{[]string{"ckpt.path", "/elsewhere/mine"}, ""},
 	} {
-		errs, warns := f.CheckPaths(t.Context(), conf(t, append(tt.pairs, "data.fake", "true", "ckpt.interval", "10")...))
+		errs, warns := f.CheckPaths(t.Context(), conf(t, append(tt.pairs, "data.fake", "true", "ckpt.interval", "10")...), run.Shape{})
 		if len(errs) != 0 || (tt.want == "") != (len(warns) == 0) {
 			t.Errorf("%v: errors %v, warnings %v", tt.pairs, errs, warns)
 			continue
@@ -188,7 +195,7 @@ func TestRelativePathsBeginWhereTheTrainerDoes(t *testing.T) {
 	in := open(t, Options{Mount: "/mnt/shared", WorkDir: "/mnt/shared/core"})
 	in.write("core/datasets/b/x", "x")
 	warns := func(f *fixture, value string) int {
-		_, warns := f.CheckPaths(t.Context(), conf(t, "data.dataset_name_or_paths", value))
+		_, warns := f.CheckPaths(t.Context(), conf(t, "data.dataset_name_or_paths", value), run.Shape{})
 		return len(warns)
 	}
 	if n := warns(f, "datasets/a") + warns(f, "datasets/gone"); n != 0 {
@@ -218,7 +225,7 @@ func TestAStorageThatDoesNotAnswerHoldsUpNoForm(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	errs, warns := f.CheckPaths(ctx, trainconf.Config{})
+	errs, warns := f.CheckPaths(ctx, trainconf.Config{}, run.Shape{})
 	if len(errs)+len(warns) != 0 || ctx.Err() != nil {
 		t.Errorf("%v, %v, %v", errs, warns, ctx.Err())
 	}

@@ -12,7 +12,7 @@ const MaxCompletions = 50
 
 // Complete returns paths that begin as a person has begun to type one, sorted; those of folders end with a slash. A prefix
 // that begins with the mount is completed to paths that do. Names that cannot be typed into a field that takes a list
-// are left out, and hidden ones unless the prefix names them.
+// are left out, checkpoints that nothing can go on from, and hidden names unless the prefix names them.
 func (s *Storage) Complete(ctx context.Context, prefix string, limit int) ([]string, error) {
 	if limit <= 0 || limit > MaxCompletions {
 		limit = MaxCompletions
@@ -49,6 +49,9 @@ func (s *Storage) Complete(ctx context.Context, prefix string, limit int) ([]str
 				continue
 			}
 			if info.IsDir() {
+				if stepName.MatchString(name) && s.useless(ctx, full) {
+					continue
+				}
 				full += "/"
 			} else if !info.Mode().IsRegular() {
 				continue

@@ -41,6 +41,8 @@ type Storage struct {
 	fresh   bool          // Open made the whole layout
 	slots   chan struct{} // one for each call at work
 	limits  limits
+	parsing chan struct{} // one for whoever reads the .metadata of a checkpoint
+	marks   shardCache
 }
 
 // limits bound what is read for one answer; tests make them smaller.
@@ -69,7 +71,7 @@ func Open(ctx context.Context, dir string, o Options) (*Storage, error) {
 	}
 	s := &Storage{
 		path: abs, mount: o.Mount, workDir: o.WorkDir, mode: o.Mode, log: o.Logger,
-		slots: make(chan struct{}, maxCalls), limits: defaultLimits(),
+		slots: make(chan struct{}, maxCalls), limits: defaultLimits(), parsing: make(chan struct{}, 1),
 	}
 	if s.mount == "" {
 		s.mount = abs

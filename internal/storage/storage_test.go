@@ -63,6 +63,13 @@ func (f *fixture) write(name, content string) {
 	}
 }
 
+func (f *fixture) remove(name string) {
+	f.t.Helper()
+	if err := os.RemoveAll(filepath.Join(f.dir, name)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 func (f *fixture) link(target, name string) {
 	f.t.Helper()
 	if err := os.Symlink(target, filepath.Join(f.dir, name)); err != nil {

@@ -24,7 +24,7 @@ type Storage interface {
 	// Complete returns paths that begin with what was typed.
 	Complete(ctx context.Context, prefix string, limit int) ([]string, error)
 	// CheckPaths judges the paths that a configuration names, where they can be seen.
-	CheckPaths(ctx context.Context, c trainconf.Config) (errs, warns run.FieldErrors)
+	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
 }
 
 // Files is what is in shared storage. What its state does not allow is a [storage.Refusal].
@@ -171,7 +171,7 @@ func (s *Server) see(ctx context.Context, d *draft) {
 	if s.Storage == nil {
 		return
 	}
-	errs, warns := s.Storage.CheckPaths(ctx, d.request.EffectiveConfig())
+	errs, warns := s.Storage.CheckPaths(ctx, d.request.EffectiveConfig(), d.request.Shape)
 	for _, e := range errs {
 		if !d.wrong(e.Field) {
 			d.errs = append(d.errs, e)

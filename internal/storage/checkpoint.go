@@ -1,0 +1,304 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/dcp"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// A checkpoint is a folder step_<N>. The core writes the shards, then .metadata, which names them, then with DiLoCo each
+// process its outer optimiser, then each its place in the data: .metadata is not the last. So a checkpoint is complete
+// when every file that .metadata names is there and as long as it says, and those of every process are there and not
+// empty.
+const (
+	metadataName = ".metadata"
+	outerName    = "__%d_0.pt"   // by rank within the worker
+	placeName    = "data/_%d.pt" // likewise
+
+	leadFolder = "worker_0" // where worker 0 of several with DiLoCo saves, below the run's ckpt.path; see jobs/launch.sh
+)
+
+var (
+	stepName   = regexp.MustCompile(`^step_(0|[1-9][0-9]{0,17})$`)
+	workerName = regexp.MustCompile(`^worker_[0-9]+$`)
+)
+
+// workers are those who go on from a checkpoint. When nobody knows them, the zero value asks for what all would need.
+type workers struct {
+	nodes     int
+	processes int // of each
+	diloco    bool
+}
+
+func workersOf(shape run.Shape, diloco bool) workers {
+	return workers{nodes: max(1, shape.Nodes), processes: max(1, shape.GPUs), diloco: diloco}
+}
+
+// oneWorld reports whether several workers wrote one checkpoint together. The ranks of its shards are then those of the
+// world, and the ranks of the other files those within a worker.
+func (w workers) oneWorld() bool { return !w.diloco && w.nodes != 1 }
+
+// lackTimeout is how long [Storage.Lacks] waits: a retry has more time than a form.
+const lackTimeout = 30 * time.Second
+
+// Lacks says what is wrong with the checkpoint that a run of this shape would go on from, as the end of a sentence that
+// begins with its folder; "" when it is complete for every worker. known is false when the folder is not in shared
+// storage. The error is [run.ErrUnavailable] when the storage does not answer.
+func (s *Storage) Lacks(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error) {
+	p, ok := s.below(folder)
+	if !ok {
+		return "", false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lackTimeout)
+	defer cancel()
+	what, err = await(ctx, s, func(ctx context.Context) (string, error) { return s.lacksAny(ctx, p, workersOf(shape, diloco)) }, nil)
+	switch {
+	case err == nil:
+		return what, true, nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return "", true, fmt.Errorf("shared storage did not answer for %s within %s: %w", clip(Display(folder), 200), lackTimeout, run.ErrUnavailable)
+	case escapes(err): // the nodes may follow the link
+		return "", false, nil
+	}
+	return "", true, explain(p, err)
+}
+
+// lacksAny is [Storage.lacks] of the first folder with something wrong among those that the workers read.
+func (s *Storage) lacksAny(ctx context.Context, p string, w workers) (string, error) {
+	for _, dir := range s.sources(p, w) {
+		lack, err := s.lacks(ctx, dir, w)
+		if err != nil {
+			return "", err
+		}
+		if lack != "" && dir != p {
+			lack = "is " + named(dir) + " for a worker, which " + lack
+		}
+		if lack != "" {
+			return lack, nil
+		}
+	}
+	return "", nil
+}
+
+// sources are the folders that workers read who are told to go on from p, each once; as own_checkpoint in
+// jobs/launch.sh.
+func (s *Storage) sources(p string, w workers) []string {
+	if !w.diloco || w.nodes == 1 {
+		return []string{p}
+	}
+	dir, step := path.Dir(p), path.Base(p)
+	if workerName.MatchString(path.Base(dir)) {
+		dir = path.Dir(dir)
+	}
+	rest := p // of those who have no folder of their own
+	if lead := join(join(dir, leadFolder), step); !s.isDir(p) && s.isDir(lead) {
+		rest = lead
+	}
+	var out []string
+	for rank := range w.nodes {
+		own := join(join(dir, "worker_"+strconv.Itoa(rank)), step)
+		if !s.isDir(own) {
+			own = rest
+		}
+		if !slices.Contains(out, own) {
+			out = append(out, own)
+		}
+	}
+	return out
+}
+
+func (s *Storage) isDir(p string) bool {
+	info, err := s.root.Stat(p)
+	return err == nil && info.IsDir()
+}
+
+// lacks says what is wrong with the checkpoint in one folder, "" for nothing. The error is about what could not be seen.
+func (s *Storage) lacks(ctx context.Context, dir string, w workers) (string, error) {
+	info, err := s.root.Stat(dir)
+	switch {
+	case missing(err):
+		return "is not in shared storage", nil
+	case err != nil:
+		return "", err
+	case !info.IsDir():
+		return "is not a folder", nil
+	}
+	shards, lack, err := s.shards(ctx, dir)
+	if lack != "" || err != nil {
+		return lack, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(shards.files)) {
+		if lack, err := s.short(ctx, dir, name, shards.files[name]); lack != "" || err != nil {
+			return lack, err
+		}
+	}
+	for _, rank := range w.ranks(shards.ranks) {
+		names := []string{fmt.Sprintf(placeName, rank)}
+		if w.diloco {
+			names = []string{fmt.Sprintf(outerName, rank), names[0]}
+		}
+		for _, name := range names {
+			if lack, err := s.short(ctx, dir, name, 1); lack != "" || err != nil {
+				return lack, err
+			}
+		}
+	}
+	return "", nil
+}
+
+// useless reports whether no run at all could go on from a folder.
+func (s *Storage) useless(ctx context.Context, dir string) bool {
+	lack, err := s.lacks(ctx, dir, workers{})
+	return lack != "" && err == nil
+}
+
+// ranks are those within a worker whose files must be there: of the processes that wrote the checkpoint, and of those
+// that will read it.
+func (w workers) ranks(wrote []int) []int {
+	var out []int
+	for rank := range max(1, w.processes) {
+		out = append(out, rank)
+	}
+	if w.oneWorld() {
+		return out
+	}
+	for _, rank := range wrote {
+		if rank >= w.processes {
+			out = append(out, rank)
+		}
+	}
+	return out
+}
+
+// short says so when a file of a checkpoint is missing or has fewer bytes than it must.
+func (s *Storage) short(ctx context.Context, dir, name string, least int64) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	info, err := s.root.Stat(join(dir, name))
+	switch {
+	case missing(err):
+		return "is an incomplete checkpoint: " + name + " is missing", nil
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "is an incomplete checkpoint: " + name + " is not a file", nil
+	case info.Size() == 0 && least > 0:
+		return "is an incomplete checkpoint: " + name + " is empty", nil
+	case info.Size() < least:
+		return fmt.Sprintf("is an incomplete checkpoint: %s has %d bytes of %d", name, info.Size(), least), nil
+	}
+	return "", nil
+}
+
+// shards is what the .metadata of a checkpoint names.
+type shards struct {
+	files map[string]int64 // with the least bytes of each
+	ranks []int            // who wrote them
+	size  int64            // of .metadata
+	time  time.Time        // likewise
+	lack  string           // why it cannot be used
+}
+
+// shardCache keeps what was read, since a form asks again with every key.
+type shardCache struct {
+	mu   sync.Mutex
+	seen map[string]shards
+}
+
+// How much of it is kept.
+const (
+	maxCached      = 1024
+	maxCachedFiles = 1024 // of one checkpoint
+)
+
+// shards reads .metadata, or says why the checkpoint cannot be used.
+func (s *Storage) shards(ctx context.Context, dir string) (shards, string, error) {
+	p := join(dir, metadataName)
+	f, err := s.open(p)
+	var refused *Refusal
+	switch {
+	case missing(err):
+		return shards{}, "is an incomplete checkpoint: " + metadataName + " is missing", nil
+	case errors.Is(err, fs.ErrPermission), escapes(err):
+		return shards{}, "", err
+	case errors.As(err, &refused), errors.Is(err, syscall.EISDIR):
+		return shards{}, "is an incomplete checkpoint: " + metadataName + " is not a file", nil
+	case err != nil:
+		return shards{}, "", err
+	}
+	defer func() { _ = f.Close() }() // only read
+	s.marks.mu.Lock()
+	known, ok := s.marks.seen[p]
+	s.marks.mu.Unlock()
+	if ok && known.size == f.Info.Size() && known.time.Equal(f.Info.ModTime()) {
+		return known, known.lack, nil
+	}
+	select { // what is read takes memory: one at a time
+	case s.parsing <- struct{}{}:
+		defer func() { <-s.parsing }()
+	case <-ctx.Done():
+		return shards{}, "", ctx.Err()
+	}
+	fresh, err := parse(f)
+	if err != nil {
+		return shards{}, "", err
+	}
+	s.marks.keep(p, fresh)
+	return fresh, fresh.lack, nil
+}
+
+func parse(f *File) (shards, error) {
+	out := shards{size: f.Info.Size(), time: f.Info.ModTime()}
+	text, err := io.ReadAll(io.LimitReader(f, dcp.MaxBytes+1))
+	if err != nil {
+		return out, err
+	}
+	m, err := dcp.Parse(text)
+	if err != nil {
+		out.lack = "is an incomplete checkpoint: " + metadataName + " cannot be read: " + strings.TrimPrefix(err.Error(), dcp.ErrFormat.Error()+": ")
+		return out, nil
+	}
+	out.files, out.ranks = m.Files(), m.Ranks()
+	return out, nil
+}
+
+func (c *shardCache) keep(p string, fresh shards) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.seen) >= maxCached || c.seen == nil {
+		c.seen = map[string]shards{}
+	}
+	if len(fresh.files) <= maxCachedFiles {
+		c.seen[p] = fresh
+	}
+}
+
+// steps are the numbers of the step folders in a folder, ascending.
+func (s *Storage) steps(dir string) []int64 {
+	var out []int64
+	for _, name := range s.names(dir, s.limits.suggest) {
+		if m := stepName.FindStringSubmatch(name); m != nil {
+			n, err := strconv.ParseInt(m[1], 10, 64)
+			if err == nil { // 18 digits at most
+				out = append(out, n)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
