@@ -166,6 +166,7 @@ func (a *App) wire(client *nomad.Client) error {
 	var watcher *watch.Watcher
 	q := queue.New(queue.Options{
 		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.Look(id) },
+		Checkpoints: a.queueCheckpoints(),
 	})
 	watcher = watch.New(watch.Options{
 		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Health: health.setNomad,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/reftrain"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/web"
@@ -65,6 +66,13 @@ func (a *App) apiStorage() api.Storage {
 }
 
 func (a *App) controlStorage() control.Storage {
+	if a.storage == nil {
+		return nil
+	}
+	return a.storage
+}
+
+func (a *App) queueCheckpoints() queue.Checkpoints {
 	if a.storage == nil {
 		return nil
 	}

@@ -21,12 +21,15 @@ func (c *Control) paths(ctx context.Context) paths {
 	type verdict struct{ errs, warns run.FieldErrors }
 	type question struct {
 		named       [len(pathFields)]string
-		nodes, gpus int
+		nodes, gpus int // who would go on from ckpt.resume
 		diloco      bool
 	}
 	known := map[question]verdict{}
 	return func(conf trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
-		q := question{nodes: shape.Nodes, gpus: shape.GPUs, diloco: conf.DiLoCo()}
+		q := question{}
+		if conf.Effective("ckpt.resume") != "" {
+			q.nodes, q.gpus, q.diloco = shape.Nodes, shape.GPUs, conf.DiLoCo()
+		}
 		for i, field := range pathFields {
 			q.named[i] = conf.Effective(field)
 		}

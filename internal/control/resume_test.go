@@ -25,6 +25,26 @@ type console struct {
 	*rig
 	t    *testing.T
 	skip atomic.Int64
+	disk disk
+}
+
+// disk is shared storage that sees what is wrong with some folders.
+type disk struct {
+	mu   sync.Mutex
+	lack map[string]string
+}
+
+func (d *disk) Lacks(_ context.Context, folder string, _ run.Shape, _ bool) (string, bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	what := d.lack[folder]
+	return what, d.lack != nil, nil
+}
+
+func (d *disk) set(lack map[string]string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lack = lack
 }
 
 func (c *console) now() time.Time { return time.Now().Add(time.Duration(c.skip.Load())) }
@@ -39,7 +59,7 @@ func newConsole(t *testing.T) *console {
 	logger := slog.New(slog.DiscardHandler)
 	in := ingest.New(ingest.Options{Tailer: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {}})
 	var w *watch.Watcher
-	c.queue = queue.New(queue.Options{Cluster: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Dispatched: func(id run.ID) { w.Look(id) }})
+	c.queue = queue.New(queue.Options{Cluster: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Dispatched: func(id run.ID) { w.Look(id) }, Checkpoints: &c.disk})
 	w = watch.New(watch.Options{Cluster: c.cluster, Store: s, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {},
 		Released: func(run.ID) { c.queue.Wake() }})
 	c.control = control.New(control.Options{Store: s, Queue: c.queue, Cluster: c.cluster, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Look: w.Look})
@@ -251,6 +271,67 @@ func history(t *testing.T, c *console, id run.ID) {
 	}
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 		t.Errorf("history is\n%q, want\n%q", got, want)
+	}
+}
+
+// The line "Saved checkpoint" of all workers does not make a checkpoint whole: what is on the disk decides.
+func TestARunGoesOnFromACheckpointThatIsWholeOnTheDisk(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		broken  []int64
+		resume  string // below the run's folder
+		message string // with %s for that folder
+	}{
+		{"both whole", nil, "/step_10", "continues from %[1]s/step_10"},
+		{"the newest broken", []int64{10}, "/step_5", "continues from %[1]s/step_5; %[1]s/step_10 is an incomplete checkpoint: data/_0.pt is missing"},
+		{"both broken", []int64{5, 10}, "", "%[1]s/step_10 is an incomplete checkpoint: data/_0.pt is missing"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newConsole(t)
+			s := submission()
+			s.Config, s.Options.Retries = saving, 1
+			r, err := c.control.Submit(t.Context(), "me", s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lack := map[string]string{}
+			for _, step := range tt.broken {
+				lack[fmt.Sprintf("%s/step_%d", r.CheckpointPath, step)] = "is an incomplete checkpoint: data/_0.pt is missing"
+			}
+			c.disk.set(lack)
+			first := c.child(r.ID, 1)
+			c.set(first, nomadtest.Start, 0, 1)
+			c.becomes(r.ID, run.Running)
+			c.saves(first, r.CheckpointPath, 5, 0, 1)
+			c.saves(first, r.CheckpointPath, 10, 0, 1)
+			c.eventually("both are reported", func() bool {
+				saved, err := c.store.Saved(t.Context(), r.ID)
+				return err == nil && len(saved) == 4
+			})
+			c.set(first, nomadtest.End(1), 0, 1)
+			c.becomes(r.ID, run.Queued)
+			c.skip.Add(int64(run.FirstRetryWait))
+			want := tt.resume
+			if want != "" {
+				want = r.CheckpointPath + want
+			}
+			if d := c.cluster.Dispatched(c.child(r.ID, 2)); d.Resume != want {
+				t.Errorf("sent %+v", d)
+			}
+			evs, err := c.store.Events(t.Context(), r.ID, 0, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := false
+			for _, ev := range evs {
+				found = found || ev.Attempt == 2 && ev.Message == fmt.Sprintf(tt.message, r.CheckpointPath)
+			}
+			if !found {
+				t.Errorf("no event says %q: %+v", tt.message, evs)
+			}
+		})
 	}
 }
 

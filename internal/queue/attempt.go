@@ -9,32 +9,55 @@ import (
 )
 
 // prepare makes a run that failed ready for its next attempt: it returns the checkpoint folder from which that continues,
-// and forgets what was reported of the steps that will be done again, so that curves and headline are those of one
+// and why not from a newer one, and forgets what was reported of the steps that will be done again, so that curves and headline are those of one
 // training. For a run that has none to follow it does nothing.
-func (q *Queue) prepare(ctx context.Context, id run.ID) (resume string, err error) {
+func (q *Queue) prepare(ctx context.Context, id run.ID) (resume, passed string, err error) {
 	r, err := q.o.Store.Run(ctx, id)
 	if err != nil || r.State != run.Queued || r.Attempt == 0 {
-		return "", err
+		return "", "", err
 	}
 	attempts, err := q.o.Store.Attempts(ctx, id)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if n := len(attempts); n == 0 || attempts[n-1].JobID == "" { // the same attempt once more; its workers may be training
-		return "", nil
+		return "", "", nil
 	}
 	saved, err := q.o.Store.Saved(ctx, id)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	folder, step, ok := r.ResumeFrom(saved)
+	point, passed, err := q.resumePoint(ctx, r, saved)
+	if err != nil {
+		return "", "", fmt.Errorf("prepare another attempt of %s: %w", id, err)
+	}
 	from := int64(0)
-	if ok {
-		from = step + 1 // step_100 is saved after step 100
+	if point.Folder != "" {
+		from = point.Step + 1 // step_100 is saved after step 100
 	}
 	if err := q.o.Store.Rewind(ctx, id, from); err != nil {
-		return "", fmt.Errorf("prepare another attempt of %s: %w", id, err)
+		return "", "", fmt.Errorf("prepare another attempt of %s: %w", id, err)
 	}
 	q.o.Publisher.Publish(feed.RunTopic(id), feed.Gap, struct{}{}) // samples that are gone cannot be taken back
-	return folder, nil
+	return point.Folder, passed, nil
+}
+
+// resumePoint chooses the newest checkpoint that is complete, the zero value for none. passed says why a newer one is not
+// used. Where nobody can see the files, what the workers reported decides.
+func (q *Queue) resumePoint(ctx context.Context, r run.Run, saved []run.Saved) (point run.ResumePoint, passed string, err error) {
+	for _, p := range r.ResumeFrom(saved) {
+		lack, known := "", false
+		if q.o.Checkpoints != nil {
+			if lack, known, err = q.o.Checkpoints.Lacks(ctx, p.Folder, r.Shape, r.InnerSteps > 0); err != nil {
+				return run.ResumePoint{}, "", err
+			}
+		}
+		if !known || lack == "" {
+			return p, passed, nil
+		}
+		if passed == "" {
+			passed = p.Folder + " " + lack
+		}
+	}
+	return run.ResumePoint{}, passed, nil
 }

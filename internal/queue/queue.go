@@ -45,7 +45,12 @@ type Publisher interface {
 	HasViewers(topic string) bool
 }
 
-// Options configures [New]. All fields are needed.
+// Checkpoints looks at the files of a checkpoint; see [storage.Storage.Lacks].
+type Checkpoints interface {
+	Lacks(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error)
+}
+
+// Options configures [New]. All fields but Checkpoints are needed.
 type Options struct {
 	Cluster   Cluster
 	Store     Store
@@ -53,7 +58,8 @@ type Options struct {
 	Logger    *slog.Logger
 	Now       func() time.Time
 	// Dispatched is told which runs are now Nomad's; it must not wait.
-	Dispatched func(run.ID)
+	Dispatched  func(run.ID)
+	Checkpoints Checkpoints // nil where the folders of runs cannot be seen
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/feed"
@@ -21,7 +22,7 @@ func (q *Queue) Send(ctx context.Context, id run.ID) error {
 		return nil // being sent right now
 	}
 	defer q.finish(id)
-	resume, err := q.prepare(ctx, id)
+	resume, passed, err := q.prepare(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -31,6 +32,9 @@ func (q *Queue) Send(ctx context.Context, id run.ID) error {
 		ev, err := Claim(&u.Run, &u.Attempt, resume, q.o.Now())
 		first = u.Attempt.Number > had
 		if ev != nil {
+			if passed != "" {
+				ev.Message = strings.TrimPrefix(ev.Message+"; "+passed, "; ")
+			}
 			u.Events = append(u.Events, *ev)
 		}
 		return err

@@ -1,7 +1,9 @@
 package run
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,13 +16,13 @@ type Saved struct {
 	Path    string // as the trainer printed it: never open it
 }
 
-// ResumeFrom returns the checkpoint that another attempt continues from, the newest that is complete, and its step. With
-// DiLoCo every worker saves its own part, so all must have reported that step in one attempt. Without, saving is one act
-// of all workers, which worker 0 completes. The folder is made from CheckpointPath: what a log says decides about the
-// step alone. ok is false when there is none.
-func (r *Run) ResumeFrom(saved []Saved) (folder string, step int64, ok bool) {
+// ResumeFrom returns the checkpoints that another attempt may continue from by what the workers reported, newest first.
+// With DiLoCo every worker saves its own part, so all must have reported a step in one attempt. Without, saving is one act
+// of all workers, which worker 0 completes. What a worker reports is said before others have written their files, so
+// whoever can see the folder looks at it first.
+func (r *Run) ResumeFrom(saved []Saved) []ResumePoint {
 	if r.CheckpointPath == "" {
-		return "", 0, false
+		return nil
 	}
 	type key struct {
 		step    int64
@@ -37,16 +39,23 @@ func (r *Run) ResumeFrom(saved []Saved) (folder string, step int64, ok bool) {
 		}
 		ranks[k][s.Rank] = true
 	}
+	whole := map[int64]bool{}
 	for k, by := range ranks {
-		complete := by[0] && (r.InnerSteps == 0 || len(by) == r.Shape.Nodes)
-		if complete && (!ok || k.step > step) {
-			step, ok = k.step, true
+		if by[0] && (r.InnerSteps == 0 || len(by) == r.Shape.Nodes) {
+			whole[k.step] = true
 		}
 	}
-	if !ok {
-		return "", 0, false
+	var out []ResumePoint
+	for _, step := range slices.Backward(slices.Sorted(maps.Keys(whole))) {
+		out = append(out, ResumePoint{Step: step, Folder: strings.TrimRight(r.CheckpointPath, "/") + "/" + stepFolder(step)})
 	}
-	return strings.TrimRight(r.CheckpointPath, "/") + "/" + stepFolder(step), step, true
+	return out
+}
+
+// ResumePoint is a checkpoint that an attempt may continue from.
+type ResumePoint struct {
+	Step   int64
+	Folder string // below the run's CheckpointPath: what a log says decides about the step alone
 }
 
 func stepFolder(step int64) string { return "step_" + strconv.FormatInt(step, 10) }

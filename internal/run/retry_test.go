@@ -169,9 +169,18 @@ func TestResumeFromTheNewestCheckpointThatIsComplete(t *testing.T) {
 		{"a run that saves nothing", 0, "", []Saved{saved(1, 0, 10, "/step_10")}, ""},
 	} {
 		r := Run{CheckpointPath: tc.dir, InnerSteps: tc.inner, Shape: Shape{Nodes: 2}}
-		got, step, ok := r.ResumeFrom(tc.saved)
-		if got != tc.want || ok != (tc.want != "") || ok && !strings.HasSuffix(got, stepFolder(step)) {
-			t.Errorf("%s: %q, step %d, %v; want %q", tc.name, got, step, ok, tc.want)
+		got := ""
+		points := r.ResumeFrom(tc.saved)
+		if len(points) > 0 {
+			got = points[0].Folder
+		}
+		if got != tc.want || got != "" && !strings.HasSuffix(got, stepFolder(points[0].Step)) {
+			t.Errorf("%s: %+v; want %q", tc.name, points, tc.want)
+		}
+		for i := 1; i < len(points); i++ {
+			if points[i].Step >= points[i-1].Step {
+				t.Errorf("%s: %+v are not newest first", tc.name, points)
+			}
 		}
 	}
 }

@@ -53,7 +53,7 @@ func workersOf(shape run.Shape, diloco bool) workers {
 func (w workers) oneWorld() bool { return !w.diloco && w.nodes != 1 }
 
 // lackTimeout is how long [Storage.Lacks] waits: a retry has more time than a form.
-const lackTimeout = 30 * time.Second
+const lackTimeout = 10 * time.Second
 
 // Lacks says what is wrong with the checkpoint that a run of this shape would go on from, as the end of a sentence that
 // begins with its folder; "" when it is complete for every worker. known is false when the folder is not in shared
