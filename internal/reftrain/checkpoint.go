@@ -1,97 +1,160 @@
 package reftrain
 
 import (
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cotrain/cotrain/internal/dcp"
 )
 
-// A checkpoint is a folder <ckpt.path>/step_<N> as CotrainCore leaves it. Worker 0 writes into it; with DiLoCo worker k
-// writes the same files into its subfolder diloco_<k>, the name that CotrainCore's loader knows, because the workers
-// may share the path. .metadata is written last, by rename, and worker 0's only after the other workers have written
-// theirs: where it is, the checkpoint is complete.
-const (
-	metadataName = ".metadata"
-	modelName    = "__0_0.distcp" // model and AdamW
-	outerName    = "__0_0.pt"     // DiLoCo: model at the last outer step, outer momentum
-	dataName     = "data/_0.pt"   // place in the data
-)
+// A checkpoint is a folder <ckpt.path>/step_<N> as CotrainCore leaves it, written in its order: the shards, .metadata by
+// rename, then for each process its outer optimiser (with DiLoCo) and its place in the data. It is complete after the
+// last of them. A worker is one process here, and writes what as many processes as it has GPUs would: each part of its
+// state in as many pieces. Worker 0 writes into the folder; with DiLoCo worker k writes the same files into its
+// subfolder diloco_<k>, the name that CotrainCore's loader knows, because the workers may share the path.
+const metadataName = ".metadata"
 
-const (
-	metadataFormat   = 1
-	maxMetadataBytes = 1 << 20
-)
+func shardName(rank int) string { return fmt.Sprintf("__%d_0.distcp", rank) } // a piece of model and AdamW
+func outerName(rank int) string { return fmt.Sprintf("__%d_0.pt", rank) }     // of the model at the last outer step and the outer momentum
+func placeName(rank int) string { return fmt.Sprintf("data/_%d.pt", rank) }   // the place in the data
 
-// metadata lists what a complete checkpoint holds.
+// maxProcesses bounds how many processes a worker stands for.
+const maxProcesses = 1024
+
+// metadata is what a complete checkpoint holds.
 type metadata struct {
-	Format   int                 `json:"format"`
-	Model    string              `json:"model"` // what the parameters belong to
-	Progress progress            `json:"progress"`
-	BaseHash string              `json:"base_hash"`
-	Files    map[string]fileFact `json:"files"`
+	about
+	items map[string]dcp.Item
 }
 
-type fileFact struct {
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
+// about is the first thing in the first shard.
+type about struct {
+	Model     string   `json:"model"` // what the parameters belong to
+	Progress  progress `json:"progress"`
+	BaseHash  string   `json:"base_hash"`
+	DiLoCo    bool     `json:"diloco"`
+	Processes int      `json:"processes"`
 }
+
+const aboutItem = "about"
+
+func stateItem(rank int) string { return fmt.Sprintf("state.%d", rank) }
 
 var errIncomplete = errors.New("checkpoint is incomplete")
 
-// dataPlace is the content of data/_0.pt.
+// dataPlace is the content of the files in data.
 type dataPlace struct {
 	Samples int64 `json:"samples"`
 }
 
-// writeShards writes everything but .metadata and returns what to commit.
-func writeShards(dir, model string, s *state) (metadata, error) {
-	md := metadata{Format: metadataFormat, Model: model, Progress: s.progress, BaseHash: s.baseHash(), Files: map[string]fileFact{}}
-	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o755); err != nil { // #nosec G301 -- others may read models
-		return md, fmt.Errorf("make checkpoint folder: %w", err)
-	}
-	// An older checkpoint of the same step is no longer complete once its first file changes.
-	if err := os.Remove(filepath.Join(dir, metadataName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return md, fmt.Errorf("replace checkpoint: %w", err)
-	}
-	write := func(name string, meta any, arrays ...[]float64) error {
-		b, err := encodeArrays(meta, arrays...)
-		if err != nil {
-			return err
-		}
-		md.Files[name] = fileFact{Size: int64(len(b)), SHA256: fmt.Sprintf("%x", sha256.Sum256(b))}
-		return writeSynced(filepath.Join(dir, filepath.FromSlash(name)), b)
-	}
-	if err := write(modelName, s.progress, s.params, s.m, s.v); err != nil {
-		return md, err
-	}
-	if s.base != nil {
-		if err := write(outerName, struct{}{}, s.base, s.momentum); err != nil {
-			return md, err
-		}
-	}
-	return md, write(dataName, dataPlace{s.Samples})
+// file is one of a checkpoint, by its name below the folder.
+type file struct {
+	name    string
+	content []byte
 }
 
-// commit writes .metadata, after which the checkpoint is complete.
-func (md metadata) commit(dir string) error {
-	b, err := json.MarshalIndent(md, "", "  ")
+// checkpointFiles are those of a checkpoint, in the order in which they are written.
+func checkpointFiles(model string, s *state, processes int) ([]file, error) {
+	header, err := encodeArrays(about{Model: model, Progress: s.progress, BaseHash: s.baseHash(), DiLoCo: s.base != nil, Processes: processes})
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", metadataName, err)
+		return nil, err
 	}
-	tmp := filepath.Join(dir, metadataName+".tmp")
-	if err := writeSynced(tmp, b); err != nil {
+	weights, err := encodeArrays(s.progress, s.params, s.m, s.v)
+	if err != nil {
+		return nil, err
+	}
+	outer, err := encodeArrays(struct{}{}, s.base, s.momentum)
+	if err != nil {
+		return nil, err
+	}
+	place, err := encodeArrays(dataPlace{s.Samples})
+	if err != nil {
+		return nil, err
+	}
+	var md dcp.Metadata
+	var shards, rest []file
+	for rank := range processes {
+		shard := file{name: shardName(rank)}
+		add := func(name string, b []byte) {
+			md.Items = append(md.Items, dcp.Item{Name: name, File: shard.name, Offset: int64(len(shard.content)), Length: int64(len(b))})
+			shard.content = append(shard.content, b...)
+		}
+		if rank == 0 {
+			add(aboutItem, header)
+		}
+		add(stateItem(rank), piece(weights, rank, processes))
+		shards = append(shards, shard)
+		if s.base != nil {
+			rest = append(rest, file{outerName(rank), piece(outer, rank, processes)})
+		}
+		rest = append(rest, file{placeName(rank), place})
+	}
+	return append(append(shards, file{metadataName, md.Encode()}), rest...), nil
+}
+
+// piece is the n-th of so many nearly equal parts.
+func piece(b []byte, n, of int) []byte { return b[len(b)*n/of : len(b)*(n+1)/of] }
+
+// writeCheckpoint writes a checkpoint, in place of an older one of the same step.
+func writeCheckpoint(dir, model string, s *state, processes int) error {
+	files, err := checkpointFiles(model, s, processes)
+	if err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, filepath.Join(dir, metadataName)); err != nil {
-		return fmt.Errorf("complete checkpoint: %w", err)
+	if err := clearCheckpoint(dir); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := writeFile(dir, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clearCheckpoint makes a folder without files of a checkpoint. The first that goes makes an older one incomplete, and
+// none of its files can complete the next. What other workers have in there stays.
+func clearCheckpoint(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { // #nosec G301 -- others may read models
+		return fmt.Errorf("make checkpoint folder: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("replace checkpoint: %w", err)
+	}
+	// In the order of names: .metadata, what begins with __, data.
+	for _, e := range entries {
+		if name := e.Name(); name == metadataName || strings.HasPrefix(name, "__") || name == "data" {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return fmt.Errorf("replace checkpoint: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// writeFile writes one file of a checkpoint; .metadata is not there before it is whole.
+func writeFile(dir string, f file) error {
+	name := filepath.Join(dir, filepath.FromSlash(f.name))
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { // #nosec G301 -- others may read models
+		return fmt.Errorf("make checkpoint folder: %w", err)
+	}
+	if f.name != metadataName {
+		return writeSynced(name, f.content)
+	}
+	if err := writeSynced(name+".tmp", f.content); err != nil {
+		return err
+	}
+	if err := os.Rename(name+".tmp", name); err != nil {
+		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	return nil
 }
@@ -111,10 +174,10 @@ func writeSynced(name string, b []byte) error {
 	return nil
 }
 
-// readMetadata returns errIncomplete for a folder that exists without a readable .metadata, and fs.ErrNotExist for no
+// readMetadata returns errIncomplete for a folder in which anything of a checkpoint is missing, and fs.ErrNotExist for no
 // folder.
 func readMetadata(dir string) (metadata, error) {
-	var md metadata
+	md := metadata{items: map[string]dcp.Item{}}
 	if info, err := os.Stat(dir); err != nil {
 		return md, fmt.Errorf("open checkpoint: %w", err)
 	} else if !info.IsDir() {
@@ -126,10 +189,48 @@ func readMetadata(dir string) (metadata, error) {
 	} else if err != nil {
 		return md, err
 	}
-	if err := json.Unmarshal(b, &md); err != nil || md.Format != metadataFormat {
-		return md, fmt.Errorf("%w: %s is not one of this trainer", errIncomplete, filepath.Join(dir, metadataName))
+	found, err := dcp.Parse(b)
+	if err != nil {
+		return md, fmt.Errorf("%w: %s: %w", errIncomplete, filepath.Join(dir, metadataName), err)
 	}
-	return md, nil
+	for _, it := range found.Items {
+		md.items[it.Name] = it
+	}
+	header, err := md.read(dir, aboutItem, maxMetadataBytes)
+	if err != nil {
+		return md, err
+	}
+	if _, err := decodeArrays(header, &md.about); err != nil || md.Processes < 1 || md.Processes > maxProcesses {
+		return md, fmt.Errorf("%w: %s is not one of this trainer", errIncomplete, dir)
+	}
+	return md, md.whole(dir)
+}
+
+// whole returns errIncomplete when a file is missing or too short.
+func (md metadata) whole(dir string) error {
+	least := map[string]int64{}
+	for _, it := range md.items {
+		least[it.File] = max(least[it.File], it.Offset+it.Length)
+	}
+	for rank := range md.Processes {
+		least[placeName(rank)] = 1
+		if md.DiLoCo {
+			least[outerName(rank)] = 1
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(least)) {
+		full := filepath.Join(dir, filepath.FromSlash(name))
+		info, err := os.Stat(full)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("%w: %s is missing", errIncomplete, full)
+		case err != nil:
+			return fmt.Errorf("read checkpoint: %w", err)
+		case info.Size() < least[name]:
+			return fmt.Errorf("%w: %s has %d bytes of %d", errIncomplete, full, info.Size(), least[name])
+		}
+	}
+	return nil
 }
 
 // readInto loads a complete checkpoint into s, which stays as it was if anything is missing or wrong.
@@ -137,54 +238,85 @@ func (md metadata) readInto(dir, model string, s *state) error {
 	if md.Model != model {
 		return fmt.Errorf("checkpoint %s is of another model or text: %s instead of %s", dir, cut(md.Model), model)
 	}
-	bound := int64(3*8*len(s.params) + 1<<20)
+	bound := int64(3*8*len(s.params) + maxMetadataBytes)
+	pieces := func(read func(rank int) ([]byte, error), meta any) ([][]float64, error) {
+		var whole []byte
+		for rank := range md.Processes {
+			b, err := read(rank)
+			if err != nil {
+				return nil, err
+			}
+			if whole = append(whole, b...); int64(len(whole)) > bound {
+				return nil, fmt.Errorf("%w: %s is longer than a checkpoint of this model", errIncomplete, dir)
+			}
+		}
+		arrays, err := decodeArrays(whole, meta)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s is not what was saved: %w", errIncomplete, dir, err)
+		}
+		return arrays, nil
+	}
 	var p progress
-	weights, err := md.readShard(dir, modelName, bound, &p)
+	weights, err := pieces(func(rank int) ([]byte, error) { return md.read(dir, stateItem(rank), bound) }, &p)
 	if err != nil {
 		return err
 	}
-	var place dataPlace
-	if _, err := md.readShard(dir, dataName, bound, &place); err != nil {
+	if p.Samples, err = readPlace(filepath.Join(dir, filepath.FromSlash(placeName(0)))); err != nil {
 		return err
 	}
-	p.Samples = place.Samples
 	if s.base == nil {
 		return s.adopt(p, weights, s.params, s.m, s.v)
 	}
-	if _, ok := md.Files[outerName]; !ok {
-		return fmt.Errorf("checkpoint %s holds no DiLoCo state (%s): it was saved without [diloco]", dir, outerName)
+	if !md.DiLoCo {
+		return fmt.Errorf("checkpoint %s holds no DiLoCo state (%s): it was saved without [diloco]", dir, outerName(0))
 	}
-	outer, err := md.readShard(dir, outerName, bound, &struct{}{})
+	outer, err := pieces(func(rank int) ([]byte, error) {
+		return readBounded(filepath.Join(dir, outerName(rank)), bound)
+	}, &struct{}{})
 	if err != nil {
 		return err
 	}
 	return s.adopt(p, append(weights, outer...), s.params, s.m, s.v, s.base, s.momentum)
 }
 
-func (md metadata) readShard(dir, name string, bound int64, meta any) ([][]float64, error) {
-	full := filepath.Join(dir, filepath.FromSlash(name))
-	fact, ok := md.Files[name]
-	if !ok {
-		return nil, fmt.Errorf("%w: %s does not list %s", errIncomplete, filepath.Join(dir, metadataName), name)
+// readPlace reads a file of the folder data.
+func readPlace(name string) (samples int64, err error) {
+	b, err := readBounded(name, maxMetadataBytes)
+	if err != nil {
+		return 0, err
 	}
-	b, err := readBounded(full, bound)
+	var place dataPlace
+	if _, err := decodeArrays(b, &place); err != nil {
+		return 0, fmt.Errorf("%w: data state %s: %w", errIncomplete, name, err)
+	}
+	return place.Samples, nil
+}
+
+// read returns the bytes of one item.
+func (md metadata) read(dir, item string, bound int64) ([]byte, error) {
+	it, ok := md.items[item]
+	if !ok || it.Length > bound {
+		return nil, fmt.Errorf("%w: %s does not list %s", errIncomplete, filepath.Join(dir, metadataName), item)
+	}
+	full := filepath.Join(dir, filepath.FromSlash(it.File))
+	f, err := os.Open(full) // #nosec G304 -- below the folder that the user names
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s is missing", errIncomplete, full)
 	} else if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
-	if int64(len(b)) != fact.Size {
-		return nil, fmt.Errorf("%w: %s has %d bytes instead of %d", errIncomplete, full, len(b), fact.Size)
-	}
-	if fmt.Sprintf("%x", sha256.Sum256(b)) != fact.SHA256 {
-		return nil, fmt.Errorf("%w: %s is not what was saved", errIncomplete, full)
-	}
-	arrays, err := decodeArrays(b, meta)
+	defer func() { _ = f.Close() }() // only read
+	b, err := io.ReadAll(io.NewSectionReader(f, it.Offset, it.Length))
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint %s: %w", full, err)
+		return nil, fmt.Errorf("read checkpoint %s: %w", full, err)
 	}
-	return arrays, nil
+	if int64(len(b)) < it.Length {
+		return nil, fmt.Errorf("%w: %s ends before %s does", errIncomplete, full, item)
+	}
+	return b, nil
 }
+
+const maxMetadataBytes = 1 << 20
 
 func readBounded(name string, bound int64) ([]byte, error) {
 	f, err := os.Open(name) // #nosec G304 -- below the folder that the user names

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,6 +15,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/storage"
 )
 
 // sealed appends a right checksum.
@@ -33,11 +37,7 @@ func someState(diloco bool) *state {
 
 func saveTo(t *testing.T, dir string, s *state) {
 	t.Helper()
-	md, err := writeShards(dir, "m", s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := md.commit(dir); err != nil {
+	if err := writeCheckpoint(dir, "m", s, 1); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -80,6 +80,83 @@ func TestCheckpointsHoldTheWholeState(t *testing.T) {
 	}
 }
 
+// A worker with several GPUs writes what as many processes would, in the order of the core. A kill may leave the files up to
+// any one, and a part of that one; an older checkpoint of the same step may have been there.
+func TestACheckpointIsResumableOnlyAfterItsLastFile(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		diloco bool
+		want   []string
+	}{
+		{false, []string{"__0_0.distcp", "__1_0.distcp", ".metadata", "data/_0.pt", "data/_1.pt"}},
+		{true, []string{"__0_0.distcp", "__1_0.distcp", ".metadata", "__0_0.pt", "data/_0.pt", "__1_0.pt", "data/_1.pt"}},
+	} {
+		saved := someState(tt.diloco)
+		files, err := checkpointFiles("m", saved, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range files {
+			names = append(names, f.name)
+		}
+		if diff := cmp.Diff(tt.want, names); diff != "" {
+			t.Errorf("order (-want +got):\n%s", diff)
+		}
+		shelf, err := storage.Open(t.Context(), t.TempDir(), storage.Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const folder = "models/checkpoints/r/step_12"
+		dir := filepath.Join(shelf.Path(), folder)
+		resumable := func(when string, want bool) {
+			t.Helper()
+			lack, known, err := shelf.Lacks(t.Context(), folder, run.Shape{Nodes: 1, GPUs: 2}, tt.diloco)
+			if err != nil || !known || (lack == "") != want {
+				t.Errorf("%s: the console says %q, %v, %v", when, lack, known, err)
+			}
+			got := newState(make([]float64, 3), tt.diloco)
+			switch err := loadFrom(dir, got); {
+			case want && err != nil:
+				t.Errorf("%s: %v", when, err)
+			case want && cmp.Diff(saved, got, cmp.AllowUnexported(state{})) != "":
+				t.Errorf("%s: loaded %+v", when, got)
+			case !want && !errors.Is(err, errIncomplete):
+				t.Errorf("%s: the trainer says %v", when, err)
+			}
+		}
+		for i := range files {
+			if err := writeCheckpoint(dir, "m", saved, 2); err != nil {
+				t.Fatal(err)
+			}
+			resumable("written over an older one", true)
+			if err := clearCheckpoint(dir); err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files[:i] {
+				if err := writeFile(dir, f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			resumable("killed before "+files[i].name, false)
+			part := file{files[i].name, files[i].content[:len(files[i].content)/2]}
+			switch {
+			case part.name == metadataName:
+				part.name += ".tmp" // it is renamed when it is whole
+			case i > 2:
+				part.content = nil // the core's own files have no length that anybody knows
+			}
+			if err := writeFile(dir, part); err != nil {
+				t.Fatal(err)
+			}
+			resumable("killed within "+files[i].name, false)
+		}
+		if err := shelf.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestIncompleteCheckpointsAreRefused(t *testing.T) {
 	t.Parallel()
 	truncate := func(t *testing.T, name string) {
@@ -109,12 +186,17 @@ func TestIncompleteCheckpointsAreRefused(t *testing.T) {
 	for name, harm := range map[string]func(t *testing.T, dir string){
 		"no metadata":         func(t *testing.T, d string) { remove(t, filepath.Join(d, metadataName)) },
 		"metadata cut short":  func(t *testing.T, d string) { truncate(t, filepath.Join(d, metadataName)) },
-		"no model":            func(t *testing.T, d string) { remove(t, filepath.Join(d, modelName)) },
-		"model cut short":     func(t *testing.T, d string) { truncate(t, filepath.Join(d, modelName)) },
-		"model with an error": func(t *testing.T, d string) { flip(t, filepath.Join(d, modelName)) },
-		"no outer state":      func(t *testing.T, d string) { remove(t, filepath.Join(d, outerName)) },
-		"outer cut short":     func(t *testing.T, d string) { truncate(t, filepath.Join(d, outerName)) },
-		"no data state":       func(t *testing.T, d string) { remove(t, filepath.Join(d, dataName)) },
+		"no model":            func(t *testing.T, d string) { remove(t, filepath.Join(d, shardName(0))) },
+		"model cut short":     func(t *testing.T, d string) { truncate(t, filepath.Join(d, shardName(0))) },
+		"model with an error": func(t *testing.T, d string) { flip(t, filepath.Join(d, shardName(0))) },
+		"no outer state":      func(t *testing.T, d string) { remove(t, filepath.Join(d, outerName(0))) },
+		"outer cut short":     func(t *testing.T, d string) { truncate(t, filepath.Join(d, outerName(0))) },
+		"outer empty": func(t *testing.T, d string) {
+			if err := os.Truncate(filepath.Join(d, outerName(0)), 0); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"no data state": func(t *testing.T, d string) { remove(t, filepath.Join(d, placeName(0))) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -51,7 +51,7 @@ const patience = 60 * time.Second
 func quickTiming() timing {
 	return timing{
 		heartbeat: 50 * time.Millisecond, heartbeatTimeout: patience, join: patience,
-		barrier: patience, saved: patience, goodbye: patience,
+		barrier: patience, goodbye: patience,
 	}
 }
 

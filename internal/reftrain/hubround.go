@@ -123,24 +123,6 @@ func (h *hub) broadcast(round int64, result []byte) {
 	wg.Wait()
 }
 
-// saved waits for the other members' parts of the checkpoint. A member that does not answer in time has none, which
-// a resume from it finds out; it is no reason to have no checkpoint at all.
-func (h *hub) saved(ctx context.Context, round int64) error {
-	deadline := time.Now().Add(h.o.timing.saved)
-	for _, p := range h.members {
-		if slices.Contains(h.newcomers, p) {
-			continue
-		}
-		if _, err := p.await(ctx, deadline, frameSaved, round); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			h.o.log.warn("Node %s has not saved its part of the checkpoint: %s", p.hello.ID, err)
-		}
-	}
-	return nil
-}
-
 // handOver starts the newcomers with the state of the member that each asked for, or else with worker 0's.
 func (h *hub) handOver(ctx context.Context, snapshot func() ([]byte, error)) error {
 	if len(h.newcomers) == 0 {

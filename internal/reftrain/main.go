@@ -110,6 +110,12 @@ func (p process) setUp() (*trainer, error) {
 			return nil, fmt.Errorf("COTRAIN_TRAINER_PACE = %q: must be a duration such as 200ms, at most 1h", cut(s))
 		}
 	}
+	gpus := 0
+	if s := p.env("COTRAIN_GPUS"); s != "" {
+		if gpus, err = strconv.Atoi(s); err != nil || gpus < 0 || gpus > maxProcesses {
+			return nil, fmt.Errorf("COTRAIN_GPUS = %q: must be a whole number from 0 to %d", cut(s), maxProcesses)
+		}
+	}
 	log := &logger{
 		stdout: p.stdout, stderr: p.stderr, now: time.Now, least: parseLevel(cfg.LogLevel), silent: isSilent(faults, w.rank),
 	}
@@ -117,7 +123,7 @@ func (p process) setUp() (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.pace, t.faults = pace, faults
+	t.pace, t.faults, t.processes = pace, faults, max(1, gpus)
 	return t, nil
 }
 
@@ -212,7 +218,7 @@ func (t *trainer) saveAlone() error {
 	if !t.saves() || t.s.Step == 0 {
 		return nil
 	}
-	return t.write(func() error { return nil })
+	return t.write()
 }
 
 // leaderStopped handles worker 0 leaving because it was asked to. As a rule every worker is asked within moments; one

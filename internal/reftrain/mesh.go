@@ -17,8 +17,6 @@ type mesh interface {
 	// average replaces vec by its average over the members. Every member calls it with the same round. The view returned
 	// includes joiners, admitted unless this is the last round.
 	average(ctx context.Context, round int64, encoding string, vec []float64, last bool) (view, error)
-	// saved returns on worker 0 when every member's part of the checkpoint is on disk, or after a bounded wait.
-	saved(ctx context.Context, round int64) error
 	// handOver gives the state to the joiners that the last average admitted, where this worker is their source.
 	handOver(ctx context.Context, snapshot func() ([]byte, error)) error
 	// broken is closed when this worker cannot go on; cause then says why.
@@ -69,14 +67,13 @@ type timing struct {
 	heartbeatTimeout time.Duration // silence after which a peer is dead
 	join             time.Duration // for worker 0 to answer and for the first world to be complete
 	barrier          time.Duration // for the slowest member at an outer step
-	saved            time.Duration // for the other members' part of a checkpoint
 	goodbye          time.Duration // for the others to leave at the end
 }
 
 func defaultTiming() timing {
 	return timing{
 		heartbeat: 2 * time.Second, heartbeatTimeout: 10 * time.Second, join: 60 * time.Second,
-		barrier: 600 * time.Second, saved: 10 * time.Second, goodbye: 10 * time.Second,
+		barrier: 600 * time.Second, goodbye: 10 * time.Second,
 	}
 }
 
@@ -239,7 +236,7 @@ func (l *link) await(ctx context.Context, deadline time.Time, kind frameType, ro
 		switch {
 		case f.kind == kind && f.Round == round:
 			return f, nil
-		case f.kind == frameSaved && kind != frameSaved, f.kind == frameState && kind != frameState:
+		case f.kind == frameState && kind != frameState:
 			continue // an answer that came after its time
 		case f.kind == frameBye, f.kind == frameShutdown:
 			return f, partingError(f)

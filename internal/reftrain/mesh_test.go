@@ -118,7 +118,7 @@ func (p *handPeer) round(tr *trainer, n int64) frame {
 // outerState is the DiLoCo state in a checkpoint folder.
 func outerState(t *testing.T, dir string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, outerName))
+	b, err := os.ReadFile(filepath.Join(dir, outerName(0)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +351,7 @@ func TestFloodsOfMessagesAreCutOff(t *testing.T) {
 	lead := c.start(0, "a")
 	by, _ := c.hello(1, "b")
 	by.next()
-	b := mustEncode(t, frame{kind: frameSaved})
+	b := mustEncode(t, frame{kind: frameState})
 	for err := error(nil); err == nil; {
 		_, err = by.conn.Write(b)
 	}

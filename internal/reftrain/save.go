@@ -1,7 +1,6 @@
 package reftrain
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,22 +14,13 @@ func (t *trainer) saves() bool {
 	return t.cfg.Ckpt.Path != nil && (t.cfg.DiLoCo != nil || t.world.rank == 0)
 }
 
-// save writes the checkpoint of an outer step together with the other workers.
-func (t *trainer) save(ctx context.Context) error {
+// save writes the checkpoint of an outer step. As in the core nobody waits for the other workers: each speaks for itself.
+func (t *trainer) save() error {
 	if !t.saves() {
 		return nil
 	}
-	err := t.write(func() error {
-		if t.cfg.DiLoCo == nil || t.world.rank > 0 {
-			return nil
-		}
-		return t.mesh.saved(ctx, t.s.Step)
-	})
-	if err != nil {
+	if err := t.write(); err != nil || t.world.rank > 0 {
 		return err
-	}
-	if t.world.rank > 0 {
-		return t.mesh.saved(ctx, t.s.Step)
 	}
 	if k := t.cfg.Ckpt.TopK; k != nil {
 		gone, err := deleteBeyond(*t.cfg.Ckpt.Path, *k)
@@ -51,18 +41,10 @@ func (t *trainer) stepDir() string {
 	return filepath.Join(*t.cfg.Ckpt.Path, "step_"+strconv.FormatInt(t.s.Step, 10))
 }
 
-// write saves this worker's part. beforeCommit runs between its files and the .metadata that completes it.
-func (t *trainer) write(beforeCommit func() error) error {
+// write saves this worker's part.
+func (t *trainer) write() error {
 	start := time.Now()
-	dir := workerDir(t.stepDir(), t.world.rank)
-	md, err := writeShards(dir, t.modelID(), t.s)
-	if err != nil {
-		return err
-	}
-	if err := beforeCommit(); err != nil {
-		return err
-	}
-	if err := md.commit(dir); err != nil {
+	if err := writeCheckpoint(workerDir(t.stepDir(), t.world.rank), t.modelID(), t.s, t.processes); err != nil {
 		return err
 	}
 	seconds := time.Since(start).Seconds()

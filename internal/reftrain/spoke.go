@@ -153,13 +153,6 @@ func (s *spoke) average(ctx context.Context, round int64, encoding string, vec [
 	return view{rank: f.Rank, ids: f.Members}, nil
 }
 
-func (s *spoke) saved(_ context.Context, round int64) error {
-	if err := s.link.send(frame{kind: frameSaved, header: header{Round: round}}); err != nil {
-		return s.cause()
-	}
-	return nil
-}
-
 func (s *spoke) handOver(_ context.Context, snapshot func() ([]byte, error)) error {
 	if len(s.sendTo) == 0 {
 		return nil

@@ -175,13 +175,13 @@ func TestAnIncompleteCheckpointEndsTheRun(t *testing.T) {
 	dir := t.TempDir()
 	config := tiny(10, fmt.Sprintf("[ckpt]\npath = %q\ninterval = 10\n", dir))
 	finished(newCluster(t, config, 1))
-	if err := os.Truncate(filepath.Join(dir, "step_10", modelName), 100); err != nil {
+	if err := os.Truncate(filepath.Join(dir, "step_10", shardName(0)), 100); err != nil {
 		t.Fatal(err)
 	}
 	w := newCluster(t, config, 1).all("--ckpt.resume", filepath.Join(dir, "step_10"))[0]
 	w.mustEnd(1)
 	w.sees("[INFO] [Rank 0] Caught an exception, terminating children\n")
-	w.sees("checkpoint is incomplete: " + filepath.Join(dir, "step_10", modelName) + " has 100 bytes")
+	w.sees("checkpoint is incomplete: " + filepath.Join(dir, "step_10", shardName(0)))
 }
 
 func TestAFinishedRunResumedIsFinished(t *testing.T) {

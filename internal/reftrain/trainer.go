@@ -20,11 +20,13 @@ const nominalPeakFLOPS = 1e10
 
 // trainer is one worker.
 type trainer struct {
-	cfg    config
-	world  world
-	pace   time.Duration
-	faults []fault
-	log    *logger
+	cfg   config
+	world world
+	pace  time.Duration
+	// processes is for how many this worker writes checkpoints: one for each of its GPUs.
+	processes int
+	faults    []fault
+	log       *logger
 
 	corpus *corpus
 	model  *model
@@ -44,7 +46,7 @@ func newTrainer(cfg config, w world, log *logger) (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trainer{cfg: cfg, world: w, log: log, corpus: c, model: newModel(size, len(c.vocab))}
+	t := &trainer{cfg: cfg, world: w, processes: 1, log: log, corpus: c, model: newModel(size, len(c.vocab))}
 	t.model.initialise(defaultSeed)
 	t.grad = make([]float64, t.model.count())
 	t.s = newState(t.model.params, cfg.DiLoCo != nil)
@@ -160,16 +162,11 @@ func (t *trainer) adjustResumed() error {
 	case k.SkipDataloader:
 		t.s.Samples = 0
 	case k.DataPath != nil:
-		var place dataPlace
-		name := filepath.Join(*k.DataPath, filepath.FromSlash(dataName))
-		b, err := readBounded(name, maxMetadataBytes)
+		samples, err := readPlace(filepath.Join(*k.DataPath, filepath.FromSlash(placeName(0))))
 		if err != nil {
 			return err
 		}
-		if _, err := decodeArrays(b, &place); err != nil {
-			return fmt.Errorf("data state %s: %w", name, err)
-		}
-		t.s.Samples = max(0, place.Samples)
+		t.s.Samples = max(0, samples)
 	}
 	return nil
 }
@@ -235,7 +232,7 @@ func (t *trainer) outer(ctx context.Context) error {
 	t.s.Inner = 0
 	t.s.Outer++
 	if i := t.cfg.Ckpt.Interval; i != nil && t.s.Step%int64(*i) == 0 {
-		if err := t.save(ctx); err != nil {
+		if err := t.save(); err != nil {
 			return err
 		}
 	}

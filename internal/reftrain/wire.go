@@ -20,7 +20,6 @@ const (
 	frameHeartbeat                      // both ways: alive
 	frameVector                         // worker: my contribution to an average
 	frameAverage                        // worker 0: the average, and who the members are now
-	frameSaved                          // worker: my part of the checkpoint is on disk
 	frameState                          // worker: my state, for a joiner
 	frameBye                            // worker: I leave
 	frameShutdown                       // worker 0: you, or all of us, must end
@@ -32,7 +31,7 @@ const (
 	frameMagic      = "CTW1"
 	framePrefix     = 20
 	maxHeaderBytes  = 64 << 10
-	protocolVersion = 1
+	protocolVersion = 2
 )
 
 var errFrame = errors.New("not a frame of this protocol")

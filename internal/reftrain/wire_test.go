@@ -162,11 +162,15 @@ func FuzzDecodeArrays(f *testing.F) {
 
 // FuzzResume gives a whole checkpoint folder arbitrary metadata and one arbitrary file.
 func FuzzResume(f *testing.F) {
-	f.Add([]byte(`{"format":1,"files":{"__0_0.distcp":{"size":0}}}`), []byte("x"))
-	f.Add([]byte(`{"format":1,"progress":{"step":-1},"files":{"../x":{}}}`), []byte(""))
+	files, err := checkpointFiles("m", someState(true), 1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(files[1].content, files[0].content)
+	f.Add(files[1].content, []byte(""))
 	f.Fuzz(func(t *testing.T, md, shard []byte) {
 		dir := t.TempDir()
-		for name, b := range map[string][]byte{metadataName: md, modelName: shard} {
+		for name, b := range map[string][]byte{metadataName: md, shardName(0): shard} {
 			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 				t.Fatal(err)
 			}

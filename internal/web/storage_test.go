@@ -15,6 +15,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/cotrain/cotrain/internal/dcp"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 )
@@ -355,8 +356,10 @@ func TestTheFormTellsWhichPathsAreNotThere(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	s.write("datasets/raw/sample.txt", "x")
-	s.write("models/checkpoints/r-1/step_50/.metadata", "x")
+	m := dcp.Metadata{Items: []dcp.Item{{Name: "w", File: "__0_0.distcp", Length: 1}}}
+	s.write("models/checkpoints/r-1/step_50/.metadata", string(m.Encode()))
 	s.write("models/checkpoints/r-1/step_50/__0_0.distcp", "x")
+	s.write("models/checkpoints/r-1/step_50/data/_0.pt", "x")
 	form := url.Values{
 		"name": {"x"}, "nodes": {"1"}, "gpus": {"0"}, "data.fake": {"false"}, "data.dataset_name_or_paths": {"datasets/sample.txt"},
 		"ckpt.resume": {"models/checkpoints/r-1/step_60"}, "touched": {"ckpt.resume,data.dataset_name_or_paths"},
@@ -367,7 +370,11 @@ func TestTheFormTellsWhichPathsAreNotThere(t *testing.T) {
 	}
 	form.Set("data.dataset_name_or_paths", "datasets/raw/sample.txt")
 	form.Set("ckpt.resume", "models/checkpoints/r-1/step_50")
-	if a := s.do("POST", "/runs/validate", form); strings.Contains(a.body, "is not in shared storage") {
+	if a := s.do("POST", "/runs/validate", form); strings.Contains(a.body, "is not in shared storage") || strings.Contains(a.body, "incomplete checkpoint") {
+		t.Errorf("%s", a.body)
+	}
+	form.Set("gpus", "2") // its second process has nothing to go on from
+	if a := s.do("POST", "/runs/validate", form); !strings.Contains(a.body, "incomplete checkpoint: data/_1.pt is missing") {
 		t.Errorf("%s", a.body)
 	}
 }
