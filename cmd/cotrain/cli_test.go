@@ -182,7 +182,6 @@ func TestBadUsageIsSaidWithExitCode2(t *testing.T) {
 		"config estimate --preset debug big.toml":      "do not go together",
 		"config import missing.toml":                   "missing.toml",
 		"diff a":                                       "expected",
-		"template show a@x":                            "name@version",
 		"template save a/b":                            "letters, digits",
 		"template save x --new --after 2":              "can't be used together",
 		"template import missing.toml":                 "missing.toml",
@@ -297,7 +296,7 @@ func TestStatusesBecomeExitCodes(t *testing.T) {
 	c.cotrain("run", "metrics", "nope").want(t, exitNotFound)
 	c.cotrain("run", "delete", "nope", "--yes").want(t, exitNotFound)
 	c.cotrain("run", "delete", id, "--yes").want(t, exitRefused, "is running", "Stop it first")
-	c.cotrain("run", "submit", "--name", "x", "--preset", "nope").want(t, exitRefused, "preset", "is not a preset")
+	c.cotrain("run", "submit", "--name", "x", "--preset", "nope").want(t, exitNotFound, `No preset is called "nope"`)
 	c.Fail(run.ErrUnavailable)
 	c.cotrain("node", "list").want(t, exitFailed, "Not reachable right now")
 	c.Fail(errors.New("secret"))

@@ -55,6 +55,27 @@ type refusal struct{ api.Problem }
 
 func (e *refusal) Error() string { return e.Title + ": " + e.Detail }
 
+// exit is the exit code: that of the answer's kind, or of its status when a newer console says what this program does not know.
+func (e *refusal) exit() int {
+	switch {
+	case e.Code.Known():
+		return e.Code.Exit()
+	case e.Status == http.StatusNotFound:
+		return exitNotFound
+	case e.Status < 500:
+		return exitRefused
+	}
+	return exitFailed
+}
+
+// passes reports whether trying again may help. What has no code is from a proxy before the console.
+func (e *refusal) passes() bool {
+	if e.Code.Known() {
+		return e.Code.Passes()
+	}
+	return e.Status == http.StatusServiceUnavailable || e.Status == http.StatusBadGateway || e.Status == http.StatusGatewayTimeout
+}
+
 // connect returns a client of the console that flag, environment or default name. It sends nothing.
 func (p *process) connect(r Remote) (*client, error) {
 	addr, source := r.Addr, "--addr"

@@ -25,6 +25,9 @@ func (c *configEstimateCmd) Run(p *process) error {
 	if c.File != "" && c.Preset != "" {
 		return &usageError{"a file and --preset do not go together", "give one of them"}
 	}
+	if _, ok := trainconf.PresetByName(c.Preset); !ok && c.Preset != "" {
+		return api.NoPreset(c.Preset)
+	}
 	known := trainconf.EstimateInput{GPUMemoryMiB: max(0, c.GPUSize)}
 	var err error
 	if known.BandwidthBits, err = parseBandwidth(c.Bandwidth); err != nil {

@@ -115,7 +115,7 @@ func TestConfigEstimateTellsWhatARunNeeds(t *testing.T) {
 	c.cotrain("config", "estimate").want(t, exitDone, "88000")
 	c.stdin = "[optim]\nbatch_size = 5\n[train]\nmicro_bs = 2\n"
 	c.cotrain("config", "estimate", "-").want(t, exitFailed, "-:2: error: optim.batch_size")
-	c.cotrain("config", "estimate", "--preset", "nope").want(t, exitFailed, "is not a preset")
+	c.cotrain("config", "estimate", "--preset", "nope").want(t, exitNotFound, `No preset is called "nope"`)
 }
 
 func TestBandwidthsAreRead(t *testing.T) {

@@ -4,19 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Exit codes.
+// Exit codes; see [fault.Kind.Exit].
 const (
-	exitDone     = 0
-	exitFailed   = 1
-	exitUsage    = 2
-	exitNotFound = 3
-	exitRefused  = 4
+	exitDone     = fault.ExitDone
+	exitFailed   = fault.ExitFailed
+	exitUsage    = fault.ExitUsage
+	exitNotFound = fault.ExitNotFound
+	exitRefused  = fault.ExitRefused
 )
 
 // usageError is a mistake in the command line, the environment or a file that they name.
@@ -38,6 +38,7 @@ func exitCode(err error) int {
 	var refused *refusal
 	var fields run.FieldErrors
 	var status exitStatus
+	var local *fault.Error
 	switch {
 	case err == nil:
 		return exitDone
@@ -45,10 +46,10 @@ func exitCode(err error) int {
 		return int(status)
 	case errors.As(err, &usage), errors.As(err, &fields):
 		return exitUsage
-	case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
-		return exitNotFound
-	case errors.As(err, &refused) && refused.Status < 500:
-		return exitRefused
+	case errors.As(err, &refused):
+		return refused.exit()
+	case errors.As(err, &local):
+		return local.Kind.Exit()
 	}
 	return exitFailed
 }
@@ -59,10 +60,13 @@ func (p *process) report(err error) int {
 	var refused *refusal
 	var fields run.FieldErrors
 	var status exitStatus
+	var local *fault.Error
 	switch {
 	case err == nil, errors.Is(err, errQuiet), errors.As(err, &status):
 	case errors.Is(err, context.Canceled):
 		p.say("interrupted")
+	case errors.As(err, &local):
+		p.say("%s: %s", local.Title, local.Error())
 	case errors.As(err, &refused):
 		p.say("%s", refused.Error())
 		for _, f := range refused.Errors {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -45,7 +44,7 @@ func passing(err error) bool {
 	case errors.As(err, &away):
 		return true
 	case errors.As(err, &refused):
-		return refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusBadGateway || refused.Status == http.StatusGatewayTimeout
+		return refused.passes()
 	}
 	return false
 }

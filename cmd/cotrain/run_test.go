@@ -123,7 +123,7 @@ func TestStopAndDelete(t *testing.T) {
 	if got := fromJSON[run.Run](t, c.cotrain("run", "stop", string(id), "--wait", "--format", "json").want(t, exitDone)); got.State != run.Stopped || looks != 3 {
 		t.Errorf("%+v after %d looks", got, looks)
 	}
-	c.cotrain("run", "stop", string(id)).want(t, exitRefused, "is stopped")
+	c.cotrain("run", "stop", string(id)).want(t, exitRefused, "has already ended")
 	c.cotrain("run", "delete", string(id), "--yes").want(t, exitDone, "deleted")
 	c.cotrain("run", "delete", string(id), "--yes").want(t, exitNotFound)
 }

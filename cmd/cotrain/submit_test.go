@@ -54,7 +54,7 @@ func TestARunIsClonedFromTheCommandLine(t *testing.T) {
 	if got := all[2]; got.Name != "third" || got.Shape.Nodes != 2 || len(got.Options.Tags) != 2 {
 		t.Errorf("%+v", got)
 	}
-	c.cotrain("run", "clone", "r-0000000000").want(t, exitRefused, "is not the ID of a run")
+	c.cotrain("run", "clone", "r-0000000000").want(t, exitNotFound, "No run has the ID")
 	c.cotrain("run", "show", id).want(t, exitDone, "Tags", "a,b")
 }
 

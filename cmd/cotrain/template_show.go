@@ -75,7 +75,7 @@ func readTemplate(ctx context.Context, cl *client, ref string) (run.Template, er
 func templateQuery(ref string) (name string, query url.Values, err error) {
 	name, version, ok := api.SplitTemplate(ref)
 	if !ok {
-		return "", nil, &usageError{fmt.Sprintf("%q is not the name of a template, or name@version", ref), `write my-7B or my-7B@2, for example`}
+		return "", nil, run.NoTemplate(ref, 0)
 	}
 	return name, url.Values{"version": {strconv.Itoa(version)}}, nil
 }

@@ -29,7 +29,7 @@ func TestTemplatesAreKeptFromTheCommandLine(t *testing.T) {
 	if got := fromJSON[api.Diff](t, c.cotrain("diff", "7B", "template:my-7b@2", "--format", "json").want(t, exitDone)); len(got.Changes) != 3 {
 		t.Errorf("%+v", got)
 	}
-	c.cotrain("diff", "nope", "r-0000000000").want(t, exitRefused, "is not a template", "is not the ID of a run")
+	c.cotrain("diff", "nope", "r-0000000000").want(t, exitNotFound, "is not a template", "is not the ID of a run")
 
 	c.cotrain("run", "submit", "--template", "my-7b@1", "--name", "x").want(t, exitDone)
 	if got := c.Submissions()[0]; got.Origin.Template != "My-7B@1" || got.Shape.Nodes != 2 {

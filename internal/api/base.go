@@ -2,11 +2,11 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -22,32 +22,34 @@ type base struct {
 
 func emptyBase() base { return base{request: trainconf.NewRequest()} }
 
-// presetBase begins with a preset. The error is a [run.FieldError] about the named field.
-func presetBase(field, name string) (base, error) {
+// NoPreset is the fault for a preset that does not exist.
+func NoPreset(name string) *fault.Error {
+	var names []string
+	for _, p := range trainconf.Presets() {
+		names = append(names, p.Name)
+	}
+	return fault.New(fault.ErrNoPreset, fmt.Sprintf("No preset is called %q.", clip(name)), "Use one of "+strings.Join(names, ", ")+".")
+}
+
+// presetBase begins with a preset; the error is [fault.ErrNoPreset] where there is none.
+func presetBase(name string) (base, error) {
 	p, ok := trainconf.PresetByName(name)
 	if !ok {
-		var names []string
-		for _, p := range trainconf.Presets() {
-			names = append(names, p.Name)
-		}
-		return emptyBase(), run.FieldError{Field: field, Value: clip(name), Rule: "is not a preset", Fix: "use one of " + strings.Join(names, ", ")}
+		return emptyBase(), NoPreset(name)
 	}
 	return base{request: trainconf.RequestOfPreset(p), preset: p.Name, origin: run.Origin{Template: p.Name}}, nil
 }
 
-// templateBase begins with a template, or with a preset of that name. Errors about the named field are [run.FieldErrors].
-func (s *server) templateBase(ctx context.Context, field, ref string) (base, error) {
+// templateBase begins with a template, or with a preset of that name; the error is [fault.ErrNoTemplate] where there is none.
+func (s *server) templateBase(ctx context.Context, ref string) (base, error) {
 	name, version, ok := SplitTemplate(ref)
 	if !ok {
-		return emptyBase(), run.FieldErrors{{Field: field, Value: clip(ref), Rule: "must be the name of a template, or name@version", Fix: `use "my-7B" or "my-7B@2", for example`}}
+		return emptyBase(), run.NoTemplate(ref, 0)
 	}
 	if _, preset := trainconf.PresetByName(name); preset && version == 0 {
-		return presetBase(field, name)
+		return presetBase(name)
 	}
 	t, err := s.Templates.Template(ctx, name, version)
-	if errors.Is(err, run.ErrNotFound) {
-		return emptyBase(), run.FieldErrors{{Field: field, Value: clip(ref), Rule: "is not a template", Fix: "list the templates, and their versions, to see which there are"}}
-	}
 	if err != nil {
 		return emptyBase(), err
 	}
@@ -55,18 +57,10 @@ func (s *server) templateBase(ctx context.Context, field, ref string) (base, err
 	return base{request: req, text: t.Config, written: req.Config, origin: run.Origin{Template: t.Ref()}}, err
 }
 
-// runBase begins with a run. Errors about the named field are [run.FieldErrors].
-func (s *server) runBase(ctx context.Context, field, id string) (base, error) {
-	none := run.FieldErrors{{Field: field, Value: clip(id), Rule: "is not the ID of a run", Fix: "list the runs to see which there are"}}
-	parsed, err := run.ParseID(id)
+// runBase begins with a run; the error is [fault.ErrNoRun] where there is none.
+func (s *server) runBase(ctx context.Context, id string) (base, error) {
+	r, err := s.find(ctx, id)
 	if err != nil {
-		return emptyBase(), none
-	}
-	r, err := s.Runs.Run(ctx, parsed)
-	switch {
-	case errors.Is(err, run.ErrNotFound):
-		return emptyBase(), none
-	case err != nil:
 		return emptyBase(), err
 	}
 	r = trainconf.AsAsked(r)
@@ -92,11 +86,11 @@ func (s *server) refBase(ctx context.Context, field, ref string) (base, error) {
 	kind, name, _ := strings.Cut(ref, ":")
 	switch kind {
 	case "run":
-		return s.runBase(ctx, field, name)
+		return s.runBase(ctx, name)
 	case "template":
-		return s.templateBase(ctx, field, name)
+		return s.templateBase(ctx, name)
 	case "preset":
-		return presetBase(field, name)
+		return presetBase(name)
 	}
 	return emptyBase(), run.FieldErrors{{Field: field, Value: clip(ref), Rule: "must say what to compare: run, template or preset, a colon and its name", Fix: fmt.Sprintf("use %q or %q, for example", "run:r-0123456789", "template:my-7B@2")}}
 }

@@ -79,8 +79,8 @@ func TestADiffListsWhatDiffers(t *testing.T) {
 	if d := get[api.Diff](f, "/api/v1/diff?a=preset:debug&b=template:debug"); d.Changes == nil || len(d.Changes) != 0 {
 		t.Errorf("%+v", d)
 	}
-	p := f.problem(f.do("GET", "/api/v1/diff?a=run:r-0000000000&b=file:x", ""), 422)
-	if len(p.Errors) != 2 || p.Errors[0].Field != "a" || p.Errors[1].Field != "b" || p.Errors[0].Location != "query" {
+	p := f.problem(f.do("GET", "/api/v1/diff?a=run:r-0000000000&b=file:x", ""), 404)
+	if p.Code != "no_run" || len(p.Errors) != 2 || p.Errors[0].Field != "a" || p.Errors[1].Field != "b" || p.Errors[0].Location != "query" {
 		t.Errorf("%+v", p)
 	}
 	f.problem(f.do("GET", "/api/v1/diff?a=preset:debug", ""), 422)

@@ -1,8 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -34,16 +37,30 @@ type Change struct {
 func (s *server) diff(ctx context.Context, in *diffInput) (*diffOutput, error) {
 	var sides [2]base
 	var bad []run.FieldError
+	var missing *fault.Error
 	for i, side := range []struct{ field, ref string }{{"a", in.A}, {"b", in.B}} {
 		b, err := s.refBase(ctx, side.field, side.ref)
-		if errs := trainconf.AsFieldErrors(err); errs != nil {
+		none, err := asMissing(err)
+		switch errs := trainconf.AsFieldErrors(err); {
+		case none != nil:
+			missing = cmp.Or(missing, none)
+			_, name, _ := strings.Cut(side.ref, ":")
+			bad = append(bad, missingField(side.field, name, none))
+		case errs != nil:
 			bad = append(bad, errs...)
-		} else if err != nil {
+		case err != nil:
 			return nil, err
 		}
 		sides[i] = b
 	}
-	if len(bad) > 0 {
+	switch {
+	case missing != nil:
+		p := problemOf(missing)
+		if len(bad) > 1 {
+			p.Errors = invalid("query", bad...).Errors
+		}
+		return nil, p
+	case len(bad) > 0:
 		return nil, invalid("query", bad...)
 	}
 	out := Diff{A: in.A, B: in.B, Changes: []Change{}}

@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -14,6 +16,8 @@ import (
 type draft struct {
 	base
 	errs run.FieldErrors
+	// missing is what it begins with and does not exist, or nil; errs has it too.
+	missing *fault.Error
 	// unread is true when there is no telling what the configuration says, so that rules between its fields mean nothing:
 	// it is no TOML, or what it begins with is not there. A wrong value leaves the others to be checked.
 	unread bool
@@ -22,10 +26,12 @@ type draft struct {
 // resolve puts a source together. What is wrong with it is in the draft's errs; the error is about the console itself.
 func (s *server) resolve(ctx context.Context, name string, in Source) (draft, error) {
 	b, errs, err := s.begin(ctx, in)
+	missing, err := asMissing(err)
 	if err != nil {
 		return draft{}, err
 	}
 	d := in.put(b, errs)
+	d.missing = missing
 	if name != "" {
 		d.request.Name = strings.TrimSpace(name)
 	}
@@ -42,22 +48,55 @@ func (s *server) begin(ctx context.Context, in Source) (base, run.FieldErrors, e
 	}
 	var b base
 	var err error
+	field, ref := "", ""
 	switch {
 	case given > 1:
 		return emptyBase(), run.FieldErrors{{Field: "preset", Value: clip(in.Preset), Rule: "does not go together with another: preset, template and clone each say what to begin with", Fix: "give one of the three"}}, nil
 	case in.Preset != "":
-		b, err = presetBase("preset", in.Preset)
+		field, ref = "preset", in.Preset
+		b, err = presetBase(ref)
 	case in.Template != "":
-		b, err = s.templateBase(ctx, "template", in.Template)
+		field, ref = "template", in.Template
+		b, err = s.templateBase(ctx, ref)
 	case in.Clone != "":
-		b, err = s.runBase(ctx, "clone", in.Clone)
+		field, ref = "clone", in.Clone
+		b, err = s.runBase(ctx, ref)
 	default:
 		return emptyBase(), nil, nil
+	}
+	if missing, _ := asMissing(err); missing != nil {
+		return b, run.FieldErrors{missingField(field, ref, missing)}, err
 	}
 	if bad := trainconf.AsFieldErrors(err); bad != nil {
 		return b, bad, nil
 	}
 	return b, nil, err
+}
+
+// asMissing tells what does not exist from every other error.
+func asMissing(err error) (*fault.Error, error) {
+	if errors.Is(err, fault.ErrNotFound) {
+		return fault.Of(err), nil
+	}
+	return nil, err
+}
+
+// missingField says of a field that what it names does not exist.
+func missingField(field, ref string, f *fault.Error) run.FieldError {
+	rule := map[fault.Kind]string{fault.ErrNoPreset: "is not a preset", fault.ErrNoTemplate: "is not a template", fault.ErrNoRun: "is not the ID of a run"}[f.Kind]
+	fix := strings.TrimSuffix(f.Do, ".")
+	return run.FieldError{Field: field, Value: clip(ref), Rule: rule, Fix: strings.ToLower(fix[:1]) + fix[1:]}
+}
+
+// refusal is everything that is wrong with a draft, all at once. When what it begins with does not exist, it says that first.
+func (d *draft) refusal(named bool) error {
+	_ = d.check(named) // warnings stop nobody
+	if d.missing == nil {
+		return d.errs
+	}
+	p := problemOf(d.missing)
+	p.Errors = invalid("body", d.errs[1:]...).Errors
+	return p
 }
 
 // put applies what differs from what was begun with.

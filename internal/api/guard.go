@@ -4,6 +4,8 @@ import (
 	"context"
 	"mime"
 	"net/http"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // guard is what every request passes: no page of another site can change anything, bodies are JSON, work has a limit,
@@ -15,11 +17,11 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		if err := cross.Check(r); err != nil {
-			newProblem(http.StatusForbidden, "From another site", "The request came from a page of another site. Use the console itself, or a program that sends no Origin.").write(w)
+			problemOf(fault.ErrOrigin.Fault()).write(w)
 			return
 		}
 		if !jsonBody(r) {
-			newProblem(http.StatusUnsupportedMediaType, "Not JSON", "Send the body as JSON, with the header Content-Type: application/json.").write(w)
+			problemOf(fault.ErrMedia.Fault()).write(w)
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
@@ -53,10 +55,10 @@ func unrouted(w http.ResponseWriter, r *http.Request, found http.Handler) {
 	found.ServeHTTP(probe, r)
 	if probe.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", probe.header.Get("Allow"))
-		newProblem(probe.status, "Wrong method", "The address exists and takes "+probe.header.Get("Allow")+".").write(w)
+		problemOf(fault.New(fault.ErrMethod, "The address exists and takes "+probe.header.Get("Allow")+".", "")).write(w)
 		return
 	}
-	newProblem(http.StatusNotFound, "Not found", "The API has no such address; "+documentPath+" lists those that it has.").write(w)
+	problemOf(fault.New(fault.ErrNotFound, "The API has no such address.", documentPath+" lists those that it has.")).write(w)
 }
 
 // probe takes an answer's status and header and drops its body.

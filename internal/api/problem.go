@@ -7,13 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/storage"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 // problemType is the media type of errors.
@@ -27,7 +29,8 @@ const (
 
 // Problem is the body of every error (RFC 9457): what happened, and what to do.
 type Problem struct {
-	Type   string         `json:"type" doc:"Always about:blank: the status says what kind of problem it is"`
+	Type   string         `json:"type" doc:"Always about:blank: code says what kind of problem it is"`
+	Code   fault.Kind     `json:"code" doc:"The kind of problem, for programs: no_run, key_reused, disk_full, ..."`
 	Title  string         `json:"title" doc:"What happened, in a few words"`
 	Status int            `json:"status" doc:"The HTTP status"`
 	Detail string         `json:"detail" doc:"Why, and what to do"`
@@ -55,58 +58,32 @@ func (p *Problem) ContentType(string) string { return problemType }
 
 // GetHeaders is for huma: when to come back.
 func (p *Problem) GetHeaders() http.Header {
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Code.Passes() {
 		return http.Header{"Retry-After": {"5"}}
 	}
 	return nil
 }
 
-func newProblem(status int, title, detail string) *Problem {
-	return &Problem{Type: "about:blank", Title: title, Status: status, Detail: detail}
+// problemOf is a fault as a body.
+func problemOf(f *fault.Error) *Problem {
+	return &Problem{Type: "about:blank", Code: f.Kind, Title: f.Title, Status: f.Kind.Status(), Detail: f.Text()}
 }
 
-// classify maps an error to what a client learns of it: the one table of statuses. No text of an error that was not
-// written for clients gets through.
+// classify maps an error to what a client learns of it. No text of an error that was not written for clients gets through.
 func classify(err error) *Problem {
 	var own *Problem
-	var fields run.FieldErrors
-	var field run.FieldError
-	var refused *storage.Refusal
-	switch {
-	case errors.As(err, &own):
+	if errors.As(err, &own) {
 		return own
-	case errors.As(err, &refused):
-		return newProblem(http.StatusConflict, "Not possible", refused.Path+": "+refused.Reason+" "+refused.Fix)
-	case errors.As(err, &fields):
+	}
+	if fields := trainconf.AsFieldErrors(err); fields != nil && errors.Is(fault.Of(err).Kind, fault.ErrInvalid) {
 		return invalid("body", fields...)
-	case errors.As(err, &field):
-		return invalid("body", field)
 	}
-	for _, row := range []struct {
-		sentinel      error
-		status        int
-		title, detail string
-	}{
-		{run.ErrNotFound, http.StatusNotFound, "Not found", "What the address names does not exist, or has been deleted."},
-		{run.ErrInvalid, http.StatusUnprocessableEntity, "Not valid", "Something in the request breaks a rule; see " + documentPath + "."},
-		{run.ErrConflict, http.StatusConflict, "Not possible now", "The present state does not allow it. It may just have changed: look again and decide."},
-		{run.ErrUnavailable, http.StatusServiceUnavailable, "Not reachable right now", "Something that the console needs does not answer. It keeps trying; try again in a moment."},
-		{context.DeadlineExceeded, http.StatusServiceUnavailable, "Took too long", "The console could not answer in time. Try again in a moment, or ask for less."},
-		{context.Canceled, http.StatusServiceUnavailable, "Interrupted", "The request ended before there was an answer. Try again."},
-	} {
-		if errors.Is(err, row.sentinel) {
-			return newProblem(row.status, row.title, row.detail)
-		}
-	}
-	return newProblem(http.StatusInternalServerError, "Something went wrong in the console", "It is a mistake of the console, not yours. Trying again may help; its log says more.")
+	return problemOf(fault.Of(err))
 }
 
 // invalid is the problem for fields that break rules, all in one part of the request.
 func invalid(location string, fields ...run.FieldError) *Problem {
-	p := newProblem(http.StatusUnprocessableEntity, "Not valid", "1 thing in the request breaks a rule.")
-	if len(fields) != 1 {
-		p.Detail = fmt.Sprintf("%d things in the request break a rule.", len(fields))
-	}
+	p := problemOf(run.FieldErrors(fields).Fault())
 	for _, f := range fields {
 		p.Errors = append(p.Errors, FieldProblem{Location: location, Field: f.Field, Value: clip(f.Value), Rule: f.Rule, Fix: f.Fix})
 	}
@@ -130,20 +107,20 @@ func asProblem(ctx huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	p := classify(errHuma)
+	p := problemOf(fault.ErrInternal.Fault())
 	switch {
 	case m.Status >= 500:
 		return p, nil
 	case m.Status == http.StatusRequestEntityTooLarge:
-		return newProblem(m.Status, "Too large", fmt.Sprintf("The body of a request may have at most %d bytes. Send less.", ctx.Operation().MaxBodyBytes-1)), nil
+		return problemOf(tooLarge(ctx)), nil
 	case m.Status == http.StatusRequestTimeout:
-		return newProblem(m.Status, "Too slow", "The body of the request did not arrive in time. Try again."), nil
+		return problemOf(fault.ErrTooSlow.Fault()), nil
 	case m.Status == http.StatusBadRequest && len(m.Errors) == 0:
-		return newProblem(m.Status, "No body", "The request needs a JSON body; see "+documentPath+"."), nil
+		return problemOf(fault.New(fault.ErrBadRequest, "The request has no body, and needs one in JSON.", seeDocument)), nil
 	case m.Status == http.StatusBadRequest:
-		p = newProblem(m.Status, "Not JSON", "The body of the request is not JSON.")
+		p = problemOf(fault.New(fault.ErrBadRequest, "The body of the request is not JSON.", seeDocument))
 	default:
-		p = newProblem(m.Status, "Not valid", "The request does not fit the schema at "+documentPath+".")
+		p = problemOf(fault.New(fault.ErrInvalid, "The request does not fit the schema.", seeDocument))
 	}
 	for _, e := range m.Errors {
 		if len(p.Errors) == 50 {
@@ -154,8 +131,18 @@ func asProblem(ctx huma.Context, _ string, v any) (any, error) {
 	return p, nil
 }
 
-// errHuma stands for an error inside huma, of which clients learn nothing.
-var errHuma = errors.New("answer could not be made")
+// seeDocument says where the schema is.
+const seeDocument = "See " + documentPath + "."
+
+// tooLarge says what may be sent, and as far as the client has told it what was.
+func tooLarge(ctx huma.Context) *fault.Error {
+	limit := ctx.Operation().MaxBodyBytes - 1
+	what := "The body of " + ctx.Method() + " " + ctx.Operation().Path
+	if n, err := strconv.ParseInt(ctx.Header("Content-Length"), 10, 64); err == nil && n > limit {
+		what += fmt.Sprintf(" has %d bytes, and", n)
+	}
+	return fault.New(fault.ErrTooLarge, fmt.Sprintf("%s may have at most %d bytes.", what, limit), "Shorten what it carries: a configuration has at most 16384 bytes.")
+}
 
 func fieldProblem(e *huma.ErrorDetail) FieldProblem {
 	location, field, _ := strings.Cut(e.Location, ".")

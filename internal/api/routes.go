@@ -28,9 +28,9 @@ func (s *server) routes() {
 	const bad, missing, conflict, away = http.StatusUnprocessableEntity, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable
 	const outdated = http.StatusPreconditionFailed
 
-	route(s, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", s.listRuns, bad)
-	route(s, "POST /api/v1/runs", http.StatusCreated, "submit-run", "Submit a run", s.submitRun, bad)
-	route(s, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "What would happen if a run were submitted now; changes nothing", s.dryRun, bad, away)
+	route(s, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", s.listRuns, missing, bad)
+	route(s, "POST /api/v1/runs", http.StatusCreated, "submit-run", "Submit a run", s.submitRun, missing, bad)
+	route(s, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "What would happen if a run were submitted now; changes nothing", s.dryRun, missing, bad, away)
 	route(s, "GET /api/v1/runs/{id}", http.StatusOK, "get-run", "One run with its workers and attempts", s.getRun, missing)
 	route(s, "DELETE /api/v1/runs/{id}", http.StatusNoContent, "delete-run", "Delete a run that has ended, with its metrics, events and logs", s.deleteRun, missing, conflict)
 	route(s, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Ask a run to save and end", s.stopRun, missing, conflict)
@@ -41,20 +41,20 @@ func (s *server) routes() {
 	route(s, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", s.readMetrics, missing, bad)
 	route(s, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", s.listNodes, away)
 	route(s, "GET /api/v1/presets", http.StatusOK, "list-presets", "Built-in configurations", s.listPresets)
-	routeLarge(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", s.validateConfig, bad)
+	routeLarge(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", s.validateConfig, missing, bad)
 	routeLarge(s, "POST /api/v1/config/import", http.StatusOK, "import-config", "Read TOML with shell lines among it, and take secrets out", s.importConfig, bad)
 	routeFile(s, schemaType, "GET /api/v1/config/schema", "config-schema", "JSON Schema of CotrainCore's configuration, for editors", s.configSchema)
-	route(s, "GET /api/v1/diff", http.StatusOK, "diff", "How two runs, templates or presets differ", s.diff, bad)
+	route(s, "GET /api/v1/diff", http.StatusOK, "diff", "How two runs, templates or presets differ", s.diff, missing, bad)
 
 	route(s, "GET /api/v1/templates", http.StatusOK, "list-templates", "List templates by name", s.listTemplates, bad)
 	route(s, "GET /api/v1/templates/{name}", http.StatusOK, "get-template", "One version of a template", s.getTemplate, missing)
-	routeLarge(s, "PUT /api/v1/templates/{name}", http.StatusOK, "save-template", "Save the next version of a template; the content of the newest makes none", s.saveTemplate, bad, outdated)
+	routeLarge(s, "PUT /api/v1/templates/{name}", http.StatusOK, "save-template", "Save the next version of a template; the content of the newest makes none", s.saveTemplate, missing, bad, outdated)
 	route(s, "DELETE /api/v1/templates/{name}", http.StatusNoContent, "delete-template", "Delete a template with all its versions; runs stay", s.deleteTemplate, missing)
 	route(s, "GET /api/v1/templates/{name}/versions", http.StatusOK, "list-template-versions", "Every version of a template, newest first", s.listTemplateVersions, missing)
 	routeFile(s, tomlType, "GET /api/v1/templates/{name}/file", "export-template", "A version of a template as a file, which PUT takes as text", s.exportTemplate, missing)
 
 	route(s, "GET /api/v1/sweeps", http.StatusOK, "list-sweeps", "List sweeps, newest first", s.listSweeps, bad)
-	routeLarge(s, "POST /api/v1/sweeps", http.StatusCreated, "submit-sweep", "Submit a group of runs that differ in a few fields", s.submitSweep, bad)
+	routeLarge(s, "POST /api/v1/sweeps", http.StatusCreated, "submit-sweep", "Submit a group of runs that differ in a few fields", s.submitSweep, missing, bad)
 	route(s, "GET /api/v1/sweeps/{id}", http.StatusOK, "get-sweep", "One sweep with its runs", s.getSweep, missing)
 	route(s, "DELETE /api/v1/sweeps/{id}", http.StatusNoContent, "delete-sweep", "Delete a sweep whose runs have all ended, with them", s.deleteSweep, missing, conflict)
 	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Ask every run of a sweep to save and end", s.stopSweep, missing, conflict)

@@ -43,8 +43,7 @@ func (s *server) submission(ctx context.Context, in Submission) (run.Submission,
 		return run.Submission{}, err
 	}
 	if len(d.errs) > 0 {
-		_ = d.check(true) // all errors at once; warnings stop nobody
-		return run.Submission{}, d.errs
+		return run.Submission{}, d.refusal(true)
 	}
 	return d.submission(), nil
 }
@@ -69,8 +68,7 @@ func (s *server) dryRun(ctx context.Context, in *dryRunInput) (*dryRunOutput, er
 		d.request.Name = dryRunName
 	}
 	if len(d.errs) > 0 {
-		_ = d.check(true) // all errors at once
-		return nil, d.errs
+		return nil, d.refusal(true)
 	}
 	dry, err := s.Launches.DryRun(ctx, d.submission())
 	if err != nil {

@@ -20,19 +20,9 @@ type runParam struct {
 func (s *server) find(ctx context.Context, name string) (run.Run, error) {
 	id, err := run.ParseID(name)
 	if err != nil {
-		return run.Run{}, noRun(name)
+		return run.Run{}, run.NoRun(name)
 	}
-	r, err := s.Runs.Run(ctx, id)
-	if err != nil {
-		if p := classify(err); p.Status == http.StatusNotFound {
-			return r, noRun(string(id))
-		}
-	}
-	return r, err
-}
-
-func noRun(id string) *Problem {
-	return newProblem(http.StatusNotFound, "No such run", fmt.Sprintf("No run has the ID %q. It may have been deleted: list the runs to see which there are.", clip(id)))
+	return s.Runs.Run(ctx, id)
 }
 
 type listRunsInput struct {
@@ -66,11 +56,11 @@ func (s *server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutp
 		}
 	}
 	if in.Sweep != "" {
-		id, err := run.ParseSweepID(in.Sweep)
+		sw, err := s.findSweep(ctx, in.Sweep)
 		if err != nil {
-			bad = append(bad, run.FieldError{Field: "sweep", Value: in.Sweep, Rule: "is not the ID of a sweep", Fix: "list the sweeps to see which there are"})
+			return nil, err
 		}
-		f.Sweep = id
+		f.Sweep = sw.ID
 	}
 	if in.Before != "" {
 		id, err := run.ParseID(in.Before)

@@ -181,7 +181,7 @@ func TestStopAndDeleteFollowTheState(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	f.Change(id, func(r *run.Run) { r.State = run.Stopped })
-	if p := f.problem(f.do("POST", target+"/stop", "{}"), 409); !strings.Contains(p.Detail, "is stopped") {
+	if p := f.problem(f.do("POST", target+"/stop", "{}"), 409); p.Code != "already_ended" || !strings.Contains(p.Detail, "has already ended") {
 		t.Errorf("%+v", p)
 	}
 	if w := f.do("DELETE", target, ""); w.Code != 204 || w.Body.Len() != 0 {

@@ -3,12 +3,12 @@ package api
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -83,7 +83,7 @@ type StorageCount struct {
 // storage returns shared storage, or says that there is none.
 func (s *server) storage() (Storage, error) {
 	if s.Storage == nil {
-		return nil, newProblem(http.StatusNotFound, "No shared storage", "Shared storage is off. Set COTRAIN_STORAGE_PATH to the folder that all workers share, and start the console again.")
+		return nil, fault.ErrNoStorage
 	}
 	return s.Storage, nil
 }
@@ -157,7 +157,7 @@ func (s *server) listStorage(ctx context.Context, in *listStorageInput) (*listSt
 	}
 	l, err := st.List(ctx, in.Path, storage.Query{Sort: storage.Sort(in.Sort), Descending: in.Descending, Limit: in.Limit, Cursor: in.Cursor})
 	if err != nil {
-		return nil, atStorage(in.Path, err)
+		return nil, atStorage(err)
 	}
 	out := &listStorageOutput{StoragePage{
 		Path: storage.Escape(l.Path), Purpose: l.Purpose, Items: make([]StorageEntry, 0, len(l.Entries)), Next: l.Next, Seen: l.Seen, Sorted: l.Sorted, More: l.More,
@@ -197,7 +197,7 @@ func (s *server) countStorage(ctx context.Context, in *StoragePath) (*storageCou
 	defer cancel()
 	u, err := st.Usage(ctx, in.Path)
 	if err != nil {
-		return nil, atStorage(in.Path, err)
+		return nil, atStorage(err)
 	}
 	return &storageCountOutput{StorageCount(u)}, nil
 }
@@ -213,7 +213,7 @@ func (s *server) deleteStorage(ctx context.Context, in *StoragePath) (*storageCo
 		s.Logger.InfoContext(ctx, "deleted from shared storage", "path", storage.Display(in.Path), "files", gone.Files, "folders", gone.Folders, "bytes", gone.Bytes, "actor", actor)
 	}
 	if err != nil {
-		p := classify(atStorage(in.Path, err))
+		p := classify(atStorage(err))
 		if gone != (storage.Removed{}) {
 			p.Title = "Deleted only in part"
 			p.Detail = fmt.Sprintf("%d files and %d folders with %d bytes are gone; the rest is still there. %s", gone.Files, gone.Folders, gone.Bytes, p.Detail)
@@ -223,11 +223,9 @@ func (s *server) deleteStorage(ctx context.Context, in *StoragePath) (*storageCo
 	return &storageCountOutput{StorageCount{Files: gone.Files, Folders: gone.Folders, Bytes: gone.Bytes}}, nil
 }
 
-// atStorage names what is not there.
-func atStorage(path string, err error) error {
-	if p := classify(err); p.Status == http.StatusNotFound {
-		return newProblem(http.StatusNotFound, "Not in shared storage", clip(storage.Display(path))+" does not exist, or has been deleted.")
-	} else if len(p.Errors) > 0 {
+// atStorage says where in the request a path stood that cannot be one.
+func atStorage(err error) error {
+	if p := classify(err); len(p.Errors) > 0 {
 		for i := range p.Errors {
 			p.Errors[i].Location = "query"
 		}
@@ -272,7 +270,7 @@ func (s *server) readStorage(ctx context.Context, in *readStorageInput) (*huma.S
 	}
 	f, err := st.Open(ctx, in.Path)
 	if err != nil {
-		return nil, atStorage(in.Path, err)
+		return nil, atStorage(err)
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)

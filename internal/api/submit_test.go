@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -68,14 +69,9 @@ func TestEverythingWrongWithASubmissionIsSaidAtOnce(t *testing.T) {
 		fields []string
 	}{
 		"two bases":         {`{"name":"x","preset":"debug","clone":"r-0000000000"}`, []string{"preset"}},
-		"unknown template":  {`{"name":"x","template":"mine@3"}`, []string{"template"}},
-		"no template":       {`{"name":"x","template":"a b@x"}`, []string{"template"}},
-		"unknown run":       {`{"name":"x","clone":"r-0000000000"}`, []string{"clone"}},
-		"no run":            {`{"name":"x","clone":"../x"}`, []string{"clone"}},
 		"options":           {`{"name":"x","options":{"priority":101,"retries":-1,"max_duration":"soon","env":{"GLOBAL_RANK":"1"},"args":["x"],"tags":["a,b"],"secrets":"/x"},"shape":{"site":"a b"}}`, []string{"args", "env", "max_duration", "priority", "retries", "secrets", "site", "tags"}},
 		"short":             {`{"name":"x","options":{"max_duration":30}}`, []string{"max_duration"}},
 		"placement in set":  {`{"name":"x","set":{"nodes":"many","max_duration":"1","colour":"red"}}`, []string{"colour", "max_duration", "nodes"}},
-		"unknown preset":    {`{"name":"x","preset":"nope"}`, []string{"preset"}},
 		"nothing":           {`{}`, []string{"name"}},
 		"several":           {`{"name":" ","preset":"debug","set":{"optim.batch_size":"many","optim.nothing":"1"},"shape":{"nodes":0}}`, []string{"name", "nodes", "optim.batch_size", "optim.nothing"}},
 		"from Submit":       {`{"name":"","preset":"debug"}`, []string{"name"}},
@@ -97,6 +93,33 @@ func TestEverythingWrongWithASubmissionIsSaidAtOnce(t *testing.T) {
 				t.Errorf("fields %v, want %v", fields, tc.fields)
 			}
 		})
+	}
+	if len(f.Submissions()) != 0 {
+		t.Errorf("submitted: %+v", f.Submissions())
+	}
+}
+
+func TestABaseThatDoesNotExistIsNotFoundAndWhatElseIsWrongIsSaid(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, tc := range []struct{ body, code, detail, fields string }{
+		{`"template":"mine@3"`, "no_template", `No template "mine" has a version 3`, ""},
+		{`"template":"a b@x"`, "no_template", `"a b@x" is not the name of a template`, ""},
+		{`"clone":"r-0000000000"`, "no_run", `No run has the ID "r-0000000000"`, ""},
+		{`"clone":"../x"`, "no_run", `No run has the ID "../x"`, ""},
+		{`"preset":"nope"`, "no_preset", `No preset is called "nope". Use one of debug,`, ""},
+		{`"clone":"nope","set":{"optim.batch_size":"many"},"shape":{"nodes":0}`, "no_run", `No run has the ID "nope"`, "optim.batch_size nodes"},
+	} {
+		for _, target := range []string{"/api/v1/runs", "/api/v1/runs/dry-run"} {
+			p := f.problem(f.do("POST", target, `{"name":"x",`+tc.body+`}`), 404)
+			var fields []string
+			for _, e := range p.Errors {
+				fields = append(fields, e.Field)
+			}
+			if p.Code != fault.Kind(tc.code) || !strings.Contains(p.Detail, tc.detail) || strings.Join(fields, " ") != tc.fields {
+				t.Errorf("%s: %+v", tc.body, p)
+			}
+		}
 	}
 	if len(f.Submissions()) != 0 {
 		t.Errorf("submitted: %+v", f.Submissions())

@@ -2,9 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net/http"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -47,8 +44,7 @@ func (s *server) submitSweep(ctx context.Context, in *submitSweepInput) (*submit
 		return nil, err
 	}
 	if len(d.errs) > 0 {
-		_ = d.check(true) // all errors at once; warnings stop nobody
-		return nil, d.errs
+		return nil, d.refusal(true)
 	}
 	spec := run.SweepSpec{Submission: d.submission(), Grid: in.Body.Grid, List: in.Body.List, Parallel: in.Body.Parallel}
 	spec.Key = in.Key
@@ -99,16 +95,11 @@ type sweepParam struct {
 
 // findSweep returns the sweep that the path names. An ID of the wrong form names none.
 func (s *server) findSweep(ctx context.Context, name string) (run.Sweep, error) {
-	none := newProblem(http.StatusNotFound, "No such sweep", fmt.Sprintf("No sweep has the ID %q. It may have been deleted: list the sweeps to see which there are.", clip(name)))
 	id, err := run.ParseSweepID(name)
 	if err != nil {
-		return run.Sweep{}, none
+		return run.Sweep{}, run.NoSweep(name)
 	}
-	sw, err := s.Sweeps.Sweep(ctx, id)
-	if errors.Is(err, run.ErrNotFound) {
-		return sw, none
-	}
-	return sw, err
+	return s.Sweeps.Sweep(ctx, id)
 }
 
 type getSweepOutput struct {
@@ -164,7 +155,7 @@ func (s *server) stopSweep(ctx context.Context, in *sweepParam) (*sweepOutput, e
 		return nil, err
 	}
 	if err := s.Sweeps.StopSweep(ctx, actor, sw.ID); err != nil {
-		return nil, sweepConflict(err, sw.ID, "stopped", "All of its runs have ended already: there is nothing left to stop.")
+		return nil, err
 	}
 	if sw, err = s.findSweep(ctx, in.ID); err != nil {
 		return nil, err
@@ -177,13 +168,5 @@ func (s *server) deleteSweep(ctx context.Context, in *sweepParam) (*struct{}, er
 	if err != nil {
 		return nil, err
 	}
-	return nil, sweepConflict(s.Sweeps.DeleteSweep(ctx, actor, sw.ID), sw.ID, "deleted", "Stop it first, and wait until all of its runs have ended.")
-}
-
-// sweepConflict says why the states of the runs do not allow an action; other errors stay what they are.
-func sweepConflict(err error, id run.SweepID, done, advice string) error {
-	if !errors.Is(err, run.ErrConflict) {
-		return err
-	}
-	return newProblem(http.StatusConflict, "Not possible now", fmt.Sprintf("Sweep %s cannot be %s. %s", id, done, advice))
+	return nil, s.Sweeps.DeleteSweep(ctx, actor, sw.ID)
 }

@@ -36,7 +36,11 @@ func TestASweepMakesItsRuns(t *testing.T) {
 	if page := get[runPage](f, "/api/v1/runs?sweep="+string(sw.ID)); len(page.Items) != 4 {
 		t.Errorf("%d runs of the sweep", len(page.Items))
 	}
-	f.problem(f.do("GET", "/api/v1/runs?sweep=x", ""), 422)
+	for _, id := range []string{"x", "s-0000000000"} {
+		if p := f.problem(f.do("GET", "/api/v1/runs?sweep="+id, ""), 404); p.Code != "no_sweep" {
+			t.Errorf("%s: %+v", id, p)
+		}
+	}
 
 	f.problem(f.do("DELETE", "/api/v1/sweeps/"+string(sw.ID), ""), 409)
 	if stopped := decode[run.Sweep](f, f.do("POST", "/api/v1/sweeps/"+string(sw.ID)+"/stop", ""), 202); stopped.Counts[run.Stopping] != 4 {
@@ -74,7 +78,6 @@ func TestWhatIsWrongWithASweepIsSaid(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for body, field := range map[string]string{
-		`{"name":" ","preset":"nope","grid":[{"field":"nodes","values":["1","2"]}]}`:                          "preset",
 		`{"name":"x","preset":"debug"}`:                                                                       "grid",
 		`{"name":"x","preset":"debug","grid":[{"field":"nodes","values":["1","many"]}]}`:                      "nodes",
 		`{"name":"x","preset":"debug","grid":[{"field":"nodes"}]}`:                                            "grid[0]",
@@ -84,6 +87,10 @@ func TestWhatIsWrongWithASweepIsSaid(t *testing.T) {
 		if p := f.problem(f.do("POST", "/api/v1/sweeps", body), 422); p.Errors[0].Field != field {
 			t.Errorf("%s: %+v", body, p.Errors)
 		}
+	}
+	p := f.problem(f.do("POST", "/api/v1/sweeps", `{"name":" ","preset":"nope","grid":[{"field":"nodes","values":["1","2"]}]}`), 404)
+	if p.Code != "no_preset" || len(p.Errors) != 1 || p.Errors[0].Field != "name" {
+		t.Errorf("%+v", p)
 	}
 	f.Fail(run.ErrUnavailable)
 	f.problem(f.do("GET", "/api/v1/sweeps", ""), 503)

@@ -3,11 +3,11 @@ package api
 import (
 	"context"
 	"errors"
-	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -73,9 +73,7 @@ func (in *saveTemplateInput) accepts(newest run.Template) error {
 	return outdated("The newest version of " + newest.Name + " is " + strconv.Itoa(newest.Version) + ".")
 }
 
-func outdated(why string) *Problem {
-	return newProblem(http.StatusPreconditionFailed, "Not what you expect", why+" Look at it, and decide whether to save.")
-}
+func outdated(why string) error { return fault.New(fault.ErrOutdated, why, "") }
 
 // template puts a version together; what is wrong with it is [run.FieldErrors].
 func (s *server) template(ctx context.Context, in *saveTemplateInput, newest run.Template) (run.Template, error) {
@@ -101,10 +99,11 @@ func (s *server) template(ctx context.Context, in *saveTemplateInput, newest run
 		}
 		sub := d.submission()
 		t.Config, t.Shape, t.Options = sub.Config, sub.Shape, sub.Options
-		errs = d.errs
-		if len(errs) > 0 {
-			_ = d.check(false) // all errors at once
-			errs = d.errs
+		if len(d.errs) > 0 {
+			err := d.refusal(false)
+			if errs = trainconf.AsFieldErrors(err); errs == nil {
+				return t, err
+			}
 		}
 	}
 	if in.Body.Description != nil {

@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -74,21 +72,9 @@ type templateOutput struct {
 func (s *server) getTemplate(ctx context.Context, in *templateVersionParam) (*templateOutput, error) {
 	t, err := s.Templates.Template(ctx, in.Name, in.Version)
 	if err != nil {
-		return nil, noTemplate(err, in.Name, in.Version)
+		return nil, err
 	}
 	return &templateOutput{versionTag(t.Version), t}, nil
-}
-
-// noTemplate says which template there is not; other errors stay what they are.
-func noTemplate(err error, name string, version int) error {
-	if !errors.Is(err, run.ErrNotFound) {
-		return err
-	}
-	ref := clip(name)
-	if version > 0 {
-		ref += "@" + strconv.Itoa(version)
-	}
-	return newProblem(http.StatusNotFound, "No such template", fmt.Sprintf("No template is called %q. It may have been deleted: list the templates to see which there are.", ref))
 }
 
 func versionTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
@@ -102,7 +88,7 @@ type listVersionsOutput struct {
 func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (*listVersionsOutput, error) {
 	versions, err := s.Templates.TemplateVersions(ctx, in.Name)
 	if err != nil {
-		return nil, noTemplate(err, in.Name, 0)
+		return nil, err
 	}
 	out := &listVersionsOutput{}
 	out.Body.Items = notNil(versions)
@@ -110,13 +96,13 @@ func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (*
 }
 
 func (s *server) deleteTemplate(ctx context.Context, in *templateParam) (*struct{}, error) {
-	return nil, noTemplate(s.Templates.DeleteTemplate(ctx, actor, in.Name), in.Name, 0)
+	return nil, s.Templates.DeleteTemplate(ctx, actor, in.Name)
 }
 
 func (s *server) exportTemplate(ctx context.Context, in *templateVersionParam) (*textOutput, error) {
 	t, err := s.Templates.Template(ctx, in.Name, in.Version)
 	if err != nil {
-		return nil, noTemplate(err, in.Name, in.Version)
+		return nil, err
 	}
 	// The name of a template has no character that a header or a file system minds.
 	return &textOutput{tomlType, fmt.Sprintf(`attachment; filename="%s@%d.toml"`, t.Name, t.Version), trainconf.EncodeTemplate(t)}, nil

@@ -130,10 +130,10 @@ func TestWhatIsWrongWithATemplateIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for body, want := range map[string][]string{
-		`{"preset":"nope","set":{"optim.batch_size":"many","nodes":"0"}}`: {"nodes", "optim.batch_size", "preset", "template"},
-		`{"text":"[train]\nmicro_bs = 0\n"}`:                              {"template", "train.micro_bs"},
-		`{"preset":"debug"}`:                                              {"template"},
-		`{"text":"[train]\n","set":{"nodes":"2"}}`:                        {"template", "text"},
+		`{"preset":"debug","set":{"optim.batch_size":"many","nodes":"0"}}`: {"nodes", "optim.batch_size", "template"},
+		`{"text":"[train]\nmicro_bs = 0\n"}`:                               {"template", "train.micro_bs"},
+		`{"preset":"debug"}`:                                               {"template"},
+		`{"text":"[train]\n","set":{"nodes":"2"}}`:                         {"template", "text"},
 	} {
 		var fields []string
 		for _, e := range f.problem(f.do("PUT", "/api/v1/templates/a%20b", body), 422).Errors {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -103,8 +104,8 @@ func Validate(in Source, known trainconf.EstimateInput) Validation {
 	b, errs := emptyBase(), run.FieldErrors(nil)
 	if in.Preset != "" {
 		var err error
-		if b, err = presetBase("preset", in.Preset); err != nil {
-			errs = trainconf.AsFieldErrors(err)
+		if b, err = presetBase(in.Preset); err != nil {
+			errs = run.FieldErrors{missingField("preset", in.Preset, fault.Of(err))}
 		}
 	}
 	d := in.put(b, errs)

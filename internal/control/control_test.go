@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/queue"
@@ -113,7 +114,7 @@ func TestAKeyOfAnotherSubmissionIsAConflict(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Name = "another"
-	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, run.ErrConflict) || !strings.Contains(err.Error(), "use a new key") {
+	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, run.ErrConflict) || !strings.Contains(fault.Of(err).Text(), "which was submitted with other settings. Use a new key") {
 		t.Errorf("got %v", err)
 	}
 }

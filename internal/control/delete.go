@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -30,7 +31,7 @@ func (c *Control) Delete(ctx context.Context, actor string, id run.ID) error {
 // remove deletes an ended run from the store, tells so, and returns the child jobs that Nomad may still have of it.
 func (c *Control) remove(ctx context.Context, actor string, r run.Run) (jobs []string, err error) {
 	if !r.State.Terminal() {
-		return nil, fmt.Errorf("run %s is %s: stop it first: %w", r.ID, r.State, run.ErrConflict)
+		return nil, fault.New(fault.ErrLive, fmt.Sprintf("Run %s is %s and cannot be deleted.", r.ID, r.State), "")
 	}
 	attempts, err := c.o.Store.Attempts(ctx, r.ID)
 	if err != nil {

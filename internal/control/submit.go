@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -26,7 +27,7 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 	if !created {
 		same, err := d.made(stored)
 		if err == nil && !same {
-			err = fmt.Errorf("the key %.40q belongs to run %s, which was submitted with other settings; use a new key: %w", s.Key, stored.ID, run.ErrConflict)
+			err = fault.New(fault.ErrReused, fmt.Sprintf("The key %.40q belongs to run %s, which was submitted with other settings.", s.Key, stored.ID), "")
 		}
 		return stored, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
@@ -37,7 +38,7 @@ func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec
 	if !created {
 		same, err := sameJSON(s, stored.Spec)
 		if err == nil && !same {
-			err = fmt.Errorf("the key %.40q belongs to sweep %s, which was submitted with other settings; use a new key: %w", key, stored.ID, run.ErrConflict)
+			err = fault.New(fault.ErrReused, fmt.Sprintf("The key %.40q belongs to sweep %s, which was submitted with other settings.", key, stored.ID), "")
 		}
 		return stored, err
 	}
@@ -98,7 +99,7 @@ func (c *Control) StopSweep(ctx context.Context, actor string, id run.SweepID) e
 		return err
 	}
 	if live(sw) == 0 {
-		return fmt.Errorf("all runs of sweep %s have ended: %w", id, run.ErrConflict)
+		return fault.New(fault.ErrEnded, fmt.Sprintf("All runs of sweep %s have ended already.", id), "")
 	}
 	us, err := c.o.Store.StopSweep(ctx, id, func(u *store.Update) error { return queue.Stop(u, actor, "", c.o.Now()) })
 	if err != nil {
@@ -123,7 +124,7 @@ func (c *Control) DeleteSweep(ctx context.Context, actor string, id run.SweepID)
 		return err
 	}
 	if n := live(sw); n > 0 {
-		return fmt.Errorf("%d runs of sweep %s have not ended: stop it first: %w", n, id, run.ErrConflict)
+		return fault.New(fault.ErrLive, fmt.Sprintf("%d runs of sweep %s have not ended, so it cannot be deleted.", n, id), "Stop it first, and wait until all of its runs have ended.")
 	}
 	runs, err := c.o.Store.Runs(ctx, run.RunFilter{Sweep: id, Limit: 1000})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -174,7 +175,7 @@ func TestASweepWithARepeatedKeyIsMadeOnce(t *testing.T) {
 		t.Errorf("again is %+v, %v", again, err)
 	}
 	s.Parallel = 3
-	if _, err := r.control.SubmitSweep(t.Context(), "me", s); !errors.Is(err, run.ErrConflict) || !strings.Contains(err.Error(), "use a new key") {
+	if _, err := r.control.SubmitSweep(t.Context(), "me", s); !errors.Is(err, run.ErrConflict) || !strings.Contains(fault.Of(err).Text(), "which was submitted with other settings. Use a new key") {
 		t.Errorf("with other settings: %v", err)
 	}
 	if n := len(r.runsOf(t, first.ID)); n != 4 {

@@ -21,6 +21,7 @@ const (
 	ErrNoRun      Kind = "no_run"
 	ErrNoSweep    Kind = "no_sweep"
 	ErrNoTemplate Kind = "no_template"
+	ErrNoPreset   Kind = "no_preset"
 	ErrNoFile     Kind = "no_file"
 	ErrNoStorage  Kind = "no_storage"
 
@@ -37,14 +38,16 @@ const (
 	ErrUnavailable Kind = "unavailable"
 	ErrNomadAway   Kind = "nomad_unreachable"
 	ErrStoreAway   Kind = "store_unavailable"
+	ErrStorageAway Kind = "storage_unavailable"
 	ErrFull        Kind = "disk_full"
 	ErrTimeout     Kind = "timeout"
 	ErrInterrupted Kind = "interrupted"
 	ErrTooMany     Kind = "too_many_pages"
 
-	ErrNomadDenied Kind = "nomad_denied"
-	ErrDamaged     Kind = "store_damaged"
-	ErrInternal    Kind = "internal"
+	ErrNomadRefused Kind = "nomad_refused"
+	ErrNomadDenied  Kind = "nomad_denied"
+	ErrDamaged      Kind = "store_damaged"
+	ErrInternal     Kind = "internal"
 
 	// About the request itself.
 	ErrBadRequest Kind = "bad_request"
@@ -70,6 +73,7 @@ var table = map[Kind]row{
 	ErrNoRun:      {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such run", "There is no such run; it may have been deleted.", "List the runs to see which there are."},
 	ErrNoSweep:    {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such sweep", "There is no such sweep; it may have been deleted.", "List the sweeps to see which there are."},
 	ErrNoTemplate: {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such template", "There is no such template; it may have been deleted.", "List the templates to see which there are."},
+	ErrNoPreset:   {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such preset", "There is no such preset.", "List the templates and presets to see which there are."},
 	ErrNoFile:     {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "Not in shared storage", "The file does not exist, or has been deleted.", "List the folder that it was in."},
 	ErrNoStorage:  {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "Shared storage is off", "The console was started without shared storage.", "Set COTRAIN_STORAGE_PATH to the folder that all workers share, and start it again."},
 
@@ -86,14 +90,16 @@ var table = map[Kind]row{
 	ErrUnavailable: {"", http.StatusServiceUnavailable, ExitFailed, true, "Not reachable right now", "Something that the console needs does not answer.", "It keeps trying; try again in a moment."},
 	ErrNomadAway:   {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "Nomad does not answer", "The console cannot reach Nomad, and keeps trying. Runs that are training go on.", "Try again in a moment; if it stays so, check Nomad and the NOMAD_ADDR of the console."},
 	ErrStoreAway:   {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "The store does not answer", "The console cannot read or write its database.", "Check the disk that holds its data folder (COTRAIN_DATA_DIR), and that the folder may be written; the console keeps trying."},
+	ErrStorageAway: {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "Shared storage does not answer", "The folder that all workers share does not answer.", "Check its mount (COTRAIN_STORAGE_PATH) on the console's machine; try again in a moment."},
 	ErrFull:        {ErrUnavailable, http.StatusInsufficientStorage, ExitFailed, false, "The disk is full", "The disk that holds the console's data folder is full, so nothing can be stored.", "Free space on it, or move the folder to a larger disk (COTRAIN_DATA_DIR); the console goes on by itself when there is room."},
 	ErrTimeout:     {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "That took too long", "The console could not answer in time.", "Try again in a moment, or ask for less."},
 	ErrInterrupted: {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "Interrupted", "The request ended before there was an answer.", "Try again."},
 	ErrTooMany:     {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "Too many live pages are open", "The console serves no more live connections.", "Close some pages and try again."},
 
-	ErrNomadDenied: {"", http.StatusBadGateway, ExitFailed, false, "Nomad refuses the token", "Nomad does not accept the console's token, or the token may not do this.", "Give the console a token with the rights that the README lists (NOMAD_TOKEN), and start it again."},
-	ErrDamaged:     {"", http.StatusInternalServerError, ExitFailed, false, "The database is damaged", "The console cannot read its database: the file is damaged.", "Stop the console, keep a copy of its data folder, and restore cotrain.db from a backup."},
-	ErrInternal:    {"", http.StatusInternalServerError, ExitFailed, false, "Something went wrong in the console", "It is a mistake of the console, not yours.", "Trying again may help; its log says more."},
+	ErrNomadRefused: {ErrInvalid, http.StatusBadGateway, ExitFailed, false, "Nomad refuses the job", "Nomad does not take the job.", "Correct the job file (COTRAIN_JOB_FILE), or what the run asks of the cluster."},
+	ErrNomadDenied:  {"", http.StatusBadGateway, ExitFailed, false, "Nomad refuses the token", "Nomad does not accept the console's token, or the token may not do this.", "Give the console a token with the rights that the README lists (NOMAD_TOKEN), and start it again."},
+	ErrDamaged:      {"", http.StatusInternalServerError, ExitFailed, false, "The database is damaged", "The console cannot read its database: the file is damaged.", "Stop the console, keep a copy of its data folder, and restore cotrain.db from a backup."},
+	ErrInternal:     {"", http.StatusInternalServerError, ExitFailed, false, "Something went wrong in the console", "It is a mistake of the console, not yours.", "Trying again may help; its log says more."},
 
 	ErrBadRequest: {"", http.StatusBadRequest, ExitRefused, false, "The request could not be read", "What was sent is not what the address takes.", "Load the page again, and send it once more."},
 	ErrTooLarge:   {"", http.StatusRequestEntityTooLarge, ExitRefused, false, "Too large", "The body of the request is larger than the address takes.", "Send less."},

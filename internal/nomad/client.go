@@ -16,6 +16,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -222,7 +223,7 @@ func (c *Client) Ping(ctx context.Context) (Info, error) {
 		return info, classify("ask Nomad for its leader", err)
 	}
 	if info.Leader == "" {
-		return info, fmt.Errorf("Nomad at %s has no leader: %w", c.cfg.Address, run.ErrUnavailable) //nolint:staticcheck // a name
+		return info, fmt.Errorf("Nomad at %s has no leader: %w", c.cfg.Address, fault.ErrNomadAway) //nolint:staticcheck // a name
 	}
 	q := query(ctx)
 	q.Prefix, q.PerPage = parentPrefix, 1

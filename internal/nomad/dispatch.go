@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -72,7 +73,7 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 			return child, nil
 		}
 	}
-	return "", fmt.Errorf("%s: Nomad named a child job and has none after %d tries: %w", doing, dispatchTries, run.ErrUnavailable)
+	return "", fmt.Errorf("%s: Nomad named a child job and has none after %d tries: %w", doing, dispatchTries, fault.ErrNomadAway)
 }
 
 // DispatchRun ensures the shape's parent and dispatches; when the parent vanished since it was seen it is made again.

@@ -13,13 +13,14 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
 // Errors that the sentinels of package run do not cover.
 var (
 	// ErrDenied means that Nomad refuses the token, or the token may not do this. Trying again does not help.
-	ErrDenied = errors.New("Nomad refuses the token") //nolint:staticcheck // a name
+	ErrDenied error = fault.ErrNomadDenied
 	// ErrParentMissing means that the parent job does not exist, or was stopped: ensure it and dispatch again.
 	ErrParentMissing = errors.New("the parent job is gone or stopped")
 	// ErrNotStarted means that the task has no log yet because it has not started.
@@ -64,13 +65,17 @@ func classify(doing string, err error) error {
 		said = &answer{unexpected.StatusCode(), clean(unexpected.Body())}
 	case errors.As(err, &said):
 	case asSyntax(err) || errors.Is(err, errAnswerTooLong):
-		return fmt.Errorf("%s: %w: what answers does not speak as Nomad does: %w", doing, run.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: what answers does not speak as Nomad does: %w", doing, fault.ErrNomadAway, err)
 	case unreachable(err):
-		return fmt.Errorf("%s: %w: %w", doing, run.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: %w", doing, fault.ErrNomadAway, err)
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	if kind := said.kind(); kind != nil {
+	kind := said.kind()
+	if errors.Is(kind, run.ErrInvalid) {
+		return fmt.Errorf("%s: %w", doing, fault.New(fault.ErrNomadRefused, fmt.Sprintf("Nomad refuses the job: %s", strings.TrimSuffix(said.text, ".")+"."), "").Because(said))
+	}
+	if kind != nil {
 		return fmt.Errorf("%s: %w: %w", doing, kind, said)
 	}
 	return fmt.Errorf("%s: %w", doing, said)
@@ -111,13 +116,13 @@ func (a *answer) kind() error {
 		return ErrDenied
 	case a.code == http.StatusTooManyRequests, a.code == http.StatusBadGateway,
 		a.code == http.StatusServiceUnavailable, a.code == http.StatusGatewayTimeout:
-		return run.ErrUnavailable
+		return fault.ErrNomadAway
 	case strings.Contains(a.text, "not started yet"):
 		return ErrNotStarted
 	case anyIn(a.text, parentTexts):
 		return ErrParentMissing
 	case anyIn(a.text, awayTexts), strings.HasPrefix(a.text, "<"): // a page of whatever stands before Nomad, which answers in plain text
-		return run.ErrUnavailable
+		return fault.ErrNomadAway
 	case a.code == http.StatusNotFound || anyIn(a.text, goneTexts):
 		return run.ErrNotFound
 	case a.code == http.StatusBadRequest || anyIn(a.text, invalidTexts):

@@ -13,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -113,7 +114,7 @@ func (t *tail) run(ctx context.Context) error {
 		case errors.Is(err, errShift) && shifts < shiftTries:
 			shifts++
 		case errors.Is(err, errShift):
-			return fmt.Errorf("%s: files rotate away faster than they can be opened: %w", t.doing(), run.ErrUnavailable)
+			return fmt.Errorf("%s: files rotate away faster than they can be opened: %w", t.doing(), fault.ErrNomadAway)
 		case errors.As(err, &said) && said.code == http.StatusTooManyRequests && busy < busyTries:
 			busy++
 			select {
@@ -147,7 +148,7 @@ func (t *tail) session(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := t.c.times.logSilence
-	silent := fmt.Errorf("%s: nothing arrived for %v: %w", t.doing(), silence, run.ErrUnavailable)
+	silent := fmt.Errorf("%s: nothing arrived for %v: %w", t.doing(), silence, fault.ErrNomadAway)
 	watchdog := time.AfterFunc(silence, func() { cancel(silent) })
 	defer watchdog.Stop()
 
@@ -191,7 +192,7 @@ func (t *tail) whyNoFiles(ctx context.Context, err error) error {
 		return openErr
 	}
 	_ = body.Close() // read-only; the folder appeared meanwhile
-	return fmt.Errorf("%s: %w: %w", t.doing(), run.ErrUnavailable, err)
+	return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadAway, err)
 }
 
 // ended turns the error that ended a stream into that of the session.
@@ -203,13 +204,13 @@ func (t *tail) ended(ctx context.Context, err error) error {
 		if !t.follow {
 			return nil
 		}
-		return fmt.Errorf("%s: the stream ended: %w", t.doing(), run.ErrUnavailable)
+		return fmt.Errorf("%s: the stream ended: %w", t.doing(), fault.ErrNomadAway)
 	}
 	var said *answer
 	if errors.As(err, &said) {
 		return classify(t.doing(), said)
 	}
-	return fmt.Errorf("%s: %w: %w", t.doing(), run.ErrUnavailable, err)
+	return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadAway, err)
 }
 
 // orCause prefers the reason why ctx was cancelled to the error that came of it.
@@ -304,11 +305,11 @@ func (t *tail) check(ctx context.Context, before []logFile) error {
 func (t *tail) take(ctx context.Context, fr frame) error {
 	index, err := logIndex(t.stream, fr.File)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", t.doing(), run.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadAway, err)
 	}
 	switch {
 	case index < t.index:
-		return fmt.Errorf("%s: %s comes after %s: %w", t.doing(), logName(t.stream, index), logName(t.stream, t.index), run.ErrUnavailable)
+		return fmt.Errorf("%s: %s comes after %s: %w", t.doing(), logName(t.stream, index), logName(t.stream, t.index), fault.ErrNomadAway)
 	case index > t.index:
 		if err := t.advance(ctx, index); err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/nomad/api"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // maxEventLine bounds one line of the event stream: job events carry the whole job.
@@ -67,7 +67,7 @@ func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
 		return err
 	}
 	silence := c.times.eventSilence
-	silent := fmt.Errorf("the event stream said nothing for %v: %w", silence, run.ErrUnavailable)
+	silent := fmt.Errorf("the event stream said nothing for %v: %w", silence, fault.ErrNomadAway)
 	watchdog := time.AfterFunc(silence, func() { cancel(silent) })
 	defer watchdog.Stop()
 
@@ -90,7 +90,7 @@ func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
 			if cause := context.Cause(ctx); cause != nil {
 				return cause
 			}
-			return fmt.Errorf("read the event stream: %w: %w", run.ErrUnavailable, err)
+			return fmt.Errorf("read the event stream: %w: %w", fault.ErrNomadAway, err)
 		}
 		if err := deliver(line, fn); err != nil {
 			return err
@@ -151,7 +151,7 @@ type events struct {
 func deliver(line []byte, fn func(Hint)) error {
 	var batch events
 	if err := json.Unmarshal(line, &batch); err != nil {
-		return fmt.Errorf("event stream: %w: %q is no event: %w", run.ErrUnavailable, clean(string(line)), err)
+		return fmt.Errorf("event stream: %w: %q is no event: %w", fault.ErrNomadAway, clean(string(line)), err)
 	}
 	var told []Hint
 	for _, ev := range batch.Events {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -14,7 +15,7 @@ import (
 func Stop(u *store.Update, actor, why string, now time.Time) error {
 	r := &u.Run
 	if r.State.Terminal() {
-		return fmt.Errorf("run %s has already %s: %w", r.ID, r.State, run.ErrConflict)
+		return fault.New(fault.ErrEnded, fmt.Sprintf("Run %s has already %s.", r.ID, ended(r.State)), "")
 	}
 	asked := r.StopRequested
 	r.StopRequested = true
@@ -39,11 +40,19 @@ func Stop(u *store.Update, actor, why string, now time.Time) error {
 	case r.State == run.Queued || r.State == run.Paused:
 		to, why = run.Stopped, cmp.Or(why, "stopped before it was sent to Nomad")
 	default:
-		why = cmp.Or(why, run.AskedToStop)
+		why = cmp.Or(why, run.StopRequested)
 	}
 	ev, err := r.Transition(to, actor, why, now)
 	if ev != nil {
 		u.Events = append(u.Events, *ev)
 	}
 	return err
+}
+
+// ended is a final state as a sentence has it.
+func ended(s run.State) string {
+	if s == run.Stopped {
+		return "been stopped"
+	}
+	return string(s)
 }

@@ -408,7 +408,7 @@ func TestStopSaysWhatItFinds(t *testing.T) {
 		{"before another attempt", run.Queued, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopped, "stopped before it was tried again", 1},
 		{"when Nomad may have it", run.Queued, run.Attempt{Number: 1, MaybeSent: true}, run.Dispatching, "as soon as Nomad says", 1},
 		{"while it is being sent", run.Dispatching, run.Attempt{Number: 1}, run.Dispatching, "as soon as Nomad has it", 0},
-		{"while it trains", run.Running, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopping, "asked to save and leave", 1},
+		{"while it trains", run.Running, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopping, "Nomad has not told the workers yet", 1},
 		{"while it is stopping because it could not go on", run.Stopping, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopping, "old", 1},
 	} {
 		u := store.Update{Run: run.Run{State: tc.state, Reason: "old"}, Attempt: tc.attempt}

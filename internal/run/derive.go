@@ -46,6 +46,8 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Failed, c.firstBad.Failure()
 	case over:
 		return Failed, "Nomad ended the job before it placed every worker"
+	case r.State == Stopping && r.Reason == StopRequested && o.Stopped:
+		return Stopping, AskedToStop
 	case r.StopRequested || o.Stopped || r.State == Stopping:
 		return Stopping, r.Reason
 	case c.firstBad != nil:
@@ -58,12 +60,15 @@ func (r *Run) Derive(o Observation) (State, string) {
 	return Pending, ""
 }
 
-// AskedToStop is the reason of a run that is being stopped because somebody wanted it, and nothing more is to be said.
-const AskedToStop = "workers were asked to save and leave"
+// Reasons of a run that is being stopped because somebody wanted it, and nothing more is to be said.
+const (
+	StopRequested = "stop requested; Nomad has not told the workers yet"
+	AskedToStop   = "workers were asked to save and leave" // once Nomad has taken the order
+)
 
 // stoppedFor is the reason that outlives the stopping of a run, or "".
 func (r *Run) stoppedFor() string {
-	if r.State == Stopping && r.Reason != AskedToStop {
+	if r.State == Stopping && r.Reason != AskedToStop && r.Reason != StopRequested {
 		return r.Reason
 	}
 	return ""

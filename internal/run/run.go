@@ -4,18 +4,19 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"regexp"
 	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Sentinel errors that adapters wrap and that web and api map to statuses.
 var (
-	ErrNotFound    = errors.New("not found")
-	ErrInvalid     = errors.New("not valid")
-	ErrConflict    = errors.New("conflicts with the present state")
-	ErrUnavailable = errors.New("not reachable right now")
+	ErrNotFound    error = fault.ErrNotFound
+	ErrInvalid     error = fault.ErrInvalid
+	ErrConflict    error = fault.ErrConflict
+	ErrUnavailable error = fault.ErrUnavailable
 )
 
 // FieldError is one thing wrong with one input field.
@@ -30,6 +31,9 @@ type FieldError struct {
 func (e FieldError) Error() string {
 	return fmt.Sprintf("%s = %q: %s; %s", e.Field, e.Value, e.Rule, e.Fix)
 }
+
+// Fault is for [fault.Of].
+func (e FieldError) Fault() *fault.Error { return FieldErrors{e}.Fault() }
 
 // FieldErrors is every problem found in one input; it matches [ErrInvalid].
 type FieldErrors []FieldError
@@ -48,6 +52,14 @@ func (e FieldErrors) Error() string {
 
 // Is makes errors.Is(err, ErrInvalid) true.
 func (e FieldErrors) Is(target error) bool { return target == ErrInvalid }
+
+// Fault is for [fault.Of]. The problems themselves are told beside it.
+func (e FieldErrors) Fault() *fault.Error {
+	if len(e) == 1 {
+		return fault.New(fault.ErrInvalid, "1 thing in the request breaks a rule.", "")
+	}
+	return fault.New(fault.ErrInvalid, fmt.Sprintf("%d things in the request break a rule.", len(e)), "")
+}
 
 // ID names a run: "r-" and 10 characters of lower-case base32hex, which sort by time of creation.
 type ID string

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Template is a named submission to begin from. Saving it again makes a new version; versions never change.
@@ -46,6 +48,17 @@ func (e *OutdatedError) Error() string {
 
 // Is makes errors.Is(err, ErrConflict) true.
 func (e *OutdatedError) Is(target error) bool { return target == ErrConflict }
+
+// Fault is for [fault.Of].
+func (e *OutdatedError) Fault() *fault.Error {
+	if e.Newest == 0 {
+		return fault.New(fault.ErrOutdated, fmt.Sprintf("There is no template %s any more; version %d was expected to be its newest.", e.Template, e.Expected), "")
+	}
+	if e.Expected == 0 {
+		return fault.New(fault.ErrOutdated, fmt.Sprintf("There is a template %s already; its newest version is %d.", e.Template, e.Newest), "")
+	}
+	return fault.New(fault.ErrOutdated, fmt.Sprintf("The newest version of template %s is %d, and version %d was expected.", e.Template, e.Newest, e.Expected), "")
+}
 
 var templateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	faults "github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -24,6 +25,11 @@ func (r *Refusal) Error() string { return fmt.Sprintf("%s: %s %s", r.Path, r.Rea
 
 // Is makes errors.Is(err, run.ErrConflict) true.
 func (r *Refusal) Is(target error) bool { return target == run.ErrConflict }
+
+// Fault is for [fault.Of].
+func (r *Refusal) Fault() *faults.Error {
+	return faults.New(faults.ErrRefused, r.Path+": "+r.Reason, r.Fix)
+}
 
 // Unwrap gives what the system said, if it was asked.
 func (r *Refusal) Unwrap() error { return r.cause }
@@ -47,7 +53,9 @@ func explain(path string, err error) error {
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s is not in shared storage: %w", named(path), run.ErrNotFound)
+		return faults.New(faults.ErrNoFile, fmt.Sprintf("%s does not exist, or has been deleted.", named(path)), "")
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return faults.New(faults.ErrFull, "Shared storage is full.", "Delete what nobody needs from it, such as old checkpoints, or give it more room.").Because(err)
 	case errors.Is(err, fs.ErrPermission):
 		return refuse("The console does not have the right to do that.", "Give its user, or its group, that right on the folder.")
 	case errors.Is(err, syscall.EROFS):
@@ -63,7 +71,7 @@ func explain(path string, err error) error {
 	case errors.Is(err, syscall.ENOTEMPTY):
 		return refuse("Something was written there while it was being deleted.", "See whether a run still writes there, and try again.")
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.ESTALE), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EMFILE), errors.Is(err, fs.ErrClosed):
-		return fmt.Errorf("shared storage: %w: %w", run.ErrUnavailable, err)
+		return faults.ErrStorageAway.Fault().Because(err)
 	case escapes(err):
 		return refuse("It is a link that leads out of the storage.", "Look at it on a machine that has both, or put the data into the storage.")
 	}

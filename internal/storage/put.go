@@ -3,15 +3,12 @@ package storage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
-
-	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Put writes a new file, which its group may change; one that is there already is [run.ErrConflict] and stays as it is.
+// Put writes a new file, which its group may change; one that is there already is a [Refusal] and stays as it is.
 func (s *Storage) Put(ctx context.Context, name string, content []byte) error {
 	p, err := clean(name)
 	if err != nil {
@@ -20,7 +17,7 @@ func (s *Storage) Put(ctx context.Context, name string, content []byte) error {
 	_, err = await(ctx, s, func(context.Context) (struct{}, error) {
 		f, err := s.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o664)
 		if errors.Is(err, fs.ErrExist) {
-			return struct{}{}, fmt.Errorf("%s exists already: %w", named(p), run.ErrConflict)
+			return struct{}{}, &Refusal{Path: named(p), Reason: "It exists already.", Fix: "Choose another name."}
 		}
 		if err != nil {
 			return struct{}{}, explain(name, err)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	faults "github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -145,7 +146,7 @@ func await[T any](ctx context.Context, s *Storage, fn func(context.Context) (T, 
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-wait.C:
-		return none, fmt.Errorf("shared storage is closed, or has not answered %d calls: %w", cap(s.slots), run.ErrUnavailable)
+		return none, fmt.Errorf("closed, or has not answered %d calls: %w", cap(s.slots), faults.ErrStorageAway)
 	}
 	type result struct {
 		value T
@@ -175,6 +176,6 @@ func await[T any](ctx context.Context, s *Storage, fn func(context.Context) (T, 
 		return r.value, r.err
 	case <-late.C:
 		close(left)
-		return none, fmt.Errorf("shared storage does not answer: %w", ctx.Err())
+		return none, faults.ErrStorageAway.Fault().Because(ctx.Err())
 	}
 }

@@ -21,7 +21,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return fmt.Errorf("run %s: %w", id, run.ErrNotFound)
+			return run.NoRun(string(id))
 		}
 		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curve_blocks", "unrolled", "checkpoints"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {

@@ -120,7 +120,7 @@ func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key s
 func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
 	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
 	if err != nil {
-		return r, fmt.Errorf("run %s: %w", id, err)
+		return r, fmt.Errorf("run %s: %w", id, missing(err, run.NoRun(string(id))))
 	}
 	return r, nil
 }

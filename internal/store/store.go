@@ -19,6 +19,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -169,7 +170,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// mapError turns the driver's errors into run's where one fits.
+// mapError turns the driver's errors into faults where one fits.
 func mapError(err error) error {
 	var se *sqlite.Error
 	switch {
@@ -179,11 +180,23 @@ func mapError(err error) error {
 		return run.ErrNotFound
 	case errors.As(err, &se):
 		switch se.Code() & 0xff {
-		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY:
-			return fmt.Errorf("the store cannot be written (%w): %w", err, run.ErrUnavailable)
+		case sqlite3.SQLITE_FULL:
+			return fault.ErrFull.Fault().Because(err)
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+			return fault.ErrDamaged.Fault().Because(err)
+		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY:
+			return fault.ErrStoreAway.Fault().Because(err)
 		case sqlite3.SQLITE_CONSTRAINT:
 			return fmt.Errorf("%w: %w", err, run.ErrConflict)
 		}
+	}
+	return err
+}
+
+// missing gives an error that says that something does not exist the words for what that is.
+func missing(err error, what *fault.Error) error {
+	if errors.Is(err, run.ErrNotFound) {
+		return what
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -73,7 +74,7 @@ func scanSweep(row scanner) (run.Sweep, error) {
 func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 	sw, err := scanSweep(s.read.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE id = ?`, id))
 	if err != nil {
-		return sw, fmt.Errorf("sweep %s: %w", id, err)
+		return sw, fmt.Errorf("sweep %s: %w", id, missing(err, run.NoSweep(string(id))))
 	}
 	sw.Counts, err = s.countSweep(ctx, id)
 	return sw, err
@@ -117,7 +118,7 @@ func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) 
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, run.ErrNotFound)
+			return errors.Join(err, run.NoSweep(string(id)))
 		}
 		rows, err := tx.QueryContext(ctx, `SELECT id FROM runs WHERE sweep <> '' AND sweep = ? AND state NOT IN (?,?,?) ORDER BY id`,
 			id, run.Succeeded, run.Failed, run.Stopped)
@@ -152,14 +153,14 @@ func (s *Store) DeleteSweep(ctx context.Context, id run.SweepID) error {
 			return err
 		}
 		if left > 0 {
-			return fmt.Errorf("it has %d runs: %w", left, run.ErrConflict)
+			return fault.New(fault.ErrLive, fmt.Sprintf("Sweep %s still has %d runs.", id, left), "Delete it again: what is interrupted goes on.")
 		}
 		res, err := tx.ExecContext(ctx, `DELETE FROM sweeps WHERE id = ?`, id)
 		if err != nil {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, run.ErrNotFound)
+			return errors.Join(err, run.NoSweep(string(id)))
 		}
 		return nil
 	})

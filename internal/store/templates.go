@@ -92,10 +92,10 @@ func (s *Store) Template(ctx context.Context, name string, version int) (run.Tem
 	}
 	t, err := scanTemplate(row)
 	if err != nil && version != 0 {
-		return t, fmt.Errorf("version %d of template %.80s: %w", version, name, err)
+		return t, fmt.Errorf("version %d of template %.80s: %w", version, name, missing(err, run.NoTemplate(name, version)))
 	}
 	if err != nil {
-		return t, fmt.Errorf("template %.80s: %w", name, err)
+		return t, fmt.Errorf("template %.80s: %w", name, missing(err, run.NoTemplate(name, 0)))
 	}
 	return t, nil
 }
@@ -110,7 +110,7 @@ func (s *Store) Templates(ctx context.Context) ([]run.Template, error) {
 func (s *Store) TemplateVersions(ctx context.Context, name string) ([]run.Template, error) {
 	out, err := s.templates(ctx, `SELECT `+templateColumns+` FROM templates WHERE key = ? ORDER BY version DESC`, templateKey(name))
 	if err == nil && len(out) == 0 {
-		return nil, fmt.Errorf("template %.80s: %w", name, run.ErrNotFound)
+		return nil, run.NoTemplate(name, 0)
 	}
 	return out, err
 }
@@ -135,7 +135,7 @@ func (s *Store) DeleteTemplate(ctx context.Context, name string) error {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, run.ErrNotFound)
+			return errors.Join(err, run.NoTemplate(name, 0))
 		}
 		return nil
 	})

@@ -34,7 +34,7 @@ func change(ctx context.Context, tx *writeTx, id run.ID, fn func(*Update) error)
 	var u Update
 	var err error
 	if u.Run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id)); err != nil {
-		return u, fmt.Errorf("run %s: %w", id, err)
+		return u, fmt.Errorf("run %s: %w", id, missing(err, run.NoRun(string(id))))
 	}
 	if u.Attempt, err = newestAttempt(ctx, tx, id); err != nil {
 		return u, err

@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/views"
@@ -27,6 +29,8 @@ func (s *Server) handleDiff(w http.ResponseWriter, r *http.Request) error {
 		switch bad := trainconf.AsFieldErrors(err); {
 		case len(bad) > 0:
 			side.Error, status = sentences(bad[0]), http.StatusNotFound
+		case errors.Is(err, fault.ErrNotFound):
+			side.Error, status = fault.Of(err).Text(), http.StatusNotFound
 		case err != nil:
 			return err
 		default:

@@ -41,7 +41,7 @@ func (f *fake) Template(_ context.Context, name string, version int) (run.Templa
 			return t, f.err
 		}
 	}
-	return run.Template{}, run.ErrNotFound
+	return run.Template{}, run.NoTemplate(name, version)
 }
 
 func (f *fake) TemplateVersions(_ context.Context, name string) ([]run.Template, error) {
@@ -54,7 +54,7 @@ func (f *fake) TemplateVersions(_ context.Context, name string) ([]run.Template,
 		}
 	}
 	if len(out) == 0 {
-		return nil, run.ErrNotFound
+		return nil, run.NoTemplate(name, 0)
 	}
 	return out, f.err
 }
@@ -103,7 +103,7 @@ func (f *fake) Sweep(_ context.Context, id run.SweepID) (run.Sweep, error) {
 			return s, f.err
 		}
 	}
-	return run.Sweep{}, run.ErrNotFound
+	return run.Sweep{}, run.NoSweep(string(id))
 }
 
 func (f *fake) Sweeps(_ context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {

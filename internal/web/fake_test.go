@@ -53,7 +53,7 @@ func (f *fake) Run(_ context.Context, id run.ID) (run.Run, error) {
 			return r, f.err
 		}
 	}
-	return run.Run{}, run.ErrNotFound
+	return run.Run{}, run.NoRun(string(id))
 }
 
 func (f *fake) Runs(_ context.Context, q run.RunFilter) ([]run.Run, error) {

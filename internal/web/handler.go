@@ -113,7 +113,7 @@ func renderJSON(w http.ResponseWriter, status int, v any) error {
 func runID(r *http.Request) (run.ID, error) {
 	id, err := run.ParseID(r.PathValue("id"))
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", run.ErrNotFound, err)
+		return "", run.NoRun(r.PathValue("id"))
 	}
 	return id, nil
 }

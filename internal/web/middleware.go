@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // recorder remembers what was answered. It passes on everything that the connection can do.
@@ -86,7 +88,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 				panic(http.ErrAbortHandler) // net/http closes the connection and logs nothing
 			}
 			s.Logger.ErrorContext(r.Context(), "panic", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
-			s.fail(w, r, errUnhandled)
+			s.fail(w, r, fault.ErrInternal)
 		}()
 		next.ServeHTTP(w, r)
 	})
@@ -122,11 +124,11 @@ func (s *Server) orNotFound(mux *http.ServeMux) http.Handler {
 		switch {
 		case probe.status == http.StatusMethodNotAllowed:
 			w.Header().Set("Allow", probe.header.Get("Allow"))
-			s.fail(w, r, errMethod)
+			s.fail(w, r, fault.ErrMethod)
 		case probe.status >= 300 && probe.status < 400:
 			mux.ServeHTTP(w, r)
 		default:
-			s.fail(w, r, errNoPage)
+			s.fail(w, r, fault.ErrNotFound)
 		}
 	})
 }

@@ -1,25 +1,29 @@
 package web
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // checkOrigin lets through only what a page of this console, or a program on this machine, can have sent. The console
-// starts commands, and any page in the same browser can reach loopback: so the Host must be a loopback name with
-// the port that the request came in at (a name that an attacker's DNS turned to loopback is refused), and
-// whatever changes something, or opens the socket, must come from the console's own origin.
+// starts commands, and any page in the same browser can reach loopback: so the Host must be a loopback name (a name that
+// an attacker's DNS turned to loopback is refused), and whatever changes something, or opens the socket, must come from
+// the console's own origin. The port may be any: a browser sends the one that its page was opened at, which is another at
+// the near end of an ssh tunnel, and a page of another port is another origin.
 func (s *Server) checkOrigin(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !hostAllowed(r):
-			s.fail(w, r, errHost)
+		case !loopbackHost(r.Host):
+			s.fail(w, r, wrongHost(r))
 		case cross.Check(r) != nil, (!safe(r.Method) || r.URL.Path == "/ws") && !sameOrigin(r):
-			s.fail(w, r, errOrigin)
+			s.fail(w, r, fault.ErrOrigin)
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -30,31 +34,30 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// hostAllowed reports whether the Host is a loopback name or address with the port that the connection came in at.
-func hostAllowed(r *http.Request) bool {
-	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host, port = strings.Trim(r.Host, "[]"), defaultPort(r)
+// loopbackHost reports whether a Host is a loopback name or address, with any port or none.
+func loopbackHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	} else {
+		host = strings.Trim(host, "[]")
 	}
-	if !strings.EqualFold(host, "localhost") {
-		addr, err := netip.ParseAddr(host)
-		if err != nil || !addr.IsLoopback() {
-			return false
-		}
+	if strings.EqualFold(host, "localhost") {
+		return true
 	}
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok {
-		return false
-	}
-	_, localPort, err := net.SplitHostPort(local.String())
-	return err == nil && port == localPort
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
 }
 
-func defaultPort(r *http.Request) string {
-	if r.TLS != nil {
-		return "443"
+// wrongHost says at which addresses the console answers.
+func wrongHost(r *http.Request) *fault.Error {
+	port := "8080"
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		if _, p, err := net.SplitHostPort(local.String()); err == nil {
+			port = p
+		}
 	}
-	return "80"
+	return fault.New(fault.ErrHost, fmt.Sprintf("The console answers to loopback names only, on any port, and not to %q: so no other site can pose as it.", text(r.Host, 100)),
+		fmt.Sprintf("Open http://127.0.0.1:%s on its machine, or from another one through \"ssh -L %s:127.0.0.1:%s HOST\".", port, port, port))
 }
 
 // sameOrigin reports whether the Origin, which browsers always send with what it is asked for, is the console's own.

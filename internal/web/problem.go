@@ -6,87 +6,75 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/storage"
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/views"
 )
 
-// statusError is an error with its own status and words, for what concerns HTTP alone.
-type statusError struct {
-	status      int
-	title, text string
-}
-
-func (e *statusError) Error() string { return e.title }
-
-var (
-	errNoPage    = &statusError{http.StatusNotFound, "There is nothing here", "The address is wrong, or what it named has been deleted."}
-	errMethod    = &statusError{http.StatusMethodNotAllowed, "That does not work here", "The address exists and does not take this kind of request."}
-	errOrigin    = &statusError{http.StatusForbidden, "This request came from elsewhere", "The console takes requests only from its own pages. Open it directly and try again."}
-	errTooMany   = &statusError{http.StatusServiceUnavailable, "Too many live pages are open", "Close some and try again."}
-	errHost      = &statusError{http.StatusMisdirectedRequest, "The console does not answer to this name", "Open it at the loopback address and port that it listens on, such as http://127.0.0.1:8080."}
-	errTooLarge  = &statusError{http.StatusRequestEntityTooLarge, "That is too much at once", "A form may hold at most 64 KiB. Send less."}
-	errBadForm   = &statusError{http.StatusBadRequest, "The form could not be read", "What the browser sent is not a form. Load the page again and fill it in once more."}
-	errNotReady  = &statusError{http.StatusServiceUnavailable, "Not reachable right now", "Something that the console needs does not answer. It keeps trying; try again in a moment."}
-	errConflict  = &statusError{http.StatusConflict, "That is not possible now", "The run is in a state that does not allow it. It may just have changed: look at the run and decide again."}
-	errUnhandled = &statusError{http.StatusInternalServerError, "Something went wrong in the console", "It is a mistake of the console, not yours. Trying again may help."}
-)
-
-// classify maps an error to what a client learns of it: the one table of statuses.
-func classify(err error) *statusError {
-	var own *statusError
-	var tooLarge *http.MaxBytesError
-	var refused *storage.Refusal
-	switch {
-	case errors.As(err, &own):
-		return own
-	case errors.As(err, &refused):
-		return &statusError{http.StatusConflict, "That is not possible here", refused.Path + ": " + refused.Reason + " " + refused.Fix}
-	case errors.As(err, &tooLarge):
-		return errTooLarge
-	case errors.Is(err, run.ErrNotFound):
-		return errNoPage
-	case errors.Is(err, run.ErrInvalid):
-		return &statusError{http.StatusBadRequest, "That cannot be used", "Something in the request is not valid. Go back, correct it and try again."}
-	case errors.Is(err, run.ErrConflict):
-		return errConflict
-	case errors.Is(err, run.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return errNotReady
+// tooLarge is the fault for a body that is longer than its address takes.
+func tooLarge(r *http.Request, limit int64) *fault.Error {
+	what := "The request"
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && (media == "multipart/form-data" || media == "application/x-www-form-urlencoded") {
+		what = "The form"
 	}
-	return errUnhandled
+	if r.ContentLength > limit {
+		what += " has " + views.Bytes(float64(r.ContentLength)) + ", and"
+	}
+	return fault.New(fault.ErrTooLarge, fmt.Sprintf("%s may have at most %s.", what, views.Bytes(float64(limit))),
+		"Shorten what was filled in, or choose a smaller file.")
 }
+
+// formError is the fault for a body that could not be read as a form.
+func formError(r *http.Request, err error) error {
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return tooLarge(r, long.Limit)
+	}
+	return errBadForm.Because(err)
+}
+
+// errBadForm is the fault for what no page of the console sends.
+var errBadForm = fault.New(fault.ErrBadRequest, "What the browser sent is not a form of this page.", "Load the page again and fill it in once more.")
 
 // fail logs an error and answers with it: a page for people, problem+json for scripts.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the client has gone
 	}
-	e := classify(err)
-	problem := views.Problem{Status: e.status, Title: e.title, Text: e.text}
-	var fields run.FieldErrors
-	if errors.As(err, &fields) {
+	f := fault.Of(err)
+	problem := views.Problem{Status: f.Kind.Status(), Title: f.Title, Text: f.Text(), Again: f.Kind.Passes() || f.Kind == fault.ErrInternal}
+	if fields := trainconf.AsFieldErrors(err); fields != nil {
 		problem.Detail = fields.Error()
 	}
-	if e.status >= 500 {
+	if problem.Status >= 500 {
 		problem.ID = strings.ToLower(rand.Text()[:8])
-		s.Logger.ErrorContext(r.Context(), "request", "id", problem.ID, "method", r.Method, "path", r.URL.Path, "status", e.status, "err", err)
+		s.Logger.ErrorContext(r.Context(), "request", "id", problem.ID, "method", r.Method, "path", r.URL.Path, "status", problem.Status, "err", err)
 	}
 	if started(w) { // too late for another status: the client must see that the answer is not whole
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Del("Content-Disposition")
+	if f.Kind.Passes() {
+		w.Header().Set("Retry-After", "5")
+	}
+	if r.Header.Get("HX-Request") == "true" { // htmx takes a part of a page, and the error is not one: the page tells it apart
+		w.Header().Set("X-Fault", url.PathEscape(strings.TrimSpace(f.Title+". "+f.Text()+"\n"+problem.Detail)))
+	}
 	if strings.HasPrefix(r.Header.Get("Accept"), "application/json") || strings.HasPrefix(r.URL.Path, "/api/") {
-		writeProblem(w, problem)
+		writeProblem(w, f.Kind, problem)
 		return
 	}
 	s.writeErrorPage(w, r, problem)
 }
 
-func writeProblem(w http.ResponseWriter, p views.Problem) {
-	body, err := json.Marshal(map[string]any{"title": p.Title, "status": p.Status, "detail": strings.TrimSpace(p.Text + "\n" + p.Detail)})
+func writeProblem(w http.ResponseWriter, code fault.Kind, p views.Problem) {
+	body, err := json.Marshal(map[string]any{"type": "about:blank", "code": code, "title": p.Title, "status": p.Status, "detail": strings.TrimSpace(p.Text + "\n" + p.Detail)})
 	if err != nil { // strings and a number
 		body = []byte(`{}`)
 	}

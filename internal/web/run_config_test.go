@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/trainconf/trainconftest"
@@ -94,9 +95,9 @@ func TestAFormFilledFromARunOrATemplateSaysWhatDiffersFromIt(t *testing.T) {
 			t.Errorf("%s: origin %+v", from, origin)
 		}
 	}
-	s.get("/runs/new?template=gone", 400)
-	s.get("/runs/new?clone=r-0000000000", 400)
-	s.get("/runs/new?clone=%3Cscript%3E", 400)
+	s.get("/runs/new?template=gone", 404)
+	s.get("/runs/new?clone=r-0000000000", 404)
+	s.get("/runs/new?clone=%3Cscript%3E", 404)
 }
 
 func TestOnlyWhatChangedIsSentWhileTyping(t *testing.T) {
@@ -152,8 +153,8 @@ func TestADryRunSaysWhereOrWhyNot(t *testing.T) {
 	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, `[data-fits="false"]`); !strings.Contains(got, "needs 3 nodes") {
 		t.Errorf("answer %q", got)
 	}
-	s.fake.dryErr = run.ErrUnavailable
-	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "#dry-run"); !strings.Contains(got, "cannot be reached") {
+	s.fake.dryErr = fault.ErrNomadAway
+	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "#dry-run"); !strings.Contains(got, "cannot reach Nomad") {
 		t.Errorf("answer %q", got)
 	}
 	s.fake.dryErr = errors.New("secret of the inside")
@@ -221,7 +222,7 @@ func TestAnImportFillsTheFormAndKeepsNoSecret(t *testing.T) {
 	if got := s.send(upload); got.doc.Find(`#f-name_model option[selected]`).Text() != "7B" {
 		t.Errorf("from a file: %d, %q", got.status, got.doc.Find("#f-name_model option[selected]").Text())
 	}
-	if got := s.do("POST", "/runs/import", url.Values{}); got.status != http.StatusBadRequest {
+	if got := s.do("POST", "/runs/import", url.Values{}); got.status != http.StatusUnprocessableEntity {
 		t.Errorf("nothing: %d", got.status)
 	}
 	if got := s.do("POST", "/runs/import", url.Values{"text": {strings.Repeat("#", trainconf.MaxTOML+1)}}); got.status != 200 || !strings.Contains(got.text(t, "[data-import-errors]"), "at most") {

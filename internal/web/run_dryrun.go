@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/views"
 )
@@ -52,11 +53,10 @@ func (s *Server) dryRun(ctx context.Context, d *draft) views.RunDryRun {
 		for _, e := range fields {
 			v.Mistakes = append(v.Mistakes, labelled(e))
 		}
-	case errors.Is(err, run.ErrUnavailable):
-		v.Error = "Nomad cannot be reached right now. Nothing has been changed; try again in a moment."
 	case err != nil:
 		s.Logger.Warn("dry run", "err", err)
-		v.Error = "Nomad did not answer the question; the log of the console says why."
+		f := fault.Of(err)
+		v.Error = f.Title + ". " + f.Text() + " Nothing has been changed."
 	default:
 		v.Result = views.DryRunAnswer{DryRun: found, Command: d.request.CommandLine()}
 	}

@@ -111,7 +111,7 @@ func TestEarlierEventsComeAsRowsWithANewEnd(t *testing.T) {
 		t.Errorf("the last page: %v", got)
 	}
 	for _, query := range []string{"/events?before=-1", "/events?before=x", "/events?before=9223372036854775808", "?events_before=x", "?events_before=-1"} {
-		s.get(path+query, 400)
+		s.get(path+query, 422)
 	}
 }
 

@@ -42,11 +42,7 @@ type draft struct {
 // readForm parses the body, and tells too much from what is no form.
 func readForm(r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return errTooLarge
-		}
-		return errBadForm
+		return formError(r, err)
 	}
 	return nil
 }

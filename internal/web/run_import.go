@@ -31,16 +31,12 @@ func (s *Server) handleRunImport(w http.ResponseWriter, r *http.Request) error {
 
 // readImport returns the file when there is one, and else the text.
 func readImport(r *http.Request) ([]byte, error) {
-	var tooLarge *http.MaxBytesError
 	err := r.ParseMultipartForm(maxImportForm)
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge
-	case errors.Is(err, http.ErrNotMultipart):
+	if errors.Is(err, http.ErrNotMultipart) {
 		err = r.ParseForm()
 	}
 	if err != nil {
-		return nil, errBadForm
+		return nil, formError(r, err)
 	}
 	if r.MultipartForm != nil {
 		defer func() { _ = r.MultipartForm.RemoveAll() }()

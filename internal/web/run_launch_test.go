@@ -79,7 +79,7 @@ func TestTheFormsLaunchCanBeDownloadedBeforeItIsSubmitted(t *testing.T) {
 		t.Errorf("configuration %q", a.body)
 	}
 	form.Set("optim.batch_size", "x")
-	if a := s.do("POST", "/runs/launch/job.json", form); a.status != 400 || a.header.Get("Content-Disposition") != "" {
+	if a := s.do("POST", "/runs/launch/job.json", form); a.status != 422 || a.header.Get("Content-Disposition") != "" {
 		t.Errorf("a form with a mistake: %d", a.status)
 	}
 }

@@ -102,7 +102,7 @@ func TestAFilterThatMakesNoSenseIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, q := range []string{"/?state=nonsense", "/?before=../../etc", "/?before=r-"} {
-		if a := s.get(q, 400); a.text(t, "h1") != "That cannot be used" {
+		if a := s.get(q, 422); a.text(t, "h1") != "That cannot be used" {
 			t.Errorf("%s: %q", q, a.text(t, "h1"))
 		}
 	}

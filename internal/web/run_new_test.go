@@ -102,7 +102,7 @@ func TestChoosingAPresetKeepsTheName(t *testing.T) {
 	if got := a.header.Get("HX-Replace-Url"); got != "/runs/new?preset=7B-diloco" {
 		t.Errorf("address %q", got)
 	}
-	newSite(t).get("/runs/new?preset=nonsense", 400)
+	newSite(t).get("/runs/new?preset=nonsense", 422)
 }
 
 // check posts a changed form to the check and returns the text of each message by field.

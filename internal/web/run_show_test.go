@@ -238,7 +238,7 @@ func TestLogPagesGoBackInTime(t *testing.T) {
 		}
 	}
 	for _, q := range []string{"?limit=0", "?limit=2001", "?limit=x", "?before=-1", "?before=99999999999999999999"} {
-		s.get("/runs/"+string(r.ID)+"/logs"+q, 400)
+		s.get("/runs/"+string(r.ID)+"/logs"+q, 422)
 	}
 }
 

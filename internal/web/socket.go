@@ -14,6 +14,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -84,19 +85,19 @@ func topicExists(topic string) bool {
 // handleSocket turns the request into a live connection and serves it until either side ends it.
 func (s *Server) handleSocket(w http.ResponseWriter, r *http.Request) error {
 	if !websocket.IsWebSocketUpgrade(r) {
-		return &statusError{http.StatusUpgradeRequired, "This address is for live connections", "Pages open it by themselves; there is nothing to read."}
+		return fault.ErrUpgrade
 	}
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
-		return errTooMany
+		return fault.ErrTooMany
 	}
 	upgrader := websocket.Upgrader{
 		ReadBufferSize: 1024, WriteBufferSize: 4096, EnableCompression: true,
 		CheckOrigin: sameOrigin, // as the middleware did
-		Error: func(w http.ResponseWriter, r *http.Request, status int, _ error) {
-			s.fail(w, r, &statusError{status, "The live connection could not be opened", "The request is not one of a WebSocket of version 13."})
+		Error: func(w http.ResponseWriter, r *http.Request, _ int, err error) {
+			s.fail(w, r, fault.New(fault.ErrBadRequest, "The live connection could not be opened: the request is not one of a WebSocket of version 13.", "").Because(err))
 		},
 	}
 	conn, err := upgrader.Upgrade(w, r, nil)

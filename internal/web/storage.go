@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -41,9 +42,6 @@ const (
 	// countTimeout is how long the sizes of folders are counted for one page.
 	countTimeout = 3 * time.Second
 )
-
-// errNoStorage is the error where shared storage is switched off.
-var errNoStorage = &statusError{http.StatusNotFound, "Shared storage is off", "Set COTRAIN_STORAGE_PATH to the folder that all workers share, and start the console again."}
 
 // storageLink is the address of a page of the storage for a path, which comes back in every byte.
 func storageLink(page, path string, more ...string) string {
@@ -104,7 +102,7 @@ func (s *Server) handleStorage(w http.ResponseWriter, r *http.Request) error {
 // handleStorageFile sends a file to be kept.
 func (s *Server) handleStorageFile(w http.ResponseWriter, r *http.Request) error {
 	if s.Storage == nil {
-		return errNoStorage
+		return fault.ErrNoStorage
 	}
 	f, err := s.Storage.Open(r.Context(), r.URL.Query().Get("path"))
 	if err != nil {
@@ -117,7 +115,7 @@ func (s *Server) handleStorageFile(w http.ResponseWriter, r *http.Request) error
 // handleStorageLayout makes the folders of the layout that are missing.
 func (s *Server) handleStorageLayout(w http.ResponseWriter, r *http.Request) error {
 	if s.Storage == nil {
-		return errNoStorage
+		return fault.ErrNoStorage
 	}
 	done, _, err := s.Storage.Repair(r.Context())
 	if err != nil {

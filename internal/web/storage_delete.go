@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/views"
@@ -20,11 +21,11 @@ const deleteTimeout = pageTimeout - 2*time.Second
 // handleStorageDeleteAsk says what would be deleted, and asks.
 func (s *Server) handleStorageDeleteAsk(w http.ResponseWriter, r *http.Request) error {
 	if s.Storage == nil {
-		return errNoStorage
+		return fault.ErrNoStorage
 	}
 	p := strings.TrimSuffix(r.URL.Query().Get("path"), "/")
 	if p == "" {
-		return errNoPage
+		return fault.ErrNotFound
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), countTimeout)
 	defer cancel()
@@ -74,7 +75,7 @@ func (s *Server) inUse(ctx context.Context, p string) string {
 // handleStorageDelete deletes a file or a folder.
 func (s *Server) handleStorageDelete(w http.ResponseWriter, r *http.Request) error {
 	if s.Storage == nil {
-		return errNoStorage
+		return fault.ErrNoStorage
 	}
 	p := r.URL.Query().Get("path")
 	ctx, cancel := context.WithTimeout(r.Context(), deleteTimeout)
@@ -95,10 +96,11 @@ func notAll(err error, gone storage.Removed) error {
 	if gone == (storage.Removed{}) {
 		return err
 	}
-	why := classify(err)
-	text := why.text
+	why := *fault.Of(err)
 	if errors.Is(err, context.DeadlineExceeded) {
-		text = "There was more than one request can delete. Delete it again to go on."
+		why.What, why.Do = "There was more than one request can delete.", "Delete it again to go on."
 	}
-	return &statusError{why.status, "Deleted only in part", views.StorageCount(gone.Files, gone.Folders, gone.Bytes) + " are gone; the rest is still there. " + text}
+	why.Title = "Deleted only in part"
+	why.What = views.StorageCount(gone.Files, gone.Folders, gone.Bytes) + " are gone; the rest is still there. " + why.What
+	return &why
 }

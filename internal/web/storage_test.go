@@ -152,8 +152,8 @@ func TestAFolderIsSortedPagedAndCounted(t *testing.T) {
 	if sized.count("[data-action=sizes]") != 0 {
 		t.Error("it offers to count again")
 	}
-	s.get("/storage?path=datasets/raw&sort=colour", 400)
-	s.get("/storage?path=datasets/raw&cursor=x", 400)
+	s.get("/storage?path=datasets/raw&sort=colour", 422)
+	s.get("/storage?path=datasets/raw&cursor=x", 422)
 }
 
 func TestOddNamesAreShownEscapedAndEveryAddressLeadsBackToTheirBytes(t *testing.T) {
@@ -202,7 +202,7 @@ func TestTraversalGetsNothingOutOfTheStorage(t *testing.T) {
 		}
 	}
 	for path, status := range map[string]int{
-		"..%2fsecret": 400, "../secret": 400, "%2e%2e/secret": 400, "models/../../secret": 400, "/etc/passwd": 400, "%2Fetc%2Fpasswd": 400, "..": 400, "a%00b": 400, "..%00": 400,
+		"..%2fsecret": 422, "../secret": 422, "%2e%2e/secret": 422, "models/../../secret": 422, "/etc/passwd": 422, "%2Fetc%2Fpasswd": 422, "..": 422, "a%00b": 422, "..%00": 422,
 		"..%252fsecret": 404, "out": 409, "abs/passwd": 409, "up/secret": 409, "abs": 409,
 	} {
 		for _, page := range []string{"/storage", "/storage/file", "/storage/delete"} {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"strings"
 
@@ -34,12 +33,9 @@ func (s *Server) subjectOf(ctx context.Context, field, ref string) (subject, err
 	case "run":
 		id, err := run.ParseID(name)
 		if err != nil {
-			return subject{}, none("is not the ID of a run", `use "r-" and 10 characters, as the list of runs shows it`)
+			return subject{}, run.NoRun(name)
 		}
 		r, err := s.Runs.Run(ctx, id)
-		if errors.Is(err, run.ErrNotFound) {
-			return subject{}, none("names no run, or one that has been deleted", "choose another")
-		}
 		if err != nil {
 			return subject{}, err
 		}
@@ -53,15 +49,12 @@ func (s *Server) subjectOf(ctx context.Context, field, ref string) (subject, err
 	case "template":
 		base, version := cutVersion(name)
 		if version < 0 || run.CheckTemplateName(base) != nil {
-			return subject{}, none("is not a template", "write template:name, or template:name@2 for a version")
+			return subject{}, run.NoTemplate(name, 0)
 		}
 		if p, ok := trainconf.PresetByName(base); ok {
 			return subjectOfPreset(p), nil
 		}
 		t, err := s.Templates.Template(ctx, base, version)
-		if errors.Is(err, run.ErrNotFound) {
-			return subject{}, none("names no template, or one that has been deleted", "choose another")
-		}
 		if err != nil {
 			return subject{}, err
 		}

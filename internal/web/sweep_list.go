@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -36,7 +35,7 @@ func (s *Server) handleSweepList(w http.ResponseWriter, r *http.Request) error {
 func sweepID(r *http.Request) (run.SweepID, error) {
 	id, err := run.ParseSweepID(r.PathValue("id"))
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", run.ErrNotFound, err)
+		return "", run.NoSweep(r.PathValue("id"))
 	}
 	return id, nil
 }

@@ -125,7 +125,7 @@ func TestWhatASweepCannotBeIsToldWhereItWasTyped(t *testing.T) {
 	if len(s.fake.specs) != 0 {
 		t.Errorf("submitted %v", s.fake.specs)
 	}
-	s.get("/sweeps/new?from=preset:nobody", 400)
+	s.get("/sweeps/new?from=preset:nobody", 422)
 	if a := s.do("GET", "/sweeps/new", nil); a.status != http.StatusSeeOther {
 		t.Errorf("without a base: %d", a.status)
 	}
@@ -280,7 +280,7 @@ func TestSweepsAreListedPageByPage(t *testing.T) {
 	if b := s.get(next, 200); b.count("tr[data-sweep-id]") != 1 || b.count("a[rel=first]") != 1 {
 		t.Errorf("%d rows on the second page", b.count("tr[data-sweep-id]"))
 	}
-	s.get("/sweeps?before=x", 400)
+	s.get("/sweeps?before=x", 422)
 }
 
 func TestTheTopicOfASweepCanBeFollowed(t *testing.T) {

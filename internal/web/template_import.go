@@ -52,12 +52,8 @@ func (s *Server) handleTemplateImport(w http.ResponseWriter, r *http.Request) er
 
 // importedText is the chosen file, or else the pasted text. It reads one byte more than may be, so that too much is seen.
 func importedText(r *http.Request) ([]byte, error) {
-	var tooLarge *http.MaxBytesError
-	switch err := r.ParseMultipartForm(maxImportForm); {
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge
-	case err != nil && !errors.Is(err, http.ErrNotMultipart):
-		return nil, errBadForm
+	if err := r.ParseMultipartForm(maxImportForm); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return nil, formError(r, err)
 	}
 	if r.MultipartForm != nil {
 		defer func() { _ = r.MultipartForm.RemoveAll() }() // files that were too large for memory

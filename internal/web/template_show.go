@@ -15,8 +15,8 @@ import (
 // templateName reads the name from the path. One of the wrong form names no template.
 func templateName(r *http.Request) (string, error) {
 	name := r.PathValue("name")
-	if bad := run.CheckTemplateName(name); bad != nil {
-		return "", fmt.Errorf("%w: %w", run.ErrNotFound, *bad)
+	if run.CheckTemplateName(name) != nil {
+		return "", run.NoTemplate(name, 0)
 	}
 	return name, nil
 }
@@ -51,7 +51,7 @@ func (s *Server) handleTemplateShow(w http.ResponseWriter, r *http.Request) erro
 // versionOf is the version that the query asks for, of those there are.
 func versionOf(r *http.Request, versions []run.Template) (run.Template, error) {
 	if len(versions) == 0 {
-		return run.Template{}, fmt.Errorf("template %s: %w", r.PathValue("name"), run.ErrNotFound)
+		return run.Template{}, run.NoTemplate(r.PathValue("name"), 0)
 	}
 	n, err := number(r, "version", int64(versions[0].Version), 1, 1<<31)
 	if err != nil {
@@ -59,7 +59,7 @@ func versionOf(r *http.Request, versions []run.Template) (run.Template, error) {
 	}
 	i := slices.IndexFunc(versions, func(t run.Template) bool { return int64(t.Version) == n })
 	if i < 0 {
-		return run.Template{}, fmt.Errorf("template %s@%d: %w", r.PathValue("name"), n, run.ErrNotFound)
+		return run.Template{}, run.NoTemplate(r.PathValue("name"), int(n))
 	}
 	return versions[i], nil
 }

@@ -90,7 +90,7 @@ func TestATemplatesPageShowsTheVersionAskedForAndTheHistory(t *testing.T) {
 		t.Errorf("old version says %q", got)
 	}
 	s.get("/templates/mine?version=3", 404)
-	s.get("/templates/mine?version=x", 400)
+	s.get("/templates/mine?version=x", 422)
 	s.get("/templates/nobody", 404)
 	s.get("/templates/%2e%2e%2fetc", 404)
 	preset := s.get("/templates/7B-diloco", 200)

@@ -17,6 +17,14 @@ async function copy(button) {
   }
 }
 
+/**
+ * What the console says in place of a part of a page, or "".
+ * @param {{xhr?: XMLHttpRequest}} detail of an event of htmx
+ */
+function faultOf(detail) {
+  return decodeURIComponent(detail.xhr?.getResponseHeader("X-Fault") || "");
+}
+
 export function startActions() {
   document.addEventListener("click", (event) => {
     const target = event.target instanceof Element ? event.target : null;
@@ -62,6 +70,16 @@ export function startActions() {
     }
   });
 
-  document.addEventListener("htmx:responseError", () => toast("danger", "The server could not answer that. Try again in a moment."));
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const detail = /** @type {CustomEvent} */ (event).detail;
+    if (faultOf(detail) !== "") {
+      detail.shouldSwap = false;
+      detail.isError = true;
+    }
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    const text = faultOf(/** @type {CustomEvent} */ (event).detail);
+    toast("danger", text || "The server could not answer that. Try again in a moment.");
+  });
   document.addEventListener("htmx:sendError", () => toast("danger", "The server cannot be reached. Try again in a moment."));
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -155,7 +156,7 @@ func (c *Console) with(id run.ID, fn func(*entry) error) error {
 	}
 	e := c.runs[id]
 	if e == nil {
-		return fmt.Errorf("run %s: %w", id, run.ErrNotFound)
+		return run.NoRun(string(id))
 	}
 	return fn(e)
 }
@@ -242,7 +243,7 @@ func check(s run.Submission) (warns run.FieldErrors, err error) {
 func (c *Console) Stop(_ context.Context, _ string, id run.ID) error {
 	return c.with(id, func(e *entry) error {
 		if e.run.State.Terminal() {
-			return fmt.Errorf("run %s has ended: %w", id, run.ErrConflict)
+			return fault.New(fault.ErrEnded, fmt.Sprintf("Run %s has already ended.", id), "")
 		}
 		e.run.State, e.run.StopRequested = run.Stopping, true
 		return nil
@@ -253,7 +254,7 @@ func (c *Console) Stop(_ context.Context, _ string, id run.ID) error {
 func (c *Console) Delete(_ context.Context, _ string, id run.ID) error {
 	return c.with(id, func(e *entry) error {
 		if !e.run.State.Terminal() {
-			return fmt.Errorf("run %s is %s: %w", id, e.run.State, run.ErrConflict)
+			return fault.New(fault.ErrLive, fmt.Sprintf("Run %s is %s and cannot be deleted.", id, e.run.State), "")
 		}
 		delete(c.runs, id)
 		return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -93,7 +94,7 @@ func (c *Console) sweep(id run.SweepID) run.Sweep {
 func (c *Console) Sweep(_ context.Context, id run.SweepID) (sw run.Sweep, err error) {
 	err = c.locked(func() error {
 		if sw = c.sweep(id); sw.ID == "" {
-			return fmt.Errorf("sweep %s: %w", id, run.ErrNotFound)
+			return run.NoSweep(string(id))
 		}
 		return nil
 	})
@@ -119,7 +120,7 @@ func (c *Console) Sweeps(_ context.Context, before run.SweepID, limit int) (out 
 func (c *Console) StopSweep(_ context.Context, _ string, id run.SweepID) error {
 	return c.ofSweep(id, func(live int) error {
 		if live == 0 {
-			return fmt.Errorf("sweep %s has ended: %w", id, run.ErrConflict)
+			return fault.New(fault.ErrEnded, fmt.Sprintf("All runs of sweep %s have ended already.", id), "")
 		}
 		for _, e := range c.runs {
 			if e.run.Origin.Sweep == id && !e.run.State.Terminal() {
@@ -134,7 +135,7 @@ func (c *Console) StopSweep(_ context.Context, _ string, id run.SweepID) error {
 func (c *Console) DeleteSweep(_ context.Context, _ string, id run.SweepID) error {
 	return c.ofSweep(id, func(live int) error {
 		if live > 0 {
-			return fmt.Errorf("%d runs of sweep %s: %w", live, id, run.ErrConflict)
+			return fault.New(fault.ErrLive, fmt.Sprintf("%d runs of sweep %s have not ended.", live, id), "")
 		}
 		for _, e := range c.runs {
 			if e.run.Origin.Sweep == id {
@@ -151,7 +152,7 @@ func (c *Console) ofSweep(id run.SweepID, fn func(live int) error) error {
 	return c.locked(func() error {
 		sw := c.sweep(id)
 		if sw.ID == "" {
-			return fmt.Errorf("sweep %s: %w", id, run.ErrNotFound)
+			return run.NoSweep(string(id))
 		}
 		live := 0
 		for state, n := range sw.Counts {

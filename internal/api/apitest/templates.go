@@ -2,7 +2,6 @@ package apitest
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -41,7 +40,7 @@ func (c *Console) Template(_ context.Context, name string, version int) (t run.T
 			version = len(versions)
 		}
 		if version < 1 || version > len(versions) {
-			return fmt.Errorf("template %s@%d: %w", name, version, run.ErrNotFound)
+			return run.NoTemplate(name, version)
 		}
 		t = versions[version-1]
 		return nil
@@ -53,7 +52,7 @@ func (c *Console) Template(_ context.Context, name string, version int) (t run.T
 func (c *Console) TemplateVersions(_ context.Context, name string) (out []run.Template, err error) {
 	err = c.locked(func() error {
 		if out = slices.Clone(c.templates[strings.ToLower(name)]); len(out) == 0 {
-			return fmt.Errorf("template %s: %w", name, run.ErrNotFound)
+			return run.NoTemplate(name, 0)
 		}
 		slices.Reverse(out)
 		return nil
@@ -115,7 +114,7 @@ func (c *Console) DeleteTemplate(_ context.Context, _, name string) error {
 	return c.locked(func() error {
 		key := strings.ToLower(name)
 		if len(c.templates[key]) == 0 {
-			return fmt.Errorf("template %s: %w", name, run.ErrNotFound)
+			return run.NoTemplate(name, 0)
 		}
 		delete(c.templates, key)
 		return nil
