@@ -135,6 +135,10 @@ func (im *importer) toml(lines []string) {
 		if i < 0 || i >= len(lines) || lines[i] == "" {
 			return
 		}
+		if m := headerForm.FindStringSubmatch(lines[i]); m != nil && strings.TrimSpace(lines[i]) != "["+m[1]+"]" {
+			lines[i] = "[" + m[1] + "]" // so that what follows is not taken for another table's
+			continue
+		}
 		for start, j := im.starts[i], im.starts[i]; j < len(lines) && im.starts[j] == start; j++ {
 			lines[j] = ""
 		}

@@ -7,152 +7,141 @@ import (
 	"strings"
 )
 
-// word is one word of a shell.
-type word struct {
-	text    string // without quotes
-	line    int    // counted from 1
-	expands bool   // holds a variable or a command, so that its value is not known
-	end     bool   // an operator or the end of the line, after which another command begins
-}
-
-// shellWords reads the words of the command that begins at line i, which may be written differently from how it stands, with
-// the lines that it is continued on, and returns the last of them. A quote that is not closed ends with its line, so that one mistake does not swallow the rest.
-func shellWords(line string, lines []string, i int) (words []word, last int) {
-	var b strings.Builder
-	started, expands, at := false, false, i
-	flush := func() {
-		if started {
-			words = append(words, word{b.String(), at + 1, expands, false})
-		}
-		b.Reset()
-		started, expands = false, false
-	}
-	begin := func() {
-		if !started {
-			started, at = true, i
-		}
-	}
-	operator := func() {
-		flush()
-		words = append(words, word{line: i + 1, end: true})
-	}
-	for {
-		continued := false
-	scan:
-		for j := 0; j < len(line); j++ {
-			switch c := line[j]; {
-			case c == '\\' && strings.TrimSpace(line[j+1:]) == "":
-				continued = true
-				break scan
-			case c == '\\':
-				j++
-				b.WriteByte(line[j])
-				begin()
-			case c == '\'':
-				n := closing(line[j:])
-				b.WriteString(strings.TrimSuffix(line[j+1:j+n+1], "'"))
-				j += n
-				begin()
-			case c == '"':
-				n := closing(line[j:])
-				text := strings.TrimSuffix(line[j+1:j+n+1], `"`)
-				expands = expands || expansion.MatchString(text)
-				b.WriteString(doubleQuoted.Replace(text))
-				j += n
-				begin()
-			case c == '#' && !started:
-				break scan
-			case c == ' ' || c == '\t':
-				flush()
-			case strings.IndexByte(";&|<>()", c) >= 0:
-				operator()
-			default:
-				expands = expands || expansion.MatchString(line[j:min(len(line), j+2)])
-				b.WriteByte(c)
-				begin()
-			}
-		}
-		if !continued || i+1 == len(lines) {
-			operator()
-			return words, i
-		}
-		i++
-		line = lines[i]
-	}
-}
-
-var (
-	expansion    = regexp.MustCompile("`|" + `\$[A-Za-z0-9_{(@*#?]`)
-	doubleQuoted = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\$`, `$`, "\\`", "`")
-	shellAssign  = regexp.MustCompile(`^["']?([A-Za-z_][A-Za-z0-9_]*)["']?=((?s:.*))$`)
-	envColon     = regexp.MustCompile(`^\s*(?:-\s+)?["']?([A-Z_][A-Z0-9_]*)["']?(?:\s*:\s+|\s+=\s*|=\s+)(.*)$`)
+// Reasons for which a part of a shell is ignored.
+const (
+	notAnySetting  = "is neither configuration nor a variable or an argument of the core"
+	onlyShellKnows = "holds what only the shell knows"
+	setForWorkers  = "CoTrain sets it for each worker"
+	notAnArgument  = "is not an argument of the core"
 )
 
-// command reads the command that begins at line i, and returns its last line.
-func (im *importer) command(i int) (last int) {
-	count := func() int { return len(im.args) + len(im.env) + len(im.out.Ignored) + len(im.out.Understood) }
+var (
+	shellAssign = regexp.MustCompile(`^["']?([A-Za-z_][A-Za-z0-9_]*)["']?\+?=((?s:.*))$`)
+	envColon    = regexp.MustCompile(`^\s*(?:-\s+)?["']?([A-Z_][A-Z0-9_]*)["']?(?::\s+("[^"]*"|'[^']*'|\S+)\s*(?:#.*)?|(?:\s+=\s*|=\s+)(.*))$`)
+	flagName    = regexp.MustCompile(`^--[A-Za-z0-9_][A-Za-z0-9_.-]*(?:=|$)`)
+	// trainerWord is a word of a command that starts the trainer.
+	trainerWord = regexp.MustCompile(`^(?:\S*/)?(?:torchrun|python[0-9.]*|accelerate|\S+\.py)$|^torch\.distributed\.|^@\S`)
+	// passesOn is what may stand before the assignments that begin a command; the exporters make them its environment.
+	passesOn  = regexp.MustCompile(`^(?:-.*|\$|!|\{|\S+@\S+[$#]|if|then|elif|else|do|while|until|sudo|nohup|time|exec|command|RUN|ARG|local|readonly)$`)
+	exporters = regexp.MustCompile(`^(?:export|env|set|setx|declare|typeset|ENV|-)$`)
+	// runsLines takes a here-document for commands or for a file of variables.
+	runsLines = regexp.MustCompile(`^(?:\S*/)?(?:bash|sh|zsh|ssh|sbatch|srun|tee|cat)$`)
+	// privateText is what a line may say a secret with, beside the names that [secretKey] knows.
+	privateText = regexp.MustCompile(`(?i)\b(?:login|bearer|authorization|sshpass|pwd)\b|://[^/@\s]+@`)
+)
+
+// command reads one command, or several with operators between them.
+func (im *importer) command(s statement) {
+	count := func() int { return len(im.args) + len(im.env) + len(im.out.Ignored) + len(im.out.Understood) + len(im.faults) }
 	before := count()
-	words, last := shellWords(asCommand(im.lines[i]), im.lines, i)
-	for len(words) > 0 {
-		n := slices.IndexFunc(words, func(w word) bool { return w.end })
-		im.words(words[:n])
+	trains, open := slices.ContainsFunc(s.words, func(w word) bool { return trainerWord.MatchString(w.text) }), 0
+	for words := s.words; len(words) > 0; {
+		n := slices.IndexFunc(words, func(w word) bool { return w.end != 0 })
+		end := words[n].end
+		label := end == ')' && open == 0 // of a case
+		switch end {
+		case '(':
+			open++
+		case ')':
+			open = max(0, open-1)
+		}
+		if n > 0 && !label {
+			im.words(words[:n], trains, end == '>')
+		}
 		words = words[n+1:]
 	}
 	if count() == before {
-		text := strings.TrimSpace(im.lines[i])
-		if secretKey(text) {
-			text = hiddenValue
-		}
-		im.ignored(i+1, text, "is neither configuration nor a variable or an argument of the core")
+		im.ignored(s.first+1, im.showShell(s.first+1), notAnySetting)
 	}
-	return last
+}
+
+// showShell is a line of a shell without its secrets.
+func (im *importer) showShell(number int) string {
+	line := strings.TrimSpace(im.lines[number-1])
+	if im.hidden[number] || secretKey(line) || privateText.MatchString(line) {
+		return hiddenValue
+	}
+	return line
+}
+
+// runs reports whether a command takes a here-document for lines of a shell or of a .env file, rather than for text that is
+// shown.
+func runs(command []word) bool {
+	written := slices.ContainsFunc(command, func(w word) bool { return w.end == '>' || w.end == '|' })
+	i := slices.IndexFunc(command, func(w word) bool { return runsLines.MatchString(w.text) })
+	return i >= 0 && (written || !strings.HasSuffix(command[i].text, "cat"))
 }
 
 // asCommand writes NAME: value and NAME = value, which files of variables have, as a shell does.
 func asCommand(line string) string {
 	if m := envColon.FindStringSubmatch(line); m != nil {
-		return m[1] + "=" + strings.TrimSpace(m[2])
+		return m[1] + "=" + strings.TrimSpace(m[2]+m[3])
 	}
 	return line
 }
 
-// words takes the words of one command.
-func (im *importer) words(words []word) {
+// words takes the words of one command. Arguments that have no section are the core's only if the command trains.
+func (im *importer) words(words []word, trains, written bool) {
+	first := words[0].text
+	if (first == "echo" || first == "printf") && !written {
+		return
+	}
+	trains = trains || strings.HasPrefix(first, "--") || first == "-m"
+	leading, exported := true, false
+	var assigned []word
 	for i := 0; i < len(words); i++ {
 		w := words[i]
+		m := shellAssign.FindStringSubmatch(w.text)
 		switch {
-		case shellAssign.MatchString(w.text):
-			im.assign(w, w.text)
+		case m != nil && (leading || written || strings.HasPrefix(m[1], envPrefix)):
+			assigned = append(assigned, w)
 		case (w.text == "-e" || w.text == "--env") && i+1 < len(words):
 			i++
-			im.assign(words[i], words[i].text)
+			im.assign(words[i], words[i].text, true)
 		case strings.HasPrefix(w.text, "--env="):
-			im.assign(w, strings.TrimPrefix(w.text, "--env="))
+			im.assign(w, strings.TrimPrefix(w.text, "--env="), true)
 		case strings.HasPrefix(w.text, "-e") && shellAssign.MatchString(w.text[2:]):
-			im.assign(w, w.text[2:])
-		case strings.HasPrefix(w.text, "--"):
-			i += im.flag(w, words[i+1:])
+			im.assign(w, w.text[2:], true)
+		case flagName.MatchString(w.text):
+			i += im.flag(w, words[i+1:], trains)
 		case strings.HasPrefix(w.text, "@") && len(w.text) > 1:
 			im.ignored(w.line, w.text, "names a file: paste what it holds as well")
+		case exporters.MatchString(w.text):
+			leading, exported = true, true
+		case !passesOn.MatchString(w.text):
+			leading, exported = false, true
 		}
+	}
+	for _, w := range assigned {
+		im.assign(w, w.text, exported)
 	}
 }
 
 // assign takes NAME=VALUE.
-func (im *importer) assign(w word, text string) {
+func (im *importer) assign(w word, text string, exported bool) {
 	m := shellAssign.FindStringSubmatch(text)
-	switch {
-	case m == nil:
+	if m == nil {
 		if envName.MatchString(text) {
 			im.ignored(w.line, text, "takes its value from the shell, which is not known here")
 		}
-	case w.expands && !setElsewhere(m[1]) && !secretKey(m[1]): // of a secret the value does not matter
-		shown := shownEnv(m[1], m[2])
-		im.ignored(w.line, shown, "holds what only the shell knows")
-	case setElsewhere(m[1]):
-		im.ignored(w.line, shownEnv(m[1], m[2]), "CoTrain sets it for each worker")
+		return
+	}
+	name, value := m[1], m[2]
+	shown := shownEnv(name, value)
+	if secretKey(value) && strings.ContainsAny(value, " =:") || privateText.MatchString(value) {
+		shown = name + "=" + hiddenValue // a command or an address with a secret in it
+	}
+	switch {
+	case setElsewhere(name):
+		im.ignored(w.line, shown, setForWorkers)
+	case !exported && strings.ToUpper(name) != name:
+		im.ignored(w.line, shown, "is a variable of the script, and no setting")
+	case w.expands && !secretKey(name): // of a secret the value does not matter
+		im.ignored(w.line, shown, onlyShellKnows)
+	case strings.HasSuffix(shown, "="+hiddenValue) && !secretKey(name) && schemaEnv[name] == "":
+		im.ignored(w.line, shown, "seems to hold a secret: put it into a Nomad variable")
 	default:
-		im.env = append(im.env, found{m[1], m[2], w.line, text})
+		im.env = append(im.env, found{name, value, w.line, text})
 	}
 }
 
@@ -170,14 +159,15 @@ var launcherFlags = map[string]bool{"nproc_per_node": true, "nnodes": true, "nod
 	"role": true, "log_dir": true, "redirects": true, "tee": true, "local_addr": true, "no_python": false, "module": false, "run_path": false}
 
 // flag takes an argument that begins with --, and returns how many of the words after it belong to it.
-func (im *importer) flag(w word, rest []word) int {
+func (im *importer) flag(w word, rest []word, trains bool) int {
 	name, value, joined := strings.Cut(strings.TrimPrefix(w.text, "--"), "=")
 	negated := strings.HasPrefix(name, "no-")
-	if name == "" {
+	plain := strings.ReplaceAll(name, "-", "_")
+	path := strings.TrimPrefix(plain, "no_")
+	takes, launcher := launcherFlags[plain]
+	if !strings.Contains(path, ".") && !trains {
 		return 0
 	}
-	plain := strings.ReplaceAll(name, "-", "_")
-	takes, launcher := launcherFlags[plain]
 	used, expands := 0, w.expands
 	if !joined && len(rest) > 0 && !strings.HasPrefix(rest[0].text, "--") && (!launcher || takes) && !negated {
 		value, joined, used = rest[0].text, true, 1
@@ -190,19 +180,18 @@ func (im *importer) flag(w word, rest []word) int {
 	if secretKey(name) {
 		text = "--" + name + " " + hiddenValue
 	}
-	path := strings.TrimPrefix(plain, "no_")
 	_, known := schemaIndex[path]
 	switch {
 	case launcher:
 		im.launcherFlag(plain, found{plain, value, w.line, text}, expands)
-	case !known && !strings.Contains(path, "."):
+	case !known && (len(im.out.Ignored) >= maxListed || !ofCore(path)):
 		// Of docker, uv or whatever else stands before the trainer: what follows may be its next word.
-		im.ignored(w.line, "--"+name, "is not an argument of the core")
+		im.ignored(w.line, "--"+name, notAnArgument)
 		return 0
 	case known && perWorker[path] != "" && expands:
 		im.ignored(w.line, text, perWorker[path])
 	case expands:
-		im.ignored(w.line, text, "holds what only the shell knows")
+		im.ignored(w.line, text, onlyShellKnows)
 	default:
 		if !joined {
 			value = strconv.FormatBool(!negated)
@@ -210,6 +199,12 @@ func (im *importer) flag(w word, rest []word) int {
 		im.args = append(im.args, found{path, value, w.line, text})
 	}
 	return used
+}
+
+// ofCore reports whether an argument that the core does not know was meant for it.
+func ofCore(path string) bool {
+	table, _, found := strings.Cut(path, ".")
+	return found && (schemaTables[table] || nearestPath(path, false) != "")
 }
 
 // launcherFlag takes an argument of torchrun.
@@ -220,6 +215,6 @@ func (im *importer) launcherFlag(name string, v found, expands bool) {
 	case name == "nnodes" && !expands && v.value != "1":
 		im.place("nodes", v, v.text)
 	default:
-		im.ignored(v.line, v.text, "CoTrain sets it for each worker")
+		im.ignored(v.line, v.text, setForWorkers)
 	}
 }

@@ -255,7 +255,11 @@ func TestImportIsBounded(t *testing.T) {
 		{"lines", repeat("\n", maxImportLines), "at most 5000 lines"},
 		{"encoding", "a\xff", "UTF-8"},
 		{"nesting", "x = " + repeat("{a=", 12000) + "1" + repeat("}", 12000), "nests keys too deeply"},
-		{"lines that are not TOML", repeat("nonsense\n", 4000), "line 8: is not TOML"},
+		{"lines that are not TOML", "[data]\n" + repeat("nonsense\n", 4000), "line 9: is not TOML"},
+		{"lines that are nothing", repeat("nonsense\n", 4000), ""},
+		{"quotes without an end", repeat("echo \"\n", 4999), ""},
+		{"commands without an end", repeat("$(", 32000), ""},
+		{"here-documents without an end", repeat("cat <<EOF\n", 4999), ""},
 		{"unknown variables", repeat("ZERO_BAND_OPTIM_BATCH_SIZES=1\n", 2000), "more problems"},
 		{"many variables", func() (s string) {
 			for i := range 4000 {
@@ -263,7 +267,7 @@ func TestImportIsBounded(t *testing.T) {
 			}
 			return s
 		}(), ""},
-		{"one long command", "torchrun " + repeat("--x.y 1 \\\n", 4900), "more problems"},
+		{"one long command", "torchrun " + repeat("--optim.y 1 \\\n", 4000), "more problems"},
 		{"assignments with spaces", repeat("A = 1\n", 4999), ""},
 	} {
 		im := Import([]byte(tt.text))

@@ -124,6 +124,9 @@ func syntaxFault(data []byte, err error) *lineFault {
 	if !errors.As(err, &pe) {
 		return &lineFault{0, fault(FieldConfig, "", "cannot be read as TOML", "correct the file")}
 	}
+	if start := pe.Position.Start; strings.Contains(pe.Message, `'\n'`) && start <= len(data) {
+		pe.Position.Line = 1 + bytes.Count(data[:start], []byte("\n")) // the library may count the line that has ended
+	}
 	rule := clip(strings.ReplaceAll(pe.Message, "\n", " "))
 	if secretKey(pe.LastKey) || secretKey(lineOf(data, pe.Position.Line)) {
 		rule = "the value of a secret is not written as text in quotes"
