@@ -9,8 +9,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/agext/levenshtein"
-
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -135,21 +133,6 @@ func overrideProblem(name, path, value string) *problem {
 		}
 	}
 	return nil
-}
-
-// nearestEnv is the variable that an unknown one most likely means, or "".
-func nearestEnv(name string) string {
-	if len(name) > maxSuggest+len(envPrefix) {
-		return ""
-	}
-	best, bestScore := "", 4
-	for i := range schema {
-		known := EnvName(schema[i].Path)
-		if d := levenshtein.Distance(name, known, nil); d < bestScore {
-			best, bestScore = known, d
-		}
-	}
-	return best
 }
 
 // parseEnvLines reads NAME=VALUE lines.

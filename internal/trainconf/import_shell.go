@@ -32,7 +32,9 @@ var (
 
 // command reads one command, or several with operators between them.
 func (im *importer) command(s statement) {
-	count := func() int { return len(im.args) + len(im.env) + len(im.out.Ignored) + len(im.out.Understood) + len(im.faults) }
+	count := func() int {
+		return len(im.args) + len(im.env) + len(im.out.Ignored) + len(im.out.Understood) + len(im.faults)
+	}
 	before := count()
 	trains, open := slices.ContainsFunc(s.words, func(w word) bool { return trainerWord.MatchString(w.text) }), 0
 	for words := s.words; len(words) > 0; {

@@ -89,20 +89,17 @@ func (r *Request) Assign(assignment string) error {
 
 // unknownField is the error for a name that is no field at all.
 func unknownField(field, value string) run.FieldError {
+	near := ""
 	if len(field) <= maxSuggest && !strings.Contains(field, ".") {
-		names := []string{FieldName}
-		for i := range placement {
-			names = append(names, placement[i].Path)
-		}
-		near := nearestChoice(strings.ReplaceAll(field, "-", "_"), names)
-		if near != "" && (nearestPath(field, false) == "" || strings.EqualFold(strings.ReplaceAll(field, "-", "_"), near)) {
-			if secretKey(field) {
-				value = hiddenValue
-			}
-			return fault(field, value, "is not a field of a run", "use "+near+", or remove it")
-		}
+		near = nearestRunField(field)
 	}
-	return unknownPath(field, value, false)
+	if near == "" || otherRunNames[field] == "" && nearestPath(field, false) != "" {
+		return unknownPath(field, value, false)
+	}
+	if secretKey(field) {
+		value = hiddenValue
+	}
+	return fault(field, value, "is not a field of a run", "use "+near+", or remove it")
 }
 
 // place sets one of the fields of section "placement" to a canonical text.
