@@ -72,12 +72,20 @@ func TestConfigValidateNamesLines(t *testing.T) {
 	c.files["c.toml"] = "[train]\n[optim]\ntotal_steps = 100\n"
 	c.cotrain("config", "validate", "c.toml").want(t, exitDone, "warning: optim.warmup_steps", "c.toml: valid, 0 errors, ")
 	c.cotrain("config", "validate", "c.toml", "--strict").want(t, exitFailed)
+	c.files["default.toml"] = "[train]\nmicro_bs = 3\n"
+	if r := c.cotrain("config", "validate", "default.toml").want(t, exitFailed); !strings.HasPrefix(r.out, "default.toml: error: optim.batch_size: is 512 by default, and must be a multiple of train.micro_bs (3); ") {
+		t.Errorf("a value that nobody wrote is told as one: %s", r.out)
+	}
+	c.files["huge.toml"] = "[train]\nmicro_bs = 99999999999999999999\n"
+	if r := c.cotrain("config", "validate", "huge.toml").want(t, exitFailed, "1 error"); !strings.HasPrefix(r.out, `huge.toml:2: error: train.micro_bs = "99999999999999999999": must be a whole number from 1 to 65536; use 65536`+"\n") {
+		t.Errorf("%s", r.out)
+	}
 	c.files["evil.toml"] = "[train]\n\"\\u001b[2J\" = 1\n"
 	if r := c.cotrain("config", "validate", "evil.toml").want(t, exitFailed); strings.Contains(r.out, "\x1b") {
 		t.Errorf("%q", r.out)
 	}
 	c.files["not.toml"] = "]["
-	c.cotrain("config", "validate", "not.toml").want(t, exitFailed, "not.toml:1: error: config", "is not TOML")
+	c.cotrain("config", "validate", "not.toml").want(t, exitFailed, "not.toml:1: error: config = \"][\": is not TOML")
 	c.cotrain("config", "validate", "a.toml", "--env", "ZERO_BAND_OPTIM_BATCH_SIZE=6").want(t, exitFailed, "multiple of train.micro_bs", "ZERO_BAND_OPTIM_BATCH_SIZE in env")
 }
 
@@ -105,7 +113,7 @@ func TestConfigEstimateTellsWhatARunNeeds(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.url = ""
-	args := []string{"config", "estimate", "--preset", "7B-diloco", "--bandwidth", "1Gbit/s", "--gpu-model", "NVIDIA H100 80GB HBM3"}
+	args := []string{"config", "estimate", "--preset", "7B-diloco", "--bandwidth", "1Gbit/s", "--gpu-model", "NVIDIA H100 80GB HBM3", "--memory", "300"}
 	c.cotrain(args...).want(t, exitDone, "outer steps of 50", "Tokens", "Checkpoints", "Sync", "% of the time", "GPU memory", "Learning rate", "warning: ")
 	c.cotrain("config", "estimate", "--preset", "7B-diloco").want(t, exitDone, "--bandwidth tells")
 	v := fromJSON[api.Validation](t, c.cotrain(append(args, "--format", "json")...).want(t, exitDone))

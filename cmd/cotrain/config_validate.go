@@ -64,6 +64,7 @@ func (p *process) printFaults(file string, data []byte, v api.Validation) error 
 			place := file
 			if n := lineOf(f, at); n > 0 {
 				place += ":" + strconv.Itoa(n)
+				f.Rule = strings.TrimPrefix(f.Rule, fmt.Sprintf("line %d: ", n))
 			}
 			if err := p.print("%s\n", printable(fmt.Sprintf("%s: %s: %s", place, kind.name, f.Error()))); err != nil {
 				return err

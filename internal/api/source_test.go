@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -178,11 +179,11 @@ func TestValuesThatCannotBeReadAreToldInTheWordsOfTrainconf(t *testing.T) {
 func TestAValidationEstimatesWhatTheRunNeeds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	body := `{"preset":"7B-diloco","set":{"gpu_model":"NVIDIA H100 80GB HBM3"},"bandwidth_bits_per_second":1e9}`
+	body := `{"preset":"7B-diloco","set":{"gpu_model":"NVIDIA H100 80GB HBM3","memory":"300"},"bandwidth_bits_per_second":1e9}`
 	v := decode[api.Validation](f, f.do("POST", "/api/v1/config/validate", body), 200)
 	p, _ := trainconf.PresetByName("7B-diloco")
 	req := trainconf.RequestOfPreset(p)
-	if err := req.Set("gpu_model", "NVIDIA H100 80GB HBM3"); err != nil {
+	if err := errors.Join(req.Set("gpu_model", "NVIDIA H100 80GB HBM3"), req.Set("memory", "300")); err != nil {
 		t.Fatal(err)
 	}
 	want := req.Estimate(trainconf.EstimateInput{BandwidthBits: 1e9})

@@ -27,8 +27,11 @@ type FieldError struct {
 	Fix   string `json:"fix"`   // a value or an action that would pass
 }
 
-// Error gives field, value, rule and what would pass in one sentence.
+// Error gives field, value if there is one, rule and what would pass in one sentence.
 func (e FieldError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("%s: %s; %s", e.Field, e.Rule, e.Fix)
+	}
 	return fmt.Sprintf("%s = %q: %s; %s", e.Field, e.Value, e.Rule, e.Fix)
 }
 

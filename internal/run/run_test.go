@@ -187,3 +187,13 @@ func TestDoomed(t *testing.T) {
 		}
 	}
 }
+
+func TestAFieldErrorShowsAValueOnlyWhereThereIsOne(t *testing.T) {
+	t.Parallel()
+	if got := (FieldError{Field: "name", Rule: "must not be empty", Fix: "give it one"}).Error(); got != "name: must not be empty; give it one" {
+		t.Error(got)
+	}
+	if got := (FieldError{Field: "nodes", Value: "many", Rule: "must be a number", Fix: "use 1"}).Error(); got != `nodes = "many": must be a number; use 1` {
+		t.Error(got)
+	}
+}

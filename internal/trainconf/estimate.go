@@ -137,8 +137,11 @@ func (r Request) fitWarnings(c Config, e Estimate, known int) run.FieldErrors {
 		warns = append(warns, fault("gpu_model", s.GPUModel, "has no units for bfloat16, in which the core computes: training is very slow", "use Ampere (A100, RTX 3090) or newer"))
 	}
 	if asked, _ := strconv.ParseInt(r.Get("memory"), 10, 64); mib(e.HostBytes) > asked {
-		rule := fmt.Sprintf("is less than the about %d MiB that each worker keeps on its host for DiLoCo or fsdp_cpu_offload: Nomad may end it", mib(e.HostBytes))
-		warns = append(warns, fault("memory", r.Get("memory"), rule, fmt.Sprintf("use %d or more", mib(e.HostBytes))))
+		rule, value := fmt.Sprintf("is less than the about %d MiB that each worker keeps on its host for DiLoCo or fsdp_cpu_offload: Nomad may end it", mib(e.HostBytes)), r.Get("memory")
+		if s.Memory == 0 {
+			rule, value = byDefault(value, rule), ""
+		}
+		warns = append(warns, fault("memory", value, rule, fmt.Sprintf("use %d or more", mib(e.HostBytes))))
 	}
 	return warns
 }

@@ -63,16 +63,45 @@ func decode(data []byte, wantLines bool) (d decoder, syntax *lineFault) {
 		}
 	}()
 	var top map[string]toml.Primitive
+	huge := map[string]string{}
 	md, err := toml.Decode(string(data), &top)
-	if err != nil {
-		return decoder{}, syntaxFault(data, err)
+	for ; err != nil; md, err = toml.Decode(string(data), &top) {
+		rest, path, number := withoutHuge(data, err)
+		if rest == nil || len(huge) == maxHuge {
+			return decoder{}, syntaxFault(data, err)
+		}
+		huge[path], data, top = number, rest, nil
 	}
-	d = decoder{md: &md, train: md.IsDefined("train")}
+	d = decoder{md: &md, train: md.IsDefined("train"), huge: huge}
 	if wantLines {
 		d.lines = map[string]int{}
 	}
 	d.table(top, nil)
 	return d, nil
+}
+
+// maxHuge is how many numbers that the library cannot hold are told by their field.
+const maxHuge = 16
+
+// withoutHuge replaces a number that is too large for the TOML library, which takes it for a mistake of TOML, by 0. It returns
+// nil when the error is another.
+func withoutHuge(data []byte, err error) (rest []byte, path, number string) {
+	var pe toml.ParseError
+	if !errors.As(err, &pe) || !strings.Contains(pe.Message, " is out of range for ") || pe.LastKey == "" {
+		return nil, "", ""
+	}
+	start := pe.Position.Start
+	end := start
+	for end < len(data) && bytes.IndexByte([]byte("0123456789abcdefABCDEFxo_+-."), data[end]) >= 0 {
+		end++
+	}
+	if end == start {
+		return nil, "", ""
+	}
+	number = string(data[start:end])
+	rest = bytes.Clone(data)
+	copy(rest[start:end], "0"+strings.Repeat(" ", end-start-1))
+	return rest, pe.LastKey, number
 }
 
 // sortedFaults orders errors by line and bounds their number.
@@ -127,11 +156,11 @@ func syntaxFault(data []byte, err error) *lineFault {
 	if start := pe.Position.Start; strings.Contains(pe.Message, `'\n'`) && start <= len(data) {
 		pe.Position.Line = 1 + bytes.Count(data[:start], []byte("\n")) // the library may count the line that has ended
 	}
-	rule := clip(strings.ReplaceAll(pe.Message, "\n", " "))
-	if secretKey(pe.LastKey) || secretKey(lineOf(data, pe.Position.Line)) {
-		rule = "the value of a secret is not written as text in quotes"
+	rule, value := clip(strings.ReplaceAll(pe.Message, "\n", " ")), strings.TrimSpace(lineOf(data, pe.Position.Line))
+	if secretKey(pe.LastKey) || secretKey(lineOf(data, pe.Position.Line-1)) || secretKey(value) {
+		rule, value = "the value of a secret is not written as text in quotes", ""
 	}
-	return &lineFault{pe.Position.Line, fault(FieldConfig, pe.LastKey, where(pe.Position.Line)+"is not TOML: "+rule, "correct that line")}
+	return &lineFault{pe.Position.Line, fault(FieldConfig, value, where(pe.Position.Line)+"is not TOML: "+rule, "correct that line")}
 }
 
 // lineOf is a line of a text, counted from 1, "" when it has not so many.
@@ -161,8 +190,9 @@ type decoder struct {
 	md     *toml.MetaData
 	cfg    Config
 	faults []lineFault
-	train  bool           // the file has the table [train]
-	lines  map[string]int // where each field that was understood stands; nil when nobody asks
+	train  bool              // the file has the table [train]
+	lines  map[string]int    // where each field that was understood stands; nil when nobody asks
+	huge   map[string]string // numbers that cannot be held, by path, as they are written
 }
 
 // table takes every key of one table. Primitives are kept undecoded until the end, as only they know their line.
@@ -240,20 +270,39 @@ func (d *decoder) unknown(path string, full toml.Key, prim toml.Primitive, value
 			return
 		}
 	}
-	d.report(prim, unknownPath(path, describe(value), table))
+	d.report(prim, unknownPath(path, d.written(path, value), table))
 }
 
 // field takes one known field.
 func (d *decoder) field(f Field, prim toml.Primitive, value any) {
 	text, p := f.fromTOML(value)
+	if number, huge := d.huge[f.Path]; huge && f.Min != nil {
+		p = f.broken(f.nearestBound(math.Copysign(math.MaxFloat64, sign(number))))
+	}
 	if p != nil {
-		d.report(prim, f.fault(describe(value), p))
+		d.report(prim, f.fault(d.written(f.Path, value), p))
 		return
 	}
 	d.cfg.values[schemaIndex[f.Path]] = text
 	if d.lines != nil {
 		d.lines[f.Path] = d.line(prim)
 	}
+}
+
+// written is a value as an error repeats it.
+func (d *decoder) written(path string, value any) string {
+	if number, huge := d.huge[path]; huge {
+		return number
+	}
+	return describe(value)
+}
+
+// sign is -1 for a number that is written with a minus, and 1 for others.
+func sign(number string) float64 {
+	if strings.HasPrefix(number, "-") {
+		return -1
+	}
+	return 1
 }
 
 // fromTOML returns the canonical text of a decoded TOML value. Whole numbers may be written as floats, as the

@@ -302,3 +302,28 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+func TestANumberThatNothingCanHoldIsTheFieldsOwnMistake(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ text, want string }{
+		{"[optim]\ntotal_steps = 99999999999999999999", `optim.total_steps = "99999999999999999999": line 2: must be a whole number from 1 to 1000000000000000; use 1000000000000000`},
+		{"optim.total_steps = -99_999_999_999_999_999_999", `optim.total_steps = "-99_999_999_999_999_999_999": line 1: must be a whole number from 1 to 1000000000000000; use 1`},
+		{"optim = { optim = { lr = 1e400 } }", `optim.optim.lr = "1e400": line 1: must be a number, more than 0 and at most 100; use 100`},
+		{"train.ac_ckpt = 0xffffffffffffffffff # all", `train.ac_ckpt = "0xffffffffffffffffff": line 1: must be true, false, or a whole number from 1 to 1024; use 1024`},
+		{"project = 99999999999999999999", `project = "99999999999999999999": line 1: must be text of at most 4096 bytes on one line, not a whole number; use "zeroband"`},
+		{"nope = 99999999999999999999", `nope = "99999999999999999999": line 1: is not a setting that CotrainCore knows; remove it`},
+	} {
+		text := tt.text + "\n[data]\nseq_length = 8\n"
+		if !strings.HasPrefix(text, "train.") {
+			text += "[train]\n"
+		}
+		cfg, err := Parse([]byte(text))
+		if errs := AsFieldErrors(err); len(errs) != 1 || errs[0].Error() != tt.want || cfg.Effective("data.seq_length") != "8" {
+			t.Errorf("%q: %v\nwant %s", tt.text, err, tt.want)
+		}
+	}
+	_, err := Parse([]byte(strings.Repeat("[[a]]\nb = 99999999999999999999\n", 1000)))
+	if errs := AsFieldErrors(err); len(errs) == 0 || len(errs) > maxFaults+1 {
+		t.Errorf("%d errors", len(errs))
+	}
+}

@@ -23,7 +23,7 @@ const (
 )
 
 // Presets lists the built-in presets, smallest model first. Their values are CotrainCore's own; where its files leave
-// out what a preset needs (folders, the number of workers), the choice is ours. Each validates without errors for its own shape.
+// out what a preset needs (folders, the number of workers), the choice is ours. Each validates without errors and warnings for its own shape.
 func Presets() []Preset {
 	one := func(gpus, memory int) run.Shape { return run.Shape{Nodes: 1, GPUs: gpus, GPUMinMemory: memory} }
 	size150 := func(name, gpu, micro string, memory int, short bool) Preset {
@@ -42,7 +42,7 @@ func Presets() []Preset {
 		{Name: "debug", Title: "Debug", Shape: one(1, 0), Config: debugConfig(),
 			Description: "Four steps of a tiny model on made-up data: does the core start at all?"},
 		{Name: "debug-diloco", Title: "Debug with DiLoCo", Shape: run.Shape{Nodes: 2, GPUs: 1},
-			Config:      with(debugConfig(), "diloco.inner_steps", "5"),
+			Config:      with(debugConfig(), "optim.total_steps", "5", "diloco.inner_steps", "5"),
 			Description: "One outer step of a tiny model on made-up data: do the workers find each other?"},
 		{Name: "70M", Title: "70M on H100", Shape: one(4, memoryH100),
 			Config:      sized("70M", "128", "512", "4e-4", "train.reshard_after_forward", "false"),
@@ -58,10 +58,10 @@ func Presets() []Preset {
 			Description: "1B parameters, 8192 steps of 1024 samples on 8 GPUs."},
 		{Name: "7B", Title: "7B on H100", Shape: one(8, memoryH100), Config: seven,
 			Description: "7B parameters, 2 million tokens a step on 8 GPUs."},
-		{Name: "7B-diloco", Title: "7B with DiLoCo", Shape: run.Shape{Nodes: 4, GPUs: 8, GPUMinMemory: memoryH100},
+		{Name: "7B-diloco", Title: "7B with DiLoCo", Shape: run.Shape{Nodes: 4, GPUs: 8, GPUMinMemory: memoryH100, Memory: 80000},
 			Config:      with(seven, "diloco.inner_steps", "50", "ckpt.path", "models/checkpoints/{run}", "ckpt.interval", "1000"),
 			Description: "7B parameters on four workers that average every 50 steps."},
-		{Name: "10B-diloco", Title: "10B with DiLoCo", Shape: run.Shape{Nodes: 8, GPUs: 8, GPUMinMemory: memoryH100},
+		{Name: "10B-diloco", Title: "10B with DiLoCo", Shape: run.Shape{Nodes: 8, GPUs: 8, GPUMinMemory: memoryH100, Memory: 120000},
 			Config:      tenBillion(),
 			Description: "10B parameters on eight workers that average every 100 steps and send one byte a parameter; five datasets."},
 		{Name: "13B", Title: "13B on H100", Shape: one(8, memoryH100),
@@ -83,14 +83,15 @@ func PresetByName(name string) (Preset, bool) {
 // Sample is the run that the empty page offers: three workers without GPUs that learn together with DiLoCo for about a
 // minute on two cores, with the reference trainer.
 func Sample() (name string, cfg Config, shape run.Shape) {
-	cfg = with(debugConfig(), "optim.total_steps", "600", "optim.batch_size", "64", "train.micro_bs", "16",
+	cfg = with(debugConfig(), "optim.warmup_steps", "10", "optim.total_steps", "600", "optim.batch_size", "64", "train.micro_bs", "16",
 		"diloco.inner_steps", "20", "data.seq_length", "64", "ckpt.path", "models/checkpoints/{run}", "ckpt.interval", "200")
 	return "Sample run", cfg, run.Shape{Nodes: 3}
 }
 
+// debugConfig follows the core's own, but that its warm-up of 10 steps ends before the 4 steps do.
 func debugConfig() Config {
 	return with(Config{}, "name_model", "debugmodel", "type_model", "llama2", "data.fake", "true", "train.micro_bs", "8",
-		"optim.batch_size", "16", "optim.warmup_steps", "10", "optim.total_steps", "4")
+		"optim.batch_size", "16", "optim.warmup_steps", "2", "optim.total_steps", "4")
 }
 
 // sized is what the core's presets of real models have in common.

@@ -39,19 +39,32 @@ type validation struct {
 	errs, warns run.FieldErrors
 }
 
-// err adds an error about a field with its effective value.
+// err adds an error about a field with its value.
 func (v *validation) err(path, rule, fix string) {
-	v.errs = append(v.errs, fault(path, v.value(path), rule, fix))
+	v.errs = append(v.errs, v.fault(path, rule, fix))
 }
 
-// warn adds a warning about a field with its effective value.
+// warn adds a warning about a field with its value.
 func (v *validation) warn(path, rule, fix string) {
-	v.warns = append(v.warns, fault(path, v.value(path), rule, fix))
+	v.warns = append(v.warns, v.fault(path, rule, fix))
 }
 
-func (v *validation) value(path string) string {
+// fault is what is wrong with a field. A value that nobody wrote is said to be the default.
+func (v *validation) fault(path, rule, fix string) run.FieldError {
 	f, _ := Lookup(path)
-	return f.shown(v.c.Effective(path))
+	value, written := v.c.Get(path)
+	if !written {
+		rule = byDefault(v.c.Default(path), rule)
+	}
+	return fault(path, f.shown(value), rule, fix)
+}
+
+// byDefault says in a rule what the field is when it is not set.
+func byDefault(value, rule string) string {
+	if value == "" {
+		return rule
+	}
+	return "is " + value + " by default, and " + rule
 }
 
 func (v *validation) required() {
@@ -148,7 +161,7 @@ func (v *validation) data() {
 		v.warn("data.dataset_name_or_paths", "is not read, since data.fake is true", "set data.fake to false, or remove the datasets")
 	}
 	if !fake && c.Effective("name_model") == "debugmodel" {
-		v.warn("data.fake", "is false with debugmodel, which is meant for made-up data", "use true, or choose another name_model")
+		v.warn("data.fake", "does not go with debugmodel, which is meant for made-up data", "use true, or choose another name_model")
 	}
 	rank, world := c.has("data.data_rank"), c.has("data.data_world_size")
 	switch {

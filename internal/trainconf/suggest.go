@@ -112,9 +112,11 @@ func nearestKey(path, within, key string) string {
 func fewestWords(paths []string) string {
 	best, least, tie := "", 0, false
 	for _, p := range paths {
-		n := strings.Count(p, "_")
-		if tie = best != "" && n == least; best == "" || n < least {
-			best, least = p, n
+		switch n := strings.Count(p, "_"); {
+		case best == "" || n < least:
+			best, least, tie = p, n, false
+		case n == least:
+			tie = true
 		}
 	}
 	if tie {

@@ -229,10 +229,14 @@ func (d *draft) presetField(c formContext) views.Field {
 
 // labelled names a field that the form does not have.
 func labelled(e run.FieldError) string {
-	if spec, ok := trainconf.Lookup(e.Field); ok {
-		return spec.Label + " (" + e.Field + " = " + e.Value + "): " + sentences(e)
+	spec, ok := trainconf.Lookup(e.Field)
+	switch {
+	case !ok:
+		return e.Field + ": " + sentences(e)
+	case e.Value == "":
+		return spec.Label + " (" + e.Field + "): " + sentences(e)
 	}
-	return e.Field + ": " + sentences(e)
+	return spec.Label + " (" + e.Field + " = " + e.Value + "): " + sentences(e)
 }
 
 // sentences is what breaks a rule and what would pass, as a person reads it.

@@ -3,7 +3,6 @@ package web
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -72,7 +71,7 @@ func importReport(im trainconf.Imported) views.RunImport {
 	}
 	v.Understood, v.Ignored = lines(im.Understood), lines(im.Ignored)
 	for _, e := range im.Errors {
-		v.Errors = append(v.Errors, fmt.Sprintf("%s = %q: %s", e.Field, e.Value, sentences(e)))
+		v.Errors = append(v.Errors, labelled(e))
 	}
 	for _, sec := range im.Secrets {
 		v.Secrets = append(v.Secrets, views.ImportSecret{Line: sec.Line, Env: sec.Env, Variable: im.Request.Options.Secrets})
