@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -114,28 +112,4 @@ func (b Begin) begin(p *process, src *api.Source) error {
 	data, err := p.readText("--file "+b.File, b.File, maxConfigFile, "check that it is CotrainCore's TOML")
 	src.Config = string(data)
 	return err
-}
-
-// readText reads a file of text, or with - the standard input.
-func (p *process) readText(what, name string, limit int, advice string) ([]byte, error) {
-	var data []byte
-	var err error
-	if name == "-" {
-		data, err = io.ReadAll(io.LimitReader(p.stdin, int64(limit)+1))
-	} else {
-		data, err = p.readFile(name)
-	}
-	switch {
-	case err != nil:
-		var path interface{ Unwrap() error }
-		if errors.As(err, &path) && name != "-" {
-			return nil, &usageError{fmt.Sprintf("%s: %v", what, path.Unwrap()), "check the path"}
-		}
-		return nil, &usageError{fmt.Sprintf("%s: %v", what, err), "check the path"}
-	case len(data) > limit:
-		return nil, &usageError{fmt.Sprintf("%s has more than %d bytes", what, limit), advice}
-	case len(strings.TrimSpace(string(data))) == 0:
-		return nil, &usageError{what + " is empty", advice}
-	}
-	return data, nil
 }

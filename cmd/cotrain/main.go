@@ -17,7 +17,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	p := &process{
-		args: os.Args[1:], environ: os.LookupEnv, readFile: os.ReadFile,
+		args: os.Args[1:], environ: os.LookupEnv, readFile: readFile,
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		terminal: isTerminal(os.Stdout), stderrTerminal: isTerminal(os.Stderr),
 		now: time.Now, poll: 500 * time.Millisecond,
