@@ -41,17 +41,33 @@ func (c *serverCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return startError(err)
 	}
-	stop := func() error {
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Job.KillTimeout+stopMargin)
-		defer cancel()
-		return a.Stop(limit)
-	}
 	if err := a.Start(ctx); err != nil {
-		return startError(errors.Join(err, stop()))
+		return startError(errors.Join(err, stopWithin(ctx, a, stopMargin)))
 	}
-	err = a.Wait(ctx)
+	return attend(ctx, a, log, cfg.Job.KillTimeout+stopMargin)
+}
+
+// service is what runs until it fails or is stopped.
+type service interface {
+	Wait(ctx context.Context) error
+	Stop(ctx context.Context) error
+}
+
+// attend waits until ctx ends, and then gives the service its time to stop, or until it fails: then nothing that it would
+// wait for happens any more.
+func attend(ctx context.Context, s service, log *slog.Logger, limit time.Duration) error {
+	err := s.Wait(ctx)
+	if err != nil {
+		limit = min(limit, stopMargin)
+	}
 	log.Info("stopping; a second signal ends the program at once")
-	return errors.Join(err, stop())
+	return errors.Join(err, stopWithin(ctx, s, limit))
+}
+
+func stopWithin(ctx context.Context, s service, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	return s.Stop(ctx)
 }
 
 // logger writes to stderr: text for a person at a terminal, JSON otherwise.

@@ -9,10 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/config"
@@ -49,22 +47,13 @@ type App struct {
 	store    *store.Store
 	storage  *storage.Storage // nil when there is none
 	loops    []loop
-	group    *errgroup.Group
-	cancel   context.CancelFunc
-	failed   context.Context // done when a loop fails
+
+	ctx      context.Context // ends when the loops should, or one has failed: then with its error as the cause
+	end      context.CancelCauseFunc
+	running  sync.WaitGroup // the loops
 	teardown []step
-}
-
-// loop is a part that works until its context ends.
-type loop struct {
-	name string
-	run  func(context.Context) error
-}
-
-// step is one thing to undo.
-type step struct {
-	name string
-	undo func(context.Context) error
+	stop     sync.Once
+	stopped  error // what stopping returned
 }
 
 // HTTP time-outs. Sockets and streams are taken over from the server and have their own.
@@ -73,16 +62,16 @@ const (
 	idleTimeout       = 2 * time.Minute
 )
 
-// workingMargin is how long the last lines of a run may take to be stored once its workers have ended or were killed.
-const workingMargin = 5 * time.Second
-
 // New opens the store and the listener and wires everything; nothing runs yet. On an error everything that it acquired is
 // released. An address in use is an error that matches syscall.EADDRINUSE.
 func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error) {
 	a := &App{o: o, cfg: cfg, log: o.Logger}
+	a.ctx, a.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.undo(context.WithoutCancel(ctx)))
+			limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepGrace)
+			defer cancel()
+			app, err = nil, errors.Join(err, a.Stop(limit))
 		}
 	}()
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
@@ -129,6 +118,7 @@ func (a *App) openNomad() (*nomad.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.acquired("embedded agent", a.agent.Stop)
 	// Never a TCP port: whoever reaches the agent runs commands.
 	c.Address, c.Token, c.Namespace, c.Region = "", "", "", ""
 	c.CACert, c.ClientCert, c.ClientKey, c.TLSServerName, c.SkipVerify = "", "", "", "", false
@@ -178,7 +168,7 @@ func (a *App) wire(client *nomad.Client) error {
 	})
 	a.loops = []loop{
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run},
-		{"tidy", func(ctx context.Context) error { return notCancelled(ctx, a.store.Tidy(ctx)) }},
+		{"tidy", a.tidy},
 	}
 
 	assets, err := static.New()
@@ -202,98 +192,4 @@ func (a *App) wire(client *nomad.Client) error {
 	}
 	a.acquired("pages", pages.Close)
 	return nil
-}
-
-func (a *App) acquired(name string, undo func(context.Context) error) {
-	a.teardown = append(a.teardown, step{name, undo})
-}
-
-// undo runs the teardown, newest first.
-func (a *App) undo(ctx context.Context) error {
-	var errs []error
-	for _, s := range slices.Backward(a.teardown) {
-		if err := s.undo(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
-		}
-	}
-	a.teardown = nil
-	return errors.Join(errs...)
-}
-
-// Start begins to serve and to work. It returns at once; see [App.Wait].
-func (a *App) Start(ctx context.Context) error {
-	if a.agent != nil {
-		if err := a.agent.Start(ctx); err != nil {
-			return fmt.Errorf("start the embedded agent: %w", err)
-		}
-		a.acquired("embedded agent", a.agent.Stop)
-	}
-	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	a.group, a.failed = errgroup.WithContext(ctx)
-	for _, l := range a.loops {
-		a.group.Go(func() error {
-			if err := l.run(a.failed); err != nil {
-				return fmt.Errorf("%s: %w", l.name, err)
-			}
-			return nil
-		})
-	}
-	a.acquired("loops", func(context.Context) error { a.cancel(); return a.group.Wait() })
-	a.group.Go(func() error {
-		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve: %w", err)
-		}
-		return nil
-	})
-	a.acquired("web server", a.server.Shutdown)
-	if a.agent != nil {
-		a.acquired("working runs", a.stopWorking)
-	}
-	a.log.Info("listening", "addr", a.Addr(), "url", "http://"+a.Addr(), "version", a.o.Version, "dev", a.cfg.Dev)
-	return nil
-}
-
-// stopWorking ends the runs that end with the embedded agent as a person would, so that none of them has failed.
-func (a *App) stopWorking(ctx context.Context) error {
-	if a.failed.Err() != nil {
-		return nil // nobody is left to see them end
-	}
-	a.agent.Cordon()
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Job.KillTimeout+workingMargin)
-	defer cancel()
-	if err := a.actions.StopWorking(ctx); err != nil {
-		a.log.Warn("runs are stopped with the agent", "err", err)
-	}
-	return nil
-}
-
-// Addr is the address that the console listens at.
-func (a *App) Addr() string { return a.listener.Addr().String() }
-
-// Wait returns when ctx ends, with nil, or when a part fails, with its error.
-func (a *App) Wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-a.failed.Done():
-		a.cancel()
-		return a.group.Wait()
-	}
-}
-
-// Stop ends everything: first no new requests, then the flows, then the agent with its tasks, then the store.
-func (a *App) Stop(ctx context.Context) error { return a.undo(ctx) }
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
-func notCancelled(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
