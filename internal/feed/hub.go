@@ -97,6 +97,7 @@ type Hub struct {
 	base   int64
 	topics map[string]*topic
 	now    func() time.Time
+	newest newest
 }
 
 // NewHub returns an empty hub. Sequences begin at a number that grows with now, so that a viewer of an earlier
@@ -153,9 +154,13 @@ func (h *Hub) HasViewers(name string) bool {
 	return t != nil && t.viewers > 0
 }
 
-// PublishRun tells viewers of the run, of its sweep and of the list what it is now. Configuration, environment and
-// arguments do not change, so they do not travel with every step.
+// PublishRun tells viewers of the run, of its sweep and of the list what it is now. A state older than one that they were
+// told is dropped. Configuration, environment and arguments do not change, so they do not travel with every step.
 func (h *Hub) PublishRun(r run.Run) {
+	h.newest.publish(r, func() { h.publishRun(r) })
+}
+
+func (h *Hub) publishRun(r run.Run) {
 	r.Config, r.Options.Env, r.Options.Args = "", nil, nil
 	m := encode(State, r)
 	m.Run = r.ID

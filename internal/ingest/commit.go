@@ -92,6 +92,9 @@ func (in *Ingest) store(ctx context.Context, group []*commitRequest) {
 // publish tells viewers what was stored.
 func (in *Ingest) publish(b *store.Batch) {
 	topic := feed.RunTopic(b.RunID)
+	if b.Repeated { // samples that are gone cannot be taken back
+		in.o.Publisher.Publish(topic, feed.Gap, struct{}{})
+	}
 	if log := in.shaper.shape(b); len(log.Lines) > 0 {
 		in.o.Publisher.Publish(topic, feed.LogType, log)
 	}

@@ -29,6 +29,7 @@ type Store interface {
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
 	RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error)
+	Curve(ctx context.Context, id run.ID, metric string, from int64) ([]run.CurvePoint, error)
 	UnrolledRuns(ctx context.Context) ([]run.ID, error)
 }
 

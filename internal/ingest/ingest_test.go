@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -268,6 +269,100 @@ func TestARestartAtAnyMomentChangesNothing(t *testing.T) {
 	if got := len(r.points("loss")); got != wantPoints {
 		t.Errorf("%d points are stored, %d were printed", got, wantPoints)
 	}
+}
+
+// TestTheHeadlineIsOfTheWorkersThatStillTakePart loses one of two workers at step 10. The headline at step 1000 is the other's.
+func TestTheHeadlineIsOfTheWorkersThatStillTakePart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.place(map[int]run.WorkerState{0: run.WorkerRunning, 1: run.WorkerRunning})
+	sub := r.hub.Subscribe(map[string]int64{feed.RunTopic(r.id): -1})
+	defer sub.Close()
+	r.follow(0, 1)
+	report := func(rank int, loss float64, from, to int) {
+		var b strings.Builder
+		for step := from; step <= to; step++ {
+			fmt.Fprintf(&b, `COTRAIN {"v":1,"kind":"metrics","step":%d,"loss":%v,"tokens_per_second":%d}`+"\n", step, loss, 1000*(2-rank))
+		}
+		r.cluster.Print(r.child, rank, b.String())
+	}
+	report(0, 8, 1, 12)
+	report(1, 7.86, 1, 10)
+	r.headline("both at step 10", run.Progress{Step: 10, Loss: 7.93, HasLoss: true, TokensPerSec: 3000})
+	r.place(map[int]run.WorkerState{0: run.WorkerRunning, 1: run.WorkerLost})
+	report(0, 2, 13, 1000)
+	r.headline("one at step 1000", run.Progress{Step: 1000, Loss: 2, HasLoss: true, TokensPerSec: 2000})
+	r.place(map[int]run.WorkerState{0: run.WorkerComplete, 1: run.WorkerLost})
+	r.end(0, 1)
+	r.headline("ended", run.Progress{Step: 1000, Loss: 2, HasLoss: true, TokensPerSec: 2000})
+	if got := chartOf(t, sub); len(got) != 1000 || got[10] != 7.93 || got[11] != 8 || got[1000] != 2 {
+		t.Errorf("the chart of a viewer has %d steps: %v, %v, %v", len(got), got[10], got[11], got[1000])
+	}
+}
+
+// place stores the workers of the run's first attempt.
+func (r *rig) place(states map[int]run.WorkerState) {
+	r.t.Helper()
+	_, err := r.store.Update(r.t.Context(), r.id, func(u *store.Update) error {
+		if u.Attempt.Number == 0 {
+			u.Attempt, u.Run.Attempt = run.Attempt{RunID: r.id, Number: 1, JobID: r.child}, 1
+		}
+		u.Workers = nil
+		for rank, state := range states {
+			w := r.worker(rank)
+			w.State = state
+			u.Workers = append(u.Workers, w)
+		}
+		return nil
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// headline waits for the stored headline to be as it should.
+func (r *rig) headline(when string, want run.Progress) {
+	r.t.Helper()
+	var got run.Progress
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		one, err := r.store.Run(r.t.Context(), r.id)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		got = one.Progress
+		got.UpdatedAt, got.Loss = time.Time{}, math.Round(got.Loss*1e9)/1e9
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s: the headline is %+v, want %+v", when, got, want)
+		}
+	}
+}
+
+// chartOf is the mean loss by step that a viewer was told.
+func chartOf(t *testing.T, sub *feed.Subscription) map[int64]float64 {
+	t.Helper()
+	ms, err := sub.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[int64]float64{}
+	for _, m := range ms {
+		if m.Type != feed.SamplesType {
+			continue
+		}
+		var s feed.Samples
+		if err := json.Unmarshal(m.Data, &s); err != nil {
+			t.Fatal(err)
+		}
+		for i, step := range s.Steps {
+			if v := s.Series["loss"]["mean"][i]; v != nil {
+				out[step] = math.Round(*v*1e9) / 1e9
+			}
+		}
+	}
+	return out
 }
 
 func TestCurvesThatAnEarlierConsoleLeftBehindAreBroughtUpToDate(t *testing.T) {

@@ -20,11 +20,8 @@ const (
 	unseenEvery   = time.Second
 )
 
-// throughput is summed over workers.
-const throughput = "tokens_per_second"
-
 // shown is what viewers get of each curve, step by step.
-var shown = map[string][]string{"loss": {"mean", "min", "max"}, throughput: {"sum"}}
+var shown = map[string][]string{"loss": {"mean", "min", "max"}, "tokens_per_second": {"sum"}}
 
 // progress derives headlines and curve updates from what is stored. It holds nothing that cannot be derived again.
 type progress struct {
@@ -87,10 +84,7 @@ func (p *progress) catchUp(ctx context.Context) {
 func (p *progress) catchUpRun(ctx context.Context, id run.ID) error {
 	p.flushing.Lock()
 	defer p.flushing.Unlock()
-	r, err := p.o.Store.Run(ctx, id)
-	if err == nil {
-		err = p.rollUp(ctx, r)
-	}
+	err := p.update(ctx, id)
 	if errors.Is(err, run.ErrNotFound) { // deleted meanwhile
 		return nil
 	}
@@ -114,55 +108,97 @@ func (p *progress) flush(ctx context.Context, id run.ID) error {
 	return err
 }
 
+// update brings the curves up to date first: the headline is a point of them, and what viewers get ends with it.
 func (p *progress) update(ctx context.Context, id run.ID) error {
+	before, err := p.o.Store.Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	changed, err := p.rollUp(ctx, id)
+	if err != nil {
+		return err
+	}
 	head, err := p.o.Store.Headline(ctx, id)
 	if err != nil {
 		return err
 	}
-	if head.HasLoss {
-		head.UpdatedAt = p.o.Now()
-		if err := p.o.Store.SaveProgress(ctx, id, head); err != nil {
+	if was := before.Progress; head.Step > 0 || head.HasLoss || was.HasLoss {
+		if changed.any || head.Step != was.Step {
+			head.UpdatedAt = p.o.Now()
+			if err := p.o.Store.SaveProgress(ctx, id, head); err != nil {
+				return err
+			}
+		}
+		if err := p.publish(ctx, id, changed, before.Progress.Step, head.Step); err != nil {
 			return err
 		}
 	}
-	r, err := p.o.Store.Run(ctx, id)
+	now, err := p.o.Store.Run(ctx, id)
 	if err != nil {
 		return err
 	}
-	if err := p.rollUp(ctx, r); err != nil {
-		return err
-	}
-	p.o.Publisher.PublishRun(r)
+	p.o.Publisher.PublishRun(now)
 	return nil
 }
 
-// rollUp brings a run's curves up to date and publishes what has changed.
-func (p *progress) rollUp(ctx context.Context, r run.Run) error {
-	for {
-		rolled, changed, err := p.o.Store.RollUp(ctx, r.ID)
-		if err != nil {
-			return err
-		}
-		if changed {
-			p.o.Publisher.Publish(feed.RunTopic(r.ID), feed.SamplesType, samples(r, rolled))
-		}
-		if !rolled.More {
-			return nil
-		}
-	}
+// rolled is what of a run's curves has changed.
+type rolled struct {
+	any  bool
+	much bool // more than one call of RollUp
+	part store.RollUp
 }
 
-// samples puts the changed steps of every curve into columns.
-func samples(r run.Run, rolled store.RollUp) feed.Samples {
+func (p *progress) rollUp(ctx context.Context, id run.ID) (r rolled, err error) {
+	for more := true; more; {
+		part, changed, err := p.o.Store.RollUp(ctx, id)
+		if err != nil {
+			return r, err
+		}
+		r.any, r.much = r.any || changed, r.much || part.More
+		r.part, more = part, part.More
+	}
+	return r, nil
+}
+
+// gapSteps is how many steps that viewers do not have yet are still told one by one.
+const gapSteps = 2000
+
+// publish tells viewers the steps of the curves up to that of the headline: those that have changed, and those that they
+// were not told before because it was behind.
+func (p *progress) publish(ctx context.Context, id run.ID, r rolled, before, now int64) error {
+	topic := feed.RunTopic(id)
+	from := before + 1
+	if r.any {
+		from = min(from, r.part.From)
+	}
+	switch {
+	case r.much || now-from >= gapSteps:
+		p.o.Publisher.Publish(topic, feed.Gap, struct{}{})
+		return nil
+	case from > now:
+		return nil
+	}
+	curves := r.part.Curves
+	if !r.any || from < r.part.From {
+		curves = map[string][]run.CurvePoint{}
+		for metric := range shown {
+			var err error
+			if curves[metric], err = p.o.Store.Curve(ctx, id, metric, from); err != nil {
+				return err
+			}
+		}
+	}
+	p.o.Publisher.Publish(topic, feed.SamplesType, samples(curves, now))
+	return nil
+}
+
+// samples puts the steps of every curve up to one into columns.
+func samples(whole map[string][]run.CurvePoint, to int64) feed.Samples {
 	out := feed.Samples{Series: map[string]map[string][]*float64{}}
 	curves := map[string][]run.CurvePoint{}
 	for metric := range shown {
-		curve := rolled.Curves[metric]
-		if metric == throughput {
-			curve = run.Settled(curve, r.Progress.Participants)
-		}
-		curves[metric] = curve
-		for _, pt := range curve {
+		curves[metric] = run.Settled(whole[metric], to)
+		for _, pt := range curves[metric] {
 			out.Steps = append(out.Steps, pt.Step)
 		}
 	}

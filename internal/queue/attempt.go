@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// prepare makes a run that failed ready for its next attempt: it returns the checkpoint folder from which that continues,
-// and why not from a newer one, and forgets what was reported of the steps that will be done again, so that curves and headline are those of one
-// training. For a run that has none to follow it does nothing.
+// prepare returns the checkpoint folder from which the next attempt of a run that failed continues, and why not from a newer
+// one. What was reported of the steps that it trains again goes when it reports the first of them; see [store.Store.Commit].
 func (q *Queue) prepare(ctx context.Context, id run.ID) (resume, passed string, err error) {
 	r, err := q.o.Store.Run(ctx, id)
 	if err != nil || r.State != run.Queued || r.Attempt == 0 {
@@ -31,14 +29,6 @@ func (q *Queue) prepare(ctx context.Context, id run.ID) (resume, passed string, 
 	if err != nil {
 		return "", "", fmt.Errorf("prepare another attempt of %s: %w", id, err)
 	}
-	from := int64(0)
-	if point.Folder != "" {
-		from = point.Step + 1 // step_100 is saved after step 100
-	}
-	if err := q.o.Store.Rewind(ctx, id, from); err != nil {
-		return "", "", fmt.Errorf("prepare another attempt of %s: %w", id, err)
-	}
-	q.o.Publisher.Publish(feed.RunTopic(id), feed.Gap, struct{}{}) // samples that are gone cannot be taken back
 	return point.Folder, passed, nil
 }
 

@@ -33,7 +33,6 @@ type Store interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Saved(ctx context.Context, id run.ID) ([]run.Saved, error)
-	Rewind(ctx context.Context, id run.ID, from int64) error
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 }
 

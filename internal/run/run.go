@@ -130,14 +130,17 @@ type Run struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 
 	Progress Progress `json:"progress"`
+
+	// Revision grows with every change that is stored: of two states of one run, the greater is the newer.
+	Revision int64 `json:"-"`
 }
 
-// Progress is the newest headline of a run.
+// Progress is the newest headline of a run: the point of its curves at Step.
 type Progress struct {
-	Step         int64     `json:"step"` // highest step that any worker reported
+	Step         int64     `json:"step"` // newest step that every worker taking part has reported; see [SettledStep]
 	Loss         float64   `json:"loss"` // mean over workers at Step; 0 while HasLoss is false
 	HasLoss      bool      `json:"has_loss"`
-	TokensPerSec float64   `json:"tokens_per_second"` // sum over workers
+	TokensPerSec float64   `json:"tokens_per_second"` // sum over workers at Step
 	Participants int       `json:"participants"`      // workers running now
 	UpdatedAt    time.Time `json:"updated_at,omitzero"`
 }

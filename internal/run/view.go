@@ -1,6 +1,10 @@
 package run
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // CurvePoint is one step of a metric taken over all workers that reported it.
 type CurvePoint struct {
@@ -13,12 +17,12 @@ type CurvePoint struct {
 	At      time.Time `json:"at"`      // newest of their times
 }
 
-// Settled returns a curve without those of its last steps that fewer workers than participants have reported: a sum over
-// workers that are still to come would show a drop that there is not.
-func Settled(curve []CurvePoint, participants int) []CurvePoint {
-	n := len(curve)
-	for n > 0 && curve[n-1].Workers < participants {
-		n--
+// Settled returns a curve up to a step, that of the run's headline: of later ones workers are still to report, and their
+// sum would show a false dip at the end. What a chart ends with is what the headline says.
+func Settled(curve []CurvePoint, step int64) []CurvePoint {
+	n, found := slices.BinarySearchFunc(curve, step, func(p CurvePoint, step int64) int { return cmp.Compare(p.Step, step) })
+	if found {
+		n++
 	}
 	return curve[:n]
 }

@@ -42,7 +42,8 @@ type Batch struct {
 	Events   []run.Event
 	Saved    []Checkpoint
 
-	ChunkID int64 // set by Commit: place of Log in the run's log; 0 when Log is empty
+	ChunkID  int64 // set by Commit: place of Log in the run's log; 0 when Log is empty
+	Repeated bool  // set by Commit: its attempt trains steps again, and what earlier ones reported of them is gone
 }
 
 // Cursor returns how far a stream is stored; the zero cursor before its first byte.
@@ -57,27 +58,28 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 }
 
 // Commit stores batches in one transaction: raw lines, points, events and cursors together, so that a console killed at
-// any moment has each line exactly once. When another writer moved a cursor first it stores nothing and returns
-// [run.ErrConflict]. It sets ChunkID and the events' Seq.
+// any moment has each line exactly once. The first step of a further attempt removes, with it, what earlier attempts
+// reported from there on. When another writer moved a cursor first it stores nothing and returns [run.ErrConflict]. It sets
+// ChunkID, Repeated and the events' Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	fresh := map[seriesKey]int64{}
 	added := map[run.ID]map[int64]int{}
 	err := s.inTx(ctx, func(tx *writeTx) error {
 		rows := pointRows{tx: tx}
+		known := map[run.ID]repeats{}
 		for _, b := range batches {
+			b.Repeated = false
 			if err := moveCursor(ctx, tx, b); err != nil {
 				return err
 			}
 			if err := insertChunk(ctx, tx, b); err != nil {
 				return err
 			}
-			if err := saveCheckpoints(ctx, tx, b); err != nil {
+			points, err := storeSteps(ctx, tx, b, known, &rows)
+			if err != nil {
 				return err
 			}
-			if err := markUnrolled(ctx, tx, b); err != nil {
-				return err
-			}
-			for _, p := range b.Points {
+			for _, p := range points {
 				id, err := s.seriesID(ctx, tx, seriesKey{b.RunID, p.Metric, b.Rank}, fresh)
 				if err != nil {
 					return err
@@ -108,6 +110,34 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	s.mu.Unlock()
 	s.heads.add(added)
 	return nil
+}
+
+// storeSteps makes room for a batch's points, and returns those that are still wanted.
+func storeSteps(ctx context.Context, tx *writeTx, b *Batch, known map[run.ID]repeats, rows *pointRows) ([]Point, error) {
+	if len(b.Points) == 0 && len(b.Saved) == 0 {
+		return nil, nil
+	}
+	done, ok := known[b.RunID]
+	if !ok {
+		var err error
+		if done, err = readRepeats(ctx, tx, b.RunID); err != nil {
+			return nil, err
+		}
+		known[b.RunID] = done
+	}
+	points, saved := done.only(b)
+	if first, lower := done.lowers(b.Attempt, points); lower {
+		if err := rows.flush(ctx); err != nil { // earlier batches may hold what is repeated
+			return nil, err
+		}
+		if err := done.repeat(ctx, tx, b, first); err != nil {
+			return nil, err
+		}
+	}
+	if err := saveCheckpoints(ctx, tx, b, saved); err != nil {
+		return nil, err
+	}
+	return points, markUnrolled(ctx, tx, b, points)
 }
 
 func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {

@@ -42,15 +42,6 @@ func readCurve(ctx context.Context, q querier, id run.ID, metric string, first, 
 	return out, nil
 }
 
-// cutCurve removes the steps of a curve from this one on.
-func cutCurve(ctx context.Context, tx *writeTx, id run.ID, metric string, from int64) error {
-	block := curveBlock(from)
-	if _, err := tx.ExecContext(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block > ?`, id, metric, block); err != nil {
-		return err
-	}
-	return saveCurve(ctx, tx, id, metric, from, (block+1)*curveSteps-1, nil)
-}
-
 // saveCurve makes the steps from one to another of a curve what they are in curve.
 func saveCurve(ctx context.Context, tx *writeTx, id run.ID, metric string, from, to int64, curve []run.CurvePoint) error {
 	first, last := curveBlock(from), curveBlock(to)

@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// tidyRows is how many points one transaction deletes, so that others can write in between.
-const tidyRows = 20_000
+// tidyRows and tidyChunks are how many points and chunks one transaction deletes, so that others can write in between.
+const (
+	tidyRows   = 20_000
+	tidyChunks = 200
+)
 
 // DeleteRun removes a run and everything that belongs to it, or returns [run.ErrNotFound]. From the first transaction
 // on nobody sees it; its points and archived blocks follow, and [Store.Tidy] finishes what was interrupted.
@@ -23,7 +25,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return run.NoRun(string(id))
 		}
-		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curve_blocks", "unrolled", "checkpoints"} {
+		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curve_blocks", "unrolled", "checkpoints", "repeats"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
 				return err
 			}
@@ -57,11 +59,30 @@ func (s *Store) Tidy(ctx context.Context) error {
 		if series == 0 {
 			return nil
 		}
-		if err := s.forget(ctx, series, math.MinInt64, math.MaxInt64); err != nil {
-			return fmt.Errorf("tidy: %w", err)
+		// The rows first: what SealPoints makes of them meanwhile is there when the chunks go.
+		for _, q := range []string{
+			fmt.Sprintf(`DELETE FROM points WHERE series = ?1 AND step IN (SELECT step FROM points WHERE series = ?1 LIMIT %d)`, tidyRows),
+			fmt.Sprintf(`DELETE FROM point_chunks WHERE id IN (SELECT id FROM point_chunks WHERE series = ?1 LIMIT %d)`, tidyChunks),
+		} {
+			if err := s.deleteAll(ctx, q, series); err != nil {
+				return fmt.Errorf("tidy: %w", err)
+			}
 		}
 		if _, err := s.write.ExecContext(ctx, `DELETE FROM series WHERE id = ?`, series); err != nil {
 			return fmt.Errorf("tidy: %w", mapError(err))
+		}
+	}
+}
+
+// deleteAll repeats a statement until it deletes nothing more.
+func (s *Store) deleteAll(ctx context.Context, query string, series int64) error {
+	for {
+		res, err := s.write.ExecContext(ctx, query, series)
+		if err != nil {
+			return mapError(err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 
 	"github.com/cotrain/cotrain/internal/series"
 )
@@ -53,63 +52,6 @@ func insertPointChunk(ctx context.Context, tx *writeTx, id int64, kind pointKind
 	st := series.StatsOf(points)
 	_, err = tx.ExecContext(ctx, `INSERT INTO point_chunks (series, attempt, exact, first_step, last_step, count, nans, low, high, sum, first_at, last_at, data)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`, id, kind.attempt, kind.exact, st.First, st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, data)
-	return err
-}
-
-// tidyChunks is how many chunks one transaction deletes or cuts.
-const tidyChunks = 200
-
-// deleteChunks removes the points of these steps from a series' chunks, some chunks at a time so that others can write in
-// between. No chunk may have steps both within and beyond to.
-func (s *Store) deleteChunks(ctx context.Context, id, from, to int64) error {
-	for {
-		res, err := s.write.ExecContext(ctx, `DELETE FROM point_chunks WHERE id IN
-			(SELECT id FROM point_chunks WHERE series = ? AND first_step BETWEEN ? AND ? LIMIT ?)`, id, from, to, tidyChunks)
-		if err != nil {
-			return mapError(err)
-		}
-		if n, err := res.RowsAffected(); err != nil {
-			return err
-		} else if n == 0 {
-			break
-		}
-	}
-	for more := true; more; {
-		err := s.inTx(ctx, func(tx *writeTx) error {
-			rows, err := tx.QueryContext(ctx, `SELECT `+pointChunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
-				WHERE series = ? AND last_step >= ? AND first_step < ? LIMIT ?`, id, from, from, tidyChunks)
-			if err != nil {
-				return err
-			}
-			chunks, err := collect(rows, scanPointChunk)
-			more = len(chunks) == tidyChunks
-			for _, c := range chunks {
-				if err == nil {
-					err = c.cut(ctx, tx, id, from)
-				}
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// cut removes the points from a step on, of which it has some but not all. What is encoded stays as it is: only how many
-// of it count is changed.
-func (c pointChunk) cut(ctx context.Context, tx *writeTx, id, from int64) error {
-	points, err := series.DecodeChunk(c.data, c.count)
-	if err == nil && points[0].Step != c.first {
-		err = fmt.Errorf("%w: it begins at step %d, not %d", series.ErrDamaged, points[0].Step, c.first)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: chunk %d: %w", seriesName(ctx, tx, id), c.id, err)
-	}
-	st := series.StatsOf(slices.DeleteFunc(points, func(p series.Point) bool { return p.Step >= from }))
-	_, err = tx.ExecContext(ctx, `UPDATE point_chunks SET last_step = ?, count = ?, nans = ?, low = ?, high = ?, sum = ?, first_at = ?, last_at = ? WHERE id = ?`,
-		st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, c.id)
 	return err
 }
 

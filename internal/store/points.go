@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math"
 	"slices"
@@ -88,68 +87,4 @@ func (s *Store) Curve(ctx context.Context, id run.ID, metric string, from int64)
 		return curve[n:], nil
 	}
 	return nil, nil
-}
-
-// Headline returns the highest step that any worker reported a loss for, the mean of each worker's newest loss, and
-// the sum of each worker's newest throughput. Participants and UpdatedAt stay zero.
-func (s *Store) Headline(ctx context.Context, id run.ID) (run.Progress, error) {
-	var p run.Progress
-	loss, err := s.newest(ctx, id, "loss")
-	if err != nil {
-		return p, err
-	}
-	for _, v := range loss {
-		p.Step = max(p.Step, v.Step)
-		p.Loss += v.Value / float64(len(loss))
-		p.HasLoss = true
-	}
-	rate, err := s.newest(ctx, id, "tokens_per_second")
-	for _, v := range rate {
-		p.TokensPerSec += v.Value
-	}
-	return p, err
-}
-
-// newest returns each worker's newest value of a metric, by rank.
-func (s *Store) newest(ctx context.Context, id run.ID, metric string) (out []series.Point, err error) {
-	err = s.readPoints(ctx, func(r *pointReader) error {
-		rows, err := r.tx.QueryContext(ctx, `SELECT s.id, p.step, p.value, p.at, (SELECT max(last_step) FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id)
-			FROM series s LEFT JOIN points p ON p.series = s.id AND p.step = (SELECT max(step) FROM points WHERE series = s.id)
-			WHERE s.run_id = ? AND s.metric = ? ORDER BY s.rank`, id, metric)
-		if err != nil {
-			return err
-		}
-		type last struct {
-			series            int64
-			step, at, chunked sql.NullInt64
-			value             sql.NullFloat64
-		}
-		workers, err := collect(rows, func(row scanner) (l last, err error) {
-			return l, row.Scan(&l.series, &l.step, &l.value, &l.at, &l.chunked)
-		})
-		if err != nil {
-			return err
-		}
-		for _, w := range workers {
-			if w.step.Valid && (!w.chunked.Valid || w.chunked.Int64 < w.step.Int64) { // nearly always
-				out = append(out, series.Point{Step: w.step.Int64, Value: fromNull(w.value), At: w.at.Int64})
-				continue
-			}
-			if !w.chunked.Valid { // no point at all
-				continue
-			}
-			err := r.each(ctx, w.series, w.chunked.Int64, w.chunked.Int64, func(p series.Point) bool {
-				out = append(out, p)
-				return true
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("newest %s of %s: %w", metric, id, err)
-	}
-	return out, nil
 }

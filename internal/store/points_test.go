@@ -52,6 +52,14 @@ func train(ctx context.Context, s *store.Store, rank int, from, to int64) error 
 	return s.Commit(ctx, []*store.Batch{b})
 }
 
+// again makes a second attempt report a step.
+func again(ctx context.Context, s *store.Store, step int64) error {
+	return s.Commit(ctx, []*store.Batch{{
+		RunID: pointsRun, AllocID: "again", Stream: "stdout", Attempt: 2, At: time.UnixMilli(1_800_000_000_000), To: store.Cursor{File: "f", Offset: 1},
+		Points: []store.Point{{Metric: "loss", Step: step, Value: 1}},
+	}})
+}
+
 func sealAll(ctx context.Context, s *store.Store) error {
 	for more := true; more; {
 		var err error
@@ -108,8 +116,8 @@ func TestTheNewestPointsStayRowsUntilTheRunHasEnded(t *testing.T) {
 	must(t, train(t.Context(), s, 1, 50, 51)) // late
 	must(t, sealAll(t.Context(), s))
 	counts(t, s, "later", 0, 2*(53+2))
-	must(t, s.Rewind(t.Context(), pointsRun, 150))
-	counts(t, s, "rewound", 0, 2*(2+2))
+	must(t, again(t.Context(), s, 150))
+	counts(t, s, "repeated from step 150 on", 1, 2*(2+2))
 	must(t, s.DeleteRun(t.Context(), pointsRun))
 	counts(t, s, "deleted", 0, 0)
 }
@@ -194,7 +202,8 @@ func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 		}
 	}
 	execute(t, dir, `UPDATE point_chunks SET first_step = 301 WHERE id = (SELECT id FROM kept)`)
-	said("a rewind", s.Rewind(t.Context(), pointsRun, 350))
+	must(t, again(t.Context(), s, 350)) // nobody waits for it
+	said("once steps are repeated", errorOf(page(350, 1)))
 }
 
 func errorOf[T any](_ T, err error) error { return err }

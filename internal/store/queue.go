@@ -109,7 +109,7 @@ func (s *Store) ReadyWithout(ctx context.Context, sweep run.SweepID, reason stri
 const (
 	due        = `state = '` + string(run.Queued) + `' AND not_before > 0 AND not_before <= ?`
 	anyDue     = `SELECT id FROM runs INDEXED BY runs_by_not_before WHERE ` + due + ` LIMIT 1`
-	takeTurns  = `UPDATE runs INDEXED BY runs_by_not_before SET not_before = 0 WHERE ` + due
+	takeTurns  = `UPDATE runs INDEXED BY runs_by_not_before SET not_before = 0, revision = revision + 1 WHERE ` + due
 	allExpired = `SELECT id FROM runs INDEXED BY runs_by_expiry WHERE state = '` + string(run.Queued) + `' AND started_at > 0
 		AND started_at + 1000 * json_extract(options, '$.max_duration_seconds') <= ?`
 )
@@ -157,7 +157,7 @@ func (s *Store) SetReason(ctx context.Context, reason string, ids []run.ID) erro
 		for _, id := range ids[:n] {
 			args = append(args, id)
 		}
-		_, err := s.write.ExecContext(ctx, `UPDATE runs SET reason = ? WHERE state = ? AND reason <> ? AND id IN (?`+strings.Repeat(",?", n-1)+`)`, args...)
+		_, err := s.write.ExecContext(ctx, `UPDATE runs SET reason = ?, revision = revision + 1 WHERE state = ? AND reason <> ? AND id IN (?`+strings.Repeat(",?", n-1)+`)`, args...)
 		if err != nil {
 			return fmt.Errorf("store reasons for waiting: %w", mapError(err))
 		}

@@ -17,9 +17,9 @@ import (
 func Rolled() []string { return []string{"loss", "tokens_per_second"} }
 
 // markUnrolled notes, in the batch's own transaction, which steps of the curves are no longer what the points say.
-func markUnrolled(ctx context.Context, tx *writeTx, b *Batch) error {
+func markUnrolled(ctx context.Context, tx *writeTx, b *Batch, points []Point) error {
 	from, to := int64(math.MaxInt64), int64(math.MinInt64)
-	for _, p := range b.Points {
+	for _, p := range points {
 		if slices.Contains(Rolled(), p.Metric) {
 			from, to = min(from, p.Step), max(to, p.Step)
 		}

@@ -15,7 +15,7 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before`
+	retried, port_conflicts, not_before, revision`
 
 type scanner interface{ Scan(...any) error }
 
@@ -26,7 +26,7 @@ func scanRun(row scanner) (run.Run, error) {
 	var loss, rate sql.NullFloat64
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
-		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore)
+		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision)
 	if err != nil {
 		return r, mapError(err)
 	}
@@ -95,10 +95,10 @@ func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key s
 	}
 	words := strings.Join(append([]string{r.Options.Description}, r.Options.Tags...), "\n")
 	_, err = tx.ExecContext(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, words)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		millis(r.CreatedAt), millis(r.StartedAt), millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore),
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore), 0,
 		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), words)
 	if err != nil {
 		return err
@@ -209,7 +209,7 @@ func counts(rows *sql.Rows) (map[run.State]int, error) {
 
 // SaveProgress stores the newest headline numbers of a run, except the participants, which [Store.Update] owns.
 func (s *Store) SaveProgress(ctx context.Context, id run.ID, p run.Progress) error {
-	_, err := s.write.ExecContext(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ? WHERE id = ?`,
+	_, err := s.write.ExecContext(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1 WHERE id = ?`,
 		p.Step, p.Loss, p.HasLoss, p.TokensPerSec, millis(p.UpdatedAt), id)
 	if err != nil {
 		return fmt.Errorf("save progress of %s: %w", id, mapError(err))

@@ -54,11 +54,12 @@ func change(ctx context.Context, tx *writeTx, id run.ID, fn func(*Update) error)
 }
 
 func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, known map[string]run.Worker) error {
+	u.Run.Revision++
 	r := u.Run
 	if _, err := tx.ExecContext(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
-		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ? WHERE id = ?`,
+		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ? WHERE id = ?`,
 		r.State, r.Reason, r.StopRequested, r.Attempt, millis(r.StartedAt), millis(r.EndedAt), r.Progress.Participants,
-		r.Retried, r.PortConflicts, millis(r.NotBefore), r.ID); err != nil {
+		r.Retried, r.PortConflicts, millis(r.NotBefore), r.Revision, r.ID); err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
 	if a := u.Attempt; a != before && a.Number > 0 {

@@ -133,7 +133,7 @@ func (s *Server) handleRunPoints(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return renderJSON(w, http.StatusOK, columnsOf(seq, thin(loss), thin(run.Settled(throughput, shown.Progress.Participants))))
+	return renderJSON(w, http.StatusOK, columnsOf(seq, thin(run.Settled(loss, shown.Progress.Step)), thin(run.Settled(throughput, shown.Progress.Step))))
 }
 
 // number reads a whole number from the query.

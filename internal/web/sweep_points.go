@@ -84,7 +84,7 @@ func (s *Server) sweepCurves(ctx context.Context, sweep run.Sweep, runs []views.
 				return err
 			}
 			c := sweepCurve{ID: r.Run.ID, Number: r.Number, Label: pointLabel(sweep.Fields, r.Values), State: r.Run.State, Best: r.Best, Steps: []int64{}, Loss: []*run.Number{}}
-			for _, p := range series.Downsample(points, curvePoints/series.PerBucket) {
+			for _, p := range series.Downsample(run.Settled(points, r.Run.Progress.Step), curvePoints/series.PerBucket) {
 				v := run.Number(p.Mean)
 				c.Steps, c.Loss = append(c.Steps, p.Step), append(c.Loss, &v)
 			}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -47,7 +48,7 @@ func testNotFinite(t *testing.T, s Store) {
 	}
 	p, err := s.Headline(t.Context(), id)
 	must(t, err)
-	if p.Step != 2 || !p.HasLoss || !math.IsInf(p.Loss, 1) {
+	if p.Step != 1 || !p.HasLoss || !math.IsNaN(p.Loss) { // worker 1 has still to report step 2
 		t.Errorf("headline is %+v", p)
 	}
 }
@@ -156,11 +157,13 @@ func testLongCurve(t *testing.T, s Store) {
 	if c, err := s.Curve(t.Context(), id, "loss", 4999); err != nil || len(c) != 0 {
 		t.Errorf("beyond the end there is %v, %v", c, err)
 	}
-	for _, to := range []int64{4999, 3585, 3584, 1030, 512, 3} {
-		must(t, s.Rewind(t.Context(), id, to))
-		check("rewound", id, 0, to)
+	for i, to := range []int64{4999, 3585, 3584, 1030, 512, 3} {
+		b := batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "tokens_per_second", Step: to, Value: 1})
+		b.AllocID, b.Attempt = fmt.Sprint("again", i), i+2
+		must(t, s.Commit(t.Context(), []*store.Batch{b}))
+		check("repeated", id, 0, to)
 		rollAll()
-		check("rewound and rolled up", id, 0, to)
+		check("repeated and rolled up", id, 0, to)
 	}
 	check("another run", other, 0, 5000)
 }
@@ -180,5 +183,5 @@ func testCurve(t *testing.T, s Store) {
 	same(t, "part of the curve", part, c[1:])
 	p, err := s.Headline(t.Context(), id)
 	must(t, err)
-	same(t, "headline", p, run.Progress{Step: 2, Loss: 2.5, HasLoss: true, TokensPerSec: 30})
+	same(t, "headline", p, run.Progress{Step: 1, Loss: 3, HasLoss: true})
 }

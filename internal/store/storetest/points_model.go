@@ -11,7 +11,15 @@ import (
 )
 
 // model is what a store must answer about the points of one run, kept in the simplest way.
-type model map[string]map[int]map[int64]modelPoint // by metric, rank and step
+type model struct {
+	points map[string]map[int]map[int64]modelPoint // by metric, rank and step
+	first  map[int]int64                           // by attempt from the second on: the lowest step of a curve that it has reported
+	step   int64                                   // of the stored headline
+}
+
+func newModel() *model {
+	return &model{points: map[string]map[int]map[int64]modelPoint{}, first: map[int]int64{}}
+}
 
 type modelPoint struct {
 	value   float64
@@ -20,43 +28,62 @@ type modelPoint struct {
 	exact   bool
 }
 
-// commit applies the rule: a later attempt wins, within one an exact value wins, and otherwise the later one.
-func (m model) commit(b *store.Batch) {
-	for _, p := range b.Points {
-		if m[p.Metric] == nil {
-			m[p.Metric] = map[int]map[int64]modelPoint{}
+// commit applies the rules: a step that a later attempt has trained again is gone, a later attempt wins, within one an exact
+// value wins, and otherwise the later one.
+func (m *model) commit(b *store.Batch) {
+	points := slices.DeleteFunc(slices.Clone(b.Points), func(p store.Point) bool { return m.gone(b.Attempt, p.Step) })
+	for _, p := range points {
+		before, known := m.first[b.Attempt]
+		if b.Attempt > 1 && slices.Contains(store.Rolled(), p.Metric) && (!known || p.Step < before) {
+			m.first[b.Attempt] = p.Step
+			m.step = min(m.step, p.Step-1)
 		}
-		steps := m[p.Metric][b.Rank]
-		if steps == nil {
-			steps = map[int64]modelPoint{}
-			m[p.Metric][b.Rank] = steps
+	}
+	for _, ranks := range m.points {
+		for _, steps := range ranks {
+			maps.DeleteFunc(steps, func(step int64, p modelPoint) bool { return m.gone(p.attempt, step) })
 		}
-		old, ok := steps[p.Step]
-		if ok && (old.attempt > b.Attempt || (old.attempt == b.Attempt && old.exact && !p.Exact)) {
-			continue
+	}
+	for _, p := range points {
+		m.add(b, p)
+	}
+}
+
+// gone reports whether a later attempt has trained a step again.
+func (m *model) gone(attempt int, step int64) bool {
+	for later, from := range m.first {
+		if later > attempt && step >= from && step <= store.MaxStep {
+			return true
 		}
+	}
+	return false
+}
+
+func (m *model) add(b *store.Batch, p store.Point) {
+	if m.points[p.Metric] == nil {
+		m.points[p.Metric] = map[int]map[int64]modelPoint{}
+	}
+	steps := m.points[p.Metric][b.Rank]
+	if steps == nil {
+		steps = map[int64]modelPoint{}
+		m.points[p.Metric][b.Rank] = steps
+	}
+	old, ok := steps[p.Step]
+	if !ok || old.attempt < b.Attempt || (old.attempt == b.Attempt && (p.Exact || !old.exact)) {
 		steps[p.Step] = modelPoint{p.Value, b.At.UnixMilli(), b.Attempt, p.Exact}
 	}
 }
 
-func (m model) rewind(from int64) {
-	for _, ranks := range m {
-		for _, steps := range ranks {
-			maps.DeleteFunc(steps, func(step int64, _ modelPoint) bool { return step >= from && step <= store.MaxStep })
-		}
-	}
-}
-
-func (m model) metrics() []string { return slices.Sorted(maps.Keys(m)) }
+func (m *model) metrics() []string { return slices.Sorted(maps.Keys(m.points)) }
 
 // points are all those of PointsPage.
-func (m model) points(metric string, from int64, after *store.PointPlace) []store.WorkerPoint {
+func (m *model) page(metric string, from int64, after *store.PointPlace) []store.WorkerPoint {
 	var out []store.WorkerPoint
-	for _, rank := range slices.Sorted(maps.Keys(m[metric])) {
-		for _, step := range slices.Sorted(maps.Keys(m[metric][rank])) {
+	for _, rank := range slices.Sorted(maps.Keys(m.points[metric])) {
+		for _, step := range slices.Sorted(maps.Keys(m.points[metric][rank])) {
 			past := after == nil || rank > after.Rank || (rank == after.Rank && step > after.Step)
 			if step >= from && past {
-				p := m[metric][rank][step]
+				p := m.points[metric][rank][step]
 				out = append(out, store.WorkerPoint{Rank: rank, Step: step, Value: run.Number(p.value), At: p.at})
 			}
 		}
@@ -64,10 +91,10 @@ func (m model) points(metric string, from int64, after *store.PointPlace) []stor
 	return out
 }
 
-func (m model) curve(metric string, from int64) []run.CurvePoint {
+func (m *model) curve(metric string, from int64) []run.CurvePoint {
 	bySteps := map[int64][]modelPoint{}
-	for _, rank := range slices.Sorted(maps.Keys(m[metric])) {
-		for step, p := range m[metric][rank] {
+	for _, rank := range slices.Sorted(maps.Keys(m.points[metric])) {
+		for step, p := range m.points[metric][rank] {
 			if step >= from {
 				bySteps[step] = append(bySteps[step], p)
 			}
@@ -93,24 +120,42 @@ func (m model) curve(metric string, from int64) []run.CurvePoint {
 	return out
 }
 
-func (m model) headline() run.Progress {
-	newest := func(metric string) (out []store.WorkerPoint) {
-		for _, rank := range slices.Sorted(maps.Keys(m[metric])) {
-			if steps := m[metric][rank]; len(steps) > 0 {
-				step := slices.Max(slices.Collect(maps.Keys(steps)))
-				out = append(out, store.WorkerPoint{Rank: rank, Step: step, Value: run.Number(steps[step].value)})
+// headline is the point of the curves at the newest step that all workers of the newest attempt have reported but those far
+// behind; the stored one is never ahead of it.
+func (m *model) headline() run.Progress {
+	const far = 100
+	attempt := 1
+	for later := range m.first {
+		attempt = max(attempt, later)
+	}
+	p := run.Progress{Step: m.step}
+	for _, metric := range store.Rolled() {
+		var newest []int64
+		for _, steps := range m.points[metric] {
+			if len(steps) == 0 {
+				continue
+			}
+			if step := slices.Max(slices.Collect(maps.Keys(steps))); steps[step].attempt == attempt {
+				newest = append(newest, step)
 			}
 		}
-		return out
+		if len(newest) > 0 {
+			most := slices.Max(newest)
+			newest = slices.DeleteFunc(newest, func(step int64) bool { return step < most-far })
+			p.Step = max(p.Step, slices.Min(newest))
+			break
+		}
 	}
-	var p run.Progress
-	loss := newest("loss")
-	for _, v := range loss {
-		p.Step, p.HasLoss = max(p.Step, v.Step), true
-		p.Loss += float64(v.Value) / float64(len(loss))
+	loss, rate := m.last("loss", p.Step), m.last("tokens_per_second", p.Step)
+	return run.Progress{Step: max(loss.Step, rate.Step), Loss: loss.Mean, HasLoss: loss.Workers > 0, TokensPerSec: rate.Sum}
+}
+
+// last is the last point of a curve up to a step.
+func (m *model) last(metric string, to int64) (last run.CurvePoint) {
+	for _, p := range m.curve(metric, 0) {
+		if p.Step <= to {
+			last = p
+		}
 	}
-	for _, v := range newest("tokens_per_second") {
-		p.TokensPerSec += float64(v.Value)
-	}
-	return p
+	return last
 }

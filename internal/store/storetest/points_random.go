@@ -27,7 +27,7 @@ func RunPoints(t *testing.T, reopen func() (Store, error)) {
 	rapid.Check(t, func(t *rapid.T) {
 		n++
 		r := newRun(fmt.Sprintf("r-%010d", n), "random")
-		c := &pointsCheck{ctx: context.Background(), s: s, reopen: reopen, id: r.ID, model: model{}, cursors: map[string]store.Cursor{}, next: map[int]int64{}}
+		c := &pointsCheck{ctx: context.Background(), s: s, reopen: reopen, id: r.ID, model: newModel(), attempt: 1, cursors: map[string]store.Cursor{}, next: map[int]int64{}}
 		defer func() {
 			s = c.s
 			_ = s.DeleteRun(c.ctx, c.id) // once more, if the check was given up in its middle
@@ -36,7 +36,7 @@ func RunPoints(t *testing.T, reopen func() (Store, error)) {
 		c.must(t, err)
 		t.Repeat(map[string]func(*rapid.T){
 			"commit": c.commit, "commit more": c.commit, "seal": c.seal, "seal all": c.sealAll, "kill while sealing": c.kill, "reopen": c.again,
-			"roll up": c.rollUp, "rewind": c.rewind, "end": c.end, "read": c.read, "read pages": c.readPages,
+			"roll up": c.rollUp, "retry": c.retry, "end": c.end, "read": c.read, "read pages": c.readPages,
 		})
 		c.sealAll(t)
 		c.read(t)
@@ -55,9 +55,10 @@ type pointsCheck struct {
 	s       Store
 	reopen  func() (Store, error)
 	id      run.ID
-	model   model
+	model   *model
 	cursors map[string]store.Cursor // by allocation
 	next    map[int]int64           // by rank: the step that it is at
+	attempt int                     // the newest
 	ended   bool
 }
 
@@ -96,7 +97,10 @@ func pointValue() *rapid.Generator[float64] {
 func (c *pointsCheck) commit(t *rapid.T) {
 	var batches []*store.Batch
 	for range rapid.IntRange(1, 2).Draw(t, "batches") {
-		rank, attempt := rapid.IntRange(0, 2).Draw(t, "rank"), rapid.IntRange(1, 3).Draw(t, "attempt")
+		rank, attempt := rapid.IntRange(0, 2).Draw(t, "rank"), c.attempt
+		if rapid.IntRange(0, 4).Draw(t, "late") == 0 {
+			attempt = rapid.IntRange(1, c.attempt).Draw(t, "attempt")
+		}
 		alloc := fmt.Sprintf("%s-%d-%d", c.id, attempt, rank)
 		b := batch(c.id, rank, c.cursors[alloc], "x\n", c.points(t, rank)...)
 		b.AllocID, b.Attempt = alloc, attempt
@@ -180,14 +184,21 @@ func (c *pointsCheck) rollUp(t *rapid.T) {
 		c.must(t, err)
 		c.same(t, "curve of "+metric, got, c.model.curve(metric, from))
 	}
+	head, err := c.s.Headline(c.ctx, c.id)
+	c.must(t, err)
+	c.same(t, "headline", head, c.model.headline())
+	c.must(t, c.s.SaveProgress(c.ctx, c.id, head))
+	c.model.step = head.Step
 }
 
-func (c *pointsCheck) rewind(t *rapid.T) {
-	from := rapid.Int64Range(0, 300).Draw(t, "from")
-	c.must(t, c.s.Rewind(c.ctx, c.id, from))
-	c.model.rewind(from)
-	for rank := range c.next {
-		c.next[rank] = min(c.next[rank], from)
+// retry begins another attempt, which trains some steps again.
+func (c *pointsCheck) retry(t *rapid.T) {
+	if c.attempt == 6 {
+		return
+	}
+	c.attempt++
+	for rank, step := range c.next {
+		c.next[rank] = rapid.Int64Range(max(0, step-50), step).Draw(t, "from")
 	}
 }
 
@@ -208,7 +219,7 @@ func (c *pointsCheck) read(t *rapid.T) {
 	for _, metric := range c.model.metrics() {
 		got, err := AllPoints(c.ctx, c.s, c.id, metric)
 		c.must(t, err)
-		c.samePoints(t, "points of "+metric, got, c.model.points(metric, math.MinInt64, nil))
+		c.samePoints(t, "points of "+metric, got, c.model.page(metric, math.MinInt64, nil))
 	}
 	for _, metric := range []string{"other", "mixed"} {
 		from := rapid.OneOf(rapid.Int64Range(0, 300), rapid.Just(epoch.UnixMilli()+9)).Draw(t, "from")
@@ -216,9 +227,6 @@ func (c *pointsCheck) read(t *rapid.T) {
 		c.must(t, err)
 		c.same(t, "curve of "+metric, got, c.model.curve(metric, from))
 	}
-	head, err := c.s.Headline(c.ctx, c.id)
-	c.must(t, err)
-	c.same(t, "headline", head, c.model.headline())
 }
 
 func (c *pointsCheck) readPages(t *rapid.T) {
@@ -233,7 +241,7 @@ func (c *pointsCheck) readPages(t *rapid.T) {
 	if rapid.Bool().Draw(t, "after a place") {
 		after = &store.PointPlace{Rank: rapid.IntRange(-1, 3).Draw(t, "rank"), Step: rapid.Int64Range(-1, 300).Draw(t, "step")}
 	}
-	for want := c.model.points(metric, from, after); ; {
+	for want := c.model.page(metric, from, after); ; {
 		page, err := c.s.PointsPage(c.ctx, c.id, metric, from, after, limit)
 		c.must(t, err)
 		n := min(limit, len(want))

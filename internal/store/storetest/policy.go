@@ -109,55 +109,6 @@ func testSaved(t *testing.T, s Store) {
 	}
 }
 
-func testRewind(t *testing.T, s Store) {
-	id, other := create(t, s, "r-0000000001", "a").ID, create(t, s, "r-0000000002", "b").ID
-	at := epoch.UnixMilli()
-	for _, id := range []run.ID{id, other} {
-		for rank := range 2 {
-			b := batch(id, rank, store.Cursor{}, "line\n", store.Point{Metric: "system/cpu", Step: at, Value: 1})
-			for step := range int64(10) {
-				b.Points = append(b.Points, store.Point{Metric: "loss", Step: step, Value: 10 - float64(step)}, store.Point{Metric: "tokens_per_second", Step: step, Value: 5})
-				b.Saved = append(b.Saved, store.Checkpoint{Step: step, Path: "p"})
-			}
-			must(t, s.Commit(t.Context(), []*store.Batch{b}))
-		}
-		if c := curve(t, s, id); len(c) != 10 {
-			t.Fatalf("curve is %+v", c)
-		}
-	}
-	for range 2 { // again, as after an interruption
-		must(t, s.Rewind(t.Context(), id, 6))
-		if c := curve(t, s, id); len(c) != 6 || c[5].Step != 5 {
-			t.Errorf("curve is %+v", c)
-		}
-	}
-	for metric, want := range map[string]int{"loss": 12, "tokens_per_second": 12, "system/cpu": 2} {
-		pts, err := AllPoints(t.Context(), s, id, metric)
-		must(t, err)
-		same(t, "points of "+metric, len(pts), want)
-	}
-	saved, err := s.Saved(t.Context(), id)
-	must(t, err)
-	same(t, "checkpoints", len(saved), 12)
-	r, err := s.Run(t.Context(), id)
-	must(t, err)
-	if r.Progress.Step != 5 || r.Progress.Loss != 5 || r.Progress.TokensPerSec != 0 {
-		t.Errorf("headline is %+v", r.Progress)
-	}
-	lines, err := s.Logs(t.Context(), id, run.LogQuery{Rank: -1, Limit: 10})
-	must(t, err)
-	same(t, "log", len(lines), 2)
-	if c := curve(t, s, other); len(c) != 10 {
-		t.Errorf("the other run's curve is %+v", c)
-	}
-	must(t, s.Rewind(t.Context(), id, 0))
-	r, err = s.Run(t.Context(), id)
-	must(t, err)
-	if c := curve(t, s, id); len(c) != 0 || r.Progress.HasLoss || r.Progress.Step != 0 {
-		t.Errorf("from the beginning: curve %+v, headline %+v", c, r.Progress)
-	}
-}
-
 // turns lists the last characters of the IDs of what may be sent, in order.
 func turns(t *testing.T, s Store) string {
 	t.Helper()

@@ -44,7 +44,6 @@ type Store interface {
 	DeleteRun(ctx context.Context, id run.ID) error
 	Tidy(ctx context.Context) error
 	Saved(ctx context.Context, id run.ID) ([]run.Saved, error)
-	Rewind(ctx context.Context, id run.ID, from int64) error
 	Dispatching(ctx context.Context) ([]run.ID, error)
 	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
 	Due(ctx context.Context, now time.Time) error
@@ -97,7 +96,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"runs are found by tag and description":                   testWords,
 		"a retry's count, wait and resume survive":                testRetry,
 		"checkpoints of each worker are remembered, newest":       testSaved,
-		"rewinding forgets steps and nothing else":                testRewind,
+		"every change of a run has a revision of its own":         testRevision,
+		"a further attempt replaces the steps that it repeats":    testRepeat,
+		"the headline is of those that still take part":           testHeadline,
 		"what is to be sent is in order of priority, then age":    testReady,
 		"a run whose time has come waits for its turn":            testDue,
 		"queued runs expire, and others do not":                   testExpired,

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
+)
+
+// Headline returns the point of a run's curves, as of the last [Store.RollUp], that stands for it: at the newest step that
+// every worker still taking part in the newest attempt that trains has reported, or at the step of the stored headline when
+// that is greater. Participants and UpdatedAt stay zero.
+func (s *Store) Headline(ctx context.Context, id run.ID) (run.Progress, error) {
+	p, err := s.headline(ctx, id)
+	if err != nil {
+		return p, fmt.Errorf("headline of %s: %w", id, err)
+	}
+	return p, nil
+}
+
+func (s *Store) headline(ctx context.Context, id run.ID) (p run.Progress, err error) {
+	var innerSteps int64
+	err = s.read.QueryRowContext(ctx, `SELECT step, inner_steps FROM runs WHERE id = ?`, id).Scan(&p.Step, &innerSteps)
+	if err != nil {
+		return p, mapError(err)
+	}
+	done, err := readRepeats(ctx, s.read, id)
+	if err != nil {
+		return p, err
+	}
+	attempt := done.trained()
+	workers, err := s.standing(ctx, id, attempt)
+	if err != nil {
+		return p, err
+	}
+	for _, metric := range Rolled() {
+		reported, err := s.newest(ctx, id, metric)
+		if err != nil {
+			return p, err
+		}
+		if step, ok := run.SettledStep(workers, reported, attempt, innerSteps); ok {
+			p.Step = max(p.Step, step)
+			break
+		}
+	}
+	loss, err := lastOfCurve(ctx, s.read, id, "loss", p.Step)
+	if err != nil {
+		return p, err
+	}
+	p.Loss, p.HasLoss = loss.Mean, loss.Workers > 0
+	rate, err := lastOfCurve(ctx, s.read, id, "tokens_per_second", p.Step)
+	p.TokensPerSec = rate.Sum
+	p.Step = max(loss.Step, rate.Step)
+	return p, err
+}
+
+// standing returns the workers of an attempt with rank, state and start alone: it is asked for with nearly every step.
+func (s *Store) standing(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT rank, state, coalesce(json_extract(body, '$.started_at'), '') FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
+	if err != nil {
+		return nil, mapError(err)
+	}
+	return collect(rows, func(row scanner) (w run.Worker, err error) {
+		var started string
+		if err := row.Scan(&w.Rank, &w.State, &started); err != nil || started == "" {
+			return w, err
+		}
+		w.StartedAt, err = time.Parse(time.RFC3339Nano, started)
+		return w, err
+	})
+}
+
+// lastOfCurve returns the last point of a curve up to a step; the zero point when there is none.
+func lastOfCurve(ctx context.Context, q querier, id run.ID, metric string, to int64) (run.CurvePoint, error) {
+	for block := curveBlock(to); ; block-- {
+		var data []byte
+		err := mapError(q.QueryRowContext(ctx, `SELECT block, data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block <= ? ORDER BY block DESC LIMIT 1`,
+			id, metric, block).Scan(&block, &data))
+		if errors.Is(err, run.ErrNotFound) {
+			return run.CurvePoint{}, nil
+		}
+		if err != nil {
+			return run.CurvePoint{}, err
+		}
+		curve, err := series.AppendCurve(nil, data)
+		if err != nil {
+			return run.CurvePoint{}, fmt.Errorf("curve %s of %s: %w", metric, id, err)
+		}
+		if curve = run.Settled(curve, to); len(curve) > 0 {
+			return curve[len(curve)-1], nil
+		}
+	}
+}
+
+// newest returns the newest step that each worker has reported of a metric, by rank.
+func (s *Store) newest(ctx context.Context, id run.ID, metric string) ([]run.Reported, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
+		FROM series s LEFT JOIN points p ON p.series = s.id AND p.step = (SELECT max(step) FROM points WHERE series = s.id)
+		LEFT JOIN point_chunks c ON c.id = (SELECT id FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id ORDER BY last_step DESC, attempt DESC LIMIT 1)
+		WHERE s.run_id = ? AND s.metric = ? ORDER BY s.rank`, id, metric)
+	if err != nil {
+		return nil, mapError(err)
+	}
+	type place struct{ step, at, attempt sql.NullInt64 }
+	all, err := collect(rows, func(row scanner) (run.Reported, error) {
+		var rank int
+		var head, chunk place
+		err := row.Scan(&rank, &head.step, &head.at, &head.attempt, &chunk.step, &chunk.at, &chunk.attempt)
+		best := head
+		if chunk.step.Valid && (!head.step.Valid || chunk.step.Int64 > head.step.Int64 || chunk.step.Int64 == head.step.Int64 && chunk.attempt.Int64 > head.attempt.Int64) {
+			best = chunk
+		}
+		return run.Reported{Rank: rank, Attempt: int(best.attempt.Int64), Step: best.step.Int64, At: best.at.Int64}, err
+	})
+	out := all[:0]
+	for _, r := range all {
+		if r.Attempt > 0 { // else it has no point at all any more
+			out = append(out, r)
+		}
+	}
+	return out, err
+}

@@ -1,0 +1,194 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
+)
+
+// repeats are the lowest steps that the further attempts of a run have reported, by attempt. The first attempt, which
+// repeats nothing, has none.
+type repeats map[int]int64
+
+// gone is the step from which on what an attempt reported is gone, since a later attempt has trained it again.
+func (r repeats) gone(attempt int) int64 {
+	from := int64(math.MaxInt64)
+	for later, step := range r {
+		if later > attempt {
+			from = min(from, step)
+		}
+	}
+	return from
+}
+
+// trained is the newest attempt that has reported a step, and the first one while none has.
+func (r repeats) trained() int {
+	newest := 1
+	for attempt := range r {
+		newest = max(newest, attempt)
+	}
+	return newest
+}
+
+func readRepeats(ctx context.Context, q querier, id run.ID) (repeats, error) {
+	rows, err := q.QueryContext(ctx, `SELECT attempt, from_step FROM repeats WHERE run_id = ?`, id)
+	if err != nil {
+		return nil, fmt.Errorf("attempts of %s: %w", id, mapError(err))
+	}
+	type repeat struct {
+		attempt int
+		from    int64
+	}
+	list, err := collect(rows, func(row scanner) (r repeat, err error) { return r, row.Scan(&r.attempt, &r.from) })
+	out := repeats{}
+	for _, r := range list {
+		out[r.attempt] = r.from
+	}
+	return out, err
+}
+
+// only returns the points and checkpoints of a batch that are still wanted: a worker of an earlier attempt may come late
+// with steps that a later one has trained again.
+func (r repeats) only(b *Batch) ([]Point, []Checkpoint) {
+	from := r.gone(b.Attempt)
+	if from == math.MaxInt64 {
+		return b.Points, b.Saved
+	}
+	// The batch itself stays as it is: it is stored once more when this transaction fails.
+	points := slices.DeleteFunc(slices.Clone(b.Points), func(p Point) bool { return p.Step >= from && p.Step <= MaxStep })
+	return points, slices.DeleteFunc(slices.Clone(b.Saved), func(c Checkpoint) bool { return c.Step >= from })
+}
+
+// lowers reports whether points of a further attempt are of a lower step than it has reported before, and of which.
+func (r repeats) lowers(attempt int, points []Point) (first int64, lower bool) {
+	if attempt <= 1 {
+		return 0, false
+	}
+	from, known := r[attempt]
+	if !known {
+		from = math.MaxInt64
+	}
+	first = from
+	for _, p := range points {
+		if slices.Contains(Rolled(), p.Metric) {
+			first = min(first, p.Step)
+		}
+	}
+	return first, first < from
+}
+
+// repeat takes note of the lowest step that a further attempt has reported, and removes what earlier ones did from there
+// on: points, curves, checkpoints and the headline are those of one training.
+func (r repeats) repeat(ctx context.Context, tx *writeTx, b *Batch, first int64) error {
+	r[b.Attempt] = first
+	_, err := tx.ExecContext(ctx, `INSERT INTO repeats (run_id, attempt, from_step) VALUES (?,?,?)
+		ON CONFLICT (run_id, attempt) DO UPDATE SET from_step = excluded.from_step`, b.RunID, b.Attempt, first)
+	if err == nil {
+		err = rewind(ctx, tx, b.RunID, first, b.Attempt)
+	}
+	if err != nil {
+		return fmt.Errorf("attempt %d of %s repeats step %d: %w", b.Attempt, b.RunID, first, err)
+	}
+	b.Repeated = true
+	return nil
+}
+
+// rewind removes what the attempts before this one reported of the steps from this one on. What has a time and no step
+// stays.
+func rewind(ctx context.Context, tx *writeTx, id run.ID, from int64, attempt int) error {
+	for _, q := range []string{
+		`DELETE FROM points WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND step BETWEEN ? AND ? AND attempt < ?`,
+		`DELETE FROM point_chunks WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND first_step BETWEEN ? AND ? AND attempt < ?`,
+		`DELETE FROM checkpoints WHERE run_id = ? AND step BETWEEN ? AND ? AND attempt < ?`,
+	} {
+		if _, err := tx.ExecContext(ctx, q, id, from, MaxStep, attempt); err != nil {
+			return err
+		}
+	}
+	if err := cutChunks(ctx, tx, id, from, attempt); err != nil {
+		return err
+	}
+	if err := cutCurves(ctx, tx, id, from); err != nil {
+		return err
+	}
+	return cutHeadline(ctx, tx, id, from)
+}
+
+// cutChunks cuts the chunks that begin before a step and reach beyond it. One that is damaged stays as it is: whoever reads
+// it is told so, and what others report must not wait for it.
+func cutChunks(ctx context.Context, tx *writeTx, id run.ID, from int64, attempt int) error {
+	rows, err := tx.QueryContext(ctx, `SELECT `+pointChunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
+		WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND last_step >= ? AND first_step < ? AND attempt < ?`, id, from, from, attempt)
+	if err != nil {
+		return err
+	}
+	chunks, err := collect(rows, scanPointChunk)
+	if err != nil {
+		return err
+	}
+	for _, c := range chunks {
+		if err := c.cut(ctx, tx, from); err != nil && !errors.Is(err, series.ErrDamaged) {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut removes the points from a step on, of which it has some but not all. What is encoded stays as it is: only how many
+// of it count is changed.
+func (c pointChunk) cut(ctx context.Context, tx *writeTx, from int64) error {
+	points, err := series.DecodeChunk(c.data, c.count)
+	if err != nil {
+		return err
+	}
+	if points[0].Step != c.first {
+		return fmt.Errorf("%w: it begins at step %d, not %d", series.ErrDamaged, points[0].Step, c.first)
+	}
+	st := series.StatsOf(slices.DeleteFunc(points, func(p series.Point) bool { return p.Step >= from }))
+	_, err = tx.ExecContext(ctx, `UPDATE point_chunks SET last_step = ?, count = ?, nans = ?, low = ?, high = ?, sum = ?, first_at = ?, last_at = ? WHERE id = ?`,
+		st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, c.id)
+	return err
+}
+
+// cutCurves removes the steps of the curves from this one on. Those that some attempt still has are derived again, and so
+// are those that a [Store.RollUp] under way has read before.
+func cutCurves(ctx context.Context, tx *writeTx, id run.ID, from int64) error {
+	var last int64
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(to_step), 0) FROM unrolled WHERE run_id = ?`, id).Scan(&last); err != nil {
+		return err
+	}
+	block := curveBlock(from)
+	for _, metric := range Rolled() {
+		p, err := lastOfCurve(ctx, tx, id, metric, math.MaxInt64)
+		if err != nil {
+			return err
+		}
+		last = max(last, p.Step)
+		if _, err := tx.ExecContext(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block > ?`, id, metric, block); err != nil {
+			return err
+		}
+		if err := saveCurve(ctx, tx, id, metric, from, (block+1)*curveSteps-1, nil); err != nil {
+			return err
+		}
+	}
+	if last < from {
+		return nil
+	}
+	return addUnrolled(ctx, tx, id, false, from, last)
+}
+
+// cutHeadline takes the headline back to the last step before this one. Nobody trains at any speed there.
+func cutHeadline(ctx context.Context, tx *writeTx, id run.ID, from int64) error {
+	loss, err := lastOfCurve(ctx, tx, id, "loss", from-1)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = 0, revision = revision + 1 WHERE id = ? AND step >= ?`,
+		loss.Step, loss.Mean, loss.Workers > 0, id, from)
+	return err
+}
