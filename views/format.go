@@ -13,7 +13,8 @@ import (
 // absent stands where a number is not known yet.
 const absent = "–"
 
-// Number writes v with 3 significant digits and an SI prefix: 0.00123, 4.57, 12.3 k, 1.50 M.
+// Number writes v with 3 significant digits and an SI prefix: 0.00123, 4.57, 12.3 k, 1.50 M. What lies exactly between two
+// such numbers is rounded away from zero, as the browser does it in static/js/numbers.js: 3.125 is 3.13.
 func Number(v float64) string {
 	switch {
 	case math.IsNaN(v):
@@ -25,7 +26,7 @@ func Number(v float64) string {
 	}
 	abs := math.Abs(v)
 	if abs < 1e-4 {
-		return strconv.FormatFloat(v, 'e', 2, 64)
+		return strconv.FormatFloat(offTie(v), 'e', 2, 64)
 	}
 	for _, p := range []struct {
 		size float64
@@ -34,7 +35,7 @@ func Number(v float64) string {
 		// 999.5 of the smaller unit would round to 1000 of it: it is 1.00 of this one.
 		if abs >= p.size*0.9995 {
 			if p.name == "" {
-				return strconv.FormatFloat(v, 'e', 2, 64)
+				return strconv.FormatFloat(offTie(v), 'e', 2, 64)
 			}
 			return significant(v/p.size) + p.name
 		}
@@ -44,11 +45,20 @@ func Number(v float64) string {
 
 // significant writes a number of magnitude 1e-4 to 1000 with 3 significant digits.
 func significant(v float64) string {
-	decimals := 2 - int(math.Floor(math.Log10(math.Abs(v))))
-	if rounded := math.Abs(v) * math.Pow10(max(decimals, 0)); math.Round(rounded) >= 1000 {
-		decimals-- // 9.995 is 10.0, not 10.00
+	v = offTie(v)
+	rounded := strconv.FormatFloat(v, 'e', 2, 64)
+	exponent, _ := strconv.Atoi(rounded[strings.IndexByte(rounded, 'e')+1:]) // of what is written: 9.996 is 10.0, not 10.00
+	return strconv.FormatFloat(v, 'f', max(2-exponent, 0), 64)
+}
+
+// offTie returns v, or its neighbour away from zero when v lies exactly between two numbers of 3 digits: strconv would take
+// the even one of them.
+func offTie(v float64) float64 {
+	digits := strconv.FormatFloat(math.Abs(v), 'e', 60, 64)
+	if rest := digits[len("1.23"):strings.IndexByte(digits, 'e')]; rest[0] == '5' && strings.Trim(rest[1:], "0") == "" {
+		return math.Nextafter(v, math.Copysign(math.Inf(1), v))
 	}
-	return strconv.FormatFloat(v, 'f', max(decimals, 0), 64)
+	return v
 }
 
 // exact writes v with every digit that it has.
