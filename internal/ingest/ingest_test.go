@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -459,16 +460,76 @@ func TestHostileOutputIsStoredAndBounded(t *testing.T) {
 		t.Errorf("%d bytes of lines are stored, %d were printed", len(got), len(want))
 	}
 	evs, err := r.store.Events(t.Context(), r.id, 1, 10000)
-	if err != nil || len(evs) != 2000 || evs[len(evs)-1].Kind != "events_cut" {
-		t.Errorf("%d events, %v", len(evs), err)
+	kinds := map[string]int{}
+	for _, ev := range evs {
+		kinds[ev.Kind]++
+	}
+	if err != nil || len(evs) != 2001 || kinds["events_cut"] != 1 || kinds["metrics_dropped"] != 1 {
+		t.Errorf("%d events: %v, %v", len(evs), kinds, err)
 	}
 	if saved, err := r.store.Saved(t.Context(), r.id); err != nil || len(saved) != 2 || saved[0].Step != 9 {
 		t.Errorf("checkpoints %+v, %v", saved, err)
 	}
 	names, err := r.store.Metrics(t.Context(), r.id)
-	if err != nil || len(names) > 500 {
+	if err != nil || len(names) > store.MaxMetrics+len(store.Rolled()) {
 		t.Errorf("%d metrics, %v", len(names), err)
 	}
+}
+
+// breakingTailer prints a metric of another name each time that its stream is opened, and breaks.
+type breakingTailer struct {
+	mu     sync.Mutex
+	opened []time.Time
+}
+
+func (b *breakingTailer) TailLog(ctx context.Context, _, stream string, from nomad.Cursor, _ bool, fn func(nomad.LogChunk) error) error {
+	if stream != "stdout" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	b.mu.Lock()
+	n := len(b.opened)
+	b.opened = append(b.opened, time.Now())
+	b.mu.Unlock()
+	line := fmt.Sprintf(`COTRAIN {"v":1,"kind":"metrics","step":1,"name_%d":1}`+"\n", n)
+	if err := fn(nomad.LogChunk{File: nomadtest.File, Offset: from.Offset, Data: []byte(line)}); err != nil {
+		return err
+	}
+	return fmt.Errorf("the stream broke: %w", run.ErrUnavailable)
+}
+
+// TestAStreamThatWasGoodIsOpenedAgainSoon also shows that the bound on metrics does not begin again with each opening.
+func TestAStreamThatWasGoodIsOpenedAgainSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.stop()
+		b := &breakingTailer{}
+		r.in = ingest.New(ingest.Options{Tailer: b, Store: r.store, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Health: func(error) {}})
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := r.in.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		r.stop = func() { cancel(); wg.Wait() }
+		r.follow(0)
+		time.Sleep(90 * time.Second) // of the bubble's clock
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if len(b.opened) < 550 {
+			t.Errorf("it was opened %d times", len(b.opened))
+		}
+		for i := range len(b.opened) - 1 {
+			if pause := b.opened[i+1].Sub(b.opened[i]); pause > 200*time.Millisecond {
+				t.Fatalf("after %d openings there is a pause of %v", i+1, pause)
+			}
+		}
+		if names, err := r.store.Metrics(t.Context(), r.id); err != nil || len(names) != store.MaxMetrics {
+			t.Errorf("%d metrics, %v", len(names), err)
+		}
+	})
 }
 
 // goneTailer is a node that has removed the allocation.

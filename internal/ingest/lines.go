@@ -17,10 +17,9 @@ const (
 	// maxLine is the longest line that is kept in one piece, the bound of logparse. The rest of a longer line is
 	// archived in pieces of this size, and not parsed.
 	maxLine = 64 << 10
-	// maxEvents bounds the events that one stream can add to a run's timeline, and maxMetrics the names of its
-	// series: a log is untrusted and both are kept for ever.
-	maxEvents  = 2000
-	maxMetrics = 500
+	// maxEvents bounds the events that one stream can add to a run's timeline: a log is untrusted and they are kept for
+	// ever. So are the names of metrics, which the store bounds.
+	maxEvents = 2000
 	// systemPrefix begins the names of metrics that are measured by the clock, not by the step.
 	systemPrefix = "system/"
 	// byTime marks a point whose place is the time at which it was received.
@@ -38,13 +37,12 @@ type parserState struct {
 // lineReader turns the chunks of one stream into batches that end where a line ends. It keeps the unfinished line in
 // memory; the cursor stays at that line's beginning, so that it is read again after a restart.
 type lineReader struct {
-	log     *slog.Logger
-	rank    int
-	parser  logparse.Parser
-	step    int64
-	cut     bool
-	events  int
-	metrics map[string]struct{}
+	log    *slog.Logger
+	rank   int
+	parser logparse.Parser
+	step   int64
+	cut    bool
+	events int
 
 	from    store.Cursor // what is stored
 	pending []byte       // bytes after from, without a newline
@@ -52,7 +50,7 @@ type lineReader struct {
 }
 
 func newLineReader(cur store.Cursor, rank int, log *slog.Logger) *lineReader {
-	r := &lineReader{rank: rank, log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}, metrics: map[string]struct{}{}}
+	r := &lineReader{rank: rank, log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}}
 	if cur.Parser != "" {
 		var st parserState
 		if err := json.Unmarshal([]byte(cur.Parser), &st); err != nil {
@@ -178,12 +176,6 @@ func (r *lineReader) line(b *store.Batch, line []byte) {
 func (r *lineReader) point(b *store.Batch, p store.Point) {
 	if p.Step > store.MaxStep || (p.Step < 0 && p.Step != byTime) {
 		return
-	}
-	if _, ok := r.metrics[p.Metric]; !ok {
-		if len(r.metrics) >= maxMetrics {
-			return
-		}
-		r.metrics[p.Metric] = struct{}{}
 	}
 	b.Points = append(b.Points, p)
 }

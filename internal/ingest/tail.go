@@ -29,6 +29,7 @@ type tail struct {
 	stream string
 	log    *slog.Logger
 	lines  *lineReader
+	moved  bool // something was stored since the last error
 }
 
 func newTail(in *Ingest, a *alloc, stream string) *tail {
@@ -63,6 +64,10 @@ func (t *tail) run(ctx context.Context) bool {
 		case err == nil: // the worker has just ended
 			pause.Reset()
 		case ctx.Err() == nil:
+			if t.moved { // the stream was good: only failures in a row make the pause longer
+				t.moved = false
+				pause.Reset()
+			}
 			if !errors.Is(err, nomad.ErrNotStarted) {
 				t.log.Debug("read log", "err", err)
 			}
@@ -126,6 +131,7 @@ func (t *tail) take(ctx context.Context, c nomad.LogChunk) error {
 		if err := t.in.commit(ctx, b); err != nil {
 			return err
 		}
+		t.moved = true
 	}
 	return nil
 }

@@ -62,82 +62,113 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 // reported from there on. When another writer moved a cursor first it stores nothing and returns [run.ErrConflict]. It sets
 // ChunkID, Repeated and the events' Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
-	fresh := map[seriesKey]int64{}
-	added := map[run.ID]map[int64]int{}
+	c := commit{store: s, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}, told: map[*Batch]run.Event{}}
 	err := s.inTx(ctx, func(tx *writeTx) error {
-		rows := pointRows{tx: tx}
-		known := map[run.ID]repeats{}
+		c.tx, c.rows, c.names = tx, pointRows{tx: tx}, nameKeeper{store: s, tx: tx}
 		for _, b := range batches {
-			b.Repeated = false
-			if err := moveCursor(ctx, tx, b); err != nil {
+			if err := c.batch(ctx, b); err != nil {
 				return err
-			}
-			if err := insertChunk(ctx, tx, b); err != nil {
-				return err
-			}
-			points, err := storeSteps(ctx, tx, b, known, &rows)
-			if err != nil {
-				return err
-			}
-			for _, p := range points {
-				id, err := s.seriesID(ctx, tx, seriesKey{b.RunID, p.Metric, b.Rank}, fresh)
-				if err != nil {
-					return err
-				}
-				if err := rows.add(ctx, id, p, b); err != nil {
-					return err
-				}
-				if added[b.RunID] == nil {
-					added[b.RunID] = map[int64]int{}
-				}
-				added[b.RunID][id]++
-			}
-			for i := range b.Events {
-				if err := insertEvent(ctx, tx, &b.Events[i]); err != nil {
-					return err
-				}
 			}
 		}
-		return rows.flush(ctx)
+		return c.rows.flush(ctx)
 	})
 	if err != nil {
+		c.names.forget()
 		return fmt.Errorf("store log batches: %w", err)
 	}
+	for b, ev := range c.told {
+		b.Events = append(b.Events, ev)
+	}
 	s.mu.Lock()
-	for k, id := range fresh {
+	for k, id := range c.fresh {
 		s.series[k] = id
 	}
 	s.mu.Unlock()
-	s.heads.add(added)
+	s.heads.add(c.added)
 	return nil
 }
 
-// storeSteps makes room for a batch's points, and returns those that are still wanted.
-func storeSteps(ctx context.Context, tx *writeTx, b *Batch, known map[run.ID]repeats, rows *pointRows) ([]Point, error) {
+// commit is one [Store.Commit] under way. Batches stay as they are but for what the store sets: they are stored once more
+// when it fails.
+type commit struct {
+	store   *Store
+	tx      *writeTx
+	rows    pointRows
+	names   nameKeeper
+	fresh   map[seriesKey]int64
+	added   map[run.ID]map[int64]int // rows by series
+	repeats map[run.ID]repeats
+	told    map[*Batch]run.Event // beside the batch's own
+}
+
+func (c *commit) batch(ctx context.Context, b *Batch) error {
+	b.Repeated = false
+	if err := moveCursor(ctx, c.tx, b); err != nil {
+		return err
+	}
+	if err := insertChunk(ctx, c.tx, b); err != nil {
+		return err
+	}
+	points, err := c.steps(ctx, b)
+	if err != nil {
+		return err
+	}
+	for _, p := range points {
+		id, ok, err := c.seriesID(ctx, seriesKey{b.RunID, p.Metric, b.Rank})
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if err := c.rows.add(ctx, id, p, b); err != nil {
+			return err
+		}
+		if c.added[b.RunID] == nil {
+			c.added[b.RunID] = map[int64]int{}
+		}
+		c.added[b.RunID][id]++
+	}
+	for i := range b.Events {
+		if err := insertEvent(ctx, c.tx, &b.Events[i]); err != nil {
+			return err
+		}
+	}
+	ev, err := c.names.tell(ctx, b)
+	if err != nil || ev == nil {
+		return err
+	}
+	err = insertEvent(ctx, c.tx, ev)
+	c.told[b] = *ev
+	return err
+}
+
+// steps makes room for a batch's points, and returns those that are still wanted.
+func (c *commit) steps(ctx context.Context, b *Batch) ([]Point, error) {
 	if len(b.Points) == 0 && len(b.Saved) == 0 {
 		return nil, nil
 	}
-	done, ok := known[b.RunID]
+	done, ok := c.repeats[b.RunID]
 	if !ok {
 		var err error
-		if done, err = readRepeats(ctx, tx, b.RunID); err != nil {
+		if done, err = readRepeats(ctx, c.tx, b.RunID); err != nil {
 			return nil, err
 		}
-		known[b.RunID] = done
+		c.repeats[b.RunID] = done
 	}
 	points, saved := done.only(b)
 	if first, lower := done.lowers(b.Attempt, points); lower {
-		if err := rows.flush(ctx); err != nil { // earlier batches may hold what is repeated
+		if err := c.rows.flush(ctx); err != nil { // earlier batches may hold what is repeated
 			return nil, err
 		}
-		if err := done.repeat(ctx, tx, b, first); err != nil {
+		if err := done.repeat(ctx, c.tx, b, first); err != nil {
 			return nil, err
 		}
 	}
-	if err := saveCheckpoints(ctx, tx, b, saved); err != nil {
+	if err := saveCheckpoints(ctx, c.tx, b, saved); err != nil {
 		return nil, err
 	}
-	return points, markUnrolled(ctx, tx, b, points)
+	return points, markUnrolled(ctx, c.tx, b, points)
 }
 
 func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
@@ -171,23 +202,27 @@ type seriesKey struct {
 	rank   int
 }
 
-func (s *Store) seriesID(ctx context.Context, tx *writeTx, k seriesKey, fresh map[seriesKey]int64) (int64, error) {
-	s.mu.Lock()
-	id, ok := s.series[k]
-	s.mu.Unlock()
+// seriesID returns the series of a metric of a worker; ok is false when the metric is dropped.
+func (c *commit) seriesID(ctx context.Context, k seriesKey) (id int64, ok bool, err error) {
+	c.store.mu.Lock()
+	id, ok = c.store.series[k]
+	c.store.mu.Unlock()
 	if ok {
-		return id, nil
+		return id, true, nil
 	}
-	if id, ok := fresh[k]; ok {
-		return id, nil
+	if id, ok = c.fresh[k]; ok {
+		return id, true, nil
 	}
-	err := tx.QueryRowContext(ctx, `INSERT INTO series (run_id, metric, rank) VALUES (?,?,?)
+	if ok, err = c.names.keeps(ctx, k.run, k.metric); err != nil || !ok {
+		return 0, false, err
+	}
+	err = c.tx.QueryRowContext(ctx, `INSERT INTO series (run_id, metric, rank) VALUES (?,?,?)
 		ON CONFLICT (run_id, metric, rank) DO UPDATE SET rank = excluded.rank RETURNING id`, k.run, k.metric, k.rank).Scan(&id)
 	if err != nil {
-		return 0, fmt.Errorf("series %s of %s: %w", k.metric, k.run, err)
+		return 0, false, fmt.Errorf("series %s of %s: %w", k.metric, k.run, err)
 	}
-	fresh[k] = id
-	return id, nil
+	c.fresh[k] = id
+	return id, true, nil
 }
 
 // pointsPerInsert rows go into one statement: it saves most of the cost of a call into SQLite.

@@ -39,6 +39,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	}
 	s.mu.Lock()
 	maps.DeleteFunc(s.series, func(k seriesKey, _ int64) bool { return k.run == id })
+	delete(s.names, id)
 	s.mu.Unlock()
 	s.heads.forget(id)
 	s.lastBlock.Store(nil)

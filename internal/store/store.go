@@ -39,6 +39,7 @@ type Store struct {
 
 	mu     sync.Mutex
 	series map[seriesKey]int64 // only committed ones
+	names  map[run.ID]*metricNames
 
 	sealing sync.Mutex // one SealPoints at a time
 	sealer  sealer
@@ -104,7 +105,7 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 	}
 	write.SetMaxOpenConns(1)
 	s := &Store{
-		write: write, blobs: blobs, series: map[seriesKey]int64{}, stmts: statements{db: write, byQuery: map[string]*sql.Stmt{}},
+		write: write, blobs: blobs, series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{}, stmts: statements{db: write, byQuery: map[string]*sql.Stmt{}},
 		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
 	}
 	if err := s.migrate(ctx); err != nil {
