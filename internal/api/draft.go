@@ -140,6 +140,10 @@ func (d *draft) check(named bool) (warns run.FieldErrors) {
 		more, w := d.request.CheckUnnamed()
 		errs, warns = append(errs, more...), w
 	}
+	tooLong := func(e run.FieldError) bool { return e.Field == trainconf.FieldConfig }
+	if f := trainconf.ValidatePayload(d.submission().Config); f != nil && !slices.ContainsFunc(errs, tooLong) {
+		errs = append(errs, *f)
+	}
 	said := map[string]bool{}
 	for _, e := range d.errs {
 		said[e.Field] = true

@@ -15,6 +15,7 @@ import (
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 type logs struct{ forgotten []run.ID }
@@ -116,6 +117,17 @@ func TestAKeyOfAnotherSubmissionIsAConflict(t *testing.T) {
 	s.Name = "another"
 	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, run.ErrConflict) || !strings.Contains(fault.Of(err).Text(), "which was submitted with other settings. Use a new key") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTooLongAConfigurationIsToldInTheWordsOfTrainconf(t *testing.T) {
+	t.Parallel()
+	s := submission()
+	s.Config += "# " + strings.Repeat("x", trainconf.MaxPayload) + "\n"
+	_, err := newRig(t).control.Submit(t.Context(), "test", s)
+	var got run.FieldErrors
+	if want := trainconf.ValidatePayload(s.Config); !errors.As(err, &got) || len(got) != 1 || got[0] != *want {
+		t.Errorf("%v, want %v", err, want)
 	}
 }
 

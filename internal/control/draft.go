@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -37,11 +36,8 @@ type draft struct {
 func (c *Control) prepare(s run.Submission, see paths) (draft, error) {
 	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
 	errs := checkOutside(s)
-	if n := len(s.Config) + strings.Count(s.Config, Placeholder)*(len(exampleID)-len(Placeholder)); n > nomad.MaxPayload {
-		return draft{}, append(errs, run.FieldError{
-			Field: trainconf.FieldConfig, Value: fmt.Sprintf("%d bytes", n), Rule: fmt.Sprintf("must have at most %d bytes, the most that Nomad dispatches", nomad.MaxPayload),
-			Fix: "shorten comments or lists of data sets",
-		})
+	if bad := trainconf.ValidatePayload(s.Config); bad != nil {
+		return draft{}, append(errs, *bad)
 	}
 	req, err := trainconf.RequestOf(s)
 	if err != nil {

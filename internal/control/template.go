@@ -6,7 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -52,11 +51,8 @@ func checkTemplate(t run.Template) run.FieldErrors {
 	}
 	text("description", t.Description, trainconf.MaxDescription, true)
 	text("note", t.Note, maxNote, false)
-	if n := len(t.Config); n > nomad.MaxPayload {
-		return append(errs, run.FieldError{
-			Field: trainconf.FieldConfig, Value: fmt.Sprintf("%d bytes", n), Rule: fmt.Sprintf("must have at most %d bytes, the most that Nomad dispatches", nomad.MaxPayload),
-			Fix: "shorten comments or lists of data sets",
-		})
+	if bad := trainconf.ValidatePayload(t.Config); bad != nil {
+		return append(errs, *bad)
 	}
 	req, err := trainconf.RequestOfTemplate(t)
 	if bad := trainconf.AsFieldErrors(err); bad != nil {

@@ -108,9 +108,13 @@ func (c config) checkAcross() []error {
 		errs = append(errs, fmt.Errorf("optim.batch_size = %d: the micro batch size (%d) must divide the number of samples",
 			c.Optim.BatchSize, c.Train.MicroBS))
 	}
-	if o := c.Optim; o.SchedType == "wsd-sqrt" && (o.WarmupSteps > o.StableSteps || o.StableSteps >= o.TotalSteps) {
-		errs = append(errs, fmt.Errorf("optim.stable_steps = %d: wsd-sqrt needs warmup_steps (%d) <= stable_steps < total_steps (%d)",
-			o.StableSteps, o.WarmupSteps, o.TotalSteps))
+	if o := c.Optim; o.SchedType == "wsd-sqrt" {
+		// The core divides by total - stable, and takes the root of what is negative beyond stable.
+		end := (o.TotalSteps + c.innerSteps() - 1) / c.innerSteps() * c.innerSteps()
+		if o.WarmupSteps > o.StableSteps || o.StableSteps == o.TotalSteps || o.StableSteps > o.TotalSteps && end > o.StableSteps {
+			errs = append(errs, fmt.Errorf("optim.stable_steps = %d: wsd-sqrt needs warmup_steps (%d) <= stable_steps, which is less than total_steps (%d) or never reached",
+				o.StableSteps, o.WarmupSteps, o.TotalSteps))
+		}
 	}
 	if r := c.Data.DatasetRatio; r != nil {
 		if n, m := strings.Count(*r, ":")+1, strings.Count(c.Data.DatasetNameOrPaths, ",")+1; n != m {

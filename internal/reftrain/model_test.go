@@ -154,6 +154,11 @@ func TestLearningRateFollowsItsSchedule(t *testing.T) {
 			t.Errorf("%s after %d steps: %v, want %v", tt.sched, tt.at, got, tt.want)
 		}
 	}
+	for _, at := range []int64{10, 110, 120} { // stable beyond the end: it never decays
+		if got := lrFactor(optimConfig{SchedType: "wsd-sqrt", WarmupSteps: 10, StableSteps: 120, TotalSteps: 110}, at); got != 1 {
+			t.Errorf("after %d steps: %v, want 1", at, got)
+		}
+	}
 }
 
 func TestSplitsOfTheDataAreInterleaved(t *testing.T) {

@@ -53,7 +53,7 @@ func (c Config) schedule(step int64) float64 {
 		return math.Max(0, (total-t)/math.Max(1, total-warmup))
 	case "wsd-sqrt":
 		stable := c.float("optim.stable_steps")
-		if t < stable || total <= stable { // the rules refuse the latter
+		if t < stable || total <= stable { // then the rules refuse more steps than stable
 			return 1
 		}
 		return math.Max(0, 1-math.Sqrt((t-stable)/(total-stable)))

@@ -3,11 +3,29 @@ package trainconf
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 // MaxPayload is the largest TOML in bytes that can be dispatched: Nomad's limit for a dispatch payload.
 const MaxPayload = 16384
+
+// idLength is that of a run's ID, which [runPlaceholder] becomes.
+const idLength = len("r-0a1b2c3d4e")
+
+// ValidatePayload checks that a configuration, as it would be sent, is not more than Nomad takes. [Config.Validate] does so
+// for the canonical TOML; what is kept as it was written has comments too.
+func ValidatePayload(text string) *run.FieldError {
+	size := len(text) + strings.Count(text, runPlaceholder)*(idLength-len(runPlaceholder))
+	if size <= MaxPayload {
+		return nil
+	}
+	f := fault(FieldConfig, strconv.Itoa(size)+" bytes", fmt.Sprintf("must have at most %d bytes, the most that Nomad dispatches", MaxPayload),
+		"shorten comments, or long values such as lists of datasets")
+	return &f
+}
 
 // TOML writes the values that are set, in the order of the schema, so that equal configurations give equal bytes. The
 // table [train] is always there, since the core does not start without it.

@@ -19,6 +19,7 @@ func (c Config) Validate(shape run.Shape) (errs, warns run.FieldErrors) {
 	v.schedule()
 	v.optimiser()
 	v.data()
+	v.localPaths()
 	v.diloco()
 	v.checkpointPlaces()
 	v.checkpointTimes()
@@ -113,12 +114,9 @@ func (v *validation) schedule() {
 	c := v.c
 	warmup, stable, total := c.number("optim.warmup_steps"), c.number("optim.stable_steps"), c.number("optim.total_steps")
 	if c.Effective("optim.sched_type") == "wsd-sqrt" {
-		if stable >= total {
-			fix := fmt.Sprintf("use %d or less, or raise optim.total_steps", total-1)
-			v.err("optim.stable_steps", fmt.Sprintf("must be less than optim.total_steps (%d) with wsd-sqrt", total), fix)
-		}
+		v.stable(stable, total)
 		if warmup > stable {
-			fix := fmt.Sprintf("use %d or less, or raise optim.stable_steps", min(stable, total-1))
+			fix := fmt.Sprintf("use %d or less, or raise optim.stable_steps", min(stable, max(0, total-1)))
 			v.err("optim.warmup_steps", fmt.Sprintf("must be at most optim.stable_steps (%d) with wsd-sqrt", stable), fix)
 		}
 	}
@@ -128,6 +126,22 @@ func (v *validation) schedule() {
 	}
 	if c.on("train.fused_linear_ce") && c.has("optim.num_chunks") {
 		v.warn("optim.num_chunks", "is used together with train.fused_linear_ce, which already saves that memory", "remove it, or set train.fused_linear_ce to false")
+	}
+}
+
+// stable checks the steps before wsd-sqrt decays. The core takes the root of (step - stable) / (total - stable).
+func (v *validation) stable(stable, total int64) {
+	const path = "optim.stable_steps"
+	end := plan(v.c, run.Shape{Nodes: v.nodes}).StepsTotal
+	fix := fmt.Sprintf("use %d or less, or raise optim.total_steps", total-1)
+	switch {
+	case stable < total:
+	case stable == total:
+		v.err(path, fmt.Sprintf("must be less than optim.total_steps (%d) with wsd-sqrt: the core divides by their difference", total), fix)
+	case stable < end: // only DiLoCo's rounding goes that far
+		v.err(path, fmt.Sprintf("must be less than optim.total_steps (%d) with wsd-sqrt: training goes on to step %d, and the core fails after step %d", total, end, stable), fix)
+	default:
+		v.warn(path, fmt.Sprintf("is more than optim.total_steps (%d), so the learning rate never decays", total), fix)
 	}
 }
 
@@ -210,16 +224,48 @@ func (v *validation) checkpointPlaces() {
 			v.err("ckpt.data_path", "excludes ckpt.remote_data_load", "remove it, or set ckpt.remote_data_load to false")
 		}
 	}
-	if resume, ok := c.Get("ckpt.resume"); ok {
+	if resume, ok := c.Get("ckpt.resume"); ok && !isAddress(resume) {
 		folder := strings.TrimRight(resume, "/")
 		if !stepFolder.MatchString(folder[strings.LastIndexByte(folder, '/')+1:]) {
-			v.err("ckpt.resume", "must name the folder of one step, not its parent", "use "+clip(folder)+"/step_100, for example")
+			v.warn("ckpt.resume", "is not named step_N, as the core names the folder of one step; their parent cannot be resumed from", "use "+clip(folder)+"/step_100, for example, if it is the parent")
 		}
 	}
 	if c.has("ckpt.topk") {
 		v.warn("ckpt.topk", "makes the published core fail at its first save", "remove it unless your build of the core has that corrected")
 	}
 }
+
+// localPaths refuses addresses where the core opens a path of the machine that it runs on. Only ckpt.remote.path and
+// ckpt.remote_data_path may be addresses.
+func (v *validation) localPaths() {
+	for _, f := range []struct{ path, instead string }{
+		{"ckpt.path", "use a folder such as models/checkpoints/{run}; to have checkpoints copied to an address, set it as ckpt.remote.path"},
+		{"ckpt.resume", "copy the checkpoint to a folder that every worker sees, such as models/checkpoints/my-run/step_100, and use that"},
+		{"ckpt.data_path", "copy the data state to a folder that every worker sees, such as models/checkpoints/my-run/step_100, and use that"},
+		{"train.memory_profiler.snapshot_dir", "use a folder such as logs/memory"},
+		{"data.dataset_name_or_paths", "copy the dataset to a folder that every worker sees, such as datasets/my-data, or use its name on the hub"},
+		{"data.val_dataset_name_or_paths", "copy the dataset to a folder that every worker sees, such as datasets/my-data, or use its name on the hub"},
+	} {
+		if strings.HasPrefix(f.path, "data.") && v.c.on("data.fake") {
+			continue
+		}
+		text, _ := v.c.Get(f.path)
+		for item := range strings.SplitSeq(text, ",") {
+			if !isAddress(item) {
+				continue
+			}
+			if local, ok := strings.CutPrefix(item, "file://"); ok && local != "" {
+				f.instead = "use " + clip(local)
+			}
+			scheme, _, _ := strings.Cut(item, "://")
+			v.err(f.path, "must be a path: the core opens it on the worker itself, and cannot open "+clip(scheme)+":// there", f.instead)
+			break
+		}
+	}
+}
+
+// isAddress reports whether a path has a scheme, as in s3://bucket/folder.
+func isAddress(path string) bool { return strings.Contains(path, "://") }
 
 func placeholder(path string) string {
 	f, _ := Lookup(path)
@@ -277,7 +323,7 @@ func (v *validation) logging() {
 }
 
 func (v *validation) payload() {
-	if size := len(v.c.TOML()); size > MaxPayload {
-		v.errs = append(v.errs, fault(FieldConfig, strconv.Itoa(size)+" bytes", fmt.Sprintf("must be at most %d bytes, which is what Nomad takes", MaxPayload), "shorten the longest values, such as lists of datasets"))
+	if bad := ValidatePayload(string(v.c.TOML())); bad != nil {
+		v.errs = append(v.errs, *bad)
 	}
 }
