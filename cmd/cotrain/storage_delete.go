@@ -13,6 +13,7 @@ type storageDeleteCmd struct {
 	Remote     `embed:""`
 	storageArg `embed:""`
 	Yes        bool `help:"Confirms that it is deleted for good."`
+	InUse      bool `help:"Delete it although a run that has not ended keeps its checkpoints there."`
 }
 
 // Run deletes the file or folder. Without --yes it says how much there is.
@@ -31,7 +32,14 @@ func (c *storageDeleteCmd) Run(ctx context.Context, p *process) error {
 		if err := cl.get(ctx, "/api/v1/storage/usage", query, &n); err != nil {
 			return err
 		}
-		return &usageError{fmt.Sprintf("deleting %s removes %s for good", p.text(c.Path), countText(n)), "add --yes to do it"}
+		what, fix := fmt.Sprintf("deleting %s removes %s for good", p.text(c.Path), countText(n)), "add --yes to do it"
+		if n.InUse != "" {
+			what, fix = what+". "+p.text(n.InUse), "stop it first, or add --yes --in-use to do it all the same"
+		}
+		return &usageError{what, fix}
+	}
+	if c.InUse {
+		query.Set("in_use", "true")
 	}
 	var gone api.StorageCount
 	if err := cl.do(ctx, http.MethodDelete, "/api/v1/storage/file?"+query.Encode(), nil, "", &gone); err != nil {

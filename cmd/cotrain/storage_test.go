@@ -14,6 +14,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/api/apitest"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 )
 
@@ -177,6 +178,24 @@ func TestStorageDeleteSaysHowMuchBeforeItDoes(t *testing.T) {
 	c.cotrain("storage", "delete", "models/temp/old", "--yes").want(t, exitNotFound)
 	c.cotrain("storage", "delete", "models/temp", "--yes").want(t, exitRefused)
 	c.cotrain("storage", "delete", "models/../../x", "--yes").want(t, exitRefused)
+}
+
+func TestDeletingTheCheckpointsOfARunThatGoesOnNeedsToBeMeant(t *testing.T) {
+	t.Parallel()
+	c, dir := newStorageConsole(t)
+	c.Add(run.Run{ID: "r-0a1b2c3d4e", Name: "first", State: run.Running, CheckpointPath: "models/checkpoints/mine"})
+	keep(t, filepath.Join(dir, "models/checkpoints/mine/step_5/x"), "12345")
+	r := c.cotrain("storage", "delete", "models/checkpoints/mine/step_5").want(t, exitUsage)
+	if !strings.Contains(r.errOut, "keeps its checkpoints there") || !strings.Contains(r.errOut, "--yes --in-use") {
+		t.Errorf("%q", r.errOut)
+	}
+	r = c.cotrain("storage", "delete", "models/checkpoints/mine/step_5", "--yes").want(t, exitRefused)
+	if !strings.Contains(r.errOut, "“first” (r-0a1b2c3d4e) is running and keeps its checkpoints there") || !strings.Contains(r.errOut, "--in-use") {
+		t.Errorf("%q", r.errOut)
+	}
+	c.cotrain("storage", "delete", "models/checkpoints/mine/step_5", "--yes", "--in-use").want(t, exitDone)
+	c.Change("r-0a1b2c3d4e", func(r *run.Run) { r.State = run.Stopped })
+	c.cotrain("storage", "delete", "models/checkpoints/mine", "--yes").want(t, exitDone)
 }
 
 func TestStorageLayoutTellsAndRepairs(t *testing.T) {

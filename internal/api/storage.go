@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
@@ -27,6 +28,8 @@ type Storage interface {
 	Complete(ctx context.Context, prefix string, limit int) ([]string, error)
 	// CheckPaths judges the paths that a configuration names, where they can be seen.
 	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
+	// Below maps a path of a configuration to one of the storage.
+	Below(given string) (string, bool)
 }
 
 // SharedStorage is shared storage as a whole.
@@ -78,6 +81,8 @@ type StorageCount struct {
 	Folders int64 `json:"folders"`
 	Bytes   int64 `json:"bytes" doc:"Of regular files"`
 	Partial bool  `json:"partial,omitempty" doc:"There is more than was counted"`
+	// InUse is said before a deletion only.
+	InUse string `json:"in_use,omitempty" doc:"What to know before deleting it: which run keeps its checkpoints there"`
 }
 
 // storage returns shared storage, or says that there is none.
@@ -199,14 +204,32 @@ func (s *server) countStorage(ctx context.Context, in *StoragePath) (*storageCou
 	if err != nil {
 		return nil, atStorage(err)
 	}
-	return &storageCountOutput{StorageCount(u)}, nil
+	keepers, err := control.Keepers(ctx, s.Runs, in.Path, st.Below)
+	if err != nil {
+		return nil, err
+	}
+	return &storageCountOutput{StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.KeepersText(keepers)}}, nil
+}
+
+type deleteStorageInput struct {
+	StoragePath
+	InUse bool `query:"in_use" doc:"Delete it although a run that has not ended keeps its checkpoints there: it may fail, and cannot be resumed from them"`
 }
 
 // deleteStorage says how far it got when it could not remove everything: calling it again goes on.
-func (s *server) deleteStorage(ctx context.Context, in *StoragePath) (*storageCountOutput, error) {
+func (s *server) deleteStorage(ctx context.Context, in *deleteStorageInput) (*storageCountOutput, error) {
 	st, err := s.storage()
 	if err != nil {
 		return nil, err
+	}
+	if !in.InUse {
+		keepers, err := control.Keepers(ctx, s.Runs, in.Path, st.Below)
+		if err != nil {
+			return nil, err
+		}
+		if text := control.KeepersText(keepers); text != "" {
+			return nil, fault.New(fault.ErrInUse, text, "Stop it first, or delete with in_use=true (--in-use on the command line).")
+		}
 	}
 	gone, err := st.Delete(ctx, in.Path)
 	if gone != (storage.Removed{}) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/nomad"
@@ -23,6 +24,7 @@ type Store interface {
 type Runs interface {
 	CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
+	RunByKey(ctx context.Context, key string) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	RunsAtNomad(ctx context.Context) ([]run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
@@ -43,6 +45,7 @@ type Templates interface {
 type Sweeps interface {
 	CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (run.Sweep, bool, error)
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
+	SweepByKey(ctx context.Context, key string) (run.Sweep, error)
 	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
 	StopSweep(ctx context.Context, id run.SweepID, fn func(*store.Update) error) ([]store.Update, error)
 	DeleteSweep(ctx context.Context, id run.SweepID) error
@@ -83,6 +86,7 @@ type Publisher interface {
 // Storage judges the paths that a configuration names, where they can be seen; see package storage.
 type Storage interface {
 	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
+	Below(given string) (string, bool)
 }
 
 // Options configures [New]. All fields but Storage are needed.
@@ -99,10 +103,13 @@ type Options struct {
 }
 
 // Control performs actions on runs, templates and sweeps.
-type Control struct{ o Options }
+type Control struct {
+	o       Options
+	folders sync.Mutex // held between finding a folder free and storing the run that takes it
+}
 
 // New returns a Control.
-func New(o Options) *Control { return &Control{o} }
+func New(o Options) *Control { return &Control{o: o} }
 
 // Nodes returns the nodes of the cluster.
 func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) { return c.o.Cluster.Nodes(ctx) }

@@ -28,6 +28,7 @@ const (
 type draft struct {
 	run   run.Run // with placeholders
 	conf  trainconf.Config
+	fixed map[string]string // folders of its own, by field, that do not get the run's ID
 	warns run.FieldErrors
 }
 
@@ -70,7 +71,7 @@ func (c *Control) prepare(s run.Submission, see paths) (draft, error) {
 	}
 	plan := effective.Plan(shape)
 	folder, _ := effective.Get("ckpt.path")
-	return draft{conf: req.Config, warns: warns, run: run.Run{
+	return draft{conf: req.Config, fixed: fixedFolders(effective), warns: warns, run: run.Run{
 		Name: s.Name, Preset: s.Preset, Config: s.Config, Shape: shape, Options: s.Options, Origin: s.Origin, State: run.Queued,
 		CheckpointPath: folder, StepsTotal: plan.StepsTotal, InnerSteps: plan.InnerSteps, CreatedAt: c.o.Now(),
 	}}, nil

@@ -15,6 +15,13 @@ func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, err
 	if err != nil {
 		return run.DryRun{}, err
 	}
+	bad, err := c.taken(ctx, d)
+	if err != nil {
+		return run.DryRun{}, err
+	}
+	if len(bad) > 0 {
+		return run.DryRun{}, bad
+	}
 	out := run.DryRun{Warnings: d.warns}
 	shape := d.run.Shape
 	if out.ParentJob, _, out.Parent, err = c.o.Cluster.Job(ctx, shape); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,11 @@ func (s *shelf) CheckPaths(_ context.Context, c trainconf.Config, _ run.Shape) (
 		errs = append(errs, run.FieldError{Field: "ckpt.resume", Value: resume, Rule: "is not in shared storage", Fix: "use another"})
 	}
 	return errs, run.FieldErrors{{Field: "data.dataset_name_or_paths", Value: c.Effective("data.dataset_name_or_paths"), Rule: "is not in shared storage", Fix: "put it there"}}
+}
+
+// Below takes every path for one of shared storage, which the nodes see at /mnt/shared.
+func (s *shelf) Below(given string) (string, bool) {
+	return path.Clean(strings.TrimPrefix(given, "/mnt/shared/")), true
 }
 
 func newShelvedRig(t *testing.T) (*rig, *shelf) {

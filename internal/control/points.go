@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,24 +168,21 @@ func (c *Control) complete(p *point, s run.SweepSpec, req trainconf.Request, see
 // sharedFolders finds folders that several runs would write into at one time.
 func sharedFolders(points []point) run.FieldErrors {
 	var errs run.FieldErrors
-	for _, field := range []string{"ckpt.path", "ckpt.remote.path", "train.memory_profiler.snapshot_dir"} {
+	for _, field := range ownFields {
 		seen := map[string]bool{}
 		for _, p := range points {
-			folder, _ := p.draft.conf.Get(field)
-			if field == "ckpt.path" {
-				folder = p.draft.run.CheckpointPath // arguments may say another
-			}
-			if folder == "" || strings.Contains(folder, Placeholder) {
+			folder := p.draft.fixed[field]
+			if folder == "" {
 				continue
 			}
-			if seen[folder] {
+			if seen[path.Clean(folder)] {
 				errs = append(errs, run.FieldError{
 					Field: field, Value: cutText(folder), Rule: "is one folder for several runs of the sweep, which would overwrite each other's files",
 					Fix: "use " + strings.TrimRight(cutText(folder), "/") + "/" + Placeholder,
 				})
 				break
 			}
-			seen[folder] = true
+			seen[path.Clean(folder)] = true
 		}
 	}
 	return errs

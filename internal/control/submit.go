@@ -12,15 +12,28 @@ import (
 
 // Submit checks a submission, stores it as a queued run and sends it to Nomad. When Nomad cannot be reached the run stays
 // queued and is returned all the same. What is not valid is [run.FieldErrors], all of it at once. A repeated Key
-// returns the run of the first submission, and is [run.ErrConflict] with other settings.
+// returns the run of the first submission, and is [run.ErrConflict] with other settings. A folder that a run which has not
+// ended writes into is not valid.
 func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
 	s.Origin.Sweep, s.Origin.Point = "", nil // only a sweep itself makes its runs
 	d, err := c.prepare(s, c.paths(ctx))
 	if err != nil {
 		return run.Run{}, err
 	}
-	stored, attempt, created, release, err := c.create(ctx, actor, d, s.Key)
-	defer release()
+	var stored run.Run
+	var attempt run.Attempt
+	created, release := false, func() {}
+	defer func() { release() }()
+	err = c.free(ctx, []draft{d}, func() (bool, error) {
+		if s.Key == "" {
+			return false, nil
+		}
+		_, err := c.o.Store.RunByKey(ctx, s.Key)
+		return known(err)
+	}, func() (err error) {
+		stored, attempt, created, release, err = c.create(ctx, actor, d, s.Key)
+		return err
+	})
 	if err != nil {
 		return stored, err
 	}

@@ -31,7 +31,22 @@ func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec
 		return run.Sweep{}, err
 	}
 	sw := run.Sweep{Name: s.Name, Spec: s, Fields: fields, CreatedAt: c.o.Now(), Actor: actor}
-	stored, created, err := c.createSweep(ctx, sw, key, points)
+	drafts := make([]draft, len(points))
+	for i, p := range points {
+		drafts[i] = p.draft
+	}
+	var stored run.Sweep
+	created := false
+	err = c.free(ctx, drafts, func() (bool, error) {
+		if key == "" {
+			return false, nil
+		}
+		_, err := c.o.Store.SweepByKey(ctx, key)
+		return known(err)
+	}, func() (err error) {
+		stored, created, err = c.createSweep(ctx, sw, key, points)
+		return err
+	})
 	if err != nil {
 		return run.Sweep{}, err
 	}

@@ -69,7 +69,7 @@ func (k *checks) datasets(c trainconf.Config) {
 }
 
 func (k *checks) dataset(field, item string) {
-	p, ok := k.s.below(item)
+	p, ok := k.s.Below(item)
 	if !ok {
 		if meant := k.misspelt(item); meant != "" {
 			k.warns = append(k.warns, fault(field, item, "is not a folder of shared storage, so the core will look for a dataset of that name on the hub",
@@ -163,7 +163,7 @@ func (k *checks) resume(c trainconf.Config) {
 	if !set || strings.Contains(given, "{run}") {
 		return
 	}
-	p, ok := k.s.below(given)
+	p, ok := k.s.Below(given)
 	if !ok {
 		return
 	}
@@ -224,12 +224,12 @@ func (k *checks) checkpoints(c trainconf.Config) {
 	if !set || strings.Contains(given, "{run}") {
 		return
 	}
-	p, ok := k.s.below(given)
+	p, ok := k.s.Below(given)
 	if !ok {
 		return
 	}
 	if resume, set := c.Get("ckpt.resume"); set {
-		if from, ok := k.s.below(resume); ok && (path.Dir(from) == p || path.Dir(from) == join(p, leadFolder)) {
+		if from, ok := k.s.Below(resume); ok && (path.Dir(from) == p || path.Dir(from) == join(p, leadFolder)) {
 			return // it goes on where it was
 		}
 	}
@@ -245,9 +245,9 @@ func (k *checks) checkpoints(c trainconf.Config) {
 		"use "+path.Dir(strings.TrimRight(given, "/"))+"/{run}, which is another folder for each run"))
 }
 
-// below maps a path of a configuration, as a trainer on a node understands it, to one below the root; false when it
-// leads elsewhere or is no path.
-func (s *Storage) below(given string) (string, bool) {
+// Below maps a path of a configuration, as a trainer on a node understands it, to one below the root; false when it leads
+// elsewhere or is no path.
+func (s *Storage) Below(given string) (string, bool) {
 	if given == "" || strings.Contains(given, "://") || strings.Contains(given, "{run}") || strings.HasPrefix(given, "~") {
 		return "", false
 	}
@@ -278,7 +278,7 @@ func (s *Storage) asGiven(p, like string) string {
 
 // Exists reports whether a path of a configuration names something; known is false when it cannot be seen from here.
 func (s *Storage) Exists(ctx context.Context, given string) (exists, known bool) {
-	p, ok := s.below(given)
+	p, ok := s.Below(given)
 	if !ok {
 		return false, false
 	}

@@ -59,7 +59,7 @@ const lackTimeout = 10 * time.Second
 // begins with its folder; "" when it is complete for every worker. known is false when the folder is not in shared
 // storage. The error is [run.ErrUnavailable] when the storage does not answer.
 func (s *Storage) Lacks(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error) {
-	p, ok := s.below(folder)
+	p, ok := s.Below(folder)
 	if !ok {
 		return "", false, nil
 	}

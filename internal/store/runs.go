@@ -125,6 +125,15 @@ func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
 	return r, nil
 }
 
+// RunByKey returns the run that was submitted with a key, or [run.ErrNotFound].
+func (s *Store) RunByKey(ctx context.Context, key string) (run.Run, error) {
+	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
+	if err != nil {
+		return r, fmt.Errorf("run of a key: %w", err)
+	}
+	return r, nil
+}
+
 // Runs returns the runs that match, newest first.
 func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
 	var where []string

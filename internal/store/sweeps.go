@@ -70,6 +70,15 @@ func scanSweep(row scanner) (run.Sweep, error) {
 	return sw, nil
 }
 
+// SweepByKey returns the sweep that was submitted with a key, without counts, or [run.ErrNotFound].
+func (s *Store) SweepByKey(ctx context.Context, key string) (run.Sweep, error) {
+	sw, err := scanSweep(s.read.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
+	if err != nil {
+		return sw, fmt.Errorf("sweep of a key: %w", err)
+	}
+	return sw, nil
+}
+
 // Sweep returns one sweep with its counts, or [run.ErrNotFound].
 func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 	sw, err := scanSweep(s.read.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE id = ?`, id))

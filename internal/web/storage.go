@@ -26,6 +26,8 @@ type Storage interface {
 	Complete(ctx context.Context, prefix string, limit int) ([]string, error)
 	// CheckPaths judges the paths that a configuration names, where they can be seen.
 	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
+	// Below maps a path of a configuration to one of the storage.
+	Below(given string) (string, bool)
 }
 
 // Files is what is in shared storage. What its state does not allow is a [storage.Refusal].

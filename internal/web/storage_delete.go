@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/views"
 )
@@ -43,8 +43,13 @@ func (s *Server) handleStorageDeleteAsk(w http.ResponseWriter, r *http.Request) 
 		count = "At least " + count
 	}
 	c.Effects = append(c.Effects, count+". It is in "+place(p)+" and cannot be brought back. Nothing that a link leads to is deleted.")
-	if text := s.inUse(ctx, p); text != "" {
+	text, err := s.inUse(ctx, p)
+	if err != nil {
+		return err
+	}
+	if text != "" {
 		c.Effects = append(c.Effects, text)
+		c.Action = storageLink("/storage/delete", p, "in_use", "true")
 	}
 	return s.render(w, r, http.StatusOK, views.ConfirmPage(s.page(r, c.Title, "storage"), c))
 }
@@ -57,19 +62,10 @@ func place(p string) string {
 	return "shared storage"
 }
 
-// inUse warns when a run that has not ended keeps its checkpoints there.
-func (s *Server) inUse(ctx context.Context, p string) string {
-	rest, ok := strings.CutPrefix(p, "models/checkpoints/")
-	name, _, _ := strings.Cut(rest, "/")
-	id, err := run.ParseID(name)
-	if !ok || err != nil {
-		return ""
-	}
-	r, err := s.Runs.Run(ctx, id)
-	if err != nil || r.State.Terminal() {
-		return ""
-	}
-	return fmt.Sprintf("The run “%s” is %s and keeps its checkpoints there: it may fail, and cannot be resumed from them.", r.Name, r.State)
+// inUse warns when a run that has not ended keeps its checkpoints there, "" when none does.
+func (s *Server) inUse(ctx context.Context, p string) (string, error) {
+	keepers, err := control.Keepers(ctx, s.Runs, p, s.Storage.Below)
+	return control.KeepersText(keepers), err
 }
 
 // handleStorageDelete deletes a file or a folder.
@@ -80,6 +76,15 @@ func (s *Server) handleStorageDelete(w http.ResponseWriter, r *http.Request) err
 	p := r.URL.Query().Get("path")
 	ctx, cancel := context.WithTimeout(r.Context(), deleteTimeout)
 	defer cancel()
+	if r.URL.Query().Get("in_use") != "true" { // else whoever asks has been told
+		text, err := s.inUse(ctx, p)
+		if err != nil {
+			return err
+		}
+		if text != "" {
+			return fault.New(fault.ErrInUse, text, "Stop it first, or ask again to delete the folder.")
+		}
+	}
 	gone, err := s.Storage.Delete(ctx, p)
 	if gone != (storage.Removed{}) {
 		s.Logger.InfoContext(r.Context(), "deleted from shared storage", "storage_path", storage.Display(p), "files", gone.Files, "folders", gone.Folders, "bytes", gone.Bytes, "actor", actor)

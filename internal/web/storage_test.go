@@ -268,14 +268,24 @@ func TestDeletingTheCheckpointsOfARunThatGoesOnIsWarnedOf(t *testing.T) {
 	live, done := testRun(run.Running), testRun(run.Succeeded)
 	done.ID = run.NewID(testNow.Add(-time.Hour))
 	s.fake.runs = []run.Run{live, done}
-	for _, r := range []run.Run{live, done} {
-		s.write("models/checkpoints/"+string(r.ID)+"/step_1/.metadata", "x")
+	for i := range s.fake.runs {
+		r := &s.fake.runs[i]
+		r.CheckpointPath = "models/checkpoints/" + string(r.ID)
+		s.write(r.CheckpointPath+"/step_1/.metadata", "x")
 	}
 	warned := func(r run.Run, more string) bool {
 		return strings.Contains(s.get("/storage/delete?path=models/checkpoints/"+string(r.ID)+more, 200).text(t, "main"), "keeps its checkpoints there")
 	}
 	if !warned(live, "") || !warned(live, "/step_1") || warned(done, "") {
 		t.Error("the wrong runs are warned of")
+	}
+	place := "models/checkpoints/" + string(live.ID)
+	if a := s.do("POST", "/storage/delete?path="+place, url.Values{}); a.status != http.StatusConflict || !s.there(place) {
+		t.Errorf("deleted without a warning: %d", a.status)
+	}
+	action := s.get("/storage/delete?path="+place, 200).doc.Find("main form").AttrOr("action", "")
+	if a := s.do("POST", action, url.Values{}); a.status != http.StatusSeeOther || s.there(place) {
+		t.Errorf("deleted by the form that warned, %s: %d", action, a.status)
 	}
 }
 

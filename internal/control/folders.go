@@ -1,0 +1,160 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// ownFields are the folders in which a run's files have names that every run gives. Two runs at one time would overwrite each
+// other's.
+var ownFields = [...]string{"ckpt.path", "ckpt.remote.path", "train.memory_profiler.snapshot_dir"}
+
+// fixedFolders are the folders of a configuration, by field, that do not get the run's ID.
+func fixedFolders(effective trainconf.Config) map[string]string {
+	out := map[string]string{}
+	for _, field := range ownFields {
+		if folder, _ := effective.Get(field); folder != "" && !strings.Contains(folder, Placeholder) {
+			out[field] = folder
+		}
+	}
+	return out
+}
+
+// canonical writes a folder the same way however it was given.
+func (c *Control) canonical(folder string) string {
+	if c.o.Storage != nil {
+		if p, ok := c.o.Storage.Below(folder); ok {
+			return p
+		}
+	}
+	return path.Clean(folder)
+}
+
+// taken finds the folders of drafts that a run which has not ended writes into.
+func (c *Control) taken(ctx context.Context, drafts ...draft) (run.FieldErrors, error) {
+	type place struct{ field, folder string }
+	mine := map[place]string{} // as it was given
+	for _, d := range drafts {
+		for field, folder := range d.fixed {
+			mine[place{field, c.canonical(folder)}] = folder
+		}
+	}
+	if len(mine) == 0 {
+		return nil, nil
+	}
+	var errs run.FieldErrors
+	err := eachUnended(ctx, c.o.Store, func(r run.Run) {
+		req, err := trainconf.RequestOf(run.Submission{Config: r.Config, Options: r.Options})
+		if err != nil {
+			return // an older version understood it
+		}
+		for field, folder := range fixedFolders(req.EffectiveConfig()) {
+			at := place{field, c.canonical(folder)}
+			given, ok := mine[at]
+			if !ok {
+				continue
+			}
+			delete(mine, at) // one run is enough to name
+			errs = append(errs, run.FieldError{
+				Field: field, Value: cutText(given), Rule: fmt.Sprintf("is the folder of run %s (%s), which is %s: each would overwrite the other's files", r.ID, cutText(r.Name), r.State),
+				Fix: "use " + strings.TrimRight(cutText(given), "/") + "/" + Placeholder + ", or wait until that run has ended",
+			})
+		}
+	})
+	slices.SortFunc(errs, func(a, b run.FieldError) int { return strings.Compare(a.Field+a.Value, b.Field+b.Value) })
+	return errs[:min(len(errs), maxPointFault)], err
+}
+
+// free calls create while nobody else takes folders, when those of the drafts are free. repeated tells whether the
+// submission has been made before, which then is not a second user of its folders.
+func (c *Control) free(ctx context.Context, drafts []draft, repeated func() (bool, error), create func() error) error {
+	if !slices.ContainsFunc(drafts, func(d draft) bool { return len(d.fixed) > 0 }) {
+		return create()
+	}
+	c.folders.Lock()
+	defer c.folders.Unlock()
+	again, err := repeated()
+	if err != nil {
+		return err
+	}
+	if !again {
+		bad, err := c.taken(ctx, drafts...)
+		if err != nil {
+			return err
+		}
+		if len(bad) > 0 {
+			return bad
+		}
+	}
+	return create()
+}
+
+// known turns an error of a search by key into whether it was found.
+func known(err error) (bool, error) {
+	if errors.Is(err, run.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// RunLister lists runs; see [store.Store.Runs].
+type RunLister interface {
+	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+}
+
+// eachUnended calls fn for every run that has not ended.
+func eachUnended(ctx context.Context, runs RunLister, fn func(run.Run)) error {
+	f := run.RunFilter{Limit: 1000}
+	for _, s := range run.States() {
+		if !s.Terminal() {
+			f.States = append(f.States, s)
+		}
+	}
+	for {
+		page, err := runs.Runs(ctx, f)
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			fn(r)
+		}
+		if len(page) < f.Limit {
+			return nil
+		}
+		f.Before = page[len(page)-1].ID
+	}
+}
+
+// Keepers returns the runs that have not ended and keep their checkpoints in a place of shared storage, or around or below
+// it; below maps a path of a configuration to one of the storage.
+func Keepers(ctx context.Context, runs RunLister, place string, below func(string) (string, bool)) ([]run.Run, error) {
+	within := func(p, dir string) bool { return dir == "" || p == dir || strings.HasPrefix(p, dir+"/") }
+	place = strings.Trim(place, "/")
+	var out []run.Run
+	err := eachUnended(ctx, runs, func(r run.Run) {
+		if p, ok := below(r.CheckpointPath); ok && (within(p, place) || within(place, p)) {
+			out = append(out, r)
+		}
+	})
+	return out, err
+}
+
+// KeepersText warns of a deletion that takes checkpoints from runs, "" for none.
+func KeepersText(runs []run.Run) string {
+	if len(runs) == 0 {
+		return ""
+	}
+	r := runs[0]
+	text := fmt.Sprintf("The run “%s” (%s) is %s and keeps its checkpoints there: it may fail, and cannot be resumed from them.", r.Name, r.ID, r.State)
+	if n := len(runs) - 1; n > 0 {
+		text += fmt.Sprintf(" So do %d others.", n)
+	}
+	return text
+}
