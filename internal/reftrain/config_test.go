@@ -176,7 +176,7 @@ func TestTextComesFromTheFileThatTheUserNames(t *testing.T) {
 	}
 	d := defaultConfig().Data
 	d.SeqLength = 32
-	d.DatasetNameOrPaths = "datasets/other, " + file
+	d.DatasetNameOrPaths = "allenai/c4, " + file
 	c, err := loadCorpus(d, 0, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package reftrain
 import (
 	"crypto/sha256"
 	_ "embed" // the text
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -56,7 +57,8 @@ type corpus struct {
 	seed        uint64
 }
 
-// loadCorpus reads the files and folders that data.dataset_name_or_paths names, or takes the built-in text where it names none.
+// loadCorpus reads the files and folders that data.dataset_name_or_paths names, or takes the built-in text where those hold
+// no text. Data that is missing is errNoData.
 func loadCorpus(d dataConfig, rank, world int) (*corpus, error) {
 	text, err := readText(d)
 	if err != nil {
@@ -115,21 +117,29 @@ func readText(d dataConfig) (string, error) {
 	return b.String(), nil
 }
 
-// textFiles are the files of a data set that is there: the file itself, or those of a folder that end in .txt, by name. A
-// name that is neither has none.
+// errNoData is a dataset without data, in the words of the library that the core reads with.
+var errNoData = errors.New("Couldn't find any data file") //nolint:staticcheck // its words
+
+// textFiles are the files of a dataset: the file itself, or those of a folder that end in .txt, by name. The name of a
+// dataset on the hub has none, and the built-in text stands in; a path must be there.
 func textFiles(name string) ([]string, error) {
 	info, err := os.Stat(name)
 	switch {
+	case err != nil && isPath(name):
+		return nil, fmt.Errorf("FileNotFoundError: %w at %s: %w", errNoData, cut(name), err)
 	case err != nil:
-		return nil, nil // the name of a data set elsewhere
+		return nil, nil
 	case info.Mode().IsRegular():
 		return []string{name}, nil
 	case !info.IsDir():
-		return nil, nil
+		return nil, fmt.Errorf("FileNotFoundError: %w at %s: it is neither a file nor a folder", errNoData, cut(name))
 	}
 	entries, err := os.ReadDir(name)
 	if err != nil {
 		return nil, fmt.Errorf("read text: %w", err)
+	}
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("FileNotFoundError: %w at %s: the folder is empty", errNoData, cut(name))
 	}
 	var files []string
 	for _, e := range entries {
@@ -138,6 +148,11 @@ func textFiles(name string) ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// isPath reports whether a dataset cannot be one of the hub, whose names are owner/name.
+func isPath(name string) bool {
+	return filepath.IsAbs(name) || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "datasets/") || strings.Count(name, "/") > 1
 }
 
 func appendFile(b *strings.Builder, name string) error {

@@ -21,7 +21,8 @@
 // # What differs from CotrainCore
 //
 // name_model picks one of six small networks. data.dataset_name_or_paths may name files, and folders with files that
-// end in .txt, which are trained on; where it names none, and with data.fake, a built-in text is. Sequences are cut to 128 bytes. optim.optim.type soap runs AdamW.
+// end in .txt, which are trained on; for other names and other files, and with data.fake, a built-in text is. A path that
+// is not there ends the run, as it would the core. Sequences are cut to 128 bytes. optim.optim.type soap runs AdamW.
 // MFU is against a nominal 10 GFLOP/s. A failed
 // all-reduce is not retried: who is missing is evicted and the average is over the rest, so retry_all_reduce has no use. ckpt.remote copies to a folder. With several workers and no [diloco], worker 0
 // writes the checkpoint for all. A worker is one process; with COTRAIN_GPUS it writes the files of as many. A run resumed after its last step is finished at once.

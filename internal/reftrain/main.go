@@ -63,6 +63,9 @@ func (p process) run(ctx context.Context) int {
 		return exitFinished
 	}
 	t, err := p.setUp()
+	if errors.Is(err, errNoData) { // the core finds out once it has begun
+		return t.fail(err)
+	}
 	if err != nil {
 		_, _ = fmt.Fprintf(p.stderr, "cotrain trainer: %s\n", err)
 		return exitUsage
@@ -90,7 +93,7 @@ func (p process) run(ctx context.Context) int {
 	return t.fail(err)
 }
 
-// setUp reads configuration and environment. Its errors are the user's to fix.
+// setUp reads configuration, environment and data. Its errors are the user's to fix; with errNoData the trainer can tell it.
 func (p process) setUp() (*trainer, error) {
 	cfg, err := loadConfig(p.args, p.env, p.envNames)
 	if err != nil {
@@ -121,7 +124,7 @@ func (p process) setUp() (*trainer, error) {
 	}
 	t, err := newTrainer(cfg, w, log)
 	if err != nil {
-		return nil, err
+		return &trainer{log: log}, err
 	}
 	t.pace, t.faults, t.processes = pace, faults, max(1, gpus)
 	return t, nil

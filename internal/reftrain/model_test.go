@@ -164,7 +164,7 @@ func TestLearningRateFollowsItsSchedule(t *testing.T) {
 func TestSplitsOfTheDataAreInterleaved(t *testing.T) {
 	t.Parallel()
 	d := defaultConfig().Data
-	d.SeqLength = 16
+	d.SeqLength, d.Fake = 16, true
 	load := func(rank, world int) *corpus {
 		c, err := loadCorpus(d, rank, world)
 		if err != nil {

@@ -184,6 +184,22 @@ func TestAnIncompleteCheckpointEndsTheRun(t *testing.T) {
 	w.sees("checkpoint is incomplete: " + filepath.Join(dir, "step_10", shardName(0)))
 }
 
+func TestDataThatIsNotThereEndsTheRunAsItWouldTheCore(t *testing.T) {
+	t.Parallel()
+	empty := t.TempDir()
+	for _, name := range []string{"datasets/no-such-data", "./no-such-data", "/no/such/data", "allenai/c4,/no/such/data", empty} {
+		w := newCluster(t, tiny(4, ""), 1).all("--data.fake", "false", "--data.dataset_name_or_paths", name)[0]
+		w.mustEnd(1)
+		w.sees("[INFO] [Rank 0] Caught an exception, terminating children\n")
+		w.sees("[INFO] [Rank 0] FileNotFoundError: Couldn't find any data file at ")
+		if len(w.losses()) != 0 {
+			t.Errorf("%s: it trained", name)
+		}
+	}
+	w := newCluster(t, tiny(4, ""), 1).all("--data.fake", "false", "--data.dataset_name_or_paths", "allenai/c4")[0]
+	w.mustEnd(0)
+}
+
 func TestAFinishedRunResumedIsFinished(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
