@@ -86,7 +86,7 @@ variable "trainer" {
 }
 
 variable "work_dir" {
-  description = "Directory to start in, on the node or in the image; \"\" for the task's own."
+  description = "The trainer's directory, on the node or in the image. It starts there unless there is shared storage; \"\" for the task's own."
   type        = string
   default     = ""
 }

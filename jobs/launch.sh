@@ -149,11 +149,15 @@ over() {
 	fi
 }
 
-# enter_directory: relative paths of a configuration begin in the trainer's folder, or else in the shared storage.
+# enter_directory: relative paths of a configuration begin in the shared storage, or without one in the trainer's folder.
+# ct_home is that folder when it is not where the trainer starts: what names the trainer begins there.
 enter_directory() {
+	ct_home=''
 	if [ -n "${COTRAIN_WORK_DIR:-}" ]; then
 		cd "$COTRAIN_WORK_DIR" 2>/dev/null || give_up 78 work_dir_missing "the working directory $COTRAIN_WORK_DIR does not exist on this node, or cannot be entered"
-	elif [ -n "${COTRAIN_STORAGE:-}" ]; then
+		[ -z "${COTRAIN_STORAGE:-}" ] || ct_home=$(pwd)
+	fi
+	if [ -n "${COTRAIN_STORAGE:-}" ]; then
 		cd "$COTRAIN_STORAGE" 2>/dev/null || give_up 78 storage_missing "the shared storage $COTRAIN_STORAGE does not exist on this node, or cannot be entered"
 	fi
 }
@@ -373,6 +377,24 @@ fi
 
 run_environment
 enter_directory
+if [ -n "$ct_home" ]; then
+	case ${COTRAIN_TRAINER:-} in
+	'' | /*) ;;
+	*) COTRAIN_TRAINER=$ct_home/$COTRAIN_TRAINER ;;
+	esac
+	# Of a command, its name when that is a path, and words that name a file there.
+	ct_i=0 ct_count=$#
+	while [ "$ct_i" -lt "$ct_count" ]; do
+		ct_word=$1
+		case $ct_i$1 in
+		[0-9]*/* | [1-9]*) [ "${1#/}" != "$1" ] || ! [ -f "$ct_home/$1" ] || ct_word=$ct_home/$1 ;;
+		*) ;;
+		esac
+		shift
+		set -- "$@" "$ct_word"
+		ct_i=$((ct_i + 1))
+	done
+fi
 # Before anyone waits for anyone: without it this worker will never start.
 command -v "${1:-torchrun}" >/dev/null 2>&1 || give_up 127 command_missing "the command ${1:-torchrun} does not exist on this node, or cannot be executed"
 ct_gpus=${COTRAIN_GPUS:-0}
@@ -385,9 +407,11 @@ choose_interface
 choose_gpus
 record_start
 
+ct_python=${PYTHONPATH:-}${ct_home:+${PYTHONPATH:+:}$ct_home}
 if [ "${COTRAIN_REAL_WANDB:-}" != 1 ]; then
-	give PYTHONPATH "$ct_task_dir/shim${PYTHONPATH:+:$PYTHONPATH}"
+	ct_python=$ct_task_dir/shim${ct_python:+:$ct_python}
 fi
+[ "$ct_python" = "${PYTHONPATH:-}" ] || give PYTHONPATH "$ct_python"
 
 # Without DiLoCo several workers are one torchrun world, and the mesh of single trainers does not exist.
 ct_mesh=1

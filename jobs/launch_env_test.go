@@ -176,7 +176,7 @@ func TestLaunchNamesManyVariablesWithoutTheirValues(t *testing.T) {
 	}
 }
 
-func TestLaunchStartsInSharedStorageUnlessTheTrainerHasAFolder(t *testing.T) {
+func TestLaunchStartsInSharedStorageAndFindsTheTrainerInItsFolder(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, shell string) {
 		real, err := filepath.EvalSymlinks(t.TempDir())
@@ -190,8 +190,23 @@ func TestLaunchStartsInSharedStorageUnlessTheTrainerHasAFolder(t *testing.T) {
 		if o, _ := started(shell, map[string]string{"COTRAIN_STORAGE": real}).run(t); o.pwd != real {
 			t.Errorf("started in %q, want the storage %q", o.pwd, real)
 		}
-		if o, _ := started(shell, map[string]string{"COTRAIN_STORAGE": real, "COTRAIN_WORK_DIR": work}).run(t); o.pwd != work {
-			t.Errorf("started in %q, want %q", o.pwd, work)
+		if o, _ := started(shell, map[string]string{"COTRAIN_WORK_DIR": work}).run(t); o.pwd != work {
+			t.Errorf("without storage started in %q, want %q", o.pwd, work)
+		}
+		write(t, filepath.Join(work, "train.py"), "", 0o644)
+		write(t, filepath.Join(work, "has.it"), "", 0o644)
+		both := map[string]string{"COTRAIN_STORAGE": real, "COTRAIN_WORK_DIR": work + "/", "PYTHONPATH": "/opt/lib"}
+		l := started(shell, both)
+		l.args = append(l.args, "train.py", "other.py", "-has.it", "/abs/has.it", "a b")
+		o, l := l.run(t)
+		if o.pwd != real || o.env["PYTHONPATH"] != filepath.Join(l.dir, "shim")+":/opt/lib:"+work {
+			t.Errorf("started in %q, want the storage %q; PYTHONPATH is %s", o.pwd, real, o.env["PYTHONPATH"])
+		}
+		if want := []string{work + "/train.py", "other.py", "-has.it", "/abs/has.it", "a b"}; !slices.Equal(o.args[:min(5, len(o.args))], want) {
+			t.Errorf("arguments are %q, want %q first", o.args, want)
+		}
+		if o, _ := started(shell, map[string]string{"COTRAIN_STORAGE": real, "COTRAIN_WORK_DIR": "/no/such/dir"}).run(t); o.code != 78 || o.event("work_dir_missing") == nil {
+			t.Errorf("exit code %d: %s", o.code, o.stdout)
 		}
 		if o, _ := started(shell, map[string]string{"COTRAIN_STORAGE": "/no/such/storage"}).run(t); o.code != 78 || o.event("storage_missing") == nil {
 			t.Errorf("exit code %d: %s", o.code, o.stdout)

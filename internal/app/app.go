@@ -139,7 +139,7 @@ func (a *App) jobSettings() (nomad.JobSettings, error) {
 			return j, fmt.Errorf("job file: %w", err)
 		}
 	}
-	if a.cfg.Dev && len(j.Command) == 0 {
+	if a.cfg.Dev && len(j.Command) == 0 && j.Trainer == "" {
 		j.Command = []string{a.o.Executable, "trainer"}
 	}
 	return j, nil

@@ -27,7 +27,7 @@ func (a *App) openStorage(ctx context.Context) error {
 	}
 	var err error
 	a.storage, err = storage.Open(ctx, c.Path, storage.Options{
-		Mount: c.Mount, WorkDir: a.cfg.Job.WorkDir, Owner: c.Owner, Group: c.Group, Mode: mode, Logger: a.log.With("part", "storage"),
+		Mount: c.Mount, Owner: c.Owner, Group: c.Group, Mode: mode, Logger: a.log.With("part", "storage"),
 	})
 	if err != nil {
 		return err

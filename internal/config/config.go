@@ -74,7 +74,7 @@ type Job struct {
 	Volumes []string
 	// TrainCommand is what is executed, word by word, before @config.toml (job.train_command, COTRAIN_JOB_TRAIN_COMMAND,
 	// split at white space there; a list in the file keeps spaces). Empty for the default: the reference trainer with
-	// Dev, torchrun with Trainer otherwise.
+	// Dev unless Trainer is set, torchrun with Trainer otherwise.
 	TrainCommand []string
 	// Trainer is the Python file that torchrun starts, relative to WorkDir (job.trainer, COTRAIN_JOB_TRAINER).
 	Trainer string

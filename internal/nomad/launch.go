@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -103,6 +104,24 @@ func (l worker0) words() []string {
 	return out[1:] // the first is the script
 }
 
+// home is the trainer's folder when it does not start there.
+func (l worker0) home() string {
+	if dir := l.get("COTRAIN_WORK_DIR"); dir != "" && l.get("COTRAIN_STORAGE") != "" {
+		return path.Clean(dir)
+	}
+	return ""
+}
+
+// atHome is a word of the command as the script has it: what names a file of the trainer's folder begins there. Which files
+// there are only the node knows, so scripts are taken for some.
+func (l worker0) atHome(i int, word string) string {
+	script := strings.HasSuffix(word, ".py") || strings.HasSuffix(word, ".sh")
+	if home := l.home(); home != "" && !path.IsAbs(word) && !strings.HasPrefix(word, "-") && (i == 0 && strings.Contains(word, "/") || i > 0 && script) {
+		return home + "/" + word
+	}
+	return word
+}
+
 // world reports whether all workers are one torchrun world.
 func (l worker0) world() bool { return len(l.words()) == 0 && !l.diloco && l.nodes > 1 }
 
@@ -134,11 +153,18 @@ func (l worker0) env(meta map[string]string) []run.EnvVar {
 // scriptEnv is what the script sets.
 func (l worker0) scriptEnv() map[string]string {
 	out := map[string]string{}
+	var python []string
 	if l.get("COTRAIN_REAL_WANDB") != "1" {
-		out["PYTHONPATH"] = "<task folder>/shim"
-		if v := l.get("PYTHONPATH"); v != "" {
-			out["PYTHONPATH"] += ":" + v
-		}
+		python = append(python, "<task folder>/shim")
+	}
+	if v := l.get("PYTHONPATH"); v != "" {
+		python = append(python, v)
+	}
+	if home := l.home(); home != "" {
+		python = append(python, home)
+	}
+	if v := strings.Join(python, ":"); v != l.get("PYTHONPATH") {
+		out["PYTHONPATH"] = v
 	}
 	switch {
 	case l.get("COTRAIN_INTERFACE") != "" && l.d.Env["GLOO_SOCKET_IFNAME"] == "":
@@ -168,7 +194,10 @@ func (l worker0) command() string {
 			words = []string{"torchrun", processes, "--nnodes=" + strconv.Itoa(l.nodes), "--node-rank=0",
 				"--rdzv-endpoint=<worker 0's address>:<worker 0's port>"}
 		}
-		words = append(words, l.get("COTRAIN_TRAINER"))
+		words = append(words, l.atHome(1, l.get("COTRAIN_TRAINER")))
+	}
+	for i, word := range l.words() {
+		words[i] = l.atHome(i, word)
 	}
 	words = append(words, "@<task folder>/config.toml")
 	if l.diloco && l.nodes > 1 {

@@ -30,7 +30,7 @@ type JobSettings struct {
 	ShmMB       int      // docker: shared memory, MiB
 	Command     []string // what to execute before @config.toml; empty is torchrun with Trainer
 	Trainer     string   // the Python file that torchrun starts
-	WorkDir     string   // where to start it
+	WorkDir     string   // where it is; it starts there unless there is Storage
 	Interface   string   // network interface between the workers
 	NodePool    string
 	Datacenters []string

@@ -258,7 +258,7 @@ func (s *Storage) Below(given string) (string, bool) {
 		if _, known := purposes()[first]; !known && first != "." && first != ".." {
 			return "", false
 		}
-		absolute = path.Join(s.workDir, given)
+		absolute = path.Join(s.mount, given)
 	}
 	rel, ok := strings.CutPrefix(path.Clean(absolute), strings.TrimSuffix(path.Clean(s.mount), "/")+"/")
 	if !ok {
@@ -270,7 +270,7 @@ func (s *Storage) Below(given string) (string, bool) {
 
 // asGiven writes a path below the root the way another one was written: absolute or relative.
 func (s *Storage) asGiven(p, like string) string {
-	if path.IsAbs(like) || s.workDir != s.mount {
+	if path.IsAbs(like) {
 		return path.Join(s.mount, p)
 	}
 	return p

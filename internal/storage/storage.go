@@ -17,11 +17,9 @@ import (
 
 // Options configures [Open].
 type Options struct {
-	// Mount is the absolute path of the same folder as workers see it; "" for that of the console.
+	// Mount is the absolute path of the same folder as workers see it, where relative paths of a configuration begin; "" for
+	// that of the console.
 	Mount string
-	// WorkDir is the folder on the nodes in which trainers run, which relative paths of a configuration begin at; "" for
-	// the mount.
-	WorkDir string
 	// Owner and Group are who the folders of the layout belong to, by name or number; "" leaves it as it is.
 	Owner, Group string
 	// Mode is that of the folders that jobs write; 0 for [DefaultMode].
@@ -35,7 +33,6 @@ type Storage struct {
 	root    *os.Root
 	path    string
 	mount   string
-	workDir string
 	owner   ownership
 	mode    fs.FileMode
 	log     *slog.Logger
@@ -71,14 +68,11 @@ func Open(ctx context.Context, dir string, o Options) (*Storage, error) {
 		return nil, fmt.Errorf("find shared storage %s: %w", dir, err)
 	}
 	s := &Storage{
-		path: abs, mount: o.Mount, workDir: o.WorkDir, mode: o.Mode, log: o.Logger,
+		path: abs, mount: o.Mount, mode: o.Mode, log: o.Logger,
 		slots: make(chan struct{}, maxCalls), limits: defaultLimits(), parsing: make(chan struct{}, 1),
 	}
 	if s.mount == "" {
 		s.mount = abs
-	}
-	if s.workDir == "" {
-		s.workDir = s.mount
 	}
 	if s.mode == 0 {
 		s.mode = DefaultMode

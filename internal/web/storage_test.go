@@ -97,7 +97,7 @@ func TestTheRootShowsTheLayoutAndWhatBelongsThere(t *testing.T) {
 	if a.count(`[data-action^="ask-delete"]`) != 0 || a.count("[data-storage-problems]") != 0 {
 		t.Error("the layout can be deleted, or has problems")
 	}
-	if text := a.text(t, ".storage-paths"); !strings.Contains(text, s.dir) || !strings.Contains(text, "/mnt/shared") {
+	if text := a.text(t, ".storage-paths"); !strings.Contains(text, s.dir) || !strings.Contains(text, "/mnt/shared") || !strings.Contains(text, "Relative paths in a configuration begin here.") {
 		t.Errorf("where it is: %q", text)
 	}
 	href := row(a, "models").Find("a").AttrOr("href", "")

@@ -1,0 +1,30 @@
+package app
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/config"
+)
+
+func TestTheReferenceTrainerStandsInOnlyWhereNoOtherIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		dev     bool
+		job     config.Job
+		command []string
+		trainer string
+	}{
+		{"dev", true, config.Job{}, []string{"/bin/cotrain", "trainer"}, ""},
+		{"dev with a trainer for torchrun", true, config.Job{Trainer: "train.py"}, nil, "train.py"},
+		{"dev with a command", true, config.Job{TrainCommand: []string{"python3", "x.py"}}, []string{"python3", "x.py"}, ""},
+		{"a cluster", false, config.Job{}, nil, ""},
+	} {
+		a := &App{cfg: config.Config{Dev: tt.dev, Job: tt.job}, o: Options{Executable: "/bin/cotrain"}}
+		got, err := a.jobSettings()
+		if err != nil || !slices.Equal(got.Command, tt.command) || got.Trainer != tt.trainer {
+			t.Errorf("%s: %q, %q, %v", tt.name, got.Command, got.Trainer, err)
+		}
+	}
+}
