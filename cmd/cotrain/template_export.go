@@ -4,12 +4,13 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 type templateExportCmd struct {
 	Remote `embed:""`
-	Name   string `arg:"" placeholder:"NAME[@N]" help:"Name of the template, or one version of it."`
+	Name   string `arg:"" placeholder:"NAME[@N]" help:"Name of the template, one version of it, or a preset."`
 }
 
 // Run prints the file.
@@ -24,9 +25,17 @@ func (c *templateExportCmd) Run(ctx context.Context, p *process) error {
 	}
 	file := string(trainconf.EncodeTemplate(t))
 	if c.Format == "json" {
-		return p.printJSON(map[string]string{"name": t.Ref(), "text": file})
+		return p.printJSON(map[string]string{"name": exportName(t), "text": file})
 	}
 	return p.printText(file)
+}
+
+// exportName is a template with its version, which a preset has not.
+func exportName(t run.Template) string {
+	if t.Version == 0 {
+		return t.Name
+	}
+	return t.Ref()
 }
 
 type templateDeleteCmd struct {

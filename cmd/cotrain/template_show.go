@@ -10,16 +10,17 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 type templateShowCmd struct {
 	Remote `embed:""`
-	Name   string `arg:"" placeholder:"NAME[@N]" help:"Name of the template, or one version of it."`
+	Name   string `arg:"" placeholder:"NAME[@N]" help:"Name of the template, one version of it, or a preset."`
 }
 
-// Run shows a template.
+// Run shows a template or a preset.
 func (c *templateShowCmd) Run(ctx context.Context, p *process) error {
 	cl, err := p.connect(c.Remote)
 	if err != nil {
@@ -33,7 +34,11 @@ func (c *templateShowCmd) Run(ctx context.Context, p *process) error {
 		return p.printJSON(t)
 	}
 	rows := p.table()
-	rows.row("Template", t.Ref())
+	if t.Version == 0 {
+		rows.row("Preset", t.Name)
+	} else {
+		rows.row("Template", t.Ref())
+	}
 	rows.pairs("Description", t.Description, "Note", t.Note, "Saved", p.when(t.CreatedAt), "By", t.Actor, "Shape", t.Shape.String())
 	rows.options(t.Options)
 	if err := rows.flush(); err != nil {
@@ -61,14 +66,41 @@ func (t *table) options(o run.Options) {
 	t.pairs("Arguments", strings.Join(o.Args, " "), "Secrets", o.Secrets)
 }
 
-// readTemplate reads a version of a template by its reference.
+// readTemplate reads a version of a template, or a preset as version 0 of one, by what diff and list call it: "mine", "mine@2",
+// "template:mine", "debug" or "preset:debug".
 func readTemplate(ctx context.Context, cl *client, ref string) (run.Template, error) {
 	var t run.Template
+	kind, typed, found := strings.Cut(ref, ":")
+	if found && (kind == "template" || kind == "preset") {
+		ref = typed
+	}
+	if _, known := trainconf.PresetByName(ref); kind == "preset" || known && kind != "template" {
+		return readPreset(ctx, cl, ref)
+	}
 	name, query, err := templateQuery(ref)
 	if err != nil {
 		return t, err
 	}
 	return t, cl.get(ctx, templatePath(name), query, &t)
+}
+
+// readPreset reads a preset as a template without a version.
+func readPreset(ctx context.Context, cl *client, name string) (run.Template, error) {
+	var presets struct{ Items []preset }
+	if err := cl.get(ctx, "/api/v1/presets", nil, &presets); err != nil {
+		return run.Template{}, err
+	}
+	var names []string
+	for _, p := range presets.Items {
+		if strings.EqualFold(p.Name, name) {
+			return run.Template{Name: p.Name, Description: p.Description, Config: p.Config, Shape: p.Shape}, nil
+		}
+		names = append(names, p.Name)
+	}
+	if near := trainconf.Near(name, names); len(near) > 0 {
+		names = near
+	}
+	return run.Template{}, fault.New(fault.ErrNoPreset, fmt.Sprintf("No preset is called %q.", name), "Use one of "+strings.Join(names, ", ")+".")
 }
 
 // templateQuery is the name in a reference, and its version as the API takes it.
@@ -107,6 +139,14 @@ func (c *templateVersionsCmd) Run(ctx context.Context, p *process) error {
 	return t.flush()
 }
 
+// templateRef is a template or a preset as the console takes it in a comparison.
+func templateRef(typed string) string {
+	if strings.HasPrefix(typed, "template:") || strings.HasPrefix(typed, "preset:") {
+		return typed
+	}
+	return "template:" + typed
+}
+
 type templateDiffCmd struct {
 	Remote `embed:""`
 	A      string `arg:"" placeholder:"NAME[@N]" help:"Template."`
@@ -120,13 +160,16 @@ func (c *templateDiffCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	if c.B != "" {
-		return p.diff(ctx, cl, c.Format, "template:"+c.A, diffRef(c.B))
+		return p.diff(ctx, cl, c.Format, templateRef(c.A), diffRef(c.B))
 	}
 	t, err := readTemplate(ctx, cl, c.A)
 	if err != nil {
 		return err
 	}
-	if t.Version == 1 {
+	switch t.Version {
+	case 0:
+		return &usageError{t.Name + " is a preset, which has no versions", "say what to compare it with"}
+	case 1:
 		return &usageError{t.Ref() + " is the first version", "say what to compare it with"}
 	}
 	return p.diff(ctx, cl, c.Format, fmt.Sprintf("template:%s@%d", t.Name, t.Version-1), "template:"+t.Ref())

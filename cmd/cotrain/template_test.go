@@ -35,6 +35,21 @@ func TestTemplatesAreKeptFromTheCommandLine(t *testing.T) {
 	if got := c.Submissions()[0]; got.Origin.Template != "My-7B@1" || got.Shape.Nodes != 2 {
 		t.Errorf("%+v", got)
 	}
+	for _, name := range []string{"debug", "Debug", "preset:debug"} {
+		c.cotrain("template", "show", name).want(t, exitDone, "Preset", "debug", "1 node with 1 x any GPU", "name_model = \"debugmodel\"")
+		c.cotrain("template", "export", name).want(t, exitDone, "name_model = \"debugmodel\"")
+	}
+	c.cotrain("template", "show", "template:my-7b").want(t, exitDone, "My-7B@2")
+	c.cotrain("template", "show", "debg").want(t, exitNotFound, "Use debug, or")
+	c.cotrain("template", "show", "my7b").want(t, exitNotFound, "Use My-7B, or")
+	c.cotrain("template", "show", "my-7b@9").want(t, exitNotFound, "Use My-7B@2, or another of its versions")
+	c.cotrain("template", "show", "preset:debg").want(t, exitNotFound, "debug")
+	c.cotrain("template", "show", "preset:zzz").want(t, exitNotFound, "150M-h100", "debug")
+	c.cotrain("template", "versions", "debug").want(t, exitNotFound, "is a preset")
+	c.cotrain("template", "delete", "debug", "--yes").want(t, exitNotFound, "is a preset")
+	c.cotrain("template", "diff", "debug").want(t, exitUsage, "is a preset")
+	c.cotrain("template", "diff", "preset:debug", "7B").want(t, exitDone, "name_model")
+	c.cotrain("run", "submit", "--template", "my7b", "--name", "x").want(t, exitNotFound, "My-7B")
 	for _, args := range [][]string{{"show", "nope"}, {"show", "my-7b@3"}, {"versions", "nope"}, {"export", "nope"}, {"diff", "nope"}, {"delete", "nope", "--yes"}} {
 		c.cotrain(append([]string{"template"}, args...)...).want(t, exitNotFound)
 	}

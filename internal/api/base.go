@@ -51,7 +51,7 @@ func (s *server) templateBase(ctx context.Context, ref string) (base, error) {
 	}
 	t, err := s.Templates.Template(ctx, name, version)
 	if err != nil {
-		return emptyBase(), err
+		return emptyBase(), s.noTemplate(ctx, err, name, version)
 	}
 	req, err := trainconf.RequestOfTemplate(t)
 	return base{request: req, text: t.Config, written: req.Config, origin: run.Origin{Template: t.Ref()}}, err

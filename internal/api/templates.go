@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -72,9 +74,38 @@ type templateOutput struct {
 func (s *server) getTemplate(ctx context.Context, in *templateVersionParam) (*templateOutput, error) {
 	t, err := s.Templates.Template(ctx, in.Name, in.Version)
 	if err != nil {
-		return nil, err
+		return nil, s.noTemplate(ctx, err, in.Name, in.Version)
 	}
 	return &templateOutput{versionTag(t.Version), t}, nil
+}
+
+// noTemplate says of a template that there is not which may be meant; other errors stay what they are.
+func (s *server) noTemplate(ctx context.Context, err error, name string, version int) error {
+	if !errors.Is(err, fault.ErrNoTemplate) {
+		return err
+	}
+	if p, preset := trainconf.PresetByName(name); preset {
+		return fault.New(fault.ErrNoTemplate, p.Name+" is a preset: it is built in, and has no versions.", "Save a template made from it, such as my-"+p.Name+".")
+	}
+	var names []string
+	all, failed := s.Templates.Templates(ctx)
+	if failed != nil {
+		return err
+	}
+	for _, t := range all {
+		if version > 0 && strings.EqualFold(t.Name, name) {
+			return fault.New(fault.ErrNoTemplate, fault.Of(err).What, fmt.Sprintf("Use %s, or another of its versions.", t.Ref()))
+		}
+		names = append(names, t.Name)
+	}
+	for _, p := range trainconf.Presets() {
+		names = append(names, p.Name)
+	}
+	near := trainconf.Near(name, names)
+	if len(near) == 0 {
+		return err
+	}
+	return fault.New(fault.ErrNoTemplate, fault.Of(err).What, "Use "+strings.Join(near, " or ")+", or list the templates.")
 }
 
 func versionTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
@@ -88,7 +119,7 @@ type listVersionsOutput struct {
 func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (*listVersionsOutput, error) {
 	versions, err := s.Templates.TemplateVersions(ctx, in.Name)
 	if err != nil {
-		return nil, err
+		return nil, s.noTemplate(ctx, err, in.Name, 0)
 	}
 	out := &listVersionsOutput{}
 	out.Body.Items = notNil(versions)
@@ -96,13 +127,13 @@ func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (*
 }
 
 func (s *server) deleteTemplate(ctx context.Context, in *templateParam) (*struct{}, error) {
-	return nil, s.Templates.DeleteTemplate(ctx, actor, in.Name)
+	return nil, s.noTemplate(ctx, s.Templates.DeleteTemplate(ctx, actor, in.Name), in.Name, 0)
 }
 
 func (s *server) exportTemplate(ctx context.Context, in *templateVersionParam) (*textOutput, error) {
 	t, err := s.Templates.Template(ctx, in.Name, in.Version)
 	if err != nil {
-		return nil, err
+		return nil, s.noTemplate(ctx, err, in.Name, in.Version)
 	}
 	// The name of a template has no character that a header or a file system minds.
 	return &textOutput{tomlType, fmt.Sprintf(`attachment; filename="%s@%d.toml"`, t.Name, t.Version), trainconf.EncodeTemplate(t)}, nil

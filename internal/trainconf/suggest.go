@@ -1,6 +1,7 @@
 package trainconf
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -187,6 +188,30 @@ func nearestEnv(name string) string {
 		return EnvName(near)
 	}
 	return ""
+}
+
+// Near returns up to three names that a mistyped one may mean, the most likely first.
+func Near(text string, names []string) []string {
+	if text = strings.ToLower(text); text == "" || len(text) > maxSuggest {
+		return nil
+	}
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var found []candidate
+	for _, name := range names {
+		d := levenshtein.Distance(text, strings.ToLower(name), nil)
+		if d <= max(1, len(text)/3) || len(text) > 2 && strings.Contains(strings.ToLower(name), text) {
+			found = append(found, candidate{name, d})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
+	var out []string
+	for _, c := range found[:min(len(found), 3)] {
+		out = append(out, c.name)
+	}
+	return out
 }
 
 // nearestChoice returns the choice that text most likely means, or "".
