@@ -168,7 +168,7 @@ func TestSweepListsAreReadFromJSONAndTOML(t *testing.T) {
 			t.Errorf("%v %v of %s", got, err, text)
 		}
 	}
-	for _, text := range []string{"{", "{\"a\":[1]}", "[[run]]\na = 1", "a = 1", "x", "[[runs]]\na = [1]", "[[runs]]\na = 2020-01-01"} {
+	for _, text := range []string{`{"nodes": 1, "nodes": 2}`, `{"data.fake": true, "data": {"fake": false}}`, "{", "{\"a\":[1]}", "[[run]]\na = 1", "a = 1", "x", "[[runs]]\na = [1]", "[[runs]]\na = 2020-01-01"} {
 		if got, err := parsePoints([]byte(text)); err == nil || exitCode(err) != exitUsage {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}

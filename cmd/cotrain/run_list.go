@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -31,7 +30,7 @@ type runList struct {
 func (c *runListCmd) Run(ctx context.Context, p *process) error {
 	for _, s := range c.State {
 		if _, err := run.ParseState(s); err != nil {
-			return &usageError{fmt.Sprintf("--state %q is not a state", s), fmt.Sprintf("use one of %v", run.States())}
+			return err
 		}
 	}
 	if c.Limit < 1 {

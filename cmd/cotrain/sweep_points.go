@@ -45,12 +45,20 @@ func parsePoints(data []byte) ([]map[string]string, error) {
 func jsonPoints(data []byte) ([]map[string]any, error) {
 	var out []map[string]any
 	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber() // as they are written
 	for {
-		var values map[string]any
-		err := dec.Decode(&values)
+		var text json.RawMessage
+		err := dec.Decode(&text)
 		if errors.Is(err, io.EOF) {
 			return out, nil
+		}
+		if key, found := run.RepeatedKey(text); found {
+			return nil, &usageError{fmt.Sprintf("--list: object %d has %s twice", len(out)+1, key), "give it once"}
+		}
+		var values map[string]any
+		if err == nil {
+			numbers := json.NewDecoder(bytes.NewReader(text))
+			numbers.UseNumber() // as they are written
+			err = numbers.Decode(&values)
 		}
 		if err != nil {
 			return nil, &usageError{fmt.Sprintf("--list: object %d is not JSON: %v", len(out)+1, err), `write {"optim.optim.lr": 1e-4} for each run`}
@@ -85,6 +93,9 @@ const tomlAdvice = "write [[runs]] for each run, and its fields below"
 func flatten(into map[string]string, prefix string, values map[string]any) error {
 	for key, value := range values {
 		field := prefix + key
+		if _, twice := into[field]; twice {
+			return fmt.Errorf("%s is given twice", strings.ToValidUTF8(field, "?"))
+		}
 		switch v := value.(type) {
 		case map[string]any:
 			if err := flatten(into, field+".", v); err != nil {

@@ -113,6 +113,8 @@ func New(d Deps) http.Handler {
 }
 
 func (s *server) config() huma.Config {
+	strictCase()
+	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decodeBody}
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -123,7 +125,7 @@ func (s *server) config() huma.Config {
 			},
 			Components: &huma.Components{Schemas: newRegistry()},
 		},
-		Formats:                      huma.DefaultFormats,
+		Formats:                      map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{asProblem},

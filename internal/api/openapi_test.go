@@ -13,6 +13,7 @@ type document struct {
 	Paths   map[string]map[string]struct {
 		OperationID string
 		Summary     string
+		RequestBody map[string]any
 		Responses   map[string]struct {
 			Content map[string]struct{ Schema map[string]any }
 		}

@@ -144,34 +144,18 @@ func tooLarge(ctx huma.Context) *fault.Error {
 	return fault.New(fault.ErrTooLarge, fmt.Sprintf("%s may have at most %d bytes.", what, limit), "Shorten what it carries: a configuration has at most 16384 bytes.")
 }
 
-func fieldProblem(e *huma.ErrorDetail) FieldProblem {
-	location, field, _ := strings.Cut(e.Location, ".")
-	f := FieldProblem{Location: clip(location), Field: clip(field), Rule: clip(e.Message), Fix: "see " + documentPath}
-	switch v := e.Value.(type) {
-	case nil:
-	case string:
-		f.Value = clip(v)
-	default:
-		b, err := json.Marshal(v)
-		if err == nil { // it came from JSON
-			f.Value = clip(string(b))
-		}
-	}
-	if strings.HasPrefix(e.Message, "unexpected property") || strings.HasPrefix(e.Message, "unknown query") {
-		f.Value, f.Fix = "", "remove it, or correct its name"
-	}
-	return f
-}
-
-// clip cuts what came from outside to 200 bytes of valid UTF-8.
+// clip cuts what came from outside to 200 bytes of valid UTF-8, and shows that it did.
 func clip(s string) string {
-	if n := 200; len(s) > n {
-		for n > 0 && !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = s[:n]
+	const more = "…"
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	n := 200 - len(more)
+	if len(s) <= n+len(more) {
+		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + more
 }
 
 // write answers with the problem where huma does not.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 type runParam struct {
@@ -49,7 +50,7 @@ func (s *server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutp
 		for name := range strings.SplitSeq(group, ",") {
 			st, err := run.ParseState(strings.TrimSpace(name))
 			if err != nil {
-				bad = append(bad, run.FieldError{Field: "state", Value: clip(name), Rule: "is not a state", Fix: fmt.Sprintf("use one of %v", run.States())})
+				bad = append(bad, trainconf.AsFieldErrors(err)...)
 				continue
 			}
 			f.States = append(f.States, st)

@@ -1,8 +1,8 @@
 package run
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 )
 
 // State is where a run is in its life. Only [Run.Transition] sets it.
@@ -27,12 +27,24 @@ func States() []State {
 	return []State{Queued, Dispatching, Pending, Running, Degraded, Stopping, Paused, Succeeded, Failed, Stopped}
 }
 
-// ParseState returns the state with this name, or an error that lists those that exist.
+// ParseState returns the state with this name, or [FieldErrors] that list those that exist.
 func ParseState(s string) (State, error) {
 	if st := State(s); slices.Contains(States(), st) {
 		return st, nil
 	}
-	return "", fmt.Errorf("state %q: %w; one of %v", s, ErrInvalid, States())
+	names := make([]string, 0, len(States()))
+	for _, st := range States() {
+		names = append(names, string(st))
+	}
+	return "", FieldErrors{{Field: "state", Value: short(s), Rule: "is not a state of a run", Fix: "use one of " + strings.Join(names, ", ")}}
+}
+
+// short is a value that came from outside as an error repeats it.
+func short(s string) string {
+	if len(s) > 60 {
+		s = s[:60] + "..."
+	}
+	return strings.ToValidUTF8(s, "?")
 }
 
 // Terminal reports whether a run in this state can change no more.

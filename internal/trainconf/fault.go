@@ -21,16 +21,18 @@ func fault(field, value, rule, fix string) run.FieldError {
 	return run.FieldError{Field: clip(field), Value: clip(value), Rule: rule, Fix: fix}
 }
 
-// clip shortens s to maxValue bytes at a rune boundary.
+// clip shortens s to maxValue bytes at a rune boundary, and shows that it did.
 func clip(s string) string {
-	if len(s) > maxValue {
-		n := maxValue
-		for n > 0 && !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = s[:n]
+	const more = "…"
+	s = strings.ToValidUTF8(s, "?")
+	if len(s) <= maxValue {
+		return s
 	}
-	return strings.ToValidUTF8(s, "?")
+	n := maxValue - len(more)
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + more
 }
 
 // shown is a value as an error may show it: secrets are hidden.

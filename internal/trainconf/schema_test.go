@@ -153,10 +153,10 @@ func TestValuesThatBreakARuleAreRefusedWithOneThatPasses(t *testing.T) {
 		{"zero layers between checkpoints", "train.ac_ckpt", "0", "true, false, or a whole number", "use 1"},
 		{"an empty list item", "data.dataset_name_or_paths", "a,,b", "one is empty", "use a,b"},
 		{"a ratio of zero", "data.dataset_ratio", "10:0", "positive numbers", "use 55:45"},
-		{"a control character", "run_name", "a\x1bb", "text of at most", "use my run"},
-		{"a line break", "ckpt.path", "a\nb", "on one line", "use models/"},
-		{"a text direction override", "ckpt.path", "a\u202eb", "on one line", "use models/"},
-		{"text that is too long", "ckpt.path", strings.Repeat("x", maxText+1), "at most 4096", "use models/"},
+		{"a control character", "run_name", "a\x1bb", "text of at most", "remove them"},
+		{"a line break", "ckpt.path", "a\nb", "on one line", "remove them"},
+		{"a text direction override", "ckpt.path", "a\u202eb", "on one line", "remove them"},
+		{"text that is too long", "ckpt.path", strings.Repeat("x", maxText+1), "has 4097 bytes, and must have at most 4096", "shorten it"},
 		{"invalid UTF-8", "ckpt.path", "a\xff", "text of at most", "use models/"},
 		{"a near unknown path", "optim.batchsize", "1", "not a setting", "use optim.batch_size"},
 		{"a path without its table", "batch_size", "1", "not a setting", "use optim.batch_size"},
@@ -198,7 +198,7 @@ func TestLongValuesInErrorsAreCutBetweenCharacters(t *testing.T) {
 	if !errors.As(c.Set("optim.batch_size", "x"+strings.Repeat("é", 300)), &f) {
 		t.Fatal("no error")
 	}
-	if len(f.Value) != 199 || strings.Contains(f.Value, "?") {
+	if len(f.Value) < 199 || strings.Contains(f.Value, "?") || !strings.HasSuffix(f.Value, "é…") {
 		t.Errorf("the value has %d bytes: %q", len(f.Value), f.Value)
 	}
 }

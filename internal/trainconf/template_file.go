@@ -89,6 +89,9 @@ func readTemplateHead(text []byte) (head templateHead, found bool, errs run.Fiel
 }
 
 func decodeHead(text string, head *templateHead) error {
+	if key, found := run.RepeatedKey([]byte(text)); found {
+		return fmt.Errorf("has %.40s twice", key)
+	}
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(head); err != nil {

@@ -79,6 +79,7 @@ func TestABrokenDescriptionOfATemplateIsToldWithItsLine(t *testing.T) {
 		"not JSON":        "# cotrain: nothing",
 		"unknown key":     `# cotrain: {"v":1,"kind":"template","name":"x","more":1}`,
 		"wrong type":      `# cotrain: {"v":1,"kind":"template","name":7}`,
+		"a key twice":     `# cotrain: {"v":1,"kind":"template","name":"x","name":"y"}`,
 		"more than one":   `# cotrain: {"v":1,"kind":"template","name":"x"} {}`,
 		"a later version": `# cotrain: {"v":2,"kind":"template","name":"x"}`,
 		"another kind":    `# cotrain: {"v":1,"kind":"sweep","name":"x"}`,

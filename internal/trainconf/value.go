@@ -1,6 +1,7 @@
 package trainconf
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -40,7 +41,13 @@ func (f Field) canonical(text string) (string, *problem) {
 	if f.Type == Text || f.Type == Lines {
 		return f.canonicalLines(text)
 	}
-	if len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, hidden) {
+	free := f.Type == String || f.Type == StringList
+	switch {
+	case free && len(text) > maxText && f.MaxChars == 0:
+		return "", &problem{fmt.Sprintf("has %d bytes, and must have at most %d", len(text), maxText), "shorten it"}
+	case free && utf8.ValidString(text) && strings.ContainsFunc(text, hidden):
+		return "", &problem{"must be " + f.Rule() + ", without line breaks, control characters, or characters that override the direction of text", "remove them"}
+	case len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, hidden):
 		return "", f.broken("")
 	}
 	switch f.Type {

@@ -26,7 +26,7 @@ func (s *Server) handleRunList(w http.ResponseWriter, r *http.Request) error {
 	if v := q.Get("before"); v != "" {
 		id, err := run.ParseID(v)
 		if err != nil {
-			return err
+			return badCursor(v, "the ID of a run")
 		}
 		list.Before, filter.Before = id, id
 	}
@@ -45,4 +45,9 @@ func (s *Server) handleRunList(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("HX-Push-Url", list.Href())
 	}
 	return s.render(w, r, http.StatusOK, views.RunListPage(s.page(r, "Runs", "runs"), list))
+}
+
+// badCursor tells a value of the parameter before, which is not what the links of a list have.
+func badCursor(value, what string) error {
+	return run.FieldErrors{{Field: "before", Value: text(value, 60), Rule: "is not " + what, Fix: "leave it out to begin with the newest"}}
 }

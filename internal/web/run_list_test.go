@@ -101,9 +101,14 @@ func TestOlderRunsAreOnePageOn(t *testing.T) {
 func TestAFilterThatMakesNoSenseIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	for _, q := range []string{"/?state=nonsense", "/?before=../../etc", "/?before=r-"} {
-		if a := s.get(q, 422); a.text(t, "h1") != "That cannot be used" {
-			t.Errorf("%s: %q", q, a.text(t, "h1"))
+	for q, detail := range map[string]string{
+		"/?state=nonsense":     `state = "nonsense": is not a state of a run; use one of queued, dispatching, pending, running, degraded, stopping, paused, succeeded, failed, stopped`,
+		"/?before=../../etc":   `before = "../../etc": is not the ID of a run; leave it out to begin with the newest`,
+		"/?before=r-":          `before = "r-": is not the ID of a run; leave it out to begin with the newest`,
+		"/sweeps?before=r-123": `before = "r-123": is not the ID of a sweep; leave it out to begin with the newest`,
+	} {
+		if a := s.get(q, 422); a.text(t, "h1") != "That cannot be used" || a.text(t, ".error-detail") != detail {
+			t.Errorf("%s: %q %q", q, a.text(t, "h1"), a.text(t, ".error-detail"))
 		}
 	}
 }
