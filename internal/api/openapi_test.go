@@ -75,9 +75,9 @@ func TestTheDocumentDescribesWhatIsSent(t *testing.T) {
 			t.Errorf("no schema %s among %v", name, names)
 		}
 	}
-	for path, media := range map[string]string{"/api/v1/config/schema": "application/schema+json", "/api/v1/templates/{name}/file": "application/toml"} {
-		if content := doc.Paths[path]["get"].Responses["200"].Content; len(content) != 1 || content[media].Schema["type"] != "string" {
-			t.Errorf("%s does not document that it answers with %s: %v", path, media, content)
+	for path, want := range map[string][2]string{"/api/v1/config/schema": {"application/schema+json", "object"}, "/api/v1/templates/{name}/file": {"application/toml", "string"}} {
+		if content := doc.Paths[path]["get"].Responses["200"].Content; len(content) != 1 || content[want[0]].Schema["type"] != want[1] {
+			t.Errorf("%s does not document that it answers with %s: %v", path, want, content)
 		}
 	}
 	if slices.Contains(names, "ErrorModel") || strings.Contains(w.Body.String(), "ErrorModel") {

@@ -25,87 +25,78 @@ const (
 
 // routes lists every route with its method.
 func (s *server) routes() {
-	const bad, missing, conflict, away = http.StatusUnprocessableEntity, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable
-	const outdated = http.StatusPreconditionFailed
+	const missing, conflict, outdated, away = http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable
+	const unchanged, part, beyond = http.StatusNotModified, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable
 
-	route(s, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", s.listRuns, missing, bad)
-	route(s, "POST /api/v1/runs", http.StatusCreated, "submit-run", "Submit a run", s.submitRun, missing, bad)
-	route(s, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "What would happen if a run were submitted now; changes nothing", s.dryRun, missing, bad, away)
-	route(s, "GET /api/v1/runs/{id}", http.StatusOK, "get-run", "One run with its workers and attempts", s.getRun, missing)
+	route(s, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", s.listRuns, missing)
+	route(s, "POST /api/v1/runs", http.StatusCreated, "submit-run", "Submit a run", s.submitRun, missing)
+	route(s, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "What would happen if a run were submitted now; changes nothing", s.dryRun, missing, away)
+	route(s, "GET /api/v1/runs/{id}", http.StatusOK, "get-run", "One run with its workers and attempts", s.getRun, missing, unchanged)
 	route(s, "DELETE /api/v1/runs/{id}", http.StatusNoContent, "delete-run", "Delete a run that has ended, with its metrics, events and logs", s.deleteRun, missing, conflict)
 	route(s, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Ask a run to save and end", s.stopRun, missing, conflict)
 	route(s, "GET /api/v1/runs/{id}/workers", http.StatusOK, "list-workers", "Workers of the newest attempt", s.listWorkers, missing)
-	route(s, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "What happened to a run, oldest first", s.listEvents, missing, bad)
-	route(s, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", s.readLogs, missing, bad)
+	route(s, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "What happened to a run, oldest first", s.listEvents, missing)
+	route(s, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", s.readLogs, missing)
 	route(s, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what started a run's workers, or will start them", s.getLaunch, missing, away)
-	route(s, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", s.readMetrics, missing, bad)
+	route(s, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", s.readMetrics, missing)
 	route(s, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", s.listNodes, away)
 	route(s, "GET /api/v1/presets", http.StatusOK, "list-presets", "Built-in configurations", s.listPresets)
-	routeLarge(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", s.validateConfig, missing, bad)
-	routeLarge(s, "POST /api/v1/config/import", http.StatusOK, "import-config", "Read TOML with shell lines among it, and take secrets out", s.importConfig, bad)
+	routeLarge(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", s.validateConfig)
+	routeLarge(s, "POST /api/v1/config/import", http.StatusOK, "import-config", "Read TOML with shell lines among it, and take secrets out", s.importConfig)
 	routeFile(s, schemaType, "GET /api/v1/config/schema", "config-schema", "JSON Schema of CotrainCore's configuration, for editors", s.configSchema)
-	route(s, "GET /api/v1/diff", http.StatusOK, "diff", "How two runs, templates or presets differ", s.diff, missing, bad)
+	route(s, "GET /api/v1/diff", http.StatusOK, "diff", "How two runs, templates or presets differ", s.diff, missing)
 
-	route(s, "GET /api/v1/templates", http.StatusOK, "list-templates", "List templates by name", s.listTemplates, bad)
+	route(s, "GET /api/v1/templates", http.StatusOK, "list-templates", "List templates by name", s.listTemplates)
 	route(s, "GET /api/v1/templates/{name}", http.StatusOK, "get-template", "One version of a template", s.getTemplate, missing)
-	routeLarge(s, "PUT /api/v1/templates/{name}", http.StatusOK, "save-template", "Save the next version of a template; the content of the newest makes none", s.saveTemplate, missing, bad, outdated)
+	routeLarge(s, "PUT /api/v1/templates/{name}", http.StatusOK, "save-template", "Save the next version of a template; the content of the newest makes none", s.saveTemplate, missing, outdated)
 	route(s, "DELETE /api/v1/templates/{name}", http.StatusNoContent, "delete-template", "Delete a template with all its versions; runs stay", s.deleteTemplate, missing)
 	route(s, "GET /api/v1/templates/{name}/versions", http.StatusOK, "list-template-versions", "Every version of a template, newest first", s.listTemplateVersions, missing)
 	routeFile(s, tomlType, "GET /api/v1/templates/{name}/file", "export-template", "A version of a template as a file, which PUT takes as text", s.exportTemplate, missing)
 
-	route(s, "GET /api/v1/sweeps", http.StatusOK, "list-sweeps", "List sweeps, newest first", s.listSweeps, bad)
-	routeLarge(s, "POST /api/v1/sweeps", http.StatusCreated, "submit-sweep", "Submit a group of runs that differ in a few fields", s.submitSweep, missing, bad)
+	route(s, "GET /api/v1/sweeps", http.StatusOK, "list-sweeps", "List sweeps, newest first", s.listSweeps)
+	routeLarge(s, "POST /api/v1/sweeps", http.StatusCreated, "submit-sweep", "Submit a group of runs that differ in a few fields", s.submitSweep, missing)
 	route(s, "GET /api/v1/sweeps/{id}", http.StatusOK, "get-sweep", "One sweep with its runs", s.getSweep, missing)
 	route(s, "DELETE /api/v1/sweeps/{id}", http.StatusNoContent, "delete-sweep", "Delete a sweep whose runs have all ended, with them", s.deleteSweep, missing, conflict)
 	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Ask every run of a sweep to save and end", s.stopSweep, missing, conflict)
 
 	route(s, "GET /api/v1/storage", http.StatusOK, "get-storage", "Shared storage and how the folders of its layout are", s.getStorage, missing, away)
 	route(s, "POST /api/v1/storage/layout", http.StatusOK, "repair-storage", "Make the folders of the layout that are missing", s.repairStorage, missing, away)
-	route(s, "GET /api/v1/storage/list", http.StatusOK, "list-storage", "A page of a folder in shared storage", s.listStorage, missing, conflict, bad)
-	route(s, "GET /api/v1/storage/usage", http.StatusOK, "count-storage", "How much a file or folder holds", s.countStorage, missing, conflict, bad)
-	route(s, "GET /api/v1/storage/complete", http.StatusOK, "complete-storage", "Paths that begin with what was typed", s.completeStorage, missing, bad)
-	route(s, "DELETE /api/v1/storage/file", http.StatusOK, "delete-storage", "Delete a file, or a folder with all that is in it", s.deleteStorage, missing, conflict, bad)
-	register(s, maxBody, "application/octet-stream", "GET /api/v1/storage/file", http.StatusOK, "read-storage", "A file, in whole or the part that Range asks for", s.readStorage, []int{missing, conflict, bad})
+	route(s, "GET /api/v1/storage/list", http.StatusOK, "list-storage", "A page of a folder in shared storage", s.listStorage, missing, conflict)
+	route(s, "GET /api/v1/storage/usage", http.StatusOK, "count-storage", "How much a file or folder holds", s.countStorage, missing, conflict)
+	route(s, "GET /api/v1/storage/complete", http.StatusOK, "complete-storage", "Paths that begin with what was typed", s.completeStorage, missing)
+	route(s, "DELETE /api/v1/storage/file", http.StatusOK, "delete-storage", "Delete a file, or a folder with all that is in it", s.deleteStorage, missing, conflict)
+	register(s, maxBody, "application/octet-stream", "GET /api/v1/storage/file", http.StatusOK, "read-storage", "A file, in whole or the part that Range asks for", s.readStorage, []int{missing, conflict, unchanged, part, beyond})
 }
 
-// route registers one operation: its pattern as [http.ServeMux] has it, the status of success, and beside the errors
-// that every operation has those that it can answer with.
-func route[I, O any](s *server, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), errs ...int) {
-	register(s, maxBody, "", pattern, status, id, summary, h, errs)
+// route registers one operation: its pattern as [http.ServeMux] has it, the status of success, and the others that it can
+// answer with, beside those that every operation of its kind has.
+func route[I, O any](s *server, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), others ...int) {
+	register(s, maxBody, "", pattern, status, id, summary, h, others)
 }
 
 // routeLarge is route for an operation that takes a large body.
-func routeLarge[I, O any](s *server, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), errs ...int) {
-	register(s, largeBody, "", pattern, status, id, summary, h, errs)
+func routeLarge[I, O any](s *server, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), others ...int) {
+	register(s, largeBody, "", pattern, status, id, summary, h, others)
 }
 
 // routeFile is route for an operation that answers with a text of another media type than JSON.
-func routeFile[I any](s *server, media, pattern, id, summary string, h func(context.Context, *I) (*textOutput, error), errs ...int) {
-	register(s, maxBody, media, pattern, http.StatusOK, id, summary, h, errs)
+func routeFile[I any](s *server, media, pattern, id, summary string, h func(context.Context, *I) (*textOutput, error), others ...int) {
+	register(s, maxBody, media, pattern, http.StatusOK, id, summary, h, others)
 }
 
-func register[I, O any](s *server, limit int64, media, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), errs []int) {
+func register[I, O any](s *server, limit int64, media, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), others []int) {
 	method, path, _ := strings.Cut(pattern, " ")
 	op := huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status, Responses: map[string]*huma.Response{},
 		MaxBodyBytes: limit + 1, BodyReadTimeout: bodyTimeout, // huma refuses a body that is as long as its limit
 	}
-	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
-	document := func(key, description string) {
-		op.Responses[key] = &huma.Response{
-			Description: description,
-			Content:     map[string]*huma.MediaType{problemType: {Schema: schema}},
-		}
+	_, takesBody := reflect.TypeFor[I]().FieldByName("Body")
+	for _, code := range append(alwaysPossible(method, takesBody), others...) {
+		op.Responses[strconv.Itoa(code)] = s.response(code, media)
 	}
-	for _, code := range errs {
-		document(strconv.Itoa(code), http.StatusText(code))
-	}
-	document("default", "Any other error")
+	op.Responses["default"] = s.response(0, media)
 	if media != "" {
-		op.Responses[strconv.Itoa(status)] = &huma.Response{
-			Description: http.StatusText(status),
-			Content:     map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}
+		op.Responses[strconv.Itoa(status)] = s.response(status, media)
 	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
@@ -114,4 +105,38 @@ func register[I, O any](s *server, limit int64, media, pattern string, status in
 		}
 		return out, nil
 	})
+}
+
+// alwaysPossible is what every operation of a kind can answer with: what its parameters and its body may be is checked
+// before it is asked, and so is where a change comes from.
+func alwaysPossible(method string, takesBody bool) []int {
+	codes := []int{http.StatusUnprocessableEntity}
+	if method != http.MethodGet {
+		codes = append(codes, http.StatusForbidden, http.StatusUnsupportedMediaType)
+	}
+	if takesBody {
+		codes = append(codes, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge)
+	}
+	return codes
+}
+
+// response documents an answer: a problem, a file of a media type, or nothing. Code 0 is every error that is not documented.
+func (s *server) response(code int, media string) *huma.Response {
+	out := &huma.Response{Description: http.StatusText(code)}
+	switch {
+	case code == 0:
+		out.Description = "Any other error"
+		fallthrough
+	case code >= 400 && code != http.StatusRequestedRangeNotSatisfiable:
+		schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+		out.Content = map[string]*huma.MediaType{problemType: {Schema: schema}}
+	case code == http.StatusNotModified:
+	case code >= 400: // the standard library answers it
+		out.Content = map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}
+	case media == schemaType:
+		out.Content = map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}}
+	default:
+		out.Content = map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString}}}
+	}
+	return out
 }

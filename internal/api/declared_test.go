@@ -1,0 +1,164 @@
+package api_test
+
+import (
+	"fmt"
+	"maps"
+	"mime"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// probe is a request to one operation of the document.
+type probe struct {
+	op      string // as the document has it: "GET /api/v1/runs/{id}"
+	path    string
+	body    string
+	headers []string
+}
+
+// probes is requests that get the answers that only some operations have, in the order in which they are sent.
+func probes(f *fixture, dir string) []probe {
+	put(f.t, filepath.Join(dir, "models", "temp", "a"), "abcdef")
+	put(f.t, filepath.Join(dir, "models", "temp", "d", "b"), "b")
+	running, ended := string(f.Add(run.Run{Name: "a", State: run.Running})), string(f.Add(run.Run{Name: "b", State: run.Succeeded}))
+	decode[run.Template](f, f.do("PUT", "/api/v1/templates/kept", `{"preset":"debug"}`), 200)
+	live := decode[run.Sweep](f, f.do("POST", "/api/v1/sweeps", takingBodies[5].body), 201)
+	over := decode[run.Sweep](f, f.do("POST", "/api/v1/sweeps", takingBodies[5].body), 201)
+	f.do("POST", "/api/v1/sweeps/"+string(over.ID)+"/stop", "")
+	for _, r := range get[struct{ Items []run.Run }](f, "/api/v1/runs?sweep="+string(over.ID)).Items {
+		f.Change(r.ID, func(r *run.Run) { r.State = run.Stopped })
+	}
+	var out []probe
+	for _, tt := range takingBodies {
+		_, path, _ := strings.Cut(tt.target, " ")
+		op := strings.ReplaceAll(tt.target, "/mine", "/{name}")
+		out = append(out, probe{op, path, tt.body, nil})
+		if strings.Contains(tt.body, `"preset":"debug"`) {
+			out = append(out, probe{op, path, strings.Replace(tt.body, `"preset":"debug"`, `"clone":"r-zzzzzzzzzz"`, 1), nil})
+		}
+	}
+	at := func(op string, id string) string {
+		_, path, _ := strings.Cut(op, " ")
+		return strings.NewReplacer("{id}", id, "{name}", id).Replace(path)
+	}
+	add := func(op, id, query string, headers ...string) { out = append(out, probe{op, at(op, id) + query, "", headers}) }
+	for _, op := range []string{"", "/workers", "/events", "/logs", "/launch", "/metrics"} {
+		add("GET /api/v1/runs/{id}"+op, running, "")
+	}
+	add("GET /api/v1/runs", "", "?state=nope")
+	add("GET /api/v1/runs", "", "")
+	add("GET /api/v1/runs", "", "?sweep=s-0000000000")
+	add("GET /api/v1/runs/{id}", running, "", "If-None-Match", "*")
+	add("POST /api/v1/runs/{id}/stop", ended, "")
+	add("POST /api/v1/runs/{id}/stop", running, "")
+	add("DELETE /api/v1/runs/{id}", running, "")
+	add("DELETE /api/v1/runs/{id}", ended, "")
+	for _, path := range []string{"/nodes", "/presets", "/config/schema", "/templates", "/sweeps"} {
+		add("GET /api/v1"+path, "", "")
+	}
+	add("GET /api/v1/diff", "", "?a=preset:debug&b=preset:7B")
+	add("GET /api/v1/diff", "", "?a=preset:nope&b=preset:7B")
+	for _, op := range []string{"GET /api/v1/templates/{name}", "GET /api/v1/templates/{name}/versions", "GET /api/v1/templates/{name}/file"} {
+		add(op, "kept", "")
+	}
+	out = append(out, probe{"PUT /api/v1/templates/{name}", "/api/v1/templates/kept", `{"preset":"7B"}`, []string{"If-None-Match", "*"}})
+	add("DELETE /api/v1/templates/{name}", "kept", "")
+	add("GET /api/v1/sweeps/{id}", string(live.ID), "")
+	add("POST /api/v1/sweeps/{id}/stop", string(over.ID), "")
+	add("DELETE /api/v1/sweeps/{id}", string(live.ID), "")
+	add("POST /api/v1/sweeps/{id}/stop", string(live.ID), "")
+	add("DELETE /api/v1/sweeps/{id}", string(over.ID), "")
+	add("GET /api/v1/storage", "", "")
+	add("POST /api/v1/storage/layout", "", "")
+	add("GET /api/v1/storage/complete", "", "?prefix=mod")
+	for query, op := range map[string]string{"?path=models": "GET /api/v1/storage/list", "?path=models/temp": "GET /api/v1/storage/usage"} {
+		add(op, "", query)
+	}
+	for _, query := range []string{"?path=nope/x", "?path=models/temp/a/x", "?path=models/temp/a", "?path=models", "?path=models/temp/d"} {
+		for _, op := range []string{"GET /api/v1/storage/list", "GET /api/v1/storage/usage", "GET /api/v1/storage/file"} {
+			add(op, "", query)
+		}
+	}
+	add("GET /api/v1/storage/file", "", "?path=models/temp/a", "Range", "bytes=1-2")
+	add("GET /api/v1/storage/file", "", "?path=models/temp/a", "Range", "bytes=50-60")
+	add("GET /api/v1/storage/file", "", "?path=models/temp/a", "If-None-Match", "*")
+	for _, query := range []string{"?path=nope/x", "?path=models", "?path=models/temp/a"} {
+		add("DELETE /api/v1/storage/file", "", query)
+	}
+	return out
+}
+
+// everywhere is the probes that any operation gets.
+func everywhere(op string, takesBody bool) (out []probe) {
+	method, path, _ := strings.Cut(op, " ")
+	path = strings.NewReplacer("{id}", "nope", "{name}", "nope").Replace(path)
+	out = append(out, probe{op, path + "?nope=1", "", nil})
+	if takesBody {
+		for _, body := range []string{"{", `{"nope":1}`, `{"text":5}`} {
+			out = append(out, probe{op, path, body, nil})
+		}
+		out = append(out, probe{op, path, "", []string{"Content-Type", "application/json"}}, probe{op, path, `{"text":"` + strings.Repeat("x", 600<<10) + `"}`, nil})
+	} else {
+		out = append(out, probe{op, path, "", nil})
+	}
+	if method != http.MethodGet {
+		out = append(out, probe{op, path, "x", []string{"Content-Type", "text/plain"}}, probe{op, path, "", []string{"Sec-Fetch-Site", "cross-site"}})
+	}
+	return out
+}
+
+func TestTheDocumentDeclaresWhatIsAnswered(t *testing.T) {
+	t.Parallel()
+	f, dir := shelved(t)
+	doc := get[document](f, "/api/v1/openapi.json")
+	all := probes(f, dir)
+	declared := map[string]map[string][]string{} // media types by status, of each operation
+	for path, operations := range doc.Paths {
+		for method, op := range operations {
+			key := strings.ToUpper(method) + " " + path
+			declared[key] = map[string][]string{}
+			for status, r := range op.Responses {
+				declared[key][status] = slices.Sorted(maps.Keys(r.Content))
+			}
+			all = append(everywhere(key, op.RequestBody != nil), all...)
+		}
+	}
+	answered := map[string]bool{}
+	for _, p := range all {
+		method, _, _ := strings.Cut(p.op, " ")
+		w := f.do(method, p.path, p.body, p.headers...)
+		status := fmt.Sprint(w.Code)
+		answered[p.op+" "+status] = true
+		types, ok := declared[p.op][status]
+		if !ok {
+			t.Errorf("%s answers %s to %s %.60s, which the document does not have among %v", p.op, status, p.path, p.body, slices.Sorted(maps.Keys(declared[p.op])))
+			continue
+		}
+		media, _, _ := mime.ParseMediaType(w.Header().Get("Content-Type"))
+		if w.Body.Len() == 0 && len(types) == 0 {
+			continue
+		}
+		if !slices.Equal(types, []string{media}) {
+			t.Errorf("%s answers %s with %q, and the document has %v", p.op, status, media, types)
+		}
+	}
+	off := newFixture(t) // shared storage
+	for op := range declared {
+		if method, path, _ := strings.Cut(op, " "); strings.HasPrefix(path, "/api/v1/storage") {
+			answered[op+" "+fmt.Sprint(off.do(method, path, "").Code)] = true
+		}
+	}
+	for op, statuses := range declared {
+		for status := range statuses {
+			slow := status == "408" || status[0] == '5' || status == "default"
+			if !slow && !answered[op+" "+status] {
+				t.Errorf("%s is to answer %s, and nothing got that", op, status)
+			}
+		}
+	}
+}
