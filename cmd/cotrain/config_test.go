@@ -105,6 +105,8 @@ func TestConfigImportPrintsTOMLWithoutSecrets(t *testing.T) {
 	if im := fromJSON[api.Import](t, c.cotrain("config", "import", "run.sh", "--format", "json").want(t, exitDone)); len(im.Secrets) != 1 || im.Shape.Nodes != 3 || im.Config != r.out {
 		t.Errorf("%+v", im)
 	}
+	c.stdin = "#!/bin/sh\nnvidia-smi\nx=$(hostname)\n"
+	c.cotrain("config", "import", "-").want(t, exitDone, "line 2 ignored: nvidia-smi: is neither", "line 3 ignored", "nothing in it is a setting")
 	c.stdin = "[train]\nmicro = 4\n"
 	c.cotrain("config", "import", "-").want(t, exitFailed, "error: train.micro", "line 2")
 }

@@ -46,7 +46,9 @@ func probes(f *fixture, dir string) []probe {
 		_, path, _ := strings.Cut(op, " ")
 		return strings.NewReplacer("{id}", id, "{name}", id).Replace(path)
 	}
-	add := func(op, id, query string, headers ...string) { out = append(out, probe{op, at(op, id) + query, "", headers}) }
+	add := func(op, id, query string, headers ...string) {
+		out = append(out, probe{op, at(op, id) + query, "", headers})
+	}
 	for _, op := range []string{"", "/workers", "/events", "/logs", "/launch", "/metrics"} {
 		add("GET /api/v1/runs/{id}"+op, running, "")
 	}

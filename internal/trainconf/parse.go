@@ -65,12 +65,13 @@ func decode(data []byte, wantLines bool) (d decoder, syntax *lineFault) {
 	var top map[string]toml.Primitive
 	huge := map[string]string{}
 	md, err := toml.Decode(string(data), &top)
-	for ; err != nil; md, err = toml.Decode(string(data), &top) {
+	for n := 0; err != nil; n++ {
 		rest, path, number := withoutHuge(data, err)
-		if rest == nil || len(huge) == maxHuge {
+		if rest == nil || n == maxHuge {
 			return decoder{}, syntaxFault(data, err)
 		}
 		huge[path], data, top = number, rest, nil
+		md, err = toml.Decode(string(data), &top)
 	}
 	d = decoder{md: &md, train: md.IsDefined("train"), huge: huge}
 	if wantLines {
@@ -229,7 +230,7 @@ func sortedKeys(m map[string]toml.Primitive) []string {
 
 func (d *decoder) subtable(path string, full toml.Key, prim toml.Primitive, value any) {
 	if _, ok := value.(map[string]any); !ok {
-		d.report(prim, fault(path, describe(value), "must be a table", "write ["+path+"] on a line of its own"))
+		d.report(prim, fault(path, "("+kind(value)+")", "must be a table", "write ["+path+"] on a line of its own"))
 		return
 	}
 	var sub map[string]toml.Primitive
@@ -276,8 +277,11 @@ func (d *decoder) unknown(path string, full toml.Key, prim toml.Primitive, value
 // field takes one known field.
 func (d *decoder) field(f Field, prim toml.Primitive, value any) {
 	text, p := f.fromTOML(value)
-	if number, huge := d.huge[f.Path]; huge && f.Min != nil {
+	switch number, huge := d.huge[f.Path]; {
+	case huge && f.Min != nil:
 		p = f.broken(f.nearestBound(math.Copysign(math.MaxFloat64, sign(number))))
+	case huge && p != nil:
+		p.fix = "use " + f.tomlText(f.meant(number))
 	}
 	if p != nil {
 		d.report(prim, f.fault(d.written(f.Path, value), p))
@@ -324,7 +328,7 @@ func (f Field) fromTOML(value any) (string, *problem) {
 		text, fits = strconv.FormatFloat(v, 'g', -1, 64), f.Type == Int || f.Type == Float
 	}
 	if !fits {
-		p := f.broken(f.tomlExample())
+		p := f.broken(f.tomlText(f.meant(value)))
 		p.rule += ", not " + kind(value)
 		return "", p
 	}
@@ -335,11 +339,31 @@ func (f Field) fromTOML(value any) (string, *problem) {
 	return canonical, p
 }
 
-// tomlExample is the field's example as TOML writes it.
-func (f Field) tomlExample() string {
+// tomlText is a value as TOML writes it.
+func (f Field) tomlText(text string) string {
 	switch f.Type {
 	case String, Choice, StringList, Ratio:
-		return strconv.Quote(f.Example())
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// meant is the value that somebody meant who wrote one of another type: "5" for 5, 5 for "5", or ["a", "b"] for "a,b". Where that does
+// not pass it is the field's example.
+func (f Field) meant(value any) string {
+	text := ""
+	switch items, list := value.([]any); {
+	case list && (f.Type == StringList || f.Type == Ratio) && describe(value) != listKind:
+		parts := make([]string, 0, len(items))
+		for _, item := range items {
+			parts = append(parts, describe(item))
+		}
+		text = strings.Join(parts, map[Type]string{StringList: ",", Ratio: ":"}[f.Type])
+	case !list && f.Type != Ratio && !strings.HasPrefix(describe(value), "("):
+		text = describe(value)
+	}
+	if canonical, p := f.canonical(text); p == nil && canonical != "" {
+		return canonical
 	}
 	return f.Example()
 }
@@ -370,8 +394,29 @@ func describe(value any) string {
 		return v
 	case bool, int64, float64:
 		return fmt.Sprint(v)
+	case []any:
+		return describeList(v)
 	}
 	return "(" + kind(value) + ")"
+}
+
+// listKind is what an error shows of a list that holds more than texts and numbers.
+const listKind = "(a list)"
+
+// describeList is a list as it was written, when it holds texts and numbers only.
+func describeList(items []any) string {
+	parts := make([]string, 0, len(items))
+	for _, item := range items {
+		switch item := item.(type) {
+		case string:
+			parts = append(parts, strconv.Quote(item))
+		case bool, int64, float64:
+			parts = append(parts, fmt.Sprint(item))
+		default:
+			return listKind
+		}
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
 }
 
 // report adds an error with the line of the key that it concerns.

@@ -310,7 +310,7 @@ func TestANumberThatNothingCanHoldIsTheFieldsOwnMistake(t *testing.T) {
 		{"optim.total_steps = -99_999_999_999_999_999_999", `optim.total_steps = "-99_999_999_999_999_999_999": line 1: must be a whole number from 1 to 1000000000000000; use 1`},
 		{"optim = { optim = { lr = 1e400 } }", `optim.optim.lr = "1e400": line 1: must be a number, more than 0 and at most 100; use 100`},
 		{"train.ac_ckpt = 0xffffffffffffffffff # all", `train.ac_ckpt = "0xffffffffffffffffff": line 1: must be true, false, or a whole number from 1 to 1024; use 1024`},
-		{"project = 99999999999999999999", `project = "99999999999999999999": line 1: must be text of at most 4096 bytes on one line, not a whole number; use "zeroband"`},
+		{"project = 99999999999999999999", `project = "99999999999999999999": line 1: must be text of at most 4096 bytes on one line, not a whole number; use "99999999999999999999"`},
 		{"nope = 99999999999999999999", `nope = "99999999999999999999": line 1: is not a setting that CotrainCore knows; remove it`},
 	} {
 		text := tt.text + "\n[data]\nseq_length = 8\n"
@@ -325,5 +325,33 @@ func TestANumberThatNothingCanHoldIsTheFieldsOwnMistake(t *testing.T) {
 	_, err := Parse([]byte(strings.Repeat("[[a]]\nb = 99999999999999999999\n", 1000)))
 	if errs := AsFieldErrors(err); len(errs) == 0 || len(errs) > maxFaults+1 {
 		t.Errorf("%d errors", len(errs))
+	}
+}
+
+func TestAValueOfAnotherTypeIsToldWithTheOneThatWasMeant(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`optim.batch_size = "64"`:                      `optim.batch_size = "64": line 1: must be a whole number from 1 to 100000000, not text in quotes; use 64`,
+		`optim.batch_size = "many"`:                    `optim.batch_size = "many": line 1: must be a whole number from 1 to 100000000, not text in quotes; use 512`,
+		`data.fake = "true"`:                           `data.fake = "true": line 1: must be true or false, not text in quotes; use true`,
+		`project = 5`:                                  `project = "5": line 1: must be text of at most 4096 bytes on one line, not a whole number; use "5"`,
+		`data.dataset_name_or_paths = ["a", "b"]`:      `data.dataset_name_or_paths = "[\"a\", \"b\"]": line 1: must be one or more items separated by commas, not a list; use "a,b"`,
+		`data.dataset_ratio = [55, 45]`:                `data.dataset_ratio = "[55, 45]": line 1: must be positive numbers separated by colons, not a list; use "55:45"`,
+		`optim.batch_size = [1, {a = 2}]`:              `optim.batch_size = "(a list)": line 1: must be a whole number from 1 to 100000000, not a list; use 512`,
+		`project = {a = 1}`:                            `project = "(a table)": line 1: must be text of at most 4096 bytes on one line, not a table; use "zeroband"`,
+		`optim.optim.lr = "3e-4"`:                      `optim.optim.lr = "3e-4": line 1: must be a number, more than 0 and at most 100, not text in quotes; use 0.0003`,
+		`data.dataset_name_or_paths = [[1], "secret"]`: `data.dataset_name_or_paths = "(a list)": line 1: must be one or more items separated by commas, not a list; use "datasets/fineweb-edu"`,
+	} {
+		_, err := Parse([]byte(text + "\n[train]\n"))
+		if errs := AsFieldErrors(err); len(errs) != 1 || errs[0].Error() != want {
+			t.Errorf("%s: %v\nwant %s", text, err, want)
+		}
+	}
+	for _, tt := range []struct{ field, value, fix string }{{"optim.total_steps", "88,000", "use 88000"}, {"memory", "2.5", "use 10"}, {"memory", "5", "use 10"}, {"nodes", "1,000,000", "use 1"}} {
+		r := NewRequest()
+		errs := AsFieldErrors(r.Set(tt.field, tt.value))
+		if len(errs) != 1 || errs[0].Fix != tt.fix {
+			t.Errorf("%s = %s: %v, want %q", tt.field, tt.value, errs, tt.fix)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package trainconf
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +46,7 @@ func (f Field) canonical(text string) (string, *problem) {
 	switch {
 	case free && len(text) > maxText && f.MaxChars == 0:
 		return "", &problem{fmt.Sprintf("has %d bytes, and must have at most %d", len(text), maxText), "shorten it"}
-	case free && utf8.ValidString(text) && strings.ContainsFunc(text, hidden):
+	case free && f.MaxChars == 0 && utf8.ValidString(text) && strings.ContainsFunc(text, hidden):
 		return "", &problem{"must be " + f.Rule() + ", without line breaks, control characters, or characters that override the direction of text", "remove them"}
 	case len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, hidden):
 		return "", f.broken("")
@@ -102,7 +103,7 @@ func (f Field) canonicalInt(text string) (string, *problem) {
 		v, ferr := parseFloat(digits)
 		switch {
 		case ferr != nil:
-			return "", f.broken("")
+			return "", f.broken(f.withoutCommas(text))
 		case v != math.Trunc(v):
 			return "", f.broken(f.nearestBound(math.Round(v)))
 		case math.Abs(v) > 1<<53:
@@ -126,12 +127,27 @@ func (f Field) canonicalFloat(text string) (string, *problem) {
 	}
 	v, err := parseFloat(digits)
 	if err != nil {
-		return "", f.broken("")
+		return "", f.broken(f.withoutCommas(text))
 	}
 	if !f.inBounds(v) {
 		return "", f.broken(f.nearestBound(v))
 	}
 	return formatFloat(v), nil
+}
+
+// thousands is a whole number that is written with commas, as in 88,000.
+var thousands = regexp.MustCompile(`^[0-9]{1,3}(?:,[0-9]{3})+$`)
+
+// withoutCommas is such a number as it would pass, or "".
+func (f Field) withoutCommas(text string) string {
+	if !thousands.MatchString(text) {
+		return ""
+	}
+	canonical, p := f.canonical(strings.ReplaceAll(text, ",", ""))
+	if p != nil {
+		return ""
+	}
+	return canonical
 }
 
 // parseFloat takes decimal numbers only: neither NaN nor infinities nor hexadecimal.
@@ -179,6 +195,9 @@ func (f Field) nearestBound(v float64) string {
 	}
 	if f.Max != nil && v > *f.Max {
 		v = *f.Max
+	}
+	if f.Path == "memory" && v > 0 && v < MinMemory {
+		v = MinMemory
 	}
 	if !f.inBounds(v) || math.Abs(v) > 1<<53 {
 		return f.Example()
