@@ -84,10 +84,10 @@ runs never write into one folder.
 const referenceImport = `## Import
 
 Paste or drop any TOML of CotrainCore: comments, underscores in numbers, dotted keys and inline tables are understood. Lines of a shell may
-stand among it, and count as they would there: ` + "`export ZERO_BAND_X=...`" + `, a .env file, ` + "`docker run -e ZERO_BAND_X=...`" + `, variables before
+stand among it, or a whole launch script with here-documents that hold the TOML; nothing of it is run. They count as they would there: ` + "`export ZERO_BAND_X=...`" + `, a .env file, ` + "`docker run -e ZERO_BAND_X=...`" + `, variables before
 torchrun and arguments after it, over several lines with ` + "`\\`" + `. ` + "`--nproc_per_node`" + ` becomes the GPUs, ` + "`--nnodes`" + ` and
 ` + "`GLOBAL_WORLD_SIZE`" + ` the nodes, other variables the environment of the run. What CoTrain sets itself (addresses, ranks, ports) is left out,
-and so is what only the shell knows (` + "`$HOME`" + `). Every line that was not understood is listed with the reason, errors with their line.
+and so is what only the shell knows (` + "`$HOME`" + `). Every line that sets nothing is listed with the reason, mistakes of TOML with their line.
 A text has at most 64 KiB and 5000 lines.
 
 **Secrets** (` + "`monitor.auth_token`" + `, variables such as ` + "`WANDB_API_KEY`" + `) are taken out and shown nowhere. Put them into a Nomad variable, one item
