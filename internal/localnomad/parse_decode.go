@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/nomad/api"
 )
 
@@ -213,7 +214,7 @@ func (p *jobParser) decodeMapBlock(body hcl.Body, ctx *hcl.EvalContext, fv refle
 		fv.Set(m)
 		return more
 	}
-	attrs, more := body.JustAttributes()
+	attrs, more := freeAttributes(body, nil)
 	diags = append(diags, more...)
 	for name, a := range attrs {
 		item := reflect.New(fv.Type().Elem()).Elem()
@@ -222,6 +223,18 @@ func (p *jobParser) decodeMapBlock(body hcl.Body, ctx *hcl.EvalContext, fv refle
 	}
 	fv.Set(m)
 	return diags
+}
+
+// freeAttributes returns the attributes of a body whose names are free, beside blocks that are known. It asks for them
+// twice: what a dynamic block expands to knows its iterators only in attributes that are asked for by name.
+func freeAttributes(body hcl.Body, blocks []hcl.BlockHeaderSchema) (hcl.Attributes, hcl.Diagnostics) {
+	attrs, diags := body.JustAttributes()
+	schema := &hcl.BodySchema{Blocks: blocks}
+	for _, name := range sortedKeys(attrs, "") {
+		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
+	}
+	content, _, more := body.PartialContent(schema)
+	return content.Attributes, append(diags, more...)
 }
 
 // freeBody decodes a driver's configuration: attributes, and blocks as lists
@@ -235,14 +248,14 @@ func (p *jobParser) freeBody(body hcl.Body, ctx *hcl.EvalContext) (map[string]an
 	for _, t := range p.configBlocks {
 		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: t})
 	}
-	content, rest, diags := body.PartialContent(schema)
+	content, _, diags := body.PartialContent(schema)
 	for _, b := range content.Blocks {
 		inner, more := p.freeBody(b.Body, ctx)
 		diags = append(diags, more...)
 		list, _ := out[b.Type].([]map[string]any)
 		out[b.Type] = append(list, inner)
 	}
-	attrs, more := rest.JustAttributes()
+	attrs, more := freeAttributes(body, schema.Blocks)
 	if len(content.Blocks) == 0 {
 		diags = append(diags, more...) // else it complains about the blocks that were just taken out
 	}
@@ -257,9 +270,18 @@ func (p *jobParser) freeBody(body hcl.Body, ctx *hcl.EvalContext) (map[string]an
 			diags = append(diags, unsuitable(a.Expr, err.Error()))
 			continue
 		}
+		if m, ok := plain.(map[string]any); ok && isObject(a.Expr) {
+			plain = []map[string]any{m} // as the block that it might have been
+		}
 		out[name] = plain
 	}
 	return out, diags
+}
+
+// isObject reports whether an expression is written as an object of HCL's own syntax.
+func isObject(expr hcl.Expression) bool {
+	_, ok := hcl.UnwrapExpression(expr).(*hclsyntax.ObjectConsExpr)
+	return ok
 }
 
 // decodeMapAttr decodes meta = { ... } where a block is the usual form.

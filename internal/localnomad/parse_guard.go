@@ -74,6 +74,9 @@ func guards() map[string]func(*meter, []cty.Value) error {
 		"csvdecode":     func(_ *meter, args []cty.Value) error { return readable("CSV", args[0].AsString()) },
 		"jsondecode":    guardJSON,
 		"parseint":      guardInteger,
+		"yamldecode":    func(_ *meter, args []cty.Value) error { return guardYAML(args[0].AsString()) },
+		"bcrypt":        guardBcrypt,
+		"rsadecrypt":    func(_ *meter, args []cty.Value) error { return guardRSA(args[0].AsString(), args[1].AsString()) },
 	}
 }
 
@@ -207,4 +210,50 @@ func guardInteger(_ *meter, args []cty.Value) error {
 		return nil
 	}
 	return readable("a number", args[0].AsString())
+}
+
+// yamlAlias is what may stand for an alias in YAML.
+var yamlAlias = regexp.MustCompile(`\*[^\s*]`)
+
+// guardYAML bounds how deep the text is nested, by brackets and by the marks at the start of a line, and how much a few
+// aliases can make of it.
+func guardYAML(text string) error {
+	if err := readable("YAML", text); err != nil {
+		return err
+	}
+	if err := checkBrackets(text); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text) {
+		marks := 0
+		for _, word := range strings.Fields(line) {
+			if word != "-" && word != "?" && word != ":" {
+				break
+			}
+			if marks++; marks > maxNesting {
+				return tooDeep()
+			}
+		}
+	}
+	if strings.Contains(text, "&") && len(yamlAlias.FindAllStringIndex(text, maxYAMLAliases+1)) > maxYAMLAliases {
+		return limitf("YAML with anchors has more than %d aliases", maxYAMLAliases)
+	}
+	return nil
+}
+
+func guardBcrypt(m *meter, args []cty.Value) error {
+	if len(args) < 2 {
+		return m.err
+	}
+	if cost, _ := args[1].AsBigFloat().Int64(); cost > maxBcryptCost {
+		return limitf("a cost of bcrypt is more than %d", maxBcryptCost)
+	}
+	return m.err
+}
+
+func guardRSA(text, key string) error {
+	if len(text) > maxRSA || len(key) > maxRSA {
+		return limitf("rsadecrypt is given more than %d KiB", maxRSA>>10)
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,12 +196,18 @@ func normalizeJob(job *api.Job, label string, extras jobExtras) {
 		alone = append(alone, &api.TaskGroup{Name: new(t.Name), Tasks: []*api.Task{t}})
 	}
 	job.TaskGroups = append(alone, job.TaskGroups...)
+	normalizeVault(extras.Vault)
 	for _, tg := range job.TaskGroups {
 		splitPorts(tg.Networks)
+		if tg.Scaling != nil && tg.Scaling.Type == "" {
+			tg.Scaling.Type = "horizontal"
+		}
 		for _, t := range tg.Tasks {
 			if t.Vault == nil {
 				t.Vault = extras.Vault
 			}
+			normalizeVault(t.Vault)
+			normalizeIdentities(t)
 			if t.Resources != nil {
 				splitPorts(t.Resources.Networks)
 			}
@@ -225,6 +232,30 @@ func splitPorts(nets []*api.NetworkResource) {
 		if len(n.DynamicPorts) > 0 {
 			n.DynamicPorts, n.ReservedPorts = dynamic, reserved
 		}
+	}
+}
+
+// normalizeIdentities moves the identity without a name of its own to where Nomad has the default one.
+func normalizeIdentities(t *api.Task) {
+	i := slices.IndexFunc(t.Identities, func(id *api.WorkloadIdentity) bool { return id.Name == "" || id.Name == "default" })
+	if i >= 0 {
+		t.Identity = t.Identities[i]
+		t.Identities = slices.Delete(t.Identities, i, i+1)
+	}
+}
+
+func normalizeVault(v *api.Vault) {
+	if v == nil {
+		return
+	}
+	if v.Env == nil {
+		v.Env = new(true)
+	}
+	if v.DisableFile == nil {
+		v.DisableFile = new(false)
+	}
+	if v.ChangeMode == nil {
+		v.ChangeMode = new("restart")
 	}
 }
 

@@ -28,6 +28,12 @@ const (
 	maxElements = 2048
 	// maxReadText bounds what a function that reads a text (JSON, CSV, a number, a regular expression) is given, in bytes.
 	maxReadText = 256 << 10
+	// maxYAMLAliases bounds the aliases in a text of YAML, each of which repeats what may hold aliases again.
+	maxYAMLAliases = 20
+	// maxBcryptCost bounds what one call of bcrypt takes to a quarter of a second.
+	maxBcryptCost = 12
+	// maxRSA bounds a key and what it decrypts, in bytes: a key of 8192 bits has 6.4 kB.
+	maxRSA = 8 << 10
 	// maxNumberBits bounds the magnitude and the precision of numbers: HCL's grow without end.
 	maxNumberBits = 1 << 14
 	// maxMoved bounds the bytes that HCL moves about while it puts a template together from its lines, which is quadratic: with

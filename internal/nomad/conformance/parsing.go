@@ -23,14 +23,16 @@ func testParse(t *testing.T, b *bench) {
 		b.expect(b.raw("POST", "/v1/jobs/parse", request{JobHCL: jobs.CotrainCore, Variables: "job_id = \"x\"\n"}), 400, "Failed to parse job")
 		b.expect(b.raw("POST", "/v1/jobs/parse", request{JobHCL: jobs.CotrainCore, Variables: "job_id = ${\n"}), 400, "Failed to parse job")
 		b.expect(b.raw("POST", "/v1/jobs/parse", request{}), 400, "Job spec is empty")
+		b.expect(b.raw("POST", "/v1/jobs/parse", request{JobHCL: "job \"x\" {\n  no = 1\n}"}), 400, "input.hcl:2,3-5")
 		testParsedDrivers(t, b)
+		testParsedCases(t, b)
 		broken := newBench(t, b.target, func(j *nomad.JobSettings) {
-			j.File = []byte(strings.Replace(jobs.CotrainCore, `group "workers" {`, `group "others" {`, 1))
+			j.File = jobFile(t, strings.Replace(jobs.CotrainCore, `group "workers" {`, `group "others" {`, 1))
 		})
 		if _, err := broken.client.EnsureParent(b.context(), broken.shape); !errors.Is(err, run.ErrInvalid) {
 			t.Errorf("a file without the group gives %v, want ErrInvalid", err)
 		}
-		broken = newBench(t, b.target, func(j *nomad.JobSettings) { j.File = []byte("job {") })
+		broken = newBench(t, b.target, func(j *nomad.JobSettings) { j.File = jobFile(t, "job {") })
 		if _, err := broken.client.EnsureParent(b.context(), broken.shape); !errors.Is(err, run.ErrInvalid) {
 			t.Errorf("a file that does not parse gives %v, want ErrInvalid", err)
 		}
