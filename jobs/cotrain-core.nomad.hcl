@@ -3,7 +3,8 @@
 # CoTrain sends this file with the variables below to /v1/jobs/parse, registers the result as
 # "cotrain-core-<hash of the shape>", and dispatches it once for each attempt of a run, with the run's TOML as
 # the payload. Edit it for your site: mounts, constraints, networks, drivers. A changed file makes a new version of the
-# parent at the next dispatch; running attempts are untouched. Names that CoTrain relies on, and that must stay:
+# parent at the next dispatch; running attempts are untouched. A file that does not parse is not used: the console says
+# so, and runs start with the version before it. Names that CoTrain relies on, and that must stay:
 # the meta keys, the group "workers", the task "trainer" and the variables.
 #
 # Functions that read files are off on the server, so the scripts arrive as variables.

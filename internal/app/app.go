@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -40,6 +39,8 @@ type App struct {
 	o        Options
 	cfg      config.Config
 	log      *slog.Logger
+	hub      *feed.Hub
+	health   *health
 	listener net.Listener
 	server   *http.Server
 	agent    *localnomad.Server // nil without Dev
@@ -65,7 +66,8 @@ const (
 // New opens the store and the listener and wires everything; nothing runs yet. On an error everything that it acquired is
 // released. An address in use is an error that matches syscall.EADDRINUSE.
 func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error) {
-	a := &App{o: o, cfg: cfg, log: o.Logger}
+	hub := feed.NewHub(time.Now)
+	a := &App{o: o, cfg: cfg, log: o.Logger, hub: hub, health: newHealth(hub, o.Logger)}
 	a.ctx, a.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -95,15 +97,11 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 
 // openNomad returns a client of the cluster, or of the embedded agent that it then makes.
 func (a *App) openNomad() (*nomad.Client, error) {
-	job, err := a.jobSettings()
-	if err != nil {
-		return nil, err
-	}
 	c := nomad.Config{
 		Address: a.cfg.Nomad.Address, Token: string(a.cfg.Nomad.Token), Namespace: a.cfg.Nomad.Namespace, Region: a.cfg.Nomad.Region,
 		CACert: a.cfg.Nomad.CACert, ClientCert: a.cfg.Nomad.ClientCert, ClientKey: a.cfg.Nomad.ClientKey,
 		TLSServerName: a.cfg.Nomad.TLSServerName, SkipVerify: a.cfg.Nomad.SkipVerify,
-		Job: job, Logger: a.log.With("part", "nomad"),
+		Job: a.jobSettings(), JobFile: a.health.setJobFile, Logger: a.log.With("part", "nomad"),
 	}
 	if !a.cfg.Dev {
 		return nomad.New(c)
@@ -112,6 +110,7 @@ func (a *App) openNomad() (*nomad.Client, error) {
 	if gpus == 0 {
 		gpus = -1 // the agent's zero is its default
 	}
+	var err error
 	a.agent, err = localnomad.New(localnomad.Options{
 		DataDir: filepath.Join(a.cfg.DataDir, "agent"), Nodes: a.cfg.DevNodes, GPUsPerNode: gpus, Logger: a.log.With("part", "agent"),
 	})
@@ -126,30 +125,24 @@ func (a *App) openNomad() (*nomad.Client, error) {
 	return nomad.New(c)
 }
 
-func (a *App) jobSettings() (nomad.JobSettings, error) {
+func (a *App) jobSettings() nomad.JobSettings {
 	j := nomad.JobSettings{
+		File:   a.cfg.Job.File,
 		Driver: a.cfg.Job.Driver, Image: a.cfg.Job.Image, WorkDir: a.cfg.Job.WorkDir, Interface: a.cfg.Job.Interface,
 		NodePool: a.cfg.Job.NodePool, Datacenters: a.cfg.Job.Datacenters, KillTimeout: a.cfg.Job.KillTimeout,
 		Command: a.cfg.Job.TrainCommand, Trainer: a.cfg.Job.Trainer, Volumes: a.cfg.Job.Volumes,
 		Storage: a.mount(), StorageVolume: a.cfg.Storage.Volume,
 	}
-	if a.cfg.Job.File != "" {
-		var err error
-		if j.File, err = os.ReadFile(a.cfg.Job.File); err != nil {
-			return j, fmt.Errorf("job file: %w", err)
-		}
-	}
 	if a.cfg.Dev && len(j.Command) == 0 && j.Trainer == "" {
 		j.Command = []string{a.o.Executable, "trainer"}
 	}
-	return j, nil
+	return j
 }
 
 // wire connects the parts; see the picture in the architecture.
 func (a *App) wire(client *nomad.Client) error {
 	now := time.Now
-	hub := feed.NewHub(now)
-	health := newHealth(hub, a.log)
+	hub, health := a.hub, a.health
 	part := func(name string) *slog.Logger { return a.log.With("part", name) }
 
 	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore})
@@ -168,7 +161,7 @@ func (a *App) wire(client *nomad.Client) error {
 	})
 	a.loops = []loop{
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run},
-		{"tidy", a.tidy},
+		{"tidy", a.tidy}, {"job file", client.WatchJobFile},
 	}
 
 	assets, err := static.New()

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 
@@ -16,12 +17,24 @@ type health struct {
 	mu    sync.Mutex
 	nomad error
 	store error
+	job   error // why the job file cannot be used
 }
 
 func newHealth(hub *feed.Hub, log *slog.Logger) *health { return &health{hub: hub, log: log} }
 
 func (h *health) setNomad(err error) { h.set(&h.nomad, err) }
 func (h *health) setStore(err error) { h.set(&h.store, err) }
+
+func (h *health) setJobFile(err error, earlier bool) {
+	switch {
+	case err == nil:
+	case earlier:
+		err = fmt.Errorf("Runs start with the last usable version of the job file: %w", err) //nolint:staticcheck // a sentence for viewers
+	default:
+		err = fmt.Errorf("Runs wait until the job file can be used: %w", err) //nolint:staticcheck // as above
+	}
+	h.set(&h.job, err)
+}
 
 func (h *health) set(field *error, err error) {
 	h.mu.Lock()
@@ -33,7 +46,7 @@ func (h *health) set(field *error, err error) {
 		return
 	}
 	if now.Message != "" {
-		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(h.nomad, h.store))
+		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(h.nomad, h.store, h.job))
 	} else {
 		h.log.Info("healthy again")
 	}
@@ -49,6 +62,9 @@ func (h *health) system() feed.System {
 
 func (h *health) now() feed.System {
 	s := feed.System{Nomad: "ok", Store: "ok"}
+	if h.job != nil {
+		s.Message = h.job.Error()
+	}
 	if h.store != nil {
 		s.Store = "failing"
 		s.Message = "The console cannot write its data folder; what runs goes on, and its logs are read once there is room again."

@@ -32,6 +32,8 @@ func TestViewersAreToldWhenHealthChangesAndOnlyThen(t *testing.T) {
 		{h.setStore, errors.New("disk full"), "-"}, // the message stays; the state of the store is told below
 		{h.setNomad, nil, "cannot write"},
 		{h.setStore, nil, ""},
+		{func(err error) { h.setJobFile(err, true) }, errors.New("my.hcl:3: no such block"), "last usable version of the job file: my.hcl:3"},
+		{func(err error) { h.setJobFile(err, false) }, errors.New("my.hcl is empty"), "Runs wait until the job file"},
 		{h.setNomad, fmt.Errorf("403: %w", nomad.ErrDenied), "token"},
 	} {
 		before := hub.Seq(feed.SystemTopic)

@@ -64,7 +64,8 @@ type Nomad struct {
 
 // Job is what training jobs look like on this site. Where a field is zero the job file's own default holds.
 type Job struct {
-	// File is a job file of the operator's (job.file, COTRAIN_JOB_FILE); "" for the one that comes with CoTrain.
+	// File is a job file of the operator's (job.file, COTRAIN_JOB_FILE); "" for the one that comes with CoTrain. It may change
+	// while the console runs.
 	File string
 	// Driver is the Nomad task driver: raw_exec, exec, docker, podman (job.driver, COTRAIN_JOB_DRIVER).
 	Driver string

@@ -52,7 +52,10 @@ type Config struct {
 	// fit they take turns.
 	LogStreams int
 	Job        JobSettings
-	Logger     *slog.Logger // nil discards
+	// JobFile, unless it is nil, is told why Job.File cannot be used as it is now, and whether an earlier version of it is used
+	// instead; and nil once it can be used again.
+	JobFile func(err error, earlier bool)
+	Logger  *slog.Logger // nil discards
 }
 
 // Client talks to one Nomad region. Its methods may be called concurrently.
@@ -64,6 +67,7 @@ type Client struct {
 	slots     *slots
 	times     times
 	log       *slog.Logger
+	file      jobFile
 
 	mu      sync.Mutex
 	parents map[string]*parent // by job ID
@@ -97,6 +101,11 @@ func New(cfg Config) (*Client, error) {
 	}
 	if err := cfg.Job.check(); err != nil {
 		return nil, err
+	}
+	if cfg.Job.File != "" {
+		if _, err := readJobFile(cfg.Job.File); err != nil {
+			return nil, err
+		}
 	}
 	c := &Client{
 		cfg: cfg, log: cfg.Logger, slots: newSlots(cfg.LogStreams, turn), parents: map[string]*parent{},

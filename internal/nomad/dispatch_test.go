@@ -134,7 +134,7 @@ func TestEnsureParentRefusesJobFilesAndShapesThatCannotWork(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	c.cfg.Job.File = []byte("broken")
+	c.cfg.Job.File = jobFileWith(t, "broken")
 	if _, err := c.EnsureParent(t.Context(), testShape); !errors.Is(err, run.ErrInvalid) {
 		t.Errorf("a broken file: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -27,12 +28,13 @@ const registerTries = 5
 
 // parent is what is known about one parent job.
 type parent struct {
-	mu    sync.Mutex // held while it is parsed and registered, so that concurrent calls do it once
-	known bool       // it was seen to be as the settings want it; they never change
+	mu      sync.Mutex // held while it is parsed and registered, so that concurrent calls do it once
+	content string     // the hash of what it was seen to be made from, "" when it was not seen
 }
 
 // EnsureParent makes sure that the parameterized job of this shape exists and is made from the present job file, and
-// returns its ID. Once done for a shape it costs nothing, until [Client.Forget] or a dispatch that finds the parent gone.
+// returns its ID. Once done for a shape it costs a look at the job file, until that changes, [Client.Forget], or a dispatch
+// that finds the parent gone. A job file that was broken since it was last used is not used: its last version is.
 // The error is [run.ErrInvalid] when the job file does not parse or lacks what CoTrain relies on.
 func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, error) {
 	if err := c.checkShape(shape); err != nil {
@@ -49,14 +51,19 @@ func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, err
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.known {
-		return id, nil
-	}
-	vars := c.cfg.Job.variables(shape)
-	if err := c.ensure(ctx, id, vars, contentHash(c.cfg.Job.file(), vars)); err != nil {
+	text, err := c.jobText(ctx)
+	if err != nil {
 		return "", err
 	}
-	p.known = true
+	vars := c.cfg.Job.variables(shape)
+	want := contentHash(text, vars)
+	if p.content == want {
+		return id, nil
+	}
+	if err := c.ensure(ctx, id, text, vars, want); err != nil {
+		return "", err
+	}
+	p.content = want
 	return id, nil
 }
 
@@ -68,7 +75,7 @@ func (c *Client) Forget(parentID string) {
 }
 
 // ensure registers the parent unless Nomad has it with the content wanted. The job file is parsed at most once.
-func (c *Client) ensure(ctx context.Context, id, vars, want string) error {
+func (c *Client) ensure(ctx context.Context, id, text, vars, want string) error {
 	var job *api.Job
 	for try := 0; ; try++ {
 		index, current, err := c.parentContent(ctx, id)
@@ -79,7 +86,7 @@ func (c *Client) ensure(ctx context.Context, id, vars, want string) error {
 			return nil
 		}
 		if job == nil {
-			if job, err = c.parse(ctx, id, vars); err != nil {
+			if job, err = c.parse(ctx, text, id, vars); err != nil {
 				return err
 			}
 			job.Meta[contentKey] = want
@@ -117,16 +124,21 @@ func (c *Client) parentContent(ctx context.Context, id string) (uint64, string, 
 }
 
 // parse lets Nomad turn the job file into a job, and checks what CoTrain relies on.
-func (c *Client) parse(ctx context.Context, id, vars string) (*api.Job, error) {
+func (c *Client) parse(ctx context.Context, text, id, vars string) (*api.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var job api.Job
-	req := api.JobsParseRequest{JobHCL: c.cfg.Job.file(), Variables: vars}
+	req := api.JobsParseRequest{JobHCL: text, Variables: vars}
 	if _, err := c.calls.Raw().Write("/v1/jobs/parse", &req, &job, write(ctx)); err != nil {
-		return nil, classify("parse the job file", err)
+		var unexpected api.UnexpectedResponseError
+		if errors.As(err, &unexpected) { // it calls the file by a name of its own
+			text := strings.ReplaceAll(unexpected.Body(), parsedAs, filepath.Base(c.jobFileName()))
+			err = &answer{unexpected.StatusCode(), clean(text)}
+		}
+		return nil, classify("parse job file "+c.jobFileName(), err)
 	}
 	if missing := c.lacks(&job, id); missing != "" {
-		return nil, fmt.Errorf("the job file %w: %s", run.ErrInvalid, missing)
+		return nil, fmt.Errorf("job file %s: %w: %s", c.jobFileName(), run.ErrInvalid, missing)
 	}
 	if job.Meta == nil {
 		job.Meta = map[string]string{}

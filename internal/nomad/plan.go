@@ -35,12 +35,16 @@ func (c *Client) wouldRegister(ctx context.Context, shape run.Shape) (*api.Job, 
 	if err := c.checkShape(shape); err != nil {
 		return nil, "", err
 	}
-	id, vars := shape.ParentJob(), c.cfg.Job.variables(shape)
-	job, err := c.parse(ctx, id, vars)
+	text, err := c.jobText(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	want := contentHash(c.cfg.Job.file(), vars)
+	id, vars := shape.ParentJob(), c.cfg.Job.variables(shape)
+	job, err := c.parse(ctx, text, id, vars)
+	if err != nil {
+		return nil, "", err
+	}
+	want := contentHash(text, vars)
 	job.Meta[contentKey] = want
 	index, current, err := c.parentContent(ctx, id)
 	switch {
@@ -66,7 +70,11 @@ func (c *Client) Plan(ctx context.Context, shape run.Shape, priority int) (fits 
 	if priority < 0 || priority > 100 {
 		return false, "", nil, fmt.Errorf("priority %d: %w: Nomad takes 1 to 100", priority, run.ErrInvalid)
 	}
-	job, err := c.parse(ctx, shape.ParentJob(), c.cfg.Job.variables(shape))
+	text, err := c.jobText(ctx)
+	if err != nil {
+		return false, "", nil, err
+	}
+	job, err := c.parse(ctx, text, shape.ParentJob(), c.cfg.Job.variables(shape))
 	if err != nil {
 		return false, "", nil, err
 	}

@@ -90,7 +90,7 @@ func TestPlanPassesRefusalsOn(t *testing.T) {
 	if _, _, _, err := c.Plan(t.Context(), run.Shape{}, 0); !errors.Is(err, run.ErrInvalid) {
 		t.Errorf("no nodes: %v", err)
 	}
-	c.cfg.Job.File = []byte("broken")
+	c.cfg.Job.File = jobFileWith(t, "broken")
 	if _, _, _, err := c.Plan(t.Context(), testShape, 0); !errors.Is(err, run.ErrInvalid) {
 		t.Errorf("a broken file: %v", err)
 	}

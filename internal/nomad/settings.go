@@ -20,7 +20,7 @@ import (
 // JobSettings is what a site decides about the job: all of it becomes variables of the job file, and where a field is
 // zero the file's own default holds.
 type JobSettings struct {
-	File         []byte // HCL; nil is the embedded jobs/cotrain-core.nomad.hcl
+	File         string // path of HCL, which may change at any time; "" is the embedded jobs/cotrain-core.nomad.hcl
 	LaunchScript string // "" is the embedded jobs/launch.sh
 	Shim         string // "" is the embedded jobs/shim/wandb/__init__.py
 
@@ -185,13 +185,6 @@ func (j JobSettings) variables(s run.Shape) string {
 	str("launch_script", orDefault(j.LaunchScript, jobs.LaunchScript))
 	str("shim", orDefault(j.Shim, jobs.WandbShim))
 	return b.String()
-}
-
-func (j JobSettings) file() string {
-	if j.File != nil {
-		return string(j.File)
-	}
-	return jobs.CotrainCore
 }
 
 func orDefault[T comparable](v, def T) T {

@@ -14,7 +14,7 @@ import (
 func testComingBack(t *testing.T, target Target) {
 	const diloco = "[diloco]\ninner_steps = 5\n"
 	const recovery = "--ckpt.live_recovery_rank_src"
-	b := newBench(t, target, withRecorder)
+	b := newBench(t, target, func(j *nomad.JobSettings) { withRecorder(t, j) })
 	b.shape.Nodes = 2
 	child, records := b.launch(b.attempt(diloco))
 

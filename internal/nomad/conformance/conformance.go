@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,6 +93,16 @@ func (target *Target) prepare() {
 	// Where it begins differs between runs, so that two at one real agent do not use the same parents.
 	target.memory = new(atomic.Int64)
 	target.memory.Store(16 + time.Now().UnixMilli()%400)
+}
+
+// jobFile is a job file with that text.
+func jobFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "job.hcl")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // newBench returns a client for jobs made by settings, which may be nil, and cleans up after the test.

@@ -78,12 +78,12 @@ func testParents(t *testing.T, target Target) {
 	})
 	t.Run("a changed file makes a new version, once, from many callers", func(t *testing.T) {
 		changed := newBench(t, target, func(j *nomad.JobSettings) {
-			j.File = []byte(strings.Replace(jobs.CotrainCore, "priority    = var.priority", "priority    = 42", 1))
+			j.File = jobFile(t, strings.Replace(jobs.CotrainCore, "priority    = var.priority", "priority    = 42", 1))
 		})
 		var all sync.WaitGroup
 		for range 6 {
 			client := newBench(t, target, func(j *nomad.JobSettings) {
-				j.File = []byte(strings.Replace(jobs.CotrainCore, "priority    = var.priority", "priority    = 42", 1))
+				j.File = jobFile(t, strings.Replace(jobs.CotrainCore, "priority    = var.priority", "priority    = 42", 1))
 			}).client
 			all.Go(func() {
 				if _, err := client.EnsureParent(ctx, b.shape); err != nil {

@@ -26,10 +26,10 @@ exec sleep 600
 `
 
 // withRecorder makes the job file put recorder on the path as torchrun.
-func withRecorder(j *nomad.JobSettings) {
+func withRecorder(t *testing.T, j *nomad.JobSettings) {
 	block := "template {\n        destination = \"local/bin/torchrun\"\n        perms = \"755\"\n        change_mode = \"noop\"\n        data = <<EOT\n" +
 		strings.ReplaceAll(strings.ReplaceAll(recorder, "${", "$${"), "%{", "%%{") + "EOT\n      }\n\n      logs {"
-	j.File = []byte(strings.Replace(jobs.CotrainCore, "logs {", block, 1))
+	j.File = jobFile(t, strings.Replace(jobs.CotrainCore, "logs {", block, 1))
 	j.Command, j.Trainer = nil, "src/train.py"
 	j.Env = map[string]string{"PATH": "${NOMAD_TASK_DIR}/bin:/usr/local/bin:/usr/bin:/bin"}
 }
@@ -116,7 +116,7 @@ func (r record) expectArgs(b *bench, want []string) {
 func testLaunches(t *testing.T, target Target) {
 	t.Run("a single node", func(t *testing.T) {
 		t.Parallel()
-		b := newBench(t, target, withRecorder)
+		b := newBench(t, target, func(j *nomad.JobSettings) { withRecorder(t, j) })
 		if target.Device != "" && target.Devices > 1 {
 			b.shape.GPUs, b.shape.GPUModel = 2, target.Device
 		}
@@ -138,7 +138,7 @@ func testLaunches(t *testing.T, target Target) {
 	})
 	t.Run("two nodes in one world", func(t *testing.T) {
 		t.Parallel()
-		b := newBench(t, target, withRecorder)
+		b := newBench(t, target, func(j *nomad.JobSettings) { withRecorder(t, j) })
 		b.shape.Nodes = 2
 		d := b.attempt("name_model = \"150M\"\n")
 		d.Resume = "/ckpt/step_3"
@@ -156,7 +156,7 @@ func testLaunches(t *testing.T, target Target) {
 func testDiLoCoLaunch(t *testing.T, target Target) {
 	storage := "/tmp" // on every node
 	b := newBench(t, target, func(j *nomad.JobSettings) {
-		withRecorder(j)
+		withRecorder(t, j)
 		j.Storage = storage
 	})
 	b.shape.Nodes = 4

@@ -195,7 +195,7 @@ func testLogRefusals(t *testing.T, target Target) {
 
 	t.Run("a task that never started has no log", func(t *testing.T) {
 		b := newBench(t, target, func(j *nomad.JobSettings) {
-			j.File = []byte(strings.Replace(jobs.CotrainCore, `command = "/bin/sh"`, `command = "/no/such/shell"`, 1))
+			j.File = jobFile(t, strings.Replace(jobs.CotrainCore, `command = "/bin/sh"`, `command = "/no/such/shell"`, 1))
 		})
 		w := b.workers(b.dispatch("x"), 1, "the failure", func(w run.Worker) bool { return w.State == run.WorkerFailed })[0]
 		b.expect(b.raw("GET", "/v1/client/fs/logs/"+w.AllocID+"?task=trainer&type=stdout", nil), 404,

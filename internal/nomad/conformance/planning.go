@@ -189,7 +189,7 @@ func testJobBeforeRegistration(t *testing.T, target Target) {
 	b.track(parent, "")
 	state(b, run.ParentCurrent)
 	changed := newBench(t, target, func(j *nomad.JobSettings) {
-		j.File = []byte(strings.Replace(jobs.CotrainCore, "priority    = var.priority", "priority    = 42", 1))
+		j.File = jobFile(t, strings.Replace(jobs.CotrainCore, "priority    = var.priority", "priority    = 42", 1))
 	})
 	changed.shape = b.shape
 	state(changed, run.ParentUpdate)

@@ -68,7 +68,7 @@ func testOutcomes(t *testing.T, target Target) {
 	t.Run("a driver that cannot start the task fails it without a restart", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, target, func(j *nomad.JobSettings) {
-			j.File = []byte(strings.Replace(jobs.CotrainCore, `command = "/bin/sh"`, `command = "/no/such/shell"`, 1))
+			j.File = jobFile(t, strings.Replace(jobs.CotrainCore, `command = "/bin/sh"`, `command = "/no/such/shell"`, 1))
 		})
 		child := b.dispatch("x")
 		w := b.workers(child, 1, "the failure", func(w run.Worker) bool { return w.State == run.WorkerFailed })[0]
