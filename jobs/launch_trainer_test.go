@@ -123,14 +123,16 @@ func (s *site) start(rank int, attempt, dir, resume string) *member {
 func (m *member) sees(pattern string) []string {
 	m.t.Helper()
 	re := regexp.MustCompile(pattern)
-	deadline := time.Now().Add(60 * time.Second)
-	for time.Now().Before(deadline) {
-		if all := re.FindAllStringSubmatch(m.out.String(), -1); len(all) > 0 {
+	text := ""
+	for moved := time.Now(); time.Since(moved) < patience; time.Sleep(10 * time.Millisecond) {
+		now := m.out.String()
+		if all := re.FindAllStringSubmatch(now, -1); len(all) > 0 {
 			return all[len(all)-1]
 		}
-		time.Sleep(10 * time.Millisecond)
+		if len(now) > len(text) {
+			text, moved = now, time.Now()
+		}
 	}
-	text := m.out.String()
 	m.t.Fatalf("nothing like %q in the last of %d bytes: %s", pattern, len(text), text[max(0, len(text)-2000):])
 	return nil
 }

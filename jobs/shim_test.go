@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -24,7 +23,7 @@ func python(t *testing.T, program string, env ...string) (stdout, stderr string,
 	}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "wandb", "__init__.py"), WandbShim, 0o644)
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-c", program)
 	cmd.Dir = t.TempDir()

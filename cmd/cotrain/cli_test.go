@@ -54,7 +54,7 @@ func (c *console) handler() http.Handler { return c.Handler(slog.New(slog.Discar
 // cotrain runs a command to its end.
 func (c *console) cotrain(args ...string) result {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	return c.cotrainContext(ctx, args...)
 }
@@ -70,7 +70,7 @@ func (c *console) cotrainContext(ctx context.Context, args ...string) result {
 func (c *console) cotrainTo(errOut *output, args ...string) result {
 	var out output
 	out.told = c.onOutput
-	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	code := c.process(&out, errOut, args...).run(ctx)
 	return result{code, out.String(), errOut.String()}

@@ -35,7 +35,7 @@ func (c *console) start(args ...string) *background {
 	p := c.process(&output{}, b.errs, args...)
 	go func() { b.done <- p.run(ctx) }() // awaited by stop
 	c.t.Cleanup(func() { b.stop() })
-	for deadline := time.Now().Add(20 * time.Second); b.addr == ""; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); b.addr == ""; time.Sleep(5 * time.Millisecond) {
 		for line := range strings.Lines(b.errs.String()) {
 			var entry struct{ Msg, Addr string }
 			if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "listening" {
@@ -57,7 +57,7 @@ func (b *background) stop() int {
 	case code := <-b.done:
 		b.done <- code // for the next stop
 		return code
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		b.t.Fatalf("does not stop: %s", b.errs.String())
 		return -1
 	}

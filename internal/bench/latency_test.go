@@ -104,7 +104,7 @@ func socketLatencies(b *testing.B, console started, id run.ID) (out []time.Durat
 		b.Error(err)
 		return nil
 	}
-	for deadline := time.Now().Add(30 * time.Second); len(out) < printed && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); len(out) < printed && time.Now().Before(deadline); {
 		_ = conn.SetReadDeadline(deadline) // a failure shows in the read
 		var m feed.Message
 		if err := conn.ReadJSON(&m); err != nil {
@@ -162,7 +162,7 @@ func bareLatencies(b *testing.B, console, agent started, id run.ID) (out []time.
 
 // allocation waits for the run's only worker.
 func allocation(b *testing.B, console started, id run.ID) string {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		resp, err := http.Get("http://" + console.addr + "/api/v1/runs/" + string(id) + "/workers")
 		if err != nil {
 			b.Error(err)

@@ -79,7 +79,7 @@ func start(b *testing.B, env []string, args ...string) started {
 		return started{cmd, a}
 	case <-done:
 		b.Fatalf("cotrain %v ended before it listened", args)
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		b.Fatalf("cotrain %v does not listen", args)
 	}
 	return started{}

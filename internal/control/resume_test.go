@@ -84,7 +84,7 @@ func newConsole(t *testing.T) *console {
 
 func (c *console) eventually(what string, ok func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("never came true: %s", what)
 		}

@@ -46,7 +46,7 @@ func TestRunsWithWorkersAreStoppedBeforeTheirAgent(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- r.control.StopWorking(ctx) }()
 	for _, id := range []run.ID{trains.ID, half.ID} {
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 			got, err := r.store.Run(t.Context(), id)
 			if err == nil && got.State == run.Stopping && got.StopRequested && got.Reason == "stopped with the console, whose embedded agent ran it" {
 				break

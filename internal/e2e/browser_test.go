@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 // browser is a tab of a real Chromium.
@@ -107,17 +108,16 @@ func (b *browser) click(sel string) {
 // waitFor waits until an expression of JavaScript is true of a whole page, over any number of navigations.
 func (b *browser) waitFor(what, expression string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 3*patience)
-	defer cancel()
-	for {
+	var last error
+	came := b.site.until(func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		defer cancel()
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.readyState !== "loading" && Boolean(`+expression+")"))
-		if ok {
-			return
-		}
-		if ctx.Err() != nil {
-			b.t.Fatalf("never came true: %s (%v)\npage: %s", what, err, b.excerpt())
-		}
-		time.Sleep(50 * time.Millisecond)
+		last = err
+		return ok
+	})
+	if !came {
+		b.t.Fatalf("never came true: %s (%v)\npage: %s", what, last, b.excerpt())
 	}
 }
 
@@ -198,10 +198,12 @@ func TestTheSampleRunInTheBrowser(t *testing.T) {
 	if !eval[bool](b, `window.sameDocument === true`) {
 		t.Error("the page was reloaded")
 	}
-	if got := b.text(`[data-metric="step"]`); !strings.Contains(got, "600") {
+	_, sample, shape := trainconf.Sample()
+	total := fmt.Sprint(sample.Plan(shape).StepsTotal)
+	if got := b.text(`[data-metric="step"]`); !strings.Contains(got, total) {
 		t.Errorf("the final step is %q", got)
 	}
-	b.waitFor("the whole curve is there", `Number(document.querySelector("#chart-loss").dataset.points) === 600`)
+	b.waitFor("the whole curve is there", `Number(document.querySelector("#chart-loss").dataset.points) === `+total)
 	if n := eval[int](b, `document.querySelectorAll("#event-list > li").length`); n < 5 {
 		t.Errorf("%d events", n)
 	}
@@ -276,7 +278,7 @@ func TestTheFormTheListStopAndDeleteInTheBrowser(t *testing.T) {
 func TestALostConnectionIsToldAndResumedWithoutGaps(t *testing.T) {
 	t.Parallel()
 	c, _, _, restart := agentConsole(t, "COTRAIN_TRAINER_PACE=50ms")
-	id := c.submit(shortRun("cut", "--set", "optim.total_steps=300")...)
+	id := c.submit(shortRun("cut", "--set", "optim.total_steps=120")...)
 	b := openBrowser(t, c)
 	b.open("/runs/" + string(id))
 	b.do("mark the page", script(`window.sameDocument = true`))
@@ -285,7 +287,7 @@ func TestALostConnectionIsToldAndResumedWithoutGaps(t *testing.T) {
 	b.waitFor("the page says that the connection is lost", `document.querySelector("[data-banner=connection]").hidden === false`)
 	restart(c.addr)
 	b.waitFor("it ends well", `document.querySelector("#run-headline").dataset.runState === "succeeded"`)
-	b.waitFor("the whole curve is there", `Number(document.querySelector("#chart-loss").dataset.points) === 300`)
+	b.waitFor("the whole curve is there", `Number(document.querySelector("#chart-loss").dataset.points) === 120`)
 	if !eval[bool](b, `window.sameDocument === true && document.querySelector("[data-banner=connection]").hidden`) {
 		t.Error("the page was reloaded, or still says that the connection is lost")
 	}

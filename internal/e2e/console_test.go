@@ -44,9 +44,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// patience is how long anything may take on a slow and busy machine before a test gives up.
-const patience = 60 * time.Second
-
 // process is a started cotrain server or agent.
 type process struct {
 	t    *testing.T
@@ -239,10 +236,8 @@ func (p *process) becomes(id run.ID, want ...run.State) run.Run {
 
 func (p *process) eventually(what string, ok func() bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(2 * patience); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			p.t.Fatalf("never came true: %s", what)
-		}
+	if !p.until(ok) {
+		p.t.Fatalf("never came true: %s", what)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestEarlierEventsAreReachedOnALivePage(t *testing.T) {
 	t.Parallel()
 	c, _, _, restart := agentConsole(t, "COTRAIN_TRAINER_PACE=25ms")
 	id := c.submit("--name", "eventful", "--preset", "debug", "--nodes", "1", "--gpus", "0",
-		"--set", "optim.total_steps=700", "--set", "ckpt.interval=1", "--set", "ckpt.path="+t.TempDir())
+		"--set", "optim.total_steps=600", "--set", "ckpt.interval=1", "--set", "ckpt.path="+t.TempDir())
 	c.eventually("more events than a page shows", func() bool { return c.run(id).Progress.Step >= 230 })
 	b := openBrowser(t, c)
 	b.open("/runs/" + string(id))
@@ -45,7 +45,7 @@ func TestEarlierEventsAreReachedOnALivePage(t *testing.T) {
 	b.waitFor("it succeeded", `document.querySelector("#run-headline").dataset.runState === "succeeded"`)
 	out, errs, code := c.cli("run", "events", string(id))
 	total := strings.Count(out, "\n")
-	if code != 0 || total < 700 {
+	if code != 0 || total < 600 {
 		t.Fatalf("%d events, code %d: %s", total, code, errs)
 	}
 	for reads := 0; !eval[bool](b, shown+fmt.Sprintf(" === %d", total)); reads++ {

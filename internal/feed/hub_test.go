@@ -21,7 +21,7 @@ func newHub() *Hub {
 
 func next(t *testing.T, s *Subscription) []Message {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ms, err := s.Next(ctx)
 	if err != nil {

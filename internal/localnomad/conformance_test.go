@@ -22,7 +22,7 @@ func TestTheEmbeddedAgentConforms(t *testing.T) {
 	}
 	h := &http.Client{Transport: &http.Transport{DialContext: s.DialContext, MaxIdleConnsPerHost: 32}}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		h.CloseIdleConnections()
 		if err := s.Stop(ctx); err != nil {

@@ -61,7 +61,7 @@ func (a *testAgent) start() {
 }
 
 func (a *testAgent) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := a.s.Stop(ctx); err != nil {
 		a.t.Errorf("stop: %v", err)
@@ -72,7 +72,7 @@ func (a *testAgent) stop() {
 // until polls until ok says so; it fails the test after a generous time.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never happened: %s", what)
@@ -120,7 +120,7 @@ func (a *testAgent) allocs(jobID string) []*api.AllocationListStub {
 func (a *testAgent) waitAllocs(jobID, status string, n int) []*api.AllocationListStub {
 	a.t.Helper()
 	var found []*api.AllocationListStub
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		found = nil
 		all := a.allocs(jobID)

@@ -72,7 +72,7 @@ func TestABlockingReadEndsAfterItsWait(t *testing.T) {
 // events reads a stream's lines until stop says so.
 func (a *testAgent) events(query string, stop func(e api.Events) bool) {
 	a.t.Helper()
-	ctx, cancel := context.WithTimeout(a.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://local/v1/event/stream"+query, nil)
 	if err != nil {

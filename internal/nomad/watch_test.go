@@ -18,7 +18,7 @@ import (
 // watchUntil collects hints until enough says so.
 func watchUntil(t *testing.T, c *Client, enough func([]Hint) bool) []Hint {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var hints []Hint
 	err := c.Watch(ctx, func(h Hint) {

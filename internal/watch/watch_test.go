@@ -119,7 +119,7 @@ func (r *rig) becomes(want run.State) run.Run {
 
 func (r *rig) eventually(what string, ok func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			got, _ := r.store.Run(r.t.Context(), r.id)
 			r.t.Fatalf("never came true: %s; the run is %s: %s", what, got.State, got.Reason)

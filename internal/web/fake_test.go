@@ -199,7 +199,7 @@ func newSite(t *testing.T, change ...func(*Deps)) *site {
 	s.web = New(d)
 	s.http = httptest.NewServer(s.web.Handler())
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.web.Close(ctx); err != nil {
 			t.Error(err)

@@ -75,7 +75,7 @@ func (c *client) next() received {
 
 func (c *client) any() received {
 	c.t.Helper()
-	if err := c.conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		c.t.Fatal(err)
 	}
 	var m received
@@ -261,7 +261,7 @@ func TestGarbageEndsTheSocketAndNothingElse(t *testing.T) {
 		if err := conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 		_, _, err = conn.ReadMessage()
 		if closed := (*websocket.CloseError)(nil); !errors.As(err, &closed) || closed.Code != websocket.ClosePolicyViolation && closed.Code != websocket.CloseMessageTooBig {
 			t.Errorf("%s: %v", name, err)
@@ -291,7 +291,7 @@ func TestBinaryMessagesAndEndlessSubscribingAreRefused(t *testing.T) {
 			break
 		}
 	}
-	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	for {
 		if _, _, err := c.conn.ReadMessage(); err != nil {
 			if !websocket.IsCloseError(err, websocket.ClosePolicyViolation) {
@@ -342,7 +342,7 @@ func TestClosingTheServerEndsSocketsAndTellsThem(t *testing.T) {
 	s := newSite(t)
 	c := s.connect(`{"sub":["runs"]}`)
 	c.subscribed()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := s.web.Close(ctx); err != nil {
 		t.Fatal(err)

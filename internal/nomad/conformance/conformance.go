@@ -65,8 +65,8 @@ func RunNodeLoss(t *testing.T, target Target) {
 	testNodeLoss(t, target)
 }
 
-// limit bounds every wait of the suite.
-const limit = 60 * time.Second
+// limit is how long nothing may move, on a slow and busy machine, before a test gives up.
+const limit = 2 * time.Minute
 
 // payloadIsScript is a command whose configuration is a shell script: launch.sh appends "@" and the file's path.
 var payloadIsScript = []string{"/bin/sh", "-c", `f=$(printf %s "$0" | cut -c2-); . "$f"`}
@@ -179,7 +179,7 @@ func (b *bench) track(parent, child string) {
 }
 
 func (b *bench) context() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*limit) // of a whole test
 	b.Cleanup(cancel)
 	return ctx
 }
@@ -206,25 +206,21 @@ func (b *bench) attempt(script string) nomad.Dispatch {
 	return nomad.Dispatch{Token: a.Token(), RunID: id, Attempt: 1, Payload: []byte(script)}
 }
 
-// eventually polls until ok, and fails with what last says when it takes too long.
+// eventually polls until ok, and fails when what ok says of now has not changed for long.
 func (b *bench) eventually(what string, ok func(ctx context.Context) (bool, string)) {
 	b.Helper()
 	ctx := b.context()
-	last := ""
-	for ctx.Err() == nil {
+	last, moved := "", time.Now()
+	for ; ctx.Err() == nil && time.Since(moved) < limit; time.Sleep(50 * time.Millisecond) {
 		done, now := ok(ctx)
 		if done {
 			return
 		}
-		if now != "" {
-			last = now
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(50 * time.Millisecond):
+		if now != "" && now != last {
+			last, moved = now, time.Now()
 		}
 	}
-	b.Fatalf("waited %v for %s; last: %s", limit, what, last)
+	b.Fatalf("waited %v for %s; last: %s", time.Since(moved).Round(time.Second), what, last)
 }
 
 // workers waits until the child has n workers that all satisfy ok, and returns them.

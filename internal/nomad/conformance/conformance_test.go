@@ -41,7 +41,7 @@ func embedded(tb testing.TB) conformance.Target {
 	}
 	transport := &http.Transport{DialContext: server.DialContext, MaxIdleConnsPerHost: 32}
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := server.Stop(ctx); err != nil {
 			tb.Errorf("stop the embedded agent: %v", err)

@@ -143,7 +143,7 @@ func testBlocking(t *testing.T, target Target) {
 		if got := decode[struct{ Stop bool }](b, r); !got.Stop || index(r) <= at {
 			t.Errorf("the waiting read gives %+v at index %d, after %d", got, index(r), at)
 		}
-	case <-time.After(limit / 2):
+	case <-time.After(limit):
 		t.Fatal("a blocking query did not wake up")
 	}
 }
