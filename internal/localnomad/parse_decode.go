@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/nomad/api"
 )
 
@@ -73,8 +72,12 @@ func (p *jobParser) decodeStruct(body hcl.Body, ctx *hcl.EvalContext, out any) h
 	}
 	var vault *api.Vault
 	var diags hcl.Diagnostics
-	if _, ok := out.(*api.TaskGroup); ok {
+	switch out := out.(type) {
+	case *api.TaskGroup:
 		vault, body, diags = p.groupVault(body, ctx)
+	case *api.Task:
+		out.ScalingPolicies, body, diags = p.taskScaling(body, ctx)
+		fields = without(fields, "scaling")
 	}
 	content, more := body.Content(schemaOf(v.Type(), fields))
 	diags = append(diags, more...)
@@ -95,12 +98,13 @@ func (p *jobParser) decodeStruct(body hcl.Body, ctx *hcl.EvalContext, out any) h
 			}
 		}
 	}
-	if tg, ok := out.(*api.TaskGroup); ok && vault != nil {
+	if tg, ok := out.(*api.TaskGroup); ok {
 		for _, t := range tg.Tasks {
 			if t.Vault == nil {
 				t.Vault = vault
 			}
 		}
+		diags = append(diags, checkScaling(tg.Scaling, body)...)
 	}
 	return diags
 }
@@ -214,7 +218,7 @@ func (p *jobParser) decodeMapBlock(body hcl.Body, ctx *hcl.EvalContext, fv refle
 		fv.Set(m)
 		return more
 	}
-	attrs, more := freeAttributes(body, nil)
+	attrs, more := freeAttributes(body)
 	diags = append(diags, more...)
 	for name, a := range attrs {
 		item := reflect.New(fv.Type().Elem()).Elem()
@@ -223,65 +227,6 @@ func (p *jobParser) decodeMapBlock(body hcl.Body, ctx *hcl.EvalContext, fv refle
 	}
 	fv.Set(m)
 	return diags
-}
-
-// freeAttributes returns the attributes of a body whose names are free, beside blocks that are known. It asks for them
-// twice: what a dynamic block expands to knows its iterators only in attributes that are asked for by name.
-func freeAttributes(body hcl.Body, blocks []hcl.BlockHeaderSchema) (hcl.Attributes, hcl.Diagnostics) {
-	attrs, diags := body.JustAttributes()
-	schema := &hcl.BodySchema{Blocks: blocks}
-	for _, name := range sortedKeys(attrs, "") {
-		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
-	}
-	content, _, more := body.PartialContent(schema)
-	return content.Attributes, append(diags, more...)
-}
-
-// freeBody decodes a driver's configuration: attributes, and blocks as lists
-// of maps.
-func (p *jobParser) freeBody(body hcl.Body, ctx *hcl.EvalContext) (map[string]any, hcl.Diagnostics) {
-	out := map[string]any{}
-	if p.meter.spend(blockCost) != nil {
-		return out, p.meter.diags(body.MissingItemRange())
-	}
-	schema := &hcl.BodySchema{}
-	for _, t := range p.configBlocks {
-		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: t})
-	}
-	content, _, diags := body.PartialContent(schema)
-	for _, b := range content.Blocks {
-		inner, more := p.freeBody(b.Body, ctx)
-		diags = append(diags, more...)
-		list, _ := out[b.Type].([]map[string]any)
-		out[b.Type] = append(list, inner)
-	}
-	attrs, more := freeAttributes(body, schema.Blocks)
-	if len(content.Blocks) == 0 {
-		diags = append(diags, more...) // else it complains about the blocks that were just taken out
-	}
-	for name, a := range attrs {
-		v, more := p.value(a.Expr, ctx)
-		diags = append(diags, more...)
-		if more.HasErrors() {
-			continue
-		}
-		plain, err := plainValue(v)
-		if err != nil {
-			diags = append(diags, unsuitable(a.Expr, err.Error()))
-			continue
-		}
-		if m, ok := plain.(map[string]any); ok && isObject(a.Expr) {
-			plain = []map[string]any{m} // as the block that it might have been
-		}
-		out[name] = plain
-	}
-	return out, diags
-}
-
-// isObject reports whether an expression is written as an object of HCL's own syntax.
-func isObject(expr hcl.Expression) bool {
-	_, ok := hcl.UnwrapExpression(expr).(*hclsyntax.ObjectConsExpr)
-	return ok
 }
 
 // decodeMapAttr decodes meta = { ... } where a block is the usual form.

@@ -41,9 +41,9 @@ func parseJob(ctx context.Context, src, vars string) (*api.Job, error) {
 		}
 	}
 	m := &meter{ctx: ctx}
-	p := &jobParser{src: []byte(src), variables: map[string]*variable{}, locals: map[string]cty.Value{}, meter: m, functions: m.functions()}
+	p := &jobParser{src: []byte(src), variables: map[string]*variable{}, locals: map[string]cty.Value{}, bodies: map[hcl.Range]*hclsyntax.Body{}, meter: m, functions: m.functions()}
 	if body, ok := file.Body.(*hclsyntax.Body); ok {
-		p.configBlocks = configBlockTypes(body)
+		p.indexBodies(body)
 		p.keepReferences(body)
 	}
 	p.measure(file)
@@ -82,9 +82,7 @@ type jobParser struct {
 	src       []byte
 	variables map[string]*variable
 	locals    map[string]cty.Value
-	// configBlocks are the types of blocks that stand inside a config block,
-	// whose schema only the task's driver knows.
-	configBlocks []string
+	bodies    map[hcl.Range]*hclsyntax.Body // those of the file by where they end
 
 	meter     *meter
 	functions map[string]function.Function
@@ -199,9 +197,6 @@ func normalizeJob(job *api.Job, label string, extras jobExtras) {
 	normalizeVault(extras.Vault)
 	for _, tg := range job.TaskGroups {
 		splitPorts(tg.Networks)
-		if tg.Scaling != nil && tg.Scaling.Type == "" {
-			tg.Scaling.Type = "horizontal"
-		}
 		for _, t := range tg.Tasks {
 			if t.Vault == nil {
 				t.Vault = extras.Vault
@@ -321,28 +316,4 @@ func collectScope(n hclsyntax.Node, names map[string]bool) {
 			}
 		}
 	}
-}
-
-// configBlockTypes lists the types of blocks inside config blocks, dynamic
-// ones included.
-func configBlockTypes(body *hclsyntax.Body) []string {
-	seen := map[string]bool{}
-	var walk func(b *hclsyntax.Body, inConfig bool)
-	walk = func(b *hclsyntax.Body, inConfig bool) {
-		for _, block := range b.Blocks {
-			kind, inner := block.Type, inConfig
-			if kind == "dynamic" && len(block.Labels) == 1 {
-				kind = block.Labels[0]
-			}
-			if inConfig && kind != "content" {
-				seen[kind] = true
-			}
-			if kind == "config" {
-				inner = true
-			}
-			walk(block.Body, inner)
-		}
-	}
-	walk(body, false)
-	return sortedKeys(seen, "")
 }

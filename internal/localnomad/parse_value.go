@@ -93,6 +93,7 @@ func plainValue(v cty.Value) (any, error) {
 		return x, nil
 	case t.IsListType() || t.IsTupleType() || t.IsSetType():
 		out := []any{}
+		maps := make([]map[string]any, 0, v.LengthInt()) // a list of nothing but objects is what blocks are
 		for it := v.ElementIterator(); it.Next(); {
 			_, e := it.Element()
 			plain, err := plainValue(e)
@@ -100,6 +101,12 @@ func plainValue(v cty.Value) (any, error) {
 				return nil, err
 			}
 			out = append(out, plain)
+			if m, ok := plain.(map[string]any); ok {
+				maps = append(maps, m)
+			}
+		}
+		if len(maps) > 0 && len(maps) == len(out) {
+			return maps, nil
 		}
 		return out, nil
 	case t.IsMapType() || t.IsObjectType():

@@ -93,6 +93,53 @@ job "x" {
     {"Name": "two", "Config": {"command": "/bin/two", "args": ["first", "two", ["a-one", "a-two"]]}, "Env": {"LAST": "two"}}]},
   {"Name": "g-b", "Tasks": [{"Name": "three", "Config": {"args": ["second", "three", ["b-three"]]}, "Env": {"LAST": "three"}}]}]}`},
 
+		"blocks that only a driver knows": {`
+job "x" {
+  group "g" {
+    scaling {
+      max = 3
+      policy {
+        check "load" {
+          strategy "target" {
+            target = 70
+          }
+        }
+      }
+    }
+    dynamic "task" {
+      for_each = ["a"]
+      labels   = [task.value]
+      content {
+        driver = "docker"
+        config {
+          logging "json" {
+            opts = { from = task.value }
+          }
+          mount {
+            source = "one"
+          }
+          mount {
+            source = "${task.value}-${task.key}"
+          }
+          dynamic "port" {
+            for_each = [task.value]
+            content {
+              static = 1
+            }
+          }
+        }
+        scaling "cpu" {
+          max = 4
+        }
+      }
+    }
+  }
+}`, `{"TaskGroups": [{
+  "Scaling": {"Type": "horizontal", "Policy": {"check": [{"load": [{"strategy": [{"target": [{"target": 70}]}]}]}]}},
+  "Tasks": [{"ScalingPolicies": [{"Type": "vertical_cpu", "Max": 4}], "Config": {
+    "logging": [{"json": [{"opts": [{"from": "a"}]}]}], "mount": [{"source": "one"}, {"source": "a-0"}],
+    "dynamic": [{"port": [{"for_each": ["a"], "content": [{"static": 1}]}]}]}}]}]}`},
+
 		"identities with and without a name": {`
 job "x" {
   group "g" {
