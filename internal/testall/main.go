@@ -23,7 +23,8 @@ type event struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	args := append([]string{"test", "-json"}, os.Args[1:]...)
+	// Tests see for themselves when nothing moves any more; go's own limit is only for what they miss.
+	args := append([]string{"test", "-json", "-timeout=30m"}, os.Args[1:]...)
 	cmd := exec.CommandContext(ctx, "go", append(args, "./...")...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
