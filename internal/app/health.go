@@ -2,10 +2,10 @@ package app
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
 )
@@ -18,29 +18,24 @@ type health struct {
 	nomad error
 	store error
 	job   error // why the job file cannot be used
+
+	earlierJob bool // an earlier version of it is
 }
 
 func newHealth(hub *feed.Hub, log *slog.Logger) *health { return &health{hub: hub, log: log} }
 
-func (h *health) setNomad(err error) { h.set(&h.nomad, err) }
-func (h *health) setStore(err error) { h.set(&h.store, err) }
+func (h *health) setNomad(err error) { h.set(func() { h.nomad = err }) }
+func (h *health) setStore(err error) { h.set(func() { h.store = err }) }
 
 func (h *health) setJobFile(err error, earlier bool) {
-	switch {
-	case err == nil:
-	case earlier:
-		err = fmt.Errorf("Runs start with the last usable version of the job file: %w", err) //nolint:staticcheck // a sentence for viewers
-	default:
-		err = fmt.Errorf("Runs wait until the job file can be used: %w", err) //nolint:staticcheck // as above
-	}
-	h.set(&h.job, err)
+	h.set(func() { h.job, h.earlierJob = err, earlier })
 }
 
-func (h *health) set(field *error, err error) {
+func (h *health) set(change func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	before := h.now()
-	*field = err
+	change()
 	now := h.now()
 	if now == before {
 		return
@@ -63,7 +58,10 @@ func (h *health) system() feed.System {
 func (h *health) now() feed.System {
 	s := feed.System{Nomad: "ok", Store: "ok"}
 	if h.job != nil {
-		s.Message = h.job.Error()
+		s.Message = fault.Of(h.job).What + " No run can start until it is corrected."
+		if h.earlierJob {
+			s.Message = fault.Of(h.job).What + " Runs start with its last usable version."
+		}
 	}
 	if h.store != nil {
 		s.Store = "failing"

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
@@ -32,8 +33,8 @@ func TestViewersAreToldWhenHealthChangesAndOnlyThen(t *testing.T) {
 		{h.setStore, errors.New("disk full"), "-"}, // the message stays; the state of the store is told below
 		{h.setNomad, nil, "cannot write"},
 		{h.setStore, nil, ""},
-		{func(err error) { h.setJobFile(err, true) }, errors.New("my.hcl:3: no such block"), "last usable version of the job file: my.hcl:3"},
-		{func(err error) { h.setJobFile(err, false) }, errors.New("my.hcl is empty"), "Runs wait until the job file"},
+		{func(err error) { h.setJobFile(err, true) }, fault.New(fault.ErrNomadRefused, "my.hcl:3: no such block.", ""), "my.hcl:3: no such block. Runs start with its last usable version."},
+		{func(err error) { h.setJobFile(err, false) }, fault.New(fault.ErrNomadRefused, "my.hcl is empty.", ""), "No run can start"},
 		{h.setNomad, fmt.Errorf("403: %w", nomad.ErrDenied), "token"},
 	} {
 		before := hub.Seq(feed.SystemTopic)

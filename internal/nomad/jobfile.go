@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/jobs"
 )
@@ -88,28 +90,32 @@ func (c *Client) jobText(ctx context.Context) (string, error) {
 	return f.usable, nil
 }
 
+// unusable says why a job file cannot be used.
+func unusable(name, why string) *fault.Error {
+	return fault.New(fault.ErrNomadRefused, fmt.Sprintf("The job file %s cannot be used: %s.", name, strings.TrimSuffix(why, ".")), "Correct it: it is read again for the next run.")
+}
+
 func readJobFile(path string) (string, error) {
-	unusable := func(why string) error { return fmt.Errorf("job file %s: %w: %s", path, run.ErrInvalid, why) }
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", unusable(err.Error())
+		return "", unusable(path, err.Error())
 	}
 	if !info.Mode().IsRegular() {
-		return "", unusable("it is not a file")
+		return "", unusable(path, "it is not a file")
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return "", unusable(err.Error())
+		return "", unusable(path, err.Error())
 	}
 	defer func() { _ = file.Close() }() // only read
 	text, err := io.ReadAll(io.LimitReader(file, maxJobFile+1))
 	switch {
 	case err != nil:
-		return "", unusable(err.Error())
+		return "", unusable(path, err.Error())
 	case len(text) > maxJobFile:
-		return "", unusable(fmt.Sprintf("it has more than %d bytes", maxJobFile))
+		return "", unusable(path, fmt.Sprintf("it has more than %d bytes", maxJobFile))
 	case len(text) == 0:
-		return "", unusable("it is empty")
+		return "", unusable(path, "it is empty")
 	}
 	return string(text), nil
 }

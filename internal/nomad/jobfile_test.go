@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -52,13 +53,13 @@ func TestAChangedJobFileIsTakenUpAndABrokenOneIsNot(t *testing.T) {
 		{"first", 1, ""},
 		{"first", 1, ""},
 		{"second", 2, ""},
-		{"broken", 2, "earlier: parse job file " + path + ": "},
+		{"broken", 2, "earlier: The job file " + path + " cannot be used: "},
 		{"broken", 2, ""},
 		{"third", 3, "fine"},
-		{"", 3, "earlier: job file " + path + ": "},
-		{"-", 3, "earlier: job file " + path + ": "},
+		{"", 3, "earlier: The job file " + path + " cannot be used: "},
+		{"-", 3, "earlier: The job file " + path + " cannot be used: "},
 		{"third", 3, "fine"},
-		{strings.Repeat("x", maxJobFile+1), 3, "earlier: job file " + path + ": "},
+		{strings.Repeat("x", maxJobFile+1), 3, "earlier: The job file " + path + " cannot be used: "},
 		{"first", 4, "fine"},
 	} {
 		told = nil
@@ -90,7 +91,7 @@ func TestAJobFileThatNeverWorkedStopsRunsAndNamesItself(t *testing.T) {
 	earlier := true
 	c.cfg.JobFile = func(_ error, e bool) { earlier = e }
 	_, err := c.EnsureParent(t.Context(), testShape)
-	if !errors.Is(err, run.ErrInvalid) || !strings.Contains(err.Error(), "site.hcl:7,3-9") || strings.Contains(err.Error(), parsedAs) || earlier {
+	if said := fault.Of(err).Text(); !errors.Is(err, run.ErrInvalid) || !strings.Contains(said, c.cfg.Job.File+" cannot be used: site.hcl:7,3-9") || strings.Contains(said, parsedAs) || earlier {
 		t.Errorf("%v, with an earlier version: %t", err, earlier)
 	}
 	c.cfg.Job.File = ""

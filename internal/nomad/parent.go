@@ -130,15 +130,15 @@ func (c *Client) parse(ctx context.Context, text, id, vars string) (*api.Job, er
 	var job api.Job
 	req := api.JobsParseRequest{JobHCL: text, Variables: vars}
 	if _, err := c.calls.Raw().Write("/v1/jobs/parse", &req, &job, write(ctx)); err != nil {
-		var unexpected api.UnexpectedResponseError
-		if errors.As(err, &unexpected) { // it calls the file by a name of its own
-			text := strings.ReplaceAll(unexpected.Body(), parsedAs, filepath.Base(c.jobFileName()))
-			err = &answer{unexpected.StatusCode(), clean(text)}
+		err = classify("parse the job file", err)
+		if said := (*answer)(nil); errors.Is(err, run.ErrInvalid) && errors.As(err, &said) {
+			why := strings.TrimPrefix(said.text, "Failed to parse job: ")
+			err = unusable(c.jobFileName(), strings.ReplaceAll(why, parsedAs, filepath.Base(c.jobFileName()))).Because(said)
 		}
-		return nil, classify("parse job file "+c.jobFileName(), err)
+		return nil, err
 	}
 	if missing := c.lacks(&job, id); missing != "" {
-		return nil, fmt.Errorf("job file %s: %w: %s", c.jobFileName(), run.ErrInvalid, missing)
+		return nil, unusable(c.jobFileName(), missing)
 	}
 	if job.Meta == nil {
 		job.Meta = map[string]string{}
