@@ -108,7 +108,7 @@ func TestTheSampleRunIsSmallAndCompletelyValid(t *testing.T) {
 	if len(errs)+len(warns)+len(ValidateShape(shape)) > 0 {
 		t.Errorf("%v\n%v", errs, warns)
 	}
-	if p := cfg.Plan(shape); p.StepsTotal != 600 || p.OuterSteps != 30 || shape.Nodes != 3 || shape.GPUs != 0 || p.TokensPerStep != 64*64*3 {
+	if p := cfg.Plan(shape); p.StepsTotal != 300 || p.OuterSteps != 15 || shape.Nodes != 3 || shape.GPUs != 0 || p.TokensPerStep != 64*64*3 {
 		t.Errorf("the sample run is %+v on %v", p, shape)
 	}
 }
