@@ -180,12 +180,14 @@ func (p *process) cli(args ...string) (stdout, stderr string, code int) {
 
 func command(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	silent := prints{time.AfterFunc(2*patience, cancel)}
+	defer silent.Stop()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = append(environ(), env...)
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, silent), io.MultiWriter(&errs, silent)
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -40,3 +40,11 @@ func (p *process) movement() string {
 	}
 	return out
 }
+
+// prints puts off a timer with everything that is printed.
+type prints struct{ *time.Timer }
+
+func (p prints) Write(b []byte) (int, error) {
+	p.Reset(2 * patience)
+	return len(b), nil
+}
