@@ -14,6 +14,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/app"
 	"github.com/cotrain/cotrain/internal/config"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/localnomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -81,6 +82,9 @@ func (p *process) logger(format config.LogFormat, level slog.Level) *slog.Logger
 
 // startError makes what the person who starts the program has to change a usage error; other failures stay what they are.
 func startError(err error) error {
+	if told := (*fault.Error)(nil); errors.As(err, &told) {
+		return err
+	}
 	for _, cause := range []error{
 		syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, fs.ErrPermission, fs.ErrNotExist, syscall.EROFS, syscall.ENOTDIR,
 		localnomad.ErrInUse, store.ErrInUse, run.ErrConflict, run.ErrInvalid,
@@ -88,6 +92,9 @@ func startError(err error) error {
 		if errors.Is(err, cause) {
 			return &usageError{text: err.Error()}
 		}
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.New(fault.ErrFull, "There is no room on a disk that the console writes to.", "Free space there, or start with folders on a larger disk (COTRAIN_DATA_DIR, COTRAIN_STORAGE_PATH).").Because(err)
 	}
 	return err
 }

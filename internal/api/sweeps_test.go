@@ -78,7 +78,7 @@ func TestWhatIsWrongWithASweepIsSaid(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for body, field := range map[string]string{
-		`{"name":"x","preset":"debug"}`:                                                                       "grid",
+		`{"name":"x","preset":"debug"}`: "grid",
 		`{"name":"x","preset":"debug","grid":[{"field":"nodes","values":["1","many"]}]}`:                      "nodes",
 		`{"name":"x","preset":"debug","grid":[{"field":"nodes"}]}`:                                            "grid[0]",
 		`{"name":"x","preset":"debug","parallel":501,"grid":[{"field":"nodes","values":["1","2"]}]}`:          "parallel",

@@ -3,14 +3,15 @@ package fault
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
-// Kind is one kind of fault. It is a sentinel for [errors.Is], and its text is the code that programs read, which never
-// changes its meaning. A kind also matches the more general one that it belongs to.
+// Kind is one kind of fault: a sentinel for [errors.Is], and the code that programs read, which never changes its meaning.
+// A kind also matches the more general one that it belongs to.
 type Kind string
 
-// Error gives the title. It is for logs: people read [Of].
-func (k Kind) Error() string { return k.row().title }
+// Error gives the code in words. It is for logs: people read [Of].
+func (k Kind) Error() string { return strings.ReplaceAll(string(k), "_", " ") }
 
 // Is matches the kind that k belongs to.
 func (k Kind) Is(target error) bool {

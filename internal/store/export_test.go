@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// CannotOpen explains an error at the start.
+var CannotOpen = cannotOpen
+
 // LimitPages makes SQLite report a full disk once the database has this many pages; 0 lifts the limit.
 func (s *Store) LimitPages(ctx context.Context, n int) error {
 	if n == 0 {

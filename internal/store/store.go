@@ -53,11 +53,11 @@ const readers = 4
 // refuses a schema newer than this program knows, and says so when dir cannot be written.
 func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("data folder %s: %w", dir, err)
+		return nil, cannotOpen(dir, fmt.Errorf("data folder %s: %w", dir, err))
 	}
 	probe, err := os.CreateTemp(dir, ".write-*")
 	if err != nil {
-		return nil, fmt.Errorf("data folder %s cannot be written: %w; choose another with COTRAIN_DATA_DIR", dir, err)
+		return nil, cannotOpen(dir, fmt.Errorf("data folder %s cannot be written: %w; choose another with COTRAIN_DATA_DIR", dir, err))
 	}
 	_ = probe.Close()
 	if err := os.Remove(probe.Name()); err != nil {
@@ -65,11 +65,11 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, cannotOpen(dir, err)
 	}
 	blobs, err := NewFileBlobs(filepath.Join(dir, "logs"))
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(cannotOpen(dir, err), lock.Close())
 	}
 	s, err := OpenWith(ctx, filepath.Join(dir, "cotrain.db"), blobs)
 	if err != nil {
@@ -77,6 +77,19 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	}
 	s.lock = lock
 	return s, nil
+}
+
+// cannotOpen gives an error at the start, about a file or a folder, the words for what to do where there are any.
+func cannotOpen(name string, err error) error {
+	mapped := mapError(err)
+	switch {
+	case errors.Is(mapped, fault.ErrDamaged):
+		return fault.New(fault.ErrDamaged, fmt.Sprintf("%s is damaged, or is no database of CoTrain.", name),
+			fmt.Sprintf("Keep a copy of it and of the files beside it, then restore it from a backup, or recover what is left with \"sqlite3 %s .recover\"; or start with another folder (COTRAIN_DATA_DIR).", name)).Because(err)
+	case errors.Is(mapped, fault.ErrFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fault.New(fault.ErrFull, fmt.Sprintf("There is no room on the disk that holds %s.", name), "Free space there, or start with a folder on a larger disk (COTRAIN_DATA_DIR).").Because(err)
+	}
+	return err
 }
 
 // ErrInUse says that another console has the data folder.
@@ -109,7 +122,7 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
 	}
 	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", file, cannotOpen(file, err)), s.Close())
 	}
 	if s.read, err = sql.Open("sqlite", dsn(file, "_pragma=query_only(1)")); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())

@@ -1,14 +1,18 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/storetest"
@@ -116,6 +120,48 @@ func TestAFullArchiveLosesNoLines(t *testing.T) {
 	}
 }
 
+func TestADamagedDatabaseIsSaidWithItsFileAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func([]byte) []byte{
+		"no database":  func(b []byte) []byte { return bytes.Repeat([]byte("no database "), 1000) },
+		"cut short":    func(b []byte) []byte { return b[:5000] },
+		"overwritten":  func(b []byte) []byte { return append(b[:200:200], bytes.Repeat([]byte{0xa5}, len(b)-200)...) },
+		"of one block": func(b []byte) []byte { return b[:100] },
+	} {
+		dir := t.TempDir()
+		s, err := store.Open(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, "cotrain.db")
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, damage(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err = store.Open(t.Context(), dir)
+		if told := fault.Of(err); told.Kind != fault.ErrDamaged || !strings.Contains(told.What, file) || !strings.Contains(told.Do, "sqlite3 "+file+" .recover") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNoRoomAtTheStartIsSaidWithTheFolderAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	err := store.CannotOpen("/data", fmt.Errorf("data folder /data: %w", &os.PathError{Op: "mkdir", Path: "/data", Err: syscall.ENOSPC}))
+	if told := fault.Of(err); told.Kind != fault.ErrFull || !strings.Contains(told.What, "/data") || !strings.Contains(told.Do, "COTRAIN_DATA_DIR") {
+		t.Errorf("%v", err)
+	}
+	if err := store.CannotOpen("/data", os.ErrPermission); err != os.ErrPermission {
+		t.Errorf("another error became %v", err)
+	}
+}
+
 func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
@@ -144,7 +190,7 @@ func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
 			break
 		}
 	}
-	if !errors.Is(err, run.ErrUnavailable) || !strings.Contains(err.Error(), "full") {
+	if !errors.Is(err, run.ErrUnavailable) || fault.Of(err).Kind != fault.ErrFull {
 		t.Fatalf("a full disk gave %v", err)
 	}
 	if _, err := s.Run(t.Context(), id); err != nil {
