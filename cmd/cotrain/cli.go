@@ -17,7 +17,8 @@ type process struct {
 	readFile       func(string) ([]byte, error)
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	terminal       bool // stdout is one
+	terminal       bool   // stdout is one
+	live           string // the last line of the terminal while it is written anew, see setLive
 	stderrTerminal bool
 	now            func() time.Time
 	poll           time.Duration // between two looks at a run that is followed

@@ -92,9 +92,7 @@ func (p *process) printEstimate(v api.Validation, known trainconf.EstimateInput)
 	if err := t.flush(); err != nil {
 		return err
 	}
-	for _, w := range v.Warnings {
-		p.say("warning: %s", w.Error())
-	}
+	p.warn(v.Warnings)
 	return nil
 }
 

@@ -84,6 +84,7 @@ func (p *process) report(err error) int {
 
 // say prints to stderr. What came from elsewhere may hold anything, so control characters are shown, not sent.
 func (p *process) say(format string, args ...any) {
+	_ = p.endLive() // the next look brings it back
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		_, _ = fmt.Fprintln(p.stderr, "cotrain: "+printable(strings.TrimSuffix(line, "\n"))) // nobody is left to tell
 	}

@@ -122,12 +122,12 @@ func (p *process) progress(r run.Run) string {
 		}
 		return string(r.State)
 	}
-	s := fmt.Sprintf("%s  step %s  loss %s  %s  %d of %d workers", r.State, steps(r), loss(r), rate(r.Progress.TokensPerSec), r.Progress.Participants, r.Shape.Nodes)
+	s := fmt.Sprintf("%s  step %s  loss %s  %s", r.State, steps(r), loss(r), rate(r.Progress.TokensPerSec))
 	if left := r.StepsTotal - r.Progress.Step; left > 0 && !r.StartedAt.IsZero() {
 		eta := float64(p.now().Sub(r.StartedAt)) / float64(r.Progress.Step) * float64(left)
 		if eta > 0 && eta < float64(10*365*24*time.Hour) {
 			s += "  ETA " + age(time.Duration(eta))
 		}
 	}
-	return s
+	return s + fmt.Sprintf("  %d of %d workers", r.Progress.Participants, r.Shape.Nodes)
 }

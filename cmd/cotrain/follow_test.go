@@ -58,11 +58,16 @@ func TestFollowPrintsProgressAndLogAndEndsWithTheRun(t *testing.T) {
 			t.Parallel()
 			c := newConsole(t)
 			c.script(map[string]func(){
-				"== queued":  func() { id := c.newest(); c.begin(id); c.Log(id, 0, "one"); c.Log(id, 1, "two") },
+				"== queued": func() {
+					id := c.newest()
+					c.begin(id)
+					c.Log(id, 0, "one", `COTRAIN {"v":1,"kind":"metrics"}`)
+					c.Log(id, 1, "two")
+				},
 				"== running": func() { id := c.newest(); c.Log(id, 0, "three"); c.end(id, state, "because of this") },
 			})
 			r := c.cotrain("run", "submit", "--preset", "debug-diloco", "--name", "x", "--follow").want(t, code,
-				"== running  step 4/10 (40%)  loss 2.5  5.12k tok/s  2 of 2 workers  ETA 1m30s", "== "+string(state)+" after 1m0s: because of this")
+				"== running  step 4/10 (40%)  loss 2.5  5.12k tok/s  ETA 1m30s  2 of 2 workers", "== "+string(state)+" after 1m0s: because of this")
 			var log []string
 			for line := range strings.Lines(r.out) {
 				if strings.HasPrefix(line, "[") {
@@ -75,10 +80,80 @@ func TestFollowPrintsProgressAndLogAndEndsWithTheRun(t *testing.T) {
 			if !strings.HasSuffix(strings.TrimSpace(r.out), "loss 2.5") {
 				t.Errorf("the end is not last: %s", r.out)
 			}
-			if (r.errOut == "") != (code == exitDone) {
-				t.Errorf("stderr %q", r.errOut)
+			for line := range strings.Lines(r.errOut) {
+				if code == exitDone && !strings.HasPrefix(line, "cotrain: warning: ") {
+					t.Errorf("stderr %q", r.errOut)
+				}
 			}
 		})
+	}
+}
+
+func TestOnATerminalTheProgressIsOneLineAtTheBottom(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.terminal = true
+	step := func(n int64) func() {
+		return func() { c.Change(c.newest(), func(r *run.Run) { r.Progress.Step = n }) }
+	}
+	c.script(map[string]func(){
+		"== queued":          func() { c.begin(c.newest()) },
+		"== running  step 4": step(5),
+		"step 5/10":          func() { c.Log(c.newest(), 0, "a line", `COTRAIN {"step":5}`); step(6)() },
+		"step 6/10":          func() { c.end(c.newest(), run.Succeeded, "") },
+	})
+	r := c.cotrain("run", "submit", "--preset", "debug-diloco", "--name", "x", "--follow").want(t, exitDone)
+	screen := onScreen(r.out)
+	var got []string
+	for _, line := range screen[1:] { // the first has the ID
+		if len([]rune(line)) > liveWidth && !strings.HasPrefix(line, "==") {
+			t.Errorf("wraps: %q", line)
+		}
+		got = append(got, strings.Join(strings.Fields(line)[:2], " "))
+	}
+	if want := "== queued|== running|[0] a|== succeeded"; strings.Join(got, "|") != want {
+		t.Errorf("the screen shows %q", screen)
+	}
+	if n := strings.Count(r.out, "\r\x1b[Krunning  step 5/10 (50%)  loss 2.5  5.12k tok/s  ETA 1m0s  2 of 2 workers"); n != 2 { // again below the line of the log
+		t.Errorf("step 5 is shown %d times: %q", n, r.out)
+	}
+}
+
+// onScreen is what a terminal shows in the end: a carriage return with an erasure begins its line anew.
+func onScreen(out string) []string {
+	var lines []string
+	for line := range strings.Lines(out) {
+		if i := strings.LastIndex(line, "\r\x1b[K"); i >= 0 {
+			line = line[i+len("\r\x1b[K"):]
+		}
+		lines = append(lines, strings.TrimSuffix(line, "\n"))
+	}
+	return lines
+}
+
+func TestLinesForMachinesAreShownWhenAskedFor(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	id := c.Add(run.Run{State: run.Succeeded})
+	c.Log(id, 0, "one", `COTRAIN {"step":1}`, "two", `COTRAIN {"step":2}`, `COTRAIN {"step":3}`, "COTRAIN is a name")
+	for args, want := range map[string]string{
+		"":                  "one|two|COTRAIN is a name",
+		"--follow":          "one|two|COTRAIN is a name",
+		"--tail 2":          "two|COTRAIN is a name",
+		"--tail 9":          "one|two|COTRAIN is a name",
+		"--tail 0":          "",
+		"--raw":             `one|COTRAIN {"step":1}|two|COTRAIN {"step":2}|COTRAIN {"step":3}|COTRAIN is a name`,
+		"--raw --tail 2":    `COTRAIN {"step":3}|COTRAIN is a name`,
+		"--raw --follow":    `one|COTRAIN {"step":1}|two|COTRAIN {"step":2}|COTRAIN {"step":3}|COTRAIN is a name`,
+		"--follow --tail 1": "COTRAIN is a name",
+	} {
+		r := c.cotrain(append([]string{"run", "logs", string(id), "--worker", "0"}, strings.Fields(args)...)...).want(t, exitDone)
+		if got := strings.ReplaceAll(strings.TrimSpace(r.out), "\n", "|"); got != want {
+			t.Errorf("%s: %q, want %q", args, got, want)
+		}
+	}
+	if r := c.cotrain("run", "logs", string(id), "--format", "json").want(t, exitDone); strings.Count(r.out, "\n") != 6 {
+		t.Errorf("as JSON: %s", r.out)
 	}
 }
 

@@ -24,9 +24,7 @@ func (p *process) dryRun(ctx context.Context, cl *client, format string, body ap
 	if err := p.printDryRun(d); err != nil {
 		return err
 	}
-	for _, w := range d.Warnings {
-		p.say("warning: %s", w.Error())
-	}
+	p.warn(d.Warnings)
 	return fits(d)
 }
 

@@ -17,19 +17,29 @@ type event struct {
 	Log  *run.LogLine `json:"log,omitempty"`
 }
 
-// followRun prints the run until it ends.
+// followRun prints the run until it ends: its log without the lines for machines, each state, and how far it is. On a
+// terminal the last of these is one line at the bottom.
 func (p *process) followRun(ctx context.Context, cl *client, format string, patience time.Duration, r run.Run) error {
 	asJSON := format == "json"
+	live := p.terminal && !asJSON
 	var said run.Run
 	var at time.Time
 	look := func(r run.Run) error {
-		changed := r.State != said.State || r.Reason != said.Reason
-		if !changed && (r.Progress == said.Progress || p.now().Sub(at) < progressEvery) {
+		changed, fresh := r.State != said.State || r.Reason != said.Reason, r.Progress != said.Progress
+		switch {
+		case changed, live && r.Progress.Step > 0 && (fresh || p.live == ""), !live && fresh && p.now().Sub(at) >= progressEvery:
+		default:
 			return nil
 		}
 		said, at = r, p.now()
-		if asJSON {
+		switch {
+		case asJSON:
 			return p.printJSON(event{Type: "run", Run: &r})
+		case live && !changed:
+			return p.setLive(p.progress(r))
+		}
+		if err := p.endLive(); err != nil {
+			return err
 		}
 		return p.print("== %s\n", p.text(p.progress(r)))
 	}
@@ -37,7 +47,10 @@ func (p *process) followRun(ctx context.Context, cl *client, format string, pati
 		if asJSON {
 			return p.printJSON(event{Type: "log", Log: &l})
 		}
-		return p.printLine(l, -1)
+		if machineLine(l.Text) {
+			return nil
+		}
+		return p.aboveLive(func() error { return p.printLine(l, -1) })
 	}
 	if !asJSON {
 		if err := p.print("== run %s\n", r.ID); err != nil {
@@ -49,6 +62,9 @@ func (p *process) followRun(ctx context.Context, cl *client, format string, pati
 	}
 	f := follower{p: p, c: cl, id: r.ID, worker: -1, patience: patience, line: line, look: look}
 	end, err := f.follow(ctx)
+	if gone := p.endLive(); err == nil {
+		err = gone
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		p.say("run %s goes on; \"cotrain run stop %s\" ends it", r.ID, r.ID)

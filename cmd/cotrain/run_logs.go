@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,10 +20,11 @@ type runLogsCmd struct {
 	Follow   bool          `short:"f" help:"Go on until the run ends."`
 	Worker   int           `default:"-1" placeholder:"N" help:"Only this worker's lines, as they are."`
 	Tail     int           `default:"-1" placeholder:"N" help:"Only the newest lines, this many."`
+	Raw      bool          `help:"Also the lines for machines: COTRAIN {...}."`
 	Patience time.Duration `default:"5m" help:"With --follow: how long to wait for a console that is away."`
 }
 
-// Run prints a log, one JSON object a line with --format json.
+// Run prints a log, one JSON object a line with --format json; as text without the lines for machines.
 func (c *runLogsCmd) Run(ctx context.Context, p *process) error {
 	if c.Worker < -1 {
 		return &usageError{"--worker must be the number of a worker, from 0", "leave it out for all workers"}
@@ -38,8 +40,11 @@ func (c *runLogsCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	f := follower{p: p, c: cl, id: run.ID(c.ID), worker: c.Worker, line: func(l run.LogLine) error {
-		if c.Format == "json" {
+		switch {
+		case c.Format == "json":
 			return p.printJSON(l)
+		case !c.shows(l):
+			return nil
 		}
 		return p.printLine(l, c.Worker)
 	}}
@@ -58,18 +63,35 @@ func (c *runLogsCmd) Run(ctx context.Context, p *process) error {
 	return err
 }
 
-// tail prints the newest lines and leaves the cursor behind them.
+// shows reports whether a line is printed. JSON is for machines, so it has them all.
+func (c *runLogsCmd) shows(l run.LogLine) bool {
+	return c.Raw || c.Format == "json" || !machineLine(l.Text)
+}
+
+// tail prints the newest lines and leaves the cursor behind them. It reads back until it has enough of those that are shown.
 func (c *runLogsCmd) tail(ctx context.Context, f *follower) error {
 	query := url.Values{"tail": {strconv.Itoa(max(c.Tail, 1))}, "worker": {strconv.Itoa(c.Worker)}}
-	var page logPage
-	if err := f.c.get(ctx, runPath(c.ID)+"/logs", query, &page); err != nil {
-		return err
-	}
-	f.after = page.Next
-	for _, l := range page.Lines {
-		if c.Tail == 0 {
+	var shown []run.LogLine // newest first
+	for first := true; first || len(shown) < c.Tail; first = false {
+		var page logPage
+		if err := f.c.get(ctx, runPath(c.ID)+"/logs", query, &page); err != nil {
+			return err
+		}
+		if first {
+			f.after = page.Next
+		}
+		for _, l := range slices.Backward(page.Lines) {
+			if c.shows(l) && len(shown) < c.Tail {
+				shown = append(shown, l)
+			}
+		}
+		if !page.More || len(page.Lines) == 0 {
 			break
 		}
+		query.Set("before", strconv.FormatInt(int64(page.Lines[0].Pos), 10))
+		query.Set("tail", strconv.Itoa(maxTail))
+	}
+	for _, l := range slices.Backward(shown) {
 		if err := f.line(l); err != nil {
 			return err
 		}

@@ -70,15 +70,19 @@ func (s Sending) send(ctx context.Context, p *process, remote Remote, body api.S
 	if s.DryRun {
 		return p.dryRun(ctx, cl, remote.Format, body)
 	}
-	var r run.Run
-	if err := s.post(ctx, p, cl, "/api/v1/runs", body, &r); err != nil {
+	var made api.SubmittedRun
+	if err := s.post(ctx, p, cl, "/api/v1/runs", body, &made); err != nil {
 		return err
+	}
+	r := made.Run
+	if remote.Format != "json" || s.Follow {
+		p.warn(made.Warnings)
 	}
 	switch {
 	case s.Follow:
 		return p.followRun(ctx, cl, remote.Format, s.Patience, r)
 	case remote.Format == "json":
-		return p.printJSON(r)
+		return p.printJSON(made)
 	}
 	if err := p.print("%s\n", r.ID); err != nil {
 		return err
@@ -89,6 +93,13 @@ func (s Sending) send(ctx context.Context, p *process, remote Remote, body api.S
 	}
 	p.say("%s is %s; watch it with \"cotrain run logs --follow %s\"", r.ID, r.State, r.ID)
 	return nil
+}
+
+// warn prints what is allowed and probably not meant.
+func (p *process) warn(warnings []run.FieldError) {
+	for _, w := range warnings {
+		p.say("warning: %s", w.Error())
+	}
 }
 
 // post sends a submission. It carries a key in any case, so that sending it again when the answer was lost makes nothing

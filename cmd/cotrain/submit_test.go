@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -176,4 +177,20 @@ func asRequest(t *testing.T, s run.Submission) trainconf.Request {
 		t.Fatal(err)
 	}
 	return r
+}
+
+func TestWhatASubmissionIsWarnedOfIsPrinted(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	source := []string{"--preset", "debug", "--set", "optim.warmup_steps=1000"}
+	const warning = "cotrain: warning: optim.warmup_steps"
+	do := func(args ...string) result { return c.cotrain(append(args, source...)...) }
+	r := do("run", "submit", "--name", "x").want(t, exitDone, warning)
+	id := strings.TrimSpace(r.out)
+	c.cotrain("run", "clone", id).want(t, exitDone, warning)
+	do("sweep", "submit", "--name", "x", "--grid", "nodes=1,2").want(t, exitDone, warning)
+	do("template", "save", "mine").want(t, exitDone, warning)
+	if got := fromJSON[api.SubmittedRun](t, do("run", "submit", "--name", "x", "--format", "json").want(t, exitDone)); len(got.Warnings) == 0 || got.Warnings[0].Field != "optim.warmup_steps" {
+		t.Errorf("%+v", got.Warnings)
+	}
 }

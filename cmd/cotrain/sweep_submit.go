@@ -44,15 +44,19 @@ func (c *sweepSubmitCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	var sw run.Sweep
-	if err := (Sending{Key: c.Key, Patience: c.Patience}).post(ctx, p, cl, "/api/v1/sweeps", body, &sw); err != nil {
+	var made api.SubmittedSweep
+	if err := (Sending{Key: c.Key, Patience: c.Patience}).post(ctx, p, cl, "/api/v1/sweeps", body, &made); err != nil {
 		return err
+	}
+	sw := made.Sweep
+	if c.Format != "json" || c.Follow {
+		p.warn(made.Warnings)
 	}
 	switch {
 	case c.Follow:
 		return p.followSweep(ctx, cl, c.Format, c.Patience, sw)
 	case c.Format == "json":
-		return p.printJSON(sw)
+		return p.printJSON(made)
 	}
 	if err := p.print("%s\n", sw.ID); err != nil {
 		return err

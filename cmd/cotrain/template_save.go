@@ -32,13 +32,14 @@ func (s Saving) save(ctx context.Context, p *process, remote Remote, name string
 	case s.After > 0:
 		headers = []string{"If-Match", `"` + strconv.Itoa(s.After) + `"`}
 	}
-	var t run.Template
+	var t api.SavedTemplate
 	if err := cl.send(ctx, http.MethodPut, templatePath(name), body, &t, headers...); err != nil {
 		return err
 	}
 	if remote.Format == "json" {
 		return p.printJSON(t)
 	}
+	p.warn(t.Warnings)
 	return p.print("%s\n", p.text(t.Ref()))
 }
 

@@ -20,32 +20,32 @@ type submitInput struct {
 
 type submitOutput struct {
 	Location string `header:"Location"`
-	Body     run.Run
+	Body     SubmittedRun
+}
+
+// SubmittedRun is a run that was submitted, with what a dry run would have warned of.
+type SubmittedRun struct {
+	run.Run
+	Warnings []run.FieldError `json:"warnings,omitempty" nullable:"false" doc:"What is allowed and probably not meant"`
 }
 
 func (s *server) submitRun(ctx context.Context, in *submitInput) (*submitOutput, error) {
-	sub, err := s.submission(ctx, in.Body)
+	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
 	if err != nil {
 		return nil, err
 	}
+	if len(d.errs) > 0 {
+		return nil, d.refusal(true)
+	}
+	sub := d.submission()
 	sub.Key = in.Key
+	// Before it is submitted: afterwards storage may hold what the run itself has made.
+	warns := s.seen(ctx, &d, d.validation(true, trainconf.EstimateInput{})).Warnings
 	r, err := s.Actions.Submit(ctx, actor, sub)
 	if err != nil {
 		return nil, err
 	}
-	return &submitOutput{"/api/v1/runs/" + string(r.ID), r}, nil
-}
-
-// submission puts a submission together; what is wrong with it is [run.FieldErrors], all at once.
-func (s *server) submission(ctx context.Context, in Submission) (run.Submission, error) {
-	d, err := s.resolve(ctx, in.Name, in.Source)
-	if err != nil {
-		return run.Submission{}, err
-	}
-	if len(d.errs) > 0 {
-		return run.Submission{}, d.refusal(true)
-	}
-	return d.submission(), nil
+	return &submitOutput{"/api/v1/runs/" + string(r.ID), SubmittedRun{r, warns}}, nil
 }
 
 type dryRunInput struct {

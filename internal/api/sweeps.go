@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 // Sweeps is the groups of runs that differ in a few fields.
@@ -35,7 +37,13 @@ type submitSweepInput struct {
 
 type submitSweepOutput struct {
 	Location string `header:"Location"`
-	Body     run.Sweep
+	Body     SubmittedSweep
+}
+
+// SubmittedSweep is a sweep that was submitted, with what its runs are warned of.
+type SubmittedSweep struct {
+	run.Sweep
+	Warnings []run.FieldError `json:"warnings,omitempty" nullable:"false" doc:"What is allowed and probably not meant, once for all runs that it is said of"`
 }
 
 func (s *server) submitSweep(ctx context.Context, in *submitSweepInput) (*submitSweepOutput, error) {
@@ -52,7 +60,28 @@ func (s *server) submitSweep(ctx context.Context, in *submitSweepInput) (*submit
 	if err != nil {
 		return nil, err
 	}
-	return &submitSweepOutput{"/api/v1/sweeps/" + string(sw.ID), sw}, nil
+	return &submitSweepOutput{"/api/v1/sweeps/" + string(sw.ID), SubmittedSweep{sw, sweepWarnings(d.request, spec)}}, nil
+}
+
+// maxSweepWarnings bounds what is said of the runs of a sweep.
+const maxSweepWarnings = 50
+
+// sweepWarnings is what the runs of a sweep are warned of, each warning once.
+func sweepWarnings(base trainconf.Request, spec run.SweepSpec) []run.FieldError {
+	var out []run.FieldError
+	for _, values := range spec.Points() {
+		req := base
+		for _, field := range inOrder(values) {
+			_ = req.Set(field, values[field]) // control has refused what cannot be set
+		}
+		_, warns := req.CheckUnnamed()
+		for _, w := range warns {
+			if len(out) < maxSweepWarnings && !slices.Contains(out, w) {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
 }
 
 type listSweepsInput struct {

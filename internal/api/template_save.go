@@ -27,7 +27,18 @@ type saveTemplateInput struct {
 	Body        TemplateInput
 }
 
-func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*templateOutput, error) {
+type saveTemplateOutput struct {
+	ETag string `header:"ETag" doc:"The version"`
+	Body SavedTemplate
+}
+
+// SavedTemplate is a version of a template that was saved, with what a run of it is warned of.
+type SavedTemplate struct {
+	run.Template
+	Warnings []run.FieldError `json:"warnings,omitempty" nullable:"false" doc:"What is allowed and probably not meant"`
+}
+
+func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*saveTemplateOutput, error) {
 	for {
 		newest, err := s.Templates.Template(ctx, in.Name, 0)
 		if err != nil && !errors.Is(err, run.ErrNotFound) {
@@ -49,7 +60,11 @@ func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*temp
 		if err != nil {
 			return nil, err
 		}
-		return &templateOutput{versionTag(stored.Version), stored}, nil
+		out := &saveTemplateOutput{versionTag(stored.Version), SavedTemplate{Template: stored}}
+		if req, err := trainconf.RequestOfTemplate(stored); err == nil {
+			_, out.Body.Warnings = req.CheckUnnamed()
+		}
+		return out, nil
 	}
 }
 

@@ -1,0 +1,43 @@
+package main
+
+import "strings"
+
+// machineMark begins the lines that the shim writes for the console; what they say, the trainer's own lines say for people.
+const machineMark = "COTRAIN {"
+
+// machineLine reports whether a line of a log is for machines.
+func machineLine(text string) bool { return strings.HasPrefix(text, machineMark) }
+
+// liveWidth is how many characters of the live line are shown, so that it fits on a terminal: one that wraps cannot be
+// written anew.
+const liveWidth = 79
+
+// setLive makes text the last line of the terminal, in place of what was: what is printed scrolls above it.
+func (p *process) setLive(text string) error {
+	p.live = short(p.text(text), liveWidth)
+	return p.print("\r\x1b[K%s", p.live)
+}
+
+// aboveLive prints with the live line out of the way.
+func (p *process) aboveLive(print func() error) error {
+	live := p.live
+	if live == "" {
+		return print()
+	}
+	if err := p.endLive(); err != nil {
+		return err
+	}
+	if err := print(); err != nil {
+		return err
+	}
+	return p.setLive(live)
+}
+
+// endLive removes the live line, if there is one.
+func (p *process) endLive() error {
+	if p.live == "" {
+		return nil
+	}
+	p.live = ""
+	return p.print("\r\x1b[K")
+}
