@@ -132,10 +132,19 @@ func TestNodesAreListed(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.cotrain("node", "list").want(t, exitDone, "no nodes")
-	c.SetNodes(run.Node{ID: "0123456789abcdef", Name: "n1", Datacenter: "dc1", Status: "ready", CPU: 8000, Memory: 2048, GPUs: []run.GPU{{Model: "m"}, {Model: "m"}}, Simulated: true})
-	c.cotrain("node", "list").want(t, exitDone, "n1", "ready, takes no new work", "8000 MHz", "2048 MiB", "2 x m (simulated)")
+	c.SetNodes(run.Node{ID: "0123456789abcdef", Name: "n1", Datacenter: "dc1", Status: "ready", CPU: 8000, Memory: 2048, Simulated: true,
+		GPUs: []run.GPU{{ID: "0", Model: "sim/gpu/S"}, {ID: "1", Model: "sim/gpu/S"}, {ID: "2", Model: "sim/gpu/S"}, {ID: "3", Model: "sim/gpu/S"}},
+		Uses: []run.GPUUse{
+			{GPUs: []run.GPU{{ID: "0", Model: "sim/gpu/S"}}, Job: "cotrain-core-x/dispatch-1", Run: "r-0123456789", Rank: 0},
+			{GPUs: []run.GPU{{ID: "1", Model: "sim/gpu/S"}}, Job: "cotrain-core-x/dispatch-1", Run: "r-0123456789", Rank: 1},
+			{GPUs: []run.GPU{{ID: "3", Model: "sim/gpu/S"}}, Job: "other", Rank: -1},
+		}}, run.Node{ID: "1", Name: "n2"})
+	r := c.cotrain("node", "list").want(t, exitDone, "n1", "ready, takes no new work", "8000 MHz", "2048 MiB", "4 x sim/gpu/S (simulated)  1     r-0123456789 (2), other (1)  01234567")
+	if strings.Count(r.out, "simulated") != 1 || !strings.Contains(r.out, "-                          -     -") {
+		t.Errorf("%s", r.out)
+	}
 	got := fromJSON[struct{ Items []run.Node }](t, c.cotrain("node", "list", "--format", "json"))
-	if len(got.Items) != 1 || got.Items[0].ID != "0123456789abcdef" {
+	if len(got.Items) != 2 || len(got.Items[0].Uses) != 3 || got.Items[0].ID != "0123456789abcdef" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -17,6 +17,9 @@ func (s *server) listNodes(ctx context.Context, _ *struct{}) (*listNodesOutput, 
 	nodes, err := s.Actions.Nodes(ctx)
 	out := &listNodesOutput{}
 	out.Body.Items = notNil(nodes)
+	for i := range nodes {
+		nodes[i].GPUs, nodes[i].Uses = notNil(nodes[i].GPUs), notNil(nodes[i].Uses)
+	}
 	return out, err
 }
 

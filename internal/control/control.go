@@ -28,6 +28,7 @@ type Runs interface {
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	RunsAtNomad(ctx context.Context) ([]run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
+	RunOfJob(ctx context.Context, jobID string) (run.ID, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	DeleteRun(ctx context.Context, id run.ID) error
 }
@@ -63,6 +64,7 @@ type Cluster interface {
 	Stop(ctx context.Context, childID string) error
 	Purge(ctx context.Context, childID string) error
 	Nodes(ctx context.Context) ([]run.Node, error)
+	GPUUses(ctx context.Context) (map[string][]run.GPUUse, error)
 	Planner
 }
 
@@ -110,6 +112,3 @@ type Control struct {
 
 // New returns a Control.
 func New(o Options) *Control { return &Control{o: o} }
-
-// Nodes returns the nodes of the cluster.
-func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) { return c.o.Cluster.Nodes(ctx) }

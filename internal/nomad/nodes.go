@@ -1,7 +1,9 @@
 package nomad
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,6 +24,34 @@ func (c *Client) Nodes(ctx context.Context) ([]run.Node, error) {
 	}
 	slices.SortFunc(nodes, func(a, b run.Node) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
 	return nodes, nil
+}
+
+// GPUUses tells who has GPUs, by node: the allocations that have not ended, in all namespaces if the token may see them. The
+// runs are left to the caller, who knows which job is whose.
+func (c *Client) GPUUses(ctx context.Context) (map[string][]run.GPUUse, error) {
+	stubs, err := c.liveAllocations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(stubs, func(a, b *api.AllocationListStub) int {
+		return cmp.Or(strings.Compare(a.JobID, b.JobID), rankOf(a.Name)-rankOf(b.Name), strings.Compare(a.ID, b.ID))
+	})
+	out := map[string][]run.GPUUse{}
+	for _, s := range stubs {
+		u := run.GPUUse{Job: s.JobID, Rank: -1}
+		if s.AllocatedResources != nil {
+			for _, task := range slices.Sorted(maps.Keys(s.AllocatedResources.Tasks)) {
+				u.GPUs = append(u.GPUs, gpusOf(s.AllocatedResources.Tasks[task])...)
+			}
+		}
+		if s.TaskGroup == groupName && strings.HasPrefix(s.JobID, parentPrefix) {
+			u.Rank = rankOf(s.Name)
+		}
+		if len(u.GPUs) > 0 {
+			out[s.NodeID] = append(out[s.NodeID], u)
+		}
+	}
+	return out, nil
 }
 
 func (c *Client) nodeStubs(ctx context.Context) ([]*api.NodeListStub, error) {

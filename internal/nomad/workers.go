@@ -118,7 +118,9 @@ func worker(s *api.AllocationListStub) run.Worker {
 	w := run.Worker{
 		AllocID: s.ID, Rank: rankOf(s.Name), NodeID: s.NodeID, NodeName: s.NodeName,
 		State: run.WorkerState(s.ClientStatus), Stopping: s.DesiredStatus == api.AllocDesiredStatusStop,
-		GPUs: gpusOf(s.AllocatedResources),
+	}
+	if s.AllocatedResources != nil {
+		w.GPUs = gpusOf(s.AllocatedResources.Tasks[TaskName])
 	}
 	task := s.TaskStates[TaskName]
 	if task == nil {
@@ -154,12 +156,13 @@ func exit(w *run.Worker, ev *api.TaskEvent) {
 	}
 }
 
-func gpusOf(r *api.AllocatedResources) []run.GPU {
-	if r == nil || r.Tasks[TaskName] == nil {
+// gpusOf is the GPUs of a task, by ID; nil has none.
+func gpusOf(task *api.AllocatedTaskResources) []run.GPU {
+	if task == nil {
 		return nil
 	}
 	var out []run.GPU
-	for _, d := range r.Tasks[TaskName].Devices {
+	for _, d := range task.Devices {
 		if d == nil {
 			continue
 		}

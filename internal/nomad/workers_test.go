@@ -147,6 +147,38 @@ func TestNodesBecomeOurs(t *testing.T) {
 	}
 }
 
+func TestWhoHasGPUsIsToldByNode(t *testing.T) {
+	t.Parallel()
+	f, c := newFake(t)
+	alloc := func(job, name, group, task, node string, ids ...string) map[string]any {
+		return map[string]any{"ID": job + name, "JobID": job, "Name": name, "TaskGroup": group, "NodeID": node, "ClientStatus": "running", "AllocatedResources": map[string]any{
+			"Tasks": map[string]any{task: map[string]any{"Devices": []any{map[string]any{"Vendor": "v", "Type": "gpu", "Name": "S", "DeviceIDs": ids}}}}}}
+	}
+	namespace := ""
+	f.HandleFunc("GET /v1/allocations", func(w http.ResponseWriter, r *http.Request) {
+		namespace = r.URL.Query().Get("namespace")
+		answerJSON(w, []any{
+			alloc("cotrain-core-a/dispatch-1", "x."+groupName+"[1]", groupName, TaskName, "n1", "1", "0"),
+			alloc("other", "other.web[0]", "web", "server", "n1", "2"),
+			alloc("cotrain-core-a/dispatch-1", "x."+groupName+"[0]", groupName, TaskName, "n2", "0"),
+			map[string]any{"ID": "none", "JobID": "without", "NodeID": "n1", "ClientStatus": "pending"},
+		})
+	})
+	got, err := c.GPUUses(t.Context())
+	gpu := func(id string) run.GPU { return run.GPU{ID: id, Model: "v/gpu/S"} }
+	want := map[string][]run.GPUUse{
+		"n1": {{GPUs: []run.GPU{gpu("0"), gpu("1")}, Job: "cotrain-core-a/dispatch-1", Rank: 1}, {GPUs: []run.GPU{gpu("2")}, Job: "other", Rank: -1}},
+		"n2": {{GPUs: []run.GPU{gpu("0")}, Job: "cotrain-core-a/dispatch-1", Rank: 0}},
+	}
+	if d := cmp.Diff(want, got); d != "" || err != nil || namespace != "*" {
+		t.Error(d, err, namespace)
+	}
+	node := run.Node{GPUs: []run.GPU{gpu("0"), gpu("1"), gpu("2"), gpu("3")}, Uses: got["n1"]}
+	if n := node.FreeGPUs(); n != 1 {
+		t.Errorf("%d are free", n)
+	}
+}
+
 func TestTheEndOfAnAllocationWithoutATaskIsWhenItChanged(t *testing.T) {
 	t.Parallel()
 	s := stub("lost", "stop")

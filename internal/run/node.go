@@ -10,6 +10,33 @@ type Node struct {
 	CPU        int    `json:"cpu"`      // MHz
 	Memory     int    `json:"memory"`   // MiB
 	GPUs       []GPU  `json:"gpus"`
+	// Uses says who has which of the GPUs; the others are free.
+	Uses []GPUUse `json:"uses"`
 	// Simulated is true when the GPUs stand for devices that do not exist (the embedded agent only).
 	Simulated bool `json:"simulated,omitempty"`
+}
+
+// GPUUse is what one allocation has of a node's GPUs.
+type GPUUse struct {
+	GPUs []GPU  `json:"gpus"`
+	Job  string `json:"job"`           // Nomad's ID of the job
+	Run  ID     `json:"run,omitempty"` // the run that the job is an attempt of; "" for what is not the console's
+	Rank int    `json:"rank"`          // of the worker; -1 for what is no worker
+}
+
+// FreeGPUs is how many GPUs nobody has.
+func (n Node) FreeGPUs() int {
+	taken := map[GPU]bool{}
+	for _, u := range n.Uses {
+		for _, g := range u.GPUs {
+			taken[g] = true
+		}
+	}
+	free := 0
+	for _, g := range n.GPUs {
+		if !taken[g] {
+			free++
+		}
+	}
+	return free
 }

@@ -207,6 +207,17 @@ func testDevices(t *testing.T, target Target) {
 		}
 		ids = append(ids, w.NodeID+w.GPUs[0].ID)
 	}
+	uses, err := b.client.GPUUses(b.context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range workers {
+		if !slices.ContainsFunc(uses[w.NodeID], func(u run.GPUUse) bool {
+			return u.Job == child && u.Rank == w.Rank && slices.Equal(u.GPUs, w.GPUs)
+		}) {
+			t.Errorf("worker %d with %+v is not in %+v", w.Rank, w.GPUs, uses[w.NodeID])
+		}
+	}
 	if err := b.client.Stop(b.context(), child); err != nil { // others may need them
 		t.Fatal(err)
 	}

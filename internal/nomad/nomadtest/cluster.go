@@ -281,6 +281,21 @@ func (c *Cluster) Nodes(context.Context) ([]run.Node, error) {
 	return []run.Node{{ID: "n1", Name: "node-1", Status: "ready", Eligible: true}}, c.call("Nodes")
 }
 
+// GPUUses tells who has GPUs: the workers that have not ended.
+func (c *Cluster) GPUUses(context.Context) (map[string][]run.GPUUse, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string][]run.GPUUse{}
+	for id, j := range c.jobs {
+		for _, w := range j.workers {
+			if !w.State.Terminal() && len(w.GPUs) > 0 {
+				out[w.NodeID] = append(out[w.NodeID], run.GPUUse{GPUs: w.GPUs, Job: id, Rank: w.Rank})
+			}
+		}
+	}
+	return out, c.call("GPUUses")
+}
+
 // Watch tells a resync at first and after each time of being down, and a hint for every job at every change.
 func (c *Cluster) Watch(ctx context.Context, fn func(nomad.Hint)) error {
 	connected := false
