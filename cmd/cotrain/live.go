@@ -12,25 +12,11 @@ func machineLine(text string) bool { return strings.HasPrefix(text, machineMark)
 // written anew.
 const liveWidth = 79
 
-// setLive makes text the last line of the terminal, in place of what was: what is printed scrolls above it.
+// setLive makes text the last line of the terminal, in place of what was. It goes when something else is printed, and comes
+// back at the next look.
 func (p *process) setLive(text string) error {
 	p.live = short(p.text(text), liveWidth)
 	return p.print("\r\x1b[K%s", p.live)
-}
-
-// aboveLive prints with the live line out of the way.
-func (p *process) aboveLive(print func() error) error {
-	live := p.live
-	if live == "" {
-		return print()
-	}
-	if err := p.endLive(); err != nil {
-		return err
-	}
-	if err := print(); err != nil {
-		return err
-	}
-	return p.setLive(live)
 }
 
 // endLive removes the live line, if there is one.

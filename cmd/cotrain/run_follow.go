@@ -50,7 +50,10 @@ func (p *process) followRun(ctx context.Context, cl *client, format string, pati
 		if machineLine(l.Text) {
 			return nil
 		}
-		return p.aboveLive(func() error { return p.printLine(l, -1) })
+		if err := p.endLive(); err != nil {
+			return err
+		}
+		return p.printLine(l, -1)
 	}
 	if !asJSON {
 		if err := p.print("== run %s\n", r.ID); err != nil {
