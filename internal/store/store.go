@@ -153,7 +153,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("read schema version: %w", err)
 	}
 	if have > want {
-		return fmt.Errorf("its schema is version %d and this program knows up to %d: start a newer cotrain: %w", have, want, run.ErrConflict)
+		return fmt.Errorf("%w: its schema is version %d and this program knows up to %d: start a newer cotrain", run.ErrConflict, have, want)
 	}
 	if have < want {
 		if _, err := p.Up(ctx); err != nil {

@@ -157,7 +157,7 @@ func TestNoRoomAtTheStartIsSaidWithTheFolderAndWhatToDo(t *testing.T) {
 	if told := fault.Of(err); told.Kind != fault.ErrFull || !strings.Contains(told.What, "/data") || !strings.Contains(told.Do, "COTRAIN_DATA_DIR") {
 		t.Errorf("%v", err)
 	}
-	if err := store.CannotOpen("/data", os.ErrPermission); err != os.ErrPermission {
+	if err := store.CannotOpen("/data", os.ErrPermission); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("another error became %v", err)
 	}
 }
