@@ -87,13 +87,10 @@ func NewID(t time.Time) ID {
 	return ID("r-" + idEncoding.EncodeToString(b[:])[:10])
 }
 
-// ParseID checks the form of an ID given by a user.
+// ParseID checks the form of an ID given by a user; a wrong one is [FieldErrors].
 func ParseID(s string) (ID, error) {
 	if !idPattern.MatchString(s) {
-		if len(s) > 60 {
-			s = s[:60] + "..."
-		}
-		return "", fmt.Errorf("run ID %q: %w: it is \"r-\" and 10 characters of 0-9 and a-v", s, ErrInvalid)
+		return "", FieldErrors{{Field: "run", Value: named(s), Rule: "is not the ID of a run, which is r- and 10 characters of 0-9 and a-v", Fix: "list the runs to see which there are"}}
 	}
 	return ID(s), nil
 }

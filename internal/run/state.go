@@ -36,15 +36,7 @@ func ParseState(s string) (State, error) {
 	for _, st := range States() {
 		names = append(names, string(st))
 	}
-	return "", FieldErrors{{Field: "state", Value: short(s), Rule: "is not a state of a run", Fix: "use one of " + strings.Join(names, ", ")}}
-}
-
-// short is a value that came from outside as an error repeats it.
-func short(s string) string {
-	if len(s) > 60 {
-		s = s[:60] + "..."
-	}
-	return strings.ToValidUTF8(s, "?")
+	return "", FieldErrors{{Field: "state", Value: named(s), Rule: "is not a state of a run", Fix: "use one of " + strings.Join(names, ", ")}}
 }
 
 // Terminal reports whether a run in this state can change no more.

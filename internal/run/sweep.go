@@ -1,7 +1,6 @@
 package run
 
 import (
-	"fmt"
 	"regexp"
 	"time"
 )
@@ -14,13 +13,10 @@ var sweepPattern = regexp.MustCompile(`^s-[0-9a-v]{10}$`)
 // NewSweepID returns an ID for a sweep made at t; see [NewID].
 func NewSweepID(t time.Time) SweepID { return SweepID("s" + string(NewID(t))[1:]) }
 
-// ParseSweepID checks the form of an ID given by a user.
+// ParseSweepID checks the form of an ID given by a user; a wrong one is [FieldErrors].
 func ParseSweepID(s string) (SweepID, error) {
 	if !sweepPattern.MatchString(s) {
-		if len(s) > 60 {
-			s = s[:60] + "..."
-		}
-		return "", fmt.Errorf("sweep ID %q: %w: it is \"s-\" and 10 characters of 0-9 and a-v", s, ErrInvalid)
+		return "", FieldErrors{{Field: "sweep", Value: named(s), Rule: "is not the ID of a sweep, which is s- and 10 characters of 0-9 and a-v", Fix: "list the sweeps to see which there are"}}
 	}
 	return SweepID(s), nil
 }

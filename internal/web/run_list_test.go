@@ -2,6 +2,8 @@ package web
 
 import (
 	"fmt"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,6 +111,10 @@ func TestAFilterThatMakesNoSenseIsRefused(t *testing.T) {
 	} {
 		if a := s.get(q, 422); a.text(t, "h1") != "That cannot be used" || a.text(t, ".error-detail") != detail {
 			t.Errorf("%s: %q %q", q, a.text(t, "h1"), a.text(t, ".error-detail"))
+		}
+		part := s.do("GET", q, nil, "HX-Request", "true").header.Get("X-Fault")
+		if told, err := url.PathUnescape(part); err != nil || !strings.HasPrefix(told, "That cannot be used. ") || !strings.Contains(told, detail) {
+			t.Errorf("%s: a part of a page gets %q, %v", q, told, err)
 		}
 	}
 }
