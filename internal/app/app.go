@@ -153,7 +153,7 @@ func (a *App) wire(client *nomad.Client) error {
 	})
 	watcher = watch.New(watch.Options{
 		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Health: health.setNomad,
-		Released: func(run.ID) { q.Wake() },
+		Released: func(run.ID) { q.Wake() }, Changed: q.Changed,
 	})
 	a.actions = control.New(control.Options{
 		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, Look: watcher.Look,

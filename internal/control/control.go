@@ -53,11 +53,7 @@ type Sweeps interface {
 }
 
 // Queue sends runs to Nomad; see package queue.
-type Queue interface {
-	Hold(id run.ID) (release func())
-	SendHeld(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error)
-	Wake()
-}
+type Queue interface{ Wake() }
 
 // Cluster is what control asks of Nomad itself; see [nomad.Client].
 type Cluster interface {

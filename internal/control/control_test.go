@@ -1,16 +1,19 @@
 package control_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
@@ -44,13 +47,23 @@ func newRig(t *testing.T) *rig {
 		}
 	})
 	r := &rig{cluster: nomadtest.New(), store: s, logs: &logs{}, hub: feed.NewHub(time.Now)}
+	r.useCluster(r.cluster)
+	return r
+}
+
+// useCluster makes a queue and a control over a cluster.
+func (r *rig) useCluster(c cluster) {
 	logger := slog.New(slog.DiscardHandler)
-	r.queue = queue.New(queue.Options{Cluster: r.cluster, Store: s, Publisher: r.hub, Logger: logger, Now: time.Now, Dispatched: func(run.ID) {}})
+	r.queue = queue.New(queue.Options{Cluster: c, Store: r.store, Publisher: r.hub, Logger: logger, Now: time.Now, Dispatched: func(run.ID) {}})
 	r.control = control.New(control.Options{
-		Store: s, Queue: r.queue, Cluster: r.cluster, Logs: r.logs, Publisher: r.hub, Logger: logger, Now: time.Now,
+		Store: r.store, Queue: r.queue, Cluster: c, Logs: r.logs, Publisher: r.hub, Logger: logger, Now: time.Now,
 		Look: func(id run.ID) { r.looked = append(r.looked, id) },
 	})
-	return r
+}
+
+type cluster interface {
+	queue.Cluster
+	control.Cluster
 }
 
 const config = `name_model = "debugmodel"
@@ -70,10 +83,15 @@ func submission() run.Submission {
 	return run.Submission{Name: " first run ", Config: config, Shape: run.Shape{Nodes: 2}}
 }
 
+// submit submits, lets the queue look once, and returns the run as it then is.
 func submit(t *testing.T, r *rig) run.Run {
 	t.Helper()
 	got, err := r.control.Submit(t.Context(), "test", submission())
 	if err != nil {
+		t.Fatal(err)
+	}
+	r.queue.Round(t.Context())
+	if got, err = r.store.Run(t.Context(), got.ID); err != nil {
 		t.Fatal(err)
 	}
 	return got
@@ -91,6 +109,42 @@ func TestSubmitStoresAndSends(t *testing.T) {
 	}
 }
 
+// hanging is a Nomad that accepts connections and never answers.
+type hanging struct{ *nomadtest.Cluster }
+
+func (hanging) Room(ctx context.Context) (nomad.Room, error) {
+	<-ctx.Done()
+	return nomad.Room{}, fmt.Errorf("list nodes: %w: %w", run.ErrUnavailable, ctx.Err())
+}
+
+func TestSubmitDoesNotWaitForNomad(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.useCluster(hanging{r.cluster})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.queue.Run(ctx) }()
+		before := time.Now() // of the bubble's clock, which moves on only while everybody waits
+		got, err := r.control.Submit(t.Context(), "test", submission())
+		if err != nil || got.State != run.Queued || !time.Now().Equal(before) {
+			t.Errorf("after %s the run is %s, %v", time.Since(before), got.State, err)
+		}
+		time.Sleep(time.Minute)
+		if got, err := r.store.Run(t.Context(), got.ID); err != nil || got.State != run.Queued || got.Reason != "Nomad unreachable, retrying" {
+			t.Errorf("run is %s: %s, %v", got.State, got.Reason, err)
+		}
+		evs, err := r.store.Events(t.Context(), got.ID, 0, 100)
+		if err != nil || len(evs) != 1 {
+			t.Errorf("waiting has left %d events, %v", len(evs), err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestSubmitWithARepeatedKeyMakesOneRun(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -100,7 +154,9 @@ func TestSubmitWithARepeatedKeyMakesOneRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.queue.Round(t.Context())
 	again, err := r.control.Submit(t.Context(), "test", s)
+	r.queue.Round(t.Context())
 	if err != nil || again.ID != first.ID || len(r.cluster.Jobs()) != 1 {
 		t.Errorf("second is %s after %s, %v, jobs %v", again.ID, first.ID, err, r.cluster.Jobs())
 	}
@@ -191,7 +247,7 @@ func TestSubmitWithoutNomadStaysQueued(t *testing.T) {
 	r := newRig(t)
 	r.cluster.SetDown(true)
 	got := submit(t, r)
-	if got.State != run.Queued || !strings.Contains(got.Reason, "not reachable") {
+	if got.State != run.Queued || !strings.Contains(got.Reason, "Nomad unreachable, retrying") {
 		t.Errorf("got %s: %s", got.State, got.Reason)
 	}
 	if err := r.control.Stop(t.Context(), "test", got.ID); err != nil {

@@ -90,6 +90,7 @@ func TestLaunchIsToldBeforeAndAfterSubmission(t *testing.T) {
 	if err != nil || after.Config != stored.Config || after.Meta["run_id"] != string(stored.ID) || after.Meta["attempt"] != "1" {
 		t.Errorf("after: %+v, %v", after, err)
 	}
+	r.queue.Round(t.Context())
 	meta, err := r.cluster.Dispatched(r.cluster.Jobs()[0]).Meta()
 	if err != nil || len(meta) != len(after.Meta) || meta["ckpt_path"] != after.Meta["ckpt_path"] {
 		t.Errorf("was sent with %v, is told as %v, %v", meta, after.Meta, err)

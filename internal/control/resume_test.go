@@ -61,7 +61,7 @@ func newConsole(t *testing.T) *console {
 	var w *watch.Watcher
 	c.queue = queue.New(queue.Options{Cluster: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Dispatched: func(id run.ID) { w.Look(id) }, Checkpoints: &c.disk})
 	w = watch.New(watch.Options{Cluster: c.cluster, Store: s, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {},
-		Released: func(run.ID) { c.queue.Wake() }})
+		Released: func(run.ID) { c.queue.Wake() }, Changed: func() { c.queue.Changed() }})
 	c.control = control.New(control.Options{Store: s, Queue: c.queue, Cluster: c.cluster, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Look: w.Look})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

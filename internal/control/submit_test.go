@@ -33,6 +33,7 @@ func TestOptionsAreKeptAndSent(t *testing.T) {
 	if got.Origin.Template != "mine@3" || got.Origin.Clone != "r-0000000000" || got.Origin.Sweep != "" || got.Origin.Point != nil {
 		t.Errorf("origin is %+v: only a sweep makes its runs", got.Origin)
 	}
+	r.queue.Round(t.Context())
 	d := r.cluster.Dispatched(r.cluster.Jobs()[0])
 	if d.Priority != 70 || d.Env["NCCL_DEBUG"] != "INFO" || len(d.Args) != 1 || d.Secrets != "nomad/jobs/hub" {
 		t.Errorf("sent %+v", d)
@@ -108,6 +109,7 @@ func TestTheRunsIDIsFilledIntoItsFolders(t *testing.T) {
 	if s.Options.Env["OUT"] != "/tmp/{run}" {
 		t.Error("the submission was changed")
 	}
+	r.queue.Round(t.Context())
 	d := r.cluster.Dispatched(r.cluster.Jobs()[0])
 	if d.CheckpointPath != first.CheckpointPath && d.CheckpointPath != second.CheckpointPath {
 		t.Errorf("sent %+v", d)
@@ -170,6 +172,7 @@ func TestARepeatedKeyComparesEverythingThatMakesTheRun(t *testing.T) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
+	r.queue.Round(t.Context())
 	if n := len(r.cluster.Jobs()); n != 1 {
 		t.Errorf("Nomad has %d jobs", n)
 	}

@@ -69,8 +69,9 @@ type Client struct {
 	log       *slog.Logger
 	file      jobFile
 
-	mu      sync.Mutex
-	parents map[string]*parent // by job ID
+	mu       sync.Mutex
+	parents  map[string]*parent // by job ID
+	children map[string]child   // by their parent's job ID
 }
 
 // times are the waits that tests shorten.
@@ -108,7 +109,7 @@ func New(cfg Config) (*Client, error) {
 		}
 	}
 	c := &Client{
-		cfg: cfg, log: cfg.Logger, slots: newSlots(cfg.LogStreams, turn), parents: map[string]*parent{},
+		cfg: cfg, log: cfg.Logger, slots: newSlots(cfg.LogStreams, turn), parents: map[string]*parent{}, children: map[string]child{},
 		times: times{logSilence: 30 * time.Second, eventSilence: 75 * time.Second, reconnect: 10 * time.Second, busy: 200 * time.Millisecond},
 	}
 	callHTTP, err := c.httpClient(u, maxConns)

@@ -86,12 +86,21 @@ func places(d demand, n *api.NodeListStub, u used) [3]int {
 	if n.NodeResources == nil {
 		return [3]int{}
 	}
-	cpu, memory := n.NodeResources.Cpu.CpuShares-u.cpu, n.NodeResources.Memory.MemoryMB-u.memory
+	cpu, memory := unused(n, u)
+	return [3]int{gpuPlaces(d, n, u), fit(memory, d.memory), fit(cpu, d.cpu)}
+}
+
+// unused is the CPU and the memory of a node that jobs may still take.
+func unused(n *api.NodeListStub, u used) (cpu, memory int64) {
+	if n.NodeResources == nil {
+		return 0, 0
+	}
+	cpu, memory = n.NodeResources.Cpu.CpuShares-u.cpu, n.NodeResources.Memory.MemoryMB-u.memory
 	if r := n.ReservedResources; r != nil {
 		cpu -= int64(r.Cpu.CpuShares)      //nolint:gosec // MHz of a node
 		memory -= int64(r.Memory.MemoryMB) //nolint:gosec // MiB of a node
 	}
-	return [3]int{gpuPlaces(d, n, u), fit(memory, d.memory), fit(cpu, d.cpu)}
+	return cpu, memory
 }
 
 func fit(have, need int64) int {

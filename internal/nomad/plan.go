@@ -87,20 +87,15 @@ func (c *Client) Plan(ctx context.Context, shape run.Shape, priority int) (fits 
 	if !ok {
 		return false, "", nil, fmt.Errorf("job %s: %w: it has no task to place", deref(job.ID), run.ErrInvalid)
 	}
-	nodes, err := c.nodeStubs(ctx)
+	in, err := c.Room(ctx)
 	if err != nil {
 		return false, "", nil, err
 	}
-	allocs, err := c.liveAllocations(ctx)
-	if err != nil {
-		return false, "", nil, err
-	}
-	use := usage(allocs, "")
-	places = roomFor(need, nodes, use)
+	places = roomFor(need, in.nodes, in.use)
 	if failed == nil {
 		return true, "", places, nil
 	}
-	return false, why(need, failed, nodes, use), places, nil
+	return false, why(need, failed, in.nodes, in.use), places, nil
 }
 
 // asChild makes of a parent what a dispatch of it would be: Nomad plans no parameterized job.
@@ -139,8 +134,7 @@ func roomFor(d demand, nodes []*api.NodeListStub, use map[string]used) []run.Pla
 		if !d.suitable(n) || !d.hasDriver(n) {
 			continue
 		}
-		room := places(d, n, use[n.ID])
-		if fit := min(room[0], room[1], room[2]); fit > 0 {
+		if fit := least(places(d, n, use[n.ID])); fit > 0 {
 			out = append(out, run.Place{Node: n.Name, NodeID: n.ID, Datacenter: n.Datacenter, Workers: fit})
 		}
 	}

@@ -93,25 +93,3 @@ func TestWhatAnEarlierProcessMayHaveSentIsNotFirst(t *testing.T) {
 		t.Errorf("first: %s", got)
 	}
 }
-
-func TestAHeldRunIsSentByItsHolderAlone(t *testing.T) {
-	t.Parallel()
-	r, c := newRecordedRig(t, 0)
-	r.id = "r-0000000002"
-	defer r.queue.Hold(r.id)()
-	held, a := run.Run{ID: r.id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}}, run.Attempt{}
-	if _, err := queue.Claim(&held, &a, "", time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := r.store.CreateRun(t.Context(), held, a, ""); err != nil {
-		t.Fatal(err)
-	}
-	r.queue.Hold(r.id)() // a second holder has nothing to let go of
-	if err := r.queue.Send(t.Context(), r.id); err != nil || len(c.firsts()) != 0 {
-		t.Errorf("another sent it: %v, %v", c.firsts(), err)
-	}
-	got, err := r.queue.SendHeld(t.Context(), held, a)
-	if err != nil || got.State != run.Pending || fmt.Sprint(c.firsts()) != "[true]" {
-		t.Errorf("the run is %s, first: %v, %v", got.State, c.firsts(), err)
-	}
-}

@@ -3,12 +3,11 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -17,23 +16,31 @@ import (
 // Cluster is what the queue asks of Nomad; see [nomad.Client].
 type Cluster interface {
 	Ping(ctx context.Context) (nomad.Info, error)
+	Room(ctx context.Context) (nomad.Room, error)
+	Fit(ctx context.Context, shape run.Shape, in nomad.Room) (run.Fit, error)
 	DispatchRun(ctx context.Context, shape run.Shape, d nomad.Dispatch) (parentID, childID string, err error)
 	Stop(ctx context.Context, childID string) error
 }
 
 // Store is what the queue needs of the store.
 type Store interface {
-	Dispatching(ctx context.Context) ([]run.ID, error)
-	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
-	Due(ctx context.Context, now time.Time) error
-	NextReady(ctx context.Context, after store.Turn) (next store.Turn, ok bool, err error)
-	ReadySweeps(ctx context.Context) ([]store.SweepSlots, error)
-	ReadyWithout(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
-	SetReason(ctx context.Context, reason string, ids []run.ID) error
+	Line
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Saved(ctx context.Context, id run.ID) ([]run.Saved, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
+}
+
+// Line is the part of the store that knows what waits.
+type Line interface {
+	Dispatching(ctx context.Context) ([]run.ID, error)
+	Unplaced(ctx context.Context) ([]store.Unplaced, error)
+	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
+	Due(ctx context.Context, now time.Time) error
+	ReadyGroups(ctx context.Context) ([]store.ReadyGroup, error)
+	ReadyOf(ctx context.Context, g store.ReadyGroup, limit int) ([]store.ReadyRun, error)
+	ReadyWithout(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
+	SetReason(ctx context.Context, reason string, ids []run.ID) error
 }
 
 // Publisher tells viewers; see [feed.Hub].
@@ -62,8 +69,8 @@ type Options struct {
 }
 
 const (
-	// retryEvery is how often runs that could not be sent are tried again.
-	retryEvery = 2 * time.Second
+	// lookEvery is how often the queue looks at what waits without being told to.
+	lookEvery = 2 * time.Second
 	// callTimeout bounds sending one run.
 	callTimeout = 15 * time.Second
 	// maxFailures is how many refusals by Nomad (not: failures to reach it) make a run fail.
@@ -72,23 +79,43 @@ const (
 
 // Queue sends queued runs to Nomad.
 type Queue struct {
-	o    Options
-	wake chan struct{}
+	o       Options
+	wake    chan struct{}
+	changes chan struct{} // the cluster may have changed since the last of these
+	changed atomic.Bool   // the cluster may have changed since the room was read
+
+	rounds sync.Mutex // held during a round
+	view   view
+	short  bool // a run was not sent because it does not fit
 
 	mu       sync.Mutex
 	sending  map[run.ID]bool
 	refusals map[run.ID]int
+	troubles map[run.ID]trouble
+	lastErr  string // what the last round could not do
 }
 
 // New returns a queue that sends only what it is told to until Run.
 func New(o Options) *Queue {
-	return &Queue{o: o, wake: make(chan struct{}, 1), sending: map[run.ID]bool{}, refusals: map[run.ID]int{}}
+	return &Queue{
+		o: o, wake: make(chan struct{}, 1), changes: make(chan struct{}, 1), view: view{sent: map[run.ID]*placing{}},
+		sending: map[run.ID]bool{}, refusals: map[run.ID]int{}, troubles: map[run.ID]trouble{},
+	}
 }
 
 // Wake asks for a look at what is waiting soon: something has come, or a place has become free. It never waits.
-func (q *Queue) Wake() {
+func (q *Queue) Wake() { notify(q.wake) }
+
+// Changed tells that a node, or what runs on it, has changed. When something waits for room that asks for a look, at a pace
+// that a busy cluster does not set. It never waits.
+func (q *Queue) Changed() {
+	q.changed.Store(true)
+	notify(q.changes)
+}
+
+func notify(c chan struct{}) {
 	select {
-	case q.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default: // one that has not begun sees this too
 	}
 }
@@ -96,25 +123,62 @@ func (q *Queue) Wake() {
 // Run sends what is waiting, by priority and then oldest first, until ctx ends. It also finishes what an earlier process
 // began.
 func (q *Queue) Run(ctx context.Context) error {
-	tick := time.NewTicker(retryEvery)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		q.Round(ctx)
-		select {
-		case <-ctx.Done():
+		if !q.await(ctx, tick.C) {
 			return nil
-		case <-tick.C:
-		case <-q.wake:
 		}
 	}
 }
 
-// Round looks once at what is waiting and sends what may be sent: first what an earlier process was sending, then by
-// priority, then oldest first. Its cost grows with what there is to do, and not with how many runs wait.
+// await returns true when it is time for another round, and false when ctx has ended.
+func (q *Queue) await(ctx context.Context, tick <-chan time.Time) bool {
+	var fresh <-chan time.Time
+	for {
+		if fresh == nil && q.changed.Load() {
+			if wait, ok := q.waitsForRoom(); ok {
+				fresh = time.After(wait)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-q.changes:
+			continue
+		case <-tick:
+		case <-q.wake:
+		case <-fresh:
+		}
+		return true
+	}
+}
+
+// waitsForRoom reports whether a run waits for room, and when the cluster may be read again.
+func (q *Queue) waitsForRoom() (wait time.Duration, ok bool) {
+	q.rounds.Lock()
+	defer q.rounds.Unlock()
+	return q.untilStale(), q.short
+}
+
+// Round looks once at what is waiting and sends what may be sent: first what may be at Nomad already, then by priority, then
+// oldest first. Its cost grows with what there is to do, and with how many shapes wait, not with how many runs.
 func (q *Queue) Round(ctx context.Context) {
-	if err := q.round(ctx); err != nil && ctx.Err() == nil {
+	q.rounds.Lock()
+	defer q.rounds.Unlock()
+	err := q.round(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != q.lastErr { // repeated every few seconds it would fill the log
 		q.o.Logger.Warn("look at waiting runs", "err", err)
 	}
+	q.lastErr = text
 }
 
 func (q *Queue) round(ctx context.Context) error {
@@ -129,103 +193,50 @@ func (q *Queue) round(ctx context.Context) error {
 	if err := q.o.Store.Due(ctx, now); err != nil {
 		return err
 	}
-	denied, err := q.sendWaiting(ctx)
-	if err != nil || ctx.Err() != nil {
-		return err
+	if err := q.sendBegun(ctx); err != nil {
+		if !affectsEveryRun(err) || ctx.Err() != nil {
+			return err
+		}
+		return errors.Join(err, q.explainAll(ctx, err))
 	}
-	return q.hold(ctx, denied)
+	return q.sendReady(ctx)
 }
 
-// sendWaiting sends runs until none is left that may be sent, or until the next would fare no better. When that is because
-// Nomad denies them all, it returns the reason for which the one that was tried waits.
-func (q *Queue) sendWaiting(ctx context.Context) (denied string, err error) {
+// sendBegun sends the runs that Nomad may have already: whether they fit is no question.
+func (q *Queue) sendBegun(ctx context.Context) error {
 	began, err := q.o.Store.Dispatching(ctx)
-	if err != nil {
-		return "", err
+	if err != nil || len(began) == 0 {
+		return err
+	}
+	// Each try is two changes of state, which are kept for ever: none while nobody can take the run.
+	if err := q.answers(ctx); err != nil {
+		return err
 	}
 	for _, id := range began {
-		if err := q.Send(ctx, id); forAll(err) || ctx.Err() != nil {
-			return q.deniedReason(ctx, id, err)
-		}
-	}
-	answers := false
-	for turn := store.FirstTurn(); ctx.Err() == nil; {
-		next, ok, err := q.o.Store.NextReady(ctx, turn)
-		if err != nil || !ok {
-			return "", err
-		}
-		// Each try is two changes of state, which are kept for ever: none while nobody can take the run.
-		if answers = answers || q.answers(ctx); !answers {
-			return "", nil
-		}
-		if err := q.Send(ctx, next.ID); forAll(err) {
-			return q.deniedReason(ctx, next.ID, err)
-		}
-		turn = next
-	}
-	return "", nil
-}
-
-// forAll reports whether a run could not be sent for a cause that is not its own.
-func forAll(err error) bool {
-	return errors.Is(err, run.ErrUnavailable) || errors.Is(err, nomad.ErrDenied)
-}
-
-func (q *Queue) deniedReason(ctx context.Context, id run.ID, cause error) (string, error) {
-	if !errors.Is(cause, nomad.ErrDenied) {
-		return "", nil
-	}
-	r, err := q.o.Store.Run(ctx, id)
-	if err != nil || r.State != run.Queued { // deleted or stopped meanwhile: the next round has another
-		return "", nil
-	}
-	return r.Reason, nil
-}
-
-// HeldReason is why a run waits whose sweep has as many live runs as it may.
-func HeldReason(live, parallel int) string {
-	return fmt.Sprintf("waits for its sweep: %d of %d runs are active", live, parallel)
-}
-
-// hold says of the runs that could have been sent why they were not: their sweep is full, or Nomad denies every run with
-// the reason denied.
-func (q *Queue) hold(ctx context.Context, denied string) error {
-	sweeps, err := q.o.Store.ReadySweeps(ctx)
-	if err != nil {
-		return err
-	}
-	for _, s := range sweeps {
-		why := denied
-		if s.Full() {
-			why = HeldReason(s.Live, s.Parallel)
-		}
-		if why == "" {
+		if q.troubled(id) {
 			continue
 		}
-		if err := q.give(ctx, s.Sweep, why); err != nil {
+		if err := q.Send(ctx, id); affectsEveryRun(err) || ctx.Err() != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// give gives the runs of a sweep that wait a reason for it. It is no event, and written only where it is news: a sweep of
-// hundreds of runs would otherwise write each of them at every look.
-func (q *Queue) give(ctx context.Context, sweep run.SweepID, why string) error {
-	ids, err := q.o.Store.ReadyWithout(ctx, sweep, why)
-	if err != nil || len(ids) == 0 {
+// answers is why Nomad cannot be asked for anything at all, or nil.
+func (q *Queue) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := q.o.Cluster.Ping(ctx)
+	if affectsEveryRun(err) {
 		return err
-	}
-	if err := q.o.Store.SetReason(ctx, why, ids); err != nil {
-		return err
-	}
-	q.o.Publisher.PublishMany(sweep)
-	for _, id := range ids {
-		if topic := feed.RunTopic(id); q.o.Publisher.HasViewers(topic) {
-			q.o.Publisher.Publish(topic, feed.Gap, struct{}{})
-		}
 	}
 	return nil
+}
+
+// affectsEveryRun reports whether a run could not be sent for a cause that is not its own.
+func affectsEveryRun(err error) bool {
+	return errors.Is(err, run.ErrUnavailable) || errors.Is(err, nomad.ErrDenied)
 }
 
 // expire stops a run that waits for another attempt beyond the time that it may take.
@@ -242,12 +253,4 @@ func (q *Queue) expire(ctx context.Context, id run.ID) {
 	case !errors.Is(err, errNotQueued) && ctx.Err() == nil:
 		q.o.Logger.Warn("stop expired run", "run", id, "err", err)
 	}
-}
-
-// answers reports whether Nomad can be asked for anything at all.
-func (q *Queue) answers(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	_, err := q.o.Cluster.Ping(ctx)
-	return !errors.Is(err, run.ErrUnavailable) && !errors.Is(err, nomad.ErrDenied) && ctx.Err() == nil
 }

@@ -136,7 +136,7 @@ func TestAnUnreachableNomadKeepsTheRunQueued(t *testing.T) {
 	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
-	if got := r.run(); got.State != run.Queued || !strings.Contains(got.Reason, "not reachable") {
+	if got := r.run(); got.State != run.Queued || !strings.Contains(got.Reason, "Nomad unreachable, retrying") {
 		t.Errorf("run is %s: %s", got.State, got.Reason)
 	}
 	r.cluster.SetDown(false)

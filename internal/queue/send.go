@@ -14,17 +14,38 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// Send dispatches one queued run and returns once Nomad has its child job. The dispatch carries the attempt's
-// idempotency token, so sending again after a kill at any point finds the same child. When Nomad cannot be reached the
-// run stays queued with that reason and Send returns [run.ErrUnavailable]; Run tries again.
+// Send dispatches one queued run, whether it fits or not, and returns once Nomad has its child job. The dispatch carries the
+// attempt's idempotency token, so sending again after a kill at any point finds the same child. When Nomad cannot be reached
+// the run stays queued with that reason and Send returns [run.ErrUnavailable]. Whatever the error is, it has been logged and
+// told as the run's reason as far as the store takes it, and Run tries again.
 func (q *Queue) Send(ctx context.Context, id run.ID) error {
 	if !q.begin(id) {
 		return nil // being sent right now
 	}
 	defer q.finish(id)
+	r, d, err := q.claim(ctx, id)
+	if errors.Is(err, errNotQueued) {
+		return nil
+	}
+	if err != nil {
+		return q.unstored(ctx, id, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	parent, child, err := q.dispatch(ctx, r.Shape, d)
+	if err != nil {
+		err = q.failed(ctx, id, err)
+	} else {
+		err = q.sent(ctx, id, parent, child)
+	}
+	return err
+}
+
+// claim stores that a run is being sent.
+func (q *Queue) claim(ctx context.Context, id run.ID) (run.Run, nomad.Dispatch, error) {
 	resume, passed, err := q.prepare(ctx, id)
 	if err != nil {
-		return err
+		return run.Run{}, nomad.Dispatch{}, err
 	}
 	first := false
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
@@ -39,45 +60,30 @@ func (q *Queue) Send(ctx context.Context, id run.ID) error {
 		}
 		return err
 	})
-	if errors.Is(err, errNotQueued) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return run.Run{}, nomad.Dispatch{}, err
 	}
 	d := DispatchOf(u.Run, u.Attempt)
 	d.First = first
-	_, err = q.send(ctx, u.Run, d)
+	return u.Run, d, nil
+}
+
+// unstored is what follows when the store fails while a run is sent: it is logged, told and tried again later. A run that
+// Nomad has by then is found there by its token.
+func (q *Queue) unstored(ctx context.Context, id run.ID, err error) error {
+	if ctx.Err() != nil || errors.Is(err, run.ErrNotFound) { // the console ends, or the run was deleted
+		return err
+	}
+	err = storeTrouble(err)
+	q.retryLater(id)
+	q.o.Logger.Warn("send run", "run", id, "err", err)
+	if telling := q.o.Store.SetReason(ctx, reasonOf(err), []run.ID{id}); telling != nil {
+		return errors.Join(err, telling)
+	}
+	if topic := feed.RunTopic(id); q.o.Publisher.HasViewers(topic) {
+		q.o.Publisher.Publish(topic, feed.Gap, struct{}{})
+	}
 	return err
-}
-
-// Hold keeps a run that is about to be stored as claimed from being sent by anybody but the caller, until release.
-func (q *Queue) Hold(id run.ID) (release func()) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.sending[id] { // then it is stored already, and the caller will be told so
-		return func() {}
-	}
-	q.sending[id] = true
-	return func() { q.finish(id) }
-}
-
-// SendHeld is Send for a new run that was stored as claimed while the caller had [Queue.Hold] of it, and still has. It
-// returns the run as it then is.
-func (q *Queue) SendHeld(ctx context.Context, r run.Run, a run.Attempt) (run.Run, error) {
-	d := DispatchOf(r, a)
-	d.First = true // the token came into being under the hold
-	return q.send(ctx, r, d)
-}
-
-func (q *Queue) send(ctx context.Context, r run.Run, d nomad.Dispatch) (run.Run, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	parent, child, err := q.dispatch(ctx, r.Shape, d)
-	if err != nil {
-		return q.failed(ctx, r.ID, err)
-	}
-	return q.sent(ctx, r.ID, parent, child)
 }
 
 var errNotQueued = errors.New("not queued any more")
@@ -108,6 +114,9 @@ func Claim(r *run.Run, a *run.Attempt, resume string, now time.Time) (*run.Event
 	case run.Queued:
 	default:
 		return nil, errNotQueued
+	}
+	if a.Number > 0 && a.JobID == "" && !a.MaybeSent {
+		a.CreatedAt = now // nobody has it yet
 	}
 	if a.Number == 0 || a.JobID != "" {
 		*a = run.Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), Resume: resume, CreatedAt: now}
@@ -146,7 +155,7 @@ func neverSent(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) (run.Run, error) {
+func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error {
 	stop := false
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
 		u.Attempt.ParentJob, u.Attempt.JobID, u.Attempt.MaybeSent = parent, child, false
@@ -154,17 +163,21 @@ func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) (run.
 		return q.transition(u, run.Pending, "")
 	})
 	if err != nil {
-		return u.Run, err
+		return q.unstored(ctx, id, err)
 	}
 	q.mu.Lock()
 	delete(q.refusals, id)
+	delete(q.troubles, id)
 	q.mu.Unlock()
 	q.tell(u)
 	q.o.Dispatched(id)
-	if stop { // asked for while the dispatch was under way
-		return u.Run, q.o.Cluster.Stop(ctx, child)
+	if !stop {
+		return nil
 	}
-	return u.Run, nil
+	if err := q.o.Cluster.Stop(ctx, child); err != nil { // asked for while the dispatch was under way
+		q.o.Logger.Warn("stop job", "run", id, "job", child, "err", err) // the watcher repeats it
+	}
+	return nil
 }
 
 func (q *Queue) transition(u *store.Update, to run.State, why string) error {
@@ -176,19 +189,16 @@ func (q *Queue) transition(u *store.Update, to run.State, why string) error {
 }
 
 // failed puts the run back, or ends it when Nomad keeps refusing it.
-func (q *Queue) failed(ctx context.Context, id run.ID, cause error) (run.Run, error) {
+func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	to, why := run.Queued, "waiting for Nomad, which is not reachable" // how exactly is in the log
-	switch {
-	case errors.Is(cause, nomad.ErrDenied): // the run is not at fault: it waits for whoever mends the token
-		why = "waiting: Nomad refuses the console's token"
-	case !errors.Is(cause, run.ErrUnavailable):
+	to, why := run.Queued, reasonOf(cause)
+	if !affectsEveryRun(cause) {
 		q.mu.Lock()
 		q.refusals[id]++
 		n := q.refusals[id]
 		q.mu.Unlock()
-		why = fmt.Sprintf("Nomad refused the job: %v", cause)
+		q.retryLater(id)
 		if n >= maxFailures || errors.Is(cause, run.ErrInvalid) {
 			to = run.Failed
 		}
@@ -205,14 +215,18 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) (run.Run, er
 		return q.transition(u, to, why)
 	})
 	if err != nil {
-		return u.Run, errors.Join(cause, err)
+		return errors.Join(cause, q.unstored(ctx, id, err))
 	}
 	q.o.Logger.Warn("dispatch", "run", id, "err", cause, "state", u.Run.State)
 	q.tell(u)
 	if u.Run.State.Terminal() { // its place in a sweep is free
+		q.mu.Lock()
+		delete(q.refusals, id)
+		delete(q.troubles, id)
+		q.mu.Unlock()
 		q.Wake()
 	}
-	return u.Run, cause
+	return cause
 }
 
 func (q *Queue) tell(u store.Update) {

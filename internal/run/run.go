@@ -130,6 +130,9 @@ type Run struct {
 
 	// Revision grows with every change that is stored: of two states of one run, the greater is the newer.
 	Revision int64 `json:"-"`
+
+	// Line is where a run that waits for its turn stands; nil where nobody asked, and for every other run.
+	Line *Line `json:"line,omitempty"`
 }
 
 // Progress is the newest headline of a run: the point of its curves at Step.
@@ -185,7 +188,9 @@ type Attempt struct {
 	// MaybeSent is true while Nomad may have a child of which it could not tell.
 	MaybeSent bool `json:"maybe_sent,omitempty"`
 	// Resume is the checkpoint folder that it continues from, "" when it begins as the configuration says.
-	Resume    string    `json:"resume,omitempty"`
+	Resume string `json:"resume,omitempty"`
+	// Recalled is true once it was taken back because Nomad placed only a part of its workers.
+	Recalled  bool      `json:"recalled,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 }

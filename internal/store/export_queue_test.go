@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
 
 // QueuePlans tells how SQLite answers what the queue asks, by the name of the query.
 func (s *Store) QueuePlans(ctx context.Context) (map[string][]string, error) {
@@ -9,9 +13,11 @@ func (s *Store) QueuePlans(ctx context.Context) (map[string][]string, error) {
 		query string
 		args  []any
 	}{
-		"dispatching":  {dispatching, []any{"dispatching"}},
-		"readySweeps":  {readySweeps, nil},
-		"nextReady":    {nextReady, []any{100, ""}},
+		"dispatching":  {dispatching, nil},
+		"readyGroups":  {readyGroups, nil},
+		"readyOf":      {readyOf, []any{"", "", 1}},
+		"unplaced":     {unplaced, nil},
+		"lineAhead":    {lineAhead([]run.SweepID{"s"}), []any{1, "s", 1, "", "s"}},
 		"readyWithout": {readyWithout, []any{"", ""}},
 		"anyDue":       {anyDue, []any{1}},
 		"takeTurns":    {takeTurns, []any{1}},

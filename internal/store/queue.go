@@ -1,42 +1,53 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Turn is the place of a run that may be sent to Nomad: those of higher priority are first, then the oldest.
+// Turn is the place of a run that waits for its turn: those of higher priority are first, then the oldest.
 type Turn struct {
 	ID       run.ID
 	Priority int // what counts, [run.DefaultPriority] for a run that says nothing
 }
 
-// FirstTurn is before every run's.
-func FirstTurn() Turn { return Turn{Priority: math.MaxInt32} }
-
-// SweepSlots is how many runs of a sweep with runs that may be sent are live, and may be.
-type SweepSlots struct {
-	Sweep    run.SweepID // "" stands for the runs that are not part of one, which have no limit
-	Parallel int         // 0 for no limit
-	Live     int         // counted only where there is a limit
+// Compare is negative when t comes before other.
+func (t Turn) Compare(other Turn) int {
+	return cmp.Or(cmp.Compare(other.Priority, t.Priority), cmp.Compare(t.ID, other.ID))
 }
 
-// Full reports whether as many runs are live as may be.
-func (s SweepSlots) Full() bool { return s.Parallel > 0 && s.Live >= s.Parallel }
+// ReadyGroup is the runs of one shape in one sweep that wait for nothing but their turn and room.
+type ReadyGroup struct {
+	Sweep    run.SweepID // "" stands for the runs that are not part of one, which have no limit
+	Shape    run.Shape
+	Parallel int // how many runs of the sweep may be live; 0 for no limit
+	Live     int // how many are; counted only where there is a limit
 
-const dispatching = `SELECT id FROM runs WHERE state = ? ORDER BY priority DESC, id`
+	shape string // as it is stored
+}
 
-// Dispatching returns the runs that are being sent to Nomad or that an earlier process was sending: those of higher
-// priority first, then the oldest.
+// Full reports whether as many runs of the sweep are live as may be.
+func (g ReadyGroup) Full() bool { return g.Parallel > 0 && g.Live >= g.Parallel }
+
+const dispatching = `SELECT id FROM (
+		SELECT id, priority FROM runs WHERE state = '` + string(run.Dispatching) + `'
+		UNION ALL SELECT r.id, r.priority FROM attempts a INDEXED BY attempts_maybe_sent CROSS JOIN runs r ON r.id = a.run_id
+			WHERE a.maybe_sent = 1 AND r.state = '` + string(run.Queued) + `' AND r.not_before = 0)
+	ORDER BY priority DESC, id`
+
+// Dispatching returns the runs of which Nomad may have a job that is not recorded: those that are being sent, by this
+// process or an earlier one, and those of which it could not tell. Those of higher priority are first, then the oldest.
 func (s *Store) Dispatching(ctx context.Context) ([]run.ID, error) {
-	ids, err := s.ids(ctx, dispatching, run.Dispatching)
+	ids, err := s.ids(ctx, dispatching)
 	if err != nil {
 		return nil, fmt.Errorf("list runs that are being sent: %w", err)
 	}
@@ -47,51 +58,91 @@ func (s *Store) Dispatching(ctx context.Context) ([]run.ID, error) {
 // where SQLite, which keeps no statistics of this database, would rather read everything that is queued.
 const ready = `state = '` + string(run.Queued) + `' AND not_before = 0`
 
-// slotsCTE is a row for each sweep with ready runs. It steps from sweep to sweep, and does not read their runs.
-const slotsCTE = `WITH RECURSIVE groups (sweep) AS (
-		SELECT min(sweep) FROM runs INDEXED BY runs_ready WHERE ` + ready + `
-		UNION ALL SELECT (SELECT min(sweep) FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep > groups.sweep) FROM groups WHERE sweep IS NOT NULL),
-	slots AS MATERIALIZED (
-		SELECT g.sweep, coalesce(s.parallel, 0) AS parallel,
-			CASE WHEN s.parallel > 0 THEN (SELECT count(*) FROM runs r WHERE r.sweep <> '' AND r.sweep = g.sweep AND r.state IN (` + live + `)) ELSE 0 END AS live
-		FROM groups g LEFT JOIN sweeps s ON s.id = g.sweep WHERE g.sweep IS NOT NULL)`
-
 // live is the states of a run that takes a place of its sweep.
 const live = `'` + string(run.Dispatching) + `','` + string(run.Pending) + `','` + string(run.Running) + `','` + string(run.Degraded) + `','` + string(run.Stopping) + `'`
 
-const readySweeps = slotsCTE + ` SELECT sweep, parallel, live FROM slots ORDER BY sweep`
+const firstReady = `ORDER BY sweep, shape, priority DESC, id LIMIT 1`
 
-// ReadySweeps returns the slots of the sweeps that have runs which wait for nothing but their turn.
-func (s *Store) ReadySweeps(ctx context.Context) ([]SweepSlots, error) {
-	rows, err := s.read.QueryContext(ctx, readySweeps)
+// readyGroups steps from group to group, and does not read their runs: the next has another shape, or else another sweep.
+const readyGroups = `WITH RECURSIVE firsts (id) AS (
+		SELECT (SELECT id FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep >= '' ` + firstReady + `)
+		UNION ALL SELECT coalesce(
+			(SELECT id FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep = f.sweep AND shape > f.shape ` + firstReady + `),
+			(SELECT id FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep > f.sweep ` + firstReady + `))
+			FROM firsts JOIN runs f ON f.id = firsts.id)
+	SELECT f.sweep, f.shape, coalesce(s.parallel, 0),
+		CASE WHEN s.parallel > 0 THEN (SELECT count(*) FROM runs r WHERE r.sweep <> '' AND r.sweep = f.sweep AND r.state IN (` + live + `)) ELSE 0 END
+	FROM firsts CROSS JOIN runs f ON f.id = firsts.id LEFT JOIN sweeps s ON s.id = f.sweep`
+
+// ReadyGroups returns the groups that runs which wait for nothing but their turn and room fall into: each shape of each sweep.
+func (s *Store) ReadyGroups(ctx context.Context) ([]ReadyGroup, error) {
+	rows, err := s.read.QueryContext(ctx, readyGroups)
 	if err != nil {
-		return nil, fmt.Errorf("list sweeps that wait: %w", mapError(err))
+		return nil, fmt.Errorf("list what waits: %w", mapError(err))
 	}
-	out, err := collect(rows, func(row scanner) (v SweepSlots, err error) { return v, row.Scan(&v.Sweep, &v.Parallel, &v.Live) })
+	out, err := collect(rows, func(row scanner) (g ReadyGroup, err error) {
+		if err := row.Scan(&g.Sweep, &g.shape, &g.Parallel, &g.Live); err != nil {
+			return g, err
+		}
+		return g, json.Unmarshal([]byte(g.shape), &g.Shape)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("list sweeps that wait: %w", err)
+		return nil, fmt.Errorf("list what waits: %w", err)
 	}
 	return out, nil
 }
 
-// nextReady looks in each sweep that is not full for the first run after a turn: of the same priority, or of a lower one.
-const nextReady = slotsCTE + `
-	SELECT r.id, r.priority FROM slots JOIN runs r ON r.id = coalesce(
-		(SELECT id FROM runs WHERE ` + ready + ` AND sweep = slots.sweep AND priority = ?1 AND id > ?2 ORDER BY id LIMIT 1),
-		(SELECT id FROM runs WHERE ` + ready + ` AND sweep = slots.sweep AND priority < ?1 ORDER BY priority DESC, id LIMIT 1))
-	WHERE parallel = 0 OR live < parallel ORDER BY r.priority DESC, r.id LIMIT 1`
+// ReadyRun is a run that waits for nothing but its turn and room.
+type ReadyRun struct {
+	Turn
+	Reason string // for which it says to wait
+}
 
-// NextReady returns the first run after a turn that waits for nothing: it is queued, its time has come, and its sweep has a
-// place for it. Without one, ok is false.
-func (s *Store) NextReady(ctx context.Context, after Turn) (next Turn, ok bool, err error) {
-	err = mapError(s.read.QueryRowContext(ctx, nextReady, after.Priority, after.ID).Scan(&next.ID, &next.Priority))
-	switch {
-	case errors.Is(err, run.ErrNotFound):
-		return next, false, nil
-	case err != nil:
-		return next, false, fmt.Errorf("next run to send: %w", err)
+const readyOf = `SELECT id, priority, reason FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep = ? AND shape = ? ORDER BY priority DESC, id LIMIT ?`
+
+// ReadyOf returns the first runs of a group in the order of their turns.
+func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRun, error) {
+	rows, err := s.read.QueryContext(ctx, readyOf, g.Sweep, g.shape, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list runs that wait: %w", mapError(err))
 	}
-	return next, true, nil
+	out, err := collect(rows, func(row scanner) (r ReadyRun, err error) { return r, row.Scan(&r.ID, &r.Priority, &r.Reason) })
+	if err != nil {
+		return nil, fmt.Errorf("list runs that wait: %w", err)
+	}
+	return out, nil
+}
+
+const unplaced = `SELECT r.id, r.shape, coalesce(a.job_id, ''),
+		(SELECT count(DISTINCT rank) FROM workers w WHERE w.run_id = r.id AND w.attempt = r.attempt)
+	FROM runs r LEFT JOIN attempts a ON a.run_id = r.id AND a.number = r.attempt
+	WHERE r.state IN ('` + string(run.Dispatching) + `','` + string(run.Pending) + `','` + string(run.Degraded) + `','` + string(run.Stopping) + `')`
+
+// Unplaced is a run that Nomad has, or is being given, and may not have placed whole.
+type Unplaced struct {
+	ID     run.ID
+	Shape  run.Shape
+	JobID  string // "" until it is known
+	Placed int    // workers that were seen
+}
+
+// Unplaced returns the runs of which Nomad may still place workers.
+func (s *Store) Unplaced(ctx context.Context) ([]Unplaced, error) {
+	rows, err := s.read.QueryContext(ctx, unplaced)
+	if err != nil {
+		return nil, fmt.Errorf("list runs that are being placed: %w", mapError(err))
+	}
+	all, err := collect(rows, func(row scanner) (u Unplaced, err error) {
+		var shape string
+		if err := row.Scan(&u.ID, &shape, &u.JobID, &u.Placed); err != nil {
+			return u, err
+		}
+		return u, json.Unmarshal([]byte(shape), &u.Shape)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list runs that are being placed: %w", err)
+	}
+	return slices.DeleteFunc(all, func(u Unplaced) bool { return u.Placed >= u.Shape.Nodes }), nil
 }
 
 const readyWithout = `SELECT id FROM runs WHERE ` + ready + ` AND sweep = ?1 AND reason < ?2

@@ -14,9 +14,11 @@ func TestTheQueueSearchesIndexesAndReadsNoTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, indexes := range map[string][]string{
-		"dispatching":  {"runs_by_state (state=?)"},
-		"readySweeps":  {"runs_ready (sweep>?)", "runs_by_sweep_state (sweep=? AND state=?)"},
-		"nextReady":    {"runs_ready (sweep>?)", "runs_by_sweep_state (sweep=? AND state=?)", "runs_ready (sweep=? AND priority=? AND id>?)", "runs_ready (sweep=? AND priority<?)"},
+		"dispatching":  {"runs_by_state (state=?)", "attempts_maybe_sent", "SEARCH r USING INDEX runs_by_state (state=? AND id=?)"},
+		"readyGroups":  {"runs_ready (sweep=? AND shape>?)", "runs_ready (sweep>?)", "runs_by_sweep_state (sweep=? AND state=?)"},
+		"readyOf":      {"runs_ready (sweep=? AND shape=?)"},
+		"unplaced":     {"runs_by_state (state=?)", "workers_by_run (run_id=? AND attempt=?)"},
+		"lineAhead":    {"COVERING INDEX runs_line (priority>?)", "COVERING INDEX runs_line (priority=? AND id<?)"},
 		"readyWithout": {"runs_ready_reason (sweep=? AND reason<?)", "runs_ready_reason (sweep=? AND reason>?)"},
 		"anyDue":       {"runs_by_not_before (not_before>? AND not_before<?)"},
 		"takeTurns":    {"runs_by_not_before (not_before>? AND not_before<?)"},

@@ -81,10 +81,10 @@ func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, know
 }
 
 func saveAttempt(ctx context.Context, tx *writeTx, a run.Attempt) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?,?)
+	_, err := tx.ExecContext(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, maybe_sent = excluded.maybe_sent,
-		ended_at = excluded.ended_at, resume = excluded.resume`,
-		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, millis(a.CreatedAt), millis(a.EndedAt), a.Resume)
+		created_at = excluded.created_at, ended_at = excluded.ended_at, resume = excluded.resume, recalled = excluded.recalled`,
+		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, millis(a.CreatedAt), millis(a.EndedAt), a.Resume, a.Recalled)
 	if err != nil {
 		return fmt.Errorf("save attempt %s: %w", a.Token(), err)
 	}
@@ -118,12 +118,12 @@ type querier interface {
 func scanAttempt(row scanner) (run.Attempt, error) {
 	var a run.Attempt
 	var created, ended int64
-	err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended, &a.Resume)
+	err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended, &a.Resume, &a.Recalled)
 	a.CreatedAt, a.EndedAt = fromMillis(created), fromMillis(ended)
 	return a, mapError(err)
 }
 
-const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume`
+const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume, recalled`
 
 // newestAttempt is the zero attempt before the first.
 func newestAttempt(ctx context.Context, q querier, id run.ID) (run.Attempt, error) {

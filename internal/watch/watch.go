@@ -55,6 +55,8 @@ type Options struct {
 	Now       func() time.Time
 	// Released is told which runs have left Nomad, ended or to be tried again; it must not wait.
 	Released func(run.ID)
+	// Changed is told that a node, or what runs on it, may have changed; it must not wait.
+	Changed func()
 	// Health is told whether Nomad answers: nil when it does.
 	Health func(error)
 }
@@ -113,6 +115,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 }
 
 func (w *Watcher) hint(ctx context.Context, h nomad.Hint, resync chan<- struct{}) {
+	if h.Unreachable == nil {
+		w.o.Changed()
+	}
 	switch {
 	case h.Unreachable != nil:
 		w.o.Health(h.Unreachable)

@@ -72,7 +72,7 @@ func newRigOf(t *testing.T, of run.Run) *rig {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.released = append(r.released, id)
-	}, Health: func(err error) {
+	}, Changed: func() {}, Health: func(err error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.health = err

@@ -32,6 +32,9 @@ type Cluster struct {
 	why      string
 	plan     Plan
 	parent   run.ParentState
+
+	places    map[string]int
+	forbidden string
 }
 
 // Plan is what [Cluster.Plan] answers.
@@ -52,7 +55,7 @@ func New() *Cluster {
 	return &Cluster{
 		changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{},
 		plan:   Plan{Fits: true, Places: []run.Place{{Node: "node-1", NodeID: "n1", Datacenter: "dc1", Workers: 4}}},
-		parent: run.ParentNew,
+		parent: run.ParentNew, places: map[string]int{"node-1": manyPlaces},
 	}
 }
 

@@ -112,17 +112,31 @@ func testSaved(t *testing.T, s Store) {
 // turns lists the last characters of the IDs of what may be sent, in order.
 func turns(t *testing.T, s Store) string {
 	t.Helper()
-	order := ""
-	for turn := store.FirstTurn(); len(order) < 100; {
-		next, ok, err := s.NextReady(t.Context(), turn)
+	groups, err := s.ReadyGroups(t.Context())
+	must(t, err)
+	var all []store.ReadyRun
+	for _, g := range groups {
+		ready, err := s.ReadyOf(t.Context(), g, 100)
 		must(t, err)
-		if !ok {
-			return order
+		if len(ready) == 0 {
+			t.Errorf("group %+v is empty", g)
 		}
-		order, turn = order+string(next.ID[len(next.ID)-1:]), next
+		if first, err := s.ReadyOf(t.Context(), g, 1); err != nil || len(first) != 1 || first[0] != ready[0] {
+			t.Errorf("first of group %+v is %+v, %v; want %+v", g, first, err, ready[0])
+		}
+		if !slices.IsSortedFunc(ready, func(a, b store.ReadyRun) int { return a.Compare(b.Turn) }) {
+			t.Errorf("group %+v is not in order: %+v", g, ready)
+		}
+		if !g.Full() {
+			all = append(all, ready...)
+		}
 	}
-	t.Fatalf("there is no end: %s", order)
-	return ""
+	slices.SortFunc(all, func(a, b store.ReadyRun) int { return a.Compare(b.Turn) })
+	order := ""
+	for _, r := range all {
+		order += string(r.ID[len(r.ID)-1:])
+	}
+	return order
 }
 
 func testReady(t *testing.T, s Store) {
@@ -152,18 +166,27 @@ func testReady(t *testing.T, s Store) {
 		"r-000000000d": {run.Paused, 50, open},
 		"r-000000000e": {run.Pending, 50, open},
 	} {
-		add(t, s, id, func(n *run.Run) { n.State, n.Options.Priority, n.Origin.Sweep = r.state, r.priority, r.sweep })
+		add(t, s, id, func(n *run.Run) {
+			n.State, n.Options.Priority, n.Origin.Sweep = r.state, r.priority, r.sweep
+			if id == "r-0000000002" {
+				n.Shape.Nodes = 9
+			}
+		})
 	}
 	same(t, "order", turns(t, s), "381274")
 	began, err := s.Dispatching(t.Context())
 	must(t, err)
 	same(t, "what was being sent", began, []run.ID{"r-0000000009", "r-0000000005"})
-	slots, err := s.ReadySweeps(t.Context())
+	groups, err := s.ReadyGroups(t.Context())
 	must(t, err)
-	same(t, "slots", slots, []store.SweepSlots{{}, {Sweep: limited, Parallel: 3, Live: 1}, {Sweep: open}, {Sweep: full, Parallel: 1, Live: 1}})
-	if !slots[3].Full() || slots[1].Full() || slots[0].Full() {
-		t.Error("the wrong one is full")
+	var got []string
+	for _, g := range groups {
+		got = append(got, fmt.Sprintf("%s %d nodes, %d of %d live, full %v", g.Sweep, g.Shape.Nodes, g.Live, g.Parallel, g.Full()))
 	}
+	same(t, "groups", got, []string{
+		" 2 nodes, 0 of 0 live, full false", " 9 nodes, 0 of 0 live, full false", limited + " 2 nodes, 1 of 3 live, full false",
+		open + " 2 nodes, 0 of 0 live, full false", full + " 2 nodes, 1 of 1 live, full true",
+	})
 	move := func(id run.ID, to run.State) {
 		_, err := s.Update(t.Context(), id, func(u *store.Update) error {
 			_, err := u.Run.Transition(to, "test", "", epoch)
@@ -267,4 +290,75 @@ func testReason(t *testing.T, s Store) {
 	if r, err := s.Run(t.Context(), ids[7]); err != nil || r.Reason != "" {
 		t.Errorf("a running one has the reason %q, %v", r.Reason, err)
 	}
+}
+
+func testMaybeSent(t *testing.T, s Store) {
+	for i, state := range []run.State{run.Queued, run.Queued, run.Dispatching, run.Failed, run.Queued} {
+		r := add(t, s, fmt.Sprintf("r-%010d", i), func(r *run.Run) { r.State = state })
+		if i == 4 {
+			continue
+		}
+		_, err := s.Update(t.Context(), r.ID, func(u *store.Update) error {
+			u.Run.Attempt, u.Attempt = 1, run.Attempt{RunID: r.ID, Number: 1, CreatedAt: epoch, MaybeSent: i != 0}
+			return nil
+		})
+		must(t, err)
+	}
+	ids, err := s.Dispatching(t.Context())
+	must(t, err)
+	same(t, "what Nomad may have", ids, []run.ID{"r-0000000001", "r-0000000002"})
+}
+
+func testUnplaced(t *testing.T, s Store) {
+	for i, state := range []run.State{run.Queued, run.Dispatching, run.Pending, run.Pending, run.Degraded, run.Running} {
+		r := add(t, s, fmt.Sprintf("r-%010d", i), func(r *run.Run) { r.State, r.Attempt = state, 1 })
+		_, err := s.Update(t.Context(), r.ID, func(u *store.Update) error {
+			u.Attempt = run.Attempt{RunID: r.ID, Number: 1, JobID: fmt.Sprint("job-", i), CreatedAt: epoch}
+			for rank := range max(0, i-1) { // the run that is pending first has one worker of two
+				u.Workers = append(u.Workers, run.Worker{AllocID: fmt.Sprint(i, "-", rank), RunID: r.ID, Attempt: 1, Rank: min(rank, 1), State: run.WorkerRunning})
+			}
+			return nil
+		})
+		must(t, err)
+	}
+	got, err := s.Unplaced(t.Context())
+	must(t, err)
+	shape := run.Shape{Nodes: 2, CPU: 100, Memory: 300}
+	same(t, "those that are not placed whole", got, []store.Unplaced{
+		{ID: "r-0000000001", Shape: shape, JobID: "job-1"}, {ID: "r-0000000002", Shape: shape, JobID: "job-2", Placed: 1},
+	})
+}
+
+func testLines(t *testing.T, s Store) {
+	const full = "s-0000000001"
+	_, _, err := s.CreateSweep(t.Context(), run.Sweep{ID: full, Spec: run.SweepSpec{Parallel: 1}}, "", nil, nil)
+	must(t, err)
+	for i, change := range []func(*run.Run){
+		func(r *run.Run) { r.Options.Priority = 10 },
+		func(*run.Run) {},
+		func(r *run.Run) { r.Options.Priority, r.Shape.Nodes = 90, 7 },
+		func(*run.Run) {},
+		func(r *run.Run) { r.Origin.Sweep, r.Options.Priority = full, 100 },
+		func(r *run.Run) { r.Origin.Sweep, r.State = full, run.Running },
+		func(r *run.Run) { r.NotBefore, r.Options.Priority = epoch, 100 },
+		func(r *run.Run) { r.Options.Priority = 1 },
+	} {
+		add(t, s, fmt.Sprintf("r-%010d", i), change)
+	}
+	runs, err := s.Runs(t.Context(), run.RunFilter{Limit: 100})
+	must(t, err)
+	must(t, s.Lines(t.Context(), runs))
+	var got []string
+	for _, r := range runs {
+		if r.Line != nil {
+			got = append(got, r.Name+": "+r.Line.String())
+		}
+	}
+	same(t, "places", got, []string{
+		"r-0000000007: 5th in the queue, behind r-0000000002 (r-0000000002), r-0000000001 (r-0000000001), r-0000000003 (r-0000000003) and 1 more",
+		"r-0000000003: 3rd in the queue, behind r-0000000002 (r-0000000002), r-0000000001 (r-0000000001)",
+		"r-0000000002: first in the queue",
+		"r-0000000001: 2nd in the queue, behind r-0000000002 (r-0000000002)",
+		"r-0000000000: 4th in the queue, behind r-0000000002 (r-0000000002), r-0000000001 (r-0000000001), r-0000000003 (r-0000000003)",
+	})
 }

@@ -47,8 +47,10 @@ type Store interface {
 	Dispatching(ctx context.Context) ([]run.ID, error)
 	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
 	Due(ctx context.Context, now time.Time) error
-	NextReady(ctx context.Context, after store.Turn) (next store.Turn, ok bool, err error)
-	ReadySweeps(ctx context.Context) ([]store.SweepSlots, error)
+	ReadyGroups(ctx context.Context) ([]store.ReadyGroup, error)
+	ReadyOf(ctx context.Context, g store.ReadyGroup, limit int) ([]store.ReadyRun, error)
+	Unplaced(ctx context.Context) ([]store.Unplaced, error)
+	Lines(ctx context.Context, runs []run.Run) error
 	ReadyWithout(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
 	SetReason(ctx context.Context, reason string, ids []run.ID) error
 	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
@@ -100,6 +102,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a further attempt replaces the steps that it repeats":    testRepeat,
 		"the headline is of those that still take part":           testHeadline,
 		"what is to be sent is in order of priority, then age":    testReady,
+		"what Nomad may have is sent again":                       testMaybeSent,
+		"runs that are not placed whole are found":                testUnplaced,
+		"a run that waits for its turn knows who is ahead":        testLines,
 		"a run whose time has come waits for its turn":            testDue,
 		"queued runs expire, and others do not":                   testExpired,
 		"those that wait with another reason are found":           testReadyWithout,

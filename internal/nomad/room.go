@@ -1,0 +1,134 @@
+package nomad
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Room is what the cluster's nodes have and what is in use, at one moment. The zero value is a cluster without nodes.
+type Room struct {
+	// Placed is how many allocations of each job have not ended.
+	Placed map[string]int
+
+	nodes   []*api.NodeListStub
+	use     map[string]used // by everything
+	foreign map[string]used // by what is not the console's
+}
+
+// Room reads the nodes and what runs on them: two lists. With ACLs the token needs node:read, and sees what other
+// namespaces use only as far as it may read their jobs.
+func (c *Client) Room(ctx context.Context) (Room, error) {
+	nodes, err := c.nodeStubs(ctx)
+	if err != nil {
+		return Room{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	allocs, err := c.liveAllocations(ctx)
+	if err != nil {
+		return Room{}, err
+	}
+	r := Room{Placed: map[string]int{}, nodes: nodes, use: usage(allocs, "")}
+	var foreign []*api.AllocationListStub
+	for _, a := range allocs {
+		r.Placed[a.JobID]++
+		if !strings.HasPrefix(a.JobID, parentPrefix) {
+			foreign = append(foreign, a)
+		}
+	}
+	r.foreign = usage(foreign, "")
+	return r, nil
+}
+
+// Fit tells what a shape finds in a room that was read just now, and asks Nomad's scheduler whether all workers would be
+// placed: the scheduler knows what the site's own job file adds, and the room what is free beside it. Shapes that were
+// asked about before cost one call. The error is that of [Client.EnsureParent].
+func (c *Client) Fit(ctx context.Context, shape run.Shape, in Room) (run.Fit, error) {
+	job, need, err := c.child(ctx, shape)
+	if err != nil {
+		return run.Fit{}, err
+	}
+	failed, err := c.plan(ctx, job)
+	if err != nil {
+		return run.Fit{}, err
+	}
+	f := need.fit(in)
+	if f.Now = failed == nil; !f.Now {
+		f.Reason = why(need, failed, in.nodes, in.use)
+	}
+	return f, nil
+}
+
+// child returns the job of a shape as a dispatch would make it, and what that asks for. The file is parsed once, until it
+// or the settings change. The job is shared: it must not be changed.
+func (c *Client) child(ctx context.Context, shape run.Shape) (*api.Job, demand, error) {
+	if err := c.checkShape(shape); err != nil {
+		return nil, demand{}, err
+	}
+	text, err := c.jobText(ctx)
+	if err != nil {
+		return nil, demand{}, err
+	}
+	id, vars := shape.ParentJob(), c.cfg.Job.variables(shape)
+	content := contentHash(text, vars)
+	c.mu.Lock()
+	known, ok := c.children[id]
+	c.mu.Unlock()
+	if ok && known.content == content {
+		return known.job, known.need, nil
+	}
+	job, err := c.parse(ctx, text, id, vars)
+	if err != nil {
+		return nil, demand{}, err
+	}
+	asChild(job, 0)
+	need, ok := demandOf(job)
+	if !ok {
+		return nil, demand{}, fmt.Errorf("job %s: %w: it has no task to place", id, run.ErrInvalid)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.children) >= maxChildren {
+		clear(c.children) // they are parsed again as they are asked for
+	}
+	c.children[id] = child{content: content, job: job, need: need}
+	return job, need, nil
+}
+
+// child is a parsed job of a shape.
+type child struct {
+	content string // hash of what it was made from
+	job     *api.Job
+	need    demand
+}
+
+// maxChildren bounds the parsed jobs that are kept: each has the scripts in it, some 30 KB.
+const maxChildren = 256
+
+// fit counts the places on the nodes that take the job at all.
+func (d demand) fit(in Room) run.Fit {
+	f := run.Fit{Workers: d.workers, Need: run.Amount{GPUs: d.gpus, CPU: d.cpu, Memory: d.memory}}
+	for _, n := range in.nodes {
+		if !d.suitable(n) || !d.hasDriver(n) {
+			continue
+		}
+		empty := places(d, n, used{})
+		if least(empty) == 0 {
+			continue
+		}
+		cpu, memory := unused(n, in.use[n.ID])
+		f.Nodes = append(f.Nodes, run.NodeFit{
+			ID: n.ID, Free: least(places(d, n, in.use[n.ID])), Freed: least(places(d, n, in.foreign[n.ID])), GPUs: empty[0],
+			FreeCPU: cpu, FreeMemory: memory,
+		})
+	}
+	return f
+}
+
+// least is how many workers fit by all resources.
+func least(places [3]int) int { return min(places[0], places[1], places[2]) }

@@ -1,0 +1,151 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// batchOf is how many runs of a group are looked at in one go.
+const batchOf = 32
+
+// candidate is a run that may be sent if it fits.
+type candidate struct {
+	store.ReadyRun
+	group store.ReadyGroup
+	fit   *run.Fit
+}
+
+// sendReady sends the runs that fit and whose turn it is, and gives those that wait the reason.
+func (q *Queue) sendReady(ctx context.Context) error {
+	q.short = false
+	for ctx.Err() == nil {
+		groups, err := q.o.Store.ReadyGroups(ctx)
+		if err != nil || len(groups) == 0 {
+			return err
+		}
+		sent, blocked, err := q.sendBatch(ctx, groups)
+		if affectsEveryRun(err) && ctx.Err() == nil {
+			return errors.Join(err, q.explainAll(ctx, err))
+		}
+		if err != nil {
+			return err
+		}
+		q.short = len(blocked) > 0
+		if !sent && (!q.short || q.untilStale() > 0) {
+			return q.explain(ctx, groups, blocked)
+		}
+	}
+	return nil
+}
+
+// sendBatch decides about the first runs of the groups, and sends. It reports whether it sent any, and which it did not
+// send.
+func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (sent bool, blocked []told, err error) {
+	batch, err := q.batch(ctx, groups)
+	if err != nil || len(batch) == 0 {
+		return false, nil, err
+	}
+	if err := q.look(ctx); err != nil {
+		return false, nil, err
+	}
+	if batch, blocked, err = q.measure(ctx, batch); err != nil {
+		return false, nil, err
+	}
+	unseen, err := q.unseen(ctx)
+	if err != nil {
+		return false, nil, err
+	}
+	waiting := make([]Waiting, 0, len(batch))
+	for _, r := range batch {
+		waiting = append(waiting, Waiting{ID: r.ID, Fit: r.fit})
+	}
+	taken := map[run.SweepID]int{}
+	for i, d := range Admit(waiting, unseen) {
+		r := batch[i]
+		if !d.Send {
+			blocked = append(blocked, told{candidate: r, reason: d.Reason})
+			continue
+		}
+		if taken[r.group.Sweep]++; r.group.Parallel > 0 && r.group.Live+taken[r.group.Sweep] > r.group.Parallel {
+			continue // those of another shape came first
+		}
+		sent = true
+		if err := q.sendCandidate(ctx, r); affectsEveryRun(err) || ctx.Err() != nil {
+			return sent, blocked, err
+		}
+	}
+	return sent, blocked, nil
+}
+
+func (q *Queue) sendCandidate(ctx context.Context, r candidate) error {
+	q.view.sent[r.ID] = &placing{shape: r.group.Shape, missing: r.group.Shape.Nodes}
+	err := q.Send(ctx, r.ID)
+	if err != nil {
+		delete(q.view.sent, r.ID)
+	}
+	return err
+}
+
+// batch reads the first runs of the groups that have a place for them, in the order of their turns. No run is missing before
+// the last of them.
+func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) ([]candidate, error) {
+	var out []candidate
+	var end *store.Turn
+	for _, g := range groups {
+		if g.Full() {
+			continue
+		}
+		limit := batchOf
+		if g.Parallel > 0 {
+			limit = min(limit, g.Parallel-g.Live)
+		}
+		ready, err := q.o.Store.ReadyOf(ctx, g, limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range ready {
+			if !q.troubled(r.ID) {
+				out = append(out, candidate{ReadyRun: r, group: g})
+			}
+		}
+		if n := len(ready); n == batchOf && (end == nil || ready[n-1].Compare(*end) < 0) {
+			end = &ready[n-1].Turn
+		}
+	}
+	slices.SortFunc(out, func(a, b candidate) int { return a.Compare(b.Turn) })
+	if end != nil {
+		out = slices.DeleteFunc(out, func(r candidate) bool { return r.Compare(*end) > 0 })
+	}
+	return out, nil
+}
+
+// measure looks how the shapes of a batch fit. Those whose job cannot even be described are sent, to be refused.
+func (q *Queue) measure(ctx context.Context, batch []candidate) (fit []candidate, blocked []told, err error) {
+	failed := map[run.Shape]bool{}
+	for _, r := range batch {
+		if failed[r.group.Shape] {
+			continue
+		}
+		r.fit, err = q.fit(ctx, r.group.Shape)
+		switch {
+		case err == nil:
+			fit = append(fit, r)
+		case affectsEveryRun(err):
+			return nil, nil, err
+		case errors.Is(err, run.ErrInvalid):
+			if err := q.Send(ctx, r.ID); affectsEveryRun(err) {
+				return nil, nil, err
+			}
+		default:
+			failed[r.group.Shape] = true
+			q.o.Logger.Warn("ask Nomad whether a run fits", "run", r.ID, "err", err)
+			q.retryLater(r.ID)
+			blocked = append(blocked, told{candidate: r, reason: reasonUnclear})
+		}
+	}
+	return fit, blocked, nil
+}
