@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/feed"
-	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
@@ -23,8 +22,8 @@ const (
 )
 
 // BenchmarkWaiting measures what the queue does every two seconds while nothing can be sent: 10 000 runs are queued, of
-// which 4 in 10 are in full sweeps of 500, 3 in 10 wait for a time and have a maximum duration, and the others wait because
-// Nomad refuses. The baseline is the same round with 10 such runs; the two take turns.
+// which 4 in 10 are in full sweeps of 500, 3 in 10 wait for a time and have a maximum duration, and the others wait for
+// room. The baseline is the same round with 10 such runs; the two take turns.
 func BenchmarkWaiting(b *testing.B) {
 	for range b.N {
 		few, many := newLooker(b, fewRuns), newLooker(b, waitingRuns)
@@ -37,11 +36,6 @@ func BenchmarkWaiting(b *testing.B) {
 		b.ReportMetric(many.median(b)/few.median(b), "ratio(<3)")
 	}
 }
-
-// refusing is a cluster whose token is refused.
-type refusing struct{ *nomadtest.Cluster }
-
-func (refusing) Ping(context.Context) (nomad.Info, error) { return nomad.Info{}, nomad.ErrDenied }
 
 // looker times the rounds of a queue.
 type looker struct {
@@ -64,8 +58,10 @@ func newLooker(b *testing.B, n int) *looker {
 	})
 	wait(b, s, n)
 	l := &looker{store: &writes{Store: s}}
+	cluster := nomadtest.New()
+	cluster.SetPlaces(nil)
 	l.queue = queue.New(queue.Options{
-		Cluster: refusing{nomadtest.New()}, Store: l.store, Publisher: feed.NewHub(time.Now), Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Cluster: cluster, Store: l.store, Publisher: feed.NewHub(time.Now), Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 		Dispatched: func(run.ID) {},
 	})
 	l.queue.Round(b.Context())

@@ -125,16 +125,29 @@ func notify(c chan struct{}) {
 func (q *Queue) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	look := q.Round
 	for {
-		q.Round(ctx)
-		if !q.await(ctx, tick.C) {
+		look(ctx)
+		switch q.await(ctx, tick.C) {
+		case lookNever:
 			return nil
+		case lookAtAll:
+			look = q.Round
+		case lookAtNew:
+			look = q.sendNew
 		}
 	}
 }
 
-// await returns true when it is time for another round, and false when ctx has ended.
-func (q *Queue) await(ctx context.Context, tick <-chan time.Time) bool {
+// What the queue can wait for.
+const (
+	lookNever = iota // ctx has ended
+	lookAtAll
+	lookAtNew
+)
+
+// await returns why it is time for another look, or that ctx has ended.
+func (q *Queue) await(ctx context.Context, tick <-chan time.Time) int {
 	var fresh <-chan time.Time
 	for {
 		if fresh == nil && q.changed.Load() {
@@ -144,14 +157,15 @@ func (q *Queue) await(ctx context.Context, tick <-chan time.Time) bool {
 		}
 		select {
 		case <-ctx.Done():
-			return false
-		case <-q.changes:
-			continue
+			return lookNever
 		case <-tick:
+			return lookAtAll
 		case <-q.wake:
+			return lookAtNew
 		case <-fresh:
+			return lookAtNew
+		case <-q.changes:
 		}
-		return true
 	}
 }
 
@@ -167,7 +181,18 @@ func (q *Queue) waitsForRoom() (wait time.Duration, ok bool) {
 func (q *Queue) Round(ctx context.Context) {
 	q.rounds.Lock()
 	defer q.rounds.Unlock()
-	err := q.round(ctx)
+	q.log(ctx, q.round(ctx))
+}
+
+// sendNew is the part of a round that something new asks for.
+func (q *Queue) sendNew(ctx context.Context) {
+	q.rounds.Lock()
+	defer q.rounds.Unlock()
+	q.log(ctx, q.sendReady(ctx))
+}
+
+// log logs what a round could not do.
+func (q *Queue) log(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -27,25 +28,26 @@ func (q *Queue) sendReady(ctx context.Context) error {
 		if err != nil || len(groups) == 0 {
 			return err
 		}
-		sent, blocked, err := q.sendBatch(ctx, groups)
+		more, blocked, err := q.sendBatch(ctx, groups)
 		if affectsEveryRun(err) && ctx.Err() == nil {
+			q.view.at = time.Time{} // whether that has passed is asked before another is claimed
 			return errors.Join(err, q.explainAll(ctx, err))
 		}
 		if err != nil {
 			return err
 		}
 		q.short = len(blocked) > 0
-		if !sent && (!q.short || q.untilStale() > 0) {
+		if !more && (!q.short || q.untilStale() > 0) {
 			return q.explain(ctx, groups, blocked)
 		}
 	}
 	return nil
 }
 
-// sendBatch decides about the first runs of the groups, and sends. It reports whether it sent any, and which it did not
-// send.
-func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (sent bool, blocked []told, err error) {
-	batch, err := q.batch(ctx, groups)
+// sendBatch decides about the first runs of the groups, and sends. It reports whether there may be more to send behind
+// them, and which it did not send.
+func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more bool, blocked []told, err error) {
+	batch, cut, err := q.batch(ctx, groups)
 	if err != nil || len(batch) == 0 {
 		return false, nil, err
 	}
@@ -73,17 +75,17 @@ func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (sent 
 		if taken[r.group.Sweep]++; r.group.Parallel > 0 && r.group.Live+taken[r.group.Sweep] > r.group.Parallel {
 			continue // those of another shape came first
 		}
-		sent = true
+		more = more || cut || r.group.Parallel > 0
 		if err := q.sendCandidate(ctx, r); affectsEveryRun(err) || ctx.Err() != nil {
-			return sent, blocked, err
+			return more, blocked, err
 		}
 	}
-	return sent, blocked, nil
+	return more, blocked, nil
 }
 
 func (q *Queue) sendCandidate(ctx context.Context, r candidate) error {
 	q.view.sent[r.ID] = &placing{shape: r.group.Shape, missing: r.group.Shape.Nodes}
-	err := q.Send(ctx, r.ID)
+	err := q.sendAttempt(ctx, r.ID, r.Attempt > 0)
 	if err != nil {
 		delete(q.view.sent, r.ID)
 	}
@@ -91,9 +93,8 @@ func (q *Queue) sendCandidate(ctx context.Context, r candidate) error {
 }
 
 // batch reads the first runs of the groups that have a place for them, in the order of their turns. No run is missing before
-// the last of them.
-func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) ([]candidate, error) {
-	var out []candidate
+// the last of them; cut is true when there are more behind it.
+func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) (out []candidate, cut bool, err error) {
 	var end *store.Turn
 	for _, g := range groups {
 		if g.Full() {
@@ -105,7 +106,7 @@ func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) ([]candida
 		}
 		ready, err := q.o.Store.ReadyOf(ctx, g, limit)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, r := range ready {
 			if !q.troubled(r.ID) {
@@ -120,7 +121,7 @@ func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) ([]candida
 	if end != nil {
 		out = slices.DeleteFunc(out, func(r candidate) bool { return r.Compare(*end) > 0 })
 	}
-	return out, nil
+	return out, end != nil, nil
 }
 
 // measure looks how the shapes of a batch fit. Those whose job cannot even be described are sent, to be refused.

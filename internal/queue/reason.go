@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
@@ -16,6 +17,7 @@ import (
 const (
 	reasonAway       = "Nomad unreachable, retrying"
 	reasonDenied     = "Nomad refuses the console's token: check NOMAD_TOKEN and its policy"
+	reasonFull       = "the disk of the console's data folder is full, retrying"
 	reasonStore      = "the console cannot write its data folder, retrying"
 	reasonUnprepared = "the console could not prepare it, retrying: its log says why"
 	reasonUnclear    = "Nomad could not say whether it fits, retrying"
@@ -30,6 +32,8 @@ func HeldReason(live, parallel int) string {
 // reasonOf is why a run waits that could not be sent for err.
 func reasonOf(err error) string {
 	switch {
+	case errors.Is(err, fault.ErrFull):
+		return reasonFull
 	case errors.Is(err, errStore) && errors.Is(err, run.ErrUnavailable):
 		return reasonStore
 	case errors.Is(err, errStore):

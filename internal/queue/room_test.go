@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
@@ -270,6 +271,7 @@ func TestAFailureOfTheStoreIsToldLoggedAndTriedAgainLater(t *testing.T) {
 		want string
 	}{
 		"one that affects every run": {fmt.Errorf("disk full: %w", run.ErrUnavailable), "the console cannot write its data folder, retrying"},
+		"a full disk":                {fault.ErrFull.Fault().Because(errors.New("database or disk is full")), "the disk of the console's data folder is full, retrying"},
 		"one of its own":             {errors.New("malformed"), "the console could not prepare it, retrying: its log says why"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,12 +18,15 @@ import (
 // attempt's idempotency token, so sending again after a kill at any point finds the same child. When Nomad cannot be reached
 // the run stays queued with that reason and Send returns [run.ErrUnavailable]. Whatever the error is, it has been logged and
 // told as the run's reason as far as the store takes it, and Run tries again.
-func (q *Queue) Send(ctx context.Context, id run.ID) error {
+func (q *Queue) Send(ctx context.Context, id run.ID) error { return q.sendAttempt(ctx, id, true) }
+
+// sendAttempt is Send; further may be false for a run that had no attempt yet.
+func (q *Queue) sendAttempt(ctx context.Context, id run.ID, further bool) error {
 	if !q.begin(id) {
 		return nil // being sent right now
 	}
 	defer q.finish(id)
-	r, d, err := q.claim(ctx, id)
+	r, d, err := q.claim(ctx, id, further)
 	if errors.Is(err, errNotQueued) {
 		return nil
 	}
@@ -42,10 +45,12 @@ func (q *Queue) Send(ctx context.Context, id run.ID) error {
 }
 
 // claim stores that a run is being sent.
-func (q *Queue) claim(ctx context.Context, id run.ID) (run.Run, nomad.Dispatch, error) {
-	resume, passed, err := q.prepare(ctx, id)
-	if err != nil {
-		return run.Run{}, nomad.Dispatch{}, err
+func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, d nomad.Dispatch, err error) {
+	resume, passed := "", ""
+	if further {
+		if resume, passed, err = q.prepare(ctx, id); err != nil {
+			return r, d, err
+		}
 	}
 	first := false
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
@@ -61,9 +66,9 @@ func (q *Queue) claim(ctx context.Context, id run.ID) (run.Run, nomad.Dispatch, 
 		return err
 	})
 	if err != nil {
-		return run.Run{}, nomad.Dispatch{}, err
+		return r, d, err
 	}
-	d := DispatchOf(u.Run, u.Attempt)
+	d = DispatchOf(u.Run, u.Attempt)
 	d.First = first
 	return u.Run, d, nil
 }

@@ -95,10 +95,11 @@ func (s *Store) ReadyGroups(ctx context.Context) ([]ReadyGroup, error) {
 // ReadyRun is a run that waits for nothing but its turn and room.
 type ReadyRun struct {
 	Turn
-	Reason string // for which it says to wait
+	Reason  string // for which it says to wait
+	Attempt int    // number of the newest attempt, 0 before the first
 }
 
-const readyOf = `SELECT id, priority, reason FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep = ? AND shape = ? ORDER BY priority DESC, id LIMIT ?`
+const readyOf = `SELECT id, priority, reason, attempt FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep = ? AND shape = ? ORDER BY priority DESC, id LIMIT ?`
 
 // ReadyOf returns the first runs of a group in the order of their turns.
 func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRun, error) {
@@ -106,7 +107,9 @@ func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRu
 	if err != nil {
 		return nil, fmt.Errorf("list runs that wait: %w", mapError(err))
 	}
-	out, err := collect(rows, func(row scanner) (r ReadyRun, err error) { return r, row.Scan(&r.ID, &r.Priority, &r.Reason) })
+	out, err := collect(rows, func(row scanner) (r ReadyRun, err error) {
+		return r, row.Scan(&r.ID, &r.Priority, &r.Reason, &r.Attempt)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list runs that wait: %w", err)
 	}
