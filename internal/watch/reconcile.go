@@ -118,7 +118,7 @@ func (c *change) apply(u *store.Update) error {
 	before, reason := r.State, r.Reason
 	state, why := r.Derive(c.obs)
 	if state == run.Pending {
-		why = c.why
+		why = c.pending(u, now)
 	}
 	if state.Terminal() && !c.drained {
 		c.waiting = true
@@ -130,6 +130,7 @@ func (c *change) apply(u *store.Update) error {
 			return err
 		}
 	}
+	state, why = c.recalled(u, state, why)
 	if state == run.Failed {
 		if why, c.again = r.Retry(c.obs, why, now); c.again {
 			state = run.Queued
@@ -148,6 +149,9 @@ func (c *change) apply(u *store.Update) error {
 				return err
 			}
 		}
+	}
+	if err := c.recall(u, now); err != nil {
+		return err
 	}
 	if err := c.expire(u, now); err != nil {
 		return err
@@ -326,7 +330,7 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change, job noma
 			err = errors.Join(err, w.o.Cluster.Stop(ctx, c.attempt.JobID))
 		}
 		return err
-	case (u.Run.StopRequested || c.doomed) && job.Found && !job.Stopped: // or an earlier call did not get through
+	case (u.Run.StopRequested || c.doomed || u.Attempt.Recalled) && job.Found && !job.Stopped: // or an earlier call did not get through
 		return w.o.Cluster.Stop(ctx, c.attempt.JobID)
 	}
 	return nil
