@@ -57,6 +57,9 @@ func (p *process) printRun(d runDetail) error {
 	row("Run", string(r.ID))
 	row("Name", r.Name)
 	row("State", string(r.State)+because(r.Reason))
+	if r.Line != nil {
+		row("Queue", r.Line.String())
+	}
 	row("Description", r.Options.Description)
 	row("Preset", r.Preset)
 	if r.Origin.Template != r.Preset {

@@ -20,6 +20,8 @@ type Runs interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	// Runs returns those that match, newest first.
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	// Lines tells of those that wait for their turn where they stand.
+	Lines(ctx context.Context, runs []run.Run) error
 }
 
 // Details reads what belongs to one run.

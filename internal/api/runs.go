@@ -83,7 +83,7 @@ func (s *server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutp
 		page.Next = page.Items[in.Limit-1].ID
 	}
 	page.Items = notNil(page.Items)
-	return &listRunsOutput{page}, nil
+	return &listRunsOutput{page}, s.Runs.Lines(ctx, page.Items)
 }
 
 type getRunInput struct {
@@ -109,6 +109,11 @@ func (s *server) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, er
 	if err != nil {
 		return nil, err
 	}
+	placed := []run.Run{r}
+	if err := s.Runs.Lines(ctx, placed); err != nil {
+		return nil, err
+	}
+	r = placed[0]
 	workers, err := s.Details.Workers(ctx, r.ID)
 	if err != nil {
 		return nil, err

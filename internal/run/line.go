@@ -21,23 +21,31 @@ type Ahead struct {
 	Name string `json:"name"`
 }
 
-// String says the place in words: "first in the queue", "4th in the queue, behind big (r-...), ... and 1 more".
+// String says the place in words: "First in the queue", "4th in the queue, behind big (r-...), ... and 1 more".
 func (l Line) String() string {
-	if l.Position <= 1 {
-		return "first in the queue"
-	}
 	var names []string
 	for _, a := range l.Ahead {
 		names = append(names, fmt.Sprintf("%s (%s)", a.Name, a.ID))
 	}
-	out := fmt.Sprintf("%s in the queue, behind %s", ordinal(l.Position), strings.Join(names, ", "))
-	if more := l.Position - 1 - len(l.Ahead); more > 0 {
+	out := l.Ordinal() + " in the queue"
+	if len(names) > 0 {
+		out += ", behind " + strings.Join(names, ", ")
+	}
+	if more := l.More(); more > 0 {
 		out += fmt.Sprintf(" and %d more", more)
 	}
 	return out
 }
 
-func ordinal(n int) string {
+// More is how many are ahead besides those that are named.
+func (l Line) More() int { return max(0, l.Position-1-len(l.Ahead)) }
+
+// Ordinal is the position in words: "First", "22nd".
+func (l Line) Ordinal() string {
+	n := l.Position
+	if n <= 1 {
+		return "First"
+	}
 	suffix := "th"
 	if n%100 < 11 || n%100 > 13 {
 		switch n % 10 {

@@ -1,10 +1,6 @@
 package store
 
-import (
-	"context"
-
-	"github.com/cotrain/cotrain/internal/run"
-)
+import "context"
 
 // QueuePlans tells how SQLite answers what the queue asks, by the name of the query.
 func (s *Store) QueuePlans(ctx context.Context) (map[string][]string, error) {
@@ -17,7 +13,8 @@ func (s *Store) QueuePlans(ctx context.Context) (map[string][]string, error) {
 		"readyGroups":  {readyGroups, nil},
 		"readyOf":      {readyOf, []any{"", "", 1}},
 		"unplaced":     {unplaced, nil},
-		"lineAhead":    {lineAhead([]run.SweepID{"s"}), []any{1, "s", 1, "", "s"}},
+		"line":         {line("id, name", 1) + " ORDER BY priority DESC, id LIMIT 3", []any{"s"}},
+		"places":       {places(1, 2), []any{"s", "a", "b"}},
 		"readyWithout": {readyWithout, []any{"", ""}},
 		"anyDue":       {anyDue, []any{1}},
 		"takeTurns":    {takeTurns, []any{1}},

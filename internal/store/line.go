@@ -11,66 +11,68 @@ import (
 // lineNames is how many of those ahead are named.
 const lineNames = 3
 
-// lineAhead is the runs before a turn, of sweeps that have a place for them. The terms are searched one after the other: an
-// index has them in order.
-func lineAhead(full []run.SweepID) string {
+// line is the runs that wait for their turn and room in the order of their turns, without those of full sweeps.
+func line(columns string, full int) string {
 	but := ""
-	if len(full) > 0 {
-		but = ` AND sweep NOT IN (?` + strings.Repeat(",?", len(full)-1) + `)`
+	if full > 0 {
+		but = ` AND sweep NOT IN (` + marks(full) + `)`
 	}
-	of := `SELECT id, priority FROM runs INDEXED BY runs_line WHERE ` + ready + ` AND `
-	return of + `priority > ?` + but + ` UNION ALL ` + of + `priority = ? AND id < ?` + but
+	return `SELECT ` + columns + ` FROM runs INDEXED BY runs_line WHERE ` + ready + but
 }
+
+// places numbers them, and keeps n.
+func places(full, n int) string {
+	return `SELECT id, place FROM (` + line(`id, row_number() OVER (ORDER BY priority DESC, id) AS place`, full) + `) WHERE id IN (` + marks(n) + `)`
+}
+
+func marks(n int) string { return strings.Repeat(",?", n)[1:] }
 
 // Lines tells of runs where they stand among those that wait for their turn and room; those that wait for something else,
-// or do not wait, are left as they are. Its time grows with how many wait, by less than a millisecond for 10 000.
+// or do not wait, are left as they are. Its time grows with how many wait: for 10 000 it is a few milliseconds.
 func (s *Store) Lines(ctx context.Context, runs []run.Run) error {
-	var groups []ReadyGroup
+	at := map[run.ID]*run.Run{}
+	var ids []any
 	for i := range runs {
-		r := &runs[i]
-		if r.State != run.Queued || !r.NotBefore.IsZero() {
-			continue
-		}
-		if groups == nil {
-			var err error
-			if groups, err = s.ReadyGroups(ctx); err != nil {
-				return err
-			}
-		}
-		if err := s.line(ctx, r, groups); err != nil {
-			return fmt.Errorf("place of run %s in the queue: %w", r.ID, mapError(err))
+		if r := &runs[i]; r.State == run.Queued && r.NotBefore.IsZero() {
+			at[r.ID] = r
+			ids = append(ids, r.ID)
 		}
 	}
-	return nil
-}
-
-func (s *Store) line(ctx context.Context, r *run.Run, groups []ReadyGroup) error {
-	var full []run.SweepID
-	var but []any
-	for _, g := range groups {
-		if !g.Full() {
-			continue
-		}
-		if g.Sweep == r.Origin.Sweep {
-			return nil // it waits for its sweep
-		}
-		full, but = append(full, g.Sweep), append(but, g.Sweep)
+	if len(ids) == 0 {
+		return nil
 	}
-	priority := r.Priority()
-	args := append(append([]any{priority}, but...), priority, r.ID)
-	args = append(args, but...)
-	ahead := lineAhead(full)
-	line := run.Line{}
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM (`+ahead+`)`, args...).Scan(&line.Position); err != nil {
-		return err
-	}
-	line.Position++
-	rows, err := s.read.QueryContext(ctx, `SELECT r.id, r.name FROM (SELECT id, priority FROM (`+ahead+`) LIMIT ?) f JOIN runs r ON r.id = f.id
-		ORDER BY f.priority DESC, f.id`, append(args, lineNames)...)
+	groups, err := s.ReadyGroups(ctx)
 	if err != nil {
 		return err
 	}
-	line.Ahead, err = collect(rows, func(row scanner) (a run.Ahead, err error) { return a, row.Scan(&a.ID, &a.Name) })
-	r.Line = &line
-	return err
+	var full []any
+	for _, g := range groups {
+		if g.Full() {
+			full = append(full, g.Sweep)
+		}
+	}
+	rows, err := s.read.QueryContext(ctx, line(`id, name`, len(full))+` ORDER BY priority DESC, id LIMIT ?`, append(full, lineNames)...)
+	if err != nil {
+		return fmt.Errorf("first of the queue: %w", mapError(err))
+	}
+	first, err := collect(rows, func(row scanner) (a run.Ahead, err error) { return a, row.Scan(&a.ID, &a.Name) })
+	if err != nil {
+		return fmt.Errorf("first of the queue: %w", err)
+	}
+	type place struct {
+		id run.ID
+		n  int
+	}
+	rows, err = s.read.QueryContext(ctx, places(len(full), len(ids)), append(full, ids...)...)
+	if err != nil {
+		return fmt.Errorf("places in the queue: %w", mapError(err))
+	}
+	found, err := collect(rows, func(row scanner) (p place, err error) { return p, row.Scan(&p.id, &p.n) })
+	if err != nil {
+		return fmt.Errorf("places in the queue: %w", err)
+	}
+	for _, p := range found {
+		at[p.id].Line = &run.Line{Position: p.n, Ahead: first[:min(len(first), p.n-1)]}
+	}
+	return nil
 }

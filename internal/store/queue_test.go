@@ -18,7 +18,8 @@ func TestTheQueueSearchesIndexesAndReadsNoTable(t *testing.T) {
 		"readyGroups":  {"runs_ready (sweep=? AND shape>?)", "runs_ready (sweep>?)", "runs_by_sweep_state (sweep=? AND state=?)"},
 		"readyOf":      {"runs_ready (sweep=? AND shape=?)"},
 		"unplaced":     {"runs_by_state (state=?)", "workers_by_run (run_id=? AND attempt=?)"},
-		"lineAhead":    {"COVERING INDEX runs_line (priority>?)", "COVERING INDEX runs_line (priority=? AND id<?)"},
+		"line":         {"SCAN runs USING INDEX runs_line"},          // of which three are read
+		"places":       {"SCAN runs USING COVERING INDEX runs_line"}, // to count; for a page only
 		"readyWithout": {"runs_ready_reason (sweep=? AND reason<?)", "runs_ready_reason (sweep=? AND reason>?)"},
 		"anyDue":       {"runs_by_not_before (not_before>? AND not_before<?)"},
 		"takeTurns":    {"runs_by_not_before (not_before>? AND not_before<?)"},
@@ -31,7 +32,7 @@ func TestTheQueueSearchesIndexesAndReadsNoTable(t *testing.T) {
 			}
 		}
 		for _, step := range plans[name] {
-			if strings.HasPrefix(step, "SCAN runs") || strings.HasPrefix(step, "SCAN r") {
+			if strings.HasPrefix(step, "SCAN r") && !strings.HasSuffix(step, "INDEX runs_line") {
 				t.Errorf("%s reads all runs: %s", name, step)
 			}
 		}

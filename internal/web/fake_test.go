@@ -36,7 +36,8 @@ type fake struct {
 	submitted []run.Submission
 	did       []string
 	filters   []run.RunFilter
-	err       error // returned by everything when set
+	line      *run.Line // of every queued run
+	err       error     // returned by everything when set
 	submitErr error
 	panics    bool
 	kept
@@ -68,6 +69,17 @@ func (f *fake) Runs(_ context.Context, q run.RunFilter) ([]run.Run, error) {
 		}
 	}
 	return out, f.err
+}
+
+func (f *fake) Lines(_ context.Context, runs []run.Run) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range runs {
+		if runs[i].State == run.Queued {
+			runs[i].Line = f.line
+		}
+	}
+	return f.err
 }
 
 func (f *fake) CountRuns(context.Context) (map[run.State]int, error) {

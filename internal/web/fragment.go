@@ -41,6 +41,15 @@ func (s *Server) renderFragment(ctx context.Context, m feed.Message) (string, er
 		if err := json.Unmarshal(m.Data, &r); err != nil {
 			return "", err
 		}
+		if r.State == run.Queued { // where it stands is no part of the message
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			runs := []run.Run{r}
+			if err := s.Runs.Lines(ctx, runs); err != nil {
+				return "", err
+			}
+			r = runs[0]
+		}
 		if m.Topic == feed.RunsTopic {
 			return s.toString(ctx, views.RunRow(r, s.Now()))
 		}

@@ -41,6 +41,9 @@ func (s *Server) handleRunList(w http.ResponseWriter, r *http.Request) error {
 		list.Runs = list.Runs[:listSize]
 		list.Older = list.Runs[listSize-1].ID
 	}
+	if err := s.Runs.Lines(r.Context(), list.Runs); err != nil {
+		return err
+	}
 	if r.Header.Get("HX-Request") == "true" {
 		w.Header().Set("HX-Push-Url", list.Href())
 	}

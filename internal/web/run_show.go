@@ -60,13 +60,24 @@ func (s *Server) runDetail(r *http.Request, eventsBefore int64) (views.RunDetail
 	d := views.RunDetail{Seq: s.Feed.Seq(feed.RunTopic(id)), Now: s.Now()}
 	g, ctx := errgroup.WithContext(r.Context())
 	read := func(f func(context.Context) error) { g.Go(func() error { return f(ctx) }) }
-	read(func(ctx context.Context) (err error) { d.Run, err = s.Runs.Run(ctx, id); return })
+	read(func(ctx context.Context) (err error) { d.Run, err = s.placedRun(ctx, id); return })
 	read(func(ctx context.Context) (err error) { d.Workers, err = s.Details.Workers(ctx, id); return })
 	read(func(ctx context.Context) (err error) { d.History, err = s.eventPage(ctx, id, eventsBefore); return })
 	if err := g.Wait(); err != nil {
 		return views.RunDetail{}, err
 	}
 	return d, nil
+}
+
+// placedRun reads a run, with its place in the queue while it waits there.
+func (s *Server) placedRun(ctx context.Context, id run.ID) (run.Run, error) {
+	r, err := s.Runs.Run(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	runs := []run.Run{r}
+	err = s.Runs.Lines(ctx, runs)
+	return runs[0], err
 }
 
 // rankOf is the worker that the query asks for, -1 for all of them; what makes no sense is all of them too.

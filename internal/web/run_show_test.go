@@ -307,3 +307,20 @@ func TestARunThatHasEndedCountsTheWorkersItAskedFor(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestARunThatWaitsForItsTurnShowsWhereItStands(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fake.runs = []run.Run{{ID: "r-0000000009", Name: "mine", State: run.Queued, Reason: "needs 3 nodes", Shape: run.Shape{Nodes: 3}}}
+	s.fake.line = &run.Line{Position: 5, Ahead: []run.Ahead{{ID: "r-0000000001", Name: "big"}, {ID: "r-0000000002", Name: "small"}}}
+	page := s.get("/runs/r-0000000009", 200)
+	if got := strings.Join(strings.Fields(page.text(t, "[data-run-line]")), " "); got != "5th in the queue behind big · small · 2 more" {
+		t.Errorf("it says %q", got)
+	}
+	if got := page.text(t, "[data-run-reason]"); got != "Needs 3 nodes" {
+		t.Errorf("the reason is %q", got)
+	}
+	if n := page.count(`[data-run-line] a[href="/runs/r-0000000001"]`); n != 1 {
+		t.Errorf("%d links to the first", n)
+	}
+}

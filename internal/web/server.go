@@ -19,6 +19,8 @@ type Runs interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	// Runs returns those that match, newest first.
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	// Lines tells of those that wait for their turn where they stand.
+	Lines(ctx context.Context, runs []run.Run) error
 	// CountRuns counts all runs by state.
 	CountRuns(ctx context.Context) (map[run.State]int, error)
 }

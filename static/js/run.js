@@ -5,6 +5,8 @@ import { startEvents } from "./events.js";
 import { startLogs } from "./logs.js";
 import { refreshTimes } from "./times.js";
 
+const queueEvery = 10000;
+
 /**
  * @param {import("./socket.js").Live} live
  * @param {HTMLElement} page
@@ -73,6 +75,12 @@ export function startRunPage(live, page) {
     },
     reread,
   });
+
+  // A place in the queue changes without a message to those behind.
+  setInterval(() => {
+    const waits = document.querySelector("#run-headline [data-run-line]");
+    if (waits && !document.hidden) reread().catch(() => {}); // the next time may do
+  }, queueEvery);
 
   retryPoints(points);
 }

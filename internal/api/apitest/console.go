@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,6 +53,27 @@ func New() *Console {
 		keys: map[string]run.ID{}, runs: map[run.ID]*entry{}, templates: map[string][]run.Template{}, sweepKeys: map[string]run.SweepID{},
 		dry: run.DryRun{Fits: true, ParentJob: "cotrain-core-x", Parent: run.ParentNew}, clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
+}
+
+// Lines counts the queued runs before each queued one.
+func (c *Console) Lines(_ context.Context, runs []run.Run) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range runs {
+		r := &runs[i]
+		if r.State != run.Queued {
+			continue
+		}
+		r.Line = &run.Line{Position: 1, Ahead: []run.Ahead{}}
+		for _, id := range slices.Sorted(maps.Keys(c.runs)) {
+			other := &c.runs[id].run
+			if other.State == run.Queued && (other.Priority() > r.Priority() || other.Priority() == r.Priority() && other.ID < r.ID) {
+				r.Line.Position++
+				r.Line.Ahead = append(r.Line.Ahead, run.Ahead{ID: other.ID, Name: other.Name})
+			}
+		}
+	}
+	return c.fail
 }
 
 // Handler is the API over this console.

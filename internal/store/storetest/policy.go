@@ -357,7 +357,7 @@ func testLines(t *testing.T, s Store) {
 	same(t, "places", got, []string{
 		"r-0000000007: 5th in the queue, behind r-0000000002 (r-0000000002), r-0000000001 (r-0000000001), r-0000000003 (r-0000000003) and 1 more",
 		"r-0000000003: 3rd in the queue, behind r-0000000002 (r-0000000002), r-0000000001 (r-0000000001)",
-		"r-0000000002: first in the queue",
+		"r-0000000002: First in the queue",
 		"r-0000000001: 2nd in the queue, behind r-0000000002 (r-0000000002)",
 		"r-0000000000: 4th in the queue, behind r-0000000002 (r-0000000002), r-0000000001 (r-0000000001), r-0000000003 (r-0000000003)",
 	})
