@@ -33,6 +33,10 @@ func (c *Client) Room(ctx context.Context) (Room, error) {
 	if err != nil {
 		return Room{}, err
 	}
+	return roomOf(nodes, allocs), nil
+}
+
+func roomOf(nodes []*api.NodeListStub, allocs []*api.AllocationListStub) Room {
 	r := Room{Placed: map[string]int{}, nodes: nodes, use: usage(allocs, "")}
 	var foreign []*api.AllocationListStub
 	for _, a := range allocs {
@@ -42,7 +46,7 @@ func (c *Client) Room(ctx context.Context) (Room, error) {
 		}
 	}
 	r.foreign = usage(foreign, "")
-	return r, nil
+	return r
 }
 
 // Fit tells what a shape finds in a room that was read just now, and asks Nomad's scheduler whether all workers would be
@@ -58,6 +62,7 @@ func (c *Client) Fit(ctx context.Context, shape run.Shape, in Room) (run.Fit, er
 		return run.Fit{}, err
 	}
 	f := need.fit(in)
+	f.Workers = shape.Nodes // as many as the dispatch is waited for
 	if f.Now = failed == nil; !f.Now {
 		f.Reason = why(need, failed, in.nodes, in.use)
 	}

@@ -10,6 +10,9 @@ import (
 type Waiting struct {
 	ID  run.ID
 	Fit *run.Fit // one for all runs of a shape
+	// Odd is true when Nomad's scheduler and the numbers have disagreed for long about this shape. Otherwise they do so for a
+	// moment, while workers end, and both must agree.
+	Odd bool
 }
 
 // Sent is a run that was sent and whose workers are not all in the lists that the fits were made from.
@@ -73,14 +76,17 @@ func (a *admission) whyNot(w Waiting) string {
 		reason = w.Fit.Reason
 	} else if first != "" {
 		reason = behind(first)
+	} else if !w.Odd && w.Fit.Free() < w.Fit.Workers {
+		reason = "waits for workers that are ending on nodes that it needs"
 	} else if rival != "" {
 		reason = fmt.Sprintf("waits until Nomad has placed the workers of run %s", rival)
 	} else {
 		return ""
 	}
 	a.first[w.Fit] = w.ID
-	// Room that neither the console's own runs nor a placement will free is not worth keeping the others from.
-	if w.Fit.Now || (room < w.Fit.Workers && w.Fit.Freed() >= w.Fit.Workers) {
+	// Room that neither the console's own runs nor a placement will free is not worth keeping the others from; nor is what
+	// the numbers do not know of.
+	if w.Fit.Now || w.Fit.Freed() >= w.Fit.Workers && (room < w.Fit.Workers || !w.Odd) {
 		a.ahead = append(a.ahead, w)
 	}
 	return reason

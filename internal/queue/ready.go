@@ -63,7 +63,7 @@ func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more 
 	}
 	waiting := make([]Waiting, 0, len(batch))
 	for _, r := range batch {
-		waiting = append(waiting, Waiting{ID: r.ID, Fit: r.fit})
+		waiting = append(waiting, Waiting{ID: r.ID, Fit: r.fit, Odd: q.isOdd(r.group.Shape)})
 	}
 	taken := map[run.SweepID]int{}
 	for i, d := range Admit(waiting, unseen) {

@@ -25,7 +25,12 @@ type view struct {
 	at   time.Time              // when reading it began; zero when it must be read again
 	took time.Duration
 	sent map[run.ID]*placing
+	odd  map[run.Shape]time.Time // since when scheduler and numbers disagree about a shape
 }
+
+// oddAfter is how long the scheduler and the numbers may disagree about a shape before the scheduler alone is believed:
+// longer than workers take to end.
+const oddAfter = 2 * time.Minute
 
 // placing is a run whose workers are not all in the room.
 type placing struct {
@@ -100,7 +105,18 @@ func (q *Queue) fit(ctx context.Context, shape run.Shape) (*run.Fit, error) {
 	}
 	q.view.took += q.o.Now().Sub(at)
 	q.view.fits[shape] = &f
+	if f.Now == (f.Free() >= f.Workers) {
+		delete(q.view.odd, shape)
+	} else if q.view.odd[shape].IsZero() {
+		q.view.odd[shape] = at
+	}
 	return &f, nil
+}
+
+// isOdd reports whether scheduler and numbers have disagreed about a shape for long.
+func (q *Queue) isOdd(shape run.Shape) bool {
+	since, odd := q.view.odd[shape]
+	return odd && q.o.Now().Sub(since) >= oddAfter
 }
 
 // unseen lists what was sent and is not in the view.
