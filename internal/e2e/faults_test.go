@@ -188,7 +188,10 @@ func TestNomadAwayInTheMiddleIsToldAndCaughtUpWith(t *testing.T) {
 	})
 	c.eventually("the page says so", func() bool { _, page, err := c.get("/"); return err == nil && strings.Contains(page, "not reachable") })
 	queued := c.submit(shortRun("asked for while Nomad is away")...)
-	c.eventually("the new run says so", func() bool { r := c.run(queued); return r.State == run.Queued && r.Reason == "Nomad unreachable, retrying" })
+	c.eventually("the new run says so", func() bool {
+		r := c.run(queued)
+		return r.State == run.Queued && r.Reason == "Nomad unreachable, retrying"
+	})
 	cut.open()
 	for _, id := range []run.ID{id, queued} {
 		c.becomes(id, run.Succeeded)

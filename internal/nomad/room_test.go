@@ -2,12 +2,15 @@ package nomad
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/jobs"
 )
 
 func TestAFitTellsWhatIsFreeAndWhatOurRunsWouldFree(t *testing.T) {
@@ -43,11 +46,14 @@ func TestTheJobFileIsParsedOncePerShapeUntilItChanges(t *testing.T) {
 		}
 	}
 	once := f.count("PUT /v1/jobs/parse")
-	c.cfg.Job.File = []byte(c.cfg.Job.file() + "\n# changed\n")
+	c.cfg.Job.File = filepath.Join(t.TempDir(), "site.nomad.hcl")
+	if err := os.WriteFile(c.cfg.Job.File, []byte(jobs.CotrainCore+"\n# changed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := c.Fit(t.Context(), testShape, Room{}); err != nil {
 		t.Fatal(err)
 	}
-	if again := f.count("PUT /v1/jobs/parse"); once != 1 || again != 2 {
-		t.Errorf("parsed %d times, and %d after a change", once, again)
+	if again := f.count("PUT /v1/jobs/parse"); once != 1 || again != 3 {
+		t.Errorf("parsed %d times, and %d after a change, one of them to see that it can be used", once, again)
 	}
 }
