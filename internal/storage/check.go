@@ -168,7 +168,13 @@ func (k *checks) resume(c trainconf.Config) {
 		return
 	}
 	rule, err := k.s.lacksAny(k.ctx, p, k.by)
-	if rule == "" || err != nil { // what cannot be seen is not judged
+	if err != nil { // what cannot be seen is not judged
+		return
+	}
+	if rule == "" {
+		if odd := k.s.tooFew(k.ctx, p, k.by); odd != "" {
+			k.warns = append(k.warns, fault(field, given, odd, "ask for as many GPUs per worker as the run that saved it, unless the trainer is not the core"))
+		}
 		return
 	}
 	fix := "name a folder such as " + path.Dir(given) + "/step_100, or remove it to start from the beginning"

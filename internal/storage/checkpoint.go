@@ -166,22 +166,34 @@ func (s *Storage) useless(ctx context.Context, dir string) bool {
 	return lack != "" && err == nil
 }
 
-// ranks are those within a worker whose files must be there: of the processes that wrote the checkpoint, and of those
-// that will read it.
+// ranks are those within a worker whose files must be there: of the processes that wrote the checkpoint.
 func (w workers) ranks(wrote []int) []int {
-	var out []int
-	for rank := range max(1, w.processes) {
+	if len(wrote) > 0 && !w.oneWorld() {
+		return wrote
+	}
+	n := w.processes
+	if len(wrote) > 0 {
+		n = min(n, len(wrote))
+	}
+	out := []int{0}
+	for rank := 1; rank < n; rank++ {
 		out = append(out, rank)
 	}
-	if w.oneWorld() {
-		return out
-	}
-	for _, rank := range wrote {
-		if rank >= w.processes {
-			out = append(out, rank)
-		}
-	}
 	return out
+}
+
+// tooFew says so when fewer processes wrote the checkpoint at p than each worker has: the core's others find no files of
+// theirs. A site's own trainer may have one process for all GPUs.
+func (s *Storage) tooFew(ctx context.Context, p string, w workers) string {
+	shards, lack, err := s.shards(ctx, s.sources(p, w)[0])
+	if n := len(shards.ranks); n > 0 && n < w.processes && !w.oneWorld() && lack == "" && err == nil {
+		each := "1 process"
+		if n > 1 {
+			each = strconv.Itoa(n) + " processes"
+		}
+		return fmt.Sprintf("was saved by workers of %s, and those of this run have %d: in the core the others find nothing to resume from", each, w.processes)
+	}
+	return ""
 }
 
 // short says so when a file of a checkpoint is missing or has fewer bytes than it must.

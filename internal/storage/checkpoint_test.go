@@ -141,7 +141,7 @@ func TestWhatARunNeedsOfACheckpointFollowsItsShape(t *testing.T) {
 		{"one process", "models/checkpoints/one/step_1", run.Shape{Nodes: 1, GPUs: 1}, false, ""},
 		{"no GPU", "models/checkpoints/one/step_1", run.Shape{Nodes: 1}, false, ""},
 		{"with DiLoCo from without", "models/checkpoints/one/step_1", run.Shape{Nodes: 1}, true, "is an incomplete checkpoint: __0_0.pt is missing"},
-		{"more processes", "models/checkpoints/one/step_1", run.Shape{Nodes: 1, GPUs: 2}, false, "is an incomplete checkpoint: data/_1.pt is missing"},
+		{"more processes, of which nobody knows", "models/checkpoints/one/step_1", run.Shape{Nodes: 1, GPUs: 2}, false, ""},
 		{"not written by all", "models/checkpoints/four/step_1", run.Shape{Nodes: 1, GPUs: 4}, false, "is an incomplete checkpoint: data/_3.pt is missing"},
 		{"not written by all, and read by fewer", "models/checkpoints/four/step_1", run.Shape{Nodes: 1, GPUs: 2}, false, "is an incomplete checkpoint: data/_3.pt is missing"},
 		{"one world of workers", "models/checkpoints/world/step_1", run.Shape{Nodes: 2, GPUs: 2}, false, ""},
@@ -157,6 +157,18 @@ func TestWhatARunNeedsOfACheckpointFollowsItsShape(t *testing.T) {
 	} {
 		if got := f.lack(tt.folder, tt.shape, tt.diloco); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestACheckpointOfFewerProcessesIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	f := open(t, Options{})
+	f.checkpoint("models/checkpoints/one/step_1")
+	for gpus, want := range map[int]string{0: "", 1: "", 2: "was saved by workers of 1 process, and those of this run have 2"} {
+		errs, warns := f.CheckPaths(t.Context(), conf(t, "data.fake", "true", "ckpt.resume", "models/checkpoints/one/step_1"), run.Shape{Nodes: 1, GPUs: gpus})
+		if len(errs) != 0 || (want == "") != (len(warns) == 0) || want != "" && !strings.Contains(texts(warns), want) {
+			t.Errorf("%d GPUs: errors %v, warnings %v", gpus, errs, warns)
 		}
 	}
 }
