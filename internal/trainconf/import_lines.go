@@ -183,8 +183,9 @@ var (
 	lineForm = regexp.MustCompile(`^\s*((?:[A-Za-z0-9_][A-Za-z0-9_-]*|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)(\s*)=((?:[^=~].*)?)$`)
 	// tomlValue is a whole value as TOML writes it, or the beginning of one of several lines.
 	tomlValue = regexp.MustCompile(`^\s*(?:"(?:[^"\\$` + "`" + `]|\\.)*"|'[^']*'|[-+]?[0-9][0-9_.eE+-]*|true|false|[\[{].*|"""[^$` + "`" + `]*|'''.*)\s*(?:#.*)?$`)
-	// shellValue begins a value that only a shell can read.
-	shellValue = regexp.MustCompile(`^\s*(?:[$` + "`" + `(]|["'][$][({])`)
+	// shellValue begins a value that only a shell can read, and shellQuoted one that TOML takes as it stands.
+	shellValue  = regexp.MustCompile(`^\s*[$` + "`" + `(]`)
+	shellQuoted = regexp.MustCompile(`^"[$][({]`)
 	// bareVariable is what a shell or a .env file begins an assignment with. CotrainCore has no key with capitals.
 	bareVariable = regexp.MustCompile(`^\s*(?:-\s+)?["']?[A-Z_][A-Z0-9_]*(?:=|["']?\s*[=:]\s*)`)
 	// shellStart begins a command or a part of one.
@@ -225,7 +226,7 @@ func (s *sorter) kind(line string, in body) lineKind {
 func (s *sorter) assignment(key, value string) lineKind {
 	known, fits := knownKey(s.table, key), tomlValue.MatchString(value)
 	switch {
-	case shellValue.MatchString(value):
+	case shellValue.MatchString(value) || shellQuoted.MatchString(value):
 		return shellLine
 	case s.afterTOML || known && fits:
 		return tomlLine

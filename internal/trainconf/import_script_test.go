@@ -145,12 +145,22 @@ func TestImportTellsMistakesOfTOMLAmongShell(t *testing.T) {
 func TestImportLeavesOutTOMLThatOnlyAShellCanFill(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"export A=1\n[train]\nmicro_bs = $MB\n", "cat > x.toml <<EOF\n[ckpt]\npath = \"$OUT/x\"\nEOF\n", "[ckpt]\n\npath = \"${OUT}/x\"\n",
+		"export A=1\n[train]\nmicro_bs = $MB\n", "cat > x.toml <<EOF\n[ckpt]\npath = \"$OUT/x\"\nEOF\n", "[ckpt]\n\npath = ${OUT}/x\n",
 	} {
 		im := Import([]byte(text))
 		i := len(im.Ignored) - 1
 		if len(im.Errors) > 0 || i < 0 || im.Ignored[i].Number != 3 || im.Ignored[i].Why != onlyShellKnows || im.Request.Config != (Config{}) {
 			t.Errorf("%q: ignored %v, errors %v", text, im.Ignored, im.Errors)
+		}
+	}
+}
+
+func TestImportTakesTOMLWithADollarAsItStands(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"$(", "${OUT}/x", "$OUT/x", "`x`"} {
+		c := with(Config{}, "ckpt.path", value, "run_name", value)
+		if im := Import(c.TOML()); len(im.Errors)+len(im.Ignored) > 0 || im.Request.Config != c {
+			t.Errorf("%s: %v %v\n%s", value, im.Errors, im.Ignored, im.Request.Config.TOML())
 		}
 	}
 }
