@@ -3,7 +3,6 @@ package ingest_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -38,6 +37,7 @@ type rig struct {
 	hub     *feed.Hub
 	id      run.ID
 	child   string
+	tailer  ingest.Tailer
 	in      *ingest.Ingest
 	stop    func()
 	health  atomic.Value
@@ -51,7 +51,7 @@ type brokenStore struct {
 
 func (b *brokenStore) Commit(ctx context.Context, batches []*store.Batch) error {
 	if b.broken.Load() {
-		return fmt.Errorf("database or disk is full: %w", run.ErrUnavailable)
+		return full()
 	}
 	return b.Store.Commit(ctx, batches)
 }
@@ -74,6 +74,7 @@ func newRig(t *testing.T) *rig {
 	if r.child, err = r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: "p", Token: "t"}); err != nil {
 		t.Fatal(err)
 	}
+	r.tailer = r.cluster
 	r.start()
 	t.Cleanup(func() { r.stop() })
 	return r
@@ -82,7 +83,7 @@ func newRig(t *testing.T) *rig {
 // start runs a new Ingest over the same store, as a restarted console does.
 func (r *rig) start() {
 	r.in = ingest.New(ingest.Options{
-		Tailer: r.cluster, Store: r.broken, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Tailer: r.tailer, Store: r.broken, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 		Health: func(err error) { r.health.Store(fmt.Sprint(err)) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -392,7 +393,7 @@ func TestAStoreThatCannotWriteLosesNothing(t *testing.T) {
 	r.eventually("the first is stored", func() bool { return len(r.points("loss")) == 1 })
 	r.broken.broken.Store(true)
 	r.cluster.Print(r.child, 0, metric(2, 1)+metric(3, 1))
-	r.eventually("the trouble is told", func() bool { s, _ := r.health.Load().(string); return strings.Contains(s, "disk is full") })
+	r.eventually("the trouble is told", func() bool { s, _ := r.health.Load().(string); return strings.Contains(s, "is full") })
 	r.broken.broken.Store(false)
 	r.end(0)
 	if got := len(r.points("loss")); got != 3 {
@@ -505,15 +506,8 @@ func TestAStreamThatWasGoodIsOpenedAgainSoon(t *testing.T) {
 		r := newRig(t)
 		r.stop()
 		b := &breakingTailer{}
-		r.in = ingest.New(ingest.Options{Tailer: b, Store: r.store, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Health: func(error) {}})
-		ctx, cancel := context.WithCancel(context.Background())
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if err := r.in.Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-		r.stop = func() { cancel(); wg.Wait() }
+		r.tailer = b
+		r.start()
 		r.follow(0)
 		time.Sleep(90 * time.Second) // of the bubble's clock
 		b.mu.Lock()
@@ -543,17 +537,7 @@ func TestALogThatIsGoneEndsTheStream(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.stop()
-	in := ingest.New(ingest.Options{
-		Tailer: goneTailer{}, Store: r.store, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Health: func(error) {},
-	})
-	r.in = in
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := in.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	})
-	r.stop = func() { cancel(); wg.Wait() }
+	r.tailer = goneTailer{}
+	r.start()
 	r.end(0)
 }

@@ -61,15 +61,22 @@ func newLineReader(cur store.Cursor, rank int, log *slog.Logger) *lineReader {
 	return r
 }
 
+// skip goes on at a place before which output was lost, and returns the batches that store what there is before it, which
+// will never be finished, and a line of the log that says so. The last one moves the cursor.
+func (r *lineReader) skip(mark string, to nomad.Cursor) []*store.Batch {
+	var out []*store.Batch
+	if len(r.pending) > 0 {
+		out = append(out, r.batch(r.pending, r.end))
+	}
+	r.pending, r.cut, r.end = nil, false, to
+	b := r.batch(nil, to)
+	b.Log = []byte(mark + "\n") // the console's words, which are not parsed
+	return append(out, b)
+}
+
 // feed takes the next chunk and returns the batches that it completes.
 func (r *lineReader) feed(c nomad.LogChunk) []*store.Batch {
 	var out []*store.Batch
-	if c.Lost > 0 { // what is pending will never be finished
-		if b := r.batch(r.pending, r.end); len(r.pending) > 0 {
-			out = append(out, b)
-		}
-		r.pending, r.cut = nil, false
-	}
 	data := c.Data
 	at := c.Offset
 	for len(data) > 0 {
@@ -90,9 +97,6 @@ func (r *lineReader) feed(c nomad.LogChunk) []*store.Batch {
 		r.pending = append(r.pending, data...)
 	}
 	r.end = nomad.Cursor{File: c.File, Offset: c.Offset + int64(len(c.Data))}
-	if c.Lost > 0 && len(out) == 0 { // so that the loss is told even if no line ends here
-		out = append(out, r.batch(nil, nomad.Cursor{File: c.File, Offset: c.Offset}))
-	}
 	return out
 }
 
@@ -214,8 +218,4 @@ func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
 		b.Events = append(b.Events, run.Event{Kind: "events_cut", Level: "warning",
 			Message: fmt.Sprintf("this worker reported %d events; further ones are in its log only", maxEvents)})
 	}
-}
-
-func lostMessage(n int64) string {
-	return fmt.Sprintf("%d bytes of the log rotated away before they could be read", n)
 }

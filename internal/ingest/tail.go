@@ -29,7 +29,9 @@ type tail struct {
 	stream string
 	log    *slog.Logger
 	lines  *lineReader
-	moved  bool // something was stored since the last error
+	stored time.Time // when something of it was stored last
+	moved  bool      // something was stored since the last error
+	why    trouble   // why nothing was
 }
 
 func newTail(in *Ingest, a *alloc, stream string) *tail {
@@ -47,7 +49,7 @@ func (t *tail) run(ctx context.Context) bool {
 			if cur.Done {
 				return true
 			}
-			t.lines = newLineReader(cur, t.alloc.worker.Rank, t.log)
+			t.lines, t.stored = newLineReader(cur, t.alloc.worker.Rank, t.log), cur.At
 			ended := t.hasEnded()
 			err = t.read(ctx, cur, ended)
 			if ended && (err == nil || errors.Is(err, run.ErrNotFound) || errors.Is(err, nomad.ErrNotStarted)) {
@@ -64,6 +66,7 @@ func (t *tail) run(ctx context.Context) bool {
 		case err == nil: // the worker has just ended
 			pause.Reset()
 		case ctx.Err() == nil:
+			t.why.add(err, false)
 			if t.moved { // the stream was good: only failures in a row make the pause longer
 				t.moved = false
 				pause.Reset()
@@ -125,33 +128,61 @@ func (t *tail) read(ctx context.Context, cur store.Cursor, ended bool) error {
 
 // take turns a chunk into batches and waits until they are stored.
 func (t *tail) take(ctx context.Context, c nomad.LogChunk) error {
-	for _, b := range t.lines.feed(c) {
-		t.label(b, c.Lost)
-		c.Lost = 0
-		if err := t.in.commit(ctx, b); err != nil {
+	if c.Lost > 0 {
+		text := lostMessage(c.Lost, outputOf(t.alloc.worker.Rank, t.stream), t.stored, t.in.o.Now(), t.why)
+		if err := t.skip(ctx, "log_lost", text, nomad.Cursor{File: c.File, Offset: c.Offset}, false); err != nil {
 			return err
 		}
-		t.moved = true
 	}
+	for _, b := range t.lines.feed(c) {
+		if err := t.commit(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skip stores that output before a place is missing, a line in the log and an event, and whether that was the end of it.
+func (t *tail) skip(ctx context.Context, kind, text string, to nomad.Cursor, end bool) error {
+	batches := t.lines.skip(markPrefix+text+" ===", to)
+	last := batches[len(batches)-1]
+	last.To.Done = end
+	last.Events = append(last.Events, run.Event{Kind: kind, Level: "warning", Message: text})
+	for _, b := range batches {
+		if err := t.commit(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit stores a batch.
+func (t *tail) commit(ctx context.Context, b *store.Batch) error {
+	t.label(b)
+	if err := t.in.commit(ctx, b); err != nil {
+		t.why.add(err, true)
+		return err
+	}
+	t.moved, t.why, t.stored = true, noTrouble, b.At
 	return nil
 }
 
 // finish stores the last line, which has no newline, and that nothing more will come.
 func (t *tail) finish(ctx context.Context, cause error) bool {
-	b := t.lines.finish()
-	t.label(b, 0)
-	if errors.Is(cause, run.ErrNotFound) && b.From.File != "" {
-		b.Events = append(b.Events, t.event("log_gone", "warning", "the log was removed from the node before its end was read"))
+	var err error
+	if errors.Is(cause, run.ErrNotFound) && t.lines.from.File != "" {
+		err = t.skip(ctx, "log_gone", goneMessage(outputOf(t.alloc.worker.Rank, t.stream), t.stored, t.why), t.lines.end, true)
+	} else {
+		err = t.commit(ctx, t.lines.finish())
 	}
-	if err := t.in.commit(ctx, b); err != nil {
+	if err != nil {
 		t.log.Warn("finish log", "err", err)
 		sleep(ctx, retryMin)
-		return false
 	}
-	return true
+	return err == nil
 }
 
-func (t *tail) label(b *store.Batch, lost int64) {
+func (t *tail) label(b *store.Batch) {
 	w := t.alloc.worker
 	b.RunID, b.AllocID, b.Stream, b.Rank, b.Attempt, b.At = w.RunID, w.AllocID, t.stream, w.Rank, w.Attempt, t.in.o.Now()
 	for i := range b.Points { // metrics without steps are placed by time
@@ -161,9 +192,6 @@ func (t *tail) label(b *store.Batch, lost int64) {
 	}
 	for i := range b.Events {
 		b.Events[i] = t.event(b.Events[i].Kind, b.Events[i].Level, b.Events[i].Message)
-	}
-	if lost > 0 {
-		b.Events = append(b.Events, t.event("log_lost", "warning", lostMessage(lost)))
 	}
 }
 

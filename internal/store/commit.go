@@ -13,10 +13,11 @@ import (
 
 // Cursor is how far a stream of a worker's log is stored.
 type Cursor struct {
-	File   string // the rotated file; "" before the first byte
-	Offset int64  // bytes of it that are stored
-	Parser string // JSON of the line parser's state at that place
-	Done   bool   // nothing more will come
+	File   string    // the rotated file; "" before the first byte
+	Offset int64     // bytes of it that are stored
+	Parser string    // JSON of the line parser's state at that place
+	Done   bool      // nothing more will come
+	At     time.Time // when that was; set by the store
 }
 
 // Point is one value of one metric of one worker.
@@ -49,8 +50,10 @@ type Batch struct {
 // Cursor returns how far a stream is stored; the zero cursor before its first byte.
 func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, error) {
 	var c Cursor
-	err := s.read.QueryRowContext(ctx, `SELECT file, pos, parser, done FROM streams WHERE alloc_id = ? AND stream = ?`, allocID, stream).
-		Scan(&c.File, &c.Offset, &c.Parser, &c.Done)
+	var at int64
+	err := s.read.QueryRowContext(ctx, `SELECT file, pos, parser, done, at FROM streams WHERE alloc_id = ? AND stream = ?`, allocID, stream).
+		Scan(&c.File, &c.Offset, &c.Parser, &c.Done, &at)
+	c.At = fromMillis(at)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return c, fmt.Errorf("cursor of %s %s: %w", allocID, stream, mapError(err))
 	}
@@ -62,9 +65,9 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 // reported from there on. When another writer moved a cursor first it stores nothing and returns [run.ErrConflict]. It sets
 // ChunkID, Repeated and the events' Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
-	c := commit{store: s, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}, told: map[*Batch]run.Event{}}
+	c := commit{store: s, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}, told: map[*Batch]run.Event{}, names: nameKeeper{store: s}}
 	err := s.inTx(ctx, func(tx *writeTx) error {
-		c.tx, c.rows, c.names = tx, pointRows{tx: tx}, nameKeeper{store: s, tx: tx}
+		c.tx, c.rows, c.names.tx = tx, pointRows{tx: tx}, tx
 		for _, b := range batches {
 			if err := c.batch(ctx, b); err != nil {
 				return err
@@ -74,8 +77,12 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	})
 	if err != nil {
 		c.names.forget()
+		if errors.Is(err, run.ErrUnavailable) {
+			s.unstored.Store(min(maxCheckBytes, sizeOf(batches)))
+		}
 		return fmt.Errorf("store log batches: %w", err)
 	}
+	s.unstored.Store(0)
 	for b, ev := range c.told {
 		b.Events = append(b.Events, ev)
 	}
@@ -86,6 +93,15 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	s.mu.Unlock()
 	s.heads.add(c.added)
 	return nil
+}
+
+// sizeOf is about how many bytes batches take.
+func sizeOf(batches []*Batch) (n int64) {
+	const perPoint = 100 // with its index and the pages that it is written with
+	for _, b := range batches {
+		n += int64(len(b.Log) + perPoint*len(b.Points))
+	}
+	return n
 }
 
 // commit is one [Store.Commit] under way. Batches stay as they are but for what the store sets: they are stored once more
@@ -172,9 +188,9 @@ func (c *commit) steps(ctx context.Context, b *Batch) ([]Point, error) {
 }
 
 func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
-	res, err := tx.ExecContext(ctx, `UPDATE streams SET file = ?, pos = ?, parser = ?, done = ?
+	res, err := tx.ExecContext(ctx, `UPDATE streams SET file = ?, pos = ?, parser = ?, done = ?, at = ?
 		WHERE alloc_id = ? AND stream = ? AND file = ? AND pos = ? AND done = 0`,
-		b.To.File, b.To.Offset, b.To.Parser, b.To.Done, b.AllocID, b.Stream, b.From.File, b.From.Offset)
+		b.To.File, b.To.Offset, b.To.Parser, b.To.Done, millis(b.At), b.AllocID, b.Stream, b.From.File, b.From.Offset)
 	if err != nil {
 		return err
 	}
@@ -185,8 +201,8 @@ func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
 		return fmt.Errorf("the cursor of %s %s is no longer at %s:%d: %w", b.AllocID, b.Stream, b.From.File, b.From.Offset, run.ErrConflict)
 	}
 	// The run must still exist: a deleted one must not come back as rows that nobody owns.
-	res, err = tx.ExecContext(ctx, `INSERT INTO streams (alloc_id, stream, run_id, file, pos, parser, done)
-		SELECT ?,?,id,?,?,?,? FROM runs WHERE id = ?`, b.AllocID, b.Stream, b.To.File, b.To.Offset, b.To.Parser, b.To.Done, b.RunID)
+	res, err = tx.ExecContext(ctx, `INSERT INTO streams (alloc_id, stream, run_id, file, pos, parser, done, at)
+		SELECT ?,?,id,?,?,?,?,? FROM runs WHERE id = ?`, b.AllocID, b.Stream, b.To.File, b.To.Offset, b.To.Parser, b.To.Done, millis(b.At), b.RunID)
 	if err != nil {
 		return err
 	}

@@ -28,12 +28,14 @@ var migrations embed.FS
 
 // Store is the SQLite store. Its methods are safe for concurrent use.
 type Store struct {
+	dir   string
 	lock  *os.File // held while this process has the folder; nil with OpenWith
 	write *sql.DB  // one connection: SQLite has one writer
 	read  *sql.DB
 	blobs Blobs
 
 	lastBlock atomic.Pointer[openBlock]
+	unstored  atomic.Int64 // bytes of the newest batches that could not be stored; 0 once others were
 
 	stmts statements
 
@@ -55,13 +57,8 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, cannotOpen(dir, fmt.Errorf("data folder %s: %w", dir, err))
 	}
-	probe, err := os.CreateTemp(dir, ".write-*")
-	if err != nil {
-		return nil, cannotOpen(dir, fmt.Errorf("data folder %s cannot be written: %w; choose another with COTRAIN_DATA_DIR", dir, err))
-	}
-	_ = probe.Close()
-	if err := os.Remove(probe.Name()); err != nil {
-		return nil, fmt.Errorf("data folder %s: %w", dir, err)
+	if err := probe(dir); err != nil {
+		return nil, err
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
@@ -92,6 +89,27 @@ func cannotOpen(name string, err error) error {
 	return err
 }
 
+// probeBytes is more than SQLite writes to open a database.
+const probeBytes = 256 << 10
+
+// probe writes a file into dir and removes it.
+func probe(dir string) error {
+	f, err := os.CreateTemp(dir, ".write-*")
+	if err == nil {
+		_, err = f.Write(make([]byte, probeBytes))
+		err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	if err != nil {
+		return cannotOpen(dir, fmt.Errorf("data folder %s cannot be written: %w; choose another with COTRAIN_DATA_DIR", dir, err))
+	}
+	return nil
+}
+
+// diskFull says which disk is full.
+func diskFull(dir string, cause error) error {
+	return fault.New(fault.ErrFull, fmt.Sprintf("The disk that holds the console's data folder %s is full, so nothing can be stored.", dir), "").Because(cause)
+}
+
 // ErrInUse says that another console has the data folder.
 var ErrInUse = errors.New("in use by another console")
 
@@ -118,7 +136,7 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 	}
 	write.SetMaxOpenConns(1)
 	s := &Store{
-		write: write, blobs: blobs, series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{}, stmts: statements{db: write, byQuery: map[string]*sql.Stmt{}},
+		dir: filepath.Dir(file), write: write, blobs: blobs, series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{}, stmts: statements{db: write, byQuery: map[string]*sql.Stmt{}},
 		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
 	}
 	if err := s.migrate(ctx); err != nil {
@@ -176,12 +194,28 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Ping reports whether the store can be read and written.
+// checkBytes is how much Ping writes, and maxCheckBytes how much when something that large could not be stored.
+const (
+	checkBytes    = 16 << 10
+	maxCheckBytes = 1 << 20
+)
+
+// Ping reports whether the store can be read and written: it writes something, as large as what could not be stored last.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.inTx(ctx, func(tx *writeTx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE runs SET step = step WHERE id = ''`)
+	err := s.inTx(ctx, func(tx *writeTx) error {
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO write_checks (id, data) VALUES (0, zeroblob(?))`, max(checkBytes, s.unstored.Load()))
 		return err
 	})
+	if err == nil { // not in one transaction: SQLite does not write what is gone at its end
+		err = s.inTx(ctx, func(tx *writeTx) error {
+			_, err := tx.ExecContext(ctx, `DELETE FROM write_checks`)
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("write to the store: %w", err)
+	}
+	return nil
 }
 
 // mapError turns the driver's errors into faults where one fits.

@@ -164,7 +164,8 @@ func TestNoRoomAtTheStartIsSaidWithTheFolderAndWhatToDo(t *testing.T) {
 
 func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir())
+	dir := t.TempDir()
+	s := open(t, dir)
 	id := run.ID("r-0000000001")
 	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued}, run.Attempt{}, "", run.Event{RunID: id}); err != nil {
 		t.Fatal(err)
@@ -193,11 +194,22 @@ func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
 	if !errors.Is(err, run.ErrUnavailable) || fault.Of(err).Kind != fault.ErrFull {
 		t.Fatalf("a full disk gave %v", err)
 	}
+	if said := fault.Of(err).Text(); !strings.Contains(said, "data folder "+dir+" is full") || !strings.Contains(said, "Free space") {
+		t.Errorf("a full disk is said as %q", said)
+	}
+	if err := s.Ping(t.Context()); !errors.Is(err, fault.ErrFull) {
+		t.Errorf("on a full disk the store says of itself: %v", err)
+	}
 	if _, err := s.Run(t.Context(), id); err != nil {
 		t.Errorf("reading from a full disk: %v", err)
 	}
 	if err := s.LimitPages(t.Context(), 0); err != nil {
 		t.Fatal(err)
+	}
+	for range 3 {
+		if err := s.Ping(t.Context()); err != nil {
+			t.Errorf("with room again the store says of itself: %v", err)
+		}
 	}
 	if err := write(); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // writeTx is the write transaction. Statements that it has seen before are prepared, which halves the cost of the small
@@ -27,6 +29,14 @@ const maxStatements = 100
 
 // inTx runs fn in one write transaction.
 func (s *Store) inTx(ctx context.Context, fn func(*writeTx) error) error {
+	err := s.transact(ctx, fn)
+	if f := (*fault.Error)(nil); errors.Is(err, fault.ErrFull) && errors.As(err, &f) {
+		return diskFull(s.dir, f.Unwrap())
+	}
+	return err
+}
+
+func (s *Store) transact(ctx context.Context, fn func(*writeTx) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return mapError(err)

@@ -353,7 +353,7 @@ func testCommit(t *testing.T, s Store) {
 	must(t, s.Commit(t.Context(), []*store.Batch{b, batch(id, 1, store.Cursor{}, "other\n")}))
 	cur, err := s.Cursor(t.Context(), b.AllocID, "stdout")
 	must(t, err)
-	same(t, "cursor", cur, store.Cursor{File: "f.0", Offset: 8, Parser: "{}"})
+	same(t, "cursor", cur, store.Cursor{File: "f.0", Offset: 8, Parser: "{}", At: epoch})
 	next := batch(id, 0, cur, "three\n", store.Point{Metric: "loss", Step: 2, Value: 1})
 	next.To.Done = true
 	must(t, s.Commit(t.Context(), []*store.Batch{next}))

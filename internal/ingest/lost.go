@@ -1,0 +1,95 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// markPrefix begins the line that stands in a log where output is missing.
+const markPrefix = "=== cotrain: "
+
+// trouble is what kept a stream from being stored since it last was. The store's comes before Nomad's.
+type trouble string
+
+const (
+	noTrouble   trouble = ""
+	nomadAway   trouble = "the console could not reach Nomad"
+	storeFailed trouble = "the console could not write its data folder"
+	diskFull    trouble = "the console's disk was full"
+)
+
+// add takes note of an error.
+func (t *trouble) add(err error, committing bool) {
+	switch {
+	case errors.Is(err, fault.ErrFull):
+		*t = diskFull
+	case committing && errors.Is(err, run.ErrUnavailable):
+		if *t != diskFull {
+			*t = storeFailed
+		}
+	case *t == noTrouble && errors.Is(err, run.ErrUnavailable):
+		*t = nomadAway
+	}
+}
+
+// because says why output was not read before it was gone.
+func (t trouble) because(gone string) string {
+	if t == noTrouble {
+		return gone + " before the console had read them"
+	}
+	return string(t) + " and " + gone
+}
+
+// outputOf names what a stream carries.
+func outputOf(rank int, stream string) string {
+	if stream == "stderr" {
+		return fmt.Sprintf("worker %d's error output", rank)
+	}
+	return fmt.Sprintf("worker %d's output", rank)
+}
+
+// lostMessage says what of a stream was rotated away: about so many bytes, between when it was last stored and now.
+func lostMessage(bytes int64, output string, from, to time.Time, t trouble) string {
+	return fmt.Sprintf("about %s of %s %s is missing: %s", size(bytes), output, span(from, to), t.because("Nomad rotated the files away"))
+}
+
+// goneMessage says that the end of a stream was removed from its node.
+func goneMessage(output string, from time.Time, t trouble) string {
+	return fmt.Sprintf("the end of %s%s is missing: %s", output, since(from), t.because("its files were removed from the node"))
+}
+
+// span writes a time of a day in UTC, with the date where the days differ.
+func span(from, to time.Time) string {
+	from, to = from.UTC(), to.UTC()
+	switch {
+	case from.Unix() <= 0: // nothing of it was ever stored
+		return "before " + to.Format("15:04") + " UTC"
+	case from.YearDay() == to.YearDay() && from.Year() == to.Year():
+		return "from " + from.Format("15:04") + " to " + to.Format("15:04") + " UTC"
+	}
+	return "from " + from.Format("2006-01-02 15:04") + " to " + to.Format("2006-01-02 15:04") + " UTC"
+}
+
+func since(from time.Time) string {
+	if from.Unix() <= 0 {
+		return ""
+	}
+	return " after " + from.UTC().Format("2006-01-02 15:04") + " UTC"
+}
+
+// size writes about how many bytes there are.
+func size(n int64) string {
+	switch {
+	case n >= 10_000_000:
+		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	case n >= 1_000_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1000:
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
