@@ -160,7 +160,7 @@ func (a *App) wire(client *nomad.Client) error {
 		Storage: a.controlStorage(),
 	})
 	a.loops = []loop{
-		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run},
+		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile},
 	}
 

@@ -66,6 +66,9 @@ func (h *health) now() feed.System {
 	if h.store != nil {
 		s.Store = "failing"
 		s.Message = "The console cannot write its data folder; what runs goes on, and its logs are read once there is room again."
+		if errors.Is(h.store, fault.ErrFull) {
+			s.Message = fault.Of(h.store).Text() + " What runs goes on; of its output only what Nomad keeps can be read then."
+		}
 	}
 	if h.nomad != nil {
 		s.Nomad = "unreachable"

@@ -102,9 +102,10 @@ type Options struct {
 
 // Control performs actions on runs, templates and sweeps.
 type Control struct {
-	o       Options
-	folders sync.Mutex // held between finding a folder free and storing the run that takes it
+	o          Options
+	folders    sync.Mutex // held between finding a folder free and storing the run that takes it
+	unrecorded *unrecorded
 }
 
 // New returns a Control.
-func New(o Options) *Control { return &Control{o: o} }
+func New(o Options) *Control { return &Control{o: o, unrecorded: newUnrecorded()} }

@@ -116,6 +116,14 @@ func (c *Control) StopSweep(ctx context.Context, actor string, id run.SweepID) e
 	if live(sw) == 0 {
 		return fault.New(fault.ErrEnded, fmt.Sprintf("All runs of sweep %s have ended already.", id), "")
 	}
+	err = c.recordSweepStop(ctx, actor, id)
+	if cannotWrite(err) {
+		return c.stopSweepUnrecorded(ctx, actor, id, err)
+	}
+	return err
+}
+
+func (c *Control) recordSweepStop(ctx context.Context, actor string, id run.SweepID) error {
 	us, err := c.o.Store.StopSweep(ctx, id, func(u *store.Update) error { return queue.Stop(u, actor, "", c.o.Now()) })
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/views"
 )
@@ -17,7 +18,7 @@ func (s *Server) handleReady(w http.ResponseWriter, r *http.Request) error {
 	if s.Ready != nil {
 		if err := s.Ready(r.Context()); err != nil {
 			s.Logger.WarnContext(r.Context(), "not ready", "err", err)
-			return renderJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
+			return renderJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": fault.Of(err).Text()})
 		}
 	}
 	return renderJSON(w, http.StatusOK, map[string]string{"status": "ready"})

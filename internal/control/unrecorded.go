@@ -1,0 +1,152 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// recordEvery is how often a stop is tried to be recorded that the store could not take.
+const recordEvery = 2 * time.Second
+
+// unrecorded are the stops that Nomad was told of and that the store could not take: a run that fills the disk must be
+// stopped all the same.
+type unrecorded struct {
+	mu   sync.Mutex
+	stop map[string]func(context.Context) error // by ID of a run or sweep
+	wake chan struct{}
+}
+
+func newUnrecorded() *unrecorded {
+	return &unrecorded{stop: map[string]func(context.Context) error{}, wake: make(chan struct{}, 1)}
+}
+
+func (u *unrecorded) add(id string, record func(context.Context) error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stop[id] = record
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+// record tries all of them once, and reports whether none is left.
+func (u *unrecorded) record(ctx context.Context) (done bool) {
+	u.mu.Lock()
+	all := maps.Clone(u.stop)
+	u.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		if err := all[id](ctx); cannotWrite(err) || ctx.Err() != nil {
+			return false // the others would fare no better
+		}
+		u.mu.Lock()
+		delete(u.stop, id) // recorded, or it has ended or been deleted meanwhile
+		u.mu.Unlock()
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.stop) == 0
+}
+
+// Run records, until ctx ends, the stops that could not be recorded when they were asked for.
+func (c *Control) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.unrecorded.wake:
+		}
+		for !c.unrecorded.record(ctx) {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(recordEvery):
+			}
+		}
+	}
+}
+
+// cannotWrite reports whether an error says that the store takes nothing at present.
+func cannotWrite(err error) bool {
+	return errors.Is(err, fault.ErrFull) || errors.Is(err, fault.ErrStoreAway)
+}
+
+// stopUnrecorded tells Nomad to stop a run although the store could not take it, and why not is cause. The error says both.
+func (c *Control) stopUnrecorded(ctx context.Context, actor string, id run.ID, cause error) error {
+	told, err := c.tellNomad(ctx, actor, id)
+	if err != nil {
+		return err
+	}
+	if !told {
+		return cause
+	}
+	c.unrecorded.add(string(id), func(ctx context.Context) error { return c.recordStop(ctx, actor, id) })
+	return notRecorded(fmt.Sprintf("Nomad was told to stop the workers of run %s.", id), cause)
+}
+
+// stopSweepUnrecorded is stopUnrecorded for every run of a sweep.
+func (c *Control) stopSweepUnrecorded(ctx context.Context, actor string, id run.SweepID, cause error) error {
+	runs, err := c.o.Store.Runs(ctx, run.RunFilter{Sweep: id, Limit: run.MaxSweepRuns})
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, r := range runs {
+		if r.State.Terminal() {
+			continue
+		}
+		told, err := c.tellNomad(ctx, actor, r.ID)
+		switch {
+		case errors.Is(err, run.ErrConflict): // it has just ended
+		case err != nil:
+			return err
+		case told:
+			n++
+		}
+	}
+	c.unrecorded.add(string(id), func(ctx context.Context) error { return c.recordSweepStop(ctx, actor, id) })
+	return notRecorded(fmt.Sprintf("Nomad was told to stop the workers of %d runs of sweep %s.", n, id), cause)
+}
+
+// tellNomad stops the job of a run that may be stopped, and reports whether it has one.
+func (c *Control) tellNomad(ctx context.Context, actor string, id run.ID) (told bool, err error) {
+	r, err := c.o.Store.Run(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	attempts, err := c.o.Store.Attempts(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	u := store.Update{Run: r}
+	if n := len(attempts); n > 0 {
+		u.Attempt = attempts[n-1]
+	}
+	if err := queue.Stop(&u, actor, "", c.o.Now()); err != nil {
+		return false, err
+	}
+	if u.Attempt.JobID == "" || !u.Attempt.EndedAt.IsZero() {
+		return false, nil
+	}
+	if err := c.o.Cluster.Stop(ctx, u.Attempt.JobID); err != nil {
+		return false, err
+	}
+	c.o.Look(id)
+	return true, nil
+}
+
+// notRecorded says what was done, and that it is not recorded.
+func notRecorded(done string, cause error) error {
+	f := fault.Of(cause)
+	return fault.New(f.Kind, done+" The console could not record that yet, and does so when it can write again. "+f.What, f.Do).Because(cause)
+}
