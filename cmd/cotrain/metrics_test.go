@@ -21,6 +21,7 @@ func TestMetricsArePrintedAsDocumented(t *testing.T) {
 	id := c.Add(run.Run{State: run.Running})
 	c.SetMetric(id, "loss", []store.WorkerPoint{{Rank: 0, Step: 1, Value: 4.5, At: 1000}, {Rank: 0, Step: 2, Value: run.Number(math.NaN())}, {Rank: 1, Step: 2, Value: 4}}, nil)
 	c.SetMetric(id, "mfu", []store.WorkerPoint{{Rank: 0, Step: 2, Value: 30}}, nil)
+	c.SetMetric(id, "system/cpu", []store.WorkerPoint{{Rank: 0, Step: 1_700_000_000_000, Value: 0.5}}, nil)
 	r := c.cotrain("run", "metrics", string(id), "--metric", "loss", "--format", "json").want(t, exitDone)
 	want := `{"run":"` + string(id) + `","metrics":{"loss":[{"worker":0,"step":1,"value":4.5,"at":"1970-01-01T00:00:01Z"},` +
 		`{"worker":0,"step":2,"value":"NaN","at":"1970-01-01T00:00:00Z"},{"worker":1,"step":2,"value":4,"at":"1970-01-01T00:00:00Z"}]}}` + "\n"
@@ -30,7 +31,7 @@ func TestMetricsArePrintedAsDocumented(t *testing.T) {
 	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json")); len(got.Metrics["loss"]) != 3 || len(got.Metrics["mfu"]) != 1 {
 		t.Errorf("%+v", got)
 	}
-	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json", "--metric", "mfu,nothing").want(t, exitNotFound, `no metric "nothing"; it has loss, mfu`)); len(got.Metrics) != 2 || got.Metrics["nothing"] == nil {
+	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json", "--metric", "mfu,nothing").want(t, exitNotFound, `no metric "nothing"; it has loss, mfu, system/cpu`)); len(got.Metrics) != 2 || got.Metrics["nothing"] == nil {
 		t.Errorf("%+v", got)
 	}
 	r = c.cotrain("run", "metrics", string(id)).want(t, exitDone)
@@ -38,7 +39,7 @@ func TestMetricsArePrintedAsDocumented(t *testing.T) {
 	for line := range strings.Lines(r.out) {
 		rows = append(rows, strings.Join(strings.Fields(line), " "))
 	}
-	if !slices.Equal(rows, []string{"METRIC WORKER VALUES LAST STEP LAST", "loss 0 2 2 NaN", "loss 1 1 2 4", "mfu 0 1 2 30"}) {
+	if !slices.Equal(rows, []string{"METRIC WORKER VALUES LAST STEP LAST", "loss 0 2 2 NaN", "loss 1 1 2 4", "mfu 0 1 2 30", "system/cpu 0 1 - 0.5"}) {
 		t.Errorf("%q", rows)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
 )
 
 // metricsPage is how many values one request asks for: a few megabytes.
@@ -193,7 +194,11 @@ func (t *metricsTable) add(points []point) error {
 func (t *metricsTable) close() {
 	for _, worker := range slices.Sorted(maps.Keys(t.last)) {
 		s := t.last[worker]
-		t.rows = append(t.rows, []string{t.metric, strconv.Itoa(worker), strconv.Itoa(s.values), strconv.FormatInt(s.last.Step, 10), figure(float64(s.last.Value))})
+		step := "-" // a metric without steps, such as system/cpu
+		if s.last.Step <= store.MaxStep {
+			step = strconv.FormatInt(s.last.Step, 10)
+		}
+		t.rows = append(t.rows, []string{t.metric, strconv.Itoa(worker), strconv.Itoa(s.values), step, figure(float64(s.last.Value))})
 	}
 	clear(t.last)
 }

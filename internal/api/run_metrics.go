@@ -37,7 +37,7 @@ type metricsBody struct {
 // point is one value that one worker reported.
 type point struct {
 	Worker int        `json:"worker" doc:"Rank of the worker"`
-	Step   int64      `json:"step"`
+	Step   int64      `json:"step" doc:"The training step; for a metric without steps, such as system/cpu, the time in Unix milliseconds"`
 	Value  run.Number `json:"value"`
 	At     time.Time  `json:"at"`
 }

@@ -44,7 +44,7 @@ func (state) Schema(huma.Registry) *huma.Schema {
 
 // progress documents [run.Progress].
 type progress struct {
-	Step         int64     `json:"step" doc:"Highest step that any worker reported"`
+	Step         int64     `json:"step" doc:"Newest step that every worker still taking part has reported: the step of the other numbers"`
 	Loss         number    `json:"loss" doc:"Mean over workers; meaningless unless has_loss"`
 	HasLoss      bool      `json:"has_loss"`
 	TokensPerSec number    `json:"tokens_per_second" doc:"Sum over workers"`

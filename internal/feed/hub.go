@@ -54,6 +54,9 @@ type Samples struct {
 type Log struct {
 	Lines   []run.LogLine `json:"lines"`
 	Skipped int           `json:"skipped"` // lines left out before these because there were too many at once
+	// Open are lines that have not ended and are rewritten, as progress bars are, each in the place of what was told of that
+	// worker and stream before; one without text has ended. They have no place in the log yet.
+	Open []run.LogLine `json:"open,omitempty"`
 }
 
 // System is the state of what the console depends on.

@@ -57,6 +57,7 @@ type Ingest struct {
 	commits chan *commitRequest
 	prog    *progress
 	shaper  *logShaper
+	open    *openLines
 
 	mu     sync.Mutex
 	ctx    context.Context // of Run; nil before
@@ -77,7 +78,7 @@ type alloc struct {
 func New(o Options) *Ingest {
 	return &Ingest{
 		o: o, commits: make(chan *commitRequest),
-		prog: newProgress(o), shaper: newLogShaper(o.Now), allocs: map[string]*alloc{},
+		prog: newProgress(o), shaper: newLogShaper(o.Now), open: newOpenLines(o), allocs: map[string]*alloc{},
 	}
 }
 
@@ -93,6 +94,7 @@ func (in *Ingest) Run(ctx context.Context) error {
 	g.Go(func() error { return in.write(gctx) })
 	g.Go(func() error { return in.prog.run(gctx) })
 	g.Go(func() error { return in.sealLoop(gctx) })
+	g.Go(func() error { return in.open.run(gctx) })
 	g.Go(func() error { in.prog.catchUp(gctx); return nil })
 	err := g.Wait()
 	in.mu.Lock()
@@ -174,6 +176,7 @@ func (in *Ingest) Forget(id run.ID) {
 		}
 	}
 	in.shaper.forget(id)
+	in.open.forget(id)
 }
 
 // Flush publishes and stores the newest headline of a run now; called when the run ends, so that its final numbers are

@@ -139,6 +139,7 @@ func (t *tail) take(ctx context.Context, c nomad.LogChunk) error {
 			return err
 		}
 	}
+	t.in.open.set(t.alloc.worker, t.stream, rewritten(t.lines.pending))
 	return nil
 }
 
@@ -179,6 +180,7 @@ func (t *tail) finish(ctx context.Context, cause error) bool {
 		t.log.Warn("finish log", "err", err)
 		sleep(ctx, retryMin)
 	}
+	t.in.open.set(t.alloc.worker, t.stream, "")
 	return err == nil
 }
 

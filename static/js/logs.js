@@ -43,6 +43,11 @@ class Logs {
     this.pending = [];
     this.skipped = 0;
     this.frame = 0;
+    /** @type {Map<string, Line>} lines that are still rewritten, as progress bars are */
+    this.open = new Map();
+    this.openList = /** @type {HTMLElement} */ (this.list.cloneNode(false));
+    delete this.openList.dataset.logLines;
+    this.list.after(this.openList);
 
     for (const el of this.list.querySelectorAll("[data-raw]")) {
       const text = el.querySelector(".log-text");
@@ -69,8 +74,13 @@ class Logs {
     if (this.follow) this.toEnd();
   }
 
-  /** @param {{lines: Line[], skipped: number}} data */
+  /** @param {{lines: Line[], skipped: number, open?: Line[]}} data */
   receive(data) {
+    for (const line of data.lines || []) this.open.delete(source(line));
+    for (const line of data.open || []) {
+      if (line.text === "") this.open.delete(source(line));
+      else this.open.set(source(line), line);
+    }
     if (!this.atEnd) return;
     this.skipped += data.skipped || 0;
     for (const line of data.lines || []) {
@@ -110,7 +120,9 @@ class Logs {
   }
 
   update() {
-    this.empty.hidden = this.list.children.length > 0;
+    const open = this.atEnd ? [...this.open.values()].filter((l) => this.rank < 0 || l.rank === this.rank) : [];
+    this.openList.replaceChildren(...open.map(element));
+    this.empty.hidden = this.list.children.length + open.length > 0;
   }
 
   toEnd() {
@@ -208,9 +220,18 @@ class Logs {
 
   /** After a gap: the newest lines again, unless the reader is elsewhere. */
   async catchUp() {
+    this.open.clear(); // those that are still open are told again
     if (this.atEnd && this.follow) await this.loadTail();
     else this.atEnd = false;
   }
+}
+
+/**
+ * Which worker and stream a line is of: each has one that is still rewritten at most.
+ * @param {Line} line
+ */
+function source(line) {
+  return `${line.rank} ${line.stream}`;
 }
 
 /** @param {string} text */
