@@ -29,6 +29,10 @@
 // away or somebody else takes the room in between. Then the watcher takes the attempt
 // back, and the run waits here again.
 //
+// Scheduler and numbers can disagree for a moment: some Nomads count a worker that is
+// ending as gone. Until they have disagreed for two minutes both must agree; after that
+// the scheduler is believed.
+//
 // Runs that Nomad cannot be told about yet, whose next attempt has to wait, or whose
 // sweep has as many live runs as it may, stay queued with the reason too.
 package queue
