@@ -58,7 +58,6 @@ type Queue interface{ Wake() }
 // Cluster is what control asks of Nomad itself; see [nomad.Client].
 type Cluster interface {
 	Stop(ctx context.Context, childID string) error
-	Purge(ctx context.Context, childID string) error
 	Nodes(ctx context.Context) ([]run.Node, error)
 	GPUUses(ctx context.Context) (map[string][]run.GPUUse, error)
 	Planner

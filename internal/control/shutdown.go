@@ -45,7 +45,6 @@ func (c *Control) StopWorking(ctx context.Context) error {
 		}
 		c.tell(u)
 		asked = append(asked, r.ID)
-		errs = append(errs, c.o.Cluster.Stop(ctx, u.Attempt.JobID))
 		c.o.Look(r.ID)
 	}
 	for _, id := range asked {

@@ -31,13 +31,6 @@ func (c *Control) recordStop(ctx context.Context, actor string, id run.ID) error
 		c.o.Queue.Wake() // another of its sweep may have been waiting behind it
 		return nil
 	}
-	if u.Attempt.JobID == "" {
-		return nil
-	}
-	if err := c.o.Cluster.Stop(ctx, u.Attempt.JobID); err != nil {
-		// The watcher repeats the call until Nomad has taken it.
-		c.o.Logger.Warn("stop job", "run", id, "job", u.Attempt.JobID, "err", err)
-	}
 	c.o.Look(id)
 	return nil
 }

@@ -131,7 +131,7 @@ func (c *Control) recordSweepStop(ctx context.Context, actor string, id run.Swee
 	for _, u := range us {
 		c.tell(u)
 		if !u.Run.State.Terminal() {
-			c.o.Look(u.Run.ID) // tells Nomad
+			c.o.Look(u.Run.ID)
 		}
 	}
 	c.o.Logger.Info("sweep stopped", "sweep", id, "runs", len(us), "actor", actor)
@@ -153,18 +153,14 @@ func (c *Control) DeleteSweep(ctx context.Context, actor string, id run.SweepID)
 	if err != nil {
 		return err
 	}
-	var jobs []string
 	for _, r := range runs {
-		of, err := c.remove(ctx, actor, r)
-		if err != nil && !errors.Is(err, run.ErrNotFound) { // somebody else deleted it just now
+		if err := c.remove(ctx, actor, r); err != nil && !errors.Is(err, run.ErrNotFound) { // somebody else deleted it just now
 			return err
 		}
-		jobs = append(jobs, of...)
 	}
 	if err := c.o.Store.DeleteSweep(ctx, id); err != nil {
 		return err
 	}
 	c.o.Publisher.Publish(feed.SweepTopic(id), feed.Deleted, map[string]run.SweepID{"id": id})
-	c.purge(ctx, jobs)
 	return nil
 }

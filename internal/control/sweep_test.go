@@ -245,8 +245,12 @@ func TestStoppingASweepStopsAllItsRuns(t *testing.T) {
 	if err := r.control.DeleteSweep(t.Context(), "me", sw.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.control.Sweep(t.Context(), sw.ID); !errors.Is(err, run.ErrNotFound) || len(r.runsOf(t, sw.ID)) != 0 || len(r.cluster.Jobs()) != 0 {
-		t.Errorf("it is still there: %v, jobs %v", err, r.cluster.Jobs())
+	if _, err := r.control.Sweep(t.Context(), sw.ID); !errors.Is(err, run.ErrNotFound) || len(r.runsOf(t, sw.ID)) != 0 {
+		t.Errorf("it is still there: %v", err)
+	}
+	orders, err := r.store.Orders(t.Context())
+	if err != nil || len(orders) != 1 || orders[0].JobID != r.cluster.Jobs()[0] || !orders[0].Purge {
+		t.Errorf("orders %+v, %v, jobs %v", orders, err, r.cluster.Jobs())
 	}
 	for what, err := range map[string]error{"stop": r.control.StopSweep(t.Context(), "me", sw.ID), "delete": r.control.DeleteSweep(t.Context(), "me", sw.ID)} {
 		if !errors.Is(err, run.ErrNotFound) {

@@ -19,7 +19,6 @@ type Cluster interface {
 	Room(ctx context.Context) (nomad.Room, error)
 	Fit(ctx context.Context, shape run.Shape, in nomad.Room) (run.Fit, error)
 	DispatchRun(ctx context.Context, shape run.Shape, d nomad.Dispatch) (parentID, childID string, err error)
-	Stop(ctx context.Context, childID string) error
 }
 
 // Store is what the queue needs of the store.

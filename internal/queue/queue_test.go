@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -217,8 +218,9 @@ func TestAStopDuringTheDispatchIsCarriedOut(t *testing.T) {
 	if err := r.queue.Send(t.Context(), r.id); err != nil {
 		t.Fatal(err)
 	}
-	if r.cluster.Calls("Stop") != 1 {
-		t.Error("Nomad was not told to stop the child")
+	orders, err := r.store.Orders(t.Context())
+	if want := []store.Order{{JobID: r.attempts()[0].JobID, RunID: r.id}}; err != nil || !slices.Equal(orders, want) {
+		t.Errorf("orders %+v, %v; want %+v", orders, err, want)
 	}
 }
 
@@ -274,8 +276,9 @@ func TestAStopWithoutAnAnswerToTheDispatchLeavesNoWorkersBehind(t *testing.T) {
 	if err := r.queue.Send(t.Context(), r.id); err != nil {
 		t.Fatal(err)
 	}
-	if n := r.cluster.Calls("Stop"); n != 1 || len(r.cluster.Jobs()) != 1 || r.attempts()[0].JobID == "" {
-		t.Errorf("%d stops, jobs %v, attempts %+v", n, r.cluster.Jobs(), r.attempts())
+	orders, err := r.store.Orders(t.Context())
+	if jobs := r.cluster.Jobs(); err != nil || len(orders) != 1 || len(jobs) != 1 || orders[0] != (store.Order{JobID: jobs[0], RunID: r.id}) {
+		t.Errorf("orders %+v, %v, jobs %v, attempts %+v", orders, err, jobs, r.attempts())
 	}
 }
 

@@ -161,10 +161,11 @@ func neverSent(err error) bool {
 }
 
 func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error {
-	stop := false
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
 		u.Attempt.ParentJob, u.Attempt.JobID, u.Attempt.MaybeSent = parent, child, false
-		stop = u.Run.StopRequested
+		if u.Run.StopRequested { // asked for while the dispatch was under way
+			u.StopJob()
+		}
 		return q.transition(u, run.Pending, "")
 	})
 	if err != nil {
@@ -176,12 +177,6 @@ func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error
 	q.mu.Unlock()
 	q.tell(u)
 	q.o.Dispatched(id)
-	if !stop {
-		return nil
-	}
-	if err := q.o.Cluster.Stop(ctx, child); err != nil { // asked for while the dispatch was under way
-		q.o.Logger.Warn("stop job", "run", id, "job", child, "err", err) // the watcher repeats it
-	}
 	return nil
 }
 

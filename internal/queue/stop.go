@@ -11,7 +11,7 @@ import (
 )
 
 // Stop changes a run as a request to end it does; why is the reason, "" for what is usual. One that Nomad does not have is
-// stopped at once, and of any other the workers are to be told. One that has ended is [run.ErrConflict].
+// stopped at once, and of any other Nomad is ordered to stop the workers. One that has ended is [run.ErrConflict].
 func Stop(u *store.Update, actor, why string, now time.Time) error {
 	r := &u.Run
 	if r.State.Terminal() {
@@ -19,6 +19,8 @@ func Stop(u *store.Update, actor, why string, now time.Time) error {
 	}
 	asked := r.StopRequested
 	r.StopRequested = true
+	r.StopReason = cmp.Or(r.StopReason, why)
+	u.StopJob()
 	switch r.State {
 	case run.Stopping:
 		if !asked { // its workers could not go on; now nothing follows either

@@ -21,7 +21,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 	}
 	if !o.Found {
 		if r.StopRequested {
-			return Stopped, cmp.Or(r.stoppedFor(), "stopped; the job is gone from Nomad")
+			return Stopped, cmp.Or(r.StopReason, "stopped; the job is gone from Nomad")
 		}
 		if r.State == Dispatching {
 			return Dispatching, r.Reason
@@ -39,7 +39,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Succeeded, ""
 	case over && (r.StopRequested || (o.Stopped && c.firstBad == nil)):
 		if r.StopRequested {
-			return Stopped, r.stoppedFor()
+			return Stopped, r.StopReason
 		}
 		return Stopped, "the job was stopped outside of CoTrain"
 	case over && c.firstBad != nil:
@@ -65,14 +65,6 @@ const (
 	StopRequested = "stop requested; Nomad has not told the workers yet"
 	AskedToStop   = "workers were asked to save and leave" // once Nomad has taken the order
 )
-
-// stoppedFor is the reason that outlives the stopping of a run, or "".
-func (r *Run) stoppedFor() string {
-	if r.State == Stopping && r.Reason != AskedToStop && r.Reason != StopRequested {
-		return r.Reason
-	}
-	return ""
-}
 
 // Doomed reports, in one sentence, why the workers that are left cannot go on: worker 0 holds the store through which DiLoCo
 // workers meet, and without DiLoCo all workers are one world. They would hang, and hold their GPUs. It is "" while they can.

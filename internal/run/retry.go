@@ -44,6 +44,7 @@ func (r *Run) Retry(o Observation, why string, now time.Time) (reason string, ag
 	default:
 		r.Retried++
 	}
+	r.StopReason = ""
 	r.NotBefore = now.Add(retryWait(r.Retried + r.PortConflicts))
 	return fmt.Sprintf("attempt %d failed: %s; trying again (attempt %d of %d)", r.Attempt, why, r.Attempt+1, r.attempts()), true
 }

@@ -105,11 +105,11 @@ func TestMaximumDuration(t *testing.T) {
 		t.Errorf("reason is %q", got)
 	}
 	over := Observation{Found: true, Stopped: true, Dead: true, Workers: []Worker{ended(0, 143, func(w *Worker) { w.Stopping, w.State = true, WorkerComplete })}}
-	r.Reason = "workers were asked to save and leave"
+	r.Reason = AskedToStop
 	if state, why := r.Derive(over); state != Stopped || why != "" {
 		t.Errorf("a stop by a person ends as %s: %s", state, why)
 	}
-	r.Reason = r.ExpiredReason()
+	r.StopReason = r.ExpiredReason()
 	if state, why := r.Derive(over); state != Stopped || why != r.ExpiredReason() {
 		t.Errorf("an expired one ends as %s: %s", state, why)
 	}

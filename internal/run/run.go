@@ -110,7 +110,9 @@ type Run struct {
 	Reason string `json:"reason,omitempty"` // why it is in that state, one sentence, or ""
 
 	StopRequested bool `json:"stop_requested,omitempty"` // somebody asked for a stop
-	Attempt       int  `json:"attempt"`                  // number of the newest attempt, 0 before the first
+	// StopReason is why it is or was stopped; "" when a person wanted it and nothing more is to be said.
+	StopReason string `json:"-"`
+	Attempt    int    `json:"attempt"` // number of the newest attempt, 0 before the first
 
 	StepsTotal int64 `json:"steps_total"` // training steps when complete, rounded up to an outer boundary
 	InnerSteps int64 `json:"inner_steps"` // DiLoCo inner steps, 0 without DiLoCo

@@ -14,7 +14,7 @@ const (
 	tidyChunks = 200
 )
 
-// DeleteRun removes a run and everything that belongs to it, or returns [run.ErrNotFound]. From the first transaction
+// DeleteRun removes a run and everything that belongs to it, orders Nomad to purge its jobs, or returns [run.ErrNotFound]. From the first transaction
 // on nobody sees it; its points and archived blocks follow, and [Store.Tidy] finishes what was interrupted.
 func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	err := s.inTx(ctx, func(tx *writeTx) error {
@@ -24,6 +24,15 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return run.NoRun(string(id))
+		}
+		jobs, err := jobsOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		for _, job := range jobs {
+			if err := place(ctx, tx, Order{JobID: job, RunID: id, Purge: true}); err != nil {
+				return err
+			}
 		}
 		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curve_blocks", "unrolled", "checkpoints", "repeats"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
@@ -47,6 +56,15 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 		return err
 	}
 	return s.Tidy(ctx)
+}
+
+// jobsOf returns the child jobs of a run's attempts.
+func jobsOf(ctx context.Context, tx *writeTx, id run.ID) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT job_id FROM attempts WHERE run_id = ? AND job_id <> ''`, id)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row scanner) (job string, err error) { return job, row.Scan(&job) })
 }
 
 // Tidy deletes the points of deleted runs.

@@ -15,7 +15,7 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before, revision`
+	retried, port_conflicts, not_before, revision, stop_reason`
 
 type scanner interface{ Scan(...any) error }
 
@@ -26,7 +26,7 @@ func scanRun(row scanner) (run.Run, error) {
 	var loss, rate sql.NullFloat64
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
-		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision)
+		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopReason)
 	if err != nil {
 		return r, mapError(err)
 	}
@@ -95,10 +95,10 @@ func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key s
 	}
 	words := strings.Join(append([]string{r.Options.Description}, r.Options.Tags...), "\n")
 	_, err = tx.ExecContext(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, words)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		millis(r.CreatedAt), millis(r.StartedAt), millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore), 0,
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore), 0, r.StopReason,
 		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), words)
 	if err != nil {
 		return err

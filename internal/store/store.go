@@ -37,7 +37,8 @@ type Store struct {
 	lastBlock atomic.Pointer[openBlock]
 	unstored  atomic.Int64 // bytes of the newest batches that could not be stored; 0 once others were
 
-	stmts statements
+	stmts   statements
+	ordered chan struct{}
 
 	mu     sync.Mutex
 	series map[seriesKey]int64 // only committed ones
@@ -136,7 +137,8 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 	}
 	write.SetMaxOpenConns(1)
 	s := &Store{
-		dir: filepath.Dir(file), write: write, blobs: blobs, series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{}, stmts: statements{db: write, byQuery: map[string]*sql.Stmt{}},
+		dir: filepath.Dir(file), write: write, blobs: blobs, ordered: make(chan struct{}, 1), series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{},
+		stmts:  statements{db: write, byQuery: map[string]*sql.Stmt{}},
 		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
 	}
 	if err := s.migrate(ctx); err != nil {

@@ -15,6 +15,8 @@ type writeTx struct {
 	tx     *sql.Tx
 	stmts  *statements
 	missed []string
+
+	ordered bool // it stores orders
 }
 
 // statements are prepared on the one connection for writing.
@@ -50,6 +52,12 @@ func (s *Store) transact(ctx context.Context, fn func(*writeTx) error) error {
 		return mapError(err)
 	}
 	s.stmts.prepare(ctx, w.missed) // not before: the transaction has the only connection
+	if w.ordered {
+		select {
+		case s.ordered <- struct{}{}:
+		default: // one that has not been received yet speaks for these too
+		}
+	}
 	return nil
 }
 

@@ -16,6 +16,7 @@ type Update struct {
 	Attempt run.Attempt  // the newest; a greater Number than Run.Attempt had makes a new one
 	Workers []run.Worker // all allocations of the newest attempt, by rank
 	Events  []run.Event  // to append; Seq is set when Update returns
+	Orders  []Order      // for Nomad; see StopJob
 }
 
 // Update loads a run, lets fn change it, and stores the run, its newest attempt, its workers and new events together. It
@@ -57,9 +58,9 @@ func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, know
 	u.Run.Revision++
 	r := u.Run
 	if _, err := tx.ExecContext(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
-		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ? WHERE id = ?`,
+		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_reason = ? WHERE id = ?`,
 		r.State, r.Reason, r.StopRequested, r.Attempt, millis(r.StartedAt), millis(r.EndedAt), r.Progress.Participants,
-		r.Retried, r.PortConflicts, millis(r.NotBefore), r.Revision, r.ID); err != nil {
+		r.Retried, r.PortConflicts, millis(r.NotBefore), r.Revision, r.StopReason, r.ID); err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
 	if a := u.Attempt; a != before && a.Number > 0 {
@@ -74,6 +75,11 @@ func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, know
 	}
 	for i := range u.Events {
 		if err := insertEvent(ctx, tx, &u.Events[i]); err != nil {
+			return err
+		}
+	}
+	for _, o := range u.Orders {
+		if err := place(ctx, tx, o); err != nil {
 			return err
 		}
 	}

@@ -71,7 +71,7 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 		return err
 	}
 	w.tell(u, c)
-	return w.follow(ctx, u, c, job)
+	return w.follow(ctx, u, c)
 }
 
 // anyWaiting reports whether a worker may still be waiting for a place.
@@ -120,9 +120,12 @@ func (c *change) apply(u *store.Update) error {
 	if state == run.Pending {
 		why = c.pending(u, now)
 	}
-	if state.Terminal() && !c.drained {
-		c.waiting = true
-		return nil
+	if state.Terminal() {
+		c.order(u) // a worker that comes back must not go on alone
+		if !c.drained {
+			c.waiting = true
+			return nil
+		}
 	}
 	// A quick worker can be seen to have ended before it was seen to run; its history says so all the same.
 	if before == run.Pending && (state == run.Succeeded || state == run.Degraded || state == run.Failed) && anyStarted(u.Workers) {
@@ -145,6 +148,7 @@ func (c *change) apply(u *store.Update) error {
 	if why := r.Doomed(c.obs); why != "" && (r.State == run.Degraded || r.State == run.Stopping) {
 		c.doomed = true
 		if r.State == run.Degraded {
+			r.StopReason = why
 			if err := c.move(u, run.Stopping, why, now); err != nil {
 				return err
 			}
@@ -156,8 +160,18 @@ func (c *change) apply(u *store.Update) error {
 	if err := c.expire(u, now); err != nil {
 		return err
 	}
+	if r.StopRequested || c.doomed || u.Attempt.Recalled { // again, should Nomad have forgotten it
+		c.order(u)
+	}
 	c.changed = r.State != before || r.Reason != reason
 	return nil
+}
+
+// order tells Nomad to stop what is left of the attempt.
+func (c *change) order(u *store.Update) {
+	if c.obs.Found && !c.obs.Stopped && !c.obs.Dead {
+		u.StopJob()
+	}
 }
 
 // expire asks a run to end that has been going on for longer than it may.
@@ -166,8 +180,8 @@ func (c *change) expire(u *store.Update, now time.Time) error {
 	if r.StopRequested || !r.State.Live() || !r.Expired(now) {
 		return nil
 	}
-	r.StopRequested = true
-	return c.moveAs(u, console, run.Stopping, r.ExpiredReason(), now)
+	r.StopRequested, r.StopReason = true, r.ExpiredReason()
+	return c.moveAs(u, console, run.Stopping, r.StopReason, now)
 }
 
 func (c *change) move(u *store.Update, to run.State, why string, at time.Time) error {
@@ -308,7 +322,7 @@ func (w *Watcher) tell(u store.Update, c change) {
 }
 
 // follow does what a stored change calls for.
-func (w *Watcher) follow(ctx context.Context, u store.Update, c change, job nomad.JobState) error {
+func (w *Watcher) follow(ctx context.Context, u store.Update, c change) error {
 	id := u.Run.ID
 	switch {
 	case c.waiting:
@@ -325,13 +339,7 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change, job noma
 		w.mu.Unlock()
 		w.o.Logs.Forget(id)
 		w.o.Released(id)
-		err := w.o.Store.Seal(ctx, id, 1)
-		if job.Found && !job.Stopped && job.Status != "dead" { // a worker that comes back must not go on alone
-			err = errors.Join(err, w.o.Cluster.Stop(ctx, c.attempt.JobID))
-		}
-		return err
-	case (u.Run.StopRequested || c.doomed || u.Attempt.Recalled) && job.Found && !job.Stopped: // or an earlier call did not get through
-		return w.o.Cluster.Stop(ctx, c.attempt.JobID)
+		return w.o.Store.Seal(ctx, id, 1)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type Cluster interface {
 	Workers(ctx context.Context, childID string) ([]run.Worker, nomad.JobState, error)
 	WhyPending(ctx context.Context, childID string) (string, error)
 	Stop(ctx context.Context, childID string) error
+	Purge(ctx context.Context, childID string) error
 }
 
 // Store is what watch needs of the store.
@@ -29,6 +30,9 @@ type Store interface {
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
+	Ordered() <-chan struct{}
+	Orders(ctx context.Context) ([]store.Order, error)
+	Done(ctx context.Context, o store.Order) error
 }
 
 // Logs follows the logs of workers; see package ingest.
@@ -77,10 +81,11 @@ const (
 	again = 100 * time.Millisecond
 )
 
-// Watcher compares live runs with Nomad.
+// Watcher compares live runs with Nomad, and gives it the orders that the store keeps.
 type Watcher struct {
 	o    Options
 	kick chan run.ID
+	back chan struct{} // Nomad answers again
 
 	mu    sync.Mutex
 	ended map[run.ID]time.Time // when a run was first seen to have ended, while its logs are being read
@@ -88,7 +93,7 @@ type Watcher struct {
 
 // New returns a watcher that does nothing until Run.
 func New(o Options) *Watcher {
-	return &Watcher{o: o, kick: make(chan run.ID, 1024), ended: map[run.ID]time.Time{}}
+	return &Watcher{o: o, kick: make(chan run.ID, 1024), back: make(chan struct{}, 1), ended: map[run.ID]time.Time{}}
 }
 
 // Look asks for a comparison soon; it never waits.
@@ -107,6 +112,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return w.o.Cluster.Watch(gctx, func(h nomad.Hint) { w.hint(gctx, h, resync) })
 	})
 	g.Go(func() error { return w.loop(gctx, resync) })
+	g.Go(func() error { return w.giveOrders(gctx) })
 	err := g.Wait()
 	if ctx.Err() != nil {
 		return nil
@@ -123,9 +129,11 @@ func (w *Watcher) hint(ctx context.Context, h nomad.Hint, resync chan<- struct{}
 		w.o.Health(h.Unreachable)
 	case h.Resync:
 		w.o.Health(nil)
-		select {
-		case resync <- struct{}{}:
-		default:
+		for _, c := range []chan<- struct{}{resync, w.back} {
+			select {
+			case c <- struct{}{}:
+			default:
+			}
 		}
 	case h.JobID != "":
 		id, err := w.o.Store.RunOfJob(ctx, h.JobID)

@@ -34,6 +34,7 @@ type rig struct {
 	mu       sync.Mutex
 	health   error
 	released []run.ID
+	stop     func() // ends the watcher and the ingest
 }
 
 func (r *rig) now() time.Time { return time.Now().Add(time.Duration(r.skip.Load())) }
@@ -65,6 +66,19 @@ func newRigOf(t *testing.T, of run.Run) *rig {
 		_, err := u.Run.Transition(run.Pending, "test", "", time.Now())
 		return err
 	})
+	r.start()
+	t.Cleanup(func() {
+		r.stop()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// start begins to watch; stop has been called before when it is a restart.
+func (r *rig) start() {
+	t, s := r.t, r.store
 	hub := feed.NewHub(time.Now)
 	logger := slog.New(slog.DiscardHandler)
 	in := ingest.New(ingest.Options{Tailer: r.cluster, Store: s, Publisher: hub, Logger: logger, Now: time.Now, Health: func(error) {}})
@@ -86,14 +100,10 @@ func newRigOf(t *testing.T, of run.Run) *rig {
 			}
 		})
 	}
-	t.Cleanup(func() {
+	r.stop = func() {
 		cancel()
 		wg.Wait()
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return r
+	}
 }
 
 func (r *rig) update(fn func(*store.Update) error) {

@@ -28,6 +28,7 @@ type Cluster struct {
 	byToken  map[string]string
 	logs     map[string][]byte // by allocation and stream
 	calls    map[string]int
+	failing  map[string]error // by method
 	noParent int
 	why      string
 	plan     Plan
@@ -53,7 +54,7 @@ type job struct {
 // New returns an empty cluster.
 func New() *Cluster {
 	return &Cluster{
-		changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{},
+		changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{}, failing: map[string]error{},
 		plan:   Plan{Fits: true, Places: []run.Place{{Node: "node-1", NodeID: "n1", Datacenter: "dc1", Workers: 4}}},
 		parent: run.ParentNew, places: map[string]int{"node-1": manyPlaces},
 	}
@@ -70,7 +71,10 @@ func (c *Cluster) change(fn func()) {
 
 func (c *Cluster) call(name string) error {
 	c.calls[name]++
-	return c.down
+	if c.down != nil {
+		return c.down
+	}
+	return c.failing[name]
 }
 
 // SetDown makes every call fail as unreachable until it is called with false.
@@ -82,6 +86,9 @@ func (c *Cluster) SetDown(down bool) {
 		}
 	})
 }
+
+// Fail makes calls of a method fail with err; nil ends that.
+func (c *Cluster) Fail(name string, err error) { c.change(func() { c.failing[name] = err }) }
 
 // Refuse makes dispatches fail with err.
 func (c *Cluster) Refuse(err error) { c.change(func() { c.refuse = err }) }
@@ -251,7 +258,7 @@ func (c *Cluster) WhyPending(context.Context, string) (string, error) {
 	return c.why, c.call("WhyPending")
 }
 
-// Stop marks the child and its workers as to be stopped; they end when the test says so.
+// Stop marks the child and its workers that have not ended as to be stopped; they end when the test says so.
 func (c *Cluster) Stop(_ context.Context, child string) (err error) {
 	c.change(func() {
 		if err = c.call("Stop"); err != nil {
@@ -260,7 +267,9 @@ func (c *Cluster) Stop(_ context.Context, child string) (err error) {
 		if j := c.jobs[child]; j != nil {
 			j.state.Stopped = true
 			for i := range j.workers {
-				j.workers[i].Stopping = true
+				if !j.workers[i].State.Terminal() {
+					j.workers[i].Stopping = true
+				}
 			}
 		}
 	})

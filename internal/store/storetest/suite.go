@@ -63,6 +63,9 @@ type Store interface {
 	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
 	StopSweep(ctx context.Context, id run.SweepID, fn func(*store.Update) error) ([]store.Update, error)
 	DeleteSweep(ctx context.Context, id run.SweepID) error
+	Ordered() <-chan struct{}
+	Orders(ctx context.Context) ([]store.Order, error)
+	Done(ctx context.Context, o store.Order) error
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -117,6 +120,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"sweeps are listed newest first":                          testSweeps,
 		"a sweep is stopped with its runs":                        testStopSweep,
 		"a sweep with runs is not deleted":                        testDeleteSweep,
+		"orders are kept until they are done":                     testOrders,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

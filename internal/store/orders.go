@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Order is what Nomad is to do with a child job: to stop it, or to stop and forget it. It is stored together with the
+// change that calls for it, and kept until Nomad has taken it.
+type Order struct {
+	JobID string
+	RunID run.ID
+	Purge bool
+}
+
+// StopJob orders Nomad to stop the newest attempt's job, if it has one.
+func (u *Update) StopJob() {
+	if u.Attempt.JobID != "" {
+		u.Orders = append(u.Orders, Order{JobID: u.Attempt.JobID, RunID: u.Run.ID})
+	}
+}
+
+// place stores an order. An order to purge is not weakened by one to stop.
+func place(ctx context.Context, tx *writeTx, o Order) error {
+	tx.ordered = true
+	_, err := tx.ExecContext(ctx, `INSERT INTO orders (job_id, run_id, purge) VALUES (?,?,?)
+		ON CONFLICT (job_id) DO UPDATE SET purge = max(purge, excluded.purge)`, o.JobID, o.RunID, o.Purge)
+	if err != nil {
+		return fmt.Errorf("store order for job %s: %w", o.JobID, err)
+	}
+	return nil
+}
+
+// Ordered signals that there are new orders. It has one receiver.
+func (s *Store) Ordered() <-chan struct{} { return s.ordered }
+
+// Orders returns what Nomad has not taken yet, stops first.
+func (s *Store) Orders(ctx context.Context) ([]Order, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT job_id, run_id, purge FROM orders ORDER BY purge, job_id`)
+	if err != nil {
+		return nil, fmt.Errorf("list orders: %w", mapError(err))
+	}
+	return collect(rows, func(row scanner) (o Order, err error) { return o, row.Scan(&o.JobID, &o.RunID, &o.Purge) })
+}
+
+// Done removes an order that Nomad has taken. One that has become a purge since then stays.
+func (s *Store) Done(ctx context.Context, o Order) error {
+	if _, err := s.write.ExecContext(ctx, `DELETE FROM orders WHERE job_id = ? AND purge = ?`, o.JobID, o.Purge); err != nil {
+		return fmt.Errorf("remove order for job %s: %w", o.JobID, mapError(err))
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+func testOrders(t *testing.T, s Store) {
+	for _, id := range []string{"r-0000000001", "r-0000000002"} {
+		r := create(t, s, id, id)
+		_, err := s.Update(t.Context(), r.ID, func(u *store.Update) error {
+			u.Run.Attempt = 1
+			u.StopJob() // there is none yet
+			u.Attempt = run.Attempt{RunID: r.ID, Number: 1, JobID: "p/" + id, CreatedAt: epoch}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(want ...store.Order) {
+		t.Helper()
+		if got, err := s.Orders(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("orders %+v, %v; want %+v", got, err, want)
+		}
+	}
+	signalled := func() bool {
+		select {
+		case <-s.Ordered():
+			return true
+		default:
+			return false
+		}
+	}
+	if has(); signalled() {
+		t.Error("it signals orders that there are not")
+	}
+	stop := func(id run.ID, result error) {
+		t.Helper()
+		_, err := s.Update(t.Context(), id, func(u *store.Update) error {
+			u.StopJob()
+			u.Run.StopReason = "why"
+			return result
+		})
+		if !errors.Is(err, result) {
+			t.Fatal(err)
+		}
+	}
+	failed := errors.New("failed")
+	stop("r-0000000002", failed)
+	if has(); signalled() {
+		t.Error("it signals an order that was not stored")
+	}
+	one, two := store.Order{JobID: "p/r-0000000001", RunID: "r-0000000001"}, store.Order{JobID: "p/r-0000000002", RunID: "r-0000000002"}
+	stop("r-0000000002", nil)
+	stop("r-0000000002", nil)
+	stop("r-0000000001", nil)
+	if has(one, two); !signalled() {
+		t.Error("nobody is told of the orders")
+	}
+	if r, err := s.Run(t.Context(), "r-0000000001"); err != nil || r.StopReason != "why" {
+		t.Errorf("it is stopped for %q, %v", r.StopReason, err)
+	}
+	if err := s.DeleteRun(t.Context(), "r-0000000001"); err != nil {
+		t.Fatal(err)
+	}
+	purge := one
+	purge.Purge = true
+	if has(two, purge); !signalled() {
+		t.Error("nobody is told of the purge")
+	}
+	for _, done := range []store.Order{one, two, purge} {
+		if err := s.Done(t.Context(), done); err != nil {
+			t.Fatal(err)
+		}
+		if done == one { // was taken, but is a purge by now
+			has(two, purge)
+		}
+	}
+	has()
+}
