@@ -43,6 +43,7 @@ type lineReader struct {
 	step   int64
 	cut    bool
 	events int
+	told   run.Told
 
 	from    store.Cursor // what is stored
 	pending []byte       // bytes after from, without a newline
@@ -50,7 +51,7 @@ type lineReader struct {
 }
 
 func newLineReader(cur store.Cursor, rank int, log *slog.Logger) *lineReader {
-	r := &lineReader{rank: rank, log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}}
+	r := &lineReader{rank: rank, log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}, told: cur.Told}
 	if cur.Parser != "" {
 		var st parserState
 		if err := json.Unmarshal([]byte(cur.Parser), &st); err != nil {
@@ -124,11 +125,11 @@ func (r *lineReader) boundary(data []byte) int {
 	return n
 }
 
-// finish returns the batch that ends the stream.
-func (r *lineReader) finish() *store.Batch {
+// finish returns the batch that ends the stream; whole is false when its end was not there to be read.
+func (r *lineReader) finish(whole bool) *store.Batch {
 	b := r.batch(r.pending, r.end)
 	r.pending = nil
-	b.To.Done = true
+	b.To.Done, b.To.Told.Read = true, whole
 	return b
 }
 
@@ -147,7 +148,7 @@ func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 	if err != nil { // a struct of plain values
 		r.log.Error("encode parser state", "err", err)
 	}
-	b.To = store.Cursor{File: to.File, Offset: to.Offset, Parser: string(state)}
+	b.To = store.Cursor{File: to.File, Offset: to.Offset, Parser: string(state), Told: r.told}
 	r.from = b.To
 	return b
 }
@@ -157,7 +158,7 @@ func (r *lineReader) line(b *store.Batch, line []byte) {
 	switch res.Kind {
 	case logparse.KindSample:
 		if res.Sample.HasStep {
-			r.step = res.Sample.Step
+			r.step, r.told.Step = res.Sample.Step, res.Sample.Step
 		}
 		for _, m := range res.Sample.Metrics {
 			step := res.Sample.Step
@@ -198,6 +199,7 @@ var frequent = map[string]struct{ number, metric string }{
 var facts = map[string]bool{logparse.MeshSize: true, logparse.Parameters: true, logparse.PeakFLOPS: true}
 
 func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
+	r.tell(ev)
 	if facts[ev.Name] && r.rank != 0 {
 		return
 	}
@@ -217,5 +219,21 @@ func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
 	case r.events == maxEvents:
 		b.Events = append(b.Events, run.Event{Kind: "events_cut", Level: "warning",
 			Message: fmt.Sprintf("this worker reported %d events; further ones are in its log only", maxEvents)})
+	}
+}
+
+// tell keeps what an event says about the end of the worker, however many events there were.
+func (r *lineReader) tell(ev logparse.Event) {
+	if ev.Name == logparse.Finished {
+		r.told.Finished = true
+		return
+	}
+	code, exited := ev.Value(logparse.ExitCode)
+	signal, _ := ev.Value(logparse.ExitSignal)
+	switch {
+	case ev.Name == logparse.RootCause:
+		r.told.ExitCode, r.told.Signal, r.told.Why = int(code), int(signal), ""
+	case exited && ev.Level == logparse.Error && code > 0 && code <= 255: // the launch script gives up
+		r.told.ExitCode, r.told.Signal, r.told.Why = int(code), 0, ev.Message()
 	}
 }

@@ -174,7 +174,7 @@ func (t *tail) finish(ctx context.Context, cause error) bool {
 	if errors.Is(cause, run.ErrNotFound) && t.lines.from.File != "" {
 		err = t.skip(ctx, "log_gone", goneMessage(outputOf(t.alloc.worker.Rank, t.stream), t.stored, t.why), t.lines.end, true)
 	} else {
-		err = t.commit(ctx, t.lines.finish())
+		err = t.commit(ctx, t.lines.finish(cause == nil))
 	}
 	if err != nil {
 		t.log.Warn("finish log", "err", err)

@@ -59,12 +59,19 @@ const (
 	Fatal            = "fatal"             // an exception ends the process
 	FatalError       = "fatal_error"       // first line of that exception, in the message
 	Finished         = "finished"          // training is complete
+	RootCause        = "root_cause"        // the process that failed first, as torchrun says (rank, and one of the two below)
+)
+
+// Numbers of an event that say how the worker's process ended. Machine lines of the launch script have the first too.
+const (
+	ExitCode   = "exit_code"
+	ExitSignal = "signal"
 )
 
 // levelOf is the level of an event by name.
 func levelOf(name string) Level {
 	switch name {
-	case Fatal, FatalError, SyncFailed, PushFailed:
+	case Fatal, FatalError, SyncFailed, PushFailed, RootCause:
 		return Error
 	case SyncError, Evicted, HeartbeatLost, BarrierFailed:
 		return Warning

@@ -48,6 +48,8 @@ type State struct {
 	Pushes Pushes `json:"pushes,omitzero"`
 	// Caught is true between the line that announces a fatal exception and the line that shows it.
 	Caught bool `json:"caught,omitempty"`
+	// Root is in the block in which torchrun names the process that failed first.
+	Root root `json:"root,omitzero"`
 }
 
 // Parser reads the lines of one stream of one worker, in order. The zero value is ready; to continue a stream, set
@@ -83,7 +85,7 @@ func (p *Parser) Line(line []byte) Result {
 		if whole && bytes.Contains(line, []byte("tep: ")) {
 			return p.sample(stripWrapper(line), false)
 		}
-		return Result{}
+		return p.rootCause(line)
 	case whole && looksLikePairs(rec.msg):
 		if res := p.sample(rec.msg, true); res.Kind != None {
 			return res

@@ -2,7 +2,7 @@ package run
 
 import (
 	"cmp"
-	"fmt"
+	"time"
 )
 
 // Observation is what Nomad says about an attempt.
@@ -28,22 +28,22 @@ func (r *Run) Derive(o Observation) (State, string) {
 		}
 		return Failed, "the job is gone from Nomad: it was purged or collected outside of CoTrain"
 	}
-	c := count(o.Workers)
+	c := r.count(o.Workers)
 	if o.Stopped { // a worker on a disconnected node cannot say so, perhaps for months; for us it has ended
 		c.stopped, c.unknown = c.stopped+c.unknown, 0
 	}
 	ended := c.ok + c.failed + c.lost + c.stopped
 	over := ended == len(o.Workers) && (ended >= r.Shape.Nodes || o.Stopped || o.Dead)
 	switch {
-	case over && c.ok >= r.Shape.Nodes:
-		return Succeeded, ""
+	case over && (c.ok >= r.Shape.Nodes || r.trained(o.Workers)):
+		return Succeeded, r.caveats(o.Workers)
 	case over && (r.StopRequested || (o.Stopped && c.firstBad == nil)):
 		if r.StopRequested {
 			return Stopped, r.StopReason
 		}
 		return Stopped, "the job was stopped outside of CoTrain"
 	case over && c.firstBad != nil:
-		return Failed, c.firstBad.Failure()
+		return Failed, r.failure(*c.firstBad)
 	case over:
 		return Failed, "Nomad ended the job before it placed every worker"
 	case r.State == Stopping && r.Reason == StopRequested && o.Stopped:
@@ -51,7 +51,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 	case r.StopRequested || o.Stopped || r.State == Stopping:
 		return Stopping, r.Reason
 	case c.firstBad != nil:
-		return Degraded, c.firstBad.Failure()
+		return Degraded, r.failure(*c.firstBad)
 	case c.unknown > 0:
 		return Degraded, "the connection to a worker's node is lost"
 	case c.running+c.ok >= r.Shape.Nodes:
@@ -68,25 +68,36 @@ const (
 
 // Doomed reports, in one sentence, why the workers that are left cannot go on: worker 0 holds the store through which DiLoCo
 // workers meet, and without DiLoCo all workers are one world. They would hang, and hold their GPUs. It is "" while they can.
-func (r *Run) Doomed(o Observation) string {
+func (r *Run) Doomed(o Observation, now time.Time) string {
 	if r.StopRequested || o.Stopped || r.Shape.Nodes < 2 {
 		return ""
 	}
-	left := 0
-	var cause *Worker
+	left, begun := r.Shape.Nodes-len(o.Workers), false
+	var cause, first *Worker
 	for i := range o.Workers {
 		w := &o.Workers[i]
+		bad := w.State.Terminal() && !w.Stopping && (!w.OK() || r.leftEarly(*w))
 		switch {
 		case !w.State.Terminal():
 			left++
-		case !w.OK() && !w.Stopping && (w.Rank == 0 || r.InnerSteps == 0):
+			begun = begun || w.Started
+		case bad && (w.Rank == 0 || r.InnerSteps == 0):
 			cause = w
+		case w.Rank == 0 && w.OK():
+			first = w
 		}
 	}
-	if left == 0 || cause == nil {
+	switch {
+	case left <= 0:
 		return ""
+	case cause != nil:
+		return r.failure(*cause) + "; the others cannot go on without it and were stopped"
+	case first != nil && r.finished(*first) && !begun:
+		return "training has finished; workers that had not started by then were stopped"
+	case first != nil && now.Sub(first.EndedAt) >= LastWait:
+		return "worker 0 has finished; workers that had not ended " + ShortDuration(LastWait) + " later were stopped"
 	}
-	return cause.Failure() + "; the others cannot go on without it and were stopped"
+	return ""
 }
 
 type tally struct {
@@ -94,12 +105,13 @@ type tally struct {
 	firstBad                                    *Worker // the failure that came first
 }
 
-func count(ws []Worker) tally {
+func (r *Run) count(ws []Worker) tally {
 	var t tally
 	for i := range ws {
 		w := &ws[i]
+		early := r.leftEarly(*w)
 		switch {
-		case w.OK():
+		case w.OK() && !early:
 			t.ok++
 		case w.State == WorkerRunning:
 			t.running++
@@ -112,40 +124,10 @@ func count(ws []Worker) tally {
 		case w.State.Terminal():
 			t.failed++
 		}
-		bad := w.State == WorkerLost || (w.State.Terminal() && !w.OK() && (!w.Stopping || w.State == WorkerFailed))
+		bad := early || w.State == WorkerLost || (w.State.Terminal() && !w.OK() && (!w.Stopping || w.State == WorkerFailed))
 		if bad && (t.firstBad == nil || w.EndedAt.Before(t.firstBad.EndedAt)) {
 			t.firstBad = w
 		}
 	}
 	return t
-}
-
-// Failure says in one sentence how the worker ended.
-func (w Worker) Failure() string {
-	who := fmt.Sprintf("worker %d", w.Rank)
-	if w.NodeName != "" {
-		who += " on " + w.NodeName
-	}
-	switch {
-	case w.State == WorkerLost:
-		return who + " was lost" + because(w.Detail)
-	case w.OOM:
-		return who + " ran out of memory and was killed"
-	case w.Exited && w.Signal != 0:
-		return fmt.Sprintf("%s was ended by signal %d", who, w.Signal)
-	case w.Exited && w.ExitCode == 0 && w.State == WorkerComplete && w.Stopping:
-		return who + " was stopped"
-	case w.Exited:
-		return fmt.Sprintf("%s exited with code %d", who, w.ExitCode)
-	case w.Stopping && w.State == WorkerComplete:
-		return who + " was stopped"
-	}
-	return who + " failed" + because(w.Detail)
-}
-
-func because(detail string) string {
-	if detail == "" {
-		return ""
-	}
-	return ": " + detail
 }

@@ -29,7 +29,7 @@ const (
 // that, sets NotBefore, and returns the sentence that records it; else it returns the final reason and false. A stop that
 // was asked for is never followed by another attempt.
 func (r *Run) Retry(o Observation, why string, now time.Time) (reason string, again bool) {
-	c := count(o.Workers)
+	c := r.count(o.Workers)
 	switch {
 	case r.StopRequested || !o.Found: // gone from Nomad: who removed it knew why, and how it ended nobody knows
 		return why, false
@@ -66,7 +66,8 @@ func retryWait(n int) time.Duration {
 
 // hopeless reports whether the worker ended for a cause that another attempt would meet again.
 func (w Worker) hopeless() bool {
-	return w.Exited && w.Signal == 0 && (w.ExitCode == ExitUsage || w.ExitCode == ExitMissing || w.ExitCode == ExitNoCommand)
+	code, signal := w.Exit()
+	return w.Exited && signal == 0 && (code == ExitUsage || code == ExitMissing || code == ExitNoCommand)
 }
 
 // portConflict reports whether an attempt ended because a worker did not get its ports. The others then ended for want of

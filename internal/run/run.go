@@ -158,7 +158,11 @@ func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, 
 	if !CanFollow(r.State, to) {
 		return nil, fmt.Errorf("run %s is %s and cannot become %s: %w", r.ID, r.State, to, ErrConflict)
 	}
-	ev := &Event{RunID: r.ID, At: at, Kind: "state", Level: levelOf(to), Actor: actor, From: r.State, To: to, Message: reason, Rank: -1, Attempt: r.Attempt}
+	level := levelOf(to)
+	if to == Succeeded && reason != "" {
+		level = "warning" // it did, but
+	}
+	ev := &Event{RunID: r.ID, At: at, Kind: "state", Level: level, Actor: actor, From: r.State, To: to, Message: reason, Rank: -1, Attempt: r.Attempt}
 	r.State, r.Reason = to, reason
 	if to == Running && r.StartedAt.IsZero() {
 		r.StartedAt = at

@@ -182,7 +182,7 @@ func TestDoomed(t *testing.T) {
 		{"a stop is under way", 5, true, []Worker{bad(0), up(1)}, false},
 	} {
 		r := Run{Shape: Shape{Nodes: 2}, InnerSteps: tc.inner, StopRequested: tc.stop}
-		if got := r.Doomed(Observation{Found: true, Workers: tc.ws}); (got != "") != tc.want {
+		if got := r.Doomed(Observation{Found: true, Workers: tc.ws}, time.Time{}); (got != "") != tc.want {
 			t.Errorf("%s: %q", tc.name, got)
 		}
 	}

@@ -17,7 +17,7 @@ const (
 	Degraded    State = "degraded"    // at least one worker lost or failed, others run
 	Stopping    State = "stopping"    // asked to stop; workers are saving and leaving
 	Paused      State = "paused"      // stopped with a checkpoint, to be resumed
-	Succeeded   State = "succeeded"   // every worker ended by itself with exit code 0
+	Succeeded   State = "succeeded"   // training reached its end; the reason says what was not well
 	Failed      State = "failed"      // ended for a reason that nobody asked for
 	Stopped     State = "stopped"     // ended because somebody asked
 )

@@ -47,6 +47,8 @@ type Worker struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	// UnknownSince is when its node was first seen to be disconnected, while it is.
 	UnknownSince time.Time `json:"unknown_since,omitzero"`
+	// Told is what its log says about its end; read once it has ended.
+	Told Told `json:"told,omitzero"`
 }
 
 // OK reports whether the worker ended by itself and well: complete, not stopped by Nomad, exit code 0.

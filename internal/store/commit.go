@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,6 +19,7 @@ type Cursor struct {
 	Parser string    // JSON of the line parser's state at that place
 	Done   bool      // nothing more will come
 	At     time.Time // when that was; set by the store
+	Told   run.Told
 }
 
 // Point is one value of one metric of one worker.
@@ -51,13 +53,47 @@ type Batch struct {
 func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, error) {
 	var c Cursor
 	var at int64
-	err := s.read.QueryRowContext(ctx, `SELECT file, pos, parser, done, at FROM streams WHERE alloc_id = ? AND stream = ?`, allocID, stream).
-		Scan(&c.File, &c.Offset, &c.Parser, &c.Done, &at)
-	c.At = fromMillis(at)
+	var told string
+	err := s.read.QueryRowContext(ctx, `SELECT file, pos, parser, done, at, told FROM streams WHERE alloc_id = ? AND stream = ?`, allocID, stream).
+		Scan(&c.File, &c.Offset, &c.Parser, &c.Done, &at, &told)
+	if err == nil {
+		c.At = fromMillis(at)
+		err = json.Unmarshal([]byte(told), &c.Told)
+	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return c, fmt.Errorf("cursor of %s %s: %w", allocID, stream, mapError(err))
 	}
 	return c, nil
+}
+
+// Told returns what the logs of a run's workers say about their ends, by allocation.
+func (s *Store) Told(ctx context.Context, id run.ID) (map[string]run.Told, error) {
+	type stream struct {
+		alloc string
+		told  run.Told
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT alloc_id, told FROM streams WHERE run_id = ?`, id)
+	if err != nil {
+		return nil, fmt.Errorf("ends of the workers of %s: %w", id, mapError(err))
+	}
+	streams, err := collect(rows, func(row scanner) (v stream, err error) {
+		var told string
+		if err := row.Scan(&v.alloc, &told); err != nil {
+			return v, err
+		}
+		return v, json.Unmarshal([]byte(told), &v.told)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ends of the workers of %s: %w", id, err)
+	}
+	out := map[string]run.Told{}
+	for _, v := range streams {
+		if other, ok := out[v.alloc]; ok {
+			v.told = v.told.Join(other)
+		}
+		out[v.alloc] = v.told
+	}
+	return out, nil
 }
 
 // Commit stores batches in one transaction: raw lines, points, events and cursors together, so that a console killed at
@@ -188,9 +224,13 @@ func (c *commit) steps(ctx context.Context, b *Batch) ([]Point, error) {
 }
 
 func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
-	res, err := tx.ExecContext(ctx, `UPDATE streams SET file = ?, pos = ?, parser = ?, done = ?, at = ?
+	told, err := json.Marshal(b.To.Told)
+	if err != nil {
+		return fmt.Errorf("encode the end of %s: %w", b.AllocID, err)
+	}
+	res, err := tx.ExecContext(ctx, `UPDATE streams SET file = ?, pos = ?, parser = ?, done = ?, at = ?, told = ?
 		WHERE alloc_id = ? AND stream = ? AND file = ? AND pos = ? AND done = 0`,
-		b.To.File, b.To.Offset, b.To.Parser, b.To.Done, millis(b.At), b.AllocID, b.Stream, b.From.File, b.From.Offset)
+		b.To.File, b.To.Offset, b.To.Parser, b.To.Done, millis(b.At), string(told), b.AllocID, b.Stream, b.From.File, b.From.Offset)
 	if err != nil {
 		return err
 	}
@@ -201,8 +241,8 @@ func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
 		return fmt.Errorf("the cursor of %s %s is no longer at %s:%d: %w", b.AllocID, b.Stream, b.From.File, b.From.Offset, run.ErrConflict)
 	}
 	// The run must still exist: a deleted one must not come back as rows that nobody owns.
-	res, err = tx.ExecContext(ctx, `INSERT INTO streams (alloc_id, stream, run_id, file, pos, parser, done, at)
-		SELECT ?,?,id,?,?,?,?,? FROM runs WHERE id = ?`, b.AllocID, b.Stream, b.To.File, b.To.Offset, b.To.Parser, b.To.Done, millis(b.At), b.RunID)
+	res, err = tx.ExecContext(ctx, `INSERT INTO streams (alloc_id, stream, run_id, file, pos, parser, done, at, told)
+		SELECT ?,?,id,?,?,?,?,?,? FROM runs WHERE id = ?`, b.AllocID, b.Stream, b.To.File, b.To.Offset, b.To.Parser, b.To.Done, millis(b.At), string(told), b.RunID)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,9 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 		}
 	}
 	c := change{w: w, attempt: attempt, found: found, obs: obs, why: why, drained: w.drained(id, found)}
+	if err := c.listen(ctx, id); err != nil {
+		return err
+	}
 	if c.drained && len(found) > 0 && !slices.ContainsFunc(found, func(wk run.Worker) bool { return !wk.State.Terminal() }) {
 		// The final numbers first, so that whoever sees the final state sees them too.
 		if err := w.o.Logs.Flush(ctx, id); err != nil {
@@ -72,6 +75,23 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 	}
 	w.tell(u, c)
 	return w.follow(ctx, u, c)
+}
+
+// listen adds what the logs of the workers that have ended say.
+func (c *change) listen(ctx context.Context, id run.ID) error {
+	if !slices.ContainsFunc(c.found, func(w run.Worker) bool { return w.State.Terminal() }) {
+		return nil
+	}
+	told, err := c.w.o.Store.Told(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, ws := range [][]run.Worker{c.found, c.obs.Workers} {
+		for i := range ws {
+			ws[i].Told = told[ws[i].AllocID]
+		}
+	}
+	return nil
 }
 
 // anyWaiting reports whether a worker may still be waiting for a place.
@@ -145,9 +165,9 @@ func (c *change) apply(u *store.Update) error {
 	if r.State.Terminal() || c.again {
 		u.Attempt.EndedAt = now
 	}
-	if why := r.Doomed(c.obs); why != "" && (r.State == run.Degraded || r.State == run.Stopping) {
+	if why := r.Doomed(c.obs, now); why != "" && r.State.Live() {
 		c.doomed = true
-		if r.State == run.Degraded {
+		if r.State != run.Stopping {
 			r.StopReason = why
 			if err := c.move(u, run.Stopping, why, now); err != nil {
 				return err
@@ -241,7 +261,7 @@ func (c *change) workers(u *store.Update, now time.Time) {
 			continue
 		}
 		old := u.Workers[i]
-		if old.State != wk.State || old.Started != wk.Started {
+		if old.State != wk.State || old.Started != wk.Started || corrected(old, wk) {
 			u.Events = append(u.Events, workerEvent(wk, now))
 		}
 		c.moved = c.moved || !sameWorker(old, wk)
@@ -272,9 +292,16 @@ func (c *change) disconnected(wk *run.Worker, since, now time.Time) {
 	}
 }
 
+// corrected reports whether the worker's log tells another cause of its end than what was told before.
+func corrected(old, wk run.Worker) bool {
+	code, signal := old.Exit()
+	newCode, newSignal := wk.Exit()
+	return wk.State.Terminal() && (code != newCode || signal != newSignal)
+}
+
 func sameWorker(a, b run.Worker) bool {
 	return a.State == b.State && a.Started == b.Started && a.Stopping == b.Stopping && a.Detail == b.Detail && a.NodeName == b.NodeName &&
-		a.Exited == b.Exited && a.ExitCode == b.ExitCode && slices.Equal(a.GPUs, b.GPUs)
+		a.Exited == b.Exited && a.ExitCode == b.ExitCode && a.Told == b.Told && slices.Equal(a.GPUs, b.GPUs)
 }
 
 func workerEvent(wk run.Worker, now time.Time) run.Event {
@@ -288,7 +315,7 @@ func workerEvent(wk run.Worker, now time.Time) run.Event {
 	case wk.State == run.WorkerRunning:
 		at = orNow(wk.StartedAt, now)
 	case wk.OK():
-		msg, at = fmt.Sprintf("worker %d finished%s", wk.Rank, where), orNow(wk.EndedAt, now)
+		msg, at = fmt.Sprintf("worker %d ended%s", wk.Rank, where), orNow(wk.EndedAt, now)
 	case wk.State.Terminal():
 		msg, at = wk.Failure(), orNow(wk.EndedAt, now)
 		if !wk.Stopping || wk.State != run.WorkerComplete {

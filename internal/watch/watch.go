@@ -30,6 +30,7 @@ type Store interface {
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
+	Told(ctx context.Context, id run.ID) (map[string]run.Told, error)
 	Ordered() <-chan struct{}
 	Orders(ctx context.Context) ([]store.Order, error)
 	Done(ctx context.Context, o store.Order) error

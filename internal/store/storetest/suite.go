@@ -31,6 +31,7 @@ type Store interface {
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 	Cursor(ctx context.Context, allocID, stream string) (store.Cursor, error)
 	Commit(ctx context.Context, batches []*store.Batch) error
+	Told(ctx context.Context, id run.ID) (map[string]run.Told, error)
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *store.PointPlace, limit int) ([]store.WorkerPoint, error)
 	SealPoints(ctx context.Context) (bool, error)
@@ -83,6 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"an update whose function fails changes nothing":          testUpdateFails,
 		"events are read from either end, page by page":           testEvents,
 		"a batch is stored whole and moves its cursor":            testCommit,
+		"what both streams say of an end comes together":          testTold,
 		"a batch from an old cursor stores nothing":               testStaleCursor,
 		"a batch of a deleted run stores nothing":                 testDeletedRun,
 		"an exact value wins over a printed one in either order":  testExact,

@@ -9,3 +9,6 @@ CREATE TABLE orders (
 -- Why a run is or was stopped, '' when a person wanted it and nothing more is to be said.
 ALTER TABLE runs ADD COLUMN stop_reason TEXT NOT NULL DEFAULT '';
 UPDATE runs SET stop_reason = reason WHERE state = 'stopping' AND stop_requested = 1 AND reason <> 'workers were asked to save and leave';
+
+-- What the stream says about the end of its worker: JSON of run.Told.
+ALTER TABLE streams ADD COLUMN told TEXT NOT NULL DEFAULT '{}';
