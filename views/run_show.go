@@ -122,12 +122,15 @@ func reasonText(r run.Run) string {
 	case run.Paused:
 		return "Stopped with a checkpoint, to be resumed."
 	case run.Succeeded:
-		return "Every worker ended by itself and well."
+		return "All workers finished."
 	case run.Stopped:
 		return "Ended because somebody asked."
 	}
 	return "Ended, and nothing was recorded about why."
 }
+
+// hasCaveat reports whether a run succeeded with a reason, which says what was not well.
+func hasCaveat(r run.Run) bool { return r.State == run.Succeeded && r.Reason != "" }
 
 // canStop is true while there is something to stop that nobody has asked to stop yet.
 func canStop(r run.Run) bool {
@@ -138,15 +141,20 @@ func canStop(r run.Run) bool {
 func machineLine(text string) bool { return strings.HasPrefix(text, "COTRAIN {") }
 
 func exitText(w run.Worker) string {
+	code, signal := w.Exit()
 	switch {
 	case w.OOM:
 		return "out of memory"
+	case w.State == run.WorkerComplete && w.Stopping:
+		return "stopped"
 	case !w.Exited:
 		return absent
-	case w.Signal != 0:
-		return fmt.Sprintf("%d (signal %d)", w.ExitCode, w.Signal)
+	case signal != 0 && code == 0:
+		return fmt.Sprintf("signal %d", signal)
+	case signal != 0:
+		return fmt.Sprintf("%d (signal %d)", code, signal)
 	}
-	return strconv.Itoa(w.ExitCode)
+	return strconv.Itoa(code)
 }
 
 // workerSince is when the worker came into the state that it is in, as far as it is known.

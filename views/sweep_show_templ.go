@@ -925,7 +925,7 @@ func sweepRunRow(d SweepDetail, r SweepRun) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = StateBadge(r.Run.State).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = RunBadge(r.Run).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

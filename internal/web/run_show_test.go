@@ -66,6 +66,26 @@ func TestAFailedRunShowsItsCauseAndCanBeDeleted(t *testing.T) {
 	}
 }
 
+func TestASuccessThatIsNotCleanSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Succeeded)
+	s.fake.runs = []run.Run{r}
+	if a := s.get("/runs/"+string(r.ID), 200); a.text(t, "[data-run-reason]") != "All workers finished." || a.count(".note-warning") != 0 {
+		t.Errorf("a clean one says %q", a.text(t, "[data-run-reason]"))
+	}
+	if a := s.get("/", 200); a.count("[data-caveat]") != 0 {
+		t.Error("a clean one is marked in the list")
+	}
+	s.fake.runs[0].Reason = "finished, but worker 1 on n1 exited with code 7 (step 10)"
+	if got := s.get("/runs/"+string(r.ID), 200).text(t, "[data-run-reason] .note-warning"); got != "Warning Finished, but worker 1 on n1 exited with code 7 (step 10)" {
+		t.Errorf("its page says %q", got)
+	}
+	if got := s.get("/", 200).text(t, "[data-caveat]"); got != "Finished, but worker 1 on n1 exited with code 7 (step 10)" {
+		t.Errorf("the list says %q", got)
+	}
+}
+
 func TestWorkersAreListedWithWhatTheyHave(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -75,6 +95,9 @@ func TestWorkersAreListedWithWhatTheyHave(t *testing.T) {
 		{Rank: 0, NodeName: "n0", State: run.WorkerRunning, GPUs: []run.GPU{{Model: "nvidia/gpu/A100"}, {Model: "nvidia/gpu/A100"}}, StartedAt: testNow},
 		{Rank: 1, NodeName: "n1", State: run.WorkerFailed, Exited: true, ExitCode: 137, Signal: 9},
 		{Rank: 2, NodeName: "n2", State: run.WorkerFailed, Exited: true, ExitCode: 137, OOM: true},
+		{Rank: 3, NodeName: "n3", State: run.WorkerFailed, Exited: true, ExitCode: 1, Told: run.Told{ExitCode: 7}},
+		{Rank: 4, NodeName: "n4", State: run.WorkerFailed, Exited: true, ExitCode: 1, Told: run.Told{Signal: 9}},
+		{Rank: 5, NodeName: "n5", State: run.WorkerComplete, Stopping: true, Exited: true, ExitCode: 1},
 	}
 	a := s.get("/runs/"+string(r.ID), 200)
 	cell := func(rank, n int) string {
@@ -83,7 +106,7 @@ func TestWorkersAreListedWithWhatTheyHave(t *testing.T) {
 	for _, c := range []struct {
 		rank, column int
 		want         string
-	}{{0, 2, "n0"}, {0, 3, "2 × A100"}, {0, 4, "running"}, {0, 6, "–"}, {1, 4, "failed"}, {1, 6, "137 (signal 9)"}, {2, 6, "out of memory"}, {1, 3, "none"}} {
+	}{{0, 2, "n0"}, {0, 3, "2 × A100"}, {0, 4, "running"}, {0, 6, "–"}, {1, 4, "failed"}, {1, 6, "137 (signal 9)"}, {2, 6, "out of memory"}, {3, 6, "7"}, {4, 6, "signal 9"}, {5, 6, "stopped"}, {1, 3, "none"}} {
 		if got := cell(c.rank, c.column); got != c.want {
 			t.Errorf("worker %d, column %d: %q, want %q", c.rank, c.column, got, c.want)
 		}
