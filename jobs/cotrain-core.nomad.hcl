@@ -305,6 +305,7 @@ job "cotrain-core" {
         COTRAIN_WORK_DIR           = var.work_dir
         COTRAIN_INTERFACE          = var.interface
         COTRAIN_RENDEZVOUS_TIMEOUT = "${var.rendezvous_timeout}"
+        COTRAIN_KILL_TIMEOUT       = var.kill_timeout
         PYTHONUNBUFFERED           = "1"
       }, var.storage != "" ? { COTRAIN_STORAGE = var.storage } : {}, var.env)
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Starts the trainer on one worker: finds worker 0, sets what CotrainCore reads from its environment, adds the flags of
-# this attempt, and becomes the trainer, so that signals and the exit code are the trainer's own.
+# this attempt, and becomes the trainer, so that signals and the exit code are the trainer's own. torchrun is taught to
+# wait for a checkpoint as long as Nomad does, and to exit with the code of the process that failed.
 #
 # Arguments: the command to execute. Without any, torchrun with $COTRAIN_TRAINER.
 # Exit codes of its own: 75 worker 0 did not appear in time, 76 a port of worker 0 is taken (another allocation gets other
@@ -48,7 +49,7 @@ event() {
 
 # give_up CODE NAME MESSAGE
 give_up() {
-	event "$2" "$3" ',"level":"error"'
+	event "$2" "$3" ",\"level\":\"error\",\"exit_code\":$1"
 	printf 'cotrain: %s\n' "$3" >&2
 	exit "$1"
 }
@@ -361,6 +362,97 @@ own_checkpoint() {
 	fi
 }
 
+# --- torchrun.
+
+# seconds DURATION: those of a duration such as 1h30m or 90s; nothing for any other text.
+seconds() {
+	ct_left=$1 ct_sum=0
+	while [ -n "$ct_left" ]; do
+		ct_number=${ct_left%%[!0123456789]*}
+		ct_left=${ct_left#"$ct_number"}
+		[ -n "$ct_number" ] || return 0
+		case $ct_left in
+		h*) ct_sum=$((ct_sum + ct_number * 3600)) ct_left=${ct_left#h} ;;
+		m*) ct_sum=$((ct_sum + ct_number * 60)) ct_left=${ct_left#m} ;;
+		s*) ct_sum=$((ct_sum + ct_number)) ct_left=${ct_left#s} ;;
+		*) return 0 ;;
+		esac
+	done
+	[ "$ct_sum" -eq 0 ] || echo "$ct_sum"
+}
+
+# interpreter SCRIPT: the Python that its first line names, with flags; nothing for any other.
+interpreter() {
+	ct_first=$(head -n 1 "$1" 2>/dev/null | tr -d '\000' | cut -c 1-200) || :
+	case $ct_first in
+	'#!'*"/env python"*) printf '%s' "${ct_first#*/env }" ;;
+	'#!'/*/python*) printf '%s' "${ct_first#'#!'}" ;;
+	*) ;;
+	esac
+}
+
+# torchrun_py: prints the program that runs torchrun, for versions before 2.12 too, which know no time-out but their own.
+torchrun_py() {
+	cat <<'END'
+import os
+import runpy
+import sys
+import traceback
+
+
+def wait_for_processes():
+    """Lets torchrun wait for its processes after a signal as long as it is told, and not kill them after 30 s."""
+    from torch.distributed.elastic.multiprocessing import api
+
+    seconds = int(os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"])
+    close = api.PContext.close
+
+    def close_patiently(self, death_sig=None, timeout=30):
+        if isinstance(sys.exc_info()[1], api.SignalException):
+            timeout = max(timeout, seconds)
+        return close(self, death_sig, timeout)
+
+    api.PContext.close = close_patiently
+
+
+script = sys.argv[1]
+sys.argv = sys.argv[1:]
+sys.path[0] = os.path.dirname(script)
+try:
+    wait_for_processes()
+except Exception as e:
+    print("cotrain: this torchrun may kill its processes 30 s after a stop: %r" % e, file=sys.stderr)
+try:
+    runpy.run_path(script, run_name="__main__")
+except Exception as e:
+    if type(e).__name__ == "SignalException":
+        sys.exit(128 + e.sigval)
+    traceback.print_exc()
+    code = 1
+    if type(e).__name__ == "ChildFailedError":
+        code = e.get_first_failure()[1].exitcode
+    sys.exit(code if code > 0 else 128 - code)
+END
+}
+
+# become COMMAND ARGUMENT...
+become() {
+	ct_python=''
+	case ${1##*/} in
+	torchrun)
+		ct_path=$(command -v "$1")
+		ct_python=$(interpreter "$ct_path")
+		;;
+	*) ;;
+	esac
+	if [ -n "$ct_python" ] && torchrun_py 2>/dev/null >"$ct_task_dir/torchrun.py"; then
+		shift
+		# shellcheck disable=SC2086 # with its flags
+		exec $ct_python "$ct_task_dir/torchrun.py" "$ct_path" "$@"
+	fi
+	exec "$@"
+}
+
 # --- The start.
 
 # As process 1 of a container the shell would ignore these while it waits.
@@ -396,7 +488,12 @@ if [ -n "$ct_home" ]; then
 	done
 fi
 # Before anyone waits for anyone: without it this worker will never start.
-command -v "${1:-torchrun}" >/dev/null 2>&1 || give_up 127 command_missing "the command ${1:-torchrun} does not exist on this node, or cannot be executed"
+if ! command -v "${1:-torchrun}" >/dev/null 2>&1; then
+	if [ $# -eq 0 ]; then
+		give_up 127 command_missing "torchrun is not in the PATH of this node's Nomad agent, or of the image: install PyTorch there, or set the console's COTRAIN_JOB_TRAIN_COMMAND to what starts training"
+	fi
+	give_up 127 command_missing "the command $1 does not exist on this node, or cannot be executed"
+fi
 ct_gpus=${COTRAIN_GPUS:-0}
 ct_processes=$ct_gpus
 [ "$ct_processes" -gt 0 ] || ct_processes=1
@@ -417,14 +514,18 @@ fi
 ct_mesh=1
 if [ $# -eq 0 ]; then
 	if [ "$ct_diloco" -eq 1 ] || [ "$ct_nodes" -eq 1 ]; then
-		set -- torchrun "--nproc_per_node=$ct_processes" --nnodes=1 --node-rank 0 \
-			--rdzv-endpoint "localhost:${NOMAD_PORT_local:-29400}"
+		set -- torchrun "--nproc_per_node=$ct_processes" --nnodes=1 --node_rank=0 \
+			"--rdzv_endpoint=localhost:${NOMAD_PORT_local:-29400}"
 	else
 		ct_mesh=0
-		set -- torchrun "--nproc_per_node=$ct_processes" "--nnodes=$ct_nodes" "--node-rank=$ct_rank" \
-			"--rdzv-endpoint=$ct_addr:$ct_port"
+		set -- torchrun "--nproc_per_node=$ct_processes" "--nnodes=$ct_nodes" "--node_rank=$ct_rank" \
+			"--rdzv_endpoint=$ct_addr:$ct_port"
 	fi
 	set -- "$@" "${COTRAIN_TRAINER:?is not set and there is no command}"
+fi
+if [ "${1##*/}" = torchrun ] && [ -z "${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-}" ]; then
+	ct_kill=$(seconds "${COTRAIN_KILL_TIMEOUT:-}")
+	give TORCH_ELASTIC_SHUTDOWN_TIMEOUT "${ct_kill:-600}"
 fi
 if [ "$ct_mesh" -eq 1 ]; then
 	give GLOBAL_ADDR "$ct_addr"
@@ -470,4 +571,4 @@ drop_unknown
 
 ct_command=$(words "$@")
 event launch "worker $ct_rank of $ct_nodes, worker 0 is at $ct_addr:$ct_port: ${ct_command% }" ",\"command\":\"$(json "${ct_command% }")\",\"env\":{$(given)}"
-exec "$@"
+become "$@"

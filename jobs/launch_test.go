@@ -37,7 +37,7 @@ type launch struct {
 // fakeTrainer records what it was started with.
 const fakeTrainer = `#!/bin/sh
 for a in "$@"; do printf 'arg=%s\n' "$a"; done
-env | grep -E '^(GLOBAL_|GLOO_|CUDA_|PYTHONPATH=|ZERO_BAND_|MY_|ct_)' | sort | sed 's/^/env=/'
+env | grep -E '^(GLOBAL_|GLOO_|CUDA_|PYTHONPATH=|ZERO_BAND_|TORCH_|MY_|ct_)' | sort | sed 's/^/env=/'
 printf 'pid=%s\npwd=%s\n' "$$" "$PWD"
 exit ${FAKE_EXIT:-0}
 `
@@ -237,12 +237,12 @@ func TestLaunchStartsEachKindOfRun(t *testing.T) {
 		mesh map[string]string
 	}{
 		{"DiLoCo: a torchrun of its own on each worker", launch{toml: withDiLoCo, addr: "\n127.0.0.9 25000\n\n"},
-			[]string{"--nproc_per_node=2", "--nnodes=1", "--node-rank", "0", "--rdzv-endpoint", "localhost:29002", "src/train.py", "CONFIG",
+			[]string{"--nproc_per_node=2", "--nnodes=1", "--node_rank=0", "--rdzv_endpoint=localhost:29002", "src/train.py", "CONFIG",
 				"--data.data_rank", "1", "--data.data_world_size", "3"}, mesh},
 		{"without DiLoCo several workers are one torchrun world", launch{addr: "\n127.0.0.9 25000\n"},
-			[]string{"--nproc_per_node=2", "--nnodes=3", "--node-rank=1", "--rdzv-endpoint=127.0.0.9:25000", "src/train.py", "CONFIG"}, nil},
+			[]string{"--nproc_per_node=2", "--nnodes=3", "--node_rank=1", "--rdzv_endpoint=127.0.0.9:25000", "src/train.py", "CONFIG"}, nil},
 		{"one worker without GPUs is worker 0 itself", launch{env: map[string]string{"COTRAIN_NODES": "1", "COTRAIN_GPUS": "0", "NOMAD_ALLOC_INDEX": "0"}},
-			[]string{"--nproc_per_node=1", "--nnodes=1", "--node-rank", "0", "--rdzv-endpoint", "localhost:29002", "src/train.py", "CONFIG"},
+			[]string{"--nproc_per_node=1", "--nnodes=1", "--node_rank=0", "--rdzv_endpoint=localhost:29002", "src/train.py", "CONFIG"},
 			map[string]string{"GLOBAL_ADDR": "127.0.0.2", "GLOBAL_PORT": "20001", "GLOBAL_RANK": "0", "GLOBAL_WORLD_SIZE": "1", "GLOBAL_UNIQUE_ID": "3f0d2a5e-alloc"}},
 		{"a command of the site's own, resumed", launch{toml: withDiLoCo, addr: "127.0.0.9 25000\n", args: []string{"trainer", "a b", "$x"},
 			env: map[string]string{"NOMAD_META_resume": "/ckpt/run \"1\"/step_100"}},
@@ -266,6 +266,9 @@ func TestLaunchStartsEachKindOfRun(t *testing.T) {
 				env := map[string]string{"PYTHONPATH": filepath.Join(l.dir, "shim"), "GLOO_SOCKET_IFNAME": "lo"}
 				for k, v := range c.mesh {
 					env[k] = v
+				}
+				if c.command() == "torchrun" {
+					env["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = "600" // the job does not say
 				}
 				if d := cmp.Diff(env, o.env); d != "" {
 					t.Error(d)
@@ -354,7 +357,7 @@ func TestLaunchGivesUpWithAReason(t *testing.T) {
 	}{
 		{"worker 0 never registers", launch{args: []string{"trainer"}, env: map[string]string{"COTRAIN_RENDEZVOUS_TIMEOUT": "1"}}, 75, "rendezvous_timeout", "worker 0 has not registered within 1 s"},
 		{"the command is missing", launch{addr: "h 1\n", args: []string{"/no/such \"trainer\""}}, 127, "command_missing", `the command /no/such "trainer" does not exist`},
-		{"torchrun is missing", launch{addr: "h 1\n", env: map[string]string{"PATH": "/usr/bin:/bin"}}, 127, "command_missing", "the command torchrun does not exist"},
+		{"torchrun is missing", launch{addr: "h 1\n"}, 127, "command_missing", "torchrun is not in the PATH of this node's Nomad agent, or of the image: install PyTorch there, or set the console's COTRAIN_JOB_TRAIN_COMMAND"},
 		{"the working directory is missing", launch{addr: "h 1\n", args: []string{"trainer"}, env: map[string]string{"COTRAIN_WORK_DIR": "/no/such/dir"}}, 78, "work_dir_missing", "/no/such/dir"},
 		{"the configuration is missing", launch{addr: "h 1\n", args: []string{"trainer"}, toml: "none"}, 78, "config_missing", "config.toml"},
 	} {
@@ -363,12 +366,12 @@ func TestLaunchGivesUpWithAReason(t *testing.T) {
 			each(t, func(t *testing.T, shell string) {
 				l := c.launch
 				l.shell = shell
-				if _, err := exec.LookPath("torchrun"); err == nil && c.name == "torchrun is missing" {
-					t.Skip("torchrun is installed here")
+				if l.command() == "torchrun" {
+					l.env = map[string]string{"PATH": pathWithout(t, "torchrun")}
 				}
 				o, _ := l.run(t)
 				e := o.event(c.event)
-				if o.code != c.code || e == nil || !strings.Contains(e["message"].(string), c.text) || e["rank"] != 1.0 {
+				if o.code != c.code || e == nil || !strings.Contains(e["message"].(string), c.text) || e["rank"] != 1.0 || e["exit_code"] != float64(c.code) {
 					t.Errorf("exit code %d, events %v; want %d and %s with %q", o.code, o.events, c.code, c.event, c.text)
 				}
 				if !strings.Contains(o.stderr, c.text) {
@@ -377,6 +380,44 @@ func TestLaunchGivesUpWithAReason(t *testing.T) {
 			})
 		})
 	}
+}
+
+// pathWithout is a folder with the commands of this machine but one.
+func pathWithout(t *testing.T, command string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, from := range []string{"/usr/bin", "/bin"} {
+		entries, err := os.ReadDir(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Name() == command {
+				continue
+			}
+			if err := os.Symlink(filepath.Join(from, e.Name()), filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrExist) {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+func TestLaunchReadsTheTimeThatNomadGives(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, shell string) {
+		for _, c := range []struct{ kill, own, want string }{
+			{"1m0s", "", "60"}, {"1h30m5s", "", "5405"}, {"45s", "", "45"}, {"1500ms", "", "600"}, {"2.5s", "", "600"}, {"0", "", "600"}, {"soon", "", "600"}, {"", "", "600"}, {"45s", "7", "7"},
+		} {
+			l := launch{shell: shell, addr: "h 1\n", env: map[string]string{"COTRAIN_KILL_TIMEOUT": c.kill}}
+			if c.own != "" {
+				l.env["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = c.own
+			}
+			if o, _ := l.run(t); o.code != 0 || o.env["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] != c.want {
+				t.Errorf("of %q torchrun is told %q, want %q; code %d\n%s", c.kill, o.env["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"], c.want, o.code, o.stderr)
+			}
+		}
+	})
 }
 
 func TestLaunchPassesSignalsAndExitCodesThrough(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -175,6 +176,9 @@ func (l worker0) scriptEnv() map[string]string {
 	if l.gpus() > 0 && l.get("CUDA_VISIBLE_DEVICES") == "" {
 		out["CUDA_VISIBLE_DEVICES"] = "<the worker's GPUs>"
 	}
+	if l.torchrun() && l.get(patience) == "" {
+		out[patience] = strconv.Itoa(l.killSeconds())
+	}
 	if !l.world() {
 		maps.Copy(out, map[string]string{
 			"GLOBAL_ADDR": "<worker 0's address>", "GLOBAL_PORT": "<worker 0's port>", "GLOBAL_RANK": "0",
@@ -184,15 +188,34 @@ func (l worker0) scriptEnv() map[string]string {
 	return out
 }
 
+// patience is what torchrun reads how long it waits for its processes after a signal, in seconds.
+const patience = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
+
+// torchrun reports whether that is what the script starts.
+func (l worker0) torchrun() bool {
+	words := l.words()
+	return len(words) == 0 || path.Base(words[0]) == "torchrun"
+}
+
+// killSeconds is the time that Nomad gives a worker to end, or a long one when an older job file does not tell the script.
+func (l worker0) killSeconds() int {
+	const unknown = 600
+	d, err := time.ParseDuration(l.get("COTRAIN_KILL_TIMEOUT"))
+	if err != nil || d <= 0 || d%time.Second != 0 { // as the script reads it
+		return unknown
+	}
+	return int(d / time.Second)
+}
+
 // command is the shell line that the script becomes.
 func (l worker0) command() string {
 	words := l.words()
 	if len(words) == 0 {
 		processes := "--nproc_per_node=" + strconv.Itoa(max(1, l.gpus()))
-		words = []string{"torchrun", processes, "--nnodes=1", "--node-rank", "0", "--rdzv-endpoint", "localhost:<local port>"}
+		words = []string{"torchrun", processes, "--nnodes=1", "--node_rank=0", "--rdzv_endpoint=localhost:<local port>"}
 		if l.world() {
-			words = []string{"torchrun", processes, "--nnodes=" + strconv.Itoa(l.nodes), "--node-rank=0",
-				"--rdzv-endpoint=<worker 0's address>:<worker 0's port>"}
+			words = []string{"torchrun", processes, "--nnodes=" + strconv.Itoa(l.nodes), "--node_rank=0",
+				"--rdzv_endpoint=<worker 0's address>:<worker 0's port>"}
 		}
 		words = append(words, l.atHome(1, l.get("COTRAIN_TRAINER")))
 	}

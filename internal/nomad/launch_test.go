@@ -16,7 +16,7 @@ import (
 )
 
 // recorded prints its arguments and those variables that the launch script may set.
-const recorded = "#!/bin/sh\nfor a in \"$0\" \"$@\"; do printf 'arg=%s\\n' \"$a\"; done\nenv | grep -E '^(GLOBAL_|GLOO_|CUDA_|PYTHONPATH=|MY_)' | sed 's/^/env=/'\n"
+const recorded = "#!/bin/sh\nfor a in \"$0\" \"$@\"; do printf 'arg=%s\\n' \"$a\"; done\nenv | grep -E '^(GLOBAL_|GLOO_|CUDA_|PYTHONPATH=|TORCH_|MY_)' | sed 's/^/env=/'\n"
 
 // runScript runs the launch script as worker 0 of a task with the given environment, and returns what the trainer got.
 func runScript(t *testing.T, task map[string]string, command []string, d Dispatch) (words []string, env map[string]string) {
@@ -76,7 +76,7 @@ func TestALaunchIsDescribedAsTheScriptDoesIt(t *testing.T) {
 		d       Dispatch
 	}{
 		{name: "one node", nodes: 1, d: Dispatch{Payload: []byte("x = 1")}},
-		{name: "one node with GPUs, resumed", nodes: 1, env: map[string]string{"COTRAIN_GPUS": "4"}, d: Dispatch{Payload: []byte("x = 1"), Resume: "/a b/step_1"}},
+		{name: "one node with GPUs, resumed", nodes: 1, env: map[string]string{"COTRAIN_GPUS": "4", "COTRAIN_KILL_TIMEOUT": "1m30s"}, d: Dispatch{Payload: []byte("x = 1"), Resume: "/a b/step_1"}},
 		{name: "a world", nodes: 3, env: map[string]string{"COTRAIN_GPUS": "2"}, d: Dispatch{Payload: []byte("x = 1"), CheckpointPath: "/c", Args: []string{"--a", "it's"}}},
 		{name: "DiLoCo", nodes: 3, env: map[string]string{"COTRAIN_GPUS": "2", "PYTHONPATH": "/lib"}, d: Dispatch{Payload: []byte(diloco), CheckpointPath: "c/", Resume: "c/step_2"}},
 		{name: "DiLoCo alone", nodes: 1, d: Dispatch{Payload: []byte("diloco.inner_steps = 2"), CheckpointPath: "/c"}},
@@ -110,7 +110,7 @@ func TestALaunchIsDescribedAsTheScriptDoesIt(t *testing.T) {
 			said := map[string]string{}
 			meta, _ := c.d.Meta() // checked by runScript
 			for _, v := range l.env(meta) {
-				if strings.HasPrefix(v.Name, "GLO") || strings.HasPrefix(v.Name, "CUDA_") || strings.HasPrefix(v.Name, "MY_") || v.Name == "PYTHONPATH" {
+				if strings.HasPrefix(v.Name, "GLO") || strings.HasPrefix(v.Name, "TORCH_") || strings.HasPrefix(v.Name, "CUDA_") || strings.HasPrefix(v.Name, "MY_") || v.Name == "PYTHONPATH" {
 					said[v.Name] = v.Value
 				}
 			}

@@ -128,8 +128,8 @@ func testLaunches(t *testing.T, target Target) {
 			"GLOBAL_UNIQUE_ID": r.worker.AllocID, "PYTHONPATH": r.env["NOMAD_TASK_DIR"] + "/shim", "COTRAIN_STORAGE": "",
 			"CUDA_VISIBLE_DEVICES": r.env["NVIDIA_VISIBLE_DEVICES"],
 		})
-		r.expectArgs(b, []string{"--nproc_per_node=" + strconv.Itoa(max(1, b.shape.GPUs)), "--nnodes=1", "--node-rank", "0", "--rdzv-endpoint",
-			"localhost:" + r.env["NOMAD_PORT_local"], "src/train.py", "CONFIG"})
+		r.expectArgs(b, []string{"--nproc_per_node=" + strconv.Itoa(max(1, b.shape.GPUs)), "--nnodes=1", "--node_rank=0",
+			"--rdzv_endpoint=localhost:" + r.env["NOMAD_PORT_local"], "src/train.py", "CONFIG"})
 		b.checkLaunch(d, r)
 	})
 	t.Run("four DiLoCo workers", func(t *testing.T) {
@@ -146,8 +146,8 @@ func testLaunches(t *testing.T, target Target) {
 		worker0 := records[0].env
 		for i, r := range records {
 			r.expectEnv(b, map[string]string{"PYTHONPATH": r.env["NOMAD_TASK_DIR"] + "/shim", "NOMAD_META_resume": "/ckpt/step_3"})
-			r.expectArgs(b, []string{"--nproc_per_node=1", "--nnodes=2", "--node-rank=" + strconv.Itoa(i),
-				"--rdzv-endpoint=" + worker0["NOMAD_IP_rdzv"] + ":" + worker0["NOMAD_PORT_rdzv"], "src/train.py", "CONFIG", "--ckpt.resume", "/ckpt/step_3"})
+			r.expectArgs(b, []string{"--nproc_per_node=1", "--nnodes=2", "--node_rank=" + strconv.Itoa(i),
+				"--rdzv_endpoint=" + worker0["NOMAD_IP_rdzv"] + ":" + worker0["NOMAD_PORT_rdzv"], "src/train.py", "CONFIG", "--ckpt.resume", "/ckpt/step_3"})
 		}
 		b.checkLaunch(d, records[0])
 	})
@@ -172,7 +172,7 @@ func testDiLoCoLaunch(t *testing.T, target Target) {
 			"GLOBAL_UNIQUE_ID": r.worker.AllocID, "COTRAIN_STORAGE": storage, "NCCL_DEBUG": "INFO", "MY_TEXT": d.Env["MY_TEXT"], "ZERO_BAND_OPTIM_BATCH_SIZE": "8",
 			"NOMAD_META_ckpt_path": d.CheckpointPath, "NOMAD_META_secrets": "",
 		})
-		r.expectArgs(b, []string{"--nproc_per_node=1", "--nnodes=1", "--node-rank", "0", "--rdzv-endpoint", "localhost:" + r.env["NOMAD_PORT_local"],
+		r.expectArgs(b, []string{"--nproc_per_node=1", "--nnodes=1", "--node_rank=0", "--rdzv_endpoint=localhost:" + r.env["NOMAD_PORT_local"],
 			"src/train.py", "CONFIG", "--data.data_rank", strconv.Itoa(i), "--data.data_world_size", "4", "--ckpt.path", "no-such-folder/ckpt/worker_" + strconv.Itoa(i),
 			"--ckpt.resume", "no-such-folder/ckpt/step_5", "--train.micro_bs", "2", "it's"})
 		if r.pwd != storage {
