@@ -46,8 +46,8 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Failed, r.failure(*c.firstBad)
 	case over:
 		return Failed, "Nomad ended the job before it placed every worker"
-	case r.State == Stopping && r.Reason == StopRequested && o.Stopped:
-		return Stopping, AskedToStop
+	case o.Stopped && (r.StopRequested || r.StopReason != ""): // Nomad has taken the order
+		return Stopping, cmp.Or(r.StopReason, AskedToStop)
 	case r.StopRequested || o.Stopped || r.State == Stopping:
 		return Stopping, r.Reason
 	case c.firstBad != nil:

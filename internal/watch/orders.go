@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -91,8 +90,7 @@ func (w *Watcher) giveOrder(ctx context.Context, o store.Order) error {
 		return err
 	}
 	if !o.Purge {
-		w.sayStopping(ctx, o, "")
-		w.Look(o.RunID)
+		w.Look(o.RunID) // to say so
 	}
 	return nil
 }
@@ -105,26 +103,20 @@ func (w *Watcher) orderFailed(ctx context.Context, o store.Order, err error) {
 	switch {
 	case o.JobID == "" || o.Purge:
 	case errors.Is(err, run.ErrUnavailable):
-		w.sayStopping(ctx, o, "Nomad unreachable: its workers go on until it answers and the stop gets through")
+		w.sayStopping(ctx, o, "Nomad unreachable, retrying: the workers go on until the stop gets through")
 	case errors.Is(err, nomad.ErrDenied):
-		w.sayStopping(ctx, o, "Nomad refuses the console's token: its workers go on until the token may stop jobs")
+		w.sayStopping(ctx, o, "Nomad refuses the console's token: the workers go on until it may stop jobs")
 	default:
-		w.sayStopping(ctx, o, "Nomad did not take the stop, retrying: its workers go on until it does")
+		w.sayStopping(ctx, o, "Nomad did not take the stop, retrying: the workers go on until it does")
 	}
 }
 
-// sayStopping says in the reason of a run that is stopping why Nomad does not know yet, or with "" that it does.
+// sayStopping says in the reason of a run that is stopping why Nomad does not know yet.
 func (w *Watcher) sayStopping(ctx context.Context, o store.Order, why string) {
 	said := errors.New("said")
 	u, err := w.o.Store.Update(ctx, o.RunID, func(u *store.Update) error {
 		r := &u.Run
-		if r.State != run.Stopping || u.Attempt.JobID != o.JobID {
-			return said
-		}
-		if why == "" {
-			why = cmp.Or(r.StopReason, run.AskedToStop)
-		}
-		if r.Reason == why {
+		if r.State != run.Stopping || u.Attempt.JobID != o.JobID || r.Reason == why {
 			return said
 		}
 		_, err := r.Transition(run.Stopping, actor, why, w.o.Now())
