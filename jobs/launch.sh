@@ -450,6 +450,9 @@ become() {
 		# shellcheck disable=SC2086 # with its flags
 		exec $ct_python "$ct_task_dir/torchrun.py" "$ct_path" "$@"
 	fi
+	if [ "${1##*/}" = torchrun ] && [ "$TORCH_ELASTIC_SHUTDOWN_TIMEOUT" -gt 30 ] 2>/dev/null; then
+		event torchrun_waits_30s "torchrun is no Python script here: with a PyTorch before 2.12 it kills its processes 30 s after a stop, before Nomad does" ',"level":"warning"'
+	fi
 	exec "$@"
 }
 

@@ -65,7 +65,7 @@ func TestLaunchTeachesTorchrunToWaitAndToExitAsItsProcesses(t *testing.T) {
 		{name: "a short path", what: "7", first: "#!/usr/bin/env python3", code: 7, want: "close None 30"},
 		{name: "flags", what: "7", first: "#!" + python + " -s", code: 7, want: "close None 30"},
 		{name: "no PyTorch", what: "7", lib: "none", code: 1, stderr: "may kill its processes 30 s after a stop"},
-		{name: "not a Python script", what: "7", first: "#!/bin/sh\necho plain; exit 3\n", code: 3, want: "plain"},
+		{name: "not a Python script", what: "7", first: "#!/bin/sh\necho plain; exit 3\n", code: 3, want: "torchrun_waits_30s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
