@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
 
@@ -67,7 +66,7 @@ func TestOnlySoManyMetricsOfARunAreKept(t *testing.T) {
 		t.Errorf("a metric that is kept has %d values of worker 1, %v", len(curve), err)
 	}
 	must(t, s.DeleteRun(t.Context(), pointsRun))
-	if names, err := s.Metrics(t.Context(), run.ID(pointsRun)); err != nil || len(names) != 0 {
+	if names, err := s.Metrics(t.Context(), pointsRun); err != nil || len(names) != 0 {
 		t.Errorf("deleted it has %d metrics, %v", len(names), err)
 	}
 }
