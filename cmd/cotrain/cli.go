@@ -49,7 +49,7 @@ type runCmd struct {
 	Metrics   runMetricsCmd   `cmd:"" help:"Print a run's metrics."`
 	Launch    runLaunchCmd    `cmd:"" help:"Show exactly what starts a run's workers."`
 	Reproduce runReproduceCmd `cmd:"" help:"Print the command that makes the same run."`
-	Stop      runStopCmd      `cmd:"" help:"Ask a run to save and end."`
+	Stop      runStopCmd      `cmd:"" help:"Stop a run."`
 	Delete    runDeleteCmd    `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
 }
 

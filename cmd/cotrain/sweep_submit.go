@@ -16,7 +16,7 @@ type sweepCmd struct {
 	Submit sweepSubmitCmd `cmd:"" help:"Submit a group of runs that differ in a few fields."`
 	List   sweepListCmd   `cmd:"" help:"List sweeps, newest first."`
 	Show   sweepShowCmd   `cmd:"" help:"Show a sweep with its runs."`
-	Stop   sweepStopCmd   `cmd:"" help:"Ask every run of a sweep to save and end."`
+	Stop   sweepStopCmd   `cmd:"" help:"Stop every run of a sweep."`
 	Delete sweepDeleteCmd `cmd:"" help:"Delete a sweep whose runs have all ended, with them."`
 }
 

@@ -33,7 +33,7 @@ func (s *server) routes() {
 	route(s, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "What would happen if a run were submitted now; changes nothing", s.dryRun, missing, away)
 	route(s, "GET /api/v1/runs/{id}", http.StatusOK, "get-run", "One run with its workers and attempts", s.getRun, missing, unchanged)
 	route(s, "DELETE /api/v1/runs/{id}", http.StatusNoContent, "delete-run", "Delete a run that has ended, with its metrics, events and logs", s.deleteRun, missing, conflict)
-	route(s, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Ask a run to save and end", s.stopRun, missing, conflict)
+	route(s, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Stop a run", s.stopRun, missing, conflict)
 	route(s, "GET /api/v1/runs/{id}/workers", http.StatusOK, "list-workers", "Workers of the newest attempt", s.listWorkers, missing)
 	route(s, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "What happened to a run, oldest first", s.listEvents, missing)
 	route(s, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", s.readLogs, missing)
@@ -57,7 +57,7 @@ func (s *server) routes() {
 	routeLarge(s, "POST /api/v1/sweeps", http.StatusCreated, "submit-sweep", "Submit a group of runs that differ in a few fields", s.submitSweep, missing)
 	route(s, "GET /api/v1/sweeps/{id}", http.StatusOK, "get-sweep", "One sweep with its runs", s.getSweep, missing)
 	route(s, "DELETE /api/v1/sweeps/{id}", http.StatusNoContent, "delete-sweep", "Delete a sweep whose runs have all ended, with them", s.deleteSweep, missing, conflict)
-	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Ask every run of a sweep to save and end", s.stopSweep, missing, conflict)
+	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Stop every run of a sweep", s.stopSweep, missing, conflict)
 
 	route(s, "GET /api/v1/storage", http.StatusOK, "get-storage", "Shared storage and how the folders of its layout are", s.getStorage, missing, away)
 	route(s, "POST /api/v1/storage/layout", http.StatusOK, "repair-storage", "Make the folders of the layout that are missing", s.repairStorage, missing, away)

@@ -19,7 +19,7 @@ const checkTimeout = 2 * time.Second
 
 // CheckPaths looks at the paths that a configuration names, where they can be seen from here. Errors mean that a run
 // of that shape would end for them, warnings that it may. What is not a path below shared storage is not judged: names of a hub,
-// addresses, absolute paths elsewhere, made-up data, and links that lead out. When the storage does not answer in time
+// addresses, absolute paths elsewhere, synthetic data, and links that lead out. When the storage does not answer in time
 // nothing is said.
 func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)

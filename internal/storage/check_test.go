@@ -92,7 +92,7 @@ func TestDatasetsThatAreNotThereAreWarnedOfWithWhatIs(t *testing.T) {
 		t.Errorf("validation data: %v", warns)
 	}
 	if _, warns := f.CheckPaths(t.Context(), conf(t, "data.fake", "true", "data.dataset_name_or_paths", "datasets/gone"), run.Shape{}); len(warns) != 0 {
-		t.Errorf("made-up data: %v", warns)
+		t.Errorf("synthetic data: %v", warns)
 	}
 }
 

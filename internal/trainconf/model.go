@@ -31,7 +31,7 @@ var (
 )
 
 // Entries of the tokenizers that the core loads (train.py): Mistral-7B-v0.1 for llama2, Meta-Llama-3-8B for llama3,
-// and 1024 made-up tokens for debugmodel with made-up data.
+// and 1024 synthetic tokens for debugmodel with synthetic data.
 const (
 	vocabLlama2 = 32000
 	vocabLlama3 = 128256

@@ -40,10 +40,10 @@ func Presets() []Preset {
 	seven := sized("7B", "1", "1024", "3e-4", "data.seq_length", "2048")
 	return []Preset{
 		{Name: "debug", Title: "Debug", Shape: one(1, 0), Config: debugConfig(),
-			Description: "Four steps of a tiny model on made-up data: does the core start at all?"},
+			Description: "Four steps of a tiny model on synthetic data: does the core start at all?"},
 		{Name: "debug-diloco", Title: "Debug with DiLoCo", Shape: run.Shape{Nodes: 2, GPUs: 1},
 			Config:      with(debugConfig(), "optim.total_steps", "5", "diloco.inner_steps", "5"),
-			Description: "One outer step of a tiny model on made-up data: do the workers find each other?"},
+			Description: "One outer step of a tiny model on synthetic data: do the workers find each other?"},
 		{Name: "70M", Title: "70M on H100", Shape: one(4, memoryH100),
 			Config:      sized("70M", "128", "512", "4e-4", "train.reshard_after_forward", "false"),
 			Description: "70M parameters, 88 000 steps of 512 samples on 4 GPUs."},

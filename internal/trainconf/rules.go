@@ -175,7 +175,7 @@ func (v *validation) data() {
 		v.warn("data.dataset_name_or_paths", "is not read, since data.fake is true", "set data.fake to false, or remove the datasets")
 	}
 	if !fake && c.Effective("name_model") == "debugmodel" {
-		v.warn("data.fake", "does not go with debugmodel, which is meant for made-up data", "use true, or choose another name_model")
+		v.warn("data.fake", "does not go with debugmodel, which is meant for synthetic data", "use true, or choose another name_model")
 	}
 	rank, world := c.has("data.data_rank"), c.has("data.data_world_size")
 	switch {

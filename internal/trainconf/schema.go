@@ -19,7 +19,7 @@ const (
 var schema = [...]Field{
 	{Path: "name_model", Section: "model", Label: "Model", Type: Choice, Default: "150M", Basic: true,
 		Choices: []string{"debugmodel", "70M", "150M", "271M", "1B", "7B", "10B", "13B", "26B", "70B"},
-		Help:    "Size of the model. debugmodel is tiny and meant for made-up data.", Keywords: "size parameters"},
+		Help:    "Size of the model. debugmodel is tiny and meant for synthetic data.", Keywords: "size parameters"},
 	{Path: "type_model", Section: "model", Label: "Architecture", Type: Choice, Default: "llama3",
 		Choices: []string{"llama2", "llama3"},
 		Help:    "Family of the model; it also chooses the tokenizer.", Keywords: "llama tokenizer family"},
@@ -49,7 +49,7 @@ var schema = [...]Field{
 		Help: "Fill each sequence with several documents that do not attend to each other.", Keywords: "attention mask documents"},
 	{Path: "data.seq_length", Section: "data", Label: "Sequence length", Unit: "tokens", Type: Int, Default: "1024",
 		Min: num(1), Max: num(maxSeq), Basic: true, Help: "Tokens in one sample.", Keywords: "context length sequence"},
-	{Path: "data.fake", Section: "data", Label: "Made-up data", Type: Bool, Default: "false", Basic: true,
+	{Path: "data.fake", Section: "data", Label: "Synthetic data", Type: Bool, Default: "false", Basic: true,
 		Help: "Train on random tokens; needs no dataset. Only for trying things out.", Keywords: "random synthetic dummy test"},
 	{Path: "data.num_workers", Section: "data", Label: "Loader processes", Unit: "processes", Type: Int, Default: "4",
 		Min: num(0), Max: num(1024), Help: "Processes that read data, for each GPU.", Keywords: "dataloader threads"},
@@ -106,8 +106,8 @@ var schema = [...]Field{
 		Min: num(1), Max: num(1e9), Basic: true, Help: "Steps that each worker takes alone between two averagings.", Keywords: "local steps synchronise averaging interval communication"},
 	{Path: "diloco.compression", Section: "diloco", Label: "Compression", Type: Choice, Default: "no",
 		Choices: []string{"no", "uint8"}, Help: "uint8 sends one byte for each parameter rather than four.", Keywords: "quantise bandwidth communication"},
-	{Path: "diloco.retry_all_reduce", Section: "diloco", Label: "Tries of an averaging", Unit: "tries", Type: Int, Default: "3",
-		Min: num(1), Max: num(1000), Help: "How often an averaging is tried before it is given up for this outer step.", Keywords: "all-reduce communication"},
+	{Path: "diloco.retry_all_reduce", Section: "diloco", Label: "All-reduce attempts", Unit: "attempts", Type: Int, Default: "3",
+		Min: num(1), Max: num(1000), Help: "Attempts of a sync before it is given up for this outer step.", Keywords: "all-reduce communication"},
 
 	{Path: "train.micro_bs", Section: "performance", Label: "Micro-batch", Unit: "samples", Type: Int, Default: "1",
 		Min: num(1), Max: num(maxMicro), Basic: true, Help: "Samples that one GPU takes at a time; the rest of its batch is accumulated.", Keywords: "micro batch size gradient accumulation memory"},

@@ -88,7 +88,7 @@ func training() []Case {
 		{Name: "parts of the mix of datasets", Field: "data.dataset_ratio", Shape: gpus(0), Rule: `has 2 parts, and must have as many as data.dataset_name_or_paths has datasets (1)`, Fix: `use 1 `,
 			Bad:  text(`data.dataset_ratio = "55:45"`),
 			Good: text(`data.dataset_name_or_paths = "a,b"`, `data.dataset_ratio = "55:45"`)},
-		{Name: "datasets with made-up data", Field: "data.dataset_name_or_paths", Shape: gpus(0), Warning: true, Rule: `not read`, Fix: `remove the datasets`,
+		{Name: "datasets with synthetic data", Field: "data.dataset_name_or_paths", Shape: gpus(0), Warning: true, Rule: `not read`, Fix: `remove the datasets`,
 			Bad:  text(`data.dataset_name_or_paths = "a"`, `data.fake = true`),
 			Good: text(`data.fake = true`)},
 		{Name: "debugmodel with real data", Field: "data.fake", Shape: gpus(0), Warning: true, Rule: `debugmodel`, Fix: `use true`,
