@@ -1,5 +1,6 @@
 // Curves with uPlot: they grow live, share their crosshair, zoom by dragging, and reset with a double click.
-import { axisLabels, number } from "./numbers.js";
+import { frame, scaled, span } from "./axes.js";
+import { number, powerOf } from "./numbers.js";
 import { tokenColour } from "./theme.js";
 
 /** @typedef {{steps: number[], series: Record<string, Record<string, (number|null)[]>>}} Columns */
@@ -34,6 +35,7 @@ export class Chart {
     this.steps = [];
     /** @type {Record<string, (number|null)[]>} */
     this.columns = Object.fromEntries(this.stats().map((s) => [s, []]));
+    this.power = 0; // values are drawn divided by 10 to this power
     this.markEvery = 0;
     /** @type {any} */
     this.plot = null;
@@ -105,7 +107,9 @@ export class Chart {
 
   draw() {
     this.drawn = performance.now();
-    const data = [this.steps, ...this.stats().map((s) => this.columns[s])];
+    const columns = this.stats().map((s) => this.columns[s]);
+    this.power = powerOf(columns);
+    const data = [this.steps, ...columns.map((c) => scaled(c, this.power))];
     const last = this.steps.length - 1;
     this.area.setAttribute("role", "img");
     this.area.setAttribute(
@@ -159,18 +163,10 @@ export class Chart {
 
   /** @param {any} uPlot */
   options(uPlot) {
-    const font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    const axis = {
-      stroke: () => this.colour?.axis,
-      grid: { stroke: () => this.colour?.grid, width: 1 },
-      ticks: { show: false },
-      font,
-      labelFont: font,
-    };
     const quiet = { stroke: () => "transparent", width: 0, points: { show: false } };
     return {
       ...this.size(),
-      padding: [10, 16, 0, 0],
+      ...frame({ axis: () => this.colour?.axis || "", grid: () => this.colour?.grid || "", power: () => this.power }),
       legend: { show: false },
       scales: { x: { time: false }, y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => span(low, high) } },
       cursor: {
@@ -179,10 +175,6 @@ export class Chart {
         y: false,
         points: { size: 7, show: (/** @type {any} */ u, /** @type {number} */ i) => (i === 1 ? undefined : false) },
       },
-      axes: [
-        { ...axis, size: 34, space: 70, gap: 6, label: "step", labelSize: 16, labelGap: -2, values: (/** @type {any} */ _, /** @type {number[]} */ v) => v.map((n) => (Number.isInteger(n) ? n.toLocaleString("en") : "")) },
-        { ...axis, size: 60, gap: 6, space: 36, values: (/** @type {any} */ _, /** @type {number[]} */ v) => axisLabels(v, v.length > 1 ? v[1] - v[0] : 1) },
-      ],
       series: [
         {},
         { stroke: () => this.colour?.line, width: 1.75, points: { size: 4 } },
@@ -240,20 +232,4 @@ export class Chart {
  */
 function finite(v) {
   return typeof v === "number" && Number.isFinite(v) ? v : null;
-}
-
-/**
- * A range with a little air, never of no height.
- * @param {number|null} low
- * @param {number|null} high
- * @returns {[number, number]}
- */
-function span(low, high) {
-  if (low === null || high === null) return [0, 1];
-  if (low === high) {
-    const air = Math.abs(low) * 0.1 || 1;
-    return [low - air, high + air];
-  }
-  const air = (high - low) * 0.08;
-  return [low >= 0 ? Math.max(0, low - air) : low - air, high + air];
 }
