@@ -1,6 +1,12 @@
 package views
 
-import "github.com/a-h/templ"
+import (
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
 
 // pressed is the value of aria-pressed.
 func pressed(on bool) string {
@@ -19,4 +25,12 @@ func titled(_, title string) templ.Attributes {
 		return nil
 	}
 	return templ.Attributes{"title": title}
+}
+
+// since is when a run that has not ended began, as an attribute: the script counts on from there.
+func since(r run.Run) templ.Attributes {
+	if r.StartedAt.IsZero() || !r.EndedAt.IsZero() {
+		return nil
+	}
+	return templ.Attributes{"data-since": r.StartedAt.UTC().Format(time.RFC3339)}
 }

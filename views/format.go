@@ -107,6 +107,14 @@ func Ago(t, now time.Time) string {
 	return fmt.Sprintf("%d d ago", s/86400)
 }
 
+// In writes how long after now t is, to the second. The script static/js/times.js writes the same.
+func In(t, now time.Time) string {
+	if !t.After(now) {
+		return "now"
+	}
+	return "in " + Duration(t.Sub(now))
+}
+
 // Bytes writes a size in binary units.
 func Bytes(n float64) string {
 	for _, unit := range []string{"B", "KiB", "MiB", "GiB", "TiB"} {
@@ -143,14 +151,15 @@ func percent(r run.Run) string {
 	return fmt.Sprintf("%d %%", int(math.Floor(f*100)))
 }
 
-// eta is the time left at the pace so far; false when nothing can be said.
+// eta is the time left at the pace since the attempt's first step, so that start-up does not count; false when nothing can
+// be said.
 func eta(r run.Run) (time.Duration, bool) {
 	p := r.Progress
-	if (r.State != run.Running && r.State != run.Degraded) || p.Step <= 0 || r.StepsTotal <= p.Step ||
-		r.StartedAt.IsZero() || !p.UpdatedAt.After(r.StartedAt) {
+	done, took := p.Step-r.FirstStep, p.UpdatedAt.Sub(r.FirstAt)
+	if (r.State != run.Running && r.State != run.Degraded) || r.StepsTotal <= p.Step || r.FirstAt.IsZero() || done <= 0 || took <= 0 {
 		return 0, false
 	}
-	left := float64(p.UpdatedAt.Sub(r.StartedAt)) / float64(p.Step) * float64(r.StepsTotal-p.Step)
+	left := float64(took) / float64(done) * float64(r.StepsTotal-p.Step)
 	if left > float64(10*365*24*time.Hour) {
 		return 0, false
 	}

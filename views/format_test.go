@@ -70,13 +70,18 @@ func TestBytesAreInBinaryUnits(t *testing.T) {
 func TestTheTimeLeftFollowsThePaceSoFar(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	r := run.Run{State: run.Running, StartedAt: start, StepsTotal: 400, Progress: run.Progress{Step: 100, UpdatedAt: start.Add(time.Minute)}}
+	r := run.Run{ // an hour to start, then a hundred steps in a minute
+		State: run.Running, StartedAt: start.Add(-time.Hour), StepsTotal: 410, FirstStep: 10, FirstAt: start,
+		Progress: run.Progress{Step: 110, UpdatedAt: start.Add(time.Minute)},
+	}
 	if d, ok := eta(r); !ok || d != 3*time.Minute {
 		t.Errorf("eta = %v, %v, want 3 min", d, ok)
 	}
 	for name, change := range map[string]func(*run.Run){
-		"no step yet":         func(r *run.Run) { r.Progress.Step = 0 },
-		"all steps done":      func(r *run.Run) { r.Progress.Step = 400 },
+		"no step yet":         func(r *run.Run) { r.Progress.Step, r.FirstStep = 0, 0 },
+		"only the first step": func(r *run.Run) { r.Progress.Step = r.FirstStep },
+		"first step unknown":  func(r *run.Run) { r.FirstAt = time.Time{} },
+		"all steps done":      func(r *run.Run) { r.Progress.Step = 410 },
 		"total not known":     func(r *run.Run) { r.StepsTotal = 0 },
 		"not running":         func(r *run.Run) { r.State = run.Stopping },
 		"clock went backward": func(r *run.Run) { r.Progress.UpdatedAt = start },
@@ -155,7 +160,7 @@ func TestEveryStateHasItsOwnIconAndSentence(t *testing.T) {
 	seen := map[string]run.State{}
 	for _, s := range run.States() {
 		var b strings.Builder
-		if err := StateBadge(s).Render(t.Context(), &b); err != nil {
+		if err := RunBadge(run.Run{State: s}).Render(t.Context(), &b); err != nil {
 			t.Fatal(err)
 		}
 		drawing := b.String()[strings.Index(b.String(), ">"):]

@@ -99,7 +99,7 @@ func RunFormBody(f RunForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = DryRunResult(f.DryRun).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = dryRunPlace(f.DryRun).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -839,7 +839,7 @@ func formActions() templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 69, "<span>Start the run</span></button> <button class=\"button\" type=\"submit\" formaction=\"/runs/dryrun\" data-action=\"dry-run\" hx-post=\"/runs/dryrun\" hx-trigger=\"click\" hx-target=\"#dry-run\" hx-swap=\"outerHTML\" hx-sync=\"this:drop\" hx-indicator=\"#dry-run-busy\" title=\"Validate, plan against the cluster, and say where it would land. Nothing is started.\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 69, "<span>Start the run</span></button> <button class=\"button\" type=\"submit\" formaction=\"/runs/dryrun#dry-run\" data-action=\"dry-run\" hx-post=\"/runs/dryrun\" hx-trigger=\"click\" hx-target=\"#dry-run\" hx-swap=\"innerHTML\" hx-sync=\"this:drop\" hx-indicator=\"#dry-run-busy\" title=\"Validate and plan against the cluster; nothing is started\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

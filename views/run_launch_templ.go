@@ -182,7 +182,7 @@ func runLaunchSection(r run.Run) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "\" hx-trigger=\"toggle once\" hx-target=\"#run-launch\" hx-select=\"#run-launch\" hx-swap=\"outerHTML\"><summary class=\"fold-head\"><h2 class=\"fold-title\">Launch</h2><span class=\"muted fold-note\">script, environment, job, and the command line that makes the same run</span></summary><div id=\"run-launch\" class=\"fold-body\"><p class=\"with-script muted\">Asking for it …</p><p><a href=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "\" hx-trigger=\"toggle once\" hx-target=\"#run-launch\" hx-select=\"#run-launch\" hx-swap=\"outerHTML\"><summary class=\"fold-head\"><h2 class=\"fold-title\">Launch</h2><span class=\"muted fold-note\">script, environment, job, command to reproduce</span></summary><div id=\"run-launch\" class=\"fold-body\"><p class=\"with-script muted\">Loading …</p><p><a href=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -195,7 +195,7 @@ func runLaunchSection(r run.Run) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "\">Show it on its own page</a></p></div></details>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "\">Open as a page</a></p></div></details>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -103,34 +103,36 @@ func timeLeft(r run.Run, now time.Time) (label, value, title string) {
 // reasonText is the reason for the state as a sentence. Where none was recorded it says what the state means.
 func reasonText(r run.Run) string {
 	if r.Reason != "" {
-		first, n := utf8.DecodeRuneInString(r.Reason)
-		return string(unicode.ToUpper(first)) + r.Reason[n:]
+		return sentence(r.Reason)
 	}
 	switch r.State {
 	case run.Queued:
-		return "Waiting to be sent to Nomad."
+		return "Waiting in the queue."
 	case run.Dispatching:
 		return "Being sent to Nomad."
 	case run.Pending:
 		return "Nomad is starting the workers."
 	case run.Running:
-		return "Every worker runs."
+		return "All workers are running."
 	case run.Degraded:
-		return "A worker is lost; the others go on."
+		return "A worker was lost; the others continue."
 	case run.Stopping:
-		return "Workers are saving and leaving."
+		return "Workers are saving a checkpoint and stopping."
 	case run.Paused:
-		return "Stopped with a checkpoint, to be resumed."
+		return "Paused at a checkpoint."
 	case run.Succeeded:
 		return "All workers finished."
 	case run.Stopped:
-		return "Ended because somebody asked."
+		return "Stopped on request."
 	}
-	return "Ended, and nothing was recorded about why."
+	return "Ended; no cause was recorded."
 }
 
-// hasCaveat reports whether a run succeeded with a reason, which says what was not well.
-func hasCaveat(r run.Run) bool { return r.State == run.Succeeded && r.Reason != "" }
+// sentence is a reason with a capital at its beginning.
+func sentence(reason string) string {
+	first, n := utf8.DecodeRuneInString(reason)
+	return string(unicode.ToUpper(first)) + reason[n:]
+}
 
 // canStop is true while there is something to stop that nobody has asked to stop yet.
 func canStop(r run.Run) bool {

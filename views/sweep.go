@@ -5,7 +5,10 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/a-h/templ"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -78,6 +81,15 @@ type SweepRun struct {
 	Best   bool     // it has the best value of the chosen metric
 }
 
+// values are the numbers by which the script sorts, and finds the best.
+func (r SweepRun) values() templ.Attributes {
+	out := templ.Attributes{"data-step": strconv.FormatInt(r.Run.Progress.Step, 10), "data-rate": exact(r.Run.Progress.TokensPerSec)}
+	if r.Run.Progress.HasLoss {
+		out["data-loss"] = exact(r.Run.Progress.Loss)
+	}
+	return out
+}
+
 // SweepDetail is one sweep.
 type SweepDetail struct {
 	Sweep   run.Sweep
@@ -144,8 +156,8 @@ func SweepStopConfirm(s run.Sweep) Confirm {
 	return Confirm{
 		Key: "stop-sweep", Title: fmt.Sprintf("Stop all of “%s”?", s.Name), Icon: "stop", Label: "Stop all runs", KeepLabel: "Keep them running",
 		Effects: []string{
-			"Of its " + plural(sweepRuns(s), "run") + ", " + Integer(left) + " have not ended. Those that wait are never started; the workers of those that run are asked to end.",
-			"Runs that have ended, and the curves and logs of all, stay.",
+			"Of its " + plural(sweepRuns(s), "run") + ", " + Integer(left) + " have not ended. Waiting runs are cancelled; running workers are asked to save and stop.",
+			"Runs that have ended stay, and so do all curves and logs.",
 		},
 		Action: sweepPath(s.ID) + "/stop", Back: sweepPath(s.ID),
 	}
@@ -218,6 +230,23 @@ type SweepPreview struct {
 	Broken  int    // how many have errors
 	Facts   []Fact // the total cost
 	Warning string
+}
+
+// choiceGroup is what can be chosen of one kind.
+type choiceGroup struct {
+	Label   string
+	Choices []DiffChoice
+}
+
+// choiceGroups are presets, templates and runs apart.
+func choiceGroups(choices []DiffChoice) []choiceGroup {
+	groups := []choiceGroup{{Label: "Presets"}, {Label: "Templates"}, {Label: "Runs"}}
+	for _, c := range choices {
+		kind, _, _ := strings.Cut(c.Ref, ":")
+		i := max(0, slices.Index([]string{"preset", "template", "run"}, kind))
+		groups[i].Choices = append(groups[i].Choices, c)
+	}
+	return slices.DeleteFunc(groups, func(g choiceGroup) bool { return len(g.Choices) == 0 })
 }
 
 func (f SweepForm) mistakes() []string {

@@ -28,7 +28,10 @@ import (
 // whole is what the pages need of a console in memory beside what the API does.
 type whole struct{ *apitest.Console }
 
-func (w whole) CountRuns(context.Context) (map[run.State]int, error) { return nil, nil }
+func (w whole) CountRuns(context.Context, run.RunFilter) (map[run.State]int, error) { return nil, nil }
+func (w whole) BestRun(context.Context, run.SweepID) (run.Run, error) {
+	return run.Run{}, run.ErrNotFound
+}
 func (w whole) LaunchOf(context.Context, run.Submission) (run.Launch, error) {
 	return run.Launch{}, nil
 }

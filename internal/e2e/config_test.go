@@ -48,6 +48,7 @@ func TestConfiguringRunsInTheBrowser(t *testing.T) {
 
 	b.click(`[data-action="dry-run"]`)
 	b.waitFor("the dry run says that it fits", `document.querySelector("#dry-run [data-fits='true']") !== null`)
+	b.waitFor("its answer has the focus, and is in sight", `document.activeElement.id === "dry-run" && (() => { const p = document.querySelector("#dry-run h2").getBoundingClientRect(); return p.top >= 0 && p.bottom <= innerHeight })()`)
 	b.accessible("the form with a dry run")
 
 	b.click(`[data-action="save-template"]`)
@@ -89,10 +90,21 @@ func TestConfiguringRunsInTheBrowser(t *testing.T) {
 	b.fill(`[name="parallel"]`, "2")
 	b.accessible("a new sweep")
 	b.click(`[data-action="submit-sweep"]`)
-	b.waitFor("the sweep's page", `document.querySelector("#sweep-live") !== null`)
-	b.waitFor("four runs have succeeded", `(document.querySelector("#sweep-live").innerText.match(/succeeded/gi) || []).length >= 4`)
-	b.waitFor("the best is marked", `document.querySelector(".best") !== null`)
+	b.waitFor("the sweep's page", `document.querySelector("#sweep-page") !== null`)
+	b.do("mark the page", script(`window.sameDocument = true`))
+	b.waitFor("the rows of four runs say that they have succeeded", `document.querySelectorAll("#sweep-rows [data-state=succeeded]").length === 4`)
+	b.waitFor("so does the headline", `document.querySelector("#sweep-headline [data-count-state=succeeded]")?.innerText.startsWith("4")`)
+	b.waitFor("the best one is marked", `document.querySelectorAll("#sweep-rows [data-best=true] [data-best-mark]").length === 1`)
+	b.waitFor("the curves are drawn", `document.querySelector("#sweep-chart").dataset.curves === "4"`)
+	if !eval[bool](b, `window.sameDocument === true`) {
+		t.Error("the page was reloaded")
+	}
 	b.accessible("a sweep")
+	b.open("/")
+	b.waitFor("the list has the sweep in one row", `document.querySelectorAll("tr[data-sweep-id]").length === 1 && document.querySelectorAll("tr.row-folded").length === 0`)
+	b.click(`[data-action="toggle-sweep"]`)
+	b.waitFor("its runs are shown", `document.querySelectorAll("tr.row-folded[data-run-id]").length === 4 && location.search.startsWith("?open=s-")`)
+	b.accessible("the list with an open sweep")
 
 	b.open("/storage")
 	for _, folder := range []string{"datasets", "raw"} {

@@ -46,10 +46,13 @@ const layoutFaults = `(screen) => {
 		const target = (whole || el).getBoundingClientRect();
 		if (target.width < 24 || target.height < 24) faults.add(name(el) + " is " + Math.round(target.width) + " x " + Math.round(target.height) + ", too small to hit");
 	}
+	const menu = document.getElementById("menu"), sheet = seen(document.querySelector(".menu-button"));
+	if (sheet) menu.showPopover();
 	for (const link of document.querySelectorAll(".topnav a")) {
 		const place = link.getBoundingClientRect();
 		if (document.elementFromPoint(place.x + place.width / 2, place.y + place.height / 2)?.closest("a") !== link) faults.add("the link " + link.innerText + " is not to be seen");
 	}
+	if (sheet) menu.hidePopover();
 	for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
 		const place = tab.getBoundingClientRect(), row = tab.parentElement.getBoundingClientRect();
 		if (seen(tab) && (place.left < row.left - 1 || place.right > row.right + 1)) faults.add("the tab " + tab.innerText + " is current and out of sight");
@@ -111,7 +114,7 @@ func makeNarrowData(t *testing.T, c *process, dir string) narrowData {
 	c.becomes(d.done, run.Succeeded)
 	c.eventually("a run of the sweep has a loss", func() bool {
 		_, page, err := c.get("/sweeps/" + d.sweep)
-		return err == nil && strings.Contains(page, "data-best-mark")
+		return err == nil && strings.Contains(page, `data-best="true"`)
 	})
 	return d
 }
@@ -134,7 +137,7 @@ func TestEveryPageFitsNarrowScreens(t *testing.T) {
 		done, done + "/launch", done + "/template", done + "/delete", "/runs/" + string(d.waiting), "/runs/" + string(d.waiting) + "/stop",
 		"/templates", template, template + "?version=1", template + "/delete", "/templates/7B-diloco",
 		"/diff", "/diff?a=run:" + string(d.done) + "&b=preset:7B-diloco", "/diff?a=run:r-x&b=nothing",
-		"/sweeps", "/sweeps/new?from=preset:7B", "/sweeps/" + d.sweep, "/sweeps/" + d.sweep + "?metric=throughput", "/sweeps/" + d.sweep + "/delete",
+		"/?open=" + d.sweep, "/sweeps/new", "/sweeps", "/sweeps/new?from=preset:7B", "/sweeps/" + d.sweep, "/sweeps/" + d.sweep + "?metric=throughput", "/sweeps/" + d.sweep + "/delete",
 		"/storage", "/storage?path=datasets/raw", "/storage?path=models/final", "/storage/delete?path=datasets/raw/shard-0001.bin",
 		"/nodes", "/dev/components", "/runs/r-0000000000",
 	} {
@@ -148,10 +151,20 @@ func TestEveryPageFitsNarrowScreens(t *testing.T) {
 
 	b.emulate(390)
 	b.open("/sweeps/" + d.sweep)
-	if place := eval[[]float64](b, `(() => { const p = document.querySelector("[data-best-mark]").getBoundingClientRect(); return [p.left, p.right] })()`); place[0] < 0 || place[1] > 390 {
+	if place := eval[[]float64](b, `(() => { const p = document.querySelector("#sweep-rows [data-best-mark]").getBoundingClientRect(); return [p.left, p.right] })()`); place[0] < 0 || place[1] > 390 {
 		t.Errorf("the word that marks the best run is at %v of 390", place)
 	}
+	for _, cell := range []string{".cell-state", `[data-metric="step"]`, `[data-metric="loss"]`} {
+		if place := eval[[]float64](b, fmt.Sprintf(`(() => { const p = document.querySelector('#sweep-rows [data-best=true] %s').getBoundingClientRect(); return [p.left, p.right, p.height] })()`, cell)); place[0] < 0 || place[1] > 390 || place[2] == 0 {
+			t.Errorf("%s of the best run is at %v of 390", cell, place)
+		}
+	}
 	b.accessible("a sweep on a phone")
+	b.open("/")
+	b.click(".menu-button")
+	b.accessible("the menu")
+	b.click(`#menu [data-nav="sweeps"]`)
+	b.waitFor("the menu leads on", `location.pathname === "/sweeps"`)
 	b.open("/")
 	b.accessible("the list on a phone")
 	if roles := eval[[]string](b, `[...new Set([...document.querySelectorAll(".table-runs, .table-runs *")].map((e) => e.role).filter(Boolean))]`); !slices.Contains(roles, "rowheader") || !slices.Contains(roles, "columnheader") {

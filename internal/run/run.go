@@ -129,6 +129,10 @@ type Run struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 
 	Progress Progress `json:"progress"`
+	// FirstStep is the first step that the newest attempt is known to have done, and FirstAt when that was: what came before
+	// is start-up. FirstAt is zero until then.
+	FirstStep int64     `json:"first_step,omitempty"`
+	FirstAt   time.Time `json:"first_at,omitzero"`
 
 	// Revision grows with every change that is stored: of two states of one run, the greater is the newer.
 	Revision int64 `json:"-"`

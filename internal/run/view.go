@@ -52,8 +52,9 @@ type LogQuery struct {
 // RunFilter selects runs, newest first.
 type RunFilter struct {
 	States []State // any of these; empty for all
-	Text   string  // part of the name or ID, any case
+	Text   string  // part of the name, ID, description or tags, any case
 	Sweep  SweepID // only runs of this sweep; "" for all
+	Folded bool    // of each sweep only the newest run that matches
 	Before ID      // only runs older than this one; "" for the newest
 	Limit  int     // 1 to 1000
 }

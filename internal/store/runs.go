@@ -15,18 +15,18 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before, revision, stop_reason`
+	retried, port_conflicts, not_before, revision, stop_reason, first_step, first_at`
 
 type scanner interface{ Scan(...any) error }
 
 func scanRun(row scanner) (run.Run, error) {
 	var r run.Run
 	var shape, options, origin string
-	var created, started, ended, progressAt, notBefore int64
+	var created, started, ended, progressAt, notBefore, firstAt int64
 	var loss, rate sql.NullFloat64
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
-		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopReason)
+		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopReason, &r.FirstStep, &firstAt)
 	if err != nil {
 		return r, mapError(err)
 	}
@@ -39,7 +39,7 @@ func scanRun(row scanner) (run.Run, error) {
 	if err := json.Unmarshal([]byte(origin), &r.Origin); err != nil {
 		return r, fmt.Errorf("origin of run %s: %w", r.ID, err)
 	}
-	r.NotBefore = fromMillis(notBefore)
+	r.NotBefore, r.FirstAt = fromMillis(notBefore), fromMillis(firstAt)
 	r.CreatedAt, r.StartedAt, r.EndedAt, r.Progress.UpdatedAt = fromMillis(created), fromMillis(started), fromMillis(ended), fromMillis(progressAt)
 	r.Progress.Loss, r.Progress.TokensPerSec = fromNull(loss), fromNull(rate)
 	return r, nil
@@ -95,10 +95,10 @@ func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key s
 	}
 	words := strings.Join(append([]string{r.Options.Description}, r.Options.Tags...), "\n")
 	_, err = tx.ExecContext(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, words)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		millis(r.CreatedAt), millis(r.StartedAt), millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore), 0, r.StopReason,
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore), 0, r.StopReason, r.FirstStep, millis(r.FirstAt),
 		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), words)
 	if err != nil {
 		return err
@@ -134,28 +134,38 @@ func (s *Store) RunByKey(ctx context.Context, key string) (run.Run, error) {
 	return r, nil
 }
 
-// Runs returns the runs that match, newest first.
-func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
-	var where []string
-	var args []any
+// conditions are what a run must fulfil to match, but for Before and Folded, in terms of the table or alias.
+func conditions(f run.RunFilter, table string) (where []string, args []any) {
 	if len(f.States) > 0 {
-		where = append(where, `state IN (?`+strings.Repeat(",?", len(f.States)-1)+`)`)
+		where = append(where, table+`.state IN (?`+strings.Repeat(",?", len(f.States)-1)+`)`)
 		for _, st := range f.States {
 			args = append(args, st)
 		}
 	}
 	if f.Text != "" {
-		where = append(where, `(name LIKE ? ESCAPE '\' OR id LIKE ? ESCAPE '\' OR words LIKE ? ESCAPE '\')`)
+		where = append(where, strings.ReplaceAll(`(T.name LIKE ? ESCAPE '\' OR T.id LIKE ? ESCAPE '\' OR T.words LIKE ? ESCAPE '\')`, "T", table))
 		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
 		args = append(args, like, like, like)
 	}
 	if f.Sweep != "" {
-		where = append(where, `sweep <> '' AND sweep = ?`) // the first as the index has it
+		where = append(where, table+`.sweep <> '' AND `+table+`.sweep = ?`) // the first as the index has it
 		args = append(args, f.Sweep)
 	}
+	return where, args
+}
+
+// Runs returns the runs that match, newest first.
+func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
+	where, args := conditions(f, "runs")
 	if f.Before != "" {
 		where = append(where, `id < ?`)
 		args = append(args, f.Before)
+	}
+	if f.Folded {
+		newer, more := conditions(f, "newer")
+		newer = append(newer, `newer.sweep <> ''`, `newer.sweep = runs.sweep`, `newer.id > runs.id`)
+		where = append(where, `(sweep = '' OR NOT EXISTS (SELECT 1 FROM runs AS newer WHERE `+strings.Join(newer, ` AND `)+`))`)
+		args = append(args, more...)
 	}
 	q := `SELECT ` + runColumns + ` FROM runs`
 	if len(where) > 0 {
@@ -192,9 +202,14 @@ func collect[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) 
 	return out, mapError(rows.Err())
 }
 
-// CountRuns returns how many runs are in each state; states without runs are absent.
-func (s *Store) CountRuns(ctx context.Context) (map[run.State]int, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT state, count(*) FROM runs GROUP BY state`)
+// CountRuns returns how many of the runs that match are in each state; states without runs are absent.
+func (s *Store) CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]int, error) {
+	where, args := conditions(f, "runs")
+	q := `SELECT state, count(*) FROM runs`
+	if len(where) > 0 {
+		q += ` WHERE ` + strings.Join(where, ` AND `)
+	}
+	rows, err := s.read.QueryContext(ctx, q+` GROUP BY state`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("count runs: %w", mapError(err))
 	}
@@ -216,10 +231,14 @@ func counts(rows *sql.Rows) (map[run.State]int, error) {
 	return out, mapError(rows.Err())
 }
 
-// SaveProgress stores the newest headline numbers of a run, except the participants, which [Store.Update] owns.
+// SaveProgress stores the newest headline numbers of a run, except the participants, which [Store.Update] owns. The first
+// ones of an attempt are its FirstStep and FirstAt.
 func (s *Store) SaveProgress(ctx context.Context, id run.ID, p run.Progress) error {
-	_, err := s.write.ExecContext(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1 WHERE id = ?`,
-		p.Step, p.Loss, p.HasLoss, p.TokensPerSec, millis(p.UpdatedAt), id)
+	at := millis(p.UpdatedAt)
+	_, err := s.write.ExecContext(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1,
+		first_step = iif(first_attempt = attempt AND first_at > 0, first_step, ?),
+		first_at = iif(first_attempt = attempt AND first_at > 0, first_at, ?), first_attempt = attempt WHERE id = ?`,
+		p.Step, p.Loss, p.HasLoss, p.TokensPerSec, at, p.Step, at, id)
 	if err != nil {
 		return fmt.Errorf("save progress of %s: %w", id, mapError(err))
 	}

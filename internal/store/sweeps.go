@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -115,6 +116,17 @@ func (s *Store) countSweep(ctx context.Context, id run.SweepID) (map[run.State]i
 		return nil, fmt.Errorf("count runs of %s: %w", id, mapError(err))
 	}
 	return counts(rows)
+}
+
+// BestRun returns the run of a sweep with the lowest loss, of equal ones the first; a sweep of which no run has a loss that
+// is a number is [run.ErrNotFound].
+func (s *Store) BestRun(ctx context.Context, id run.SweepID) (run.Run, error) {
+	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs
+		WHERE sweep <> '' AND sweep = ? AND has_loss = 1 AND abs(loss) <= ? ORDER BY loss, id LIMIT 1`, id, math.MaxFloat64)) // NaN is NULL
+	if err != nil {
+		return r, fmt.Errorf("best run of %s: %w", id, err)
+	}
+	return r, nil
 }
 
 // StopSweep marks a sweep as stopped and lets fn change each of its runs that has not ended, all in one transaction. See

@@ -62,10 +62,28 @@ func (f *fake) Runs(_ context.Context, q run.RunFilter) ([]run.Run, error) {
 	defer f.mu.Unlock()
 	f.filters = append(f.filters, q)
 	var out []run.Run
+	folded := map[run.SweepID]bool{}
 	for _, r := range f.runs {
-		if (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) && (q.Sweep == "" || r.Origin.Sweep == q.Sweep) &&
-			(q.Before == "" || r.ID < q.Before) && len(out) < q.Limit {
-			out = append(out, r)
+		if !matches(r, q) || folded[r.Origin.Sweep] || (q.Before != "" && r.ID >= q.Before) || len(out) >= q.Limit {
+			continue
+		}
+		out = append(out, r)
+		folded[r.Origin.Sweep] = q.Folded && r.Origin.Sweep != ""
+	}
+	return out, f.err
+}
+
+func matches(r run.Run, q run.RunFilter) bool {
+	return (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) && (q.Sweep == "" || r.Origin.Sweep == q.Sweep)
+}
+
+func (f *fake) CountRuns(_ context.Context, q run.RunFilter) (map[run.State]int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[run.State]int{}
+	for _, r := range f.runs {
+		if matches(r, q) {
+			out[r.State]++
 		}
 	}
 	return out, f.err
@@ -82,14 +100,19 @@ func (f *fake) Lines(_ context.Context, runs []run.Run) error {
 	return f.err
 }
 
-func (f *fake) CountRuns(context.Context) (map[run.State]int, error) {
+func (f *fake) BestRun(_ context.Context, id run.SweepID) (run.Run, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	out := map[run.State]int{}
-	for _, r := range f.runs {
-		out[r.State]++
+	best := run.Run{}
+	for _, r := range slices.Backward(f.runs) {
+		if r.Origin.Sweep == id && r.Progress.HasLoss && (best.ID == "" || r.Progress.Loss < best.Progress.Loss) {
+			best = r
+		}
 	}
-	return out, f.err
+	if best.ID == "" {
+		return best, run.ErrNotFound
+	}
+	return best, f.err
 }
 
 func (f *fake) Workers(context.Context, run.ID) ([]run.Worker, error) { return f.workers, f.err }
@@ -160,6 +183,7 @@ func testRun(s run.State) run.Run {
 	if s != run.Queued && s != run.Dispatching && s != run.Pending {
 		r.StartedAt = testNow.Add(-10 * time.Minute)
 		r.Progress = run.Progress{Step: 500, Loss: 3.14159, HasLoss: true, TokensPerSec: 12345.6, Participants: 3, UpdatedAt: testNow}
+		r.FirstStep, r.FirstAt = 1, testNow.Add(-499*time.Second)
 	}
 	if s.Terminal() {
 		r.EndedAt = testNow

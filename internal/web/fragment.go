@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,11 +15,11 @@ import (
 	"github.com/cotrain/cotrain/views"
 )
 
-// fragment renders what a message changes on pages, or "" when it changes nothing that is HTML. Viewers of one topic
-// share the work.
+// fragment renders what a message changes on the page of a run, or "" when it changes nothing that is HTML. Viewers of one
+// topic share the work.
 func (s *Server) fragment(ctx context.Context, m feed.Message) (string, error) {
-	if m.Type != feed.State && m.Type != feed.Workers && m.Type != feed.EventType || strings.HasPrefix(m.Topic, "sweep:") {
-		return "", nil // the page of a sweep reads itself again
+	if m.Type != feed.State && m.Type != feed.Workers && m.Type != feed.EventType {
+		return "", nil
 	}
 	key := fragmentKey{m.Topic, m.Type, m.Seq}
 	if html, ok := s.fragments.get(key); ok {
@@ -49,9 +48,6 @@ func (s *Server) renderFragment(ctx context.Context, m feed.Message) (string, er
 				return "", err
 			}
 			r = runs[0]
-		}
-		if m.Topic == feed.RunsTopic {
-			return s.toString(ctx, views.RunRow(r, s.Now()))
 		}
 		return s.toString(ctx, templ.Join(views.RunHeadline(r, s.Now()), views.RunFacts(r, s.Now())))
 	case feed.Workers:

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/views"
 )
 
@@ -36,13 +38,26 @@ func (s *Server) handleSystem(w http.ResponseWriter, _ *http.Request) error {
 	return renderJSON(w, http.StatusOK, answer)
 }
 
-// handleNodes lists the cluster's nodes.
+// handleNodes lists the cluster's nodes, and who has their GPUs.
 func (s *Server) handleNodes(w http.ResponseWriter, r *http.Request) error {
 	nodes, err := s.Actions.Nodes(r.Context())
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, views.NodesPage(s.page(r, "Nodes", "nodes"), views.NodeList{Nodes: nodes}))
+	list := views.NodeList{Nodes: nodes, Names: map[run.ID]string{}}
+	for _, n := range nodes {
+		for _, u := range n.Uses {
+			if _, known := list.Names[u.Run]; known || u.Run == "" {
+				continue
+			}
+			found, err := s.Runs.Run(r.Context(), u.Run)
+			if err != nil && !errors.Is(err, run.ErrNotFound) { // a run that was deleted meanwhile has its ID alone
+				return err
+			}
+			list.Names[u.Run] = found.Name
+		}
+	}
+	return s.render(w, r, http.StatusOK, views.NodesPage(s.page(r, "Nodes", "nodes"), list))
 }
 
 // handleComponents shows every component, for development.

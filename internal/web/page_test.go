@@ -44,7 +44,7 @@ func TestEveryPageHasLandmarksOneHeadingUniqueIDsAndNoInlineCode(t *testing.T) {
 		"/": 200, "/runs/new": 200, "/runs/" + id: 200, "/runs/" + id + "/stop": 200, "/runs/" + id + "/delete": 200,
 		"/nodes": 200, "/dev/components": 200, "/runs/" + id + "/launch": 200, "/runs/" + id + "/template": 200,
 		"/templates": 200, "/templates/mine": 200, "/templates/mine/delete": 200, "/templates/7B": 200, "/diff": 200, "/diff?a=preset:7B&b=template:mine@1": 200,
-		"/diff?a=x": 404, "/sweeps": 200, "/sweeps/new?from=preset:7B": 200, "/sweeps/" + string(sweep.ID): 200, "/sweeps/" + string(sweep.ID) + "/stop": 200, "/nothing": 404, "/?state=x": 422,
+		"/diff?a=x": 404, "/sweeps": 200, "/sweeps/new?from=preset:7B": 200, "/sweeps/new": 200, "/sweeps/" + string(sweep.ID): 200, "/sweeps/" + string(sweep.ID) + "/stop": 200, "/nothing": 404, "/?state=x": 422,
 	} {
 		a := s.get(path, status)
 		assertNoInlineCode(t, a)
@@ -88,6 +88,17 @@ func TestEveryAssetThatAPageNamesExistsUnlessNpmHasNotRun(t *testing.T) {
 			t.Errorf("%s: Cache-Control %q", path, got)
 		}
 	})
+}
+
+func TestTheNavigationIsOneMenuWhereTheScreenIsNarrow(t *testing.T) {
+	t.Parallel()
+	a := newSite(t).get("/sweeps", 200)
+	if a.count(`.topbar > #menu[popover] nav .topnav-link`) != a.count(".topnav-link") || a.count(`#menu [data-nav=sweeps][aria-current=page]`) != 1 || a.count("#menu .theme-switch") != 1 {
+		t.Error("the menu does not hold all of the navigation")
+	}
+	if a.count(`.topbar > button[popovertarget=menu][aria-label]`) != 1 || a.count(`.topbar > [data-action=new-run]`) != 1 {
+		t.Error("nothing opens the menu, or a new run is in it")
+	}
 }
 
 func TestThePageOfComponentsIsForDevelopmentOnly(t *testing.T) {

@@ -63,6 +63,8 @@ func (s *Server) routes() http.Handler {
 	large("POST /sweeps/preview", s.handleSweepPreview, maxBaseForm)
 	large("POST /sweeps", s.handleSweepCreate, maxBaseForm)
 	page("GET /sweeps/{id}", s.handleSweepShow)
+	page("GET /sweeps/{id}/head", s.handleSweepHead)
+	page("GET /sweeps/{id}/rows", s.handleSweepRows)
 	page("GET /sweeps/{id}/points", s.handleSweepPoints)
 	page("GET /sweeps/{id}/stop", s.handleSweepStopAsk)
 	page("POST /sweeps/{id}/stop", s.handleSweepStop)

@@ -143,8 +143,11 @@ func TestADryRunSaysWhereOrWhyNot(t *testing.T) {
 	form := formOf(t, s.get("/runs/new?preset=debug-diloco", 200))
 	s.fake.dry = run.DryRun{Fits: true, ParentJob: "cotrain-core-abc", Parent: run.ParentNew, Places: []run.Place{{Node: "node-<1>", Datacenter: "dc1", Workers: 2}}}
 	a := s.do("POST", "/runs/dryrun", form, "HX-Request", "true")
-	if a.count(`#dry-run [data-fits="true"]`) != 1 || !strings.Contains(a.text(t, "[data-places] tbody"), "node-<1>") || a.count("#dry-run [data-launch]") != 1 {
-		t.Errorf("answer %q", a.text(t, "#dry-run"))
+	if a.count(`[data-dry-run-answer] [data-fits="true"]`) != 1 || !strings.Contains(a.text(t, "[data-places] tbody"), "node-<1>") || a.count("[data-dry-run-answer] [data-launch]") != 1 {
+		t.Errorf("answer %q", a.text(t, "[data-dry-run-answer]"))
+	}
+	if place := s.get("/runs/new", 200); place.count("#dry-run[aria-live=polite][aria-label][tabindex='-1']:not(:has(*))") != 1 || place.count(`[data-action=dry-run][hx-target="#dry-run"][formaction="/runs/dryrun#dry-run"]`) != 1 {
+		t.Error("the answer has no place that is read aloud and can have the focus")
 	}
 	if page := s.do("POST", "/runs/dryrun", form); page.count("#run-form") != 1 || page.count(`#dry-run [data-fits="true"]`) != 1 {
 		t.Error("without scripts there is no page with the answer")
@@ -154,15 +157,15 @@ func TestADryRunSaysWhereOrWhyNot(t *testing.T) {
 		t.Errorf("answer %q", got)
 	}
 	s.fake.dryErr = fault.ErrNomadAway
-	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "#dry-run"); !strings.Contains(got, "cannot reach Nomad") {
+	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "[data-dry-run-answer]"); !strings.Contains(got, "cannot reach Nomad") {
 		t.Errorf("answer %q", got)
 	}
 	s.fake.dryErr = errors.New("secret of the inside")
-	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "#dry-run"); strings.Contains(got, "secret") {
+	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "[data-dry-run-answer]"); strings.Contains(got, "secret") {
 		t.Errorf("answer %q", got)
 	}
 	form.Set("nodes", "none")
-	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "#dry-run"); !strings.Contains(got, "Not planned") {
+	if got := s.do("POST", "/runs/dryrun", form, "HX-Request", "true").text(t, "[data-dry-run-answer]"); !strings.Contains(got, "Not planned") {
 		t.Errorf("answer %q", got)
 	}
 	if len(s.fake.submitted) != 0 {

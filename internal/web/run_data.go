@@ -16,7 +16,8 @@ const (
 	downloadPage = 5000
 )
 
-// handleRunLogs returns lines as JSON: the newest, or those before a place.
+// handleRunLogs returns lines as JSON: the newest, those before a place, or those after one (after=0: the first). More says
+// whether there are others on the far side of them.
 func (s *Server) handleRunLogs(w http.ResponseWriter, r *http.Request) error {
 	id, err := runID(r)
 	if err != nil {
@@ -32,6 +33,13 @@ func (s *Server) handleRunLogs(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q.Limit, q.Before = int(limit)+1, run.LogPos(before)
+	if r.URL.Query().Has("after") {
+		after, err := number(r, "after", 0, 0, math.MaxInt64)
+		if err != nil {
+			return err
+		}
+		q.Tail, q.After = false, run.LogPos(after)
+	}
 	if _, err := s.Runs.Run(r.Context(), id); err != nil {
 		return err
 	}
@@ -40,8 +48,11 @@ func (s *Server) handleRunLogs(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	more := len(lines) > int(limit)
-	if more {
-		lines = lines[len(lines)-int(limit):]
+	switch {
+	case more && q.Tail:
+		lines = lines[1:]
+	case more:
+		lines = lines[:limit]
 	}
 	if lines == nil {
 		lines = []run.LogLine{}

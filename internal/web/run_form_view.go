@@ -197,7 +197,7 @@ func orUnset(value string) string {
 // presetField chooses what the form is filled from.
 func (d *draft) presetField(c formContext) views.Field {
 	f := views.Field{
-		Name: inputPreset, Label: "Begin from", Kind: views.KindSelect, Value: d.preset,
+		Name: inputPreset, Label: "Start from", Kind: views.KindSelect, Value: d.preset,
 		Help:    "Fills in every setting; the name that you typed stays.",
 		Choices: []views.Choice{{Value: "", Label: "CotrainCore's own defaults"}},
 	}

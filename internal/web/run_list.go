@@ -1,48 +1,54 @@
 package web
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/views"
 )
 
-// listSize is how many runs a page of the list has.
-const listSize = 50
+const (
+	listSize    = 50 // entries of a page of the list: runs, and sweeps with their runs folded in
+	openSweeps  = 8  // sweeps that a page shows the runs of
+	openedShown = 20 // runs of one of them
+)
 
-// handleRunList shows runs, newest first, filtered by the query's q, state and before.
+// handleRunList shows runs, newest first, filtered by the query's q, state and before; a sweep is one entry, with its runs
+// below it when the query's open names it.
 func (s *Server) handleRunList(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	list := views.RunList{Text: text(q.Get("q"), 200), Seq: s.Feed.Seq(feed.RunsTopic), Now: s.Now()}
-	filter := run.RunFilter{Text: list.Text, Limit: listSize + 1}
-	if v := q.Get("state"); v != "" {
-		state, err := run.ParseState(v)
-		if err != nil {
-			return err
+	list, filter, err := listQuery(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	list.Seq, list.Now = s.Feed.Seq(feed.RunsTopic), s.Now()
+	if list.Counts, err = s.Runs.CountRuns(r.Context(), run.RunFilter{Text: list.Text}); err != nil {
+		return err
+	}
+	runs, err := s.Runs.Runs(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	if len(runs) > listSize {
+		runs = runs[:listSize]
+		list.Older = runs[listSize-1].ID
+	}
+	if err := s.Runs.Lines(r.Context(), runs); err != nil {
+		return err
+	}
+	for _, found := range runs {
+		entry := views.RunEntry{Run: found}
+		if found.Origin.Sweep != "" {
+			if entry.Sweep, err = s.foldedSweep(r.Context(), found.Origin.Sweep, list, filter); err != nil {
+				return err
+			}
 		}
-		list.State, filter.States = state, []run.State{state}
-	}
-	if v := q.Get("before"); v != "" {
-		id, err := run.ParseID(v)
-		if err != nil {
-			return badCursor(v, "the ID of a run")
-		}
-		list.Before, filter.Before = id, id
-	}
-	var err error
-	if list.Counts, err = s.Runs.CountRuns(r.Context()); err != nil {
-		return err
-	}
-	if list.Runs, err = s.Runs.Runs(r.Context(), filter); err != nil {
-		return err
-	}
-	if len(list.Runs) > listSize {
-		list.Runs = list.Runs[:listSize]
-		list.Older = list.Runs[listSize-1].ID
-	}
-	if err := s.Runs.Lines(r.Context(), list.Runs); err != nil {
-		return err
+		list.Entries = append(list.Entries, entry)
 	}
 	if r.Header.Get("HX-Request") == "true" {
 		w.Header().Set("HX-Push-Url", list.Href())
@@ -50,7 +56,69 @@ func (s *Server) handleRunList(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, views.RunListPage(s.page(r, "Runs", "runs"), list))
 }
 
-// badCursor tells a value of the parameter before, which is not what the links of a list have.
-func badCursor(value, what string) error {
-	return run.FieldErrors{{Field: "before", Value: text(value, 60), Rule: "is not " + what, Fix: "leave it out to begin with the newest"}}
+// badCursor tells a value of a parameter that is not what the links of a list have.
+func badCursor(field, value, what string) error {
+	return run.FieldErrors{{Field: field, Value: text(value, 60), Rule: "is not " + what, Fix: "leave it out to begin with the newest"}}
+}
+
+// listQuery reads what of the list is asked for.
+func listQuery(q url.Values) (views.RunList, run.RunFilter, error) {
+	list := views.RunList{Text: text(q.Get("q"), 200)}
+	filter := run.RunFilter{Text: list.Text, Folded: true, Limit: listSize + 1}
+	if v := q.Get("state"); v != "" {
+		state, err := run.ParseState(v)
+		if err != nil {
+			return list, filter, err
+		}
+		list.State, filter.States = state, []run.State{state}
+	}
+	if v := q.Get("before"); v != "" {
+		id, err := run.ParseID(v)
+		if err != nil {
+			return list, filter, badCursor("before", v, "the ID of a run")
+		}
+		list.Before, filter.Before = id, id
+	}
+	for _, v := range q["open"] {
+		id, err := run.ParseSweepID(v)
+		if err != nil {
+			return list, filter, badCursor("open", v, "the ID of a sweep")
+		}
+		if !slices.Contains(list.Open, id) {
+			list.Open = append(list.Open, id)
+		}
+	}
+	if n := len(list.Open); n > openSweeps { // the last ones opened
+		list.Open = list.Open[n-openSweeps:]
+	}
+	return list, filter, nil
+}
+
+// foldedSweep reads a sweep for the list; nil when it is gone, and only its runs are left.
+func (s *Server) foldedSweep(ctx context.Context, id run.SweepID, list views.RunList, filter run.RunFilter) (*views.FoldedSweep, error) {
+	sweep, err := s.Sweeps.Sweep(ctx, id)
+	if errors.Is(err, run.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &views.FoldedSweep{Sweep: sweep, Open: slices.Contains(list.Open, id)}
+	if out.Best, err = s.Runs.BestRun(ctx, id); err != nil && !errors.Is(err, run.ErrNotFound) {
+		return nil, fmt.Errorf("best of %s: %w", id, err)
+	}
+	if !out.Open {
+		return out, nil
+	}
+	runs, err := s.Runs.Runs(ctx, run.RunFilter{Sweep: id, Text: filter.Text, States: filter.States, Limit: run.MaxSweepRuns})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range sweepRuns(sweep, runs) {
+		out.Runs = append(out.Runs, r.Run)
+	}
+	if out.More = len(out.Runs) > openedShown; out.More {
+		out.Runs = out.Runs[:openedShown]
+	}
+	return out, s.Runs.Lines(ctx, out.Runs)
 }

@@ -131,3 +131,87 @@ func TestTheListEscapesWhatUsersNamed(t *testing.T) {
 	}
 	assertNoInlineCode(t, a)
 }
+
+func TestASweepIsOneRowThatOpens(t *testing.T) {
+	t.Parallel()
+	s, sweep := sweepSite(t)
+	row := "tr#sweep-" + string(sweep.ID) + " "
+	a := s.get("/", 200)
+	if a.count("tr[data-sweep-id]") != 1 || a.count("tr[data-run-id]") != 1 {
+		t.Fatalf("%d sweeps and %d runs", a.count("tr[data-sweep-id]"), a.count("tr[data-run-id]"))
+	}
+	for selector, want := range map[string]string{
+		row + "[data-sweep]": sweep.Name, row + "[data-count-state=running]": "2 running", row + "[data-metric=best-loss]": "2.50", row + "[data-best-run]": "best #3",
+	} {
+		if got := a.text(t, selector); got != want {
+			t.Errorf("%s: %q, want %q", selector, got, want)
+		}
+	}
+	toggle := a.doc.Find(row + `[data-action=toggle-sweep][aria-expanded=false]`)
+	href, _ := toggle.Attr("href")
+	if get, _ := toggle.Attr("hx-get"); href != "/?open="+string(sweep.ID) || get != href {
+		t.Fatalf("opens at %q, %q", href, get)
+	}
+	open := s.get(href, 200)
+	if open.count(row+"~ tr.row-folded[data-run-id]") != 4 || open.count("tr[data-run-id]") != 5 {
+		t.Errorf("%d of its runs are shown", open.count(row+"~ tr.row-folded[data-run-id]"))
+	}
+	if back, _ := open.doc.Find(row + `[data-action=toggle-sweep][aria-expanded=true]`).Attr("href"); back != "/" {
+		t.Errorf("closes at %q", back)
+	}
+	if got := s.do("GET", href, nil, "HX-Request", "true").header.Get("HX-Push-Url"); got != href {
+		t.Errorf("pushed address %q", got)
+	}
+	if only := s.get(href+"&state=queued", 200); only.count("tr.row-folded[data-run-id]") != 1 {
+		t.Error("the filter does not reach the runs of a sweep")
+	}
+	for i := range openedShown {
+		r := testRun(run.Queued)
+		r.ID, r.Origin.Sweep = run.NewID(testNow.Add(time.Duration(i)*time.Hour)), sweep.ID
+		s.fake.runs = append([]run.Run{r}, s.fake.runs...)
+	}
+	if many := s.get(href, 200); many.count("tr.row-folded[data-run-id]") != openedShown || many.count("[data-action=all-of-sweep]") != 1 {
+		t.Errorf("%d of many runs are shown", many.count("tr.row-folded[data-run-id]"))
+	}
+	s.get("/?open=nonsense", 422)
+}
+
+func TestARunThatWaitsSaysWhy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Pending)
+	r.Reason = "needs 3 nodes <b>with</b> GPUs"
+	running := testRun(run.Running)
+	running.ID = "r-0000000001"
+	s.fake.runs = []run.Run{r, running}
+	a := s.get("/", 200)
+	if got := a.text(t, "#run-"+string(r.ID)+" [data-row-reason]"); got != "Needs 3 nodes <b>with</b> GPUs" {
+		t.Errorf("reason %q", got)
+	}
+	s.fake.line = &run.Line{Position: 2, Ahead: []run.Ahead{{ID: "r-0000000003", Name: "big"}}}
+	s.fake.runs[0].State = run.Queued
+	if got, want := s.get("/", 200).text(t, "#run-"+string(r.ID)+" [data-row-reason]"), "Needs 3 nodes <b>with</b> GPUs. 2nd in the queue, behind big (r-0000000003)"; got != want {
+		t.Errorf("reason %q, want %q", got, want)
+	}
+	if a.count("#run-"+string(running.ID)+" [data-row-reason]") != 0 || a.count("#run-"+string(running.ID)+" [data-metric=step]") != 1 {
+		t.Error("a run that trains has a reason in place of its numbers")
+	}
+}
+
+func TestCountsFollowTheSearchWhichSaysWhatItSearches(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	other := testRun(run.Failed)
+	other.ID, other.Name = "r-0000000001", "second"
+	s.fake.runs = []run.Run{testRun(run.Running), other}
+	a := s.get("/?q=second", 200)
+	if all, running := a.text(t, `[data-filter-state=""] .count`), a.count("[data-filter-state=running]"); all != "1" || running != 0 {
+		t.Errorf("all %s, %d tabs of what does not match", all, running)
+	}
+	if got := a.text(t, `label[for=filter-text]`); got != "Search runs by name, ID, tag or description" {
+		t.Errorf("label %q", got)
+	}
+	if none := s.get("/?q=third", 200); none.text(t, "[data-empty] p") != "Nothing matches these filters." || none.count(`[data-empty] a[href="/"]`) != 1 {
+		t.Error("a search that finds nothing says so, and clears")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
@@ -25,9 +26,9 @@ func TestTheRunPageAnswersFirst(t *testing.T) {
 		`.stats [data-metric="loss"]`:              "3.14",
 		`.stats [data-metric="throughput"]`:        "12.3 k tok/s",
 		`.stats [data-metric="participants"]`:      "3 / 3",
-		`.stats [data-metric="eta"]`:               "10 min 00 s",
+		`.stats [data-metric="eta"]`:               "8 min 20 s",
 		`#run-headline [data-metric="progress"]`:   "50 %",
-		"[data-run-reason]":                        "Every worker runs.",
+		"[data-run-reason]":                        "All workers are running.",
 		"#config-toml":                             `name_model = "150M"`,
 	} {
 		if got := a.text(t, selector); got != want {
@@ -254,13 +255,17 @@ func TestLogPagesGoBackInTime(t *testing.T) {
 		"?limit=5&worker=1":            "16 24 5 true",
 		"?limit=25":                    "1 25 25 false",
 		"?limit=2000&before=999999999": "1 25 25 false",
+		"?limit=10&after=0":            "1 10 10 true",
+		"?limit=10&after=10":           "11 20 10 true",
+		"?limit=10&after=20":           "21 25 5 false",
+		"?limit=5&after=0&worker=1":    "2 10 5 true",
 	} {
 		first, last, n, more := read(query)
 		if got := fmt.Sprint(first, last, n, more); got != want {
 			t.Errorf("%s: %s, want %s", query, got, want)
 		}
 	}
-	for _, q := range []string{"?limit=0", "?limit=2001", "?limit=x", "?before=-1", "?before=99999999999999999999"} {
+	for _, q := range []string{"?limit=0", "?limit=2001", "?limit=x", "?before=-1", "?before=99999999999999999999", "?after=-1", "?after=x"} {
 		s.get("/runs/"+string(r.ID)+"/logs"+q, 422)
 	}
 }
@@ -345,5 +350,82 @@ func TestARunThatWaitsForItsTurnShowsWhereItStands(t *testing.T) {
 	}
 	if n := page.count(`[data-run-line] a[href="/runs/r-0000000001"]`); n != 1 {
 		t.Errorf("%d links to the first", n)
+	}
+}
+
+func TestTheRunPageShowsWhatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Running)
+	r.Shape.CPU, r.Shape.Memory = 4000, 8192
+	r.Options = run.Options{Priority: 70, Retries: 2, MaxDuration: 9000, Env: map[string]string{"B": "<2>", "A": "1"}, Args: []string{"--x=1", "a b"}, Secrets: "nomad/jobs/secret"}
+	s.fake.runs = []run.Run{r}
+	path := "/runs/" + string(r.ID)
+	a := s.get(path, 200)
+	for key, want := range map[string]string{
+		"shape": "3 nodes with 2 x A100", "preset": "debug-diloco", "diloco": "sync every 50 steps", "cpu": "4,000 MHz", "memory": "8.00 GiB", "priority": "70",
+		"retries": "up to 2", "limit": "2h30m", "secrets": "nomad/jobs/secret", "args": `--x=1 "a b"`, "env": "A= 1 B= <2>",
+	} {
+		if got := a.text(t, "#run-request [data-request="+key+"]"); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	if s.get(path+"/live", 200).count("#run-request") != 0 {
+		t.Error("what never changes is sent again")
+	}
+	s.fake.runs[0].Options, s.fake.runs[0].Shape.CPU = run.Options{}, 0
+	plain := s.get(path, 200)
+	for key, want := range map[string]string{"cpu": "100 MHz", "priority": "50", "retries": "none", "limit": "none"} {
+		if got := plain.text(t, "#run-request [data-request="+key+"]"); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	if plain.count("[data-request=env], [data-request=args], [data-request=secrets]") != 0 {
+		t.Error("what was not asked for has a place")
+	}
+}
+
+func TestARunThatWillBeTriedAgainSaysWhen(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := testRun(run.Queued)
+	r.Reason, r.NotBefore = "attempt 1 failed: worker 0 exited with code 1; trying again (attempt 2 of 3)", testNow.Add(75*time.Second)
+	s.fake.runs = []run.Run{r}
+	a := s.get("/runs/"+string(r.ID), 200)
+	if got := a.text(t, "[data-run-reason] [data-next-attempt]"); got != "Next attempt in 1 min 15 s" {
+		t.Errorf("%q", got)
+	}
+	at := a.doc.Find("[data-next-attempt] time[data-until]")
+	if moment, _ := at.Attr("datetime"); moment != "2026-05-06T07:09:24Z" {
+		t.Errorf("counts down to %q", moment)
+	}
+	s.fake.runs[0].NotBefore = testNow.Add(-time.Second)
+	if s.get("/runs/"+string(r.ID), 200).count("[data-next-attempt]") != 0 {
+		t.Error("a time that is over is still to come")
+	}
+}
+
+func TestASuccessThatIsWorthALookIsMarked(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	lost, nan, well := testRun(run.Succeeded), testRun(run.Succeeded), testRun(run.Succeeded)
+	lost.ID, nan.ID, well.ID = "r-0000000001", "r-0000000002", "r-0000000003"
+	lost.Reason, nan.Progress.Loss = "worker 1 was lost at step 300", math.NaN()
+	s.fake.runs = []run.Run{well, nan, lost}
+	for id, want := range map[run.ID]string{lost.ID: "Worker 1 was lost at step 300", nan.ID: "The last loss is NaN: training has diverged."} {
+		a := s.get("/runs/"+string(id), 200)
+		if got := a.text(t, "[data-run-warning] .note-warning"); got != "Warning "+want {
+			t.Errorf("%s: %q", id, got)
+		}
+		if a.count("#run-headline .badge.state-warned[data-state=succeeded]") != 1 || a.count("#run-headline .badge.state-succeeded") != 0 {
+			t.Errorf("%s is plain green", id)
+		}
+	}
+	if a := s.get("/runs/"+string(well.ID), 200); a.count("[data-run-warning]") != 0 || a.text(t, "[data-run-reason]") != "All workers finished." || a.count("#run-headline .badge.state-succeeded") != 1 {
+		t.Error("a success without a warning is marked")
+	}
+	list := s.get("/", 200)
+	if list.count("tbody .badge.state-warned") != 2 || list.text(t, "#run-"+string(nan.ID)+" .badge") != "succeeded The last loss is NaN: training has diverged." {
+		t.Errorf("%d marks in the list", list.count("tbody .badge.state-warned"))
 	}
 }

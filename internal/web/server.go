@@ -21,8 +21,10 @@ type Runs interface {
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	// Lines tells of those that wait for their turn where they stand.
 	Lines(ctx context.Context, runs []run.Run) error
-	// CountRuns counts all runs by state.
-	CountRuns(ctx context.Context) (map[run.State]int, error)
+	// CountRuns counts those that match by state.
+	CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]int, error)
+	// BestRun returns the run of a sweep with the lowest loss, or an error that matches [run.ErrNotFound].
+	BestRun(ctx context.Context, id run.SweepID) (run.Run, error)
 }
 
 // Details reads what belongs to one run.

@@ -184,26 +184,47 @@ func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
 	if err := c.send(outgoing{Type: "ping"}); err != nil { // tells the client that it is subscribed
 		return err
 	}
+	var held heldRows
 	for {
-		batch, err := sub.Next(ctx)
+		batch, err := held.next(ctx, sub)
 		if err != nil {
 			return err
 		}
 		for _, m := range feed.Newest(batch) {
-			html, err := c.server.fragment(ctx, m)
-			if err != nil {
-				c.server.Logger.Warn("render for the socket", "topic", m.Topic, "type", m.Type, "err", err)
-			}
-			if html != "" {
-				if err := c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: "html", Data: html}); err != nil {
-					return err
-				}
-			}
-			if err := c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: m.Type, Data: m.Data}); err != nil {
+			if err := c.pass(ctx, &held, m); err != nil {
 				return err
 			}
 		}
+		if err := c.sendRows(ctx, &held); err != nil {
+			return err
+		}
 	}
+}
+
+// pass sends a message with the fragment that it changes, or holds it for the next message of rows.
+func (c *socket) pass(ctx context.Context, held *heldRows, m feed.Message) error {
+	took, err := held.take(m)
+	if err != nil {
+		c.server.Logger.Warn("rows for the socket", "err", err)
+	}
+	if took {
+		return nil
+	}
+	if rows := held.release(m.Topic, time.Now()); rows != nil { // what was before m must not come after it
+		if err := c.send(c.server.rowsMessage(ctx, m.Topic, rows)); err != nil {
+			return err
+		}
+	}
+	html, err := c.server.fragment(ctx, m)
+	if err != nil {
+		c.server.Logger.Warn("render for the socket", "topic", m.Topic, "type", m.Type, "err", err)
+	}
+	if html != "" {
+		if err := c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: "html", Data: html}); err != nil {
+			return err
+		}
+	}
+	return c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: m.Type, Data: m.Data})
 }
 
 // read returns the client's next message. The connection's own limit is of what comes over the wire; this one is of what

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -160,15 +161,46 @@ func TestAViewerGetsFragmentsAndTheMessagesThemselves(t *testing.T) {
 	}
 }
 
-func TestTheListGetsARowForEachState(t *testing.T) {
+// rows reads a message of rows.
+func (m received) rows(t *testing.T) []runRow {
+	t.Helper()
+	var rows []runRow
+	if m.Type != rowsType || json.Unmarshal(m.Data, &rows) != nil {
+		t.Fatalf("%s %s are not rows", m.Type, m.Data)
+	}
+	return rows
+}
+
+func TestTheListGetsTheNewestStatesTogether(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	c := s.connect(`{"sub":["runs"]}`)
-	c.subscribed()
-	r := testRun(run.Failed)
-	s.publish(feed.RunsTopic, feed.State, r)
-	if c.next().html(t).Find(fmt.Sprintf("tr#run-%s[data-run-state=failed]", r.ID)).Length() != 1 {
-		t.Error("no row")
+	failed, waits := testRun(run.Failed), testRun(run.Queued)
+	failed.ID, waits.ID = "r-0000000001", "r-0000000002"
+	failed.Progress.Loss, waits.Reason = math.NaN(), "2 runs are ahead"
+	since := s.hub.Seq(feed.RunsTopic)
+	for range 3 {
+		s.hub.PublishRun(failed)
+		s.hub.PublishRun(waits)
+	}
+	s.publish(feed.RunsTopic, feed.Deleted, map[string]string{"id": "r-0000000003"})
+	c := s.connect(fmt.Sprintf(`{"sub":["runs"],"since":{"runs":%d}}`, since))
+	m := c.next()
+	rows := m.rows(t)
+	if len(rows) != 2 || m.Seq != since+6 {
+		t.Fatalf("%d rows up to %d, want 2 up to %d", len(rows), m.Seq, since+6)
+	}
+	if r := rows[0]; r.ID != failed.ID || r.Badge != "failed" || !math.IsNaN(float64(*r.Loss)) || r.Step != 500 || r.Total != 1000 || r.Workers != "3" || r.Ended == 0 {
+		t.Errorf("%+v", r)
+	}
+	if r := rows[1]; r.ID != waits.ID || r.Reason != "2 runs are ahead" || r.Loss != nil || r.Started != 0 {
+		t.Errorf("%+v", r)
+	}
+	if m := c.next(); m.Type != feed.Deleted {
+		t.Errorf("%s came before the rows that were before it", m.Type)
+	}
+	s.hub.PublishRun(waits)
+	if rows := c.next().rows(t); len(rows) != 1 { // the next message comes, if later
+		t.Errorf("%d rows", len(rows))
 	}
 }
 
@@ -226,10 +258,10 @@ func TestASweepsViewerGetsTheNewestStateOfEachRun(t *testing.T) {
 		}
 	}
 	c := s.connect(fmt.Sprintf(`{"sub":[%q],"since":{%q:%d}}`, topic, topic, since))
-	for _, id := range ids {
-		var got run.Run
-		if m := c.next(); m.Type != feed.State || json.Unmarshal(m.Data, &got) != nil || got.ID != id || got.State != run.Succeeded {
-			t.Errorf("got %s of %s, %s, want the newest state of %s", m.Type, got.ID, got.State, id)
+	rows := c.next().rows(t)
+	for i, id := range ids {
+		if len(rows) != len(ids) || rows[i].ID != id || rows[i].Badge != "succeeded" {
+			t.Fatalf("got %+v, want the newest state of each", rows)
 		}
 	}
 }
@@ -362,7 +394,8 @@ func TestAFragmentIsRenderedOnceForAllViewers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := feed.Message{Topic: feed.RunsTopic, Seq: 9, Type: feed.State, Data: body}
+	topic := feed.RunTopic("r-0000000001")
+	m := feed.Message{Topic: topic, Seq: 9, Type: feed.State, Data: body}
 	first, err := s.web.fragment(t.Context(), m)
 	if err != nil || first == "" {
 		t.Fatalf("%q, %v", first, err)
@@ -374,10 +407,10 @@ func TestAFragmentIsRenderedOnceForAllViewers(t *testing.T) {
 	for i := range int64(fragmentsKept) {
 		s.web.fragments.put(fragmentKey{"x", "y", i}, "z")
 	}
-	if _, ok := s.web.fragments.get(fragmentKey{feed.RunsTopic, feed.State, 9}); ok || len(s.web.fragments.html) > fragmentsKept {
+	if _, ok := s.web.fragments.get(fragmentKey{topic, feed.State, 9}); ok || len(s.web.fragments.html) > fragmentsKept {
 		t.Errorf("the cache has %d entries, the oldest among them: %v", len(s.web.fragments.html), ok)
 	}
-	if _, err := s.web.fragment(t.Context(), feed.Message{Topic: feed.RunsTopic, Seq: 10, Type: feed.State, Data: json.RawMessage(`garbage`)}); err == nil {
+	if _, err := s.web.fragment(t.Context(), feed.Message{Topic: topic, Seq: 10, Type: feed.State, Data: json.RawMessage(`garbage`)}); err == nil {
 		t.Error("garbage was rendered")
 	}
 }

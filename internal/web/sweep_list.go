@@ -16,7 +16,7 @@ func (s *Server) handleSweepList(w http.ResponseWriter, r *http.Request) error {
 	if v := r.URL.Query().Get("before"); v != "" {
 		id, err := run.ParseSweepID(v)
 		if err != nil {
-			return badCursor(v, "the ID of a sweep")
+			return badCursor("before", v, "the ID of a sweep")
 		}
 		list.Before = id
 	}

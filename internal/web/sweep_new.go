@@ -9,12 +9,16 @@ import (
 	"github.com/cotrain/cotrain/views"
 )
 
-// handleSweepNew asks what varies of what the query's from names: a run, a template or a preset.
+// handleSweepNew asks what varies of what the query's from names: a run, a template or a preset. Without it, it asks for that
+// first.
 func (s *Server) handleSweepNew(w http.ResponseWriter, r *http.Request) error {
 	from := text(r.URL.Query().Get(inputFrom), 200)
 	if from == "" {
-		http.Redirect(w, r, "/sweeps", http.StatusSeeOther)
-		return nil
+		choices, err := s.diffChoices(r.Context())
+		if err != nil {
+			return err
+		}
+		return s.render(w, r, http.StatusOK, views.SweepChoosePage(s.page(r, "New sweep", "sweeps"), choices))
 	}
 	sub, err := s.subjectOf(r.Context(), inputFrom, from)
 	if err != nil {

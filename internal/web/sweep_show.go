@@ -55,6 +55,46 @@ func (s *Server) handleSweepShow(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, views.SweepPage(s.page(r, d.Sweep.Name, "sweeps"), d))
 }
 
+// handleSweepHead returns what of a sweep's page changes with the states of its runs.
+func (s *Server) handleSweepHead(w http.ResponseWriter, r *http.Request) error {
+	id, err := sweepID(r)
+	if err != nil {
+		return err
+	}
+	sweep, err := s.Sweeps.Sweep(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, views.SweepHead(sweep, s.Now()))
+}
+
+// handleSweepRows returns the state of every run of a sweep, in the form of the socket's rows, for a page that may have
+// missed some.
+func (s *Server) handleSweepRows(w http.ResponseWriter, r *http.Request) error {
+	id, err := sweepID(r)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Seq  int64    `json:"seq"`
+		Rows []runRow `json:"rows"`
+	}{Seq: s.Feed.Seq(feed.SweepTopic(id)), Rows: []runRow{}}
+	if _, err := s.Sweeps.Sweep(r.Context(), id); err != nil {
+		return err
+	}
+	runs, err := s.Runs.Runs(r.Context(), run.RunFilter{Sweep: id, Limit: run.MaxSweepRuns})
+	if err != nil {
+		return err
+	}
+	if err := s.Runs.Lines(r.Context(), runs); err != nil {
+		return err
+	}
+	for _, found := range runs {
+		answer.Rows = append(answer.Rows, rowOf(found))
+	}
+	return renderJSON(w, http.StatusOK, answer)
+}
+
 // sweepRuns numbers the runs of a sweep and finds what was set for each, in the order in which they were made.
 func sweepRuns(sweep run.Sweep, runs []run.Run) []views.SweepRun {
 	out := make([]views.SweepRun, 0, len(runs))
@@ -83,7 +123,8 @@ func numberOf(name string) (int, bool) {
 	return n, err == nil && n >= 1 && n <= run.MaxSweepRuns
 }
 
-// markBest marks the runs with the lowest loss, or the most tokens a second, of those that have one.
+// markBest marks the run with the lowest loss, or the most tokens a second; of equal ones the first by number. The script
+// static/js/sweep.js does the same.
 func markBest(runs []views.SweepRun, metric string) {
 	value := func(r run.Run) (float64, bool) {
 		if metric == views.MetricThroughput {
@@ -91,15 +132,14 @@ func markBest(runs []views.SweepRun, metric string) {
 		}
 		return r.Progress.Loss, r.Progress.HasLoss
 	}
-	best, found := math.Inf(1), false
-	for _, r := range runs {
-		if v, ok := value(r.Run); ok && !math.IsNaN(v) && v < best {
-			best, found = v, true
+	lowest, best := math.Inf(1), -1
+	for i, r := range runs {
+		if v, ok := value(r.Run); ok && !math.IsNaN(v) && !math.IsInf(v, 0) && v < lowest {
+			lowest, best = v, i
 		}
 	}
-	for i, r := range runs {
-		v, ok := value(r.Run)
-		runs[i].Best = found && ok && v == best
+	if best >= 0 {
+		runs[best].Best = true
 	}
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -126,9 +127,6 @@ func TestWhatASweepCannotBeIsToldWhereItWasTyped(t *testing.T) {
 		t.Errorf("submitted %v", s.fake.specs)
 	}
 	s.get("/sweeps/new?from=preset:nobody", 422)
-	if a := s.do("GET", "/sweeps/new", nil); a.status != http.StatusSeeOther {
-		t.Errorf("without a base: %d", a.status)
-	}
 }
 
 // sweepSite has a sweep of four runs, of which one has no loss.
@@ -175,7 +173,7 @@ func TestASweepsPageShowsItsRunsWithWhatVariesAndTheBest(t *testing.T) {
 	if got := a.text(t, `[data-best=true] [data-field-value="optim.optim.lr"]`); got != "0.003" {
 		t.Errorf("best %q", got)
 	}
-	if got := a.text(t, "[data-best-mark]"); got != "best" {
+	if got := a.text(t, "#sweep-rows [data-best-mark]"); got != "best" {
 		t.Errorf("mark %q", got)
 	}
 	if got := a.text(t, "[data-metric=ended]"); got != "1 of 4 runs ended" {
@@ -191,6 +189,72 @@ func TestASweepsPageShowsItsRunsWithWhatVariesAndTheBest(t *testing.T) {
 	if fast.count(`[data-tab=throughput][aria-current]`) != 1 || fast.count(`[data-sort=loss][href$="metric=throughput&sort=loss"]`) != 1 {
 		t.Error("the metric is lost when sorting")
 	}
+}
+
+func TestOfEqualRunsOneIsBest(t *testing.T) {
+	t.Parallel()
+	s, sweep := sweepSite(t)
+	for i := range s.fake.runs {
+		s.fake.runs[i].Progress.Loss, s.fake.runs[i].Progress.HasLoss = 2.5, true
+	}
+	a := s.get("/sweeps/"+string(sweep.ID)+"?sort=loss&desc=1", 200)
+	if got := a.text(t, "[data-best=true] th"); got != "best 1" {
+		t.Errorf("best %q, want the first", got)
+	}
+}
+
+func TestTheChartOfASweepIsAboveItsRunsAndHasRoomForItsLegend(t *testing.T) {
+	t.Parallel()
+	s, sweep := sweepSite(t)
+	a := s.get("/sweeps/"+string(sweep.ID), 200)
+	if a.count("#sweep-headline + #sweep-chart + section #sweep-rows") != 1 || a.count("#sweep-chart [data-chart-legend]") != 1 {
+		t.Error("no chart between headline and runs")
+	}
+	for _, cell := range []string{"loss", "throughput", "step", "duration"} {
+		if a.count(`#sweep-rows td[data-label][data-metric="`+cell+`"]`) != 4 {
+			t.Errorf("%s has no label where rows are cards", cell)
+		}
+	}
+	if a.count("#sweep-rows .cell-state [data-badge]") != 4 || a.count("#badges [data-badge]") != len(run.States())+1 {
+		t.Errorf("%d states, %d badges", a.count("#sweep-rows .cell-state [data-badge]"), a.count("#badges [data-badge]"))
+	}
+}
+
+func TestWhatOfASweepChangesCanBeReadAlone(t *testing.T) {
+	t.Parallel()
+	s, sweep := sweepSite(t)
+	path := "/sweeps/" + string(sweep.ID)
+	head := s.get(path+"/head", 200)
+	if head.count("#sweep-headline [data-count-state=running]") != 1 || head.count("dialog") != 2 || head.count("main") != 0 || head.count("table") != 0 {
+		t.Error("the head is not alone, or not all")
+	}
+	var got struct {
+		Seq  int64
+		Rows []runRow
+	}
+	if err := json.Unmarshal([]byte(s.get(path+"/rows", 200).body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Rows) != 4 || got.Seq != s.hub.Seq("sweep:"+string(sweep.ID)) || got.Rows[0].Badge != "queued" {
+		t.Errorf("%+v", got)
+	}
+	for _, rest := range []string{"/head", "/rows", "/points"} {
+		s.get("/sweeps/s-0000000000"+rest, 404)
+	}
+}
+
+func TestANewSweepAsksWhatToStartFrom(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fake.templates = []run.Template{testTemplate("mine", 1)}
+	if s.get("/sweeps", 200).count(`a[data-action=new-sweep][href="/sweeps/new"]`) != 1 {
+		t.Error("no button for a new sweep")
+	}
+	a := s.get("/sweeps/new", 200)
+	if a.count(`form[method=get][action="/sweeps/new"] select[name=from] option[value="template:mine@1"]`) != 1 || a.count("optgroup") != 2 || a.count(`option[value="preset:7B"]`) != 1 {
+		t.Error("presets and templates are not offered")
+	}
+	assertNoInlineCode(t, a)
 }
 
 func TestASweepsRunsAreSortedByAnyColumn(t *testing.T) {

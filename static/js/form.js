@@ -37,6 +37,15 @@ export function startForm() {
     if (el instanceof HTMLElement) mirror(el.id);
   });
 
+  // The answer of a dry run may come far from the button: it is brought into sight, and gets the focus.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const answer = event.target;
+    if (!(answer instanceof HTMLElement) || !answer.matches("[data-dry-run]")) return;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    answer.focus({ preventScroll: true });
+    answer.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
+  });
+
   const summary = document.getElementById("form-summary");
   if (summary) summary.focus();
   if (document.querySelector("[data-field-search]")) startSearch();

@@ -30,14 +30,13 @@ export function morph(old, fresh) {
 
 /**
  * @param {string} html
- * @returns {Element[]} those that found no place
+ * @param {(old: Element) => boolean} [may] whether an element may change now
  */
-export function apply(html) {
-  const homeless = [];
+export function apply(html, may = () => true) {
   for (const fresh of parse(html)) {
     const old = fresh.id ? document.getElementById(fresh.id) : null;
     if (old) {
-      morph(old, fresh);
+      if (may(old)) morph(old, fresh);
       continue;
     }
     const into = fresh.getAttribute("data-into");
@@ -45,9 +44,6 @@ export function apply(html) {
     if (home) {
       home.prepend(fresh);
       refreshTimes(home);
-    } else {
-      homeless.push(fresh);
     }
   }
-  return homeless;
 }

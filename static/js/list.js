@@ -1,13 +1,14 @@
-// The list of runs, live: rows are replaced as their runs change; anything that may change which rows belong here
-// (a new run, another state, a deletion) reads the list again, at most every half second.
-import { apply, morph, parse } from "./fragments.js";
+// The list of runs, live: rows show what their runs are; whatever may change which rows belong here (a new run, another
+// state, a deletion) reads the list again, at most every second, and for what is folded into a sweep every ten.
+import { morph } from "./fragments.js";
+import { paced } from "./pace.js";
+import { Rows } from "./rows.js";
+
+const readEvery = 1000; // milliseconds
+const foldedEvery = 10000;
 
 /** @param {import("./socket.js").Live} live */
 export function startListPage(live) {
-  let timer = 0;
-  let again = false;
-  let reading = false;
-
   async function read() {
     const before = location.href;
     const response = await fetch(before, { headers: { Accept: "text/html" } });
@@ -20,42 +21,23 @@ export function startListPage(live) {
     // The first run brings the filters; the last one takes them away.
     if (Boolean(page.getElementById("filters")) !== Boolean(document.getElementById("filters"))) location.reload();
     morph(old, fresh);
+    rows.watch();
     return Number(fresh.dataset.seq);
   }
+  const soon = paced(async () => void (await read()), readEvery);
+  const later = paced(async () => void (await read()), foldedEvery);
 
-  async function soon() {
-    if (reading) {
-      again = true;
-      return;
-    }
-    reading = true;
-    try {
-      await read();
-    } catch {
-      again = true; // the banner already says that the server is away
-    }
-    reading = false;
-    if (again) {
-      again = false;
-      schedule();
-    }
-  }
-
-  function schedule() {
-    clearTimeout(timer);
-    timer = setTimeout(() => void soon(), 500);
-  }
+  const rows = new Rows("#run-list tr[data-run-id]", soon);
+  document.addEventListener("htmx:afterSettle", () => rows.watch());
 
   const list = document.getElementById("run-list");
   live.follow("runs", Number(list?.dataset.seq ?? -1), {
     message: (m) => {
-      if (m.type === "html") {
-        const fresh = parse(m.data)[0];
-        const old = fresh?.id ? document.getElementById(fresh.id) : null;
-        if (!old || old.getAttribute("data-run-state") !== fresh.getAttribute("data-run-state")) schedule();
-        if (old) apply(m.data);
+      if (m.type === "rows") {
+        rows.receive(m.data);
+        if (m.data.some((/** @type {import("./rows.js").Row} */ r) => r.sweep && document.getElementById(`sweep-${r.sweep}`))) later();
       } else if (m.type === "deleted") {
-        schedule();
+        soon();
       }
     },
     reread: read,

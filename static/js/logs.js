@@ -1,5 +1,5 @@
-// The log of a run: newest lines, one worker or all, follow, load earlier. At most `most` lines are in the page; what
-// scrolls out at one end can be loaded again.
+// The log of a run: newest lines, one worker or all, follow, the first and the last line, earlier and later ones. At most
+// `most` lines are in the page; what scrolls out at one end can be loaded again.
 import { paint } from "./ansi.js";
 import { clock, localClocks } from "./times.js";
 
@@ -32,6 +32,7 @@ class Logs {
     this.list = /** @type {HTMLElement} */ (section.querySelector("[data-log-lines]"));
     this.empty = /** @type {HTMLElement} */ (section.querySelector("[data-log-empty]"));
     this.earlier = /** @type {HTMLButtonElement} */ (section.querySelector("[data-log-earlier]"));
+    this.later = /** @type {HTMLButtonElement} */ (section.querySelector("[data-log-later]"));
     this.followButton = /** @type {HTMLButtonElement} */ (section.querySelector("[data-log-follow]"));
     this.rank = Number(section.dataset.rank);
     this.first = Number(section.dataset.first);
@@ -60,7 +61,10 @@ class Logs {
     section.querySelector(".tabs")?.addEventListener("click", (event) => this.chooseTab(event));
     this.followButton.addEventListener("click", () => this.setFollow(!this.follow));
     section.querySelector("[data-log-machine]")?.addEventListener("click", (event) => this.showMachine(/** @type {HTMLElement} */ (event.currentTarget)));
+    section.querySelector("[data-log-start]")?.addEventListener("click", () => void this.toStart());
+    section.querySelector("[data-log-end]")?.addEventListener("click", () => this.setFollow(true));
     this.earlier.addEventListener("click", () => void this.loadEarlier());
+    this.later.addEventListener("click", () => void this.loadLater());
     this.view.addEventListener("scroll", () => this.scrolled(), { passive: true });
   }
 
@@ -123,6 +127,7 @@ class Logs {
     const open = this.atEnd ? [...this.open.values()].filter((l) => this.rank < 0 || l.rank === this.rank) : [];
     this.openList.replaceChildren(...open.map(element));
     this.empty.hidden = this.list.children.length + open.length > 0;
+    this.later.hidden = this.atEnd;
   }
 
   toEnd() {
@@ -179,34 +184,81 @@ class Logs {
     const generation = ++this.generation;
     const { lines, more } = await this.read({ limit: page });
     if (generation !== this.generation) return;
+    this.fill(lines, more, true);
+    this.toEnd();
+  }
+
+  /** Shows the first lines of all. */
+  async toStart() {
+    const generation = ++this.generation;
+    this.setFollow(false);
+    const { lines, more } = await this.read({ after: 0, limit: page });
+    if (generation !== this.generation) return;
+    this.fill(lines, false, !more);
+    this.view.scrollTop = 0;
+    this.view.focus({ preventScroll: true });
+  }
+
+  /**
+   * Shows these lines instead of those that are in the page.
+   * @param {Line[]} lines
+   * @param {boolean} earlier whether there are lines before them
+   * @param {boolean} atEnd whether they are the newest
+   */
+  fill(lines, earlier, atEnd) {
     this.pending.length = 0;
     this.list.replaceChildren(...lines.map(element));
     this.first = lines[0]?.pos || 0;
     this.last = Math.max(lines[lines.length - 1]?.pos || 0, 0);
-    this.atEnd = true;
-    this.earlier.hidden = !more;
+    this.atEnd = atEnd;
+    this.earlier.hidden = !earlier;
     this.update();
-    this.toEnd();
   }
 
-  async loadEarlier() {
-    const generation = ++this.generation;
-    this.earlier.setAttribute("aria-busy", "true");
-    try {
+  loadEarlier() {
+    return this.loadMore(this.earlier, async () => {
       const { lines, more } = await this.read({ before: this.first, limit: page });
-      if (generation !== this.generation) return;
-      const before = this.view.scrollHeight;
-      const top = this.view.scrollTop;
-      this.setFollow(false);
-      this.list.prepend(...lines.map(element));
-      if (lines.length > 0) this.first = lines[0].pos;
-      this.earlier.hidden = !more;
-      this.view.scrollTop = top + this.view.scrollHeight - before;
-      this.trimEnd();
+      return () => {
+        const before = this.view.scrollHeight;
+        const top = this.view.scrollTop;
+        this.setFollow(false);
+        this.list.prepend(...lines.map(element));
+        if (lines.length > 0) this.first = lines[0].pos;
+        this.earlier.hidden = !more;
+        this.view.scrollTop = top + this.view.scrollHeight - before;
+        this.trimEnd();
+        this.update();
+      };
+    });
+  }
+
+  loadLater() {
+    return this.loadMore(this.later, async () => {
+      const { lines, more } = await this.read({ after: this.last, limit: page });
+      return () => {
+        this.list.append(...lines.map(element));
+        if (lines.length > 0) this.last = lines[lines.length - 1].pos;
+        this.atEnd = !more;
+        this.trimStart();
+        this.update();
+      };
+    });
+  }
+
+  /**
+   * @param {HTMLButtonElement} button what was pressed
+   * @param {() => Promise<() => void>} load reads lines, and returns what shows them
+   */
+  async loadMore(button, load) {
+    const generation = ++this.generation;
+    button.setAttribute("aria-busy", "true");
+    try {
+      const show = await load();
+      if (generation === this.generation) show();
     } catch {
-      this.earlier.textContent = "Could not load earlier lines; try again";
+      button.textContent = "Could not load the lines; try again";
     } finally {
-      this.earlier.removeAttribute("aria-busy");
+      button.removeAttribute("aria-busy");
     }
   }
 
@@ -223,6 +275,7 @@ class Logs {
     this.open.clear(); // those that are still open are told again
     if (this.atEnd && this.follow) await this.loadTail();
     else this.atEnd = false;
+    this.update();
   }
 }
 

@@ -1,5 +1,6 @@
 // The loss of a sweep's runs over each other: each has a colour and a pattern of its own, and a name in the legend.
-import { axisLabels, number } from "./numbers.js";
+import { frame, scaled, span } from "./axes.js";
+import { integer, number, powerOf } from "./numbers.js";
 import { tokenColour } from "./theme.js";
 
 /**
@@ -7,6 +8,8 @@ import { tokenColour } from "./theme.js";
  */
 
 const colours = 8; // --rank-0 to --rank-7
+const most = 16; // as the server's curvesShown
+const redrawEvery = 700; // milliseconds, less than between two messages
 const dashes = [[], [8, 4], [2, 3]]; // neighbours differ in both; 24 runs differ in one of them
 
 export class SweepChart {
@@ -22,7 +25,16 @@ export class SweepChart {
     /** @type {any} */
     this.plot = null;
     this.shown = "";
-    document.addEventListener("themechange", () => this.plot?.redraw(true, true));
+    this.power = 0; // losses are drawn divided by 10 to this power
+    this.timer = 0;
+    this.drawn = -Infinity;
+    this.best = "";
+    /** @type {Map<string, string>} */
+    this.known = new Map();
+    document.addEventListener("themechange", () => {
+      this.known.clear();
+      this.plot?.redraw(true, true);
+    });
     new ResizeObserver(() => {
       const { width, height } = this.size();
       if (this.plot && width > 0 && (width !== this.plot.width || height !== this.plot.height)) this.plot.setSize({ width, height });
@@ -33,17 +45,73 @@ export class SweepChart {
     return { width: this.area.clientWidth, height: this.area.clientHeight };
   }
 
+  /**
+   * The colour of a token; asking the browser at each redraw would cost more than drawing.
+   * @param {string} token
+   */
+  colour(token) {
+    const known = this.known.get(token) || tokenColour(token);
+    this.known.set(token, known);
+    return known;
+  }
+
   /** @param {{runs: Curve[], more: number}} answer */
   show(answer) {
-    this.runs = answer.runs.filter((r) => r.steps.length > 0);
     const uPlot = /** @type {any} */ (window).uPlot;
+    this.runs = uPlot ? answer.runs.filter((r) => r.steps.length > 0) : [];
+    if (answer.runs.length > 0 && !uPlot) this.note.textContent = "The chart library is not installed: run “make build”.";
     if (this.runs.length === 0) return;
-    if (!uPlot) {
-      this.note.textContent = "The chart library is not installed: run “make build”.";
-      return;
-    }
+    this.best = this.runs.find((r) => r.best)?.id || this.best;
     this.note.hidden = true;
-    const data = this.columns();
+    this.draw();
+    this.el.dataset.curves = String(this.runs.length);
+    this.describe(answer.more);
+  }
+
+  /**
+   * Puts the newest loss of runs at the ends of their curves.
+   * @param {import("./rows.js").Row[]} rows
+   * @returns {boolean} whether the chart has room for a run that it does not show yet
+   */
+  append(rows) {
+    const curves = new Map(this.runs.map((r) => [r.id, r]));
+    let added = false;
+    let missing = false;
+    for (const r of rows) {
+      const curve = curves.get(r.id);
+      if (!curve) {
+        missing ||= r.loss !== null;
+      } else if (r.loss !== null && !(r.step <= curve.steps[curve.steps.length - 1])) {
+        curve.steps.push(r.step);
+        curve.loss.push(r.loss);
+        added = true;
+      }
+    }
+    if (added && !this.timer) {
+      // At once when it may, so that rows and curves share a frame.
+      const wait = this.drawn + redrawEvery - performance.now();
+      const draw = () => requestAnimationFrame(() => this.draw());
+      if (wait > 0) this.timer = setTimeout(draw, wait);
+      else this.timer = draw();
+    }
+    return missing && this.runs.length < most;
+  }
+
+  /**
+   * Says in the legend which run is best.
+   * @param {string} id
+   */
+  mark(id) {
+    this.best = id;
+    for (const el of this.legend.querySelectorAll("[data-best-of]")) el.toggleAttribute("hidden", el.getAttribute("data-best-of") !== id);
+  }
+
+  draw() {
+    this.timer = 0;
+    this.drawn = performance.now();
+    const [steps, ...columns] = this.columns();
+    this.power = powerOf(columns);
+    const data = [steps, ...columns.map((c) => scaled(c, this.power))];
     const names = this.runs.map((r) => r.id).join();
     if (this.plot && names === this.shown) {
       const x = this.plot.scales.x;
@@ -53,11 +121,10 @@ export class SweepChart {
       if (zoomed) this.plot.setScale("x", { min: x.min, max: x.max });
     } else {
       this.plot?.destroy();
-      this.plot = new uPlot(this.options(), data, this.area);
+      this.plot = new (/** @type {any} */ (window).uPlot)(this.options(), data, this.area);
       this.shown = names;
     }
-    this.el.dataset.curves = String(this.runs.length);
-    this.describe(answer.more);
+    this.read();
   }
 
   /** Every run's losses over the steps of all; a step that a run does not have is left out of its line. */
@@ -76,22 +143,16 @@ export class SweepChart {
   }
 
   options() {
-    const font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    const axis = { stroke: () => tokenColour("--chart-axis"), grid: { stroke: () => tokenColour("--chart-grid"), width: 1 }, ticks: { show: false }, font, labelFont: font };
     return {
       ...this.size(),
-      padding: [10, 16, 0, 0],
+      ...frame({ axis: () => this.colour("--chart-axis"), grid: () => this.colour("--chart-grid"), power: () => this.power }),
       legend: { show: false },
-      scales: { x: { time: false } },
+      scales: { x: { time: false }, y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => span(low, high) } },
       cursor: { drag: { x: true, y: false }, y: false, points: { size: 6 } },
-      axes: [
-        { ...axis, size: 34, space: 70, gap: 6, label: "step", labelSize: 16, labelGap: -2, values: (/** @type {any} */ _, /** @type {number[]} */ v) => v.map((n) => (Number.isInteger(n) ? n.toLocaleString("en") : "")) },
-        { ...axis, size: 60, gap: 6, space: 36, values: (/** @type {any} */ _, /** @type {number[]} */ v) => axisLabels(v, v.length > 1 ? v[1] - v[0] : 1) },
-      ],
       series: [
         {},
         ...this.runs.map((_, i) => ({
-          stroke: () => tokenColour(`--rank-${i % colours}`),
+          stroke: () => this.colour(`--rank-${i % colours}`),
           dash: dashes[i % dashes.length],
           width: 1.5,
           points: { show: false },
@@ -105,10 +166,11 @@ export class SweepChart {
   read() {
     const at = this.plot?.cursor?.idx;
     const inside = at !== null && at !== undefined;
-    this.readout.textContent = inside ? `step ${this.plot.data[0][at].toLocaleString("en")}` : "";
+    this.readout.textContent = inside ? `step ${integer(this.plot.data[0][at])}` : "";
     this.legend.querySelectorAll("[data-legend-value]").forEach((el, i) => {
       const value = inside ? this.plot.data[i + 1]?.[at] : last(this.plot.data[i + 1]);
-      el.textContent = typeof value === "number" ? number(value) : "–";
+      const text = typeof value === "number" ? number(value * 10 ** this.power) : "–";
+      if (el.textContent !== text) el.textContent = text;
     });
   }
 
@@ -124,11 +186,16 @@ export class SweepChart {
       line.setAttribute("aria-hidden", "true");
       const link = document.createElement("a");
       link.href = `/runs/${r.id}`;
-      link.textContent = `#${r.number} ${r.label}${r.best ? " (best)" : ""}`;
+      link.textContent = `#${r.number} ${r.label}`;
+      const best = document.createElement("span");
+      best.className = "legend-best";
+      best.textContent = "best";
+      best.dataset.bestOf = r.id;
+      best.hidden = r.id !== this.best;
       const value = document.createElement("span");
       value.className = "num legend-value";
       value.dataset.legendValue = "";
-      item.append(line, link, value);
+      item.append(line, link, best, value);
       return item;
     });
     if (more > 0) {

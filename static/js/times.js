@@ -1,4 +1,5 @@
 // Keeps times current: relative text, the moment itself in the reader's zone on hover, and clock times of log lines.
+import { duration } from "./numbers.js";
 
 /**
  * How long ago a moment was; the same words as views.Ago.
@@ -34,10 +35,31 @@ export function refreshTimes(root) {
     const time = /** @type {HTMLTimeElement} */ (el);
     const date = new Date(time.dateTime);
     if (Number.isNaN(date.getTime())) continue;
-    const text = ago((now - date.getTime()) / 1000);
-    if (time.textContent !== text) time.textContent = text;
-    const title = full.format(date);
-    if (time.title !== title) time.title = title;
+    write(time, ago((now - date.getTime()) / 1000), full.format(date));
+  }
+  countDown(root);
+}
+
+/**
+ * @param {HTMLTimeElement} time
+ * @param {string} text
+ * @param {string} title
+ */
+function write(time, text, title) {
+  if (time.textContent !== text) time.textContent = text;
+  if (time.title !== title) time.title = title;
+}
+
+/**
+ * Brings the times that are to come up to date; the same words as views.In.
+ * @param {ParentNode} root
+ */
+function countDown(root) {
+  for (const el of root.querySelectorAll("time[data-until]")) {
+    const time = /** @type {HTMLTimeElement} */ (el);
+    const date = new Date(time.dateTime);
+    const seconds = Math.ceil((date.getTime() - Date.now()) / 1000);
+    if (!Number.isNaN(seconds)) write(time, seconds > 0 ? `in ${duration(seconds)}` : "now", full.format(date));
   }
 }
 
@@ -60,6 +82,9 @@ export function startTimes() {
   setInterval(() => {
     if (!document.hidden) refreshTimes(document);
   }, 5000);
+  setInterval(() => {
+    if (!document.hidden) countDown(document);
+  }, 1000);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refreshTimes(document);
   });

@@ -21,7 +21,7 @@ type Store interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	RunsAtNomad(ctx context.Context) ([]run.Run, error)
-	CountRuns(ctx context.Context) (map[run.State]int, error)
+	CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]int, error)
 	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
@@ -61,6 +61,7 @@ type Store interface {
 	DeleteTemplate(ctx context.Context, name string) error
 	CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (run.Sweep, bool, error)
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
+	BestRun(ctx context.Context, id run.SweepID) (run.Run, error)
 	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
 	StopSweep(ctx context.Context, id run.SweepID, fn func(*store.Update) error) ([]store.Update, error)
 	DeleteSweep(ctx context.Context, id run.SweepID) error
@@ -75,6 +76,7 @@ type Store interface {
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"a run comes back as it was stored":                       testRoundTrip,
+		"an attempt keeps its first step":                         testFirstStep,
 		"a repeated key returns the first run":                    testKey,
 		"a run can be stored with its first attempt":              testCreateClaimed,
 		"a taken ID is a conflict":                                testTakenID,
@@ -121,6 +123,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a sweep that cannot be stored leaves no run":             testSweepFails,
 		"sweeps are listed newest first":                          testSweeps,
 		"a sweep is stopped with its runs":                        testStopSweep,
+		"the best run of a sweep has the lowest loss":             testBestRun,
 		"a sweep with runs is not deleted":                        testDeleteSweep,
 		"orders are kept until they are done":                     testOrders,
 	} {
@@ -183,6 +186,39 @@ func testRoundTrip(t *testing.T, s Store) {
 	must(t, err)
 	same(t, "progress", got.Progress, p)
 	must(t, s.Ping(t.Context()))
+}
+
+func testFirstStep(t *testing.T, s Store) {
+	id := create(t, s, "r-0000000001", "a").ID
+	attempt := func(n int) {
+		_, err := s.Update(t.Context(), id, func(u *store.Update) error {
+			u.Run.Attempt = n
+			return nil
+		})
+		must(t, err)
+	}
+	save := func(step int64, at time.Time) {
+		must(t, s.SaveProgress(t.Context(), id, run.Progress{Step: step, Loss: 1, HasLoss: true, UpdatedAt: at}))
+	}
+	first := func(what string, step int64, at time.Time) {
+		t.Helper()
+		r, err := s.Run(t.Context(), id)
+		must(t, err)
+		if r.FirstStep != step || !r.FirstAt.Equal(at) {
+			t.Errorf("%s: step %d at %v, want %d at %v", what, r.FirstStep, r.FirstAt, step, at)
+		}
+	}
+	later := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Minute) }
+	first("before any", 0, time.Time{})
+	attempt(1)
+	save(3, later(1))
+	save(50, later(2))
+	first("the first attempt", 3, later(1))
+	attempt(2)
+	save(20, time.Time{}) // as a rewind does
+	save(21, later(5))
+	save(22, later(6))
+	first("the second attempt", 21, later(5))
 }
 
 func testKey(t *testing.T, s Store) {
@@ -273,9 +309,33 @@ func testList(t *testing.T, s Store) {
 		}
 		same(t, fmt.Sprintf("list of %+v", tc.f), strings.Join(ids, " "), tc.want)
 	}
-	counts, err := s.CountRuns(t.Context())
-	must(t, err)
-	same(t, "counts", counts, map[run.State]int{run.Queued: 4, run.Stopped: 1})
+	sweepOf(t, s, "s-0000000007", 3)
+	sweepOf(t, s, "s-0000000006", 2)
+	for _, tc := range []struct {
+		f    run.RunFilter
+		want string
+	}{
+		{run.RunFilter{Limit: 9}, "r-7000000002 r-6000000001 r-0000000004 r-0000000003 r-0000000002 r-0000000001 r-0000000000"},
+		{run.RunFilter{Limit: 2}, "r-7000000002 r-6000000001"},
+		{run.RunFilter{Limit: 2, Before: "r-7000000002"}, "r-6000000001 r-0000000004"},
+		{run.RunFilter{Limit: 9, Text: "s #1"}, "r-7000000000 r-6000000000"},
+		{run.RunFilter{Limit: 9, States: []run.State{run.Stopped}}, "r-0000000003"},
+	} {
+		tc.f.Folded = true
+		runs, err := s.Runs(t.Context(), tc.f)
+		must(t, err)
+		var ids []string
+		for _, r := range runs {
+			ids = append(ids, string(r.ID))
+		}
+		same(t, fmt.Sprintf("folded list of %+v", tc.f), strings.Join(ids, " "), tc.want)
+	}
+	must(t, s.DeleteRun(t.Context(), "r-7000000000")) // the counts are of what there is
+	for text, want := range map[string]map[run.State]int{"": {run.Queued: 8, run.Stopped: 1}, "run 3": {run.Stopped: 1}, "S #": {run.Queued: 4}, "none": {}} {
+		counts, err := s.CountRuns(t.Context(), run.RunFilter{Text: text})
+		must(t, err)
+		same(t, fmt.Sprintf("counts of %q", text), counts, want)
+	}
 }
 
 func testUpdate(t *testing.T, s Store) {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -192,7 +193,7 @@ func testSweep(t *testing.T, s Store) {
 	if created || again.ID != sw.ID || again.Counts[run.Queued] != 3 {
 		t.Errorf("a repeated key: created %v, %+v", created, again)
 	}
-	if n, err := s.CountRuns(t.Context()); err != nil || n[run.Queued] != 3 {
+	if n, err := s.CountRuns(t.Context(), run.RunFilter{}); err != nil || n[run.Queued] != 3 {
 		t.Errorf("runs after a repeated key: %v, %v", n, err)
 	}
 }
@@ -206,7 +207,7 @@ func testSweepFails(t *testing.T, s Store) {
 	if _, err := s.Sweep(t.Context(), sw.ID); !errors.Is(err, run.ErrNotFound) {
 		t.Errorf("the sweep is there: %v", err)
 	}
-	if n, err := s.CountRuns(t.Context()); err != nil || n[run.Queued] != 1 {
+	if n, err := s.CountRuns(t.Context(), run.RunFilter{}); err != nil || n[run.Queued] != 1 {
 		t.Errorf("runs are %v, %v", n, err)
 	}
 }
@@ -227,6 +228,21 @@ func testSweeps(t *testing.T, s Store) {
 	}
 	same(t, "the newest", ids("", 3), "4:4 3:3 2:2 ")
 	same(t, "those before", ids("s-0000000002", 3), "1:1 0:0 ")
+}
+
+func testBestRun(t *testing.T, s Store) {
+	sw, runs := sweepOf(t, s, "s-0000000001", 5)
+	_, others := sweepOf(t, s, "s-0000000002", 1)
+	if _, err := s.BestRun(t.Context(), sw.ID); !errors.Is(err, run.ErrNotFound) {
+		t.Errorf("before any loss: %v", err)
+	}
+	for i, loss := range []float64{math.NaN(), math.Inf(-1), 2.5, 2.5} { // the last has none
+		must(t, s.SaveProgress(t.Context(), runs[i].ID, run.Progress{Step: 1, Loss: loss, HasLoss: true}))
+	}
+	must(t, s.SaveProgress(t.Context(), others[0].ID, run.Progress{Step: 1, Loss: 1, HasLoss: true}))
+	best, err := s.BestRun(t.Context(), sw.ID)
+	must(t, err)
+	same(t, "the first of equal ones", best.ID, runs[2].ID)
 }
 
 func testStopSweep(t *testing.T, s Store) {
