@@ -19,6 +19,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/api/apitest"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -300,7 +301,7 @@ func TestStatusesBecomeExitCodes(t *testing.T) {
 	c.cotrain("run", "delete", "nope", "--yes").want(t, exitNotFound)
 	c.cotrain("run", "delete", id, "--yes").want(t, exitRefused, "is running", "Stop it first")
 	c.cotrain("run", "submit", "--name", "x", "--preset", "nope").want(t, exitNotFound, `No preset is called "nope"`)
-	c.Fail(run.ErrUnavailable)
+	c.Fail(fault.ErrUnavailable)
 	c.cotrain("node", "list").want(t, exitFailed, "Not reachable right now")
 	c.Fail(errors.New("secret"))
 	if r := c.cotrain("run", "list").want(t, exitFailed); strings.Contains(r.errOut, "secret") {

@@ -30,7 +30,7 @@ type whole struct{ *apitest.Console }
 
 func (w whole) CountRuns(context.Context, run.RunFilter) (map[run.State]int, error) { return nil, nil }
 func (w whole) BestRun(context.Context, run.SweepID) (run.Run, error) {
-	return run.Run{}, run.ErrNotFound
+	return run.Run{}, fault.ErrNotFound
 }
 func (w whole) LaunchOf(context.Context, run.Submission) (run.Launch, error) {
 	return run.Launch{}, nil

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -336,7 +337,7 @@ func TestPatienceEnds(t *testing.T) {
 	c := newConsole(t)
 	id := c.Add(run.Run{State: run.Running})
 	c.Log(id, 0, "line")
-	c.script(map[string]func(){"line": func() { c.Fail(run.ErrUnavailable) }})
+	c.script(map[string]func(){"line": func() { c.Fail(fault.ErrUnavailable) }})
 	c.cotrain("run", "logs", string(id), "--follow", "--patience", "50ms").want(t, exitFailed, "trying again for up to 50ms", "Not reachable right now")
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/localnomad"
-	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
 
@@ -87,7 +86,7 @@ func startError(err error) error {
 	}
 	for _, cause := range []error{
 		syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, fs.ErrPermission, fs.ErrNotExist, syscall.EROFS, syscall.ENOTDIR,
-		localnomad.ErrInUse, store.ErrInUse, run.ErrConflict, run.ErrInvalid,
+		localnomad.ErrInUse, store.ErrInUse, fault.ErrConflict, fault.ErrInvalid,
 	} {
 		if errors.Is(err, cause) {
 			return &usageError{text: err.Error()}

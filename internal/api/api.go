@@ -16,7 +16,7 @@ import (
 
 // Runs reads runs.
 type Runs interface {
-	// Run returns a run, or an error that matches [run.ErrNotFound].
+	// Run returns a run, or an error that matches [fault.ErrNotFound].
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	// Runs returns those that match, newest first.
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
@@ -53,14 +53,14 @@ type Measurements interface {
 type Actions interface {
 	// Submit makes a run; what is not valid is [run.FieldErrors].
 	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
-	// Stop and Delete return an error that matches [run.ErrConflict] when the state does not allow it.
+	// Stop and Delete return an error that matches [fault.ErrConflict] when the state does not allow it.
 	Stop(ctx context.Context, actor string, id run.ID) error
 	Delete(ctx context.Context, actor string, id run.ID) error
 	// Nodes returns the nodes of the cluster.
 	Nodes(ctx context.Context) ([]run.Node, error)
 }
 
-// Launches tells exactly what would start, or started, a run's workers. Nomad away is [run.ErrUnavailable].
+// Launches tells exactly what would start, or started, a run's workers. Nomad away is [fault.ErrUnavailable].
 type Launches interface {
 	Launch(ctx context.Context, id run.ID) (run.Launch, error)
 	// DryRun changes nothing; what is not valid is [run.FieldErrors].

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/api/apitest"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -92,12 +93,12 @@ func TestSentinelsBecomeStatusesAndInternalTextStaysInside(t *testing.T) {
 		err    error
 		status int
 	}{
-		{run.ErrNotFound, 404},
-		{run.ErrInvalid, 422},
+		{fault.ErrNotFound, 404},
+		{fault.ErrInvalid, 422},
 		{run.FieldErrors{{Field: "name", Rule: "is bad", Fix: "change it"}}, 422},
 		{run.FieldError{Field: "name", Rule: "is bad", Fix: "change it"}, 422},
-		{run.ErrConflict, 409},
-		{run.ErrUnavailable, 503},
+		{fault.ErrConflict, 409},
+		{fault.ErrUnavailable, 503},
 		{context.DeadlineExceeded, 503},
 		{errors.New("anything else"), 500},
 	} {

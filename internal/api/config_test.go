@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -84,7 +85,7 @@ func TestADiffListsWhatDiffers(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	f.problem(f.do("GET", "/api/v1/diff?a=preset:debug", ""), 422)
-	f.Fail(run.ErrUnavailable)
+	f.Fail(fault.ErrUnavailable)
 	f.problem(f.do("GET", "/api/v1/diff?a=preset:debug&b=template:mine", ""), 503)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/trainconf/trainconftest"
@@ -236,7 +237,7 @@ func TestADryRunChangesNothingAndTellsWhereTheRunWouldLand(t *testing.T) {
 	if len(f.Submissions()) != 0 {
 		t.Errorf("submitted: %+v", f.Submissions())
 	}
-	f.Fail(run.ErrUnavailable)
+	f.Fail(fault.ErrUnavailable)
 	f.problem(f.do("POST", "/api/v1/runs/dry-run", `{"preset":"debug"}`), 503)
 }
 

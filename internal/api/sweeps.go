@@ -12,11 +12,11 @@ import (
 type Sweeps interface {
 	// SubmitSweep makes a sweep and its runs; what is not valid is [run.FieldErrors].
 	SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error)
-	// Sweep returns a sweep with the counts of its runs, or an error that matches [run.ErrNotFound].
+	// Sweep returns a sweep with the counts of its runs, or an error that matches [fault.ErrNotFound].
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
 	// Sweeps returns up to limit, newest first, older than before ("" for the newest).
 	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
-	// StopSweep and DeleteSweep return an error that matches [run.ErrConflict] when the states of its runs do not allow it.
+	// StopSweep and DeleteSweep return an error that matches [fault.ErrConflict] when the states of its runs do not allow it.
 	StopSweep(ctx context.Context, actor string, id run.SweepID) error
 	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -92,7 +93,7 @@ func TestWhatIsWrongWithASweepIsSaid(t *testing.T) {
 	if p.Code != "no_preset" || len(p.Errors) != 1 || p.Errors[0].Field != "name" {
 		t.Errorf("%+v", p)
 	}
-	f.Fail(run.ErrUnavailable)
+	f.Fail(fault.ErrUnavailable)
 	f.problem(f.do("GET", "/api/v1/sweeps", ""), 503)
 }
 

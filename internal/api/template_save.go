@@ -41,7 +41,7 @@ type SavedTemplate struct {
 func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*saveTemplateOutput, error) {
 	for {
 		newest, err := s.Templates.Template(ctx, in.Name, 0)
-		if err != nil && !errors.Is(err, run.ErrNotFound) {
+		if err != nil && !errors.Is(err, fault.ErrNotFound) {
 			return nil, err
 		}
 		t, err := s.template(ctx, in, newest)

@@ -16,7 +16,7 @@ import (
 type Templates interface {
 	// Templates returns the newest version of each, by name.
 	Templates(ctx context.Context) ([]run.Template, error)
-	// Template returns a version, 0 for the newest, or an error that matches [run.ErrNotFound].
+	// Template returns a version, 0 for the newest, or an error that matches [fault.ErrNotFound].
 	Template(ctx context.Context, name string, version int) (run.Template, error)
 	// TemplateVersions returns every version, newest first.
 	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)

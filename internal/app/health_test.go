@@ -12,7 +12,6 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
-	"github.com/cotrain/cotrain/internal/run"
 )
 
 func TestViewersAreToldWhenHealthChangesAndOnlyThen(t *testing.T) {
@@ -21,7 +20,7 @@ func TestViewersAreToldWhenHealthChangesAndOnlyThen(t *testing.T) {
 	h := newHealth(hub, slog.New(slog.DiscardHandler))
 	sub := hub.Subscribe(map[string]int64{feed.SystemTopic: -1})
 	defer sub.Close()
-	away := fmt.Errorf("connection refused: %w", run.ErrUnavailable)
+	away := fmt.Errorf("connection refused: %w", fault.ErrUnavailable)
 	for _, step := range []struct {
 		set  func(error)
 		err  error

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -282,7 +283,7 @@ func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
 			t.Parallel()
 			got, err := tt.w.load()
 			var errs run.FieldErrors
-			if !errors.As(err, &errs) || len(errs) != 1 || !errors.Is(err, run.ErrInvalid) {
+			if !errors.As(err, &errs) || len(errs) != 1 || !errors.Is(err, fault.ErrInvalid) {
 				t.Fatalf("got %v, want one problem", err)
 			}
 			f := errs[0]

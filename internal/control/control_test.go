@@ -114,7 +114,7 @@ type hanging struct{ *nomadtest.Cluster }
 
 func (hanging) Room(ctx context.Context) (nomad.Room, error) {
 	<-ctx.Done()
-	return nomad.Room{}, fmt.Errorf("list nodes: %w: %w", run.ErrUnavailable, ctx.Err())
+	return nomad.Room{}, fmt.Errorf("list nodes: %w: %w", fault.ErrUnavailable, ctx.Err())
 }
 
 func TestSubmitDoesNotWaitForNomad(t *testing.T) {
@@ -171,7 +171,7 @@ func TestAKeyOfAnotherSubmissionIsAConflict(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Name = "another"
-	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, run.ErrConflict) || !strings.Contains(fault.Of(err).Text(), "which was submitted with other settings. Use a new key") {
+	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, fault.ErrConflict) || !strings.Contains(fault.Of(err).Text(), "which was submitted with other settings. Use a new key") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -208,7 +208,7 @@ func TestSubmitNamesEveryProblemAtOnceAndStoresNothing(t *testing.T) {
 		tc.change(&s)
 		_, err := r.control.Submit(t.Context(), "test", s)
 		var fes run.FieldErrors
-		if !errors.As(err, &fes) || !errors.Is(err, run.ErrInvalid) {
+		if !errors.As(err, &fes) || !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("%s: %v, want field errors", tc.name, err)
 			continue
 		}
@@ -276,10 +276,10 @@ func TestStopIsOrderedOnceAndRefusesWhatIsOver(t *testing.T) {
 		t.Errorf("orders %+v, %v; want %+v", orders, err, want)
 	}
 	finish(t, r, id)
-	if err := r.control.Stop(t.Context(), "test", id); !errors.Is(err, run.ErrConflict) {
+	if err := r.control.Stop(t.Context(), "test", id); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("stopping what is over gave %v", err)
 	}
-	if err := r.control.Stop(t.Context(), "test", "r-0000000000"); !errors.Is(err, run.ErrNotFound) {
+	if err := r.control.Stop(t.Context(), "test", "r-0000000000"); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("stopping nothing gave %v", err)
 	}
 }
@@ -287,7 +287,7 @@ func TestStopIsOrderedOnceAndRefusesWhatIsOver(t *testing.T) {
 func TestAStopOfARunThatNomadMayHaveWaitsForItsAnswer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", run.ErrUnavailable))
+	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", fault.ErrUnavailable))
 	id := submit(t, r).ID
 	if err := r.control.Stop(t.Context(), "test", id); err != nil {
 		t.Fatal(err)
@@ -325,7 +325,7 @@ func TestDeleteWantsAnEndedRunAndCleansUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	id := submit(t, r).ID
-	if err := r.control.Delete(t.Context(), "test", id); !errors.Is(err, run.ErrConflict) {
+	if err := r.control.Delete(t.Context(), "test", id); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("deleting a live run gave %v", err)
 	}
 	if err := r.control.Stop(t.Context(), "test", id); err != nil {
@@ -335,14 +335,14 @@ func TestDeleteWantsAnEndedRunAndCleansUp(t *testing.T) {
 	if err := r.control.Delete(t.Context(), "test", id); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.store.Run(t.Context(), id); !errors.Is(err, run.ErrNotFound) {
+	if _, err := r.store.Run(t.Context(), id); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("the run is still there: %v", err)
 	}
 	orders, err := r.store.Orders(t.Context())
 	if want := (store.Order{JobID: r.cluster.Jobs()[0], RunID: id, Purge: true}); err != nil || len(orders) != 1 || orders[0] != want || len(r.logs.forgotten) != 1 {
 		t.Errorf("orders %+v, %v, want %+v; forgotten %v", orders, err, want, r.logs.forgotten)
 	}
-	if err := r.control.Delete(t.Context(), "test", id); !errors.Is(err, run.ErrNotFound) {
+	if err := r.control.Delete(t.Context(), "test", id); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("deleting twice gave %v", err)
 	}
 }

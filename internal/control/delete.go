@@ -10,7 +10,7 @@ import (
 )
 
 // Delete removes a run that has ended, with its metrics, events and logs; checkpoints stay where they are. A run that has
-// not ended is [run.ErrConflict].
+// not ended is [fault.ErrConflict].
 func (c *Control) Delete(ctx context.Context, actor string, id run.ID) error {
 	r, err := c.o.Store.Run(ctx, id)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -58,11 +59,11 @@ func TestADryRunOfWhatIsWrongSaysWhatSubmitSays(t *testing.T) {
 	s.Name, s.Shape.Nodes, s.Options.Retries = "", 0, 99
 	_, want := r.control.Submit(t.Context(), "test", s)
 	_, got := r.control.DryRun(t.Context(), s)
-	if !errors.Is(got, run.ErrInvalid) || got.Error() != want.Error() {
+	if !errors.Is(got, fault.ErrInvalid) || got.Error() != want.Error() {
 		t.Errorf("a dry run says\n%v\na submission\n%v", got, want)
 	}
 	r.cluster.SetDown(true)
-	if _, err := r.control.DryRun(t.Context(), submission()); !errors.Is(err, run.ErrUnavailable) {
+	if _, err := r.control.DryRun(t.Context(), submission()); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("without Nomad: %v", err)
 	}
 }
@@ -77,7 +78,7 @@ func TestLaunchIsToldBeforeAndAfterSubmission(t *testing.T) {
 		t.Errorf("before: %+v, %v", before, err)
 	}
 	s.Config = "nonsense"
-	if _, err := r.control.LaunchOf(t.Context(), s); !errors.Is(err, run.ErrInvalid) {
+	if _, err := r.control.LaunchOf(t.Context(), s); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("of nonsense: %v", err)
 	}
 	s = submission()
@@ -95,7 +96,7 @@ func TestLaunchIsToldBeforeAndAfterSubmission(t *testing.T) {
 	if err != nil || len(meta) != len(after.Meta) || meta["ckpt_path"] != after.Meta["ckpt_path"] {
 		t.Errorf("was sent with %v, is told as %v, %v", meta, after.Meta, err)
 	}
-	if _, err := r.control.Launch(t.Context(), "r-0000000000"); !errors.Is(err, run.ErrNotFound) {
+	if _, err := r.control.Launch(t.Context(), "r-0000000000"); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("of nothing: %v", err)
 	}
 }

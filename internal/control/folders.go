@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -98,7 +99,7 @@ func (c *Control) free(ctx context.Context, drafts []draft, repeated func() (boo
 
 // known turns an error of a search by key into whether it was found.
 func known(err error) (bool, error) {
-	if errors.Is(err, run.ErrNotFound) {
+	if errors.Is(err, fault.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -30,7 +31,7 @@ func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) {
 			id, known := runs[u.Job]
 			if !known {
 				var err error
-				if id, err = c.o.Store.RunOfJob(ctx, u.Job); err != nil && !errors.Is(err, run.ErrNotFound) { // another console's
+				if id, err = c.o.Store.RunOfJob(ctx, u.Job); err != nil && !errors.Is(err, fault.ErrNotFound) { // another console's
 					return nil, err
 				}
 				runs[u.Job] = id

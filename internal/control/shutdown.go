@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -37,7 +38,7 @@ func (c *Control) StopWorking(ctx context.Context) error {
 			return queue.Stop(u, "console", shutdown, c.o.Now())
 		})
 		switch {
-		case errors.Is(err, run.ErrNotFound) || err == nil && ended:
+		case errors.Is(err, fault.ErrNotFound) || err == nil && ended:
 			continue
 		case err != nil:
 			errs = append(errs, err)
@@ -67,7 +68,7 @@ func (c *Control) ends(ctx context.Context, id run.ID) error {
 	for {
 		r, err := c.o.Store.Run(ctx, id)
 		switch {
-		case errors.Is(err, run.ErrNotFound):
+		case errors.Is(err, fault.ErrNotFound):
 			return nil
 		case err != nil:
 			return err

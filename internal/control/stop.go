@@ -11,7 +11,7 @@ import (
 
 // Stop asks a run to end: its workers get SIGTERM, may save a checkpoint, and are killed after the job's kill time-out. It
 // is not tried again. A run that has not been sent to Nomad stops at once. Stopping a stopping run again is no error;
-// stopping one that has ended is [run.ErrConflict]. When the store can take nothing, Nomad is told all the same: the error
+// stopping one that has ended is [fault.ErrConflict]. When the store can take nothing, Nomad is told all the same: the error
 // says so, and [Control.Run] records the stop later.
 func (c *Control) Stop(ctx context.Context, actor string, id run.ID) error {
 	err := c.recordStop(ctx, actor, id)

@@ -11,7 +11,7 @@ import (
 
 // Submit checks a submission and stores it as a queued run, which the queue sends to Nomad: whether Nomad answers is no
 // question here. What is not valid is [run.FieldErrors], all of it at once. A repeated Key returns the run of the first
-// submission, and is [run.ErrConflict] with other settings. A folder that a run which
+// submission, and is [fault.ErrConflict] with other settings. A folder that a run which
 // has not ended writes into is not valid.
 func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
 	s.Origin.Sweep, s.Origin.Point = "", nil // only a sweep itself makes its runs
@@ -57,7 +57,7 @@ func (c *Control) create(ctx context.Context, actor string, d draft, key string)
 			return fresh, false, err
 		}
 		stored, created, err = c.o.Store.CreateRun(ctx, fresh, run.Attempt{}, key, submitted(fresh, actor, ""))
-		if err == nil || !errors.Is(err, run.ErrConflict) || tries == idTries {
+		if err == nil || !errors.Is(err, fault.ErrConflict) || tries == idTries {
 			return stored, created, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -69,15 +70,15 @@ func TestASecretInTheConfigurationIsNeverStored(t *testing.T) {
 	r := newRig(t)
 	s := submission()
 	s.Config += "[monitor]\nauth_token = \"hunter2\"\n"
-	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, run.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
+	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, fault.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}
 	tpl := run.Template{Name: "mine", Config: s.Config, Shape: s.Shape}
-	if _, err := r.control.SaveTemplate(t.Context(), "test", tpl, run.AnyVersion); !errors.Is(err, run.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
+	if _, err := r.control.SaveTemplate(t.Context(), "test", tpl, run.AnyVersion); !errors.Is(err, fault.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("as a template: %v", err)
 	}
 	spec := run.SweepSpec{Submission: submission(), Grid: []run.Axis{{Field: "monitor.auth_token", Values: []string{"hunter2", "hunter3"}}}}
-	if _, err := r.control.SubmitSweep(t.Context(), "test", spec); !errors.Is(err, run.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
+	if _, err := r.control.SubmitSweep(t.Context(), "test", spec); !errors.Is(err, fault.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("as an axis: %v", err)
 	}
 }
@@ -168,7 +169,7 @@ func TestARepeatedKeyComparesEverythingThatMakesTheRun(t *testing.T) {
 	} {
 		other := s
 		change(&other)
-		if _, err := r.control.Submit(t.Context(), "test", other); !errors.Is(err, run.ErrConflict) {
+		if _, err := r.control.Submit(t.Context(), "test", other); !errors.Is(err, fault.ErrConflict) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
@@ -186,7 +187,7 @@ func TestAConfigurationThatGrowsTooLargeIsRefused(t *testing.T) {
 	if len(s.Config) > 16384 {
 		t.Fatalf("%d bytes are too many as they are", len(s.Config))
 	}
-	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, run.ErrInvalid) {
+	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
 }

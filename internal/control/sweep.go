@@ -16,7 +16,7 @@ import (
 
 // SubmitSweep checks every run of a sweep, stores all of them at once, and leaves sending them to the queue. What is not
 // valid is [run.FieldErrors], with the point in the rule. A repeated Key returns the sweep of the first submission, and
-// is [run.ErrConflict] with other settings.
+// is [fault.ErrConflict] with other settings.
 func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error) {
 	key := s.Key
 	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
@@ -79,13 +79,13 @@ func (c *Control) createSweep(ctx context.Context, sw run.Sweep, key string, poi
 			evs = append(evs, submitted(r, sw.Actor, ", with "+describe(p.values)))
 		}
 		stored, created, err := c.o.Store.CreateSweep(ctx, sw, key, runs, evs)
-		if err == nil || !errors.Is(err, run.ErrConflict) || tries == idTries {
+		if err == nil || !errors.Is(err, fault.ErrConflict) || tries == idTries {
 			return stored, created, err
 		}
 	}
 }
 
-// Sweep returns a sweep with the counts of its runs, or [run.ErrNotFound].
+// Sweep returns a sweep with the counts of its runs, or [fault.ErrNotFound].
 func (c *Control) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 	return c.o.Store.Sweep(ctx, id)
 }
@@ -107,7 +107,7 @@ func live(sw run.Sweep) int {
 }
 
 // StopSweep asks every run of a sweep to end, as Stop does, and marks the sweep as stopped. Stopping one that is stopping
-// is no error; one whose runs have all ended is [run.ErrConflict].
+// is no error; one whose runs have all ended is [fault.ErrConflict].
 func (c *Control) StopSweep(ctx context.Context, actor string, id run.SweepID) error {
 	sw, err := c.o.Store.Sweep(ctx, id)
 	if err != nil {
@@ -139,7 +139,7 @@ func (c *Control) recordSweepStop(ctx context.Context, actor string, id run.Swee
 	return nil
 }
 
-// DeleteSweep removes a sweep whose runs have all ended, with them. While one has not it is [run.ErrConflict]. What is
+// DeleteSweep removes a sweep whose runs have all ended, with them. While one has not it is [fault.ErrConflict]. What is
 // interrupted is finished by doing it again.
 func (c *Control) DeleteSweep(ctx context.Context, actor string, id run.SweepID) error {
 	sw, err := c.o.Store.Sweep(ctx, id)
@@ -154,7 +154,7 @@ func (c *Control) DeleteSweep(ctx context.Context, actor string, id run.SweepID)
 		return err
 	}
 	for _, r := range runs {
-		if err := c.remove(ctx, actor, r); err != nil && !errors.Is(err, run.ErrNotFound) { // somebody else deleted it just now
+		if err := c.remove(ctx, actor, r); err != nil && !errors.Is(err, fault.ErrNotFound) { // somebody else deleted it just now
 			return err
 		}
 	}

@@ -175,7 +175,7 @@ func TestASweepWithARepeatedKeyIsMadeOnce(t *testing.T) {
 		t.Errorf("again is %+v, %v", again, err)
 	}
 	s.Parallel = 3
-	if _, err := r.control.SubmitSweep(t.Context(), "me", s); !errors.Is(err, run.ErrConflict) || !strings.Contains(fault.Of(err).Text(), "which was submitted with other settings. Use a new key") {
+	if _, err := r.control.SubmitSweep(t.Context(), "me", s); !errors.Is(err, fault.ErrConflict) || !strings.Contains(fault.Of(err).Text(), "which was submitted with other settings. Use a new key") {
 		t.Errorf("with other settings: %v", err)
 	}
 	if n := len(r.runsOf(t, first.ID)); n != 4 {
@@ -218,7 +218,7 @@ func TestStoppingASweepStopsAllItsRuns(t *testing.T) {
 	if err := r.queue.Send(t.Context(), runs[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.control.DeleteSweep(t.Context(), "me", sw.ID); !errors.Is(err, run.ErrConflict) {
+	if err := r.control.DeleteSweep(t.Context(), "me", sw.ID); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("deleting a live one: %v", err)
 	}
 	sub := r.hub.Subscribe(map[string]int64{feed.SweepTopic(sw.ID): -1})
@@ -239,13 +239,13 @@ func TestStoppingASweepStopsAllItsRuns(t *testing.T) {
 		t.Errorf("viewers of the sweep got %v, %v", ms, err)
 	}
 	finish(t, r, runs[0].ID)
-	if err := r.control.StopSweep(t.Context(), "me", sw.ID); !errors.Is(err, run.ErrConflict) {
+	if err := r.control.StopSweep(t.Context(), "me", sw.ID); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("stopping an ended one: %v", err)
 	}
 	if err := r.control.DeleteSweep(t.Context(), "me", sw.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.control.Sweep(t.Context(), sw.ID); !errors.Is(err, run.ErrNotFound) || len(r.runsOf(t, sw.ID)) != 0 {
+	if _, err := r.control.Sweep(t.Context(), sw.ID); !errors.Is(err, fault.ErrNotFound) || len(r.runsOf(t, sw.ID)) != 0 {
 		t.Errorf("it is still there: %v", err)
 	}
 	orders, err := r.store.Orders(t.Context())
@@ -253,7 +253,7 @@ func TestStoppingASweepStopsAllItsRuns(t *testing.T) {
 		t.Errorf("orders %+v, %v, jobs %v", orders, err, r.cluster.Jobs())
 	}
 	for what, err := range map[string]error{"stop": r.control.StopSweep(t.Context(), "me", sw.ID), "delete": r.control.DeleteSweep(t.Context(), "me", sw.ID)} {
-		if !errors.Is(err, run.ErrNotFound) {
+		if !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("%s of nothing: %v", what, err)
 		}
 	}

@@ -17,7 +17,7 @@ const maxNote = 200
 // that. What is not valid is [run.FieldErrors]; warnings stop nobody. Names of presets are taken.
 //
 // The newest version must be follows, 0 for no template of that name; else it is [run.OutdatedError], which matches
-// [run.ErrConflict]. [run.AnyVersion] follows any.
+// [fault.ErrConflict]. [run.AnyVersion] follows any.
 func (c *Control) SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error) {
 	t.Description, t.Note, t.Options = strings.TrimSpace(t.Description), strings.TrimSpace(t.Note), tidyOptions(t.Options)
 	if errs := checkTemplate(t); len(errs) > 0 {
@@ -70,17 +70,17 @@ func (c *Control) Templates(ctx context.Context) ([]run.Template, error) {
 	return c.o.Store.Templates(ctx)
 }
 
-// Template returns a version of a template, with 0 the newest, or [run.ErrNotFound].
+// Template returns a version of a template, with 0 the newest, or [fault.ErrNotFound].
 func (c *Control) Template(ctx context.Context, name string, version int) (run.Template, error) {
 	return c.o.Store.Template(ctx, name, version)
 }
 
-// TemplateVersions returns every version of a template, newest first, or [run.ErrNotFound].
+// TemplateVersions returns every version of a template, newest first, or [fault.ErrNotFound].
 func (c *Control) TemplateVersions(ctx context.Context, name string) ([]run.Template, error) {
 	return c.o.Store.TemplateVersions(ctx, name)
 }
 
-// DeleteTemplate removes a template with all its versions, or returns [run.ErrNotFound]. Runs that were made from it stay,
+// DeleteTemplate removes a template with all its versions, or returns [fault.ErrNotFound]. Runs that were made from it stay,
 // and go on naming it.
 func (c *Control) DeleteTemplate(ctx context.Context, actor, name string) error {
 	if err := c.o.Store.DeleteTemplate(ctx, name); err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -57,7 +58,7 @@ func TestTemplatesHaveVersions(t *testing.T) {
 		t.Errorf("a run made from it is %+v, %v", got, err)
 	}
 	for what, err := range map[string]error{"delete": r.control.DeleteTemplate(t.Context(), "me", "mine"), "read": errorOf(r.control.Template(t.Context(), "mine", 0))} {
-		if !errors.Is(err, run.ErrNotFound) {
+		if !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("%s after it is gone: %v", what, err)
 		}
 	}

@@ -107,7 +107,7 @@ func (c *Control) stopSweepUnrecorded(ctx context.Context, actor string, id run.
 		}
 		told, err := c.tellNomad(ctx, actor, r.ID)
 		switch {
-		case errors.Is(err, run.ErrConflict): // it has just ended
+		case errors.Is(err, fault.ErrConflict): // it has just ended
 		case err != nil:
 			return err
 		case told:

@@ -106,7 +106,7 @@ func TestAStopThatNobodyTookIsNoStop(t *testing.T) {
 	one := submit(t, r)
 	s.full.Store(true)
 	r.cluster.SetDown(true)
-	if err := c.Stop(t.Context(), "me", one.ID); !errors.Is(err, run.ErrUnavailable) || strings.Contains(fault.Of(err).Text(), "was told") {
+	if err := c.Stop(t.Context(), "me", one.ID); !errors.Is(err, fault.ErrUnavailable) || strings.Contains(fault.Of(err).Text(), "was told") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -68,14 +69,14 @@ func (in *Ingest) store(ctx context.Context, group []*commitRequest) {
 		batches[i] = req.batch
 	}
 	err := in.o.Store.Commit(ctx, batches)
-	if err != nil && len(group) > 1 && (errors.Is(err, run.ErrConflict) || errors.Is(err, run.ErrNotFound)) {
+	if err != nil && len(group) > 1 && (errors.Is(err, fault.ErrConflict) || errors.Is(err, fault.ErrNotFound)) {
 		for _, req := range group { // one of them is at fault: the others must not suffer for it
 			in.store(ctx, []*commitRequest{req})
 		}
 		return
 	}
 	if ctx.Err() == nil {
-		if errors.Is(err, run.ErrConflict) || errors.Is(err, run.ErrNotFound) {
+		if errors.Is(err, fault.ErrConflict) || errors.Is(err, fault.ErrNotFound) {
 			in.o.Health(nil)
 		} else {
 			in.o.Health(err)

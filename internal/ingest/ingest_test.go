@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/nomad"
@@ -496,7 +497,7 @@ func (b *breakingTailer) TailLog(ctx context.Context, _, stream string, from nom
 	if err := fn(nomad.LogChunk{File: nomadtest.File, Offset: from.Offset, Data: []byte(line)}); err != nil {
 		return err
 	}
-	return fmt.Errorf("the stream broke: %w", run.ErrUnavailable)
+	return fmt.Errorf("the stream broke: %w", fault.ErrUnavailable)
 }
 
 // TestAStreamThatWasGoodIsOpenedAgainSoon also shows that the bound on metrics does not begin again with each opening.
@@ -530,7 +531,7 @@ func TestAStreamThatWasGoodIsOpenedAgainSoon(t *testing.T) {
 type goneTailer struct{}
 
 func (goneTailer) TailLog(context.Context, string, string, nomad.Cursor, bool, func(nomad.LogChunk) error) error {
-	return fmt.Errorf("no such allocation: %w", run.ErrNotFound)
+	return fmt.Errorf("no such allocation: %w", fault.ErrNotFound)
 }
 
 func TestALogThatIsGoneEndsTheStream(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/run"
 )
 
 // markPrefix begins the line that stands in a log where output is missing.
@@ -27,11 +26,11 @@ func (t *trouble) add(err error, committing bool) {
 	switch {
 	case errors.Is(err, fault.ErrFull):
 		*t = diskFull
-	case committing && errors.Is(err, run.ErrUnavailable):
+	case committing && errors.Is(err, fault.ErrUnavailable):
 		if *t != diskFull {
 			*t = storeFailed
 		}
-	case *t == noTrouble && errors.Is(err, run.ErrUnavailable):
+	case *t == noTrouble && errors.Is(err, fault.ErrUnavailable):
 		*t = nomadAway
 	}
 }

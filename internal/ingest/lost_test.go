@@ -11,7 +11,6 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/nomad"
-	"github.com/cotrain/cotrain/internal/run"
 )
 
 // rotating is a log whose first file is gone when it is opened after rotate.
@@ -59,7 +58,7 @@ func (r *rotating) TailLog(ctx context.Context, _, stream string, from nomad.Cur
 		r.mu.Lock()
 		if r.removed {
 			r.mu.Unlock()
-			return fmt.Errorf("no such allocation: %w", run.ErrNotFound)
+			return fmt.Errorf("no such allocation: %w", fault.ErrNotFound)
 		}
 		if file < r.first {
 			lost, file, at = 25_400_000, r.first, 0

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -85,7 +86,7 @@ func (p *progress) catchUpRun(ctx context.Context, id run.ID) error {
 	p.flushing.Lock()
 	defer p.flushing.Unlock()
 	err := p.update(ctx, id)
-	if errors.Is(err, run.ErrNotFound) { // deleted meanwhile
+	if errors.Is(err, fault.ErrNotFound) { // deleted meanwhile
 		return nil
 	}
 	return err
@@ -99,7 +100,7 @@ func (p *progress) flush(ctx context.Context, id run.ID) error {
 	p.flushing.Lock()
 	err := p.update(ctx, id)
 	p.flushing.Unlock()
-	if errors.Is(err, run.ErrNotFound) { // deleted meanwhile
+	if errors.Is(err, fault.ErrNotFound) { // deleted meanwhile
 		return nil
 	}
 	if err != nil {

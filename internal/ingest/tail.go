@@ -8,6 +8,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -52,7 +53,7 @@ func (t *tail) run(ctx context.Context) bool {
 			t.lines, t.stored = newLineReader(cur, t.alloc.worker.Rank, t.log), cur.At
 			ended := t.hasEnded()
 			err = t.read(ctx, cur, ended)
-			if ended && (err == nil || errors.Is(err, run.ErrNotFound) || errors.Is(err, nomad.ErrNotStarted)) {
+			if ended && (err == nil || errors.Is(err, fault.ErrNotFound) || errors.Is(err, nomad.ErrNotStarted)) {
 				at := store.Cursor{File: t.lines.end.File, Offset: t.lines.end.Offset}
 				if (err != nil || at == last) && t.finish(ctx, err) {
 					return true
@@ -171,7 +172,7 @@ func (t *tail) commit(ctx context.Context, b *store.Batch) error {
 // finish stores the last line, which has no newline, and that nothing more will come.
 func (t *tail) finish(ctx context.Context, cause error) bool {
 	var err error
-	if errors.Is(cause, run.ErrNotFound) && t.lines.from.File != "" {
+	if errors.Is(cause, fault.ErrNotFound) && t.lines.from.File != "" {
 		err = t.skip(ctx, "log_gone", goneMessage(outputOf(t.alloc.worker.Rank, t.stream), t.stored, t.why), t.lines.end, true)
 	} else {
 		err = t.commit(ctx, t.lines.finish(cause == nil))

@@ -17,7 +17,6 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/run"
 )
 
 const (
@@ -86,13 +85,13 @@ type times struct {
 func New(cfg Config) (*Client, error) {
 	if cfg.Address == "" {
 		if cfg.HTTPClient == nil {
-			return nil, fmt.Errorf("address of Nomad: %w: it is empty; give http://host:4646 or the like", run.ErrInvalid)
+			return nil, fmt.Errorf("address of Nomad: %w: it is empty; give http://host:4646 or the like", fault.ErrInvalid)
 		}
 		cfg.Address = "http://embedded.invalid"
 	}
 	u, err := url.Parse(cfg.Address)
 	if err != nil || (u.Scheme != "unix" && u.Host == "") {
-		return nil, fmt.Errorf("address of Nomad %q: %w: give http://host:4646, https://host:4646 or unix:///path", cfg.Address, run.ErrInvalid)
+		return nil, fmt.Errorf("address of Nomad %q: %w: give http://host:4646, https://host:4646 or unix:///path", cfg.Address, fault.ErrInvalid)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -224,7 +223,7 @@ type Info struct {
 }
 
 // Ping asks whether Nomad can be used: it answers, has a leader, and accepts the token for our namespace. The error is
-// [run.ErrUnavailable] when it cannot be reached or has no leader, and [ErrDenied] when it refuses the token.
+// [fault.ErrUnavailable] when it cannot be reached or has no leader, and [ErrDenied] when it refuses the token.
 func (c *Client) Ping(ctx context.Context) (Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

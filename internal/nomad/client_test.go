@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -46,7 +47,7 @@ func TestPing(t *testing.T) {
 		t.Parallel()
 		f, c := newFake(t)
 		f.HandleFunc("GET /v1/jobs", refuse(403, "Permission denied"))
-		if _, err := c.Ping(t.Context()); !errors.Is(err, ErrDenied) || errors.Is(err, run.ErrUnavailable) {
+		if _, err := c.Ping(t.Context()); !errors.Is(err, ErrDenied) || errors.Is(err, fault.ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -58,7 +59,7 @@ func TestPing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Ping(t.Context()); !errors.Is(err, run.ErrUnavailable) {
+		if _, err := c.Ping(t.Context()); !errors.Is(err, fault.ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -67,7 +68,7 @@ func TestPing(t *testing.T) {
 		_, c := newFake(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := c.Ping(ctx); !errors.Is(err, context.Canceled) || errors.Is(err, run.ErrUnavailable) {
+		if _, err := c.Ping(ctx); !errors.Is(err, context.Canceled) || errors.Is(err, fault.ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -80,24 +81,24 @@ func TestAnswersMeanWhatTheirTextSays(t *testing.T) {
 		text string
 		want error
 	}{
-		{500, "Payload exceeds maximum size; 17000 > 16384", run.ErrInvalid},
+		{500, "Payload exceeds maximum size; 17000 > 16384", fault.ErrInvalid},
 		{500, "parameterized job not found", ErrParentMissing},
 		{500, `Specified job "cotrain-core-x" is stopped`, ErrParentMissing},
-		{500, "No cluster leader", run.ErrUnavailable},
+		{500, "No cluster leader", fault.ErrUnavailable},
 		{500, "rpc error: Permission denied", ErrDenied},
 		{403, "ACL token not found", ErrDenied},
-		{404, "job not found", run.ErrNotFound},
+		{404, "job not found", fault.ErrNotFound},
 		{404, `task "trainer" not started yet. No logs available`, ErrNotStarted},
-		{404, "No path to node", run.ErrUnavailable},
-		{404, `Unknown allocation "1"`, run.ErrNotFound},
-		{429, "", run.ErrUnavailable},
-		{400, "Failed to parse job: x", run.ErrInvalid},
+		{404, "No path to node", fault.ErrUnavailable},
+		{404, `Unknown allocation "1"`, fault.ErrNotFound},
+		{429, "", fault.ErrUnavailable},
+		{400, "Failed to parse job: x", fault.ErrInvalid},
 		{500, "something new", nil},
-		{500, "<html>Internal error</html>", run.ErrUnavailable},
-		{404, "<!DOCTYPE html><title>no such site</title>", run.ErrUnavailable},
+		{500, "<html>Internal error</html>", fault.ErrUnavailable},
+		{404, "<!DOCTYPE html><title>no such site</title>", fault.ErrUnavailable},
 	} {
 		err := classify("do it", &answer{c.code, c.text})
-		for _, kind := range []error{run.ErrInvalid, run.ErrNotFound, run.ErrUnavailable, ErrDenied, ErrParentMissing, ErrNotStarted} {
+		for _, kind := range []error{fault.ErrInvalid, fault.ErrNotFound, fault.ErrUnavailable, ErrDenied, ErrParentMissing, ErrNotStarted} {
 			if is := errors.Is(err, kind); is != errors.Is(c.want, kind) {
 				t.Errorf("%d %q is %v: %v", c.code, c.text, kind, is)
 			}
@@ -132,7 +133,7 @@ func TestWhatDoesNotSpeakAsNomadDoesIsNotThere(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(c.Close)
-			if _, err := c.EnsureParent(t.Context(), run.Shape{Nodes: 1}); !errors.Is(err, run.ErrUnavailable) || errors.Is(err, run.ErrInvalid) {
+			if _, err := c.EnsureParent(t.Context(), run.Shape{Nodes: 1}); !errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrInvalid) {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -38,11 +38,11 @@ type Dispatch struct {
 }
 
 // Dispatch starts an attempt and returns the ID of its child job, which is known to exist. Calling it again with the same
-// token returns the same child. The error is [run.ErrInvalid] when the payload is empty or too long, and [ErrParentMissing]
+// token returns the same child. The error is [fault.ErrInvalid] when the payload is empty or too long, and [ErrParentMissing]
 // when the parent is gone.
 func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 	if n := len(d.Payload); n == 0 || n > MaxPayload {
-		return "", fmt.Errorf("configuration of %d bytes: %w: Nomad takes 1 to %d; shorten comments or lists of data sets", n, run.ErrInvalid, MaxPayload)
+		return "", fmt.Errorf("configuration of %d bytes: %w: Nomad takes 1 to %d; shorten comments or lists of data sets", n, fault.ErrInvalid, MaxPayload)
 	}
 	doing := "dispatch " + d.Token
 	meta, err := d.Meta()
@@ -111,7 +111,7 @@ func (c *Client) evaluationExists(ctx context.Context, id string) (bool, error) 
 	defer cancel()
 	var eval struct{ ID string }
 	_, err := c.calls.Raw().Query("/v1/evaluation/"+url.PathEscape(id), &eval, query(ctx))
-	if err = classify("read evaluation "+id, err); errors.Is(err, run.ErrNotFound) {
+	if err = classify("read evaluation "+id, err); errors.Is(err, fault.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil && eval.ID == id, err
@@ -132,7 +132,7 @@ func (c *Client) deregister(ctx context.Context, doing, childID string, purge bo
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, _, err := c.calls.Jobs().Deregister(childID, purge, write(ctx))
-	if err = classify(doing+childID, err); errors.Is(err, run.ErrNotFound) {
+	if err = classify(doing+childID, err); errors.Is(err, fault.ErrNotFound) {
 		return nil
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -130,12 +131,12 @@ func TestEnsureParentRefusesJobFilesAndShapesThatCannotWork(t *testing.T) {
 	f, c := newFake(t)
 	(&fakeParents{}).serve(f)
 	for name, shape := range map[string]run.Shape{"no nodes": {}, "negative GPUs": {Nodes: 1, GPUs: -1}, "a long model": {Nodes: 1, GPUModel: strings.Repeat("x", 300)}} {
-		if _, err := c.EnsureParent(t.Context(), shape); !errors.Is(err, run.ErrInvalid) {
+		if _, err := c.EnsureParent(t.Context(), shape); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	c.cfg.Job.File = jobFileWith(t, "broken")
-	if _, err := c.EnsureParent(t.Context(), testShape); !errors.Is(err, run.ErrInvalid) {
+	if _, err := c.EnsureParent(t.Context(), testShape); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("a broken file: %v", err)
 	}
 }
@@ -172,7 +173,7 @@ func TestDispatchGivesUpOnAChildThatNeverAppears(t *testing.T) {
 	f.HandleFunc("PUT /v1/job/{id}/dispatch", func(w http.ResponseWriter, _ *http.Request) {
 		answerJSON(w, map[string]string{"DispatchedJobID": "p/dispatch-1-aaaaaaaa", "EvalID": "never-stored"})
 	})
-	if _, err := c.Dispatch(t.Context(), testDispatch()); !errors.Is(err, run.ErrUnavailable) {
+	if _, err := c.Dispatch(t.Context(), testDispatch()); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if n := f.count("PUT /v1/job/"); n != dispatchTries {
@@ -215,7 +216,7 @@ func TestDispatchRefusesPayloadsBeforeItCalls(t *testing.T) {
 	for _, n := range []int{0, MaxPayload + 1} {
 		d := testDispatch()
 		d.Payload = make([]byte, n)
-		if _, err := c.Dispatch(t.Context(), d); !errors.Is(err, run.ErrInvalid) {
+		if _, err := c.Dispatch(t.Context(), d); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/run"
 )
 
 // Errors that the sentinels of package run do not cover.
@@ -72,7 +71,7 @@ func classify(doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	kind := said.kind()
-	if errors.Is(kind, run.ErrInvalid) {
+	if errors.Is(kind, fault.ErrInvalid) {
 		return fmt.Errorf("%s: %w", doing, fault.New(fault.ErrNomadRefused, fmt.Sprintf("Nomad refuses the job: %s", strings.TrimSuffix(said.text, ".")+"."), "").Because(said))
 	}
 	if kind != nil {
@@ -124,9 +123,9 @@ func (a *answer) kind() error {
 	case anyIn(a.text, awayTexts), strings.HasPrefix(a.text, "<"): // a page of whatever stands before Nomad, which answers in plain text
 		return fault.ErrNomadAway
 	case a.code == http.StatusNotFound || anyIn(a.text, goneTexts):
-		return run.ErrNotFound
+		return fault.ErrNotFound
 	case a.code == http.StatusBadRequest || anyIn(a.text, invalidTexts):
-		return run.ErrInvalid
+		return fault.ErrInvalid
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // maxFrame bounds the JSON of one frame: Nomad sends at most 64 KiB of data, which is 88 KiB in base64.
@@ -90,7 +90,7 @@ func logIndex(stream, name string) (int, error) {
 	rest, ok := strings.CutPrefix(path.Base(name), TaskName+"."+stream+".")
 	n, err := strconv.Atoi(rest)
 	if !ok || err != nil || n < 0 || rest != strconv.Itoa(n) {
-		return 0, fmt.Errorf("%q is no log file of %s: %w", clean(name), stream, run.ErrInvalid)
+		return 0, fmt.Errorf("%q is no log file of %s: %w", clean(name), stream, fault.ErrInvalid)
 	}
 	return n, nil
 }

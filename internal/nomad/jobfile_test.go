@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/run"
 )
 
 // jobFileWith is a file with that text.
@@ -91,7 +90,7 @@ func TestAJobFileThatNeverWorkedStopsRunsAndNamesItself(t *testing.T) {
 	earlier := true
 	c.cfg.JobFile = func(_ error, e bool) { earlier = e }
 	_, err := c.EnsureParent(t.Context(), testShape)
-	if said := fault.Of(err).Text(); !errors.Is(err, run.ErrInvalid) || !strings.Contains(said, c.cfg.Job.File+" cannot be used: site.hcl:7,3-9") || strings.Contains(said, parsedAs) || earlier {
+	if said := fault.Of(err).Text(); !errors.Is(err, fault.ErrInvalid) || !strings.Contains(said, c.cfg.Job.File+" cannot be used: site.hcl:7,3-9") || strings.Contains(said, parsedAs) || earlier {
 		t.Errorf("%v, with an earlier version: %t", err, earlier)
 	}
 	c.cfg.Job.File = ""
@@ -107,7 +106,7 @@ func TestAJobFileIsNotJudgedWhileNomadIsAway(t *testing.T) {
 	f.HandleFunc("/v1/jobs/parse", func(w http.ResponseWriter, r *http.Request) { answer(w, r) })
 	c.cfg.Job.File = jobFileWith(t, "one")
 	c.cfg.JobFile = func(err error, _ bool) { t.Errorf("told %v", err) }
-	if _, err := c.jobText(t.Context()); !errors.Is(err, run.ErrUnavailable) {
+	if _, err := c.jobText(t.Context()); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("%v, want unavailable", err)
 	}
 	answer = (&fakeParents{}).parse
@@ -119,7 +118,7 @@ func TestAJobFileIsNotJudgedWhileNomadIsAway(t *testing.T) {
 func TestANewClientRefusesAJobFileThatIsNone(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"missing": "/no/such/file.hcl", "a folder": t.TempDir(), "empty": jobFileWith(t, "")} {
-		if _, err := New(Config{Address: "http://127.0.0.1:1", Job: JobSettings{File: path}}); !errors.Is(err, run.ErrInvalid) || !strings.Contains(err.Error(), path) {
+		if _, err := New(Config{Address: "http://127.0.0.1:1", Job: JobSettings{File: path}}); !errors.Is(err, fault.ErrInvalid) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -28,7 +28,7 @@ const (
 
 // Launch describes what starts the workers of an attempt: everything of [run.Launch] but the configuration, which is
 // d.Payload. It registers and dispatches nothing. What only a node knows stands in <>. The error is that of
-// [Client.Job], or [run.ErrInvalid] for what d cannot send.
+// [Client.Job], or [fault.ErrInvalid] for what d cannot send.
 func (c *Client) Launch(ctx context.Context, shape run.Shape, d Dispatch) (run.Launch, error) {
 	meta, err := d.Meta()
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/run"
 )
 
 const (
@@ -48,14 +47,14 @@ func (l LogChunk) End() Cursor { return Cursor{File: l.File, Offset: l.Offset + 
 // files. stream is "stdout" or "stderr". Data is valid only during the call. With follow it goes on until ctx ends, fn
 // fails, or the stream breaks; otherwise it returns nil at the end of what is there.
 //
-// An error of fn is returned as it is. Others are [ErrNotStarted], [run.ErrNotFound] when the allocation or its files are
-// gone (or the node has not taken a new allocation yet: look at its state), [run.ErrUnavailable] when the stream broke or Nomad cannot be reached (call again with the last chunk's End), and
-// [run.ErrInvalid] when from cannot belong to this log.
+// An error of fn is returned as it is. Others are [ErrNotStarted], [fault.ErrNotFound] when the allocation or its files are
+// gone (or the node has not taken a new allocation yet: look at its state), [fault.ErrUnavailable] when the stream broke or Nomad cannot be reached (call again with the last chunk's End), and
+// [fault.ErrInvalid] when from cannot belong to this log.
 //
 // At most Config.LogStreams streams are open at once. When more are wanted they take turns of some seconds each.
 func (c *Client) TailLog(ctx context.Context, allocID, stream string, from Cursor, follow bool, fn func(LogChunk) error) error {
 	if stream != "stdout" && stream != "stderr" {
-		return fmt.Errorf("log stream %q: %w: stdout or stderr", clean(stream), run.ErrInvalid)
+		return fmt.Errorf("log stream %q: %w: stdout or stderr", clean(stream), fault.ErrInvalid)
 	}
 	t := &tail{c: c, alloc: allocID, stream: stream, follow: follow, fn: fn, offset: from.Offset}
 	if from.File != "" {
@@ -135,7 +134,7 @@ func (t *tail) doing() string { return "follow " + t.stream + " of allocation " 
 // session opens the stream at the cursor and delivers what comes.
 func (t *tail) session(ctx context.Context) error {
 	files, err := t.list(ctx)
-	if errors.Is(err, run.ErrNotFound) {
+	if errors.Is(err, fault.ErrNotFound) {
 		return t.whyNoFiles(ctx, err)
 	}
 	if err != nil {
@@ -269,11 +268,11 @@ func (t *tail) locate(files []logFile) (int64, error) {
 		case f.index == t.index && t.offset <= f.size:
 			return before + t.offset, nil
 		case f.index == t.index:
-			return 0, fmt.Errorf("%s: %w: byte %d was consumed of %s, which has %d", t.doing(), run.ErrInvalid,
+			return 0, fmt.Errorf("%s: %w: byte %d was consumed of %s, which has %d", t.doing(), fault.ErrInvalid,
 				t.offset, logName(t.stream, f.index), f.size)
 		}
 	}
-	return 0, fmt.Errorf("%s: %w: %s does not exist yet", t.doing(), run.ErrInvalid, logName(t.stream, t.index))
+	return 0, fmt.Errorf("%s: %w: %s does not exist yet", t.doing(), fault.ErrInvalid, logName(t.stream, t.index))
 }
 
 // skipTo moves to the begin of a later file and counts what lies between as lost.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // fakeLog is an allocation's stdout in rotated files, served by Nomad's rules: offsets count from the oldest file.
@@ -152,7 +152,7 @@ func TestTailLogNoticesThatFilesRotatedAway(t *testing.T) {
 		f, c := newFake(t)
 		(&fakeLog{files: []string{"abcdefgh"}}).serve(f)
 		for _, from := range []Cursor{{"trainer.stdout.1", 0}, {"trainer.stdout.0", 9}} {
-			if _, _, _, err := read(t.Context(), c, from); !errors.Is(err, run.ErrInvalid) {
+			if _, _, _, err := read(t.Context(), c, from); !errors.Is(err, fault.ErrInvalid) {
 				t.Errorf("from %+v: %v", from, err)
 			}
 		}
@@ -188,23 +188,23 @@ func TestTailLogTellsHowAStreamEnded(t *testing.T) {
 	}{
 		{"an error as text after the frames", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, `{"Data":"YQ==","File":"alloc/logs/trainer.stdout.0"}{}failed to list entries: state for allocation a not found on client`)
-		}, run.ErrNotFound, "state for allocation"},
-		{"the end although it follows", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }, run.ErrUnavailable, "ended"},
+		}, fault.ErrNotFound, "state for allocation"},
+		{"the end although it follows", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }, fault.ErrUnavailable, "ended"},
 		{"silence", func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "{}")
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}, run.ErrUnavailable, "nothing arrived"},
-		{"no headers at all", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, run.ErrUnavailable, "nothing arrived"},
+		}, fault.ErrUnavailable, "nothing arrived"},
+		{"no headers at all", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, fault.ErrUnavailable, "nothing arrived"},
 		{"a frame without an end", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, `{"Data":"`+strings.Repeat("QUFB", 1<<20))
-		}, run.ErrUnavailable, "longer than any"},
+		}, fault.ErrUnavailable, "longer than any"},
 		{"a frame of another file", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, `{"Data":"YQ==","File":"alloc/logs/../../etc/passwd"}`)
-		}, run.ErrUnavailable, "no log file"},
+		}, fault.ErrUnavailable, "no log file"},
 		{"binary rubbish", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "\x00\xff\xfe{{{") }, nil, "500"},
 		{"not started", refuse(404, `task "trainer" not started yet. No logs available`), ErrNotStarted, ""},
-		{"connections in use for ever", refuse(429, "Too many connections"), run.ErrUnavailable, "429"},
+		{"connections in use for ever", refuse(429, "Too many connections"), fault.ErrUnavailable, "429"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -223,7 +223,7 @@ func TestTailLogAsksWhyThereAreNoFiles(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]error{
 		`task "trainer" not started yet. No logs available`: ErrNotStarted,
-		"state for allocation a not found on client":        run.ErrNotFound,
+		"state for allocation a not found on client":        fault.ErrNotFound,
 	} {
 		f, c := newFake(t)
 		f.HandleFunc("GET /v1/client/fs/ls/a", refuse(500, "open /x/alloc/logs: no such file or directory"))
@@ -260,7 +260,7 @@ func TestTailLogReturnsTheCallersOwnError(t *testing.T) {
 	if err := c.TailLog(t.Context(), "a", "stdout", Cursor{}, true, func(LogChunk) error { return mine }); !errors.Is(err, mine) {
 		t.Errorf("got %v", err)
 	}
-	if err := c.TailLog(t.Context(), "a", "stdin", Cursor{}, true, nil); !errors.Is(err, run.ErrInvalid) {
+	if err := c.TailLog(t.Context(), "a", "stdin", Cursor{}, true, nil); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("a stream that does not exist gives %v", err)
 	}
 }

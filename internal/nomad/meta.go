@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Keys of a dispatch's meta. The job file lists them, and the launch script reads them as NOMAD_META_<key>.
@@ -35,28 +35,28 @@ var (
 )
 
 // Meta is what the dispatch tells the workers beside the configuration: keys that the job file declares. The error is
-// [run.ErrInvalid] and names what cannot travel.
+// [fault.ErrInvalid] and names what cannot travel.
 func (d Dispatch) Meta() (map[string]string, error) {
 	if d.Priority < 0 || d.Priority > 100 {
-		return nil, fmt.Errorf("priority %d: %w: Nomad takes 1 to 100", d.Priority, run.ErrInvalid)
+		return nil, fmt.Errorf("priority %d: %w: Nomad takes 1 to 100", d.Priority, fault.ErrInvalid)
 	}
 	meta := map[string]string{metaRunID: string(d.RunID), metaAttempt: strconv.Itoa(d.Attempt)}
 	lines := make([]string, 0, len(d.Env))
 	for _, name := range slices.Sorted(maps.Keys(d.Env)) {
 		if !runEnvName.MatchString(name) {
-			return nil, fmt.Errorf("environment variable %q: %w: use letters, digits and _, and begin with no digit", clean(name), run.ErrInvalid)
+			return nil, fmt.Errorf("environment variable %q: %w: use letters, digits and _, and begin with no digit", clean(name), fault.ErrInvalid)
 		}
 		lines = append(lines, name+"="+d.Env[name])
 	}
 	if i := slices.IndexFunc(lines, manyLines); i >= 0 {
 		name, _, _ := strings.Cut(lines[i], "=")
-		return nil, fmt.Errorf("environment variable %s: %w: its value must be one line of text", name, run.ErrInvalid)
+		return nil, fmt.Errorf("environment variable %s: %w: its value must be one line of text", name, fault.ErrInvalid)
 	}
 	if i := slices.IndexFunc(d.Args, func(a string) bool { return a == "" || manyLines(a) }); i >= 0 {
-		return nil, fmt.Errorf("argument %d: %w: it must be one line of text and not be empty", i+1, run.ErrInvalid)
+		return nil, fmt.Errorf("argument %d: %w: it must be one line of text and not be empty", i+1, fault.ErrInvalid)
 	}
 	if d.Secrets != "" && !variablePath.MatchString(d.Secrets) {
-		return nil, fmt.Errorf("path of secrets %q: %w: use letters, digits and - _ ~ /, as in nomad/jobs/cotrain/hub", clean(d.Secrets), run.ErrInvalid)
+		return nil, fmt.Errorf("path of secrets %q: %w: use letters, digits and - _ ~ /, as in nomad/jobs/cotrain/hub", clean(d.Secrets), fault.ErrInvalid)
 	}
 	for key, value := range map[string]string{
 		metaResume: d.Resume, metaEnv: strings.Join(lines, "\n"), metaArgs: strings.Join(d.Args, "\n"),
@@ -66,9 +66,9 @@ func (d Dispatch) Meta() (map[string]string, error) {
 		case value == "":
 			continue
 		case len(value) > MaxMeta:
-			return nil, fmt.Errorf("%s of %d bytes: %w: at most %d are sent with a run", key, len(value), run.ErrInvalid, MaxMeta)
+			return nil, fmt.Errorf("%s of %d bytes: %w: at most %d are sent with a run", key, len(value), fault.ErrInvalid, MaxMeta)
 		case (key == metaResume || key == metaCheckpoint) && manyLines(value):
-			return nil, fmt.Errorf("%s: %w: a path must be one line of text", key, run.ErrInvalid)
+			return nil, fmt.Errorf("%s: %w: a path must be one line of text", key, fault.ErrInvalid)
 		}
 		meta[key] = value
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 func TestADispatchTellsTheWorkersByItsMeta(t *testing.T) {
@@ -38,7 +38,7 @@ func TestWhatCannotTravelWithADispatchIsRefused(t *testing.T) {
 		"too much environment": {Env: map[string]string{"A": strings.Repeat("x", MaxMeta)}}, "too many arguments": {Args: []string{strings.Repeat("x", MaxMeta), "y"}},
 		"priority": {Priority: 101}, "negative priority": {Priority: -1},
 	} {
-		if _, err := d.Meta(); !errors.Is(err, run.ErrInvalid) {
+		if _, err := d.Meta(); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

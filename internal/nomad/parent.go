@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -35,7 +36,7 @@ type parent struct {
 // EnsureParent makes sure that the parameterized job of this shape exists and is made from the present job file, and
 // returns its ID. Once done for a shape it costs a look at the job file, until that changes, [Client.Forget], or a dispatch
 // that finds the parent gone. A job file that was broken since it was last used is not used: its last version is.
-// The error is [run.ErrInvalid] when the job file does not parse or lacks what CoTrain relies on.
+// The error is [fault.ErrInvalid] when the job file does not parse or lacks what CoTrain relies on.
 func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, error) {
 	if err := c.checkShape(shape); err != nil {
 		return "", err
@@ -110,7 +111,7 @@ func (c *Client) parentContent(ctx context.Context, id string) (uint64, string, 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	job, _, err := c.calls.Jobs().Info(id, query(ctx))
-	if err = classify("read parent job "+id, err); errors.Is(err, run.ErrNotFound) {
+	if err = classify("read parent job "+id, err); errors.Is(err, fault.ErrNotFound) {
 		return 0, "", nil
 	}
 	if err != nil {
@@ -131,7 +132,7 @@ func (c *Client) parse(ctx context.Context, text, id, vars string) (*api.Job, er
 	req := api.JobsParseRequest{JobHCL: text, Variables: vars}
 	if _, err := c.calls.Raw().Write("/v1/jobs/parse", &req, &job, write(ctx)); err != nil {
 		err = classify("parse the job file", err)
-		if said := (*answer)(nil); errors.Is(err, run.ErrInvalid) && errors.As(err, &said) {
+		if said := (*answer)(nil); errors.Is(err, fault.ErrInvalid) && errors.As(err, &said) {
 			why := strings.TrimPrefix(said.text, "Failed to parse job: ")
 			err = unusable(c.jobFileName(), strings.ReplaceAll(why, parsedAs, filepath.Base(c.jobFileName()))).Because(said)
 		}

@@ -12,11 +12,11 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // WhyPending says in one sentence why workers of the child job wait, and what would unblock them; "" when Nomad waits
-// for nothing. The error is [run.ErrNotFound] when Nomad does not know the job.
+// for nothing. The error is [fault.ErrNotFound] when Nomad does not know the job.
 func (c *Client) WhyPending(ctx context.Context, childID string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -30,7 +30,7 @@ func (c *Client) WhyPending(ctx context.Context, childID string) (string, error)
 		if len(evals) == 0 {
 			state, err := c.jobState(ctx, childID)
 			if err == nil && !state.Found {
-				err = fmt.Errorf("job %s: %w", childID, run.ErrNotFound)
+				err = fmt.Errorf("job %s: %w", childID, fault.ErrNotFound)
 			}
 			return "", err
 		}

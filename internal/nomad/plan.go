@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -68,7 +69,7 @@ func (c *Client) Plan(ctx context.Context, shape run.Shape, priority int) (fits 
 		return false, "", nil, err
 	}
 	if priority < 0 || priority > 100 {
-		return false, "", nil, fmt.Errorf("priority %d: %w: Nomad takes 1 to 100", priority, run.ErrInvalid)
+		return false, "", nil, fmt.Errorf("priority %d: %w: Nomad takes 1 to 100", priority, fault.ErrInvalid)
 	}
 	text, err := c.jobText(ctx)
 	if err != nil {
@@ -85,7 +86,7 @@ func (c *Client) Plan(ctx context.Context, shape run.Shape, priority int) (fits 
 	}
 	need, ok := demandOf(job)
 	if !ok {
-		return false, "", nil, fmt.Errorf("job %s: %w: it has no task to place", deref(job.ID), run.ErrInvalid)
+		return false, "", nil, fmt.Errorf("job %s: %w: it has no task to place", deref(job.ID), fault.ErrInvalid)
 	}
 	in, err := c.Room(ctx)
 	if err != nil {

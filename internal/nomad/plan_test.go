@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -87,20 +88,20 @@ func TestPlanPassesRefusalsOn(t *testing.T) {
 	if _, _, _, err := c.Plan(t.Context(), testShape, 0); !errors.Is(err, ErrDenied) {
 		t.Errorf("without the right to submit: %v", err)
 	}
-	if _, _, _, err := c.Plan(t.Context(), run.Shape{}, 0); !errors.Is(err, run.ErrInvalid) {
+	if _, _, _, err := c.Plan(t.Context(), run.Shape{}, 0); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("no nodes: %v", err)
 	}
 	c.cfg.Job.File = jobFileWith(t, "broken")
-	if _, _, _, err := c.Plan(t.Context(), testShape, 0); !errors.Is(err, run.ErrInvalid) {
+	if _, _, _, err := c.Plan(t.Context(), testShape, 0); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("a broken file: %v", err)
 	}
-	if _, _, _, err := c.Job(t.Context(), testShape); !errors.Is(err, run.ErrInvalid) {
+	if _, _, _, err := c.Job(t.Context(), testShape); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("the job of a broken file: %v", err)
 	}
-	if _, err := c.Launch(t.Context(), testShape, testDispatch()); !errors.Is(err, run.ErrInvalid) {
+	if _, err := c.Launch(t.Context(), testShape, testDispatch()); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("the start of a broken file: %v", err)
 	}
-	if _, err := c.Launch(t.Context(), testShape, Dispatch{Args: []string{""}}); !errors.Is(err, run.ErrInvalid) {
+	if _, err := c.Launch(t.Context(), testShape, Dispatch{Args: []string{""}}); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("what cannot be sent: %v", err)
 	}
 }

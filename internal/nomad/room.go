@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -94,7 +95,7 @@ func (c *Client) child(ctx context.Context, shape run.Shape) (*api.Job, demand, 
 	asChild(job, 0)
 	need, ok := demandOf(job)
 	if !ok {
-		return nil, demand{}, fmt.Errorf("job %s: %w: it has no task to place", id, run.ErrInvalid)
+		return nil, demand{}, fmt.Errorf("job %s: %w: it has no task to place", id, fault.ErrInvalid)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/jobs"
 )
@@ -55,23 +56,23 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,127}$`)
 func (j JobSettings) check() error {
 	for name := range j.Env {
 		if !envName.MatchString(name) {
-			return fmt.Errorf("environment variable %q of the job: %w: use letters, digits and _", clean(name), run.ErrInvalid)
+			return fmt.Errorf("environment variable %q of the job: %w: use letters, digits and _", clean(name), fault.ErrInvalid)
 		}
 	}
 	if (j.Driver == "docker" || j.Driver == "podman") && j.Image == "" {
-		return fmt.Errorf("image of the job: %w: driver %s needs one", run.ErrInvalid, j.Driver)
+		return fmt.Errorf("image of the job: %w: driver %s needs one", fault.ErrInvalid, j.Driver)
 	}
 	if j.Storage != "" && (!strings.HasPrefix(j.Storage, "/") || strings.ContainsAny(j.Storage, ":\n\x00")) {
-		return fmt.Errorf("storage of the job, %q: %w: give an absolute path without a colon", clean(j.Storage), run.ErrInvalid)
+		return fmt.Errorf("storage of the job, %q: %w: give an absolute path without a colon", clean(j.Storage), fault.ErrInvalid)
 	}
 	if j.StorageVolume != "" && j.Storage == "" {
-		return fmt.Errorf("storage volume of the job, %q: %w: say where the trainer sees it (storage)", clean(j.StorageVolume), run.ErrInvalid)
+		return fmt.Errorf("storage volume of the job, %q: %w: say where the trainer sees it (storage)", clean(j.StorageVolume), fault.ErrInvalid)
 	}
 	for name, d := range map[string]time.Duration{
 		"kill time-out": j.KillTimeout, "lost-after time": j.LostAfter, "rendezvous time-out": j.RendezvousTimeout,
 	} {
 		if d < 0 {
-			return fmt.Errorf("%s of the job, %v: %w: it must not be negative", name, d, run.ErrInvalid)
+			return fmt.Errorf("%s of the job, %v: %w: it must not be negative", name, d, fault.ErrInvalid)
 		}
 	}
 	return nil
@@ -81,15 +82,15 @@ func (j JobSettings) check() error {
 func (c *Client) checkShape(s run.Shape) error {
 	switch {
 	case s.Nodes < 1:
-		return fmt.Errorf("nodes = %d: %w: at least 1", s.Nodes, run.ErrInvalid)
+		return fmt.Errorf("nodes = %d: %w: at least 1", s.Nodes, fault.ErrInvalid)
 	case s.GPUs < 0 || s.GPUMinMemory < 0 || s.CPU < 0 || s.Memory < 0:
-		return fmt.Errorf("shape %s: %w: no part of it may be negative", s, run.ErrInvalid)
+		return fmt.Errorf("shape %s: %w: no part of it may be negative", s, fault.ErrInvalid)
 	case len(s.GPUModel) > 200 || !utf8.ValidString(s.GPUModel):
-		return fmt.Errorf("GPU model: %w: at most 200 bytes of text", run.ErrInvalid)
+		return fmt.Errorf("GPU model: %w: at most 200 bytes of text", fault.ErrInvalid)
 	case len(s.Site) > 200 || !utf8.ValidString(s.Site):
-		return fmt.Errorf("site: %w: at most 200 bytes of text", run.ErrInvalid)
+		return fmt.Errorf("site: %w: at most 200 bytes of text", fault.ErrInvalid)
 	case s.Site != "" && !inDatacenters(c.cfg.Job.Datacenters, s.Site):
-		return fmt.Errorf("site %q: %w: workers may run in %s", clean(s.Site), run.ErrInvalid, strings.Join(c.cfg.Job.Datacenters, ", "))
+		return fmt.Errorf("site %q: %w: workers may run in %s", clean(s.Site), fault.ErrInvalid, strings.Join(c.cfg.Job.Datacenters, ", "))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/jobs"
 )
@@ -132,7 +133,7 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		"relative storage": {Storage: "data"}, "storage with a colon": {Storage: "/a:b"}, "a volume without a path": {StorageVolume: "v"},
 		"a container without an image": {Driver: "docker"}, "an odd variable": {Env: map[string]string{"A B": "x"}}, "a negative time": {LostAfter: -1},
 	} {
-		if _, err := New(Config{Address: "http://127.0.0.1:1", Job: j}); !errors.Is(err, run.ErrInvalid) {
+		if _, err := New(Config{Address: "http://127.0.0.1:1", Job: j}); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -145,7 +146,7 @@ func TestASiteMustBeWhereWorkersMayRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.checkShape(run.Shape{Nodes: 1, Site: site}); (err == nil) != ok || err != nil && !errors.Is(err, run.ErrInvalid) {
+		if err := c.checkShape(run.Shape{Nodes: 1, Site: site}); (err == nil) != ok || err != nil && !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("site %.20q: %v", site, err)
 		}
 	}

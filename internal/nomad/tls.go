@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // configureTLS reads the certificates of the configuration into t.
@@ -23,11 +23,11 @@ func configureTLS(t *http.Transport, cfg Config) error {
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("Nomad's CA certificate %s: %w: no PEM certificate in it", cfg.CACert, run.ErrInvalid) //nolint:staticcheck // a name
+			return fmt.Errorf("Nomad's CA certificate %s: %w: no PEM certificate in it", cfg.CACert, fault.ErrInvalid) //nolint:staticcheck // a name
 		}
 	}
 	if (cfg.ClientCert == "") != (cfg.ClientKey == "") {
-		return fmt.Errorf("client certificate for Nomad: %w: give both the certificate and its key, or neither", run.ErrInvalid)
+		return fmt.Errorf("client certificate for Nomad: %w: give both the certificate and its key, or neither", fault.ErrInvalid)
 	}
 	if cfg.ClientCert != "" {
 		// Read at each handshake, so that a renewed certificate is used without a restart.

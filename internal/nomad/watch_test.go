@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // watchUntil collects hints until enough says so.
@@ -97,7 +97,7 @@ func TestWatchReconnectsAndSaysThatEverythingMustBeReadAgain(t *testing.T) {
 				<-r.Context().Done()
 			})
 			hints := watchUntil(t, c, func(h []Hint) bool { return h[len(h)-1].NodeID == "back" })
-			unreachable := func(h Hint) bool { return errors.Is(h.Unreachable, run.ErrUnavailable) }
+			unreachable := func(h Hint) bool { return errors.Is(h.Unreachable, fault.ErrUnavailable) }
 			if count(hints, unreachable) != 1 {
 				t.Errorf("hints %+v, want one that says unreachable", hints)
 			}

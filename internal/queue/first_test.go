@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/queue"
@@ -30,7 +31,7 @@ func (c *recorder) DispatchRun(ctx context.Context, shape run.Shape, d nomad.Dis
 	c.mu.Unlock()
 	parent, child, err = c.Cluster.DispatchRun(ctx, shape, d)
 	if silence {
-		return parent, "", fmt.Errorf("the answer got lost: %w", run.ErrUnavailable)
+		return parent, "", fmt.Errorf("the answer got lost: %w", fault.ErrUnavailable)
 	}
 	return parent, child, err
 }
@@ -58,7 +59,7 @@ func newRecordedRig(t *testing.T, silent int) (*rig, *recorder) {
 func TestOnlyANewAttemptIsItsTokensFirst(t *testing.T) {
 	t.Parallel()
 	r, c := newRecordedRig(t, 1)
-	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, fault.ErrUnavailable) {
 		t.Fatalf("a lost answer is %v", err)
 	}
 	if err := r.queue.Send(t.Context(), r.id); err != nil { // the same attempt: Nomad may have it

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -260,7 +261,7 @@ func (q *Queue) answers(ctx context.Context) error {
 
 // affectsEveryRun reports whether a run could not be sent for a cause that is not its own.
 func affectsEveryRun(err error) bool {
-	return errors.Is(err, run.ErrUnavailable) || errors.Is(err, nomad.ErrDenied)
+	return errors.Is(err, fault.ErrUnavailable) || errors.Is(err, nomad.ErrDenied)
 }
 
 // expire stops a run that waits for another attempt beyond the time that it may take.

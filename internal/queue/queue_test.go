@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
@@ -134,7 +135,7 @@ func TestAnUnreachableNomadKeepsTheRunQueued(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.cluster.SetDown(true)
-	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if got := r.run(); got.State != run.Queued || !strings.Contains(got.Reason, "Nomad unreachable, retrying") {
@@ -182,7 +183,7 @@ func TestARefusedRunFailsWithNomadsReason(t *testing.T) {
 		err   error
 		tries int
 	}{
-		{"at once when it can never pass", fmt.Errorf("payload too large: %w", run.ErrInvalid), 1},
+		{"at once when it can never pass", fmt.Errorf("payload too large: %w", fault.ErrInvalid), 1},
 		{"after some tries otherwise", errors.New("strange answer"), 3},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -230,7 +231,7 @@ func TestAnUnreachableNomadIsNotTriedForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.cluster.SetDown(true)
-		if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+		if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, fault.ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
 		before := len(r.events())
@@ -265,8 +266,8 @@ func TestAStopWithoutAnAnswerToTheDispatchLeavesNoWorkersBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", run.ErrUnavailable))
-	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", fault.ErrUnavailable))
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if got := r.run(); got.State.Terminal() {
@@ -286,8 +287,8 @@ func TestAStopWithoutAnAnswerToTheDispatchLeavesNoWorkersBehind(t *testing.T) {
 func TestAnUnansweredDispatchIsRemembered(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", run.ErrUnavailable))
-	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", fault.ErrUnavailable))
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if got := r.run(); got.State != run.Queued || !r.attempts()[0].MaybeSent {
@@ -314,8 +315,8 @@ func TestAStopWithoutAConnectionIsDoneAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.cluster.Refuse(fmt.Errorf("%w: %w", run.ErrUnavailable, &net.OpError{Op: "dial", Err: errors.New("connection refused")}))
-	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+	r.cluster.Refuse(fmt.Errorf("%w: %w", fault.ErrUnavailable, &net.OpError{Op: "dial", Err: errors.New("connection refused")}))
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if got := r.run(); got.State != run.Stopped {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -137,7 +138,7 @@ func (q *Queue) measure(ctx context.Context, batch []candidate) (fit []candidate
 			fit = append(fit, r)
 		case affectsEveryRun(err):
 			return nil, nil, err
-		case errors.Is(err, run.ErrInvalid):
+		case errors.Is(err, fault.ErrInvalid):
 			if err := q.Send(ctx, r.ID); affectsEveryRun(err) {
 				return nil, nil, err
 			}

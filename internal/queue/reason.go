@@ -34,13 +34,13 @@ func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, fault.ErrFull):
 		return reasonFull
-	case errors.Is(err, errStore) && errors.Is(err, run.ErrUnavailable):
+	case errors.Is(err, errStore) && errors.Is(err, fault.ErrUnavailable):
 		return reasonStore
 	case errors.Is(err, errStore):
 		return reasonUnprepared
 	case errors.Is(err, nomad.ErrDenied):
 		return reasonDenied
-	case errors.Is(err, run.ErrUnavailable):
+	case errors.Is(err, fault.ErrUnavailable):
 		return reasonAway
 	}
 	return fmt.Sprintf("Nomad refused the job: %v", err)

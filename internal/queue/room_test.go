@@ -270,7 +270,7 @@ func TestAFailureOfTheStoreIsToldLoggedAndTriedAgainLater(t *testing.T) {
 		err  error
 		want string
 	}{
-		"one that affects every run": {fmt.Errorf("disk full: %w", run.ErrUnavailable), "the console cannot write its data folder, retrying"},
+		"one that affects every run": {fmt.Errorf("disk full: %w", fault.ErrUnavailable), "the console cannot write its data folder, retrying"},
 		"a full disk":                {fault.ErrFull.Fault().Because(errors.New("database or disk is full")), "the disk of the console's data folder is full, retrying"},
 		"one of its own":             {errors.New("malformed"), "the console could not prepare it, retrying: its log says why"},
 	} {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
@@ -16,7 +17,7 @@ import (
 
 // Send dispatches one queued run, whether it fits or not, and returns once Nomad has its child job. The dispatch carries the
 // attempt's idempotency token, so sending again after a kill at any point finds the same child. When Nomad cannot be reached
-// the run stays queued with that reason and Send returns [run.ErrUnavailable]. Whatever the error is, it has been logged and
+// the run stays queued with that reason and Send returns [fault.ErrUnavailable]. Whatever the error is, it has been logged and
 // told as the run's reason as far as the store takes it, and Run tries again.
 func (q *Queue) Send(ctx context.Context, id run.ID) error { return q.sendAttempt(ctx, id, true) }
 
@@ -76,7 +77,7 @@ func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, 
 // unstored is what follows when the store fails while a run is sent: it is logged, told and tried again later. A run that
 // Nomad has by then is found there by its token.
 func (q *Queue) unstored(ctx context.Context, id run.ID, err error) error {
-	if ctx.Err() != nil || errors.Is(err, run.ErrNotFound) { // the console ends, or the run was deleted
+	if ctx.Err() != nil || errors.Is(err, fault.ErrNotFound) { // the console ends, or the run was deleted
 		return err
 	}
 	err = storeTrouble(err)
@@ -145,7 +146,7 @@ func DispatchOf(r run.Run, a run.Attempt) nomad.Dispatch {
 
 func (q *Queue) dispatch(ctx context.Context, shape run.Shape, d nomad.Dispatch) (parent, child string, err error) {
 	parent, child, err = q.o.Cluster.DispatchRun(ctx, shape, d)
-	if parent != "" && errors.Is(err, run.ErrUnavailable) && !neverSent(err) { // without a parent nothing was dispatched
+	if parent != "" && errors.Is(err, fault.ErrUnavailable) && !neverSent(err) { // without a parent nothing was dispatched
 		err = fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	return parent, child, err
@@ -199,7 +200,7 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 		n := q.refusals[id]
 		q.mu.Unlock()
 		q.retryLater(id)
-		if n >= maxFailures || errors.Is(cause, run.ErrInvalid) {
+		if n >= maxFailures || errors.Is(cause, fault.ErrInvalid) {
 			to = run.Failed
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Stop changes a run as a request to end it does; why is the reason, "" for what is usual. One that Nomad does not have is
-// stopped at once, and of any other Nomad is ordered to stop the workers. One that has ended is [run.ErrConflict].
+// stopped at once, and of any other Nomad is ordered to stop the workers. One that has ended is [fault.ErrConflict].
 func Stop(u *store.Update, actor, why string, now time.Time) error {
 	r := &u.Run
 	if r.State.Terminal() {

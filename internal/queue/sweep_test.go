@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
@@ -275,7 +276,7 @@ func TestARefusedRunOfASweepMakesRoomForTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		ids := r.addSweep(3, 1)
-		r.cluster.Refuse(fmt.Errorf("too large: %w", run.ErrInvalid))
+		r.cluster.Refuse(fmt.Errorf("too large: %w", fault.ErrInvalid))
 		stop := r.start()
 		defer stop()
 		time.Sleep(20 * time.Second)
@@ -375,8 +376,8 @@ func TestAnAttemptCarriesWhatTheRunIsTold(t *testing.T) {
 func TestAnAttemptAfterAnUnansweredDispatchForgetsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", run.ErrUnavailable))
-	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, run.ErrUnavailable) {
+	r.cluster.LoseAnswers(fmt.Errorf("connection reset: %w", fault.ErrUnavailable))
+	if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, fault.ErrUnavailable) {
 		t.Fatal(err)
 	}
 	b := &store.Batch{RunID: r.id, AllocID: "a", Stream: "stdout", Attempt: 1, At: time.Now(), Log: []byte("x\n"), To: store.Cursor{File: "f", Offset: 2},
@@ -420,7 +421,7 @@ func TestStopSaysWhatItFinds(t *testing.T) {
 		}
 	}
 	u := store.Update{Run: run.Run{State: run.Failed}}
-	if err := queue.Stop(&u, "me", "", now); !errors.Is(err, run.ErrConflict) {
+	if err := queue.Stop(&u, "me", "", now); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("one that is over: %v", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Number is a float64 whose JSON form also holds what JSON numbers cannot: the strings "NaN", "Infinity" and
@@ -32,13 +34,13 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 		switch string(b) {
 		case `"NaN"`, `"Infinity"`, `"-Infinity"`:
 		default:
-			return fmt.Errorf("number %.40s: %w", b, ErrInvalid)
+			return fmt.Errorf("number %.40s: %w", b, fault.ErrInvalid)
 		}
 		b = b[1 : len(b)-1]
 	}
 	f, err := strconv.ParseFloat(string(b), 64)
 	if err != nil {
-		return fmt.Errorf("number %.40s: %w", b, ErrInvalid)
+		return fmt.Errorf("number %.40s: %w", b, fault.ErrInvalid)
 	}
 	*n = Number(f)
 	return nil

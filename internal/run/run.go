@@ -11,14 +11,6 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Sentinel errors that adapters wrap and that web and api map to statuses.
-var (
-	ErrNotFound    error = fault.ErrNotFound
-	ErrInvalid     error = fault.ErrInvalid
-	ErrConflict    error = fault.ErrConflict
-	ErrUnavailable error = fault.ErrUnavailable
-)
-
 // FieldError is one thing wrong with one input field.
 type FieldError struct {
 	Field string `json:"field"` // name as the user gave it: "name", "optim.batch_size"
@@ -38,7 +30,7 @@ func (e FieldError) Error() string {
 // Fault is for [fault.Of].
 func (e FieldError) Fault() *fault.Error { return FieldErrors{e}.Fault() }
 
-// FieldErrors is every problem found in one input; it matches [ErrInvalid].
+// FieldErrors is every problem found in one input; it matches [fault.ErrInvalid].
 type FieldErrors []FieldError
 
 // Error lists the problems, one a line.
@@ -53,8 +45,8 @@ func (e FieldErrors) Error() string {
 	return s
 }
 
-// Is makes errors.Is(err, ErrInvalid) true.
-func (e FieldErrors) Is(target error) bool { return target == ErrInvalid }
+// Is makes errors.Is(err, fault.ErrInvalid) true.
+func (e FieldErrors) Is(target error) bool { return target == fault.ErrInvalid }
 
 // Fault is for [fault.Of]. The problems themselves are told beside it.
 func (e FieldErrors) Fault() *fault.Error {
@@ -152,7 +144,7 @@ type Progress struct {
 }
 
 // Transition moves the run to another state and returns the event that records it. It is the only way that a
-// state changes. It returns [ErrConflict] when the table of states does not allow the move, and no event
+// state changes. It returns [fault.ErrConflict] when the table of states does not allow the move, and no event
 // when the run is already there.
 func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, error) {
 	if r.State == to {
@@ -160,7 +152,7 @@ func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, 
 		return nil, nil
 	}
 	if !CanFollow(r.State, to) {
-		return nil, fmt.Errorf("run %s is %s and cannot become %s: %w", r.ID, r.State, to, ErrConflict)
+		return nil, fmt.Errorf("run %s is %s and cannot become %s: %w", r.ID, r.State, to, fault.ErrConflict)
 	}
 	level := levelOf(to)
 	if to == Succeeded && reason != "" {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 func TestIDsSortByTimeAndParseBack(t *testing.T) {
@@ -28,8 +30,8 @@ func TestIDsSortByTimeAndParseBack(t *testing.T) {
 func TestParseIDRefusesWhatIsNotAnID(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"", "r-", "r-123", "r-0123456789a", "r-ABCDEFGHIJ", "r-wwwwwwwwww", "x-0123456789", "r-../../etc/p", string(make([]byte, 1<<20))} {
-		if _, err := ParseID(bad); !errors.Is(err, ErrInvalid) || len(err.Error()) > 400 {
-			t.Errorf("ParseID(%.20q) = %v, want a short ErrInvalid", bad, err)
+		if _, err := ParseID(bad); !errors.Is(err, fault.ErrInvalid) || len(err.Error()) > 400 {
+			t.Errorf("ParseID(%.20q) = %v, want a short fault.ErrInvalid", bad, err)
 		}
 	}
 }
@@ -51,7 +53,7 @@ func TestTransitionsFollowTheTable(t *testing.T) {
 					t.Errorf("%s -> %s: %v, %v", from, to, ev, err)
 				}
 			default:
-				if !errors.Is(err, ErrConflict) || r.State != from {
+				if !errors.Is(err, fault.ErrConflict) || r.State != from {
 					t.Errorf("%s -> %s: %v, state %s", from, to, err, r.State)
 				}
 			}
@@ -156,7 +158,7 @@ func TestProgressSurvivesJSONWithNumbersThatAreNotFinite(t *testing.T) {
 		}
 	}
 	var n Number
-	if err := json.Unmarshal([]byte(`"abc"`), &n); !errors.Is(err, ErrInvalid) {
+	if err := json.Unmarshal([]byte(`"abc"`), &n); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("a word is a number: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ func (t Template) Ref() string { return fmt.Sprintf("%s@%d", t.Name, t.Version) 
 const AnyVersion = -1
 
 // OutdatedError says that a version of a template was not saved, because the one that it was to follow is not the newest.
-// It matches [ErrConflict].
+// It matches [fault.ErrConflict].
 type OutdatedError struct {
 	Template string // its name
 	Expected int    // the version that was to be the newest, 0 for no template of that name
@@ -46,8 +46,8 @@ func (e *OutdatedError) Error() string {
 	return fmt.Sprintf("the newest version of template %s is %d, and version %d was expected to be it", e.Template, e.Newest, e.Expected)
 }
 
-// Is makes errors.Is(err, ErrConflict) true.
-func (e *OutdatedError) Is(target error) bool { return target == ErrConflict }
+// Is makes errors.Is(err, fault.ErrConflict) true.
+func (e *OutdatedError) Is(target error) bool { return target == fault.ErrConflict }
 
 // Fault is for [fault.Of].
 func (e *OutdatedError) Fault() *fault.Error {

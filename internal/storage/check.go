@@ -46,8 +46,8 @@ type checks struct {
 	errs, warns run.FieldErrors
 }
 
-// fault makes one error about a path.
-func fault(field, value, rule, fix string) run.FieldError {
+// fieldError makes one error about a path.
+func fieldError(field, value, rule, fix string) run.FieldError {
 	return run.FieldError{Field: field, Value: clip(Display(value), 190), Rule: rule, Fix: fix}
 }
 
@@ -72,7 +72,7 @@ func (k *checks) dataset(field, item string) {
 	p, ok := k.s.Below(item)
 	if !ok {
 		if meant := k.misspelt(item); meant != "" {
-			k.warns = append(k.warns, fault(field, item, "is not a folder of shared storage, so the core will look for a dataset of that name on the hub",
+			k.warns = append(k.warns, fieldError(field, item, "is not a folder of shared storage, so the core will look for a dataset of that name on the hub",
 				"use "+meant+" if that was meant"))
 		}
 		return
@@ -80,12 +80,12 @@ func (k *checks) dataset(field, item string) {
 	info, err := k.s.root.Stat(p)
 	switch {
 	case missing(err):
-		k.warns = append(k.warns, fault(field, item, "is not in shared storage", k.near(p, item)))
+		k.warns = append(k.warns, fieldError(field, item, "is not in shared storage", k.near(p, item)))
 	case err != nil: // what cannot be seen is not judged
 	case info.IsDir() && k.s.empty(p):
-		k.warns = append(k.warns, fault(field, item, "is an empty folder in shared storage", "put the dataset there, or name another"))
+		k.warns = append(k.warns, fieldError(field, item, "is an empty folder in shared storage", "put the dataset there, or name another"))
 	case !info.IsDir() && !info.Mode().IsRegular():
-		k.warns = append(k.warns, fault(field, item, "is neither a file nor a folder in shared storage", "name a file or a folder"))
+		k.warns = append(k.warns, fieldError(field, item, "is neither a file nor a folder in shared storage", "name a file or a folder"))
 	}
 }
 
@@ -173,7 +173,7 @@ func (k *checks) resume(c trainconf.Config) {
 	}
 	if rule == "" {
 		if odd := k.s.tooFew(k.ctx, p, k.by); odd != "" {
-			k.warns = append(k.warns, fault(field, given, odd, "ask for as many GPUs per worker as the run that saved it, unless the trainer is not the core"))
+			k.warns = append(k.warns, fieldError(field, given, odd, "ask for as many GPUs per worker as the run that saved it, unless the trainer is not the core"))
 		}
 		return
 	}
@@ -181,7 +181,7 @@ func (k *checks) resume(c trainconf.Config) {
 	if found := k.newest(p); found != "" {
 		fix = "use " + k.s.asGiven(found, given) + ", which is complete"
 	}
-	k.errs = append(k.errs, fault(field, given, rule, fix))
+	k.errs = append(k.errs, fieldError(field, given, rule, fix))
 }
 
 // newest is the checkpoint to go on from instead of p: of a folder of checkpoints its newest; else the same step as
@@ -246,7 +246,7 @@ func (k *checks) checkpoints(c trainconf.Config) {
 	if len(steps) == 0 {
 		return
 	}
-	k.warns = append(k.warns, fault(field, given,
+	k.warns = append(k.warns, fieldError(field, given,
 		fmt.Sprintf("already holds checkpoints (step_%d is the newest), which this run would mix with its own", steps[len(steps)-1]),
 		"use "+path.Dir(strings.TrimRight(given, "/"))+"/{run}, which is another folder for each run"))
 }

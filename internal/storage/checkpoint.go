@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/dcp"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -57,7 +58,7 @@ const lackTimeout = 10 * time.Second
 
 // Lacks says what is wrong with the checkpoint that a run of this shape would go on from, as the end of a sentence that
 // begins with its folder; "" when it is complete for every worker. known is false when the folder is not in shared
-// storage. The error is [run.ErrUnavailable] when the storage does not answer.
+// storage. The error is [fault.ErrUnavailable] when the storage does not answer.
 func (s *Storage) Lacks(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error) {
 	p, ok := s.Below(folder)
 	if !ok {
@@ -70,7 +71,7 @@ func (s *Storage) Lacks(ctx context.Context, folder string, shape run.Shape, dil
 	case err == nil:
 		return what, true, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return "", true, fmt.Errorf("shared storage did not answer for %s within %s: %w", clip(Display(folder), 200), lackTimeout, run.ErrUnavailable)
+		return "", true, fmt.Errorf("shared storage did not answer for %s within %s: %w", clip(Display(folder), 200), lackTimeout, fault.ErrUnavailable)
 	case escapes(err): // the nodes may follow the link
 		return "", false, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cotrain/cotrain/internal/dcp"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -213,7 +214,7 @@ func TestACheckpointOutOfSightIsNotJudged(t *testing.T) {
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	if _, _, err := f.Lacks(ctx, "models/checkpoints/r/step_5", run.Shape{}, false); !errors.Is(err, run.ErrUnavailable) {
+	if _, _, err := f.Lacks(ctx, "models/checkpoints/r/step_5", run.Shape{}, false); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("without an answer: %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 func TestDeleteRemovesATreeAndCountsIt(t *testing.T) {
@@ -38,7 +38,7 @@ func TestDeleteRemovesATreeAndCountsIt(t *testing.T) {
 	if f.there("models/checkpoints/r-1") || !f.there("models/checkpoints/r-2/kept") || !f.there("datasets/raw/kept") {
 		t.Error("the wrong things are gone")
 	}
-	if _, err := f.Delete(t.Context(), "models/checkpoints/r-1"); !errors.Is(err, run.ErrNotFound) {
+	if _, err := f.Delete(t.Context(), "models/checkpoints/r-1"); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("again: %v", err)
 	}
 }
@@ -172,7 +172,7 @@ func TestUsageOfVeryMuchIsPartial(t *testing.T) {
 	if u, err := f.Usage(t.Context(), "models/temp/a"); err != nil || u != (Usage{Files: 100, Folders: 11, Bytes: 100}) {
 		t.Errorf("%+v, %v", u, err)
 	}
-	if _, err := f.Usage(t.Context(), "models/temp/gone"); !errors.Is(err, run.ErrNotFound) {
+	if _, err := f.Usage(t.Context(), "models/temp/gone"); !errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
 	f.limits.usage = 1000
@@ -193,7 +193,7 @@ func TestManyDeleteAndListTheSameTreeAtOnce(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			r, err := f.Delete(t.Context(), "models/temp/t")
-			if err != nil && !errors.Is(err, run.ErrNotFound) && !errors.Is(err, run.ErrConflict) {
+			if err != nil && !errors.Is(err, fault.ErrNotFound) && !errors.Is(err, fault.ErrConflict) {
 				t.Error(err)
 			}
 			mu.Lock()
@@ -202,7 +202,7 @@ func TestManyDeleteAndListTheSameTreeAtOnce(t *testing.T) {
 		})
 		all.Go(func() {
 			for i := range 30 {
-				if _, err := f.List(t.Context(), fmt.Sprintf("models/temp/t/%d", i%20), Query{Sort: SortSize}); err != nil && !errors.Is(err, run.ErrNotFound) && !errors.Is(err, run.ErrConflict) {
+				if _, err := f.List(t.Context(), fmt.Sprintf("models/temp/t/%d", i%20), Query{Sort: SortSize}); err != nil && !errors.Is(err, fault.ErrNotFound) && !errors.Is(err, fault.ErrConflict) {
 					t.Error(err)
 				}
 				if _, err := f.Usage(t.Context(), "models/temp"); err != nil {

@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"syscall"
 
-	faults "github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Refusal is something that the storage, as it is now, does not allow. It matches [run.ErrConflict], and both its
+// Refusal is something that the storage, as it is now, does not allow. It matches [fault.ErrConflict], and both its
 // sentences may be shown to whoever asked.
 type Refusal struct {
 	Path   string // below the root, as [Display] writes it
@@ -23,12 +23,12 @@ type Refusal struct {
 // Error gives path, reason and fix.
 func (r *Refusal) Error() string { return fmt.Sprintf("%s: %s %s", r.Path, r.Reason, r.Fix) }
 
-// Is makes errors.Is(err, run.ErrConflict) true.
-func (r *Refusal) Is(target error) bool { return target == run.ErrConflict }
+// Is makes errors.Is(err, fault.ErrConflict) true.
+func (r *Refusal) Is(target error) bool { return target == fault.ErrConflict }
 
 // Fault is for [fault.Of].
-func (r *Refusal) Fault() *faults.Error {
-	return faults.New(faults.ErrRefused, r.Path+": "+r.Reason, r.Fix)
+func (r *Refusal) Fault() *fault.Error {
+	return fault.New(fault.ErrRefused, r.Path+": "+r.Reason, r.Fix)
 }
 
 // Unwrap gives what the system said, if it was asked.
@@ -39,8 +39,8 @@ func badPath(path, rule, fix string) error {
 	return run.FieldErrors{{Field: "path", Value: clip(Display(path), 200), Rule: rule, Fix: fix}}
 }
 
-// explain turns what the system said about a path into one of this package's errors: [run.ErrNotFound], a [Refusal],
-// [run.ErrUnavailable], or the error of ctx.
+// explain turns what the system said about a path into one of this package's errors: [fault.ErrNotFound], a [Refusal],
+// [fault.ErrUnavailable], or the error of ctx.
 func explain(path string, err error) error {
 	refuse := func(reason, fix string) error {
 		return &Refusal{Path: named(path), Reason: reason, Fix: fix, cause: err}
@@ -49,13 +49,13 @@ func explain(path string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &own), errors.Is(err, run.ErrInvalid), errors.Is(err, run.ErrNotFound), errors.Is(err, run.ErrUnavailable),
+	case errors.As(err, &own), errors.Is(err, fault.ErrInvalid), errors.Is(err, fault.ErrNotFound), errors.Is(err, fault.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
-		return faults.New(faults.ErrNoFile, fmt.Sprintf("%s does not exist, or has been deleted.", named(path)), "")
+		return fault.New(fault.ErrNoFile, fmt.Sprintf("%s does not exist, or has been deleted.", named(path)), "")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return faults.New(faults.ErrFull, "Shared storage is full.", "Delete what nobody needs from it, such as old checkpoints, or give it more room.").Because(err)
+		return fault.New(fault.ErrFull, "Shared storage is full.", "Delete what nobody needs from it, such as old checkpoints, or give it more room.").Because(err)
 	case errors.Is(err, fs.ErrPermission):
 		return refuse("The console does not have the right to do that.", "Give its user, or its group, that right on the folder.")
 	case errors.Is(err, syscall.EROFS):
@@ -71,7 +71,7 @@ func explain(path string, err error) error {
 	case errors.Is(err, syscall.ENOTEMPTY):
 		return refuse("Something was written there while it was being deleted.", "See whether a run still writes there, and try again.")
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.ESTALE), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EMFILE), errors.Is(err, fs.ErrClosed):
-		return faults.ErrStorageAway.Fault().Because(err)
+		return fault.ErrStorageAway.Fault().Because(err)
 	case escapes(err):
 		return refuse("It is a link that leads out of the storage.", "Look at it on a machine that has both, or put the data into the storage.")
 	}

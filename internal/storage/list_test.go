@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // oddNames are names that file systems take and programs stumble over.
@@ -180,7 +180,7 @@ func TestCursorsThatNobodyGaveAreRefusedAndThoseOfAnotherOrderBeginAnew(t *testi
 	t.Parallel()
 	f := open(t, Options{})
 	for _, c := range []string{"x", "n", "n1", "n1.!", "nzzzzzzzzzzzzzzzz.YQ", "u-1", "u", "u99999999999", "q1.YQ", strings.Repeat("n", 1000)} {
-		if _, err := f.List(t.Context(), "", Query{Cursor: c}); !errors.Is(err, run.ErrInvalid) {
+		if _, err := f.List(t.Context(), "", Query{Cursor: c}); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("%.20q: %v", c, err)
 		}
 	}
@@ -193,7 +193,7 @@ func TestCursorsThatNobodyGaveAreRefusedAndThoseOfAnotherOrderBeginAnew(t *testi
 			t.Errorf("%+v, %v", l, err)
 		}
 	}
-	if _, err := f.List(t.Context(), "", Query{Sort: "colour"}); !errors.Is(err, run.ErrInvalid) {
+	if _, err := f.List(t.Context(), "", Query{Sort: "colour"}); !errors.Is(err, fault.ErrInvalid) {
 		t.Error(err)
 	}
 }
@@ -357,7 +357,7 @@ func TestAFolderThatIsNoneCannotBeListed(t *testing.T) {
 			t.Errorf("%s: %v", p, err)
 		}
 	}
-	if _, err := f.List(t.Context(), "models/gone", Query{}); !errors.Is(err, run.ErrNotFound) {
+	if _, err := f.List(t.Context(), "models/gone", Query{}); !errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
 }

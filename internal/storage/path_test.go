@@ -11,7 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // everyCall calls everything that takes a path.
@@ -42,7 +42,7 @@ func TestPathsThatLeadOutAreRefusedByEveryCall(t *testing.T) {
 		"models//final", "models/final//", "a\x00b", "..\x00", strings.Repeat("a/", 2100),
 	} {
 		for call, err := range everyCall(f, p) {
-			if !errors.Is(err, run.ErrInvalid) {
+			if !errors.Is(err, fault.ErrInvalid) {
 				t.Errorf("%s %q: %v", call, p, err)
 			}
 		}
@@ -50,7 +50,7 @@ func TestPathsThatLeadOutAreRefusedByEveryCall(t *testing.T) {
 	// Percent-encoding is the web's: here these are names, and there is nothing of that name.
 	for _, p := range []string{"..%2fsecret", "%2e%2e/secret", `..\secret`, "...", "models/..%00"} {
 		for call, err := range everyCall(f, p) {
-			if !errors.Is(err, run.ErrNotFound) {
+			if !errors.Is(err, fault.ErrNotFound) {
 				t.Errorf("%s %q: %v", call, p, err)
 			}
 		}
@@ -110,19 +110,19 @@ func TestWhatTheSystemSaysBecomesSentencesForPeople(t *testing.T) {
 	for _, errno := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.ELOOP, syscall.ENOTDIR, syscall.EISDIR, syscall.ENOTEMPTY, syscall.ENAMETOOLONG} {
 		err := explain("models/x", wrap(errno))
 		var refused *Refusal
-		if !errors.As(err, &refused) || refused.Path != "models/x" || refused.Reason == "" || refused.Fix == "" || strings.Contains(err.Error(), "secret") || !errors.Is(err, run.ErrConflict) {
+		if !errors.As(err, &refused) || refused.Path != "models/x" || refused.Reason == "" || refused.Fix == "" || strings.Contains(err.Error(), "secret") || !errors.Is(err, fault.ErrConflict) {
 			t.Errorf("%v: %v", errno, err)
 		}
 	}
 	for _, errno := range []error{syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT, syscall.EMFILE} {
-		if err := explain("x", wrap(errno)); !errors.Is(err, run.ErrUnavailable) {
+		if err := explain("x", wrap(errno)); !errors.Is(err, fault.ErrUnavailable) {
 			t.Errorf("%v: %v", errno, err)
 		}
 	}
-	if err := explain("x", wrap(syscall.ENOENT)); !errors.Is(err, run.ErrNotFound) {
+	if err := explain("x", wrap(syscall.ENOENT)); !errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
-	if err := explain("x", errors.New("anything")); err == nil || errors.Is(err, run.ErrConflict) || errors.Is(err, run.ErrNotFound) {
+	if err := explain("x", errors.New("anything")); err == nil || errors.Is(err, fault.ErrConflict) || errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
 }

@@ -11,8 +11,7 @@ import (
 	"slices"
 	"time"
 
-	faults "github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Options configures [Open].
@@ -78,7 +77,7 @@ func Open(ctx context.Context, dir string, o Options) (*Storage, error) {
 		s.mode = DefaultMode
 	}
 	if s.owner, err = lookUp(o.Owner, o.Group); err != nil {
-		return nil, fmt.Errorf("%w: %w", err, run.ErrInvalid)
+		return nil, fmt.Errorf("%w: %w", err, fault.ErrInvalid)
 	}
 	if err := os.MkdirAll(abs, ownMode); err != nil { // #nosec G301 -- workers of other users read it
 		return nil, fmt.Errorf("make shared storage: %w", err)
@@ -102,7 +101,7 @@ func Open(ctx context.Context, dir string, o Options) (*Storage, error) {
 	return s, nil
 }
 
-// Close waits until no call is at work, or ctx ends, and closes the folder. Later calls return [run.ErrUnavailable].
+// Close waits until no call is at work, or ctx ends, and closes the folder. Later calls return [fault.ErrUnavailable].
 func (s *Storage) Close(ctx context.Context) error {
 	for range cap(s.slots) {
 		select {
@@ -140,7 +139,7 @@ func await[T any](ctx context.Context, s *Storage, fn func(context.Context) (T, 
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-wait.C:
-		return none, fmt.Errorf("closed, or has not answered %d calls: %w", cap(s.slots), faults.ErrStorageAway)
+		return none, fmt.Errorf("closed, or has not answered %d calls: %w", cap(s.slots), fault.ErrStorageAway)
 	}
 	type result struct {
 		value T
@@ -170,6 +169,6 @@ func await[T any](ctx context.Context, s *Storage, fn func(context.Context) (T, 
 		return r.value, r.err
 	case <-late.C:
 		close(left)
-		return none, faults.ErrStorageAway.Fault().Because(ctx.Err())
+		return none, fault.ErrStorageAway.Fault().Because(ctx.Err())
 	}
 }

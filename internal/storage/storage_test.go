@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // fixture is a storage in a folder of its own, which ends with the test.
@@ -190,7 +190,7 @@ func TestModeGroupAndOwnerOfTheLayoutCanBeSet(t *testing.T) {
 	if err != nil || folders[1].Problem != "" || folders[1].Owner == "" {
 		t.Errorf("%+v, %v", folders[1], err)
 	}
-	if _, err := Open(t.Context(), t.TempDir(), Options{Group: "no such group here", Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, run.ErrInvalid) || !strings.Contains(err.Error(), "no such group here") {
+	if _, err := Open(t.Context(), t.TempDir(), Options{Group: "no such group here", Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, fault.ErrInvalid) || !strings.Contains(err.Error(), "no such group here") {
 		t.Errorf("unknown group: %v", err)
 	}
 }
@@ -258,7 +258,7 @@ func TestAClosedStorageIsUnavailable(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.List(t.Context(), "", Query{}); !errors.Is(err, run.ErrUnavailable) {
+	if _, err := s.List(t.Context(), "", Query{}); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
 }

@@ -8,14 +8,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Blobs keeps what is written once and read whole: the sealed blocks of logs. Names are slash-separated paths that
 // the store makes itself.
 type Blobs interface {
 	Put(ctx context.Context, name string, data []byte) error // replaces what was there
-	Get(ctx context.Context, name string) ([]byte, error)    // run.ErrNotFound
+	Get(ctx context.Context, name string) ([]byte, error)    // fault.ErrNotFound
 	DeleteAll(ctx context.Context, folder string) error      // everything below; nothing there is no error
 }
 
@@ -53,7 +53,7 @@ func (b *FileBlobs) Put(_ context.Context, name string, data []byte) error {
 func (b *FileBlobs) Get(_ context.Context, name string) ([]byte, error) {
 	data, err := b.root.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("archive %s: %w", name, run.ErrNotFound)
+		return nil, fmt.Errorf("archive %s: %w", name, fault.ErrNotFound)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("archive %s: %w", name, err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -98,7 +99,7 @@ func (s *Store) Told(ctx context.Context, id run.ID) (map[string]run.Told, error
 
 // Commit stores batches in one transaction: raw lines, points, events and cursors together, so that a console killed at
 // any moment has each line exactly once. The first step of a further attempt removes, with it, what earlier attempts
-// reported from there on. When another writer moved a cursor first it stores nothing and returns [run.ErrConflict]. It sets
+// reported from there on. When another writer moved a cursor first it stores nothing and returns [fault.ErrConflict]. It sets
 // ChunkID, Repeated and the events' Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	c := commit{store: s, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}, told: map[*Batch]run.Event{}, names: nameKeeper{store: s}}
@@ -113,7 +114,7 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	})
 	if err != nil {
 		c.names.forget()
-		if errors.Is(err, run.ErrUnavailable) {
+		if errors.Is(err, fault.ErrUnavailable) {
 			s.unstored.Store(min(maxCheckBytes, sizeOf(batches)))
 		}
 		return fmt.Errorf("store log batches: %w", err)
@@ -238,7 +239,7 @@ func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
 		return err
 	}
 	if b.From.File != "" || b.From.Offset != 0 {
-		return fmt.Errorf("the cursor of %s %s is no longer at %s:%d: %w", b.AllocID, b.Stream, b.From.File, b.From.Offset, run.ErrConflict)
+		return fmt.Errorf("the cursor of %s %s is no longer at %s:%d: %w", b.AllocID, b.Stream, b.From.File, b.From.Offset, fault.ErrConflict)
 	}
 	// The run must still exist: a deleted one must not come back as rows that nobody owns.
 	res, err = tx.ExecContext(ctx, `INSERT INTO streams (alloc_id, stream, run_id, file, pos, parser, done, at, told)
@@ -249,7 +250,7 @@ func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
 	if n, err := res.RowsAffected(); err != nil || n == 1 {
 		return err
 	}
-	return fmt.Errorf("run %s: %w", b.RunID, run.ErrNotFound)
+	return fmt.Errorf("run %s: %w", b.RunID, fault.ErrNotFound)
 }
 
 type seriesKey struct {

@@ -14,7 +14,7 @@ const (
 	tidyChunks = 200
 )
 
-// DeleteRun removes a run and everything that belongs to it, orders Nomad to purge its jobs, or returns [run.ErrNotFound]. From the first transaction
+// DeleteRun removes a run and everything that belongs to it, orders Nomad to purge its jobs, or returns [fault.ErrNotFound]. From the first transaction
 // on nobody sees it; its points and archived blocks follow, and [Store.Tidy] finishes what was interrupted.
 func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	err := s.inTx(ctx, func(tx *writeTx) error {

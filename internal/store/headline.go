@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 )
@@ -80,7 +81,7 @@ func lastOfCurve(ctx context.Context, q querier, id run.ID, metric string, to in
 		var data []byte
 		err := mapError(q.QueryRowContext(ctx, `SELECT block, data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block <= ? ORDER BY block DESC LIMIT 1`,
 			id, metric, block).Scan(&block, &data))
-		if errors.Is(err, run.ErrNotFound) {
+		if errors.Is(err, fault.ErrNotFound) {
 			return run.CurvePoint{}, nil
 		}
 		if err != nil {

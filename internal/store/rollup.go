@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 )
@@ -54,7 +55,7 @@ const rollSteps = 2000
 // to do. What is to be done survives a kill, and doing it twice changes nothing. One caller at a time for each run.
 func (s *Store) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 	from, to, err := s.takeUnrolled(ctx, id)
-	if errors.Is(err, run.ErrNotFound) {
+	if errors.Is(err, fault.ErrNotFound) {
 		return RollUp{}, false, nil
 	}
 	if err != nil {
@@ -121,7 +122,7 @@ func (s *Store) emptyUntil(ctx context.Context, id run.ID, after, to int64) (int
 	return to, err
 }
 
-// exists returns [run.ErrNotFound] for a run that has been deleted: nothing may come back of it.
+// exists returns [fault.ErrNotFound] for a run that has been deleted: nothing may come back of it.
 func exists(ctx context.Context, tx *writeTx, id run.ID) error {
 	var one int
 	return mapError(tx.QueryRowContext(ctx, `SELECT 1 FROM runs WHERE id = ?`, id).Scan(&one))
@@ -137,7 +138,7 @@ func (s *Store) UnrolledRuns(ctx context.Context) ([]run.ID, error) {
 }
 
 // takeUnrolled adds what was marked to what was taken before and not finished, and returns its steps, or
-// [run.ErrNotFound]. Points that come from here on make a new mark.
+// [fault.ErrNotFound]. Points that come from here on make a new mark.
 func (s *Store) takeUnrolled(ctx context.Context, id run.ID) (from, to int64, err error) {
 	// Most of the time there is nothing: that costs no write.
 	err = s.read.QueryRowContext(ctx, `SELECT from_step FROM unrolled WHERE run_id = ? LIMIT 1`, id).Scan(&from)

@@ -10,6 +10,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -54,7 +55,7 @@ func fromNull(v sql.NullFloat64) float64 {
 }
 
 // CreateRun stores a new run with its first attempt, if it has one, and its first events. A submission key that was used
-// before returns the run that it made, and created is false. An ID that exists already is [run.ErrConflict].
+// before returns the run that it made, and created is false. An ID that exists already is [fault.ErrConflict].
 func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
 	err = s.inTx(ctx, func(tx *writeTx) error {
 		if key != "" {
@@ -63,7 +64,7 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key str
 				stored = old
 				return nil
 			}
-			if !errors.Is(err, run.ErrNotFound) {
+			if !errors.Is(err, fault.ErrNotFound) {
 				return err
 			}
 		}
@@ -116,7 +117,7 @@ func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key s
 	return nil
 }
 
-// Run returns one run, or [run.ErrNotFound].
+// Run returns one run, or [fault.ErrNotFound].
 func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
 	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
 	if err != nil {
@@ -125,7 +126,7 @@ func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
 	return r, nil
 }
 
-// RunByKey returns the run that was submitted with a key, or [run.ErrNotFound].
+// RunByKey returns the run that was submitted with a key, or [fault.ErrNotFound].
 func (s *Store) RunByKey(ctx context.Context, key string) (run.Run, error) {
 	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
 	if err != nil {

@@ -173,7 +173,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("read schema version: %w", err)
 	}
 	if have > want {
-		return fmt.Errorf("%w: its schema is version %d and this program knows up to %d: start a newer cotrain", run.ErrConflict, have, want)
+		return fmt.Errorf("%w: its schema is version %d and this program knows up to %d: start a newer cotrain", fault.ErrConflict, have, want)
 	}
 	if have < want {
 		if _, err := p.Up(ctx); err != nil {
@@ -227,7 +227,7 @@ func mapError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
-		return run.ErrNotFound
+		return fault.ErrNotFound
 	case errors.As(err, &se):
 		switch se.Code() & 0xff {
 		case sqlite3.SQLITE_FULL:
@@ -237,7 +237,7 @@ func mapError(err error) error {
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY:
 			return fault.ErrStoreAway.Fault().Because(err)
 		case sqlite3.SQLITE_CONSTRAINT:
-			return fmt.Errorf("%w: %w", err, run.ErrConflict)
+			return fmt.Errorf("%w: %w", err, fault.ErrConflict)
 		}
 	}
 	return err
@@ -245,7 +245,7 @@ func mapError(err error) error {
 
 // missing gives an error that says that something does not exist the words for what that is.
 func missing(err error, what *fault.Error) error {
-	if errors.Is(err, run.ErrNotFound) {
+	if errors.Is(err, fault.ErrNotFound) {
 		return what
 	}
 	return err

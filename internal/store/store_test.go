@@ -191,7 +191,7 @@ func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
 			break
 		}
 	}
-	if !errors.Is(err, run.ErrUnavailable) || fault.Of(err).Kind != fault.ErrFull {
+	if !errors.Is(err, fault.ErrUnavailable) || fault.Of(err).Kind != fault.ErrFull {
 		t.Fatalf("a full disk gave %v", err)
 	}
 	if said := fault.Of(err).Text(); !strings.Contains(said, "data folder "+dir+" is full") || !strings.Contains(said, "Free space") {

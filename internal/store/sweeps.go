@@ -13,7 +13,7 @@ import (
 )
 
 // CreateSweep stores a new sweep with all its runs, each with its first event, in one transaction. A key that was used
-// before returns the sweep that it made, and created is false. An ID that exists already is [run.ErrConflict].
+// before returns the sweep that it made, and created is false. An ID that exists already is [fault.ErrConflict].
 func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (stored run.Sweep, created bool, err error) {
 	spec, err := json.Marshal(sw.Spec)
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 				stored = old
 				return nil
 			}
-			if !errors.Is(err, run.ErrNotFound) {
+			if !errors.Is(err, fault.ErrNotFound) {
 				return err
 			}
 		}
@@ -71,7 +71,7 @@ func scanSweep(row scanner) (run.Sweep, error) {
 	return sw, nil
 }
 
-// SweepByKey returns the sweep that was submitted with a key, without counts, or [run.ErrNotFound].
+// SweepByKey returns the sweep that was submitted with a key, without counts, or [fault.ErrNotFound].
 func (s *Store) SweepByKey(ctx context.Context, key string) (run.Sweep, error) {
 	sw, err := scanSweep(s.read.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *Store) SweepByKey(ctx context.Context, key string) (run.Sweep, error) {
 	return sw, nil
 }
 
-// Sweep returns one sweep with its counts, or [run.ErrNotFound].
+// Sweep returns one sweep with its counts, or [fault.ErrNotFound].
 func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 	sw, err := scanSweep(s.read.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE id = ?`, id))
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Store) countSweep(ctx context.Context, id run.SweepID) (map[run.State]i
 }
 
 // BestRun returns the run of a sweep with the lowest loss, of equal ones the first; a sweep of which no run has a loss that
-// is a number is [run.ErrNotFound].
+// is a number is [fault.ErrNotFound].
 func (s *Store) BestRun(ctx context.Context, id run.SweepID) (run.Run, error) {
 	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs
 		WHERE sweep <> '' AND sweep = ? AND has_loss = 1 AND abs(loss) <= ? ORDER BY loss, id LIMIT 1`, id, math.MaxFloat64)) // NaN is NULL
@@ -130,7 +130,7 @@ func (s *Store) BestRun(ctx context.Context, id run.SweepID) (run.Run, error) {
 }
 
 // StopSweep marks a sweep as stopped and lets fn change each of its runs that has not ended, all in one transaction. See
-// [Store.Update]. It returns what was stored, oldest run first; a sweep that does not exist is [run.ErrNotFound].
+// [Store.Update]. It returns what was stored, oldest run first; a sweep that does not exist is [fault.ErrNotFound].
 func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) error) ([]Update, error) {
 	var out []Update
 	err := s.inTx(ctx, func(tx *writeTx) error {
@@ -165,8 +165,8 @@ func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) 
 	return out, nil
 }
 
-// DeleteSweep removes a sweep that has no runs any more. One that does not exist is [run.ErrNotFound], and one that still
-// has runs is [run.ErrConflict].
+// DeleteSweep removes a sweep that has no runs any more. One that does not exist is [fault.ErrNotFound], and one that still
+// has runs is [fault.ErrConflict].
 func (s *Store) DeleteSweep(ctx context.Context, id run.SweepID) error {
 	err := s.inTx(ctx, func(tx *writeTx) error {
 		var left int

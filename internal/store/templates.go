@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -49,7 +50,7 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 	}
 	err = s.inTx(ctx, func(tx *writeTx) error {
 		newest, err := scanTemplate(tx.QueryRowContext(ctx, newestTemplate, templateKey(t.Name)))
-		if err != nil && !errors.Is(err, run.ErrNotFound) {
+		if err != nil && !errors.Is(err, fault.ErrNotFound) {
 			return err
 		}
 		t.Name = cmp.Or(newest.Name, t.Name)
@@ -84,7 +85,7 @@ func sameTemplate(a, b run.Template, optionsOfB string) (bool, error) {
 	return a.Config == b.Config && a.Shape == b.Shape && a.Description == b.Description && string(options) == optionsOfB, nil
 }
 
-// Template returns one version of a template, with 0 the newest, or [run.ErrNotFound].
+// Template returns one version of a template, with 0 the newest, or [fault.ErrNotFound].
 func (s *Store) Template(ctx context.Context, name string, version int) (run.Template, error) {
 	row := s.read.QueryRowContext(ctx, newestTemplate, templateKey(name))
 	if version != 0 {
@@ -106,7 +107,7 @@ func (s *Store) Templates(ctx context.Context) ([]run.Template, error) {
 		WHERE version = (SELECT max(version) FROM templates WHERE key = t.key) ORDER BY key`)
 }
 
-// TemplateVersions returns every version of a template, newest first, or [run.ErrNotFound].
+// TemplateVersions returns every version of a template, newest first, or [fault.ErrNotFound].
 func (s *Store) TemplateVersions(ctx context.Context, name string) ([]run.Template, error) {
 	out, err := s.templates(ctx, `SELECT `+templateColumns+` FROM templates WHERE key = ? ORDER BY version DESC`, templateKey(name))
 	if err == nil && len(out) == 0 {
@@ -127,7 +128,7 @@ func (s *Store) templates(ctx context.Context, query string, args ...any) ([]run
 	return out, nil
 }
 
-// DeleteTemplate removes every version of a template, or returns [run.ErrNotFound]. Runs that were made from it stay.
+// DeleteTemplate removes every version of a template, or returns [fault.ErrNotFound]. Runs that were made from it stay.
 func (s *Store) DeleteTemplate(ctx context.Context, name string) error {
 	err := s.inTx(ctx, func(tx *writeTx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM templates WHERE key = ?`, templateKey(name))

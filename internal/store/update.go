@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -134,7 +135,7 @@ const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_
 // newestAttempt is the zero attempt before the first.
 func newestAttempt(ctx context.Context, q querier, id run.ID) (run.Attempt, error) {
 	a, err := scanAttempt(q.QueryRowContext(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number DESC LIMIT 1`, id))
-	if errors.Is(err, run.ErrNotFound) {
+	if errors.Is(err, fault.ErrNotFound) {
 		return run.Attempt{RunID: id}, nil
 	}
 	return a, err
@@ -149,7 +150,7 @@ func (s *Store) Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error) 
 	return collect(rows, scanAttempt)
 }
 
-// RunOfJob returns the ID of the run that a child job belongs to, or [run.ErrNotFound].
+// RunOfJob returns the ID of the run that a child job belongs to, or [fault.ErrNotFound].
 func (s *Store) RunOfJob(ctx context.Context, jobID string) (run.ID, error) {
 	var id run.ID
 	err := s.read.QueryRowContext(ctx, `SELECT run_id FROM attempts WHERE job_id = ?`, jobID).Scan(&id)

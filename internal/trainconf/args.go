@@ -20,18 +20,18 @@ type assignment struct {
 func ValidateArgs(args []string) run.FieldErrors {
 	var errs run.FieldErrors
 	if n := len(args); n > MaxArgs {
-		errs = append(errs, fault("args", strconv.Itoa(n)+" arguments", fmt.Sprintf("must have at most %d arguments", MaxArgs), "set fields of the configuration instead"))
+		errs = append(errs, fieldError("args", strconv.Itoa(n)+" arguments", fmt.Sprintf("must have at most %d arguments", MaxArgs), "set fields of the configuration instead"))
 		return errs
 	}
 	size := 0
 	for _, a := range args {
 		size += len(a) + 1
 		if a == "" || strings.TrimSpace(a) != a || !utf8.ValidString(a) || strings.ContainsFunc(a, hidden) {
-			errs = append(errs, fault("args", shownArg(a), "has an argument that is empty, or has white space around it or control characters in it", "remove them"))
+			errs = append(errs, fieldError("args", shownArg(a), "has an argument that is empty, or has white space around it or control characters in it", "remove them"))
 		}
 	}
 	if size > MaxArgsBytes {
-		errs = append(errs, fault("args", strconv.Itoa(size)+" bytes", fmt.Sprintf("must have at most %d bytes in all", MaxArgsBytes), "set fields of the configuration instead"))
+		errs = append(errs, fieldError("args", strconv.Itoa(size)+" bytes", fmt.Sprintf("must have at most %d bytes in all", MaxArgsBytes), "set fields of the configuration instead"))
 	}
 	if len(errs) > 0 {
 		return errs
@@ -55,7 +55,7 @@ func parseArgs(args []string) (out []assignment, errs run.FieldErrors) {
 	seen := map[string]bool{}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
-		bad := func(rule, fix string) { errs = append(errs, fault("args", shownArg(arg), rule, fix)) }
+		bad := func(rule, fix string) { errs = append(errs, fieldError("args", shownArg(arg), rule, fix)) }
 		if !strings.HasPrefix(arg, "--") {
 			bad("must begin with --, or follow an argument that does", "write --section.field=value, as in --train.torch_compile=false")
 			continue

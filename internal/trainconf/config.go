@@ -33,7 +33,7 @@ func (c *Config) Set(path, text string) error {
 func (c *Config) Assign(assignment string) error {
 	path, text, found := strings.Cut(assignment, "=")
 	if !found {
-		return fault(strings.TrimSpace(assignment), "", "must be of the form field=value", "write optim.batch_size=64, for example")
+		return fieldError(strings.TrimSpace(assignment), "", "must be of the form field=value", "write optim.batch_size=64, for example")
 	}
 	return c.Set(strings.TrimSpace(path), text)
 }
@@ -141,7 +141,7 @@ func unknownPath(path, value string, table bool) run.FieldError {
 		value = hiddenValue
 	}
 	if schemaTables[path] {
-		return fault(path, value, "is a table, not a value", "set a field in it, such as "+firstIn(path))
+		return fieldError(path, value, "is a table, not a value", "set a field in it, such as "+firstIn(path))
 	}
 	rule, fix := "is not a setting that CotrainCore knows", "remove it"
 	if near := nearestPath(path, table); near != "" {
@@ -150,7 +150,7 @@ func unknownPath(path, value string, table bool) run.FieldError {
 			value = hiddenValue
 		}
 	}
-	return fault(path, value, rule, fix)
+	return fieldError(path, value, rule, fix)
 }
 
 // firstIn is the first field in a table or in one below it.

@@ -22,8 +22,9 @@ func ValidatePayload(text string) *run.FieldError {
 	if size <= MaxPayload {
 		return nil
 	}
-	f := fault(FieldConfig, strconv.Itoa(size)+" bytes", fmt.Sprintf("must have at most %d bytes, the most that Nomad dispatches", MaxPayload),
+	f := fieldError(FieldConfig, strconv.Itoa(size)+" bytes", fmt.Sprintf("must have at most %d bytes, the most that Nomad dispatches", MaxPayload),
 		"shorten comments, or long values such as lists of datasets")
+
 	return &f
 }
 

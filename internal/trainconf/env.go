@@ -59,17 +59,17 @@ var perWorker = map[string]string{
 func ValidateEnv(env map[string]string) run.FieldErrors {
 	var errs run.FieldErrors
 	if n := len(env); n > MaxEnv {
-		errs = append(errs, fault("env", strconv.Itoa(n)+" variables", fmt.Sprintf("must have at most %d variables", MaxEnv), "remove some"))
+		errs = append(errs, fieldError("env", strconv.Itoa(n)+" variables", fmt.Sprintf("must have at most %d variables", MaxEnv), "remove some"))
 	}
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		size += len(name) + len(env[name]) + 2
 		if p := envProblem(name, env[name]); p != nil && len(errs) < maxFaults {
-			errs = append(errs, fault("env", shownEnv(name, env[name]), p.rule, p.fix))
+			errs = append(errs, fieldError("env", shownEnv(name, env[name]), p.rule, p.fix))
 		}
 	}
 	if size > MaxEnvBytes {
-		errs = append(errs, fault("env", strconv.Itoa(size)+" bytes", fmt.Sprintf("must have at most %d bytes in all", MaxEnvBytes), "shorten the longest values"))
+		errs = append(errs, fieldError("env", strconv.Itoa(size)+" bytes", fmt.Sprintf("must have at most %d bytes in all", MaxEnvBytes), "shorten the longest values"))
 	}
 	return errs
 }

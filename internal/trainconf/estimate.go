@@ -122,26 +122,26 @@ func (r Request) fitWarnings(c Config, e Estimate, known int) run.FieldErrors {
 	switch {
 	case s.GPUs == 0:
 	case known > 0 && s.GPUMinMemory > known:
-		warns = append(warns, fault("gpu_min_memory", strconv.Itoa(s.GPUMinMemory), fmt.Sprintf("is more than one GPU of this model has (%d MiB), so no node will do", known), fmt.Sprintf("use %d or less", known)))
+		warns = append(warns, fieldError("gpu_min_memory", strconv.Itoa(s.GPUMinMemory), fmt.Sprintf("is more than one GPU of this model has (%d MiB), so no node will do", known), fmt.Sprintf("use %d or less", known)))
 	case known > 0 && need > int64(known):
 		field, value := "gpu_model", s.GPUModel
 		if value == "" {
 			field, value = "gpu_min_memory", strconv.Itoa(s.GPUMinMemory)
 		}
-		warns = append(warns, fault(field, value, fmt.Sprintf("has %d MiB, and each GPU needs about %d MiB", known, need), r.fitFix(c, int64(known))))
+		warns = append(warns, fieldError(field, value, fmt.Sprintf("has %d MiB, and each GPU needs about %d MiB", known, need), r.fitFix(c, int64(known))))
 	case known == 0 && s.GPUMinMemory > 0 && need > int64(s.GPUMinMemory):
-		warns = append(warns, fault("gpu_min_memory", strconv.Itoa(s.GPUMinMemory), fmt.Sprintf("allows GPUs that are too small: each needs about %d MiB", need),
+		warns = append(warns, fieldError("gpu_min_memory", strconv.Itoa(s.GPUMinMemory), fmt.Sprintf("allows GPUs that are too small: each needs about %d MiB", need),
 			fmt.Sprintf("use %d, or %s", (need+999)/1000*1000, r.fitFix(c, int64(s.GPUMinMemory)))))
 	}
 	if named && g.flops == 0 && s.GPUs > 0 {
-		warns = append(warns, fault("gpu_model", s.GPUModel, "has no units for bfloat16, in which the core computes: training is very slow", "use Ampere (A100, RTX 3090) or newer"))
+		warns = append(warns, fieldError("gpu_model", s.GPUModel, "has no units for bfloat16, in which the core computes: training is very slow", "use Ampere (A100, RTX 3090) or newer"))
 	}
 	if asked, _ := strconv.ParseInt(r.Get("memory"), 10, 64); mib(e.HostBytes) > asked {
 		rule, value := fmt.Sprintf("is less than the about %d MiB that each worker keeps on its host for DiLoCo or fsdp_cpu_offload: Nomad may end it", mib(e.HostBytes)), r.Get("memory")
 		if s.Memory == 0 {
 			rule, value = byDefault(value, rule), ""
 		}
-		warns = append(warns, fault("memory", value, rule, fmt.Sprintf("use %d or more", mib(e.HostBytes))))
+		warns = append(warns, fieldError("memory", value, rule, fmt.Sprintf("use %d or more", mib(e.HostBytes))))
 	}
 	return warns
 }

@@ -16,8 +16,8 @@ const hiddenValue = "(hidden)"
 // maxValue is how many bytes of a bad value an error repeats.
 const maxValue = 200
 
-// fault makes one error; whatever came from outside is cut and made valid UTF-8.
-func fault(field, value, rule, fix string) run.FieldError {
+// fieldError makes one error; whatever came from outside is cut and made valid UTF-8.
+func fieldError(field, value, rule, fix string) run.FieldError {
 	return run.FieldError{Field: clip(field), Value: clip(value), Rule: rule, Fix: fix}
 }
 

@@ -85,7 +85,7 @@ type found struct {
 }
 
 func (im *importer) fail(line int, field, value, rule, fix string) {
-	im.faults = append(im.faults, lineFault{line, fault(field, value, where(line)+rule, fix)})
+	im.faults = append(im.faults, lineFault{line, fieldError(field, value, where(line)+rule, fix)})
 }
 
 func (im *importer) understood(line int, text, why string) {
@@ -162,7 +162,7 @@ func (im *importer) toml(lines []string) {
 // part of a secret.
 func (im *importer) syntax(f *lineFault) {
 	if im.hidden[f.line] {
-		f.fault = fault(FieldConfig, "", where(f.line)+"is not TOML", "correct that line")
+		f.fault = fieldError(FieldConfig, "", where(f.line)+"is not TOML", "correct that line")
 	}
 	im.faults = append(im.faults, *f)
 }

@@ -42,7 +42,7 @@ func Parse(data []byte) (Config, error) {
 		return Config{}, run.FieldErrors{syntax.fault}
 	}
 	if !d.train {
-		d.faults = append(d.faults, lineFault{math.MaxInt, fault("train", "", "must be there: the core does not start without the table [train]", "add a line [train]")})
+		d.faults = append(d.faults, lineFault{math.MaxInt, fieldError("train", "", "must be there: the core does not start without the table [train]", "add a line [train]")})
 	}
 	if errs := sortedFaults(d.faults); len(errs) > 0 {
 		return d.cfg, errs
@@ -59,7 +59,7 @@ func decode(data []byte, wantLines bool) (d decoder, syntax *lineFault) {
 	// The TOML library panics on errors that it does not expect; a file must never take the console down.
 	defer func() {
 		if r := recover(); r != nil {
-			d, syntax = decoder{}, &lineFault{0, fault(FieldConfig, "", "cannot be read as TOML", "simplify the file")}
+			d, syntax = decoder{}, &lineFault{0, fieldError(FieldConfig, "", "cannot be read as TOML", "simplify the file")}
 		}
 	}()
 	var top map[string]toml.Primitive
@@ -111,7 +111,7 @@ func sortedFaults(faults []lineFault) run.FieldErrors {
 	errs := make(run.FieldErrors, 0, min(len(faults), maxFaults)+1)
 	for i, f := range faults {
 		if i == maxFaults {
-			return append(errs, fault(FieldConfig, "", fmt.Sprintf("has %d more problems", len(faults)-i), "solve those above first"))
+			return append(errs, fieldError(FieldConfig, "", fmt.Sprintf("has %d more problems", len(faults)-i), "solve those above first"))
 		}
 		errs = append(errs, f.fault)
 	}
@@ -121,11 +121,11 @@ func sortedFaults(faults []lineFault) run.FieldErrors {
 // checkFile refuses what should not reach the TOML library.
 func checkFile(data []byte) *run.FieldError {
 	if len(data) > MaxTOML {
-		f := fault(FieldConfig, strconv.Itoa(len(data))+" bytes", fmt.Sprintf("must be at most %d bytes", MaxTOML), "remove comments and what is not configuration")
+		f := fieldError(FieldConfig, strconv.Itoa(len(data))+" bytes", fmt.Sprintf("must be at most %d bytes", MaxTOML), "remove comments and what is not configuration")
 		return &f
 	}
 	if !utf8.Valid(data) {
-		f := fault(FieldConfig, "", "must be UTF-8 text", "save the file as UTF-8")
+		f := fieldError(FieldConfig, "", "must be UTF-8 text", "save the file as UTF-8")
 		return &f
 	}
 	braces, header, cost := 0, 0, 0
@@ -140,7 +140,7 @@ func checkFile(data []byte) *run.FieldError {
 		weight := dots + header + braces
 		cost += weight * weight
 		if braces > maxBraces || cost > maxNesting {
-			f := fault(FieldConfig, "", where(line)+"nests keys too deeply", "use keys of at most three parts, such as optim.optim.lr")
+			f := fieldError(FieldConfig, "", where(line)+"nests keys too deeply", "use keys of at most three parts, such as optim.optim.lr")
 			return &f
 		}
 	}
@@ -152,7 +152,7 @@ func checkFile(data []byte) *run.FieldError {
 func syntaxFault(data []byte, err error) *lineFault {
 	var pe toml.ParseError
 	if !errors.As(err, &pe) {
-		return &lineFault{0, fault(FieldConfig, "", "cannot be read as TOML", "correct the file")}
+		return &lineFault{0, fieldError(FieldConfig, "", "cannot be read as TOML", "correct the file")}
 	}
 	if start := pe.Position.Start; strings.Contains(pe.Message, `'\n'`) && start <= len(data) {
 		pe.Position.Line = 1 + bytes.Count(data[:start], []byte("\n")) // the library may count the line that has ended
@@ -161,7 +161,7 @@ func syntaxFault(data []byte, err error) *lineFault {
 	if secretKey(pe.LastKey) || secretKey(lineOf(data, pe.Position.Line-1)) || secretKey(value) {
 		rule, value = "the value of a secret is not written as text in quotes", ""
 	}
-	return &lineFault{pe.Position.Line, fault(FieldConfig, value, where(pe.Position.Line)+"is not TOML: "+rule, "correct that line")}
+	return &lineFault{pe.Position.Line, fieldError(FieldConfig, value, where(pe.Position.Line)+"is not TOML: "+rule, "correct that line")}
 }
 
 // lineOf is a line of a text, counted from 1, "" when it has not so many.
@@ -204,7 +204,7 @@ func (d *decoder) table(keys map[string]toml.Primitive, prefix toml.Key) {
 		path := full.String() // quotes what is not a bare key, so that "a.b" is not taken for a.b
 		var value any
 		if err := d.md.PrimitiveDecode(prim, &value); err != nil {
-			d.report(prim, fault(path, "", "cannot be read", "correct the value"))
+			d.report(prim, fieldError(path, "", "cannot be read", "correct the value"))
 			continue
 		}
 		i, known := schemaIndex[path]
@@ -230,12 +230,12 @@ func sortedKeys(m map[string]toml.Primitive) []string {
 
 func (d *decoder) subtable(path string, full toml.Key, prim toml.Primitive, value any) {
 	if _, ok := value.(map[string]any); !ok {
-		d.report(prim, fault(path, "("+kind(value)+")", "must be a table", "write ["+path+"] on a line of its own"))
+		d.report(prim, fieldError(path, "("+kind(value)+")", "must be a table", "write ["+path+"] on a line of its own"))
 		return
 	}
 	var sub map[string]toml.Primitive
 	if err := d.md.PrimitiveDecode(prim, &sub); err != nil {
-		d.report(prim, fault(path, "", "cannot be read", "correct the table"))
+		d.report(prim, fieldError(path, "", "cannot be read", "correct the table"))
 		return
 	}
 	d.table(sub, full)
@@ -252,7 +252,7 @@ func (d *decoder) subtable(path string, full toml.Key, prim toml.Primitive, valu
 
 // missing is the error for a required field.
 func missing(f Field, table string) run.FieldError {
-	return fault(f.Path, "", "must be set when ["+table+"] is used: "+f.Rule(), "use "+f.Example()+", or remove ["+table+"]")
+	return fieldError(f.Path, "", "must be set when ["+table+"] is used: "+f.Rule(), "use "+f.Example()+", or remove ["+table+"]")
 }
 
 // unknown reports a key that the schema does not have.

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -91,7 +92,7 @@ dataset_name_or_paths = ""
 "data.fake" = true
 `))
 	var errs run.FieldErrors
-	if !errors.As(err, &errs) || !errors.Is(err, run.ErrInvalid) {
+	if !errors.As(err, &errs) || !errors.Is(err, fault.ErrInvalid) {
 		t.Fatalf("got %v, want run.FieldErrors", err)
 	}
 	want := []struct{ field, rule, fix string }{

@@ -241,7 +241,7 @@ func ValidateOptions(o run.Options) run.FieldErrors {
 	var errs run.FieldErrors
 	add := func(field, value string, p *problem) {
 		if p != nil {
-			errs = append(errs, fault(field, value, p.rule, p.fix))
+			errs = append(errs, fieldError(field, value, p.rule, p.fix))
 		}
 	}
 	for _, n := range []struct {

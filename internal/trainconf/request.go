@@ -82,7 +82,7 @@ func (r *Request) Set(field, value string) error {
 func (r *Request) Assign(assignment string) error {
 	field, value, found := strings.Cut(assignment, "=")
 	if !found {
-		return fault(strings.TrimSpace(assignment), "", "must be of the form field=value", "write optim.batch_size=64, for example")
+		return fieldError(strings.TrimSpace(assignment), "", "must be of the form field=value", "write optim.batch_size=64, for example")
 	}
 	return r.Set(strings.TrimSpace(field), value)
 }
@@ -99,7 +99,7 @@ func unknownField(field, value string) run.FieldError {
 	if secretKey(field) {
 		value = hiddenValue
 	}
-	return fault(field, value, "is not a field of a run", "use "+near+", or remove it")
+	return fieldError(field, value, "is not a field of a run", "use "+near+", or remove it")
 }
 
 // place sets one of the fields of section "placement" to a canonical text.
@@ -289,7 +289,7 @@ func (r Request) override() (cfg Config, set map[string]string, errs run.FieldEr
 			continue
 		}
 		if p := base.envFits(name, path, value); p != nil {
-			errs = append(errs, fault("env", shownEnv(name, value), p.rule, p.fix))
+			errs = append(errs, fieldError("env", shownEnv(name, value), p.rule, p.fix))
 			continue
 		}
 		if cfg.Set(path, value) == nil {
@@ -342,7 +342,7 @@ func (r Request) optionWarnings() run.FieldErrors {
 	var warns run.FieldErrors
 	for _, name := range slices.Sorted(maps.Keys(r.Options.Env)) {
 		if secretKey(name) && !strings.HasPrefix(name, envPrefix) && r.Options.Env[name] != "" {
-			warns = append(warns, fault("env", shownEnv(name, r.Options.Env[name]), name+" looks like a secret, and is stored and shown with the run",
+			warns = append(warns, fieldError("env", shownEnv(name, r.Options.Env[name]), name+" looks like a secret, and is stored and shown with the run",
 				"put it into a Nomad variable and name that in secrets"))
 		}
 	}

@@ -57,7 +57,7 @@ func (v *validation) fault(path, rule, fix string) run.FieldError {
 	if !written {
 		rule = byDefault(v.c.Default(path), rule)
 	}
-	return fault(path, f.shown(value), rule, fix)
+	return fieldError(path, f.shown(value), rule, fix)
 }
 
 // byDefault says in a rule what the field is when it is not set.

@@ -29,13 +29,13 @@ func ValidateName(name string) *run.FieldError {
 	var f run.FieldError
 	switch n := utf8.RuneCountInString(trimmed); {
 	case !utf8.ValidString(name):
-		f = fault("name", name, "must be valid UTF-8 text", "type it again")
+		f = fieldError("name", name, "must be valid UTF-8 text", "type it again")
 	case !strings.ContainsFunc(trimmed, visible):
-		f = fault("name", name, "must not be empty", "give the run a name, such as "+strconv.Quote("first try"))
+		f = fieldError("name", name, "must not be empty", "give the run a name, such as "+strconv.Quote("first try"))
 	case n > MaxName:
-		f = fault("name", name, fmt.Sprintf("has %d characters, and must have at most %d", n, MaxName), "shorten it")
+		f = fieldError("name", name, fmt.Sprintf("has %d characters, and must have at most %d", n, MaxName), "shorten it")
 	case strings.ContainsFunc(trimmed, hidden):
-		f = fault("name", name, "must not hold line breaks, control characters, or characters that override the direction of text", "remove them")
+		f = fieldError("name", name, "must not hold line breaks, control characters, or characters that override the direction of text", "remove them")
 	default:
 		return nil
 	}
@@ -52,7 +52,7 @@ func ValidateShape(s run.Shape) run.FieldErrors {
 	var errs run.FieldErrors
 	between := func(field string, value, low, high int, unit string) {
 		if value < low || value > high {
-			errs = append(errs, fault(field, strconv.Itoa(value), fmt.Sprintf("must be a whole number from %d to %d%s", low, high, unit), "use "+strconv.Itoa(min(max(value, low), high))))
+			errs = append(errs, fieldError(field, strconv.Itoa(value), fmt.Sprintf("must be a whole number from %d to %d%s", low, high, unit), "use "+strconv.Itoa(min(max(value, low), high))))
 		}
 	}
 	between("nodes", s.Nodes, 1, MaxNodes, "")
@@ -62,19 +62,19 @@ func ValidateShape(s run.Shape) run.FieldErrors {
 	}
 	between("gpu_min_memory", s.GPUMinMemory, 0, MaxGPUMemory, " MiB")
 	if s.GPUs == 0 && s.GPUModel != "" {
-		errs = append(errs, fault("gpu_model", s.GPUModel, "must be empty when no GPUs are asked for", "remove it, or set gpus to 1 or more"))
+		errs = append(errs, fieldError("gpu_model", s.GPUModel, "must be empty when no GPUs are asked for", "remove it, or set gpus to 1 or more"))
 	}
 	if s.GPUs == 0 && s.GPUMinMemory > 0 && s.GPUMinMemory <= MaxGPUMemory {
-		errs = append(errs, fault("gpu_min_memory", strconv.Itoa(s.GPUMinMemory), "must be 0 when no GPUs are asked for", "use 0, or set gpus to 1 or more"))
+		errs = append(errs, fieldError("gpu_min_memory", strconv.Itoa(s.GPUMinMemory), "must be 0 when no GPUs are asked for", "use 0, or set gpus to 1 or more"))
 	}
 	between("cpu", s.CPU, 0, MaxCPU, " MHz (0 for the default)")
 	if s.Memory > 0 && s.Memory < MinMemory {
-		errs = append(errs, fault("memory", strconv.Itoa(s.Memory), fmt.Sprintf("must be at least %d MiB, which is what Nomad takes, or 0 for the default", MinMemory), "use "+strconv.Itoa(run.DefaultWorkerMemory)))
+		errs = append(errs, fieldError("memory", strconv.Itoa(s.Memory), fmt.Sprintf("must be at least %d MiB, which is what Nomad takes, or 0 for the default", MinMemory), "use "+strconv.Itoa(run.DefaultWorkerMemory)))
 	} else {
 		between("memory", s.Memory, 0, MaxMemory, " MiB (0 for the default)")
 	}
 	if p := siteProblem(s.Site); p != nil {
-		errs = append(errs, fault("site", s.Site, p.rule, p.fix))
+		errs = append(errs, fieldError("site", s.Site, p.rule, p.fix))
 	}
 	return errs
 }
@@ -84,11 +84,11 @@ func gpuModelFault(model string) *run.FieldError {
 	var f run.FieldError
 	switch {
 	case len(model) > MaxGPUModel:
-		f = fault("gpu_model", model, fmt.Sprintf("must have at most %d characters", MaxGPUModel), "use the name that the page of nodes shows")
+		f = fieldError("gpu_model", model, fmt.Sprintf("must have at most %d characters", MaxGPUModel), "use the name that the page of nodes shows")
 	case strings.ContainsFunc(model, func(r rune) bool { return !modelRune(r) }):
-		f = fault("gpu_model", model, "must hold only letters A-Z and a-z, digits, space and . _ / -", "use the name that the page of nodes shows")
+		f = fieldError("gpu_model", model, "must hold only letters A-Z and a-z, digits, space and . _ / -", "use the name that the page of nodes shows")
 	case strings.TrimSpace(model) != model:
-		f = fault("gpu_model", model, "must not begin or end with white space", "use "+strconv.Quote(strings.TrimSpace(model)))
+		f = fieldError("gpu_model", model, "must not begin or end with white space", "use "+strconv.Quote(strings.TrimSpace(model)))
 	default:
 		return nil
 	}

@@ -22,7 +22,7 @@ var rangeForm = regexp.MustCompile(`^([-+]?[0-9][0-9_.]*(?:[eE][-+]?[0-9]+)?|[-+
 // not checked against the field. The error is a [run.FieldError].
 func SweepValues(field, text string) ([]string, error) {
 	if len(text) > maxSweepText {
-		return nil, fault(field, strconv.Itoa(len(text))+" bytes", fmt.Sprintf("must be at most %d bytes of values", maxSweepText), "use fewer values")
+		return nil, fieldError(field, strconv.Itoa(len(text))+" bytes", fmt.Sprintf("must be at most %d bytes of values", maxSweepText), "use fewer values")
 	}
 	separator := ","
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
@@ -43,11 +43,11 @@ func SweepValues(field, text string) ([]string, error) {
 			}
 		}
 		if out = append(out, values...); len(out) > run.MaxSweepRuns {
-			return nil, fault(field, strconv.Itoa(len(out))+" values", fmt.Sprintf("must be at most %d values: a sweep has no more runs", run.MaxSweepRuns), "use fewer values")
+			return nil, fieldError(field, strconv.Itoa(len(out))+" values", fmt.Sprintf("must be at most %d values: a sweep has no more runs", run.MaxSweepRuns), "use fewer values")
 		}
 	}
 	if len(out) == 0 {
-		return nil, fault(field, "", "must have at least one value", "write values separated by commas, such as 1e-4, 3e-4")
+		return nil, fieldError(field, "", "must have at least one value", "write values separated by commas, such as 1e-4, 3e-4")
 	}
 	return out, nil
 }
@@ -60,11 +60,11 @@ func rangeValues(field, item, from, to string, log bool, countText string) ([]st
 	const fix = "write 1e-4..1e-3 log 4, or 16..64 linear 4"
 	switch {
 	case err1 != nil || err2 != nil || math.IsInf(low, 0) || math.IsInf(high, 0) || math.IsNaN(high):
-		return nil, fault(field, clip(item), "must have numbers at both ends of a range", fix)
+		return nil, fieldError(field, clip(item), "must have numbers at both ends of a range", fix)
 	case err3 != nil || count < 2 || count > run.MaxSweepRuns:
-		return nil, fault(field, clip(item), fmt.Sprintf("must be a range of 2 to %d values", run.MaxSweepRuns), fix)
+		return nil, fieldError(field, clip(item), fmt.Sprintf("must be a range of 2 to %d values", run.MaxSweepRuns), fix)
 	case log && (low <= 0 || high <= 0):
-		return nil, fault(field, clip(item), "must have ends above zero to be spread by log", "use linear, or ends above zero")
+		return nil, fieldError(field, clip(item), "must have ends above zero to be spread by log", "use linear, or ends above zero")
 	}
 	whole := wholeNumbers(field)
 	out := make([]string, 0, count)

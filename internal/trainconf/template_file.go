@@ -80,7 +80,7 @@ func readTemplateHead(text []byte) (head templateHead, found bool, errs run.Fiel
 			continue
 		}
 		if err := decodeHead(rest, &head); err != nil {
-			return templateHead{}, true, run.FieldErrors{fault(FieldConfig, clip(rest), where(number)+err.Error(),
+			return templateHead{}, true, run.FieldErrors{fieldError(FieldConfig, clip(rest), where(number)+err.Error(),
 				"export the template again, or remove that line to import the configuration alone")}
 		}
 		return head, true, nil

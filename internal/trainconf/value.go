@@ -29,9 +29,9 @@ func (f Field) Check(text string) (string, error) {
 	return canonical, nil
 }
 
-// fault makes the error for a value of this field.
+// fieldError makes the error for a value of this field.
 func (f Field) fault(text string, p *problem) run.FieldError {
-	return fault(f.Path, f.shown(text), p.rule, p.fix)
+	return fieldError(f.Path, f.shown(text), p.rule, p.fix)
 }
 
 func (f Field) canonical(text string) (string, *problem) {

@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -62,7 +63,7 @@ func (w *Watcher) orderRound(ctx context.Context) bool {
 			}
 			if err := w.giveOrder(ctx, o); err != nil {
 				failed.Store(true)
-				if errors.Is(err, run.ErrUnavailable) || errors.Is(err, nomad.ErrDenied) {
+				if errors.Is(err, fault.ErrUnavailable) || errors.Is(err, nomad.ErrDenied) {
 					away.Store(true)
 				}
 				w.orderFailed(ctx, o, err)
@@ -102,7 +103,7 @@ func (w *Watcher) orderFailed(ctx context.Context, o store.Order, err error) {
 	w.o.Logger.Warn("order to Nomad", "run", o.RunID, "job", o.JobID, "purge", o.Purge, "err", err)
 	switch {
 	case o.JobID == "" || o.Purge:
-	case errors.Is(err, run.ErrUnavailable):
+	case errors.Is(err, fault.ErrUnavailable):
 		w.sayStopping(ctx, o, "Nomad unreachable, retrying: the workers go on until the stop gets through")
 	case errors.Is(err, nomad.ErrDenied):
 		w.sayStopping(ctx, o, "Nomad refuses the console's token: the workers go on until it may stop jobs")
@@ -125,7 +126,7 @@ func (w *Watcher) sayStopping(ctx context.Context, o store.Order, why string) {
 	switch {
 	case err == nil:
 		w.o.Publisher.PublishRun(u.Run)
-	case !errors.Is(err, said) && !errors.Is(err, run.ErrNotFound) && ctx.Err() == nil:
+	case !errors.Is(err, said) && !errors.Is(err, fault.ErrNotFound) && ctx.Err() == nil:
 		w.o.Logger.Warn("say how a stop goes", "run", o.RunID, "err", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
@@ -31,9 +32,9 @@ func (r *rig) noOrders() {
 func TestAWorkerThatIsLostDoesNotTrainOnAfterItsRun(t *testing.T) {
 	t.Parallel()
 	for name, failure := range map[string]error{
-		"Nomad is away":          fmt.Errorf("connection refused: %w", run.ErrUnavailable),
+		"Nomad is away":          fmt.Errorf("connection refused: %w", fault.ErrUnavailable),
 		"Nomad has trouble":      errors.New("500: rpc error"),
-		"Nomad refuses the stop": fmt.Errorf("403: %w", run.ErrConflict),
+		"Nomad refuses the stop": fmt.Errorf("403: %w", fault.ErrConflict),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,7 +69,7 @@ func TestAStopSaysWhetherItReachedNomad(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.startBoth()
-	r.cluster.Fail("Stop", fmt.Errorf("connection refused: %w", run.ErrUnavailable))
+	r.cluster.Fail("Stop", fmt.Errorf("connection refused: %w", fault.ErrUnavailable))
 	r.update(func(u *store.Update) error { return queue.Stop(u, "ann", "", time.Now()) })
 	reason := func() string {
 		got, err := r.store.Run(t.Context(), r.id)
@@ -91,7 +92,7 @@ func TestAStopSaysWhetherItReachedNomad(t *testing.T) {
 func TestADeletedRunsJobIsPurged(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.cluster.Fail("Purge", fmt.Errorf("connection refused: %w", run.ErrUnavailable))
+	r.cluster.Fail("Purge", fmt.Errorf("connection refused: %w", fault.ErrUnavailable))
 	for rank := range 2 {
 		r.cluster.Set(r.child, rank, nomadtest.End(0))
 	}

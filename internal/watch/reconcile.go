@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
@@ -25,8 +26,8 @@ func (w *Watcher) reconcile(ctx context.Context, id run.ID) {
 	defer cancel()
 	err := w.compare(ctx, id)
 	switch {
-	case err == nil, errors.Is(err, run.ErrNotFound), ctx.Err() != nil:
-	case errors.Is(err, run.ErrUnavailable):
+	case err == nil, errors.Is(err, fault.ErrNotFound), ctx.Err() != nil:
+	case errors.Is(err, fault.ErrUnavailable):
 		w.o.Logger.Debug("compare with Nomad", "run", id, "err", err)
 	default:
 		w.o.Logger.Warn("compare with Nomad", "run", id, "err", err)
@@ -132,7 +133,7 @@ func (c *change) apply(u *store.Update) error {
 	now := c.w.o.Now()
 	r := &u.Run
 	if r.Attempt != c.attempt.Number || u.Attempt.JobID != c.attempt.JobID {
-		return fmt.Errorf("run %s moved on to another attempt: %w", r.ID, run.ErrConflict)
+		return fmt.Errorf("run %s moved on to another attempt: %w", r.ID, fault.ErrConflict)
 	}
 	c.workers(u, now)
 	before, reason := r.State, r.Reason

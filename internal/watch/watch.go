@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -140,7 +141,7 @@ func (w *Watcher) hint(ctx context.Context, h nomad.Hint, resync chan<- struct{}
 		id, err := w.o.Store.RunOfJob(ctx, h.JobID)
 		if err == nil {
 			w.Look(id)
-		} else if !errors.Is(err, run.ErrNotFound) && ctx.Err() == nil { // a job of somebody else's is no news
+		} else if !errors.Is(err, fault.ErrNotFound) && ctx.Err() == nil { // a job of somebody else's is no news
 			w.o.Logger.Warn("look up job of event", "job", h.JobID, "err", err)
 		}
 	}

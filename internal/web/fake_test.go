@@ -17,6 +17,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 	"golang.org/x/net/html"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/static"
@@ -110,7 +111,7 @@ func (f *fake) BestRun(_ context.Context, id run.SweepID) (run.Run, error) {
 		}
 	}
 	if best.ID == "" {
-		return best, run.ErrNotFound
+		return best, fault.ErrNotFound
 	}
 	return best, f.err
 }

@@ -51,7 +51,7 @@ func (s *Server) handleNodes(w http.ResponseWriter, r *http.Request) error {
 				continue
 			}
 			found, err := s.Runs.Run(r.Context(), u.Run)
-			if err != nil && !errors.Is(err, run.ErrNotFound) { // a run that was deleted meanwhile has its ID alone
+			if err != nil && !errors.Is(err, fault.ErrNotFound) { // a run that was deleted meanwhile has its ID alone
 				return err
 			}
 			list.Names[u.Run] = found.Name

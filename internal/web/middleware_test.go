@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -179,7 +180,7 @@ func TestAPanicIsAnAnswerAndTheServerGoesOn(t *testing.T) {
 func TestNotReachableIsSaidAsSuch(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.fake.err = fmt.Errorf("list runs: %w", run.ErrUnavailable)
+	s.fake.err = fmt.Errorf("list runs: %w", fault.ErrUnavailable)
 	a := s.get("/", 503)
 	if a.text(t, "h1") != "Not reachable right now" || a.count(`.error-page a[href="/"]`) == 0 {
 		t.Errorf("%q", a.text(t, "h1"))

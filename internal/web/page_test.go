@@ -9,6 +9,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -194,6 +195,6 @@ func TestNodesAreListedAndSimulatedGPUsAreLabelled(t *testing.T) {
 	if got := a.text(t, "tr[data-node-id=bbbbbbbb-1] .badge"); got != "down" {
 		t.Errorf("state %q", got)
 	}
-	s.fake.err = run.ErrUnavailable
+	s.fake.err = fault.ErrUnavailable
 	s.get("/nodes", 503)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // DryRuns asks the cluster what it would do with a submission. What is not valid is [run.FieldErrors], and a cluster
-// that is away [run.ErrUnavailable].
+// that is away [fault.ErrUnavailable].
 type DryRuns interface {
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/views"
@@ -28,7 +29,7 @@ func (s *Server) handleRunLaunch(w http.ResponseWriter, r *http.Request) error {
 	}
 	v.Launch, err = s.Launches.Launch(r.Context(), id)
 	switch {
-	case errors.Is(err, run.ErrUnavailable):
+	case errors.Is(err, fault.ErrUnavailable):
 		v.Launch, v.Problem = run.Launch{Config: found.Config}, launchAway
 	case err != nil:
 		return err

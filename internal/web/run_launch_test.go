@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -56,7 +57,7 @@ func TestARunsLaunchIsShownPartByPart(t *testing.T) {
 func TestWithoutNomadALaunchSaysWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	s, r := launchSite(t)
-	s.fake.launchErr = run.ErrUnavailable
+	s.fake.launchErr = fault.ErrUnavailable
 	base := "/runs/" + string(r.ID)
 	a := s.get(base+"/launch", 200)
 	if a.count("[data-launch-problem]") != 1 || a.count("#launch-reproduce") != 1 || a.text(t, "#launch-config") == "" || a.count("[data-launch-part=job]") != 0 {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/views"
@@ -97,14 +98,14 @@ func listQuery(q url.Values) (views.RunList, run.RunFilter, error) {
 // foldedSweep reads a sweep for the list; nil when it is gone, and only its runs are left.
 func (s *Server) foldedSweep(ctx context.Context, id run.SweepID, list views.RunList, filter run.RunFilter) (*views.FoldedSweep, error) {
 	sweep, err := s.Sweeps.Sweep(ctx, id)
-	if errors.Is(err, run.ErrNotFound) {
+	if errors.Is(err, fault.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	out := &views.FoldedSweep{Sweep: sweep, Open: slices.Contains(list.Open, id)}
-	if out.Best, err = s.Runs.BestRun(ctx, id); err != nil && !errors.Is(err, run.ErrNotFound) {
+	if out.Best, err = s.Runs.BestRun(ctx, id); err != nil && !errors.Is(err, fault.ErrNotFound) {
 		return nil, fmt.Errorf("best of %s: %w", id, err)
 	}
 	if !out.Open {

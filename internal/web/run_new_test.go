@@ -9,6 +9,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -253,7 +254,7 @@ func TestWhatControlRefusesIsShownOnTheForm(t *testing.T) {
 	if got := a.text(t, "#form-summary li:last-child"); got != "quota: Is used up. Wait." {
 		t.Errorf("for a field that the form does not have: %q", got)
 	}
-	s.fake.submitErr = run.ErrUnavailable
+	s.fake.submitErr = fault.ErrUnavailable
 	if a := s.do("POST", "/runs", form); a.status != http.StatusServiceUnavailable {
 		t.Errorf("not reachable: %d", a.status)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -318,7 +319,7 @@ func TestStopAndDeleteAskFirstAndThenAct(t *testing.T) {
 	if got := strings.Join(s.fake.did, ", "); got != "stop "+string(r.ID)+", delete "+string(r.ID) {
 		t.Errorf("did %s", got)
 	}
-	s.fake.err = fmt.Errorf("inside words: %w", run.ErrConflict)
+	s.fake.err = fmt.Errorf("inside words: %w", fault.ErrConflict)
 	a := s.do("POST", path+"/stop", nil)
 	if a.status != http.StatusConflict || strings.Contains(a.body, "inside words") {
 		t.Errorf("conflict: %d", a.status)

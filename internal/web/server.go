@@ -15,7 +15,7 @@ import (
 
 // Runs reads runs.
 type Runs interface {
-	// Run returns a run, or an error that matches [run.ErrNotFound].
+	// Run returns a run, or an error that matches [fault.ErrNotFound].
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	// Runs returns those that match, newest first.
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
@@ -23,7 +23,7 @@ type Runs interface {
 	Lines(ctx context.Context, runs []run.Run) error
 	// CountRuns counts those that match by state.
 	CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]int, error)
-	// BestRun returns the run of a sweep with the lowest loss, or an error that matches [run.ErrNotFound].
+	// BestRun returns the run of a sweep with the lowest loss, or an error that matches [fault.ErrNotFound].
 	BestRun(ctx context.Context, id run.SweepID) (run.Run, error)
 }
 
@@ -43,7 +43,7 @@ type Details interface {
 type Actions interface {
 	// Submit makes a run; what is not valid is [run.FieldErrors].
 	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
-	// Stop and Delete return an error that matches [run.ErrConflict] when the state does not allow it.
+	// Stop and Delete return an error that matches [fault.ErrConflict] when the state does not allow it.
 	Stop(ctx context.Context, actor string, id run.ID) error
 	Delete(ctx context.Context, actor string, id run.ID) error
 	// Nodes returns the nodes of the cluster.
@@ -72,11 +72,11 @@ type Sweeps interface {
 	// Sweeps returns up to limit, newest first, older than before ("" for the newest).
 	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
 	StopSweep(ctx context.Context, actor string, id run.SweepID) error
-	// DeleteSweep returns an error that matches [run.ErrConflict] while one of its runs has not ended.
+	// DeleteSweep returns an error that matches [fault.ErrConflict] while one of its runs has not ended.
 	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
 }
 
-// Launches tells exactly what would start, or started, a run's workers. Nomad away is [run.ErrUnavailable].
+// Launches tells exactly what would start, or started, a run's workers. Nomad away is [fault.ErrUnavailable].
 type Launches interface {
 	Launch(ctx context.Context, id run.ID) (run.Launch, error)
 	LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error)

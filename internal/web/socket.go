@@ -44,18 +44,18 @@ func parseSubscribe(b []byte) (map[string]int64, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&m); err != nil {
-		return nil, fmt.Errorf("socket message: %w: %w", run.ErrInvalid, err)
+		return nil, fmt.Errorf("socket message: %w: %w", fault.ErrInvalid, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("socket message: %w: more than one value", run.ErrInvalid)
+		return nil, fmt.Errorf("socket message: %w: more than one value", fault.ErrInvalid)
 	}
 	if len(m.Sub) == 0 || len(m.Sub) > maxTopics {
-		return nil, fmt.Errorf("socket message: %w: %d topics, 1 to %d are allowed", run.ErrInvalid, len(m.Sub), maxTopics)
+		return nil, fmt.Errorf("socket message: %w: %d topics, 1 to %d are allowed", fault.ErrInvalid, len(m.Sub), maxTopics)
 	}
 	since := make(map[string]int64, len(m.Sub))
 	for _, topic := range m.Sub {
 		if !topicExists(topic) {
-			return nil, fmt.Errorf("socket message: %w: no topic %.80q", run.ErrInvalid, topic)
+			return nil, fmt.Errorf("socket message: %w: no topic %.80q", fault.ErrInvalid, topic)
 		}
 		since[topic] = -1
 		if seq, ok := m.Since[topic]; ok {
@@ -151,7 +151,7 @@ func (c *socket) serve(ctx context.Context) error {
 		}
 		since, err := parseSubscribe(body)
 		if err == nil && (kind != websocket.TextMessage || n >= maxSubscribes) {
-			err = fmt.Errorf("socket: %w: not a text message, or too many", run.ErrInvalid)
+			err = fmt.Errorf("socket: %w: not a text message, or too many", fault.ErrInvalid)
 		}
 		if err != nil {
 			c.goodbye(websocket.ClosePolicyViolation, "not a message of this protocol")

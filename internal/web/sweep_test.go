@@ -12,6 +12,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -319,7 +320,7 @@ func TestASweepIsStoppedAndDeletedAfterAQuestion(t *testing.T) {
 	if a := s.do("POST", path+"/delete", url.Values{}); a.header.Get("Location") != "/sweeps" || s.fake.did[1] != "delete sweep "+string(sweep.ID) {
 		t.Errorf("delete: %d %v", a.status, s.fake.did)
 	}
-	s.fake.err = run.ErrConflict
+	s.fake.err = fault.ErrConflict
 	if a := s.do("POST", path+"/delete", url.Values{}); a.status != 409 {
 		t.Errorf("a refused deletion: %d", a.status)
 	}

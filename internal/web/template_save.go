@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/views"
@@ -166,7 +167,7 @@ func (s *Server) newestTemplate(ctx context.Context, name string) (run.Template,
 		return run.Template{}, false, nil
 	}
 	t, err := s.Templates.Template(ctx, name, 0)
-	if errors.Is(err, run.ErrNotFound) {
+	if errors.Is(err, fault.ErrNotFound) {
 		return run.Template{}, false, nil
 	}
 	return t, err == nil, err

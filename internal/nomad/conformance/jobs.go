@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/jobs"
@@ -226,7 +227,7 @@ func testDispatchRefusals(t *testing.T, target Target) {
 		t.Errorf("dispatch of a missing parent gives %v", err)
 	}
 	d.Parent, d.Payload = parent, make([]byte, nomad.MaxPayload+1)
-	if _, err := b.client.Dispatch(ctx, d); !errors.Is(err, run.ErrInvalid) {
+	if _, err := b.client.Dispatch(ctx, d); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("dispatch of a long payload gives %v", err)
 	}
 	d.Payload = []byte(strings.Repeat("#", nomad.MaxPayload-7) + "\nexit 0")

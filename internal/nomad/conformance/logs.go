@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/jobs"
@@ -74,7 +75,7 @@ func testLogs(t *testing.T, target Target) {
 	t.Run("a cursor that cannot be of this log is refused", func(t *testing.T) {
 		for _, from := range []nomad.Cursor{{File: "trainer.stdout.7"}, {File: "trainer.stdout.0", Offset: 1 << 40}, {File: "../passwd"}} {
 			err := b.client.TailLog(b.context(), w.AllocID, "stdout", from, false, func(nomad.LogChunk) error { return nil })
-			if !errors.Is(err, run.ErrInvalid) {
+			if !errors.Is(err, fault.ErrInvalid) {
 				t.Errorf("from %+v: %v", from, err)
 			}
 		}
@@ -166,7 +167,7 @@ func testLogRefusals(t *testing.T, target Target) {
 	b := newBench(t, target, nil)
 	const unknown = "11111111-2222-3333-4444-555555555555"
 	err := b.client.TailLog(b.context(), unknown, "stdout", nomad.Cursor{}, true, func(nomad.LogChunk) error { return nil })
-	if !errors.Is(err, run.ErrNotFound) {
+	if !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("unknown allocation gives %v", err)
 	}
 	b.expect(b.raw("GET", "/v1/client/fs/logs/"+unknown+"?task=trainer&type=stdout", nil), 404, `Unknown allocation "`+unknown+`"`)

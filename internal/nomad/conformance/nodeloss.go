@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -47,7 +48,7 @@ func testNodeLoss(t *testing.T, target Target) {
 		t.Errorf("its node is %+v, %v; want it away", n, err)
 	}
 	err := b.client.TailLog(b.context(), w.AllocID, "stdout", nomad.Cursor{}, true, func(nomad.LogChunk) error { return nil })
-	if !errors.Is(err, run.ErrUnavailable) {
+	if !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("its log gives %v", err)
 	}
 	if why, err := b.client.WhyPending(b.context(), child); why != "" || err != nil {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
-	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/jobs"
 )
 
@@ -29,11 +29,11 @@ func testParse(t *testing.T, b *bench) {
 		broken := newBench(t, b.target, func(j *nomad.JobSettings) {
 			j.File = jobFile(t, strings.Replace(jobs.CotrainCore, `group "workers" {`, `group "others" {`, 1))
 		})
-		if _, err := broken.client.EnsureParent(b.context(), broken.shape); !errors.Is(err, run.ErrInvalid) {
+		if _, err := broken.client.EnsureParent(b.context(), broken.shape); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("a file without the group gives %v, want ErrInvalid", err)
 		}
 		broken = newBench(t, b.target, func(j *nomad.JobSettings) { j.File = jobFile(t, "job {") })
-		if _, err := broken.client.EnsureParent(b.context(), broken.shape); !errors.Is(err, run.ErrInvalid) {
+		if _, err := broken.client.EnsureParent(b.context(), broken.shape); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("a file that does not parse gives %v, want ErrInvalid", err)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/jobs"
@@ -33,7 +34,7 @@ func testPlan(t *testing.T, target Target) {
 		}
 	}
 	for _, priority := range []int{-1, 101} {
-		if _, _, _, err := b.client.Plan(b.context(), b.shape, priority); !errors.Is(err, run.ErrInvalid) {
+		if _, _, _, err := b.client.Plan(b.context(), b.shape, priority); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("priority %d: %v", priority, err)
 		}
 	}

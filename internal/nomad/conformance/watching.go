@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -208,7 +209,7 @@ func testPending(t *testing.T, target Target) {
 		if why, err := b.client.WhyPending(b.context(), child); why != "" || err != nil {
 			t.Errorf("WhyPending gives %q, %v", why, err)
 		}
-		if _, err := b.client.WhyPending(b.context(), "cotrain-core-none/dispatch-1-abcdef01"); !errors.Is(err, run.ErrNotFound) {
+		if _, err := b.client.WhyPending(b.context(), "cotrain-core-none/dispatch-1-abcdef01"); !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("WhyPending of an unknown job gives %v", err)
 		}
 	})

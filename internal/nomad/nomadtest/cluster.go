@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -82,7 +83,7 @@ func (c *Cluster) SetDown(down bool) {
 	c.change(func() {
 		c.down = nil
 		if down {
-			c.down = fmt.Errorf("connection refused: %w", run.ErrUnavailable)
+			c.down = fmt.Errorf("connection refused: %w", fault.ErrUnavailable)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -67,7 +68,7 @@ func testRepeat(t *testing.T, s Store) {
 
 	second := steps(id, 2, 0, 6, 7)
 	failing := batch(id, 1, store.Cursor{File: "elsewhere", Offset: 1}, "x\n")
-	if err := s.Commit(t.Context(), []*store.Batch{second, failing}); !errors.Is(err, run.ErrConflict) {
+	if err := s.Commit(t.Context(), []*store.Batch{second, failing}); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("a group with a stale cursor: %v", err)
 	}
 	bothAttempts(t, s, id, "nothing was stored", 1, 1, 0, 9)

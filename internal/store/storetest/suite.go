@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -172,7 +173,7 @@ func testRoundTrip(t *testing.T, s Store) {
 	got, err := s.Run(t.Context(), want.ID)
 	must(t, err)
 	same(t, "run", got, want)
-	if _, err := s.Run(t.Context(), "r-0000000009"); !errors.Is(err, run.ErrNotFound) {
+	if _, err := s.Run(t.Context(), "r-0000000009"); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("a run that does not exist gave %v", err)
 	}
 	evs, err := s.Events(t.Context(), want.ID, 0, 10)
@@ -249,7 +250,7 @@ func testCreateClaimed(t *testing.T, s Store) {
 
 func testTakenID(t *testing.T, s Store) {
 	create(t, s, "r-0000000001", "a")
-	if _, _, err := s.CreateRun(t.Context(), newRun("r-0000000001", "b"), run.Attempt{}, "", run.Event{}); !errors.Is(err, run.ErrConflict) {
+	if _, _, err := s.CreateRun(t.Context(), newRun("r-0000000001", "b"), run.Attempt{}, "", run.Event{}); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("got %v, want a conflict", err)
 	}
 }
@@ -370,7 +371,7 @@ func testUpdate(t *testing.T, s Store) {
 	owner, err := s.RunOfJob(t.Context(), "p/dispatch-1")
 	must(t, err)
 	same(t, "owner of the job", owner, id)
-	if _, err := s.RunOfJob(t.Context(), "other"); !errors.Is(err, run.ErrNotFound) {
+	if _, err := s.RunOfJob(t.Context(), "other"); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("owner of an unknown job: %v", err)
 	}
 	newest, err := s.EventsBefore(t.Context(), id, math.MaxInt64, 1)
@@ -398,7 +399,7 @@ func testUpdateFails(t *testing.T, s Store) {
 	if r.State != run.Queued || len(as) != 0 {
 		t.Errorf("state %s, %d attempts", r.State, len(as))
 	}
-	if _, err := s.Update(t.Context(), "r-0000000009", func(*store.Update) error { return nil }); !errors.Is(err, run.ErrNotFound) {
+	if _, err := s.Update(t.Context(), "r-0000000009", func(*store.Update) error { return nil }); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("an update of nothing gave %v", err)
 	}
 }
@@ -423,7 +424,7 @@ func testCommit(t *testing.T, s Store) {
 	next := batch(id, 0, cur, "three\n", store.Point{Metric: "loss", Step: 2, Value: 1})
 	next.To.Done = true
 	must(t, s.Commit(t.Context(), []*store.Batch{next}))
-	if err := s.Commit(t.Context(), []*store.Batch{batch(id, 0, next.To, "more\n")}); !errors.Is(err, run.ErrConflict) {
+	if err := s.Commit(t.Context(), []*store.Batch{batch(id, 0, next.To, "more\n")}); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("a batch after the end gave %v", err)
 	}
 	pts, err := AllPoints(t.Context(), s, id, "loss")
@@ -461,7 +462,7 @@ func testStaleCursor(t *testing.T, s Store) {
 	good := batch(id, 1, store.Cursor{}, "good\n")
 	for _, from := range []store.Cursor{{}, {File: "f.0", Offset: 3}, {File: "f.1", Offset: 4}} {
 		err := s.Commit(t.Context(), []*store.Batch{good, batch(id, 0, from, "twice\n", store.Point{Metric: "loss", Step: 1, Value: 9})})
-		if !errors.Is(err, run.ErrConflict) {
+		if !errors.Is(err, fault.ErrConflict) {
 			t.Errorf("from %+v: %v, want a conflict", from, err)
 		}
 	}
@@ -474,7 +475,7 @@ func testStaleCursor(t *testing.T, s Store) {
 }
 
 func testDeletedRun(t *testing.T, s Store) {
-	if err := s.Commit(t.Context(), []*store.Batch{batch("r-0000000009", 0, store.Cursor{}, "ghost\n")}); !errors.Is(err, run.ErrNotFound) {
+	if err := s.Commit(t.Context(), []*store.Batch{batch("r-0000000009", 0, store.Cursor{}, "ghost\n")}); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("got %v, want not found", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -63,7 +64,7 @@ func testTemplates(t *testing.T, s Store) {
 		"a version":      errorOf(s.Template(t.Context(), "another", 9)),
 		"the versions":   errorOf(s.TemplateVersions(t.Context(), "Mine")),
 	} {
-		if !errors.Is(err, run.ErrNotFound) {
+		if !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -114,7 +115,7 @@ func testTemplateFollows(t *testing.T, s Store) {
 				switch {
 				case err == nil:
 					stored = append(stored, got)
-				case !errors.Is(err, run.ErrConflict) || !errors.As(err, &outdated) || *outdated != run.OutdatedError{Template: "Mine", Expected: newest, Newest: newest + 1}:
+				case !errors.Is(err, fault.ErrConflict) || !errors.As(err, &outdated) || *outdated != run.OutdatedError{Template: "Mine", Expected: newest, Newest: newest + 1}:
 					t.Errorf("one that lost got %v", err)
 				}
 			})
@@ -134,11 +135,11 @@ func testTemplateFollows(t *testing.T, s Store) {
 	same(t, "the same content, which makes no version", again, newest)
 	for _, follows := range []int{0, 3, 5} { // even with the same content: what it was to follow is not there
 		_, err := s.SaveTemplate(t.Context(), newest, follows)
-		if want := (run.OutdatedError{Template: "Mine", Expected: follows, Newest: 4}); !errors.Is(err, run.ErrConflict) || !strings.Contains(err.Error(), want.Error()) {
+		if want := (run.OutdatedError{Template: "Mine", Expected: follows, Newest: 4}); !errors.Is(err, fault.ErrConflict) || !strings.Contains(err.Error(), want.Error()) {
 			t.Errorf("following version %d: %v", follows, err)
 		}
 	}
-	if _, err := s.SaveTemplate(t.Context(), template("other", "x = 1\n"), 1); !errors.Is(err, run.ErrConflict) {
+	if _, err := s.SaveTemplate(t.Context(), template("other", "x = 1\n"), 1); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("following a version of a template that is not there: %v", err)
 	}
 }
@@ -201,10 +202,10 @@ func testSweep(t *testing.T, s Store) {
 func testSweepFails(t *testing.T, s Store) {
 	add(t, s, "r-1000000002", func(*run.Run) {}) // the ID of the third
 	sw, runs, evs := newSweep("s-0000000001", 4)
-	if _, _, err := s.CreateSweep(t.Context(), sw, "k", runs, evs); !errors.Is(err, run.ErrConflict) {
+	if _, _, err := s.CreateSweep(t.Context(), sw, "k", runs, evs); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.Sweep(t.Context(), sw.ID); !errors.Is(err, run.ErrNotFound) {
+	if _, err := s.Sweep(t.Context(), sw.ID); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("the sweep is there: %v", err)
 	}
 	if n, err := s.CountRuns(t.Context(), run.RunFilter{}); err != nil || n[run.Queued] != 1 {
@@ -233,7 +234,7 @@ func testSweeps(t *testing.T, s Store) {
 func testBestRun(t *testing.T, s Store) {
 	sw, runs := sweepOf(t, s, "s-0000000001", 5)
 	_, others := sweepOf(t, s, "s-0000000002", 1)
-	if _, err := s.BestRun(t.Context(), sw.ID); !errors.Is(err, run.ErrNotFound) {
+	if _, err := s.BestRun(t.Context(), sw.ID); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("before any loss: %v", err)
 	}
 	for i, loss := range []float64{math.NaN(), math.Inf(-1), 2.5, 2.5} { // the last has none
@@ -277,19 +278,19 @@ func testStopSweep(t *testing.T, s Store) {
 	if other, err := s.Sweep(t.Context(), "s-0000000002"); err != nil || other.Stopped {
 		t.Errorf("a stop that failed left %+v, %v", other, err)
 	}
-	if _, err := s.StopSweep(t.Context(), "s-0000000009", nil); !errors.Is(err, run.ErrNotFound) {
+	if _, err := s.StopSweep(t.Context(), "s-0000000009", nil); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("stopping nothing gave %v", err)
 	}
 }
 
 func testDeleteSweep(t *testing.T, s Store) {
 	sw, runs := sweepOf(t, s, "s-0000000001", 1)
-	if err := s.DeleteSweep(t.Context(), sw.ID); !errors.Is(err, run.ErrConflict) {
+	if err := s.DeleteSweep(t.Context(), sw.ID); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("with runs: %v", err)
 	}
 	must(t, s.DeleteRun(t.Context(), runs[0].ID))
 	must(t, s.DeleteSweep(t.Context(), sw.ID))
-	if err := s.DeleteSweep(t.Context(), sw.ID); !errors.Is(err, run.ErrNotFound) {
+	if err := s.DeleteSweep(t.Context(), sw.ID); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("twice: %v", err)
 	}
 }
