@@ -136,7 +136,7 @@ func TestBadFlagsNameFieldRuleAndFix(t *testing.T) {
 		{"a number that is none", []string{"--preset", "debug", "--name", "x", "--nodes", "many"}, 2, "nodes"},
 		{"an unknown key", []string{"--preset", "debug", "--name", "x", "--set", "optim.learning=1"}, 2, "optim.learning"},
 		{"a rule across fields", []string{"--preset", "debug", "--name", "x", "--set", "train.micro_bs=7"}, 4, "optim.batch_size"},
-		{"an unknown preset", []string{"--preset", "nope", "--name", "x"}, 4, "nope"},
+		{"an unknown preset", []string{"--preset", "nope", "--name", "x"}, 3, "nope"},
 		{"a configuration over 16 KiB", []string{"--file", big, "--name", "x"}, 4, "16384"},
 		{"a file that is not there", []string{"--file", big + ".no", "--name", "x"}, 2, "no such file"},
 	} {

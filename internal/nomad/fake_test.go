@@ -49,7 +49,8 @@ func newFake(t *testing.T) (*fakeNomad, *Client) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	c.times = times{logSilence: 300 * time.Millisecond, eventSilence: 300 * time.Millisecond, reconnect: 20 * time.Millisecond, busy: time.Millisecond}
+	// Tests of silence shorten it: a busy machine is silent now and then.
+	c.times = times{logSilence: time.Minute, eventSilence: time.Minute, reconnect: 20 * time.Millisecond, busy: time.Millisecond}
 	f.HandleFunc("GET /v1/status/leader", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, "127.0.0.1:4647") })
 	f.HandleFunc("GET /v1/agent/self", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"member":{"Name":"n1.global"},"config":{"Version":{"Version":"2.0.6","VersionPrerelease":"dev"}}}`)

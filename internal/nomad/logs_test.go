@@ -211,6 +211,9 @@ func TestTailLogTellsHowAStreamEnded(t *testing.T) {
 			f, client := newFake(t)
 			f.HandleFunc("GET /v1/client/fs/ls/a", (&fakeLog{files: []string{"abc"}}).ls)
 			f.HandleFunc("GET /v1/client/fs/logs/a", c.logs)
+			if c.text == "nothing arrived" {
+				client.times.logSilence = 300 * time.Millisecond
+			}
 			err := client.TailLog(t.Context(), "a", "stdout", Cursor{}, true, func(LogChunk) error { return nil })
 			if err == nil || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("got %v, want %v with %q", err, c.want, c.text)

@@ -85,6 +85,9 @@ func TestWatchReconnectsAndSaysThatEverythingMustBeReadAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, c := newFake(t)
+			if name == "the stream goes silent" || name == "the stream never answers" {
+				c.times.eventSilence = 300 * time.Millisecond
+			}
 			var broken atomic.Bool
 			broken.Store(true)
 			serveEvents(f, func(w http.ResponseWriter, r *http.Request) {
