@@ -57,6 +57,8 @@ func (c *runListCmd) Run(ctx context.Context, p *process) error {
 	switch {
 	case all.Next != "":
 		p.say("there are more runs; --limit shows more, --state and --text narrow it down")
+	case len(all.Items) == 0 && (len(c.State) > 0 || c.Text != "" || c.Sweep != ""):
+		p.say("no run matches --state, --text and --sweep as given")
 	case len(all.Items) == 0:
 		p.say("no runs; submit one with \"cotrain run submit --preset debug-diloco --name first\"")
 	}

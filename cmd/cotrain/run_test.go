@@ -49,6 +49,7 @@ func TestListShowsRuns(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.cotrain("run", "list").want(t, exitDone, "ID", "no runs")
+	c.cotrain("run", "list", "--state", "failed").want(t, exitDone, "ID", "no run matches")
 	if got := fromJSON[runList](t, c.cotrain("run", "list", "--format", "json")); got.Items == nil || len(got.Items) != 0 {
 		t.Errorf("%+v", got)
 	}

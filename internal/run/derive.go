@@ -43,7 +43,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 		}
 		return Stopped, "the job was stopped outside of CoTrain"
 	case over && c.firstBad != nil:
-		return Failed, r.failure(*c.firstBad)
+		return Failed, r.endedBy(o.Workers, *c.firstBad)
 	case over:
 		return Failed, "Nomad ended the job before it placed every worker"
 	case o.Stopped && (r.StopRequested || r.StopReason != ""): // Nomad has taken the order

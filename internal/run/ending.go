@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,6 +67,9 @@ func (r *Run) caveats(ws []Worker) string {
 	if p := r.Progress; p.HasLoss && (math.IsNaN(p.Loss) || math.IsInf(p.Loss, 0)) {
 		out = append(out, fmt.Sprintf("the loss is %v at step %d", p.Loss, p.Step))
 	}
+	if !slices.ContainsFunc(ws, func(w Worker) bool { return w.Told.Finished || w.Told.Step > 0 || !w.Told.Read }) {
+		out = append(out, "no worker reported a step or the end of training")
+	}
 	placed := map[int]bool{}
 	for _, w := range ws {
 		placed[w.Rank] = true
@@ -100,6 +104,22 @@ func (r *Run) failure(w Worker) string {
 	}
 	return w.Failure()
 }
+
+// endedBy is the failure that ended the attempt, of which first came first. A DiLoCo mesh trains on after it has lost a
+// worker: what ends it much later is worker 0's end.
+func (r *Run) endedBy(ws []Worker, first Worker) string {
+	for _, w := range ws {
+		later := w.Rank == 0 && w.EndedAt.Sub(first.EndedAt) > aftermath
+		if r.InnerSteps > 0 && later && w.State.Terminal() && !w.OK() {
+			return r.failure(w) + "; before that, " + r.failure(first)
+		}
+	}
+	return r.failure(first)
+}
+
+// aftermath is how long after a failure others are taken for its victims: the core evicts a worker after 10 s without a
+// heartbeat, and agents may report ends late.
+const aftermath = time.Minute
 
 // Exit is how the worker's process ended, by code or by signal: the one that was the cause, where that is known.
 func (w Worker) Exit() (code, signal int) {
