@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"os"
 )
 
 // CannotOpen explains an error at the start.
@@ -25,3 +26,6 @@ func (s *Store) CountPoints(ctx context.Context) (rows, chunks int, err error) {
 	err = s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM points), (SELECT count(*) FROM point_chunks)`).Scan(&rows, &chunks)
 	return rows, chunks, err
 }
+
+// Lock returns the file that keeps other consoles from the folder.
+func (s *Store) Lock() *os.File { return s.lock }

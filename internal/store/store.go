@@ -67,11 +67,11 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	}
 	blobs, err := NewFileBlobs(filepath.Join(dir, "logs"))
 	if err != nil {
-		return nil, errors.Join(cannotOpen(dir, err), lock.Close())
+		return nil, errors.Join(cannotOpen(dir, err), unlockDir(lock))
 	}
 	s, err := OpenWith(ctx, filepath.Join(dir, "cotrain.db"), blobs)
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, unlockDir(lock))
 	}
 	s.lock = lock
 	return s, nil
@@ -127,6 +127,11 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("data folder %s is %w: stop that one, or choose another folder with COTRAIN_DATA_DIR", dir, ErrInUse)
 	}
 	return f, nil
+}
+
+// unlockDir lets go of the folder by itself: a process that is just being started still has the file open.
+func unlockDir(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // OpenWith opens the store in one file, with its log archive elsewhere.
@@ -191,7 +196,7 @@ func (s *Store) Close() error {
 	}
 	errs = append(errs, s.write.Close())
 	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+		errs = append(errs, unlockDir(s.lock))
 	}
 	return errors.Join(errs...)
 }

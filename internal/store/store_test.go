@@ -78,6 +78,25 @@ func TestTwoConsolesCannotShareAFolder(t *testing.T) {
 	open(t, dir)
 }
 
+// TestAFolderIsFreeWhileAProcessIsBeingStarted has the lock's file open elsewhere, as a child has between fork and exec.
+func TestAFolderIsFreeWhileAProcessIsBeingStarted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := store.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	childs, err := syscall.Dup(int(first.Lock().Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(childs) })
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir)
+}
+
 func TestAFolderThatCannotBeWrittenIsSaidSo(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
