@@ -41,7 +41,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 		if r.StopRequested {
 			return Stopped, r.StopReason
 		}
-		return Stopped, "the job was stopped outside of CoTrain"
+		return Stopped, cmp.Or(r.StopReason, "the job was stopped outside of CoTrain")
 	case over && c.firstBad != nil:
 		return Failed, r.endedBy(o.Workers, *c.firstBad)
 	case over:
@@ -80,7 +80,7 @@ func (r *Run) Doomed(o Observation, now time.Time) string {
 		switch {
 		case !w.State.Terminal():
 			left++
-			begun = begun || w.Started
+			begun = begun || w.Started && (first == nil || !w.StartedAt.After(first.EndedAt)) // they are by rank
 		case bad && (w.Rank == 0 || r.InnerSteps == 0):
 			cause = w
 		case w.Rank == 0 && w.OK():

@@ -47,18 +47,19 @@ func (r *Run) leftEarly(w Worker) bool {
 }
 
 // trained reports whether training reached its end although not every worker did well. With DiLoCo worker 0 decides: the
-// mesh goes on without others that are lost. Without, the workers are one world, and each must have finished.
+// mesh goes on without others that are lost. When it says nothing of the end, all that took part must have ended well.
+// Without DiLoCo the workers are one world, and each must have finished.
 func (r *Run) trained(ws []Worker) bool {
-	decided := false
-	for _, w := range ws {
-		switch {
-		case w.Rank == 0:
-			decided = w.OK() && r.finished(w)
-		case r.InnerSteps == 0 && !w.OK() && !w.Told.Finished:
-			return false
-		}
+	if len(ws) == 0 || ws[0].Rank != 0 || !ws[0].OK() || r.leftEarly(ws[0]) { // they are by rank
+		return false
 	}
-	return decided && (r.InnerSteps > 0 || len(ws) >= r.Shape.Nodes)
+	first := ws[0]
+	if r.InnerSteps == 0 {
+		return r.finished(first) && len(ws) >= r.Shape.Nodes && !slices.ContainsFunc(ws, func(w Worker) bool { return !w.OK() && !w.Told.Finished })
+	}
+	return r.finished(first) || !slices.ContainsFunc(ws, func(w Worker) bool {
+		return (!w.OK() || r.leftEarly(w)) && !w.StartedAt.After(first.EndedAt)
+	})
 }
 
 // caveats is what is to be known about a run that succeeded, "" when there is nothing.

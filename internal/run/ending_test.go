@@ -22,6 +22,8 @@ func TestTheMeshsEndDecides(t *testing.T) {
 	lost := Worker{Rank: 2, NodeName: "n", State: WorkerLost, Started: true, Detail: "its node is gone", Told: Told{Step: 70}}
 	late := func(w Worker) Worker { w.EndedAt = w.EndedAt.Add(time.Hour); return w }
 	stopped := func(w Worker) Worker { w.State, w.Stopping = WorkerComplete, true; return w }
+	late := left(2, ExitRendezvous, Told{Read: true})
+	late.StartedAt = time.Unix(101, 0) // worker 0 ends at 100
 	for _, tc := range []struct {
 		name   string
 		world  bool // without DiLoCo
@@ -46,6 +48,10 @@ func TestTheMeshsEndDecides(t *testing.T) {
 		{name: "worker 0 failed", ws: []Worker{left(0, 1, at(500)), left(1, 0, at(500)), left(2, 0, at(500))}, want: Failed, reason: "worker 0 on n exited with code 1"},
 		{name: "worker 0 failed after it had finished", ws: []Worker{left(0, 1, finished), left(1, 0, finished), left(2, 0, finished)}, want: Failed, reason: "worker 0 on n exited with code 1"},
 		{name: "one failed, and nobody says that it is finished", ws: []Worker{left(0, 0, at(900)), left(1, 7, at(10)), left(2, 0, at(900))}, want: Failed, reason: "worker 1 on n exited with code 7"},
+		{name: "one came when worker 0 had finished", ws: []Worker{left(0, 0, finished), left(1, 0, finished), late}, want: Succeeded, reason: "finished, but worker 2 on n exited with code 75"},
+		{name: "one came when worker 0 had ended, which says nothing", ws: []Worker{left(0, 0, Told{Read: true}), left(1, 0, Told{Read: true}), late}, want: Succeeded,
+			reason: "finished, but worker 2 on n exited with code 75"},
+		{name: "one came too late, and another failed", ws: []Worker{left(0, 0, Told{Read: true}), left(1, 7, Told{Read: true}), late}, want: Failed, reason: "worker 1 on n exited with code 7"},
 		{name: "all left far from the end", ws: []Worker{left(0, 0, at(120)), left(1, 0, at(120)), left(2, 0, at(120))}, want: Failed,
 			reason: "worker 0 on n exited with code 0 at step 120 of 1000, without having finished"},
 		{name: "one left far from the end", ws: []Worker{left(0, 0, finished), left(1, 0, at(120)), left(2, 0, finished)}, want: Succeeded,
@@ -106,6 +112,7 @@ func TestWorkersThatAreLeftBehindAreStopped(t *testing.T) {
 		{"worker 1 may save", []Worker{first(Told{Finished: true}), running}, LastWait - 1, false},
 		{"worker 1 does not end", []Worker{first(Told{Finished: true}), running}, LastWait, true},
 		{"worker 1 has not started", []Worker{first(Told{Finished: true}), placed}, 0, true},
+		{"worker 1 has come too late", []Worker{first(Told{Finished: true}), {Rank: 1, State: WorkerRunning, Started: true, StartedAt: end.Add(1)}}, 0, true},
 		{"worker 1 has no place", []Worker{first(Told{Finished: true})}, 0, true},
 		{"worker 1 has no place, and nobody knows that it is over", []Worker{first(Told{})}, LastWait - 1, false},
 		{"worker 1 has no place for long", []Worker{first(Told{})}, LastWait, true},

@@ -13,9 +13,10 @@ import (
 const PlaceWithin = 5 * time.Minute
 
 // Overdue reports whether an attempt that was sent at a time is to be taken back, because Nomad has not placed all of its
-// workers in time.
+// workers in time. Once worker 0 has ended none would help, and [Run.Doomed] says what follows.
 func (r *Run) Overdue(o Observation, sent, now time.Time) bool {
-	return !r.StopRequested && o.Found && !o.Stopped && placed(o) < r.Shape.Nodes && now.Sub(sent) >= PlaceWithin
+	over := len(o.Workers) > 0 && o.Workers[0].Rank == 0 && o.Workers[0].State.Terminal()
+	return !r.StopRequested && !over && o.Found && !o.Stopped && placed(o) < r.Shape.Nodes && now.Sub(sent) >= PlaceWithin
 }
 
 // OverdueReason is why an attempt that is [Run.Overdue] is taken back.
@@ -23,10 +24,11 @@ func (r *Run) OverdueReason(o Observation) string {
 	return fmt.Sprintf("Nomad placed %d of %d workers within %s: taken back, to be sent again when all fit", placed(o), r.Shape.Nodes, ShortDuration(PlaceWithin))
 }
 
+// placed counts the workers that have, or had, a place to start at.
 func placed(o Observation) int {
 	n := 0
 	for _, w := range o.Workers {
-		if w.State != WorkerLost {
+		if w.State != WorkerLost || w.Started {
 			n++
 		}
 	}

@@ -46,6 +46,9 @@ func TestAnAttemptIsOverdueOnlyWhileWorkersHaveNoPlace(t *testing.T) {
 	part := run.Observation{Found: true, Workers: []run.Worker{{Rank: 0, State: run.WorkerRunning}}}
 	whole := run.Observation{Found: true, Workers: []run.Worker{{Rank: 0, State: run.WorkerRunning}, {Rank: 1, State: run.WorkerPending}}}
 	lost := run.Observation{Found: true, Workers: []run.Worker{{Rank: 0, State: run.WorkerRunning}, {Rank: 1, State: run.WorkerLost}}}
+	gone, ended := lost, part
+	gone.Workers = []run.Worker{{Rank: 0, State: run.WorkerRunning}, {Rank: 1, State: run.WorkerLost, Started: true}}
+	ended.Workers = []run.Worker{{Rank: 0, State: run.WorkerComplete, Exited: true}}
 	stopped := part
 	stopped.Stopped = true
 	for name, tc := range map[string]struct {
@@ -57,6 +60,8 @@ func TestAnAttemptIsOverdueOnlyWhileWorkersHaveNoPlace(t *testing.T) {
 		"in time":                         {part, run.Run{}, run.PlaceWithin - time.Second, false},
 		"too late":                        {part, run.Run{}, run.PlaceWithin, true},
 		"one was lost before it started":  {lost, run.Run{}, run.PlaceWithin, true},
+		"one was lost after it started":   {gone, run.Run{}, time.Hour, false},
+		"worker 0 has ended":              {ended, run.Run{}, time.Hour, false},
 		"slow to start is not unplaced":   {whole, run.Run{}, time.Hour, false},
 		"a stop was asked for":            {part, run.Run{StopRequested: true}, time.Hour, false},
 		"it is stopped already":           {stopped, run.Run{}, time.Hour, false},

@@ -53,7 +53,7 @@ var transitions = map[State][]State{
 	Dispatching: {Queued, Pending, Stopped, Failed},
 	Pending:     {Running, Degraded, Stopping, Succeeded, Failed, Stopped, Queued}, // queued: to be tried again
 	Running:     {Degraded, Stopping, Succeeded, Failed, Stopped, Queued},
-	Degraded:    {Running, Stopping, Succeeded, Failed, Stopped, Queued},
+	Degraded:    {Running, Pending, Stopping, Succeeded, Failed, Stopped, Queued},
 	Stopping:    {Stopped, Paused, Succeeded, Failed, Queued},
 	Paused:      {Queued, Stopped},
 }

@@ -20,7 +20,7 @@ func (c *change) pending(u *store.Update, now time.Time) (why string) {
 // all workers fit; that is no failure of the run and no retry.
 func (c *change) recall(u *store.Update, now time.Time) error {
 	r := &u.Run
-	if r.State != run.Pending || !r.Overdue(c.obs, c.attempt.CreatedAt, now) {
+	if r.State != run.Pending && r.State != run.Degraded || !r.Overdue(c.obs, c.attempt.CreatedAt, now) {
 		return nil
 	}
 	u.Attempt.Recalled, r.StopReason = true, r.OverdueReason(c.obs)

@@ -135,3 +135,68 @@ func TestARunOfWhichNomadPlacesNothingIsTakenBackToo(t *testing.T) {
 		t.Errorf("it waits for %q", got.Reason)
 	}
 }
+
+func TestAPartThatComesBackIsPendingAgainAndIsTakenBackInTheEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.startOne()
+	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.State = run.WorkerUnknown })
+	r.becomes(run.Degraded)
+	r.cluster.Set(r.child, 0, nomadtest.Start)
+	if got := r.becomes(run.Pending); !strings.HasPrefix(got.Reason, "1 of 2 workers run; worker 1 waits for a place") {
+		t.Errorf("reason is %q", got.Reason)
+	}
+	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.State = run.WorkerUnknown })
+	r.becomes(run.Degraded)
+	r.skip.Store(int64(run.PlaceWithin))
+	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.Detail = "seen again" })
+	r.becomes(run.Stopping)
+	if got := r.becomes(run.Queued); !strings.HasPrefix(got.Reason, "Nomad placed 1 of 2 workers") {
+		t.Errorf("reason is %q", got.Reason)
+	}
+}
+
+// newPartRig is newRig with three workers, 1000 steps and retries, of which Nomad has placed two.
+func newPartRig(t *testing.T) *rig {
+	t.Helper()
+	r := newRigOf(t, run.Run{ID: "r-0000000001", State: run.Queued, Shape: run.Shape{Nodes: 3}, StepsTotal: 1000, InnerSteps: 50, Options: run.Options{Retries: 1}})
+	r.cluster.Set(r.child, 0, nomadtest.Start)
+	r.cluster.Set(r.child, 1, nomadtest.Start)
+	r.eventually("what runs is told", func() bool { return strings.HasPrefix(r.run().Reason, "2 of 3 workers run") })
+	return r
+}
+
+// TestAWorkerThatComesAfterTheEndIsStopped has Nomad give the place that worker 0 left to worker 2, which waits for worker 0.
+func TestAWorkerThatComesAfterTheEndIsStopped(t *testing.T) {
+	t.Parallel()
+	r := newPartRig(t)
+	r.leaves(0, 1000, 0)
+	r.leaves(1, 1000, 0)
+	r.cluster.Set(r.child, 2, nomadtest.Start)
+	r.cluster.Print(r.child, 0, finished)
+	r.becomes(run.Stopping)
+	r.eventually("Nomad is told to stop it", func() bool { return r.cluster.Calls("Stop") > 0 })
+	r.cluster.Set(r.child, 2, nomadtest.End(143))
+	if got := r.becomes(run.Succeeded); got.Reason != "finished, but worker 2 on node-1 was stopped" || got.Retried != 0 {
+		t.Errorf("it is %+v", got)
+	}
+}
+
+func TestAWorkerThatFindsNobodyAfterTheEndIsNoFailure(t *testing.T) {
+	t.Parallel()
+	for name, said := range map[string]string{"and worker 0 said so": finished, "and worker 0 said nothing": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newPartRig(t)
+			for rank := range 2 {
+				r.cluster.Print(r.child, rank, said)
+				r.cluster.Set(r.child, rank, nomadtest.End(0))
+			}
+			r.cluster.Set(r.child, 2, nomadtest.Start)
+			r.cluster.Set(r.child, 2, nomadtest.End(run.ExitRendezvous))
+			if got := r.becomes(run.Succeeded); got.Reason != "finished, but worker 2 on node-1 exited with code 75" || got.Retried != 0 {
+				t.Errorf("it is %+v", got)
+			}
+		})
+	}
+}
