@@ -20,13 +20,15 @@ const dispatchTries = 3
 
 // Dispatch is one attempt to be started.
 type Dispatch struct {
-	Parent  string // job ID from EnsureParent
-	Token   string // idempotency token, run.Attempt.Token
-	First   bool   // nobody has sent the token before, and nobody else sends it now
-	RunID   run.ID
-	Attempt int
-	Payload []byte // the TOML
-	Resume  string // checkpoint folder to resume from, or ""
+	Parent string // job ID from EnsureParent
+	Token  string // idempotency token, run.Attempt.Token
+	First  bool   // nobody has sent the token before, and nobody else sends it now
+	// MaybeSent is true when Nomad may have a child of the token already.
+	MaybeSent bool
+	RunID     run.ID
+	Attempt   int
+	Payload   []byte // the TOML
+	Resume    string // checkpoint folder to resume from, or ""
 
 	Priority int               // 1 to 100; 0 for the parent's
 	Env      map[string]string // more environment for the trainer
@@ -77,13 +79,20 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 }
 
 // DispatchRun ensures the shape's parent and dispatches; when the parent vanished since it was seen it is made again.
-// d.Parent is ignored. It returns the parent's and the child's ID.
+// d.Parent is ignored. It returns the parent's and the child's ID. When the parent is refused, a dispatch that may have been
+// sent goes to the one that Nomad has: its child must be found, for its workers may be training.
 func (c *Client) DispatchRun(ctx context.Context, shape run.Shape, d Dispatch) (parentID, childID string, err error) {
 	for try := 0; ; try++ {
-		if d.Parent, err = c.EnsureParent(ctx, shape); err != nil {
-			return "", "", err
+		var refused error
+		d.Parent, refused = c.EnsureParent(ctx, shape)
+		if refused != nil && (!d.MaybeSent || errors.Is(refused, fault.ErrUnavailable)) {
+			return "", "", refused
 		}
+		d.Parent = shape.ParentJob()
 		childID, err = c.Dispatch(ctx, d)
+		if refused != nil && err != nil && !errors.Is(err, fault.ErrUnavailable) {
+			return "", "", refused
+		}
 		if err == nil || !errors.Is(err, ErrParentMissing) || try > 0 {
 			return d.Parent, childID, err
 		}

@@ -210,6 +210,31 @@ func TestDispatchRunMakesAVanishedParentAgain(t *testing.T) {
 	}
 }
 
+func TestWhatMayHaveBeenSentIsFoundThoughItsParentIsRefused(t *testing.T) {
+	t.Parallel()
+	f, c := newFake(t)
+	(&fakeParents{}).serve(f)
+	f.HandleFunc("PUT /v1/job/{id}/dispatch", func(w http.ResponseWriter, r *http.Request) {
+		answerJSON(w, map[string]string{"DispatchedJobID": r.PathValue("id") + "/dispatch-1", "EvalID": ""})
+	})
+	c.cfg.Job.File = jobFileWith(t, "broken")
+	d := testDispatch()
+	if _, _, err := c.DispatchRun(t.Context(), testShape, d); !errors.Is(err, fault.ErrInvalid) || f.count("PUT /v1/job/") != 0 {
+		t.Errorf("one that nobody sent: %v, calls %q", err, f.calls)
+	}
+	d.MaybeSent = true
+	if _, child, err := c.DispatchRun(t.Context(), testShape, d); child != testShape.ParentJob()+"/dispatch-1" || err != nil {
+		t.Errorf("got %q, %v", child, err)
+	}
+	f, c = newFake(t)
+	(&fakeParents{}).serve(f)
+	f.HandleFunc("PUT /v1/job/{id}/dispatch", refuse(500, "parameterized job not found"))
+	c.cfg.Job.File = jobFileWith(t, "broken")
+	if _, _, err := c.DispatchRun(t.Context(), testShape, d); !errors.Is(err, fault.ErrInvalid) {
+		t.Errorf("without any parent: %v", err)
+	}
+}
+
 func TestDispatchRefusesPayloadsBeforeItCalls(t *testing.T) {
 	t.Parallel()
 	f, c := newFake(t)

@@ -303,13 +303,48 @@ func TestAnUnansweredDispatchIsRemembered(t *testing.T) {
 	}
 }
 
+// TestWhatAnEarlierProcessMayHaveSentIsNotGivenUp has the console killed between Nomad's answer and its record.
+func TestWhatAnEarlierProcessMayHaveSentIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]bool{"a stop": true, "no stop": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			a := run.Attempt{RunID: r.id, Number: 1, ParentJob: r.run().Shape.ParentJob(), CreatedAt: time.Now()}
+			child, err := r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: a.ParentJob, Token: a.Token()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = r.store.Update(t.Context(), r.id, func(u *store.Update) error {
+				u.Attempt, u.Run.Attempt, u.Run.StopRequested, u.Run.State = a, 1, stop, run.Dispatching
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.cluster.Refuse(fmt.Errorf("%w: %w", fault.ErrUnavailable, &net.OpError{Op: "dial", Err: errors.New("connection refused")}))
+			if err := r.queue.Send(t.Context(), r.id); !errors.Is(err, fault.ErrUnavailable) || r.run().State.Terminal() {
+				t.Errorf("while Nomad is away: %v, the run is %s", err, r.run().State)
+			}
+			r.cluster.Refuse(nil)
+			r.cluster.Fail("EnsureParent", fmt.Errorf("%w: no such driver", fault.ErrInvalid))
+			if err := r.queue.Send(t.Context(), r.id); err != nil {
+				t.Error(err)
+			}
+			orders, err := r.store.Orders(t.Context())
+			if got := r.attempts()[0].JobID; got != child || err != nil || stop != (len(orders) == 1) {
+				t.Errorf("its job is %q, orders %v, %v; the run is %s: %s", got, orders, err, r.run().State, r.run().Reason)
+			}
+		})
+	}
+}
+
 // TestAStopWithoutAConnectionIsDoneAtOnce is the counterpart: nothing can have been sent.
 func TestAStopWithoutAConnectionIsDoneAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	_, err := r.store.Update(t.Context(), r.id, func(u *store.Update) error {
-		u.Attempt = run.Attempt{RunID: r.id, Number: 1, ParentJob: "p", CreatedAt: time.Now()}
-		u.Run.Attempt, u.Run.StopRequested, u.Run.State = 1, true, run.Dispatching
+		u.Run.StopRequested = true // as if it came while the run is sent
 		return nil
 	})
 	if err != nil {

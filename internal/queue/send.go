@@ -58,6 +58,9 @@ func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, 
 		had := u.Attempt.Number
 		ev, err := Claim(&u.Run, &u.Attempt, resume, q.o.Now())
 		first = u.Attempt.Number > had
+		if err == nil && ev == nil { // it was being sent when an earlier process ended, or the store failed
+			u.Attempt.MaybeSent = true
+		}
 		if ev != nil {
 			if passed != "" {
 				ev.Message = strings.TrimPrefix(ev.Message+"; "+passed, "; ")
@@ -139,7 +142,7 @@ func Claim(r *run.Run, a *run.Attempt, resume string, now time.Time) (*run.Event
 // DispatchOf is how an attempt of a run is sent to Nomad.
 func DispatchOf(r run.Run, a run.Attempt) nomad.Dispatch {
 	return nomad.Dispatch{
-		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config), Resume: a.Resume, Priority: r.Options.Priority,
+		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config), Resume: a.Resume, MaybeSent: a.MaybeSent, Priority: r.Options.Priority,
 		Env: r.Options.Env, Args: r.Options.Args, Secrets: r.Options.Secrets, CheckpointPath: r.CheckpointPath,
 	}
 }
@@ -207,6 +210,7 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
 		u.Attempt.MaybeSent = u.Attempt.MaybeSent || errors.Is(cause, errUnanswered)
 		switch {
+		case to == run.Failed && u.Attempt.MaybeSent: // neither the parent that was to be nor the one that is has it
 		case u.Run.StopRequested && u.Attempt.MaybeSent:
 			// Were it stopped now, workers that nobody knows of could train on. Sending it again finds them.
 			to, why = run.Dispatching, "to be stopped as soon as Nomad says whether it has it"

@@ -197,10 +197,11 @@ func (c *Cluster) EnsureParent(_ context.Context, shape run.Shape) (string, erro
 	return shape.ParentJob(), c.call("EnsureParent")
 }
 
-// DispatchRun ensures the parent and dispatches, twice if the parent has vanished.
+// DispatchRun ensures the parent and dispatches, twice if the parent has vanished. What may have been sent is found though the
+// parent is refused.
 func (c *Cluster) DispatchRun(ctx context.Context, shape run.Shape, d nomad.Dispatch) (parent, child string, err error) {
 	for range 2 {
-		if d.Parent, err = c.EnsureParent(ctx, shape); err != nil {
+		if d.Parent, err = c.EnsureParent(ctx, shape); err != nil && (!d.MaybeSent || errors.Is(err, fault.ErrUnavailable)) {
 			return "", "", err
 		}
 		if child, err = c.Dispatch(ctx, d); !errors.Is(err, nomad.ErrParentMissing) {
