@@ -98,7 +98,7 @@ type Queue struct {
 // New returns a queue that sends only what it is told to until Run.
 func New(o Options) *Queue {
 	return &Queue{
-		o: o, wake: make(chan struct{}, 1), changes: make(chan struct{}, 1), view: view{sent: map[run.ID]*placing{}, odd: map[run.Shape]time.Time{}},
+		o: o, wake: make(chan struct{}, 1), changes: make(chan struct{}, 1), view: view{sent: map[run.ID]*placing{}, odd: map[run.Shape]disagreement{}},
 		sending: map[run.ID]bool{}, refusals: map[run.ID]int{}, troubles: map[run.ID]trouble{},
 	}
 }

@@ -25,8 +25,11 @@ type view struct {
 	at   time.Time              // when reading it began; zero when it must be read again
 	took time.Duration
 	sent map[run.ID]*placing
-	odd  map[run.Shape]time.Time // since when scheduler and numbers disagree about a shape
+	odd  map[run.Shape]disagreement // of scheduler and numbers
 }
+
+// disagreement is from when to when, as far as was seen.
+type disagreement struct{ since, seen time.Time }
 
 // oddAfter is how long the scheduler and the numbers may disagree about a shape before the scheduler alone is believed:
 // longer than workers take to end.
@@ -105,18 +108,28 @@ func (q *Queue) fit(ctx context.Context, shape run.Shape) (*run.Fit, error) {
 	}
 	q.view.took += q.o.Now().Sub(at)
 	q.view.fits[shape] = &f
+	q.compare(shape, f, at)
+	return &f, nil
+}
+
+// compare notes whether scheduler and numbers disagree about a shape. What nobody has looked at for long is forgotten: a
+// disagreement of today is not the one that ended unseen.
+func (q *Queue) compare(shape run.Shape, f run.Fit, at time.Time) {
+	d, known := q.view.odd[shape]
+	if !known || at.Sub(d.seen) >= oddAfter {
+		d.since = at
+	}
+	d.seen = at
+	q.view.odd[shape] = d
 	if f.Now == (f.Free() >= f.Workers) {
 		delete(q.view.odd, shape)
-	} else if q.view.odd[shape].IsZero() {
-		q.view.odd[shape] = at
 	}
-	return &f, nil
 }
 
 // isOdd reports whether scheduler and numbers have disagreed about a shape for long.
 func (q *Queue) isOdd(shape run.Shape) bool {
-	since, odd := q.view.odd[shape]
-	return odd && q.o.Now().Sub(since) >= oddAfter
+	d, odd := q.view.odd[shape]
+	return odd && d.seen.Sub(d.since) >= oddAfter
 }
 
 // unseen lists what was sent and is not in the view.
