@@ -310,7 +310,7 @@ func TestWhatAnEarlierProcessMayHaveSentIsNotGivenUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			a := run.Attempt{RunID: r.id, Number: 1, ParentJob: r.run().Shape.ParentJob(), CreatedAt: time.Now()}
+			a := run.Attempt{RunID: r.id, Number: 1, ParentJob: r.run().Shape.ParentJob(), CreatedAt: time.Now().Add(-time.Hour)}
 			child, err := r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: a.ParentJob, Token: a.Token()})
 			if err != nil {
 				t.Fatal(err)
@@ -330,6 +330,9 @@ func TestWhatAnEarlierProcessMayHaveSentIsNotGivenUp(t *testing.T) {
 			r.cluster.Fail("EnsureParent", fmt.Errorf("%w: no such driver", fault.ErrInvalid))
 			if err := r.queue.Send(t.Context(), r.id); err != nil {
 				t.Error(err)
+			}
+			if since := time.Since(r.attempts()[0].CreatedAt); since > run.PlaceWithin {
+				t.Errorf("it would be taken back at once: it counts as sent since %s", since)
 			}
 			orders, err := r.store.Orders(t.Context())
 			if got := r.attempts()[0].JobID; got != child || err != nil || stop != (len(orders) == 1) {

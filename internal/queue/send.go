@@ -166,6 +166,9 @@ func neverSent(err error) bool {
 
 func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error {
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
+		if u.Attempt.MaybeSent { // the time that Nomad has for placing it does not count while nobody knows of it
+			u.Attempt.CreatedAt = q.o.Now()
+		}
 		u.Attempt.ParentJob, u.Attempt.JobID, u.Attempt.MaybeSent = parent, child, false
 		if u.Run.StopRequested { // asked for while the dispatch was under way
 			u.StopJob()

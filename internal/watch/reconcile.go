@@ -125,7 +125,6 @@ type change struct {
 	moved   bool // a worker changed
 	waiting bool // the run has ended but its logs are not stored yet
 	changed bool // state or reason changed
-	doomed  bool // the workers that are left must be stopped
 	again   bool // the attempt failed and another follows
 }
 
@@ -166,13 +165,11 @@ func (c *change) apply(u *store.Update) error {
 	if r.State.Terminal() || c.again {
 		u.Attempt.EndedAt = now
 	}
-	if why := r.Doomed(c.obs, now); why != "" && r.State.Live() {
-		c.doomed = true
-		if r.State != run.Stopping {
-			r.StopReason = why
-			if err := c.move(u, run.Stopping, why, now); err != nil {
-				return err
-			}
+	doomed := r.Doomed(c.obs, now)
+	if doomed != "" && r.State.Live() && r.State != run.Stopping {
+		r.StopReason = doomed
+		if err := c.move(u, run.Stopping, doomed, now); err != nil {
+			return err
 		}
 	}
 	if err := c.recall(u, now); err != nil {
@@ -181,7 +178,7 @@ func (c *change) apply(u *store.Update) error {
 	if err := c.expire(u, now); err != nil {
 		return err
 	}
-	if r.StopRequested || c.doomed || u.Attempt.Recalled { // again, should Nomad have forgotten it
+	if r.StopRequested || doomed != "" || u.Attempt.Recalled { // again, should Nomad have forgotten it
 		c.order(u)
 	}
 	c.changed = r.State != before || r.Reason != reason
