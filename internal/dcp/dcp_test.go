@@ -2,8 +2,10 @@ package dcp
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,8 +90,6 @@ func TestWhatIsNoMetadataIsRefused(t *testing.T) {
 	item := func(file string, offset, length int64) string {
 		return string(Metadata{Items: []Item{{"w", file, offset, length}}}.Encode())
 	}
-	// More lists than fit, each a byte of the file.
-	many := "\x80\x04(" + strings.Repeat("]", 5<<20) + "l."
 	long := binary.LittleEndian.AppendUint32([]byte("\x80\x04X"), 1<<30)
 	for name, tt := range map[string]struct{ in, says string }{
 		"nothing":                        {"", "ends early"},
@@ -104,7 +104,6 @@ func TestWhatIsNoMetadataIsRefused(t *testing.T) {
 		"what it has not kept":           {"\x80\x04h\x05.", "not kept"},
 		"a number too long":              {"\x80\x04\x8a\x09123456789.", "9 bytes"},
 		"a text too long":                {string(long), "text of 1073741824 bytes"},
-		"too much":                       {many, "holds too much"},
 		"a parent's file":                {item("../secret", 0, 1), "no file in its folder"},
 		"an absolute path":               {item("/etc/passwd", 0, 1), "no file in its folder"},
 		"a negative length":              {item("__0_0.distcp", 0, -1), "-1 bytes"},
@@ -113,6 +112,44 @@ func TestWhatIsNoMetadataIsRefused(t *testing.T) {
 	} {
 		_, err := Parse([]byte(tt.in))
 		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What four ranks of PyTorch 1.13 wrote: tensors of every type in shards and whole, empty ones, one with a name of 8000
+// bytes, numbers, texts, None and a dict. Files of this kind are read up to the largest, so that a checkpoint is not
+// refused for its size.
+func TestMemorySufficesForTheLargestFile(t *testing.T) {
+	t.Parallel()
+	packed, err := gzip.NewReader(bytes.NewReader(read(t, "torch-1.13-four-ranks.metadata.gz")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := io.ReadAll(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Parse(in)
+	if err != nil || len(m.Items) != 1250 {
+		t.Errorf("%d items, %v", len(m.Items), err)
+	}
+	if diff := cmp.Diff(map[string]int64{"__0_0.distcp": 1456788, "__1_0.distcp": 250962, "__2_0.distcp": 250962, "__3_0.distcp": 250770}, m.Files()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := unpickle(in, int(int64(len(in))*maxMemory/MaxBytes)); err != nil {
+		t.Errorf("one of %d bytes would be refused: %v", MaxBytes, err)
+	}
+}
+
+// What a value takes counts, and so does each place that it has on the stack or in the memo.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]string{
+		"lists": "\x80\x04(" + strings.Repeat("]", 1<<16), "nothing": "\x80\x04(" + strings.Repeat("N", 1<<17), "kept": "\x80\x04N" + strings.Repeat("\x94", 1<<17),
+		"a list of itself": "\x80\x04]\x94" + strings.Repeat("(h\x00h\x00h\x00h\x00e", 1<<15), "texts": "\x80\x04" + strings.Repeat("\x8c\xff"+strings.Repeat("a", 255), 1<<12),
+	} {
+		if _, err := unpickle([]byte(in), 1<<20); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "holds too much") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

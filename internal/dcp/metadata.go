@@ -100,7 +100,7 @@ func is(v value, name string) (*dict, bool) {
 
 // Parse reads the .metadata of a checkpoint. Its errors match [ErrFormat].
 func Parse(in []byte) (Metadata, error) {
-	v, err := unpickle(in)
+	v, err := unpickle(in, maxMemory)
 	if err != nil {
 		return Metadata{}, err
 	}

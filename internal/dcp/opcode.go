@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -155,6 +156,7 @@ func (r *reader) fillDict(op byte) error {
 	if !ok || len(items)%2 != 0 {
 		return r.fail("it sets items of what is no dict")
 	}
+	d.keys, d.values = slices.Grow(d.keys, len(items)/2), slices.Grow(d.values, len(items)/2)
 	for i := 0; i < len(items); i += 2 {
 		d.keys, d.values = append(d.keys, items[i]), append(d.values, items[i+1])
 	}

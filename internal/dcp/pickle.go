@@ -9,10 +9,11 @@ import (
 // ErrFormat is matched by every error about a file that is not the .metadata of a checkpoint.
 var ErrFormat = errors.New("not the .metadata of a checkpoint")
 
-// Bounds of one file. A checkpoint of 70B parameters on 64 GPUs has about 40 MB of metadata.
+// Bounds of one file. A checkpoint of 70B parameters on 64 GPUs has about 40 MB of metadata, of which the values take eleven
+// times as much.
 const (
-	MaxBytes  = 64 << 20
-	maxMemory = 256 << 20 // an estimate of what the values take
+	MaxBytes  = 44 << 20
+	maxMemory = 512 << 20 // an estimate of what the values take
 	maxText   = 64 << 10  // bytes of one text
 )
 
@@ -48,7 +49,8 @@ type reader struct {
 	at     int
 	stack  []value
 	memo   []value
-	memory int
+	memory int // of the values, without the slots of stack and memo
+	most   int // memory with those
 }
 
 // What a value takes, about: an interface and the block behind it.
@@ -82,10 +84,11 @@ func (r *reader) number(n int) (int, error) {
 }
 
 func (r *reader) push(v value, size int) error {
-	if r.memory += slotSize + size; r.memory > maxMemory {
+	r.stack = append(r.stack, v)
+	r.memory += size
+	if r.memory+slotSize*(len(r.stack)+len(r.memo)) > r.most {
 		return r.fail("it holds too much")
 	}
-	r.stack = append(r.stack, v)
 	return nil
 }
 
@@ -113,12 +116,12 @@ func (r *reader) popMark() ([]value, error) {
 	return nil, r.fail("it has no mark")
 }
 
-// unpickle returns the value that a pickle describes.
-func unpickle(in []byte) (value, error) {
+// unpickle returns the value that a pickle describes, unless it takes more than so many bytes.
+func unpickle(in []byte, most int) (value, error) {
 	if len(in) > MaxBytes {
 		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrFormat, MaxBytes)
 	}
-	r := &reader{in: in}
+	r := &reader{in: in, most: most}
 	for {
 		op, err := r.take(1)
 		if err != nil {
