@@ -25,12 +25,6 @@ func EnvName(path string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }
 
-// PathOfEnv returns the field that an environment variable overrides.
-func PathOfEnv(name string) (path string, ok bool) {
-	path, ok = schemaEnv[name]
-	return path, ok
-}
-
 // schemaEnv finds a field by its environment variable. Nothing changes it.
 var schemaEnv = func() map[string]string {
 	out := make(map[string]string, len(schema))

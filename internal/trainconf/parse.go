@@ -26,7 +26,7 @@ const maxFaults = 50
 // The TOML library takes time that grows with the square of how deep keys nest: a 64 KiB file can keep it busy for half a
 // minute. maxBraces and maxNesting keep that under a tenth of a second; a file of ours needs under a hundredth of them.
 const (
-	maxBraces  = 64      // opening braces in the file
+	maxBraces  = 64      // opening braces in the file, outside of texts and comments
 	maxNesting = 2000000 // sum over lines of (dots in the line + dots in its table's header + braces so far) squared
 )
 
@@ -130,11 +130,13 @@ func checkFile(data []byte) *run.FieldError {
 	}
 	braces, header, cost := 0, 0, 0
 	line := 0
+	var texts tomlTexts
 	for text := range bytes.Lines(data) {
 		line++
-		dots := bytes.Count(text, []byte("."))
-		braces += bytes.Count(text, []byte("{"))
-		if bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
+		outside := texts.outside(string(text)) // what a comment or a text holds nests nothing
+		dots := strings.Count(outside, ".")
+		braces += strings.Count(outside, "{")
+		if strings.HasPrefix(strings.TrimSpace(outside), "[") {
 			header = dots
 		}
 		weight := dots + header + braces

@@ -166,6 +166,8 @@ func TestParseRefusesWhatIsNotTOML(t *testing.T) {
 		{"HTML", "<!doctype html>\n<title>Not found</title>", "line 1: is not TOML"},
 		{"more than 64 KiB", strings.Repeat("# ten bytes", 6000), "must be at most 65536 bytes"},
 		{"deep inline tables", deep("{a=", "}", 12000), "nests keys too deeply"},
+		{"deep inline tables after a comment", "x = [ # \"\"\"\n" + strings.Repeat("{a=", 12000), "nests keys too deeply"},
+		{"deep inline tables after texts that end with quotes", "x = [\"\"\"a\"\"\"\"\", '''a\\''''', \"a\\\"#\", 'a\\', " + strings.Repeat("{a=", 12000), "nests keys too deeply"},
 		{"deep inline tables over lines", "x = [" + strings.Repeat("\n{a=[", 9000), "nests keys too deeply"},
 		{"a deep dotted key", strings.Repeat("a.", 30000) + "a = 1", "nests keys too deeply"},
 		{"many keys below a deep header", "[" + strings.Repeat("a.", 900) + "a]\n" + strings.Repeat("b = 1\n", 6000), "nests keys too deeply"},
@@ -183,6 +185,24 @@ func TestParseRefusesWhatIsNotTOML(t *testing.T) {
 				t.Errorf("the error is too long: %v", errs[0])
 			}
 		})
+	}
+}
+
+func TestWhatCommentsAndTextsHoldNestsNothing(t *testing.T) {
+	t.Parallel()
+	const config = "# {run}\n[ckpt]\npath = '/shared/{run}' # {run} [ { \"\"\"\n[train]\n"
+	comments := strings.Repeat("# as {a.b.c.d} and {e.f.g.h} say, '''\n", 500)
+	c, err := Parse([]byte(comments + config + comments))
+	if path, _ := c.Get("ckpt.path"); err != nil || path != "/shared/{run}" {
+		t.Errorf("path %q, %v", path, err)
+	}
+	im := Import([]byte(strings.Repeat("# {run}\n", 100) + config))
+	if len(im.Errors) > 0 {
+		t.Errorf("imported: %v", im.Errors)
+	}
+	_, err = Parse([]byte("[train]\nproject = \"\"\"" + strings.Repeat("{a = {b.c.d.e.f.g}}\n", 1000) + "\"\"\"\n"))
+	if err != nil && strings.Contains(err.Error(), "nests") {
+		t.Errorf("a text: %v", err)
 	}
 }
 

@@ -292,7 +292,7 @@ func TestEveryFieldHasItsOwnVariable(t *testing.T) {
 		t.Errorf("%d fields share %d variables", len(schema), len(schemaEnv))
 	}
 	for _, f := range Fields() {
-		if path, ok := PathOfEnv(f.Env()); !ok || path != f.Path {
+		if path := schemaEnv[f.Env()]; path != f.Path {
 			t.Errorf("%s is overridden by %s, which is that of %s", f.Path, f.Env(), path)
 		}
 	}
