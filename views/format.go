@@ -115,15 +115,18 @@ func In(t, now time.Time) string {
 	return "in " + Duration(t.Sub(now))
 }
 
-// Bytes writes a size in binary units.
+// Bytes writes a size in binary units: whole bytes up to 1,023, and else 3 significant digits.
 func Bytes(n float64) string {
-	for _, unit := range []string{"B", "KiB", "MiB", "GiB", "TiB"} {
-		if math.Abs(n) < 1024 || unit == "TiB" {
-			return Number(n) + " " + unit
-		}
-		n /= 1024
+	if math.Abs(n) < 1024 {
+		return Integer(int64(n)) + " B"
 	}
-	return ""
+	unit := ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"} {
+		if n /= 1024; math.Abs(n) < 999.5 { // else it would be 1.00 k of the unit
+			break
+		}
+	}
+	return Number(n) + " " + unit
 }
 
 // plural is "1 node", "3 nodes".

@@ -60,7 +60,7 @@ func TestAgoUsesTheLargestUnit(t *testing.T) {
 
 func TestBytesAreInBinaryUnits(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[float64]string{0: "0 B", 512: "512 B", 2048: "2.00 KiB", 8.5 * (1 << 20): "8.50 MiB", 26.5e9: "24.7 GiB"} {
+	for in, want := range map[float64]string{0: "0 B", 512: "512 B", 1023: "1,023 B", 1024: "1.00 KiB", 2048: "2.00 KiB", 999.4 * 1024: "999 KiB", 1023 * 1024: "0.999 MiB", 9.996 * 1024: "10.0 KiB", 1 << 62: "4.00 EiB", 8.5 * (1 << 20): "8.50 MiB", 26.5e9: "24.7 GiB"} {
 		if got := Bytes(in); got != want {
 			t.Errorf("Bytes(%v) = %q, want %q", in, got, want)
 		}

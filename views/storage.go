@@ -88,7 +88,7 @@ func (e StorageEntry) size() (text, title string) {
 	case e.Bytes < 0:
 		return absent, "The console may not look at it"
 	}
-	text, title = fileSize(e.Bytes), Integer(e.Bytes)+" bytes"
+	text, title = Bytes(float64(e.Bytes)), Integer(e.Bytes)+" bytes"
 	if e.Kind == "folder" {
 		title += " in " + plural(int(e.Files), "file")
 	}
@@ -111,21 +111,13 @@ func (g StorageGone) text() string {
 	return StorageCount(g.Files, g.Folders, g.Bytes)
 }
 
-// fileSize is [Bytes] for a whole number of them.
-func fileSize(n int64) string {
-	if n < 1024 {
-		return Integer(n) + " B"
-	}
-	return Bytes(float64(n))
-}
-
 // StorageCount says how much a number of files and folders is.
 func StorageCount(files, folders, bytes int64) string {
 	switch {
 	case folders == 0:
-		return fmt.Sprintf("%s, %s", plural(int(files), "file"), fileSize(bytes))
+		return fmt.Sprintf("%s, %s", plural(int(files), "file"), Bytes(float64(bytes)))
 	case files == 0:
 		return plural(int(folders), "folder")
 	}
-	return fmt.Sprintf("%s in %s, %s", plural(int(files), "file"), plural(int(folders), "folder"), fileSize(bytes))
+	return fmt.Sprintf("%s in %s, %s", plural(int(files), "file"), plural(int(folders), "folder"), Bytes(float64(bytes)))
 }

@@ -140,9 +140,18 @@ func TestBandwidthsAreRead(t *testing.T) {
 
 func TestBytesAreReadable(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[int64]string{0: "0.00 B", 1023: "1023 B", 1024: "1.00 KiB", 12 << 20: "12.0 MiB", 123 << 30: "123 GiB", 1<<63 - 1: "8.00 EiB"} {
+	for n, want := range map[int64]string{0: "0 B", 1023: "1,023 B", 1024: "1.00 KiB", 1_000_000: "977 KiB", 1023 << 10: "0.999 MiB", 12 << 20: "12.0 MiB", 123 << 30: "123 GiB", 1<<63 - 1: "8.00 EiB"} {
 		if got := bytesText(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestThroughputsAreReadable(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[float64]string{0: "0 tok/s", 12.34: "12.3 tok/s", 999.6: "1.00 k tok/s", 5120: "5.12 k tok/s", 999_950: "1.00 M tok/s", 2.5e9: "2.50 G tok/s"} {
+		if got := rate(v); got != want {
+			t.Errorf("%v: %q, want %q", v, got, want)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestFollowPrintsProgressAndLogAndEndsWithTheRun(t *testing.T) {
 				"== running": func() { id := c.newest(); c.Log(id, 0, "three"); c.end(id, state, "because of this") },
 			})
 			r := c.cotrain("run", "submit", "--preset", "debug-diloco", "--name", "x", "--follow").want(t, code,
-				"== running  step 4/10 (40%)  loss 2.5  5.12k tok/s  ETA 1m30s  2 of 2 workers", "== "+string(state)+" after 1m0s: because of this")
+				"== running  step 4/10 (40%)  loss 2.5  5.12 k tok/s  ETA 1m30s  2 of 2 workers", "== "+string(state)+" after 1m0s: because of this")
 			var log []string
 			for line := range strings.Lines(r.out) {
 				if strings.HasPrefix(line, "[") {
@@ -115,7 +115,7 @@ func TestOnATerminalTheProgressIsOneLineAtTheBottom(t *testing.T) {
 	if want := "== queued|== running|[0] a|== succeeded"; strings.Join(got, "|") != want {
 		t.Errorf("the screen shows %q", screen)
 	}
-	if n := strings.Count(r.out, "\r\x1b[Krunning  step 5/10 (50%)  loss 2.5  5.12k tok/s  ETA 1m0s  2 of 2 workers"); n < 1 {
+	if n := strings.Count(r.out, "\r\x1b[Krunning  step 5/10 (50%)  loss 2.5  5.12 k tok/s  ETA 1m0s  2 of 2 workers"); n < 1 {
 		t.Errorf("step 5 is not shown: %q", r.out)
 	}
 }

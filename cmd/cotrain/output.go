@@ -14,6 +14,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/views"
 )
 
 // printJSON writes one line of JSON.
@@ -155,30 +156,11 @@ func figure(v float64) string {
 	return s
 }
 
-// rate is a throughput with a unit of thousands.
-func rate(v float64) string {
-	for _, u := range []struct {
-		size float64
-		name string
-	}{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
-		if v >= u.size {
-			return strconv.FormatFloat(v/u.size, 'g', 3, 64) + u.name + " tok/s"
-		}
-	}
-	return figure(math.Round(v*10)/10) + " tok/s"
-}
+// rate is a throughput, as the pages write it.
+func rate(v float64) string { return views.Number(v) + " tok/s" }
 
-// bytesText is a number of bytes with 3 significant digits.
-func bytesText(n int64) string {
-	v, unit := float64(n), 0
-	for v >= 1024 && unit < len(byteUnits)-1 {
-		v /= 1024
-		unit++
-	}
-	return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Log10(max(1, v)))), 64) + " " + byteUnits[unit]
-}
-
-var byteUnits = [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+// bytesText is a number of bytes, as the pages write it.
+func bytesText(n int64) string { return views.Bytes(float64(n)) }
 
 // age is a length of time in at most two units.
 func age(d time.Duration) string {

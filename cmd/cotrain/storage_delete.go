@@ -53,7 +53,7 @@ func (c *storageDeleteCmd) Run(ctx context.Context, p *process) error {
 
 // countText says how much there is.
 func countText(n api.StorageCount) string {
-	text := fmt.Sprintf("%d files and %d folders with %s", n.Files, n.Folders, fileSize(n.Bytes))
+	text := fmt.Sprintf("%d files and %d folders with %s", n.Files, n.Folders, bytesText(n.Bytes))
 	if n.Partial {
 		return "at least " + text
 	}

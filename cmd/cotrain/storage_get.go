@@ -53,7 +53,7 @@ func (c *storageGetCmd) Run(ctx context.Context, p *process) error {
 	if c.Format == "json" {
 		return p.printJSON(map[string]any{"file": out, "bytes": n})
 	}
-	return p.print("%s  %s\n", p.text(out), fileSize(n))
+	return p.print("%s  %s\n", p.text(out), bytesText(n))
 }
 
 // downloadTo keeps a file of shared storage.

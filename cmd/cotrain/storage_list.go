@@ -156,23 +156,9 @@ func (e storageEntry) size() string {
 	case e.Bytes < 0, e.Kind != "file" && e.Bytes == 0 && !e.Partial:
 		return "-"
 	case e.Partial:
-		return ">=" + fileSize(e.Bytes)
+		return ">=" + bytesText(e.Bytes)
 	}
-	return fileSize(e.Bytes)
-}
-
-// fileSize is a number of bytes in binary units, with 3 significant digits.
-func fileSize(n int64) string {
-	if n < 1024 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	v := float64(n)
-	for _, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if v /= 1024; v < 999.5 || unit == "TiB" {
-			return strconv.FormatFloat(v, 'f', max(0, 2-len(strconv.Itoa(int(v)))+1), 64) + " " + unit
-		}
-	}
-	return ""
+	return bytesText(e.Bytes)
 }
 
 // changed is a time as a listing has it.

@@ -216,12 +216,3 @@ func TestStorageLayoutTellsAndRepairs(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
-
-func TestSizesOfFilesHaveThreeDigitsAndAUnit(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.00 KiB", 15_000: "14.6 KiB", 1_000_000: "977 KiB", 1 << 20: "1.00 MiB", 1 << 62: "4194304 TiB"} {
-		if got := fileSize(n); got != want {
-			t.Errorf("%d: %s, want %s", n, got, want)
-		}
-	}
-}

@@ -24,7 +24,7 @@ func TestASweepIsSubmittedShownStoppedAndDeleted(t *testing.T) {
 			r.State, r.StepsTotal, r.Progress = run.Running, 4, run.Progress{Step: 2, Loss: loss, HasLoss: true, TokensPerSec: float64(1000 * (i + 1))}
 		})
 	}
-	r = c.cotrain("sweep", "show", id).want(t, exitDone, "6 runs: 2 queued, 4 running", "at most 2", "optim.optim.lr  nodes  STATE", "2.25 *", "4k tok/s *", "NaN", "2/4 (50%)")
+	r = c.cotrain("sweep", "show", id).want(t, exitDone, "6 runs: 2 queued, 4 running", "at most 2", "optim.optim.lr  nodes  STATE", "2.25 *", "4.00 k tok/s *", "NaN", "2/4 (50%)")
 	if strings.Count(r.out, "*") != 2 {
 		t.Errorf("not one best of each: %s", r.out)
 	}
