@@ -192,6 +192,7 @@ const sealEvery = 2 * time.Second
 func (in *Ingest) sealLoop(ctx context.Context) error {
 	tick := time.NewTicker(sealEvery)
 	defer tick.Stop()
+	var logs, points complaint
 	for {
 		select {
 		case <-ctx.Done():
@@ -204,12 +205,12 @@ func (in *Ingest) sealLoop(ctx context.Context) error {
 				err = in.o.Store.Seal(ctx, id, store.SealBytes)
 			}
 		}
-		if err != nil && ctx.Err() == nil {
-			in.o.Logger.Warn("seal logs", "err", err)
+		sealed := in.sealPoints(ctx)
+		if ctx.Err() != nil {
+			return nil
 		}
-		if err := in.sealPoints(ctx); err != nil && ctx.Err() == nil {
-			in.o.Logger.Warn("seal points", "err", err)
-		}
+		logs.about(in.o.Logger, "seal logs", err)
+		points.about(in.o.Logger, "seal points", sealed)
 	}
 }
 

@@ -47,6 +47,7 @@ func (p *progress) touch(id run.ID) {
 func (p *progress) run(ctx context.Context) error {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
+	failing := map[run.ID]*complaint{} // of runs whose last flush failed
 	for {
 		select {
 		case <-ctx.Done():
@@ -62,9 +63,17 @@ func (p *progress) run(ctx context.Context) error {
 		}
 		p.mu.Unlock()
 		for _, id := range ids {
-			if err := p.flush(ctx, id); err != nil && ctx.Err() == nil {
-				p.o.Logger.Warn("progress", "run", id, "err", err)
+			err := p.flush(ctx, id)
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err == nil:
+				delete(failing, id)
+				continue
+			case failing[id] == nil:
+				failing[id] = &complaint{}
 			}
+			failing[id].about(p.o.Logger.With("run", id), "progress", err)
 		}
 	}
 }

@@ -33,6 +33,8 @@ type tail struct {
 	stored time.Time // when something of it was stored last
 	moved  bool      // something was stored since the last error
 	why    trouble   // why nothing was
+
+	finishing complaint
 }
 
 func newTail(in *Ingest, a *alloc, stream string) *tail {
@@ -177,8 +179,8 @@ func (t *tail) finish(ctx context.Context, cause error) bool {
 	} else {
 		err = t.commit(ctx, t.lines.finish(cause == nil))
 	}
+	t.finishing.about(t.log, "finish log", err)
 	if err != nil {
-		t.log.Warn("finish log", "err", err)
 		sleep(ctx, retryMin)
 	}
 	t.in.open.set(t.alloc.worker, t.stream, "")

@@ -91,6 +91,9 @@ func (r repeats) repeat(ctx context.Context, tx *writeTx, b *Batch, first int64)
 	if err == nil {
 		err = rewind(ctx, tx, b.RunID, first, b.Attempt)
 	}
+	if err == nil { // what was told since the attempt began were steps of those before it
+		_, err = tx.ExecContext(ctx, `UPDATE runs SET first_at = 0 WHERE id = ? AND first_at > 0`, b.RunID)
+	}
 	if err != nil {
 		return fmt.Errorf("attempt %d of %s repeats step %d: %w", b.Attempt, b.RunID, first, err)
 	}

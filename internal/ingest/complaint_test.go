@@ -1,0 +1,109 @@
+package ingest_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/ingest"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// fullStore is a store on a disk that may be full: nothing of it can be written then.
+type fullStore struct {
+	*store.Store
+	full atomic.Bool
+}
+
+func (s *fullStore) err() error {
+	if s.full.Load() {
+		return full()
+	}
+	return nil
+}
+
+func (s *fullStore) Commit(ctx context.Context, batches []*store.Batch) error {
+	if err := s.err(); err != nil {
+		return err
+	}
+	return s.Store.Commit(ctx, batches)
+}
+
+func (s *fullStore) RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error) {
+	if err := s.err(); err != nil {
+		return store.RollUp{}, false, err
+	}
+	return s.Store.RollUp(ctx, id)
+}
+
+func (s *fullStore) UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error) {
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	return s.Store.UnsealedRuns(ctx, atLeast)
+}
+
+func (s *fullStore) SealPoints(ctx context.Context) (bool, error) {
+	if err := s.err(); err != nil {
+		return false, err
+	}
+	return s.Store.SealPoints(ctx)
+}
+
+func TestAFullDiskIsLoggedOnceUntilItIsWellAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.stop()
+		var mu sync.Mutex
+		var log bytes.Buffer
+		lock := func(p []byte) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return log.Write(p)
+		}
+		s := &fullStore{Store: r.store}
+		s.full.Store(true)
+		in := ingest.New(ingest.Options{
+			Tailer: goneTailer{}, Store: s, Publisher: r.hub, Logger: slog.New(slog.NewTextHandler(writer(lock), nil)), Now: time.Now, Health: func(error) {},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = in.Run(ctx) })
+		defer wg.Wait()
+		defer cancel()
+		w := r.worker(0)
+		w.State = run.WorkerLost
+		in.Follow(w)
+		times := func(when string, each int) {
+			t.Helper()
+			time.Sleep(time.Minute) // of the bubble's clock
+			mu.Lock()
+			defer mu.Unlock()
+			for what, want := range map[string]int{"seal logs": each, "seal points": each, "progress": 1, "finish log": 2} { // of two streams
+				if n := strings.Count(log.String(), `msg="`+what+`"`) + strings.Count(log.String(), "msg="+what+" "); n != want {
+					t.Errorf("%s: %q is logged %d times, want %d", when, what, n, want)
+				}
+			}
+		}
+		times("full", 1)
+		s.full.Store(false)
+		times("well", 1)
+		if !in.Drained(w.AllocID) {
+			t.Error("the streams have not ended")
+		}
+		s.full.Store(true)
+		times("full again", 2)
+	})
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
