@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,44 +13,47 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
+
+// older makes a database as the first migrations alone did, up to a version, and runs statements on it.
+func older(t *testing.T, dir string, version int64, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "cotrain.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), version); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range statements {
+		if _, err := db.ExecContext(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestADatabaseOfTheFirstSchemaIsBroughtUpToDate makes one with the first migration alone.
 func TestADatabaseOfTheFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first, err := os.ReadFile(filepath.Join("migrations", "00001_runs.sql"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite", filepath.Join(dir, "cotrain.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, fstest.MapFS{"00001_runs.sql": {Data: first}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Up(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, q := range []string{
+	older(t, dir, 1,
 		`INSERT INTO runs VALUES ('r-0000000001', 'old one', 'debug', 'x = 1', '{"nodes":2,"gpus":0,"gpu_model":"","gpu_min_memory":0,"cpu":100,"memory":300}',
 			'running', 'because', 0, 1, 20, 5, 1000, 2000, 0, 2, 7, 2.5, 1, 100.0, 3000, 'key')`,
 		`INSERT INTO attempts VALUES ('r-0000000001', 1, 'p', 'p/dispatch-1', 0, 1500, 0)`,
 		`INSERT INTO series VALUES (1, 'r-0000000001', 'loss', 0)`,
 		`INSERT INTO points VALUES (1, 7, 2.5, 3000, 1, 1), (1, 900, 2, 3100, 1, 1)`,
 		`INSERT INTO curves VALUES ('r-0000000001', 'loss', 7, 2.5, 2.5, 2.5, 2.5, 1, 3000), ('r-0000000001', 'loss', 900, 2, 2, 2, 2, 1, 3100)`,
-	} {
-		if _, err := db.ExecContext(t.Context(), q); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	)
 
 	s := open(t, dir)
 	want := run.Run{
@@ -91,6 +95,96 @@ func TestADatabaseOfTheFirstSchemaIsBroughtUpToDate(t *testing.T) {
 		{Step: 7, Mean: 2.5, Min: 2.5, Max: 2.5, Sum: 2.5, Workers: 1, At: at(3000)}, {Step: 900, Mean: 2, Min: 2, Max: 2, Sum: 2, Workers: 1, At: at(3100)},
 	}, curve); err != nil || d != "" {
 		t.Errorf("%v; the curve differs (-want +got):\n%s", err, d)
+	}
+}
+
+// TestRunsGoOnInADatabaseThatIsBroughtUpToDate has one with its second attempt under way, at a time when rewinds were made
+// as an attempt began, one that is stopping, and a queue.
+func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var sealed []series.Point
+	for step := int64(1); step <= 40; step++ {
+		sealed = append(sealed, series.Point{Step: step, Value: 100 + float64(step), At: 1000 + step})
+	}
+	data, err := series.EncodeChunk(sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := func(id, state, reason string, stop, attempt, step, priority int, sweep string) string {
+		return fmt.Sprintf(`INSERT INTO runs (id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps, created_at, started_at,
+			ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, priority, sweep) VALUES ('%s', 'n', '', '', '{"nodes":1}', '%s', '%s', %d, %d, 100, 5, 1, 1, 0, 1, %d, 9, 1, 5, 1, %d, '%s')`,
+			id, state, reason, stop, attempt, step, priority, sweep)
+	}
+	older(t, dir, 5,
+		row("r-0000000001", "running", "", 0, 2, 50, 50, ""),
+		`INSERT INTO attempts VALUES ('r-0000000001', 1, 'p', 'j1', 0, 1, 2, ''), ('r-0000000001', 2, 'p', 'j2', 0, 1, 0, 'models/step_30')`,
+		`INSERT INTO workers VALUES ('a2', 'r-0000000001', 2, 0, 'running', '{"alloc_id":"a2","run_id":"r-0000000001","attempt":2,"rank":0,"state":"running","started":true,"started_at":"2026-01-02T03:04:05Z"}')`,
+		`INSERT INTO series VALUES (1, 'r-0000000001', 'loss', 0)`,
+		// Of 40 points of the first attempt the rewind had left 30.
+		fmt.Sprintf(`INSERT INTO point_chunks VALUES (1, 1, 1, 1, 1, 30, 30, 0, 101, 130, 3465, 1001, 1030, x'%x')`, data),
+		`WITH RECURSIVE n (i) AS (SELECT 31 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO points SELECT 1, i, 200 + i, 2000 + i, 1, 2 FROM n`,
+		`INSERT INTO unrolled VALUES ('r-0000000001', 0, 1, 50)`,
+		`INSERT INTO streams VALUES ('a2', 'stdout', 'r-0000000001', 'f.0', 77, '{"step":50}', 0)`,
+		`INSERT INTO checkpoints VALUES ('r-0000000001', 0, 30, 1, 'models/step_30'), ('r-0000000001', 0, 45, 2, 'models/step_45')`,
+		row("r-0000000002", "stopping", "took longer than 1 h", 1, 1, 0, 50, ""),
+		row("r-0000000003", "stopping", "workers were asked to save and leave", 1, 1, 0, 50, ""),
+		row("r-0000000004", "queued", "", 0, 0, 0, 10, "s-0000000001"), row("r-0000000005", "queued", "", 0, 0, 0, 90, ""),
+	)
+
+	s := open(t, dir)
+	const id = run.ID("r-0000000001")
+	cur, err := s.Cursor(t.Context(), "a2", "stdout")
+	if err != nil || cur.File != "f.0" || cur.Offset != 77 || cur.Told != (run.Told{}) {
+		t.Fatalf("cursor %+v, %v", cur, err)
+	}
+	more := &store.Batch{RunID: id, AllocID: "a2", Stream: "stdout", Attempt: 2, At: at(5000), From: cur, To: store.Cursor{File: "f.0", Offset: 99, Told: run.Told{Step: 52}}}
+	for step := int64(51); step <= 52; step++ {
+		more.Points = append(more.Points, store.Point{Metric: "loss", Step: step, Value: 200 + float64(step), Exact: true})
+	}
+	if err := s.Commit(t.Context(), []*store.Batch{more}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.RollUp(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	curve, err := s.Curve(t.Context(), id, "loss", 0)
+	if err != nil || len(curve) != 52 {
+		t.Fatalf("%d steps, %v", len(curve), err)
+	}
+	for i, p := range curve {
+		step, want := int64(i+1), float64(100*min(2, 1+i/30)+i+1)
+		if p.Step != step || p.Mean != want {
+			t.Errorf("step %d is %v, want %v", p.Step, p.Mean, want)
+		}
+	}
+	if p, err := s.Headline(t.Context(), id); err != nil || p.Step != 52 || p.Loss != 252 {
+		t.Errorf("headline %+v, %v", p, err)
+	}
+	if told, err := s.Told(t.Context(), id); err != nil || told["a2"].Step != 52 {
+		t.Errorf("told %+v, %v", told, err)
+	}
+	if saved, err := s.Saved(t.Context(), id); err != nil || len(saved) != 2 {
+		t.Errorf("checkpoints %+v, %v", saved, err)
+	}
+	for id, want := range map[run.ID]string{"r-0000000002": "took longer than 1 h", "r-0000000003": ""} {
+		if r, err := s.Run(t.Context(), id); err != nil || r.StopReason != want {
+			t.Errorf("%s: stopped for %q, %v", id, r.StopReason, err)
+		}
+	}
+	groups, err := s.ReadyGroups(t.Context())
+	if err != nil || len(groups) != 2 {
+		t.Errorf("groups %+v, %v", groups, err)
+	}
+	waiting := []run.Run{{ID: "r-0000000004", State: run.Queued}}
+	if err := s.Lines(t.Context(), waiting); err != nil || waiting[0].Line == nil || waiting[0].Line.Position != 2 || waiting[0].Line.Ahead[0].ID != "r-0000000005" {
+		t.Errorf("line %+v, %v", waiting[0].Line, err)
+	}
+	if err := s.DeleteRun(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+	if orders, err := s.Orders(t.Context()); err != nil || len(orders) != 2 {
+		t.Errorf("orders %+v, %v", orders, err)
 	}
 }
 
