@@ -20,7 +20,7 @@ func TestTheMeshsEndDecides(t *testing.T) {
 	finished := Told{Finished: true, Step: 1000, Read: true}
 	at := func(step int64) Told { return Told{Step: step, Read: true} }
 	lost := Worker{Rank: 2, NodeName: "n", State: WorkerLost, Started: true, Detail: "its node is gone", Told: Told{Step: 70}}
-	late := func(w Worker) Worker { w.EndedAt = w.EndedAt.Add(time.Hour); return w }
+	anHourOn := func(w Worker) Worker { w.EndedAt = w.EndedAt.Add(time.Hour); return w }
 	stopped := func(w Worker) Worker { w.State, w.Stopping = WorkerComplete, true; return w }
 	late := left(2, ExitRendezvous, Told{Read: true})
 	late.StartedAt = time.Unix(101, 0) // worker 0 ends at 100
@@ -43,14 +43,14 @@ func TestTheMeshsEndDecides(t *testing.T) {
 			reason: "finished, but worker 1 on n exited with code 7 (step 10)"},
 		{name: "one failed, one was lost", ws: []Worker{left(0, 0, finished), left(1, 7, Told{Step: 10}), lost}, want: Succeeded,
 			reason: "finished, but worker 1 on n exited with code 7 (step 10); worker 2 on n was lost: its node is gone (step 70)"},
-		{name: "the mesh went on after a loss, and ended with worker 0", ws: []Worker{late(left(0, 1, at(500))), left(1, 7, at(10)), late(left(2, 1, at(500)))}, want: Failed,
+		{name: "the mesh went on after a loss, and ended with worker 0", ws: []Worker{anHourOn(left(0, 1, at(500))), left(1, 7, at(10)), anHourOn(left(2, 1, at(500)))}, want: Failed,
 			reason: "worker 0 on n exited with code 1; before that, worker 1 on n exited with code 7"},
 		{name: "worker 0 failed", ws: []Worker{left(0, 1, at(500)), left(1, 0, at(500)), left(2, 0, at(500))}, want: Failed, reason: "worker 0 on n exited with code 1"},
 		{name: "worker 0 failed after it had finished", ws: []Worker{left(0, 1, finished), left(1, 0, finished), left(2, 0, finished)}, want: Failed, reason: "worker 0 on n exited with code 1"},
 		{name: "one failed, and nobody says that it is finished", ws: []Worker{left(0, 0, at(900)), left(1, 7, at(10)), left(2, 0, at(900))}, want: Failed, reason: "worker 1 on n exited with code 7"},
 		{name: "one came when worker 0 had finished", ws: []Worker{left(0, 0, finished), left(1, 0, finished), late}, want: Succeeded, reason: "finished, but worker 2 on n exited with code 75"},
 		{name: "one came when worker 0 had ended, which says nothing", ws: []Worker{left(0, 0, Told{Read: true}), left(1, 0, Told{Read: true}), late}, want: Succeeded,
-			reason: "finished, but worker 2 on n exited with code 75"},
+			reason: "finished, but no worker reported a step or the end of training; worker 2 on n exited with code 75"},
 		{name: "one came too late, and another failed", ws: []Worker{left(0, 0, Told{Read: true}), left(1, 7, Told{Read: true}), late}, want: Failed, reason: "worker 1 on n exited with code 7"},
 		{name: "all left far from the end", ws: []Worker{left(0, 0, at(120)), left(1, 0, at(120)), left(2, 0, at(120))}, want: Failed,
 			reason: "worker 0 on n exited with code 0 at step 120 of 1000, without having finished"},

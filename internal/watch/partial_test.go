@@ -184,17 +184,20 @@ func TestAWorkerThatComesAfterTheEndIsStopped(t *testing.T) {
 
 func TestAWorkerThatFindsNobodyAfterTheEndIsNoFailure(t *testing.T) {
 	t.Parallel()
-	for name, said := range map[string]string{"and worker 0 said so": finished, "and worker 0 said nothing": ""} {
+	for name, c := range map[string]struct{ said, reason string }{
+		"and worker 0 said so":      {finished, "finished, but worker 2 on node-1 exited with code 75"},
+		"and worker 0 said nothing": {"", "finished, but no worker reported a step or the end of training; worker 2 on node-1 exited with code 75"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newPartRig(t)
 			for rank := range 2 {
-				r.cluster.Print(r.child, rank, said)
+				r.cluster.Print(r.child, rank, c.said)
 				r.cluster.Set(r.child, rank, nomadtest.End(0))
 			}
 			r.cluster.Set(r.child, 2, nomadtest.Start)
 			r.cluster.Set(r.child, 2, nomadtest.End(run.ExitRendezvous))
-			if got := r.becomes(run.Succeeded); got.Reason != "finished, but worker 2 on node-1 exited with code 75" || got.Retried != 0 {
+			if got := r.becomes(run.Succeeded); got.Reason != c.reason || got.Retried != 0 {
 				t.Errorf("it is %+v", got)
 			}
 		})
