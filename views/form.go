@@ -103,7 +103,7 @@ func (f Field) searchText() string {
 
 // FormSection is a titled part of the form.
 type FormSection struct {
-	Key, Title, Help string
+	Key, Title string
 	Switch           *Field // turns the whole section on and off; nil for most
 	Fields           []Field
 }

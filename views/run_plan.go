@@ -95,7 +95,7 @@ func (m MemoryBar) before(i int) int64 {
 
 func (m MemoryBar) text() string {
 	if m.Limit == 0 {
-		return "about " + Bytes(float64(m.Total)) + " of each GPU"
+		return "about " + Bytes(float64(m.Total))
 	}
 	return "about " + Bytes(float64(m.Total)) + " of " + Bytes(float64(m.Limit))
 }

@@ -251,7 +251,7 @@ func TemplatePage(p Page, d TemplateDetail) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "Nobody has said what it is for.")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "No description")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -45,7 +45,7 @@ func layout() []Folder {
 		{Path: "datasets/splits", Jobs: true, Purpose: "Parts of datasets: training, validation, one for each worker."},
 		{Path: "configs", Purpose: "Configurations as files."},
 		{Path: "configs/generated", Purpose: "Configurations that were made for runs."},
-		{Path: "configs/templates", Purpose: "Configurations to begin from."},
+		{Path: "configs/templates", Purpose: "Configurations to start from."},
 		{Path: "logs", Purpose: "Logs that are kept as files."},
 		{Path: "logs/training", Jobs: true, Purpose: "What trainers write beside their output: profiles, traces."},
 		{Path: "logs/system", Jobs: true, Purpose: "What launch scripts note of their workers, and logs of the machines."},
@@ -54,7 +54,7 @@ func layout() []Folder {
 
 // purposes is the layout by path, with the root.
 func purposes() map[string]string {
-	out := map[string]string{root: "Shared storage: one layout on every node."}
+	out := map[string]string{root: "One layout on every node."}
 	for _, f := range layout() {
 		out[f.Path] = f.Purpose
 	}

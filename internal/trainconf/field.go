@@ -56,21 +56,20 @@ type Field struct {
 type Section struct {
 	Key   string // what Field.Section holds
 	Title string
-	Help  string // one sentence
 }
 
 // Sections lists the groups of the form in display order.
 func Sections() []Section {
 	return []Section{
-		{"run", "Run", "What it is called, and what the trainer is given beside its configuration."},
-		{"model", "Model", "What is trained."},
-		{"data", "Data", "What it is trained on."},
-		{"optim", "Optimiser and schedule", "How each worker takes its steps."},
-		{"diloco", "DiLoCo", "How workers average what they have learnt. Off unless the inner steps are set."},
-		{"performance", "Performance", "How a worker uses its GPUs."},
-		{"checkpoints", "Checkpoints", "What is saved, where, and what training starts from."},
-		{"logging", "Logging", "What the core reports."},
-		{"placement", "Placement", "Where it runs, for how long, and how often it is tried."},
+		{"run", "Run"},
+		{"model", "Model"},
+		{"data", "Data"},
+		{"optim", "Optimiser and schedule"},
+		{"diloco", "DiLoCo"},
+		{"performance", "Performance"},
+		{"checkpoints", "Checkpoints"},
+		{"logging", "Logging"},
+		{"placement", "Placement"},
 	}
 }
 

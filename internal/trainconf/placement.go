@@ -35,7 +35,7 @@ var nameField = Field{Path: FieldName, Section: "run", Label: "Name", Type: Stri
 // placement is every setting of a run that is not CotrainCore's. Nothing changes it.
 var placement = [...]Field{
 	{Path: "nodes", Section: "placement", Label: "Nodes", Unit: "workers", Type: Int, Default: "1", Min: num(1), Max: num(MaxNodes), Basic: true,
-		Help: "Workers of the run. With DiLoCo they average now and then; without it they are one world.", Keywords: "workers world size machines"},
+		Help: "One worker runs on each. With DiLoCo they train alone between syncs; without it they form one world.", Keywords: "workers world size machines"},
 	{Path: "gpus", Section: "placement", Label: "GPUs per node", Unit: "GPUs", Type: Int, Default: "0", Min: num(0), Max: num(MaxGPUs), Basic: true,
 		Help: "GPUs of each worker; 0 runs on the CPU.", Keywords: "devices cards accelerators"},
 	{Path: "gpu_model", Section: "placement", Label: "GPU model", Type: String, Placeholder: "NVIDIA H100 80GB HBM3", MaxChars: MaxGPUModel, Basic: true,

@@ -126,7 +126,7 @@ func Reference() []byte {
 	var b bytes.Buffer
 	b.WriteString(referenceIntro)
 	for _, s := range Sections() {
-		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.Title, s.Help)
+		fmt.Fprintf(&b, "## %s\n\n", s.Title)
 		b.WriteString("| field | what it takes | default | what it is |\n| --- | --- | --- | --- |\n")
 		if s.Key == "run" {
 			writeReference(&b, nameField)

@@ -88,7 +88,7 @@ func (d *draft) view(c formContext, hidden map[string]bool) views.RunForm {
 
 // section makes one group of fields. The DiLoCo table as a whole has a switch.
 func (d *draft) section(sec trainconf.Section, c formContext) views.FormSection {
-	out := views.FormSection{Key: sec.Key, Title: sec.Title, Help: sec.Help}
+	out := views.FormSection{Key: sec.Key, Title: sec.Title}
 	for _, f := range formFields() {
 		if f.Section == sec.Key {
 			out.Fields = append(out.Fields, d.field(f, c))
@@ -113,10 +113,7 @@ func (d *draft) field(spec trainconf.Field, c formContext) views.Field {
 	}
 	standard := d.request.Default(spec.Path)
 	if standard != "" {
-		f.Default = standard
-		if spec.Unit != "" {
-			f.Default += " " + spec.Unit
-		}
+		f.Default = withUnit(standard, spec.Unit)
 		f.Hint = standard
 	} else {
 		f.Hint = spec.Placeholder
@@ -252,4 +249,17 @@ func capital(s string) string {
 	s = strings.TrimRight(s, ".")
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
+}
+
+// withUnit is a value and what it counts: 1 worker, 512 samples.
+func withUnit(value, unit string) string {
+	if value == "1" {
+		stem, more := strings.CutSuffix(unit, "sses")
+		if more {
+			unit = stem + "ss"
+		} else {
+			unit = strings.TrimSuffix(unit, "s")
+		}
+	}
+	return strings.TrimSpace(value + " " + unit)
 }

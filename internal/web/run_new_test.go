@@ -291,3 +291,15 @@ func TestTheSampleRunIsOneClick(t *testing.T) {
 		t.Errorf("submitted %+v", sub)
 	}
 }
+
+func TestADefaultOfOneIsNotSaidInThePlural(t *testing.T) {
+	t.Parallel()
+	a := newSite(t).get("/runs/new", 200)
+	for id, want := range map[string]string{
+		"f-nodes": "Default: 1 worker.", "f-train-micro_bs": "Default: 1 sample.", "f-optim-batch_size": "Default: 512 samples.",
+	} {
+		if got := a.text(t, fmt.Sprintf(`[id="%s-help"] .field-default`, id)); got != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+}
