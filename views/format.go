@@ -26,7 +26,7 @@ func Number(v float64) string {
 	}
 	abs := math.Abs(v)
 	if abs < 1e-4 {
-		return strconv.FormatFloat(offTie(v), 'e', 2, 64)
+		return scientific(v)
 	}
 	for _, p := range []struct {
 		size float64
@@ -35,12 +35,19 @@ func Number(v float64) string {
 		// 999.5 of the smaller unit would round to 1000 of it: it is 1.00 of this one.
 		if abs >= p.size*0.9995 {
 			if p.name == "" {
-				return strconv.FormatFloat(offTie(v), 'e', 2, 64)
+				return scientific(v)
 			}
 			return significant(v/p.size) + p.name
 		}
 	}
 	return significant(v)
+}
+
+// scientific writes v with 3 significant digits and its power of ten, as axes of charts do: 1.67e39, 2.50e-5.
+func scientific(v float64) string {
+	mantissa, power, _ := strings.Cut(strconv.FormatFloat(offTie(v), 'e', 2, 64), "e")
+	n, _ := strconv.Atoi(power)
+	return mantissa + "e" + strconv.Itoa(n)
 }
 
 // significant writes a number of magnitude 1e-4 to 1000 with 3 significant digits.

@@ -10,7 +10,7 @@ export function number(v) {
   if (!Number.isFinite(v)) return String(v).replace("Infinity", "Inf");
   const abs = Math.abs(v);
   if (abs === 0) return "0";
-  if (abs < 1e-4 || abs >= 1e15 * 0.9995) return v.toExponential(2).replace(/e([+-])(\d)$/, "e$10$2");
+  if (abs < 1e-4 || abs >= 1e15 * 0.9995) return v.toExponential(2).replace("e+", "e");
   for (const [size, name] of sizes) {
     if (abs >= size * 0.9995) return significant(v / size) + name;
   }
