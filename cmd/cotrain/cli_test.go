@@ -315,7 +315,7 @@ func TestFieldErrorsArePrintedOneALine(t *testing.T) {
 	c.files["bad.toml"] = "[train]\nmicro_bs = 0\n\n[optim]\nbatch = 5\n"
 	r := c.cotrain("run", "submit", "--name", " ", "--file", "bad.toml").want(t, exitRefused)
 	lines := strings.Split(strings.TrimSpace(r.errOut), "\n")
-	if len(lines) != 4 || !strings.Contains(lines[0], "3 things") || !strings.Contains(lines[1], `train.micro_bs = "0": line 2: `) {
+	if len(lines) != 4 || !strings.Contains(lines[0], "3 errors") || !strings.Contains(lines[1], `train.micro_bs = "0": line 2: `) {
 		t.Errorf("%q", lines)
 	}
 }

@@ -77,7 +77,7 @@ var table = map[Kind]row{
 	ErrNoFile:     {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "Not in shared storage", "The file does not exist, or has been deleted.", "List the folder that it was in."},
 	ErrNoStorage:  {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "Shared storage is off", "The console was started without shared storage.", "Set COTRAIN_STORAGE_PATH to the folder that all workers share, and start it again."},
 
-	ErrInvalid: {"", http.StatusUnprocessableEntity, ExitRefused, false, "That cannot be used", "Something in the request is not valid.", "Correct it and try again."},
+	ErrInvalid: {"", http.StatusUnprocessableEntity, ExitRefused, false, "Invalid request", "Something in the request is not valid.", "Correct it and try again."},
 
 	ErrConflict: {"", http.StatusConflict, ExitRefused, false, "Not possible now", "The present state does not allow it.", "It may just have changed: look again and decide."},
 	ErrReused:   {ErrConflict, http.StatusConflict, ExitRefused, false, "The key is taken", "The idempotency key belongs to an earlier submission with other settings.", "Use a new key, or repeat the earlier submission unchanged."},

@@ -51,9 +51,9 @@ func (e FieldErrors) Is(target error) bool { return target == fault.ErrInvalid }
 // Fault is for [fault.Of]. The problems themselves are told beside it.
 func (e FieldErrors) Fault() *fault.Error {
 	if len(e) == 1 {
-		return fault.New(fault.ErrInvalid, "1 thing in the request breaks a rule.", "")
+		return fault.New(fault.ErrInvalid, "It has 1 error.", "")
 	}
-	return fault.New(fault.ErrInvalid, fmt.Sprintf("%d things in the request break a rule.", len(e)), "")
+	return fault.New(fault.ErrInvalid, fmt.Sprintf("It has %d errors.", len(e)), "")
 }
 
 // ID names a run: "r-" and 10 characters of lower-case base32hex, which sort by time of creation.

@@ -109,11 +109,11 @@ func TestAFilterThatMakesNoSenseIsRefused(t *testing.T) {
 		"/?before=r-":          `before = "r-": is not the ID of a run; leave it out to begin with the newest`,
 		"/sweeps?before=r-123": `before = "r-123": is not the ID of a sweep; leave it out to begin with the newest`,
 	} {
-		if a := s.get(q, 422); a.text(t, "h1") != "That cannot be used" || a.text(t, ".error-detail") != detail {
+		if a := s.get(q, 422); a.text(t, "h1") != "Invalid request" || a.text(t, ".error-detail") != detail {
 			t.Errorf("%s: %q %q", q, a.text(t, "h1"), a.text(t, ".error-detail"))
 		}
 		part := s.do("GET", q, nil, "HX-Request", "true").header.Get("X-Fault")
-		if told, err := url.PathUnescape(part); err != nil || !strings.HasPrefix(told, "That cannot be used. ") || !strings.Contains(told, detail) {
+		if told, err := url.PathUnescape(part); err != nil || !strings.HasPrefix(told, "Invalid request. ") || !strings.Contains(told, detail) {
 			t.Errorf("%s: a part of a page gets %q, %v", q, told, err)
 		}
 	}
