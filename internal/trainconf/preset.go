@@ -28,11 +28,11 @@ func Presets() []Preset {
 	one := func(gpus, memory int) run.Shape { return run.Shape{Nodes: 1, GPUs: gpus, GPUMinMemory: memory} }
 	size150 := func(name, gpu, micro string, memory int, short bool) Preset {
 		p := Preset{Name: "150M-" + name, Title: "150M on " + gpu, Shape: one(8, memory),
-			Description: "150M parameters, 88 000 steps of 512 samples on 8 GPUs.",
+			Description: "150M parameters, 88,000 steps of 512 samples on 8 GPUs.",
 			Config:      sized("150M", micro, "512", "4e-4", "train.reshard_after_forward", "false")}
 		if short {
 			p.Name, p.Title = p.Name+"-short", p.Title+", short"
-			p.Description = "150M parameters, 8192 steps of 512 samples on 8 GPUs: a first look at a setting in a tenth of the time."
+			p.Description = "150M parameters, 8,192 steps of 512 samples on 8 GPUs: a first look at a setting in a tenth of the time."
 			p.Config = with(p.Config, "optim.total_steps", "8192", "optim.warmup_steps", "500")
 		}
 		return p
@@ -46,7 +46,7 @@ func Presets() []Preset {
 			Description: "One outer step of a tiny model on synthetic data: do the workers find each other?"},
 		{Name: "70M", Title: "70M on H100", Shape: one(4, memoryH100),
 			Config:      sized("70M", "128", "512", "4e-4", "train.reshard_after_forward", "false"),
-			Description: "70M parameters, 88 000 steps of 512 samples on 4 GPUs."},
+			Description: "70M parameters, 88,000 steps of 512 samples on 4 GPUs."},
 		size150("h100", "H100", "64", memoryH100, false),
 		size150("a40", "A40", "32", memoryA40, false),
 		size150("3090", "RTX 3090", "16", memory3090, false),
@@ -55,7 +55,7 @@ func Presets() []Preset {
 		size150("3090", "RTX 3090", "16", memory3090, true),
 		{Name: "1B", Title: "1B on H100", Shape: one(8, memoryH100),
 			Config:      with(sized("1B", "32", "1024", "7e-4"), "optim.total_steps", "8192"),
-			Description: "1B parameters, 8192 steps of 1024 samples on 8 GPUs."},
+			Description: "1B parameters, 8,192 steps of 1024 samples on 8 GPUs."},
 		{Name: "7B", Title: "7B on H100", Shape: one(8, memoryH100), Config: seven,
 			Description: "7B parameters, 2 million tokens a step on 8 GPUs."},
 		{Name: "7B-diloco", Title: "7B with DiLoCo", Shape: run.Shape{Nodes: 4, GPUs: 8, GPUMinMemory: memoryH100, Memory: 80000},
