@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"internal/web":               {"internal/control", "views", "static", "internal/store", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
 	"internal/api":               {"internal/control", "internal/store", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
-	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed"},
+	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/feed", "internal/logparse"},
 	"internal/nomad":             {"jobs"},

@@ -13,6 +13,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 // Send dispatches one queued run, whether it fits or not, and returns once Nomad has its child job. The dispatch carries the
@@ -142,9 +143,23 @@ func Claim(r *run.Run, a *run.Attempt, resume string, now time.Time) (*run.Event
 // DispatchOf is how an attempt of a run is sent to Nomad.
 func DispatchOf(r run.Run, a run.Attempt) nomad.Dispatch {
 	return nomad.Dispatch{
-		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config), Resume: a.Resume, MaybeSent: a.MaybeSent, Priority: r.Options.Priority,
+		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config), Resume: resumeOf(r, a), MaybeSent: a.MaybeSent, Priority: r.Options.Priority,
 		Env: r.Options.Env, Args: r.Options.Args, Secrets: r.Options.Secrets, CheckpointPath: r.CheckpointPath,
 	}
+}
+
+// resumeOf is the checkpoint folder that the workers are told to resume from, "" for what the configuration says. Of
+// several workers with DiLoCo each has a part of its own, which only the launch script finds: they are always told.
+func resumeOf(r run.Run, a run.Attempt) string {
+	if a.Resume != "" || r.InnerSteps == 0 || r.Shape.Nodes < 2 {
+		return a.Resume
+	}
+	cfg, err := trainconf.Parse([]byte(r.Config))
+	if err != nil {
+		return "" // an older version understood it
+	}
+	folder, _ := cfg.Get("ckpt.resume")
+	return folder
 }
 
 func (q *Queue) dispatch(ctx context.Context, shape run.Shape, d nomad.Dispatch) (parent, child string, err error) {

@@ -70,7 +70,7 @@ func (k *checks) datasets(c trainconf.Config) {
 
 func (k *checks) dataset(field, item string) {
 	p, ok := k.s.Below(item)
-	if !ok {
+	if !ok || ofHub(item) {
 		if meant := k.misspelt(item); meant != "" {
 			k.warns = append(k.warns, fieldError(field, item, "is not a folder of shared storage, so the core will look for a dataset of that name on the hub",
 				"use "+meant+" if that was meant"))
@@ -87,6 +87,13 @@ func (k *checks) dataset(field, item string) {
 	case !info.IsDir() && !info.Mode().IsRegular():
 		k.warns = append(k.warns, fieldError(field, item, "is neither a file nor a folder in shared storage", "name a file or a folder"))
 	}
+}
+
+// ofHub reports whether a dataset is one of the hub, such as "allenai/c4": it does not begin as a path does.
+func ofHub(item string) bool {
+	first, _, _ := strings.Cut(item, "/")
+	_, known := purposes()[first]
+	return first != "" && !known && first != "." && first != ".."
 }
 
 // misspelt returns what a relative name most likely means when its first part is nearly that of the datasets' folder.
@@ -165,6 +172,10 @@ func (k *checks) resume(c trainconf.Config) {
 	}
 	p, ok := k.s.Below(given)
 	if !ok {
+		if name := path.Clean(given); name == ".." || strings.HasPrefix(name, "../") {
+			k.errs = append(k.errs, fieldError(field, given, "leads out of shared storage, in which relative paths begin",
+				"name a folder such as models/checkpoints/my-run/step_100, or the whole path of one that every worker sees"))
+		}
 		return
 	}
 	rule, err := k.s.lacksAny(k.ctx, p, k.by)
@@ -259,11 +270,6 @@ func (s *Storage) Below(given string) (string, bool) {
 	}
 	absolute := given
 	if !path.IsAbs(given) {
-		// A name such as "allenai/c4" is the hub's, unless it begins as a path does.
-		first, _, _ := strings.Cut(given, "/")
-		if _, known := purposes()[first]; !known && first != "." && first != ".." {
-			return "", false
-		}
 		absolute = path.Join(s.mount, given)
 	}
 	rel, ok := strings.CutPrefix(path.Clean(absolute), strings.TrimSuffix(path.Clean(s.mount), "/")+"/")

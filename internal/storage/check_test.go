@@ -119,6 +119,7 @@ func TestACheckpointToResumeFromMustBeThereAndComplete(t *testing.T) {
 	f.write(dir+"step_20x/.metadata", "x")    // no step
 	f.write("models/checkpoints/file/x", "x") // no checkpoints at all
 	f.write("models/checkpoints/step_1", "x") // a file
+	f.checkpoint("runs/mine/step_5")
 	f.checkpoint("models/checkpoints/r-two/worker_0/step_40")
 	f.checkpoint("models/checkpoints/r-two/worker_0/step_60")
 	for _, tt := range []struct {
@@ -129,6 +130,11 @@ func TestACheckpointToResumeFromMustBeThereAndComplete(t *testing.T) {
 		{"complete, by the mount", "/mnt/shared/" + dir + "step_200/", nil},
 		{"elsewhere", "/data/step_100", nil},
 		{"an address", "s3://bucket/step_100", nil},
+		{"relative, outside the layout", "runs/mine/step_5", nil},
+		{"relative, outside the layout and missing", "nosuch/step_5", []string{"is not in shared storage", "or remove it to start from the beginning"}},
+		{"a bare name", "step_5", []string{"is not in shared storage"}},
+		{"out of the storage", "../../etc/passwd", []string{"leads out of shared storage, in which relative paths begin", "name a folder such as models/"}},
+		{"out of the storage by a detour", "models/../../step_5", []string{"leads out of shared storage"}},
 		{"without .metadata", dir + "step_300", []string{"is an incomplete checkpoint: .metadata is missing", "use " + dir + "step_200"}},
 		{"without its place in the data", dir + "step_500", []string{"is an incomplete checkpoint: data/_0.pt is missing", "use " + dir + "step_200"}},
 		{"with a damaged .metadata", dir + "step_1000", []string{"is an incomplete checkpoint: .metadata cannot be read: at byte 1", "use " + dir + "step_200"}},
@@ -197,7 +203,7 @@ func TestRelativePathsBeginInTheStorage(t *testing.T) {
 		}
 	}
 	for given, want := range map[string][2]bool{
-		"/mnt/shared/datasets/a": {true, true}, "/mnt/shared/datasets/gone": {false, true}, "/else": {}, "allenai/c4": {}, "": {}, "datasets/a": {true, true},
+		"/mnt/shared/datasets/a": {true, true}, "/mnt/shared/datasets/gone": {false, true}, "/else": {}, "allenai/c4": {false, true}, "../c4": {}, "": {}, "datasets/a": {true, true},
 	} {
 		exists, known := f.Exists(t.Context(), given)
 		if exists != want[0] || known != want[1] {
