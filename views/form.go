@@ -104,8 +104,8 @@ func (f Field) searchText() string {
 // FormSection is a titled part of the form.
 type FormSection struct {
 	Key, Title string
-	Switch           *Field // turns the whole section on and off; nil for most
-	Fields           []Field
+	Switch     *Field // turns the whole section on and off; nil for most
+	Fields     []Field
 }
 
 func (s FormSection) id() string      { return "section-" + s.Key }
