@@ -12,7 +12,8 @@ type configImportCmd struct {
 	File  string `arg:"" placeholder:"FILE" help:"TOML, shell script, .env file or docker command, in any mixture; - reads the standard input."`
 }
 
-// Run prints what was understood as TOML, with notes about the rest on stderr. It exits 1 when something was not understood.
+// Run prints what was understood as TOML, with notes about the rest on stderr. It exits 1 when something was not understood, or
+// what was is not valid as it stands.
 func (c *configImportCmd) Run(p *process) error {
 	data, err := p.readText(c.File, c.File, trainconf.MaxTOML, "check that it is a configuration")
 	if err != nil {
@@ -25,7 +26,7 @@ func (c *configImportCmd) Run(p *process) error {
 		err = p.printText(string(imported.Request.Config.TOML()))
 		p.noteImport(imported)
 	}
-	if err == nil && len(imported.Errors) > 0 {
+	if err == nil && len(imported.Errors)+len(imported.Invalid) > 0 {
 		err = errQuiet
 	}
 	return err
@@ -35,6 +36,9 @@ func (c *configImportCmd) Run(p *process) error {
 func (p *process) noteImport(im trainconf.Imported) {
 	for _, e := range im.Errors {
 		p.say("error: %s", e.Error())
+	}
+	for _, e := range im.Invalid {
+		p.say("not valid as it stands: %s", e.Error())
 	}
 	for _, l := range im.Ignored {
 		p.say("line %d ignored: %s: %s", l.Number, l.Text, l.Why)

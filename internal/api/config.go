@@ -25,6 +25,7 @@ type Import struct {
 	Understood []ImportLine     `json:"understood" nullable:"false" doc:"Why is the field, or what else was set"`
 	Ignored    []ImportLine     `json:"ignored" nullable:"false" doc:"Why is the reason"`
 	Errors     []run.FieldError `json:"errors" nullable:"false" doc:"What could not be understood, with its line in the rule"`
+	Invalid    []run.FieldError `json:"invalid" nullable:"false" doc:"Why what was understood is not valid as it stands"`
 	Secrets    []ImportSecret   `json:"secrets" nullable:"false" doc:"Secrets that were taken out"`
 }
 
@@ -51,7 +52,7 @@ func ImportOf(im trainconf.Imported) Import {
 	sub := im.Request.Submission()
 	out := Import{
 		Config: sub.Config, Shape: sub.Shape, Options: sub.Options, Understood: linesOf(im.Understood), Ignored: linesOf(im.Ignored),
-		Errors: notNil([]run.FieldError(im.Errors)), Secrets: make([]ImportSecret, 0, len(im.Secrets)),
+		Errors: notNil([]run.FieldError(im.Errors)), Invalid: notNil([]run.FieldError(im.Invalid)), Secrets: make([]ImportSecret, 0, len(im.Secrets)),
 	}
 	for _, found := range im.Secrets {
 		out.Secrets = append(out.Secrets, ImportSecret(found))

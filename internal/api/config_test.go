@@ -36,11 +36,20 @@ func TestATextIsImportedWithoutItsSecrets(t *testing.T) {
 	}
 }
 
+func TestAnImportThatIsNotValidAsItStandsSaysSo(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	im := decode[api.Import](f, f.do("POST", "/api/v1/config/import", encode(t, map[string]string{"text": "[ckpt]\ninterval = 500\n[train]\n"})), 200)
+	if len(im.Errors) != 0 || len(im.Invalid) != 1 || im.Invalid[0].Field != "ckpt.path" {
+		t.Errorf("%+v", im)
+	}
+}
+
 func TestAnImportIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	im := decode[api.Import](f, f.do("POST", "/api/v1/config/import", encode(t, map[string]string{"text": strings.Repeat("\n", 100<<10)})), 200)
-	if len(im.Errors) != 1 || im.Errors[0].Field != "config" || im.Understood == nil || im.Ignored == nil || im.Secrets == nil {
+	if len(im.Errors) != 1 || im.Errors[0].Field != "config" || im.Understood == nil || im.Ignored == nil || im.Secrets == nil || im.Invalid == nil {
 		t.Errorf("%+v", im)
 	}
 	p := f.problem(f.do("POST", "/api/v1/config/import", encode(t, map[string]string{"text": strings.Repeat("x", 512<<10)})), 413)

@@ -18,6 +18,7 @@ type Imported struct {
 	Understood []Line  // Why is the field, or what else was set
 	Ignored    []Line  // Why is the reason
 	Errors     run.FieldErrors
+	Invalid    run.FieldErrors // why the request is not valid as it stands; nil while there are Errors
 	Secrets    []SecretFound
 }
 
@@ -63,6 +64,9 @@ func Import(text []byte) Imported {
 		im.read(strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n"))
 	}
 	im.out.Errors = sortedFaults(im.faults)
+	if len(im.out.Errors) == 0 { // rules between fields mean little while some could not be read
+		im.out.Invalid, _ = im.out.Request.CheckUnnamed()
+	}
 	return im.out
 }
 
@@ -73,6 +77,7 @@ type importer struct {
 	faults []lineFault
 	hidden map[int]bool // lines that are part of a secret, counted from 1
 	starts []int        // for each line of TOML, the one that its statement begins at, counted from 0
+	files  map[string]bool // that the script writes a configuration to
 	args   []found
 	env    []found
 }
@@ -103,7 +108,7 @@ func (im *importer) ignored(line int, text, why string) {
 // read does all the work: it tells the lines apart, and applies TOML, arguments and variables in the order in which the core
 // does.
 func (im *importer) read(lines []string) {
-	im.lines, im.hidden = lines, map[int]bool{}
+	im.lines, im.hidden, im.files = lines, map[int]bool{}, map[string]bool{}
 	im.toml(im.split())
 	for _, a := range im.args {
 		im.argument(a)

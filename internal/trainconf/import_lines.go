@@ -23,6 +23,7 @@ type statement struct {
 	first, last int    // lines, counted from 0
 	words       []word // of shellLine
 	why         string // it is ignored, when not ""
+	file        string // a here-document of it is a configuration that it writes there
 	afterTOML   bool   // it follows a line of TOML
 }
 
@@ -37,7 +38,13 @@ func (im *importer) split() []string {
 			im.hidden[i+2] = true
 		}
 	}
-	for _, s := range statements(im.lines) {
+	all := statements(im.lines)
+	for _, s := range all {
+		if s.file != "" {
+			im.files[s.file] = true
+		}
+	}
+	for _, s := range all {
 		switch {
 		case s.kind == blankLine:
 		case s.why != "":
@@ -137,13 +144,16 @@ func (s *sorter) next(i int) statement {
 		s.afterTOML = false
 		var docs []heredoc
 		out.words, docs, out.last = shellWords(s.lines, i, limit)
-		s.enter(out, docs, limit)
+		if s.enter(out, docs, limit) {
+			out.file = writtenTo(out.words)
+		}
 	}
 	return out
 }
 
-// enter notes the here-documents that follow a command. One without an end is none.
-func (s *sorter) enter(command statement, docs []heredoc, limit int) {
+// enter notes the here-documents that follow a command, and reports whether one is a configuration. One without an end is
+// none.
+func (s *sorter) enter(command statement, docs []heredoc, limit int) (configuration bool) {
 	at := command.last + 1
 	var found []body
 	for _, doc := range docs {
@@ -158,11 +168,13 @@ func (s *sorter) enter(command statement, docs []heredoc, limit int) {
 		b := body{end: at + n, expands: !doc.quoted}
 		b.text = !runs(command.words)
 		b.foreign = b.text || !configures(s.lines[at:b.end])
+		configuration = configuration || !b.foreign
 		found = append(found, b)
 		at = b.end + 1
 	}
 	slices.Reverse(found)
 	s.bodies = append(s.bodies, found...)
+	return configuration
 }
 
 // configures reports whether a here-document is CotrainCore's TOML.

@@ -101,15 +101,16 @@ func TestImportReadsALaunchScript(t *testing.T) {
 	t.Parallel()
 	understood, ignored, errs := outcome(Import([]byte(script)))
 	if diff := cmp.Diff([]string{
-		"25 name_model", "27 train.micro_bs", "30 log_level", "42 optim.batch_size", "46 gpus", "47 ckpt.interval",
+		"24 the configuration in debug.toml", "25 name_model", "27 train.micro_bs", "30 log_level", "42 optim.batch_size", "46 gpus",
+		"47 the configuration that the script writes", "47 ckpt.interval",
 	}, understood); diff != "" {
 		t.Errorf("understood (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{
 		"3 set -euo pipefail", "5 usage() {", "6 cat <<EOF", "7 Usage: $0 [--nnodes N] [--data.seq_length N]", "12 exit 1", "13 }", `14 [ "$#" -ge 1 ] || usage`,
 		`15 head_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)`, "16 seq_length=2048", "17 while [[ $# -gt 0 ]]; do", `18 case "$1" in`, `19 N=$2`, "20 *) usage ;;", "21 esac", "22 done",
-		"24 cat > debug.toml <<-'TOML'", "29 tee .env <<END >/dev/null", "31 HOST=$(hostname)", "33 python3 - <<'PY'", `34 name_model = "7B"`, `38 echo "`, "41 ARGS=(...)", "43 --data.seq_length $seq_length", "44 )",
-		"45 for i in 0 1; do", "46 GLOBAL_RANK=$i", "46 CUDA_VISIBLE_DEVICES=$i", "47 --rdzv-endpoint $head_node:29500", "47 @debug.toml", "49 pids=(...)", "50 done",
+		"29 tee .env <<END >/dev/null", "31 HOST=$(hostname)", "33 python3 - <<'PY'", `34 name_model = "7B"`, `38 echo "`, "41 ARGS=(...)", "43 --data.seq_length $seq_length", "44 )",
+		"45 for i in 0 1; do", "46 GLOBAL_RANK=$i", "46 CUDA_VISIBLE_DEVICES=$i", "47 --rdzv-endpoint $head_node:29500", "49 pids=(...)", "50 done",
 	}, ignored); diff != "" {
 		t.Errorf("ignored (-want +got):\n%s", diff)
 	}

@@ -26,6 +26,8 @@ var (
 	exporters = regexp.MustCompile(`^(?:export|env|set|setx|declare|typeset|ENV|-)$`)
 	// runsLines takes a here-document for commands or for a file of variables.
 	runsLines = regexp.MustCompile(`^(?:\S*/)?(?:bash|sh|zsh|ssh|sbatch|srun|tee|cat)$`)
+	// teeForm is the command that writes what it reads to the file named next.
+	teeForm = regexp.MustCompile(`^(?:\S*/)?tee$`)
 	// privateText is what a line may say a secret with, beside the names that [secretKey] knows.
 	privateText = regexp.MustCompile(`(?i)\b(?:login|bearer|authorization|sshpass|pwd)\b|://[^/@\s]+@`)
 )
@@ -36,6 +38,9 @@ func (im *importer) command(s statement) {
 		return len(im.args) + len(im.env) + len(im.out.Ignored) + len(im.out.Understood) + len(im.faults)
 	}
 	before := count()
+	if s.file != "" {
+		im.understood(s.first+1, im.showShell(s.first+1), "the configuration in "+s.file)
+	}
 	trains, open := slices.ContainsFunc(s.words, func(w word) bool { return trainerWord.MatchString(w.text) }), 0
 	for words := s.words; len(words) > 0; {
 		n := slices.IndexFunc(words, func(w word) bool { return w.end != 0 })
@@ -74,6 +79,17 @@ func runs(command []word) bool {
 	return i >= 0 && (written || !strings.HasSuffix(command[i].text, "cat"))
 }
 
+// writtenTo is the file that a command writes what it reads to, "" for none.
+func writtenTo(command []word) string {
+	for i, w := range command[:max(0, len(command)-1)] {
+		next := command[i+1]
+		if next.end == 0 && (w.end == '>' || teeForm.MatchString(w.text) && !strings.HasPrefix(next.text, "-")) {
+			return next.text
+		}
+	}
+	return ""
+}
+
 // asCommand writes NAME: value and NAME = value, which files of variables have, as a shell does.
 func asCommand(line string) string {
 	if m := envColon.FindStringSubmatch(line); m != nil {
@@ -106,6 +122,8 @@ func (im *importer) words(words []word, trains, written bool) {
 			im.assign(w, w.text[2:], true)
 		case flagName.MatchString(w.text):
 			i += im.flag(w, words[i+1:], trains)
+		case strings.HasPrefix(w.text, "@") && im.files[w.text[1:]]:
+			im.understood(w.line, w.text, "the configuration that the script writes")
 		case strings.HasPrefix(w.text, "@") && len(w.text) > 1:
 			im.ignored(w.line, w.text, "names a file: paste what it holds as well")
 		case exporters.MatchString(w.text):
@@ -190,7 +208,7 @@ func (im *importer) flag(w word, rest []word, trains bool) int {
 		// Of docker, uv or whatever else stands before the trainer: what follows may be its next word.
 		im.ignored(w.line, "--"+name, notAnArgument)
 		return 0
-	case known && perWorker[path] != "" && expands:
+	case known && perWorker[path] != "" && path != "ckpt.resume" && expands:
 		im.ignored(w.line, text, perWorker[path])
 	case expands:
 		im.ignored(w.line, text, onlyShellKnows)
@@ -212,9 +230,11 @@ func ofCore(path string) bool {
 // launcherFlag takes an argument of torchrun.
 func (im *importer) launcherFlag(name string, v found, expands bool) {
 	switch {
-	case name == "nproc_per_node" && !expands:
+	case expands && (name == "nproc_per_node" || name == "nnodes"):
+		im.ignored(v.line, v.text, onlyShellKnows)
+	case name == "nproc_per_node":
 		im.place("gpus", v, v.text)
-	case name == "nnodes" && !expands && v.value != "1":
+	case name == "nnodes" && v.value != "1":
 		im.place("nodes", v, v.text)
 	default:
 		im.ignored(v.line, v.text, setForWorkers)

@@ -169,7 +169,7 @@ func TestImportIgnoresWithAReason(t *testing.T) {
 		{"ZERO_BAND_RUN_NAME=`date`", "only the shell knows"},
 		{"torchrun x --run_name $NAME", "only the shell knows"},
 		{"torchrun --nproc_per_node=gpu x", "must be a whole number"},
-		{"torchrun --nproc_per_node=$N x", "CoTrain sets it"},
+		{"torchrun --nproc_per_node=$N x", "only the shell knows"},
 		{"GLOBAL_RANK=$i", "CoTrain sets it"},
 		{"NOMAD_ADDR=x", "CoTrain sets it"},
 		{"MASTER_ADDR=x", "CoTrain or torchrun sets it"},

@@ -1,0 +1,58 @@
+package trainconf
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestImportSaysThatTheResultIsNotValidAsItStands(t *testing.T) {
+	t.Parallel()
+	const lost = "[train]\n\ntorchrun --nnodes=1 train.py --ckpt.path /data/$USER/ckpt --ckpt.interval 500\n"
+	im := Import([]byte(lost))
+	if len(im.Errors) > 0 || len(im.Invalid) != 1 || im.Invalid[0].Field != "ckpt.path" || im.Request.Get("ckpt.interval") != "500" {
+		t.Errorf("errors %v, invalid %v", im.Errors, im.Invalid)
+	}
+	if im := Import([]byte(strings.ReplaceAll(lost, "$USER", "me"))); len(im.Errors)+len(im.Invalid) > 0 {
+		t.Errorf("a valid one: errors %v, invalid %v", im.Errors, im.Invalid)
+	}
+	if im := Import([]byte(lost + "--optim.batch_size none\n")); len(im.Errors) != 1 || im.Invalid != nil {
+		t.Errorf("one that was not understood: errors %v, invalid %v", im.Errors, im.Invalid)
+	}
+}
+
+// reasons is why each line was ignored.
+func reasons(im Imported) (out []string) {
+	for _, l := range im.Ignored {
+		out = append(out, l.Text+": "+l.Why)
+	}
+	return out
+}
+
+func TestImportSaysOfWhatAShellFillsInThatOnlyTheShellKnowsIt(t *testing.T) {
+	t.Parallel()
+	im := Import([]byte("torchrun --nnodes=$NODES --nproc_per_node $GPUS --node_rank=$RANK train.py --ckpt.resume $DIR/step_5 --data.data_rank $RANK\n"))
+	if diff := cmp.Diff([]string{
+		"--nnodes $NODES: " + onlyShellKnows, "--nproc_per_node $GPUS: " + onlyShellKnows, "--node_rank $RANK: " + setForWorkers,
+		"--ckpt.resume $DIR/step_5: " + onlyShellKnows, "--data.data_rank $RANK: CoTrain gives each worker its own",
+	}, reasons(im)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestImportUsesAConfigurationThatTheScriptWrites(t *testing.T) {
+	t.Parallel()
+	const body = "[train]\nmicro_bs = 4\nEOF\n"
+	for _, tc := range []struct{ name, text, ignored string }{
+		{"cat", "cat > cfg.toml <<EOF\n" + body + "torchrun train.py @cfg.toml\n", ""},
+		{"cat, the file at last", "cat <<'EOF' > \"$DIR/cfg.toml\"\n" + body + "torchrun train.py @$DIR/cfg.toml\n", ""},
+		{"tee", "tee cfg.toml <<EOF\n" + body + "torchrun train.py @cfg.toml\n", ""},
+		{"another file", "cat > cfg.toml <<EOF\n" + body + "torchrun train.py @other.toml\n", "@other.toml: names a file: paste what it holds as well"},
+	} {
+		im := Import([]byte(tc.text))
+		if got := strings.Join(reasons(im), "\n"); got != tc.ignored || len(im.Errors) > 0 || im.Request.Get("train.micro_bs") != "4" {
+			t.Errorf("%s: ignored %q, want %q; errors %v", tc.name, got, tc.ignored, im.Errors)
+		}
+	}
+}
