@@ -72,14 +72,15 @@ func Import(text []byte) Imported {
 
 // importer collects what is found.
 type importer struct {
-	lines  []string
-	out    Imported
-	faults []lineFault
-	hidden map[int]bool // lines that are part of a secret, counted from 1
-	starts []int        // for each line of TOML, the one that its statement begins at, counted from 0
-	files  map[string]bool // that the script writes a configuration to
-	args   []found
-	env    []found
+	lines     []string
+	out       Imported
+	faults    []lineFault
+	hidden    map[int]bool    // lines that are part of a secret, counted from 1
+	starts    []int           // for each line of TOML, the one that its statement begins at, counted from 0
+	files     map[string]bool // that the script writes a configuration to
+	lastStart int             // the last line that starts the trainer, 0 for none
+	args      []found
+	env       []found
 }
 
 // found is a value for a field or a variable, and where.

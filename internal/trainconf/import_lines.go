@@ -43,6 +43,9 @@ func (im *importer) split() []string {
 		if s.file != "" {
 			im.files[s.file] = true
 		}
+		if slices.ContainsFunc(s.words, startsTrainer) {
+			im.lastStart = s.first + 1
+		}
 	}
 	for _, s := range all {
 		switch {

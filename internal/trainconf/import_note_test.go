@@ -1,6 +1,7 @@
 package trainconf
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +54,24 @@ func TestImportUsesAConfigurationThatTheScriptWrites(t *testing.T) {
 		im := Import([]byte(tc.text))
 		if got := strings.Join(reasons(im), "\n"); got != tc.ignored || len(im.Errors) > 0 || im.Request.Get("train.micro_bs") != "4" {
 			t.Errorf("%s: ignored %q, want %q; errors %v", tc.name, got, tc.ignored, im.Errors)
+		}
+	}
+}
+
+func TestImportTakesAwayWhatIsUnsetBeforeTheTrainerStarts(t *testing.T) {
+	t.Parallel()
+	const set = "export ZERO_BAND_OPTIM_TOTAL_STEPS=500\n"
+	for _, tc := range []struct{ name, text, want, ignored string }{
+		{"unset", set + "unset ZERO_BAND_OPTIM_TOTAL_STEPS\ntorchrun train.py\n", "", "ZERO_BAND_OPTIM_TOTAL_STEPS=500: is unset again on line 2"},
+		{"one of several, in a file without a start", set + "unset -v HOME ZERO_BAND_OPTIM_TOTAL_STEPS", "", "ZERO_BAND_OPTIM_TOTAL_STEPS=500: is unset again on line 2"},
+		{"set again", set + "unset ZERO_BAND_OPTIM_TOTAL_STEPS\nexport ZERO_BAND_OPTIM_TOTAL_STEPS=600\n", "600", "ZERO_BAND_OPTIM_TOTAL_STEPS=500: is unset again on line 2"},
+		{"after the start", set + "torchrun train.py --train.micro_bs 4\nunset ZERO_BAND_OPTIM_TOTAL_STEPS\n", "500", "unset ZERO_BAND_OPTIM_TOTAL_STEPS: " + notAnySetting},
+		{"a function", set + "unset -f ZERO_BAND_OPTIM_TOTAL_STEPS\n", "500", "unset -f ZERO_BAND_OPTIM_TOTAL_STEPS: " + notAnySetting},
+	} {
+		im := Import([]byte(tc.text))
+		got := strings.Join(slices.DeleteFunc(reasons(im), func(s string) bool { return strings.HasPrefix(s, "torchrun") }), "\n")
+		if im.Request.Get("optim.total_steps") != tc.want || got != tc.ignored {
+			t.Errorf("%s: total_steps %q, want %q; ignored %q, want %q", tc.name, im.Request.Get("optim.total_steps"), tc.want, got, tc.ignored)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (im *importer) command(s statement) {
 	if s.file != "" {
 		im.understood(s.first+1, im.showShell(s.first+1), "the configuration in "+s.file)
 	}
-	trains, open := slices.ContainsFunc(s.words, func(w word) bool { return trainerWord.MatchString(w.text) }), 0
+	trains, open := slices.ContainsFunc(s.words, startsTrainer), 0
 	for words := s.words; len(words) > 0; {
 		n := slices.IndexFunc(words, func(w word) bool { return w.end != 0 })
 		end := words[n].end
@@ -104,6 +104,10 @@ func (im *importer) words(words []word, trains, written bool) {
 	if (first == "echo" || first == "printf") && !written {
 		return
 	}
+	if first == "unset" {
+		im.unset(words[1:])
+		return
+	}
 	trains = trains || strings.HasPrefix(first, "--") || first == "-m"
 	leading, exported := true, false
 	var assigned []word
@@ -137,6 +141,24 @@ func (im *importer) words(words []word, trains, written bool) {
 	}
 }
 
+func startsTrainer(w word) bool { return trainerWord.MatchString(w.text) }
+
+// unset takes variables away that were set before; the trainer still has them when it has started by then.
+func (im *importer) unset(names []word) {
+	for _, w := range names {
+		if w.text == "-f" || im.lastStart > 0 && w.line > im.lastStart {
+			return
+		}
+		im.env = slices.DeleteFunc(im.env, func(v found) bool {
+			if v.name == w.text {
+				im.ignored(v.line, shownAssignment(v.name, v.value), "is unset again on line "+strconv.Itoa(w.line))
+				im.understood(w.line, "unset "+w.text, w.text)
+			}
+			return v.name == w.text
+		})
+	}
+}
+
 // assign takes NAME=VALUE.
 func (im *importer) assign(w word, text string, exported bool) {
 	m := shellAssign.FindStringSubmatch(text)
@@ -147,10 +169,7 @@ func (im *importer) assign(w word, text string, exported bool) {
 		return
 	}
 	name, value := m[1], m[2]
-	shown := shownEnv(name, value)
-	if secretKey(value) && strings.ContainsAny(value, " =:") || privateText.MatchString(value) {
-		shown = name + "=" + hiddenValue // a command or an address with a secret in it
-	}
+	shown := shownAssignment(name, value)
 	switch {
 	case setElsewhere(name):
 		im.ignored(w.line, shown, setForWorkers)
@@ -163,6 +182,14 @@ func (im *importer) assign(w word, text string, exported bool) {
 	default:
 		im.env = append(im.env, found{name, value, w.line, text})
 	}
+}
+
+// shownAssignment is NAME=VALUE without a secret.
+func shownAssignment(name, value string) string {
+	if secretKey(value) && strings.ContainsAny(value, " =:") || privateText.MatchString(value) {
+		return name + "=" + hiddenValue // a command or an address with a secret in it
+	}
+	return shownEnv(name, value)
 }
 
 // setElsewhere reports variables that CoTrain or Nomad sets, but for the one that says how many workers there are.
