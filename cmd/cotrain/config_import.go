@@ -43,6 +43,11 @@ func (p *process) noteImport(im trainconf.Imported) {
 	for _, l := range im.Ignored {
 		p.say("line %d ignored: %s: %s", l.Number, l.Text, l.Why)
 	}
+	for _, l := range im.Understood {
+		if l.Doubt != "" {
+			p.say("line %d: %s %s", l.Number, l.Text, l.Doubt)
+		}
+	}
 	for _, found := range im.Secrets {
 		p.say("line %d: a secret was taken out: put it into the Nomad variable that --secrets names, as %s", found.Line, found.Env)
 	}

@@ -109,6 +109,8 @@ func TestConfigImportPrintsTOMLWithoutSecrets(t *testing.T) {
 	c.cotrain("config", "import", "-").want(t, exitDone, "line 2 ignored: nvidia-smi: is neither", "line 3 ignored", "nothing in it is a setting")
 	c.stdin = "[train]\nmicro = 4\n"
 	c.cotrain("config", "import", "-").want(t, exitFailed, "error: train.micro", "line 2")
+	c.stdin = "[ -f x ] && export ZERO_BAND_OPTIM_BATCH_SIZE=64\n"
+	c.cotrain("config", "import", "-").want(t, exitDone, "line 1: ZERO_BAND_OPTIM_BATCH_SIZE=64 stands under a condition, and was taken")
 	c.stdin = "torchrun train.py --ckpt.path /data/$USER/ckpt --ckpt.interval 500\n"
 	if r := c.cotrain("config", "import", "-").want(t, exitFailed, "not valid as it stands: ckpt.path: must be set"); !strings.Contains(r.out, "interval = 500") {
 		t.Errorf("what was understood is missing in %s", r.out)

@@ -34,6 +34,7 @@ type ImportLine struct {
 	Number int    `json:"line" doc:"Counted from 1"`
 	Text   string `json:"text" doc:"Without secrets"`
 	Why    string `json:"why"`
+	Doubt  string `json:"doubt,omitempty" doc:"Of a value that was taken although the script may not set it"`
 }
 
 // ImportSecret is a secret that was taken out.

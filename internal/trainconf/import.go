@@ -27,6 +27,7 @@ type Line struct {
 	Number int // counted from 1
 	Text   string
 	Why    string
+	Doubt  string // of a value that was taken although the script may not set it, "" for none
 }
 
 // SecretFound is a secret that was taken out of a text. The worker needs it as an environment variable, which an item of
@@ -78,7 +79,9 @@ type importer struct {
 	hidden    map[int]bool    // lines that are part of a secret, counted from 1
 	starts    []int           // for each line of TOML, the one that its statement begins at, counted from 0
 	files     map[string]bool // that the script writes a configuration to
-	lastStart int             // the last line that starts the trainer, 0 for none
+	flow      flow
+	doubts    map[int]string // by line, of the commands that the shell may pass over
+	lastStart int            // the last line that starts the trainer, 0 for none
 	args      []found
 	env       []found
 }
@@ -96,20 +99,20 @@ func (im *importer) fail(line int, field, value, rule, fix string) {
 
 func (im *importer) understood(line int, text, why string) {
 	if len(im.out.Understood) < maxListed {
-		im.out.Understood = append(im.out.Understood, Line{line, clip(text), why})
+		im.out.Understood = append(im.out.Understood, Line{Number: line, Text: clip(text), Why: why, Doubt: im.doubts[line]})
 	}
 }
 
 func (im *importer) ignored(line int, text, why string) {
 	if len(im.out.Ignored) < maxListed {
-		im.out.Ignored = append(im.out.Ignored, Line{line, clip(text), why})
+		im.out.Ignored = append(im.out.Ignored, Line{Number: line, Text: clip(text), Why: why})
 	}
 }
 
 // read does all the work: it tells the lines apart, and applies TOML, arguments and variables in the order in which the core
 // does.
 func (im *importer) read(lines []string) {
-	im.lines, im.hidden, im.files = lines, map[int]bool{}, map[string]bool{}
+	im.lines, im.hidden, im.files, im.doubts = lines, map[int]bool{}, map[string]bool{}, map[int]string{}
 	im.toml(im.split())
 	for _, a := range im.args {
 		im.argument(a)

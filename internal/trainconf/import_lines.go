@@ -39,6 +39,7 @@ func (im *importer) split() []string {
 		}
 	}
 	all := statements(im.lines)
+	im.flow.called = callsOf(all)
 	for _, s := range all {
 		if s.file != "" {
 			im.files[s.file] = true

@@ -75,3 +75,33 @@ func TestImportTakesAwayWhatIsUnsetBeforeTheTrainerStarts(t *testing.T) {
 		}
 	}
 }
+
+func TestImportSaysOfAValueThatTheScriptMayNotSet(t *testing.T) {
+	t.Parallel()
+	const set, taken = "export ZERO_BAND_OPTIM_BATCH_SIZE=64", "stands under a condition, and was taken"
+	const uncalled = "stands in the function debug, which the script does not call, and was taken"
+	for _, tc := range []struct{ name, text, want string }{
+		{"plain", set, ""},
+		{"if on one line", "if false; then " + set + "; fi", taken},
+		{"if", "if [ -n \"$DEBUG\" ]; then\n  " + set + "\nfi", taken},
+		{"else", "if [ -n \"$DEBUG\" ]; then\n  date\nelse\n  " + set + "\nfi", taken},
+		{"after an if", "if [ -n \"$DEBUG\" ]; then\n  date\nfi\n" + set, ""},
+		{"case", "case $1 in\n  fast) " + set + " ;;\nesac", taken},
+		{"after a case", "case $1 in\n  fast) date ;;\nesac\n" + set, ""},
+		{"and", "[ -f x ] && " + set, taken},
+		{"or", "which x || " + set, taken},
+		{"after and", "[ -f x ] && date\n" + set, ""},
+		{"a command that is to succeed", "cd x && " + set, ""},
+		{"a function that is not called", "debug() {\n  " + set + "\n}\ndate", uncalled},
+		{"another way to write one", "function debug {\n  " + set + "\n}\ndate", uncalled},
+		{"a function that is called", "debug() {\n  " + set + "\n}\ndebug", ""},
+		{"after a function", "debug() {\n  date\n}\n" + set, ""},
+		{"after a function on one line", "debug() { date; }\n" + set, ""},
+		{"a loop", "for i in 0 1; do\n  " + set + "\ndone", ""},
+	} {
+		im := Import([]byte(tc.text + "\n"))
+		if len(im.Understood) != 1 || im.Understood[0].Doubt != tc.want || im.Request.Get("optim.batch_size") != "64" {
+			t.Errorf("%s: %+v, want %q", tc.name, im.Understood, tc.want)
+		}
+	}
+}

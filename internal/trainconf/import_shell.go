@@ -52,6 +52,11 @@ func (im *importer) command(s statement) {
 		case ')':
 			open = max(0, open-1)
 		}
+		if doubt := im.flow.see(words[:n], end); doubt != "" {
+			for _, w := range words[:n] {
+				im.doubts[w.line] = doubt
+			}
+		}
 		if n > 0 && !label {
 			im.words(words[:n], trains, end == '>')
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -65,7 +66,7 @@ func importReport(im trainconf.Imported) views.RunImport {
 	lines := func(in []trainconf.Line) []views.ImportLine {
 		var out []views.ImportLine
 		for _, l := range in {
-			out = append(out, views.ImportLine{Number: l.Number, Text: l.Text, Why: l.Why})
+			out = append(out, views.ImportLine{Number: l.Number, Text: l.Text, Why: strings.TrimSuffix(l.Why+"; "+l.Doubt, "; ")})
 		}
 		return out
 	}
