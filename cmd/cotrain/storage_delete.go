@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/api"
 )
@@ -32,9 +33,12 @@ func (c *storageDeleteCmd) Run(ctx context.Context, p *process) error {
 		if err := cl.get(ctx, "/api/v1/storage/usage", query, &n); err != nil {
 			return err
 		}
+		if n.Kept != "" {
+			return &usageError{"cannot delete " + p.text(strings.TrimSuffix(n.Kept, ".")), ""}
+		}
 		what, fix := fmt.Sprintf("deleting %s removes %s for good", p.text(c.Path), countText(n)), "add --yes to do it"
 		if n.InUse != "" {
-			what, fix = what+". "+p.text(n.InUse), "stop it first, or add --yes --in-use to do it all the same"
+			what, fix = what+". "+p.text(strings.TrimSuffix(n.InUse, ".")), "stop it first, or add --yes --in-use to do it all the same"
 		}
 		return &usageError{what, fix}
 	}

@@ -177,6 +177,12 @@ func TestStorageDeleteSaysHowMuchBeforeItDoes(t *testing.T) {
 	}
 	c.cotrain("storage", "delete", "models/temp/old", "--yes").want(t, exitNotFound)
 	c.cotrain("storage", "delete", "models/temp", "--yes").want(t, exitRefused)
+	for _, place := range []string{".", "models/temp"} {
+		r := c.cotrain("storage", "delete", place).want(t, exitUsage, "is part of the layout", "Delete what is in it")
+		if strings.Contains(r.errOut, "--yes") {
+			t.Errorf("%s: %q", place, r.errOut)
+		}
+	}
 	c.cotrain("storage", "delete", "models/../../x", "--yes").want(t, exitRefused)
 }
 
@@ -186,7 +192,7 @@ func TestDeletingTheCheckpointsOfARunThatGoesOnNeedsToBeMeant(t *testing.T) {
 	c.Add(run.Run{ID: "r-0a1b2c3d4e", Name: "first", State: run.Running, CheckpointPath: "models/checkpoints/mine"})
 	keep(t, filepath.Join(dir, "models/checkpoints/mine/step_5/x"), "12345")
 	r := c.cotrain("storage", "delete", "models/checkpoints/mine/step_5").want(t, exitUsage)
-	if !strings.Contains(r.errOut, "keeps its checkpoints there") || !strings.Contains(r.errOut, "--yes --in-use") {
+	if !strings.Contains(r.errOut, "keeps its checkpoints there") || !strings.Contains(r.errOut, "cannot be resumed from them; stop it first, or add --yes --in-use") {
 		t.Errorf("%q", r.errOut)
 	}
 	r = c.cotrain("storage", "delete", "models/checkpoints/mine/step_5", "--yes").want(t, exitRefused)

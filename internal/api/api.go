@@ -102,6 +102,7 @@ func New(d Deps) http.Handler {
 	mux := http.NewServeMux()
 	s := &server{Deps: d}
 	s.api = humago.New(mux, s.config())
+	s.api.UseMiddleware(s.onceEach)
 	s.routes()
 	document, err := s.document()
 	if err != nil {

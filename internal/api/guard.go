@@ -2,10 +2,15 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"mime"
 	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 // guard is what every request passes: no page of another site can change anything, bodies are JSON, work has a limit,
@@ -33,6 +38,24 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// onceEach refuses a query parameter that is given more than once and is no list: one of its values would be ignored.
+func (s *server) onceEach(ctx huma.Context, next func(huma.Context)) {
+	u := ctx.URL()
+	given := u.Query()
+	for _, param := range ctx.Operation().Parameters {
+		values := given[param.Name]
+		if param.In != "query" || len(values) < 2 || param.Schema.Type == huma.TypeArray {
+			continue
+		}
+		p := invalid("query", run.FieldError{Field: param.Name, Value: strings.Join(values[:2], ", "), Rule: "must be given once", Fix: "remove one of them"})
+		ctx.SetHeader("Content-Type", problemType)
+		ctx.SetStatus(p.Status)
+		_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the reader has gone: nobody is left to tell
+		return
+	}
+	next(ctx)
 }
 
 // jsonBody reports whether a request that changes something says that its body is JSON. A form of a page always names

@@ -87,6 +87,8 @@ func TestQueriesThatBreakARuleSayWhich(t *testing.T) {
 		"/api/v1/runs?limit=0":                                          "limit",
 		"/api/v1/runs?limit=501":                                        "limit",
 		"/api/v1/runs?limit=ten":                                        "limit",
+		"/api/v1/runs?limit=5&limit=6":                                  "limit",
+		of + "/logs?worker=1&worker=1":                                  "worker",
 		"/api/v1/runs?stat=running":                                     "stat",
 		"/api/v1/runs?text=" + strings.Repeat("x", 201):                 "text",
 		of + "/logs?worker=-2":                                          "worker",

@@ -41,7 +41,7 @@ type ShapeInput struct {
 type OptionsInput struct {
 	Description *string           `json:"description,omitempty" doc:"Free text, at most 2000 characters"`
 	Tags        []string          `json:"tags,omitempty" doc:"Words to find it by"`
-	Priority    *int              `json:"priority,omitempty" doc:"1 to 100, more is sooner; 0 for the default"`
+	Priority    *int              `json:"priority,omitempty" doc:"1 to 100, more is sooner; left out for the default"`
 	MaxDuration *Duration         `json:"max_duration,omitempty"`
 	MaxSeconds  *int64            `json:"max_duration_seconds,omitempty" doc:"The same as max_duration, as runs have it; max_duration wins"`
 	Retries     *int              `json:"retries,omitempty" doc:"Attempts after the first, when one fails"`
@@ -116,10 +116,14 @@ func (in *OptionsInput) apply(d *draft) {
 			*field = *given
 		}
 	}
-	for field, given := range map[*int]*int{&o.Priority: in.Priority, &o.Retries: in.Retries} {
-		if given != nil {
-			*field = *given
-		}
+	switch {
+	case in.Priority != nil && *in.Priority == 0: // options hold 0 for what was left out
+		d.add(d.request.Set("priority", "0"))
+	case in.Priority != nil:
+		o.Priority = *in.Priority
+	}
+	if in.Retries != nil {
+		o.Retries = *in.Retries
 	}
 	if in.Tags != nil {
 		tags := slices.Sorted(slices.Values(in.Tags))

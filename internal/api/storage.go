@@ -81,7 +81,8 @@ type StorageCount struct {
 	Folders int64 `json:"folders"`
 	Bytes   int64 `json:"bytes" doc:"Of regular files"`
 	Partial bool  `json:"partial,omitempty" doc:"There is more than was counted"`
-	// InUse is said before a deletion only.
+	// Both are said before a deletion only.
+	Kept  string `json:"kept,omitempty" doc:"Why it cannot be deleted"`
 	InUse string `json:"in_use,omitempty" doc:"What to know before deleting it: which run keeps its checkpoints there"`
 }
 
@@ -208,7 +209,11 @@ func (s *server) countStorage(ctx context.Context, in *StoragePath) (*storageCou
 	if err != nil {
 		return nil, err
 	}
-	return &storageCountOutput{StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.KeepersText(keepers)}}, nil
+	out := StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.KeepersText(keepers)}
+	if err := storage.Deletable(in.Path); err != nil {
+		out.Kept = err.Error()
+	}
+	return &storageCountOutput{out}, nil
 }
 
 type deleteStorageInput struct {

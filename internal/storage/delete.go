@@ -23,13 +23,11 @@ type Removed struct {
 // it removed so far with the error of ctx: calling it again goes on.
 func (s *Storage) Delete(ctx context.Context, name string) (Removed, error) {
 	p, err := clean(name)
+	if err == nil {
+		err = Deletable(p)
+	}
 	if err != nil {
 		return Removed{}, err
-	}
-	if isLayout(p) {
-		return Removed{}, &Refusal{
-			Path: named(p), Reason: "It is part of the layout of shared storage, which every node relies on.", Fix: "Delete what is in it, one by one.",
-		}
 	}
 	return await(ctx, s, func(ctx context.Context) (Removed, error) {
 		parent, base, err := s.parentOf(p)
@@ -44,6 +42,16 @@ func (s *Storage) Delete(ctx context.Context, name string) (Removed, error) {
 		}
 		return d.sum, explain(name, err)
 	}, nil)
+}
+
+// Deletable returns the [Refusal] with which [Storage.Delete] would meet the root and the folders of the layout.
+func Deletable(name string) error {
+	if p, err := clean(name); err == nil && isLayout(p) {
+		return &Refusal{
+			Path: named(p), Reason: "It is part of the layout of shared storage, which every node relies on.", Fix: "Delete what is in it, one by one.",
+		}
+	}
+	return nil
 }
 
 // deletion is one walk of [Storage.Delete].

@@ -16,6 +16,9 @@ const maxSweepText = 16 << 10
 // rangeForm is "1e-4..1e-3 log 4": from, to, how values are spread, and how many.
 var rangeForm = regexp.MustCompile(`^([-+]?[0-9][0-9_.]*(?:[eE][-+]?[0-9]+)?|[-+]?\.[0-9]+)\s*\.\.\s*(\S+)\s+(log|linear|lin)\s+([0-9]+)$`)
 
+// bareRange is a range without its spread or its count: no value of any field is written so.
+var bareRange = regexp.MustCompile(`^([-+]?[0-9.]*[0-9](?:[eE][-+]?[0-9]+)?)\s*\.\.\s*([-+]?\.?[0-9][0-9_.]*(?:[eE][-+]?[0-9]+)?)(?:\s+(?:[0-9]+|log|linear|lin))?$`)
+
 // SweepValues reads the values of one axis of a sweep as a person types them: one a line when the text has more than one
 // line (a value may then hold commas), else separated by commas. An item such as "1e-4..1e-3 log 4" or "16..64 linear 4"
 // stands for that many values, ends included, rounded to whole numbers where the field takes only those. Values are
@@ -34,6 +37,10 @@ func SweepValues(field, text string) ([]string, error) {
 		item = strings.TrimSpace(item)
 		if item == "" {
 			continue
+		}
+		if m := bareRange.FindStringSubmatch(item); m != nil {
+			ends := clip(m[1] + ".." + m[2])
+			return nil, fieldError(field, clip(item), "must say how the values of a range are spread, and how many there are", "write "+ends+" log 4, or "+ends+" linear 4")
 		}
 		values := []string{item}
 		if m := rangeForm.FindStringSubmatch(item); m != nil {

@@ -30,6 +30,16 @@ func TestValuesOfASweepAreReadAsAPersonTypesThem(t *testing.T) {
 	}
 }
 
+func TestARangeWithoutItsSpreadShowsHowToWriteOne(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"1e-4..1e-3", "1e-4 .. 1e-3 4", "1e-4..1e-3 log"} {
+		_, err := SweepValues("optim.optim.lr", text)
+		if errs := AsFieldErrors(err); len(errs) != 1 || errs[0].Fix != "write 1e-4..1e-3 log 4, or 1e-4..1e-3 linear 4" {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestValuesOfASweepThatMakeNoSenseAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -37,6 +47,9 @@ func TestValuesOfASweepThatMakeNoSenseAreRefused(t *testing.T) {
 		"no number at an end":  "1..x log 4",
 		"not finite":           "1..Inf log 4",
 		"one value of a range": "1..2 log 1",
+		"no spread":            "1e-4..1e-3",
+		"no spread, a count":   "1e-4 .. 1e-3 4",
+		"no count":             "16..64 linear",
 		"too many of a range":  "1..2 log 100000",
 		"log of zero":          "0..1 log 3",
 		"too many":             strings.Repeat("1,", 501),
