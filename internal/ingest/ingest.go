@@ -71,7 +71,8 @@ type alloc struct {
 	cancel context.CancelFunc
 	ended  context.Context // done once Nomad says that the worker has ended
 	end    context.CancelFunc
-	left   int // streams not yet drained
+	lost   run.Unwritten // set before ended is done
+	left   int           // streams not yet drained
 }
 
 // New returns an Ingest that does nothing until Run.
@@ -125,7 +126,8 @@ func (in *Ingest) Follow(w run.Worker) {
 			in.start(a)
 		}
 	}
-	if w.State.Terminal() {
+	if w.State.Terminal() && a.ended.Err() == nil {
+		a.lost = w.Unwritten
 		a.end()
 	}
 }

@@ -125,8 +125,12 @@ func (r *lineReader) boundary(data []byte) int {
 	return n
 }
 
-// finish returns the batch that ends the stream; whole is false when its end was not there to be read.
+// finish returns the batch that ends the stream; whole is false when its end was not there to be read. A log of steps that
+// ends inside a line was cut, as a full disk does.
 func (r *lineReader) finish(whole bool) *store.Batch {
+	if len(r.pending) > 0 && r.told.Step > 0 && rewritten(r.pending) == "" {
+		whole = false
+	}
 	b := r.batch(r.pending, r.end)
 	r.pending = nil
 	b.To.Done, b.To.Told.Read = true, whole

@@ -61,6 +61,11 @@ func goneMessage(output string, from time.Time, t trouble) string {
 	return fmt.Sprintf("the end of %s%s is missing: %s", output, since(from), t.because("its files were removed from the node"))
 }
 
+// unwrittenMessage says that the node could not write a part of a stream, which may be its end.
+func unwrittenMessage(bytes int64, output string) string {
+	return fmt.Sprintf("about %s of %s is missing: the disk of its node could not take it", size(bytes), output)
+}
+
 // span writes a time of a day in UTC, with the date where the days differ.
 func span(from, to time.Time) string {
 	from, to = from.UTC(), to.UTC()

@@ -174,9 +174,13 @@ func (t *tail) commit(ctx context.Context, b *store.Batch) error {
 // finish stores the last line, which has no newline, and that nothing more will come.
 func (t *tail) finish(ctx context.Context, cause error) bool {
 	var err error
-	if errors.Is(cause, fault.ErrNotFound) && t.lines.from.File != "" {
-		err = t.skip(ctx, "log_gone", goneMessage(outputOf(t.alloc.worker.Rank, t.stream), t.stored, t.why), t.lines.end, true)
-	} else {
+	output, lost := outputOf(t.alloc.worker.Rank, t.stream), t.alloc.lost.Of(t.stream)
+	switch {
+	case errors.Is(cause, fault.ErrNotFound) && t.lines.from.File != "":
+		err = t.skip(ctx, "log_gone", goneMessage(output, t.stored, t.why), t.lines.end, true)
+	case lost > 0:
+		err = t.skip(ctx, "log_lost", unwrittenMessage(lost, output), t.lines.end, true)
+	default:
 		err = t.commit(ctx, t.lines.finish(cause == nil))
 	}
 	t.finishing.about(t.log, "finish log", err)

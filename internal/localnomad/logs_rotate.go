@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -76,8 +77,8 @@ func (w *logWriter) Write(p []byte) (int, error) {
 			}
 			continue
 		}
-		if err := w.put(rest[:n]); err != nil {
-			w.drop(rest[:n], err)
+		if took, err := w.put(rest[:n]); err != nil {
+			w.drop(rest[took:n], err)
 		}
 		rest = rest[n:]
 	}
@@ -109,19 +110,34 @@ func (w *logWriter) room(p []byte) int {
 	return int(space)
 }
 
-func (w *logWriter) put(p []byte) error {
+// put writes to the current file, and returns how much it took.
+func (w *logWriter) put(p []byte) (int, error) {
 	if w.file == nil {
 		if err := w.open(); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	n, err := w.file.Write(p)
-	w.size += int64(n)
-	if err == nil && w.failing {
+	if w.failing { // what comes must not be joined to a line that was cut
+		n, err := io.WriteString(w.file, "\n"+lostMark)
+		if w.size += int64(n); err != nil {
+			return 0, err
+		}
 		w.failing = false
 		w.log.Warn("log is written again", "log", w.base, "bytes_lost", w.dropped)
 	}
-	return err
+	n, err := w.file.Write(p)
+	w.size += int64(n)
+	return n, err
+}
+
+// lostMark stands in a log where output could not be written.
+const lostMark = "=== cotrain: output is missing here: it could not be written to the node's disk ===\n"
+
+// lost returns how many bytes could not be written.
+func (w *logWriter) lost() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dropped
 }
 
 func (w *logWriter) drop(p []byte, err error) {

@@ -304,8 +304,11 @@ func TestALogThatCannotBeWrittenDoesNotStopItsTask(t *testing.T) {
 	if err := errors.Join(w.Close(), full.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(w.path(0)); err != nil || string(text) != "kept\n" {
+	if text, err := os.ReadFile(w.path(0)); err != nil || string(text) != "\n"+lostMark+"kept\n" {
 		t.Errorf("file holds %q, %v", text, err)
+	}
+	if n := w.lost(); n != 15 {
+		t.Errorf("%d bytes are said to be lost", n)
 	}
 	if out := said.String(); strings.Count(out, "cannot be written") != 1 || !strings.Contains(out, "bytes_lost=15") {
 		t.Errorf("the agent's log says %q", out)
@@ -339,4 +342,32 @@ func TestALineReachesItsFollowerSoon(t *testing.T) {
 	if best > missedWake {
 		t.Errorf("the best line took %v", best)
 	}
+}
+
+func TestATaskWhoseOutputIsLostSaysSo(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("the system has no /dev/full")
+	}
+	a := startAgent(t, nil)
+	a.register(shellJob("lost", "until [ -e local/go ]; do sleep 0.02; done; echo lost", 1))
+	al := a.waitAllocs("lost", clientRunning, 1)[0]
+	a.s.logs.mu.Lock()
+	w := a.s.logs.m[logKey(al.ID, "main", "stdout")]
+	a.s.logs.mu.Unlock()
+	w.mu.Lock()
+	good := w.file
+	w.file = full
+	w.mu.Unlock()
+	if err := errors.Join(good.Close(), os.WriteFile(filepath.Join(a.s.allocDir(al.ID).local("main"), "go"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	al = a.waitAllocs("lost", clientComplete, 1)[0]
+	for _, ev := range al.TaskStates["main"].Events {
+		if ev.Type == api.TaskDriverMessage && ev.Details["stdout_lost"] == "5" && ev.Details["stderr_lost"] == "0" {
+			return
+		}
+	}
+	t.Errorf("no event tells of it: %+v", al.TaskStates["main"].Events)
 }

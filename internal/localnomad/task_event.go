@@ -73,6 +73,13 @@ func (s *Server) terminatedEvent(x exit) *api.TaskEvent {
 	return e
 }
 
+// outputLostEvent says how many bytes of each log could not be written, which a Nomad client tells nobody.
+func (s *Server) outputLostEvent(stdout, stderr int64) *api.TaskEvent {
+	return s.newTaskEvent(api.TaskDriverMessage, "Output could not be written to the node's disk", map[string]string{
+		"stdout_lost": strconv.FormatInt(stdout, 10), "stderr_lost": strconv.FormatInt(stderr, 10),
+	})
+}
+
 func (s *Server) killingEvent(timeout time.Duration) *api.TaskEvent {
 	message := "Sent interrupt"
 	if timeout != 0 {

@@ -198,6 +198,9 @@ func (t *taskRunner) once(prepareErr error) outcome {
 		t.event(t.s.driverFailureEvent(err))
 		return outcome{startErr: true}
 	case err == nil:
+		if out, errs := t.stdout.lost(), t.stderr.lost(); out+errs > 0 {
+			t.event(t.s.outputLostEvent(out, errs))
+		}
 		t.event(t.s.terminatedEvent(x))
 	}
 	if t.ctx.Err() != nil {

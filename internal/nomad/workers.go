@@ -132,8 +132,12 @@ func worker(s *api.AllocationListStub) run.Worker {
 		w.EndedAt = time.Unix(0, s.ModifyTime).UTC()
 	}
 	for _, ev := range task.Events {
-		if ev != nil && ev.Type == api.TaskTerminated {
+		switch {
+		case ev == nil:
+		case ev.Type == api.TaskTerminated:
 			exit(&w, ev)
+		case ev.Type == api.TaskDriverMessage: // of the embedded agent: a Nomad client does not tell
+			w.Unwritten = run.Unwritten{Stdout: byteCount(ev.Details["stdout_lost"]), Stderr: byteCount(ev.Details["stderr_lost"])}
 		}
 	}
 	w.Detail = detail(s, task.Events)
@@ -154,6 +158,12 @@ func exit(w *run.Worker, ev *api.TaskEvent) {
 	if signal != 0 && code == 0 {
 		w.ExitCode = 128 + signal
 	}
+}
+
+// byteCount reads a number of bytes, 0 when it is none.
+func byteCount(s string) int64 {
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return max(0, n)
 }
 
 // gpusOf is the GPUs of a task, by ID; nil has none.

@@ -47,6 +47,8 @@ func TestAllocationsBecomeWorkers(t *testing.T) {
 		{"running", stub("running", "run", received, started), run.Worker{State: run.WorkerRunning, Detail: "Task started by client"}, false},
 		{"ended well", stub("complete", "run", started, terminated("0", "0", "false")),
 			run.Worker{State: run.WorkerComplete, Exited: true, Detail: "Exit Code: 0"}, true},
+		{"its disk was full", stub("complete", "run", started, &api.TaskEvent{Type: "Driver", Details: map[string]string{"stdout_lost": "12", "stderr_lost": "x"}}, terminated("0", "0", "false")),
+			run.Worker{State: run.WorkerComplete, Exited: true, Detail: "Exit Code: 0", Unwritten: run.Unwritten{Stdout: 12}}, true},
 		{"failed", stub("failed", "run", started, terminated("1", "0", "false"), notRestarting),
 			run.Worker{State: run.WorkerFailed, Exited: true, ExitCode: 1, Detail: "Exit Code: 1"}, false},
 		{"killed by a signal that left code 0", stub("failed", "run", terminated("0", "9", "true")),

@@ -47,8 +47,21 @@ type Worker struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	// UnknownSince is when its node was first seen to be disconnected, while it is.
 	UnknownSince time.Time `json:"unknown_since,omitzero"`
+	// Unwritten is what its node could not write to its log; known once it has ended.
+	Unwritten Unwritten `json:"-"`
 	// Told is what its log says about its end; read once it has ended.
 	Told Told `json:"told,omitzero"`
+}
+
+// Unwritten is how many bytes of each stream of a worker could not be written by its node.
+type Unwritten struct{ Stdout, Stderr int64 }
+
+// Of returns the bytes of one stream, stdout or stderr.
+func (u Unwritten) Of(stream string) int64 {
+	if stream == "stderr" {
+		return u.Stderr
+	}
+	return u.Stdout
 }
 
 // OK reports whether the worker ended by itself and well: complete, not stopped by Nomad, exit code 0.

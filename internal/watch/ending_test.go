@@ -133,3 +133,46 @@ func TestWhyTheLaunchScriptGivesUpIsToldOfTheWorker(t *testing.T) {
 		t.Errorf("reason is %q", got.Reason)
 	}
 }
+
+// TestAnEndThatTheNodesDiskCouldNotTakeIsNoEarlyEnd has the embedded agent tell that output is lost, at the end of a line and
+// inside one, and a Nomad client that does not tell, where the log ends inside a line.
+func TestAnEndThatTheNodesDiskCouldNotTakeIsNoEarlyEnd(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		more      string
+		unwritten int64
+		told      int
+	}{
+		"at the end of a line": {"", 4321, 3},
+		"inside a line":        {"03:23:01 [INFO] [Rank 0] st", 4321, 3},
+		"nobody tells":         {"03:23:01 [INFO] [Rank 0] st", 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTrainingRig(t, 50, run.Options{})
+			for rank := range 3 {
+				r.cluster.Print(r.child, rank, "03:22:58 [INFO] [Rank 0] step: 25, loss: 2.5\n"+tc.more)
+				r.cluster.Set(r.child, rank, func(w *run.Worker) {
+					nomadtest.End(0)(w)
+					w.Unwritten.Stdout = tc.unwritten
+				})
+			}
+			if got := r.becomes(run.Succeeded); got.Reason != "" {
+				t.Errorf("reason is %q", got.Reason)
+			}
+			evs, err := r.store.Events(t.Context(), r.id, 0, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := 0
+			for _, ev := range evs {
+				if ev.Kind == "log_lost" && ev.Message == fmt.Sprintf("about 4 kB of worker %d's output is missing: the disk of its node could not take it", ev.Rank) {
+					told++
+				}
+			}
+			if told != tc.told {
+				t.Errorf("it is told %d times, want %d: %+v", told, tc.told, evs)
+			}
+		})
+	}
+}
