@@ -24,15 +24,20 @@ func badges() []string {
 
 // BadgeOf names the badge of a run: its state, or that it succeeded with a warning.
 func BadgeOf(r run.Run) string {
-	if warning(r) != "" {
+	if r.State == run.Succeeded && warning(r) != "" {
 		return badgeWarned
 	}
 	return string(r.State)
 }
 
-// warning says in one sentence why a run that succeeded is worth a look, "" when it is not.
+// warning says in one sentence why a run that trains or has succeeded is worth a look, "" when it is not.
 func warning(r run.Run) string {
+	notice := r.LossNotice()
 	switch {
+	case r.State.Live() && notice != "" && r.Reason != "":
+		return sentence(notice + "; " + r.Reason)
+	case r.State.Live() && notice != "":
+		return sentence(notice)
 	case r.State != run.Succeeded:
 		return ""
 	case r.Reason != "":

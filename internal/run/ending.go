@@ -2,7 +2,6 @@ package run
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -65,8 +64,8 @@ func (r *Run) trained(ws []Worker) bool {
 // caveats is what is to be known about a run that succeeded, "" when there is nothing.
 func (r *Run) caveats(ws []Worker) string {
 	var out []string
-	if p := r.Progress; p.HasLoss && (math.IsNaN(p.Loss) || math.IsInf(p.Loss, 0)) {
-		out = append(out, fmt.Sprintf("the loss is %v at step %d", p.Loss, p.Step))
+	if notice := r.LossNotice(); notice != "" {
+		out = append(out, notice)
 	}
 	if !slices.ContainsFunc(ws, func(w Worker) bool { return w.Told.Finished || w.Told.Step > 0 || !w.Told.Read }) {
 		out = append(out, "no worker reported a step or the end of training")

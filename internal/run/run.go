@@ -126,6 +126,9 @@ type Run struct {
 	FirstStep int64     `json:"first_step,omitempty"`
 	FirstAt   time.Time `json:"first_at,omitzero"`
 
+	// Diverged is since when the loss of the newest attempt is no finite number; nil when it never was one.
+	Diverged *Diverged `json:"-"`
+
 	// Revision grows with every change that is stored: of two states of one run, the greater is the newer.
 	Revision int64 `json:"-"`
 

@@ -102,7 +102,7 @@ func (s *Store) Told(ctx context.Context, id run.ID) (map[string]run.Told, error
 // reported from there on. When another writer moved a cursor first it stores nothing and returns [fault.ErrConflict]. It sets
 // ChunkID, Repeated and the events' Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
-	c := commit{store: s, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}, told: map[*Batch]run.Event{}, names: nameKeeper{store: s}}
+	c := commit{store: s, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}, told: map[*Batch][]run.Event{}, names: nameKeeper{store: s}}
 	err := s.inTx(ctx, func(tx *writeTx) error {
 		c.tx, c.rows, c.names.tx = tx, pointRows{tx: tx}, tx
 		for _, b := range batches {
@@ -120,8 +120,8 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 		return fmt.Errorf("store log batches: %w", err)
 	}
 	s.unstored.Store(0)
-	for b, ev := range c.told {
-		b.Events = append(b.Events, ev)
+	for b, evs := range c.told {
+		b.Events = append(b.Events, evs...)
 	}
 	s.mu.Lock()
 	for k, id := range c.fresh {
@@ -151,7 +151,7 @@ type commit struct {
 	fresh   map[seriesKey]int64
 	added   map[run.ID]map[int64]int // rows by series
 	repeats map[run.ID]repeats
-	told    map[*Batch]run.Event // beside the batch's own
+	told    map[*Batch][]run.Event // beside the batch's own
 }
 
 func (c *commit) batch(ctx context.Context, b *Batch) error {
@@ -187,13 +187,24 @@ func (c *commit) batch(ctx context.Context, b *Batch) error {
 			return err
 		}
 	}
-	ev, err := c.names.tell(ctx, b)
+	ev, err := diverged(ctx, c.tx, b, points)
+	if err := c.tell(ctx, b, ev, err); err != nil {
+		return err
+	}
+	ev, err = c.names.tell(ctx, b)
+	return c.tell(ctx, b, ev, err)
+}
+
+// tell stores an event, if there is one, beside the batch's own.
+func (c *commit) tell(ctx context.Context, b *Batch, ev *run.Event, err error) error {
 	if err != nil || ev == nil {
 		return err
 	}
-	err = insertEvent(ctx, c.tx, ev)
-	c.told[b] = *ev
-	return err
+	if err := insertEvent(ctx, c.tx, ev); err != nil {
+		return err
+	}
+	c.told[b] = append(c.told[b], *ev)
+	return nil
 }
 
 // steps makes room for a batch's points, and returns those that are still wanted.

@@ -16,7 +16,7 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before, revision, stop_reason, first_step, first_at`
+	retried, port_conflicts, not_before, revision, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank`
 
 type scanner interface{ Scan(...any) error }
 
@@ -25,9 +25,12 @@ func scanRun(row scanner) (run.Run, error) {
 	var shape, options, origin string
 	var created, started, ended, progressAt, notBefore, firstAt int64
 	var loss, rate sql.NullFloat64
+	var divergedIn int
+	var diverged run.Diverged
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
-		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopReason, &r.FirstStep, &firstAt)
+		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopReason, &r.FirstStep, &firstAt,
+		&divergedIn, &diverged.Step, &diverged.Rank)
 	if err != nil {
 		return r, mapError(err)
 	}
@@ -39,6 +42,9 @@ func scanRun(row scanner) (run.Run, error) {
 	}
 	if err := json.Unmarshal([]byte(origin), &r.Origin); err != nil {
 		return r, fmt.Errorf("origin of run %s: %w", r.ID, err)
+	}
+	if divergedIn > 0 && divergedIn == r.Attempt {
+		r.Diverged = &diverged
 	}
 	r.NotBefore, r.FirstAt = fromMillis(notBefore), fromMillis(firstAt)
 	r.CreatedAt, r.StartedAt, r.EndedAt, r.Progress.UpdatedAt = fromMillis(created), fromMillis(started), fromMillis(ended), fromMillis(progressAt)
@@ -96,10 +102,10 @@ func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key s
 	}
 	words := strings.Join(append([]string{r.Options.Description}, r.Options.Tags...), "\n")
 	_, err = tx.ExecContext(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, words)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		millis(r.CreatedAt), millis(r.StartedAt), millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore), 0, r.StopReason, r.FirstStep, millis(r.FirstAt),
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore), 0, r.StopReason, r.FirstStep, millis(r.FirstAt), 0, 0, 0,
 		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), words)
 	if err != nil {
 		return err

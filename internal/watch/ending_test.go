@@ -82,11 +82,33 @@ func TestALossThatIsNoNumberIsTold(t *testing.T) {
 	t.Parallel()
 	r := newTrainingRig(t, 50, run.Options{})
 	for rank := range 3 {
-		r.cluster.Print(r.child, rank, `COTRAIN {"v":1,"kind":"metrics","step":1000,"loss":"NaN"}`+"\n"+finished)
+		for _, step := range []int{4, 5, 1000} {
+			r.cluster.Print(r.child, rank, fmt.Sprintf(`COTRAIN {"v":1,"kind":"metrics","step":%d,"loss":"NaN"}`+"\n", step))
+		}
+	}
+	r.eventually("it is known while it runs", func() bool {
+		got, err := r.store.Run(t.Context(), r.id)
+		return err == nil && got.State == run.Running && got.LossNotice() == "the loss is NaN since step 4"
+	})
+	for rank := range 3 {
+		r.cluster.Print(r.child, rank, finished)
 		r.cluster.Set(r.child, rank, nomadtest.End(0))
 	}
-	if got := r.becomes(run.Succeeded); got.Reason != "finished, but the loss is NaN at step 1000" {
+	if got := r.becomes(run.Succeeded); got.Reason != "finished, but the loss is NaN since step 4" {
 		t.Errorf("reason is %q", got.Reason)
+	}
+	evs, err := r.store.Events(t.Context(), r.id, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []run.Event
+	for _, ev := range evs {
+		if ev.Kind == "diverged" {
+			told = append(told, ev)
+		}
+	}
+	if len(told) != 1 || told[0].Level != "warning" || told[0].Message != fmt.Sprintf("the loss of worker %d is NaN at step 4", told[0].Rank) {
+		t.Errorf("it is told as %+v", told)
 	}
 }
 

@@ -422,6 +422,13 @@ func TestASuccessThatIsWorthALookIsMarked(t *testing.T) {
 			t.Errorf("%s is plain green", id)
 		}
 	}
+	live := testRun(run.Degraded)
+	live.ID, live.Reason, live.Progress.Loss, live.Diverged = "r-0000000004", "worker 1 was lost", math.NaN(), &run.Diverged{Step: 4, Rank: 1}
+	s.fake.runs = append(s.fake.runs, live)
+	if got, want := s.get("/runs/"+string(live.ID), 200).text(t, "[data-run-warning] .note-warning"), "Warning The loss is NaN since step 4; worker 1 was lost"; got != want {
+		t.Errorf("while it runs: %q", got)
+	}
+	s.fake.runs = s.fake.runs[:3]
 	if a := s.get("/runs/"+string(well.ID), 200); a.count("[data-run-warning]") != 0 || a.text(t, "[data-run-reason]") != "All workers finished." || a.count("#run-headline .badge.state-succeeded") != 1 {
 		t.Error("a success without a warning is marked")
 	}

@@ -77,6 +77,7 @@ type Store interface {
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"a run comes back as it was stored":                       testRoundTrip,
+		"where an attempt diverged is told once":                  testDiverged,
 		"an attempt keeps its first step":                         testFirstStep,
 		"a repeated key returns the first run":                    testKey,
 		"a run can be stored with its first attempt":              testCreateClaimed,
