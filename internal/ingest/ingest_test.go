@@ -436,6 +436,31 @@ func TestBytesThatComeJustAfterTheEndAreNotLost(t *testing.T) {
 	}
 }
 
+// TestEachStepOfARewrittenLineCounts prints steps with carriage returns alone, more of them than a line is long, and a bar.
+func TestEachStepOfARewrittenLineCounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.follow(0)
+	r.cluster.Print(r.child, 0, metric(1, 9))
+	r.eventually("the first is stored", func() bool { return len(r.points("loss")) == 1 })
+	const steps = 3000 // 140 KiB
+	var text strings.Builder
+	for step := 2; step <= steps; step++ {
+		fmt.Fprintf(&text, "03:22:58 [INFO] [Rank 0] step: %d, loss: 3.1\r", step)
+	}
+	text.WriteString("\n\rEpoch 0: 22% | step: 7\rEpoch 0: 24% | step: 8\r\n")
+	r.cluster.Print(r.child, 0, text.String())
+	r.end(0)
+	pts := r.points("loss")
+	missing := steps - len(pts)
+	if most := 2 * text.Len() / (64 << 10); missing < 0 || missing > most { // those that a piece ends in
+		t.Errorf("%d points of %d, at most %d may be missing", len(pts), steps, most)
+	}
+	if pts[1].Step != 2 || pts[1].Value != 3.1 || pts[len(pts)-1].Step != steps {
+		t.Errorf("they are %+v ... %+v", pts[1], pts[len(pts)-1])
+	}
+}
+
 func TestHostileOutputIsStoredAndBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

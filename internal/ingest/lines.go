@@ -142,8 +142,9 @@ func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 	b := &store.Batch{From: r.from, Log: raw}
 	for rest := raw; len(rest) > 0; {
 		line, after, whole := bytes.Cut(rest, []byte("\n"))
+		r.overwritten(b, line)
 		if !r.cut {
-			r.line(b, line)
+			r.take(b, r.parser.Line(line))
 		}
 		r.cut = !whole
 		rest = after
@@ -157,8 +158,26 @@ func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 	return b
 }
 
-func (r *lineReader) line(b *store.Batch, line []byte) {
-	res := r.parser.Line(line)
+// overwritten takes the steps that a line, or a piece of one, reported before carriage returns rewrote it.
+func (r *lineReader) overwritten(b *store.Batch, line []byte) {
+	inside := r.cut // its beginning is in an earlier piece
+	if !inside {
+		line = bytes.TrimRight(line, "\r") // the last state is read as the line
+	}
+	for {
+		state, after, more := bytes.Cut(line, []byte("\r"))
+		if !more {
+			return
+		}
+		if !inside && len(state) > 0 {
+			r.take(b, r.parser.Overwritten(state))
+		}
+		line, inside = after, false
+	}
+}
+
+// take adds what a line says to a batch.
+func (r *lineReader) take(b *store.Batch, res logparse.Result) {
 	switch res.Kind {
 	case logparse.KindSample:
 		if res.Sample.HasStep {

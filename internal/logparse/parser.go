@@ -95,6 +95,18 @@ func (p *Parser) Line(line []byte) Result {
 	return p.textEvent(rec.msg)
 }
 
+// Overwritten reads a state of a line that was rewritten later: of those only samples with a step count. A bar is redrawn with the
+// same news again and again, and what it says of anything else is said by its last state.
+func (p *Parser) Overwritten(line []byte) Result {
+	before := p.State
+	res := p.Line(line)
+	p.State = before
+	if res.Kind != KindSample || !res.Sample.HasStep {
+		return Result{}
+	}
+	return res
+}
+
 // event finishes a result whose fields, if any, are in p.metrics.
 func (p *Parser) event(name string, text []byte) Result {
 	return Result{Kind: KindEvent, Event: Event{Name: name, Level: levelOf(name), Metrics: p.metrics, text: text}}
