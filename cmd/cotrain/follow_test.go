@@ -120,6 +120,24 @@ func TestOnATerminalTheProgressIsOneLineAtTheBottom(t *testing.T) {
 	}
 }
 
+func TestAThroughputThatIsNotKnownYetIsNoZero(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.script(map[string]func(){
+		"== queued": func() {
+			c.Change(c.newest(), func(r *run.Run) {
+				r.State, r.StepsTotal, r.StartedAt = run.Running, 10, c.now.Add(-60e9)
+				r.Progress = run.Progress{Step: 4, Loss: 2.5, HasLoss: true}
+			})
+		},
+		"== running": func() { c.end(c.newest(), run.Succeeded, "") },
+	})
+	r := c.cotrain("run", "submit", "--preset", "debug-diloco", "--name", "x", "--follow").want(t, exitDone, "loss 2.5  -  ETA 1m30s")
+	if strings.Contains(r.out, "tok/s") {
+		t.Errorf("it says %q", r.out)
+	}
+}
+
 // onScreen is what a terminal shows in the end: a carriage return with an erasure begins its line anew.
 func onScreen(out string) []string {
 	var lines []string

@@ -156,8 +156,13 @@ func figure(v float64) string {
 	return s
 }
 
-// rate is a throughput, as the pages write it.
-func rate(v float64) string { return views.Number(v) + " tok/s" }
+// rate is a throughput, as the pages write it; "-" while none is known.
+func rate(v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return views.Number(v) + " tok/s"
+}
 
 // bytesText is a number of bytes, as the pages write it.
 func bytesText(n int64) string { return views.Bytes(float64(n)) }

@@ -60,11 +60,7 @@ func (p *process) printSweepRuns(d api.SweepDetail) error {
 			row = append(row, setOr(r.Values[field]))
 		}
 		like := run.Run{StepsTotal: r.StepsTotal, Progress: r.Progress}
-		throughput := "-"
-		if r.Progress.TokensPerSec > 0 {
-			throughput = rate(r.Progress.TokensPerSec)
-		}
-		t.row(append(row, string(r.State), steps(like), loss(like)+mark(i == best), throughput+mark(i == fastest))...)
+		t.row(append(row, string(r.State), steps(like), loss(like)+mark(i == best), rate(r.Progress.TokensPerSec)+mark(i == fastest))...)
 	}
 	return t.flush()
 }
