@@ -155,7 +155,7 @@ func TestBytesAreReadable(t *testing.T) {
 
 func TestThroughputsAreReadable(t *testing.T) {
 	t.Parallel()
-	for v, want := range map[float64]string{0: "0 tok/s", 12.34: "12.3 tok/s", 999.6: "1.00 k tok/s", 5120: "5.12 k tok/s", 999_950: "1.00 M tok/s", 2.5e9: "2.50 G tok/s"} {
+	for v, want := range map[float64]string{0: "-", 12.34: "12.3 tok/s", 999.6: "1.00 k tok/s", 5120: "5.12 k tok/s", 999_950: "1.00 M tok/s", 2.5e9: "2.50 G tok/s"} {
 		if got := rate(v); got != want {
 			t.Errorf("%v: %q, want %q", v, got, want)
 		}
