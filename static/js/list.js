@@ -18,6 +18,8 @@ export function startListPage(live) {
     const old = document.getElementById("run-list");
     if (!fresh || !old) throw new Error("list: not in the answer");
     if (location.href !== before) return Number(fresh.dataset.seq); // the filter changed meanwhile
+    // A form that is being sent leads to another page, and to reload this one would cancel that.
+    if (document.querySelector("form[data-sending]")) return Number(fresh.dataset.seq);
     // The first run brings the filters; the last one takes them away.
     if (Boolean(page.getElementById("filters")) !== Boolean(document.getElementById("filters"))) location.reload();
     morph(old, fresh);
