@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // TestConfiguringRunsInTheBrowser builds a run from scratch, breaks five fields and mends them by the messages, keeps it as a
@@ -17,9 +19,14 @@ func TestConfiguringRunsInTheBrowser(t *testing.T) {
 	message := func(field string) string {
 		return fmt.Sprintf(`document.querySelector("#f-%s-message").innerText`, strings.ReplaceAll(field, ".", "-"))
 	}
-	b.do("choose the model, made-up data and DiLoCo", script(`for (const [name, value] of [["name_model", "debugmodel"]]) {
-		const el = document.querySelector("[name='" + name + "']"); el.value = value; el.dispatchEvent(new Event("change", {bubbles: true})); }`))
+	mark := func(field string) string {
+		return fmt.Sprintf(`document.querySelector("#f-%s-mark").innerText.includes("changed")`, field)
+	}
+	// As a person does: what an answer moves is where it stays before the next click.
+	b.do("choose the model", script(`(() => { const el = document.querySelector("[name='name_model']"); el.value = "debugmodel"; el.dispatchEvent(new Event("change", {bubbles: true})); })()`))
+	b.waitFor("the model is checked", mark("name_model"))
 	b.click(`#f-data-fake`)
+	b.waitFor("the data are checked", mark("data-fake"))
 	b.click(`#f-diloco`)
 	set("name", "built by hand")
 	b.waitFor("DiLoCo asks for its inner steps", message("diloco.inner_steps")+` !== ""`)
@@ -40,7 +47,7 @@ func TestConfiguringRunsInTheBrowser(t *testing.T) {
 		b.waitFor(broken.field+" is mended", message(broken.field)+` === ""`)
 	}
 	b.waitFor("no section is wrong", `[...document.querySelectorAll(".section-count")].every(c => c.innerText === "")`)
-	b.waitFor("changes are marked", `document.querySelector("#f-optim-batch_size-mark").innerText.includes("changed")`)
+	b.waitFor("changes are marked", mark("optim-batch_size"))
 
 	b.fill("#field-search", "betas2")
 	b.waitFor("the search finds one setting", `document.querySelector("[data-search-count]").innerText.startsWith("1 ")`)
@@ -122,4 +129,26 @@ func TestConfiguringRunsInTheBrowser(t *testing.T) {
 		b.open(path)
 		b.accessible(path)
 	}
+}
+
+// TestACheckDoesNotMoveWhatIsPressed presses the mouse on one field while the check of the field before is due.
+func TestACheckDoesNotMoveWhatIsPressed(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t, devConsole(t, t.TempDir()))
+	b.open("/runs/new?preset=")
+	b.do("watch for the check", script(`document.addEventListener("htmx:confirm", (event) => { window.held = event.defaultPrevented; })`))
+	b.do("type", chromedp.SendKeys(`[name="optim.batch_size"]`, "x"), script(`document.querySelector("#f-data-fake").scrollIntoView({block: "center", behavior: "instant"})`))
+	at := func(axis, size string) float64 {
+		return eval[float64](b, fmt.Sprintf(`(() => { const r = document.querySelector("#f-data-fake").getBoundingClientRect(); return r.%s + r.%s / 2 })()`, axis, size))
+	}
+	x, y := at("x", "width"), at("y", "height")
+	left := []chromedp.MouseOption{chromedp.ButtonLeft, chromedp.ClickCount(1)}
+	b.do("press the mouse", chromedp.MouseEvent(chromedp.MousePressed, x, y, left...))
+	b.waitFor("the check is due", `window.held !== undefined`)
+	if !eval[bool](b, `window.held`) {
+		t.Error("the check does not wait for the mouse")
+	}
+	b.do("release it", chromedp.MouseEvent(chromedp.MouseReleased, x, y, left...))
+	b.waitFor("the click counts", `document.querySelector("#f-data-fake").checked`)
+	b.waitFor("the check has been made", `document.querySelector("#f-optim-batch_size-message").innerText.includes("number")`)
 }

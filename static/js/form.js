@@ -1,5 +1,6 @@
 // The form for a new run: tells the server which fields have been touched, so that only those show mistakes while
-// typing, mirrors each message to its input for assistive technology, and returns fields to what they were.
+// typing, holds checks while the pointer is down, mirrors each message to its input for assistive technology, and returns
+// fields to what they were.
 import { startSearch } from "./search.js";
 
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
@@ -30,6 +31,27 @@ export function startForm() {
     }
     if (detail.path === "/runs/validate") detail.parameters.touched = [...touched].join(",");
     if (detail.path === "/runs/new") touched.clear();
+  });
+
+  // Leaving a field for another checks it. Were messages to come or go before the button is released, the other would move
+  // from under the pointer, and the click be lost.
+  let pressed = false;
+  /** @type {(() => void)|null} */
+  let check = null;
+  const release = () =>
+    setTimeout(() => {
+      pressed = false;
+      check?.();
+      check = null;
+    });
+  document.addEventListener("pointerdown", () => (pressed = true));
+  document.addEventListener("pointerup", release);
+  document.addEventListener("pointercancel", release);
+  document.addEventListener("htmx:confirm", (event) => {
+    const detail = /** @type {CustomEvent} */ (event).detail;
+    if (!pressed || detail.path !== "/runs/validate") return;
+    event.preventDefault();
+    check = () => detail.issueRequest(true);
   });
 
   document.addEventListener("htmx:oobAfterSwap", (event) => {
