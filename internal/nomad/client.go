@@ -64,7 +64,6 @@ type Client struct {
 	streams   *api.Client // answers without an end
 	transport []*http.Transport
 	slots     *slots
-	times     times
 	log       *slog.Logger
 	file      jobFile
 
@@ -73,13 +72,12 @@ type Client struct {
 	children map[string]child   // by their parent's job ID
 }
 
-// times are the waits that tests shorten.
-type times struct {
-	logSilence   time.Duration // a followed log sends a heartbeat every second
-	eventSilence time.Duration // the event stream's heartbeat comes every 30 s
-	reconnect    time.Duration // longest wait between two tries to follow events
-	busy         time.Duration // first wait after Nomad had no connection for a log
-}
+const (
+	logSilence    = 30 * time.Second       // a followed log sends a heartbeat every second
+	eventSilence  = 75 * time.Second       // the event stream's heartbeat comes every 30 s
+	reconnect     = 10 * time.Second       // longest wait between two tries to follow events
+	firstBusyWait = 200 * time.Millisecond // first wait after Nomad had no connection for a log
+)
 
 // New checks the configuration and returns a client. It makes no call.
 func New(cfg Config) (*Client, error) {
@@ -109,7 +107,6 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		cfg: cfg, log: cfg.Logger, slots: newSlots(cfg.LogStreams, turn), parents: map[string]*parent{}, children: map[string]child{},
-		times: times{logSilence: 30 * time.Second, eventSilence: 75 * time.Second, reconnect: 10 * time.Second, busy: 200 * time.Millisecond},
 	}
 	callHTTP, err := c.httpClient(u, maxConns)
 	if err != nil {

@@ -1,14 +1,15 @@
 package nomad
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // fakeNomad answers what a test gives it, and what every client asks first.
@@ -38,19 +39,61 @@ func (f *fakeNomad) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.ServeMux.ServeHTTP(w, r)
 }
 
-// newFake starts a fake and a client with short waits.
+// pipes is a network in memory: connections over it may be in a synctest bubble, where waits take no time.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case p.conns <- server:
+		return client, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// newFake starts a fake and a client of it.
 func newFake(t *testing.T) (*fakeNomad, *Client) {
 	t.Helper()
 	f := &fakeNomad{ServeMux: http.NewServeMux()}
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	c, err := New(Config{Address: server.URL, LogStreams: 4})
+	network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: f}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := server.Serve(network); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	transport := &http.Transport{DialContext: network.dial}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		serving.Wait()
+	})
+	c, err := New(Config{HTTPClient: &http.Client{Transport: transport}, LogStreams: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
-	// Tests of silence shorten it: a busy machine is silent now and then.
-	c.times = times{logSilence: time.Minute, eventSilence: time.Minute, reconnect: 20 * time.Millisecond, busy: time.Millisecond}
 	f.HandleFunc("GET /v1/status/leader", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, "127.0.0.1:4647") })
 	f.HandleFunc("GET /v1/agent/self", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"member":{"Name":"n1.global"},"config":{"Version":{"Version":"2.0.6","VersionPrerelease":"dev"}}}`)

@@ -92,7 +92,7 @@ var (
 // run opens sessions until one ends for good.
 func (t *tail) run(ctx context.Context) error {
 	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = t.c.times.busy, 5*time.Second
+	wait.InitialInterval, wait.MaxInterval = firstBusyWait, 5*time.Second
 	wait.Reset()
 	shifts, busy := 0, 0
 	for {
@@ -146,9 +146,8 @@ func (t *tail) session(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := t.c.times.logSilence
-	silent := fmt.Errorf("%s: nothing arrived for %v: %w", t.doing(), silence, fault.ErrNomadAway)
-	watchdog := time.AfterFunc(silence, func() { cancel(silent) })
+	silent := fmt.Errorf("%s: nothing arrived for %v: %w", t.doing(), logSilence, fault.ErrNomadAway)
+	watchdog := time.AfterFunc(logSilence, func() { cancel(silent) })
 	defer watchdog.Stop()
 
 	body, err := t.open(ctx, start)
@@ -158,7 +157,7 @@ func (t *tail) session(ctx context.Context) error {
 	defer func() { _ = body.Close() }() // read-only
 	frames, since, checked := newFrameReader(body), time.Now(), start == 0
 	for {
-		watchdog.Reset(silence)
+		watchdog.Reset(logSilence)
 		fr, err := frames.next()
 		watchdog.Stop() // what fn takes is not Nomad's silence
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -208,16 +209,15 @@ func TestTailLogTellsHowAStreamEnded(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f, client := newFake(t)
-			f.HandleFunc("GET /v1/client/fs/ls/a", (&fakeLog{files: []string{"abc"}}).ls)
-			f.HandleFunc("GET /v1/client/fs/logs/a", c.logs)
-			if c.text == "nothing arrived" {
-				client.times.logSilence = 300 * time.Millisecond
-			}
-			err := client.TailLog(t.Context(), "a", "stdout", Cursor{}, true, func(LogChunk) error { return nil })
-			if err == nil || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
-				t.Errorf("got %v, want %v with %q", err, c.want, c.text)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				f, client := newFake(t)
+				f.HandleFunc("GET /v1/client/fs/ls/a", (&fakeLog{files: []string{"abc"}}).ls)
+				f.HandleFunc("GET /v1/client/fs/logs/a", c.logs)
+				err := client.TailLog(t.Context(), "a", "stdout", Cursor{}, true, func(LogChunk) error { return nil })
+				if err == nil || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
+					t.Errorf("got %v, want %v with %q", err, c.want, c.text)
+				}
+			})
 		})
 	}
 }
@@ -239,20 +239,22 @@ func TestTailLogAsksWhyThereAreNoFiles(t *testing.T) {
 
 func TestTailLogWaitsWhenNomadHasNoConnectionFree(t *testing.T) {
 	t.Parallel()
-	f, c := newFake(t)
-	log := &fakeLog{files: []string{"abc"}}
-	f.HandleFunc("GET /v1/client/fs/ls/a", log.ls)
-	var calls atomic.Int32
-	f.HandleFunc("GET /v1/client/fs/logs/a", func(w http.ResponseWriter, r *http.Request) {
-		if calls.Add(1) < 4 {
-			refuse(429, "Too many connections")(w, r)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(t)
+		log := &fakeLog{files: []string{"abc"}}
+		f.HandleFunc("GET /v1/client/fs/ls/a", log.ls)
+		var calls atomic.Int32
+		f.HandleFunc("GET /v1/client/fs/logs/a", func(w http.ResponseWriter, r *http.Request) {
+			if calls.Add(1) < 4 {
+				refuse(429, "Too many connections")(w, r)
+				return
+			}
+			log.logs(w, r)
+		})
+		if text, _, _, err := read(t.Context(), c, Cursor{}); text != "abc" || err != nil {
+			t.Errorf("got %q, %v", text, err)
 		}
-		log.logs(w, r)
 	})
-	if text, _, _, err := read(t.Context(), c, Cursor{}); text != "abc" || err != nil {
-		t.Errorf("got %q, %v", text, err)
-	}
 }
 
 func TestTailLogReturnsTheCallersOwnError(t *testing.T) {
@@ -270,77 +272,83 @@ func TestTailLogReturnsTheCallersOwnError(t *testing.T) {
 
 func TestASlowReaderIsNotTakenForASilentNomad(t *testing.T) {
 	t.Parallel()
-	f, c := newFake(t)
-	(&fakeLog{files: []string{"abcdef"}}).serve(f)
-	c.times.logSilence = 50 * time.Millisecond
-	text := ""
-	err := c.TailLog(t.Context(), "a", "stdout", Cursor{}, false, func(chunk LogChunk) error {
-		time.Sleep(3 * c.times.logSilence)
-		text += string(chunk.Data)
-		return nil
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(t)
+		(&fakeLog{files: []string{"abcdef"}}).serve(f)
+		text := ""
+		err := c.TailLog(t.Context(), "a", "stdout", Cursor{}, false, func(chunk LogChunk) error {
+			time.Sleep(3 * logSilence)
+			text += string(chunk.Data)
+			return nil
+		})
+		if text != "abcdef" || err != nil {
+			t.Errorf("got %q, %v", text, err)
+		}
 	})
-	if text != "abcdef" || err != nil {
-		t.Errorf("got %q, %v", text, err)
-	}
 }
 
 func TestMoreStreamsThanSlotsTakeTurns(t *testing.T) {
 	t.Parallel()
-	f, c := newFake(t)
-	c.slots = newSlots(2, 20*time.Millisecond)
-	var open, most atomic.Int32
-	for i := range 6 {
-		alloc := strconv.Itoa(i)
-		f.HandleFunc("GET /v1/client/fs/ls/"+alloc, (&fakeLog{files: []string{"abc"}}).ls)
-		f.HandleFunc("GET /v1/client/fs/logs/"+alloc, func(w http.ResponseWriter, r *http.Request) {
-			n := open.Add(1)
-			defer open.Add(-1)
-			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-			}
-			if r.URL.Query().Get("offset") == "0" {
-				fmt.Fprint(w, `{"Data":"YWJj","File":"alloc/logs/trainer.stdout.0"}`)
-			}
-			for r.Context().Err() == nil { // followed for ever
-				fmt.Fprint(w, "{}")
-				w.(http.Flusher).Flush()
-				time.Sleep(5 * time.Millisecond)
-			}
-		})
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var all, served sync.WaitGroup
-	var got sync.Map
-	for i := range 6 {
-		served.Add(1)
-		all.Go(func() {
-			first := true
-			err := c.TailLog(ctx, strconv.Itoa(i), "stdout", Cursor{}, true, func(chunk LogChunk) error {
-				if !first {
-					return errors.New("the log came twice")
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(t)
+		c.slots = newSlots(2, turn)
+		var open, most atomic.Int32
+		for i := range 6 {
+			alloc := strconv.Itoa(i)
+			f.HandleFunc("GET /v1/client/fs/ls/"+alloc, (&fakeLog{files: []string{"abc"}}).ls)
+			f.HandleFunc("GET /v1/client/fs/logs/"+alloc, func(w http.ResponseWriter, r *http.Request) {
+				n := open.Add(1)
+				defer open.Add(-1)
+				for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 				}
-				first = false
-				got.Store(i, string(chunk.Data))
-				served.Done()
-				return nil
+				if r.URL.Query().Get("offset") == "0" {
+					fmt.Fprint(w, `{"Data":"YWJj","File":"alloc/logs/trainer.stdout.0"}`)
+				}
+				for r.Context().Err() == nil { // followed for ever
+					fmt.Fprint(w, "{}")
+					w.(http.Flusher).Flush()
+					select {
+					case <-r.Context().Done():
+					case <-time.After(time.Second):
+					}
+				}
 			})
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("stream %d: %v", i, err)
-			}
-		})
-	}
-	served.Wait()
-	cancel()
-	all.Wait()
-	for i := range 6 {
-		if text, _ := got.Load(i); text != "abc" {
-			t.Errorf("stream %d got %v", i, text)
 		}
-	}
-	// A closed stream's handler may still be on its way out when the next one begins.
-	if most.Load() > 4 {
-		t.Errorf("%d streams were open at once, with 2 slots", most.Load())
-	}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var all, served sync.WaitGroup
+		var got sync.Map
+		for i := range 6 {
+			served.Add(1)
+			all.Go(func() {
+				first := true
+				err := c.TailLog(ctx, strconv.Itoa(i), "stdout", Cursor{}, true, func(chunk LogChunk) error {
+					if !first {
+						return errors.New("the log came twice")
+					}
+					first = false
+					got.Store(i, string(chunk.Data))
+					served.Done()
+					return nil
+				})
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("stream %d: %v", i, err)
+				}
+			})
+		}
+		served.Wait()
+		cancel()
+		all.Wait()
+		for i := range 6 {
+			if text, _ := got.Load(i); text != "abc" {
+				t.Errorf("stream %d got %v", i, text)
+			}
+		}
+		// A closed stream's handler may still be on its way out when the next one begins.
+		if most.Load() > 4 {
+			t.Errorf("%d streams were open at once, with 2 slots", most.Load())
+		}
+	})
 }
 
 func FuzzFramesNeverPanicAndStayBounded(f *testing.F) {

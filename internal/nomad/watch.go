@@ -37,7 +37,7 @@ type Hint struct {
 // one goroutine. It reconnects for ever, and returns only when ctx ends, with its error.
 func (c *Client) Watch(ctx context.Context, fn func(Hint)) error {
 	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = c.times.reconnect/40, c.times.reconnect
+	wait.InitialInterval, wait.MaxInterval = reconnect/40, reconnect
 	wait.Reset()
 	for {
 		began := time.Now()
@@ -47,7 +47,7 @@ func (c *Client) Watch(ctx context.Context, fn func(Hint)) error {
 		}
 		c.log.Debug("event stream ended", "error", err)
 		fn(Hint{Unreachable: err})
-		if time.Since(began) > c.times.reconnect {
+		if time.Since(began) > reconnect {
 			wait.Reset()
 		}
 		select {
@@ -66,9 +66,8 @@ func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
 	if _, err := c.Ping(ctx); err != nil {
 		return err
 	}
-	silence := c.times.eventSilence
-	silent := fmt.Errorf("the event stream said nothing for %v: %w", silence, fault.ErrNomadAway)
-	watchdog := time.AfterFunc(silence, func() { cancel(silent) })
+	silent := fmt.Errorf("the event stream said nothing for %v: %w", eventSilence, fault.ErrNomadAway)
+	watchdog := time.AfterFunc(eventSilence, func() { cancel(silent) })
 	defer watchdog.Stop()
 
 	index, err := c.newestIndex(ctx)
@@ -83,7 +82,7 @@ func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
 	lines := bufio.NewReaderSize(body, 64<<10)
 	fn(Hint{Resync: true})
 	for {
-		watchdog.Reset(silence)
+		watchdog.Reset(eventSilence)
 		line, err := readLine(lines)
 		watchdog.Stop()
 		if err != nil {
