@@ -316,32 +316,25 @@ func TestLaunchSetsWhatTheSiteWants(t *testing.T) {
 	})
 }
 
+// fakeSleep makes a change to the worker0 file each time that the script waits: empty and half-written files are no address.
+const fakeSleep = `#!/bin/sh
+echo >>"$NOMAD_TASK_DIR/waits"
+case $(wc -l <"$NOMAD_TASK_DIR/waits") in
+1) printf '\n\n' ;;
+2) printf '127.0.0.9\n' ;;
+3) printf '\n127.0.0.9 25' ;;
+4) printf '\n127.0.0.9 25000\n' ;;
+*) printf 'too 1 late' ;;
+esac >"$NOMAD_TASK_DIR/worker0"
+`
+
 func TestLaunchWaitsForWorker0(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, shell string) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		l := launch{shell: shell, args: []string{"trainer"}, toml: withDiLoCo}
-		cmd := l.prepare(t, ctx)
-		var stdout bytes.Buffer
-		cmd.Stdout = &stdout
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(l.dir, "worker0")
-		// Empty and half-written files are not an address.
-		for _, text := range []string{"\n\n", "127.0.0.9", "\n127.0.0.9 25000\n"} {
-			time.Sleep(300 * time.Millisecond) // lets the script look at each; it must not matter when
-			write(t, file+".new", text, 0o644)
-			if err := os.Rename(file+".new", file); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := cmd.Wait(); err != nil {
-			t.Fatalf("%v\n%s", err, stdout.String())
-		}
-		if !strings.Contains(stdout.String(), "env=GLOBAL_ADDR=127.0.0.9\n") || !strings.Contains(stdout.String(), "env=GLOBAL_PORT=25000\n") {
-			t.Errorf("stdout is %s", stdout.String())
+		o, l := launch{shell: shell, args: []string{"trainer"}, toml: withDiLoCo, commands: map[string]string{"sleep": fakeSleep}}.run(t)
+		waits, err := os.ReadFile(filepath.Join(l.dir, "waits"))
+		if err != nil || o.code != 0 || o.env["GLOBAL_ADDR"] != "127.0.0.9" || o.env["GLOBAL_PORT"] != "25000" || string(waits) != "\n\n\n\n" {
+			t.Errorf("exit code %d after %d waits, %v: %s", o.code, len(waits), err, o.stdout)
 		}
 	})
 }
