@@ -134,14 +134,16 @@ func TestADataFolderThatCannotBeWrittenIsSaid(t *testing.T) {
 	}
 	c.cotrain("server", "--dev", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(file, "data")).want(t, exitUsage, "data folder", file)
 	c.cotrain("agent", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(file, "data")).want(t, exitUsage, file)
-	if os.Getuid() == 0 {
-		return // root writes everywhere
-	}
-	dir := filepath.Join(t.TempDir(), "read-only")
-	if err := os.Mkdir(dir, 0o500); err != nil {
-		t.Fatal(err)
-	}
-	c.cotrain("server", "--dev", "--listen", "127.0.0.1:0", "--data-dir", dir).want(t, exitUsage, "cannot be written")
+	t.Run("a folder without the right to write", func(t *testing.T) {
+		if os.Getuid() == 0 {
+			t.Skip("root writes everywhere")
+		}
+		dir := filepath.Join(t.TempDir(), "read-only")
+		if err := os.Mkdir(dir, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		c.cotrain("server", "--dev", "--listen", "127.0.0.1:0", "--data-dir", dir).want(t, exitUsage, "cannot be written")
+	})
 }
 
 func TestEverySettingIsAFlagThatReachesTheConfiguration(t *testing.T) {

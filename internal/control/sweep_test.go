@@ -95,10 +95,12 @@ func TestASweepByListLeavesOutWhatAPointDoesNotSay(t *testing.T) {
 		{"optim.optim.lr": "0.001", "optim.batch_size": "16", "tags": ""}, {"optim.optim.lr": "0.001", "optim.batch_size": "32", "tags": ""},
 		{"optim.optim.lr": "0.0004", "optim.batch_size": "16", "tags": "a,b"},
 	}
-	for i, one := range r.runsOf(t, sw.ID) {
-		if !reflect.DeepEqual(one.Origin.Point, want[i]) {
-			t.Errorf("point %d is %v, want %v", i+1, one.Origin.Point, want[i])
-		}
+	var got []map[string]string
+	for _, one := range r.runsOf(t, sw.ID) {
+		got = append(got, one.Origin.Point)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("points are %v, want %v", got, want)
 	}
 }
 

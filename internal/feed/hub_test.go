@@ -189,6 +189,9 @@ func TestARunIsEncodedOnceForAllItsTopics(t *testing.T) {
 	defer s.Close()
 	h.PublishRun(run.Run{ID: "r-0000000001", Origin: run.Origin{Sweep: "s-0000000001"}})
 	ms := next(t, s)
+	if len(ms) != 3 {
+		t.Fatalf("got %v", ms)
+	}
 	for _, m := range ms {
 		if &m.Data[0] != &ms[0].Data[0] || m.Run != "r-0000000001" {
 			t.Errorf("%s has its own bytes, or no run: %q", m.Topic, m.Run)

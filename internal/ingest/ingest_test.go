@@ -326,21 +326,15 @@ func (r *rig) place(states map[int]run.WorkerState) {
 // headline waits for the stored headline to be as it should.
 func (r *rig) headline(when string, want run.Progress) {
 	r.t.Helper()
-	var got run.Progress
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	r.eventually(fmt.Sprintf("%s: the headline is %+v", when, want), func() bool {
 		one, err := r.store.Run(r.t.Context(), r.id)
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		got = one.Progress
+		got := one.Progress
 		got.UpdatedAt, got.Loss = time.Time{}, math.Round(got.Loss*1e9)/1e9
-		if got == want {
-			return
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("%s: the headline is %+v, want %+v", when, got, want)
-		}
-	}
+		return got == want
+	})
 }
 
 // chartOf is the mean loss by step that a viewer was told.
@@ -411,6 +405,7 @@ func TestAnUnreachableClusterIsCaughtUpWith(t *testing.T) {
 	r.cluster.SetDown(true)
 	r.follow(0)
 	r.cluster.Print(r.child, 0, metric(1, 1))
+	r.eventually("it is tried while Nomad is away", func() bool { return r.cluster.Calls("TailLog") > 0 })
 	r.cluster.SetDown(false)
 	r.end(0)
 	if got := len(r.points("loss")); got != 1 {

@@ -142,8 +142,8 @@ func TestABlockedJobRunsWhenCapacityComesFree(t *testing.T) {
 	}
 	a.waitAllocs("second", clientRunning, 1)
 	evals, _, err := a.client.Jobs().Evaluations("second", nil)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(evals) == 0 {
+		t.Fatal(evals, err)
 	}
 	for _, e := range evals {
 		if e.Status != evalComplete {
@@ -170,6 +170,9 @@ func TestPortsAreFreeAndNeverGivenOutTwice(t *testing.T) {
 			}
 			seen[p.Value] = true
 		}
+	}
+	if len(seen) != 16 {
+		t.Errorf("ports given out: %v", seen)
 	}
 	l, err := net.Listen("tcp4", net.JoinHostPort(loopback, "0"))
 	if err != nil {

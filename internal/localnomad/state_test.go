@@ -90,7 +90,7 @@ func TestARestartKeepsJobsAllocationsLogsAndTokens(t *testing.T) {
 	}
 }
 
-func TestABlockedJobStillWaitsAfterARestart(t *testing.T) {
+func TestABlockedJobIsPlacedAfterARestart(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t, func(o *Options) { o.Nodes = 1 })
 	big := func(id string) *api.Job {

@@ -90,6 +90,9 @@ func TestDataParallelWorkersEqualOneWithTheWholeBatch(t *testing.T) {
 		t.Errorf("metrics of %d and %d steps, want 30 from worker 0 alone", len(ws[0].losses()), len(ws[1].losses()))
 	}
 	a, b := printedLosses(ws[0]), printedLosses(ws[1])
+	if len(whole) != 30 {
+		t.Errorf("one worker has %d steps", len(whole))
+	}
 	for step, want := range whole {
 		if got := (a[step] + b[step]) / 2; math.Abs(got-want) > 1e-4 {
 			t.Errorf("step %d: mean over two workers %.6f, one with the whole batch %.6f", step, got, want)

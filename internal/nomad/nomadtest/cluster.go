@@ -347,7 +347,7 @@ func (c *Cluster) TailLog(ctx context.Context, allocID, stream string, from noma
 	at := from.Offset
 	for {
 		c.mu.Lock()
-		changed, down := c.changed, c.down
+		changed, down := c.changed, c.call("TailLog")
 		var data []byte
 		if log := c.logs[allocID+"/"+stream]; int64(len(log)) > at {
 			data = log[at:min(int64(len(log)), at+chunk)]
