@@ -27,8 +27,9 @@ generate: ## views/*_templ.go from views/*.templ, docs/configuration.md from the
 	$(GO) tool templ generate -path views -log-level error
 	$(GO) run ./internal/trainconf/gendoc > docs/configuration.md
 
+# Tests see for themselves when nothing moves any more; go's own limit is for what they miss.
 test: build ## all tests that this machine can run; says what it skipped and why
-	$(GO) run ./internal/testall
+	$(GO) tool gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --format-icons text -- -timeout=30m ./...
 
 check: drift lint fuzz test ## generated code, format, vet, lint, import rules, a minute of fuzzing, tests
 
