@@ -59,6 +59,7 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 	t.Parallel()
 	want := Metadata{Items: []Item{
 		{"state.0", "__0_0.distcp", 0, 1 << 40}, {"state.1", "__11_0.distcp", 7, 0}, {strings.Repeat("ä", 300), "__2_0.distcp", 1, 2},
+		{"state.3", "__2_1.distcp", 0, 4},
 	}}
 	got, err := Parse(want.Encode())
 	if err != nil {

@@ -65,6 +65,7 @@ func TestWhatOnlyLooksLikeARootCause(t *testing.T) {
 		"beyond any exit code":  "Root Cause (first observed failure):\n  exitcode  : 70000000 (pid: 124)",
 		"zero":                  "Root Cause (first observed failure):\n  exitcode  : 0 (pid: 124)",
 		"long after the title":  "Root Cause (first observed failure):" + strings.Repeat("\nx", rootLines) + "\n  exitcode  : 7 (pid: 124)",
+		"behind other words":    "log: Root Cause (first observed failure):\n  exitcode  : 7 (pid: 124)",
 		"a line of the trainer": "03:22:58 [INFO] [Rank 0] Root Cause (first observed failure):\n  exitcode  : 7 (pid: 124)",
 	} {
 		var p Parser

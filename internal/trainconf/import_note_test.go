@@ -89,7 +89,7 @@ func TestImportSaysOfAValueThatTheScriptMayNotSet(t *testing.T) {
 		{"case", "case $1 in\n  fast) " + set + " ;;\nesac", taken},
 		{"after a case", "case $1 in\n  fast) date ;;\nesac\n" + set, ""},
 		{"and", "[ -f x ] && " + set, taken},
-		{"or", "which x || " + set, taken},
+		{"or", "cd x || " + set, taken},
 		{"after and", "[ -f x ] && date\n" + set, ""},
 		{"a command that is to succeed", "cd x && " + set, ""},
 		{"a function that is not called", "debug() {\n  " + set + "\n}\ndate", uncalled},

@@ -145,12 +145,13 @@ func TestImportTellsMistakesOfTOMLAmongShell(t *testing.T) {
 
 func TestImportLeavesOutTOMLThatOnlyAShellCanFill(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{
-		"export A=1\n[train]\nmicro_bs = $MB\n", "cat > x.toml <<EOF\n[ckpt]\npath = \"$OUT/x\"\nEOF\n", "[ckpt]\n\npath = ${OUT}/x\n",
+	for text, why := range map[string]string{
+		"export A=1\n[train]\nmicro_bs = $MB\n": onlyShellKnows, "cat > x.toml <<EOF\n[ckpt]\npath = \"$OUT/x\"\nEOF\n": onlyShellKnows,
+		"[ckpt]\n\npath = ${OUT}/x\n": onlyShellKnows, "export A=1\n[ckpt]\npath=\"${OUT}/x\"\n": "is a variable of the script, and no setting",
 	} {
 		im := Import([]byte(text))
 		i := len(im.Ignored) - 1
-		if len(im.Errors) > 0 || i < 0 || im.Ignored[i].Number != 3 || im.Ignored[i].Why != onlyShellKnows || im.Request.Config != (Config{}) {
+		if len(im.Errors) > 0 || i < 0 || im.Ignored[i].Number != 3 || im.Ignored[i].Why != why || im.Request.Config != (Config{}) {
 			t.Errorf("%q: ignored %v, errors %v", text, im.Ignored, im.Errors)
 		}
 	}

@@ -176,6 +176,10 @@ func TestAHealthyRunEndsWithItsFinalNumbers(t *testing.T) {
 	if h := r.history(); h != "running succeeded" {
 		t.Errorf("history is %q", h)
 	}
+	r.eventually("its log is in the archive", func() bool {
+		unsealed, err := r.store.UnsealedRuns(t.Context(), 1)
+		return err == nil && len(unsealed) == 0
+	})
 }
 
 func TestAFailedWorkerDegradesAndThenFailsTheRun(t *testing.T) {
