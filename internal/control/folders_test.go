@@ -1,11 +1,14 @@
 package control_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/run"
@@ -48,24 +51,27 @@ func TestAFolderHasOneRunAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	argued := func(folder string) run.Submission {
+		s := into("x", "")
+		s.Options.Args = []string{"--ckpt.path=" + folder}
+		return s
+	}
 	for what, s := range map[string]run.Submission{
 		"the same folder":            into("models/checkpoints/mine", ""),
 		"with a slash at its end":    into("models/checkpoints/mine/", ""),
 		"as the nodes see it":        into("/mnt/shared/models/checkpoints/mine", ""),
 		"and the others are its own": into("models/checkpoints/mine", "s3://bucket/{run}"),
-		"in an argument, of both runs": func() run.Submission {
-			s := into("x", "")
-			s.Options.Args = []string{"--ckpt.path=models/checkpoints/mine"}
-			return s
-		}(),
+		"in an argument":             argued("models/checkpoints/mine"),
 	} {
 		_, err := r.control.Submit(t.Context(), "test", s)
 		refusedFor(t, what, err, "ckpt.path", live.ID)
 		_, err = r.control.DryRun(t.Context(), s)
 		refusedFor(t, what+", dry", err, "ckpt.path", live.ID)
 	}
-	_, err = r.control.Submit(t.Context(), "test", into("models/checkpoints/{run}", "s3://bucket/mine"))
-	refusedFor(t, "copies to the same folder", err, "ckpt.remote.path", live.ID)
+	for _, remote := range []string{"s3://bucket/mine", "s3://bucket/mine/"} {
+		_, err = r.control.Submit(t.Context(), "test", into("models/checkpoints/{run}", remote))
+		refusedFor(t, "copies to "+remote, err, "ckpt.remote.path", live.ID)
+	}
 	sweep := grid()
 	sweep.Config = into("models/checkpoints/mine", "").Config
 	sweep.Grid = []run.Axis{{Field: "ckpt.path", Values: []string{"models/checkpoints/other", "models/checkpoints/mine"}}}
@@ -81,15 +87,33 @@ func TestAFolderHasOneRunAtATime(t *testing.T) {
 	}
 	_, err = r.control.Submit(t.Context(), "test", into("models/checkpoints/"+string(own.ID), ""))
 	refusedFor(t, "the folder that a run has by its ID", err, "ckpt.path", own.ID)
+	other, err := r.control.Submit(t.Context(), "test", argued("models/checkpoints/argued"))
+	if err != nil {
+		t.Error(err)
+	}
+	_, err = r.control.Submit(t.Context(), "test", into("models/checkpoints/argued", ""))
+	refusedFor(t, "the folder that a run has by an argument", err, "ckpt.path", other.ID)
 	r.ends(t, live.ID)
 	if _, err := r.control.Submit(t.Context(), "test", into("models/checkpoints/mine", "")); err != nil {
 		t.Errorf("after its run has ended: %v", err)
 	}
 }
 
+// slowStore takes its time over a list of runs, in which others may make one.
+type slowStore struct{ *store.Store }
+
+func (s slowStore) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
+	runs, err := s.Store.Runs(ctx, f)
+	time.Sleep(20 * time.Millisecond)
+	return runs, err
+}
+
 func TestOfSubmissionsAtOneTimeOneGetsTheFolder(t *testing.T) {
 	t.Parallel()
-	r, _ := newShelvedRig(t)
+	r := newRig(t)
+	r.control = control.New(control.Options{
+		Store: slowStore{r.store}, Queue: r.queue, Cluster: r.cluster, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Look: func(run.ID) {},
+	})
 	var wg sync.WaitGroup
 	results := make([]error, 8)
 	for i := range results {
@@ -128,7 +152,7 @@ func TestRunsThatKeepCheckpointsInAPlaceAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for place, want := range map[string]bool{
-		"models/checkpoints/team": true, "models/checkpoints/team/mine": true, "models/checkpoints/team/mine/step_5/": true,
+		"models/checkpoints/team": true, "/models/checkpoints/team/": true, "models/checkpoints/team/mine": true, "models/checkpoints/team/mine/step_5/": true,
 		"models/checkpoints/team/min": false, "models/checkpoints/team/mine2": false, "datasets": false,
 	} {
 		got, err := control.Keepers(t.Context(), r.store, place, s.Below)

@@ -25,9 +25,9 @@ func (s *shelf) CheckPaths(_ context.Context, c trainconf.Config, _ run.Shape) (
 	return errs, run.FieldErrors{{Field: "data.dataset_name_or_paths", Value: c.Effective("data.dataset_name_or_paths"), Rule: "is not in shared storage", Fix: "put it there"}}
 }
 
-// Below takes every path for one of shared storage, which the nodes see at /mnt/shared.
+// Below takes every path but an address for one of shared storage, which the nodes see at /mnt/shared.
 func (s *shelf) Below(given string) (string, bool) {
-	return path.Clean(strings.TrimPrefix(given, "/mnt/shared/")), true
+	return path.Clean(strings.TrimPrefix(given, "/mnt/shared/")), !strings.Contains(given, "://")
 }
 
 func newShelvedRig(t *testing.T) (*rig, *shelf) {

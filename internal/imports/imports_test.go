@@ -63,8 +63,10 @@ type pkg struct {
 
 func TestImportsGoDownOnly(t *testing.T) {
 	t.Parallel()
+	exists := map[string]bool{}
 	for _, p := range list(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
+		exists[name] = true
 		if name == "internal/app" || strings.HasPrefix(name, "cmd/") {
 			continue
 		}
@@ -85,6 +87,15 @@ func TestImportsGoDownOnly(t *testing.T) {
 					t.Errorf("%s imports %s; only %v may", name, imp, owners)
 				}
 			}
+		}
+	}
+	named := slices.Collect(maps.Keys(allowed))
+	for _, table := range []map[string][]string{words, allowed, external} {
+		named = append(named, slices.Concat(slices.Collect(maps.Values(table))...)...)
+	}
+	for _, name := range named {
+		if !exists[name] {
+			t.Errorf("the tables name %s, which is no package", name)
 		}
 	}
 }
