@@ -173,6 +173,7 @@ func TestImportShowsNoSecretOfAScript(t *testing.T) {
 		"wandb login hunter2", "curl -H 'Authorization: Bearer hunter2' x", "git clone https://me:hunter2@host/x", "sshpass -p hunter2 ssh x", "CMD=\"docker run -e HF_TOKEN=hunter2 x\"",
 		"CMD=\"wandb login hunter2\"", "export PROXY=http://me:hunter2@host:80", "api_key=hunter2", "echo \"\ntoken = hunter2\n\"", "local password=hunter2", "cat > x <<EOF\n[monitor]\nauth_token = \"$X hunter2\"\nEOF",
 		"TOKENS=(hunter2 b)", "tokens=(hunter2\n b)", "python - <<EOF\ntoken = 'hunter2'\nEOF",
+		"password:\n  hunter2", "[monitor]\nauth_token =\n\"hunter2\"",
 	} {
 		im := Import([]byte(text + "\nexport A=1\n"))
 		if out := fmt.Sprintf("%+v", im); strings.Contains(out, "hunter2") {
