@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -116,9 +117,11 @@ func TestALossThatIsNoNumberIsTold(t *testing.T) {
 func TestWhatTorchrunHidesIsToldOfTheWorker(t *testing.T) {
 	t.Parallel()
 	r := newTrainingRig(t, 50, run.Options{})
+	r.cluster.Fail("TailLog", fault.ErrUnavailable) // so that the end is known first
 	r.cluster.Print(r.child, 0, "Root Cause (first observed failure):\n[0]:\n  rank      : 1 (local_rank: 1)\n  exitcode  : -9 (pid: 124)\n")
 	r.cluster.Set(r.child, 0, nomadtest.End(1))
 	r.becomes(run.Stopping) // the others cannot go on
+	r.cluster.Fail("TailLog", nil)
 	for _, rank := range []int{1, 2} {
 		r.cluster.Set(r.child, rank, nomadtest.End(1))
 	}
