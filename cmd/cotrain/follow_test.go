@@ -356,7 +356,7 @@ func TestPatienceEnds(t *testing.T) {
 	id := c.Add(run.Run{State: run.Running})
 	c.Log(id, 0, "line")
 	c.script(map[string]func(){"line": func() { c.Fail(fault.ErrUnavailable) }})
-	c.cotrain("run", "logs", string(id), "--follow", "--patience", "50ms").want(t, exitFailed, "trying again for up to 50ms", "Not reachable right now")
+	c.cotrain("run", "logs", string(id), "--follow", "--patience", "3s").want(t, exitFailed, "trying again for up to 3s", "Not reachable right now")
 }
 
 func TestARunThatIsDeletedWhileItIsFollowedIsNotFound(t *testing.T) {
