@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+// maxConfigFile is the largest file with a configuration or a list that is sent, in bytes; what may be dispatched is less.
+const maxConfigFile = 60 << 10
+
+// Placement is the flags of what a run asks of the cluster. They hold text: package trainconf checks it, so that it is told
+// in the same words as everywhere.
+type Placement struct {
+	Nodes        *string `placeholder:"N" help:"Workers (1)."`
+	GPUs         *string `name:"gpus" placeholder:"N" help:"GPUs of each worker; 0 for none."`
+	GPUModel     *string `name:"gpu-model" placeholder:"NAME" help:"Model of GPU, as \"node list\" shows it."`
+	GPUMinMemory *string `name:"gpu-min-memory" placeholder:"MIB" help:"Least memory of each GPU, in MiB."`
+	CPU          *string `placeholder:"MHZ" help:"CPU of each worker, in MHz."`
+	Memory       *string `placeholder:"MIB" help:"Memory of each worker, in MiB."`
+	Site         *string `placeholder:"NAME" help:"Datacenter that all workers must be in."`
+	Priority     *string `placeholder:"N" help:"1 to 100, more is sooner (50)."`
+	MaxDuration  *string `name:"max-duration" placeholder:"2h30m" help:"Time from the first start after which the run is stopped."`
+	Retries      *string `placeholder:"N" help:"Attempts after the first, when one fails."`
+}
+
+// Equipment is the flags of what the trainer is given beside its configuration, and of how a run is found.
+type Equipment struct {
+	Tags    *string  `aliases:"tag" placeholder:"A,B" help:"Words to find the run by."`
+	Env     []string `sep:"none" placeholder:"NAME=VALUE" help:"Variable for the trainer. It is stored and shown: not for secrets. Repeat it for more."`
+	Arg     []string `sep:"none" placeholder:"X" help:"Argument for the trainer, which wins over its configuration: --arg=--train.torch_compile=false. Repeat it for more."`
+	Secrets *string  `placeholder:"PATH" help:"Nomad variable whose items become environment of the trainer, on its node."`
+}
+
+// Changes is the flags that say what differs from what a run begins with.
+type Changes struct {
+	Set       []string `sep:"none" placeholder:"a.b=c" help:"Set any field, as docs/configuration.md lists them; an empty value unsets it. Repeat it for more."`
+	Placement `embed:""`
+	Equipment `embed:""`
+}
+
+// Begin is the flags that say what a run begins with: one of them, or the core's defaults.
+type Begin struct {
+	File     string `xor:"begin" placeholder:"FILE" help:"CotrainCore's TOML; - reads it from the standard input."`
+	Preset   string `xor:"begin" placeholder:"NAME" help:"Built-in configuration, such as debug-diloco."`
+	Template string `xor:"begin" placeholder:"NAME[@N]" help:"Template, in its newest version or in one of them."`
+	Clone    string `xor:"begin" placeholder:"ID" help:"Configuration, shape and options of this run."`
+}
+
+// named is the flags by the field that each sets.
+func (c Changes) named() map[string]*string {
+	return map[string]*string{
+		"nodes": c.Nodes, "gpus": c.GPUs, "gpu_model": c.GPUModel, "gpu_min_memory": c.GPUMinMemory, "cpu": c.CPU, "memory": c.Memory,
+		"site": c.Site, "priority": c.Priority, "max_duration": c.MaxDuration, "retries": c.Retries, "tags": c.Tags, "secrets": c.Secrets,
+	}
+}
+
+// source puts together what is sent. Values that cannot be are told all at once, in the words of the console.
+func (c Changes) source() (api.Source, error) {
+	src := api.Source{Set: map[string]string{}}
+	for _, assignment := range c.Set {
+		field, value, found := strings.Cut(assignment, "=")
+		if !found {
+			return src, fault.Usage(fmt.Sprintf("--set %q is not of the form field=value", assignment), "write --set optim.batch_size=64, for example")
+		}
+		src.Set[strings.TrimSpace(field)] = value
+	}
+	named := c.named()
+	for _, field := range slices.Sorted(maps.Keys(named)) {
+		if value := named[field]; value != nil {
+			src.Set[field] = *value
+		}
+	}
+	var errs run.FieldErrors
+	var scratch trainconf.Request
+	for _, field := range slices.Sorted(maps.Keys(src.Set)) {
+		errs = append(errs, trainconf.AsFieldErrors(scratch.Set(field, src.Set[field]))...)
+	}
+	if len(c.Env) > 0 || len(c.Arg) > 0 {
+		src.Options = &api.OptionsInput{Args: c.Arg}
+	}
+	if len(c.Env) > 0 {
+		src.Options.Env = map[string]string{}
+		for _, line := range c.Env {
+			name, value, found := strings.Cut(line, "=")
+			if !found {
+				errs = append(errs, trainconf.AsFieldErrors(scratch.Set("env", line))...)
+			} else {
+				src.Options.Env[name] = value
+			}
+		}
+		errs = append(errs, trainconf.ValidateEnv(src.Options.Env)...)
+	}
+	errs = append(errs, trainconf.ValidateArgs(c.Arg)...)
+	if len(errs) > 0 {
+		return src, errs
+	}
+	return src, nil
+}
+
+// begin fills in what the run begins with.
+func (b Begin) begin(p *process, src *api.Source) error {
+	src.Preset, src.Template, src.Clone = b.Preset, b.Template, b.Clone
+	if b.File == "" {
+		return nil
+	}
+	data, err := p.readText("--file "+b.File, b.File, maxConfigFile, "check that it is CotrainCore's TOML")
+	src.Config = string(data)
+	return err
+}

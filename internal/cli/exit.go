@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Exit codes; see [fault.Kind.Exit].
+const (
+	exitDone     = fault.ExitDone
+	exitFailed   = fault.ExitFailed
+	exitUsage    = fault.ExitUsage
+	exitNotFound = fault.ExitNotFound
+	exitRefused  = fault.ExitRefused
+)
+
+// errQuiet is a failure about which everything has been said.
+var errQuiet = errors.New("the run did not succeed")
+
+// exitCode says how the program ends.
+func exitCode(err error) int {
+	var usage *fault.UsageError
+	var refused *refusal
+	var fields run.FieldErrors
+	var status exitStatus
+	var local *fault.Error
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &usage), errors.As(err, &fields):
+		return exitUsage
+	case errors.As(err, &refused):
+		return refused.exit()
+	case errors.As(err, &local):
+		return local.Kind.Exit()
+	}
+	return exitFailed
+}
+
+// report prints an error for a person, each field's on a line of its own, and returns the exit code.
+func (p *process) report(err error) int {
+	code := exitCode(err)
+	var refused *refusal
+	var fields run.FieldErrors
+	var status exitStatus
+	var local *fault.Error
+	switch {
+	case err == nil, errors.Is(err, errQuiet), errors.As(err, &status):
+	case errors.Is(err, context.Canceled):
+		p.say("interrupted")
+	case errors.As(err, &local):
+		p.say("%s: %s", local.Title, local.Error())
+	case errors.As(err, &refused):
+		p.say("%s", refused.Error())
+		for _, f := range refused.Errors {
+			p.say("  %s", run.FieldError{Field: f.Field, Value: f.Value, Rule: f.Rule, Fix: f.Fix}.Error())
+		}
+	case errors.As(err, &fields):
+		for _, f := range fields {
+			p.say("%s", f.Error())
+		}
+	default:
+		p.say("%s", err.Error())
+	}
+	return code
+}
+
+// say prints to stderr. What came from elsewhere may hold anything, so control characters are shown, not sent.
+func (p *process) say(format string, args ...any) {
+	_ = p.endLive() // the next look brings it back
+	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
+		_, _ = fmt.Fprintln(p.stderr, "cotrain: "+printable(strings.TrimSuffix(line, "\n"))) // nobody is left to tell
+	}
+}

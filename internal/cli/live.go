@@ -1,0 +1,29 @@
+package cli
+
+import "strings"
+
+// machineMark begins the lines that the shim writes for the console; what they say, the trainer's own lines say for people.
+const machineMark = "COTRAIN {"
+
+// machineLine reports whether a line of a log is for machines.
+func machineLine(text string) bool { return strings.HasPrefix(text, machineMark) }
+
+// liveWidth is how many characters of the live line are shown, so that it fits on a terminal: one that wraps cannot be
+// written anew.
+const liveWidth = 79
+
+// setLive makes text the last line of the terminal, in place of what was. It goes when something else is printed, and comes
+// back at the next look.
+func (p *process) setLive(text string) error {
+	p.live = short(p.text(text), liveWidth)
+	return p.print("\r\x1b[K%s", p.live)
+}
+
+// endLive removes the live line, if there is one.
+func (p *process) endLive() error {
+	if p.live == "" {
+		return nil
+	}
+	p.live = ""
+	return p.print("\r\x1b[K")
+}

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// dryRun asks what would happen to a submission, and prints it.
+func (p *process) dryRun(ctx context.Context, cl *client, format string, body api.Submission) error {
+	var d run.DryRun
+	if err := cl.do(ctx, http.MethodPost, "/api/v1/runs/dry-run", body, "", &d); err != nil {
+		return err
+	}
+	if format == "json" {
+		if err := p.printJSON(d); err != nil {
+			return err
+		}
+		return fits(d)
+	}
+	if err := p.printDryRun(d); err != nil {
+		return err
+	}
+	p.warn(d.Warnings)
+	return fits(d)
+}
+
+// fits is how a dry run ends.
+func fits(d run.DryRun) error {
+	if !d.Fits {
+		return errQuiet
+	}
+	return nil
+}
+
+func (p *process) printDryRun(d run.DryRun) error {
+	answer := "every worker would be placed now"
+	if !d.Fits {
+		answer = "would wait" + because(d.Reason)
+	}
+	t := p.table()
+	t.row("Fits", answer)
+	t.row("Job", d.ParentJob+parentNote(d.Parent))
+	if err := t.flush(); err != nil || len(d.Places) == 0 {
+		return err
+	}
+	if err := p.print("\n"); err != nil {
+		return err
+	}
+	t = p.table("NODE", "DATACENTER", "WORKERS", "ID")
+	for _, place := range d.Places {
+		t.row(place.Node, place.Datacenter, strconv.Itoa(place.Workers), short(place.NodeID, 9))
+	}
+	return t.flush()
+}
+
+func parentNote(s run.ParentState) string {
+	switch s {
+	case run.ParentNew:
+		return ", which would be registered"
+	case run.ParentUpdate:
+		return ", which would get a new version"
+	case run.ParentCurrent:
+		return ", which is there"
+	}
+	return ""
+}

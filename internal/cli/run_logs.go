@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// maxTail is the largest --tail: the most lines that one answer holds.
+const maxTail = 5000
+
+type runLogsCmd struct {
+	Remote   `embed:""`
+	ID       string        `arg:"" help:"ID of the run."`
+	Follow   bool          `short:"f" help:"Go on until the run ends."`
+	Worker   int           `default:"-1" placeholder:"N" help:"Only this worker's lines, as they are."`
+	Tail     int           `default:"-1" placeholder:"N" help:"Only the newest lines, this many."`
+	Raw      bool          `help:"Also the lines for machines: COTRAIN {...}."`
+	Patience time.Duration `default:"5m" help:"With --follow: how long to wait for a console that is away."`
+}
+
+// Run prints a log, one JSON object a line with --format json; as text without the lines for machines.
+func (c *runLogsCmd) Run(ctx context.Context, p *process) error {
+	if c.Worker < -1 {
+		return fault.Usage("--worker must be the number of a worker, from 0", "leave it out for all workers")
+	}
+	if c.Tail < -1 || c.Tail > maxTail {
+		return fault.Usage(fmt.Sprintf("--tail must be from 0 to %d", maxTail), "leave it out for all lines")
+	}
+	cl, err := p.connect(c.Remote)
+	if err != nil {
+		return err
+	}
+	if err := p.checkWorker(ctx, cl, c.ID, c.Worker); err != nil {
+		return err
+	}
+	f := follower{p: p, c: cl, id: run.ID(c.ID), worker: c.Worker, line: func(l run.LogLine) error {
+		switch {
+		case c.Format == "json":
+			return p.printJSON(l)
+		case !c.shows(l):
+			return nil
+		}
+		return p.printLine(l, c.Worker)
+	}}
+	if c.Tail >= 0 {
+		if err := c.tail(ctx, &f); err != nil {
+			return err
+		}
+	} else if _, err := f.drain(ctx, !c.Follow); err != nil { // a console that is not there is told at once
+		return err
+	}
+	if !c.Follow {
+		return nil
+	}
+	f.patience = c.Patience
+	_, err = f.follow(ctx)
+	return err
+}
+
+// shows reports whether a line is printed. JSON is for machines, so it has them all.
+func (c *runLogsCmd) shows(l run.LogLine) bool {
+	return c.Raw || c.Format == "json" || !machineLine(l.Text)
+}
+
+// tail prints the newest lines and leaves the cursor behind them. It reads back until it has enough of those that are shown.
+func (c *runLogsCmd) tail(ctx context.Context, f *follower) error {
+	query := url.Values{"tail": {strconv.Itoa(max(c.Tail, 1))}, "worker": {strconv.Itoa(c.Worker)}}
+	var shown []run.LogLine // newest first
+	for first := true; first || len(shown) < c.Tail; first = false {
+		var page logPage
+		if err := f.c.get(ctx, runPath(c.ID)+"/logs", query, &page); err != nil {
+			return err
+		}
+		if first {
+			f.after = page.Next
+		}
+		for _, l := range slices.Backward(page.Lines) {
+			if c.shows(l) && len(shown) < c.Tail {
+				shown = append(shown, l)
+			}
+		}
+		if !page.More || len(page.Lines) == 0 {
+			break
+		}
+		query.Set("before", strconv.FormatInt(int64(page.Lines[0].Pos), 10))
+		query.Set("tail", strconv.Itoa(maxTail))
+	}
+	for _, l := range slices.Backward(shown) {
+		if err := f.line(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkWorker says so when a run does not have a worker; -1 stands for all.
+func (p *process) checkWorker(ctx context.Context, cl *client, id string, worker int) error {
+	if worker < 0 {
+		return nil
+	}
+	var got runDetail
+	if err := cl.get(ctx, runPath(id), nil, &got); err != nil {
+		return err
+	}
+	if n := got.Run.Shape.Nodes; worker >= n {
+		p.say("run %s has no worker %d; its workers are 0 to %d", got.Run.ID, worker, n-1)
+		return exitStatus(exitNotFound)
+	}
+	return nil
+}

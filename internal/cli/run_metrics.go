@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// metricsPage is how many values one request asks for: a few megabytes.
+const metricsPage = 20000
+
+type runMetricsCmd struct {
+	Remote `embed:""`
+	ID     string   `arg:"" help:"ID of the run."`
+	Metric []string `placeholder:"NAME" help:"Only this metric. Repeat it, or separate with commas, for more."`
+	Worker int      `default:"-1" placeholder:"N" help:"Only this worker's values."`
+	From   int64    `placeholder:"STEP" help:"Only from this step on."`
+}
+
+// point is one value that one worker reported.
+type point struct {
+	Worker int        `json:"worker"`
+	Step   int64      `json:"step"`
+	Value  run.Number `json:"value"`
+	At     time.Time  `json:"at"`
+}
+
+// metrics is a page of values as the API sends it. --format json prints the same without names and next, and with every
+// value of every metric by worker and step. Values that JSON numbers cannot hold are the strings "NaN", "Infinity" and
+// "-Infinity".
+type metrics struct {
+	Run     run.ID             `json:"run"`
+	Names   []string           `json:"names"`
+	Metrics map[string][]point `json:"metrics"`
+	Next    string             `json:"next"`
+}
+
+// metricsSink is told of values as they arrive: of one metric after the other, by name, and each metric's by worker and
+// step, page by page.
+type metricsSink interface {
+	begin(metric string) error
+	add(points []point) error
+	end() error // of everything
+}
+
+// Run prints metrics: all values as JSON, a summary as a table. Neither keeps the values: a run can have millions.
+func (c *runMetricsCmd) Run(ctx context.Context, p *process) error {
+	if c.Worker < -1 {
+		return fault.Usage("--worker must be the number of a worker, from 0", "leave it out for all workers")
+	}
+	if c.From < 0 {
+		return fault.Usage("--from must be a step, from 0", "leave it out for all steps")
+	}
+	cl, err := p.connect(c.Remote)
+	if err != nil {
+		return err
+	}
+	var head metrics
+	if err := cl.get(ctx, runPath(c.ID)+"/metrics", nil, &head); err != nil {
+		return err
+	}
+	if err := p.checkWorker(ctx, cl, c.ID, c.Worker); err != nil {
+		return err
+	}
+	wanted := head.Names
+	if len(c.Metric) > 0 {
+		wanted = slices.Compact(slices.Sorted(slices.Values(c.Metric)))
+	}
+	var sink metricsSink = &metricsTable{p: p, last: map[int]summary{}}
+	if c.Format == "json" {
+		sink = newMetricsDocument(p, head.Run)
+	}
+	missing := false
+	for _, name := range wanted {
+		if !slices.Contains(head.Names, name) {
+			p.say("run %s has no metric %q; it has %s", head.Run, name, orNone(head.Names))
+			missing = true
+		}
+		if err := c.read(ctx, cl, name, sink); err != nil {
+			return err
+		}
+	}
+	if err := sink.end(); err != nil || !missing {
+		return err
+	}
+	return exitStatus(exitNotFound)
+}
+
+// read hands every value of a metric on.
+func (c *runMetricsCmd) read(ctx context.Context, cl *client, metric string, sink metricsSink) error {
+	if err := sink.begin(metric); err != nil {
+		return err
+	}
+	query := url.Values{"metric": {metric}, "limit": {strconv.Itoa(metricsPage)}, "from": {strconv.FormatInt(c.From, 10)}, "worker": {strconv.Itoa(c.Worker)}}
+	for {
+		var page metrics
+		if err := cl.get(ctx, runPath(c.ID)+"/metrics", query, &page); err != nil {
+			return err
+		}
+		if err := sink.add(page.Metrics[metric]); err != nil {
+			return err
+		}
+		if page.Next == "" {
+			return nil
+		}
+		query.Set("after", page.Next)
+	}
+}
+
+// metricsDocument writes one line of JSON, piece by piece.
+type metricsDocument struct {
+	p     *process
+	out   *bufio.Writer
+	sep   string // before the next metric
+	comma bool   // before the next value
+}
+
+func newMetricsDocument(p *process, id run.ID) *metricsDocument {
+	d := &metricsDocument{p: p, out: bufio.NewWriterSize(p.stdout, 64<<10)}
+	_, _ = fmt.Fprintf(d.out, `{"run":%q,"metrics":{`, id) // an ID needs no escapes; a writer that cannot go on says so later
+	return d
+}
+
+func (d *metricsDocument) begin(metric string) error {
+	name, err := d.p.encode(metric)
+	if err != nil {
+		return err
+	}
+	_, err = d.out.WriteString(d.sep + name + ":[")
+	d.sep, d.comma = "],", false
+	return writeError(err)
+}
+
+func (d *metricsDocument) add(points []point) error {
+	for _, pt := range points {
+		b, err := json.Marshal(pt)
+		if err != nil {
+			return fmt.Errorf("encode output: %w", err)
+		}
+		if d.comma {
+			_ = d.out.WriteByte(',') // the next write tells
+		}
+		d.comma = true
+		if _, err := d.out.Write(b); err != nil {
+			return writeError(err)
+		}
+	}
+	return nil
+}
+
+func (d *metricsDocument) end() error {
+	_, _ = d.out.WriteString(strings.TrimSuffix(d.sep, ",") + "}}\n") // Flush tells
+	return writeError(d.out.Flush())
+}
+
+// metricsTable keeps what a table shows of each worker.
+type metricsTable struct {
+	p      *process
+	rows   [][]string
+	metric string
+	last   map[int]summary // by worker, of the metric that is being read
+}
+
+// summary is a worker's number of values and the last of them.
+type summary struct {
+	values int
+	last   point
+}
+
+func (t *metricsTable) begin(metric string) error {
+	t.close()
+	t.metric = metric
+	return nil
+}
+
+func (t *metricsTable) add(points []point) error {
+	for _, pt := range points {
+		t.last[pt.Worker] = summary{t.last[pt.Worker].values + 1, pt}
+	}
+	return nil
+}
+
+// close makes rows of the metric that was read.
+func (t *metricsTable) close() {
+	for _, worker := range slices.Sorted(maps.Keys(t.last)) {
+		s := t.last[worker]
+		step := "-" // a metric without steps, such as system/cpu
+		if s.last.Step <= store.MaxStep {
+			step = strconv.FormatInt(s.last.Step, 10)
+		}
+		t.rows = append(t.rows, []string{t.metric, strconv.Itoa(worker), strconv.Itoa(s.values), step, figure(float64(s.last.Value))})
+	}
+	clear(t.last)
+}
+
+func (t *metricsTable) end() error {
+	t.close()
+	w := t.p.table("METRIC", "WORKER", "VALUES", "LAST STEP", "LAST")
+	for _, row := range t.rows {
+		w.row(row...)
+	}
+	return w.flush()
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none yet"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+type runShowCmd struct {
+	Remote `embed:""`
+	ID     string `arg:"" help:"ID of the run."`
+}
+
+// Run shows a run.
+func (c *runShowCmd) Run(ctx context.Context, p *process) error {
+	cl, err := p.connect(c.Remote)
+	if err != nil {
+		return err
+	}
+	var d runDetail
+	if err := cl.get(ctx, runPath(c.ID), nil, &d); err != nil {
+		return err
+	}
+	if c.Format == "json" {
+		return p.printJSON(d.raw)
+	}
+	if err := p.printRun(d); err != nil {
+		return err
+	}
+	if len(d.Workers) == 0 {
+		return nil
+	}
+	if err := p.print("\n"); err != nil {
+		return err
+	}
+	t := p.table("WORKER", "NODE", "STATE", "GPUS", "STARTED", "DETAIL")
+	for _, w := range d.Workers {
+		t.row(strconv.Itoa(w.Rank), w.NodeName, string(w.State), gpus(w.GPUs), p.ago(w.StartedAt), short(detail(w), 80))
+	}
+	return t.flush()
+}
+
+// printRun prints what concerns the run as a whole.
+func (p *process) printRun(d runDetail) error {
+	r := d.Run
+	t := p.table()
+	row := func(name, value string) {
+		if value != "" {
+			t.row(name, value)
+		}
+	}
+	row("Run", string(r.ID))
+	row("Name", r.Name)
+	row("State", string(r.State)+because(r.Reason))
+	if r.Line != nil {
+		row("Queue", r.Line.String())
+	}
+	row("Description", r.Options.Description)
+	row("Preset", r.Preset)
+	if r.Origin.Template != r.Preset {
+		row("Template", r.Origin.Template)
+	}
+	row("Clone of", string(r.Origin.Clone))
+	row("Sweep", string(r.Origin.Sweep))
+	for _, field := range slices.Sorted(maps.Keys(r.Origin.Point)) {
+		row("Varied", field+" = "+r.Origin.Point[field])
+	}
+	row("Shape", r.Shape.String())
+	t.options(r.Options)
+	row("Step", steps(r))
+	row("Loss", loss(r))
+	if r.Progress.TokensPerSec > 0 {
+		row("Throughput", rate(r.Progress.TokensPerSec))
+	}
+	row("Created", p.when(r.CreatedAt))
+	row("Started", p.when(r.StartedAt))
+	row("Ended", p.when(r.EndedAt))
+	for _, a := range d.Attempts {
+		row("Attempt "+strconv.Itoa(a.Number), a.JobID)
+	}
+	return t.flush()
+}
+
+// when is a time in both forms, or nothing.
+func (p *process) when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05") + " (" + p.ago(t) + ")"
+}
+
+// gpus is "2 x nvidia/gpu/A100", or a dash. Simulated devices are labelled.
+func gpus(list []run.GPU) string {
+	var models []string
+	count := map[string]int{}
+	for _, g := range list {
+		if count[g.Model]++; count[g.Model] == 1 {
+			models = append(models, g.Model)
+		}
+	}
+	for i, m := range models {
+		models[i] = strconv.Itoa(count[m]) + " x " + m
+		if (run.GPU{Model: m}).Simulated() {
+			models[i] += " (simulated)"
+		}
+	}
+	if len(models) == 0 {
+		return "-"
+	}
+	return strings.Join(models, ", ")
+}
+
+// detail is how a worker ended, or what Nomad says about it.
+func detail(w run.Worker) string {
+	if w.State.Terminal() && !w.OK() {
+		return w.Failure()
+	}
+	return w.Detail
+}

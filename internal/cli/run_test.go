@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+func TestSubmitSendsWhatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	r := c.cotrain("run", "submit", "--preset", "debug-diloco", "--name", "x", "--nodes", "3", "--gpus", "1", "--gpu-model", "A100", "--gpu-min-memory", "40000",
+		"--cpu", "500", "--memory", "1000", "--key", "k", "--set", "optim.total_steps=100", "--set", "data.dataset_name_or_paths=a,b", "--set=data.fake=").want(t, exitDone)
+	got := c.Submissions()[0]
+	want := run.Shape{Nodes: 3, GPUs: 1, GPUModel: "A100", GPUMinMemory: 40000, CPU: 500, Memory: 1000}
+	if got.Name != "x" || got.Key != "k" || got.Preset != "debug-diloco" || got.Shape != want ||
+		!strings.Contains(got.Config, "total_steps = 100") || !strings.Contains(got.Config, `"a,b"`) || strings.Contains(got.Config, "fake") {
+		t.Errorf("%+v", got)
+	}
+	runs, err := c.Runs(t.Context(), run.RunFilter{Limit: 1})
+	if err != nil || r.out != string(runs[0].ID)+"\n" {
+		t.Errorf("stdout %q, runs %v, %v", r.out, runs, err)
+	}
+}
+
+func TestSubmitReadsTheConfigurationFromAFileOrStdin(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.files["my.toml"] = "# mine\n[train]\nmicro_bs = 2\n"
+	c.stdin = "[train]\nmicro_bs = 4\n"
+	got := fromJSON[run.Run](t, c.cotrain("run", "submit", "--file", "my.toml", "--name", "x", "--format", "json").want(t, exitDone))
+	if got.Config != c.files["my.toml"] || got.Shape.Nodes != 1 || got.State != run.Queued {
+		t.Errorf("%+v", got)
+	}
+	c.cotrain("run", "submit", "--file", "-", "--name", "x").want(t, exitDone)
+	all := c.Submissions()
+	if all[1].Config != c.stdin || all[0].Key == "" || all[0].Key == all[1].Key {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestListShowsRuns(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.cotrain("run", "list").want(t, exitDone, "ID", "no runs")
+	c.cotrain("run", "list", "--state", "failed").want(t, exitDone, "ID", "no run matches")
+	if got := fromJSON[runList](t, c.cotrain("run", "list", "--format", "json")); got.Items == nil || len(got.Items) != 0 {
+		t.Errorf("%+v", got)
+	}
+	var ids []string
+	for i := range 12 {
+		ids = append(ids, string(c.Add(run.Run{Name: fmt.Sprint("run-", i), State: []run.State{run.Running, run.Failed}[i%2], StepsTotal: 200,
+			Progress: run.Progress{Step: 50, Loss: 3.14159, HasLoss: true}, Shape: run.Shape{Nodes: 3}})))
+	}
+	r := c.cotrain("run", "list", "--limit", "2").want(t, exitDone, "there are more runs")
+	lines := strings.Split(strings.TrimSpace(r.out), "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[1], ids[11]+"  run-11  failed   50/200 (25%)  3.142  3 nodes without GPUs  5m") || !strings.HasSuffix(lines[1], " ago") {
+		t.Errorf("%s", r.out)
+	}
+	if got := fromJSON[runList](t, c.cotrain("run", "list", "--state", "failed", "--text", "RUN-1", "--format", "json")); len(got.Items) != 2 {
+		t.Errorf("%+v", got)
+	}
+	if got := fromJSON[runList](t, c.cotrain("run", "list", "--state", "failed,running", "--format", "json", "--limit", "12")); len(got.Items) != 12 || got.Next != "" {
+		t.Errorf("%d items, next %q", len(got.Items), got.Next)
+	}
+}
+
+func TestAListLongerThanAPageIsReadInPages(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	for range listPage + 20 {
+		c.Add(run.Run{Name: "x", State: run.Running})
+	}
+	got := fromJSON[runList](t, c.cotrain("run", "list", "--limit", fmt.Sprint(listPage+10), "--format", "json"))
+	ids := map[run.ID]bool{}
+	for _, r := range got.Items {
+		ids[r.ID] = true
+	}
+	if len(ids) != listPage+10 || got.Next != got.Items[listPage+9].ID {
+		t.Errorf("%d runs, next %q", len(ids), got.Next)
+	}
+}
+
+func TestShowPrintsTheRunAndItsWorkers(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	id := c.Add(run.Run{Name: "mine", State: run.Degraded, Reason: "worker 1 on n2 exited with code 3", Shape: run.Shape{Nodes: 2, GPUs: 1}, StepsTotal: 10,
+		StartedAt: c.now.Add(-90 * time.Minute), Progress: run.Progress{Step: 5, Loss: math.NaN(), HasLoss: true, TokensPerSec: 51234}})
+	c.SetWorkers(id, []run.Worker{
+		{Rank: 0, NodeName: "n1", State: run.WorkerRunning, GPUs: []run.GPU{{ID: "1", Model: "nvidia/gpu/A100"}, {ID: "2", Model: "nvidia/gpu/A100"}}},
+		{Rank: 1, NodeName: "n2", State: run.WorkerFailed, Exited: true, ExitCode: 3, GPUs: []run.GPU{{ID: "1", Model: "sim/gpu/SimGPU-24"}}},
+	}, run.Attempt{Number: 1, JobID: "cotrain-core-x/dispatch-1"})
+	c.cotrain("run", "show", string(id)).want(t, exitDone, string(id), "mine", "degraded: worker 1 on n2 exited with code 3", "5/10 (50%)", "NaN", "51.2 k tok/s",
+		"1h30m ago", "2 x nvidia/gpu/A100 ", "1 x sim/gpu/SimGPU-24 (simulated)", "cotrain-core-x/dispatch-1", "exited with code 3")
+	got := fromJSON[map[string]any](t, c.cotrain("run", "show", string(id), "--format", "json"))
+	if got["run"] == nil || len(got["workers"].([]any)) != 2 || len(got["attempts"].([]any)) != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestStopAndDelete(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	id := c.Add(run.Run{State: run.Running})
+	c.cotrain("run", "stop", string(id)).want(t, exitDone, "stopping")
+	looks := 0
+	inner := c.handler()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			if looks++; looks == 3 { // one client, so one request at a time
+				c.Change(id, func(r *run.Run) { r.State = run.Stopped })
+			}
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	c.url = srv.URL
+	if got := fromJSON[run.Run](t, c.cotrain("run", "stop", string(id), "--wait", "--format", "json").want(t, exitDone)); got.State != run.Stopped || looks != 3 {
+		t.Errorf("%+v after %d looks", got, looks)
+	}
+	c.cotrain("run", "stop", string(id)).want(t, exitRefused, "has already ended")
+	c.cotrain("run", "delete", string(id), "--yes").want(t, exitDone, "deleted")
+	c.cotrain("run", "delete", string(id), "--yes").want(t, exitNotFound)
+}
+
+func TestNodesAreListed(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.cotrain("node", "list").want(t, exitDone, "no nodes")
+	c.SetNodes(run.Node{ID: "0123456789abcdef", Name: "n1", Datacenter: "dc1", Status: "ready", CPU: 8000, Memory: 2048, Simulated: true,
+		GPUs: []run.GPU{{ID: "0", Model: "sim/gpu/S"}, {ID: "1", Model: "sim/gpu/S"}, {ID: "2", Model: "sim/gpu/S"}, {ID: "3", Model: "sim/gpu/S"}},
+		Uses: []run.GPUUse{
+			{GPUs: []run.GPU{{ID: "0", Model: "sim/gpu/S"}}, Job: "cotrain-core-x/dispatch-1", Run: "r-0123456789", Rank: 0},
+			{GPUs: []run.GPU{{ID: "1", Model: "sim/gpu/S"}}, Job: "cotrain-core-x/dispatch-1", Run: "r-0123456789", Rank: 1},
+			{GPUs: []run.GPU{{ID: "3", Model: "sim/gpu/S"}}, Job: "other", Rank: -1},
+		}}, run.Node{ID: "1", Name: "n2"})
+	r := c.cotrain("node", "list").want(t, exitDone, "n1", "ready, takes no new work", "8000 MHz", "2048 MiB", "4 x sim/gpu/S (simulated)  1     r-0123456789 (2), other (1)  01234567")
+	if strings.Count(r.out, "simulated") != 1 || !strings.Contains(r.out, "-                          -     -") {
+		t.Errorf("%s", r.out)
+	}
+	got := fromJSON[struct{ Items []run.Node }](t, c.cotrain("node", "list", "--format", "json"))
+	if len(got.Items) != 2 || len(got.Items[0].Uses) != 3 || got.Items[0].ID != "0123456789abcdef" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestLogsOfAWorkerThatTheRunDoesNotHaveAreNotFound(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	id := c.Add(run.Run{State: run.Running})
+	c.cotrain("run", "logs", string(id), "--worker", "3").want(t, exitNotFound, "no worker 3", "0 to 2")
+}
+
+func TestATerminalNeverGetsControlCharacters(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	const evil = "\x1b]0;x\x07\x1b[31m \u202eright\u202c \u061c\u200b\ufeff\U000E0041 \u0085\tcaf\u00e9 \U0001F600"
+	id := c.Add(run.Run{Name: evil, State: run.Failed, Reason: evil})
+	c.Log(id, 0, evil)
+	for _, args := range [][]string{{"run", "list"}, {"run", "show", string(id)}, {"run", "logs", string(id)}, {"run", "logs", string(id), "--worker", "0"}} {
+		c.terminal = true
+		r := c.cotrain(args...).want(t, exitDone, `\x1b[31m`, `\u202e`, `\u061c\u200b\ufeff\U000e0041`, `\u0085`, "caf\u00e9")
+		if i := strings.IndexFunc(r.out, func(r rune) bool { return r != '\n' && unprintable(r) }); i >= 0 {
+			t.Errorf("%v: a terminal gets %q", args, r.out[i:])
+		}
+		c.terminal = false
+		if r := c.cotrain(args...).want(t, exitDone); args[1] == "logs" && !strings.Contains(r.out, evil) {
+			t.Errorf("a pipe does not get the line as it is: %q", r.out)
+		}
+	}
+	c.terminal = true
+	r := c.cotrain("run", "logs", string(id), "--format", "json").want(t, exitDone, `\u0085`, `\udb40\udc41`)
+	if i := strings.IndexFunc(r.out, func(r rune) bool { return r != '\n' && unprintable(r) }); i >= 0 {
+		t.Errorf("as JSON a terminal gets %q", r.out[i:])
+	}
+	if got := fromJSON[run.LogLine](t, r); got.Text != evil {
+		t.Errorf("the JSON for a terminal holds %q", got.Text)
+	}
+	if r := c.cotrain("run", "show", "\x1b[2J").want(t, exitNotFound); strings.Contains(r.errOut, "\x1b") {
+		t.Errorf("%q", r.errOut)
+	}
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/config"
+)
+
+// newServerFlags makes a flag for every setting of the console from the table in package config, so that none can be
+// forgotten or differ. It returns a pointer to a struct, as kong wants it; [givenFlags] reads it. The values are texts,
+// or pointers to bool for switches: package config checks them together with those from elsewhere.
+func newServerFlags() any {
+	fields := []reflect.StructField{flagField(0, "config", reflect.TypeFor[string](), "TOML file with settings", config.EnvFile, "")}
+	for _, s := range config.Settings() {
+		typ, name := reflect.TypeFor[string](), strings.TrimPrefix(s.Flag(), "--")
+		help, env := s.Help, s.Env
+		switch {
+		case s.Secret:
+			name, help, env = name+"-file", "file that holds the "+help, env+"_FILE"
+		case s.Default == "true" || s.Default == "false":
+			typ = reflect.TypeFor[*bool]()
+		}
+		fields = append(fields, flagField(len(fields), name, typ, help, env, s.Default))
+	}
+	return reflect.New(reflect.StructOf(fields)).Interface()
+}
+
+// flagField is one flag; the field's name only has to be unique.
+func flagField(i int, name string, typ reflect.Type, help, env, otherwise string) reflect.StructField {
+	help += " (" + env
+	if otherwise != "" && otherwise != "false" {
+		help += "; " + otherwise
+	}
+	help += ")."
+	tag := fmt.Sprintf(`name:%q help:%q`, name, strings.ReplaceAll(help, "$", "$$"))
+	if typ.Kind() == reflect.String {
+		tag += ` placeholder:"VALUE"`
+	}
+	return reflect.StructField{Name: "Flag" + strconv.Itoa(i), Type: typ, Tag: reflect.StructTag(tag)}
+}
+
+// givenFlags returns the flags that were given, by the key of their setting.
+func givenFlags(flags any) config.Flags {
+	keys := []string{"config"}
+	for _, s := range config.Settings() {
+		key := s.Key
+		if s.Secret {
+			key += "_file"
+		}
+		keys = append(keys, key)
+	}
+	out := config.Flags{}
+	v := reflect.ValueOf(flags).Elem()
+	for i, key := range keys {
+		switch f := v.Field(i); {
+		case f.Kind() == reflect.String && f.String() != "":
+			out[key] = f.String()
+		case f.Kind() == reflect.Pointer && !f.IsNil():
+			out[key] = strconv.FormatBool(f.Elem().Bool())
+		}
+	}
+	return out
+}

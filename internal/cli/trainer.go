@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+)
+
+type trainerCmd struct {
+	Args []string `arg:"" optional:"" help:"@config.toml and CotrainCore's own flags."`
+}
+
+// exitStatus is an exit code that somebody else has decided on and explained.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Run trains. It is reached only when a flag stands before the command; see [process.run].
+func (c *trainerCmd) Run(ctx context.Context, p *process) error {
+	return exitStatus(p.trainer(ctx, c.Args))
+}
+
+// trainer runs the reference trainer, whose exit codes are its own.
+func (p *process) trainer(ctx context.Context, args []string) int {
+	env := func(name string) string {
+		value, _ := p.environ(name)
+		return value
+	}
+	return p.programs.Trainer(ctx, args, env, p.stdout, p.stderr)
+}
