@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/api/apitest"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -74,9 +74,9 @@ func decode[T any](f *fixture, w *httptest.ResponseRecorder, status int) (v T) {
 }
 
 // problem checks that an answer is a whole problem.
-func (f *fixture) problem(w *httptest.ResponseRecorder, status int) api.Problem {
+func (f *fixture) problem(w *httptest.ResponseRecorder, status int) client.Problem {
 	f.t.Helper()
-	p := decode[api.Problem](f, w, status)
+	p := decode[client.Problem](f, w, status)
 	if ct := w.Header().Get("Content-Type"); ct != "application/problem+json" {
 		f.t.Errorf("content type %q", ct)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -21,7 +22,7 @@ import (
 var strictCase = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
 
 // bodyFault is something wrong with a body. huma keeps only the text of an error, so that holds all of it.
-type bodyFault FieldProblem
+type bodyFault client.FieldProblem
 
 // bodyMark begins the text of a bodyFault.
 const bodyMark = "cotrain:body:"
@@ -60,7 +61,7 @@ func decodeBody(body []byte, into any) error {
 		return strings.ContainsFunc(part[:min(1, len(part))], unicode.IsUpper)
 	})
 	field, value := strings.Join(path, "."), strings.TrimPrefix(kind.Value, "number ")
-	f := ofField(FieldProblem{Location: "body", Field: clip(field), Value: clip(value), Rule: "must be a whole number", Fix: "write it with digits alone"}, value)
+	f := ofField(client.FieldProblem{Location: "body", Field: clip(field), Value: clip(value), Rule: "must be a whole number", Fix: "write it with digits alone"}, value)
 	if strings.ContainsAny(value, ".eE") {
 		f.Rule += ", written without an exponent or a point"
 	}
@@ -92,7 +93,7 @@ func withoutDots(v any) any {
 }
 
 // ofField says what a field of a run accepts, where the last name of a field's path is one of them, and what would pass.
-func ofField(p FieldProblem, value string) FieldProblem {
+func ofField(p client.FieldProblem, value string) client.FieldProblem {
 	spec, ok := trainconf.Lookup(p.Field[strings.LastIndexByte(p.Field, '.')+1:])
 	if !ok || spec.Type != trainconf.Int && spec.Type != trainconf.Duration || trainconf.EnvName(spec.Path) != "" {
 		return p
@@ -136,13 +137,13 @@ var plainRules = [...]struct {
 }
 
 // fieldProblem says in words what huma says.
-func fieldProblem(e *huma.ErrorDetail) FieldProblem {
-	var own FieldProblem
+func fieldProblem(e *huma.ErrorDetail) client.FieldProblem {
+	var own client.FieldProblem
 	if rest, ok := strings.CutPrefix(e.Message, bodyMark); ok && json.Unmarshal([]byte(rest), &own) == nil {
 		return own
 	}
 	location, field, _ := strings.Cut(strings.ReplaceAll(e.Location, dotSign, "."), ".")
-	f := FieldProblem{Location: clip(location), Field: clip(field), Rule: clip(e.Message), Fix: "see " + documentPath}
+	f := client.FieldProblem{Location: clip(location), Field: clip(field), Rule: clip(e.Message), Fix: "see " + documentPath}
 	value, isText := e.Value.(string)
 	if e.Value != nil && !isText {
 		b, err := json.Marshal(e.Value)

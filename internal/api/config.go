@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 
-	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
@@ -13,60 +13,8 @@ type importInput struct {
 	}
 }
 
-type importOutput struct {
-	Body Import
-}
-
-// Import is what was made of a text. Secrets in it are taken out, and appear nowhere here.
-type Import struct {
-	Config     string           `json:"config" doc:"What was understood, as canonical TOML"`
-	Shape      run.Shape        `json:"shape"`
-	Options    run.Options      `json:"options"`
-	Understood []ImportLine     `json:"understood" nullable:"false" doc:"Why is the field, or what else was set"`
-	Ignored    []ImportLine     `json:"ignored" nullable:"false" doc:"Why is the reason"`
-	Errors     []run.FieldError `json:"errors" nullable:"false" doc:"What could not be understood, with its line in the rule"`
-	Invalid    []run.FieldError `json:"invalid" nullable:"false" doc:"Why what was understood is not valid as it stands"`
-	Secrets    []ImportSecret   `json:"secrets" nullable:"false" doc:"Secrets that were taken out"`
-}
-
-// ImportLine is a line of the text, or the part of one that something is said of.
-type ImportLine struct {
-	Number int    `json:"line" doc:"Counted from 1"`
-	Text   string `json:"text" doc:"Without secrets"`
-	Why    string `json:"why"`
-	Doubt  string `json:"doubt,omitempty" doc:"Of a value that was taken although the script may not set it"`
-}
-
-// ImportSecret is a secret that was taken out.
-type ImportSecret struct {
-	Field string `json:"field" doc:"The field, or env for a variable that is not CotrainCore's"`
-	Line  int    `json:"line" doc:"Where it was"`
-	Env   string `json:"env" doc:"The name that it needs as an item of the Nomad variable that options.secrets names"`
-}
-
-func (s *server) importConfig(_ context.Context, in *importInput) (*importOutput, error) {
-	return &importOutput{ImportOf(trainconf.Import([]byte(in.Body.Text)))}, nil
-}
-
-// ImportOf is what [trainconf.Import] returns, as JSON.
-func ImportOf(im trainconf.Imported) Import {
-	sub := im.Request.Submission()
-	out := Import{
-		Config: sub.Config, Shape: sub.Shape, Options: sub.Options, Understood: linesOf(im.Understood), Ignored: linesOf(im.Ignored),
-		Errors: notNil([]run.FieldError(im.Errors)), Invalid: notNil([]run.FieldError(im.Invalid)), Secrets: make([]ImportSecret, 0, len(im.Secrets)),
-	}
-	for _, found := range im.Secrets {
-		out.Secrets = append(out.Secrets, ImportSecret(found))
-	}
-	return out
-}
-
-func linesOf(lines []trainconf.Line) []ImportLine {
-	out := make([]ImportLine, 0, len(lines))
-	for _, l := range lines {
-		out = append(out, ImportLine(l))
-	}
-	return out
+func (s *server) importConfig(_ context.Context, in *importInput) (*body[draft.Import], error) {
+	return &body[draft.Import]{draft.ImportOf(trainconf.Import([]byte(in.Body.Text)))}, nil
 }
 
 type textOutput struct {
@@ -77,4 +25,30 @@ type textOutput struct {
 
 func (s *server) configSchema(context.Context, *struct{}) (*textOutput, error) {
 	return &textOutput{ContentType: schemaType, Body: trainconf.JSONSchema()}, nil
+}
+
+type validateBody struct {
+	Name string `json:"name,omitempty" doc:"Checked when it is there: a configuration is often checked before the run has one"`
+	draft.Source
+	Bandwidth float64 `json:"bandwidth_bits_per_second,omitempty" minimum:"1" doc:"Between workers, in each direction: for the time of a sync"`
+	GPUMemory int     `json:"gpu_memory_mib,omitempty" minimum:"0" maximum:"16777216" doc:"Of one GPU, where it is known better than by the model's name"`
+}
+
+func (s *server) validateConfig(ctx context.Context, in *body[validateBody]) (*body[draft.Validation], error) {
+	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
+	if err != nil {
+		return nil, err
+	}
+	return &body[draft.Validation]{s.seen(ctx, &d, d.Validation(in.Body.Name != "", trainconf.EstimateInput{BandwidthBits: in.Body.Bandwidth, GPUMemoryMiB: in.Body.GPUMemory}))}, nil
+}
+
+// seen adds what shared storage tells about the paths that a draft names.
+func (s *server) seen(ctx context.Context, d *resolved, v draft.Validation) draft.Validation {
+	if s.Storage == nil {
+		return v
+	}
+	errs, warns := s.Storage.CheckPaths(ctx, d.Request.EffectiveConfig(), d.Request.Shape)
+	v.Errors, v.Warnings = append(v.Errors, errs...), append(v.Warnings, warns...)
+	v.Valid = len(v.Errors) == 0
+	return v
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // guard is what every request passes: no page of another site can change anything, bodies are JSON, work has a limit,
-// and what no route takes gets a Problem like any other error.
+// and what no route takes gets a problem like any other error.
 func (s *server) guard(mux *http.ServeMux) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -27,37 +28,17 @@ const (
 	tomlType   = "application/toml"
 )
 
-// Problem is the body of every error (RFC 9457): what happened, and what to do.
-type Problem struct {
-	Type   string         `json:"type" doc:"Always about:blank: code says what kind of problem it is"`
-	Code   fault.Kind     `json:"code" doc:"The kind of problem, for programs: no_run, key_reused, disk_full, ..."`
-	Title  string         `json:"title" doc:"What happened, in a few words"`
-	Status int            `json:"status" doc:"The HTTP status"`
-	Detail string         `json:"detail" doc:"Why, and what to do"`
-	ID     string         `json:"id,omitempty" doc:"Names the server's log line about it"`
-	Errors []FieldProblem `json:"errors,omitempty" nullable:"false" doc:"Each thing wrong with the request"`
-}
-
-// FieldProblem is one thing wrong with one part of a request.
-type FieldProblem struct {
-	Location string `json:"location" doc:"body, query, path or header"`
-	Field    string `json:"field" doc:"The field as it was given, such as name or optim.batch_size"`
-	Value    string `json:"value" doc:"What was given, cut to 200 bytes"`
-	Rule     string `json:"rule" doc:"The rule that it breaks"`
-	Fix      string `json:"fix" doc:"What would pass"`
-}
-
-// Error gives title and detail.
-func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
+// problem is a [client.Problem] as huma sends it.
+type problem struct{ client.Problem }
 
 // GetStatus is for huma.
-func (p *Problem) GetStatus() int { return p.Status }
+func (p *problem) GetStatus() int { return p.Status }
 
 // ContentType is for huma.
-func (p *Problem) ContentType(string) string { return problemType }
+func (p *problem) ContentType(string) string { return problemType }
 
 // GetHeaders is for huma: when to come back.
-func (p *Problem) GetHeaders() http.Header {
+func (p *problem) GetHeaders() http.Header {
 	if p.Code.Passes() {
 		return http.Header{"Retry-After": {"5"}}
 	}
@@ -65,13 +46,13 @@ func (p *Problem) GetHeaders() http.Header {
 }
 
 // problemOf is a fault as a body.
-func problemOf(f *fault.Error) *Problem {
-	return &Problem{Type: "about:blank", Code: f.Kind, Title: f.Title, Status: f.Kind.Status(), Detail: f.Text()}
+func problemOf(f *fault.Error) *problem {
+	return &problem{client.Problem{Type: "about:blank", Code: f.Kind, Title: f.Title, Status: f.Kind.Status(), Detail: f.Text()}}
 }
 
 // classify maps an error to what a client learns of it. No text of an error that was not written for clients gets through.
-func classify(err error) *Problem {
-	var own *Problem
+func classify(err error) *problem {
+	var own *problem
 	if errors.As(err, &own) {
 		return own
 	}
@@ -82,16 +63,16 @@ func classify(err error) *Problem {
 }
 
 // invalid is the problem for fields that break rules, all in one part of the request.
-func invalid(location string, fields ...run.FieldError) *Problem {
+func invalid(location string, fields ...run.FieldError) *problem {
 	p := problemOf(run.FieldErrors(fields).Fault())
 	for _, f := range fields {
-		p.Errors = append(p.Errors, FieldProblem{Location: location, Field: f.Field, Value: clip(f.Value), Rule: f.Rule, Fix: f.Fix})
+		p.Errors = append(p.Errors, client.FieldProblem{Location: location, Field: f.Field, Value: clip(f.Value), Rule: f.Rule, Fix: f.Fix})
 	}
 	return p
 }
 
 // problem classifies an error, and logs it when it is not the client's.
-func (s *server) problem(ctx context.Context, operation string, err error) *Problem {
+func (s *server) problem(ctx context.Context, operation string, err error) *problem {
 	p := classify(err)
 	if p.Status < 500 || ctx.Err() == context.Canceled {
 		return p
@@ -101,7 +82,7 @@ func (s *server) problem(ctx context.Context, operation string, err error) *Prob
 	return p
 }
 
-// asProblem turns what huma says about a request that does not fit the schema into a Problem.
+// asProblem turns what huma says about a request that does not fit the schema into a problem.
 func asProblem(ctx huma.Context, _ string, v any) (any, error) {
 	m, ok := v.(*huma.ErrorModel)
 	if !ok {
@@ -159,7 +140,7 @@ func clip(s string) string {
 }
 
 // write answers with the problem where huma does not.
-func (p *Problem) write(w http.ResponseWriter) {
+func (p *problem) write(w http.ResponseWriter) {
 	b, err := json.Marshal(p)
 	if err != nil { // strings and a number
 		b = []byte("{}")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/cotrain/cotrain/internal/client"
 )
 
 const (
@@ -128,7 +130,7 @@ func (s *server) response(code int, media string) *huma.Response {
 		out.Description = "Any other error"
 		fallthrough
 	case code >= 400 && code != http.StatusRequestedRangeNotSatisfiable:
-		schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+		schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[client.Problem](), true, "Problem")
 		out.Content = map[string]*huma.MediaType{problemType: {Schema: schema}}
 	case code == http.StatusNotModified:
 	case code >= 400: // the standard library answers it

@@ -6,12 +6,8 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-type runOutput struct {
-	Body run.Run
-}
-
 // stopRun answers as soon as the request is on its way; the run's state tells how it goes on.
-func (s *server) stopRun(ctx context.Context, in *runParam) (*runOutput, error) {
+func (s *server) stopRun(ctx context.Context, in *runParam) (*body[run.Run], error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -22,7 +18,7 @@ func (s *server) stopRun(ctx context.Context, in *runParam) (*runOutput, error) 
 	if r, err = s.find(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	return &runOutput{r}, nil
+	return &body[run.Run]{r}, nil
 }
 
 func (s *server) deleteRun(ctx context.Context, in *runParam) (*struct{}, error) {

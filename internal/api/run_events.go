@@ -4,28 +4,16 @@ import (
 	"context"
 	"math"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
 type listEventsInput struct {
-	ID     string `path:"id" doc:"ID of the run, such as r-0123456789"`
-	After  int64  `query:"after" minimum:"0" doc:"Cursor: only events after this sequence; the next of the previous answer"`
-	Tail   int    `query:"tail" minimum:"1" maximum:"5000" doc:"The newest events, this many"`
-	Before int64  `query:"before" minimum:"1" doc:"The newest events before this sequence; the seq of an event"`
-	Limit  int    `query:"limit" default:"500" minimum:"1" maximum:"5000" doc:"At most this many events"`
+	ID string `path:"id" doc:"ID of the run, such as r-0123456789"`
+	client.EventsQuery
 }
 
-type listEventsOutput struct {
-	Body eventPage
-}
-
-type eventPage struct {
-	Items []run.Event `json:"items" nullable:"false" doc:"Oldest first"`
-	Next  int64       `json:"next" doc:"For after: what happens after these events"`
-	More  bool        `json:"more" doc:"Whether there are more events in the direction of reading now"`
-}
-
-func (s *server) listEvents(ctx context.Context, in *listEventsInput) (*listEventsOutput, error) {
+func (s *server) listEvents(ctx context.Context, in *listEventsInput) (*body[client.EventPage], error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -34,7 +22,7 @@ func (s *server) listEvents(ctx context.Context, in *listEventsInput) (*listEven
 	if err != nil {
 		return nil, err
 	}
-	page := eventPage{Next: in.After}
+	page := client.EventPage{Next: in.After}
 	if back {
 		page.Items, page.More, err = s.eventsBefore(ctx, r.ID, in)
 	} else {
@@ -44,7 +32,7 @@ func (s *server) listEvents(ctx context.Context, in *listEventsInput) (*listEven
 		page.Next = page.Items[n-1].Seq
 	}
 	page.Items = notNil(page.Items)
-	return &listEventsOutput{page}, err
+	return &body[client.EventPage]{page}, err
 }
 
 func (s *server) eventsAfter(ctx context.Context, id run.ID, in *listEventsInput) (events []run.Event, more bool, err error) {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -10,25 +11,11 @@ import (
 const maxLogBytes = 8 << 20
 
 type readLogsInput struct {
-	ID     string `path:"id" doc:"ID of the run, such as r-0123456789"`
-	Worker int    `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Rank of the worker; -1 for all"`
-	After  int64  `query:"after" minimum:"0" doc:"Cursor: only lines after this place; the next of the previous answer"`
-	Tail   int    `query:"tail" minimum:"1" maximum:"5000" doc:"The newest lines, this many"`
-	Before int64  `query:"before" minimum:"1" doc:"The newest lines before this place; the pos of a line"`
-	Limit  int    `query:"limit" default:"1000" minimum:"1" maximum:"5000" doc:"At most this many lines"`
+	ID string `path:"id" doc:"ID of the run, such as r-0123456789"`
+	client.LogsQuery
 }
 
-type readLogsOutput struct {
-	Body logPage
-}
-
-type logPage struct {
-	Lines []run.LogLine `json:"lines" nullable:"false" doc:"Oldest first"`
-	Next  run.LogPos    `json:"next" doc:"For after: what comes after these lines"`
-	More  bool          `json:"more" doc:"Whether there may be more lines in the direction of reading now"`
-}
-
-func (s *server) readLogs(ctx context.Context, in *readLogsInput) (*readLogsOutput, error) {
+func (s *server) readLogs(ctx context.Context, in *readLogsInput) (*body[client.LogPage], error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -44,17 +31,17 @@ func (s *server) readLogs(ctx context.Context, in *readLogsInput) (*readLogsOutp
 	if err != nil {
 		return nil, err
 	}
-	page := logPage{Lines: notNil(lines), Next: q.After, More: len(lines) == q.Limit}
-	cut := page.cut(q.Tail)
+	page := client.LogPage{Lines: notNil(lines), Next: q.After, More: len(lines) == q.Limit}
+	cut := cutLines(&page, q.Tail)
 	page.More = page.More || cut
 	if n := len(page.Lines); n > 0 {
 		page.Next = page.Lines[n-1].Pos
 	}
-	return &readLogsOutput{page}, nil
+	return &body[client.LogPage]{page}, nil
 }
 
-// cut drops the lines farthest in the direction of reading that are beyond maxLogBytes, but leaves one.
-func (p *logPage) cut(backwards bool) bool {
+// cutLines drops the lines farthest in the direction of reading that are beyond maxLogBytes, but leaves one.
+func cutLines(p *client.LogPage, backwards bool) bool {
 	size := 0
 	for i := range p.Lines {
 		at := i

@@ -6,40 +6,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store"
 )
 
 type readMetricsInput struct {
-	ID      string   `path:"id" doc:"ID of the run, such as r-0123456789"`
-	Metric  []string `query:"metric,explode" maxItems:"20" doc:"Name of a metric whose values to return; repeat it for more. Pages go through one after the other, in this order"`
-	Mode    string   `query:"mode" enum:"workers,curve" default:"workers" doc:"Every worker's values, or one curve over all workers"`
-	Worker  int      `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Only the values of the worker with this rank; -1 for all. Not for curves"`
-	From    int64    `query:"from" minimum:"0" doc:"Only from this step on"`
-	Buckets int      `query:"buckets" minimum:"0" maximum:"10000" doc:"For curves: about how many points to reduce each to, keeping extremes, all in one answer; 0 for every point, in pages"`
-	After   string   `query:"after" maxLength:"100" doc:"Cursor: the next of the previous page. Everything but limit must be as it was for that page"`
-	Limit   int      `query:"limit" default:"10000" minimum:"1" maximum:"50000" doc:"At most this many values in one answer, those of all metrics together; not for curves that buckets reduces"`
-}
-
-type readMetricsOutput struct {
-	Body metricsBody
-}
-
-type metricsBody struct {
-	Run     run.ID                      `json:"run"`
-	Names   []string                    `json:"names" nullable:"false" doc:"All metrics of the run"`
-	Metrics map[string][]point          `json:"metrics,omitempty" doc:"By name: this page's values, by worker and step. Every metric that was asked for is here; one that the run does not have, or that has none on this page, is empty"`
-	Curves  map[string][]run.CurvePoint `json:"curves,omitempty" doc:"By name: this page of the curve over all workers, by step"`
-	Next    string                      `json:"next,omitempty" doc:"Cursor of the next page, for after; absent on the last. Whoever follows it gets every value that was there at the first page exactly once, and perhaps some that came meanwhile"`
-}
-
-// point is one value that one worker reported.
-type point struct {
-	Worker int        `json:"worker" doc:"Rank of the worker"`
-	Step   int64      `json:"step" doc:"The training step; for a metric without steps, such as system/cpu, the time in Unix milliseconds"`
-	Value  run.Number `json:"value"`
-	At     time.Time  `json:"at"`
+	ID string `path:"id" doc:"ID of the run, such as r-0123456789"`
+	client.MetricsQuery
 }
 
 // metricsQuery is a request for values of one run, with each metric once.
@@ -70,7 +45,7 @@ func newMetricsQuery(id run.ID, in *readMetricsInput) (*metricsQuery, error) {
 	return q, nil
 }
 
-func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (*readMetricsOutput, error) {
+func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (*body[client.MetricsPage], error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -79,25 +54,25 @@ func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (*readMe
 	if err != nil {
 		return nil, err
 	}
-	body := metricsBody{Run: r.ID}
+	page := client.MetricsPage{Run: r.ID}
 	names, err := s.Details.Metrics(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	body.Names = notNil(names)
+	page.Names = notNil(names)
 	switch {
 	case in.Mode != "curve":
-		body.Metrics, body.Next, err = pageOfMetrics(q, func(name string, after *store.PointPlace, limit int) ([]point, error) {
+		page.Metrics, page.Next, err = pageOfMetrics(q, func(name string, after *store.PointPlace, limit int) ([]client.Point, error) {
 			return s.points(ctx, q, name, after, limit)
-		}, func(p point) store.PointPlace { return store.PointPlace{Rank: p.Worker, Step: p.Step} })
+		}, func(p client.Point) store.PointPlace { return store.PointPlace{Rank: p.Worker, Step: p.Step} })
 	case in.Buckets > 0:
-		body.Curves, err = s.reducedCurves(ctx, q)
+		page.Curves, err = s.reducedCurves(ctx, q)
 	default:
-		body.Curves, body.Next, err = pageOfMetrics(q, func(name string, after *store.PointPlace, limit int) ([]run.CurvePoint, error) {
+		page.Curves, page.Next, err = pageOfMetrics(q, func(name string, after *store.PointPlace, limit int) ([]run.CurvePoint, error) {
 			return s.curve(ctx, q, name, after, limit)
 		}, func(p run.CurvePoint) store.PointPlace { return store.PointPlace{Step: p.Step} })
 	}
-	return &readMetricsOutput{body}, err
+	return &body[client.MetricsPage]{page}, err
 }
 
 // pageOfMetrics takes values metric by metric until the page is full. next is "" when there are no more.
@@ -132,7 +107,7 @@ func pageOfMetrics[T any](q *metricsQuery, read func(name string, after *store.P
 }
 
 // points reads at most limit values of a metric after a place.
-func (s *server) points(ctx context.Context, q *metricsQuery, metric string, after *store.PointPlace, limit int) ([]point, error) {
+func (s *server) points(ctx context.Context, q *metricsQuery, metric string, after *store.PointPlace, limit int) ([]client.Point, error) {
 	if after == nil && q.Worker > 0 {
 		after = &store.PointPlace{Rank: q.Worker - 1, Step: math.MaxInt64}
 	}
@@ -140,12 +115,12 @@ func (s *server) points(ctx context.Context, q *metricsQuery, metric string, aft
 	if err != nil {
 		return nil, err
 	}
-	points := make([]point, 0, len(stored))
+	points := make([]client.Point, 0, len(stored))
 	for _, p := range stored {
 		if q.Worker >= 0 && p.Rank != q.Worker {
 			break // only those of higher ranks follow
 		}
-		points = append(points, point{p.Rank, p.Step, p.Value, time.UnixMilli(p.At).UTC()})
+		points = append(points, client.Point{Worker: p.Rank, Step: p.Step, Value: p.Value, At: time.UnixMilli(p.At).UTC()})
 	}
 	return points, nil
 }

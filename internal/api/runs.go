@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -26,24 +27,7 @@ func (s *server) find(ctx context.Context, name string) (run.Run, error) {
 	return s.Runs.Run(ctx, id)
 }
 
-type listRunsInput struct {
-	State  []string `query:"state,explode" maxItems:"20" doc:"Only runs in any of these states; repeat it, or separate with commas"`
-	Text   string   `query:"text" maxLength:"200" doc:"Part of the name or ID, any case"`
-	Sweep  string   `query:"sweep" maxLength:"60" doc:"Only runs of the sweep with this ID"`
-	Before string   `query:"before" maxLength:"60" doc:"Cursor: the next of the previous page"`
-	Limit  int      `query:"limit" default:"50" minimum:"1" maximum:"500"`
-}
-
-type listRunsOutput struct {
-	Body runPage
-}
-
-type runPage struct {
-	Items []run.Run `json:"items" nullable:"false"`
-	Next  run.ID    `json:"next,omitempty" doc:"Cursor of the next page, for before; absent on the last"`
-}
-
-func (s *server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutput, error) {
+func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (*body[client.RunPage], error) {
 	f := run.RunFilter{Text: in.Text, Limit: in.Limit + 1}
 	var bad run.FieldErrors
 	for _, group := range in.State {
@@ -77,13 +61,13 @@ func (s *server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutp
 	if err != nil {
 		return nil, err
 	}
-	page := runPage{Items: runs}
+	page := client.RunPage{Items: runs}
 	if len(runs) > in.Limit {
 		page.Items = runs[:in.Limit]
 		page.Next = page.Items[in.Limit-1].ID
 	}
 	page.Items = notNil(page.Items)
-	return &listRunsOutput{page}, s.Runs.Lines(ctx, page.Items)
+	return &body[client.RunPage]{page}, s.Runs.Lines(ctx, page.Items)
 }
 
 type getRunInput struct {
@@ -95,13 +79,7 @@ type getRunOutput struct {
 	Status       int
 	ETag         string `header:"ETag"`
 	CacheControl string `header:"Cache-Control"`
-	Body         runDetail
-}
-
-type runDetail struct {
-	Run      run.Run       `json:"run"`
-	Workers  []run.Worker  `json:"workers" nullable:"false" doc:"Of the newest attempt, by rank"`
-	Attempts []run.Attempt `json:"attempts" nullable:"false" doc:"Oldest first"`
+	Body         client.RunDetail
 }
 
 func (s *server) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, error) {
@@ -122,7 +100,7 @@ func (s *server) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, er
 	if err != nil {
 		return nil, err
 	}
-	out := &getRunOutput{Status: http.StatusOK, CacheControl: "private, no-cache", Body: runDetail{r, notNil(workers), notNil(attempts)}}
+	out := &getRunOutput{Status: http.StatusOK, CacheControl: "private, no-cache", Body: client.RunDetail{Run: r, Workers: notNil(workers), Attempts: notNil(attempts)}}
 	b, err := json.Marshal(out.Body)
 	if err != nil {
 		return nil, fmt.Errorf("encode run %s: %w", r.ID, err)
@@ -162,6 +140,9 @@ func (s *server) listWorkers(ctx context.Context, in *runParam) (*listWorkersOut
 	out.Body.Items = notNil(workers)
 	return out, err
 }
+
+// body is the input or output of an operation that has nothing but a body.
+type body[T any] struct{ Body T }
 
 // notNil makes an empty list [] rather than null in JSON.
 func notNil[T any](s []T) []T {

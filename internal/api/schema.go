@@ -6,16 +6,18 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// newRegistry returns a registry that knows which types of run have a JSON form of their own.
+// newRegistry returns a registry that knows which types have a JSON form of their own.
 func newRegistry() huma.Registry {
 	r := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	r.RegisterTypeAlias(reflect.TypeFor[run.Number](), reflect.TypeFor[number]())
 	r.RegisterTypeAlias(reflect.TypeFor[run.Progress](), reflect.TypeFor[progress]())
 	r.RegisterTypeAlias(reflect.TypeFor[run.CurvePoint](), reflect.TypeFor[curvePoint]())
 	r.RegisterTypeAlias(reflect.TypeFor[run.State](), reflect.TypeFor[state]())
+	r.RegisterTypeAlias(reflect.TypeFor[draft.Duration](), reflect.TypeFor[duration]())
 	return r
 }
 
@@ -40,6 +42,17 @@ func (state) Schema(huma.Registry) *huma.Schema {
 		s.Enum = append(s.Enum, string(st))
 	}
 	return s
+}
+
+// duration documents [draft.Duration].
+type duration struct{}
+
+// Schema is for huma.
+func (duration) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Description: "Time from the first start after which it is stopped: text such as 2h30m, or whole seconds; 0 or empty for none",
+		OneOf:       []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeInteger}},
+	}
 }
 
 // progress documents [run.Progress].

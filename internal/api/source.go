@@ -1,161 +1,143 @@
 package api
 
 import (
-	"encoding/json"
+	"context"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
+	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
-
+	"github.com/cotrain/cotrain/internal/draft"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Source is what a run, a template or a sweep is made from: something to begin with, and what differs from it. Its parts
-// are applied in the order of the fields.
-type Source struct {
-	Preset   string            `json:"preset,omitempty" doc:"Name of a preset to begin with"`
-	Template string            `json:"template,omitempty" doc:"Template to begin with: name for its newest version, or name@2"`
-	Clone    string            `json:"clone,omitempty" doc:"ID of a run to begin with. Where its ID was filled in, {run} stands again"`
-	Config   string            `json:"config,omitempty" doc:"CotrainCore TOML, at most 16 KiB, in place of the configuration begun with; it is kept as it is unless set changes it. With neither, the core's defaults"`
-	Shape    *ShapeInput       `json:"shape,omitempty" doc:"What is left out is as begun with, or one node without GPUs"`
-	Options  *OptionsInput     `json:"options,omitempty" doc:"What is left out is as begun with"`
-	Set      map[string]string `json:"set,omitempty" maxProperties:"200" doc:"Any fields to set, as text: CotrainCore's, such as optim.batch_size, and those of shape and options, such as nodes or max_duration (env: NAME=VALUE lines, args: one a line). An empty value unsets"`
+// resolved is a source put together.
+type resolved struct {
+	draft.Draft
+	// missing is what it starts from and does not exist, or nil; Errs has it too.
+	missing *fault.Error
 }
 
-// ShapeInput is a shape of which anything may be left out.
-type ShapeInput struct {
-	Nodes        *int    `json:"nodes,omitempty" doc:"Workers"`
-	GPUs         *int    `json:"gpus,omitempty" doc:"Per worker; 0 for none"`
-	GPUModel     *string `json:"gpu_model,omitempty" doc:"As the device plugin reports it; empty for any"`
-	GPUMinMemory *int    `json:"gpu_min_memory,omitempty" doc:"MiB per GPU; 0 for any"`
-	CPU          *int    `json:"cpu,omitempty" doc:"MHz per worker; 0 for the default"`
-	Memory       *int    `json:"memory,omitempty" doc:"MiB per worker; 0 for the default"`
-	Site         *string `json:"site,omitempty" doc:"Datacenter that all workers must be in; empty for any"`
+// resolve puts a source together. What is wrong with it is in its Errs; the error is about the console itself.
+func (s *server) resolve(ctx context.Context, name string, in draft.Source) (resolved, error) {
+	b, errs, err := s.begin(ctx, in)
+	missing, err := asMissing(err)
+	if err != nil {
+		return resolved{}, err
+	}
+	d := resolved{in.Apply(b, errs), missing}
+	if name != "" {
+		d.Request.Name = strings.TrimSpace(name)
+	}
+	return d, nil
 }
 
-// OptionsInput is options of which anything may be left out. A list or an object takes the place of the whole one begun
-// with.
-type OptionsInput struct {
-	Description *string           `json:"description,omitempty" doc:"Free text, at most 2000 characters"`
-	Tags        []string          `json:"tags,omitempty" doc:"Words to find it by"`
-	Priority    *int              `json:"priority,omitempty" doc:"1 to 100, more is sooner; left out for the default"`
-	MaxDuration *Duration         `json:"max_duration,omitempty"`
-	MaxSeconds  *int64            `json:"max_duration_seconds,omitempty" doc:"The same as max_duration, as runs have it; max_duration wins"`
-	Retries     *int              `json:"retries,omitempty" doc:"Attempts after the first, when one fails"`
-	Env         map[string]string `json:"env,omitempty" doc:"More environment for the trainer. It is stored and shown: not for secrets"`
-	Args        []string          `json:"args,omitempty" doc:"More arguments for the trainer, which win over its configuration. They are stored and shown"`
-	Secrets     *string           `json:"secrets,omitempty" doc:"Path of a Nomad variable whose items become environment of the trainer on its node"`
-}
-
-// Duration is a length of time, as text such as "2h30m" or as whole seconds.
-type Duration string
-
-// UnmarshalJSON reads text or a number.
-func (d *Duration) UnmarshalJSON(b []byte) error {
-	var text string
-	if err := json.Unmarshal(b, &text); err == nil {
-		*d = Duration(text)
-		return nil
-	}
-	var n int64
-	if err := json.Unmarshal(b, &n); err != nil {
-		return fmt.Errorf("duration: %w", err)
-	}
-	*d = Duration(seconds(n))
-	return nil
-}
-
-// Schema is for huma.
-func (Duration) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{
-		Description: "Time from the first start after which it is stopped: text such as 2h30m, or whole seconds; 0 or empty for none",
-		OneOf:       []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeInteger}},
-	}
-}
-
-// seconds is a number of seconds as the field max_duration takes it.
-func seconds(n int64) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.FormatInt(n, 10) + "s"
-}
-
-// apply changes what is given. No GPUs also means no demands on them.
-func (in *ShapeInput) apply(s *run.Shape) {
-	if in == nil {
-		return
-	}
-	if in.GPUs != nil && *in.GPUs == 0 {
-		s.GPUModel, s.GPUMinMemory = "", 0
-	}
-	for field, given := range map[*int]*int{&s.Nodes: in.Nodes, &s.GPUs: in.GPUs, &s.GPUMinMemory: in.GPUMinMemory, &s.CPU: in.CPU, &s.Memory: in.Memory} {
-		if given != nil {
-			*field = *given
+// begin finds what a source starts from: one thing at most.
+func (s *server) begin(ctx context.Context, in draft.Source) (draft.Base, run.FieldErrors, error) {
+	given := 0
+	for _, name := range []string{in.Preset, in.Template, in.Clone} {
+		if name != "" {
+			given++
 		}
 	}
-	if in.GPUModel != nil {
-		s.GPUModel = *in.GPUModel
-	}
-	if in.Site != nil {
-		s.Site = *in.Site
-	}
-}
-
-// apply changes what is given, and adds what could not be read to errs; [trainconf.Request.Check] finds the rest.
-func (in *OptionsInput) apply(d *draft) {
-	if in == nil {
-		return
-	}
-	o := &d.request.Options
-	for field, given := range map[*string]*string{&o.Description: in.Description, &o.Secrets: in.Secrets} {
-		if given != nil {
-			*field = *given
-		}
-	}
+	var b draft.Base
+	var err error
+	field, ref := "", ""
 	switch {
-	case in.Priority != nil && *in.Priority == 0: // options hold 0 for what was left out
-		d.add(d.request.Set("priority", "0"))
-	case in.Priority != nil:
-		o.Priority = *in.Priority
-	}
-	if in.Retries != nil {
-		o.Retries = *in.Retries
-	}
-	if in.Tags != nil {
-		tags := slices.Sorted(slices.Values(in.Tags))
-		o.Tags = slices.Compact(tags)
-	}
-	if in.Env != nil {
-		o.Env = maps.Clone(in.Env)
-	}
-	if in.Args != nil {
-		o.Args = slices.Clone(in.Args)
-	}
-	switch {
-	case in.MaxDuration != nil && *in.MaxDuration == "0":
-		o.MaxDuration = 0
-	case in.MaxDuration != nil:
-		d.add(d.request.Set("max_duration", string(*in.MaxDuration)))
-	case in.MaxSeconds != nil:
-		d.add(d.request.Set("max_duration", seconds(*in.MaxSeconds)))
-	}
-}
-
-// add adds what trainconf says, if anything.
-func (d *draft) add(err error) {
-	switch all := trainconf.AsFieldErrors(err); {
-	case err == nil:
-	case all != nil:
-		d.errs = append(d.errs, all...)
+	case given > 1:
+		return draft.Empty(), run.FieldErrors{{Field: "preset", Value: clip(in.Preset), Rule: "does not go together with another: preset, template and clone each say what to start from", Fix: "give one of the three"}}, nil
+	case in.Preset != "":
+		field, ref = "preset", in.Preset
+		b, err = presetBase(ref)
+	case in.Template != "":
+		field, ref = "template", in.Template
+		b, err = s.templateBase(ctx, ref)
+	case in.Clone != "":
+		field, ref = "clone", in.Clone
+		b, err = s.runBase(ctx, ref)
 	default:
-		d.fail(trainconf.FieldConfig, "", "cannot be read", "send CotrainCore's TOML")
+		return draft.Empty(), nil, nil
 	}
+	if missing, _ := asMissing(err); missing != nil {
+		return b, run.FieldErrors{missingField(field, ref, missing)}, err
+	}
+	if bad := trainconf.AsFieldErrors(err); bad != nil {
+		return b, bad, nil
+	}
+	return b, nil, err
 }
 
-func (d *draft) fail(field, value, rule, fix string) {
-	d.errs = append(d.errs, run.FieldError{Field: clip(field), Value: clip(value), Rule: rule, Fix: fix})
+// asMissing tells what does not exist from every other error.
+func asMissing(err error) (*fault.Error, error) {
+	if errors.Is(err, fault.ErrNotFound) {
+		return fault.Of(err), nil
+	}
+	return nil, err
+}
+
+// missingField says of a field that what it names does not exist.
+func missingField(field, ref string, f *fault.Error) run.FieldError {
+	rule := map[fault.Kind]string{fault.ErrNoPreset: "is not a preset", fault.ErrNoTemplate: "is not a template", fault.ErrNoRun: "is not the ID of a run"}[f.Kind]
+	fix := strings.TrimSuffix(f.Do, ".")
+	return run.FieldError{Field: field, Value: clip(ref), Rule: rule, Fix: strings.ToLower(fix[:1]) + fix[1:]}
+}
+
+// refusal is everything that is wrong with a source, all at once. When what it starts from does not exist, it says that first.
+func (d *resolved) refusal(named bool) error {
+	_ = d.Check(named) // warnings stop nobody
+	if d.missing == nil {
+		return d.Errs
+	}
+	p := problemOf(d.missing)
+	p.Errors = invalid("body", d.Errs[1:]...).Errors
+	return p
+}
+
+// presetBase starts from a preset; the error is [fault.ErrNoPreset] where there is none.
+func presetBase(name string) (draft.Base, error) {
+	p, ok := trainconf.PresetByName(name)
+	if !ok {
+		return draft.Empty(), trainconf.NoPreset(name)
+	}
+	return draft.OfPreset(p), nil
+}
+
+// templateBase starts from a template, or with a preset of that name; the error is [fault.ErrNoTemplate] where there is none.
+func (s *server) templateBase(ctx context.Context, ref string) (draft.Base, error) {
+	name, version, ok := run.SplitTemplateRef(ref)
+	if !ok {
+		return draft.Empty(), run.NoTemplate(ref, 0)
+	}
+	if _, preset := trainconf.PresetByName(name); preset && version == 0 {
+		return presetBase(name)
+	}
+	t, err := s.Templates.Template(ctx, name, version)
+	if err != nil {
+		return draft.Empty(), s.noTemplate(ctx, err, name, version)
+	}
+	return draft.OfTemplate(t)
+}
+
+// runBase starts from a run; the error is [fault.ErrNoRun] where there is none.
+func (s *server) runBase(ctx context.Context, id string) (draft.Base, error) {
+	r, err := s.find(ctx, id)
+	if err != nil {
+		return draft.Empty(), err
+	}
+	return draft.OfRun(r)
+}
+
+// refBase finds one side of a comparison: "run:r-0123456789", "template:my-7B@2" or "preset:7B".
+func (s *server) refBase(ctx context.Context, field, ref string) (draft.Base, error) {
+	kind, name, _ := strings.Cut(ref, ":")
+	switch kind {
+	case "run":
+		return s.runBase(ctx, name)
+	case "template":
+		return s.templateBase(ctx, name)
+	case "preset":
+		return presetBase(name)
+	}
+	return draft.Empty(), run.FieldErrors{{Field: field, Value: clip(ref), Rule: "must say what to compare: run, template or preset, a colon and its name", Fix: fmt.Sprintf("use %q or %q, for example", "run:r-0123456789", "template:my-7B@2")}}
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -130,7 +130,7 @@ func TestEveryRuleBetweenFieldsIsToldInTheWordsOfTrainconf(t *testing.T) {
 					t.Fatal(err)
 				}
 				errs, warns := req.Check()
-				v := decode[api.Validation](f, f.do("POST", "/api/v1/config/validate", caseBody(t, config, c.Shape)), 200)
+				v := decode[draft.Validation](f, f.do("POST", "/api/v1/config/validate", caseBody(t, config, c.Shape)), 200)
 				if diff := cmp.Diff([]run.FieldError(errs), v.Errors); diff != "" && len(errs)+len(v.Errors) > 0 || v.Valid != (len(errs) == 0) {
 					t.Errorf("errors of\n%s\n%s", config, diff)
 				}
@@ -159,7 +159,7 @@ func TestTooLongAConfigurationIsToldInTheWordsOfTrainconf(t *testing.T) {
 	t.Parallel()
 	base := "name_model = \"debugmodel\"\n[data]\nfake = true\n[train]\n"
 	fits := base + "# " + strings.Repeat("x", trainconf.MaxPayload-len(base)-3) + "\n"
-	if v := api.Validate(api.Source{Config: fits}, trainconf.EstimateInput{}); !v.Valid {
+	if v := offline(draft.Source{Config: fits}); !v.Valid {
 		t.Errorf("what just fits: %+v", v.Errors)
 	}
 	// One byte too many; and one that is too long only once the run has its ID.
@@ -168,7 +168,7 @@ func TestTooLongAConfigurationIsToldInTheWordsOfTrainconf(t *testing.T) {
 		if want == nil {
 			t.Fatal("it fits")
 		}
-		v := api.Validate(api.Source{Config: text}, trainconf.EstimateInput{})
+		v := offline(draft.Source{Config: text})
 		if diff := cmp.Diff([]run.FieldError{*want}, v.Errors); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
@@ -184,14 +184,14 @@ func TestValuesThatCannotBeReadAreToldInTheWordsOfTrainconf(t *testing.T) {
 	if len(want) != 2 || !strings.Contains(want[0].Rule, "line 2") {
 		t.Fatalf("%v", err)
 	}
-	v := decode[api.Validation](f, f.do("POST", "/api/v1/config/validate", encode(t, map[string]any{"config": config, "shape": run.Shape{Nodes: 1}})), 200)
+	v := decode[draft.Validation](f, f.do("POST", "/api/v1/config/validate", encode(t, map[string]any{"config": config, "shape": run.Shape{Nodes: 1}})), 200)
 	if diff := cmp.Diff([]run.FieldError(want), v.Errors); diff != "" {
 		t.Error(diff)
 	}
 	for field, value := range map[string]string{"nodes": "0", "max_duration": "1", "optim.optim.lr": "fast", "env": "A", "node": "1", "priority": "0"} {
 		req := trainconf.NewRequest()
 		want := trainconf.AsFieldErrors(req.Set(field, value))
-		v := decode[api.Validation](f, f.do("POST", "/api/v1/config/validate", encode(t, map[string]any{"set": map[string]string{field: value}})), 200)
+		v := decode[draft.Validation](f, f.do("POST", "/api/v1/config/validate", encode(t, map[string]any{"set": map[string]string{field: value}})), 200)
 		if len(want) != 1 || len(v.Errors) != 1 || v.Errors[0] != want[0] {
 			t.Errorf("%s = %s: %v, want %v", field, value, v.Errors, want)
 		}
@@ -202,7 +202,7 @@ func TestAValidationEstimatesWhatTheRunNeeds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	body := `{"preset":"7B-diloco","set":{"gpu_model":"NVIDIA H100 80GB HBM3","memory":"300"},"bandwidth_bits_per_second":1e9}`
-	v := decode[api.Validation](f, f.do("POST", "/api/v1/config/validate", body), 200)
+	v := decode[draft.Validation](f, f.do("POST", "/api/v1/config/validate", body), 200)
 	p, _ := trainconf.PresetByName("7B-diloco")
 	req := trainconf.RequestOfPreset(p)
 	if err := errors.Join(req.Set("gpu_model", "NVIDIA H100 80GB HBM3"), req.Set("memory", "300")); err != nil {
@@ -251,4 +251,10 @@ func TestTheLaunchOfARunIsShown(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	f.problem(f.do("GET", "/api/v1/runs/r-0000000000/launch", ""), 404)
+}
+
+// offline checks a source as the command line does without a console.
+func offline(src draft.Source) draft.Validation {
+	d := src.Apply(draft.Empty(), nil)
+	return d.Validation(false, trainconf.EstimateInput{})
 }

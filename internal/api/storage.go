@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -32,60 +33,6 @@ type Storage interface {
 	Below(given string) (string, bool)
 }
 
-// SharedStorage is shared storage as a whole.
-type SharedStorage struct {
-	Path    string          `json:"path" doc:"The folder as the console sees it"`
-	Mount   string          `json:"mount" doc:"The same folder as workers see it"`
-	Folders []StorageFolder `json:"folders" nullable:"false" doc:"Of its layout"`
-	Done    []string        `json:"done,omitempty" nullable:"false" doc:"What was repaired"`
-}
-
-// StorageFolder is [storage.Folder].
-type StorageFolder struct {
-	Path    string `json:"path"`
-	Purpose string `json:"purpose" doc:"What belongs there"`
-	Jobs    bool   `json:"jobs" doc:"Whether jobs write there"`
-	Found   bool   `json:"found"`
-	Mode    string `json:"mode,omitempty" doc:"In octal"`
-	Owner   string `json:"owner,omitempty" doc:"user:group"`
-	Problem string `json:"problem,omitempty" doc:"What is not as it should be"`
-}
-
-// StorageEntry is one name in a folder.
-type StorageEntry struct {
-	Name    string       `json:"name" doc:"As it can be shown: control characters and bytes that are not UTF-8 are escapes"`
-	Path    string       `json:"path" doc:"From the root, each name percent-encoded so that every byte comes back; a query parameter takes it as it is"`
-	Kind    storage.Kind `json:"kind" enum:"file,folder,link,other" doc:"other is a device, a socket or a FIFO, which is never opened"`
-	Bytes   int64        `json:"bytes" doc:"Of a file; of a folder when sizes were asked for; -1 when not known"`
-	Partial bool         `json:"partial,omitempty" doc:"The folder holds more than was counted"`
-	Time    time.Time    `json:"time,omitzero" doc:"When it was last changed"`
-	Target  string       `json:"target,omitempty" doc:"Of a link: the text that it holds"`
-	Leads   storage.Kind `json:"leads,omitempty" doc:"What a link leads to within the storage"`
-	Note    string       `json:"note,omitempty" doc:"What belongs there, or what kind of other it is"`
-}
-
-// StoragePage is a page of a folder.
-type StoragePage struct {
-	Path    string         `json:"path" doc:"Of the folder, percent-encoded; empty for the root"`
-	Purpose string         `json:"purpose,omitempty" doc:"What belongs there"`
-	Items   []StorageEntry `json:"items" nullable:"false"`
-	Next    string         `json:"next,omitempty" doc:"Cursor of the next page; absent on the last"`
-	Seen    int            `json:"seen" doc:"Names that were read for this page; all there are, when sorted"`
-	Sorted  bool           `json:"sorted" doc:"false when there are more names than are sorted: they come in the folder's own order"`
-	More    bool           `json:"more" doc:"There are others, which were not read"`
-}
-
-// StorageCount is how much there is, or was.
-type StorageCount struct {
-	Files   int64 `json:"files" doc:"Everything that is not a folder"`
-	Folders int64 `json:"folders"`
-	Bytes   int64 `json:"bytes" doc:"Of regular files"`
-	Partial bool  `json:"partial,omitempty" doc:"There is more than was counted"`
-	// Both are said before a deletion only.
-	Kept  string `json:"kept,omitempty" doc:"Why it cannot be deleted"`
-	InUse string `json:"in_use,omitempty" doc:"What to know before deleting it: which run keeps its checkpoints there"`
-}
-
 // storage returns shared storage, or says that there is none.
 func (s *server) storage() (Storage, error) {
 	if s.Storage == nil {
@@ -94,14 +41,10 @@ func (s *server) storage() (Storage, error) {
 	return s.Storage, nil
 }
 
-type storageOutput struct {
-	Body SharedStorage
-}
-
-func storageAnswer(st Storage, done []string, folders []storage.Folder) *storageOutput {
-	out := &storageOutput{SharedStorage{Path: storage.Display(st.Path()), Mount: storage.Display(st.Mount()), Done: done}}
+func storageAnswer(st Storage, done []string, folders []storage.Folder) *body[client.SharedStorage] {
+	out := &body[client.SharedStorage]{client.SharedStorage{Path: storage.Display(st.Path()), Mount: storage.Display(st.Mount()), Done: done}}
 	for _, f := range folders {
-		x := StorageFolder{Path: f.Path, Purpose: f.Purpose, Jobs: f.Jobs, Found: f.Found, Owner: f.Owner, Problem: f.Problem}
+		x := client.StorageFolder{Path: f.Path, Purpose: f.Purpose, Jobs: f.Jobs, Found: f.Found, Owner: f.Owner, Problem: f.Problem}
 		if f.Found {
 			x.Mode = storage.FormatMode(f.Mode)
 		}
@@ -110,7 +53,7 @@ func storageAnswer(st Storage, done []string, folders []storage.Folder) *storage
 	return out
 }
 
-func (s *server) getStorage(ctx context.Context, _ *struct{}) (*storageOutput, error) {
+func (s *server) getStorage(ctx context.Context, _ *struct{}) (*body[client.SharedStorage], error) {
 	st, err := s.storage()
 	if err != nil {
 		return nil, err
@@ -122,7 +65,7 @@ func (s *server) getStorage(ctx context.Context, _ *struct{}) (*storageOutput, e
 	return storageAnswer(st, nil, folders), nil
 }
 
-func (s *server) repairStorage(ctx context.Context, _ *struct{}) (*storageOutput, error) {
+func (s *server) repairStorage(ctx context.Context, _ *struct{}) (*body[client.SharedStorage], error) {
 	st, err := s.storage()
 	if err != nil {
 		return nil, err
@@ -135,28 +78,10 @@ func (s *server) repairStorage(ctx context.Context, _ *struct{}) (*storageOutput
 	return storageAnswer(st, done, folders), nil
 }
 
-// StoragePath names a place in shared storage.
-type StoragePath struct {
-	Path string `query:"path" maxLength:"8192" doc:"From the root, without a slash at its beginning; empty for the root"`
-}
-
-type listStorageInput struct {
-	StoragePath
-	Sort       string `query:"sort" enum:"name,size,time" default:"name"`
-	Descending bool   `query:"descending"`
-	Limit      int    `query:"limit" default:"200" minimum:"1" maximum:"500"`
-	Cursor     string `query:"cursor" maxLength:"1000" doc:"The next of the previous page"`
-	Sizes      bool   `query:"sizes" doc:"Counts what folders hold, for a few seconds"`
-}
-
-type listStorageOutput struct {
-	Body StoragePage
-}
-
 // countTimeout is how long the sizes of folders are counted for one answer.
 const countTimeout = 5 * time.Second
 
-func (s *server) listStorage(ctx context.Context, in *listStorageInput) (*listStorageOutput, error) {
+func (s *server) listStorage(ctx context.Context, in *client.StorageQuery) (*body[client.StoragePage], error) {
 	st, err := s.storage()
 	if err != nil {
 		return nil, err
@@ -165,8 +90,8 @@ func (s *server) listStorage(ctx context.Context, in *listStorageInput) (*listSt
 	if err != nil {
 		return nil, atStorage(err)
 	}
-	out := &listStorageOutput{StoragePage{
-		Path: storage.Escape(l.Path), Purpose: l.Purpose, Items: make([]StorageEntry, 0, len(l.Entries)), Next: l.Next, Seen: l.Seen, Sorted: l.Sorted, More: l.More,
+	out := &body[client.StoragePage]{client.StoragePage{
+		Path: storage.Escape(l.Path), Purpose: l.Purpose, Items: make([]client.StorageEntry, 0, len(l.Entries)), Next: l.Next, Seen: l.Seen, Sorted: l.Sorted, More: l.More,
 	}}
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
@@ -175,8 +100,8 @@ func (s *server) listStorage(ctx context.Context, in *listStorageInput) (*listSt
 		if l.Path != "" {
 			p = l.Path + "/" + e.Name
 		}
-		x := StorageEntry{
-			Name: storage.Display(e.Name), Path: storage.Escape(p), Kind: e.Kind, Bytes: e.Size, Time: e.Time, Target: storage.Display(e.Target), Leads: e.Leads, Note: e.Purpose + e.Special,
+		x := client.StorageEntry{
+			Name: storage.Display(e.Name), Path: storage.Escape(p), Kind: string(e.Kind), Bytes: e.Size, Time: e.Time, Target: storage.Display(e.Target), Leads: string(e.Leads), Note: e.Purpose + e.Special,
 		}
 		if in.Sizes && e.Kind == storage.KindFolder {
 			if u, err := st.Usage(ctx, p); err != nil { // time is up, or it has gone
@@ -190,11 +115,7 @@ func (s *server) listStorage(ctx context.Context, in *listStorageInput) (*listSt
 	return out, nil
 }
 
-type storageCountOutput struct {
-	Body StorageCount
-}
-
-func (s *server) countStorage(ctx context.Context, in *StoragePath) (*storageCountOutput, error) {
+func (s *server) countStorage(ctx context.Context, in *client.StoragePath) (*body[client.StorageCount], error) {
 	st, err := s.storage()
 	if err != nil {
 		return nil, err
@@ -209,20 +130,15 @@ func (s *server) countStorage(ctx context.Context, in *StoragePath) (*storageCou
 	if err != nil {
 		return nil, err
 	}
-	out := StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.KeepersText(keepers)}
+	out := client.StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.KeepersText(keepers)}
 	if err := storage.Deletable(in.Path); err != nil {
 		out.Kept = err.Error()
 	}
-	return &storageCountOutput{out}, nil
-}
-
-type deleteStorageInput struct {
-	StoragePath
-	InUse bool `query:"in_use" doc:"Delete it although a run that has not ended keeps its checkpoints there: it may fail, and cannot be resumed from them"`
+	return &body[client.StorageCount]{out}, nil
 }
 
 // deleteStorage says how far it got when it could not remove everything: calling it again goes on.
-func (s *server) deleteStorage(ctx context.Context, in *deleteStorageInput) (*storageCountOutput, error) {
+func (s *server) deleteStorage(ctx context.Context, in *client.StorageDeletion) (*body[client.StorageCount], error) {
 	st, err := s.storage()
 	if err != nil {
 		return nil, err
@@ -248,7 +164,7 @@ func (s *server) deleteStorage(ctx context.Context, in *deleteStorageInput) (*st
 		}
 		return nil, p
 	}
-	return &storageCountOutput{StorageCount{Files: gone.Files, Folders: gone.Folders, Bytes: gone.Bytes}}, nil
+	return &body[client.StorageCount]{client.StorageCount{Files: gone.Files, Folders: gone.Folders, Bytes: gone.Bytes}}, nil
 }
 
 // atStorage says where in the request a path stood that cannot be one.
@@ -285,7 +201,7 @@ func (s *server) completeStorage(ctx context.Context, in *completeStorageInput) 
 }
 
 type readStorageInput struct {
-	StoragePath
+	client.StoragePath
 	Range   string `header:"Range" doc:"bytes=N-M: only these"`
 	IfRange string `header:"If-Range" doc:"ETag of the part that the client has: if the file is another by now, all of it is sent"`
 }

@@ -13,7 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/storage"
 )
 
@@ -63,17 +64,17 @@ func TestStorageThatIsOffIsToldByEveryRoute(t *testing.T) {
 func TestTheLayoutIsToldAndRepaired(t *testing.T) {
 	t.Parallel()
 	f, dir := shelved(t)
-	st := get[api.SharedStorage](f, "/api/v1/storage")
+	st := get[client.SharedStorage](f, "/api/v1/storage")
 	if st.Path != dir || st.Mount != "/mnt/shared" || len(st.Folders) != 14 || st.Folders[1].Mode != "2775" || !st.Folders[1].Jobs || st.Folders[1].Purpose == "" {
 		t.Errorf("%+v", st)
 	}
 	if err := os.Remove(filepath.Join(dir, "models/final")); err != nil {
 		t.Fatal(err)
 	}
-	if st = get[api.SharedStorage](f, "/api/v1/storage"); st.Folders[2].Problem != "It is missing." || st.Folders[2].Found {
+	if st = get[client.SharedStorage](f, "/api/v1/storage"); st.Folders[2].Problem != "It is missing." || st.Folders[2].Found {
 		t.Errorf("%+v", st.Folders[2])
 	}
-	st = decode[api.SharedStorage](f, f.do("POST", "/api/v1/storage/layout", ""), 200)
+	st = decode[client.SharedStorage](f, f.do("POST", "/api/v1/storage/layout", ""), 200)
 	if len(st.Done) != 1 || st.Done[0] != "Made models/final." || !st.Folders[2].Found {
 		t.Errorf("%+v", st)
 	}
@@ -88,7 +89,7 @@ func TestEveryNameOfAFolderComesBackInEveryByte(t *testing.T) {
 	}
 	seen := 0
 	for cursor := ""; ; {
-		page := get[api.StoragePage](f, "/api/v1/storage/list?path=datasets/raw&limit=3&cursor="+url.QueryEscape(cursor))
+		page := get[client.StoragePage](f, "/api/v1/storage/list?path=datasets/raw&limit=3&cursor="+url.QueryEscape(cursor))
 		for _, e := range page.Items {
 			raw, err := url.PathUnescape(e.Path)
 			w := f.do("GET", "/api/v1/storage/file?path="+e.Path, "")
@@ -98,7 +99,7 @@ func TestEveryNameOfAFolderComesBackInEveryByte(t *testing.T) {
 			if err != nil || w.Code != 200 || w.Body.String() != "content of "+strings.TrimPrefix(raw, "datasets/raw/") {
 				t.Errorf("%s: %d %q, %v", e.Path, w.Code, w.Body, err)
 			}
-			if e.Kind != storage.KindFile || e.Bytes == 0 || e.Time.IsZero() || strings.ContainsAny(e.Name, "\n\u202e") {
+			if e.Kind != string(storage.KindFile) || e.Bytes == 0 || e.Time.IsZero() || strings.ContainsAny(e.Name, "\n\u202e") {
 				t.Errorf("%+v", e)
 			}
 			seen++
@@ -124,7 +125,7 @@ func TestAListingIsSortedAndCountsFoldersWhenAsked(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "models/temp/fifo"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	page := get[api.StoragePage](f, "/api/v1/storage/list?path=models/temp&sort=size&descending=true&sizes=true")
+	page := get[client.StoragePage](f, "/api/v1/storage/list?path=models/temp&sort=size&descending=true&sizes=true")
 	if !page.Sorted || page.More || page.Seen != 5 || page.Purpose == "" || page.Items[0].Name != "b" {
 		t.Errorf("%+v", page)
 	}
@@ -135,16 +136,16 @@ func TestAListingIsSortedAndCountsFoldersWhenAsked(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 		case "out":
-			if e.Kind != storage.KindLink || e.Target != "/etc" || e.Leads != "" {
+			if e.Kind != string(storage.KindLink) || e.Target != "/etc" || e.Leads != "" {
 				t.Errorf("%+v", e)
 			}
 		case "fifo":
-			if e.Kind != storage.KindOther || e.Note != "FIFO" {
+			if e.Kind != string(storage.KindOther) || e.Note != "FIFO" {
 				t.Errorf("%+v", e)
 			}
 		}
 	}
-	if n := get[api.StorageCount](f, "/api/v1/storage/usage?path=models/temp/sub"); n != (api.StorageCount{Files: 1, Folders: 2, Bytes: 5}) {
+	if n := get[client.StorageCount](f, "/api/v1/storage/usage?path=models/temp/sub"); n != (client.StorageCount{Files: 1, Folders: 2, Bytes: 5}) {
 		t.Errorf("%+v", n)
 	}
 	for _, q := range []string{"path=..", "path=/etc", "path=a%00", "sort=colour", "limit=0", "limit=501", "cursor=x", "more=1"} {
@@ -159,8 +160,8 @@ func TestDeletingAnswersWithWhatIsGone(t *testing.T) {
 	t.Parallel()
 	f, dir := shelved(t)
 	put(t, filepath.Join(dir, "models/temp/old/a"), "12345")
-	n := decode[api.StorageCount](f, f.do("DELETE", "/api/v1/storage/file?path=models/temp/old", ""), 200)
-	if n != (api.StorageCount{Files: 1, Folders: 1, Bytes: 5}) || !strings.Contains(f.log.String(), "deleted from shared storage") {
+	n := decode[client.StorageCount](f, f.do("DELETE", "/api/v1/storage/file?path=models/temp/old", ""), 200)
+	if n != (client.StorageCount{Files: 1, Folders: 1, Bytes: 5}) || !strings.Contains(f.log.String(), "deleted from shared storage") {
 		t.Errorf("%+v, log %s", n, &f.log)
 	}
 	for path, status := range map[string]int{"models/temp/old": 404, "models/temp": 409, "": 409, "../x": 422} {
@@ -198,7 +199,7 @@ func TestPathsOfASubmissionAreCheckedWhenItIsValidated(t *testing.T) {
 	t.Parallel()
 	f, dir := shelved(t)
 	put(t, filepath.Join(dir, "datasets/fineweb/x"), "x")
-	v := decode[api.Validation](f, f.do("POST", "/api/v1/config/validate", `{"preset":"debug","shape":{"nodes":1},"set":{"data.fake":"false","data.dataset_name_or_paths":"datasets/finweb","ckpt.resume":"models/checkpoints/r-1/step_1"}}`), 200)
+	v := decode[draft.Validation](f, f.do("POST", "/api/v1/config/validate", `{"preset":"debug","shape":{"nodes":1},"set":{"data.fake":"false","data.dataset_name_or_paths":"datasets/finweb","ckpt.resume":"models/checkpoints/r-1/step_1"}}`), 200)
 	if v.Valid || len(v.Errors) != 1 || v.Errors[0].Field != "ckpt.resume" {
 		t.Errorf("%+v", v.Errors)
 	}

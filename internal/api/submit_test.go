@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -211,23 +211,23 @@ func TestWhatASubmissionIsWarnedOfIsInTheAnswer(t *testing.T) {
 	type warned struct{ Warnings []run.FieldError }
 	dry := decode[warned](f, f.do("POST", "/api/v1/runs/dry-run", `{`+source+`}`), 200)
 	checked := decode[warned](f, f.do("POST", "/api/v1/config/validate", `{`+source+`}`), 200)
-	made := decode[api.SubmittedRun](f, f.do("POST", "/api/v1/runs", `{"name":"x",`+source+`}`), 201)
+	made := decode[client.SubmittedRun](f, f.do("POST", "/api/v1/runs", `{"name":"x",`+source+`}`), 201)
 	if len(dry.Warnings) == 0 || !slices.Equal(made.Warnings, dry.Warnings) || !slices.Equal(made.Warnings, checked.Warnings) || made.ID == "" {
 		t.Errorf("submitted: %+v, dry run: %+v, checked: %+v", made.Warnings, dry.Warnings, checked.Warnings)
 	}
-	clone := decode[api.SubmittedRun](f, f.do("POST", "/api/v1/runs", `{"clone":"`+string(made.ID)+`"}`), 201)
+	clone := decode[client.SubmittedRun](f, f.do("POST", "/api/v1/runs", `{"clone":"`+string(made.ID)+`"}`), 201)
 	if !slices.Equal(clone.Warnings, made.Warnings) {
 		t.Errorf("clone: %+v", clone.Warnings)
 	}
-	sweep := decode[api.SubmittedSweep](f, f.do("POST", "/api/v1/sweeps", `{"name":"x",`+source+`,"grid":[{"field":"optim.optim.lr","values":["1e-4","2e-4","3e-4"]}]}`), 201)
+	sweep := decode[client.SubmittedSweep](f, f.do("POST", "/api/v1/sweeps", `{"name":"x",`+source+`,"grid":[{"field":"optim.optim.lr","values":["1e-4","2e-4","3e-4"]}]}`), 201)
 	if len(sweep.Warnings) == 0 || len(sweep.Warnings) > len(made.Warnings) || sweep.ID == "" {
 		t.Errorf("sweep: %+v", sweep.Warnings)
 	}
-	saved := decode[api.SavedTemplate](f, f.do("PUT", "/api/v1/templates/mine", `{`+source+`}`), 200)
+	saved := decode[client.SavedTemplate](f, f.do("PUT", "/api/v1/templates/mine", `{`+source+`}`), 200)
 	if !slices.Contains(saved.Warnings, made.Warnings[0]) || saved.Version != 1 {
 		t.Errorf("template: %+v", saved)
 	}
-	if quiet := decode[api.SubmittedRun](f, f.do("POST", "/api/v1/runs", `{"name":"x","preset":"debug","set":{"optim.warmup_steps":"1","optim.total_steps":"100"}}`), 201); len(quiet.Warnings) != 0 {
+	if quiet := decode[client.SubmittedRun](f, f.do("POST", "/api/v1/runs", `{"name":"x","preset":"debug","set":{"optim.warmup_steps":"1","optim.total_steps":"100"}}`), 201); len(quiet.Warnings) != 0 {
 		t.Errorf("nothing to warn of: %+v", quiet.Warnings)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -21,29 +23,14 @@ type Sweeps interface {
 	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
 }
 
-// SweepInput is a sweep as a client describes it: what its runs have in common, and how they differ.
-type SweepInput struct {
-	Name string `json:"name" doc:"Name of the sweep; its runs add their number"`
-	Source
-	Grid     []run.Axis          `json:"grid,omitempty" maxItems:"20" doc:"Every combination of these values, the last field fastest"`
-	List     []map[string]string `json:"list,omitempty" maxItems:"500" doc:"Instead of a grid: the values of each run, by field"`
-	Parallel int                 `json:"parallel,omitempty" minimum:"0" maximum:"500" doc:"The most runs that are sent to Nomad at one time; 0 for no limit"`
-}
-
 type submitSweepInput struct {
 	Key  string `header:"Idempotency-Key" doc:"Repeating a submission with the same key, of at most 200 bytes, returns the first one's sweep"`
-	Body SweepInput
+	Body client.SweepInput
 }
 
 type submitSweepOutput struct {
 	Location string `header:"Location"`
-	Body     SubmittedSweep
-}
-
-// SubmittedSweep is a sweep that was submitted, with what its runs are warned of.
-type SubmittedSweep struct {
-	run.Sweep
-	Warnings []run.FieldError `json:"warnings,omitempty" nullable:"false" doc:"What is allowed and probably not meant, once for all runs that it is said of"`
+	Body     client.SubmittedSweep
 }
 
 func (s *server) submitSweep(ctx context.Context, in *submitSweepInput) (*submitSweepOutput, error) {
@@ -51,16 +38,16 @@ func (s *server) submitSweep(ctx context.Context, in *submitSweepInput) (*submit
 	if err != nil {
 		return nil, err
 	}
-	if len(d.errs) > 0 {
+	if len(d.Errs) > 0 {
 		return nil, d.refusal(true)
 	}
-	spec := run.SweepSpec{Submission: d.submission(), Grid: in.Body.Grid, List: in.Body.List, Parallel: in.Body.Parallel}
+	spec := run.SweepSpec{Submission: d.Submission(), Grid: in.Body.Grid, List: in.Body.List, Parallel: in.Body.Parallel}
 	spec.Key = in.Key
 	sw, err := s.Sweeps.SubmitSweep(ctx, actor, spec)
 	if err != nil {
 		return nil, err
 	}
-	return &submitSweepOutput{"/api/v1/sweeps/" + string(sw.ID), SubmittedSweep{sw, sweepWarnings(d.request, spec)}}, nil
+	return &submitSweepOutput{"/api/v1/sweeps/" + string(sw.ID), client.SubmittedSweep{Sweep: sw, Warnings: sweepWarnings(d.Request, spec)}}, nil
 }
 
 // maxSweepWarnings bounds what is said of the runs of a sweep.
@@ -71,7 +58,7 @@ func sweepWarnings(base trainconf.Request, spec run.SweepSpec) []run.FieldError 
 	var out []run.FieldError
 	for _, values := range spec.Points() {
 		req := base
-		for _, field := range inOrder(values) {
+		for _, field := range draft.InOrder(values) {
 			_ = req.Set(field, values[field]) // control has refused what cannot be set
 		}
 		_, warns := req.CheckUnnamed()
@@ -84,19 +71,7 @@ func sweepWarnings(base trainconf.Request, spec run.SweepSpec) []run.FieldError 
 	return out
 }
 
-type listSweepsInput struct {
-	Before string `query:"before" maxLength:"60" doc:"Cursor: the next of the previous page"`
-	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
-}
-
-type listSweepsOutput struct {
-	Body struct {
-		Items []run.Sweep `json:"items" nullable:"false"`
-		Next  run.SweepID `json:"next,omitempty" doc:"Cursor of the next page, for before; absent on the last"`
-	}
-}
-
-func (s *server) listSweeps(ctx context.Context, in *listSweepsInput) (*listSweepsOutput, error) {
+func (s *server) listSweeps(ctx context.Context, in *client.SweepsQuery) (*body[client.SweepPage], error) {
 	var before run.SweepID
 	if in.Before != "" {
 		id, err := run.ParseSweepID(in.Before)
@@ -109,7 +84,7 @@ func (s *server) listSweeps(ctx context.Context, in *listSweepsInput) (*listSwee
 	if err != nil {
 		return nil, err
 	}
-	out := &listSweepsOutput{}
+	out := &body[client.SweepPage]{}
 	if len(sweeps) > in.Limit {
 		sweeps = sweeps[:in.Limit]
 		out.Body.Next = sweeps[in.Limit-1].ID
@@ -131,28 +106,7 @@ func (s *server) findSweep(ctx context.Context, name string) (run.Sweep, error) 
 	return s.Sweeps.Sweep(ctx, id)
 }
 
-type getSweepOutput struct {
-	Body SweepDetail
-}
-
-// SweepDetail is a sweep with its runs.
-type SweepDetail struct {
-	Sweep run.Sweep  `json:"sweep"`
-	Runs  []SweepRun `json:"runs" nullable:"false" doc:"In the order of the sweep's points"`
-}
-
-// SweepRun is what a table of a sweep shows of a run.
-type SweepRun struct {
-	ID         run.ID            `json:"id"`
-	Name       string            `json:"name"`
-	Values     map[string]string `json:"values" nullable:"false" doc:"What was varied, by field"`
-	State      run.State         `json:"state"`
-	Reason     string            `json:"reason,omitempty"`
-	StepsTotal int64             `json:"steps_total"`
-	Progress   run.Progress      `json:"progress" doc:"Its newest step, loss and tokens per second"`
-}
-
-func (s *server) getSweep(ctx context.Context, in *sweepParam) (*getSweepOutput, error) {
+func (s *server) getSweep(ctx context.Context, in *sweepParam) (*body[client.SweepDetail], error) {
 	sw, err := s.findSweep(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -161,24 +115,22 @@ func (s *server) getSweep(ctx context.Context, in *sweepParam) (*getSweepOutput,
 	if err != nil {
 		return nil, err
 	}
-	out := &getSweepOutput{SweepDetail{Sweep: sw, Runs: make([]SweepRun, 0, len(runs))}}
+	out := &body[client.SweepDetail]{client.SweepDetail{Sweep: sw, Runs: make([]client.SweepRun, 0, len(runs))}}
 	for i := len(runs) - 1; i >= 0; i-- { // newest first, and made in the order of the points
 		r := runs[i]
 		values := r.Origin.Point
 		if values == nil {
 			values = map[string]string{}
 		}
-		out.Body.Runs = append(out.Body.Runs, SweepRun{r.ID, r.Name, values, r.State, r.Reason, r.StepsTotal, r.Progress})
+		out.Body.Runs = append(out.Body.Runs, client.SweepRun{
+			ID: r.ID, Name: r.Name, Values: values, State: r.State, Reason: r.Reason, StepsTotal: r.StepsTotal, Progress: r.Progress,
+		})
 	}
 	return out, nil
 }
 
-type sweepOutput struct {
-	Body run.Sweep
-}
-
 // stopSweep answers as soon as the requests are on their way.
-func (s *server) stopSweep(ctx context.Context, in *sweepParam) (*sweepOutput, error) {
+func (s *server) stopSweep(ctx context.Context, in *sweepParam) (*body[run.Sweep], error) {
 	sw, err := s.findSweep(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -189,7 +141,7 @@ func (s *server) stopSweep(ctx context.Context, in *sweepParam) (*sweepOutput, e
 	if sw, err = s.findSweep(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	return &sweepOutput{sw}, nil
+	return &body[run.Sweep]{sw}, nil
 }
 
 func (s *server) deleteSweep(ctx context.Context, in *sweepParam) (*struct{}, error) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -25,12 +25,12 @@ func TestASweepMakesItsRuns(t *testing.T) {
 	if again := decode[run.Sweep](f, f.do("POST", "/api/v1/sweeps", grid, "Idempotency-Key", "k"), 201); again.ID != sw.ID {
 		t.Errorf("the same key made %s and %s", sw.ID, again.ID)
 	}
-	d := get[api.SweepDetail](f, "/api/v1/sweeps/"+string(sw.ID))
+	d := get[client.SweepDetail](f, "/api/v1/sweeps/"+string(sw.ID))
 	if len(d.Runs) != 4 || d.Runs[0].Name != "lr #1" || d.Runs[3].Values["nodes"] != "2" || d.Runs[3].Values["optim.optim.lr"] != "3e-4" {
 		t.Errorf("%+v", d)
 	}
 	f.Change(d.Runs[1].ID, func(r *run.Run) { r.Progress = run.Progress{Step: 3, Loss: math.NaN(), HasLoss: true} })
-	if d := get[api.SweepDetail](f, "/api/v1/sweeps/"+string(sw.ID)); !math.IsNaN(d.Runs[1].Progress.Loss) || d.Runs[1].Progress.Step != 3 {
+	if d := get[client.SweepDetail](f, "/api/v1/sweeps/"+string(sw.ID)); !math.IsNaN(d.Runs[1].Progress.Loss) || d.Runs[1].Progress.Step != 3 {
 		t.Errorf("%+v", d.Runs[1])
 	}
 	f.Add(run.Run{Name: "alone"})

@@ -7,35 +7,22 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// TemplateInput is a version of a template as a client describes it.
-type TemplateInput struct {
-	Text        string  `json:"text,omitempty" doc:"An exported template, or any CotrainCore TOML, in place of everything that a template is made from; its name does not matter"`
-	Description *string `json:"description,omitempty" doc:"What the template is for; left out, that of the text or of the version before"`
-	Note        string  `json:"note,omitempty" doc:"What this version changes, in one line"`
-	Source
-}
-
 type saveTemplateInput struct {
 	Name        string `path:"name" doc:"Name of the template: 1 to 63 letters, digits and . _ -"`
 	IfMatch     string `header:"If-Match" doc:"ETag of the version that this one is to follow: if there is a newer one the answer is 412, so that nobody's changes are overlooked. Without it this is the next version in any case; versions before it stay"`
 	IfNoneMatch string `header:"If-None-Match" doc:"* saves only when there is no such template yet, and answers 412 when there is"`
-	Body        TemplateInput
+	Body        client.TemplateInput
 }
 
 type saveTemplateOutput struct {
 	ETag string `header:"ETag" doc:"The version"`
-	Body SavedTemplate
-}
-
-// SavedTemplate is a version of a template that was saved, with what a run of it is warned of.
-type SavedTemplate struct {
-	run.Template
-	Warnings []run.FieldError `json:"warnings,omitempty" nullable:"false" doc:"What is allowed and probably not meant"`
+	Body client.SavedTemplate
 }
 
 func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*saveTemplateOutput, error) {
@@ -60,7 +47,7 @@ func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*save
 		if err != nil {
 			return nil, err
 		}
-		out := &saveTemplateOutput{versionTag(stored.Version), SavedTemplate{Template: stored}}
+		out := &saveTemplateOutput{versionTag(stored.Version), client.SavedTemplate{Template: stored}}
 		if req, err := trainconf.RequestOfTemplate(stored); err == nil {
 			_, out.Body.Warnings = req.CheckUnnamed()
 		}
@@ -112,9 +99,9 @@ func (s *server) template(ctx context.Context, in *saveTemplateInput, newest run
 		if err != nil {
 			return t, err
 		}
-		sub := d.submission()
+		sub := d.Submission()
 		t.Config, t.Shape, t.Options = sub.Config, sub.Shape, sub.Options
-		if len(d.errs) > 0 {
+		if len(d.Errs) > 0 {
 			err := d.refusal(false)
 			if errs = trainconf.AsFieldErrors(err); errs == nil {
 				return t, err

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -26,19 +27,7 @@ type Templates interface {
 	DeleteTemplate(ctx context.Context, actor, name string) error
 }
 
-type listTemplatesInput struct {
-	After string `query:"after" maxLength:"80" doc:"Cursor: the next of the previous page"`
-	Limit int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
-}
-
-type listTemplatesOutput struct {
-	Body struct {
-		Items []run.Template `json:"items" nullable:"false" doc:"The newest version of each, by name"`
-		Next  string         `json:"next,omitempty" doc:"Cursor of the next page, for after; absent on the last"`
-	}
-}
-
-func (s *server) listTemplates(ctx context.Context, in *listTemplatesInput) (*listTemplatesOutput, error) {
+func (s *server) listTemplates(ctx context.Context, in *client.TemplatesQuery) (*body[client.TemplatePage], error) {
 	all, err := s.Templates.Templates(ctx)
 	if err != nil {
 		return nil, err
@@ -47,7 +36,7 @@ func (s *server) listTemplates(ctx context.Context, in *listTemplatesInput) (*li
 	for first < len(all) && in.After != "" && strings.ToLower(all[first].Name) <= strings.ToLower(in.After) {
 		first++
 	}
-	out := &listTemplatesOutput{}
+	out := &body[client.TemplatePage]{}
 	rest := all[first:]
 	if len(rest) > in.Limit {
 		rest = rest[:in.Limit]
@@ -62,8 +51,8 @@ type templateParam struct {
 }
 
 type templateVersionParam struct {
-	Name    string `path:"name" doc:"Name of the template; case does not matter"`
-	Version int    `query:"version" minimum:"0" maximum:"1000000000" doc:"0 for the newest"`
+	Name string `path:"name" doc:"Name of the template; case does not matter"`
+	client.TemplateQuery
 }
 
 type templateOutput struct {
@@ -110,20 +99,12 @@ func (s *server) noTemplate(ctx context.Context, err error, name string, version
 
 func versionTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
 
-type listVersionsOutput struct {
-	Body struct {
-		Items []run.Template `json:"items" nullable:"false" doc:"Newest first"`
-	}
-}
-
-func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (*listVersionsOutput, error) {
+func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (*body[client.TemplateVersions], error) {
 	versions, err := s.Templates.TemplateVersions(ctx, in.Name)
 	if err != nil {
 		return nil, s.noTemplate(ctx, err, in.Name, 0)
 	}
-	out := &listVersionsOutput{}
-	out.Body.Items = notNil(versions)
-	return out, nil
+	return &body[client.TemplateVersions]{client.TemplateVersions{Items: notNil(versions)}}, nil
 }
 
 func (s *server) deleteTemplate(ctx context.Context, in *templateParam) (*struct{}, error) {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -62,8 +62,8 @@ func (c Changes) named() map[string]*string {
 }
 
 // source puts together what is sent. Values that cannot be are told all at once, in the words of the console.
-func (c Changes) source() (api.Source, error) {
-	src := api.Source{Set: map[string]string{}}
+func (c Changes) source() (draft.Source, error) {
+	src := draft.Source{Set: map[string]string{}}
 	for _, assignment := range c.Set {
 		field, value, found := strings.Cut(assignment, "=")
 		if !found {
@@ -83,7 +83,7 @@ func (c Changes) source() (api.Source, error) {
 		errs = append(errs, trainconf.AsFieldErrors(scratch.Set(field, src.Set[field]))...)
 	}
 	if len(c.Env) > 0 || len(c.Arg) > 0 {
-		src.Options = &api.OptionsInput{Args: c.Arg}
+		src.Options = &draft.OptionsInput{Args: c.Arg}
 	}
 	if len(c.Env) > 0 {
 		src.Options.Env = map[string]string{}
@@ -105,7 +105,7 @@ func (c Changes) source() (api.Source, error) {
 }
 
 // begin fills in what the run begins with.
-func (b Begin) begin(p *process, src *api.Source) error {
+func (b Begin) begin(p *process, src *draft.Source) error {
 	src.Preset, src.Template, src.Clone = b.Preset, b.Template, b.Clone
 	if b.File == "" {
 		return nil

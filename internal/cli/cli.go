@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/mattn/go-isatty"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/fault"
 )
@@ -59,7 +60,7 @@ type commands struct {
 	Agent    agentCmd    `cmd:"" help:"Start the embedded agent alone, as what NOMAD_ADDR may point at."`
 	Run      runCmd      `cmd:"" help:"Submit, watch and end runs."`
 	Sweep    sweepCmd    `cmd:"" help:"Submit and compare groups of runs."`
-	Template templateCmd `cmd:"" help:"Keep configurations to begin from."`
+	Template templateCmd `cmd:"" help:"Keep configurations to start from."`
 	Config   configCmd   `cmd:"" help:"Check and convert configurations, without a console."`
 	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`
 	Storage  storageCmd  `cmd:"" help:"Look into the folder that all workers share."`
@@ -110,6 +111,15 @@ func (p *process) run(ctx context.Context) int {
 		return p.report(fault.Usage(err.Error(), "run "+helpFor(err)+" to see what there is"))
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
+	if remote, ok := parsed.Selected().Target.Addr().Interface().(interface {
+		connect(p *process) (*client.Client, error)
+	}); ok {
+		cl, err := remote.connect(p)
+		if err != nil {
+			return p.report(err)
+		}
+		parsed.Bind(cl)
+	}
 	return p.report(parsed.Run(p))
 }
 

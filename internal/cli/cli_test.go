@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/api/apitest"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -331,7 +331,7 @@ func TestFlagsAreCheckedInTheWordsOfTheConsole(t *testing.T) {
 	req := httptest.NewRequest(http.MethodPost, "/api/v1/runs", strings.NewReader(body))
 	req.Header.Set("Content-Type", "application/json")
 	c.handler().ServeHTTP(res, req)
-	var p api.Problem
+	var p client.Problem
 	if err := json.Unmarshal(res.Body.Bytes(), &p); err != nil {
 		t.Fatal(err)
 	}

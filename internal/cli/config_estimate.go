@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -26,9 +26,6 @@ func (c *configEstimateCmd) Run(p *process) error {
 	if c.File != "" && c.Preset != "" {
 		return fault.Usage("a file and --preset do not go together", "give one of them")
 	}
-	if _, ok := trainconf.PresetByName(c.Preset); !ok && c.Preset != "" {
-		return api.NoPreset(c.Preset)
-	}
 	known := trainconf.EstimateInput{GPUMemoryMiB: max(0, c.GPUSize)}
 	var err error
 	if known.BandwidthBits, err = parseBandwidth(c.Bandwidth); err != nil {
@@ -38,7 +35,14 @@ func (c *configEstimateCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	src.Preset = c.Preset
+	base := draft.Empty()
+	if c.Preset != "" {
+		preset, ok := trainconf.PresetByName(c.Preset)
+		if !ok {
+			return trainconf.NoPreset(c.Preset)
+		}
+		base = draft.OfPreset(preset)
+	}
 	var data []byte
 	if c.File != "" {
 		if data, err = p.readText(c.File, c.File, maxConfigFile, "check that it is CotrainCore's TOML"); err != nil {
@@ -46,7 +50,8 @@ func (c *configEstimateCmd) Run(p *process) error {
 		}
 		src.Config = string(data)
 	}
-	v := api.Validate(src, known)
+	d := src.Apply(base, nil)
+	v := d.Validation(false, known)
 	switch {
 	case c.Format == "json":
 		err = p.printJSON(v)
@@ -65,7 +70,7 @@ func (c *configEstimateCmd) Run(p *process) error {
 	return err
 }
 
-func (p *process) printEstimate(v api.Validation, known trainconf.EstimateInput) error {
+func (p *process) printEstimate(v draft.Validation, known trainconf.EstimateInput) error {
 	t := p.table()
 	plan, e := v.Plan, v.Estimate
 	steps := strconv.FormatInt(plan.StepsTotal, 10)
@@ -98,7 +103,7 @@ func (p *process) printEstimate(v api.Validation, known trainconf.EstimateInput)
 }
 
 // syncTime says how long a sync takes, as far as that is known.
-func syncTime(e api.Estimate, known trainconf.EstimateInput) string {
+func syncTime(e draft.Estimate, known trainconf.EstimateInput) string {
 	switch {
 	case known.BandwidthBits == 0:
 		return "; --bandwidth tells how long that takes"
@@ -108,8 +113,8 @@ func syncTime(e api.Estimate, known trainconf.EstimateInput) string {
 	return fmt.Sprintf(", %s s each", figure(e.SyncSeconds))
 }
 
-func peakOf(curve []api.RatePoint) api.RatePoint {
-	peak := api.RatePoint{Step: -1, LR: math.Inf(-1)}
+func peakOf(curve []draft.RatePoint) draft.RatePoint {
+	peak := draft.RatePoint{Step: -1, LR: math.Inf(-1)}
 	for _, point := range curve {
 		if point.LR > peak.LR {
 			peak = point

@@ -3,7 +3,7 @@ package cli
 import (
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
@@ -21,7 +21,7 @@ func (c *configImportCmd) Run(p *process) error {
 	}
 	imported := trainconf.Import(data)
 	if c.Format == "json" {
-		err = p.printJSON(api.ImportOf(imported))
+		err = p.printJSON(draft.ImportOf(imported))
 	} else {
 		err = p.printText(string(imported.Request.Config.TOML()))
 		p.noteImport(imported)

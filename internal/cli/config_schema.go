@@ -6,8 +6,3 @@ type configSchemaCmd struct{}
 
 // Run prints the schema.
 func (configSchemaCmd) Run(p *process) error { return p.printText(string(trainconf.JSONSchema())) }
-
-type configReferenceCmd struct{}
-
-// Run prints the reference.
-func (configReferenceCmd) Run(p *process) error { return p.printText(string(trainconf.Reference())) }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/trainconf/trainconftest"
@@ -48,7 +48,7 @@ func TestEveryRuleBetweenFieldsIsToldByConfigValidate(t *testing.T) {
 			if got := strings.Count(r.out, "error: "); got != len(errs) {
 				t.Errorf("%s: %d errors in\n%s", tc.Name, got, r.out)
 			}
-			if v := fromJSON[api.Validation](t, c.cotrain(append(args, "--format", "json")...).want(t, code)); !slices.Equal(v.Errors, []run.FieldError(errs)) {
+			if v := fromJSON[draft.Validation](t, c.cotrain(append(args, "--format", "json")...).want(t, code)); !slices.Equal(v.Errors, []run.FieldError(errs)) {
 				t.Errorf("%s: %v", tc.Name, v.Errors)
 			}
 		}
@@ -102,7 +102,7 @@ func TestConfigImportPrintsTOMLWithoutSecrets(t *testing.T) {
 	if err != nil || cfg.Effective("optim.batch_size") != "64" || cfg.Effective("train.micro_bs") != "4" {
 		t.Errorf("%v in %s", err, r.out)
 	}
-	if im := fromJSON[api.Import](t, c.cotrain("config", "import", "run.sh", "--format", "json").want(t, exitDone)); len(im.Secrets) != 1 || im.Shape.Nodes != 3 || im.Config != r.out {
+	if im := fromJSON[draft.Import](t, c.cotrain("config", "import", "run.sh", "--format", "json").want(t, exitDone)); len(im.Secrets) != 1 || im.Shape.Nodes != 3 || im.Config != r.out {
 		t.Errorf("%+v", im)
 	}
 	c.stdin = "#!/bin/sh\nnvidia-smi\nx=$(hostname)\n"
@@ -124,7 +124,7 @@ func TestConfigEstimateTellsWhatARunNeeds(t *testing.T) {
 	args := []string{"config", "estimate", "--preset", "7B-diloco", "--bandwidth", "1Gbit/s", "--gpu-model", "NVIDIA H100 80GB HBM3", "--memory", "300"}
 	c.cotrain(args...).want(t, exitDone, "outer steps of 50", "Tokens", "Checkpoints", "Sync", "% of the time", "GPU memory", "Learning rate", "warning: ")
 	c.cotrain("config", "estimate", "--preset", "7B-diloco").want(t, exitDone, "--bandwidth tells")
-	v := fromJSON[api.Validation](t, c.cotrain(append(args, "--format", "json")...).want(t, exitDone))
+	v := fromJSON[draft.Validation](t, c.cotrain(append(args, "--format", "json")...).want(t, exitDone))
 	if v.Estimate.SyncSeconds <= 0 || v.Plan.OuterSteps == 0 || len(v.Estimate.LearningRate) == 0 {
 		t.Errorf("%+v", v)
 	}

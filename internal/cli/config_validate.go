@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -41,7 +41,8 @@ func (c *configValidateCmd) Run(p *process) error {
 		return err
 	}
 	src.Config = string(data)
-	v := api.Validate(src, trainconf.EstimateInput{})
+	d := src.Apply(draft.Empty(), nil)
+	v := d.Validation(false, trainconf.EstimateInput{})
 	if c.Format == "json" {
 		err = p.printJSON(v)
 	} else {
@@ -54,7 +55,7 @@ func (c *configValidateCmd) Run(p *process) error {
 }
 
 // printFaults prints each thing wrong as a compiler does, and in the end what comes of it.
-func (p *process) printFaults(file string, data []byte, v api.Validation) error {
+func (p *process) printFaults(file string, data []byte, v draft.Validation) error {
 	at := lines(data)
 	for _, kind := range []struct {
 		name   string

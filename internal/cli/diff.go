@@ -2,10 +2,9 @@ package cli
 
 import (
 	"context"
-	"net/url"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -17,11 +16,7 @@ type diffCmd struct {
 }
 
 // Run prints how two configurations differ.
-func (c *diffCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
+func (c *diffCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	return p.diff(ctx, cl, c.Format, diffRef(c.A), diffRef(c.B))
 }
 
@@ -41,9 +36,9 @@ func diffRef(typed string) string {
 	return "template:" + typed
 }
 
-func (p *process) diff(ctx context.Context, cl *client, format, a, b string) error {
-	var d api.Diff
-	if err := cl.get(ctx, "/api/v1/diff", url.Values{"a": {a}, "b": {b}}, &d); err != nil {
+func (p *process) diff(ctx context.Context, cl *client.Client, format, a, b string) error {
+	d, err := cl.Diff(ctx, a, b)
+	if err != nil {
 		return err
 	}
 	if format == "json" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -25,10 +26,8 @@ var errQuiet = errors.New("the run did not succeed")
 // exitCode says how the program ends.
 func exitCode(err error) int {
 	var usage *fault.UsageError
-	var refused *refusal
 	var fields run.FieldErrors
 	var status exitStatus
-	var local *fault.Error
 	switch {
 	case err == nil:
 		return exitDone
@@ -36,18 +35,13 @@ func exitCode(err error) int {
 		return int(status)
 	case errors.As(err, &usage), errors.As(err, &fields):
 		return exitUsage
-	case errors.As(err, &refused):
-		return refused.exit()
-	case errors.As(err, &local):
-		return local.Kind.Exit()
 	}
-	return exitFailed
+	return fault.Of(err).Kind.Exit()
 }
 
 // report prints an error for a person, each field's on a line of its own, and returns the exit code.
 func (p *process) report(err error) int {
-	code := exitCode(err)
-	var refused *refusal
+	var refused *client.Problem
 	var fields run.FieldErrors
 	var status exitStatus
 	var local *fault.Error
@@ -69,7 +63,7 @@ func (p *process) report(err error) int {
 	default:
 		p.say("%s", err.Error())
 	}
-	return code
+	return exitCode(err)
 }
 
 // say prints to stderr. What came from elsewhere may hold anything, so control characters are shown, not sent.

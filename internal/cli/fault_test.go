@@ -15,8 +15,8 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
-	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/api/apitest"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
@@ -105,7 +105,7 @@ func TestPageAPIAndCommandLineSayTheSameOfEachFault(t *testing.T) {
 		}
 
 		status, body := c.read("/api/v1/nodes")
-		var p api.Problem
+		var p client.Problem
 		if err := json.Unmarshal([]byte(body), &p); err != nil {
 			t.Fatalf("%s: %v in %s", name, err, body)
 		}

@@ -3,10 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"strconv"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -21,7 +20,7 @@ const (
 // an answer that is lost on the way is asked for again: no gap and no repeat.
 type follower struct {
 	p        *process
-	c        *client
+	c        *client.Client
 	id       run.ID
 	worker   int // -1 for all
 	after    run.LogPos
@@ -34,8 +33,7 @@ type follower struct {
 // more reading of the log after that misses nothing.
 func (f *follower) follow(ctx context.Context) (run.Run, error) {
 	for {
-		var d runDetail
-		err := f.p.patiently(ctx, f.patience, func() error { return f.c.get(ctx, runPath(string(f.id)), nil, &d) })
+		d, err := patiently(ctx, f.p, f.patience, func() (client.RunDetail, error) { return f.c.Run(ctx, f.id) })
 		if err != nil {
 			return d.Run, err
 		}
@@ -63,11 +61,8 @@ func (f *follower) follow(ctx context.Context) (run.Run, error) {
 // drain hands on the lines that there are: all, or as many as fit between two looks at the run, and then reports true.
 func (f *follower) drain(ctx context.Context, all bool) (behind bool, err error) {
 	for pages := 0; all || pages < pagesPerLook; pages++ {
-		var page logPage
-		query := url.Values{"after": {strconv.FormatInt(int64(f.after), 10)}, "limit": {strconv.Itoa(followPage)}, "worker": {strconv.Itoa(f.worker)}}
-		err := f.p.patiently(ctx, f.patience, func() error {
-			page = logPage{}
-			return f.c.get(ctx, runPath(string(f.id))+"/logs", query, &page)
+		page, err := patiently(ctx, f.p, f.patience, func() (client.LogPage, error) {
+			return f.c.Logs(ctx, f.id, client.LogsQuery{Worker: f.worker, After: int64(f.after), Limit: followPage})
 		})
 		if err != nil {
 			return false, err

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/app"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/reftrain"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -102,12 +102,12 @@ func TestTheProgramConfiguresRunsOfARealConsole(t *testing.T) {
 
 	line := b.cotrain("run", "reproduce", id).want(t, exitDone, "{run}").out
 	again := strings.TrimSpace(b.shell(line).want(t, exitDone).out)
-	if d := fromJSON[api.Diff](t, b.cotrain("diff", id, again, "--format", "json").want(t, exitDone)); len(d.Changes) != 0 {
+	if d := fromJSON[client.Diff](t, b.cotrain("diff", id, again, "--format", "json").want(t, exitDone)); len(d.Changes) != 0 {
 		t.Errorf("%s makes another run: %+v", line, d.Changes)
 	}
 	clone := strings.TrimSpace(b.cotrain("run", "clone", id, "--nodes", "3", "--name", "three").want(t, exitDone).out)
 	b.cotrain("diff", id, clone).want(t, exitDone, "nodes  2", "three")
-	if r := fromJSON[runDetail](t, b.cotrain("run", "show", clone, "--format", "json")).Run; r.Origin.Clone != run.ID(id) || !strings.HasSuffix(r.CheckpointPath, "/"+clone) {
+	if r := fromJSON[client.RunDetail](t, b.cotrain("run", "show", clone, "--format", "json")).Run; r.Origin.Clone != run.ID(id) || !strings.HasSuffix(r.CheckpointPath, "/"+clone) {
 		t.Errorf("%+v", r)
 	}
 

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -28,10 +29,10 @@ func TestMetricsArePrintedAsDocumented(t *testing.T) {
 	if r.out != want {
 		t.Errorf("got  %swant %s", r.out, want)
 	}
-	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json")); len(got.Metrics["loss"]) != 3 || len(got.Metrics["mfu"]) != 1 {
+	if got := fromJSON[client.MetricsPage](t, c.cotrain("run", "metrics", string(id), "--format", "json")); len(got.Metrics["loss"]) != 3 || len(got.Metrics["mfu"]) != 1 {
 		t.Errorf("%+v", got)
 	}
-	if got := fromJSON[metrics](t, c.cotrain("run", "metrics", string(id), "--format", "json", "--metric", "mfu,nothing").want(t, exitNotFound, `no metric "nothing"; it has loss, mfu, system/cpu`)); len(got.Metrics) != 2 || got.Metrics["nothing"] == nil {
+	if got := fromJSON[client.MetricsPage](t, c.cotrain("run", "metrics", string(id), "--format", "json", "--metric", "mfu,nothing").want(t, exitNotFound, `no metric "nothing"; it has loss, mfu, system/cpu`)); len(got.Metrics) != 2 || got.Metrics["nothing"] == nil {
 		t.Errorf("%+v", got)
 	}
 	r = c.cotrain("run", "metrics", string(id)).want(t, exitDone)
@@ -74,7 +75,7 @@ func TestMetricsAreFilteredByWorkerAndStep(t *testing.T) {
 			t.Errorf("%s: %q, want %q", args, got, want)
 		}
 	}
-	got := fromJSON[metrics](t, c.cotrain("run", "metrics", id, "--worker", "1", "--from", "3", "--format", "json").want(t, exitDone))
+	got := fromJSON[client.MetricsPage](t, c.cotrain("run", "metrics", id, "--worker", "1", "--from", "3", "--format", "json").want(t, exitDone))
 	if loss := got.Metrics["loss"]; len(loss) != 1 || loss[0].Worker != 1 || loss[0].Step != 3 {
 		t.Errorf("%+v", got)
 	}
@@ -122,7 +123,7 @@ func TestALongMetricIsWrittenWhileItIsRead(t *testing.T) {
 		return false
 	})
 	r := c.cotrain("run", "metrics", string(id), "--format", "json").want(t, exitDone)
-	got := fromJSON[metrics](t, r)
+	got := fromJSON[client.MetricsPage](t, r)
 	if len(got.Metrics) != 2 || len(got.Metrics["mfu"]) != 2 || len(got.Metrics["loss"]) != 3*steps || requests.Load() != pages {
 		t.Fatalf("%d metrics, %d values, %d requests", len(got.Metrics), len(got.Metrics["loss"]), requests.Load())
 	}
@@ -132,8 +133,8 @@ func TestALongMetricIsWrittenWhileItIsRead(t *testing.T) {
 		}
 	}
 	whole, err := json.Marshal(struct {
-		Run     run.ID             `json:"run"`
-		Metrics map[string][]point `json:"metrics"`
+		Run     run.ID                    `json:"run"`
+		Metrics map[string][]client.Point `json:"metrics"`
 	}{got.Run, got.Metrics})
 	if err != nil || r.out != string(whole)+"\n" {
 		t.Errorf("the pieces are not what the whole is in one: %d bytes, want %d, %v", len(r.out), len(whole)+1, err)
@@ -176,7 +177,7 @@ func TestATerminalNeverGetsControlCharactersOfAMetricsName(t *testing.T) {
 		if i := strings.IndexFunc(r.out, func(r rune) bool { return r != '\n' && unprintable(r) }); i >= 0 {
 			t.Errorf("%s: a terminal gets %q", format, r.out[i:])
 		}
-		if format == "json" && len(fromJSON[metrics](t, r).Metrics[evil]) != 1 {
+		if format == "json" && len(fromJSON[client.MetricsPage](t, r).Metrics[evil]) != 1 {
 			t.Errorf("%s", r.out)
 		}
 	}

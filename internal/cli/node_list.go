@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -14,15 +15,9 @@ type nodeListCmd struct {
 }
 
 // Run lists the nodes of the cluster.
-func (c *nodeListCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
+func (c *nodeListCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	list, err := cl.Nodes(ctx)
 	if err != nil {
-		return err
-	}
-	var list struct {
-		Items []run.Node `json:"items"`
-	}
-	if err := cl.get(ctx, "/api/v1/nodes", nil, &list); err != nil {
 		return err
 	}
 	if c.Format == "json" {

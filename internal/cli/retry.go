@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 const (
@@ -14,16 +17,16 @@ const (
 )
 
 // patiently repeats op while the console is away, for at most limit, and says on stderr when it goes and comes back.
-func (p *process) patiently(ctx context.Context, limit time.Duration, op func() error) error {
+func patiently[T any](ctx context.Context, p *process, limit time.Duration, op func() (T, error)) (T, error) {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = min(firstRetry, p.poll), lastRetry
 	var since time.Time
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := op()
-		if err != nil && !passing(err) {
+	out, err := backoff.Retry(ctx, func() (T, error) {
+		out, err := op()
+		if err != nil && (ctx.Err() != nil || !fault.Of(err).Kind.Passes()) {
 			err = backoff.Permanent(err)
 		}
-		return struct{}{}, err
+		return out, err
 	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(max(limit, time.Nanosecond)), backoff.WithNotify(func(err error, _ time.Duration) {
 		if since.IsZero() {
 			since = p.now()
@@ -33,27 +36,14 @@ func (p *process) patiently(ctx context.Context, limit time.Duration, op func() 
 	if err == nil && !since.IsZero() {
 		p.say("the console answers again after %s", age(p.now().Sub(since)))
 	}
-	return err
-}
-
-// passing reports whether an error may go away by itself.
-func passing(err error) bool {
-	var away *unreachable
-	var refused *refusal
-	switch {
-	case errors.As(err, &away):
-		return true
-	case errors.As(err, &refused):
-		return refused.passes()
-	}
-	return false
+	return out, err
 }
 
 // reason is an error without the advice that does not fit while trying again.
 func reason(err error) string {
-	var away *unreachable
+	var away *client.Unreachable
 	if errors.As(err, &away) {
-		return "cannot reach the console at " + away.base + ": " + away.cause.Error()
+		return "cannot reach the console at " + away.Base + ": " + away.Cause.Error()
 	}
 	return err.Error()
 }

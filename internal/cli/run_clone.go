@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 )
 
 type runCloneCmd struct {
@@ -16,11 +16,11 @@ type runCloneCmd struct {
 }
 
 // Run submits the same run again, with what differs.
-func (c *runCloneCmd) Run(ctx context.Context, p *process) error {
+func (c *runCloneCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	src, err := c.source()
 	if err != nil {
 		return err
 	}
 	src.Clone = c.ID
-	return c.send(ctx, p, c.Remote, api.Submission{Name: c.Name, Source: described(src, c.Description)})
+	return c.send(ctx, p, cl, c.Format, client.Submission{Name: c.Name, Source: described(src, c.Description)})
 }

@@ -2,17 +2,16 @@ package cli
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
 // dryRun asks what would happen to a submission, and prints it.
-func (p *process) dryRun(ctx context.Context, cl *client, format string, body api.Submission) error {
-	var d run.DryRun
-	if err := cl.do(ctx, http.MethodPost, "/api/v1/runs/dry-run", body, "", &d); err != nil {
+func (p *process) dryRun(ctx context.Context, cl *client.Client, format string, body client.Submission) error {
+	d, err := cl.DryRun(ctx, body)
+	if err != nil {
 		return err
 	}
 	if format == "json" {

@@ -3,10 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -16,33 +16,22 @@ const eventsPage = 1000
 
 type runEventsCmd struct {
 	Remote `embed:""`
-	ID     string `arg:"" help:"ID of the run."`
+	ID     run.ID `arg:"" help:"ID of the run."`
 	Tail   int    `default:"-1" placeholder:"N" help:"Only the newest events, this many."`
 }
 
-// eventPage is a piece of a run's history as the API sends it.
-type eventPage struct {
-	Items []run.Event `json:"items"`
-	Next  int64       `json:"next"`
-	More  bool        `json:"more"`
-}
-
 // Run prints events, oldest first, one JSON object a line with --format json.
-func (c *runEventsCmd) Run(ctx context.Context, p *process) error {
+func (c *runEventsCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	if c.Tail != -1 && (c.Tail < 1 || c.Tail > maxTail) {
 		return fault.Usage(fmt.Sprintf("--tail must be from 1 to %d", maxTail), "leave it out for all events")
 	}
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	query := url.Values{"limit": {strconv.Itoa(eventsPage)}}
+	q := client.EventsQuery{Limit: eventsPage}
 	if c.Tail > 0 {
-		query = url.Values{"tail": {strconv.Itoa(c.Tail)}}
+		q = client.EventsQuery{Tail: c.Tail}
 	}
 	for {
-		var page eventPage
-		if err := cl.get(ctx, runPath(c.ID)+"/events", query, &page); err != nil {
+		page, err := cl.Events(ctx, c.ID, q)
+		if err != nil {
 			return err
 		}
 		for _, ev := range page.Items {
@@ -53,7 +42,7 @@ func (c *runEventsCmd) Run(ctx context.Context, p *process) error {
 		if !page.More || c.Tail > 0 {
 			return nil
 		}
-		query.Set("after", strconv.FormatInt(page.Next, 10))
+		q.After = page.Next
 	}
 }
 

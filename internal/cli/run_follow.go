@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -19,7 +20,7 @@ type event struct {
 
 // followRun prints the run until it ends: its log without the lines for machines, each state, and how far it is. On a
 // terminal the last of these is one line at the bottom.
-func (p *process) followRun(ctx context.Context, cl *client, format string, patience time.Duration, r run.Run) error {
+func (p *process) followRun(ctx context.Context, cl *client.Client, format string, patience time.Duration, r run.Run) error {
 	asJSON := format == "json"
 	live := p.terminal && !asJSON
 	var said run.Run

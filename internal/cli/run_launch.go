@@ -8,12 +8,13 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
 type runLaunchCmd struct {
 	Remote `embed:""`
-	ID     string `arg:"" help:"ID of the run."`
+	ID     run.ID `arg:"" help:"ID of the run."`
 	Script bool   `xor:"part" help:"Only the launch script."`
 	Job    bool   `xor:"part" help:"Only the job, as JSON."`
 	Env    bool   `xor:"part" help:"Only the environment, as NAME=VALUE lines."`
@@ -21,13 +22,9 @@ type runLaunchCmd struct {
 }
 
 // Run shows exactly what started the run's workers, or will start them.
-func (c *runLaunchCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
+func (c *runLaunchCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	l, err := cl.Launch(ctx, c.ID)
 	if err != nil {
-		return err
-	}
-	var l run.Launch
-	if err := cl.get(ctx, runPath(c.ID)+"/launch", nil, &l); err != nil {
 		return err
 	}
 	switch {

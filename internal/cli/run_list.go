@@ -2,16 +2,11 @@ package cli
 
 import (
 	"context"
-	"net/url"
-	"strconv"
-	"strings"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
-
-// listPage is how many runs one request asks for.
-const listPage = 500
 
 type runListCmd struct {
 	Remote `embed:""`
@@ -21,14 +16,8 @@ type runListCmd struct {
 	Limit  int      `default:"50" help:"At most this many."`
 }
 
-// runList is a page of runs as the API sends it, and as this command prints it.
-type runList struct {
-	Items []run.Run `json:"items"`
-	Next  run.ID    `json:"next,omitempty"`
-}
-
 // Run lists runs.
-func (c *runListCmd) Run(ctx context.Context, p *process) error {
+func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	for _, s := range c.State {
 		if _, err := run.ParseState(s); err != nil {
 			return err
@@ -37,11 +26,12 @@ func (c *runListCmd) Run(ctx context.Context, p *process) error {
 	if c.Limit < 1 {
 		return fault.Usage("--limit must be at least 1", "leave it out for 50")
 	}
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	all, err := c.read(ctx, cl)
+	var all client.RunPage
+	var err error
+	all.Items, all.Next, err = pages(c.Limit, func(from run.ID, n int) ([]run.Run, run.ID, error) {
+		page, err := cl.Runs(ctx, client.RunsQuery{State: c.State, Text: c.Text, Sweep: c.Sweep, Before: string(from), Limit: n})
+		return page.Items, page.Next, err
+	})
 	if err != nil {
 		return err
 	}
@@ -64,32 +54,4 @@ func (c *runListCmd) Run(ctx context.Context, p *process) error {
 		p.say("no runs; submit one with \"cotrain run submit --preset debug-diloco --name first\"")
 	}
 	return nil
-}
-
-func (c *runListCmd) read(ctx context.Context, cl *client) (runList, error) {
-	all := runList{Items: []run.Run{}}
-	for len(all.Items) < c.Limit {
-		query := url.Values{"limit": {strconv.Itoa(min(listPage, c.Limit-len(all.Items)))}}
-		if len(c.State) > 0 {
-			query.Set("state", strings.Join(c.State, ","))
-		}
-		if c.Text != "" {
-			query.Set("text", c.Text)
-		}
-		if c.Sweep != "" {
-			query.Set("sweep", c.Sweep)
-		}
-		if all.Next != "" {
-			query.Set("before", string(all.Next))
-		}
-		var page runList
-		if err := cl.get(ctx, "/api/v1/runs", query, &page); err != nil {
-			return all, err
-		}
-		all.Items, all.Next = append(all.Items, page.Items...), page.Next
-		if page.Next == "" {
-			break
-		}
-	}
-	return all, nil
 }

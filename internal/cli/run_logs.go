@@ -3,11 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -17,7 +16,7 @@ const maxTail = 5000
 
 type runLogsCmd struct {
 	Remote   `embed:""`
-	ID       string        `arg:"" help:"ID of the run."`
+	ID       run.ID        `arg:"" help:"ID of the run."`
 	Follow   bool          `short:"f" help:"Go on until the run ends."`
 	Worker   int           `default:"-1" placeholder:"N" help:"Only this worker's lines, as they are."`
 	Tail     int           `default:"-1" placeholder:"N" help:"Only the newest lines, this many."`
@@ -26,21 +25,17 @@ type runLogsCmd struct {
 }
 
 // Run prints a log, one JSON object a line with --format json; as text without the lines for machines.
-func (c *runLogsCmd) Run(ctx context.Context, p *process) error {
+func (c *runLogsCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	if c.Worker < -1 {
 		return fault.Usage("--worker must be the number of a worker, from 0", "leave it out for all workers")
 	}
 	if c.Tail < -1 || c.Tail > maxTail {
 		return fault.Usage(fmt.Sprintf("--tail must be from 0 to %d", maxTail), "leave it out for all lines")
 	}
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
 	if err := p.checkWorker(ctx, cl, c.ID, c.Worker); err != nil {
 		return err
 	}
-	f := follower{p: p, c: cl, id: run.ID(c.ID), worker: c.Worker, line: func(l run.LogLine) error {
+	f := follower{p: p, c: cl, id: c.ID, worker: c.Worker, line: func(l run.LogLine) error {
 		switch {
 		case c.Format == "json":
 			return p.printJSON(l)
@@ -60,7 +55,7 @@ func (c *runLogsCmd) Run(ctx context.Context, p *process) error {
 		return nil
 	}
 	f.patience = c.Patience
-	_, err = f.follow(ctx)
+	_, err := f.follow(ctx)
 	return err
 }
 
@@ -71,11 +66,11 @@ func (c *runLogsCmd) shows(l run.LogLine) bool {
 
 // tail prints the newest lines and leaves the cursor behind them. It reads back until it has enough of those that are shown.
 func (c *runLogsCmd) tail(ctx context.Context, f *follower) error {
-	query := url.Values{"tail": {strconv.Itoa(max(c.Tail, 1))}, "worker": {strconv.Itoa(c.Worker)}}
+	q := client.LogsQuery{Tail: max(c.Tail, 1), Worker: c.Worker}
 	var shown []run.LogLine // newest first
 	for first := true; first || len(shown) < c.Tail; first = false {
-		var page logPage
-		if err := f.c.get(ctx, runPath(c.ID)+"/logs", query, &page); err != nil {
+		page, err := f.c.Logs(ctx, c.ID, q)
+		if err != nil {
 			return err
 		}
 		if first {
@@ -89,8 +84,7 @@ func (c *runLogsCmd) tail(ctx context.Context, f *follower) error {
 		if !page.More || len(page.Lines) == 0 {
 			break
 		}
-		query.Set("before", strconv.FormatInt(int64(page.Lines[0].Pos), 10))
-		query.Set("tail", strconv.Itoa(maxTail))
+		q.Before, q.Tail = int64(page.Lines[0].Pos), maxTail
 	}
 	for _, l := range slices.Backward(shown) {
 		if err := f.line(l); err != nil {
@@ -101,12 +95,12 @@ func (c *runLogsCmd) tail(ctx context.Context, f *follower) error {
 }
 
 // checkWorker says so when a run does not have a worker; -1 stands for all.
-func (p *process) checkWorker(ctx context.Context, cl *client, id string, worker int) error {
+func (p *process) checkWorker(ctx context.Context, cl *client.Client, id run.ID, worker int) error {
 	if worker < 0 {
 		return nil
 	}
-	var got runDetail
-	if err := cl.get(ctx, runPath(id), nil, &got); err != nil {
+	got, err := cl.Run(ctx, id)
+	if err != nil {
 		return err
 	}
 	if n := got.Run.Shape.Nodes; worker >= n {

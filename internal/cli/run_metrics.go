@@ -6,12 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -22,52 +21,30 @@ const metricsPage = 20000
 
 type runMetricsCmd struct {
 	Remote `embed:""`
-	ID     string   `arg:"" help:"ID of the run."`
+	ID     run.ID   `arg:"" help:"ID of the run."`
 	Metric []string `placeholder:"NAME" help:"Only this metric. Repeat it, or separate with commas, for more."`
 	Worker int      `default:"-1" placeholder:"N" help:"Only this worker's values."`
 	From   int64    `placeholder:"STEP" help:"Only from this step on."`
-}
-
-// point is one value that one worker reported.
-type point struct {
-	Worker int        `json:"worker"`
-	Step   int64      `json:"step"`
-	Value  run.Number `json:"value"`
-	At     time.Time  `json:"at"`
-}
-
-// metrics is a page of values as the API sends it. --format json prints the same without names and next, and with every
-// value of every metric by worker and step. Values that JSON numbers cannot hold are the strings "NaN", "Infinity" and
-// "-Infinity".
-type metrics struct {
-	Run     run.ID             `json:"run"`
-	Names   []string           `json:"names"`
-	Metrics map[string][]point `json:"metrics"`
-	Next    string             `json:"next"`
 }
 
 // metricsSink is told of values as they arrive: of one metric after the other, by name, and each metric's by worker and
 // step, page by page.
 type metricsSink interface {
 	begin(metric string) error
-	add(points []point) error
+	add(points []client.Point) error
 	end() error // of everything
 }
 
 // Run prints metrics: all values as JSON, a summary as a table. Neither keeps the values: a run can have millions.
-func (c *runMetricsCmd) Run(ctx context.Context, p *process) error {
+func (c *runMetricsCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	if c.Worker < -1 {
 		return fault.Usage("--worker must be the number of a worker, from 0", "leave it out for all workers")
 	}
 	if c.From < 0 {
 		return fault.Usage("--from must be a step, from 0", "leave it out for all steps")
 	}
-	cl, err := p.connect(c.Remote)
+	head, err := cl.Metrics(ctx, c.ID, client.MetricsQuery{Worker: -1})
 	if err != nil {
-		return err
-	}
-	var head metrics
-	if err := cl.get(ctx, runPath(c.ID)+"/metrics", nil, &head); err != nil {
 		return err
 	}
 	if err := p.checkWorker(ctx, cl, c.ID, c.Worker); err != nil {
@@ -98,14 +75,14 @@ func (c *runMetricsCmd) Run(ctx context.Context, p *process) error {
 }
 
 // read hands every value of a metric on.
-func (c *runMetricsCmd) read(ctx context.Context, cl *client, metric string, sink metricsSink) error {
+func (c *runMetricsCmd) read(ctx context.Context, cl *client.Client, metric string, sink metricsSink) error {
 	if err := sink.begin(metric); err != nil {
 		return err
 	}
-	query := url.Values{"metric": {metric}, "limit": {strconv.Itoa(metricsPage)}, "from": {strconv.FormatInt(c.From, 10)}, "worker": {strconv.Itoa(c.Worker)}}
+	q := client.MetricsQuery{Metric: []string{metric}, Limit: metricsPage, From: c.From, Worker: c.Worker}
 	for {
-		var page metrics
-		if err := cl.get(ctx, runPath(c.ID)+"/metrics", query, &page); err != nil {
+		page, err := cl.Metrics(ctx, c.ID, q)
+		if err != nil {
 			return err
 		}
 		if err := sink.add(page.Metrics[metric]); err != nil {
@@ -114,11 +91,11 @@ func (c *runMetricsCmd) read(ctx context.Context, cl *client, metric string, sin
 		if page.Next == "" {
 			return nil
 		}
-		query.Set("after", page.Next)
+		q.After = page.Next
 	}
 }
 
-// metricsDocument writes one line of JSON, piece by piece.
+// metricsDocument writes one line of JSON, piece by piece: a [client.MetricsPage] with every value, without names and next.
 type metricsDocument struct {
 	p     *process
 	out   *bufio.Writer
@@ -142,7 +119,7 @@ func (d *metricsDocument) begin(metric string) error {
 	return writeError(err)
 }
 
-func (d *metricsDocument) add(points []point) error {
+func (d *metricsDocument) add(points []client.Point) error {
 	for _, pt := range points {
 		b, err := json.Marshal(pt)
 		if err != nil {
@@ -175,7 +152,7 @@ type metricsTable struct {
 // summary is a worker's number of values and the last of them.
 type summary struct {
 	values int
-	last   point
+	last   client.Point
 }
 
 func (t *metricsTable) begin(metric string) error {
@@ -184,7 +161,7 @@ func (t *metricsTable) begin(metric string) error {
 	return nil
 }
 
-func (t *metricsTable) add(points []point) error {
+func (t *metricsTable) add(points []client.Point) error {
 	for _, pt := range points {
 		t.last[pt.Worker] = summary{t.last[pt.Worker].values + 1, pt}
 	}

@@ -4,23 +4,20 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 type runReproduceCmd struct {
 	Remote `embed:""`
-	ID     string `arg:"" help:"ID of the run."`
+	ID     run.ID `arg:"" help:"ID of the run."`
 }
 
 // Run prints the shell line that makes the same run.
-func (c *runReproduceCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
+func (c *runReproduceCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	d, err := cl.Run(ctx, c.ID)
 	if err != nil {
-		return err
-	}
-	var d runDetail
-	if err := cl.get(ctx, runPath(c.ID), nil, &d); err != nil {
 		return err
 	}
 	line, err := reproduce(d.Run)

@@ -8,26 +8,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
 type runShowCmd struct {
 	Remote `embed:""`
-	ID     string `arg:"" help:"ID of the run."`
+	ID     run.ID `arg:"" help:"ID of the run."`
 }
 
 // Run shows a run.
-func (c *runShowCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
+func (c *runShowCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	d, err := cl.Run(ctx, c.ID)
 	if err != nil {
 		return err
 	}
-	var d runDetail
-	if err := cl.get(ctx, runPath(c.ID), nil, &d); err != nil {
-		return err
-	}
 	if c.Format == "json" {
-		return p.printJSON(d.raw)
+		return p.printJSON(d)
 	}
 	if err := p.printRun(d); err != nil {
 		return err
@@ -46,7 +43,7 @@ func (c *runShowCmd) Run(ctx context.Context, p *process) error {
 }
 
 // printRun prints what concerns the run as a whole.
-func (p *process) printRun(d runDetail) error {
+func (p *process) printRun(d client.RunDetail) error {
 	r := d.Run
 	t := p.table()
 	row := func(name, value string) {

@@ -1,14 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"net"
-	"net/http"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -24,11 +25,11 @@ type runSubmitCmd struct {
 
 // Help says what the flags do not.
 func (*runSubmitCmd) Help() string {
-	return "One of --file, --preset, --template and --clone says what to begin with; without any, it is CotrainCore's defaults. --set and the other flags change that."
+	return "One of --file, --preset, --template and --clone says what to start from; without any, it is CotrainCore's defaults. --set and the other flags change that."
 }
 
 // Run submits, and follows if asked to.
-func (c *runSubmitCmd) Run(ctx context.Context, p *process) error {
+func (c *runSubmitCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	if c.Name == "" && !c.DryRun && c.Clone == "" {
 		return fault.Usage("--name is missing", "give the run a name, as in --name first")
 	}
@@ -39,16 +40,16 @@ func (c *runSubmitCmd) Run(ctx context.Context, p *process) error {
 	if err := c.begin(p, &src); err != nil {
 		return err
 	}
-	return c.send(ctx, p, c.Remote, api.Submission{Name: c.Name, Source: described(src, c.Description)})
+	return c.send(ctx, p, cl, c.Format, client.Submission{Name: c.Name, Source: described(src, c.Description)})
 }
 
 // described is a source with a description, which is not among the flags that templates share.
-func described(src api.Source, text *string) api.Source {
+func described(src draft.Source, text *string) draft.Source {
 	if text == nil {
 		return src
 	}
 	if src.Options == nil {
-		src.Options = &api.OptionsInput{}
+		src.Options = &draft.OptionsInput{}
 	}
 	src.Options.Description = text
 	return src
@@ -63,26 +64,22 @@ type Sending struct {
 }
 
 // send submits a run as the flags say.
-func (s Sending) send(ctx context.Context, p *process, remote Remote, body api.Submission) error {
-	cl, err := p.connect(remote)
+func (s Sending) send(ctx context.Context, p *process, cl *client.Client, format string, body client.Submission) error {
+	if s.DryRun {
+		return p.dryRun(ctx, cl, format, body)
+	}
+	made, err := post(ctx, p, s, func(key string) (client.SubmittedRun, error) { return cl.SubmitRun(ctx, key, body) })
 	if err != nil {
 		return err
 	}
-	if s.DryRun {
-		return p.dryRun(ctx, cl, remote.Format, body)
-	}
-	var made api.SubmittedRun
-	if err := s.post(ctx, p, cl, "/api/v1/runs", body, &made); err != nil {
-		return err
-	}
 	r := made.Run
-	if remote.Format != "json" || s.Follow {
+	if format != "json" || s.Follow {
 		p.warn(made.Warnings)
 	}
 	switch {
 	case s.Follow:
-		return p.followRun(ctx, cl, remote.Format, s.Patience, r)
-	case remote.Format == "json":
+		return p.followRun(ctx, cl, format, s.Patience, r)
+	case format == "json":
 		return p.printJSON(made)
 	}
 	if err := p.print("%s\n", r.ID); err != nil {
@@ -105,18 +102,14 @@ func (p *process) warn(warnings []run.FieldError) {
 
 // post sends a submission. It carries a key in any case, so that sending it again when the answer was lost makes nothing
 // twice; a console that was not there to begin with is told at once.
-func (s Sending) post(ctx context.Context, p *process, cl *client, path string, body, out any) error {
-	key := s.Key
-	if key == "" {
-		key = rand.Text()
-	}
-	post := func() error { return cl.do(ctx, http.MethodPost, path, body, key, out) }
-	err := post()
-	var away *unreachable
+func post[T any](ctx context.Context, p *process, s Sending, send func(key string) (T, error)) (T, error) {
+	key := cmp.Or(s.Key, rand.Text())
+	out, err := send(key)
+	var away *client.Unreachable
 	var dial *net.OpError
 	absent := errors.As(err, &dial) && dial.Op == "dial"
 	if errors.As(err, &away) && !absent {
-		err = p.patiently(ctx, s.Patience, post)
+		return patiently(ctx, p, s.Patience, func() (T, error) { return send(key) })
 	}
-	return err
+	return out, err
 }

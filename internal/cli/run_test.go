@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -50,7 +51,7 @@ func TestListShowsRuns(t *testing.T) {
 	c := newConsole(t)
 	c.cotrain("run", "list").want(t, exitDone, "ID", "no runs")
 	c.cotrain("run", "list", "--state", "failed").want(t, exitDone, "ID", "no run matches")
-	if got := fromJSON[runList](t, c.cotrain("run", "list", "--format", "json")); got.Items == nil || len(got.Items) != 0 {
+	if got := fromJSON[client.RunPage](t, c.cotrain("run", "list", "--format", "json")); got.Items == nil || len(got.Items) != 0 {
 		t.Errorf("%+v", got)
 	}
 	var ids []string
@@ -63,10 +64,10 @@ func TestListShowsRuns(t *testing.T) {
 	if len(lines) != 3 || !strings.HasPrefix(lines[1], ids[11]+"  run-11  failed   50/200 (25%)  3.142  3 nodes without GPUs  5m") || !strings.HasSuffix(lines[1], " ago") {
 		t.Errorf("%s", r.out)
 	}
-	if got := fromJSON[runList](t, c.cotrain("run", "list", "--state", "failed", "--text", "RUN-1", "--format", "json")); len(got.Items) != 2 {
+	if got := fromJSON[client.RunPage](t, c.cotrain("run", "list", "--state", "failed", "--text", "RUN-1", "--format", "json")); len(got.Items) != 2 {
 		t.Errorf("%+v", got)
 	}
-	if got := fromJSON[runList](t, c.cotrain("run", "list", "--state", "failed,running", "--format", "json", "--limit", "12")); len(got.Items) != 12 || got.Next != "" {
+	if got := fromJSON[client.RunPage](t, c.cotrain("run", "list", "--state", "failed,running", "--format", "json", "--limit", "12")); len(got.Items) != 12 || got.Next != "" {
 		t.Errorf("%d items, next %q", len(got.Items), got.Next)
 	}
 }
@@ -77,7 +78,7 @@ func TestAListLongerThanAPageIsReadInPages(t *testing.T) {
 	for range listPage + 20 {
 		c.Add(run.Run{Name: "x", State: run.Running})
 	}
-	got := fromJSON[runList](t, c.cotrain("run", "list", "--limit", fmt.Sprint(listPage+10), "--format", "json"))
+	got := fromJSON[client.RunPage](t, c.cotrain("run", "list", "--limit", fmt.Sprint(listPage+10), "--format", "json"))
 	ids := map[run.ID]bool{}
 	for _, r := range got.Items {
 		ids[r.ID] = true

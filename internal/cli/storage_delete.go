@@ -3,11 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
@@ -19,19 +17,14 @@ type storageDeleteCmd struct {
 }
 
 // Run deletes the file or folder. Without --yes it says how much there is.
-func (c *storageDeleteCmd) Run(ctx context.Context, p *process) error {
+func (c *storageDeleteCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	place, err := c.path()
 	if err != nil {
 		return err
 	}
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	query := url.Values{"path": {place}}
 	if !c.Yes {
-		var n api.StorageCount
-		if err := cl.get(ctx, "/api/v1/storage/usage", query, &n); err != nil {
+		n, err := cl.StorageUsage(ctx, place)
+		if err != nil {
 			return err
 		}
 		if n.Kept != "" {
@@ -43,11 +36,8 @@ func (c *storageDeleteCmd) Run(ctx context.Context, p *process) error {
 		}
 		return fault.Usage(what, fix)
 	}
-	if c.InUse {
-		query.Set("in_use", "true")
-	}
-	var gone api.StorageCount
-	if err := cl.do(ctx, http.MethodDelete, "/api/v1/storage/file?"+query.Encode(), nil, "", &gone); err != nil {
+	gone, err := cl.DeleteStorage(ctx, client.StorageDeletion{StoragePath: client.StoragePath{Path: place}, InUse: c.InUse})
+	if err != nil {
 		return err
 	}
 	if c.Format == "json" {
@@ -57,7 +47,7 @@ func (c *storageDeleteCmd) Run(ctx context.Context, p *process) error {
 }
 
 // countText says how much there is.
-func countText(n api.StorageCount) string {
+func countText(n client.StorageCount) string {
 	text := fmt.Sprintf("%d files and %d folders with %s", n.Files, n.Folders, bytesText(n.Bytes))
 	if n.Partial {
 		return "at least " + text

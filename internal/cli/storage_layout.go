@@ -2,9 +2,8 @@ package cli
 
 import (
 	"context"
-	"net/http"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 )
 
 type storageLayoutCmd struct {
@@ -13,17 +12,13 @@ type storageLayoutCmd struct {
 }
 
 // Run shows the layout. A layout with something wrong in it is no failure: the command only tells.
-func (c *storageLayoutCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	method, path := http.MethodGet, "/api/v1/storage"
+func (c *storageLayoutCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	read := cl.Storage
 	if c.Repair {
-		method, path = http.MethodPost, "/api/v1/storage/layout"
+		read = cl.RepairStorage
 	}
-	var st api.SharedStorage
-	if err := cl.do(ctx, method, path, nil, "", &st); err != nil {
+	st, err := read(ctx)
+	if err != nil {
 		return err
 	}
 	if c.Format == "json" {

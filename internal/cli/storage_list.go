@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
@@ -42,22 +40,6 @@ func storagePath(p string, encoded bool) (string, error) {
 	return strings.TrimSuffix(p, "/"), nil
 }
 
-// storageEntry is one name as the API sends it.
-type storageEntry struct {
-	api.StorageEntry
-}
-
-// storagePage is a page of a folder as the API sends it, and as this command prints it.
-type storagePage struct {
-	Path    string         `json:"path"`
-	Purpose string         `json:"purpose,omitempty"`
-	Items   []storageEntry `json:"items"`
-	Next    string         `json:"next,omitempty"`
-	Seen    int            `json:"seen"`
-	Sorted  bool           `json:"sorted"`
-	More    bool           `json:"more"`
-}
-
 type storageListCmd struct {
 	Remote  `embed:""`
 	Path    string `arg:"" optional:"" help:"Folder below shared storage; without it, its root."`
@@ -69,7 +51,7 @@ type storageListCmd struct {
 }
 
 // Run lists the folder.
-func (c *storageListCmd) Run(ctx context.Context, p *process) error {
+func (c *storageListCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	if c.Limit < 1 {
 		return fault.Usage("--limit must be at least 1", "leave it out for 1000")
 	}
@@ -77,20 +59,23 @@ func (c *storageListCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	cl, err := p.connect(c.Remote)
+	var all client.StoragePage
+	items, next, err := pages(c.Limit, func(from string, n int) (_ []client.StorageEntry, _ string, err error) {
+		all, err = cl.StorageList(ctx, client.StorageQuery{
+			StoragePath: client.StoragePath{Path: folder}, Sort: c.Sort, Descending: c.Reverse, Sizes: c.Sizes, Cursor: from, Limit: n,
+		})
+		return all.Items, all.Next, err
+	})
 	if err != nil {
 		return err
 	}
-	all, err := c.read(ctx, cl, folder)
-	if err != nil {
-		return err
-	}
+	all.Items, all.Next = items, next
 	if c.Format == "json" {
 		return p.printJSON(all)
 	}
 	t := p.table("KIND", "SIZE", "CHANGED", "NAME")
 	for _, e := range all.Items {
-		t.row(string(e.Kind), e.size(), p.changed(e.Time), e.label())
+		t.row(e.Kind, entrySize(e), p.ago(e.Time), entryLabel(e))
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -108,37 +93,8 @@ func (c *storageListCmd) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
-func (c *storageListCmd) read(ctx context.Context, cl *client, folder string) (storagePage, error) {
-	all := storagePage{Items: []storageEntry{}}
-	for len(all.Items) < c.Limit {
-		query := url.Values{"sort": {c.Sort}, "limit": {strconv.Itoa(min(500, c.Limit-len(all.Items)))}}
-		if folder != "" {
-			query.Set("path", folder)
-		}
-		if c.Reverse {
-			query.Set("descending", "true")
-		}
-		if c.Sizes {
-			query.Set("sizes", "true")
-		}
-		if all.Next != "" {
-			query.Set("cursor", all.Next)
-		}
-		var page storagePage
-		if err := cl.get(ctx, "/api/v1/storage/list", query, &page); err != nil {
-			return all, err
-		}
-		page.Items = append(all.Items, page.Items...)
-		all = page
-		if page.Next == "" {
-			break
-		}
-	}
-	return all, nil
-}
-
-// label is the name with what is special about it.
-func (e storageEntry) label() string {
+// entryLabel is the name with what is special about it.
+func entryLabel(e client.StorageEntry) string {
 	switch {
 	case e.Kind == "folder":
 		return e.Name + "/"
@@ -152,7 +108,7 @@ func (e storageEntry) label() string {
 	return e.Name
 }
 
-func (e storageEntry) size() string {
+func entrySize(e client.StorageEntry) string {
 	switch {
 	case e.Bytes < 0, e.Kind != "file" && e.Bytes == 0 && !e.Partial:
 		return "-"
@@ -160,12 +116,4 @@ func (e storageEntry) size() string {
 		return ">=" + bytesText(e.Bytes)
 	}
 	return bytesText(e.Bytes)
-}
-
-// changed is a time as a listing has it.
-func (p *process) changed(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return p.ago(t)
 }

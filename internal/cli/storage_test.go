@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/api/apitest"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 )
@@ -72,7 +72,7 @@ func TestStorageListShowsWhatIsThere(t *testing.T) {
 	if lines := strings.Split(r.out, "\n"); !strings.Contains(lines[1], "model.bin") || strings.Contains(r.out, "\x1b") {
 		t.Errorf("%s", r.out)
 	}
-	page := fromJSON[storagePage](t, c.cotrain("storage", "list", "models/final", "--format", "json", "--limit", "2"))
+	page := fromJSON[client.StoragePage](t, c.cotrain("storage", "list", "models/final", "--format", "json", "--limit", "2"))
 	if len(page.Items) != 2 || page.Next == "" || page.Items[0].Path != "models/final/bad%FF%1B%5B2J" {
 		t.Errorf("%+v", page)
 	}
@@ -89,7 +89,7 @@ func TestStorageListReadsAllPages(t *testing.T) {
 	for i := range 1100 {
 		keep(t, filepath.Join(dir, "models/temp", strings.Repeat("x", i%7)+string(rune('a'+i%26))+strings.Repeat("y", i%11)+time.Duration(i).String()), "")
 	}
-	page := fromJSON[storagePage](t, c.cotrain("storage", "list", "models/temp", "--limit", "5000", "--format", "json"))
+	page := fromJSON[client.StoragePage](t, c.cotrain("storage", "list", "models/temp", "--limit", "5000", "--format", "json"))
 	if len(page.Items) != 1100 || page.Next != "" {
 		t.Errorf("%d entries, next %q", len(page.Items), page.Next)
 	}
@@ -171,8 +171,8 @@ func TestStorageDeleteSaysHowMuchBeforeItDoes(t *testing.T) {
 	if !strings.Contains(r.errOut, "removes 1 files and 1 folders with 5 B for good; add --yes") {
 		t.Errorf("%q", r.errOut)
 	}
-	n := fromJSON[api.StorageCount](t, c.cotrain("storage", "delete", "models/temp/old/", "--yes", "--format", "json"))
-	if n != (api.StorageCount{Files: 1, Folders: 1, Bytes: 5}) {
+	n := fromJSON[client.StorageCount](t, c.cotrain("storage", "delete", "models/temp/old/", "--yes", "--format", "json"))
+	if n != (client.StorageCount{Files: 1, Folders: 1, Bytes: 5}) {
 		t.Errorf("%+v", n)
 	}
 	c.cotrain("storage", "delete", "models/temp/old", "--yes").want(t, exitNotFound)
@@ -218,7 +218,7 @@ func TestStorageLayoutTellsAndRepairs(t *testing.T) {
 	if !strings.Contains(r.errOut, "Made models/final.") || strings.Contains(r.errOut, "missing") {
 		t.Errorf("%q", r.errOut)
 	}
-	if st := fromJSON[api.SharedStorage](t, c.cotrain("storage", "layout", "--format", "json")); len(st.Folders) != 14 {
+	if st := fromJSON[client.SharedStorage](t, c.cotrain("storage", "layout", "--format", "json")); len(st.Folders) != 14 {
 		t.Errorf("%+v", st)
 	}
 }

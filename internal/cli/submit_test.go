@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -190,7 +190,7 @@ func TestWhatASubmissionIsWarnedOfIsPrinted(t *testing.T) {
 	c.cotrain("run", "clone", id).want(t, exitDone, warning)
 	do("sweep", "submit", "--name", "x", "--grid", "nodes=1,2").want(t, exitDone, warning)
 	do("template", "save", "mine").want(t, exitDone, warning)
-	if got := fromJSON[api.SubmittedRun](t, do("run", "submit", "--name", "x", "--format", "json").want(t, exitDone)); len(got.Warnings) == 0 || got.Warnings[0].Field != "optim.warmup_steps" {
+	if got := fromJSON[client.SubmittedRun](t, do("run", "submit", "--name", "x", "--format", "json").want(t, exitDone)); len(got.Warnings) == 0 || got.Warnings[0].Field != "optim.warmup_steps" {
 		t.Errorf("%+v", got.Warnings)
 	}
 }

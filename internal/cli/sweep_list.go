@@ -2,10 +2,9 @@ package cli
 
 import (
 	"context"
-	"net/url"
-	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -15,22 +14,17 @@ type sweepListCmd struct {
 	Limit  int `default:"50" help:"At most this many."`
 }
 
-// sweepList is a page of sweeps as the API sends it, and as this command prints it.
-type sweepList struct {
-	Items []run.Sweep `json:"items"`
-	Next  run.SweepID `json:"next,omitempty"`
-}
-
 // Run lists sweeps.
-func (c *sweepListCmd) Run(ctx context.Context, p *process) error {
+func (c *sweepListCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	if c.Limit < 1 {
 		return fault.Usage("--limit must be at least 1", "leave it out for 50")
 	}
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	all, err := c.read(ctx, cl)
+	var all client.SweepPage
+	var err error
+	all.Items, all.Next, err = pages(c.Limit, func(from run.SweepID, n int) ([]run.Sweep, run.SweepID, error) {
+		page, err := cl.Sweeps(ctx, client.SweepsQuery{Before: string(from), Limit: n})
+		return page.Items, page.Next, err
+	})
 	if err != nil {
 		return err
 	}
@@ -51,23 +45,4 @@ func (c *sweepListCmd) Run(ctx context.Context, p *process) error {
 		p.say("no sweeps; submit one with \"cotrain sweep submit --preset debug --name lr --grid optim.optim.lr=1e-4,3e-4\"")
 	}
 	return nil
-}
-
-func (c *sweepListCmd) read(ctx context.Context, cl *client) (sweepList, error) {
-	all := sweepList{Items: []run.Sweep{}}
-	for len(all.Items) < c.Limit {
-		query := url.Values{"limit": {strconv.Itoa(min(listPage, c.Limit-len(all.Items)))}}
-		if all.Next != "" {
-			query.Set("before", string(all.Next))
-		}
-		var page sweepList
-		if err := cl.get(ctx, "/api/v1/sweeps", query, &page); err != nil {
-			return all, err
-		}
-		all.Items, all.Next = append(all.Items, page.Items...), page.Next
-		if page.Next == "" {
-			break
-		}
-	}
-	return all, nil
 }

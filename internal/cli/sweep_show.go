@@ -4,33 +4,23 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/api"
-	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// sweepPath is the address of a sweep, whatever was typed as its ID.
-func sweepPath(id string) string { return "/api/v1/sweeps/" + url.PathEscape(id) }
-
 type sweepShowCmd struct {
 	Remote `embed:""`
-	ID     string `arg:"" help:"ID of the sweep."`
+	ID     run.SweepID `arg:"" help:"ID of the sweep."`
 }
 
 // Run shows a sweep.
-func (c *sweepShowCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
+func (c *sweepShowCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	d, err := cl.Sweep(ctx, c.ID)
 	if err != nil {
-		return err
-	}
-	var d api.SweepDetail
-	if err := cl.get(ctx, sweepPath(c.ID), nil, &d); err != nil {
 		return err
 	}
 	if c.Format == "json" {
@@ -48,7 +38,7 @@ func (c *sweepShowCmd) Run(ctx context.Context, p *process) error {
 }
 
 // printSweepRuns prints a row for each run, with the lowest loss and the highest throughput marked.
-func (p *process) printSweepRuns(d api.SweepDetail) error {
+func (p *process) printSweepRuns(d client.SweepDetail) error {
 	if err := p.print("\n"); err != nil {
 		return err
 	}
@@ -74,7 +64,7 @@ func mark(best bool) string {
 }
 
 // bestOf finds the run with the lowest loss and that with the highest throughput; -1 where fewer than two have any.
-func bestOf(runs []api.SweepRun) (best, fastest int) {
+func bestOf(runs []client.SweepRun) (best, fastest int) {
 	best, fastest = -1, -1
 	losses, rates := 0, 0
 	for i, r := range runs {
@@ -140,7 +130,7 @@ func liveRuns(sw run.Sweep) int {
 }
 
 // followSweep prints the counts at each change until all runs have ended.
-func (p *process) followSweep(ctx context.Context, cl *client, format string, patience time.Duration, sw run.Sweep) error {
+func (p *process) followSweep(ctx context.Context, cl *client.Client, format string, patience time.Duration, sw run.Sweep) error {
 	said := ""
 	for {
 		if text := countsText(sw); text != said {
@@ -160,7 +150,7 @@ func (p *process) followSweep(ctx context.Context, cl *client, format string, pa
 		}
 		err := sleep(ctx, p.poll)
 		if err == nil {
-			sw, err = p.readSweep(ctx, cl, patience, sw.ID)
+			sw, err = readSweep(ctx, p, cl, patience, sw.ID)
 		}
 		if err != nil {
 			if ctx.Err() != nil {
@@ -177,69 +167,10 @@ func (p *process) followSweep(ctx context.Context, cl *client, format string, pa
 }
 
 // readSweep reads a sweep, and waits for a console that is away.
-func (p *process) readSweep(ctx context.Context, cl *client, patience time.Duration, id run.SweepID) (run.Sweep, error) {
-	var d api.SweepDetail
-	err := p.patiently(ctx, patience, func() error {
-		d = api.SweepDetail{}
-		return cl.get(ctx, sweepPath(string(id)), nil, &d)
-	})
+func readSweep(ctx context.Context, p *process, cl *client.Client, patience time.Duration, id run.SweepID) (run.Sweep, error) {
+	d, err := patiently(ctx, p, patience, func() (client.SweepDetail, error) { return cl.Sweep(ctx, id) })
 	if err != nil {
 		return run.Sweep{ID: id}, err
 	}
 	return d.Sweep, nil
-}
-
-type sweepStopCmd struct {
-	Remote   `embed:""`
-	ID       string        `arg:"" help:"ID of the sweep."`
-	Wait     bool          `help:"Wait until all its runs have ended."`
-	Patience time.Duration `default:"5m" help:"With --wait: how long to wait for a console that is away."`
-}
-
-// Run asks the runs to stop.
-func (c *sweepStopCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	var sw run.Sweep
-	if err := cl.do(ctx, http.MethodPost, sweepPath(c.ID)+"/stop", struct{}{}, "", &sw); err != nil {
-		return err
-	}
-	for c.Wait && liveRuns(sw) > 0 {
-		if err := sleep(ctx, p.poll); err != nil {
-			return err
-		}
-		if sw, err = p.readSweep(ctx, cl, c.Patience, sw.ID); err != nil {
-			return err
-		}
-	}
-	if c.Format == "json" {
-		return p.printJSON(sw)
-	}
-	return p.print("%s  %s\n", sw.ID, countsText(sw))
-}
-
-type sweepDeleteCmd struct {
-	Remote `embed:""`
-	ID     string `arg:"" help:"ID of the sweep."`
-	Yes    bool   `help:"Confirms that its runs are deleted for good, with their metrics, events and logs."`
-}
-
-// Run deletes the sweep.
-func (c *sweepDeleteCmd) Run(ctx context.Context, p *process) error {
-	if !c.Yes {
-		return fault.Usage("deleting sweep "+c.ID+" removes its runs with their metrics, events and logs for good; checkpoints stay where they are", "add --yes to do it")
-	}
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	if err := cl.do(ctx, http.MethodDelete, sweepPath(c.ID), nil, "", nil); err != nil {
-		return err
-	}
-	if c.Format == "json" {
-		return p.printJSON(map[string]string{"deleted": c.ID})
-	}
-	return p.print("%s  deleted\n", p.text(c.ID))
 }

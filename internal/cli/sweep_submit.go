@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -36,17 +36,15 @@ type sweepSubmitCmd struct {
 }
 
 // Run submits, and follows if asked to.
-func (c *sweepSubmitCmd) Run(ctx context.Context, p *process) error {
+func (c *sweepSubmitCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	body, err := c.body(p)
 	if err != nil {
 		return err
 	}
-	cl, err := p.connect(c.Remote)
+	made, err := post(ctx, p, Sending{Key: c.Key, Patience: c.Patience}, func(key string) (client.SubmittedSweep, error) {
+		return cl.SubmitSweep(ctx, key, body)
+	})
 	if err != nil {
-		return err
-	}
-	var made api.SubmittedSweep
-	if err := (Sending{Key: c.Key, Patience: c.Patience}).post(ctx, p, cl, "/api/v1/sweeps", body, &made); err != nil {
 		return err
 	}
 	sw := made.Sweep
@@ -67,8 +65,8 @@ func (c *sweepSubmitCmd) Run(ctx context.Context, p *process) error {
 }
 
 // body puts together what is sent.
-func (c *sweepSubmitCmd) body(p *process) (api.SweepInput, error) {
-	body := api.SweepInput{Name: c.Name, Parallel: c.Parallel}
+func (c *sweepSubmitCmd) body(p *process) (client.SweepInput, error) {
+	body := client.SweepInput{Name: c.Name, Parallel: c.Parallel}
 	if c.List == "" && len(c.Grid) == 0 {
 		return body, fault.Usage("neither --grid nor --list says what to vary", "write --grid optim.optim.lr=1e-4,3e-4, for example")
 	}

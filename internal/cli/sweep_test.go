@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -15,7 +15,7 @@ func TestASweepIsSubmittedShownStoppedAndDeleted(t *testing.T) {
 	c.cotrain("sweep", "list").want(t, exitDone, "no sweeps")
 	r := c.cotrain("sweep", "submit", "--name", "lr", "--preset", "debug", "--grid", "optim.optim.lr=1e-4..1e-3 log 2, 3e-4", "--grid", "nodes=1,2", "--parallel", "2", "--tags", "a").want(t, exitDone, "6 runs: 6 queued")
 	id := strings.TrimSpace(r.out)
-	d := fromJSON[api.SweepDetail](t, c.cotrain("sweep", "show", id, "--format", "json").want(t, exitDone))
+	d := fromJSON[client.SweepDetail](t, c.cotrain("sweep", "show", id, "--format", "json").want(t, exitDone))
 	if len(d.Runs) != 6 || d.Sweep.Spec.Parallel != 2 || d.Runs[5].Values["optim.optim.lr"] != "3e-4" || d.Sweep.Spec.Options.Tags[0] != "a" {
 		t.Errorf("%+v", d)
 	}
@@ -29,7 +29,7 @@ func TestASweepIsSubmittedShownStoppedAndDeleted(t *testing.T) {
 		t.Errorf("not one best of each: %s", r.out)
 	}
 	c.cotrain("sweep", "list").want(t, exitDone, id, "lr", "optim.optim.lr, nodes")
-	if got := fromJSON[runList](t, c.cotrain("run", "list", "--sweep", id, "--format", "json")); len(got.Items) != 6 {
+	if got := fromJSON[client.RunPage](t, c.cotrain("run", "list", "--sweep", id, "--format", "json")); len(got.Items) != 6 {
 		t.Errorf("%d runs", len(got.Items))
 	}
 	c.cotrain("run", "show", string(d.Runs[3].ID)).want(t, exitDone, "Sweep", id, "Varied", "nodes = 2")

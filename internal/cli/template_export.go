@@ -2,9 +2,8 @@ package cli
 
 import (
 	"context"
-	"net/http"
 
-	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -15,11 +14,7 @@ type templateExportCmd struct {
 }
 
 // Run prints the file.
-func (c *templateExportCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
+func (c *templateExportCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	t, err := readTemplate(ctx, cl, c.Name)
 	if err != nil {
 		return err
@@ -37,28 +32,4 @@ func exportName(t run.Template) string {
 		return t.Name
 	}
 	return t.Ref()
-}
-
-type templateDeleteCmd struct {
-	Remote `embed:""`
-	Name   string `arg:"" help:"Name of the template."`
-	Yes    bool   `help:"Confirms that all its versions are deleted for good."`
-}
-
-// Run deletes the template.
-func (c *templateDeleteCmd) Run(ctx context.Context, p *process) error {
-	if !c.Yes {
-		return fault.Usage("deleting template "+c.Name+" removes all its versions for good; runs stay", "add --yes to do it")
-	}
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	if err := cl.do(ctx, http.MethodDelete, templatePath(c.Name), nil, "", nil); err != nil {
-		return err
-	}
-	if c.Format == "json" {
-		return p.printJSON(map[string]string{"deleted": c.Name})
-	}
-	return p.print("%s  deleted\n", p.text(c.Name))
 }

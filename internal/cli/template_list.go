@@ -2,9 +2,10 @@ package cli
 
 import (
 	"context"
-	"net/url"
+	"math"
 	"strconv"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -19,43 +20,31 @@ type templateCmd struct {
 	Delete   templateDeleteCmd   `cmd:"" help:"Delete a template with all its versions."`
 }
 
-// templatePath is the address of a template, whatever was typed as its name.
-func templatePath(name string) string { return "/api/v1/templates/" + url.PathEscape(name) }
-
 type templateListCmd struct {
 	Remote `embed:""`
 }
 
-// templateList is the templates as the API sends them, with the presets beside.
+// templateList is the templates with the presets beside.
 type templateList struct {
-	Items   []run.Template `json:"items"`
-	Presets []preset       `json:"presets"`
-}
-
-// preset is a built-in configuration as the API sends it.
-type preset struct {
-	Name        string    `json:"name"`
-	Title       string    `json:"title"`
-	Description string    `json:"description"`
-	Config      string    `json:"config"`
-	Shape       run.Shape `json:"shape"`
+	Items   []run.Template  `json:"items"`
+	Presets []client.Preset `json:"presets"`
 }
 
 // Run lists templates.
-func (c *templateListCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
+func (c *templateListCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	items, _, err := pages(math.MaxInt, func(from string, n int) ([]run.Template, string, error) {
+		page, err := cl.Templates(ctx, client.TemplatesQuery{After: from, Limit: n})
+		return page.Items, page.Next, err
+	})
 	if err != nil {
 		return err
 	}
-	list, err := readTemplates(ctx, cl)
+	presets, err := cl.Presets(ctx)
 	if err != nil {
 		return err
 	}
-	var presets struct{ Items []preset }
-	if err := cl.get(ctx, "/api/v1/presets", nil, &presets); err != nil {
-		return err
-	}
-	if list.Presets = presets.Items; c.Format == "json" {
+	list := templateList{items, presets.Items}
+	if c.Format == "json" {
 		return p.printJSON(list)
 	}
 	t := p.table("NAME", "VERSION", "SHAPE", "SAVED", "DESCRIPTION")
@@ -66,25 +55,4 @@ func (c *templateListCmd) Run(ctx context.Context, p *process) error {
 		t.row(item.Name, "preset", item.Shape.String(), "-", short(item.Description, 60))
 	}
 	return t.flush()
-}
-
-func readTemplates(ctx context.Context, cl *client) (templateList, error) {
-	all := templateList{Items: []run.Template{}}
-	for next := ""; ; {
-		var page struct {
-			Items []run.Template
-			Next  string
-		}
-		query := url.Values{"limit": {strconv.Itoa(listPage)}}
-		if next != "" {
-			query.Set("after", next)
-		}
-		if err := cl.get(ctx, "/api/v1/templates", query, &page); err != nil {
-			return all, err
-		}
-		all.Items = append(all.Items, page.Items...)
-		if next = page.Next; next == "" {
-			return all, nil
-		}
-	}
 }

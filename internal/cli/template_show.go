@@ -2,15 +2,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"maps"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/cotrain/cotrain/internal/api"
-	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -21,11 +17,7 @@ type templateShowCmd struct {
 }
 
 // Run shows a template or a preset.
-func (c *templateShowCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
+func (c *templateShowCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	t, err := readTemplate(ctx, cl, c.Name)
 	if err != nil {
 		return err
@@ -68,8 +60,7 @@ func (t *table) options(o run.Options) {
 
 // readTemplate reads a version of a template, or a preset as version 0 of one, by what diff and list call it: "mine", "mine@2",
 // "template:mine", "debug" or "preset:debug".
-func readTemplate(ctx context.Context, cl *client, ref string) (run.Template, error) {
-	var t run.Template
+func readTemplate(ctx context.Context, cl *client.Client, ref string) (run.Template, error) {
 	kind, typed, found := strings.Cut(ref, ":")
 	if found && (kind == "template" || kind == "preset") {
 		ref = typed
@@ -77,100 +68,23 @@ func readTemplate(ctx context.Context, cl *client, ref string) (run.Template, er
 	if _, known := trainconf.PresetByName(ref); kind == "preset" || known && kind != "template" {
 		return readPreset(ctx, cl, ref)
 	}
-	name, query, err := templateQuery(ref)
-	if err != nil {
-		return t, err
+	name, version, ok := run.SplitTemplateRef(ref)
+	if !ok {
+		return run.Template{}, run.NoTemplate(ref, 0)
 	}
-	return t, cl.get(ctx, templatePath(name), query, &t)
+	return cl.Template(ctx, name, version)
 }
 
 // readPreset reads a preset as a template without a version.
-func readPreset(ctx context.Context, cl *client, name string) (run.Template, error) {
-	var presets struct{ Items []preset }
-	if err := cl.get(ctx, "/api/v1/presets", nil, &presets); err != nil {
+func readPreset(ctx context.Context, cl *client.Client, name string) (run.Template, error) {
+	presets, err := cl.Presets(ctx)
+	if err != nil {
 		return run.Template{}, err
 	}
-	var names []string
 	for _, p := range presets.Items {
 		if strings.EqualFold(p.Name, name) {
 			return run.Template{Name: p.Name, Description: p.Description, Config: p.Config, Shape: p.Shape}, nil
 		}
-		names = append(names, p.Name)
 	}
-	if near := trainconf.Near(name, names); len(near) > 0 {
-		names = near
-	}
-	return run.Template{}, fault.New(fault.ErrNoPreset, fmt.Sprintf("No preset is called %q.", name), "Use one of "+strings.Join(names, ", ")+".")
-}
-
-// templateQuery is the name in a reference, and its version as the API takes it.
-func templateQuery(ref string) (name string, query url.Values, err error) {
-	name, version, ok := api.SplitTemplate(ref)
-	if !ok {
-		return "", nil, run.NoTemplate(ref, 0)
-	}
-	return name, url.Values{"version": {strconv.Itoa(version)}}, nil
-}
-
-type templateVersionsCmd struct {
-	Remote `embed:""`
-	Name   string `arg:"" help:"Name of the template."`
-}
-
-// Run lists versions.
-func (c *templateVersionsCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	var list struct {
-		Items []run.Template `json:"items"`
-	}
-	if err := cl.get(ctx, templatePath(c.Name)+"/versions", nil, &list); err != nil {
-		return err
-	}
-	if c.Format == "json" {
-		return p.printJSON(list)
-	}
-	t := p.table("VERSION", "SAVED", "BY", "NOTE")
-	for _, v := range list.Items {
-		t.row(strconv.Itoa(v.Version), p.ago(v.CreatedAt), v.Actor, setOr(v.Note))
-	}
-	return t.flush()
-}
-
-// templateRef is a template or a preset as the console takes it in a comparison.
-func templateRef(typed string) string {
-	if strings.HasPrefix(typed, "template:") || strings.HasPrefix(typed, "preset:") {
-		return typed
-	}
-	return "template:" + typed
-}
-
-type templateDiffCmd struct {
-	Remote `embed:""`
-	A      string `arg:"" placeholder:"NAME[@N]" help:"Template."`
-	B      string `arg:"" optional:"" help:"Template, run or preset to compare it with. Without it, what A changed of the version before it."`
-}
-
-// Run prints how a template differs.
-func (c *templateDiffCmd) Run(ctx context.Context, p *process) error {
-	cl, err := p.connect(c.Remote)
-	if err != nil {
-		return err
-	}
-	if c.B != "" {
-		return p.diff(ctx, cl, c.Format, templateRef(c.A), diffRef(c.B))
-	}
-	t, err := readTemplate(ctx, cl, c.A)
-	if err != nil {
-		return err
-	}
-	switch t.Version {
-	case 0:
-		return fault.Usage(t.Name+" is a preset, which has no versions", "say what to compare it with")
-	case 1:
-		return fault.Usage(t.Ref()+" is the first version", "say what to compare it with")
-	}
-	return p.diff(ctx, cl, c.Format, fmt.Sprintf("template:%s@%d", t.Name, t.Version-1), "template:"+t.Ref())
+	return run.Template{}, trainconf.NoPreset(name)
 }

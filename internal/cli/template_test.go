@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -26,7 +26,7 @@ func TestTemplatesAreKeptFromTheCommandLine(t *testing.T) {
 	c.cotrain("template", "diff", "my-7b@1", "7B").want(t, exitDone, "preset:7B", "nodes")
 	c.cotrain("template", "diff", "my-7b@1").want(t, exitUsage, "first version")
 	c.cotrain("diff", "my-7b", "my-7b").want(t, exitDone, "no difference")
-	if got := fromJSON[api.Diff](t, c.cotrain("diff", "7B", "template:my-7b@2", "--format", "json").want(t, exitDone)); len(got.Changes) != 3 {
+	if got := fromJSON[client.Diff](t, c.cotrain("diff", "7B", "template:my-7b@2", "--format", "json").want(t, exitDone)); len(got.Changes) != 3 {
 		t.Errorf("%+v", got)
 	}
 	c.cotrain("diff", "nope", "r-0000000000").want(t, exitNotFound, "is not a template", "is not the ID of a run")

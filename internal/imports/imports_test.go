@@ -24,8 +24,10 @@ var words = map[string][]string{
 // standard library. app and cmd wire everything and are free.
 var allowed = map[string][]string{
 	"internal/web":               {"internal/control", "views", "static", "internal/store", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
-	"internal/cli":               {"internal/api", "internal/config", "internal/store", "internal/trainconf", "views"},
-	"internal/api":               {"internal/control", "internal/store", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
+	"internal/cli":               {"internal/client", "internal/config", "internal/draft", "internal/store", "internal/trainconf", "views"},
+	"internal/client":            {"internal/draft"},
+	"internal/draft":             {"internal/trainconf"},
+	"internal/api":               {"internal/client", "internal/draft", "internal/control", "internal/store", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},

@@ -3,6 +3,8 @@ package run
 import (
 	"fmt"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -23,6 +25,19 @@ type Template struct {
 
 // Ref is how a run names the template that it was made from: "name@version".
 func (t Template) Ref() string { return fmt.Sprintf("%s@%d", t.Name, t.Version) }
+
+// SplitTemplateRef reads "name" or "name@2"; the version is 0 when there is none. It does not ask whether the template exists.
+func SplitTemplateRef(ref string) (name string, version int, ok bool) {
+	name, digits, found := strings.Cut(ref, "@")
+	if found {
+		n, err := strconv.Atoi(digits)
+		if err != nil || n < 1 {
+			return "", 0, false
+		}
+		version = n
+	}
+	return name, version, CheckTemplateName(name) == nil
+}
 
 // AnyVersion is for a save that follows whatever version is the newest, and makes the first one if there is none.
 const AnyVersion = -1

@@ -1,8 +1,10 @@
 package trainconf
 
 import (
+	"fmt"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -121,4 +123,16 @@ func with(c Config, pairs ...string) Config {
 		}
 	}
 	return c
+}
+
+// NoPreset is the fault for a preset that does not exist.
+func NoPreset(name string) *fault.Error {
+	var names []string
+	for _, p := range Presets() {
+		names = append(names, p.Name)
+	}
+	if near := Near(name, names); len(near) > 0 {
+		names = near
+	}
+	return fault.New(fault.ErrNoPreset, fmt.Sprintf("No preset is called %q.", clip(name)), "Use one of "+strings.Join(names, ", ")+".")
 }

@@ -1,9 +1,6 @@
-package api
+package draft
 
 import (
-	"context"
-
-	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -65,63 +62,16 @@ type MemoryParts struct {
 	Total       int64 `json:"total_bytes"`
 }
 
-type validateInput struct {
-	Body validateBody
-}
-
-type validateBody struct {
-	Name string `json:"name,omitempty" doc:"Checked when it is there: a configuration is often checked before the run has one"`
-	Source
-	Bandwidth float64 `json:"bandwidth_bits_per_second,omitempty" minimum:"1" doc:"Between workers, in each direction: for the time of a sync"`
-	GPUMemory int     `json:"gpu_memory_mib,omitempty" minimum:"0" maximum:"16777216" doc:"Of one GPU, where it is known better than by the model's name"`
-}
-
-type validateOutput struct {
-	Body Validation
-}
-
-func (s *server) validateConfig(ctx context.Context, in *validateInput) (*validateOutput, error) {
-	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
-	if err != nil {
-		return nil, err
-	}
-	return &validateOutput{s.seen(ctx, &d, d.validation(in.Body.Name != "", trainconf.EstimateInput{BandwidthBits: in.Body.Bandwidth, GPUMemoryMiB: in.Body.GPUMemory}))}, nil
-}
-
-// seen adds what shared storage tells about the paths that a draft names.
-func (s *server) seen(ctx context.Context, d *draft, v Validation) Validation {
-	if s.Storage == nil {
-		return v
-	}
-	errs, warns := s.Storage.CheckPaths(ctx, d.request.EffectiveConfig(), d.request.Shape)
-	v.Errors, v.Warnings = append(v.Errors, errs...), append(v.Warnings, warns...)
-	v.Valid = len(v.Errors) == 0
-	return v
-}
-
-// Validate checks a source that begins with no template and with no run, which needs no console, as the console does.
-func Validate(in Source, known trainconf.EstimateInput) Validation {
-	b, errs := emptyBase(), run.FieldErrors(nil)
-	if in.Preset != "" {
-		var err error
-		if b, err = presetBase(in.Preset); err != nil {
-			errs = run.FieldErrors{missingField("preset", in.Preset, fault.Of(err))}
-		}
-	}
-	d := in.put(b, errs)
-	return d.validation(false, known)
-}
-
-// validation checks the draft.
-func (d *draft) validation(named bool, known trainconf.EstimateInput) Validation {
-	warns := d.check(named)
-	e := d.request.Estimate(known)
-	if len(d.errs) == 0 {
+// Validation checks the draft. known is what an estimate cannot know by itself.
+func (d *Draft) Validation(named bool, known trainconf.EstimateInput) Validation {
+	warns := d.Check(named)
+	e := d.Request.Estimate(known)
+	if len(d.Errs) == 0 {
 		warns = append(warns, e.Warnings...)
 	}
-	sub := d.submission()
+	sub := d.Submission()
 	return Validation{
-		Valid: len(d.errs) == 0, Errors: notNil([]run.FieldError(d.errs)), Warnings: notNil([]run.FieldError(warns)),
+		Valid: len(d.Errs) == 0, Errors: list(d.Errs), Warnings: list(warns),
 		Config: sub.Config, Shape: sub.Shape, Options: sub.Options, Plan: Plan(e.Plan), Estimate: estimateOf(e),
 	}
 }
@@ -137,3 +87,6 @@ func estimateOf(e trainconf.Estimate) Estimate {
 	}
 	return out
 }
+
+// list makes no errors an empty list in JSON.
+func list(errs run.FieldErrors) []run.FieldError { return append([]run.FieldError{}, errs...) }

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/fault"
+)
+
+// Remote is the flags of every command that talks to the console. Its Run is given the client.
+type Remote struct {
+	Addr   string `help:"Address of the console, instead of COTRAIN_ADDR." placeholder:"URL"`
+	Format string `enum:"table,json" default:"table" help:"table or json."`
+}
+
+// connect returns a client of the console that flag, environment or default name.
+func (r Remote) connect(p *process) (*client.Client, error) {
+	addr, source := r.Addr, "--addr"
+	if addr == "" {
+		addr, _ = p.environ("COTRAIN_ADDR")
+		source = "COTRAIN_ADDR"
+	}
+	cl, err := client.New(cmp.Or(strings.TrimSpace(addr), client.DefaultAddr))
+	if err != nil {
+		return nil, fault.Usage(fmt.Sprintf("%s = %v", source, err), "use "+client.DefaultAddr+", for example")
+	}
+	return cl, nil
+}
+
+// listPage is how many items of a list one request asks for.
+const listPage = 500
+
+// pages reads a list page by page until there are limit items or no more, and returns where the next page begins.
+func pages[T any, C ~string](limit int, read func(from C, n int) ([]T, C, error)) (items []T, next C, err error) {
+	items = []T{}
+	for more := true; more && len(items) < limit; more = next != "" {
+		page, from, err := read(next, min(listPage, limit-len(items)))
+		if err != nil {
+			return items, next, err
+		}
+		items, next = append(items, page...), from
+	}
+	return items, next, nil
+}

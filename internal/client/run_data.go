@@ -1,0 +1,82 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// EventsQuery says which events of a run to read.
+type EventsQuery struct {
+	After  int64 `query:"after" minimum:"0" doc:"Cursor: only events after this sequence; the next of the previous answer"`
+	Tail   int   `query:"tail" minimum:"1" maximum:"5000" doc:"The newest events, this many"`
+	Before int64 `query:"before" minimum:"1" doc:"The newest events before this sequence; the seq of an event"`
+	Limit  int   `query:"limit" default:"500" minimum:"1" maximum:"5000" doc:"At most this many events"`
+}
+
+// EventPage is a piece of a run's history.
+type EventPage struct {
+	Items []run.Event `json:"items" nullable:"false" doc:"Oldest first"`
+	Next  int64       `json:"next" doc:"For after: what happens after these events"`
+	More  bool        `json:"more" doc:"Whether there are more events in the direction of reading now"`
+}
+
+// Events reads what happened to a run.
+func (c *Client) Events(ctx context.Context, id run.ID, q EventsQuery) (EventPage, error) {
+	return get[EventPage](ctx, c, runPath(id, "/events"), q)
+}
+
+// LogsQuery says which lines of a run's log to read.
+type LogsQuery struct {
+	Worker int   `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Rank of the worker; -1 for all"`
+	After  int64 `query:"after" minimum:"0" doc:"Cursor: only lines after this place; the next of the previous answer"`
+	Tail   int   `query:"tail" minimum:"1" maximum:"5000" doc:"The newest lines, this many"`
+	Before int64 `query:"before" minimum:"1" doc:"The newest lines before this place; the pos of a line"`
+	Limit  int   `query:"limit" default:"1000" minimum:"1" maximum:"5000" doc:"At most this many lines"`
+}
+
+// LogPage is a piece of a run's log.
+type LogPage struct {
+	Lines []run.LogLine `json:"lines" nullable:"false" doc:"Oldest first"`
+	Next  run.LogPos    `json:"next" doc:"For after: what comes after these lines"`
+	More  bool          `json:"more" doc:"Whether there may be more lines in the direction of reading now"`
+}
+
+// Logs reads lines of a run's log.
+func (c *Client) Logs(ctx context.Context, id run.ID, q LogsQuery) (LogPage, error) {
+	return get[LogPage](ctx, c, runPath(id, "/logs"), q)
+}
+
+// MetricsQuery says which values of a run to read.
+type MetricsQuery struct {
+	Metric  []string `query:"metric,explode" maxItems:"20" doc:"Name of a metric whose values to return; repeat it for more. Pages go through one after the other, in this order"`
+	Mode    string   `query:"mode" enum:"workers,curve" default:"workers" doc:"Every worker's values, or one curve over all workers"`
+	Worker  int      `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Only the values of the worker with this rank; -1 for all. Not for curves"`
+	From    int64    `query:"from" minimum:"0" doc:"Only from this step on"`
+	Buckets int      `query:"buckets" minimum:"0" maximum:"10000" doc:"For curves: about how many points to reduce each to, keeping extremes, all in one answer; 0 for every point, in pages"`
+	After   string   `query:"after" maxLength:"100" doc:"Cursor: the next of the previous page. Everything but limit must be as it was for that page"`
+	Limit   int      `query:"limit" default:"10000" minimum:"1" maximum:"50000" doc:"At most this many values in one answer, those of all metrics together; not for curves that buckets reduces"`
+}
+
+// MetricsPage is the names of a run's metrics, and a page of the values asked for.
+type MetricsPage struct {
+	Run     run.ID                      `json:"run"`
+	Names   []string                    `json:"names" nullable:"false" doc:"All metrics of the run"`
+	Metrics map[string][]Point          `json:"metrics,omitempty" doc:"By name: this page's values, by worker and step. Every metric that was asked for is here; one that the run does not have, or that has none on this page, is empty"`
+	Curves  map[string][]run.CurvePoint `json:"curves,omitempty" doc:"By name: this page of the curve over all workers, by step"`
+	Next    string                      `json:"next,omitempty" doc:"Cursor of the next page, for after; absent on the last. Whoever follows it gets every value that was there at the first page exactly once, and perhaps some that came meanwhile"`
+}
+
+// Point is one value that one worker reported.
+type Point struct {
+	Worker int        `json:"worker" doc:"Rank of the worker"`
+	Step   int64      `json:"step" doc:"The training step; for a metric without steps, such as system/cpu, the time in Unix milliseconds"`
+	Value  run.Number `json:"value"`
+	At     time.Time  `json:"at"`
+}
+
+// Metrics reads values of a run.
+func (c *Client) Metrics(ctx context.Context, id run.ID, q MetricsQuery) (MetricsPage, error) {
+	return get[MetricsPage](ctx, c, runPath(id, "/metrics"), q)
+}

@@ -1,0 +1,86 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/cotrain/cotrain/internal/draft"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+const runsPath = "/api/v1/runs"
+
+// runPath is the address of a run, or of what belongs to it, whatever was given as its ID.
+func runPath(id run.ID, rest string) string {
+	return runsPath + "/" + url.PathEscape(string(id)) + rest
+}
+
+// Submission is a run as a client describes it.
+type Submission struct {
+	Name string `json:"name,omitempty" doc:"Name of the run, 1 to 100 characters; left out, that of the run which is cloned"`
+	draft.Source
+}
+
+// SubmittedRun is a run that was submitted, with what a dry run would have warned of.
+type SubmittedRun struct {
+	run.Run
+	Warnings []run.FieldError `json:"warnings,omitempty" nullable:"false" doc:"What is allowed and probably not meant"`
+}
+
+// SubmitRun submits a run. Repeating it with the same key ("" for none) returns the first one's run.
+func (c *Client) SubmitRun(ctx context.Context, key string, s Submission) (out SubmittedRun, err error) {
+	return out, c.send(ctx, http.MethodPost, runsPath, s, &out, "Idempotency-Key", key)
+}
+
+// DryRun asks what would happen to a submission.
+func (c *Client) DryRun(ctx context.Context, s Submission) (out run.DryRun, err error) {
+	return out, c.send(ctx, http.MethodPost, runsPath+"/dry-run", s, &out)
+}
+
+// RunsQuery says which runs to list.
+type RunsQuery struct {
+	State  []string `query:"state,explode" maxItems:"20" doc:"Only runs in any of these states; repeat it, or separate with commas"`
+	Text   string   `query:"text" maxLength:"200" doc:"Part of the name or ID, any case"`
+	Sweep  string   `query:"sweep" maxLength:"60" doc:"Only runs of the sweep with this ID"`
+	Before string   `query:"before" maxLength:"60" doc:"Cursor: the next of the previous page"`
+	Limit  int      `query:"limit" default:"50" minimum:"1" maximum:"500"`
+}
+
+// RunPage is a page of runs.
+type RunPage struct {
+	Items []run.Run `json:"items" nullable:"false"`
+	Next  run.ID    `json:"next,omitempty" doc:"Cursor of the next page, for before; absent on the last"`
+}
+
+// Runs lists runs, newest first.
+func (c *Client) Runs(ctx context.Context, q RunsQuery) (RunPage, error) {
+	return get[RunPage](ctx, c, runsPath, q)
+}
+
+// RunDetail is one run with what belongs to it.
+type RunDetail struct {
+	Run      run.Run       `json:"run"`
+	Workers  []run.Worker  `json:"workers" nullable:"false" doc:"Of the newest attempt, by rank"`
+	Attempts []run.Attempt `json:"attempts" nullable:"false" doc:"Oldest first"`
+}
+
+// Run reads a run.
+func (c *Client) Run(ctx context.Context, id run.ID) (RunDetail, error) {
+	return get[RunDetail](ctx, c, runPath(id, ""), nil)
+}
+
+// StopRun stops a run, and returns it as it is then.
+func (c *Client) StopRun(ctx context.Context, id run.ID) (out run.Run, err error) {
+	return out, c.send(ctx, http.MethodPost, runPath(id, "/stop"), nil, &out)
+}
+
+// DeleteRun deletes a run that has ended.
+func (c *Client) DeleteRun(ctx context.Context, id run.ID) error {
+	return c.send(ctx, http.MethodDelete, runPath(id, ""), nil, nil)
+}
+
+// Launch reads what started a run's workers, or will start them.
+func (c *Client) Launch(ctx context.Context, id run.ID) (run.Launch, error) {
+	return get[run.Launch](ctx, c, runPath(id, "/launch"), nil)
+}
