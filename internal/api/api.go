@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -77,6 +78,7 @@ type Deps struct {
 	Sweeps    Sweeps
 	Launches  Launches
 	Storage   Storage // nil when shared storage is off
+	System    func() feed.System
 
 	Logger  *slog.Logger
 	Version string // of the program, for the OpenAPI document
@@ -96,7 +98,7 @@ type server struct {
 // New returns a handler for every path under /api/, which must reach it unchanged. It panics when a dependency is
 // missing, which is a mistake in the wiring.
 func New(d Deps) http.Handler {
-	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Logger == nil {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.System == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
 	mux := http.NewServeMux()

@@ -16,6 +16,7 @@ import (
 	"github.com/cotrain/cotrain/internal/api/apitest"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -176,5 +177,14 @@ func TestAnswersAreNotSniffedOrCached(t *testing.T) {
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v", target, h)
 		}
+	}
+}
+
+func TestWhatTheConsoleSuffersFromIsTold(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.SetSystem(feed.System{Nomad: "unreachable", Store: "ok", Message: "Nomad is not reachable."})
+	if got := get[client.System](f, "/api/v1/system"); got != (client.System{Nomad: "unreachable", Store: "ok", Message: "Nomad is not reachable."}) {
+		t.Errorf("%+v", got)
 	}
 }

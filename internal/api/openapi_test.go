@@ -53,7 +53,7 @@ func TestTheDocumentListsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 		"GET /api/v1/config/schema", "GET /api/v1/diff", "GET /api/v1/nodes", "GET /api/v1/presets", "GET /api/v1/runs", "GET /api/v1/runs/{id}",
 		"GET /api/v1/runs/{id}/events", "GET /api/v1/runs/{id}/launch", "GET /api/v1/runs/{id}/logs", "GET /api/v1/runs/{id}/metrics", "GET /api/v1/runs/{id}/workers",
 		"GET /api/v1/storage", "GET /api/v1/storage/complete", "GET /api/v1/storage/file", "GET /api/v1/storage/list", "GET /api/v1/storage/usage",
-		"GET /api/v1/sweeps", "GET /api/v1/sweeps/{id}",
+		"GET /api/v1/sweeps", "GET /api/v1/sweeps/{id}", "GET /api/v1/system",
 		"GET /api/v1/templates", "GET /api/v1/templates/{name}", "GET /api/v1/templates/{name}/file", "GET /api/v1/templates/{name}/versions",
 		"POST /api/v1/config/import", "POST /api/v1/config/validate", "POST /api/v1/runs", "POST /api/v1/runs/dry-run", "POST /api/v1/runs/{id}/stop", "POST /api/v1/storage/layout",
 		"POST /api/v1/sweeps", "POST /api/v1/sweeps/{id}/stop", "PUT /api/v1/templates/{name}",

@@ -42,6 +42,7 @@ func (s *server) routes() {
 	route(s, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what started a run's workers, or will start them", s.getLaunch, missing, away)
 	route(s, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", s.readMetrics, missing)
 	route(s, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", s.listNodes, away)
+	route(s, "GET /api/v1/system", http.StatusOK, "get-system", "Whether what the console depends on works", s.getSystem)
 	route(s, "GET /api/v1/presets", http.StatusOK, "list-presets", "Built-in configurations", s.listPresets)
 	routeLarge(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", s.validateConfig)
 	routeLarge(s, "POST /api/v1/config/import", http.StatusOK, "import-config", "Read TOML with shell lines among it, and take secrets out", s.importConfig)

@@ -23,6 +23,7 @@ func (c *runShowCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	if err != nil {
 		return err
 	}
+	p.warnOfTrouble(ctx, cl)
 	if c.Format == "json" {
 		return p.printJSON(d)
 	}

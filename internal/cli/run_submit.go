@@ -73,6 +73,7 @@ func (s Sending) send(ctx context.Context, p *process, cl *client.Client, format
 		return err
 	}
 	r := made.Run
+	p.warnOfTrouble(ctx, cl)
 	if format != "json" || s.Follow {
 		p.warn(made.Warnings)
 	}
@@ -97,6 +98,14 @@ func (s Sending) send(ctx context.Context, p *process, cl *client.Client, format
 func (p *process) warn(warnings []run.FieldError) {
 	for _, w := range warnings {
 		p.say("warning: %s", w.Error())
+	}
+}
+
+// warnOfTrouble prints what is wrong with the console itself, such as a job file that cannot be used. One that cannot say is
+// told of where that matters.
+func (p *process) warnOfTrouble(ctx context.Context, cl *client.Client) {
+	if s, err := cl.System(ctx); err == nil && s.Message != "" {
+		p.say("warning: %s", s.Message)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -177,6 +178,23 @@ func asRequest(t *testing.T, s run.Submission) trainconf.Request {
 		t.Fatal(err)
 	}
 	return r
+}
+
+func TestAConsoleInTroubleIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	submit := []string{"run", "submit", "--name", "x", "--preset", "debug"}
+	id := strings.TrimSpace(c.cotrain(submit...).want(t, exitDone).out)
+	commands := [][]string{submit, append(submit, "--format", "json"), {"run", "clone", id}, {"run", "show", id}, {"run", "show", id, "--format", "json"}}
+	const warning = "cotrain: warning: The job file site.hcl cannot be used"
+	for trouble, want := range map[string]int{"": 0, "The job file site.hcl cannot be used: no group. Runs start with its last usable version.": 1} {
+		c.SetSystem(feed.System{Nomad: "ok", Store: "ok", Message: trouble})
+		for _, args := range commands {
+			if r := c.cotrain(args...).want(t, exitDone); strings.Count(r.errOut, warning) != want || strings.Contains(r.out, "job file") {
+				t.Errorf("%v: stdout %q, stderr %q", args, r.out, r.errOut)
+			}
+		}
+	}
 }
 
 func TestWhatASubmissionIsWarnedOfIsPrinted(t *testing.T) {

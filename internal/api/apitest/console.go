@@ -14,6 +14,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -35,6 +36,7 @@ type Console struct {
 	launch      run.Launch
 	clock       time.Time
 	storage     api.Storage
+	system      feed.System
 }
 
 type entry struct {
@@ -78,11 +80,25 @@ func (c *Console) Lines(_ context.Context, runs []run.Run) error {
 
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger) http.Handler {
-	return api.New(api.Deps{Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Storage: c.storage, Logger: logger, Version: "test"})
+	return api.New(api.Deps{Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Storage: c.storage, System: c.System, Logger: logger, Version: "test"})
 }
 
 // UseStorage gives the console shared storage; call it before Handler.
 func (c *Console) UseStorage(s api.Storage) { c.storage = s }
+
+// System is for [api.Deps].
+func (c *Console) System() feed.System {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.system
+}
+
+// SetSystem sets what the console says of itself.
+func (c *Console) SetSystem(s feed.System) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.system = s
+}
 
 // Fail makes every later call return err; nil ends it.
 func (c *Console) Fail(err error) {
