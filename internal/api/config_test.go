@@ -9,6 +9,7 @@ import (
 	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 func TestATextIsImportedWithoutItsSecrets(t *testing.T) {
@@ -78,7 +79,7 @@ func TestADiffListsWhatDiffers(t *testing.T) {
 	two := f.Add(run.Run{Name: "two", Config: "[ckpt]\npath = \"out/{run}\"\ninterval = 5\n[train]\nmicro_bs = 8\n[data]\nseq_length = 1024\n", Shape: run.Shape{Nodes: 3}})
 	f.Change(two, func(r *run.Run) { r.Config = strings.ReplaceAll(r.Config, "{run}", string(two)) })
 	d := get[client.Diff](f, "/api/v1/diff?a=run:"+string(one)+"&b=run:"+string(two))
-	want := []client.Change{{Field: "name", Label: "Name", Before: "one", After: "two"}, {Field: "train.micro_bs", Label: d.Changes[1].Label, Before: "4", After: "8"}, {Field: "nodes", Label: "Nodes", Before: "1", After: "3"}}
+	want := []trainconf.Change{{Field: "name", Label: "Name", Before: "one", After: "two"}, {Field: "train.micro_bs", Label: d.Changes[1].Label, Before: "4", After: "8"}, {Field: "nodes", Label: "Nodes", Before: "1", After: "3"}}
 	if encode(t, d.Changes) != encode(t, want) {
 		t.Errorf("%+v", d)
 	}

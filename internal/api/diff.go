@@ -41,12 +41,12 @@ func (s *server) diff(ctx context.Context, in *client.DiffQuery) (*body[client.D
 	case len(bad) > 0:
 		return nil, invalid("query", bad...)
 	}
-	out := client.Diff{A: in.A, B: in.B, Changes: []client.Change{}}
+	out := client.Diff{A: in.A, B: in.B, Changes: []trainconf.Change{}}
 	for _, c := range sides[1].Request.Changes(sides[0].Request) {
 		if c.Field == trainconf.FieldName && (sides[0].Request.Name == "" || sides[1].Request.Name == "") {
 			continue // only runs have one
 		}
-		out.Changes = append(out.Changes, client.Change(c))
+		out.Changes = append(out.Changes, c)
 	}
 	return &body[client.Diff]{out}, nil
 }

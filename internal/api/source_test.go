@@ -211,7 +211,7 @@ func TestAValidationEstimatesWhatTheRunNeeds(t *testing.T) {
 	want := req.Estimate(trainconf.EstimateInput{BandwidthBits: 1e9})
 	e := v.Estimate
 	if e.CheckpointBytes != want.CheckpointBytes || e.SyncBytes != want.SyncBytes || e.SyncSeconds != want.SyncSeconds || e.SyncShare != want.SyncShare || e.SyncShare <= 0 ||
-		e.GPUMemory.Total != want.GPUMemory.Total || e.GPUMemory.Total == 0 || len(e.LearningRate) != len(want.Curve) || e.LearningRate[5].LR != want.Curve[5].LR {
+		e.GPUMemory.Total != want.GPUMemory.Total || e.GPUMemory.Total == 0 || len(e.Curve) != len(want.Curve) || e.Curve[5].LR != want.Curve[5].LR {
 		t.Errorf("%+v, want %+v", e, want)
 	}
 	if len(want.Warnings) == 0 || len(v.Warnings) < len(want.Warnings) {

@@ -81,7 +81,7 @@ func (p *process) printEstimate(v draft.Validation, known trainconf.EstimateInpu
 	t.row("Steps", steps)
 	t.row("Tokens", fmt.Sprintf("%d, %d a step", plan.TokensTotal, plan.TokensPerStep))
 	t.row("Parameters", strconv.FormatInt(plan.Parameters, 10))
-	if peak := peakOf(e.LearningRate); peak.Step >= 0 {
+	if peak := peakOf(e.Curve); peak.Step >= 0 {
 		t.row("Learning rate", fmt.Sprintf("up to %s, first after step %d", figure(peak.LR), peak.Step))
 	}
 	t.row("Checkpoints", fmt.Sprintf("%d of %s, %s in all", plan.Checkpoints, bytesText(e.CheckpointBytes), bytesText(e.CheckpointsBytesTotal)))
@@ -103,7 +103,7 @@ func (p *process) printEstimate(v draft.Validation, known trainconf.EstimateInpu
 }
 
 // syncTime says how long a sync takes, as far as that is known.
-func syncTime(e draft.Estimate, known trainconf.EstimateInput) string {
+func syncTime(e trainconf.Estimate, known trainconf.EstimateInput) string {
 	switch {
 	case known.BandwidthBits == 0:
 		return "; --bandwidth tells how long that takes"
@@ -113,8 +113,8 @@ func syncTime(e draft.Estimate, known trainconf.EstimateInput) string {
 	return fmt.Sprintf(", %s s each", figure(e.SyncSeconds))
 }
 
-func peakOf(curve []draft.RatePoint) draft.RatePoint {
-	peak := draft.RatePoint{Step: -1, LR: math.Inf(-1)}
+func peakOf(curve []trainconf.RatePoint) trainconf.RatePoint {
+	peak := trainconf.RatePoint{Step: -1, LR: math.Inf(-1)}
 	for _, point := range curve {
 		if point.LR > peak.LR {
 			peak = point

@@ -125,7 +125,7 @@ func TestConfigEstimateTellsWhatARunNeeds(t *testing.T) {
 	c.cotrain(args...).want(t, exitDone, "outer steps of 50", "Tokens", "Checkpoints", "Sync", "% of the time", "GPU memory", "Learning rate", "warning: ")
 	c.cotrain("config", "estimate", "--preset", "7B-diloco").want(t, exitDone, "--bandwidth tells")
 	v := fromJSON[draft.Validation](t, c.cotrain(append(args, "--format", "json")...).want(t, exitDone))
-	if v.Estimate.SyncSeconds <= 0 || v.Plan.OuterSteps == 0 || len(v.Estimate.LearningRate) == 0 {
+	if v.Estimate.SyncSeconds <= 0 || v.Plan.OuterSteps == 0 || len(v.Estimate.Curve) == 0 {
 		t.Errorf("%+v", v)
 	}
 	c.cotrain("config", "estimate").want(t, exitDone, "88000")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 const templatesPath = "/api/v1/templates"
@@ -114,17 +115,9 @@ type DiffQuery struct {
 
 // Diff is how one side differs from another.
 type Diff struct {
-	A       string   `json:"a"`
-	B       string   `json:"b"`
-	Changes []Change `json:"changes" nullable:"false" doc:"Fields that differ, in the order of the form; values that mean the same are no change"`
-}
-
-// Change is a field in which the two sides differ.
-type Change struct {
-	Field  string `json:"field"`
-	Label  string `json:"label"`
-	Before string `json:"before" doc:"On side a; empty when it is not set"`
-	After  string `json:"after" doc:"On side b; empty when it is not set"`
+	A       string             `json:"a"`
+	B       string             `json:"b"`
+	Changes []trainconf.Change `json:"changes" nullable:"false" doc:"Fields that differ, in the order of the form; values that mean the same are no change"`
 }
 
 // Diff compares two runs, templates or presets.

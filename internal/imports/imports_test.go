@@ -25,7 +25,7 @@ var words = map[string][]string{
 var allowed = map[string][]string{
 	"internal/web":               {"internal/control", "views", "static", "internal/store", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
 	"internal/cli":               {"internal/client", "internal/config", "internal/draft", "internal/store", "internal/trainconf", "views"},
-	"internal/client":            {"internal/draft"},
+	"internal/client":            {"internal/draft", "internal/trainconf"},
 	"internal/draft":             {"internal/trainconf"},
 	"internal/api":               {"internal/client", "internal/draft", "internal/control", "internal/store", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},

@@ -8,8 +8,10 @@ import (
 
 // Change is one field in which two requests differ. "" is not set.
 type Change struct {
-	Field, Label  string
-	Before, After string
+	Field  string `json:"field"`
+	Label  string `json:"label"`
+	Before string `json:"before" doc:"On side a; empty when it is not set"`
+	After  string `json:"after" doc:"On side b; empty when it is not set"`
 }
 
 // Changes lists the fields in which r differs from another request, in display order, the name first. Values that mean the

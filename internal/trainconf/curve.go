@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// CurvePoint is the learning rate of the inner optimiser after so many steps: what the core reports as inner_lr with that
+// RatePoint is the learning rate of the inner optimiser after so many steps: what the core reports as inner_lr with that
 // step. The next step is taken with it.
-type CurvePoint struct {
-	Step int64
-	LR   float64
+type RatePoint struct {
+	Step int64   `json:"step"`
+	LR   float64 `json:"lr"`
 }
 
 // curvePoints is how many points a curve has besides its corners.
@@ -17,7 +17,7 @@ const curvePoints = 200
 
 // Curve is the learning rate over the run, computed as the core does, at evenly spread steps and at each corner. Steps is
 // where the run really ends, which with DiLoCo may be after the last step of the schedule.
-func (c Config) curve(steps int64) []CurvePoint {
+func (c Config) curve(steps int64) []RatePoint {
 	warmup, stable, total := c.number("optim.warmup_steps"), c.number("optim.stable_steps"), c.number("optim.total_steps")
 	at := []int64{0, warmup, total, steps}
 	if c.Effective("optim.sched_type") == "wsd-sqrt" {
@@ -31,10 +31,10 @@ func (c Config) curve(steps int64) []CurvePoint {
 	}
 	slices.Sort(at)
 	lr := c.float("optim.optim.lr")
-	var out []CurvePoint
+	out := []RatePoint{}
 	for _, step := range slices.Compact(at) {
 		if step >= 0 && step <= steps {
-			out = append(out, CurvePoint{step, lr * c.schedule(step)})
+			out = append(out, RatePoint{step, lr * c.schedule(step)})
 		}
 	}
 	return out

@@ -16,33 +16,33 @@ type EstimateInput struct {
 
 // Estimate is what a run will do and need.
 type Estimate struct {
-	Plan  Plan
-	Curve []CurvePoint // learning rate, by step
+	Plan  Plan        `json:"-"`
+	Curve []RatePoint `json:"learning_rate" nullable:"false" doc:"By step, at evenly spread steps and at each corner"` // learning rate, by step
 	// CheckpointBytes is the size of one worker's checkpoint: weights and Adam's two moments in 32 bits, 12 bytes a
 	// parameter, and with DiLoCo the outer optimiser's momentum in 32 bits, 4 more (checkpoint.py, _init_state and _save). soap
 	// adds its preconditioners. The position in the data comes on top and is small.
-	CheckpointBytes int64
+	CheckpointBytes int64 `json:"checkpoint_bytes" doc:"One worker's checkpoint"`
 	// CheckpointsBytesTotal is all that are kept, over all workers: with DiLoCo each saves its own.
-	CheckpointsBytesTotal int64
+	CheckpointsBytesTotal int64 `json:"checkpoints_bytes_total" doc:"All that are kept, over all workers"`
 	// SyncBytes is what each worker sends, and receives, at each outer step: a ring all-reduce moves 2(n-1)/n times what is
 	// reduced, Plan.SyncBytes, with n workers (Patarasuk and Yuan 2009, doi:10.1016/j.jpdc.2008.09.002; the core's C/collectives.cpp with uint8,
 	// Gloo's without). DiLoCo is Douillard et al. 2023, arXiv:2311.08105.
-	SyncBytes int64
+	SyncBytes int64 `json:"sync_bytes" doc:"What each worker sends, and receives, at each outer step"`
 	// SyncSeconds is how long that takes at the bandwidth given: 8 x SyncBytes / BandwidthBits, without latency and without
 	// waiting for the slowest worker. 0 is not known, or nothing to send.
-	SyncSeconds float64
+	SyncSeconds float64 `json:"sync_seconds" doc:"How long that takes at the bandwidth given; 0 when it is not known"`
 	// ComputeSeconds is how long the inner steps of one outer step take, or one step without DiLoCo: operations of the
 	// model / (GPUs x peak x 40 % MFU). A token takes 6N + 12 x layers x width x seq_length operations, N without the embedding,
 	// as the core counts them (get_num_flop_per_token; Kaplan et al. 2020, arXiv:2001.08361, for 6N; Chowdhery et al.
 	// 2022, arXiv:2204.02311, appendix B, for the attention). 0 when the GPU is not known.
-	ComputeSeconds float64
-	SyncShare      float64 // SyncSeconds / (SyncSeconds + ComputeSeconds), 0 when either is not known
-	GPUMemory      MemoryEstimate
+	ComputeSeconds float64        `json:"compute_seconds" doc:"How long the inner steps of one outer step take at 40 % MFU; 0 when the GPU is not known"`
+	SyncShare      float64        `json:"sync_share" doc:"Share of the time spent syncing, 0 to 1; 0 when it is not known"` // SyncSeconds / (SyncSeconds + ComputeSeconds), 0 when either is not known
+	GPUMemory      MemoryEstimate `json:"gpu_memory"`
 	// HostBytes is what DiLoCo and fsdp_cpu_offload keep in the memory of each worker's host: DiLoCo's copy of the weights,
 	// its pseudo-gradient and its momentum, 12 bytes a parameter (diloco.py); offloading 16.
-	HostBytes int64
+	HostBytes int64 `json:"host_bytes" doc:"What DiLoCo and fsdp_cpu_offload keep in the memory of each worker's host"`
 	// Warnings are about what cannot fit; see [Request.Check] for all others.
-	Warnings run.FieldErrors
+	Warnings run.FieldErrors `json:"-"`
 }
 
 // assumedMFU is the share of a GPU's peak that training reaches: Llama 3 reports 38 to 43 % (arXiv:2407.21783, table 4), PaLM

@@ -49,11 +49,11 @@ func TestTheCurveHoldsEveryCornerInOrder(t *testing.T) {
 	if len(curve) < 200 || len(curve) > 230 {
 		t.Errorf("the curve has %d points", len(curve))
 	}
-	if !slices.IsSortedFunc(curve, func(a, b CurvePoint) int { return int(a.Step - b.Step) }) {
+	if !slices.IsSortedFunc(curve, func(a, b RatePoint) int { return int(a.Step - b.Step) }) {
 		t.Error("the steps are not in order")
 	}
 	for step, lr := range map[int64]float64{0: 0, 1003: 0.5, 74701: 0.5, 90401: 0, 90500: 0} {
-		i := slices.IndexFunc(curve, func(p CurvePoint) bool { return p.Step == step })
+		i := slices.IndexFunc(curve, func(p RatePoint) bool { return p.Step == step })
 		if i < 0 || !near(curve[i].LR, lr) {
 			t.Errorf("step %d is missing or not %v", step, lr)
 		}

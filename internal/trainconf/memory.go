@@ -12,23 +12,23 @@ import (
 type MemoryEstimate struct {
 	// Weights: 4N/g in 32 bits, and gathered in bfloat16 2N, or with reshard_after_forward only two layers and the
 	// embeddings. fsdp_cpu_offload keeps the first on the host.
-	Weights int64
+	Weights int64 `json:"weights_bytes"`
 	// Gradients: 4N/g in 32 bits; while micro-batches are accumulated FSDP also keeps all of them, not sharded: 2N,
 	// or 4N with reduce_fp32. With one micro-batch a step those of two layers instead.
-	Gradients int64
+	Gradients int64 `json:"gradients_bytes"`
 	// Optimizer: Adam's two moments in 32 bits, 8N/g. soap adds for each m x n matrix two of m x m and two of n x n
 	// (Vyas et al. 2024, arXiv:2409.11321), without the sides above max_preconditioner_dim.
-	Optimizer int64
+	Optimizer int64 `json:"optimizer_bytes"`
 	// Activations of one micro-batch. For each token and layer, what backward needs of a Llama layer in bfloat16:
 	// 12d + 4k + 6f bytes with d its width, k that of keys and values, f that of the feed-forward; for d = k and f = 8d/3 that is
 	// 32d, beside the 34d of Korthikanti et al. 2022 (arXiv:2205.05198, equation 1) for GPT with dropout. attn_fn math
 	// keeps the attention weights too: 4 bytes x heads x seq_length. A layer under ac_ckpt keeps its input alone, 2d, and
 	// one such layer at a time is computed again.
-	Activations int64
+	Activations int64 `json:"activations_bytes"`
 	// Logits: micro_bs x seq_length x vocabulary in bfloat16, as much for their gradient, and 4 bytes each for the
 	// loss in 32 bits, of one of num_chunks parts. fused_linear_ce never makes them.
-	Logits int64
-	Total  int64 // the sum
+	Logits int64 `json:"logits_bytes"`
+	Total  int64 `json:"total_bytes"` // the sum
 }
 
 // modelOf is what the estimates need to know of the configured model.

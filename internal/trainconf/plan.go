@@ -8,28 +8,28 @@ import (
 
 // Plan is what a run will do. Counts that do not fit 63 bits are [math.MaxInt64].
 type Plan struct {
-	StepsAsked int64 // optim.total_steps
+	StepsAsked int64 `json:"steps_asked"` // optim.total_steps
 	// StepsTotal is StepsAsked, with DiLoCo rounded up to a multiple of InnerSteps: the core tests whether it is
 	// done only at the end of an outer step (train.py).
-	StepsTotal int64
-	InnerSteps int64 // diloco.inner_steps, 0 without DiLoCo
-	OuterSteps int64 // StepsTotal / InnerSteps, 0 without DiLoCo
+	StepsTotal int64 `json:"steps_total" doc:"Rounded up to an outer boundary"`
+	InnerSteps int64 `json:"inner_steps"` // diloco.inner_steps, 0 without DiLoCo
+	OuterSteps int64 `json:"outer_steps"` // StepsTotal / InnerSteps, 0 without DiLoCo
 
-	TokensPerStep int64 // seq_length x batch_size x workers
-	TokensTotal   int64 // TokensPerStep x StepsTotal
+	TokensPerStep int64 `json:"tokens_per_step"` // seq_length x batch_size x workers
+	TokensTotal   int64 `json:"tokens_total"`    // TokensPerStep x StepsTotal
 
-	SamplesPerGPU int64 // batch_size / GPUs of a worker, rounded down where the configuration is not valid
-	GradAccum     int64 // SamplesPerGPU / micro_bs: forward passes of one GPU in one step
+	SamplesPerGPU int64 `json:"samples_per_gpu"`                                        // batch_size / GPUs of a worker, rounded down where the configuration is not valid
+	GradAccum     int64 `json:"grad_accum" doc:"Forward passes of one GPU in one step"` // SamplesPerGPU / micro_bs: forward passes of one GPU in one step
 
-	Checkpoints int64 // StepsTotal / ckpt.interval, 0 when none are saved
+	Checkpoints int64 `json:"checkpoints"` // StepsTotal / ckpt.interval, 0 when none are saved
 
 	// Parameters of the model, embeddings included; see [Parameters]. ParametersNominal is true when only the name
 	// of the size is known.
-	Parameters        int64
-	ParametersNominal bool
+	Parameters        int64 `json:"parameters"`
+	ParametersNominal bool  `json:"parameters_nominal" doc:"Only the name of the size is known"`
 	// SyncBytes is what a worker averages at each outer step: 4 bytes for each parameter, 1 with uint8; 0 without
 	// DiLoCo.
-	SyncBytes int64
+	SyncBytes int64 `json:"sync_bytes" doc:"What a worker averages at each outer step"`
 }
 
 // Plan works out what the configuration will do on this shape. It is meaningful for whatever [Config.Validate]
