@@ -39,7 +39,7 @@ func Main(ctx context.Context, programs Programs) int {
 
 func isTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()) }
 
-// process is what surrounds a command.
+// process is a command's surroundings.
 type process struct {
 	programs       Programs
 	args           []string // without the program's name
@@ -53,44 +53,6 @@ type process struct {
 	now            func() time.Time
 	poll           time.Duration // between two looks at a run that is followed
 }
-
-// commands is the grammar of the command line.
-type commands struct {
-	Server   serverCmd   `cmd:"" help:"Start the console."`
-	Agent    agentCmd    `cmd:"" help:"Start the embedded agent alone, as what NOMAD_ADDR may point at."`
-	Run      runCmd      `cmd:"" help:"Submit, watch and end runs."`
-	Sweep    sweepCmd    `cmd:"" help:"Submit and compare groups of runs."`
-	Template templateCmd `cmd:"" help:"Keep configurations to start from."`
-	Config   configCmd   `cmd:"" help:"Check and convert configurations, without a console."`
-	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`
-	Storage  storageCmd  `cmd:"" help:"Look into the folder that all workers share."`
-	Node     nodeCmd     `cmd:"" help:"Look at the nodes of the cluster."`
-	Trainer  trainerCmd  `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
-	Version  versionCmd  `cmd:"" help:"Say which version this is."`
-}
-
-type runCmd struct {
-	Submit    runSubmitCmd    `cmd:"" help:"Submit a run."`
-	Clone     runCloneCmd     `cmd:"" help:"Submit the same run again, with changes."`
-	List      runListCmd      `cmd:"" help:"List runs, newest first."`
-	Show      runShowCmd      `cmd:"" help:"Show one run with its workers."`
-	Logs      runLogsCmd      `cmd:"" help:"Print a run's log."`
-	Events    runEventsCmd    `cmd:"" help:"Print what happened to a run."`
-	Metrics   runMetricsCmd   `cmd:"" help:"Print a run's metrics."`
-	Launch    runLaunchCmd    `cmd:"" help:"Show exactly what starts a run's workers."`
-	Reproduce runReproduceCmd `cmd:"" help:"Print the command that makes the same run."`
-	Stop      runStopCmd      `cmd:"" help:"Stop a run."`
-	Delete    runDeleteCmd    `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
-}
-
-type nodeCmd struct {
-	List nodeListCmd `cmd:"" help:"List nodes."`
-}
-
-const description = `Console for distributed training with CotrainCore on Nomad.
-
-COTRAIN_ADDR names the console that the commands talk to (http://127.0.0.1:8080).
-Exit codes: 0 done, 1 failed, 2 bad usage, 3 not found, 4 refused.`
 
 // run runs the command and returns the exit code.
 func (p *process) run(ctx context.Context) int {
@@ -123,13 +85,7 @@ func (p *process) run(ctx context.Context) int {
 	return p.report(parsed.Run(p))
 }
 
-func newCommands() *commands {
-	c := &commands{}
-	c.Server.Plugins = kong.Plugins{newServerFlags()}
-	return c
-}
-
-// helpFor is the command that explains what was typed wrongly.
+// helpFor is the command that explains what was mistyped.
 func helpFor(err error) string {
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {

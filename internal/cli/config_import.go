@@ -13,7 +13,7 @@ type configImportCmd struct {
 }
 
 // Run prints what was understood as TOML, with notes about the rest on stderr. It exits 1 when something was not understood, or
-// what was is not valid as it stands.
+// is not valid as it stands.
 func (c *configImportCmd) Run(p *process) error {
 	data, err := p.readText(c.File, c.File, trainconf.MaxTOML, "check that it is a configuration")
 	if err != nil {

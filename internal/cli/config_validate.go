@@ -10,14 +10,6 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-type configCmd struct {
-	Validate  configValidateCmd  `cmd:"" help:"Check a configuration; needs no console."`
-	Estimate  configEstimateCmd  `cmd:"" help:"Say what a configuration will do and need; needs no console."`
-	Import    configImportCmd    `cmd:"" help:"Make clean TOML of a file with shell lines among it, without its secrets; needs no console."`
-	Schema    configSchemaCmd    `cmd:"" help:"Print the JSON Schema of the configuration, for editors."`
-	Reference configReferenceCmd `cmd:"" help:"Print every field with its type, default and rule, as Markdown."`
-}
-
 // Local is the flags of commands that need no console.
 type Local struct {
 	Format string `enum:"table,json" default:"table" help:"table or json."`
@@ -54,7 +46,7 @@ func (c *configValidateCmd) Run(p *process) error {
 	return err
 }
 
-// printFaults prints each thing wrong as a compiler does, and in the end what comes of it.
+// printFaults prints everything wrong as a compiler does, then the verdict.
 func (p *process) printFaults(file string, data []byte, v draft.Validation) error {
 	at := lines(data)
 	for _, kind := range []struct {

@@ -20,7 +20,7 @@ const (
 	exitRefused  = fault.ExitRefused
 )
 
-// errQuiet is a failure about which everything has been said.
+// errQuiet is a failure that has been reported already.
 var errQuiet = errors.New("the run did not succeed")
 
 // exitCode says how the program ends.

@@ -17,7 +17,7 @@ const (
 )
 
 // follower reads a run's log by cursor until the run has ended. The cursor moves only with a line that was handed on, so
-// an answer that is lost on the way is asked for again: no gap and no repeat.
+// a lost answer is read again: no gap and no repeat.
 type follower struct {
 	p        *process
 	c        *client.Client
@@ -29,8 +29,8 @@ type follower struct {
 	look     func(run.Run) error // told of the run after its log so far; may be nil
 }
 
-// follow returns the run when it has ended. The console stores the whole log before it says that a run has ended, so one
-// more reading of the log after that misses nothing.
+// follow returns the run when it has ended. The console stores the whole log before a run ends, so reading it once more after
+// that misses nothing.
 func (f *follower) follow(ctx context.Context) (run.Run, error) {
 	for {
 		d, err := patiently(ctx, f.p, f.patience, func() (client.RunDetail, error) { return f.c.Run(ctx, f.id) })
@@ -58,7 +58,7 @@ func (f *follower) follow(ctx context.Context) (run.Run, error) {
 	}
 }
 
-// drain hands on the lines that there are: all, or as many as fit between two looks at the run, and then reports true.
+// drain hands on the lines so far: all, or as many as fit between two looks at the run, and then reports true.
 func (f *follower) drain(ctx context.Context, all bool) (behind bool, err error) {
 	for pages := 0; all || pages < pagesPerLook; pages++ {
 		page, err := patiently(ctx, f.p, f.patience, func() (client.LogPage, error) {

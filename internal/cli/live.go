@@ -2,18 +2,16 @@ package cli
 
 import "strings"
 
-// machineMark begins the lines that the shim writes for the console; what they say, the trainer's own lines say for people.
+// machineMark begins the lines that the shim writes for the console; people read the same in the trainer's own lines.
 const machineMark = "COTRAIN {"
 
 // machineLine reports whether a line of a log is for machines.
 func machineLine(text string) bool { return strings.HasPrefix(text, machineMark) }
 
-// liveWidth is how many characters of the live line are shown, so that it fits on a terminal: one that wraps cannot be
-// written anew.
+// liveWidth bounds the live line in characters: one that wraps cannot be redrawn.
 const liveWidth = 79
 
-// setLive makes text the last line of the terminal, in place of what was. It goes when something else is printed, and comes
-// back at the next look.
+// setLive replaces the last line of the terminal. It goes when something else is printed, and comes back at the next look.
 func (p *process) setLive(text string) error {
 	p.live = short(p.text(text), liveWidth)
 	return p.print("\r\x1b[K%s", p.live)

@@ -27,8 +27,8 @@ func (p *process) printJSON(v any) error {
 	return writeError(err)
 }
 
-// encode is a value as JSON without a newline. For a terminal it writes as \uXXXX also those characters that JSON allows and
-// a terminal obeys; the value stays the same.
+// encode is a value as JSON without a newline. For a terminal, characters that it would obey are escaped; the value stays the
+// same.
 func (p *process) encode(v any) (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -60,7 +60,7 @@ func writeError(err error) error {
 	return nil
 }
 
-// print writes text that is the program's own.
+// print writes text of the program's own.
 func (p *process) print(format string, args ...any) error {
 	if _, err := fmt.Fprintf(p.stdout, format, args...); err != nil {
 		return fmt.Errorf("write output: %w", err)
@@ -68,8 +68,7 @@ func (p *process) print(format string, args ...any) error {
 	return nil
 }
 
-// text is what came from elsewhere, as it may be written to stdout: a terminal obeys control characters, so there they
-// are shown; a file or pipe gets what there is.
+// text makes what came from elsewhere fit for stdout: on a terminal, control characters are shown instead of obeyed.
 func (p *process) text(s string) string {
 	if p.terminal {
 		return printable(s)
@@ -87,7 +86,7 @@ func (p *process) printText(s string) error {
 	return nil
 }
 
-// printable shows control characters, and those that change the direction of text, as escapes.
+// printable escapes control characters, and those that change the direction of text.
 func printable(s string) string {
 	if !strings.ContainsFunc(s, unprintable) {
 		return s
@@ -103,8 +102,8 @@ func printable(s string) string {
 	return b.String()
 }
 
-// unprintable reports whether a terminal would do something else with r than show it: control characters, the separators
-// of lines, and what is invisible or turns text around. Joiners stay: scripts and emoji are made with them.
+// unprintable reports whether a terminal would not just show r: control characters, line separators, and what is invisible or
+// turns text around. Joiners stay: scripts and emoji are made with them.
 func unprintable(r rune) bool {
 	switch r {
 	case '\t', '\u200c', '\u200d':

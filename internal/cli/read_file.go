@@ -14,8 +14,8 @@ import (
 // maxFile is the largest file in bytes that any command reads.
 const maxFile = 4 << 20
 
-// readFile reads a whole file that a person or the environment names. A device may have no end and a named pipe no writer,
-// so it reads neither; a pipe that the shell has opened, as in <(command), is read.
+// readFile reads a whole file, but no device, which may have no end, and no named pipe, which may have no writer. A pipe that the
+// shell has opened, as in <(command), is read.
 func readFile(name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Remote is the flags of every command that talks to the console. Its Run is given the client.
+// Remote is the flags of every command that talks to the console; [process.run] binds the client that its Run takes.
 type Remote struct {
 	Addr   string `help:"Address of the console, instead of COTRAIN_ADDR." placeholder:"URL"`
 	Format string `enum:"table,json" default:"table" help:"table or json."`

@@ -64,7 +64,7 @@ func (c *runLogsCmd) shows(l run.LogLine) bool {
 	return c.Raw || c.Format == "json" || !machineLine(l.Text)
 }
 
-// tail prints the newest lines and leaves the cursor behind them. It reads back until it has enough of those that are shown.
+// tail prints the newest lines and moves the cursor past them. It reads back until enough of them are shown.
 func (c *runLogsCmd) tail(ctx context.Context, f *follower) error {
 	q := client.LogsQuery{Tail: max(c.Tail, 1), Worker: c.Worker}
 	var shown []run.LogLine // newest first
@@ -94,7 +94,7 @@ func (c *runLogsCmd) tail(ctx context.Context, f *follower) error {
 	return nil
 }
 
-// checkWorker says so when a run does not have a worker; -1 stands for all.
+// checkWorker fails when a run does not have the worker; -1 stands for all.
 func (p *process) checkWorker(ctx context.Context, cl *client.Client, id run.ID, worker int) error {
 	if worker < 0 {
 		return nil

@@ -27,15 +27,14 @@ type runMetricsCmd struct {
 	From   int64    `placeholder:"STEP" help:"Only from this step on."`
 }
 
-// metricsSink is told of values as they arrive: of one metric after the other, by name, and each metric's by worker and
-// step, page by page.
+// metricsSink gets values page by page: metric after metric, by worker and step.
 type metricsSink interface {
 	begin(metric string) error
 	add(points []client.Point) error
 	end() error // of everything
 }
 
-// Run prints metrics: all values as JSON, a summary as a table. Neither keeps the values: a run can have millions.
+// Run prints metrics: all values as JSON, or a summary as a table. A run can have millions of values, so neither keeps them.
 func (c *runMetricsCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	if c.Worker < -1 {
 		return fault.Usage("--worker must be the number of a worker, from 0", "leave it out for all workers")

@@ -15,7 +15,7 @@ type runStopCmd struct {
 	Patience time.Duration `default:"5m" help:"With --wait: how long to wait for a console that is away."`
 }
 
-// Run asks the run to stop.
+// Run stops the run.
 func (c *runStopCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	r, err := cl.StopRun(ctx, c.ID)
 	if err != nil {

@@ -18,7 +18,7 @@ type runSubmitCmd struct {
 	Remote      `embed:""`
 	Name        string  `help:"Name of the run."`
 	Description *string `placeholder:"TEXT" help:"Free text that is shown with the run."`
-	Begin       `embed:""`
+	Start       `embed:""`
 	Changes     `embed:""`
 	Sending     `embed:""`
 }
@@ -37,13 +37,13 @@ func (c *runSubmitCmd) Run(ctx context.Context, p *process, cl *client.Client) e
 	if err != nil {
 		return err
 	}
-	if err := c.begin(p, &src); err != nil {
+	if err := c.apply(p, &src); err != nil {
 		return err
 	}
 	return c.send(ctx, p, cl, c.Format, client.Submission{Name: c.Name, Source: described(src, c.Description)})
 }
 
-// described is a source with a description, which is not among the flags that templates share.
+// described adds a description, which is not among the flags that templates share.
 func described(src draft.Source, text *string) draft.Source {
 	if text == nil {
 		return src
@@ -94,23 +94,22 @@ func (s Sending) send(ctx context.Context, p *process, cl *client.Client, format
 	return nil
 }
 
-// warn prints what is allowed and probably not meant.
+// warn prints what is allowed but probably not meant.
 func (p *process) warn(warnings []run.FieldError) {
 	for _, w := range warnings {
 		p.say("warning: %s", w.Error())
 	}
 }
 
-// warnOfTrouble prints what is wrong with the console itself, such as a job file that cannot be used. One that cannot say is
-// told of where that matters.
+// warnOfTrouble prints what is wrong with the console itself, such as a job file that cannot be used.
 func (p *process) warnOfTrouble(ctx context.Context, cl *client.Client) {
 	if s, err := cl.System(ctx); err == nil && s.Message != "" {
 		p.say("warning: %s", s.Message)
 	}
 }
 
-// post sends a submission. It carries a key in any case, so that sending it again when the answer was lost makes nothing
-// twice; a console that was not there to begin with is told at once.
+// post sends a submission. It always carries a key, so that repeating it after a lost answer submits nothing twice. A console
+// that was never there is an error at once.
 func post[T any](ctx context.Context, p *process, s Sending, send func(key string) (T, error)) (T, error) {
 	key := cmp.Or(s.Key, rand.Text())
 	out, err := send(key)

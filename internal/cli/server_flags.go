@@ -9,9 +9,8 @@ import (
 	"github.com/cotrain/cotrain/internal/config"
 )
 
-// newServerFlags makes a flag for every setting of the console from the table in package config, so that none can be
-// forgotten or differ. It returns a pointer to a struct, as kong wants it; [givenFlags] reads it. The values are texts,
-// or pointers to bool for switches: package config checks them together with those from elsewhere.
+// newServerFlags makes a flag for every setting in package config's table. It returns a pointer to a struct, as kong wants it;
+// [givenFlags] reads it. Values are text, or *bool for switches: package config checks them together with those from elsewhere.
 func newServerFlags() any {
 	fields := []reflect.StructField{flagField(0, "config", reflect.TypeFor[string](), "TOML file with settings", config.EnvFile, "")}
 	for _, s := range config.Settings() {

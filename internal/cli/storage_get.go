@@ -17,11 +17,11 @@ import (
 type storageGetCmd struct {
 	Remote     `embed:""`
 	storageArg `embed:""`
-	Output     string `short:"o" placeholder:"FILE" help:"Where to keep it, - for stdout; without it, a file of the same name here."`
+	Output     string `short:"o" placeholder:"FILE" help:"File to write, - for stdout; without it, one of the same name here."`
 	Force      bool   `help:"Replace a file that is there."`
 }
 
-// Run downloads the file. What is kept under its name is whole: until then it has the ending .part.
+// Run downloads the file. Until it is whole, its name ends in .part.
 func (c *storageGetCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	place, err := c.path()
 	if err != nil {
@@ -73,7 +73,7 @@ func downloadTo(ctx context.Context, cl *client.Client, place, out string) (n in
 	return n, err
 }
 
-// localError makes what the person can change about their own files a usage error.
+// localError makes a usage error of what can be fixed by naming another file.
 func localError(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrExist) {
 		return fault.Usage(err.Error(), "name another file with --output")

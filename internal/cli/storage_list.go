@@ -11,13 +11,6 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-type storageCmd struct {
-	List   storageListCmd   `cmd:"" help:"List a folder of shared storage."`
-	Get    storageGetCmd    `cmd:"" help:"Download a file of shared storage."`
-	Delete storageDeleteCmd `cmd:"" help:"Delete a file or folder of shared storage, with all that is in it."`
-	Layout storageLayoutCmd `cmd:"" help:"Show the layout of shared storage and what is wrong with it."`
-}
-
 // storageArg is how a place in shared storage is named.
 type storageArg struct {
 	Path    string `arg:"" help:"Path below shared storage, such as models/checkpoints."`

@@ -90,7 +90,7 @@ func tomlPoints(data []byte) (out []map[string]any, err error) {
 
 const tomlAdvice = "write [[runs]] for each run, and its fields below"
 
-// flatten adds values by the path of their field.
+// flatten adds values by their field's path.
 func flatten(into map[string]string, prefix string, values map[string]any) error {
 	for key, value := range values {
 		field := prefix + key

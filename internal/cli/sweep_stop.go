@@ -15,7 +15,7 @@ type sweepStopCmd struct {
 	Patience time.Duration `default:"5m" help:"With --wait: how long to wait for a console that is away."`
 }
 
-// Run asks the runs to stop.
+// Run stops the runs.
 func (c *sweepStopCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	sw, err := cl.StopSweep(ctx, c.ID)
 	if err != nil {

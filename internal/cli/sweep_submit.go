@@ -13,14 +13,6 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-type sweepCmd struct {
-	Submit sweepSubmitCmd `cmd:"" help:"Submit a group of runs that differ in a few fields."`
-	List   sweepListCmd   `cmd:"" help:"List sweeps, newest first."`
-	Show   sweepShowCmd   `cmd:"" help:"Show a sweep with its runs."`
-	Stop   sweepStopCmd   `cmd:"" help:"Stop every run of a sweep."`
-	Delete sweepDeleteCmd `cmd:"" help:"Delete a sweep whose runs have all ended, with them."`
-}
-
 type sweepSubmitCmd struct {
 	Remote      `embed:""`
 	Name        string   `required:"" help:"Name of the sweep; its runs add their number."`
@@ -28,7 +20,7 @@ type sweepSubmitCmd struct {
 	List        string   `xor:"points" placeholder:"FILE" help:"One run for each line of JSON, as in {\"optim.optim.lr\": 1e-4, \"nodes\": 2}, or for each [[runs]] of a TOML file; - reads the standard input."`
 	Parallel    int      `placeholder:"N" help:"The most runs at one time; 0 for no limit."`
 	Description *string  `placeholder:"TEXT" help:"Free text that is shown with the runs."`
-	Begin       `embed:""`
+	Start       `embed:""`
 	Changes     `embed:""`
 	Key         string        `help:"Repeating a submission with the same key returns the first one's sweep."`
 	Follow      bool          `short:"f" help:"Print progress until all runs have ended; exit 0 when all succeeded, 1 when not."`
@@ -80,7 +72,7 @@ func (c *sweepSubmitCmd) body(p *process) (client.SweepInput, error) {
 	if err != nil {
 		return body, err
 	}
-	if err := c.begin(p, &src); err != nil {
+	if err := c.apply(p, &src); err != nil {
 		return body, err
 	}
 	body.Source = described(src, c.Description)

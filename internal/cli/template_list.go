@@ -9,17 +9,6 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-type templateCmd struct {
-	List     templateListCmd     `cmd:"" help:"List templates and presets by name."`
-	Show     templateShowCmd     `cmd:"" help:"Show a template."`
-	Versions templateVersionsCmd `cmd:"" help:"List the versions of a template, newest first."`
-	Save     templateSaveCmd     `cmd:"" help:"Save the next version of a template."`
-	Diff     templateDiffCmd     `cmd:"" help:"Show how a template differs from its version before, or from something else."`
-	Export   templateExportCmd   `cmd:"" help:"Print a template as a file."`
-	Import   templateImportCmd   `cmd:"" help:"Save a template from a file."`
-	Delete   templateDeleteCmd   `cmd:"" help:"Delete a template with all its versions."`
-}
-
 type templateListCmd struct {
 	Remote `embed:""`
 }

@@ -36,7 +36,7 @@ func (s Saving) save(ctx context.Context, p *process, cl *client.Client, format,
 type templateSaveCmd struct {
 	Remote  `embed:""`
 	Name    string `arg:"" help:"Name of the template."`
-	Begin   `embed:""`
+	Start   `embed:""`
 	Changes `embed:""`
 	Saving  `embed:""`
 }
@@ -50,7 +50,7 @@ func (c *templateSaveCmd) Run(ctx context.Context, p *process, cl *client.Client
 	if err != nil {
 		return err
 	}
-	if err := c.begin(p, &src); err != nil {
+	if err := c.apply(p, &src); err != nil {
 		return err
 	}
 	return c.save(ctx, p, cl, c.Format, c.Name, client.TemplateInput{Source: src})

@@ -39,7 +39,7 @@ func (c *templateShowCmd) Run(ctx context.Context, p *process, cl *client.Client
 	return p.printText("\n" + t.Config)
 }
 
-// pairs writes names with their values, but those without.
+// pairs writes names with their values, and skips empty ones.
 func (t *table) pairs(namesAndValues ...string) {
 	for i := 0; i+1 < len(namesAndValues); i += 2 {
 		if namesAndValues[i+1] != "" {
@@ -48,7 +48,7 @@ func (t *table) pairs(namesAndValues ...string) {
 	}
 }
 
-// options writes what is set of a run's options, but its description.
+// options writes the options that are set, except the description.
 func (t *table) options(o run.Options) {
 	req := trainconf.Request{Options: o}
 	t.pairs("Tags", req.Get("tags"), "Priority", req.Get("priority"), "Max duration", req.Get("max_duration"), "Retries", req.Get("retries"))

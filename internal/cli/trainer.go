@@ -9,7 +9,7 @@ type trainerCmd struct {
 	Args []string `arg:"" optional:"" help:"@config.toml and CotrainCore's own flags."`
 }
 
-// exitStatus is an exit code that somebody else has decided on and explained.
+// exitStatus is the exit code of a failure that has been reported already.
 type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit code %d", int(e)) }

@@ -12,11 +12,11 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// maxConfigFile is the largest file with a configuration or a list that is sent, in bytes; what may be dispatched is less.
+// maxConfigFile is the largest configuration that is sent, in bytes; what may be dispatched is less.
 const maxConfigFile = 60 << 10
 
-// Placement is the flags of what a run asks of the cluster. They hold text: package trainconf checks it, so that it is told
-// in the same words as everywhere.
+// Placement is the flags of what a run asks of the cluster. They hold text, which trainconf checks in the words that it uses
+// everywhere.
 type Placement struct {
 	Nodes        *string `placeholder:"N" help:"Workers (1)."`
 	GPUs         *string `name:"gpus" placeholder:"N" help:"GPUs of each worker; 0 for none."`
@@ -30,7 +30,7 @@ type Placement struct {
 	Retries      *string `placeholder:"N" help:"Attempts after the first, when one fails."`
 }
 
-// Equipment is the flags of what the trainer is given beside its configuration, and of how a run is found.
+// Equipment is the flags of what the trainer gets besides its configuration, and of how a run is found.
 type Equipment struct {
 	Tags    *string  `aliases:"tag" placeholder:"A,B" help:"Words to find the run by."`
 	Env     []string `sep:"none" placeholder:"NAME=VALUE" help:"Variable for the trainer. It is stored and shown: not for secrets. Repeat it for more."`
@@ -38,22 +38,22 @@ type Equipment struct {
 	Secrets *string  `placeholder:"PATH" help:"Nomad variable whose items become environment of the trainer, on its node."`
 }
 
-// Changes is the flags that say what differs from what a run begins with.
+// Changes is the flags for what differs from what a run starts from.
 type Changes struct {
 	Set       []string `sep:"none" placeholder:"a.b=c" help:"Set any field, as docs/configuration.md lists them; an empty value unsets it. Repeat it for more."`
 	Placement `embed:""`
 	Equipment `embed:""`
 }
 
-// Begin is the flags that say what a run begins with: one of them, or the core's defaults.
-type Begin struct {
-	File     string `xor:"begin" placeholder:"FILE" help:"CotrainCore's TOML; - reads it from the standard input."`
-	Preset   string `xor:"begin" placeholder:"NAME" help:"Built-in configuration, such as debug-diloco."`
-	Template string `xor:"begin" placeholder:"NAME[@N]" help:"Template, in its newest version or in one of them."`
-	Clone    string `xor:"begin" placeholder:"ID" help:"Configuration, shape and options of this run."`
+// Start is the flags for what a run starts from: one of them, or the core's defaults.
+type Start struct {
+	File     string `xor:"start" placeholder:"FILE" help:"CotrainCore's TOML; - reads it from the standard input."`
+	Preset   string `xor:"start" placeholder:"NAME" help:"Built-in configuration, such as debug-diloco."`
+	Template string `xor:"start" placeholder:"NAME[@N]" help:"Template, in its newest version or in one of them."`
+	Clone    string `xor:"start" placeholder:"ID" help:"Configuration, shape and options of this run."`
 }
 
-// named is the flags by the field that each sets.
+// named returns the flags by the field that each sets.
 func (c Changes) named() map[string]*string {
 	return map[string]*string{
 		"nodes": c.Nodes, "gpus": c.GPUs, "gpu_model": c.GPUModel, "gpu_min_memory": c.GPUMinMemory, "cpu": c.CPU, "memory": c.Memory,
@@ -61,7 +61,7 @@ func (c Changes) named() map[string]*string {
 	}
 }
 
-// source puts together what is sent. Values that cannot be are told all at once, in the words of the console.
+// source puts together what is sent. Everything wrong with its values is told at once.
 func (c Changes) source() (draft.Source, error) {
 	src := draft.Source{Set: map[string]string{}}
 	for _, assignment := range c.Set {
@@ -104,13 +104,13 @@ func (c Changes) source() (draft.Source, error) {
 	return src, nil
 }
 
-// begin fills in what the run begins with.
-func (b Begin) begin(p *process, src *draft.Source) error {
-	src.Preset, src.Template, src.Clone = b.Preset, b.Template, b.Clone
-	if b.File == "" {
+// apply fills in what the run starts from.
+func (s Start) apply(p *process, src *draft.Source) error {
+	src.Preset, src.Template, src.Clone = s.Preset, s.Template, s.Clone
+	if s.File == "" {
 		return nil
 	}
-	data, err := p.readText("--file "+b.File, b.File, maxConfigFile, "check that it is CotrainCore's TOML")
+	data, err := p.readText("--file "+s.File, s.File, maxConfigFile, "check that it is CotrainCore's TOML")
 	src.Config = string(data)
 	return err
 }

@@ -1,0 +1,81 @@
+package cli
+
+import "github.com/alecthomas/kong"
+
+// commands is the grammar of the command line.
+type commands struct {
+	Server   serverCmd   `cmd:"" help:"Start the console."`
+	Agent    agentCmd    `cmd:"" help:"Start the embedded agent alone, for NOMAD_ADDR to point at."`
+	Run      runCmd      `cmd:"" help:"Submit, watch and stop runs."`
+	Sweep    sweepCmd    `cmd:"" help:"Submit and compare groups of runs."`
+	Template templateCmd `cmd:"" help:"Keep configurations to start from."`
+	Config   configCmd   `cmd:"" help:"Check and convert configurations, without a console."`
+	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`
+	Storage  storageCmd  `cmd:"" help:"Browse the folder that all workers share."`
+	Node     nodeCmd     `cmd:"" help:"List the nodes of the cluster."`
+	Trainer  trainerCmd  `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+type runCmd struct {
+	Submit    runSubmitCmd    `cmd:"" help:"Submit a run."`
+	Clone     runCloneCmd     `cmd:"" help:"Submit the same run again, with changes."`
+	List      runListCmd      `cmd:"" help:"List runs, newest first."`
+	Show      runShowCmd      `cmd:"" help:"Show one run with its workers."`
+	Logs      runLogsCmd      `cmd:"" help:"Print a run's log."`
+	Events    runEventsCmd    `cmd:"" help:"Print what happened to a run."`
+	Metrics   runMetricsCmd   `cmd:"" help:"Print a run's metrics."`
+	Launch    runLaunchCmd    `cmd:"" help:"Show exactly what starts a run's workers."`
+	Reproduce runReproduceCmd `cmd:"" help:"Print the command that makes the same run."`
+	Stop      runStopCmd      `cmd:"" help:"Stop a run."`
+	Delete    runDeleteCmd    `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
+}
+
+type nodeCmd struct {
+	List nodeListCmd `cmd:"" help:"List nodes."`
+}
+
+type sweepCmd struct {
+	Submit sweepSubmitCmd `cmd:"" help:"Submit a group of runs that differ in a few fields."`
+	List   sweepListCmd   `cmd:"" help:"List sweeps, newest first."`
+	Show   sweepShowCmd   `cmd:"" help:"Show a sweep with its runs."`
+	Stop   sweepStopCmd   `cmd:"" help:"Stop every run of a sweep."`
+	Delete sweepDeleteCmd `cmd:"" help:"Delete a sweep whose runs have all ended, with them."`
+}
+
+type templateCmd struct {
+	List     templateListCmd     `cmd:"" help:"List templates and presets by name."`
+	Show     templateShowCmd     `cmd:"" help:"Show a template."`
+	Versions templateVersionsCmd `cmd:"" help:"List the versions of a template, newest first."`
+	Save     templateSaveCmd     `cmd:"" help:"Save the next version of a template."`
+	Diff     templateDiffCmd     `cmd:"" help:"Show how a template differs from its version before, or from something else."`
+	Export   templateExportCmd   `cmd:"" help:"Print a template as a file."`
+	Import   templateImportCmd   `cmd:"" help:"Save a template from a file."`
+	Delete   templateDeleteCmd   `cmd:"" help:"Delete a template with all its versions."`
+}
+
+type configCmd struct {
+	Validate  configValidateCmd  `cmd:"" help:"Check a configuration; needs no console."`
+	Estimate  configEstimateCmd  `cmd:"" help:"Say what a configuration will do and need; needs no console."`
+	Import    configImportCmd    `cmd:"" help:"Make clean TOML of a file with shell lines among it, without its secrets; needs no console."`
+	Schema    configSchemaCmd    `cmd:"" help:"Print the JSON Schema of the configuration, for editors."`
+	Reference configReferenceCmd `cmd:"" help:"Print every field with its type, default and rule, as Markdown."`
+}
+
+type storageCmd struct {
+	List   storageListCmd   `cmd:"" help:"List a folder of shared storage."`
+	Get    storageGetCmd    `cmd:"" help:"Download a file of shared storage."`
+	Delete storageDeleteCmd `cmd:"" help:"Delete a file or folder of shared storage, with all that is in it."`
+	Layout storageLayoutCmd `cmd:"" help:"Show the layout of shared storage and what is wrong with it."`
+}
+
+const description = `Console for distributed training with CotrainCore on Nomad.
+
+COTRAIN_ADDR names the console that the commands talk to (http://127.0.0.1:8080).
+Exit codes: 0 done, 1 failed, 2 bad usage, 3 not found, 4 refused.`
+
+func newCommands() *commands {
+	c := &commands{}
+	c.Server.Plugins = kong.Plugins{newServerFlags()}
+	return c
+}
