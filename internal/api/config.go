@@ -13,8 +13,8 @@ type importInput struct {
 	}
 }
 
-func (s *server) importConfig(_ context.Context, in *importInput) (*body[draft.Import], error) {
-	return &body[draft.Import]{draft.ImportOf(trainconf.Import([]byte(in.Body.Text)))}, nil
+func (s *server) importConfig(_ context.Context, in *importInput) (out draft.Import, err error) {
+	return draft.ImportOf(trainconf.Import([]byte(in.Body.Text))), nil
 }
 
 type textOutput struct {
@@ -34,12 +34,12 @@ type validateBody struct {
 	GPUMemory int     `json:"gpu_memory_mib,omitempty" minimum:"0" maximum:"16777216" doc:"Of one GPU, where it is known better than by the model's name"`
 }
 
-func (s *server) validateConfig(ctx context.Context, in *body[validateBody]) (*body[draft.Validation], error) {
+func (s *server) validateConfig(ctx context.Context, in *body[validateBody]) (out draft.Validation, err error) {
 	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	return &body[draft.Validation]{s.seen(ctx, &d, d.Validation(in.Body.Name != "", trainconf.EstimateInput{BandwidthBits: in.Body.Bandwidth, GPUMemoryMiB: in.Body.GPUMemory}))}, nil
+	return s.seen(ctx, &d, d.Validation(in.Body.Name != "", trainconf.EstimateInput{BandwidthBits: in.Body.Bandwidth, GPUMemoryMiB: in.Body.GPUMemory})), nil
 }
 
 // seen adds what shared storage tells about the paths that a draft names.

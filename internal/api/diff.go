@@ -12,7 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-func (s *server) diff(ctx context.Context, in *client.DiffQuery) (*body[client.Diff], error) {
+func (s *server) diff(ctx context.Context, in *client.DiffQuery) (out client.Diff, err error) {
 	var sides [2]draft.Base
 	var bad []run.FieldError
 	var missing *fault.Error
@@ -27,7 +27,7 @@ func (s *server) diff(ctx context.Context, in *client.DiffQuery) (*body[client.D
 		case errs != nil:
 			bad = append(bad, errs...)
 		case err != nil:
-			return nil, err
+			return out, err
 		}
 		sides[i] = b
 	}
@@ -37,16 +37,16 @@ func (s *server) diff(ctx context.Context, in *client.DiffQuery) (*body[client.D
 		if len(bad) > 1 {
 			p.Errors = invalid("query", bad...).Errors
 		}
-		return nil, p
+		return out, p
 	case len(bad) > 0:
-		return nil, invalid("query", bad...)
+		return out, invalid("query", bad...)
 	}
-	out := client.Diff{A: in.A, B: in.B, Changes: []trainconf.Change{}}
+	out = client.Diff{A: in.A, B: in.B, Changes: []trainconf.Change{}}
 	for _, c := range sides[1].Request.Changes(sides[0].Request) {
 		if c.Field == trainconf.FieldName && (sides[0].Request.Name == "" || sides[1].Request.Name == "") {
 			continue // only runs have one
 		}
 		out.Changes = append(out.Changes, c)
 	}
-	return &body[client.Diff]{out}, nil
+	return out, nil
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/cotrain/cotrain/internal/client"
 )
 
-func (s *server) listNodes(ctx context.Context, _ *struct{}) (*body[client.NodeList], error) {
+func (s *server) listNodes(ctx context.Context, _ *struct{}) (out client.NodeList, err error) {
 	nodes, err := s.Actions.Nodes(ctx)
 	for i := range nodes {
 		nodes[i].GPUs, nodes[i].Uses = notNil(nodes[i].GPUs), notNil(nodes[i].Uses)
 	}
-	return &body[client.NodeList]{client.NodeList{Items: notNil(nodes)}}, err
+	return client.NodeList{Items: notNil(nodes)}, err
 }

@@ -7,10 +7,9 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-func (s *server) listPresets(context.Context, *struct{}) (*body[client.PresetList], error) {
-	out := &body[client.PresetList]{}
+func (s *server) listPresets(context.Context, *struct{}) (out client.PresetList, err error) {
 	for _, p := range trainconf.Presets() {
-		out.Body.Items = append(out.Body.Items, client.Preset{Name: p.Name, Title: p.Title, Description: p.Description, Config: string(p.Config.TOML()), Shape: p.Shape})
+		out.Items = append(out.Items, client.Preset{Name: p.Name, Title: p.Title, Description: p.Description, Config: string(p.Config.TOML()), Shape: p.Shape})
 	}
 	return out, nil
 }

@@ -30,45 +30,45 @@ func (s *server) routes() {
 	const missing, conflict, outdated, away = http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable
 	const unchanged, part, beyond = http.StatusNotModified, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable
 
-	route(s, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", s.listRuns, missing)
+	route(s, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", answer(s.listRuns), missing)
 	route(s, "POST /api/v1/runs", http.StatusCreated, "submit-run", "Submit a run", s.submitRun, missing)
-	route(s, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "What would happen if a run were submitted now; changes nothing", s.dryRun, missing, away)
+	route(s, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "What would happen if a run were submitted now; changes nothing", answer(s.dryRun), missing, away)
 	route(s, "GET /api/v1/runs/{id}", http.StatusOK, "get-run", "One run with its workers and attempts", s.getRun, missing, unchanged)
 	route(s, "DELETE /api/v1/runs/{id}", http.StatusNoContent, "delete-run", "Delete a run that has ended, with its metrics, events and logs", s.deleteRun, missing, conflict)
-	route(s, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Stop a run", s.stopRun, missing, conflict)
-	route(s, "GET /api/v1/runs/{id}/workers", http.StatusOK, "list-workers", "Workers of the newest attempt", s.listWorkers, missing)
-	route(s, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "What happened to a run, oldest first", s.listEvents, missing)
-	route(s, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", s.readLogs, missing)
-	route(s, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what started a run's workers, or will start them", s.getLaunch, missing, away)
-	route(s, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", s.readMetrics, missing)
-	route(s, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", s.listNodes, away)
-	route(s, "GET /api/v1/system", http.StatusOK, "get-system", "Whether what the console depends on works", s.getSystem)
-	route(s, "GET /api/v1/presets", http.StatusOK, "list-presets", "Built-in configurations", s.listPresets)
-	routeLarge(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", s.validateConfig)
-	routeLarge(s, "POST /api/v1/config/import", http.StatusOK, "import-config", "Read TOML with shell lines among it, and take secrets out", s.importConfig)
+	route(s, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Stop a run", answer(s.stopRun), missing, conflict)
+	route(s, "GET /api/v1/runs/{id}/workers", http.StatusOK, "list-workers", "Workers of the newest attempt", answer(s.listWorkers), missing)
+	route(s, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "What happened to a run, oldest first", answer(s.listEvents), missing)
+	route(s, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", answer(s.readLogs), missing)
+	route(s, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what started a run's workers, or will start them", answer(s.getLaunch), missing, away)
+	route(s, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", answer(s.readMetrics), missing)
+	route(s, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", answer(s.listNodes), away)
+	route(s, "GET /api/v1/system", http.StatusOK, "get-system", "Whether what the console depends on works", answer(s.getSystem))
+	route(s, "GET /api/v1/presets", http.StatusOK, "list-presets", "Built-in configurations", answer(s.listPresets))
+	routeLarge(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", answer(s.validateConfig))
+	routeLarge(s, "POST /api/v1/config/import", http.StatusOK, "import-config", "Read TOML with shell lines among it, and take secrets out", answer(s.importConfig))
 	routeFile(s, schemaType, "GET /api/v1/config/schema", "config-schema", "JSON Schema of CotrainCore's configuration, for editors", s.configSchema)
-	route(s, "GET /api/v1/diff", http.StatusOK, "diff", "How two runs, templates or presets differ", s.diff, missing)
+	route(s, "GET /api/v1/diff", http.StatusOK, "diff", "How two runs, templates or presets differ", answer(s.diff), missing)
 
-	route(s, "GET /api/v1/templates", http.StatusOK, "list-templates", "List templates by name", s.listTemplates)
+	route(s, "GET /api/v1/templates", http.StatusOK, "list-templates", "List templates by name", answer(s.listTemplates))
 	route(s, "GET /api/v1/templates/{name}", http.StatusOK, "get-template", "One version of a template", s.getTemplate, missing)
 	routeLarge(s, "PUT /api/v1/templates/{name}", http.StatusOK, "save-template", "Save the next version of a template; the content of the newest makes none", s.saveTemplate, missing, outdated)
 	route(s, "DELETE /api/v1/templates/{name}", http.StatusNoContent, "delete-template", "Delete a template with all its versions; runs stay", s.deleteTemplate, missing)
-	route(s, "GET /api/v1/templates/{name}/versions", http.StatusOK, "list-template-versions", "Every version of a template, newest first", s.listTemplateVersions, missing)
+	route(s, "GET /api/v1/templates/{name}/versions", http.StatusOK, "list-template-versions", "Every version of a template, newest first", answer(s.listTemplateVersions), missing)
 	routeFile(s, tomlType, "GET /api/v1/templates/{name}/file", "export-template", "A version of a template as a file, which PUT takes as text", s.exportTemplate, missing)
 
-	route(s, "GET /api/v1/sweeps", http.StatusOK, "list-sweeps", "List sweeps, newest first", s.listSweeps)
+	route(s, "GET /api/v1/sweeps", http.StatusOK, "list-sweeps", "List sweeps, newest first", answer(s.listSweeps))
 	routeLarge(s, "POST /api/v1/sweeps", http.StatusCreated, "submit-sweep", "Submit a group of runs that differ in a few fields", s.submitSweep, missing)
-	route(s, "GET /api/v1/sweeps/{id}", http.StatusOK, "get-sweep", "One sweep with its runs", s.getSweep, missing)
+	route(s, "GET /api/v1/sweeps/{id}", http.StatusOK, "get-sweep", "One sweep with its runs", answer(s.getSweep), missing)
 	route(s, "DELETE /api/v1/sweeps/{id}", http.StatusNoContent, "delete-sweep", "Delete a sweep whose runs have all ended, with them", s.deleteSweep, missing, conflict)
-	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Stop every run of a sweep", s.stopSweep, missing, conflict)
+	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Stop every run of a sweep", answer(s.stopSweep), missing, conflict)
 
-	route(s, "GET /api/v1/storage", http.StatusOK, "get-storage", "Shared storage and how the folders of its layout are", s.getStorage, missing, away)
-	route(s, "POST /api/v1/storage/layout", http.StatusOK, "repair-storage", "Make the folders of the layout that are missing", s.repairStorage, missing, away)
-	route(s, "GET /api/v1/storage/list", http.StatusOK, "list-storage", "A page of a folder in shared storage", s.listStorage, missing, conflict)
-	route(s, "GET /api/v1/storage/usage", http.StatusOK, "count-storage", "How much a file or folder holds", s.countStorage, missing, conflict)
-	route(s, "GET /api/v1/storage/complete", http.StatusOK, "complete-storage", "Paths that begin with what was typed", s.completeStorage, missing)
-	route(s, "DELETE /api/v1/storage/file", http.StatusOK, "delete-storage", "Delete a file, or a folder with all that is in it", s.deleteStorage, missing, conflict)
-	register(s, maxBody, "application/octet-stream", "GET /api/v1/storage/file", http.StatusOK, "read-storage", "A file, in whole or the part that Range asks for", s.readStorage, []int{missing, conflict, unchanged, part, beyond})
+	route(s, "GET /api/v1/storage", http.StatusOK, "get-storage", "Shared storage and how the folders of its layout are", answer(stored(s, s.getStorage)), missing, away)
+	route(s, "POST /api/v1/storage/layout", http.StatusOK, "repair-storage", "Make the folders of the layout that are missing", answer(stored(s, s.repairStorage)), missing, away)
+	route(s, "GET /api/v1/storage/list", http.StatusOK, "list-storage", "A page of a folder in shared storage", answer(stored(s, s.listStorage)), missing, conflict)
+	route(s, "GET /api/v1/storage/usage", http.StatusOK, "count-storage", "How much a file or folder holds", answer(stored(s, s.countStorage)), missing, conflict)
+	route(s, "GET /api/v1/storage/complete", http.StatusOK, "complete-storage", "Paths that begin with what was typed", answer(stored(s, s.completeStorage)), missing)
+	route(s, "DELETE /api/v1/storage/file", http.StatusOK, "delete-storage", "Delete a file, or a folder with all that is in it", answer(stored(s, s.deleteStorage)), missing, conflict)
+	register(s, maxBody, "application/octet-stream", "GET /api/v1/storage/file", http.StatusOK, "read-storage", "A file, in whole or the part that Range asks for", stored(s, s.readStorage), []int{missing, conflict, unchanged, part, beyond})
 }
 
 // route registers one operation: its pattern as [http.ServeMux] has it, the status of success, and the others that it can
@@ -121,6 +121,17 @@ func alwaysPossible(method string, takesBody bool) []int {
 		codes = append(codes, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge)
 	}
 	return codes
+}
+
+// body is the input or output of an operation that has nothing but a body.
+type body[T any] struct{ Body T }
+
+// answer makes a handler of a function that returns the body.
+func answer[I, T any](h func(context.Context, *I) (T, error)) func(context.Context, *I) (*body[T], error) {
+	return func(ctx context.Context, in *I) (*body[T], error) {
+		out, err := h(ctx, in)
+		return &body[T]{out}, err
+	}
 }
 
 // response documents an answer: a problem, a file of a media type, or nothing. Code 0 is every error that is not documented.

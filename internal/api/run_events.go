@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"math"
 
@@ -13,47 +14,30 @@ type listEventsInput struct {
 	client.EventsQuery
 }
 
-func (s *server) listEvents(ctx context.Context, in *listEventsInput) (*body[client.EventPage], error) {
+func (s *server) listEvents(ctx context.Context, in *listEventsInput) (out client.EventPage, err error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	back, err := backwards(in.After, in.Before, in.Tail)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	page := client.EventPage{Next: in.After}
+	out.Next = in.After
 	if back {
-		page.Items, page.More, err = s.eventsBefore(ctx, r.ID, in)
+		out.Items, out.More, err = s.eventsBefore(ctx, r.ID, in)
 	} else {
-		page.Items, page.More, err = s.eventsAfter(ctx, r.ID, in)
+		out.Items, err = s.Details.Events(ctx, r.ID, in.After, in.Limit+1)
+		out.Items, out.More = firstPage(out.Items, in.Limit)
 	}
-	if n := len(page.Items); n > 0 {
-		page.Next = page.Items[n-1].Seq
+	if n := len(out.Items); n > 0 {
+		out.Next = out.Items[n-1].Seq
 	}
-	page.Items = notNil(page.Items)
-	return &body[client.EventPage]{page}, err
-}
-
-func (s *server) eventsAfter(ctx context.Context, id run.ID, in *listEventsInput) (events []run.Event, more bool, err error) {
-	events, err = s.Details.Events(ctx, id, in.After, in.Limit+1)
-	if more = len(events) > in.Limit; more {
-		events = events[:in.Limit]
-	}
-	return events, more, err
+	return out, err
 }
 
 func (s *server) eventsBefore(ctx context.Context, id run.ID, in *listEventsInput) (events []run.Event, more bool, err error) {
-	limit, before := in.Limit, in.Before
-	if in.Tail > 0 {
-		limit = in.Tail
-	}
-	if before == 0 {
-		before = math.MaxInt64
-	}
+	limit, before := cmp.Or(in.Tail, in.Limit), cmp.Or(in.Before, math.MaxInt64)
 	events, err = s.Details.EventsBefore(ctx, id, before, limit+1)
-	if more = len(events) > limit; more {
-		events = events[len(events)-limit:]
-	}
-	return events, more, err
+	return notNil(events[max(0, len(events)-limit):]), len(events) > limit, err
 }

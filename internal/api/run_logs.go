@@ -15,21 +15,21 @@ type readLogsInput struct {
 	client.LogsQuery
 }
 
-func (s *server) readLogs(ctx context.Context, in *readLogsInput) (*body[client.LogPage], error) {
+func (s *server) readLogs(ctx context.Context, in *readLogsInput) (out client.LogPage, err error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	q := run.LogQuery{Rank: in.Worker, After: run.LogPos(in.After), Before: run.LogPos(in.Before), Limit: in.Limit}
 	if q.Tail, err = backwards(in.After, in.Before, in.Tail); err != nil {
-		return nil, err
+		return out, err
 	}
 	if in.Tail > 0 {
 		q.Limit = in.Tail
 	}
 	lines, err := s.Details.Logs(ctx, r.ID, q)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	page := client.LogPage{Lines: notNil(lines), Next: q.After, More: len(lines) == q.Limit}
 	cut := cutLines(&page, q.Tail)
@@ -37,7 +37,7 @@ func (s *server) readLogs(ctx context.Context, in *readLogsInput) (*body[client.
 	if n := len(page.Lines); n > 0 {
 		page.Next = page.Lines[n-1].Pos
 	}
-	return &body[client.LogPage]{page}, nil
+	return page, nil
 }
 
 // cutLines drops the lines farthest in the direction of reading that are beyond maxLogBytes, but leaves one.

@@ -45,19 +45,19 @@ func newMetricsQuery(id run.ID, in *readMetricsInput) (*metricsQuery, error) {
 	return q, nil
 }
 
-func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (*body[client.MetricsPage], error) {
+func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (out client.MetricsPage, err error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	q, err := newMetricsQuery(r.ID, in)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	page := client.MetricsPage{Run: r.ID}
 	names, err := s.Details.Metrics(ctx, r.ID)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	page.Names = notNil(names)
 	switch {
@@ -72,7 +72,7 @@ func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (*body[c
 			return s.curve(ctx, q, name, after, limit)
 		}, func(p run.CurvePoint) store.PointPlace { return store.PointPlace{Step: p.Step} })
 	}
-	return &body[client.MetricsPage]{page}, err
+	return page, err
 }
 
 // pageOfMetrics takes values metric by metric until the page is full. next is "" when there are no more.

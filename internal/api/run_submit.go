@@ -40,37 +40,29 @@ func (s *server) submitRun(ctx context.Context, in *submitInput) (*submitOutput,
 // dryRunName is what a dry run without a name calls the run: a name is often chosen last.
 const dryRunName = "dry run"
 
-func (s *server) dryRun(ctx context.Context, in *body[client.Submission]) (*body[run.DryRun], error) {
+func (s *server) dryRun(ctx context.Context, in *body[client.Submission]) (out run.DryRun, err error) {
 	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	if d.Request.Name == "" && in.Body.Name == "" {
 		d.Request.Name = dryRunName
 	}
 	if len(d.Errs) > 0 {
-		return nil, d.refusal(true)
+		return out, d.refusal(true)
 	}
-	dry, err := s.Launches.DryRun(ctx, d.Submission())
-	if err != nil {
-		return nil, err
-	}
-	dry.Places, dry.Launch.Env = notNil(dry.Places), notNil(dry.Launch.Env)
-	if e := d.Request.Estimate(trainconf.EstimateInput{}); len(e.Warnings) > 0 {
-		dry.Warnings = append(dry.Warnings, e.Warnings...)
-	}
-	return &body[run.DryRun]{dry}, nil
+	out, err = s.Launches.DryRun(ctx, d.Submission())
+	out.Places, out.Launch.Env = notNil(out.Places), notNil(out.Launch.Env)
+	out.Warnings = append(out.Warnings, d.Request.Estimate(trainconf.EstimateInput{}).Warnings...)
+	return out, err
 }
 
-func (s *server) getLaunch(ctx context.Context, in *runParam) (*body[run.Launch], error) {
+func (s *server) getLaunch(ctx context.Context, in *runParam) (out run.Launch, err error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	l, err := s.Launches.Launch(ctx, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	l.Env = notNil(l.Env)
-	return &body[run.Launch]{l}, nil
+	out, err = s.Launches.Launch(ctx, r.ID)
+	out.Env = notNil(out.Env)
+	return out, err
 }

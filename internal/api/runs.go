@@ -27,7 +27,7 @@ func (s *server) find(ctx context.Context, name string) (run.Run, error) {
 	return s.Runs.Run(ctx, id)
 }
 
-func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (*body[client.RunPage], error) {
+func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (out client.RunPage, err error) {
 	f := run.RunFilter{Text: in.Text, Limit: in.Limit + 1}
 	var bad run.FieldErrors
 	for _, group := range in.State {
@@ -43,7 +43,7 @@ func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (*body[clie
 	if in.Sweep != "" {
 		sw, err := s.findSweep(ctx, in.Sweep)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		f.Sweep = sw.ID
 	}
@@ -55,19 +55,17 @@ func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (*body[clie
 		f.Before = id
 	}
 	if len(bad) > 0 {
-		return nil, invalid("query", bad...)
+		return out, invalid("query", bad...)
 	}
 	runs, err := s.Runs.Runs(ctx, f)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	page := client.RunPage{Items: runs}
-	if len(runs) > in.Limit {
-		page.Items = runs[:in.Limit]
-		page.Next = page.Items[in.Limit-1].ID
+	more := false
+	if out.Items, more = firstPage(runs, in.Limit); more {
+		out.Next = out.Items[in.Limit-1].ID
 	}
-	page.Items = notNil(page.Items)
-	return &body[client.RunPage]{page}, s.Runs.Lines(ctx, page.Items)
+	return out, s.Runs.Lines(ctx, out.Items)
 }
 
 type getRunInput struct {
@@ -124,25 +122,39 @@ func matches(header []string, tag string) bool {
 	return false
 }
 
-type listWorkersOutput struct {
-	Body struct {
-		Items []run.Worker `json:"items" nullable:"false"`
+func (s *server) listWorkers(ctx context.Context, in *runParam) (out client.WorkerList, err error) {
+	r, err := s.find(ctx, in.ID)
+	if err != nil {
+		return out, err
 	}
+	workers, err := s.Details.Workers(ctx, r.ID)
+	return client.WorkerList{Items: notNil(workers)}, err
 }
 
-func (s *server) listWorkers(ctx context.Context, in *runParam) (*listWorkersOutput, error) {
+// stopRun answers as soon as the request is on its way; the run's state tells how it goes on.
+func (s *server) stopRun(ctx context.Context, in *runParam) (out run.Run, err error) {
+	r, err := s.find(ctx, in.ID)
+	if err != nil {
+		return out, err
+	}
+	if err := s.Actions.Stop(ctx, actor, r.ID); err != nil {
+		return out, err
+	}
+	return s.find(ctx, in.ID)
+}
+
+func (s *server) deleteRun(ctx context.Context, in *runParam) (*struct{}, error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	workers, err := s.Details.Workers(ctx, r.ID)
-	out := &listWorkersOutput{}
-	out.Body.Items = notNil(workers)
-	return out, err
+	return nil, s.Actions.Delete(ctx, actor, r.ID)
 }
 
-// body is the input or output of an operation that has nothing but a body.
-type body[T any] struct{ Body T }
+// firstPage is the first items of a list that was read one item longer than a page, and whether there are more.
+func firstPage[T any](items []T, limit int) (page []T, more bool) {
+	return notNil(items[:min(len(items), limit)]), len(items) > limit
+}
 
 // notNil makes an empty list [] rather than null in JSON.
 func notNil[T any](s []T) []T {

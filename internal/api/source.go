@@ -35,30 +35,20 @@ func (s *server) resolve(ctx context.Context, name string, in draft.Source) (res
 
 // begin finds what a source starts from: one thing at most.
 func (s *server) begin(ctx context.Context, in draft.Source) (draft.Base, run.FieldErrors, error) {
-	given := 0
-	for _, name := range []string{in.Preset, in.Template, in.Clone} {
-		if name != "" {
-			given++
+	field, ref := "", ""
+	for _, given := range [...][2]string{{"preset", in.Preset}, {"template", in.Template}, {"clone", in.Clone}} {
+		switch {
+		case given[1] == "":
+		case field == "":
+			field, ref = given[0], given[1]
+		default:
+			return draft.Empty(), run.FieldErrors{{Field: "preset", Value: clip(in.Preset), Rule: "does not go together with another: preset, template and clone each say what to start from", Fix: "give one of the three"}}, nil
 		}
 	}
-	var b draft.Base
-	var err error
-	field, ref := "", ""
-	switch {
-	case given > 1:
-		return draft.Empty(), run.FieldErrors{{Field: "preset", Value: clip(in.Preset), Rule: "does not go together with another: preset, template and clone each say what to start from", Fix: "give one of the three"}}, nil
-	case in.Preset != "":
-		field, ref = "preset", in.Preset
-		b, err = presetBase(ref)
-	case in.Template != "":
-		field, ref = "template", in.Template
-		b, err = s.templateBase(ctx, ref)
-	case in.Clone != "":
-		field, ref = "clone", in.Clone
-		b, err = s.runBase(ctx, ref)
-	default:
+	if field == "" {
 		return draft.Empty(), nil, nil
 	}
+	b, err := s.base(ctx, field, ref)
 	if missing, _ := asMissing(err); missing != nil {
 		return b, run.FieldErrors{missingField(field, ref, missing)}, err
 	}
@@ -94,23 +84,33 @@ func (d *resolved) refusal(named bool) error {
 	return p
 }
 
-// presetBase starts from a preset; the error is [fault.ErrNoPreset] where there is none.
-func presetBase(name string) (draft.Base, error) {
-	p, ok := trainconf.PresetByName(name)
-	if !ok {
-		return draft.Empty(), trainconf.NoPreset(name)
+// base finds what a draft starts from. What does not exist is [fault.ErrNotFound].
+func (s *server) base(ctx context.Context, kind, name string) (draft.Base, error) {
+	switch kind {
+	case "preset":
+		p, ok := trainconf.PresetByName(name)
+		if !ok {
+			return draft.Empty(), trainconf.NoPreset(name)
+		}
+		return draft.OfPreset(p), nil
+	case "template":
+		return s.templateBase(ctx, name)
 	}
-	return draft.OfPreset(p), nil
+	r, err := s.find(ctx, name)
+	if err != nil {
+		return draft.Empty(), err
+	}
+	return draft.OfRun(r)
 }
 
-// templateBase starts from a template, or with a preset of that name; the error is [fault.ErrNoTemplate] where there is none.
+// templateBase starts from a template, or from a preset of that name.
 func (s *server) templateBase(ctx context.Context, ref string) (draft.Base, error) {
 	name, version, ok := run.SplitTemplateRef(ref)
 	if !ok {
 		return draft.Empty(), run.NoTemplate(ref, 0)
 	}
-	if _, preset := trainconf.PresetByName(name); preset && version == 0 {
-		return presetBase(name)
+	if p, preset := trainconf.PresetByName(name); preset && version == 0 {
+		return draft.OfPreset(p), nil
 	}
 	t, err := s.Templates.Template(ctx, name, version)
 	if err != nil {
@@ -119,25 +119,11 @@ func (s *server) templateBase(ctx context.Context, ref string) (draft.Base, erro
 	return draft.OfTemplate(t)
 }
 
-// runBase starts from a run; the error is [fault.ErrNoRun] where there is none.
-func (s *server) runBase(ctx context.Context, id string) (draft.Base, error) {
-	r, err := s.find(ctx, id)
-	if err != nil {
-		return draft.Empty(), err
-	}
-	return draft.OfRun(r)
-}
-
 // refBase finds one side of a comparison: "run:r-0123456789", "template:my-7B@2" or "preset:7B".
 func (s *server) refBase(ctx context.Context, field, ref string) (draft.Base, error) {
 	kind, name, _ := strings.Cut(ref, ":")
-	switch kind {
-	case "run":
-		return s.runBase(ctx, name)
-	case "template":
-		return s.templateBase(ctx, name)
-	case "preset":
-		return presetBase(name)
+	if kind != "run" && kind != "template" && kind != "preset" {
+		return draft.Empty(), run.FieldErrors{{Field: field, Value: clip(ref), Rule: "must say what to compare: run, template or preset, a colon and its name", Fix: fmt.Sprintf("use %q or %q, for example", "run:r-0123456789", "template:my-7B@2")}}
 	}
-	return draft.Empty(), run.FieldErrors{{Field: field, Value: clip(ref), Rule: "must say what to compare: run, template or preset, a colon and its name", Fix: fmt.Sprintf("use %q or %q, for example", "run:r-0123456789", "template:my-7B@2")}}
+	return s.base(ctx, kind, name)
 }

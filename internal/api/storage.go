@@ -33,46 +33,40 @@ type Storage interface {
 	Below(given string) (string, bool)
 }
 
-// storage returns shared storage, or says that there is none.
-func (s *server) storage() (Storage, error) {
-	if s.Storage == nil {
-		return nil, fault.ErrNoStorage
+// stored gives a handler shared storage, or says that there is none.
+func stored[I, T any](s *server, h func(context.Context, Storage, *I) (T, error)) func(context.Context, *I) (T, error) {
+	return func(ctx context.Context, in *I) (out T, err error) {
+		if s.Storage == nil {
+			return out, fault.ErrNoStorage
+		}
+		return h(ctx, s.Storage, in)
 	}
-	return s.Storage, nil
 }
 
-func storageAnswer(st Storage, done []string, folders []storage.Folder) *body[client.SharedStorage] {
-	out := &body[client.SharedStorage]{client.SharedStorage{Path: storage.Display(st.Path()), Mount: storage.Display(st.Mount()), Done: done}}
+func storageAnswer(st Storage, done []string, folders []storage.Folder) client.SharedStorage {
+	out := client.SharedStorage{Path: storage.Display(st.Path()), Mount: storage.Display(st.Mount()), Done: done}
 	for _, f := range folders {
 		x := client.StorageFolder{Path: f.Path, Purpose: f.Purpose, Jobs: f.Jobs, Found: f.Found, Owner: f.Owner, Problem: f.Problem}
 		if f.Found {
 			x.Mode = storage.FormatMode(f.Mode)
 		}
-		out.Body.Folders = append(out.Body.Folders, x)
+		out.Folders = append(out.Folders, x)
 	}
 	return out
 }
 
-func (s *server) getStorage(ctx context.Context, _ *struct{}) (*body[client.SharedStorage], error) {
-	st, err := s.storage()
-	if err != nil {
-		return nil, err
-	}
+func (s *server) getStorage(ctx context.Context, st Storage, _ *struct{}) (out client.SharedStorage, err error) {
 	folders, err := st.Layout(ctx)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	return storageAnswer(st, nil, folders), nil
 }
 
-func (s *server) repairStorage(ctx context.Context, _ *struct{}) (*body[client.SharedStorage], error) {
-	st, err := s.storage()
-	if err != nil {
-		return nil, err
-	}
+func (s *server) repairStorage(ctx context.Context, st Storage, _ *struct{}) (out client.SharedStorage, err error) {
 	done, folders, err := st.Repair(ctx)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	s.Logger.InfoContext(ctx, "shared storage", "did", done, "actor", actor)
 	return storageAnswer(st, done, folders), nil
@@ -81,18 +75,14 @@ func (s *server) repairStorage(ctx context.Context, _ *struct{}) (*body[client.S
 // countTimeout is how long the sizes of folders are counted for one answer.
 const countTimeout = 5 * time.Second
 
-func (s *server) listStorage(ctx context.Context, in *client.StorageQuery) (*body[client.StoragePage], error) {
-	st, err := s.storage()
-	if err != nil {
-		return nil, err
-	}
+func (s *server) listStorage(ctx context.Context, st Storage, in *client.StorageQuery) (out client.StoragePage, err error) {
 	l, err := st.List(ctx, in.Path, storage.Query{Sort: storage.Sort(in.Sort), Descending: in.Descending, Limit: in.Limit, Cursor: in.Cursor})
 	if err != nil {
-		return nil, atStorage(err)
+		return out, atStorage(err)
 	}
-	out := &body[client.StoragePage]{client.StoragePage{
+	out = client.StoragePage{
 		Path: storage.Escape(l.Path), Purpose: l.Purpose, Items: make([]client.StorageEntry, 0, len(l.Entries)), Next: l.Next, Seen: l.Seen, Sorted: l.Sorted, More: l.More,
-	}}
+	}
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	for _, e := range l.Entries {
@@ -110,46 +100,38 @@ func (s *server) listStorage(ctx context.Context, in *client.StorageQuery) (*bod
 				x.Bytes, x.Partial = u.Bytes, u.Partial
 			}
 		}
-		out.Body.Items = append(out.Body.Items, x)
+		out.Items = append(out.Items, x)
 	}
 	return out, nil
 }
 
-func (s *server) countStorage(ctx context.Context, in *client.StoragePath) (*body[client.StorageCount], error) {
-	st, err := s.storage()
-	if err != nil {
-		return nil, err
-	}
+func (s *server) countStorage(ctx context.Context, st Storage, in *client.StoragePath) (out client.StorageCount, err error) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	u, err := st.Usage(ctx, in.Path)
 	if err != nil {
-		return nil, atStorage(err)
+		return out, atStorage(err)
 	}
 	keepers, err := control.Keepers(ctx, s.Runs, in.Path, st.Below)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out := client.StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.KeepersText(keepers)}
+	out = client.StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.KeepersText(keepers)}
 	if err := storage.Deletable(in.Path); err != nil {
 		out.Kept = err.Error()
 	}
-	return &body[client.StorageCount]{out}, nil
+	return out, nil
 }
 
 // deleteStorage says how far it got when it could not remove everything: calling it again goes on.
-func (s *server) deleteStorage(ctx context.Context, in *client.StorageDeletion) (*body[client.StorageCount], error) {
-	st, err := s.storage()
-	if err != nil {
-		return nil, err
-	}
+func (s *server) deleteStorage(ctx context.Context, st Storage, in *client.StorageDeletion) (out client.StorageCount, err error) {
 	if !in.InUse {
 		keepers, err := control.Keepers(ctx, s.Runs, in.Path, st.Below)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		if text := control.KeepersText(keepers); text != "" {
-			return nil, fault.New(fault.ErrInUse, text, "Stop it first, or delete with in_use=true (--in-use on the command line).")
+			return out, fault.New(fault.ErrInUse, text, "Stop it first, or delete with in_use=true (--in-use on the command line).")
 		}
 	}
 	gone, err := st.Delete(ctx, in.Path)
@@ -162,9 +144,9 @@ func (s *server) deleteStorage(ctx context.Context, in *client.StorageDeletion) 
 			p.Title = "Deleted only in part"
 			p.Detail = fmt.Sprintf("%d files and %d folders with %d bytes are gone; the rest is still there. %s", gone.Files, gone.Folders, gone.Bytes, p.Detail)
 		}
-		return nil, p
+		return out, p
 	}
-	return &body[client.StorageCount]{client.StorageCount{Files: gone.Files, Folders: gone.Folders, Bytes: gone.Bytes}}, nil
+	return client.StorageCount{Files: gone.Files, Folders: gone.Folders, Bytes: gone.Bytes}, nil
 }
 
 // atStorage says where in the request a path stood that cannot be one.
@@ -183,21 +165,13 @@ type completeStorageInput struct {
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"50"`
 }
 
-type completeStorageOutput struct {
-	Body struct {
-		Items []string `json:"items" nullable:"false" doc:"Folders end with a slash"`
-	}
+type storagePaths struct {
+	Items []string `json:"items" nullable:"false" doc:"Folders end with a slash"`
 }
 
-func (s *server) completeStorage(ctx context.Context, in *completeStorageInput) (*completeStorageOutput, error) {
-	st, err := s.storage()
-	if err != nil {
-		return nil, err
-	}
+func (s *server) completeStorage(ctx context.Context, st Storage, in *completeStorageInput) (storagePaths, error) {
 	found, err := st.Complete(ctx, in.Prefix, in.Limit)
-	out := &completeStorageOutput{}
-	out.Body.Items = notNil(found)
-	return out, err
+	return storagePaths{notNil(found)}, err
 }
 
 type readStorageInput struct {
@@ -207,11 +181,7 @@ type readStorageInput struct {
 }
 
 // readStorage sends a file. It takes as long as the reader goes on reading.
-func (s *server) readStorage(ctx context.Context, in *readStorageInput) (*huma.StreamResponse, error) {
-	st, err := s.storage()
-	if err != nil {
-		return nil, err
-	}
+func (s *server) readStorage(ctx context.Context, st Storage, in *readStorageInput) (*huma.StreamResponse, error) {
 	f, err := st.Open(ctx, in.Path)
 	if err != nil {
 		return nil, atStorage(err)

@@ -71,25 +71,23 @@ func sweepWarnings(base trainconf.Request, spec run.SweepSpec) []run.FieldError 
 	return out
 }
 
-func (s *server) listSweeps(ctx context.Context, in *client.SweepsQuery) (*body[client.SweepPage], error) {
+func (s *server) listSweeps(ctx context.Context, in *client.SweepsQuery) (out client.SweepPage, err error) {
 	var before run.SweepID
 	if in.Before != "" {
 		id, err := run.ParseSweepID(in.Before)
 		if err != nil {
-			return nil, invalid("query", run.FieldError{Field: "before", Value: in.Before, Rule: "is not the ID of a sweep", Fix: "use the next of the previous page"})
+			return out, invalid("query", run.FieldError{Field: "before", Value: in.Before, Rule: "is not the ID of a sweep", Fix: "use the next of the previous page"})
 		}
 		before = id
 	}
 	sweeps, err := s.Sweeps.Sweeps(ctx, before, in.Limit+1)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out := &body[client.SweepPage]{}
-	if len(sweeps) > in.Limit {
-		sweeps = sweeps[:in.Limit]
-		out.Body.Next = sweeps[in.Limit-1].ID
+	more := false
+	if out.Items, more = firstPage(sweeps, in.Limit); more {
+		out.Next = out.Items[in.Limit-1].ID
 	}
-	out.Body.Items = notNil(sweeps)
 	return out, nil
 }
 
@@ -106,23 +104,23 @@ func (s *server) findSweep(ctx context.Context, name string) (run.Sweep, error) 
 	return s.Sweeps.Sweep(ctx, id)
 }
 
-func (s *server) getSweep(ctx context.Context, in *sweepParam) (*body[client.SweepDetail], error) {
+func (s *server) getSweep(ctx context.Context, in *sweepParam) (out client.SweepDetail, err error) {
 	sw, err := s.findSweep(ctx, in.ID)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	runs, err := s.Runs.Runs(ctx, run.RunFilter{Sweep: sw.ID, Limit: 2 * run.MaxSweepRuns})
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out := &body[client.SweepDetail]{client.SweepDetail{Sweep: sw, Runs: make([]client.SweepRun, 0, len(runs))}}
+	out = client.SweepDetail{Sweep: sw, Runs: make([]client.SweepRun, 0, len(runs))}
 	for i := len(runs) - 1; i >= 0; i-- { // newest first, and made in the order of the points
 		r := runs[i]
 		values := r.Origin.Point
 		if values == nil {
 			values = map[string]string{}
 		}
-		out.Body.Runs = append(out.Body.Runs, client.SweepRun{
+		out.Runs = append(out.Runs, client.SweepRun{
 			ID: r.ID, Name: r.Name, Values: values, State: r.State, Reason: r.Reason, StepsTotal: r.StepsTotal, Progress: r.Progress,
 		})
 	}
@@ -130,18 +128,18 @@ func (s *server) getSweep(ctx context.Context, in *sweepParam) (*body[client.Swe
 }
 
 // stopSweep answers as soon as the requests are on their way.
-func (s *server) stopSweep(ctx context.Context, in *sweepParam) (*body[run.Sweep], error) {
+func (s *server) stopSweep(ctx context.Context, in *sweepParam) (out run.Sweep, err error) {
 	sw, err := s.findSweep(ctx, in.ID)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	if err := s.Sweeps.StopSweep(ctx, actor, sw.ID); err != nil {
-		return nil, err
+		return out, err
 	}
 	if sw, err = s.findSweep(ctx, in.ID); err != nil {
-		return nil, err
+		return out, err
 	}
-	return &body[run.Sweep]{sw}, nil
+	return sw, nil
 }
 
 func (s *server) deleteSweep(ctx context.Context, in *sweepParam) (*struct{}, error) {

@@ -6,6 +6,6 @@ import (
 	"github.com/cotrain/cotrain/internal/client"
 )
 
-func (s *server) getSystem(context.Context, *struct{}) (*body[client.System], error) {
-	return &body[client.System]{client.System(s.System())}, nil
+func (s *server) getSystem(context.Context, *struct{}) (out client.System, err error) {
+	return client.System(s.System()), nil
 }

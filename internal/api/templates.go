@@ -27,22 +27,19 @@ type Templates interface {
 	DeleteTemplate(ctx context.Context, actor, name string) error
 }
 
-func (s *server) listTemplates(ctx context.Context, in *client.TemplatesQuery) (*body[client.TemplatePage], error) {
+func (s *server) listTemplates(ctx context.Context, in *client.TemplatesQuery) (out client.TemplatePage, err error) {
 	all, err := s.Templates.Templates(ctx)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	first := 0
 	for first < len(all) && in.After != "" && strings.ToLower(all[first].Name) <= strings.ToLower(in.After) {
 		first++
 	}
-	out := &body[client.TemplatePage]{}
-	rest := all[first:]
-	if len(rest) > in.Limit {
-		rest = rest[:in.Limit]
-		out.Body.Next = rest[in.Limit-1].Name
+	more := false
+	if out.Items, more = firstPage(all[first:], in.Limit); more {
+		out.Next = out.Items[in.Limit-1].Name
 	}
-	out.Body.Items = notNil(rest)
 	return out, nil
 }
 
@@ -99,12 +96,12 @@ func (s *server) noTemplate(ctx context.Context, err error, name string, version
 
 func versionTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
 
-func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (*body[client.TemplateVersions], error) {
+func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (out client.TemplateVersions, err error) {
 	versions, err := s.Templates.TemplateVersions(ctx, in.Name)
 	if err != nil {
-		return nil, s.noTemplate(ctx, err, in.Name, 0)
+		return out, s.noTemplate(ctx, err, in.Name, 0)
 	}
-	return &body[client.TemplateVersions]{client.TemplateVersions{Items: notNil(versions)}}, nil
+	return client.TemplateVersions{Items: notNil(versions)}, nil
 }
 
 func (s *server) deleteTemplate(ctx context.Context, in *templateParam) (*struct{}, error) {

@@ -65,6 +65,11 @@ type RunDetail struct {
 	Attempts []run.Attempt `json:"attempts" nullable:"false" doc:"Oldest first"`
 }
 
+// WorkerList is the workers of a run's newest attempt.
+type WorkerList struct {
+	Items []run.Worker `json:"items" nullable:"false"`
+}
+
 // Run reads a run.
 func (c *Client) Run(ctx context.Context, id run.ID) (RunDetail, error) {
 	return get[RunDetail](ctx, c, runPath(id, ""), nil)
