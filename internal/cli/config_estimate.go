@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -56,11 +57,7 @@ func (c *configEstimateCmd) Run(p *process) error {
 	case c.Format == "json":
 		err = p.printJSON(v)
 	case !v.Valid:
-		name := c.File
-		if name == "" {
-			name = "configuration"
-		}
-		err = p.printFaults(name, data, v)
+		err = p.printFaults(cmp.Or(c.File, "configuration"), data, v)
 	default:
 		err = p.printEstimate(v, known)
 	}

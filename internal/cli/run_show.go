@@ -46,40 +46,27 @@ func (c *runShowCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 // printRun prints what concerns the run as a whole.
 func (p *process) printRun(d client.RunDetail) error {
 	r := d.Run
-	t := p.table()
-	row := func(name, value string) {
-		if value != "" {
-			t.row(name, value)
-		}
+	template, line, throughput := r.Origin.Template, "", ""
+	if template == r.Preset {
+		template = ""
 	}
-	row("Run", string(r.ID))
-	row("Name", r.Name)
-	row("State", string(r.State)+because(r.Reason))
 	if r.Line != nil {
-		row("Queue", r.Line.String())
+		line = r.Line.String()
 	}
-	row("Description", r.Options.Description)
-	row("Preset", r.Preset)
-	if r.Origin.Template != r.Preset {
-		row("Template", r.Origin.Template)
-	}
-	row("Clone of", string(r.Origin.Clone))
-	row("Sweep", string(r.Origin.Sweep))
-	for _, field := range slices.Sorted(maps.Keys(r.Origin.Point)) {
-		row("Varied", field+" = "+r.Origin.Point[field])
-	}
-	row("Shape", r.Shape.String())
-	t.options(r.Options)
-	row("Step", steps(r))
-	row("Loss", loss(r))
 	if r.Progress.TokensPerSec > 0 {
-		row("Throughput", rate(r.Progress.TokensPerSec))
+		throughput = rate(r.Progress.TokensPerSec)
 	}
-	row("Created", p.when(r.CreatedAt))
-	row("Started", p.when(r.StartedAt))
-	row("Ended", p.when(r.EndedAt))
+	t := p.table()
+	t.pairs("Run", string(r.ID), "Name", r.Name, "State", string(r.State)+because(r.Reason), "Queue", line, "Description", r.Options.Description,
+		"Preset", r.Preset, "Template", template, "Clone of", string(r.Origin.Clone), "Sweep", string(r.Origin.Sweep))
+	for _, field := range slices.Sorted(maps.Keys(r.Origin.Point)) {
+		t.row("Varied", field+" = "+r.Origin.Point[field])
+	}
+	t.row("Shape", r.Shape.String())
+	t.options(r.Options)
+	t.pairs("Step", steps(r), "Loss", loss(r), "Throughput", throughput, "Created", p.when(r.CreatedAt), "Started", p.when(r.StartedAt), "Ended", p.when(r.EndedAt))
 	for _, a := range d.Attempts {
-		row("Attempt "+strconv.Itoa(a.Number), a.JobID)
+		t.pairs("Attempt "+strconv.Itoa(a.Number), a.JobID)
 	}
 	return t.flush()
 }
