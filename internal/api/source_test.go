@@ -154,27 +154,6 @@ func TestEveryRuleBetweenFieldsIsToldInTheWordsOfTrainconf(t *testing.T) {
 	}
 }
 
-// Offline, in a validation and in a submission, what is too long is so by the same count and in the same words.
-func TestTooLongAConfigurationIsToldInTheWordsOfTrainconf(t *testing.T) {
-	t.Parallel()
-	base := "name_model = \"debugmodel\"\n[data]\nfake = true\n[train]\n"
-	fits := base + "# " + strings.Repeat("x", trainconf.MaxPayload-len(base)-3) + "\n"
-	if v := offline(draft.Source{Config: fits}); !v.Valid {
-		t.Errorf("what just fits: %+v", v.Errors)
-	}
-	// One byte too many; and one that is too long only once the run has its ID.
-	for _, text := range []string{fits + "#", strings.Replace(fits, "# xxxxx", "# {run}", 1)} {
-		want := trainconf.ValidatePayload(text)
-		if want == nil {
-			t.Fatal("it fits")
-		}
-		v := offline(draft.Source{Config: text})
-		if diff := cmp.Diff([]run.FieldError{*want}, v.Errors); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
-		}
-	}
-}
-
 func TestValuesThatCannotBeReadAreToldInTheWordsOfTrainconf(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -251,10 +230,4 @@ func TestTheLaunchOfARunIsShown(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	f.problem(f.do("GET", "/api/v1/runs/r-0000000000/launch", ""), 404)
-}
-
-// offline checks a source as the command line does without a console.
-func offline(src draft.Source) draft.Validation {
-	d := src.Apply(draft.Empty(), nil)
-	return d.Validation(false, trainconf.EstimateInput{})
 }

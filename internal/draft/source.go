@@ -13,12 +13,12 @@ import (
 // Source is what a run, a template or a sweep is made from: something to start from, and what differs from it. Its parts
 // are applied in the order of the fields.
 type Source struct {
-	Preset   string            `json:"preset,omitempty" doc:"Name of a preset to begin with"`
-	Template string            `json:"template,omitempty" doc:"Template to begin with: name for its newest version, or name@2"`
-	Clone    string            `json:"clone,omitempty" doc:"ID of a run to begin with. Where its ID was filled in, {run} stands again"`
-	Config   string            `json:"config,omitempty" doc:"CotrainCore TOML, at most 16 KiB, in place of the configuration begun with; it is kept as it is unless set changes it. With neither, the core's defaults"`
-	Shape    *ShapeInput       `json:"shape,omitempty" doc:"What is left out is as begun with, or one node without GPUs"`
-	Options  *OptionsInput     `json:"options,omitempty" doc:"What is left out is as begun with"`
+	Preset   string            `json:"preset,omitempty" doc:"Name of a preset to start from"`
+	Template string            `json:"template,omitempty" doc:"Template to start from: name for its newest version, or name@2"`
+	Clone    string            `json:"clone,omitempty" doc:"ID of a run to start from. Where its ID was filled in, {run} stands again"`
+	Config   string            `json:"config,omitempty" doc:"CotrainCore TOML, at most 16 KiB, in place of that of the preset, template or run; it is kept as it is unless set changes it. With neither, the core's defaults"`
+	Shape    *ShapeInput       `json:"shape,omitempty" doc:"What is left out stays as in the preset, template or run, or is one node without GPUs"`
+	Options  *OptionsInput     `json:"options,omitempty" doc:"What is left out stays as in the preset, template or run"`
 	Set      map[string]string `json:"set,omitempty" maxProperties:"200" doc:"Any fields to set, as text: CotrainCore's, such as optim.batch_size, and those of shape and options, such as nodes or max_duration (env: NAME=VALUE lines, args: one a line). An empty value unsets"`
 }
 
@@ -33,8 +33,7 @@ type ShapeInput struct {
 	Site         *string `json:"site,omitempty" doc:"Datacenter that all workers must be in; empty for any"`
 }
 
-// OptionsInput is options of which anything may be left out. A list or an object takes the place of the whole one begun
-// with.
+// OptionsInput is options of which anything may be left out. A list or an object replaces the whole one of what it starts from.
 type OptionsInput struct {
 	Description *string           `json:"description,omitempty" doc:"Free text, at most 2000 characters"`
 	Tags        []string          `json:"tags,omitempty" doc:"Words to find it by"`
