@@ -185,7 +185,8 @@ func TestAConsoleInTroubleIsWarnedOf(t *testing.T) {
 	c := newConsole(t)
 	submit := []string{"run", "submit", "--name", "x", "--preset", "debug"}
 	id := strings.TrimSpace(c.cotrain(submit...).want(t, exitDone).out)
-	commands := [][]string{submit, append(submit, "--format", "json"), {"run", "clone", id}, {"run", "show", id}, {"run", "show", id, "--format", "json"}}
+	commands := [][]string{submit, append(submit, "--format", "json"), {"run", "clone", id}, {"run", "show", id}, {"run", "show", id, "--format", "json"},
+		{"sweep", "submit", "--name", "x", "--preset", "debug", "--grid", "nodes=1,2"}}
 	const warning = "cotrain: warning: The job file site.hcl cannot be used"
 	for trouble, want := range map[string]int{"": 0, "The job file site.hcl cannot be used: no group. Runs start with its last usable version.": 1} {
 		c.SetSystem(feed.System{Nomad: "ok", Store: "ok", Message: trouble})

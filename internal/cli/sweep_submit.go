@@ -40,6 +40,7 @@ func (c *sweepSubmitCmd) Run(ctx context.Context, p *process, cl *client.Client)
 		return err
 	}
 	sw := made.Sweep
+	p.warnOfTrouble(ctx, cl)
 	if c.Format != "json" || c.Follow {
 		p.warn(made.Warnings)
 	}

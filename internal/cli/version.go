@@ -6,7 +6,7 @@ import (
 )
 
 type versionCmd struct {
-	Format string `enum:"table,json" default:"table" help:"table or json."`
+	Local `embed:""`
 }
 
 // buildInfo is what the binary knows about itself.
