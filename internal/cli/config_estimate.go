@@ -42,7 +42,7 @@ func (c *configEstimateCmd) Run(p *process) error {
 		if !ok {
 			return trainconf.NoPreset(c.Preset)
 		}
-		base = draft.OfPreset(preset)
+		base = trainconf.StartOfPreset(preset)
 	}
 	var data []byte
 	if c.File != "" {

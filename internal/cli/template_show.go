@@ -68,7 +68,7 @@ func readTemplate(ctx context.Context, cl *client.Client, ref string) (run.Templ
 	if _, known := trainconf.PresetByName(ref); kind == "preset" || known && kind != "template" {
 		return readPreset(ctx, cl, ref)
 	}
-	name, version, ok := run.SplitTemplateRef(ref)
+	name, version, ok := run.ParseTemplateRef(ref)
 	if !ok {
 		return run.Template{}, run.NoTemplate(ref, 0)
 	}

@@ -8,51 +8,23 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Base is something to start from: a preset, a template, a run, or nothing.
-type Base struct {
-	Request trainconf.Request
-	text    string           // the configuration as it was written, "" for canonical
-	written trainconf.Config // what text says
-	preset  string
-	origin  run.Origin
-}
-
 // Empty starts from the core's defaults, on one node without GPUs.
-func Empty() Base { return Base{Request: trainconf.NewRequest()} }
-
-// OfPreset starts from a preset.
-func OfPreset(p trainconf.Preset) Base {
-	return Base{Request: trainconf.RequestOfPreset(p), preset: p.Name, origin: run.Origin{Template: p.Name}}
-}
-
-// OfTemplate starts from a template.
-func OfTemplate(t run.Template) (Base, error) {
-	req, err := trainconf.RequestOfTemplate(t)
-	return Base{Request: req, text: t.Config, written: req.Config, origin: run.Origin{Template: t.Ref()}}, err
-}
-
-// OfRun starts from a run as it was asked for.
-func OfRun(r run.Run) (Base, error) {
-	r = trainconf.AsAsked(r)
-	req, err := trainconf.RequestOfRun(r)
-	return Base{Request: req, text: r.Config, written: req.Config, origin: run.Origin{Clone: r.ID}}, err
-}
+func Empty() trainconf.Start { return trainconf.Start{Request: trainconf.NewRequest()} }
 
 // Draft is a [Source] applied to what it starts from.
 type Draft struct {
-	Base
+	trainconf.Start
 	Errs run.FieldErrors // what is wrong so far
 	// unread is true when there is no telling what the configuration says, so that rules between its fields mean nothing:
 	// it is no TOML, or what it starts from is not there. A wrong value leaves the others to be checked.
 	unread bool
 }
 
-// Apply changes what differs from the base. errs is what is wrong with that.
-func (in Source) Apply(b Base, errs run.FieldErrors) Draft {
-	d := Draft{Base: b, Errs: errs, unread: len(errs) > 0}
+// Apply changes what differs from the start. errs is what is wrong with that.
+func (in Source) Apply(start trainconf.Start, errs run.FieldErrors) Draft {
+	d := Draft{Start: start, Errs: errs, unread: len(errs) > 0}
 	if in.Config != "" {
-		cfg, err := trainconf.Parse([]byte(in.Config))
-		d.Request.Config, d.written, d.text = cfg, cfg, in.Config
+		err := d.SetConfig(in.Config)
 		d.unread = slices.ContainsFunc(trainconf.AsFieldErrors(err), func(e run.FieldError) bool { return e.Field == trainconf.FieldConfig })
 		d.add(err)
 	}
@@ -102,17 +74,6 @@ func (d *Draft) Check(named bool) (warns run.FieldErrors) {
 		}
 	}
 	return warns
-}
-
-// Submission is what is submitted. A configuration that was written as text stays so, comments and all, unless something
-// of it was changed.
-func (d *Draft) Submission() run.Submission {
-	sub := d.Request.Submission()
-	if d.text != "" && d.Request.Config.Equal(d.written) {
-		sub.Config = d.text
-	}
-	sub.Preset, sub.Origin = d.preset, d.origin
-	return sub
 }
 
 // add adds what trainconf says, if anything.

@@ -34,7 +34,7 @@ func TestTooLongAConfigurationIsToldInTheWordsOfTrainconf(t *testing.T) {
 func TestAConfigurationStaysAsItWasWrittenUnlessItIsChanged(t *testing.T) {
 	t.Parallel()
 	const text = "# mine\n[train]\nmicro_bs = 4\n"
-	base, err := OfTemplate(run.Template{Name: "mine", Version: 2, Config: text, Shape: run.Shape{Nodes: 2}})
+	start, err := trainconf.StartOfTemplate(run.Template{Name: "mine", Version: 2, Config: text, Shape: run.Shape{Nodes: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestAConfigurationStaysAsItWasWrittenUnlessItIsChanged(t *testing.T) {
 		"a field changed":          {Source{Set: map[string]string{"train.micro_bs": "8"}}, "[train]\nmicro_bs = 8\n"},
 		"another in place of this": {Source{Config: "# other\n[train]\nmicro_bs = 2\n"}, "# other\n[train]\nmicro_bs = 2\n"},
 	} {
-		d := tt.src.Apply(base, nil)
+		d := tt.src.Apply(start, nil)
 		if warns := d.Check(false); len(d.Errs) > 0 || d.Submission().Config != tt.want || d.Submission().Origin.Template != "mine@2" {
 			t.Errorf("%s: %+v, errors %v, warnings %v", name, d.Submission(), d.Errs, warns)
 		}

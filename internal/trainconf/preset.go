@@ -134,5 +134,5 @@ func NoPreset(name string) *fault.Error {
 	if near := Near(name, names); len(near) > 0 {
 		names = near
 	}
-	return fault.New(fault.ErrNoPreset, fmt.Sprintf("No preset is called %q.", clip(name)), "Use one of "+strings.Join(names, ", ")+".")
+	return fault.New(fault.ErrNoPreset, fmt.Sprintf("No preset is called %q.", fault.Quote(name)), "Use one of "+strings.Join(names, ", ")+".")
 }

@@ -1,0 +1,50 @@
+package trainconf
+
+import "github.com/cotrain/cotrain/internal/run"
+
+// Start is what a new run, template or sweep starts from: a run, a version of a template, a preset, or nothing. Change its
+// Request, then take its Submission.
+type Start struct {
+	Request Request
+	Preset  string // the preset, or ""
+	Origin  run.Origin
+
+	text    string // the configuration as it was written, "" for canonical
+	written Config // what text says
+}
+
+// StartOfRun starts from a run as it was asked for; see [AsAsked]. An error is as that of [RequestOf].
+func StartOfRun(r run.Run) (Start, error) {
+	r = AsAsked(r)
+	req, err := RequestOfRun(r)
+	return Start{Request: req, Origin: run.Origin{Clone: r.ID}, text: r.Config, written: req.Config}, err
+}
+
+// StartOfTemplate starts from a version of a template. An error is as that of [RequestOf].
+func StartOfTemplate(t run.Template) (Start, error) {
+	req, err := RequestOfTemplate(t)
+	return Start{Request: req, Origin: run.Origin{Template: t.Ref()}, text: t.Config, written: req.Config}, err
+}
+
+// StartOfPreset starts from a preset.
+func StartOfPreset(p Preset) Start {
+	return Start{Request: RequestOfPreset(p), Preset: p.Name, Origin: run.Origin{Template: p.Name}}
+}
+
+// SetConfig replaces the configuration by a text, as far as it can be read. An error is as that of [Parse].
+func (s *Start) SetConfig(text string) error {
+	cfg, err := Parse([]byte(text))
+	s.Request.Config, s.text, s.written = cfg, text, cfg
+	return err
+}
+
+// Submission is what a new run is made from. A configuration that was written as text stays as it is, comments and all,
+// unless something in it was changed.
+func (s *Start) Submission() run.Submission {
+	sub := s.Request.Submission()
+	if s.text != "" && s.Request.Config.Equal(s.written) {
+		sub.Config = s.text
+	}
+	sub.Preset, sub.Origin = s.Preset, s.Origin
+	return sub
+}
