@@ -276,7 +276,7 @@ func TestStopIsOrderedOnceAndRefusesWhatIsOver(t *testing.T) {
 		t.Errorf("orders %+v, %v; want %+v", orders, err, want)
 	}
 	finish(t, r, id)
-	if err := r.control.Stop(t.Context(), "test", id); !errors.Is(err, fault.ErrConflict) {
+	if err := r.control.Stop(t.Context(), "test", id); !errors.Is(err, fault.ErrEnded) {
 		t.Errorf("stopping what is over gave %v", err)
 	}
 	if err := r.control.Stop(t.Context(), "test", "r-0000000000"); !errors.Is(err, fault.ErrNotFound) {
