@@ -49,8 +49,8 @@ func TestAWorldThatLosesAWorkerHasFailed(t *testing.T) {
 	t.Parallel()
 	r := newTrainingRig(t, 0, run.Options{})
 	r.leaves(1, 10, 7)
-	r.leaves(0, 10, 0)
-	r.leaves(2, 10, 0)
+	r.leaves(0, 1000, 0, finished) // a mesh would have succeeded
+	r.leaves(2, 1000, 0, finished)
 	if got := r.becomes(run.Failed); got.Reason != "worker 1 on node-1 exited with code 7" {
 		t.Errorf("reason is %q", got.Reason)
 	}
