@@ -33,7 +33,8 @@ var allowed = map[string][]string{
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/feed", "internal/logparse"},
 	"internal/nomad":             {"jobs"},
-	"internal/store":             {"internal/series"},
+	"internal/store":             {"internal/series", "internal/store/db"},
+	"internal/store/db":          {},
 	"internal/storage":           {"internal/dcp", "internal/trainconf"},
 	"internal/config":            {},
 	"internal/localnomad":        {},
@@ -51,8 +52,8 @@ var allowed = map[string][]string{
 var external = map[string][]string{
 	// localnomad speaks the same wire format, so it uses the same structs; no client code of theirs.
 	"github.com/hashicorp/nomad/api":   {"internal/nomad", "internal/nomad/conformance", "internal/localnomad"},
-	"database/sql":                     {"internal/store"},
-	"modernc.org/sqlite":               {"internal/store"},
+	"database/sql":                     {"internal/store", "internal/store/db"},
+	"modernc.org/sqlite":               {"internal/store/db"},
 	"github.com/hashicorp/hcl/v2":      {"internal/localnomad"},
 	"github.com/gorilla/websocket":     {"internal/web"},
 	"github.com/prometheus/prometheus": {"internal/series"},

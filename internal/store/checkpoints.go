@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // Checkpoint is a step that a worker says to have saved.
@@ -20,9 +21,9 @@ const keptCheckpoints = 20
 // MaxStep is the greatest step that a point may have; a metric without steps has the time in milliseconds, which is more.
 const MaxStep = 1_000_000_000_000
 
-func saveCheckpoints(ctx context.Context, tx *writeTx, b *Batch, saved []Checkpoint) error {
+func saveCheckpoints(ctx context.Context, tx *db.Tx, b *Batch, saved []Checkpoint) error {
 	for _, c := range saved {
-		_, err := tx.ExecContext(ctx, `INSERT INTO checkpoints (run_id, rank, step, attempt, path) VALUES (?,?,?,?,?)
+		_, err := tx.Exec(ctx, `INSERT INTO checkpoints (run_id, rank, step, attempt, path) VALUES (?,?,?,?,?)
 			ON CONFLICT (run_id, rank, step) DO UPDATE SET attempt = excluded.attempt, path = excluded.path WHERE excluded.attempt >= checkpoints.attempt`,
 			b.RunID, b.Rank, c.Step, b.Attempt, c.Path)
 		if err != nil {
@@ -32,7 +33,7 @@ func saveCheckpoints(ctx context.Context, tx *writeTx, b *Batch, saved []Checkpo
 	if len(saved) == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM checkpoints WHERE run_id = ? AND rank = ? AND step <
+	_, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE run_id = ? AND rank = ? AND step <
 		(SELECT min(step) FROM (SELECT step FROM checkpoints WHERE run_id = ? AND rank = ? ORDER BY step DESC LIMIT ?))`,
 		b.RunID, b.Rank, b.RunID, b.Rank, keptCheckpoints)
 	return err
@@ -40,11 +41,11 @@ func saveCheckpoints(ctx context.Context, tx *writeTx, b *Batch, saved []Checkpo
 
 // Saved returns what the workers of a run said to have saved: the newest steps of each.
 func (s *Store) Saved(ctx context.Context, id run.ID) ([]run.Saved, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT attempt, rank, step, path FROM checkpoints WHERE run_id = ? ORDER BY step DESC, rank`, id)
+	rows, err := s.db.Query(ctx, `SELECT attempt, rank, step, path FROM checkpoints WHERE run_id = ? ORDER BY step DESC, rank`, id)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoints of %s: %w", id, mapError(err))
+		return nil, fmt.Errorf("checkpoints of %s: %w", id, err)
 	}
-	return collect(rows, func(row scanner) (c run.Saved, err error) {
+	return db.Collect(rows, func(row db.Scanner) (c run.Saved, err error) {
 		return c, row.Scan(&c.Attempt, &c.Rank, &c.Step, &c.Path)
 	})
 }

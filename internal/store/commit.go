@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // Cursor is how far a stream of a worker's log is stored.
@@ -55,14 +55,14 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 	var c Cursor
 	var at int64
 	var told string
-	err := s.read.QueryRowContext(ctx, `SELECT file, pos, parser, done, at, told FROM streams WHERE alloc_id = ? AND stream = ?`, allocID, stream).
+	err := s.db.QueryRow(ctx, `SELECT file, pos, parser, done, at, told FROM streams WHERE alloc_id = ? AND stream = ?`, allocID, stream).
 		Scan(&c.File, &c.Offset, &c.Parser, &c.Done, &at, &told)
 	if err == nil {
-		c.At = fromMillis(at)
+		c.At = db.FromMillis(at)
 		err = json.Unmarshal([]byte(told), &c.Told)
 	}
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return c, fmt.Errorf("cursor of %s %s: %w", allocID, stream, mapError(err))
+	if err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return c, fmt.Errorf("cursor of %s %s: %w", allocID, stream, err)
 	}
 	return c, nil
 }
@@ -73,11 +73,11 @@ func (s *Store) Told(ctx context.Context, id run.ID) (map[string]run.Told, error
 		alloc string
 		told  run.Told
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT alloc_id, told FROM streams WHERE run_id = ?`, id)
+	rows, err := s.db.Query(ctx, `SELECT alloc_id, told FROM streams WHERE run_id = ?`, id)
 	if err != nil {
-		return nil, fmt.Errorf("ends of the workers of %s: %w", id, mapError(err))
+		return nil, fmt.Errorf("ends of the workers of %s: %w", id, err)
 	}
-	streams, err := collect(rows, func(row scanner) (v stream, err error) {
+	streams, err := db.Collect(rows, func(row db.Scanner) (v stream, err error) {
 		var told string
 		if err := row.Scan(&v.alloc, &told); err != nil {
 			return v, err
@@ -103,7 +103,7 @@ func (s *Store) Told(ctx context.Context, id run.ID) (map[string]run.Told, error
 // ChunkID, Repeated and the events' Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	c := commit{store: s, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}, told: map[*Batch][]run.Event{}, names: nameKeeper{store: s}}
-	err := s.inTx(ctx, func(tx *writeTx) error {
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		c.tx, c.rows, c.names.tx = tx, pointRows{tx: tx}, tx
 		for _, b := range batches {
 			if err := c.batch(ctx, b); err != nil {
@@ -145,7 +145,7 @@ func sizeOf(batches []*Batch) (n int64) {
 // when it fails.
 type commit struct {
 	store   *Store
-	tx      *writeTx
+	tx      *db.Tx
 	rows    pointRows
 	names   nameKeeper
 	fresh   map[seriesKey]int64
@@ -235,14 +235,14 @@ func (c *commit) steps(ctx context.Context, b *Batch) ([]Point, error) {
 	return points, markUnrolled(ctx, c.tx, b, points)
 }
 
-func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
+func moveCursor(ctx context.Context, tx *db.Tx, b *Batch) error {
 	told, err := json.Marshal(b.To.Told)
 	if err != nil {
 		return fmt.Errorf("encode the end of %s: %w", b.AllocID, err)
 	}
-	res, err := tx.ExecContext(ctx, `UPDATE streams SET file = ?, pos = ?, parser = ?, done = ?, at = ?, told = ?
+	res, err := tx.Exec(ctx, `UPDATE streams SET file = ?, pos = ?, parser = ?, done = ?, at = ?, told = ?
 		WHERE alloc_id = ? AND stream = ? AND file = ? AND pos = ? AND done = 0`,
-		b.To.File, b.To.Offset, b.To.Parser, b.To.Done, millis(b.At), string(told), b.AllocID, b.Stream, b.From.File, b.From.Offset)
+		b.To.File, b.To.Offset, b.To.Parser, b.To.Done, db.Millis(b.At), string(told), b.AllocID, b.Stream, b.From.File, b.From.Offset)
 	if err != nil {
 		return err
 	}
@@ -253,8 +253,8 @@ func moveCursor(ctx context.Context, tx *writeTx, b *Batch) error {
 		return fmt.Errorf("the cursor of %s %s is no longer at %s:%d: %w", b.AllocID, b.Stream, b.From.File, b.From.Offset, fault.ErrConflict)
 	}
 	// The run must still exist: a deleted one must not come back as rows that nobody owns.
-	res, err = tx.ExecContext(ctx, `INSERT INTO streams (alloc_id, stream, run_id, file, pos, parser, done, at, told)
-		SELECT ?,?,id,?,?,?,?,?,? FROM runs WHERE id = ?`, b.AllocID, b.Stream, b.To.File, b.To.Offset, b.To.Parser, b.To.Done, millis(b.At), string(told), b.RunID)
+	res, err = tx.Exec(ctx, `INSERT INTO streams (alloc_id, stream, run_id, file, pos, parser, done, at, told)
+		SELECT ?,?,id,?,?,?,?,?,? FROM runs WHERE id = ?`, b.AllocID, b.Stream, b.To.File, b.To.Offset, b.To.Parser, b.To.Done, db.Millis(b.At), string(told), b.RunID)
 	if err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (c *commit) seriesID(ctx context.Context, k seriesKey) (id int64, ok bool, 
 	if ok, err = c.names.keeps(ctx, k.run, k.metric); err != nil || !ok {
 		return 0, false, err
 	}
-	err = c.tx.QueryRowContext(ctx, `INSERT INTO series (run_id, metric, rank) VALUES (?,?,?)
+	err = c.tx.QueryRow(ctx, `INSERT INTO series (run_id, metric, rank) VALUES (?,?,?)
 		ON CONFLICT (run_id, metric, rank) DO UPDATE SET rank = excluded.rank RETURNING id`, k.run, k.metric, k.rank).Scan(&id)
 	if err != nil {
 		return 0, false, fmt.Errorf("series %s of %s: %w", k.metric, k.run, err)
@@ -312,7 +312,7 @@ var (
 
 // pointRows gathers points into as few statements as possible.
 type pointRows struct {
-	tx   *writeTx
+	tx   *db.Tx
 	args []any
 }
 
@@ -325,14 +325,14 @@ func (p *pointRows) add(ctx context.Context, series int64, pt Point, b *Batch) e
 	if len(p.args) < 6*pointsPerInsert {
 		return nil
 	}
-	_, err := p.tx.ExecContext(ctx, insertPoints, p.args...)
+	_, err := p.tx.Exec(ctx, insertPoints, p.args...)
 	p.args = p.args[:0]
 	return err
 }
 
 func (p *pointRows) flush(ctx context.Context) error {
 	for ; len(p.args) >= 6; p.args = p.args[6:] {
-		if _, err := p.tx.ExecContext(ctx, insertPoint, p.args[:6]...); err != nil {
+		if _, err := p.tx.Exec(ctx, insertPoint, p.args[:6]...); err != nil {
 			return err
 		}
 	}

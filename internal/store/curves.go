@@ -8,6 +8,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // curveSteps is how many steps a block of a curve covers. A run that trains rewrites its newest block about once a second,
@@ -23,13 +24,13 @@ func curveBlock(step int64) int64 {
 }
 
 // readCurve returns what the blocks from first to last have of a curve.
-func readCurve(ctx context.Context, q querier, id run.ID, metric string, first, last int64) ([]run.CurvePoint, error) {
-	rows, err := q.QueryContext(ctx, `SELECT data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ? ORDER BY block`,
+func readCurve(ctx context.Context, q db.Querier, id run.ID, metric string, first, last int64) ([]run.CurvePoint, error) {
+	rows, err := q.Query(ctx, `SELECT data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ? ORDER BY block`,
 		id, metric, first, last)
 	if err != nil {
-		return nil, fmt.Errorf("curve %s of %s: %w", metric, id, mapError(err))
+		return nil, fmt.Errorf("curve %s of %s: %w", metric, id, err)
 	}
-	blocks, err := collect(rows, func(row scanner) (data []byte, err error) { return data, row.Scan(&data) })
+	blocks, err := db.Collect(rows, func(row db.Scanner) (data []byte, err error) { return data, row.Scan(&data) })
 	if err != nil {
 		return nil, fmt.Errorf("curve %s of %s: %w", metric, id, err)
 	}
@@ -43,14 +44,14 @@ func readCurve(ctx context.Context, q querier, id run.ID, metric string, first, 
 }
 
 // saveCurve makes the steps from one to another of a curve what they are in curve.
-func saveCurve(ctx context.Context, tx *writeTx, id run.ID, metric string, from, to int64, curve []run.CurvePoint) error {
+func saveCurve(ctx context.Context, tx *db.Tx, id run.ID, metric string, from, to int64, curve []run.CurvePoint) error {
 	first, last := curveBlock(from), curveBlock(to)
 	old, err := readCurve(ctx, tx, id, metric, first, last)
 	if err != nil {
 		return err
 	}
 	all := slices.Concat(old[:fromStep(old, from)], curve, old[fromStep(old, to+1):])
-	if _, err := tx.ExecContext(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ?`, id, metric, first, last); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ?`, id, metric, first, last); err != nil {
 		return err
 	}
 	for len(all) > 0 {
@@ -60,7 +61,7 @@ func saveCurve(ctx context.Context, tx *writeTx, id run.ID, metric string, from,
 		if err != nil {
 			return fmt.Errorf("curve %s of %s: %w", metric, id, err)
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO curve_blocks (run_id, metric, block, data) VALUES (?,?,?,?)`, id, metric, block, data); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO curve_blocks (run_id, metric, block, data) VALUES (?,?,?,?)`, id, metric, block, data); err != nil {
 			return err
 		}
 		all = all[n:]

@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // tidyRows and tidyChunks are how many points and chunks one transaction deletes, so that others can write in between.
@@ -17,8 +18,8 @@ const (
 // DeleteRun removes a run and everything that belongs to it, orders Nomad to purge its jobs, or returns [fault.ErrNotFound]. From the first transaction
 // on nobody sees it; its points and archived blocks follow, and [Store.Tidy] finishes what was interrupted.
 func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
-	err := s.inTx(ctx, func(tx *writeTx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM runs WHERE id = ?`, id)
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		res, err := tx.Exec(ctx, `DELETE FROM runs WHERE id = ?`, id)
 		if err != nil {
 			return err
 		}
@@ -30,17 +31,17 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 			return err
 		}
 		for _, job := range jobs {
-			if err := place(ctx, tx, Order{JobID: job, RunID: id, Purge: true}); err != nil {
+			if err := s.place(ctx, tx, Order{JobID: job, RunID: id, Purge: true}); err != nil {
 				return err
 			}
 		}
 		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "curve_blocks", "unrolled", "checkpoints", "repeats"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
 				return err
 			}
 		}
 		// The unique key allows one orphan per name and rank, so the old owner's ID stays in the name.
-		_, err = tx.ExecContext(ctx, `UPDATE series SET run_id = '', metric = run_id || '/' || metric WHERE run_id = ?`, id)
+		_, err = tx.Exec(ctx, `UPDATE series SET run_id = '', metric = run_id || '/' || metric WHERE run_id = ?`, id)
 		return err
 	})
 	if err != nil {
@@ -59,21 +60,21 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 }
 
 // jobsOf returns the child jobs of a run's attempts.
-func jobsOf(ctx context.Context, tx *writeTx, id run.ID) ([]string, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT job_id FROM attempts WHERE run_id = ? AND job_id <> ''`, id)
+func jobsOf(ctx context.Context, tx *db.Tx, id run.ID) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT job_id FROM attempts WHERE run_id = ? AND job_id <> ''`, id)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(row scanner) (job string, err error) { return job, row.Scan(&job) })
+	return db.Collect(rows, func(row db.Scanner) (job string, err error) { return job, row.Scan(&job) })
 }
 
 // Tidy deletes the points of deleted runs.
 func (s *Store) Tidy(ctx context.Context) error {
 	for {
 		var series int64
-		err := s.write.QueryRowContext(ctx, `SELECT coalesce(min(id), 0) FROM series WHERE run_id = ''`).Scan(&series)
+		err := s.db.QueryRow(ctx, `SELECT coalesce(min(id), 0) FROM series WHERE run_id = ''`).Scan(&series)
 		if err != nil {
-			return fmt.Errorf("tidy: %w", mapError(err))
+			return fmt.Errorf("tidy: %w", err)
 		}
 		if series == 0 {
 			return nil
@@ -87,8 +88,8 @@ func (s *Store) Tidy(ctx context.Context) error {
 				return fmt.Errorf("tidy: %w", err)
 			}
 		}
-		if _, err := s.write.ExecContext(ctx, `DELETE FROM series WHERE id = ?`, series); err != nil {
-			return fmt.Errorf("tidy: %w", mapError(err))
+		if _, err := s.db.Exec(ctx, `DELETE FROM series WHERE id = ?`, series); err != nil {
+			return fmt.Errorf("tidy: %w", err)
 		}
 	}
 }
@@ -96,9 +97,9 @@ func (s *Store) Tidy(ctx context.Context) error {
 // deleteAll repeats a statement until it deletes nothing more.
 func (s *Store) deleteAll(ctx context.Context, query string, series int64) error {
 	for {
-		res, err := s.write.ExecContext(ctx, query, series)
+		res, err := s.db.Exec(ctx, query, series)
 		if err != nil {
-			return mapError(err)
+			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err

@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // diverged takes note of the first loss, by step, that is no finite number, and returns the event that tells of it: one for
 // each attempt, by whichever worker is stored first.
-func diverged(ctx context.Context, tx *writeTx, b *Batch, points []Point) (*run.Event, error) {
+func diverged(ctx context.Context, tx *db.Tx, b *Batch, points []Point) (*run.Event, error) {
 	var first *Point
 	for i := range points {
 		if p := &points[i]; p.Metric == "loss" && !run.Finite(p.Value) && (first == nil || p.Step < first.Step) {
@@ -21,13 +22,13 @@ func diverged(ctx context.Context, tx *writeTx, b *Batch, points []Point) (*run.
 	}
 	var newest, of int
 	var step int64
-	if err := tx.QueryRowContext(ctx, `SELECT attempt, diverged_attempt, diverged_step FROM runs WHERE id = ?`, b.RunID).Scan(&newest, &of, &step); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT attempt, diverged_attempt, diverged_step FROM runs WHERE id = ?`, b.RunID).Scan(&newest, &of, &step); err != nil {
 		return nil, fmt.Errorf("read where %s diverged: %w", b.RunID, err)
 	}
 	if b.Attempt < newest || b.Attempt < of || (b.Attempt == of && first.Step >= step) {
 		return nil, nil
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE runs SET diverged_attempt = ?, diverged_step = ?, diverged_rank = ?, revision = revision + 1 WHERE id = ?`,
+	if _, err := tx.Exec(ctx, `UPDATE runs SET diverged_attempt = ?, diverged_step = ?, diverged_rank = ?, revision = revision + 1 WHERE id = ?`,
 		b.Attempt, first.Step, b.Rank, b.RunID); err != nil {
 		return nil, fmt.Errorf("store where %s diverged: %w", b.RunID, err)
 	}

@@ -6,11 +6,12 @@ import (
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-func insertEvent(ctx context.Context, tx *writeTx, ev *run.Event) error {
-	res, err := tx.ExecContext(ctx, `INSERT INTO events (run_id, at, kind, level, actor, from_state, to_state, attempt, rank, message)
-		VALUES (?,?,?,?,?,?,?,?,?,?)`, ev.RunID, millis(ev.At), ev.Kind, ev.Level, ev.Actor, ev.From, ev.To, ev.Attempt, ev.Rank, ev.Message)
+func insertEvent(ctx context.Context, tx *db.Tx, ev *run.Event) error {
+	res, err := tx.Exec(ctx, `INSERT INTO events (run_id, at, kind, level, actor, from_state, to_state, attempt, rank, message)
+		VALUES (?,?,?,?,?,?,?,?,?,?)`, ev.RunID, db.Millis(ev.At), ev.Kind, ev.Level, ev.Actor, ev.From, ev.To, ev.Attempt, ev.Rank, ev.Message)
 	if err != nil {
 		return fmt.Errorf("store event of %s: %w", ev.RunID, err)
 	}
@@ -25,22 +26,22 @@ const eventColumns = `seq, run_id, at, kind, level, actor, from_state, to_state,
 // maxEvents bounds one answer with events.
 const maxEvents = 10000
 
-func scanEvent(row scanner) (run.Event, error) {
+func scanEvent(row db.Scanner) (run.Event, error) {
 	var ev run.Event
 	var at int64
 	err := row.Scan(&ev.Seq, &ev.RunID, &at, &ev.Kind, &ev.Level, &ev.Actor, &ev.From, &ev.To, &ev.Attempt, &ev.Rank, &ev.Message)
-	ev.At = fromMillis(at)
+	ev.At = db.FromMillis(at)
 	return ev, err
 }
 
 // Events returns up to limit events of a run, oldest first: those after a sequence.
 func (s *Store) Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
+	rows, err := s.db.Query(ctx, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
 		id, after, min(max(limit, 1), maxEvents))
 	if err != nil {
-		return nil, fmt.Errorf("events of %s: %w", id, mapError(err))
+		return nil, fmt.Errorf("events of %s: %w", id, err)
 	}
-	out, err := collect(rows, scanEvent)
+	out, err := db.Collect(rows, scanEvent)
 	if err != nil {
 		return nil, fmt.Errorf("events of %s: %w", id, err)
 	}
@@ -49,12 +50,12 @@ func (s *Store) Events(ctx context.Context, id run.ID, after int64, limit int) (
 
 // EventsBefore returns up to limit events of a run, oldest first: the newest of those before a sequence.
 func (s *Store) EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
+	rows, err := s.db.Query(ctx, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
 		id, before, min(max(limit, 1), maxEvents))
 	if err != nil {
-		return nil, fmt.Errorf("events of %s: %w", id, mapError(err))
+		return nil, fmt.Errorf("events of %s: %w", id, err)
 	}
-	out, err := collect(rows, scanEvent)
+	out, err := db.Collect(rows, scanEvent)
 	if err != nil {
 		return nil, fmt.Errorf("events of %s: %w", id, err)
 	}

@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"github.com/cotrain/cotrain/internal/store/db"
+)
 
 // QueuePlans tells how SQLite answers what the queue asks, by the name of the query.
 func (s *Store) QueuePlans(ctx context.Context) (map[string][]string, error) {
@@ -20,11 +24,11 @@ func (s *Store) QueuePlans(ctx context.Context) (map[string][]string, error) {
 		"takeTurns":    {takeTurns, []any{1}},
 		"allExpired":   {allExpired, []any{1}},
 	} {
-		rows, err := s.write.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q.query, q.args...)
+		rows, err := s.db.Query(ctx, "EXPLAIN QUERY PLAN "+q.query, q.args...)
 		if err != nil {
 			return nil, err
 		}
-		plans[name], err = collect(rows, func(row scanner) (detail string, err error) {
+		plans[name], err = db.Collect(rows, func(row db.Scanner) (detail string, err error) {
 			var id, parent, unused int
 			return detail, row.Scan(&id, &parent, &unused, &detail)
 		})

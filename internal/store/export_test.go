@@ -14,7 +14,7 @@ func (s *Store) LimitPages(ctx context.Context, n int) error {
 	if n == 0 {
 		n = 1 << 30
 	}
-	_, err := s.write.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, n))
+	_, err := s.db.Exec(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, n))
 	return err
 }
 
@@ -23,7 +23,7 @@ func (s *Store) SetPointsPerChunk(n int) { s.sealer.perChunk, s.sealer.keep = n,
 
 // CountPoints returns how many points are rows, and how many chunks there are.
 func (s *Store) CountPoints(ctx context.Context) (rows, chunks int, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM points), (SELECT count(*) FROM point_chunks)`).Scan(&rows, &chunks)
+	err = s.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM points), (SELECT count(*) FROM point_chunks)`).Scan(&rows, &chunks)
 	return rows, chunks, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // Headline returns the point of a run's curves, as of the last [Store.RollUp], that stands for it: at the newest step that
@@ -25,11 +26,11 @@ func (s *Store) Headline(ctx context.Context, id run.ID) (run.Progress, error) {
 
 func (s *Store) headline(ctx context.Context, id run.ID) (p run.Progress, err error) {
 	var innerSteps int64
-	err = s.read.QueryRowContext(ctx, `SELECT step, inner_steps FROM runs WHERE id = ?`, id).Scan(&p.Step, &innerSteps)
+	err = s.db.QueryRow(ctx, `SELECT step, inner_steps FROM runs WHERE id = ?`, id).Scan(&p.Step, &innerSteps)
 	if err != nil {
-		return p, mapError(err)
+		return p, err
 	}
-	done, err := readRepeats(ctx, s.read, id)
+	done, err := readRepeats(ctx, s.db, id)
 	if err != nil {
 		return p, err
 	}
@@ -48,12 +49,12 @@ func (s *Store) headline(ctx context.Context, id run.ID) (p run.Progress, err er
 			break
 		}
 	}
-	loss, err := lastOfCurve(ctx, s.read, id, "loss", p.Step)
+	loss, err := lastOfCurve(ctx, s.db, id, "loss", p.Step)
 	if err != nil {
 		return p, err
 	}
 	p.Loss, p.HasLoss = loss.Mean, loss.Workers > 0
-	rate, err := lastOfCurve(ctx, s.read, id, "tokens_per_second", p.Step)
+	rate, err := lastOfCurve(ctx, s.db, id, "tokens_per_second", p.Step)
 	p.TokensPerSec = rate.Sum
 	p.Step = max(loss.Step, rate.Step)
 	return p, err
@@ -61,11 +62,11 @@ func (s *Store) headline(ctx context.Context, id run.ID) (p run.Progress, err er
 
 // standing returns the workers of an attempt with rank, state and start alone: it is asked for with nearly every step.
 func (s *Store) standing(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT rank, state, coalesce(json_extract(body, '$.started_at'), '') FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
+	rows, err := s.db.Query(ctx, `SELECT rank, state, coalesce(json_extract(body, '$.started_at'), '') FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
 	if err != nil {
-		return nil, mapError(err)
+		return nil, err
 	}
-	return collect(rows, func(row scanner) (w run.Worker, err error) {
+	return db.Collect(rows, func(row db.Scanner) (w run.Worker, err error) {
 		var started string
 		if err := row.Scan(&w.Rank, &w.State, &started); err != nil || started == "" {
 			return w, err
@@ -76,11 +77,11 @@ func (s *Store) standing(ctx context.Context, id run.ID, attempt int) ([]run.Wor
 }
 
 // lastOfCurve returns the last point of a curve up to a step; the zero point when there is none.
-func lastOfCurve(ctx context.Context, q querier, id run.ID, metric string, to int64) (run.CurvePoint, error) {
+func lastOfCurve(ctx context.Context, q db.Querier, id run.ID, metric string, to int64) (run.CurvePoint, error) {
 	for block := curveBlock(to); ; block-- {
 		var data []byte
-		err := mapError(q.QueryRowContext(ctx, `SELECT block, data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block <= ? ORDER BY block DESC LIMIT 1`,
-			id, metric, block).Scan(&block, &data))
+		err := q.QueryRow(ctx, `SELECT block, data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block <= ? ORDER BY block DESC LIMIT 1`,
+			id, metric, block).Scan(&block, &data)
 		if errors.Is(err, fault.ErrNotFound) {
 			return run.CurvePoint{}, nil
 		}
@@ -99,15 +100,15 @@ func lastOfCurve(ctx context.Context, q querier, id run.ID, metric string, to in
 
 // newest returns the newest step that each worker has reported of a metric, by rank.
 func (s *Store) newest(ctx context.Context, id run.ID, metric string) ([]run.Reported, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
+	rows, err := s.db.Query(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
 		FROM series s LEFT JOIN points p ON p.series = s.id AND p.step = (SELECT max(step) FROM points WHERE series = s.id)
 		LEFT JOIN point_chunks c ON c.id = (SELECT id FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id ORDER BY last_step DESC, attempt DESC LIMIT 1)
 		WHERE s.run_id = ? AND s.metric = ? ORDER BY s.rank`, id, metric)
 	if err != nil {
-		return nil, mapError(err)
+		return nil, err
 	}
 	type place struct{ step, at, attempt sql.NullInt64 }
-	all, err := collect(rows, func(row scanner) (run.Reported, error) {
+	all, err := db.Collect(rows, func(row db.Scanner) (run.Reported, error) {
 		var rank int
 		var head, chunk place
 		err := row.Scan(&rank, &head.step, &head.at, &head.attempt, &chunk.step, &chunk.at, &chunk.attempt)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // lineNames is how many of those ahead are named.
@@ -51,11 +52,11 @@ func (s *Store) Lines(ctx context.Context, runs []run.Run) error {
 			full = append(full, g.Sweep)
 		}
 	}
-	rows, err := s.read.QueryContext(ctx, line(`id, name`, len(full))+` ORDER BY priority DESC, id LIMIT ?`, append(full, lineNames)...)
+	rows, err := s.db.Query(ctx, line(`id, name`, len(full))+` ORDER BY priority DESC, id LIMIT ?`, append(full, lineNames)...)
 	if err != nil {
-		return fmt.Errorf("first of the queue: %w", mapError(err))
+		return fmt.Errorf("first of the queue: %w", err)
 	}
-	first, err := collect(rows, func(row scanner) (a run.Ahead, err error) { return a, row.Scan(&a.ID, &a.Name) })
+	first, err := db.Collect(rows, func(row db.Scanner) (a run.Ahead, err error) { return a, row.Scan(&a.ID, &a.Name) })
 	if err != nil {
 		return fmt.Errorf("first of the queue: %w", err)
 	}
@@ -63,11 +64,11 @@ func (s *Store) Lines(ctx context.Context, runs []run.Run) error {
 		id run.ID
 		n  int
 	}
-	rows, err = s.read.QueryContext(ctx, places(len(full), len(ids)), append(full, ids...)...)
+	rows, err = s.db.Query(ctx, places(len(full), len(ids)), append(full, ids...)...)
 	if err != nil {
-		return fmt.Errorf("places in the queue: %w", mapError(err))
+		return fmt.Errorf("places in the queue: %w", err)
 	}
-	found, err := collect(rows, func(row scanner) (p place, err error) { return p, row.Scan(&p.id, &p.n) })
+	found, err := db.Collect(rows, func(row db.Scanner) (p place, err error) { return p, row.Scan(&p.id, &p.n) })
 	if err != nil {
 		return fmt.Errorf("places in the queue: %w", err)
 	}

@@ -3,12 +3,12 @@ package store
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // MaxLines is the most lines that one batch may hold, so that a line's place fits beside its chunk's ID in a run.LogPos.
@@ -26,11 +26,11 @@ type chunk struct {
 // Pos is the place of line i of a chunk.
 func Pos(chunkID int64, line int) run.LogPos { return run.LogPos(chunkID<<16 | int64(line)) }
 
-func insertChunk(ctx context.Context, tx *writeTx, b *Batch) error {
+func insertChunk(ctx context.Context, tx *db.Tx, b *Batch) error {
 	if len(b.Log) == 0 {
 		return nil
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO log_chunks (run_id, rank, stream, at, data) VALUES (?,?,?,?,?)`,
+	res, err := tx.Exec(ctx, `INSERT INTO log_chunks (run_id, rank, stream, at, data) VALUES (?,?,?,?,?)`,
 		b.RunID, b.Rank, b.Stream, b.At.UnixMilli(), b.Log)
 	if err != nil {
 		return fmt.Errorf("store log of %s: %w", b.AllocID, err)
@@ -52,30 +52,30 @@ func (c chunk) lines() []run.LogLine {
 		line, after, _ := bytes.Cut(rest, []byte("\n"))
 		rest = after
 		text := strings.ToValidUTF8(string(bytes.TrimSuffix(line, []byte("\r"))), "\uFFFD")
-		out = append(out, run.LogLine{Pos: Pos(c.id, i), Rank: c.rank, Stream: c.stream, At: fromMillis(c.at), Text: text})
+		out = append(out, run.LogLine{Pos: Pos(c.id, i), Rank: c.rank, Stream: c.stream, At: db.FromMillis(c.at), Text: text})
 	}
 	return out
 }
 
 // Logs returns lines of a run's log, oldest first.
-func (s *Store) Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error) {
+func (s *Store) Logs(ctx context.Context, id run.ID, q run.LogQuery) (out []run.LogLine, err error) {
 	q.Limit = min(max(q.Limit, 1), 10000)
 	// One snapshot for blocks and chunks, so that a seal in between cannot hide or repeat lines.
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, fmt.Errorf("log of %s: %w", id, mapError(err))
-	}
-	defer func() { _ = tx.Rollback() }() // nothing to undo
-	r := logReader{store: s, tx: tx, id: id, q: q}
-	if q.Tail {
-		return r.tail(ctx)
-	}
-	return r.forward(ctx)
+	err = s.db.Read(ctx, func(tx *db.Snapshot) error {
+		r := logReader{store: s, tx: tx, id: id, q: q}
+		if q.Tail {
+			out, err = r.tail(ctx)
+		} else {
+			out, err = r.forward(ctx)
+		}
+		return err
+	})
+	return out, err
 }
 
 type logReader struct {
 	store *Store
-	tx    *sql.Tx
+	tx    *db.Snapshot
 	id    run.ID
 	q     run.LogQuery
 }
@@ -85,22 +85,22 @@ type block struct {
 	ranks, blob string
 }
 
-func scanBlock(row scanner) (block, error) {
+func scanBlock(row db.Scanner) (block, error) {
 	var b block
 	return b, row.Scan(&b.first, &b.last, &b.ranks, &b.blob)
 }
 
-func scanChunk(row scanner) (chunk, error) {
+func scanChunk(row db.Scanner) (chunk, error) {
 	var c chunk
 	return c, row.Scan(&c.id, &c.rank, &c.stream, &c.at, &c.data)
 }
 
 func (r *logReader) blocks(ctx context.Context, where string, arg any) ([]block, error) {
-	rows, err := r.tx.QueryContext(ctx, `SELECT first_chunk, last_chunk, ranks, blob FROM log_blocks WHERE run_id = ? AND `+where, r.id, arg)
+	rows, err := r.tx.Query(ctx, `SELECT first_chunk, last_chunk, ranks, blob FROM log_blocks WHERE run_id = ? AND `+where, r.id, arg)
 	if err != nil {
-		return nil, fmt.Errorf("log blocks of %s: %w", r.id, mapError(err))
+		return nil, fmt.Errorf("log blocks of %s: %w", r.id, err)
 	}
-	all, err := collect(rows, scanBlock)
+	all, err := db.Collect(rows, scanBlock)
 	return slices.DeleteFunc(all, func(b block) bool { return r.q.Rank >= 0 && !strings.Contains(b.ranks, fmt.Sprintf(",%d,", r.q.Rank)) }), err
 }
 
@@ -180,21 +180,21 @@ func (r *logReader) forward(ctx context.Context) ([]run.LogLine, error) {
 
 // eachChunk calls take for unsealed chunks until it returns false.
 func (r *logReader) eachChunk(ctx context.Context, where string, arg any, take func(chunk) bool) error {
-	rows, err := r.tx.QueryContext(ctx, `SELECT id, rank, stream, at, data FROM log_chunks WHERE run_id = ? AND `+where, r.id, arg)
+	rows, err := r.tx.Query(ctx, `SELECT id, rank, stream, at, data FROM log_chunks WHERE run_id = ? AND `+where, r.id, arg)
 	if err != nil {
-		return fmt.Errorf("log of %s: %w", r.id, mapError(err))
+		return fmt.Errorf("log of %s: %w", r.id, err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		c, err := scanChunk(rows)
 		if err != nil {
-			return fmt.Errorf("log of %s: %w", r.id, mapError(err))
+			return fmt.Errorf("log of %s: %w", r.id, err)
 		}
 		if !take(c) {
 			return nil
 		}
 	}
-	return mapError(rows.Err())
+	return db.MapError(rows.Err())
 }
 
 func (r *logReader) tail(ctx context.Context) ([]run.LogLine, error) {

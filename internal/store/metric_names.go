@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // MaxMetrics is how many metrics of a run are kept, beside those that its headline is made of: those that came first. A log
@@ -25,7 +26,7 @@ const namedRuns = 256
 // nameKeeper decides in one transaction which metrics are kept.
 type nameKeeper struct {
 	store   *Store
-	tx      *writeTx
+	tx      *db.Tx
 	touched []run.ID
 	dropped map[string]struct{} // of the batch at hand
 }
@@ -66,11 +67,11 @@ func (k *nameKeeper) names(ctx context.Context, id run.ID) (*metricNames, error)
 		return names, nil
 	}
 	names = &metricNames{kept: map[string]struct{}{}}
-	rows, err := k.tx.QueryContext(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ?`, id)
+	rows, err := k.tx.Query(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ?`, id)
 	if err != nil {
 		return nil, err
 	}
-	list, err := collect(rows, func(row scanner) (name string, err error) { return name, row.Scan(&name) })
+	list, err := db.Collect(rows, func(row db.Scanner) (name string, err error) { return name, row.Scan(&name) })
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func (k *nameKeeper) names(ctx context.Context, id run.ID) (*metricNames, error)
 			names.kept[name] = struct{}{}
 		}
 	}
-	if err := k.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM events WHERE run_id = ? AND kind = 'metrics_dropped')`, id).Scan(&names.told); err != nil {
+	if err := k.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM events WHERE run_id = ? AND kind = 'metrics_dropped')`, id).Scan(&names.told); err != nil {
 		return nil, err
 	}
 	k.store.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // Order is what Nomad is to do with a child job: to stop it, or to stop and forget it. It is stored together with the
@@ -23,9 +24,16 @@ func (u *Update) StopJob() {
 }
 
 // place stores an order. An order to purge is not weakened by one to stop.
-func place(ctx context.Context, tx *writeTx, o Order) error {
-	tx.ordered = true
-	_, err := tx.ExecContext(ctx, `INSERT INTO orders (job_id, run_id, purge) VALUES (?,?,?)
+func (s *Store) place(ctx context.Context, tx *db.Tx, o Order) error {
+	tx.OnEnd(func(committed bool) {
+		if committed {
+			select {
+			case s.ordered <- struct{}{}:
+			default: // one that has not been received yet speaks for these too
+			}
+		}
+	})
+	_, err := tx.Exec(ctx, `INSERT INTO orders (job_id, run_id, purge) VALUES (?,?,?)
 		ON CONFLICT (job_id) DO UPDATE SET purge = max(purge, excluded.purge)`, o.JobID, o.RunID, o.Purge)
 	if err != nil {
 		return fmt.Errorf("store order for job %s: %w", o.JobID, err)
@@ -38,17 +46,17 @@ func (s *Store) Ordered() <-chan struct{} { return s.ordered }
 
 // Orders returns what Nomad has not taken yet, stops first.
 func (s *Store) Orders(ctx context.Context) ([]Order, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT job_id, run_id, purge FROM orders ORDER BY purge, job_id`)
+	rows, err := s.db.Query(ctx, `SELECT job_id, run_id, purge FROM orders ORDER BY purge, job_id`)
 	if err != nil {
-		return nil, fmt.Errorf("list orders: %w", mapError(err))
+		return nil, fmt.Errorf("list orders: %w", err)
 	}
-	return collect(rows, func(row scanner) (o Order, err error) { return o, row.Scan(&o.JobID, &o.RunID, &o.Purge) })
+	return db.Collect(rows, func(row db.Scanner) (o Order, err error) { return o, row.Scan(&o.JobID, &o.RunID, &o.Purge) })
 }
 
 // Done removes an order that Nomad has taken. One that has become a purge since then stays.
 func (s *Store) Done(ctx context.Context, o Order) error {
-	if _, err := s.write.ExecContext(ctx, `DELETE FROM orders WHERE job_id = ? AND purge = ?`, o.JobID, o.Purge); err != nil {
-		return fmt.Errorf("remove order for job %s: %w", o.JobID, mapError(err))
+	if _, err := s.db.Exec(ctx, `DELETE FROM orders WHERE job_id = ? AND purge = ?`, o.JobID, o.Purge); err != nil {
+		return fmt.Errorf("remove order for job %s: %w", o.JobID, err)
 	}
 	return nil
 }

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 const (
@@ -36,7 +36,7 @@ type pointChunk struct {
 
 const pointChunkColumns = `id, attempt, exact, first_step, last_step, count, data`
 
-func scanPointChunk(row scanner) (pointChunk, error) {
+func scanPointChunk(row db.Scanner) (pointChunk, error) {
 	var c pointChunk
 	err := row.Scan(&c.id, &c.kind.attempt, &c.kind.exact, &c.first, &c.last, &c.count, &c.data)
 	c.kind.times = c.first > MaxStep
@@ -44,24 +44,22 @@ func scanPointChunk(row scanner) (pointChunk, error) {
 }
 
 // insertPointChunk stores points of ascending steps as one chunk.
-func insertPointChunk(ctx context.Context, tx *writeTx, id int64, kind pointKind, points []series.Point) error {
+func insertPointChunk(ctx context.Context, tx *db.Tx, id int64, kind pointKind, points []series.Point) error {
 	data, err := series.EncodeChunk(points)
 	if err != nil {
 		return fmt.Errorf("series %d: %w", id, err)
 	}
 	st := series.StatsOf(points)
-	_, err = tx.ExecContext(ctx, `INSERT INTO point_chunks (series, attempt, exact, first_step, last_step, count, nans, low, high, sum, first_at, last_at, data)
+	_, err = tx.Exec(ctx, `INSERT INTO point_chunks (series, attempt, exact, first_step, last_step, count, nans, low, high, sum, first_at, last_at, data)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`, id, kind.attempt, kind.exact, st.First, st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, data)
 	return err
 }
 
 // seriesName says which series that is, for an error.
-func seriesName(ctx context.Context, tx interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}, id int64) string {
+func seriesName(ctx context.Context, tx db.Querier, id int64) string {
 	var runID, metric string
 	var rank int
-	if err := tx.QueryRowContext(ctx, `SELECT run_id, metric, rank FROM series WHERE id = ?`, id).Scan(&runID, &metric, &rank); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT run_id, metric, rank FROM series WHERE id = ?`, id).Scan(&runID, &metric, &rank); err != nil {
 		return fmt.Sprintf("series %d", id)
 	}
 	return fmt.Sprintf("series %s of worker %d of %s", metric, rank, runID)

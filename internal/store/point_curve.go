@@ -10,6 +10,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // join derives a curve from the points of every worker. What it holds in memory is bounded by the steps of the curve,
@@ -17,7 +18,7 @@ import (
 func (s *Store) join(ctx context.Context, id run.ID, metric string, from, to int64) (out []run.CurvePoint, err error) {
 	err = s.readPoints(ctx, func(r *pointReader) error {
 		var sealed bool
-		err := r.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
+		err := r.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
 			ON c.series = s.id AND c.last_step >= ? AND c.first_step <= ? WHERE s.run_id = ? AND s.metric = ?)`, from, to, id, metric).Scan(&sealed)
 		if err != nil {
 			return err
@@ -36,19 +37,19 @@ func (s *Store) join(ctx context.Context, id run.ID, metric string, from, to int
 }
 
 func (r *pointReader) joinRows(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
-	rows, err := r.tx.QueryContext(ctx, `SELECT p.step, avg(p.value), min(p.value), max(p.value), total(p.value), count(*), count(p.value), max(p.at)
+	rows, err := r.tx.Query(ctx, `SELECT p.step, avg(p.value), min(p.value), max(p.value), total(p.value), count(*), count(p.value), max(p.at)
 		FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
 		WHERE s.run_id = ? AND s.metric = ? GROUP BY p.step ORDER BY p.step`, from, to, id, metric)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(row scanner) (run.CurvePoint, error) {
+	return db.Collect(rows, func(row db.Scanner) (run.CurvePoint, error) {
 		var p run.CurvePoint
 		var mean, low, high, sum sql.NullFloat64 // one infinity and the other have no sum
 		var numbers int
 		var at int64
 		err := row.Scan(&p.Step, &mean, &low, &high, &sum, &p.Workers, &numbers, &at)
-		p.Mean, p.Min, p.Max, p.Sum, p.At = fromNull(mean), fromNull(low), fromNull(high), fromNull(sum), fromMillis(at)
+		p.Mean, p.Min, p.Max, p.Sum, p.At = db.FromNull(mean), db.FromNull(low), db.FromNull(high), db.FromNull(sum), db.FromMillis(at)
 		if numbers < p.Workers {
 			p.Mean, p.Min, p.Max, p.Sum = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 		}
@@ -136,7 +137,7 @@ func (s *stepSum) point() run.CurvePoint {
 	if !math.IsInf(sum, 0) && !math.IsNaN(s.lost) { // an infinity leaves no meaning in what was lost
 		sum += s.lost
 	}
-	p := run.CurvePoint{Step: s.step, Mean: sum / float64(s.workers), Min: s.low, Max: s.high, Sum: sum, Workers: s.workers, At: fromMillis(s.at)}
+	p := run.CurvePoint{Step: s.step, Mean: sum / float64(s.workers), Min: s.low, Max: s.high, Sum: sum, Workers: s.workers, At: db.FromMillis(s.at)}
 	if math.IsNaN(s.low) {
 		p.Mean, p.Sum = math.NaN(), math.NaN()
 	}

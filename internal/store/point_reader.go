@@ -9,35 +9,33 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // pointReader reads series from their rows and chunks. It is one snapshot, so that a seal in between neither hides nor
 // repeats a point.
 type pointReader struct {
-	tx            *sql.Tx
+	tx            *db.Snapshot
 	rows, chunked *sql.Stmt
 	free          []*source // of chunks that were read: their buffers can be used again
 }
 
 // readPoints calls fn with a reader.
 func (s *Store) readPoints(ctx context.Context, fn func(*pointReader) error) error {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return mapError(err)
-	}
-	defer func() { _ = tx.Rollback() }() // nothing to undo
-	r := &pointReader{tx: tx}
-	defer r.close()
-	return mapError(fn(r))
+	return s.db.Read(ctx, func(tx *db.Snapshot) error {
+		r := &pointReader{tx: tx}
+		defer r.close()
+		return fn(r)
+	})
 }
 
 // prepare makes the statements of each. Most of what asks for the newest points does not need them.
 func (r *pointReader) prepare(ctx context.Context) (err error) {
 	if r.rows == nil {
-		r.rows, err = r.tx.PrepareContext(ctx, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step`)
+		r.rows, err = r.tx.Prepare(ctx, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step`)
 	}
 	if err == nil && r.chunked == nil {
-		r.chunked, err = r.tx.PrepareContext(ctx, `SELECT `+pointChunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_first
+		r.chunked, err = r.tx.Prepare(ctx, `SELECT `+pointChunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_first
 			WHERE series = ? AND last_step >= ? AND first_step <= ? ORDER BY first_step`)
 	}
 	return err
@@ -59,11 +57,11 @@ type worker struct {
 
 // workers returns the series of a metric from a rank on, by rank.
 func (r *pointReader) workers(ctx context.Context, id run.ID, metric string, from int) ([]worker, error) {
-	rows, err := r.tx.QueryContext(ctx, `SELECT id, rank FROM series WHERE run_id = ? AND metric = ? AND rank >= ? ORDER BY rank`, id, metric, from)
+	rows, err := r.tx.Query(ctx, `SELECT id, rank FROM series WHERE run_id = ? AND metric = ? AND rank >= ? ORDER BY rank`, id, metric, from)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(row scanner) (w worker, err error) { return w, row.Scan(&w.series, &w.rank) })
+	return db.Collect(rows, func(row db.Scanner) (w worker, err error) { return w, row.Scan(&w.series, &w.rank) })
 }
 
 // source is where points of one series come from, in ascending steps: its rows, or one of its chunks.
@@ -89,7 +87,7 @@ func (s *source) next() (bool, error) {
 	}
 	var v sql.NullFloat64
 	err := s.rows.Scan(&s.point.Step, &v, &s.point.At, &s.kind.exact, &s.kind.attempt)
-	s.point.Value = fromNull(v)
+	s.point.Value = db.FromNull(v)
 	return err == nil, err
 }
 

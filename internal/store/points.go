@@ -8,6 +8,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // WorkerPoint is one stored value.
@@ -20,11 +21,11 @@ type WorkerPoint struct {
 
 // Metrics returns the names of a run's metrics, sorted.
 func (s *Store) Metrics(ctx context.Context, id run.ID) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ? ORDER BY metric`, id)
+	rows, err := s.db.Query(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ? ORDER BY metric`, id)
 	if err != nil {
-		return nil, fmt.Errorf("metrics of %s: %w", id, mapError(err))
+		return nil, fmt.Errorf("metrics of %s: %w", id, err)
 	}
-	return collect(rows, func(row scanner) (name string, err error) { return name, row.Scan(&name) })
+	return db.Collect(rows, func(row db.Scanner) (name string, err error) { return name, row.Scan(&name) })
 }
 
 // PointPlace is the place of a point among those of a metric, which are ordered by rank, then step.
@@ -79,7 +80,7 @@ func (s *Store) Curve(ctx context.Context, id run.ID, metric string, from int64)
 	if !slices.Contains(Rolled(), metric) {
 		return s.join(ctx, id, metric, from, math.MaxInt64)
 	}
-	curve, err := readCurve(ctx, s.read, id, metric, curveBlock(from), math.MaxInt64)
+	curve, err := readCurve(ctx, s.db, id, metric, curveBlock(from), math.MaxInt64)
 	if err != nil {
 		return nil, err
 	}

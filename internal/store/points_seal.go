@@ -11,6 +11,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 const (
@@ -110,19 +111,19 @@ func (h *heads) sub(id run.ID, n int64, count int) {
 // scanHeads counts the rows of some series that an earlier console may have left: it goes from series to series in the
 // key of points, and never over all of them.
 func (s *Store) scanHeads(ctx context.Context) error {
-	rows, err := s.read.QueryContext(ctx, `WITH RECURSIVE heads (series) AS (SELECT min(series) FROM points WHERE series > ?
+	rows, err := s.db.Query(ctx, `WITH RECURSIVE heads (series) AS (SELECT min(series) FROM points WHERE series > ?
 		UNION ALL SELECT (SELECT min(series) FROM points WHERE series > heads.series) FROM heads WHERE series IS NOT NULL LIMIT ?)
 		SELECT h.series, s.run_id, (SELECT count(*) FROM (SELECT 1 FROM points WHERE series = h.series LIMIT ?))
 		FROM heads h LEFT JOIN series s ON s.id = h.series WHERE h.series IS NOT NULL`, s.sealer.after, scanSeries, s.sealer.keep+s.sealer.perChunk)
 	if err != nil {
-		return mapError(err)
+		return err
 	}
 	type head struct {
 		series int64
 		run    sql.NullString
 		count  int
 	}
-	found, err := collect(rows, func(row scanner) (h head, err error) { return h, row.Scan(&h.series, &h.run, &h.count) })
+	found, err := db.Collect(rows, func(row db.Scanner) (h head, err error) { return h, row.Scan(&h.series, &h.run, &h.count) })
 	if err != nil {
 		return err
 	}
@@ -180,15 +181,15 @@ func (s *Store) states(ctx context.Context, ids []run.ID) (map[run.ID]run.State,
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+	rows, err := s.db.Query(ctx, `SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?))`, string(list))
 	if err != nil {
-		return nil, mapError(err)
+		return nil, err
 	}
 	type known struct {
 		id    run.ID
 		state run.State
 	}
-	found, err := collect(rows, func(sc scanner) (k known, err error) { return k, sc.Scan(&k.id, &k.state) })
+	found, err := db.Collect(rows, func(sc db.Scanner) (k known, err error) { return k, sc.Scan(&k.id, &k.state) })
 	states := make(map[run.ID]run.State, len(found))
 	for _, r := range found {
 		states[r.id] = r.state
@@ -205,7 +206,7 @@ func (s *Store) sealDue(ctx context.Context) error {
 		rows int
 	}
 	var done []gone
-	err := s.inTx(ctx, func(tx *writeTx) error {
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		whole := true
 		for work := 0; whole && len(due) > 0 && work < sealRows; {
 			d := due[0]
@@ -252,22 +253,22 @@ type row struct {
 }
 
 // oldestRows returns the rows of a series with the lowest steps.
-func oldestRows(ctx context.Context, tx *writeTx, id int64, limit int) ([]row, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
+func oldestRows(ctx context.Context, tx *db.Tx, id int64, limit int) ([]row, error) {
+	rows, err := tx.Query(ctx, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(sc scanner) (row, error) {
+	return db.Collect(rows, func(sc db.Scanner) (row, error) {
 		var r row
 		var v sql.NullFloat64
 		err := sc.Scan(&r.point.Step, &v, &r.point.At, &r.kind.exact, &r.kind.attempt)
-		r.point.Value, r.kind.times = fromNull(v), r.point.Step > MaxStep
+		r.point.Value, r.kind.times = db.FromNull(v), r.point.Step > MaxStep
 		return r, err
 	})
 }
 
 // sealOldest replaces the oldest rows of a series by chunks.
-func sealOldest(ctx context.Context, tx *writeTx, id int64, rows []row, perChunk int) error {
+func sealOldest(ctx context.Context, tx *db.Tx, id int64, rows []row, perChunk int) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -286,6 +287,6 @@ func sealOldest(ctx context.Context, tx *writeTx, id int64, rows []row, perChunk
 			}
 		}
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM points WHERE series = ? AND step BETWEEN ? AND ?`, id, rows[0].point.Step, rows[len(rows)-1].point.Step)
+	_, err := tx.Exec(ctx, `DELETE FROM points WHERE series = ? AND step BETWEEN ? AND ?`, id, rows[0].point.Step, rows[len(rows)-1].point.Step)
 	return err
 }

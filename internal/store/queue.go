@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // Turn is the place of a run that waits for its turn: those of higher priority are first, then the oldest.
@@ -76,11 +77,11 @@ const readyGroups = `WITH RECURSIVE firsts (id) AS (
 
 // ReadyGroups returns the groups that runs which wait for nothing but their turn and room fall into: each shape of each sweep.
 func (s *Store) ReadyGroups(ctx context.Context) ([]ReadyGroup, error) {
-	rows, err := s.read.QueryContext(ctx, readyGroups)
+	rows, err := s.db.Query(ctx, readyGroups)
 	if err != nil {
-		return nil, fmt.Errorf("list what waits: %w", mapError(err))
+		return nil, fmt.Errorf("list what waits: %w", err)
 	}
-	out, err := collect(rows, func(row scanner) (g ReadyGroup, err error) {
+	out, err := db.Collect(rows, func(row db.Scanner) (g ReadyGroup, err error) {
 		if err := row.Scan(&g.Sweep, &g.shape, &g.Parallel, &g.Live); err != nil {
 			return g, err
 		}
@@ -103,11 +104,11 @@ const readyOf = `SELECT id, priority, reason, attempt FROM runs INDEXED BY runs_
 
 // ReadyOf returns the first runs of a group in the order of their turns.
 func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRun, error) {
-	rows, err := s.read.QueryContext(ctx, readyOf, g.Sweep, g.shape, limit)
+	rows, err := s.db.Query(ctx, readyOf, g.Sweep, g.shape, limit)
 	if err != nil {
-		return nil, fmt.Errorf("list runs that wait: %w", mapError(err))
+		return nil, fmt.Errorf("list runs that wait: %w", err)
 	}
-	out, err := collect(rows, func(row scanner) (r ReadyRun, err error) {
+	out, err := db.Collect(rows, func(row db.Scanner) (r ReadyRun, err error) {
 		return r, row.Scan(&r.ID, &r.Priority, &r.Reason, &r.Attempt)
 	})
 	if err != nil {
@@ -131,11 +132,11 @@ type Unplaced struct {
 
 // Unplaced returns the runs of which Nomad may still place workers.
 func (s *Store) Unplaced(ctx context.Context) ([]Unplaced, error) {
-	rows, err := s.read.QueryContext(ctx, unplaced)
+	rows, err := s.db.Query(ctx, unplaced)
 	if err != nil {
-		return nil, fmt.Errorf("list runs that are being placed: %w", mapError(err))
+		return nil, fmt.Errorf("list runs that are being placed: %w", err)
 	}
-	all, err := collect(rows, func(row scanner) (u Unplaced, err error) {
+	all, err := db.Collect(rows, func(row db.Scanner) (u Unplaced, err error) {
 		var shape string
 		if err := row.Scan(&u.ID, &shape, &u.JobID, &u.Placed); err != nil {
 			return u, err
@@ -171,21 +172,21 @@ const (
 // Due lets the queued runs whose next attempt had to wait until now, or earlier, wait for nothing but their turn.
 func (s *Store) Due(ctx context.Context, now time.Time) error {
 	var id run.ID
-	switch err := s.read.QueryRowContext(ctx, anyDue, millis(now)).Scan(&id); {
-	case errors.Is(err, sql.ErrNoRows):
+	switch err := s.db.QueryRow(ctx, anyDue, db.Millis(now)).Scan(&id); {
+	case errors.Is(err, fault.ErrNotFound):
 		return nil // as nearly always: nobody is kept from writing
 	case err != nil:
-		return fmt.Errorf("look for runs whose time has come: %w", mapError(err))
+		return fmt.Errorf("look for runs whose time has come: %w", err)
 	}
-	if _, err := s.write.ExecContext(ctx, takeTurns, millis(now)); err != nil {
-		return fmt.Errorf("let runs take their turn: %w", mapError(err))
+	if _, err := s.db.Exec(ctx, takeTurns, db.Millis(now)); err != nil {
+		return fmt.Errorf("let runs take their turn: %w", err)
 	}
 	return nil
 }
 
 // Expired returns the queued runs that have been started for as long as they may take, or longer; see [run.Run.Expired].
 func (s *Store) Expired(ctx context.Context, now time.Time) ([]run.ID, error) {
-	ids, err := s.ids(ctx, allExpired, millis(now))
+	ids, err := s.ids(ctx, allExpired, db.Millis(now))
 	if err != nil {
 		return nil, fmt.Errorf("list runs that may take no longer: %w", err)
 	}
@@ -193,11 +194,11 @@ func (s *Store) Expired(ctx context.Context, now time.Time) ([]run.ID, error) {
 }
 
 func (s *Store) ids(ctx context.Context, query string, args ...any) ([]run.ID, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
+	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
-		return nil, mapError(err)
+		return nil, err
 	}
-	return collect(rows, func(row scanner) (id run.ID, err error) { return id, row.Scan(&id) })
+	return db.Collect(rows, func(row db.Scanner) (id run.ID, err error) { return id, row.Scan(&id) })
 }
 
 // reasonsAtOnce bounds the parameters of one statement.
@@ -211,9 +212,9 @@ func (s *Store) SetReason(ctx context.Context, reason string, ids []run.ID) erro
 		for _, id := range ids[:n] {
 			args = append(args, id)
 		}
-		_, err := s.write.ExecContext(ctx, `UPDATE runs SET reason = ?, revision = revision + 1 WHERE state = ? AND reason <> ? AND id IN (?`+strings.Repeat(",?", n-1)+`)`, args...)
+		_, err := s.db.Exec(ctx, `UPDATE runs SET reason = ?, revision = revision + 1 WHERE state = ? AND reason <> ? AND id IN (?`+strings.Repeat(",?", n-1)+`)`, args...)
 		if err != nil {
-			return fmt.Errorf("store reasons for waiting: %w", mapError(err))
+			return fmt.Errorf("store reasons for waiting: %w", err)
 		}
 		ids = ids[n:]
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // repeats are the lowest steps that the further attempts of a run have reported, by attempt. The first attempt, which
@@ -35,16 +36,16 @@ func (r repeats) trained() int {
 	return newest
 }
 
-func readRepeats(ctx context.Context, q querier, id run.ID) (repeats, error) {
-	rows, err := q.QueryContext(ctx, `SELECT attempt, from_step FROM repeats WHERE run_id = ?`, id)
+func readRepeats(ctx context.Context, q db.Querier, id run.ID) (repeats, error) {
+	rows, err := q.Query(ctx, `SELECT attempt, from_step FROM repeats WHERE run_id = ?`, id)
 	if err != nil {
-		return nil, fmt.Errorf("attempts of %s: %w", id, mapError(err))
+		return nil, fmt.Errorf("attempts of %s: %w", id, err)
 	}
 	type repeat struct {
 		attempt int
 		from    int64
 	}
-	list, err := collect(rows, func(row scanner) (r repeat, err error) { return r, row.Scan(&r.attempt, &r.from) })
+	list, err := db.Collect(rows, func(row db.Scanner) (r repeat, err error) { return r, row.Scan(&r.attempt, &r.from) })
 	out := repeats{}
 	for _, r := range list {
 		out[r.attempt] = r.from
@@ -84,15 +85,15 @@ func (r repeats) lowers(attempt int, points []Point) (first int64, lower bool) {
 
 // repeat takes note of the lowest step that a further attempt has reported, and removes what earlier ones did from there
 // on: points, curves, checkpoints and the headline are those of one training.
-func (r repeats) repeat(ctx context.Context, tx *writeTx, b *Batch, first int64) error {
+func (r repeats) repeat(ctx context.Context, tx *db.Tx, b *Batch, first int64) error {
 	r[b.Attempt] = first
-	_, err := tx.ExecContext(ctx, `INSERT INTO repeats (run_id, attempt, from_step) VALUES (?,?,?)
+	_, err := tx.Exec(ctx, `INSERT INTO repeats (run_id, attempt, from_step) VALUES (?,?,?)
 		ON CONFLICT (run_id, attempt) DO UPDATE SET from_step = excluded.from_step`, b.RunID, b.Attempt, first)
 	if err == nil {
 		err = rewind(ctx, tx, b.RunID, first, b.Attempt)
 	}
 	if err == nil { // what was told since the attempt began were steps of those before it
-		_, err = tx.ExecContext(ctx, `UPDATE runs SET first_at = 0 WHERE id = ? AND first_at > 0`, b.RunID)
+		_, err = tx.Exec(ctx, `UPDATE runs SET first_at = 0 WHERE id = ? AND first_at > 0`, b.RunID)
 	}
 	if err != nil {
 		return fmt.Errorf("attempt %d of %s repeats step %d: %w", b.Attempt, b.RunID, first, err)
@@ -103,13 +104,13 @@ func (r repeats) repeat(ctx context.Context, tx *writeTx, b *Batch, first int64)
 
 // rewind removes what the attempts before this one reported of the steps from this one on. What has a time and no step
 // stays.
-func rewind(ctx context.Context, tx *writeTx, id run.ID, from int64, attempt int) error {
+func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
 	for _, q := range []string{
 		`DELETE FROM points WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND step BETWEEN ? AND ? AND attempt < ?`,
 		`DELETE FROM point_chunks WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND first_step BETWEEN ? AND ? AND attempt < ?`,
 		`DELETE FROM checkpoints WHERE run_id = ? AND step BETWEEN ? AND ? AND attempt < ?`,
 	} {
-		if _, err := tx.ExecContext(ctx, q, id, from, MaxStep, attempt); err != nil {
+		if _, err := tx.Exec(ctx, q, id, from, MaxStep, attempt); err != nil {
 			return err
 		}
 	}
@@ -124,13 +125,13 @@ func rewind(ctx context.Context, tx *writeTx, id run.ID, from int64, attempt int
 
 // cutChunks cuts the chunks that begin before a step and reach beyond it. One that is damaged stays as it is: whoever reads
 // it is told so, and what others report must not wait for it.
-func cutChunks(ctx context.Context, tx *writeTx, id run.ID, from int64, attempt int) error {
-	rows, err := tx.QueryContext(ctx, `SELECT `+pointChunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
+func cutChunks(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
+	rows, err := tx.Query(ctx, `SELECT `+pointChunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
 		WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND last_step >= ? AND first_step < ? AND attempt < ?`, id, from, from, attempt)
 	if err != nil {
 		return err
 	}
-	chunks, err := collect(rows, scanPointChunk)
+	chunks, err := db.Collect(rows, scanPointChunk)
 	if err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func cutChunks(ctx context.Context, tx *writeTx, id run.ID, from int64, attempt 
 
 // cut removes the points from a step on, of which it has some but not all. What is encoded stays as it is: only how many
 // of it count is changed.
-func (c pointChunk) cut(ctx context.Context, tx *writeTx, from int64) error {
+func (c pointChunk) cut(ctx context.Context, tx *db.Tx, from int64) error {
 	points, err := series.DecodeChunk(c.data, c.count)
 	if err != nil {
 		return err
@@ -153,16 +154,16 @@ func (c pointChunk) cut(ctx context.Context, tx *writeTx, from int64) error {
 		return fmt.Errorf("%w: it begins at step %d, not %d", series.ErrDamaged, points[0].Step, c.first)
 	}
 	st := series.StatsOf(slices.DeleteFunc(points, func(p series.Point) bool { return p.Step >= from }))
-	_, err = tx.ExecContext(ctx, `UPDATE point_chunks SET last_step = ?, count = ?, nans = ?, low = ?, high = ?, sum = ?, first_at = ?, last_at = ? WHERE id = ?`,
+	_, err = tx.Exec(ctx, `UPDATE point_chunks SET last_step = ?, count = ?, nans = ?, low = ?, high = ?, sum = ?, first_at = ?, last_at = ? WHERE id = ?`,
 		st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, c.id)
 	return err
 }
 
 // cutCurves removes the steps of the curves from this one on. Those that some attempt still has are derived again, and so
 // are those that a [Store.RollUp] under way has read before.
-func cutCurves(ctx context.Context, tx *writeTx, id run.ID, from int64) error {
+func cutCurves(ctx context.Context, tx *db.Tx, id run.ID, from int64) error {
 	var last int64
-	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(to_step), 0) FROM unrolled WHERE run_id = ?`, id).Scan(&last); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT coalesce(max(to_step), 0) FROM unrolled WHERE run_id = ?`, id).Scan(&last); err != nil {
 		return err
 	}
 	block := curveBlock(from)
@@ -172,7 +173,7 @@ func cutCurves(ctx context.Context, tx *writeTx, id run.ID, from int64) error {
 			return err
 		}
 		last = max(last, p.Step)
-		if _, err := tx.ExecContext(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block > ?`, id, metric, block); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block > ?`, id, metric, block); err != nil {
 			return err
 		}
 		if err := saveCurve(ctx, tx, id, metric, from, (block+1)*curveSteps-1, nil); err != nil {
@@ -186,12 +187,12 @@ func cutCurves(ctx context.Context, tx *writeTx, id run.ID, from int64) error {
 }
 
 // cutHeadline takes the headline back to the last step before this one. Nobody trains at any speed there.
-func cutHeadline(ctx context.Context, tx *writeTx, id run.ID, from int64) error {
+func cutHeadline(ctx context.Context, tx *db.Tx, id run.ID, from int64) error {
 	loss, err := lastOfCurve(ctx, tx, id, "loss", from-1)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = 0, revision = revision + 1 WHERE id = ? AND step >= ?`,
+	_, err = tx.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = 0, revision = revision + 1 WHERE id = ? AND step >= ?`,
 		loss.Step, loss.Mean, loss.Workers > 0, id, from)
 	return err
 }

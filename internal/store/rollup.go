@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // Rolled are the metrics whose curves over all workers are kept ready. A run of 88 000 steps on 300 workers has 26
@@ -18,7 +18,7 @@ import (
 func Rolled() []string { return []string{"loss", "tokens_per_second"} }
 
 // markUnrolled notes, in the batch's own transaction, which steps of the curves are no longer what the points say.
-func markUnrolled(ctx context.Context, tx *writeTx, b *Batch, points []Point) error {
+func markUnrolled(ctx context.Context, tx *db.Tx, b *Batch, points []Point) error {
 	from, to := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, p := range points {
 		if slices.Contains(Rolled(), p.Metric) {
@@ -34,8 +34,8 @@ func markUnrolled(ctx context.Context, tx *writeTx, b *Batch, points []Point) er
 	return nil
 }
 
-func addUnrolled(ctx context.Context, tx *writeTx, id run.ID, taken bool, from, to int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO unrolled (run_id, taken, from_step, to_step) VALUES (?,?,?,?) ON CONFLICT (run_id, taken) DO UPDATE SET
+func addUnrolled(ctx context.Context, tx *db.Tx, id run.ID, taken bool, from, to int64) error {
+	_, err := tx.Exec(ctx, `INSERT INTO unrolled (run_id, taken, from_step, to_step) VALUES (?,?,?,?) ON CONFLICT (run_id, taken) DO UPDATE SET
 		from_step = min(from_step, excluded.from_step), to_step = max(to_step, excluded.to_step)`, id, taken, from, to)
 	return err
 }
@@ -76,7 +76,7 @@ func (s *Store) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 		}
 		r.More = r.To < to
 	}
-	err = s.inTx(ctx, func(tx *writeTx) error {
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		if err := exists(ctx, tx, id); err != nil {
 			return err
 		}
@@ -86,10 +86,10 @@ func (s *Store) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 			}
 		}
 		if r.More {
-			_, err := tx.ExecContext(ctx, `UPDATE unrolled SET from_step = ? WHERE run_id = ? AND taken = 1`, r.To+1, id)
+			_, err := tx.Exec(ctx, `UPDATE unrolled SET from_step = ? WHERE run_id = ? AND taken = 1`, r.To+1, id)
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM unrolled WHERE run_id = ? AND taken = 1`, id)
+		_, err := tx.Exec(ctx, `DELETE FROM unrolled WHERE run_id = ? AND taken = 1`, id)
 		return err
 	})
 	if err != nil {
@@ -123,37 +123,37 @@ func (s *Store) emptyUntil(ctx context.Context, id run.ID, after, to int64) (int
 }
 
 // exists returns [fault.ErrNotFound] for a run that has been deleted: nothing may come back of it.
-func exists(ctx context.Context, tx *writeTx, id run.ID) error {
+func exists(ctx context.Context, tx *db.Tx, id run.ID) error {
 	var one int
-	return mapError(tx.QueryRowContext(ctx, `SELECT 1 FROM runs WHERE id = ?`, id).Scan(&one))
+	return tx.QueryRow(ctx, `SELECT 1 FROM runs WHERE id = ?`, id).Scan(&one)
 }
 
 // UnrolledRuns returns the runs whose curves are behind their points.
 func (s *Store) UnrolledRuns(ctx context.Context) ([]run.ID, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT run_id FROM unrolled ORDER BY run_id DESC`)
+	rows, err := s.db.Query(ctx, `SELECT DISTINCT run_id FROM unrolled ORDER BY run_id DESC`)
 	if err != nil {
-		return nil, fmt.Errorf("runs with curves to roll up: %w", mapError(err))
+		return nil, fmt.Errorf("runs with curves to roll up: %w", err)
 	}
-	return collect(rows, func(row scanner) (id run.ID, err error) { return id, row.Scan(&id) })
+	return db.Collect(rows, func(row db.Scanner) (id run.ID, err error) { return id, row.Scan(&id) })
 }
 
 // takeUnrolled adds what was marked to what was taken before and not finished, and returns its steps, or
 // [fault.ErrNotFound]. Points that come from here on make a new mark.
 func (s *Store) takeUnrolled(ctx context.Context, id run.ID) (from, to int64, err error) {
 	// Most of the time there is nothing: that costs no write.
-	err = s.read.QueryRowContext(ctx, `SELECT from_step FROM unrolled WHERE run_id = ? LIMIT 1`, id).Scan(&from)
+	err = s.db.QueryRow(ctx, `SELECT from_step FROM unrolled WHERE run_id = ? LIMIT 1`, id).Scan(&from)
 	if err != nil {
-		return 0, 0, mapError(err)
+		return 0, 0, err
 	}
-	err = s.inTx(ctx, func(tx *writeTx) error {
-		err := tx.QueryRowContext(ctx, `DELETE FROM unrolled WHERE run_id = ? AND taken = 0 RETURNING from_step, to_step`, id).Scan(&from, &to)
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
+		err := tx.QueryRow(ctx, `DELETE FROM unrolled WHERE run_id = ? AND taken = 0 RETURNING from_step, to_step`, id).Scan(&from, &to)
 		if err == nil {
 			err = addUnrolled(ctx, tx, id, true, from, to)
 		}
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err != nil && !errors.Is(err, fault.ErrNotFound) {
 			return err
 		}
-		return tx.QueryRowContext(ctx, `SELECT from_step, to_step FROM unrolled WHERE run_id = ? AND taken = 1`, id).Scan(&from, &to)
+		return tx.QueryRow(ctx, `SELECT from_step, to_step FROM unrolled WHERE run_id = ? AND taken = 1`, id).Scan(&from, &to)
 	})
 	return from, to, err
 }

@@ -7,20 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
 	retried, port_conflicts, not_before, revision, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank`
 
-type scanner interface{ Scan(...any) error }
-
-func scanRun(row scanner) (run.Run, error) {
+func scanRun(row db.Scanner) (run.Run, error) {
 	var r run.Run
 	var shape, options, origin string
 	var created, started, ended, progressAt, notBefore, firstAt int64
@@ -32,7 +30,7 @@ func scanRun(row scanner) (run.Run, error) {
 		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopReason, &r.FirstStep, &firstAt,
 		&divergedIn, &diverged.Step, &diverged.Rank)
 	if err != nil {
-		return r, mapError(err)
+		return r, err
 	}
 	if err := json.Unmarshal([]byte(shape), &r.Shape); err != nil {
 		return r, fmt.Errorf("shape of run %s: %w", r.ID, err)
@@ -46,26 +44,18 @@ func scanRun(row scanner) (run.Run, error) {
 	if divergedIn > 0 && divergedIn == r.Attempt {
 		r.Diverged = &diverged
 	}
-	r.NotBefore, r.FirstAt = fromMillis(notBefore), fromMillis(firstAt)
-	r.CreatedAt, r.StartedAt, r.EndedAt, r.Progress.UpdatedAt = fromMillis(created), fromMillis(started), fromMillis(ended), fromMillis(progressAt)
-	r.Progress.Loss, r.Progress.TokensPerSec = fromNull(loss), fromNull(rate)
+	r.NotBefore, r.FirstAt = db.FromMillis(notBefore), db.FromMillis(firstAt)
+	r.CreatedAt, r.StartedAt, r.EndedAt, r.Progress.UpdatedAt = db.FromMillis(created), db.FromMillis(started), db.FromMillis(ended), db.FromMillis(progressAt)
+	r.Progress.Loss, r.Progress.TokensPerSec = db.FromNull(loss), db.FromNull(rate)
 	return r, nil
-}
-
-// fromNull undoes SQLite's habit to store NaN as NULL.
-func fromNull(v sql.NullFloat64) float64 {
-	if !v.Valid {
-		return math.NaN()
-	}
-	return v.Float64
 }
 
 // CreateRun stores a new run with its first attempt, if it has one, and its first events. A submission key that was used
 // before returns the run that it made, and created is false. An ID that exists already is [fault.ErrConflict].
 func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
-	err = s.inTx(ctx, func(tx *writeTx) error {
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		if key != "" {
-			old, err := scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
+			old, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
 			if err == nil {
 				stored = old
 				return nil
@@ -87,7 +77,7 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key str
 }
 
 // insertRun stores a new run with its first attempt, if it has one, and its first events, of which it sets Seq.
-func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key string, evs []run.Event) error {
+func insertRun(ctx context.Context, tx *db.Tx, r run.Run, a run.Attempt, key string, evs []run.Event) error {
 	shape, err := json.Marshal(r.Shape)
 	if err != nil {
 		return fmt.Errorf("encode shape: %w", err)
@@ -101,11 +91,11 @@ func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key s
 		return fmt.Errorf("encode origin: %w", err)
 	}
 	words := strings.Join(append([]string{r.Options.Description}, r.Options.Tags...), "\n")
-	_, err = tx.ExecContext(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, words)
+	_, err = tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, words)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
-		millis(r.CreatedAt), millis(r.StartedAt), millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, millis(r.NotBefore), 0, r.StopReason, r.FirstStep, millis(r.FirstAt), 0, 0, 0,
+		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0,
 		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), words)
 	if err != nil {
 		return err
@@ -125,7 +115,7 @@ func insertRun(ctx context.Context, tx *writeTx, r run.Run, a run.Attempt, key s
 
 // Run returns one run, or [fault.ErrNotFound].
 func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
-	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
+	r, err := scanRun(s.db.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
 	if err != nil {
 		return r, fmt.Errorf("run %s: %w", id, missing(err, run.NoRun(string(id))))
 	}
@@ -134,7 +124,7 @@ func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
 
 // RunByKey returns the run that was submitted with a key, or [fault.ErrNotFound].
 func (s *Store) RunByKey(ctx context.Context, key string) (run.Run, error) {
-	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
+	r, err := scanRun(s.db.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
 	if err != nil {
 		return r, fmt.Errorf("run of a key: %w", err)
 	}
@@ -178,35 +168,21 @@ func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
 	if len(where) > 0 {
 		q += ` WHERE ` + strings.Join(where, ` AND `)
 	}
-	rows, err := s.read.QueryContext(ctx, q+` ORDER BY id DESC LIMIT ?`, append(args, min(max(f.Limit, 1), 1000))...)
+	rows, err := s.db.Query(ctx, q+` ORDER BY id DESC LIMIT ?`, append(args, min(max(f.Limit, 1), 1000))...)
 	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", mapError(err))
+		return nil, fmt.Errorf("list runs: %w", err)
 	}
-	return collect(rows, scanRun)
+	return db.Collect(rows, scanRun)
 }
 
 // RunsAtNomad returns every run that Nomad may hold workers for, newest first.
 func (s *Store) RunsAtNomad(ctx context.Context) ([]run.Run, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+runColumns+` FROM runs WHERE state IN (?,?,?,?) ORDER BY id DESC`,
+	rows, err := s.db.Query(ctx, `SELECT `+runColumns+` FROM runs WHERE state IN (?,?,?,?) ORDER BY id DESC`,
 		run.Pending, run.Running, run.Degraded, run.Stopping)
 	if err != nil {
-		return nil, fmt.Errorf("list runs at Nomad: %w", mapError(err))
+		return nil, fmt.Errorf("list runs at Nomad: %w", err)
 	}
-	return collect(rows, scanRun)
-}
-
-// collect reads and closes rows.
-func collect[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
-	defer func() { _ = rows.Close() }()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, mapError(rows.Err())
+	return db.Collect(rows, scanRun)
 }
 
 // CountRuns returns how many of the runs that match are in each state; states without runs are absent.
@@ -216,9 +192,9 @@ func (s *Store) CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]i
 	if len(where) > 0 {
 		q += ` WHERE ` + strings.Join(where, ` AND `)
 	}
-	rows, err := s.read.QueryContext(ctx, q+` GROUP BY state`, args...)
+	rows, err := s.db.Query(ctx, q+` GROUP BY state`, args...)
 	if err != nil {
-		return nil, fmt.Errorf("count runs: %w", mapError(err))
+		return nil, fmt.Errorf("count runs: %w", err)
 	}
 	return counts(rows)
 }
@@ -235,19 +211,19 @@ func counts(rows *sql.Rows) (map[run.State]int, error) {
 		}
 		out[st] = n
 	}
-	return out, mapError(rows.Err())
+	return out, db.MapError(rows.Err())
 }
 
 // SaveProgress stores the newest headline numbers of a run, except the participants, which [Store.Update] owns. The first
 // ones of an attempt are its FirstStep and FirstAt.
 func (s *Store) SaveProgress(ctx context.Context, id run.ID, p run.Progress) error {
-	at := millis(p.UpdatedAt)
-	_, err := s.write.ExecContext(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1,
+	at := db.Millis(p.UpdatedAt)
+	_, err := s.db.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1,
 		first_step = iif(first_attempt = attempt AND first_at > 0, first_step, ?),
 		first_at = iif(first_attempt = attempt AND first_at > 0, first_at, ?), first_attempt = attempt WHERE id = ?`,
 		p.Step, p.Loss, p.HasLoss, p.TokensPerSec, at, p.Step, at, id)
 	if err != nil {
-		return fmt.Errorf("save progress of %s: %w", id, mapError(err))
+		return fmt.Errorf("save progress of %s: %w", id, err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // SealBytes is how many bytes of a run's log stay as rows before they become a block of the archive.
@@ -40,12 +40,12 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 		if err := s.blobs.Put(ctx, name, data); err != nil {
 			return err
 		}
-		err = s.inTx(ctx, func(tx *writeTx) error {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO log_blocks (run_id, first_chunk, last_chunk, ranks, bytes, blob) VALUES (?,?,?,?,?,?)`,
+		err = s.db.Write(ctx, func(tx *db.Tx) error {
+			if _, err := tx.Exec(ctx, `INSERT INTO log_blocks (run_id, first_chunk, last_chunk, ranks, bytes, blob) VALUES (?,?,?,?,?,?)`,
 				id, first, last, ranks(chunks), size, name); err != nil {
 				return err
 			}
-			_, err := tx.ExecContext(ctx, `DELETE FROM log_chunks WHERE run_id = ? AND id <= ?`, id, last)
+			_, err := tx.Exec(ctx, `DELETE FROM log_chunks WHERE run_id = ? AND id <= ?`, id, last)
 			return err
 		})
 		if err != nil {
@@ -56,25 +56,22 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 
 // UnsealedRuns returns the runs with at least atLeast bytes of unsealed lines.
 func (s *Store) UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT run_id FROM log_chunks GROUP BY run_id HAVING sum(length(data)) >= ?`, atLeast)
+	rows, err := s.db.Query(ctx, `SELECT run_id FROM log_chunks GROUP BY run_id HAVING sum(length(data)) >= ?`, atLeast)
 	if err != nil {
-		return nil, fmt.Errorf("unsealed logs: %w", mapError(err))
+		return nil, fmt.Errorf("unsealed logs: %w", err)
 	}
-	return collect(rows, func(row scanner) (id run.ID, err error) { return id, row.Scan(&id) })
+	return db.Collect(rows, func(row db.Scanner) (id run.ID, err error) { return id, row.Scan(&id) })
 }
 
 // oldestChunks reads chunks until they make one block.
 func (s *Store) oldestChunks(ctx context.Context, id run.ID) (out []chunk, size int, err error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, 0, mapError(err)
-	}
-	defer func() { _ = tx.Rollback() }() // nothing to undo
-	r := logReader{store: s, tx: tx, id: id}
-	err = r.eachChunk(ctx, `id > ? ORDER BY id`, 0, func(c chunk) bool {
-		out = append(out, c)
-		size += len(c.data)
-		return size < SealBytes
+	err = s.db.Read(ctx, func(tx *db.Snapshot) error {
+		r := logReader{store: s, tx: tx, id: id}
+		return r.eachChunk(ctx, `id > ? ORDER BY id`, 0, func(c chunk) bool {
+			out = append(out, c)
+			size += len(c.data)
+			return size < SealBytes
+		})
 	})
 	return out, size, err
 }

@@ -2,25 +2,19 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
-
-	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 //go:embed migrations/*.sql
@@ -28,16 +22,13 @@ var migrations embed.FS
 
 // Store is the SQLite store. Its methods are safe for concurrent use.
 type Store struct {
-	dir   string
+	db    *db.DB
 	lock  *os.File // held while this process has the folder; nil with OpenWith
-	write *sql.DB  // one connection: SQLite has one writer
-	read  *sql.DB
 	blobs Blobs
 
 	lastBlock atomic.Pointer[openBlock]
 	unstored  atomic.Int64 // bytes of the newest batches that could not be stored; 0 once others were
 
-	stmts   statements
 	ordered chan struct{}
 
 	mu     sync.Mutex
@@ -48,9 +39,6 @@ type Store struct {
 	sealer  sealer
 	heads   heads
 }
-
-// readers is how many queries can run beside each other.
-const readers = 4
 
 // Open opens or creates the store in dir (the file cotrain.db and the folder logs) and brings its schema up to date. It
 // refuses a schema newer than this program knows, and says so when dir cannot be written.
@@ -79,7 +67,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 
 // cannotOpen gives an error at the start, about a file or a folder, the words for what to do where there are any.
 func cannotOpen(name string, err error) error {
-	mapped := mapError(err)
+	mapped := db.MapError(err)
 	switch {
 	case errors.Is(mapped, fault.ErrDamaged):
 		return fault.New(fault.ErrDamaged, fmt.Sprintf("%s is damaged, or is no database of CoTrain.", name),
@@ -104,11 +92,6 @@ func probe(dir string) error {
 		return cannotOpen(dir, fmt.Errorf("data folder %s cannot be written: %w; choose another with COTRAIN_DATA_DIR", dir, err))
 	}
 	return nil
-}
-
-// diskFull says which disk is full.
-func diskFull(dir string, cause error) error {
-	return fault.New(fault.ErrFull, fmt.Sprintf("The disk that holds the console's data folder %s is full, so nothing can be stored.", dir), "").Because(cause)
 }
 
 // ErrInUse says that another console has the data folder.
@@ -136,69 +119,27 @@ func unlockDir(f *os.File) error {
 
 // OpenWith opens the store in one file, with its log archive elsewhere.
 func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
-	write, err := sql.Open("sqlite", dsn(file, "_txlock=immediate"))
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", file, err)
-	}
-	write.SetMaxOpenConns(1)
-	s := &Store{
-		dir: filepath.Dir(file), write: write, blobs: blobs, ordered: make(chan struct{}, 1), series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{},
-		stmts:  statements{db: write, byQuery: map[string]*sql.Stmt{}},
-		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
-	}
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", file, cannotOpen(file, err)), s.Close())
-	}
-	if s.read, err = sql.Open("sqlite", dsn(file, "_pragma=query_only(1)")); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
-	}
-	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
-	return s, nil
-}
-
-// dsn turns on what every connection needs. With synchronous NORMAL a killed process loses nothing; a power cut can
-// lose the last moments, which are read again from Nomad since the cursors go back with them.
-func dsn(file, more string) string {
-	return "file:" + (&url.URL{Path: file}).EscapedPath() +
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)&_pragma=cache_size(-8000)&_pragma=wal_autocheckpoint(8000)&" + more
-}
-
-func (s *Store) migrate(ctx context.Context) error {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
+		return nil, fmt.Errorf("read migrations: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, s.write, sub)
+	d, err := db.Open(ctx, file, sub)
 	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
+		return nil, fmt.Errorf("open %s: %w", file, cannotOpen(file, err))
 	}
-	have, want, err := p.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("read schema version: %w", err)
-	}
-	if have > want {
-		return fmt.Errorf("%w: its schema is version %d and this program knows up to %d: start a newer cotrain", fault.ErrConflict, have, want)
-	}
-	if have < want {
-		if _, err := p.Up(ctx); err != nil {
-			return fmt.Errorf("migrate: %w", err)
-		}
-	}
-	return nil
+	return &Store{
+		db: d, blobs: blobs, ordered: make(chan struct{}, 1), series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{},
+		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
+	}, nil
 }
 
 // Close closes the store; what was committed is on disk.
 func (s *Store) Close() error {
-	errs := []error{s.stmts.close()}
-	if s.read != nil {
-		errs = append(errs, s.read.Close())
-	}
-	errs = append(errs, s.write.Close())
+	err := s.db.Close()
 	if s.lock != nil {
-		errs = append(errs, unlockDir(s.lock))
+		err = errors.Join(err, unlockDir(s.lock))
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // checkBytes is how much Ping writes, and maxCheckBytes how much when something that large could not be stored.
@@ -209,13 +150,13 @@ const (
 
 // Ping reports whether the store can be read and written: it writes something, as large as what could not be stored last.
 func (s *Store) Ping(ctx context.Context) error {
-	err := s.inTx(ctx, func(tx *writeTx) error {
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO write_checks (id, data) VALUES (0, zeroblob(?))`, max(checkBytes, s.unstored.Load()))
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT OR REPLACE INTO write_checks (id, data) VALUES (0, zeroblob(?))`, max(checkBytes, s.unstored.Load()))
 		return err
 	})
 	if err == nil { // not in one transaction: SQLite does not write what is gone at its end
-		err = s.inTx(ctx, func(tx *writeTx) error {
-			_, err := tx.ExecContext(ctx, `DELETE FROM write_checks`)
+		err = s.db.Write(ctx, func(tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `DELETE FROM write_checks`)
 			return err
 		})
 	}
@@ -225,48 +166,10 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// mapError turns the driver's errors into faults where one fits.
-func mapError(err error) error {
-	var se *sqlite.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
-		return fault.ErrNotFound
-	case errors.As(err, &se):
-		switch se.Code() & 0xff {
-		case sqlite3.SQLITE_FULL:
-			return fault.ErrFull.Fault().Because(err)
-		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			return fault.ErrDamaged.Fault().Because(err)
-		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY:
-			return fault.ErrStoreAway.Fault().Because(err)
-		case sqlite3.SQLITE_CONSTRAINT:
-			return fmt.Errorf("%w: %w", err, fault.ErrConflict)
-		}
-	}
-	return err
-}
-
 // missing gives an error that says that something does not exist the words for what that is.
 func missing(err error, what *fault.Error) error {
 	if errors.Is(err, fault.ErrNotFound) {
 		return what
 	}
 	return err
-}
-
-// millis is a time as it is stored; see the migrations.
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func fromMillis(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }

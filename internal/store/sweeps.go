@@ -10,6 +10,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // CreateSweep stores a new sweep with all its runs, each with its first event, in one transaction. A key that was used
@@ -23,9 +24,9 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 	if err != nil {
 		return sw, false, fmt.Errorf("encode sweep: %w", err)
 	}
-	err = s.inTx(ctx, func(tx *writeTx) error {
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		if key != "" {
-			old, err := scanSweep(tx.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
+			old, err := scanSweep(tx.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
 			if err == nil {
 				stored = old
 				return nil
@@ -34,8 +35,8 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO sweeps (`+sweepColumns+`, parallel, submit_key) VALUES (?,?,?,?,?,?,?,?,?)`,
-			sw.ID, sw.Name, string(spec), string(fields), sw.Stopped, millis(sw.CreatedAt), sw.Actor, sw.Spec.Parallel, sql.NullString{String: key, Valid: key != ""})
+		_, err := tx.Exec(ctx, `INSERT INTO sweeps (`+sweepColumns+`, parallel, submit_key) VALUES (?,?,?,?,?,?,?,?,?)`,
+			sw.ID, sw.Name, string(spec), string(fields), sw.Stopped, db.Millis(sw.CreatedAt), sw.Actor, sw.Spec.Parallel, sql.NullString{String: key, Valid: key != ""})
 		if err != nil {
 			return err
 		}
@@ -57,14 +58,14 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 
 const sweepColumns = `id, name, spec, fields, stopped, created_at, actor`
 
-func scanSweep(row scanner) (run.Sweep, error) {
+func scanSweep(row db.Scanner) (run.Sweep, error) {
 	var sw run.Sweep
 	var spec, fields string
 	var created int64
 	if err := row.Scan(&sw.ID, &sw.Name, &spec, &fields, &sw.Stopped, &created, &sw.Actor); err != nil {
-		return sw, mapError(err)
+		return sw, err
 	}
-	sw.CreatedAt = fromMillis(created)
+	sw.CreatedAt = db.FromMillis(created)
 	if err := errors.Join(json.Unmarshal([]byte(spec), &sw.Spec), json.Unmarshal([]byte(fields), &sw.Fields)); err != nil {
 		return sw, fmt.Errorf("sweep %s: %w", sw.ID, err)
 	}
@@ -73,7 +74,7 @@ func scanSweep(row scanner) (run.Sweep, error) {
 
 // SweepByKey returns the sweep that was submitted with a key, without counts, or [fault.ErrNotFound].
 func (s *Store) SweepByKey(ctx context.Context, key string) (run.Sweep, error) {
-	sw, err := scanSweep(s.read.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
+	sw, err := scanSweep(s.db.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
 	if err != nil {
 		return sw, fmt.Errorf("sweep of a key: %w", err)
 	}
@@ -82,7 +83,7 @@ func (s *Store) SweepByKey(ctx context.Context, key string) (run.Sweep, error) {
 
 // Sweep returns one sweep with its counts, or [fault.ErrNotFound].
 func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
-	sw, err := scanSweep(s.read.QueryRowContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE id = ?`, id))
+	sw, err := scanSweep(s.db.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE id = ?`, id))
 	if err != nil {
 		return sw, fmt.Errorf("sweep %s: %w", id, missing(err, run.NoSweep(string(id))))
 	}
@@ -92,12 +93,12 @@ func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 
 // Sweeps returns up to limit sweeps with their counts, newest first: those older than before, or with "" the newest.
 func (s *Store) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?`,
+	rows, err := s.db.Query(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?`,
 		before, before, min(max(limit, 1), 1000))
 	if err != nil {
-		return nil, fmt.Errorf("list sweeps: %w", mapError(err))
+		return nil, fmt.Errorf("list sweeps: %w", err)
 	}
-	out, err := collect(rows, scanSweep)
+	out, err := db.Collect(rows, scanSweep)
 	if err != nil {
 		return nil, fmt.Errorf("list sweeps: %w", err)
 	}
@@ -111,9 +112,9 @@ func (s *Store) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]ru
 
 // countSweep returns how many runs of a sweep are in each state; states without runs are absent.
 func (s *Store) countSweep(ctx context.Context, id run.SweepID) (map[run.State]int, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT state, count(*) FROM runs WHERE sweep <> '' AND sweep = ? GROUP BY state`, id)
+	rows, err := s.db.Query(ctx, `SELECT state, count(*) FROM runs WHERE sweep <> '' AND sweep = ? GROUP BY state`, id)
 	if err != nil {
-		return nil, fmt.Errorf("count runs of %s: %w", id, mapError(err))
+		return nil, fmt.Errorf("count runs of %s: %w", id, err)
 	}
 	return counts(rows)
 }
@@ -121,7 +122,7 @@ func (s *Store) countSweep(ctx context.Context, id run.SweepID) (map[run.State]i
 // BestRun returns the run of a sweep with the lowest loss, of equal ones the first; a sweep of which no run has a loss that
 // is a number is [fault.ErrNotFound].
 func (s *Store) BestRun(ctx context.Context, id run.SweepID) (run.Run, error) {
-	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs
+	r, err := scanRun(s.db.QueryRow(ctx, `SELECT `+runColumns+` FROM runs
 		WHERE sweep <> '' AND sweep = ? AND has_loss = 1 AND abs(loss) <= ? ORDER BY loss, id LIMIT 1`, id, math.MaxFloat64)) // NaN is NULL
 	if err != nil {
 		return r, fmt.Errorf("best run of %s: %w", id, err)
@@ -133,25 +134,25 @@ func (s *Store) BestRun(ctx context.Context, id run.SweepID) (run.Run, error) {
 // [Store.Update]. It returns what was stored, oldest run first; a sweep that does not exist is [fault.ErrNotFound].
 func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) error) ([]Update, error) {
 	var out []Update
-	err := s.inTx(ctx, func(tx *writeTx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE sweeps SET stopped = 1 WHERE id = ?`, id)
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		res, err := tx.Exec(ctx, `UPDATE sweeps SET stopped = 1 WHERE id = ?`, id)
 		if err != nil {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, run.NoSweep(string(id)))
 		}
-		rows, err := tx.QueryContext(ctx, `SELECT id FROM runs WHERE sweep <> '' AND sweep = ? AND state NOT IN (?,?,?) ORDER BY id`,
+		rows, err := tx.Query(ctx, `SELECT id FROM runs WHERE sweep <> '' AND sweep = ? AND state NOT IN (?,?,?) ORDER BY id`,
 			id, run.Succeeded, run.Failed, run.Stopped)
 		if err != nil {
 			return err
 		}
-		ids, err := collect(rows, func(row scanner) (id run.ID, err error) { return id, row.Scan(&id) })
+		ids, err := db.Collect(rows, func(row db.Scanner) (id run.ID, err error) { return id, row.Scan(&id) })
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
-			u, err := change(ctx, tx, id, fn)
+			u, err := s.change(ctx, tx, id, fn)
 			if err != nil {
 				return err
 			}
@@ -168,15 +169,15 @@ func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) 
 // DeleteSweep removes a sweep that has no runs any more. One that does not exist is [fault.ErrNotFound], and one that still
 // has runs is [fault.ErrConflict].
 func (s *Store) DeleteSweep(ctx context.Context, id run.SweepID) error {
-	err := s.inTx(ctx, func(tx *writeTx) error {
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		var left int
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM runs WHERE sweep <> '' AND sweep = ?`, id).Scan(&left); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM runs WHERE sweep <> '' AND sweep = ?`, id).Scan(&left); err != nil {
 			return err
 		}
 		if left > 0 {
 			return fault.New(fault.ErrLive, fmt.Sprintf("Sweep %s still has %d runs.", id, left), "Delete it again: what is interrupted goes on.")
 		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM sweeps WHERE id = ?`, id)
+		res, err := tx.Exec(ctx, `DELETE FROM sweeps WHERE id = ?`, id)
 		if err != nil {
 			return err
 		}

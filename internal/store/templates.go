@@ -10,19 +10,20 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 const templateColumns = `name, version, description, config, shape, options, note, actor, created_at`
 
-func scanTemplate(row scanner) (run.Template, error) {
+func scanTemplate(row db.Scanner) (run.Template, error) {
 	var t run.Template
 	var shape, options string
 	var created int64
 	err := row.Scan(&t.Name, &t.Version, &t.Description, &t.Config, &shape, &options, &t.Note, &t.Actor, &created)
 	if err != nil {
-		return t, mapError(err)
+		return t, err
 	}
-	t.CreatedAt = fromMillis(created)
+	t.CreatedAt = db.FromMillis(created)
 	if err := errors.Join(json.Unmarshal([]byte(shape), &t.Shape), json.Unmarshal([]byte(options), &t.Options)); err != nil {
 		return t, fmt.Errorf("template %s: %w", t.Ref(), err)
 	}
@@ -48,8 +49,8 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 	if err != nil {
 		return t, fmt.Errorf("encode options: %w", err)
 	}
-	err = s.inTx(ctx, func(tx *writeTx) error {
-		newest, err := scanTemplate(tx.QueryRowContext(ctx, newestTemplate, templateKey(t.Name)))
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
+		newest, err := scanTemplate(tx.QueryRow(ctx, newestTemplate, templateKey(t.Name)))
 		if err != nil && !errors.Is(err, fault.ErrNotFound) {
 			return err
 		}
@@ -66,8 +67,8 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 			return nil
 		}
 		t.Version = newest.Version + 1
-		_, err = tx.ExecContext(ctx, `INSERT INTO templates (key, `+templateColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
-			templateKey(t.Name), t.Name, t.Version, t.Description, t.Config, string(shape), string(options), t.Note, t.Actor, millis(t.CreatedAt))
+		_, err = tx.Exec(ctx, `INSERT INTO templates (key, `+templateColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
+			templateKey(t.Name), t.Name, t.Version, t.Description, t.Config, string(shape), string(options), t.Note, t.Actor, db.Millis(t.CreatedAt))
 		return err
 	})
 	if err != nil {
@@ -87,9 +88,9 @@ func sameTemplate(a, b run.Template, optionsOfB string) (bool, error) {
 
 // Template returns one version of a template, with 0 the newest, or [fault.ErrNotFound].
 func (s *Store) Template(ctx context.Context, name string, version int) (run.Template, error) {
-	row := s.read.QueryRowContext(ctx, newestTemplate, templateKey(name))
+	row := s.db.QueryRow(ctx, newestTemplate, templateKey(name))
 	if version != 0 {
-		row = s.read.QueryRowContext(ctx, `SELECT `+templateColumns+` FROM templates WHERE key = ? AND version = ?`, templateKey(name), version)
+		row = s.db.QueryRow(ctx, `SELECT `+templateColumns+` FROM templates WHERE key = ? AND version = ?`, templateKey(name), version)
 	}
 	t, err := scanTemplate(row)
 	if err != nil && version != 0 {
@@ -117,11 +118,11 @@ func (s *Store) TemplateVersions(ctx context.Context, name string) ([]run.Templa
 }
 
 func (s *Store) templates(ctx context.Context, query string, args ...any) ([]run.Template, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
+	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("list templates: %w", mapError(err))
+		return nil, fmt.Errorf("list templates: %w", err)
 	}
-	out, err := collect(rows, scanTemplate)
+	out, err := db.Collect(rows, scanTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("list templates: %w", err)
 	}
@@ -130,8 +131,8 @@ func (s *Store) templates(ctx context.Context, query string, args ...any) ([]run
 
 // DeleteTemplate removes every version of a template, or returns [fault.ErrNotFound]. Runs that were made from it stay.
 func (s *Store) DeleteTemplate(ctx context.Context, name string) error {
-	err := s.inTx(ctx, func(tx *writeTx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM templates WHERE key = ?`, templateKey(name))
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		res, err := tx.Exec(ctx, `DELETE FROM templates WHERE key = ?`, templateKey(name))
 		if err != nil {
 			return err
 		}

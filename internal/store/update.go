@@ -2,13 +2,13 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
 )
 
 // Update is one change of a run, made and stored in one transaction.
@@ -24,18 +24,18 @@ type Update struct {
 // returns what was stored. fn's error cancels the change and is returned as it is; fn must not wait for anything.
 func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (Update, error) {
 	var u Update
-	err := s.inTx(ctx, func(tx *writeTx) (err error) {
-		u, err = change(ctx, tx, id, fn)
+	err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
+		u, err = s.change(ctx, tx, id, fn)
 		return err
 	})
 	return u, err
 }
 
 // change is [Store.Update] within a transaction.
-func change(ctx context.Context, tx *writeTx, id run.ID, fn func(*Update) error) (Update, error) {
+func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Update) error) (Update, error) {
 	var u Update
 	var err error
-	if u.Run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id)); err != nil {
+	if u.Run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id)); err != nil {
 		return u, fmt.Errorf("run %s: %w", id, missing(err, run.NoRun(string(id))))
 	}
 	if u.Attempt, err = newestAttempt(ctx, tx, id); err != nil {
@@ -52,16 +52,16 @@ func change(ctx context.Context, tx *writeTx, id run.ID, fn func(*Update) error)
 	if err := fn(&u); err != nil {
 		return u, err
 	}
-	return u, u.save(ctx, tx, before, known)
+	return u, s.save(ctx, tx, &u, before, known)
 }
 
-func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, known map[string]run.Worker) error {
+func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attempt, known map[string]run.Worker) error {
 	u.Run.Revision++
 	r := u.Run
-	if _, err := tx.ExecContext(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
+	if _, err := tx.Exec(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
 		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_reason = ? WHERE id = ?`,
-		r.State, r.Reason, r.StopRequested, r.Attempt, millis(r.StartedAt), millis(r.EndedAt), r.Progress.Participants,
-		r.Retried, r.PortConflicts, millis(r.NotBefore), r.Revision, r.StopReason, r.ID); err != nil {
+		r.State, r.Reason, r.StopRequested, r.Attempt, db.Millis(r.StartedAt), db.Millis(r.EndedAt), r.Progress.Participants,
+		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopReason, r.ID); err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
 	if a := u.Attempt; a != before && a.Number > 0 {
@@ -80,25 +80,25 @@ func (u *Update) save(ctx context.Context, tx *writeTx, before run.Attempt, know
 		}
 	}
 	for _, o := range u.Orders {
-		if err := place(ctx, tx, o); err != nil {
+		if err := s.place(ctx, tx, o); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func saveAttempt(ctx context.Context, tx *writeTx, a run.Attempt) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?,?,?)
+func saveAttempt(ctx context.Context, tx *db.Tx, a run.Attempt) error {
+	_, err := tx.Exec(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, maybe_sent = excluded.maybe_sent,
 		created_at = excluded.created_at, ended_at = excluded.ended_at, resume = excluded.resume, recalled = excluded.recalled`,
-		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, millis(a.CreatedAt), millis(a.EndedAt), a.Resume, a.Recalled)
+		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, db.Millis(a.CreatedAt), db.Millis(a.EndedAt), a.Resume, a.Recalled)
 	if err != nil {
 		return fmt.Errorf("save attempt %s: %w", a.Token(), err)
 	}
 	return nil
 }
 
-func saveWorker(ctx context.Context, tx *writeTx, w run.Worker, known map[string]run.Worker) error {
+func saveWorker(ctx context.Context, tx *db.Tx, w run.Worker, known map[string]run.Worker) error {
 	body, err := json.Marshal(w)
 	if err != nil {
 		return fmt.Errorf("encode worker %s: %w", w.AllocID, err)
@@ -108,7 +108,7 @@ func saveWorker(ctx context.Context, tx *writeTx, w run.Worker, known map[string
 			return nil
 		}
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO workers (alloc_id, run_id, attempt, rank, state, body) VALUES (?,?,?,?,?,?)
+	_, err = tx.Exec(ctx, `INSERT INTO workers (alloc_id, run_id, attempt, rank, state, body) VALUES (?,?,?,?,?,?)
 		ON CONFLICT (alloc_id) DO UPDATE SET state = excluded.state, body = excluded.body`,
 		w.AllocID, w.RunID, w.Attempt, w.Rank, w.State, string(body))
 	if err != nil {
@@ -117,24 +117,19 @@ func saveWorker(ctx context.Context, tx *writeTx, w run.Worker, known map[string
 	return nil
 }
 
-type querier interface {
-	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-}
-
-func scanAttempt(row scanner) (run.Attempt, error) {
+func scanAttempt(row db.Scanner) (run.Attempt, error) {
 	var a run.Attempt
 	var created, ended int64
 	err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended, &a.Resume, &a.Recalled)
-	a.CreatedAt, a.EndedAt = fromMillis(created), fromMillis(ended)
-	return a, mapError(err)
+	a.CreatedAt, a.EndedAt = db.FromMillis(created), db.FromMillis(ended)
+	return a, err
 }
 
 const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume, recalled`
 
 // newestAttempt is the zero attempt before the first.
-func newestAttempt(ctx context.Context, q querier, id run.ID) (run.Attempt, error) {
-	a, err := scanAttempt(q.QueryRowContext(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number DESC LIMIT 1`, id))
+func newestAttempt(ctx context.Context, q db.Querier, id run.ID) (run.Attempt, error) {
+	a, err := scanAttempt(q.QueryRow(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number DESC LIMIT 1`, id))
 	if errors.Is(err, fault.ErrNotFound) {
 		return run.Attempt{RunID: id}, nil
 	}
@@ -143,29 +138,29 @@ func newestAttempt(ctx context.Context, q querier, id run.ID) (run.Attempt, erro
 
 // Attempts returns a run's attempts, oldest first.
 func (s *Store) Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number`, id)
+	rows, err := s.db.Query(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number`, id)
 	if err != nil {
-		return nil, fmt.Errorf("attempts of %s: %w", id, mapError(err))
+		return nil, fmt.Errorf("attempts of %s: %w", id, err)
 	}
-	return collect(rows, scanAttempt)
+	return db.Collect(rows, scanAttempt)
 }
 
 // RunOfJob returns the ID of the run that a child job belongs to, or [fault.ErrNotFound].
 func (s *Store) RunOfJob(ctx context.Context, jobID string) (run.ID, error) {
 	var id run.ID
-	err := s.read.QueryRowContext(ctx, `SELECT run_id FROM attempts WHERE job_id = ?`, jobID).Scan(&id)
+	err := s.db.QueryRow(ctx, `SELECT run_id FROM attempts WHERE job_id = ?`, jobID).Scan(&id)
 	if err != nil {
-		return "", fmt.Errorf("run of job %s: %w", jobID, mapError(err))
+		return "", fmt.Errorf("run of job %s: %w", jobID, err)
 	}
 	return id, nil
 }
 
-func workers(ctx context.Context, q querier, id run.ID, attempt int) ([]run.Worker, error) {
-	rows, err := q.QueryContext(ctx, `SELECT body FROM workers WHERE run_id = ? AND attempt = ? ORDER BY rank, alloc_id`, id, attempt)
+func workers(ctx context.Context, q db.Querier, id run.ID, attempt int) ([]run.Worker, error) {
+	rows, err := q.Query(ctx, `SELECT body FROM workers WHERE run_id = ? AND attempt = ? ORDER BY rank, alloc_id`, id, attempt)
 	if err != nil {
-		return nil, fmt.Errorf("workers of %s: %w", id, mapError(err))
+		return nil, fmt.Errorf("workers of %s: %w", id, err)
 	}
-	return collect(rows, func(row scanner) (run.Worker, error) {
+	return db.Collect(rows, func(row db.Scanner) (run.Worker, error) {
 		var body string
 		var w run.Worker
 		if err := row.Scan(&body); err != nil {
@@ -177,9 +172,9 @@ func workers(ctx context.Context, q querier, id run.ID, attempt int) ([]run.Work
 
 // Workers returns the workers of a run's newest attempt, by rank.
 func (s *Store) Workers(ctx context.Context, id run.ID) ([]run.Worker, error) {
-	a, err := newestAttempt(ctx, s.read, id)
+	a, err := newestAttempt(ctx, s.db, id)
 	if err != nil {
 		return nil, fmt.Errorf("workers of %s: %w", id, err)
 	}
-	return workers(ctx, s.read, id, a.Number)
+	return workers(ctx, s.db, id, a.Number)
 }
