@@ -12,7 +12,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // Runs reads runs.
@@ -45,7 +45,7 @@ type Measurements interface {
 	// Metrics returns the names, sorted.
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	// PointsPage returns up to limit values, by rank and step: of the steps from one on, those after a place, nil for the first.
-	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *store.PointPlace, limit int) ([]store.WorkerPoint, error)
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.Place, limit int) ([]points.WorkerPoint, error)
 	// Curve returns the metric over all workers by step, from a step on.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 }

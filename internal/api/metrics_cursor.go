@@ -8,13 +8,13 @@ import (
 	"fmt"
 
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // metricPlace is where a page of values ended: at a value of one of the metrics that were asked for.
 type metricPlace struct {
 	metric int
-	point  store.PointPlace
+	point  points.Place
 }
 
 // cursorSum is how many bytes of a cursor tell what it belongs to.
@@ -49,7 +49,7 @@ func (q *metricsQuery) place(cursor string) (metricPlace, error) {
 			return metricPlace{}, bad
 		}
 	}
-	p := metricPlace{int(parts[0]), store.PointPlace{Rank: int(parts[1]), Step: parts[2]}}
+	p := metricPlace{int(parts[0]), points.Place{Rank: int(parts[1]), Step: parts[2]}}
 	if in.Len() > 0 || p.metric < 0 || p.metric >= len(q.metrics) {
 		return metricPlace{}, bad
 	}

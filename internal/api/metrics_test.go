@@ -10,14 +10,14 @@ import (
 	"testing"
 
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 func TestMetricsKeepNumbersThatAreNotFinite(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	id := f.Add(run.Run{State: run.Running})
-	points := []store.WorkerPoint{{Rank: 0, Step: 1, Value: 4.5, At: 1000}, {Rank: 0, Step: 2, Value: run.Number(math.NaN())}, {Rank: 1, Step: 2, Value: run.Number(math.Inf(-1))}}
+	points := []points.WorkerPoint{{Rank: 0, Step: 1, Value: 4.5, At: 1000}, {Rank: 0, Step: 2, Value: run.Number(math.NaN())}, {Rank: 1, Step: 2, Value: run.Number(math.Inf(-1))}}
 	var curve []run.CurvePoint
 	for step := range int64(100) {
 		curve = append(curve, run.CurvePoint{Step: step, Mean: math.NaN(), Min: float64(step), Workers: 2})
@@ -85,13 +85,13 @@ func (p metricPage) places(metrics ...string) (out []string) {
 }
 
 // measured are the values of workers that each reported steps 0 to steps-1.
-func measured(workers, steps int) (points []store.WorkerPoint) {
+func measured(workers, steps int) (out []points.WorkerPoint) {
 	for rank := range workers {
 		for step := range int64(steps) {
-			points = append(points, store.WorkerPoint{Rank: rank, Step: step, Value: 1})
+			out = append(out, points.WorkerPoint{Rank: rank, Step: step, Value: 1})
 		}
 	}
-	return points
+	return out
 }
 
 func drawn(steps int) (curve []run.CurvePoint) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 const (
@@ -83,7 +84,7 @@ func BenchmarkLongCurve(b *testing.B) {
 		for first := 0; first < steps; first += atOnce {
 			bt := &store.Batch{RunID: id, AllocID: "a", Stream: "stdout", Attempt: 1, At: time.UnixMilli(int64(first)), From: cursor, To: store.Cursor{File: "f", Offset: int64(first) + 1}}
 			for step := first; step < first+atOnce; step++ {
-				bt.Points = append(bt.Points, store.Point{Metric: "loss", Step: int64(step), Value: noise(rnd, step)[0], Exact: true})
+				bt.Points = append(bt.Points, points.Point{Metric: "loss", Step: int64(step), Value: noise(rnd, step)[0], Exact: true})
 			}
 			if err := s.Commit(b.Context(), []*store.Batch{bt}); err != nil {
 				b.Fatal(err)
@@ -176,7 +177,7 @@ func storeNoise(b *testing.B, s *store.Store, id run.ID) {
 				At: at.Add(time.Duration(rnd.IntN(100)) * time.Millisecond),
 			}
 			for i, v := range noise(rnd, step) {
-				bt.Points = append(bt.Points, store.Point{Metric: metricNames[i], Step: int64(step), Value: v, Exact: true})
+				bt.Points = append(bt.Points, points.Point{Metric: metricNames[i], Step: int64(step), Value: v, Exact: true})
 			}
 			batches[rank] = bt
 			cursors[rank] = to
@@ -248,7 +249,7 @@ func curveTime(b *testing.B, s *store.Store, id run.ID) time.Duration {
 func seriesTime(b *testing.B, s *store.Store, id run.ID) time.Duration {
 	b.Helper()
 	return median(b, func() (int, error) {
-		points, err := s.PointsPage(b.Context(), id, chunkedMetric, 0, &store.PointPlace{Rank: chunkedWorkers / 2, Step: -1}, chunkedSteps)
+		points, err := s.PointsPage(b.Context(), id, chunkedMetric, 0, &points.Place{Rank: chunkedWorkers / 2, Step: -1}, chunkedSteps)
 		return len(points), err
 	}, chunkedSteps)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/static"
 )
@@ -155,7 +156,7 @@ func trainingRuns(b *testing.B, s *store.Store, sweep run.Sweep) []run.Run {
 		}
 		bt := &store.Batch{RunID: runs[i].ID, AllocID: fmt.Sprint("a", i), Stream: "stdout", Attempt: 1, At: started, To: store.Cursor{File: "f", Offset: 1}}
 		for step := range int64(sweepSteps) {
-			bt.Points = append(bt.Points, store.Point{Metric: "loss", Step: step + 1, Value: lossAt(i, step+1), Exact: true})
+			bt.Points = append(bt.Points, points.Point{Metric: "loss", Step: step + 1, Value: lossAt(i, step+1), Exact: true})
 		}
 		if err := s.Commit(b.Context(), []*store.Batch{bt}); err != nil {
 			b.Fatal(err)

@@ -13,16 +13,16 @@ import (
 
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 func TestMetricsArePrintedAsDocumented(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	id := c.Add(run.Run{State: run.Running})
-	c.SetMetric(id, "loss", []store.WorkerPoint{{Rank: 0, Step: 1, Value: 4.5, At: 1000}, {Rank: 0, Step: 2, Value: run.Number(math.NaN())}, {Rank: 1, Step: 2, Value: 4}}, nil)
-	c.SetMetric(id, "mfu", []store.WorkerPoint{{Rank: 0, Step: 2, Value: 30}}, nil)
-	c.SetMetric(id, "system/cpu", []store.WorkerPoint{{Rank: 0, Step: 1_700_000_000_000, Value: 0.5}}, nil)
+	c.SetMetric(id, "loss", []points.WorkerPoint{{Rank: 0, Step: 1, Value: 4.5, At: 1000}, {Rank: 0, Step: 2, Value: run.Number(math.NaN())}, {Rank: 1, Step: 2, Value: 4}}, nil)
+	c.SetMetric(id, "mfu", []points.WorkerPoint{{Rank: 0, Step: 2, Value: 30}}, nil)
+	c.SetMetric(id, "system/cpu", []points.WorkerPoint{{Rank: 0, Step: 1_700_000_000_000, Value: 0.5}}, nil)
 	r := c.cotrain("run", "metrics", string(id), "--metric", "loss", "--format", "json").want(t, exitDone)
 	want := `{"run":"` + string(id) + `","metrics":{"loss":[{"worker":0,"step":1,"value":4.5,"at":"1970-01-01T00:00:01Z"},` +
 		`{"worker":0,"step":2,"value":"NaN","at":"1970-01-01T00:00:00Z"},{"worker":1,"step":2,"value":4,"at":"1970-01-01T00:00:00Z"}]}}` + "\n"
@@ -49,13 +49,13 @@ func TestMetricsAreFilteredByWorkerAndStep(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	id := string(c.Add(run.Run{State: run.Running, Shape: run.Shape{Nodes: 2}}))
-	var points []store.WorkerPoint
+	var values []points.WorkerPoint
 	for rank := range 2 {
 		for step := range int64(4) {
-			points = append(points, store.WorkerPoint{Rank: rank, Step: step, Value: run.Number(step)})
+			values = append(values, points.WorkerPoint{Rank: rank, Step: step, Value: run.Number(step)})
 		}
 	}
-	c.SetMetric(run.ID(id), "loss", points, nil)
+	c.SetMetric(run.ID(id), "loss", values, nil)
 	for args, want := range map[string]string{
 		"--worker 1":                    "loss 1 4 3 3",
 		"--from 2":                      "loss 0 2 3 3|loss 1 2 3 3",
@@ -97,13 +97,13 @@ func (c *console) metricsServer(told func(w http.ResponseWriter, r *http.Request
 	c.url = srv.URL
 }
 
-func longMetric(workers, steps int) (points []store.WorkerPoint) {
+func longMetric(workers, steps int) (values []points.WorkerPoint) {
 	for rank := range workers {
 		for step := range int64(steps) {
-			points = append(points, store.WorkerPoint{Rank: rank, Step: step, Value: run.Number(float64(step) / 4), At: step})
+			values = append(values, points.WorkerPoint{Rank: rank, Step: step, Value: run.Number(float64(step) / 4), At: step})
 		}
 	}
-	return points
+	return values
 }
 
 func TestALongMetricIsWrittenWhileItIsRead(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // fullStore is a store on a disk that may be full: nothing of it can be written then.
@@ -36,9 +37,9 @@ func (s *fullStore) Commit(ctx context.Context, batches []*store.Batch) error {
 	return s.Store.Commit(ctx, batches)
 }
 
-func (s *fullStore) RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error) {
+func (s *fullStore) RollUp(ctx context.Context, id run.ID) (points.RollUp, bool, error) {
 	if err := s.err(); err != nil {
-		return store.RollUp{}, false, err
+		return points.RollUp{}, false, err
 	}
 	return s.Store.RollUp(ctx, id)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // Tailer reads a worker's log; see [nomad.Client.TailLog].
@@ -28,9 +29,9 @@ type Store interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
-	RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error)
+	RollUp(ctx context.Context, id run.ID) (points.RollUp, bool, error)
 	Curve(ctx context.Context, id run.ID, metric string, from int64) ([]run.CurvePoint, error)
-	UnrolledRuns(ctx context.Context) ([]run.ID, error)
+	StaleCurves(ctx context.Context) ([]run.ID, error)
 }
 
 // Publisher tells viewers; see [feed.Hub].

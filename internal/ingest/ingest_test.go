@@ -24,6 +24,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
@@ -133,7 +134,7 @@ func (r *rig) eventually(what string, ok func() bool) {
 	}
 }
 
-func (r *rig) points(metric string) []store.WorkerPoint {
+func (r *rig) points(metric string) []points.WorkerPoint {
 	r.t.Helper()
 	pts, err := storetest.AllPoints(r.t.Context(), r.store, r.id, metric)
 	if err != nil {
@@ -178,10 +179,10 @@ func TestLinesBecomeSamplesEventsAndLogs(t *testing.T) {
 	r.eventually("the sample is stored", func() bool { return len(r.points("loss")) == 1 })
 	r.cluster.Print(r.child, 0, "ne\n12:00:01 [INFO] [Rank 0] step: 2, loss: 3.2500\n12:00:01 [INFO] [Rank 0] Sync psuedo-gradient in 1.25 seconds\nend")
 	r.end(0)
-	if d := cmp.Diff([]store.WorkerPoint{{Step: 1, Value: 3.5}, {Step: 2, Value: 3.25}}, r.points("loss")); d != "" {
+	if d := cmp.Diff([]points.WorkerPoint{{Step: 1, Value: 3.5}, {Step: 2, Value: 3.25}}, r.points("loss")); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]store.WorkerPoint{{Step: 2, Value: 1.25}}, r.points("sync_seconds")); d != "" {
+	if d := cmp.Diff([]points.WorkerPoint{{Step: 2, Value: 1.25}}, r.points("sync_seconds")); d != "" {
 		t.Error(d)
 	}
 	lines := r.lines(0)
@@ -368,7 +369,7 @@ func TestCurvesThatAnEarlierConsoleLeftBehindAreBroughtUpToDate(t *testing.T) {
 	r.stop()
 	err := r.store.Commit(t.Context(), []*store.Batch{{
 		RunID: r.id, AllocID: "gone", Stream: "stdout", Attempt: 1, At: time.Now(), To: store.Cursor{File: "f", Offset: 1, Done: true},
-		Points: []store.Point{{Metric: "loss", Step: 3, Value: 2}, {Metric: "loss", Step: 9000, Value: 1}},
+		Points: []points.Point{{Metric: "loss", Step: 3, Value: 2}, {Metric: "loss", Step: 9000, Value: 1}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -493,7 +494,7 @@ func TestHostileOutputIsStoredAndBounded(t *testing.T) {
 		t.Errorf("checkpoints %+v, %v", saved, err)
 	}
 	names, err := r.store.Metrics(t.Context(), r.id)
-	if err != nil || len(names) > store.MaxMetrics+len(store.Rolled()) {
+	if err != nil || len(names) > points.MaxMetrics+len(points.Rolled()) {
 		t.Errorf("%d metrics, %v", len(names), err)
 	}
 }
@@ -541,7 +542,7 @@ func TestAStreamThatWasGoodIsOpenedAgainSoon(t *testing.T) {
 				t.Fatalf("after %d openings there is a pause of %v", i+1, pause)
 			}
 		}
-		if names, err := r.store.Metrics(t.Context(), r.id); err != nil || len(names) != store.MaxMetrics {
+		if names, err := r.store.Metrics(t.Context(), r.id); err != nil || len(names) != points.MaxMetrics {
 			t.Errorf("%d metrics, %v", len(names), err)
 		}
 	})

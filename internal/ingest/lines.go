@@ -11,6 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 const (
@@ -194,15 +195,15 @@ func (r *lineReader) take(b *store.Batch, res logparse.Result) {
 			default:
 				continue
 			}
-			r.point(b, store.Point{Metric: m.Name, Step: step, Value: m.Value, Exact: res.Sample.Exact})
+			r.point(b, points.Point{Metric: m.Name, Step: step, Value: m.Value, Exact: res.Sample.Exact})
 		}
 	case logparse.KindEvent:
 		r.event(b, res.Event)
 	}
 }
 
-func (r *lineReader) point(b *store.Batch, p store.Point) {
-	if p.Step > store.MaxStep || (p.Step < 0 && p.Step != byTime) {
+func (r *lineReader) point(b *store.Batch, p points.Point) {
+	if p.Step > points.MaxStep || (p.Step < 0 && p.Step != byTime) {
 		return
 	}
 	b.Points = append(b.Points, p)
@@ -228,11 +229,11 @@ func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
 	}
 	if kept, ok := frequent[ev.Name]; ok {
 		if v, ok := ev.Value(kept.number); ok && r.step > 0 {
-			r.point(b, store.Point{Metric: kept.metric, Step: r.step, Value: v})
+			r.point(b, points.Point{Metric: kept.metric, Step: r.step, Value: v})
 		}
 		return
 	}
-	if path := ev.Path(); ev.Name == logparse.CheckpointSaved && ev.HasStep && path != "" && ev.Step >= 0 && ev.Step <= store.MaxStep {
+	if path := ev.Path(); ev.Name == logparse.CheckpointSaved && ev.HasStep && path != "" && ev.Step >= 0 && ev.Step <= points.MaxStep {
 		b.Saved = append(b.Saved, store.Checkpoint{Step: ev.Step, Path: path}) // however many events there were
 	}
 	r.events++

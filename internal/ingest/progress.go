@@ -11,7 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 const (
@@ -30,7 +30,7 @@ type progress struct {
 	mu    sync.Mutex
 	dirty map[run.ID]time.Time // since when
 
-	flushing sync.Mutex // one at a time: see store.RollUp
+	flushing sync.Mutex // one at a time: see points.RollUp
 }
 
 func newProgress(o Options) *progress { return &progress{o: o, dirty: map[run.ID]time.Time{}} }
@@ -80,7 +80,7 @@ func (p *progress) run(ctx context.Context) error {
 
 // catchUp brings the curves up to date that an earlier console left behind: it was killed, or stored them in another way.
 func (p *progress) catchUp(ctx context.Context) {
-	ids, err := p.o.Store.UnrolledRuns(ctx)
+	ids, err := p.o.Store.StaleCurves(ctx)
 	for _, id := range ids {
 		if err == nil {
 			err = p.catchUpRun(ctx, id)
@@ -155,7 +155,7 @@ func (p *progress) update(ctx context.Context, id run.ID) error {
 type rolled struct {
 	any  bool
 	much bool // more than one call of RollUp
-	part store.RollUp
+	part points.RollUp
 }
 
 func (p *progress) rollUp(ctx context.Context, id run.ID) (r rolled, err error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
@@ -381,7 +382,7 @@ func TestAnAttemptAfterAnUnansweredDispatchForgetsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &store.Batch{RunID: r.id, AllocID: "a", Stream: "stdout", Attempt: 1, At: time.Now(), Log: []byte("x\n"), To: store.Cursor{File: "f", Offset: 2},
-		Points: []store.Point{{Metric: "loss", Step: 1, Value: 1}}}
+		Points: []points.Point{{Metric: "loss", Step: 1, Value: 1}}}
 	if err := r.store.Commit(t.Context(), []*store.Batch{b}); err != nil { // its workers train
 		t.Fatal(err)
 	}

@@ -18,11 +18,14 @@ type Checkpoint struct {
 // saved is among them.
 const keptCheckpoints = 20
 
-// MaxStep is the greatest step that a point may have; a metric without steps has the time in milliseconds, which is more.
-const MaxStep = 1_000_000_000_000
-
-func saveCheckpoints(ctx context.Context, tx *db.Tx, b *Batch, saved []Checkpoint) error {
-	for _, c := range saved {
+// saveCheckpoints stores the checkpoints of a batch but for those of a step that a later attempt has trained again.
+func saveCheckpoints(ctx context.Context, tx *db.Tx, b *Batch, gone int64) error {
+	saved := false
+	for _, c := range b.Saved {
+		if c.Step >= gone {
+			continue
+		}
+		saved = true
 		_, err := tx.Exec(ctx, `INSERT INTO checkpoints (run_id, rank, step, attempt, path) VALUES (?,?,?,?,?)
 			ON CONFLICT (run_id, rank, step) DO UPDATE SET attempt = excluded.attempt, path = excluded.path WHERE excluded.attempt >= checkpoints.attempt`,
 			b.RunID, b.Rank, c.Step, b.Attempt, c.Path)
@@ -30,7 +33,7 @@ func saveCheckpoints(ctx context.Context, tx *db.Tx, b *Batch, saved []Checkpoin
 			return fmt.Errorf("store checkpoint of %s: %w", b.RunID, err)
 		}
 	}
-	if len(saved) == 0 {
+	if !saved {
 		return nil
 	}
 	_, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE run_id = ? AND rank = ? AND step <

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // Cursor is how far a stream of a worker's log is stored.
@@ -21,14 +21,6 @@ type Cursor struct {
 	Done   bool      // nothing more will come
 	At     time.Time // when that was; set by the store
 	Told   run.Told
-}
-
-// Point is one value of one metric of one worker.
-type Point struct {
-	Metric string
-	Step   int64 // Unix milliseconds for a metric without steps
-	Value  float64
-	Exact  bool // from a machine line; wins over a printed one
 }
 
 // Batch is a piece of one worker's log and all that was read from it. It is stored whole or not at all.
@@ -42,7 +34,7 @@ type Batch struct {
 
 	From, To Cursor // the stored cursor must still be From's file and offset, and becomes To
 	Log      []byte // raw lines, as received
-	Points   []Point
+	Points   []points.Point
 	Events   []run.Event
 	Saved    []Checkpoint
 
@@ -102,33 +94,26 @@ func (s *Store) Told(ctx context.Context, id run.ID) (map[string]run.Told, error
 // reported from there on. When another writer moved a cursor first it stores nothing and returns [fault.ErrConflict]. It sets
 // ChunkID, Repeated and the events' Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
-	c := commit{store: s, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}, told: map[*Batch][]run.Event{}, names: nameKeeper{store: s}}
+	added := map[*Batch][]run.Event{} // beside the batch's own
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		c.tx, c.rows, c.names.tx = tx, pointRows{tx: tx}, tx
+		c := commit{tx: tx, points: points.NewWriter(s.Points, tx), added: added}
 		for _, b := range batches {
 			if err := c.batch(ctx, b); err != nil {
 				return err
 			}
 		}
-		return c.rows.flush(ctx)
+		return c.points.Flush(ctx)
 	})
 	if err != nil {
-		c.names.forget()
 		if errors.Is(err, fault.ErrUnavailable) {
 			s.unstored.Store(min(maxCheckBytes, sizeOf(batches)))
 		}
 		return fmt.Errorf("store log batches: %w", err)
 	}
 	s.unstored.Store(0)
-	for b, evs := range c.told {
+	for b, evs := range added {
 		b.Events = append(b.Events, evs...)
 	}
-	s.mu.Lock()
-	for k, id := range c.fresh {
-		s.series[k] = id
-	}
-	s.mu.Unlock()
-	s.heads.add(c.added)
 	return nil
 }
 
@@ -144,14 +129,9 @@ func sizeOf(batches []*Batch) (n int64) {
 // commit is one [Store.Commit] under way. Batches stay as they are but for what the store sets: they are stored once more
 // when it fails.
 type commit struct {
-	store   *Store
-	tx      *db.Tx
-	rows    pointRows
-	names   nameKeeper
-	fresh   map[seriesKey]int64
-	added   map[run.ID]map[int64]int // rows by series
-	repeats map[run.ID]repeats
-	told    map[*Batch][]run.Event // beside the batch's own
+	tx     *db.Tx
+	points *points.Writer
+	added  map[*Batch][]run.Event
 }
 
 func (c *commit) batch(ctx context.Context, b *Batch) error {
@@ -162,77 +142,45 @@ func (c *commit) batch(ctx context.Context, b *Batch) error {
 	if err := insertChunk(ctx, c.tx, b); err != nil {
 		return err
 	}
-	points, err := c.steps(ctx, b)
-	if err != nil {
-		return err
-	}
-	for _, p := range points {
-		id, ok, err := c.seriesID(ctx, seriesKey{b.RunID, p.Metric, b.Rank})
-		if err != nil {
+	var res points.Result
+	if len(b.Points) > 0 || len(b.Saved) > 0 {
+		var err error
+		if res, err = c.points.Add(ctx, points.Report{Run: b.RunID, Attempt: b.Attempt, Rank: b.Rank, At: b.At, Points: b.Points}); err != nil {
 			return err
 		}
-		if !ok {
-			continue
+		if b.Repeated = res.Rewound; b.Repeated {
+			if err := rewind(ctx, c.tx, b.RunID, res.From, b.Attempt); err != nil {
+				return fmt.Errorf("attempt %d of %s repeats step %d: %w", b.Attempt, b.RunID, res.From, err)
+			}
 		}
-		if err := c.rows.add(ctx, id, p, b); err != nil {
+		if err := saveCheckpoints(ctx, c.tx, b, res.Gone); err != nil {
 			return err
 		}
-		if c.added[b.RunID] == nil {
-			c.added[b.RunID] = map[int64]int{}
-		}
-		c.added[b.RunID][id]++
 	}
 	for i := range b.Events {
 		if err := insertEvent(ctx, c.tx, &b.Events[i]); err != nil {
 			return err
 		}
 	}
-	ev, err := diverged(ctx, c.tx, b, points)
-	if err := c.tell(ctx, b, ev, err); err != nil {
-		return err
-	}
-	ev, err = c.names.tell(ctx, b)
-	return c.tell(ctx, b, ev, err)
+	return c.notice(ctx, b, res)
 }
 
-// tell stores an event, if there is one, beside the batch's own.
-func (c *commit) tell(ctx context.Context, b *Batch, ev *run.Event, err error) error {
-	if err != nil || ev == nil {
-		return err
+// notice adds the events that the store itself tells.
+func (c *commit) notice(ctx context.Context, b *Batch, res points.Result) error {
+	for _, find := range []func(context.Context, *db.Tx, *Batch, points.Result) (*run.Event, error){diverged, metricsDropped} {
+		ev, err := find(ctx, c.tx, b, res)
+		if err != nil {
+			return err
+		}
+		if ev == nil {
+			continue
+		}
+		if err := insertEvent(ctx, c.tx, ev); err != nil {
+			return err
+		}
+		c.added[b] = append(c.added[b], *ev)
 	}
-	if err := insertEvent(ctx, c.tx, ev); err != nil {
-		return err
-	}
-	c.told[b] = append(c.told[b], *ev)
 	return nil
-}
-
-// steps makes room for a batch's points, and returns those that are still wanted.
-func (c *commit) steps(ctx context.Context, b *Batch) ([]Point, error) {
-	if len(b.Points) == 0 && len(b.Saved) == 0 {
-		return nil, nil
-	}
-	done, ok := c.repeats[b.RunID]
-	if !ok {
-		var err error
-		if done, err = readRepeats(ctx, c.tx, b.RunID); err != nil {
-			return nil, err
-		}
-		c.repeats[b.RunID] = done
-	}
-	points, saved := done.only(b)
-	if first, lower := done.lowers(b.Attempt, points); lower {
-		if err := c.rows.flush(ctx); err != nil { // earlier batches may hold what is repeated
-			return nil, err
-		}
-		if err := done.repeat(ctx, c.tx, b, first); err != nil {
-			return nil, err
-		}
-	}
-	if err := saveCheckpoints(ctx, c.tx, b, saved); err != nil {
-		return nil, err
-	}
-	return points, markUnrolled(ctx, c.tx, b, points)
 }
 
 func moveCursor(ctx context.Context, tx *db.Tx, b *Batch) error {
@@ -262,79 +210,4 @@ func moveCursor(ctx context.Context, tx *db.Tx, b *Batch) error {
 		return err
 	}
 	return fmt.Errorf("run %s: %w", b.RunID, fault.ErrNotFound)
-}
-
-type seriesKey struct {
-	run    run.ID
-	metric string
-	rank   int
-}
-
-// seriesID returns the series of a metric of a worker; ok is false when the metric is dropped.
-func (c *commit) seriesID(ctx context.Context, k seriesKey) (id int64, ok bool, err error) {
-	c.store.mu.Lock()
-	id, ok = c.store.series[k]
-	c.store.mu.Unlock()
-	if ok {
-		return id, true, nil
-	}
-	if id, ok = c.fresh[k]; ok {
-		return id, true, nil
-	}
-	if ok, err = c.names.keeps(ctx, k.run, k.metric); err != nil || !ok {
-		return 0, false, err
-	}
-	err = c.tx.QueryRow(ctx, `INSERT INTO series (run_id, metric, rank) VALUES (?,?,?)
-		ON CONFLICT (run_id, metric, rank) DO UPDATE SET rank = excluded.rank RETURNING id`, k.run, k.metric, k.rank).Scan(&id)
-	if err != nil {
-		return 0, false, fmt.Errorf("series %s of %s: %w", k.metric, k.run, err)
-	}
-	c.fresh[k] = id
-	return id, true, nil
-}
-
-// pointsPerInsert rows go into one statement: it saves most of the cost of a call into SQLite.
-const pointsPerInsert = 64
-
-// upsertPoint lets a later attempt win over an earlier one, and within an attempt an exact value over a printed one.
-const upsertPoint = ` ON CONFLICT (series, step) DO UPDATE SET value = excluded.value, at = excluded.at, exact = excluded.exact,
-	attempt = excluded.attempt WHERE excluded.attempt > points.attempt OR (excluded.attempt = points.attempt AND excluded.exact >= points.exact)`
-
-const (
-	pointRow    = `(?,?,?,?,?,?)`
-	pointInsert = `INSERT INTO points (series, step, value, at, exact, attempt) VALUES `
-)
-
-var (
-	insertPoint  = pointInsert + pointRow + upsertPoint
-	insertPoints = pointInsert + strings.Repeat(pointRow+`,`, pointsPerInsert-1) + pointRow + upsertPoint
-)
-
-// pointRows gathers points into as few statements as possible.
-type pointRows struct {
-	tx   *db.Tx
-	args []any
-}
-
-func (p *pointRows) add(ctx context.Context, series int64, pt Point, b *Batch) error {
-	exact := 0
-	if pt.Exact {
-		exact = 1
-	}
-	p.args = append(p.args, series, pt.Step, pt.Value, b.At.UnixMilli(), exact, b.Attempt)
-	if len(p.args) < 6*pointsPerInsert {
-		return nil
-	}
-	_, err := p.tx.Exec(ctx, insertPoints, p.args...)
-	p.args = p.args[:0]
-	return err
-}
-
-func (p *pointRows) flush(ctx context.Context) error {
-	for ; len(p.args) >= 6; p.args = p.args[6:] {
-		if _, err := p.tx.Exec(ctx, insertPoint, p.args[:6]...); err != nil {
-			return err
-		}
-	}
-	return nil
 }

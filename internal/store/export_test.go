@@ -18,14 +18,5 @@ func (s *Store) LimitPages(ctx context.Context, n int) error {
 	return err
 }
 
-// SetPointsPerChunk makes chunks small enough for a test; as many of the newest points stay rows.
-func (s *Store) SetPointsPerChunk(n int) { s.sealer.perChunk, s.sealer.keep = n, n }
-
-// CountPoints returns how many points are rows, and how many chunks there are.
-func (s *Store) CountPoints(ctx context.Context) (rows, chunks int, err error) {
-	err = s.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM points), (SELECT count(*) FROM point_chunks)`).Scan(&rows, &chunks)
-	return rows, chunks, err
-}
-
 // Lock returns the file that keeps other consoles from the folder.
 func (s *Store) Lock() *os.File { return s.lock }

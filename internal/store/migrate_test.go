@@ -15,6 +15,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
@@ -83,7 +84,7 @@ func TestADatabaseOfTheFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	if pts, err := storetest.AllPoints(t.Context(), s, want.ID, "loss"); err != nil || len(pts) != 2 {
 		t.Errorf("points %v, %v", pts, err)
 	}
-	behind, err := s.UnrolledRuns(t.Context())
+	behind, err := s.StaleCurves(t.Context())
 	if err != nil || len(behind) != 1 || behind[0] != want.ID {
 		t.Fatalf("to be rolled up: %v, %v", behind, err)
 	}
@@ -140,7 +141,7 @@ func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
 	}
 	more := &store.Batch{RunID: id, AllocID: "a2", Stream: "stdout", Attempt: 2, At: at(5000), From: cur, To: store.Cursor{File: "f.0", Offset: 99, Told: run.Told{Step: 52}}}
 	for step := int64(51); step <= 52; step++ {
-		more.Points = append(more.Points, store.Point{Metric: "loss", Step: step, Value: 200 + float64(step), Exact: true})
+		more.Points = append(more.Points, points.Point{Metric: "loss", Step: step, Value: 200 + float64(step), Exact: true})
 	}
 	if err := s.Commit(t.Context(), []*store.Batch{more}); err != nil {
 		t.Fatal(err)

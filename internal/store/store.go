@@ -8,13 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 //go:embed migrations/*.sql
@@ -22,6 +21,8 @@ var migrations embed.FS
 
 // Store is the SQLite store. Its methods are safe for concurrent use.
 type Store struct {
+	*points.Points
+
 	db    *db.DB
 	lock  *os.File // held while this process has the folder; nil with OpenWith
 	blobs Blobs
@@ -30,14 +31,6 @@ type Store struct {
 	unstored  atomic.Int64 // bytes of the newest batches that could not be stored; 0 once others were
 
 	ordered chan struct{}
-
-	mu     sync.Mutex
-	series map[seriesKey]int64 // only committed ones
-	names  map[run.ID]*metricNames
-
-	sealing sync.Mutex // one SealPoints at a time
-	sealer  sealer
-	heads   heads
 }
 
 // Open opens or creates the store in dir (the file cotrain.db and the folder logs) and brings its schema up to date. It
@@ -127,10 +120,7 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", file, cannotOpen(file, err))
 	}
-	return &Store{
-		db: d, blobs: blobs, ordered: make(chan struct{}, 1), series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{},
-		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
-	}, nil
+	return &Store{Points: points.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
 }
 
 // Close closes the store; what was committed is on disk.

@@ -15,6 +15,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
@@ -196,7 +197,7 @@ func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
 	write := func() error {
 		b := &store.Batch{
 			RunID: id, AllocID: "a", Stream: "stdout", From: cur, Log: []byte(strings.Repeat("x", 9999) + "\n"),
-			To: store.Cursor{File: "f", Offset: cur.Offset + 10000}, Points: []store.Point{{Metric: "loss", Step: cur.Offset, Value: 1}},
+			To: store.Cursor{File: "f", Offset: cur.Offset + 10000}, Points: []points.Point{{Metric: "loss", Step: cur.Offset, Value: 1}},
 		}
 		err := s.Commit(t.Context(), []*store.Batch{b})
 		if err == nil {

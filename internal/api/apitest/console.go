@@ -16,7 +16,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
@@ -45,7 +45,7 @@ type entry struct {
 	attempts []run.Attempt
 	events   []run.Event
 	lines    []run.LogLine
-	points   map[string][]store.WorkerPoint
+	points   map[string][]points.WorkerPoint
 	curves   map[string][]run.CurvePoint
 }
 
@@ -139,7 +139,7 @@ func (c *Console) add(r run.Run) run.ID {
 	if r.CreatedAt.IsZero() {
 		r.CreatedAt = c.clock
 	}
-	c.runs[r.ID] = &entry{run: r, points: map[string][]store.WorkerPoint{}, curves: map[string][]run.CurvePoint{}}
+	c.runs[r.ID] = &entry{run: r, points: map[string][]points.WorkerPoint{}, curves: map[string][]run.CurvePoint{}}
 	return r.ID
 }
 
@@ -179,7 +179,7 @@ func (c *Console) Log(id run.ID, rank int, texts ...string) {
 }
 
 // SetMetric sets the points, by rank and step, and the curve of a metric.
-func (c *Console) SetMetric(id run.ID, name string, points []store.WorkerPoint, curve []run.CurvePoint) {
+func (c *Console) SetMetric(id run.ID, name string, points []points.WorkerPoint, curve []run.CurvePoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.runs[id].points[name], c.runs[id].curves[name] = points, curve

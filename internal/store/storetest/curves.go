@@ -7,11 +7,12 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 func testExact(t *testing.T, s Store) {
 	id := create(t, s, "r-0000000001", "a").ID
-	pts := []store.Point{
+	pts := []points.Point{
 		{Metric: "loss", Step: 1, Value: 1.23, Exact: false}, {Metric: "loss", Step: 1, Value: 1.2345, Exact: true},
 		{Metric: "loss", Step: 2, Value: 2.2345, Exact: true}, {Metric: "loss", Step: 2, Value: 2.23, Exact: false},
 		{Metric: "loss", Step: 3, Value: 1, Exact: true}, {Metric: "loss", Step: 3, Value: 2, Exact: true},
@@ -27,9 +28,9 @@ func testExact(t *testing.T, s Store) {
 
 func testAttempts(t *testing.T, s Store) {
 	id := create(t, s, "r-0000000001", "a").ID
-	second := batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 2})
+	second := batch(id, 0, store.Cursor{}, "x\n", points.Point{Metric: "loss", Step: 1, Value: 2})
 	second.Attempt, second.AllocID = 2, "later"
-	must(t, s.Commit(t.Context(), []*store.Batch{second, batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 1, Exact: true})}))
+	must(t, s.Commit(t.Context(), []*store.Batch{second, batch(id, 0, store.Cursor{}, "x\n", points.Point{Metric: "loss", Step: 1, Value: 1, Exact: true})}))
 	c := curve(t, s, id)
 	if len(c) != 1 || c[0].Mean != 2 {
 		t.Errorf("curve is %+v", c)
@@ -39,8 +40,8 @@ func testAttempts(t *testing.T, s Store) {
 func testNotFinite(t *testing.T, s Store) {
 	id := create(t, s, "r-0000000001", "a").ID
 	must(t, s.Commit(t.Context(), []*store.Batch{
-		batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: math.NaN()}, store.Point{Metric: "loss", Step: 2, Value: math.Inf(1)}),
-		batch(id, 1, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 3}),
+		batch(id, 0, store.Cursor{}, "x\n", points.Point{Metric: "loss", Step: 1, Value: math.NaN()}, points.Point{Metric: "loss", Step: 2, Value: math.Inf(1)}),
+		batch(id, 1, store.Cursor{}, "x\n", points.Point{Metric: "loss", Step: 1, Value: 3}),
 	}))
 	c := curve(t, s, id)
 	if len(c) != 2 || !math.IsNaN(c[0].Mean) || c[0].Workers != 2 || !math.IsInf(c[1].Mean, 1) {
@@ -69,19 +70,19 @@ func testRollUp(t *testing.T, s Store) {
 		t.Errorf("a run without points: changed %v, %v", changed, err)
 	}
 	cur := map[int]store.Cursor{}
-	add := func(rank int, pts ...store.Point) {
+	add := func(rank int, pts ...points.Point) {
 		b := batch(id, rank, cur[rank], "x\n", pts...)
 		must(t, s.Commit(t.Context(), []*store.Batch{b}))
 		cur[rank] = b.To
 	}
-	add(0, store.Point{Metric: "loss", Step: 3, Value: 3}, store.Point{Metric: "loss", Step: 7, Value: 7}, store.Point{Metric: "other", Step: 900, Value: 1})
-	add(1, store.Point{Metric: "loss", Step: 5, Value: 5})
-	behind, err := s.UnrolledRuns(t.Context())
+	add(0, points.Point{Metric: "loss", Step: 3, Value: 3}, points.Point{Metric: "loss", Step: 7, Value: 7}, points.Point{Metric: "other", Step: 900, Value: 1})
+	add(1, points.Point{Metric: "loss", Step: 5, Value: 5})
+	behind, err := s.StaleCurves(t.Context())
 	must(t, err)
 	same(t, "runs with curves behind their points", behind, []run.ID{id})
 	r, changed, err := s.RollUp(t.Context(), id)
 	must(t, err)
-	if behind, err = s.UnrolledRuns(t.Context()); err != nil || len(behind) != 0 {
+	if behind, err = s.StaleCurves(t.Context()); err != nil || len(behind) != 0 {
 		t.Errorf("still behind: %v, %v", behind, err)
 	}
 	if !changed || r.From != 3 || r.To != 7 || len(r.Curves["loss"]) != 3 {
@@ -90,13 +91,13 @@ func testRollUp(t *testing.T, s Store) {
 	if _, changed, err := s.RollUp(t.Context(), id); err != nil || changed {
 		t.Errorf("a second time: changed %v, %v", changed, err)
 	}
-	add(1, store.Point{Metric: "loss", Step: 3, Value: 1}) // late, for a step that is there
+	add(1, points.Point{Metric: "loss", Step: 3, Value: 1}) // late, for a step that is there
 	if c := curve(t, s, id); len(c) != 3 || c[0].Mean != 2 || c[0].Workers != 2 || c[1].Mean != 5 {
 		t.Errorf("curve is %+v", c)
 	}
-	var many []store.Point
+	var many []points.Point
 	for step := range int64(5000) { // more than one call does
-		many = append(many, store.Point{Metric: "loss", Step: 10 + step, Value: 1})
+		many = append(many, points.Point{Metric: "loss", Step: 10 + step, Value: 1})
 	}
 	add(2, many...)
 	calls, from := 0, int64(10)
@@ -121,9 +122,9 @@ func testRollUp(t *testing.T, s Store) {
 func testLongCurve(t *testing.T, s Store) {
 	id := create(t, s, "r-0000000001", "a").ID
 	other := create(t, s, "r-0000000002", "b").ID
-	var pts []store.Point
+	var pts []points.Point
 	for step := int64(0); step < 5000; step += 7 { // more than one block, however long they are
-		pts = append(pts, store.Point{Metric: "loss", Step: step, Value: float64(step)})
+		pts = append(pts, points.Point{Metric: "loss", Step: step, Value: float64(step)})
 	}
 	must(t, s.Commit(t.Context(), []*store.Batch{batch(id, 0, store.Cursor{}, "x\n", pts...), batch(other, 0, store.Cursor{}, "x\n", pts...)}))
 	rollAll := func() {
@@ -158,7 +159,7 @@ func testLongCurve(t *testing.T, s Store) {
 		t.Errorf("beyond the end there is %v, %v", c, err)
 	}
 	for i, to := range []int64{4999, 3585, 3584, 1030, 512, 3} {
-		b := batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "tokens_per_second", Step: to, Value: 1})
+		b := batch(id, 0, store.Cursor{}, "x\n", points.Point{Metric: "tokens_per_second", Step: to, Value: 1})
 		b.AllocID, b.Attempt = fmt.Sprint("again", i), i+2
 		must(t, s.Commit(t.Context(), []*store.Batch{b}))
 		check("repeated", id, 0, to)
@@ -171,8 +172,8 @@ func testLongCurve(t *testing.T, s Store) {
 func testCurve(t *testing.T, s Store) {
 	id := create(t, s, "r-0000000001", "a").ID
 	must(t, s.Commit(t.Context(), []*store.Batch{
-		batch(id, 0, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 4}, store.Point{Metric: "loss", Step: 2, Value: 3}, store.Point{Metric: "tokens_per_second", Step: 2, Value: 10}),
-		batch(id, 1, store.Cursor{}, "x\n", store.Point{Metric: "loss", Step: 1, Value: 2}, store.Point{Metric: "tokens_per_second", Step: 2, Value: 20}),
+		batch(id, 0, store.Cursor{}, "x\n", points.Point{Metric: "loss", Step: 1, Value: 4}, points.Point{Metric: "loss", Step: 2, Value: 3}, points.Point{Metric: "tokens_per_second", Step: 2, Value: 10}),
+		batch(id, 1, store.Cursor{}, "x\n", points.Point{Metric: "loss", Step: 1, Value: 2}, points.Point{Metric: "tokens_per_second", Step: 2, Value: 20}),
 	}))
 	c := curve(t, s, id)
 	same(t, "curve", c, []run.CurvePoint{

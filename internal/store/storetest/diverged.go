@@ -6,6 +6,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 func testDiverged(t *testing.T, s Store) {
@@ -15,14 +16,14 @@ func testDiverged(t *testing.T, s Store) {
 		must(t, err)
 	}
 	ends := map[int]store.Cursor{}
-	report := func(rank, attempt int, points ...store.Point) {
+	report := func(rank, attempt int, points ...points.Point) {
 		b := batch(id, rank, ends[rank], "x\n", points...)
 		b.Attempt = attempt
 		must(t, s.Commit(t.Context(), []*store.Batch{b}))
 		ends[rank] = b.To
 	}
-	loss := func(step int64, value float64) store.Point {
-		return store.Point{Metric: "loss", Step: step, Value: value}
+	loss := func(step int64, value float64) points.Point {
+		return points.Point{Metric: "loss", Step: step, Value: value}
 	}
 	is := func(what string, want *run.Diverged, told ...string) {
 		t.Helper()
@@ -41,7 +42,7 @@ func testDiverged(t *testing.T, s Store) {
 	}
 	const first, second = "warning: the loss of worker 1 is NaN at step 4", "warning: the loss of worker 0 is +Inf at step 2"
 	attempt(1)
-	report(0, 1, loss(1, 2), store.Point{Metric: "grad_norm", Step: 1, Value: math.NaN()})
+	report(0, 1, loss(1, 2), points.Point{Metric: "grad_norm", Step: 1, Value: math.NaN()})
 	is("a finite loss", nil)
 	report(1, 1, loss(5, math.NaN()), loss(4, math.NaN()))
 	is("the first", &run.Diverged{Step: 4, Rank: 1}, first)

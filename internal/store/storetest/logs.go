@@ -8,6 +8,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 func testLogs(t *testing.T, s Store) {
@@ -129,7 +130,7 @@ func testConcurrent(t *testing.T, s Store) {
 		wg.Go(func() {
 			cur := store.Cursor{}
 			for i := range each {
-				b := batch(id, rank, cur, fmt.Sprintf("%d %d\n", rank, i), store.Point{Metric: "loss", Step: int64(i), Value: float64(rank)})
+				b := batch(id, rank, cur, fmt.Sprintf("%d %d\n", rank, i), points.Point{Metric: "loss", Step: int64(i), Value: float64(rank)})
 				if err := s.Commit(t.Context(), []*store.Batch{b}); err != nil {
 					t.Error(err)
 					return
@@ -154,10 +155,10 @@ func testConcurrent(t *testing.T, s Store) {
 func testDelete(t *testing.T, s Store) {
 	a, b := create(t, s, "r-0000000001", "a").ID, create(t, s, "r-0000000002", "b").ID
 	for _, id := range []run.ID{a, b} {
-		first := batch(id, 0, store.Cursor{}, "sealed\n", store.Point{Metric: "loss", Step: 1, Value: 1})
+		first := batch(id, 0, store.Cursor{}, "sealed\n", points.Point{Metric: "loss", Step: 1, Value: 1})
 		must(t, s.Commit(t.Context(), []*store.Batch{first}))
 		must(t, s.Seal(t.Context(), id, 1))
-		must(t, s.Commit(t.Context(), []*store.Batch{batch(id, 0, first.To, "open\n", store.Point{Metric: "loss", Step: 2, Value: 1})}))
+		must(t, s.Commit(t.Context(), []*store.Batch{batch(id, 0, first.To, "open\n", points.Point{Metric: "loss", Step: 2, Value: 1})}))
 	}
 	must(t, s.DeleteRun(t.Context(), a))
 	if _, err := s.Run(t.Context(), a); err == nil {
@@ -178,7 +179,7 @@ func testDelete(t *testing.T, s Store) {
 	must(t, s.Tidy(t.Context()))
 	// The same ID and metric may live again; nothing of the old one comes back.
 	create(t, s, string(a), "again")
-	must(t, s.Commit(t.Context(), []*store.Batch{batch(a, 0, store.Cursor{}, "new\n", store.Point{Metric: "loss", Step: 9, Value: 1})}))
+	must(t, s.Commit(t.Context(), []*store.Batch{batch(a, 0, store.Cursor{}, "new\n", points.Point{Metric: "loss", Step: 9, Value: 1})}))
 	pts, err := AllPoints(t.Context(), s, a, "loss")
 	must(t, err)
 	same(t, "points of the new run", len(pts), 1)

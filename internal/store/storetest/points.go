@@ -12,6 +12,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // nearly allows sums to have been taken in another order.
@@ -22,11 +23,11 @@ var nearly = cmp.Options{
 
 // Pages is the part of a store that [AllPoints] reads.
 type Pages interface {
-	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *store.PointPlace, limit int) ([]store.WorkerPoint, error)
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.Place, limit int) ([]points.WorkerPoint, error)
 }
 
 // AllPoints returns a metric's values of every worker, by rank and step.
-func AllPoints(ctx context.Context, s Pages, id run.ID, metric string) ([]store.WorkerPoint, error) {
+func AllPoints(ctx context.Context, s Pages, id run.ID, metric string) ([]points.WorkerPoint, error) {
 	return s.PointsPage(ctx, id, metric, math.MinInt64, nil, math.MaxInt)
 }
 
@@ -68,7 +69,7 @@ func testSealPoints(t *testing.T, s Store) {
 					v = math.NaN()
 				}
 				for m, metric := range []string{"loss", "tokens_per_second", "other"} {
-					b.Points = append(b.Points, store.Point{Metric: metric, Step: int64(10 * i), Value: v * float64(m+1), Exact: i%3 == 0})
+					b.Points = append(b.Points, points.Point{Metric: metric, Step: int64(10 * i), Value: v * float64(m+1), Exact: i%3 == 0})
 				}
 			}
 			b.At = epoch.Add(time.Duration(from+rank) * time.Second)
@@ -120,16 +121,16 @@ func testPointsPage(t *testing.T, s Store) {
 	for rank, steps := range map[int][]int64{0: {1, 2, 9}, 2: {2}, 7: {0, 5, 9}} {
 		b := batch(id, rank, store.Cursor{}, "x\n")
 		for _, step := range steps {
-			b.Points = append(b.Points, store.Point{Metric: "loss", Step: step, Value: float64(rank)}, store.Point{Metric: "other", Step: step, Value: 1})
+			b.Points = append(b.Points, points.Point{Metric: "loss", Step: step, Value: float64(rank)}, points.Point{Metric: "other", Step: step, Value: 1})
 		}
 		must(t, s.Commit(t.Context(), []*store.Batch{b}))
 	}
 	all, err := AllPoints(t.Context(), s, id, "loss")
 	must(t, err)
-	place := func(rank int, step int64) *store.PointPlace { return &store.PointPlace{Rank: rank, Step: step} }
+	place := func(rank int, step int64) *points.Place { return &points.Place{Rank: rank, Step: step} }
 	for _, tc := range []struct {
 		from  int64
-		after *store.PointPlace
+		after *points.Place
 		limit int
 		want  string
 	}{
@@ -157,8 +158,8 @@ func testPointsPage(t *testing.T, s Store) {
 		}
 		same(t, fmt.Sprintf("from %d after %v, %d", tc.from, tc.after, tc.limit), text, tc.want)
 	}
-	var paged []store.WorkerPoint
-	for after := (*store.PointPlace)(nil); ; {
+	var paged []points.WorkerPoint
+	for after := (*points.Place)(nil); ; {
 		page, err := s.PointsPage(t.Context(), id, "loss", math.MinInt64, after, 2)
 		must(t, err)
 		if len(page) == 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // model is what a store must answer about the points of one run, kept in the simplest way.
@@ -31,10 +32,10 @@ type modelPoint struct {
 // commit applies the rules: a step that a later attempt has trained again is gone, a later attempt wins, within one an exact
 // value wins, and otherwise the later one.
 func (m *model) commit(b *store.Batch) {
-	points := slices.DeleteFunc(slices.Clone(b.Points), func(p store.Point) bool { return m.gone(b.Attempt, p.Step) })
-	for _, p := range points {
+	wanted := slices.DeleteFunc(slices.Clone(b.Points), func(p points.Point) bool { return m.gone(b.Attempt, p.Step) })
+	for _, p := range wanted {
 		before, known := m.first[b.Attempt]
-		if b.Attempt > 1 && slices.Contains(store.Rolled(), p.Metric) && (!known || p.Step < before) {
+		if b.Attempt > 1 && slices.Contains(points.Rolled(), p.Metric) && (!known || p.Step < before) {
 			m.first[b.Attempt] = p.Step
 			m.step = min(m.step, p.Step-1)
 		}
@@ -44,7 +45,7 @@ func (m *model) commit(b *store.Batch) {
 			maps.DeleteFunc(steps, func(step int64, p modelPoint) bool { return m.gone(p.attempt, step) })
 		}
 	}
-	for _, p := range points {
+	for _, p := range wanted {
 		m.add(b, p)
 	}
 }
@@ -52,14 +53,14 @@ func (m *model) commit(b *store.Batch) {
 // gone reports whether a later attempt has trained a step again.
 func (m *model) gone(attempt int, step int64) bool {
 	for later, from := range m.first {
-		if later > attempt && step >= from && step <= store.MaxStep {
+		if later > attempt && step >= from && step <= points.MaxStep {
 			return true
 		}
 	}
 	return false
 }
 
-func (m *model) add(b *store.Batch, p store.Point) {
+func (m *model) add(b *store.Batch, p points.Point) {
 	if m.points[p.Metric] == nil {
 		m.points[p.Metric] = map[int]map[int64]modelPoint{}
 	}
@@ -77,14 +78,14 @@ func (m *model) add(b *store.Batch, p store.Point) {
 func (m *model) metrics() []string { return slices.Sorted(maps.Keys(m.points)) }
 
 // points are all those of PointsPage.
-func (m *model) page(metric string, from int64, after *store.PointPlace) []store.WorkerPoint {
-	var out []store.WorkerPoint
+func (m *model) page(metric string, from int64, after *points.Place) []points.WorkerPoint {
+	var out []points.WorkerPoint
 	for _, rank := range slices.Sorted(maps.Keys(m.points[metric])) {
 		for _, step := range slices.Sorted(maps.Keys(m.points[metric][rank])) {
 			past := after == nil || rank > after.Rank || (rank == after.Rank && step > after.Step)
 			if step >= from && past {
 				p := m.points[metric][rank][step]
-				out = append(out, store.WorkerPoint{Rank: rank, Step: step, Value: run.Number(p.value), At: p.at})
+				out = append(out, points.WorkerPoint{Rank: rank, Step: step, Value: run.Number(p.value), At: p.at})
 			}
 		}
 	}
@@ -129,7 +130,7 @@ func (m *model) headline() run.Progress {
 		attempt = max(attempt, later)
 	}
 	p := run.Progress{Step: m.step}
-	for _, metric := range store.Rolled() {
+	for _, metric := range points.Rolled() {
 		var newest []int64
 		for _, steps := range m.points[metric] {
 			if len(steps) == 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // RunPoints does to the points of a run whatever can be done, in random order, and compares what can be read with a
@@ -77,9 +78,9 @@ func (c *pointsCheck) same(t *rapid.T, what string, got, want any) {
 }
 
 // samePoints is same, and many times faster where nothing differs.
-func (c *pointsCheck) samePoints(t *rapid.T, what string, got, want []store.WorkerPoint) {
+func (c *pointsCheck) samePoints(t *rapid.T, what string, got, want []points.WorkerPoint) {
 	t.Helper()
-	equal := slices.EqualFunc(got, want, func(a, b store.WorkerPoint) bool {
+	equal := slices.EqualFunc(got, want, func(a, b points.WorkerPoint) bool {
 		v, w := float64(a.Value), float64(b.Value)
 		return a.Rank == b.Rank && a.Step == b.Step && a.At == b.At && (v == w || (math.IsNaN(v) && math.IsNaN(w)))
 	})
@@ -116,17 +117,17 @@ func (c *pointsCheck) commit(t *rapid.T) {
 
 // points draws what one worker reports at one time: some steps on, or some again; of several metrics, one of which has
 // steps and times.
-func (c *pointsCheck) points(t *rapid.T, rank int) []store.Point {
+func (c *pointsCheck) points(t *rapid.T, rank int) []points.Point {
 	if rapid.IntRange(0, 4).Draw(t, "again") == 0 {
 		c.next[rank] = rapid.Int64Range(0, c.next[rank]).Draw(t, "from")
 	}
 	metrics := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"loss", "tokens_per_second", "other", "mixed"}), 1, 4, rapid.ID[string]).Draw(t, "metrics")
 	exact := rapid.SampledFrom([]string{"all", "none", "some"}).Draw(t, "exact")
 	gap := rapid.SampledFrom([]int64{1, 1, 10, 100, 1_000_000_007}).Draw(t, "gap")
-	var out []store.Point
+	var out []points.Point
 	for range rapid.IntRange(1, 12).Draw(t, "steps") {
 		for _, m := range metrics {
-			p := store.Point{Metric: m, Step: c.next[rank], Value: pointValue().Draw(t, "value")}
+			p := points.Point{Metric: m, Step: c.next[rank], Value: pointValue().Draw(t, "value")}
 			p.Exact = exact == "all" || (exact == "some" && rapid.Bool().Draw(t, "exact one"))
 			if m == "mixed" && rapid.Bool().Draw(t, "by time") {
 				p.Step = epoch.UnixMilli() + rapid.Int64Range(0, 50).Draw(t, "time")
@@ -178,7 +179,7 @@ func (c *pointsCheck) rollUp(t *rapid.T) {
 		c.must(t, err)
 		more = r.More
 	}
-	for _, metric := range store.Rolled() {
+	for _, metric := range points.Rolled() {
 		from := rapid.Int64Range(0, 300).Draw(t, "from")
 		got, err := c.s.Curve(c.ctx, c.id, metric, from)
 		c.must(t, err)
@@ -237,9 +238,9 @@ func (c *pointsCheck) readPages(t *rapid.T) {
 	metric := rapid.SampledFrom(names).Draw(t, "metric")
 	from := rapid.Int64Range(0, 300).Draw(t, "from")
 	limit := rapid.IntRange(1, 40).Draw(t, "limit")
-	var after *store.PointPlace
+	var after *points.Place
 	if rapid.Bool().Draw(t, "after a place") {
-		after = &store.PointPlace{Rank: rapid.IntRange(-1, 3).Draw(t, "rank"), Step: rapid.Int64Range(-1, 300).Draw(t, "step")}
+		after = &points.Place{Rank: rapid.IntRange(-1, 3).Draw(t, "rank"), Step: rapid.Int64Range(-1, 300).Draw(t, "step")}
 	}
 	for want := c.model.page(metric, from, after); ; {
 		page, err := c.s.PointsPage(c.ctx, c.id, metric, from, after, limit)
@@ -249,6 +250,6 @@ func (c *pointsCheck) readPages(t *rapid.T) {
 		if want = want[n:]; n == 0 {
 			return
 		}
-		after = &store.PointPlace{Rank: page[n-1].Rank, Step: page[n-1].Step}
+		after = &points.Place{Rank: page[n-1].Rank, Step: page[n-1].Step}
 	}
 }

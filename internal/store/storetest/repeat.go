@@ -7,6 +7,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // steps makes a batch of a worker of an attempt: from one step to another, the loss of each is the attempt and the step.
@@ -15,7 +16,7 @@ func steps(id run.ID, attempt, rank int, from, to int64) *store.Batch {
 	b.AllocID += string(rune('0' + attempt))
 	b.Attempt = attempt
 	for step := from; step <= to; step++ {
-		b.Points = append(b.Points, store.Point{Metric: "loss", Step: step, Value: float64(100*attempt) + float64(step)}, store.Point{Metric: "tokens_per_second", Step: step, Value: 5})
+		b.Points = append(b.Points, points.Point{Metric: "loss", Step: step, Value: float64(100*attempt) + float64(step)}, points.Point{Metric: "tokens_per_second", Step: step, Value: 5})
 		b.Saved = append(b.Saved, store.Checkpoint{Step: step, Path: "p"})
 	}
 	return b
@@ -53,7 +54,7 @@ func testRepeat(t *testing.T, s Store) {
 	for _, id := range []run.ID{id, other} {
 		for rank := range 2 {
 			b := steps(id, 1, rank, 0, 9)
-			b.Points = append(b.Points, store.Point{Metric: "system/cpu", Step: epoch.UnixMilli(), Value: 1})
+			b.Points = append(b.Points, points.Point{Metric: "system/cpu", Step: epoch.UnixMilli(), Value: 1})
 			first = append(first, b)
 		}
 	}
@@ -61,7 +62,7 @@ func testRepeat(t *testing.T, s Store) {
 	bothAttempts(t, s, id, "trained once", 1, 1, 0, 9)
 	saveHeadline(t, s, id)
 
-	idle := batch(id, 0, store.Cursor{}, "starting\n", store.Point{Metric: "system/cpu", Step: epoch.UnixMilli() + 9, Value: 2})
+	idle := batch(id, 0, store.Cursor{}, "starting\n", points.Point{Metric: "system/cpu", Step: epoch.UnixMilli() + 9, Value: 2})
 	idle.AllocID, idle.Attempt = "idle", 2
 	must(t, s.Commit(t.Context(), []*store.Batch{idle}))
 	bothAttempts(t, s, id, "another attempt has not trained", 1, 1, 0, 9)

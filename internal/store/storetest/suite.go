@@ -14,6 +14,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // Store is everything that callers use of a store.
@@ -34,11 +35,11 @@ type Store interface {
 	Commit(ctx context.Context, batches []*store.Batch) error
 	Told(ctx context.Context, id run.ID) (map[string]run.Told, error)
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
-	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *store.PointPlace, limit int) ([]store.WorkerPoint, error)
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.Place, limit int) ([]points.WorkerPoint, error)
 	SealPoints(ctx context.Context) (bool, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
-	RollUp(ctx context.Context, id run.ID) (store.RollUp, bool, error)
-	UnrolledRuns(ctx context.Context) ([]run.ID, error)
+	RollUp(ctx context.Context, id run.ID) (points.RollUp, bool, error)
+	StaleCurves(ctx context.Context) ([]run.ID, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
@@ -407,7 +408,7 @@ func testUpdateFails(t *testing.T, s Store) {
 }
 
 // batch is a piece of worker rank's stdout that begins where from ends.
-func batch(id run.ID, rank int, from store.Cursor, log string, points ...store.Point) *store.Batch {
+func batch(id run.ID, rank int, from store.Cursor, log string, points ...points.Point) *store.Batch {
 	return &store.Batch{
 		RunID: id, AllocID: fmt.Sprintf("%s-a%d", id, rank), Stream: "stdout", Rank: rank, Attempt: 1, At: epoch, From: from,
 		To:  store.Cursor{File: "f.0", Offset: from.Offset + int64(len(log)), Parser: "{}"},
@@ -417,13 +418,13 @@ func batch(id run.ID, rank int, from store.Cursor, log string, points ...store.P
 
 func testCommit(t *testing.T, s Store) {
 	id := create(t, s, "r-0000000001", "a").ID
-	b := batch(id, 0, store.Cursor{}, "one\ntwo\n", store.Point{Metric: "loss", Step: 1, Value: 2, Exact: true})
+	b := batch(id, 0, store.Cursor{}, "one\ntwo\n", points.Point{Metric: "loss", Step: 1, Value: 2, Exact: true})
 	b.Events = []run.Event{{RunID: id, At: epoch, Kind: "finished", Rank: 0}}
 	must(t, s.Commit(t.Context(), []*store.Batch{b, batch(id, 1, store.Cursor{}, "other\n")}))
 	cur, err := s.Cursor(t.Context(), b.AllocID, "stdout")
 	must(t, err)
 	same(t, "cursor", cur, store.Cursor{File: "f.0", Offset: 8, Parser: "{}", At: epoch})
-	next := batch(id, 0, cur, "three\n", store.Point{Metric: "loss", Step: 2, Value: 1})
+	next := batch(id, 0, cur, "three\n", points.Point{Metric: "loss", Step: 2, Value: 1})
 	next.To.Done = true
 	must(t, s.Commit(t.Context(), []*store.Batch{next}))
 	if err := s.Commit(t.Context(), []*store.Batch{batch(id, 0, next.To, "more\n")}); !errors.Is(err, fault.ErrConflict) {
@@ -431,7 +432,7 @@ func testCommit(t *testing.T, s Store) {
 	}
 	pts, err := AllPoints(t.Context(), s, id, "loss")
 	must(t, err)
-	same(t, "points", pts, []store.WorkerPoint{{Step: 1, Value: 2, At: epoch.UnixMilli()}, {Step: 2, Value: 1, At: epoch.UnixMilli()}})
+	same(t, "points", pts, []points.WorkerPoint{{Step: 1, Value: 2, At: epoch.UnixMilli()}, {Step: 2, Value: 1, At: epoch.UnixMilli()}})
 	names, err := s.Metrics(t.Context(), id)
 	must(t, err)
 	same(t, "metrics", names, []string{"loss"})
@@ -463,7 +464,7 @@ func testStaleCursor(t *testing.T, s Store) {
 	must(t, s.Commit(t.Context(), []*store.Batch{first}))
 	good := batch(id, 1, store.Cursor{}, "good\n")
 	for _, from := range []store.Cursor{{}, {File: "f.0", Offset: 3}, {File: "f.1", Offset: 4}} {
-		err := s.Commit(t.Context(), []*store.Batch{good, batch(id, 0, from, "twice\n", store.Point{Metric: "loss", Step: 1, Value: 9})})
+		err := s.Commit(t.Context(), []*store.Batch{good, batch(id, 0, from, "twice\n", points.Point{Metric: "loss", Step: 1, Value: 9})})
 		if !errors.Is(err, fault.ErrConflict) {
 			t.Errorf("from %+v: %v, want a conflict", from, err)
 		}

@@ -1,4 +1,4 @@
-package store_test
+package points_test
 
 import (
 	"context"

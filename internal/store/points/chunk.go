@@ -1,4 +1,4 @@
-package store
+package points
 
 import (
 	"context"
@@ -18,33 +18,33 @@ const (
 	headPoints = 240
 )
 
-// pointKind is what all points of one chunk have in common.
-type pointKind struct {
+// kind is what all points of one chunk have in common.
+type kind struct {
 	attempt int
 	exact   bool
 	times   bool // steps above MaxStep, which are times and survive a rewind
 }
 
-// pointChunk is a chunk as it is stored.
-type pointChunk struct {
+// chunk is a chunk as it is stored.
+type chunk struct {
 	id          int64
-	kind        pointKind
+	kind        kind
 	first, last int64
 	count       int
 	data        []byte
 }
 
-const pointChunkColumns = `id, attempt, exact, first_step, last_step, count, data`
+const chunkColumns = `id, attempt, exact, first_step, last_step, count, data`
 
-func scanPointChunk(row db.Scanner) (pointChunk, error) {
-	var c pointChunk
+func scanChunk(row db.Scanner) (chunk, error) {
+	var c chunk
 	err := row.Scan(&c.id, &c.kind.attempt, &c.kind.exact, &c.first, &c.last, &c.count, &c.data)
 	c.kind.times = c.first > MaxStep
 	return c, err
 }
 
-// insertPointChunk stores points of ascending steps as one chunk.
-func insertPointChunk(ctx context.Context, tx *db.Tx, id int64, kind pointKind, points []series.Point) error {
+// insertChunk stores points of ascending steps as one chunk.
+func insertChunk(ctx context.Context, tx *db.Tx, id int64, kind kind, points []series.Point) error {
 	data, err := series.EncodeChunk(points)
 	if err != nil {
 		return fmt.Errorf("series %d: %w", id, err)

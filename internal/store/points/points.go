@@ -1,15 +1,37 @@
-package store
+package points
 
 import (
 	"context"
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
+
+// Points is the points of every run. Its methods are safe for concurrent use.
+type Points struct {
+	db *db.DB
+
+	mu     sync.Mutex
+	series map[seriesKey]int64 // only committed ones
+	names  map[run.ID]*metricNames
+
+	sealing sync.Mutex // one SealPoints at a time
+	sealer  sealer
+	heads   heads
+}
+
+// New returns the points of a database.
+func New(d *db.DB) *Points {
+	return &Points{
+		db: d, series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{},
+		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
+	}
+}
 
 // WorkerPoint is one stored value.
 type WorkerPoint struct {
@@ -20,29 +42,29 @@ type WorkerPoint struct {
 }
 
 // Metrics returns the names of a run's metrics, sorted.
-func (s *Store) Metrics(ctx context.Context, id run.ID) ([]string, error) {
-	rows, err := s.db.Query(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ? ORDER BY metric`, id)
+func (ps *Points) Metrics(ctx context.Context, id run.ID) ([]string, error) {
+	rows, err := ps.db.Query(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ? ORDER BY metric`, id)
 	if err != nil {
 		return nil, fmt.Errorf("metrics of %s: %w", id, err)
 	}
 	return db.Collect(rows, func(row db.Scanner) (name string, err error) { return name, row.Scan(&name) })
 }
 
-// PointPlace is the place of a point among those of a metric, which are ordered by rank, then step.
-type PointPlace struct {
+// Place is the place of a point among those of a metric, which are ordered by rank, then step.
+type Place struct {
 	Rank int
 	Step int64
 }
 
 // PointsPage returns a metric's values by rank and step: of those from step from on, at most limit after the place, or
 // the first when it is nil. It reads about a chunk more than it returns.
-func (s *Store) PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *PointPlace, limit int) ([]WorkerPoint, error) {
-	place := PointPlace{Rank: math.MinInt, Step: math.MinInt64}
+func (ps *Points) PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *Place, limit int) ([]WorkerPoint, error) {
+	place := Place{Rank: math.MinInt, Step: math.MinInt64}
 	if after != nil {
 		place = *after
 	}
 	var out []WorkerPoint
-	err := s.readPoints(ctx, func(r *pointReader) error {
+	err := ps.readPoints(ctx, func(r *reader) error {
 		workers, err := r.workers(ctx, id, metric, place.Rank)
 		if err != nil {
 			return err
@@ -75,12 +97,12 @@ func (s *Store) PointsPage(ctx context.Context, id run.ID, metric string, from i
 }
 
 // Curve returns a metric over all workers, by step, from step from on. A step for which any worker reported NaN is NaN. Those
-// of [Rolled] are as of the last [Store.RollUp].
-func (s *Store) Curve(ctx context.Context, id run.ID, metric string, from int64) ([]run.CurvePoint, error) {
+// of [Rolled] are as of the last [Points.RollUp].
+func (ps *Points) Curve(ctx context.Context, id run.ID, metric string, from int64) ([]run.CurvePoint, error) {
 	if !slices.Contains(Rolled(), metric) {
-		return s.join(ctx, id, metric, from, math.MaxInt64)
+		return ps.join(ctx, id, metric, from, math.MaxInt64)
 	}
-	curve, err := readCurve(ctx, s.db, id, metric, curveBlock(from), math.MaxInt64)
+	curve, err := readCurve(ctx, ps.db, id, metric, curveBlock(from), math.MaxInt64)
 	if err != nil {
 		return nil, err
 	}

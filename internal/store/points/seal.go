@@ -1,4 +1,4 @@
-package store
+package points
 
 import (
 	"cmp"
@@ -24,20 +24,20 @@ const (
 // SealPoints moves rows of points into chunks, a few thousand in one transaction, and reports whether there is more to do
 // now. Of a run that goes on it leaves the newest of each series, since those are what is read, repeated and corrected; of
 // one that has ended it leaves none. Nothing that can be read is changed by it, and a kill in between changes nothing.
-func (s *Store) SealPoints(ctx context.Context) (more bool, err error) {
-	s.sealing.Lock()
-	defer s.sealing.Unlock()
-	if !s.sealer.scanned {
-		err = s.scanHeads(ctx)
+func (ps *Points) SealPoints(ctx context.Context) (more bool, err error) {
+	ps.sealing.Lock()
+	defer ps.sealing.Unlock()
+	if !ps.sealer.scanned {
+		err = ps.scanHeads(ctx)
 		more = true
 	} else {
-		if len(s.sealer.due) == 0 {
-			err = s.findDue(ctx)
+		if len(ps.sealer.due) == 0 {
+			err = ps.findDue(ctx)
 		}
-		if err == nil && len(s.sealer.due) > 0 {
-			err = s.sealDue(ctx)
+		if err == nil && len(ps.sealer.due) > 0 {
+			err = ps.sealDue(ctx)
 		}
-		more = len(s.sealer.due) > 0
+		more = len(ps.sealer.due) > 0
 	}
 	if err != nil {
 		return false, fmt.Errorf("seal points: %w", err)
@@ -110,11 +110,11 @@ func (h *heads) sub(id run.ID, n int64, count int) {
 
 // scanHeads counts the rows of some series that an earlier console may have left: it goes from series to series in the
 // key of points, and never over all of them.
-func (s *Store) scanHeads(ctx context.Context) error {
-	rows, err := s.db.Query(ctx, `WITH RECURSIVE heads (series) AS (SELECT min(series) FROM points WHERE series > ?
+func (ps *Points) scanHeads(ctx context.Context) error {
+	rows, err := ps.db.Query(ctx, `WITH RECURSIVE heads (series) AS (SELECT min(series) FROM points WHERE series > ?
 		UNION ALL SELECT (SELECT min(series) FROM points WHERE series > heads.series) FROM heads WHERE series IS NOT NULL LIMIT ?)
 		SELECT h.series, s.run_id, (SELECT count(*) FROM (SELECT 1 FROM points WHERE series = h.series LIMIT ?))
-		FROM heads h LEFT JOIN series s ON s.id = h.series WHERE h.series IS NOT NULL`, s.sealer.after, scanSeries, s.sealer.keep+s.sealer.perChunk)
+		FROM heads h LEFT JOIN series s ON s.id = h.series WHERE h.series IS NOT NULL`, ps.sealer.after, scanSeries, ps.sealer.keep+ps.sealer.perChunk)
 	if err != nil {
 		return err
 	}
@@ -128,60 +128,60 @@ func (s *Store) scanHeads(ctx context.Context) error {
 		return err
 	}
 	for _, h := range found {
-		s.sealer.after = h.series
+		ps.sealer.after = h.series
 		if h.run.String != "" { // those of deleted runs are Tidy's
-			s.heads.add(map[run.ID]map[int64]int{run.ID(h.run.String): {h.series: h.count}})
+			ps.heads.add(map[run.ID]map[int64]int{run.ID(h.run.String): {h.series: h.count}})
 		}
 	}
-	s.sealer.scanned = len(found) < scanSeries
+	ps.sealer.scanned = len(found) < scanSeries
 	return nil
 }
 
 // findDue lists the series with enough rows, and all those of runs that have ended.
-func (s *Store) findDue(ctx context.Context) error {
-	s.heads.mu.Lock()
-	ids := make([]run.ID, 0, len(s.heads.runs))
-	for id := range s.heads.runs {
+func (ps *Points) findDue(ctx context.Context) error {
+	ps.heads.mu.Lock()
+	ids := make([]run.ID, 0, len(ps.heads.runs))
+	for id := range ps.heads.runs {
 		ids = append(ids, id)
 	}
-	s.heads.mu.Unlock()
+	ps.heads.mu.Unlock()
 	if len(ids) == 0 {
 		return nil
 	}
-	states, err := s.states(ctx, ids)
+	states, err := ps.states(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
 		state, ok := states[id]
 		if !ok { // deleted while its last batch was stored
-			s.heads.forget(id)
+			ps.heads.forget(id)
 			continue
 		}
-		atLeast, keep := s.sealer.keep+s.sealer.perChunk, s.sealer.keep
+		atLeast, keep := ps.sealer.keep+ps.sealer.perChunk, ps.sealer.keep
 		if state.Terminal() {
 			atLeast, keep = 1, 0
 		}
-		s.heads.mu.Lock()
-		for n, count := range s.heads.runs[id] {
+		ps.heads.mu.Lock()
+		for n, count := range ps.heads.runs[id] {
 			if count >= atLeast {
-				s.sealer.due = append(s.sealer.due, dueSeries{id, n, keep})
+				ps.sealer.due = append(ps.sealer.due, dueSeries{id, n, keep})
 			}
 		}
-		s.heads.mu.Unlock()
+		ps.heads.mu.Unlock()
 	}
 	// In the order of the table's key, and so that a test does the same each time.
-	slices.SortFunc(s.sealer.due, func(a, b dueSeries) int { return cmp.Compare(a.series, b.series) })
+	slices.SortFunc(ps.sealer.due, func(a, b dueSeries) int { return cmp.Compare(a.series, b.series) })
 	return nil
 }
 
 // states returns the states of those runs that exist.
-func (s *Store) states(ctx context.Context, ids []run.ID) (map[run.ID]run.State, error) {
+func (ps *Points) states(ctx context.Context, ids []run.ID) (map[run.ID]run.State, error) {
 	list, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.db.Query(ctx, `SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+	rows, err := ps.db.Query(ctx, `SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?))`, string(list))
 	if err != nil {
 		return nil, err
 	}
@@ -198,30 +198,30 @@ func (s *Store) states(ctx context.Context, ids []run.ID) (map[run.ID]run.State,
 }
 
 // sealDue seals series in one transaction until it is long enough. What failed is found again by the next call.
-func (s *Store) sealDue(ctx context.Context) error {
-	due := s.sealer.due
-	s.sealer.due = nil
+func (ps *Points) sealDue(ctx context.Context) error {
+	due := ps.sealer.due
+	ps.sealer.due = nil
 	type gone struct {
 		dueSeries
 		rows int
 	}
 	var done []gone
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
+	err := ps.db.Write(ctx, func(tx *db.Tx) error {
 		whole := true
 		for work := 0; whole && len(due) > 0 && work < sealRows; {
 			d := due[0]
-			counted := s.heads.count(d.run, d.series) // in the transaction: what is stored from here on adds to it
-			limit := d.keep + max(1, sealRows/s.sealer.perChunk)*s.sealer.perChunk
+			counted := ps.heads.count(d.run, d.series) // in the transaction: what is stored from here on adds to it
+			limit := d.keep + max(1, sealRows/ps.sealer.perChunk)*ps.sealer.perChunk
 			rows, err := oldestRows(ctx, tx, d.series, limit)
 			if err != nil {
 				return err
 			}
 			n := len(rows) - d.keep
 			if d.keep > 0 {
-				n -= n % s.sealer.perChunk
+				n -= n % ps.sealer.perChunk
 			}
 			n = max(n, 0)
-			if err := sealOldest(ctx, tx, d.series, rows[:n], s.sealer.perChunk); err != nil {
+			if err := sealOldest(ctx, tx, d.series, rows[:n], ps.sealer.perChunk); err != nil {
 				return fmt.Errorf("%s: %w", seriesName(ctx, tx, d.series), err)
 			}
 			work += len(rows) + perSeries
@@ -237,9 +237,9 @@ func (s *Store) sealDue(ctx context.Context) error {
 		return err
 	}
 	for _, g := range done {
-		s.heads.sub(g.run, g.series, g.rows)
+		ps.heads.sub(g.run, g.series, g.rows)
 	}
-	s.sealer.due = due
+	ps.sealer.due = due
 	return nil
 }
 
@@ -249,7 +249,7 @@ const perSeries = 20
 // row is a row of points.
 type row struct {
 	point series.Point
-	kind  pointKind
+	kind  kind
 }
 
 // oldestRows returns the rows of a series with the lowest steps.
@@ -272,8 +272,8 @@ func sealOldest(ctx context.Context, tx *db.Tx, id int64, rows []row, perChunk i
 	if len(rows) == 0 {
 		return nil
 	}
-	byKind := map[pointKind][]series.Point{}
-	var kinds []pointKind // in the order in which they occur
+	byKind := map[kind][]series.Point{}
+	var kinds []kind // in the order in which they occur
 	for _, r := range rows {
 		if byKind[r.kind] == nil {
 			kinds = append(kinds, r.kind)
@@ -282,7 +282,7 @@ func sealOldest(ctx context.Context, tx *db.Tx, id int64, rows []row, perChunk i
 	}
 	for _, k := range kinds {
 		for points := range slices.Chunk(byKind[k], perChunk) {
-			if err := insertPointChunk(ctx, tx, id, k, points); err != nil {
+			if err := insertChunk(ctx, tx, id, k, points); err != nil {
 				return err
 			}
 		}

@@ -1,4 +1,4 @@
-package store
+package points
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 // million values of each: too many to join whenever somebody opens its page.
 func Rolled() []string { return []string{"loss", "tokens_per_second"} }
 
-// markUnrolled notes, in the batch's own transaction, which steps of the curves are no longer what the points say.
-func markUnrolled(ctx context.Context, tx *db.Tx, b *Batch, points []Point) error {
+// markStale notes, in the transaction of the points, which steps of the curves are no longer what the points say.
+func markStale(ctx context.Context, tx *db.Tx, id run.ID, points []Point) error {
 	from, to := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, p := range points {
 		if slices.Contains(Rolled(), p.Metric) {
@@ -28,19 +28,19 @@ func markUnrolled(ctx context.Context, tx *db.Tx, b *Batch, points []Point) erro
 	if from > to {
 		return nil
 	}
-	if err := addUnrolled(ctx, tx, b.RunID, false, from, to); err != nil {
-		return fmt.Errorf("mark curves of %s: %w", b.RunID, err)
+	if err := addStale(ctx, tx, id, false, from, to); err != nil {
+		return fmt.Errorf("mark curves of %s: %w", id, err)
 	}
 	return nil
 }
 
-func addUnrolled(ctx context.Context, tx *db.Tx, id run.ID, taken bool, from, to int64) error {
-	_, err := tx.Exec(ctx, `INSERT INTO unrolled (run_id, taken, from_step, to_step) VALUES (?,?,?,?) ON CONFLICT (run_id, taken) DO UPDATE SET
+func addStale(ctx context.Context, tx *db.Tx, id run.ID, taken bool, from, to int64) error {
+	_, err := tx.Exec(ctx, `INSERT INTO stale_curves (run_id, taken, from_step, to_step) VALUES (?,?,?,?) ON CONFLICT (run_id, taken) DO UPDATE SET
 		from_step = min(from_step, excluded.from_step), to_step = max(to_step, excluded.to_step)`, id, taken, from, to)
 	return err
 }
 
-// RollUp is the part of a run's curves that [Store.RollUp] brought up to date.
+// RollUp is the part of a run's curves that [Points.RollUp] brought up to date.
 type RollUp struct {
 	From, To int64                       // steps
 	Curves   map[string][]run.CurvePoint // by metric
@@ -53,8 +53,8 @@ const rollSteps = 2000
 
 // RollUp brings the next part of a run's curves up to date with its points and returns it; false when there was nothing
 // to do. What is to be done survives a kill, and doing it twice changes nothing. One caller at a time for each run.
-func (s *Store) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
-	from, to, err := s.takeUnrolled(ctx, id)
+func (ps *Points) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
+	from, to, err := ps.takeStale(ctx, id)
 	if errors.Is(err, fault.ErrNotFound) {
 		return RollUp{}, false, nil
 	}
@@ -65,18 +65,18 @@ func (s *Store) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 	r.More = r.To < to
 	points := 0
 	for _, metric := range Rolled() {
-		if r.Curves[metric], err = s.join(ctx, id, metric, r.From, r.To); err != nil {
+		if r.Curves[metric], err = ps.join(ctx, id, metric, r.From, r.To); err != nil {
 			return r, false, err
 		}
 		points += len(r.Curves[metric])
 	}
 	if r.More && points == 0 {
-		if r.To, err = s.emptyUntil(ctx, id, r.To, to); err != nil {
+		if r.To, err = ps.emptyUntil(ctx, id, r.To, to); err != nil {
 			return r, false, fmt.Errorf("roll up %s: %w", id, err)
 		}
 		r.More = r.To < to
 	}
-	err = s.db.Write(ctx, func(tx *db.Tx) error {
+	err = ps.db.Write(ctx, func(tx *db.Tx) error {
 		if err := exists(ctx, tx, id); err != nil {
 			return err
 		}
@@ -86,10 +86,10 @@ func (s *Store) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 			}
 		}
 		if r.More {
-			_, err := tx.Exec(ctx, `UPDATE unrolled SET from_step = ? WHERE run_id = ? AND taken = 1`, r.To+1, id)
+			_, err := tx.Exec(ctx, `UPDATE stale_curves SET from_step = ? WHERE run_id = ? AND taken = 1`, r.To+1, id)
 			return err
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM unrolled WHERE run_id = ? AND taken = 1`, id)
+		_, err := tx.Exec(ctx, `DELETE FROM stale_curves WHERE run_id = ? AND taken = 1`, id)
 		return err
 	})
 	if err != nil {
@@ -100,8 +100,8 @@ func (s *Store) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 
 // emptyUntil returns the last step, up to to, before the next one after a step that any curve has: whatever a log says its
 // step is, a gap of any size is one call.
-func (s *Store) emptyUntil(ctx context.Context, id run.ID, after, to int64) (int64, error) {
-	err := s.readPoints(ctx, func(r *pointReader) error {
+func (ps *Points) emptyUntil(ctx context.Context, id run.ID, after, to int64) (int64, error) {
+	err := ps.readPoints(ctx, func(r *reader) error {
 		for _, metric := range Rolled() {
 			workers, err := r.workers(ctx, id, metric, math.MinInt)
 			if err != nil {
@@ -128,32 +128,32 @@ func exists(ctx context.Context, tx *db.Tx, id run.ID) error {
 	return tx.QueryRow(ctx, `SELECT 1 FROM runs WHERE id = ?`, id).Scan(&one)
 }
 
-// UnrolledRuns returns the runs whose curves are behind their points.
-func (s *Store) UnrolledRuns(ctx context.Context) ([]run.ID, error) {
-	rows, err := s.db.Query(ctx, `SELECT DISTINCT run_id FROM unrolled ORDER BY run_id DESC`)
+// StaleCurves returns the runs whose curves are behind their points.
+func (ps *Points) StaleCurves(ctx context.Context) ([]run.ID, error) {
+	rows, err := ps.db.Query(ctx, `SELECT DISTINCT run_id FROM stale_curves ORDER BY run_id DESC`)
 	if err != nil {
 		return nil, fmt.Errorf("runs with curves to roll up: %w", err)
 	}
 	return db.Collect(rows, func(row db.Scanner) (id run.ID, err error) { return id, row.Scan(&id) })
 }
 
-// takeUnrolled adds what was marked to what was taken before and not finished, and returns its steps, or
+// takeStale adds what was marked to what was taken before and not finished, and returns its steps, or
 // [fault.ErrNotFound]. Points that come from here on make a new mark.
-func (s *Store) takeUnrolled(ctx context.Context, id run.ID) (from, to int64, err error) {
+func (ps *Points) takeStale(ctx context.Context, id run.ID) (from, to int64, err error) {
 	// Most of the time there is nothing: that costs no write.
-	err = s.db.QueryRow(ctx, `SELECT from_step FROM unrolled WHERE run_id = ? LIMIT 1`, id).Scan(&from)
+	err = ps.db.QueryRow(ctx, `SELECT from_step FROM stale_curves WHERE run_id = ? LIMIT 1`, id).Scan(&from)
 	if err != nil {
 		return 0, 0, err
 	}
-	err = s.db.Write(ctx, func(tx *db.Tx) error {
-		err := tx.QueryRow(ctx, `DELETE FROM unrolled WHERE run_id = ? AND taken = 0 RETURNING from_step, to_step`, id).Scan(&from, &to)
+	err = ps.db.Write(ctx, func(tx *db.Tx) error {
+		err := tx.QueryRow(ctx, `DELETE FROM stale_curves WHERE run_id = ? AND taken = 0 RETURNING from_step, to_step`, id).Scan(&from, &to)
 		if err == nil {
-			err = addUnrolled(ctx, tx, id, true, from, to)
+			err = addStale(ctx, tx, id, true, from, to)
 		}
 		if err != nil && !errors.Is(err, fault.ErrNotFound) {
 			return err
 		}
-		return tx.QueryRow(ctx, `SELECT from_step, to_step FROM unrolled WHERE run_id = ? AND taken = 1`, id).Scan(&from, &to)
+		return tx.QueryRow(ctx, `SELECT from_step, to_step FROM stale_curves WHERE run_id = ? AND taken = 1`, id).Scan(&from, &to)
 	})
 	return from, to, err
 }

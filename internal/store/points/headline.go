@@ -1,4 +1,4 @@
-package store
+package points
 
 import (
 	"context"
@@ -13,34 +13,34 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Headline returns the point of a run's curves, as of the last [Store.RollUp], that stands for it: at the newest step that
+// Headline returns the point of a run's curves, as of the last [Points.RollUp], that stands for it: at the newest step that
 // every worker still taking part in the newest attempt that trains has reported, or at the step of the stored headline when
 // that is greater. Participants and UpdatedAt stay zero.
-func (s *Store) Headline(ctx context.Context, id run.ID) (run.Progress, error) {
-	p, err := s.headline(ctx, id)
+func (ps *Points) Headline(ctx context.Context, id run.ID) (run.Progress, error) {
+	p, err := ps.headline(ctx, id)
 	if err != nil {
 		return p, fmt.Errorf("headline of %s: %w", id, err)
 	}
 	return p, nil
 }
 
-func (s *Store) headline(ctx context.Context, id run.ID) (p run.Progress, err error) {
+func (ps *Points) headline(ctx context.Context, id run.ID) (p run.Progress, err error) {
 	var innerSteps int64
-	err = s.db.QueryRow(ctx, `SELECT step, inner_steps FROM runs WHERE id = ?`, id).Scan(&p.Step, &innerSteps)
+	err = ps.db.QueryRow(ctx, `SELECT step, inner_steps FROM runs WHERE id = ?`, id).Scan(&p.Step, &innerSteps)
 	if err != nil {
 		return p, err
 	}
-	done, err := readRepeats(ctx, s.db, id)
+	done, err := readRepeats(ctx, ps.db, id)
 	if err != nil {
 		return p, err
 	}
 	attempt := done.trained()
-	workers, err := s.standing(ctx, id, attempt)
+	workers, err := ps.standing(ctx, id, attempt)
 	if err != nil {
 		return p, err
 	}
 	for _, metric := range Rolled() {
-		reported, err := s.newest(ctx, id, metric)
+		reported, err := ps.newest(ctx, id, metric)
 		if err != nil {
 			return p, err
 		}
@@ -49,20 +49,20 @@ func (s *Store) headline(ctx context.Context, id run.ID) (p run.Progress, err er
 			break
 		}
 	}
-	loss, err := lastOfCurve(ctx, s.db, id, "loss", p.Step)
+	loss, err := Last(ctx, ps.db, id, "loss", p.Step)
 	if err != nil {
 		return p, err
 	}
 	p.Loss, p.HasLoss = loss.Mean, loss.Workers > 0
-	rate, err := lastOfCurve(ctx, s.db, id, "tokens_per_second", p.Step)
+	rate, err := Last(ctx, ps.db, id, "tokens_per_second", p.Step)
 	p.TokensPerSec = rate.Sum
 	p.Step = max(loss.Step, rate.Step)
 	return p, err
 }
 
 // standing returns the workers of an attempt with rank, state and start alone: it is asked for with nearly every step.
-func (s *Store) standing(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error) {
-	rows, err := s.db.Query(ctx, `SELECT rank, state, coalesce(json_extract(body, '$.started_at'), '') FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
+func (ps *Points) standing(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error) {
+	rows, err := ps.db.Query(ctx, `SELECT rank, state, coalesce(json_extract(body, '$.started_at'), '') FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +76,8 @@ func (s *Store) standing(ctx context.Context, id run.ID, attempt int) ([]run.Wor
 	})
 }
 
-// lastOfCurve returns the last point of a curve up to a step; the zero point when there is none.
-func lastOfCurve(ctx context.Context, q db.Querier, id run.ID, metric string, to int64) (run.CurvePoint, error) {
+// Last returns the last point of a curve up to a step; the zero point when there is none.
+func Last(ctx context.Context, q db.Querier, id run.ID, metric string, to int64) (run.CurvePoint, error) {
 	for block := curveBlock(to); ; block-- {
 		var data []byte
 		err := q.QueryRow(ctx, `SELECT block, data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block <= ? ORDER BY block DESC LIMIT 1`,
@@ -99,8 +99,8 @@ func lastOfCurve(ctx context.Context, q db.Querier, id run.ID, metric string, to
 }
 
 // newest returns the newest step that each worker has reported of a metric, by rank.
-func (s *Store) newest(ctx context.Context, id run.ID, metric string) ([]run.Reported, error) {
-	rows, err := s.db.Query(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
+func (ps *Points) newest(ctx context.Context, id run.ID, metric string) ([]run.Reported, error) {
+	rows, err := ps.db.Query(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
 		FROM series s LEFT JOIN points p ON p.series = s.id AND p.step = (SELECT max(step) FROM points WHERE series = s.id)
 		LEFT JOIN point_chunks c ON c.id = (SELECT id FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id ORDER BY last_step DESC, attempt DESC LIMIT 1)
 		WHERE s.run_id = ? AND s.metric = ? ORDER BY s.rank`, id, metric)

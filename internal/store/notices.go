@@ -3,17 +3,19 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // diverged takes note of the first loss, by step, that is no finite number, and returns the event that tells of it: one for
 // each attempt, by whichever worker is stored first.
-func diverged(ctx context.Context, tx *db.Tx, b *Batch, points []Point) (*run.Event, error) {
-	var first *Point
-	for i := range points {
-		if p := &points[i]; p.Metric == "loss" && !run.Finite(p.Value) && (first == nil || p.Step < first.Step) {
+func diverged(ctx context.Context, tx *db.Tx, b *Batch, res points.Result) (*run.Event, error) {
+	var first *points.Point
+	for i := range res.Points {
+		if p := &res.Points[i]; p.Metric == "loss" && !run.Finite(p.Value) && (first == nil || p.Step < first.Step) {
 			first = p
 		}
 	}
@@ -37,4 +39,20 @@ func diverged(ctx context.Context, tx *db.Tx, b *Batch, points []Point) (*run.Ev
 	}
 	return &run.Event{RunID: b.RunID, At: b.At, Kind: "diverged", Level: "warning", Actor: "worker", Attempt: b.Attempt, Rank: b.Rank,
 		Message: fmt.Sprintf("the loss of worker %d is %v at step %d", b.Rank, first.Value, first.Step)}, nil
+}
+
+// metricsDropped returns the event that says of a run, once, that metrics are dropped.
+func metricsDropped(ctx context.Context, tx *db.Tx, b *Batch, res points.Result) (*run.Event, error) {
+	if len(res.Dropped) == 0 {
+		return nil, nil
+	}
+	var told bool // by an earlier console
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM events WHERE run_id = ? AND kind = 'metrics_dropped')`, b.RunID).Scan(&told); err != nil || told {
+		return nil, err
+	}
+	return &run.Event{
+		RunID: b.RunID, At: b.At, Kind: "metrics_dropped", Level: "warning", Actor: "cotrain", Attempt: b.Attempt, Rank: b.Rank,
+		Message: fmt.Sprintf("the first %d metrics of a run are kept; worker %d reports %d more, which are dropped: %s",
+			points.MaxMetrics, b.Rank, len(res.Dropped), strings.Join(res.Dropped[:min(len(res.Dropped), 3)], ", ")),
+	}, nil
 }

@@ -1,4 +1,4 @@
-package store_test
+package points_test
 
 import (
 	"context"
@@ -14,8 +14,17 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
+
+func open(t *testing.T, dir string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), dir)
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
 
 func TestPointsOfSQLite(t *testing.T) {
 	t.Parallel()
@@ -46,7 +55,7 @@ func train(ctx context.Context, s *store.Store, rank int, from, to int64) error 
 	}
 	for step := from; step < to; step++ {
 		for _, m := range []string{"loss", "other"} {
-			b.Points = append(b.Points, store.Point{Metric: m, Step: step, Value: float64(step), Exact: true})
+			b.Points = append(b.Points, points.Point{Metric: m, Step: step, Value: float64(step), Exact: true})
 		}
 	}
 	return s.Commit(ctx, []*store.Batch{b})
@@ -56,7 +65,7 @@ func train(ctx context.Context, s *store.Store, rank int, from, to int64) error 
 func again(ctx context.Context, s *store.Store, step int64) error {
 	return s.Commit(ctx, []*store.Batch{{
 		RunID: pointsRun, AllocID: "again", Stream: "stdout", Attempt: 2, At: time.UnixMilli(1_800_000_000_000), To: store.Cursor{File: "f", Offset: 1},
-		Points: []store.Point{{Metric: "loss", Step: step, Value: 1}},
+		Points: []points.Point{{Metric: "loss", Step: step, Value: 1}},
 	}})
 }
 
@@ -107,7 +116,7 @@ func TestTheNewestPointsStayRowsUntilTheRunHasEnded(t *testing.T) {
 	must(t, sealAll(t.Context(), s))
 	counts(t, s, "5250 steps", 2*(150+50), 2*51)
 	_, err := s.Update(t.Context(), pointsRun, func(u *store.Update) error {
-		_, err := u.Run.Transition(run.Failed, "test", "", at(9000))
+		_, err := u.Run.Transition(run.Failed, "test", "", time.UnixMilli(9000))
 		return err
 	})
 	must(t, err)
@@ -173,8 +182,8 @@ func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 		must(t, train(t.Context(), s, rank, 0, 1050))
 	}
 	must(t, sealAll(t.Context(), s))
-	page := func(after int64, limit int) ([]store.WorkerPoint, error) {
-		return s.PointsPage(t.Context(), pointsRun, "other", 0, &store.PointPlace{Rank: 1, Step: after}, limit)
+	page := func(after int64, limit int) ([]points.WorkerPoint, error) {
+		return s.PointsPage(t.Context(), pointsRun, "other", 0, &points.Place{Rank: 1, Step: after}, limit)
 	}
 	said := func(what string, err error) {
 		t.Helper()
@@ -251,7 +260,7 @@ func TestSealingWhileOthersReadAndWriteHidesNothing(t *testing.T) {
 }
 
 // whole reports whether one worker's points are those of train up to some step, and at least n.
-func whole(pts []store.WorkerPoint, n int) bool {
+func whole(pts []points.WorkerPoint, n int) bool {
 	for i, p := range pts {
 		if p.Step != int64(i) || float64(p.Value) != float64(i) || p.At > 1_700_000_000_000+p.Step {
 			return false

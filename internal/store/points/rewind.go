@@ -1,4 +1,4 @@
-package store
+package points
 
 import (
 	"context"
@@ -53,18 +53,6 @@ func readRepeats(ctx context.Context, q db.Querier, id run.ID) (repeats, error) 
 	return out, err
 }
 
-// only returns the points and checkpoints of a batch that are still wanted: a worker of an earlier attempt may come late
-// with steps that a later one has trained again.
-func (r repeats) only(b *Batch) ([]Point, []Checkpoint) {
-	from := r.gone(b.Attempt)
-	if from == math.MaxInt64 {
-		return b.Points, b.Saved
-	}
-	// The batch itself stays as it is: it is stored once more when this transaction fails.
-	points := slices.DeleteFunc(slices.Clone(b.Points), func(p Point) bool { return p.Step >= from && p.Step <= MaxStep })
-	return points, slices.DeleteFunc(slices.Clone(b.Saved), func(c Checkpoint) bool { return c.Step >= from })
-}
-
 // lowers reports whether points of a further attempt are of a lower step than it has reported before, and of which.
 func (r repeats) lowers(attempt int, points []Point) (first int64, lower bool) {
 	if attempt <= 1 {
@@ -84,31 +72,24 @@ func (r repeats) lowers(attempt int, points []Point) (first int64, lower bool) {
 }
 
 // repeat takes note of the lowest step that a further attempt has reported, and removes what earlier ones did from there
-// on: points, curves, checkpoints and the headline are those of one training.
-func (r repeats) repeat(ctx context.Context, tx *db.Tx, b *Batch, first int64) error {
-	r[b.Attempt] = first
+// on: points and curves are those of one training. What has a time and no step stays.
+func (r repeats) repeat(ctx context.Context, tx *db.Tx, id run.ID, attempt int, first int64) error {
+	r[attempt] = first
 	_, err := tx.Exec(ctx, `INSERT INTO repeats (run_id, attempt, from_step) VALUES (?,?,?)
-		ON CONFLICT (run_id, attempt) DO UPDATE SET from_step = excluded.from_step`, b.RunID, b.Attempt, first)
+		ON CONFLICT (run_id, attempt) DO UPDATE SET from_step = excluded.from_step`, id, attempt, first)
 	if err == nil {
-		err = rewind(ctx, tx, b.RunID, first, b.Attempt)
-	}
-	if err == nil { // what was told since the attempt began were steps of those before it
-		_, err = tx.Exec(ctx, `UPDATE runs SET first_at = 0 WHERE id = ? AND first_at > 0`, b.RunID)
+		err = rewind(ctx, tx, id, first, attempt)
 	}
 	if err != nil {
-		return fmt.Errorf("attempt %d of %s repeats step %d: %w", b.Attempt, b.RunID, first, err)
+		return fmt.Errorf("attempt %d of %s repeats step %d: %w", attempt, id, first, err)
 	}
-	b.Repeated = true
 	return nil
 }
 
-// rewind removes what the attempts before this one reported of the steps from this one on. What has a time and no step
-// stays.
 func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
 	for _, q := range []string{
 		`DELETE FROM points WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND step BETWEEN ? AND ? AND attempt < ?`,
 		`DELETE FROM point_chunks WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND first_step BETWEEN ? AND ? AND attempt < ?`,
-		`DELETE FROM checkpoints WHERE run_id = ? AND step BETWEEN ? AND ? AND attempt < ?`,
 	} {
 		if _, err := tx.Exec(ctx, q, id, from, MaxStep, attempt); err != nil {
 			return err
@@ -117,21 +98,18 @@ func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) 
 	if err := cutChunks(ctx, tx, id, from, attempt); err != nil {
 		return err
 	}
-	if err := cutCurves(ctx, tx, id, from); err != nil {
-		return err
-	}
-	return cutHeadline(ctx, tx, id, from)
+	return cutCurves(ctx, tx, id, from)
 }
 
 // cutChunks cuts the chunks that begin before a step and reach beyond it. One that is damaged stays as it is: whoever reads
 // it is told so, and what others report must not wait for it.
 func cutChunks(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
-	rows, err := tx.Query(ctx, `SELECT `+pointChunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
+	rows, err := tx.Query(ctx, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
 		WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND last_step >= ? AND first_step < ? AND attempt < ?`, id, from, from, attempt)
 	if err != nil {
 		return err
 	}
-	chunks, err := db.Collect(rows, scanPointChunk)
+	chunks, err := db.Collect(rows, scanChunk)
 	if err != nil {
 		return err
 	}
@@ -145,7 +123,7 @@ func cutChunks(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt in
 
 // cut removes the points from a step on, of which it has some but not all. What is encoded stays as it is: only how many
 // of it count is changed.
-func (c pointChunk) cut(ctx context.Context, tx *db.Tx, from int64) error {
+func (c chunk) cut(ctx context.Context, tx *db.Tx, from int64) error {
 	points, err := series.DecodeChunk(c.data, c.count)
 	if err != nil {
 		return err
@@ -160,15 +138,15 @@ func (c pointChunk) cut(ctx context.Context, tx *db.Tx, from int64) error {
 }
 
 // cutCurves removes the steps of the curves from this one on. Those that some attempt still has are derived again, and so
-// are those that a [Store.RollUp] under way has read before.
+// are those that a [Points.RollUp] under way has read before.
 func cutCurves(ctx context.Context, tx *db.Tx, id run.ID, from int64) error {
 	var last int64
-	if err := tx.QueryRow(ctx, `SELECT coalesce(max(to_step), 0) FROM unrolled WHERE run_id = ?`, id).Scan(&last); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT coalesce(max(to_step), 0) FROM stale_curves WHERE run_id = ?`, id).Scan(&last); err != nil {
 		return err
 	}
 	block := curveBlock(from)
 	for _, metric := range Rolled() {
-		p, err := lastOfCurve(ctx, tx, id, metric, math.MaxInt64)
+		p, err := Last(ctx, tx, id, metric, math.MaxInt64)
 		if err != nil {
 			return err
 		}
@@ -183,16 +161,5 @@ func cutCurves(ctx context.Context, tx *db.Tx, id run.ID, from int64) error {
 	if last < from {
 		return nil
 	}
-	return addUnrolled(ctx, tx, id, false, from, last)
-}
-
-// cutHeadline takes the headline back to the last step before this one. Nobody trains at any speed there.
-func cutHeadline(ctx context.Context, tx *db.Tx, id run.ID, from int64) error {
-	loss, err := lastOfCurve(ctx, tx, id, "loss", from-1)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = 0, revision = revision + 1 WHERE id = ? AND step >= ?`,
-		loss.Step, loss.Mean, loss.Workers > 0, id, from)
-	return err
+	return addStale(ctx, tx, id, false, from, last)
 }

@@ -1,4 +1,4 @@
-package store
+package points
 
 import (
 	"cmp"
@@ -15,8 +15,8 @@ import (
 
 // join derives a curve from the points of every worker. What it holds in memory is bounded by the steps of the curve,
 // not by the workers.
-func (s *Store) join(ctx context.Context, id run.ID, metric string, from, to int64) (out []run.CurvePoint, err error) {
-	err = s.readPoints(ctx, func(r *pointReader) error {
+func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to int64) (out []run.CurvePoint, err error) {
+	err = ps.readPoints(ctx, func(r *reader) error {
 		var sealed bool
 		err := r.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
 			ON c.series = s.id AND c.last_step >= ? AND c.first_step <= ? WHERE s.run_id = ? AND s.metric = ?)`, from, to, id, metric).Scan(&sealed)
@@ -36,7 +36,7 @@ func (s *Store) join(ctx context.Context, id run.ID, metric string, from, to int
 	return out, nil
 }
 
-func (r *pointReader) joinRows(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
+func (r *reader) joinRows(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
 	rows, err := r.tx.Query(ctx, `SELECT p.step, avg(p.value), min(p.value), max(p.value), total(p.value), count(*), count(p.value), max(p.at)
 		FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
 		WHERE s.run_id = ? AND s.metric = ? GROUP BY p.step ORDER BY p.step`, from, to, id, metric)
@@ -59,7 +59,7 @@ func (r *pointReader) joinRows(ctx context.Context, id run.ID, metric string, fr
 
 // join reads one worker after the other. Workers report the same steps, so that nearly every point belongs to one that
 // the first has reported; those that do not are merged as in a log-structured tree, since each worker may have its own.
-func (r *pointReader) join(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
+func (r *reader) join(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
 	workers, err := r.workers(ctx, id, metric, math.MinInt)
 	if err != nil {
 		return nil, err

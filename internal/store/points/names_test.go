@@ -1,4 +1,4 @@
-package store_test
+package points_test
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // TestOnlySoManyMetricsOfARunAreKept reports more names than that from two workers, by pieces, over a restart of the console.
@@ -19,9 +20,9 @@ func TestOnlySoManyMetricsOfARunAreKept(t *testing.T) {
 	report := func(rank, from, to int) *store.Batch {
 		b := &store.Batch{RunID: pointsRun, AllocID: fmt.Sprint("a", rank), Stream: "stdout", Rank: rank, Attempt: 1, From: at[rank], To: store.Cursor{File: "f", Offset: at[rank].Offset + 1}}
 		for i := from; i < to; i++ {
-			b.Points = append(b.Points, store.Point{Metric: fmt.Sprintf("name_%03d", i), Step: b.To.Offset, Value: 1})
+			b.Points = append(b.Points, points.Point{Metric: fmt.Sprintf("name_%03d", i), Step: b.To.Offset, Value: 1})
 		}
-		b.Points = append(b.Points, store.Point{Metric: "loss", Step: b.To.Offset, Value: 1})
+		b.Points = append(b.Points, points.Point{Metric: "loss", Step: b.To.Offset, Value: 1})
 		return b
 	}
 	commit := func(batches ...*store.Batch) {
@@ -47,7 +48,7 @@ func TestOnlySoManyMetricsOfARunAreKept(t *testing.T) {
 	s = open(t, dir)
 	commit(report(0, 600, 700), report(1, 0, 10))
 	names, err := s.Metrics(t.Context(), pointsRun)
-	if err != nil || len(names) != store.MaxMetrics+1 || names[0] != "loss" || names[500] != "name_499" {
+	if err != nil || len(names) != points.MaxMetrics+1 || names[0] != "loss" || names[500] != "name_499" {
 		t.Errorf("%d metrics, %v", len(names), err)
 	}
 	events, err := s.Events(t.Context(), pointsRun, 0, 100)
@@ -61,7 +62,7 @@ func TestOnlySoManyMetricsOfARunAreKept(t *testing.T) {
 	if told != 1 {
 		t.Errorf("it is told %d times: %+v", told, events)
 	}
-	curve, err := s.PointsPage(t.Context(), pointsRun, "name_005", 0, &store.PointPlace{Rank: 1}, 10)
+	curve, err := s.PointsPage(t.Context(), pointsRun, "name_005", 0, &points.Place{Rank: 1}, 10)
 	if err != nil || len(curve) != 1 {
 		t.Errorf("a metric that is kept has %d values of worker 1, %v", len(curve), err)
 	}

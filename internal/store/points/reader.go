@@ -1,4 +1,4 @@
-package store
+package points
 
 import (
 	"context"
@@ -12,36 +12,36 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// pointReader reads series from their rows and chunks. It is one snapshot, so that a seal in between neither hides nor
+// reader reads series from their rows and chunks. It is one snapshot, so that a seal in between neither hides nor
 // repeats a point.
-type pointReader struct {
+type reader struct {
 	tx            *db.Snapshot
 	rows, chunked *sql.Stmt
 	free          []*source // of chunks that were read: their buffers can be used again
 }
 
 // readPoints calls fn with a reader.
-func (s *Store) readPoints(ctx context.Context, fn func(*pointReader) error) error {
-	return s.db.Read(ctx, func(tx *db.Snapshot) error {
-		r := &pointReader{tx: tx}
+func (ps *Points) readPoints(ctx context.Context, fn func(*reader) error) error {
+	return ps.db.Read(ctx, func(tx *db.Snapshot) error {
+		r := &reader{tx: tx}
 		defer r.close()
 		return fn(r)
 	})
 }
 
 // prepare makes the statements of each. Most of what asks for the newest points does not need them.
-func (r *pointReader) prepare(ctx context.Context) (err error) {
+func (r *reader) prepare(ctx context.Context) (err error) {
 	if r.rows == nil {
 		r.rows, err = r.tx.Prepare(ctx, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step`)
 	}
 	if err == nil && r.chunked == nil {
-		r.chunked, err = r.tx.Prepare(ctx, `SELECT `+pointChunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_first
+		r.chunked, err = r.tx.Prepare(ctx, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_first
 			WHERE series = ? AND last_step >= ? AND first_step <= ? ORDER BY first_step`)
 	}
 	return err
 }
 
-func (r *pointReader) close() {
+func (r *reader) close() {
 	for _, st := range []*sql.Stmt{r.rows, r.chunked} {
 		if st != nil {
 			_ = st.Close() // what it read is read
@@ -56,7 +56,7 @@ type worker struct {
 }
 
 // workers returns the series of a metric from a rank on, by rank.
-func (r *pointReader) workers(ctx context.Context, id run.ID, metric string, from int) ([]worker, error) {
+func (r *reader) workers(ctx context.Context, id run.ID, metric string, from int) ([]worker, error) {
 	rows, err := r.tx.Query(ctx, `SELECT id, rank FROM series WHERE run_id = ? AND metric = ? AND rank >= ? ORDER BY rank`, id, metric, from)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (r *pointReader) workers(ctx context.Context, id run.ID, metric string, fro
 // source is where points of one series come from, in ascending steps: its rows, or one of its chunks.
 type source struct {
 	point series.Point // the current one
-	kind  pointKind
+	kind  kind
 	order int64 // breaks a tie of two kinds; see the migration
 	rows  *sql.Rows
 	chunk series.ChunkReader
@@ -104,16 +104,16 @@ func (s *source) wins(o *source) bool {
 
 // merge is the reading of one series. It holds the chunks that reach over the current step and the one after them.
 type merge struct {
-	r       *pointReader
+	r       *reader
 	from    int64
 	open    []*source // each at its current point
 	chunks  *sql.Rows
-	waiting *pointChunk // the next of chunks; nil after the last
+	waiting *chunk // the next of chunks; nil after the last
 }
 
 // each calls take for the points of a series from one step to another, each step once, in order, until take returns
 // false.
-func (r *pointReader) each(ctx context.Context, id, from, to int64, take func(series.Point) bool) error {
+func (r *reader) each(ctx context.Context, id, from, to int64, take func(series.Point) bool) error {
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
@@ -212,7 +212,7 @@ func (m *merge) wait() error {
 	if !m.chunks.Next() {
 		return m.chunks.Err()
 	}
-	c, err := scanPointChunk(m.chunks)
+	c, err := scanChunk(m.chunks)
 	m.waiting = &c
 	return err
 }

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE unrolled RENAME TO stale_curves;

@@ -1,0 +1,77 @@
+package points
+
+import (
+	"context"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
+)
+
+// MaxMetrics is how many metrics of a run are kept, beside those that its headline is made of: those that came first. A log
+// is untrusted, and each metric is a series of every worker, kept for ever.
+const MaxMetrics = 500
+
+// metricNames are the metrics of one run.
+type metricNames struct {
+	kept map[string]struct{}
+	told bool // that some are dropped
+}
+
+// namedRuns is how many runs' names are remembered; those of others are read again.
+const namedRuns = 256
+
+// keeps reports whether a metric that has no series of this worker yet is kept. The first report that has others lists them.
+func (w *Writer) keeps(ctx context.Context, id run.ID, metric string, out *Result) (bool, error) {
+	if slices.Contains(Rolled(), metric) {
+		return true, nil
+	}
+	names, err := w.names(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if _, known := names.kept[metric]; known {
+		return true, nil
+	}
+	if len(names.kept) < MaxMetrics {
+		names.kept[metric] = struct{}{}
+		return true, nil
+	}
+	if i, found := slices.BinarySearch(out.Dropped, metric); !names.told && !found {
+		out.Dropped = slices.Insert(out.Dropped, i, metric)
+	}
+	return false, nil
+}
+
+func (w *Writer) names(ctx context.Context, id run.ID) (*metricNames, error) {
+	w.p.mu.Lock()
+	names := w.p.names[id]
+	w.p.mu.Unlock()
+	if !slices.Contains(w.named, id) {
+		w.named = append(w.named, id)
+	}
+	if names != nil {
+		return names, nil
+	}
+	names = &metricNames{kept: map[string]struct{}{}}
+	rows, err := w.tx.Query(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ?`, id)
+	if err != nil {
+		return nil, err
+	}
+	list, err := db.Collect(rows, func(row db.Scanner) (name string, err error) { return name, row.Scan(&name) })
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range list {
+		if !slices.Contains(Rolled(), name) {
+			names.kept[name] = struct{}{}
+		}
+	}
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	if len(w.p.names) >= namedRuns {
+		clear(w.p.names)
+	}
+	w.p.names[id] = names
+	return names, nil
+}

@@ -1,0 +1,212 @@
+package points
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
+)
+
+// MaxStep is the greatest step that a point may have; a metric without steps has the time in milliseconds, which is more.
+const MaxStep = 1_000_000_000_000
+
+// Point is one value of one metric of one worker.
+type Point struct {
+	Metric string
+	Step   int64 // Unix milliseconds for a metric without steps
+	Value  float64
+	Exact  bool // from a machine line; wins over a printed one
+}
+
+// Report is what one worker reported at one time.
+type Report struct {
+	Run           run.ID
+	Attempt, Rank int
+	At            time.Time
+	Points        []Point
+}
+
+// Result is what became of a report.
+type Result struct {
+	Points []Point // those whose steps no later attempt has trained again
+	// Gone is the first step that a later attempt has trained again: what else this one says of it and of those after it is
+	// of no use either. It is the greatest number where there is none.
+	Gone int64
+	// Rewound is true when the attempt trains steps again, from From on: what earlier ones reported of them is gone.
+	Rewound bool
+	From    int64
+	Dropped []string // names of metrics beyond [MaxMetrics], sorted; told once a run while its names are remembered
+}
+
+// Writer stores reports in one transaction.
+type Writer struct {
+	p       *Points
+	tx      *db.Tx
+	rows    []any // arguments of those that are not stored yet
+	fresh   map[seriesKey]int64
+	added   map[run.ID]map[int64]int // rows by series
+	repeats map[run.ID]repeats
+	named   []run.ID // runs whose names were looked at
+}
+
+// NewWriter returns a writer for a transaction.
+func NewWriter(p *Points, tx *db.Tx) *Writer {
+	w := &Writer{p: p, tx: tx, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
+	tx.OnEnd(w.end)
+	return w
+}
+
+// end remembers what was committed, and forgets what never came to be.
+func (w *Writer) end(committed bool) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	if !committed {
+		for _, id := range w.named {
+			delete(w.p.names, id)
+		}
+		return
+	}
+	for k, id := range w.fresh {
+		w.p.series[k] = id
+	}
+	w.p.heads.add(w.added)
+}
+
+// Add stores a report, but for rows that wait for [Writer.Flush].
+func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
+	done, ok := w.repeats[r.Run]
+	if !ok {
+		var err error
+		if done, err = readRepeats(ctx, w.tx, r.Run); err != nil {
+			return Result{}, err
+		}
+		w.repeats[r.Run] = done
+	}
+	out := Result{Gone: done.gone(r.Attempt)}
+	out.Points = before(r.Points, out.Gone)
+	if out.From, out.Rewound = done.lowers(r.Attempt, out.Points); out.Rewound {
+		if err := w.Flush(ctx); err != nil { // earlier reports may hold what is repeated
+			return out, err
+		}
+		if err := done.repeat(ctx, w.tx, r.Run, r.Attempt, out.From); err != nil {
+			return out, err
+		}
+	}
+	if err := markStale(ctx, w.tx, r.Run, out.Points); err != nil {
+		return out, err
+	}
+	for _, p := range out.Points {
+		id, ok, err := w.seriesID(ctx, seriesKey{r.Run, p.Metric, r.Rank}, &out)
+		if err != nil {
+			return out, err
+		}
+		if !ok {
+			continue
+		}
+		if err := w.row(ctx, id, p, r); err != nil {
+			return out, err
+		}
+		if w.added[r.Run] == nil {
+			w.added[r.Run] = map[int64]int{}
+		}
+		w.added[r.Run][id]++
+	}
+	if len(out.Dropped) > 0 {
+		names, err := w.names(ctx, r.Run)
+		if err != nil {
+			return out, err
+		}
+		names.told = true
+	}
+	return out, nil
+}
+
+// before returns the points of steps before one, and those that have a time and no step.
+func before(points []Point, step int64) []Point {
+	if step == math.MaxInt64 {
+		return points
+	}
+	var out []Point // the report stays as it is: it is stored once more when this transaction fails
+	for _, p := range points {
+		if p.Step < step || p.Step > MaxStep {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+type seriesKey struct {
+	run    run.ID
+	metric string
+	rank   int
+}
+
+// seriesID returns the series of a metric of a worker; ok is false when the metric is dropped.
+func (w *Writer) seriesID(ctx context.Context, k seriesKey, out *Result) (id int64, ok bool, err error) {
+	w.p.mu.Lock()
+	id, ok = w.p.series[k]
+	w.p.mu.Unlock()
+	if ok {
+		return id, true, nil
+	}
+	if id, ok = w.fresh[k]; ok {
+		return id, true, nil
+	}
+	if ok, err = w.keeps(ctx, k.run, k.metric, out); err != nil || !ok {
+		return 0, false, err
+	}
+	err = w.tx.QueryRow(ctx, `INSERT INTO series (run_id, metric, rank) VALUES (?,?,?)
+		ON CONFLICT (run_id, metric, rank) DO UPDATE SET rank = excluded.rank RETURNING id`, k.run, k.metric, k.rank).Scan(&id)
+	if err != nil {
+		return 0, false, fmt.Errorf("series %s of %s: %w", k.metric, k.run, err)
+	}
+	w.fresh[k] = id
+	return id, true, nil
+}
+
+// rowsPerInsert rows go into one statement: it saves most of the cost of a call into SQLite.
+const rowsPerInsert = 64
+
+// upsert lets a later attempt win over an earlier one, and within an attempt an exact value over a printed one.
+const upsert = ` ON CONFLICT (series, step) DO UPDATE SET value = excluded.value, at = excluded.at, exact = excluded.exact,
+	attempt = excluded.attempt WHERE excluded.attempt > points.attempt OR (excluded.attempt = points.attempt AND excluded.exact >= points.exact)`
+
+const (
+	rowValues = `(?,?,?,?,?,?)`
+	rowFields = 6
+	insertRow = `INSERT INTO points (series, step, value, at, exact, attempt) VALUES `
+)
+
+var (
+	insertOne  = insertRow + rowValues + upsert
+	insertMany = insertRow + strings.Repeat(rowValues+`,`, rowsPerInsert-1) + rowValues + upsert
+)
+
+// row gathers points into as few statements as possible.
+func (w *Writer) row(ctx context.Context, series int64, p Point, r Report) error {
+	exact := 0
+	if p.Exact {
+		exact = 1
+	}
+	w.rows = append(w.rows, series, p.Step, p.Value, r.At.UnixMilli(), exact, r.Attempt)
+	if len(w.rows) < rowFields*rowsPerInsert {
+		return nil
+	}
+	_, err := w.tx.Exec(ctx, insertMany, w.rows...)
+	w.rows = w.rows[:0]
+	return err
+}
+
+// Flush stores the rows that wait; it comes before the end of the transaction.
+func (w *Writer) Flush(ctx context.Context) error {
+	for ; len(w.rows) >= rowFields; w.rows = w.rows[rowFields:] {
+		if _, err := w.tx.Exec(ctx, insertOne, w.rows[:rowFields]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

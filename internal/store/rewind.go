@@ -1,0 +1,29 @@
+package store
+
+import (
+	"context"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/points"
+)
+
+// rewind removes what earlier attempts of a run left of the steps from this one on, beside their points: an attempt trains
+// them again. The headline goes back to the last step before it; nobody trains at any speed there.
+func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE run_id = ? AND step BETWEEN ? AND ? AND attempt < ?`, id, from, points.MaxStep, attempt); err != nil {
+		return err
+	}
+	loss, err := points.Last(ctx, tx, id, "loss", from-1)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = 0, revision = revision + 1 WHERE id = ? AND step >= ?`,
+		loss.Step, loss.Mean, loss.Workers > 0, id, from)
+	if err != nil {
+		return err
+	}
+	// What was told since the attempt began were steps of those before it.
+	_, err = tx.Exec(ctx, `UPDATE runs SET first_at = 0 WHERE id = ? AND first_at > 0`, id)
+	return err
+}
