@@ -2,7 +2,6 @@ package views
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -65,11 +64,6 @@ func eventIcon(e run.Event) string {
 
 // eventTitle is the kind of an event as words: "checkpoint saved".
 func eventTitle(e run.Event) string { return strings.ReplaceAll(e.Kind, "_", " ") }
-
-// byPerson reports whether a person did it: what Nomad, the workers and the console do by themselves needs no name.
-func byPerson(e run.Event) bool {
-	return !slices.Contains([]string{"", "nomad", "worker", "queue", "console", "system"}, e.Actor)
-}
 
 // eventClass colours an event by the state that it leads to, or by how much it matters.
 func eventClass(e run.Event) string {

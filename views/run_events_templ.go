@@ -461,7 +461,7 @@ func eventRow(e run.Event, now time.Time, focus bool) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if byPerson(e) {
+		if e.ByPerson() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, "<p class=\"event-actor\">by ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -76,7 +76,7 @@ type Logs interface{ Forget(id run.ID) }
 // Publisher tells viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any)
-	PublishRun(r run.Run)
+	PublishRun(r run.Run, evs ...run.Event)
 	PublishMany(sweep run.SweepID)
 }
 

@@ -7,17 +7,12 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-const (
-	// shutdown is the reason of a run that ends because its agent does.
-	shutdown = "stopped with the console, whose embedded agent ran it"
-	// shutdownLook is how often a stopping run is looked at.
-	shutdownLook = 20 * time.Millisecond
-)
+// shutdownLook is how often a stopping run is looked at.
+const shutdownLook = 20 * time.Millisecond
 
 // StopWorking asks the runs that have workers to end, as Stop does, because the agent that runs them is about to end, and
 // returns when they have. Runs that have retries left are not asked: another attempt goes on from their newest checkpoint
@@ -35,7 +30,7 @@ func (c *Control) StopWorking(ctx context.Context) error {
 			if ended = !endsWithAgent(u); ended || u.Run.State == run.Stopping {
 				return nil
 			}
-			return queue.Stop(u, "console", shutdown, c.o.Now())
+			return u.Stop(run.Console, run.StopAgent, c.o.Now())
 		})
 		switch {
 		case errors.Is(err, fault.ErrNotFound) || err == nil && ended:
@@ -44,7 +39,7 @@ func (c *Control) StopWorking(ctx context.Context) error {
 			errs = append(errs, err)
 			continue
 		}
-		c.tell(u)
+		c.o.Publisher.PublishRun(u.Run, u.Events...)
 		asked = append(asked, r.ID)
 		c.o.Look(r.ID)
 	}

@@ -3,8 +3,6 @@ package control
 import (
 	"context"
 
-	"github.com/cotrain/cotrain/internal/feed"
-	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -22,23 +20,15 @@ func (c *Control) Stop(ctx context.Context, actor string, id run.ID) error {
 }
 
 func (c *Control) recordStop(ctx context.Context, actor string, id run.ID) error {
-	u, err := c.o.Store.Update(ctx, id, func(u *store.Update) error { return queue.Stop(u, actor, "", c.o.Now()) })
+	u, err := c.o.Store.Update(ctx, id, func(u *store.Update) error { return u.Stop(actor, run.StopAsked, c.o.Now()) })
 	if err != nil {
 		return err
 	}
-	c.tell(u)
+	c.o.Publisher.PublishRun(u.Run, u.Events...)
 	if u.Run.State.Terminal() {
 		c.o.Queue.Wake() // another of its sweep may have been waiting behind it
 		return nil
 	}
 	c.o.Look(id)
 	return nil
-}
-
-// tell publishes what was stored.
-func (c *Control) tell(u store.Update) {
-	for _, ev := range u.Events {
-		c.o.Publisher.Publish(feed.RunTopic(u.Run.ID), feed.EventType, ev)
-	}
-	c.o.Publisher.PublishRun(u.Run)
 }

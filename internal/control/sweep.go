@@ -9,7 +9,6 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
-	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -124,12 +123,12 @@ func (c *Control) StopSweep(ctx context.Context, actor string, id run.SweepID) e
 }
 
 func (c *Control) recordSweepStop(ctx context.Context, actor string, id run.SweepID) error {
-	us, err := c.o.Store.StopSweep(ctx, id, func(u *store.Update) error { return queue.Stop(u, actor, "", c.o.Now()) })
+	us, err := c.o.Store.StopSweep(ctx, id, func(u *store.Update) error { return u.Stop(actor, run.StopAsked, c.o.Now()) })
 	if err != nil {
 		return err
 	}
 	for _, u := range us {
-		c.tell(u)
+		c.o.Publisher.PublishRun(u.Run, u.Events...)
 		if !u.Run.State.Terminal() {
 			c.o.Look(u.Run.ID)
 		}

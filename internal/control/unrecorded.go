@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -132,7 +131,7 @@ func (c *Control) tellNomad(ctx context.Context, actor string, id run.ID) (told 
 	if n := len(attempts); n > 0 {
 		u.Attempt = attempts[n-1]
 	}
-	if err := queue.Stop(&u, actor, "", c.o.Now()); err != nil {
+	if err := u.Stop(actor, run.StopAsked, c.o.Now()); err != nil {
 		return false, err
 	}
 	if u.Attempt.JobID == "" || !u.Attempt.EndedAt.IsZero() {

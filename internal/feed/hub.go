@@ -157,9 +157,13 @@ func (h *Hub) HasViewers(name string) bool {
 	return t != nil && t.viewers > 0
 }
 
-// PublishRun tells viewers of the run, of its sweep and of the list what it is now. A state older than one that they were
-// told is dropped. Configuration, environment and arguments do not change, so they do not travel with every step.
-func (h *Hub) PublishRun(r run.Run) {
+// PublishRun tells viewers of the run what happened to it, and those of its sweep and of the list too what it is now. A state
+// older than one that they were told is dropped. Configuration, environment and arguments do not change, so they do not
+// travel with every step.
+func (h *Hub) PublishRun(r run.Run, evs ...run.Event) {
+	for _, ev := range evs {
+		h.Publish(RunTopic(r.ID), EventType, ev)
+	}
 	h.newest.publish(r, func() { h.publishRun(r) })
 }
 

@@ -37,7 +37,7 @@ type Store interface {
 // Publisher tells viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any)
-	PublishRun(r run.Run)
+	PublishRun(r run.Run, evs ...run.Event)
 	HasViewers(topic string) bool
 }
 

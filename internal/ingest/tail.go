@@ -206,5 +206,5 @@ func (t *tail) label(b *store.Batch) {
 
 func (t *tail) event(kind, level, message string) run.Event {
 	w := t.alloc.worker
-	return run.Event{RunID: w.RunID, At: t.in.o.Now(), Kind: kind, Level: level, Actor: "worker", Attempt: w.Attempt, Rank: w.Rank, Message: message}
+	return run.Event{RunID: w.RunID, At: t.in.o.Now(), Kind: kind, Level: level, Actor: run.Trainer, Attempt: w.Attempt, Rank: w.Rank, Message: message}
 }

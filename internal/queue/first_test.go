@@ -81,7 +81,7 @@ func TestWhatAnEarlierProcessMayHaveSentIsNotFirst(t *testing.T) {
 	t.Parallel()
 	r, c := newRecordedRig(t, 0)
 	_, err := r.store.Update(t.Context(), r.id, func(u *store.Update) error {
-		_, err := queue.Claim(&u.Run, &u.Attempt, "", time.Now())
+		_, err := u.Run.Claim(&u.Attempt, "", time.Now())
 		return err
 	})
 	if err != nil {

@@ -46,7 +46,7 @@ type Line interface {
 // Publisher tells viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any)
-	PublishRun(r run.Run)
+	PublishRun(r run.Run, evs ...run.Event)
 	PublishMany(sweep run.SweepID)
 	HasViewers(topic string) bool
 }
@@ -268,14 +268,14 @@ func affectsEveryRun(err error) bool {
 func (q *Queue) expire(ctx context.Context, id run.ID) {
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
 		if u.Run.State != run.Queued || !u.Run.Expired(q.o.Now()) {
-			return errNotQueued
+			return run.ErrNotQueued
 		}
-		return Stop(u, "cotrain", u.Run.ExpiredReason(), q.o.Now())
+		return u.Stop(run.Console, run.StopExpired, q.o.Now())
 	})
 	switch {
 	case err == nil:
-		q.tell(u)
-	case !errors.Is(err, errNotQueued) && ctx.Err() == nil:
+		q.o.Publisher.PublishRun(u.Run, u.Events...)
+	case !errors.Is(err, run.ErrNotQueued) && ctx.Err() == nil:
 		q.o.Logger.Warn("stop expired run", "run", id, "err", err)
 	}
 }

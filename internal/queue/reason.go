@@ -24,8 +24,8 @@ const (
 	reasonTurn       = "waits for its turn behind runs that come first"
 )
 
-// HeldReason is why a run waits whose sweep has as many live runs as it may.
-func HeldReason(live, parallel int) string {
+// sweepFull is why a run waits whose sweep has as many live runs as it may.
+func sweepFull(live, parallel int) string {
 	return fmt.Sprintf("waits for its sweep: %d of %d runs are active", live, parallel)
 }
 
@@ -78,7 +78,7 @@ func (q *Queue) explain(ctx context.Context, groups []store.ReadyGroup, blocked 
 		why := reasonTurn
 		switch {
 		case g.Full():
-			why = HeldReason(g.Live, g.Parallel)
+			why = sweepFull(g.Live, g.Parallel)
 		case own[g.Sweep] == nil:
 			continue
 		}
@@ -98,7 +98,7 @@ func (q *Queue) explainAll(ctx context.Context, cause error) error {
 	for _, g := range groups {
 		why := reasonOf(cause)
 		if g.Full() {
-			why = HeldReason(g.Live, g.Parallel)
+			why = sweepFull(g.Live, g.Parallel)
 		}
 		if err := q.setReasons(ctx, g.Sweep, why, nil); err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
@@ -29,7 +28,7 @@ func (q *Queue) sendAttempt(ctx context.Context, id run.ID, further bool) error 
 	}
 	defer q.finish(id)
 	r, d, err := q.claim(ctx, id, further)
-	if errors.Is(err, errNotQueued) {
+	if errors.Is(err, run.ErrNotQueued) {
 		return nil
 	}
 	if err != nil {
@@ -57,18 +56,15 @@ func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, 
 	first := false
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
 		had := u.Attempt.Number
-		ev, err := Claim(&u.Run, &u.Attempt, resume, q.o.Now())
+		ev, err := u.Run.Claim(&u.Attempt, resume, q.o.Now())
 		first = u.Attempt.Number > had
 		if err == nil && ev == nil { // it was being sent when an earlier process ended, or the store failed
 			u.Attempt.MaybeSent = true
 		}
-		if ev != nil {
-			if passed != "" {
-				ev.Message = strings.TrimPrefix(ev.Message+"; "+passed, "; ")
-			}
-			u.Events = append(u.Events, *ev)
+		if ev != nil && passed != "" {
+			ev.Message = strings.TrimPrefix(ev.Message+"; "+passed, "; ")
 		}
-		return err
+		return u.Record(ev, err)
 	})
 	if err != nil {
 		return r, d, err
@@ -96,8 +92,6 @@ func (q *Queue) unstored(ctx context.Context, id run.ID, err error) error {
 	return err
 }
 
-var errNotQueued = errors.New("not queued any more")
-
 func (q *Queue) begin(id run.ID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -112,32 +106,6 @@ func (q *Queue) finish(id run.ID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.sending, id)
-}
-
-// Claim gives a queued run its next attempt, which continues from the checkpoint folder resume or with "" begins as the
-// configuration says, and moves it to dispatching. One that an earlier process was dispatching keeps its attempt. The
-// event records the move.
-func Claim(r *run.Run, a *run.Attempt, resume string, now time.Time) (*run.Event, error) {
-	switch r.State {
-	case run.Dispatching:
-		return nil, nil
-	case run.Queued:
-	default:
-		return nil, errNotQueued
-	}
-	if a.Number > 0 && a.JobID == "" && !a.MaybeSent {
-		a.CreatedAt = now // nobody has it yet
-	}
-	if a.Number == 0 || a.JobID != "" {
-		*a = run.Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), Resume: resume, CreatedAt: now}
-		r.Attempt = a.Number
-	}
-	r.NotBefore = time.Time{}
-	why := ""
-	if a.Resume != "" {
-		why = "continues from " + a.Resume
-	}
-	return r.Transition(run.Dispatching, "queue", why, now)
 }
 
 // DispatchOf is how an attempt of a run is sent to Nomad.
@@ -188,7 +156,7 @@ func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error
 		if u.Run.StopRequested { // asked for while the dispatch was under way
 			u.StopJob()
 		}
-		return q.transition(u, run.Pending, "")
+		return u.Move(run.Pending, run.Console, "", q.o.Now())
 	})
 	if err != nil {
 		return q.unstored(ctx, id, err)
@@ -197,17 +165,9 @@ func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error
 	delete(q.refusals, id)
 	delete(q.troubles, id)
 	q.mu.Unlock()
-	q.tell(u)
+	q.o.Publisher.PublishRun(u.Run, u.Events...)
 	q.o.Dispatched(id)
 	return nil
-}
-
-func (q *Queue) transition(u *store.Update, to run.State, why string) error {
-	ev, err := u.Run.Transition(to, "queue", why, q.o.Now())
-	if ev != nil {
-		u.Events = append(u.Events, *ev)
-	}
-	return err
 }
 
 // failed puts the run back, or ends it when Nomad keeps refusing it.
@@ -235,13 +195,13 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 		case u.Run.StopRequested:
 			to, why = run.Stopped, "stopped before it was sent to Nomad"
 		}
-		return q.transition(u, to, why)
+		return u.Move(to, run.Console, why, q.o.Now())
 	})
 	if err != nil {
 		return errors.Join(cause, q.unstored(ctx, id, err))
 	}
 	q.o.Logger.Warn("dispatch", "run", id, "err", cause, "state", u.Run.State)
-	q.tell(u)
+	q.o.Publisher.PublishRun(u.Run, u.Events...)
 	if u.Run.State.Terminal() { // its place in a sweep is free
 		q.mu.Lock()
 		delete(q.refusals, id)
@@ -250,11 +210,4 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 		q.Wake()
 	}
 	return cause
-}
-
-func (q *Queue) tell(u store.Update) {
-	for _, ev := range u.Events {
-		q.o.Publisher.Publish(feed.RunTopic(u.Run.ID), feed.EventType, ev)
-	}
-	q.o.Publisher.PublishRun(u.Run)
 }

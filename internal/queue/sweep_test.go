@@ -175,7 +175,7 @@ func TestADeniedTokenIsTriedOnceARound(t *testing.T) {
 		t.Errorf("the first is %s: %s, with %d events", got.State, got.Reason, len(r.events()))
 	}
 	for i, id := range ids[2:] {
-		got, want := r.get(id), queue.HeldReason(2, 2)
+		got, want := r.get(id), "waits for its sweep: 2 of 2 runs are active"
 		if i >= 3 {
 			want = r.run().Reason
 		}
@@ -209,7 +209,7 @@ func TestRunsThatCannotBeSentDoNotStandInTheWay(t *testing.T) {
 	if got := r.get(id); got.Reason != "attempt 1 failed" || got.NotBefore.IsZero() {
 		t.Errorf("one that waits for a time: %q until %s", got.Reason, got.NotBefore)
 	}
-	if got := r.get(ids[2]); got.Reason != queue.HeldReason(1, 1) {
+	if got := r.get(ids[2]); got.Reason != "waits for its sweep: 1 of 1 runs are active" {
 		t.Errorf("one that waits for its sweep: %q", got.Reason)
 	}
 }
@@ -392,37 +392,5 @@ func TestAnAttemptAfterAnUnansweredDispatchForgetsNothing(t *testing.T) {
 	}
 	if pts, err := storetest.AllPoints(t.Context(), r.store, r.id, "loss"); err != nil || len(pts) != 1 || r.run().Attempt != 1 {
 		t.Errorf("points %v, %v, attempt %d", pts, err, r.run().Attempt)
-	}
-}
-
-func TestStopSaysWhatItFinds(t *testing.T) {
-	t.Parallel()
-	now := time.Unix(1000, 0)
-	for _, tc := range []struct {
-		name    string
-		state   run.State
-		attempt run.Attempt
-		want    run.State
-		reason  string
-		events  int
-	}{
-		{"before it was sent", run.Queued, run.Attempt{}, run.Stopped, "stopped before it was sent to Nomad", 1},
-		{"before another attempt", run.Queued, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopped, "stopped before it was tried again", 1},
-		{"when Nomad may have it", run.Queued, run.Attempt{Number: 1, MaybeSent: true}, run.Dispatching, "as soon as Nomad says", 1},
-		{"while it is being sent", run.Dispatching, run.Attempt{Number: 1}, run.Dispatching, "as soon as Nomad has it", 0},
-		{"while it trains", run.Running, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopping, "Nomad has not told the workers yet", 1},
-		{"while it is stopping because it could not go on", run.Stopping, run.Attempt{Number: 1, JobID: "p/1"}, run.Stopping, "old", 1},
-	} {
-		u := store.Update{Run: run.Run{State: tc.state, Reason: "old"}, Attempt: tc.attempt}
-		if err := queue.Stop(&u, "me", "", now); err != nil {
-			t.Errorf("%s: %v", tc.name, err)
-		}
-		if u.Run.State != tc.want || !u.Run.StopRequested || !strings.Contains(u.Run.Reason, tc.reason) || len(u.Events) != tc.events {
-			t.Errorf("%s: %s, %q, %d events", tc.name, u.Run.State, u.Run.Reason, len(u.Events))
-		}
-	}
-	u := store.Update{Run: run.Run{State: run.Failed}}
-	if err := queue.Stop(&u, "me", "", now); !errors.Is(err, fault.ErrConflict) {
-		t.Errorf("one that is over: %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Failed, r.endedBy(o.Workers, *c.firstBad)
 	case over:
 		return Failed, "Nomad ended the job before it placed every worker"
-	case o.Stopped && (r.StopRequested || r.StopReason != ""): // Nomad has taken the order
+	case o.Stopped && r.StopCause != "": // Nomad has taken the order
 		return Stopping, cmp.Or(r.StopReason, AskedToStop)
 	case r.StopRequested || o.Stopped || r.State == Stopping:
 		return Stopping, r.Reason
@@ -59,12 +59,6 @@ func (r *Run) Derive(o Observation) (State, string) {
 	}
 	return Pending, ""
 }
-
-// Reasons of a run that is being stopped because somebody wanted it, and nothing more is to be said.
-const (
-	StopRequested = "stop requested; Nomad has not told the workers yet"
-	AskedToStop   = "workers were asked to save and leave" // once Nomad has taken the order
-)
 
 // Doomed reports, in one sentence, why the workers that are left cannot go on: worker 0 holds the store through which DiLoCo
 // workers meet, and without DiLoCo all workers are one world. They would hang, and hold their GPUs. It is "" while they can.

@@ -44,7 +44,7 @@ func (r *Run) Retry(o Observation, why string, now time.Time) (reason string, ag
 	default:
 		r.Retried++
 	}
-	r.StopReason = ""
+	r.StopCause, r.StopReason = "", ""
 	r.NotBefore = now.Add(retryWait(r.Retried + r.PortConflicts))
 	return fmt.Sprintf("attempt %d failed: %s; trying again (attempt %d of %d)", r.Attempt, why, r.Attempt+1, r.attempts()), true
 }
@@ -92,11 +92,6 @@ func portConflict(ws []Worker) bool {
 func (r *Run) Expired(now time.Time) bool {
 	limit := time.Duration(r.Options.MaxDuration) * time.Second
 	return limit > 0 && !r.StartedAt.IsZero() && now.Sub(r.StartedAt) >= limit
-}
-
-// ExpiredReason is why a run that is [Run.Expired] is stopped.
-func (r *Run) ExpiredReason() string {
-	return "stopped after its maximum duration of " + ShortDuration(time.Duration(r.Options.MaxDuration)*time.Second)
 }
 
 // ShortDuration writes a duration without the units that are zero at its end: "2h30m", "45s", "1h".

@@ -101,16 +101,17 @@ func TestMaximumDuration(t *testing.T) {
 	if r.Expired(start.Add(9000*time.Second-1)) || !r.Expired(start.Add(9000*time.Second)) {
 		t.Error("it expires at another time")
 	}
-	if got := r.ExpiredReason(); got != "stopped after its maximum duration of 2h30m" {
-		t.Errorf("reason is %q", got)
+	expired := StopExpired.reason(&r)
+	if expired != "stopped after its maximum duration of 2h30m" {
+		t.Errorf("reason is %q", expired)
 	}
 	over := Observation{Found: true, Stopped: true, Dead: true, Workers: []Worker{ended(0, 143, func(w *Worker) { w.Stopping, w.State = true, WorkerComplete })}}
 	r.Reason = AskedToStop
 	if state, why := r.Derive(over); state != Stopped || why != "" {
 		t.Errorf("a stop by a person ends as %s: %s", state, why)
 	}
-	r.StopReason = r.ExpiredReason()
-	if state, why := r.Derive(over); state != Stopped || why != r.ExpiredReason() {
+	r.StopReason = expired
+	if state, why := r.Derive(over); state != Stopped || why != expired {
 		t.Errorf("an expired one ends as %s: %s", state, why)
 	}
 	if r.Options.MaxDuration = 0; r.Expired(start.Add(time.Hour * 100000)) {

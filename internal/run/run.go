@@ -101,10 +101,10 @@ type Run struct {
 	State  State  `json:"state"`
 	Reason string `json:"reason,omitempty"` // why it is in that state, one sentence, or ""
 
-	StopRequested bool `json:"stop_requested,omitempty"` // somebody asked for a stop
-	// StopReason is why it is or was stopped; "" when a person wanted it and nothing more is to be said.
-	StopReason string `json:"-"`
-	Attempt    int    `json:"attempt"` // number of the newest attempt, 0 before the first
+	StopRequested bool      `json:"stop_requested,omitempty"` // it ends with this attempt: see [Run.Stop]
+	StopCause     StopCause `json:"-"`                        // why its workers are or were stopped; "" while nobody wants that
+	StopReason    string    `json:"-"`                        // the same in a sentence; "" where nothing more is to be said
+	Attempt       int       `json:"attempt"`                  // number of the newest attempt, 0 before the first
 
 	StepsTotal int64 `json:"steps_total"` // training steps when complete, rounded up to an outer boundary
 	InnerSteps int64 `json:"inner_steps"` // DiLoCo inner steps, 0 without DiLoCo
@@ -182,38 +182,4 @@ func levelOf(s State) string {
 	default:
 		return "info"
 	}
-}
-
-// Attempt is one dispatch of a run: one Nomad child job.
-type Attempt struct {
-	RunID     ID     `json:"run_id"`
-	Number    int    `json:"number"`
-	ParentJob string `json:"parent_job"` // cotrain-core-<shape hash>
-	JobID     string `json:"job_id"`     // the child; "" until dispatched
-	// MaybeSent is true while Nomad may have a child of which it could not tell.
-	MaybeSent bool `json:"maybe_sent,omitempty"`
-	// Resume is the checkpoint folder that it continues from, "" when it begins as the configuration says.
-	Resume string `json:"resume,omitempty"`
-	// Recalled is true once it was taken back because Nomad placed only a part of its workers.
-	Recalled  bool      `json:"recalled,omitempty"`
-	CreatedAt time.Time `json:"created_at"`
-	EndedAt   time.Time `json:"ended_at,omitzero"`
-}
-
-// Token is the idempotency token of the attempt's dispatch.
-func (a Attempt) Token() string { return fmt.Sprintf("%s/%d", a.RunID, a.Number) }
-
-// Event is something that happened to a run; it is kept for ever.
-type Event struct {
-	Seq     int64     `json:"seq"` // assigned by the store, increasing
-	RunID   ID        `json:"run_id"`
-	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"`  // state, worker, checkpoint_saved, evicted, ... (see logparse)
-	Level   string    `json:"level"` // info, warning or error: how much it matters to a person
-	Actor   string    `json:"actor"`
-	From    State     `json:"from,omitempty"`
-	To      State     `json:"to,omitempty"`
-	Attempt int       `json:"attempt"`
-	Rank    int       `json:"rank"` // the worker it concerns, -1 for the run
-	Message string    `json:"message"`
 }

@@ -112,6 +112,9 @@ func TestDerive(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			r := Run{State: tc.from, StopRequested: tc.stop, Shape: Shape{Nodes: 2}}
+			if tc.stop {
+				r.StopCause = StopAsked
+			}
 			got, reason := r.Derive(tc.obs)
 			if got != tc.want || reason != tc.reason {
 				t.Errorf("Derive = %s, %q; want %s, %q", got, reason, tc.want, tc.reason)

@@ -128,6 +128,8 @@ func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
 		`INSERT INTO unrolled VALUES ('r-0000000001', 0, 1, 50)`,
 		`INSERT INTO streams VALUES ('a2', 'stdout', 'r-0000000001', 'f.0', 77, '{"step":50}', 0)`,
 		`INSERT INTO checkpoints VALUES ('r-0000000001', 0, 30, 1, 'models/step_30'), ('r-0000000001', 0, 45, 2, 'models/step_45')`,
+		`INSERT INTO events (run_id, at, kind, level, actor, from_state, to_state, attempt, rank, message) VALUES
+			('r-0000000001', 1, 'state', 'info', 'ann', '', 'queued', 0, -1, ''), ('r-0000000001', 2, 'state', 'info', 'queue', 'queued', 'dispatching', 1, -1, '')`,
 		row("r-0000000002", "stopping", "took longer than 1 h", 1, 1, 0, 50, ""),
 		row("r-0000000003", "stopping", "workers were asked to save and leave", 1, 1, 0, 50, ""),
 		row("r-0000000004", "queued", "", 0, 0, 0, 10, "s-0000000001"), row("r-0000000005", "queued", "", 0, 0, 0, 90, ""),
@@ -165,12 +167,18 @@ func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
 	if told, err := s.Told(t.Context(), id); err != nil || told["a2"].Step != 52 {
 		t.Errorf("told %+v, %v", told, err)
 	}
+	if evs, err := s.Events(t.Context(), id, 0, 9); err != nil || len(evs) < 2 || evs[0].Actor != "ann" || evs[1].Actor != run.Console {
+		t.Errorf("events %+v, %v", evs, err)
+	}
 	if saved, err := s.Saved(t.Context(), id); err != nil || len(saved) != 2 {
 		t.Errorf("checkpoints %+v, %v", saved, err)
 	}
-	for id, want := range map[run.ID]string{"r-0000000002": "took longer than 1 h", "r-0000000003": ""} {
-		if r, err := s.Run(t.Context(), id); err != nil || r.StopReason != want {
-			t.Errorf("%s: stopped for %q, %v", id, r.StopReason, err)
+	for id, want := range map[run.ID]run.Run{
+		"r-0000000001": {}, "r-0000000003": {StopCause: run.StopAsked},
+		"r-0000000002": {StopCause: run.StopExpired, StopReason: "took longer than 1 h"},
+	} {
+		if r, err := s.Run(t.Context(), id); err != nil || r.StopReason != want.StopReason || r.StopCause != want.StopCause {
+			t.Errorf("%s: stopped for %q, %q, %v", id, r.StopCause, r.StopReason, err)
 		}
 	}
 	groups, err := s.ReadyGroups(t.Context())

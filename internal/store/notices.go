@@ -37,7 +37,7 @@ func diverged(ctx context.Context, tx *db.Tx, b *Batch, res points.Result) (*run
 	if b.Attempt == of {
 		return nil, nil // told already
 	}
-	return &run.Event{RunID: b.RunID, At: b.At, Kind: "diverged", Level: "warning", Actor: "worker", Attempt: b.Attempt, Rank: b.Rank,
+	return &run.Event{RunID: b.RunID, At: b.At, Kind: "diverged", Level: "warning", Actor: run.Trainer, Attempt: b.Attempt, Rank: b.Rank,
 		Message: fmt.Sprintf("the loss of worker %d is %v at step %d", b.Rank, first.Value, first.Step)}, nil
 }
 
@@ -51,7 +51,7 @@ func metricsDropped(ctx context.Context, tx *db.Tx, b *Batch, res points.Result)
 		return nil, err
 	}
 	return &run.Event{
-		RunID: b.RunID, At: b.At, Kind: "metrics_dropped", Level: "warning", Actor: "cotrain", Attempt: b.Attempt, Rank: b.Rank,
+		RunID: b.RunID, At: b.At, Kind: "metrics_dropped", Level: "warning", Actor: run.Console, Attempt: b.Attempt, Rank: b.Rank,
 		Message: fmt.Sprintf("the first %d metrics of a run are kept; worker %d reports %d more, which are dropped: %s",
 			points.MaxMetrics, b.Rank, len(res.Dropped), strings.Join(res.Dropped[:min(len(res.Dropped), 3)], ", ")),
 	}, nil

@@ -16,7 +16,7 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before, revision, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank`
+	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank`
 
 func scanRun(row db.Scanner) (run.Run, error) {
 	var r run.Run
@@ -27,7 +27,7 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	var diverged run.Diverged
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
-		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopReason, &r.FirstStep, &firstAt,
+		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopCause, &r.StopReason, &r.FirstStep, &firstAt,
 		&divergedIn, &diverged.Step, &diverged.Rank)
 	if err != nil {
 		return r, err
@@ -92,10 +92,10 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, a run.Attempt, key str
 	}
 	words := strings.Join(append([]string{r.Options.Description}, r.Options.Tags...), "\n")
 	_, err = tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, words)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0,
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0,
 		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), words)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -18,6 +19,28 @@ type Update struct {
 	Workers []run.Worker // all allocations of the newest attempt, by rank
 	Events  []run.Event  // to append; Seq is set when Update returns
 	Orders  []Order      // for Nomad; see StopJob
+}
+
+// Record adds what became of the run to the events, unless err is not nil.
+func (u *Update) Record(ev *run.Event, err error) error {
+	if err == nil && ev != nil {
+		u.Events = append(u.Events, *ev)
+	}
+	return err
+}
+
+// Move changes the state of the run; see [run.Run.Transition].
+func (u *Update) Move(to run.State, actor, why string, at time.Time) error {
+	return u.Record(u.Run.Transition(to, actor, why, at))
+}
+
+// Stop asks for the end of the run, and orders Nomad to stop its workers; see [run.Run.Stop].
+func (u *Update) Stop(actor string, cause run.StopCause, now time.Time) error {
+	if err := u.Record(u.Run.Stop(u.Attempt, actor, cause, now)); err != nil {
+		return err
+	}
+	u.StopJob()
+	return nil
 }
 
 // Update loads a run, lets fn change it, and stores the run, its newest attempt, its workers and new events together. It
@@ -59,9 +82,9 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attem
 	u.Run.Revision++
 	r := u.Run
 	if _, err := tx.Exec(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
-		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_reason = ? WHERE id = ?`,
+		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_cause = ?, stop_reason = ? WHERE id = ?`,
 		r.State, r.Reason, r.StopRequested, r.Attempt, db.Millis(r.StartedAt), db.Millis(r.EndedAt), r.Progress.Participants,
-		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopReason, r.ID); err != nil {
+		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopCause, r.StopReason, r.ID); err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
 	if a := u.Attempt; a != before && a.Number > 0 {

@@ -116,12 +116,10 @@ func (w *Watcher) orderFailed(ctx context.Context, o store.Order, err error) {
 func (w *Watcher) sayStopping(ctx context.Context, o store.Order, why string) {
 	said := errors.New("said")
 	u, err := w.o.Store.Update(ctx, o.RunID, func(u *store.Update) error {
-		r := &u.Run
-		if r.State != run.Stopping || u.Attempt.JobID != o.JobID || r.Reason == why {
+		if u.Run.State != run.Stopping || u.Attempt.JobID != o.JobID || u.Run.Reason == why {
 			return said
 		}
-		_, err := r.Transition(run.Stopping, actor, why, w.o.Now())
-		return err
+		return u.Move(run.Stopping, run.Nomad, why, w.o.Now())
 	})
 	switch {
 	case err == nil:

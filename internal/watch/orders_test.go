@@ -9,7 +9,6 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
-	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
@@ -70,7 +69,7 @@ func TestAStopSaysWhetherItReachedNomad(t *testing.T) {
 	r := newRig(t)
 	r.startBoth()
 	r.cluster.Fail("Stop", fmt.Errorf("connection refused: %w", fault.ErrUnavailable))
-	r.update(func(u *store.Update) error { return queue.Stop(u, "ann", "", time.Now()) })
+	r.update(func(u *store.Update) error { return u.Stop("ann", run.StopAsked, time.Now()) })
 	reason := func() string {
 		got, err := r.store.Run(t.Context(), r.id)
 		if err != nil {

@@ -23,8 +23,8 @@ func (c *change) recall(u *store.Update, now time.Time) error {
 	if r.State != run.Pending && r.State != run.Degraded || !r.Overdue(c.obs, c.attempt.CreatedAt, now) {
 		return nil
 	}
-	u.Attempt.Recalled, r.StopReason = true, r.OverdueReason(c.obs)
-	return c.moveAs(u, console, run.Stopping, r.StopReason, now)
+	u.Attempt.Recalled = true
+	return u.Record(r.StopWorkers(run.StopOverdue, r.OverdueReason(c.obs), now))
 }
 
 // recalled turns the end of an attempt that was taken back into another turn in the queue, unless training has finished or
@@ -34,6 +34,7 @@ func (c *change) recalled(u *store.Update, state run.State, why string) (run.Sta
 		return state, why
 	}
 	c.again = true
-	why, u.Run.StopReason = u.Run.StopReason, ""
+	why = u.Run.StopReason
+	u.Run.StopCause, u.Run.StopReason = "", ""
 	return run.Queued, why
 }

@@ -14,12 +14,6 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// actor is who watch's changes are attributed to: what it sees is Nomad's doing, what it decides is the console's.
-const (
-	actor   = "nomad"
-	console = "cotrain"
-)
-
 // reconcile compares one run with Nomad and stores and tells what differs. One at a time for each run.
 func (w *Watcher) reconcile(ctx context.Context, id run.ID) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -74,7 +68,12 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return err
 	}
-	w.tell(u, c)
+	if c.moved {
+		w.o.Publisher.Publish(feed.RunTopic(id), feed.Workers, u.Workers)
+	}
+	if c.moved || c.changed || len(u.Events) > 0 {
+		w.o.Publisher.PublishRun(u.Run, u.Events...)
+	}
 	return w.follow(ctx, u, c)
 }
 
@@ -167,8 +166,7 @@ func (c *change) apply(u *store.Update) error {
 	}
 	doomed := r.Doomed(c.obs, now)
 	if doomed != "" && r.State.Live() && r.State != run.Stopping {
-		r.StopReason = doomed
-		if err := c.move(u, run.Stopping, doomed, now); err != nil {
+		if err := u.Record(r.StopWorkers(run.StopDoomed, doomed, now)); err != nil {
 			return err
 		}
 	}
@@ -198,29 +196,20 @@ func (c *change) expire(u *store.Update, now time.Time) error {
 	if r.StopRequested || !r.State.Live() || !r.Expired(now) {
 		return nil
 	}
-	r.StopRequested, r.StopReason = true, r.ExpiredReason()
-	return c.moveAs(u, console, run.Stopping, r.StopReason, now)
+	return u.Stop(run.Console, run.StopExpired, now)
 }
 
+// move changes the state of the run: what is seen is Nomad's doing, and another attempt the console's.
 func (c *change) move(u *store.Update, to run.State, why string, at time.Time) error {
+	actor := run.Nomad
 	if c.again {
-		return c.moveAs(u, console, to, why, at)
+		actor = run.Console
 	}
-	return c.moveAs(u, actor, to, why, at)
-}
-
-func (c *change) moveAs(u *store.Update, who string, to run.State, why string, at time.Time) error {
-	ev, err := u.Run.Transition(to, who, why, at)
-	if err != nil {
-		return err
+	ev, err := u.Run.Transition(to, actor, why, at)
+	if ev != nil && c.again {
+		ev.Level = "warning" // an attempt has failed
 	}
-	if ev != nil {
-		if c.again {
-			ev.Level = "warning" // an attempt has failed
-		}
-		u.Events = append(u.Events, *ev)
-	}
-	return nil
+	return u.Record(ev, err)
 }
 
 func anyStarted(ws []run.Worker) bool {
@@ -322,7 +311,7 @@ func workerEvent(wk run.Worker, now time.Time) run.Event {
 	case wk.State == run.WorkerPending:
 		msg = fmt.Sprintf("worker %d placed%s", wk.Rank, where)
 	}
-	return run.Event{RunID: wk.RunID, At: at, Kind: "worker", Level: level, Actor: actor, Attempt: wk.Attempt, Rank: wk.Rank, Message: msg}
+	return run.Event{RunID: wk.RunID, At: at, Kind: "worker", Level: level, Actor: run.Nomad, Attempt: wk.Attempt, Rank: wk.Rank, Message: msg}
 }
 
 func orNow(t, now time.Time) time.Time {
@@ -330,20 +319,6 @@ func orNow(t, now time.Time) time.Time {
 		return now
 	}
 	return t
-}
-
-// tell publishes what was stored.
-func (w *Watcher) tell(u store.Update, c change) {
-	topic := feed.RunTopic(u.Run.ID)
-	for _, ev := range u.Events {
-		w.o.Publisher.Publish(topic, feed.EventType, ev)
-	}
-	if c.moved {
-		w.o.Publisher.Publish(topic, feed.Workers, u.Workers)
-	}
-	if c.moved || c.changed {
-		w.o.Publisher.PublishRun(u.Run)
-	}
 }
 
 // follow does what a stored change calls for.

@@ -48,7 +48,7 @@ type Logs interface {
 // Publisher tells viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any)
-	PublishRun(r run.Run)
+	PublishRun(r run.Run, evs ...run.Event)
 }
 
 // Options configures [New]. All fields are needed.

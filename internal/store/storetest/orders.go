@@ -43,7 +43,7 @@ func testOrders(t *testing.T, s Store) {
 		t.Helper()
 		_, err := s.Update(t.Context(), id, func(u *store.Update) error {
 			u.StopJob()
-			u.Run.StopReason = "why"
+			u.Run.StopCause, u.Run.StopReason = run.StopDoomed, "why"
 			return result
 		})
 		if !errors.Is(err, result) {
@@ -62,7 +62,7 @@ func testOrders(t *testing.T, s Store) {
 	if has(one, two); !signalled() {
 		t.Error("nobody is told of the orders")
 	}
-	if r, err := s.Run(t.Context(), "r-0000000001"); err != nil || r.StopReason != "why" {
+	if r, err := s.Run(t.Context(), "r-0000000001"); err != nil || r.StopReason != "why" || r.StopCause != run.StopDoomed {
 		t.Errorf("it is stopped for %q, %v", r.StopReason, err)
 	}
 	if err := s.DeleteRun(t.Context(), "r-0000000001"); err != nil {

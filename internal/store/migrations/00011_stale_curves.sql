@@ -1,2 +1,0 @@
--- +goose Up
-ALTER TABLE unrolled RENAME TO stale_curves;
