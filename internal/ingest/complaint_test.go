@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -108,3 +109,49 @@ func TestAFullDiskIsLoggedOnceUntilItIsWellAgain(t *testing.T) {
 type writer func([]byte) (int, error)
 
 func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+// damagedStore cannot seal the log of one run.
+type damagedStore struct {
+	*store.Store
+	sealed chan run.ID
+}
+
+func (s damagedStore) UnsealedRuns(context.Context, int) ([]run.ID, error) {
+	return []run.ID{"r-0000000001", "r-0000000002"}, nil
+}
+
+func (s damagedStore) Seal(ctx context.Context, id run.ID, _ int) error {
+	if id == "r-0000000001" {
+		return errors.New("the database disk image is malformed")
+	}
+	select {
+	case s.sealed <- id:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestALogThatCannotBeSealedKeepsNoOtherFromIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.stop()
+		var log bytes.Buffer // written between the seals that are received
+		s := damagedStore{Store: r.store, sealed: make(chan run.ID)}
+		in := ingest.New(ingest.Options{Tailer: goneTailer{}, Store: s, Publisher: r.hub, Logger: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now, Health: func(error) {}})
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = in.Run(ctx) })
+		for range 3 {
+			if id := <-s.sealed; id != "r-0000000002" {
+				t.Errorf("%s is sealed", id)
+			}
+		}
+		cancel()
+		wg.Wait()
+		if n := strings.Count(log.String(), "malformed"); n != 1 {
+			t.Errorf("the damage is logged %d times: %s", n, log.String())
+		}
+	})
+}

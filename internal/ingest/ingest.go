@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -202,19 +203,23 @@ func (in *Ingest) sealLoop(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		ids, err := in.o.Store.UnsealedRuns(ctx, store.SealBytes)
-		for _, id := range ids {
-			if err == nil {
-				err = in.o.Store.Seal(ctx, id, store.SealBytes)
-			}
-		}
-		sealed := in.sealPoints(ctx)
+		forLogs, forPoints := in.sealLogs(ctx), in.sealPoints(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		logs.about(in.o.Logger, "seal logs", err)
-		points.about(in.o.Logger, "seal points", sealed)
+		logs.about(in.o.Logger, "seal logs", forLogs)
+		points.about(in.o.Logger, "seal points", forPoints)
 	}
+}
+
+// sealLogs seals the logs of every run that has enough. One that cannot be sealed keeps no other from it.
+func (in *Ingest) sealLogs(ctx context.Context) error {
+	ids, err := in.o.Store.UnsealedRuns(ctx, store.SealBytes)
+	errs := []error{err}
+	for _, id := range ids {
+		errs = append(errs, in.o.Store.Seal(ctx, id, store.SealBytes))
+	}
+	return errors.Join(errs...)
 }
 
 // sealPoints seals what there is, or as much as leaves time for the logs: an old database can have hours of it.

@@ -81,12 +81,11 @@ func (p *progress) run(ctx context.Context) error {
 // catchUp brings the curves up to date that an earlier console left behind: it was killed, or stored them in another way.
 func (p *progress) catchUp(ctx context.Context) {
 	ids, err := p.o.Store.StaleCurves(ctx)
+	errs := []error{err}
 	for _, id := range ids {
-		if err == nil {
-			err = p.catchUpRun(ctx, id)
-		}
+		errs = append(errs, p.catchUpRun(ctx, id))
 	}
-	if err != nil && ctx.Err() == nil {
+	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
 		p.o.Logger.Warn("curves of an earlier console", "err", err)
 	}
 }

@@ -49,8 +49,8 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 		w.o.Logs.Follow(wk)
 	}
 	why := ""
-	if placed := len(obs.Workers); job.Found && !job.Stopped && anyWaiting(obs.Workers, placed) {
-		if why, err = w.o.Cluster.WhyPending(ctx, attempt.JobID); err != nil {
+	if job.Found && !job.Stopped {
+		if why, err = w.whyPending(ctx, id, attempt, obs.Workers); err != nil {
 			return err
 		}
 	}
@@ -94,9 +94,13 @@ func (c *change) listen(ctx context.Context, id run.ID) error {
 	return nil
 }
 
-// anyWaiting reports whether a worker may still be waiting for a place.
-func anyWaiting(ws []run.Worker, placed int) bool {
-	return placed == 0 || slices.ContainsFunc(ws, func(w run.Worker) bool { return w.State == run.WorkerPending || !w.State.Terminal() })
+// whyPending asks Nomad why it has not placed every worker; "" when none is missing or pending.
+func (w *Watcher) whyPending(ctx context.Context, id run.ID, a run.Attempt, ws []run.Worker) (string, error) {
+	r, err := w.o.Store.Run(ctx, id)
+	if err != nil || len(ws) >= r.Shape.Nodes && !slices.ContainsFunc(ws, func(w run.Worker) bool { return w.State == run.WorkerPending }) {
+		return "", err
+	}
+	return w.o.Cluster.WhyPending(ctx, a.JobID)
 }
 
 // drained reports whether the logs of all these workers are stored, or have had their time.

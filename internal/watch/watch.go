@@ -26,6 +26,7 @@ type Cluster interface {
 
 // Store is what watch needs of the store.
 type Store interface {
+	Run(ctx context.Context, id run.ID) (run.Run, error)
 	RunsAtNomad(ctx context.Context) ([]run.Run, error)
 	RunOfJob(ctx context.Context, jobID string) (run.ID, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)

@@ -165,6 +165,9 @@ func TestAHealthyRunEndsWithItsFinalNumbers(t *testing.T) {
 	if got := r.becomes(run.Running); got.Progress.Participants != 2 || got.StartedAt.IsZero() {
 		t.Errorf("running as %+v", got)
 	}
+	asked, compared := r.cluster.Calls("WhyPending"), r.cluster.Calls("Workers")
+	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.Detail = "still well" })
+	r.eventually("it is compared again", func() bool { return r.cluster.Calls("Workers") > compared })
 	for rank := range 2 {
 		r.cluster.Print(r.child, rank, fmt.Sprintf(`COTRAIN {"v":1,"kind":"metrics","step":7,"loss":%d}`+"\n", rank+1))
 		r.cluster.Set(r.child, rank, nomadtest.End(0))
@@ -175,6 +178,9 @@ func TestAHealthyRunEndsWithItsFinalNumbers(t *testing.T) {
 	}
 	if h := r.history(); h != "running succeeded" {
 		t.Errorf("history is %q", h)
+	}
+	if n := r.cluster.Calls("WhyPending"); n != asked {
+		t.Errorf("while every worker runs Nomad is asked %d times what they wait for", n-asked)
 	}
 	r.eventually("its log is in the archive", func() bool {
 		unsealed, err := r.store.UnsealedRuns(t.Context(), 1)
