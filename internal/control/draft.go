@@ -12,13 +12,6 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Placeholder stands for the run's ID in the folders of a configuration, in its arguments and in the values of its
-// environment: it is filled in when the run is made, so that two runs never write into one folder.
-const Placeholder = "{run}"
-
-// folderFields are the fields in which [Placeholder] is filled in.
-var folderFields = [...]string{"ckpt.path", "ckpt.remote.path", "ckpt.remote_data_path", "train.memory_profiler.snapshot_dir"}
-
 const (
 	maxKey    = 200 // bytes of an idempotency key
 	maxOrigin = 200 // bytes of what a run says that it was made from
@@ -122,8 +115,8 @@ func tidyOptions(o run.Options) run.Options {
 	return o
 }
 
-// as is the run that the draft becomes with an ID.
-func (d draft) as(id run.ID) (run.Run, error) {
+// withID is the run that the draft becomes with an ID.
+func (d draft) withID(id run.ID) (run.Run, error) {
 	r := d.run
 	r.ID = id
 	var err error
@@ -131,7 +124,7 @@ func (d draft) as(id run.ID) (run.Run, error) {
 		return r, err
 	}
 	r.Options = fillOptions(r.Options, id)
-	r.CheckpointPath = strings.ReplaceAll(r.CheckpointPath, Placeholder, string(id))
+	r.CheckpointPath = strings.ReplaceAll(r.CheckpointPath, trainconf.RunPlaceholder, string(id))
 	return r, nil
 }
 
@@ -139,20 +132,20 @@ func (d draft) as(id run.ID) (run.Run, error) {
 // placeholder elsewhere too.
 func fillConfig(text string, conf trainconf.Config, id run.ID) (string, error) {
 	want, found := conf, false
-	for _, field := range folderFields {
+	for _, field := range trainconf.OutputFields() {
 		value, _ := conf.Get(field)
-		if !strings.Contains(value, Placeholder) {
+		if !strings.Contains(value, trainconf.RunPlaceholder) {
 			continue
 		}
 		found = true
-		if err := want.Set(field, strings.ReplaceAll(value, Placeholder, string(id))); err != nil {
+		if err := want.Set(field, strings.ReplaceAll(value, trainconf.RunPlaceholder, string(id))); err != nil {
 			return "", fmt.Errorf("fill in the run's ID: %w", err)
 		}
 	}
 	if !found {
 		return text, nil
 	}
-	filled := strings.ReplaceAll(text, Placeholder, string(id))
+	filled := strings.ReplaceAll(text, trainconf.RunPlaceholder, string(id))
 	if got, err := trainconf.Parse([]byte(filled)); err == nil && got.Equal(want) {
 		return filled, nil
 	}
@@ -160,7 +153,7 @@ func fillConfig(text string, conf trainconf.Config, id run.ID) (string, error) {
 }
 
 func fillOptions(o run.Options, id run.ID) run.Options {
-	fill := func(s string) string { return strings.ReplaceAll(s, Placeholder, string(id)) }
+	fill := func(s string) string { return strings.ReplaceAll(s, trainconf.RunPlaceholder, string(id)) }
 	o.Env, o.Args = maps.Clone(o.Env), slices.Clone(o.Args)
 	for name, value := range o.Env {
 		o.Env[name] = fill(value)
@@ -171,9 +164,9 @@ func fillOptions(o run.Options, id run.ID) run.Options {
 	return o
 }
 
-// made reports whether a stored run was made from a submission as this one.
-func (d draft) made(stored run.Run) (bool, error) {
-	r, err := d.as(stored.ID)
+// matches reports whether a stored run was made from a submission as this one.
+func (d draft) matches(stored run.Run) (bool, error) {
+	r, err := d.withID(stored.ID)
 	if err != nil {
 		return false, err
 	}

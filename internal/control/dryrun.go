@@ -5,10 +5,11 @@ import (
 
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 // DryRun tells what Submit would do with a submission, and changes nothing: whether Nomad would place its workers now and
-// where, or why not. What is not valid is [run.FieldErrors], as in Submit. [Placeholder] stands for the ID that the run
+// where, or why not. What is not valid is [run.FieldErrors], as in Submit. [trainconf.RunPlaceholder] stands for the ID that the run
 // would get.
 func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, error) {
 	d, err := c.prepare(s, c.paths(ctx))
@@ -41,7 +42,7 @@ func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, err
 
 // launchOf is how a draft would be started.
 func (c *Control) launchOf(ctx context.Context, d draft) (run.Launch, error) {
-	r, err := d.as(Placeholder)
+	r, err := d.withID(trainconf.RunPlaceholder)
 	if err != nil {
 		return run.Launch{}, err
 	}

@@ -13,15 +13,11 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// ownFields are the folders in which a run's files have names that every run gives. Two runs at one time would overwrite each
-// other's.
-var ownFields = [...]string{"ckpt.path", "ckpt.remote.path", "train.memory_profiler.snapshot_dir"}
-
 // fixedFolders are the folders of a configuration, by field, that do not get the run's ID.
 func fixedFolders(effective trainconf.Config) map[string]string {
 	out := map[string]string{}
-	for _, field := range ownFields {
-		if folder, _ := effective.Get(field); folder != "" && !strings.Contains(folder, Placeholder) {
+	for _, field := range trainconf.OwnFolders() {
+		if folder, _ := effective.Get(field); folder != "" && !strings.Contains(folder, trainconf.RunPlaceholder) {
 			out[field] = folder
 		}
 	}
@@ -65,7 +61,7 @@ func (c *Control) taken(ctx context.Context, drafts ...draft) (run.FieldErrors, 
 			delete(mine, at) // one run is enough to name
 			errs = append(errs, run.FieldError{
 				Field: field, Value: cutText(given), Rule: fmt.Sprintf("is the folder of run %s (%s), which is %s: each would overwrite the other's files", r.ID, cutText(r.Name), r.State),
-				Fix: "use " + strings.TrimRight(cutText(given), "/") + "/" + Placeholder + ", or wait until that run has ended",
+				Fix: "use " + strings.TrimRight(cutText(given), "/") + "/" + trainconf.RunPlaceholder + ", or wait until that run has ended",
 			})
 		}
 	})

@@ -11,7 +11,7 @@ import (
 const unnamed = "unnamed"
 
 // LaunchOf tells exactly what would start a submission's workers; it needs no name. What is not valid is
-// [run.FieldErrors]. [Placeholder] stands for the ID that the run would get.
+// [run.FieldErrors]. [trainconf.RunPlaceholder] stands for the ID that the run would get.
 func (c *Control) LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error) {
 	s.Name = cmp.Or(s.Name, unnamed)
 	d, err := c.prepare(s, nil)

@@ -168,7 +168,7 @@ func (c *Control) complete(p *point, s run.SweepSpec, req trainconf.Request, see
 // sharedFolders finds folders that several runs would write into at one time.
 func sharedFolders(points []point) run.FieldErrors {
 	var errs run.FieldErrors
-	for _, field := range ownFields {
+	for _, field := range trainconf.OwnFolders() {
 		seen := map[string]bool{}
 		for _, p := range points {
 			folder := p.draft.fixed[field]
@@ -178,7 +178,7 @@ func sharedFolders(points []point) run.FieldErrors {
 			if seen[path.Clean(folder)] {
 				errs = append(errs, run.FieldError{
 					Field: field, Value: cutText(folder), Rule: "is one folder for several runs of the sweep, which would overwrite each other's files",
-					Fix: "use " + strings.TrimRight(cutText(folder), "/") + "/" + Placeholder,
+					Fix: "use " + strings.TrimRight(cutText(folder), "/") + "/" + trainconf.RunPlaceholder,
 				})
 				break
 			}

@@ -35,7 +35,7 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 		return stored, err
 	}
 	if !created {
-		same, err := d.made(stored)
+		same, err := d.matches(stored)
 		if err == nil && !same {
 			err = fault.New(fault.ErrReused, fmt.Sprintf("The key %.40q belongs to run %s, which was submitted with other settings.", s.Key, stored.ID), "")
 		}
@@ -52,7 +52,7 @@ const idTries = 10
 // create stores the run.
 func (c *Control) create(ctx context.Context, actor string, d draft, key string) (stored run.Run, created bool, err error) {
 	for tries := 0; ; tries++ {
-		fresh, err := d.as(run.NewID(d.run.CreatedAt))
+		fresh, err := d.withID(run.NewID(d.run.CreatedAt))
 		if err != nil {
 			return fresh, false, err
 		}

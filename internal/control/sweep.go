@@ -69,7 +69,7 @@ func (c *Control) createSweep(ctx context.Context, sw run.Sweep, key string, poi
 		sw.ID = run.NewSweepID(sw.CreatedAt)
 		runs, evs := make([]run.Run, 0, len(points)), make([]run.Event, 0, len(points))
 		for i, p := range points {
-			r, err := p.draft.as(run.NewID(sw.CreatedAt.Add(time.Duration(i) * time.Millisecond)))
+			r, err := p.draft.withID(run.NewID(sw.CreatedAt.Add(time.Duration(i) * time.Millisecond)))
 			if err != nil {
 				return sw, false, err
 			}

@@ -167,7 +167,7 @@ func (k *checks) trainable(p string) bool {
 func (k *checks) resume(c trainconf.Config) {
 	const field = "ckpt.resume"
 	given, set := c.Get(field)
-	if !set || strings.Contains(given, "{run}") {
+	if !set || strings.Contains(given, trainconf.RunPlaceholder) {
 		return
 	}
 	p, ok := k.s.Below(given)
@@ -238,7 +238,7 @@ func (k *checks) complete(p string) bool {
 func (k *checks) checkpoints(c trainconf.Config) {
 	const field = "ckpt.path"
 	given, set := c.Get(field)
-	if !set || strings.Contains(given, "{run}") {
+	if !set || strings.Contains(given, trainconf.RunPlaceholder) {
 		return
 	}
 	p, ok := k.s.Below(given)
@@ -259,13 +259,13 @@ func (k *checks) checkpoints(c trainconf.Config) {
 	}
 	k.warns = append(k.warns, fieldError(field, given,
 		fmt.Sprintf("already holds checkpoints (step_%d is the newest), which this run would mix with its own", steps[len(steps)-1]),
-		"use "+path.Dir(strings.TrimRight(given, "/"))+"/{run}, which is another folder for each run"))
+		"use "+path.Dir(strings.TrimRight(given, "/"))+"/"+trainconf.RunPlaceholder+", which is another folder for each run"))
 }
 
 // Below maps a path of a configuration, as a trainer on a node understands it, to one below the root; false when it leads
 // elsewhere or is no path.
 func (s *Storage) Below(given string) (string, bool) {
-	if given == "" || strings.Contains(given, "://") || strings.Contains(given, "{run}") || strings.HasPrefix(given, "~") {
+	if given == "" || strings.Contains(given, "://") || strings.Contains(given, trainconf.RunPlaceholder) || strings.HasPrefix(given, "~") {
 		return "", false
 	}
 	absolute := given

@@ -8,8 +8,9 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// runPlaceholder stands for the run's ID in folders, arguments and variables until the run is made; control fills it in.
-const runPlaceholder = "{run}"
+// RunPlaceholder stands for the run's ID in the folders that a run writes into, in its arguments and in the values of its
+// environment: it is filled in when the run is made, so that two runs never write into one folder.
+const RunPlaceholder = "{run}"
 
 // AsAsked is a run as it was asked for: where its ID was filled in, the placeholder stands again, so that another run of
 // the same does not write into its folders.
@@ -18,7 +19,7 @@ func AsAsked(r run.Run) run.Run {
 	if id == "" {
 		return r
 	}
-	back := func(text string) string { return strings.ReplaceAll(text, id, runPlaceholder) }
+	back := func(text string) string { return strings.ReplaceAll(text, id, RunPlaceholder) }
 	r.Config = back(r.Config)
 	r.Options.Env, r.Options.Args = maps.Clone(r.Options.Env), slices.Clone(r.Options.Args)
 	for name, value := range r.Options.Env {

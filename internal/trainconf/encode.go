@@ -12,13 +12,13 @@ import (
 // MaxPayload is the largest TOML in bytes that can be dispatched: Nomad's limit for a dispatch payload.
 const MaxPayload = 16384
 
-// idLength is that of a run's ID, which [runPlaceholder] becomes.
+// idLength is that of a run's ID, which [RunPlaceholder] becomes.
 const idLength = len("r-0a1b2c3d4e")
 
 // ValidatePayload checks that a configuration, as it would be sent, is not more than Nomad takes. [Config.Validate] does so
 // for the canonical TOML; what is kept as it was written has comments too.
 func ValidatePayload(text string) *run.FieldError {
-	size := len(text) + strings.Count(text, runPlaceholder)*(idLength-len(runPlaceholder))
+	size := len(text) + strings.Count(text, RunPlaceholder)*(idLength-len(RunPlaceholder))
 	if size <= MaxPayload {
 		return nil
 	}

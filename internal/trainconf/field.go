@@ -44,6 +44,9 @@ type Field struct {
 	Required bool
 	// Basic fields are shown first; the others are folded.
 	Basic bool
+	// Output fields name a folder, or an address, that a run writes into: [RunPlaceholder] is filled in there. Unless it is
+	// Shared the files in it have the names that every run gives, so that two runs at one time would overwrite each other's.
+	Output, Shared bool
 	// Secret values are never shown, and never stored with a run.
 	Secret      bool
 	Placeholder string // an example that passes, for fields without a default
@@ -76,6 +79,23 @@ func Sections() []Section {
 // Fields returns every field of CotrainCore in the order of the TOML. The caller may change the slice, not what its elements
 // point to.
 func Fields() []Field { return slices.Clone(schema[:]) }
+
+// OutputFields returns the paths of the fields that name where a run writes, and OwnFolders those of which two runs must not
+// share one.
+func OutputFields() []string { return pathsOf(func(f Field) bool { return f.Output }) }
+
+// OwnFolders is described with [OutputFields].
+func OwnFolders() []string { return pathsOf(func(f Field) bool { return f.Output && !f.Shared }) }
+
+func pathsOf(want func(Field) bool) []string {
+	var out []string
+	for _, f := range schema {
+		if want(f) {
+			out = append(out, f.Path)
+		}
+	}
+	return out
+}
 
 // AllFields returns every field that a person can set on a run but its name: section by section in display order.
 func AllFields() []Field {

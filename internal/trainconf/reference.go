@@ -75,10 +75,6 @@ when the TOML has that table. The table [train] must always be there.
 Values: a whole number may be written 88_000 or 1e3; true and false also as on and off; lists are separated by commas; a duration is
 2h30m, 90m or 1d12h. An empty value unsets a field.
 
-` + "`{run}`" + ` in a folder of the configuration (` + "`ckpt.path`" + `, ` + "`ckpt.remote.path`" + `, ` + "`ckpt.remote_data_path`" + `,
-` + "`train.memory_profiler.snapshot_dir`" + `), in arguments or in values of the environment becomes the run's ID when the run is made, so that two
-runs never write into one folder.
-
 `
 
 const referenceImport = `## Import
@@ -125,6 +121,8 @@ it, the one of llama2 of that name stands in, and 70M counts by its name alone.
 func Reference() []byte {
 	var b bytes.Buffer
 	b.WriteString(referenceIntro)
+	fmt.Fprintf(&b, "`%s` in a folder that the run writes into (`%s`),\nin arguments or in values of the environment becomes the run's ID when the run is made, so that two runs never write into one\nfolder.\n\n",
+		RunPlaceholder, strings.Join(OutputFields(), "`, `"))
 	for _, s := range Sections() {
 		fmt.Fprintf(&b, "## %s\n\n", s.Title)
 		b.WriteString("| field | what it takes | default | what it is |\n| --- | --- | --- | --- |\n")

@@ -27,12 +27,6 @@ const (
 	maxAxes   = 20 // rows that a form can have; control takes no more either
 )
 
-// runFolder in a path is the run's ID, filled in when the run is made.
-const runFolder = "{run}"
-
-// folderFields are those that name where a run writes: two runs of a sweep must not share one.
-var folderFields = [...]string{"ckpt.path", "ckpt.remote.path", "train.memory_profiler.snapshot_dir"}
-
 // axis is one row of the form, as typed and as read.
 type axis struct {
 	field, typed string
@@ -206,10 +200,10 @@ func (f *sweepForm) rowsWrong() bool {
 // shared are the folders of the base that its runs would share, unless a row varies them.
 func (f *sweepForm) shared() []string {
 	var out []string
-	for _, field := range folderFields {
+	for _, field := range trainconf.OwnFolders() {
 		value := f.base.Get(field)
 		varied := slices.ContainsFunc(f.axes, func(a axis) bool { return a.field == field })
-		if value != "" && !varied && !strings.Contains(value, runFolder) {
+		if value != "" && !varied && !strings.Contains(value, trainconf.RunPlaceholder) {
 			out = append(out, field)
 		}
 	}
@@ -222,7 +216,7 @@ func (f *sweepForm) request() trainconf.Request {
 	if f.ownFolders {
 		for _, field := range f.shared() {
 			// A path that would be too long stays shared, which control then refuses in words.
-			_ = req.Set(field, strings.TrimRight(req.Get(field), "/")+"/"+runFolder)
+			_ = req.Set(field, strings.TrimRight(req.Get(field), "/")+"/"+trainconf.RunPlaceholder)
 		}
 	}
 	req.Name = f.name
