@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // maxFile is the largest configuration file in bytes.
@@ -27,10 +29,10 @@ func (l *loader) loadFile(name, source string, settings []Setting) {
 	}
 	values := map[string]any{}
 	if _, err := toml.Decode(string(data), &values); err != nil {
-		rule := clip(err.Error())
+		rule := fault.Quote(err.Error())
 		var pe toml.ParseError
 		if errors.As(err, &pe) {
-			rule = fmt.Sprintf("line %d: %s", pe.Position.Line, clip(pe.Message))
+			rule = fmt.Sprintf("line %d: %s", pe.Position.Line, fault.Quote(pe.Message))
 		}
 		l.fail("", source, name, "names a file that is not TOML: "+rule, "correct that line")
 		return

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -91,18 +91,7 @@ func (l *loader) fail(key, source, value, rule, fix string) {
 	if strings.HasPrefix(key, "nomad.") {
 		errs = &l.nomadErrs
 	}
-	*errs = append(*errs, run.FieldError{Field: clip(source), Value: clip(value), Rule: rule, Fix: fix})
-}
-
-func clip(s string) string {
-	if len(s) > 200 {
-		n := 200
-		for n > 0 && !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = s[:n]
-	}
-	return strings.ToValidUTF8(s, "?")
+	*errs = append(*errs, run.FieldError{Field: fault.Quote(source), Value: fault.Quote(value), Rule: rule, Fix: fix})
 }
 
 // setText sets one setting from text; empty text leaves it as it is.
@@ -171,7 +160,7 @@ func reason(err error) string {
 	if errors.As(err, &pe) {
 		return pe.Err.Error()
 	}
-	return clip(err.Error())
+	return fault.Quote(err.Error())
 }
 
 func (l *loader) loadFlags(flags Flags, settings []Setting) {

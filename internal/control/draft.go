@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -78,7 +79,7 @@ func checkOutside(s run.Submission) run.FieldErrors {
 	var errs run.FieldErrors
 	long := func(field, value string, limit int, fix string) {
 		if len(value) > limit {
-			errs = append(errs, run.FieldError{Field: field, Value: strings.ToValidUTF8(value[:20], "") + "...", Rule: fmt.Sprintf("must have at most %d bytes", limit), Fix: fix})
+			errs = append(errs, run.FieldError{Field: field, Value: fault.Clip(value, 23), Rule: fmt.Sprintf("must have at most %d bytes", limit), Fix: fix})
 		}
 	}
 	long("key", s.Key, maxKey, "use a UUID")

@@ -60,8 +60,8 @@ func (c *Control) taken(ctx context.Context, drafts ...draft) (run.FieldErrors, 
 			}
 			delete(mine, at) // one run is enough to name
 			errs = append(errs, run.FieldError{
-				Field: field, Value: cutText(given), Rule: fmt.Sprintf("is the folder of run %s (%s), which is %s: each would overwrite the other's files", r.ID, cutText(r.Name), r.State),
-				Fix: "use " + strings.TrimRight(cutText(given), "/") + "/" + trainconf.RunPlaceholder + ", or wait until that run has ended",
+				Field: field, Value: fault.Quote(given), Rule: fmt.Sprintf("is the folder of run %s (%s), which is %s: each would overwrite the other's files", r.ID, fault.Quote(r.Name), r.State),
+				Fix: "use " + strings.TrimRight(fault.Quote(given), "/") + "/" + trainconf.RunPlaceholder + ", or wait until that run has ended",
 			})
 		}
 	})

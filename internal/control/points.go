@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -26,7 +27,7 @@ type point struct {
 // checkSpec checks what of a sweep can be told without its points, and returns the varied fields in order.
 func checkSpec(s run.SweepSpec) (fields []string, errs run.FieldErrors) {
 	bad := func(field, value, rule, fix string) {
-		errs = append(errs, run.FieldError{Field: field, Value: cutText(value), Rule: rule, Fix: fix})
+		errs = append(errs, run.FieldError{Field: field, Value: fault.Quote(value), Rule: rule, Fix: fix})
 	}
 	if s.Parallel < 0 || s.Parallel > run.MaxSweepRuns {
 		bad("parallel", strconv.Itoa(s.Parallel), fmt.Sprintf("must be a whole number from 0 to %d", run.MaxSweepRuns), "use 0 for no limit")
@@ -113,7 +114,7 @@ func (c *Control) points(s run.SweepSpec, fields []string, see paths) ([]point, 
 			bad = c.complete(&p, s, req, see)
 			out = append(out, p)
 			if first, twice := seen[describe(p.values)]; twice {
-				bad = append(bad, run.FieldError{Field: fields[0], Value: cutText(p.values[fields[0]]), Rule: fmt.Sprintf("is the same as point %d", first), Fix: "remove one of the two"})
+				bad = append(bad, run.FieldError{Field: fields[0], Value: fault.Quote(p.values[fields[0]]), Rule: fmt.Sprintf("is the same as point %d", first), Fix: "remove one of the two"})
 			} else {
 				seen[describe(p.values)] = i + 1
 			}
@@ -142,7 +143,7 @@ func vary(req trainconf.Request, values map[string]string) (trainconf.Request, r
 		if err := req.Set(field, values[field]); err != nil {
 			bad := trainconf.AsFieldErrors(err)
 			if bad == nil {
-				bad = run.FieldErrors{{Field: field, Value: cutText(values[field]), Rule: err.Error(), Fix: "use another value"}}
+				bad = run.FieldErrors{{Field: field, Value: fault.Quote(values[field]), Rule: err.Error(), Fix: "use another value"}}
 			}
 			errs = append(errs, bad...)
 		}
@@ -177,8 +178,8 @@ func sharedFolders(points []point) run.FieldErrors {
 			}
 			if seen[path.Clean(folder)] {
 				errs = append(errs, run.FieldError{
-					Field: field, Value: cutText(folder), Rule: "is one folder for several runs of the sweep, which would overwrite each other's files",
-					Fix: "use " + strings.TrimRight(cutText(folder), "/") + "/" + trainconf.RunPlaceholder,
+					Field: field, Value: fault.Quote(folder), Rule: "is one folder for several runs of the sweep, which would overwrite each other's files",
+					Fix: "use " + strings.TrimRight(fault.Quote(folder), "/") + "/" + trainconf.RunPlaceholder,
 				})
 				break
 			}
@@ -192,19 +193,11 @@ func sharedFolders(points []point) run.FieldErrors {
 func describe(values map[string]string) string {
 	var out []string
 	for _, field := range slices.Sorted(maps.Keys(values)) {
-		value := cutText(values[field])
+		value := fault.Quote(values[field])
 		if f, ok := trainconf.Lookup(field); ok && f.Secret {
 			value = "(hidden)"
 		}
-		out = append(out, cutText(field)+" = "+value)
+		out = append(out, fault.Quote(field)+" = "+value)
 	}
 	return strings.Join(out, ", ")
-}
-
-// cutText bounds what an error repeats of a value.
-func cutText(s string) string {
-	if len(s) > 100 {
-		s = s[:100] + "..."
-	}
-	return strings.ToValidUTF8(s, "?")
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
@@ -174,8 +173,6 @@ func (s *logShaper) shape(b *store.Batch) feed.Log {
 
 // cutText cuts at a rune boundary and says how much is missing.
 func cutText(s string, n int) string {
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return fmt.Sprintf("%s… (%d more bytes)", s[:n], len(s)-n)
+	kept := fault.Cut(s, n)
+	return fmt.Sprintf("%s… (%d more bytes)", kept, len(s)-len(kept))
 }

@@ -42,11 +42,7 @@ func clean(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
-	s = strings.TrimSpace(s)
-	if len(s) > 400 {
-		s = strings.ToValidUTF8(s[:400], "") + "..."
-	}
-	return s
+	return fault.Clip(strings.TrimSpace(s), 400)
 }
 
 // classify wraps err with what was being done and with the sentinel that says what it means. nil stays nil.

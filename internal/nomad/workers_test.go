@@ -66,7 +66,7 @@ func TestAllocationsBecomeWorkers(t *testing.T) {
 		{"lost", lost, run.Worker{State: run.WorkerLost, Stopping: true, Detail: "alloc is lost since its node is down"}, false},
 		{"out of time", expired, run.Worker{State: run.WorkerComplete, Exited: true, ExitCode: 143, Signal: 15, Detail: "allocation exceeded max_run_duration"}, false},
 		{"rubbish in the details", stub("failed", "run", nil, &api.TaskEvent{Type: "Terminated", DisplayMessage: "a\x1bb\n" + strings.Repeat("x", 999), ExitCode: 3, Details: map[string]string{"exit_code": "x"}}),
-			run.Worker{State: run.WorkerFailed, Exited: true, ExitCode: 3, Detail: "a b " + strings.Repeat("x", 396) + "..."}, false},
+			run.Worker{State: run.WorkerFailed, Exited: true, ExitCode: 3, Detail: "a b " + strings.Repeat("x", 393) + "…"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

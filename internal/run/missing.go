@@ -30,8 +30,5 @@ func NoTemplate(name string, version int) *fault.Error {
 
 // named is a name as a message repeats it.
 func named(s string) string {
-	if len(s) > 63 {
-		s = s[:63] + "..."
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return fault.Clip(s, 66)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -48,7 +49,7 @@ type checks struct {
 
 // fieldError makes one error about a path.
 func fieldError(field, value, rule, fix string) run.FieldError {
-	return run.FieldError{Field: field, Value: clip(Display(value), 190), Rule: rule, Fix: fix}
+	return run.FieldError{Field: field, Value: fault.Clip(Display(value), 190), Rule: rule, Fix: fix}
 }
 
 // datasets warns of datasets that are not there. The workers may still see them: a node can have more than the storage.

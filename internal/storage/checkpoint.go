@@ -71,7 +71,7 @@ func (s *Storage) Lacks(ctx context.Context, folder string, shape run.Shape, dil
 	case err == nil:
 		return what, true, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return "", true, fmt.Errorf("shared storage did not answer for %s within %s: %w", clip(Display(folder), 200), lackTimeout, fault.ErrUnavailable)
+		return "", true, fmt.Errorf("shared storage did not answer for %s within %s: %w", fault.Quote(Display(folder)), lackTimeout, fault.ErrUnavailable)
 	case escapes(err): // the nodes may follow the link
 		return "", false, nil
 	}

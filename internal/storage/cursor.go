@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -34,13 +35,13 @@ const maxCursor = 600
 // parseCursor reads the cursor of a query. One of another order begins anew: the person has just changed it.
 func parseCursor(q Query) (cursor, error) {
 	if q.Sort != SortName && q.Sort != SortSize && q.Sort != SortTime {
-		return cursor{}, run.FieldErrors{{Field: "sort", Value: clip(Display(string(q.Sort)), 50), Rule: "must be name, size or time", Fix: "use name"}}
+		return cursor{}, run.FieldErrors{{Field: "sort", Value: fault.Clip(Display(string(q.Sort)), 50), Rule: "must be name, size or time", Fix: "use name"}}
 	}
 	text := q.Cursor
 	if text == "" {
 		return cursor{}, nil
 	}
-	bad := run.FieldErrors{{Field: "cursor", Value: clip(Display(text), 50), Rule: "is not the next of a page", Fix: "leave it out to begin anew"}}
+	bad := run.FieldErrors{{Field: "cursor", Value: fault.Clip(Display(text), 50), Rule: "is not the next of a page", Fix: "leave it out to begin anew"}}
 	if len(text) > maxCursor {
 		return cursor{}, bad
 	}

@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 	"syscall"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Removed is what a deletion took away; after an error, what it had until then.
@@ -77,7 +79,7 @@ func (d *deletion) remove(parent *os.Root, name string, info fs.FileInfo, level 
 		return nil
 	}
 	if level >= d.depth {
-		return &Refusal{Path: clip(Display(name), 200), Reason: fmt.Sprintf("It is more than %d folders deep.", d.depth), Fix: "Delete it on a node, with rm -r."}
+		return &Refusal{Path: fault.Quote(Display(name)), Reason: fmt.Sprintf("It is more than %d folders deep.", d.depth), Fix: "Delete it on a node, with rm -r."}
 	}
 	if err := d.empty(parent, name, info, level); err != nil {
 		return ignoreGone(err)
@@ -154,7 +156,7 @@ func openSame(parent *os.Root, name string, info fs.FileInfo) (*os.Root, error) 
 	}
 	now, err := dir.Lstat(root)
 	if err == nil && !os.SameFile(info, now) {
-		err = &Refusal{Path: clip(Display(name), 200), Reason: "Something else took its place while it was being read.", Fix: "Look at the folder again."}
+		err = &Refusal{Path: fault.Quote(Display(name)), Reason: "Something else took its place while it was being read.", Fix: "Look at the folder again."}
 	}
 	if err != nil {
 		_ = dir.Close() // only read

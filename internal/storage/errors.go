@@ -36,7 +36,7 @@ func (r *Refusal) Unwrap() error { return r.cause }
 
 // badPath is the error for a path that can name nothing here.
 func badPath(path, rule, fix string) error {
-	return run.FieldErrors{{Field: "path", Value: clip(Display(path), 200), Rule: rule, Fix: fix}}
+	return run.FieldErrors{{Field: "path", Value: fault.Quote(Display(path)), Rule: rule, Fix: fix}}
 }
 
 // explain turns what the system said about a path into one of this package's errors: [fault.ErrNotFound], a [Refusal],
@@ -89,5 +89,5 @@ func named(path string) string {
 	if path == "" || path == root {
 		return "the root of shared storage"
 	}
-	return clip(Display(path), 200)
+	return fault.Quote(Display(path))
 }

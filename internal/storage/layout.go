@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // DefaultMode is that of folders which jobs write: their group may write too, and what is made in them keeps the group.
@@ -226,7 +228,7 @@ func reason(err error) string {
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	return clip(err.Error(), 200)
+	return fault.Quote(err.Error())
 }
 
 // ownership is who the layout's folders belong to; -1 leaves one of the two as it is.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // maxPath is the longest path in bytes that is looked at: PATH_MAX of Linux.
@@ -24,7 +26,7 @@ func clean(p string) (string, error) {
 		return root, nil
 	}
 	if len(p) > maxPath {
-		return "", badPath(p[:64]+"...", "is longer than 4096 bytes", "check the path")
+		return "", badPath(fault.Clip(p, 67), "is longer than 4096 bytes", "check the path")
 	}
 	if strings.ContainsRune(p, 0) {
 		return "", badPath(p, "holds a zero byte", "remove it")
@@ -102,15 +104,4 @@ func Escape(p string) string {
 		names[i] = url.PathEscape(name)
 	}
 	return strings.Join(names, "/")
-}
-
-// clip cuts text for people to n bytes at a rune boundary.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -100,7 +101,7 @@ func parseArgs(args []string) (out []assignment, errs run.FieldErrors) {
 func argProblem(name, path, value string) *problem {
 	if _, ok := schemaIndex[path]; !ok {
 		f := unknownPath(path, "", false)
-		return &problem{clip(name) + " " + f.Rule, strings.Replace(f.Fix, "use ", "use --", 1)}
+		return &problem{fault.Quote(name) + " " + f.Rule, strings.Replace(f.Fix, "use ", "use --", 1)}
 	}
 	if why := perWorker[path]; why != "" {
 		fix := "remove it"

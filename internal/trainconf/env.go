@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -139,7 +140,7 @@ func parseEnvLines(text string) (map[string]string, *problem) {
 			return nil, &problem{fmt.Sprintf("has a line %d that is not of the form NAME=VALUE", i+1), "write NCCL_DEBUG=INFO, for example"}
 		}
 		if _, twice := env[name]; twice {
-			return nil, &problem{clip(name) + " is set twice", "remove one of them"}
+			return nil, &problem{fault.Quote(name) + " is set twice", "remove one of them"}
 		}
 		env[name] = value
 	}

@@ -2,8 +2,8 @@ package trainconf
 
 import (
 	"strings"
-	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -13,26 +13,9 @@ const FieldConfig = "config"
 // hiddenValue is what an error shows in place of a secret.
 const hiddenValue = "(hidden)"
 
-// maxValue is how many bytes of a bad value an error repeats.
-const maxValue = 200
-
 // fieldError makes one error; whatever came from outside is cut and made valid UTF-8.
 func fieldError(field, value, rule, fix string) run.FieldError {
-	return run.FieldError{Field: clip(field), Value: clip(value), Rule: rule, Fix: fix}
-}
-
-// clip shortens s to maxValue bytes at a rune boundary, and shows that it did.
-func clip(s string) string {
-	const more = "…"
-	s = strings.ToValidUTF8(s, "?")
-	if len(s) <= maxValue {
-		return s
-	}
-	n := maxValue - len(more)
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + more
+	return run.FieldError{Field: fault.Quote(field), Value: fault.Quote(value), Rule: rule, Fix: fix}
 }
 
 // shown is a value as an error may show it: secrets are hidden.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -99,13 +100,13 @@ func (im *importer) fail(line int, field, value, rule, fix string) {
 
 func (im *importer) understood(line int, text, why string) {
 	if len(im.out.Understood) < maxListed {
-		im.out.Understood = append(im.out.Understood, Line{Number: line, Text: clip(text), Why: why, Doubt: im.doubts[line]})
+		im.out.Understood = append(im.out.Understood, Line{Number: line, Text: fault.Quote(text), Why: why, Doubt: im.doubts[line]})
 	}
 }
 
 func (im *importer) ignored(line int, text, why string) {
 	if len(im.out.Ignored) < maxListed {
-		im.out.Ignored = append(im.out.Ignored, Line{Number: line, Text: clip(text), Why: why})
+		im.out.Ignored = append(im.out.Ignored, Line{Number: line, Text: fault.Quote(text), Why: why})
 	}
 }
 

@@ -3,6 +3,8 @@ package trainconf
 import (
 	"regexp"
 	"slices"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // flow follows the commands of a script, and tells those that the shell may pass over.
@@ -36,7 +38,7 @@ func (f *flow) see(command []word, end byte) (doubt string) {
 	f.open(command, end)
 	switch {
 	case f.function != "" && !f.called[f.function]:
-		doubt = "stands in the function " + clip(f.function) + ", which the script does not call, and was taken"
+		doubt = "stands in the function " + fault.Quote(f.function) + ", which the script does not call, and was taken"
 	case f.conditions > 0 || f.guarded:
 		doubt = "stands under a condition, and was taken"
 	}

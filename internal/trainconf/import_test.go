@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -180,7 +181,7 @@ func TestImportIgnoresWithAReason(t *testing.T) {
 		{"echo hello", "neither configuration"},
 	} {
 		im := Import([]byte(tt.text))
-		if len(im.Ignored) != 1 || !strings.Contains(im.Ignored[0].Why, tt.why) || im.Ignored[0].Number != 1 || len(im.Errors) > 0 || len(im.Ignored[0].Text) > maxValue {
+		if len(im.Ignored) != 1 || !strings.Contains(im.Ignored[0].Why, tt.why) || im.Ignored[0].Number != 1 || len(im.Errors) > 0 || len(im.Ignored[0].Text) > fault.MaxQuoted {
 			t.Errorf("%.50q: ignored %v, errors %v, want %q", tt.text, im.Ignored, im.Errors, tt.why)
 		}
 	}
@@ -363,7 +364,7 @@ func FuzzImport(f *testing.F) {
 		}
 		lines := strings.Count(string(data), "\n") + 1
 		for _, l := range slices.Concat(im.Understood, im.Ignored) {
-			if l.Number < 1 || l.Number > lines || len(l.Text) > maxValue || l.Why == "" {
+			if l.Number < 1 || l.Number > lines || len(l.Text) > fault.MaxQuoted || l.Why == "" {
 				t.Fatalf("%+v of %d lines", l, lines)
 			}
 		}

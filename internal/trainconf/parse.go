@@ -14,6 +14,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -159,7 +160,7 @@ func syntaxFault(data []byte, err error) *lineFault {
 	if start := pe.Position.Start; strings.Contains(pe.Message, `'\n'`) && start <= len(data) {
 		pe.Position.Line = 1 + bytes.Count(data[:start], []byte("\n")) // the library may count the line that has ended
 	}
-	rule, value := clip(strings.ReplaceAll(pe.Message, "\n", " ")), strings.TrimSpace(lineOf(data, pe.Position.Line))
+	rule, value := fault.Quote(strings.ReplaceAll(pe.Message, "\n", " ")), strings.TrimSpace(lineOf(data, pe.Position.Line))
 	if secretKey(pe.LastKey) || secretKey(lineOf(data, pe.Position.Line-1)) || secretKey(value) {
 		rule, value = "the value of a secret is not written as text in quotes", ""
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -177,7 +178,7 @@ func (f Field) tagsProblem(tags []string) *problem {
 	}
 	for _, t := range tags {
 		if n := utf8.RuneCountInString(t); n > f.MaxChars {
-			return &problem{fmt.Sprintf("has a tag of %d characters, and must have at most %d in each", n, f.MaxChars), "shorten " + strconv.Quote(clip(t))}
+			return &problem{fmt.Sprintf("has a tag of %d characters, and must have at most %d in each", n, f.MaxChars), "shorten " + strconv.Quote(fault.Quote(t))}
 		}
 		if t == "" || strings.TrimSpace(t) != t || strings.Contains(t, ",") || !utf8.ValidString(t) || strings.ContainsFunc(t, hidden) {
 			return &problem{"has a tag that is empty, or holds a comma, control characters or white space around it", "use words such as " + f.Placeholder}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -227,7 +228,7 @@ func (v *validation) checkpointPlaces() {
 	if resume, ok := c.Get("ckpt.resume"); ok && !isAddress(resume) {
 		folder := strings.TrimRight(resume, "/")
 		if !stepFolder.MatchString(folder[strings.LastIndexByte(folder, '/')+1:]) {
-			v.warn("ckpt.resume", "is not named step_N, as the core names the folder of one step; their parent cannot be resumed from", "use "+clip(folder)+"/step_100, for example, if it is the parent")
+			v.warn("ckpt.resume", "is not named step_N, as the core names the folder of one step; their parent cannot be resumed from", "use "+fault.Quote(folder)+"/step_100, for example, if it is the parent")
 		}
 	}
 	if c.has("ckpt.topk") {
@@ -255,10 +256,10 @@ func (v *validation) localPaths() {
 				continue
 			}
 			if local, ok := strings.CutPrefix(item, "file://"); ok && local != "" {
-				f.instead = "use " + clip(local)
+				f.instead = "use " + fault.Quote(local)
 			}
 			scheme, _, _ := strings.Cut(item, "://")
-			v.err(f.path, "must be a path: the core opens it on the worker itself, and cannot open "+clip(scheme)+":// there", f.instead)
+			v.err(f.path, "must be a path: the core opens it on the worker itself, and cannot open "+fault.Quote(scheme)+":// there", f.instead)
 			break
 		}
 	}

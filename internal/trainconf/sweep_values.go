@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -39,8 +40,8 @@ func SweepValues(field, text string) ([]string, error) {
 			continue
 		}
 		if m := bareRange.FindStringSubmatch(item); m != nil {
-			ends := clip(m[1] + ".." + m[2])
-			return nil, fieldError(field, clip(item), "must say how the values of a range are spread, and how many there are", "write "+ends+" log 4, or "+ends+" linear 4")
+			ends := fault.Quote(m[1] + ".." + m[2])
+			return nil, fieldError(field, fault.Quote(item), "must say how the values of a range are spread, and how many there are", "write "+ends+" log 4, or "+ends+" linear 4")
 		}
 		values := []string{item}
 		if m := rangeForm.FindStringSubmatch(item); m != nil {
@@ -67,11 +68,11 @@ func rangeValues(field, item, from, to string, log bool, countText string) ([]st
 	const fix = "write 1e-4..1e-3 log 4, or 16..64 linear 4"
 	switch {
 	case err1 != nil || err2 != nil || math.IsInf(low, 0) || math.IsInf(high, 0) || math.IsNaN(high):
-		return nil, fieldError(field, clip(item), "must have numbers at both ends of a range", fix)
+		return nil, fieldError(field, fault.Quote(item), "must have numbers at both ends of a range", fix)
 	case err3 != nil || count < 2 || count > run.MaxSweepRuns:
-		return nil, fieldError(field, clip(item), fmt.Sprintf("must be a range of 2 to %d values", run.MaxSweepRuns), fix)
+		return nil, fieldError(field, fault.Quote(item), fmt.Sprintf("must be a range of 2 to %d values", run.MaxSweepRuns), fix)
 	case log && (low <= 0 || high <= 0):
-		return nil, fieldError(field, clip(item), "must have ends above zero to be spread by log", "use linear, or ends above zero")
+		return nil, fieldError(field, fault.Quote(item), "must have ends above zero to be spread by log", "use linear, or ends above zero")
 	}
 	whole := wholeNumbers(field)
 	out := make([]string, 0, count)

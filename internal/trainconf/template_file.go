@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -80,7 +81,7 @@ func readTemplateHead(text []byte) (head templateHead, found bool, errs run.Fiel
 			continue
 		}
 		if err := decodeHead(rest, &head); err != nil {
-			return templateHead{}, true, run.FieldErrors{fieldError(FieldConfig, clip(rest), where(number)+err.Error(),
+			return templateHead{}, true, run.FieldErrors{fieldError(FieldConfig, fault.Quote(rest), where(number)+err.Error(),
 				"export the template again, or remove that line to import the configuration alone")}
 		}
 		return head, true, nil
@@ -95,7 +96,7 @@ func decodeHead(text string, head *templateHead) error {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(head); err != nil {
-		return fmt.Errorf("is not the description of a template: %s", clip(strings.TrimPrefix(err.Error(), "json: ")))
+		return fmt.Errorf("is not the description of a template: %s", fault.Quote(strings.TrimPrefix(err.Error(), "json: ")))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("holds more than the description of a template")
