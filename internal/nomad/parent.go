@@ -29,8 +29,8 @@ const registerTries = 5
 
 // parent is what is known about one parent job.
 type parent struct {
-	mu      sync.Mutex // held while it is parsed and registered, so that concurrent calls do it once
-	content string     // the hash of what it was seen to be made from, "" when it was not seen
+	mu   sync.Mutex // held while it is parsed and registered, so that concurrent calls do it once
+	text string     // the job file that it was seen to be made from, "" when it was not seen
 }
 
 // EnsureParent makes sure that the parameterized job of this shape exists and is made from the present job file, and
@@ -56,15 +56,14 @@ func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, err
 	if err != nil {
 		return "", err
 	}
-	vars := c.cfg.Job.variables(shape)
-	want := contentHash(text, vars)
-	if p.content == want {
+	if p.text == text { // the settings do not change
 		return id, nil
 	}
-	if err := c.ensure(ctx, id, text, vars, want); err != nil {
+	vars := c.cfg.Job.variables(shape)
+	if err := c.ensure(ctx, id, text, vars, contentHash(text, vars)); err != nil {
 		return "", err
 	}
-	p.content = want
+	p.text = text
 	return id, nil
 }
 

@@ -80,15 +80,14 @@ func (c *Client) child(ctx context.Context, shape run.Shape) (*api.Job, demand, 
 	if err != nil {
 		return nil, demand{}, err
 	}
-	id, vars := shape.ParentJob(), c.cfg.Job.variables(shape)
-	content := contentHash(text, vars)
+	id := shape.ParentJob()
 	c.mu.Lock()
 	known, ok := c.children[id]
 	c.mu.Unlock()
-	if ok && known.content == content {
+	if ok && known.text == text { // the settings do not change
 		return known.job, known.need, nil
 	}
-	job, err := c.parse(ctx, text, id, vars)
+	job, err := c.parse(ctx, text, id, c.cfg.Job.variables(shape))
 	if err != nil {
 		return nil, demand{}, err
 	}
@@ -102,15 +101,15 @@ func (c *Client) child(ctx context.Context, shape run.Shape) (*api.Job, demand, 
 	if len(c.children) >= maxChildren {
 		clear(c.children) // they are parsed again as they are asked for
 	}
-	c.children[id] = child{content: content, job: job, need: need}
+	c.children[id] = child{text: text, job: job, need: need}
 	return job, need, nil
 }
 
 // child is a parsed job of a shape.
 type child struct {
-	content string // hash of what it was made from
-	job     *api.Job
-	need    demand
+	text string // of the job file that it was made from
+	job  *api.Job
+	need demand
 }
 
 // maxChildren bounds the parsed jobs that are kept: each has the scripts in it, some 30 KB.
