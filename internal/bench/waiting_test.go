@@ -133,9 +133,9 @@ type writes struct {
 	n int
 }
 
-func (w *writes) SetReason(ctx context.Context, reason string, ids []run.ID) error {
+func (w *writes) SetWaitReason(ctx context.Context, reason string, ids []run.ID) error {
 	w.n++
-	return w.Store.SetReason(ctx, reason, ids)
+	return w.Store.SetWaitReason(ctx, reason, ids)
 }
 
 func (w *writes) Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error) {

@@ -18,7 +18,7 @@ const (
 	maxOrigin = 200 // bytes of what a run says that it was made from
 )
 
-// draft is a submission that is valid: a run without an ID.
+// draft is a valid submission: a run without an ID.
 type draft struct {
 	run   run.Run // with placeholders
 	conf  trainconf.Config
@@ -27,10 +27,10 @@ type draft struct {
 }
 
 // prepare checks a submission and fills in what was left out. It reports all that is wrong at once, as [run.FieldErrors];
-// see judges the paths, nil for nobody.
-func (c *Control) prepare(s run.Submission, see paths) (draft, error) {
+// check judges the paths, nil for nobody.
+func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
 	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
-	errs := checkOutside(s)
+	errs := checkOrigin(s)
 	if bad := trainconf.ValidatePayload(s.Config); bad != nil {
 		return draft{}, append(errs, *bad)
 	}
@@ -49,8 +49,8 @@ func (c *Control) prepare(s run.Submission, see paths) (draft, error) {
 	}
 	bad, warns := req.Check()
 	effective := req.EffectiveConfig()
-	if see != nil {
-		lost, odd := see(effective, s.Shape)
+	if check != nil {
+		lost, odd := check(effective, s.Shape)
 		bad, warns = append(bad, lost...), append(warns, odd...)
 	}
 	if errs = append(errs, bad...); len(errs) > 0 {
@@ -74,8 +74,8 @@ func (c *Control) prepare(s run.Submission, see paths) (draft, error) {
 // exampleID is as long as every ID.
 const exampleID = "r-0000000000"
 
-// checkOutside checks what of a submission is not the run's own.
-func checkOutside(s run.Submission) run.FieldErrors {
+// checkOrigin checks the key of a submission and where it came from.
+func checkOrigin(s run.Submission) run.FieldErrors {
 	var errs run.FieldErrors
 	long := func(field, value string, limit int, fix string) {
 		if len(value) > limit {
@@ -96,7 +96,7 @@ func checkOutside(s run.Submission) run.FieldErrors {
 	return errs
 }
 
-// tidyOptions brings options that mean the same to one form.
+// tidyOptions normalizes options, so that equal ones compare equal.
 func tidyOptions(o run.Options) run.Options {
 	o.Description, o.Secrets = strings.TrimSpace(o.Description), strings.TrimSpace(o.Secrets)
 	var tags []string
@@ -116,7 +116,7 @@ func tidyOptions(o run.Options) run.Options {
 	return o
 }
 
-// withID is the run that the draft becomes with an ID.
+// withID returns the run, with its ID filled in.
 func (d draft) withID(id run.ID) (run.Run, error) {
 	r := d.run
 	r.ID = id
@@ -165,7 +165,7 @@ func fillOptions(o run.Options, id run.ID) run.Options {
 	return o
 }
 
-// matches reports whether a stored run was made from a submission as this one.
+// matches reports whether a stored run came from an equal submission.
 func (d draft) matches(stored run.Run) (bool, error) {
 	r, err := d.withID(stored.ID)
 	if err != nil {

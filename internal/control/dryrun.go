@@ -16,7 +16,7 @@ func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, err
 	if err != nil {
 		return run.DryRun{}, err
 	}
-	bad, err := c.taken(ctx, d)
+	bad, err := c.foldersInUse(ctx, d)
 	if err != nil {
 		return run.DryRun{}, err
 	}

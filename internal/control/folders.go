@@ -13,7 +13,7 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// fixedFolders are the folders of a configuration, by field, that do not get the run's ID.
+// fixedFolders returns the output folders of a configuration, by field, that do not hold the run's ID.
 func fixedFolders(effective trainconf.Config) map[string]string {
 	out := map[string]string{}
 	for _, field := range trainconf.OwnFolders() {
@@ -24,7 +24,7 @@ func fixedFolders(effective trainconf.Config) map[string]string {
 	return out
 }
 
-// canonical writes a folder the same way however it was given.
+// canonical returns one spelling of a folder.
 func (c *Control) canonical(folder string) string {
 	if c.o.Storage != nil {
 		if p, ok := c.o.Storage.Below(folder); ok {
@@ -34,8 +34,8 @@ func (c *Control) canonical(folder string) string {
 	return path.Clean(folder)
 }
 
-// taken finds the folders of drafts that a run which has not ended writes into.
-func (c *Control) taken(ctx context.Context, drafts ...draft) (run.FieldErrors, error) {
+// foldersInUse returns an error for each folder of the drafts that a run which has not ended writes into.
+func (c *Control) foldersInUse(ctx context.Context, drafts ...draft) (run.FieldErrors, error) {
 	type place struct{ field, folder string }
 	mine := map[place]string{} // as it was given
 	for _, d := range drafts {
@@ -69,9 +69,9 @@ func (c *Control) taken(ctx context.Context, drafts ...draft) (run.FieldErrors, 
 	return errs[:min(len(errs), maxPointFault)], err
 }
 
-// free calls create while nobody else takes folders, when those of the drafts are free. repeated tells whether the
-// submission has been made before, which then is not a second user of its folders.
-func (c *Control) free(ctx context.Context, drafts []draft, repeated func() (bool, error), create func() error) error {
+// reserveFolders calls create under the folder lock, if no live run writes into the folders of the drafts. repeated reports
+// whether the submission was made before: then its run is not a second user of its folders.
+func (c *Control) reserveFolders(ctx context.Context, drafts []draft, repeated func() (bool, error), create func() error) error {
 	if !slices.ContainsFunc(drafts, func(d draft) bool { return len(d.fixed) > 0 }) {
 		return create()
 	}
@@ -82,7 +82,7 @@ func (c *Control) free(ctx context.Context, drafts []draft, repeated func() (boo
 		return err
 	}
 	if !again {
-		bad, err := c.taken(ctx, drafts...)
+		bad, err := c.foldersInUse(ctx, drafts...)
 		if err != nil {
 			return err
 		}
@@ -93,8 +93,8 @@ func (c *Control) free(ctx context.Context, drafts []draft, repeated func() (boo
 	return create()
 }
 
-// known turns an error of a search by key into whether it was found.
-func known(err error) (bool, error) {
+// found turns the error of a lookup by key into whether there was one.
+func found(err error) (bool, error) {
 	if errors.Is(err, fault.ErrNotFound) {
 		return false, nil
 	}

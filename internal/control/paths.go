@@ -7,14 +7,14 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// paths judges the folders and datasets that a configuration names, for a run of a shape.
-type paths func(trainconf.Config, run.Shape) (errs, warns run.FieldErrors)
+// pathCheck checks the folders and datasets that a configuration names, for a run of a shape.
+type pathCheck func(trainconf.Config, run.Shape) (errs, warns run.FieldErrors)
 
 // pathFields are the fields that shared storage is asked about.
 var pathFields = [...]string{"data.fake", "data.dataset_name_or_paths", "data.val_dataset_name_or_paths", "ckpt.path", "ckpt.resume"}
 
 // paths looks at shared storage once for each set of paths: the runs of a sweep mostly name the same.
-func (c *Control) paths(ctx context.Context) paths {
+func (c *Control) paths(ctx context.Context) pathCheck {
 	if c.o.Storage == nil {
 		return nil
 	}

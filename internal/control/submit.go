@@ -9,10 +9,9 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Submit checks a submission and stores it as a queued run, which the queue sends to Nomad: whether Nomad answers is no
-// question here. What is not valid is [run.FieldErrors], all of it at once. A repeated Key returns the run of the first
-// submission, and is [fault.ErrConflict] with other settings. A folder that a run which
-// has not ended writes into is not valid.
+// Submit validates a submission and stores it as a queued run; the queue sends it to Nomad, which need not be up now. Invalid
+// fields, and folders that a run which has not ended writes into, are [run.FieldErrors], all at once. A repeated Key returns
+// the run of the first submission, and is [fault.ErrConflict] with other settings.
 func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
 	s.Origin.Sweep, s.Origin.Point = "", nil // only a sweep itself makes its runs
 	d, err := c.prepare(s, c.paths(ctx))
@@ -21,12 +20,12 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 	}
 	var stored run.Run
 	created := false
-	err = c.free(ctx, []draft{d}, func() (bool, error) {
+	err = c.reserveFolders(ctx, []draft{d}, func() (bool, error) {
 		if s.Key == "" {
 			return false, nil
 		}
 		_, err := c.o.Store.RunByKey(ctx, s.Key)
-		return known(err)
+		return found(err)
 	}, func() (err error) {
 		stored, created, err = c.create(ctx, actor, d, s.Key)
 		return err

@@ -20,7 +20,7 @@ func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec
 	key := s.Key
 	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
 	s.Key, s.Origin.Sweep, s.Origin.Point = "", "", nil
-	errs := checkOutside(run.Submission{Key: key, Preset: s.Preset, Origin: s.Origin})
+	errs := checkOrigin(run.Submission{Key: key, Preset: s.Preset, Origin: s.Origin})
 	fields, bad := checkSpec(s)
 	if errs = append(errs, bad...); len(errs) > 0 {
 		return run.Sweep{}, errs
@@ -36,12 +36,12 @@ func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec
 	}
 	var stored run.Sweep
 	created := false
-	err = c.free(ctx, drafts, func() (bool, error) {
+	err = c.reserveFolders(ctx, drafts, func() (bool, error) {
 		if key == "" {
 			return false, nil
 		}
 		_, err := c.o.Store.SweepByKey(ctx, key)
-		return known(err)
+		return found(err)
 	}, func() (err error) {
 		stored, created, err = c.createSweep(ctx, sw, key, points)
 		return err

@@ -103,8 +103,7 @@ type Hub struct {
 	newest newest
 }
 
-// NewHub returns an empty hub. Sequences begin at a number that grows with now, so that a viewer of an earlier
-// process never mistakes this one's messages for those that it has seen.
+// NewHub returns an empty hub. Sequences start at the clock, so they never repeat across restarts.
 func NewHub(now func() time.Time) *Hub {
 	return &Hub{base: now().UnixMilli() * 1000, topics: map[string]*topic{}, now: now}
 }
@@ -121,7 +120,7 @@ func (h *Hub) topic(name string) *topic {
 }
 
 // evictIdle forgets the topics that have been unused the longest while there are too many. A later topic of the same
-// name starts beyond every sequence given so far, so its viewers see a gap, not a repeat.
+// name starts beyond every sequence used so far, so its viewers see a gap, not a repeat.
 func (h *Hub) evictIdle() {
 	for len(h.topics) >= idleTopics {
 		oldest := ""
@@ -149,7 +148,7 @@ func (h *Hub) Seq(name string) int64 {
 	return h.base
 }
 
-// HasViewers reports whether anybody follows the topic now.
+// HasViewers reports whether anyone follows the topic.
 func (h *Hub) HasViewers(name string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

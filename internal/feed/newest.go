@@ -9,8 +9,8 @@ import (
 // rememberedRuns is how many runs are remembered twice over: those whose state has changed last.
 const rememberedRuns = 4096
 
-// newest orders the states of each run. Whoever publishes one has read it some time before, and another may have stored and
-// published a newer one meanwhile. The zero value is ready.
+// newest drops stale states: between reading a run and publishing it, someone else may have stored and published a newer one.
+// The zero value is ready.
 type newest struct {
 	mu        sync.Mutex
 	now, last map[run.ID]int64 // the revision that was published

@@ -71,8 +71,7 @@ func (s *Subscription) Next(ctx context.Context) ([]Message, error) {
 	}
 }
 
-// take moves every place to the newest message and returns what lay between. When that is nothing it asks the topics to
-// wake it.
+// take moves every place to the newest message and returns what was in between; if nothing was, the topics wake it later.
 func (s *Subscription) take() []Message {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()

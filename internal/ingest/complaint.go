@@ -2,11 +2,11 @@ package ingest
 
 import "log/slog"
 
-// complaint logs what goes wrong again and again, such as on a full disk: once, and once more when it is something else or
-// has been well in between. The zero value is ready.
+// complaint logs a repeated failure, such as a full disk, once, and again when it changes or comes back. The zero value is
+// ready.
 type complaint struct{ last string }
 
-// about takes how it went: nil when it went well.
+// about takes the outcome; nil is success.
 func (c *complaint) about(log *slog.Logger, what string, err error) {
 	text := ""
 	if err != nil {

@@ -44,7 +44,7 @@ type lineReader struct {
 	step   int64
 	cut    bool
 	events int
-	told   run.Told
+	report run.ExitReport
 
 	from    store.Cursor // what is stored
 	pending []byte       // bytes after from, without a newline
@@ -52,7 +52,7 @@ type lineReader struct {
 }
 
 func newLineReader(cur store.Cursor, rank int, log *slog.Logger) *lineReader {
-	r := &lineReader{rank: rank, log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}, told: cur.Told}
+	r := &lineReader{rank: rank, log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}, report: cur.Report}
 	if cur.Parser != "" {
 		var st parserState
 		if err := json.Unmarshal([]byte(cur.Parser), &st); err != nil {
@@ -129,12 +129,12 @@ func (r *lineReader) boundary(data []byte) int {
 // finish returns the batch that ends the stream; whole is false when its end was not there to be read. A log of steps that
 // ends inside a line was cut, as a full disk does.
 func (r *lineReader) finish(whole bool) *store.Batch {
-	if len(r.pending) > 0 && r.told.Step > 0 && rewritten(r.pending) == "" {
+	if len(r.pending) > 0 && r.report.Step > 0 && rewritten(r.pending) == "" {
 		whole = false
 	}
 	b := r.batch(r.pending, r.end)
 	r.pending = nil
-	b.To.Done, b.To.Told.Read = true, whole
+	b.To.Done, b.To.Report.Read = true, whole
 	return b
 }
 
@@ -154,7 +154,7 @@ func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 	if err != nil { // a struct of plain values
 		r.log.Error("encode parser state", "err", err)
 	}
-	b.To = store.Cursor{File: to.File, Offset: to.Offset, Parser: string(state), Told: r.told}
+	b.To = store.Cursor{File: to.File, Offset: to.Offset, Parser: string(state), Report: r.report}
 	r.from = b.To
 	return b
 }
@@ -182,7 +182,7 @@ func (r *lineReader) take(b *store.Batch, res logparse.Result) {
 	switch res.Kind {
 	case logparse.KindSample:
 		if res.Sample.HasStep {
-			r.step, r.told.Step = res.Sample.Step, res.Sample.Step
+			r.step, r.report.Step = res.Sample.Step, res.Sample.Step
 		}
 		for _, m := range res.Sample.Metrics {
 			step := res.Sample.Step
@@ -223,7 +223,7 @@ var frequent = map[string]struct{ number, metric string }{
 var facts = map[string]bool{logparse.MeshSize: true, logparse.Parameters: true, logparse.PeakFLOPS: true}
 
 func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
-	r.tell(ev)
+	r.note(ev)
 	if facts[ev.Name] && r.rank != 0 {
 		return
 	}
@@ -246,18 +246,18 @@ func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
 	}
 }
 
-// tell keeps what an event says about the end of the worker, however many events there were.
-func (r *lineReader) tell(ev logparse.Event) {
+// note keeps what an event says about the end of the worker, however many events there were.
+func (r *lineReader) note(ev logparse.Event) {
 	if ev.Name == logparse.Finished {
-		r.told.Finished = true
+		r.report.Finished = true
 		return
 	}
 	code, exited := ev.Value(logparse.ExitCode)
 	signal, _ := ev.Value(logparse.ExitSignal)
 	switch {
 	case ev.Name == logparse.RootCause:
-		r.told.ExitCode, r.told.Signal, r.told.Why = int(code), int(signal), ""
+		r.report.ExitCode, r.report.Signal, r.report.Why = int(code), int(signal), ""
 	case exited && ev.Level == logparse.Error && code > 0 && code <= 255: // the launch script gives up
-		r.told.ExitCode, r.told.Signal, r.told.Why = int(code), 0, ev.Message()
+		r.report.ExitCode, r.report.Signal, r.report.Why = int(code), 0, ev.Message()
 	}
 }

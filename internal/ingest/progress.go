@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// progressEvery is how often a run's headline and curves are told while samples come and somebody looks at it, and
-	// unseenEvery while nobody does: a console of a hundred runs must not spend its time on what nobody sees.
+	// progressEvery is how often a run's headline and curves are published while someone watches it, and unseenEvery while
+	// no one does: a console of a hundred runs must not spend its time on what no one sees.
 	progressEvery = 100 * time.Millisecond
 	unseenEvery   = time.Second
 )
@@ -35,7 +35,7 @@ type progress struct {
 
 func newProgress(o Options) *progress { return &progress{o: o, dirty: map[run.ID]time.Time{}} }
 
-// touch asks for the run's headline and curves to be brought up to date soon. What has changed is in the store.
+// touch marks the run's headline and curves as stale. What has changed is in the store.
 func (p *progress) touch(id run.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -36,11 +36,11 @@ type Line interface {
 	Dispatching(ctx context.Context) ([]run.ID, error)
 	Unplaced(ctx context.Context) ([]store.Unplaced, error)
 	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
-	Due(ctx context.Context, now time.Time) error
+	ReleaseDue(ctx context.Context, now time.Time) error
 	ReadyGroups(ctx context.Context) ([]store.ReadyGroup, error)
 	ReadyOf(ctx context.Context, g store.ReadyGroup, limit int) ([]store.ReadyRun, error)
-	ReadyWithout(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
-	SetReason(ctx context.Context, reason string, ids []run.ID) error
+	ReadyWithOtherReason(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
+	SetWaitReason(ctx context.Context, reason string, ids []run.ID) error
 }
 
 // Publisher tells viewers; see [feed.Hub].
@@ -91,7 +91,7 @@ type Queue struct {
 	mu       sync.Mutex
 	sending  map[run.ID]bool
 	refusals map[run.ID]int
-	troubles map[run.ID]trouble
+	backoffs map[run.ID]backoff
 	lastErr  string // what the last round could not do
 }
 
@@ -99,7 +99,7 @@ type Queue struct {
 func New(o Options) *Queue {
 	return &Queue{
 		o: o, wake: make(chan struct{}, 1), changes: make(chan struct{}, 1), view: view{sent: map[run.ID]*placing{}, odd: map[run.Shape]disagreement{}},
-		sending: map[run.ID]bool{}, refusals: map[run.ID]int{}, troubles: map[run.ID]trouble{},
+		sending: map[run.ID]bool{}, refusals: map[run.ID]int{}, backoffs: map[run.ID]backoff{},
 	}
 }
 
@@ -215,30 +215,30 @@ func (q *Queue) round(ctx context.Context) error {
 	for _, id := range expired {
 		q.expire(ctx, id)
 	}
-	if err := q.o.Store.Due(ctx, now); err != nil {
+	if err := q.o.Store.ReleaseDue(ctx, now); err != nil {
 		return err
 	}
-	if err := q.sendBegun(ctx); err != nil {
+	if err := q.resendBegun(ctx); err != nil {
 		if !affectsEveryRun(err) || ctx.Err() != nil {
 			return err
 		}
-		return errors.Join(err, q.explainAll(ctx, err))
+		return errors.Join(err, q.explainAllWaiting(ctx, err))
 	}
 	return q.sendReady(ctx)
 }
 
-// sendBegun sends the runs that Nomad may have already: whether they fit is no question.
-func (q *Queue) sendBegun(ctx context.Context) error {
+// resendBegun sends the runs that Nomad may have already, whether they fit or not.
+func (q *Queue) resendBegun(ctx context.Context) error {
 	began, err := q.o.Store.Dispatching(ctx)
 	if err != nil || len(began) == 0 {
 		return err
 	}
 	// Each try is two changes of state, which are kept for ever: none while nobody can take the run.
-	if err := q.answers(ctx); err != nil {
+	if err := q.reachable(ctx); err != nil {
 		return err
 	}
 	for _, id := range began {
-		if q.troubled(id) {
+		if q.backingOff(id) {
 			continue
 		}
 		if err := q.Send(ctx, id); affectsEveryRun(err) || ctx.Err() != nil {
@@ -248,8 +248,8 @@ func (q *Queue) sendBegun(ctx context.Context) error {
 	return nil
 }
 
-// answers is why Nomad cannot be asked for anything at all, or nil.
-func (q *Queue) answers(ctx context.Context) error {
+// reachable returns why Nomad can serve no run at all, or nil.
+func (q *Queue) reachable(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := q.o.Cluster.Ping(ctx)
@@ -259,7 +259,7 @@ func (q *Queue) answers(ctx context.Context) error {
 	return nil
 }
 
-// affectsEveryRun reports whether a run could not be sent for a cause that is not its own.
+// affectsEveryRun reports whether the cause of a failed dispatch would fail every other run too.
 func affectsEveryRun(err error) bool {
 	return errors.Is(err, fault.ErrUnavailable) || errors.Is(err, nomad.ErrDenied)
 }

@@ -32,14 +32,14 @@ func (q *Queue) sendReady(ctx context.Context) error {
 		more, blocked, err := q.sendBatch(ctx, groups)
 		if affectsEveryRun(err) && ctx.Err() == nil {
 			q.view.at = time.Time{} // whether that has passed is asked before another is claimed
-			return errors.Join(err, q.explainAll(ctx, err))
+			return errors.Join(err, q.explainAllWaiting(ctx, err))
 		}
 		if err != nil {
 			return err
 		}
 		q.short = len(blocked) > 0
 		if !more && (!q.short || q.untilStale() > 0) {
-			return q.explain(ctx, groups, blocked)
+			return q.explainWaiting(ctx, groups, blocked)
 		}
 	}
 	return nil
@@ -47,7 +47,7 @@ func (q *Queue) sendReady(ctx context.Context) error {
 
 // sendBatch decides about the first runs of the groups, and sends. It reports whether there may be more to send behind
 // them, and which it did not send.
-func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more bool, blocked []told, err error) {
+func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more bool, blocked []blockedRun, err error) {
 	batch, cut, err := q.batch(ctx, groups)
 	if err != nil || len(batch) == 0 {
 		return false, nil, err
@@ -70,7 +70,7 @@ func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more 
 	for i, d := range Admit(waiting, unseen) {
 		r := batch[i]
 		if !d.Send {
-			blocked = append(blocked, told{candidate: r, reason: d.Reason})
+			blocked = append(blocked, blockedRun{candidate: r, reason: d.Reason})
 			continue
 		}
 		if taken[r.group.Sweep]++; r.group.Parallel > 0 && r.group.Live+taken[r.group.Sweep] > r.group.Parallel {
@@ -110,7 +110,7 @@ func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) (out []can
 			return nil, false, err
 		}
 		for _, r := range ready {
-			if !q.troubled(r.ID) {
+			if !q.backingOff(r.ID) {
 				out = append(out, candidate{ReadyRun: r, group: g})
 			}
 		}
@@ -126,7 +126,7 @@ func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) (out []can
 }
 
 // measure looks how the shapes of a batch fit. Those whose job cannot even be described are sent, to be refused.
-func (q *Queue) measure(ctx context.Context, batch []candidate) (fit []candidate, blocked []told, err error) {
+func (q *Queue) measure(ctx context.Context, batch []candidate) (fit []candidate, blocked []blockedRun, err error) {
 	failed := map[run.Shape]bool{}
 	for _, r := range batch {
 		if failed[r.group.Shape] {
@@ -145,8 +145,8 @@ func (q *Queue) measure(ctx context.Context, batch []candidate) (fit []candidate
 		default:
 			failed[r.group.Shape] = true
 			q.o.Logger.Warn("ask Nomad whether a run fits", "run", r.ID, "err", err)
-			q.retryLater(r.ID)
-			blocked = append(blocked, told{candidate: r, reason: reasonUnclear})
+			q.backOff(r.ID)
+			blocked = append(blocked, blockedRun{candidate: r, reason: reasonUnclear})
 		}
 	}
 	return fit, blocked, nil

@@ -46,14 +46,14 @@ func reasonOf(err error) string {
 	return fmt.Sprintf("Nomad refused the job: %v", err)
 }
 
-// told is a run that was looked at and not sent, and what it is told.
-type told struct {
+// blockedRun is a run that was looked at and not sent, and why.
+type blockedRun struct {
 	candidate
 	reason string
 }
 
-// explain says of the runs that were not sent why. blocked are those that were looked at.
-func (q *Queue) explain(ctx context.Context, groups []store.ReadyGroup, blocked []told) error {
+// explainWaiting sets the wait reason of the runs that were not sent. blocked are those that were looked at.
+func (q *Queue) explainWaiting(ctx context.Context, groups []store.ReadyGroup, blocked []blockedRun) error {
 	own := map[run.SweepID]map[run.ID]bool{}
 	shapes := map[run.SweepID]map[run.Shape]bool{}
 	for _, b := range blocked {
@@ -66,7 +66,7 @@ func (q *Queue) explain(ctx context.Context, groups []store.ReadyGroup, blocked 
 		}
 		own[sweep][b.ID], shapes[sweep][shape] = true, true
 		if b.Reason != b.reason {
-			if err := q.setReason(ctx, sweep, b.reason, []run.ID{b.ID}); err != nil {
+			if err := q.setWaitReason(ctx, sweep, b.reason, []run.ID{b.ID}); err != nil {
 				return err
 			}
 		}
@@ -82,15 +82,15 @@ func (q *Queue) explain(ctx context.Context, groups []store.ReadyGroup, blocked 
 		case own[g.Sweep] == nil:
 			continue
 		}
-		if err := q.setReasons(ctx, g.Sweep, why, own[g.Sweep]); err != nil {
+		if err := q.setWaitReasons(ctx, g.Sweep, why, own[g.Sweep]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// explainAll says of every run that waits for nothing else that it waits for a cause that is not its own.
-func (q *Queue) explainAll(ctx context.Context, cause error) error {
+// explainAllWaiting sets the wait reason of every ready run: the cause affects them all.
+func (q *Queue) explainAllWaiting(ctx context.Context, cause error) error {
 	groups, err := q.o.Store.ReadyGroups(ctx)
 	if err != nil {
 		return err
@@ -100,34 +100,34 @@ func (q *Queue) explainAll(ctx context.Context, cause error) error {
 		if g.Full() {
 			why = sweepFull(g.Live, g.Parallel)
 		}
-		if err := q.setReasons(ctx, g.Sweep, why, nil); err != nil {
+		if err := q.setWaitReasons(ctx, g.Sweep, why, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// setReasons gives the runs of a sweep that wait a reason for it, but for those that have one of their own. It is no event,
-// and written only where it is news: a sweep of hundreds of runs would otherwise write each of them at every look.
-func (q *Queue) setReasons(ctx context.Context, sweep run.SweepID, why string, but map[run.ID]bool) error {
-	without, err := q.o.Store.ReadyWithout(ctx, sweep, why)
+// setWaitReasons sets the wait reason of a sweep's ready runs, except those with one of their own. It records no event, and
+// writes only what changes: a sweep of hundreds of runs would otherwise write each of them at every look.
+func (q *Queue) setWaitReasons(ctx context.Context, sweep run.SweepID, why string, but map[run.ID]bool) error {
+	without, err := q.o.Store.ReadyWithOtherReason(ctx, sweep, why)
 	if err != nil {
 		return err
 	}
 	var ids []run.ID
 	for _, id := range without {
-		if !but[id] && !q.troubled(id) {
+		if !but[id] && !q.backingOff(id) {
 			ids = append(ids, id)
 		}
 	}
-	return q.setReason(ctx, sweep, why, ids)
+	return q.setWaitReason(ctx, sweep, why, ids)
 }
 
-func (q *Queue) setReason(ctx context.Context, sweep run.SweepID, why string, ids []run.ID) error {
+func (q *Queue) setWaitReason(ctx context.Context, sweep run.SweepID, why string, ids []run.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if err := q.o.Store.SetReason(ctx, why, ids); err != nil {
+	if err := q.o.Store.SetWaitReason(ctx, why, ids); err != nil {
 		return storeTrouble(err)
 	}
 	q.o.Publisher.PublishMany(sweep)
@@ -149,33 +149,32 @@ func storeTrouble(err error) error {
 	return fmt.Errorf("%w: %w", errStore, err)
 }
 
-// The wait before a run that could not be sent for a cause of its own is tried again: the first, doubled each time, up to
-// the longest.
+// Bounds of the wait before a run that could not be sent, for a cause of its own, is tried again. It doubles each time.
 const (
 	firstWait   = 2 * time.Second
 	longestWait = time.Minute
 )
 
-// trouble is a run that could not be sent.
-type trouble struct {
+// backoff is how long to wait with a run that could not be sent.
+type backoff struct {
 	tries int
 	until time.Time
 }
 
-// retryLater keeps a run back for a while.
-func (q *Queue) retryLater(id run.ID) {
+// backOff leaves a run alone for a while.
+func (q *Queue) backOff(id run.ID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	t := q.troubles[id]
+	t := q.backoffs[id]
 	t.tries++
 	t.until = q.o.Now().Add(min(longestWait, firstWait<<min(t.tries-1, 10)))
-	q.troubles[id] = t
+	q.backoffs[id] = t
 }
 
-// troubled reports whether a run is kept back.
-func (q *Queue) troubled(id run.ID) bool {
+// backingOff reports whether a run is still to be left alone.
+func (q *Queue) backingOff(id run.ID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	t, ok := q.troubles[id]
+	t, ok := q.backoffs[id]
 	return ok && q.o.Now().Before(t.until)
 }

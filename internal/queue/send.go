@@ -81,9 +81,9 @@ func (q *Queue) unstored(ctx context.Context, id run.ID, err error) error {
 		return err
 	}
 	err = storeTrouble(err)
-	q.retryLater(id)
+	q.backOff(id)
 	q.o.Logger.Warn("send run", "run", id, "err", err)
-	if telling := q.o.Store.SetReason(ctx, reasonOf(err), []run.ID{id}); telling != nil {
+	if telling := q.o.Store.SetWaitReason(ctx, reasonOf(err), []run.ID{id}); telling != nil {
 		return errors.Join(err, telling)
 	}
 	if topic := feed.RunTopic(id); q.o.Publisher.HasViewers(topic) {
@@ -163,7 +163,7 @@ func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error
 	}
 	q.mu.Lock()
 	delete(q.refusals, id)
-	delete(q.troubles, id)
+	delete(q.backoffs, id)
 	q.mu.Unlock()
 	q.o.Publisher.PublishRun(u.Run, u.Events...)
 	q.o.Dispatched(id)
@@ -180,7 +180,7 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 		q.refusals[id]++
 		n := q.refusals[id]
 		q.mu.Unlock()
-		q.retryLater(id)
+		q.backOff(id)
 		if n >= maxFailures || errors.Is(cause, fault.ErrInvalid) {
 			to = run.Failed
 		}
@@ -205,7 +205,7 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 	if u.Run.State.Terminal() { // its place in a sweep is free
 		q.mu.Lock()
 		delete(q.refusals, id)
-		delete(q.troubles, id)
+		delete(q.backoffs, id)
 		q.mu.Unlock()
 		q.Wake()
 	}

@@ -128,9 +128,9 @@ type countingStore struct {
 	reasons int
 }
 
-func (c *countingStore) SetReason(ctx context.Context, reason string, ids []run.ID) error {
+func (c *countingStore) SetWaitReason(ctx context.Context, reason string, ids []run.ID) error {
 	c.reasons++
-	return c.Store.SetReason(ctx, reason, ids)
+	return c.Store.SetWaitReason(ctx, reason, ids)
 }
 
 func TestWaitingIsWrittenOnce(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 // LastWait is how long the other workers may take to end, with their last checkpoint, once worker 0 has finished.
 const LastWait = 10 * time.Minute
 
-// Told is what a worker's own log says about how it ended.
-type Told struct {
+// ExitReport is what the log of a worker says about how it ended.
+type ExitReport struct {
 	Finished bool  `json:"finished,omitempty"` // training is complete
 	Step     int64 `json:"step,omitempty"`     // the newest step that it reported
 	Read     bool  `json:"read,omitempty"`     // the log was read to its end
@@ -24,7 +24,7 @@ type Told struct {
 }
 
 // Join returns what two streams of one worker say together.
-func (t Told) Join(o Told) Told {
+func (t ExitReport) Join(o ExitReport) ExitReport {
 	t.Finished, t.Read = t.Finished || o.Finished, t.Read && o.Read
 	t.Step = max(t.Step, o.Step)
 	if t.ExitCode == 0 && t.Signal == 0 {
@@ -35,14 +35,14 @@ func (t Told) Join(o Told) Told {
 
 // finished reports whether a worker trained to the end by its own word.
 func (r *Run) finished(w Worker) bool {
-	return w.Told.Finished || r.StepsTotal > 0 && w.Told.Step >= r.StepsTotal
+	return w.Report.Finished || r.StepsTotal > 0 && w.Report.Step >= r.StepsTotal
 }
 
 // leftEarly reports whether a worker exited with code 0 long before the end. That needs evidence: its whole log was read,
 // and the newest step in it is clearly short of the last. A trainer may report only some of its steps, or none.
 func (r *Run) leftEarly(w Worker) bool {
-	missing := r.StepsTotal - w.Told.Step
-	return w.OK() && w.Told.Read && !w.Told.Finished && w.Told.Step > 0 && missing > max(1, r.StepsTotal/10)
+	missing := r.StepsTotal - w.Report.Step
+	return w.OK() && w.Report.Read && !w.Report.Finished && w.Report.Step > 0 && missing > max(1, r.StepsTotal/10)
 }
 
 // trained reports whether training reached its end although not every worker did well. With DiLoCo worker 0 decides: the
@@ -54,7 +54,7 @@ func (r *Run) trained(ws []Worker) bool {
 	}
 	first := ws[0]
 	if r.InnerSteps == 0 {
-		return r.finished(first) && len(ws) >= r.Shape.Nodes && !slices.ContainsFunc(ws, func(w Worker) bool { return !w.OK() && !w.Told.Finished })
+		return r.finished(first) && len(ws) >= r.Shape.Nodes && !slices.ContainsFunc(ws, func(w Worker) bool { return !w.OK() && !w.Report.Finished })
 	}
 	return r.finished(first) || !slices.ContainsFunc(ws, func(w Worker) bool {
 		return (!w.OK() || r.leftEarly(w)) && !w.StartedAt.After(first.EndedAt)
@@ -67,7 +67,7 @@ func (r *Run) caveats(ws []Worker) string {
 	if notice := r.LossNotice(); notice != "" {
 		out = append(out, notice)
 	}
-	if !slices.ContainsFunc(ws, func(w Worker) bool { return w.Told.Finished || w.Told.Step > 0 || !w.Told.Read }) {
+	if !slices.ContainsFunc(ws, func(w Worker) bool { return w.Report.Finished || w.Report.Step > 0 || !w.Report.Read }) {
 		out = append(out, "no worker reported a step or the end of training")
 	}
 	placed := map[int]bool{}
@@ -76,8 +76,8 @@ func (r *Run) caveats(ws []Worker) string {
 		switch {
 		case r.leftEarly(w):
 			out = append(out, r.failure(w))
-		case !w.OK() && w.Told.Step > 0 && !r.finished(w):
-			out = append(out, fmt.Sprintf("%s (step %d)", w.Failure(), w.Told.Step))
+		case !w.OK() && w.Report.Step > 0 && !r.finished(w):
+			out = append(out, fmt.Sprintf("%s (step %d)", w.Failure(), w.Report.Step))
 		case !w.OK():
 			out = append(out, w.Failure())
 		}
@@ -100,7 +100,7 @@ func (r *Run) caveats(ws []Worker) string {
 // failure is how a worker ended badly, in one sentence.
 func (r *Run) failure(w Worker) string {
 	if r.leftEarly(w) {
-		return fmt.Sprintf("%s exited with code 0 at step %d of %d, without having finished", w.name(), w.Told.Step, r.StepsTotal)
+		return fmt.Sprintf("%s exited with code 0 at step %d of %d, without having finished", w.name(), w.Report.Step, r.StepsTotal)
 	}
 	return w.Failure()
 }
@@ -123,8 +123,8 @@ const aftermath = time.Minute
 
 // Exit is how the worker's process ended, by code or by signal: the one that was the cause, where that is known.
 func (w Worker) Exit() (code, signal int) {
-	if w.Exited && w.ExitCode != 0 && (w.Told.ExitCode != 0 || w.Told.Signal != 0) {
-		return w.Told.ExitCode, w.Told.Signal
+	if w.Exited && w.ExitCode != 0 && (w.Report.ExitCode != 0 || w.Report.Signal != 0) {
+		return w.Report.ExitCode, w.Report.Signal
 	}
 	return w.ExitCode, w.Signal
 }
@@ -145,9 +145,9 @@ func (w Worker) Failure() string {
 	case stopped:
 		return w.name() + " was stopped"
 	case w.Exited && signal != 0:
-		return fmt.Sprintf("%s was ended by signal %d%s", w.name(), signal, because(w.Told.Why))
+		return fmt.Sprintf("%s was ended by signal %d%s", w.name(), signal, because(w.Report.Why))
 	case w.Exited:
-		return fmt.Sprintf("%s exited with code %d%s", w.name(), code, because(w.Told.Why))
+		return fmt.Sprintf("%s exited with code %d%s", w.name(), code, because(w.Report.Why))
 	}
 	return w.name() + " failed" + because(w.Detail)
 }

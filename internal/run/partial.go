@@ -12,8 +12,8 @@ import (
 // for worker 0, so that no worker has given up by then.
 const PlaceWithin = 5 * time.Minute
 
-// Overdue reports whether an attempt that was sent at a time is to be taken back, because Nomad has not placed all of its
-// workers in time. Once worker 0 has ended none would help, and [Run.Doomed] says what follows.
+// Overdue reports whether an attempt, dispatched at sent, is to be recalled because Nomad has not placed all of its workers in
+// time. Once worker 0 has ended more workers would not help: see [Run.Doomed].
 func (r *Run) Overdue(o Observation, sent, now time.Time) bool {
 	over := len(o.Workers) > 0 && o.Workers[0].Rank == 0 && o.Workers[0].State.Terminal()
 	return !r.StopRequested && !over && o.Found && !o.Stopped && placed(o) < r.Shape.Nodes && now.Sub(sent) >= PlaceWithin

@@ -49,8 +49,8 @@ type Worker struct {
 	UnknownSince time.Time `json:"unknown_since,omitzero"`
 	// Unwritten is what its node could not write to its log; known once it has ended.
 	Unwritten Unwritten `json:"-"`
-	// Told is what its log says about its end; read once it has ended.
-	Told Told `json:"told,omitzero"`
+	// Report is what its log says about its end; read once it has ended.
+	Report ExitReport `json:"told,omitzero"`
 }
 
 // Unwritten is how many bytes of each stream of a worker could not be written by its node.

@@ -20,7 +20,7 @@ type Cursor struct {
 	Parser string    // JSON of the line parser's state at that place
 	Done   bool      // nothing more will come
 	At     time.Time // when that was; set by the store
-	Told   run.Told
+	Report run.ExitReport
 }
 
 // Batch is a piece of one worker's log and all that was read from it. It is stored whole or not at all.
@@ -51,7 +51,7 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 		Scan(&c.File, &c.Offset, &c.Parser, &c.Done, &at, &told)
 	if err == nil {
 		c.At = db.FromMillis(at)
-		err = json.Unmarshal([]byte(told), &c.Told)
+		err = json.Unmarshal([]byte(told), &c.Report)
 	}
 	if err != nil && !errors.Is(err, fault.ErrNotFound) {
 		return c, fmt.Errorf("cursor of %s %s: %w", allocID, stream, err)
@@ -59,11 +59,11 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 	return c, nil
 }
 
-// Told returns what the logs of a run's workers say about their ends, by allocation.
-func (s *Store) Told(ctx context.Context, id run.ID) (map[string]run.Told, error) {
+// ExitReports returns what the logs of a run's workers say about their ends, by allocation.
+func (s *Store) ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error) {
 	type stream struct {
 		alloc string
-		told  run.Told
+		told  run.ExitReport
 	}
 	rows, err := s.db.Query(ctx, `SELECT alloc_id, told FROM streams WHERE run_id = ?`, id)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Store) Told(ctx context.Context, id run.ID) (map[string]run.Told, error
 	if err != nil {
 		return nil, fmt.Errorf("ends of the workers of %s: %w", id, err)
 	}
-	out := map[string]run.Told{}
+	out := map[string]run.ExitReport{}
 	for _, v := range streams {
 		if other, ok := out[v.alloc]; ok {
 			v.told = v.told.Join(other)
@@ -184,7 +184,7 @@ func (c *commit) notice(ctx context.Context, b *Batch, res points.Result) error 
 }
 
 func moveCursor(ctx context.Context, tx *db.Tx, b *Batch) error {
-	told, err := json.Marshal(b.To.Told)
+	told, err := json.Marshal(b.To.Report)
 	if err != nil {
 		return fmt.Errorf("encode the end of %s: %w", b.AllocID, err)
 	}

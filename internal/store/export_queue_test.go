@@ -13,16 +13,16 @@ func (s *Store) QueuePlans(ctx context.Context) (map[string][]string, error) {
 		query string
 		args  []any
 	}{
-		"dispatching":  {dispatching, nil},
-		"readyGroups":  {readyGroups, nil},
-		"readyOf":      {readyOf, []any{"", "", 1}},
-		"unplaced":     {unplaced, nil},
-		"line":         {line("id, name", 1) + " ORDER BY priority DESC, id LIMIT 3", []any{"s"}},
-		"places":       {places(1, 2), []any{"s", "a", "b"}},
-		"readyWithout": {readyWithout, []any{"", ""}},
-		"anyDue":       {anyDue, []any{1}},
-		"takeTurns":    {takeTurns, []any{1}},
-		"allExpired":   {allExpired, []any{1}},
+		"dispatching":          {dispatching, nil},
+		"readyGroups":          {readyGroups, nil},
+		"readyOf":              {readyOf, []any{"", "", 1}},
+		"unplaced":             {unplaced, nil},
+		"line":                 {line("id, name", 1) + " ORDER BY priority DESC, id LIMIT 3", []any{"s"}},
+		"places":               {places(1, 2), []any{"s", "a", "b"}},
+		"readyWithOtherReason": {readyWithOtherReason, []any{"", ""}},
+		"anyDue":               {anyDue, []any{1}},
+		"releaseDue":           {releaseDue, []any{1}},
+		"allExpired":           {allExpired, []any{1}},
 	} {
 		rows, err := s.db.Query(ctx, "EXPLAIN QUERY PLAN "+q.query, q.args...)
 		if err != nil {

@@ -138,10 +138,10 @@ func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
 	s := open(t, dir)
 	const id = run.ID("r-0000000001")
 	cur, err := s.Cursor(t.Context(), "a2", "stdout")
-	if err != nil || cur.File != "f.0" || cur.Offset != 77 || cur.Told != (run.Told{}) {
+	if err != nil || cur.File != "f.0" || cur.Offset != 77 || cur.Report != (run.ExitReport{}) {
 		t.Fatalf("cursor %+v, %v", cur, err)
 	}
-	more := &store.Batch{RunID: id, AllocID: "a2", Stream: "stdout", Attempt: 2, At: at(5000), From: cur, To: store.Cursor{File: "f.0", Offset: 99, Told: run.Told{Step: 52}}}
+	more := &store.Batch{RunID: id, AllocID: "a2", Stream: "stdout", Attempt: 2, At: at(5000), From: cur, To: store.Cursor{File: "f.0", Offset: 99, Report: run.ExitReport{Step: 52}}}
 	for step := int64(51); step <= 52; step++ {
 		more.Points = append(more.Points, points.Point{Metric: "loss", Step: step, Value: 200 + float64(step), Exact: true})
 	}
@@ -164,7 +164,7 @@ func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
 	if p, err := s.Headline(t.Context(), id); err != nil || p.Step != 52 || p.Loss != 252 {
 		t.Errorf("headline %+v, %v", p, err)
 	}
-	if told, err := s.Told(t.Context(), id); err != nil || told["a2"].Step != 52 {
+	if told, err := s.ExitReports(t.Context(), id); err != nil || told["a2"].Step != 52 {
 		t.Errorf("told %+v, %v", told, err)
 	}
 	if evs, err := s.Events(t.Context(), id, 0, 9); err != nil || len(evs) < 2 || evs[0].Actor != "ann" || evs[1].Actor != run.Console {

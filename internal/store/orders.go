@@ -8,8 +8,8 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Order is what Nomad is to do with a child job: to stop it, or to stop and forget it. It is stored together with the
-// change that calls for it, and kept until Nomad has taken it.
+// Order tells Nomad to stop a child job, or to purge it. It is stored with the change that calls for it, until Nomad has
+// accepted it.
 type Order struct {
 	JobID string
 	RunID run.ID
@@ -23,7 +23,7 @@ func (u *Update) StopJob() {
 	}
 }
 
-// place stores an order. An order to purge is not weakened by one to stop.
+// place stores an order. A purge stays a purge.
 func (s *Store) place(ctx context.Context, tx *db.Tx, o Order) error {
 	tx.OnEnd(func(committed bool) {
 		if committed {
@@ -44,7 +44,7 @@ func (s *Store) place(ctx context.Context, tx *db.Tx, o Order) error {
 // Ordered signals that there are new orders. It has one receiver.
 func (s *Store) Ordered() <-chan struct{} { return s.ordered }
 
-// Orders returns what Nomad has not taken yet, stops first.
+// Orders returns those that Nomad has not accepted yet, stops first.
 func (s *Store) Orders(ctx context.Context) ([]Order, error) {
 	rows, err := s.db.Query(ctx, `SELECT job_id, run_id, purge FROM orders ORDER BY purge, job_id`)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Store) Orders(ctx context.Context) ([]Order, error) {
 	return db.Collect(rows, func(row db.Scanner) (o Order, err error) { return o, row.Scan(&o.JobID, &o.RunID, &o.Purge) })
 }
 
-// Done removes an order that Nomad has taken. One that has become a purge since then stays.
+// Done removes an order that Nomad has accepted. One that has become a purge since then stays.
 func (s *Store) Done(ctx context.Context, o Order) error {
 	if _, err := s.db.Exec(ctx, `DELETE FROM orders WHERE job_id = ? AND purge = ?`, o.JobID, o.Purge); err != nil {
 		return fmt.Errorf("remove order for job %s: %w", o.JobID, err)

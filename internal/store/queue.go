@@ -149,12 +149,12 @@ func (s *Store) Unplaced(ctx context.Context) ([]Unplaced, error) {
 	return slices.DeleteFunc(all, func(u Unplaced) bool { return u.Placed >= u.Shape.Nodes }), nil
 }
 
-const readyWithout = `SELECT id FROM runs WHERE ` + ready + ` AND sweep = ?1 AND reason < ?2
+const readyWithOtherReason = `SELECT id FROM runs WHERE ` + ready + ` AND sweep = ?1 AND reason < ?2
 	UNION ALL SELECT id FROM runs WHERE ` + ready + ` AND sweep = ?1 AND reason > ?2`
 
-// ReadyWithout returns the runs of a sweep that wait for nothing but their turn, and say so with another reason than this.
-func (s *Store) ReadyWithout(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error) {
-	ids, err := s.ids(ctx, readyWithout, sweep, reason)
+// ReadyWithOtherReason returns the ready runs of a sweep whose wait reason is not this one.
+func (s *Store) ReadyWithOtherReason(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error) {
+	ids, err := s.ids(ctx, readyWithOtherReason, sweep, reason)
 	if err != nil {
 		return nil, fmt.Errorf("list runs that wait: %w", err)
 	}
@@ -164,13 +164,13 @@ func (s *Store) ReadyWithout(ctx context.Context, sweep run.SweepID, reason stri
 const (
 	due        = `state = '` + string(run.Queued) + `' AND not_before > 0 AND not_before <= ?`
 	anyDue     = `SELECT id FROM runs INDEXED BY runs_by_not_before WHERE ` + due + ` LIMIT 1`
-	takeTurns  = `UPDATE runs INDEXED BY runs_by_not_before SET not_before = 0, revision = revision + 1 WHERE ` + due
+	releaseDue = `UPDATE runs INDEXED BY runs_by_not_before SET not_before = 0, revision = revision + 1 WHERE ` + due
 	allExpired = `SELECT id FROM runs INDEXED BY runs_by_expiry WHERE state = '` + string(run.Queued) + `' AND started_at > 0
 		AND started_at + 1000 * json_extract(options, '$.max_duration_seconds') <= ?`
 )
 
-// Due lets the queued runs whose next attempt had to wait until now, or earlier, wait for nothing but their turn.
-func (s *Store) Due(ctx context.Context, now time.Time) error {
+// ReleaseDue makes the queued runs ready whose wait for their next attempt is over.
+func (s *Store) ReleaseDue(ctx context.Context, now time.Time) error {
 	var id run.ID
 	switch err := s.db.QueryRow(ctx, anyDue, db.Millis(now)).Scan(&id); {
 	case errors.Is(err, fault.ErrNotFound):
@@ -178,7 +178,7 @@ func (s *Store) Due(ctx context.Context, now time.Time) error {
 	case err != nil:
 		return fmt.Errorf("look for runs whose time has come: %w", err)
 	}
-	if _, err := s.db.Exec(ctx, takeTurns, db.Millis(now)); err != nil {
+	if _, err := s.db.Exec(ctx, releaseDue, db.Millis(now)); err != nil {
 		return fmt.Errorf("let runs take their turn: %w", err)
 	}
 	return nil
@@ -204,8 +204,8 @@ func (s *Store) ids(ctx context.Context, query string, args ...any) ([]run.ID, e
 // reasonsAtOnce bounds the parameters of one statement.
 const reasonsAtOnce = 500
 
-// SetReason gives queued runs the reason for which they wait. Those that have it are not written.
-func (s *Store) SetReason(ctx context.Context, reason string, ids []run.ID) error {
+// SetWaitReason sets why queued runs wait. Those that have that reason are not written.
+func (s *Store) SetWaitReason(ctx context.Context, reason string, ids []run.ID) error {
 	for len(ids) > 0 {
 		n := min(len(ids), reasonsAtOnce)
 		args := []any{reason, run.Queued, reason}

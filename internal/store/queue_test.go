@@ -14,16 +14,16 @@ func TestTheQueueSearchesIndexesAndReadsNoTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, indexes := range map[string][]string{
-		"dispatching":  {"runs_by_state (state=?)", "attempts_maybe_sent", "SEARCH r USING INDEX runs_by_state (state=? AND id=?)"},
-		"readyGroups":  {"runs_ready (sweep=? AND shape>?)", "runs_ready (sweep>?)", "runs_by_sweep_state (sweep=? AND state=?)"},
-		"readyOf":      {"runs_ready (sweep=? AND shape=?)"},
-		"unplaced":     {"runs_by_state (state=?)", "workers_by_run (run_id=? AND attempt=?)"},
-		"line":         {"SCAN runs USING INDEX runs_line"},          // of which three are read
-		"places":       {"SCAN runs USING COVERING INDEX runs_line"}, // to count; for a page only
-		"readyWithout": {"runs_ready_reason (sweep=? AND reason<?)", "runs_ready_reason (sweep=? AND reason>?)"},
-		"anyDue":       {"runs_by_not_before (not_before>? AND not_before<?)"},
-		"takeTurns":    {"runs_by_not_before (not_before>? AND not_before<?)"},
-		"allExpired":   {"runs_by_expiry (<expr><?)"},
+		"dispatching":          {"runs_by_state (state=?)", "attempts_maybe_sent", "SEARCH r USING INDEX runs_by_state (state=? AND id=?)"},
+		"readyGroups":          {"runs_ready (sweep=? AND shape>?)", "runs_ready (sweep>?)", "runs_by_sweep_state (sweep=? AND state=?)"},
+		"readyOf":              {"runs_ready (sweep=? AND shape=?)"},
+		"unplaced":             {"runs_by_state (state=?)", "workers_by_run (run_id=? AND attempt=?)"},
+		"line":                 {"SCAN runs USING INDEX runs_line"},          // of which three are read
+		"places":               {"SCAN runs USING COVERING INDEX runs_line"}, // to count; for a page only
+		"readyWithOtherReason": {"runs_ready_reason (sweep=? AND reason<?)", "runs_ready_reason (sweep=? AND reason>?)"},
+		"anyDue":               {"runs_by_not_before (not_before>? AND not_before<?)"},
+		"releaseDue":           {"runs_by_not_before (not_before>? AND not_before<?)"},
+		"allExpired":           {"runs_by_expiry (<expr><?)"},
 	} {
 		plan := strings.Join(plans[name], "\n")
 		for _, index := range indexes {

@@ -129,7 +129,7 @@ func TestWhatTorchrunHidesIsToldOfTheWorker(t *testing.T) {
 		t.Errorf("reason is %q", got.Reason)
 	}
 	ws, err := r.store.Workers(t.Context(), r.id)
-	if err != nil || ws[0].Told.Signal != 9 || !ws[0].Told.Read {
+	if err != nil || ws[0].Report.Signal != 9 || !ws[0].Report.Read {
 		t.Errorf("worker 0 is %+v, %v", ws[0], err)
 	}
 	evs, err := r.store.Events(t.Context(), r.id, 0, 100)

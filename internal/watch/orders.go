@@ -21,9 +21,9 @@ const (
 	longestOrderPause = time.Minute
 )
 
-// giveOrders gives Nomad the orders that the store keeps, each until Nomad has taken it. It sends at once what is new, and
-// everything when Nomad is back; what fails it repeats with longer and longer pauses. A restart changes nothing.
-func (w *Watcher) giveOrders(ctx context.Context) error {
+// deliverOrders delivers the store's orders to Nomad: new ones at once, all of them when Nomad is back, and what failed again
+// after growing pauses. An order survives restarts until Nomad has accepted it.
+func (w *Watcher) deliverOrders(ctx context.Context) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = firstOrderPause, longestOrderPause
 	retry := time.NewTimer(0) // what an earlier process left
@@ -37,7 +37,7 @@ func (w *Watcher) giveOrders(ctx context.Context) error {
 			pause.Reset()
 		case <-retry.C:
 		}
-		if w.orderRound(ctx) {
+		if w.deliverAll(ctx) {
 			pause.Reset()
 			retry.Stop()
 		} else {
@@ -46,8 +46,8 @@ func (w *Watcher) giveOrders(ctx context.Context) error {
 	}
 }
 
-// orderRound gives every order once, and reports whether none is left.
-func (w *Watcher) orderRound(ctx context.Context) bool {
+// deliverAll tries every order once, and reports whether all were delivered.
+func (w *Watcher) deliverAll(ctx context.Context) bool {
 	orders, err := w.o.Store.Orders(ctx)
 	if err != nil {
 		w.orderFailed(ctx, store.Order{}, err)
@@ -61,7 +61,7 @@ func (w *Watcher) orderRound(ctx context.Context) bool {
 			if away.Load() { // the next would fare no better
 				return nil
 			}
-			if err := w.giveOrder(ctx, o); err != nil {
+			if err := w.deliver(ctx, o); err != nil {
 				failed.Store(true)
 				if errors.Is(err, fault.ErrUnavailable) || errors.Is(err, nomad.ErrDenied) {
 					away.Store(true)
@@ -75,16 +75,15 @@ func (w *Watcher) orderRound(ctx context.Context) bool {
 	return !failed.Load()
 }
 
-// giveOrder gives one order, and takes it off the list. Nomad answers once it has stored that the job is to end; what is
-// left to do is then its own, for nodes that are away too.
-func (w *Watcher) giveOrder(ctx context.Context, o store.Order) error {
+// deliver sends one order and removes it. Once Nomad has answered it sees to the rest itself, on disconnected nodes too.
+func (w *Watcher) deliver(ctx context.Context, o store.Order) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	give := w.o.Cluster.Stop
+	call := w.o.Cluster.Stop
 	if o.Purge {
-		give = w.o.Cluster.Purge
+		call = w.o.Cluster.Purge
 	}
-	if err := give(ctx, o.JobID); err != nil {
+	if err := call(ctx, o.JobID); err != nil {
 		return err
 	}
 	if err := w.o.Store.Done(ctx, o); err != nil {
@@ -104,27 +103,27 @@ func (w *Watcher) orderFailed(ctx context.Context, o store.Order, err error) {
 	switch {
 	case o.JobID == "" || o.Purge:
 	case errors.Is(err, fault.ErrUnavailable):
-		w.sayStopping(ctx, o, "Nomad unreachable, retrying: the workers go on until the stop gets through")
+		w.explainStopping(ctx, o, "Nomad unreachable, retrying: the workers go on until the stop gets through")
 	case errors.Is(err, nomad.ErrDenied):
-		w.sayStopping(ctx, o, "Nomad refuses the console's token: the workers go on until it may stop jobs")
+		w.explainStopping(ctx, o, "Nomad refuses the console's token: the workers go on until it may stop jobs")
 	default:
-		w.sayStopping(ctx, o, "Nomad did not take the stop, retrying: the workers go on until it does")
+		w.explainStopping(ctx, o, "Nomad did not take the stop, retrying: the workers go on until it does")
 	}
 }
 
-// sayStopping says in the reason of a run that is stopping why Nomad does not know yet.
-func (w *Watcher) sayStopping(ctx context.Context, o store.Order, why string) {
-	said := errors.New("said")
+// explainStopping sets the reason of a run that is stopping to why Nomad does not know yet.
+func (w *Watcher) explainStopping(ctx context.Context, o store.Order, why string) {
+	unchanged := errors.New("unchanged")
 	u, err := w.o.Store.Update(ctx, o.RunID, func(u *store.Update) error {
 		if u.Run.State != run.Stopping || u.Attempt.JobID != o.JobID || u.Run.Reason == why {
-			return said
+			return unchanged
 		}
 		return u.Move(run.Stopping, run.Nomad, why, w.o.Now())
 	})
 	switch {
 	case err == nil:
 		w.o.Publisher.PublishRun(u.Run)
-	case !errors.Is(err, said) && !errors.Is(err, fault.ErrNotFound) && ctx.Err() == nil:
+	case !errors.Is(err, unchanged) && !errors.Is(err, fault.ErrNotFound) && ctx.Err() == nil:
 		w.o.Logger.Warn("say how a stop goes", "run", o.RunID, "err", err)
 	}
 }

@@ -15,7 +15,7 @@ const (
 	longestRest = time.Second
 )
 
-// pacer lets a run be compared once at a time and not without pause. What is asked for meanwhile is done once, later.
+// pacer compares a run once at a time, with a pause in between. Requests that come meanwhile become one comparison later.
 type pacer struct {
 	look func(run.ID) // asks for a comparison; must not wait
 

@@ -82,13 +82,13 @@ func (c *change) listen(ctx context.Context, id run.ID) error {
 	if !slices.ContainsFunc(c.found, func(w run.Worker) bool { return w.State.Terminal() }) {
 		return nil
 	}
-	told, err := c.w.o.Store.Told(ctx, id)
+	told, err := c.w.o.Store.ExitReports(ctx, id)
 	if err != nil {
 		return err
 	}
 	for _, ws := range [][]run.Worker{c.found, c.obs.Workers} {
 		for i := range ws {
-			ws[i].Told = told[ws[i].AllocID]
+			ws[i].Report = told[ws[i].AllocID]
 		}
 	}
 	return nil
@@ -292,7 +292,7 @@ func corrected(old, wk run.Worker) bool {
 
 func sameWorker(a, b run.Worker) bool {
 	return a.State == b.State && a.Started == b.Started && a.Stopping == b.Stopping && a.Detail == b.Detail && a.NodeName == b.NodeName &&
-		a.Exited == b.Exited && a.ExitCode == b.ExitCode && a.Told == b.Told && slices.Equal(a.GPUs, b.GPUs)
+		a.Exited == b.Exited && a.ExitCode == b.ExitCode && a.Report == b.Report && slices.Equal(a.GPUs, b.GPUs)
 }
 
 func workerEvent(wk run.Worker, now time.Time) run.Event {

@@ -32,7 +32,7 @@ type Store interface {
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
-	Told(ctx context.Context, id run.ID) (map[string]run.Told, error)
+	ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error)
 	Ordered() <-chan struct{}
 	Orders(ctx context.Context) ([]store.Order, error)
 	Done(ctx context.Context, o store.Order) error
@@ -115,7 +115,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return w.o.Cluster.Watch(gctx, func(h nomad.Hint) { w.hint(gctx, h, resync) })
 	})
 	g.Go(func() error { return w.loop(gctx, resync) })
-	g.Go(func() error { return w.giveOrders(gctx) })
+	g.Go(func() error { return w.deliverOrders(gctx) })
 	err := g.Wait()
 	if ctx.Err() != nil {
 		return nil

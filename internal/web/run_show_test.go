@@ -97,8 +97,8 @@ func TestWorkersAreListedWithWhatTheyHave(t *testing.T) {
 		{Rank: 0, NodeName: "n0", State: run.WorkerRunning, GPUs: []run.GPU{{Model: "nvidia/gpu/A100"}, {Model: "nvidia/gpu/A100"}}, StartedAt: testNow},
 		{Rank: 1, NodeName: "n1", State: run.WorkerFailed, Exited: true, ExitCode: 137, Signal: 9},
 		{Rank: 2, NodeName: "n2", State: run.WorkerFailed, Exited: true, ExitCode: 137, OOM: true},
-		{Rank: 3, NodeName: "n3", State: run.WorkerFailed, Exited: true, ExitCode: 1, Told: run.Told{ExitCode: 7}},
-		{Rank: 4, NodeName: "n4", State: run.WorkerFailed, Exited: true, ExitCode: 1, Told: run.Told{Signal: 9}},
+		{Rank: 3, NodeName: "n3", State: run.WorkerFailed, Exited: true, ExitCode: 1, Report: run.ExitReport{ExitCode: 7}},
+		{Rank: 4, NodeName: "n4", State: run.WorkerFailed, Exited: true, ExitCode: 1, Report: run.ExitReport{Signal: 9}},
 		{Rank: 5, NodeName: "n5", State: run.WorkerComplete, Stopping: true, Exited: true, ExitCode: 1},
 	}
 	a := s.get("/runs/"+string(r.ID), 200)

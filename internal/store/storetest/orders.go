@@ -88,30 +88,30 @@ func testTold(t *testing.T, s Store) {
 	id, other := create(t, s, "r-0000000001", "a").ID, create(t, s, "r-0000000002", "b").ID
 	out, errs := batch(id, 0, store.Cursor{}, "out\n"), batch(id, 0, store.Cursor{}, "err\n")
 	errs.Stream = "stderr"
-	out.To.Told = run.Told{Step: 7}
-	errs.To.Told = run.Told{Step: 6, Finished: true}
+	out.To.Report = run.ExitReport{Step: 7}
+	errs.To.Report = run.ExitReport{Step: 6, Finished: true}
 	must(t, s.Commit(t.Context(), []*store.Batch{out, errs, batch(other, 1, store.Cursor{}, "x\n")}))
-	told := func(want run.Told) {
+	told := func(want run.ExitReport) {
 		t.Helper()
-		got, err := s.Told(t.Context(), id)
+		got, err := s.ExitReports(t.Context(), id)
 		must(t, err)
-		same(t, "told", got, map[string]run.Told{out.AllocID: want})
+		same(t, "told", got, map[string]run.ExitReport{out.AllocID: want})
 	}
-	told(run.Told{Step: 7, Finished: true})
+	told(run.ExitReport{Step: 7, Finished: true})
 	cur, err := s.Cursor(t.Context(), out.AllocID, "stderr")
 	must(t, err)
-	same(t, "the cursor's", cur.Told, errs.To.Told)
+	same(t, "the cursor's", cur.Report, errs.To.Report)
 	for _, b := range []*store.Batch{out, errs} { // a second batch of each
 		next := batch(id, 0, b.To, "more\n")
-		next.Stream, next.To.Told = b.Stream, b.To.Told
-		next.To.Told.Read = true
+		next.Stream, next.To.Report = b.Stream, b.To.Report
+		next.To.Report.Read = true
 		if b == errs {
-			next.To.Told.ExitCode, next.To.Told.Why = 127, "no torchrun"
+			next.To.Report.ExitCode, next.To.Report.Why = 127, "no torchrun"
 		}
 		must(t, s.Commit(t.Context(), []*store.Batch{next}))
 		if b == out {
-			told(run.Told{Step: 7, Finished: true})
+			told(run.ExitReport{Step: 7, Finished: true})
 		}
 	}
-	told(run.Told{Step: 7, Finished: true, Read: true, ExitCode: 127, Why: "no torchrun"})
+	told(run.ExitReport{Step: 7, Finished: true, Read: true, ExitCode: 127, Why: "no torchrun"})
 }

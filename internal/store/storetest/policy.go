@@ -208,13 +208,13 @@ func testDue(t *testing.T, s Store) {
 	}
 	add(t, s, "r-0000000009", func(r *run.Run) { r.NotBefore, r.State = epoch, run.Running })
 	same(t, "order before any time has come", turns(t, s), "3")
-	must(t, s.Due(t.Context(), epoch.Add(-2*time.Hour)))
+	must(t, s.ReleaseDue(t.Context(), epoch.Add(-2*time.Hour)))
 	same(t, "order when none has come", turns(t, s), "3")
 	for range 2 {
-		must(t, s.Due(t.Context(), epoch))
+		must(t, s.ReleaseDue(t.Context(), epoch))
 		same(t, "order when two have come", turns(t, s), "123")
 	}
-	must(t, s.Due(t.Context(), epoch.Add(time.Second)))
+	must(t, s.ReleaseDue(t.Context(), epoch.Add(time.Second)))
 	same(t, "order when all have come", turns(t, s), "0123")
 	if r, err := s.Run(t.Context(), "r-0000000009"); err != nil || !r.NotBefore.Equal(epoch) {
 		t.Errorf("one that is not queued waits until %s, %v", r.NotBefore, err)
@@ -256,15 +256,15 @@ func testReadyWithout(t *testing.T, s Store) {
 	add(t, s, "r-0000000008", func(r *run.Run) { r.Origin.Sweep, r.State = sweep, run.Running })
 	add(t, s, "r-0000000009", func(*run.Run) {})
 	for of, want := range map[run.SweepID]string{sweep: "0234", "": "9", "s-0000000002": ""} {
-		ids, err := s.ReadyWithout(t.Context(), of, "held")
+		ids, err := s.ReadyWithOtherReason(t.Context(), of, "held")
 		must(t, err)
 		got := ""
 		for _, id := range slices.Sorted(slices.Values(ids)) {
 			got += string(id[len(id)-1:])
 		}
 		same(t, fmt.Sprintf("those of %q", of), got, want)
-		must(t, s.SetReason(t.Context(), "held", ids))
-		ids, err = s.ReadyWithout(t.Context(), of, "held")
+		must(t, s.SetWaitReason(t.Context(), "held", ids))
+		ids, err = s.ReadyWithOtherReason(t.Context(), of, "held")
 		must(t, err)
 		same(t, "those left", len(ids), 0)
 	}
@@ -279,7 +279,7 @@ func testReason(t *testing.T, s Store) {
 			}
 		}).ID)
 	}
-	must(t, s.SetReason(t.Context(), "held", ids))
+	must(t, s.SetWaitReason(t.Context(), "held", ids))
 	runs, err := s.Runs(t.Context(), run.RunFilter{Limit: 1000})
 	must(t, err)
 	for _, r := range runs {

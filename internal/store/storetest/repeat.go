@@ -171,8 +171,8 @@ func testRevision(t *testing.T, s Store) {
 		what   string
 		change func() error
 	}{
-		{"a time that has come", func() error { return s.Due(t.Context(), epoch) }},
-		{"a reason", func() error { return s.SetReason(t.Context(), "held", []run.ID{id}) }},
+		{"a time that has come", func() error { return s.ReleaseDue(t.Context(), epoch) }},
+		{"a reason", func() error { return s.SetWaitReason(t.Context(), "held", []run.ID{id}) }},
 		{"a headline", func() error { return s.SaveProgress(t.Context(), id, run.Progress{Step: 3}) }},
 		{"an update", func() error {
 			u, err := s.Update(t.Context(), id, func(*store.Update) error { return nil })

@@ -28,7 +28,7 @@ type Store interface {
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 	Cursor(ctx context.Context, allocID, stream string) (store.Cursor, error)
 	Commit(ctx context.Context, batches []*store.Batch) error
-	Told(ctx context.Context, id run.ID) (map[string]run.Told, error)
+	ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error)
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.Place, limit int) ([]points.WorkerPoint, error)
 	SealPoints(ctx context.Context) (bool, error)
@@ -44,13 +44,13 @@ type Store interface {
 	Saved(ctx context.Context, id run.ID) ([]run.Saved, error)
 	Dispatching(ctx context.Context) ([]run.ID, error)
 	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
-	Due(ctx context.Context, now time.Time) error
+	ReleaseDue(ctx context.Context, now time.Time) error
 	ReadyGroups(ctx context.Context) ([]store.ReadyGroup, error)
 	ReadyOf(ctx context.Context, g store.ReadyGroup, limit int) ([]store.ReadyRun, error)
 	Unplaced(ctx context.Context) ([]store.Unplaced, error)
 	Lines(ctx context.Context, runs []run.Run) error
-	ReadyWithout(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
-	SetReason(ctx context.Context, reason string, ids []run.ID) error
+	ReadyWithOtherReason(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
+	SetWaitReason(ctx context.Context, reason string, ids []run.ID) error
 	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
 	Template(ctx context.Context, name string, version int) (run.Template, error)
 	Templates(ctx context.Context) ([]run.Template, error)
