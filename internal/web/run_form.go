@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -168,7 +167,7 @@ func readOrigin(value string) (origin run.Origin, preset string) {
 			return run.Origin{Template: p.Name}, p.Name
 		}
 	case fromTemplate:
-		if base, version := cutVersion(name); version > 0 && run.CheckTemplateName(base) == nil {
+		if _, version, ok := run.SplitTemplateRef(name); ok && version > 0 {
 			return run.Origin{Template: name}, ""
 		}
 	case fromClone:
@@ -177,19 +176,6 @@ func readOrigin(value string) (origin run.Origin, preset string) {
 		}
 	}
 	return run.Origin{}, ""
-}
-
-// cutVersion splits "name@version"; the version is 0 when there is none, and -1 when it is no version.
-func cutVersion(ref string) (name string, version int) {
-	name, digits, found := strings.Cut(ref, "@")
-	if !found {
-		return name, 0
-	}
-	n, err := strconv.Atoi(digits)
-	if err != nil || n < 1 {
-		return name, -1
-	}
-	return name, n
 }
 
 // originText is the hidden input's value for the form's origin.

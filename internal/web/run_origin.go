@@ -47,8 +47,8 @@ func (s *Server) templatePage(ctx context.Context, ref string) string {
 	if p, ok := trainconf.PresetByName(ref); ok {
 		return "/templates/" + p.Name
 	}
-	name, version := cutVersion(ref)
-	if version < 0 || run.CheckTemplateName(name) != nil {
+	name, version, ok := run.SplitTemplateRef(ref)
+	if !ok {
 		return ""
 	}
 	t, err := s.Templates.Template(ctx, name, version)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	drafts "github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/views"
@@ -47,8 +48,8 @@ func (s *Server) subjectOf(ctx context.Context, field, ref string) (subject, err
 		}
 		return subjectOfPreset(p), nil
 	case "template":
-		base, version := cutVersion(name)
-		if version < 0 || run.CheckTemplateName(base) != nil {
+		base, version, ok := run.SplitTemplateRef(name)
+		if !ok {
 			return subject{}, run.NoTemplate(name, 0)
 		}
 		if p, ok := trainconf.PresetByName(base); ok {
@@ -64,27 +65,21 @@ func (s *Server) subjectOf(ctx context.Context, field, ref string) (subject, err
 }
 
 func subjectOfRun(r run.Run) (subject, error) {
-	req, err := trainconf.RequestOfRun(r)
-	asked := trainconf.AsAsked(r)
-	return subject{
-		ref: "run:" + string(r.ID), title: r.Name, href: "/runs/" + string(r.ID), request: req,
-		sub: run.Submission{Name: r.Name, Config: asked.Config, Shape: r.Shape, Options: asked.Options, Origin: run.Origin{Clone: r.ID}},
-	}, ignoreFields(err)
+	start, err := drafts.OfRun(r)
+	return subjectFrom(start, "run:"+string(r.ID), r.Name, "/runs/"+string(r.ID)), ignoreFields(err)
 }
 
 func subjectOfTemplate(t run.Template) (subject, error) {
-	req, err := trainconf.RequestOfTemplate(t)
-	return subject{
-		ref: "template:" + t.Ref(), title: t.Ref(), href: templateHref(t, ""), request: req,
-		sub: run.Submission{Config: t.Config, Shape: t.Shape, Options: t.Options, Origin: run.Origin{Template: t.Ref()}},
-	}, ignoreFields(err)
+	start, err := drafts.OfTemplate(t)
+	return subjectFrom(start, "template:"+t.Ref(), t.Ref(), templateHref(t, "")), ignoreFields(err)
 }
 
 func subjectOfPreset(p trainconf.Preset) subject {
-	req := trainconf.RequestOfPreset(p)
-	sub := req.Submission()
-	sub.Preset, sub.Origin.Template = p.Name, p.Name
-	return subject{ref: "preset:" + p.Name, title: p.Name, href: "/templates/" + url.PathEscape(p.Name), request: req, sub: sub}
+	return subjectFrom(drafts.OfPreset(p), "preset:"+p.Name, p.Name, "/templates/"+url.PathEscape(p.Name))
+}
+
+func subjectFrom(start drafts.Base, ref, title, href string) subject {
+	return subject{ref: ref, title: title, href: href, request: start.Request, sub: start.Submission()}
 }
 
 // ignoreFields drops what is wrong with single fields: what was stored once is shown as far as it is understood.
