@@ -76,7 +76,7 @@ func BenchmarkLongCurve(b *testing.B) {
 			b.Fatal(err)
 		}
 		id := run.ID("r-0000000001")
-		if _, _, err := s.CreateRun(b.Context(), run.Run{ID: id, State: run.Running}, run.Attempt{}, ""); err != nil {
+		if _, _, err := s.CreateRun(b.Context(), run.Run{ID: id, State: run.Running}, ""); err != nil {
 			b.Fatal(err)
 		}
 		rnd := rand.New(rand.NewPCG(1, 2))
@@ -162,7 +162,7 @@ func rowsTime(b *testing.B, s *store.Store, id run.ID, steps int) time.Duration 
 // storeNoise makes a run and stores its points, a step of all workers in one transaction.
 func storeNoise(b *testing.B, s *store.Store, id run.ID) {
 	b.Helper()
-	if _, _, err := s.CreateRun(b.Context(), run.Run{ID: id, State: run.Queued}, run.Attempt{}, "", run.Event{RunID: id}); err != nil {
+	if _, _, err := s.CreateRun(b.Context(), run.Run{ID: id, State: run.Queued}, "", run.Event{RunID: id}); err != nil {
 		b.Fatal(err)
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))

@@ -61,7 +61,7 @@ func fill(b *testing.B, dir string) {
 	for i := range typedRuns {
 		at := now.Add(-time.Duration(typedRuns-i) * time.Second)
 		r := run.Run{ID: run.NewID(at), Name: fmt.Sprintf("run %d", i), Config: config, Shape: preset.Shape, State: run.Succeeded, CreatedAt: at, EndedAt: at}
-		if _, _, err := s.CreateRun(b.Context(), r, run.Attempt{}, ""); err != nil {
+		if _, _, err := s.CreateRun(b.Context(), r, ""); err != nil {
 			b.Fatal(err)
 		}
 	}

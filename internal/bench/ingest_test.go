@@ -53,7 +53,7 @@ func wholePath(b *testing.B) time.Duration {
 	defer func() { _ = s.Close() }()
 	cluster := nomadtest.New()
 	id := run.ID("r-0000000001")
-	if _, _, err := s.CreateRun(b.Context(), run.Run{ID: id, State: run.Queued}, run.Attempt{}, "", run.Event{RunID: id}); err != nil {
+	if _, _, err := s.CreateRun(b.Context(), run.Run{ID: id, State: run.Queued}, "", run.Event{RunID: id}); err != nil {
 		b.Fatal(err)
 	}
 	child, err := cluster.Dispatch(b.Context(), nomad.Dispatch{Parent: "p", Token: "t"})

@@ -114,7 +114,7 @@ func wait(b *testing.B, s *store.Store, n int) {
 		if i < n*7/10 {
 			r.StartedAt, r.NotBefore, r.Options.MaxDuration = now, now.Add(time.Hour), 7200
 		}
-		if _, _, err := s.CreateRun(b.Context(), r, run.Attempt{}, ""); err != nil {
+		if _, _, err := s.CreateRun(b.Context(), r, ""); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -22,7 +22,7 @@ type Store interface {
 
 // Runs is the part of the store that keeps runs.
 type Runs interface {
-	CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (run.Run, bool, error)
+	CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	RunByKey(ctx context.Context, key string) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)

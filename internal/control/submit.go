@@ -55,7 +55,7 @@ func (c *Control) create(ctx context.Context, actor string, d draft, key string)
 		if err != nil {
 			return fresh, false, err
 		}
-		stored, created, err = c.o.Store.CreateRun(ctx, fresh, run.Attempt{}, key, submitted(fresh, actor, ""))
+		stored, created, err = c.o.Store.CreateRun(ctx, fresh, key, submitted(fresh, actor, ""))
 		if err == nil || !errors.Is(err, fault.ErrConflict) || tries == idTries {
 			return stored, created, err
 		}

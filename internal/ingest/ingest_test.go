@@ -70,7 +70,7 @@ func newRig(t *testing.T) *rig {
 			t.Error(err)
 		}
 	})
-	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued}, run.Attempt{}, "", run.Event{RunID: r.id}); err != nil {
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued}, "", run.Event{RunID: r.id}); err != nil {
 		t.Fatal(err)
 	}
 	if r.child, err = r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: "p", Token: "t"}); err != nil {

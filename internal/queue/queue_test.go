@@ -43,7 +43,7 @@ func newRig(t *testing.T) *rig {
 	})
 	r := &rig{t: t, cluster: nomadtest.New(), store: s, id: "r-0000000001"}
 	r.restart()
-	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}}, run.Attempt{}, "", run.Event{RunID: r.id}); err != nil {
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: r.id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}}, "", run.Event{RunID: r.id}); err != nil {
 		t.Fatal(err)
 	}
 	return r

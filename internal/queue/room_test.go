@@ -22,7 +22,7 @@ import (
 func (r *rig) add(id run.ID, nodes, priority int) run.ID {
 	r.t.Helper()
 	_, _, err := r.store.CreateRun(r.t.Context(), run.Run{ID: id, Name: string(id), State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: nodes},
-		Options: run.Options{Priority: priority}}, run.Attempt{}, "", run.Event{RunID: id})
+		Options: run.Options{Priority: priority}}, "", run.Event{RunID: id})
 	if err != nil {
 		r.t.Fatal(err)
 	}

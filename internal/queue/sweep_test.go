@@ -162,7 +162,7 @@ func TestADeniedTokenIsTriedOnceARound(t *testing.T) {
 	r.set(ids[1], run.Pending)
 	for i := range 3 {
 		id := run.ID(fmt.Sprintf("r-100000000%d", i))
-		if _, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}}, run.Attempt{}, "", run.Event{RunID: id}); err != nil {
+		if _, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}}, "", run.Event{RunID: id}); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, id)
@@ -198,7 +198,7 @@ func TestRunsThatCannotBeSentDoNotStandInTheWay(t *testing.T) {
 	ids := r.addSweep(3, 1)
 	id := run.ID("r-0000000000")
 	_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}, Options: run.Options{Priority: 100},
-		NotBefore: time.Now().Add(time.Hour), Reason: "attempt 1 failed"}, run.Attempt{}, "", run.Event{RunID: id})
+		NotBefore: time.Now().Add(time.Hour), Reason: "attempt 1 failed"}, "", run.Event{RunID: id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestHigherPriorityIsSentFirst(t *testing.T) {
 		for i, priority := range []int{10, 90, 0, 50, 90} {
 			id := run.ID(fmt.Sprintf("r-000000001%d", i))
 			_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1}, Options: run.Options{Priority: priority}},
-				run.Attempt{}, "", run.Event{RunID: id})
+				"", run.Event{RunID: id})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -336,7 +336,7 @@ func TestARunThatMayTakeNoLongerIsNotTriedAgain(t *testing.T) {
 		r.failedOnce(time.Now().Add(time.Hour), func(*run.Run) {})
 		id := run.ID("r-0000000002")
 		_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, StartedAt: time.Now(), Shape: run.Shape{Nodes: 1},
-			Options: run.Options{MaxDuration: 60}, NotBefore: time.Now().Add(time.Hour)}, run.Attempt{}, "", run.Event{RunID: id})
+			Options: run.Options{MaxDuration: 60}, NotBefore: time.Now().Add(time.Hour)}, "", run.Event{RunID: id})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -361,7 +361,7 @@ func TestAnAttemptCarriesWhatTheRunIsTold(t *testing.T) {
 	r := newRig(t)
 	id := run.ID("r-0000000002")
 	_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "y = 1\n", Shape: run.Shape{Nodes: 1}, CheckpointPath: "c/x",
-		Options: run.Options{Priority: 70, Env: map[string]string{"A": "1"}, Args: []string{"--b"}, Secrets: "nomad/jobs/x"}}, run.Attempt{}, "", run.Event{RunID: id})
+		Options: run.Options{Priority: 70, Env: map[string]string{"A": "1"}, Args: []string{"--b"}, Secrets: "nomad/jobs/x"}}, "", run.Event{RunID: id})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,17 +65,13 @@ func (s *Store) ExitReports(ctx context.Context, id run.ID) (map[string]run.Exit
 		alloc string
 		told  run.ExitReport
 	}
-	rows, err := s.db.Query(ctx, `SELECT alloc_id, told FROM streams WHERE run_id = ?`, id)
-	if err != nil {
-		return nil, fmt.Errorf("ends of the workers of %s: %w", id, err)
-	}
-	streams, err := db.Collect(rows, func(row db.Scanner) (v stream, err error) {
+	streams, err := db.Select(ctx, s.db, func(row db.Scanner) (v stream, err error) {
 		var told string
 		if err := row.Scan(&v.alloc, &told); err != nil {
 			return v, err
 		}
 		return v, json.Unmarshal([]byte(told), &v.told)
-	})
+	}, `SELECT alloc_id, told FROM streams WHERE run_id = ?`, id)
 	if err != nil {
 		return nil, fmt.Errorf("ends of the workers of %s: %w", id, err)
 	}

@@ -48,9 +48,5 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 
 // jobsOf returns the child jobs of a run's attempts.
 func jobsOf(ctx context.Context, tx *db.Tx, id run.ID) ([]string, error) {
-	rows, err := tx.Query(ctx, `SELECT job_id FROM attempts WHERE run_id = ? AND job_id <> ''`, id)
-	if err != nil {
-		return nil, err
-	}
-	return db.Collect(rows, func(row db.Scanner) (job string, err error) { return job, row.Scan(&job) })
+	return db.Select(ctx, tx, db.One[string], `SELECT job_id FROM attempts WHERE run_id = ? AND job_id <> ''`, id)
 }

@@ -36,12 +36,8 @@ func scanEvent(row db.Scanner) (run.Event, error) {
 
 // Events returns up to limit events of a run, oldest first: those after a sequence.
 func (s *Store) Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
+	out, err := db.Select(ctx, s.db, scanEvent, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
 		id, after, min(max(limit, 1), maxEvents))
-	if err != nil {
-		return nil, fmt.Errorf("events of %s: %w", id, err)
-	}
-	out, err := db.Collect(rows, scanEvent)
 	if err != nil {
 		return nil, fmt.Errorf("events of %s: %w", id, err)
 	}
@@ -50,12 +46,8 @@ func (s *Store) Events(ctx context.Context, id run.ID, after int64, limit int) (
 
 // EventsBefore returns up to limit events of a run, oldest first: the newest of those before a sequence.
 func (s *Store) EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
+	out, err := db.Select(ctx, s.db, scanEvent, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
 		id, before, min(max(limit, 1), maxEvents))
-	if err != nil {
-		return nil, fmt.Errorf("events of %s: %w", id, err)
-	}
-	out, err := db.Collect(rows, scanEvent)
 	if err != nil {
 		return nil, fmt.Errorf("events of %s: %w", id, err)
 	}

@@ -52,11 +52,7 @@ func (s *Store) Lines(ctx context.Context, runs []run.Run) error {
 			full = append(full, g.Sweep)
 		}
 	}
-	rows, err := s.db.Query(ctx, line(`id, name`, len(full))+` ORDER BY priority DESC, id LIMIT ?`, append(full, lineNames)...)
-	if err != nil {
-		return fmt.Errorf("first of the queue: %w", err)
-	}
-	first, err := db.Collect(rows, func(row db.Scanner) (a run.Ahead, err error) { return a, row.Scan(&a.ID, &a.Name) })
+	first, err := db.Select(ctx, s.db, func(row db.Scanner) (a run.Ahead, err error) { return a, row.Scan(&a.ID, &a.Name) }, line(`id, name`, len(full))+` ORDER BY priority DESC, id LIMIT ?`, append(full, lineNames)...)
 	if err != nil {
 		return fmt.Errorf("first of the queue: %w", err)
 	}
@@ -64,11 +60,7 @@ func (s *Store) Lines(ctx context.Context, runs []run.Run) error {
 		id run.ID
 		n  int
 	}
-	rows, err = s.db.Query(ctx, places(len(full), len(ids)), append(full, ids...)...)
-	if err != nil {
-		return fmt.Errorf("places in the queue: %w", err)
-	}
-	found, err := db.Collect(rows, func(row db.Scanner) (p place, err error) { return p, row.Scan(&p.id, &p.n) })
+	found, err := db.Select(ctx, s.db, func(row db.Scanner) (p place, err error) { return p, row.Scan(&p.id, &p.n) }, places(len(full), len(ids)), append(full, ids...)...)
 	if err != nil {
 		return fmt.Errorf("places in the queue: %w", err)
 	}

@@ -77,16 +77,12 @@ const readyGroups = `WITH RECURSIVE firsts (id) AS (
 
 // ReadyGroups returns the groups that runs which wait for nothing but their turn and room fall into: each shape of each sweep.
 func (s *Store) ReadyGroups(ctx context.Context) ([]ReadyGroup, error) {
-	rows, err := s.db.Query(ctx, readyGroups)
-	if err != nil {
-		return nil, fmt.Errorf("list what waits: %w", err)
-	}
-	out, err := db.Collect(rows, func(row db.Scanner) (g ReadyGroup, err error) {
+	out, err := db.Select(ctx, s.db, func(row db.Scanner) (g ReadyGroup, err error) {
 		if err := row.Scan(&g.Sweep, &g.shape, &g.Parallel, &g.Live); err != nil {
 			return g, err
 		}
 		return g, json.Unmarshal([]byte(g.shape), &g.Shape)
-	})
+	}, readyGroups)
 	if err != nil {
 		return nil, fmt.Errorf("list what waits: %w", err)
 	}
@@ -104,13 +100,9 @@ const readyOf = `SELECT id, priority, reason, attempt FROM runs INDEXED BY runs_
 
 // ReadyOf returns the first runs of a group in the order of their turns.
 func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRun, error) {
-	rows, err := s.db.Query(ctx, readyOf, g.Sweep, g.shape, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list runs that wait: %w", err)
-	}
-	out, err := db.Collect(rows, func(row db.Scanner) (r ReadyRun, err error) {
+	out, err := db.Select(ctx, s.db, func(row db.Scanner) (r ReadyRun, err error) {
 		return r, row.Scan(&r.ID, &r.Priority, &r.Reason, &r.Attempt)
-	})
+	}, readyOf, g.Sweep, g.shape, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list runs that wait: %w", err)
 	}
@@ -132,17 +124,13 @@ type Unplaced struct {
 
 // Unplaced returns the runs of which Nomad may still place workers.
 func (s *Store) Unplaced(ctx context.Context) ([]Unplaced, error) {
-	rows, err := s.db.Query(ctx, unplaced)
-	if err != nil {
-		return nil, fmt.Errorf("list runs that are being placed: %w", err)
-	}
-	all, err := db.Collect(rows, func(row db.Scanner) (u Unplaced, err error) {
+	all, err := db.Select(ctx, s.db, func(row db.Scanner) (u Unplaced, err error) {
 		var shape string
 		if err := row.Scan(&u.ID, &shape, &u.JobID, &u.Placed); err != nil {
 			return u, err
 		}
 		return u, json.Unmarshal([]byte(shape), &u.Shape)
-	})
+	}, unplaced)
 	if err != nil {
 		return nil, fmt.Errorf("list runs that are being placed: %w", err)
 	}
@@ -194,11 +182,7 @@ func (s *Store) Expired(ctx context.Context, now time.Time) ([]run.ID, error) {
 }
 
 func (s *Store) ids(ctx context.Context, query string, args ...any) ([]run.ID, error) {
-	rows, err := s.db.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return db.Collect(rows, func(row db.Scanner) (id run.ID, err error) { return id, row.Scan(&id) })
+	return db.Select(ctx, s.db, db.One[run.ID], query, args...)
 }
 
 // reasonsAtOnce bounds the parameters of one statement.

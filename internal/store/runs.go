@@ -50,9 +50,9 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	return r, nil
 }
 
-// CreateRun stores a new run with its first attempt, if it has one, and its first events. A submission key that was used
+// CreateRun stores a new run with its first events. A submission key that was used
 // before returns the run that it made, and created is false. An ID that exists already is [fault.ErrConflict].
-func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
+func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		if key != "" {
 			old, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
@@ -64,7 +64,7 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key str
 				return err
 			}
 		}
-		if err := insertRun(ctx, tx, r, a, key, evs); err != nil {
+		if err := insertRun(ctx, tx, r, key, evs); err != nil {
 			return err
 		}
 		stored, created = r, true
@@ -76,8 +76,8 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, a run.Attempt, key str
 	return stored, created, nil
 }
 
-// insertRun stores a new run with its first attempt, if it has one, and its first events, of which it sets Seq.
-func insertRun(ctx context.Context, tx *db.Tx, r run.Run, a run.Attempt, key string, evs []run.Event) error {
+// insertRun stores a new run with its first events, of which it sets Seq.
+func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.Event) error {
 	shape, err := json.Marshal(r.Shape)
 	if err != nil {
 		return fmt.Errorf("encode shape: %w", err)
@@ -99,11 +99,6 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, a run.Attempt, key str
 		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), words)
 	if err != nil {
 		return err
-	}
-	if a.Number > 0 {
-		if err := saveAttempt(ctx, tx, a); err != nil {
-			return err
-		}
 	}
 	for i := range evs {
 		if err := insertEvent(ctx, tx, &evs[i]); err != nil {

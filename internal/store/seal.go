@@ -60,7 +60,7 @@ func (s *Store) UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
 	if err != nil {
 		return nil, fmt.Errorf("unsealed logs: %w", err)
 	}
-	return db.Collect(rows, func(row db.Scanner) (id run.ID, err error) { return id, row.Scan(&id) })
+	return db.Collect(rows, db.One[run.ID])
 }
 
 // oldestChunks reads chunks until they make one block.

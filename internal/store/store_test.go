@@ -124,7 +124,7 @@ func TestAFullArchiveLosesNoLines(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	id := run.ID("r-0000000001")
-	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued}, run.Attempt{}, "", run.Event{RunID: id}); err != nil {
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued}, "", run.Event{RunID: id}); err != nil {
 		t.Fatal(err)
 	}
 	b := &store.Batch{RunID: id, AllocID: "a", Stream: "stdout", Log: []byte("kept\n"), To: store.Cursor{File: "f", Offset: 5}}
@@ -187,7 +187,7 @@ func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	id := run.ID("r-0000000001")
-	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued}, run.Attempt{}, "", run.Event{RunID: id}); err != nil {
+	if _, _, err := s.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued}, "", run.Event{RunID: id}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.LimitPages(t.Context(), 1); err != nil { // SQLite makes that the present size

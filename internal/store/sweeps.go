@@ -41,7 +41,7 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 			return err
 		}
 		for i, r := range runs {
-			if err := insertRun(ctx, tx, r, run.Attempt{}, "", evs[i:i+1]); err != nil {
+			if err := insertRun(ctx, tx, r, "", evs[i:i+1]); err != nil {
 				return err
 			}
 		}
@@ -93,12 +93,8 @@ func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 
 // Sweeps returns up to limit sweeps with their counts, newest first: those older than before, or with "" the newest.
 func (s *Store) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?`,
+	out, err := db.Select(ctx, s.db, scanSweep, `SELECT `+sweepColumns+` FROM sweeps WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?`,
 		before, before, min(max(limit, 1), 1000))
-	if err != nil {
-		return nil, fmt.Errorf("list sweeps: %w", err)
-	}
-	out, err := db.Collect(rows, scanSweep)
 	if err != nil {
 		return nil, fmt.Errorf("list sweeps: %w", err)
 	}
@@ -142,12 +138,8 @@ func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) 
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, run.NoSweep(string(id)))
 		}
-		rows, err := tx.Query(ctx, `SELECT id FROM runs WHERE sweep <> '' AND sweep = ? AND state NOT IN (?,?,?) ORDER BY id`,
+		ids, err := db.Select(ctx, tx, db.One[run.ID], `SELECT id FROM runs WHERE sweep <> '' AND sweep = ? AND state NOT IN (?,?,?) ORDER BY id`,
 			id, run.Succeeded, run.Failed, run.Stopped)
-		if err != nil {
-			return err
-		}
-		ids, err := db.Collect(rows, func(row db.Scanner) (id run.ID, err error) { return id, row.Scan(&id) })
 		if err != nil {
 			return err
 		}

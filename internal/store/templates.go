@@ -118,11 +118,7 @@ func (s *Store) TemplateVersions(ctx context.Context, name string) ([]run.Templa
 }
 
 func (s *Store) templates(ctx context.Context, query string, args ...any) ([]run.Template, error) {
-	rows, err := s.db.Query(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list templates: %w", err)
-	}
-	out, err := db.Collect(rows, scanTemplate)
+	out, err := db.Select(ctx, s.db, scanTemplate, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list templates: %w", err)
 	}

@@ -51,7 +51,7 @@ func newRigOf(t *testing.T, of run.Run) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, cluster: nomadtest.New(), store: s, id: of.ID}
-	if _, _, err := s.CreateRun(t.Context(), of, run.Attempt{}, "", run.Event{RunID: r.id}); err != nil {
+	if _, _, err := s.CreateRun(t.Context(), of, "", run.Event{RunID: r.id}); err != nil {
 		t.Fatal(err)
 	}
 	if r.child, err = r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: "p", Token: "t"}); err != nil {

@@ -145,6 +145,21 @@ type Row struct{ row *sql.Row }
 // Scan is that of sql.Row, but that no row is [fault.ErrNotFound].
 func (r Row) Scan(into ...any) error { return MapError(r.row.Scan(into...)) }
 
+// Select returns the rows of a query, each as scan reads it.
+func Select[T any](ctx context.Context, q Querier, scan func(Scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return Collect(rows, scan)
+}
+
+// One reads rows of one column.
+func One[T any](row Scanner) (v T, err error) {
+	err = row.Scan(&v)
+	return v, err
+}
+
 // Collect reads and closes rows.
 func Collect[T any](rows *sql.Rows, scan func(Scanner) (T, error)) ([]T, error) {
 	defer func() { _ = rows.Close() }()

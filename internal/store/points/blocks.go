@@ -25,12 +25,8 @@ func curveBlock(step int64) int64 {
 
 // readCurve returns what the blocks from first to last have of a curve.
 func readCurve(ctx context.Context, q db.Querier, id run.ID, metric string, first, last int64) ([]run.CurvePoint, error) {
-	rows, err := q.Query(ctx, `SELECT data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ? ORDER BY block`,
+	blocks, err := db.Select(ctx, q, db.One[[]byte], `SELECT data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ? ORDER BY block`,
 		id, metric, first, last)
-	if err != nil {
-		return nil, fmt.Errorf("curve %s of %s: %w", metric, id, err)
-	}
-	blocks, err := db.Collect(rows, func(row db.Scanner) (data []byte, err error) { return data, row.Scan(&data) })
 	if err != nil {
 		return nil, fmt.Errorf("curve %s of %s: %w", metric, id, err)
 	}

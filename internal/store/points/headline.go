@@ -62,18 +62,14 @@ func (ps *Points) headline(ctx context.Context, id run.ID) (p run.Progress, err 
 
 // standing returns the workers of an attempt with rank, state and start alone: it is asked for with nearly every step.
 func (ps *Points) standing(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error) {
-	rows, err := ps.db.Query(ctx, `SELECT rank, state, coalesce(json_extract(body, '$.started_at'), '') FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
-	if err != nil {
-		return nil, err
-	}
-	return db.Collect(rows, func(row db.Scanner) (w run.Worker, err error) {
+	return db.Select(ctx, ps.db, func(row db.Scanner) (w run.Worker, err error) {
 		var started string
 		if err := row.Scan(&w.Rank, &w.State, &started); err != nil || started == "" {
 			return w, err
 		}
 		w.StartedAt, err = time.Parse(time.RFC3339Nano, started)
 		return w, err
-	})
+	}, `SELECT rank, state, coalesce(json_extract(body, '$.started_at'), '') FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
 }
 
 // Last returns the last point of a curve up to a step; the zero point when there is none.

@@ -37,13 +37,7 @@ func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to i
 }
 
 func (r *reader) joinRows(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
-	rows, err := r.tx.Query(ctx, `SELECT p.step, avg(p.value), min(p.value), max(p.value), total(p.value), count(*), count(p.value), max(p.at)
-		FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
-		WHERE s.run_id = ? AND s.metric = ? GROUP BY p.step ORDER BY p.step`, from, to, id, metric)
-	if err != nil {
-		return nil, err
-	}
-	return db.Collect(rows, func(row db.Scanner) (run.CurvePoint, error) {
+	return db.Select(ctx, r.tx, func(row db.Scanner) (run.CurvePoint, error) {
 		var p run.CurvePoint
 		var mean, low, high, sum sql.NullFloat64 // one infinity and the other have no sum
 		var numbers int
@@ -54,7 +48,9 @@ func (r *reader) joinRows(ctx context.Context, id run.ID, metric string, from, t
 			p.Mean, p.Min, p.Max, p.Sum = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 		}
 		return p, err
-	})
+	}, `SELECT p.step, avg(p.value), min(p.value), max(p.value), total(p.value), count(*), count(p.value), max(p.at)
+		FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
+		WHERE s.run_id = ? AND s.metric = ? GROUP BY p.step ORDER BY p.step`, from, to, id, metric)
 }
 
 // join reads one worker after the other. Workers report the same steps, so that nearly every point belongs to one that

@@ -54,11 +54,7 @@ func (w *Writer) names(ctx context.Context, id run.ID) (*metricNames, error) {
 		return names, nil
 	}
 	names = &metricNames{kept: map[string]struct{}{}}
-	rows, err := w.tx.Query(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ?`, id)
-	if err != nil {
-		return nil, err
-	}
-	list, err := db.Collect(rows, func(row db.Scanner) (name string, err error) { return name, row.Scan(&name) })
+	list, err := db.Select(ctx, w.tx, db.One[string], `SELECT DISTINCT metric FROM series WHERE run_id = ?`, id)
 	if err != nil {
 		return nil, err
 	}

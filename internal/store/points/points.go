@@ -47,7 +47,7 @@ func (ps *Points) Metrics(ctx context.Context, id run.ID) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics of %s: %w", id, err)
 	}
-	return db.Collect(rows, func(row db.Scanner) (name string, err error) { return name, row.Scan(&name) })
+	return db.Collect(rows, db.One[string])
 }
 
 // Place is the place of a point among those of a metric, which are ordered by rank, then step.

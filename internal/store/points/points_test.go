@@ -80,7 +80,7 @@ func sealAll(ctx context.Context, s *store.Store) error {
 }
 
 func createPointsRun(ctx context.Context, s *store.Store) error {
-	_, _, err := s.CreateRun(ctx, run.Run{ID: pointsRun, State: run.Queued}, run.Attempt{}, "", run.Event{RunID: pointsRun})
+	_, _, err := s.CreateRun(ctx, run.Run{ID: pointsRun, State: run.Queued}, "", run.Event{RunID: pointsRun})
 	return err
 }
 

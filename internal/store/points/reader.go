@@ -57,11 +57,7 @@ type worker struct {
 
 // workers returns the series of a metric from a rank on, by rank.
 func (r *reader) workers(ctx context.Context, id run.ID, metric string, from int) ([]worker, error) {
-	rows, err := r.tx.Query(ctx, `SELECT id, rank FROM series WHERE run_id = ? AND metric = ? AND rank >= ? ORDER BY rank`, id, metric, from)
-	if err != nil {
-		return nil, err
-	}
-	return db.Collect(rows, func(row db.Scanner) (w worker, err error) { return w, row.Scan(&w.series, &w.rank) })
+	return db.Select(ctx, r.tx, func(row db.Scanner) (w worker, err error) { return w, row.Scan(&w.series, &w.rank) }, `SELECT id, rank FROM series WHERE run_id = ? AND metric = ? AND rank >= ? ORDER BY rank`, id, metric, from)
 }
 
 // source is where points of one series come from, in ascending steps: its rows, or one of its chunks.

@@ -104,12 +104,8 @@ func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) 
 // cutChunks cuts the chunks that begin before a step and reach beyond it. One that is damaged stays as it is: whoever reads
 // it is told so, and what others report must not wait for it.
 func cutChunks(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
-	rows, err := tx.Query(ctx, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
+	chunks, err := db.Select(ctx, tx, scanChunk, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
 		WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND last_step >= ? AND first_step < ? AND attempt < ?`, id, from, from, attempt)
-	if err != nil {
-		return err
-	}
-	chunks, err := db.Collect(rows, scanChunk)
 	if err != nil {
 		return err
 	}

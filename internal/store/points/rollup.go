@@ -134,7 +134,7 @@ func (ps *Points) StaleCurves(ctx context.Context) ([]run.ID, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runs with curves to roll up: %w", err)
 	}
-	return db.Collect(rows, func(row db.Scanner) (id run.ID, err error) { return id, row.Scan(&id) })
+	return db.Collect(rows, db.One[run.ID])
 }
 
 // takeStale adds what was marked to what was taken before and not finished, and returns its steps, or

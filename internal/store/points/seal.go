@@ -254,17 +254,13 @@ type row struct {
 
 // oldestRows returns the rows of a series with the lowest steps.
 func oldestRows(ctx context.Context, tx *db.Tx, id int64, limit int) ([]row, error) {
-	rows, err := tx.Query(ctx, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
-	if err != nil {
-		return nil, err
-	}
-	return db.Collect(rows, func(sc db.Scanner) (row, error) {
+	return db.Select(ctx, tx, func(sc db.Scanner) (row, error) {
 		var r row
 		var v sql.NullFloat64
 		err := sc.Scan(&r.point.Step, &v, &r.point.At, &r.kind.exact, &r.kind.attempt)
 		r.point.Value, r.kind.times = db.FromNull(v), r.point.Step > MaxStep
 		return r, err
-	})
+	}, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
 }
 
 // sealOldest replaces the oldest rows of a series by chunks.

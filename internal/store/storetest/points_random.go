@@ -33,7 +33,7 @@ func RunPoints(t *testing.T, reopen func() (Store, error)) {
 			s = c.s
 			_ = s.DeleteRun(c.ctx, c.id) // once more, if the check was given up in its middle
 		}()
-		_, _, err := c.s.CreateRun(c.ctx, r, run.Attempt{}, "", run.Event{RunID: r.ID, At: epoch, To: run.Queued, Rank: -1})
+		_, _, err := c.s.CreateRun(c.ctx, r, "", run.Event{RunID: r.ID, At: epoch, To: run.Queued, Rank: -1})
 		c.must(t, err)
 		t.Repeat(map[string]func(*rapid.T){
 			"commit": c.commit, "commit more": c.commit, "seal": c.seal, "seal all": c.sealAll, "kill while sealing": c.kill, "reopen": c.again,

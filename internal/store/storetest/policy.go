@@ -15,7 +15,7 @@ func add(t *testing.T, s Store, id string, change func(*run.Run)) run.Run {
 	t.Helper()
 	r := newRun(id, id)
 	change(&r)
-	stored, _, err := s.CreateRun(t.Context(), r, run.Attempt{}, "", run.Event{RunID: r.ID})
+	stored, _, err := s.CreateRun(t.Context(), r, "", run.Event{RunID: r.ID})
 	must(t, err)
 	return stored
 }

@@ -69,34 +69,18 @@ func testFirstStep(t *testing.T, s Store) {
 }
 
 func testKey(t *testing.T, s Store) {
-	first, created, err := s.CreateRun(t.Context(), newRun("r-0000000001", "a"), run.Attempt{}, "k", run.Event{RunID: "r-0000000001"})
+	first, created, err := s.CreateRun(t.Context(), newRun("r-0000000001", "a"), "k", run.Event{RunID: "r-0000000001"})
 	must(t, err)
-	again, twice, err := s.CreateRun(t.Context(), newRun("r-0000000002", "b"), run.Attempt{}, "k", run.Event{RunID: "r-0000000002"})
+	again, twice, err := s.CreateRun(t.Context(), newRun("r-0000000002", "b"), "k", run.Event{RunID: "r-0000000002"})
 	must(t, err)
 	if !created || twice || again.ID != first.ID {
 		t.Errorf("got %s (created %v) after %s (created %v)", again.ID, twice, first.ID, created)
 	}
 }
 
-func testCreateClaimed(t *testing.T, s Store) {
-	r := newRun("r-0000000001", "a")
-	r.State, r.Attempt = run.Dispatching, 1
-	a := run.Attempt{RunID: r.ID, Number: 1, ParentJob: "p", CreatedAt: epoch}
-	_, _, err := s.CreateRun(t.Context(), r, a, "", run.Event{RunID: r.ID, To: run.Queued}, run.Event{RunID: r.ID, From: run.Queued, To: run.Dispatching})
-	must(t, err)
-	as, err := s.Attempts(t.Context(), r.ID)
-	must(t, err)
-	same(t, "attempts", as, []run.Attempt{a})
-	evs, err := s.Events(t.Context(), r.ID, 0, 10)
-	must(t, err)
-	if len(evs) != 2 || evs[0].To != run.Queued || evs[1].To != run.Dispatching {
-		t.Errorf("events are %+v", evs)
-	}
-}
-
 func testTakenID(t *testing.T, s Store) {
 	create(t, s, "r-0000000001", "a")
-	if _, _, err := s.CreateRun(t.Context(), newRun("r-0000000001", "b"), run.Attempt{}, "", run.Event{}); !errors.Is(err, fault.ErrConflict) {
+	if _, _, err := s.CreateRun(t.Context(), newRun("r-0000000001", "b"), "", run.Event{}); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("got %v, want a conflict", err)
 	}
 }
@@ -106,7 +90,7 @@ func testRunsAtNomad(t *testing.T, s Store) {
 	for i, state := range run.States() {
 		r := newRun(fmt.Sprintf("r-%010d", i), string(state))
 		r.State = state
-		if _, _, err := s.CreateRun(t.Context(), r, run.Attempt{}, ""); err != nil {
+		if _, _, err := s.CreateRun(t.Context(), r, ""); err != nil {
 			t.Fatal(err)
 		}
 		switch state {

@@ -14,7 +14,7 @@ import (
 
 // Store is everything that callers use of a store.
 type Store interface {
-	CreateRun(ctx context.Context, r run.Run, a run.Attempt, key string, evs ...run.Event) (run.Run, bool, error)
+	CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	RunsAtNomad(ctx context.Context) ([]run.Run, error)
@@ -76,7 +76,6 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"where an attempt diverged is told once":                  testDiverged,
 		"an attempt keeps its first step":                         testFirstStep,
 		"a repeated key returns the first run":                    testKey,
-		"a run can be stored with its first attempt":              testCreateClaimed,
 		"a taken ID is a conflict":                                testTakenID,
 		"runs are listed newest first, filtered and paged":        testList,
 		"runs that may have workers are found by their state":     testRunsAtNomad,
@@ -144,7 +143,7 @@ func newRun(id, name string) run.Run {
 func create(t *testing.T, s Store, id, name string) run.Run {
 	t.Helper()
 	r := newRun(id, name)
-	stored, created, err := s.CreateRun(t.Context(), r, run.Attempt{}, "", run.Event{RunID: r.ID, At: epoch, Kind: "state", Actor: "test", To: run.Queued, Rank: -1})
+	stored, created, err := s.CreateRun(t.Context(), r, "", run.Event{RunID: r.ID, At: epoch, Kind: "state", Actor: "test", To: run.Queued, Rank: -1})
 	if err != nil || !created {
 		t.Fatalf("create %s: %v, created %v", id, err, created)
 	}
