@@ -11,17 +11,6 @@ import (
 // Empty starts from the core's defaults, on one node without GPUs.
 func Empty() trainconf.Start { return trainconf.Start{Request: trainconf.NewRequest()} }
 
-// Submission is what is submitted. A configuration that was written as text stays so, comments and all, unless something
-// of it was changed.
-func (b *Base) Submission() run.Submission {
-	sub := b.Request.Submission()
-	if b.text != "" && b.Request.Config.Equal(b.written) {
-		sub.Config = b.text
-	}
-	sub.Preset, sub.Origin = b.preset, b.origin
-	return sub
-}
-
 // Draft is a [Source] applied to what it starts from.
 type Draft struct {
 	trainconf.Start

@@ -56,7 +56,7 @@ func sourceOf(from string, sub run.Submission) (words, href string) {
 			return "the preset " + p.Name, "/templates/" + p.Name
 		}
 	case "template":
-		if base, version, ok := run.SplitTemplateRef(name); ok && version > 0 {
+		if base, version, ok := run.ParseTemplateRef(name); ok && version > 0 {
 			return "the template " + name, templateHref(run.Template{Name: base, Version: version}, "")
 		}
 	}

@@ -167,7 +167,7 @@ func readOrigin(value string) (origin run.Origin, preset string) {
 			return run.Origin{Template: p.Name}, p.Name
 		}
 	case fromTemplate:
-		if _, version, ok := run.SplitTemplateRef(name); ok && version > 0 {
+		if _, version, ok := run.ParseTemplateRef(name); ok && version > 0 {
 			return run.Origin{Template: name}, ""
 		}
 	case fromClone:

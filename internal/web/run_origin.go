@@ -47,7 +47,7 @@ func (s *Server) templatePage(ctx context.Context, ref string) string {
 	if p, ok := trainconf.PresetByName(ref); ok {
 		return "/templates/" + p.Name
 	}
-	name, version, ok := run.SplitTemplateRef(ref)
+	name, version, ok := run.ParseTemplateRef(ref)
 	if !ok {
 		return ""
 	}

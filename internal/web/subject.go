@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 
-	drafts "github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/views"
@@ -48,7 +47,7 @@ func (s *Server) subjectOf(ctx context.Context, field, ref string) (subject, err
 		}
 		return subjectOfPreset(p), nil
 	case "template":
-		base, version, ok := run.SplitTemplateRef(name)
+		base, version, ok := run.ParseTemplateRef(name)
 		if !ok {
 			return subject{}, run.NoTemplate(name, 0)
 		}
@@ -65,20 +64,20 @@ func (s *Server) subjectOf(ctx context.Context, field, ref string) (subject, err
 }
 
 func subjectOfRun(r run.Run) (subject, error) {
-	start, err := drafts.OfRun(r)
+	start, err := trainconf.StartOfRun(r)
 	return subjectFrom(start, "run:"+string(r.ID), r.Name, "/runs/"+string(r.ID)), ignoreFields(err)
 }
 
 func subjectOfTemplate(t run.Template) (subject, error) {
-	start, err := drafts.OfTemplate(t)
+	start, err := trainconf.StartOfTemplate(t)
 	return subjectFrom(start, "template:"+t.Ref(), t.Ref(), templateHref(t, "")), ignoreFields(err)
 }
 
 func subjectOfPreset(p trainconf.Preset) subject {
-	return subjectFrom(drafts.OfPreset(p), "preset:"+p.Name, p.Name, "/templates/"+url.PathEscape(p.Name))
+	return subjectFrom(trainconf.StartOfPreset(p), "preset:"+p.Name, p.Name, "/templates/"+url.PathEscape(p.Name))
 }
 
-func subjectFrom(start drafts.Base, ref, title, href string) subject {
+func subjectFrom(start trainconf.Start, ref, title, href string) subject {
 	return subject{ref: ref, title: title, href: href, request: start.Request, sub: start.Submission()}
 }
 

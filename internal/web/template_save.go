@@ -63,7 +63,7 @@ func (s *Server) handleRunTemplate(w http.ResponseWriter, r *http.Request) error
 // newSaveForm proposes a name: that of the template that it was made from, or else one made of the run's.
 func newSaveForm(from string, sub run.Submission, req trainconf.Request, origin string) *saveForm {
 	f := &saveForm{from: from, sub: sub, request: req, description: oneLine(req.Options.Description)}
-	name, _, _ := run.SplitTemplateRef(origin)
+	name, _, _ := run.ParseTemplateRef(origin)
 	if _, preset := trainconf.PresetByName(name); name != "" && !preset && run.CheckTemplateName(name) == nil {
 		f.name = name
 	} else {
