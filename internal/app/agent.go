@@ -25,19 +25,15 @@ const unixScheme = "unix://"
 
 // ServeAgent serves the embedded agent alone until ctx ends.
 func ServeAgent(ctx context.Context, o config.Agent, log *slog.Logger) error {
-	if o.Nodes < 1 || o.Nodes > 64 || o.GPUs < 0 || o.GPUs > 64 {
-		return fault.Usage(fmt.Sprintf("--nodes %d --gpus %d is out of range", o.Nodes, o.GPUs), "use 1 to 64 nodes with 0 to 64 GPUs each")
+	if n := o.GPUs; o.Nodes < 1 || o.Nodes > 64 || n != nil && (*n < 0 || *n > 64) {
+		return fault.Usage("--nodes or --gpus is out of range", "use 1 to 64 nodes with 0 to 64 GPUs each")
 	}
 	listener, err := listen(ctx, o.Listen)
 	if err != nil {
 		return startError(err)
 	}
 	defer func() { _ = listener.Close() }() // the server has closed it already, unless it never served
-	gpus := o.GPUs
-	if gpus == 0 {
-		gpus = -1 // the agent's zero is its default
-	}
-	agent, err := localnomad.New(localnomad.Options{DataDir: o.DataDir, Nodes: o.Nodes, GPUsPerNode: gpus, Logger: log})
+	agent, err := localnomad.New(localnomad.Options{DataDir: o.DataDir, Nodes: o.Nodes, SimulatedGPUs: o.GPUs, Logger: log})
 	if err != nil {
 		return startError(err)
 	}

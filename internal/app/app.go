@@ -106,13 +106,9 @@ func (a *App) openNomad() (*nomad.Client, error) {
 	if !a.cfg.Dev {
 		return nomad.New(c)
 	}
-	gpus := a.cfg.DevGPUs
-	if gpus == 0 {
-		gpus = -1 // the agent's zero is its default
-	}
 	var err error
 	a.agent, err = localnomad.New(localnomad.Options{
-		DataDir: filepath.Join(a.cfg.DataDir, "agent"), Nodes: a.cfg.DevNodes, GPUsPerNode: gpus, Logger: a.log.With("part", "agent"),
+		DataDir: filepath.Join(a.cfg.DataDir, "agent"), Nodes: a.cfg.DevNodes, SimulatedGPUs: a.cfg.DevGPUs, Logger: a.log.With("part", "agent"),
 	})
 	if err != nil {
 		return nil, err

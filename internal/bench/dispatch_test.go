@@ -99,7 +99,7 @@ func agent(b *testing.B) (addr string, h *http.Client, c *nomad.Client) {
 		}
 		return addr, http.DefaultClient, c
 	}
-	s, err := localnomad.New(localnomad.Options{DataDir: b.TempDir()})
+	s, err := localnomad.New(localnomad.Options{DataDir: b.TempDir(), SimulatedGPUs: new(2)})
 	if err != nil {
 		b.Fatal(err)
 	}

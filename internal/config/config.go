@@ -17,8 +17,9 @@ type Config struct {
 	Dev bool
 	// DevNodes is how many nodes the embedded agent pretends to be (dev_nodes, COTRAIN_DEV_NODES; 4; 1 to 64).
 	DevNodes int
-	// DevGPUs is how many simulated GPUs each of those has (dev_gpus, COTRAIN_DEV_GPUS; 2; 0 to 64).
-	DevGPUs int
+	// DevGPUs is how many simulated GPUs each of those has (dev_gpus, COTRAIN_DEV_GPUS; 0 to 64). Nil is the machine's own
+	// GPUs, or 2 simulated ones where there are none.
+	DevGPUs *int
 	// LogLevel is the least severe line that is logged (log_level, COTRAIN_LOG_LEVEL; info): debug, info, warn, error.
 	LogLevel slog.Level
 	// LogFormat is text, json, or auto: text on a terminal and JSON otherwise (log_format, COTRAIN_LOG_FORMAT; auto).

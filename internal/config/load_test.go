@@ -35,7 +35,7 @@ func (w world) load() (Config, error) {
 }
 
 func defaults() Config {
-	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", DevNodes: 4, DevGPUs: 2, LogFormat: LogAuto,
+	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", DevNodes: 4, LogFormat: LogAuto,
 		Nomad: Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}}
 }
 
@@ -124,7 +124,7 @@ func everything() (map[string]string, Config) {
 			"storage.path": "/srv/shared", "storage.mount": "/mnt/shared", "storage.volume": "shared", "storage.owner": "trainer", "storage.group": "1000",
 			"storage.mode": "0770",
 		}, Config{
-			Listen: "[::1]:0", DataDir: "/data", Dev: true, DevNodes: 3, DevGPUs: 0, LogLevel: slog.LevelDebug, LogFormat: LogJSON,
+			Listen: "[::1]:0", DataDir: "/data", Dev: true, DevNodes: 3, DevGPUs: new(0), LogLevel: slog.LevelDebug, LogFormat: LogJSON,
 			Nomad: Nomad{Address: "https://nomad.example:4646", Token: "t0ken", Namespace: "train", Region: "eu", CACert: "ca.pem", ClientCert: "cert.pem",
 				ClientKey: "key.pem", TLSServerName: "server.eu.nomad", SkipVerify: true},
 			Job: Job{File: "my.hcl", Driver: "docker", Image: "registry/core:1", Volumes: []string{"/data:/data", "/a:/a:ro"},

@@ -71,8 +71,8 @@ func Settings() []Setting {
 			set: put(func(c *Config) *bool { return &c.Dev })},
 		{Key: "dev_nodes", Env: "COTRAIN_DEV_NODES", Default: "4", Help: "nodes of the embedded agent", kind: number,
 			set: put(func(c *Config) *int { return &c.DevNodes }, between(1, 64))},
-		{Key: "dev_gpus", Env: "COTRAIN_DEV_GPUS", Default: "2", Help: "simulated GPUs of each of those nodes", kind: number,
-			set: put(func(c *Config) *int { return &c.DevGPUs }, between(0, 64))},
+		{Key: "dev_gpus", Env: "COTRAIN_DEV_GPUS", Help: "simulated GPUs of each of those nodes; unset: the machine's NVIDIA GPUs, or 2 simulated ones", kind: number,
+			set: setDevGPUs},
 		{Key: "log_level", Env: "COTRAIN_LOG_LEVEL", Default: "info", Help: "debug, info, warn or error", set: setLogLevel},
 		{Key: "log_format", Env: "COTRAIN_LOG_FORMAT", Default: "auto", Help: "auto, json or text", set: setLogFormat},
 
@@ -156,4 +156,13 @@ func setLogFormat(c *Config, value any) *problem {
 		return nil
 	}
 	return broken("must be auto, json or text", "use auto")
+}
+
+func setDevGPUs(c *Config, value any) *problem {
+	var n int
+	p := put(func(*Config) *int { return &n }, between(0, 64))(c, value)
+	if p == nil {
+		c.DevGPUs = &n
+	}
+	return p
 }

@@ -38,7 +38,6 @@ var allowed = map[string][]string{
 	"internal/store/db":          {},
 	"internal/storage":           {"internal/dcp", "internal/trainconf"},
 	"internal/config":            {},
-	"internal/localnomad":        {},
 	"internal/dcp":               {},
 	"internal/reftrain":          {"internal/dcp"},
 	"views":                      {"internal/trainconf", "static"},
@@ -47,15 +46,21 @@ var allowed = map[string][]string{
 	"internal/api/apitest":       {"internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
 	"internal/nomad/conformance": {"internal/nomad", "jobs"},
 	"internal/trainconf/gendoc":  {"internal/trainconf"},
+
+	// The embedded agent: its parts are imported by nobody else.
+	"internal/localnomad":         {"internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/logfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
+	"internal/localnomad/httpapi": {"internal/localnomad/jobfile", "internal/localnomad/logfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
+	"internal/localnomad/task":    {"internal/localnomad/logfile", "internal/localnomad/state"},
+	"internal/localnomad/sched":   {"internal/localnomad/state"},
 }
 
 // external are the modules that only the listed packages may import.
 var external = map[string][]string{
 	// localnomad speaks the same wire format, so it uses the same structs; no client code of theirs.
-	"github.com/hashicorp/nomad/api":   {"internal/nomad", "internal/nomad/conformance", "internal/localnomad"},
+	"github.com/hashicorp/nomad/api":   {"internal/nomad", "internal/nomad/conformance", "internal/localnomad", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/jobfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
 	"database/sql":                     {"internal/store", "internal/store/points", "internal/store/db"},
 	"modernc.org/sqlite":               {"internal/store/db"},
-	"github.com/hashicorp/hcl/v2":      {"internal/localnomad"},
+	"github.com/hashicorp/hcl/v2":      {"internal/localnomad/jobfile"},
 	"github.com/gorilla/websocket":     {"internal/web"},
 	"github.com/prometheus/prometheus": {"internal/series"},
 	"github.com/danielgtaylor/huma/v2": {"internal/api"},

@@ -2,120 +2,78 @@ package localnomad
 
 import (
 	"os"
-	"sort"
-	"time"
+	"slices"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/localnomad/state"
 )
 
-// collect removes what is no longer needed: dead jobs after a while, as a
-// Nomad server does, and the directories of allocations that ended long ago,
-// as a client does.
+// collect removes what is no longer needed: dead jobs after a while, as a Nomad server does, and the directories of
+// allocations that ended long ago, as a client does.
 func (s *Server) collect() {
-	cutoff := s.now().Add(-s.opts.JobGCAfter).UnixNano()
-	var removed []string
-	_, err := s.st.update(kindOfGC, s.now().UnixNano(), func(tx *txn) error {
-		for _, id := range sortedKeys(s.st.jobs, "") {
-			if job := s.st.jobs[id]; s.collectable(job, cutoff) {
-				removed = append(removed, s.collectJob(tx, job)...)
+	cutoff := s.opts.Now().Add(-s.opts.JobGCAfter).UnixNano()
+	_, err := s.store.Update(state.Collected, func(tx *state.Tx) error {
+		for _, id := range state.Keys(tx.Jobs, "") {
+			job := tx.Jobs[id]
+			if state.Deref(job.Status) == state.Dead && state.Deref(job.SubmitTime) <= cutoff && ended(tx, id, cutoff) {
+				tx.DeleteJob(job)
 			}
 		}
-		removed = append(removed, s.collectOrphans(tx, cutoff)...)
+		// What belongs to no job any more, purged ones included.
+		for _, id := range state.Keys(tx.Allocs, "") {
+			if a := tx.Allocs[id]; tx.Jobs[a.JobID] == nil && state.ClientTerminal(a) && a.ModifyTime <= cutoff {
+				tx.DeleteAlloc(id)
+			}
+		}
+		for _, id := range state.Keys(tx.Evals, "") {
+			if e := tx.Evals[id]; tx.Jobs[e.JobID] == nil && state.EvalTerminal(e) && e.ModifyTime <= cutoff {
+				tx.DeleteEval(id)
+			}
+		}
 		return nil
 	})
 	if err != nil {
-		s.log.Error("collect old jobs", "error", err)
-	}
-	for _, id := range removed {
-		s.removeDir(id)
+		s.opts.Logger.Error("collect old jobs", "error", err)
 	}
 	s.collectDirs()
 }
 
-// collectable reports whether a job and all that belongs to it is old and done.
-func (s *Server) collectable(job *api.Job, cutoff int64) bool {
-	if deref(job.Status) != statusDead || deref(job.SubmitTime) > cutoff {
-		return false
-	}
-	for _, a := range s.st.jobAllocs(*job.ID) {
-		if !clientTerminal(a) || a.ModifyTime > cutoff {
-			return false
-		}
-	}
-	for _, e := range s.st.jobEvals(*job.ID) {
-		if !evalTerminal(e) || e.ModifyTime > cutoff {
-			return false
-		}
-	}
-	return true
-}
-
-func (s *Server) collectJob(tx *txn, job *api.Job) []string {
-	var removed []string
-	for _, a := range s.st.jobAllocs(*job.ID) {
-		tx.deleteAlloc(a.ID)
-		removed = append(removed, a.ID)
-	}
-	for _, e := range s.st.jobEvals(*job.ID) {
-		tx.deleteEval(e.ID)
-	}
-	tx.deleteJob(job)
-	return removed
-}
-
-// collectOrphans removes what purged jobs left behind.
-func (s *Server) collectOrphans(tx *txn, cutoff int64) []string {
-	var removed []string
-	for _, id := range sortedKeys(s.st.allocs, "") {
-		a := s.st.allocs[id]
-		if s.st.jobs[a.JobID] == nil && clientTerminal(a) && a.ModifyTime < cutoff {
-			tx.deleteAlloc(id)
-			removed = append(removed, id)
-		}
-	}
-	for _, id := range sortedKeys(s.st.evals, "") {
-		if e := s.st.evals[id]; s.st.jobs[e.JobID] == nil && evalTerminal(e) && e.ModifyTime < cutoff {
-			tx.deleteEval(id)
-		}
-	}
-	return removed
+// ended reports whether all that belongs to a job is old and done.
+func ended(tx *state.Tx, jobID string, cutoff int64) bool {
+	return !slices.ContainsFunc(tx.JobAllocs(jobID), func(a *api.Allocation) bool { return !state.ClientTerminal(a) || a.ModifyTime > cutoff }) &&
+		!slices.ContainsFunc(tx.JobEvals(jobID), func(e *api.Evaluation) bool { return !state.EvalTerminal(e) || e.ModifyTime > cutoff })
 }
 
 // collectDirs keeps the directories of the newest ended allocations only.
 func (s *Server) collectDirs() {
-	names, err := os.ReadDir(s.allocDir("").root)
+	names, err := os.ReadDir(s.runners.Root)
 	if err != nil {
-		s.log.Warn("list allocation directories", "error", err)
+		s.opts.Logger.Warn("list allocation directories", "error", err)
 		return
 	}
-	type ended struct {
-		id string
-		at time.Time
-	}
-	var old []ended
-	s.st.view(func() {
+	endedAt := map[string]int64{} // 0: unknown to the state
+	var old []string
+	s.store.View(func(t *state.Tables) {
 		for _, n := range names {
-			switch a := s.st.allocs[n.Name()]; {
-			case a == nil:
-				old = append(old, ended{id: n.Name()})
-			case clientTerminal(a):
-				old = append(old, ended{a.ID, time.Unix(0, a.ModifyTime)})
+			a := t.Allocs[n.Name()]
+			if a != nil && !state.ClientTerminal(a) {
+				continue
 			}
+			if a != nil {
+				endedAt[n.Name()] = a.ModifyTime
+			}
+			old = append(old, n.Name())
 		}
 	})
-	sort.Slice(old, func(i, j int) bool { return old[i].at.After(old[j].at) })
-	for i, e := range old {
-		if i >= s.opts.MaxAllocDirs {
-			s.removeDir(e.id)
+	slices.SortFunc(old, func(a, b string) int { return int(min(max(endedAt[b]-endedAt[a], -1), 1)) })
+	known := len(endedAt)
+	for i, id := range old {
+		if i < min(known, s.opts.MaxAllocDirs) || s.runners.Holds(id) {
+			continue
 		}
-	}
-}
-
-func (s *Server) removeDir(id string) {
-	if id == "" || s.runners.get(id) != nil {
-		return
-	}
-	if err := os.RemoveAll(s.allocDir(id).root); err != nil {
-		s.log.Warn("remove allocation directory", "alloc", id, "error", err)
+		if err := os.RemoveAll(string(s.runners.Dir(id))); err != nil {
+			s.opts.Logger.Warn("remove allocation directory", "alloc", id, "error", err)
+		}
 	}
 }

@@ -2,9 +2,11 @@ package localnomad
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ type testAgent struct {
 
 func startAgent(t *testing.T, change func(*Options)) *testAgent {
 	t.Helper()
-	opts := Options{DataDir: t.TempDir(), NodeCPUMHz: 4000, NodeMemoryMiB: 4096}
+	opts := Options{DataDir: t.TempDir(), SimulatedGPUs: new(2), NodeCPUMHz: 4000, NodeMemoryMiB: 4096}
 	if os.Getenv("LOCALNOMAD_TEST_LOG") != "" {
 		opts.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -158,3 +160,40 @@ func (a *testAgent) logs(allocID, task, kind string) string {
 }
 
 func (a *testAgent) get(path string) (string, int) { return a.do(http.MethodGet, path, "") }
+
+func (a *testAgent) do(method, path, body string) (string, int) {
+	a.t.Helper()
+	req, err := http.NewRequestWithContext(a.t.Context(), method, "http://local"+path, strings.NewReader(body))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	resp, err := a.http.Do(req)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return string(text), resp.StatusCode
+}
+
+// alloc is an allocation as it is stored, with its resources and its job.
+func (a *testAgent) alloc(id string) *api.Allocation {
+	a.t.Helper()
+	al := a.s.store.Alloc(id)
+	if al == nil {
+		a.t.Fatalf("there is no allocation %s", id)
+	}
+	return al
+}
+
+// sleeper is a batch job that runs until it is stopped.
+func sleeper(id string, count int, change func(*api.TaskGroup, *api.Task)) *api.Job {
+	job := shellJob(id, "exec sleep 600", count)
+	if change != nil {
+		change(job.TaskGroups[0], job.TaskGroups[0].Tasks[0])
+	}
+	return job
+}

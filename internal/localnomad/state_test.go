@@ -2,6 +2,7 @@ package localnomad
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,10 +14,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/localnomad/state"
+	"github.com/cotrain/cotrain/internal/localnomad/task"
 )
 
 func parameterized(id, script string, count int) *api.Job {
@@ -41,18 +46,18 @@ func TestARestartKeepsJobsAllocationsLogsAndTokens(t *testing.T) {
 	a := startAgent(t, nil)
 	a.register(parameterized("parent", "echo done", 1))
 	child := a.dispatch("parent", "tok")
-	al := a.waitAllocs(child, clientComplete, 1)[0]
+	al := a.waitAllocs(child, api.AllocClientStatusComplete, 1)[0]
 	a.register(sleeper("replaced", 1, nil))
 	a.register(sleeper("kept", 1, func(tg *api.TaskGroup, _ *api.Task) { tg.Disconnect = &api.DisconnectStrategy{Replace: new(false)} }))
-	replaced, kept := a.waitAllocs("replaced", clientRunning, 1)[0], a.waitAllocs("kept", clientRunning, 1)[0]
+	replaced, kept := a.waitAllocs("replaced", api.AllocClientStatusRunning, 1)[0], a.waitAllocs("kept", api.AllocClientStatusRunning, 1)[0]
 	nodes, _, err := a.client.Nodes().List(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	index := a.s.currentIndex()
+	index := a.s.store.Index()
 	a.stop()
 	a.start()
-	if got := a.s.currentIndex(); got < index {
+	if got := a.s.store.Index(); got < index {
 		t.Errorf("the index went back from %d to %d", index, got)
 	}
 	again, _, err := a.client.Nodes().List(nil)
@@ -72,20 +77,20 @@ func TestARestartKeepsJobsAllocationsLogsAndTokens(t *testing.T) {
 	}
 	for _, c := range []struct {
 		id, desired string
-	}{{replaced.ID, desiredStop}, {kept.ID, desiredRun}} {
-		got, _, err := a.client.Allocations().Info(c.id, nil)
-		if err != nil || got.ClientStatus != clientLost || got.ClientDescription != lostWithAgent || got.DesiredStatus != c.desired || got.Job == nil {
-			t.Errorf("%+v %v", got, err)
+	}{{replaced.ID, api.AllocDesiredStatusStop}, {kept.ID, api.AllocDesiredStatusRun}} {
+		got := a.alloc(c.id)
+		if got.ClientStatus != api.AllocClientStatusLost || got.ClientDescription != task.LostWithAgent || got.DesiredStatus != c.desired || got.Job == nil {
+			t.Errorf("%+v", got)
 		}
-		if st := got.TaskStates["main"]; st.State != statusDead || st.FinishedAt.IsZero() {
+		if st := got.TaskStates["main"]; st.State != state.Dead || st.FinishedAt.IsZero() {
 			t.Errorf("task state %+v", st)
 		}
 	}
-	a.waitAllocs("replaced", clientRunning, 1)
+	a.waitAllocs("replaced", api.AllocClientStatusRunning, 1)
 	if n := len(a.allocs("kept")); n != 1 {
 		t.Errorf("the one that must not be replaced has %d allocations", n)
 	}
-	if body, code := a.get("/v1/job/kept/evaluations"); code != 200 || !strings.Contains(body, triggerNode) {
+	if body, code := a.get("/v1/job/kept/evaluations"); code != 200 || !strings.Contains(body, state.TriggerNode) {
 		t.Errorf("%d %s", code, body)
 	}
 }
@@ -99,12 +104,12 @@ func TestABlockedJobIsPlacedAfterARestart(t *testing.T) {
 	first := big("first")
 	first.TaskGroups[0].Disconnect = &api.DisconnectStrategy{Replace: new(false)}
 	a.register(first)
-	a.waitAllocs("first", clientRunning, 1)
+	a.waitAllocs("first", api.AllocClientStatusRunning, 1)
 	a.register(big("second"))
 	a.failedAlloc("second")
 	a.stop()
 	a.start()
-	a.waitAllocs("second", clientRunning, 1)
+	a.waitAllocs("second", api.AllocClientStatusRunning, 1)
 }
 
 func TestCompactionKeepsEverything(t *testing.T) {
@@ -112,7 +117,7 @@ func TestCompactionKeepsEverything(t *testing.T) {
 	a := startAgent(t, nil)
 	a.register(parameterized("parent", "echo hi", 2))
 	child := a.dispatch("parent", "tok")
-	a.waitAllocs(child, clientComplete, 2)
+	a.waitAllocs(child, api.AllocClientStatusComplete, 2)
 	a.register(sleeper("gone", 0, nil))
 	if _, _, err := a.client.Jobs().Deregister("gone", true, nil); err != nil {
 		t.Fatal(err)
@@ -120,19 +125,19 @@ func TestCompactionKeepsEverything(t *testing.T) {
 	if body, code := a.do("PUT", "/v1/var/a/b", `{"Items":{"k":"v"}}`); code != 200 {
 		t.Fatal(body)
 	}
-	if err := a.s.st.log.compact(a.s.st); err != nil {
+	if err := a.s.store.CompactNow(); err != nil {
 		t.Fatal(err)
 	}
 	a.register(sleeper("later", 0, nil))
 	until(t, "the evaluation to be done", func() bool {
 		job, _, err := a.client.Jobs().Info("later", nil)
-		return err == nil && *job.Status == statusDead
+		return err == nil && *job.Status == state.Dead
 	})
 	before, _ := a.get("/v1/jobs")
 	allocs, _ := a.get("/v1/job/" + child + "/allocations")
 	a.stop()
 	names, err := filepath.Glob(filepath.Join(a.opts.DataDir, "state", "*"))
-	if err != nil || len(names) != 2 {
+	if err != nil || len(names) != 1 {
 		t.Errorf("files after compaction: %v, %v", names, err)
 	}
 	a.start()
@@ -142,9 +147,11 @@ func TestCompactionKeepsEverything(t *testing.T) {
 	if after, _ := a.get("/v1/job/" + child + "/allocations"); after != allocs {
 		t.Errorf("allocations were\n%s\nare\n%s", allocs, after)
 	}
-	if body, code := a.get("/v1/var/a/b"); code != 200 || !strings.Contains(body, `"k":"v"`) {
-		t.Errorf("%d %s", code, body)
-	}
+	a.s.store.View(func(tables *state.Tables) {
+		if v := tables.Vars["a/b"]; v == nil || v.Items["k"] != "v" {
+			t.Errorf("the variable is %+v", v)
+		}
+	})
 }
 
 func TestATornLineAtTheEndOfTheLogIsDropped(t *testing.T) {
@@ -152,7 +159,7 @@ func TestATornLineAtTheEndOfTheLogIsDropped(t *testing.T) {
 	a := startAgent(t, nil)
 	a.register(sleeper("whole", 0, nil))
 	a.stop()
-	path := filepath.Join(a.opts.DataDir, "state", "state-0.log")
+	path := filepath.Join(a.opts.DataDir, "state", "state.log")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +208,7 @@ func TestADataDirectoryThatCannotBeUsedIsRefusedClearly(t *testing.T) {
 			t.Errorf("%q: %v", dir, err)
 		}
 	}
-	for _, o := range []Options{{Nodes: -1}, {Nodes: 10_000}, {GPUsPerNode: 1000}, {GPUModel: "a/b"}, {GPUMemoryMiB: -1}, {NodeCPUMHz: -1}} {
+	for _, o := range []Options{{Nodes: -1}, {Nodes: 10_000}, {SimulatedGPUs: new(1000)}, {SimulatedGPUs: new(-1)}, {NodeCPUMHz: -1}} {
 		o.DataDir = t.TempDir()
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v was accepted", o)
@@ -216,20 +223,16 @@ func TestAFullDiskRefusesNewJobsAndRecovers(t *testing.T) {
 	if err != nil {
 		t.Skip("the system has no /dev/full")
 	}
-	l := a.s.st.log
-	l.mu.Lock()
-	good := l.file
-	l.file = full
-	l.mu.Unlock()
+	defer func() { _ = full.Close() }() // never written
+	if err := syscall.Dup3(int(full.Fd()), openFile(t, filepath.Join(a.opts.DataDir, "state", "state.log")), syscall.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
 	a.register(sleeper("unlucky", 0, nil)) // accepted: nobody knew yet
 	_, _, err = a.client.Jobs().Register(sleeper("refused", 0, nil), nil)
 	if err == nil || !strings.Contains(err.Error(), "agent cannot write its state") {
 		t.Errorf("with a full disk: %v", err)
 	}
-	if _, code := a.get("/v1/agent/health"); code != 500 {
-		t.Errorf("health is %d", code)
-	}
-	if err := errors.Join(l.compact(a.s.st), good.Close()); err != nil {
+	if err := a.s.store.Compact(); err != nil { // as the housekeeping does
 		t.Fatal(err)
 	}
 	a.register(sleeper("welcome", 0, nil))
@@ -251,8 +254,8 @@ func TestDeadJobsAndOldDirectoriesAreCollected(t *testing.T) {
 	})
 	a.register(parameterized("parent", "true", 4))
 	child := a.dispatch("parent", "tok")
-	a.waitAllocs(child, clientComplete, 4)
-	until(t, "the runners to end", func() bool { return len(a.s.runners.all()) == 0 })
+	a.waitAllocs(child, api.AllocClientStatusComplete, 4)
+	until(t, "the runners to end", func() bool { return a.s.runners.Len() == 0 })
 	a.s.collect()
 	if dirs, err := os.ReadDir(filepath.Join(a.opts.DataDir, "alloc")); err != nil || len(dirs) != 2 {
 		t.Errorf("%d directories, %v", len(dirs), err)
@@ -289,12 +292,12 @@ const crashEnv = "LOCALNOMAD_CRASH_DIR"
 
 // runCrashAgent runs one job and waits to be killed.
 func runCrashAgent(dir string) {
-	s, err := New(Options{DataDir: dir, Nodes: 1, NodeCPUMHz: 4000, NodeMemoryMiB: 4096})
+	s, err := New(Options{DataDir: dir, Nodes: 1, SimulatedGPUs: new(0), NodeCPUMHz: 4000, NodeMemoryMiB: 4096})
 	if err != nil {
 		fmt.Println("error:", err)
 		os.Exit(1)
 	}
-	if err := s.Start(waitForever{}); err != nil {
+	if err := s.Start(context.Background()); err != nil {
 		fmt.Println("error:", err)
 		os.Exit(1)
 	}
@@ -319,14 +322,6 @@ func runCrashAgent(dir string) {
 	fmt.Println("running")
 	select {}
 }
-
-// waitForever is a context that never ends.
-type waitForever struct{}
-
-func (waitForever) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (waitForever) Done() <-chan struct{}       { return nil }
-func (waitForever) Err() error                  { return nil }
-func (waitForever) Value(any) any               { return nil }
 
 func TestKillingTheAgentKillsItsTasksAndTheyAreLost(t *testing.T) {
 	t.Parallel()
@@ -369,7 +364,7 @@ func TestKillingTheAgentKillsItsTasksAndTheyAreLost(t *testing.T) {
 	for _, name := range []string{"self", "child"} {
 		until(t, name+" to die with its agent", func() bool { return !alive(pids[name]) })
 	}
-	s, err := New(Options{DataDir: dir, Nodes: 1, NodeCPUMHz: 4000, NodeMemoryMiB: 4096, Logger: slog.New(slog.DiscardHandler)})
+	s, err := New(Options{DataDir: dir, Nodes: 1, SimulatedGPUs: new(0), NodeCPUMHz: 4000, NodeMemoryMiB: 4096, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,9 +373,9 @@ func TestKillingTheAgentKillsItsTasksAndTheyAreLost(t *testing.T) {
 	}
 	until(t, "the process that left its group to die at the next start", func() bool { return !alive(pids["stray"]) })
 	lost := 0
-	s.st.view(func() {
-		for _, al := range s.st.allocs {
-			if al.ClientStatus == clientLost && al.ClientDescription == lostWithAgent {
+	s.store.View(func(t *state.Tables) {
+		for _, al := range t.Allocs {
+			if al.ClientStatus == api.AllocClientStatusLost && al.ClientDescription == task.LostWithAgent {
 				lost++
 			}
 		}
@@ -391,19 +386,4 @@ func TestKillingTheAgentKillsItsTasksAndTheyAreLost(t *testing.T) {
 	if err := s.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-}
-
-func FuzzParseEntry(f *testing.F) {
-	var buf bytes.Buffer
-	if err := encodeEntry(&buf, 7, []record{{Kind: kindVar, Delete: "x"}}); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(buf.Bytes())
-	f.Add([]byte("00000000 {}\n"))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		e, ok := parseEntry(line)
-		if ok {
-			newStore(newEventHub()).apply(e)
-		}
-	})
 }

@@ -1,7 +1,6 @@
 package localnomad
 
 import (
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/localnomad/state"
 )
 
 func eventTypes(st *api.TaskState) string {
@@ -32,14 +33,15 @@ func lastEvent(st *api.TaskState, kind string) *api.TaskEvent {
 
 func TestATaskSeesNomadsEnvironmentThePayloadAndItsTemplates(t *testing.T) {
 	t.Parallel()
-	a := startAgent(t, func(o *Options) { o.Env = []string{"COTRAIN_BIN=/bin/cotrain"} })
-	job := shellJob("envjob", `env; echo "ARG ${NOMAD_TASK_NAME}"; echo "TMPL $(cat local/t)"; echo "PAYLOAD $(cat local/in.txt)"; pwd`, 1)
+	a := startAgent(t, nil)
+	job := shellJob("envjob", `env; echo "ARG ${NOMAD_TASK_NAME} $*"; echo "TMPL $(cat local/t)"; echo "PAYLOAD $(cat local/in.txt)"; pwd`, 1)
 	job.ParameterizedJob = &api.ParameterizedJobConfig{Payload: "optional", MetaRequired: []string{"run_id"}, MetaOptional: []string{"opt"}}
 	job.Meta = map[string]string{"jm": "1"}
 	tg := job.TaskGroups[0]
 	tg.Meta = map[string]string{"gm": "${NOMAD_JOB_ID}"}
 	tg.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "rdzv"}, {Label: "c-d", To: 80}}}}
 	task := tg.Tasks[0]
+	task.Config["args"] = append([]any{"-c", task.Config["args"].([]string)[1]}, "sh", 1000000, 0.5, true)
 	task.Env = map[string]string{"MINE": "${NOMAD_ALLOC_INDEX}/${node.datacenter}/${attr.none}"}
 	task.DispatchPayload = &api.DispatchPayloadConfig{File: "in.txt"}
 	task.Templates = []*api.Template{
@@ -52,16 +54,16 @@ func TestATaskSeesNomadsEnvironmentThePayloadAndItsTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	al := a.waitAllocs(resp.DispatchedJobID, clientComplete, 1)[0]
+	al := a.waitAllocs(resp.DispatchedJobID, api.AllocClientStatusComplete, 1)[0]
 	out := a.logs(al.ID, "main", "stdout")
-	dir := a.s.allocDir(al.ID)
+	dir := a.s.runners.Dir(al.ID)
 	for _, want := range []string{
 		"NOMAD_ALLOC_ID=" + al.ID, "NOMAD_ALLOC_INDEX=0", "NOMAD_ALLOC_NAME=" + al.Name, "NOMAD_GROUP_NAME=workers", "NOMAD_TASK_NAME=main",
 		"NOMAD_JOB_ID=" + resp.DispatchedJobID, "NOMAD_JOB_NAME=" + resp.DispatchedJobID, "NOMAD_JOB_PARENT_ID=envjob", "NOMAD_DC=dc1",
 		"NOMAD_REGION=global", "NOMAD_NAMESPACE=default", "NOMAD_CPU_LIMIT=100", "NOMAD_MEMORY_LIMIT=64", "NOMAD_META_run_id=r1",
 		"NOMAD_META_RUN_ID=r1", "NOMAD_META_opt=", "NOMAD_META_jm=1", "NOMAD_META_gm=" + resp.DispatchedJobID, "NOMAD_IP_rdzv=127.0.0.1",
-		"NOMAD_PORT_c_d=80", "NOMAD_ALLOC_DIR=" + dir.shared(), "NOMAD_TASK_DIR=" + dir.local("main"), "NOMAD_SECRETS_DIR=" + dir.secrets("main"),
-		"MINE=0/dc1/${attr.none}", "FROM_TMPL=x y", "B=z", "COTRAIN_BIN=/bin/cotrain", "ARG main", "TMPL r1 a-b", "PAYLOAD hello", dir.task("main"),
+		"NOMAD_PORT_c_d=80", "NOMAD_ALLOC_DIR=" + string(dir) + "/alloc", "NOMAD_TASK_DIR=" + dir.Local("main"), "NOMAD_SECRETS_DIR=" + dir.Secrets("main"),
+		"MINE=0/dc1/${attr.none}", "FROM_TMPL=x y", "B=z", "ARG main 1000000 0.5 true", "TMPL r1 a-b", "PAYLOAD hello", dir.Task("main"),
 	} {
 		if !strings.Contains(out, want+"\n") {
 			t.Errorf("no line %q", want)
@@ -70,11 +72,7 @@ func TestATaskSeesNomadsEnvironmentThePayloadAndItsTemplates(t *testing.T) {
 	if !strings.Contains(out, "NVIDIA_VISIBLE_DEVICES=SIM-") {
 		t.Error("the task does not see its devices")
 	}
-	full, _, err := a.client.Allocations().Info(al.ID, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(out, "NOMAD_PORT_rdzv="+strconv.Itoa(full.AllocatedResources.Shared.Ports[0].Value)+"\n") {
+	if full := a.alloc(al.ID); !strings.Contains(out, "NOMAD_PORT_rdzv="+strconv.Itoa(full.AllocatedResources.Shared.Ports[0].Value)+"\n") {
 		t.Errorf("the port is not %+v", full.AllocatedResources.Shared.Ports)
 	}
 }
@@ -89,7 +87,7 @@ func TestStoppingSendsTheKillSignalAndThenKillsTheWholeGroup(t *testing.T) {
 	stubborn.TaskGroups[0].Tasks[0].KillTimeout = new(200 * time.Millisecond)
 	a.register(stubborn)
 	ready := func(id string) *api.AllocationListStub {
-		al := a.waitAllocs(id, clientRunning, 1)[0]
+		al := a.waitAllocs(id, api.AllocClientStatusRunning, 1)[0]
 		until(t, id+" to be ready", func() bool { return strings.Contains(a.logs(al.ID, "main", "stdout"), "ready") })
 		if _, _, err := a.client.Jobs().Deregister(id, false, nil); err != nil {
 			t.Fatal(err)
@@ -97,13 +95,13 @@ func TestStoppingSendsTheKillSignalAndThenKillsTheWholeGroup(t *testing.T) {
 		return al
 	}
 	p, s := ready("polite"), ready("stubborn")
-	text, err := os.ReadFile(filepath.Join(a.s.allocDir(s.ID).local("main"), "child"))
+	text, err := os.ReadFile(filepath.Join(a.s.runners.Dir(s.ID).Local("main"), "child"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]string{"polite": "Exit Code: 0", "stubborn": "Exit Code: 137, Signal: 9"} {
-		al := a.waitAllocs(id, clientComplete, 1)[0]
-		if al.DesiredStatus != desiredStop || al.DesiredDescription != descNotNeeded {
+		al := a.waitAllocs(id, api.AllocClientStatusComplete, 1)[0]
+		if al.DesiredStatus != api.AllocDesiredStatusStop || al.DesiredDescription != "alloc not needed due to job update" {
 			t.Errorf("%s: %s %q", id, al.DesiredStatus, al.DesiredDescription)
 		}
 		st := al.TaskStates["main"]
@@ -160,7 +158,7 @@ func TestExitsAreToldAsNomadTellsThem(t *testing.T) {
 			`Exceeded allowed attempts 1 in interval 1m0s and mode is "fail"`},
 		"badtemplate": {"Received,Task Setup,Killing", api.TaskKilling, `Template failed: (dynamic): parse: template: :1: function "nosuch" not defined`},
 	} {
-		al := a.waitAllocs(id, clientFailed, 1)[0]
+		al := a.waitAllocs(id, api.AllocClientStatusFailed, 1)[0]
 		st := al.TaskStates["main"]
 		if got := eventTypes(st); got != c.events {
 			t.Errorf("%s: events %s", id, got)
@@ -168,7 +166,7 @@ func TestExitsAreToldAsNomadTellsThem(t *testing.T) {
 		if e := lastEvent(st, c.kind); e.DisplayMessage != c.message {
 			t.Errorf("%s: %q, want %q", id, e.DisplayMessage, c.message)
 		}
-		if !st.Failed || al.ClientDescription != descriptionFailed {
+		if !st.Failed || al.ClientDescription != "Failed tasks" {
 			t.Errorf("%s: failed %v, %q", id, st.Failed, al.ClientDescription)
 		}
 	}
@@ -192,10 +190,10 @@ func TestTheEndOfOneTaskMayBeTheEndOfAll(t *testing.T) {
 	}
 	pair("sibling", false, "sleep 0.2; exit 4")
 	pair("leader", true, "sleep 0.2")
-	for id, c := range map[string]struct{ status, kind string }{"sibling": {clientFailed, api.TaskSiblingFailed}, "leader": {clientComplete, api.TaskLeaderDead}} {
+	for id, c := range map[string]struct{ status, kind string }{"sibling": {api.AllocClientStatusFailed, api.TaskSiblingFailed}, "leader": {api.AllocClientStatusComplete, api.TaskLeaderDead}} {
 		until(t, id+" to end", func() bool {
 			al := a.allocs(id)
-			return len(al) == 1 && al[0].ClientStatus == c.status && al[0].TaskStates["main"].State == statusDead
+			return len(al) == 1 && al[0].ClientStatus == c.status && al[0].TaskStates["main"].State == state.Dead
 		})
 		if st := a.allocs(id)[0].TaskStates["main"]; eventTypes(st) != "Received,Task Setup,Started,"+c.kind+",Killing,Terminated,Killed" {
 			t.Errorf("%s: events %s", id, eventTypes(st))
@@ -216,9 +214,9 @@ func TestLifecycleTasksRunBeforeWithAndAfterTheMainTask(t *testing.T) {
 		tg.Tasks = append(tg.Tasks, &task)
 	}
 	a.register(job)
-	al := a.waitAllocs("phases", clientComplete, 1)[0]
-	if body, code := a.get("/v1/client/fs/cat/" + al.ID + "?path=alloc/data/order"); code != http.StatusOK || body != "prestart\nmain\npoststop\n" {
-		t.Errorf("%d %q", code, body)
+	al := a.waitAllocs("phases", api.AllocClientStatusComplete, 1)[0]
+	if text, err := os.ReadFile(filepath.Join(string(a.s.runners.Dir(al.ID)), "alloc", "data", "order")); err != nil || string(text) != "prestart\nmain\npoststop\n" {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 
@@ -226,44 +224,29 @@ func TestMaxRunDurationEndsAnAllocationAsComplete(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t, nil)
 	a.register(sleeper("limited", 1, func(tg *api.TaskGroup, _ *api.Task) { tg.MaxRunDuration = new(100 * time.Millisecond) }))
-	al := a.waitAllocs("limited", clientComplete, 1)[0]
-	if al.ClientDescription != reasonMaxRunDuration || lastEvent(al.TaskStates["main"], api.TaskKilling).DisplayMessage != reasonMaxRunDuration {
+	al := a.waitAllocs("limited", api.AllocClientStatusComplete, 1)[0]
+	const reason = "allocation exceeded max_run_duration"
+	if al.ClientDescription != reason || lastEvent(al.TaskStates["main"], api.TaskKilling).DisplayMessage != reason {
 		t.Errorf("%q, %s", al.ClientDescription, eventTypes(al.TaskStates["main"]))
 	}
 }
 
-func TestRestartAndSignalReachTheProcess(t *testing.T) {
+func TestARestartStartsTheProcessAgain(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t, nil)
-	a.register(shellJob("sig", `trap 'echo usr1' USR1; echo up; while :; do sleep 0.05; done`, 1))
-	al := a.waitAllocs("sig", clientRunning, 1)[0]
-	said := func(want string, times int) func() bool {
-		return func() bool { return strings.Count(a.logs(al.ID, "main", "stdout"), want) == times }
+	a.register(shellJob("again", `echo up; exec sleep 600`, 1))
+	al := a.waitAllocs("again", api.AllocClientStatusRunning, 1)[0]
+	until(t, "the first start", func() bool { return a.logs(al.ID, "main", "stdout") == "up\n" })
+	if body, code := a.do("PUT", "/v1/client/allocation/"+al.ID+"/restart", `{"TaskName":"zap"}`); code != 500 || body != "Task not running" {
+		t.Errorf("restart of an unknown task: %d %s", code, body)
 	}
-	until(t, "the first start", said("up\n", 1))
-	call := func(action, body string) (string, int) {
-		return a.do("PUT", "/v1/client/allocation/"+al.ID+"/"+action, body)
-	}
-	if body, code := call("signal", `{"Task":"main","Signal":"SIGUSR1"}`); code != 200 {
+	if body, code := a.do("PUT", "/v1/client/allocation/"+al.ID+"/restart", ""); code != 200 {
 		t.Fatal(body)
 	}
-	until(t, "the signal", said("usr1\n", 1))
-	if body, code := call("restart", `{"TaskName":"main"}`); code != 200 {
-		t.Fatal(body)
-	}
-	until(t, "the second start", said("up\n", 2))
-	st := a.allocs("sig")[0].TaskStates["main"]
+	until(t, "the second start", func() bool { return a.logs(al.ID, "main", "stdout") == "up\nup\n" })
+	st := a.allocs("again")[0].TaskStates["main"]
 	if st.Restarts != 1 || lastEvent(st, api.TaskRestarting).DisplayMessage != "Task restarting in 0s" {
 		t.Errorf("restarts %d, events %s", st.Restarts, eventTypes(st))
-	}
-	stats, code := a.get("/v1/client/allocation/" + al.ID + "/stats")
-	if code != 200 || !strings.Contains(stats, `"RSS":`) {
-		t.Errorf("stats: %d %s", code, stats)
-	}
-	for body, want := range map[string]string{`{"Task":"zap","Signal":"SIGUSR1"}`: "Task not found", `{"Task":"main","Signal":"SIGZAP"}`: "unknown signal"} {
-		if text, code := call("signal", body); code != 500 || !strings.Contains(text, want) {
-			t.Errorf("signal %s: %d %s", body, code, text)
-		}
 	}
 }
 
@@ -274,8 +257,8 @@ func TestATemplateFollowsServicesAndVariables(t *testing.T) {
 	tmpl := `{{ range nomadService "rdzv-r1" }}{{ if .Tags | contains "rank-0" }}{{ .Address }} {{ .Port }}{{ end }}{{ end }}`
 	watcher.TaskGroups[0].Tasks[0].Templates = []*api.Template{{EmbeddedTmpl: &tmpl, DestPath: new("local/w0"), ChangeMode: new("noop")}}
 	a.register(watcher)
-	w := a.waitAllocs("watcher", clientRunning, 1)[0]
-	path := filepath.Join(a.s.allocDir(w.ID).local("main"), "w0")
+	w := a.waitAllocs("watcher", api.AllocClientStatusRunning, 1)[0]
+	path := filepath.Join(a.s.runners.Dir(w.ID).Local("main"), "w0")
 	read := func() string {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -295,10 +278,6 @@ func TestATemplateFollowsServicesAndVariables(t *testing.T) {
 	until(t, "the address of rank 0", func() bool {
 		return strings.HasPrefix(read(), "127.0.0.1 2") || strings.HasPrefix(read(), "127.0.0.1 3")
 	})
-	until(t, "both workers to be registered", func() bool {
-		body, code := a.get("/v1/service/rdzv-r1")
-		return code == 200 && strings.Count(body, `"rank-`) == 2
-	})
 	if _, _, err := a.client.Jobs().Deregister("server", false, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -312,42 +291,42 @@ func TestATemplateFollowsServicesAndVariables(t *testing.T) {
 	until(t, "the task to say what it waits for", func() bool {
 		al := a.allocs("waiter")
 		return len(al) == 1 && al[0].TaskStates["main"] != nil &&
-			lastEvent(al[0].TaskStates["main"], eventTemplate).DisplayMessage == "Missing: nomad.var.block(nomad/jobs/waiter@default.global)"
+			lastEvent(al[0].TaskStates["main"], "Template").DisplayMessage == "Missing: nomad.var.block(nomad/jobs/waiter@default.global)"
 	})
 	if body, code := a.do("PUT", "/v1/var/nomad/jobs/waiter", `{"Items":{"password":"secret"}}`); code != 200 {
 		t.Fatal(body)
 	}
-	al := a.waitAllocs("waiter", clientComplete, 1)[0]
+	al := a.waitAllocs("waiter", api.AllocClientStatusComplete, 1)[0]
 	if got := a.logs(al.ID, "main", "stdout"); got != "secret" {
 		t.Errorf("the task saw %q", got)
 	}
 }
 
-func TestATemplateThatChangesMayRestartItsTask(t *testing.T) {
+func TestATemplateThatChangesMayRestartOrSignalItsTask(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t, nil)
 	if body, code := a.do("PUT", "/v1/var/v", `{"Items":{"x":"1"}}`); code != 200 {
 		t.Fatal(body)
 	}
-	job := shellJob("changing", "echo saw $(cat local/v); exec sleep 600", 1)
-	job.TaskGroups[0].Tasks[0].Templates = []*api.Template{{EmbeddedTmpl: new(`{{ with nomadVar "v" }}{{ .x }}{{ end }}`), DestPath: new("local/v"), ChangeMode: new("restart")}}
-	a.register(job)
-	al := a.waitAllocs("changing", clientRunning, 1)[0]
-	until(t, "the first value", func() bool { return a.logs(al.ID, "main", "stdout") == "saw 1\n" })
+	changing := func(id, script string, tmpl api.Template) string {
+		tmpl.EmbeddedTmpl, tmpl.DestPath = new(`{{ with nomadVar "v" }}{{ .x }}{{ end }}`), new("local/v")
+		job := shellJob(id, script, 1)
+		job.TaskGroups[0].Tasks[0].Templates = []*api.Template{&tmpl}
+		a.register(job)
+		return a.waitAllocs(id, api.AllocClientStatusRunning, 1)[0].ID
+	}
+	restarted := changing("restarted", "echo saw $(cat local/v); exec sleep 600", api.Template{ChangeMode: new("restart")})
+	signalled := changing("signalled", "trap 'echo saw $(cat local/v)' USR1; echo saw $(cat local/v); while :; do sleep 0.05; done", api.Template{ChangeMode: new("signal"), ChangeSignal: new("SIGUSR1")})
+	saw := func(want string) func() bool {
+		return func() bool {
+			return a.logs(restarted, "main", "stdout") == want && a.logs(signalled, "main", "stdout") == want
+		}
+	}
+	until(t, "the first value", saw("saw 1\n"))
 	if body, code := a.do("PUT", "/v1/var/v", `{"Items":{"x":"2"}}`); code != 200 {
 		t.Fatal(body)
 	}
-	until(t, "the second value", func() bool { return a.logs(al.ID, "main", "stdout") == "saw 1\nsaw 2\n" })
-}
-
-func TestProcessorUseIsAPercentageSinceTheLastCall(t *testing.T) {
-	t.Parallel()
-	var c cpuSampler
-	c.since("cpu  1 1 1 1 1 1 1\ncpu0 100 0 100 700 100 0 0 0\nintr 1\n")
-	got := c.since("cpu0 150 0 125 725 100 0 0 0\n")
-	if len(got) != 1 || got[0].CPU != "cpu0" || got[0].User != 50 || got[0].System != 25 || got[0].Idle != 25 {
-		t.Errorf("%+v", got)
-	}
+	until(t, "the second value", saw("saw 1\nsaw 2\n"))
 }
 
 func TestAStoppedAllocationStillRunsWhatComesAfter(t *testing.T) {
@@ -360,11 +339,11 @@ func TestAStoppedAllocationStillRunsWhatComesAfter(t *testing.T) {
 	post.Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", "sleep 0.1; echo cleaned"}}
 	tg.Tasks = append(tg.Tasks, &post)
 	a.register(job)
-	al := a.waitAllocs("after", clientRunning, 1)[0]
+	al := a.waitAllocs("after", api.AllocClientStatusRunning, 1)[0]
 	if _, _, err := a.client.Jobs().Deregister("after", false, nil); err != nil {
 		t.Fatal(err)
 	}
-	a.waitAllocs("after", clientComplete, 1)
+	a.waitAllocs("after", api.AllocClientStatusComplete, 1)
 	if got := a.logs(al.ID, "post", "stdout"); got != "cleaned\n" {
 		t.Errorf("it said %q", got)
 	}

@@ -11,63 +11,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/localnomad/state"
 )
-
-func TestABlockingListWakesOnAnyChangeOfItsTable(t *testing.T) {
-	t.Parallel()
-	a := startAgent(t, nil)
-	_, meta, err := a.client.Jobs().List(nil)
-	if err != nil || meta.LastIndex == 0 || !meta.KnownLeader {
-		t.Fatalf("meta %+v, %v", meta, err)
-	}
-	type answer struct {
-		jobs []*api.JobListStub
-		meta *api.QueryMeta
-		err  error
-	}
-	got := make(chan answer, 1)
-	go func() {
-		jobs, m, err := a.client.Jobs().List(&api.QueryOptions{WaitIndex: meta.LastIndex, WaitTime: time.Minute})
-		got <- answer{jobs, m, err}
-	}()
-	select {
-	case x := <-got:
-		t.Fatalf("answered at once: %+v", x)
-	case <-time.After(50 * time.Millisecond):
-	}
-	a.register(sleeper("wake", 1, nil))
-	x := <-got
-	if x.err != nil || len(x.jobs) != 1 || x.meta.LastIndex <= meta.LastIndex {
-		t.Errorf("%+v %v", x.meta, x.err)
-	}
-}
-
-func TestABlockingReadEndsAfterItsWait(t *testing.T) {
-	t.Parallel()
-	a := startAgent(t, nil)
-	a.register(sleeper("still", 1, nil))
-	al := a.waitAllocs("still", clientRunning, 1)[0]
-	got, meta, err := a.client.Allocations().Info(al.ID, &api.QueryOptions{WaitIndex: 1 << 40, WaitTime: 30 * time.Millisecond})
-	if err != nil || got.ID != al.ID || meta.LastIndex != got.ModifyIndex {
-		t.Errorf("%+v %v", meta, err)
-	}
-	got2 := make(chan uint64, 1)
-	go func() {
-		_, m, err := a.client.Allocations().Info(al.ID, &api.QueryOptions{WaitIndex: got.ModifyIndex, WaitTime: time.Minute})
-		if err != nil {
-			t.Error(err)
-			close(got2)
-			return
-		}
-		got2 <- m.LastIndex
-	}()
-	if _, _, err := a.client.Jobs().Deregister("still", false, nil); err != nil {
-		t.Fatal(err)
-	}
-	if index := <-got2; index <= got.ModifyIndex {
-		t.Errorf("woke with index %d", index)
-	}
-}
 
 // events reads a stream's lines until stop says so.
 func (a *testAgent) events(query string, stop func(e api.Events) bool) {
@@ -133,7 +79,7 @@ func TestTheEventStreamTellsWhatNomadTells(t *testing.T) {
 					t.Errorf("job event: %v", err)
 				}
 				what += " " + *job.Status
-				dead = *job.Status == statusDead
+				dead = *job.Status == state.Dead
 			case api.TopicEvaluation:
 				ev, err := ev.Evaluation()
 				if err != nil {
@@ -174,28 +120,6 @@ func TestTheEventStreamStartsAtItsIndex(t *testing.T) {
 		}
 		return true
 	})
-	a.events("?topic=Evaluation:n1&topic=Evaluation:n1", func(e api.Events) bool {
-		if len(e.Events) != 2 {
-			t.Errorf("two filters that match deliver %d times", len(e.Events))
-		}
-		return true
-	})
-}
-
-func TestTheEventHubKeepsTheNewestBatchesOnly(t *testing.T) {
-	t.Parallel()
-	h := newEventHub()
-	for i := range uint64(eventBufferSize + 50) {
-		h.publish(i+1, []*event{{topic: topicJob, index: i + 1}})
-	}
-	at := h.from(1)
-	<-at.ready
-	if first := at.next.index; first != 50 && first != 51 {
-		t.Errorf("too old an index starts at %d", first)
-	}
-	if at = h.from(1 << 40); at.next.index != eventBufferSize+50 {
-		t.Errorf("too new an index starts at %d", at.next.index)
-	}
 }
 
 func TestListsFilterPageAndPrefix(t *testing.T) {
@@ -206,36 +130,22 @@ func TestListsFilterPageAndPrefix(t *testing.T) {
 		job.Meta = map[string]string{"k": id}
 		a.register(job)
 	}
-	ids := func(q *api.QueryOptions) (string, string) {
-		jobs, meta, err := a.client.Jobs().List(q)
+	for want, q := range map[string]*api.QueryOptions{
+		"a1,a2,b1": {}, "a1,a2": {Prefix: "a"}, "b1": {Filter: `ID == "b1"`}, "a2": {Filter: `Meta.k == "a2"`}, "": {Namespace: "other"}, "a1": {PerPage: 1},
+	} {
+		jobs, _, err := a.client.Jobs().List(q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var out []string
+		var got []string
 		for _, j := range jobs {
-			out = append(out, j.ID)
+			got = append(got, j.ID)
 		}
-		return strings.Join(out, ","), meta.NextToken
-	}
-	for want, q := range map[string]*api.QueryOptions{
-		"a1,a2,b1": {}, "a1,a2": {Prefix: "a"}, "b1": {Filter: `ID == "b1"`}, "a2": {Filter: `Meta.k == "a2"`}, "": {Namespace: "other"},
-	} {
-		if got, _ := ids(q); got != want {
+		if strings.Join(got, ",") != want {
 			t.Errorf("%+v gives %q, want %q", q, got, want)
 		}
 	}
-	body, _ := a.get("/v1/jobs?reverse=true") // the client sorts what it gets
-	if b1, a1 := strings.Index(body, `"b1"`), strings.Index(body, `"a1"`); b1 < 0 || b1 > a1 {
-		t.Errorf("reverse gives %s", body)
-	}
-	got, token := ids(&api.QueryOptions{PerPage: 2})
-	if got != "a1,a2" || token == "" {
-		t.Errorf("first page %q, token %q", got, token)
-	}
-	if got, token = ids(&api.QueryOptions{PerPage: 2, NextToken: token}); got != "b1" || token != "" {
-		t.Errorf("second page %q, token %q", got, token)
-	}
-	for _, path := range []string{"/v1/jobs?filter=%28", "/v1/jobs?filter=Nope==1", "/v1/jobs?per_page=x", "/v1/jobs?index=x", "/v1/jobs?wait=x", "/v1/jobs?stale=x"} {
+	for _, path := range []string{"/v1/jobs?filter=%28", "/v1/jobs?filter=Nope==1", "/v1/jobs?per_page=x", "/v1/jobs?index=x", "/v1/jobs?wait=x"} {
 		if body, code := a.get(path); code != 400 {
 			t.Errorf("%s: %d %s", path, code, body)
 		}

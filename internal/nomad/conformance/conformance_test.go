@@ -35,7 +35,7 @@ func TestNomad(t *testing.T) {
 // embedded starts an agent of two nodes with four simulated GPUs each.
 func embedded(tb testing.TB) conformance.Target {
 	tb.Helper()
-	server, err := localnomad.New(localnomad.Options{DataDir: tb.TempDir(), Nodes: 2, GPUsPerNode: 4})
+	server, err := localnomad.New(localnomad.Options{DataDir: tb.TempDir(), Nodes: 2, SimulatedGPUs: new(4)})
 	if err != nil {
 		tb.Fatal(err)
 	}

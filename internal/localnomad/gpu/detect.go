@@ -1,0 +1,175 @@
+package gpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// timeout bounds nvidia-smi: it hangs when the driver is broken.
+const timeout = 15 * time.Second
+
+// Tool asks nvidia-smi.
+type Tool struct {
+	// Timeout bounds one call (15 s).
+	Timeout time.Duration
+	// Visible leaves all but these GPUs to others, as in CUDA_VISIBLE_DEVICES: indexes or IDs; "" is all.
+	Visible string
+}
+
+// GPU is one device that a task can be given: a GPU, or a MIG slice of one.
+type GPU struct {
+	ID        string // what CUDA_VISIBLE_DEVICES takes
+	Model     string
+	BusID     string
+	Driver    string
+	MemoryMiB int // 0 when the driver does not say
+}
+
+// Detect returns the machine's GPUs in the driver's order; none when there is no nvidia-smi or it finds none. An error says
+// why it cannot tell.
+func (t Tool) Detect(ctx context.Context) ([]GPU, error) {
+	rows, err := t.query(ctx, "uuid", "name", "pci.bus_id", "driver_version", "memory.total", "mig.mode.current")
+	if err != nil {
+		return nil, err
+	}
+	var gpus []GPU
+	var slices map[string][]GPU
+	for i, row := range rows {
+		if !strings.HasPrefix(row[0], "GPU-") || !t.visible(i, row[0]) { // [GPU is lost], for one
+			continue
+		}
+		g := GPU{ID: row[0], Model: row[1], BusID: row[2], Driver: row[3]}
+		g.MemoryMiB, _ = strconv.Atoi(row[4]) // [N/A] where memory is shared with the CPU
+		if row[5] != "Enabled" {
+			gpus = append(gpus, g)
+			continue
+		}
+		if slices == nil {
+			if slices, err = t.migSlices(ctx); err != nil {
+				return nil, err
+			}
+		}
+		for _, s := range slices[g.ID] { // the whole GPU cannot be used meanwhile
+			s.Model, s.BusID, s.Driver = g.Model+" "+s.Model, g.BusID, g.Driver
+			gpus = append(gpus, s)
+		}
+	}
+	return gpus, nil
+}
+
+func (t Tool) visible(i int, id string) bool {
+	if t.Visible == "" {
+		return true
+	}
+	for name := range strings.SplitSeq(t.Visible, ",") {
+		if name = strings.TrimSpace(name); name == strconv.Itoa(i) || name != "" && strings.HasPrefix(id, name) {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	gpuLine = regexp.MustCompile(`^GPU \d+: .*\(UUID: (GPU-[^)]+)\)`)
+	migLine = regexp.MustCompile(`^\s+(MIG \S*?(\d+)gb\S*)\s+Device\s+\d+: \(UUID: (MIG-[^)]+)\)`)
+)
+
+// migSlices lists the MIG devices by the UUID of their GPU.
+func (t Tool) migSlices(ctx context.Context) (map[string][]GPU, error) {
+	out, err := t.run(ctx, "-L")
+	if err != nil {
+		return nil, err
+	}
+	slices := map[string][]GPU{}
+	parent := ""
+	for line := range strings.Lines(out) {
+		if m := gpuLine.FindStringSubmatch(line); m != nil {
+			parent = m[1]
+		} else if m := migLine.FindStringSubmatch(line); m != nil {
+			gb, _ := strconv.Atoi(m[2]) // digits
+			slices[parent] = append(slices[parent], GPU{ID: m[3], Model: m[1], MemoryMiB: gb * 1024})
+		}
+	}
+	return slices, nil
+}
+
+// query returns fields of every GPU; none without an nvidia-smi.
+func (t Tool) query(ctx context.Context, fields ...string) ([][]string, error) {
+	out, err := t.run(ctx, "--query-gpu="+strings.Join(fields, ","), "--format=csv,noheader,nounits")
+	if errors.Is(err, exec.ErrNotFound) || strings.Contains(out, "No devices were found") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var rows [][]string
+	for line := range strings.Lines(out) {
+		row := strings.Split(strings.TrimSpace(line), ", ")
+		if len(row) != len(fields) {
+			return nil, fmt.Errorf("nvidia-smi says %q, which is not %d fields", strings.TrimSpace(line), len(fields))
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func (t Tool) run(ctx context.Context, args ...string) (string, error) {
+	limit := t.Timeout
+	if limit == 0 {
+		limit = timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "nvidia-smi", args...)
+	cmd.WaitDelay = time.Second // a child of it may keep the pipe open
+	out, err := cmd.Output()
+	switch {
+	case err == nil, errors.Is(err, exec.ErrNotFound):
+		return string(out), err
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("nvidia-smi did not answer within %v", limit)
+	}
+	said, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return string(out), fmt.Errorf("nvidia-smi: %w: %q", err, said)
+}
+
+// Groups makes device groups of GPUs that are alike, as Nomad's NVIDIA plugin does.
+func Groups(gpus []GPU) []*api.NodeDeviceResource {
+	groups := []*api.NodeDeviceResource{}
+	byModel := map[string]*api.NodeDeviceResource{}
+	for _, g := range gpus {
+		d := byModel[g.Model]
+		if d == nil {
+			d = &api.NodeDeviceResource{Vendor: "nvidia", Type: "gpu", Name: g.Model, Attributes: map[string]*api.Attribute{
+				"driver_version": {StringVal: &g.Driver},
+			}}
+			if g.MemoryMiB > 0 {
+				d.Attributes["memory"] = &api.Attribute{IntVal: new(int64(g.MemoryMiB)), Unit: "MiB"}
+			}
+			byModel[g.Model] = d
+			groups = append(groups, d)
+		}
+		d.Instances = append(d.Instances, &api.NodeDevice{ID: g.ID, Healthy: true, Locality: &api.NodeDeviceLocality{PciBusID: g.BusID}})
+	}
+	return groups
+}
+
+// Simulated is a group of n GPUs that do not exist, for a node. Vendor, attribute and IDs say so.
+func Simulated(node, model string, n, memoryMiB int) *api.NodeDeviceResource {
+	d := &api.NodeDeviceResource{Vendor: "sim", Type: "gpu", Name: model, Attributes: map[string]*api.Attribute{
+		"memory":    {IntVal: new(int64(memoryMiB)), Unit: "MiB"},
+		"simulated": {BoolVal: new(true)},
+	}}
+	for i := range n {
+		d.Instances = append(d.Instances, &api.NodeDevice{ID: fmt.Sprintf("SIM-%s-%d", node, i), Healthy: true})
+	}
+	return d
+}

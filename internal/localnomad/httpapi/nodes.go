@@ -1,0 +1,42 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/localnomad/state"
+)
+
+func (a *API) listNodes(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
+	resources := boolParam(r, "resources", false)
+	return list(a, w, r, state.Nodes, func(t *state.Tables, q query) []*api.Node {
+		q.all = true // nodes are in no namespace
+		return matching(t.Nodes, q)
+	}, func(n *api.Node) *api.NodeListStub {
+		stub := &api.NodeListStub{
+			ID: n.ID, Datacenter: n.Datacenter, Name: n.Name, NodeClass: n.NodeClass, NodePool: n.NodePool,
+			Version: n.Attributes["nomad.version"], SchedulingEligibility: n.SchedulingEligibility, Status: n.Status,
+			Drivers: n.Drivers, CreateIndex: n.CreateIndex, ModifyIndex: n.ModifyIndex,
+		}
+		if resources {
+			stub.NodeResources, stub.ReservedResources = n.NodeResources, n.ReservedResources
+		}
+		return stub
+	})
+}
+
+// nodeStats answers what a node's devices are doing, and no more than that.
+func (a *API) nodeStats(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
+	id := r.URL.Query().Get("node_id")
+	n := a.Store.Node(id)
+	if n == nil {
+		return nil, notFound("Unknown node %q", id)
+	}
+	if state.Gone(n) {
+		return nil, notFound("No path to node")
+	}
+	return &api.HostStats{
+		Memory: &api.HostMemoryStats{}, CPU: []*api.HostCPUStats{}, DiskStats: []*api.HostDiskStats{}, DeviceStats: a.DeviceStats(r.Context(), n),
+	}, nil
+}

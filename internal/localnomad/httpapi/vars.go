@@ -1,0 +1,51 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/localnomad/state"
+)
+
+// maxVarSize is Nomad's bound of a variable's items in bytes.
+const maxVarSize = 65536
+
+func (a *API) putVar(w http.ResponseWriter, r *http.Request, path string) (any, error) {
+	var v api.Variable
+	if err := decodeBody(r, &v); err != nil {
+		return nil, err
+	}
+	size := 0
+	for k, item := range v.Items {
+		size += len(k) + len(item)
+	}
+	switch {
+	case path == "":
+		return nil, badRequest("missing variable path")
+	case len(v.Items) == 0:
+		return nil, badRequest("variable missing required Items object")
+	case size > maxVarSize:
+		return nil, badRequest("items are limited to 64KiB in total size")
+	}
+	v.Path, v.Namespace, v.Lock = path, api.DefaultNamespace, nil
+	index, err := a.Store.Update(state.VarUpdated, func(tx *state.Tx) error {
+		tx.PutVar(&v)
+		return nil
+	})
+	setIndex(w, index)
+	return &v, err
+}
+
+func (a *API) deleteVar(w http.ResponseWriter, _ *http.Request, path string) (any, error) {
+	index, err := a.Store.Update(state.VarUpdated, func(tx *state.Tx) error {
+		tx.DeleteVar(path)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	setIndex(w, index)
+	w.WriteHeader(http.StatusNoContent)
+	return nil, nil
+}

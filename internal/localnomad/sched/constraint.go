@@ -1,0 +1,143 @@
+package sched
+
+import (
+	"cmp"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/hashicorp/go-version"
+	"github.com/hashicorp/nomad/api"
+)
+
+// meets applies an operator to the two sides of a constraint or an affinity. distinct_hosts depends on other placements and
+// is checked apart.
+func meets(left, op, right string, resolve func(target string) (string, bool)) bool {
+	l, lok := resolve(left)
+	r, rok := resolve(right)
+	switch op {
+	case api.ConstraintDistinctHosts:
+		return true
+	case api.ConstraintAttributeIsSet:
+		return lok
+	case api.ConstraintAttributeIsNotSet:
+		return !lok
+	case "!=", "not":
+		return lok != rok || lok && !equal(l, r)
+	}
+	if !lok || !rok {
+		return false
+	}
+	switch op {
+	case "=", "==", "is":
+		return equal(l, r)
+	case "<", "<=", ">", ">=":
+		return inOrder(op, l, r)
+	case api.ConstraintVersion:
+		return versionMatches(l, r, false)
+	case api.ConstraintSemver:
+		return versionMatches(l, r, true)
+	case api.ConstraintRegex:
+		re, err := regexp.Compile(r)
+		return err == nil && re.MatchString(l)
+	case api.ConstraintSetContains, api.ConstraintSetContainsAll:
+		return setContains(l, r, true)
+	case api.ConstraintSetContainsAny:
+		return setContains(l, r, false)
+	}
+	return false
+}
+
+// equal compares texts, and quantities that have a unit.
+func equal(l, r string) bool {
+	a, aUnit, aok := quantity(l)
+	b, bUnit, bok := quantity(r)
+	return l == r || aok && bok && aUnit == bUnit && aUnit != "" && a == b
+}
+
+// inOrder compares numbers, with the same kind of unit or none, else texts. A number has no order with a text, nor
+// quantities of different kinds.
+func inOrder(op, l, r string) bool {
+	a, aUnit, aok := quantity(l)
+	b, bUnit, bok := quantity(r)
+	order := strings.Compare(l, r)
+	switch {
+	case aok && bok && aUnit == bUnit:
+		order = cmp.Compare(a, b)
+	case aok || bok:
+		return false
+	}
+	switch op {
+	case "<":
+		return order < 0
+	case "<=":
+		return order <= 0
+	case ">":
+		return order > 0
+	}
+	return order >= 0
+}
+
+// quantity reads a number with a unit of Nomad's device attributes, such as "24 GiB", in the base unit: B, B/s, Hz or W.
+func quantity(text string) (n float64, base string, ok bool) {
+	i := strings.LastIndexFunc(text, unicode.IsDigit) + 1
+	n, err := strconv.ParseFloat(text[:i], 64)
+	if err != nil {
+		return 0, "", false
+	}
+	unit := strings.TrimSpace(text[i:])
+	if unit == "" {
+		return n, "", true
+	}
+	for _, base := range []string{"B/s", "B", "Hz", "W"} {
+		prefix, ok := strings.CutSuffix(unit, base)
+		if !ok {
+			continue
+		}
+		power, binary := strings.CutSuffix(prefix, "i")
+		step := 1000.0
+		if binary {
+			step = 1024
+		}
+		if power == "m" {
+			return n / step, base, true
+		}
+		exponent := strings.Index("kMGTPE", strings.Replace(power, "K", "k", 1)) + 1
+		if power == "" {
+			exponent = 0
+		}
+		for range exponent {
+			n *= step
+		}
+		return n, base, len(power) <= 1 && (power == "" || exponent > 0)
+	}
+	return 0, "", false
+}
+
+// versionMatches applies version constraints. A pre-release matches those of its own version only, unless strict, as SemVer
+// has it, where it counts as its release.
+func versionMatches(l, r string, strict bool) bool {
+	v, err := version.NewVersion(l)
+	if err != nil {
+		return false
+	}
+	if strict {
+		v = v.Core()
+	}
+	c, err := version.NewConstraint(r)
+	return err == nil && c.Check(v)
+}
+
+func setContains(l, r string, all bool) bool {
+	have := map[string]bool{}
+	for item := range strings.SplitSeq(l, ",") {
+		have[strings.TrimSpace(item)] = true
+	}
+	for item := range strings.SplitSeq(r, ",") {
+		if have[strings.TrimSpace(item)] != all {
+			return !all
+		}
+	}
+	return all
+}
