@@ -60,6 +60,7 @@ type Cluster interface {
 	Stop(ctx context.Context, childID string) error
 	Nodes(ctx context.Context) ([]run.Node, error)
 	GPUUses(ctx context.Context) (map[string][]run.GPUUse, error)
+	GPUStats(ctx context.Context, nodeID string) ([]run.GPUStats, error)
 	Planner
 }
 

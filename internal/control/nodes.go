@@ -41,3 +41,23 @@ func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) {
 	}
 	return nodes, nil
 }
+
+// MeasureGPUs adds what the nodes' GPUs are doing. A node that does not answer soon has none of it.
+func (c *Control) MeasureGPUs(ctx context.Context, nodes []run.Node) {
+	var each errgroup.Group
+	each.SetLimit(8)
+	for i := range nodes {
+		n := &nodes[i]
+		if n.Status != "ready" || len(n.GPUs) == 0 || n.Simulated {
+			continue
+		}
+		each.Go(func() error {
+			var err error
+			if n.Stats, err = c.o.Cluster.GPUStats(ctx, n.ID); err != nil {
+				c.o.Logger.Debug("no statistics of GPUs", "node", n.Name, "error", err)
+			}
+			return nil
+		})
+	}
+	_ = each.Wait() // never fails
+}

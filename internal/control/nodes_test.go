@@ -36,3 +36,25 @@ func TestNodesTellWhichRunHasTheirGPUs(t *testing.T) {
 		t.Error("nodes of a cluster that is away")
 	}
 }
+
+func TestOnlyRealGPUsOfNodesThatAnswerAreMeasured(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	gpus := []run.GPU{{ID: "0", Model: "nvidia/gpu/A100"}}
+	nodes := []run.Node{
+		{ID: "n1", Status: "ready", GPUs: gpus}, {ID: "n2", Status: "ready", GPUs: gpus, Simulated: true}, {ID: "n3", Status: "ready"},
+		{ID: "n4", Status: "down", GPUs: gpus},
+	}
+	r.control.MeasureGPUs(t.Context(), nodes)
+	for _, n := range nodes {
+		if want := n.ID == "n1"; (len(n.Stats) == 1) != want {
+			t.Errorf("%s has %+v", n.ID, n.Stats)
+		}
+	}
+	nodes[0].Stats = nil
+	r.cluster.SetDown(true)
+	r.control.MeasureGPUs(t.Context(), nodes)
+	if len(nodes[0].Stats) != 0 {
+		t.Errorf("of a cluster that is away: %+v", nodes[0].Stats)
+	}
+}

@@ -12,8 +12,20 @@ type Node struct {
 	GPUs       []GPU  `json:"gpus"`
 	// Uses says who has which of the GPUs; the others are free.
 	Uses []GPUUse `json:"uses"`
+	// Stats says what the GPUs are doing, where that is asked for and measured.
+	Stats []GPUStats `json:"gpu_stats,omitempty"`
 	// Simulated is true when the GPUs stand for devices that do not exist (the embedded agent only).
 	Simulated bool `json:"simulated,omitempty"`
+}
+
+// GPUStats is what one GPU is doing; nil is what its driver does not say.
+type GPUStats struct {
+	ID          string `json:"id"`
+	Utilization *int64 `json:"utilization,omitempty"`  // % of the time in which a kernel ran
+	MemoryUsed  *int64 `json:"memory_used,omitempty"`  // MiB
+	MemoryTotal *int64 `json:"memory_total,omitempty"` // MiB
+	Power       *int64 `json:"power,omitempty"`        // W
+	Temperature *int64 `json:"temperature,omitempty"`  // °C
 }
 
 // GPUUse is what one allocation has of a node's GPUs.

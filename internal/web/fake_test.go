@@ -174,6 +174,7 @@ func (f *fake) act(what string) error {
 }
 
 func (f *fake) Nodes(context.Context) ([]run.Node, error) { return f.nodes, f.err }
+func (f *fake) MeasureGPUs(context.Context, []run.Node)   {}
 
 // testRun is a run in a state, with numbers that one recognises.
 func testRun(s run.State) run.Run {

@@ -44,6 +44,7 @@ func (s *Server) handleNodes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.Actions.MeasureGPUs(r.Context(), nodes)
 	list := views.NodeList{Nodes: nodes, Names: map[run.ID]string{}}
 	for _, n := range nodes {
 		for _, u := range n.Uses {

@@ -21,7 +21,9 @@ func TestNodesShowWhichGPUsAreFreeAndWhoHasTheOthers(t *testing.T) {
 				{Run: "r-0000000009", Job: "cotrain-core-x/dispatch-2", Rank: 0},
 			},
 		},
-		{ID: "n-2", Name: "two", Status: "down", Eligible: true, GPUs: []run.GPU{gpu("e")}},
+		{ID: "n-2", Name: "two", Status: "down", Eligible: true, GPUs: []run.GPU{gpu("e")}, Stats: []run.GPUStats{
+			{ID: "e", Utilization: new(int64(87)), MemoryUsed: new(int64(40960)), MemoryTotal: new(int64(81920)), Power: new(int64(312)), Temperature: new(int64(63))}, {ID: "f", Utilization: new(int64(0))},
+		}},
 		{ID: "n-3", Name: "three", Status: "ready", Eligible: true},
 	}
 	a := s.get("/nodes", 200)
@@ -33,6 +35,8 @@ func TestNodesShowWhichGPUsAreFreeAndWhoHasTheOthers(t *testing.T) {
 		`[data-node-id=n-1] a[href="/runs/` + string(r.ID) + `"]`: r.Name,
 		`[data-node-id=n-1] a[href="/runs/r-0000000009"]`:         "r-0000000009", // deleted meanwhile
 		"[data-node-id=n-2] .cell-uses":                           "nobody",
+		"[data-node-id=n-2] [data-gpu=e]":                         "87 %, 40.0 GiB of 80.0 GiB, 312 W, 63 °C",
+		"[data-node-id=n-2] [data-gpu=f]":                         "0 %",
 		"[data-node-id=n-3] [data-metric=free]":                   "–",
 	} {
 		if got := a.text(t, selector); got != want {

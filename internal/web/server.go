@@ -48,6 +48,8 @@ type Actions interface {
 	Delete(ctx context.Context, actor string, id run.ID) error
 	// Nodes returns the nodes of the cluster.
 	Nodes(ctx context.Context) ([]run.Node, error)
+	// MeasureGPUs adds what the nodes' GPUs are doing.
+	MeasureGPUs(ctx context.Context, nodes []run.Node)
 }
 
 // Templates is the own templates; the presets are trainconf's.

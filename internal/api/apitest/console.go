@@ -299,6 +299,9 @@ func (c *Console) Delete(_ context.Context, _ string, id run.ID) error {
 	})
 }
 
+// MeasureGPUs adds nothing: [Console.SetNodes] says what there is.
+func (c *Console) MeasureGPUs(context.Context, []run.Node) {}
+
 // Nodes is for [api.Actions].
 func (c *Console) Nodes(context.Context) ([]run.Node, error) {
 	c.mu.Lock()

@@ -252,4 +252,7 @@ func testLists(t *testing.T, target Target) {
 	if target.Device != "" && !slices.ContainsFunc(n.GPUs, func(g run.GPU) bool { return g.Model == target.Device && g.ID != "" }) {
 		t.Errorf("node has the devices %+v, want %s", n.GPUs, target.Device)
 	}
+	if _, err := b.client.GPUStats(b.context(), n.ID); err != nil {
+		t.Errorf("what its devices are doing: %v", err)
+	}
 }

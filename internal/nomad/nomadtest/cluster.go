@@ -310,6 +310,16 @@ func (c *Cluster) GPUUses(context.Context) (map[string][]run.GPUUse, error) {
 	return out, c.call("GPUUses")
 }
 
+// GPUStats answers that a GPU of the node, whatever it is, has nothing to do.
+func (c *Cluster) GPUStats(_ context.Context, nodeID string) ([]run.GPUStats, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.call("GPUStats"); err != nil {
+		return nil, err
+	}
+	return []run.GPUStats{{ID: nodeID + "-gpu", Utilization: new(int64(0))}}, nil
+}
+
 // Watch tells a resync at first and after each time of being down, and a hint for every job at every change.
 func (c *Cluster) Watch(ctx context.Context, fn func(nomad.Hint)) error {
 	connected := false
