@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -44,7 +45,7 @@ func decodeBody(body []byte, into any) error {
 			return &bodyFault{Location: "body", Rule: "must be UTF-8 text", Fix: "encode the body as UTF-8"}
 		}
 		if key, found := run.RepeatedKey(body); found {
-			return &bodyFault{Location: "body", Field: clip(key), Rule: "is given twice", Fix: "give it once"}
+			return &bodyFault{Location: "body", Field: fault.Quote(key), Rule: "is given twice", Fix: "give it once"}
 		}
 	}
 	err := json.Unmarshal(body, into)
@@ -61,7 +62,7 @@ func decodeBody(body []byte, into any) error {
 		return strings.ContainsFunc(part[:min(1, len(part))], unicode.IsUpper)
 	})
 	field, value := strings.Join(path, "."), strings.TrimPrefix(kind.Value, "number ")
-	f := ofField(client.FieldProblem{Location: "body", Field: clip(field), Value: clip(value), Rule: "must be a whole number", Fix: "write it with digits alone"}, value)
+	f := ofField(client.FieldProblem{Location: "body", Field: fault.Quote(field), Value: fault.Quote(value), Rule: "must be a whole number", Fix: "write it with digits alone"}, value)
 	if strings.ContainsAny(value, ".eE") {
 		f.Rule += ", written without an exponent or a point"
 	}
@@ -143,7 +144,7 @@ func fieldProblem(e *huma.ErrorDetail) client.FieldProblem {
 		return own
 	}
 	location, field, _ := strings.Cut(strings.ReplaceAll(e.Location, dotSign, "."), ".")
-	f := client.FieldProblem{Location: clip(location), Field: clip(field), Rule: clip(e.Message), Fix: "see " + documentPath}
+	f := client.FieldProblem{Location: fault.Quote(location), Field: fault.Quote(field), Rule: fault.Quote(e.Message), Fix: "see " + documentPath}
 	value, isText := e.Value.(string)
 	if e.Value != nil && !isText {
 		b, err := json.Marshal(e.Value)
@@ -151,7 +152,7 @@ func fieldProblem(e *huma.ErrorDetail) client.FieldProblem {
 			value = string(b)
 		}
 	}
-	f.Value = clip(strings.ReplaceAll(value, dotSign, "."))
+	f.Value = fault.Quote(strings.ReplaceAll(value, dotSign, "."))
 	for _, r := range plainRules {
 		if r.said.MatchString(f.Rule) {
 			f.Rule = r.said.ReplaceAllString(f.Rule, r.plain)

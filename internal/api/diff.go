@@ -6,14 +6,13 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/client"
-	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 func (s *server) diff(ctx context.Context, in *client.DiffQuery) (out client.Diff, err error) {
-	var sides [2]draft.Base
+	var sides [2]trainconf.Start
 	var bad []run.FieldError
 	var missing *fault.Error
 	for i, side := range []struct{ field, ref string }{{"a", in.A}, {"b", in.B}} {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -66,7 +65,7 @@ func classify(err error) *problem {
 func invalid(location string, fields ...run.FieldError) *problem {
 	p := problemOf(run.FieldErrors(fields).Fault())
 	for _, f := range fields {
-		p.Errors = append(p.Errors, client.FieldProblem{Location: location, Field: f.Field, Value: clip(f.Value), Rule: f.Rule, Fix: f.Fix})
+		p.Errors = append(p.Errors, client.FieldProblem{Location: location, Field: f.Field, Value: fault.Quote(f.Value), Rule: f.Rule, Fix: f.Fix})
 	}
 	return p
 }
@@ -123,20 +122,6 @@ func tooLarge(ctx huma.Context) *fault.Error {
 		what += fmt.Sprintf(" has %d bytes, and", n)
 	}
 	return fault.New(fault.ErrTooLarge, fmt.Sprintf("%s may have at most %d bytes.", what, limit), "Shorten what it carries: a configuration has at most 16384 bytes.")
-}
-
-// clip cuts what came from outside to 200 bytes of valid UTF-8, and shows that it did.
-func clip(s string) string {
-	const more = "…"
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	n := 200 - len(more)
-	if len(s) <= n+len(more) {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + more
 }
 
 // write answers with the problem where huma does not.

@@ -34,7 +34,7 @@ func (s *server) resolve(ctx context.Context, name string, in draft.Source) (res
 }
 
 // begin finds what a source starts from: one thing at most.
-func (s *server) begin(ctx context.Context, in draft.Source) (draft.Base, run.FieldErrors, error) {
+func (s *server) begin(ctx context.Context, in draft.Source) (trainconf.Start, run.FieldErrors, error) {
 	field, ref := "", ""
 	for _, given := range [...][2]string{{"preset", in.Preset}, {"template", in.Template}, {"clone", in.Clone}} {
 		switch {
@@ -42,7 +42,7 @@ func (s *server) begin(ctx context.Context, in draft.Source) (draft.Base, run.Fi
 		case field == "":
 			field, ref = given[0], given[1]
 		default:
-			return draft.Empty(), run.FieldErrors{{Field: "preset", Value: clip(in.Preset), Rule: "does not go together with another: preset, template and clone each say what to start from", Fix: "give one of the three"}}, nil
+			return draft.Empty(), run.FieldErrors{{Field: "preset", Value: fault.Quote(in.Preset), Rule: "does not go together with another: preset, template and clone each say what to start from", Fix: "give one of the three"}}, nil
 		}
 	}
 	if field == "" {
@@ -70,7 +70,7 @@ func asMissing(err error) (*fault.Error, error) {
 func missingField(field, ref string, f *fault.Error) run.FieldError {
 	rule := map[fault.Kind]string{fault.ErrNoPreset: "is not a preset", fault.ErrNoTemplate: "is not a template", fault.ErrNoRun: "is not the ID of a run"}[f.Kind]
 	fix := strings.TrimSuffix(f.Do, ".")
-	return run.FieldError{Field: field, Value: clip(ref), Rule: rule, Fix: strings.ToLower(fix[:1]) + fix[1:]}
+	return run.FieldError{Field: field, Value: fault.Quote(ref), Rule: rule, Fix: strings.ToLower(fix[:1]) + fix[1:]}
 }
 
 // refusal is everything that is wrong with a source, all at once. When what it starts from does not exist, it says that first.
@@ -85,14 +85,14 @@ func (d *resolved) refusal(named bool) error {
 }
 
 // base finds what a draft starts from. What does not exist is [fault.ErrNotFound].
-func (s *server) base(ctx context.Context, kind, name string) (draft.Base, error) {
+func (s *server) base(ctx context.Context, kind, name string) (trainconf.Start, error) {
 	switch kind {
 	case "preset":
 		p, ok := trainconf.PresetByName(name)
 		if !ok {
 			return draft.Empty(), trainconf.NoPreset(name)
 		}
-		return draft.OfPreset(p), nil
+		return trainconf.StartOfPreset(p), nil
 	case "template":
 		return s.templateBase(ctx, name)
 	}
@@ -100,30 +100,30 @@ func (s *server) base(ctx context.Context, kind, name string) (draft.Base, error
 	if err != nil {
 		return draft.Empty(), err
 	}
-	return draft.OfRun(r)
+	return trainconf.StartOfRun(r)
 }
 
 // templateBase starts from a template, or from a preset of that name.
-func (s *server) templateBase(ctx context.Context, ref string) (draft.Base, error) {
-	name, version, ok := run.SplitTemplateRef(ref)
+func (s *server) templateBase(ctx context.Context, ref string) (trainconf.Start, error) {
+	name, version, ok := run.ParseTemplateRef(ref)
 	if !ok {
 		return draft.Empty(), run.NoTemplate(ref, 0)
 	}
 	if p, preset := trainconf.PresetByName(name); preset && version == 0 {
-		return draft.OfPreset(p), nil
+		return trainconf.StartOfPreset(p), nil
 	}
 	t, err := s.Templates.Template(ctx, name, version)
 	if err != nil {
 		return draft.Empty(), s.noTemplate(ctx, err, name, version)
 	}
-	return draft.OfTemplate(t)
+	return trainconf.StartOfTemplate(t)
 }
 
 // refBase finds one side of a comparison: "run:r-0123456789", "template:my-7B@2" or "preset:7B".
-func (s *server) refBase(ctx context.Context, field, ref string) (draft.Base, error) {
+func (s *server) refBase(ctx context.Context, field, ref string) (trainconf.Start, error) {
 	kind, name, _ := strings.Cut(ref, ":")
 	if kind != "run" && kind != "template" && kind != "preset" {
-		return draft.Empty(), run.FieldErrors{{Field: field, Value: clip(ref), Rule: "must say what to compare: run, template or preset, a colon and its name", Fix: fmt.Sprintf("use %q or %q, for example", "run:r-0123456789", "template:my-7B@2")}}
+		return draft.Empty(), run.FieldErrors{{Field: field, Value: fault.Quote(ref), Rule: "must say what to compare: run, template or preset, a colon and its name", Fix: fmt.Sprintf("use %q or %q, for example", "run:r-0123456789", "template:my-7B@2")}}
 	}
 	return s.base(ctx, kind, name)
 }

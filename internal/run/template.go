@@ -26,13 +26,14 @@ type Template struct {
 // Ref is how a run names the template that it was made from: "name@version".
 func (t Template) Ref() string { return fmt.Sprintf("%s@%d", t.Name, t.Version) }
 
-// SplitTemplateRef reads "name" or "name@2"; the version is 0 when there is none. It does not ask whether the template exists.
-func SplitTemplateRef(ref string) (name string, version int, ok bool) {
+// ParseTemplateRef reads "name" or "name@2"; the version is 0 when there is none. ok is false for what cannot name a template;
+// whether there is one is another question.
+func ParseTemplateRef(ref string) (name string, version int, ok bool) {
 	name, digits, found := strings.Cut(ref, "@")
 	if found {
 		n, err := strconv.Atoi(digits)
 		if err != nil || n < 1 {
-			return "", 0, false
+			return name, 0, false
 		}
 		version = n
 	}
@@ -82,11 +83,8 @@ func CheckTemplateName(name string) *FieldError {
 	if templateName.MatchString(name) {
 		return nil
 	}
-	if len(name) > 80 {
-		name = name[:80] + "..."
-	}
 	return &FieldError{
-		Field: "template", Value: name, Rule: "must be 1 to 63 letters, digits and . _ - and begin with a letter or digit",
+		Field: "template", Value: named(name), Rule: "must be 1 to 63 letters, digits and . _ - and begin with a letter or digit",
 		Fix: `use a name such as "my-7B-diloco"`,
 	}
 }
