@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -42,10 +43,15 @@ func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) {
 	return nodes, nil
 }
 
-// MeasureGPUs adds what the nodes' GPUs are doing. A node that does not answer soon has none of it.
+// measureTimeout bounds what a page of nodes waits for statistics, however many nodes do not answer.
+const measureTimeout = time.Second
+
+// MeasureGPUs adds what the nodes' GPUs are doing. A node that does not answer in time has none of it.
 func (c *Control) MeasureGPUs(ctx context.Context, nodes []run.Node) {
+	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
+	defer cancel()
 	var each errgroup.Group
-	each.SetLimit(8)
+	each.SetLimit(32)
 	for i := range nodes {
 		n := &nodes[i]
 		if n.Status != "ready" || len(n.GPUs) == 0 || n.Simulated {
@@ -54,7 +60,7 @@ func (c *Control) MeasureGPUs(ctx context.Context, nodes []run.Node) {
 		each.Go(func() error {
 			var err error
 			if n.Stats, err = c.o.Cluster.GPUStats(ctx, n.ID); err != nil {
-				c.o.Logger.Debug("no statistics of GPUs", "node", n.Name, "error", err)
+				c.o.Logger.Debug("no statistics of GPUs", "node", n.Name, "err", err)
 			}
 			return nil
 		})

@@ -4,21 +4,15 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// statsTimeout bounds the look at one node: a server passes it on to the node's client, which may have to measure first.
-const statsTimeout = 3 * time.Second
-
 // GPUStats returns what a node's GPUs are doing, by ID, as far as the device plugin there says: under the names of Nomad's
 // NVIDIA plugin. GPUs that it does not measure are left out.
 func (c *Client) GPUStats(ctx context.Context, nodeID string) ([]run.GPUStats, error) {
-	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
-	defer cancel()
 	q := query(ctx)
 	q.Params["node_id"] = nodeID
 	var host struct{ DeviceStats []*api.DeviceGroupStats }
