@@ -1,8 +1,12 @@
 package static_test
 
 import (
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -27,19 +31,50 @@ func TestAssetsAreImmutableUnderTheirVersionAndRevalidatedWithoutIt(t *testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	versioned := get(t, a, a.Base()+"css/tokens.css", "")
+	versioned := get(t, a, a.Base()+"css/ui/tokens.css", "")
 	if versioned.Code != 200 || !strings.Contains(versioned.Header().Get("Cache-Control"), "immutable") {
 		t.Errorf("versioned: %d, Cache-Control %q", versioned.Code, versioned.Header().Get("Cache-Control"))
 	}
 	if got := versioned.Header().Get("Content-Type"); got != "text/css; charset=utf-8" {
 		t.Errorf("content type %q", got)
 	}
-	plain := get(t, a, "/static/css/tokens.css", "")
+	plain := get(t, a, "/static/css/ui/tokens.css", "")
 	if plain.Code != 200 || plain.Header().Get("Cache-Control") != "no-cache" {
 		t.Errorf("unversioned: %d, Cache-Control %q", plain.Code, plain.Header().Get("Cache-Control"))
 	}
-	if again := get(t, a, "/static/css/tokens.css", plain.Header().Get("ETag")); again.Code != http.StatusNotModified {
+	if again := get(t, a, "/static/css/ui/tokens.css", plain.Header().Get("ETag")); again.Code != http.StatusNotModified {
 		t.Errorf("with the known ETag: %d", again.Code)
+	}
+}
+
+func TestEveryFileThatAScriptOrAStyleSheetNamesExists(t *testing.T) {
+	t.Parallel()
+	a, err := static.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?:from|import\(|url\()\s*"([^"]+)"`)
+	found := 0
+	for _, folder := range []string{"js", "css"} {
+		err := fs.WalkDir(os.DirFS("."), folder, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(file)
+			for _, m := range names.FindAllStringSubmatch(string(text), -1) {
+				found++
+				if named := path.Join(path.Dir(file), m[1]); !a.Has(named) {
+					t.Errorf("%s names %s, which is not there", file, named)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found < 30 {
+		t.Errorf("%d names were found", found)
 	}
 }
 
@@ -49,10 +84,10 @@ func TestAssetsServeNothingButListedFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/static/", "/static/css", "/static/css/", "/static/vendor/.gitkeep", "/static/embed.go",
+	for _, name := range []string{"/static/", "/static/css", "/static/css/", "/static/vendor/.gitkeep", "/static/embed.go",
 		"/static/../go.mod", "/static/" + strings.Repeat("x", 4000)} {
-		if w := get(t, a, path, ""); w.Code != http.StatusNotFound {
-			t.Errorf("%.60s: %d", path, w.Code)
+		if w := get(t, a, name, ""); w.Code != http.StatusNotFound {
+			t.Errorf("%.60s: %d", name, w.Code)
 		}
 	}
 }

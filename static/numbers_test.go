@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cotrain/cotrain/views"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
-// evaluate runs expressions over the exports of js/numbers.js and returns the value of each as JSON.
+// evaluate runs expressions over the exports of js/ui/numbers.js and returns the value of each as JSON.
 func evaluate(t *testing.T, expressions []string) map[string]string {
 	t.Helper()
 	node, err := exec.LookPath("node")
@@ -21,7 +21,7 @@ func evaluate(t *testing.T, expressions []string) map[string]string {
 		t.Skip("node is not installed (make build needs it too)")
 	}
 	cmd := exec.CommandContext(t.Context(), node, "--input-type=module", "-e",
-		`import { number, axisLabels, powerOf, integer, duration } from "./js/numbers.js"; console.log(JSON.stringify([`+strings.Join(expressions, ",")+`]));`)
+		`import { number, axisLabels, powerOf, integer, duration } from "./js/ui/numbers.js"; console.log(JSON.stringify([`+strings.Join(expressions, ",")+`]));`)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -69,13 +69,13 @@ func TestTheScriptWritesNumbersAsTheServerDoes(t *testing.T) {
 		`powerOf([[1, null], [undefined, 9e14]])`: `0`, `powerOf([[0]])`: `0`, `powerOf([[1e-4]])`: `0`, `powerOf([[]])`: `0`, `number(NaN)`: `"NaN"`, `number(-Infinity)`: `"-Inf"`,
 	}
 	for _, v := range []float64{0, 0.00001234, 1e-300, 0.00123, 4.5678, 9.995, 999.4, 999.7, 12345.6, 1e15, -1.5e308} {
-		want[fmt.Sprintf("number(%v)", v)] = fmt.Sprintf("%q", views.Number(v))
+		want[fmt.Sprintf("number(%v)", v)] = fmt.Sprintf("%q", ui.Number(v))
 	}
 	for _, n := range []int64{0, 999, 1234567, -1000} {
-		want[fmt.Sprintf("integer(%d)", n)] = fmt.Sprintf("%q", views.Integer(n))
+		want[fmt.Sprintf("integer(%d)", n)] = fmt.Sprintf("%q", ui.Integer(n))
 	}
 	for _, s := range []float64{-3, 0.4, 59.6, 3599, 7500, 277200} {
-		want[fmt.Sprintf("duration(%v)", s)] = fmt.Sprintf("%q", views.Duration(time.Duration(s*float64(time.Second))))
+		want[fmt.Sprintf("duration(%v)", s)] = fmt.Sprintf("%q", ui.Duration(time.Duration(s*float64(time.Second))))
 	}
 	written(t, want)
 }

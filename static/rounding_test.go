@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"github.com/cotrain/cotrain/views"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
 // TestTheBrowserRoundsAsTheServerDoes compares what a page is rendered with and what its script writes in its place.
@@ -28,7 +28,7 @@ func TestTheBrowserRoundsAsTheServerDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), node, "--input-type=module", "-e",
-		`import { number } from "./js/numbers.js"; import { readFileSync } from "fs"; console.log(JSON.stringify(JSON.parse(readFileSync(0)).map(number)));`)
+		`import { number } from "./js/ui/numbers.js"; import { readFileSync } from "fs"; console.log(JSON.stringify(JSON.parse(readFileSync(0)).map(number)));`)
 	cmd.Stdin = bytes.NewReader(in)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -39,7 +39,7 @@ func TestTheBrowserRoundsAsTheServerDoes(t *testing.T) {
 		t.Fatalf("%d numbers, %v", len(got), err)
 	}
 	for i, v := range values {
-		if want := views.Number(v); got[i] != want {
+		if want := ui.Number(v); got[i] != want {
 			t.Errorf("%v is %s in the browser and %s on the server", v, got[i], want)
 		}
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/draft"
@@ -35,12 +34,12 @@ func (s *server) resolve(ctx context.Context, name string, in draft.Source) (res
 
 // begin finds what a source starts from: one thing at most.
 func (s *server) begin(ctx context.Context, in draft.Source) (trainconf.Start, run.FieldErrors, error) {
-	field, ref := "", ""
-	for _, given := range [...][2]string{{"preset", in.Preset}, {"template", in.Template}, {"clone", in.Clone}} {
+	field, kind, name := "", "", ""
+	for _, given := range [...][3]string{{"preset", "preset", in.Preset}, {"template", "template", in.Template}, {"clone", "run", in.Clone}} {
 		switch {
-		case given[1] == "":
+		case given[2] == "":
 		case field == "":
-			field, ref = given[0], given[1]
+			field, kind, name = given[0], given[1], given[2]
 		default:
 			return draft.Empty(), run.FieldErrors{{Field: "preset", Value: fault.Quote(in.Preset), Rule: "does not go together with another: preset, template and clone each say what to start from", Fix: "give one of the three"}}, nil
 		}
@@ -48,9 +47,9 @@ func (s *server) begin(ctx context.Context, in draft.Source) (trainconf.Start, r
 	if field == "" {
 		return draft.Empty(), nil, nil
 	}
-	b, err := s.base(ctx, field, ref)
+	b, err := s.base(ctx, field, kind+":"+name)
 	if missing, _ := asMissing(err); missing != nil {
-		return b, run.FieldErrors{missingField(field, ref, missing)}, err
+		return b, run.FieldErrors{missingField(field, name, missing)}, err
 	}
 	if bad := trainconf.AsFieldErrors(err); bad != nil {
 		return b, bad, nil
@@ -84,46 +83,25 @@ func (d *resolved) refusal(named bool) error {
 	return p
 }
 
-// base finds what a draft starts from. What does not exist is [fault.ErrNotFound].
-func (s *server) base(ctx context.Context, kind, name string) (trainconf.Start, error) {
-	switch kind {
-	case "preset":
-		p, ok := trainconf.PresetByName(name)
-		if !ok {
-			return draft.Empty(), trainconf.NoPreset(name)
-		}
-		return trainconf.StartOfPreset(p), nil
-	case "template":
-		return s.templateBase(ctx, name)
-	}
-	r, err := s.find(ctx, name)
-	if err != nil {
+// base finds what a reference names. What does not exist is [fault.ErrNotFound].
+func (s *server) base(ctx context.Context, field, ref string) (trainconf.Start, error) {
+	named, err := trainconf.ParseRef(field, ref)
+	switch {
+	case err != nil:
 		return draft.Empty(), err
+	case named.Run != "":
+		r, err := s.Runs.Run(ctx, named.Run)
+		if err != nil {
+			return draft.Empty(), err
+		}
+		return trainconf.StartOfRun(r)
+	case named.Template != "":
+		t, err := s.Templates.Template(ctx, named.Template, named.Version)
+		if err != nil {
+			return draft.Empty(), s.noTemplate(ctx, err, named.Template, named.Version)
+		}
+		return trainconf.StartOfTemplate(t)
 	}
-	return trainconf.StartOfRun(r)
-}
-
-// templateBase starts from a template, or from a preset of that name.
-func (s *server) templateBase(ctx context.Context, ref string) (trainconf.Start, error) {
-	name, version, ok := run.ParseTemplateRef(ref)
-	if !ok {
-		return draft.Empty(), run.NoTemplate(ref, 0)
-	}
-	if p, preset := trainconf.PresetByName(name); preset && version == 0 {
-		return trainconf.StartOfPreset(p), nil
-	}
-	t, err := s.Templates.Template(ctx, name, version)
-	if err != nil {
-		return draft.Empty(), s.noTemplate(ctx, err, name, version)
-	}
-	return trainconf.StartOfTemplate(t)
-}
-
-// refBase finds one side of a comparison: "run:r-0123456789", "template:my-7B@2" or "preset:7B".
-func (s *server) refBase(ctx context.Context, field, ref string) (trainconf.Start, error) {
-	kind, name, _ := strings.Cut(ref, ":")
-	if kind != "run" && kind != "template" && kind != "preset" {
-		return draft.Empty(), run.FieldErrors{{Field: field, Value: fault.Quote(ref), Rule: "must say what to compare: run, template or preset, a colon and its name", Fix: fmt.Sprintf("use %q or %q, for example", "run:r-0123456789", "template:my-7B@2")}}
-	}
-	return s.base(ctx, kind, name)
+	p, _ := trainconf.PresetByName(named.Preset)
+	return trainconf.StartOfPreset(p), nil
 }

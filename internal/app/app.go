@@ -165,7 +165,7 @@ func (a *App) wire(client *nomad.Client) error {
 		return err
 	}
 	pages := web.New(web.Deps{
-		Runs: a.store, Details: a.store, Actions: a.actions, Templates: a.actions, Sweeps: a.actions, Launches: a.actions, DryRuns: a.actions, Storage: a.webStorage(), Feed: hub, Assets: assets,
+		Store: a.store, Control: a.actions, Storage: a.webStorage(), Feed: hub, Assets: assets,
 		API: api.New(api.Deps{
 			Runs: a.store, Details: a.store, Actions: a.actions, Templates: a.actions, Sweeps: a.actions, Launches: a.actions, Storage: a.apiStorage(), System: health.system, Logger: part("api"), Version: a.o.Version,
 		}),

@@ -79,8 +79,7 @@ func newSweepSite(b *testing.B) *sweepSite {
 	runs := trainingRuns(b, s, sweep)
 	hub := feed.NewHub(time.Now)
 	pages := web.New(web.Deps{
-		Runs: s, Details: s, Sweeps: readSweeps{store: s}, Feed: hub, Assets: assets, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-		Actions: struct{ web.Actions }{}, Templates: struct{ anyTemplates }{}, Launches: struct{ web.Launches }{}, DryRuns: struct{ web.DryRuns }{},
+		Store: s, Control: readSweeps{store: s}, Feed: hub, Assets: assets, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	site := &sweepSite{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -112,15 +111,9 @@ func newSweepSite(b *testing.B) *sweepSite {
 
 // readSweeps is what the page needs of control.
 type readSweeps struct {
-	anySweeps
+	web.Control
 	store *store.Store
 }
-
-// Interfaces that have a method of their own name can be embedded by another one only.
-type (
-	anySweeps    = web.Sweeps
-	anyTemplates = web.Templates
-)
 
 func (r readSweeps) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 	return r.store.Sweep(ctx, id)

@@ -46,7 +46,7 @@ func newWhole(t *testing.T) *console {
 	}
 	w := whole{c.Console}
 	pages := web.New(web.Deps{
-		Runs: w, Details: w, Actions: w, Templates: w, Sweeps: w, Launches: w, DryRuns: w, Feed: feed.NewHub(time.Now), Assets: assets,
+		Store: w, Control: w, Feed: feed.NewHub(time.Now), Assets: assets,
 		API: c.handler(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return c.now },
 	})
 	srv := httptest.NewServer(pages.Handler())

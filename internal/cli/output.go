@@ -14,7 +14,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/views"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
 // printJSON writes one line of JSON.
@@ -160,11 +160,11 @@ func rate(v float64) string {
 	if v == 0 {
 		return "-"
 	}
-	return views.Number(v) + " tok/s"
+	return ui.Number(v) + " tok/s"
 }
 
 // bytesText is a number of bytes, as the pages write it.
-func bytesText(n int64) string { return views.Bytes(float64(n)) }
+func bytesText(n int64) string { return ui.Bytes(float64(n)) }
 
 // age is a length of time in at most two units.
 func age(d time.Duration) string {

@@ -177,7 +177,7 @@ func TestTheSampleRunInTheBrowser(t *testing.T) {
 	t.Parallel()
 	b := openBrowser(t, devConsole(t, t.TempDir()))
 	b.open("/")
-	if got := b.text("#run-list"); !strings.Contains(got, "A run trains one model") {
+	if got := b.text("#run-list"); !strings.Contains(got, "The sample run trains") {
 		t.Errorf("the empty page says %q", got)
 	}
 	b.accessible("the empty list")

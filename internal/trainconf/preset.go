@@ -34,7 +34,7 @@ func Presets() []Preset {
 			Config:      sized("150M", micro, "512", "4e-4", "train.reshard_after_forward", "false")}
 		if short {
 			p.Name, p.Title = p.Name+"-short", p.Title+", short"
-			p.Description = "150M parameters, 8,192 steps of 512 samples on 8 GPUs: a first look at a setting in a tenth of the time."
+			p.Description = "150M parameters, 8,192 steps of 512 samples on 8 GPUs: a tenth of the time."
 			p.Config = with(p.Config, "optim.total_steps", "8192", "optim.warmup_steps", "500")
 		}
 		return p
@@ -57,18 +57,18 @@ func Presets() []Preset {
 		size150("3090", "RTX 3090", "16", memory3090, true),
 		{Name: "1B", Title: "1B on H100", Shape: one(8, memoryH100),
 			Config:      with(sized("1B", "32", "1024", "7e-4"), "optim.total_steps", "8192"),
-			Description: "1B parameters, 8,192 steps of 1024 samples on 8 GPUs."},
+			Description: "1B parameters, 8,192 steps of 1,024 samples on 8 GPUs."},
 		{Name: "7B", Title: "7B on H100", Shape: one(8, memoryH100), Config: seven,
-			Description: "7B parameters, 2 million tokens a step on 8 GPUs."},
+			Description: "7B parameters, 2 million tokens per step on 8 GPUs."},
 		{Name: "7B-diloco", Title: "7B with DiLoCo", Shape: run.Shape{Nodes: 4, GPUs: 8, GPUMinMemory: memoryH100, Memory: 80000},
 			Config:      with(seven, "diloco.inner_steps", "50", "ckpt.path", "models/checkpoints/{run}", "ckpt.interval", "1000"),
-			Description: "7B parameters on four workers that average every 50 steps."},
+			Description: "7B parameters on 4 workers that sync every 50 steps."},
 		{Name: "10B-diloco", Title: "10B with DiLoCo", Shape: run.Shape{Nodes: 8, GPUs: 8, GPUMinMemory: memoryH100, Memory: 120000},
 			Config:      tenBillion(),
-			Description: "10B parameters on eight workers that average every 100 steps and send one byte a parameter; five datasets."},
+			Description: "10B parameters on 8 workers that sync every 100 steps, 1 byte per parameter; 5 datasets."},
 		{Name: "13B", Title: "13B on H100", Shape: one(8, memoryH100),
 			Config:      with(sized("13B", "1", "1024", "3e-4"), "data.seq_length", "2048", "train.ac_ckpt", "true"),
-			Description: "13B parameters, 2 million tokens a step on 8 GPUs."},
+			Description: "13B parameters, 2 million tokens per step on 8 GPUs."},
 	}
 }
 

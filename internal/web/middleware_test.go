@@ -1,4 +1,4 @@
-package web
+package web_test
 
 import (
 	"fmt"
@@ -13,62 +13,66 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/form"
+	"github.com/cotrain/cotrain/internal/web/page"
+	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
-func (s *site) port() string {
-	u, err := url.Parse(s.http.URL)
+func port(s *webtest.Site) string {
+	u, err := url.Parse(s.HTTP.URL)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return u.Port()
 }
 
 func TestOnlyLoopbackNamesAreAnswered(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := webtest.New(t)
 	for host, allowed := range map[string]bool{
-		"127.0.0.1:" + s.port(): true, "localhost:" + s.port(): true, "LOCALHOST:" + s.port(): true, "[::1]:" + s.port(): true, "127.9.9.9:" + s.port(): true,
+		"127.0.0.1:" + port(s): true, "localhost:" + port(s): true, "LOCALHOST:" + port(s): true, "[::1]:" + port(s): true, "127.9.9.9:" + port(s): true,
 		"127.0.0.1:1": true, "localhost:9999": true, "127.0.0.1": true, "localhost": true, "[::1]": true, // the near end of a tunnel
-		"evil.example:" + s.port(): false, "evil.example": false, "localhost.evil.example:" + s.port(): false,
-		"10.0.0.1:" + s.port(): false, "0.0.0.0:" + s.port(): false, "127.0.0.1.evil.example:" + s.port(): false, "[::ffff:10.0.0.1]:" + s.port(): false,
-		"2130706433:" + s.port(): false,
+		"evil.example:" + port(s): false, "evil.example": false, "localhost.evil.example:" + port(s): false,
+		"10.0.0.1:" + port(s): false, "0.0.0.0:" + port(s): false, "127.0.0.1.evil.example:" + port(s): false, "[::ffff:10.0.0.1]:" + port(s): false,
+		"2130706433:" + port(s): false,
 	} {
-		for _, path := range []string{"/", "/healthz", "/ws", "/static/css/base.css", "/nothing"} {
-			a := s.do("GET", path, nil, "Host", host)
-			if refused := a.status == http.StatusMisdirectedRequest; refused == allowed {
-				t.Errorf("Host %q on %s: %d", host, path, a.status)
+		for _, path := range []string{"/", "/healthz", "/ws", "/static/css/ui/base.css", "/nothing"} {
+			a := s.Do("GET", path, nil, "Host", host)
+			if refused := a.Status == http.StatusMisdirectedRequest; refused == allowed {
+				t.Errorf("Host %q on %s: %d", host, path, a.Status)
 			}
 		}
 	}
-	a := s.do("GET", "/", nil, "Host", "gpu01.example:8080")
-	if got := a.text(t, ".error-page p:nth-of-type(2)"); !strings.Contains(got, `not to "gpu01.example:8080"`) || !strings.Contains(got, "http://127.0.0.1:"+s.port()) || !strings.Contains(got, "ssh -L "+s.port()+":127.0.0.1:"+s.port()) {
+	a := s.Do("GET", "/", nil, "Host", "gpu01.example:8080")
+	if got := a.Text(t, ".error-page p:nth-of-type(2)"); !strings.Contains(got, `not to "gpu01.example:8080"`) || !strings.Contains(got, "http://127.0.0.1:"+port(s)) || !strings.Contains(got, "ssh -L "+port(s)+":127.0.0.1:"+port(s)) {
 		t.Errorf("says %q", got)
 	}
 }
 
 func TestATunnelOnAnotherPortWorksAndOtherPortsStayOut(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := webtest.New(t)
 	for name, c := range map[string]struct {
 		header  []string
 		allowed bool
 	}{
 		"its own page, through a tunnel":      {[]string{"Host", "localhost:9999", "Origin", "http://localhost:9999", "Sec-Fetch-Site", "same-origin"}, true},
 		"a page of another port":              {[]string{"Host", "localhost:9999", "Origin", "http://localhost:3000", "Sec-Fetch-Site", "same-site"}, false},
-		"a page of the console's far port":    {[]string{"Host", "localhost:9999", "Origin", "http://localhost:" + s.port()}, false},
+		"a page of the console's far port":    {[]string{"Host", "localhost:9999", "Origin", "http://localhost:" + port(s)}, false},
 		"a name that was turned to loopback":  {[]string{"Host", "evil.example:9999", "Origin", "http://evil.example:9999", "Sec-Fetch-Site", "same-origin"}, false},
 		"a page that names another as itself": {[]string{"Host", "localhost:9999", "Origin", "http://evil.example:9999"}, false},
 	} {
-		if a := s.do("POST", "/runs/sample", url.Values{}, c.header...); (a.status == http.StatusSeeOther) != c.allowed {
-			t.Errorf("%s: %d", name, a.status)
+		if a := s.Do("POST", "/runs/sample", url.Values{}, c.header...); (a.Status == http.StatusSeeOther) != c.allowed {
+			t.Errorf("%s: %d", name, a.Status)
 		}
 	}
 }
 
 func TestWhatChangesSomethingMustComeFromTheConsoleItself(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	own := s.http.URL
+	s := webtest.New(t)
+	own := s.HTTP.URL
 	for name, c := range map[string]struct {
 		header  []string
 		allowed bool
@@ -80,18 +84,18 @@ func TestWhatChangesSomethingMustComeFromTheConsoleItself(t *testing.T) {
 		"another site in an old browser":           {[]string{"Origin", "https://evil.example"}, false},
 		"a cross-site request without an origin":   {[]string{"Sec-Fetch-Site", "cross-site"}, false},
 		"another port of this machine":             {[]string{"Origin", "http://127.0.0.1:1", "Sec-Fetch-Site", "same-site"}, false},
-		"the other name of this machine":           {[]string{"Origin", "http://localhost:" + s.port()}, false},
+		"the other name of this machine":           {[]string{"Origin", "http://localhost:" + port(s)}, false},
 		"a sandboxed frame":                        {[]string{"Origin", "null"}, false},
 		"the right host and another scheme":        {[]string{"Origin", strings.Replace(own, "http", "https", 1)}, false},
 		"two origins":                              {[]string{"Origin", own, "Origin", "https://evil.example"}, false},
 		"a page of this machine, opened by a file": {[]string{"Origin", "file://"}, false},
 	} {
-		before := len(s.fake.submitted)
-		a := s.do("POST", "/runs/sample", url.Values{}, c.header...)
-		if allowed := a.status == http.StatusSeeOther; allowed != c.allowed {
-			t.Errorf("%s: %d", name, a.status)
+		before := len(s.Fake.Submitted)
+		a := s.Do("POST", "/runs/sample", url.Values{}, c.header...)
+		if allowed := a.Status == http.StatusSeeOther; allowed != c.allowed {
+			t.Errorf("%s: %d", name, a.Status)
 		}
-		if started := len(s.fake.submitted) > before; started != c.allowed {
+		if started := len(s.Fake.Submitted) > before; started != c.allowed {
 			t.Errorf("%s: started a run: %v", name, started)
 		}
 	}
@@ -99,120 +103,120 @@ func TestWhatChangesSomethingMustComeFromTheConsoleItself(t *testing.T) {
 
 func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := webtest.New(t)
 	for _, path := range []string{"/runs", "/runs/validate", "/theme"} {
-		a := s.do("POST", path, url.Values{"name": {strings.Repeat("x", maxBaseForm+1)}})
+		a := s.Do("POST", path, url.Values{"name": {strings.Repeat("x", form.MaxBody+1)}})
 		limit := "256 KiB"
 		if path == "/theme" {
 			limit = "64.0 KiB"
 		}
-		if got := a.text(t, ".error-page p:nth-of-type(2)"); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(got, "The form has 256 KiB, and may have at most "+limit) {
-			t.Errorf("%s: %d, %q", path, a.status, got)
+		if got := a.Text(t, ".error-page p:nth-of-type(2)"); a.Status != http.StatusRequestEntityTooLarge || !strings.Contains(got, "The form has 256 KiB, and may have at most "+limit) {
+			t.Errorf("%s: %d, %q", path, a.Status, got)
 		}
 	}
-	if len(s.fake.submitted) != 0 {
+	if len(s.Fake.Submitted) != 0 {
 		t.Error("a run was started")
 	}
 }
 
 func TestABodyThatIsNoFormIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.http.URL+"/runs", strings.NewReader("name=%zz;\x00&&"))
+	s := webtest.New(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.HTTP.URL+"/runs", strings.NewReader("name=%zz;\x00&&"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if a := s.send(r); a.status != http.StatusBadRequest {
-		t.Errorf("%d", a.status)
+	if a := s.Send(r); a.Status != http.StatusBadRequest {
+		t.Errorf("%d", a.Status)
 	}
 }
 
 func TestUnknownAddressesAndMethodsArePages(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	if a := s.get("/nothing/here", 404); a.text(t, "h1") != "There is nothing here" || a.count(`.error-page a[href="/"]`) != 1 {
+	s := webtest.New(t)
+	if a := s.Get("/nothing/here", 404); a.Text(t, "h1") != "There is nothing here" || a.Count(`.error-page a[href="/"]`) != 1 {
 		t.Error("the page does not say what to do")
 	}
-	a := s.do("DELETE", "/runs/new", nil)
-	if a.status != http.StatusMethodNotAllowed || !strings.Contains(a.header.Get("Allow"), "GET") || a.count("h1") != 1 {
-		t.Errorf("method: %d, Allow %q", a.status, a.header.Get("Allow"))
+	a := s.Do("DELETE", "/runs/new", nil)
+	if a.Status != http.StatusMethodNotAllowed || !strings.Contains(a.Header.Get("Allow"), "GET") || a.Count("h1") != 1 {
+		t.Errorf("method: %d, Allow %q", a.Status, a.Header.Get("Allow"))
 	}
-	if a := s.do("GET", "/nothing", nil, "Accept", "application/json"); a.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(a.body, `"status":404`) {
-		t.Errorf("for a script: %s %s", a.header.Get("Content-Type"), a.body)
+	if a := s.Do("GET", "/nothing", nil, "Accept", "application/json"); a.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(a.Body, `"status":404`) {
+		t.Errorf("for a script: %s %s", a.Header.Get("Content-Type"), a.Body)
 	}
-	if a := s.do("GET", "//evil.example/..", nil); a.status >= 300 && a.status < 400 && !strings.HasPrefix(a.header.Get("Location"), "/") {
-		t.Errorf("redirects to %q", a.header.Get("Location"))
+	if a := s.Do("GET", "//evil.example/..", nil); a.Status >= 300 && a.Status < 400 && !strings.HasPrefix(a.Header.Get("Location"), "/") {
+		t.Errorf("redirects to %q", a.Header.Get("Location"))
 	}
 }
 
 func TestAMistakeOfTheConsoleTellsNothingOfItsInside(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	r := testRun(run.Running)
-	s.fake.runs = []run.Run{r}
-	s.fake.err = fmt.Errorf("dial tcp 10.1.2.3: secret of the inside")
-	a := s.get("/runs/"+string(r.ID), 500)
-	if strings.Contains(a.body, "secret") || strings.Contains(a.body, "10.1.2.3") {
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	s.Fake.AllRuns = []run.Run{r}
+	s.Fake.Err = fmt.Errorf("dial tcp 10.1.2.3: secret of the inside")
+	a := s.Get("/runs/"+string(r.ID), 500)
+	if strings.Contains(a.Body, "secret") || strings.Contains(a.Body, "10.1.2.3") {
 		t.Error("the error reaches the client")
 	}
-	id := a.text(t, ".error-page code")
-	if id == "" || !strings.Contains(s.log.String(), "id="+id) || !strings.Contains(s.log.String(), "secret of the inside") {
+	id := a.Text(t, ".error-page code")
+	if id == "" || !strings.Contains(s.Log.String(), "id="+id) || !strings.Contains(s.Log.String(), "secret of the inside") {
 		t.Errorf("the log does not have it as %q", id)
 	}
 }
 
 func TestAPanicIsAnAnswerAndTheServerGoesOn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	r := testRun(run.Running)
-	s.fake.runs = []run.Run{r}
-	s.fake.panics = true
-	if a := s.get("/runs/"+string(r.ID)+"/config.toml", 500); strings.Contains(a.body, "secret") {
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	s.Fake.AllRuns = []run.Run{r}
+	s.Fake.Panics = true
+	if a := s.Get("/runs/"+string(r.ID)+"/config.toml", 500); strings.Contains(a.Body, "secret") {
 		t.Error("the panic reaches the client")
 	}
-	if !strings.Contains(s.log.String(), "stack=") {
+	if !strings.Contains(s.Log.String(), "stack=") {
 		t.Error("no stack in the log")
 	}
-	s.get("/", 200)
+	s.Get("/", 200)
 }
 
 func TestNotReachableIsSaidAsSuch(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	s.fake.err = fmt.Errorf("list runs: %w", fault.ErrUnavailable)
-	a := s.get("/", 503)
-	if a.text(t, "h1") != "Not reachable right now" || a.count(`.error-page a[href="/"]`) == 0 {
-		t.Errorf("%q", a.text(t, "h1"))
+	s := webtest.New(t)
+	s.Fake.Err = fmt.Errorf("list runs: %w", fault.ErrUnavailable)
+	a := s.Get("/", 503)
+	if a.Text(t, "h1") != "Not reachable right now" || a.Count(`.error-page a[href="/"]`) == 0 {
+		t.Errorf("%q", a.Text(t, "h1"))
 	}
 }
 
 func TestTheAPIIsBehindTheSameChecks(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(d *Deps) {
+	s := webtest.New(t, func(d *web.Deps) {
 		d.API = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			b, _ := io.ReadAll(r.Body)
 			_, _ = fmt.Fprintf(w, "%s %s %d", r.Method, r.URL.Path, len(b))
 		})
 	})
-	if a := s.do("POST", "/api/v1/runs", url.Values{"x": {strings.Repeat("y", 2*maxForm)}}); a.status != 200 || !strings.HasPrefix(a.body, "POST /api/v1/runs 131") {
-		t.Errorf("%d %s", a.status, a.body)
+	if a := s.Do("POST", "/api/v1/runs", url.Values{"x": {strings.Repeat("y", 2*web.MaxForm)}}); a.Status != 200 || !strings.HasPrefix(a.Body, "POST /api/v1/runs 131") {
+		t.Errorf("%d %s", a.Status, a.Body)
 	}
-	if a := s.do("POST", "/api/v1/runs", nil, "Origin", "https://evil.example"); a.status != http.StatusForbidden || !strings.Contains(a.header.Get("Content-Type"), "json") {
-		t.Errorf("another origin: %d %s", a.status, a.header.Get("Content-Type"))
+	if a := s.Do("POST", "/api/v1/runs", nil, "Origin", "https://evil.example"); a.Status != http.StatusForbidden || !strings.Contains(a.Header.Get("Content-Type"), "json") {
+		t.Errorf("another origin: %d %s", a.Status, a.Header.Get("Content-Type"))
 	}
-	if a := s.do("GET", "/api/v1/runs", nil, "Host", "evil.example"); a.status != http.StatusMisdirectedRequest {
-		t.Errorf("another host: %d", a.status)
+	if a := s.Do("GET", "/api/v1/runs", nil, "Host", "evil.example"); a.Status != http.StatusMisdirectedRequest {
+		t.Errorf("another host: %d", a.Status)
 	}
-	newSite(t).get("/api/v1/runs", 404)
+	webtest.New(t).Get("/api/v1/runs", 404)
 }
 
 func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	for _, path := range []string{"/", "/healthz", "/static/css/base.css", "/nothing", "/ws"} {
-		h := s.do("GET", path, nil).header
-		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Security-Policy") != contentPolicy || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
+	s := webtest.New(t)
+	for _, path := range []string{"/", "/healthz", "/static/css/ui/base.css", "/nothing", "/ws"} {
+		h := s.Do("GET", path, nil).Header
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Security-Policy") != web.ContentPolicy || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
 			t.Errorf("%s: %v", path, h)
 		}
 	}
@@ -220,10 +224,10 @@ func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 
 func TestAClientThatSendsItsBodyTooSlowlyIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := webtest.New(t)
 	done := make(chan error, 1)
-	s.http.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.web.wrap(func(_ http.ResponseWriter, r *http.Request) error {
+	s.HTTP.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.Web.Wrap(func(_ http.ResponseWriter, r *http.Request) error {
 			_, err := io.ReadAll(r.Body)
 			done <- err
 			return err
@@ -231,7 +235,7 @@ func TestAClientThatSendsItsBodyTooSlowlyIsNotWaitedFor(t *testing.T) {
 	})
 	body, feed := io.Pipe() // never written to, never closed while the server waits
 	defer func() { _ = feed.Close() }()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.http.URL+"/runs", body)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.HTTP.URL+"/runs", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,16 +261,16 @@ func TestASlowBodyIsAnsweredAndItsConnectionEnds(t *testing.T) {
 	for name, reads := range map[string]bool{"read by the handler": true, "not read by it": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t)
-			s.http.Config.Handler = s.web.boundAll(s.web.wrap(func(w http.ResponseWriter, r *http.Request) error {
+			s := webtest.New(t)
+			s.HTTP.Config.Handler = s.Web.BoundAll(s.Web.Wrap(func(w http.ResponseWriter, r *http.Request) error {
 				if reads {
 					if _, err := io.ReadAll(r.Body); err == nil {
 						t.Error("the body was read to its end")
 					}
 				}
-				return errBadForm
+				return page.ErrBadForm
 			}, 50*time.Millisecond))
-			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.http.Listener.Addr().String())
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.HTTP.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -279,7 +283,7 @@ func TestASlowBodyIsAnsweredAndItsConnectionEnds(t *testing.T) {
 			}
 			got, err := io.ReadAll(conn)
 			if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 400 ") {
-				t.Errorf("got %.60q, %v; want an answer and the end of the connection", got, err)
+				t.Errorf("got %.60q, %v; want an webtest.Answer and the end of the connection", got, err)
 			}
 		})
 	}
@@ -287,10 +291,10 @@ func TestASlowBodyIsAnsweredAndItsConnectionEnds(t *testing.T) {
 
 func TestEveryRequestIsBounded(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := webtest.New(t)
 	for _, path := range []string{"/runs", "/no/such/page", "/static/x", "/api/v1/runs", "/ws"} {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-		s.web.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("x")))
+		s.Web.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("x")))
 		if w.read.IsZero() || w.write.Before(w.read) {
 			t.Errorf("%s: reads until %v, writes until %v", path, w.read, w.write)
 		}

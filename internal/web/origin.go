@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/web/page"
 )
 
 // checkOrigin lets through only what a page of this console, or a program on this machine, can have sent. The console
@@ -56,7 +57,7 @@ func wrongHost(r *http.Request) *fault.Error {
 			port = p
 		}
 	}
-	return fault.New(fault.ErrHost, fmt.Sprintf("The console answers to loopback names only, on any port, and not to %q: so no other site can pose as it.", text(r.Host, 100)),
+	return fault.New(fault.ErrHost, fmt.Sprintf("The console answers to loopback names only, not to %q, so that no other site can pose as it.", page.Text(r.Host, 100)),
 		fmt.Sprintf("Open http://127.0.0.1:%s on its machine, or from another one through \"ssh -L %s:127.0.0.1:%s HOST\".", port, port, port))
 }
 

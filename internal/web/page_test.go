@@ -1,4 +1,4 @@
-package web
+package web_test
 
 import (
 	"context"
@@ -8,65 +8,55 @@ import (
 	"testing"
 
 	"github.com/PuerkitoBio/goquery"
+	"go.uber.org/goleak"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
-// assertNoInlineCode fails on what the content security policy would block.
-func assertNoInlineCode(t *testing.T, a answer) {
-	t.Helper()
-	if n := a.count("script:not([src]), style, [style]"); n != 0 {
-		t.Errorf("%d inline scripts or styles", n)
-	}
-	a.doc.Find("*").Each(func(_ int, el *goquery.Selection) {
-		for _, attr := range el.Nodes[0].Attr {
-			if strings.HasPrefix(attr.Key, "on") || strings.HasPrefix(attr.Key, "hx-on") || strings.HasPrefix(attr.Val, "javascript:") {
-				t.Errorf("<%s %s=%q>", el.Nodes[0].Data, attr.Key, attr.Val)
-			}
-		}
-	})
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestEveryPageHasLandmarksOneHeadingUniqueIDsAndNoInlineCode(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	r := testRun(run.Running)
-	s.fake.runs = []run.Run{r}
-	s.fake.workers = []run.Worker{{Rank: 0, NodeName: "n0", State: run.WorkerRunning}}
-	s.fake.events = []run.Event{{Seq: 1, Kind: "state", To: run.Running, Rank: -1, At: testNow}}
-	s.fake.logs = []run.LogLine{{Pos: 1, Text: "hello", At: testNow}}
-	s.fake.nodes = []run.Node{{ID: "abcdefgh-1", Name: "n0", Status: "ready", Eligible: true, Simulated: true, GPUs: []run.GPU{{Model: "a/b/X"}}}}
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	s.Fake.AllRuns = []run.Run{r}
+	s.Fake.AllWorkers = []run.Worker{{Rank: 0, NodeName: "n0", State: run.WorkerRunning}}
+	s.Fake.AllEvents = []run.Event{{Seq: 1, Kind: "state", To: run.Running, Rank: -1, At: webtest.Now}}
+	s.Fake.LogLines = []run.LogLine{{Pos: 1, Text: "hello", At: webtest.Now}}
+	s.Fake.AllNodes = []run.Node{{ID: "abcdefgh-1", Name: "n0", Status: "ready", Eligible: true, Simulated: true, GPUs: []run.GPU{{Model: "a/b/X"}}}}
 	id := string(r.ID)
-	sweep := run.Sweep{ID: run.NewSweepID(testNow), Name: "rates", Fields: []string{"nodes"}, Counts: map[run.State]int{run.Running: 1}}
-	s.fake.templates, s.fake.sweeps = []run.Template{testTemplate("mine", 1)}, []run.Sweep{sweep}
+	sweep := run.Sweep{ID: run.NewSweepID(webtest.Now), Name: "rates", Fields: []string{"nodes"}, Counts: map[run.State]int{run.Running: 1}}
+	s.Fake.AllTemplates, s.Fake.AllSweeps = []run.Template{webtest.Template("mine", 1)}, []run.Sweep{sweep}
 	for path, status := range map[string]int{
 		"/": 200, "/runs/new": 200, "/runs/" + id: 200, "/runs/" + id + "/stop": 200, "/runs/" + id + "/delete": 200,
 		"/nodes": 200, "/dev/components": 200, "/runs/" + id + "/launch": 200, "/runs/" + id + "/template": 200,
 		"/templates": 200, "/templates/mine": 200, "/templates/mine/delete": 200, "/templates/7B": 200, "/diff": 200, "/diff?a=preset:7B&b=template:mine@1": 200,
 		"/diff?a=x": 404, "/sweeps": 200, "/sweeps/new?from=preset:7B": 200, "/sweeps/new": 200, "/sweeps/" + string(sweep.ID): 200, "/sweeps/" + string(sweep.ID) + "/stop": 200, "/nothing": 404, "/?state=x": 422,
 	} {
-		a := s.get(path, status)
-		assertNoInlineCode(t, a)
-		if a.count("main#main") != 1 || a.count("nav[aria-label]") == 0 || a.count("h1") != 1 || a.count("html[lang]") != 1 || a.count("title") == 0 {
-			t.Errorf("%s: main %d, nav %d, h1 %d", path, a.count("main#main"), a.count("nav[aria-label]"), a.count("h1"))
+		a := s.Get(path, status)
+		webtest.AssertNoInlineCode(t, a)
+		if a.Count("main#main") != 1 || a.Count("nav[aria-label]") == 0 || a.Count("h1") != 1 || a.Count("html[lang]") != 1 || a.Count("title") == 0 {
+			t.Errorf("%s: main %d, nav %d, h1 %d", path, a.Count("main#main"), a.Count("nav[aria-label]"), a.Count("h1"))
 		}
 		seen := map[string]bool{}
-		a.doc.Find("[id]").Each(func(_ int, el *goquery.Selection) {
+		a.Doc.Find("[id]").Each(func(_ int, el *goquery.Selection) {
 			id, _ := el.Attr("id")
 			if seen[id] {
 				t.Errorf("%s: id %q twice", path, id)
 			}
 			seen[id] = true
 		})
-		a.doc.Find("input:not([type=hidden]), select, textarea").Each(func(_ int, el *goquery.Selection) {
+		a.Doc.Find("input:not([type=hidden]), select, textarea").Each(func(_ int, el *goquery.Selection) {
 			id, _ := el.Attr("id")
-			if a.doc.Find(`label[for="`+id+`"]`).Length() == 0 {
+			if a.Doc.Find(`label[for="`+id+`"]`).Length() == 0 {
 				t.Errorf("%s: input %q has no label", path, id)
 			}
 		})
-		csp := a.header.Get("Content-Security-Policy")
+		csp := a.Header.Get("Content-Security-Policy")
 		if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: policy %q", path, csp)
 		}
@@ -75,9 +65,9 @@ func TestEveryPageHasLandmarksOneHeadingUniqueIDsAndNoInlineCode(t *testing.T) {
 
 func TestEveryAssetThatAPageNamesExistsUnlessNpmHasNotRun(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	a := s.get("/", 200)
-	a.doc.Find("link[href], script[src]").Each(func(_ int, el *goquery.Selection) {
+	s := webtest.New(t)
+	a := s.Get("/", 200)
+	a.Doc.Find("link[href], script[src]").Each(func(_ int, el *goquery.Selection) {
 		path, ok := el.Attr("href")
 		if !ok {
 			path, _ = el.Attr("src")
@@ -85,7 +75,7 @@ func TestEveryAssetThatAPageNamesExistsUnlessNpmHasNotRun(t *testing.T) {
 		if strings.Contains(path, "/vendor/") {
 			return
 		}
-		if got := s.get(path, 200).header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
+		if got := s.Get(path, 200).Header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
 			t.Errorf("%s: Cache-Control %q", path, got)
 		}
 	})
@@ -93,25 +83,25 @@ func TestEveryAssetThatAPageNamesExistsUnlessNpmHasNotRun(t *testing.T) {
 
 func TestTheNavigationIsOneMenuWhereTheScreenIsNarrow(t *testing.T) {
 	t.Parallel()
-	a := newSite(t).get("/sweeps", 200)
-	if a.count(`.topbar > #menu[popover] nav .topnav-link`) != a.count(".topnav-link") || a.count(`#menu [data-nav=sweeps][aria-current=page]`) != 1 || a.count("#menu .theme-switch") != 1 {
+	a := webtest.New(t).Get("/sweeps", 200)
+	if a.Count(`.topbar > #menu[popover] nav .topnav-link`) != a.Count(".topnav-link") || a.Count(`#menu [data-nav=sweeps][aria-current=page]`) != 1 || a.Count("#menu .theme-switch") != 1 {
 		t.Error("the menu does not hold all of the navigation")
 	}
-	if a.count(`.topbar > button[popovertarget=menu][aria-label]`) != 1 || a.count(`.topbar > [data-action=new-run]`) != 1 {
+	if a.Count(`.topbar > button[popovertarget=menu][aria-label]`) != 1 || a.Count(`.topbar > [data-action=new-run]`) != 1 {
 		t.Error("nothing opens the menu, or a new run is in it")
 	}
 }
 
 func TestThePageOfComponentsIsForDevelopmentOnly(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(d *Deps) { d.Dev = false })
-	s.get("/dev/components", 404)
-	if s.get("/", 200).count(`[href="/dev/components"]`) != 0 {
+	s := webtest.New(t, func(d *web.Deps) { d.Dev = false })
+	s.Get("/dev/components", 404)
+	if s.Get("/", 200).Count(`[href="/dev/components"]`) != 0 {
 		t.Error("the navigation leads to it")
 	}
-	dev := newSite(t).get("/dev/components", 200)
+	dev := webtest.New(t).Get("/dev/components", 200)
 	for _, state := range run.States() {
-		if dev.count(".badge.state-"+string(state)) == 0 {
+		if dev.Count(".badge.state-"+string(state)) == 0 {
 			t.Errorf("no badge for %s", state)
 		}
 	}
@@ -119,13 +109,13 @@ func TestThePageOfComponentsIsForDevelopmentOnly(t *testing.T) {
 
 func TestTheThemeIsRenderedByTheServer(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := webtest.New(t)
 	for cookie, want := range map[string]string{"": "auto", "theme=dark": "dark", "theme=light": "light", "theme=%3Cscript%3E": "auto"} {
-		a := s.do("GET", "/", nil, "Cookie", cookie)
-		if got, _ := a.doc.Find("html").Attr("data-theme"); got != want {
+		a := s.Do("GET", "/", nil, "Cookie", cookie)
+		if got, _ := a.Doc.Find("html").Attr("data-theme"); got != want {
 			t.Errorf("cookie %q: theme %q, want %q", cookie, got, want)
 		}
-		if a.count(`.theme-switch [aria-pressed=true][value=`+want+`]`) != 1 {
+		if a.Count(`.theme-switch [aria-pressed=true][value=`+want+`]`) != 1 {
 			t.Errorf("cookie %q: the switch does not show %s", cookie, want)
 		}
 	}
@@ -133,15 +123,15 @@ func TestTheThemeIsRenderedByTheServer(t *testing.T) {
 
 func TestChoosingAThemeGoesBackToThePageAndNowhereElse(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := webtest.New(t)
 	for next, want := range map[string]string{
 		"/runs/new?preset=1B": "/runs/new?preset=1B", "": "/", "//evil.example/": "/", "https://evil.example": "/", `/\evil.example`: "/", "/a\r\nSet-Cookie: x": "/",
 	} {
-		a := s.do("POST", "/theme", map[string][]string{"theme": {"dark"}, "next": {next}})
-		if a.status != http.StatusSeeOther || a.header.Get("Location") != want {
-			t.Errorf("next %q: %d to %q, want %q", next, a.status, a.header.Get("Location"), want)
+		a := s.Do("POST", "/theme", map[string][]string{"theme": {"dark"}, "next": {next}})
+		if a.Status != http.StatusSeeOther || a.Header.Get("Location") != want {
+			t.Errorf("next %q: %d to %q, want %q", next, a.Status, a.Header.Get("Location"), want)
 		}
-		if c := a.header.Get("Set-Cookie"); !strings.HasPrefix(c, "theme=dark;") || !strings.Contains(c, "SameSite=Lax") {
+		if c := a.Header.Get("Set-Cookie"); !strings.HasPrefix(c, "theme=dark;") || !strings.Contains(c, "SameSite=Lax") {
 			t.Errorf("cookie %q", c)
 		}
 	}
@@ -149,52 +139,52 @@ func TestChoosingAThemeGoesBackToThePageAndNowhereElse(t *testing.T) {
 
 func TestReadinessIsNotHealth(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(d *Deps) { d.Ready = func(context.Context) error { return errors.New("secret address") } })
-	s.get("/healthz", 200)
-	if a := s.get("/readyz", 503); strings.Contains(a.body, "secret") {
-		t.Errorf("the reason reaches the client: %s", a.body)
+	s := webtest.New(t, func(d *web.Deps) { d.Ready = func(context.Context) error { return errors.New("secret address") } })
+	s.Get("/healthz", 200)
+	if a := s.Get("/readyz", 503); strings.Contains(a.Body, "secret") {
+		t.Errorf("the reason reaches the client: %s", a.Body)
 	}
-	newSite(t).get("/readyz", 200)
+	webtest.New(t).Get("/readyz", 200)
 }
 
 func TestABannerSaysWhatIsNotReachable(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(d *Deps) {
+	s := webtest.New(t, func(d *web.Deps) {
 		d.System = func() feed.System {
 			return feed.System{Nomad: "unreachable", Message: "Nomad is not reachable"}
 		}
 	})
-	if got := s.get("/", 200).text(t, "#system-banner:not([hidden])"); got != "Nomad is not reachable" {
+	if got := s.Get("/", 200).Text(t, "#system-banner:not([hidden])"); got != "Nomad is not reachable" {
 		t.Errorf("banner %q", got)
 	}
-	if a := s.get("/system", 200); !strings.Contains(a.body, `"message":"Nomad is not reachable"`) || !strings.Contains(a.body, `"seq":`) {
-		t.Errorf("snapshot %s", a.body)
+	if a := s.Get("/system", 200); !strings.Contains(a.Body, `"message":"Nomad is not reachable"`) || !strings.Contains(a.Body, `"seq":`) {
+		t.Errorf("snapshot %s", a.Body)
 	}
-	if newSite(t).get("/", 200).count("#system-banner[hidden]") != 1 {
+	if webtest.New(t).Get("/", 200).Count("#system-banner[hidden]") != 1 {
 		t.Error("a banner without a reason")
 	}
 }
 
 func TestNodesAreListedAndSimulatedGPUsAreLabelled(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	if got := s.get("/nodes", 200).text(t, "[data-empty] h2"); got != "No nodes" {
+	s := webtest.New(t)
+	if got := s.Get("/nodes", 200).Text(t, "[data-empty] h2"); got != "No nodes" {
 		t.Errorf("empty: %q", got)
 	}
-	s.fake.nodes = []run.Node{
+	s.Fake.AllNodes = []run.Node{
 		{ID: "bbbbbbbb-1", Name: "zeta", Status: "down"},
 		{ID: "aaaaaaaa-1", Name: "alpha", Status: "ready", Eligible: true, Simulated: true, CPU: 8000, Memory: 2048, GPUs: []run.GPU{{Model: "nvidia/gpu/A100"}, {Model: "nvidia/gpu/A100"}}},
 	}
-	a := s.get("/nodes", 200)
-	if got := a.doc.Find("tr[data-node-id]").First().Find("th span").First().Text(); got != "alpha" {
+	a := s.Get("/nodes", 200)
+	if got := a.Doc.Find("tr[data-node-id]").First().Find("th span").First().Text(); got != "alpha" {
 		t.Errorf("first node %q", got)
 	}
-	if got := a.text(t, "tr[data-node-id=aaaaaaaa-1] .tag"); got != "simulated" {
+	if got := a.Text(t, "tr[data-node-id=aaaaaaaa-1] .tag"); got != "simulated" {
 		t.Errorf("tag %q", got)
 	}
-	if got := a.text(t, "tr[data-node-id=bbbbbbbb-1] .badge"); got != "down" {
+	if got := a.Text(t, "tr[data-node-id=bbbbbbbb-1] .badge"); got != "down" {
 		t.Errorf("state %q", got)
 	}
-	s.fake.err = fault.ErrUnavailable
-	s.get("/nodes", 503)
+	s.Fake.Err = fault.ErrUnavailable
+	s.Get("/nodes", 503)
 }

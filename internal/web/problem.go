@@ -6,41 +6,15 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/trainconf"
-	"github.com/cotrain/cotrain/views"
+	"github.com/cotrain/cotrain/internal/web/page"
+	"github.com/cotrain/cotrain/views/ui"
 )
-
-// tooLarge is the fault for a body that is longer than its address takes.
-func tooLarge(r *http.Request, limit int64) *fault.Error {
-	what := "The request"
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && (media == "multipart/form-data" || media == "application/x-www-form-urlencoded") {
-		what = "The form"
-	}
-	if r.ContentLength > limit {
-		what += " has " + views.Bytes(float64(r.ContentLength)) + ", and"
-	}
-	return fault.New(fault.ErrTooLarge, fmt.Sprintf("%s may have at most %s.", what, views.Bytes(float64(limit))),
-		"Shorten what was filled in, or choose a smaller file.")
-}
-
-// formError is the fault for a body that could not be read as a form.
-func formError(r *http.Request, err error) error {
-	var long *http.MaxBytesError
-	if errors.As(err, &long) {
-		return tooLarge(r, long.Limit)
-	}
-	return errBadForm.Because(err)
-}
-
-// errBadForm is the fault for what no page of the console sends.
-var errBadForm = fault.New(fault.ErrBadRequest, "What the browser sent is not a form of this page.", "Load the page again and fill it in once more.")
 
 // fail logs an error and answers with it: a page for people, problem+json for scripts.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -48,7 +22,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // the client has gone
 	}
 	f := fault.Of(err)
-	problem := views.Problem{Status: f.Kind.Status(), Title: f.Title, Text: f.Text(), Again: f.Kind.Passes() || f.Kind == fault.ErrInternal}
+	problem := ui.Problem{Status: f.Kind.Status(), Title: f.Title, Text: f.Text(), Again: f.Kind.Passes() || f.Kind == fault.ErrInternal}
 	if fields := trainconf.AsFieldErrors(err); fields != nil {
 		problem.Detail = fields.Error()
 	}
@@ -63,7 +37,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if f.Kind.Passes() {
 		w.Header().Set("Retry-After", "5")
 	}
-	if r.Header.Get("HX-Request") == "true" { // htmx takes a part of a page, and the error is not one: the page tells it apart
+	if page.IsFragment(r) { // htmx takes a part of a page, and the error is not one: the page tells it apart
 		w.Header().Set("X-Fault", url.PathEscape(strings.TrimSpace(f.Title+". "+f.Text()+"\n"+problem.Detail)))
 	}
 	if strings.HasPrefix(r.Header.Get("Accept"), "application/json") || strings.HasPrefix(r.URL.Path, "/api/") {
@@ -73,7 +47,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.writeErrorPage(w, r, problem)
 }
 
-func writeProblem(w http.ResponseWriter, code fault.Kind, p views.Problem) {
+func writeProblem(w http.ResponseWriter, code fault.Kind, p ui.Problem) {
 	body, err := json.Marshal(map[string]any{"type": "about:blank", "code": code, "title": p.Title, "status": p.Status, "detail": strings.TrimSpace(p.Text + "\n" + p.Detail)})
 	if err != nil { // strings and a number
 		body = []byte(`{}`)
@@ -84,14 +58,14 @@ func writeProblem(w http.ResponseWriter, code fault.Kind, p views.Problem) {
 	_, _ = w.Write(body) // the reader has gone: nobody is left to tell
 }
 
-func (s *Server) writeErrorPage(w http.ResponseWriter, r *http.Request, p views.Problem) {
-	page := s.page(r, p.Title, "")
+func (s *Server) writeErrorPage(w http.ResponseWriter, r *http.Request, p ui.Problem) {
+	frame := s.Frame(r, p.Title, "")
 	if r.Method != http.MethodGet {
-		page.Path = "/"
+		frame.Path = "/"
 	}
 	var b bytes.Buffer
 	// Not the request's context: it may have ended, and a page about that is what is being made.
-	if err := views.ErrorPage(page, p).Render(context.WithoutCancel(r.Context()), &b); err != nil {
+	if err := ui.ErrorPage(frame, p).Render(context.WithoutCancel(r.Context()), &b); err != nil {
 		http.Error(w, p.Title, p.Status)
 		return
 	}

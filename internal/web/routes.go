@@ -4,90 +4,93 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/web/form"
+	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/static"
-	"github.com/cotrain/cotrain/views"
+	runviews "github.com/cotrain/cotrain/views/runs"
 )
 
 // Time limits of answers; see [Server.bound] for what they mean to slow clients.
 const (
-	pageTimeout     = 10 * time.Second
 	downloadTimeout = 10 * time.Minute
 	anyTimeout      = 30 * time.Second // for what sets no limit of its own; as long as the API's for a body
 )
 
 // routes lists every route with its method.
-func (s *Server) routes() http.Handler {
+func (s *Server) routes(t sections) http.Handler {
 	mux := http.NewServeMux()
-	page := func(pattern string, h handler) { mux.Handle(pattern, s.wrap(h, pageTimeout)) }
-	large := func(pattern string, h handler, body int64) { mux.Handle(pattern, s.wrapBody(h, pageTimeout, body)) }
+	paged := func(pattern string, h page.Handler) { mux.Handle(pattern, s.wrap(h, page.Timeout)) }
+	large := func(pattern string, h page.Handler, body int64) {
+		mux.Handle(pattern, s.wrapBody(h, page.Timeout, body))
+	}
 
-	page("GET /{$}", s.handleRunList)
-	page("GET /runs", redirectTo("/"))
-	page("GET /runs/new", s.handleRunNew)
-	large("POST /runs", s.handleRunCreate, maxBaseForm)
-	large("POST /runs/validate", s.handleRunValidate, maxBaseForm)
-	large("POST /runs/dryrun", s.handleDryRun, maxBaseForm)
-	page("GET /runs/import", s.handleRunImportAsk)
-	large("POST /runs/import", s.handleRunImport, maxImportForm)
-	page("POST /runs/sample", s.handleRunSample)
-	page("GET /runs/{id}", s.handleRunShow)
-	page("GET /runs/{id}/live", s.handleRunLive)
-	page("GET /runs/{id}/events", s.handleRunEvents)
-	page("GET /runs/{id}/points", s.handleRunPoints)
-	page("GET /runs/{id}/logs", s.handleRunLogs)
-	mux.Handle("GET /runs/{id}/log.txt", s.wrap(s.handleRunLogDownload, downloadTimeout))
-	page("GET /runs/{id}/config.toml", s.handleRunConfig)
-	page("GET /runs/{id}/launch", s.handleRunLaunch)
-	page("GET /runs/{id}/launch.sh", s.handleRunScript)
-	page("GET /runs/{id}/job.json", s.handleRunJob)
-	page("GET /runs/{id}/template", s.handleRunTemplate)
+	paged("GET /{$}", t.runs.List)
+	paged("GET /runs", redirectTo("/"))
+	paged("GET /runs/new", t.form.New)
+	large("POST /runs", t.form.Create, form.MaxBody)
+	large("POST /runs/validate", t.form.Validate, form.MaxBody)
+	large("POST /runs/dryrun", t.form.DryRun, form.MaxBody)
+	paged("GET /runs/import", t.form.ImportAsk)
+	large("POST /runs/import", t.form.Import, form.MaxImport)
+	paged("POST /runs/sample", t.runs.Sample)
+	paged("GET /runs/{id}", t.runs.Show)
+	paged("GET /runs/{id}/live", t.runs.Live)
+	paged("GET /runs/{id}/events", t.runs.Events)
+	paged("GET /runs/{id}/points", t.runs.Points)
+	paged("GET /runs/{id}/logs", t.runs.Logs)
+	mux.Handle("GET /runs/{id}/log.txt", s.wrap(t.runs.LogDownload, downloadTimeout))
+	paged("GET /runs/{id}/config.toml", t.runs.Config)
+	paged("GET /runs/{id}/launch", t.runs.Launch)
+	paged("GET /runs/{id}/launch.sh", t.runs.Script)
+	paged("GET /runs/{id}/job.json", t.runs.Job)
+	paged("GET /runs/{id}/template", t.templates.SaveRun)
 	for _, file := range []string{"launch.sh", "job.json", "config.toml"} {
-		large("POST "+views.FormFiles+file, s.handleFormFile(file), maxBaseForm)
+		large("POST "+runviews.FormFiles+file, t.form.File(file), form.MaxBody)
 	}
-	page("GET /runs/{id}/stop", s.handleStopAsk)
-	page("POST /runs/{id}/stop", s.handleStop)
-	page("GET /runs/{id}/delete", s.handleDeleteAsk)
-	page("POST /runs/{id}/delete", s.handleDelete)
-	page("GET /templates", s.handleTemplateList)
-	large("POST /templates/save", s.handleTemplateSave, maxBaseForm)
-	page("POST /templates/check", s.handleTemplateCheck)
-	large("POST /templates/import", s.handleTemplateImport, maxImportForm)
-	page("GET /templates/{name}", s.handleTemplateShow)
-	page("GET /templates/{name}/export", s.handleTemplateExport)
-	page("GET /templates/{name}/delete", s.handleTemplateDeleteAsk)
-	page("POST /templates/{name}/delete", s.handleTemplateDelete)
-	page("GET /diff", s.handleDiff)
-	page("GET /sweeps", s.handleSweepList)
-	page("GET /sweeps/new", s.handleSweepNew)
-	large("POST /sweeps/new", s.handleSweepFromForm, maxBaseForm)
-	large("POST /sweeps/preview", s.handleSweepPreview, maxBaseForm)
-	large("POST /sweeps", s.handleSweepCreate, maxBaseForm)
-	page("GET /sweeps/{id}", s.handleSweepShow)
-	page("GET /sweeps/{id}/head", s.handleSweepHead)
-	page("GET /sweeps/{id}/rows", s.handleSweepRows)
-	page("GET /sweeps/{id}/points", s.handleSweepPoints)
-	page("GET /sweeps/{id}/stop", s.handleSweepStopAsk)
-	page("POST /sweeps/{id}/stop", s.handleSweepStop)
-	page("GET /sweeps/{id}/delete", s.handleSweepDeleteAsk)
-	page("POST /sweeps/{id}/delete", s.handleSweepDelete)
-	page("GET /storage", s.handleStorage)
-	page("GET /storage/file", s.handleStorageFile)
-	page("GET /storage/complete", s.handleStorageComplete)
-	page("GET /storage/delete", s.handleStorageDeleteAsk)
-	page("POST /storage/delete", s.handleStorageDelete)
-	page("POST /storage/layout", s.handleStorageLayout)
-	page("GET /nodes", s.handleNodes)
-	page("GET /system", s.handleSystem)
-	page("POST /theme", s.handleTheme)
+	paged("GET /runs/{id}/stop", t.runs.StopAsk)
+	paged("POST /runs/{id}/stop", t.runs.Stop)
+	paged("GET /runs/{id}/delete", t.runs.DeleteAsk)
+	paged("POST /runs/{id}/delete", t.runs.Delete)
+	paged("GET /templates", t.templates.List)
+	large("POST /templates/save", t.templates.Save, form.MaxBody)
+	paged("POST /templates/check", t.templates.Check)
+	large("POST /templates/import", t.templates.Import, form.MaxImport)
+	paged("GET /templates/{name}", t.templates.Show)
+	paged("GET /templates/{name}/export", t.templates.Export)
+	paged("GET /templates/{name}/delete", t.templates.DeleteAsk)
+	paged("POST /templates/{name}/delete", t.templates.Delete)
+	paged("GET /diff", t.diff.Show)
+	paged("GET /sweeps", t.sweeps.List)
+	paged("GET /sweeps/new", t.sweeps.New)
+	large("POST /sweeps/new", t.sweeps.FromForm, form.MaxBody)
+	large("POST /sweeps/preview", t.sweeps.Preview, form.MaxBody)
+	large("POST /sweeps", t.sweeps.Create, form.MaxBody)
+	paged("GET /sweeps/{id}", t.sweeps.Show)
+	paged("GET /sweeps/{id}/head", t.sweeps.Head)
+	paged("GET /sweeps/{id}/rows", t.sweeps.Rows)
+	paged("GET /sweeps/{id}/points", t.sweeps.Points)
+	paged("GET /sweeps/{id}/stop", t.sweeps.StopAsk)
+	paged("POST /sweeps/{id}/stop", t.sweeps.Stop)
+	paged("GET /sweeps/{id}/delete", t.sweeps.DeleteAsk)
+	paged("POST /sweeps/{id}/delete", t.sweeps.Delete)
+	paged("GET /storage", t.storage.Folder)
+	paged("GET /storage/file", t.storage.Needed(t.storage.File))
+	paged("GET /storage/complete", t.storage.Complete)
+	paged("GET /storage/delete", t.storage.Needed(t.storage.DeleteAsk))
+	paged("POST /storage/delete", t.storage.Needed(t.storage.Delete))
+	paged("POST /storage/layout", t.storage.Needed(t.storage.Layout))
+	paged("GET /nodes", t.cluster.Nodes)
+	paged("GET /system", s.handleSystem)
+	paged("POST /theme", s.handleTheme)
 	if s.Dev {
-		page("GET /dev/components", s.handleComponents)
+		paged("GET /dev/components", s.handleComponents)
 	}
-	mux.Handle("GET /ws", s.wrap(s.handleSocket, 0))
-	mux.Handle("GET "+static.Prefix, s.Assets)
-	page("GET /healthz", s.handleHealth)
-	page("GET /readyz", s.handleReady)
-	if s.API != nil {
-		mux.Handle("/api/", s.API)
+	mux.Handle("GET /ws", s.wrap(s.live.Connect, 0))
+	mux.Handle("GET "+static.Prefix, s.assets)
+	paged("GET /healthz", s.handleHealth)
+	paged("GET /readyz", s.handleReady)
+	if s.api != nil {
+		mux.Handle("/api/", s.api)
 	}
 
 	return s.boundAll(compress(s.logRequests(s.recoverPanics(securityHeaders(s.checkOrigin(s.orNotFound(mux)))))))

@@ -4,33 +4,24 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/cotrain/cotrain/views"
+	"github.com/cotrain/cotrain/internal/web/page"
+	"github.com/cotrain/cotrain/views/ui"
 )
-
-const themeCookie = "theme"
-
-func themeOf(r *http.Request) string {
-	if c, err := r.Cookie(themeCookie); err == nil && (c.Value == views.ThemeLight || c.Value == views.ThemeDark) {
-		return c.Value
-	}
-	return views.ThemeAuto
-}
 
 // handleTheme keeps the choice of the theme switch and goes back to where it was made.
 func (s *Server) handleTheme(w http.ResponseWriter, r *http.Request) error {
-	if err := readForm(r); err != nil {
+	if err := page.ReadForm(r); err != nil {
 		return err
 	}
 	theme := r.PostForm.Get("theme")
-	if theme != views.ThemeLight && theme != views.ThemeDark {
-		theme = views.ThemeAuto
+	if theme != ui.ThemeLight && theme != ui.ThemeDark {
+		theme = ui.ThemeAuto
 	}
-	// Not HttpOnly: static/js/theme.js writes it too, and it is no secret.
+	// Not HttpOnly: static/js/ui/theme.js writes it too, and it is no secret.
 	http.SetCookie(w, &http.Cookie{
-		Name: themeCookie, Value: theme, Path: "/", MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+		Name: page.ThemeCookie, Value: theme, Path: "/", MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
 	})
-	http.Redirect(w, r, localPath(r.PostForm.Get("next")), http.StatusSeeOther)
-	return nil
+	return page.Redirect(w, r, localPath(r.PostForm.Get("next")))
 }
 
 // localPath is p when it leads to a page of this console, else the front page.

@@ -1,5 +1,5 @@
 // Example data for the page of components.
-import { startCharts } from "./chart.js";
+import { startCharts } from "./runs/chart.js";
 
 export function startGallery() {
   const root = document.querySelector("[data-example-charts]");

@@ -1,15 +1,15 @@
 // The entry of every page: what each element of the page asks for is switched on, nothing else runs.
-import { startTheme } from "./theme.js";
-import { startTabs } from "./tabs.js";
-import { startTimes } from "./times.js";
-import { startActions } from "./actions.js";
-import { startForm } from "./form.js";
-import { startBanners } from "./banners.js";
-import { Live } from "./socket.js";
-import { startRunPage } from "./run.js";
-import { startListPage } from "./list.js";
-import { startSweepPage } from "./sweep.js";
-import { startComplete } from "./complete.js";
+import { startTheme } from "./ui/theme.js";
+import { startTabs } from "./ui/tabs.js";
+import { startTimes } from "./ui/times.js";
+import { startActions } from "./ui/actions.js";
+import { startForm } from "./form/form.js";
+import { startBanners } from "./live/banners.js";
+import { Live } from "./live/socket.js";
+import { startRunPage } from "./runs/show.js";
+import { startListPage } from "./runs/list.js";
+import { startSweepPage } from "./sweeps/show.js";
+import { startComplete } from "./form/complete.js";
 import { startGallery } from "./gallery.js";
 
 startTheme();

@@ -1,0 +1,55 @@
+// Package cluster serves the pages of the cluster.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/cluster"
+)
+
+// Runs reads runs.
+type Runs interface {
+	Run(ctx context.Context, id run.ID) (run.Run, error)
+}
+
+// Control reads the nodes of the cluster.
+type Control interface {
+	Nodes(ctx context.Context) ([]run.Node, error)
+	// MeasureGPUs adds what the nodes' GPUs are doing.
+	MeasureGPUs(ctx context.Context, nodes []run.Node)
+}
+
+// Pages are the handlers of the section.
+type Pages struct {
+	*page.Site
+	Runs    Runs
+	Control Control
+}
+
+// Nodes lists the cluster's nodes, and who has their GPUs.
+func (p *Pages) Nodes(w http.ResponseWriter, r *http.Request) error {
+	nodes, err := p.Control.Nodes(r.Context())
+	if err != nil {
+		return err
+	}
+	p.Control.MeasureGPUs(r.Context(), nodes)
+	list := view.NodeList{Nodes: nodes, Names: map[run.ID]string{}}
+	for _, n := range nodes {
+		for _, u := range n.Uses {
+			if _, known := list.Names[u.Run]; known || u.Run == "" {
+				continue
+			}
+			found, err := p.Runs.Run(r.Context(), u.Run)
+			if err != nil && !errors.Is(err, fault.ErrNotFound) { // a run that was deleted meanwhile has its ID alone
+				return err
+			}
+			list.Names[u.Run] = found.Name
+		}
+	}
+	return p.Render(w, r, http.StatusOK, view.NodesPage(p.Frame(r, "Nodes", "nodes"), list))
+}

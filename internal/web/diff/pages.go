@@ -1,0 +1,13 @@
+// Package diff serves the page that compares two configurations.
+package diff
+
+import (
+	"github.com/cotrain/cotrain/internal/web/form"
+	"github.com/cotrain/cotrain/internal/web/page"
+)
+
+// Pages are the handlers of the section.
+type Pages struct {
+	*page.Site
+	form.References
+}

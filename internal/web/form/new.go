@@ -1,0 +1,223 @@
+package form
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/form"
+)
+
+// firstPreset fills the form at first: small enough to run anywhere in minutes.
+const firstPreset = "debug-diloco"
+
+// inputPreset chooses what a new form is filled from: the name of a preset, or "template:name@version".
+const inputPreset = "preset"
+
+// New shows the form, filled from what the query names; the name that was typed stays.
+func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
+	d, err := p.draftOfQuery(r)
+	if err != nil {
+		return err
+	}
+	if name := r.URL.Query().Get(InputName); name != "" {
+		d.typed[InputName] = page.Text(name, maxText)
+		d.check()
+	}
+	if page.IsFragment(r) { // the name is not the address's business
+		w.Header().Set("HX-Replace-Url", "/runs/new?"+d.query())
+	}
+	return p.renderForm(w, r, http.StatusOK, d, func(f *view.Form) { f.Key = rand.Text() }, d.untouched(nil))
+}
+
+// draftOfQuery fills the form from a preset, a template, a run, or the core's defaults.
+func (p *Pages) draftOfQuery(r *http.Request) (*Draft, error) {
+	q := r.URL.Query()
+	field, ref := inputPreset, "preset:"+firstPreset
+	switch {
+	case q.Get("clone") != "":
+		field, ref = "clone", "run:"+q.Get("clone")
+	case q.Get("template") != "":
+		field, ref = "template", "template:"+q.Get("template")
+	case strings.HasPrefix(q.Get(inputPreset), "template:"):
+		ref = q.Get(inputPreset)
+	case q.Get(inputPreset) != "":
+		ref = "preset:" + q.Get(inputPreset)
+	case q.Has(inputPreset):
+		return draftOf(trainconf.NewRequest()), nil
+	}
+	sub, err := p.Find(r.Context(), field, ref)
+	if err != nil {
+		return nil, err
+	}
+	d := draftOf(sub.Request)
+	d.origin, d.preset = sub.Origin, sub.Preset
+	return d, nil
+}
+
+// query names what the form was filled from.
+func (d *Draft) query() string {
+	kind, name, _ := strings.Cut(d.ref(), ":")
+	switch kind {
+	case "":
+		kind = inputPreset
+	case "run":
+		kind = "clone"
+	}
+	return kind + "=" + name
+}
+
+// renderForm answers with the whole page.
+func (p *Pages) renderForm(w http.ResponseWriter, r *http.Request, status int, d *Draft, adjust func(*view.Form), hidden map[string]bool) error {
+	c := p.contextOf(r.Context(), d)
+	own, err := p.Templates.Templates(r.Context())
+	if err != nil {
+		return err
+	}
+	c.templates = own[:min(len(own), maxTemplateChoices)]
+	c.models, c.sites = p.suggestions(r.Context())
+	f := d.view(c, hidden)
+	adjust(&f)
+	if f.Shown, _, err = changed(r.Context(), f, ""); err != nil {
+		return err
+	}
+	return p.Render(w, r, status, view.Page(p.Frame(r, "New run", "runs"), f))
+}
+
+const (
+	// maxTemplateChoices bounds the list of own templates on the form.
+	maxTemplateChoices = 500
+	// suggestWait bounds how long the form waits for suggestions from the cluster.
+	suggestWait    = 200 * time.Millisecond
+	maxSuggestions = 50
+)
+
+// suggestions are the GPU models and sites of the cluster; none while it is unreachable.
+func (p *Pages) suggestions(ctx context.Context) (models, sites []string) {
+	ctx, cancel := context.WithTimeout(ctx, suggestWait)
+	defer cancel()
+	nodes, err := p.Control.Nodes(ctx)
+	if err != nil {
+		return nil, nil
+	}
+	for _, n := range nodes {
+		sites = append(sites, n.Datacenter)
+		for _, g := range n.GPUs {
+			models = append(models, g.Model)
+		}
+	}
+	for _, list := range []*[]string{&models, &sites} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+		*list = (*list)[:min(len(*list), maxSuggestions)]
+	}
+	return models, sites
+}
+
+// Validate checks the form while it is being filled in, and answers with what the page does not show yet.
+func (p *Pages) Validate(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	d := Read(r.PostForm)
+	hidden := map[string]bool{}
+	if r.PostForm.Get("submitted") != "1" {
+		touched := map[string]bool{}
+		for name := range strings.SplitSeq(r.PostForm.Get("touched"), ",") {
+			touched[name] = true
+		}
+		hidden = d.untouched(touched)
+	}
+	f := d.view(p.contextOf(r.Context(), d), hidden)
+	shown, answer, err := changed(r.Context(), f, r.PostForm.Get("shown"))
+	if err != nil {
+		return err
+	}
+	if err := view.Shown(shown, true).Render(r.Context(), answer); err != nil {
+		return fmt.Errorf("render the state of the form: %w", err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = answer.WriteTo(w) // the browser has left: nobody is left to tell
+	return nil
+}
+
+// hashLen is how many characters of the hidden input stand for one piece.
+const hashLen = 8
+
+// changed renders the pieces of a form whose hash differs from that of the page. A page whose hashes cannot be read gets all.
+func changed(ctx context.Context, f view.Form, shown string) (now string, answer *bytes.Buffer, err error) {
+	var hashes strings.Builder
+	answer = &bytes.Buffer{}
+	var piece bytes.Buffer
+	for i, c := range f.Pieces() {
+		piece.Reset()
+		if err := c.Render(ctx, &piece); err != nil {
+			return "", nil, fmt.Errorf("render the form: %w", err)
+		}
+		h := fnv.New32a()
+		_, _ = h.Write(piece.Bytes()) // never fails
+		hash := fmt.Sprintf("%08x", h.Sum32())
+		hashes.WriteString(hash)
+		if at := i * hashLen; at+hashLen > len(shown) || shown[at:at+hashLen] != hash {
+			_, _ = piece.WriteTo(answer) // never fails
+		}
+	}
+	return hashes.String(), answer, nil
+}
+
+// untouched lists the inputs whose errors are not shown yet: empty ones that were not touched. A value that became invalid
+// because another one changed is shown.
+func (d *Draft) untouched(touched map[string]bool) map[string]bool {
+	hidden := map[string]bool{}
+	for _, e := range d.errs {
+		if d.typed[e.Field] == "" && !touched[e.Field] {
+			hidden[e.Field] = true
+		}
+	}
+	if touched[inputDiLoCo] {
+		delete(hidden, innerSteps)
+	}
+	return hidden
+}
+
+// Create submits the form. When it is refused the page comes back with everything as typed.
+func (p *Pages) Create(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	d := Read(r.PostForm)
+	if len(d.errs) == 0 {
+		made, err := p.Control.Submit(r.Context(), page.Actor, d.Submission(page.Text(r.PostForm.Get("key"), 64)))
+		var fields run.FieldErrors
+		switch {
+		case err == nil:
+			return page.Redirect(w, r, "/runs/"+string(made.ID))
+		case errors.As(err, &fields):
+			d.errs = append(d.errs, fields...)
+		default:
+			return err
+		}
+	}
+	return p.refuse(w, r, d, "Run not started")
+}
+
+// Refuse shows the form with its errors, to a page that was to be made from it.
+func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, d *Draft) error {
+	return p.refuse(w, r, d, "Nothing saved: the form has mistakes")
+}
+
+func (p *Pages) refuse(w http.ResponseWriter, r *http.Request, d *Draft, said string) error {
+	return p.renderForm(w, r, http.StatusUnprocessableEntity, d, func(f *view.Form) {
+		f.Key, f.Submitted, f.Refused = page.Text(r.PostForm.Get("key"), 64), true, said
+	}, nil)
+}

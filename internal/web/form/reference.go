@@ -1,0 +1,128 @@
+package form
+
+import (
+	"context"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+	"github.com/cotrain/cotrain/internal/web/page"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// runsOffered is how many of the newest runs [References.Choices] has; any other is named by its ID.
+const runsOffered = 50
+
+// Runs reads runs.
+type Runs interface {
+	Run(ctx context.Context, id run.ID) (run.Run, error)
+	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+}
+
+// Templates reads people's own templates.
+type Templates interface {
+	// Templates returns the newest version of each, by name.
+	Templates(ctx context.Context) ([]run.Template, error)
+	// Template returns a version, 0 for the newest.
+	Template(ctx context.Context, name string, version int) (run.Template, error)
+}
+
+// References finds what a reference names.
+type References struct {
+	Runs      Runs
+	Templates Templates
+}
+
+// Subject is something that holds a configuration: a run, a version of a template, or a preset.
+type Subject struct {
+	trainconf.Start
+	Ref   string // as [trainconf.ParseRef] reads it
+	Title string
+	Href  string // its page
+}
+
+// Find returns what a reference names, as [trainconf.ParseRef] reads it; what that refuses is about field.
+func (f References) Find(ctx context.Context, field, ref string) (Subject, error) {
+	named, err := trainconf.ParseRef(field, page.Text(ref, 200))
+	if err != nil {
+		return Subject{}, err
+	}
+	switch {
+	case named.Run != "":
+		r, err := f.Runs.Run(ctx, named.Run)
+		if err != nil {
+			return Subject{}, err
+		}
+		return SubjectOfRun(r)
+	case named.Template != "":
+		t, err := f.Templates.Template(ctx, named.Template, named.Version)
+		if err != nil {
+			return Subject{}, err
+		}
+		return subjectOfTemplate(t)
+	}
+	p, _ := trainconf.PresetByName(named.Preset)
+	return subjectOfPreset(p), nil
+}
+
+// SubjectOfRun is a run as what others start from.
+func SubjectOfRun(r run.Run) (Subject, error) {
+	start, err := trainconf.StartOfRun(r)
+	return Subject{Start: start, Ref: "run:" + string(r.ID), Title: r.Name, Href: ui.RunPath(r.ID)}, ignoreFields(err)
+}
+
+func subjectOfTemplate(t run.Template) (Subject, error) {
+	start, err := trainconf.StartOfTemplate(t)
+	return Subject{Start: start, Ref: "template:" + t.Ref(), Title: t.Ref(), Href: ui.VersionPath(t)}, ignoreFields(err)
+}
+
+func subjectOfPreset(p trainconf.Preset) Subject {
+	return Subject{Start: trainconf.StartOfPreset(p), Ref: "preset:" + p.Name, Title: p.Name, Href: ui.TemplatePath(p.Name)}
+}
+
+// ignoreFields drops errors of fields: what is stored is shown as far as it can be read.
+func ignoreFields(err error) error {
+	if trainconf.AsFieldErrors(err) != nil {
+		return nil
+	}
+	return err
+}
+
+// Facts says the shape of a request and the options that it sets.
+func Facts(req trainconf.Request) []ui.Fact {
+	facts := []ui.Fact{{Key: "shape", Label: "Shape", Value: req.Shape.String()}}
+	inShape := map[string]bool{"nodes": true, "gpus": true, "gpu_model": true, "gpu_min_memory": true, "site": true}
+	for _, f := range trainconf.PlacementFields() {
+		if inShape[f.Path] || !req.Changed(f.Path) {
+			continue
+		}
+		value := req.Get(f.Path)
+		if f.Unit != "" {
+			value += " " + f.Unit
+		}
+		facts = append(facts, ui.Fact{Key: f.Path, Label: f.Label, Value: value})
+	}
+	return facts
+}
+
+// Choices are what can be compared: templates, presets, and the newest runs.
+func (f References) Choices(ctx context.Context) ([]ui.Choice, error) {
+	own, err := f.Templates.Templates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := f.Runs.Runs(ctx, run.RunFilter{Limit: runsOffered})
+	if err != nil {
+		return nil, err
+	}
+	var out []ui.Choice
+	for _, t := range own {
+		out = append(out, ui.Choice{Value: "template:" + t.Ref(), Label: t.Name + ", version " + ui.Integer(t.Version)})
+	}
+	for _, p := range trainconf.Presets() {
+		out = append(out, ui.Choice{Value: "preset:" + p.Name, Label: p.Title})
+	}
+	for _, r := range runs {
+		out = append(out, ui.Choice{Value: "run:" + string(r.ID), Label: r.Name + ", " + string(r.State)})
+	}
+	return out, nil
+}

@@ -1,0 +1,236 @@
+package form
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/form"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// Sources of completions.
+const completeStorage = "storage"
+
+// storagePaths are the fields that hold folders of shared storage.
+var storagePaths = [...]string{
+	"data.dataset_name_or_paths", "data.val_dataset_name_or_paths", "ckpt.path", "ckpt.resume", "ckpt.data_path", "train.memory_profiler.snapshot_dir",
+}
+
+// formContext is what the page knows beside the form.
+type formContext struct {
+	source    *Subject // where it was filled from; nil for the core's defaults, or when that is gone
+	templates []run.Template
+	models    []string // GPU models and sites that the cluster has
+	sites     []string
+}
+
+// contextOf reads what a page needs. A source that is gone is none.
+func (p *Pages) contextOf(ctx context.Context, d *Draft) formContext {
+	var c formContext
+	if ref := d.ref(); ref != "" {
+		if sub, err := p.Find(ctx, inputOrigin, ref); err == nil {
+			c.source = &sub
+		}
+	}
+	p.checkPaths(ctx, d)
+	return c
+}
+
+// view makes the form's model. Mistakes of the fields in hidden are left out.
+func (d *Draft) view(c formContext, hidden map[string]bool) view.Form {
+	f := view.Form{Preset: d.presetField(c), Origin: d.ref(), Plan: d.plan()}
+	if c.source != nil {
+		f.Source = "From " + c.source.Title + "."
+	}
+	for _, sec := range trainconf.Sections() {
+		f.Sections = append(f.Sections, d.section(sec, c))
+	}
+	fields := map[string]*ui.Field{inputPreset: &f.Preset}
+	for g := range f.Sections {
+		for i := range f.Sections[g].Fields {
+			fields[f.Sections[g].Fields[i].Name] = &f.Sections[g].Fields[i]
+		}
+	}
+	for _, e := range d.errs {
+		field, ok := fields[e.Field]
+		switch {
+		case !ok:
+			f.General = append(f.General, Labelled(e))
+		case !hidden[e.Field] && field.Error == "":
+			field.Error = Sentence(e)
+		}
+	}
+	for _, e := range d.warns {
+		if field, ok := fields[e.Field]; ok && field.Warning == "" {
+			field.Warning = Sentence(e)
+		} else {
+			f.Plan.Warnings = append(f.Plan.Warnings, Labelled(e))
+		}
+	}
+	f.Plan.Warnings = append(f.Plan.Warnings, f.General...)
+	return f
+}
+
+// section makes one group of fields. The DiLoCo table as a whole has a switch.
+func (d *Draft) section(sec trainconf.Section, c formContext) view.Section {
+	out := view.Section{Key: sec.Key, Title: sec.Title}
+	for _, f := range formFields() {
+		if f.Section == sec.Key {
+			out.Fields = append(out.Fields, d.field(f, c))
+		}
+	}
+	if sec.Key == inputDiLoCo {
+		on := d.typed[inputDiLoCo] == "on" || d.typed[inputDiLoCo] == "" && d.Request.Config.DiLoCo()
+		value := ""
+		if on {
+			value = "true"
+		}
+		out.Switch = &ui.Field{Name: inputDiLoCo, Label: "Train with DiLoCo", Kind: ui.KindCheckbox, Value: value, On: "on", Off: "off"}
+	}
+	return out
+}
+
+// field makes the input of one field from its description.
+func (d *Draft) field(spec trainconf.Field, c formContext) ui.Field {
+	f := ui.Field{
+		Name: spec.Path, Label: spec.Label, Help: spec.Help, Unit: spec.Unit, Kind: ui.KindText, Value: d.typed[spec.Path],
+		MaxBytes: maxText, Basic: spec.Basic, Required: spec.Required && spec.Table() == "" || spec.Path == innerSteps, Mark: d.mark(spec, c),
+	}
+	standard := d.Request.Default(spec.Path)
+	if standard != "" {
+		f.Default = withUnit(standard, spec.Unit)
+		f.Hint = standard
+	} else {
+		f.Hint = spec.Placeholder
+	}
+	switch spec.Type {
+	case trainconf.Int, trainconf.Float:
+		f.Kind = ui.KindNumber
+	case trainconf.Lines, trainconf.Text:
+		f.Kind = ui.KindLines
+	case trainconf.Bool:
+		f.Kind, f.On, f.Off = ui.KindCheckbox, "true", ""
+		if standard == "true" {
+			f.On, f.Off = "", "false"
+		}
+		if f.Value == "" {
+			f.Value = standard
+		}
+	case trainconf.Choice:
+		f.Kind, f.Choices = ui.KindSelect, choices(spec, standard)
+		if f.Value == standard {
+			f.Value = ""
+		}
+	}
+	if spec.Secret {
+		f.Kind = ui.KindSecret
+	}
+	for _, path := range storagePaths {
+		if path == spec.Path {
+			f.Complete = completeStorage
+		}
+	}
+	switch spec.Path {
+	case "gpu_model":
+		f.Suggest = c.models
+	case "site":
+		f.Suggest = c.sites
+	}
+	return f
+}
+
+// choices of a select; the default sets nothing.
+func choices(spec trainconf.Field, standard string) []ui.Choice {
+	var out []ui.Choice
+	for _, v := range spec.Choices {
+		if v == standard {
+			out = append(out, ui.Choice{Value: "", Label: v, Real: v})
+			continue
+		}
+		out = append(out, ui.Choice{Value: v, Label: v, Real: v})
+	}
+	return out
+}
+
+// mark says whether a field differs from where the form was filled from, or else from the core's default.
+func (d *Draft) mark(spec trainconf.Field, c formContext) ui.ChangeMark {
+	if spec.Path == InputName || spec.Path == "description" {
+		return ui.ChangeMark{}
+	}
+	value := d.Request.Value(spec.Path)
+	if c.source != nil {
+		if from := c.source.Request.Value(spec.Path); from != value {
+			return ui.ChangeMark{Text: "changed from " + c.source.Title, From: orUnset(from), Reset: c.source.Request.Get(spec.Path), Source: true}
+		}
+	}
+	if standard := d.Request.Default(spec.Path); standard != value {
+		return ui.ChangeMark{Text: "changed", From: orUnset(standard)}
+	}
+	return ui.ChangeMark{}
+}
+
+func orUnset(value string) string { return page.Text(cmp.Or(value, "not set"), 80) }
+
+// presetField chooses what the form is filled from.
+func (d *Draft) presetField(c formContext) ui.Field {
+	f := ui.Field{
+		Name: inputPreset, Label: "Start from", Kind: ui.KindSelect, Value: d.preset,
+		Help:    "Sets every field, keeps the name.",
+		Choices: []ui.Choice{{Value: "", Label: "CotrainCore defaults"}},
+	}
+	if d.preset == "" && d.origin.Template != "" {
+		f.Value = "template:" + d.origin.Template
+	}
+	group := ui.ChoiceGroup{Title: "Built-in presets"}
+	for _, p := range trainconf.Presets() {
+		group.Choices = append(group.Choices, ui.Choice{Value: p.Name, Label: p.Title})
+		if p.Name == d.preset {
+			f.Help = p.Description + " " + f.Help
+		}
+	}
+	f.Groups = append(f.Groups, group)
+	own, found := ui.ChoiceGroup{Title: "Your templates"}, d.preset != "" || f.Value == ""
+	for _, t := range c.templates {
+		ref := "template:" + t.Ref()
+		found = found || ref == f.Value
+		own.Choices = append(own.Choices, ui.Choice{Value: ref, Label: t.Ref()})
+	}
+	if !found { // an older version, or one that is gone
+		own.Choices = append(own.Choices, ui.Choice{Value: f.Value, Label: d.origin.Template})
+	}
+	if len(own.Choices) > 0 {
+		f.Groups = append(f.Groups, own)
+	}
+	return f
+}
+
+// withUnit is a value and what it counts: 1 worker, 512 samples.
+func withUnit(value, unit string) string {
+	if value == "1" {
+		stem, more := strings.CutSuffix(unit, "sses")
+		if more {
+			unit = stem + "ss"
+		} else {
+			unit = strings.TrimSuffix(unit, "s")
+		}
+	}
+	return strings.TrimSpace(value + " " + unit)
+}
+
+// checkPaths checks the paths of a form against shared storage. A field with an error keeps it.
+func (p *Pages) checkPaths(ctx context.Context, d *Draft) {
+	if p.Storage == nil {
+		return
+	}
+	errs, warns := p.Storage.CheckPaths(ctx, d.Request.EffectiveConfig(), d.Request.Shape)
+	for _, e := range errs {
+		if !d.wrong(e.Field) {
+			d.errs = append(d.errs, e)
+		}
+	}
+	d.warns = append(d.warns, warns...)
+}

@@ -1,0 +1,118 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+	view "github.com/cotrain/cotrain/views/runs"
+)
+
+// fragment renders what a message changes on the page of a run, or "" when it changes nothing that is HTML. Viewers of one
+// topic share the work.
+func (s *Server) fragment(ctx context.Context, m feed.Message) (string, error) {
+	if m.Type != feed.State && m.Type != feed.Workers && m.Type != feed.EventType {
+		return "", nil
+	}
+	key := fragmentKey{m.Topic, m.Type, m.Seq}
+	if html, ok := s.fragments.get(key); ok {
+		return html, nil
+	}
+	html, err := s.renderFragment(ctx, m)
+	if err != nil {
+		return "", fmt.Errorf("fragment of %s for %s: %w", m.Type, m.Topic, err)
+	}
+	s.fragments.put(key, html)
+	return html, nil
+}
+
+func (s *Server) renderFragment(ctx context.Context, m feed.Message) (string, error) {
+	switch m.Type {
+	case feed.State:
+		var r run.Run
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			return "", err
+		}
+		if r.State == run.Queued { // the message has no queue position
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			runs := []run.Run{r}
+			if err := s.runs.Lines(ctx, runs); err != nil {
+				return "", err
+			}
+			r = runs[0]
+		}
+		return s.toString(ctx, templ.Join(view.Headline(r, s.now()), view.Facts(r, s.now())))
+	case feed.Workers:
+		var workers []run.Worker
+		if err := json.Unmarshal(m.Data, &workers); err != nil {
+			return "", err
+		}
+		var r run.Run
+		if len(workers) == 0 { // only then does the table depend on the run
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			var err error
+			if r, err = s.runs.Run(ctx, run.ID(m.Topic[len("run:"):])); err != nil {
+				return "", err
+			}
+		}
+		return s.toString(ctx, view.Workers(r, workers, s.now()))
+	}
+	var e run.Event
+	if err := json.Unmarshal(m.Data, &e); err != nil {
+		return "", err
+	}
+	return s.toString(ctx, view.EventRow(e, s.now()))
+}
+
+func (s *Server) toString(ctx context.Context, c templ.Component) (string, error) {
+	var b bytes.Buffer
+	err := c.Render(ctx, &b)
+	return b.String(), err
+}
+
+type fragmentKey struct {
+	topic, typ string
+	seq        int64
+}
+
+// fragmentCache holds the newest fragments, so that many viewers of one run cost one rendering for each message.
+type fragmentCache struct {
+	mu    sync.Mutex
+	html  map[fragmentKey]string
+	order []fragmentKey
+	next  int
+}
+
+const fragmentsKept = 256
+
+func newFragmentCache() *fragmentCache {
+	return &fragmentCache{html: make(map[fragmentKey]string, fragmentsKept), order: make([]fragmentKey, fragmentsKept)}
+}
+
+func (c *fragmentCache) get(k fragmentKey) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	html, ok := c.html[k]
+	return html, ok
+}
+
+func (c *fragmentCache) put(k fragmentKey, html string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.html[k]; ok {
+		return
+	}
+	delete(c.html, c.order[c.next])
+	c.html[k] = html
+	c.order[c.next] = k
+	c.next = (c.next + 1) % len(c.order)
+}

@@ -1,0 +1,61 @@
+package runs
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/runs"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// Sample starts the sample run.
+func (p *Pages) Sample(w http.ResponseWriter, r *http.Request) error {
+	name, cfg, shape := trainconf.Sample()
+	made, err := p.Control.Submit(r.Context(), page.Actor, run.Submission{Name: name, Preset: "sample", Config: string(cfg.TOML()), Shape: shape})
+	if err != nil {
+		return err
+	}
+	return page.Redirect(w, r, "/runs/"+string(made.ID))
+}
+
+// StopAsk asks before a run is stopped.
+func (p *Pages) StopAsk(w http.ResponseWriter, r *http.Request) error {
+	return p.ask(w, r, view.StopConfirm)
+}
+
+// DeleteAsk asks before a run is deleted.
+func (p *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
+	return p.ask(w, r, view.DeleteConfirm)
+}
+
+func (p *Pages) ask(w http.ResponseWriter, r *http.Request, question func(run.Run) ui.Confirm) error {
+	found, err := p.run(r)
+	if err != nil {
+		return err
+	}
+	return p.Ask(w, r, "runs", question(found))
+}
+
+// Stop asks a run's workers to end.
+func (p *Pages) Stop(w http.ResponseWriter, r *http.Request) error {
+	return p.act(w, r, p.Control.Stop, ui.RunPath)
+}
+
+// Delete deletes a run that has ended.
+func (p *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
+	return p.act(w, r, p.Control.Delete, func(run.ID) string { return "/" })
+}
+
+func (p *Pages) act(w http.ResponseWriter, r *http.Request, do func(context.Context, string, run.ID) error, next func(run.ID) string) error {
+	id, err := page.RunID(r)
+	if err != nil {
+		return err
+	}
+	if err := do(r.Context(), page.Actor, id); err != nil {
+		return err
+	}
+	return page.Redirect(w, r, next(id))
+}

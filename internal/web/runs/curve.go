@@ -1,0 +1,57 @@
+package runs
+
+import (
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
+)
+
+// maxPoints is how many points of one curve a page gets; more than a wide screen has pixels.
+const maxPoints = 6000
+
+// columns is the form of feed.Samples, with the snapshot's sequence; numbers that are not finite are strings.
+type columns struct {
+	Seq    int64                               `json:"seq"`
+	Steps  []int64                             `json:"steps"`
+	Series map[string]map[string][]*run.Number `json:"series"`
+}
+
+func meanOf(p run.CurvePoint) float64 { return p.Mean }
+func sumOf(p run.CurvePoint) float64  { return p.Sum }
+
+// columnsOf joins both curves of a run's page by step; a value that a step does not have is null.
+func columnsOf(seq int64, loss, throughput []run.CurvePoint) columns {
+	c := columns{Seq: seq, Steps: []int64{}, Series: map[string]map[string][]*run.Number{}}
+	for _, curve := range [][]run.CurvePoint{loss, throughput} {
+		for _, p := range curve {
+			c.Steps = append(c.Steps, p.Step)
+		}
+	}
+	slices.Sort(c.Steps)
+	c.Steps = slices.Compact(c.Steps)
+	column := func(curve []run.CurvePoint, value func(run.CurvePoint) float64) []*run.Number {
+		out := make([]*run.Number, len(c.Steps))
+		i := 0
+		for _, p := range curve {
+			for c.Steps[i] != p.Step {
+				i++
+			}
+			v := run.Number(value(p))
+			out[i] = &v
+		}
+		return out
+	}
+	c.Series["loss"] = map[string][]*run.Number{
+		"mean": column(loss, meanOf),
+		"min":  column(loss, func(p run.CurvePoint) float64 { return p.Min }),
+		"max":  column(loss, func(p run.CurvePoint) float64 { return p.Max }),
+	}
+	c.Series["tokens_per_second"] = map[string][]*run.Number{"sum": column(throughput, sumOf)}
+	return c
+}
+
+// thin reduces a curve to what a wide screen can show.
+func thin(curve []run.CurvePoint) []run.CurvePoint {
+	return series.Downsample(curve, maxPoints/series.PerBucket)
+}

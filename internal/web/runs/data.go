@@ -1,0 +1,132 @@
+package runs
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/page"
+)
+
+const (
+	maxLogPage   = 2000
+	downloadPage = 5000
+)
+
+// Logs returns lines as JSON: the newest, those before a place, or those after one (after=0: the first). More says
+// whether there are others on the far side of them.
+func (p *Pages) Logs(w http.ResponseWriter, r *http.Request) error {
+	found, err := p.run(r)
+	if err != nil {
+		return err
+	}
+	q := run.LogQuery{Rank: rankOf(r), Tail: true}
+	limit, err := page.Number(r, "limit", logShown, 1, maxLogPage)
+	if err != nil {
+		return err
+	}
+	before, err := page.Number(r, "before", 0, 0, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	q.Limit, q.Before = int(limit)+1, run.LogPos(before)
+	if r.URL.Query().Has("after") {
+		after, err := page.Number(r, "after", 0, 0, math.MaxInt64)
+		if err != nil {
+			return err
+		}
+		q.Tail, q.After = false, run.LogPos(after)
+	}
+	lines, err := p.Store.Logs(r.Context(), found.ID, q)
+	if err != nil {
+		return err
+	}
+	more := len(lines) > int(limit)
+	switch {
+	case more && q.Tail:
+		lines = lines[1:]
+	case more:
+		lines = lines[:limit]
+	}
+	if lines == nil {
+		lines = []run.LogLine{}
+	}
+	return page.JSON(w, http.StatusOK, map[string]any{"lines": lines, "more": more})
+}
+
+// LogDownload streams the whole log as text: one worker's lines as they are, all workers' with their rank.
+func (p *Pages) LogDownload(w http.ResponseWriter, r *http.Request) error {
+	found, err := p.run(r)
+	if err != nil {
+		return err
+	}
+	q := run.LogQuery{Rank: rankOf(r), Limit: downloadPage}
+	name := string(found.ID)
+	if q.Rank >= 0 {
+		name += "-worker-" + strconv.Itoa(q.Rank)
+	}
+	lines, err := p.Store.Logs(r.Context(), found.ID, q)
+	if err != nil {
+		return err
+	}
+	page.Attach(w, name+".log", "text/plain; charset=utf-8")
+	out := bufio.NewWriter(w)
+	for len(lines) > 0 {
+		for _, l := range lines {
+			if q.Rank < 0 {
+				_, err = fmt.Fprintf(out, "[%d] %s\n", l.Rank, l.Text)
+			} else {
+				_, err = fmt.Fprintln(out, l.Text)
+			}
+			if err != nil {
+				return nil // the reader has gone
+			}
+		}
+		if len(lines) < q.Limit {
+			break
+		}
+		q.After = lines[len(lines)-1].Pos
+		if lines, err = p.Store.Logs(r.Context(), found.ID, q); err != nil {
+			return err
+		}
+	}
+	_ = out.Flush() // the reader has gone: nobody is left to tell
+	return nil
+}
+
+// Config downloads the configuration as it was dispatched.
+func (p *Pages) Config(w http.ResponseWriter, r *http.Request) error {
+	found, err := p.run(r)
+	if err != nil {
+		return err
+	}
+	page.Attach(w, string(found.ID)+".toml", "application/toml")
+	_, _ = w.Write([]byte(found.Config)) // the reader has gone: nobody is left to tell
+	return nil
+}
+
+// Points returns the curves of the run's page, in the form of the socket's samples.
+func (p *Pages) Points(w http.ResponseWriter, r *http.Request) error {
+	id, err := page.RunID(r)
+	if err != nil {
+		return err
+	}
+	seq := p.Seq(feed.RunTopic(id))
+	shown, err := p.Store.Run(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	loss, err := p.Store.Curve(r.Context(), id, "loss", 0)
+	if err != nil {
+		return err
+	}
+	throughput, err := p.Store.Curve(r.Context(), id, "tokens_per_second", 0)
+	if err != nil {
+		return err
+	}
+	return page.JSON(w, http.StatusOK, columnsOf(seq, thin(run.Settled(loss, shown.Progress.Step)), thin(run.Settled(throughput, shown.Progress.Step))))
+}

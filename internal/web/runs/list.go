@@ -1,0 +1,122 @@
+package runs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/page"
+	"github.com/cotrain/cotrain/internal/web/sweeps"
+	view "github.com/cotrain/cotrain/views/runs"
+)
+
+const (
+	listSize    = 50 // entries of a page of the list: runs, and sweeps with their runs folded in
+	openSweeps  = 8  // sweeps that a page shows the runs of
+	openedShown = 20 // runs of one of them
+)
+
+// List shows runs, newest first, filtered by the query's q, state and before; a sweep is one entry, with its runs
+// below it when the query's open names it.
+func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
+	list, filter, err := listQuery(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	list.Seq, list.Now = p.Seq(feed.RunsTopic), p.Now()
+	if list.Counts, err = p.Store.CountRuns(r.Context(), run.RunFilter{Text: list.Text}); err != nil {
+		return err
+	}
+	runs, err := p.Store.Runs(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	if len(runs) > listSize {
+		runs = runs[:listSize]
+		list.Older = runs[listSize-1].ID
+	}
+	if err := p.Store.Lines(r.Context(), runs); err != nil {
+		return err
+	}
+	for _, found := range runs {
+		entry := view.Entry{Run: found}
+		if found.Origin.Sweep != "" {
+			if entry.Sweep, err = p.foldedSweep(r.Context(), found.Origin.Sweep, list, filter); err != nil {
+				return err
+			}
+		}
+		list.Entries = append(list.Entries, entry)
+	}
+	if page.IsFragment(r) {
+		w.Header().Set("HX-Push-Url", list.Href())
+	}
+	return p.Render(w, r, http.StatusOK, view.ListPage(p.Frame(r, "Runs", "runs"), list))
+}
+
+// listQuery reads what of the list is asked for.
+func listQuery(q url.Values) (view.List, run.RunFilter, error) {
+	list := view.List{Text: page.Text(q.Get("q"), 200)}
+	filter := run.RunFilter{Text: list.Text, Folded: true, Limit: listSize + 1}
+	if v := q.Get("state"); v != "" {
+		state, err := run.ParseState(v)
+		if err != nil {
+			return list, filter, err
+		}
+		list.State, filter.States = state, []run.State{state}
+	}
+	if v := q.Get("before"); v != "" {
+		id, err := run.ParseID(v)
+		if err != nil {
+			return list, filter, page.BadCursor("before", v, "the ID of a run")
+		}
+		list.Before, filter.Before = id, id
+	}
+	for _, v := range q["open"] {
+		id, err := run.ParseSweepID(v)
+		if err != nil {
+			return list, filter, page.BadCursor("open", v, "the ID of a sweep")
+		}
+		if !slices.Contains(list.Open, id) {
+			list.Open = append(list.Open, id)
+		}
+	}
+	if n := len(list.Open); n > openSweeps { // the last ones opened
+		list.Open = list.Open[n-openSweeps:]
+	}
+	return list, filter, nil
+}
+
+// foldedSweep reads a sweep for the list; nil when it is gone, and only its runs are left.
+func (p *Pages) foldedSweep(ctx context.Context, id run.SweepID, list view.List, filter run.RunFilter) (*view.FoldedSweep, error) {
+	sweep, err := p.Control.Sweep(ctx, id)
+	if errors.Is(err, fault.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &view.FoldedSweep{Sweep: sweep, Open: slices.Contains(list.Open, id)}
+	if out.Best, err = p.Store.BestRun(ctx, id); err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return nil, fmt.Errorf("best of %s: %w", id, err)
+	}
+	if !out.Open {
+		return out, nil
+	}
+	runs, err := p.Store.Runs(ctx, run.RunFilter{Sweep: id, Text: filter.Text, States: filter.States, Limit: run.MaxSweepRuns})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range sweeps.InOrder(sweep, runs) {
+		out.Runs = append(out.Runs, r.Run)
+	}
+	if out.More = len(out.Runs) > openedShown; out.More {
+		out.Runs = out.Runs[:openedShown]
+	}
+	return out, p.Store.Lines(ctx, out.Runs)
+}

@@ -1,0 +1,219 @@
+package runs_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/runs"
+	"github.com/cotrain/cotrain/internal/web/webtest"
+)
+
+func TestTheEmptyListExplainsAndOffersTheSampleRun(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	a := s.Get("/", 200)
+	if got := a.Text(t, "[data-empty] h2"); got != "No runs yet" {
+		t.Errorf("heading %q", got)
+	}
+	if a.Count(`form[method=post][action="/runs/sample"] button[type=submit]`) != 1 {
+		t.Error("no button for the sample run")
+	}
+	if a.Count(`[data-empty] a[href="/runs/new"]`) != 1 {
+		t.Error("no way to a new run")
+	}
+}
+
+func TestTheListShowsEachRunWithItsNumbers(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	s.Fake.AllRuns = []run.Run{r}
+	a := s.Get("/", 200)
+	row := fmt.Sprintf("tr#run-%s[data-run-state=running] ", r.ID)
+	for selector, want := range map[string]string{
+		row + "th a":                         "first try",
+		row + `[data-metric="step"]`:         "500 / 1,000",
+		row + `[data-metric="loss"]`:         "3.14",
+		row + `[data-metric="throughput"]`:   "12.3 k",
+		row + `[data-metric="participants"]`: "3/3",
+		row + `[data-metric="progress"]`:     "50 %",
+		row + `[data-metric="duration"]`:     "10 min 00 s",
+		row + "time":                         "1 h ago",
+		row + ".badge":                       "running",
+	} {
+		if got := a.Text(t, selector); got != want {
+			t.Errorf("%s: %q, want %q", selector, got, want)
+		}
+	}
+	if got, _ := a.Doc.Find(row + `[data-metric="loss"]`).Attr("title"); got != "3.14159" {
+		t.Errorf("exact loss %q", got)
+	}
+}
+
+func TestFiltersReachTheStoreAndStayInTheAddresses(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	s.Fake.AllRuns = []run.Run{webtest.Run(run.Failed), webtest.Run(run.Running)}
+	a := s.Do("GET", "/?q=+first+&state=failed", nil, "HX-Request", "true")
+	if a.Status != 200 || a.Count("tr[data-run-id]") != 1 {
+		t.Fatalf("status %d, %d rows", a.Status, a.Count("tr[data-run-id]"))
+	}
+	got := s.Fake.Filters[0]
+	if got.Text != "first" || len(got.States) != 1 || got.States[0] != run.Failed || got.Limit != runs.ListSize+1 {
+		t.Errorf("filter %+v", got)
+	}
+	if got := a.Header.Get("HX-Push-Url"); got != "/?q=first&state=failed" {
+		t.Errorf("pushed address %q", got)
+	}
+	if a.Count(`[data-filter-state=failed][aria-current]`) != 1 || a.Count(`[data-filter-state=running][href="/?q=first&state=running"]`) != 1 {
+		t.Error("the tabs do not carry the filter")
+	}
+	if s.Get("/?q=nothing-like-it", 200).Text(t, "[data-empty] h2") != "No matching runs" {
+		t.Error("no word about a filter that finds nothing")
+	}
+}
+
+func TestOlderRunsAreOnePageOn(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	for i := range runs.ListSize + 1 {
+		r := webtest.Run(run.Succeeded)
+		r.ID = run.NewID(webtest.Now.Add(-time.Duration(i) * time.Minute))
+		s.Fake.AllRuns = append(s.Fake.AllRuns, r)
+	}
+	first := s.Get("/", 200)
+	if n := first.Count("tr[data-run-id]"); n != runs.ListSize {
+		t.Fatalf("%d rows on the first page", n)
+	}
+	href, ok := first.Doc.Find(`a[rel=next]`).Attr("href")
+	if !ok {
+		t.Fatal("no link to older runs")
+	}
+	second := s.Get(href, 200)
+	if n := second.Count("tr[data-run-id]"); n != 1 {
+		t.Errorf("%d rows on the second page", n)
+	}
+	if second.Count("a[rel=next]") != 0 || second.Count("a[rel=first]") != 1 {
+		t.Error("the last page leads on, or not back")
+	}
+}
+
+func TestAFilterThatMakesNoSenseIsRefused(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	for q, detail := range map[string]string{
+		"/?state=nonsense":     `state = "nonsense": is not a state of a run; use one of queued, dispatching, pending, running, degraded, stopping, paused, succeeded, failed, stopped`,
+		"/?before=../../etc":   `before = "../../etc": is not the ID of a run; leave it out to start with the newest`,
+		"/?before=r-":          `before = "r-": is not the ID of a run; leave it out to start with the newest`,
+		"/sweeps?before=r-123": `before = "r-123": is not the ID of a sweep; leave it out to start with the newest`,
+	} {
+		if a := s.Get(q, 422); a.Text(t, "h1") != "Invalid request" || a.Text(t, ".error-detail") != detail {
+			t.Errorf("%s: %q %q", q, a.Text(t, "h1"), a.Text(t, ".error-detail"))
+		}
+		part := s.Do("GET", q, nil, "HX-Request", "true").Header.Get("X-Fault")
+		if told, err := url.PathUnescape(part); err != nil || !strings.HasPrefix(told, "Invalid request. ") || !strings.Contains(told, detail) {
+			t.Errorf("%s: a part of a page gets %q, %v", q, told, err)
+		}
+	}
+}
+
+func TestTheListEscapesWhatUsersNamed(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	r.Name = `<script>alert(1)</script>"onmouseover="x`
+	s.Fake.AllRuns = []run.Run{r}
+	a := s.Get("/", 200)
+	if got := a.Text(t, "tr[data-run-id] th a"); got != r.Name {
+		t.Errorf("name %q", got)
+	}
+	webtest.AssertNoInlineCode(t, a)
+}
+
+func TestASweepIsOneRowThatOpens(t *testing.T) {
+	t.Parallel()
+	s, sweep := webtest.WithSweep(t)
+	row := "tr#sweep-" + string(sweep.ID) + " "
+	a := s.Get("/", 200)
+	if a.Count("tr[data-sweep-id]") != 1 || a.Count("tr[data-run-id]") != 1 {
+		t.Fatalf("%d sweeps and %d runs", a.Count("tr[data-sweep-id]"), a.Count("tr[data-run-id]"))
+	}
+	for selector, want := range map[string]string{
+		row + "[data-sweep]": sweep.Name, row + "[data-count-state=running]": "2 running", row + "[data-metric=best-loss]": "2.50", row + "[data-best-run]": "best #3",
+	} {
+		if got := a.Text(t, selector); got != want {
+			t.Errorf("%s: %q, want %q", selector, got, want)
+		}
+	}
+	toggle := a.Doc.Find(row + `[data-action=toggle-sweep][aria-expanded=false]`)
+	href, _ := toggle.Attr("href")
+	if get, _ := toggle.Attr("hx-get"); href != "/?open="+string(sweep.ID) || get != href {
+		t.Fatalf("opens at %q, %q", href, get)
+	}
+	open := s.Get(href, 200)
+	if open.Count(row+"~ tr.row-folded[data-run-id]") != 4 || open.Count("tr[data-run-id]") != 5 {
+		t.Errorf("%d of its runs are shown", open.Count(row+"~ tr.row-folded[data-run-id]"))
+	}
+	if back, _ := open.Doc.Find(row + `[data-action=toggle-sweep][aria-expanded=true]`).Attr("href"); back != "/" {
+		t.Errorf("closes at %q", back)
+	}
+	if got := s.Do("GET", href, nil, "HX-Request", "true").Header.Get("HX-Push-Url"); got != href {
+		t.Errorf("pushed address %q", got)
+	}
+	if only := s.Get(href+"&state=queued", 200); only.Count("tr.row-folded[data-run-id]") != 1 {
+		t.Error("the filter does not reach the runs of a sweep")
+	}
+	for i := range runs.OpenedShown {
+		r := webtest.Run(run.Queued)
+		r.ID, r.Origin.Sweep = run.NewID(webtest.Now.Add(time.Duration(i)*time.Hour)), sweep.ID
+		s.Fake.AllRuns = append([]run.Run{r}, s.Fake.AllRuns...)
+	}
+	if many := s.Get(href, 200); many.Count("tr.row-folded[data-run-id]") != runs.OpenedShown || many.Count("[data-action=all-of-sweep]") != 1 {
+		t.Errorf("%d of many runs are shown", many.Count("tr.row-folded[data-run-id]"))
+	}
+	s.Get("/?open=nonsense", 422)
+}
+
+func TestARunThatWaitsSaysWhy(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Pending)
+	r.Reason = "needs 3 nodes <b>with</b> GPUs"
+	running := webtest.Run(run.Running)
+	running.ID = "r-0000000001"
+	s.Fake.AllRuns = []run.Run{r, running}
+	a := s.Get("/", 200)
+	if got := a.Text(t, "#run-"+string(r.ID)+" [data-row-reason]"); got != "Needs 3 nodes <b>with</b> GPUs" {
+		t.Errorf("reason %q", got)
+	}
+	s.Fake.Line = &run.Line{Position: 2, Ahead: []run.Ahead{{ID: "r-0000000003", Name: "big"}}}
+	s.Fake.AllRuns[0].State = run.Queued
+	if got, want := s.Get("/", 200).Text(t, "#run-"+string(r.ID)+" [data-row-reason]"), "Needs 3 nodes <b>with</b> GPUs. 2nd in the queue, behind big (r-0000000003)"; got != want {
+		t.Errorf("reason %q, want %q", got, want)
+	}
+	if a.Count("#run-"+string(running.ID)+" [data-row-reason]") != 0 || a.Count("#run-"+string(running.ID)+" [data-metric=step]") != 1 {
+		t.Error("a run that trains has a reason in place of its numbers")
+	}
+}
+
+func TestCountsFollowTheSearchWhichSaysWhatItSearches(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	other := webtest.Run(run.Failed)
+	other.ID, other.Name = "r-0000000001", "second"
+	s.Fake.AllRuns = []run.Run{webtest.Run(run.Running), other}
+	a := s.Get("/?q=second", 200)
+	if all, running := a.Text(t, `[data-filter-state=""] .count`), a.Count("[data-filter-state=running]"); all != "1" || running != 0 {
+		t.Errorf("all %s, %d tabs of what does not match", all, running)
+	}
+	if got := a.Text(t, `label[for=filter-text]`); got != "Search runs by name, ID, tag or description" {
+		t.Errorf("label %q", got)
+	}
+	if none := s.Get("/?q=third", 200); none.Text(t, "[data-empty] p") != "Nothing matches these filters." || none.Count(`[data-empty] a[href="/"]`) != 1 {
+		t.Error("a search that finds nothing says so, and clears")
+	}
+}

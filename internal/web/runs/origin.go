@@ -1,0 +1,60 @@
+package runs
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+	view "github.com/cotrain/cotrain/views/runs"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// originOf finds the pages of what a run came from. What is gone, or cannot be asked for right now, has none: a run's page
+// never depends on it.
+func (p *Pages) originOf(ctx context.Context, r run.Run) view.Origin {
+	o := r.Origin
+	out := view.Origin{Template: o.Template, Clone: string(o.Clone), Sweep: string(o.Sweep), Point: o.Point}
+	if o.Template != "" && o.Template == r.Preset {
+		out.Template = "" // the details name it already
+	}
+	var g errgroup.Group
+	if out.Template != "" {
+		g.Go(func() error { out.TemplateHref = p.templatePage(ctx, out.Template); return nil })
+	}
+	if o.Clone != "" {
+		g.Go(func() error {
+			if first, err := p.Store.Run(ctx, o.Clone); err == nil {
+				out.CloneHref, out.Clone = "/runs/"+string(first.ID), first.Name
+			}
+			return nil
+		})
+	}
+	if o.Sweep != "" {
+		g.Go(func() error {
+			if sweep, err := p.Control.Sweep(ctx, o.Sweep); err == nil {
+				out.SweepHref, out.Sweep = "/sweeps/"+string(sweep.ID), sweep.Name
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none returns an error
+	return out
+}
+
+// templatePage is the address of the page of a template's version, or of a preset; "" when it is gone.
+func (p *Pages) templatePage(ctx context.Context, ref string) string {
+	named, err := trainconf.ParseRef("", "template:"+ref)
+	switch {
+	case err != nil:
+		return ""
+	case named.Preset != "":
+		return ui.TemplatePath(named.Preset)
+	}
+	t, err := p.Control.Template(ctx, named.Template, named.Version)
+	if err != nil {
+		return ""
+	}
+	return ui.VersionPath(t)
+}

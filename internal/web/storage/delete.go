@@ -1,0 +1,106 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/storage"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/storage"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// deleteTimeout is how long one request deletes; what is left then is for the next one.
+const deleteTimeout = page.Timeout - 2*time.Second
+
+// DeleteAsk says what would be deleted, and asks.
+func (s *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
+	p := strings.TrimSuffix(r.URL.Query().Get("path"), "/")
+	if p == "" {
+		return fault.ErrNotFound
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), countTimeout)
+	defer cancel()
+	u, err := s.Storage.Usage(ctx, p)
+	if err != nil {
+		return err
+	}
+	parent := storageLink("/storage", storage.Parent(p))
+	c := ui.Confirm{
+		Key: "delete", Icon: "trash", Title: fmt.Sprintf("Delete “%s”?", storage.Display(path.Base(p))), Label: "Delete", KeepLabel: "Keep",
+		Action: storageLink("/storage/delete", p), Back: parent,
+	}
+	count := view.Count(u.Files, u.Folders, u.Bytes)
+	if u.Partial {
+		count = "At least " + count
+	}
+	c.Effects = append(c.Effects, count+" in "+place(p)+", deleted for good. Link targets are kept.")
+	text, err := s.inUse(ctx, p)
+	if err != nil {
+		return err
+	}
+	if text != "" {
+		c.Effects = append(c.Effects, text)
+		c.Action = storageLink("/storage/delete", p, "in_use", "true")
+	}
+	return s.Ask(w, r, "storage", c)
+}
+
+// place names the folder that a path is in.
+func place(p string) string {
+	if parent := storage.Parent(p); parent != "" {
+		return storage.Display(parent)
+	}
+	return "shared storage"
+}
+
+// inUse warns when a run that has not ended keeps its checkpoints there, "" when none does.
+func (s *Pages) inUse(ctx context.Context, p string) (string, error) {
+	keepers, err := control.Keepers(ctx, s.Runs, p, s.Storage.Below)
+	return control.KeepersText(keepers), err
+}
+
+// Delete deletes a file or a folder.
+func (s *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
+	p := r.URL.Query().Get("path")
+	ctx, cancel := context.WithTimeout(r.Context(), deleteTimeout)
+	defer cancel()
+	if r.URL.Query().Get("in_use") != "true" { // else whoever asks has been told
+		text, err := s.inUse(ctx, p)
+		if err != nil {
+			return err
+		}
+		if text != "" {
+			return fault.New(fault.ErrInUse, text, "Stop it first, or ask again to delete the folder.")
+		}
+	}
+	gone, err := s.Storage.Delete(ctx, p)
+	if gone != (storage.Removed{}) {
+		s.Logger.InfoContext(r.Context(), "deleted from shared storage", "storage_path", storage.Display(p), "files", gone.Files, "folders", gone.Folders, "bytes", gone.Bytes, "actor", page.Actor)
+	}
+	if err != nil {
+		return partly(err, gone)
+	}
+	return page.Redirect(w, r, storageLink("/storage", storage.Parent(p), "deleted", goneText(gone)))
+}
+
+// partly says how far a deletion got that failed.
+func partly(err error, gone storage.Removed) error {
+	if gone == (storage.Removed{}) {
+		return err
+	}
+	why := *fault.Of(err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		why.What, why.Do = "Too much for one request.", "Delete again to continue."
+	}
+	why.Title = "Partly deleted"
+	why.What = view.Count(gone.Files, gone.Folders, gone.Bytes) + " deleted; the rest is still there. " + why.What
+	return &why
+}

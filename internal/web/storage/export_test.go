@@ -1,0 +1,4 @@
+package storage
+
+// PageSize is for the test of a folder that fills a page.
+const PageSize = storagePage

@@ -1,0 +1,139 @@
+package storage
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/storage"
+	view "github.com/cotrain/cotrain/views/storage"
+)
+
+// storageFolder is what the page of a folder shows.
+func (s *Pages) storageFolder(ctx context.Context, l storage.Listing, q storage.Query, sizes bool) view.Folder {
+	f := view.Folder{
+		Path: storage.Display(l.Path), Purpose: l.Purpose, Here: s.Storage.Path(), Mount: s.Storage.Mount(),
+		Seen: l.Seen, Sorted: l.Sorted, More: l.More, Now: s.Now(),
+	}
+	if q.Sort == "" {
+		q.Sort = storage.SortName
+	}
+	view := []string{"sort", otherThan(string(q.Sort), "name"), "order", when(q.Descending, "desc"), "sizes", when(sizes, "1")}
+	link := func(more ...string) string {
+		return storageLink("/storage", l.Path, append(view[:len(view):len(view)], more...)...)
+	}
+	if l.Next != "" {
+		f.Next = link("cursor", l.Next)
+	}
+	if q.Cursor != "" {
+		f.First = link()
+	}
+	if l.Path != "" {
+		f.Name = storage.Display(path.Base(l.Path))
+		f.Crumbs = crumbsOf(l.Path)
+		f.Up = storageLink("/storage", storage.Parent(l.Path))
+		if l.Purpose == "" {
+			f.Delete = storageLink("/storage/delete", l.Path)
+		}
+	}
+	f.Columns = storageColumns(l.Path, q, sizes)
+	folders := false
+	counting, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	for _, e := range l.Entries {
+		folders = folders || e.Kind == storage.KindFolder
+		x := storageEntry(l.Path, e)
+		if sizes && e.Kind == storage.KindFolder {
+			s.count(counting, joinPath(l.Path, e.Name), &x)
+		}
+		f.Entries = append(f.Entries, x)
+	}
+	if folders && !sizes {
+		f.Sizes = link("cursor", q.Cursor, "sizes", "1")
+	}
+	return f
+}
+
+// count adds how much a folder holds, as far as there is time.
+func (s *Pages) count(ctx context.Context, p string, x *view.Entry) {
+	u, err := s.Storage.Usage(ctx, p)
+	if err != nil {
+		return // time is up, or it has gone
+	}
+	x.HasSize, x.Bytes, x.Files, x.AtLeast = true, u.Bytes, u.Files, u.Partial
+}
+
+func storageColumns(p string, q storage.Query, sizes bool) []view.Column {
+	columns := []view.Column{{Key: "name", Label: "Name"}, {Key: "size", Label: "Size"}, {Key: "time", Label: "Changed"}}
+	for i := range columns {
+		c := &columns[i]
+		descending := c.Key != "name" // what one looks for: the largest, the newest
+		if c.Key == string(q.Sort) {
+			c.Order, descending = "ascending", true
+			if q.Descending {
+				c.Order, descending = "descending", false
+			}
+		}
+		c.Href = storageLink("/storage", p, "sort", otherThan(c.Key, "name"), "order", when(descending, "desc"), "sizes", when(sizes, "1"))
+	}
+	return columns
+}
+
+func crumbsOf(p string) []view.Crumb {
+	crumbs := []view.Crumb{{Name: "Storage", Href: "/storage"}}
+	names := strings.Split(p, "/")
+	for i, name := range names[:len(names)-1] {
+		crumbs = append(crumbs, view.Crumb{Name: storage.Display(name), Href: storageLink("/storage", strings.Join(names[:i+1], "/"))})
+	}
+	return crumbs
+}
+
+func storageEntry(dir string, e storage.Entry) view.Entry {
+	p := joinPath(dir, e.Name)
+	x := view.Entry{Name: storage.Display(e.Name), Kind: string(e.Kind), Note: e.Purpose, Time: e.Time}
+	leads := e.Kind
+	switch e.Kind {
+	case storage.KindFile:
+		x.HasSize, x.Bytes = true, e.Size
+	case storage.KindLink:
+		leads = e.Leads
+		x.Note = "→ " + storage.Display(e.Target)
+		if e.Leads == "" {
+			x.Note += " (broken, or outside the storage)"
+		}
+	case storage.KindOther:
+		x.Note = e.Special
+	}
+	switch leads {
+	case storage.KindFolder:
+		x.Open = storageLink("/storage", p)
+	case storage.KindFile:
+		x.Download = storageLink("/storage/file", p)
+	}
+	if e.Purpose == "" {
+		x.Delete = storageLink("/storage/delete", p)
+	}
+	return x
+}
+
+func joinPath(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
+// otherThan is s, or "" when it is the usual value, which addresses leave out.
+func otherThan(s, usual string) string {
+	if s == usual {
+		return ""
+	}
+	return s
+}
+
+func when(on bool, value string) string {
+	if on {
+		return value
+	}
+	return ""
+}

@@ -1,0 +1,4 @@
+package sweeps
+
+// SweepsShown is for the test of a list that is full.
+const SweepsShown = sweepsShown

@@ -1,0 +1,68 @@
+// Package sweeps serves the pages of sweeps: groups of runs that differ in a few fields.
+package sweeps
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/form"
+	"github.com/cotrain/cotrain/internal/web/page"
+)
+
+// Store reads the runs of sweeps.
+type Store interface {
+	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	// Lines fills in the queue positions of those that wait.
+	Lines(ctx context.Context, runs []run.Run) error
+	// Curve returns a metric over all workers by step.
+	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
+}
+
+// Finder reads sweeps.
+type Finder interface {
+	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
+	// Sweeps returns up to limit, newest first, older than before ("" for the newest).
+	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
+}
+
+// Actions is what a person can do to a sweep.
+type Actions interface {
+	// SubmitSweep makes a sweep and its runs; what is not valid is [run.FieldErrors].
+	SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error)
+	StopSweep(ctx context.Context, actor string, id run.SweepID) error
+	// DeleteSweep returns an error that matches [fault.ErrConflict] while one of its runs has not ended.
+	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
+}
+
+// Control reads sweeps and acts on them.
+type Control interface {
+	Finder
+	Actions
+}
+
+// Pages are the handlers of the section. The form for a new run takes back what cannot be read.
+type Pages struct {
+	*page.Site
+	Form    *form.Pages
+	Store   Store
+	Control Control
+}
+
+// sweepID reads the sweep's ID from the path. An ID of the wrong form names no sweep.
+func sweepID(r *http.Request) (run.SweepID, error) {
+	id, err := run.ParseSweepID(r.PathValue("id"))
+	if err != nil {
+		return "", run.NoSweep(r.PathValue("id"))
+	}
+	return id, nil
+}
+
+// sweep reads the sweep that the path names.
+func (p *Pages) sweep(r *http.Request) (run.Sweep, error) {
+	id, err := sweepID(r)
+	if err != nil {
+		return run.Sweep{}, err
+	}
+	return p.Control.Sweep(r.Context(), id)
+}

@@ -1,0 +1,220 @@
+package sweeps
+
+import (
+	"cmp"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/form"
+	"github.com/cotrain/cotrain/internal/web/live"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/sweeps"
+)
+
+// Keys of the columns by which the runs of a sweep can be sorted, beside those of its fields.
+const (
+	columnState      = "state"
+	columnStep       = "step"
+	columnLoss       = "loss"
+	columnThroughput = "throughput"
+	columnDuration   = "duration"
+	columnField      = "field:" // and the field
+)
+
+// Show shows one sweep with its runs, sorted by the query's sort and desc; metric says which is best.
+func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
+	id, err := sweepID(r)
+	if err != nil {
+		return err
+	}
+	d := view.Detail{Now: p.Now(), Topic: feed.SweepTopic(id), Metric: view.MetricLoss}
+	d.Seq = p.Seq(d.Topic) // before what follows, which includes at least everything up to it
+	if d.Sweep, err = p.Control.Sweep(r.Context(), id); err != nil {
+		return err
+	}
+	runs, err := p.Store.Runs(r.Context(), run.RunFilter{Sweep: id, Limit: run.MaxSweepRuns})
+	if err != nil {
+		return err
+	}
+	for _, field := range d.Sweep.Fields {
+		d.Columns = append(d.Columns, view.Column{Field: field, Label: form.LabelOf(field)})
+	}
+	d.Runs = InOrder(d.Sweep, runs)
+	q := r.URL.Query()
+	if q.Get("metric") == view.MetricThroughput {
+		d.Metric = view.MetricThroughput
+	}
+	markBest(d.Runs, d.Metric)
+	d.Sort, d.Desc = page.Text(q.Get("sort"), 200), q.Get("desc") == "1"
+	if !sortSweep(d.Runs, d.Columns, d.Sort, d.Desc, d.Now) {
+		d.Sort = ""
+	}
+	return p.Render(w, r, http.StatusOK, view.Page(p.Frame(r, d.Sweep.Name, "sweeps"), d))
+}
+
+// Head returns what of a sweep's page changes with the states of its runs.
+func (p *Pages) Head(w http.ResponseWriter, r *http.Request) error {
+	sweep, err := p.sweep(r)
+	if err != nil {
+		return err
+	}
+	return p.Render(w, r, http.StatusOK, view.Head(sweep, p.Now()))
+}
+
+// Rows returns the state of every run of a sweep, in the form of the socket's rows, for a page that may have
+// missed some.
+func (p *Pages) Rows(w http.ResponseWriter, r *http.Request) error {
+	id, err := sweepID(r)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Seq  int64      `json:"seq"`
+		Rows []live.Row `json:"rows"`
+	}{Seq: p.Seq(feed.SweepTopic(id)), Rows: []live.Row{}}
+	if _, err := p.Control.Sweep(r.Context(), id); err != nil {
+		return err
+	}
+	runs, err := p.Store.Runs(r.Context(), run.RunFilter{Sweep: id, Limit: run.MaxSweepRuns})
+	if err != nil {
+		return err
+	}
+	if err := p.Store.Lines(r.Context(), runs); err != nil {
+		return err
+	}
+	for _, found := range runs {
+		answer.Rows = append(answer.Rows, live.RowOf(found))
+	}
+	return page.JSON(w, http.StatusOK, answer)
+}
+
+// InOrder numbers the runs of a sweep and finds what was set for each, in the order in which they were made.
+func InOrder(sweep run.Sweep, runs []run.Run) []view.Run {
+	out := make([]view.Run, 0, len(runs))
+	slices.SortFunc(runs, func(a, b run.Run) int { return cmp.Compare(a.ID, b.ID) })
+	for i, r := range runs {
+		s := view.Run{Run: r, Number: i + 1}
+		if n, ok := numberOf(r.Name); ok {
+			s.Number = n
+		}
+		for _, field := range sweep.Fields {
+			s.Values = append(s.Values, r.Origin.Point[field])
+		}
+		out = append(out, s)
+	}
+	slices.SortStableFunc(out, func(a, b view.Run) int { return cmp.Compare(a.Number, b.Number) })
+	return out
+}
+
+// numberOf is the number at the end of the name of a sweep's run: "lr #3". Others of the sweep may have been deleted.
+func numberOf(name string) (int, bool) {
+	i := strings.LastIndexByte(name, '#')
+	if i < 0 {
+		return 0, false
+	}
+	n, err := strconv.Atoi(name[i+1:])
+	return n, err == nil && n >= 1 && n <= run.MaxSweepRuns
+}
+
+// markBest marks the run with the lowest loss, or the most tokens a second; of equal ones the first by number. The script
+// static/js/sweeps/show.js does the same.
+func markBest(runs []view.Run, metric string) {
+	value := func(r run.Run) (float64, bool) {
+		if metric == view.MetricThroughput {
+			return -r.Progress.TokensPerSec, r.Progress.TokensPerSec > 0
+		}
+		return r.Progress.Loss, r.Progress.HasLoss
+	}
+	lowest, best := math.Inf(1), -1
+	for i, r := range runs {
+		if v, ok := value(r.Run); ok && !math.IsNaN(v) && !math.IsInf(v, 0) && v < lowest {
+			lowest, best = v, i
+		}
+	}
+	if best >= 0 {
+		runs[best].Best = true
+	}
+}
+
+// sortSweep sorts by a column; what a run does not have comes last either way. It reports whether there is such a column.
+func sortSweep(runs []view.Run, columns []view.Column, key string, desc bool, now time.Time) bool {
+	compare := func(a, b view.Run) int { return cmp.Compare(a.Number, b.Number) }
+	number := func(value func(run.Run) (float64, bool)) func(a, b view.Run) int {
+		return func(a, b view.Run) int {
+			x, okX := value(a.Run)
+			y, okY := value(b.Run)
+			return present(okX, okY, desc, func() int { return cmp.Compare(x, y) })
+		}
+	}
+	field, isField := strings.CutPrefix(key, columnField)
+	switch {
+	case isField:
+		i := slices.IndexFunc(columns, func(c view.Column) bool { return c.Field == field })
+		if i < 0 {
+			return false
+		}
+		compare = func(a, b view.Run) int {
+			x, y := a.Values[i], b.Values[i]
+			return present(x != "", y != "", desc, func() int { return compareValues(x, y) })
+		}
+	case key == columnState:
+		order := run.States()
+		compare = func(a, b view.Run) int {
+			return cmp.Compare(slices.Index(order, a.Run.State), slices.Index(order, b.Run.State))
+		}
+	case key == columnStep:
+		compare = number(func(r run.Run) (float64, bool) { return float64(r.Progress.Step), true })
+	case key == columnLoss:
+		compare = number(func(r run.Run) (float64, bool) {
+			return r.Progress.Loss, r.Progress.HasLoss && !math.IsNaN(r.Progress.Loss)
+		})
+	case key == columnThroughput:
+		compare = number(func(r run.Run) (float64, bool) { return r.Progress.TokensPerSec, r.Progress.TokensPerSec > 0 })
+	case key == columnDuration:
+		compare = number(func(r run.Run) (float64, bool) {
+			end := r.EndedAt
+			if end.IsZero() {
+				end = now
+			}
+			return end.Sub(r.StartedAt).Seconds(), !r.StartedAt.IsZero()
+		})
+	case key != "":
+		return false
+	}
+	slices.SortStableFunc(runs, func(a, b view.Run) int {
+		if desc {
+			return compare(b, a)
+		}
+		return compare(a, b)
+	})
+	return true
+}
+
+// present compares two values of which either may be missing; the missing one is last, also when the order is turned.
+func present(x, y, desc bool, both func() int) int {
+	switch {
+	case x && y:
+		return both()
+	case x == y:
+		return 0
+	case x != desc:
+		return -1
+	}
+	return 1
+}
+
+// compareValues compares numbers as numbers and everything else as text.
+func compareValues(x, y string) int {
+	a, errA := strconv.ParseFloat(x, 64)
+	b, errB := strconv.ParseFloat(y, 64)
+	if errA == nil && errB == nil {
+		return cmp.Compare(a, b)
+	}
+	return cmp.Compare(x, y)
+}

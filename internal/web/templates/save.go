@@ -1,0 +1,262 @@
+package templates
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
+	"github.com/cotrain/cotrain/internal/web/form"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/templates"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// Names of the inputs of the form that saves a template; errors name the same.
+const (
+	inputTemplate    = "template"
+	inputDescription = "description"
+	inputNote        = "note"
+)
+
+// What the form tells of the page that it stands on: the name of which the reader was told that there is a template, and
+// the version of that which was the newest then.
+const (
+	inputConfirmed = "confirmed"
+	inputFollows   = "follows"
+)
+
+// saveForm is the form that saves a template, as typed.
+type saveForm struct {
+	name, description, note string
+	from                    string
+	sub                     run.Submission
+	request                 trainconf.Request
+	findings                []string
+	errs                    run.FieldErrors
+	submitted               bool
+	outdated                *run.OutdatedError // why it was not saved, or nil
+}
+
+// SaveRun asks for the name under which a run's settings are kept.
+func (p *Pages) SaveRun(w http.ResponseWriter, r *http.Request) error {
+	id, err := page.RunID(r)
+	if err != nil {
+		return err
+	}
+	found, err := p.Form.Runs.Run(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	sub, err := form.SubjectOfRun(found)
+	if err != nil {
+		return err
+	}
+	f := newSaveForm(sub.Ref, sub.Submission(), sub.Request, found.Origin.Template)
+	return p.renderSave(w, r, http.StatusOK, f)
+}
+
+// newSaveForm proposes a name: that of the template that it was made from, or else one made of the run's.
+func newSaveForm(from string, sub run.Submission, req trainconf.Request, origin string) *saveForm {
+	f := &saveForm{from: from, sub: sub, request: req, description: oneLine(req.Options.Description)}
+	name, _, _ := run.ParseTemplateRef(origin)
+	if _, preset := trainconf.PresetByName(name); name != "" && !preset && run.CheckTemplateName(name) == nil {
+		f.name = name
+	} else {
+		f.name = templateNameFrom(sub.Name)
+	}
+	return f
+}
+
+// templateNameFrom makes a template's name of a run's: what is not allowed becomes a hyphen.
+func templateNameFrom(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	out := strings.Trim(b.String(), "-._")
+	out = strings.TrimRight(out[:min(len(out), 60)], "-._")
+	if _, preset := trainconf.PresetByName(out); preset {
+		return "my-" + out
+	}
+	return out
+}
+
+// Save saves what its own form carries. What the form for a new run sends opens that form first.
+func (p *Pages) Save(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	if !r.PostForm.Has(form.InputBase) {
+		return p.saveFromForm(w, r)
+	}
+	sub, req, err := form.ReadCarried(r)
+	if err != nil {
+		return err
+	}
+	f := &saveForm{
+		name: page.Text(r.PostForm.Get(inputTemplate), 200), description: page.Text(r.PostForm.Get(inputDescription), form.MaxBody),
+		note: page.Text(r.PostForm.Get(inputNote), form.MaxBody), from: page.Text(r.PostForm.Get(form.InputFrom), 200), sub: sub, request: req, submitted: true,
+	}
+	follows, told, err := readFollows(r.PostForm, f.name)
+	if err != nil {
+		return err
+	}
+	if _, exists, err := p.newestTemplate(r.Context(), f.name); err != nil {
+		return err
+	} else if exists && !told {
+		f.submitted = false // the page says what saving would do, and the next click does it
+		return p.renderSave(w, r, http.StatusOK, f)
+	}
+	saved, err := p.Control.SaveTemplate(r.Context(), page.Actor, run.Template{
+		Name: f.name, Description: f.description, Note: f.note, Config: sub.Config, Shape: sub.Shape, Options: sub.Options,
+	}, follows)
+	if bad := trainconf.AsFieldErrors(err); bad != nil {
+		f.errs = bad
+		return p.renderSave(w, r, http.StatusUnprocessableEntity, f)
+	}
+	if errors.As(err, &f.outdated) {
+		return p.renderSave(w, r, http.StatusConflict, f) // it follows what is the newest now: the next click saves
+	}
+	if err != nil {
+		return err
+	}
+	did := "new"
+	if saved.Version == follows {
+		did = "same"
+	}
+	return page.Redirect(w, r, ui.VersionPath(saved)+"&saved="+did)
+}
+
+// readFollows is the version that a template of this name had when the page was made, and whether the reader was told
+// that there is one. Of another name the page said nothing, so none was expected.
+func readFollows(form url.Values, name string) (follows int, told bool, err error) {
+	if name == "" || form.Get(inputConfirmed) != name {
+		return 0, false, nil
+	}
+	follows, err = strconv.Atoi(form.Get(inputFollows))
+	if err != nil || follows < 1 {
+		return 0, false, page.ErrBadForm
+	}
+	return follows, true, nil
+}
+
+// saveFromForm takes the form for a new run; what is wrong with it, apart from its name, is told there.
+func (p *Pages) saveFromForm(w http.ResponseWriter, r *http.Request) error {
+	d := form.Read(r.PostForm)
+	if d.InvalidExcept(form.InputName) {
+		return p.Form.Refuse(w, r, d)
+	}
+	sub := d.Submission("")
+	return p.renderSave(w, r, http.StatusOK, newSaveForm(form.FromForm, sub, d.Request, sub.Origin.Template))
+}
+
+// newestTemplate is the newest version of a template, and whether there is one.
+func (p *Pages) newestTemplate(ctx context.Context, name string) (run.Template, bool, error) {
+	if run.CheckTemplateName(name) != nil {
+		return run.Template{}, false, nil
+	}
+	t, err := p.Control.Template(ctx, name, 0)
+	if errors.Is(err, fault.ErrNotFound) {
+		return run.Template{}, false, nil
+	}
+	return t, err == nil, err
+}
+
+// Check says, while a name is typed, what saving under it would do.
+func (p *Pages) Check(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	f := &saveForm{name: page.Text(r.PostForm.Get(inputTemplate), 200)}
+	v, err := p.saveView(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	return p.Render(w, r, http.StatusOK, view.NameCheck(v))
+}
+
+func (p *Pages) renderSave(w http.ResponseWriter, r *http.Request, status int, f *saveForm) error {
+	v, err := p.saveView(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	own, err := p.Control.Templates(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, t := range own {
+		v.Name.Suggest = append(v.Name.Suggest, t.Name)
+	}
+	return p.Render(w, r, status, view.SavePage(p.Frame(r, "Save as template", "templates"), v))
+}
+
+// saveView makes the form's model, with what its name means.
+func (p *Pages) saveView(ctx context.Context, f *saveForm) (view.Save, error) {
+	v := view.Save{
+		Name: ui.Field{
+			Name: inputTemplate, Label: "Name", Kind: "text", Value: f.name, Required: true, MaxBytes: 63, Hint: "my-7B-diloco",
+			Help: "Letters, digits, . _ and -. An existing name gets a new version.",
+		},
+		Description: ui.Field{
+			Name: inputDescription, Label: "Description", Kind: "text", Value: f.description, MaxBytes: trainconf.MaxDescription,
+		},
+		Note: ui.Field{Name: inputNote, Label: "Version note", Kind: "text", Value: f.note, Help: "What this version changes, in one line."},
+		Base: form.Carry(f.sub), Source: f.from, Config: f.sub.Config, Facts: form.Facts(f.request), Findings: f.findings, Next: 1, Submitted: f.submitted,
+	}
+	v.From, v.FromHref = form.SourceOf(f.from, f.sub)
+	newest, exists, err := p.newestTemplate(ctx, f.name)
+	if err != nil {
+		return v, err
+	}
+	bad := run.CheckTemplateName(f.name)
+	preset, taken := trainconf.PresetByName(f.name)
+	switch {
+	case exists:
+		v.Exists, v.Next = true, newest.Version+1
+		v.Name.Warning = "This template exists: saving creates version " + ui.Integer(v.Next) + "."
+	case taken:
+		v.Name.Error = "Name of a built-in preset. Use another, such as my-" + preset.Name + "."
+	case bad != nil && f.name != "":
+		v.Name.Error = form.Sentence(*bad)
+	}
+	if f.outdated != nil {
+		v.Conflict = conflictOf(f.outdated, newest, p.Now())
+	}
+	fields := map[string]*ui.Field{inputTemplate: &v.Name, inputDescription: &v.Description, inputNote: &v.Note}
+	for _, e := range f.errs {
+		if field, ok := fields[e.Field]; ok {
+			field.Error = form.Sentence(e)
+		} else {
+			v.General = append(v.General, form.Labelled(e))
+		}
+	}
+	return v, nil
+}
+
+// conflictOf says what happened to a template while the page that was to save it was open; newest is what there is now.
+func conflictOf(e *run.OutdatedError, newest run.Template, now time.Time) *view.Conflict {
+	if newest.Version == 0 {
+		return &view.Conflict{Text: fmt.Sprintf("Template %s was deleted while this page was open. Save again to recreate it as version 1.", e.Template)}
+	}
+	return &view.Conflict{
+		Text: fmt.Sprintf("%s saved version %d of %s %s, while this page was open. Review it, then save again to add yours as version %d.",
+			newest.Actor, newest.Version, newest.Name, ui.Ago(newest.CreatedAt, now), newest.Version+1),
+		Newest: newest, Expected: e.Expected,
+	}
+}
+
+// oneLine is a text without line breaks.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

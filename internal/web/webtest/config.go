@@ -1,0 +1,155 @@
+package webtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// kept is what the fake store and control hold of templates and sweeps, and what they answer about launches.
+type kept struct {
+	AllTemplates []run.Template // newest first
+	AllSweeps    []run.Sweep    // newest first
+	Specs        []run.SweepSpec
+	Dry          run.DryRun
+	DryErr       error
+	LaunchErr    error
+}
+
+func (f *fake) Templates(context.Context) ([]run.Template, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []run.Template
+	for _, t := range f.AllTemplates {
+		if !slices.ContainsFunc(out, func(o run.Template) bool { return o.Name == t.Name }) {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b run.Template) int { return strings.Compare(a.Name, b.Name) })
+	return out, f.Err
+}
+
+func (f *fake) Template(_ context.Context, name string, version int) (run.Template, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.AllTemplates {
+		if t.Name == name && (version == 0 || t.Version == version) {
+			return t, f.Err
+		}
+	}
+	return run.Template{}, run.NoTemplate(name, version)
+}
+
+func (f *fake) TemplateVersions(_ context.Context, name string) ([]run.Template, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []run.Template
+	for _, t := range f.AllTemplates {
+		if t.Name == name {
+			out = append(out, t)
+		}
+	}
+	if len(out) == 0 {
+		return nil, run.NoTemplate(name, 0)
+	}
+	return out, f.Err
+}
+
+func (f *fake) SaveTemplate(_ context.Context, actor string, t run.Template, follows int) (run.Template, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.SubmitErr != nil {
+		return t, f.SubmitErr
+	}
+	newest := 0
+	for _, old := range f.AllTemplates {
+		if old.Name == t.Name {
+			newest = max(newest, old.Version)
+		}
+	}
+	if follows != run.AnyVersion && follows != newest {
+		return t, fmt.Errorf("store template: %w", &run.OutdatedError{Template: t.Name, Expected: follows, Newest: newest})
+	}
+	t.Version, t.Actor, t.CreatedAt = newest+1, actor, Now
+	f.AllTemplates = append([]run.Template{t}, f.AllTemplates...)
+	return t, f.Err
+}
+
+func (f *fake) DeleteTemplate(_ context.Context, _, name string) error {
+	return f.act("delete template " + name)
+}
+
+func (f *fake) SubmitSweep(_ context.Context, actor string, s run.SweepSpec) (run.Sweep, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.SubmitErr != nil {
+		return run.Sweep{}, f.SubmitErr
+	}
+	f.Specs = append(f.Specs, s)
+	made := run.Sweep{ID: run.NewSweepID(Now), Name: s.Name, Spec: s, CreatedAt: Now, Actor: actor}
+	f.AllSweeps = append([]run.Sweep{made}, f.AllSweeps...)
+	return made, f.Err
+}
+
+func (f *fake) Sweep(_ context.Context, id run.SweepID) (run.Sweep, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.AllSweeps {
+		if s.ID == id {
+			return s, f.Err
+		}
+	}
+	return run.Sweep{}, run.NoSweep(string(id))
+}
+
+func (f *fake) Sweeps(_ context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []run.Sweep
+	for _, s := range f.AllSweeps {
+		if (before == "" || s.ID < before) && len(out) < limit {
+			out = append(out, s)
+		}
+	}
+	return out, f.Err
+}
+
+func (f *fake) StopSweep(_ context.Context, _ string, id run.SweepID) error {
+	return f.act("stop sweep " + string(id))
+}
+
+func (f *fake) DeleteSweep(_ context.Context, _ string, id run.SweepID) error {
+	return f.act("delete sweep " + string(id))
+}
+
+func (f *fake) Launch(context.Context, run.ID) (run.Launch, error) {
+	return Launch(), f.LaunchErr
+}
+
+func (f *fake) LaunchOf(_ context.Context, s run.Submission) (run.Launch, error) {
+	l := Launch()
+	l.Config = s.Config
+	return l, f.LaunchErr
+}
+
+func (f *fake) DryRun(_ context.Context, s run.Submission) (run.DryRun, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := f.Dry
+	d.Launch = Launch()
+	d.Launch.Config = s.Config
+	return d, f.DryErr
+}
+
+// Launch is a launch with parts that one recognises.
+func Launch() run.Launch {
+	return run.Launch{
+		ParentJob: "cotrain-core-abc", Job: json.RawMessage(`{"ID":"cotrain-core-abc"}`), Meta: map[string]string{"run_id": "r-0000000001"},
+		Config: "[train]\n", Script: "#!/bin/sh\nexec torchrun\n", Command: "torchrun --nnodes=1 train.py @config.toml",
+		Env: []run.EnvVar{{Name: "COTRAIN_NODES", Value: "3", From: "job"}, {Name: "GLOBAL_ADDR", Value: "<worker 0's address>", From: "launch script"}},
+	}
+}

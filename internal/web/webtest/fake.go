@@ -1,0 +1,339 @@
+package webtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+	"golang.org/x/net/html"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/static"
+)
+
+// Now is the time on every site.
+var Now = time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
+
+// fake is a store and a control in memory.
+type fake struct {
+	mu         sync.Mutex
+	AllRuns    []run.Run // newest first
+	AllWorkers []run.Worker
+	AllEvents  []run.Event
+	Curves     map[string][]run.CurvePoint
+	LogLines   []run.LogLine
+	AllNodes   []run.Node
+	Submitted  []run.Submission
+	Did        []string
+	Filters    []run.RunFilter
+	Line       *run.Line // of every queued run
+	Err        error     // returned by everything when set
+	SubmitErr  error
+	Panics     bool
+	kept
+}
+
+func (f *fake) Run(_ context.Context, id run.ID) (run.Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.Panics {
+		panic("secret of the inside")
+	}
+	for _, r := range f.AllRuns {
+		if r.ID == id {
+			return r, f.Err
+		}
+	}
+	return run.Run{}, run.NoRun(string(id))
+}
+
+func (f *fake) Runs(_ context.Context, q run.RunFilter) ([]run.Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Filters = append(f.Filters, q)
+	var out []run.Run
+	folded := map[run.SweepID]bool{}
+	for _, r := range f.AllRuns {
+		if !matches(r, q) || folded[r.Origin.Sweep] || (q.Before != "" && r.ID >= q.Before) || len(out) >= q.Limit {
+			continue
+		}
+		out = append(out, r)
+		folded[r.Origin.Sweep] = q.Folded && r.Origin.Sweep != ""
+	}
+	return out, f.Err
+}
+
+func matches(r run.Run, q run.RunFilter) bool {
+	return (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) && (q.Sweep == "" || r.Origin.Sweep == q.Sweep)
+}
+
+func (f *fake) CountRuns(_ context.Context, q run.RunFilter) (map[run.State]int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[run.State]int{}
+	for _, r := range f.AllRuns {
+		if matches(r, q) {
+			out[r.State]++
+		}
+	}
+	return out, f.Err
+}
+
+func (f *fake) Lines(_ context.Context, runs []run.Run) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range runs {
+		if runs[i].State == run.Queued {
+			runs[i].Line = f.Line
+		}
+	}
+	return f.Err
+}
+
+func (f *fake) BestRun(_ context.Context, id run.SweepID) (run.Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	best := run.Run{}
+	for _, r := range slices.Backward(f.AllRuns) {
+		if r.Origin.Sweep == id && r.Progress.HasLoss && (best.ID == "" || r.Progress.Loss < best.Progress.Loss) {
+			best = r
+		}
+	}
+	if best.ID == "" {
+		return best, fault.ErrNotFound
+	}
+	return best, f.Err
+}
+
+func (f *fake) Workers(context.Context, run.ID) ([]run.Worker, error) { return f.AllWorkers, f.Err }
+
+func (f *fake) EventsBefore(_ context.Context, _ run.ID, before int64, limit int) ([]run.Event, error) {
+	var out []run.Event
+	for _, e := range f.AllEvents {
+		if e.Seq < before {
+			out = append(out, e)
+		}
+	}
+	return out[max(0, len(out)-limit):], f.Err
+}
+
+func (f *fake) Curve(_ context.Context, _ run.ID, metric string, _ int64) ([]run.CurvePoint, error) {
+	return f.Curves[metric], f.Err
+}
+
+func (f *fake) Logs(_ context.Context, _ run.ID, q run.LogQuery) ([]run.LogLine, error) {
+	var out []run.LogLine
+	for _, l := range f.LogLines {
+		if (q.Rank < 0 || l.Rank == q.Rank) && (q.Tail || l.Pos > q.After) && (!q.Tail || q.Before == 0 || l.Pos < q.Before) {
+			out = append(out, l)
+		}
+	}
+	if q.Tail {
+		return out[max(0, len(out)-q.Limit):], f.Err
+	}
+	return out[:min(len(out), q.Limit)], f.Err
+}
+
+func (f *fake) Submit(_ context.Context, _ string, s run.Submission) (run.Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.SubmitErr != nil {
+		return run.Run{}, f.SubmitErr
+	}
+	f.Submitted = append(f.Submitted, s)
+	r := Run(run.Queued)
+	r.Name = s.Name
+	f.AllRuns = append([]run.Run{r}, f.AllRuns...)
+	return r, nil
+}
+
+func (f *fake) Stop(_ context.Context, _ string, id run.ID) error {
+	return f.act("stop " + string(id))
+}
+
+func (f *fake) Delete(_ context.Context, _ string, id run.ID) error {
+	return f.act("delete " + string(id))
+}
+
+func (f *fake) act(what string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Did = append(f.Did, what)
+	return f.Err
+}
+
+func (f *fake) Nodes(context.Context) ([]run.Node, error) { return f.AllNodes, f.Err }
+func (f *fake) MeasureGPUs(context.Context, []run.Node)   {}
+
+// Run is a run in a state, with numbers that one recognises.
+func Run(s run.State) run.Run {
+	r := run.Run{
+		ID: run.NewID(Now), Name: "first try", Preset: "debug-diloco", Config: "name_model = \"150M\"\n", State: s,
+		Shape: run.Shape{Nodes: 3, GPUs: 2, GPUModel: "A100"}, Attempt: 1, StepsTotal: 1000, InnerSteps: 50, CreatedAt: Now.Add(-time.Hour),
+	}
+	if s != run.Queued && s != run.Dispatching && s != run.Pending {
+		r.StartedAt = Now.Add(-10 * time.Minute)
+		r.Progress = run.Progress{Step: 500, Loss: 3.14159, HasLoss: true, TokensPerSec: 12345.6, Participants: 3, UpdatedAt: Now}
+		r.FirstStep, r.FirstAt = 1, Now.Add(-499*time.Second)
+	}
+	if s.Terminal() {
+		r.EndedAt = Now
+	}
+	return r
+}
+
+// Site is a running server with its fakes.
+type Site struct {
+	T    *testing.T
+	Fake *fake
+	Hub  *feed.Hub
+	Web  *web.Server
+	HTTP *httptest.Server
+	Log  fmt.Stringer // what was logged
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// New starts a site; change may replace what it is made from.
+func New(t *testing.T, change ...func(*web.Deps)) *Site {
+	t.Helper()
+	assets, err := static.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &logBuffer{}
+	s := &Site{T: t, Fake: &fake{}, Hub: feed.NewHub(func() time.Time { return Now }), Log: log}
+	d := web.Deps{
+		Store: s.Fake, Control: s.Fake, Feed: s.Hub, Assets: assets, Dev: true,
+		Logger: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return Now },
+	}
+	for _, c := range change {
+		c(&d)
+	}
+	s.Web = web.New(d)
+	s.HTTP = httptest.NewServer(s.Web.Handler())
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := s.Web.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		s.HTTP.Close()
+	})
+	return s
+}
+
+// Answer is a response, read.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+	Doc    *goquery.Document
+}
+
+// Do sends a request without following redirects.
+func (s *Site) Do(method, path string, form url.Values, header ...string) Answer {
+	s.T.Helper()
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	r, err := http.NewRequestWithContext(s.T.Context(), method, s.HTTP.URL+path, body)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		} else {
+			r.Header.Add(header[i], header[i+1])
+		}
+	}
+	return s.Send(r)
+}
+
+// Send sends r without following redirects.
+func (s *Site) Send(r *http.Request) Answer {
+	s.T.Helper()
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(r)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	doc, err := goquery.NewDocumentFromReader(bytes.NewReader(b))
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return Answer{Status: res.StatusCode, Header: res.Header, Body: string(b), Doc: doc}
+}
+
+// Get expects a status.
+func (s *Site) Get(path string, status int) Answer {
+	s.T.Helper()
+	a := s.Do(http.MethodGet, path, nil)
+	if a.Status != status {
+		s.T.Fatalf("GET %s: %d, want %d", path, a.Status, status)
+	}
+	return a
+}
+
+// Words are the texts below an element, with one space between any two.
+func Words(found *goquery.Selection) string {
+	var out []string
+	for n := range found.Nodes[0].Descendants() {
+		if n.Type == html.TextNode {
+			out = append(out, strings.Fields(n.Data)...)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// Text is the trimmed text of the only element that a selector finds.
+func (a Answer) Text(t *testing.T, selector string) string {
+	t.Helper()
+	found := a.Doc.Find(selector)
+	if found.Length() != 1 {
+		t.Fatalf("%q finds %d elements, want 1", selector, found.Length())
+	}
+	return Words(found)
+}
+
+// Count is how many elements a selector finds.
+func (a Answer) Count(selector string) int { return a.Doc.Find(selector).Length() }

@@ -1,0 +1,47 @@
+// The list of runs, live: rows show what their runs are; whatever may change which rows belong here (a new run, another
+// state, a deletion) reads the list again, at most every second, and for what is folded into a sweep every ten.
+import { morph } from "../live/fragments.js";
+import { paced } from "../live/pace.js";
+import { Rows } from "../live/rows.js";
+
+const readEvery = 1000; // milliseconds
+const foldedEvery = 10000;
+
+/** @param {import("../live/socket.js").Live} live */
+export function startListPage(live) {
+  async function read() {
+    const before = location.href;
+    const response = await fetch(before, { headers: { Accept: "text/html" } });
+    if (!response.ok) throw new Error(`list: ${response.status}`);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const fresh = page.getElementById("run-list");
+    const old = document.getElementById("run-list");
+    if (!fresh || !old) throw new Error("list: not in the answer");
+    if (location.href !== before) return Number(fresh.dataset.seq); // the filter changed meanwhile
+    // A form that is being sent leads to another page, and to reload this one would cancel that.
+    if (document.querySelector("form[data-sending]")) return Number(fresh.dataset.seq);
+    // The first run brings the filters; the last one takes them away.
+    if (Boolean(page.getElementById("filters")) !== Boolean(document.getElementById("filters"))) location.reload();
+    morph(old, fresh);
+    rows.watch();
+    return Number(fresh.dataset.seq);
+  }
+  const soon = paced(async () => void (await read()), readEvery);
+  const later = paced(async () => void (await read()), foldedEvery);
+
+  const rows = new Rows("#run-list tr[data-run-id]", soon);
+  document.addEventListener("htmx:afterSettle", () => rows.watch());
+
+  const list = document.getElementById("run-list");
+  live.follow("runs", Number(list?.dataset.seq ?? -1), {
+    message: (m) => {
+      if (m.type === "rows") {
+        rows.receive(m.data);
+        if (m.data.some((/** @type {import("../live/rows.js").Row} */ r) => r.sweep && document.getElementById(`sweep-${r.sweep}`))) later();
+      } else if (m.type === "deleted") {
+        soon();
+      }
+    },
+    reread: read,
+  });
+}

@@ -1,0 +1,98 @@
+// One run's page, live: headline, workers and events arrive as fragments, curves as samples, logs as lines.
+import { apply, morph, parse } from "../live/fragments.js";
+import { startCharts } from "./chart.js";
+import { startEvents } from "./events.js";
+import { startLogs } from "./logs.js";
+import { refreshTimes } from "../ui/times.js";
+
+const queueEvery = 10000;
+
+/**
+ * @param {import("../live/socket.js").Live} live
+ * @param {HTMLElement} page
+ */
+export function startRunPage(live, page) {
+  const charts = startCharts(page);
+  const logs = startLogs(page);
+  const events = startEvents(page);
+  const url = page.dataset.liveUrl || "";
+  const inner = Number(page.dataset.innerSteps || 0);
+  charts.forEach((c) => (c.markEvery = inner));
+
+  /** @type {any[]|null} samples that came while the points are being read, which may not have them yet */
+  let late = null;
+
+  async function points() {
+    late = [];
+    const response = await fetch(page.dataset.pointsUrl || "", { headers: { Accept: "application/json" } });
+    if (!response.ok) throw new Error(`points: ${response.status}`);
+    const answer = await response.json();
+    for (const c of charts) {
+      c.replace(answer);
+      for (const samples of late ?? []) c.upsert(samples);
+    }
+    late = null;
+  }
+
+  async function reread() {
+    const response = await fetch(url, { headers: { Accept: "text/html" } });
+    if (response.status === 404) {
+      location.assign("/");
+      return Number.MAX_SAFE_INTEGER;
+    }
+    if (!response.ok) throw new Error(`live: ${response.status}`);
+    const fresh = parse(await response.text())[0];
+    if (!(fresh instanceof HTMLElement)) throw new Error("live: not in the answer");
+    const seq = Number(fresh.dataset.seq);
+    events.join(fresh);
+    for (const part of [...fresh.children]) {
+      const old = part.id ? document.getElementById(part.id) : null;
+      if (old) morph(old, part);
+    }
+    await Promise.all([points(), logs.catchUp()]);
+    refreshTimes(page);
+    return seq;
+  }
+
+  live.follow(page.dataset.topic || "", Number(page.dataset.seq), {
+    message: (m) => {
+      switch (m.type) {
+        case "html":
+          apply(m.data);
+          events.trim();
+          break;
+        case "samples":
+          late?.push(m.data);
+          charts.forEach((c) => c.upsert(m.data));
+          break;
+        case "log":
+          logs.receive(m.data);
+          break;
+        case "deleted":
+          location.assign("/");
+          break;
+      }
+    },
+    reread,
+  });
+
+  // A place in the queue changes without a message to those behind.
+  setInterval(() => {
+    const waits = document.querySelector("#run-headline [data-run-line]");
+    if (waits && !document.hidden) reread().catch(() => {}); // the next time may do
+  }, queueEvery);
+
+  retryPoints(points);
+}
+
+/** @param {() => Promise<void>} points */
+async function retryPoints(points) {
+  for (let wait = 1000; ; wait = Math.min(30000, wait * 2)) {
+    try {
+      await points();
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}

@@ -1,0 +1,2 @@
+// Package cluster is the pages of the cluster.
+package cluster

@@ -1,0 +1,2 @@
+// Package diff is the page that compares two configurations.
+package diff

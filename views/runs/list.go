@@ -1,0 +1,105 @@
+package runs
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// List is the list of runs as filtered.
+type List struct {
+	Entries []Entry
+	Text    string    // the filter's text
+	State   run.State // the filter's state, "" for any
+	Before  run.ID    // the page begins before this run, "" on the first page
+	Older   run.ID    // the last run of this page when older ones exist, else ""
+	Open    []run.SweepID
+	Counts  map[run.State]int // of the runs that have the filter's text
+	Seq     int64             // of the topic "runs"
+	Now     time.Time
+}
+
+// Entry is a row of the list: a run, or a sweep that its runs are folded into.
+type Entry struct {
+	Run   run.Run
+	Sweep *FoldedSweep
+}
+
+// FoldedSweep is a sweep in the list of runs.
+type FoldedSweep struct {
+	Sweep run.Sweep
+	Best  run.Run   // the run with the lowest loss; without an ID when there is none
+	Open  bool      // its runs are shown
+	Runs  []run.Run // those that match and are shown, by number
+	More  bool      // it has more of them
+}
+
+// best is the run with the lowest loss in words, and its loss.
+func (f FoldedSweep) best() (number, loss, title string) {
+	if f.Best.ID == "" {
+		return ui.Absent, ui.Absent, ""
+	}
+	number = f.Best.Name
+	if i := strings.LastIndexByte(number, '#'); i >= 0 {
+		number = number[i:]
+	}
+	return number, ui.Number(f.Best.Progress.Loss), ui.Exact(f.Best.Progress.Loss)
+}
+
+func (l List) total() int {
+	n := 0
+	for _, c := range l.Counts {
+		n += c
+	}
+	return n
+}
+
+func (l List) filtered() bool { return l.Text != "" || l.State != "" }
+
+// href is the list's address with this state and start, and these sweeps open.
+func (l List) href(state run.State, before run.ID, open ...run.SweepID) string {
+	q := url.Values{}
+	if l.Text != "" {
+		q.Set("q", l.Text)
+	}
+	if state != "" {
+		q.Set("state", string(state))
+	}
+	if before != "" {
+		q.Set("before", string(before))
+	}
+	for _, id := range open {
+		q.Add("open", string(id))
+	}
+	if len(q) == 0 {
+		return "/"
+	}
+	return "/?" + q.Encode()
+}
+
+// toggleHref is the list's address with a sweep opened, or closed.
+func (l List) toggleHref(f FoldedSweep) string {
+	open := slices.DeleteFunc(slices.Clone(l.Open), func(id run.SweepID) bool { return id == f.Sweep.ID })
+	if !f.Open {
+		open = append(open, f.Sweep.ID)
+	}
+	return l.href(l.State, l.Before, open...)
+}
+
+// states are those worth offering as a filter: every one that some run is in, and the chosen one.
+func (l List) states() []run.State {
+	var out []run.State
+	for _, s := range run.States() {
+		if l.Counts[s] > 0 || s == l.State {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Href is the address of the list as it is shown.
+func (l List) Href() string { return l.href(l.State, l.Before, l.Open...) }

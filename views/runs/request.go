@@ -1,0 +1,80 @@
+package runs
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// requestFacts are what a run asked for, one value each.
+func requestFacts(r run.Run) []ui.Fact {
+	o := r.Options
+	facts := []ui.Fact{{Key: "shape", Label: "Shape", Value: r.Shape.String()}}
+	if r.Preset != "" {
+		facts = append(facts, ui.Fact{Key: "preset", Label: "Preset", Value: r.Preset})
+	}
+	diloco := "off"
+	if r.InnerSteps > 0 {
+		diloco = "sync every " + ui.Plural(int(r.InnerSteps), "step")
+	}
+	facts = append(facts,
+		ui.Fact{Key: "diloco", Label: "DiLoCo", Value: diloco},
+		ui.Fact{Key: "cpu", Label: "CPU per worker", Value: ui.Integer(cmp.Or(r.Shape.CPU, run.DefaultWorkerCPU)) + " MHz"},
+		ui.Fact{Key: "memory", Label: "Memory per worker", Value: ui.Bytes(float64(cmp.Or(r.Shape.Memory, run.DefaultWorkerMemory)) * 1024 * 1024)},
+		ui.Fact{Key: "priority", Label: "Priority", Value: ui.Integer(cmp.Or(o.Priority, run.DefaultPriority)), Exact: "1 to 100; higher starts sooner"},
+		ui.Fact{Key: "retries", Label: "Retries", Value: retriesText(o.Retries), Exact: "Further attempts after a failure"},
+		ui.Fact{Key: "limit", Label: "Time limit", Value: limitText(o.MaxDuration), Exact: "From the first start"},
+	)
+	if o.Secrets != "" {
+		facts = append(facts, ui.Fact{Key: "secrets", Label: "Secrets", Value: o.Secrets, Exact: "Nomad variable with environment variables"})
+	}
+	return facts
+}
+
+func retriesText(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return "up to " + ui.Integer(n)
+}
+
+func limitText(seconds int64) string {
+	if seconds <= 0 {
+		return "none"
+	}
+	return run.ShortDuration(time.Duration(seconds) * time.Second)
+}
+
+// attemptText is the number of the newest attempt, of those that there may be.
+func attemptText(r run.Run) string {
+	if r.Options.Retries == 0 {
+		return ui.Integer(r.Attempt)
+	}
+	return ui.Integer(r.Attempt) + " of " + ui.Integer(1+r.Options.Retries+r.PortConflicts)
+}
+
+// sortedEnv is an environment by name.
+func sortedEnv(env map[string]string) []run.EnvVar {
+	out := make([]run.EnvVar, 0, len(env))
+	for name, value := range env {
+		out = append(out, run.EnvVar{Name: name, Value: value})
+	}
+	slices.SortFunc(out, func(a, b run.EnvVar) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// quoteArgs are arguments as one tells them apart: those with anything but plain characters are quoted.
+func quoteArgs(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if out[i] = a; a == "" || strings.ContainsFunc(a, func(r rune) bool { return r <= ' ' || strings.ContainsRune("\"'\\$`;|&<>()*?[]#~!{}", r) }) {
+			out[i] = strconv.Quote(a)
+		}
+	}
+	return out
+}

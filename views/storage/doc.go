@@ -1,0 +1,2 @@
+// Package storage is the pages of shared storage.
+package storage

@@ -1,0 +1,2 @@
+// Package sweeps is the pages of sweeps.
+package sweeps

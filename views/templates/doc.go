@@ -1,0 +1,2 @@
+// Package templates is the pages of templates and presets.
+package templates
