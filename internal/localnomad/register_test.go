@@ -85,6 +85,19 @@ func TestRegisterChecksTheIndexAndTheNatureOfAJob(t *testing.T) {
 	}
 }
 
+func TestRegisteringListsWhatHasNoEffect(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t, nil)
+	job := sleeper("warned", 0, nil)
+	job.Update = &api.UpdateStrategy{MaxParallel: new(1)}
+	if got, want := a.register(job).Warnings, "1 warning(s):\n\n* update has no effect on the embedded agent"; got != want {
+		t.Errorf("warnings are %q, want %q", got, want)
+	}
+	if got := a.register(sleeper("plain", 0, nil)).Warnings; got != "" {
+		t.Errorf("a plain job is warned of: %q", got)
+	}
+}
+
 func TestBodiesAndPathsFromStrangersDoNoHarm(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t, nil)

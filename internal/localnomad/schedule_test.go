@@ -55,9 +55,6 @@ func TestWhatCannotBePlacedSaysWhyAsNomadDoes(t *testing.T) {
 		"cpu": {1, func(_ *api.TaskGroup, task *api.Task) { task.Resources.CPU = new(99999) }, nil, func(m *api.AllocationMetric) bool {
 			return m.DimensionExhausted["cpu"] == 2 && m.NodesAvailable["dc1"] == 2 && m.NodesEvaluated == 2
 		}},
-		"cores": {1, func(_ *api.TaskGroup, task *api.Task) { task.Resources.Cores = new(99999) }, nil, func(m *api.AllocationMetric) bool {
-			return m.DimensionExhausted["cpu"] == 2
-		}},
 		"driver":  {1, func(_ *api.TaskGroup, task *api.Task) { task.Driver = "docker" }, nil, func(m *api.AllocationMetric) bool { return m.ConstraintFiltered["missing drivers"] == 2 }},
 		"network": {1, func(tg *api.TaskGroup, _ *api.Task) { tg.Networks = []*api.NetworkResource{{Mode: "bridge"}} }, nil, func(m *api.AllocationMetric) bool { return m.ConstraintFiltered["missing network"] == 2 }},
 		"volume": {1, func(tg *api.TaskGroup, _ *api.Task) {

@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -71,21 +73,26 @@ func (a *API) parseJob(_ http.ResponseWriter, r *http.Request, _ string) (any, e
 	return job, nil
 }
 
-// prepare fills in a job's defaults and refuses one that could not run; id is the one in the path, if any.
-func (a *API) prepare(r *http.Request, job *api.Job, id, missing, mismatch string) error {
+// prepare fills in a job's defaults and refuses one that could not run; id is the one in the path, if any. The warnings say
+// what of it has no effect, as Nomad lists them.
+func (a *API) prepare(r *http.Request, job *api.Job, id, missing, mismatch string) (warnings string, err error) {
 	switch {
 	case job == nil:
-		return badRequest("Job must be specified")
+		return "", badRequest("Job must be specified")
 	case job.ID == nil:
-		return badRequest("%s", missing)
+		return "", badRequest("%s", missing)
 	case id != "" && *job.ID != id:
-		return badRequest("%s", mismatch)
+		return "", badRequest("%s", mismatch)
 	}
-	err := jobfile.Prepare(job, r.URL.Query().Get("namespace"), a.Region)
+	list, err := jobfile.Prepare(job, r.URL.Query().Get("namespace"), a.Region)
 	if null := jobfile.NullError(""); errors.As(err, &null) {
-		return badRequest("%v", null)
+		return "", badRequest("%v", null)
 	}
-	return err
+	if len(list) > 0 {
+		a.Log.Warn("parts of a job have no effect", "job", *job.ID, "warnings", list)
+		warnings = fmt.Sprintf("%d warning(s):\n\n* %s", len(list), strings.Join(list, "\n* "))
+	}
+	return warnings, err
 }
 
 // planJob answers what registering a job would do: whether it fits. It does not compute differences. Like Nomad's it takes
@@ -96,11 +103,12 @@ func (a *API) planJob(_ http.ResponseWriter, r *http.Request, id string) (any, e
 		return nil, err
 	}
 	job := req.Job
-	if err := a.prepare(r, job, id, "Job must have a valid ID", "Job ID does not match"); err != nil {
+	warnings, err := a.prepare(r, job, id, "Job must have a valid ID", "Job ID does not match")
+	if err != nil {
 		return nil, err
 	}
 	job.ParameterizedJob = nil
-	resp := planResponse{Annotations: &api.PlanAnnotations{DesiredTGUpdates: map[string]*api.DesiredUpdates{}}}
+	resp := planResponse{Warnings: warnings, Annotations: &api.PlanAnnotations{DesiredTGUpdates: map[string]*api.DesiredUpdates{}}}
 	a.Store.View(func(t *state.Tables) {
 		job.Version = new(uint64(0))
 		if old := t.Jobs[*job.ID]; old != nil {

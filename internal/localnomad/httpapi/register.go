@@ -29,13 +29,14 @@ func (a *API) registerJob(w http.ResponseWriter, r *http.Request, id string) (an
 		return nil, err
 	}
 	job := req.Job
-	if err := a.prepare(r, job, id, "Job ID hasn't been provided", "Job ID does not match name"); err != nil {
+	warnings, err := a.prepare(r, job, id, "Job ID hasn't been provided", "Job ID does not match name")
+	if err != nil {
 		return nil, err
 	}
 	if err := a.writable(); err != nil {
 		return nil, err
 	}
-	resp := writeResponse{}
+	resp := writeResponse{Warnings: warnings}
 	var eval *api.Evaluation
 	index, err := a.Store.Update(state.JobRegistered, func(tx *state.Tx) error {
 		old := tx.Jobs[*job.ID]

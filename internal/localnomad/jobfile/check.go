@@ -3,6 +3,7 @@ package jobfile
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -31,11 +32,14 @@ type NullError string
 
 func (e NullError) Error() string { return string(e) + " is null" }
 
-// Prepare fills in a job's defaults and refuses one that could not run, with every reason.
-func Prepare(job *api.Job, namespace, region string) error {
+// Prepare fills in a job's defaults and refuses one that could not run as it says, with every reason. It returns what of the
+// job has no effect here.
+func Prepare(job *api.Job, namespace, region string) (warnings []string, err error) {
 	if path := nullIn(reflect.ValueOf(job), "Job"); path != "" {
-		return NullError(path)
+		return nil, NullError(path)
 	}
+	var p problems
+	warnings = p.unsupported(reflect.ValueOf(job), "")
 	namespace = cmp.Or(namespace, deref(job.Namespace), api.DefaultNamespace)
 	if namespace == api.AllNamespacesNamespace {
 		namespace = api.DefaultNamespace
@@ -48,15 +52,24 @@ func Prepare(job *api.Job, namespace, region string) error {
 	if len(job.Datacenters) == 0 {
 		job.Datacenters = []string{"*"}
 	}
-	var p problems
 	p.job(job)
+	for _, tg := range job.TaskGroups {
+		for _, t := range tg.Tasks {
+			if t.Driver == "exec" {
+				warnings = append(warnings, fmt.Sprintf("group %q: task %q: driver exec runs without isolation on the embedded agent, as raw_exec does", *tg.Name, t.Name))
+			}
+		}
+	}
+	if *job.Region != region {
+		p.add("job %q is in nonexistent region %q", *job.ID, *job.Region)
+	}
 	if pool := *job.NodePool; pool != "default" && pool != "all" {
 		p.add("job %q is in nonexistent node pool %q", *job.ID, pool)
 	}
 	if namespace != api.DefaultNamespace {
 		p.add("job %q is in nonexistent namespace %q", *job.ID, namespace)
 	}
-	return p.err()
+	return warnings, p.err()
 }
 
 // nullIn returns where a list or a map holds null instead of an object, or "". Everything behind it, package api included,
@@ -136,9 +149,6 @@ func (p *problems) job(job *api.Job) {
 	default:
 		p.add("Invalid job type: %q", *job.Type)
 	}
-	if job.Periodic != nil {
-		p.add("Periodic jobs are not supported by the embedded agent")
-	}
 	p.constraints(job.Constraints)
 	if len(job.TaskGroups) == 0 {
 		p.add("Missing job task groups")
@@ -187,12 +197,19 @@ func (p *problems) group(tg *api.TaskGroup) {
 		p.add("Missing tasks for task group")
 	}
 	p.constraints(tg.Constraints)
+	p.services(tg.Services)
+	p.networks(tg.Networks)
 	names, leaders := map[string]bool{}, 0
 	for _, t := range tg.Tasks {
 		if names[t.Name] {
 			p.add("Task redefines '%s'", t.Name)
 		}
 		names[t.Name] = true
+		for _, m := range t.VolumeMounts {
+			if tg.Volumes[deref(m.Volume)] == nil {
+				p.add("Task %s has a volume mount for nonexistent volume %s", t.Name, deref(m.Volume))
+			}
+		}
 		if t.Leader {
 			leaders++
 		}
@@ -215,8 +232,19 @@ func (p *problems) task(t *api.Task) {
 	if t.Driver == "" {
 		p.add("Missing task driver")
 	}
+	if t.Identity != nil {
+		p.add("identity is not supported by the embedded agent")
+	}
+	if t.Driver == "raw_exec" || t.Driver == "exec" { // the nodes have no other
+		for _, name := range slices.Sorted(maps.Keys(t.Config)) {
+			if !slices.Contains([]string{"command", "args", "work_dir"}, name) {
+				p.add("config: %s is not supported by the embedded agent", name)
+			}
+		}
+	}
 	p.resources(t.Resources)
 	p.constraints(t.Constraints)
+	p.services(t.Services)
 	for i, tmpl := range t.Templates {
 		p.within(fmt.Sprintf("Template %d validation failed", i+1), func(p *problems) { p.template(tmpl) })
 	}
@@ -229,8 +257,32 @@ func (p *problems) template(t *api.Template) {
 	if dest := deref(t.DestPath); dest == "" || !filepath.IsLocal(filepath.Join("task", dest)) {
 		p.add("must have a destination, and it must not be one that escapes allocation directory")
 	}
-	if !slices.Contains([]string{"noop", "restart", "signal"}, deref(t.ChangeMode)) {
-		p.add("Invalid change mode. Must be one of the following: noop, signal, restart")
+	if !slices.Contains([]string{"noop", "restart"}, deref(t.ChangeMode)) {
+		p.add("change_mode %q is not supported by the embedded agent; use noop or restart", deref(t.ChangeMode))
+	}
+}
+
+func (p *problems) services(services []*api.Service) {
+	for _, s := range services {
+		if s.Provider != "nomad" {
+			p.add("service %q: provider %q is not supported by the embedded agent; use nomad", s.Name, s.Provider)
+		}
+		if s.AddressMode != "auto" && s.AddressMode != "host" {
+			p.add("service %q: address_mode %q is not supported by the embedded agent; use host", s.Name, s.AddressMode)
+		}
+	}
+}
+
+func (p *problems) networks(networks []*api.NetworkResource) {
+	if len(networks) > 1 {
+		p.add("Only one network block is supported")
+	}
+	for _, n := range networks {
+		for _, port := range slices.Concat(n.ReservedPorts, n.DynamicPorts) {
+			if port.HostNetwork != "" && port.HostNetwork != "default" {
+				p.add("port %q: host_network %q is not supported by the embedded agent", port.Label, port.HostNetwork)
+			}
+		}
 	}
 }
 
@@ -239,7 +291,7 @@ func (p *problems) resources(r *api.Resources) {
 		p.add("Missing task resources")
 		return
 	}
-	if c := deref(r.CPU); c < 1 && deref(r.Cores) == 0 {
+	if c := deref(r.CPU); c < 1 {
 		p.add("minimum CPU value is 1; got %d", c)
 	}
 	if m := deref(r.MemoryMB); m < minMemoryMiB {
@@ -272,7 +324,7 @@ func constraintProblem(c *api.Constraint) string {
 		if _, err := regexp.Compile(c.RTarget); err != nil {
 			return "Regular expression failed to compile: " + err.Error()
 		}
-	case api.ConstraintVersion, api.ConstraintSemver:
+	case api.ConstraintVersion:
 		if _, err := version.NewConstraint(c.RTarget); err != nil {
 			return "Version constraint is invalid: " + err.Error()
 		}
@@ -280,12 +332,12 @@ func constraintProblem(c *api.Constraint) string {
 		if c.RTarget != "" {
 			return fmt.Sprintf("Operator %q does not support an RTarget", c.Operand)
 		}
-	case "=", "==", "is", "!=", "not", "<", "<=", ">", ">=", api.ConstraintSetContains, api.ConstraintSetContainsAll, api.ConstraintSetContainsAny:
+	case "=", "==", "is", "!=", "not", "<", "<=", ">", ">=":
 		if c.RTarget == "" {
 			return fmt.Sprintf("Operator %q requires an RTarget", c.Operand)
 		}
-	case api.ConstraintDistinctProperty:
-		return "distinct_property is not supported by the embedded agent"
+	case api.ConstraintDistinctProperty, api.ConstraintSemver, api.ConstraintSetContains, api.ConstraintSetContainsAll, api.ConstraintSetContainsAny:
+		return c.Operand + " is not supported by the embedded agent"
 	default:
 		return fmt.Sprintf("Unknown constraint type %q", c.Operand)
 	}

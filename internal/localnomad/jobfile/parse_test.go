@@ -264,7 +264,7 @@ func TestJobsThatCannotRunAreRefusedWithEveryReason(t *testing.T) {
 		"payload": {task(func(t *api.Task) { t.DispatchPayload = &api.DispatchPayloadConfig{File: "../../x"} }), []string{"destination escapes"}},
 		"template": {task(func(t *api.Task) {
 			t.Templates = []*api.Template{{EmbeddedTmpl: new("x"), DestPath: new("../../../x"), ChangeMode: new("zap")}}
-		}), []string{"escapes allocation directory", "Invalid change mode"}},
+		}), []string{"escapes allocation directory", `change_mode "zap" is not supported`}},
 		"namespace": {func(j *api.Job) { j.Namespace = new("zap") }, []string{`is in nonexistent namespace "zap"`}},
 		"pool":      {func(j *api.Job) { j.NodePool = new("zap") }, []string{`is in nonexistent node pool "zap"`}},
 		"meta": {func(j *api.Job) {
@@ -280,13 +280,14 @@ func TestJobsThatCannotRunAreRefusedWithEveryReason(t *testing.T) {
 		"a pattern":       {constraint(api.Constraint{LTarget: "a", Operand: "regexp", RTarget: "("}), []string{"failed to compile"}},
 		"a version":       {constraint(api.Constraint{LTarget: "a", Operand: "version", RTarget: "zap"}), []string{"Version constraint is invalid"}},
 		"a side too many": {constraint(api.Constraint{LTarget: "a", Operand: "is_set", RTarget: "b"}), []string{"does not support an RTarget"}},
+		"a set":           {constraint(api.Constraint{LTarget: "a", Operand: "set_contains", RTarget: "b"}), []string{"set_contains is not supported by the embedded agent"}},
 		"distinct":        {constraint(api.Constraint{LTarget: "a", Operand: "distinct_property"}), []string{"not supported by the embedded agent"}},
 	} {
 		job := &api.Job{ID: new("j"), Type: new("batch"), TaskGroups: []*api.TaskGroup{{Name: new("g"), Tasks: []*api.Task{{
 			Name: "t", Driver: "exec", Resources: &api.Resources{CPU: new(1), MemoryMB: new(10)},
 		}}}}}
 		c.change(job)
-		err := Prepare(job, "", "global")
+		_, err := Prepare(job, "", "global")
 		if (err == nil) != (c.want == nil) {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -295,6 +296,49 @@ func TestJobsThatCannotRunAreRefusedWithEveryReason(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %q is not in %v", name, want, err)
 			}
+		}
+	}
+}
+
+func TestWhatTheAgentDoesNotDoIsRefusedOrWarnedOfByBlock(t *testing.T) {
+	t.Parallel()
+	refused := map[string]string{
+		body("", "multiregion {}", "", "", ""): "multiregion is not", body("", "periodic { crons = [\"@daily\"] }", "", "", ""): "periodic is not",
+		body("", "region = \"mars\"", "", "", ""):                                                             `nonexistent region "mars"`,
+		body("", "", "shutdown_delay = \"1s\"", "", ""):                                                       `group "g": shutdown_delay is not`,
+		body("", "", "max_run_duration = \"1h\"", "", ""):                                                     `group "g": max_run_duration is not`,
+		body("", "", "vault {}", "", ""):                                                                      `group "g": task "t": vault is not`,
+		body("", "", "", "lifecycle { hook = \"prestart\" }", ""):                                             `group "g": task "t": lifecycle is not`,
+		body("", "", "", "user = \"nobody\"", ""):                                                             `group "g": task "t": user is not`,
+		body("", "", "", "artifact { source = \"https://example.com/a\" }", ""):                               `group "g": task "t": artifact is not`,
+		body("", "", "", "identity { env = true }", ""):                                                       "identity is not",
+		body("", "", "", "resources { cores = 2 }", ""):                                                       `group "g": task "t": resources: cores is not`,
+		body("", "", "", "template {\n source = \"a\"\n destination = \"b\"\n}", ""):                          `group "g": task "t": template: source is not`,
+		body("", "", "", "template {\n data = \"a\"\n destination = \"b\"\n change_mode = \"signal\"\n}", ""): `change_mode "signal" is not`,
+		body("", "", "", "", "oom_score_adj = 1"):                                                             "config: oom_score_adj is not",
+		body("", "", "", "volume_mount {\n volume = \"v\"\n destination = \"/v\"\n}", ""):                     "nonexistent volume v",
+		body("", "", "service { name = \"s\" }", "", ""):                                                      `service "s": provider "consul" is not`,
+		body("", "", "network {\n dns {}\n}", "", ""):                                                         `group "g": network: dns is not`,
+		body("", "", "network {}\nnetwork {}", "", ""):                                                        "Only one network block",
+		body("", "", "network {\n port \"p\" { host_network = \"x\" }\n}", "", ""):                            `port "p": host_network "x" is not`,
+	}
+	for src, want := range refused {
+		job := mustParse(t, src, "")
+		job.Type = new("batch")
+		if _, err := Prepare(job, "", "global"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want %q in it, for %s", err, want, src)
+		}
+	}
+	for name, c := range map[string]struct{ src, want string }{
+		"reschedule nothing": {body("", "", "reschedule { attempts = 0 }", "", ""), ""},
+		"harmless on one machine": {body("", "update { max_parallel = 1 }\naffinity {\n attribute = \"a\"\n value = \"b\"\n}", "spread { attribute = \"a\" }\nreschedule { attempts = 2 }",
+			"resources { memory_max = 99 }", ""), `affinity, group "g": task "t": resources: memory_max, group "g": spread, group "g": reschedule, update`},
+	} {
+		job := mustParse(t, c.src, "")
+		job.Type = new("batch")
+		warnings, err := Prepare(job, "", "global")
+		if got := strings.ReplaceAll(strings.Join(warnings, ", "), " has no effect on the embedded agent", ""); err != nil || got != c.want {
+			t.Errorf("%s: %v, warnings %q, want %q", name, err, got, c.want)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// meets applies an operator to the two sides of a constraint or an affinity. distinct_hosts depends on other placements and
+// meets applies an operator to the two sides of a constraint. distinct_hosts depends on other placements and
 // is checked apart.
 func meets(left, op, right string, resolve func(target string) (string, bool)) bool {
 	l, lok := resolve(left)
@@ -35,16 +35,10 @@ func meets(left, op, right string, resolve func(target string) (string, bool)) b
 	case "<", "<=", ">", ">=":
 		return inOrder(op, l, r)
 	case api.ConstraintVersion:
-		return versionMatches(l, r, false)
-	case api.ConstraintSemver:
-		return versionMatches(l, r, true)
+		return versionMatches(l, r)
 	case api.ConstraintRegex:
 		re, err := regexp.Compile(r)
 		return err == nil && re.MatchString(l)
-	case api.ConstraintSetContains, api.ConstraintSetContainsAll:
-		return setContains(l, r, true)
-	case api.ConstraintSetContainsAny:
-		return setContains(l, r, false)
 	}
 	return false
 }
@@ -115,29 +109,12 @@ func quantity(text string) (n float64, base string, ok bool) {
 	return 0, "", false
 }
 
-// versionMatches applies version constraints. A pre-release matches those of its own version only, unless strict, as SemVer
-// has it, where it counts as its release.
-func versionMatches(l, r string, strict bool) bool {
+// versionMatches applies version constraints. A pre-release matches those of its own version only.
+func versionMatches(l, r string) bool {
 	v, err := version.NewVersion(l)
 	if err != nil {
 		return false
 	}
-	if strict {
-		v = v.Core()
-	}
 	c, err := version.NewConstraint(r)
 	return err == nil && c.Check(v)
-}
-
-func setContains(l, r string, all bool) bool {
-	have := map[string]bool{}
-	for item := range strings.SplitSeq(l, ",") {
-		have[strings.TrimSpace(item)] = true
-	}
-	for item := range strings.SplitSeq(r, ",") {
-		if have[strings.TrimSpace(item)] != all {
-			return !all
-		}
-	}
-	return all
 }

@@ -31,7 +31,7 @@ func (pl *placer) infeasible(tg *api.TaskGroup, n *api.Node) string {
 		return "missing devices"
 	}
 	if len(tg.Networks) > 0 {
-		if mode := tg.Networks[0].Mode; mode != "" && mode != "host" && mode != "none" {
+		if mode := tg.Networks[0].Mode; mode != "" && mode != "host" {
 			return "missing network"
 		}
 	}

@@ -161,9 +161,6 @@ func (pl *placer) fit(k ask, n *api.Node) (*candidate, string) {
 			Cpu:    api.AllocatedCpuResources{CpuShares: int64(state.Deref(t.Resources.CPU))},
 			Memory: api.AllocatedMemoryResources{MemoryMB: int64(state.Deref(t.Resources.MemoryMB))},
 		}
-		if cores := state.Deref(t.Resources.Cores); cores > 0 { // as many MHz; nothing pins a task to a core
-			tr.Cpu.CpuShares = n.NodeResources.Cpu.CpuShares / max(int64(n.NodeResources.Cpu.TotalCpuCores), 1) * int64(cores)
-		}
 		for _, req := range t.Resources.Devices {
 			d, why := devices.offer(req)
 			if d == nil {

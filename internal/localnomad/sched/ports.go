@@ -20,11 +20,8 @@ const (
 // assignPorts reserves a group's ports. All local nodes are one machine: a port that is taken on one is taken on all, and a
 // port that another process of the machine holds is not given out either.
 func (pl *placer) assignPorts(want *api.NetworkResource) (*api.NetworkResource, []api.PortMapping, string) {
-	if want.Mode == "none" {
-		return &api.NetworkResource{Mode: "none"}, nil, ""
-	}
 	taken := pl.portsInUse()
-	got := &api.NetworkResource{Mode: "host", Device: "lo", IP: state.Loopback, Hostname: want.Hostname, DNS: want.DNS}
+	got := &api.NetworkResource{Mode: "host", Device: "lo", IP: state.Loopback}
 	var ports []api.PortMapping
 	take := func(p api.Port) api.Port {
 		if p.HostNetwork == "" {
@@ -35,7 +32,7 @@ func (pl *placer) assignPorts(want *api.NetworkResource) (*api.NetworkResource, 
 		return p
 	}
 	for _, p := range want.ReservedPorts {
-		if !p.IgnoreCollision && (taken[p.Value] || !portFree(p.Value)) {
+		if taken[p.Value] || !portFree(p.Value) {
 			return nil, nil, fmt.Sprintf("reserved port collision %s=%d", p.Label, p.Value)
 		}
 		got.ReservedPorts = append(got.ReservedPorts, take(p))

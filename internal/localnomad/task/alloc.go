@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -27,8 +26,7 @@ type allocRunner struct {
 	mu        sync.Mutex
 	states    map[string]*api.TaskState // by task; never changed once stored
 	abandoned bool                      // its node has failed: nobody reports any more
-	timedOut  bool
-	lostWhy   string // the end is not the task's own: the allocation is lost, for this reason
+	lostWhy   string                    // the end is not the task's own: the allocation is lost, for this reason
 }
 
 func newAllocRunner(rs *Runners, a *api.Allocation, node *api.Node) *allocRunner {
@@ -81,16 +79,7 @@ func (r *allocRunner) run() {
 		return
 	}
 	r.registerServices()
-	if limit := state.Deref(r.group.MaxRunDuration); limit > 0 {
-		timer := time.AfterFunc(limit, func() {
-			r.mu.Lock()
-			r.timedOut = true
-			r.mu.Unlock()
-			r.stop("")
-		})
-		defer timer.Stop()
-	}
-	r.runPhases()
+	r.runTasks()
 	r.rs.dropServices(r.alloc.ID)
 	if r.asked() {
 		KillStrays(r.alloc.ID)
@@ -99,36 +88,6 @@ func (r *allocRunner) run() {
 		t.closeLogs()
 	}
 	r.report()
-}
-
-// phase tells when a task runs: 0 before the main tasks, to its end; 1 with them; 2 after them.
-func phase(t *api.Task) int {
-	switch l := t.Lifecycle; {
-	case l == nil:
-		return 1
-	case l.Hook == api.TaskLifecycleHookPrestart && !l.Sidecar:
-		return 0
-	case l.Hook == api.TaskLifecycleHookPoststop:
-		return 2
-	}
-	return 1
-}
-
-func (r *allocRunner) runPhases() {
-	for p := range 3 {
-		now := slices.DeleteFunc(slices.Clone(r.tasks), func(t *taskRunner) bool { return phase(t.task) != p })
-		if p < 2 && (r.anyFailed() || r.asked()) {
-			for _, t := range now {
-				t.skip()
-			}
-			continue
-		}
-		stopping := r.stopping
-		if p == 2 && !r.lost() {
-			stopping = nil // what comes after a stop is not stopped by it
-		}
-		r.runTogether(now, stopping)
-	}
 }
 
 // asked reports whether the allocation has been told to end.
@@ -141,66 +100,42 @@ func (r *allocRunner) asked() bool {
 	}
 }
 
-// lost reports whether the allocation ends with its agent or its node.
-func (r *allocRunner) lost() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.lostWhy != "" || r.abandoned
-}
-
-func (r *allocRunner) anyFailed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, st := range r.states {
-		if st.Failed {
-			return true
+// runTasks runs the tasks until all have ended. The end of one is the end of all when it failed or is the leader.
+func (r *allocRunner) runTasks() {
+	ended := make(chan *taskRunner, len(r.tasks))
+	for _, t := range r.tasks {
+		if r.asked() {
+			t.kill(nil) // it never starts
 		}
-	}
-	return false
-}
-
-// runTogether runs tasks until all have ended. The end of one may be the end of all: when it failed, when it is the leader,
-// or when only sidecars are left.
-func (r *allocRunner) runTogether(tasks []*taskRunner, stopping <-chan struct{}) {
-	ended := make(chan *taskRunner, len(tasks))
-	for _, t := range tasks {
 		go func() {
 			t.run()
 			ended <- t
 		}()
 	}
-	for live := len(tasks); live > 0; {
+	stopping := r.stopping
+	for live := len(r.tasks); live > 0; {
 		select {
 		case <-stopping:
 			stopping = nil
-			r.killAll(tasks, nil)
+			r.killAll(nil)
 		case t := <-ended:
-			if live--; live == 0 {
-				return
-			}
+			live--
 			switch {
+			case live == 0:
 			case t.state().Failed:
-				r.killAll(tasks, func() *api.TaskEvent { return r.siblingFailed(t.task.Name) })
+				r.killAll(func() *api.TaskEvent { return r.siblingFailed(t.task.Name) })
 			case t.task.Leader:
-				r.killAll(tasks, func() *api.TaskEvent { return r.newEvent(api.TaskLeaderDead, "Leader Task in Group dead", nil) })
-			case onlySidecars(tasks):
-				r.killAll(tasks, func() *api.TaskEvent { return r.newEvent("Main Tasks Dead", "Main tasks in the group died", nil) })
+				r.killAll(func() *api.TaskEvent { return r.newEvent(api.TaskLeaderDead, "Leader Task in Group dead", nil) })
 			}
 		}
 	}
 }
 
-func onlySidecars(tasks []*taskRunner) bool {
-	return !slices.ContainsFunc(tasks, func(t *taskRunner) bool {
-		return t.state().State != state.Dead && (t.task.Lifecycle == nil || !t.task.Lifecycle.Sidecar)
-	})
-}
-
 // killAll asks all tasks to end, the leader first.
-func (r *allocRunner) killAll(tasks []*taskRunner, cause func() *api.TaskEvent) {
+func (r *allocRunner) killAll(cause func() *api.TaskEvent) {
 	r.rs.dropServices(r.alloc.ID)
 	for _, leader := range []bool{true, false} {
-		for _, t := range tasks {
+		for _, t := range r.tasks {
 			if t.task.Leader != leader || t.state().State == state.Dead {
 				continue
 			}
@@ -226,17 +161,14 @@ func (r *allocRunner) setState(task string, change func(*api.TaskState)) {
 // report stores what the client knows about the allocation.
 func (r *allocRunner) report() {
 	r.mu.Lock()
-	states, abandoned, timedOut, lostWhy := maps.Clone(r.states), r.abandoned, r.timedOut, r.lostWhy
+	states, abandoned, lostWhy := maps.Clone(r.states), r.abandoned, r.lostWhy
 	r.mu.Unlock()
 	if abandoned {
 		return
 	}
 	status, description, allDead := clientStatus(states)
-	switch {
-	case allDead && lostWhy != "":
+	if allDead && lostWhy != "" {
 		status, description = api.AllocClientStatusLost, lostWhy
-	case allDead && timedOut:
-		status, description = api.AllocClientStatusComplete, reasonMaxRunDuration
 	}
 	var eval *api.Evaluation
 	r.rs.update(state.AllocUpdated, func(tx *state.Tx) {

@@ -17,11 +17,10 @@ const maxTaskEvents = 10
 
 // Nomad's words.
 const (
-	reasonMaxRunDuration = "allocation exceeded max_run_duration"
-	reasonNoRestarts     = "Policy allows no restarts"
-	reasonWithinPolicy   = "Restart within policy"
-	reasonDelayed        = "Exceeded allowed attempts, applying a delay"
-	messageBuildDir      = "Building Task Directory"
+	reasonNoRestarts   = "Policy allows no restarts"
+	reasonWithinPolicy = "Restart within policy"
+	reasonDelayed      = "Exceeded allowed attempts, applying a delay"
+	messageBuildDir    = "Building Task Directory"
 )
 
 // newEvent makes an event with the message that Nomad shows for it.
@@ -61,10 +60,7 @@ func (r *allocRunner) killing(timeout time.Duration) *api.TaskEvent {
 	e.KillTimeout = timeout
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.timedOut:
-		e.DisplayMessage = reasonMaxRunDuration
-	case r.lostWhy != "":
+	if r.lostWhy != "" {
 		e.KillReason, e.Details["kill_reason"], e.DisplayMessage = r.lostWhy, r.lostWhy, r.lostWhy
 	}
 	return e

@@ -12,11 +12,10 @@ import (
 
 // restartTracker applies a task's restart policy.
 type restartTracker struct {
-	policy    *api.RestartPolicy
-	onSuccess bool // of a sidecar, which goes on for ever; another task that ends well is done
-	now       func() time.Time
-	started   time.Time // of the current interval
-	count     int
+	policy  *api.RestartPolicy
+	now     func() time.Time
+	started time.Time // of the current interval
+	count   int
 }
 
 // restartDecision is what to do after a task ended.
@@ -27,28 +26,23 @@ type restartDecision struct {
 	reason  string
 }
 
-func newRestartTracker(policy *api.RestartPolicy, onSuccess bool, now func() time.Time) *restartTracker {
-	return &restartTracker{policy: policy, onSuccess: onSuccess, now: now, started: now()}
+func newRestartTracker(policy *api.RestartPolicy, now func() time.Time) *restartTracker {
+	return &restartTracker{policy: policy, now: now, started: now()}
 }
 
-// next decides after an exit (ok says whether it was a good one) or, with
-// startErr, after a failure to start that is worth another try.
-func (r *restartTracker) next(ok bool, startErr bool) restartDecision {
-	attempts := state.Deref(r.policy.Attempts)
+// next decides after an end; ok says whether it was a good one.
+func (r *restartTracker) next(ok bool) restartDecision {
+	if ok {
+		return restartDecision{}
+	}
+	attempts, interval := state.Deref(r.policy.Attempts), state.Deref(r.policy.Interval)
 	if attempts == 0 {
-		if ok && !r.onSuccess && !startErr {
-			return restartDecision{}
-		}
 		return restartDecision{failed: true, reason: reasonNoRestarts}
 	}
-	interval := state.Deref(r.policy.Interval)
 	if now := r.now(); now.After(r.started.Add(interval)) {
 		r.count, r.started = 0, now
 	}
 	r.count++
-	if ok && !r.onSuccess && !startErr {
-		return restartDecision{reason: "Restart unnecessary as task terminated successfully"}
-	}
 	if r.count > attempts {
 		if state.Deref(r.policy.Mode) == "fail" {
 			return restartDecision{failed: true, reason: fmt.Sprintf(

@@ -66,11 +66,6 @@ func (t *taskRunner) fail(e *api.TaskEvent) {
 	})
 }
 
-// skip ends a task that never runs because an earlier one failed.
-func (t *taskRunner) skip() {
-	t.r.setState(t.task.Name, func(st *api.TaskState) { st.State, st.FinishedAt = state.Dead, t.now() })
-}
-
 // run runs the task to its end, restarts included.
 func (t *taskRunner) run() {
 	defer close(t.done)
@@ -82,7 +77,7 @@ func (t *taskRunner) run() {
 	if policy == nil {
 		policy = t.r.group.RestartPolicy
 	}
-	tracker := newRestartTracker(policy, t.task.Lifecycle != nil && t.task.Lifecycle.Sidecar, t.r.rs.Store.Now)
+	tracker := newRestartTracker(policy, t.r.rs.Store.Now)
 	var templates *templateSet
 	for {
 		var err error
@@ -163,10 +158,9 @@ func (t *taskRunner) closeLogs() {
 
 // outcome is how one start of a task ended.
 type outcome struct {
-	ok       bool // it ended well
-	startErr bool // it did not start
-	stop     bool // it must not run again, whatever its policy
-	restart  bool // it must run again, whatever its policy
+	ok      bool // it ended well
+	stop    bool // it must not run again, whatever its policy
+	restart bool // it must run again, whatever its policy
 }
 
 // once starts the process and waits for its end.
@@ -187,7 +181,7 @@ func (t *taskRunner) once(prepareErr error) outcome {
 	switch {
 	case err != nil && t.ctx.Err() == nil:
 		t.event(t.r.driverFailed(err))
-		return outcome{startErr: true}
+		return outcome{}
 	case err == nil:
 		if out, errs := t.stdout.Lost(), t.stderr.Lost(); out+errs > 0 {
 			t.event(t.r.outputLost(out, errs))
@@ -218,7 +212,7 @@ func (t *taskRunner) restarting(reason string, delay time.Duration) {
 
 // again applies the restart policy; it waits out the delay.
 func (t *taskRunner) again(tracker *restartTracker, o outcome) bool {
-	d := tracker.next(o.ok, o.startErr)
+	d := tracker.next(o.ok)
 	if !d.restart {
 		if d.failed {
 			t.r.setState(t.task.Name, func(st *api.TaskState) {
@@ -278,21 +272,4 @@ func (t *taskRunner) requestRestart(reason string) error {
 	t.terminate(proc, exited)
 	<-exited
 	return nil
-}
-
-// signal sends a signal to the task's process.
-func (t *taskRunner) signal(name, why string) error {
-	t.mu.Lock()
-	proc := t.proc
-	t.mu.Unlock()
-	if proc == nil {
-		return ErrNotRunning
-	}
-	sig, err := signalByName(name)
-	if err != nil {
-		return err
-	}
-	t.event(t.r.newEvent(api.TaskSignaling, why, map[string]string{"signal": name}))
-	t.r.report()
-	return proc.Signal(sig)
 }

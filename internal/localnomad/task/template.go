@@ -110,24 +110,14 @@ func (ts *templateSet) watch(services, vars <-chan struct{}) {
 				continue
 			}
 			changed, err := ts.render(item)
-			if changed {
-				err = ts.onChange(item)
+			if changed && state.Deref(item.spec.ChangeMode) == "restart" {
+				err = ts.t.requestRestart("Template with change_mode restart re-rendered")
 			}
 			if err != nil && !errors.Is(err, ErrNotRunning) {
 				ts.t.r.rs.Log.Error("template changed", "alloc", ts.t.r.alloc.ID, "template", item.path, "error", err)
 			}
 		}
 	}
-}
-
-func (ts *templateSet) onChange(item *taskTemplate) error {
-	switch state.Deref(item.spec.ChangeMode) {
-	case "signal":
-		return ts.t.signal(state.Deref(item.spec.ChangeSignal), "Template re-rendered")
-	case "restart":
-		return ts.t.requestRestart("Template with change_mode restart re-rendered")
-	}
-	return nil
 }
 
 // close ends the watching. A nil set has nothing to end.
@@ -147,27 +137,12 @@ func (t *taskRunner) newTemplate(spec *api.Template) (*taskTemplate, error) {
 		}
 		item.mode = os.FileMode(mode)
 	}
-	text := state.Deref(spec.EmbeddedTmpl)
-	if src := state.Deref(spec.SourcePath); src != "" {
-		path, err := t.templatePath(src)
-		if err != nil {
-			return nil, err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("template source: %w", err)
-		}
-		text = string(data)
-	}
 	var err error
 	if item.path, err = t.templatePath(state.Deref(spec.DestPath)); err != nil {
 		return nil, err
 	}
 	tmpl := template.New("").Delims(state.Deref(spec.LeftDelim), state.Deref(spec.RightDelim)).Funcs(item.vars.funcs())
-	if state.Deref(spec.ErrMissingKey) {
-		tmpl = tmpl.Option("missingkey=error")
-	}
-	if item.tmpl, err = tmpl.Parse(text); err != nil {
+	if item.tmpl, err = tmpl.Parse(state.Deref(spec.EmbeddedTmpl)); err != nil {
 		return nil, fmt.Errorf("(dynamic): parse: %w", err)
 	}
 	return item, nil
