@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,11 +135,9 @@ func TestAJobThatWasPurgedStartsAfresh(t *testing.T) {
 	}
 	a.register(shellJob("again", "echo second", 1))
 	until(t, "the second job to run", func() bool {
-		al, _, err := a.client.Jobs().Allocations("again", false, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(al) == 1 && al[0].ID != old.ID && al[0].ClientStatus == api.AllocClientStatusComplete && a.logs(al[0].ID, "main", "stdout") == "second\n"
+		return slices.ContainsFunc(a.allocs("again"), func(al *api.AllocationListStub) bool {
+			return al.ID != old.ID && al.ClientStatus == api.AllocClientStatusComplete && a.logs(al.ID, "main", "stdout") == "second\n"
+		})
 	})
 	if err := a.s.store.CompactNow(); err != nil {
 		t.Fatal(err)

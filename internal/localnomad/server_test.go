@@ -111,7 +111,7 @@ func (a *testAgent) register(job *api.Job) *api.JobRegisterResponse {
 
 func (a *testAgent) allocs(jobID string) []*api.AllocationListStub {
 	a.t.Helper()
-	allocs, _, err := a.client.Jobs().Allocations(jobID, true, nil)
+	allocs, _, err := a.client.Allocations().List(&api.QueryOptions{Filter: `JobID == "` + jobID + `"`})
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func TestCompactionKeepsEverything(t *testing.T) {
 		return err == nil && *job.Status == state.Dead
 	})
 	before, _ := a.get("/v1/jobs")
-	allocs, _ := a.get("/v1/job/" + child + "/allocations")
+	allocs, _ := a.get("/v1/allocations")
 	a.stop()
 	names, err := filepath.Glob(filepath.Join(a.opts.DataDir, "state", "*"))
 	if err != nil || len(names) != 1 {
@@ -144,7 +144,7 @@ func TestCompactionKeepsEverything(t *testing.T) {
 	if after, _ := a.get("/v1/jobs"); after != before {
 		t.Errorf("jobs were\n%s\nare\n%s", before, after)
 	}
-	if after, _ := a.get("/v1/job/" + child + "/allocations"); after != allocs {
+	if after, _ := a.get("/v1/allocations"); after != allocs {
 		t.Errorf("allocations were\n%s\nare\n%s", allocs, after)
 	}
 	a.s.store.View(func(tables *state.Tables) {
@@ -313,7 +313,7 @@ func runCrashAgent(dir string) {
 	}
 	// A task is guarded before it is told to run; one that is killed with its agent before that is found at the next start.
 	for {
-		allocs, _, err := c.Jobs().Allocations("crash", true, nil)
+		allocs, _, err := c.Allocations().List(nil)
 		if err == nil && len(allocs) == 1 && allocs[0].ClientStatus == api.AllocClientStatusRunning {
 			break
 		}

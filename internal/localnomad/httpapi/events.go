@@ -15,40 +15,17 @@ import (
 // eventHeartbeat is how often an idle event stream says {}.
 const eventHeartbeat = 30 * time.Second
 
-// eventFilter is what one subscriber wants: keys by topic, "*" for all. Nil is everything.
-type eventFilter map[api.Topic][]string
-
-func (f eventFilter) match(e *state.Event) bool {
-	if f == nil {
-		return true
-	}
-	for _, key := range slices.Concat(f[api.TopicAll], f[e.Topic]) {
-		if key == "*" || key == e.Key || slices.Contains(e.FilterKeys, key) {
-			return true
-		}
-	}
-	return false
-}
-
 func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	q := r.URL.Query()
 	index, err := strconv.ParseUint("0"+q.Get("index"), 10, 64)
 	if err != nil {
 		return nil, badRequest("Unable to parse index: %v", err)
 	}
-	var filter eventFilter
-	for _, t := range q["topic"] {
-		topic, key, found := strings.Cut(t, ":")
-		if !found {
-			key = "*"
+	topics := q["topic"]
+	for _, topic := range topics {
+		if strings.Contains(topic, ":") {
+			return nil, badRequest("Invalid topic query: the embedded agent takes topics without keys, not %s", topic)
 		}
-		if strings.Contains(key, ":") {
-			return nil, badRequest("Invalid topic query: error parsing topics: Invalid key value pair for topic, topic: %s", t)
-		}
-		if filter == nil {
-			filter = eventFilter{}
-		}
-		filter[api.Topic(topic)] = append(filter[api.Topic(topic)], key)
 	}
 	ns := q.Get("namespace")
 	hidden := ns != "" && ns != api.DefaultNamespace && ns != api.AllNamespacesNamespace
@@ -68,7 +45,9 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, _ string) (an
 			select {
 			case <-at.Ready():
 				at = at.Next()
-				line = encodeBatch(at, func(e *state.Event) bool { return filter.match(e) && (!hidden || e.Topic == api.TopicNode) })
+				line = encodeBatch(at, func(e *state.Event) bool {
+					return (len(topics) == 0 || slices.Contains(topics, string(e.Topic))) && (!hidden || e.Topic == api.TopicNode)
+				})
 			case <-beat.C:
 				line = []byte("{}\n")
 			case <-r.Context().Done():

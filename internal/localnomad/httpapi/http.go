@@ -62,7 +62,6 @@ func New(o Options) *API {
 	a.routes = []route{
 		{"/v1/jobs", "", map[string]handler{"GET": a.listJobs, "PUT": a.registerJob}},
 		{"/v1/jobs/parse", "", put(a.parseJob)},
-		{"/v1/job/", "/allocations", get(a.jobAllocations)},
 		{"/v1/job/", "/evaluations", get(a.jobEvaluations)},
 		{"/v1/job/", "/plan", put(a.planJob)},
 		{"/v1/job/", "/dispatch", put(a.dispatchJob)},

@@ -34,16 +34,6 @@ func (a *API) getJob(w http.ResponseWriter, r *http.Request, id string) (any, er
 	})
 }
 
-func (a *API) jobAllocations(w http.ResponseWriter, r *http.Request, id string) (any, error) {
-	foreign := boolParam(r, "all", false) // those of an earlier job with the ID
-	return list(a, w, r, state.Allocs, func(t *state.Tables, q query) []*api.Allocation {
-		if !q.all {
-			return nil
-		}
-		return slices.DeleteFunc(t.JobAllocs(id), func(al *api.Allocation) bool { return !foreign && state.Foreign(al, t.Jobs[id]) })
-	}, func(al *api.Allocation) *api.AllocationListStub { return allocStub(al, false, true) })
-}
-
 func (a *API) jobEvaluations(w http.ResponseWriter, r *http.Request, id string) (any, error) {
 	return list(a, w, r, state.Evals, func(t *state.Tables, q query) []*api.Evaluation {
 		if !q.all {

@@ -47,7 +47,7 @@ func meets(left, op, right string, resolve func(target string) (string, bool)) b
 func equal(l, r string) bool {
 	a, aUnit, aok := quantity(l)
 	b, bUnit, bok := quantity(r)
-	return l == r || aok && bok && aUnit == bUnit && aUnit != "" && a == b
+	return l == r || aok && bok && aUnit && bUnit && a == b
 }
 
 // inOrder compares numbers, with the same kind of unit or none, else texts. A number has no order with a text, nor
@@ -73,40 +73,17 @@ func inOrder(op, l, r string) bool {
 	return order >= 0
 }
 
-// quantity reads a number with a unit of Nomad's device attributes, such as "24 GiB", in the base unit: B, B/s, Hz or W.
-func quantity(text string) (n float64, base string, ok bool) {
+// units are those that devices' attributes have here, in bytes.
+var units = map[string]float64{
+	"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+}
+
+// quantity reads a number, such as "24 GiB", in bytes where it has a unit.
+func quantity(text string) (n float64, hasUnit, ok bool) {
 	i := strings.LastIndexFunc(text, unicode.IsDigit) + 1
 	n, err := strconv.ParseFloat(text[:i], 64)
-	if err != nil {
-		return 0, "", false
-	}
 	unit := strings.TrimSpace(text[i:])
-	if unit == "" {
-		return n, "", true
-	}
-	for _, base := range []string{"B/s", "B", "Hz", "W"} {
-		prefix, ok := strings.CutSuffix(unit, base)
-		if !ok {
-			continue
-		}
-		power, binary := strings.CutSuffix(prefix, "i")
-		step := 1000.0
-		if binary {
-			step = 1024
-		}
-		if power == "m" {
-			return n / step, base, true
-		}
-		exponent := strings.Index("kMGTPE", strings.Replace(power, "K", "k", 1)) + 1
-		if power == "" {
-			exponent = 0
-		}
-		for range exponent {
-			n *= step
-		}
-		return n, base, len(power) <= 1 && (power == "" || exponent > 0)
-	}
-	return 0, "", false
+	return n * units[unit], unit != "", err == nil && units[unit] != 0
 }
 
 // versionMatches applies version constraints. A pre-release matches those of its own version only.

@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/hashicorp/nomad/api"
-	"github.com/klauspost/compress/snappy"
 )
 
 // Kind is what kind of change an event is part of, as Nomad names it.
@@ -66,13 +65,11 @@ func (e *Event) encode() []byte {
 	return text
 }
 
-// jobEvent shows a job with its payload compressed: real agents do not undo that for events.
+// jobEvent shows a job without its payload, which may be large.
 func jobEvent(job *api.Job) Event {
 	return Event{Topic: api.TopicJob, Key: *job.ID, payload: func() any {
 		j := *job
-		if len(j.Payload) > 0 {
-			j.Payload = snappy.Encode(nil, j.Payload)
-		}
+		j.Payload = nil
 		return map[string]any{"Job": &j}
 	}}
 }

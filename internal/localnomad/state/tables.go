@@ -21,8 +21,8 @@ const (
 	tableCount
 )
 
-// FirstIndex is the index of a fresh state. Index 0 must never be answered: it means "do not block".
-const FirstIndex = 1
+// firstIndex is the index of a fresh state. Index 0 must never be answered: it means "do not block".
+const firstIndex = 1
 
 // Tables are the stored objects by ID, variables by path. They may be read inside [Store.View] and [Store.Update] only.
 type Tables struct {
@@ -49,23 +49,17 @@ func newTables() *Tables {
 	t := &Tables{
 		Jobs: map[string]*api.Job{}, Evals: map[string]*api.Evaluation{}, Allocs: map[string]*api.Allocation{},
 		Nodes: map[string]*api.Node{}, Services: map[string]*api.ServiceRegistration{}, Vars: map[string]*api.Variable{},
-		index: FirstIndex, versions: map[string]map[versionKey]*api.Job{}, tokens: map[string]string{},
+		index: firstIndex, versions: map[string]map[versionKey]*api.Job{}, tokens: map[string]string{},
 		allocsByJob: lookup{}, allocsByNode: lookup{}, evalsByJob: lookup{},
 	}
 	for i := range t.marks {
-		t.marks[i].index, t.marks[i].wake = FirstIndex, make(chan struct{})
+		t.marks[i].index, t.marks[i].wake = firstIndex, make(chan struct{})
 	}
 	return t
 }
 
-// Index is the newest index of the tables.
-func (t *Tables) Index(tables ...Table) uint64 {
-	var index uint64
-	for _, table := range tables {
-		index = max(index, t.marks[table].index)
-	}
-	return index
-}
+// Index is the newest index of a table.
+func (t *Tables) Index(table Table) uint64 { return t.marks[table].index }
 
 // Changed returns a channel that the next change of a table closes. Ask for it before reading, or a change is missed.
 func (t *Tables) Changed(table Table) <-chan struct{} { return t.marks[table].wake }
