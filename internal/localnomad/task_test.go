@@ -77,47 +77,36 @@ func TestATaskSeesNomadsEnvironmentThePayloadAndItsTemplates(t *testing.T) {
 	}
 }
 
-func TestStoppingSendsTheKillSignalAndThenKillsTheWholeGroup(t *testing.T) {
+// The conformance suite stops tasks that end by themselves.
+func TestStoppingKillsTheWholeGroupAfterTheTimeout(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t, nil)
-	polite := shellJob("polite", `trap 'echo got TERM; exit 0' TERM; echo ready; while :; do sleep 0.05; done`, 1)
-	polite.TaskGroups[0].Tasks[0].KillSignal = "SIGTERM"
-	a.register(polite)
-	stubborn := shellJob("stubborn", `trap '' INT TERM; sleep 600 & echo $! > local/child; echo ready; while :; do sleep 0.05; done`, 1)
-	stubborn.TaskGroups[0].Tasks[0].KillTimeout = new(200 * time.Millisecond)
-	a.register(stubborn)
-	ready := func(id string) *api.AllocationListStub {
-		al := a.waitAllocs(id, api.AllocClientStatusRunning, 1)[0]
-		until(t, id+" to be ready", func() bool { return strings.Contains(a.logs(al.ID, "main", "stdout"), "ready") })
-		if _, _, err := a.client.Jobs().Deregister(id, false, nil); err != nil {
-			t.Fatal(err)
-		}
-		return al
-	}
-	p, s := ready("polite"), ready("stubborn")
-	text, err := os.ReadFile(filepath.Join(a.s.runners.Dir(s.ID).Local("main"), "child"))
+	job := shellJob("stubborn", `trap '' INT TERM; sleep 600 & echo $! > local/child; echo ready; while :; do sleep 0.05; done`, 1)
+	job.TaskGroups[0].Tasks[0].KillTimeout = new(200 * time.Millisecond)
+	a.register(job)
+	al := a.waitAllocs("stubborn", api.AllocClientStatusRunning, 1)[0]
+	until(t, "it to be ready", func() bool { return strings.Contains(a.logs(al.ID, "main", "stdout"), "ready") })
+	text, err := os.ReadFile(filepath.Join(a.s.runners.Dir(al.ID).Local("main"), "child"))
 	if err != nil {
 		t.Fatal(err)
-	}
-	for id, want := range map[string]string{"polite": "Exit Code: 0", "stubborn": "Exit Code: 137, Signal: 9"} {
-		al := a.waitAllocs(id, api.AllocClientStatusComplete, 1)[0]
-		if al.DesiredStatus != api.AllocDesiredStatusStop || al.DesiredDescription != "alloc not needed due to job update" {
-			t.Errorf("%s: %s %q", id, al.DesiredStatus, al.DesiredDescription)
-		}
-		st := al.TaskStates["main"]
-		if got := eventTypes(st); got != "Received,Task Setup,Started,Killing,Terminated,Killed" {
-			t.Errorf("%s: events %s", id, got)
-		}
-		if e := lastEvent(st, api.TaskTerminated); e.DisplayMessage != want {
-			t.Errorf("%s: %q, want %q", id, e.DisplayMessage, want)
-		}
-	}
-	if out := a.logs(p.ID, "main", "stdout"); !strings.Contains(out, "got TERM") {
-		t.Errorf("polite said %q", out)
 	}
 	child, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, _, err := a.client.Jobs().Deregister("stubborn", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	al = a.waitAllocs("stubborn", api.AllocClientStatusComplete, 1)[0]
+	if al.DesiredStatus != api.AllocDesiredStatusStop || al.DesiredDescription != "alloc not needed due to job update" {
+		t.Errorf("%s %q", al.DesiredStatus, al.DesiredDescription)
+	}
+	st := al.TaskStates["main"]
+	if got := eventTypes(st); got != "Received,Task Setup,Started,Killing,Terminated,Killed" {
+		t.Errorf("events %s", got)
+	}
+	if e := lastEvent(st, api.TaskTerminated); e.DisplayMessage != "Exit Code: 137, Signal: 9" {
+		t.Errorf("%q", e.DisplayMessage)
 	}
 	until(t, "the grandchild to be dead", func() bool { return !alive(child) })
 }

@@ -65,7 +65,7 @@ func New(o Options) *API {
 		{"/v1/job/", "/evaluations", get(a.jobEvaluations)},
 		{"/v1/job/", "/plan", put(a.planJob)},
 		{"/v1/job/", "/dispatch", put(a.dispatchJob)},
-		{"/v1/job/", "", map[string]handler{"GET": a.getJob, "PUT": a.registerJob, "DELETE": a.deregisterJob}},
+		{"/v1/job/", "", map[string]handler{"GET": a.getJob, "DELETE": a.deregisterJob}},
 		{"/v1/allocations", "", get(a.listAllocations)},
 		{"/v1/allocation/", "/stop", put(a.stopAllocation)},
 		{"/v1/client/allocation/", "/restart", put(a.restartAllocation)},

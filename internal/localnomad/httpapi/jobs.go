@@ -65,14 +65,14 @@ func (a *API) parseJob(_ http.ResponseWriter, r *http.Request, _ string) (any, e
 
 // prepare fills in a job's defaults and refuses one that could not run; id is the one in the path, if any. The warnings say
 // what of it has no effect, as Nomad lists them.
-func (a *API) prepare(r *http.Request, job *api.Job, id, missing, mismatch string) (warnings string, err error) {
+func (a *API) prepare(r *http.Request, job *api.Job, id string) (warnings string, err error) {
 	switch {
 	case job == nil:
 		return "", badRequest("Job must be specified")
 	case job.ID == nil:
-		return "", badRequest("%s", missing)
+		return "", badRequest("Job must have a valid ID")
 	case id != "" && *job.ID != id:
-		return "", badRequest("%s", mismatch)
+		return "", badRequest("Job ID does not match")
 	}
 	list, err := jobfile.Prepare(job, r.URL.Query().Get("namespace"), a.Region)
 	if null := jobfile.NullError(""); errors.As(err, &null) {
@@ -93,7 +93,7 @@ func (a *API) planJob(_ http.ResponseWriter, r *http.Request, id string) (any, e
 		return nil, err
 	}
 	job := req.Job
-	warnings, err := a.prepare(r, job, id, "Job must have a valid ID", "Job ID does not match")
+	warnings, err := a.prepare(r, job, id)
 	if err != nil {
 		return nil, err
 	}

@@ -23,13 +23,13 @@ type writeResponse struct {
 	NextToken       string
 }
 
-func (a *API) registerJob(w http.ResponseWriter, r *http.Request, id string) (any, error) {
+func (a *API) registerJob(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	var req api.JobRegisterRequest
 	if err := decodeBody(r, &req); err != nil {
 		return nil, err
 	}
 	job := req.Job
-	warnings, err := a.prepare(r, job, id, "Job ID hasn't been provided", "Job ID does not match name")
+	warnings, err := a.prepare(r, job, "")
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-version"
 	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -241,6 +242,12 @@ func (p *problems) task(t *api.Task) {
 				p.add("config: %s is not supported by the embedded agent", name)
 			}
 		}
+	}
+	if mode := deref(t.RestartPolicy.Mode); mode != "fail" && mode != "delay" {
+		p.add("Unsupported restart mode: %q", mode)
+	}
+	if t.KillSignal != "" && unix.SignalNum("SIG"+strings.TrimPrefix(strings.ToUpper(t.KillSignal), "SIG")) == 0 {
+		p.add("kill_signal %q is no signal", t.KillSignal)
 	}
 	p.resources(t.Resources)
 	p.constraints(t.Constraints)

@@ -255,6 +255,8 @@ func TestJobsThatCannotRunAreRefusedWithEveryReason(t *testing.T) {
 		"system":  {func(j *api.Job) { j.Type = new("system") }, []string{"not supported by the embedded agent"}},
 		"groups":  {func(j *api.Job) { j.TaskGroups, j.Priority = nil, new(1000) }, []string{"2 errors occurred", "Missing job task groups", "job priority must be between [1, 100]"}},
 		"null":    {func(j *api.Job) { j.TaskGroups[0].Tasks = []*api.Task{nil} }, []string{"Job.TaskGroups[0].Tasks[0] is null"}},
+		"signal":  {task(func(t *api.Task) { t.KillSignal = "SIGZAP" }), []string{`kill_signal "SIGZAP" is no signal`}},
+		"restart": {func(j *api.Job) { j.TaskGroups[0].RestartPolicy = &api.RestartPolicy{Mode: new("zap")} }, []string{`Unsupported restart mode: "zap"`}},
 		"driver":  {task(func(t *api.Task) { t.Driver = "" }), []string{"Missing task driver"}},
 		"name":    {task(func(t *api.Task) { t.Name = "a/b" }), []string{"Task name cannot include slashes"}},
 		"dots":    {task(func(t *api.Task) { t.Name = ".." }), []string{"Task name cannot be"}},

@@ -134,7 +134,7 @@ func (g *group) reconcile(allocs []*api.Allocation) []ask {
 // one decides about one existing allocation: it counts, it is replaced, or it no longer matters.
 func (g *group) one(a *api.Allocation) {
 	switch {
-	case a.NextAllocation != "" && (state.Terminal(a) || a.ClientStatus == api.AllocClientStatusUnknown && !g.expired(a)):
+	case a.NextAllocation != "" && state.Terminal(a):
 	case state.Terminal(a) && *a.Job.Version < *g.job.Version:
 	case state.ServerTerminal(a) && !ranWell(a):
 	case state.Terminal(a):
@@ -170,41 +170,33 @@ func (g *group) live(a *api.Allocation) {
 	}
 }
 
-// onDownNode decides about an allocation whose node has failed. With disconnect { replace = false } or a lost_after it is
-// unknown at first, since its node may come back with it.
+// onDownNode decides about an allocation whose node has failed. With disconnect { replace = false } it is unknown at first,
+// since its node may come back with it.
 func (g *group) onDownNode(a *api.Allocation) {
-	replace, lostAfter := state.Replaceable(a), state.LostAfter(a)
 	switch {
-	case a.ClientStatus == api.AllocClientStatusPending || replace && lostAfter == 0:
+	case a.ClientStatus == api.AllocClientStatusPending || state.Replaceable(a):
 		g.replace(a, state.DescLost)
 	case a.ClientStatus != api.AllocClientStatusUnknown:
-		g.disconnected(a, replace, lostAfter)
+		g.disconnected(a)
 	case g.expired(a):
-		c := g.p.update(stopOf(g.t, a, state.DescLost))
-		if !replace {
-			c.DesiredStatus, c.DesiredDescription = a.DesiredStatus, a.DesiredDescription
-			g.keep(c)
-		}
-	case !replace:
+		c := g.p.update(state.CopyAlloc(a))
+		c.ClientStatus = api.AllocClientStatusLost
+		g.keep(c)
+	default:
 		g.keep(a)
 	}
 }
 
-// disconnected makes an allocation unknown, sees to its end when lost_after has passed, and replaces it at once where that
-// is wanted.
-func (g *group) disconnected(a *api.Allocation, replace bool, lostAfter time.Duration) {
+// disconnected makes an allocation unknown, and sees to its end when lost_after has passed.
+func (g *group) disconnected(a *api.Allocation) {
 	c := g.p.update(state.CopyAlloc(a))
 	c.ClientStatus, c.ClientDescription = api.AllocClientStatusUnknown, descUnknown
-	if lostAfter > 0 {
+	if lostAfter := state.LostAfter(a); lostAfter > 0 {
 		f := state.NewEval(g.job, state.TriggerDisconnect)
 		f.WaitUntil = g.now.Add(lostAfter)
 		f.StatusDescription = "created for delayed disconnect timeout"
 		c.FollowupEvalID = f.ID
 		g.p.later = append(g.p.later, f)
-	}
-	if replace {
-		g.asks = append(g.asks, ask{group: g.tg, name: a.Name, prev: c})
-		return
 	}
 	g.keep(c)
 }

@@ -101,9 +101,10 @@ func Replaceable(a *api.Allocation) bool {
 	return d == nil || d.Replace == nil || *d.Replace
 }
 
-// LostAfter is how long an allocation may be unknown; 0 when it is lost at once.
+// LostAfter is how long an allocation that may not be replaced stays unknown; 0 is for ever. One that may be is lost at once:
+// its processes died with their machine, which is this one.
 func LostAfter(a *api.Allocation) time.Duration {
-	if d := Group(a).Disconnect; d != nil {
+	if d := Group(a).Disconnect; d != nil && !Replaceable(a) {
 		return Deref(d.LostAfter)
 	}
 	return 0
