@@ -22,7 +22,7 @@ const (
 
 // Reasons of a run that is being stopped because a person wants it.
 const (
-	StopRequested = "stop requested; Nomad has not told the workers yet"
+	StopRequested = "stop requested; Nomad has not told the workers yet" // until then, and so no part of the run's history
 	AskedToStop   = "workers were asked to save and leave" // once Nomad has taken the order
 )
 
@@ -63,10 +63,12 @@ func (r *Run) Stop(a Attempt, actor string, cause StopCause, now time.Time) (*Ev
 		to, why = Stopped, cmp.Or(why, "stopped before it was tried again")
 	case r.State == Queued || r.State == Paused:
 		to, why = Stopped, cmp.Or(why, "stopped before it was sent to Nomad")
-	default:
-		why = cmp.Or(why, StopRequested)
 	}
-	return r.Transition(to, actor, why, now)
+	ev, err := r.Transition(to, actor, why, now)
+	if to == Stopping && err == nil {
+		r.Reason = cmp.Or(why, StopRequested)
+	}
+	return ev, err
 }
 
 // StopWorkers notes why the workers of a run are to be stopped that may be tried again, and returns the event.

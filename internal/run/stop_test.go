@@ -35,6 +35,9 @@ func TestStopSaysWhatItFinds(t *testing.T) {
 		if r.State != tc.want || !r.StopRequested || r.StopCause != StopAsked || !strings.Contains(r.Reason, tc.reason) || (ev != nil) != tc.event {
 			t.Errorf("%s: %s, %q, event %v", tc.name, r.State, r.Reason, ev)
 		}
+		if ev != nil && ev.Message == StopRequested {
+			t.Errorf("%s: history keeps %q, which is over once Nomad has the order", tc.name, ev.Message)
+		}
 	}
 	over := Run{State: Failed}
 	if _, err := over.Stop(Attempt{}, "me", StopAsked, now); !errors.Is(err, fault.ErrConflict) {
