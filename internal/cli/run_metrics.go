@@ -13,7 +13,6 @@ import (
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // metricsPage is how many values one request asks for: a few megabytes.
@@ -172,7 +171,7 @@ func (t *metricsTable) close() {
 	for _, worker := range slices.Sorted(maps.Keys(t.last)) {
 		s := t.last[worker]
 		step := "-" // a metric without steps, such as system/cpu
-		if s.last.Step <= points.MaxStep {
+		if s.last.Step <= run.MaxStep {
 			step = strconv.FormatInt(s.last.Step, 10)
 		}
 		t.rows = append(t.rows, []string{t.metric, strconv.Itoa(worker), strconv.Itoa(s.values), step, figure(float64(s.last.Value))})

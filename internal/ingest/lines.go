@@ -203,7 +203,7 @@ func (r *lineReader) take(b *store.Batch, res logparse.Result) {
 }
 
 func (r *lineReader) point(b *store.Batch, p points.Point) {
-	if p.Step > points.MaxStep || (p.Step < 0 && p.Step != byTime) {
+	if p.Step > run.MaxStep || (p.Step < 0 && p.Step != byTime) {
 		return
 	}
 	b.Points = append(b.Points, p)
@@ -233,7 +233,7 @@ func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
 		}
 		return
 	}
-	if path := ev.Path(); ev.Name == logparse.CheckpointSaved && ev.HasStep && path != "" && ev.Step >= 0 && ev.Step <= points.MaxStep {
+	if path := ev.Path(); ev.Name == logparse.CheckpointSaved && ev.HasStep && path != "" && ev.Step >= 0 && ev.Step <= run.MaxStep {
 		b.Saved = append(b.Saved, store.Checkpoint{Step: ev.Step, Path: path}) // however many events there were
 	}
 	r.events++

@@ -1,5 +1,8 @@
 package run
 
+// MaxStep is the greatest step that a point may have; a metric without steps has the time in milliseconds, which is more.
+const MaxStep = 1_000_000_000_000
+
 // Metric is one named number of a sample. Names are canonical where one exists: loss, val_loss, learning_rate,
 // grad_norm, tokens_per_second, mfu (percent), perplexity, num_peers, total_tokens; others keep the printed name.
 type Metric struct {

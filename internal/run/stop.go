@@ -23,7 +23,7 @@ const (
 // Reasons of a run that is being stopped because a person wants it.
 const (
 	StopRequested = "stop requested; Nomad has not told the workers yet" // until then, and so no part of the run's history
-	AskedToStop   = "workers were asked to save and leave" // once Nomad has taken the order
+	AskedToStop   = "workers were asked to save and leave"               // once Nomad has taken the order
 )
 
 // reason is the cause in a sentence; "" where nothing more is to be said.

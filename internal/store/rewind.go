@@ -11,7 +11,7 @@ import (
 // rewind removes what earlier attempts of a run left of the steps from this one on, beside their points: an attempt trains
 // them again. The headline goes back to the last step before it; nobody trains at any speed there.
 func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE run_id = ? AND step BETWEEN ? AND ? AND attempt < ?`, id, from, points.MaxStep, attempt); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE run_id = ? AND step BETWEEN ? AND ? AND attempt < ?`, id, from, run.MaxStep, attempt); err != nil {
 		return err
 	}
 	loss, err := points.Last(ctx, tx, id, "loss", from-1)

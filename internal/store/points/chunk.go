@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
@@ -39,7 +40,7 @@ const chunkColumns = `id, attempt, exact, first_step, last_step, count, data`
 func scanChunk(row db.Scanner) (chunk, error) {
 	var c chunk
 	err := row.Scan(&c.id, &c.kind.attempt, &c.kind.exact, &c.first, &c.last, &c.count, &c.data)
-	c.kind.times = c.first > MaxStep
+	c.kind.times = c.first > run.MaxStep
 	return c, err
 }
 

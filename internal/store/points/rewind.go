@@ -91,7 +91,7 @@ func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) 
 		`DELETE FROM points WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND step BETWEEN ? AND ? AND attempt < ?`,
 		`DELETE FROM point_chunks WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND first_step BETWEEN ? AND ? AND attempt < ?`,
 	} {
-		if _, err := tx.Exec(ctx, q, id, from, MaxStep, attempt); err != nil {
+		if _, err := tx.Exec(ctx, q, id, from, run.MaxStep, attempt); err != nil {
 			return err
 		}
 	}

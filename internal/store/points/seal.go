@@ -258,7 +258,7 @@ func oldestRows(ctx context.Context, tx *db.Tx, id int64, limit int) ([]row, err
 		var r row
 		var v sql.NullFloat64
 		err := sc.Scan(&r.point.Step, &v, &r.point.At, &r.kind.exact, &r.kind.attempt)
-		r.point.Value, r.kind.times = db.FromNull(v), r.point.Step > MaxStep
+		r.point.Value, r.kind.times = db.FromNull(v), r.point.Step > run.MaxStep
 		return r, err
 	}, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
 }

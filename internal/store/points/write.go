@@ -11,9 +11,6 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// MaxStep is the greatest step that a point may have; a metric without steps has the time in milliseconds, which is more.
-const MaxStep = 1_000_000_000_000
-
 // Point is one value of one metric of one worker.
 type Point struct {
 	Metric string
@@ -132,7 +129,7 @@ func before(points []Point, step int64) []Point {
 	}
 	var out []Point // the report stays as it is: it is stored once more when this transaction fails
 	for _, p := range points {
-		if p.Step < step || p.Step > MaxStep {
+		if p.Step < step || p.Step > run.MaxStep {
 			out = append(out, p)
 		}
 	}

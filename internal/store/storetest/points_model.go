@@ -53,7 +53,7 @@ func (m *model) commit(b *store.Batch) {
 // gone reports whether a later attempt has trained a step again.
 func (m *model) gone(attempt int, step int64) bool {
 	for later, from := range m.first {
-		if later > attempt && step >= from && step <= points.MaxStep {
+		if later > attempt && step >= from && step <= run.MaxStep {
 			return true
 		}
 	}
