@@ -86,22 +86,8 @@ func (d *resolved) refusal(named bool) error {
 // base finds what a reference names. What does not exist is [fault.ErrNotFound].
 func (s *server) base(ctx context.Context, field, ref string) (trainconf.Start, error) {
 	named, err := trainconf.ParseRef(field, ref)
-	switch {
-	case err != nil:
+	if err != nil {
 		return draft.Empty(), err
-	case named.Run != "":
-		r, err := s.Runs.Run(ctx, named.Run)
-		if err != nil {
-			return draft.Empty(), err
-		}
-		return trainconf.StartOfRun(r)
-	case named.Template != "":
-		t, err := s.Templates.Template(ctx, named.Template, named.Version)
-		if err != nil {
-			return draft.Empty(), s.noTemplate(ctx, err, named.Template, named.Version)
-		}
-		return trainconf.StartOfTemplate(t)
 	}
-	p, _ := trainconf.PresetByName(named.Preset)
-	return trainconf.StartOfPreset(p), nil
+	return named.Find(ctx, s.Runs.Run, s.templateVersion)
 }

@@ -58,11 +58,20 @@ type templateOutput struct {
 }
 
 func (s *server) getTemplate(ctx context.Context, in *templateVersionParam) (*templateOutput, error) {
-	t, err := s.Templates.Template(ctx, in.Name, in.Version)
+	t, err := s.templateVersion(ctx, in.Name, in.Version)
 	if err != nil {
-		return nil, s.noTemplate(ctx, err, in.Name, in.Version)
+		return nil, err
 	}
 	return &templateOutput{versionTag(t.Version), t}, nil
+}
+
+// templateVersion returns a version of a template, 0 for the newest.
+func (s *server) templateVersion(ctx context.Context, name string, version int) (run.Template, error) {
+	t, err := s.Templates.Template(ctx, name, version)
+	if err != nil {
+		err = s.noTemplate(ctx, err, name, version)
+	}
+	return t, err
 }
 
 // noTemplate says of a template that there is not which may be meant; other errors stay what they are.
@@ -109,9 +118,9 @@ func (s *server) deleteTemplate(ctx context.Context, in *templateParam) (*struct
 }
 
 func (s *server) exportTemplate(ctx context.Context, in *templateVersionParam) (*textOutput, error) {
-	t, err := s.Templates.Template(ctx, in.Name, in.Version)
+	t, err := s.templateVersion(ctx, in.Name, in.Version)
 	if err != nil {
-		return nil, s.noTemplate(ctx, err, in.Name, in.Version)
+		return nil, err
 	}
 	// The name of a template has no character that a header or a file system minds.
 	return &textOutput{tomlType, fmt.Sprintf(`attachment; filename="%s@%d.toml"`, t.Name, t.Version), trainconf.EncodeTemplate(t)}, nil

@@ -1,6 +1,10 @@
 package trainconf
 
-import "github.com/cotrain/cotrain/internal/run"
+import (
+	"context"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
 
 // Start is what a new run, template or sweep starts from: a run, a version of a template, a preset, or nothing. Change its
 // Request, then take its Submission.
@@ -11,6 +15,26 @@ type Start struct {
 
 	text    string // the configuration as it was written, "" for canonical
 	written Config // what text says
+}
+
+// Find reads what a reference names with the function for its kind, whose error it returns as it is.
+func (r Ref) Find(ctx context.Context, runByID func(context.Context, run.ID) (run.Run, error), template func(ctx context.Context, name string, version int) (run.Template, error)) (Start, error) {
+	switch {
+	case r.Run != "":
+		found, err := runByID(ctx, r.Run)
+		if err != nil {
+			return Start{Request: NewRequest()}, err
+		}
+		return StartOfRun(found)
+	case r.Template != "":
+		found, err := template(ctx, r.Template, r.Version)
+		if err != nil {
+			return Start{Request: NewRequest()}, err
+		}
+		return StartOfTemplate(found)
+	}
+	p, _ := PresetByName(r.Preset)
+	return StartOfPreset(p), nil
 }
 
 // StartOfRun starts from a run as it was asked for; see [AsAsked]. An error is as that of [RequestOf].

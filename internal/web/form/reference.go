@@ -46,37 +46,26 @@ func (f References) Find(ctx context.Context, field, ref string) (Subject, error
 	if err != nil {
 		return Subject{}, err
 	}
-	switch {
-	case named.Run != "":
-		r, err := f.Runs.Run(ctx, named.Run)
-		if err != nil {
-			return Subject{}, err
-		}
-		return SubjectOfRun(r)
-	case named.Template != "":
-		t, err := f.Templates.Template(ctx, named.Template, named.Version)
-		if err != nil {
-			return Subject{}, err
-		}
-		return subjectOfTemplate(t)
-	}
-	p, _ := trainconf.PresetByName(named.Preset)
-	return subjectOfPreset(p), nil
+	start, err := named.Find(ctx, f.Runs.Run, f.Templates.Template)
+	return subjectOf(start), ignoreFields(err)
 }
 
 // SubjectOfRun is a run as what others start from.
 func SubjectOfRun(r run.Run) (Subject, error) {
 	start, err := trainconf.StartOfRun(r)
-	return Subject{Start: start, Ref: "run:" + string(r.ID), Title: r.Name, Href: ui.RunPath(r.ID)}, ignoreFields(err)
+	return subjectOf(start), ignoreFields(err)
 }
 
-func subjectOfTemplate(t run.Template) (Subject, error) {
-	start, err := trainconf.StartOfTemplate(t)
-	return Subject{Start: start, Ref: "template:" + t.Ref(), Title: t.Ref(), Href: ui.VersionPath(t)}, ignoreFields(err)
-}
-
-func subjectOfPreset(p trainconf.Preset) Subject {
-	return Subject{Start: trainconf.StartOfPreset(p), Ref: "preset:" + p.Name, Title: p.Name, Href: ui.TemplatePath(p.Name)}
+func subjectOf(s trainconf.Start) Subject {
+	template, id := s.Origin.Template, s.Origin.Clone
+	switch {
+	case s.Preset != "":
+		return Subject{s, "preset:" + s.Preset, s.Preset, ui.TemplatePath(s.Preset)}
+	case id != "":
+		return Subject{s, "run:" + string(id), s.Request.Name, ui.RunPath(id)}
+	}
+	name, version, _ := run.ParseTemplateRef(template)
+	return Subject{s, "template:" + template, template, ui.VersionPath(run.Template{Name: name, Version: version})}
 }
 
 // ignoreFields drops errors of fields: what is stored is shown as far as it can be read.
