@@ -218,7 +218,7 @@ func dryRunAnswer(a DryRunAnswer) templ.Component {
 			}
 		}
 		if len(a.Places) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<table class=\"table\" data-places><caption class=\"visually-hidden\">Nodes with room</caption> <thead><tr><th scope=\"col\">Node</th><th scope=\"col\">Site</th><th scope=\"col\" class=\"num\">Workers</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<table class=\"table\" data-places><caption class=\"visually-hidden\">Nodes with room</caption> <thead><tr><th scope=\"col\">Node</th><th scope=\"col\">Site</th><th scope=\"col\" class=\"num\">Workers that fit</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
