@@ -12,7 +12,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/nomad/api"
@@ -72,44 +74,111 @@ func openStateLog(dir string, t *Tables, log *slog.Logger) (*stateLog, error) {
 		return nil, fmt.Errorf("create state directory: %w", err)
 	}
 	l := &stateLog{path: filepath.Join(dir, "state.log"), log: log}
-	err := l.replay(t)
+	err := l.load(dir, t)
 	if err == nil {
-		l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY, 0o600)
+		return l, nil
 	}
+	if l.file != nil {
+		err = errors.Join(err, l.file.Close())
+	}
+	return nil, fmt.Errorf("open state: %w", err)
+}
+
+func (l *stateLog) load(dir string, t *Tables) (err error) {
+	if l.size, err = l.replay(l.path, t); err != nil {
+		return err
+	}
+	old, err := earlierFiles(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open state: %w", err)
+		return err
+	}
+	adopt := l.size == 0 && len(old) > 0
+	for _, path := range old {
+		if adopt {
+			if _, err := l.replay(path, t); err != nil {
+				return err
+			}
+		}
+	}
+	if l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
+		return err
 	}
 	// What follows the last whole line is the torn end of a change that nobody was told of.
 	if err := l.cut(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open state: %w", err), l.file.Close())
+		return err
 	}
-	return l, nil
+	if adopt {
+		if err := l.compact(t); err != nil {
+			return err
+		}
+	}
+	for _, pattern := range []string{"snapshot-*", "state-*.log"} {
+		old, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, path := range old {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-// replay applies the file's whole lines and counts their bytes.
-func (l *stateLog) replay(t *Tables) error {
-	f, err := os.Open(l.path)
+// earlierFiles lists the state that earlier versions of the agent left, in the order of its changes: snapshot-<n>, then
+// state-<n>.log and later ones, with the same lines as state.log.
+func earlierFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, logs := -1, []int(nil)
+	for _, e := range entries {
+		var n int
+		if _, err := fmt.Sscanf(e.Name(), "state-%d.log", &n); err == nil {
+			logs = append(logs, n)
+		} else if _, err := fmt.Sscanf(e.Name(), "snapshot-%d", &n); err == nil && !strings.HasSuffix(e.Name(), ".tmp") {
+			snapshot = max(snapshot, n)
+		}
+	}
+	var out []string
+	if snapshot >= 0 {
+		out = append(out, filepath.Join(dir, fmt.Sprintf("snapshot-%d", snapshot)))
+	}
+	slices.Sort(logs)
+	for _, n := range logs {
+		if n >= snapshot {
+			out = append(out, filepath.Join(dir, fmt.Sprintf("state-%d.log", n)))
+		}
+	}
+	return out, nil
+}
+
+// replay applies a file's whole lines and returns how many bytes they are.
+func (l *stateLog) replay(path string, t *Tables) (size int64, err error) {
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = f.Close() }() // only read
 	for r := bufio.NewReaderSize(f, 1<<20); ; {
 		line, err := r.ReadBytes('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+			return size, err
 		}
 		e, ok := parseEntry(line)
 		if !ok {
 			if len(line) > 0 {
-				l.log.Warn("the state ends in a damaged line; what follows it is dropped", "file", l.path, "offset", l.size)
+				l.log.Warn("the state ends in a damaged line; what follows it is dropped", "file", path, "offset", size)
 			}
-			return nil
+			return size, nil
 		}
 		t.replayEntry(e)
-		l.size += int64(len(line))
+		size += int64(len(line))
 	}
 }
 
