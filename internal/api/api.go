@@ -22,7 +22,7 @@ type Runs interface {
 	// Runs returns those that match, newest first.
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	// Lines tells of those that wait for their turn where they stand.
-	Lines(ctx context.Context, runs []run.Run) error
+	SetQueuePlaces(ctx context.Context, runs []run.Run) error
 }
 
 // Details reads what belongs to one run.
@@ -45,7 +45,7 @@ type Measurements interface {
 	// Metrics returns the names, sorted.
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	// PointsPage returns up to limit values, by rank and step: of the steps from one on, those after a place, nil for the first.
-	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.Place, limit int) ([]points.WorkerPoint, error)
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	// Curve returns the metric over all workers by step, from a step on.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 }
@@ -114,7 +114,7 @@ func New(d Deps) http.Handler {
 	}
 	mux.HandleFunc("GET "+documentPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(document) // the reader has gone: nobody is left to tell
+		_, _ = w.Write(document) // the client has gone
 	})
 	return s.guard(mux)
 }

@@ -44,7 +44,7 @@ func decodeBody(body []byte, into any) error {
 		if !utf8.Valid(body) {
 			return &bodyFault{Location: "body", Rule: "must be UTF-8 text", Fix: "encode the body as UTF-8"}
 		}
-		if key, found := run.RepeatedKey(body); found {
+		if key, found := run.DuplicateKey(body); found {
 			return &bodyFault{Location: "body", Field: fault.Quote(key), Rule: "is given twice", Fix: "give it once"}
 		}
 	}

@@ -22,11 +22,11 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		if err := cross.Check(r); err != nil {
-			problemOf(fault.ErrOrigin.Fault()).write(w)
+			problemOf(fault.ErrOtherOrigin.Fault()).write(w)
 			return
 		}
 		if !jsonBody(r) {
-			problemOf(fault.ErrMedia.Fault()).write(w)
+			problemOf(fault.ErrNotJSON.Fault()).write(w)
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
@@ -52,7 +52,7 @@ func (s *server) onceEach(ctx huma.Context, next func(huma.Context)) {
 		p := invalid("query", run.FieldError{Field: param.Name, Value: strings.Join(values[:2], ", "), Rule: "must be given once", Fix: "remove one of them"})
 		ctx.SetHeader("Content-Type", problemType)
 		ctx.SetStatus(p.Status)
-		_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the reader has gone: nobody is left to tell
+		_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the client has gone
 		return
 	}
 	next(ctx)
@@ -78,7 +78,7 @@ func unrouted(w http.ResponseWriter, r *http.Request, found http.Handler) {
 	found.ServeHTTP(probe, r)
 	if probe.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", probe.header.Get("Allow"))
-		problemOf(fault.New(fault.ErrMethod, "The address exists and takes "+probe.header.Get("Allow")+".", "")).write(w)
+		problemOf(fault.New(fault.ErrWrongMethod, "The address exists and takes "+probe.header.Get("Allow")+".", "")).write(w)
 		return
 	}
 	problemOf(fault.New(fault.ErrNotFound, "The API has no such address.", documentPath+" lists those that it has.")).write(w)

@@ -14,7 +14,7 @@ import (
 // metricPlace is where a page of values ended: at a value of one of the metrics that were asked for.
 type metricPlace struct {
 	metric int
-	point  points.Place
+	point  points.PageCursor
 }
 
 // cursorSum is how many bytes of a cursor tell what it belongs to.
@@ -49,7 +49,7 @@ func (q *metricsQuery) place(cursor string) (metricPlace, error) {
 			return metricPlace{}, bad
 		}
 	}
-	p := metricPlace{int(parts[0]), points.Place{Rank: int(parts[1]), Step: parts[2]}}
+	p := metricPlace{int(parts[0]), points.PageCursor{Rank: int(parts[1]), Step: parts[2]}}
 	if in.Len() > 0 || p.metric < 0 || p.metric >= len(q.metrics) {
 		return metricPlace{}, bad
 	}

@@ -38,7 +38,7 @@ func (p *problem) ContentType(string) string { return problemType }
 
 // GetHeaders is for huma: when to come back.
 func (p *problem) GetHeaders() http.Header {
-	if p.Code.Passes() {
+	if p.Code.Temporary() {
 		return http.Header{"Retry-After": {"5"}}
 	}
 	return nil
@@ -132,5 +132,5 @@ func (p *problem) write(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(b, '\n')) // the reader has gone: nobody is left to tell
+	_, _ = w.Write(append(b, '\n')) // the client has gone
 }

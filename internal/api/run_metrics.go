@@ -62,27 +62,27 @@ func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (out cli
 	page.Names = notNil(names)
 	switch {
 	case in.Mode != "curve":
-		page.Metrics, page.Next, err = pageOfMetrics(q, func(name string, after *points.Place, limit int) ([]client.Point, error) {
+		page.Metrics, page.Next, err = pageOfMetrics(q, func(name string, after *points.PageCursor, limit int) ([]client.Point, error) {
 			return s.points(ctx, q, name, after, limit)
-		}, func(p client.Point) points.Place { return points.Place{Rank: p.Worker, Step: p.Step} })
+		}, func(p client.Point) points.PageCursor { return points.PageCursor{Rank: p.Worker, Step: p.Step} })
 	case in.Buckets > 0:
 		page.Curves, err = s.reducedCurves(ctx, q)
 	default:
-		page.Curves, page.Next, err = pageOfMetrics(q, func(name string, after *points.Place, limit int) ([]run.CurvePoint, error) {
+		page.Curves, page.Next, err = pageOfMetrics(q, func(name string, after *points.PageCursor, limit int) ([]run.CurvePoint, error) {
 			return s.curve(ctx, q, name, after, limit)
-		}, func(p run.CurvePoint) points.Place { return points.Place{Step: p.Step} })
+		}, func(p run.CurvePoint) points.PageCursor { return points.PageCursor{Step: p.Step} })
 	}
 	return page, err
 }
 
 // pageOfMetrics takes values metric by metric until the page is full. next is "" when there are no more.
-func pageOfMetrics[T any](q *metricsQuery, read func(name string, after *points.Place, limit int) ([]T, error), place func(T) points.Place) (page map[string][]T, next string, err error) {
+func pageOfMetrics[T any](q *metricsQuery, read func(name string, after *points.PageCursor, limit int) ([]T, error), place func(T) points.PageCursor) (page map[string][]T, next string, err error) {
 	page = map[string][]T{}
 	for _, name := range q.metrics {
 		page[name] = []T{}
 	}
 	last := metricPlace{}
-	var after *points.Place
+	var after *points.PageCursor
 	if q.after != nil {
 		last, after = *q.after, &q.after.point
 	}
@@ -107,9 +107,9 @@ func pageOfMetrics[T any](q *metricsQuery, read func(name string, after *points.
 }
 
 // points reads at most limit values of a metric after a place.
-func (s *server) points(ctx context.Context, q *metricsQuery, metric string, after *points.Place, limit int) ([]client.Point, error) {
+func (s *server) points(ctx context.Context, q *metricsQuery, metric string, after *points.PageCursor, limit int) ([]client.Point, error) {
 	if after == nil && q.Worker > 0 {
-		after = &points.Place{Rank: q.Worker - 1, Step: math.MaxInt64}
+		after = &points.PageCursor{Rank: q.Worker - 1, Step: math.MaxInt64}
 	}
 	stored, err := s.Details.PointsPage(ctx, q.run, metric, q.From, after, limit)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *server) points(ctx context.Context, q *metricsQuery, metric string, aft
 }
 
 // curve reads at most limit points of a metric's curve after a step.
-func (s *server) curve(ctx context.Context, q *metricsQuery, metric string, after *points.Place, limit int) ([]run.CurvePoint, error) {
+func (s *server) curve(ctx context.Context, q *metricsQuery, metric string, after *points.PageCursor, limit int) ([]run.CurvePoint, error) {
 	from := q.From
 	if after != nil {
 		if after.Step == math.MaxInt64 {
@@ -146,7 +146,7 @@ func (s *server) reducedCurves(ctx context.Context, q *metricsQuery) (map[string
 		if err != nil {
 			return nil, err
 		}
-		out[name] = notNil(series.Downsample(curve, max(1, q.Buckets/series.PerBucket))) // each bucket becomes a few points
+		out[name] = notNil(series.Downsample(curve, max(1, q.Buckets/series.PointsPerBucket))) // each bucket becomes a few points
 	}
 	return out, nil
 }

@@ -65,7 +65,7 @@ func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (out client
 	if out.Items, more = firstPage(runs, in.Limit); more {
 		out.Next = out.Items[in.Limit-1].ID
 	}
-	return out, s.Runs.Lines(ctx, out.Items)
+	return out, s.Runs.SetQueuePlaces(ctx, out.Items)
 }
 
 type getRunInput struct {
@@ -86,7 +86,7 @@ func (s *server) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, er
 		return nil, err
 	}
 	placed := []run.Run{r}
-	if err := s.Runs.Lines(ctx, placed); err != nil {
+	if err := s.Runs.SetQueuePlaces(ctx, placed); err != nil {
 		return nil, err
 	}
 	r = placed[0]

@@ -223,11 +223,11 @@ func TestARunThatWaitsTellsWhereItStands(t *testing.T) {
 	f := newFixture(t)
 	first := f.Add(run.Run{Name: "first", State: run.Queued})
 	second := f.Add(run.Run{Name: "second", State: run.Queued})
-	got := decode[struct{ Run run.Run }](f, f.do("GET", "/api/v1/runs/"+string(second), ""), 200).Run.Line
+	got := decode[struct{ Run run.Run }](f, f.do("GET", "/api/v1/runs/"+string(second), ""), 200).Run.QueuePlace
 	if got == nil || got.Position != 2 || len(got.Ahead) != 1 || got.Ahead[0] != (run.Ahead{ID: first, Name: "first"}) {
 		t.Errorf("line is %+v", got)
 	}
-	if got := decode[runPage](f, f.do("GET", "/api/v1/runs", ""), 200).Items[1].Line; got == nil || got.Position != 1 {
+	if got := decode[runPage](f, f.do("GET", "/api/v1/runs", ""), 200).Items[1].QueuePlace; got == nil || got.Position != 1 {
 		t.Errorf("in the list the first's line is %+v", got)
 	}
 }

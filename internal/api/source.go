@@ -68,7 +68,7 @@ func asMissing(err error) (*fault.Error, error) {
 // missingField says of a field that what it names does not exist.
 func missingField(field, ref string, f *fault.Error) run.FieldError {
 	rule := map[fault.Kind]string{fault.ErrNoPreset: "is not a preset", fault.ErrNoTemplate: "is not a template", fault.ErrNoRun: "is not the ID of a run"}[f.Kind]
-	fix := strings.TrimSuffix(f.Do, ".")
+	fix := strings.TrimSuffix(f.Fix, ".")
 	return run.FieldError{Field: field, Value: fault.Quote(ref), Rule: rule, Fix: strings.ToLower(fix[:1]) + fix[1:]}
 }
 

@@ -91,7 +91,7 @@ func (s *server) listStorage(ctx context.Context, st Storage, in *client.Storage
 			p = l.Path + "/" + e.Name
 		}
 		x := client.StorageEntry{
-			Name: storage.Display(e.Name), Path: storage.Escape(p), Kind: string(e.Kind), Bytes: e.Size, Time: e.Time, Target: storage.Display(e.Target), Leads: string(e.Leads), Note: e.Purpose + e.Special,
+			Name: storage.Display(e.Name), Path: storage.Escape(p), Kind: string(e.Kind), Bytes: e.Size, Time: e.Time, Target: storage.Display(e.Target), Leads: string(e.LinkKind), Note: e.Purpose + e.Special,
 		}
 		if in.Sizes && e.Kind == storage.KindFolder {
 			if u, err := st.Usage(ctx, p); err != nil { // time is up, or it has gone
@@ -112,12 +112,12 @@ func (s *server) countStorage(ctx context.Context, st Storage, in *client.Storag
 	if err != nil {
 		return out, atStorage(err)
 	}
-	keepers, err := control.Keepers(ctx, s.Runs, in.Path, st.Below)
+	keepers, err := control.CheckpointUsers(ctx, s.Runs, in.Path, st.Below)
 	if err != nil {
 		return out, err
 	}
-	out = client.StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.KeepersText(keepers)}
-	if err := storage.Deletable(in.Path); err != nil {
+	out = client.StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.CheckpointUsersWarning(keepers)}
+	if err := storage.CheckDeletable(in.Path); err != nil {
 		out.Kept = err.Error()
 	}
 	return out, nil
@@ -126,11 +126,11 @@ func (s *server) countStorage(ctx context.Context, st Storage, in *client.Storag
 // deleteStorage says how far it got when it could not remove everything: calling it again goes on.
 func (s *server) deleteStorage(ctx context.Context, st Storage, in *client.StorageDeletion) (out client.StorageCount, err error) {
 	if !in.InUse {
-		keepers, err := control.Keepers(ctx, s.Runs, in.Path, st.Below)
+		keepers, err := control.CheckpointUsers(ctx, s.Runs, in.Path, st.Below)
 		if err != nil {
 			return out, err
 		}
-		if text := control.KeepersText(keepers); text != "" {
+		if text := control.CheckpointUsersWarning(keepers); text != "" {
 			return out, fault.New(fault.ErrInUse, text, "Stop it first, or delete with in_use=true (--in-use on the command line).")
 		}
 	}
@@ -188,6 +188,6 @@ func (s *server) readStorage(ctx context.Context, st Storage, in *readStorageInp
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
-		storage.Serve(w, r, f)
+		storage.ServeFile(w, r, f)
 	}}, nil
 }

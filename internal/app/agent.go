@@ -32,7 +32,7 @@ func ServeAgent(ctx context.Context, o config.Agent, log *slog.Logger) error {
 	if err != nil {
 		return startError(err)
 	}
-	defer func() { _ = listener.Close() }() // the server has closed it already, unless it never served
+	defer func() { _ = listener.Close() }() // already closed if it has served
 	agent, err := localnomad.New(localnomad.Options{DataDir: o.DataDir, Nodes: o.Nodes, SimulatedGPUs: o.GPUs, Logger: log})
 	if err != nil {
 		return startError(err)
@@ -50,8 +50,7 @@ func ServeAgent(ctx context.Context, o config.Agent, log *slog.Logger) error {
 	return errors.Join(err, stopWithin(ctx, agent, o.Kill))
 }
 
-// listen opens a socket that nobody beyond this machine, or for a file beyond this user, can reach: whoever does runs
-// commands.
+// listen opens a socket for this machine, or as a file for this user, only: whoever reaches it runs commands.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(addr, unixScheme); ok {
 		return listenUnix(ctx, path)
@@ -70,7 +69,6 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// socketListener removes its file when it closes.
 type socketListener struct {
 	net.Listener
 	path string
@@ -84,14 +82,14 @@ func (l *socketListener) Close() error {
 	return err
 }
 
-// listenUnix opens a socket in a folder of its own, which only this user can enter, and moves it to its place once it has
-// its mode, so that there is no moment in which others can open it. A socket of an agent that has ended is replaced.
+// listenUnix creates the socket in a private folder and moves it into place with its final mode, so others can never
+// open it. A dead agent's socket is replaced.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if !filepath.IsAbs(path) {
 		return nil, fault.Usage(fmt.Sprintf("--listen unix://%s does not name an absolute path", path), "use unix:///path")
 	}
 	if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
-		_ = conn.Close() // only to see whether somebody answers
+		_ = conn.Close() // answered
 		return nil, fmt.Errorf("listen at %s: %w; choose another socket with --listen", path, syscall.EADDRINUSE)
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
@@ -107,7 +105,7 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen at %s: %w", path, err)
 	}
 	if u, ok := l.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false) // it would remove the name that it was made with
+		u.SetUnlinkOnClose(false) // it would remove the original name
 	}
 	if err = os.Chmod(filepath.Join(dir, "s"), 0o600); err == nil {
 		err = os.Rename(filepath.Join(dir, "s"), path)
@@ -118,7 +116,7 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	return &socketListener{l, path}, nil
 }
 
-// serve answers until ctx ends; then streams are cut, since they would not end by themselves.
+// serve answers until ctx ends, then cuts streams, which never end by themselves.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
@@ -135,8 +133,8 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	return err
 }
 
-// ownClients keeps pages of browsers out: they can reach loopback, and the agent runs commands. Nomad's clients send no
-// Origin, and name the address that they connect to.
+// ownClients keeps browsers out: they can reach loopback, and the agent runs commands. Nomad's clients send no Origin,
+// and a Host that they connect to.
 func ownClients(h http.Handler, socket bool) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -27,14 +27,14 @@ import (
 	"github.com/cotrain/cotrain/static"
 )
 
-// Options is what the program around an App gives it.
+// Options is given by the program around an App.
 type Options struct {
 	Logger     *slog.Logger // required
 	Version    string
-	Executable string // path of this program, which the embedded agent starts trainers with
+	Executable string // this program, with which the embedded agent starts trainers
 }
 
-// App is one console. New acquires, Start begins to work, Stop ends everything in reverse order.
+// App is one console. New acquires, Start works, Stop ends everything in reverse order.
 type App struct {
 	o        Options
 	cfg      config.Config
@@ -46,25 +46,25 @@ type App struct {
 	agent    *localnomad.Server // nil without Dev
 	actions  *control.Control
 	store    *store.Store
-	storage  *storage.Storage // nil when there is none
+	storage  *storage.Storage // nil for none
 	loops    []loop
 
-	ctx      context.Context // ends when the loops should, or one has failed: then with its error as the cause
+	ctx      context.Context // ends with the loops; its cause is a loop's error
 	end      context.CancelCauseFunc
 	running  sync.WaitGroup // the loops
 	teardown []step
 	stop     sync.Once
-	stopped  error // what stopping returned
+	stopped  error // result of Stop
 }
 
-// HTTP time-outs. Sockets and streams are taken over from the server and have their own.
+// HTTP time-outs. Sockets and streams are hijacked and have their own.
 const (
 	readHeaderTimeout = 5 * time.Second
 	idleTimeout       = 2 * time.Minute
 )
 
-// New opens the store and the listener and wires everything; nothing runs yet. On an error everything that it acquired is
-// released. An address in use is an error that matches syscall.EADDRINUSE.
+// New opens and wires everything; nothing runs yet. On an error it releases all. An address in use matches
+// syscall.EADDRINUSE.
 func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error) {
 	hub := feed.NewHub(time.Now)
 	a := &App{o: o, cfg: cfg, log: o.Logger, hub: hub, health: newHealth(hub, o.Logger)}
@@ -95,7 +95,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 	return a, a.wire(client)
 }
 
-// openNomad returns a client of the cluster, or of the embedded agent that it then makes.
+// openNomad returns a client of the cluster or of a new embedded agent.
 func (a *App) openNomad() (*nomad.Client, error) {
 	c := nomad.Config{
 		Address: a.cfg.Nomad.Address, Token: string(a.cfg.Nomad.Token), Namespace: a.cfg.Nomad.Namespace, Region: a.cfg.Nomad.Region,
@@ -135,7 +135,6 @@ func (a *App) jobSettings() nomad.JobSettings {
 	return j
 }
 
-// wire connects the parts; see the picture in the architecture.
 func (a *App) wire(client *nomad.Client) error {
 	now := time.Now
 	hub, health := a.hub, a.health
@@ -144,7 +143,7 @@ func (a *App) wire(client *nomad.Client) error {
 	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore})
 	var watcher *watch.Watcher
 	q := queue.New(queue.Options{
-		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.Look(id) },
+		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.ReconcileSoon(id) },
 		Checkpoints: a.queueCheckpoints(),
 	})
 	watcher = watch.New(watch.Options{
@@ -152,7 +151,7 @@ func (a *App) wire(client *nomad.Client) error {
 		Released: func(run.ID) { q.Wake() }, Changed: q.Changed,
 	})
 	a.actions = control.New(control.Options{
-		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, Look: watcher.Look,
+		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, ReconcileSoon: watcher.ReconcileSoon,
 		Storage: a.controlStorage(),
 	})
 	a.loops = []loop{

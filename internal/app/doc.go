@@ -1,3 +1,3 @@
-// Package app wires the console: store, Nomad client or embedded agent, the four
-// flows between them, pages and API, in one straight function.
+// Package app wires the console in one straight function: store, Nomad client or embedded agent, the flows between them,
+// pages and API.
 package app

@@ -10,16 +10,16 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad"
 )
 
-// health remembers whether what the console depends on works, and tells viewers when that changes.
+// health tracks the console's dependencies and publishes changes.
 type health struct {
 	hub   *feed.Hub
 	log   *slog.Logger
 	mu    sync.Mutex
 	nomad error
 	store error
-	job   error // why the job file cannot be used
+	job   error // why the job file is unusable
 
-	earlierJob bool // an earlier version of it is
+	earlierJob bool // an earlier version is in use
 }
 
 func newHealth(hub *feed.Hub, log *slog.Logger) *health { return &health{hub: hub, log: log} }
@@ -48,7 +48,6 @@ func (h *health) set(change func()) {
 	h.hub.Publish(feed.SystemTopic, feed.SystemType, now)
 }
 
-// system is the present state.
 func (h *health) system() feed.System {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// workingMargin is how long the last lines of a run may take to be stored once its workers have ended or were killed.
+	// workingMargin is for storing a run's last lines after its workers have ended.
 	workingMargin = 5 * time.Second
-	// requestGrace is how long requests under way may take to be answered when the console stops; then they are cut.
+	// requestGrace is for pending requests at shutdown.
 	requestGrace = 5 * time.Second
-	// stepGrace is what a step of the teardown has when the time for all of them is over.
+	// stepGrace is for each teardown step after the total time is over.
 	stepGrace = 2 * time.Second
-	// tidyEvery is the pause before the store's remains are looked at again when that has failed.
+	// tidyEvery is the pause before a failed tidy is retried.
 	tidyEvery = time.Minute
 )
 
@@ -27,19 +27,19 @@ var (
 	errEnded   = errors.New("ended although nothing stopped it")
 )
 
-// loop is a part that works until its context ends. That it ends before, with an error or without, ends the console.
+// loop runs until its context ends. If it ends earlier, so does the console.
 type loop struct {
 	name string
 	run  func(context.Context) error
 }
 
-// step is one thing to undo.
+// step is a teardown step.
 type step struct {
 	name string
 	undo func(context.Context) error
 }
 
-// Start begins to serve and to work. It returns at once; see [App.Wait].
+// Start starts serving and working, and returns; see [App.Wait].
 func (a *App) Start(ctx context.Context) error {
 	if a.agent != nil {
 		if err := a.agent.Start(ctx); err != nil {
@@ -59,7 +59,7 @@ func (a *App) Start(ctx context.Context) error {
 	return nil
 }
 
-// launch runs a loop. Its failure is logged and is the cause with which the others end.
+// launch runs a loop. A failure is logged and cancels the others with it as cause.
 func (a *App) launch(l loop) {
 	a.running.Go(func() {
 		err := recovered(a.ctx, l.run)
@@ -81,7 +81,6 @@ func (a *App) launch(l loop) {
 	})
 }
 
-// panicError is a panic of a loop.
 type panicError struct {
 	value any
 	stack []byte
@@ -102,11 +101,11 @@ func (a *App) serve(ctx context.Context) error {
 	if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	<-ctx.Done() // it is closed before the loops end
+	<-ctx.Done() // closed before the loops end
 	return nil
 }
 
-// tidy finishes deletions that an earlier process left behind. Nothing waits for it, so a failure is only tried again.
+// tidy finishes an earlier process's deletions. Nothing depends on it, so failures are just retried.
 func (a *App) tidy(ctx context.Context) error {
 	for {
 		err := a.store.Tidy(ctx)
@@ -125,10 +124,10 @@ func (a *App) tidy(ctx context.Context) error {
 	}
 }
 
-// Addr is the address that the console listens at.
+// Addr is the listening address.
 func (a *App) Addr() string { return a.listener.Addr().String() }
 
-// Wait returns when ctx ends, with nil, or at once when a part fails, with its error.
+// Wait returns nil when ctx ends, or a failed loop's error at once.
 func (a *App) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -141,8 +140,8 @@ func (a *App) Wait(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends everything: first no new requests, then the flows, then the agent with its tasks, then the store. It returns
-// soon after ctx ends, whatever hangs. Further calls return what the first one does.
+// Stop ends everything: requests, then flows, then the agent with its tasks, then the store. It returns soon after ctx
+// ends, whatever hangs. Later calls return the same.
 func (a *App) Stop(ctx context.Context) error {
 	a.stop.Do(func() {
 		var errs []error
@@ -161,7 +160,7 @@ func (a *App) acquired(name string, undo func(context.Context) error) {
 	a.teardown = append(a.teardown, step{name, undo})
 }
 
-// within undoes the step. One that goes on after ctx has ended is left behind, so that those after it have their turn.
+// within runs the step. If it hangs after ctx has ended, it is left behind.
 func (s step) within(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- s.undo(ctx) }()
@@ -184,7 +183,7 @@ func (a *App) endLoops(context.Context) error {
 	return nil
 }
 
-// endServer lets requests under way end, for a while.
+// endServer gives pending requests a while to end.
 func (a *App) endServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestGrace)
 	defer cancel()
@@ -196,7 +195,7 @@ func (a *App) endServer(ctx context.Context) error {
 	return a.server.Close()
 }
 
-// stopWorking ends the runs that end with the embedded agent as a person would, so that none of them has failed.
+// stopWorking stops the embedded agent's runs as a person would, so that none fails.
 func (a *App) stopWorking(ctx context.Context) error {
 	if a.ctx.Err() != nil {
 		return nil // nobody is left to see them end

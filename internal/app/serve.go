@@ -16,12 +16,12 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// stopMargin is how long the end of the console may take beyond the time that its tasks have for themselves.
+// stopMargin is what shutdown may take beyond its tasks' own time.
 const stopMargin = 15 * time.Second
 
 const stopping = "stopping; a second signal ends the program at once"
 
-// Serve starts a console and serves until ctx ends. What whoever starts it has to change is a [fault.UsageError].
+// Serve runs a console until ctx ends. A [fault.UsageError] is for whoever starts it.
 func Serve(ctx context.Context, cfg config.Config, version string, log *slog.Logger) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -37,7 +37,6 @@ func Serve(ctx context.Context, cfg config.Config, version string, log *slog.Log
 	return attend(ctx, a, log, cfg.Job.KillTimeout+stopMargin)
 }
 
-// service is what runs until it fails or is stopped.
 type service interface {
 	stopper
 	Wait(ctx context.Context) error
@@ -47,8 +46,7 @@ type stopper interface {
 	Stop(ctx context.Context) error
 }
 
-// attend waits until ctx ends, and then gives the service its time to stop, or until it fails: then nothing that it would
-// wait for happens any more.
+// attend waits until ctx ends and stops the service within limit, or until the service fails.
 func attend(ctx context.Context, s service, log *slog.Logger, limit time.Duration) error {
 	err := s.Wait(ctx)
 	if err != nil {
@@ -64,7 +62,7 @@ func stopWithin(ctx context.Context, s stopper, limit time.Duration) error {
 	return s.Stop(ctx)
 }
 
-// startError makes what the person who starts the program has to change a usage error; other failures stay what they are.
+// startError makes what the operator has to change a usage error.
 func startError(err error) error {
 	if told := (*fault.Error)(nil); errors.As(err, &told) {
 		return err

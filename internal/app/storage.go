@@ -12,10 +12,9 @@ import (
 	"github.com/cotrain/cotrain/internal/web"
 )
 
-// sampleText is the dataset that a fresh storage of the embedded agent holds.
+// sampleText is the embedded agent's sample dataset.
 const sampleText = "datasets/raw/sample.txt"
 
-// openStorage opens shared storage where there is one.
 func (a *App) openStorage(ctx context.Context) error {
 	c := a.cfg.Storage
 	if c.Path == "" {
@@ -41,7 +40,7 @@ func (a *App) openStorage(ctx context.Context) error {
 	return nil
 }
 
-// mount is shared storage as workers see it, "" for none.
+// mount is shared storage as workers see it, or "".
 func (a *App) mount() string {
 	if a.storage != nil {
 		return a.storage.Mount()
@@ -49,7 +48,7 @@ func (a *App) mount() string {
 	return a.cfg.Storage.Mount
 }
 
-// The parts take nil for no storage, and a nil pointer is not a nil interface.
+// A nil *storage.Storage in an interface would not be nil.
 
 func (a *App) webStorage() web.Storage {
 	if a.storage == nil {

@@ -249,7 +249,7 @@ func curveTime(b *testing.B, s *store.Store, id run.ID) time.Duration {
 func seriesTime(b *testing.B, s *store.Store, id run.ID) time.Duration {
 	b.Helper()
 	return median(b, func() (int, error) {
-		points, err := s.PointsPage(b.Context(), id, chunkedMetric, 0, &points.Place{Rank: chunkedWorkers / 2, Step: -1}, chunkedSteps)
+		points, err := s.PointsPage(b.Context(), id, chunkedMetric, 0, &points.PageCursor{Rank: chunkedWorkers / 2, Step: -1}, chunkedSteps)
 		return len(points), err
 	}, chunkedSteps)
 }

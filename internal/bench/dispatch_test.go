@@ -139,7 +139,7 @@ func newControl(b *testing.B, c *nomad.Client) (ctl *control.Control, sent chan 
 	sent = make(chan run.ID, perBlock)
 	hub, logger := feed.NewHub(time.Now), slog.New(slog.DiscardHandler)
 	q := queue.New(queue.Options{Cluster: roomy{c}, Store: s, Publisher: hub, Logger: logger, Now: time.Now, Dispatched: func(id run.ID) { sent <- id }})
-	ctl = control.New(control.Options{Store: s, Queue: q, Cluster: c, Publisher: hub, Logger: logger, Now: time.Now, Look: func(run.ID) {}})
+	ctl = control.New(control.Options{Store: s, Queue: q, Cluster: c, Publisher: hub, Logger: logger, Now: time.Now, ReconcileSoon: func(run.ID) {}})
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- q.Run(ctx) }()

@@ -13,7 +13,7 @@ import (
 
 // Exit codes; see [fault.Kind.Exit].
 const (
-	exitDone     = fault.ExitDone
+	exitDone     = fault.ExitOK
 	exitFailed   = fault.ExitFailed
 	exitUsage    = fault.ExitUsage
 	exitNotFound = fault.ExitNotFound

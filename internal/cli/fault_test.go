@@ -78,8 +78,8 @@ func TestPageAPIAndCommandLineSayTheSameOfEachFault(t *testing.T) {
 	c := newWhole(t)
 	const secret = "/var/lib/secret.db at 10.1.2.3"
 	cases := map[string]error{
-		"a key of another submission": fault.New(fault.ErrReused, "The key \"k\" belongs to run r-0123456789.", ""),
-		"a run that has ended":        fault.New(fault.ErrEnded, "Run r-0123456789 has already succeeded.", ""),
+		"a key of another submission": fault.New(fault.ErrKeyReused, "The key \"k\" belongs to run r-0123456789.", ""),
+		"a run that has ended":        fault.New(fault.ErrAlreadyEnded, "Run r-0123456789 has already succeeded.", ""),
 		"a run that does not exist":   run.NoRun("nope"),
 		"an outdated template":        &run.OutdatedError{Template: "mine", Expected: 1, Newest: 2},
 		"what the storage refuses":    &storage.Refusal{Path: "models", Reason: "It is not a folder.", Fix: "Ask for the folder that it is in."},

@@ -23,7 +23,7 @@ func patiently[T any](ctx context.Context, p *process, limit time.Duration, op f
 	var since time.Time
 	out, err := backoff.Retry(ctx, func() (T, error) {
 		out, err := op()
-		if err != nil && (ctx.Err() != nil || !fault.Of(err).Kind.Passes()) {
+		if err != nil && (ctx.Err() != nil || !fault.Of(err).Kind.Temporary()) {
 			err = backoff.Permanent(err)
 		}
 		return out, err

@@ -50,8 +50,8 @@ func (p *process) printRun(d client.RunDetail) error {
 	if template == r.Preset {
 		template = ""
 	}
-	if r.Line != nil {
-		line = r.Line.String()
+	if r.QueuePlace != nil {
+		line = r.QueuePlace.String()
 	}
 	if r.Progress.TokensPerSec > 0 {
 		throughput = rate(r.Progress.TokensPerSec)

@@ -52,7 +52,7 @@ func jsonPoints(data []byte) ([]map[string]any, error) {
 		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
-		if key, found := run.RepeatedKey(text); found {
+		if key, found := run.DuplicateKey(text); found {
 			return nil, fault.Usage(fmt.Sprintf("--list: object %d has %s twice", len(out)+1, key), "give it once")
 		}
 		var values map[string]any

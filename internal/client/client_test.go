@@ -46,7 +46,7 @@ func TestNothingReachedIsWorthTryingAgain(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("refused")
 	err := &Unreachable{"http://127.0.0.1:1", cause}
-	if k := fault.Of(err).Kind; !k.Passes() || k.Exit() != fault.ExitFailed || !errors.Is(err, cause) {
+	if k := fault.Of(err).Kind; !k.Temporary() || k.Exit() != fault.ExitFailed || !errors.Is(err, cause) {
 		t.Errorf("%s", k)
 	}
 }

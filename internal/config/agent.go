@@ -2,7 +2,8 @@ package config
 
 import "time"
 
-// Agent is how the embedded agent is started alone. It has no file and no variables: the tags make the flags of its command.
+// Agent configures the embedded agent when started alone. It has no file or variables: the tags define its command's
+// flags.
 type Agent struct {
 	Listen  string        `default:"127.0.0.1:4646" help:"Loopback host:port, or unix:///path of a socket that only this user can open."`
 	DataDir string        `default:".cotrain/agent" help:"Folder for its state and its allocations."`

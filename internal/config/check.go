@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// loopback accepts host:port with a host that only this machine can reach.
+// loopback accepts host:port on a loopback host.
 func loopback(address string) *problem {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -27,7 +27,7 @@ func loopback(address string) *problem {
 		"use 127.0.0.1:"+port+", and an SSH tunnel to reach it from elsewhere")
 }
 
-// line accepts text without line breaks and control characters.
+// line accepts text without control characters.
 func line(s string) *problem {
 	if len(s) > 4096 || strings.ContainsFunc(s, unicode.IsControl) {
 		return broken("must be one line of at most 4096 bytes without control characters", "write it on one line")
@@ -35,7 +35,7 @@ func line(s string) *problem {
 	return nil
 }
 
-// word accepts one line without white space.
+// word accepts a line without white space.
 func word(s string) *problem {
 	if len(s) > 512 || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		return broken("must be one word of at most 512 bytes", "remove the white space")
@@ -43,7 +43,6 @@ func word(s string) *problem {
 	return nil
 }
 
-// items checks each item of a list.
 func items(check func(string) *problem) func([]string) *problem {
 	return func(list []string) *problem {
 		for _, item := range list {
@@ -67,7 +66,7 @@ func between(low, high int) func(int) *problem {
 	}
 }
 
-// absolute accepts a path that begins at the root and can stand in a mount.
+// absolute accepts an absolute path that can stand in a mount.
 func absolute(path string) *problem {
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, ":") {
 		return broken("must be an absolute path without a colon", "use /srv/cotrain, for example")
@@ -75,7 +74,7 @@ func absolute(path string) *problem {
 	return nil
 }
 
-// octalMode accepts a mode of a folder as chmod takes it: its owner may do everything, and there is no setuid bit.
+// octalMode accepts a folder's mode in chmod's form, with all rights for the owner and no setuid bit.
 func octalMode(mode string) *problem {
 	n, err := strconv.ParseUint(mode, 8, 32)
 	if err != nil || len(mode) < 3 || len(mode) > 5 || n > 0o3777 || n&0o700 != 0o700 {
@@ -91,7 +90,7 @@ func killTimeout(d time.Duration) *problem {
 	return nil
 }
 
-// nomadAddress accepts what Nomad's client does: http://host:port, https://host:port, unix:///path.
+// nomadAddress accepts http://host:port, https://host:port and unix:///path.
 func nomadAddress(address string) *problem {
 	u, err := url.Parse(address)
 	switch {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Config is everything that an operator can tell the console. Each field names its key in the file and its variable;
-// the flag is the key with dashes: nomad.ca_cert, --nomad-ca-cert.
+// Config is all settings. Each field names its key in the file and its variable; the flag is the key with dashes:
+// nomad.ca_cert, --nomad-ca-cert.
 type Config struct {
 	// Listen is the address of the web server, host:port (listen, COTRAIN_LISTEN; 127.0.0.1:8080). Port 0 takes a free
 	// one. Only loopback is accepted, since there is no log-in.
@@ -15,10 +15,10 @@ type Config struct {
 	DataDir string
 	// Dev starts the embedded agent instead of talking to Nomad (dev, COTRAIN_DEV; false).
 	Dev bool
-	// DevNodes is how many nodes the embedded agent pretends to be (dev_nodes, COTRAIN_DEV_NODES; 4; 1 to 64).
+	// DevNodes is the embedded agent's number of nodes (dev_nodes, COTRAIN_DEV_NODES; 4; 1 to 64).
 	DevNodes int
-	// DevGPUs is how many simulated GPUs each of those has (dev_gpus, COTRAIN_DEV_GPUS; 0 to 64). Nil is the machine's own
-	// GPUs, or 2 simulated ones where there are none.
+	// DevGPUs is the simulated GPUs of each (dev_gpus, COTRAIN_DEV_GPUS; 0 to 64). Nil is the machine's own GPUs, or 2
+	// simulated ones if it has none.
 	DevGPUs *int
 	// LogLevel is the least severe line that is logged (log_level, COTRAIN_LOG_LEVEL; info): debug, info, warn, error.
 	LogLevel slog.Level
@@ -63,10 +63,10 @@ type Nomad struct {
 	SkipVerify bool
 }
 
-// Job is what training jobs look like on this site. Where a field is zero the job file's own default holds.
+// Job is how training jobs run on this site. Zero means the job file's default.
 type Job struct {
-	// File is a job file of the operator's (job.file, COTRAIN_JOB_FILE); "" for the one that comes with CoTrain. It may change
-	// while the console runs.
+	// File is the operator's own job file (job.file, COTRAIN_JOB_FILE); "" for the built-in one. It may change at any
+	// time.
 	File string
 	// Driver is the Nomad task driver: raw_exec, exec, docker, podman (job.driver, COTRAIN_JOB_DRIVER).
 	Driver string
@@ -94,8 +94,7 @@ type Job struct {
 	Interface string
 }
 
-// Storage is the folder that all workers share. Without Path the console cannot look into it; without Mount workers have
-// none.
+// Storage is the folder that all workers share. Path lets the console see it, Mount the workers.
 type Storage struct {
 	// Path is the folder as the console sees it (storage.path, COTRAIN_STORAGE_PATH; with Dev the folder storage in
 	// DataDir, otherwise none).
@@ -113,10 +112,9 @@ type Storage struct {
 	Mode string
 }
 
-// Secret is a text that no log line or format verb shows; string(s) is the text itself.
+// Secret is hidden in logs and format verbs; string(s) reveals it.
 type Secret string
 
-// hiddenSecret is what is shown in place of a secret that is set.
 const hiddenSecret = "(hidden)"
 
 // String hides the secret.

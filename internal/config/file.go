@@ -12,11 +12,10 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// maxFile is the largest configuration file in bytes.
+// maxFile is in bytes.
 const maxFile = 64 << 10
 
-// loadFile reads the configuration file. Keys that are not known are errors, since a misspelt setting would otherwise be
-// ignored without a word.
+// loadFile reads the configuration file. Unknown keys are errors, or misspelt settings would be ignored.
 func (l *loader) loadFile(name, source string, settings []Setting) {
 	data, err := l.read(name)
 	if err != nil {
@@ -69,8 +68,7 @@ func (l *loader) loadFile(name, source string, settings []Setting) {
 	}
 }
 
-// flatten turns tables into dotted keys. Settings are at most two levels deep; what is deeper stays together and is
-// reported as unknown.
+// flatten turns tables into dotted keys, two levels deep; anything deeper is left to be reported as unknown.
 func flatten(flat map[string]any, prefix string, values map[string]any, depth int) {
 	for key, value := range values {
 		if sub, ok := value.(map[string]any); ok && depth < 1 {
@@ -81,7 +79,6 @@ func flatten(flat map[string]any, prefix string, values map[string]any, depth in
 	}
 }
 
-// setFromFile sets one setting from its TOML value, whose type must be that of the setting.
 func (l *loader) setFromFile(s Setting, value any, source string) {
 	if s.Secret {
 		if name, ok := value.(string); ok && name != "" {
@@ -116,7 +113,6 @@ func (l *loader) setFromFile(s Setting, value any, source string) {
 	l.setText(s, shown, source)
 }
 
-// stringList is a TOML list of texts as Go has it.
 func stringList(values []any) ([]string, bool) {
 	texts := make([]string, 0, len(values))
 	for _, value := range values {

@@ -13,20 +13,19 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// EnvFile is the variable that names the configuration file; the flag --config overrides it. Without either, no file is
-// read.
+// EnvFile is the variable that names the configuration file; --config overrides it.
 const EnvFile = "COTRAIN_CONFIG"
 
-// maxSecret is the longest secret in bytes that is read from a file.
+// maxSecret is in bytes, for secrets from files.
 const maxSecret = 16 << 10
 
-// Flags holds the flags that were given, by the key of their setting: "listen", "nomad.ca_cert", "nomad.token_file". A
-// flag that was not given is absent. "config" names the configuration file.
+// Flags are the given flags by their setting's key: "listen", "nomad.ca_cert", "nomad.token_file". "config" names the
+// configuration file.
 type Flags map[string]string
 
-// Load puts the configuration together. Flags override environment variables, which override the file, which overrides
-// the defaults; a variable or flag that is empty counts as not given. All problems are reported at once, as
-// [run.FieldErrors] whose fields name the source: a key of the file, a variable or a flag.
+// Load builds the configuration: flags override variables, which override the file, which overrides defaults; empty
+// flags and variables count as absent. All problems are returned at once, as [run.FieldErrors] whose fields name the
+// source.
 func Load(flags Flags, environ func(string) (string, bool), readFile func(string) ([]byte, error)) (Config, error) {
 	l := loader{read: readFile, from: map[string]origin{}}
 	settings := Settings()
@@ -69,7 +68,6 @@ func configFile(flags Flags, environ func(string) (string, bool)) (name, source 
 	return name, EnvFile
 }
 
-// origin is where a value came from.
 type origin struct {
 	source string // as a person knows it: "--listen", "NOMAD_ADDR", "cotrain.toml: listen"
 	value  string
@@ -78,14 +76,14 @@ type origin struct {
 type loader struct {
 	cfg  Config
 	read func(string) ([]byte, error)
-	from map[string]origin // by key, for those that are set
+	from map[string]origin // by key, where set
 	errs run.FieldErrors
-	// nomadErrs are the problems of how to reach Nomad. They are dropped with Dev, which does not use it: a variable
-	// that is left over in a shell must not keep the embedded agent from starting.
+	// nomadErrs are about reaching Nomad. Dev drops them: a variable left over in a shell must not stop the embedded
+	// agent.
 	nomadErrs run.FieldErrors
 }
 
-// fail adds a problem of a setting's; the value is cut to 200 bytes.
+// fail adds a problem; the value is cut to 200 bytes.
 func (l *loader) fail(key, source, value, rule, fix string) {
 	errs := &l.errs
 	if strings.HasPrefix(key, "nomad.") {
@@ -94,7 +92,7 @@ func (l *loader) fail(key, source, value, rule, fix string) {
 	*errs = append(*errs, run.FieldError{Field: fault.Quote(source), Value: fault.Quote(value), Rule: rule, Fix: fix})
 }
 
-// setText sets one setting from text; empty text leaves it as it is.
+// setText sets a setting from text; empty text changes nothing.
 func (l *loader) setText(s Setting, value, source string) {
 	if strings.TrimSpace(value) == "" {
 		return
@@ -107,7 +105,6 @@ func (l *loader) setText(s Setting, value, source string) {
 	l.setTyped(s, typed, value, source)
 }
 
-// setTyped sets one setting from a value of its kind's Go type.
 func (l *loader) setTyped(s Setting, typed any, shown, source string) {
 	if p := s.set(&l.cfg, typed); p != nil {
 		if p.hide {
@@ -119,7 +116,7 @@ func (l *loader) setTyped(s Setting, typed any, shown, source string) {
 	l.from[s.Key] = origin{source, shown}
 }
 
-// setSecret sets a secret from its own text, which is never repeated.
+// setSecret sets a secret, which errors never repeat.
 func (l *loader) setSecret(s Setting, value, source string) {
 	if value == "" {
 		return
@@ -136,7 +133,7 @@ func (l *loader) setSecret(s Setting, value, source string) {
 	l.from[s.Key] = origin{source, hiddenSecret}
 }
 
-// setSecretFile sets a secret from a file that holds it and nothing else.
+// setSecretFile sets a secret from a file with nothing else in it.
 func (l *loader) setSecretFile(s Setting, name, source string) {
 	if name == "" {
 		return
@@ -154,7 +151,7 @@ func (l *loader) setSecretFile(s Setting, name, source string) {
 	}
 }
 
-// reason says why a file could not be read, without repeating its path.
+// reason is why a file could not be read, without its path.
 func reason(err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -186,7 +183,7 @@ func (l *loader) loadFlags(flags Flags, settings []Setting) {
 	}
 }
 
-// crossCheck checks the rules between settings, and that files exist which are needed later.
+// crossCheck checks rules between settings, and that needed files exist.
 func (l *loader) crossCheck() {
 	n := l.cfg.Nomad
 	if (n.ClientCert == "") != (n.ClientKey == "") {
@@ -213,10 +210,8 @@ func (l *loader) crossCheck() {
 	}
 }
 
-// needsImage reports whether a task driver runs container images.
 func needsImage(driver string) bool { return driver == "docker" || driver == "podman" }
 
-// readable checks that the file which a setting names can be read.
 func (l *loader) readable(key string) {
 	o, set := l.from[key]
 	if !set {
@@ -227,7 +222,6 @@ func (l *loader) readable(key string) {
 	}
 }
 
-// parse turns text into the kind's Go type.
 func (k kind) parse(s string) (any, *problem) {
 	trimmed := strings.TrimSpace(s)
 	switch k {
@@ -263,7 +257,6 @@ func (k kind) parse(s string) (any, *problem) {
 	return trimmed, nil
 }
 
-// String names the kind as the file has it.
 func (k kind) String() string {
 	switch k {
 	case number:

@@ -6,7 +6,6 @@ import (
 	"time"
 )
 
-// kind is the type of a setting's value.
 type kind int
 
 const (
@@ -14,17 +13,17 @@ const (
 	number        // decimal integer
 	boolean       // true or false
 	duration      // 60s, 5m
-	list          // texts; separated by commas outside the file
-	command       // words; separated by white space outside the file
+	list          // separated by commas outside the file
+	command       // separated by white space outside the file
 )
 
-// Setting says where one setting can be given; for help texts and documentation.
+// Setting describes a setting, for help and documentation.
 type Setting struct {
-	Key     string // key in the file: nomad.ca_cert
+	Key     string // in the file: nomad.ca_cert
 	Env     string // environment variable
 	Default string // "" for none
 	Help    string // a few words, with the unit
-	Secret  bool   // given as Env or as a file that holds it: Env_FILE, key_file, --key-file; never in the file or a flag itself
+	Secret  bool   // only as Env or in a file: Env_FILE, key_file, --key-file
 
 	kind kind
 	set  func(*Config, any) *problem // takes the kind's Go type
@@ -35,7 +34,7 @@ func (s Setting) Flag() string {
 	return "--" + strings.NewReplacer(".", "-", "_", "-").Replace(s.Key)
 }
 
-// problem is a rule that a value breaks, and what would pass.
+// problem is a broken rule and its fix.
 type problem struct {
 	rule, fix string
 	hide      bool // the value holds a secret
@@ -43,7 +42,7 @@ type problem struct {
 
 func broken(rule, fix string) *problem { return &problem{rule: rule, fix: fix} }
 
-// put makes a setter for a field that takes any value of its type that passes the checks.
+// put makes a setter with checks for a field.
 func put[T any](field func(*Config) *T, checks ...func(T) *problem) func(*Config, any) *problem {
 	return func(c *Config, value any) *problem {
 		v, ok := value.(T)
@@ -60,7 +59,7 @@ func put[T any](field func(*Config) *T, checks ...func(T) *problem) func(*Config
 	}
 }
 
-// Settings lists every setting, with its default, in the order of the documentation.
+// Settings lists all settings with defaults, in the order of the documentation.
 func Settings() []Setting {
 	return []Setting{
 		{Key: "listen", Env: "COTRAIN_LISTEN", Default: "127.0.0.1:8080", Help: "address of the web server, loopback only; port 0 takes a free one",

@@ -13,14 +13,14 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Store is what control needs of the store.
+// Store is the part of the store that control uses.
 type Store interface {
 	Runs
 	Templates
 	Sweeps
 }
 
-// Runs is the part of the store that keeps runs.
+// Runs is the part of the store about runs.
 type Runs interface {
 	CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
@@ -33,7 +33,7 @@ type Runs interface {
 	DeleteRun(ctx context.Context, id run.ID) error
 }
 
-// Templates is the part of the store that keeps templates.
+// Templates is the part of the store about templates.
 type Templates interface {
 	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
 	Template(ctx context.Context, name string, version int) (run.Template, error)
@@ -42,7 +42,7 @@ type Templates interface {
 	DeleteTemplate(ctx context.Context, name string) error
 }
 
-// Sweeps is the part of the store that keeps sweeps.
+// Sweeps is the part of the store about sweeps.
 type Sweeps interface {
 	CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (run.Sweep, bool, error)
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
@@ -55,7 +55,7 @@ type Sweeps interface {
 // Queue sends runs to Nomad; see package queue.
 type Queue interface{ Wake() }
 
-// Cluster is what control asks of Nomad itself; see [nomad.Client].
+// Cluster is the part of [nomad.Client] that control uses.
 type Cluster interface {
 	Stop(ctx context.Context, childID string) error
 	Nodes(ctx context.Context) ([]run.Node, error)
@@ -64,7 +64,7 @@ type Cluster interface {
 	Planner
 }
 
-// Planner tells what would happen, and changes nothing.
+// Planner answers what would happen, without changing anything.
 type Planner interface {
 	Plan(ctx context.Context, shape run.Shape, priority int) (fits bool, reason string, places []run.Place, err error)
 	Job(ctx context.Context, shape run.Shape) (parentID string, job json.RawMessage, state run.ParentState, err error)
@@ -74,36 +74,36 @@ type Planner interface {
 // Logs stops following a deleted run; see package ingest.
 type Logs interface{ Forget(id run.ID) }
 
-// Publisher tells viewers; see [feed.Hub].
+// Publisher informs viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any)
 	PublishRun(r run.Run, evs ...run.Event)
 	PublishMany(sweep run.SweepID)
 }
 
-// Storage judges the paths that a configuration names, where they can be seen; see package storage.
+// Storage checks the paths of a configuration, where they can be seen; see package storage.
 type Storage interface {
 	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
 	Below(given string) (string, bool)
 }
 
-// Options configures [New]. All fields but Storage are needed.
+// Options configures [New]. Only Storage is optional.
 type Options struct {
-	Store     Store
-	Queue     Queue
-	Cluster   Cluster
-	Logs      Logs
-	Publisher Publisher
-	Logger    *slog.Logger
-	Now       func() time.Time
-	Look      func(run.ID) // asks the watcher to compare a run with Nomad soon; must not wait
-	Storage   Storage      // nil when there is none
+	Store         Store
+	Queue         Queue
+	Cluster       Cluster
+	Logs          Logs
+	Publisher     Publisher
+	Logger        *slog.Logger
+	Now           func() time.Time
+	ReconcileSoon func(run.ID) // asks the watcher to compare a run with Nomad soon; must not block
+	Storage       Storage      // nil for none
 }
 
-// Control performs actions on runs, templates and sweeps.
+// Control performs the actions on runs, templates and sweeps.
 type Control struct {
 	o          Options
-	folders    sync.Mutex // held between finding a folder free and storing the run that takes it
+	folders    sync.Mutex // held between checking folders and storing the run
 	unrecorded *unrecorded
 }
 

@@ -57,7 +57,7 @@ func (r *rig) useCluster(c cluster) {
 	r.queue = queue.New(queue.Options{Cluster: c, Store: r.store, Publisher: r.hub, Logger: logger, Now: time.Now, Dispatched: func(run.ID) {}})
 	r.control = control.New(control.Options{
 		Store: r.store, Queue: r.queue, Cluster: c, Logs: r.logs, Publisher: r.hub, Logger: logger, Now: time.Now,
-		Look: func(id run.ID) { r.looked = append(r.looked, id) },
+		ReconcileSoon: func(id run.ID) { r.looked = append(r.looked, id) },
 	})
 }
 
@@ -276,7 +276,7 @@ func TestStopIsOrderedOnceAndRefusesWhatIsOver(t *testing.T) {
 		t.Errorf("orders %+v, %v; want %+v", orders, err, want)
 	}
 	finish(t, r, id)
-	if err := r.control.Stop(t.Context(), "test", id); !errors.Is(err, fault.ErrEnded) {
+	if err := r.control.Stop(t.Context(), "test", id); !errors.Is(err, fault.ErrAlreadyEnded) {
 		t.Errorf("stopping what is over gave %v", err)
 	}
 	if err := r.control.Stop(t.Context(), "test", "r-0000000000"); !errors.Is(err, fault.ErrNotFound) {

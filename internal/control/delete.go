@@ -9,8 +9,8 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Delete removes a run that has ended, with its metrics, events and logs; checkpoints stay where they are. A run that has
-// not ended is [fault.ErrConflict].
+// Delete removes a run with its metrics, events and logs; checkpoints stay. A run that has not ended is
+// [fault.ErrConflict].
 func (c *Control) Delete(ctx context.Context, actor string, id run.ID) error {
 	r, err := c.o.Store.Run(ctx, id)
 	if err != nil {
@@ -25,10 +25,10 @@ func (c *Control) Delete(ctx context.Context, actor string, id run.ID) error {
 	return nil
 }
 
-// remove deletes an ended run from the store, which orders Nomad to forget its jobs, and tells so.
+// remove deletes an ended run from the store, which orders Nomad to purge its jobs, and informs viewers.
 func (c *Control) remove(ctx context.Context, actor string, r run.Run) error {
 	if !r.State.Terminal() {
-		return fault.New(fault.ErrLive, fmt.Sprintf("Run %s is %s and cannot be deleted.", r.ID, r.State), "")
+		return fault.New(fault.ErrNotEnded, fmt.Sprintf("Run %s is %s and cannot be deleted.", r.ID, r.State), "")
 	}
 	c.o.Logs.Forget(r.ID)
 	if err := c.o.Store.DeleteRun(ctx, r.ID); err != nil {

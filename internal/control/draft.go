@@ -15,19 +15,19 @@ import (
 
 const (
 	maxKey    = 200 // bytes of an idempotency key
-	maxOrigin = 200 // bytes of what a run says that it was made from
+	maxOrigin = 200 // bytes of an origin
 )
 
 // draft is a valid submission: a run without an ID.
 type draft struct {
 	run   run.Run // with placeholders
 	conf  trainconf.Config
-	fixed map[string]string // folders of its own, by field, that do not get the run's ID
+	fixed map[string]string // output folders without the run's ID, by field
 	warns run.FieldErrors
 }
 
-// prepare checks a submission and fills in what was left out. It reports all that is wrong at once, as [run.FieldErrors];
-// check judges the paths, nil for nobody.
+// prepare checks a submission and fills in defaults. It reports all problems at once, as [run.FieldErrors]; check, if
+// not nil, judges the paths.
 func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
 	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
 	errs := checkOrigin(s)
@@ -45,7 +45,7 @@ func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
 		}
 		errs = append(errs, trainconf.ValidateShape(s.Shape)...)
 		errs = append(errs, trainconf.ValidateOptions(s.Options)...)
-		return draft{}, append(errs, bad...) // rules between fields mean nothing while some could not be read
+		return draft{}, append(errs, bad...) // rules between fields need readable fields
 	}
 	bad, warns := req.Check()
 	effective := req.EffectiveConfig()
@@ -71,10 +71,10 @@ func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
 	}}, nil
 }
 
-// exampleID is as long as every ID.
+// exampleID has the length of every ID.
 const exampleID = "r-0000000000"
 
-// checkOrigin checks the key of a submission and where it came from.
+// checkOrigin checks a submission's key and origin.
 func checkOrigin(s run.Submission) run.FieldErrors {
 	var errs run.FieldErrors
 	long := func(field, value string, limit int, fix string) {
@@ -96,7 +96,7 @@ func checkOrigin(s run.Submission) run.FieldErrors {
 	return errs
 }
 
-// tidyOptions normalizes options, so that equal ones compare equal.
+// tidyOptions normalizes options so that equal ones compare equal.
 func tidyOptions(o run.Options) run.Options {
 	o.Description, o.Secrets = strings.TrimSpace(o.Description), strings.TrimSpace(o.Secrets)
 	var tags []string
@@ -116,7 +116,7 @@ func tidyOptions(o run.Options) run.Options {
 	return o
 }
 
-// withID returns the run, with its ID filled in.
+// withID returns the run with its ID filled in.
 func (d draft) withID(id run.ID) (run.Run, error) {
 	r := d.run
 	r.ID = id
@@ -129,7 +129,7 @@ func (d draft) withID(id run.ID) (run.Run, error) {
 	return r, nil
 }
 
-// fillConfig fills in the placeholder in folders. The text is kept as it was written, comments and all, unless it has the
+// fillConfig fills in the placeholder in folders. The text stays as written, comments included, unless it has the
 // placeholder elsewhere too.
 func fillConfig(text string, conf trainconf.Config, id run.ID) (string, error) {
 	want, found := conf, false
@@ -175,7 +175,7 @@ func (d draft) matches(stored run.Run) (bool, error) {
 	return same && r.Name == stored.Name && r.Config == stored.Config && r.Shape == stored.Shape, err
 }
 
-// sameJSON compares what the store keeps as JSON, where nil and empty are one.
+// sameJSON compares as stored JSON, where nil and empty are equal.
 func sameJSON(a, b any) (bool, error) {
 	one, err := json.Marshal(a)
 	if err != nil {

@@ -8,9 +8,8 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// DryRun tells what Submit would do with a submission, and changes nothing: whether Nomad would place its workers now and
-// where, or why not. What is not valid is [run.FieldErrors], as in Submit. [trainconf.RunPlaceholder] stands for the ID that the run
-// would get.
+// DryRun returns what Submit would do, without doing it: whether Nomad would place the workers now and where, or why
+// not. Errors are those of Submit. [trainconf.RunPlaceholder] stands for the run's ID.
 func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, error) {
 	d, err := c.prepare(s, c.paths(ctx))
 	if err != nil {
@@ -32,7 +31,7 @@ func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, err
 		return run.DryRun{}, err
 	}
 	if out.Places == nil {
-		out.Places = []run.Place{} // a list in JSON too
+		out.Places = []run.Place{} // [] in JSON
 	}
 	if out.Launch, err = c.launchOf(ctx, d); err != nil {
 		return run.DryRun{}, err
@@ -40,7 +39,7 @@ func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, err
 	return out, nil
 }
 
-// launchOf is how a draft would be started.
+// launchOf returns how a draft would be started.
 func (c *Control) launchOf(ctx context.Context, d draft) (run.Launch, error) {
 	r, err := d.withID(trainconf.RunPlaceholder)
 	if err != nil {

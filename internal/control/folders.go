@@ -13,7 +13,7 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// fixedFolders returns the output folders of a configuration, by field, that do not hold the run's ID.
+// fixedFolders returns the configuration's output folders without the run's ID, by field.
 func fixedFolders(effective trainconf.Config) map[string]string {
 	out := map[string]string{}
 	for _, field := range trainconf.OwnFolders() {
@@ -24,7 +24,6 @@ func fixedFolders(effective trainconf.Config) map[string]string {
 	return out
 }
 
-// canonical returns one spelling of a folder.
 func (c *Control) canonical(folder string) string {
 	if c.o.Storage != nil {
 		if p, ok := c.o.Storage.Below(folder); ok {
@@ -34,10 +33,10 @@ func (c *Control) canonical(folder string) string {
 	return path.Clean(folder)
 }
 
-// foldersInUse returns an error for each folder of the drafts that a run which has not ended writes into.
+// foldersInUse returns an error for each folder of the drafts that a live run writes into.
 func (c *Control) foldersInUse(ctx context.Context, drafts ...draft) (run.FieldErrors, error) {
 	type place struct{ field, folder string }
-	mine := map[place]string{} // as it was given
+	mine := map[place]string{} // as written
 	for _, d := range drafts {
 		for field, folder := range d.fixed {
 			mine[place{field, c.canonical(folder)}] = folder
@@ -50,7 +49,7 @@ func (c *Control) foldersInUse(ctx context.Context, drafts ...draft) (run.FieldE
 	err := eachUnended(ctx, c.o.Store, func(r run.Run) {
 		req, err := trainconf.RequestOf(run.Submission{Config: r.Config, Options: r.Options})
 		if err != nil {
-			return // an older version understood it
+			return // accepted by an older version
 		}
 		for field, folder := range fixedFolders(req.EffectiveConfig()) {
 			at := place{field, c.canonical(folder)}
@@ -58,7 +57,7 @@ func (c *Control) foldersInUse(ctx context.Context, drafts ...draft) (run.FieldE
 			if !ok {
 				continue
 			}
-			delete(mine, at) // one run is enough to name
+			delete(mine, at) // naming one run is enough
 			errs = append(errs, run.FieldError{
 				Field: field, Value: fault.Quote(given), Rule: fmt.Sprintf("is the folder of run %s (%s), which is %s: each would overwrite the other's files", r.ID, fault.Quote(r.Name), r.State),
 				Fix: "use " + strings.TrimRight(fault.Quote(given), "/") + "/" + trainconf.RunPlaceholder + ", or wait until that run has ended",
@@ -69,8 +68,8 @@ func (c *Control) foldersInUse(ctx context.Context, drafts ...draft) (run.FieldE
 	return errs[:min(len(errs), maxPointFault)], err
 }
 
-// reserveFolders calls create under the folder lock, if no live run writes into the folders of the drafts. repeated reports
-// whether the submission was made before: then its run is not a second user of its folders.
+// reserveFolders calls create under the folder lock, if no live run writes into the drafts' folders. repeated reports
+// whether the submission was made before: its run already uses them.
 func (c *Control) reserveFolders(ctx context.Context, drafts []draft, repeated func() (bool, error), create func() error) error {
 	if !slices.ContainsFunc(drafts, func(d draft) bool { return len(d.fixed) > 0 }) {
 		return create()
@@ -93,7 +92,7 @@ func (c *Control) reserveFolders(ctx context.Context, drafts []draft, repeated f
 	return create()
 }
 
-// found turns the error of a lookup by key into whether there was one.
+// found turns the error of a lookup into whether it found something.
 func found(err error) (bool, error) {
 	if errors.Is(err, fault.ErrNotFound) {
 		return false, nil
@@ -129,9 +128,9 @@ func eachUnended(ctx context.Context, runs RunLister, fn func(run.Run)) error {
 	}
 }
 
-// Keepers returns the runs that have not ended and keep their checkpoints in a place of shared storage, or around or below
-// it; below maps a path of a configuration to one of the storage.
-func Keepers(ctx context.Context, runs RunLister, place string, below func(string) (string, bool)) ([]run.Run, error) {
+// CheckpointUsers returns the live runs whose checkpoints are at, around or below a place in shared storage; below maps
+// a path of a configuration into the storage.
+func CheckpointUsers(ctx context.Context, runs RunLister, place string, below func(string) (string, bool)) ([]run.Run, error) {
 	within := func(p, dir string) bool { return dir == "" || p == dir || strings.HasPrefix(p, dir+"/") }
 	place = strings.Trim(place, "/")
 	var out []run.Run
@@ -143,8 +142,8 @@ func Keepers(ctx context.Context, runs RunLister, place string, below func(strin
 	return out, err
 }
 
-// KeepersText warns of a deletion that takes checkpoints from runs, "" for none.
-func KeepersText(runs []run.Run) string {
+// CheckpointUsersWarning warns of a deletion that takes checkpoints from runs, "" for none.
+func CheckpointUsersWarning(runs []run.Run) string {
 	if len(runs) == 0 {
 		return ""
 	}

@@ -112,7 +112,7 @@ func TestOfSubmissionsAtOneTimeOneGetsTheFolder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.control = control.New(control.Options{
-		Store: slowStore{r.store}, Queue: r.queue, Cluster: r.cluster, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Look: func(run.ID) {},
+		Store: slowStore{r.store}, Queue: r.queue, Cluster: r.cluster, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, ReconcileSoon: func(run.ID) {},
 	})
 	var wg sync.WaitGroup
 	results := make([]error, 8)
@@ -155,13 +155,13 @@ func TestRunsThatKeepCheckpointsInAPlaceAreFound(t *testing.T) {
 		"models/checkpoints/team": true, "/models/checkpoints/team/": true, "models/checkpoints/team/mine": true, "models/checkpoints/team/mine/step_5/": true,
 		"models/checkpoints/team/min": false, "models/checkpoints/team/mine2": false, "datasets": false,
 	} {
-		got, err := control.Keepers(t.Context(), r.store, place, s.Below)
+		got, err := control.CheckpointUsers(t.Context(), r.store, place, s.Below)
 		if err != nil || (len(got) == 1) != want {
 			t.Errorf("%s: %v, %v", place, got, err)
 		}
 	}
 	r.ends(t, live.ID)
-	if got, err := control.Keepers(t.Context(), r.store, "models/checkpoints/team", s.Below); err != nil || len(got) != 0 {
+	if got, err := control.CheckpointUsers(t.Context(), r.store, "models/checkpoints/team", s.Below); err != nil || len(got) != 0 {
 		t.Errorf("after it has ended: %v, %v", got, err)
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// unnamed is the name of a submission that has none yet.
+// unnamed stands in for a missing name.
 const unnamed = "unnamed"
 
-// LaunchOf tells exactly what would start a submission's workers; it needs no name. What is not valid is
-// [run.FieldErrors]. [trainconf.RunPlaceholder] stands for the ID that the run would get.
+// LaunchOf returns exactly what would start a submission's workers; it needs no name. Invalid input is
+// [run.FieldErrors]. [trainconf.RunPlaceholder] stands for the run's ID.
 func (c *Control) LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error) {
 	s.Name = cmp.Or(s.Name, unnamed)
 	d, err := c.prepare(s, nil)
@@ -21,8 +21,8 @@ func (c *Control) LaunchOf(ctx context.Context, s run.Submission) (run.Launch, e
 	return c.launchOf(ctx, d)
 }
 
-// Launch tells exactly what started the workers of a run's newest attempt, or will start those of its first. The job is as
-// the present job file makes it.
+// Launch returns exactly what started the workers of a run's newest attempt, or will start those of its first, with the
+// job as the current job file makes it.
 func (c *Control) Launch(ctx context.Context, id run.ID) (run.Launch, error) {
 	r, err := c.o.Store.Run(ctx, id)
 	if err != nil {

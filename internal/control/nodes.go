@@ -11,7 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Nodes returns the nodes of the cluster, with who has their GPUs.
+// Nodes returns the cluster's nodes, with the users of their GPUs.
 func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) {
 	var nodes []run.Node
 	var uses map[string][]run.GPUUse
@@ -43,10 +43,10 @@ func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) {
 	return nodes, nil
 }
 
-// measureTimeout bounds what a page of nodes waits for statistics, however many nodes do not answer.
+// measureTimeout bounds the wait for statistics, however many nodes do not answer.
 const measureTimeout = time.Second
 
-// MeasureGPUs adds what the nodes' GPUs are doing. A node that does not answer in time has none of it.
+// MeasureGPUs adds GPU statistics to the nodes that answer in time.
 func (c *Control) MeasureGPUs(ctx context.Context, nodes []run.Node) {
 	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
 	defer cancel()

@@ -7,13 +7,13 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// pathCheck checks the folders and datasets that a configuration names, for a run of a shape.
+// pathCheck checks a configuration's folders and datasets for a shape.
 type pathCheck func(trainconf.Config, run.Shape) (errs, warns run.FieldErrors)
 
-// pathFields are the fields that shared storage is asked about.
+// pathFields are the fields checked against shared storage.
 var pathFields = [...]string{"data.fake", "data.dataset_name_or_paths", "data.val_dataset_name_or_paths", "ckpt.path", "ckpt.resume"}
 
-// paths looks at shared storage once for each set of paths: the runs of a sweep mostly name the same.
+// paths checks each set of paths once: the runs of a sweep mostly share theirs.
 func (c *Control) paths(ctx context.Context) pathCheck {
 	if c.o.Storage == nil {
 		return nil
@@ -21,7 +21,7 @@ func (c *Control) paths(ctx context.Context) pathCheck {
 	type verdict struct{ errs, warns run.FieldErrors }
 	type question struct {
 		named       [len(pathFields)]string
-		nodes, gpus int // who would go on from ckpt.resume
+		nodes, gpus int // the readers of ckpt.resume
 		diloco      bool
 	}
 	known := map[question]verdict{}

@@ -35,7 +35,7 @@ func newShelvedRig(t *testing.T) (*rig, *shelf) {
 	r, s := newRig(t), &shelf{}
 	r.control = control.New(control.Options{
 		Store: r.store, Queue: r.queue, Cluster: r.cluster, Logs: r.logs, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-		Look: func(run.ID) {}, Storage: s,
+		ReconcileSoon: func(run.ID) {}, Storage: s,
 	})
 	return r, s
 }

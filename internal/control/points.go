@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	maxAxes       = 20 // fields that one sweep varies
-	maxPointFault = 20 // errors that one answer tells
+	maxAxes       = 20 // varied fields of a sweep
+	maxPointFault = 20 // errors in one answer
 )
 
-// point is one run of a sweep to be.
+// point is a future run of a sweep.
 type point struct {
 	values map[string]string // by field, in canonical form
 	draft  draft
 }
 
-// checkSpec checks what of a sweep can be told without its points, and returns the varied fields in order.
+// checkSpec checks a sweep apart from its points, and returns the varied fields in order.
 func checkSpec(s run.SweepSpec) (fields []string, errs run.FieldErrors) {
 	bad := func(field, value, rule, fix string) {
 		errs = append(errs, run.FieldError{Field: field, Value: fault.Quote(value), Rule: rule, Fix: fix})
@@ -133,10 +133,8 @@ func (c *Control) points(s run.SweepSpec, fields []string, check pathCheck) ([]p
 	return out, nil
 }
 
-// runName is what the n-th run of a sweep is called, n from 1.
 func runName(sweep string, n int) string { return fmt.Sprintf("%s #%d", sweep, n) }
 
-// vary sets the values of a point.
 func vary(req trainconf.Request, values map[string]string) (trainconf.Request, run.FieldErrors) {
 	var errs run.FieldErrors
 	for _, field := range slices.Sorted(maps.Keys(values)) {
@@ -151,7 +149,6 @@ func vary(req trainconf.Request, values map[string]string) (trainconf.Request, r
 	return req, errs
 }
 
-// complete makes the draft of a point.
 func (c *Control) complete(p *point, s run.SweepSpec, req trainconf.Request, check pathCheck) run.FieldErrors {
 	sub := req.Submission()
 	sub.Preset, sub.Origin = s.Preset, run.Origin{Template: s.Origin.Template, Clone: s.Origin.Clone, Point: p.values}
@@ -166,7 +163,7 @@ func (c *Control) complete(p *point, s run.SweepSpec, req trainconf.Request, che
 	return nil
 }
 
-// sharedFolders finds folders that several runs would write into at one time.
+// sharedFolders finds folders that several runs would write into at the same time.
 func sharedFolders(points []point) run.FieldErrors {
 	var errs run.FieldErrors
 	for _, field := range trainconf.OwnFolders() {
@@ -189,7 +186,7 @@ func sharedFolders(points []point) run.FieldErrors {
 	return errs
 }
 
-// describe writes a point as "gpus = 2, optim.optim.lr = 1e-4".
+// describe formats a point as "gpus = 2, optim.optim.lr = 1e-4".
 func describe(values map[string]string) string {
 	var out []string
 	for _, field := range slices.Sorted(maps.Keys(values)) {

@@ -34,7 +34,7 @@ type disk struct {
 	lack map[string]string
 }
 
-func (d *disk) Lacks(_ context.Context, folder string, _ run.Shape, _ bool) (string, bool, error) {
+func (d *disk) CheckpointProblem(_ context.Context, folder string, _ run.Shape, _ bool) (string, bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	what := d.lack[folder]
@@ -59,10 +59,10 @@ func newConsole(t *testing.T) *console {
 	logger := slog.New(slog.DiscardHandler)
 	in := ingest.New(ingest.Options{Tailer: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {}})
 	var w *watch.Watcher
-	c.queue = queue.New(queue.Options{Cluster: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Dispatched: func(id run.ID) { w.Look(id) }, Checkpoints: &c.disk})
+	c.queue = queue.New(queue.Options{Cluster: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Dispatched: func(id run.ID) { w.ReconcileSoon(id) }, Checkpoints: &c.disk})
 	w = watch.New(watch.Options{Cluster: c.cluster, Store: s, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {},
 		Released: func(run.ID) { c.queue.Wake() }, Changed: func() { c.queue.Changed() }})
-	c.control = control.New(control.Options{Store: s, Queue: c.queue, Cluster: c.cluster, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Look: w.Look})
+	c.control = control.New(control.Options{Store: s, Queue: c.queue, Cluster: c.cluster, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, ReconcileSoon: w.ReconcileSoon})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for _, loop := range []func(context.Context) error{in.Run, w.Run, c.queue.Run} {
@@ -307,7 +307,7 @@ func TestARunGoesOnFromACheckpointThatIsWholeOnTheDisk(t *testing.T) {
 			c.saves(first, r.CheckpointPath, 5, 0, 1)
 			c.saves(first, r.CheckpointPath, 10, 0, 1)
 			c.eventually("both are reported", func() bool {
-				saved, err := c.store.Saved(t.Context(), r.ID)
+				saved, err := c.store.SavedCheckpoints(t.Context(), r.ID)
 				return err == nil && len(saved) == 4
 			})
 			c.set(first, nomadtest.End(1), 0, 1)

@@ -11,12 +11,12 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// shutdownLook is how often a stopping run is looked at.
+// shutdownLook is how often a stopping run is checked.
 const shutdownLook = 20 * time.Millisecond
 
-// StopWorking asks the runs that have workers to end, as Stop does, because the agent that runs them is about to end, and
-// returns when they have. Runs that have retries left are not asked: another attempt goes on from their newest checkpoint
-// once there is an agent again. The error is that of ctx when it ends first.
+// StopWorking stops the runs that have workers, as Stop does, before the embedded agent shuts down, and waits until they
+// have ended or ctx does. Runs with retries left are not stopped: a later attempt continues from their newest
+// checkpoint.
 func (c *Control) StopWorking(ctx context.Context) error {
 	live, err := c.o.Store.RunsAtNomad(ctx)
 	if err != nil {
@@ -41,7 +41,7 @@ func (c *Control) StopWorking(ctx context.Context) error {
 		}
 		c.o.Publisher.PublishRun(u.Run, u.Events...)
 		asked = append(asked, r.ID)
-		c.o.Look(r.ID)
+		c.o.ReconcileSoon(r.ID)
 	}
 	for _, id := range asked {
 		errs = append(errs, c.ends(ctx, id))
@@ -49,14 +49,13 @@ func (c *Control) StopWorking(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// endsWithAgent reports whether the run has workers that nothing follows.
+// endsWithAgent reports whether the run has workers and no further attempt.
 func endsWithAgent(u *store.Update) bool {
 	r := u.Run
 	return r.State.Live() && u.Attempt.JobID != "" && (r.Options.Retries <= r.Retried || r.StopRequested) &&
 		slices.ContainsFunc(u.Workers, func(w run.Worker) bool { return !w.State.Terminal() })
 }
 
-// ends waits until a run has ended.
 func (c *Control) ends(ctx context.Context, id run.ID) error {
 	tick := time.NewTicker(shutdownLook)
 	defer tick.Stop()

@@ -9,11 +9,11 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Submit validates a submission and stores it as a queued run; the queue sends it to Nomad, which need not be up now. Invalid
-// fields, and folders that a run which has not ended writes into, are [run.FieldErrors], all at once. A repeated Key returns
-// the run of the first submission, and is [fault.ErrConflict] with other settings.
+// Submit validates a submission and stores it as a queued run; the queue sends it to Nomad, which may be down now.
+// Invalid fields, and folders in use by a live run, are [run.FieldErrors], all at once. A repeated Key returns the first
+// submission's run, or [fault.ErrConflict] if the settings differ.
 func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
-	s.Origin.Sweep, s.Origin.Point = "", nil // only a sweep itself makes its runs
+	s.Origin.Sweep, s.Origin.Point = "", nil // only SubmitSweep sets these
 	d, err := c.prepare(s, c.paths(ctx))
 	if err != nil {
 		return run.Run{}, err
@@ -36,7 +36,7 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 	if !created {
 		same, err := d.matches(stored)
 		if err == nil && !same {
-			err = fault.New(fault.ErrReused, fmt.Sprintf("The key %.40q belongs to run %s, which was submitted with other settings.", s.Key, stored.ID), "")
+			err = fault.New(fault.ErrKeyReused, fmt.Sprintf("The key %.40q belongs to run %s, which was submitted with other settings.", s.Key, stored.ID), "")
 		}
 		return stored, err
 	}
@@ -45,10 +45,9 @@ func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (r
 	return stored, nil
 }
 
-// idTries is how often another ID is drawn: two runs of one millisecond may draw the same.
+// idTries is how often a colliding ID is drawn again; see [run.NewID].
 const idTries = 10
 
-// create stores the run.
 func (c *Control) create(ctx context.Context, actor string, d draft, key string) (stored run.Run, created bool, err error) {
 	for tries := 0; ; tries++ {
 		fresh, err := d.withID(run.NewID(d.run.CreatedAt))
@@ -62,7 +61,7 @@ func (c *Control) create(ctx context.Context, actor string, d draft, key string)
 	}
 }
 
-// submitted is the first event of a run.
+// submitted is a run's first event.
 func submitted(r run.Run, actor, more string) run.Event {
 	return run.Event{
 		RunID: r.ID, At: r.CreatedAt, Kind: "state", Level: "info", Actor: actor, To: run.Queued, Rank: -1, Message: "submitted: " + r.Shape.String() + more,

@@ -13,9 +13,8 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// SubmitSweep checks every run of a sweep, stores all of them at once, and leaves sending them to the queue. What is not
-// valid is [run.FieldErrors], with the point in the rule. A repeated Key returns the sweep of the first submission, and
-// is [fault.ErrConflict] with other settings.
+// SubmitSweep checks every run of a sweep and stores them all at once; the queue sends them. Errors are those of Submit,
+// with the point in the rule.
 func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error) {
 	key := s.Key
 	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
@@ -52,7 +51,7 @@ func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec
 	if !created {
 		same, err := sameJSON(s, stored.Spec)
 		if err == nil && !same {
-			err = fault.New(fault.ErrReused, fmt.Sprintf("The key %.40q belongs to sweep %s, which was submitted with other settings.", key, stored.ID), "")
+			err = fault.New(fault.ErrKeyReused, fmt.Sprintf("The key %.40q belongs to sweep %s, which was submitted with other settings.", key, stored.ID), "")
 		}
 		return stored, err
 	}
@@ -62,8 +61,8 @@ func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec
 	return stored, nil
 }
 
-// createSweep gives the sweep and its runs IDs and stores them. The IDs are a millisecond apart, so that they sort, and are
-// sent, in the order of the points.
+// createSweep stores the sweep and its runs under new IDs, a millisecond apart so that they sort, and are sent, in the
+// order of the points.
 func (c *Control) createSweep(ctx context.Context, sw run.Sweep, key string, points []point) (run.Sweep, bool, error) {
 	for tries := 0; ; tries++ {
 		sw.ID = run.NewSweepID(sw.CreatedAt)
@@ -89,12 +88,12 @@ func (c *Control) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) 
 	return c.o.Store.Sweep(ctx, id)
 }
 
-// Sweeps returns up to limit sweeps, newest first: those older than before, or with "" the newest.
+// Sweeps returns up to limit sweeps older than before ("" for the newest), newest first.
 func (c *Control) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
 	return c.o.Store.Sweeps(ctx, before, limit)
 }
 
-// live is how many runs of a sweep have not ended.
+// live counts the runs of a sweep that have not ended.
 func live(sw run.Sweep) int {
 	n := 0
 	for state, count := range sw.Counts {
@@ -105,15 +104,15 @@ func live(sw run.Sweep) int {
 	return n
 }
 
-// StopSweep asks every run of a sweep to end, as Stop does, and marks the sweep as stopped. Stopping one that is stopping
-// is no error; one whose runs have all ended is [fault.ErrConflict].
+// StopSweep stops every run of a sweep and marks the sweep as stopped. Stopping twice is no error; a sweep whose runs
+// have all ended is [fault.ErrConflict].
 func (c *Control) StopSweep(ctx context.Context, actor string, id run.SweepID) error {
 	sw, err := c.o.Store.Sweep(ctx, id)
 	if err != nil {
 		return err
 	}
 	if live(sw) == 0 {
-		return fault.New(fault.ErrEnded, fmt.Sprintf("All runs of sweep %s have ended already.", id), "")
+		return fault.New(fault.ErrAlreadyEnded, fmt.Sprintf("All runs of sweep %s have ended already.", id), "")
 	}
 	err = c.recordSweepStop(ctx, actor, id)
 	if cannotWrite(err) {
@@ -123,14 +122,14 @@ func (c *Control) StopSweep(ctx context.Context, actor string, id run.SweepID) e
 }
 
 func (c *Control) recordSweepStop(ctx context.Context, actor string, id run.SweepID) error {
-	us, err := c.o.Store.StopSweep(ctx, id, func(u *store.Update) error { return u.Stop(actor, run.StopAsked, c.o.Now()) })
+	us, err := c.o.Store.StopSweep(ctx, id, func(u *store.Update) error { return u.Stop(actor, run.StopByPerson, c.o.Now()) })
 	if err != nil {
 		return err
 	}
 	for _, u := range us {
 		c.o.Publisher.PublishRun(u.Run, u.Events...)
 		if !u.Run.State.Terminal() {
-			c.o.Look(u.Run.ID)
+			c.o.ReconcileSoon(u.Run.ID)
 		}
 	}
 	c.o.Logger.Info("sweep stopped", "sweep", id, "runs", len(us), "actor", actor)
@@ -138,22 +137,22 @@ func (c *Control) recordSweepStop(ctx context.Context, actor string, id run.Swee
 	return nil
 }
 
-// DeleteSweep removes a sweep whose runs have all ended, with them. While one has not it is [fault.ErrConflict]. What is
-// interrupted is finished by doing it again.
+// DeleteSweep removes a sweep and its runs, which must all have ended, or returns [fault.ErrConflict]. An interrupted
+// deletion is finished by repeating it.
 func (c *Control) DeleteSweep(ctx context.Context, actor string, id run.SweepID) error {
 	sw, err := c.o.Store.Sweep(ctx, id)
 	if err != nil {
 		return err
 	}
 	if n := live(sw); n > 0 {
-		return fault.New(fault.ErrLive, fmt.Sprintf("%d runs of sweep %s have not ended, so it cannot be deleted.", n, id), "Stop it first, and wait until all of its runs have ended.")
+		return fault.New(fault.ErrNotEnded, fmt.Sprintf("%d runs of sweep %s have not ended, so it cannot be deleted.", n, id), "Stop it first, and wait until all of its runs have ended.")
 	}
 	runs, err := c.o.Store.Runs(ctx, run.RunFilter{Sweep: id, Limit: 1000})
 	if err != nil {
 		return err
 	}
 	for _, r := range runs {
-		if err := c.remove(ctx, actor, r); err != nil && !errors.Is(err, fault.ErrNotFound) { // somebody else deleted it just now
+		if err := c.remove(ctx, actor, r); err != nil && !errors.Is(err, fault.ErrNotFound) { // somebody else may have deleted it
 			return err
 		}
 	}

@@ -10,14 +10,13 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// maxNote is how many characters say what a version of a template changes.
+// maxNote is the most characters of a version's note.
 const maxNote = 200
 
-// SaveTemplate stores the next version of a template. Content that the newest version has already makes none, and returns
-// that. What is not valid is [run.FieldErrors]; warnings stop nobody. Names of presets are taken.
+// SaveTemplate stores the next version of a template; unchanged content returns the newest version instead. Invalid
+// input is [run.FieldErrors]; warnings do not count. Preset names are taken.
 //
-// The newest version must be follows, 0 for no template of that name; else it is [run.OutdatedError], which matches
-// [fault.ErrConflict]. [run.AnyVersion] follows any.
+// The newest version must be follows (0 for none, [run.AnyVersion] for any), else it is [run.OutdatedError].
 func (c *Control) SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error) {
 	t.Description, t.Note, t.Options = strings.TrimSpace(t.Description), strings.TrimSpace(t.Note), tidyOptions(t.Options)
 	if errs := checkTemplate(t); len(errs) > 0 {
@@ -65,12 +64,12 @@ func checkTemplate(t run.Template) run.FieldErrors {
 	return append(errs, bad...)
 }
 
-// Templates returns the newest version of every template, by name. Presets are not among them.
+// Templates returns the newest version of every template, by name, without presets.
 func (c *Control) Templates(ctx context.Context) ([]run.Template, error) {
 	return c.o.Store.Templates(ctx)
 }
 
-// Template returns a version of a template, with 0 the newest, or [fault.ErrNotFound].
+// Template returns a version of a template (0 for the newest), or [fault.ErrNotFound].
 func (c *Control) Template(ctx context.Context, name string, version int) (run.Template, error) {
 	return c.o.Store.Template(ctx, name, version)
 }
@@ -80,8 +79,8 @@ func (c *Control) TemplateVersions(ctx context.Context, name string) ([]run.Temp
 	return c.o.Store.TemplateVersions(ctx, name)
 }
 
-// DeleteTemplate removes a template with all its versions, or returns [fault.ErrNotFound]. Runs that were made from it stay,
-// and go on naming it.
+// DeleteTemplate removes a template with all its versions, or returns [fault.ErrNotFound]. Its runs stay and still name
+// it.
 func (c *Control) DeleteTemplate(ctx context.Context, actor, name string) error {
 	if err := c.o.Store.DeleteTemplate(ctx, name); err != nil {
 		return err

@@ -14,14 +14,14 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// recordEvery is how often a stop is tried to be recorded that the store could not take.
+// recordEvery is the time between tries to record stops.
 const recordEvery = 2 * time.Second
 
-// unrecorded are the stops that Nomad was told of and that the store could not take: a run that fills the disk must be
-// stopped all the same.
+// unrecorded are stops that Nomad was told of but the store could not record: a run that fills the disk must be
+// stoppable.
 type unrecorded struct {
 	mu   sync.Mutex
-	stop map[string]func(context.Context) error // by ID of a run or sweep
+	stop map[string]func(context.Context) error // by run or sweep ID
 	wake chan struct{}
 }
 
@@ -39,17 +39,17 @@ func (u *unrecorded) add(id string, record func(context.Context) error) {
 	}
 }
 
-// record tries all of them once, and reports whether none is left.
+// record tries each once and reports whether none is left.
 func (u *unrecorded) record(ctx context.Context) (done bool) {
 	u.mu.Lock()
 	all := maps.Clone(u.stop)
 	u.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		if err := all[id](ctx); cannotWrite(err) || ctx.Err() != nil {
-			return false // the others would fare no better
+			return false // the others would fail too
 		}
 		u.mu.Lock()
-		delete(u.stop, id) // recorded, or it has ended or been deleted meanwhile
+		delete(u.stop, id) // recorded, or ended or deleted meanwhile
 		u.mu.Unlock()
 	}
 	u.mu.Lock()
@@ -57,7 +57,7 @@ func (u *unrecorded) record(ctx context.Context) (done bool) {
 	return len(u.stop) == 0
 }
 
-// Run records, until ctx ends, the stops that could not be recorded when they were asked for.
+// Run records pending stops until ctx ends.
 func (c *Control) Run(ctx context.Context) error {
 	for {
 		select {
@@ -75,12 +75,13 @@ func (c *Control) Run(ctx context.Context) error {
 	}
 }
 
-// cannotWrite reports whether an error says that the store takes nothing at present.
+// cannotWrite reports whether the store cannot be written at present.
 func cannotWrite(err error) bool {
-	return errors.Is(err, fault.ErrFull) || errors.Is(err, fault.ErrStoreAway)
+	return errors.Is(err, fault.ErrFull) || errors.Is(err, fault.ErrStoreUnavailable)
 }
 
-// stopUnrecorded tells Nomad to stop a run although the store could not take it, and why not is cause. The error says both.
+// stopUnrecorded tells Nomad to stop a run that the store cannot record as stopped because of cause. The error says
+// both.
 func (c *Control) stopUnrecorded(ctx context.Context, actor string, id run.ID, cause error) error {
 	told, err := c.tellNomad(ctx, actor, id)
 	if err != nil {
@@ -93,7 +94,6 @@ func (c *Control) stopUnrecorded(ctx context.Context, actor string, id run.ID, c
 	return notRecorded(fmt.Sprintf("Nomad was told to stop the workers of run %s.", id), cause)
 }
 
-// stopSweepUnrecorded is stopUnrecorded for every run of a sweep.
 func (c *Control) stopSweepUnrecorded(ctx context.Context, actor string, id run.SweepID, cause error) error {
 	runs, err := c.o.Store.Runs(ctx, run.RunFilter{Sweep: id, Limit: run.MaxSweepRuns})
 	if err != nil {
@@ -117,7 +117,7 @@ func (c *Control) stopSweepUnrecorded(ctx context.Context, actor string, id run.
 	return notRecorded(fmt.Sprintf("Nomad was told to stop the workers of %d runs of sweep %s.", n, id), cause)
 }
 
-// tellNomad stops the job of a run that may be stopped, and reports whether it has one.
+// tellNomad stops a run's job, if it may be stopped, and reports whether there was one.
 func (c *Control) tellNomad(ctx context.Context, actor string, id run.ID) (told bool, err error) {
 	r, err := c.o.Store.Run(ctx, id)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *Control) tellNomad(ctx context.Context, actor string, id run.ID) (told 
 	if n := len(attempts); n > 0 {
 		u.Attempt = attempts[n-1]
 	}
-	if err := u.Stop(actor, run.StopAsked, c.o.Now()); err != nil {
+	if err := u.Stop(actor, run.StopByPerson, c.o.Now()); err != nil {
 		return false, err
 	}
 	if u.Attempt.JobID == "" || !u.Attempt.EndedAt.IsZero() {
@@ -140,12 +140,11 @@ func (c *Control) tellNomad(ctx context.Context, actor string, id run.ID) (told 
 	if err := c.o.Cluster.Stop(ctx, u.Attempt.JobID); err != nil {
 		return false, err
 	}
-	c.o.Look(id)
+	c.o.ReconcileSoon(id)
 	return true, nil
 }
 
-// notRecorded says what was done, and that it is not recorded.
 func notRecorded(done string, cause error) error {
 	f := fault.Of(cause)
-	return fault.New(f.Kind, done+" The console could not record that yet, and does so when it can write again. "+f.What, f.Do).Because(cause)
+	return fault.New(f.Kind, done+" The console could not record that yet, and does so when it can write again. "+f.What, f.Fix).Because(cause)
 }

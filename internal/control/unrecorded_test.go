@@ -44,7 +44,7 @@ func TestAStopIsCarriedOutWhileNothingCanBeStored(t *testing.T) {
 		r := newRig(t)
 		s := &fullStore{Store: r.store}
 		c := control.New(control.Options{
-			Store: s, Queue: r.queue, Cluster: r.cluster, Logs: r.logs, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Look: func(run.ID) {},
+			Store: s, Queue: r.queue, Cluster: r.cluster, Logs: r.logs, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, ReconcileSoon: func(run.ID) {},
 		})
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
@@ -101,7 +101,7 @@ func TestAStopThatNobodyTookIsNoStop(t *testing.T) {
 	r := newRig(t)
 	s := &fullStore{Store: r.store}
 	c := control.New(control.Options{
-		Store: s, Queue: r.queue, Cluster: r.cluster, Logs: r.logs, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Look: func(run.ID) {},
+		Store: s, Queue: r.queue, Cluster: r.cluster, Logs: r.logs, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, ReconcileSoon: func(run.ID) {},
 	})
 	one := submit(t, r)
 	s.full.Store(true)

@@ -5,13 +5,13 @@ import (
 	"unicode/utf8"
 )
 
-// MaxQuoted is how many bytes of a text from outside a message repeats.
+// MaxQuoted is how many bytes of outside text a message quotes.
 const MaxQuoted = 200
 
-// Quote is a text from outside as a message repeats it: valid UTF-8 of at most [MaxQuoted] bytes.
+// Quote clips outside text to [MaxQuoted] bytes for a message.
 func Quote(s string) string { return Clip(s, MaxQuoted) }
 
-// Clip cuts a text to n bytes of valid UTF-8 at most, and shows that it did.
+// Clip cuts s to at most n bytes of valid UTF-8, marked by an ellipsis.
 func Clip(s string, n int) string {
 	const more = "…"
 	s = strings.ToValidUTF8(s, "\uFFFD")
@@ -21,7 +21,7 @@ func Clip(s string, n int) string {
 	return Cut(s, n-len(more)) + more
 }
 
-// Cut returns the first n bytes of a text at most, without a part of a character at its end.
+// Cut returns at most the first n bytes of s, never a partial character.
 func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -1,3 +1,3 @@
-// Package fault holds what can go wrong as people and programs are told it: a sentinel with a code for each kind, the
-// sentences, and the one table from code to HTTP status and exit code. Page, API and command line all read it.
+// Package fault holds the errors shown to people and programs: a sentinel and code for each kind, the texts, and the one
+// table from code to HTTP status and exit code. Web, API and command line all use it.
 package fault

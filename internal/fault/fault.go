@@ -6,70 +6,70 @@ import (
 	"strings"
 )
 
-// Kind is one kind of fault: a sentinel for [errors.Is], and the code that programs read, which never changes its meaning.
-// A kind also matches the more general one that it belongs to.
+// Kind is a kind of fault: a sentinel for [errors.Is], and the stable code that programs read. A kind also matches its
+// more general one.
 type Kind string
 
-// Error gives the code in words. It is for logs: people read [Of].
+// Error is the code in words, for logs; people see [Of].
 func (k Kind) Error() string { return strings.ReplaceAll(string(k), "_", " ") }
 
-// Is matches the kind that k belongs to.
+// Is matches the more general kinds.
 func (k Kind) Is(target error) bool {
 	general := k.row().general
 	return general != "" && (target == general || general.Is(target))
 }
 
-// Fault gives the kind's own words.
+// Fault returns the fault with the kind's own texts.
 func (k Kind) Fault() *Error { return New(k, "", "") }
 
-// Status is the HTTP status of an answer.
+// Status is the HTTP status.
 func (k Kind) Status() int { return k.row().status }
 
-// Exit is the exit code of a command that got such an answer.
+// Exit is the command line's exit code.
 func (k Kind) Exit() int { return k.row().exit }
 
-// Passes reports whether the fault may pass by itself, so that trying again helps.
-func (k Kind) Passes() bool { return k.row().passes }
+// Temporary reports whether trying again may help.
+func (k Kind) Temporary() bool { return k.row().temporary }
 
-// Error is a fault with its own words: both sentences may be shown to whoever asked.
+// Error is a fault with texts that may be shown to whoever asked.
 type Error struct {
 	Kind  Kind
-	Title string // what happened, in a few words
-	What  string // what happened: a sentence, or more
-	Do    string // what to do: a sentence, or ""
+	Title string // a few words
+	What  string // what happened, in sentences
+	Fix   string // what to do about it, or ""
 
 	cause error
 }
 
-// New returns a fault of a kind, with the kind's words where they are "".
+// New returns a fault; an empty what or do is the kind's own.
 func New(k Kind, what, do string) *Error {
 	row := k.row()
-	e := &Error{Kind: k, Title: row.title, What: what, Do: do}
+	e := &Error{Kind: k, Title: row.title, What: what, Fix: do}
 	if what == "" {
 		e.What = row.what
 	}
 	if do == "" {
-		e.Do = row.do
+		e.Fix = row.fix
 	}
 	return e
 }
 
-// Because returns the fault with its cause, which the log has and no client sees.
+// Because adds a cause, for the log only.
 func (e *Error) Because(cause error) *Error {
 	with := *e
 	with.cause = cause
 	return &with
 }
 
-// Text is what happened and what to do.
+// Text is What and Do.
 func (e *Error) Text() string {
-	if e.Do == "" {
+	if e.Fix == "" {
 		return e.What
 	}
-	return e.What + " " + e.Do
+	return e.What + " " + e.Fix
 }
 
-// Error gives the text, and the cause for the log.
+// Error is the text with its cause, for the log.
 func (e *Error) Error() string {
 	if e.cause == nil {
 		return e.Text()
@@ -77,17 +77,16 @@ func (e *Error) Error() string {
 	return e.Text() + " (" + e.cause.Error() + ")"
 }
 
-// Is matches the fault's kind.
+// Is matches the kind and its more general ones.
 func (e *Error) Is(target error) bool { return target == e.Kind || e.Kind.Is(target) }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Fault returns e.
 func (e *Error) Fault() *Error { return e }
 
-// Of returns what a client is told of an error: the words of the outermost one in its tree that has any. What has none is
-// [ErrInternal], of which the client learns nothing.
+// Of returns what to show of an error: its outermost fault, or [ErrInternal], which reveals nothing.
 func Of(err error) *Error {
 	var speaks interface{ Fault() *Error }
 	switch {

@@ -24,7 +24,7 @@ func TestEveryKindIsComplete(t *testing.T) {
 			t.Errorf("%s: title %q, which %q has too", k, f.Title, other)
 		}
 		titles[f.Title] = k
-		for _, sentence := range []string{f.What, f.Do} {
+		for _, sentence := range []string{f.What, f.Fix} {
 			if sentence != "" && !strings.HasSuffix(sentence, ".") {
 				t.Errorf("%s: %q is not a sentence", k, sentence)
 			}
@@ -50,7 +50,7 @@ func TestAFaultMatchesItsKindTheGeneralOneAndItsCause(t *testing.T) {
 			t.Errorf("does not match %v", target)
 		}
 	}
-	for _, target := range []error{fault.ErrConflict, fault.ErrNomadAway} {
+	for _, target := range []error{fault.ErrConflict, fault.ErrNomadUnreachable} {
 		if errors.Is(err, target) {
 			t.Errorf("matches %v", target)
 		}
@@ -62,16 +62,16 @@ func TestAFaultMatchesItsKindTheGeneralOneAndItsCause(t *testing.T) {
 
 func TestTheOutermostWordsAreTold(t *testing.T) {
 	t.Parallel()
-	inner := fault.New(fault.ErrReused, "The key belongs to run r-1.", "")
+	inner := fault.New(fault.ErrKeyReused, "The key belongs to run r-1.", "")
 	for name, c := range map[string]struct {
 		err  error
 		kind fault.Kind
 		what string
 	}{
-		"a fault in an error":        {fmt.Errorf("submit: %w", inner), fault.ErrReused, "The key belongs to run r-1."},
+		"a fault in an error":        {fmt.Errorf("submit: %w", inner), fault.ErrKeyReused, "The key belongs to run r-1."},
 		"a kind in an error":         {fmt.Errorf("run r-1: %w", fault.ErrNoRun), fault.ErrNoRun, fault.ErrNoRun.Fault().What},
 		"a kind in front of a fault": {fmt.Errorf("%w: %w", fault.ErrNotFound, inner), fault.ErrNotFound, fault.ErrNotFound.Fault().What},
-		"joined errors":              {errors.Join(errors.New("x"), inner), fault.ErrReused, inner.What},
+		"joined errors":              {errors.Join(errors.New("x"), inner), fault.ErrKeyReused, inner.What},
 		"a deadline":                 {fmt.Errorf("read: %w", context.DeadlineExceeded), fault.ErrTimeout, fault.ErrTimeout.Fault().What},
 		"a request that has ended":   {context.Canceled, fault.ErrInterrupted, fault.ErrInterrupted.Fault().What},
 		"no words at all":            {errors.New("dial tcp 10.1.2.3: secret"), fault.ErrInternal, fault.ErrInternal.Fault().What},

@@ -1,12 +1,12 @@
 package fault
 
-// UsageError is a mistake in the command line, the environment or a file that they name: the program ends with [ExitUsage].
+// UsageError is a mistake in the command line, the environment or a file they name; it exits with [ExitUsage].
 type UsageError struct{ text, fix string }
 
-// Usage returns a mistake with what to do about it, "" for nothing more to say. Neither begins a sentence.
+// Usage returns a UsageError. text and the optional fix start in lower case.
 func Usage(text, fix string) error { return &UsageError{text, fix} }
 
-// Error gives both.
+// Error returns both.
 func (e *UsageError) Error() string {
 	if e.fix == "" {
 		return e.text

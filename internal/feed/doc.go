@@ -1,6 +1,4 @@
-// Package feed is the in-memory hub between what happens to runs and who looks at
-// them: every topic has a sequence and a ring of its newest messages, and a viewer
-// is a place in it, so one who lost the connection continues where it was.
-// Publishers do nothing for viewers: one who falls behind the ring gets a gap
-// instead of what it missed, and reads the snapshot.
+// Package feed is the in-memory hub between events and viewers. Every topic has a sequence and a ring of its newest
+// messages; a viewer is a position in it, so a reconnecting one continues where it was. One that falls behind the ring
+// gets a gap instead and reads the snapshot: publishers never wait.
 package feed

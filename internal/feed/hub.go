@@ -8,8 +8,8 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// The types of messages. Data holds, as JSON: a run.Run for State, []run.Worker for Workers, [Samples], [Log],
-// a run.Event for Event, [System]; {} for Gap and Deleted.
+// Message types. Data holds, as JSON: a run.Run for State, []run.Worker for Workers, [Samples], [Log], a run.Event for
+// Event, [System]; {} for Gap and Deleted.
 const (
 	State       = "state"
 	Workers     = "workers"
@@ -21,7 +21,7 @@ const (
 	Deleted     = "deleted"
 )
 
-// Topics that are not a run's.
+// Topics beside those of runs and sweeps.
 const (
 	RunsTopic   = "runs"
 	SystemTopic = "system"
@@ -30,21 +30,21 @@ const (
 // RunTopic is the topic of one run.
 func RunTopic(id run.ID) string { return "run:" + string(id) }
 
-// SweepTopic is the topic of one sweep: the state of each of its runs when that changes, and [Gap] when many do at once.
+// SweepTopic is the topic of one sweep: its runs' states, or [Gap] when many change at once.
 func SweepTopic(id run.SweepID) string { return "sweep:" + string(id) }
 
-// Message is one thing that viewers of a topic should know.
+// Message is one update of a topic.
 type Message struct {
 	Topic string          `json:"topic"`
 	Seq   int64           `json:"seq"`
 	Type  string          `json:"type"`
 	Data  json.RawMessage `json:"data"`
 
-	// Run is whose state this is: topics of lists and sweeps carry those of many runs. "" for other messages.
+	// Run is the run of a state, for topics with many runs; "" for other messages.
 	Run run.ID `json:"-"`
 }
 
-// Samples is a columnar update of a run's curves: series[metric][statistic][i] belongs to steps[i]; null where absent.
+// Samples updates a run's curves by column: series[metric][statistic][i] belongs to steps[i]; null where absent.
 type Samples struct {
 	Steps  []int64                          `json:"steps"`
 	Series map[string]map[string][]*float64 `json:"series"`
@@ -53,40 +53,39 @@ type Samples struct {
 // Log is a piece of a run's log.
 type Log struct {
 	Lines   []run.LogLine `json:"lines"`
-	Skipped int           `json:"skipped"` // lines left out before these because there were too many at once
-	// Open are lines that have not ended and are rewritten, as progress bars are, each in the place of what was told of that
-	// worker and stream before; one without text has ended. They have no place in the log yet.
+	Skipped int           `json:"skipped"` // lines left out before these
+	// Open are unfinished lines, such as progress bars. Each replaces the earlier one of its worker and stream; an empty
+	// text ends it. They have no position yet.
 	Open []run.LogLine `json:"open,omitempty"`
 }
 
-// System is the state of what the console depends on.
+// System is the state of the console's dependencies.
 type System struct {
 	Nomad   string `json:"nomad"`   // ok or unreachable
 	Store   string `json:"store"`   // ok or failing
-	Message string `json:"message"` // one sentence for a person, "" when all is well
+	Message string `json:"message"` // for people, "" when all is well
 }
 
 const (
-	// ringSize is how many messages a topic keeps: at 20 messages a second, half a minute of absence. Whoever is
-	// further behind reads the snapshot.
+	// ringSize is the messages kept per topic: half a minute at 20 a second.
 	ringSize = 600
 	// ringBytes bounds the memory of one topic's ring.
 	ringBytes = 512 << 10
-	// idleTopics is how many topics without subscribers keep their ring.
+	// idleTopics is how many topics without viewers keep their ring.
 	idleTopics = 64
 )
 
 type topic struct {
 	seq     int64
-	ring    []Message // oldest first, without holes: the last one has sequence seq
+	ring    []Message // oldest first, no gaps; the last has sequence seq
 	bytes   int
 	used    time.Time
 	viewers int
-	waiting map[*Subscription]struct{} // those in Next who have read everything
+	waiting map[*Subscription]struct{} // in Next, having read everything
 }
 
-// since returns what was published after the sequence from: a [Gap] when the ring does not reach back that far, or from
-// is of another process.
+// since returns the messages after a sequence, or a [Gap] if the ring does not reach back that far or the sequence is
+// another process's.
 func (t *topic) since(name string, from int64) []Message {
 	if from > t.seq || from < t.seq-int64(len(t.ring)) {
 		return []Message{{Topic: name, Seq: t.seq, Type: Gap, Data: json.RawMessage(`{}`)}}
@@ -94,7 +93,7 @@ func (t *topic) since(name string, from int64) []Message {
 	return t.ring[len(t.ring)-int(t.seq-from):]
 }
 
-// Hub is the set of topics. The zero value is not usable; see [NewHub].
+// Hub holds the topics. Use [NewHub].
 type Hub struct {
 	mu     sync.Mutex
 	base   int64
@@ -119,8 +118,8 @@ func (h *Hub) topic(name string) *topic {
 	return t
 }
 
-// evictIdle forgets the topics that have been unused the longest while there are too many. A later topic of the same
-// name starts beyond every sequence used so far, so its viewers see a gap, not a repeat.
+// evictIdle drops the longest unused topics beyond idleTopics. A later topic of the same name starts beyond every used
+// sequence, so viewers see a gap, never a repeat.
 func (h *Hub) evictIdle() {
 	for len(h.topics) >= idleTopics {
 		oldest := ""
@@ -130,15 +129,14 @@ func (h *Hub) evictIdle() {
 			}
 		}
 		if oldest == "" {
-			return // all are looked at
+			return // all were visited
 		}
 		h.base = max(h.base, h.topics[oldest].seq+1)
 		delete(h.topics, oldest)
 	}
 }
 
-// Seq is the sequence of the newest message of a topic. Read it before the store: what the page then shows
-// includes at least everything up to it.
+// Seq is the newest sequence of a topic. Read it before the store, so that a page never misses a message.
 func (h *Hub) Seq(name string) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -156,9 +154,8 @@ func (h *Hub) HasViewers(name string) bool {
 	return t != nil && t.viewers > 0
 }
 
-// PublishRun tells viewers of the run what happened to it, and those of its sweep and of the list too what it is now. A state
-// older than one that they were told is dropped. Configuration, environment and arguments do not change, so they do not
-// travel with every step.
+// PublishRun publishes a run and its events to its viewers, and its state to those of its sweep and the list. States
+// older than the last are dropped. Configuration, environment and arguments never change and are left out.
 func (h *Hub) PublishRun(r run.Run, evs ...run.Event) {
 	for _, ev := range evs {
 		h.Publish(RunTopic(r.ID), EventType, ev)
@@ -177,7 +174,7 @@ func (h *Hub) publishRun(r run.Run) {
 	h.publish(RunsTopic, m)
 }
 
-// PublishMany tells viewers of a sweep and of the list that many runs have changed at once: they read the snapshot.
+// PublishMany tells viewers of a sweep and the list to read the snapshot, since many runs changed.
 func (h *Hub) PublishMany(sweep run.SweepID) {
 	if sweep != "" {
 		h.Publish(SweepTopic(sweep), Gap, struct{}{})
@@ -185,8 +182,8 @@ func (h *Hub) PublishMany(sweep run.SweepID) {
 	h.Publish(RunsTopic, Gap, struct{}{})
 }
 
-// Publish sends data, as JSON, to everyone who follows the topic. It costs the same however many they are and however
-// slowly they read. Data that JSON cannot hold becomes a [Gap]: viewers then read the snapshot.
+// Publish sends data as JSON to a topic, at a cost independent of the viewers. Data that JSON cannot hold becomes a
+// [Gap].
 func (h *Hub) Publish(name, typ string, data any) { h.publish(name, encode(typ, data)) }
 
 func encode(typ string, data any) Message {
@@ -207,7 +204,7 @@ func (h *Hub) publish(name string, m Message) {
 	t.bytes += len(m.Data)
 	for len(t.ring) > ringSize || (t.bytes > ringBytes && len(t.ring) > 1) {
 		t.bytes -= len(t.ring[0].Data)
-		t.ring[0] = Message{} // lets go of the data; append moves the rest when it next grows
+		t.ring[0] = Message{} // free the data; append moves the rest when it next grows
 		t.ring = t.ring[1:]
 	}
 	for s := range t.waiting {

@@ -213,7 +213,7 @@ func TestOfABatchOnlyTheNewestStateOfEachRunMatters(t *testing.T) {
 		{Topic: "run:r-1", Seq: 9, Type: State, Run: "r-1"},
 	}
 	var got []int64
-	for _, m := range Newest(batch) {
+	for _, m := range Coalesce(batch) {
 		got = append(got, m.Seq)
 	}
 	if fmt.Sprint(got) != "[4 5 6 7 8 9]" {

@@ -6,17 +6,17 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// rememberedRuns is how many runs are remembered twice over: those whose state has changed last.
+// rememberedRuns is the least number of recent runs remembered.
 const rememberedRuns = 4096
 
-// newest drops stale states: between reading a run and publishing it, someone else may have stored and published a newer one.
-// The zero value is ready.
+// newest drops stale states: another goroutine may store and publish a newer one between our read and publish. The zero
+// value is ready.
 type newest struct {
 	mu        sync.Mutex
-	now, last map[run.ID]int64 // the revision that was published
+	now, last map[run.ID]int64 // published revisions
 }
 
-// publish calls fn unless a newer state of the run was published before. One at a time, so that the order is kept.
+// publish calls fn, one at a time, unless a newer state of the run was published.
 func (n *newest) publish(r run.Run, fn func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

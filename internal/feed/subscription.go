@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// Subscription is one viewer's place in the topics that it follows. It holds no messages: Next takes them from the
-// topics' rings.
+// Subscription is a viewer's positions in its topics. It holds no messages: Next reads the rings.
 type Subscription struct {
 	hub    *Hub
 	places []place // guarded by the hub
@@ -19,12 +18,12 @@ type Subscription struct {
 // place is how far a viewer has read a topic.
 type place struct {
 	name  string
-	topic *topic // a topic that is followed is never evicted
+	topic *topic // never evicted while followed
 	seq   int64
 }
 
-// Subscribe follows topics, each from just after the given sequence; a negative one means from now. Whenever the ring
-// does not reach back to where the viewer is, its next message of the topic is a [Gap]: re-read the snapshot.
+// Subscribe follows topics, each after the given sequence, or from now if negative. Where the ring does not reach back
+// far enough the next message is a [Gap].
 func (h *Hub) Subscribe(since map[string]int64) *Subscription {
 	s := &Subscription{hub: h, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	h.mu.Lock()
@@ -54,8 +53,8 @@ func (s *Subscription) Close() {
 	})
 }
 
-// Next waits for messages and returns all that there are, those of one topic in order. It returns ctx's error, or
-// context.Canceled once the subscription is closed.
+// Next blocks until there are messages and returns all, in order per topic. It returns ctx's error, or context.Canceled
+// once closed.
 func (s *Subscription) Next(ctx context.Context) ([]Message, error) {
 	for {
 		if ms := s.take(); len(ms) > 0 {
@@ -71,7 +70,7 @@ func (s *Subscription) Next(ctx context.Context) ([]Message, error) {
 	}
 }
 
-// take moves every place to the newest message and returns what was in between; if nothing was, the topics wake it later.
+// take advances to the newest messages and returns those in between, or else registers for a wake-up.
 func (s *Subscription) take() []Message {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
@@ -102,12 +101,12 @@ func (s *Subscription) closed() bool {
 func (s *Subscription) wakeUp() {
 	select {
 	case s.wake <- struct{}{}:
-	default: // it is awake
+	default: // already awake
 	}
 }
 
-// Newest drops from a batch the states and workers that a later message of the batch replaces.
-func Newest(batch []Message) []Message {
+// Coalesce drops states and workers that a later message of the batch replaces.
+func Coalesce(batch []Message) []Message {
 	type subject struct {
 		topic, typ, run string
 	}

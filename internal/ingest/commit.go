@@ -13,19 +13,19 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// commitRequest is a batch on its way into the store; done gets the result.
+// commitRequest is a batch to be stored; done gets the result.
 type commitRequest struct {
 	batch *store.Batch
 	done  chan error
 }
 
-// Everything that waits when the writer becomes free goes into one transaction, up to these bounds.
+// The writer puts all that waits into one transaction, within these bounds.
 const (
 	maxGroup      = 256
 	maxGroupBytes = 4 << 20
 )
 
-// commit hands a batch to the writer and waits for it to be stored.
+// commit hands a batch to the writer and waits.
 func (in *Ingest) commit(ctx context.Context, b *store.Batch) error {
 	req := &commitRequest{b, make(chan error, 1)}
 	select {
@@ -36,8 +36,8 @@ func (in *Ingest) commit(ctx context.Context, b *store.Batch) error {
 	return <-req.done // the writer always answers
 }
 
-// write is the only writer of log batches. It groups by what is there and never waits for more, so that a single line
-// is stored at once and many are stored together.
+// write is the only writer of log batches. It groups what is there and never waits for more, so a single line is stored
+// at once.
 func (in *Ingest) write(ctx context.Context) error {
 	for {
 		var group []*commitRequest
@@ -69,7 +69,7 @@ func (in *Ingest) store(ctx context.Context, group []*commitRequest) {
 	}
 	err := in.o.Store.Commit(ctx, batches)
 	if err != nil && len(group) > 1 && (errors.Is(err, fault.ErrConflict) || errors.Is(err, fault.ErrNotFound)) {
-		for _, req := range group { // one of them is at fault: the others must not suffer for it
+		for _, req := range group { // one is at fault; the others must not suffer
 			in.store(ctx, []*commitRequest{req})
 		}
 		return
@@ -89,10 +89,9 @@ func (in *Ingest) store(ctx context.Context, group []*commitRequest) {
 	}
 }
 
-// publish tells viewers what was stored.
 func (in *Ingest) publish(b *store.Batch) {
 	topic := feed.RunTopic(b.RunID)
-	if b.Repeated { // samples that are gone cannot be taken back
+	if b.Repeated { // samples cannot be taken back
 		in.o.Publisher.Publish(topic, feed.Gap, struct{}{})
 	}
 	if log := in.shaper.shape(b); len(log.Lines) > 0 {
@@ -106,15 +105,15 @@ func (in *Ingest) publish(b *store.Batch) {
 	}
 }
 
-// A run's live log shows at most liveLines lines per livePeriod, each cut to liveLine bytes; more than that nobody can
-// read, and the whole is in the store.
+// A run's live log shows at most liveLines lines per livePeriod, each cut to liveLine bytes: nobody can read more, and
+// the store has it all.
 const (
 	liveLines  = 300
 	livePeriod = 100 * time.Millisecond
 	liveLine   = 4 << 10
 )
 
-// logShaper bounds what goes to viewers. It is used by the writer and by Forget.
+// logShaper bounds what viewers get. The writer and Forget use it.
 type logShaper struct {
 	now  func() time.Time
 	mu   sync.Mutex
@@ -153,7 +152,7 @@ func (s *logShaper) shape(b *store.Batch) feed.Log {
 	}
 	lines := b.Lines()
 	room := max(0, liveLines-w.lines)
-	if n := len(lines) - room; n > 0 { // the newest are the ones to show
+	if n := len(lines) - room; n > 0 { // show the newest
 		w.skipped += n
 		lines = lines[n:]
 	}
@@ -171,7 +170,7 @@ func (s *logShaper) shape(b *store.Batch) feed.Log {
 	return out
 }
 
-// cutText cuts at a rune boundary and says how much is missing.
+// cutText cuts between characters and says how much is missing.
 func cutText(s string, n int) string {
 	kept := fault.Cut(s, n)
 	return fmt.Sprintf("%s… (%d more bytes)", kept, len(s)-len(kept))

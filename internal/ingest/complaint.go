@@ -2,11 +2,11 @@ package ingest
 
 import "log/slog"
 
-// complaint logs a repeated failure, such as a full disk, once, and again when it changes or comes back. The zero value is
+// complaint logs a repeated failure, such as a full disk, once, and again when it changes or returns. The zero value is
 // ready.
 type complaint struct{ last string }
 
-// about takes the outcome; nil is success.
+// about takes an outcome; nil is success.
 func (c *complaint) about(log *slog.Logger, what string, err error) {
 	text := ""
 	if err != nil {

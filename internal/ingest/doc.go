@@ -1,5 +1,4 @@
-// Package ingest follows the logs of workers: frames become lines, lines become
-// samples and events through logparse, and lines, samples and cursor are stored in
-// one transaction before anyone is told. Start reading at tail.go (one stream) and
-// commit.go (all streams into one writer).
+// Package ingest follows workers' logs: frames become lines, lines become samples and events through logparse, and all
+// is stored with the cursor in one transaction before it is published. Start at tail.go (one stream) and commit.go (the
+// writer).
 package ingest

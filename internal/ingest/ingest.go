@@ -20,7 +20,7 @@ type Tailer interface {
 	TailLog(ctx context.Context, allocID, stream string, from nomad.Cursor, follow bool, fn func(nomad.LogChunk) error) error
 }
 
-// Store is what ingest needs of the store.
+// Store is the part of the store that ingest uses.
 type Store interface {
 	Cursor(ctx context.Context, allocID, stream string) (store.Cursor, error)
 	Commit(ctx context.Context, batches []*store.Batch) error
@@ -35,25 +35,25 @@ type Store interface {
 	StaleCurves(ctx context.Context) ([]run.ID, error)
 }
 
-// Publisher tells viewers; see [feed.Hub].
+// Publisher informs viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any)
 	PublishRun(r run.Run, evs ...run.Event)
 	HasViewers(topic string) bool
 }
 
-// Options configures [New]. All fields are needed.
+// Options configures [New]. All fields are required.
 type Options struct {
 	Tailer    Tailer
 	Store     Store
 	Publisher Publisher
 	Logger    *slog.Logger
 	Now       func() time.Time
-	// Health is told whether the store takes what ingest writes: nil when it does.
+	// Health is called with the outcome of writes: nil when they succeed.
 	Health func(error)
 }
 
-// Ingest owns a goroutine for each stream that it follows, one writer, and one publisher of progress.
+// Ingest owns a goroutine per stream, a writer, and a publisher of progress.
 type Ingest struct {
 	o       Options
 	commits chan *commitRequest
@@ -67,17 +67,17 @@ type Ingest struct {
 	allocs map[string]*alloc
 }
 
-// alloc is one worker whose streams are followed.
+// alloc is a worker whose streams are followed.
 type alloc struct {
 	worker run.Worker
 	cancel context.CancelFunc
-	ended  context.Context // done once Nomad says that the worker has ended
+	ended  context.Context // done once the worker has ended
 	end    context.CancelFunc
 	lost   run.Unwritten // set before ended is done
-	left   int           // streams not yet drained
+	left   int           // streams not drained yet
 }
 
-// New returns an Ingest that does nothing until Run.
+// New returns an idle Ingest; see Run.
 func New(o Options) *Ingest {
 	return &Ingest{
 		o: o, commits: make(chan *commitRequest),
@@ -85,7 +85,7 @@ func New(o Options) *Ingest {
 	}
 }
 
-// Run works until ctx ends, then waits for everything that it started.
+// Run works until ctx ends, then waits for all it started.
 func (in *Ingest) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	in.mu.Lock()
@@ -107,11 +107,10 @@ func (in *Ingest) Run(ctx context.Context) error {
 	return err
 }
 
-// streams are the two logs of a task.
 var streams = [...]string{"stdout", "stderr"}
 
-// Follow begins to follow a worker that has started, and once it has ended reads what is left. It may be called as often
-// as the worker changes, and never waits.
+// Follow follows a started worker's log, and reads the rest once it has ended. Call it at every change of the worker; it
+// never blocks.
 func (in *Ingest) Follow(w run.Worker) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -134,7 +133,7 @@ func (in *Ingest) Follow(w run.Worker) {
 	}
 }
 
-// start is called with the lock held.
+// start needs the lock.
 func (in *Ingest) start(a *alloc) {
 	if a.cancel != nil {
 		return
@@ -158,7 +157,7 @@ func (in *Ingest) start(a *alloc) {
 	}
 }
 
-// Drained reports whether everything that the worker printed is stored. It is false for workers never given to Follow.
+// Drained reports whether a followed worker's whole output is stored.
 func (in *Ingest) Drained(allocID string) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -166,7 +165,7 @@ func (in *Ingest) Drained(allocID string) bool {
 	return a != nil && a.left == 0
 }
 
-// Forget stops following a run's workers, for a run that is finished or deleted.
+// Forget stops following the workers of a finished or deleted run.
 func (in *Ingest) Forget(id run.ID) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -183,14 +182,13 @@ func (in *Ingest) Forget(id run.ID) {
 	in.open.forget(id)
 }
 
-// Flush publishes and stores the newest headline of a run now; called when the run ends, so that its final numbers are
-// there together with its final state.
+// Flush stores and publishes a run's headline now, so that a final state comes with its final numbers.
 func (in *Ingest) Flush(ctx context.Context, id run.ID) error {
 	in.prog.touch(id)
 	return in.prog.flush(ctx, id)
 }
 
-// sealEvery is how often full log pages move to the archive, and old points into chunks.
+// sealEvery is how often old log lines and points are sealed.
 const sealEvery = 2 * time.Second
 
 func (in *Ingest) sealLoop(ctx context.Context) error {
@@ -212,7 +210,7 @@ func (in *Ingest) sealLoop(ctx context.Context) error {
 	}
 }
 
-// sealLogs seals the logs of every run that has enough. One that cannot be sealed keeps no other from it.
+// sealLogs seals each run's log that is long enough; a failure does not stop the others.
 func (in *Ingest) sealLogs(ctx context.Context) error {
 	ids, err := in.o.Store.UnsealedRuns(ctx, store.SealBytes)
 	errs := []error{err}
@@ -222,7 +220,7 @@ func (in *Ingest) sealLogs(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// sealPoints seals what there is, or as much as leaves time for the logs: an old database can have hours of it.
+// sealPoints seals points for as long as the logs can wait: an old database can take hours.
 func (in *Ingest) sealPoints(ctx context.Context) error {
 	until := in.o.Now().Add(sealEvery)
 	for more := true; more && in.o.Now().Before(until); {

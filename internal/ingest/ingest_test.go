@@ -193,8 +193,8 @@ func TestLinesBecomeSamplesEventsAndLogs(t *testing.T) {
 	if err != nil || len(evs) != 1 || evs[0].Kind != "checkpoint_saved" || evs[0].Rank != 0 || evs[0].Attempt != 1 {
 		t.Errorf("events are %+v, %v", evs, err)
 	}
-	saved, err := r.store.Saved(t.Context(), r.id)
-	if d := cmp.Diff([]run.Saved{{Attempt: 1, Step: 1, Path: "/c/step_1"}}, saved); err != nil || d != "" {
+	saved, err := r.store.SavedCheckpoints(t.Context(), r.id)
+	if d := cmp.Diff([]run.SavedCheckpoint{{Attempt: 1, Step: 1, Path: "/c/step_1"}}, saved); err != nil || d != "" {
 		t.Error(err, d)
 	}
 	if err := r.in.Flush(t.Context(), r.id); err != nil {
@@ -490,11 +490,11 @@ func TestHostileOutputIsStoredAndBounded(t *testing.T) {
 	if err != nil || len(evs) != 2001 || kinds["events_cut"] != 1 || kinds["metrics_dropped"] != 1 {
 		t.Errorf("%d events: %v, %v", len(evs), kinds, err)
 	}
-	if saved, err := r.store.Saved(t.Context(), r.id); err != nil || len(saved) != 2 || saved[0].Step != 9 {
+	if saved, err := r.store.SavedCheckpoints(t.Context(), r.id); err != nil || len(saved) != 2 || saved[0].Step != 9 {
 		t.Errorf("checkpoints %+v, %v", saved, err)
 	}
 	names, err := r.store.Metrics(t.Context(), r.id)
-	if err != nil || len(names) > points.MaxMetrics+len(points.Rolled()) {
+	if err != nil || len(names) > points.MaxMetrics+len(points.CurveMetrics()) {
 		t.Errorf("%d metrics, %v", len(names), err)
 	}
 }

@@ -15,28 +15,27 @@ import (
 )
 
 const (
-	// maxLine is the longest line that is kept in one piece, the bound of logparse. The rest of a longer line is
-	// archived in pieces of this size, and not parsed.
+	// maxLine is the longest line parsed, as in logparse. Longer ones are stored in pieces of this size, without parsing
+	// the rest.
 	maxLine = 64 << 10
-	// maxEvents bounds the events that one stream can add to a run's timeline: a log is untrusted and they are kept for
-	// ever. So are the names of metrics, which the store bounds.
+	// maxEvents bounds a stream's events: a log is untrusted, and events are kept. The store bounds metric names.
 	maxEvents = 2000
-	// systemPrefix begins the names of metrics that are measured by the clock, not by the step.
+	// systemPrefix marks metrics measured by the clock, not by the step.
 	systemPrefix = "system/"
-	// byTime marks a point whose place is the time at which it was received.
+	// byTime marks a point placed by time of receipt.
 	byTime = -1
 )
 
-// parserState is what is stored with a cursor, so that a restarted console reads on exactly as this one would have.
+// parserState is stored with the cursor, so a restarted console continues exactly here.
 type parserState struct {
 	Parse  logparse.State `json:"parse"`
-	Step   int64          `json:"step,omitempty"` // the newest step that a sample reported
-	Cut    bool           `json:"cut,omitempty"`  // inside a line that was too long
+	Step   int64          `json:"step,omitempty"` // newest reported step
+	Cut    bool           `json:"cut,omitempty"`  // inside an overlong line
 	Events int            `json:"events,omitempty"`
 }
 
-// lineReader turns the chunks of one stream into batches that end where a line ends. It keeps the unfinished line in
-// memory; the cursor stays at that line's beginning, so that it is read again after a restart.
+// lineReader cuts a stream's chunks into batches at line ends. The cursor stays before the unfinished line, which is
+// read again after a restart.
 type lineReader struct {
 	log    *slog.Logger
 	rank   int
@@ -46,9 +45,9 @@ type lineReader struct {
 	events int
 	report run.ExitReport
 
-	from    store.Cursor // what is stored
-	pending []byte       // bytes after from, without a newline
-	end     nomad.Cursor // the end of pending
+	from    store.Cursor // stored
+	pending []byte       // bytes after from, without newline
+	end     nomad.Cursor // end of pending
 }
 
 func newLineReader(cur store.Cursor, rank int, log *slog.Logger) *lineReader {
@@ -63,8 +62,8 @@ func newLineReader(cur store.Cursor, rank int, log *slog.Logger) *lineReader {
 	return r
 }
 
-// skip goes on at a place before which output was lost, and returns the batches that store what there is before it, which
-// will never be finished, and a line of the log that says so. The last one moves the cursor.
+// skip continues after a loss of output. The returned batches store the unfinished line and a line that tells of the
+// loss, and move the cursor.
 func (r *lineReader) skip(mark string, to nomad.Cursor) []*store.Batch {
 	var out []*store.Batch
 	if len(r.pending) > 0 {
@@ -72,11 +71,11 @@ func (r *lineReader) skip(mark string, to nomad.Cursor) []*store.Batch {
 	}
 	r.pending, r.cut, r.end = nil, false, to
 	b := r.batch(nil, to)
-	b.Log = []byte(mark + "\n") // the console's words, which are not parsed
+	b.Log = []byte(mark + "\n") // not to be parsed
 	return append(out, b)
 }
 
-// feed takes the next chunk and returns the batches that it completes.
+// feed takes a chunk and returns the batches that it completes.
 func (r *lineReader) feed(c nomad.LogChunk) []*store.Batch {
 	var out []*store.Batch
 	data := c.Data
@@ -102,8 +101,8 @@ func (r *lineReader) feed(c nomad.LogChunk) []*store.Batch {
 	return out
 }
 
-// boundary returns how many bytes of data can be stored now: through the last newline, but not more than store.MaxLines
-// lines; or all of it once the pending line is too long. 0 means wait for more.
+// boundary returns how much of data to store now: through the last newline, at most store.MaxLines lines, or all if the
+// pending line is too long. 0 means wait.
 func (r *lineReader) boundary(data []byte) int {
 	last := bytes.LastIndexByte(data, '\n')
 	if last < 0 {
@@ -126,8 +125,8 @@ func (r *lineReader) boundary(data []byte) int {
 	return n
 }
 
-// finish returns the batch that ends the stream; whole is false when its end was not there to be read. A log of steps that
-// ends inside a line was cut, as a full disk does.
+// finish returns the last batch; whole is false if the end was lost. A log of steps that ends inside a line was cut, as
+// by a full disk.
 func (r *lineReader) finish(whole bool) *store.Batch {
 	if len(r.pending) > 0 && r.report.Step > 0 && rewritten(r.pending) == "" {
 		whole = false
@@ -151,7 +150,7 @@ func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 		rest = after
 	}
 	state, err := json.Marshal(parserState{r.parser.State, r.step, r.cut, r.events})
-	if err != nil { // a struct of plain values
+	if err != nil { // cannot happen
 		r.log.Error("encode parser state", "err", err)
 	}
 	b.To = store.Cursor{File: to.File, Offset: to.Offset, Parser: string(state), Report: r.report}
@@ -159,11 +158,11 @@ func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 	return b
 }
 
-// overwritten takes the steps that a line, or a piece of one, reported before carriage returns rewrote it.
+// overwritten takes the steps of a line before carriage returns overwrote them.
 func (r *lineReader) overwritten(b *store.Batch, line []byte) {
-	inside := r.cut // its beginning is in an earlier piece
+	inside := r.cut // began in an earlier piece
 	if !inside {
-		line = bytes.TrimRight(line, "\r") // the last state is read as the line
+		line = bytes.TrimRight(line, "\r") // the last state is parsed as the line
 	}
 	for {
 		state, after, more := bytes.Cut(line, []byte("\r"))
@@ -177,7 +176,7 @@ func (r *lineReader) overwritten(b *store.Batch, line []byte) {
 	}
 }
 
-// take adds what a line says to a batch.
+// take adds a parsed line to a batch.
 func (r *lineReader) take(b *store.Batch, res logparse.Result) {
 	switch res.Kind {
 	case logparse.KindSample:
@@ -190,7 +189,7 @@ func (r *lineReader) take(b *store.Batch, res logparse.Result) {
 			case res.Sample.HasStep:
 			case strings.HasPrefix(m.Name, systemPrefix):
 				step = byTime
-			case r.step > 0: // belongs to the step that the worker is at
+			case r.step > 0: // belongs to the worker's current step
 				step = r.step
 			default:
 				continue
@@ -209,8 +208,8 @@ func (r *lineReader) point(b *store.Batch, p points.Point) {
 	b.Points = append(b.Points, p)
 }
 
-// frequent are the events that come with every outer step, with the number that is kept of each as a metric: a run of
-// 88 000 steps on 300 workers would fill its timeline with a million of them.
+// frequent events come with every outer step and are kept as metrics only: 88 000 steps on 300 workers would be a
+// million timeline entries.
 var frequent = map[string]struct{ number, metric string }{
 	logparse.OuterStep:     {"outer_step", "outer_step"},
 	logparse.OuterStepDone: {"mfu", "outer_mfu"},
@@ -218,8 +217,8 @@ var frequent = map[string]struct{ number, metric string }{
 	logparse.AllReduceDone: {"seconds", "all_reduce_seconds"},
 }
 
-// facts are what every worker says of itself at its start and again at each change of the mesh. They are told once, by
-// worker 0: a run of 300 workers would begin its timeline with a thousand of them.
+// facts are events that every worker repeats at start and at mesh changes. Only worker 0's are kept, or 300 workers
+// would start the timeline with a thousand.
 var facts = map[string]bool{logparse.MeshSize: true, logparse.Parameters: true, logparse.PeakFLOPS: true}
 
 func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
@@ -234,7 +233,7 @@ func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
 		return
 	}
 	if path := ev.Path(); ev.Name == logparse.CheckpointSaved && ev.HasStep && path != "" && ev.Step >= 0 && ev.Step <= run.MaxStep {
-		b.Saved = append(b.Saved, store.Checkpoint{Step: ev.Step, Path: path}) // however many events there were
+		b.Checkpoints = append(b.Checkpoints, store.Checkpoint{Step: ev.Step, Path: path}) // not limited by maxEvents
 	}
 	r.events++
 	switch {
@@ -246,7 +245,7 @@ func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
 	}
 }
 
-// note keeps what an event says about the end of the worker, however many events there were.
+// note records how the worker ended, regardless of maxEvents.
 func (r *lineReader) note(ev logparse.Event) {
 	if ev.Name == logparse.Finished {
 		r.report.Finished = true

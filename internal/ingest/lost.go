@@ -8,10 +8,10 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// markPrefix begins the line that stands in a log where output is missing.
+// markPrefix starts a log line about missing output.
 const markPrefix = "=== cotrain: "
 
-// trouble is what kept a stream from being stored since it last was. The store's comes before Nomad's.
+// trouble is why a stream has not been stored lately. The store's comes before Nomad's.
 type trouble string
 
 const (
@@ -21,7 +21,6 @@ const (
 	diskFull    trouble = "the console's disk was full"
 )
 
-// add takes note of an error.
 func (t *trouble) add(err error, committing bool) {
 	switch {
 	case errors.Is(err, fault.ErrFull):
@@ -35,7 +34,7 @@ func (t *trouble) add(err error, committing bool) {
 	}
 }
 
-// because says why output was not read before it was gone.
+// because explains why output was lost.
 func (t trouble) because(gone string) string {
 	if t == noTrouble {
 		return gone + " before the console had read them"
@@ -43,7 +42,6 @@ func (t trouble) because(gone string) string {
 	return string(t) + " and " + gone
 }
 
-// outputOf names what a stream carries.
 func outputOf(rank int, stream string) string {
 	if stream == "stderr" {
 		return fmt.Sprintf("worker %d's error output", rank)
@@ -51,26 +49,26 @@ func outputOf(rank int, stream string) string {
 	return fmt.Sprintf("worker %d's output", rank)
 }
 
-// lostMessage says what of a stream was rotated away: about so many bytes, between when it was last stored and now.
+// lostMessage tells of output rotated away: bytes is an estimate, from the last store until now.
 func lostMessage(bytes int64, output string, from, to time.Time, t trouble) string {
 	return fmt.Sprintf("about %s of %s %s is missing: %s", size(bytes), output, span(from, to), t.because("Nomad rotated the files away"))
 }
 
-// goneMessage says that the end of a stream was removed from its node.
+// goneMessage tells that a stream's end was removed from its node.
 func goneMessage(output string, from time.Time, t trouble) string {
 	return fmt.Sprintf("the end of %s%s is missing: %s", output, since(from), t.because("its files were removed from the node"))
 }
 
-// unwrittenMessage says that the node could not write a part of a stream, which may be its end.
+// unwrittenMessage tells that the node could not write part of a stream.
 func unwrittenMessage(bytes int64, output string) string {
 	return fmt.Sprintf("about %s of %s is missing: the disk of its node could not take it", size(bytes), output)
 }
 
-// span writes a time of a day in UTC, with the date where the days differ.
+// span formats times of day in UTC, with dates if they differ.
 func span(from, to time.Time) string {
 	from, to = from.UTC(), to.UTC()
 	switch {
-	case from.Unix() <= 0: // nothing of it was ever stored
+	case from.Unix() <= 0: // nothing was ever stored
 		return "before " + to.Format("15:04") + " UTC"
 	case from.YearDay() == to.YearDay() && from.Year() == to.Year():
 		return "from " + from.Format("15:04") + " to " + to.Format("15:04") + " UTC"
@@ -85,7 +83,7 @@ func since(from time.Time) string {
 	return " after " + from.UTC().Format("2006-01-02 15:04") + " UTC"
 }
 
-// size writes about how many bytes there are.
+// size formats an approximate number of bytes.
 func size(n int64) string {
 	switch {
 	case n >= 10_000_000:

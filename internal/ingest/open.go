@@ -11,14 +11,13 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// An open line is one that carriage returns rewrite, a progress bar. It is stored once, when it ends; until then viewers get
-// its newest state: at most every openEvery, and again after openAgain for those who have come meanwhile.
+// An open line, such as a progress bar, is rewritten by carriage returns. It is stored when it ends; until then viewers
+// get its newest state at most every openEvery, and again after openAgain for newcomers.
 const (
 	openEvery = 500 * time.Millisecond
 	openAgain = 5 * time.Second
 )
 
-// openLines are the newest states of the lines that are being rewritten.
 type openLines struct {
 	o    Options
 	wake chan struct{}
@@ -33,7 +32,7 @@ type openKey struct {
 }
 
 type openLine struct {
-	text    string // "" once it has ended
+	text    string // "" once ended
 	changed bool
 	told    time.Time
 }
@@ -42,7 +41,7 @@ func newOpenLines(o Options) *openLines {
 	return &openLines{o: o, wake: make(chan struct{}, 1), runs: map[run.ID]map[openKey]*openLine{}}
 }
 
-// set takes the state of a stream's open line, "" for none.
+// set takes a stream's open line, "" for none.
 func (l *openLines) set(w run.Worker, stream, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +70,7 @@ func (l *openLines) forget(id run.ID) {
 	delete(l.runs, id)
 }
 
-// run publishes until ctx ends, and sleeps while there is nothing to publish.
+// run publishes until ctx ends, asleep while nothing is open.
 func (l *openLines) run(ctx context.Context) error {
 	for {
 		select {
@@ -87,7 +86,7 @@ func (l *openLines) run(ctx context.Context) error {
 	}
 }
 
-// publish tells viewers what has changed, and reports whether any line is open.
+// publish publishes changes and reports whether any line is open.
 func (l *openLines) publish() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,7 +120,7 @@ func (l *openLines) due(lines map[openKey]*openLine) (open []run.LogLine) {
 	return open
 }
 
-// rewritten returns what a terminal shows of an unfinished line that carriage returns rewrite; "" of any other.
+// rewritten returns what a terminal shows of a line being rewritten, "" for other lines.
 func rewritten(pending []byte) string {
 	if bytes.IndexByte(pending, '\r') < 0 {
 		return ""

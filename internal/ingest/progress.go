@@ -15,16 +15,15 @@ import (
 )
 
 const (
-	// progressEvery is how often a run's headline and curves are published while someone watches it, and unseenEvery while
-	// no one does: a console of a hundred runs must not spend its time on what no one sees.
+	// progressEvery is how often a watched run's headline and curves are published, unseenEvery an unwatched one's.
 	progressEvery = 100 * time.Millisecond
 	unseenEvery   = time.Second
 )
 
-// shown is what viewers get of each curve, step by step.
+// shown is what viewers get of each curve.
 var shown = map[string][]string{"loss": {"mean", "min", "max"}, "tokens_per_second": {"sum"}}
 
-// progress derives headlines and curve updates from what is stored. It holds nothing that cannot be derived again.
+// progress derives headlines and curve updates from the store. All its state can be derived again.
 type progress struct {
 	o     Options
 	mu    sync.Mutex
@@ -35,7 +34,7 @@ type progress struct {
 
 func newProgress(o Options) *progress { return &progress{o: o, dirty: map[run.ID]time.Time{}} }
 
-// touch marks the run's headline and curves as stale. What has changed is in the store.
+// touch marks a run's headline and curves as stale.
 func (p *progress) touch(id run.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -47,7 +46,7 @@ func (p *progress) touch(id run.ID) {
 func (p *progress) run(ctx context.Context) error {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
-	failing := map[run.ID]*complaint{} // of runs whose last flush failed
+	failing := map[run.ID]*complaint{} // runs whose last flush failed
 	for {
 		select {
 		case <-ctx.Done():
@@ -78,7 +77,7 @@ func (p *progress) run(ctx context.Context) error {
 	}
 }
 
-// catchUp brings the curves up to date that an earlier console left behind: it was killed, or stored them in another way.
+// catchUp updates curves that an earlier console left stale.
 func (p *progress) catchUp(ctx context.Context) {
 	ids, err := p.o.Store.StaleCurves(ctx)
 	errs := []error{err}
@@ -100,7 +99,7 @@ func (p *progress) catchUpRun(ctx context.Context, id run.ID) error {
 	return err
 }
 
-// flush stores and publishes the headline and the changed steps of a run. What it could not do stays to be done.
+// flush stores and publishes a run's headline and changed steps. What fails stays stale.
 func (p *progress) flush(ctx context.Context, id run.ID) error {
 	p.mu.Lock()
 	delete(p.dirty, id)
@@ -117,7 +116,7 @@ func (p *progress) flush(ctx context.Context, id run.ID) error {
 	return err
 }
 
-// update brings the curves up to date first: the headline is a point of them, and what viewers get ends with it.
+// update rolls up the curves before the headline, which is a point of them.
 func (p *progress) update(ctx context.Context, id run.ID) error {
 	before, err := p.o.Store.Run(ctx, id)
 	if err != nil {
@@ -150,10 +149,10 @@ func (p *progress) update(ctx context.Context, id run.ID) error {
 	return nil
 }
 
-// rolled is what of a run's curves has changed.
+// rolled is the changed part of a run's curves.
 type rolled struct {
 	any  bool
-	much bool // more than one call of RollUp
+	much bool // more than one RollUp
 	part points.RollUp
 }
 
@@ -169,11 +168,10 @@ func (p *progress) rollUp(ctx context.Context, id run.ID) (r rolled, err error) 
 	return r, nil
 }
 
-// gapSteps is how many steps that viewers do not have yet are still told one by one.
+// gapSteps is the most unpublished steps sent one by one.
 const gapSteps = 2000
 
-// publish tells viewers the steps of the curves up to that of the headline: those that have changed, and those that they
-// were not told before because it was behind.
+// publish sends viewers the curves up to the headline: changed steps, and those that were ahead of it before.
 func (p *progress) publish(ctx context.Context, id run.ID, r rolled, before, now int64) error {
 	topic := feed.RunTopic(id)
 	from := before + 1
@@ -201,7 +199,7 @@ func (p *progress) publish(ctx context.Context, id run.ID, r rolled, before, now
 	return nil
 }
 
-// samples puts the steps of every curve up to one into columns.
+// samples puts the curves up to a step into columns.
 func samples(whole map[string][]run.CurvePoint, to int64) feed.Samples {
 	out := feed.Samples{Series: map[string]map[string][]*float64{}}
 	curves := map[string][]run.CurvePoint{}

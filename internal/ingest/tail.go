@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// settle is how long an ended worker's log must not grow to be taken for complete: a real agent was seen to copy the
-	// last bytes of a task after it had told of its end, and those are the ones that say how it ended.
+	// settle is how long an ended worker's log must stay unchanged to count as complete: a real agent was seen to copy a
+	// task's last bytes, the important ones, after reporting its end.
 	settle = time.Second
-	// retryMin and retryMax bound the pause after an error.
+	// Bounds of the pause after an error.
 	retryMin = 100 * time.Millisecond
 	retryMax = 10 * time.Second
 )
@@ -30,9 +30,9 @@ type tail struct {
 	stream string
 	log    *slog.Logger
 	lines  *lineReader
-	stored time.Time // when something of it was stored last
-	moved  bool      // something was stored since the last error
-	why    trouble   // why nothing was
+	stored time.Time // time of the last commit
+	moved  bool      // stored something since the last error
+	why    trouble   // why nothing was stored
 
 	finishing complaint
 }
@@ -41,11 +41,11 @@ func newTail(in *Ingest, a *alloc, stream string) *tail {
 	return &tail{in: in, alloc: a, stream: stream, log: in.o.Logger.With("alloc", a.worker.AllocID, "stream", stream)}
 }
 
-// run reads until the worker has ended and everything it printed is stored, and reports whether it came so far.
+// run reads until the worker has ended and its output is stored, and reports whether it got that far.
 func (t *tail) run(ctx context.Context) bool {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = retryMin, retryMax
-	last := store.Cursor{Offset: -1} // what the previous drain ended at
+	last := store.Cursor{Offset: -1} // end of the previous drain
 	for ctx.Err() == nil {
 		cur, err := t.in.o.Store.Cursor(ctx, t.alloc.worker.AllocID, t.stream)
 		if err == nil {
@@ -70,7 +70,7 @@ func (t *tail) run(ctx context.Context) bool {
 			pause.Reset()
 		case ctx.Err() == nil:
 			t.why.add(err, false)
-			if t.moved { // the stream was good: only failures in a row make the pause longer
+			if t.moved { // only failures in a row lengthen the pause
 				t.moved = false
 				pause.Reset()
 			}
@@ -87,7 +87,7 @@ func (t *tail) hasEnded() bool {
 	return t.alloc.ended.Err() != nil
 }
 
-// wait sleeps, but not beyond the end of the worker if that has not been seen yet.
+// wait sleeps, at most until the worker ends.
 func (t *tail) wait(ctx context.Context, d time.Duration) {
 	if t.hasEnded() {
 		sleep(ctx, d)
@@ -111,11 +111,11 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// read takes what there is from cur on; while the worker lives it stays for what comes. That streams take turns when
-// there are more than Nomad has connections for is the Tailer's business.
+// read reads from cur on, and follows a live worker's stream. The Tailer lets streams take turns when Nomad has too few
+// connections.
 func (t *tail) read(ctx context.Context, cur store.Cursor, ended bool) error {
 	from := nomad.Cursor{File: cur.File, Offset: cur.Offset}
-	take := func(c nomad.LogChunk) error { return t.take(ctx, c) } // ctx: a commit is not cut short by the worker's end
+	take := func(c nomad.LogChunk) error { return t.take(ctx, c) } // a worker's end must not cut a commit short
 	if ended {
 		return t.in.o.Tailer.TailLog(ctx, t.alloc.worker.AllocID, t.stream, from, false, take)
 	}
@@ -146,7 +146,7 @@ func (t *tail) take(ctx context.Context, c nomad.LogChunk) error {
 	return nil
 }
 
-// skip stores that output before a place is missing, a line in the log and an event, and whether that was the end of it.
+// skip stores a loss of output, as log line and event; end means it was the end of the stream.
 func (t *tail) skip(ctx context.Context, kind, text string, to nomad.Cursor, end bool) error {
 	batches := t.lines.skip(markPrefix+text+" ===", to)
 	last := batches[len(batches)-1]
@@ -160,7 +160,6 @@ func (t *tail) skip(ctx context.Context, kind, text string, to nomad.Cursor, end
 	return nil
 }
 
-// commit stores a batch.
 func (t *tail) commit(ctx context.Context, b *store.Batch) error {
 	t.label(b)
 	if err := t.in.commit(ctx, b); err != nil {
@@ -171,7 +170,7 @@ func (t *tail) commit(ctx context.Context, b *store.Batch) error {
 	return nil
 }
 
-// finish stores the last line, which has no newline, and that nothing more will come.
+// finish stores a last line without newline, and the end of the stream.
 func (t *tail) finish(ctx context.Context, cause error) bool {
 	var err error
 	output, lost := outputOf(t.alloc.worker.Rank, t.stream), t.alloc.lost.Of(t.stream)

@@ -7,25 +7,25 @@ import (
 
 const esc = 0x1b
 
-// window returns the part of a line to look at, and whether it is a whole line (or a whole last segment). Progress
-// bars make lines of any length out of short segments, and a log truncated while open starts with a hole of NULs:
-// of both, the last segment is what counts. A line that is long without them is cut.
+// window returns the part of a line to look at, and whether it is whole. Progress bars make lines of many short
+// segments, and a log truncated while open starts with NULs: of both, only the last segment counts. Long lines without
+// them are cut.
 func window(line []byte) (part []byte, whole bool) {
-	if len(line) <= MaxLook {
+	if len(line) <= MaxLine {
 		return line, true
 	}
-	tail := trimEnd(line[len(line)-MaxLook:])
+	tail := trimEnd(line[len(line)-MaxLine:])
 	if i := lastBreak(tail); i >= 0 {
 		return tail[i+1:], true
 	}
-	head := line[:MaxLook]
+	head := line[:MaxLine]
 	if lastBreak(head) >= 0 {
-		return nil, false // the last segment begins out of sight
+		return nil, false // the last segment starts out of sight
 	}
 	return head, false
 }
 
-// clean removes escape sequences, all but the last segment, and space around it.
+// clean strips escape sequences, all but the last segment, and surrounding space.
 func (p *Parser) clean(line []byte) []byte {
 	if hasLow(line) { // few lines
 		if i := bytes.IndexByte(line, esc); i >= 0 {
@@ -46,7 +46,7 @@ func (p *Parser) clean(line []byte) []byte {
 	return line
 }
 
-// trimEnd removes line ends and NULs from the end.
+// trimEnd strips line ends and NULs.
 func trimEnd(b []byte) []byte {
 	for len(b) > 0 {
 		switch b[len(b)-1] {
@@ -59,7 +59,7 @@ func trimEnd(b []byte) []byte {
 	return b
 }
 
-// hasLow reports whether b holds a control character below 0x20, eight bytes at a time.
+// hasLow reports whether b has a control character below 0x20, eight bytes at a time.
 func hasLow(b []byte) bool {
 	const each, high = 0x0101010101010101, 0x8080808080808080
 	for ; len(b) >= 8; b = b[8:] {
@@ -75,8 +75,8 @@ func hasLow(b []byte) bool {
 	return false
 }
 
-// lastBreak is the place of the last carriage return or NUL, or -1. A NUL ends a segment because what was there is
-// lost: joining the two sides of it could make a number that nobody printed.
+// lastBreak is the index of the last carriage return or NUL, or -1. Data is missing at a NUL: joining its sides could
+// make up a number.
 func lastBreak(b []byte) int {
 	for i := len(b) - 1; i >= 0; i-- {
 		if b[i] == '\r' || b[i] == 0 {
@@ -86,8 +86,8 @@ func lastBreak(b []byte) int {
 	return -1
 }
 
-// stripEscapes appends src without its terminal escape sequences (ECMA-48: CSI, OSC and other strings, two-byte
-// escapes); first is the place of the first ESC. A sequence that does not end takes the rest of the line with it.
+// stripEscapes appends src without terminal escape sequences (ECMA-48: CSI, OSC and other strings, two-byte escapes);
+// first is the first ESC. An unfinished sequence swallows the rest of the line.
 func stripEscapes(dst, src []byte, first int) []byte {
 	dst = append(dst, src[:first]...)
 	for i := first; i < len(src); {
@@ -105,19 +105,19 @@ func stripEscapes(dst, src []byte, first int) []byte {
 	return dst
 }
 
-// skipEscape returns the place after the sequence whose ESC is just before i.
+// skipEscape returns the index after the sequence whose ESC is just before i.
 func skipEscape(b []byte, i int) int {
 	if i >= len(b) {
 		return i
 	}
 	switch b[i] {
-	case '[': // CSI: parameters and intermediates, then one final byte
+	case '[': // CSI: parameters, intermediates, one final byte
 		for i++; i < len(b); i++ {
 			if b[i] >= 0x40 && b[i] <= 0x7e {
 				return i + 1
 			}
 			if b[i] < 0x20 || b[i] > 0x7e {
-				return i // not a sequence after all; keep the byte, it may be a carriage return
+				return i // not a sequence; keep the byte, it may be a carriage return
 			}
 		}
 		return i

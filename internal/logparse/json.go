@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep objects and lists may nest in a machine line. What is nested is checked and passed over.
+// maxDepth bounds the nesting of a machine line; nested values are checked and skipped.
 const maxDepth = 32
 
 type valueKind uint8
@@ -24,8 +24,8 @@ type value struct {
 	text   []byte
 }
 
-// scanner reads JSON as Python writes it: RFC 8259 with NaN, Infinity and -Infinity. encoding/json refuses those, and
-// allocates.
+// scanner reads JSON as Python writes it: RFC 8259 with NaN, Infinity and -Infinity, which encoding/json refuses. It
+// does not allocate.
 type scanner struct {
 	b   []byte
 	i   int
@@ -52,7 +52,6 @@ func (s *scanner) next() byte {
 	return 0
 }
 
-// take consumes c, after white space.
 func (s *scanner) take(c byte) bool {
 	if s.next() != c {
 		return false
@@ -61,7 +60,7 @@ func (s *scanner) take(c byte) bool {
 	return true
 }
 
-// object reads an object and calls each member in order.
+// object calls each member in order.
 func (s *scanner) object(each func(key []byte, v value), depth int) bool {
 	if depth > maxDepth || !s.take('{') {
 		return false
@@ -139,7 +138,7 @@ func (s *scanner) value(depth int) (value, bool) {
 	return value{}, false
 }
 
-// word consumes a literal that no letter follows.
+// word consumes a literal not followed by a letter.
 func (s *scanner) word(w string) bool {
 	rest := s.b[s.i:]
 	if len(rest) < len(w) || string(rest[:len(w)]) != w || len(rest) > len(w) && isWord(rest[len(w)]) {
@@ -161,13 +160,13 @@ func (s *scanner) num() (value, bool) {
 		s.i--
 	}
 	if len(rest) > sign+1 && rest[sign] == '0' && isDigit(rest[sign+1]) {
-		return value{}, false // JSON has no leading zeros
+		return value{}, false // no leading zeros in JSON
 	}
 	if v, n, ok := scanDecimal(rest); ok {
 		s.i += n
 		return value{kind: numberValue, number: v}, true
 	}
-	// A number that is well formed but too long or too large is no measurement; anything else is no JSON.
+	// A valid number that is too long or large is no measurement; else it is no JSON.
 	end := sign
 	for end < len(rest) && (isDigit(rest[end]) || bytes.IndexByte([]byte(".eE+-"), rest[end]) >= 0) {
 		end++
@@ -176,7 +175,7 @@ func (s *scanner) num() (value, bool) {
 	return value{}, wellFormedNumber(rest[sign:end])
 }
 
-// wellFormedNumber checks digits[.digits][e[+-]digits] of any length.
+// wellFormedNumber checks digits[.digits][e[+-]digits].
 func wellFormedNumber(b []byte) bool {
 	digits := func() bool {
 		n := 0
@@ -204,7 +203,7 @@ func wellFormedNumber(b []byte) bool {
 	return len(b) == 0
 }
 
-// str reads a string whose quote is next. Without escapes the result is a part of the line.
+// str reads a string at its quote. Without escapes it aliases the line.
 func (s *scanner) str() ([]byte, bool) {
 	s.i++
 	for i, c := range s.b[s.i:] {
@@ -237,7 +236,6 @@ func (s *scanner) str() ([]byte, bool) {
 	return nil, false
 }
 
-// escape reads one escape sequence into buf.
 func (s *scanner) escape() bool {
 	if s.i+1 >= len(s.b) {
 		return false
@@ -265,7 +263,7 @@ func (s *scanner) escape() bool {
 	return true
 }
 
-// unicode reads the four digits after \u, and a second half if one follows; half a pair becomes U+FFFD.
+// unicode reads four digits after \u and a second surrogate; a lone one becomes U+FFFD.
 func (s *scanner) unicode() bool {
 	r, ok := s.hex4()
 	if !ok {
@@ -281,7 +279,7 @@ func (s *scanner) unicode() bool {
 				return false
 			}
 			if pair = utf16.DecodeRune(r, low); pair == utf8.RuneError {
-				s.i = at // the second is a character of its own
+				s.i = at // not a surrogate
 			}
 		}
 		r = pair

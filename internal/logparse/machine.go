@@ -8,13 +8,13 @@ import (
 
 var machineMark = []byte("COTRAIN {")
 
-// field is one number of a machine line under its printed name.
+// field is a number of a machine line by printed name.
 type field struct {
 	key   []byte
 	value float64
 }
 
-// machine is what one machine line holds, before its kind is known to apply.
+// machine is a machine line before validation.
 type machine struct {
 	version    float64
 	kind, name []byte
@@ -24,11 +24,11 @@ type machine struct {
 	level      []byte
 }
 
-// machineLine reads "COTRAIN {json}". The record normally is the whole line. Behind a record of another process that
-// was cut short it begins in the middle, but must reach to the end, which text that quotes one does not.
+// machineLine reads "COTRAIN {json}", normally the whole line. After another process' truncated record it starts in the
+// middle, but must reach the end, unlike a quotation.
 func (p *Parser) machineLine(line []byte) (Result, bool) {
 	if bytes.IndexByte(line, '{') < 0 {
-		return Result{}, false // nearly every line, and one search for a byte is the cheapest
+		return Result{}, false // almost always, so use the fastest search
 	}
 	i := bytes.Index(line, machineMark)
 	if i < 0 {
@@ -36,7 +36,7 @@ func (p *Parser) machineLine(line []byte) (Result, bool) {
 	}
 	if i > 0 {
 		if rec := findRecord(line[:i]); rec.found && rec.debug && len(rec.msg) == 0 {
-			return Result{}, true // logged at DEBUG: for the developer, not for us
+			return Result{}, true // logged at DEBUG: for developers
 		}
 	}
 	if res, ok := p.machineRecord(line[i+len(machineMark)-1:]); ok {
@@ -48,7 +48,7 @@ func (p *Parser) machineLine(line []byte) (Result, bool) {
 	return Result{}, false
 }
 
-// machineRecord reads one JSON object that must end where b ends. ok is false if it is not well formed.
+// machineRecord reads one JSON object that must end where b ends.
 func (p *Parser) machineRecord(b []byte) (res Result, ok bool) {
 	p.fields, p.text = p.fields[:0], p.text[:0]
 	m, ok := p.scanMachine(b)
@@ -94,7 +94,7 @@ func (p *Parser) machineSample(m machine) Result {
 	return Result{Kind: KindSample, Sample: s}
 }
 
-// set gives a metric its value; the last one of a name counts, as in JSON.
+// set sets a metric; the last of a name counts, as in JSON.
 func (p *Parser) set(name string, value float64) {
 	for i := range p.metrics {
 		if p.metrics[i].Name == name {
@@ -140,7 +140,6 @@ func validEventName(b []byte) bool {
 	return true
 }
 
-// member takes one member of a machine line's object.
 func (p *Parser) member(m *machine, key []byte, v value) {
 	switch string(key) {
 	case "v":
@@ -167,7 +166,7 @@ func (p *Parser) member(m *machine, key []byte, v value) {
 		case "level":
 			m.level = v.text
 		default:
-			// Strict JSON has no other way to write these three; other strings are no measurements.
+			// How strict JSON writes these three; other strings are no measurements.
 			if n, ok := nonFiniteString(v.text); ok {
 				p.keep(key, n)
 			}

@@ -53,7 +53,7 @@ func TestMachineLines(t *testing.T) {
 		{"logged at DEBUG", `03:22:58 [DEBUG] [Rank 0] COTRAIN {"v":1,"kind":"metrics","step":1,"loss":1}`, ""},
 		{"quoted", `print('COTRAIN {"v":1,"kind":"metrics","step":1,"loss":1}')`, ""},
 		{"without its prefix", `{"v":1,"kind":"metrics","step":1,"loss":1}`, ""},
-		{"too long", `COTRAIN {"v":1,"kind":"metrics","step":1,"loss":1,"x":"` + strings.Repeat("x", MaxLook) + `"}`, ""},
+		{"too long", `COTRAIN {"v":1,"kind":"metrics","step":1,"loss":1,"x":"` + strings.Repeat("x", MaxLine) + `"}`, ""},
 	})
 }
 

@@ -2,17 +2,16 @@ package logparse
 
 import "unicode/utf8"
 
-// maxNames bounds the memory of names that are not known beforehand, per parser; names beyond it cost an allocation.
+// maxNames bounds a parser's interned names; others are allocated.
 const maxNames = 256
 
-// names gives strings for the names in lines without allocating them again for each line. It is a cache: what it
-// holds never changes a result.
+// names interns names of lines. It never changes a result.
 type names struct {
 	plain  map[string]string
-	system map[string]string // from the printed name to "system/" and that name
+	system map[string]string // printed name to "system/" + name
 }
 
-// metric returns the canonical name of a metric (see [run.Metric]).
+// metric returns a metric's canonical name (see [run.Metric]).
 func (n *names) metric(key []byte) string {
 	if s := canonical(key); s != "" {
 		return s
@@ -37,7 +36,7 @@ func (n *names) raw(key []byte) string {
 
 const systemPrefix = "system/"
 
-// systemMetric returns the name of a measurement of the machine.
+// systemMetric returns the name of a machine measurement.
 func (n *names) systemMetric(key []byte) string {
 	if s, ok := n.system[string(key)]; ok {
 		return s
@@ -56,8 +55,7 @@ func (n *names) systemMetric(key []byte) string {
 	return s
 }
 
-// canonical returns the one name of a metric that CotrainCore prints in several ways, and the constants for its other
-// names; "" for unknown ones.
+// canonical maps CotrainCore's spellings of a metric to one name, "" for unknown ones.
 func canonical(key []byte) string {
 	switch string(key) {
 	case "loss", "Loss":
@@ -94,7 +92,7 @@ func canonical(key []byte) string {
 	return ""
 }
 
-// validName reports whether a name from a machine line may be kept: 1 to MaxName bytes of printable UTF-8.
+// validName accepts 1 to MaxName bytes of printable UTF-8.
 func validName(b []byte) bool {
 	if len(b) == 0 || len(b) > MaxName || !utf8.Valid(b) {
 		return false

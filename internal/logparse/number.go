@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// pow10 holds the powers of ten that a float64 represents exactly.
+// pow10 holds the exact powers of ten of a float64.
 var pow10 = [...]float64{
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
@@ -13,8 +13,8 @@ var pow10 = [...]float64{
 
 const maxNumber = 64 // bytes; longer ones are no measurement
 
-// parseDecimal reads [+-]digits[.digits][e[+-]digits] to the nearest float64. "6." and ".5" are not numbers here: the
-// trainer never prints them, and the first is what a cut line leaves.
+// parseDecimal reads [+-]digits[.digits][e[+-]digits]. "6." and ".5" are refused: the trainer never prints them, and the
+// first may be cut.
 func parseDecimal(b []byte) (float64, bool) {
 	v, n, ok := scanDecimal(b)
 	return v, ok && n == len(b)
@@ -51,7 +51,7 @@ func scanDecimal(b []byte) (v float64, n int, ok bool) {
 	if i > maxNumber {
 		return 0, 0, false
 	}
-	// With a mantissa and a power of ten that are both exact, one rounding gives the nearest value (Clinger 1990).
+	// Exact mantissa and exact power: one rounding is correct (Clinger 1990).
 	if digits <= 19 && mant <= 1<<53 && exp >= -22 && exp <= 22 {
 		v = float64(mant)
 		if exp < 0 {
@@ -68,7 +68,7 @@ func scanDecimal(b []byte) (v float64, n int, ok bool) {
 	return v, i, err == nil
 }
 
-// scanDigits appends the digits at i to mant, which may overflow, and returns the place after them.
+// scanDigits appends digits at i to mant, which may overflow, and returns the index after them.
 func scanDigits(mant uint64, b []byte, i int) (uint64, int) {
 	for ; i < len(b); i++ {
 		c := b[i] - '0'
@@ -80,8 +80,7 @@ func scanDigits(mant uint64, b []byte, i int) (uint64, int) {
 	return mant, i
 }
 
-// scanExponent reads [+-]digits at i and returns the place after them, or -1; values beyond what any float64 needs are
-// clamped.
+// scanExponent reads [+-]digits at i and returns the index after them, or -1; huge values are clamped.
 func scanExponent(b []byte, i int) (e, end int) {
 	neg := false
 	if i < len(b) && (b[i] == '-' || b[i] == '+') {
@@ -101,7 +100,7 @@ func scanExponent(b []byte, i int) (e, end int) {
 	return e, i
 }
 
-// parsePrinted reads a number as Python's formats print it: decimal, nan, inf, with thousands separators, in percent.
+// parsePrinted reads Python's formats: decimal, nan, inf, thousands separators, percent.
 func parsePrinted(b []byte) (float64, bool) {
 	if len(b) > 1 && b[len(b)-1] == '%' {
 		b = b[:len(b)-1]
@@ -115,7 +114,7 @@ func parsePrinted(b []byte) (float64, bool) {
 	return parseGrouped(b)
 }
 
-// parseNonFinite reads nan, inf and infinity in any case, with a sign or without.
+// parseNonFinite reads nan, inf and infinity in any case, with or without sign.
 func parseNonFinite(b []byte) (float64, bool) {
 	sign := 1
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
@@ -178,7 +177,7 @@ func parseGrouped(b []byte) (float64, bool) {
 	return parseDecimal(out)
 }
 
-// parseStep reads a whole number that is not negative.
+// parseStep reads a non-negative integer.
 func parseStep(b []byte) (int64, bool) {
 	if len(b) == 0 || len(b) > 16 {
 		return 0, false
@@ -193,15 +192,14 @@ func parseStep(b []byte) (int64, bool) {
 	return n, n < maxStep
 }
 
-// wholeStep converts a JSON number to a step.
 func wholeStep(v float64) (int64, bool) {
 	if v < 0 || v >= maxStep || v != math.Trunc(v) {
-		return 0, false // NaN is caught by the last comparison
+		return 0, false // the last comparison catches NaN
 	}
 	return int64(v), true
 }
 
-// isCutNumber reports whether b could be the first bytes of a number.
+// isCutNumber reports whether b could start a number.
 func isCutNumber(b []byte) bool {
 	if len(b) > maxNumber {
 		return false

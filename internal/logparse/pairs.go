@@ -8,7 +8,7 @@ import (
 
 var pairSep = []byte(", ")
 
-// looksLikePairs is the cheap question asked before parsing: does msg begin as "key: "?
+// looksLikePairs is a cheap pre-check: does msg start with "key: "?
 func looksLikePairs(msg []byte) bool {
 	for i, c := range msg {
 		if !isKey(c) {
@@ -18,9 +18,8 @@ func looksLikePairs(msg []byte) bool {
 	return false
 }
 
-// sample reads "step: 12, loss: 4.1234, ...". Keys may be added and, in a record with a head (free), come in any
-// order; without a head the line must begin with the step. Values that are no numbers are left out. Whatever could be
-// two records run together, or prose, gives nothing.
+// sample reads "step: 12, loss: 4.1234, ...". Keys may be added and, after a head (free), come in any order; without one
+// the step must be first. Non-numbers are left out. What could be two merged records, or prose, is ignored.
 func (p *Parser) sample(msg []byte, free bool) Result {
 	s := run.Sample{}
 	pairs, last := 0, false
@@ -50,7 +49,7 @@ func (p *Parser) sample(msg []byte, free bool) Result {
 			}
 			pairs += n
 		case !last || bytes.IndexByte(seg, ':') >= 0:
-			return Result{} // not a list of pairs; a key cut off at the end of the line is let pass
+			return Result{} // not a list of pairs, except for a cut key at the end
 		}
 	}
 	if !s.HasStep || pairs == 0 {
@@ -60,16 +59,16 @@ func (p *Parser) sample(msg []byte, free bool) Result {
 	return Result{Kind: KindSample, Sample: s}
 }
 
-// pair adds one metric. n is 1 if the pair is evidence of a sample: a number, or the first bytes of one at the end of
-// the line. It is not good when the line cannot be one record.
+// pair adds one metric. n is 1 if it is evidence of a sample: a number, or the start of one at the line's end. good is
+// false if the line cannot be one record.
 func (p *Parser) pair(key, value []byte, last bool) (n int, good bool) {
 	if k, glued := bytes.CutSuffix(key, []byte("step")); glued && len(k) > 0 && k[len(k)-1] != '_' {
-		return 0, false // "lossstep: 13": a record cut short by another
+		return 0, false // "lossstep: 13": cut short by another record
 	}
 	v, ok := parsePrinted(value)
 	if !ok {
 		if bytes.IndexByte(value, ':') >= 0 {
-			return 0, false // a value with a second key inside
+			return 0, false // a second key inside
 		}
 		if last && isCutNumber(value) {
 			return 1, true
@@ -82,14 +81,13 @@ func (p *Parser) pair(key, value []byte, last bool) (n int, good bool) {
 	name := p.names.metric(key)
 	for _, m := range p.metrics {
 		if m.Name == name {
-			return 0, false // the same metric twice: two records
+			return 0, false // same metric twice: two records
 		}
 	}
 	p.add(name, v)
 	return 1, true
 }
 
-// splitPair splits "key: value" and checks the key's form.
 func splitPair(seg []byte) (key, value []byte, ok bool) {
 	i := bytes.IndexByte(seg, ':')
 	if i <= 0 || i > MaxName {

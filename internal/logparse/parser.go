@@ -6,65 +6,65 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Bounds on what one line can make the parser do or produce.
+// Bounds per line.
 const (
-	// MaxLook is how much of one line is looked at, in bytes: the first part of it, or, when the line holds carriage
-	// returns, the last segment if that is no longer.
-	MaxLook = 64 << 10
-	// MaxMetrics is the most numbers taken from one line; later ones are ignored.
+	// MaxLine is how many bytes of a line are parsed: its start or, with carriage returns, the last segment if that
+	// fits.
+	MaxLine = 64 << 10
+	// MaxMetrics is the most numbers of a line; further ones are ignored.
 	MaxMetrics = 256
-	// MaxName is the longest name of a metric, in bytes, without the "system/" prefix; longer ones are ignored.
+	// MaxName is the longest metric name in bytes, without the "system/" prefix; longer ones are ignored.
 	MaxName = 100
-	// MaxMessage and MaxPath bound what [Event.Message] and [Event.Path] return, in bytes.
+	// MaxMessage and MaxPath bound [Event.Message] and [Event.Path], in bytes.
 	MaxMessage = 512
 	MaxPath    = 1024
 
-	// maxStep keeps steps exact in a float64, which is what JSON and charts carry them in.
+	// maxStep keeps steps exact in float64, as used by JSON and charts.
 	maxStep = 1 << 53
 )
 
-// Kind says what a line was.
+// Kind is the kind of a result.
 type Kind uint8
 
 // The kinds of result.
 const (
-	None       Kind = iota // nothing that concerns this package
-	KindSample             // Result.Sample holds a measurement
-	KindEvent              // Result.Event holds something that happened
+	None       Kind = iota // nothing of interest
+	KindSample             // Result.Sample is set
+	KindEvent              // Result.Event is set
 )
 
-// Result is what one line says. Only the member that Kind names is set. Slices and texts inside point into the
-// parser's memory or the line, and are valid until the next call of [Parser.Line] or a change of the line.
+// Result is the content of a line: the member named by Kind. It aliases the parser and the line, until either is used
+// again.
 type Result struct {
 	Kind   Kind
 	Sample run.Sample
 	Event  Event
 }
 
-// State is all that a parser remembers from line to line. It is small, comparable, and survives JSON, so a console
-// that stores it beside its log cursor continues after a restart exactly as if it had never stopped.
+// State is a parser's memory between lines. It is small, comparable and survives JSON: stored with the log cursor, it
+// lets a restarted console continue exactly.
 type State struct {
-	// Pushes are the remote copies that have begun and not ended, oldest first.
+	// Pushes are the remote copies in progress, oldest first.
 	Pushes Pushes `json:"pushes,omitzero"`
-	// Caught is true between the line that announces a fatal exception and the line that shows it.
+	// Caught is true after the announcement of a fatal exception, whose line follows.
 	Caught bool `json:"caught,omitempty"`
-	// Root is in the block in which torchrun names the process that failed first.
+	// Root is the position in torchrun's block about the first failed process.
 	Root root `json:"root,omitzero"`
 }
 
-// Parser reads the lines of one stream of one worker, in order. The zero value is ready; to continue a stream, set
-// State. It must not be used by two goroutines at once.
+// Parser reads one stream's lines in order. The zero value is ready; to continue a stream, set State. Not safe for
+// concurrent use.
 type Parser struct {
 	State State
 
-	stripped []byte       // a line without its escape sequences
-	text     []byte       // strings of a machine line, unescaped
+	stripped []byte       // line without escape sequences
+	text     []byte       // unescaped strings of a machine line
 	fields   []field      // numbers of a machine line
-	metrics  []run.Metric // what the last result points to
+	metrics  []run.Metric // of the last result
 	names    names
 }
 
-// Line reads one line, given without its newline; it may have any length and any content.
+// Line parses a line of any length and content, without its newline.
 func (p *Parser) Line(line []byte) Result {
 	line, whole := window(line)
 	line = p.clean(line)
@@ -80,7 +80,7 @@ func (p *Parser) Line(line []byte) Result {
 	rec := findRecord(line)
 	switch {
 	case rec.debug:
-		return Result{} // at DEBUG the core prints much that looks like metrics and is not
+		return Result{} // the core's DEBUG output looks like metrics
 	case !rec.found:
 		if whole && bytes.Contains(line, []byte("tep: ")) {
 			return p.sample(stripWrapper(line), false)
@@ -95,8 +95,8 @@ func (p *Parser) Line(line []byte) Result {
 	return p.textEvent(rec.msg)
 }
 
-// Overwritten reads a state of a line that was rewritten later: of those only samples with a step count. A bar is redrawn with the
-// same news again and again, and what it says of anything else is said by its last state.
+// Overwritten parses an overwritten state of a line, for samples with a step only: everything else is repeated by the
+// last state.
 func (p *Parser) Overwritten(line []byte) Result {
 	before := p.State
 	res := p.Line(line)
@@ -107,12 +107,11 @@ func (p *Parser) Overwritten(line []byte) Result {
 	return res
 }
 
-// event finishes a result whose fields, if any, are in p.metrics.
+// event finishes a result with the fields in p.metrics.
 func (p *Parser) event(name string, text []byte) Result {
 	return Result{Kind: KindEvent, Event: Event{Name: name, Level: levelOf(name), Metrics: p.metrics, text: text}}
 }
 
-// add appends one number to the result under way.
 func (p *Parser) add(name string, value float64) {
 	p.metrics = append(p.metrics, run.Metric{Name: name, Value: value})
 }

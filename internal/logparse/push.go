@@ -1,16 +1,16 @@
 package logparse
 
-// Push is one copy of a checkpoint to remote storage that is under way.
+// Push is a copy of a checkpoint to remote storage in progress.
 type Push struct {
 	Key    uint64 `json:"key"` // hash of "source to destination"
 	Failed bool   `json:"failed,omitempty"`
 }
 
-// Pushes are the copies under way, oldest first; empty places are zero and at the end. Several overlap when copying
-// takes longer than the interval between checkpoints; beyond this many the oldest is forgotten.
+// Pushes are the copies in progress, oldest first, padded with zeros. They overlap when copying takes longer than the
+// checkpoint interval; the oldest is dropped when full.
 type Pushes [4]Push
 
-// start remembers a copy, anew if it was known.
+// start adds a copy, or restarts a known one.
 func (p *Pushes) start(key uint64) {
 	p.end(key)
 	if p[len(p)-1] != (Push{}) {
@@ -25,7 +25,7 @@ func (p *Pushes) start(key uint64) {
 	}
 }
 
-// fail marks a copy as failed and reports whether it was known.
+// fail marks a copy as failed, if known.
 func (p *Pushes) fail(key uint64) bool {
 	for i := range p {
 		if p[i].Key == key {
@@ -36,7 +36,7 @@ func (p *Pushes) fail(key uint64) bool {
 	return false
 }
 
-// end forgets a copy and reports whether it had failed.
+// end removes a copy and reports whether it had failed.
 func (p *Pushes) end(key uint64) (failed bool) {
 	for i := range p {
 		if p[i].Key == key {
@@ -49,7 +49,7 @@ func (p *Pushes) end(key uint64) (failed bool) {
 	return false
 }
 
-// pushKey is FNV-1a (64 bits) of the text, never zero, which stands for an empty place. hash/fnv allocates.
+// pushKey is 64-bit FNV-1a, never zero. hash/fnv allocates.
 func pushKey(b []byte) uint64 {
 	h := uint64(14695981039346656037)
 	for _, c := range b {

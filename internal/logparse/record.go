@@ -2,18 +2,17 @@ package logparse
 
 import "bytes"
 
-// record is one CotrainCore log record found in a line.
+// record is a CotrainCore log record found in a line.
 type record struct {
 	msg   []byte
 	found bool
-	debug bool // its level is DEBUG or lower
+	debug bool // level DEBUG or lower
 }
 
 var rankMark = []byte("[Rank ")
 
-// findRecord looks for "[LEVEL] [Rank R] message". What stands before it (time, container name, the start of a
-// record that another process cut short) does not matter. When processes share a pipe, one line can hold several
-// heads: the last one that has its time is the only record sure to be complete.
+// findRecord finds "[LEVEL] [Rank R] message" after anything (time, container name, a truncated record). When processes
+// share a pipe, a line can hold several heads: only the last one with a time is surely complete.
 func findRecord(line []byte) record {
 	rec, from := plainHead(line)
 	for {
@@ -42,8 +41,7 @@ func findRecord(line []byte) record {
 	}
 }
 
-// plainHead reads the head of an undamaged line that begins with it, "03:22:58 [INFO] [Rank 0] ", and returns the
-// place after "[Rank ". It finds nothing that the general search would not, only sooner.
+// plainHead is a fast path for undamaged lines, "03:22:58 [INFO] [Rank 0] "; it returns the index after "[Rank ".
 func plainHead(line []byte) (rec record, next int) {
 	const timed = len("03:22:58 [")
 	if len(line) < timed || line[timed-1] != '[' || !endsWithTime(line[:timed-1]) {
@@ -70,14 +68,13 @@ const (
 	levelHigher
 )
 
-// levelBefore reads the level from the text in front of "[Rank": "... 03:22:58 [INFO] ", with at most two short tags
-// between ("[INFO] [TRAIN] "). timed tells whether a time of day stands before the level. A line that lost its first
-// bytes may begin inside the head.
+// levelBefore reads the level before "[Rank": "... 03:22:58 [INFO] ", with at most two short tags between ("[INFO]
+// [TRAIN] "), and whether a time precedes it. A damaged line may start inside the head.
 func levelBefore(b []byte) (level headLevel, timed bool) {
 	if len(b) == 0 {
 		return levelHigher, false
 	}
-	const longest = 16 // bytes of a level or a tag
+	const longest = 16 // bytes of a level or tag
 	for range 3 {
 		if len(b) < 2 || b[len(b)-1] != ' ' || b[len(b)-2] != ']' {
 			return levelNone, false
@@ -118,15 +115,15 @@ func levelNamed(word []byte) headLevel {
 	return levelNone
 }
 
-// endsWithTime reports whether b ends with "MM:SS ", the part of a time that even a cut head keeps.
+// endsWithTime reports whether b ends with "MM:SS ", which even a cut head keeps.
 func endsWithTime(b []byte) bool {
 	n := len(b)
 	return n >= 6 && b[n-1] == ' ' && isDigit(b[n-2]) && isDigit(b[n-3]) && b[n-4] == ':' &&
 		isDigit(b[n-5]) && isDigit(b[n-6])
 }
 
-// stripWrapper removes what container runtimes and launchers put before a line: an RFC 3339 time, the stream and
-// flag of the CRI format, "name | " of docker compose, "[rank0]:" of torchrun.
+// stripWrapper strips the prefixes of container runtimes and launchers: an RFC 3339 time, CRI's stream and flag, docker
+// compose's "name | ", torchrun's "[rank0]:".
 func stripWrapper(line []byte) []byte {
 	for range 4 {
 		rest := stripOneWrapper(line)
@@ -170,7 +167,7 @@ func stripOneWrapper(line []byte) []byte {
 	return rest[2:]
 }
 
-// isTimestamp reports whether b begins as an RFC 3339 time with date, "2025-07-31T08:28:47".
+// isTimestamp reports whether b starts with an RFC 3339 time, "2025-07-31T08:28:47".
 func isTimestamp(b []byte) bool {
 	const form = "dddd-dd-ddTdd:dd:dd"
 	if len(b) < len(form) || len(b) > len(form)+20 {

@@ -122,8 +122,8 @@ func TestLinesThatLookLikeStepsAndAreNot(t *testing.T) {
 		{"DeepSpeed", "[2023-06-07 22:18:11,762] [INFO] [logging.py:68:log_dist] [Rank 0] step=10, skipped=0, lr=[0.0001]", ""},
 		{"source code", `    log = f"step: {step}, loss: {loss:.4f}"`, ""},
 		{"docker's JSON", `{"log":"step: 12, loss: 4.5\n","stream":"stderr"}`, ""},
-		{"a long line that ends as a step", strings.Repeat("x", MaxLook) + head + "step: 12, loss: 4.5", ""},
-		{"a long line that begins as a step", head + "step: 12, loss: 4.5, note: " + strings.Repeat("x", MaxLook), ""},
+		{"a long line that ends as a step", strings.Repeat("x", MaxLine) + head + "step: 12, loss: 4.5", ""},
+		{"a long line that begins as a step", head + "step: 12, loss: 4.5, note: " + strings.Repeat("x", MaxLine), ""},
 	})
 }
 
@@ -146,10 +146,10 @@ func TestALineOfAnyLengthIsReadFromItsLastSegment(t *testing.T) {
 	if got := sayLine(bar + "\rstep: 19, loss: 9.0901\r"); got != "sample 19 loss=9.0901" {
 		t.Errorf("after a bar: %q", got)
 	}
-	if got := sayLine("step: 19, loss: 9.0901\r" + strings.Repeat("x", 3*MaxLook)); got != "" {
+	if got := sayLine("step: 19, loss: 9.0901\r" + strings.Repeat("x", 3*MaxLine)); got != "" {
 		t.Errorf("the last segment begins out of sight, got %q", got)
 	}
-	if got := sayLine(strings.Repeat("\x00", 5*MaxLook) + "step: 19, loss: 9.0901"); got != "sample 19 loss=9.0901" {
+	if got := sayLine(strings.Repeat("\x00", 5*MaxLine) + "step: 19, loss: 9.0901"); got != "sample 19 loss=9.0901" {
 		t.Errorf("after a hole: %q", got)
 	}
 }

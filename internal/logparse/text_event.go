@@ -2,7 +2,7 @@ package logparse
 
 import "bytes"
 
-// textEvent reads the message of a CotrainCore record that is no sample. The texts are those of CotrainCore's source.
+// textEvent reads a record that is no sample. The texts are CotrainCore's.
 func (p *Parser) textEvent(msg []byte) Result {
 	var res Result
 	if len(msg) > 0 {
@@ -26,7 +26,7 @@ func (p *Parser) textEvent(msg []byte) Result {
 	return res
 }
 
-// rhythmEvent reads what recurs with every outer step, and live recovery.
+// rhythmEvent reads the events of each outer step, and live recovery.
 func (p *Parser) rhythmEvent(msg []byte) Result {
 	if n, ok := cut(msg, "outer_step step: "); ok {
 		if step, valid := parseStep(n); valid {
@@ -41,7 +41,7 @@ func (p *Parser) rhythmEvent(msg []byte) Result {
 	if n, ok := cut(msg, "Sync psuedo-gradient in "); ok {
 		return p.secondsEvent(SyncDone, n, msg)
 	}
-	if n, ok := cut(msg, "Sync pseudo-gradient in "); ok { // for the day on which the spelling is mended
+	if n, ok := cut(msg, "Sync pseudo-gradient in "); ok { // in case the core fixes the spelling
 		return p.secondsEvent(SyncDone, n, msg)
 	}
 	if n, ok := cut(msg, "all reduce pseudo gradient in: "); ok {
@@ -69,7 +69,7 @@ func (p *Parser) rhythmEvent(msg []byte) Result {
 	return Result{}
 }
 
-// meshEvent reads what concerns who is in the mesh, and errors of it.
+// meshEvent reads membership of the mesh, and its errors.
 func (p *Parser) meshEvent(msg []byte) Result {
 	if rest, ok := cut(msg, "Elastic Device mesh init done with "); ok {
 		peers, took, _ := bytes.Cut(rest, []byte(" peers in "))
@@ -121,7 +121,7 @@ func (p *Parser) meshEvent(msg []byte) Result {
 	return Result{}
 }
 
-// lifeEvent reads what happens once in a process.
+// lifeEvent reads once-per-process events.
 func (p *Parser) lifeEvent(msg []byte) Result {
 	if rest, ok := cut(msg, "Loaded checkpoint from "); ok {
 		return p.checkpointEvent(CheckpointLoaded, rest, msg)
@@ -139,8 +139,8 @@ func (p *Parser) lifeEvent(msg []byte) Result {
 	return Result{}
 }
 
-// pushEvent reads "start pushing A to B asynchronously" and "finish pushing A to B in 9 seconds". The second is
-// printed after a failure too, and is an event only if none was seen since the start.
+// pushEvent reads "start pushing A to B asynchronously" and "finish pushing A to B in 9 seconds". The latter follows
+// failures too, and then gives no event.
 func (p *Parser) pushEvent(msg []byte) Result {
 	if rest, ok := cut(msg, "start pushing "); ok {
 		pair, whole := bytes.CutSuffix(rest, []byte(" asynchronously"))
@@ -162,8 +162,8 @@ func (p *Parser) pushEvent(msg []byte) Result {
 	return p.pushResult(PushFinished, pair, msg)
 }
 
-// failPush marks the copy that "A to B: error" is about. The paths may hold ": " themselves, so a copy known to be
-// under way decides where they end; else the first ": " does.
+// failPush marks the copy of "A to B: error". Paths may contain ": ", so a known copy decides where they end, else the
+// first ": ".
 func (p *Parser) failPush(rest []byte) {
 	const tries = 16
 	first := -1
@@ -183,7 +183,7 @@ func (p *Parser) failPush(rest []byte) {
 	}
 	if first < 0 {
 		first = len(rest)
-		if rest[first-1] == ':' { // an error without a text, its space trimmed with the end of the line
+		if rest[first-1] == ':' { // an error without text
 			first--
 		}
 	}
@@ -192,7 +192,7 @@ func (p *Parser) failPush(rest []byte) {
 	p.State.Pushes.fail(key)
 }
 
-// pushResult makes an event about the local path at the start of "A to B".
+// pushResult makes an event about the local path in "A to B".
 func (p *Parser) pushResult(name string, pair, msg []byte) Result {
 	res := p.event(name, msg)
 	if from, _, ok := bytes.Cut(pair, []byte(" to ")); ok {
@@ -202,7 +202,7 @@ func (p *Parser) pushResult(name string, pair, msg []byte) Result {
 	return res
 }
 
-// checkpointEvent reads "<path> in 3.2 seconds". Without its end the path could be cut, and is not believed.
+// checkpointEvent reads "<path> in 3.2 seconds". Without the end the path could be cut.
 func (p *Parser) checkpointEvent(name string, rest, msg []byte) Result {
 	path, took, ok := cutSeconds(rest)
 	if !ok {
@@ -215,14 +215,14 @@ func (p *Parser) checkpointEvent(name string, rest, msg []byte) Result {
 	return res
 }
 
-// secondsEvent makes an event that took as long as "1.2 seconds" or "1.2" says; the number may be missing.
+// secondsEvent reads an optional duration, "1.2 seconds" or "1.2".
 func (p *Parser) secondsEvent(name string, took, msg []byte) Result {
 	n, _, _ := bytes.Cut(took, []byte(" "))
 	p.addNumber("seconds", n)
 	return p.event(name, msg)
 }
 
-// numberEvent makes an event that is nothing without its number.
+// numberEvent requires its number.
 func (p *Parser) numberEvent(name, field string, number, msg []byte) Result {
 	if !p.addNumber(field, number) {
 		return Result{}
@@ -238,7 +238,7 @@ func (p *Parser) addNumber(name string, b []byte) bool {
 	return ok
 }
 
-// addFraction reads "1/3" as try and number of tries.
+// addFraction reads "1/3" as retry and retries.
 func (p *Parser) addFraction(b []byte) {
 	n, m, ok := bytes.Cut(b, []byte("/"))
 	try, tryOK := parseStep(n)
@@ -249,7 +249,7 @@ func (p *Parser) addFraction(b []byte) {
 	}
 }
 
-// cut removes a prefix and requires something after it where the prefix ends in a space.
+// cut removes a prefix; one ending in a space requires more text.
 func cut(msg []byte, prefix string) (rest []byte, ok bool) {
 	if len(msg) < len(prefix) || string(msg[:len(prefix)]) != prefix {
 		return nil, false
@@ -269,7 +269,7 @@ func cutSeconds(b []byte) (text []byte, seconds float64, ok bool) {
 	return b[:i], seconds, ok
 }
 
-// stepOfPath reads the step from a checkpoint's path, ".../step_100".
+// stepOfPath reads the step of ".../step_100".
 func stepOfPath(path []byte) (int64, bool) {
 	path = bytes.TrimRight(path, "/")
 	rest, ok := bytes.CutPrefix(path[bytes.LastIndexByte(path, '/')+1:], []byte("step_"))
@@ -279,7 +279,7 @@ func stepOfPath(path []byte) (int64, bool) {
 	return parseStep(rest)
 }
 
-// countItems counts the items of a Python list whose opening bracket is gone.
+// countItems counts the items of a Python list after its bracket.
 func countItems(b []byte) int {
 	if end := bytes.IndexByte(b, ']'); end >= 0 {
 		b = b[:end]

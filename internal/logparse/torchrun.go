@@ -14,16 +14,16 @@ import (
 //	  rank      : 1 (local_rank: 1)
 //	  exitcode  : 7 (pid: 1234)
 //
-// An exit code below zero is a signal. The zero value is outside of one.
+// Negative exit codes are signals. The zero value is outside of a block.
 type root struct {
-	Lines int   `json:"lines,omitempty"` // how many more lines may belong to it
-	Rank  int64 `json:"rank,omitempty"`  // one more than that of the process, 0 while unknown
+	Lines int   `json:"lines,omitempty"` // remaining lines
+	Rank  int64 `json:"rank,omitempty"`  // rank of the process + 1, 0 while unknown
 }
 
-// rootLines bounds the block from its title to the exit code.
+// rootLines bounds the block up to the exit code.
 const rootLines = 8
 
-// rootCause reads a line that is no record of CotrainCore.
+// rootCause reads a line that is no CotrainCore record.
 func (p *Parser) rootCause(line []byte) Result {
 	line = bytes.TrimSpace(line)
 	if bytes.HasPrefix(line, []byte("Root Cause (first observed failure)")) {

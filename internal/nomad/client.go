@@ -20,48 +20,47 @@ import (
 )
 
 const (
-	// callTimeout bounds one call that is no stream. Nomad forwards between servers with 10 s limits of its own.
+	// callTimeout bounds a call; Nomad itself forwards between servers for up to 10 s.
 	callTimeout = 30 * time.Second
-	// maxList and maxAnswer bound the body of one call that is no stream, in bytes: the list of a large cluster's nodes
-	// or allocations is some MiB, one job with its scripts is less than 1 MiB. What is read is held while it is decoded.
+	// maxList and maxAnswer bound the body of a call: a large cluster's list of nodes or allocations is some MiB, a job
+	// with its scripts less than 1 MiB. The body is held while decoding.
 	maxList   = 64 << 20
 	maxAnswer = 4 << 20
-	// maxConns bounds the connections for calls. With maxLogStreams and the event stream it stays under the 100
-	// connections that a Nomad agent accepts from one address (http_max_conns_per_client).
+	// maxConns bounds the connections for calls. With the log streams and the event stream it stays below a Nomad
+	// agent's 100 per address (http_max_conns_per_client).
 	maxConns = 24
-	// DefaultLogStreams is how many log streams are open at once unless [Config] says otherwise.
+	// DefaultLogStreams is the default of Config.LogStreams.
 	DefaultLogStreams = 64
 )
 
-// Config is how to reach Nomad.
+// Config configures [New].
 type Config struct {
 	Address       string // http://..., https://... or unix://...; required unless HTTPClient is set
-	Token         string // secret ID of the ACL token, "" without ACLs
+	Token         string // secret ID, "" without ACLs
 	Namespace     string // "" is "default"
-	Region        string // "" is the agent's own
+	Region        string // "" is the agent's
 	CACert        string // PEM files; "" for the system's roots and no client certificate
 	ClientCert    string
 	ClientKey     string
 	TLSServerName string
 	SkipVerify    bool
 
-	// HTTPClient reaches an agent in the same process; nil otherwise. It must not have a time-out of its own.
+	// HTTPClient reaches an agent in this process, else nil. It must not have a time-out.
 	HTTPClient *http.Client
-	// LogStreams is how many log streams may be open at once, 0 for [DefaultLogStreams]. When more are wanted than
-	// fit they take turns.
+	// LogStreams is the most open log streams, 0 for [DefaultLogStreams]; beyond that they take turns.
 	LogStreams int
 	Job        JobSettings
-	// JobFile, unless it is nil, is told why Job.File cannot be used as it is now, and whether an earlier version of it is used
-	// instead; and nil once it can be used again.
+	// JobFile, if not nil, is called when Job.File becomes unusable, with whether an earlier version is used instead,
+	// and with nil when it is usable again.
 	JobFile func(err error, earlier bool)
 	Logger  *slog.Logger // nil discards
 }
 
-// Client talks to one Nomad region. Its methods may be called concurrently.
+// Client talks to one Nomad region, safe for concurrent use.
 type Client struct {
 	cfg       Config
 	calls     *api.Client // bounded answers
-	streams   *api.Client // answers without an end
+	streams   *api.Client // endless answers
 	transport []*http.Transport
 	slots     *slots
 	log       *slog.Logger
@@ -69,17 +68,17 @@ type Client struct {
 
 	mu       sync.Mutex
 	parents  map[string]*parent // by job ID
-	children map[string]child   // by their parent's job ID
+	children map[string]child   // by parent job ID
 }
 
 const (
-	logSilence    = 30 * time.Second       // a followed log sends a heartbeat every second
-	eventSilence  = 75 * time.Second       // the event stream's heartbeat comes every 30 s
-	reconnect     = 10 * time.Second       // longest wait between two tries to follow events
-	firstBusyWait = 200 * time.Millisecond // first wait after Nomad had no connection for a log
+	logSilence    = 30 * time.Second       // a followed log has a heartbeat every second
+	eventSilence  = 75 * time.Second       // the event stream has one every 30 s
+	reconnect     = 10 * time.Second       // longest wait between attempts to follow events
+	firstBusyWait = 200 * time.Millisecond // first wait when Nomad has no connection for a log
 )
 
-// New checks the configuration and returns a client. It makes no call.
+// New returns a client without calling Nomad.
 func New(cfg Config) (*Client, error) {
 	if cfg.Address == "" {
 		if cfg.HTTPClient == nil {
@@ -112,7 +111,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	streamHTTP, err := c.httpClient(u, 0) // bounded by slots, and by one event stream for each Watch
+	streamHTTP, err := c.httpClient(u, 0) // bounded by slots and one event stream per Watch
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +125,7 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close drops idle connections. Calls in progress go on.
+// Close drops idle connections.
 func (c *Client) Close() {
 	for _, t := range c.transport {
 		t.CloseIdleConnections()
@@ -143,7 +142,7 @@ func (c *Client) apiConfig(u *url.URL, h *http.Client) *api.Config {
 	}
 }
 
-// httpClient returns a client of its own with at most conns connections, 0 for no limit.
+// httpClient returns a client with at most conns connections, 0 for no limit.
 func (c *Client) httpClient(u *url.URL, conns int) (*http.Client, error) {
 	if c.cfg.HTTPClient != nil {
 		h := *c.cfg.HTTPClient
@@ -174,7 +173,7 @@ func (c *Client) httpClient(u *url.URL, conns int) (*http.Client, error) {
 	return h, nil
 }
 
-// boundedTransport cuts answers at what Nomad can mean, so that a wrong server cannot fill the memory.
+// boundedTransport cuts answers off, so a wrong server cannot fill the memory.
 type boundedTransport struct{ next http.RoundTripper }
 
 var errAnswerTooLong = errors.New("the answer is longer than any that Nomad gives")
@@ -188,7 +187,6 @@ func (b boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// maxBody is how long the answer to a call may be.
 func maxBody(path string) int64 {
 	for _, list := range []string{"/jobs", "/nodes", "/allocations", "/evaluations"} {
 		if strings.HasSuffix(path, list) {
@@ -212,15 +210,15 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Info is what an agent says about itself.
+// Info describes an agent.
 type Info struct {
-	Version string // "" when the token may not read it
-	Name    string // the agent's name, "" when the token may not read it
+	Version string // "" if the token may not read it
+	Name    string // likewise
 	Leader  string // address of the region's leader
 }
 
-// Ping asks whether Nomad can be used: it answers, has a leader, and accepts the token for our namespace. The error is
-// [fault.ErrUnavailable] when it cannot be reached or has no leader, and [ErrDenied] when it refuses the token.
+// Ping checks that Nomad answers, has a leader and accepts the token for our namespace. The error is
+// [fault.ErrUnavailable], or [ErrDenied] for the token.
 func (c *Client) Ping(ctx context.Context) (Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -229,7 +227,7 @@ func (c *Client) Ping(ctx context.Context) (Info, error) {
 		return info, classify("ask Nomad for its leader", err)
 	}
 	if info.Leader == "" {
-		return info, fmt.Errorf("Nomad at %s has no leader: %w", c.cfg.Address, fault.ErrNomadAway) //nolint:staticcheck // a name
+		return info, fmt.Errorf("Nomad at %s has no leader: %w", c.cfg.Address, fault.ErrNomadUnreachable) //nolint:staticcheck // a name
 	}
 	q := query(ctx)
 	q.Prefix, q.PerPage = parentPrefix, 1
@@ -253,8 +251,7 @@ func (c *Client) Ping(ctx context.Context) (Info, error) {
 	return info, nil
 }
 
-// list reads a list without the API client's own methods: those sort, and panic on a null among the elements. Elements
-// that are null are left out.
+// list bypasses the API client's methods, which sort, and panic on a null element. Null elements are dropped.
 func list[T any](c *Client, doing, endpoint string, q *api.QueryOptions) ([]*T, *api.QueryMeta, error) {
 	var out []*T
 	meta, err := c.calls.Raw().Query(endpoint, &out, q)
@@ -264,7 +261,7 @@ func list[T any](c *Client, doing, endpoint string, q *api.QueryOptions) ([]*T, 
 	return slices.DeleteFunc(out, func(v *T) bool { return v == nil }), meta, nil
 }
 
-// query returns fresh options: the API client writes into them.
+// query returns fresh options, since the API client writes into them.
 func query(ctx context.Context) *api.QueryOptions {
 	return (&api.QueryOptions{Params: map[string]string{}}).WithContext(ctx)
 }

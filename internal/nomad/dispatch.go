@@ -12,36 +12,35 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// MaxPayload is the largest payload that Nomad takes, in bytes (DispatchPayloadSizeLimit, 16 KiB).
+// MaxPayload is Nomad's DispatchPayloadSizeLimit, in bytes.
 const MaxPayload = 16 * 1024
 
-// dispatchTries is how often a dispatch is repeated with its token when the child it names was never stored.
+// dispatchTries bounds repeats of a dispatch whose child was never stored.
 const dispatchTries = 3
 
-// Dispatch is one attempt to be started.
+// Dispatch is an attempt to start.
 type Dispatch struct {
-	Parent string // job ID from EnsureParent
-	Token  string // idempotency token, run.Attempt.Token
-	First  bool   // nobody has sent the token before, and nobody else sends it now
-	// MaybeSent is true when Nomad may have a child of the token already.
+	Parent string // from EnsureParent
+	Token  string // run.Attempt.Token
+	First  bool   // nobody else has sent or is sending the token
+	// MaybeSent is true when Nomad may have the token's child.
 	MaybeSent bool
 	RunID     run.ID
 	Attempt   int
 	Payload   []byte // the TOML
-	Resume    string // checkpoint folder to resume from, or ""
+	Resume    string // or ""
 
 	Priority int               // 1 to 100; 0 for the parent's
-	Env      map[string]string // more environment for the trainer
-	Args     []string          // more arguments, after the configuration
-	Secrets  string            // path of a Nomad variable whose items become environment, or ""
-	// CheckpointPath is the configuration's ckpt.path, or "". With it each worker of a DiLoCo run saves into a folder of
-	// its own below: the shards of two workers have the same names.
+	Env      map[string]string // added to the trainer's
+	Args     []string          // after the configuration
+	Secrets  string            // path of a Nomad variable for the environment, or ""
+	// CheckpointPath is the configuration's ckpt.path, or "". Each DiLoCo worker saves into its own folder below, since
+	// shards have equal names.
 	CheckpointPath string
 }
 
-// Dispatch starts an attempt and returns the ID of its child job, which is known to exist. Calling it again with the same
-// token returns the same child. The error is [fault.ErrInvalid] when the payload is empty or too long, and [ErrParentMissing]
-// when the parent is gone.
+// Dispatch starts an attempt and returns the ID of its child job, which exists. The same token gives the same child. The
+// error is [fault.ErrInvalid] for a bad payload and [ErrParentMissing] if the parent is gone.
 func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 	if n := len(d.Payload); n == 0 || n > MaxPayload {
 		return "", fmt.Errorf("configuration of %d bytes: %w: Nomad takes 1 to %d; shorten comments or lists of data sets", n, fault.ErrInvalid, MaxPayload)
@@ -60,13 +59,13 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 			return "", err
 		}
 		if eval == "" {
-			return child, nil // the token's child, found in Nomad's state
+			return child, nil // found in Nomad's state
 		}
 		if d.First {
-			return child, nil // Nomad answers a call that has no rival after it has stored the child
+			return child, nil // stored, as there was no rival call
 		}
-		// Two calls with one token may race: the loser is told the IDs of a child and an evaluation that were never stored.
-		// They are stored together, and an evaluation is small, where a child carries the scripts and the payload.
+		// Of two racing calls with one token, the loser gets IDs of a child and an evaluation that were never stored.
+		// Look for the evaluation, which is small; the child carries scripts and payload.
 		found, err := c.evaluationExists(ctx, eval)
 		if err != nil {
 			return "", err
@@ -75,12 +74,11 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 			return child, nil
 		}
 	}
-	return "", fmt.Errorf("%s: Nomad named a child job and has none after %d tries: %w", doing, dispatchTries, fault.ErrNomadAway)
+	return "", fmt.Errorf("%s: Nomad named a child job and has none after %d tries: %w", doing, dispatchTries, fault.ErrNomadUnreachable)
 }
 
-// DispatchRun ensures the shape's parent and dispatches; when the parent vanished since it was seen it is made again.
-// d.Parent is ignored. It returns the parent's and the child's ID. When the parent is refused, a dispatch that may have been
-// sent goes to the one that Nomad has: its child must be found, for its workers may be training.
+// DispatchRun ensures the shape's parent and dispatches, making a vanished parent again; d.Parent is ignored. It returns
+// both IDs. If the parent is refused, a dispatch that may have been sent goes to the existing parent, to find its child.
 func (c *Client) DispatchRun(ctx context.Context, shape run.Shape, d Dispatch) (parentID, childID string, err error) {
 	for try := 0; ; try++ {
 		var refused error
@@ -99,7 +97,7 @@ func (c *Client) DispatchRun(ctx context.Context, shape run.Shape, d Dispatch) (
 	}
 }
 
-// dispatchOnce returns the child's ID and that of its evaluation, "" when the token has been used before.
+// dispatchOnce returns the child and its evaluation, "" if the token was used before.
 func (c *Client) dispatchOnce(ctx context.Context, d Dispatch, meta map[string]string) (child, eval string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -126,13 +124,12 @@ func (c *Client) evaluationExists(ctx context.Context, id string) (bool, error) 
 	return err == nil && eval.ID == id, err
 }
 
-// Stop asks Nomad to stop the child job: SIGTERM now, SIGKILL after the kill time-out. Stopping a job that is over, or
-// that does not exist, is no error.
+// Stop sends SIGTERM to a child job, and SIGKILL after the kill time-out. A job that has ended or is gone is no error.
 func (c *Client) Stop(ctx context.Context, childID string) error {
 	return c.deregister(ctx, "stop job ", childID, false)
 }
 
-// Purge stops the child job and removes it from Nomad's state.
+// Purge stops a child job and removes it from Nomad.
 func (c *Client) Purge(ctx context.Context, childID string) error {
 	return c.deregister(ctx, "purge job ", childID, true)
 }

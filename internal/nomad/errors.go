@@ -16,17 +16,17 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Errors that the sentinels of package run do not cover.
+// Errors beside those of package fault.
 var (
-	// ErrDenied means that Nomad refuses the token, or the token may not do this. Trying again does not help.
+	// ErrDenied means that the token is refused or lacks rights.
 	ErrDenied error = fault.ErrNomadDenied
-	// ErrParentMissing means that the parent job does not exist, or was stopped: ensure it and dispatch again.
+	// ErrParentMissing means that the parent job is gone or stopped: ensure it and dispatch again.
 	ErrParentMissing = errors.New("the parent job is gone or stopped")
-	// ErrNotStarted means that the task has no log yet because it has not started.
+	// ErrNotStarted means that the task has no log yet.
 	ErrNotStarted = errors.New("the task has not started yet")
 )
 
-// answer is what Nomad said instead of what was asked for.
+// answer is an error response.
 type answer struct {
 	code int
 	text string
@@ -34,7 +34,7 @@ type answer struct {
 
 func (a *answer) Error() string { return fmt.Sprintf("Nomad answers %d: %s", a.code, a.text) }
 
-// clean cuts text that came from outside to one line of at most 400 bytes.
+// clean cuts outside text to one line of at most 400 bytes.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -45,7 +45,7 @@ func clean(s string) string {
 	return fault.Clip(strings.TrimSpace(s), 400)
 }
 
-// classify wraps err with what was being done and with the sentinel that says what it means. nil stays nil.
+// classify wraps err with the action and the matching sentinel. nil stays nil.
 func classify(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -60,9 +60,9 @@ func classify(doing string, err error) error {
 		said = &answer{unexpected.StatusCode(), clean(unexpected.Body())}
 	case errors.As(err, &said):
 	case asSyntax(err) || errors.Is(err, errAnswerTooLong):
-		return fmt.Errorf("%s: %w: what answers does not speak as Nomad does: %w", doing, fault.ErrNomadAway, err)
+		return fmt.Errorf("%s: %w: what answers does not speak as Nomad does: %w", doing, fault.ErrNomadUnreachable, err)
 	case unreachable(err):
-		return fmt.Errorf("%s: %w: %w", doing, fault.ErrNomadAway, err)
+		return fmt.Errorf("%s: %w: %w", doing, fault.ErrNomadUnreachable, err)
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}
@@ -76,7 +76,7 @@ func classify(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, said)
 }
 
-// unreachable reports whether err says that there was no answer at all, or only a part of one.
+// unreachable reports whether there was no answer, or only a part.
 func unreachable(err error) bool {
 	var netErr net.Error
 	var urlErr *url.Error
@@ -84,7 +84,7 @@ func unreachable(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// texts of Nomad's errors that decide what they mean, since most come with code 500.
+// Most of Nomad's errors have code 500; these texts tell them apart.
 var (
 	parentTexts  = []string{"parameterized job not found", "is not a parameterized job", "\" is stopped"}
 	invalidTexts = []string{"Payload exceeds maximum size", "Payload is not provided", "Payload provided but forbidden",
@@ -104,20 +104,19 @@ func anyIn(text string, of []string) bool {
 	return false
 }
 
-// kind returns the sentinel that the answer stands for, or nil.
 func (a *answer) kind() error {
 	switch {
 	case a.code == http.StatusForbidden || a.code == http.StatusUnauthorized || anyIn(a.text, deniedText):
 		return ErrDenied
 	case a.code == http.StatusTooManyRequests, a.code == http.StatusBadGateway,
 		a.code == http.StatusServiceUnavailable, a.code == http.StatusGatewayTimeout:
-		return fault.ErrNomadAway
+		return fault.ErrNomadUnreachable
 	case strings.Contains(a.text, "not started yet"):
 		return ErrNotStarted
 	case anyIn(a.text, parentTexts):
 		return ErrParentMissing
-	case anyIn(a.text, awayTexts), strings.HasPrefix(a.text, "<"): // a page of whatever stands before Nomad, which answers in plain text
-		return fault.ErrNomadAway
+	case anyIn(a.text, awayTexts), strings.HasPrefix(a.text, "<"): // HTML comes from a proxy; Nomad answers in plain text
+		return fault.ErrNomadUnreachable
 	case a.code == http.StatusNotFound || anyIn(a.text, goneTexts):
 		return fault.ErrNotFound
 	case a.code == http.StatusBadRequest || anyIn(a.text, invalidTexts):
@@ -126,7 +125,7 @@ func (a *answer) kind() error {
 	return nil
 }
 
-// asSyntax reports whether err comes from an answer that is not the JSON it should be.
+// asSyntax reports whether an answer was not the expected JSON.
 func asSyntax(err error) bool {
 	var syn *json.SyntaxError
 	var typ *json.UnmarshalTypeError

@@ -14,10 +14,10 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// maxFrame bounds the JSON of one frame: Nomad sends at most 64 KiB of data, which is 88 KiB in base64.
+// maxFrame bounds a frame's JSON: Nomad sends up to 64 KiB of data, 88 KiB in base64.
 const maxFrame = 1 << 20
 
-// frame is one element of a log stream. Its Offset is left out on purpose: Nomad reads it after the data.
+// frame is an element of a log stream. Its Offset is omitted: Nomad reads it after the data.
 type frame struct {
 	Data      []byte
 	File      string
@@ -26,7 +26,7 @@ type frame struct {
 
 func (f *frame) heartbeat() bool { return len(f.Data) == 0 && f.File == "" && f.FileEvent == "" }
 
-// frameReader decodes the concatenated JSON of a log stream with bounded memory.
+// frameReader decodes a log stream's concatenated JSON in bounded memory.
 type frameReader struct {
 	budget budgetReader
 	dec    *json.Decoder
@@ -38,8 +38,7 @@ func newFrameReader(r io.Reader) *frameReader {
 	return f
 }
 
-// next returns the next frame, io.EOF at the end, or what Nomad wrote instead of a frame: it appends errors as text to
-// an answer that began well.
+// next returns the next frame, io.EOF, or the error text that Nomad appends to a good answer.
 func (f *frameReader) next() (frame, error) {
 	f.budget.left = maxFrame
 	var fr frame
@@ -59,7 +58,7 @@ func (f *frameReader) next() (frame, error) {
 
 var errFrameTooLong = errors.New("a frame is longer than any that Nomad sends")
 
-// budgetReader gives at most left bytes before the owner raises it again.
+// budgetReader reads at most left bytes until its owner raises that.
 type budgetReader struct {
 	r    io.Reader
 	left int
@@ -74,18 +73,18 @@ func (b *budgetReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// logFile is one rotated file of a stream.
+// logFile is a rotated file of a stream.
 type logFile struct {
 	index int
 	size  int64
 }
 
-// logName is the name of a file: "trainer.stdout.3".
+// logName formats "trainer.stdout.3".
 func logName(stream string, index int) string {
 	return TaskName + "." + stream + "." + strconv.Itoa(index)
 }
 
-// logIndex returns the number at the end of a log file's name, which may have a path before it.
+// logIndex returns the number at the end of a log file's name or path.
 func logIndex(stream, name string) (int, error) {
 	rest, ok := strings.CutPrefix(path.Base(name), TaskName+"."+stream+".")
 	n, err := strconv.Atoi(rest)

@@ -10,8 +10,8 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// GPUStats returns what a node's GPUs are doing, by ID, as far as the device plugin there says: under the names of Nomad's
-// NVIDIA plugin. GPUs that it does not measure are left out.
+// GPUStats returns a node's GPU statistics by ID, under the names of Nomad's NVIDIA plugin, without GPUs that report
+// none.
 func (c *Client) GPUStats(ctx context.Context, nodeID string) ([]run.GPUStats, error) {
 	q := query(ctx)
 	q.Params["node_id"] = nodeID
@@ -42,7 +42,7 @@ func (c *Client) GPUStats(ctx context.Context, nodeID string) ([]run.GPUStats, e
 	return out, nil
 }
 
-// statOf is the number of a statistic, nil when it has none.
+// statOf returns a statistic's number, or nil.
 func statOf(v *api.StatValue) *int64 {
 	if v == nil {
 		return nil

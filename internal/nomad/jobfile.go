@@ -16,34 +16,31 @@ import (
 )
 
 const (
-	// maxJobFile bounds a job file, in bytes: what a Nomad agent keeps of one (server.job_max_source_size).
+	// maxJobFile is what a Nomad agent keeps (server.job_max_source_size), in bytes.
 	maxJobFile = 1_000_000
-	// jobFileEvery is the time between two looks at the site's job file, for those who edit it.
+	// jobFileEvery is how often the site's job file is checked.
 	jobFileEvery = 5 * time.Second
-	// builtIn names the job file that comes with CoTrain.
-	builtIn = "cotrain-core.nomad.hcl"
-	// parsedAs is what Nomad calls the file in its messages.
+	builtIn      = "cotrain-core.nomad.hcl"
+	// parsedAs is Nomad's name for the file.
 	parsedAs = "input.hcl"
 )
 
-// jobFile is the site's job file: the newest version of it that can be used.
+// jobFile is the newest usable version of the site's job file.
 type jobFile struct {
-	mu     sync.Mutex // held while a version is tried, so that concurrent calls do it once
-	usable string     // "" until a version was tried
-	broken string     // the newest version that cannot be used, "" when it cannot even be read
-	err    error      // why the file, as it is now, is not used
+	mu     sync.Mutex // held while a version is tried, so that happens once
+	usable string     // "" before the first
+	broken string     // the newest unusable version, "" if unreadable
+	err    error      // why the current file is not used
 }
 
-// jobFileName is the job file as whoever runs the console knows it.
 func (c *Client) jobFileName() string { return orDefault(c.cfg.Job.File, builtIn) }
 
-// WatchJobFile looks at the site's job file now and then, until ctx ends, so that whoever edits it hears of a mistake
-// before the next run is sent.
+// WatchJobFile checks the site's job file until ctx ends, so that an editor learns of a mistake before the next run.
 func (c *Client) WatchJobFile(ctx context.Context) error {
 	tick := time.NewTicker(jobFileEvery)
 	defer tick.Stop()
 	for c.cfg.Job.File != "" {
-		_, _ = c.jobText(ctx) // says by itself what is wrong
+		_, _ = c.jobText(ctx) // logs what is wrong
 		select {
 		case <-ctx.Done():
 			return nil
@@ -54,8 +51,7 @@ func (c *Client) WatchJobFile(ctx context.Context) error {
 	return nil
 }
 
-// jobText is the text of the job file: as it is now, or, when that cannot be used, as it was when it last could. Without
-// such a version the error says what is wrong.
+// jobText returns the current job file, or its last usable version, or an error.
 func (c *Client) jobText(ctx context.Context) (string, error) {
 	if c.cfg.Job.File == "" {
 		return jobs.CotrainCore, nil
@@ -72,7 +68,7 @@ func (c *Client) jobText(ctx context.Context) (string, error) {
 	default:
 		one := run.Shape{Nodes: 1}
 		if _, err = c.parse(ctx, text, one.ParentJob(), c.cfg.Job.variables(one)); err != nil && !errors.Is(err, fault.ErrInvalid) {
-			return "", err // Nomad could not be asked
+			return "", err // Nomad unreachable
 		}
 	}
 	if err == nil {
@@ -90,7 +86,6 @@ func (c *Client) jobText(ctx context.Context) (string, error) {
 	return f.usable, nil
 }
 
-// unusable says why a job file cannot be used.
 func unusable(name, why string) *fault.Error {
 	return fault.New(fault.ErrNomadRefused, fmt.Sprintf("The job file %s cannot be used: %s.", name, strings.TrimSuffix(why, ".")), "Correct it: it is read again for the next run.")
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/cotrain/cotrain/jobs"
 )
 
-// Where a variable of a worker's environment comes from, as run.EnvVar.From says it.
+// Values of run.EnvVar.From.
 const (
 	fromJob    = "job"
 	fromRun    = "run"
@@ -26,9 +26,9 @@ const (
 	fromSecret = "secret"
 )
 
-// Launch describes what starts the workers of an attempt: everything of [run.Launch] but the configuration, which is
-// d.Payload. It registers and dispatches nothing. What only a node knows stands in <>. The error is that of
-// [Client.Job], or [fault.ErrInvalid] for what d cannot send.
+// Launch describes what starts an attempt's workers: all of [run.Launch] except the configuration, which is d.Payload.
+// It changes nothing. What only a node knows stands in <>. The error is that of [Client.Job], or [fault.ErrInvalid] for
+// what d cannot send.
 func (c *Client) Launch(ctx context.Context, shape run.Shape, d Dispatch) (run.Launch, error) {
 	meta, err := d.Meta()
 	if err != nil {
@@ -49,11 +49,10 @@ func (c *Client) Launch(ctx context.Context, shape run.Shape, d Dispatch) (run.L
 	}, nil
 }
 
-// dilocoTable finds the table diloco as the launch script does.
+// dilocoTable matches as the launch script does.
 var dilocoTable = regexp.MustCompile(`(?m)^[ \t\v\f\r]*(\[[ \t\v\f\r]*diloco[ \t\v\f\r]*[\].]|diloco[ \t\v\f\r]*[.=])`)
 
-// worker0 derives what the launch script does on worker 0 when it starts for the first time. A test holds it against the
-// script itself.
+// worker0 derives what the launch script does on worker 0's first start. A test compares it with the script.
 type worker0 struct {
 	task   *api.Task
 	nodes  int
@@ -72,7 +71,7 @@ func taskOf(job *api.Job) *api.Task {
 			}
 		}
 	}
-	return &api.Task{} // parse has refused such a job
+	return &api.Task{} // parse refuses such a job
 }
 
 func workersIn(job *api.Job) int {
@@ -84,7 +83,7 @@ func workersIn(job *api.Job) int {
 	return 0
 }
 
-// get is a variable as the script sees it: of the run, or of the job.
+// get is a variable as the script sees it.
 func (l worker0) get(name string) string {
 	if v, ok := l.d.Env[name]; ok {
 		return v
@@ -92,7 +91,7 @@ func (l worker0) get(name string) string {
 	return l.task.Env[name]
 }
 
-// words is the command that the job file gives the script, none for torchrun.
+// words is the job file's command for the script, nil for torchrun.
 func (l worker0) words() []string {
 	args, _ := l.task.Config["args"].([]any)
 	var out []string
@@ -102,10 +101,10 @@ func (l worker0) words() []string {
 	if len(out) == 0 {
 		return nil
 	}
-	return out[1:] // the first is the script
+	return out[1:] // after the script
 }
 
-// home is the trainer's folder when it does not start there.
+// home is the trainer's folder if it does not start there.
 func (l worker0) home() string {
 	if dir := l.get("COTRAIN_WORK_DIR"); dir != "" && l.get("COTRAIN_STORAGE") != "" {
 		return path.Clean(dir)
@@ -113,8 +112,8 @@ func (l worker0) home() string {
 	return ""
 }
 
-// atHome is a word of the command as the script has it: what names a file of the trainer's folder begins there. Which files
-// there are only the node knows, so scripts are taken for some.
+// atHome prefixes a word that names a file in the trainer's folder, as the script does. Only the node knows its files,
+// so this assumes scripts.
 func (l worker0) atHome(i int, word string) string {
 	script := strings.HasSuffix(word, ".py") || strings.HasSuffix(word, ".sh")
 	if home := l.home(); home != "" && !path.IsAbs(word) && !strings.HasPrefix(word, "-") && (i == 0 && strings.Contains(word, "/") || i > 0 && script) {
@@ -123,15 +122,15 @@ func (l worker0) atHome(i int, word string) string {
 	return word
 }
 
-// world reports whether all workers are one torchrun world.
+// world reports whether all workers form one torchrun world.
 func (l worker0) world() bool { return len(l.words()) == 0 && !l.diloco && l.nodes > 1 }
 
 func (l worker0) gpus() int {
-	n, _ := strconv.Atoi(l.get("COTRAIN_GPUS")) // not a number is none
+	n, _ := strconv.Atoi(l.get("COTRAIN_GPUS")) // 0 if not a number
 	return n
 }
 
-// env lists the environment by origin: later entries of a name win.
+// env lists the environment by origin; later entries win.
 func (l worker0) env(meta map[string]string) []run.EnvVar {
 	var out []run.EnvVar
 	add := func(from string, vars map[string]string) {
@@ -151,7 +150,6 @@ func (l worker0) env(meta map[string]string) []run.EnvVar {
 	return out
 }
 
-// scriptEnv is what the script sets.
 func (l worker0) scriptEnv() map[string]string {
 	out := map[string]string{}
 	var python []string
@@ -188,16 +186,15 @@ func (l worker0) scriptEnv() map[string]string {
 	return out
 }
 
-// patience is what torchrun reads how long it waits for its processes after a signal, in seconds.
+// patience is how long torchrun waits for its processes after a signal, in seconds.
 const patience = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
 
-// torchrun reports whether that is what the script starts.
 func (l worker0) torchrun() bool {
 	words := l.words()
 	return len(words) == 0 || path.Base(words[0]) == "torchrun"
 }
 
-// killSeconds is the time that Nomad gives a worker to end, or a long one when an older job file does not tell the script.
+// killSeconds is the kill time-out, or a long default if an older job file does not pass it.
 func (l worker0) killSeconds() int {
 	const unknown = 600
 	d, err := time.ParseDuration(l.get("COTRAIN_KILL_TIMEOUT"))
@@ -207,7 +204,7 @@ func (l worker0) killSeconds() int {
 	return int(d / time.Second)
 }
 
-// command is the shell line that the script becomes.
+// command is the resulting shell line.
 func (l worker0) command() string {
 	words := l.words()
 	if len(words) == 0 {
@@ -241,7 +238,7 @@ func (l worker0) command() string {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// shellWord quotes a word for a shell where it needs it. Placeholders keep their <> inside the quotes.
+// shellWord quotes a word if needed; placeholders keep their <> inside.
 func shellWord(s string) string {
 	if plainWord.MatchString(s) {
 		return s

@@ -17,41 +17,39 @@ import (
 )
 
 const (
-	// busyTries is how often a stream that Nomad has no connection for is opened again before giving up.
+	// busyTries bounds reopening a stream while Nomad has no connection for it.
 	busyTries = 6
-	// shiftTries is how often a start is worked out again because files rotated away meanwhile.
+	// shiftTries bounds relocating the start while files rotate away.
 	shiftTries = 8
 )
 
-// Cursor is a place in the log of one stream: so many bytes of that rotated file were consumed. The zero Cursor is the
-// beginning.
+// Cursor is a position in a log stream: bytes consumed of a rotated file. The zero Cursor is the start.
 type Cursor struct {
 	File   string // "trainer.stdout.3"
 	Offset int64
 }
 
-// LogChunk is a piece of a log. It need not end at a line's end.
+// LogChunk is a piece of a log; it may end inside a line.
 type LogChunk struct {
 	File   string
-	Offset int64 // of the first byte of Data within File
+	Offset int64 // of Data within File
 	Data   []byte
-	// Lost is about how many bytes were rotated away before they could be read; they would be just before Data. The
-	// sizes of files that are gone are not known: full files are assumed.
+	// Lost estimates the bytes before Data that were rotated away unread, assuming full files.
 	Lost int64
 }
 
 // End is the cursor after the chunk.
 func (l LogChunk) End() Cursor { return Cursor{File: l.File, Offset: l.Offset + int64(len(l.Data))} }
 
-// TailLog calls fn with what an allocation's log has after from, in order and without gaps or repeats over rotated
-// files. stream is "stdout" or "stderr". Data is valid only during the call. With follow it goes on until ctx ends, fn
-// fails, or the stream breaks; otherwise it returns nil at the end of what is there.
+// TailLog calls fn with an allocation's log after from, in order, without gaps or repeats across rotated files. stream
+// is "stdout" or "stderr"; Data is valid during the call. With follow it continues until ctx ends, fn fails or the
+// stream breaks; otherwise it returns nil at the current end.
 //
-// An error of fn is returned as it is. Others are [ErrNotStarted], [fault.ErrNotFound] when the allocation or its files are
-// gone (or the node has not taken a new allocation yet: look at its state), [fault.ErrUnavailable] when the stream broke or Nomad cannot be reached (call again with the last chunk's End), and
-// [fault.ErrInvalid] when from cannot belong to this log.
+// Errors of fn are returned as is. Others are [ErrNotStarted], [fault.ErrNotFound] if allocation or files are gone (or
+// the node has not taken the allocation yet: check its state), [fault.ErrUnavailable] if the stream broke or Nomad is
+// unreachable (retry from the last chunk's End), and [fault.ErrInvalid] for a cursor of another log.
 //
-// At most Config.LogStreams streams are open at once. When more are wanted they take turns of some seconds each.
+// At most Config.LogStreams streams are open; beyond that they take turns.
 func (c *Client) TailLog(ctx context.Context, allocID, stream string, from Cursor, follow bool, fn func(LogChunk) error) error {
 	if stream != "stdout" && stream != "stderr" {
 		return fmt.Errorf("log stream %q: %w: stdout or stderr", clean(stream), fault.ErrInvalid)
@@ -67,23 +65,23 @@ func (c *Client) TailLog(ctx context.Context, allocID, stream string, from Curso
 	return t.run(ctx)
 }
 
-// tail is one TailLog in progress.
+// tail is a TailLog in progress.
 type tail struct {
 	c             *Client
 	alloc, stream string
 	follow        bool
 	fn            func(LogChunk) error
 
-	// The next byte wanted. placed is false until the first file is known.
+	// The next wanted byte; placed is false until the first file is known.
 	placed bool
 	index  int
 	offset int64
-	lost   int64 // to be told with the next chunk
-	full   int64 // size of the largest file seen, for estimates
-	moved  bool  // something was delivered since the last session began
+	lost   int64 // reported with the next chunk
+	full   int64 // largest file size seen, for estimates
+	moved  bool  // delivered something in this session
 }
 
-// Reasons for a session to end that are no errors to the caller.
+// Reasons to end a session that are not errors for the caller.
 var (
 	errAgain = errors.New("open the stream again")
 	errShift = errors.New("files rotated away while the stream was opened")
@@ -113,7 +111,7 @@ func (t *tail) run(ctx context.Context) error {
 		case errors.Is(err, errShift) && shifts < shiftTries:
 			shifts++
 		case errors.Is(err, errShift):
-			return fmt.Errorf("%s: files rotate away faster than they can be opened: %w", t.doing(), fault.ErrNomadAway)
+			return fmt.Errorf("%s: files rotate away faster than they can be opened: %w", t.doing(), fault.ErrNomadUnreachable)
 		case errors.As(err, &said) && said.code == http.StatusTooManyRequests && busy < busyTries:
 			busy++
 			select {
@@ -131,7 +129,7 @@ func (t *tail) run(ctx context.Context) error {
 
 func (t *tail) doing() string { return "follow " + t.stream + " of allocation " + t.alloc }
 
-// session opens the stream at the cursor and delivers what comes.
+// session streams from the cursor.
 func (t *tail) session(ctx context.Context) error {
 	files, err := t.list(ctx)
 	if errors.Is(err, fault.ErrNotFound) {
@@ -146,7 +144,7 @@ func (t *tail) session(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silent := fmt.Errorf("%s: nothing arrived for %v: %w", t.doing(), logSilence, fault.ErrNomadAway)
+	silent := fmt.Errorf("%s: nothing arrived for %v: %w", t.doing(), logSilence, fault.ErrNomadUnreachable)
 	watchdog := time.AfterFunc(logSilence, func() { cancel(silent) })
 	defer watchdog.Stop()
 
@@ -159,7 +157,7 @@ func (t *tail) session(ctx context.Context) error {
 	for {
 		watchdog.Reset(logSilence)
 		fr, err := frames.next()
-		watchdog.Stop() // what fn takes is not Nomad's silence
+		watchdog.Stop() // time in fn is not Nomad's silence
 		if err != nil {
 			return t.ended(ctx, err)
 		}
@@ -180,8 +178,7 @@ func (t *tail) session(ctx context.Context) error {
 	}
 }
 
-// whyNoFiles asks for the log itself when its folder is not there: that says whether the task has not started or the
-// allocation was collected.
+// whyNoFiles asks for the log itself when its folder is missing, to tell an unstarted task from a collected allocation.
 func (t *tail) whyNoFiles(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -189,11 +186,11 @@ func (t *tail) whyNoFiles(ctx context.Context, err error) error {
 	if openErr != nil {
 		return openErr
 	}
-	_ = body.Close() // read-only; the folder appeared meanwhile
-	return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadAway, err)
+	_ = body.Close() // the folder appeared meanwhile
+	return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadUnreachable, err)
 }
 
-// ended turns the error that ended a stream into that of the session.
+// ended maps the error of a stream to that of the session.
 func (t *tail) ended(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -202,16 +199,16 @@ func (t *tail) ended(ctx context.Context, err error) error {
 		if !t.follow {
 			return nil
 		}
-		return fmt.Errorf("%s: the stream ended: %w", t.doing(), fault.ErrNomadAway)
+		return fmt.Errorf("%s: the stream ended: %w", t.doing(), fault.ErrNomadUnreachable)
 	}
 	var said *answer
 	if errors.As(err, &said) {
 		return classify(t.doing(), said)
 	}
-	return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadAway, err)
+	return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadUnreachable, err)
 }
 
-// orCause prefers the reason why ctx was cancelled to the error that came of it.
+// orCause prefers ctx's cause to the error it led to.
 func orCause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -228,7 +225,7 @@ func (t *tail) open(ctx context.Context, start int64) (io.ReadCloser, error) {
 	return body, classify(t.doing(), err)
 }
 
-// list returns the stream's files, oldest first; at least one.
+// list returns the stream's files, at least one, oldest first.
 func (t *tail) list(ctx context.Context) ([]logFile, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -252,8 +249,8 @@ func (t *tail) list(ctx context.Context) ([]logFile, error) {
 	return files, nil
 }
 
-// locate works out where the cursor is, as the offset that Nomad counts: bytes since the begin of the oldest file that
-// exists. A cursor in a file that is gone moves to the oldest.
+// locate converts the cursor to Nomad's offset, in bytes since the oldest existing file. A cursor in a missing file
+// moves to the oldest.
 func (t *tail) locate(files []logFile) (int64, error) {
 	oldest := files[0]
 	if !t.placed || t.index < oldest.index {
@@ -274,7 +271,7 @@ func (t *tail) locate(files []logFile) (int64, error) {
 	return 0, fmt.Errorf("%s: %w: %s does not exist yet", t.doing(), fault.ErrInvalid, logName(t.stream, t.index))
 }
 
-// skipTo moves to the begin of a later file and counts what lies between as lost.
+// skipTo moves to the start of a later file and counts the bytes between as lost.
 func (t *tail) skipTo(index int) {
 	first := 0
 	if t.placed {
@@ -286,8 +283,7 @@ func (t *tail) skipTo(index int) {
 	t.placed, t.index, t.offset = true, index, 0
 }
 
-// check makes sure that the offset was understood by Nomad as it was meant: it counts from the oldest file, and that
-// one may have been rotated away between our look and Nomad's.
+// check verifies the offset: it counts from the oldest file, which may have been rotated away before Nomad looked.
 func (t *tail) check(ctx context.Context, before []logFile) error {
 	now, err := t.list(ctx)
 	if err != nil {
@@ -299,15 +295,14 @@ func (t *tail) check(ctx context.Context, before []logFile) error {
 	return nil
 }
 
-// take delivers one frame.
 func (t *tail) take(ctx context.Context, fr frame) error {
 	index, err := logIndex(t.stream, fr.File)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadAway, err)
+		return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadUnreachable, err)
 	}
 	switch {
 	case index < t.index:
-		return fmt.Errorf("%s: %s comes after %s: %w", t.doing(), logName(t.stream, index), logName(t.stream, t.index), fault.ErrNomadAway)
+		return fmt.Errorf("%s: %s comes after %s: %w", t.doing(), logName(t.stream, index), logName(t.stream, t.index), fault.ErrNomadUnreachable)
 	case index > t.index:
 		if err := t.advance(ctx, index); err != nil {
 			return err
@@ -327,8 +322,8 @@ func (t *tail) take(ctx context.Context, fr frame) error {
 	return nil
 }
 
-// advance goes on to the file that Nomad now sends. Nomad can leave a file before its last bytes: where they still exist
-// the stream is opened again at the cursor.
+// advance moves to the file that Nomad sends now. Nomad can leave a file before its last bytes: if it still exists, the
+// stream is reopened at the cursor.
 func (t *tail) advance(ctx context.Context, index int) error {
 	files, err := t.list(ctx)
 	if err != nil {
@@ -340,12 +335,12 @@ func (t *tail) advance(ctx context.Context, index int) error {
 		}
 	}
 	if files[0].index <= t.index {
-		t.offset = 0 // its file is there and was read to the end
+		t.offset = 0 // read to the end
 		t.index = index
 		return nil
 	}
 	if index == t.index+1 {
-		// The file is gone, and its size with it: what was read is taken for all of it.
+		// The file and its size are gone: assume all was read.
 		t.index, t.offset = index, 0
 		return nil
 	}

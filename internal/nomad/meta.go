@@ -12,7 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Keys of a dispatch's meta. The job file lists them, and the launch script reads them as NOMAD_META_<key>.
+// Keys of a dispatch's meta, declared in the job file and read by the launch script as NOMAD_META_<key>.
 const (
 	metaRunID      = "run_id"
 	metaAttempt    = "attempt"
@@ -23,19 +23,19 @@ const (
 	metaCheckpoint = "ckpt_path"
 )
 
-// MaxMeta bounds one value of a dispatch's meta, in bytes. Nomad has no bound of its own, but every value becomes a string
-// of the task's environment, of which Linux takes 128 KiB (MAX_ARG_STRLEN).
+// MaxMeta bounds a meta value in bytes. Each becomes an environment string, limited by Linux to 128 KiB
+// (MAX_ARG_STRLEN).
 const MaxMeta = 16 * 1024
 
 var (
-	// runEnvName is what a shell takes as a variable's name.
+	// runEnvName is a shell's variable name.
 	runEnvName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
-	// variablePath is what Nomad takes as a variable's path.
+	// variablePath is the path of a Nomad variable.
 	variablePath = regexp.MustCompile(`^[A-Za-z0-9_~/-]{1,128}$`)
 )
 
-// Meta is what the dispatch tells the workers beside the configuration: keys that the job file declares. The error is
-// [fault.ErrInvalid] and names what cannot travel.
+// Meta is what the dispatch tells workers beside the configuration. The error is [fault.ErrInvalid] and names what
+// cannot be sent.
 func (d Dispatch) Meta() (map[string]string, error) {
 	if d.Priority < 0 || d.Priority > 100 {
 		return nil, fmt.Errorf("priority %d: %w: Nomad takes 1 to 100", d.Priority, fault.ErrInvalid)
@@ -75,5 +75,4 @@ func (d Dispatch) Meta() (map[string]string, error) {
 	return meta, nil
 }
 
-// manyLines reports whether text cannot be one line among others.
 func manyLines(s string) bool { return strings.ContainsAny(s, "\n\r\x00") || !utf8.ValidString(s) }

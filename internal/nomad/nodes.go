@@ -26,8 +26,8 @@ func (c *Client) Nodes(ctx context.Context) ([]run.Node, error) {
 	return nodes, nil
 }
 
-// GPUUses tells who has GPUs, by node: the allocations that have not ended, in all namespaces if the token may see them. The
-// runs are left to the caller, who knows which job is whose.
+// GPUUses returns the GPUs of live allocations by node, in all namespaces that the token may see. The caller fills in
+// the runs.
 func (c *Client) GPUUses(ctx context.Context) (map[string][]run.GPUUse, error) {
 	stubs, err := c.liveAllocations(ctx)
 	if err != nil {
@@ -63,7 +63,7 @@ func (c *Client) nodeStubs(ctx context.Context) ([]*api.NodeListStub, error) {
 	return stubs, err
 }
 
-// simulatedKey is the device attribute by which the embedded agent says that a GPU stands for one that does not exist.
+// simulatedKey is the embedded agent's device attribute of simulated GPUs.
 const simulatedKey = "simulated"
 
 func node(s *api.NodeListStub) run.Node {

@@ -18,25 +18,24 @@ import (
 const (
 	parentPrefix = "cotrain-core-"
 	groupName    = "workers"
-	// TaskName is the task of every worker.
+	// TaskName is every worker's task.
 	TaskName = "trainer"
-	// contentKey is the job's meta key that holds the hash of what it was made from.
+	// contentKey is the job's meta key for the hash of its sources.
 	contentKey = "cotrain_content"
 )
 
-// registerTries is how often a parent is registered again when somebody else changed it in between.
+// registerTries bounds registering a parent that somebody else keeps changing.
 const registerTries = 5
 
-// parent is what is known about one parent job.
 type parent struct {
-	mu   sync.Mutex // held while it is parsed and registered, so that concurrent calls do it once
-	text string     // the job file that it was seen to be made from, "" when it was not seen
+	mu   sync.Mutex // held while parsing and registering, so that happens once
+	text string     // job file it was made from, "" if unknown
 }
 
-// EnsureParent makes sure that the parameterized job of this shape exists and is made from the present job file, and
-// returns its ID. Once done for a shape it costs a look at the job file, until that changes, [Client.Forget], or a dispatch
-// that finds the parent gone. A job file that was broken since it was last used is not used: its last version is.
-// The error is [fault.ErrInvalid] when the job file does not parse or lacks what CoTrain relies on.
+// EnsureParent registers the shape's parameterized job from the current job file if needed, and returns its ID.
+// Afterwards it only checks the job file, until that changes, [Client.Forget], or a dispatch finds the parent gone. If
+// the job file has become unusable its last version counts. A job file that does not parse or lacks what CoTrain relies
+// on is [fault.ErrInvalid].
 func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, error) {
 	if err := c.checkShape(shape); err != nil {
 		return "", err
@@ -56,7 +55,7 @@ func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, err
 	if err != nil {
 		return "", err
 	}
-	if p.text == text { // the settings do not change
+	if p.text == text { // settings never change
 		return id, nil
 	}
 	vars := c.cfg.Job.variables(shape)
@@ -67,14 +66,14 @@ func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, err
 	return id, nil
 }
 
-// Forget makes the next EnsureParent of this parent job look at Nomad again.
+// Forget makes the next EnsureParent of this parent ask Nomad again.
 func (c *Client) Forget(parentID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.parents, parentID)
 }
 
-// ensure registers the parent unless Nomad has it with the content wanted. The job file is parsed at most once.
+// ensure registers the parent unless Nomad has the wanted content. It parses at most once.
 func (c *Client) ensure(ctx context.Context, id, text, vars, want string) error {
 	var job *api.Job
 	for try := 0; ; try++ {
@@ -96,7 +95,7 @@ func (c *Client) ensure(ctx context.Context, id, text, vars, want string) error 
 			c.log.Info("registered parent job", "job", id, "content", want)
 			return nil
 		}
-		// Another console, or a person, registered it since we looked.
+		// Somebody else registered it meanwhile.
 		var said *answer
 		if !errors.As(err, &said) || !strings.Contains(said.text, "Enforcing job modify index") || try+1 >= registerTries {
 			return err
@@ -104,8 +103,7 @@ func (c *Client) ensure(ctx context.Context, id, text, vars, want string) error 
 	}
 }
 
-// parentContent returns the modify index and the content hash of a parent; index 0 when there is none, hash "" when it
-// was stopped or is not ours.
+// parentContent returns a parent's modify index (0 for none) and content hash ("" if stopped or not ours).
 func (c *Client) parentContent(ctx context.Context, id string) (uint64, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -123,7 +121,7 @@ func (c *Client) parentContent(ctx context.Context, id string) (uint64, string, 
 	return index, job.Meta[contentKey], nil
 }
 
-// parse lets Nomad turn the job file into a job, and checks what CoTrain relies on.
+// parse lets Nomad parse the job file and checks what CoTrain relies on.
 func (c *Client) parse(ctx context.Context, text, id, vars string) (*api.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -171,7 +169,7 @@ func (c *Client) lacks(job *api.Job, id string) string {
 	return fmt.Sprintf("it has no group %q", groupName)
 }
 
-// register stores the job if its modify index is still the one seen.
+// register stores the job unless its modify index has changed.
 func (c *Client) register(ctx context.Context, job *api.Job, index uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -15,8 +15,8 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// WhyPending says in one sentence why workers of the child job wait, and what would unblock them; "" when Nomad waits
-// for nothing. The error is [fault.ErrNotFound] when Nomad does not know the job.
+// WhyPending says why workers of a child job wait and what would help, "" if none do. An unknown job is
+// [fault.ErrNotFound].
 func (c *Client) WhyPending(ctx context.Context, childID string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -58,12 +58,12 @@ func (c *Client) WhyPending(ctx context.Context, childID string) (string, error)
 	return why(need, metric, nodes, usage(allocs, childID)), nil
 }
 
-// newestFailure returns what the newest evaluation that could not place everything says, or that one has not been
-// processed yet. A completed evaluation after it means that all is placed.
+// newestFailure returns the newest evaluation's placement failure, or that it is still to be processed. A completed
+// evaluation means that all is placed.
 func newestFailure(evals []*api.Evaluation) (metric *api.AllocationMetric, waiting bool) {
 	slices.SortFunc(evals, func(a, b *api.Evaluation) int { return int(int64(b.ModifyIndex) - int64(a.ModifyIndex)) })
 	evals = slices.DeleteFunc(evals, func(e *api.Evaluation) bool {
-		return e.WaitUntil.After(time.Now()) // the reminder to replace a worker whose node is away
+		return e.WaitUntil.After(time.Now()) // a delayed replacement for a disconnected worker
 	})
 	for _, e := range evals {
 		if e.Status == api.EvalStatusBlocked {
@@ -82,7 +82,7 @@ func newestFailure(evals []*api.Evaluation) (metric *api.AllocationMetric, waiti
 	return nil, false
 }
 
-// liveAllocations lists what takes up resources, in all namespaces if the token may see them.
+// liveAllocations lists allocations that occupy resources, in all namespaces that the token may see.
 func (c *Client) liveAllocations(ctx context.Context) ([]*api.AllocationListStub, error) {
 	q := query(ctx)
 	q.Filter = `ClientStatus != "complete" and ClientStatus != "failed" and ClientStatus != "lost"`
@@ -95,7 +95,7 @@ func (c *Client) liveAllocations(ctx context.Context) ([]*api.AllocationListStub
 	return stubs, err
 }
 
-// demand is what a job asks of the cluster.
+// demand is what a job requires.
 type demand struct {
 	workers     int
 	cpu, memory int64
@@ -131,13 +131,13 @@ func demandOf(job *api.Job) (demand, bool) {
 	return demand{}, false
 }
 
-// used is what allocations take of one node.
+// used is what allocations occupy on a node.
 type used struct {
 	cpu, memory int64
 	devices     map[string]bool // "vendor/type/name/ID"
 }
 
-// usage sums what runs on each node, without the job that waits.
+// usage sums up what runs on each node, except one job.
 func usage(allocs []*api.AllocationListStub, without string) map[string]used {
 	out := map[string]used{}
 	for _, a := range allocs {
@@ -168,7 +168,7 @@ func usage(allocs []*api.AllocationListStub, without string) map[string]used {
 	return out
 }
 
-// suitable reports whether the node takes work and is where the job may run, whatever it has room for.
+// suitable reports whether the job may run on the node, regardless of room.
 func (d demand) suitable(n *api.NodeListStub) bool {
 	if n.Status != api.NodeStatusReady || n.SchedulingEligibility != api.NodeSchedulingEligible || n.Drain {
 		return false
@@ -179,13 +179,12 @@ func (d demand) suitable(n *api.NodeListStub) bool {
 	return inDatacenters(d.datacenters, n.Datacenter)
 }
 
-// hasDriver reports whether the task's driver works on the node.
 func (d demand) hasDriver(n *api.NodeListStub) bool {
 	info := n.Drivers[d.driver]
 	return info != nil && info.Detected && info.Healthy
 }
 
-// why makes the sentence, from what excludes most to what excludes least.
+// why writes the sentence, the most exclusive reason first.
 func why(d demand, m *api.AllocationMetric, nodes []*api.NodeListStub, use map[string]used) string {
 	var suitable, withDriver []*api.NodeListStub
 	for _, n := range nodes {
@@ -204,7 +203,7 @@ func why(d demand, m *api.AllocationMetric, nodes []*api.NodeListStub, use map[s
 		return fmt.Sprintf("the driver %s works on none of the %s: install or start it there, or choose another driver",
 			d.driver, plural(len(suitable), "node"))
 	case len(withDriver) == 0:
-		withDriver = suitable // a list without drivers
+		withDriver = suitable // the list has no drivers
 	}
 	if text := shortage(d, withDriver, use); text != "" {
 		return text
@@ -232,7 +231,7 @@ func noNodes(d demand, nodes []*api.NodeListStub) string {
 		strings.Join(d.datacenters, " or "), d.pool, strings.Join(slices.Sorted(maps.Keys(where)), ", ")))
 }
 
-// otherReason repeats Nomad's own words for what the numbers do not explain.
+// otherReason quotes Nomad for what the numbers do not explain.
 func otherReason(d demand, m *api.AllocationMetric) string {
 	var said []string
 	for _, k := range slices.Sorted(maps.Keys(m.ConstraintFiltered)) {

@@ -9,14 +9,14 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// dimension is one resource that may be short: how many workers fit by it alone.
+// dimension is a resource that may be short, with the workers that fit by it alone.
 type dimension struct {
 	what        string // "2 x A100"
 	total, free int
 	more        string // what to add
 }
 
-// shortage names the resource that keeps the workers from fitting, or "" when they would all fit by the numbers.
+// shortage names the limiting resource, "" if all workers fit by the numbers.
 func shortage(d demand, nodes []*api.NodeListStub, use map[string]used) string {
 	dims := []dimension{
 		{what: d.gpuText(), more: "that GPU"},
@@ -59,7 +59,7 @@ func shortage(d demand, nodes []*api.NodeListStub, use map[string]used) string {
 	return ""
 }
 
-// gpuText is "2 x A100 (at least 40960 MiB)".
+// gpuText formats "2 x A100 (at least 40960 MiB)".
 func (d demand) gpuText() string {
 	if d.device == nil {
 		return "no GPU"
@@ -81,7 +81,7 @@ func (d demand) gpuText() string {
 	return fmt.Sprintf("%d x %s", d.gpus, clean(model+least))
 }
 
-// places is how many workers fit on a node with so much in use, by GPUs, memory and CPU.
+// places is how many workers fit on a node by GPUs, memory and CPU.
 func places(d demand, n *api.NodeListStub, u used) [3]int {
 	if n.NodeResources == nil {
 		return [3]int{}
@@ -90,7 +90,6 @@ func places(d demand, n *api.NodeListStub, u used) [3]int {
 	return [3]int{gpuPlaces(d, n, u), fit(memory, d.memory), fit(cpu, d.cpu)}
 }
 
-// unused is the CPU and the memory of a node that jobs may still take.
 func unused(n *api.NodeListStub, u used) (cpu, memory int64) {
 	if n.NodeResources == nil {
 		return 0, 0
@@ -105,12 +104,12 @@ func unused(n *api.NodeListStub, u used) (cpu, memory int64) {
 
 func fit(have, need int64) int {
 	if need <= 0 {
-		return math.MaxInt16 // any number; small enough to be summed
+		return math.MaxInt16 // unlimited; small enough to sum
 	}
 	return int(max(0, have) / need)
 }
 
-// gpuPlaces counts in groups of equal devices, since Nomad never mixes them in one offer.
+// gpuPlaces counts within groups of equal devices, since Nomad never mixes them.
 func gpuPlaces(d demand, n *api.NodeListStub, u used) int {
 	if d.device == nil || d.gpus == 0 {
 		return math.MaxInt16
@@ -131,7 +130,7 @@ func gpuPlaces(d demand, n *api.NodeListStub, u used) int {
 	return sum
 }
 
-// matches reports whether a group of devices is what is asked for, by name and by the two constraints of our job file.
+// matches applies the name and our job file's two constraints to a group of devices.
 func matches(want *api.RequestedDevice, g *api.NodeDeviceResource) bool {
 	switch parts := strings.SplitN(want.Name, "/", 3); len(parts) {
 	case 1:
@@ -167,7 +166,7 @@ func matches(want *api.RequestedDevice, g *api.NodeDeviceResource) bool {
 
 func isEqual(op string) bool { return op == "" || op == "=" || op == "==" || op == "is" }
 
-// units of Nomad's device attributes, in MiB.
+// units of device attributes, in MiB.
 var units = map[string]float64{
 	"kiB": 1.0 / 1024, "KiB": 1.0 / 1024, "MiB": 1, "GiB": 1 << 10, "TiB": 1 << 20, "B": 1.0 / (1 << 20),
 	"kB": 1e3 / (1 << 20), "MB": 1e6 / (1 << 20), "GB": 1e9 / (1 << 20), "TB": 1e12 / (1 << 20),
@@ -190,7 +189,7 @@ func attributeMiB(a *api.Attribute) (float64, bool) {
 	return 0, false
 }
 
-// mib reads "40960 MiB".
+// mib parses "40960 MiB".
 func mib(s string) (float64, error) {
 	number, unit, _ := strings.Cut(strings.TrimSpace(s), " ")
 	v, err := strconv.ParseFloat(number, 64)

@@ -14,11 +14,11 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// planChild ends the ID of a job that is only planned: the form of a dispatched child's, of no moment.
+// planChild ends a planned job's ID in the form of a dispatched child's.
 const planChild = "/dispatch-0-00000000"
 
-// Job returns the ID and the definition that the shape's parent job would have, and what a submission would do with it. It
-// registers nothing. The error is that of [Client.EnsureParent].
+// Job returns the ID and definition of the shape's parent job, and what a submission would do with it. It changes
+// nothing. Errors are those of [Client.EnsureParent].
 func (c *Client) Job(ctx context.Context, shape run.Shape) (string, json.RawMessage, run.ParentState, error) {
 	job, state, err := c.wouldRegister(ctx, shape)
 	if err != nil {
@@ -31,7 +31,7 @@ func (c *Client) Job(ctx context.Context, shape run.Shape) (string, json.RawMess
 	return deref(job.ID), text, state, nil
 }
 
-// wouldRegister parses the job of a shape and compares it with what is registered.
+// wouldRegister parses a shape's job and compares it with the registered one.
 func (c *Client) wouldRegister(ctx context.Context, shape run.Shape) (*api.Job, run.ParentState, error) {
 	if err := c.checkShape(shape); err != nil {
 		return nil, "", err
@@ -59,11 +59,10 @@ func (c *Client) wouldRegister(ctx context.Context, shape run.Shape) (*api.Job, 
 	return job, run.ParentUpdate, nil
 }
 
-// Plan asks Nomad's scheduler whether the workers of a shape would all be placed now, at a priority of 1 to 100 or 0 for
-// the job's own, and changes nothing. When they would not be, reason says why and what would help, as
-// [Client.WhyPending] does. places are the nodes with room for at least one worker, most room first, by what nodes have
-// and allocations take: a constraint of the site's own job file is in fits and not in them. With ACLs the token needs
-// submit-job. The error is that of [Client.EnsureParent].
+// Plan asks Nomad's scheduler whether a shape's workers would all be placed now, at a priority of 1 to 100 (0 for the
+// job's). It changes nothing. If not, reason is as in [Client.WhyPending]. places are the nodes with room, most first; a
+// constraint of the site's job file counts in fits but not in places. With ACLs the token needs submit-job. Errors are
+// those of [Client.EnsureParent].
 func (c *Client) Plan(ctx context.Context, shape run.Shape, priority int) (fits bool, reason string, places []run.Place, err error) {
 	if err := c.checkShape(shape); err != nil {
 		return false, "", nil, err
@@ -99,7 +98,7 @@ func (c *Client) Plan(ctx context.Context, shape run.Shape, priority int) (fits 
 	return false, why(need, failed, in.nodes, in.use), places, nil
 }
 
-// asChild makes of a parent what a dispatch of it would be: Nomad plans no parameterized job.
+// asChild turns a parent into its child: Nomad plans no parameterized job.
 func asChild(job *api.Job, priority int) {
 	id, parent := deref(job.ID)+planChild, deref(job.ID)
 	job.ID, job.Name, job.ParentID = &id, &id, &parent
@@ -120,7 +119,7 @@ func (c *Client) plan(ctx context.Context, job *api.Job) (*api.AllocationMetric,
 	if failed, ok := resp.FailedTGAllocs[groupName]; ok && failed != nil {
 		return failed, nil
 	}
-	for _, failed := range resp.FailedTGAllocs { // a group that the site has added
+	for _, failed := range resp.FailedTGAllocs { // a group that the site added
 		if failed != nil {
 			return failed, nil
 		}
@@ -128,7 +127,7 @@ func (c *Client) plan(ctx context.Context, job *api.Job) (*api.AllocationMetric,
 	return nil, nil
 }
 
-// roomFor lists the nodes that have room for at least one worker.
+// roomFor lists nodes with room for at least one worker.
 func roomFor(d demand, nodes []*api.NodeListStub, use map[string]used) []run.Place {
 	out := []run.Place{}
 	for _, n := range nodes {

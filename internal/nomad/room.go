@@ -11,18 +11,18 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Room is what the cluster's nodes have and what is in use, at one moment. The zero value is a cluster without nodes.
+// Room is the nodes' resources and their use at one moment. The zero value has no nodes.
 type Room struct {
-	// Placed is how many allocations of each job have not ended.
+	// Placed counts live allocations by job.
 	Placed map[string]int
 
 	nodes   []*api.NodeListStub
-	use     map[string]used // by everything
-	foreign map[string]used // by what is not the console's
+	use     map[string]used // by all jobs
+	foreign map[string]used // by others' jobs
 }
 
-// Room reads the nodes and what runs on them: two lists. With ACLs the token needs node:read, and sees what other
-// namespaces use only as far as it may read their jobs.
+// Room reads nodes and allocations. With ACLs the token needs node:read, and sees other namespaces' use only where it
+// may read their jobs.
 func (c *Client) Room(ctx context.Context) (Room, error) {
 	nodes, err := c.nodeStubs(ctx)
 	if err != nil {
@@ -50,9 +50,8 @@ func roomOf(nodes []*api.NodeListStub, allocs []*api.AllocationListStub) Room {
 	return r
 }
 
-// Fit tells what a shape finds in a room that was read just now, and asks Nomad's scheduler whether all workers would be
-// placed: the scheduler knows what the site's own job file adds, and the room what is free beside it. Shapes that were
-// asked about before cost one call. The error is that of [Client.EnsureParent].
+// Fit returns how a shape fits in a fresh room, and asks Nomad's scheduler: it knows the site's job file, the room what
+// else is free. Known shapes cost one call. Errors are those of [Client.EnsureParent].
 func (c *Client) Fit(ctx context.Context, shape run.Shape, in Room) (run.Fit, error) {
 	job, need, err := c.child(ctx, shape)
 	if err != nil {
@@ -63,15 +62,15 @@ func (c *Client) Fit(ctx context.Context, shape run.Shape, in Room) (run.Fit, er
 		return run.Fit{}, err
 	}
 	f := need.fit(in)
-	f.Workers = shape.Nodes // as many as the dispatch is waited for
+	f.Workers = shape.Nodes // as the dispatch expects
 	if f.Now = failed == nil; !f.Now {
 		f.Reason = why(need, failed, in.nodes, in.use)
 	}
 	return f, nil
 }
 
-// child returns the job of a shape as a dispatch would make it, and what that asks for. The file is parsed once, until it
-// or the settings change. The job is shared: it must not be changed.
+// child returns a shape's job as dispatched, and its demand. It is parsed once until file or settings change, and
+// shared: do not modify.
 func (c *Client) child(ctx context.Context, shape run.Shape) (*api.Job, demand, error) {
 	if err := c.checkShape(shape); err != nil {
 		return nil, demand{}, err
@@ -84,7 +83,7 @@ func (c *Client) child(ctx context.Context, shape run.Shape) (*api.Job, demand, 
 	c.mu.Lock()
 	known, ok := c.children[id]
 	c.mu.Unlock()
-	if ok && known.text == text { // the settings do not change
+	if ok && known.text == text { // settings never change
 		return known.job, known.need, nil
 	}
 	job, err := c.parse(ctx, text, id, c.cfg.Job.variables(shape))
@@ -99,25 +98,23 @@ func (c *Client) child(ctx context.Context, shape run.Shape) (*api.Job, demand, 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.children) >= maxChildren {
-		clear(c.children) // they are parsed again as they are asked for
+		clear(c.children) // parsed again on demand
 	}
 	c.children[id] = child{text: text, job: job, need: need}
 	return job, need, nil
 }
 
-// child is a parsed job of a shape.
 type child struct {
-	text string // of the job file that it was made from
+	text string // the job file it was made from
 	job  *api.Job
 	need demand
 }
 
-// maxChildren bounds the parsed jobs that are kept: each has the scripts in it, some 30 KB.
+// maxChildren bounds the cached jobs, some 30 KB each.
 const maxChildren = 256
 
-// fit counts the places on the nodes that take the job at all.
 func (d demand) fit(in Room) run.Fit {
-	f := run.Fit{Workers: d.workers, Need: run.Amount{GPUs: d.gpus, CPU: d.cpu, Memory: d.memory}}
+	f := run.Fit{Workers: d.workers, Need: run.Resources{GPUs: d.gpus, CPU: d.cpu, Memory: d.memory}}
 	for _, n := range in.nodes {
 		if !d.suitable(n) || !d.hasDriver(n) {
 			continue

@@ -23,7 +23,7 @@ func TestAFitTellsWhatIsFreeAndWhatOurRunsWouldFree(t *testing.T) {
 	others := taken("mixed", 1000, "b", "c")
 	in := roomOf([]*api.NodeListStub{gpuNode("mixed", 4), gpuNode("none", 0), down}, []*api.AllocationListStub{ours, others})
 	want := run.Fit{
-		Workers: 3, Need: run.Amount{GPUs: 1, CPU: 1000, Memory: 1000},
+		Workers: 3, Need: run.Resources{GPUs: 1, CPU: 1000, Memory: 1000},
 		Nodes: []run.NodeFit{{ID: "mixed", Free: 1, Freed: 2, GPUs: 4, FreeCPU: 10000, FreeMemory: 7000}},
 	}
 	if d := cmp.Diff(want, d.fit(in)); d != "" {

@@ -18,10 +18,9 @@ import (
 	"github.com/cotrain/cotrain/jobs"
 )
 
-// JobSettings is what a site decides about the job: all of it becomes variables of the job file, and where a field is
-// zero the file's own default holds.
+// JobSettings are a site's variables of the job file; zero means the file's default.
 type JobSettings struct {
-	File         string // path of HCL, which may change at any time; "" is the embedded jobs/cotrain-core.nomad.hcl
+	File         string // HCL path, may change at any time; "" is the embedded jobs/cotrain-core.nomad.hcl
 	LaunchScript string // "" is the embedded jobs/launch.sh
 	Shim         string // "" is the embedded jobs/shim/wandb/__init__.py
 
@@ -29,23 +28,23 @@ type JobSettings struct {
 	Image       string   // docker and podman
 	Volumes     []string // docker and podman: host:container[:ro]
 	ShmMB       int      // docker: shared memory, MiB
-	Command     []string // what to execute before @config.toml; empty is torchrun with Trainer
-	Trainer     string   // the Python file that torchrun starts
-	WorkDir     string   // where it is; it starts there unless there is Storage
-	Interface   string   // network interface between the workers
+	Command     []string // executed before @config.toml; empty is torchrun with Trainer
+	Trainer     string   // Python file for torchrun
+	WorkDir     string   // its folder; it starts there unless there is Storage
+	Interface   string   // between workers
 	NodePool    string
 	Datacenters []string
 	Priority    int
 	Env         map[string]string
-	// Storage is the folder that all workers share, as the trainer sees it; "" for none. Containers get it mounted at the
-	// same path. With StorageVolume it comes from the Nomad host volume of that name, and workers run only where it is.
+	// Storage is the shared folder as the trainer sees it, "" for none; containers mount it at the same path. With
+	// StorageVolume it is that Nomad host volume, and workers only run where it exists.
 	Storage       string
 	StorageVolume string
 
 	KillTimeout       time.Duration // between SIGTERM and SIGKILL
-	LostAfter         time.Duration // how long a worker of a node that is away stays unknown before it is replaced
-	RendezvousTimeout time.Duration // how long a worker waits for worker 0
-	LogFiles          int           // rotated files kept for each stream
+	LostAfter         time.Duration // until an unreachable node's worker is replaced
+	RendezvousTimeout time.Duration // wait for worker 0
+	LogFiles          int           // per stream
 	LogFileMB         int           // size of each, MiB
 	Disk              int           // ephemeral disk, MiB
 }
@@ -78,7 +77,7 @@ func (j JobSettings) check() error {
 	return nil
 }
 
-// checkShape refuses what cannot be a shape, or not here, with the field to mend.
+// checkShape refuses an invalid shape, naming the field.
 func (c *Client) checkShape(s run.Shape) error {
 	switch {
 	case s.Nodes < 1:
@@ -95,8 +94,7 @@ func (c *Client) checkShape(s run.Shape) error {
 	return nil
 }
 
-// inDatacenters reports whether a datacenter is one of those named, in which * stands for any characters; none named are
-// all.
+// inDatacenters matches globs (* is any characters); none match all.
 func inDatacenters(globs []string, datacenter string) bool {
 	return len(globs) == 0 || slices.ContainsFunc(globs, func(glob string) bool {
 		ok, err := path.Match(glob, datacenter)
@@ -104,11 +102,11 @@ func inDatacenters(globs []string, datacenter string) bool {
 	})
 }
 
-// DefaultGPUDevice is the device type that is asked for when a shape names no model, or only a model.
+// DefaultGPUDevice is the device type for a shape without a full device name.
 const DefaultGPUDevice = "gpu"
 
-// gpuDevice splits a shape's GPU model into the device to ask for and the exact model to constrain it to. A name with
-// slashes is the device itself (nvidia/gpu/A100); a bare one is a model of any vendor.
+// gpuDevice splits a shape's GPU model into device and exact model. A name with slashes is a device (nvidia/gpu/A100); a
+// bare one is a model of any vendor.
 func gpuDevice(model string) (device, exact string) {
 	switch {
 	case model == "" || model == DefaultGPUDevice:
@@ -119,7 +117,7 @@ func gpuDevice(model string) (device, exact string) {
 	return DefaultGPUDevice, model
 }
 
-// variables renders the variables file for a shape, in the same order each time.
+// variables renders a shape's variables file, deterministically.
 func (j JobSettings) variables(s run.Shape) string {
 	var b strings.Builder
 	str := func(name, v string) {
@@ -196,8 +194,7 @@ func orDefault[T comparable](v, def T) T {
 	return v
 }
 
-// quote writes s as an HCL string. The $ of "${" and the % of "%{" become escapes of their code points: they are never
-// read as the begin of a template, whatever stands before them.
+// quote writes s as HCL string. The $ of "${" and % of "%{" become code point escapes, which are never a template.
 func quote(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	var b strings.Builder
@@ -220,7 +217,7 @@ func quote(s string) string {
 	return b.String()
 }
 
-// contentHash identifies what a parent is made from.
+// contentHash identifies a parent's sources.
 func contentHash(file, variables string) string {
 	h := sha256.New()
 	_, _ = h.Write([]byte(file)) // never fails

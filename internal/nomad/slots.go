@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// turn is how long a log stream keeps its slot while others wait for one.
+// turn is how long a log stream keeps its slot while others wait.
 const turn = 5 * time.Second
 
-// slots bounds the log streams. A Nomad agent answers 429 to the 101st connection from one address, so a console that
-// follows more streams than fit lets them take turns; a stream that waits resumes from its cursor.
+// slots bounds the log streams, since a Nomad agent answers 429 to the 101st connection from one address. Beyond that
+// streams take turns and resume from their cursors.
 type slots struct {
 	free    chan struct{}
 	turn    time.Duration
@@ -21,7 +21,7 @@ func newSlots(n int, turn time.Duration) *slots {
 	return &slots{free: make(chan struct{}, n), turn: turn}
 }
 
-// acquire waits for a slot, in order of arrival.
+// acquire waits for a slot, first come first served.
 func (s *slots) acquire(ctx context.Context) error {
 	select {
 	case s.free <- struct{}{}:
@@ -40,7 +40,7 @@ func (s *slots) acquire(ctx context.Context) error {
 
 func (s *slots) release() { <-s.free }
 
-// shouldYield reports whether a holder since then should let another one in.
+// shouldYield reports whether a holder should make room.
 func (s *slots) shouldYield(since time.Time) bool {
 	return s.waiting.Load() > 0 && time.Since(since) > s.turn
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// configureTLS reads the certificates of the configuration into t.
+// configureTLS reads the certificates into t.
 func configureTLS(t *http.Transport, cfg Config) error {
 	conf := &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: cfg.TLSServerName,
@@ -30,7 +30,7 @@ func configureTLS(t *http.Transport, cfg Config) error {
 		return fmt.Errorf("client certificate for Nomad: %w: give both the certificate and its key, or neither", fault.ErrInvalid)
 	}
 	if cfg.ClientCert != "" {
-		// Read at each handshake, so that a renewed certificate is used without a restart.
+		// Read per handshake, so renewed certificates work without a restart.
 		certFile, keyFile := cfg.ClientCert, cfg.ClientKey
 		load := func() (*tls.Certificate, error) {
 			pair, err := tls.LoadX509KeyPair(certFile, keyFile)

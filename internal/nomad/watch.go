@@ -18,23 +18,22 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// maxEventLine bounds one line of the event stream: job events carry the whole job.
+// maxEventLine bounds a line of the event stream; job events carry the job.
 const maxEventLine = 32 << 20
 
-// Hint says that something may have changed: read it again. Hints can be repeated and can be missing; Resync says that
-// some were missed for certain.
+// Hint says that something may have changed. Hints can repeat and go missing; Resync says that some did.
 type Hint struct {
-	JobID   string // of a child job, "" when not about one
+	JobID   string // child job, or ""
 	AllocID string
 	NodeID  string
-	// Resync is true once for each time that the stream was connected: everything must be read again.
+	// Resync is sent for each new connection: read everything again.
 	Resync bool
-	// Unreachable is why there is no stream now; nil in all other hints. It is told for each try.
+	// Unreachable is why there is no stream, sent for each failed attempt; else nil.
 	Unreachable error
 }
 
-// Watch follows Nomad's event stream from now on and calls fn with a hint for each event about our jobs and about nodes, from
-// one goroutine. It reconnects for ever, and returns only when ctx ends, with its error.
+// Watch follows Nomad's event stream and calls fn, from one goroutine, with hints about our jobs and nodes. It
+// reconnects until ctx ends and returns its error.
 func (c *Client) Watch(ctx context.Context, fn func(Hint)) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = reconnect/40, reconnect
@@ -58,15 +57,15 @@ func (c *Client) Watch(ctx context.Context, fn func(Hint)) error {
 	}
 }
 
-// watchOnce connects, tells so, and reads until the stream ends; the error says why and is never nil.
+// watchOnce connects, sends Resync, and reads until the stream ends, with a non-nil error.
 func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// The stream answers 200 before it looks at the token.
+	// The stream answers 200 before checking the token.
 	if _, err := c.Ping(ctx); err != nil {
 		return err
 	}
-	silent := fmt.Errorf("the event stream said nothing for %v: %w", eventSilence, fault.ErrNomadAway)
+	silent := fmt.Errorf("the event stream said nothing for %v: %w", eventSilence, fault.ErrNomadUnreachable)
 	watchdog := time.AfterFunc(eventSilence, func() { cancel(silent) })
 	defer watchdog.Stop()
 
@@ -89,7 +88,7 @@ func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
 			if cause := context.Cause(ctx); cause != nil {
 				return cause
 			}
-			return fmt.Errorf("read the event stream: %w: %w", fault.ErrNomadAway, err)
+			return fmt.Errorf("read the event stream: %w: %w", fault.ErrNomadUnreachable, err)
 		}
 		if err := deliver(line, fn); err != nil {
 			return err
@@ -97,7 +96,7 @@ func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
 	}
 }
 
-// newestIndex returns an index from which the stream misses nothing that a list read after it could miss.
+// newestIndex returns an index such that the stream misses nothing that a later list misses.
 func (c *Client) newestIndex(ctx context.Context) (uint64, error) {
 	q := query(ctx)
 	q.Prefix, q.PerPage = parentPrefix, 1
@@ -115,7 +114,6 @@ func (c *Client) eventStream(ctx context.Context, index uint64) (io.ReadCloser, 
 	return body, classify("open the event stream", err)
 }
 
-// readLine reads one line of at most maxEventLine bytes.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	var line []byte
 	for {
@@ -133,8 +131,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// events is what one line of the stream holds, as far as hints need it. The first filter key of allocations and
-// evaluations is their job.
+// events is a line of the stream. The first filter key of allocations and evaluations is their job.
 type events struct {
 	Events []struct {
 		Topic      string
@@ -146,11 +143,11 @@ type events struct {
 	}
 }
 
-// deliver turns a line into hints, each once. A heartbeat is a line without events.
+// deliver turns a line into distinct hints. A heartbeat has no events.
 func deliver(line []byte, fn func(Hint)) error {
 	var batch events
 	if err := json.Unmarshal(line, &batch); err != nil {
-		return fmt.Errorf("event stream: %w: %q is no event: %w", fault.ErrNomadAway, clean(string(line)), err)
+		return fmt.Errorf("event stream: %w: %q is no event: %w", fault.ErrNomadUnreachable, clean(string(line)), err)
 	}
 	var told []Hint
 	for _, ev := range batch.Events {

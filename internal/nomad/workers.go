@@ -14,15 +14,15 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// JobState is what Nomad says about a child job. "dead" is not success: judge by the workers.
+// JobState is Nomad's state of a child job. "dead" is not success: judge by the workers.
 type JobState struct {
 	Status  string // pending, running, dead; "" when not Found
 	Stopped bool   // somebody stopped it
-	Found   bool   // false once Nomad has collected it
+	Found   bool   // false once collected
 }
 
-// Workers returns every allocation of a child job, by rank and then newest first, and the job's state. RunID and Attempt of
-// the workers are left to the caller, who knows which attempt the child is.
+// Workers returns all allocations of a child job, by rank, newest first, and the job's state. The caller sets RunID and
+// Attempt.
 func (c *Client) Workers(ctx context.Context, childID string) ([]run.Worker, JobState, error) {
 	state, err := c.jobState(ctx, childID)
 	if err != nil {
@@ -35,8 +35,8 @@ func (c *Client) Workers(ctx context.Context, childID string) ([]run.Worker, Job
 	return workersOf(stubs, func(s *api.AllocationListStub) bool { return s.JobID == childID })[childID], state, nil
 }
 
-// Newest keeps the newest allocation of each rank from workers in the order of [Client.Workers].
-func Newest(workers []run.Worker) []run.Worker {
+// NewestPerRank keeps each rank's first worker, in the order of [Client.Workers].
+func NewestPerRank(workers []run.Worker) []run.Worker {
 	var out []run.Worker
 	for _, w := range workers {
 		if len(out) == 0 || out[len(out)-1].Rank != w.Rank {
@@ -63,7 +63,6 @@ func (c *Client) jobState(ctx context.Context, childID string) (JobState, error)
 	return JobState{}, nil
 }
 
-// allocations lists with task states and resources.
 func (c *Client) allocations(ctx context.Context, filter string) ([]*api.AllocationListStub, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -74,7 +73,7 @@ func (c *Client) allocations(ctx context.Context, filter string) ([]*api.Allocat
 	return stubs, err
 }
 
-// workersOf groups the allocations that keep accepts by job.
+// workersOf groups the kept allocations by job.
 func workersOf(stubs []*api.AllocationListStub, keep func(*api.AllocationListStub) bool) map[string][]run.Worker {
 	stubs = slices.DeleteFunc(stubs, func(s *api.AllocationListStub) bool {
 		return s.TaskGroup != groupName || !keep(s)
@@ -100,7 +99,7 @@ func workersOf(stubs []*api.AllocationListStub, keep func(*api.AllocationListStu
 	return out
 }
 
-// rankOf returns the index at the end of an allocation's name, "job.group[3]"; -1 when there is none.
+// rankOf returns the index of an allocation's name, "job.group[3]", or -1.
 func rankOf(name string) int {
 	open := strings.LastIndexByte(name, '[')
 	if open < 0 || !strings.HasSuffix(name, "]") {
@@ -113,7 +112,6 @@ func rankOf(name string) int {
 	return n
 }
 
-// worker translates one allocation.
 func worker(s *api.AllocationListStub) run.Worker {
 	w := run.Worker{
 		AllocID: s.ID, Rank: rankOf(s.Name), NodeID: s.NodeID, NodeName: s.NodeName,
@@ -136,7 +134,7 @@ func worker(s *api.AllocationListStub) run.Worker {
 		case ev == nil:
 		case ev.Type == api.TaskTerminated:
 			exit(&w, ev)
-		case ev.Type == api.TaskDriverMessage: // of the embedded agent: a Nomad client does not tell
+		case ev.Type == api.TaskDriverMessage: // from the embedded agent only
 			w.Unwritten = run.Unwritten{Stdout: byteCount(ev.Details["stdout_lost"]), Stderr: byteCount(ev.Details["stderr_lost"])}
 		}
 	}
@@ -144,7 +142,7 @@ func worker(s *api.AllocationListStub) run.Worker {
 	return w
 }
 
-// exit reads a Terminated event. Nomad reports a process that a signal killed with the code 128 + signal, or 0.
+// exit reads a Terminated event. A killed process has code 128 + signal, or 0.
 func exit(w *run.Worker, ev *api.TaskEvent) {
 	code, signal := ev.ExitCode, ev.Signal
 	if n, err := strconv.Atoi(ev.Details["exit_code"]); err == nil {
@@ -160,13 +158,11 @@ func exit(w *run.Worker, ev *api.TaskEvent) {
 	}
 }
 
-// byteCount reads a number of bytes, 0 when it is none.
 func byteCount(s string) int64 {
 	n, _ := strconv.ParseInt(s, 10, 64)
 	return max(0, n)
 }
 
-// gpusOf is the GPUs of a task, by ID; nil has none.
 func gpusOf(task *api.AllocatedTaskResources) []run.GPU {
 	if task == nil {
 		return nil
@@ -186,16 +182,15 @@ func gpusOf(task *api.AllocatedTaskResources) []run.GPU {
 
 func deviceName(vendor, kind, name string) string { return vendor + "/" + kind + "/" + name }
 
-// noise are events that tell nothing about the cause of an end.
+// noise are events that never explain an end.
 var noise = []string{api.TaskNotRestarting, api.TaskReceived, api.TaskBuildingTaskDir, api.TaskLeaderDead, api.TaskKilling,
 	api.TaskKilled, "Alloc Unhealthy", "Reconnected"}
 
-// detail is one sentence: what Nomad says about the allocation when it is not simply running, else about the task's
-// newest event that means something.
+// detail is Nomad's word on an allocation that is not simply running, else its newest meaningful event.
 func detail(s *api.AllocationListStub, events []*api.TaskEvent) string {
 	var newest *api.TaskEvent
 	for _, ev := range slices.Backward(events) {
-		// A template that fails says so in the event of the kill that follows from it.
+		// A failing template is reported in the event of the resulting kill.
 		if ev != nil && (!slices.Contains(noise, ev.Type) || ev.Type == api.TaskKilling && ev.Details["fails_task"] == "true") {
 			newest = ev
 			break
@@ -220,6 +215,6 @@ func detail(s *api.AllocationListStub, events []*api.TaskEvent) string {
 	return clean(orDefault(text, s.ClientDescription))
 }
 
-// missingVariable finds the variable that a template waits for. Without the right to read one Nomad tries for some
-// minutes, and says no more than that it is missing.
+// missingVariable finds the variable that a template waits for: without read access Nomad only reports it as missing,
+// after minutes.
 var missingVariable = regexp.MustCompile(`^Template: Missing: nomad\.var\.[a-z]+\(([^@)]+)`)

@@ -119,7 +119,7 @@ func TestWorkersComeByRankAndNewestFirst(t *testing.T) {
 	if d := cmp.Diff([]string{"w0", "new1", "old1", "w10"}, ids(workers)); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]string{"w0", "new1", "w10"}, ids(Newest(workers))); d != "" {
+	if d := cmp.Diff([]string{"w0", "new1", "w10"}, ids(NewestPerRank(workers))); d != "" {
 		t.Error(d)
 	}
 	if d := cmp.Diff([]run.GPU{{ID: "g1", Model: "nvidia/gpu/A100"}, {ID: "g2", Model: "nvidia/gpu/A100"}}, workers[0].GPUs); d != "" {

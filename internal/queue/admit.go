@@ -6,31 +6,31 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Waiting is a run that waits for nothing but its turn and room.
+// Waiting is a run that waits only for its turn and room.
 type Waiting struct {
 	ID  run.ID
-	Fit *run.Fit // one for all runs of a shape
-	// Odd is true when Nomad's scheduler and the numbers have disagreed for long about this shape. Otherwise they do so for a
-	// moment, while workers end, and both must agree.
-	Odd bool
+	Fit *run.Fit // shared by all runs of a shape
+	// Disputed is true when Nomad's scheduler and the numbers have long disagreed about this shape. Brief disagreement,
+	// while workers end, means that both must agree.
+	Disputed bool
 }
 
-// Sent is a run that was sent and whose workers are not all in the lists that the fits were made from.
+// Sent is a run that was sent and whose workers are not all in the lists behind the fits.
 type Sent struct {
 	ID      run.ID
 	Fit     *run.Fit
-	Workers int // that are not in them
+	Workers int // missing from the lists
 }
 
-// Decision is what is to happen with a run that waits.
+// Decision is what happens to a waiting run.
 type Decision struct {
 	ID     run.ID
 	Send   bool
-	Reason string // why not, one sentence; "" when Send
+	Reason string // why not; "" when Send
 }
 
-// Admit decides which runs that wait, given in the order of their turns, are sent now. The rules are those of the package's
-// documentation. It depends on nothing but its arguments, and its time on shapes and nodes more than on runs.
+// Admit decides which runs, given in queue order, are sent now. The rules are in the package documentation. It is pure,
+// and its time depends on shapes and nodes more than on runs.
 func Admit(waiting []Waiting, sent []Sent) []Decision {
 	a := admission{first: map[*run.Fit]run.ID{}, costs: map[[2]*run.Fit]int{}}
 	for _, s := range sent {
@@ -47,12 +47,12 @@ func Admit(waiting []Waiting, sent []Sent) []Decision {
 	return out
 }
 
-// admission is what has been decided so far.
+// admission is the decisions so far.
 type admission struct {
-	sent  []Sent              // by shape; the ID is that of the first
-	ahead []Waiting           // by shape: the first of those that are not sent and keep what they need
-	first map[*run.Fit]run.ID // the first run of each shape that is not sent
-	costs map[[2]*run.Fit]int // see costs; by who takes and from whom
+	sent  []Sent              // merged by shape under the first ID
+	ahead []Waiting           // the first unsent run of each shape that reserves room
+	first map[*run.Fit]run.ID // the first unsent run of each shape
+	costs map[[2]*run.Fit]int // see costs; by taker and victim
 }
 
 func (a *admission) add(s Sent) {
@@ -65,9 +65,9 @@ func (a *admission) add(s Sent) {
 	a.sent = append(a.sent, s)
 }
 
-// whyNot says why a run is not sent; "" when it is.
+// whyNot returns the reason not to send a run, or "".
 func (a *admission) whyNot(w Waiting) string {
-	if first, ok := a.first[w.Fit]; ok { // what kept that one keeps this one
+	if first, ok := a.first[w.Fit]; ok { // what blocks the first of a shape blocks the rest
 		return behind(first)
 	}
 	room, rival := a.room(w.Fit)
@@ -76,7 +76,7 @@ func (a *admission) whyNot(w Waiting) string {
 		reason = w.Fit.Reason
 	} else if first != "" {
 		reason = behind(first)
-	} else if !w.Odd && w.Fit.Free() < w.Fit.Workers {
+	} else if !w.Disputed && w.Fit.Free() < w.Fit.Workers {
 		reason = "waits for workers that are ending on nodes that it needs"
 	} else if rival != "" {
 		reason = fmt.Sprintf("waits until Nomad has placed the workers of run %s", rival)
@@ -84,9 +84,8 @@ func (a *admission) whyNot(w Waiting) string {
 		return ""
 	}
 	a.first[w.Fit] = w.ID
-	// Room that neither the console's own runs nor a placement will free is not worth keeping the others from; nor is what
-	// the numbers do not know of.
-	if w.Fit.Now || w.Fit.Freed() >= w.Fit.Workers && (room < w.Fit.Workers || !w.Odd) {
+	// Reserve only room that the console's own runs or a placement will free, and that the numbers know of.
+	if w.Fit.Now || w.Fit.Freed() >= w.Fit.Workers && (room < w.Fit.Workers || !w.Disputed) {
 		a.ahead = append(a.ahead, w)
 	}
 	return reason
@@ -96,8 +95,8 @@ func behind(first run.ID) string {
 	return fmt.Sprintf("waits for run %s, which comes first and needs the same nodes", first)
 }
 
-// room is how many workers of a shape surely find a place, wherever Nomad puts those that were sent. When that is not
-// enough, or leaves too little for one of those, rival is the first that stands against it.
+// room is how many workers of a shape certainly fit, wherever Nomad puts what was sent. rival is the first sent run that
+// makes it too little, or that would get too little itself.
 func (a *admission) room(f *run.Fit) (room int, rival run.ID) {
 	room = a.beside(f)
 	for _, s := range a.sent {
@@ -109,7 +108,7 @@ func (a *admission) room(f *run.Fit) (room int, rival run.ID) {
 	return room, ""
 }
 
-// beside is how many places for workers of a shape are left when all that were sent are placed, at worst.
+// beside is how many places are left for a shape when everything sent is placed in the worst way.
 func (a *admission) beside(f *run.Fit) int {
 	left := f.Free()
 	for _, s := range a.sent {
@@ -128,8 +127,8 @@ func (a *admission) cost(taker, f *run.Fit) int {
 	return cost
 }
 
-// costs is how many places for workers of f one worker of another shape takes at most, wherever it is put. Parts of a place
-// count as a whole one, so that k workers on one node never take more than k times as many.
+// costs is the most places for f that one worker of another shape can take, on any node. Parts of a place count as
+// whole, so k workers on one node never take more than k times as many.
 func costs(taker, f *run.Fit) int {
 	most := 0
 	shared(taker, f, func(_, n run.NodeFit) { most = max(most, n.Free) })
@@ -140,7 +139,7 @@ func costs(taker, f *run.Fit) int {
 	))
 }
 
-// parts is taken / of, rounded up; what is not needed is not missed.
+// parts is taken / of rounded up, 0 for a resource that is not needed.
 func parts(taken, of int64) int {
 	if of <= 0 || taken <= 0 {
 		return 0
@@ -148,7 +147,7 @@ func parts(taken, of int64) int {
 	return int((taken + of - 1) / of)
 }
 
-// shared calls fn with what two shapes find on each node that could hold workers of both.
+// shared visits the nodes that could hold workers of both shapes.
 func shared(a, b *run.Fit, fn func(a, b run.NodeFit)) {
 	at := make(map[string]run.NodeFit, len(a.Nodes))
 	for _, n := range a.Nodes {
@@ -161,7 +160,7 @@ func shared(a, b *run.Fit, fn func(a, b run.NodeFit)) {
 	}
 }
 
-// blocker returns the first run ahead that workers of a shape could take something from, or "".
+// blocker returns the first run ahead that a shape could take something from, or "".
 func (a *admission) blocker(f *run.Fit) run.ID {
 	for _, w := range a.ahead {
 		if a.takes(f, w.Fit) {
@@ -171,8 +170,8 @@ func (a *admission) blocker(f *run.Fit) run.ID {
 	return ""
 }
 
-// takes reports whether workers of f could take what those of first, which wait for room, need. They cannot where they never
-// run on one node, nor where they use no GPUs and leave the CPU and the memory for workers on all GPUs of the node.
+// takes reports whether workers of f could take what first is waiting for. They cannot if they never share a node, nor
+// without GPUs of their own if they leave CPU and memory for workers on all of the node's GPUs.
 func (a *admission) takes(f, first *run.Fit) bool {
 	takes := false
 	shared(f, first, func(_, n run.NodeFit) {
@@ -181,7 +180,7 @@ func (a *admission) takes(f, first *run.Fit) bool {
 			return
 		}
 		cpu, memory := n.FreeCPU-int64(f.Workers)*f.Need.CPU, n.FreeMemory-int64(f.Workers)*f.Need.Memory
-		for _, s := range a.sent { // at worst all of them come to this node
+		for _, s := range a.sent { // at worst they all come to this node
 			cpu, memory = cpu-int64(s.Workers)*s.Fit.Need.CPU, memory-int64(s.Workers)*s.Fit.Need.Memory
 		}
 		takes = cpu < int64(n.GPUs)*first.Need.CPU || memory < int64(n.GPUs)*first.Need.Memory

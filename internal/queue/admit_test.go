@@ -16,27 +16,27 @@ import (
 type node struct {
 	id                string
 	model             string
-	has, ours, others run.Amount
+	has, ours, others run.Resources
 }
 
 // job is a shape in the mind.
 type job struct {
 	workers int
-	need    run.Amount
+	need    run.Resources
 	model   string // "" for any
 	site    bool   // the job file has a constraint that no node meets
 	lax     bool   // the scheduler counts what is ending as free
 	odd     bool   // it is known that scheduler and numbers disagree
 }
 
-func less(a, b run.Amount) run.Amount {
-	return run.Amount{GPUs: a.GPUs - b.GPUs, CPU: a.CPU - b.CPU, Memory: a.Memory - b.Memory}
+func less(a, b run.Resources) run.Resources {
+	return run.Resources{GPUs: a.GPUs - b.GPUs, CPU: a.CPU - b.CPU, Memory: a.Memory - b.Memory}
 }
 
-func (n node) free() run.Amount { return less(less(n.has, n.ours), n.others) }
+func (n node) free() run.Resources { return less(less(n.has, n.ours), n.others) }
 
 // holds is how many workers of a job an amount of a node has room for, counted one by one.
-func (j job) holds(n node, free run.Amount) int {
+func (j job) holds(n node, free run.Resources) int {
 	if j.need.GPUs > 0 && j.model != "" && j.model != n.model {
 		return 0
 	}
@@ -74,7 +74,7 @@ func (j job) fit(nodes []node) *run.Fit {
 func decide(nodes []node, sent []queue.Sent, jobs ...job) (names string, reasons []string) {
 	var waiting []queue.Waiting
 	for i, j := range jobs {
-		waiting = append(waiting, queue.Waiting{ID: run.ID(rune('a' + i)), Fit: j.fit(nodes), Odd: j.odd})
+		waiting = append(waiting, queue.Waiting{ID: run.ID(rune('a' + i)), Fit: j.fit(nodes), Disputed: j.odd})
 	}
 	for _, d := range queue.Admit(waiting, sent) {
 		if d.Send {
@@ -89,15 +89,15 @@ func decide(nodes []node, sent []queue.Sent, jobs ...job) (names string, reasons
 func TestAdmission(t *testing.T) {
 	t.Parallel()
 	gpu := func(id, model string, used int) node {
-		return node{id: id, model: model, has: run.Amount{GPUs: 4, CPU: 1000, Memory: 1000}, ours: run.Amount{GPUs: used, CPU: int64(used) * 100, Memory: int64(used) * 100}}
+		return node{id: id, model: model, has: run.Resources{GPUs: 4, CPU: 1000, Memory: 1000}, ours: run.Resources{GPUs: used, CPU: int64(used) * 100, Memory: int64(used) * 100}}
 	}
 	wants := func(workers, gpus int, model string) job {
-		return job{workers: workers, model: model, need: run.Amount{GPUs: gpus, CPU: 100, Memory: 100}}
+		return job{workers: workers, model: model, need: run.Resources{GPUs: gpus, CPU: 100, Memory: 100}}
 	}
 	a100 := []node{gpu("1", "A100", 2), gpu("2", "A100", 2)}
 	mixed := append(slices.Clone(a100), gpu("3", "L4", 0))
-	others := []node{{id: "1", model: "A100", has: run.Amount{GPUs: 4, CPU: 1000, Memory: 1000}, others: run.Amount{GPUs: 2, CPU: 100, Memory: 100}}}
-	tight := []node{{id: "1", model: "A100", has: run.Amount{GPUs: 4, CPU: 450, Memory: 450}, ours: run.Amount{GPUs: 1, CPU: 20, Memory: 20}}}
+	others := []node{{id: "1", model: "A100", has: run.Resources{GPUs: 4, CPU: 1000, Memory: 1000}, others: run.Resources{GPUs: 2, CPU: 100, Memory: 100}}}
+	tight := []node{{id: "1", model: "A100", has: run.Resources{GPUs: 4, CPU: 450, Memory: 450}, ours: run.Resources{GPUs: 1, CPU: 20, Memory: 20}}}
 	for name, tc := range map[string]struct {
 		nodes []node
 		sent  []queue.Sent
@@ -111,15 +111,15 @@ func TestAdmission(t *testing.T) {
 		"not even where the large one has no place yet": {nodes: a100, jobs: []job{wants(1, 4, ""), wants(1, 1, "")}, why: []string{"a does not fit", "b waits for run a, which comes first and needs the same nodes"}},
 		"on other nodes it does":                        {nodes: mixed, jobs: []job{wants(5, 1, "A100"), wants(1, 1, "L4")}, want: "b", why: []string{"a does not fit"}},
 		"not when it could come to the same":            {nodes: mixed, jobs: []job{wants(5, 1, "A100"), wants(1, 1, "")}, why: []string{"a does not fit", "b waits for run a, which comes first and needs the same nodes"}},
-		"without GPUs it does, beside them":             {nodes: a100, jobs: []job{wants(5, 1, ""), {workers: 2, need: run.Amount{CPU: 100, Memory: 100}}}, want: "b", why: []string{"a does not fit"}},
-		"not when the GPUs would lack CPU":              {nodes: tight, jobs: []job{wants(4, 1, ""), {workers: 1, need: run.Amount{CPU: 100, Memory: 1}}}, why: []string{"a does not fit", "b waits for run a, which comes first and needs the same nodes"}},
+		"without GPUs it does, beside them":             {nodes: a100, jobs: []job{wants(5, 1, ""), {workers: 2, need: run.Resources{CPU: 100, Memory: 100}}}, want: "b", why: []string{"a does not fit"}},
+		"not when the GPUs would lack CPU":              {nodes: tight, jobs: []job{wants(4, 1, ""), {workers: 1, need: run.Resources{CPU: 100, Memory: 1}}}, why: []string{"a does not fit", "b waits for run a, which comes first and needs the same nodes"}},
 		"one that can never fit keeps nothing":          {nodes: a100, jobs: []job{wants(9, 1, ""), wants(1, 1, "")}, want: "b", why: []string{"a does not fit"}},
 		"nor one for whose GPU there is no node":        {nodes: a100, jobs: []job{wants(1, 1, "H200"), wants(1, 1, "")}, want: "b", why: []string{"a does not fit"}},
 		"nor one that others' jobs keep out":            {nodes: others, jobs: []job{wants(3, 1, ""), wants(1, 1, "")}, want: "b", why: []string{"a does not fit"}},
-		"nor one that the job file keeps out":           {nodes: a100, jobs: []job{{workers: 1, need: run.Amount{GPUs: 1}, site: true, odd: true}, wants(1, 1, "")}, want: "b", why: []string{"a does not fit"}},
-		"until that is known it does":                   {nodes: a100, jobs: []job{{workers: 1, need: run.Amount{GPUs: 1}, site: true}, wants(1, 1, "")}, why: []string{"a does not fit", "b waits for run a, which comes first and needs the same nodes"}},
-		"workers that are ending are waited for":        {nodes: a100, jobs: []job{{workers: 5, need: run.Amount{GPUs: 1}, lax: true}, wants(1, 1, "")}, why: []string{"a waits for workers that are ending on nodes that it needs", "b waits for run a, which comes first and needs the same nodes"}},
-		"but not for ever":                              {nodes: a100, jobs: []job{{workers: 5, need: run.Amount{GPUs: 1}, lax: true, odd: true}}, want: "a"},
+		"nor one that the job file keeps out":           {nodes: a100, jobs: []job{{workers: 1, need: run.Resources{GPUs: 1}, site: true, odd: true}, wants(1, 1, "")}, want: "b", why: []string{"a does not fit"}},
+		"until that is known it does":                   {nodes: a100, jobs: []job{{workers: 1, need: run.Resources{GPUs: 1}, site: true}, wants(1, 1, "")}, why: []string{"a does not fit", "b waits for run a, which comes first and needs the same nodes"}},
+		"workers that are ending are waited for":        {nodes: a100, jobs: []job{{workers: 5, need: run.Resources{GPUs: 1}, lax: true}, wants(1, 1, "")}, why: []string{"a waits for workers that are ending on nodes that it needs", "b waits for run a, which comes first and needs the same nodes"}},
+		"but not for ever":                              {nodes: a100, jobs: []job{{workers: 5, need: run.Resources{GPUs: 1}, lax: true, odd: true}}, want: "a"},
 		"what was sent and is not placed is counted": {
 			nodes: a100, sent: []queue.Sent{{ID: "x", Fit: wants(3, 1, "").fit(a100), Workers: 3}}, jobs: []job{wants(2, 1, "")},
 			why: []string{"a waits until Nomad has placed the workers of run x"},
@@ -183,8 +183,8 @@ type played struct {
 
 func newPlay(t *rapid.T) *play {
 	p := &play{t: t}
-	amount := func(gpus int, cpu int64, what string) run.Amount {
-		return run.Amount{
+	amount := func(gpus int, cpu int64, what string) run.Resources {
+		return run.Resources{
 			GPUs: rapid.IntRange(0, gpus).Draw(t, what+" GPUs"), CPU: rapid.Int64Range(0, cpu).Draw(t, what+" CPU"), Memory: rapid.Int64Range(1, cpu).Draw(t, what+" memory"),
 		}
 	}
@@ -215,7 +215,7 @@ func (p *play) round() {
 	var waiting []queue.Waiting
 	var sent []queue.Sent
 	for _, r := range p.waiting {
-		waiting = append(waiting, queue.Waiting{ID: r.id, Fit: fits[r.job], Odd: p.jobs[r.job].site})
+		waiting = append(waiting, queue.Waiting{ID: r.id, Fit: fits[r.job], Disputed: p.jobs[r.job].site})
 	}
 	settled := true
 	for _, r := range p.sent {
@@ -281,7 +281,7 @@ func (p *play) place() {
 	}
 	i := rapid.SampledFrom(with).Draw(p.t, "where")
 	before := p.nodes[i]
-	p.nodes[i].ours = less(before.ours, less(run.Amount{}, j.need))
+	p.nodes[i].ours = less(before.ours, less(run.Resources{}, j.need))
 	for _, first := range r.passed {
 		if was, is := first.holds(before, before.free()), first.holds(before, p.nodes[i].free()); is < was {
 			p.t.Fatalf("%s took a place from one that comes first: %d became %d", r.id, was, is)
@@ -322,10 +322,10 @@ func TestAdmissionOfManyRunsCostsLittle(t *testing.T) {
 	t.Parallel()
 	var nodes []node
 	for i := range 500 {
-		nodes = append(nodes, node{id: fmt.Sprint(i), model: "A100", has: run.Amount{GPUs: 8, CPU: 1000, Memory: 1000}})
+		nodes = append(nodes, node{id: fmt.Sprint(i), model: "A100", has: run.Resources{GPUs: 8, CPU: 1000, Memory: 1000}})
 	}
 	var waiting []queue.Waiting
-	fit := job{workers: 1, need: run.Amount{GPUs: 1, CPU: 1, Memory: 1}}.fit(nodes)
+	fit := job{workers: 1, need: run.Resources{GPUs: 1, CPU: 1, Memory: 1}}.fit(nodes)
 	for i := range 5000 {
 		waiting = append(waiting, queue.Waiting{ID: run.ID(fmt.Sprint(i)), Fit: fit})
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// Cluster is what the queue asks of Nomad; see [nomad.Client].
+// Cluster is the part of [nomad.Client] that the queue uses.
 type Cluster interface {
 	Ping(ctx context.Context) (nomad.Info, error)
 	Room(ctx context.Context) (nomad.Room, error)
@@ -22,17 +22,17 @@ type Cluster interface {
 	DispatchRun(ctx context.Context, shape run.Shape, d nomad.Dispatch) (parentID, childID string, err error)
 }
 
-// Store is what the queue needs of the store.
+// Store is the part of the store that the queue uses.
 type Store interface {
-	Line
+	Backlog
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
-	Saved(ctx context.Context, id run.ID) ([]run.Saved, error)
+	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 }
 
-// Line is the part of the store that knows what waits.
-type Line interface {
+// Backlog is the part of the store about queued runs.
+type Backlog interface {
 	Dispatching(ctx context.Context) ([]run.ID, error)
 	Unplaced(ctx context.Context) ([]store.Unplaced, error)
 	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
@@ -43,7 +43,7 @@ type Line interface {
 	SetWaitReason(ctx context.Context, reason string, ids []run.ID) error
 }
 
-// Publisher tells viewers; see [feed.Hub].
+// Publisher informs viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any)
 	PublishRun(r run.Run, evs ...run.Event)
@@ -51,29 +51,29 @@ type Publisher interface {
 	HasViewers(topic string) bool
 }
 
-// Checkpoints looks at the files of a checkpoint; see [storage.Storage.Lacks].
+// Checkpoints checks the files of a checkpoint; see [storage.Storage.CheckpointProblem].
 type Checkpoints interface {
-	Lacks(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error)
+	CheckpointProblem(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error)
 }
 
-// Options configures [New]. All fields but Checkpoints are needed.
+// Options configures [New]. Only Checkpoints is optional.
 type Options struct {
 	Cluster   Cluster
 	Store     Store
 	Publisher Publisher
 	Logger    *slog.Logger
 	Now       func() time.Time
-	// Dispatched is told which runs are now Nomad's; it must not wait.
+	// Dispatched is called with runs that Nomad has accepted; it must not block.
 	Dispatched  func(run.ID)
-	Checkpoints Checkpoints // nil where the folders of runs cannot be seen
+	Checkpoints Checkpoints // nil where the runs' folders cannot be seen
 }
 
 const (
-	// lookEvery is how often the queue looks at what waits without being told to.
+	// lookEvery is the time between rounds when nothing happens.
 	lookEvery = 2 * time.Second
 	// callTimeout bounds sending one run.
 	callTimeout = 15 * time.Second
-	// maxFailures is how many refusals by Nomad (not: failures to reach it) make a run fail.
+	// maxFailures is how many refusals by Nomad (not failures to reach it) fail a run.
 	maxFailures = 3
 )
 
@@ -81,33 +81,33 @@ const (
 type Queue struct {
 	o       Options
 	wake    chan struct{}
-	changes chan struct{} // the cluster may have changed since the last of these
-	changed atomic.Bool   // the cluster may have changed since the room was read
+	changes chan struct{} // the cluster may have changed
+	changed atomic.Bool   // the cluster may have changed since the view was read
 
 	rounds sync.Mutex // held during a round
 	view   view
-	short  bool // a run was not sent because it does not fit
+	short  bool // some run did not fit
 
 	mu       sync.Mutex
 	sending  map[run.ID]bool
 	refusals map[run.ID]int
 	backoffs map[run.ID]backoff
-	lastErr  string // what the last round could not do
+	lastErr  string // of the last round
 }
 
-// New returns a queue that sends only what it is told to until Run.
+// New returns a queue that only acts on [Queue.Send] until Run.
 func New(o Options) *Queue {
 	return &Queue{
-		o: o, wake: make(chan struct{}, 1), changes: make(chan struct{}, 1), view: view{sent: map[run.ID]*placing{}, odd: map[run.Shape]disagreement{}},
+		o: o, wake: make(chan struct{}, 1), changes: make(chan struct{}, 1), view: view{sent: map[run.ID]*placing{}, disputes: map[run.Shape]disagreement{}},
 		sending: map[run.ID]bool{}, refusals: map[run.ID]int{}, backoffs: map[run.ID]backoff{},
 	}
 }
 
-// Wake asks for a look at what is waiting soon: something has come, or a place has become free. It never waits.
+// Wake asks for a round soon: a run was queued or a sweep has room. It never blocks.
 func (q *Queue) Wake() { notify(q.wake) }
 
-// Changed tells that a node, or what runs on it, has changed. When something waits for room that asks for a look, at a pace
-// that a busy cluster does not set. It never waits.
+// Changed reports a change of nodes or allocations. If a run waits for room, a round follows soon, at a bounded rate. It
+// never blocks.
 func (q *Queue) Changed() {
 	q.changed.Store(true)
 	notify(q.changes)
@@ -116,12 +116,11 @@ func (q *Queue) Changed() {
 func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
-	default: // one that has not begun sees this too
+	default: // one is pending already
 	}
 }
 
-// Run sends what is waiting, by priority and then oldest first, until ctx ends. It also finishes what an earlier process
-// began.
+// Run sends waiting runs until ctx ends, and finishes what an earlier process started.
 func (q *Queue) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -139,14 +138,14 @@ func (q *Queue) Run(ctx context.Context) error {
 	}
 }
 
-// What the queue can wait for.
+// Reasons to wake up.
 const (
 	lookNever = iota // ctx has ended
 	lookAtAll
 	lookAtNew
 )
 
-// await returns why it is time for another look, or that ctx has ended.
+// await returns the reason for another round, or lookNever.
 func (q *Queue) await(ctx context.Context, tick <-chan time.Time) int {
 	var fresh <-chan time.Time
 	for {
@@ -176,22 +175,20 @@ func (q *Queue) waitsForRoom() (wait time.Duration, ok bool) {
 	return q.untilStale(), q.short
 }
 
-// Round looks once at what is waiting and sends what may be sent: first what may be at Nomad already, then by priority, then
-// oldest first. Its cost grows with what there is to do, and with how many shapes wait, not with how many runs.
+// Round sends what may be sent: first what Nomad may have already, then by priority, then oldest first. Its cost grows
+// with the shapes that wait, not with the runs.
 func (q *Queue) Round(ctx context.Context) {
 	q.rounds.Lock()
 	defer q.rounds.Unlock()
 	q.log(ctx, q.round(ctx))
 }
 
-// sendNew is the part of a round that something new asks for.
 func (q *Queue) sendNew(ctx context.Context) {
 	q.rounds.Lock()
 	defer q.rounds.Unlock()
 	q.log(ctx, q.sendReady(ctx))
 }
 
-// log logs what a round could not do.
 func (q *Queue) log(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
@@ -200,7 +197,7 @@ func (q *Queue) log(ctx context.Context, err error) {
 	if err != nil {
 		text = err.Error()
 	}
-	if text != "" && text != q.lastErr { // repeated every few seconds it would fill the log
+	if text != "" && text != q.lastErr { // do not repeat it every few seconds
 		q.o.Logger.Warn("look at waiting runs", "err", err)
 	}
 	q.lastErr = text
@@ -227,13 +224,13 @@ func (q *Queue) round(ctx context.Context) error {
 	return q.sendReady(ctx)
 }
 
-// resendBegun sends the runs that Nomad may have already, whether they fit or not.
+// resendBegun sends the runs that Nomad may have already, fitting or not.
 func (q *Queue) resendBegun(ctx context.Context) error {
 	began, err := q.o.Store.Dispatching(ctx)
 	if err != nil || len(began) == 0 {
 		return err
 	}
-	// Each try is two changes of state, which are kept for ever: none while nobody can take the run.
+	// Each attempt to send is two events, kept for ever: none while Nomad is down.
 	if err := q.reachable(ctx); err != nil {
 		return err
 	}
@@ -259,12 +256,12 @@ func (q *Queue) reachable(ctx context.Context) error {
 	return nil
 }
 
-// affectsEveryRun reports whether the cause of a failed dispatch would fail every other run too.
+// affectsEveryRun reports whether the cause of a failed dispatch would stop every other run too.
 func affectsEveryRun(err error) bool {
 	return errors.Is(err, fault.ErrUnavailable) || errors.Is(err, nomad.ErrDenied)
 }
 
-// expire stops a run that waits for another attempt beyond the time that it may take.
+// expire stops a run that has exceeded its maximum duration while waiting for another attempt.
 func (q *Queue) expire(ctx context.Context, id run.ID) {
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
 		if u.Run.State != run.Queued || !u.Run.Expired(q.o.Now()) {

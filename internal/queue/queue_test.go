@@ -331,7 +331,7 @@ func TestWhatAnEarlierProcessMayHaveSentIsNotGivenUp(t *testing.T) {
 			if err := r.queue.Send(t.Context(), r.id); err != nil {
 				t.Error(err)
 			}
-			if since := time.Since(r.attempts()[0].CreatedAt); since > run.PlaceWithin {
+			if since := time.Since(r.attempts()[0].CreatedAt); since > run.PlacementTimeout {
 				t.Errorf("it would be taken back at once: it counts as sent since %s", since)
 			}
 			orders, err := r.store.Orders(t.Context())

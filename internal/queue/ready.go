@@ -11,17 +11,16 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// batchOf is how many runs of a group are looked at in one go.
+// batchOf is how many runs of a group are examined at a time.
 const batchOf = 32
 
-// candidate is a run that may be sent if it fits.
 type candidate struct {
 	store.ReadyRun
 	group store.ReadyGroup
 	fit   *run.Fit
 }
 
-// sendReady sends the runs that fit and whose turn it is, and gives those that wait the reason.
+// sendReady sends the runs that fit, in order, and sets the wait reason of the others.
 func (q *Queue) sendReady(ctx context.Context) error {
 	q.short = false
 	for ctx.Err() == nil {
@@ -31,7 +30,7 @@ func (q *Queue) sendReady(ctx context.Context) error {
 		}
 		more, blocked, err := q.sendBatch(ctx, groups)
 		if affectsEveryRun(err) && ctx.Err() == nil {
-			q.view.at = time.Time{} // whether that has passed is asked before another is claimed
+			q.view.at = time.Time{} // check for expiry before the next claim
 			return errors.Join(err, q.explainAllWaiting(ctx, err))
 		}
 		if err != nil {
@@ -45,8 +44,8 @@ func (q *Queue) sendReady(ctx context.Context) error {
 	return nil
 }
 
-// sendBatch decides about the first runs of the groups, and sends. It reports whether there may be more to send behind
-// them, and which it did not send.
+// sendBatch decides about the first runs of the groups, and sends. more means that there may be others to send behind
+// them.
 func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more bool, blocked []blockedRun, err error) {
 	batch, cut, err := q.batch(ctx, groups)
 	if err != nil || len(batch) == 0 {
@@ -64,7 +63,7 @@ func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more 
 	}
 	waiting := make([]Waiting, 0, len(batch))
 	for _, r := range batch {
-		waiting = append(waiting, Waiting{ID: r.ID, Fit: r.fit, Odd: q.isOdd(r.group.Shape)})
+		waiting = append(waiting, Waiting{ID: r.ID, Fit: r.fit, Disputed: q.isDisputed(r.group.Shape)})
 	}
 	taken := map[run.SweepID]int{}
 	for i, d := range Admit(waiting, unseen) {
@@ -74,7 +73,7 @@ func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more 
 			continue
 		}
 		if taken[r.group.Sweep]++; r.group.Parallel > 0 && r.group.Live+taken[r.group.Sweep] > r.group.Parallel {
-			continue // those of another shape came first
+			continue // keep the order within a shape
 		}
 		more = more || cut || r.group.Parallel > 0
 		if err := q.sendCandidate(ctx, r); affectsEveryRun(err) || ctx.Err() != nil {
@@ -93,10 +92,10 @@ func (q *Queue) sendCandidate(ctx context.Context, r candidate) error {
 	return err
 }
 
-// batch reads the first runs of the groups that have a place for them, in the order of their turns. No run is missing before
-// the last of them; cut is true when there are more behind it.
+// batch reads the first runs of the groups with room in their sweep, in queue order and without gaps; cut means there
+// are more behind them.
 func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) (out []candidate, cut bool, err error) {
-	var end *store.Turn
+	var end *store.QueueKey
 	for _, g := range groups {
 		if g.Full() {
 			continue
@@ -115,17 +114,17 @@ func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) (out []can
 			}
 		}
 		if n := len(ready); n == batchOf && (end == nil || ready[n-1].Compare(*end) < 0) {
-			end = &ready[n-1].Turn
+			end = &ready[n-1].QueueKey
 		}
 	}
-	slices.SortFunc(out, func(a, b candidate) int { return a.Compare(b.Turn) })
+	slices.SortFunc(out, func(a, b candidate) int { return a.Compare(b.QueueKey) })
 	if end != nil {
 		out = slices.DeleteFunc(out, func(r candidate) bool { return r.Compare(*end) > 0 })
 	}
 	return out, end != nil, nil
 }
 
-// measure looks how the shapes of a batch fit. Those whose job cannot even be described are sent, to be refused.
+// measure finds out how the shapes of a batch fit. A shape whose job cannot even be described is sent, to be refused.
 func (q *Queue) measure(ctx context.Context, batch []candidate) (fit []candidate, blocked []blockedRun, err error) {
 	failed := map[run.Shape]bool{}
 	for _, r := range batch {

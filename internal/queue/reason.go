@@ -13,7 +13,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// Why runs wait that fit and whose turn it is, or would be. How exactly is in the log.
+// Why runs wait that fit and are next; the log has the details.
 const (
 	reasonAway       = "Nomad unreachable, retrying"
 	reasonDenied     = "Nomad refuses the console's token: check NOMAD_TOKEN and its policy"
@@ -24,12 +24,11 @@ const (
 	reasonTurn       = "waits for its turn behind runs that come first"
 )
 
-// sweepFull is why a run waits whose sweep has as many live runs as it may.
 func sweepFull(live, parallel int) string {
 	return fmt.Sprintf("waits for its sweep: %d of %d runs are active", live, parallel)
 }
 
-// reasonOf is why a run waits that could not be sent for err.
+// reasonOf is the wait reason for a run that could not be sent.
 func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, fault.ErrFull):
@@ -46,13 +45,13 @@ func reasonOf(err error) string {
 	return fmt.Sprintf("Nomad refused the job: %v", err)
 }
 
-// blockedRun is a run that was looked at and not sent, and why.
+// blockedRun is a run that was not sent, and why.
 type blockedRun struct {
 	candidate
 	reason string
 }
 
-// explainWaiting sets the wait reason of the runs that were not sent. blocked are those that were looked at.
+// explainWaiting sets the wait reasons of runs that were not sent; blocked are those that were examined.
 func (q *Queue) explainWaiting(ctx context.Context, groups []store.ReadyGroup, blocked []blockedRun) error {
 	own := map[run.SweepID]map[run.ID]bool{}
 	shapes := map[run.SweepID]map[run.Shape]bool{}
@@ -72,7 +71,7 @@ func (q *Queue) explainWaiting(ctx context.Context, groups []store.ReadyGroup, b
 		}
 	}
 	for i, g := range groups {
-		if i > 0 && groups[i-1].Sweep == g.Sweep { // they are in order
+		if i > 0 && groups[i-1].Sweep == g.Sweep { // sorted by sweep
 			continue
 		}
 		why := reasonTurn
@@ -89,7 +88,7 @@ func (q *Queue) explainWaiting(ctx context.Context, groups []store.ReadyGroup, b
 	return nil
 }
 
-// explainAllWaiting sets the wait reason of every ready run: the cause affects them all.
+// explainAllWaiting sets one wait reason for every ready run.
 func (q *Queue) explainAllWaiting(ctx context.Context, cause error) error {
 	groups, err := q.o.Store.ReadyGroups(ctx)
 	if err != nil {
@@ -107,8 +106,8 @@ func (q *Queue) explainAllWaiting(ctx context.Context, cause error) error {
 	return nil
 }
 
-// setWaitReasons sets the wait reason of a sweep's ready runs, except those with one of their own. It records no event, and
-// writes only what changes: a sweep of hundreds of runs would otherwise write each of them at every look.
+// setWaitReasons sets the wait reason of a sweep's ready runs, except those with one of their own. It records no event
+// and writes only changes, since sweeps have hundreds of runs.
 func (q *Queue) setWaitReasons(ctx context.Context, sweep run.SweepID, why string, but map[run.ID]bool) error {
 	without, err := q.o.Store.ReadyWithOtherReason(ctx, sweep, why)
 	if err != nil {
@@ -139,7 +138,7 @@ func (q *Queue) setWaitReason(ctx context.Context, sweep run.SweepID, why string
 	return nil
 }
 
-// errStore marks what went wrong in the store, which has nothing to do with Nomad.
+// errStore marks failures of the store, as opposed to Nomad.
 var errStore = errors.New("the store")
 
 func storeTrouble(err error) error {
@@ -149,19 +148,17 @@ func storeTrouble(err error) error {
 	return fmt.Errorf("%w: %w", errStore, err)
 }
 
-// Bounds of the wait before a run that could not be sent, for a cause of its own, is tried again. It doubles each time.
+// The wait before a run that could not be sent is tried again doubles within these bounds.
 const (
 	firstWait   = 2 * time.Second
 	longestWait = time.Minute
 )
 
-// backoff is how long to wait with a run that could not be sent.
 type backoff struct {
 	tries int
 	until time.Time
 }
 
-// backOff leaves a run alone for a while.
 func (q *Queue) backOff(id run.ID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -171,7 +168,6 @@ func (q *Queue) backOff(id run.ID) {
 	q.backoffs[id] = t
 }
 
-// backingOff reports whether a run is still to be left alone.
 func (q *Queue) backingOff(id run.ID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

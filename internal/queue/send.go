@@ -15,16 +15,16 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Send dispatches one queued run, whether it fits or not, and returns once Nomad has its child job. The dispatch carries the
-// attempt's idempotency token, so sending again after a kill at any point finds the same child. When Nomad cannot be reached
-// the run stays queued with that reason and Send returns [fault.ErrUnavailable]. Whatever the error is, it has been logged and
-// told as the run's reason as far as the store takes it, and Run tries again.
+// Send dispatches a queued run, fitting or not, and returns once Nomad has its child job. The dispatch carries the
+// attempt's idempotency token, so sending again after a kill finds the same child. If Nomad is unreachable the run stays
+// queued with that reason and Send returns [fault.ErrUnavailable]. Errors are already logged and stored as the run's
+// reason; Run tries again.
 func (q *Queue) Send(ctx context.Context, id run.ID) error { return q.sendAttempt(ctx, id, true) }
 
-// sendAttempt is Send; further may be false for a run that had no attempt yet.
+// sendAttempt is Send; further is false for a run that had no attempt yet.
 func (q *Queue) sendAttempt(ctx context.Context, id run.ID, further bool) error {
 	if !q.begin(id) {
-		return nil // being sent right now
+		return nil // already being sent
 	}
 	defer q.finish(id)
 	r, d, err := q.claim(ctx, id, further)
@@ -45,7 +45,7 @@ func (q *Queue) sendAttempt(ctx context.Context, id run.ID, further bool) error 
 	return err
 }
 
-// claim stores that a run is being sent.
+// claim records that a run is being sent.
 func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, d nomad.Dispatch, err error) {
 	resume, passed := "", ""
 	if further {
@@ -58,7 +58,7 @@ func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, 
 		had := u.Attempt.Number
 		ev, err := u.Run.Claim(&u.Attempt, resume, q.o.Now())
 		first = u.Attempt.Number > had
-		if err == nil && ev == nil { // it was being sent when an earlier process ended, or the store failed
+		if err == nil && ev == nil { // an earlier process ended, or the store failed, while sending it
 			u.Attempt.MaybeSent = true
 		}
 		if ev != nil && passed != "" {
@@ -74,10 +74,10 @@ func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, 
 	return u.Run, d, nil
 }
 
-// unstored is what follows when the store fails while a run is sent: it is logged, told and tried again later. A run that
-// Nomad has by then is found there by its token.
+// unstored handles a failure of the store while sending: the run is tried again later, and if Nomad has it, its token
+// finds it.
 func (q *Queue) unstored(ctx context.Context, id run.ID, err error) error {
-	if ctx.Err() != nil || errors.Is(err, fault.ErrNotFound) { // the console ends, or the run was deleted
+	if ctx.Err() != nil || errors.Is(err, fault.ErrNotFound) { // shutting down, or the run was deleted
 		return err
 	}
 	err = storeTrouble(err)
@@ -108,7 +108,7 @@ func (q *Queue) finish(id run.ID) {
 	delete(q.sending, id)
 }
 
-// DispatchOf is how an attempt of a run is sent to Nomad.
+// DispatchOf is the dispatch for an attempt.
 func DispatchOf(r run.Run, a run.Attempt) nomad.Dispatch {
 	return nomad.Dispatch{
 		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config), Resume: resumeOf(r, a), MaybeSent: a.MaybeSent, Priority: r.Options.Priority,
@@ -116,15 +116,15 @@ func DispatchOf(r run.Run, a run.Attempt) nomad.Dispatch {
 	}
 }
 
-// resumeOf is the checkpoint folder that the workers are told to resume from, "" for what the configuration says. Of
-// several workers with DiLoCo each has a part of its own, which only the launch script finds: they are always told.
+// resumeOf is the checkpoint folder to pass to the workers, "" for what the configuration says. With several DiLoCo
+// workers each has its own part, which only the launch script finds, so they always get it.
 func resumeOf(r run.Run, a run.Attempt) string {
 	if a.Resume != "" || r.InnerSteps == 0 || r.Shape.Nodes < 2 {
 		return a.Resume
 	}
 	cfg, err := trainconf.Parse([]byte(r.Config))
 	if err != nil {
-		return "" // an older version understood it
+		return "" // accepted by an older version
 	}
 	folder, _ := cfg.Get("ckpt.resume")
 	return folder
@@ -138,7 +138,7 @@ func (q *Queue) dispatch(ctx context.Context, shape run.Shape, d nomad.Dispatch)
 	return parent, child, err
 }
 
-// errUnanswered is a dispatch that Nomad may have taken, though its answer did not come back.
+// errUnanswered is a dispatch that Nomad may have accepted without our seeing the answer.
 var errUnanswered = errors.New("Nomad did not answer") //nolint:staticcheck // a name
 
 // neverSent reports whether there was no connection to send anything on.
@@ -149,11 +149,11 @@ func neverSent(err error) bool {
 
 func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error {
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
-		if u.Attempt.MaybeSent { // the time that Nomad has for placing it does not count while nobody knows of it
+		if u.Attempt.MaybeSent { // the placement time-out starts now
 			u.Attempt.CreatedAt = q.o.Now()
 		}
 		u.Attempt.ParentJob, u.Attempt.JobID, u.Attempt.MaybeSent = parent, child, false
-		if u.Run.StopRequested { // asked for while the dispatch was under way
+		if u.Run.StopRequested { // requested during the dispatch
 			u.StopJob()
 		}
 		return u.Move(run.Pending, run.Console, "", q.o.Now())
@@ -170,7 +170,7 @@ func (q *Queue) sent(ctx context.Context, id run.ID, parent, child string) error
 	return nil
 }
 
-// failed puts the run back, or ends it when Nomad keeps refusing it.
+// failed requeues the run, or ends it when Nomad keeps refusing it.
 func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
@@ -188,9 +188,9 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
 		u.Attempt.MaybeSent = u.Attempt.MaybeSent || errors.Is(cause, errUnanswered)
 		switch {
-		case to == run.Failed && u.Attempt.MaybeSent: // neither the parent that was to be nor the one that is has it
+		case to == run.Failed && u.Attempt.MaybeSent: // neither parent can tell whether it was dispatched
 		case u.Run.StopRequested && u.Attempt.MaybeSent:
-			// Were it stopped now, workers that nobody knows of could train on. Sending it again finds them.
+			// If it were stopped now, unseen workers could train on. Sending again finds them.
 			to, why = run.Dispatching, "to be stopped as soon as Nomad says whether it has it"
 		case u.Run.StopRequested:
 			to, why = run.Stopped, "stopped before it was sent to Nomad"
@@ -202,7 +202,7 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 	}
 	q.o.Logger.Warn("dispatch", "run", id, "err", cause, "state", u.Run.State)
 	q.o.Publisher.PublishRun(u.Run, u.Events...)
-	if u.Run.State.Terminal() { // its place in a sweep is free
+	if u.Run.State.Terminal() { // its place in the sweep is free
 		q.mu.Lock()
 		delete(q.refusals, id)
 		delete(q.backoffs, id)

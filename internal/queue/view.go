@@ -9,41 +9,40 @@ import (
 )
 
 const (
-	// viewAge is how long the cluster is taken to be as it was read while no change is told: what other namespaces do is
-	// not told.
+	// viewAge is how long a view lasts without a reported change: other namespaces' changes are not reported.
 	viewAge = 10 * time.Second
-	// viewRest is how many times as long as reading it took the view is kept whatever is told, and minViewRest the least:
-	// the lists of a large cluster are megabytes, and each worker that starts is several events.
+	// viewRest keeps a view for at least this many times as long as it took to read, and minViewRest: the lists of a
+	// large cluster are megabytes, and each start of a worker is several events.
 	viewRest    = 4
 	minViewRest = 50 * time.Millisecond
 )
 
-// view is the cluster as the queue read it last, and what was sent since.
+// view is the cluster as last read, and what was sent since.
 type view struct {
-	room nomad.Room
-	fits map[run.Shape]*run.Fit // as far as they were needed
-	at   time.Time              // when reading it began; zero when it must be read again
-	took time.Duration
-	sent map[run.ID]*placing
-	odd  map[run.Shape]disagreement // of scheduler and numbers
+	room     nomad.Room
+	fits     map[run.Shape]*run.Fit // as far as needed
+	at       time.Time              // start of the read; zero to read again
+	took     time.Duration
+	sent     map[run.ID]*placing
+	disputes map[run.Shape]disagreement // between scheduler and numbers
 }
 
-// disagreement is from when to when, as far as was seen.
+// disagreement is the first and last time it was observed.
 type disagreement struct{ since, seen time.Time }
 
-// oddAfter is how long the scheduler and the numbers may disagree about a shape before the scheduler alone is believed:
+// disputeAfter is how long scheduler and numbers must disagree about a shape before the scheduler alone is believed:
 // longer than workers take to end.
-const oddAfter = 2 * time.Minute
+const disputeAfter = 2 * time.Minute
 
-// placing is a run whose workers are not all in the room.
+// placing is a run whose workers are not all in the view.
 type placing struct {
 	shape   run.Shape
-	job     string // "" while it is not known
-	seen    int    // workers that were seen before the room was read
-	missing int    // workers that are not in it
+	job     string // "" while unknown
+	seen    int    // workers seen before the view was read
+	missing int    // workers not in the view
 }
 
-// look reads the cluster unless what was read is still good.
+// look reads the cluster unless the view is fresh.
 func (q *Queue) look(ctx context.Context) error {
 	v := &q.view
 	if q.untilStale() > 0 {
@@ -54,7 +53,7 @@ func (q *Queue) look(ctx context.Context) error {
 	if err != nil {
 		return storeTrouble(err)
 	}
-	for _, p := range v.sent { // unless it is among them it is placed, or over: whatever the list will not have does not come
+	for _, p := range v.sent { // unless missing from the list, all is placed or over
 		p.job, p.seen = "", p.shape.Nodes
 	}
 	for _, u := range unplaced {
@@ -81,7 +80,6 @@ func (q *Queue) look(ctx context.Context) error {
 	return nil
 }
 
-// untilStale is how long what was read is still good.
 func (q *Queue) untilStale() time.Duration {
 	v := &q.view
 	if v.at.IsZero() {
@@ -94,7 +92,7 @@ func (q *Queue) untilStale() time.Duration {
 	return max(0, lasts-q.o.Now().Sub(v.at))
 }
 
-// fit is what a shape finds in the view.
+// fit returns how a shape fits in the view.
 func (q *Queue) fit(ctx context.Context, shape run.Shape) (*run.Fit, error) {
 	if f := q.view.fits[shape]; f != nil {
 		return f, nil
@@ -112,24 +110,24 @@ func (q *Queue) fit(ctx context.Context, shape run.Shape) (*run.Fit, error) {
 	return &f, nil
 }
 
-// compare notes whether scheduler and numbers disagree about a shape. What nobody has looked at for long is forgotten: a
-// disagreement of today is not the one that ended unseen.
+// compare records whether scheduler and numbers disagree about a shape. An old observation is dropped: the disagreement
+// may have ended unseen.
 func (q *Queue) compare(shape run.Shape, f run.Fit, at time.Time) {
-	d, known := q.view.odd[shape]
-	if !known || at.Sub(d.seen) >= oddAfter {
+	d, known := q.view.disputes[shape]
+	if !known || at.Sub(d.seen) >= disputeAfter {
 		d.since = at
 	}
 	d.seen = at
-	q.view.odd[shape] = d
+	q.view.disputes[shape] = d
 	if f.Now == (f.Free() >= f.Workers) {
-		delete(q.view.odd, shape)
+		delete(q.view.disputes, shape)
 	}
 }
 
-// isOdd reports whether scheduler and numbers have disagreed about a shape for long.
-func (q *Queue) isOdd(shape run.Shape) bool {
-	d, odd := q.view.odd[shape]
-	return odd && d.seen.Sub(d.since) >= oddAfter
+// isDisputed reports whether scheduler and numbers have long disagreed about a shape.
+func (q *Queue) isDisputed(shape run.Shape) bool {
+	d, odd := q.view.disputes[shape]
+	return odd && d.seen.Sub(d.since) >= disputeAfter
 }
 
 // unseen lists what was sent and is not in the view.
@@ -140,7 +138,7 @@ func (q *Queue) unseen(ctx context.Context) ([]Sent, error) {
 		if affectsEveryRun(err) {
 			return nil, err
 		}
-		if err == nil { // else its job cannot even be described any more: nothing is known of what it takes
+		if err == nil { // else its job can no longer be described, so its needs are unknown
 			out = append(out, Sent{ID: id, Fit: f, Workers: p.missing})
 		}
 	}

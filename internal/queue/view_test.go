@@ -19,18 +19,18 @@ func TestADisagreementIsBelievedOnlyWhileItIsSeen(t *testing.T) {
 		odd   bool
 	}{
 		{0, lax, false},
-		{oddAfter / 2, lax, false},
-		{oddAfter / 2, lax, true},
+		{disputeAfter / 2, lax, false},
+		{disputeAfter / 2, lax, true},
 		{viewAge, lax, true},
 		{viewAge, strict, false},
 		{viewAge, lax, false},
 		{time.Hour, lax, false}, // it waited no longer, and another one waits now
-		{oddAfter / 2, lax, false},
-		{oddAfter / 2, lax, true},
+		{disputeAfter / 2, lax, false},
+		{disputeAfter / 2, lax, true},
 	} {
 		at = at.Add(tc.after)
 		q.compare(shape, tc.fit, at)
-		if got := q.isOdd(shape); got != tc.odd {
+		if got := q.isDisputed(shape); got != tc.odd {
 			t.Errorf("%d: odd %v", i, got)
 		}
 	}

@@ -111,7 +111,7 @@ func TestACheckpointIsResumableOnlyAfterItsLastFile(t *testing.T) {
 		dir := filepath.Join(shelf.Path(), folder)
 		resumable := func(when string, want bool) {
 			t.Helper()
-			lack, known, err := shelf.Lacks(t.Context(), folder, run.Shape{Nodes: 1, GPUs: 2}, tt.diloco)
+			lack, known, err := shelf.CheckpointProblem(t.Context(), folder, run.Shape{Nodes: 1, GPUs: 2}, tt.diloco)
 			if err != nil || !known || (lack == "") != want {
 				t.Errorf("%s: the console says %q, %v, %v", when, lack, known, err)
 			}

@@ -12,11 +12,11 @@ type Attempt struct {
 	Number    int    `json:"number"`
 	ParentJob string `json:"parent_job"` // cotrain-core-<shape hash>
 	JobID     string `json:"job_id"`     // the child; "" until dispatched
-	// MaybeSent is true while Nomad may have a child of which it could not tell.
+	// MaybeSent is true when Nomad did not answer the dispatch and may have a child all the same.
 	MaybeSent bool `json:"maybe_sent,omitempty"`
-	// Resume is the checkpoint folder that it continues from, "" when it begins as the configuration says.
+	// Resume is the checkpoint folder to continue from, "" to start as the configuration says.
 	Resume string `json:"resume,omitempty"`
-	// Recalled is true once it was taken back because Nomad placed only a part of its workers.
+	// Recalled is true for an attempt that was taken back because Nomad placed only some of its workers.
 	Recalled  bool      `json:"recalled,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
@@ -25,12 +25,11 @@ type Attempt struct {
 // Token is the idempotency token of the attempt's dispatch.
 func (a Attempt) Token() string { return fmt.Sprintf("%s/%d", a.RunID, a.Number) }
 
-// ErrNotQueued says that a run is not waiting any more.
+// ErrNotQueued means the run has left the queue.
 var ErrNotQueued = errors.New("not queued any more")
 
-// Claim gives a queued run its next attempt, which continues from the checkpoint folder resume or with "" starts as the
-// configuration says, and moves it to dispatching. One that an earlier process was dispatching keeps its attempt, and there
-// is no event; any other is [ErrNotQueued].
+// Claim moves a queued run to dispatching with a new attempt that continues from the checkpoint folder resume ("" for
+// none). A run that is already dispatching keeps its attempt and gets no event; any other returns [ErrNotQueued].
 func (r *Run) Claim(a *Attempt, resume string, now time.Time) (*Event, error) {
 	switch r.State {
 	case Dispatching:
@@ -40,7 +39,7 @@ func (r *Run) Claim(a *Attempt, resume string, now time.Time) (*Event, error) {
 		return nil, ErrNotQueued
 	}
 	if a.Number > 0 && a.JobID == "" && !a.MaybeSent {
-		a.CreatedAt = now // nobody has it yet
+		a.CreatedAt = now // not stored yet
 	}
 	if a.Number == 0 || a.JobID != "" {
 		*a = Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), Resume: resume, CreatedAt: now}

@@ -8,19 +8,18 @@ import (
 	"strings"
 )
 
-// Saved is one worker's word that it has saved a checkpoint.
-type Saved struct {
+// SavedCheckpoint is a worker's report that it saved a checkpoint.
+type SavedCheckpoint struct {
 	Attempt int
 	Rank    int
 	Step    int64
 	Path    string // as the trainer printed it: never open it
 }
 
-// ResumeFrom returns the checkpoints that another attempt may continue from by what the workers reported, newest first.
-// With DiLoCo every worker saves its own part, so all must have reported a step in one attempt. Without, saving is one act
-// of all workers, which worker 0 completes. What a worker reports is said before others have written their files, so
-// whoever can see the folder looks at it first.
-func (r *Run) ResumeFrom(saved []Saved) []ResumePoint {
+// ResumeFrom returns the checkpoints that another attempt may continue from, newest first. With DiLoCo every worker
+// saves its own part, so all must have reported the step in one attempt. Without, worker 0 reports for all. A report may
+// precede the other workers' files: check the folder where it can be seen.
+func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 	if r.CheckpointPath == "" {
 		return nil
 	}
@@ -55,14 +54,14 @@ func (r *Run) ResumeFrom(saved []Saved) []ResumePoint {
 // ResumePoint is a checkpoint that an attempt may continue from.
 type ResumePoint struct {
 	Step   int64
-	Folder string // below the run's CheckpointPath: what a log says decides about the step alone
+	Folder string // below CheckpointPath; of a log line only the step is trusted
 }
 
 func stepFolder(step int64) string { return "step_" + strconv.FormatInt(step, 10) }
 
-// savesAt reports whether a printed path is where the run's workers save a step: below CheckpointPath, with DiLoCo in a
-// folder of each worker's own (jobs/launch.sh). A relative path may be printed with the working directory before it.
-func (r *Run) savesAt(s Saved) bool {
+// savesAt reports whether a printed path is where the run saves a step: below CheckpointPath, with DiLoCo in a folder
+// for each worker (jobs/launch.sh). A relative path may be printed with the working directory before it.
+func (r *Run) savesAt(s SavedCheckpoint) bool {
 	printed := path.Clean(s.Path)
 	for _, own := range []string{"", "worker_" + strconv.Itoa(s.Rank)} {
 		want := path.Join(r.CheckpointPath, own, stepFolder(s.Step))

@@ -10,11 +10,11 @@ type Observation struct {
 	Workers []Worker // newest allocation of each rank
 	Found   bool     // the child job exists
 	Stopped bool     // somebody deregistered it
-	Dead    bool     // Nomad will start nothing more for it
+	Dead    bool     // Nomad will start no more of its workers
 }
 
-// Derive returns the state that an attempt's observation puts the run in, and why in one sentence ("" where the
-// caller knows better, as for pending). It never leaves a terminal state.
+// Derive returns the run's state according to an observation, and the reason ("" where the caller knows better, as for
+// pending). It never leaves a terminal state.
 func (r *Run) Derive(o Observation) (State, string) {
 	if r.State.Terminal() || r.State == Queued || r.State == Paused {
 		return r.State, r.Reason
@@ -29,7 +29,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Failed, "the job is gone from Nomad: it was purged or collected outside of CoTrain"
 	}
 	c := r.count(o.Workers)
-	if o.Stopped { // a worker on a disconnected node cannot say so, perhaps for months; for us it has ended
+	if o.Stopped { // a disconnected node may hide a worker's end for months; treat it as ended
 		c.stopped, c.unknown = c.stopped+c.unknown, 0
 	}
 	ended := c.ok + c.failed + c.lost + c.stopped
@@ -46,8 +46,8 @@ func (r *Run) Derive(o Observation) (State, string) {
 		return Failed, r.endedBy(o.Workers, *c.firstBad)
 	case over:
 		return Failed, "Nomad ended the job before it placed every worker"
-	case o.Stopped && r.StopCause != "": // Nomad has taken the order
-		return Stopping, cmp.Or(r.StopReason, AskedToStop)
+	case o.Stopped && r.StopCause != "": // Nomad has stopped it
+		return Stopping, cmp.Or(r.StopReason, ReasonStopping)
 	case r.StopRequested || o.Stopped || r.State == Stopping:
 		return Stopping, r.Reason
 	case c.firstBad != nil:
@@ -60,8 +60,8 @@ func (r *Run) Derive(o Observation) (State, string) {
 	return Pending, ""
 }
 
-// Doomed reports, in one sentence, why the workers that are left cannot go on: worker 0 holds the store through which DiLoCo
-// workers meet, and without DiLoCo all workers are one world. They would hang, and hold their GPUs. It is "" while they can.
+// Doomed returns why the remaining workers cannot go on, "" while they can. Worker 0 holds the store through which
+// DiLoCo workers meet; without DiLoCo all workers are one world. The others would hang and hold their GPUs.
 func (r *Run) Doomed(o Observation, now time.Time) string {
 	if r.StopRequested || o.Stopped || r.Shape.Nodes < 2 {
 		return ""
@@ -74,7 +74,7 @@ func (r *Run) Doomed(o Observation, now time.Time) string {
 		switch {
 		case !w.State.Terminal():
 			left++
-			begun = begun || w.Started && (first == nil || !w.StartedAt.After(first.EndedAt)) // they are by rank
+			begun = begun || w.Started && (first == nil || !w.StartedAt.After(first.EndedAt)) // sorted by rank
 		case bad && (w.Rank == 0 || r.InnerSteps == 0):
 			cause = w
 		case w.Rank == 0 && w.OK():
@@ -88,8 +88,8 @@ func (r *Run) Doomed(o Observation, now time.Time) string {
 		return r.failure(*cause) + "; the others cannot go on without it and were stopped"
 	case first != nil && r.finished(*first) && !begun:
 		return "training has finished; workers that had not started by then were stopped"
-	case first != nil && now.Sub(first.EndedAt) >= LastWait:
-		return "worker 0 has finished; workers that had not ended " + ShortDuration(LastWait) + " later were stopped"
+	case first != nil && now.Sub(first.EndedAt) >= StragglerTimeout:
+		return "worker 0 has finished; workers that had not ended " + ShortDuration(StragglerTimeout) + " later were stopped"
 	}
 	return ""
 }

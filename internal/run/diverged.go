@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Diverged is the first loss of an attempt, by step, that was no finite number.
+// Diverged is the first non-finite loss of an attempt, by step.
 type Diverged struct {
 	Step int64
 	Rank int // the worker that reported it
@@ -14,7 +14,7 @@ type Diverged struct {
 // Finite reports whether a value is neither NaN nor infinite.
 func Finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// LossNotice says that the loss is no finite number and since when, "" while it is one.
+// LossNotice says since when the loss is not finite, "" while it is.
 func (r *Run) LossNotice() string {
 	p := r.Progress
 	switch {

@@ -1,4 +1,3 @@
-// Package run is the domain of CoTrain: runs, attempts, workers, shapes, their
-// states, and the events and samples they leave behind. It imports nothing but
-// the standard library, and everything else imports it.
+// Package run is the domain of CoTrain: runs, attempts, workers, shapes, their states, and the events and samples they
+// leave behind. It uses only the standard library and internal/fault.
 package run

@@ -7,23 +7,22 @@ import (
 	"time"
 )
 
-// LastWait is how long the other workers may take to end, with their last checkpoint, once worker 0 has finished.
-const LastWait = 10 * time.Minute
+// StragglerTimeout is how long the other workers may take to save and exit after worker 0 has finished.
+const StragglerTimeout = 10 * time.Minute
 
-// ExitReport is what the log of a worker says about how it ended.
+// ExitReport is what a worker's log says about its end.
 type ExitReport struct {
 	Finished bool  `json:"finished,omitempty"` // training is complete
 	Step     int64 `json:"step,omitempty"`     // the newest step that it reported
 	Read     bool  `json:"read,omitempty"`     // the log was read to its end
-	// ExitCode and Signal are how the process ended that was the cause, where the one that Nomad sees hides it: torchrun
-	// exits with 1 whatever its processes did.
+	// ExitCode and Signal are those of the process that failed: torchrun itself always exits with 1.
 	ExitCode int `json:"exit_code,omitempty"`
 	Signal   int `json:"signal,omitempty"`
-	// Why is what the launch script says about the cause.
+	// Why is the launch script's own explanation.
 	Why string `json:"why,omitempty"`
 }
 
-// Join returns what two streams of one worker say together.
+// Join merges the reports of a worker's two streams.
 func (t ExitReport) Join(o ExitReport) ExitReport {
 	t.Finished, t.Read = t.Finished || o.Finished, t.Read && o.Read
 	t.Step = max(t.Step, o.Step)
@@ -33,23 +32,23 @@ func (t ExitReport) Join(o ExitReport) ExitReport {
 	return t
 }
 
-// finished reports whether a worker trained to the end by its own word.
+// finished reports whether the worker's log says that training is complete.
 func (r *Run) finished(w Worker) bool {
 	return w.Report.Finished || r.StepsTotal > 0 && w.Report.Step >= r.StepsTotal
 }
 
-// leftEarly reports whether a worker exited with code 0 long before the end. That needs evidence: its whole log was read,
-// and the newest step in it is clearly short of the last. A trainer may report only some of its steps, or none.
+// leftEarly reports whether a worker exited with code 0 well before the last step. That needs its whole log, since a
+// trainer may report only some steps, or none.
 func (r *Run) leftEarly(w Worker) bool {
 	missing := r.StepsTotal - w.Report.Step
 	return w.OK() && w.Report.Read && !w.Report.Finished && w.Report.Step > 0 && missing > max(1, r.StepsTotal/10)
 }
 
-// trained reports whether training reached its end although not every worker did well. With DiLoCo worker 0 decides: the
-// mesh goes on without others that are lost. When it says nothing of the end, all that took part must have ended well.
-// Without DiLoCo the workers are one world, and each must have finished.
+// trained reports whether training completed even though some workers failed. With DiLoCo worker 0 decides: the mesh
+// goes on without lost workers. If worker 0's log says nothing, all that took part must have succeeded. Without DiLoCo
+// every worker must have finished.
 func (r *Run) trained(ws []Worker) bool {
-	if len(ws) == 0 || ws[0].Rank != 0 || !ws[0].OK() || r.leftEarly(ws[0]) { // they are by rank
+	if len(ws) == 0 || ws[0].Rank != 0 || !ws[0].OK() || r.leftEarly(ws[0]) { // sorted by rank
 		return false
 	}
 	first := ws[0]
@@ -61,7 +60,7 @@ func (r *Run) trained(ws []Worker) bool {
 	})
 }
 
-// caveats is what is to be known about a run that succeeded, "" when there is nothing.
+// caveats lists what a person should know about a successful run, or "".
 func (r *Run) caveats(ws []Worker) string {
 	var out []string
 	if notice := r.LossNotice(); notice != "" {
@@ -97,7 +96,7 @@ func (r *Run) caveats(ws []Worker) string {
 	return "finished, but " + strings.Join(out, "; ")
 }
 
-// failure is how a worker ended badly, in one sentence.
+// failure describes in one sentence how a worker failed.
 func (r *Run) failure(w Worker) string {
 	if r.leftEarly(w) {
 		return fmt.Sprintf("%s exited with code 0 at step %d of %d, without having finished", w.name(), w.Report.Step, r.StepsTotal)
@@ -105,8 +104,8 @@ func (r *Run) failure(w Worker) string {
 	return w.Failure()
 }
 
-// endedBy is the failure that ended the attempt, of which first came first. A DiLoCo mesh trains on after it has lost a
-// worker: what ends it much later is worker 0's end.
+// endedBy describes the failure that ended the attempt; first came first. A DiLoCo mesh survives lost workers, so a much
+// later end is due to worker 0.
 func (r *Run) endedBy(ws []Worker, first Worker) string {
 	for _, w := range ws {
 		later := w.Rank == 0 && w.EndedAt.Sub(first.EndedAt) > aftermath
@@ -117,11 +116,11 @@ func (r *Run) endedBy(ws []Worker, first Worker) string {
 	return r.failure(first)
 }
 
-// aftermath is how long after a failure others are taken for its victims: the core evicts a worker after 10 s without a
+// aftermath is how long after a failure others count as its victims: the core evicts a worker after 10 s without a
 // heartbeat, and agents may report ends late.
 const aftermath = time.Minute
 
-// Exit is how the worker's process ended, by code or by signal: the one that was the cause, where that is known.
+// Exit returns the exit code or signal of the process that failed, where it is known.
 func (w Worker) Exit() (code, signal int) {
 	if w.Exited && w.ExitCode != 0 && (w.Report.ExitCode != 0 || w.Report.Signal != 0) {
 		return w.Report.ExitCode, w.Report.Signal
@@ -129,10 +128,10 @@ func (w Worker) Exit() (code, signal int) {
 	return w.ExitCode, w.Signal
 }
 
-// Failure says in one sentence how the worker ended.
+// Failure describes in one sentence how the worker ended.
 func (w Worker) Failure() string {
 	code, signal := w.Exit()
-	stopped := w.Stopping && w.State == WorkerComplete // whatever it exited with
+	stopped := w.Stopping && w.State == WorkerComplete // whatever its exit code
 	switch {
 	case w.State == WorkerLost:
 		return w.name() + " was lost" + because(w.Detail)

@@ -109,15 +109,15 @@ func TestWorkersThatAreLeftBehindAreStopped(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{
-		{"worker 1 may save", []Worker{first(ExitReport{Finished: true}), running}, LastWait - 1, false},
-		{"worker 1 does not end", []Worker{first(ExitReport{Finished: true}), running}, LastWait, true},
+		{"worker 1 may save", []Worker{first(ExitReport{Finished: true}), running}, StragglerTimeout - 1, false},
+		{"worker 1 does not end", []Worker{first(ExitReport{Finished: true}), running}, StragglerTimeout, true},
 		{"worker 1 has not started", []Worker{first(ExitReport{Finished: true}), placed}, 0, true},
 		{"worker 1 has come too late", []Worker{first(ExitReport{Finished: true}), {Rank: 1, State: WorkerRunning, Started: true, StartedAt: end.Add(1)}}, 0, true},
 		{"worker 1 has no place", []Worker{first(ExitReport{Finished: true})}, 0, true},
-		{"worker 1 has no place, and nobody knows that it is over", []Worker{first(ExitReport{})}, LastWait - 1, false},
-		{"worker 1 has no place for long", []Worker{first(ExitReport{})}, LastWait, true},
+		{"worker 1 has no place, and nobody knows that it is over", []Worker{first(ExitReport{})}, StragglerTimeout - 1, false},
+		{"worker 1 has no place for long", []Worker{first(ExitReport{})}, StragglerTimeout, true},
 		{"worker 0 left early", []Worker{first(ExitReport{Step: 10, Read: true}), running}, 0, true},
-		{"all have ended", []Worker{first(ExitReport{Finished: true}), left(1, 7, ExitReport{})}, LastWait, false},
+		{"all have ended", []Worker{first(ExitReport{Finished: true}), left(1, 7, ExitReport{})}, StragglerTimeout, false},
 	} {
 		r := Run{State: Running, Shape: Shape{Nodes: 2}, StepsTotal: 1000, InnerSteps: 50}
 		if why := r.Doomed(Observation{Found: true, Workers: tc.ws}, end.Add(tc.after)); (why != "") != tc.want {

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Actors of what no person did.
+// Actors of automatic events.
 const (
-	Console = "cotrain" // what the console decides by itself
-	Nomad   = "nomad"   // what the console sees at Nomad
-	Trainer = "worker"  // what a worker reports
+	Console = "cotrain" // the console's own decisions
+	Nomad   = "nomad"   // observed at Nomad
+	Trainer = "worker"  // reported by a worker
 )
 
-// Event is something that happened to a run; it is kept for ever.
+// Event is something that happened to a run. Events are kept as long as the run.
 type Event struct {
 	Seq     int64     `json:"seq"` // assigned by the store, increasing
 	RunID   ID        `json:"run_id"`
@@ -27,7 +27,7 @@ type Event struct {
 	Message string    `json:"message"`
 }
 
-// ByPerson reports whether a person did it.
+// ByPerson reports whether a person caused it.
 func (e Event) ByPerson() bool {
 	return !slices.Contains([]string{"", Console, Nomad, Trainer}, e.Actor)
 }

@@ -1,21 +1,20 @@
 package run
 
-// Reported is the newest step that a worker has reported in an attempt.
-type Reported struct {
+// WorkerStep is the newest step that a worker has reported in an attempt.
+type WorkerStep struct {
 	Rank, Attempt int
 	Step          int64
 	At            int64 // when, in Unix milliseconds
 }
 
-// minLag is how many steps a worker may be behind the others however short an outer step is: not every trainer reports
-// each step.
+// minLag is how many steps a worker may always lag behind: not every trainer reports each step.
 const minLag = 100
 
-// SettledStep returns the newest step that every worker of an attempt has reported that still takes part, or that took
-// part to the end: the step of a run's headline. Workers that were lost or have failed do not count, nor do those that are
-// behind by more than an outer step, since the others have gone on without them. When none is left it is the newest step of
-// all. A worker that is not among workers is taken to run. ok is false before the first step.
-func SettledStep(workers []Worker, reported []Reported, attempt int, innerSteps int64) (step int64, ok bool) {
+// SettledStep returns the newest step that every participating worker of an attempt has reported: the step of the
+// headline. Lost and failed workers do not count, nor do those more than an outer step behind, since the others have
+// gone on without them. When none is left it is the newest step of all. A worker missing from workers counts as running.
+// ok is false before the first step.
+func SettledStep(workers []Worker, reported []WorkerStep, attempt int, innerSteps int64) (step int64, ok bool) {
 	byRank := make(map[int]Worker, len(workers))
 	for _, w := range workers {
 		if old, ok := byRank[w.Rank]; !ok || w.StartedAt.After(old.StartedAt) {
@@ -46,8 +45,8 @@ func SettledStep(workers []Worker, reported []Reported, attempt int, innerSteps 
 	return step, true
 }
 
-// takesPart reports whether a worker that reported last at this time trains with the others, or did until it finished or
-// was stopped. One that was started anew since has still to report.
+// takesPart reports whether a worker with this last report trains with the others, or did until it finished or was
+// stopped. A restarted worker takes part again once it reports.
 func (w Worker) takesPart(reportedAt int64) bool {
 	switch w.State {
 	case WorkerComplete:

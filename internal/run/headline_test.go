@@ -8,9 +8,9 @@ import (
 func TestTheSettledStepIsOfThoseWhoTakePart(t *testing.T) {
 	t.Parallel()
 	start := time.UnixMilli(1000)
-	at := func(attempt int, steps ...int64) (out []Reported) {
+	at := func(attempt int, steps ...int64) (out []WorkerStep) {
 		for rank, step := range steps {
-			out = append(out, Reported{Rank: rank, Attempt: attempt, Step: step, At: 2000})
+			out = append(out, WorkerStep{Rank: rank, Attempt: attempt, Step: step, At: 2000})
 		}
 		return out
 	}
@@ -22,7 +22,7 @@ func TestTheSettledStepIsOfThoseWhoTakePart(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		workers  []Worker
-		reported []Reported
+		reported []WorkerStep
 		inner    int64
 		want     int64
 	}{
@@ -39,7 +39,7 @@ func TestTheSettledStepIsOfThoseWhoTakePart(t *testing.T) {
 		"the others have gone on without it":     {workers(WorkerRunning, WorkerRunning), at(2, 902, 401), 500, 902},
 		"without outer steps a little is fine":   {workers(WorkerRunning, WorkerRunning), at(2, 900, 800), 0, 800},
 		"none is left: the newest of all":        {workers(WorkerFailed, WorkerLost), at(2, 12, 10), 0, 12},
-		"an earlier attempt's step":              {workers(WorkerRunning, WorkerRunning), append(at(2, 50), Reported{Rank: 1, Attempt: 1, Step: 49, At: 2000}), 0, 50},
+		"an earlier attempt's step":              {workers(WorkerRunning, WorkerRunning), append(at(2, 50), WorkerStep{Rank: 1, Attempt: 1, Step: 49, At: 2000}), 0, 50},
 		"the attempt alone":                      {workers(WorkerRunning), at(1, 50), 0, -1},
 		"started anew, it has still to report":   {[]Worker{{Rank: 0, State: WorkerRunning}, {Rank: 1, State: WorkerRunning, StartedAt: time.UnixMilli(2001)}}, at(2, 60, 20), 500, 60},
 		"an allocation that replaces a lost one": {append(workers(WorkerRunning, WorkerLost), Worker{Rank: 1, State: WorkerRunning, StartedAt: time.UnixMilli(1500)}), at(2, 60, 55), 0, 55},

@@ -10,8 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Number is a float64 whose JSON form also holds what JSON numbers cannot: the strings "NaN", "Infinity" and
-// "-Infinity". A diverged loss must reach the reader as what it is.
+// Number is a float64 that also survives JSON as "NaN", "Infinity" or "-Infinity": a diverged loss must not get lost.
 type Number float64
 
 // MarshalJSON writes a number, or one of the three strings.

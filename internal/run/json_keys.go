@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// RepeatedKey returns the path of the first key that an object in a JSON text has twice, such as "shape.nodes". The
-// decoder of the standard library takes the last of them without a word. A text that is not JSON has none.
-func RepeatedKey(text []byte) (path string, found bool) {
+// DuplicateKey returns the path of the first key that occurs twice in an object of a JSON text, such as "shape.nodes";
+// the standard decoder silently keeps the last. A text that is not JSON has none.
+func DuplicateKey(text []byte) (path string, found bool) {
 	type level struct {
 		seen map[string]bool // of an object
-		key  string          // the one that is read
-		next int             // of an array
+		key  string          // current key
+		next int             // next array index
 	}
 	var stack []level
 	place := func() string {
@@ -32,7 +32,7 @@ func RepeatedKey(text []byte) (path string, found bool) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
-	key := false // a key comes next
+	key := false // expecting a key
 	for {
 		token, err := dec.Token()
 		if err != nil {
@@ -61,7 +61,7 @@ func RepeatedKey(text []byte) (path string, found bool) {
 			key = false
 			continue
 		}
-		// A value has ended.
+		// End of a value.
 		if top >= 0 {
 			stack[top].next++
 			key = stack[top].seen != nil

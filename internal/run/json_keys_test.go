@@ -16,7 +16,7 @@ func TestRepeatedKeysAreFoundWhereverTheyStand(t *testing.T) {
 		if want == "" {
 			want = none
 		}
-		got, found := RepeatedKey([]byte(text))
+		got, found := DuplicateKey([]byte(text))
 		if !found {
 			got = none
 		}
@@ -25,7 +25,7 @@ func TestRepeatedKeysAreFoundWhereverTheyStand(t *testing.T) {
 		}
 	}
 	deep := strings.Repeat(`{"a":[`, 50000)
-	if got, found := RepeatedKey([]byte(deep)); found {
+	if got, found := DuplicateKey([]byte(deep)); found {
 		t.Errorf("%.20q", got)
 	}
 }

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// PlaceWithin is how long Nomad may take to place all workers of an attempt before it is taken back whole: those that have
-// started wait for the others, or train without them, on GPUs that another run could use. Nomad places what fits within
-// seconds; a restart of its servers and nodes that come back take a minute or two. It is half of what the launch script waits
-// for worker 0, so that no worker has given up by then.
-const PlaceWithin = 5 * time.Minute
+// PlacementTimeout is how long Nomad may take to place all workers of an attempt before the attempt is recalled: those
+// that started are waiting, or training alone, on GPUs that another run could use. Placement takes seconds, a server
+// restart or a returning node a minute or two. It is half of the launch script's wait for worker 0, so no worker has
+// given up by then.
+const PlacementTimeout = 5 * time.Minute
 
-// Overdue reports whether an attempt, dispatched at sent, is to be recalled because Nomad has not placed all of its workers in
-// time. Once worker 0 has ended more workers would not help: see [Run.Doomed].
+// Overdue reports whether an attempt dispatched at sent is to be recalled. Once worker 0 has ended more workers would
+// not help: see [Run.Doomed].
 func (r *Run) Overdue(o Observation, sent, now time.Time) bool {
 	over := len(o.Workers) > 0 && o.Workers[0].Rank == 0 && o.Workers[0].State.Terminal()
-	return !r.StopRequested && !over && o.Found && !o.Stopped && placed(o) < r.Shape.Nodes && now.Sub(sent) >= PlaceWithin
+	return !r.StopRequested && !over && o.Found && !o.Stopped && placed(o) < r.Shape.Nodes && now.Sub(sent) >= PlacementTimeout
 }
 
-// OverdueReason is why an attempt that is [Run.Overdue] is taken back.
+// OverdueReason says why an [Run.Overdue] attempt is recalled.
 func (r *Run) OverdueReason(o Observation) string {
-	return fmt.Sprintf("Nomad placed %d of %d workers within %s: taken back, to be sent again when all fit", placed(o), r.Shape.Nodes, ShortDuration(PlaceWithin))
+	return fmt.Sprintf("Nomad placed %d of %d workers within %s: taken back, to be sent again when all fit", placed(o), r.Shape.Nodes, ShortDuration(PlacementTimeout))
 }
 
-// placed counts the workers that have, or had, a place to start at.
+// placed counts the workers that have or had a node.
 func placed(o Observation) int {
 	n := 0
 	for _, w := range o.Workers {
@@ -35,8 +35,8 @@ func placed(o Observation) int {
 	return n
 }
 
-// PendingReason says what a run of which not all workers have started does and waits for. why is Nomad's reason for not
-// placing the others, trains whether the run has reported steps in this attempt.
+// PendingReason says what a run with workers still to start is waiting for. why is Nomad's reason for not placing them;
+// trains is true once the run has reported steps in this attempt.
 func (r *Run) PendingReason(o Observation, why string, trains bool) string {
 	running := 0
 	starting, missing := []int{}, map[int]bool{}
@@ -77,10 +77,10 @@ func (r *Run) PendingReason(o Observation, why string, trains bool) string {
 	return out
 }
 
-// maxRanks is how many workers are named in a sentence.
+// maxRanks is how many workers a sentence lists.
 const maxRanks = 5
 
-// ranks is "worker 2 waits" or "workers 2, 3 wait".
+// ranks returns "worker 2 waits" or "workers 2, 3 wait".
 func ranks(of []int, one, more string) string {
 	if len(of) == 1 {
 		return fmt.Sprintf("worker %d %s", of[0], one)

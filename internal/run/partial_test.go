@@ -57,9 +57,9 @@ func TestAnAttemptIsOverdueOnlyWhileWorkersHaveNoPlace(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{
-		"in time":                         {part, run.Run{}, run.PlaceWithin - time.Second, false},
-		"too late":                        {part, run.Run{}, run.PlaceWithin, true},
-		"one was lost before it started":  {lost, run.Run{}, run.PlaceWithin, true},
+		"in time":                         {part, run.Run{}, run.PlacementTimeout - time.Second, false},
+		"too late":                        {part, run.Run{}, run.PlacementTimeout, true},
+		"one was lost before it started":  {lost, run.Run{}, run.PlacementTimeout, true},
 		"one was lost after it started":   {gone, run.Run{}, time.Hour, false},
 		"worker 0 has ended":              {ended, run.Run{}, time.Hour, false},
 		"slow to start is not unplaced":   {whole, run.Run{}, time.Hour, false},

@@ -106,7 +106,7 @@ func TestMaximumDuration(t *testing.T) {
 		t.Errorf("reason is %q", expired)
 	}
 	over := Observation{Found: true, Stopped: true, Dead: true, Workers: []Worker{ended(0, 143, func(w *Worker) { w.Stopping, w.State = true, WorkerComplete })}}
-	r.Reason = AskedToStop
+	r.Reason = ReasonStopping
 	if state, why := r.Derive(over); state != Stopped || why != "" {
 		t.Errorf("a stop by a person ends as %s: %s", state, why)
 	}
@@ -131,13 +131,13 @@ func TestShortDuration(t *testing.T) {
 func TestResumeFromTheNewestCheckpointThatIsComplete(t *testing.T) {
 	t.Parallel()
 	const dir = "models/checkpoints/r-1"
-	saved := func(attempt, rank int, step int64, path string) Saved {
-		return Saved{Attempt: attempt, Rank: rank, Step: step, Path: path}
+	saved := func(attempt, rank int, step int64, path string) SavedCheckpoint {
+		return SavedCheckpoint{Attempt: attempt, Rank: rank, Step: step, Path: path}
 	}
-	both := func(attempt int, step int64, name string) []Saved {
-		return []Saved{saved(attempt, 0, step, dir+"/worker_0/"+name), saved(attempt, 1, step, dir+"/worker_1/"+name)}
+	both := func(attempt int, step int64, name string) []SavedCheckpoint {
+		return []SavedCheckpoint{saved(attempt, 0, step, dir+"/worker_0/"+name), saved(attempt, 1, step, dir+"/worker_1/"+name)}
 	}
-	join := func(parts ...[]Saved) (out []Saved) {
+	join := func(parts ...[]SavedCheckpoint) (out []SavedCheckpoint) {
 		for _, p := range parts {
 			out = append(out, p...)
 		}
@@ -147,7 +147,7 @@ func TestResumeFromTheNewestCheckpointThatIsComplete(t *testing.T) {
 		name  string
 		inner int64
 		dir   string
-		saved []Saved
+		saved []SavedCheckpoint
 		want  string
 	}{
 		{"nothing was saved", 5, dir, nil, ""},
@@ -157,17 +157,17 @@ func TestResumeFromTheNewestCheckpointThatIsComplete(t *testing.T) {
 		{"worker 0 has not", 5, dir, join(both(1, 10, "step_10"), both(1, 20, "step_20")[1:]), dir + "/step_10"},
 		{"halves of two attempts are no whole", 5, dir, join(both(1, 10, "step_10"), both(1, 20, "step_20")[:1], both(2, 20, "step_20")[1:]), dir + "/step_10"},
 		{"an older attempt's is as good", 5, dir, join(both(1, 10, "step_10"), both(2, 20, "step_20")[:1]), dir + "/step_10"},
-		{"one world is saved by worker 0", 0, dir, []Saved{saved(1, 0, 10, dir+"/step_10")}, dir + "/step_10"},
-		{"and not by another", 0, dir, []Saved{saved(1, 1, 10, dir+"/step_10")}, ""},
-		{"a path with the working directory", 0, dir, []Saved{saved(1, 0, 10, "/srv/storage/"+dir+"/step_10/")}, dir + "/step_10"},
-		{"a path somewhere else", 0, dir, []Saved{saved(1, 0, 10, "/etc/step_10")}, ""},
-		{"a path that leaves the folder", 0, dir, []Saved{saved(1, 0, 10, dir+"/../step_10")}, ""},
-		{"a path of another step", 0, dir, []Saved{saved(1, 0, 10, dir+"/step_9")}, ""},
-		{"an absolute folder is taken exactly", 0, "/c", []Saved{saved(1, 0, 10, "/tmp/c/step_10")}, ""},
-		{"with a slash at its end", 0, "/c/", []Saved{saved(1, 0, 10, "/c/step_10")}, "/c/step_10"},
-		{"a worker that the shape does not have", 5, dir, []Saved{saved(1, 0, 10, dir+"/step_10"), saved(1, 7, 10, dir+"/step_10")}, ""},
-		{"a worker that says it twice", 5, dir, []Saved{saved(1, 0, 10, dir+"/step_10"), saved(1, 0, 10, dir+"/worker_0/step_10")}, ""},
-		{"a run that saves nothing", 0, "", []Saved{saved(1, 0, 10, "/step_10")}, ""},
+		{"one world is saved by worker 0", 0, dir, []SavedCheckpoint{saved(1, 0, 10, dir+"/step_10")}, dir + "/step_10"},
+		{"and not by another", 0, dir, []SavedCheckpoint{saved(1, 1, 10, dir+"/step_10")}, ""},
+		{"a path with the working directory", 0, dir, []SavedCheckpoint{saved(1, 0, 10, "/srv/storage/"+dir+"/step_10/")}, dir + "/step_10"},
+		{"a path somewhere else", 0, dir, []SavedCheckpoint{saved(1, 0, 10, "/etc/step_10")}, ""},
+		{"a path that leaves the folder", 0, dir, []SavedCheckpoint{saved(1, 0, 10, dir+"/../step_10")}, ""},
+		{"a path of another step", 0, dir, []SavedCheckpoint{saved(1, 0, 10, dir+"/step_9")}, ""},
+		{"an absolute folder is taken exactly", 0, "/c", []SavedCheckpoint{saved(1, 0, 10, "/tmp/c/step_10")}, ""},
+		{"with a slash at its end", 0, "/c/", []SavedCheckpoint{saved(1, 0, 10, "/c/step_10")}, "/c/step_10"},
+		{"a worker that the shape does not have", 5, dir, []SavedCheckpoint{saved(1, 0, 10, dir+"/step_10"), saved(1, 7, 10, dir+"/step_10")}, ""},
+		{"a worker that says it twice", 5, dir, []SavedCheckpoint{saved(1, 0, 10, dir+"/step_10"), saved(1, 0, 10, dir+"/worker_0/step_10")}, ""},
+		{"a run that saves nothing", 0, "", []SavedCheckpoint{saved(1, 0, 10, "/step_10")}, ""},
 	} {
 		r := Run{CheckpointPath: tc.dir, InnerSteps: tc.inner, Shape: Shape{Nodes: 2}}
 		got := ""

@@ -11,15 +11,15 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// FieldError is one thing wrong with one input field.
+// FieldError is a problem with one input field.
 type FieldError struct {
-	Field string `json:"field"` // name as the user gave it: "name", "optim.batch_size"
-	Value string `json:"value"` // what was given, cut to 200 bytes
-	Rule  string `json:"rule"`  // the rule that it breaks
-	Fix   string `json:"fix"`   // a value or an action that would pass
+	Field string `json:"field"` // as the user wrote it: "name", "optim.batch_size"
+	Value string `json:"value"` // the value given, cut to 200 bytes
+	Rule  string `json:"rule"`  // the rule it breaks
+	Fix   string `json:"fix"`   // what would pass
 }
 
-// Error gives field, value if there is one, rule and what would pass in one sentence.
+// Error joins field, value, rule and fix in one sentence.
 func (e FieldError) Error() string {
 	if e.Value == "" {
 		return fmt.Sprintf("%s: %s; %s", e.Field, e.Rule, e.Fix)
@@ -27,13 +27,13 @@ func (e FieldError) Error() string {
 	return fmt.Sprintf("%s = %q: %s; %s", e.Field, e.Value, e.Rule, e.Fix)
 }
 
-// Fault is for [fault.Of].
+// Fault implements the interface of [fault.Of].
 func (e FieldError) Fault() *fault.Error { return FieldErrors{e}.Fault() }
 
-// FieldErrors is every problem found in one input; it matches [fault.ErrInvalid].
+// FieldErrors are all problems of one input; they match [fault.ErrInvalid].
 type FieldErrors []FieldError
 
-// Error lists the problems, one a line.
+// Error lists the problems, one per line.
 func (e FieldErrors) Error() string {
 	s := ""
 	for i, f := range e {
@@ -45,10 +45,10 @@ func (e FieldErrors) Error() string {
 	return s
 }
 
-// Is makes errors.Is(err, fault.ErrInvalid) true.
+// Is matches [fault.ErrInvalid].
 func (e FieldErrors) Is(target error) bool { return target == fault.ErrInvalid }
 
-// Fault is for [fault.Of]. The problems themselves are told beside it.
+// Fault implements the interface of [fault.Of]; the problems are reported separately.
 func (e FieldErrors) Fault() *fault.Error {
 	if len(e) == 1 {
 		return fault.New(fault.ErrInvalid, "It has 1 error.", "")
@@ -56,7 +56,7 @@ func (e FieldErrors) Fault() *fault.Error {
 	return fault.New(fault.ErrInvalid, fmt.Sprintf("It has %d errors.", len(e)), "")
 }
 
-// ID names a run: "r-" and 10 characters of lower-case base32hex, which sort by time of creation.
+// ID names a run: "r-" and 10 characters of lower-case base32hex that sort by creation time.
 type ID string
 
 var (
@@ -64,11 +64,11 @@ var (
 	idPattern  = regexp.MustCompile(`^r-[0-9a-v]{10}$`)
 )
 
-// idEpoch is what IDs count from, so that 40 bits of milliseconds last until 2059.
+// idEpoch makes 40 bits of milliseconds last until 2059.
 var idEpoch = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // NewID returns an ID for a run created at t: 40 bits of milliseconds, 10 random bits. Two runs of one millisecond
-// can collide once in 1024 times: whoever stores them tries again with a new one.
+// collide once in 1024 times: the caller tries again.
 func NewID(t time.Time) ID {
 	var r [2]byte
 	_, _ = rand.Read(r[:]) // never fails since Go 1.24
@@ -79,7 +79,7 @@ func NewID(t time.Time) ID {
 	return ID("r-" + idEncoding.EncodeToString(b[:])[:10])
 }
 
-// ParseID checks the form of an ID given by a user; a wrong one is [FieldErrors].
+// ParseID checks the form of an ID; errors are [FieldErrors].
 func ParseID(s string) (ID, error) {
 	if !idPattern.MatchString(s) {
 		return "", FieldErrors{{Field: "run", Value: named(s), Rule: "is not the ID of a run, which is r- and 10 characters of 0-9 and a-v", Fix: "list the runs to see which there are"}}
@@ -87,11 +87,11 @@ func ParseID(s string) (ID, error) {
 	return ID(s), nil
 }
 
-// Run is what the user asked for, and where it stands.
+// Run is what a user submitted, and its current state.
 type Run struct {
 	ID     ID     `json:"id"`
 	Name   string `json:"name"`
-	Preset string `json:"preset,omitempty"` // the preset that it was made from, or ""
+	Preset string `json:"preset,omitempty"` // the preset it was made from, or ""
 	Config string `json:"config"`           // CotrainCore TOML, exactly as dispatched
 	Shape  Shape  `json:"shape"`
 
@@ -99,56 +99,55 @@ type Run struct {
 	Origin  Origin  `json:"origin,omitzero"`
 
 	State  State  `json:"state"`
-	Reason string `json:"reason,omitempty"` // why it is in that state, one sentence, or ""
+	Reason string `json:"reason,omitempty"` // why it is in this state, or ""
 
-	StopRequested bool      `json:"stop_requested,omitempty"` // it ends with this attempt: see [Run.Stop]
-	StopCause     StopCause `json:"-"`                        // why its workers are or were stopped; "" while nobody wants that
-	StopReason    string    `json:"-"`                        // the same in a sentence; "" where nothing more is to be said
-	Attempt       int       `json:"attempt"`                  // number of the newest attempt, 0 before the first
+	StopRequested bool      `json:"stop_requested,omitempty"` // no attempt follows this one: see [Run.Stop]
+	StopCause     StopCause `json:"-"`                        // why its workers are being or were stopped, or ""
+	StopReason    string    `json:"-"`                        // the cause in a sentence; "" where it needs none
+	Attempt       int       `json:"attempt"`                  // newest attempt, 0 before the first
 
-	StepsTotal int64 `json:"steps_total"` // training steps when complete, rounded up to an outer boundary
+	StepsTotal int64 `json:"steps_total"` // total steps, rounded up to an outer step
 	InnerSteps int64 `json:"inner_steps"` // DiLoCo inner steps, 0 without DiLoCo
 
-	// CheckpointPath is the folder that its checkpoints go to (the configuration's ckpt.path), "" when it saves none.
+	// CheckpointPath is the configuration's ckpt.path, "" when it saves none.
 	CheckpointPath string `json:"checkpoint_path,omitempty"`
 
-	Retried       int       `json:"retried,omitempty"`        // failed attempts that were followed by another; see [Options.Retries]
-	PortConflicts int       `json:"port_conflicts,omitempty"` // attempts that ended before training because ports were taken; not in Retried
-	NotBefore     time.Time `json:"not_before,omitzero"`      // a queued run's next attempt waits until then
+	Retried       int       `json:"retried,omitempty"`        // failed attempts that were retried; see [Options.Retries]
+	PortConflicts int       `json:"port_conflicts,omitempty"` // attempts lost to taken ports before training; not in Retried
+	NotBefore     time.Time `json:"not_before,omitzero"`      // the next attempt waits until then
 
 	CreatedAt time.Time `json:"created_at"`
 	StartedAt time.Time `json:"started_at,omitzero"` // first worker started
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 
 	Progress Progress `json:"progress"`
-	// FirstStep is the first step that the newest attempt is known to have done, and FirstAt when that was: what came before
-	// is start-up. FirstAt is zero until then.
+	// FirstStep is the first known step of the newest attempt and FirstAt its time, zero until then: start-up ends
+	// there.
 	FirstStep int64     `json:"first_step,omitempty"`
 	FirstAt   time.Time `json:"first_at,omitzero"`
 
-	// Diverged is since when the loss of the newest attempt is no finite number; nil when it never was one.
+	// Diverged is where the newest attempt's loss stopped being finite; nil if it never did.
 	Diverged *Diverged `json:"-"`
 
-	// Revision grows with every change that is stored: of two states of one run, the greater is the newer.
+	// Revision grows with every stored change.
 	Revision int64 `json:"-"`
 
-	// Line is where a run that waits for its turn stands; nil where nobody asked, and for every other run.
-	Line *Line `json:"line,omitempty"`
+	// QueuePlace is set only where requested, and for queued runs.
+	QueuePlace *QueuePlace `json:"line,omitempty"`
 }
 
-// Progress is the newest headline of a run: the point of its curves at Step.
+// Progress is a run's headline: the point of its curves at Step.
 type Progress struct {
-	Step         int64     `json:"step"` // newest step that every worker taking part has reported; see [SettledStep]
-	Loss         float64   `json:"loss"` // mean over workers at Step; 0 while HasLoss is false
+	Step         int64     `json:"step"` // see [SettledStep]
+	Loss         float64   `json:"loss"` // mean over workers; 0 unless HasLoss
 	HasLoss      bool      `json:"has_loss"`
-	TokensPerSec float64   `json:"tokens_per_second"` // sum over workers at Step
+	TokensPerSec float64   `json:"tokens_per_second"` // sum over workers
 	Participants int       `json:"participants"`      // workers running now
 	UpdatedAt    time.Time `json:"updated_at,omitzero"`
 }
 
-// Transition moves the run to another state and returns the event that records it. It is the only way that a
-// state changes. It returns [fault.ErrConflict] when the table of states does not allow the move, and no event
-// when the run is already there.
+// Transition is the only way to change the state. It returns the event, nil if the run is in that state already, and
+// [fault.ErrConflict] for a move that the table does not allow.
 func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, error) {
 	if r.State == to {
 		r.Reason = reason
@@ -159,7 +158,7 @@ func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, 
 	}
 	level := levelOf(to)
 	if to == Succeeded && reason != "" {
-		level = "warning" // it did, but
+		level = "warning" // with caveats
 	}
 	ev := &Event{RunID: r.ID, At: at, Kind: "state", Level: level, Actor: actor, From: r.State, To: to, Message: reason, Rank: -1, Attempt: r.Attempt}
 	r.State, r.Reason = to, reason
@@ -172,7 +171,7 @@ func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, 
 	return ev, nil
 }
 
-// levelOf is the level of the event that leads to a state.
+// levelOf is the level of the event for a state.
 func levelOf(s State) string {
 	switch s {
 	case Failed:

@@ -98,7 +98,7 @@ func TestDerive(t *testing.T) {
 		{"one failed, one finished is failed", Running, false, Observation{Found: true, Workers: []Worker{w(0, WorkerComplete), w(1, WorkerFailed, exit(1), oom)}}, Failed, "worker 1 on n ran out of memory and was killed"},
 		{"a lost worker beside a running one is degraded", Running, false, Observation{Found: true, Workers: []Worker{w(0, WorkerRunning), w(1, WorkerLost)}}, Degraded, "worker 1 on n was lost"},
 		{"a disconnected node is degraded", Running, false, Observation{Found: true, Workers: []Worker{w(0, WorkerRunning), w(1, WorkerUnknown)}}, Degraded, "the connection to a worker's node is lost"},
-		{"workers that are told to stop are stopping", Running, true, Observation{Found: true, Stopped: true, Workers: []Worker{w(0, WorkerRunning, stopping), w(1, WorkerComplete, exit(143), stopping)}}, Stopping, AskedToStop},
+		{"workers that are told to stop are stopping", Running, true, Observation{Found: true, Stopped: true, Workers: []Worker{w(0, WorkerRunning, stopping), w(1, WorkerComplete, exit(143), stopping)}}, Stopping, ReasonStopping},
 		{"all stopped is stopped", Stopping, true, Observation{Found: true, Stopped: true, Dead: true, Workers: []Worker{w(0, WorkerComplete, exit(143), stopping), w(1, WorkerComplete, exit(143), stopping)}}, Stopped, ""},
 		{"finishing in spite of a stop is succeeded", Stopping, true, Observation{Found: true, Stopped: true, Dead: true, Workers: []Worker{w(0, WorkerComplete), w(1, WorkerComplete)}}, Succeeded, ""},
 		{"a stop does not wait for a disconnected node", Stopping, true, Observation{Found: true, Stopped: true, Workers: []Worker{w(0, WorkerComplete, exit(143), stopping), w(1, WorkerUnknown, stopping)}}, Stopped, ""},
@@ -113,7 +113,7 @@ func TestDerive(t *testing.T) {
 			t.Parallel()
 			r := Run{State: tc.from, StopRequested: tc.stop, Shape: Shape{Nodes: 2}}
 			if tc.stop {
-				r.StopCause = StopAsked
+				r.StopCause = StopByPerson
 			}
 			got, reason := r.Derive(tc.obs)
 			if got != tc.want || reason != tc.reason {

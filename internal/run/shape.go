@@ -8,34 +8,33 @@ import (
 	"strings"
 )
 
-// Shape is what an attempt occupies. Nomad cannot change these in a dispatch, so each shape has its own
-// parameterized parent job, named by the shape's hash.
+// Shape is what an attempt needs from the cluster. A dispatch cannot change it, so each shape has its own parameterized
+// parent job, named by the shape's hash.
 type Shape struct {
-	Nodes        int    `json:"nodes"`          // workers, one a node or more a node where they fit
+	Nodes        int    `json:"nodes"`          // workers; one node can hold several
 	GPUs         int    `json:"gpus"`           // per worker; 0 asks for none
-	GPUModel     string `json:"gpu_model"`      // name as the device plugin reports it, "" for any
+	GPUModel     string `json:"gpu_model"`      // as the device plugin reports it, "" for any
 	GPUMinMemory int    `json:"gpu_min_memory"` // MiB per GPU, 0 for any
 	CPU          int    `json:"cpu"`            // MHz per worker
 	Memory       int    `json:"memory"`         // MiB per worker
-	// Site is the datacenter that all workers must be in, "" for any. It is left out when empty, so that the hashes of
-	// shapes without one stay as they were.
+	// Site is the datacenter for all workers, "" for any. omitempty keeps the hashes of shapes without one.
 	Site string `json:"site,omitempty"`
 }
 
 // Hash is 12 base32 characters that depend on every field.
 func (s Shape) Hash() string {
-	b, _ := json.Marshal(s) // a struct of ints and strings cannot fail
+	b, _ := json.Marshal(s) // cannot fail
 	sum := sha256.Sum256(b)
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:12])
 }
 
-// ParentJob is the ID of the parameterized job for this shape.
+// ParentJob is the ID of the shape's parameterized job.
 func (s Shape) ParentJob() string { return "cotrain-core-" + s.Hash() }
 
 // TotalGPUs is the number of GPUs over all workers.
 func (s Shape) TotalGPUs() int { return s.Nodes * s.GPUs }
 
-// String says the shape as a person would: "3 nodes with 2 x A100 (at least 40960 MiB)".
+// String describes the shape: "3 nodes with 2 x A100 (at least 40960 MiB)".
 func (s Shape) String() string {
 	out := fmt.Sprintf("%d nodes", s.Nodes)
 	if s.Nodes == 1 {

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// State is where a run is in its life. Only [Run.Transition] sets it.
+// State is a run's stage. Only [Run.Transition] sets it.
 type State string
 
-// The states of a run, in the order that a healthy run passes them.
+// The states, in the order of a healthy run.
 const (
-	Queued      State = "queued"      // stored, not yet sent to Nomad
+	Queued      State = "queued"      // not sent to Nomad yet
 	Dispatching State = "dispatching" // being sent to Nomad
-	Pending     State = "pending"     // Nomad has it; not every worker has started
+	Pending     State = "pending"     // at Nomad; not every worker has started
 	Running     State = "running"     // every worker runs
-	Degraded    State = "degraded"    // at least one worker lost or failed, others run
-	Stopping    State = "stopping"    // asked to stop; workers are saving and leaving
+	Degraded    State = "degraded"    // some workers lost or failed, others run
+	Stopping    State = "stopping"    // workers are saving and exiting
 	Paused      State = "paused"      // stopped with a checkpoint, to be resumed
-	Succeeded   State = "succeeded"   // training reached its end; the reason says what was not well
-	Failed      State = "failed"      // ended for a reason that nobody asked for
-	Stopped     State = "stopped"     // ended because somebody asked
+	Succeeded   State = "succeeded"   // training complete; the reason lists caveats
+	Failed      State = "failed"      // ended unasked
+	Stopped     State = "stopped"     // ended on request
 )
 
 // States lists every state in display order.
@@ -27,7 +27,7 @@ func States() []State {
 	return []State{Queued, Dispatching, Pending, Running, Degraded, Stopping, Paused, Succeeded, Failed, Stopped}
 }
 
-// ParseState returns the state with this name, or [FieldErrors] that list those that exist.
+// ParseState returns the named state, or [FieldErrors] that list the valid ones.
 func ParseState(s string) (State, error) {
 	if st := State(s); slices.Contains(States(), st) {
 		return st, nil
@@ -39,24 +39,23 @@ func ParseState(s string) (State, error) {
 	return "", FieldErrors{{Field: "state", Value: named(s), Rule: "is not a state of a run", Fix: "use one of " + strings.Join(names, ", ")}}
 }
 
-// Terminal reports whether a run in this state can change no more.
+// Terminal reports whether the state is final.
 func (s State) Terminal() bool { return s == Succeeded || s == Failed || s == Stopped }
 
-// Live reports whether Nomad may hold workers for a run in this state.
+// Live reports whether Nomad may hold workers of the run.
 func (s State) Live() bool {
 	return s == Dispatching || s == Pending || s == Running || s == Degraded || s == Stopping
 }
 
-// transitions is the whole table of what may follow what.
 var transitions = map[State][]State{
 	Queued:      {Dispatching, Stopped, Failed},
 	Dispatching: {Queued, Pending, Stopped, Failed},
-	Pending:     {Running, Degraded, Stopping, Succeeded, Failed, Stopped, Queued}, // queued: to be tried again
+	Pending:     {Running, Degraded, Stopping, Succeeded, Failed, Stopped, Queued}, // queued: for another attempt
 	Running:     {Degraded, Stopping, Succeeded, Failed, Stopped, Queued},
 	Degraded:    {Running, Pending, Stopping, Succeeded, Failed, Stopped, Queued},
 	Stopping:    {Stopped, Paused, Succeeded, Failed, Queued},
 	Paused:      {Queued, Stopped},
 }
 
-// CanFollow reports whether a run in state from may go to state to.
+// CanFollow reports whether a run may go from one state to another.
 func CanFollow(from, to State) bool { return slices.Contains(transitions[from], to) }

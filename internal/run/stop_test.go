@@ -28,19 +28,19 @@ func TestStopSaysWhatItFinds(t *testing.T) {
 		{"while it is stopping because it could not go on", Stopping, Attempt{Number: 1, JobID: "p/1"}, Stopping, "old", true},
 	} {
 		r := Run{State: tc.state, Reason: "old"}
-		ev, err := r.Stop(tc.attempt, "me", StopAsked, now)
+		ev, err := r.Stop(tc.attempt, "me", StopByPerson, now)
 		if err != nil {
 			t.Errorf("%s: %v", tc.name, err)
 		}
-		if r.State != tc.want || !r.StopRequested || r.StopCause != StopAsked || !strings.Contains(r.Reason, tc.reason) || (ev != nil) != tc.event {
+		if r.State != tc.want || !r.StopRequested || r.StopCause != StopByPerson || !strings.Contains(r.Reason, tc.reason) || (ev != nil) != tc.event {
 			t.Errorf("%s: %s, %q, event %v", tc.name, r.State, r.Reason, ev)
 		}
-		if ev != nil && ev.Message == StopRequested {
+		if ev != nil && ev.Message == ReasonStopRequested {
 			t.Errorf("%s: history keeps %q, which is over once Nomad has the order", tc.name, ev.Message)
 		}
 	}
 	over := Run{State: Failed}
-	if _, err := over.Stop(Attempt{}, "me", StopAsked, now); !errors.Is(err, fault.ErrConflict) {
+	if _, err := over.Stop(Attempt{}, "me", StopByPerson, now); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("one that is over: %v", err)
 	}
 }

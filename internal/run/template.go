@@ -10,24 +10,24 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Template is a named submission to begin from. Saving it again makes a new version; versions never change.
+// Template is a named submission to start from. Each save makes a new version; versions never change.
 type Template struct {
 	Name        string    `json:"name"`    // see [CheckTemplateName]
-	Version     int       `json:"version"` // counted from 1
+	Version     int       `json:"version"` // from 1
 	Description string    `json:"description,omitempty"`
 	Config      string    `json:"config"` // CotrainCore TOML
 	Shape       Shape     `json:"shape"`
 	Options     Options   `json:"options,omitzero"`
-	Note        string    `json:"note,omitempty"` // what this version changes, one line
+	Note        string    `json:"note,omitempty"` // one line about this version
 	Actor       string    `json:"actor"`          // who saved it
 	CreatedAt   time.Time `json:"created_at"`     // of this version
 }
 
-// Ref is how a run names the template that it was made from: "name@version".
+// Ref is how a run refers to the template: "name@version".
 func (t Template) Ref() string { return fmt.Sprintf("%s@%d", t.Name, t.Version) }
 
-// ParseTemplateRef reads "name" or "name@2"; the version is 0 when there is none. ok is false for what cannot name a template;
-// whether there is one is another question.
+// ParseTemplateRef reads "name" or "name@2"; version 0 is the newest. ok is false for an invalid name; whether the
+// template exists is not checked.
 func ParseTemplateRef(ref string) (name string, version int, ok bool) {
 	name, digits, found := strings.Cut(ref, "@")
 	if found {
@@ -40,18 +40,17 @@ func ParseTemplateRef(ref string) (name string, version int, ok bool) {
 	return name, version, CheckTemplateName(name) == nil
 }
 
-// AnyVersion is for a save that follows whatever version is the newest, and makes the first one if there is none.
+// AnyVersion saves whatever the newest version is.
 const AnyVersion = -1
 
-// OutdatedError says that a version of a template was not saved, because the one that it was to follow is not the newest.
-// It matches [fault.ErrConflict].
+// OutdatedError means that a newer version was saved meanwhile. It matches [fault.ErrConflict].
 type OutdatedError struct {
-	Template string // its name
-	Expected int    // the version that was to be the newest, 0 for no template of that name
-	Newest   int    // the version that is, 0 for no template of that name
+	Template string
+	Expected int // expected newest version, 0 for no template
+	Newest   int // actual newest version, 0 for no template
 }
 
-// Error says in one sentence what there is and what was expected.
+// Error says what was expected and what there is.
 func (e *OutdatedError) Error() string {
 	switch {
 	case e.Newest == 0:
@@ -62,10 +61,10 @@ func (e *OutdatedError) Error() string {
 	return fmt.Sprintf("the newest version of template %s is %d, and version %d was expected to be it", e.Template, e.Newest, e.Expected)
 }
 
-// Is makes errors.Is(err, fault.ErrConflict) true.
+// Is matches [fault.ErrConflict].
 func (e *OutdatedError) Is(target error) bool { return target == fault.ErrConflict }
 
-// Fault is for [fault.Of].
+// Fault implements the interface of [fault.Of].
 func (e *OutdatedError) Fault() *fault.Error {
 	if e.Newest == 0 {
 		return fault.New(fault.ErrOutdated, fmt.Sprintf("There is no template %s any more; version %d was expected to be its newest.", e.Template, e.Expected), "")

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// WorkerState is Nomad's client status of the worker's allocation.
+// WorkerState is the client status of the worker's allocation.
 type WorkerState string
 
-// The states of a worker, as Nomad names them.
+// The states, as in Nomad.
 const (
 	WorkerPending  WorkerState = "pending"
 	WorkerRunning  WorkerState = "running"
@@ -23,40 +23,40 @@ func (s WorkerState) Terminal() bool {
 	return s == WorkerComplete || s == WorkerFailed || s == WorkerLost
 }
 
-// Worker is one allocation of an attempt: one DiLoCo worker on one node.
+// Worker is an allocation of an attempt: one DiLoCo worker on one node.
 type Worker struct {
 	AllocID  string      `json:"alloc_id"`
 	RunID    ID          `json:"run_id"`
 	Attempt  int         `json:"attempt"`
-	Rank     int         `json:"rank"` // the allocation index, NOMAD_ALLOC_INDEX
+	Rank     int         `json:"rank"` // allocation index, NOMAD_ALLOC_INDEX
 	NodeID   string      `json:"node_id"`
 	NodeName string      `json:"node_name"`
 	GPUs     []GPU       `json:"gpus"`
 	State    WorkerState `json:"state"`
-	// Stopping is true once Nomad wants the allocation stopped (DesiredStatus "stop").
+	// Stopping is true once Nomad wants the allocation stopped.
 	Stopping bool `json:"stopping,omitempty"`
-	// Started is true once the task's process has started at least once.
+	// Started is true once the task has started.
 	Started  bool `json:"started,omitempty"`
-	ExitCode int  `json:"exit_code"` // meaningful when Exited
-	Signal   int  `json:"signal"`    // the signal that ended it, 0 if none
+	ExitCode int  `json:"exit_code"` // valid if Exited
+	Signal   int  `json:"signal"`    // 0 if none
 	Exited   bool `json:"exited"`
 	OOM      bool `json:"oom,omitempty"`
-	// Detail is what Nomad says about it, one sentence: the newest task event or the client description.
+	// Detail is Nomad's newest task event or client description.
 	Detail    string    `json:"detail,omitempty"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
-	// UnknownSince is when its node was first seen to be disconnected, while it is.
+	// UnknownSince is when its node disconnected, zero while connected.
 	UnknownSince time.Time `json:"unknown_since,omitzero"`
-	// Unwritten is what its node could not write to its log; known once it has ended.
+	// Unwritten is log output that the node could not write; known at the end.
 	Unwritten Unwritten `json:"-"`
-	// Report is what its log says about its end; read once it has ended.
+	// Report is what its log says about its end.
 	Report ExitReport `json:"told,omitzero"`
 }
 
-// Unwritten is how many bytes of each stream of a worker could not be written by its node.
+// Unwritten counts the bytes of each stream that a node could not write.
 type Unwritten struct{ Stdout, Stderr int64 }
 
-// Of returns the bytes of one stream, stdout or stderr.
+// Of returns the count for stdout or stderr.
 func (u Unwritten) Of(stream string) int64 {
 	if stream == "stderr" {
 		return u.Stderr
@@ -64,16 +64,16 @@ func (u Unwritten) Of(stream string) int64 {
 	return u.Stdout
 }
 
-// OK reports whether the worker ended by itself and well: complete, not stopped by Nomad, exit code 0.
+// OK reports whether the worker completed with exit code 0, not stopped by Nomad.
 func (w Worker) OK() bool {
 	return w.State == WorkerComplete && !w.Stopping && w.Exited && w.ExitCode == 0
 }
 
-// GPU is one device given to a worker.
+// GPU is a device given to a worker.
 type GPU struct {
-	ID    string `json:"id"`    // the plugin's device instance ID
+	ID    string `json:"id"`    // device instance ID
 	Model string `json:"model"` // vendor/type/name, such as nvidia/gpu/A100
 }
 
-// Simulated reports whether the device stands for one that does not exist: the embedded agent's have the vendor "sim".
+// Simulated reports whether the GPU is the embedded agent's, vendor "sim".
 func (g GPU) Simulated() bool { return strings.HasPrefix(g.Model, "sim/") }

@@ -10,28 +10,26 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
-// Point is one value of a series.
+// Point is a value of a series.
 type Point struct {
 	Step  int64
 	Value float64
-	At    int64 // when it was received, in Unix milliseconds
+	At    int64 // received, Unix milliseconds
 }
 
-// MaxChunkPoints is the most points that one chunk may hold. Prometheus' encoding counts to 65 535; less bounds what a
-// damaged count can cost a reader.
+// MaxChunkPoints bounds what a damaged count costs a reader; Prometheus' encoding allows 65 535.
 const MaxChunkPoints = 4096
 
-// ErrDamaged says that the bytes of a chunk are not what was stored.
+// ErrDamaged means that a chunk is not what was stored.
 var ErrDamaged = errors.New("damaged chunk of points")
 
-// A chunk is a checksum of what follows (CRC-32C, 4 bytes), the length of the values as a varint, the values and the
-// times: two of Prometheus' XOR chunks. The values' timestamps are the steps; the times' are when the points were
-// received, with 0 as value, which costs one bit.
+// A chunk is a CRC-32C of the rest, the length of the values as varint, the values and the times: two of Prometheus' XOR
+// chunks. The values' timestamps are steps; the times have the value 0, which costs one bit.
 const sumBytes = crc32.Size
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-// verified returns what the checksum before it says was stored.
+// verified checks and strips the checksum.
 func verified(data []byte) ([]byte, error) {
 	if len(data) < sumBytes || checksum(data[sumBytes:]) != binary.BigEndian.Uint32(data) {
 		return nil, fmt.Errorf("%w: wrong checksum", ErrDamaged)
@@ -39,8 +37,7 @@ func verified(data []byte) ([]byte, error) {
 	return data[sumBytes:], nil
 }
 
-// EncodeChunk compresses 1 to [MaxChunkPoints] points of ascending steps. Every float64 comes back as it was, and so does
-// every time, whatever their order.
+// EncodeChunk compresses 1 to [MaxChunkPoints] points of ascending steps, without loss.
 func EncodeChunk(points []Point) ([]byte, error) {
 	if len(points) == 0 || len(points) > MaxChunkPoints {
 		return nil, fmt.Errorf("encode chunk: %d points, want 1 to %d", len(points), MaxChunkPoints)
@@ -69,8 +66,7 @@ func EncodeChunk(points []Point) ([]byte, error) {
 	return out, nil
 }
 
-// ChunkReader reads a chunk's points in order. The zero value is ready for Open, which can be called again for the next
-// chunk.
+// ChunkReader reads a chunk's points in order. The zero value is ready for Open, which may be called repeatedly.
 type ChunkReader struct {
 	values, times   chunkenc.XORChunk
 	valueAt, timeAt chunkenc.Iterator
@@ -80,8 +76,8 @@ type ChunkReader struct {
 	err             error
 }
 
-// Open begins to read the first count points of a chunk; data must stay as it is until the last was read. It returns an
-// error that is [ErrDamaged] when data is not what [EncodeChunk] gave for at least as many points.
+// Open starts reading the first count points of a chunk; data must not change until done. Anything but the result of
+// [EncodeChunk] for at least count points is [ErrDamaged].
 func (r *ChunkReader) Open(data []byte, count int) error {
 	body, err := verified(data)
 	if err != nil {
@@ -90,7 +86,7 @@ func (r *ChunkReader) Open(data []byte, count int) error {
 	return r.open(body, count)
 }
 
-// headBytes is the length of an XOR chunk's own count of its points.
+// headBytes is the length of an XOR chunk's point count.
 const headBytes = 2
 
 func (r *ChunkReader) open(body []byte, count int) error {
@@ -114,7 +110,7 @@ func (r *ChunkReader) open(body []byte, count int) error {
 	return nil
 }
 
-// Next goes to the next point and reports whether there is one; when not, Err says whether that is the end.
+// Next advances and reports whether there is a point; if not, see Err.
 func (r *ChunkReader) Next() bool {
 	if r.left == 0 || r.err != nil {
 		return false
@@ -134,13 +130,13 @@ func (r *ChunkReader) Next() bool {
 	return true
 }
 
-// Point is the point that Next went to.
+// Point is the current point.
 func (r *ChunkReader) Point() Point { return r.point }
 
-// Err is what was wrong with the chunk: nil or an [ErrDamaged].
+// Err is nil or [ErrDamaged].
 func (r *ChunkReader) Err() error { return r.err }
 
-// DecodeChunk returns the first count points of a chunk. Its errors are those of a [ChunkReader].
+// DecodeChunk returns the first count points of a chunk; errors are [ErrDamaged].
 func DecodeChunk(data []byte, count int) ([]Point, error) {
 	var r ChunkReader
 	if err := r.Open(data, count); err != nil {
@@ -153,15 +149,15 @@ func DecodeChunk(data []byte, count int) ([]Point, error) {
 	return out, r.Err()
 }
 
-// Stats says of a chunk what one may want to know without decoding it.
+// Stats summarizes a chunk for readers that need not decode it.
 type Stats struct {
 	Count, NaNs     int
-	Min, Max, Sum   float64 // of the values that are not NaN; NaN when there is none
+	Min, Max, Sum   float64 // without NaN; NaN if there are no others
 	First, Last     int64   // steps
-	FirstAt, LastAt int64   // the earliest and the latest time, in Unix milliseconds
+	FirstAt, LastAt int64   // Unix milliseconds
 }
 
-// StatsOf returns the statistics of points of ascending steps, of which there is at least one.
+// StatsOf summarizes at least one point.
 func StatsOf(points []Point) Stats {
 	first, last := points[0], points[len(points)-1]
 	s := Stats{

@@ -11,12 +11,12 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// curveColumns are the XOR chunks of a block of a curve: its steps with the smallest values, then with time 0 its greatest
-// values and its sums, then the times with the numbers of workers. The mean is the sum over the workers.
+// curveColumns are the XOR chunks of a curve block: steps with minima, then maxima and sums under time 0, then times
+// with worker counts. The mean is sum / workers.
 const curveColumns = 4
 
-// EncodeCurve compresses 1 to [MaxChunkPoints] points of ascending steps. Every number comes back as it was, except the
-// mean, which becomes Sum / Workers, and the time, which becomes whole milliseconds.
+// EncodeCurve compresses 1 to [MaxChunkPoints] points of ascending steps, without loss except that means become Sum /
+// Workers and times whole milliseconds.
 func EncodeCurve(curve []run.CurvePoint) ([]byte, error) {
 	if len(curve) == 0 || len(curve) > MaxChunkPoints {
 		return nil, fmt.Errorf("encode curve: %d points, want 1 to %d", len(curve), MaxChunkPoints)
@@ -51,8 +51,7 @@ func EncodeCurve(curve []run.CurvePoint) ([]byte, error) {
 	return out, nil
 }
 
-// AppendCurve appends the points of a block that [EncodeCurve] made to a curve. The error is [ErrDamaged] when data is
-// anything else.
+// AppendCurve appends a block of [EncodeCurve] to a curve; other data is [ErrDamaged].
 func AppendCurve(curve []run.CurvePoint, data []byte) ([]run.CurvePoint, error) {
 	body, err := verified(data)
 	if err != nil {
@@ -109,5 +108,5 @@ func appendCurve(curve []run.CurvePoint, body []byte) ([]run.CurvePoint, error) 
 	return curve, nil
 }
 
-// maxWorkers is more workers than a run can have.
+// maxWorkers is more than a run can have.
 const maxWorkers = 1 << 20

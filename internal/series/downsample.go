@@ -8,24 +8,22 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// PerBucket is the most points that one bucket becomes.
-const PerBucket = 4
+// PointsPerBucket is the most points of a bucket.
+const PointsPerBucket = 4
 
-// Downsample makes a curve of at most buckets*PerBucket points that looks like points when drawn. points must be
-// sorted by step, each step once; it is not changed.
+// Downsample reduces a curve to at most buckets*PointsPerBucket points that draw alike. points must be sorted by unique
+// steps; they are not changed.
 //
-// Steps are parted into buckets of equal width, a power of two, aligned to multiples of it: the narrowest that needs
-// no more than buckets of them (at least 1) that hold points. Of each bucket remain, in order of steps:
+// Buckets have equal widths, a power of two, and are aligned to it: the narrowest such that at most buckets (at least 1)
+// of them hold points. Of each remain, by step:
 //
-//   - its first and its last point unchanged, so that the curve, and the edges of every gap wider than a bucket, lie
-//     where they were measured;
-//   - between them, one point for all others: at the middle one's step, with the mean weighted by workers and the
-//     extremes of all of them;
-//   - the first of the others that has no finite mean, unchanged: an infinite or missing value neither vanishes nor
-//     spoils the mean of its neighbours.
+// - the first and the last point, so that the curve and the edges of gaps lie where they were measured;
 //
-// No step is invented: a bucket without points gives none. Because buckets are aligned, appending points changes only
-// the last bucket, until the width doubles.
+// - one point for those between, at the middle one's step, with the mean weighted by workers and the extremes;
+//
+// - the first without a finite mean, so that infinite or missing values neither vanish nor spoil the mean.
+//
+// Steps are never invented. Appending changes only the last bucket, until the width doubles.
 func Downsample(points []run.CurvePoint, buckets int) []run.CurvePoint {
 	if len(points) == 0 {
 		return nil
@@ -47,10 +45,10 @@ func Downsample(points []run.CurvePoint, buckets int) []run.CurvePoint {
 	return out
 }
 
-// bucketShift returns the binary logarithm of the bucket's width. Two steps share a bucket of width 2^k exactly when
-// they differ in none of the bits from k up, so one pass tells the number of buckets for every width.
+// bucketShift returns log2 of the bucket width. Steps share a bucket of width 2^k if they differ in no bit from k up, so
+// one pass counts the buckets of every width.
 func bucketShift(points []run.CurvePoint, buckets int) uint {
-	var highest [65]int // how many neighbours differ in bit n-1 and none above
+	var highest [65]int // neighbours whose highest differing bit is n-1
 	for i := 1; i < len(points); i++ {
 		highest[bits.Len64(uint64(points[i-1].Step^points[i].Step))]++
 	}
@@ -63,12 +61,12 @@ func bucketShift(points []run.CurvePoint, buckets int) uint {
 	return 0
 }
 
-// bucketOf numbers the buckets in the order of steps, negative ones too.
+// bucketOf numbers buckets in step order, negative ones too.
 func bucketOf(step int64, shift uint) uint64 {
 	return (uint64(step) ^ 1<<63) >> shift //nolint:gosec // the sign bit is flipped on purpose
 }
 
-// appendBucket appends what remains of one bucket.
+// appendBucket appends the reduced bucket.
 func appendBucket(out, bucket []run.CurvePoint) []run.CurvePoint {
 	if len(bucket) <= 3 {
 		return append(out, bucket...)
@@ -91,7 +89,7 @@ func appendBucket(out, bucket []run.CurvePoint) []run.CurvePoint {
 	return append(out, bucket[last])
 }
 
-// merge makes one point of those that have a finite mean, and says how many they are.
+// merge merges the points with finite means and counts them.
 func merge(points []run.CurvePoint) (m run.CurvePoint, count int) {
 	var weights, mean, sum float64
 	for _, p := range points {
@@ -125,13 +123,13 @@ func merge(points []run.CurvePoint) (m run.CurvePoint, count int) {
 		}
 		seen++
 	}
-	// Sum and Workers are per step, so a throughput stays a throughput.
+	// Sum and Workers stay per step, so throughput stays throughput.
 	m.Mean, m.Sum = min(max(mean, m.Min), m.Max), sum
 	m.Workers = int(math.Round(weights / float64(count)))
 	return m, count
 }
 
-// blend moves from a towards b by the share r. Of finite numbers it is finite, where a sum could overflow.
+// blend interpolates from a to b by r, without the overflow of a sum.
 func blend(a, b, r float64) float64 { return a*(1-r) + b*r }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -79,7 +79,7 @@ func TestADownsampledCurveNeverLies(t *testing.T) {
 		if d := cmp.Diff(before, points, nanEqual); d != "" {
 			t.Fatalf("the input was changed: %s", d)
 		}
-		if len(out) > buckets*PerBucket || len(out) > len(points) {
+		if len(out) > buckets*PointsPerBucket || len(out) > len(points) {
 			t.Fatalf("%d points of %d in %d buckets", len(out), len(points), buckets)
 		}
 		width := widthFor(points, buckets)
@@ -205,7 +205,7 @@ func TestASpikeOfOneStepSurvivesAmongThousands(t *testing.T) {
 	}
 	points[51234].Max, points[51234].Mean = 900, 500
 	out := Downsample(points, 500)
-	if len(out) > 500*PerBucket || len(out) < 500 {
+	if len(out) > 500*PointsPerBucket || len(out) < 500 {
 		t.Errorf("%d points", len(out))
 	}
 	i := slices.IndexFunc(out, func(p run.CurvePoint) bool { return p.Max == 900 })

@@ -15,13 +15,12 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// checkTimeout is how long a configuration waits for the storage: one that does not answer must not hold up a form.
+// checkTimeout keeps a hanging storage from holding up a form.
 const checkTimeout = 2 * time.Second
 
-// CheckPaths looks at the paths that a configuration names, where they can be seen from here. Errors mean that a run
-// of that shape would end for them, warnings that it may. What is not a path below shared storage is not judged: names of a hub,
-// addresses, absolute paths elsewhere, synthetic data, and links that lead out. When the storage does not answer in time
-// nothing is said.
+// CheckPaths checks the paths of a configuration that lie in shared storage. Errors mean that a run of that shape would
+// fail for them, warnings that it may. Hub names, addresses, absolute paths elsewhere, synthetic data and links that
+// lead out are ignored, and everything if the storage does not answer in time.
 func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -39,7 +38,6 @@ func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config, shape run.
 	return found.errs, found.warns
 }
 
-// checks is one look at a configuration.
 type checks struct {
 	s           *Storage
 	ctx         context.Context
@@ -47,12 +45,11 @@ type checks struct {
 	errs, warns run.FieldErrors
 }
 
-// fieldError makes one error about a path.
 func fieldError(field, value, rule, fix string) run.FieldError {
 	return run.FieldError{Field: field, Value: fault.Clip(Display(value), 190), Rule: rule, Fix: fix}
 }
 
-// datasets warns of datasets that are not there. The workers may still see them: a node can have more than the storage.
+// datasets warns of missing datasets. A node may still have more than the storage.
 func (k *checks) datasets(c trainconf.Config) {
 	if c.Effective("data.fake") == "true" {
 		return
@@ -82,7 +79,7 @@ func (k *checks) dataset(field, item string) {
 	switch {
 	case missing(err):
 		k.warns = append(k.warns, fieldError(field, item, "is not in shared storage", k.near(p, item)))
-	case err != nil: // what cannot be seen is not judged
+	case err != nil: // ignore what cannot be seen
 	case info.IsDir() && k.s.empty(p):
 		k.warns = append(k.warns, fieldError(field, item, "is an empty folder in shared storage", "put the dataset there, or name another"))
 	case !info.IsDir() && !info.Mode().IsRegular():
@@ -90,14 +87,14 @@ func (k *checks) dataset(field, item string) {
 	}
 }
 
-// ofHub reports whether a dataset is one of the hub, such as "allenai/c4": it does not begin as a path does.
+// ofHub reports whether a dataset is a hub's, such as "allenai/c4", rather than a path.
 func ofHub(item string) bool {
 	first, _, _ := strings.Cut(item, "/")
 	_, known := purposes()[first]
 	return first != "" && !known && first != "." && first != ".."
 }
 
-// misspelt returns what a relative name most likely means when its first part is nearly that of the datasets' folder.
+// misspelt suggests a name if its first part is nearly the datasets' folder.
 func (k *checks) misspelt(item string) string {
 	first, rest, ok := strings.Cut(item, "/")
 	if !ok || first == "datasets" || distance(strings.ToLower(first), "datasets") > 2 {
@@ -109,7 +106,7 @@ func (k *checks) misspelt(item string) string {
 	return "datasets/" + rest
 }
 
-// near says what there is instead of a dataset: the nearest name in its own folder or another for datasets.
+// near suggests the nearest name in a missing dataset's folder or those for datasets.
 func (k *checks) near(p, item string) string {
 	want := strings.ToLower(path.Base(p))
 	best, bestScore := "", max(2, len(want)/3)+1
@@ -139,7 +136,7 @@ func (k *checks) near(p, item string) string {
 	return place
 }
 
-// candidates are names in a folder and in those for datasets.
+// candidates lists names in a folder and in those for datasets.
 func (k *checks) candidates(dir string) []string {
 	var out []string
 	for i, in := range []string{dir, "datasets", "datasets/raw", "datasets/processed", "datasets/splits"} {
@@ -158,13 +155,13 @@ func (k *checks) candidates(dir string) []string {
 	return out
 }
 
-// trainable reports whether a path is a file, or a folder that holds something, seen through links.
+// trainable reports whether a path is a file or non-empty folder, through links.
 func (k *checks) trainable(p string) bool {
 	info, err := k.s.root.Stat(p)
 	return err == nil && (info.Mode().IsRegular() || info.IsDir() && !k.s.empty(p))
 }
 
-// resume makes sure that a checkpoint to go on from is complete, for every worker; see [Storage.Lacks].
+// resume checks that a checkpoint is complete for every worker; see [Storage.CheckpointProblem].
 func (k *checks) resume(c trainconf.Config) {
 	const field = "ckpt.resume"
 	given, set := c.Get(field)
@@ -179,8 +176,8 @@ func (k *checks) resume(c trainconf.Config) {
 		}
 		return
 	}
-	rule, err := k.s.lacksAny(k.ctx, p, k.by)
-	if err != nil { // what cannot be seen is not judged
+	rule, err := k.s.anyProblem(k.ctx, p, k.by)
+	if err != nil { // ignore what cannot be seen
 		return
 	}
 	if rule == "" {
@@ -196,9 +193,8 @@ func (k *checks) resume(c trainconf.Config) {
 	k.errs = append(k.errs, fieldError(field, given, rule, fix))
 }
 
-// newest is the checkpoint to go on from instead of p: of a folder of checkpoints its newest; else the same step as
-// worker 0 of a DiLoCo run saved it (each worker has a folder of its own below the run's), or the newest complete one
-// that is beside it.
+// newest suggests a checkpoint instead of p: the newest in a folder of checkpoints; or the same step as worker 0 of a
+// DiLoCo run saved it; or the newest complete one beside it.
 func (k *checks) newest(p string) string {
 	for _, dir := range []string{p, join(p, leadFolder)} {
 		if found := k.newestStep(dir); found != "" {
@@ -218,7 +214,7 @@ func (k *checks) newest(p string) string {
 	return k.newestStep(join(dir, leadFolder))
 }
 
-// newestStep is the newest complete checkpoint in a folder, or "". Only a few of the newest are looked at.
+// newestStep is a folder's newest complete checkpoint, or "". It checks only a few.
 func (k *checks) newestStep(dir string) string {
 	steps := k.s.steps(dir)
 	for i := len(steps) - 1; i >= max(0, len(steps)-20); i-- {
@@ -229,13 +225,13 @@ func (k *checks) newestStep(dir string) string {
 	return ""
 }
 
-// complete reports whether the run could go on from the folder.
+// complete reports whether the run could resume from the folder.
 func (k *checks) complete(p string) bool {
-	lack, err := k.s.lacksAny(k.ctx, p, k.by)
+	lack, err := k.s.anyProblem(k.ctx, p, k.by)
 	return lack == "" && err == nil
 }
 
-// checkpoints warns of a folder that holds another run's checkpoints: the new ones would go among them.
+// checkpoints warns of a folder with another run's checkpoints, which would mix with the new ones.
 func (k *checks) checkpoints(c trainconf.Config) {
 	const field = "ckpt.path"
 	given, set := c.Get(field)
@@ -248,7 +244,7 @@ func (k *checks) checkpoints(c trainconf.Config) {
 	}
 	if resume, set := c.Get("ckpt.resume"); set {
 		if from, ok := k.s.Below(resume); ok && (path.Dir(from) == p || path.Dir(from) == join(p, leadFolder)) {
-			return // it goes on where it was
+			return // it resumes from there
 		}
 	}
 	steps := k.s.steps(p)
@@ -263,8 +259,7 @@ func (k *checks) checkpoints(c trainconf.Config) {
 		"use "+path.Dir(strings.TrimRight(given, "/"))+"/"+trainconf.RunPlaceholder+", which is another folder for each run"))
 }
 
-// Below maps a path of a configuration, as a trainer on a node understands it, to one below the root; false when it leads
-// elsewhere or is no path.
+// Below maps a configuration's path, as seen by a trainer, into the storage; false if it is elsewhere or no path.
 func (s *Storage) Below(given string) (string, bool) {
 	if given == "" || strings.Contains(given, "://") || strings.Contains(given, trainconf.RunPlaceholder) || strings.HasPrefix(given, "~") {
 		return "", false
@@ -281,7 +276,7 @@ func (s *Storage) Below(given string) (string, bool) {
 	return p, err == nil
 }
 
-// asGiven writes a path below the root the way another one was written: absolute or relative.
+// asGiven writes a path in the style of another: absolute or relative.
 func (s *Storage) asGiven(p, like string) string {
 	if path.IsAbs(like) {
 		return path.Join(s.mount, p)
@@ -289,7 +284,7 @@ func (s *Storage) asGiven(p, like string) string {
 	return p
 }
 
-// Exists reports whether a path of a configuration names something; known is false when it cannot be seen from here.
+// Exists reports whether a configuration's path exists; known is false if it cannot be seen from here.
 func (s *Storage) Exists(ctx context.Context, given string) (exists, known bool) {
 	p, ok := s.Below(given)
 	if !ok {

@@ -21,16 +21,15 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// A checkpoint is a folder step_<N>. The core writes the shards, then .metadata, which names them, then with DiLoCo each
-// process its outer optimiser, then each its place in the data: .metadata is not the last. So a checkpoint is complete
-// when every file that .metadata names is there and as long as it says, and those of every process are there and not
-// empty.
+// A checkpoint is a folder step_<N>. The core writes the shards, then .metadata naming them, then with DiLoCo the
+// processes' outer optimisers, then their data positions. So it is complete when every file that .metadata names has the
+// required length, and every process' files are there and not empty.
 const (
 	metadataName = ".metadata"
 	outerName    = "__%d_0.pt"   // by rank within the worker
 	placeName    = "data/_%d.pt" // likewise
 
-	leadFolder = "worker_0" // where worker 0 of several with DiLoCo saves, below the run's ckpt.path; see jobs/launch.sh
+	leadFolder = "worker_0" // of worker 0 with several DiLoCo workers, below ckpt.path; see jobs/launch.sh
 )
 
 var (
@@ -38,7 +37,7 @@ var (
 	workerName = regexp.MustCompile(`^worker_[0-9]+$`)
 )
 
-// workers are those who go on from a checkpoint. When nobody knows them, the zero value asks for what all would need.
+// workers read a checkpoint. The zero value, for unknown ones, requires what all would need.
 type workers struct {
 	nodes     int
 	processes int // of each
@@ -49,39 +48,39 @@ func workersOf(shape run.Shape, diloco bool) workers {
 	return workers{nodes: max(1, shape.Nodes), processes: max(1, shape.GPUs), diloco: diloco}
 }
 
-// oneWorld reports whether several workers wrote one checkpoint together. The ranks of its shards are then those of the
-// world, and the ranks of the other files those within a worker.
+// oneWorld reports whether several workers wrote one checkpoint together: its shards have world ranks, the other files
+// ranks within a worker.
 func (w workers) oneWorld() bool { return !w.diloco && w.nodes != 1 }
 
-// lackTimeout is how long [Storage.Lacks] waits: a retry has more time than a form.
-const lackTimeout = 10 * time.Second
+// problemTimeout bounds [Storage.CheckpointProblem]; a retry can wait longer than a form.
+const problemTimeout = 10 * time.Second
 
-// Lacks says what is wrong with the checkpoint that a run of this shape would go on from, as the end of a sentence that
-// begins with its folder; "" when it is complete for every worker. known is false when the folder is not in shared
-// storage. The error is [fault.ErrUnavailable] when the storage does not answer.
-func (s *Storage) Lacks(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error) {
+// CheckpointProblem says why a run of this shape cannot resume from a checkpoint, as the end of a sentence that starts
+// with its folder; "" if it is complete for every worker. known is false outside shared storage. The error is
+// [fault.ErrUnavailable] if the storage does not answer.
+func (s *Storage) CheckpointProblem(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error) {
 	p, ok := s.Below(folder)
 	if !ok {
 		return "", false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, problemTimeout)
 	defer cancel()
-	what, err = await(ctx, s, func(ctx context.Context) (string, error) { return s.lacksAny(ctx, p, workersOf(shape, diloco)) }, nil)
+	what, err = await(ctx, s, func(ctx context.Context) (string, error) { return s.anyProblem(ctx, p, workersOf(shape, diloco)) }, nil)
 	switch {
 	case err == nil:
 		return what, true, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return "", true, fmt.Errorf("shared storage did not answer for %s within %s: %w", fault.Quote(Display(folder)), lackTimeout, fault.ErrUnavailable)
-	case escapes(err): // the nodes may follow the link
+		return "", true, fmt.Errorf("shared storage did not answer for %s within %s: %w", fault.Quote(Display(folder)), problemTimeout, fault.ErrUnavailable)
+	case escapes(err): // nodes may follow the link
 		return "", false, nil
 	}
 	return "", true, explain(p, err)
 }
 
-// lacksAny is [Storage.lacks] of the first folder with something wrong among those that the workers read.
-func (s *Storage) lacksAny(ctx context.Context, p string, w workers) (string, error) {
+// anyProblem returns the first problem in the folders that the workers read.
+func (s *Storage) anyProblem(ctx context.Context, p string, w workers) (string, error) {
 	for _, dir := range s.sources(p, w) {
-		lack, err := s.lacks(ctx, dir, w)
+		lack, err := s.problemIn(ctx, dir, w)
 		if err != nil {
 			return "", err
 		}
@@ -95,8 +94,7 @@ func (s *Storage) lacksAny(ctx context.Context, p string, w workers) (string, er
 	return "", nil
 }
 
-// sources are the folders that workers read who are told to go on from p, each once; as own_checkpoint in
-// jobs/launch.sh.
+// sources are the folders that workers read to resume from p; as own_checkpoint in jobs/launch.sh.
 func (s *Storage) sources(p string, w workers) []string {
 	if !w.diloco || w.nodes == 1 {
 		return []string{p}
@@ -105,7 +103,7 @@ func (s *Storage) sources(p string, w workers) []string {
 	if workerName.MatchString(path.Base(dir)) {
 		dir = path.Dir(dir)
 	}
-	rest := p // of those who have no folder of their own
+	rest := p // for workers without a folder of their own
 	if lead := join(join(dir, leadFolder), step); !s.isDir(p) && s.isDir(lead) {
 		rest = lead
 	}
@@ -127,8 +125,8 @@ func (s *Storage) isDir(p string) bool {
 	return err == nil && info.IsDir()
 }
 
-// lacks says what is wrong with the checkpoint in one folder, "" for nothing. The error is about what could not be seen.
-func (s *Storage) lacks(ctx context.Context, dir string, w workers) (string, error) {
+// problemIn returns the problem of the checkpoint in one folder, or "". The error is about what could not be seen.
+func (s *Storage) problemIn(ctx context.Context, dir string, w workers) (string, error) {
 	info, err := s.root.Stat(dir)
 	switch {
 	case missing(err):
@@ -161,13 +159,13 @@ func (s *Storage) lacks(ctx context.Context, dir string, w workers) (string, err
 	return "", nil
 }
 
-// useless reports whether no run at all could go on from a folder.
+// useless reports whether no run at all could resume from a folder.
 func (s *Storage) useless(ctx context.Context, dir string) bool {
-	lack, err := s.lacks(ctx, dir, workers{})
+	lack, err := s.problemIn(ctx, dir, workers{})
 	return lack != "" && err == nil
 }
 
-// ranks are those within a worker whose files must be there: of the processes that wrote the checkpoint.
+// ranks are the ranks within a worker whose files are required, given those that wrote the checkpoint.
 func (w workers) ranks(wrote []int) []int {
 	if len(wrote) > 0 && !w.oneWorld() {
 		return wrote
@@ -183,8 +181,8 @@ func (w workers) ranks(wrote []int) []int {
 	return out
 }
 
-// tooFew says so when fewer processes wrote the checkpoint at p than each worker has: the core's others find no files of
-// theirs. A site's own trainer may have one process for all GPUs.
+// tooFew reports that fewer processes wrote the checkpoint than each worker has: the core's others would find no files.
+// A site's own trainer may use one process for all GPUs.
 func (s *Storage) tooFew(ctx context.Context, p string, w workers) string {
 	shards, lack, err := s.shards(ctx, s.sources(p, w)[0])
 	if n := len(shards.ranks); n > 0 && n < w.processes && !w.oneWorld() && lack == "" && err == nil {
@@ -197,7 +195,7 @@ func (s *Storage) tooFew(ctx context.Context, p string, w workers) string {
 	return ""
 }
 
-// short says so when a file of a checkpoint is missing or has fewer bytes than it must.
+// short reports a missing or too short file of a checkpoint.
 func (s *Storage) short(ctx context.Context, dir, name string, least int64) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -218,28 +216,28 @@ func (s *Storage) short(ctx context.Context, dir, name string, least int64) (str
 	return "", nil
 }
 
-// shards is what the .metadata of a checkpoint names.
+// shards is what .metadata lists.
 type shards struct {
-	files map[string]int64 // with the least bytes of each
-	ranks []int            // who wrote them
+	files map[string]int64 // least bytes of each
+	ranks []int            // writers
 	size  int64            // of .metadata
-	time  time.Time        // likewise
-	lack  string           // why it cannot be used
+	time  time.Time        // of .metadata
+	lack  string           // why it is unusable
 }
 
-// shardCache keeps what was read, since a form asks again with every key.
+// shardCache keeps results, since a form asks with every key press.
 type shardCache struct {
 	mu   sync.Mutex
 	seen map[string]shards
 }
 
-// How much of it is kept.
+// Bounds of the cache.
 const (
 	maxCached      = 1024
 	maxCachedFiles = 1024 // of one checkpoint
 )
 
-// shards reads .metadata, or says why the checkpoint cannot be used.
+// shards reads .metadata, or says why the checkpoint is unusable.
 func (s *Storage) shards(ctx context.Context, dir string) (shards, string, error) {
 	p := join(dir, metadataName)
 	f, err := s.open(p)
@@ -261,7 +259,7 @@ func (s *Storage) shards(ctx context.Context, dir string) (shards, string, error
 	if ok && known.size == f.Info.Size() && known.time.Equal(f.Info.ModTime()) {
 		return known, known.lack, nil
 	}
-	select { // what is read takes memory: one at a time
+	select { // one at a time: parsing takes memory
 	case s.parsing <- struct{}{}:
 		defer func() { <-s.parsing }()
 	case <-ctx.Done():
@@ -301,7 +299,7 @@ func (c *shardCache) keep(p string, fresh shards) {
 	}
 }
 
-// steps are the numbers of the step folders in a folder, ascending.
+// steps are a folder's step numbers, ascending.
 func (s *Storage) steps(dir string) []int64 {
 	var out []int64
 	for _, name := range s.names(dir, s.limits.suggest) {

@@ -41,7 +41,7 @@ func checkpointFiles(processes int, diloco bool) []file {
 
 func (f *fixture) lack(folder string, shape run.Shape, diloco bool) string {
 	f.t.Helper()
-	what, known, err := f.Lacks(context.Background(), folder, shape, diloco)
+	what, known, err := f.CheckpointProblem(context.Background(), folder, shape, diloco)
 	if err != nil || !known {
 		f.t.Errorf("%s: known %v, %v", folder, known, err)
 	}
@@ -208,13 +208,13 @@ func TestACheckpointOutOfSightIsNotJudged(t *testing.T) {
 	f := open(t, Options{Mount: "/mnt/shared"})
 	f.link("/mnt/elsewhere", "models/checkpoints/out")
 	for _, folder := range []string{"/data/step_5", "s3://bucket/step_5", "models/checkpoints/out/step_5"} {
-		if what, known, err := f.Lacks(t.Context(), folder, run.Shape{}, false); known || what != "" || err != nil {
+		if what, known, err := f.CheckpointProblem(t.Context(), folder, run.Shape{}, false); known || what != "" || err != nil {
 			t.Errorf("%s: %q, %v, %v", folder, what, known, err)
 		}
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	if _, _, err := f.Lacks(ctx, "models/checkpoints/r/step_5", run.Shape{}, false); !errors.Is(err, fault.ErrUnavailable) {
+	if _, _, err := f.CheckpointProblem(ctx, "models/checkpoints/r/step_5", run.Shape{}, false); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("without an answer: %v", err)
 	}
 }

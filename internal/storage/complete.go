@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// MaxCompletions is the most paths that [Storage.Complete] returns.
+// MaxCompletions bounds [Storage.Complete].
 const MaxCompletions = 50
 
-// Complete returns paths that begin as a person has begun to type one, sorted; those of folders end with a slash. A prefix
-// that begins with the mount is completed to paths that do. Names that cannot be typed into a field that takes a list
-// are left out, checkpoints that nothing can go on from, and hidden names unless the prefix names them.
+// Complete returns the sorted paths that start with prefix; folders end with a slash. A prefix in the mount gives paths
+// in the mount. Left out are names that a list field cannot hold, incomplete checkpoints, and hidden names unless asked
+// for.
 func (s *Storage) Complete(ctx context.Context, prefix string, limit int) ([]string, error) {
 	if limit <= 0 || limit > MaxCompletions {
 		limit = MaxCompletions
@@ -21,14 +21,14 @@ func (s *Storage) Complete(ctx context.Context, prefix string, limit int) ([]str
 	if path.IsAbs(prefix) {
 		rest, ok := strings.CutPrefix(prefix, strings.TrimSuffix(s.mount, "/")+"/")
 		if !ok {
-			return nil, nil // somewhere else
+			return nil, nil // elsewhere
 		}
 		mount, prefix = prefix[:len(prefix)-len(rest)], rest
 	}
 	dir, start := path.Split(prefix)
 	p, err := clean(dir)
 	if err != nil {
-		return nil, nil // nobody has finished typing yet
+		return nil, nil // still typing
 	}
 	return await(ctx, s, func(ctx context.Context) ([]string, error) {
 		var fitting []string
@@ -45,7 +45,7 @@ func (s *Storage) Complete(ctx context.Context, prefix string, limit int) ([]str
 			}
 			full := join(p, name)
 			info, err := s.root.Stat(full)
-			if err != nil { // it has vanished, or leads out
+			if err != nil { // vanished, or leads out
 				continue
 			}
 			if info.IsDir() {
@@ -62,7 +62,6 @@ func (s *Storage) Complete(ctx context.Context, prefix string, limit int) ([]str
 	}, nil)
 }
 
-// begins reports whether a name begins with what was typed, in any case.
 func begins(name, typed string) bool {
 	if strings.HasPrefix(name, ".") && !strings.HasPrefix(typed, ".") {
 		return false

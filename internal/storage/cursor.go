@@ -9,7 +9,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// cursor is where a page begins: behind a key, or, in a folder that is too large to sort, behind a number of names.
+// cursor is the start of a page: after a key or, in a folder too large to sort, after a number of names.
 type cursor struct {
 	set      bool
 	key      key
@@ -17,7 +17,7 @@ type cursor struct {
 	skip     int
 }
 
-// text writes the cursor for an address, with the order that it belongs to.
+// text encodes the cursor with its order.
 func (c cursor) text(q Query) string {
 	if c.unsorted {
 		return "u" + strconv.Itoa(c.skip)
@@ -29,10 +29,10 @@ func (c cursor) text(q Query) string {
 	return order + strconv.FormatInt(c.key.number, 36) + "." + base64.RawURLEncoding.EncodeToString([]byte(c.key.name))
 }
 
-// maxCursor bounds a cursor in bytes: a name has at most 255.
+// maxCursor is in bytes; a name has at most 255.
 const maxCursor = 600
 
-// parseCursor reads the cursor of a query. One of another order begins anew: the person has just changed it.
+// parseCursor restarts at the first page if the order has changed.
 func parseCursor(q Query) (cursor, error) {
 	if q.Sort != SortName && q.Sort != SortSize && q.Sort != SortTime {
 		return cursor{}, run.FieldErrors{{Field: "sort", Value: fault.Clip(Display(string(q.Sort)), 50), Rule: "must be name, size or time", Fix: "use name"}}

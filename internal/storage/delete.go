@@ -13,20 +13,20 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Removed is what a deletion took away; after an error, what it had until then.
+// Removed is what a deletion removed, also on an error.
 type Removed struct {
-	Files   int64 // everything that was not a folder; a link counts, what it leads to stays
+	Files   int64 // all but folders; of a link only the link
 	Folders int64
-	Bytes   int64 // sizes of regular files
+	Bytes   int64 // of regular files
 }
 
-// Delete removes a file, a link, or a folder with all that is in it. It never follows a link, neither in the path nor
-// below it, and refuses the root and the folders of the layout; see [Refusal]. When ctx ends it stops, and returns what
-// it removed so far with the error of ctx: calling it again goes on.
+// Delete removes a file, a link, or a folder with its content. It never follows links, and refuses the root and the
+// folders of the layout; see [Refusal]. When ctx ends it stops and returns what it removed so far; calling it again
+// continues.
 func (s *Storage) Delete(ctx context.Context, name string) (Removed, error) {
 	p, err := clean(name)
 	if err == nil {
-		err = Deletable(p)
+		err = CheckDeletable(p)
 	}
 	if err != nil {
 		return Removed{}, err
@@ -46,8 +46,8 @@ func (s *Storage) Delete(ctx context.Context, name string) (Removed, error) {
 	}, nil)
 }
 
-// Deletable returns the [Refusal] with which [Storage.Delete] would meet the root and the folders of the layout.
-func Deletable(name string) error {
+// CheckDeletable returns the [Refusal] of the root and the folders of the layout.
+func CheckDeletable(name string) error {
 	if p, err := clean(name); err == nil && isLayout(p) {
 		return &Refusal{
 			Path: named(p), Reason: "It is part of the layout of shared storage, which every node relies on.", Fix: "Delete what is in it, one by one.",
@@ -56,14 +56,13 @@ func Deletable(name string) error {
 	return nil
 }
 
-// deletion is one walk of [Storage.Delete].
 type deletion struct {
 	ctx   context.Context
 	sum   Removed
 	depth int
 }
 
-// remove takes an entry away, what is below it first.
+// remove removes an entry after its content.
 func (d *deletion) remove(parent *os.Root, name string, info fs.FileInfo, level int) error {
 	if err := d.ctx.Err(); err != nil {
 		return err
@@ -91,8 +90,7 @@ func (d *deletion) remove(parent *os.Root, name string, info fs.FileInfo, level 
 	return nil
 }
 
-// empty removes what is in a folder. It reads a batch of names at a time and begins anew after each, since removing
-// changes what a folder that is being read gives; it ends when a round finds nothing.
+// empty removes a folder's content. It rereads after each batch, since removing disturbs reading, until nothing is left.
 func (d *deletion) empty(parent *os.Root, name string, info fs.FileInfo, level int) error {
 	dir, err := openSame(parent, name, info)
 	if err != nil {
@@ -116,7 +114,7 @@ func (d *deletion) empty(parent *os.Root, name string, info fs.FileInfo, level i
 	}
 }
 
-// parentOf opens the folder that a path is in, one name after the other and never through a link.
+// parentOf opens a path's folder name by name, never through a link.
 func (s *Storage) parentOf(p string) (parent *os.Root, base string, err error) {
 	at, err := s.root.OpenRoot(root)
 	if err != nil {
@@ -147,8 +145,7 @@ func (s *Storage) parentOf(p string) (parent *os.Root, base string, err error) {
 	return at, base, nil
 }
 
-// openSame opens a folder that was just looked at. Something else that has taken its place meanwhile, such as a link to
-// another folder, is not entered.
+// openSame opens a folder only if it is still the one looked at, and not, say, a link put in its place.
 func openSame(parent *os.Root, name string, info fs.FileInfo) (*os.Root, error) {
 	dir, err := parent.OpenRoot(name)
 	if err != nil {
@@ -165,7 +162,7 @@ func openSame(parent *os.Root, name string, info fs.FileInfo) (*os.Root, error) 
 	return dir, nil
 }
 
-// rootNames returns up to limit names of a folder that is open.
+// rootNames returns up to limit names of an open folder.
 func rootNames(ctx context.Context, r *os.Root, limit int) (names []string, more bool, err error) {
 	dir, err := openDir(r, root)
 	if err != nil {
@@ -175,7 +172,7 @@ func rootNames(ctx context.Context, r *os.Root, limit int) (names []string, more
 	return readNames(ctx, dir, 0, limit)
 }
 
-// ignoreGone drops the error about something that is no longer there: whoever was faster wanted the same.
+// ignoreGone drops not-found errors: somebody else was faster.
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

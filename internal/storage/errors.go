@@ -11,36 +11,34 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Refusal is something that the storage, as it is now, does not allow. It matches [fault.ErrConflict], and both its
-// sentences may be shown to whoever asked.
+// Refusal is something that the storage's state does not allow. It matches [fault.ErrConflict], and its sentences may be
+// shown.
 type Refusal struct {
-	Path   string // below the root, as [Display] writes it
+	Path   string // as [Display] shows it
 	Reason string // a sentence
-	Fix    string // a sentence: what to do
+	Fix    string // a sentence
 	cause  error
 }
 
 // Error gives path, reason and fix.
 func (r *Refusal) Error() string { return fmt.Sprintf("%s: %s %s", r.Path, r.Reason, r.Fix) }
 
-// Is makes errors.Is(err, fault.ErrConflict) true.
+// Is matches [fault.ErrConflict].
 func (r *Refusal) Is(target error) bool { return target == fault.ErrConflict }
 
-// Fault is for [fault.Of].
+// Fault implements the interface of [fault.Of].
 func (r *Refusal) Fault() *fault.Error {
-	return fault.New(fault.ErrRefused, r.Path+": "+r.Reason, r.Fix)
+	return fault.New(fault.ErrStorageRefused, r.Path+": "+r.Reason, r.Fix)
 }
 
-// Unwrap gives what the system said, if it was asked.
+// Unwrap returns the system's error, if any.
 func (r *Refusal) Unwrap() error { return r.cause }
 
-// badPath is the error for a path that can name nothing here.
 func badPath(path, rule, fix string) error {
 	return run.FieldErrors{{Field: "path", Value: fault.Quote(Display(path)), Rule: rule, Fix: fix}}
 }
 
-// explain turns what the system said about a path into one of this package's errors: [fault.ErrNotFound], a [Refusal],
-// [fault.ErrUnavailable], or the error of ctx.
+// explain maps a system error about a path to [fault.ErrNotFound], a [Refusal], [fault.ErrUnavailable], or ctx's error.
 func explain(path string, err error) error {
 	refuse := func(reason, fix string) error {
 		return &Refusal{Path: named(path), Reason: reason, Fix: fix, cause: err}
@@ -71,20 +69,19 @@ func explain(path string, err error) error {
 	case errors.Is(err, syscall.ENOTEMPTY):
 		return refuse("Something was written there while it was being deleted.", "See whether a run still writes there, and try again.")
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.ESTALE), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EMFILE), errors.Is(err, fs.ErrClosed):
-		return fault.ErrStorageAway.Fault().Because(err)
+		return fault.ErrStorageUnavailable.Fault().Because(err)
 	case escapes(err):
 		return refuse("It is a link that leads out of the storage.", "Look at it on a machine that has both, or put the data into the storage.")
 	}
 	return fmt.Errorf("shared storage: %s: %w", named(path), err)
 }
 
-// escapes reports whether an [os.Root] refused to leave its folder; it says so with an error that has no name.
+// escapes reports whether an [os.Root] refused to leave its folder; that error has no sentinel.
 func escapes(err error) bool {
 	var pe *fs.PathError
 	return errors.As(err, &pe) && pe.Err != nil && pe.Err.Error() == "path escapes from parent"
 }
 
-// named is a path as a message names it.
 func named(path string) string {
 	if path == "" || path == root {
 		return "the root of shared storage"

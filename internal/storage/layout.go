@@ -15,26 +15,26 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// DefaultMode is that of folders which jobs write: their group may write too, and what is made in them keeps the group.
+// DefaultMode is the mode of folders that jobs write: group-writable and setgid.
 const DefaultMode = fs.ModeSetgid | 0o775
 
 // ownMode is the mode of the other folders.
 const ownMode fs.FileMode = 0o755
 
-// Folder is one folder of the layout: what belongs there, and how it is.
+// Folder is a folder of the layout.
 type Folder struct {
 	Path    string // below the root
-	Purpose string // what belongs there, a sentence
+	Purpose string // a sentence
 	Jobs    bool   // jobs write there
 
 	Found bool
-	Mode  fs.FileMode // permissions and setgid bit, when found
-	Owner string      // "user:group" by name, or by number where there is no name
-	// Problem says what is not as it should be, a sentence, or "".
+	Mode  fs.FileMode // permissions and setgid
+	Owner string      // "user:group", by name where possible
+	// Problem is a sentence, or "".
 	Problem string
 }
 
-// layout is every folder in the order in which they are made and shown.
+// layout lists the folders in order of creation and display.
 func layout() []Folder {
 	return []Folder{
 		{Path: "models", Purpose: "Checkpoints and models of runs."},
@@ -54,7 +54,7 @@ func layout() []Folder {
 	}
 }
 
-// purposes is the layout by path, with the root.
+// purposes maps paths, with the root's, to purposes.
 func purposes() map[string]string {
 	out := map[string]string{root: "One layout on every node."}
 	for _, f := range layout() {
@@ -63,18 +63,18 @@ func purposes() map[string]string {
 	return out
 }
 
-// isLayout reports whether a clean path is the root or a folder of the layout.
+// isLayout reports whether a clean path is the root or in the layout.
 func isLayout(p string) bool {
 	return p == root || slices.ContainsFunc(layout(), func(f Folder) bool { return f.Path == p })
 }
 
-// Layout says how each folder of the layout is. It changes nothing.
+// Layout reports on each folder of the layout.
 func (s *Storage) Layout(ctx context.Context) ([]Folder, error) {
 	return await(ctx, s, func(context.Context) ([]Folder, error) { return s.look(), nil }, nil)
 }
 
-// Repair makes the folders of the layout that are missing, gives the folders of the layout their owner where one is set,
-// and says what it did, a sentence each. What it may not do is in the folders' Problem.
+// Repair creates missing folders of the layout and sets their owner if configured. done says what it did, a sentence
+// each; what it could not do is in the folders' Problem.
 func (s *Storage) Repair(ctx context.Context) (done []string, folders []Folder, err error) {
 	type result struct {
 		done    []string
@@ -93,10 +93,10 @@ func (s *Storage) Repair(ctx context.Context) (done []string, folders []Folder, 
 	return r.done, r.folders, err
 }
 
-// madeAll is what [Storage.Repair] says when nothing was there.
+// madeAll is [Storage.Repair]'s result for an empty storage.
 const madeAll = "Made the layout."
 
-// repair does the work of [Storage.Repair]; problems are by path.
+// repair returns problems by path.
 func (s *Storage) repair() (done []string, problems map[string]string) {
 	problems = map[string]string{}
 	var made []string
@@ -126,12 +126,11 @@ func (s *Storage) repair() (done []string, problems map[string]string) {
 	return done, problems
 }
 
-// dress gives a folder its owner, and a new one its mode; it returns what could not be done. Owner first: changing it may
-// clear the setgid bit.
+// dress sets a folder's owner, and a new one's mode, in this order since chown may clear setgid. It returns what failed.
 func (s *Storage) dress(f Folder, fresh bool) (problem string) {
 	info, err := s.root.Lstat(f.Path)
 	if err != nil || !info.IsDir() {
-		return "" // look says so
+		return "" // look reports it
 	}
 	want := s.wantedMode(f)
 	if s.owner.set() && !s.owner.has(info) {
@@ -151,7 +150,7 @@ func (s *Storage) dress(f Folder, fresh bool) (problem string) {
 	return problem
 }
 
-// shownBits are the parts of a mode that the layout is about.
+// shownBits are the mode bits of interest.
 const shownBits = fs.ModePerm | fs.ModeSetgid | fs.ModeSticky
 
 func (s *Storage) wantedMode(f Folder) fs.FileMode {
@@ -161,7 +160,6 @@ func (s *Storage) wantedMode(f Folder) fs.FileMode {
 	return ownMode
 }
 
-// look says how the folders of the layout are.
 func (s *Storage) look() []Folder {
 	out := layout()
 	for i := range out {
@@ -182,8 +180,7 @@ func (s *Storage) look() []Folder {
 	return out
 }
 
-// judge says what is wrong with a folder that is there. Its mode is the operator's to choose: only what would make jobs
-// fail is worth a word.
+// judge reports what would make jobs fail; modes are otherwise the operator's choice.
 func (s *Storage) judge(f Folder, info os.FileInfo) string {
 	switch {
 	case s.owner.set() && !s.owner.has(info):
@@ -194,7 +191,7 @@ func (s *Storage) judge(f Folder, info os.FileInfo) string {
 	return ""
 }
 
-// FormatMode writes a mode as chmod takes it: 2775.
+// FormatMode writes a mode in chmod's form: 2775.
 func FormatMode(m fs.FileMode) string {
 	bits := uint32(m.Perm())
 	if m&fs.ModeSetgid != 0 {
@@ -206,7 +203,7 @@ func FormatMode(m fs.FileMode) string {
 	return fmt.Sprintf("%04o", bits)
 }
 
-// ParseMode reads a mode as chmod takes it: three or four octal digits, without setuid.
+// ParseMode parses chmod's form: three or four octal digits, without setuid.
 func ParseMode(text string) (fs.FileMode, bool) {
 	bits, err := strconv.ParseUint(text, 8, 32)
 	if err != nil || len(text) < 3 || len(text) > 5 || bits > 0o3777 || bits&0o700 != 0o700 {
@@ -222,7 +219,7 @@ func ParseMode(text string) (fs.FileMode, bool) {
 	return m, true
 }
 
-// reason is what the system said, without the path.
+// reason is the system's error without the path.
 func reason(err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -231,7 +228,7 @@ func reason(err error) string {
 	return fault.Quote(err.Error())
 }
 
-// ownership is who the layout's folders belong to; -1 leaves one of the two as it is.
+// ownership is the layout's owner; -1 changes nothing.
 type ownership struct {
 	uid, gid int
 	name     string // "user:group", either may be ""
@@ -244,7 +241,7 @@ func (o ownership) has(info os.FileInfo) bool {
 	return ok && (o.uid < 0 || int64(st.Uid) == int64(o.uid)) && (o.gid < 0 || int64(st.Gid) == int64(o.gid))
 }
 
-// lookUp finds a user and a group by name or number; "" leaves either as it is.
+// lookUp resolves names or numbers; "" is -1.
 func lookUp(owner, group string) (ownership, error) {
 	o := ownership{uid: -1, gid: -1, name: owner + ":" + group}
 	var err error
@@ -287,7 +284,7 @@ func number(name string, find func(string) (string, error)) (int, error) {
 	return int(n), err // #nosec G115 -- 31 bits
 }
 
-// ownerOf is who a file belongs to, by name where there is one.
+// ownerOf returns a file's owner, by name where possible.
 func ownerOf(info os.FileInfo) string {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

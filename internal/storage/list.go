@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// Kind is what an entry of a folder is.
+// Kind is the kind of an entry.
 type Kind string
 
-// Kinds of entries.
+// The kinds.
 const (
 	KindFile   Kind = "file"
 	KindFolder Kind = "folder"
 	KindLink   Kind = "link"
-	KindOther  Kind = "other" // a device, a socket or a FIFO: never opened
+	KindOther  Kind = "other" // device, socket or FIFO: never opened
 )
 
 // Sort is the order of a listing.
 type Sort string
 
-// Orders of a listing. What has the same size or time is in the order of the names.
+// The orders; ties are sorted by name.
 const (
-	SortName Sort = "name" // numbers within names by their value: step_9 before step_10
+	SortName Sort = "name" // natural: step_9 before step_10
 	SortSize Sort = "size"
 	SortTime Sort = "time"
 )
@@ -38,40 +38,40 @@ type Query struct {
 	Sort       Sort // "" for SortName
 	Descending bool
 	Limit      int    // 1 to MaxPage; 0 for MaxPage
-	Cursor     string // Next of the page before; "" for the first
+	Cursor     string // Listing.Next, "" for the first page
 }
 
-// MaxPage is the most entries of one page.
+// MaxPage is the most entries per page.
 const MaxPage = 500
 
-// Entry is one name in a folder.
+// Entry is a name in a folder.
 type Entry struct {
-	Name    string    // as it is, in bytes: see [Display]
+	Name    string    // raw bytes: see [Display]
 	Kind    Kind      //
-	Size    int64     // bytes of a file; -1 when it could not be looked at; 0 for all else
-	Time    time.Time // when it was last changed; zero when not known
+	Size    int64     // of a file; -1 if unknown
+	Time    time.Time // last change; zero if unknown
 	Mode    fs.FileMode
 	Special string // of KindOther: "device", "socket", "FIFO"
-	Target  string // of a link: the text that it holds
-	// Leads is what a link leads to within the storage; "" when it leads out, nowhere, or in a loop.
-	Leads   Kind
-	Purpose string // of a folder of the layout
+	Target  string // text of a link
+	// LinkKind is what a link leads to inside the storage, "" if outside, nowhere or in a loop.
+	LinkKind Kind
+	Purpose  string // of a folder of the layout
 }
 
 // Listing is a page of a folder.
 type Listing struct {
 	Path    string // "" for the root
-	Purpose string // what belongs there, of the root and of folders of the layout; "" for others
+	Purpose string // of the root and the layout
 	Entries []Entry
-	Next    string // Cursor of the page that follows; "" on the last
-	// Sorted is false when there are more names than are sorted: then Entries are in the folder's own order.
+	Next    string // next page's Cursor, "" on the last
+	// Sorted is false in a folder with too many names to sort.
 	Sorted bool
-	Seen   int  // names that were read for this page, those of the pages before it included
-	More   bool // there are others, which were not read
+	Seen   int  // names read so far, over all pages
+	More   bool // others were not read
 }
 
-// List returns a page of a folder. A folder with more names than are sorted is given in its own order, up to a limit.
-// Links are shown, not followed, except in the path itself as long as it stays within the storage.
+// List returns a page of a folder, unsorted and limited if it has too many names. Links are not followed, except in the
+// path itself within the storage.
 func (s *Storage) List(ctx context.Context, path string, q Query) (Listing, error) {
 	p, err := clean(path)
 	if err != nil {
@@ -143,8 +143,7 @@ func (s *Storage) list(ctx context.Context, p string, q Query, at cursor) (Listi
 	return out, ctx.Err()
 }
 
-// listUnsorted gives names in the order of the folder; each page reads from the beginning. It ends at the limit: who has
-// that many names in one folder needs another tool.
+// listUnsorted pages in folder order, rereading from the start each time, up to a limit.
 func (s *Storage) listUnsorted(ctx context.Context, dir *os.File, p string, q Query, skip int, out Listing) (Listing, error) {
 	room := max(0, min(q.Limit, s.limits.names-skip))
 	names, more, err := readNames(ctx, dir, skip, room)
@@ -163,13 +162,13 @@ func (s *Storage) listUnsorted(ctx context.Context, dir *os.File, p string, q Qu
 	return out, ctx.Err()
 }
 
-// key is what an entry is sorted by.
+// key is a sort key.
 type key struct {
 	name   string
 	number int64 // size or time
 }
 
-// keys looks at what the order needs. What has vanished since its name was read is left out.
+// keys reads what the order needs, dropping vanished names.
 func (s *Storage) keys(ctx context.Context, p string, names []string, by Sort) ([]key, error) {
 	out := make([]key, 0, len(names))
 	for i, name := range names {
@@ -182,7 +181,7 @@ func (s *Storage) keys(ctx context.Context, p string, names []string, by Sort) (
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
 				continue
-			case err != nil: // shown as not known
+			case err != nil: // shown as unknown
 			case by == SortTime:
 				k.number = info.ModTime().UnixNano()
 			case info.Mode().IsRegular():
@@ -207,7 +206,7 @@ func compareKeys(q Query) func(a, b key) int {
 	}
 }
 
-// natural compares names with numbers in them by their value. It is a total order on bytes.
+// natural compares numbers inside names by value. It is a total order on bytes.
 func natural(a, b string) int {
 	x, y := a, b
 	for x != "" && y != "" {
@@ -236,7 +235,7 @@ func digits(s string) int {
 	return n
 }
 
-// entry looks at one name; false when it has vanished.
+// entry describes a name; false if it vanished.
 func (s *Storage) entry(dir, name string) (Entry, bool) {
 	p := join(dir, name)
 	e := Entry{Name: name, Purpose: purposes()[p]}
@@ -259,7 +258,7 @@ func (s *Storage) entry(dir, name string) (Entry, bool) {
 			e.Target = ""
 		}
 		if to, err := s.root.Stat(p); err == nil {
-			e.Leads, _ = kindOf(to.Mode())
+			e.LinkKind, _ = kindOf(to.Mode())
 		}
 	}
 	return e, true

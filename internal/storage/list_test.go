@@ -80,7 +80,7 @@ func TestAListingTellsWhatEachEntryIs(t *testing.T) {
 	}
 	var got []line
 	for _, e := range l.Entries {
-		got = append(got, line{e.Name, e.Kind, e.Size, e.Special, e.Target, e.Leads})
+		got = append(got, line{e.Name, e.Kind, e.Size, e.Special, e.Target, e.LinkKind})
 		if e.Time.IsZero() || time.Since(e.Time) > time.Hour {
 			t.Errorf("%s: time %v", e.Name, e.Time)
 		}

@@ -9,12 +9,12 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// missing reports whether an error says that there is nothing at a path, or that it goes through what is no folder.
+// missing reports whether nothing is at a path, or it goes through a non-folder.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// plain reports whether a name can be typed into a field that takes a list: text that shows as itself, without commas.
+// plain reports whether a list field can hold the name: visible text without commas.
 func plain(name string) bool {
 	for _, r := range name {
 		if hidden(r) || r == ',' {
@@ -24,7 +24,7 @@ func plain(name string) bool {
 	return utf8.ValidString(name)
 }
 
-// distance is Levenshtein's; beyond 64 bytes it is the length of the longer, since nothing is near.
+// distance is Levenshtein's; beyond 64 bytes just the length of the longer.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return max(len(a), len(b))

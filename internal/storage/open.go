@@ -8,15 +8,15 @@ import (
 	"syscall"
 )
 
-// File is a regular file that is open for reading. Close it.
+// File is an open regular file. Close it.
 type File struct {
 	*os.File
 	Info fs.FileInfo // when it was opened
-	Base string      // its name, in bytes
+	Base string      // name in bytes
 }
 
-// Open opens a regular file for reading, through links as long as they stay within the storage. Anything else is a
-// [Refusal]: it is looked at before it is opened, and opened so that a FIFO which takes its place cannot block.
+// Open opens a regular file for reading, through links within the storage; others are a [Refusal]. It checks before
+// opening, and opens so that a FIFO put in its place cannot block.
 func (s *Storage) Open(ctx context.Context, name string) (*File, error) {
 	p, err := clean(name)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Storage) Open(ctx context.Context, name string) (*File, error) {
 	return await(ctx, s, func(context.Context) (*File, error) {
 		f, err := s.open(p)
 		return f, explain(name, err)
-	}, func(f *File) { _ = f.Close() }) // nobody is left to tell
+	}, func(f *File) { _ = f.Close() }) // nobody is waiting any more
 }
 
 func (s *Storage) open(p string) (*File, error) {
@@ -44,7 +44,7 @@ func (s *Storage) open(p string) (*File, error) {
 		err = regular(p, info)
 	}
 	if err != nil {
-		_ = f.Close() // it was not read
+		_ = f.Close() // not read
 		return nil, err
 	}
 	return &File{File: f, Info: info, Base: path.Base(p)}, nil

@@ -68,7 +68,7 @@ func (f *fixture) serve(p string, headers ...string) *httptest.ResponseRecorder 
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
-	Serve(w, r, file)
+	ServeFile(w, r, file)
 	if _, err := file.Seek(0, 0); !errors.Is(err, os.ErrClosed) {
 		f.t.Errorf("%s is still open: %v", p, err)
 	}

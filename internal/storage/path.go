@@ -11,15 +11,14 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// maxPath is the longest path in bytes that is looked at: PATH_MAX of Linux.
+// maxPath is PATH_MAX of Linux.
 const maxPath = 4096
 
-// root is the path of the storage's own folder, as [os.Root] has it; callers write "".
+// root is [os.Root]'s name for the storage's folder; callers use "".
 const root = "."
 
-// clean checks a path that came from outside: names below the root, separated by single slashes, in bytes and not
-// necessarily UTF-8. "" and "." are the root; one slash at the end is allowed. [os.Root] would refuse what leads out of
-// the root too: this says so before anything is opened, and keeps one spelling for each path.
+// clean checks an outside path: names below the root between single slashes, in bytes that need not be UTF-8. "" and "."
+// are the root; a final slash is allowed. [os.Root] also refuses to leave, but this gives each path one spelling.
 func clean(p string) (string, error) {
 	p = strings.TrimSuffix(p, "/")
 	if p == "" || p == root {
@@ -45,7 +44,6 @@ func clean(p string) (string, error) {
 	return p, nil
 }
 
-// join is dir/name for a clean dir.
 func join(dir, name string) string {
 	if dir == root {
 		return name
@@ -53,7 +51,7 @@ func join(dir, name string) string {
 	return dir + "/" + name
 }
 
-// outside writes a clean path as callers know it: the root is "".
+// outside is a clean path as callers know it: the root is "".
 func outside(p string) string {
 	if p == root {
 		return ""
@@ -64,9 +62,8 @@ func outside(p string) string {
 // Parent is the folder that a path is in, "" for the root.
 func Parent(p string) string { return outside(path.Dir(strings.TrimSuffix(p, "/"))) }
 
-// Display writes a name or path so that it is one line, shows what it holds, and changes nothing around it: control
-// characters, what turns the direction of text, separators of lines and bytes that are not UTF-8 become escapes as Go
-// writes them. A name that needs none is returned as it is, so the result does not always lead back to the name.
+// Display writes a name as one visible line: control characters, direction marks, line separators and invalid UTF-8
+// become Go escapes, so it need not lead back to the name.
 func Display(name string) string {
 	if !strings.ContainsFunc(name, hidden) {
 		return name
@@ -87,8 +84,7 @@ func Display(name string) string {
 	return b.String()
 }
 
-// hidden reports whether a character shows as nothing, or as something else than itself. Joiners stay: scripts and
-// emoji are made with them.
+// hidden reports whether a character is invisible or misleading. Joiners stay: scripts and emoji need them.
 func hidden(r rune) bool {
 	if r == '\u200c' || r == '\u200d' {
 		return false
@@ -96,8 +92,7 @@ func hidden(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) || r == utf8.RuneError
 }
 
-// Escape writes a path for an address or for JSON: each name percent-encoded, so that every byte comes back. Paths of
-// letters, digits and "-._~/" stay as they are.
+// Escape percent-encodes a path's names so that every byte survives an address or JSON.
 func Escape(p string) string {
 	names := strings.Split(p, "/")
 	for i, name := range names {

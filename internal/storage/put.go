@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Put writes a new file, which its group may change; one that is there already is a [Refusal] and stays as it is.
+// Put writes a new group-writable file; an existing one is a [Refusal].
 func (s *Storage) Put(ctx context.Context, name string, content []byte) error {
 	p, err := clean(name)
 	if err != nil {

@@ -8,17 +8,15 @@ import (
 	"syscall"
 )
 
-// readBatch is how many names are read between two looks at the context.
+// readBatch is the names read between checks of the context.
 const readBatch = 1024
 
-// openDir opens a folder to read its names. It never opens anything else: for a FIFO or a device the system says that it
-// is not a folder.
+// openDir opens a folder and nothing else, not even a FIFO or a device.
 func openDir(r *os.Root, p string) (*os.File, error) {
 	return r.OpenFile(p, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
 }
 
-// readNames returns up to limit names of a folder, in the folder's own order, after skipping some; more says that there
-// are others.
+// readNames returns up to limit names in folder order after skipping some, and whether there are more.
 func readNames(ctx context.Context, dir *os.File, skip, limit int) (names []string, more bool, err error) {
 	for {
 		batch, err := dir.Readdirnames(readBatch)
@@ -40,7 +38,7 @@ func readNames(ctx context.Context, dir *os.File, skip, limit int) (names []stri
 	}
 }
 
-// names are up to limit names in a folder, none when it cannot be read.
+// names returns up to limit names, none if unreadable.
 func (s *Storage) names(p string, limit int) []string {
 	dir, err := openDir(s.root, p)
 	if err != nil {
@@ -54,7 +52,7 @@ func (s *Storage) names(p string, limit int) []string {
 	return names
 }
 
-// empty reports whether a folder is known to hold nothing.
+// empty reports whether a folder is known to be empty.
 func (s *Storage) empty(p string) bool {
 	dir, err := openDir(s.root, p)
 	if err != nil {

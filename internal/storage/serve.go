@@ -10,13 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// stall is how long a reader of a file may take nothing before it is given up. A large file takes as long as it takes.
+// stall is how long a client may make no progress.
 const stall = time.Minute
 
-// Serve answers a request with a file, or the part of it that is asked for, as something to keep and never to show: no
-// browser guesses a type for it or runs it. The file is closed. Limits that the connection has for the time of an answer
-// are replaced by one for the time without progress.
-func Serve(w http.ResponseWriter, r *http.Request, f *File) {
+// ServeFile serves a file, or a range of it, as an attachment of no guessable type, and closes it. The connection's
+// deadlines give way to one on progress.
+func ServeFile(w http.ResponseWriter, r *http.Request, f *File) {
 	defer func() { _ = f.Close() }() // only read
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
@@ -28,23 +27,22 @@ func Serve(w http.ResponseWriter, r *http.Request, f *File) {
 	http.ServeContent(&steady{ResponseWriter: w, control: http.NewResponseController(w)}, r, "", f.Info.ModTime(), f.File)
 }
 
-// steady gives a reader the time of a stall anew with each piece that it takes.
+// steady extends the deadline with each write.
 type steady struct {
 	http.ResponseWriter
 	control *http.ResponseController
 }
 
-// Write is for [http.ServeContent].
+// Write implements io.Writer for [http.ServeContent].
 func (w *steady) Write(b []byte) (int, error) {
 	_ = w.control.SetWriteDeadline(time.Now().Add(stall)) // a connection in memory may not know deadlines
 	return w.ResponseWriter.Write(b)
 }
 
-// Unwrap is for [http.ResponseController].
+// Unwrap serves [http.ResponseController].
 func (w *steady) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// disposition names the file for whoever keeps it (RFC 6266): once in characters that every program takes, and once in
-// full where it is text.
+// disposition names the attachment (RFC 6266): in ASCII, and in full if it is text.
 func disposition(name string) string {
 	ascii := strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e || strings.ContainsRune(`"\/%:*?<>|;`, r) {

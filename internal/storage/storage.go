@@ -16,18 +16,17 @@ import (
 
 // Options configures [Open].
 type Options struct {
-	// Mount is the absolute path of the same folder as workers see it, where relative paths of a configuration begin; "" for
-	// that of the console.
+	// Mount is the folder as workers see it, the base of a configuration's relative paths; "" for the console's.
 	Mount string
-	// Owner and Group are who the folders of the layout belong to, by name or number; "" leaves it as it is.
+	// Owner and Group own the layout's folders, by name or number; "" changes nothing.
 	Owner, Group string
-	// Mode is that of the folders that jobs write; 0 for [DefaultMode].
+	// Mode is the mode of folders that jobs write; 0 for [DefaultMode].
 	Mode   fs.FileMode
 	Logger *slog.Logger // required
 }
 
-// Storage is the shared storage below one folder. Its methods are safe for concurrent use, and return when their
-// context ends, even when the file system does not answer.
+// Storage is the shared storage, safe for concurrent use. Methods return when their context ends, even if the file
+// system hangs.
 type Storage struct {
 	root    *os.Root
 	path    string
@@ -35,32 +34,31 @@ type Storage struct {
 	owner   ownership
 	mode    fs.FileMode
 	log     *slog.Logger
-	fresh   bool          // Open made the whole layout
-	slots   chan struct{} // one for each call at work
+	fresh   bool          // Open created the layout
+	slots   chan struct{} // one per call at work
 	limits  limits
-	parsing chan struct{} // one for whoever reads the .metadata of a checkpoint
+	parsing chan struct{} // one per parsed .metadata
 	marks   shardCache
 }
 
-// limits bound what is read for one answer; tests make them smaller.
+// limits bound one answer; tests lower them.
 type limits struct {
-	names   int // of one folder that are sorted by name, or shown at all
-	stats   int // of one folder that are looked at to sort by size or time
-	usage   int // entries that are counted
-	depth   int // levels of a tree, since each holds a folder open
-	suggest int // names of one folder that are read to complete or correct a path
+	names   int // per folder, sorted by name or shown at all
+	stats   int // per folder, sorted by size or time
+	usage   int // entries counted
+	depth   int // levels, each with an open folder
+	suggest int // per folder, for completion or correction
 }
 
 func defaultLimits() limits {
 	return limits{names: 50_000, stats: 10_000, usage: 200_000, depth: 256, suggest: 5_000}
 }
 
-// maxCalls is how many calls may be at work at once. A file system that hangs holds each call until it answers: this is
-// all that it can hold.
+// maxCalls bounds the calls at work, which is all that a hanging file system can hold.
 const maxCalls = 32
 
-// Open opens the folder, makes it and its layout where they are missing, and logs what it did and what it could not do.
-// It fails only when there is no folder that can be opened, or when owner or group do not exist.
+// Open opens the folder, creating it and its layout if missing, and logs what it did and could not do. It fails only
+// without a usable folder, or if owner or group do not exist.
 func Open(ctx context.Context, dir string, o Options) (*Storage, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -101,11 +99,11 @@ func Open(ctx context.Context, dir string, o Options) (*Storage, error) {
 	return s, nil
 }
 
-// Close waits until no call is at work, or ctx ends, and closes the folder. Later calls return [fault.ErrUnavailable].
+// Close waits for calls at work, or ctx, and closes the folder. Later calls return [fault.ErrUnavailable].
 func (s *Storage) Close(ctx context.Context) error {
 	for range cap(s.slots) {
 		select {
-		case s.slots <- struct{}{}: // never given back
+		case s.slots <- struct{}{}: // kept
 		case <-ctx.Done():
 			return errors.Join(errors.New("shared storage does not answer"), s.root.Close())
 		}
@@ -113,7 +111,7 @@ func (s *Storage) Close(ctx context.Context) error {
 	return s.root.Close()
 }
 
-// Fresh reports whether there was no layout before: nobody has kept or deleted anything yet.
+// Fresh reports whether Open created the layout.
 func (s *Storage) Fresh() bool { return s.fresh }
 
 // Path is the folder as the console sees it.
@@ -122,11 +120,11 @@ func (s *Storage) Path() string { return s.path }
 // Mount is the folder as workers see it.
 func (s *Storage) Mount() string { return s.mount }
 
-// grace is how long a call whose context has ended may take to say how far it got, before it is left behind.
+// grace is how long a cancelled call may take to report how far it got.
 const grace = time.Second
 
-// await runs fn and returns its result, or the error of ctx when fn does not come back: a file system that hangs cannot
-// be told to stop. Then fn keeps its slot until it returns, and drop (nil for none) takes what it returns.
+// await runs fn and returns its result, or ctx's error if fn hangs. Then fn keeps its slot until it returns, and drop,
+// if not nil, takes its result.
 func await[T any](ctx context.Context, s *Storage, fn func(context.Context) (T, error), drop func(T)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
@@ -139,14 +137,14 @@ func await[T any](ctx context.Context, s *Storage, fn func(context.Context) (T, 
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-wait.C:
-		return none, fmt.Errorf("closed, or has not answered %d calls: %w", cap(s.slots), fault.ErrStorageAway)
+		return none, fmt.Errorf("closed, or has not answered %d calls: %w", cap(s.slots), fault.ErrStorageUnavailable)
 	}
 	type result struct {
 		value T
 		err   error
 	}
 	done, left := make(chan result), make(chan struct{})
-	go func() { // Close waits for it by its slot
+	go func() { // Close waits for its slot
 		defer func() { <-s.slots }()
 		value, err := fn(ctx)
 		select {
@@ -169,6 +167,6 @@ func await[T any](ctx context.Context, s *Storage, fn func(context.Context) (T, 
 		return r.value, r.err
 	case <-late.C:
 		close(left)
-		return none, fault.ErrStorageAway.Fault().Because(ctx.Err())
+		return none, fault.ErrStorageUnavailable.Fault().Because(ctx.Err())
 	}
 }

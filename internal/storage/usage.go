@@ -7,17 +7,16 @@ import (
 	"os"
 )
 
-// Usage is what a file or a folder holds.
+// Usage is the content of a file or folder.
 type Usage struct {
-	Files   int64 // everything that is not a folder: files, links, devices
-	Folders int64 // below the folder, itself included
-	Bytes   int64 // sizes of regular files, as they say; links are not followed
-	// Partial says that there is more: a limit was reached, time was up, or something could not be read.
+	Files   int64 // all but folders
+	Folders int64 // including itself
+	Bytes   int64 // of regular files; links are not followed
+	// Partial means that a limit, the time or an unreadable entry ended the count early.
 	Partial bool
 }
 
-// Usage counts what is below a path, itself included, without following links. It ends early when ctx does, when there
-// are very many entries or levels, or where something cannot be read: then the result is Partial, and no error.
+// Usage counts what is below a path, itself included, without following links. A Partial result is no error.
 func (s *Storage) Usage(ctx context.Context, path string) (Usage, error) {
 	p, err := clean(path)
 	if err != nil {
@@ -39,7 +38,6 @@ func (s *Storage) Usage(ctx context.Context, path string) (Usage, error) {
 	}, nil)
 }
 
-// counting is one walk of [Storage.Usage].
 type counting struct {
 	ctx   context.Context
 	sum   Usage
@@ -47,7 +45,6 @@ type counting struct {
 	depth int
 }
 
-// count adds an entry and what is below it.
 func (w *counting) count(parent *os.Root, name string, info fs.FileInfo, level int) {
 	if !info.IsDir() {
 		w.sum.Files++
@@ -68,7 +65,7 @@ func (w *counting) count(parent *os.Root, name string, info fs.FileInfo, level i
 	}
 	defer func() { _ = dir.Close() }() // only read
 	names, more, err := rootNames(w.ctx, dir, w.left)
-	w.left -= len(names) // all that is held in memory at a time, over all levels
+	w.left -= len(names) // all that is in memory, over all levels
 	w.sum.Partial = w.sum.Partial || more || err != nil
 	for _, n := range names {
 		if w.ctx.Err() != nil {
@@ -77,7 +74,7 @@ func (w *counting) count(parent *os.Root, name string, info fs.FileInfo, level i
 		}
 		child, err := dir.Lstat(n)
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // it has just gone
+		case errors.Is(err, fs.ErrNotExist): // just vanished
 		case err != nil:
 			w.sum.Partial = true
 		default:

@@ -11,12 +11,11 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Blobs keeps what is written once and read whole: the sealed blocks of logs. Names are slash-separated paths that
-// the store makes itself.
+// Blobs holds write-once data that is read whole: the sealed blocks of logs. Names are slash-separated paths.
 type Blobs interface {
-	Put(ctx context.Context, name string, data []byte) error // replaces what was there
+	Put(ctx context.Context, name string, data []byte) error // replaces
 	Get(ctx context.Context, name string) ([]byte, error)    // fault.ErrNotFound
-	DeleteAll(ctx context.Context, folder string) error      // everything below; nothing there is no error
+	DeleteAll(ctx context.Context, folder string) error      // everything below; no error if empty
 }
 
 // FileBlobs keeps blobs as files below one folder.
@@ -34,7 +33,7 @@ func NewFileBlobs(dir string) (*FileBlobs, error) {
 	return &FileBlobs{root}, nil
 }
 
-// Put writes beside and renames, so that a reader never sees half a blob.
+// Put writes a temporary file and renames it, so readers never see half a blob.
 func (b *FileBlobs) Put(_ context.Context, name string, data []byte) error {
 	if err := b.root.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 		return fmt.Errorf("archive %s: %w", name, err)
@@ -49,7 +48,7 @@ func (b *FileBlobs) Put(_ context.Context, name string, data []byte) error {
 	return nil
 }
 
-// Get reads one blob.
+// Get reads a blob.
 func (b *FileBlobs) Get(_ context.Context, name string) ([]byte, error) {
 	data, err := b.root.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {

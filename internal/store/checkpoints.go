@@ -8,20 +8,20 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Checkpoint is a step that a worker says to have saved.
+// Checkpoint is a step that a worker reports as saved.
 type Checkpoint struct {
 	Step int64
 	Path string // as printed
 }
 
-// keptCheckpoints is how many steps are remembered of each worker: workers save together, so the newest that all have
-// saved is among them.
+// keptCheckpoints is the steps remembered per worker. Workers save together, so the newest that all have saved is among
+// them.
 const keptCheckpoints = 20
 
-// saveCheckpoints stores the checkpoints of a batch but for those of a step that a later attempt has trained again.
+// saveCheckpoints stores a batch's checkpoints below the steps that a later attempt repeats.
 func saveCheckpoints(ctx context.Context, tx *db.Tx, b *Batch, gone int64) error {
 	saved := false
-	for _, c := range b.Saved {
+	for _, c := range b.Checkpoints {
 		if c.Step >= gone {
 			continue
 		}
@@ -42,13 +42,13 @@ func saveCheckpoints(ctx context.Context, tx *db.Tx, b *Batch, gone int64) error
 	return err
 }
 
-// Saved returns what the workers of a run said to have saved: the newest steps of each.
-func (s *Store) Saved(ctx context.Context, id run.ID) ([]run.Saved, error) {
+// SavedCheckpoints returns the newest reported checkpoints of each of a run's workers.
+func (s *Store) SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error) {
 	rows, err := s.db.Query(ctx, `SELECT attempt, rank, step, path FROM checkpoints WHERE run_id = ? ORDER BY step DESC, rank`, id)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoints of %s: %w", id, err)
 	}
-	return db.Collect(rows, func(row db.Scanner) (c run.Saved, err error) {
+	return db.Collect(rows, func(row db.Scanner) (c run.SavedCheckpoint, err error) {
 		return c, row.Scan(&c.Attempt, &c.Rank, &c.Step, &c.Path)
 	})
 }

@@ -13,36 +13,36 @@ import (
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
-// Cursor is how far a stream of a worker's log is stored.
+// Cursor is how far a log stream is stored.
 type Cursor struct {
 	File   string    // the rotated file; "" before the first byte
-	Offset int64     // bytes of it that are stored
-	Parser string    // JSON of the line parser's state at that place
-	Done   bool      // nothing more will come
-	At     time.Time // when that was; set by the store
+	Offset int64     // stored bytes of it
+	Parser string    // JSON of the line parser's state there
+	Done   bool      // end of stream
+	At     time.Time // set by the store
 	Report run.ExitReport
 }
 
-// Batch is a piece of one worker's log and all that was read from it. It is stored whole or not at all.
+// Batch is a piece of a worker's log with everything parsed from it, stored atomically.
 type Batch struct {
 	RunID   run.ID
 	AllocID string
 	Stream  string // stdout or stderr
 	Rank    int
 	Attempt int
-	At      time.Time // when it was received
+	At      time.Time // when received
 
-	From, To Cursor // the stored cursor must still be From's file and offset, and becomes To
-	Log      []byte // raw lines, as received
-	Points   []points.Point
-	Events   []run.Event
-	Saved    []Checkpoint
+	From, To    Cursor // From must match the stored cursor, which becomes To
+	Log         []byte // raw lines
+	Points      []points.Point
+	Events      []run.Event
+	Checkpoints []Checkpoint
 
-	ChunkID  int64 // set by Commit: place of Log in the run's log; 0 when Log is empty
-	Repeated bool  // set by Commit: its attempt trains steps again, and what earlier ones reported of them is gone
+	ChunkID  int64 // set by Commit: position of Log; 0 if Log is empty
+	Repeated bool  // set by Commit: the attempt repeats steps, whose earlier reports were removed
 }
 
-// Cursor returns how far a stream is stored; the zero cursor before its first byte.
+// Cursor returns how far a stream is stored; zero at its start.
 func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, error) {
 	var c Cursor
 	var at int64
@@ -59,7 +59,7 @@ func (s *Store) Cursor(ctx context.Context, allocID, stream string) (Cursor, err
 	return c, nil
 }
 
-// ExitReports returns what the logs of a run's workers say about their ends, by allocation.
+// ExitReports returns what the logs of a run's workers report of their ends, by allocation.
 func (s *Store) ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error) {
 	type stream struct {
 		alloc string
@@ -85,10 +85,10 @@ func (s *Store) ExitReports(ctx context.Context, id run.ID) (map[string]run.Exit
 	return out, nil
 }
 
-// Commit stores batches in one transaction: raw lines, points, events and cursors together, so that a console killed at
-// any moment has each line exactly once. The first step of a further attempt removes, with it, what earlier attempts
-// reported from there on. When another writer moved a cursor first it stores nothing and returns [fault.ErrConflict]. It sets
-// ChunkID, Repeated and the events' Seq.
+// Commit stores batches in one transaction, raw lines, points, events and cursors together, so each line is stored
+// exactly once even across kills. The first step of a further attempt removes earlier attempts' reports from there on.
+// If a cursor has moved it stores nothing and returns [fault.ErrConflict]. It sets ChunkID, Repeated and the events'
+// Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	added := map[*Batch][]run.Event{} // beside the batch's own
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
@@ -113,17 +113,17 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	return nil
 }
 
-// sizeOf is about how many bytes batches take.
+// sizeOf estimates the bytes of batches in the database.
 func sizeOf(batches []*Batch) (n int64) {
-	const perPoint = 100 // with its index and the pages that it is written with
+	const perPoint = 100 // with index and page overhead
 	for _, b := range batches {
 		n += int64(len(b.Log) + perPoint*len(b.Points))
 	}
 	return n
 }
 
-// commit is one [Store.Commit] under way. Batches stay as they are but for what the store sets: they are stored once more
-// when it fails.
+// commit is one [Store.Commit] under way. It changes batches only in what the store sets: they are stored again if it
+// fails.
 type commit struct {
 	tx     *db.Tx
 	points *points.Writer
@@ -139,7 +139,7 @@ func (c *commit) batch(ctx context.Context, b *Batch) error {
 		return err
 	}
 	var res points.Result
-	if len(b.Points) > 0 || len(b.Saved) > 0 {
+	if len(b.Points) > 0 || len(b.Checkpoints) > 0 {
 		var err error
 		if res, err = c.points.Add(ctx, points.Report{Run: b.RunID, Attempt: b.Attempt, Rank: b.Rank, At: b.At, Points: b.Points}); err != nil {
 			return err
@@ -161,7 +161,7 @@ func (c *commit) batch(ctx context.Context, b *Batch) error {
 	return c.notice(ctx, b, res)
 }
 
-// notice adds the events that the store itself tells.
+// notice adds the store's own events.
 func (c *commit) notice(ctx context.Context, b *Batch, res points.Result) error {
 	for _, find := range []func(context.Context, *db.Tx, *Batch, points.Result) (*run.Event, error){diverged, metricsDropped} {
 		ev, err := find(ctx, c.tx, b, res)
@@ -196,7 +196,7 @@ func moveCursor(ctx context.Context, tx *db.Tx, b *Batch) error {
 	if b.From.File != "" || b.From.Offset != 0 {
 		return fmt.Errorf("the cursor of %s %s is no longer at %s:%d: %w", b.AllocID, b.Stream, b.From.File, b.From.Offset, fault.ErrConflict)
 	}
-	// The run must still exist: a deleted one must not come back as rows that nobody owns.
+	// Require the run, or rows of a deleted run would come back.
 	res, err = tx.Exec(ctx, `INSERT INTO streams (alloc_id, stream, run_id, file, pos, parser, done, at, told)
 		SELECT ?,?,id,?,?,?,?,?,? FROM runs WHERE id = ?`, b.AllocID, b.Stream, b.To.File, b.To.Offset, b.To.Parser, b.To.Done, db.Millis(b.At), string(told), b.RunID)
 	if err != nil {

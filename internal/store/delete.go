@@ -9,8 +9,9 @@ import (
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
-// DeleteRun removes a run and everything that belongs to it, orders Nomad to purge its jobs, or returns [fault.ErrNotFound]. From the first transaction
-// on nobody sees it; its points and archived blocks follow, and [Store.Tidy] finishes what was interrupted.
+// DeleteRun removes a run with all that belongs to it and orders Nomad to purge its jobs, or returns
+// [fault.ErrNotFound]. The first transaction hides it; points and archived blocks follow, and [Store.Tidy] finishes what
+// was interrupted.
 func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		res, err := tx.Exec(ctx, `DELETE FROM runs WHERE id = ?`, id)
@@ -25,7 +26,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 			return err
 		}
 		for _, job := range jobs {
-			if err := s.place(ctx, tx, Order{JobID: job, RunID: id, Purge: true}); err != nil {
+			if err := s.addOrder(ctx, tx, Order{JobID: job, RunID: id, Purge: true}); err != nil {
 				return err
 			}
 		}
@@ -46,7 +47,6 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	return s.Tidy(ctx)
 }
 
-// jobsOf returns the child jobs of a run's attempts.
 func jobsOf(ctx context.Context, tx *db.Tx, id run.ID) ([]string, error) {
 	return db.Select(ctx, tx, db.One[string], `SELECT job_id FROM attempts WHERE run_id = ? AND job_id <> ''`, id)
 }

@@ -1,6 +1,4 @@
-// Package store keeps what was asked for and what happened: all SQL is here and
-// below. It stands on db (SQLite: WAL, one writer, several readers) and embeds
-// points, which keeps the points of metrics; storetest holds the suite that any
-// other implementation must pass. Raw log lines live as rows until a run has about a
-// mebibyte of them, then as one compressed block in the archive.
+// Package store persists runs and their history. All SQL is here and below: it stands on db (SQLite: WAL, one writer,
+// several readers) and embeds points for metrics; storetest is the suite for any implementation. Raw log lines are rows
+// until a run has about 1 MiB of them, then a compressed block in the archive.
 package store

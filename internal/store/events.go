@@ -34,7 +34,7 @@ func scanEvent(row db.Scanner) (run.Event, error) {
 	return ev, err
 }
 
-// Events returns up to limit events of a run, oldest first: those after a sequence.
+// Events returns up to limit events of a run after a sequence, oldest first.
 func (s *Store) Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error) {
 	out, err := db.Select(ctx, s.db, scanEvent, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
 		id, after, min(max(limit, 1), maxEvents))
@@ -44,7 +44,7 @@ func (s *Store) Events(ctx context.Context, id run.ID, after int64, limit int) (
 	return out, nil
 }
 
-// EventsBefore returns up to limit events of a run, oldest first: the newest of those before a sequence.
+// EventsBefore returns the newest limit events of a run before a sequence, oldest first.
 func (s *Store) EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error) {
 	out, err := db.Select(ctx, s.db, scanEvent, `SELECT `+eventColumns+` FROM events WHERE run_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
 		id, before, min(max(limit, 1), maxEvents))

@@ -11,10 +11,10 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// MaxLines is the most lines that one batch may hold, so that a line's place fits beside its chunk's ID in a run.LogPos.
+// MaxLines is the most lines of a batch, so that a line number fits beside the chunk's ID in a run.LogPos.
 const MaxLines = 1<<16 - 1
 
-// chunk is a piece of one stream of one worker, in the order in which the console stored it.
+// chunk is a piece of a worker's stream, in the order of arrival.
 type chunk struct {
 	id     int64
 	rank   int
@@ -23,7 +23,7 @@ type chunk struct {
 	data   []byte
 }
 
-// Pos is the place of line i of a chunk.
+// Pos is the position of line i of a chunk.
 func Pos(chunkID int64, line int) run.LogPos { return run.LogPos(chunkID<<16 | int64(line)) }
 
 func insertChunk(ctx context.Context, tx *db.Tx, b *Batch) error {
@@ -39,13 +39,13 @@ func insertChunk(ctx context.Context, tx *db.Tx, b *Batch) error {
 	return err
 }
 
-// Lines splits what one batch stored into lines with their places.
+// Lines splits what the batch stored into lines with positions.
 func (b *Batch) Lines() []run.LogLine {
 	return chunk{b.ChunkID, b.Rank, b.Stream, b.At.UnixMilli(), b.Log}.lines()
 }
 
-// lines cuts a chunk at its newlines. A last piece without one is a line too: the end of the stream, or the beginning
-// of a line that was too long to keep whole.
+// lines cuts a chunk at newlines. A last piece without one is a line too: the end of the stream or part of an overlong
+// line.
 func (c chunk) lines() []run.LogLine {
 	var out []run.LogLine
 	for i, rest := 0, c.data; len(rest) > 0; i++ {
@@ -60,7 +60,7 @@ func (c chunk) lines() []run.LogLine {
 // Logs returns lines of a run's log, oldest first.
 func (s *Store) Logs(ctx context.Context, id run.ID, q run.LogQuery) (out []run.LogLine, err error) {
 	q.Limit = min(max(q.Limit, 1), 10000)
-	// One snapshot for blocks and chunks, so that a seal in between cannot hide or repeat lines.
+	// One snapshot, so that a concurrent seal cannot hide or repeat lines.
 	err = s.db.Read(ctx, func(tx *db.Snapshot) error {
 		r := logReader{store: s, tx: tx, id: id, q: q}
 		if q.Tail {
@@ -104,8 +104,7 @@ func (r *logReader) blocks(ctx context.Context, where string, arg any) ([]block,
 	return slices.DeleteFunc(all, func(b block) bool { return r.q.Rank >= 0 && !strings.Contains(b.ranks, fmt.Sprintf(",%d,", r.q.Rank)) }), err
 }
 
-// open returns the chunks of a block. Whoever reads a log page by page needs the same block again and again, so the last
-// one is kept.
+// open returns a block's chunks. The last one is cached for readers that page through a log.
 func (r *logReader) open(ctx context.Context, b block) ([]chunk, error) {
 	if last := r.store.lastBlock.Load(); last != nil && last.blob == b.blob {
 		return last.chunks, nil
@@ -121,13 +120,13 @@ func (r *logReader) open(ctx context.Context, b block) ([]chunk, error) {
 	return chunks, err
 }
 
-// openBlock is a block as it was read; nobody changes it.
+// openBlock is a decompressed block; immutable.
 type openBlock struct {
 	blob   string
 	chunks []chunk
 }
 
-// skips reports whether no line of the chunk is wanted, without looking at its lines.
+// skips reports whether the query wants no line of the chunk.
 func (r *logReader) skips(c chunk) bool {
 	return (r.q.Rank >= 0 && c.rank != r.q.Rank) || (!r.q.Tail && c.id < int64(r.q.After)>>16) ||
 		(r.q.Tail && r.q.Before != 0 && c.id > int64(r.q.Before)>>16)
@@ -198,7 +197,7 @@ func (r *logReader) eachChunk(ctx context.Context, where string, arg any, take f
 }
 
 func (r *logReader) tail(ctx context.Context) ([]run.LogLine, error) {
-	var out []run.LogLine // newest first until the end
+	var out []run.LogLine // reversed at the end
 	take := func(c chunk) bool {
 		if r.skips(c) {
 			return true

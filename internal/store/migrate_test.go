@@ -170,11 +170,11 @@ func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
 	if evs, err := s.Events(t.Context(), id, 0, 9); err != nil || len(evs) < 2 || evs[0].Actor != "ann" || evs[1].Actor != run.Console {
 		t.Errorf("events %+v, %v", evs, err)
 	}
-	if saved, err := s.Saved(t.Context(), id); err != nil || len(saved) != 2 {
+	if saved, err := s.SavedCheckpoints(t.Context(), id); err != nil || len(saved) != 2 {
 		t.Errorf("checkpoints %+v, %v", saved, err)
 	}
 	for id, want := range map[run.ID]run.Run{
-		"r-0000000001": {}, "r-0000000003": {StopCause: run.StopAsked},
+		"r-0000000001": {}, "r-0000000003": {StopCause: run.StopByPerson},
 		"r-0000000002": {StopCause: run.StopExpired, StopReason: "took longer than 1 h"},
 	} {
 		if r, err := s.Run(t.Context(), id); err != nil || r.StopReason != want.StopReason || r.StopCause != want.StopCause {
@@ -186,8 +186,8 @@ func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
 		t.Errorf("groups %+v, %v", groups, err)
 	}
 	waiting := []run.Run{{ID: "r-0000000004", State: run.Queued}}
-	if err := s.Lines(t.Context(), waiting); err != nil || waiting[0].Line == nil || waiting[0].Line.Position != 2 || waiting[0].Line.Ahead[0].ID != "r-0000000005" {
-		t.Errorf("line %+v, %v", waiting[0].Line, err)
+	if err := s.SetQueuePlaces(t.Context(), waiting); err != nil || waiting[0].QueuePlace == nil || waiting[0].QueuePlace.Position != 2 || waiting[0].QueuePlace.Ahead[0].ID != "r-0000000005" {
+		t.Errorf("line %+v, %v", waiting[0].QueuePlace, err)
 	}
 	if err := s.DeleteRun(t.Context(), id); err != nil {
 		t.Error(err)

@@ -10,8 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
-// diverged takes note of the first loss, by step, that is no finite number, and returns the event that tells of it: one for
-// each attempt, by whichever worker is stored first.
+// diverged records an attempt's first non-finite loss by step, and returns one event per attempt.
 func diverged(ctx context.Context, tx *db.Tx, b *Batch, res points.Result) (*run.Event, error) {
 	var first *points.Point
 	for i := range res.Points {
@@ -35,13 +34,13 @@ func diverged(ctx context.Context, tx *db.Tx, b *Batch, res points.Result) (*run
 		return nil, fmt.Errorf("store where %s diverged: %w", b.RunID, err)
 	}
 	if b.Attempt == of {
-		return nil, nil // told already
+		return nil, nil // already reported
 	}
 	return &run.Event{RunID: b.RunID, At: b.At, Kind: "diverged", Level: "warning", Actor: run.Trainer, Attempt: b.Attempt, Rank: b.Rank,
 		Message: fmt.Sprintf("the loss of worker %d is %v at step %d", b.Rank, first.Value, first.Step)}, nil
 }
 
-// metricsDropped returns the event that says of a run, once, that metrics are dropped.
+// metricsDropped returns the event, once per run, that metrics are dropped.
 func metricsDropped(ctx context.Context, tx *db.Tx, b *Batch, res points.Result) (*run.Event, error) {
 	if len(res.Dropped) == 0 {
 		return nil, nil

@@ -8,28 +8,28 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Order tells Nomad to stop a child job, or to purge it. It is stored with the change that calls for it, until Nomad has
-// accepted it.
+// Order tells Nomad to stop or purge a child job. It is stored in the transaction that requires it and kept until Nomad
+// has accepted it.
 type Order struct {
 	JobID string
 	RunID run.ID
 	Purge bool
 }
 
-// StopJob orders Nomad to stop the newest attempt's job, if it has one.
+// StopJob orders Nomad to stop the newest attempt's job, if any.
 func (u *Update) StopJob() {
 	if u.Attempt.JobID != "" {
 		u.Orders = append(u.Orders, Order{JobID: u.Attempt.JobID, RunID: u.Run.ID})
 	}
 }
 
-// place stores an order. A purge stays a purge.
-func (s *Store) place(ctx context.Context, tx *db.Tx, o Order) error {
+// addOrder stores an order. A purge is never downgraded.
+func (s *Store) addOrder(ctx context.Context, tx *db.Tx, o Order) error {
 	tx.OnEnd(func(committed bool) {
 		if committed {
 			select {
 			case s.ordered <- struct{}{}:
-			default: // one that has not been received yet speaks for these too
+			default: // a pending signal covers these too
 			}
 		}
 	})
@@ -41,10 +41,10 @@ func (s *Store) place(ctx context.Context, tx *db.Tx, o Order) error {
 	return nil
 }
 
-// Ordered signals that there are new orders. It has one receiver.
-func (s *Store) Ordered() <-chan struct{} { return s.ordered }
+// NewOrders signals new orders, to one receiver.
+func (s *Store) NewOrders() <-chan struct{} { return s.ordered }
 
-// Orders returns those that Nomad has not accepted yet, stops first.
+// Orders returns the pending orders, stops first.
 func (s *Store) Orders(ctx context.Context) ([]Order, error) {
 	rows, err := s.db.Query(ctx, `SELECT job_id, run_id, purge FROM orders ORDER BY purge, job_id`)
 	if err != nil {
@@ -53,8 +53,8 @@ func (s *Store) Orders(ctx context.Context) ([]Order, error) {
 	return db.Collect(rows, func(row db.Scanner) (o Order, err error) { return o, row.Scan(&o.JobID, &o.RunID, &o.Purge) })
 }
 
-// Done removes an order that Nomad has accepted. One that has become a purge since then stays.
-func (s *Store) Done(ctx context.Context, o Order) error {
+// CompleteOrder removes an accepted order, unless it has become a purge since.
+func (s *Store) CompleteOrder(ctx context.Context, o Order) error {
 	if _, err := s.db.Exec(ctx, `DELETE FROM orders WHERE job_id = ? AND purge = ?`, o.JobID, o.Purge); err != nil {
 		return fmt.Errorf("remove order for job %s: %w", o.JobID, err)
 	}

@@ -15,28 +15,28 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Turn is the place of a run that waits for its turn: those of higher priority are first, then the oldest.
-type Turn struct {
+// QueueKey orders the queue: higher priority first, then older.
+type QueueKey struct {
 	ID       run.ID
-	Priority int // what counts, [run.DefaultPriority] for a run that says nothing
+	Priority int // effective; see [run.Run.Priority]
 }
 
 // Compare is negative when t comes before other.
-func (t Turn) Compare(other Turn) int {
+func (t QueueKey) Compare(other QueueKey) int {
 	return cmp.Or(cmp.Compare(other.Priority, t.Priority), cmp.Compare(t.ID, other.ID))
 }
 
-// ReadyGroup is the runs of one shape in one sweep that wait for nothing but their turn and room.
+// ReadyGroup is the ready runs of one shape in one sweep: those that wait only for their turn and room.
 type ReadyGroup struct {
-	Sweep    run.SweepID // "" stands for the runs that are not part of one, which have no limit
+	Sweep    run.SweepID // "" for runs outside sweeps
 	Shape    run.Shape
-	Parallel int // how many runs of the sweep may be live; 0 for no limit
-	Live     int // how many are; counted only where there is a limit
+	Parallel int // limit of live runs; 0 for none
+	Live     int // counted only with a limit
 
-	shape string // as it is stored
+	shape string // as stored
 }
 
-// Full reports whether as many runs of the sweep are live as may be.
+// Full reports whether the sweep has as many live runs as it may.
 func (g ReadyGroup) Full() bool { return g.Parallel > 0 && g.Live >= g.Parallel }
 
 const dispatching = `SELECT id FROM (
@@ -45,8 +45,8 @@ const dispatching = `SELECT id FROM (
 			WHERE a.maybe_sent = 1 AND r.state = '` + string(run.Queued) + `' AND r.not_before = 0)
 	ORDER BY priority DESC, id`
 
-// Dispatching returns the runs of which Nomad may have a job that is not recorded: those that are being sent, by this
-// process or an earlier one, and those of which it could not tell. Those of higher priority are first, then the oldest.
+// Dispatching returns the runs that Nomad may have without a recorded job: being sent, by this process or an earlier
+// one, or with an unanswered dispatch. In queue order.
 func (s *Store) Dispatching(ctx context.Context) ([]run.ID, error) {
 	ids, err := s.ids(ctx, dispatching)
 	if err != nil {
@@ -55,16 +55,16 @@ func (s *Store) Dispatching(ctx context.Context) ([]run.ID, error) {
 	return ids, nil
 }
 
-// ready is what the queue may send, but for the limits of sweeps. It stands in the migrations too. Queries name their index
-// where SQLite, which keeps no statistics of this database, would rather read everything that is queued.
+// ready is what may be sent, apart from sweep limits; the migrations repeat it. Queries name their index, because SQLite,
+// without statistics, would scan all queued runs.
 const ready = `state = '` + string(run.Queued) + `' AND not_before = 0`
 
-// live is the states of a run that takes a place of its sweep.
+// live is the states that count for a sweep's limit.
 const live = `'` + string(run.Dispatching) + `','` + string(run.Pending) + `','` + string(run.Running) + `','` + string(run.Degraded) + `','` + string(run.Stopping) + `'`
 
 const firstReady = `ORDER BY sweep, shape, priority DESC, id LIMIT 1`
 
-// readyGroups steps from group to group, and does not read their runs: the next has another shape, or else another sweep.
+// readyGroups skips from group to group without reading their runs.
 const readyGroups = `WITH RECURSIVE firsts (id) AS (
 		SELECT (SELECT id FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep >= '' ` + firstReady + `)
 		UNION ALL SELECT coalesce(
@@ -75,7 +75,7 @@ const readyGroups = `WITH RECURSIVE firsts (id) AS (
 		CASE WHEN s.parallel > 0 THEN (SELECT count(*) FROM runs r WHERE r.sweep <> '' AND r.sweep = f.sweep AND r.state IN (` + live + `)) ELSE 0 END
 	FROM firsts CROSS JOIN runs f ON f.id = firsts.id LEFT JOIN sweeps s ON s.id = f.sweep`
 
-// ReadyGroups returns the groups that runs which wait for nothing but their turn and room fall into: each shape of each sweep.
+// ReadyGroups returns the groups of ready runs.
 func (s *Store) ReadyGroups(ctx context.Context) ([]ReadyGroup, error) {
 	out, err := db.Select(ctx, s.db, func(row db.Scanner) (g ReadyGroup, err error) {
 		if err := row.Scan(&g.Sweep, &g.shape, &g.Parallel, &g.Live); err != nil {
@@ -89,16 +89,16 @@ func (s *Store) ReadyGroups(ctx context.Context) ([]ReadyGroup, error) {
 	return out, nil
 }
 
-// ReadyRun is a run that waits for nothing but its turn and room.
+// ReadyRun is a run that waits only for its turn and room.
 type ReadyRun struct {
-	Turn
-	Reason  string // for which it says to wait
-	Attempt int    // number of the newest attempt, 0 before the first
+	QueueKey
+	Reason  string // current wait reason
+	Attempt int    // newest attempt, 0 before the first
 }
 
 const readyOf = `SELECT id, priority, reason, attempt FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep = ? AND shape = ? ORDER BY priority DESC, id LIMIT ?`
 
-// ReadyOf returns the first runs of a group in the order of their turns.
+// ReadyOf returns the first runs of a group in queue order.
 func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRun, error) {
 	out, err := db.Select(ctx, s.db, func(row db.Scanner) (r ReadyRun, err error) {
 		return r, row.Scan(&r.ID, &r.Priority, &r.Reason, &r.Attempt)
@@ -114,15 +114,15 @@ const unplaced = `SELECT r.id, r.shape, coalesce(a.job_id, ''),
 	FROM runs r LEFT JOIN attempts a ON a.run_id = r.id AND a.number = r.attempt
 	WHERE r.state IN ('` + string(run.Dispatching) + `','` + string(run.Pending) + `','` + string(run.Degraded) + `','` + string(run.Stopping) + `')`
 
-// Unplaced is a run that Nomad has, or is being given, and may not have placed whole.
+// Unplaced is a run that Nomad may not have placed in full.
 type Unplaced struct {
 	ID     run.ID
 	Shape  run.Shape
-	JobID  string // "" until it is known
-	Placed int    // workers that were seen
+	JobID  string // "" while unknown
+	Placed int    // workers seen
 }
 
-// Unplaced returns the runs of which Nomad may still place workers.
+// Unplaced returns the runs that Nomad may still be placing.
 func (s *Store) Unplaced(ctx context.Context) ([]Unplaced, error) {
 	all, err := db.Select(ctx, s.db, func(row db.Scanner) (u Unplaced, err error) {
 		var shape string
@@ -140,7 +140,7 @@ func (s *Store) Unplaced(ctx context.Context) ([]Unplaced, error) {
 const readyWithOtherReason = `SELECT id FROM runs WHERE ` + ready + ` AND sweep = ?1 AND reason < ?2
 	UNION ALL SELECT id FROM runs WHERE ` + ready + ` AND sweep = ?1 AND reason > ?2`
 
-// ReadyWithOtherReason returns the ready runs of a sweep whose wait reason is not this one.
+// ReadyWithOtherReason returns a sweep's ready runs with another wait reason.
 func (s *Store) ReadyWithOtherReason(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error) {
 	ids, err := s.ids(ctx, readyWithOtherReason, sweep, reason)
 	if err != nil {
@@ -157,12 +157,12 @@ const (
 		AND started_at + 1000 * json_extract(options, '$.max_duration_seconds') <= ?`
 )
 
-// ReleaseDue makes the queued runs ready whose wait for their next attempt is over.
+// ReleaseDue makes queued runs ready whose retry wait is over.
 func (s *Store) ReleaseDue(ctx context.Context, now time.Time) error {
 	var id run.ID
 	switch err := s.db.QueryRow(ctx, anyDue, db.Millis(now)).Scan(&id); {
 	case errors.Is(err, fault.ErrNotFound):
-		return nil // as nearly always: nobody is kept from writing
+		return nil // the usual case takes no write lock
 	case err != nil:
 		return fmt.Errorf("look for runs whose time has come: %w", err)
 	}
@@ -172,7 +172,7 @@ func (s *Store) ReleaseDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// Expired returns the queued runs that have been started for as long as they may take, or longer; see [run.Run.Expired].
+// Expired returns the queued runs past their maximum duration; see [run.Run.Expired].
 func (s *Store) Expired(ctx context.Context, now time.Time) ([]run.ID, error) {
 	ids, err := s.ids(ctx, allExpired, db.Millis(now))
 	if err != nil {
@@ -185,10 +185,10 @@ func (s *Store) ids(ctx context.Context, query string, args ...any) ([]run.ID, e
 	return db.Select(ctx, s.db, db.One[run.ID], query, args...)
 }
 
-// reasonsAtOnce bounds the parameters of one statement.
+// reasonsAtOnce bounds a statement's parameters.
 const reasonsAtOnce = 500
 
-// SetWaitReason sets why queued runs wait. Those that have that reason are not written.
+// SetWaitReason sets why queued runs wait, writing only changes.
 func (s *Store) SetWaitReason(ctx context.Context, reason string, ids []run.ID) error {
 	for len(ids) > 0 {
 		n := min(len(ids), reasonsAtOnce)

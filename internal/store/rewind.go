@@ -8,8 +8,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
-// rewind removes what earlier attempts of a run left of the steps from this one on, beside their points: an attempt trains
-// them again. The headline goes back to the last step before it; nobody trains at any speed there.
+// rewind removes what earlier attempts reported from a step on, beside points, and moves the headline back before it.
 func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE run_id = ? AND step BETWEEN ? AND ? AND attempt < ?`, id, from, run.MaxStep, attempt); err != nil {
 		return err
@@ -23,7 +22,7 @@ func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) 
 	if err != nil {
 		return err
 	}
-	// What was told since the attempt began were steps of those before it.
+	// Until now FirstAt was about an earlier attempt.
 	_, err = tx.Exec(ctx, `UPDATE runs SET first_at = 0 WHERE id = ? AND first_at > 0`, id)
 	return err
 }

@@ -50,8 +50,8 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	return r, nil
 }
 
-// CreateRun stores a new run with its first events. A submission key that was used
-// before returns the run that it made, and created is false. An ID that exists already is [fault.ErrConflict].
+// CreateRun stores a new run with its first events. A reused submission key returns its run instead, with created false.
+// An existing ID is [fault.ErrConflict].
 func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		if key != "" {
@@ -76,7 +76,7 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run
 	return stored, created, nil
 }
 
-// insertRun stores a new run with its first events, of which it sets Seq.
+// insertRun stores a run with its first events and sets their Seq.
 func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.Event) error {
 	shape, err := json.Marshal(r.Shape)
 	if err != nil {
@@ -108,7 +108,7 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 	return nil
 }
 
-// Run returns one run, or [fault.ErrNotFound].
+// Run returns a run, or [fault.ErrNotFound].
 func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
 	r, err := scanRun(s.db.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *Store) RunByKey(ctx context.Context, key string) (run.Run, error) {
 	return r, nil
 }
 
-// conditions are what a run must fulfil to match, but for Before and Folded, in terms of the table or alias.
+// conditions renders the filter, except Before and Folded, for a table or alias.
 func conditions(f run.RunFilter, table string) (where []string, args []any) {
 	if len(f.States) > 0 {
 		where = append(where, table+`.state IN (?`+strings.Repeat(",?", len(f.States)-1)+`)`)
@@ -140,7 +140,7 @@ func conditions(f run.RunFilter, table string) (where []string, args []any) {
 		args = append(args, like, like, like)
 	}
 	if f.Sweep != "" {
-		where = append(where, table+`.sweep <> '' AND `+table+`.sweep = ?`) // the first as the index has it
+		where = append(where, table+`.sweep <> '' AND `+table+`.sweep = ?`) // the first as in the index
 		args = append(args, f.Sweep)
 	}
 	return where, args
@@ -170,7 +170,7 @@ func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
 	return db.Collect(rows, scanRun)
 }
 
-// RunsAtNomad returns every run that Nomad may hold workers for, newest first.
+// RunsAtNomad returns the runs that Nomad may have workers of, newest first.
 func (s *Store) RunsAtNomad(ctx context.Context) ([]run.Run, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+runColumns+` FROM runs WHERE state IN (?,?,?,?) ORDER BY id DESC`,
 		run.Pending, run.Running, run.Degraded, run.Stopping)
@@ -194,7 +194,6 @@ func (s *Store) CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]i
 	return counts(rows)
 }
 
-// counts reads rows of a state and a number.
 func counts(rows *sql.Rows) (map[run.State]int, error) {
 	defer func() { _ = rows.Close() }()
 	out := map[run.State]int{}
@@ -209,8 +208,8 @@ func counts(rows *sql.Rows) (map[run.State]int, error) {
 	return out, db.MapError(rows.Err())
 }
 
-// SaveProgress stores the newest headline numbers of a run, except the participants, which [Store.Update] owns. The first
-// ones of an attempt are its FirstStep and FirstAt.
+// SaveProgress stores a run's headline, except the participants, which [Store.Update] owns. An attempt's first one sets
+// FirstStep and FirstAt.
 func (s *Store) SaveProgress(ctx context.Context, id run.ID, p run.Progress) error {
 	at := db.Millis(p.UpdatedAt)
 	_, err := s.db.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1,

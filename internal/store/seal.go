@@ -13,15 +13,15 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// SealBytes is how many bytes of a run's log stay as rows before they become a block of the archive.
+// SealBytes is how much of a run's log stays as rows.
 const SealBytes = 1 << 20
 
-// maxBlock bounds what a block may decompress to: one seal's worth plus the largest chunk, with room.
+// maxBlock bounds a decompressed block.
 const maxBlock = 8 * SealBytes
 
-// Seal moves the oldest unsealed lines of a run into blocks of the archive while there are at least atLeast bytes of
-// them. The blob is written first and its row commits together with the removal of the chunks, so a kill in between
-// leaves at most a blob that the next seal writes again under the same name.
+// Seal moves a run's oldest lines into archive blocks while at least atLeast bytes are unsealed. The blob comes first
+// and its row commits with the removal of the chunks, so a kill leaves at most a blob that is written again under the
+// same name.
 func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 	for {
 		chunks, size, err := s.oldestChunks(ctx, id)
@@ -54,7 +54,7 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 	}
 }
 
-// UnsealedRuns returns the runs with at least atLeast bytes of unsealed lines.
+// UnsealedRuns returns the runs with at least atLeast unsealed bytes.
 func (s *Store) UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error) {
 	rows, err := s.db.Query(ctx, `SELECT run_id FROM log_chunks GROUP BY run_id HAVING sum(length(data)) >= ?`, atLeast)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Store) UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
 	return db.Collect(rows, db.One[run.ID])
 }
 
-// oldestChunks reads chunks until they make one block.
+// oldestChunks reads enough chunks for one block.
 func (s *Store) oldestChunks(ctx context.Context, id run.ID) (out []chunk, size int, err error) {
 	err = s.db.Read(ctx, func(tx *db.Snapshot) error {
 		r := logReader{store: s, tx: tx, id: id}
@@ -92,8 +92,8 @@ func ranks(chunks []chunk) string {
 	return b.String()
 }
 
-// A block is the zstd compression of chunks, each: ID, rank, time, stream length, data length as varints, then the
-// stream's name and the data.
+// A block is zstd-compressed chunks: ID, rank, time, stream length and data length as varints, then the stream's name
+// and the data.
 func encodeBlock(chunks []chunk) ([]byte, error) {
 	var raw []byte
 	for _, c := range chunks {

@@ -24,17 +24,17 @@ type Store struct {
 	*points.Points
 
 	db    *db.DB
-	lock  *os.File // held while this process has the folder; nil with OpenWith
+	lock  *os.File // held while open; nil with OpenWith
 	blobs Blobs
 
 	lastBlock atomic.Pointer[openBlock]
-	unstored  atomic.Int64 // bytes of the newest batches that could not be stored; 0 once others were
+	unstored  atomic.Int64 // bytes of the newest batches that failed; 0 after a success
 
 	ordered chan struct{}
 }
 
-// Open opens or creates the store in dir (the file cotrain.db and the folder logs) and brings its schema up to date. It
-// refuses a schema newer than this program knows, and says so when dir cannot be written.
+// Open opens or creates the store in dir (cotrain.db and logs/) and migrates it. It refuses a newer schema, and explains
+// an unwritable dir.
 func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, cannotOpen(dir, fmt.Errorf("data folder %s: %w", dir, err))
@@ -58,7 +58,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	return s, nil
 }
 
-// cannotOpen gives an error at the start, about a file or a folder, the words for what to do where there are any.
+// cannotOpen adds what to do to an error at start-up.
 func cannotOpen(name string, err error) error {
 	mapped := db.MapError(err)
 	switch {
@@ -74,7 +74,7 @@ func cannotOpen(name string, err error) error {
 // probeBytes is more than SQLite writes to open a database.
 const probeBytes = 256 << 10
 
-// probe writes a file into dir and removes it.
+// probe checks that dir can be written.
 func probe(dir string) error {
 	f, err := os.CreateTemp(dir, ".write-*")
 	if err == nil {
@@ -87,11 +87,11 @@ func probe(dir string) error {
 	return nil
 }
 
-// ErrInUse says that another console has the data folder.
+// ErrInUse means that another console has the data folder.
 var ErrInUse = errors.New("in use by another console")
 
-// lockDir makes sure that this is the only console with the folder: each of two would follow the same logs and tell its
-// own viewers only. The kernel lets go of the lock however the process ends.
+// lockDir makes this the only console with the folder: two would follow the same logs for different viewers. The kernel
+// releases the lock however the process ends.
 func lockDir(dir string) (*os.File, error) {
 	name := filepath.Join(dir, "cotrain.lock")
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
@@ -105,12 +105,12 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// unlockDir lets go of the folder by itself: a process that is just being started still has the file open.
+// unlockDir unlocks explicitly: a child process being started may still have the file open.
 func unlockDir(f *os.File) error {
 	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
-// OpenWith opens the store in one file, with its log archive elsewhere.
+// OpenWith opens the store with its log archive elsewhere.
 func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -123,7 +123,7 @@ func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
 	return &Store{Points: points.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
 }
 
-// Close closes the store; what was committed is on disk.
+// Close closes the store; commits are on disk.
 func (s *Store) Close() error {
 	err := s.db.Close()
 	if s.lock != nil {
@@ -132,19 +132,19 @@ func (s *Store) Close() error {
 	return err
 }
 
-// checkBytes is how much Ping writes, and maxCheckBytes how much when something that large could not be stored.
+// checkBytes is what Ping writes, up to maxCheckBytes after a larger write failed.
 const (
 	checkBytes    = 16 << 10
 	maxCheckBytes = 1 << 20
 )
 
-// Ping reports whether the store can be read and written: it writes something, as large as what could not be stored last.
+// Ping checks that the store can be read and written, with as much as failed last.
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT OR REPLACE INTO write_checks (id, data) VALUES (0, zeroblob(?))`, max(checkBytes, s.unstored.Load()))
 		return err
 	})
-	if err == nil { // not in one transaction: SQLite does not write what is gone at its end
+	if err == nil { // in its own transaction, or SQLite would never write it
 		err = s.db.Write(ctx, func(tx *db.Tx) error {
 			_, err := tx.Exec(ctx, `DELETE FROM write_checks`)
 			return err
@@ -156,7 +156,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// missing gives an error that says that something does not exist the words for what that is.
+// missing replaces a not-found error's words.
 func missing(err error, what *fault.Error) error {
 	if errors.Is(err, fault.ErrNotFound) {
 		return what

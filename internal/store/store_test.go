@@ -165,7 +165,7 @@ func TestADamagedDatabaseIsSaidWithItsFileAndWhatToDo(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = store.Open(t.Context(), dir)
-		if told := fault.Of(err); told.Kind != fault.ErrDamaged || !strings.Contains(told.What, file) || !strings.Contains(told.Do, "sqlite3 "+file+" .recover") {
+		if told := fault.Of(err); told.Kind != fault.ErrDamaged || !strings.Contains(told.What, file) || !strings.Contains(told.Fix, "sqlite3 "+file+" .recover") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestADamagedDatabaseIsSaidWithItsFileAndWhatToDo(t *testing.T) {
 func TestNoRoomAtTheStartIsSaidWithTheFolderAndWhatToDo(t *testing.T) {
 	t.Parallel()
 	err := store.CannotOpen("/data", fmt.Errorf("data folder /data: %w", &os.PathError{Op: "mkdir", Path: "/data", Err: syscall.ENOSPC}))
-	if told := fault.Of(err); told.Kind != fault.ErrFull || !strings.Contains(told.What, "/data") || !strings.Contains(told.Do, "COTRAIN_DATA_DIR") {
+	if told := fault.Of(err); told.Kind != fault.ErrFull || !strings.Contains(told.What, "/data") || !strings.Contains(told.Fix, "COTRAIN_DATA_DIR") {
 		t.Errorf("%v", err)
 	}
 	if err := store.CannotOpen("/data", os.ErrPermission); !errors.Is(err, os.ErrPermission) {

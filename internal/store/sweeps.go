@@ -13,8 +13,8 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// CreateSweep stores a new sweep with all its runs, each with its first event, in one transaction. A key that was used
-// before returns the sweep that it made, and created is false. An ID that exists already is [fault.ErrConflict].
+// CreateSweep stores a sweep with its runs and their first events in one transaction. A reused key returns its sweep,
+// with created false. An existing ID is [fault.ErrConflict].
 func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (stored run.Sweep, created bool, err error) {
 	spec, err := json.Marshal(sw.Spec)
 	if err != nil {
@@ -72,7 +72,7 @@ func scanSweep(row db.Scanner) (run.Sweep, error) {
 	return sw, nil
 }
 
-// SweepByKey returns the sweep that was submitted with a key, without counts, or [fault.ErrNotFound].
+// SweepByKey returns the sweep submitted with a key, without counts, or [fault.ErrNotFound].
 func (s *Store) SweepByKey(ctx context.Context, key string) (run.Sweep, error) {
 	sw, err := scanSweep(s.db.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *Store) SweepByKey(ctx context.Context, key string) (run.Sweep, error) {
 	return sw, nil
 }
 
-// Sweep returns one sweep with its counts, or [fault.ErrNotFound].
+// Sweep returns a sweep with its counts, or [fault.ErrNotFound].
 func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 	sw, err := scanSweep(s.db.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE id = ?`, id))
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 	return sw, err
 }
 
-// Sweeps returns up to limit sweeps with their counts, newest first: those older than before, or with "" the newest.
+// Sweeps returns up to limit sweeps older than before ("" for the newest), newest first, with counts.
 func (s *Store) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
 	out, err := db.Select(ctx, s.db, scanSweep, `SELECT `+sweepColumns+` FROM sweeps WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?`,
 		before, before, min(max(limit, 1), 1000))
@@ -106,7 +106,6 @@ func (s *Store) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]ru
 	return out, nil
 }
 
-// countSweep returns how many runs of a sweep are in each state; states without runs are absent.
 func (s *Store) countSweep(ctx context.Context, id run.SweepID) (map[run.State]int, error) {
 	rows, err := s.db.Query(ctx, `SELECT state, count(*) FROM runs WHERE sweep <> '' AND sweep = ? GROUP BY state`, id)
 	if err != nil {
@@ -115,19 +114,19 @@ func (s *Store) countSweep(ctx context.Context, id run.SweepID) (map[run.State]i
 	return counts(rows)
 }
 
-// BestRun returns the run of a sweep with the lowest loss, of equal ones the first; a sweep of which no run has a loss that
-// is a number is [fault.ErrNotFound].
+// BestRun returns the sweep's run with the lowest loss, the earlier of equals, or [fault.ErrNotFound] if none has a
+// finite loss.
 func (s *Store) BestRun(ctx context.Context, id run.SweepID) (run.Run, error) {
 	r, err := scanRun(s.db.QueryRow(ctx, `SELECT `+runColumns+` FROM runs
-		WHERE sweep <> '' AND sweep = ? AND has_loss = 1 AND abs(loss) <= ? ORDER BY loss, id LIMIT 1`, id, math.MaxFloat64)) // NaN is NULL
+		WHERE sweep <> '' AND sweep = ? AND has_loss = 1 AND abs(loss) <= ? ORDER BY loss, id LIMIT 1`, id, math.MaxFloat64)) // SQLite stores NaN as NULL
 	if err != nil {
 		return r, fmt.Errorf("best run of %s: %w", id, err)
 	}
 	return r, nil
 }
 
-// StopSweep marks a sweep as stopped and lets fn change each of its runs that has not ended, all in one transaction. See
-// [Store.Update]. It returns what was stored, oldest run first; a sweep that does not exist is [fault.ErrNotFound].
+// StopSweep marks a sweep as stopped and lets fn change each of its live runs, in one transaction; see [Store.Update].
+// It returns the changes, oldest run first; a missing sweep is [fault.ErrNotFound].
 func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) error) ([]Update, error) {
 	var out []Update
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
@@ -158,8 +157,7 @@ func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) 
 	return out, nil
 }
 
-// DeleteSweep removes a sweep that has no runs any more. One that does not exist is [fault.ErrNotFound], and one that still
-// has runs is [fault.ErrConflict].
+// DeleteSweep removes a sweep without runs. A missing one is [fault.ErrNotFound], one with runs [fault.ErrConflict].
 func (s *Store) DeleteSweep(ctx context.Context, id run.SweepID) error {
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		var left int
@@ -167,7 +165,7 @@ func (s *Store) DeleteSweep(ctx context.Context, id run.SweepID) error {
 			return err
 		}
 		if left > 0 {
-			return fault.New(fault.ErrLive, fmt.Sprintf("Sweep %s still has %d runs.", id, left), "Delete it again: what is interrupted goes on.")
+			return fault.New(fault.ErrNotEnded, fmt.Sprintf("Sweep %s still has %d runs.", id, left), "Delete it again: what is interrupted goes on.")
 		}
 		res, err := tx.Exec(ctx, `DELETE FROM sweeps WHERE id = ?`, id)
 		if err != nil {

@@ -30,16 +30,15 @@ func scanTemplate(row db.Scanner) (run.Template, error) {
 	return t, nil
 }
 
-// templateKey is what makes names unique whatever their case.
+// templateKey makes names case-insensitive.
 func templateKey(name string) string { return strings.ToLower(name) }
 
 const newestTemplate = `SELECT ` + templateColumns + ` FROM templates WHERE key = ? ORDER BY version DESC LIMIT 1`
 
-// SaveTemplate stores the next version of a template and returns it. A name that differs from one in use in case alone is
-// that template's, and is written as that. What the newest version says already makes no other.
+// SaveTemplate stores the next version of a template and returns it. A name that differs only in case is the existing
+// template's. Unchanged content returns the newest version.
 //
-// The version that is the newest when it is stored must be follows (0: there is no template of that name), or it is
-// [run.OutdatedError] and nothing is stored; [run.AnyVersion] follows any.
+// The newest version must be follows (0 for none, [run.AnyVersion] for any), or it is [run.OutdatedError].
 func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error) {
 	shape, err := json.Marshal(t.Shape)
 	if err != nil {
@@ -77,7 +76,7 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 	return t, nil
 }
 
-// sameTemplate compares all that a version is saved for; its note is about the change.
+// sameTemplate ignores the notes, which are about a version.
 func sameTemplate(a, b run.Template, optionsOfB string) (bool, error) {
 	options, err := json.Marshal(a.Options)
 	if err != nil {
@@ -86,7 +85,7 @@ func sameTemplate(a, b run.Template, optionsOfB string) (bool, error) {
 	return a.Config == b.Config && a.Shape == b.Shape && a.Description == b.Description && string(options) == optionsOfB, nil
 }
 
-// Template returns one version of a template, with 0 the newest, or [fault.ErrNotFound].
+// Template returns a version of a template (0 for the newest), or [fault.ErrNotFound].
 func (s *Store) Template(ctx context.Context, name string, version int) (run.Template, error) {
 	row := s.db.QueryRow(ctx, newestTemplate, templateKey(name))
 	if version != 0 {
@@ -108,7 +107,7 @@ func (s *Store) Templates(ctx context.Context) ([]run.Template, error) {
 		WHERE version = (SELECT max(version) FROM templates WHERE key = t.key) ORDER BY key`)
 }
 
-// TemplateVersions returns every version of a template, newest first, or [fault.ErrNotFound].
+// TemplateVersions returns all versions of a template, newest first, or [fault.ErrNotFound].
 func (s *Store) TemplateVersions(ctx context.Context, name string) ([]run.Template, error) {
 	out, err := s.templates(ctx, `SELECT `+templateColumns+` FROM templates WHERE key = ? ORDER BY version DESC`, templateKey(name))
 	if err == nil && len(out) == 0 {
@@ -125,7 +124,7 @@ func (s *Store) templates(ctx context.Context, query string, args ...any) ([]run
 	return out, nil
 }
 
-// DeleteTemplate removes every version of a template, or returns [fault.ErrNotFound]. Runs that were made from it stay.
+// DeleteTemplate removes all versions of a template, or returns [fault.ErrNotFound]. Its runs stay.
 func (s *Store) DeleteTemplate(ctx context.Context, name string) error {
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		res, err := tx.Exec(ctx, `DELETE FROM templates WHERE key = ?`, templateKey(name))

@@ -12,16 +12,16 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Update is one change of a run, made and stored in one transaction.
+// Update is a change of a run, stored in one transaction.
 type Update struct {
-	Run     run.Run      // as stored; change it through [run.Run.Transition]
-	Attempt run.Attempt  // the newest; a greater Number than Run.Attempt had makes a new one
-	Workers []run.Worker // all allocations of the newest attempt, by rank
-	Events  []run.Event  // to append; Seq is set when Update returns
+	Run     run.Run      // change it through [run.Run.Transition]
+	Attempt run.Attempt  // the newest; a greater Number makes a new one
+	Workers []run.Worker // of the newest attempt, by rank
+	Events  []run.Event  // to append; the store sets Seq
 	Orders  []Order      // for Nomad; see StopJob
 }
 
-// Record adds what became of the run to the events, unless err is not nil.
+// Record appends an event, unless err is not nil.
 func (u *Update) Record(ev *run.Event, err error) error {
 	if err == nil && ev != nil {
 		u.Events = append(u.Events, *ev)
@@ -29,12 +29,12 @@ func (u *Update) Record(ev *run.Event, err error) error {
 	return err
 }
 
-// Move changes the state of the run; see [run.Run.Transition].
+// Move changes the run's state; see [run.Run.Transition].
 func (u *Update) Move(to run.State, actor, why string, at time.Time) error {
 	return u.Record(u.Run.Transition(to, actor, why, at))
 }
 
-// Stop asks for the end of the run, and orders Nomad to stop its workers; see [run.Run.Stop].
+// Stop ends the run and orders Nomad to stop its workers; see [run.Run.Stop].
 func (u *Update) Stop(actor string, cause run.StopCause, now time.Time) error {
 	if err := u.Record(u.Run.Stop(u.Attempt, actor, cause, now)); err != nil {
 		return err
@@ -43,8 +43,8 @@ func (u *Update) Stop(actor string, cause run.StopCause, now time.Time) error {
 	return nil
 }
 
-// Update loads a run, lets fn change it, and stores the run, its newest attempt, its workers and new events together. It
-// returns what was stored. fn's error cancels the change and is returned as it is; fn must not wait for anything.
+// Update loads a run, lets fn change it, and stores run, newest attempt, workers and new events together. It returns
+// what was stored. An error of fn cancels the change and is returned as is; fn must not block.
 func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (Update, error) {
 	var u Update
 	err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
@@ -54,7 +54,6 @@ func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (
 	return u, err
 }
 
-// change is [Store.Update] within a transaction.
 func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Update) error) (Update, error) {
 	var u Update
 	var err error
@@ -103,7 +102,7 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attem
 		}
 	}
 	for _, o := range u.Orders {
-		if err := s.place(ctx, tx, o); err != nil {
+		if err := s.addOrder(ctx, tx, o); err != nil {
 			return err
 		}
 	}
@@ -150,7 +149,6 @@ func scanAttempt(row db.Scanner) (run.Attempt, error) {
 
 const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume, recalled`
 
-// newestAttempt is the zero attempt before the first.
 func newestAttempt(ctx context.Context, q db.Querier, id run.ID) (run.Attempt, error) {
 	a, err := scanAttempt(q.QueryRow(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number DESC LIMIT 1`, id))
 	if errors.Is(err, fault.ErrNotFound) {
@@ -168,7 +166,7 @@ func (s *Store) Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error) 
 	return db.Collect(rows, scanAttempt)
 }
 
-// RunOfJob returns the ID of the run that a child job belongs to, or [fault.ErrNotFound].
+// RunOfJob returns the run of a child job, or [fault.ErrNotFound].
 func (s *Store) RunOfJob(ctx context.Context, jobID string) (run.ID, error) {
 	var id run.ID
 	err := s.db.QueryRow(ctx, `SELECT run_id FROM attempts WHERE job_id = ?`, jobID).Scan(&id)

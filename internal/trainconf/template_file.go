@@ -90,7 +90,7 @@ func readTemplateHead(text []byte) (head templateHead, found bool, errs run.Fiel
 }
 
 func decodeHead(text string, head *templateHead) error {
-	if key, found := run.RepeatedKey([]byte(text)); found {
+	if key, found := run.DuplicateKey([]byte(text)); found {
 		return fmt.Errorf("has %.40s twice", key)
 	}
 	dec := json.NewDecoder(strings.NewReader(text))

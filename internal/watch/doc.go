@@ -1,3 +1,3 @@
-// Package watch carries what Nomad says into the store: states of runs, attempts and
-// workers. Nomad's lists are the truth; its events only say where to look first.
+// Package watch carries Nomad's view of runs, attempts and workers into the store. Nomad's lists are the truth; its
+// events only say where to look first.
 package watch

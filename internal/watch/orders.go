@@ -16,23 +16,23 @@ import (
 )
 
 const (
-	// firstOrderPause and longestOrderPause bound the pause before Nomad is told again what it did not take.
+	// Bounds of the pause before an order that Nomad did not accept is delivered again.
 	firstOrderPause   = 200 * time.Millisecond
 	longestOrderPause = time.Minute
 )
 
-// deliverOrders delivers the store's orders to Nomad: new ones at once, all of them when Nomad is back, and what failed again
-// after growing pauses. An order survives restarts until Nomad has accepted it.
+// deliverOrders delivers the store's orders to Nomad: new ones at once, all of them when Nomad is back, failed ones
+// after growing pauses. Orders survive restarts.
 func (w *Watcher) deliverOrders(ctx context.Context) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = firstOrderPause, longestOrderPause
-	retry := time.NewTimer(0) // what an earlier process left
+	retry := time.NewTimer(0) // for an earlier process's orders
 	defer retry.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-w.o.Store.Ordered():
+		case <-w.o.Store.NewOrders():
 		case <-w.back:
 			pause.Reset()
 		case <-retry.C:
@@ -46,7 +46,7 @@ func (w *Watcher) deliverOrders(ctx context.Context) error {
 	}
 }
 
-// deliverAll tries every order once, and reports whether all were delivered.
+// deliverAll tries every order once and reports whether all were delivered.
 func (w *Watcher) deliverAll(ctx context.Context) bool {
 	orders, err := w.o.Store.Orders(ctx)
 	if err != nil {
@@ -58,7 +58,7 @@ func (w *Watcher) deliverAll(ctx context.Context) bool {
 	g.SetLimit(parallel)
 	for _, o := range orders {
 		g.Go(func() error {
-			if away.Load() { // the next would fare no better
+			if away.Load() { // the next would fail too
 				return nil
 			}
 			if err := w.deliver(ctx, o); err != nil {
@@ -71,11 +71,11 @@ func (w *Watcher) deliverAll(ctx context.Context) bool {
 			return nil
 		})
 	}
-	_ = g.Wait() // they return nil
+	_ = g.Wait() // always nil
 	return !failed.Load()
 }
 
-// deliver sends one order and removes it. Once Nomad has answered it sees to the rest itself, on disconnected nodes too.
+// deliver sends one order and removes it. Once accepted, Nomad carries it out even on disconnected nodes.
 func (w *Watcher) deliver(ctx context.Context, o store.Order) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -86,11 +86,11 @@ func (w *Watcher) deliver(ctx context.Context, o store.Order) error {
 	if err := call(ctx, o.JobID); err != nil {
 		return err
 	}
-	if err := w.o.Store.Done(ctx, o); err != nil {
+	if err := w.o.Store.CompleteOrder(ctx, o); err != nil {
 		return err
 	}
 	if !o.Purge {
-		w.Look(o.RunID) // to say so
+		w.ReconcileSoon(o.RunID) // to report it
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (w *Watcher) orderFailed(ctx context.Context, o store.Order, err error) {
 	}
 }
 
-// explainStopping sets the reason of a run that is stopping to why Nomad does not know yet.
+// explainStopping sets the reason of a stopping run to why Nomad does not know yet.
 func (w *Watcher) explainStopping(ctx context.Context, o store.Order, why string) {
 	unchanged := errors.New("unchanged")
 	u, err := w.o.Store.Update(ctx, o.RunID, func(u *store.Update) error {

@@ -69,7 +69,7 @@ func TestAStopSaysWhetherItReachedNomad(t *testing.T) {
 	r := newRig(t)
 	r.startBoth()
 	r.cluster.Fail("Stop", fmt.Errorf("connection refused: %w", fault.ErrUnavailable))
-	r.update(func(u *store.Update) error { return u.Stop("ann", run.StopAsked, time.Now()) })
+	r.update(func(u *store.Update) error { return u.Stop("ann", run.StopByPerson, time.Now()) })
 	reason := func() string {
 		got, err := r.store.Run(t.Context(), r.id)
 		if err != nil {
@@ -79,7 +79,7 @@ func TestAStopSaysWhetherItReachedNomad(t *testing.T) {
 	}
 	r.eventually("it says that Nomad does not know", func() bool { return strings.HasPrefix(reason(), "Nomad unreachable") })
 	r.cluster.Fail("Stop", nil)
-	r.eventually("it says that the workers know", func() bool { return reason() == run.AskedToStop })
+	r.eventually("it says that the workers know", func() bool { return reason() == run.ReasonStopping })
 	for rank := range 2 {
 		r.cluster.Set(r.child, rank, nomadtest.End(143))
 	}

@@ -8,26 +8,26 @@ import (
 )
 
 const (
-	// restFactor is how many times as long as its comparison took a run rests before the next. While a few hundred workers
-	// start, hundreds of events come in a row, and each comparison lists all of the workers.
+	// restFactor is a run's pause between comparisons, relative to their duration: while hundreds of workers start,
+	// events come by the hundred, and each comparison lists all workers.
 	restFactor = 2
-	// longestRest bounds what a slow Nomad can make of that.
+	// longestRest bounds the pause when Nomad is slow.
 	longestRest = time.Second
 )
 
-// pacer compares a run once at a time, with a pause in between. Requests that come meanwhile become one comparison later.
+// pacer compares a run once at a time, with pauses. Requests meanwhile become one later comparison.
 type pacer struct {
-	look func(run.ID) // asks for a comparison; must not wait
+	look func(run.ID) // asks for a comparison; must not block
 
 	mu   sync.Mutex
-	busy map[run.ID]bool // compared or at rest; true when it is to be compared again
+	busy map[run.ID]bool // comparing or resting; true to compare again
 }
 
 func newPacer(look func(run.ID)) *pacer {
 	return &pacer{look: look, busy: map[run.ID]bool{}}
 }
 
-// begin reports whether the run is to be compared now; the caller then ends it.
+// begin reports whether to compare the run now; the caller then calls end.
 func (p *pacer) begin(id run.ID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -36,7 +36,7 @@ func (p *pacer) begin(id run.ID) bool {
 	return !busy
 }
 
-// end lets the run rest after a comparison that took so long.
+// end starts the pause after a comparison.
 func (p *pacer) end(id run.ID, took time.Duration) {
 	time.AfterFunc(min(restFactor*took, longestRest), func() {
 		p.mu.Lock()

@@ -62,7 +62,7 @@ func TestAnAttemptThatStaysPlacedInPartIsTakenBackWhole(t *testing.T) {
 	t.Parallel()
 	r := newRetryRig(t, run.Options{Retries: 1})
 	r.startOne()
-	r.skip.Store(int64(run.PlaceWithin - time.Second))
+	r.skip.Store(int64(run.PlacementTimeout - time.Second))
 	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.Detail = "seen again" })
 	r.eventually("it was looked at", func() bool {
 		ws, err := r.store.Workers(t.Context(), r.id)
@@ -71,7 +71,7 @@ func TestAnAttemptThatStaysPlacedInPartIsTakenBackWhole(t *testing.T) {
 	if got := r.run(); got.State != run.Pending {
 		t.Fatalf("in time it is %s: %s", got.State, got.Reason)
 	}
-	r.skip.Store(int64(run.PlaceWithin + time.Second))
+	r.skip.Store(int64(run.PlacementTimeout + time.Second))
 	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.Detail = "seen later" })
 	r.becomes(run.Stopping)
 	r.eventually("Nomad is told to stop it", func() bool { return r.cluster.Calls("Stop") > 0 })
@@ -97,7 +97,7 @@ func TestAWorkerThatFailsWhileItsAttemptIsTakenBackIsNoFailureOfTheRun(t *testin
 	t.Parallel()
 	r := newRig(t)
 	r.startOne()
-	r.skip.Store(int64(run.PlaceWithin))
+	r.skip.Store(int64(run.PlacementTimeout))
 	r.cluster.Set(r.child, 1, nomadtest.Start) // too late, unless it is seen first
 	r.cluster.Set(r.child, 1, func(w *run.Worker) { w.State = run.WorkerLost })
 	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.Detail = "seen again" })
@@ -116,7 +116,7 @@ func TestAStopOfARunThatIsBeingTakenBackEndsIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.startOne()
-	r.skip.Store(int64(run.PlaceWithin))
+	r.skip.Store(int64(run.PlacementTimeout))
 	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.Detail = "seen again" })
 	r.becomes(run.Stopping)
 	r.update(func(u *store.Update) error { u.Run.StopRequested = true; return nil })
@@ -129,7 +129,7 @@ func TestARunOfWhichNomadPlacesNothingIsTakenBackToo(t *testing.T) {
 	r := newRig(t)
 	r.cluster.SetWhy("no room")
 	r.eventually("the reason is told", func() bool { return r.run().Reason == "no room" })
-	r.skip.Store(int64(run.PlaceWithin))
+	r.skip.Store(int64(run.PlacementTimeout))
 	r.cluster.SetWhy("still no room") // somebody looks
 	if got := r.becomes(run.Queued); got.Reason != fmt.Sprintf("Nomad placed 0 of 2 workers within %s: taken back, to be sent again when all fit", "5m") {
 		t.Errorf("it waits for %q", got.Reason)
@@ -148,7 +148,7 @@ func TestAPartThatComesBackIsPendingAgainAndIsTakenBackInTheEnd(t *testing.T) {
 	}
 	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.State = run.WorkerUnknown })
 	r.becomes(run.Degraded)
-	r.skip.Store(int64(run.PlaceWithin))
+	r.skip.Store(int64(run.PlacementTimeout))
 	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.Detail = "seen again" })
 	r.becomes(run.Stopping)
 	if got := r.becomes(run.Queued); !strings.HasPrefix(got.Reason, "Nomad placed 1 of 2 workers") {

@@ -14,7 +14,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// reconcile compares one run with Nomad and stores and tells what differs. One at a time for each run.
+// reconcile compares one run with Nomad, and stores and publishes the differences. One at a time per run.
 func (w *Watcher) reconcile(ctx context.Context, id run.ID) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -35,7 +35,7 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 	}
 	attempt := attempts[len(attempts)-1]
 	if attempt.JobID == "" || !attempt.EndedAt.IsZero() {
-		return nil // not dispatched yet, or over
+		return nil // not dispatched yet, or ended
 	}
 	found, job, err := w.o.Cluster.Workers(ctx, attempt.JobID)
 	if err != nil {
@@ -44,7 +44,7 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 	for i := range found {
 		found[i].RunID, found[i].Attempt = id, attempt.Number
 	}
-	obs := run.Observation{Workers: nomad.Newest(found), Found: job.Found, Stopped: job.Stopped, Dead: job.Status == "dead"}
+	obs := run.Observation{Workers: nomad.NewestPerRank(found), Found: job.Found, Stopped: job.Stopped, Dead: job.Status == "dead"}
 	for _, wk := range found {
 		w.o.Logs.Follow(wk)
 	}
@@ -59,7 +59,7 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 		return err
 	}
 	if c.drained && len(found) > 0 && !slices.ContainsFunc(found, func(wk run.Worker) bool { return !wk.State.Terminal() }) {
-		// The final numbers first, so that whoever sees the final state sees them too.
+		// Final numbers first, so whoever sees the final state sees them too.
 		if err := w.o.Logs.Flush(ctx, id); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 	return w.follow(ctx, u, c)
 }
 
-// listen adds what the logs of the workers that have ended say.
+// listen adds what the logs of ended workers report.
 func (c *change) listen(ctx context.Context, id run.ID) error {
 	if !slices.ContainsFunc(c.found, func(w run.Worker) bool { return w.State.Terminal() }) {
 		return nil
@@ -94,7 +94,7 @@ func (c *change) listen(ctx context.Context, id run.ID) error {
 	return nil
 }
 
-// whyPending asks Nomad why it has not placed every worker; "" when none is missing or pending.
+// whyPending asks Nomad why workers are missing or pending, "" if none are.
 func (w *Watcher) whyPending(ctx context.Context, id run.ID, a run.Attempt, ws []run.Worker) (string, error) {
 	r, err := w.o.Store.Run(ctx, id)
 	if err != nil || len(ws) >= r.Shape.Nodes && !slices.ContainsFunc(ws, func(w run.Worker) bool { return w.State == run.WorkerPending }) {
@@ -103,7 +103,7 @@ func (w *Watcher) whyPending(ctx context.Context, id run.ID, a run.Attempt, ws [
 	return w.o.Cluster.WhyPending(ctx, a.JobID)
 }
 
-// drained reports whether the logs of all these workers are stored, or have had their time.
+// drained reports whether these workers' logs are stored, or have had their time.
 func (w *Watcher) drained(id run.ID, ws []run.Worker) bool {
 	for _, wk := range ws {
 		if wk.Started && !w.o.Logs.Drained(wk.AllocID) {
@@ -116,7 +116,7 @@ func (w *Watcher) drained(id run.ID, ws []run.Worker) bool {
 	return true
 }
 
-// change is one comparison on its way into the store.
+// change is a comparison being stored.
 type change struct {
 	w       *Watcher
 	attempt run.Attempt
@@ -126,9 +126,9 @@ type change struct {
 	drained bool
 
 	moved   bool // a worker changed
-	waiting bool // the run has ended but its logs are not stored yet
+	waiting bool // ended, but logs are not stored yet
 	changed bool // state or reason changed
-	again   bool // the attempt failed and another follows
+	again   bool // another attempt follows
 }
 
 func (c *change) apply(u *store.Update) error {
@@ -144,13 +144,13 @@ func (c *change) apply(u *store.Update) error {
 		why = c.pending(u, now)
 	}
 	if state.Terminal() {
-		c.order(u) // a worker that comes back must not go on alone
+		c.order(u) // a returning worker must not go on alone
 		if !c.drained {
 			c.waiting = true
 			return nil
 		}
 	}
-	// A quick worker can be seen to have ended before it was seen to run; its history says so all the same.
+	// A quick worker may never be seen running; its history has that state all the same.
 	if before == run.Pending && (state == run.Succeeded || state == run.Degraded || state == run.Failed) && anyStarted(u.Workers) {
 		if err := c.move(u, run.Running, "", firstStart(u.Workers, now)); err != nil {
 			return err
@@ -180,21 +180,21 @@ func (c *change) apply(u *store.Update) error {
 	if err := c.expire(u, now); err != nil {
 		return err
 	}
-	if r.StopRequested || doomed != "" || u.Attempt.Recalled { // again, should Nomad have forgotten it
+	if r.StopRequested || doomed != "" || u.Attempt.Recalled { // in case Nomad has forgotten it
 		c.order(u)
 	}
 	c.changed = r.State != before || r.Reason != reason
 	return nil
 }
 
-// order tells Nomad to stop what is left of the attempt.
+// order orders Nomad to stop the rest of the attempt.
 func (c *change) order(u *store.Update) {
 	if c.obs.Found && !c.obs.Stopped && !c.obs.Dead {
 		u.StopJob()
 	}
 }
 
-// expire asks a run to end that has been going on for longer than it may.
+// expire stops a run that exceeds its maximum duration.
 func (c *change) expire(u *store.Update, now time.Time) error {
 	r := &u.Run
 	if r.StopRequested || !r.State.Live() || !r.Expired(now) {
@@ -203,7 +203,7 @@ func (c *change) expire(u *store.Update, now time.Time) error {
 	return u.Stop(run.Console, run.StopExpired, now)
 }
 
-// move changes the state of the run: what is seen is Nomad's doing, and another attempt the console's.
+// move changes the run's state, by Nomad as actor except for another attempt.
 func (c *change) move(u *store.Update, to run.State, why string, at time.Time) error {
 	actor := run.Nomad
 	if c.again {
@@ -211,7 +211,7 @@ func (c *change) move(u *store.Update, to run.State, why string, at time.Time) e
 	}
 	ev, err := u.Run.Transition(to, actor, why, at)
 	if ev != nil && c.again {
-		ev.Level = "warning" // an attempt has failed
+		ev.Level = "warning" // an attempt failed
 	}
 	return u.Record(ev, err)
 }
@@ -230,7 +230,7 @@ func firstStart(ws []run.Worker, fallback time.Time) time.Time {
 	return out
 }
 
-// workers merges what Nomad lists into what is stored. Workers that Nomad has forgotten stay as they were.
+// workers merges Nomad's list into the stored workers. Those that Nomad has forgotten stay as they were.
 func (c *change) workers(u *store.Update, now time.Time) {
 	index := map[string]int{}
 	for i, wk := range u.Workers {
@@ -269,7 +269,7 @@ func (c *change) workers(u *store.Update, now time.Time) {
 	u.Run.Progress.Participants = running
 }
 
-// disconnected notes since when a worker's node is gone, and takes the worker for lost once that is too long.
+// disconnected records since when a worker's node is gone, and gives the worker up after lostAfter.
 func (c *change) disconnected(wk *run.Worker, since, now time.Time) {
 	wk.UnknownSince = since
 	if now.Sub(since) < lostAfter {
@@ -283,7 +283,7 @@ func (c *change) disconnected(wk *run.Worker, since, now time.Time) {
 	}
 }
 
-// corrected reports whether the worker's log tells another cause of its end than what was told before.
+// corrected reports whether the log names another cause of the worker's end than before.
 func corrected(old, wk run.Worker) bool {
 	code, signal := old.Exit()
 	newCode, newSignal := wk.Exit()
@@ -335,7 +335,7 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change) error {
 			w.ended[id] = w.o.Now()
 		}
 		w.mu.Unlock()
-		time.AfterFunc(again, func() { w.Look(id) })
+		time.AfterFunc(again, func() { w.ReconcileSoon(id) })
 		return nil
 	case u.Run.State.Terminal() || c.again:
 		w.mu.Lock()

@@ -15,7 +15,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// Cluster is what watch asks Nomad; see [nomad.Client].
+// Cluster is the part of [nomad.Client] that watch uses.
 type Cluster interface {
 	Watch(ctx context.Context, fn func(nomad.Hint)) error
 	Workers(ctx context.Context, childID string) ([]run.Worker, nomad.JobState, error)
@@ -24,7 +24,7 @@ type Cluster interface {
 	Purge(ctx context.Context, childID string) error
 }
 
-// Store is what watch needs of the store.
+// Store is the part of the store that watch uses.
 type Store interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	RunsAtNomad(ctx context.Context) ([]run.Run, error)
@@ -33,12 +33,12 @@ type Store interface {
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
 	ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error)
-	Ordered() <-chan struct{}
+	NewOrders() <-chan struct{}
 	Orders(ctx context.Context) ([]store.Order, error)
-	Done(ctx context.Context, o store.Order) error
+	CompleteOrder(ctx context.Context, o store.Order) error
 }
 
-// Logs follows the logs of workers; see package ingest.
+// Logs follows workers' logs; see package ingest.
 type Logs interface {
 	Follow(w run.Worker)
 	Drained(allocID string) bool
@@ -46,13 +46,13 @@ type Logs interface {
 	Flush(ctx context.Context, id run.ID) error
 }
 
-// Publisher tells viewers; see [feed.Hub].
+// Publisher informs viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any)
 	PublishRun(r run.Run, evs ...run.Event)
 }
 
-// Options configures [New]. All fields are needed.
+// Options configures [New]. All fields are required.
 type Options struct {
 	Cluster   Cluster
 	Store     Store
@@ -60,50 +60,50 @@ type Options struct {
 	Publisher Publisher
 	Logger    *slog.Logger
 	Now       func() time.Time
-	// Released is told which runs have left Nomad, ended or to be tried again; it must not wait.
+	// Released is called with runs that left Nomad, ended or to be retried; it must not block.
 	Released func(run.ID)
-	// Changed is told that a node, or what runs on it, may have changed; it must not wait.
+	// Changed is called when nodes or allocations may have changed; it must not block.
 	Changed func()
-	// Health is told whether Nomad answers: nil when it does.
+	// Health is called with Nomad's state: nil when it answers.
 	Health func(error)
 }
 
 const (
-	// reconcileEvery is how often every live run is compared with Nomad even if no event came.
+	// reconcileEvery is how often live runs are compared with Nomad without an event.
 	reconcileEvery = 5 * time.Second
-	// parallel bounds the runs that are compared at once.
+	// parallel bounds concurrent comparisons.
 	parallel = 8
 	// callTimeout bounds the calls for one run.
 	callTimeout = 15 * time.Second
-	// drainTimeout is how long the end of a run waits for the rest of its workers' logs.
+	// drainTimeout is how long a run's end waits for the rest of its logs.
 	drainTimeout = 30 * time.Second
-	// lostAfter is how long a worker's node may be disconnected before the worker counts as lost. Nomad is told to wait
-	// much longer (lost_after in the job file), since at the end of its patience it would start another in its place.
+	// lostAfter is how long a worker's node may be disconnected until the worker counts as lost. Nomad's own limit
+	// (lost_after in the job file) is much longer, since it would then start a replacement.
 	lostAfter = 10 * time.Minute
-	// again is how soon a run whose logs are not drained yet is looked at once more.
+	// again is the pause before a run with undrained logs is compared again.
 	again = 100 * time.Millisecond
 )
 
-// Watcher compares live runs with Nomad, and gives it the orders that the store keeps.
+// Watcher compares live runs with Nomad and delivers the store's orders.
 type Watcher struct {
 	o    Options
 	kick chan run.ID
 	back chan struct{} // Nomad answers again
 
 	mu    sync.Mutex
-	ended map[run.ID]time.Time // when a run was first seen to have ended, while its logs are being read
+	ended map[run.ID]time.Time // when a run was first seen ended, while its logs are read
 }
 
-// New returns a watcher that does nothing until Run.
+// New returns an idle watcher; see Run.
 func New(o Options) *Watcher {
 	return &Watcher{o: o, kick: make(chan run.ID, 1024), back: make(chan struct{}, 1), ended: map[run.ID]time.Time{}}
 }
 
-// Look asks for a comparison soon; it never waits.
-func (w *Watcher) Look(id run.ID) {
+// ReconcileSoon asks for a comparison; it never blocks.
+func (w *Watcher) ReconcileSoon(id run.ID) {
 	select {
 	case w.kick <- id:
-	default: // so much is waiting that the periodic comparison is as soon
+	default: // the queue is full: the periodic comparison is as soon
 	}
 }
 
@@ -141,8 +141,8 @@ func (w *Watcher) hint(ctx context.Context, h nomad.Hint, resync chan<- struct{}
 	case h.JobID != "":
 		id, err := w.o.Store.RunOfJob(ctx, h.JobID)
 		if err == nil {
-			w.Look(id)
-		} else if !errors.Is(err, fault.ErrNotFound) && ctx.Err() == nil { // a job of somebody else's is no news
+			w.ReconcileSoon(id)
+		} else if !errors.Is(err, fault.ErrNotFound) && ctx.Err() == nil { // another console's job
 			w.o.Logger.Warn("look up job of event", "job", h.JobID, "err", err)
 		}
 	}
@@ -153,7 +153,7 @@ func (w *Watcher) loop(ctx context.Context, resync <-chan struct{}) error {
 	defer tick.Stop()
 	slots, sctx := errgroup.WithContext(ctx)
 	slots.SetLimit(parallel)
-	pace := newPacer(w.Look)
+	pace := newPacer(w.ReconcileSoon)
 	look := func(id run.ID) {
 		if pace.begin(id) {
 			slots.Go(func() error {

@@ -9,7 +9,7 @@ import (
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
-// maxForm bounds the body of a request to a page, in bytes: a form is a few hundred.
+// maxForm bounds the body of a page's request, in bytes.
 const maxForm = 64 << 10
 
 // wrap bounds a handler's time (0 for none) and body, and renders its error.
@@ -17,7 +17,7 @@ func (s *Server) wrap(h page.Handler, limit time.Duration) http.Handler {
 	return s.wrapBody(h, limit, maxForm)
 }
 
-// wrapBody is wrap with another bound for the body, in bytes.
+// wrapBody is wrap with another limit for the body.
 func (s *Server) wrapBody(h page.Handler, limit time.Duration, body int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if limit > 0 {
@@ -33,19 +33,18 @@ func (s *Server) wrapBody(h page.Handler, limit time.Duration, body int64) http.
 	})
 }
 
-// bound gives a client that sends or reads too slowly the same time as the handler, and a little more for the answer. The
-// bounds stay after the handler has returned: net/http then still sends what is buffered, and reads the rest of a body
-// that the handler left. The next request on the connection gets its own; see [Server.boundAll].
+// bound gives a slow client the handler's time and a little more. The deadlines outlive the handler: net/http then still
+// sends what is buffered and reads the rest of the body. The next request gets its own; see [Server.boundAll].
 func (s *Server) bound(w http.ResponseWriter, limit time.Duration) {
 	c := http.NewResponseController(w)
 	end := time.Now().Add(limit)
 	if err := errors.Join(c.SetReadDeadline(end), c.SetWriteDeadline(end.Add(5*time.Second))); err != nil {
-		s.Logger.Debug("bound a connection", "err", err) // an in-memory connection may not know deadlines
+		s.Logger.Debug("bound a connection", "err", err) // in-memory connections have no deadlines
 	}
 }
 
-// boundAll bounds every request: also those that no handler of ours sees, such as one refused for its Origin. A socket
-// leaves the bounds behind when it takes the connection over.
+// boundAll bounds also requests that no handler of ours sees, such as those refused for their Origin. Sockets drop the
+// bounds when hijacking.
 func (s *Server) boundAll(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.bound(w, anyTimeout)

@@ -9,12 +9,12 @@ import (
 	"github.com/cotrain/cotrain/views/gallery"
 )
 
-// handleHealth says that the process answers.
+// handleHealth reports that the process answers.
 func (s *Server) handleHealth(w http.ResponseWriter, _ *http.Request) error {
 	return page.JSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// handleReady says whether the console can do its work.
+// handleReady reports whether the console can work.
 func (s *Server) handleReady(w http.ResponseWriter, r *http.Request) error {
 	if s.ready != nil {
 		if err := s.ready(r.Context()); err != nil {
@@ -25,7 +25,7 @@ func (s *Server) handleReady(w http.ResponseWriter, r *http.Request) error {
 	return page.JSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-// handleSystem is the snapshot of the topic "system".
+// handleSystem is the snapshot of the "system" topic.
 func (s *Server) handleSystem(w http.ResponseWriter, _ *http.Request) error {
 	answer := struct {
 		Seq int64 `json:"seq"`
@@ -34,7 +34,6 @@ func (s *Server) handleSystem(w http.ResponseWriter, _ *http.Request) error {
 	return page.JSON(w, http.StatusOK, answer)
 }
 
-// handleComponents shows every component, for development.
 func (s *Server) handleComponents(w http.ResponseWriter, r *http.Request) error {
 	return s.Render(w, r, http.StatusOK, gallery.Page(s.Frame(r, "Components", "components"), gallery.Gallery{Now: s.Now()}))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// recorder remembers what was answered. It passes on everything that the connection can do.
+// recorder records the answer's status and passes on the connection's abilities.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -34,18 +34,18 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap is for [http.ResponseController].
+// Unwrap serves [http.ResponseController].
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Flush is for handlers that stream.
+// Flush serves streaming handlers.
 func (w *recorder) Flush() {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	_ = http.NewResponseController(w.ResponseWriter).Flush() // a writer that cannot flush has nothing to wait for
+	_ = http.NewResponseController(w.ResponseWriter).Flush() // nothing to flush otherwise
 }
 
-// Hijack is for the socket.
+// Hijack serves the socket.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {
@@ -54,13 +54,12 @@ func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
-// started reports whether an answer has begun.
 func started(w http.ResponseWriter) bool {
 	rec, ok := w.(*recorder)
 	return ok && rec.status != 0
 }
 
-// logRequests logs each request once it has been answered; reading that went well only at debug level.
+// logRequests logs answered requests, successful reads at debug level.
 func (s *Server) logRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
@@ -85,7 +84,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 				return
 			}
 			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) || started(w) {
-				panic(http.ErrAbortHandler) // net/http closes the connection and logs nothing
+				panic(http.ErrAbortHandler) // net/http closes the connection without logging
 			}
 			s.Logger.ErrorContext(r.Context(), "panic", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
 			s.fail(w, r, fault.ErrInternal)
@@ -94,7 +93,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// contentPolicy allows what the pages use and nothing else: no inline script or style, no other host.
+// contentPolicy forbids inline script and style, and other hosts.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -111,7 +110,7 @@ func securityHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// orNotFound renders the mux's own answers, for unknown paths and wrong methods, as pages like any other.
+// orNotFound renders the mux's own answers, for unknown paths and wrong methods, as pages.
 func (s *Server) orNotFound(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
@@ -124,7 +123,7 @@ func (s *Server) orNotFound(mux *http.ServeMux) http.Handler {
 		switch {
 		case probe.status == http.StatusMethodNotAllowed:
 			w.Header().Set("Allow", probe.header.Get("Allow"))
-			s.fail(w, r, fault.ErrMethod)
+			s.fail(w, r, fault.ErrWrongMethod)
 		case probe.status >= 300 && probe.status < 400:
 			mux.ServeHTTP(w, r)
 		default:
@@ -133,7 +132,7 @@ func (s *Server) orNotFound(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// probe takes an answer's status and header and drops its body.
+// probe keeps an answer's status and header only.
 type probe struct {
 	header http.Header
 	status int

@@ -135,7 +135,7 @@ func TestABodyThatIsNoFormIsRefused(t *testing.T) {
 func TestUnknownAddressesAndMethodsArePages(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
-	if a := s.Get("/nothing/here", 404); a.Text(t, "h1") != "There is nothing here" || a.Count(`.error-page a[href="/"]`) != 1 {
+	if a := s.Get("/nothing/here", 404); a.Text(t, "h1") != "Not found" || a.Count(`.error-page a[href="/"]`) != 1 {
 		t.Error("the page does not say what to do")
 	}
 	a := s.Do("DELETE", "/runs/new", nil)

@@ -12,11 +12,10 @@ import (
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
-// checkOrigin lets through only what a page of this console, or a program on this machine, can have sent. The console
-// starts commands, and any page in the same browser can reach loopback: so the Host must be a loopback name (a name that
-// an attacker's DNS turned to loopback is refused), and whatever changes something, or opens the socket, must come from
-// the console's own origin. The port may be any: a browser sends the one that its page was opened at, which is another at
-// the near end of an ssh tunnel, and a page of another port is another origin.
+// checkOrigin admits only the console's own pages and programs on this machine: the console starts commands, and any
+// page in the browser can reach loopback. The Host must be a loopback name, against DNS rebinding, and changes and
+// sockets must come from the console's own origin. Any port will do: an ssh tunnel may change it, and another port is
+// another origin.
 func (s *Server) checkOrigin(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,7 +23,7 @@ func (s *Server) checkOrigin(next http.Handler) http.Handler {
 		case !loopbackHost(r.Host):
 			s.fail(w, r, wrongHost(r))
 		case cross.Check(r) != nil, (!safe(r.Method) || r.URL.Path == "/ws") && !sameOrigin(r):
-			s.fail(w, r, fault.ErrOrigin)
+			s.fail(w, r, fault.ErrOtherOrigin)
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -35,7 +34,7 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// loopbackHost reports whether a Host is a loopback name or address, with any port or none.
+// loopbackHost reports whether a Host is loopback, with or without port.
 func loopbackHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -49,7 +48,6 @@ func loopbackHost(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// wrongHost says at which addresses the console answers.
 func wrongHost(r *http.Request) *fault.Error {
 	port := "8080"
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
@@ -57,12 +55,11 @@ func wrongHost(r *http.Request) *fault.Error {
 			port = p
 		}
 	}
-	return fault.New(fault.ErrHost, fmt.Sprintf("The console answers to loopback names only, not to %q, so that no other site can pose as it.", page.Text(r.Host, 100)),
+	return fault.New(fault.ErrWrongHost, fmt.Sprintf("The console answers to loopback names only, not to %q, so that no other site can pose as it.", page.Text(r.Host, 100)),
 		fmt.Sprintf("Open http://127.0.0.1:%s on its machine, or from another one through \"ssh -L %s:127.0.0.1:%s HOST\".", port, port, port))
 }
 
-// sameOrigin reports whether the Origin, which browsers always send with what it is asked for, is the console's own.
-// Programs send none.
+// sameOrigin reports whether the Origin is the console's own; programs send none.
 func sameOrigin(r *http.Request) bool {
 	origin := r.Header.Values("Origin")
 	if len(origin) == 0 {

@@ -16,13 +16,13 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// fail logs an error and answers with it: a page for people, problem+json for scripts.
+// fail logs an error and answers with it: as a page, or problem+json for scripts.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the client has gone
 	}
 	f := fault.Of(err)
-	problem := ui.Problem{Status: f.Kind.Status(), Title: f.Title, Text: f.Text(), Again: f.Kind.Passes() || f.Kind == fault.ErrInternal}
+	problem := ui.Problem{Status: f.Kind.Status(), Title: f.Title, Text: f.Text(), Again: f.Kind.Temporary() || f.Kind == fault.ErrInternal}
 	if fields := trainconf.AsFieldErrors(err); fields != nil {
 		problem.Detail = fields.Error()
 	}
@@ -30,14 +30,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		problem.ID = strings.ToLower(rand.Text()[:8])
 		s.Logger.ErrorContext(r.Context(), "request", "id", problem.ID, "method", r.Method, "path", r.URL.Path, "status", problem.Status, "err", err)
 	}
-	if started(w) { // too late for another status: the client must see that the answer is not whole
+	if started(w) { // too late for a status: abort, so the client sees the answer is incomplete
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Del("Content-Disposition")
-	if f.Kind.Passes() {
+	if f.Kind.Temporary() {
 		w.Header().Set("Retry-After", "5")
 	}
-	if page.IsFragment(r) { // htmx takes a part of a page, and the error is not one: the page tells it apart
+	if page.IsFragment(r) { // htmx expects a part of a page and must tell an error apart
 		w.Header().Set("X-Fault", url.PathEscape(strings.TrimSpace(f.Title+". "+f.Text()+"\n"+problem.Detail)))
 	}
 	if strings.HasPrefix(r.Header.Get("Accept"), "application/json") || strings.HasPrefix(r.URL.Path, "/api/") {
@@ -55,7 +55,7 @@ func writeProblem(w http.ResponseWriter, code fault.Kind, p ui.Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(body) // the reader has gone: nobody is left to tell
+	_, _ = w.Write(body) // the client has gone
 }
 
 func (s *Server) writeErrorPage(w http.ResponseWriter, r *http.Request, p ui.Problem) {
@@ -64,7 +64,7 @@ func (s *Server) writeErrorPage(w http.ResponseWriter, r *http.Request, p ui.Pro
 		frame.Path = "/"
 	}
 	var b bytes.Buffer
-	// Not the request's context: it may have ended, and a page about that is what is being made.
+	// Not the request's context, which may have ended.
 	if err := ui.ErrorPage(frame, p).Render(context.WithoutCancel(r.Context()), &b); err != nil {
 		http.Error(w, p.Title, p.Status)
 		return
@@ -72,5 +72,5 @@ func (s *Server) writeErrorPage(w http.ResponseWriter, r *http.Request, p ui.Pro
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(b.Bytes()) // the reader has gone: nobody is left to tell
+	_, _ = w.Write(b.Bytes()) // the client has gone
 }

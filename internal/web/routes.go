@@ -10,13 +10,12 @@ import (
 	runviews "github.com/cotrain/cotrain/views/runs"
 )
 
-// Time limits of answers; see [Server.bound] for what they mean to slow clients.
+// Time limits of answers; see [Server.bound].
 const (
 	downloadTimeout = 10 * time.Minute
-	anyTimeout      = 30 * time.Second // for what sets no limit of its own; as long as the API's for a body
+	anyTimeout      = 30 * time.Second // the default
 )
 
-// routes lists every route with its method.
 func (s *Server) routes(t sections) http.Handler {
 	mux := http.NewServeMux()
 	paged := func(pattern string, h page.Handler) { mux.Handle(pattern, s.wrap(h, page.Timeout)) }

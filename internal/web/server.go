@@ -31,7 +31,7 @@ type Control interface {
 	templates.Control
 }
 
-// Storage is the folder that all workers share.
+// Storage is the shared storage.
 type Storage interface {
 	storage.Storage
 	form.Storage
@@ -43,22 +43,22 @@ type Feed interface {
 	Seq(topic string) int64
 }
 
-// Deps is what the pages are made from. Storage, API, Ready and System may be nil; everything else is needed.
+// Deps is what the pages need. Storage, API, Ready and System may be nil.
 type Deps struct {
 	Store   Store
 	Control Control
-	Storage Storage // nil when shared storage is off
+	Storage Storage // nil when off
 	Feed    Feed
 	Assets  *static.Assets
 	API     http.Handler                    // mounted at /api/
-	Ready   func(ctx context.Context) error // nil when the console can do its work
-	System  func() feed.System              // the state of what the console depends on, now
+	Ready   func(ctx context.Context) error // nil when the console can work
+	System  func() feed.System              // current state of dependencies
 	Logger  *slog.Logger
 	Now     func() time.Time
-	Dev     bool // adds the page of components
+	Dev     bool // adds the component gallery
 }
 
-// Server answers browsers.
+// Server serves browsers.
 type Server struct {
 	*page.Site
 	assets  *static.Assets
@@ -68,7 +68,7 @@ type Server struct {
 	handler http.Handler
 }
 
-// New returns a Server; it panics when a needed dependency is missing, which is a mistake in the wiring.
+// New returns a Server; it panics if a required dependency is missing.
 func New(d Deps) *Server {
 	if d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
@@ -84,7 +84,7 @@ func New(d Deps) *Server {
 	return s
 }
 
-// sections are the handlers, by the part of the console that they serve.
+// sections are the handlers by section.
 type sections struct {
 	cluster   *cluster.Pages
 	diff      *diff.Pages
@@ -108,8 +108,8 @@ func (s *Server) sections(d Deps) sections {
 	}
 }
 
-// Handler answers every path. It must be served by an [http.Server], which tells it at which address a request came in.
+// Handler serves all paths. It needs an [http.Server], for the local address.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Close ends every open socket and waits until they have ended, or ctx does.
+// Close closes all sockets and waits for their end, or ctx's.
 func (s *Server) Close(ctx context.Context) error { return s.live.Close(ctx) }

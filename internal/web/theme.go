@@ -8,7 +8,7 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// handleTheme keeps the choice of the theme switch and goes back to where it was made.
+// handleTheme stores the chosen theme and returns to the page.
 func (s *Server) handleTheme(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
@@ -17,14 +17,14 @@ func (s *Server) handleTheme(w http.ResponseWriter, r *http.Request) error {
 	if theme != ui.ThemeLight && theme != ui.ThemeDark {
 		theme = ui.ThemeAuto
 	}
-	// Not HttpOnly: static/js/ui/theme.js writes it too, and it is no secret.
+	// Not HttpOnly: static/js/ui/theme.js writes it too.
 	http.SetCookie(w, &http.Cookie{
 		Name: page.ThemeCookie, Value: theme, Path: "/", MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
 	})
 	return page.Redirect(w, r, localPath(r.PostForm.Get("next")))
 }
 
-// localPath is p when it leads to a page of this console, else the front page.
+// localPath returns p if it is a page of this console, else the front page.
 func localPath(p string) string {
 	if len(p) > 2000 || !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") || strings.ContainsAny(p, "\\\r\n\t") {
 		return "/"

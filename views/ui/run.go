@@ -64,12 +64,12 @@ func WaitReason(r run.Run) string {
 	switch {
 	case !Waiting(r):
 		return ""
-	case r.Line == nil:
+	case r.QueuePlace == nil:
 		return ReasonText(r)
 	case r.Reason == "":
-		return r.Line.String()
+		return r.QueuePlace.String()
 	}
-	return strings.TrimSuffix(ReasonText(r), ".") + ". " + r.Line.String()
+	return strings.TrimSuffix(ReasonText(r), ".") + ". " + r.QueuePlace.String()
 }
 
 // WorkersText is how many of the requested workers run; for an ended run, how many were requested.

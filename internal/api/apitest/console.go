@@ -57,8 +57,8 @@ func New() *Console {
 	}
 }
 
-// Lines counts the queued runs before each queued one.
-func (c *Console) Lines(_ context.Context, runs []run.Run) error {
+// SetQueuePlaces counts the queued runs ahead of each.
+func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range runs {
@@ -66,12 +66,12 @@ func (c *Console) Lines(_ context.Context, runs []run.Run) error {
 		if r.State != run.Queued {
 			continue
 		}
-		r.Line = &run.Line{Position: 1, Ahead: []run.Ahead{}}
+		r.QueuePlace = &run.QueuePlace{Position: 1, Ahead: []run.Ahead{}}
 		for _, id := range slices.Sorted(maps.Keys(c.runs)) {
 			other := &c.runs[id].run
 			if other.State == run.Queued && (other.Priority() > r.Priority() || other.Priority() == r.Priority() && other.ID < r.ID) {
-				r.Line.Position++
-				r.Line.Ahead = append(r.Line.Ahead, run.Ahead{ID: other.ID, Name: other.Name})
+				r.QueuePlace.Position++
+				r.QueuePlace.Ahead = append(r.QueuePlace.Ahead, run.Ahead{ID: other.ID, Name: other.Name})
 			}
 		}
 	}
@@ -281,7 +281,7 @@ func check(s run.Submission) (warns run.FieldErrors, err error) {
 func (c *Console) Stop(_ context.Context, _ string, id run.ID) error {
 	return c.with(id, func(e *entry) error {
 		if e.run.State.Terminal() {
-			return fault.New(fault.ErrEnded, fmt.Sprintf("Run %s has already ended.", id), "")
+			return fault.New(fault.ErrAlreadyEnded, fmt.Sprintf("Run %s has already ended.", id), "")
 		}
 		e.run.State, e.run.StopRequested = run.Stopping, true
 		return nil
@@ -292,7 +292,7 @@ func (c *Console) Stop(_ context.Context, _ string, id run.ID) error {
 func (c *Console) Delete(_ context.Context, _ string, id run.ID) error {
 	return c.with(id, func(e *entry) error {
 		if !e.run.State.Terminal() {
-			return fault.New(fault.ErrLive, fmt.Sprintf("Run %s is %s and cannot be deleted.", id, e.run.State), "")
+			return fault.New(fault.ErrNotEnded, fmt.Sprintf("Run %s is %s and cannot be deleted.", id, e.run.State), "")
 		}
 		delete(c.runs, id)
 		return nil

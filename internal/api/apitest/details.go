@@ -68,7 +68,7 @@ func (c *Console) Metrics(_ context.Context, id run.ID) (names []string, err err
 }
 
 // PointsPage is for [api.Measurements].
-func (c *Console) PointsPage(_ context.Context, id run.ID, metric string, from int64, after *points.Place, limit int) (out []points.WorkerPoint, err error) {
+func (c *Console) PointsPage(_ context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) (out []points.WorkerPoint, err error) {
 	err = c.with(id, func(e *entry) error {
 		for _, p := range e.points[metric] {
 			passed := after != nil && (p.Rank < after.Rank || p.Rank == after.Rank && p.Step <= after.Step)

@@ -120,7 +120,7 @@ func (c *Console) Sweeps(_ context.Context, before run.SweepID, limit int) (out 
 func (c *Console) StopSweep(_ context.Context, _ string, id run.SweepID) error {
 	return c.ofSweep(id, func(live int) error {
 		if live == 0 {
-			return fault.New(fault.ErrEnded, fmt.Sprintf("All runs of sweep %s have ended already.", id), "")
+			return fault.New(fault.ErrAlreadyEnded, fmt.Sprintf("All runs of sweep %s have ended already.", id), "")
 		}
 		for _, e := range c.runs {
 			if e.run.Origin.Sweep == id && !e.run.State.Terminal() {
@@ -135,7 +135,7 @@ func (c *Console) StopSweep(_ context.Context, _ string, id run.SweepID) error {
 func (c *Console) DeleteSweep(_ context.Context, _ string, id run.SweepID) error {
 	return c.ofSweep(id, func(live int) error {
 		if live > 0 {
-			return fault.New(fault.ErrLive, fmt.Sprintf("%d runs of sweep %s have not ended.", live, id), "")
+			return fault.New(fault.ErrNotEnded, fmt.Sprintf("%d runs of sweep %s have not ended.", live, id), "")
 		}
 		for _, e := range c.runs {
 			if e.run.Origin.Sweep == id {

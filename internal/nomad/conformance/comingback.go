@@ -50,7 +50,7 @@ func testComingBack(t *testing.T, target Target) {
 		var now run.Worker
 		b.eventually("a replacement", func(ctx ctx) (bool, string) {
 			workers, _, err := b.client.Workers(ctx, child)
-			newest := nomad.Newest(workers)
+			newest := nomad.NewestPerRank(workers)
 			if err != nil || len(newest) != 2 {
 				return false, fmt.Sprint(workers, err)
 			}

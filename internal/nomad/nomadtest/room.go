@@ -41,7 +41,7 @@ func (c *Cluster) Room(context.Context) (nomad.Room, error) {
 func (c *Cluster) Fit(_ context.Context, shape run.Shape, _ nomad.Room) (run.Fit, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := run.Fit{Workers: shape.Nodes, Need: run.Amount{GPUs: 1, CPU: 1, Memory: 1}, Reason: c.forbidden}
+	f := run.Fit{Workers: shape.Nodes, Need: run.Resources{GPUs: 1, CPU: 1, Memory: 1}, Reason: c.forbidden}
 	taken := map[string]int{}
 	for _, j := range c.jobs {
 		for _, w := range j.workers {

@@ -17,18 +17,17 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// DB is one SQLite database. Its methods are safe for concurrent use.
+// DB is a SQLite database, safe for concurrent use.
 type DB struct {
 	dir         string
-	write, read *sql.DB // one connection writes: SQLite has one writer
+	write, read *sql.DB // SQLite has one writer
 	stmts       statements
 }
 
-// readers is how many queries can run beside each other.
+// readers is the number of concurrent queries.
 const readers = 4
 
-// Open opens or creates the database in a file and brings its schema up to date. It refuses a schema newer than the
-// migrations.
+// Open opens or creates a database file and migrates it. It refuses a schema newer than the migrations.
 func Open(ctx context.Context, file string, migrations fs.FS) (*DB, error) {
 	write, err := sql.Open("sqlite", dsn(file, "_txlock=immediate"))
 	if err != nil {
@@ -47,8 +46,8 @@ func Open(ctx context.Context, file string, migrations fs.FS) (*DB, error) {
 	return d, nil
 }
 
-// dsn turns on what every connection needs. With synchronous NORMAL a killed process loses nothing; a power cut can
-// lose the last moments, which are read again from Nomad since the cursors go back with them.
+// dsn sets what every connection needs. With synchronous NORMAL a killed process loses nothing; a power cut can lose the
+// last moments, which are read from Nomad again since the cursors roll back too.
 func dsn(file, more string) string {
 	return "file:" + (&url.URL{Path: file}).EscapedPath() +
 		"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)&_pragma=cache_size(-8000)&_pragma=wal_autocheckpoint(8000)&" + more
@@ -74,7 +73,7 @@ func (d *DB) migrate(ctx context.Context, migrations fs.FS) error {
 	return nil
 }
 
-// Close closes the database; what was committed is on disk.
+// Close closes the database; commits are on disk.
 func (d *DB) Close() error {
 	errs := []error{d.stmts.close()}
 	if d.read != nil {
@@ -83,19 +82,19 @@ func (d *DB) Close() error {
 	return errors.Join(append(errs, d.write.Close())...)
 }
 
-// Exec runs one statement in a transaction of its own.
+// Exec runs one statement in its own transaction.
 func (d *DB) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	res, err := d.write.ExecContext(ctx, query, args...)
 	return res, MapError(err)
 }
 
-// Query reads what is committed.
+// Query reads committed rows.
 func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	rows, err := d.read.QueryContext(ctx, query, args...)
 	return rows, MapError(err)
 }
 
-// QueryRow reads one row of what is committed; none is [fault.ErrNotFound].
+// QueryRow reads one committed row; none is [fault.ErrNotFound].
 func (d *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
 	return Row{d.read.QueryRowContext(ctx, query, args...)}
 }
@@ -124,7 +123,7 @@ func (s *Snapshot) QueryRow(ctx context.Context, query string, args ...any) Row 
 	return Row{s.tx.QueryRowContext(ctx, query, args...)}
 }
 
-// Prepare prepares a query that is repeated. It lasts as long as the snapshot, or until it is closed.
+// Prepare prepares a query until the snapshot ends.
 func (s *Snapshot) Prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	st, err := s.tx.PrepareContext(ctx, query)
 	return st, MapError(err)
@@ -142,10 +141,10 @@ type Scanner interface{ Scan(...any) error }
 // Row is the one row of a query.
 type Row struct{ row *sql.Row }
 
-// Scan is that of sql.Row, but that no row is [fault.ErrNotFound].
+// Scan is sql.Row's, except that no row is [fault.ErrNotFound].
 func (r Row) Scan(into ...any) error { return MapError(r.row.Scan(into...)) }
 
-// Select returns the rows of a query, each as scan reads it.
+// Select returns a query's rows, read by scan.
 func Select[T any](ctx context.Context, q Querier, scan func(Scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := q.Query(ctx, query, args...)
 	if err != nil {
@@ -154,13 +153,13 @@ func Select[T any](ctx context.Context, q Querier, scan func(Scanner) (T, error)
 	return Collect(rows, scan)
 }
 
-// One reads rows of one column.
+// One scans a row of one column.
 func One[T any](row Scanner) (v T, err error) {
 	err = row.Scan(&v)
 	return v, err
 }
 
-// Collect reads and closes rows.
+// Collect scans and closes rows.
 func Collect[T any](rows *sql.Rows, scan func(Scanner) (T, error)) ([]T, error) {
 	defer func() { _ = rows.Close() }()
 	var out []T
@@ -174,7 +173,7 @@ func Collect[T any](rows *sql.Rows, scan func(Scanner) (T, error)) ([]T, error) 
 	return out, MapError(rows.Err())
 }
 
-// Millis is a time as it is stored; see the migrations.
+// Millis is a time as stored; see the migrations.
 func Millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -190,7 +189,7 @@ func FromMillis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// FromNull undoes SQLite's habit to store NaN as NULL.
+// FromNull undoes SQLite's storing NaN as NULL.
 func FromNull(v sql.NullFloat64) float64 {
 	if !v.Valid {
 		return math.NaN()

@@ -1,3 +1,3 @@
-// Package db is the database below the store: one connection that writes, several that read, statements prepared once, and
-// the driver's errors as faults. All that is SQLite's alone is here, but for the SQL itself.
+// Package db is the database below the store: one writing and several reading connections, prepared statements, and the
+// driver's errors as faults. Only SQL itself is elsewhere.
 package db

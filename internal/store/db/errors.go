@@ -11,7 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// MapError turns the driver's errors into faults where one fits. What is a fault already stays as it is.
+// MapError turns driver errors into faults where one fits.
 func MapError(err error) error {
 	var se *sqlite.Error
 	switch {
@@ -27,20 +27,19 @@ func MapError(err error) error {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		kind = fault.ErrDamaged
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY:
-		kind = fault.ErrStoreAway
+		kind = fault.ErrStoreUnavailable
 	case sqlite3.SQLITE_CONSTRAINT:
 		kind = fault.ErrConflict
 	}
 	switch {
 	case kind == "" || errors.Is(err, kind):
 		return err
-	case kind == fault.ErrConflict: // which of them the caller knows, if any
+	case kind == fault.ErrConflict: // the caller knows which kind
 		return fmt.Errorf("%w: %w", err, kind)
 	}
 	return kind.Fault().Because(err)
 }
 
-// diskFull says which disk is full.
 func diskFull(dir string, cause error) error {
 	return fault.New(fault.ErrFull, fmt.Sprintf("The disk that holds the console's data folder %s is full, so nothing can be stored.", dir), "").Because(cause)
 }

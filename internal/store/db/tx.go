@@ -9,8 +9,8 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Tx is the write transaction. Statements that it has seen before are prepared, which halves the cost of the small
-// transactions that a submission is made of.
+// Tx is a write transaction. Repeated statements are prepared, which halves the cost of small transactions such as a
+// submission.
 type Tx struct {
 	tx     *sql.Tx
 	stmts  *statements
@@ -18,17 +18,17 @@ type Tx struct {
 	ended  []func(committed bool)
 }
 
-// OnEnd calls fn once the transaction has been committed or has failed.
+// OnEnd calls fn after the transaction committed or failed.
 func (t *Tx) OnEnd(fn func(committed bool)) { t.ended = append(t.ended, fn) }
 
-// statements are prepared on the one connection for writing.
+// statements are prepared on the write connection.
 type statements struct {
 	db      *sql.DB
 	mu      sync.Mutex
 	byQuery map[string]*sql.Stmt
 }
 
-// maxStatements bounds the prepared ones: the store has fewer queries than this.
+// maxStatements is more than the store has.
 const maxStatements = 100
 
 // Write runs fn in one write transaction.
@@ -47,9 +47,9 @@ func (d *DB) transact(ctx context.Context, fn func(*Tx) error) error {
 	}
 	t := &Tx{tx: tx, stmts: &d.stmts}
 	if err = fn(t); err != nil {
-		_ = tx.Rollback() // the first error is the one to tell
+		_ = tx.Rollback() // report the first error
 	} else if err = tx.Commit(); err == nil {
-		d.stmts.prepare(ctx, t.missed) // not before: the transaction has the only connection
+		d.stmts.prepare(ctx, t.missed) // only now is the one connection free
 	}
 	for _, end := range t.ended {
 		end(err == nil)
@@ -57,7 +57,7 @@ func (d *DB) transact(ctx context.Context, fn func(*Tx) error) error {
 	return MapError(err)
 }
 
-// prepare remembers queries for the next time. A failure costs nothing but that time.
+// prepare prepares queries for next time; failures only cost speed.
 func (s *statements) prepare(ctx context.Context, queries []string) {
 	for _, q := range queries {
 		s.mu.Lock()
@@ -92,7 +92,7 @@ func (s *statements) close() error {
 	return errors.Join(errs...)
 }
 
-// stmt returns the prepared statement for a query, or nil the first time.
+// stmt returns the prepared statement, nil the first time.
 func (t *Tx) stmt(ctx context.Context, query string) *sql.Stmt {
 	t.stmts.mu.Lock()
 	st := t.stmts.byQuery[query]

@@ -11,11 +11,10 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// curveSteps is how many steps a block of a curve covers. A run that trains rewrites its newest block about once a second,
-// a few KiB; whoever opens its page decodes them all, which takes a tenth of the time that a row for each step would.
+// curveSteps is the steps per block of a curve. A training run rewrites its newest block, a few KiB, about once a
+// second; opening its page decodes them all, ten times faster than rows.
 const curveSteps = 512
 
-// curveBlock is the number of the block that a step is in.
 func curveBlock(step int64) int64 {
 	if step < 0 {
 		return (step+1)/curveSteps - 1
@@ -23,7 +22,7 @@ func curveBlock(step int64) int64 {
 	return step / curveSteps
 }
 
-// readCurve returns what the blocks from first to last have of a curve.
+// readCurve reads a curve's blocks from first to last.
 func readCurve(ctx context.Context, q db.Querier, id run.ID, metric string, first, last int64) ([]run.CurvePoint, error) {
 	blocks, err := db.Select(ctx, q, db.One[[]byte], `SELECT data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ? ORDER BY block`,
 		id, metric, first, last)
@@ -39,7 +38,7 @@ func readCurve(ctx context.Context, q db.Querier, id run.ID, metric string, firs
 	return out, nil
 }
 
-// saveCurve makes the steps from one to another of a curve what they are in curve.
+// saveCurve replaces a curve's steps from..to by those in curve.
 func saveCurve(ctx context.Context, tx *db.Tx, id run.ID, metric string, from, to int64, curve []run.CurvePoint) error {
 	first, last := curveBlock(from), curveBlock(to)
 	old, err := readCurve(ctx, tx, id, metric, first, last)
@@ -65,7 +64,7 @@ func saveCurve(ctx context.Context, tx *db.Tx, id run.ID, metric string, from, t
 	return nil
 }
 
-// fromStep returns where the steps from this one on begin.
+// fromStep returns the index of the first point at or after a step.
 func fromStep(curve []run.CurvePoint, step int64) int {
 	n, _ := slices.BinarySearchFunc(curve, step, func(p run.CurvePoint, step int64) int { return cmp.Compare(p.Step, step) })
 	return n

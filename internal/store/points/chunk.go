@@ -10,23 +10,20 @@ import (
 )
 
 const (
-	// chunkPoints is how many points become one chunk. So many take more than a page: SQLite fills the pages of what does
-	// not fit into one, and wastes a third of those of blobs that do. CotrainCore's metrics take 7.3 bytes a point so, 11.4
-	// in chunks of 240, and 29 as rows.
+	// chunkPoints is the points per chunk. They take more than a page on purpose: SQLite wastes a third of the pages of
+	// smaller blobs. CotrainCore's metrics take 7.3 bytes a point, 11.4 in chunks of 240, and 29 as rows.
 	chunkPoints = 960
-	// headPoints is how many of the newest points of a series stay rows: those that are read all the time, that workers in
-	// step with each other still add to, and that are corrected.
+	// headPoints is how many of a series' newest points stay rows, since they are read, merged and corrected.
 	headPoints = 240
 )
 
-// kind is what all points of one chunk have in common.
+// kind is what the points of a chunk share.
 type kind struct {
 	attempt int
 	exact   bool
-	times   bool // steps above MaxStep, which are times and survive a rewind
+	times   bool // steps above MaxStep: times, which survive a rewind
 }
 
-// chunk is a chunk as it is stored.
 type chunk struct {
 	id          int64
 	kind        kind
@@ -56,7 +53,7 @@ func insertChunk(ctx context.Context, tx *db.Tx, id int64, kind kind, points []s
 	return err
 }
 
-// seriesName says which series that is, for an error.
+// seriesName names a series in an error.
 func seriesName(ctx context.Context, tx db.Querier, id int64) string {
 	var runID, metric string
 	var rank int

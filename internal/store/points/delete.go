@@ -9,13 +9,13 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// tidyRows and tidyChunks are how many points and chunks one transaction deletes, so that others can write in between.
+// tidyRows and tidyChunks bound one transaction's deletions, so that others can write in between.
 const (
 	tidyRows   = 20_000
 	tidyChunks = 200
 )
 
-// Delete removes the points of a run, in a transaction, from the sight of everybody. [Points.Tidy] deletes them.
+// Delete hides a run's points, within a transaction; [Points.Tidy] deletes them.
 func Delete(ctx context.Context, p *Points, tx *db.Tx, id run.ID) error {
 	for _, table := range []string{"curve_blocks", "stale_curves", "repeats"} {
 		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
@@ -27,7 +27,7 @@ func Delete(ctx context.Context, p *Points, tx *db.Tx, id run.ID) error {
 			p.forget(id)
 		}
 	})
-	// The unique key allows one orphan per name and rank, so the old owner's ID stays in the name.
+	// Name and rank of orphans must be unique, so the old run's ID goes into the name.
 	_, err := tx.Exec(ctx, `UPDATE series SET run_id = '', metric = run_id || '/' || metric WHERE run_id = ?`, id)
 	return err
 }
@@ -51,7 +51,7 @@ func (ps *Points) Tidy(ctx context.Context) error {
 		if series == 0 {
 			return nil
 		}
-		// The rows first: what SealPoints makes of them meanwhile is there when the chunks go.
+		// Rows first: SealPoints may turn them into chunks meanwhile.
 		for _, q := range []string{
 			fmt.Sprintf(`DELETE FROM points WHERE series = ?1 AND step IN (SELECT step FROM points WHERE series = ?1 LIMIT %d)`, tidyRows),
 			fmt.Sprintf(`DELETE FROM point_chunks WHERE id IN (SELECT id FROM point_chunks WHERE series = ?1 LIMIT %d)`, tidyChunks),
@@ -66,7 +66,7 @@ func (ps *Points) Tidy(ctx context.Context) error {
 	}
 }
 
-// deleteAll repeats a statement until it deletes nothing more.
+// deleteAll repeats a statement until it deletes nothing.
 func (ps *Points) deleteAll(ctx context.Context, query string, series int64) error {
 	for {
 		res, err := ps.db.Exec(ctx, query, series)

@@ -1,7 +1,4 @@
-// Package points keeps the points of metrics: rows while they are the newest of
-// their series, then compressed chunks, and beside them the curves over all workers
-// that pages show. Whoever stores points passes in the transaction that they are
-// part of. It writes tables of its own alone, and asks those of runs and workers who
-// exists, has ended and takes part. Start reading at write.go; what it keeps is in
-// chunk.go (points) and blocks.go (curves).
+// Package points stores metric points, as rows while they are the newest of their series and then as compressed chunks,
+// and the curves over all workers that pages show. The caller passes in its transaction. Only its own tables are
+// written; those of runs and workers are read. Start at write.go; chunk.go and blocks.go describe the storage.
 package points

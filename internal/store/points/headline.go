@@ -13,9 +13,9 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Headline returns the point of a run's curves, as of the last [Points.RollUp], that stands for it: at the newest step that
-// every worker still taking part in the newest attempt that trains has reported, or at the step of the stored headline when
-// that is greater. Participants and UpdatedAt stay zero.
+// Headline returns a run's headline as of the last [Points.RollUp]: the curves at the newest step that every
+// participating worker of the newest training attempt has reported, but never before the stored headline. Participants
+// and UpdatedAt are not set.
 func (ps *Points) Headline(ctx context.Context, id run.ID) (run.Progress, error) {
 	p, err := ps.headline(ctx, id)
 	if err != nil {
@@ -39,7 +39,7 @@ func (ps *Points) headline(ctx context.Context, id run.ID) (p run.Progress, err 
 	if err != nil {
 		return p, err
 	}
-	for _, metric := range Rolled() {
+	for _, metric := range CurveMetrics() {
 		reported, err := ps.newest(ctx, id, metric)
 		if err != nil {
 			return p, err
@@ -60,7 +60,7 @@ func (ps *Points) headline(ctx context.Context, id run.ID) (p run.Progress, err 
 	return p, err
 }
 
-// standing returns the workers of an attempt with rank, state and start alone: it is asked for with nearly every step.
+// standing returns an attempt's workers with only rank, state and start: it is needed for nearly every step.
 func (ps *Points) standing(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error) {
 	return db.Select(ctx, ps.db, func(row db.Scanner) (w run.Worker, err error) {
 		var started string
@@ -72,7 +72,7 @@ func (ps *Points) standing(ctx context.Context, id run.ID, attempt int) ([]run.W
 	}, `SELECT rank, state, coalesce(json_extract(body, '$.started_at'), '') FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
 }
 
-// Last returns the last point of a curve up to a step; the zero point when there is none.
+// Last returns a curve's last point up to a step, zero if none.
 func Last(ctx context.Context, q db.Querier, id run.ID, metric string, to int64) (run.CurvePoint, error) {
 	for block := curveBlock(to); ; block-- {
 		var data []byte
@@ -94,8 +94,8 @@ func Last(ctx context.Context, q db.Querier, id run.ID, metric string, to int64)
 	}
 }
 
-// newest returns the newest step that each worker has reported of a metric, by rank.
-func (ps *Points) newest(ctx context.Context, id run.ID, metric string) ([]run.Reported, error) {
+// newest returns the newest step that each worker reported of a metric, by rank.
+func (ps *Points) newest(ctx context.Context, id run.ID, metric string) ([]run.WorkerStep, error) {
 	rows, err := ps.db.Query(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
 		FROM series s LEFT JOIN points p ON p.series = s.id AND p.step = (SELECT max(step) FROM points WHERE series = s.id)
 		LEFT JOIN point_chunks c ON c.id = (SELECT id FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id ORDER BY last_step DESC, attempt DESC LIMIT 1)
@@ -104,7 +104,7 @@ func (ps *Points) newest(ctx context.Context, id run.ID, metric string) ([]run.R
 		return nil, err
 	}
 	type place struct{ step, at, attempt sql.NullInt64 }
-	all, err := db.Collect(rows, func(row db.Scanner) (run.Reported, error) {
+	all, err := db.Collect(rows, func(row db.Scanner) (run.WorkerStep, error) {
 		var rank int
 		var head, chunk place
 		err := row.Scan(&rank, &head.step, &head.at, &head.attempt, &chunk.step, &chunk.at, &chunk.attempt)
@@ -112,11 +112,11 @@ func (ps *Points) newest(ctx context.Context, id run.ID, metric string) ([]run.R
 		if chunk.step.Valid && (!head.step.Valid || chunk.step.Int64 > head.step.Int64 || chunk.step.Int64 == head.step.Int64 && chunk.attempt.Int64 > head.attempt.Int64) {
 			best = chunk
 		}
-		return run.Reported{Rank: rank, Attempt: int(best.attempt.Int64), Step: best.step.Int64, At: best.at.Int64}, err
+		return run.WorkerStep{Rank: rank, Attempt: int(best.attempt.Int64), Step: best.step.Int64, At: best.at.Int64}, err
 	})
 	out := all[:0]
 	for _, r := range all {
-		if r.Attempt > 0 { // else it has no point at all any more
+		if r.Attempt > 0 { // else it has no points
 			out = append(out, r)
 		}
 	}

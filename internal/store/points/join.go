@@ -13,8 +13,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// join derives a curve from the points of every worker. What it holds in memory is bounded by the steps of the curve,
-// not by the workers.
+// join derives a curve from every worker's points, in memory bounded by the curve's steps.
 func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to int64) (out []run.CurvePoint, err error) {
 	err = ps.readPoints(ctx, func(r *reader) error {
 		var sealed bool
@@ -25,7 +24,7 @@ func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to i
 		}
 		if sealed {
 			out, err = r.join(ctx, id, metric, from, to)
-		} else { // the newest steps, as they come in: SQLite does it all
+		} else { // near the end SQLite alone is faster
 			out, err = r.joinRows(ctx, id, metric, from, to)
 		}
 		return err
@@ -39,7 +38,7 @@ func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to i
 func (r *reader) joinRows(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
 	return db.Select(ctx, r.tx, func(row db.Scanner) (run.CurvePoint, error) {
 		var p run.CurvePoint
-		var mean, low, high, sum sql.NullFloat64 // one infinity and the other have no sum
+		var mean, low, high, sum sql.NullFloat64 // NULL for the sum of opposite infinities
 		var numbers int
 		var at int64
 		err := row.Scan(&p.Step, &mean, &low, &high, &sum, &p.Workers, &numbers, &at)
@@ -53,8 +52,8 @@ func (r *reader) joinRows(ctx context.Context, id run.ID, metric string, from, t
 		WHERE s.run_id = ? AND s.metric = ? GROUP BY p.step ORDER BY p.step`, from, to, id, metric)
 }
 
-// join reads one worker after the other. Workers report the same steps, so that nearly every point belongs to one that
-// the first has reported; those that do not are merged as in a log-structured tree, since each worker may have its own.
+// join reads one worker after the other. Workers report the same steps, so nearly every point matches one of the first
+// worker's; the rest is merged as in a log-structured tree, since each worker may have its own steps.
 func (r *reader) join(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
 	workers, err := r.workers(ctx, id, metric, math.MinInt)
 	if err != nil {
@@ -101,12 +100,11 @@ func (r *reader) join(ctx context.Context, id run.ID, metric string, from, to in
 	return out, nil
 }
 
-// stepSum is what is known of one step.
 type stepSum struct {
 	step      int64
 	workers   int
 	low, high float64
-	sum, lost float64 // lost is what rounding has taken from sum (Neumaier's summation)
+	sum, lost float64 // lost is the rounding error of sum (Neumaier's summation)
 	at        int64
 }
 
@@ -114,7 +112,7 @@ func sumOf(p series.Point) stepSum {
 	return stepSum{step: p.Step, workers: 1, low: p.Value, high: p.Value, sum: p.Value, at: p.At}
 }
 
-// add takes other workers' values of the step. A NaN makes everything NaN.
+// add merges other workers' values. NaN is contagious.
 func (s *stepSum) add(o stepSum) {
 	s.workers += o.workers
 	s.low, s.high, s.at = min(s.low, o.low), max(s.high, o.high), max(s.at, o.at)
@@ -130,7 +128,7 @@ func (s *stepSum) add(o stepSum) {
 
 func (s *stepSum) point() run.CurvePoint {
 	sum := s.sum
-	if !math.IsInf(sum, 0) && !math.IsNaN(s.lost) { // an infinity leaves no meaning in what was lost
+	if !math.IsInf(sum, 0) && !math.IsNaN(s.lost) { // an infinity makes lost meaningless
 		sum += s.lost
 	}
 	p := run.CurvePoint{Step: s.step, Mean: sum / float64(s.workers), Min: s.low, Max: s.high, Sum: sum, Workers: s.workers, At: db.FromMillis(s.at)}
@@ -140,7 +138,7 @@ func (s *stepSum) point() run.CurvePoint {
 	return p
 }
 
-// mergeSums merges two lists of ascending steps; it may change a.
+// mergeSums merges lists of ascending steps; it may change a.
 func mergeSums(a, b []stepSum) []stepSum {
 	if len(a) == 0 || len(b) == 0 {
 		return append(a, b...)

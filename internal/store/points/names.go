@@ -8,8 +8,8 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// MaxMetrics is how many metrics of a run are kept, beside those that its headline is made of: those that came first. A log
-// is untrusted, and each metric is a series of every worker, kept for ever.
+// MaxMetrics is how many metrics of a run are kept beside those of the headline, first come first served: a log is
+// untrusted, and each metric is a permanent series per worker.
 const MaxMetrics = 500
 
 // metricNames are the metrics of one run.
@@ -18,12 +18,12 @@ type metricNames struct {
 	told bool // that some are dropped
 }
 
-// namedRuns is how many runs' names are remembered; those of others are read again.
+// namedRuns is how many runs' names are cached.
 const namedRuns = 256
 
-// keeps reports whether a metric that has no series of this worker yet is kept. The first report that has others lists them.
+// keeps reports whether to keep a metric new to this worker, and lists the first report's dropped ones.
 func (w *Writer) keeps(ctx context.Context, id run.ID, metric string, out *Result) (bool, error) {
-	if slices.Contains(Rolled(), metric) {
+	if slices.Contains(CurveMetrics(), metric) {
 		return true, nil
 	}
 	names, err := w.names(ctx, id)
@@ -59,7 +59,7 @@ func (w *Writer) names(ctx context.Context, id run.ID) (*metricNames, error) {
 		return nil, err
 	}
 	for _, name := range list {
-		if !slices.Contains(Rolled(), name) {
+		if !slices.Contains(CurveMetrics(), name) {
 			names.kept[name] = struct{}{}
 		}
 	}

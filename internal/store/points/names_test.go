@@ -62,7 +62,7 @@ func TestOnlySoManyMetricsOfARunAreKept(t *testing.T) {
 	if told != 1 {
 		t.Errorf("it is told %d times: %+v", told, events)
 	}
-	curve, err := s.PointsPage(t.Context(), pointsRun, "name_005", 0, &points.Place{Rank: 1}, 10)
+	curve, err := s.PointsPage(t.Context(), pointsRun, "name_005", 0, &points.PageCursor{Rank: 1}, 10)
 	if err != nil || len(curve) != 1 {
 		t.Errorf("a metric that is kept has %d values of worker 1, %v", len(curve), err)
 	}

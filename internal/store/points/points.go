@@ -12,12 +12,12 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Points is the points of every run. Its methods are safe for concurrent use.
+// Points stores the points of all runs, safe for concurrent use.
 type Points struct {
 	db *db.DB
 
 	mu     sync.Mutex
-	series map[seriesKey]int64 // only committed ones
+	series map[seriesKey]int64 // committed ones
 	names  map[run.ID]*metricNames
 
 	sealing sync.Mutex // one SealPoints at a time
@@ -25,7 +25,7 @@ type Points struct {
 	heads   heads
 }
 
-// New returns the points of a database.
+// New returns the points in a database.
 func New(d *db.DB) *Points {
 	return &Points{
 		db: d, series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{},
@@ -33,7 +33,7 @@ func New(d *db.DB) *Points {
 	}
 }
 
-// WorkerPoint is one stored value.
+// WorkerPoint is a stored value.
 type WorkerPoint struct {
 	Rank  int        `json:"rank"`
 	Step  int64      `json:"step"`
@@ -41,7 +41,7 @@ type WorkerPoint struct {
 	At    int64      `json:"at"` // Unix milliseconds
 }
 
-// Metrics returns the names of a run's metrics, sorted.
+// Metrics returns the sorted names of a run's metrics.
 func (ps *Points) Metrics(ctx context.Context, id run.ID) ([]string, error) {
 	rows, err := ps.db.Query(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ? ORDER BY metric`, id)
 	if err != nil {
@@ -50,16 +50,16 @@ func (ps *Points) Metrics(ctx context.Context, id run.ID) ([]string, error) {
 	return db.Collect(rows, db.One[string])
 }
 
-// Place is the place of a point among those of a metric, which are ordered by rank, then step.
-type Place struct {
+// PageCursor is a position among a metric's points, by rank, then step.
+type PageCursor struct {
 	Rank int
 	Step int64
 }
 
-// PointsPage returns a metric's values by rank and step: of those from step from on, at most limit after the place, or
-// the first when it is nil. It reads about a chunk more than it returns.
-func (ps *Points) PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *Place, limit int) ([]WorkerPoint, error) {
-	place := Place{Rank: math.MinInt, Step: math.MinInt64}
+// PointsPage returns at most limit values of a metric at or after a step, by rank and step, following the cursor if not
+// nil. It reads about one chunk more than it returns.
+func (ps *Points) PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *PageCursor, limit int) ([]WorkerPoint, error) {
+	place := PageCursor{Rank: math.MinInt, Step: math.MinInt64}
 	if after != nil {
 		place = *after
 	}
@@ -96,10 +96,10 @@ func (ps *Points) PointsPage(ctx context.Context, id run.ID, metric string, from
 	return out, nil
 }
 
-// Curve returns a metric over all workers, by step, from step from on. A step for which any worker reported NaN is NaN. Those
-// of [Rolled] are as of the last [Points.RollUp].
+// Curve returns a metric over all workers, from a step on. A NaN of any worker makes the step NaN. [CurveMetrics] are as
+// of the last [Points.RollUp].
 func (ps *Points) Curve(ctx context.Context, id run.ID, metric string, from int64) ([]run.CurvePoint, error) {
-	if !slices.Contains(Rolled(), metric) {
+	if !slices.Contains(CurveMetrics(), metric) {
 		return ps.join(ctx, id, metric, from, math.MaxInt64)
 	}
 	curve, err := readCurve(ctx, ps.db, id, metric, curveBlock(from), math.MaxInt64)

@@ -183,7 +183,7 @@ func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 	}
 	must(t, sealAll(t.Context(), s))
 	page := func(after int64, limit int) ([]points.WorkerPoint, error) {
-		return s.PointsPage(t.Context(), pointsRun, "other", 0, &points.Place{Rank: 1, Step: after}, limit)
+		return s.PointsPage(t.Context(), pointsRun, "other", 0, &points.PageCursor{Rank: 1, Step: after}, limit)
 	}
 	said := func(what string, err error) {
 		t.Helper()

@@ -12,15 +12,13 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// reader reads series from their rows and chunks. It is one snapshot, so that a seal in between neither hides nor
-// repeats a point.
+// reader reads series from rows and chunks, in one snapshot, so that a concurrent seal neither hides nor repeats points.
 type reader struct {
 	tx            *db.Snapshot
 	rows, chunked *sql.Stmt
-	free          []*source // of chunks that were read: their buffers can be used again
+	free          []*source // chunk buffers for reuse
 }
 
-// readPoints calls fn with a reader.
 func (ps *Points) readPoints(ctx context.Context, fn func(*reader) error) error {
 	return ps.db.Read(ctx, func(tx *db.Snapshot) error {
 		r := &reader{tx: tx}
@@ -29,7 +27,7 @@ func (ps *Points) readPoints(ctx context.Context, fn func(*reader) error) error 
 	})
 }
 
-// prepare makes the statements of each. Most of what asks for the newest points does not need them.
+// prepare makes the statements of each; reads of the newest points mostly do without.
 func (r *reader) prepare(ctx context.Context) (err error) {
 	if r.rows == nil {
 		r.rows, err = r.tx.Prepare(ctx, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step`)
@@ -44,32 +42,32 @@ func (r *reader) prepare(ctx context.Context) (err error) {
 func (r *reader) close() {
 	for _, st := range []*sql.Stmt{r.rows, r.chunked} {
 		if st != nil {
-			_ = st.Close() // what it read is read
+			_ = st.Close() // already read
 		}
 	}
 }
 
-// worker is one worker's series of a metric.
+// worker is a worker's series of a metric.
 type worker struct {
 	series int64
 	rank   int
 }
 
-// workers returns the series of a metric from a rank on, by rank.
+// workers returns a metric's series from a rank on.
 func (r *reader) workers(ctx context.Context, id run.ID, metric string, from int) ([]worker, error) {
 	return db.Select(ctx, r.tx, func(row db.Scanner) (w worker, err error) { return w, row.Scan(&w.series, &w.rank) }, `SELECT id, rank FROM series WHERE run_id = ? AND metric = ? AND rank >= ? ORDER BY rank`, id, metric, from)
 }
 
-// source is where points of one series come from, in ascending steps: its rows, or one of its chunks.
+// source is where a series' points come from, in ascending steps: its rows or a chunk.
 type source struct {
-	point series.Point // the current one
+	point series.Point // current
 	kind  kind
-	order int64 // breaks a tie of two kinds; see the migration
+	order int64 // breaks ties between kinds; see the migration
 	rows  *sql.Rows
 	chunk series.ChunkReader
 }
 
-// next goes to the next point and reports whether there is one.
+// next advances and reports whether there is a point.
 func (s *source) next() (bool, error) {
 	if s.rows == nil {
 		if !s.chunk.Next() {
@@ -87,7 +85,7 @@ func (s *source) next() (bool, error) {
 	return err == nil, err
 }
 
-// wins reports whether the current point of s is the one to show of its step, rather than that of o.
+// wins reports whether s's current point beats o's at the same step.
 func (s *source) wins(o *source) bool {
 	switch {
 	case s.kind.attempt != o.kind.attempt:
@@ -98,17 +96,16 @@ func (s *source) wins(o *source) bool {
 	return s.order > o.order
 }
 
-// merge is the reading of one series. It holds the chunks that reach over the current step and the one after them.
+// merge reads one series. It holds the chunks that span the current step and the next one.
 type merge struct {
 	r       *reader
 	from    int64
 	open    []*source // each at its current point
 	chunks  *sql.Rows
-	waiting *chunk // the next of chunks; nil after the last
+	waiting *chunk // next of chunks; nil after the last
 }
 
-// each calls take for the points of a series from one step to another, each step once, in order, until take returns
-// false.
+// each calls take for a series' points in a range, each step once, in order, until take returns false.
 func (r *reader) each(ctx context.Context, id, from, to int64, take func(series.Point) bool) error {
 	if err := r.prepare(ctx); err != nil {
 		return err
@@ -117,12 +114,12 @@ func (r *reader) each(ctx context.Context, id, from, to int64, take func(series.
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rows.Close() }() // what it read is read
+	defer func() { _ = rows.Close() }() // already read
 	chunks, err := r.chunked.QueryContext(ctx, id, from, to)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = chunks.Close() }() // as above
+	defer func() { _ = chunks.Close() }() // already read
 	m := merge{r: r, from: from, chunks: chunks}
 	if err = m.run(&source{rows: rows, order: math.MaxInt64}, to, take); err == nil {
 		err = errors.Join(rows.Err(), chunks.Err())
@@ -162,7 +159,6 @@ func (m *merge) run(rows *source, to int64, take func(series.Point) bool) error 
 	}
 }
 
-// step is the lowest current step.
 func (m *merge) step() (step int64, any bool) {
 	for i, s := range m.open {
 		if i == 0 || s.point.Step < step {
@@ -172,7 +168,7 @@ func (m *merge) step() (step int64, any bool) {
 	return step, len(m.open) > 0
 }
 
-// take returns the point of a step that wins, and goes on to the next step.
+// take returns the winning point of a step and advances.
 func (m *merge) take(step int64) (series.Point, error) {
 	var best *source
 	var point series.Point
@@ -213,7 +209,7 @@ func (m *merge) wait() error {
 	return err
 }
 
-// enter begins to read the chunk that was waiting, at the first step that is wanted.
+// enter starts reading the waiting chunk at the first wanted step.
 func (m *merge) enter() error {
 	c := m.waiting
 	s := &source{}

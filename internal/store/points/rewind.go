@@ -12,11 +12,10 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// repeats are the lowest steps that the further attempts of a run have reported, by attempt. The first attempt, which
-// repeats nothing, has none.
+// repeats are the lowest steps that further attempts have reported, by attempt.
 type repeats map[int]int64
 
-// gone is the step from which on what an attempt reported is gone, since a later attempt has trained it again.
+// gone is the first step of an attempt that a later one has repeated.
 func (r repeats) gone(attempt int) int64 {
 	from := int64(math.MaxInt64)
 	for later, step := range r {
@@ -27,7 +26,7 @@ func (r repeats) gone(attempt int) int64 {
 	return from
 }
 
-// trained is the newest attempt that has reported a step, and the first one while none has.
+// trained is the newest attempt that has reported a step, or the first.
 func (r repeats) trained() int {
 	newest := 1
 	for attempt := range r {
@@ -53,7 +52,7 @@ func readRepeats(ctx context.Context, q db.Querier, id run.ID) (repeats, error) 
 	return out, err
 }
 
-// lowers reports whether points of a further attempt are of a lower step than it has reported before, and of which.
+// lowers reports whether points lower the first step of a further attempt, and to what.
 func (r repeats) lowers(attempt int, points []Point) (first int64, lower bool) {
 	if attempt <= 1 {
 		return 0, false
@@ -64,15 +63,15 @@ func (r repeats) lowers(attempt int, points []Point) (first int64, lower bool) {
 	}
 	first = from
 	for _, p := range points {
-		if slices.Contains(Rolled(), p.Metric) {
+		if slices.Contains(CurveMetrics(), p.Metric) {
 			first = min(first, p.Step)
 		}
 	}
 	return first, first < from
 }
 
-// repeat takes note of the lowest step that a further attempt has reported, and removes what earlier ones did from there
-// on: points and curves are those of one training. What has a time and no step stays.
+// repeat records the lowest step of a further attempt and removes earlier attempts' points from there on: points and
+// curves are of one training. Points without a step stay.
 func (r repeats) repeat(ctx context.Context, tx *db.Tx, id run.ID, attempt int, first int64) error {
 	r[attempt] = first
 	_, err := tx.Exec(ctx, `INSERT INTO repeats (run_id, attempt, from_step) VALUES (?,?,?)
@@ -101,8 +100,7 @@ func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) 
 	return cutCurves(ctx, tx, id, from)
 }
 
-// cutChunks cuts the chunks that begin before a step and reach beyond it. One that is damaged stays as it is: whoever reads
-// it is told so, and what others report must not wait for it.
+// cutChunks cuts chunks that span a step. Damaged ones stay: readers get an error, and writing must not stop.
 func cutChunks(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
 	chunks, err := db.Select(ctx, tx, scanChunk, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
 		WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND last_step >= ? AND first_step < ? AND attempt < ?`, id, from, from, attempt)
@@ -117,8 +115,7 @@ func cutChunks(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt in
 	return nil
 }
 
-// cut removes the points from a step on, of which it has some but not all. What is encoded stays as it is: only how many
-// of it count is changed.
+// cut removes the points from a step on, by lowering the chunk's count; its data stays.
 func (c chunk) cut(ctx context.Context, tx *db.Tx, from int64) error {
 	points, err := series.DecodeChunk(c.data, c.count)
 	if err != nil {
@@ -133,15 +130,15 @@ func (c chunk) cut(ctx context.Context, tx *db.Tx, from int64) error {
 	return err
 }
 
-// cutCurves removes the steps of the curves from this one on. Those that some attempt still has are derived again, and so
-// are those that a [Points.RollUp] under way has read before.
+// cutCurves removes the curves from a step on. Steps that remain in points are derived again, also those a concurrent
+// [Points.RollUp] has read.
 func cutCurves(ctx context.Context, tx *db.Tx, id run.ID, from int64) error {
 	var last int64
 	if err := tx.QueryRow(ctx, `SELECT coalesce(max(to_step), 0) FROM stale_curves WHERE run_id = ?`, id).Scan(&last); err != nil {
 		return err
 	}
 	block := curveBlock(from)
-	for _, metric := range Rolled() {
+	for _, metric := range CurveMetrics() {
 		p, err := Last(ctx, tx, id, metric, math.MaxInt64)
 		if err != nil {
 			return err

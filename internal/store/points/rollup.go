@@ -13,15 +13,15 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Rolled are the metrics whose curves over all workers are kept ready. A run of 88 000 steps on 300 workers has 26
-// million values of each: too many to join whenever somebody opens its page.
-func Rolled() []string { return []string{"loss", "tokens_per_second"} }
+// CurveMetrics are the metrics with stored curves over all workers. A run of 88 000 steps on 300 workers has 26 million
+// values of each: too many to join for each page.
+func CurveMetrics() []string { return []string{"loss", "tokens_per_second"} }
 
-// markStale notes, in the transaction of the points, which steps of the curves are no longer what the points say.
+// markStale marks the steps of curves that new points invalidate, in their transaction.
 func markStale(ctx context.Context, tx *db.Tx, id run.ID, points []Point) error {
 	from, to := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, p := range points {
-		if slices.Contains(Rolled(), p.Metric) {
+		if slices.Contains(CurveMetrics(), p.Metric) {
 			from, to = min(from, p.Step), max(to, p.Step)
 		}
 	}
@@ -40,19 +40,18 @@ func addStale(ctx context.Context, tx *db.Tx, id run.ID, taken bool, from, to in
 	return err
 }
 
-// RollUp is the part of a run's curves that [Points.RollUp] brought up to date.
+// RollUp is the part of a run's curves that [Points.RollUp] updated.
 type RollUp struct {
 	From, To int64                       // steps
 	Curves   map[string][]run.CurvePoint // by metric
-	More     bool                        // there is more to do
+	More     bool                        // more is stale
 }
 
-// rollSteps is how many steps one call brings up to date: a console that catches up must not do it all in one
-// transaction.
+// rollSteps is the steps per call: a console catching up must not use one huge transaction.
 const rollSteps = 2000
 
-// RollUp brings the next part of a run's curves up to date with its points and returns it; false when there was nothing
-// to do. What is to be done survives a kill, and doing it twice changes nothing. One caller at a time for each run.
+// RollUp updates the next stale part of a run's curves and returns it, or false. It is idempotent and resumes after a
+// kill. One caller at a time per run.
 func (ps *Points) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 	from, to, err := ps.takeStale(ctx, id)
 	if errors.Is(err, fault.ErrNotFound) {
@@ -64,7 +63,7 @@ func (ps *Points) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 	r := RollUp{From: from, To: min(to, from+rollSteps-1), Curves: map[string][]run.CurvePoint{}}
 	r.More = r.To < to
 	points := 0
-	for _, metric := range Rolled() {
+	for _, metric := range CurveMetrics() {
 		if r.Curves[metric], err = ps.join(ctx, id, metric, r.From, r.To); err != nil {
 			return r, false, err
 		}
@@ -98,11 +97,11 @@ func (ps *Points) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 	return r, true, nil
 }
 
-// emptyUntil returns the last step, up to to, before the next one after a step that any curve has: whatever a log says its
-// step is, a gap of any size is one call.
+// emptyUntil returns the end of the gap after a step, at most to: a log can print any step, and a gap of any size takes
+// one call.
 func (ps *Points) emptyUntil(ctx context.Context, id run.ID, after, to int64) (int64, error) {
 	err := ps.readPoints(ctx, func(r *reader) error {
-		for _, metric := range Rolled() {
+		for _, metric := range CurveMetrics() {
 			workers, err := r.workers(ctx, id, metric, math.MinInt)
 			if err != nil {
 				return err
@@ -122,13 +121,13 @@ func (ps *Points) emptyUntil(ctx context.Context, id run.ID, after, to int64) (i
 	return to, err
 }
 
-// exists returns [fault.ErrNotFound] for a run that has been deleted: nothing may come back of it.
+// exists returns [fault.ErrNotFound] for a deleted run, which must not come back.
 func exists(ctx context.Context, tx *db.Tx, id run.ID) error {
 	var one int
 	return tx.QueryRow(ctx, `SELECT 1 FROM runs WHERE id = ?`, id).Scan(&one)
 }
 
-// StaleCurves returns the runs whose curves are behind their points.
+// StaleCurves returns the runs with stale curves.
 func (ps *Points) StaleCurves(ctx context.Context) ([]run.ID, error) {
 	rows, err := ps.db.Query(ctx, `SELECT DISTINCT run_id FROM stale_curves ORDER BY run_id DESC`)
 	if err != nil {
@@ -137,10 +136,10 @@ func (ps *Points) StaleCurves(ctx context.Context) ([]run.ID, error) {
 	return db.Collect(rows, db.One[run.ID])
 }
 
-// takeStale adds what was marked to what was taken before and not finished, and returns its steps, or
-// [fault.ErrNotFound]. Points that come from here on make a new mark.
+// takeStale merges the marks with an unfinished earlier take and returns the steps, or [fault.ErrNotFound]. Later points
+// make a new mark.
 func (ps *Points) takeStale(ctx context.Context, id run.ID) (from, to int64, err error) {
-	// Most of the time there is nothing: that costs no write.
+	// Usually there is nothing: avoid a write.
 	err = ps.db.QueryRow(ctx, `SELECT from_step FROM stale_curves WHERE run_id = ? LIMIT 1`, id).Scan(&from)
 	if err != nil {
 		return 0, 0, err

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// sealRows is about how many rows one transaction seals: a few milliseconds in which nobody else can write.
+	// sealRows is about the rows of one transaction: a few milliseconds in which nobody else can write.
 	sealRows = 2000
-	// scanSeries is how many series one call looks at to find what an earlier console left.
+	// scanSeries is the series one call scans for an earlier console's rows.
 	scanSeries = 200
 )
 
-// SealPoints moves rows of points into chunks, a few thousand in one transaction, and reports whether there is more to do
-// now. Of a run that goes on it leaves the newest of each series, since those are what is read, repeated and corrected; of
-// one that has ended it leaves none. Nothing that can be read is changed by it, and a kill in between changes nothing.
+// SealPoints moves rows into chunks, a few thousand per transaction, and reports whether there is more to do now. It
+// leaves the newest rows of a live run, which are read, repeated and corrected, and none of an ended one. Readers see no
+// difference, nor does a kill matter.
 func (ps *Points) SealPoints(ctx context.Context) (more bool, err error) {
 	ps.sealing.Lock()
 	defer ps.sealing.Unlock()
@@ -45,30 +45,28 @@ func (ps *Points) SealPoints(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// sealer is what SealPoints remembers from one call to the next.
+// sealer is the state between calls of SealPoints.
 type sealer struct {
 	perChunk int   // points
-	keep     int   // rows of a series of a run that goes on
-	after    int64 // the last series that was looked at for what an earlier console left
+	keep     int   // rows of a live run's series
+	after    int64 // last series scanned
 	scanned  bool  // all were
 	due      []dueSeries
 }
 
-// dueSeries is a series with rows to seal.
 type dueSeries struct {
 	run    run.ID
 	series int64
-	keep   int // how many of the newest rows stay
+	keep   int // newest rows that stay
 }
 
-// heads counts the rows of each series, so that nobody has to search for those with many. A count may be too high, never
-// too low; every series with rows has one once SealPoints has looked at all.
+// heads counts each series' rows, to find those with many. A count may be too high, never too low, and is complete once
+// SealPoints has scanned all series.
 type heads struct {
 	mu   sync.Mutex
 	runs map[run.ID]map[int64]int
 }
 
-// add takes what was stored.
 func (h *heads) add(added map[run.ID]map[int64]int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,7 +92,6 @@ func (h *heads) count(id run.ID, n int64) int {
 	return h.runs[id][n]
 }
 
-// sub takes what is no longer there.
 func (h *heads) sub(id run.ID, n int64, count int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -108,8 +105,7 @@ func (h *heads) sub(id run.ID, n int64, count int) {
 	}
 }
 
-// scanHeads counts the rows of some series that an earlier console may have left: it goes from series to series in the
-// key of points, and never over all of them.
+// scanHeads counts rows of series that an earlier console may have left, skipping along the key of points.
 func (ps *Points) scanHeads(ctx context.Context) error {
 	rows, err := ps.db.Query(ctx, `WITH RECURSIVE heads (series) AS (SELECT min(series) FROM points WHERE series > ?
 		UNION ALL SELECT (SELECT min(series) FROM points WHERE series > heads.series) FROM heads WHERE series IS NOT NULL LIMIT ?)
@@ -129,7 +125,7 @@ func (ps *Points) scanHeads(ctx context.Context) error {
 	}
 	for _, h := range found {
 		ps.sealer.after = h.series
-		if h.run.String != "" { // those of deleted runs are Tidy's
+		if h.run.String != "" { // deleted runs' are for Tidy
 			ps.heads.add(map[run.ID]map[int64]int{run.ID(h.run.String): {h.series: h.count}})
 		}
 	}
@@ -137,7 +133,7 @@ func (ps *Points) scanHeads(ctx context.Context) error {
 	return nil
 }
 
-// findDue lists the series with enough rows, and all those of runs that have ended.
+// findDue lists the series with enough rows, and all of ended runs.
 func (ps *Points) findDue(ctx context.Context) error {
 	ps.heads.mu.Lock()
 	ids := make([]run.ID, 0, len(ps.heads.runs))
@@ -170,12 +166,12 @@ func (ps *Points) findDue(ctx context.Context) error {
 		}
 		ps.heads.mu.Unlock()
 	}
-	// In the order of the table's key, and so that a test does the same each time.
+	// In key order, which also makes tests deterministic.
 	slices.SortFunc(ps.sealer.due, func(a, b dueSeries) int { return cmp.Compare(a.series, b.series) })
 	return nil
 }
 
-// states returns the states of those runs that exist.
+// states returns the states of existing runs.
 func (ps *Points) states(ctx context.Context, ids []run.ID) (map[run.ID]run.State, error) {
 	list, err := json.Marshal(ids)
 	if err != nil {
@@ -197,7 +193,7 @@ func (ps *Points) states(ctx context.Context, ids []run.ID) (map[run.ID]run.Stat
 	return states, err
 }
 
-// sealDue seals series in one transaction until it is long enough. What failed is found again by the next call.
+// sealDue seals series until the transaction is long enough. The next call finds failed ones again.
 func (ps *Points) sealDue(ctx context.Context) error {
 	due := ps.sealer.due
 	ps.sealer.due = nil
@@ -210,7 +206,7 @@ func (ps *Points) sealDue(ctx context.Context) error {
 		whole := true
 		for work := 0; whole && len(due) > 0 && work < sealRows; {
 			d := due[0]
-			counted := ps.heads.count(d.run, d.series) // in the transaction: what is stored from here on adds to it
+			counted := ps.heads.count(d.run, d.series) // in the transaction: later rows add to it
 			limit := d.keep + max(1, sealRows/ps.sealer.perChunk)*ps.sealer.perChunk
 			rows, err := oldestRows(ctx, tx, d.series, limit)
 			if err != nil {
@@ -227,7 +223,7 @@ func (ps *Points) sealDue(ctx context.Context) error {
 			work += len(rows) + perSeries
 			if whole = len(rows) < limit; whole {
 				due = due[1:]
-				n = counted - (len(rows) - n) // so that exactly those that are left stay counted
+				n = counted - (len(rows) - n) // so that exactly the remaining rows stay counted
 			}
 			done = append(done, gone{d, n})
 		}
@@ -243,16 +239,15 @@ func (ps *Points) sealDue(ctx context.Context) error {
 	return nil
 }
 
-// perSeries is about how many rows one could seal in the time that it takes to store a chunk.
+// perSeries is how many rows take as long as storing a chunk.
 const perSeries = 20
 
-// row is a row of points.
 type row struct {
 	point series.Point
 	kind  kind
 }
 
-// oldestRows returns the rows of a series with the lowest steps.
+// oldestRows returns a series' rows with the lowest steps.
 func oldestRows(ctx context.Context, tx *db.Tx, id int64, limit int) ([]row, error) {
 	return db.Select(ctx, tx, func(sc db.Scanner) (row, error) {
 		var r row
@@ -263,13 +258,13 @@ func oldestRows(ctx context.Context, tx *db.Tx, id int64, limit int) ([]row, err
 	}, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
 }
 
-// sealOldest replaces the oldest rows of a series by chunks.
+// sealOldest replaces a series' oldest rows by chunks.
 func sealOldest(ctx context.Context, tx *db.Tx, id int64, rows []row, perChunk int) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	byKind := map[kind][]series.Point{}
-	var kinds []kind // in the order in which they occur
+	var kinds []kind // in order of occurrence
 	for _, r := range rows {
 		if byKind[r.kind] == nil {
 			kinds = append(kinds, r.kind)

@@ -11,15 +11,15 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Point is one value of one metric of one worker.
+// Point is a value of a worker's metric.
 type Point struct {
 	Metric string
-	Step   int64 // Unix milliseconds for a metric without steps
+	Step   int64 // Unix milliseconds for metrics without steps
 	Value  float64
-	Exact  bool // from a machine line; wins over a printed one
+	Exact  bool // machine-readable; wins over a printed one
 }
 
-// Report is what one worker reported at one time.
+// Report is what a worker reported at one time.
 type Report struct {
 	Run           run.ID
 	Attempt, Rank int
@@ -27,27 +27,27 @@ type Report struct {
 	Points        []Point
 }
 
-// Result is what became of a report.
+// Result is the outcome of a report.
 type Result struct {
-	Points []Point // those whose steps no later attempt has trained again
-	// Gone is the first step that a later attempt has trained again: what else this one says of it and of those after it is
-	// of no use either. It is the greatest number where there is none.
+	Points []Point // those not repeated by a later attempt
+	// Gone is the first step repeated by a later attempt, which obsoletes this one's from there on; the greatest number
+	// for none.
 	Gone int64
-	// Rewound is true when the attempt trains steps again, from From on: what earlier ones reported of them is gone.
+	// Rewound is true when the attempt repeats steps from From on, removing earlier reports.
 	Rewound bool
 	From    int64
-	Dropped []string // names of metrics beyond [MaxMetrics], sorted; told once a run while its names are remembered
+	Dropped []string // names beyond [MaxMetrics], sorted; once per run while cached
 }
 
 // Writer stores reports in one transaction.
 type Writer struct {
 	p       *Points
 	tx      *db.Tx
-	rows    []any // arguments of those that are not stored yet
+	rows    []any // arguments of pending rows
 	fresh   map[seriesKey]int64
 	added   map[run.ID]map[int64]int // rows by series
 	repeats map[run.ID]repeats
-	named   []run.ID // runs whose names were looked at
+	named   []run.ID // runs whose names were read
 }
 
 // NewWriter returns a writer for a transaction.
@@ -57,7 +57,7 @@ func NewWriter(p *Points, tx *db.Tx) *Writer {
 	return w
 }
 
-// end remembers what was committed, and forgets what never came to be.
+// end updates the caches after the transaction.
 func (w *Writer) end(committed bool) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
@@ -73,7 +73,7 @@ func (w *Writer) end(committed bool) {
 	w.p.heads.add(w.added)
 }
 
-// Add stores a report, but for rows that wait for [Writer.Flush].
+// Add stores a report; rows may wait for [Writer.Flush].
 func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 	done, ok := w.repeats[r.Run]
 	if !ok {
@@ -86,7 +86,7 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 	out := Result{Gone: done.gone(r.Attempt)}
 	out.Points = before(r.Points, out.Gone)
 	if out.From, out.Rewound = done.lowers(r.Attempt, out.Points); out.Rewound {
-		if err := w.Flush(ctx); err != nil { // earlier reports may hold what is repeated
+		if err := w.Flush(ctx); err != nil { // earlier reports may hold repeated steps
 			return out, err
 		}
 		if err := done.repeat(ctx, w.tx, r.Run, r.Attempt, out.From); err != nil {
@@ -122,12 +122,12 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 	return out, nil
 }
 
-// before returns the points of steps before one, and those that have a time and no step.
+// before returns points before a step, and those without one.
 func before(points []Point, step int64) []Point {
 	if step == math.MaxInt64 {
 		return points
 	}
-	var out []Point // the report stays as it is: it is stored once more when this transaction fails
+	var out []Point // a copy: the report is stored again if this transaction fails
 	for _, p := range points {
 		if p.Step < step || p.Step > run.MaxStep {
 			out = append(out, p)
@@ -142,7 +142,7 @@ type seriesKey struct {
 	rank   int
 }
 
-// seriesID returns the series of a metric of a worker; ok is false when the metric is dropped.
+// seriesID returns a worker's series of a metric; ok is false if dropped.
 func (w *Writer) seriesID(ctx context.Context, k seriesKey, out *Result) (id int64, ok bool, err error) {
 	w.p.mu.Lock()
 	id, ok = w.p.series[k]
@@ -165,10 +165,10 @@ func (w *Writer) seriesID(ctx context.Context, k seriesKey, out *Result) (id int
 	return id, true, nil
 }
 
-// rowsPerInsert rows go into one statement: it saves most of the cost of a call into SQLite.
+// rowsPerInsert saves most of the cost of calling SQLite.
 const rowsPerInsert = 64
 
-// upsert lets a later attempt win over an earlier one, and within an attempt an exact value over a printed one.
+// upsert lets later attempts win, and within an attempt exact values over printed ones.
 const upsert = ` ON CONFLICT (series, step) DO UPDATE SET value = excluded.value, at = excluded.at, exact = excluded.exact,
 	attempt = excluded.attempt WHERE excluded.attempt > points.attempt OR (excluded.attempt = points.attempt AND excluded.exact >= points.exact)`
 
@@ -183,7 +183,7 @@ var (
 	insertMany = insertRow + strings.Repeat(rowValues+`,`, rowsPerInsert-1) + rowValues + upsert
 )
 
-// row gathers points into as few statements as possible.
+// row gathers points into few statements.
 func (w *Writer) row(ctx context.Context, series int64, p Point, r Report) error {
 	exact := 0
 	if p.Exact {
@@ -198,7 +198,7 @@ func (w *Writer) row(ctx context.Context, series int64, p Point, r Report) error
 	return err
 }
 
-// Flush stores the rows that wait; it comes before the end of the transaction.
+// Flush stores pending rows; call it before the commit.
 func (w *Writer) Flush(ctx context.Context) error {
 	for ; len(w.rows) >= rowFields; w.rows = w.rows[rowFields:] {
 		if _, err := w.tx.Exec(ctx, insertOne, w.rows[:rowFields]...); err != nil {

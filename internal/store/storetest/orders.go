@@ -30,7 +30,7 @@ func testOrders(t *testing.T, s Store) {
 	}
 	signalled := func() bool {
 		select {
-		case <-s.Ordered():
+		case <-s.NewOrders():
 			return true
 		default:
 			return false
@@ -74,7 +74,7 @@ func testOrders(t *testing.T, s Store) {
 		t.Error("nobody is told of the purge")
 	}
 	for _, done := range []store.Order{one, two, purge} {
-		if err := s.Done(t.Context(), done); err != nil {
+		if err := s.CompleteOrder(t.Context(), done); err != nil {
 			t.Fatal(err)
 		}
 		if done == one { // was taken, but is a purge by now

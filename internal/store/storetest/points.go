@@ -23,7 +23,7 @@ var nearly = cmp.Options{
 
 // Pages is the part of a store that [AllPoints] reads.
 type Pages interface {
-	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.Place, limit int) ([]points.WorkerPoint, error)
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 }
 
 // AllPoints returns a metric's values of every worker, by rank and step.
@@ -127,10 +127,10 @@ func testPointsPage(t *testing.T, s Store) {
 	}
 	all, err := AllPoints(t.Context(), s, id, "loss")
 	must(t, err)
-	place := func(rank int, step int64) *points.Place { return &points.Place{Rank: rank, Step: step} }
+	place := func(rank int, step int64) *points.PageCursor { return &points.PageCursor{Rank: rank, Step: step} }
 	for _, tc := range []struct {
 		from  int64
-		after *points.Place
+		after *points.PageCursor
 		limit int
 		want  string
 	}{
@@ -159,7 +159,7 @@ func testPointsPage(t *testing.T, s Store) {
 		same(t, fmt.Sprintf("from %d after %v, %d", tc.from, tc.after, tc.limit), text, tc.want)
 	}
 	var paged []points.WorkerPoint
-	for after := (*points.Place)(nil); ; {
+	for after := (*points.PageCursor)(nil); ; {
 		page, err := s.PointsPage(t.Context(), id, "loss", math.MinInt64, after, 2)
 		must(t, err)
 		if len(page) == 0 {

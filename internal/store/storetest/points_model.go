@@ -35,7 +35,7 @@ func (m *model) commit(b *store.Batch) {
 	wanted := slices.DeleteFunc(slices.Clone(b.Points), func(p points.Point) bool { return m.gone(b.Attempt, p.Step) })
 	for _, p := range wanted {
 		before, known := m.first[b.Attempt]
-		if b.Attempt > 1 && slices.Contains(points.Rolled(), p.Metric) && (!known || p.Step < before) {
+		if b.Attempt > 1 && slices.Contains(points.CurveMetrics(), p.Metric) && (!known || p.Step < before) {
 			m.first[b.Attempt] = p.Step
 			m.step = min(m.step, p.Step-1)
 		}
@@ -78,7 +78,7 @@ func (m *model) add(b *store.Batch, p points.Point) {
 func (m *model) metrics() []string { return slices.Sorted(maps.Keys(m.points)) }
 
 // points are all those of PointsPage.
-func (m *model) page(metric string, from int64, after *points.Place) []points.WorkerPoint {
+func (m *model) page(metric string, from int64, after *points.PageCursor) []points.WorkerPoint {
 	var out []points.WorkerPoint
 	for _, rank := range slices.Sorted(maps.Keys(m.points[metric])) {
 		for _, step := range slices.Sorted(maps.Keys(m.points[metric][rank])) {
@@ -130,7 +130,7 @@ func (m *model) headline() run.Progress {
 		attempt = max(attempt, later)
 	}
 	p := run.Progress{Step: m.step}
-	for _, metric := range points.Rolled() {
+	for _, metric := range points.CurveMetrics() {
 		var newest []int64
 		for _, steps := range m.points[metric] {
 			if len(steps) == 0 {

@@ -179,7 +179,7 @@ func (c *pointsCheck) rollUp(t *rapid.T) {
 		c.must(t, err)
 		more = r.More
 	}
-	for _, metric := range points.Rolled() {
+	for _, metric := range points.CurveMetrics() {
 		from := rapid.Int64Range(0, 300).Draw(t, "from")
 		got, err := c.s.Curve(c.ctx, c.id, metric, from)
 		c.must(t, err)
@@ -238,9 +238,9 @@ func (c *pointsCheck) readPages(t *rapid.T) {
 	metric := rapid.SampledFrom(names).Draw(t, "metric")
 	from := rapid.Int64Range(0, 300).Draw(t, "from")
 	limit := rapid.IntRange(1, 40).Draw(t, "limit")
-	var after *points.Place
+	var after *points.PageCursor
 	if rapid.Bool().Draw(t, "after a place") {
-		after = &points.Place{Rank: rapid.IntRange(-1, 3).Draw(t, "rank"), Step: rapid.Int64Range(-1, 300).Draw(t, "step")}
+		after = &points.PageCursor{Rank: rapid.IntRange(-1, 3).Draw(t, "rank"), Step: rapid.Int64Range(-1, 300).Draw(t, "step")}
 	}
 	for want := c.model.page(metric, from, after); ; {
 		page, err := c.s.PointsPage(c.ctx, c.id, metric, from, after, limit)
@@ -250,6 +250,6 @@ func (c *pointsCheck) readPages(t *rapid.T) {
 		if want = want[n:]; n == 0 {
 			return
 		}
-		after = &points.Place{Rank: page[n-1].Rank, Step: page[n-1].Step}
+		after = &points.PageCursor{Rank: page[n-1].Rank, Step: page[n-1].Step}
 	}
 }

@@ -79,7 +79,7 @@ func testSaved(t *testing.T, s Store) {
 		b := batch(id, rank, cur[rank], "x\n")
 		b.Attempt = attempt
 		for _, step := range steps {
-			b.Saved = append(b.Saved, store.Checkpoint{Step: step, Path: fmt.Sprintf("c/step_%d", step)})
+			b.Checkpoints = append(b.Checkpoints, store.Checkpoint{Step: step, Path: fmt.Sprintf("c/step_%d", step)})
 		}
 		must(t, s.Commit(t.Context(), []*store.Batch{b}))
 		cur[rank] = b.To
@@ -87,24 +87,24 @@ func testSaved(t *testing.T, s Store) {
 	save(0, 1, 10, 20)
 	save(1, 1, 10)
 	save(0, 2, 20)
-	got, err := s.Saved(t.Context(), id)
+	got, err := s.SavedCheckpoints(t.Context(), id)
 	must(t, err)
-	same(t, "checkpoints", got, []run.Saved{
+	same(t, "checkpoints", got, []run.SavedCheckpoint{
 		{Attempt: 2, Rank: 0, Step: 20, Path: "c/step_20"}, {Attempt: 1, Rank: 0, Step: 10, Path: "c/step_10"}, {Attempt: 1, Rank: 1, Step: 10, Path: "c/step_10"},
 	})
 	for step := int64(1000); step < 1100; step++ {
 		save(0, 2, step)
 	}
-	got, err = s.Saved(t.Context(), id)
+	got, err = s.SavedCheckpoints(t.Context(), id)
 	must(t, err)
 	if len(got) != 21 || got[0].Step != 1099 || got[20].Rank != 1 {
 		t.Errorf("after very many there are %d: %+v", len(got), got)
 	}
-	if got, err := s.Saved(t.Context(), other); err != nil || len(got) != 0 {
+	if got, err := s.SavedCheckpoints(t.Context(), other); err != nil || len(got) != 0 {
 		t.Errorf("of another run: %v, %v", got, err)
 	}
 	must(t, s.DeleteRun(t.Context(), id))
-	if got, err := s.Saved(t.Context(), id); err != nil || len(got) != 0 {
+	if got, err := s.SavedCheckpoints(t.Context(), id); err != nil || len(got) != 0 {
 		t.Errorf("of a deleted run: %v, %v", got, err)
 	}
 }
@@ -124,14 +124,14 @@ func turns(t *testing.T, s Store) string {
 		if first, err := s.ReadyOf(t.Context(), g, 1); err != nil || len(first) != 1 || first[0] != ready[0] {
 			t.Errorf("first of group %+v is %+v, %v; want %+v", g, first, err, ready[0])
 		}
-		if !slices.IsSortedFunc(ready, func(a, b store.ReadyRun) int { return a.Compare(b.Turn) }) {
+		if !slices.IsSortedFunc(ready, func(a, b store.ReadyRun) int { return a.Compare(b.QueueKey) }) {
 			t.Errorf("group %+v is not in order: %+v", g, ready)
 		}
 		if !g.Full() {
 			all = append(all, ready...)
 		}
 	}
-	slices.SortFunc(all, func(a, b store.ReadyRun) int { return a.Compare(b.Turn) })
+	slices.SortFunc(all, func(a, b store.ReadyRun) int { return a.Compare(b.QueueKey) })
 	order := ""
 	for _, r := range all {
 		order += string(r.ID[len(r.ID)-1:])
@@ -347,11 +347,11 @@ func testLines(t *testing.T, s Store) {
 	}
 	runs, err := s.Runs(t.Context(), run.RunFilter{Limit: 100})
 	must(t, err)
-	must(t, s.Lines(t.Context(), runs))
+	must(t, s.SetQueuePlaces(t.Context(), runs))
 	var got []string
 	for _, r := range runs {
-		if r.Line != nil {
-			got = append(got, r.Name+": "+r.Line.String())
+		if r.QueuePlace != nil {
+			got = append(got, r.Name+": "+r.QueuePlace.String())
 		}
 	}
 	same(t, "places", got, []string{

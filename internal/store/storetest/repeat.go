@@ -17,7 +17,7 @@ func steps(id run.ID, attempt, rank int, from, to int64) *store.Batch {
 	b.Attempt = attempt
 	for step := from; step <= to; step++ {
 		b.Points = append(b.Points, points.Point{Metric: "loss", Step: step, Value: float64(100*attempt) + float64(step)}, points.Point{Metric: "tokens_per_second", Step: step, Value: 5})
-		b.Saved = append(b.Saved, store.Checkpoint{Step: step, Path: "p"})
+		b.Checkpoints = append(b.Checkpoints, store.Checkpoint{Step: step, Path: "p"})
 	}
 	return b
 }
@@ -84,7 +84,7 @@ func testRepeat(t *testing.T, s Store) {
 		must(t, err)
 		same(t, "points of "+metric, len(pts), want)
 	}
-	saved, err := s.Saved(t.Context(), id)
+	saved, err := s.SavedCheckpoints(t.Context(), id)
 	must(t, err)
 	same(t, "checkpoints", len(saved), 14)
 
@@ -92,7 +92,7 @@ func testRepeat(t *testing.T, s Store) {
 	must(t, s.Commit(t.Context(), []*store.Batch{late}))
 	bothAttempts(t, s, id, "a late batch", 1, 2, 6, 7)
 	same(t, "points of the late batch", len(late.Points), 2*9)
-	if again, err := s.Saved(t.Context(), id); err != nil || len(again) != 14 {
+	if again, err := s.SavedCheckpoints(t.Context(), id); err != nil || len(again) != 14 {
 		t.Errorf("checkpoints after a late batch: %+v, %v", again, err)
 	}
 	more := next(second, steps(id, 2, 0, 8, 8))

@@ -30,7 +30,7 @@ type Store interface {
 	Commit(ctx context.Context, batches []*store.Batch) error
 	ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error)
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
-	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.Place, limit int) ([]points.WorkerPoint, error)
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	SealPoints(ctx context.Context) (bool, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	RollUp(ctx context.Context, id run.ID) (points.RollUp, bool, error)
@@ -41,14 +41,14 @@ type Store interface {
 	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
 	DeleteRun(ctx context.Context, id run.ID) error
 	Tidy(ctx context.Context) error
-	Saved(ctx context.Context, id run.ID) ([]run.Saved, error)
+	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	Dispatching(ctx context.Context) ([]run.ID, error)
 	Expired(ctx context.Context, now time.Time) ([]run.ID, error)
 	ReleaseDue(ctx context.Context, now time.Time) error
 	ReadyGroups(ctx context.Context) ([]store.ReadyGroup, error)
 	ReadyOf(ctx context.Context, g store.ReadyGroup, limit int) ([]store.ReadyRun, error)
 	Unplaced(ctx context.Context) ([]store.Unplaced, error)
-	Lines(ctx context.Context, runs []run.Run) error
+	SetQueuePlaces(ctx context.Context, runs []run.Run) error
 	ReadyWithOtherReason(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
 	SetWaitReason(ctx context.Context, reason string, ids []run.ID) error
 	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
@@ -62,9 +62,9 @@ type Store interface {
 	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
 	StopSweep(ctx context.Context, id run.SweepID, fn func(*store.Update) error) ([]store.Update, error)
 	DeleteSweep(ctx context.Context, id run.SweepID) error
-	Ordered() <-chan struct{}
+	NewOrders() <-chan struct{}
 	Orders(ctx context.Context) ([]store.Order, error)
-	Done(ctx context.Context, o store.Order) error
+	CompleteOrder(ctx context.Context, o store.Order) error
 	Ping(ctx context.Context) error
 	Close() error
 }

@@ -20,18 +20,18 @@ type Runs interface {
 // Control reads the nodes of the cluster.
 type Control interface {
 	Nodes(ctx context.Context) ([]run.Node, error)
-	// MeasureGPUs adds what the nodes' GPUs are doing.
+	// MeasureGPUs adds GPU statistics.
 	MeasureGPUs(ctx context.Context, nodes []run.Node)
 }
 
-// Pages are the handlers of the section.
+// Pages are the section's handlers.
 type Pages struct {
 	*page.Site
 	Runs    Runs
 	Control Control
 }
 
-// Nodes lists the cluster's nodes, and who has their GPUs.
+// Nodes lists the cluster's nodes and the users of their GPUs.
 func (p *Pages) Nodes(w http.ResponseWriter, r *http.Request) error {
 	nodes, err := p.Control.Nodes(r.Context())
 	if err != nil {
@@ -45,7 +45,7 @@ func (p *Pages) Nodes(w http.ResponseWriter, r *http.Request) error {
 				continue
 			}
 			found, err := p.Runs.Run(r.Context(), u.Run)
-			if err != nil && !errors.Is(err, fault.ErrNotFound) { // a run that was deleted meanwhile has its ID alone
+			if err != nil && !errors.Is(err, fault.ErrNotFound) { // a deleted run shows its ID
 				return err
 			}
 			list.Names[u.Run] = found.Name

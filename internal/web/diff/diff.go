@@ -12,7 +12,7 @@ import (
 	view "github.com/cotrain/cotrain/views/diff"
 )
 
-// Show compares what the query's a and b name. What cannot be compared is told beside its input.
+// Show compares the query's a and b. Errors appear beside their inputs.
 func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	ctx, q := r.Context(), r.URL.Query()
 	d := view.Comparison{A: view.Side{Ref: page.Text(q.Get("a"), 200)}, B: view.Side{Ref: page.Text(q.Get("b"), 200)}}
@@ -45,7 +45,7 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, status, view.Page(p.Frame(r, "Compare", ""), d))
 }
 
-// compare fills in what differs from a to b. Only runs have names, so a name counts only between two of them.
+// compare fills in the differences. Names count only between two runs.
 func compare(d *view.Comparison, a, b form.Subject) {
 	sections := map[string]int{}
 	for _, section := range trainconf.Sections() {

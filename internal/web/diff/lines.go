@@ -7,12 +7,11 @@ import (
 )
 
 const (
-	diffContext = 3       // unchanged lines shown around a change
-	maxDiffWork = 4 << 20 // pairs of lines looked at; above it the middle is shown as replaced
+	diffContext = 3       // unchanged lines around a change
+	maxDiffWork = 4 << 20 // pairs of lines; beyond it the middle counts as replaced
 )
 
-// diffLines is the unified view of two texts: what stays, goes and comes, with unchanged stretches left out. It is empty
-// when both are the same.
+// diffLines is a unified diff, empty for equal texts.
 func diffLines(a, b []string) []view.Line {
 	head := 0
 	for head < len(a) && head < len(b) && a[head] == b[head] {
@@ -41,7 +40,7 @@ func diffMiddle(a, b []string) []view.Line {
 	var out []view.Line
 	i, j := 0, 0
 	if len(a)*len(b) <= maxDiffWork {
-		common := make([][]int, len(a)+1) // [i][j]: common lines of a[i:] and b[j:]
+		common := make([][]int, len(a)+1) // [i][j]: of a[i:] and b[j:]
 		for i := range common {
 			common[i] = make([]int, len(b)+1)
 		}
@@ -77,8 +76,7 @@ func diffMiddle(a, b []string) []view.Line {
 	return out
 }
 
-// cutUnchanged replaces stretches of unchanged lines that are far from a change with a mark; the heads of their tables
-// are what a reader would miss, so the mark carries the last one.
+// cutUnchanged replaces long unchanged stretches by a mark with their last table header.
 func cutUnchanged(lines []view.Line) []view.Line {
 	near := make([]bool, len(lines))
 	for i, l := range lines {

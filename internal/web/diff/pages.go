@@ -6,7 +6,7 @@ import (
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
-// Pages are the handlers of the section.
+// Pages are the section's handlers.
 type Pages struct {
 	*page.Site
 	form.References

@@ -10,19 +10,18 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// MaxBody bounds the body of a form that carries a whole submission, in bytes: a configuration of 16 KiB and options of
-// 10 KiB, which JSON and then the form's encoding make longer.
+// MaxBody bounds a form with a whole submission: 16 KiB of configuration and 10 KiB of options, doubly encoded.
 const MaxBody = 256 << 10
 
-// Names of the inputs that carry what a page was opened with.
+// Inputs that carry the submission a page was opened with.
 const (
 	InputBase = "base" // a [run.Submission] as JSON
-	InputFrom = "from" // where that came from: FromForm, FromFile, or a reference as [References.Find] reads it
+	InputFrom = "from" // its source: FromForm, FromFile, or a reference for [References.Find]
 	FromForm  = "form"
 	FromFile  = "file"
 )
 
-// Carry is a submission as it travels with a form.
+// Carry encodes a submission for a form.
 func Carry(sub run.Submission) string {
 	b, err := json.Marshal(sub)
 	if err != nil { // strings, numbers, and maps of strings
@@ -31,7 +30,7 @@ func Carry(sub run.Submission) string {
 	return string(b)
 }
 
-// ReadCarried reads what [Carry] wrote; whatever else comes is a form that this console has not made.
+// ReadCarried decodes [Carry]'s result; anything else is [page.ErrBadForm].
 func ReadCarried(r *http.Request) (run.Submission, trainconf.Request, error) {
 	var sub run.Submission
 	if err := json.Unmarshal([]byte(r.PostForm.Get(InputBase)), &sub); err != nil {
@@ -42,7 +41,7 @@ func ReadCarried(r *http.Request) (run.Submission, trainconf.Request, error) {
 	return sub, req, ignoreFields(err)
 }
 
-// SourceOf says in words what a form was opened with, and where its page is.
+// SourceOf names a form's source and links to it.
 func SourceOf(from string, sub run.Submission) (words, href string) {
 	ref, err := trainconf.ParseRef(InputFrom, from)
 	switch {

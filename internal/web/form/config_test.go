@@ -158,7 +158,7 @@ func TestADryRunSaysWhereOrWhyNot(t *testing.T) {
 	if got := s.Do("POST", "/runs/dryrun", posted, "HX-Request", "true").Text(t, `[data-fits="false"]`); !strings.Contains(got, "needs 3 nodes") {
 		t.Errorf("answer %q", got)
 	}
-	s.Fake.DryErr = fault.ErrNomadAway
+	s.Fake.DryErr = fault.ErrNomadUnreachable
 	if got := s.Do("POST", "/runs/dryrun", posted, "HX-Request", "true").Text(t, "[data-dry-run-answer]"); !strings.Contains(got, "cannot reach Nomad") {
 		t.Errorf("answer %q", got)
 	}

@@ -14,31 +14,30 @@ import (
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
-// Names of the form's inputs that are not fields of a run. Every other input is named as [trainconf.Request.Set] names
-// its field, which is also what errors name.
+// Inputs that are not fields of a run. All others are named as in [trainconf.Request.Set] and in errors.
 const (
 	InputName   = "name"
-	inputOrigin = "origin" // where the form was filled from; see [Draft.ref]
-	inputDiLoCo = "diloco" // "on" or "off": a switch for the whole table
+	inputOrigin = "origin" // the form's source; see [Draft.ref]
+	inputDiLoCo = "diloco" // "on" or "off" for the whole table
 	innerSteps  = "diloco.inner_steps"
 )
 
-// maxText is how many bytes of one input are read: above the longest that passes any rule.
+// maxText bounds one input, above the longest valid value.
 const maxText = 8200
 
-// Draft is the form as filled in, and the request it makes.
+// Draft is the filled-in form and its request.
 type Draft struct {
-	typed   map[string]string // what each input of a field holds, by field
+	typed   map[string]string // raw input by field
 	Request trainconf.Request
 	origin  run.Origin
-	preset  string // name of the preset that it was filled from, or ""
+	preset  string // its source, or ""
 	errs    run.FieldErrors
 	warns   run.FieldErrors
-	// Broken is true when some value could not be set, so that the request is not what was typed.
+	// Broken is true when the request differs from the input because some value was refused.
 	Broken bool
 }
 
-// Read reads and checks a posted form, whichever button sent it.
+// Read reads and checks a posted form.
 func Read(form url.Values) *Draft {
 	d := &Draft{typed: map[string]string{}}
 	d.origin, d.preset = readOrigin(lastOf(form, inputOrigin))
@@ -51,13 +50,13 @@ func Read(form url.Values) *Draft {
 	return d
 }
 
-// draftOf is the form that a request fills.
+// draftOf fills a form from a request.
 func draftOf(req trainconf.Request) *Draft {
 	d := &Draft{typed: map[string]string{}}
 	for _, f := range formFields() {
 		d.typed[f.Path] = req.Get(f.Path)
 	}
-	for _, field := range [...]string{"cpu", "memory", "gpu_min_memory"} { // most runs leave these alone
+	for _, field := range [...]string{"cpu", "memory", "gpu_min_memory"} { // rarely used
 		if !req.Changed(field) {
 			d.typed[field] = ""
 		}
@@ -66,7 +65,7 @@ func draftOf(req trainconf.Request) *Draft {
 	return d
 }
 
-// formFields are the fields that the form has, in its order.
+// formFields are the form's fields in order.
 func formFields() []trainconf.Field {
 	var out []trainconf.Field
 	for _, s := range trainconf.Sections() {
@@ -78,7 +77,7 @@ func formFields() []trainconf.Field {
 	return out
 }
 
-// lastOf is the last value, which counts: a checkbox follows a hidden input of its name.
+// lastOf is the last value, since a checkbox follows a hidden input of its name.
 func lastOf(form url.Values, name string) string {
 	values := form[name]
 	if len(values) == 0 {
@@ -87,10 +86,10 @@ func lastOf(form url.Values, name string) string {
 	return values[len(values)-1]
 }
 
-// typedText is what was typed, with Unix line ends.
+// typedText is the input with Unix line ends.
 func typedText(s string) string { return strings.ReplaceAll(page.Text(s, maxText), "\r\n", "\n") }
 
-// check makes and validates the request. A field that cannot be set keeps that message only.
+// check builds and validates the request. A refused field keeps that message only.
 func (d *Draft) check() {
 	d.errs, d.warns, d.Broken, d.Request = nil, nil, false, trainconf.Request{}
 	off := d.typed[inputDiLoCo] == "off"
@@ -102,7 +101,7 @@ func (d *Draft) check() {
 	}
 	checked := d.Request
 	if d.typed[inputDiLoCo] == "on" && !d.Request.Config.DiLoCo() && !d.wrong(innerSteps) {
-		// Switched on, and nothing set: the table is in use all the same, which its first default says without a change.
+		// Switched on without a setting: one default set explicitly puts the table to use.
 		d.Broken = true
 		d.fail(checked.Set("diloco.outer_lr", checked.Config.Default("diloco.outer_lr")))
 	}
@@ -115,7 +114,7 @@ func (d *Draft) check() {
 	d.warns = warns
 }
 
-// fail notes what [trainconf.Request.Set] refused.
+// fail records an error of [trainconf.Request.Set].
 func (d *Draft) fail(err error) {
 	var fe run.FieldError
 	if errors.As(err, &fe) {
@@ -124,7 +123,7 @@ func (d *Draft) fail(err error) {
 	}
 }
 
-// InvalidExcept reports whether anything but one field is wrong.
+// InvalidExcept reports whether any other field is invalid.
 func (d *Draft) InvalidExcept(field string) bool {
 	return slices.ContainsFunc(d.errs, func(e run.FieldError) bool { return e.Field != field })
 }
@@ -133,8 +132,8 @@ func (d *Draft) wrong(field string) bool {
 	return slices.ContainsFunc(d.errs, func(e run.FieldError) bool { return e.Field == field })
 }
 
-// Submission is what control gets. Its key, made of the page's key and the content, makes a second click return the first
-// run, while going back and changing something makes a new one.
+// Submission is for control. Its key is made of the page's key and the content, so a double click returns the first run,
+// but a changed form makes a new one.
 func (d *Draft) Submission(pageKey string) run.Submission {
 	sub := d.Request.Submission()
 	sub.Origin, sub.Preset = d.origin, d.preset
@@ -146,8 +145,7 @@ func (d *Draft) Submission(pageKey string) run.Submission {
 	return sub
 }
 
-// readOrigin reads the hidden input that says where the form was filled from. It is history, so what no page of ours
-// has written is no origin rather than an error.
+// readOrigin reads the form's source from a hidden input; anything invalid is no origin.
 func readOrigin(value string) (origin run.Origin, preset string) {
 	ref, err := trainconf.ParseRef(inputOrigin, value)
 	switch {
@@ -160,7 +158,7 @@ func readOrigin(value string) (origin run.Origin, preset string) {
 	return run.Origin{Clone: ref.Run}, ""
 }
 
-// ref is where the form was filled from, for the hidden input.
+// ref encodes the form's source.
 func (d *Draft) ref() string {
 	switch {
 	case d.preset != "":

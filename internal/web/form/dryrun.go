@@ -11,7 +11,7 @@ import (
 	view "github.com/cotrain/cotrain/views/form"
 )
 
-// DryRun says where the form's run would land, or why not; nothing is started.
+// DryRun shows where the run would land, or why not; nothing is started.
 func (p *Pages) DryRun(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
@@ -26,7 +26,7 @@ func (p *Pages) DryRun(w http.ResponseWriter, r *http.Request) error {
 	}, nil)
 }
 
-// dryRun answers for a draft. It may have no name yet.
+// dryRun works without a name.
 func (p *Pages) dryRun(ctx context.Context, d *Draft) view.DryRun {
 	v := view.DryRun{Asked: true}
 	for _, e := range d.errs {

@@ -14,15 +14,15 @@ import (
 	view "github.com/cotrain/cotrain/views/form"
 )
 
-// MaxImport bounds the body of an import: a file and a pasted text of the greatest size, encoded.
+// MaxImport bounds an import: a file and a pasted text of maximum size, encoded.
 const MaxImport = 512 << 10
 
-// ImportAsk takes a configuration.
+// ImportAsk shows the import page.
 func (p *Pages) ImportAsk(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.ImportPage(p.Frame(r, "Import TOML", "runs"), trainconf.MaxTOML))
 }
 
-// Import fills the form from a text, and says what became of each of its lines. The text is not kept.
+// Import fills the form from a text and reports on each line. The text is not kept.
 func (p *Pages) Import(w http.ResponseWriter, r *http.Request) error {
 	pasted, err := ReadUpload(r)
 	if err != nil {
@@ -37,17 +37,16 @@ func (p *Pages) Import(w http.ResponseWriter, r *http.Request) error {
 	return p.renderForm(w, r, http.StatusOK, d, func(f *view.Form) { f.Key, f.Import = rand.Text(), &report }, d.untouched(nil))
 }
 
-// ReadUpload returns the chosen file, or else the pasted text, "" for neither. It reads one byte more than may be, so that too
-// much is seen.
+// ReadUpload returns the uploaded file, else the pasted text. It reads one byte beyond the limit, to detect excess.
 func ReadUpload(r *http.Request) ([]byte, error) {
 	if err := r.ParseMultipartForm(MaxImport); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return nil, page.FormError(r, err)
 	}
 	if r.MultipartForm != nil {
-		defer func() { _ = r.MultipartForm.RemoveAll() }() // files that were too large for memory
+		defer func() { _ = r.MultipartForm.RemoveAll() }() // temporary files
 	}
 	if file, _, err := r.FormFile("file"); err == nil {
-		defer func() { _ = file.Close() }() // it was only read
+		defer func() { _ = file.Close() }() // only read
 		content, err := io.ReadAll(io.LimitReader(file, trainconf.MaxTOML+1))
 		if err != nil {
 			return nil, fmt.Errorf("read the file: %w", err)
@@ -59,7 +58,6 @@ func ReadUpload(r *http.Request) ([]byte, error) {
 	return []byte(r.PostFormValue("text")), nil
 }
 
-// importReport is what a person is told of an import.
 func importReport(im trainconf.Imported) view.Import {
 	var v view.Import
 	lines := func(in []trainconf.Line) []view.ImportLine {

@@ -8,7 +8,7 @@ import (
 	runviews "github.com/cotrain/cotrain/views/runs"
 )
 
-// File returns the handler that makes one file of a posted form of a run.
+// File returns the handler that downloads one file of a posted form's launch.
 func (p *Pages) File(file string) page.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := page.ReadForm(r); err != nil {
@@ -26,7 +26,7 @@ func (p *Pages) File(file string) page.Handler {
 	}
 }
 
-// WriteLaunchFile answers with one part of a launch. The prefix is made of an ID's characters only.
+// WriteLaunchFile writes one part of a launch. prefix must have an ID's characters.
 func WriteLaunchFile(w http.ResponseWriter, l run.Launch, prefix, file string) error {
 	body, contentType := "", ""
 	switch file {
@@ -38,6 +38,6 @@ func WriteLaunchFile(w http.ResponseWriter, l run.Launch, prefix, file string) e
 		body, contentType = l.Config, "application/toml"
 	}
 	page.Attach(w, prefix+file, contentType)
-	_, _ = w.Write([]byte(body)) // the reader has gone: nobody is left to tell
+	_, _ = w.Write([]byte(body)) // the client has gone
 	return nil
 }

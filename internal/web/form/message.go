@@ -9,7 +9,7 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Labelled is a field's error with the label of the field.
+// Labelled is a field's error after its label.
 func Labelled(e run.FieldError) string {
 	spec, ok := trainconf.Lookup(e.Field)
 	switch {
@@ -21,7 +21,7 @@ func Labelled(e run.FieldError) string {
 	return spec.Label + " (" + e.Field + " = " + e.Value + "): " + Sentence(e)
 }
 
-// Sentence is a field's error as a sentence: the rule, then the fix.
+// Sentence is a field's rule and fix.
 func Sentence(e run.FieldError) string {
 	out := capital(e.Rule) + "."
 	if e.Fix != "" {
@@ -36,7 +36,7 @@ func capital(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// LabelOf is the label of a field, or its path.
+// LabelOf is a field's label, or its path.
 func LabelOf(field string) string {
 	if spec, ok := trainconf.Lookup(field); ok {
 		return spec.Label

@@ -18,13 +18,13 @@ import (
 	view "github.com/cotrain/cotrain/views/form"
 )
 
-// firstPreset fills the form at first: small enough to run anywhere in minutes.
+// firstPreset is the initial one: small enough to run anywhere in minutes.
 const firstPreset = "debug-diloco"
 
-// inputPreset chooses what a new form is filled from: the name of a preset, or "template:name@version".
+// inputPreset is the source of a new form: a preset's name, or "template:name@version".
 const inputPreset = "preset"
 
-// New shows the form, filled from what the query names; the name that was typed stays.
+// New shows the form, filled from the query's source; a typed name stays.
 func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	d, err := p.draftOfQuery(r)
 	if err != nil {
@@ -34,13 +34,13 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 		d.typed[InputName] = page.Text(name, maxText)
 		d.check()
 	}
-	if page.IsFragment(r) { // the name is not the address's business
+	if page.IsFragment(r) { // keep the name out of the address
 		w.Header().Set("HX-Replace-Url", "/runs/new?"+d.query())
 	}
 	return p.renderForm(w, r, http.StatusOK, d, func(f *view.Form) { f.Key = rand.Text() }, d.untouched(nil))
 }
 
-// draftOfQuery fills the form from a preset, a template, a run, or the core's defaults.
+// draftOfQuery fills the form from a preset, template, run, or the core's defaults.
 func (p *Pages) draftOfQuery(r *http.Request) (*Draft, error) {
 	q := r.URL.Query()
 	field, ref := inputPreset, "preset:"+firstPreset
@@ -65,7 +65,7 @@ func (p *Pages) draftOfQuery(r *http.Request) (*Draft, error) {
 	return d, nil
 }
 
-// query names what the form was filled from.
+// query encodes the form's source.
 func (d *Draft) query() string {
 	kind, name, _ := strings.Cut(d.ref(), ":")
 	switch kind {
@@ -77,7 +77,7 @@ func (d *Draft) query() string {
 	return kind + "=" + name
 }
 
-// renderForm answers with the whole page.
+// renderForm renders the page.
 func (p *Pages) renderForm(w http.ResponseWriter, r *http.Request, status int, d *Draft, adjust func(*view.Form), hidden map[string]bool) error {
 	c := p.contextOf(r.Context(), d)
 	own, err := p.Templates.Templates(r.Context())
@@ -95,14 +95,14 @@ func (p *Pages) renderForm(w http.ResponseWriter, r *http.Request, status int, d
 }
 
 const (
-	// maxTemplateChoices bounds the list of own templates on the form.
+	// maxTemplateChoices bounds the templates offered.
 	maxTemplateChoices = 500
-	// suggestWait bounds how long the form waits for suggestions from the cluster.
+	// suggestWait bounds the wait for the cluster's suggestions.
 	suggestWait    = 200 * time.Millisecond
 	maxSuggestions = 50
 )
 
-// suggestions are the GPU models and sites of the cluster; none while it is unreachable.
+// suggestions are the cluster's GPU models and sites; none if unreachable.
 func (p *Pages) suggestions(ctx context.Context) (models, sites []string) {
 	ctx, cancel := context.WithTimeout(ctx, suggestWait)
 	defer cancel()
@@ -124,7 +124,7 @@ func (p *Pages) suggestions(ctx context.Context) (models, sites []string) {
 	return models, sites
 }
 
-// Validate checks the form while it is being filled in, and answers with what the page does not show yet.
+// Validate checks the form while it is edited, and returns the changed pieces.
 func (p *Pages) Validate(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
@@ -147,14 +147,14 @@ func (p *Pages) Validate(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("render the state of the form: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = answer.WriteTo(w) // the browser has left: nobody is left to tell
+	_, _ = answer.WriteTo(w) // the client has gone
 	return nil
 }
 
-// hashLen is how many characters of the hidden input stand for one piece.
+// hashLen is the characters per piece in the hidden input.
 const hashLen = 8
 
-// changed renders the pieces of a form whose hash differs from that of the page. A page whose hashes cannot be read gets all.
+// changed renders the pieces whose hash differs from the page's; all if those are unreadable.
 func changed(ctx context.Context, f view.Form, shown string) (now string, answer *bytes.Buffer, err error) {
 	var hashes strings.Builder
 	answer = &bytes.Buffer{}
@@ -175,8 +175,8 @@ func changed(ctx context.Context, f view.Form, shown string) (now string, answer
 	return hashes.String(), answer, nil
 }
 
-// untouched lists the inputs whose errors are not shown yet: empty ones that were not touched. A value that became invalid
-// because another one changed is shown.
+// untouched lists inputs without visible errors yet: empty and never touched. A value made invalid by another one is
+// shown.
 func (d *Draft) untouched(touched map[string]bool) map[string]bool {
 	hidden := map[string]bool{}
 	for _, e := range d.errs {
@@ -190,7 +190,7 @@ func (d *Draft) untouched(touched map[string]bool) map[string]bool {
 	return hidden
 }
 
-// Create submits the form. When it is refused the page comes back with everything as typed.
+// Create submits the form, or shows it again with its errors.
 func (p *Pages) Create(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
@@ -211,7 +211,7 @@ func (p *Pages) Create(w http.ResponseWriter, r *http.Request) error {
 	return p.refuse(w, r, d, "Run not started")
 }
 
-// Refuse shows the form with its errors, to a page that was to be made from it.
+// Refuse shows the form with its errors instead of a page made from it.
 func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, d *Draft) error {
 	return p.refuse(w, r, d, "Nothing saved: the form has mistakes")
 }

@@ -1,5 +1,5 @@
-// Package form serves the form for a new run: its draft, its estimates, its dry run, and the import of a configuration. The
-// sections that start from a draft, a run, a template or a preset find it here.
+// Package form serves the form for a new run: draft, estimates, dry run and import. Other sections that start from a
+// draft, run, template or preset use it too.
 package form
 
 import (
@@ -10,25 +10,23 @@ import (
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
-// Control is what the form asks for.
+// Control is the part of control that the form uses.
 type Control interface {
-	// Submit makes a run; what is not valid is [run.FieldErrors].
+	// Submit creates a run; invalid input is [run.FieldErrors].
 	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
-	// DryRun asks the cluster what it would do. What is not valid is [run.FieldErrors], and a cluster that is away is
-	// [fault.ErrUnavailable].
+	// DryRun asks the cluster. Invalid input is [run.FieldErrors], an unreachable cluster [fault.ErrUnavailable].
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
-	// LaunchOf tells exactly what would start the workers. Nomad away is [fault.ErrUnavailable].
+	// LaunchOf returns what would start the workers. Nomad unreachable is [fault.ErrUnavailable].
 	LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error)
-	// Nodes returns the nodes of the cluster.
 	Nodes(ctx context.Context) ([]run.Node, error)
 }
 
-// Storage checks the paths of a configuration, where they can be seen.
+// Storage checks a configuration's paths, where they can be seen.
 type Storage interface {
 	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
 }
 
-// Pages are the handlers of the section. Storage is nil when shared storage is off.
+// Pages are the section's handlers. Storage is nil when off.
 type Pages struct {
 	*page.Site
 	References

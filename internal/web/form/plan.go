@@ -13,13 +13,13 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// inputBandwidth is an input of the estimate, not of the run: Mbit/s between workers.
+// inputBandwidth is for the estimate only: Mbit/s between workers.
 const inputBandwidth = "bandwidth"
 
-// maxMbits bounds it: a petabit a second.
+// maxMbits is a petabit a second.
 const maxMbits = 1e9
 
-// bandwidth reads what was typed; 0 when it is empty or wrong, and then with what is wrong.
+// bandwidth parses the input; 0 if empty or invalid, then with the problem.
 func (d *Draft) bandwidth() (bits float64, problem string) {
 	typed := strings.TrimSpace(d.typed[inputBandwidth])
 	if typed == "" {
@@ -32,7 +32,7 @@ func (d *Draft) bandwidth() (bits float64, problem string) {
 	return v * 1e6, ""
 }
 
-// plan works out what the draft would do.
+// plan estimates the draft.
 func (d *Draft) plan() view.Plan {
 	v := view.Plan{TOML: string(d.Request.Config.TOML()), Command: d.Request.CommandLine(), Bandwidth: page.Text(d.typed[inputBandwidth], 40)}
 	if d.Broken {
@@ -52,7 +52,7 @@ func (d *Draft) plan() view.Plan {
 	return v
 }
 
-// planFacts are the numbers, with what they mean.
+// planFacts lists the estimates with explanations.
 func planFacts(req trainconf.Request, e trainconf.Estimate, bits float64) []ui.Fact {
 	var facts []ui.Fact
 	p := e.Plan
@@ -98,7 +98,7 @@ func planFacts(req trainconf.Request, e trainconf.Estimate, bits float64) []ui.F
 	return facts
 }
 
-// about is a rough duration in words.
+// about rounds a duration in words.
 func about(seconds float64) string {
 	if seconds < 1 {
 		return fmt.Sprintf("%.3g ms", seconds*1000)
@@ -121,7 +121,7 @@ func rateCurve(req trainconf.Request, e trainconf.Estimate) view.RateCurve {
 	return c
 }
 
-// memoryOf is the bar of what a GPU holds; none without GPUs.
+// memoryOf is the bar of a GPU's memory; none without GPUs.
 func memoryOf(req trainconf.Request, e trainconf.Estimate) view.MemoryBar {
 	m := e.GPUMemory
 	bar := view.MemoryBar{Total: m.Total}

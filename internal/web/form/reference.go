@@ -9,7 +9,7 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// runsOffered is how many of the newest runs [References.Choices] has; any other is named by its ID.
+// runsOffered is how many recent runs [References.Choices] lists.
 const runsOffered = 50
 
 // Runs reads runs.
@@ -18,29 +18,29 @@ type Runs interface {
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 }
 
-// Templates reads people's own templates.
+// Templates reads templates.
 type Templates interface {
-	// Templates returns the newest version of each, by name.
+	// Templates returns the newest versions, by name.
 	Templates(ctx context.Context) ([]run.Template, error)
 	// Template returns a version, 0 for the newest.
 	Template(ctx context.Context, name string, version int) (run.Template, error)
 }
 
-// References finds what a reference names.
+// References resolves references.
 type References struct {
 	Runs      Runs
 	Templates Templates
 }
 
-// Subject is something that holds a configuration: a run, a version of a template, or a preset.
+// Subject has a configuration: a run, a template's version, or a preset.
 type Subject struct {
 	trainconf.Start
-	Ref   string // as [trainconf.ParseRef] reads it
+	Ref   string // for [trainconf.ParseRef]
 	Title string
 	Href  string // its page
 }
 
-// Find returns what a reference names, as [trainconf.ParseRef] reads it; what that refuses is about field.
+// Find resolves a reference; a malformed one is an error about field.
 func (f References) Find(ctx context.Context, field, ref string) (Subject, error) {
 	named, err := trainconf.ParseRef(field, page.Text(ref, 200))
 	if err != nil {
@@ -50,7 +50,7 @@ func (f References) Find(ctx context.Context, field, ref string) (Subject, error
 	return subjectOf(start), ignoreFields(err)
 }
 
-// SubjectOfRun is a run as what others start from.
+// SubjectOfRun makes a subject of a run.
 func SubjectOfRun(r run.Run) (Subject, error) {
 	start, err := trainconf.StartOfRun(r)
 	return subjectOf(start), ignoreFields(err)
@@ -68,7 +68,7 @@ func subjectOf(s trainconf.Start) Subject {
 	return Subject{s, "template:" + template, template, ui.VersionPath(run.Template{Name: name, Version: version})}
 }
 
-// ignoreFields drops errors of fields: what is stored is shown as far as it can be read.
+// ignoreFields drops field errors: stored configurations are shown as far as readable.
 func ignoreFields(err error) error {
 	if trainconf.AsFieldErrors(err) != nil {
 		return nil
@@ -76,7 +76,7 @@ func ignoreFields(err error) error {
 	return err
 }
 
-// Facts says the shape of a request and the options that it sets.
+// Facts are a request's shape and options.
 func Facts(req trainconf.Request) []ui.Fact {
 	facts := []ui.Fact{{Key: "shape", Label: "Shape", Value: req.Shape.String()}}
 	inShape := map[string]bool{"nodes": true, "gpus": true, "gpu_model": true, "gpu_min_memory": true, "site": true}
@@ -93,7 +93,7 @@ func Facts(req trainconf.Request) []ui.Fact {
 	return facts
 }
 
-// Choices are what can be compared: templates, presets, and the newest runs.
+// Choices are templates, presets, and the newest runs.
 func (f References) Choices(ctx context.Context) ([]ui.Choice, error) {
 	own, err := f.Templates.Templates(ctx)
 	if err != nil {

@@ -15,20 +15,20 @@ import (
 // Sources of completions.
 const completeStorage = "storage"
 
-// storagePaths are the fields that hold folders of shared storage.
+// storagePaths are the fields with folders of shared storage.
 var storagePaths = [...]string{
 	"data.dataset_name_or_paths", "data.val_dataset_name_or_paths", "ckpt.path", "ckpt.resume", "ckpt.data_path", "train.memory_profiler.snapshot_dir",
 }
 
-// formContext is what the page knows beside the form.
+// formContext is what the page needs beside the form.
 type formContext struct {
-	source    *Subject // where it was filled from; nil for the core's defaults, or when that is gone
+	source    *Subject // nil for the core's defaults, or if gone
 	templates []run.Template
-	models    []string // GPU models and sites that the cluster has
+	models    []string // of the cluster
 	sites     []string
 }
 
-// contextOf reads what a page needs. A source that is gone is none.
+// contextOf reads the page's context; a missing source is nil.
 func (p *Pages) contextOf(ctx context.Context, d *Draft) formContext {
 	var c formContext
 	if ref := d.ref(); ref != "" {
@@ -40,7 +40,7 @@ func (p *Pages) contextOf(ctx context.Context, d *Draft) formContext {
 	return c
 }
 
-// view makes the form's model. Mistakes of the fields in hidden are left out.
+// view returns the form's model, without errors of hidden fields.
 func (d *Draft) view(c formContext, hidden map[string]bool) view.Form {
 	f := view.Form{Preset: d.presetField(c), Origin: d.ref(), Plan: d.plan()}
 	if c.source != nil {
@@ -75,7 +75,7 @@ func (d *Draft) view(c formContext, hidden map[string]bool) view.Form {
 	return f
 }
 
-// section makes one group of fields. The DiLoCo table as a whole has a switch.
+// section returns one group of fields.
 func (d *Draft) section(sec trainconf.Section, c formContext) view.Section {
 	out := view.Section{Key: sec.Key, Title: sec.Title}
 	for _, f := range formFields() {
@@ -94,7 +94,7 @@ func (d *Draft) section(sec trainconf.Section, c formContext) view.Section {
 	return out
 }
 
-// field makes the input of one field from its description.
+// field returns one field's input.
 func (d *Draft) field(spec trainconf.Field, c formContext) ui.Field {
 	f := ui.Field{
 		Name: spec.Path, Label: spec.Label, Help: spec.Help, Unit: spec.Unit, Kind: ui.KindText, Value: d.typed[spec.Path],
@@ -143,7 +143,7 @@ func (d *Draft) field(spec trainconf.Field, c formContext) ui.Field {
 	return f
 }
 
-// choices of a select; the default sets nothing.
+// choices of a select; choosing the default sets nothing.
 func choices(spec trainconf.Field, standard string) []ui.Choice {
 	var out []ui.Choice
 	for _, v := range spec.Choices {
@@ -156,7 +156,7 @@ func choices(spec trainconf.Field, standard string) []ui.Choice {
 	return out
 }
 
-// mark says whether a field differs from where the form was filled from, or else from the core's default.
+// mark tells a field's difference from the form's source, else from the core's default.
 func (d *Draft) mark(spec trainconf.Field, c formContext) ui.ChangeMark {
 	if spec.Path == InputName || spec.Path == "description" {
 		return ui.ChangeMark{}
@@ -175,7 +175,7 @@ func (d *Draft) mark(spec trainconf.Field, c formContext) ui.ChangeMark {
 
 func orUnset(value string) string { return page.Text(cmp.Or(value, "not set"), 80) }
 
-// presetField chooses what the form is filled from.
+// presetField selects the form's source.
 func (d *Draft) presetField(c formContext) ui.Field {
 	f := ui.Field{
 		Name: inputPreset, Label: "Start from", Kind: ui.KindSelect, Value: d.preset,
@@ -199,7 +199,7 @@ func (d *Draft) presetField(c formContext) ui.Field {
 		found = found || ref == f.Value
 		own.Choices = append(own.Choices, ui.Choice{Value: ref, Label: t.Ref()})
 	}
-	if !found { // an older version, or one that is gone
+	if !found { // an older or deleted version
 		own.Choices = append(own.Choices, ui.Choice{Value: f.Value, Label: d.origin.Template})
 	}
 	if len(own.Choices) > 0 {
@@ -208,7 +208,7 @@ func (d *Draft) presetField(c formContext) ui.Field {
 	return f
 }
 
-// withUnit is a value and what it counts: 1 worker, 512 samples.
+// withUnit formats "1 worker", "512 samples".
 func withUnit(value, unit string) string {
 	if value == "1" {
 		stem, more := strings.CutSuffix(unit, "sses")
@@ -221,7 +221,7 @@ func withUnit(value, unit string) string {
 	return strings.TrimSpace(value + " " + unit)
 }
 
-// checkPaths checks the paths of a form against shared storage. A field with an error keeps it.
+// checkPaths checks the form's paths in shared storage. Fields with errors keep them.
 func (p *Pages) checkPaths(ctx context.Context, d *Draft) {
 	if p.Storage == nil {
 		return

@@ -15,8 +15,7 @@ import (
 	view "github.com/cotrain/cotrain/views/runs"
 )
 
-// fragment renders what a message changes on the page of a run, or "" when it changes nothing that is HTML. Viewers of one
-// topic share the work.
+// fragment renders a message's change of a run's page, or "". Viewers share the work.
 func (s *Server) fragment(ctx context.Context, m feed.Message) (string, error) {
 	if m.Type != feed.State && m.Type != feed.Workers && m.Type != feed.EventType {
 		return "", nil
@@ -40,11 +39,11 @@ func (s *Server) renderFragment(ctx context.Context, m feed.Message) (string, er
 		if err := json.Unmarshal(m.Data, &r); err != nil {
 			return "", err
 		}
-		if r.State == run.Queued { // the message has no queue position
+		if r.State == run.Queued { // messages have no queue position
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
 			runs := []run.Run{r}
-			if err := s.runs.Lines(ctx, runs); err != nil {
+			if err := s.runs.SetQueuePlaces(ctx, runs); err != nil {
 				return "", err
 			}
 			r = runs[0]
@@ -56,7 +55,7 @@ func (s *Server) renderFragment(ctx context.Context, m feed.Message) (string, er
 			return "", err
 		}
 		var r run.Run
-		if len(workers) == 0 { // only then does the table depend on the run
+		if len(workers) == 0 { // only then does the table need the run
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
 			var err error
@@ -84,7 +83,7 @@ type fragmentKey struct {
 	seq        int64
 }
 
-// fragmentCache holds the newest fragments, so that many viewers of one run cost one rendering for each message.
+// fragmentCache holds recent fragments, so each message is rendered once per run.
 type fragmentCache struct {
 	mu    sync.Mutex
 	html  map[fragmentKey]string

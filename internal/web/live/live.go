@@ -1,4 +1,4 @@
-// Package live keeps pages current: a socket that brings what the feed publishes, as states, rows and pieces of HTML.
+// Package live keeps pages current, over a socket with the feed's states, rows and fragments.
 package live
 
 import (
@@ -12,11 +12,11 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Runs reads what messages do not hold.
+// Runs reads what messages lack.
 type Runs interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
-	// Lines fills in the queue positions of those that wait.
-	Lines(ctx context.Context, runs []run.Run) error
+	// SetQueuePlaces fills in the queue places of waiting runs.
+	SetQueuePlaces(ctx context.Context, runs []run.Run) error
 }
 
 // Feed is the hub that sockets follow.
@@ -31,28 +31,28 @@ type Server struct {
 	now       func() time.Time
 	log       *slog.Logger
 	fragments *fragmentCache
-	slots     chan struct{} // one for each open socket
+	slots     chan struct{} // one per open socket
 
-	closing sync.Mutex      // held while a socket is counted or the server ends
+	closing sync.Mutex      // held while counting a socket or closing
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	sockets sync.WaitGroup
 }
 
-// New returns a Server; end it with [Server.Close].
+// New returns a Server; see [Server.Close].
 func New(runs Runs, hub Feed, now func() time.Time, log *slog.Logger) *Server {
 	s := &Server{runs: runs, feed: hub, now: now, log: log, fragments: newFragmentCache(), slots: make(chan struct{}, maxSockets)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
 
-// Close ends every open socket and waits until they have ended, or ctx does.
+// Close closes all sockets and waits for their end, or ctx's.
 func (s *Server) Close(ctx context.Context) error {
 	s.closing.Lock()
 	s.cancel()
 	s.closing.Unlock()
 	done := make(chan struct{})
-	go func() { // ends when the sockets have, which the cancel above makes them do
+	go func() { // ends after the cancel above
 		s.sockets.Wait()
 		close(done)
 	}()
@@ -64,7 +64,7 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 }
 
-// enter counts a new socket, unless the server has ended.
+// enter counts a new socket, unless closed.
 func (s *Server) enter() bool {
 	s.closing.Lock()
 	defer s.closing.Unlock()

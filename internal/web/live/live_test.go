@@ -28,11 +28,11 @@ func TestSocketsBeyondTheBoundAreRefused(t *testing.T) {
 	for range maxSockets {
 		s.slots <- struct{}{}
 	}
-	if err := open(); !errors.Is(err, fault.ErrTooMany) {
+	if err := open(); !errors.Is(err, fault.ErrTooManyPages) {
 		t.Errorf("one too many: %v", err)
 	}
 	<-s.slots
-	if err := open(); errors.Is(err, fault.ErrTooMany) || !errors.Is(err, fault.ErrBadRequest) { // a recorder is no connection
+	if err := open(); errors.Is(err, fault.ErrTooManyPages) || !errors.Is(err, fault.ErrBadRequest) { // a recorder is no connection
 		t.Errorf("with room: %v", err)
 	}
 }

@@ -15,17 +15,16 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// rowsType is the message that brings the newest state of many runs to a list or a sweep: a list of [Row].
+// rowsType is a message with many runs' newest states, as a list of [Row].
 const rowsType = "rows"
 
-// The shortest time between two such messages: 500 training runs change 500 times a second, and their page must stay
-// responsive.
+// The shortest time between such messages: 500 training runs change 500 times a second.
 const (
 	rowsEvery    = time.Second
-	rowsEveryRow = 4 * time.Millisecond // and for each row of the message
+	rowsEveryRow = 4 * time.Millisecond // plus this per row
 )
 
-// Row is what a row shows of a run.
+// Row is a run's row in a list.
 type Row struct {
 	ID      run.ID      `json:"id"`
 	Sweep   run.SweepID `json:"sweep,omitempty"`
@@ -40,7 +39,7 @@ type Row struct {
 	Ended   int64       `json:"ended"`
 }
 
-// RowOf is what a row shows of r.
+// RowOf makes a run's row.
 func RowOf(r run.Run) Row {
 	row := Row{
 		ID: r.ID, Sweep: r.Origin.Sweep, Badge: ui.BadgeOf(r), Reason: ui.WaitReason(r), Step: r.Progress.Step, Total: r.StepsTotal,
@@ -59,15 +58,15 @@ func RowOf(r run.Run) Row {
 	return row
 }
 
-// manyRuns reports whether a topic tells of the states of many runs.
+// manyRuns reports whether a topic has many runs' states.
 func manyRuns(topic string) bool {
 	return topic == feed.RunsTopic || strings.HasPrefix(topic, feed.SweepTopic(""))
 }
 
-// heldRows are states not sent yet, the newest of each run.
+// heldRows are unsent states, the newest per run.
 type heldRows struct {
 	topics map[string]*topicRows
-	due    time.Time // when they are to be sent
+	due    time.Time // when to send
 }
 
 type topicRows struct {
@@ -75,7 +74,7 @@ type topicRows struct {
 	runs map[run.ID]run.Run
 }
 
-// take keeps a state for the next message, and reports whether it did: the page of one run gets its states at once.
+// take holds a state for the next message, if the topic has many runs.
 func (h *heldRows) take(m feed.Message) (bool, error) {
 	if m.Type != feed.State || !manyRuns(m.Topic) {
 		return false, nil
@@ -96,7 +95,7 @@ func (h *heldRows) take(m feed.Message) (bool, error) {
 	return true, nil
 }
 
-// next waits for messages, or until what is held is due; then there may be none.
+// next waits for messages, or until rows are due; then there may be none.
 func (h *heldRows) next(ctx context.Context, sub *feed.Subscription) ([]feed.Message, error) {
 	if len(h.topics) == 0 {
 		return sub.Next(ctx)
@@ -110,7 +109,7 @@ func (h *heldRows) next(ctx context.Context, sub *feed.Subscription) ([]feed.Mes
 	return batch, err
 }
 
-// release returns what is held for a topic, nil when nothing is.
+// release returns a topic's held rows, or nil.
 func (h *heldRows) release(topic string, now time.Time) *topicRows {
 	t := h.topics[topic]
 	if t != nil {
@@ -120,12 +119,12 @@ func (h *heldRows) release(topic string, now time.Time) *topicRows {
 	return t
 }
 
-// rowsMessage is the message with the rows of runs. Queue positions are read here: they are no part of the states.
+// rowsMessage reads the queue places, which states lack.
 func (s *Server) rowsMessage(ctx context.Context, topic string, t *topicRows) outgoing {
 	runs := slices.SortedFunc(maps.Values(t.runs), func(a, b run.Run) int { return cmp.Compare(a.ID, b.ID) })
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := s.runs.Lines(ctx, runs); err != nil {
+	if err := s.runs.SetQueuePlaces(ctx, runs); err != nil {
 		s.log.Warn("lines for the socket", "topic", topic, "err", err)
 	}
 	rows := make([]Row, len(runs))
@@ -135,7 +134,7 @@ func (s *Server) rowsMessage(ctx context.Context, topic string, t *topicRows) ou
 	return outgoing{Topic: topic, Seq: t.seq, Type: rowsType, Data: rows}
 }
 
-// sendRows sends what is held, once it is due.
+// sendRows sends rows that are due.
 func (c *socket) sendRows(ctx context.Context, held *heldRows) error {
 	now := time.Now()
 	if now.Before(held.due) {

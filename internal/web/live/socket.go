@@ -19,20 +19,20 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Bounds of the socket. A client that goes beyond them is disconnected.
+// Limits of a socket; a client that exceeds them is disconnected.
 const (
 	maxSockets       = 512
 	maxTopics        = 16
 	maxClientMessage = 8 << 10 // bytes
-	maxSubscribes    = 100     // messages over the life of a socket
+	maxSubscribes    = 100     // messages per socket
 	writeTimeout     = 10 * time.Second
 	pingEvery        = 25 * time.Second
-	silenceTimeout   = 70 * time.Second // longer than two pings: the client answers each one
-	compressFrom     = 1 << 10          // bytes of a message; a shorter one is sent sooner than it is compressed
+	silenceTimeout   = 70 * time.Second // longer than two pings
+	compressFrom     = 1 << 10          // bytes; shorter messages are faster uncompressed
 )
 
-// subscribeMessage is all that a client can say: the topics it wants from now on (instead of those before), and for
-// each the sequence that it has already. A topic without one begins now.
+// subscribeMessage is a client's only message: the topics it wants from now on, each with the last sequence it has. A
+// topic without one starts now.
 type subscribeMessage struct {
 	Sub   []string         `json:"sub"`
 	Since map[string]int64 `json:"since"`
@@ -82,22 +82,21 @@ func topicExists(topic string) bool {
 	return err == nil
 }
 
-// Connect turns the request into a live connection and serves it until either side ends it. Who may connect is for the
-// caller to check.
+// Connect upgrades the request and serves the socket until either side ends it. The caller authorizes.
 func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 	if !websocket.IsWebSocketUpgrade(r) {
-		return fault.ErrUpgrade
+		return fault.ErrNotSocket
 	}
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
-		return fault.ErrTooMany
+		return fault.ErrTooManyPages
 	}
 	upgrader := websocket.Upgrader{
 		ReadBufferSize: 1024, WriteBufferSize: 4096, EnableCompression: true,
 		CheckOrigin: func(*http.Request) bool { return true },
-		Error:       func(http.ResponseWriter, *http.Request, int, error) {}, // answered with what is returned
+		Error:       func(http.ResponseWriter, *http.Request, int, error) {}, // reported by our return value
 	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
@@ -114,8 +113,7 @@ func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// socket is one live connection. The goroutine that made it reads; one more writes what the subscription brings, and
-// one pings.
+// socket is a live connection: its goroutine reads, one writes, one pings.
 type socket struct {
 	server *Server
 	conn   *websocket.Conn
@@ -128,10 +126,10 @@ func (c *socket) serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	defer func() { _ = c.conn.Close() }() // the other side may have closed it already
+	defer func() { _ = c.conn.Close() }() // may be closed already
 
 	wg.Go(func() { c.ping(ctx) })
-	wg.Go(func() { // closing the connection is what ends a blocked read or write
+	wg.Go(func() { // closing unblocks reads and writes
 		<-ctx.Done()
 		c.goodbye(websocket.CloseGoingAway, "the console is stopping")
 	})
@@ -161,7 +159,7 @@ func (c *socket) serve(ctx context.Context) error {
 	}
 }
 
-// subscribe starts writing what the topics bring, and returns what ends that and waits for it.
+// subscribe starts a writer for the topics, and returns a function that ends it and waits.
 func (c *socket) subscribe(ctx context.Context, fail func(), wg *sync.WaitGroup, since map[string]int64) func() {
 	sub := c.server.feed.Subscribe(since)
 	ctx, cancel := context.WithCancel(ctx)
@@ -171,16 +169,16 @@ func (c *socket) subscribe(ctx context.Context, fail func(), wg *sync.WaitGroup,
 		defer sub.Close()
 		if err := c.pump(ctx, sub); ctx.Err() == nil {
 			c.server.log.Debug("socket cannot be written", "err", err)
-			_ = c.conn.Close() // ends the read; it may have failed already
+			_ = c.conn.Close() // ends the read
 			fail()
 		}
 	})
 	return func() { cancel(); <-done }
 }
 
-// pump writes messages until the subscription ends, ctx does, or the connection fails; it says which.
+// pump writes messages until the subscription, ctx or the connection ends, and returns why.
 func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
-	if err := c.send(outgoing{Type: "ping"}); err != nil { // tells the client that it is subscribed
+	if err := c.send(outgoing{Type: "ping"}); err != nil { // confirms the subscription
 		return err
 	}
 	var held heldRows
@@ -189,7 +187,7 @@ func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
 		if err != nil {
 			return err
 		}
-		for _, m := range feed.Newest(batch) {
+		for _, m := range feed.Coalesce(batch) {
 			if err := c.pass(ctx, &held, m); err != nil {
 				return err
 			}
@@ -200,7 +198,7 @@ func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
 	}
 }
 
-// pass sends a message with the fragment that it changes, or holds it for the next message of rows.
+// pass sends a message with its fragment, or holds it for the next rows.
 func (c *socket) pass(ctx context.Context, held *heldRows, m feed.Message) error {
 	took, err := held.take(m)
 	if err != nil {
@@ -209,7 +207,7 @@ func (c *socket) pass(ctx context.Context, held *heldRows, m feed.Message) error
 	if took {
 		return nil
 	}
-	if rows := held.release(m.Topic, time.Now()); rows != nil { // what was before m must not come after it
+	if rows := held.release(m.Topic, time.Now()); rows != nil { // earlier states must not follow m
 		if err := c.send(c.server.rowsMessage(ctx, m.Topic, rows)); err != nil {
 			return err
 		}
@@ -226,8 +224,7 @@ func (c *socket) pass(ctx context.Context, held *heldRows, m feed.Message) error
 	return c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: m.Type, Data: m.Data})
 }
 
-// read returns the client's next message. The connection's own limit is of what comes over the wire; this one is of what
-// that decompresses to.
+// read returns the client's next message. The connection limits the compressed size, this the rest.
 func (c *socket) read() (kind int, body []byte, err error) {
 	kind, r, err := c.conn.NextReader()
 	if err != nil {
@@ -241,7 +238,6 @@ func (c *socket) read() (kind int, body []byte, err error) {
 	return kind, body, err
 }
 
-// outgoing is a message to the client.
 type outgoing struct {
 	Topic string `json:"topic,omitempty"`
 	Seq   int64  `json:"seq,omitempty"`
@@ -259,11 +255,11 @@ func (c *socket) send(m outgoing) error {
 	if err := c.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
-	c.conn.EnableWriteCompression(len(body) >= compressFrom) // where the client can read it
+	c.conn.EnableWriteCompression(len(body) >= compressFrom) // if the client supports it
 	return c.conn.WriteMessage(websocket.TextMessage, body)
 }
 
-// ping keeps both sides sure of each other: a control frame that the browser answers, and a message that the page sees.
+// ping sends a control frame, which the browser answers, and a message, which the page sees.
 func (c *socket) ping(ctx context.Context) {
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
@@ -274,15 +270,14 @@ func (c *socket) ping(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) != nil || c.send(outgoing{Type: "ping"}) != nil {
-			_ = c.conn.Close() // ends the read, which ends the rest
+			_ = c.conn.Close() // ends the read, and so the rest
 			return
 		}
 	}
 }
 
-// goodbye says why and closes.
 func (c *socket) goodbye(code int, why string) {
-	// The client may have gone; closing is what counts.
+	// The client may have gone.
 	_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(time.Second))
 	_ = c.conn.Close()
 }

@@ -1,3 +1,3 @@
-// Package page is what the handlers of every section share: the frame of a page, its rendering, the clock, and how requests are
-// read. Handlers return errors; package web logs and renders them.
+// Package page is shared by all sections' handlers: frame, rendering, clock, and reading of requests. Handlers return
+// errors; package web renders them.
 package page

@@ -14,33 +14,33 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// Timeout bounds the time of one answer that is a page.
+// Timeout bounds rendering a page.
 const Timeout = 10 * time.Second
 
-// Actor is who acts, until there is a log-in.
+// Actor is everybody, until there is a log-in.
 const Actor = "local"
 
-// ThemeCookie holds the choice of the theme switch.
+// ThemeCookie stores the chosen theme.
 const ThemeCookie = "theme"
 
-// Handler answers a request or says why it cannot.
+// Handler answers a request or returns why it cannot.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Site is what every page is made with.
+// Site is what every page needs.
 type Site struct {
-	Base   string                   // versioned path of the assets
-	Dev    bool                     // adds the page of components
-	Now    func() time.Time         // the clock
+	Base   string // versioned path of the assets
+	Dev    bool   // adds the component gallery
+	Now    func() time.Time
 	Seq    func(topic string) int64 // newest sequence of a topic of the feed
-	System func() feed.System       // the state of what the console depends on, now
+	System func() feed.System       // current state of dependencies
 	Logger *slog.Logger
 }
 
-// Frame is what the layout needs of a page.
+// Frame returns the layout's data.
 func (s *Site) Frame(r *http.Request, title, nav string) ui.Page {
 	return ui.Page{
 		Title: title, Nav: nav, Base: s.Base, Theme: themeOf(r), Path: r.URL.RequestURI(), Dev: s.Dev, Now: s.Now(),
-		SystemSeq: s.Seq(feed.SystemTopic), Notice: s.System().Message, // in this order: what came since is sent again
+		SystemSeq: s.Seq(feed.SystemTopic), Notice: s.System().Message, // in this order: a later notice is sent again
 	}
 }
 
@@ -51,7 +51,7 @@ func themeOf(r *http.Request) string {
 	return ui.ThemeAuto
 }
 
-// Render writes a component once all of it has been made, so that an error cannot leave half a page.
+// Render buffers the component, so that an error cannot leave half a page.
 func (s *Site) Render(w http.ResponseWriter, r *http.Request, status int, c templ.Component) error {
 	var b bytes.Buffer
 	if err := c.Render(r.Context(), &b); err != nil {
@@ -61,16 +61,16 @@ func (s *Site) Render(w http.ResponseWriter, r *http.Request, status int, c temp
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "private, no-cache")
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the reader has gone: nobody is left to tell
+	_, _ = w.Write(b.Bytes()) // the client has gone
 	return nil
 }
 
-// Ask renders the page that confirms an action.
+// Ask renders a confirmation page.
 func (s *Site) Ask(w http.ResponseWriter, r *http.Request, nav string, c ui.Confirm) error {
 	return s.Render(w, r, http.StatusOK, ui.ConfirmPage(s.Frame(r, c.Title, nav), c))
 }
 
-// Redirect answers with the address to go on at.
+// Redirect redirects after a POST.
 func Redirect(w http.ResponseWriter, r *http.Request, path string) error {
 	http.Redirect(w, r, path, http.StatusSeeOther)
 	return nil
@@ -85,11 +85,11 @@ func JSON(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // the reader has gone: nobody is left to tell
+	_, _ = w.Write(b) // the client has gone
 	return nil
 }
 
-// Attach makes the answer a file. The name must need no quoting: an ID, or the name of a template.
+// Attach makes the answer a download. The name must need no quoting.
 func Attach(w http.ResponseWriter, name, contentType string) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)

@@ -13,7 +13,7 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// ErrBadForm is the fault for what no page of the console sends.
+// ErrBadForm is the fault for a form that no page of the console sends.
 var ErrBadForm = fault.New(fault.ErrBadRequest, "The request is not a form of this page.", "Reload the page and fill it in again.")
 
 // ReadForm parses the body as a form.
@@ -24,7 +24,7 @@ func ReadForm(r *http.Request) error {
 	return nil
 }
 
-// FormError is the fault for a body that could not be read as a form.
+// FormError is the fault for an unreadable form.
 func FormError(r *http.Request, err error) error {
 	var long *http.MaxBytesError
 	if errors.As(err, &long) {
@@ -33,7 +33,7 @@ func FormError(r *http.Request, err error) error {
 	return ErrBadForm.Because(err)
 }
 
-// tooLarge is the fault for a body that is longer than its address takes.
+// tooLarge is the fault for a body over the limit.
 func tooLarge(r *http.Request, limit int64) *fault.Error {
 	what := "The request"
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && (media == "multipart/form-data" || media == "application/x-www-form-urlencoded") {
@@ -46,10 +46,10 @@ func tooLarge(r *http.Request, limit int64) *fault.Error {
 		"Shorten the text or choose a smaller file.")
 }
 
-// IsFragment reports whether htmx asks, for a part of a page.
+// IsFragment reports whether htmx asks for a part of a page.
 func IsFragment(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" }
 
-// RunID reads the run's ID from the path. An ID of the wrong form names no run.
+// RunID reads the run's ID from the path. A malformed ID is a missing run.
 func RunID(r *http.Request) (run.ID, error) {
 	id, err := run.ParseID(r.PathValue("id"))
 	if err != nil {
@@ -58,12 +58,12 @@ func RunID(r *http.Request) (run.ID, error) {
 	return id, nil
 }
 
-// Text bounds what a user typed: valid UTF-8 of at most n bytes, without white space around it.
+// Text trims and cuts user input to n bytes of valid UTF-8.
 func Text(s string, n int) string {
 	return fault.Cut(strings.TrimSpace(strings.ToValidUTF8(s, "\uFFFD")), n)
 }
 
-// Number reads a whole number from the query.
+// Number reads an integer from the query.
 func Number(r *http.Request, name string, otherwise, low, high int64) (int64, error) {
 	v := r.URL.Query().Get(name)
 	if v == "" {
@@ -76,7 +76,7 @@ func Number(r *http.Request, name string, otherwise, low, high int64) (int64, er
 	return n, nil
 }
 
-// BadCursor is the error for a parameter that holds what the links of a list never do.
+// BadCursor is the error for a malformed paging parameter.
 func BadCursor(field, value, what string) error {
 	return run.FieldErrors{{Field: field, Value: Text(value, 60), Rule: "is not " + what, Fix: "leave it out to start with the newest"}}
 }

@@ -21,12 +21,12 @@ func (p *Pages) Sample(w http.ResponseWriter, r *http.Request) error {
 	return page.Redirect(w, r, "/runs/"+string(made.ID))
 }
 
-// StopAsk asks before a run is stopped.
+// StopAsk confirms stopping a run.
 func (p *Pages) StopAsk(w http.ResponseWriter, r *http.Request) error {
 	return p.ask(w, r, view.StopConfirm)
 }
 
-// DeleteAsk asks before a run is deleted.
+// DeleteAsk confirms deleting a run.
 func (p *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
 	return p.ask(w, r, view.DeleteConfirm)
 }
@@ -39,7 +39,7 @@ func (p *Pages) ask(w http.ResponseWriter, r *http.Request, question func(run.Ru
 	return p.Ask(w, r, "runs", question(found))
 }
 
-// Stop asks a run's workers to end.
+// Stop stops a run.
 func (p *Pages) Stop(w http.ResponseWriter, r *http.Request) error {
 	return p.act(w, r, p.Control.Stop, ui.RunPath)
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/cotrain/cotrain/internal/series"
 )
 
-// maxPoints is how many points of one curve a page gets; more than a wide screen has pixels.
+// maxPoints bounds a curve: more than the pixels of a wide screen.
 const maxPoints = 6000
 
-// columns is the form of feed.Samples, with the snapshot's sequence; numbers that are not finite are strings.
+// columns is feed.Samples with the snapshot's sequence; non-finite numbers are strings.
 type columns struct {
 	Seq    int64                               `json:"seq"`
 	Steps  []int64                             `json:"steps"`
@@ -20,7 +20,7 @@ type columns struct {
 func meanOf(p run.CurvePoint) float64 { return p.Mean }
 func sumOf(p run.CurvePoint) float64  { return p.Sum }
 
-// columnsOf joins both curves of a run's page by step; a value that a step does not have is null.
+// columnsOf joins both curves of a run's page by step; null where absent.
 func columnsOf(seq int64, loss, throughput []run.CurvePoint) columns {
 	c := columns{Seq: seq, Steps: []int64{}, Series: map[string]map[string][]*run.Number{}}
 	for _, curve := range [][]run.CurvePoint{loss, throughput} {
@@ -51,7 +51,7 @@ func columnsOf(seq int64, loss, throughput []run.CurvePoint) columns {
 	return c
 }
 
-// thin reduces a curve to what a wide screen can show.
+// thin reduces a curve to maxPoints.
 func thin(curve []run.CurvePoint) []run.CurvePoint {
-	return series.Downsample(curve, maxPoints/series.PerBucket)
+	return series.Downsample(curve, maxPoints/series.PointsPerBucket)
 }

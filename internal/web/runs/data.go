@@ -17,8 +17,8 @@ const (
 	downloadPage = 5000
 )
 
-// Logs returns lines as JSON: the newest, those before a place, or those after one (after=0: the first). More says
-// whether there are others on the far side of them.
+// Logs returns lines as JSON: the newest, those before a position, or those after one (after=0: the first). More says
+// whether there are others beyond them.
 func (p *Pages) Logs(w http.ResponseWriter, r *http.Request) error {
 	found, err := p.run(r)
 	if err != nil {
@@ -58,7 +58,7 @@ func (p *Pages) Logs(w http.ResponseWriter, r *http.Request) error {
 	return page.JSON(w, http.StatusOK, map[string]any{"lines": lines, "more": more})
 }
 
-// LogDownload streams the whole log as text: one worker's lines as they are, all workers' with their rank.
+// LogDownload streams the whole log as text: one worker's lines, or all with their ranks.
 func (p *Pages) LogDownload(w http.ResponseWriter, r *http.Request) error {
 	found, err := p.run(r)
 	if err != nil {
@@ -83,7 +83,7 @@ func (p *Pages) LogDownload(w http.ResponseWriter, r *http.Request) error {
 				_, err = fmt.Fprintln(out, l.Text)
 			}
 			if err != nil {
-				return nil // the reader has gone
+				return nil // the client has gone
 			}
 		}
 		if len(lines) < q.Limit {
@@ -94,22 +94,22 @@ func (p *Pages) LogDownload(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	_ = out.Flush() // the reader has gone: nobody is left to tell
+	_ = out.Flush() // the client has gone
 	return nil
 }
 
-// Config downloads the configuration as it was dispatched.
+// Config downloads the dispatched configuration.
 func (p *Pages) Config(w http.ResponseWriter, r *http.Request) error {
 	found, err := p.run(r)
 	if err != nil {
 		return err
 	}
 	page.Attach(w, string(found.ID)+".toml", "application/toml")
-	_, _ = w.Write([]byte(found.Config)) // the reader has gone: nobody is left to tell
+	_, _ = w.Write([]byte(found.Config)) // the client has gone
 	return nil
 }
 
-// Points returns the curves of the run's page, in the form of the socket's samples.
+// Points returns the page's curves, in the form of the socket's samples.
 func (p *Pages) Points(w http.ResponseWriter, r *http.Request) error {
 	id, err := page.RunID(r)
 	if err != nil {

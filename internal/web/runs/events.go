@@ -11,10 +11,10 @@ import (
 	view "github.com/cotrain/cotrain/views/runs"
 )
 
-// eventsShown is how many events a page gets at once.
+// eventsShown is the events per page.
 const eventsShown = 200
 
-// Events returns the events before a sequence, as what a timeline that begins there gets at its end.
+// Events returns older events, to append to the timeline.
 func (p *Pages) Events(w http.ResponseWriter, r *http.Request) error {
 	found, err := p.run(r)
 	if err != nil {
@@ -31,7 +31,7 @@ func (p *Pages) Events(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.EarlierEvents(events, p.Now()))
 }
 
-// eventPage reads the newest events before a sequence, 0 for the newest of all.
+// eventPage reads the newest events before a sequence, 0 for the end.
 func (p *Pages) eventPage(ctx context.Context, id run.ID, before int64) (view.EventPage, error) {
 	page := view.EventPage{Run: id, Before: before}
 	events, err := p.Store.EventsBefore(ctx, id, cmp.Or(before, math.MaxInt64), eventsShown+1)

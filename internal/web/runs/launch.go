@@ -12,10 +12,10 @@ import (
 	view "github.com/cotrain/cotrain/views/runs"
 )
 
-// launchAway is what a page says while Nomad does not answer.
+// launchAway is shown while Nomad is unreachable.
 const launchAway = "Job, environment and script need Nomad's parser. Try again in a moment."
 
-// Launch shows exactly how a run's workers are started.
+// Launch shows how a run's workers are started.
 func (p *Pages) Launch(w http.ResponseWriter, r *http.Request) error {
 	found, err := p.run(r)
 	if err != nil {

@@ -17,13 +17,12 @@ import (
 )
 
 const (
-	listSize    = 50 // entries of a page of the list: runs, and sweeps with their runs folded in
-	openSweeps  = 8  // sweeps that a page shows the runs of
-	openedShown = 20 // runs of one of them
+	listSize    = 50 // runs, or sweeps folded into one entry
+	openSweeps  = 8  // unfolded sweeps
+	openedShown = 20 // runs per unfolded sweep
 )
 
-// List shows runs, newest first, filtered by the query's q, state and before; a sweep is one entry, with its runs
-// below it when the query's open names it.
+// List shows runs, newest first, filtered by the query's q, state and before. A sweep is one entry; open unfolds it.
 func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 	list, filter, err := listQuery(r.URL.Query())
 	if err != nil {
@@ -41,7 +40,7 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 		runs = runs[:listSize]
 		list.Older = runs[listSize-1].ID
 	}
-	if err := p.Store.Lines(r.Context(), runs); err != nil {
+	if err := p.Store.SetQueuePlaces(r.Context(), runs); err != nil {
 		return err
 	}
 	for _, found := range runs {
@@ -59,7 +58,6 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.ListPage(p.Frame(r, "Runs", "runs"), list))
 }
 
-// listQuery reads what of the list is asked for.
 func listQuery(q url.Values) (view.List, run.RunFilter, error) {
 	list := view.List{Text: page.Text(q.Get("q"), 200)}
 	filter := run.RunFilter{Text: list.Text, Folded: true, Limit: listSize + 1}
@@ -86,13 +84,13 @@ func listQuery(q url.Values) (view.List, run.RunFilter, error) {
 			list.Open = append(list.Open, id)
 		}
 	}
-	if n := len(list.Open); n > openSweeps { // the last ones opened
+	if n := len(list.Open); n > openSweeps { // keep the last ones
 		list.Open = list.Open[n-openSweeps:]
 	}
 	return list, filter, nil
 }
 
-// foldedSweep reads a sweep for the list; nil when it is gone, and only its runs are left.
+// foldedSweep reads a sweep for the list; nil if deleted with runs left.
 func (p *Pages) foldedSweep(ctx context.Context, id run.SweepID, list view.List, filter run.RunFilter) (*view.FoldedSweep, error) {
 	sweep, err := p.Control.Sweep(ctx, id)
 	if errors.Is(err, fault.ErrNotFound) {
@@ -118,5 +116,5 @@ func (p *Pages) foldedSweep(ctx context.Context, id run.SweepID, list view.List,
 	if out.More = len(out.Runs) > openedShown; out.More {
 		out.Runs = out.Runs[:openedShown]
 	}
-	return out, p.Store.Lines(ctx, out.Runs)
+	return out, p.Store.SetQueuePlaces(ctx, out.Runs)
 }

@@ -190,7 +190,7 @@ func TestARunThatWaitsSaysWhy(t *testing.T) {
 	if got := a.Text(t, "#run-"+string(r.ID)+" [data-row-reason]"); got != "Needs 3 nodes <b>with</b> GPUs" {
 		t.Errorf("reason %q", got)
 	}
-	s.Fake.Line = &run.Line{Position: 2, Ahead: []run.Ahead{{ID: "r-0000000003", Name: "big"}}}
+	s.Fake.QueuePlace = &run.QueuePlace{Position: 2, Ahead: []run.Ahead{{ID: "r-0000000003", Name: "big"}}}
 	s.Fake.AllRuns[0].State = run.Queued
 	if got, want := s.Get("/", 200).Text(t, "#run-"+string(r.ID)+" [data-row-reason]"), "Needs 3 nodes <b>with</b> GPUs. 2nd in the queue, behind big (r-0000000003)"; got != want {
 		t.Errorf("reason %q, want %q", got, want)

@@ -11,13 +11,12 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// originOf finds the pages of what a run came from. What is gone, or cannot be asked for right now, has none: a run's page
-// never depends on it.
+// originOf links to what a run came from, where available: a run's page never depends on it.
 func (p *Pages) originOf(ctx context.Context, r run.Run) view.Origin {
 	o := r.Origin
 	out := view.Origin{Template: o.Template, Clone: string(o.Clone), Sweep: string(o.Sweep), Point: o.Point}
 	if o.Template != "" && o.Template == r.Preset {
-		out.Template = "" // the details name it already
+		out.Template = "" // already in the details
 	}
 	var g errgroup.Group
 	if out.Template != "" {
@@ -39,11 +38,11 @@ func (p *Pages) originOf(ctx context.Context, r run.Run) view.Origin {
 			return nil
 		})
 	}
-	_ = g.Wait() // none returns an error
+	_ = g.Wait() // always nil
 	return out
 }
 
-// templatePage is the address of the page of a template's version, or of a preset; "" when it is gone.
+// templatePage is the page of a template's version or preset; "" if gone.
 func (p *Pages) templatePage(ctx context.Context, ref string) string {
 	named, err := trainconf.ParseRef("", "template:"+ref)
 	switch {

@@ -19,7 +19,7 @@ const (
 	maxRank  = 1 << 20
 )
 
-// Show shows one run, with the newest events or those before a sequence.
+// Show shows a run, with the newest events or those before a sequence.
 func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	before, err := page.Number(r, "events_before", 0, 0, math.MaxInt64)
 	if err != nil {
@@ -42,7 +42,7 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.Page(p.Frame(r, d.Run.Name, "runs"), d))
 }
 
-// Live is the snapshot of every live part, for a page that may have missed something.
+// Live is the snapshot of all live parts, for a page that missed something.
 func (p *Pages) Live(w http.ResponseWriter, r *http.Request) error {
 	d, err := p.runDetail(r, 0)
 	if err != nil {
@@ -51,8 +51,7 @@ func (p *Pages) Live(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.Live(d))
 }
 
-// runDetail reads a run with its workers and a page of its events. The sequence is read first: what follows includes at
-// least everything up to it.
+// runDetail reads a run with workers and events. It reads the sequence first, so no message is missed.
 func (p *Pages) runDetail(r *http.Request, eventsBefore int64) (view.Detail, error) {
 	id, err := page.RunID(r)
 	if err != nil {
@@ -70,18 +69,18 @@ func (p *Pages) runDetail(r *http.Request, eventsBefore int64) (view.Detail, err
 	return d, nil
 }
 
-// placedRun reads a run, with its place in the queue while it waits there.
+// placedRun reads a run with its queue place.
 func (p *Pages) placedRun(ctx context.Context, id run.ID) (run.Run, error) {
 	r, err := p.Store.Run(ctx, id)
 	if err != nil {
 		return r, err
 	}
 	runs := []run.Run{r}
-	err = p.Store.Lines(ctx, runs)
+	err = p.Store.SetQueuePlaces(ctx, runs)
 	return runs[0], err
 }
 
-// rankOf is the worker that the query asks for, -1 for all of them; what makes no sense is all of them too.
+// rankOf is the query's worker, -1 for all or if invalid.
 func rankOf(r *http.Request) int {
 	rank, err := strconv.Atoi(r.URL.Query().Get("worker"))
 	if err != nil || rank < 0 || rank > maxRank {

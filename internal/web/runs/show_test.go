@@ -343,7 +343,7 @@ func TestARunThatWaitsForItsTurnShowsWhereItStands(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
 	s.Fake.AllRuns = []run.Run{{ID: "r-0000000009", Name: "mine", State: run.Queued, Reason: "needs 3 nodes", Shape: run.Shape{Nodes: 3}}}
-	s.Fake.Line = &run.Line{Position: 5, Ahead: []run.Ahead{{ID: "r-0000000001", Name: "big"}, {ID: "r-0000000002", Name: "small"}}}
+	s.Fake.QueuePlace = &run.QueuePlace{Position: 5, Ahead: []run.Ahead{{ID: "r-0000000001", Name: "big"}, {ID: "r-0000000002", Name: "small"}}}
 	page := s.Get("/runs/r-0000000009", 200)
 	if got := strings.Join(strings.Fields(page.Text(t, "[data-run-line]")), " "); got != "5th in the queue behind big · small · 2 more" {
 		t.Errorf("it says %q", got)

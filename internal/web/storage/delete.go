@@ -17,10 +17,10 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// deleteTimeout is how long one request deletes; what is left then is for the next one.
+// deleteTimeout bounds one request's deletion; the next continues.
 const deleteTimeout = page.Timeout - 2*time.Second
 
-// DeleteAsk says what would be deleted, and asks.
+// DeleteAsk confirms a deletion.
 func (s *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
 	p := strings.TrimSuffix(r.URL.Query().Get("path"), "/")
 	if p == "" {
@@ -53,7 +53,6 @@ func (s *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
 	return s.Ask(w, r, "storage", c)
 }
 
-// place names the folder that a path is in.
 func place(p string) string {
 	if parent := storage.Parent(p); parent != "" {
 		return storage.Display(parent)
@@ -61,10 +60,10 @@ func place(p string) string {
 	return "shared storage"
 }
 
-// inUse warns when a run that has not ended keeps its checkpoints there, "" when none does.
+// inUse warns if a live run keeps checkpoints there.
 func (s *Pages) inUse(ctx context.Context, p string) (string, error) {
-	keepers, err := control.Keepers(ctx, s.Runs, p, s.Storage.Below)
-	return control.KeepersText(keepers), err
+	keepers, err := control.CheckpointUsers(ctx, s.Runs, p, s.Storage.Below)
+	return control.CheckpointUsersWarning(keepers), err
 }
 
 // Delete deletes a file or a folder.
@@ -72,7 +71,7 @@ func (s *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 	p := r.URL.Query().Get("path")
 	ctx, cancel := context.WithTimeout(r.Context(), deleteTimeout)
 	defer cancel()
-	if r.URL.Query().Get("in_use") != "true" { // else whoever asks has been told
+	if r.URL.Query().Get("in_use") != "true" { // else the warning was shown
 		text, err := s.inUse(ctx, p)
 		if err != nil {
 			return err
@@ -91,14 +90,14 @@ func (s *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 	return page.Redirect(w, r, storageLink("/storage", storage.Parent(p), "deleted", goneText(gone)))
 }
 
-// partly says how far a deletion got that failed.
+// partly adds to a failed deletion how far it got.
 func partly(err error, gone storage.Removed) error {
 	if gone == (storage.Removed{}) {
 		return err
 	}
 	why := *fault.Of(err)
 	if errors.Is(err, context.DeadlineExceeded) {
-		why.What, why.Do = "Too much for one request.", "Delete again to continue."
+		why.What, why.Fix = "Too much for one request.", "Delete again to continue."
 	}
 	why.Title = "Partly deleted"
 	why.What = view.Count(gone.Files, gone.Folders, gone.Bytes) + " deleted; the rest is still there. " + why.What

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// storagePage is how many entries a page of a folder has.
+	// storagePage is the entries per page.
 	storagePage = 200
-	// countTimeout is how long the sizes of folders are counted for one page.
+	// countTimeout bounds counting sizes for a page.
 	countTimeout = 3 * time.Second
 )
 
-// storageLink is the address of a page of the storage for a path, which comes back in every byte.
+// storageLink is a storage page's address for a path.
 func storageLink(page, path string, more ...string) string {
 	q := url.Values{}
 	if path != "" {
@@ -36,7 +36,7 @@ func storageLink(page, path string, more ...string) string {
 	return page + "?" + q.Encode()
 }
 
-// storageQuery reads how a folder is to be shown: the query's sort, order, cursor and sizes.
+// storageQuery reads the query's sort, order, cursor and sizes.
 func storageQuery(q url.Values) (storage.Query, bool) {
 	return storage.Query{
 		Sort: storage.Sort(q.Get("sort")), Descending: q.Get("order") == "desc", Cursor: q.Get("cursor"), Limit: storagePage,
@@ -75,17 +75,17 @@ func (s *Pages) Folder(w http.ResponseWriter, r *http.Request) error {
 	return s.Render(w, r, http.StatusOK, view.Page(frame, f))
 }
 
-// File sends a file to be kept.
+// File downloads a file.
 func (s *Pages) File(w http.ResponseWriter, r *http.Request) error {
 	f, err := s.Storage.Open(r.Context(), r.URL.Query().Get("path"))
 	if err != nil {
 		return err
 	}
-	storage.Serve(w, r, f)
+	storage.ServeFile(w, r, f)
 	return nil
 }
 
-// Layout makes the folders of the layout that are missing.
+// Layout creates missing folders of the layout.
 func (s *Pages) Layout(w http.ResponseWriter, r *http.Request) error {
 	done, _, err := s.Storage.Repair(r.Context())
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *Pages) Layout(w http.ResponseWriter, r *http.Request) error {
 	return page.Redirect(w, r, "/storage")
 }
 
-// Complete answers with paths that begin with the query's prefix.
+// Complete completes the query's prefix.
 func (s *Pages) Complete(w http.ResponseWriter, r *http.Request) error {
 	answer := struct {
 		Items []string `json:"items"`
@@ -112,7 +112,7 @@ func (s *Pages) Complete(w http.ResponseWriter, r *http.Request) error {
 	return page.JSON(w, http.StatusOK, answer)
 }
 
-// goneOf reads what a deletion says in the address of the page after it.
+// goneOf reads the result of a deletion from the query.
 func goneOf(text string) *view.Gone {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {

@@ -18,17 +18,17 @@ type Storage interface {
 	Layout
 }
 
-// Place is where shared storage is.
+// Place is the location of shared storage.
 type Place interface {
 	Path() string  // on the console's machine
 	Mount() string // on the workers
-	// Below maps a path of a configuration to one of the storage.
+	// Below maps a configuration's path into the storage.
 	Below(given string) (string, bool)
-	// Complete returns paths that begin with what was typed.
+	// Complete returns paths that start with prefix.
 	Complete(ctx context.Context, prefix string, limit int) ([]string, error)
 }
 
-// Files is what is in shared storage. What its state does not allow is a [storage.Refusal].
+// Files is the content. What the storage does not allow is a [storage.Refusal].
 type Files interface {
 	List(ctx context.Context, path string, q storage.Query) (storage.Listing, error)
 	Usage(ctx context.Context, path string) (storage.Usage, error)
@@ -36,25 +36,25 @@ type Files interface {
 	Delete(ctx context.Context, path string) (storage.Removed, error)
 }
 
-// Layout is the folders that shared storage should have.
+// Layout is the expected folders.
 type Layout interface {
 	Layout(ctx context.Context) ([]storage.Folder, error)
 	Repair(ctx context.Context) (done []string, folders []storage.Folder, err error)
 }
 
-// Runs reads the runs that may keep checkpoints in a folder.
+// Runs reads runs that may have checkpoints in a folder.
 type Runs interface {
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 }
 
-// Pages are the handlers of the section. Storage is nil when shared storage is off.
+// Pages are the section's handlers. Storage is nil when off.
 type Pages struct {
 	*page.Site
 	Runs    Runs
 	Storage Storage
 }
 
-// Needed is h where there is shared storage, and else says that there is none.
+// Needed returns h, or an error if there is no shared storage.
 func (s *Pages) Needed(h page.Handler) page.Handler {
 	if s.Storage == nil {
 		return func(http.ResponseWriter, *http.Request) error { return fault.ErrNoStorage }

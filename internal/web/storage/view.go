@@ -9,7 +9,7 @@ import (
 	view "github.com/cotrain/cotrain/views/storage"
 )
 
-// storageFolder is what the page of a folder shows.
+// storageFolder is a folder page's model.
 func (s *Pages) storageFolder(ctx context.Context, l storage.Listing, q storage.Query, sizes bool) view.Folder {
 	f := view.Folder{
 		Path: storage.Display(l.Path), Purpose: l.Purpose, Here: s.Storage.Path(), Mount: s.Storage.Mount(),
@@ -54,11 +54,11 @@ func (s *Pages) storageFolder(ctx context.Context, l storage.Listing, q storage.
 	return f
 }
 
-// count adds how much a folder holds, as far as there is time.
+// count adds a folder's size, if there is time.
 func (s *Pages) count(ctx context.Context, p string, x *view.Entry) {
 	u, err := s.Storage.Usage(ctx, p)
 	if err != nil {
-		return // time is up, or it has gone
+		return // time is up, or it vanished
 	}
 	x.HasSize, x.Bytes, x.Files, x.AtLeast = true, u.Bytes, u.Files, u.Partial
 }
@@ -67,7 +67,7 @@ func storageColumns(p string, q storage.Query, sizes bool) []view.Column {
 	columns := []view.Column{{Key: "name", Label: "Name"}, {Key: "size", Label: "Size"}, {Key: "time", Label: "Changed"}}
 	for i := range columns {
 		c := &columns[i]
-		descending := c.Key != "name" // what one looks for: the largest, the newest
+		descending := c.Key != "name" // largest and newest first
 		if c.Key == string(q.Sort) {
 			c.Order, descending = "ascending", true
 			if q.Descending {
@@ -96,9 +96,9 @@ func storageEntry(dir string, e storage.Entry) view.Entry {
 	case storage.KindFile:
 		x.HasSize, x.Bytes = true, e.Size
 	case storage.KindLink:
-		leads = e.Leads
+		leads = e.LinkKind
 		x.Note = "→ " + storage.Display(e.Target)
-		if e.Leads == "" {
+		if e.LinkKind == "" {
 			x.Note += " (broken, or outside the storage)"
 		}
 	case storage.KindOther:
@@ -123,7 +123,7 @@ func joinPath(dir, name string) string {
 	return dir + "/" + name
 }
 
-// otherThan is s, or "" when it is the usual value, which addresses leave out.
+// otherThan is s, or "" for the default, which addresses omit.
 func otherThan(s, usual string) string {
 	if s == usual {
 		return ""

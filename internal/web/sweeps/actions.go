@@ -10,12 +10,12 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// StopAsk asks before a sweep's runs are stopped.
+// StopAsk confirms stopping a sweep.
 func (p *Pages) StopAsk(w http.ResponseWriter, r *http.Request) error {
 	return p.ask(w, r, view.StopConfirm)
 }
 
-// DeleteAsk asks before a sweep is deleted.
+// DeleteAsk confirms deleting a sweep.
 func (p *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
 	return p.ask(w, r, view.DeleteConfirm)
 }
@@ -28,12 +28,12 @@ func (p *Pages) ask(w http.ResponseWriter, r *http.Request, question func(run.Sw
 	return p.Ask(w, r, "sweeps", question(found))
 }
 
-// Stop asks every run of a sweep to end.
+// Stop stops every run of a sweep.
 func (p *Pages) Stop(w http.ResponseWriter, r *http.Request) error {
 	return p.act(w, r, p.Control.StopSweep, ui.SweepPath)
 }
 
-// Delete deletes a sweep that has ended, with its runs.
+// Delete deletes an ended sweep with its runs.
 func (p *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 	return p.act(w, r, p.Control.DeleteSweep, func(run.SweepID) string { return "/sweeps" })
 }

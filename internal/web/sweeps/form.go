@@ -13,44 +13,43 @@ import (
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
-// Names of the inputs of the form for a sweep.
+// Inputs of the sweep's form.
 const (
-	inputField    = "field"    // one for each row
-	inputValues   = "values"   // of the row's field
+	inputField    = "field"    // one per row
+	inputValues   = "values"   // the row's values
 	inputMode     = "mode"     // modeGrid or modeList
-	inputParallel = "parallel" // as errors name it too
+	inputParallel = "parallel" // as in errors
 	inputFolders  = "folders"  // "own" gives each run its own folders
 	modeList      = "list"
 	modeGrid      = "grid"
 )
 
 const (
-	firstAxes = 2  // rows that an empty form has
-	maxAxes   = 20 // rows that a form can have; control takes no more either
+	firstAxes = 2  // rows of an empty form
+	maxAxes   = 20 // as in control
 )
 
-// axis is one row of the form, as typed and as read.
+// axis is a row of the form, raw and parsed.
 type axis struct {
 	field, typed string
 	values       []string
 	err          *run.FieldError
 }
 
-// sweepForm is the form for a sweep as typed, and what it makes.
+// sweepForm is the form as typed, and its result.
 type sweepForm struct {
 	name, parallel string
 	list           bool
 	ownFolders     bool
 	axes           []axis
 	from, key      string
-	sub            run.Submission // of the base, as it came
+	sub            run.Submission // of the base
 	base           trainconf.Request
-	limit          int // runs at one time, 0 for no limit
+	limit          int // live runs at a time, 0 for no limit
 	errs           run.FieldErrors
 	submitted      bool
 }
 
-// newSweepForm begins with a submission.
 func newSweepForm(from, key string, sub run.Submission, req trainconf.Request) *sweepForm {
 	f := &sweepForm{from: from, key: key, sub: sub, base: req, name: sub.Name, parallel: "0", ownFolders: true, axes: make([]axis, firstAxes)}
 	if f.name == "" {
@@ -64,7 +63,6 @@ func newSweepForm(from, key string, sub run.Submission, req trainconf.Request) *
 	return f
 }
 
-// readSweepForm reads what was sent.
 func readSweepForm(posted url.Values, sub run.Submission, req trainconf.Request) *sweepForm {
 	f := &sweepForm{
 		name: page.Text(posted.Get(form.InputName), 200), parallel: page.Text(posted.Get(inputParallel), 20), list: posted.Get(inputMode) == modeList,
@@ -88,7 +86,7 @@ func readSweepForm(posted url.Values, sub run.Submission, req trainconf.Request)
 	return f
 }
 
-// read makes values of what was typed, and finds what is wrong with each row.
+// read parses the rows and collects errors.
 func (f *sweepForm) read() {
 	seen := map[string]bool{}
 	for i := range f.axes {
@@ -119,7 +117,7 @@ func (f *sweepForm) read() {
 	}
 }
 
-// readAxis reads one row; each value must be one that its field takes.
+// readAxis parses a row; the field must accept each value.
 func (f *sweepForm) readAxis(a *axis) *run.FieldError {
 	fail := func(err error) *run.FieldError {
 		if bad := trainconf.AsFieldErrors(err); len(bad) > 0 {
@@ -135,7 +133,7 @@ func (f *sweepForm) readAxis(a *axis) *run.FieldError {
 		return &run.FieldError{Field: a.field, Rule: "cannot be varied: runs are named after the sweep, with their number", Fix: "choose another field"}
 	case known && spec.Secret:
 		return &run.FieldError{Field: a.field, Rule: "is a secret, which no run stores", Fix: "choose another field"}
-	case !known: // says which field is near
+	case !known: // suggests a near field
 		probe := f.base
 		if err := probe.Set(a.field, "1"); err != nil {
 			return fail(err)
@@ -157,7 +155,7 @@ func (f *sweepForm) readAxis(a *axis) *run.FieldError {
 	return nil
 }
 
-// exampleValues is something to write into a row.
+// exampleValues is a placeholder for a row.
 func exampleValues(f trainconf.Field) string {
 	if len(f.Choices) > 1 {
 		return f.Choices[0] + ", " + f.Choices[1]
@@ -171,7 +169,7 @@ func exampleValues(f trainconf.Field) string {
 	return "a, b"
 }
 
-// checkList finds rows of a list that do not have as many values as the first.
+// checkList finds rows of a list with another number of values.
 func (f *sweepForm) checkList() {
 	want := -1
 	for i := range f.axes {
@@ -189,17 +187,17 @@ func (f *sweepForm) checkList() {
 	}
 }
 
-// used are the rows that count.
+// used are the non-empty rows.
 func (f *sweepForm) used() []axis {
 	return slices.DeleteFunc(slices.Clone(f.axes), func(a axis) bool { return a.values == nil || a.err != nil })
 }
 
-// rowsWrong is true when some row cannot be used.
+// rowsWrong reports whether any row is invalid.
 func (f *sweepForm) rowsWrong() bool {
 	return slices.ContainsFunc(f.axes, func(a axis) bool { return a.err != nil })
 }
 
-// shared are the folders of the base that its runs would share, unless a row varies them.
+// shared are the base's folders that runs would share.
 func (f *sweepForm) shared() []string {
 	var out []string
 	for _, field := range trainconf.OwnFolders() {
@@ -212,12 +210,12 @@ func (f *sweepForm) shared() []string {
 	return out
 }
 
-// request is the base with its name, and with folders of its own for each run where that was asked for.
+// request is the base, with folders per run if chosen.
 func (f *sweepForm) request() trainconf.Request {
 	req := f.base
 	if f.ownFolders {
 		for _, field := range f.shared() {
-			// A path that would be too long stays shared, which control then refuses in words.
+			// A path too long for it stays shared, and control refuses it.
 			_ = req.Set(field, strings.TrimRight(req.Get(field), "/")+"/"+trainconf.RunPlaceholder)
 		}
 	}
@@ -225,7 +223,7 @@ func (f *sweepForm) request() trainconf.Request {
 	return req
 }
 
-// spec is what control gets.
+// spec is for control.
 func (f *sweepForm) spec() run.SweepSpec {
 	req := f.request()
 	sub := f.sub

@@ -8,10 +8,10 @@ import (
 	view "github.com/cotrain/cotrain/views/sweeps"
 )
 
-// sweepsShown is how many sweeps a page of the list has.
+// sweepsShown is the sweeps per page.
 const sweepsShown = 30
 
-// List shows sweeps, newest first, from the query's before on.
+// List shows sweeps, newest first, before the query's before.
 func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 	list := view.List{Now: p.Now()}
 	if v := r.URL.Query().Get("before"); v != "" {

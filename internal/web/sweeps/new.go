@@ -11,8 +11,7 @@ import (
 	view "github.com/cotrain/cotrain/views/sweeps"
 )
 
-// New asks what varies of what the query's from names: a run, a template or a preset. Without it, it asks for that
-// first.
+// New asks what to vary of the query's from: a run, template or preset. Without it, it asks for that first.
 func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	from := page.Text(r.URL.Query().Get(form.InputFrom), 200)
 	if from == "" {
@@ -29,8 +28,7 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	return p.renderSweepForm(w, r, http.StatusOK, newSweepForm(sub.Ref, rand.Text(), sub.Submission(), sub.Request))
 }
 
-// FromForm takes the form for a new run. Values that it cannot read are told there; what is merely missing may
-// be what varies.
+// FromForm takes the form for a new run. Unreadable values are reported there; missing ones may be what varies.
 func (p *Pages) FromForm(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
@@ -42,7 +40,6 @@ func (p *Pages) FromForm(w http.ResponseWriter, r *http.Request) error {
 	return p.renderSweepForm(w, r, http.StatusOK, newSweepForm(form.FromForm, rand.Text(), d.Submission(""), d.Request))
 }
 
-// postedSweep reads the form for a sweep.
 func postedSweep(r *http.Request) (*sweepForm, error) {
 	if err := page.ReadForm(r); err != nil {
 		return nil, err
@@ -54,7 +51,7 @@ func postedSweep(r *http.Request) (*sweepForm, error) {
 	return readSweepForm(r.PostForm, sub, req), nil
 }
 
-// Preview shows the runs that the form would make: while it is filled in, or on a click for those without scripts.
+// Preview shows the runs that the form would make.
 func (p *Pages) Preview(w http.ResponseWriter, r *http.Request) error {
 	f, err := postedSweep(r)
 	if err != nil {
@@ -66,7 +63,7 @@ func (p *Pages) Preview(w http.ResponseWriter, r *http.Request) error {
 	return p.renderSweepForm(w, r, http.StatusOK, f)
 }
 
-// Create submits the form. When it is refused the page comes back with everything as typed.
+// Create submits the form, or shows it again with its errors.
 func (p *Pages) Create(w http.ResponseWriter, r *http.Request) error {
 	f, err := postedSweep(r)
 	if err != nil {

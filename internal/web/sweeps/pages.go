@@ -13,8 +13,8 @@ import (
 // Store reads the runs of sweeps.
 type Store interface {
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
-	// Lines fills in the queue positions of those that wait.
-	Lines(ctx context.Context, runs []run.Run) error
+	// SetQueuePlaces fills in the queue places of waiting runs.
+	SetQueuePlaces(ctx context.Context, runs []run.Run) error
 	// Curve returns a metric over all workers by step.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 }
@@ -26,12 +26,12 @@ type Finder interface {
 	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
 }
 
-// Actions is what a person can do to a sweep.
+// Actions act on a sweep.
 type Actions interface {
-	// SubmitSweep makes a sweep and its runs; what is not valid is [run.FieldErrors].
+	// SubmitSweep creates a sweep and its runs; invalid input is [run.FieldErrors].
 	SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error)
 	StopSweep(ctx context.Context, actor string, id run.SweepID) error
-	// DeleteSweep returns an error that matches [fault.ErrConflict] while one of its runs has not ended.
+	// DeleteSweep returns [fault.ErrConflict] while runs are live.
 	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
 }
 
@@ -41,7 +41,7 @@ type Control interface {
 	Actions
 }
 
-// Pages are the handlers of the section. The form for a new run takes back what cannot be read.
+// Pages are the section's handlers. The form for a new run reports what cannot be read.
 type Pages struct {
 	*page.Site
 	Form    *form.Pages
@@ -49,7 +49,7 @@ type Pages struct {
 	Control Control
 }
 
-// sweepID reads the sweep's ID from the path. An ID of the wrong form names no sweep.
+// sweepID reads the sweep's ID from the path. A malformed ID is a missing sweep.
 func sweepID(r *http.Request) (run.SweepID, error) {
 	id, err := run.ParseSweepID(r.PathValue("id"))
 	if err != nil {
@@ -58,7 +58,6 @@ func sweepID(r *http.Request) (run.SweepID, error) {
 	return id, nil
 }
 
-// sweep reads the sweep that the path names.
 func (p *Pages) sweep(r *http.Request) (run.Sweep, error) {
 	id, err := sweepID(r)
 	if err != nil {

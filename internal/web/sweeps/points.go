@@ -17,29 +17,29 @@ import (
 )
 
 const (
-	curvesShown   = 16  // more cannot be told apart
-	curvePoints   = 800 // of one run
-	curvesAtATime = 4   // that are read from the store
+	curvesShown   = 16  // more are indistinguishable
+	curvePoints   = 800 // per run
+	curvesAtATime = 4   // concurrent reads
 )
 
-// sweepCurves is the answer for the chart of a sweep.
+// sweepCurves is the chart's data.
 type sweepCurves struct {
 	Runs []sweepCurve `json:"runs"` // by number
-	More int          `json:"more"` // runs with measurements that are left out
+	More int          `json:"more"` // omitted runs with measurements
 }
 
-// sweepCurve is the loss of one run; numbers that are not finite are strings.
+// sweepCurve is a run's loss; non-finite numbers are strings.
 type sweepCurve struct {
 	ID     run.ID        `json:"id"`
 	Number int           `json:"number"`
-	Label  string        `json:"label"` // what the sweep set
+	Label  string        `json:"label"` // the sweep's values
 	State  run.State     `json:"state"`
 	Best   bool          `json:"best"`
 	Steps  []int64       `json:"steps"`
 	Loss   []*run.Number `json:"loss"`
 }
 
-// Points returns the loss curves of a sweep's runs: those with the lowest loss, when there are too many.
+// Points returns the loss curves of a sweep's runs, the lowest ones if too many.
 func (p *Pages) Points(w http.ResponseWriter, r *http.Request) error {
 	sweep, err := p.sweep(r)
 	if err != nil {
@@ -62,7 +62,7 @@ func (p *Pages) Points(w http.ResponseWriter, r *http.Request) error {
 	return page.JSON(w, http.StatusOK, out)
 }
 
-// sortable is the loss of a run, with what is not a number last.
+// sortable is a run's loss, with NaN last.
 func sortable(r view.Run) float64 {
 	if math.IsNaN(r.Run.Progress.Loss) {
 		return math.Inf(1)
@@ -81,7 +81,7 @@ func (p *Pages) sweepCurves(ctx context.Context, sweep run.Sweep, runs []view.Ru
 				return err
 			}
 			c := sweepCurve{ID: r.Run.ID, Number: r.Number, Label: pointLabel(sweep.Fields, r.Values), State: r.Run.State, Best: r.Best, Steps: []int64{}, Loss: []*run.Number{}}
-			for _, p := range series.Downsample(run.Settled(points, r.Run.Progress.Step), curvePoints/series.PerBucket) {
+			for _, p := range series.Downsample(run.Settled(points, r.Run.Progress.Step), curvePoints/series.PointsPerBucket) {
 				v := run.Number(p.Mean)
 				c.Steps, c.Loss = append(c.Steps, p.Step), append(c.Loss, &v)
 			}
@@ -92,7 +92,7 @@ func (p *Pages) sweepCurves(ctx context.Context, sweep run.Sweep, runs []view.Ru
 	return out, g.Wait()
 }
 
-// pointLabel is what a sweep set for one run: "lr 3e-4, nodes 2".
+// pointLabel formats "lr 3e-4, nodes 2".
 func pointLabel(fields, values []string) string {
 	var out []string
 	for i, field := range fields {

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	pointsShown = 100 // runs that the preview lists
-	errorsShown = 3   // of one run
+	pointsShown = 100 // runs listed
+	errorsShown = 3   // per run
 )
 
-// view makes the form's model.
+// view returns the form's model.
 func (f *sweepForm) view() view.Form {
 	v := view.Form{
 		Name: ui.Field{
@@ -62,12 +62,12 @@ func (f *sweepForm) view() view.Form {
 	return v
 }
 
-// baseFacts is what all runs have, before anything varies.
+// baseFacts is what all runs share.
 func (f *sweepForm) baseFacts() []ui.Fact {
 	return append([]ui.Fact{{Key: "model", Label: "Model", Value: f.base.Value("name_model")}}, form.Facts(f.base)...)
 }
 
-// preview checks every run that the form would make, and adds up what they cost.
+// preview checks every run and sums up their cost.
 func (f *sweepForm) preview() view.Preview {
 	var v view.Preview
 	axes := f.used()
@@ -108,7 +108,7 @@ func (f *sweepForm) preview() view.Preview {
 	return v
 }
 
-// pointOf checks one run. seen holds the number of the run that has the same values.
+// pointOf checks one run. seen maps values to the first run's number.
 func pointOf(base trainconf.Request, axes []axis, number int, values map[string]string, seen map[string]int) (view.Point, trainconf.Request) {
 	p := view.Point{Number: number}
 	req := base
@@ -141,9 +141,8 @@ func pointOf(base trainconf.Request, axes []axis, number int, values map[string]
 	return p, req
 }
 
-// sweepCost adds up runs.
 type sweepCost struct {
-	gpus, workers       int // over all runs
+	gpus, workers       int // of all runs
 	mostGPUs, mostNodes int // of one run
 	tokens              float64
 }

@@ -17,24 +17,24 @@ import (
 	view "github.com/cotrain/cotrain/views/sweeps"
 )
 
-// Keys of the columns by which the runs of a sweep can be sorted, beside those of its fields.
+// Columns to sort a sweep's runs by, beside its fields.
 const (
 	columnState      = "state"
 	columnStep       = "step"
 	columnLoss       = "loss"
 	columnThroughput = "throughput"
 	columnDuration   = "duration"
-	columnField      = "field:" // and the field
+	columnField      = "field:" // plus the field
 )
 
-// Show shows one sweep with its runs, sorted by the query's sort and desc; metric says which is best.
+// Show shows a sweep with its runs, sorted by the query's sort and desc; metric picks the best.
 func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	id, err := sweepID(r)
 	if err != nil {
 		return err
 	}
 	d := view.Detail{Now: p.Now(), Topic: feed.SweepTopic(id), Metric: view.MetricLoss}
-	d.Seq = p.Seq(d.Topic) // before what follows, which includes at least everything up to it
+	d.Seq = p.Seq(d.Topic) // before the rest, so no message is missed
 	if d.Sweep, err = p.Control.Sweep(r.Context(), id); err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.Page(p.Frame(r, d.Sweep.Name, "sweeps"), d))
 }
 
-// Head returns what of a sweep's page changes with the states of its runs.
+// Head returns the part of a sweep's page that follows its runs' states.
 func (p *Pages) Head(w http.ResponseWriter, r *http.Request) error {
 	sweep, err := p.sweep(r)
 	if err != nil {
@@ -67,8 +67,7 @@ func (p *Pages) Head(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.Head(sweep, p.Now()))
 }
 
-// Rows returns the state of every run of a sweep, in the form of the socket's rows, for a page that may have
-// missed some.
+// Rows returns the state of a sweep's runs, in the form of the socket's rows.
 func (p *Pages) Rows(w http.ResponseWriter, r *http.Request) error {
 	id, err := sweepID(r)
 	if err != nil {
@@ -85,7 +84,7 @@ func (p *Pages) Rows(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Store.Lines(r.Context(), runs); err != nil {
+	if err := p.Store.SetQueuePlaces(r.Context(), runs); err != nil {
 		return err
 	}
 	for _, found := range runs {
@@ -94,7 +93,7 @@ func (p *Pages) Rows(w http.ResponseWriter, r *http.Request) error {
 	return page.JSON(w, http.StatusOK, answer)
 }
 
-// InOrder numbers the runs of a sweep and finds what was set for each, in the order in which they were made.
+// InOrder numbers a sweep's runs and finds their values, in order of creation.
 func InOrder(sweep run.Sweep, runs []run.Run) []view.Run {
 	out := make([]view.Run, 0, len(runs))
 	slices.SortFunc(runs, func(a, b run.Run) int { return cmp.Compare(a.ID, b.ID) })
@@ -112,7 +111,7 @@ func InOrder(sweep run.Sweep, runs []run.Run) []view.Run {
 	return out
 }
 
-// numberOf is the number at the end of the name of a sweep's run: "lr #3". Others of the sweep may have been deleted.
+// numberOf is the number of a sweep's run: "lr #3". Others may have been deleted.
 func numberOf(name string) (int, bool) {
 	i := strings.LastIndexByte(name, '#')
 	if i < 0 {
@@ -122,8 +121,8 @@ func numberOf(name string) (int, bool) {
 	return n, err == nil && n >= 1 && n <= run.MaxSweepRuns
 }
 
-// markBest marks the run with the lowest loss, or the most tokens a second; of equal ones the first by number. The script
-// static/js/sweeps/show.js does the same.
+// markBest marks the run with the lowest loss, or the most tokens a second; the first of equals. As
+// static/js/sweeps/show.js.
 func markBest(runs []view.Run, metric string) {
 	value := func(r run.Run) (float64, bool) {
 		if metric == view.MetricThroughput {
@@ -142,7 +141,7 @@ func markBest(runs []view.Run, metric string) {
 	}
 }
 
-// sortSweep sorts by a column; what a run does not have comes last either way. It reports whether there is such a column.
+// sortSweep sorts by a column, missing values last either way. It reports whether the column exists.
 func sortSweep(runs []view.Run, columns []view.Column, key string, desc bool, now time.Time) bool {
 	compare := func(a, b view.Run) int { return cmp.Compare(a.Number, b.Number) }
 	number := func(value func(run.Run) (float64, bool)) func(a, b view.Run) int {
@@ -196,7 +195,7 @@ func sortSweep(runs []view.Run, columns []view.Column, key string, desc bool, no
 	return true
 }
 
-// present compares two values of which either may be missing; the missing one is last, also when the order is turned.
+// present compares optional values, missing ones last in either order.
 func present(x, y, desc bool, both func() int) int {
 	switch {
 	case x && y:
@@ -209,7 +208,7 @@ func present(x, y, desc bool, both func() int) int {
 	return 1
 }
 
-// compareValues compares numbers as numbers and everything else as text.
+// compareValues compares numbers as numbers and the rest as text.
 func compareValues(x, y string) int {
 	a, errA := strconv.ParseFloat(x, 64)
 	b, errB := strconv.ParseFloat(y, 64)

@@ -11,10 +11,10 @@ import (
 	view "github.com/cotrain/cotrain/views/templates"
 )
 
-// findingsShown is how many lines that were not understood a page lists.
+// findingsShown bounds the lines reported as not understood.
 const findingsShown = 20
 
-// Import reads a file that was exported, or any CotrainCore TOML, and asks for a name. Nothing is saved yet.
+// Import reads an exported file, or any CotrainCore TOML, and asks for a name.
 func (p *Pages) Import(w http.ResponseWriter, r *http.Request) error {
 	content, err := form.ReadUpload(r)
 	if err != nil {
@@ -47,7 +47,7 @@ func (p *Pages) Import(w http.ResponseWriter, r *http.Request) error {
 	return p.renderSave(w, r, http.StatusOK, f)
 }
 
-// findingsOf says what of a file was not taken over as it stood.
+// findingsOf reports what was not imported as it stood.
 func findingsOf(in trainconf.Imported) []string {
 	var out []string
 	for _, secret := range in.Secrets {

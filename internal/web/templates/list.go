@@ -8,7 +8,7 @@ import (
 	view "github.com/cotrain/cotrain/views/templates"
 )
 
-// List shows people's own templates and the built-in presets.
+// List shows templates and presets.
 func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 	return p.renderTemplateList(w, r, http.StatusOK, view.Import{})
 }
@@ -29,7 +29,7 @@ func (p *Pages) renderTemplateList(w http.ResponseWriter, r *http.Request, statu
 }
 
 func entryOfTemplate(t run.Template) view.Entry {
-	req, _ := trainconf.RequestOfTemplate(t) // as far as it is understood
+	req, _ := trainconf.RequestOfTemplate(t) // as far as understood
 	return view.Entry{
 		Name: t.Name, Version: t.Version, Description: t.Description, Model: modelOf(req), DiLoCo: req.Config.DiLoCo(), Shape: t.Shape,
 		Note: t.Note, Actor: t.Actor, ChangedAt: t.CreatedAt,

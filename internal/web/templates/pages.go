@@ -9,18 +9,18 @@ import (
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
-// Control keeps people's own templates; the presets are trainconf's.
+// Control keeps templates; presets are trainconf's.
 type Control interface {
 	form.Templates
-	// TemplateVersions returns every version, newest first.
+	// TemplateVersions returns all versions, newest first.
 	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
-	// SaveTemplate makes the version after follows (0: the first); the same content makes none. What is not valid is
-	// [run.FieldErrors], and when follows is not the newest it is [run.OutdatedError]; [run.AnyVersion] follows any.
+	// SaveTemplate makes the version after follows (0: the first, [run.AnyVersion]: any), unless nothing changed.
+	// Invalid input is [run.FieldErrors], and [run.OutdatedError] means follows is not the newest.
 	SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error)
 	DeleteTemplate(ctx context.Context, actor, name string) error
 }
 
-// Pages are the handlers of the section. The form for a new run takes back what cannot be read.
+// Pages are the section's handlers. The form for a new run reports what cannot be read.
 type Pages struct {
 	*page.Site
 	Form    *form.Pages

@@ -19,21 +19,20 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// Names of the inputs of the form that saves a template; errors name the same.
+// Inputs of the form, as in errors.
 const (
 	inputTemplate    = "template"
 	inputDescription = "description"
 	inputNote        = "note"
 )
 
-// What the form tells of the page that it stands on: the name of which the reader was told that there is a template, and
-// the version of that which was the newest then.
+// What the page said: the name of an existing template, and its newest version then.
 const (
 	inputConfirmed = "confirmed"
 	inputFollows   = "follows"
 )
 
-// saveForm is the form that saves a template, as typed.
+// saveForm is the form as typed.
 type saveForm struct {
 	name, description, note string
 	from                    string
@@ -42,10 +41,10 @@ type saveForm struct {
 	findings                []string
 	errs                    run.FieldErrors
 	submitted               bool
-	outdated                *run.OutdatedError // why it was not saved, or nil
+	outdated                *run.OutdatedError // or nil
 }
 
-// SaveRun asks for the name under which a run's settings are kept.
+// SaveRun asks for a template's name for a run's settings.
 func (p *Pages) SaveRun(w http.ResponseWriter, r *http.Request) error {
 	id, err := page.RunID(r)
 	if err != nil {
@@ -63,7 +62,7 @@ func (p *Pages) SaveRun(w http.ResponseWriter, r *http.Request) error {
 	return p.renderSave(w, r, http.StatusOK, f)
 }
 
-// newSaveForm proposes a name: that of the template that it was made from, or else one made of the run's.
+// newSaveForm proposes the source template's name, or one made of the run's.
 func newSaveForm(from string, sub run.Submission, req trainconf.Request, origin string) *saveForm {
 	f := &saveForm{from: from, sub: sub, request: req, description: oneLine(req.Options.Description)}
 	name, _, _ := run.ParseTemplateRef(origin)
@@ -75,7 +74,7 @@ func newSaveForm(from string, sub run.Submission, req trainconf.Request, origin 
 	return f
 }
 
-// templateNameFrom makes a template's name of a run's: what is not allowed becomes a hyphen.
+// templateNameFrom replaces what a template's name does not allow by hyphens.
 func templateNameFrom(name string) string {
 	var b strings.Builder
 	for _, r := range name {
@@ -94,7 +93,7 @@ func templateNameFrom(name string) string {
 	return out
 }
 
-// Save saves what its own form carries. What the form for a new run sends opens that form first.
+// Save saves the form. The form for a new run opens it first.
 func (p *Pages) Save(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
@@ -117,7 +116,7 @@ func (p *Pages) Save(w http.ResponseWriter, r *http.Request) error {
 	if _, exists, err := p.newestTemplate(r.Context(), f.name); err != nil {
 		return err
 	} else if exists && !told {
-		f.submitted = false // the page says what saving would do, and the next click does it
+		f.submitted = false // show what saving would do first
 		return p.renderSave(w, r, http.StatusOK, f)
 	}
 	saved, err := p.Control.SaveTemplate(r.Context(), page.Actor, run.Template{
@@ -128,7 +127,7 @@ func (p *Pages) Save(w http.ResponseWriter, r *http.Request) error {
 		return p.renderSave(w, r, http.StatusUnprocessableEntity, f)
 	}
 	if errors.As(err, &f.outdated) {
-		return p.renderSave(w, r, http.StatusConflict, f) // it follows what is the newest now: the next click saves
+		return p.renderSave(w, r, http.StatusConflict, f) // follows the newest version now: the next click saves
 	}
 	if err != nil {
 		return err
@@ -140,8 +139,8 @@ func (p *Pages) Save(w http.ResponseWriter, r *http.Request) error {
 	return page.Redirect(w, r, ui.VersionPath(saved)+"&saved="+did)
 }
 
-// readFollows is the version that a template of this name had when the page was made, and whether the reader was told
-// that there is one. Of another name the page said nothing, so none was expected.
+// readFollows returns a template's version when the page was made, and whether the page mentioned it. Of another name it
+// said nothing, so none is expected.
 func readFollows(form url.Values, name string) (follows int, told bool, err error) {
 	if name == "" || form.Get(inputConfirmed) != name {
 		return 0, false, nil
@@ -153,7 +152,7 @@ func readFollows(form url.Values, name string) (follows int, told bool, err erro
 	return follows, true, nil
 }
 
-// saveFromForm takes the form for a new run; what is wrong with it, apart from its name, is told there.
+// saveFromForm takes the form for a new run; errors beside the name are reported there.
 func (p *Pages) saveFromForm(w http.ResponseWriter, r *http.Request) error {
 	d := form.Read(r.PostForm)
 	if d.InvalidExcept(form.InputName) {
@@ -163,7 +162,6 @@ func (p *Pages) saveFromForm(w http.ResponseWriter, r *http.Request) error {
 	return p.renderSave(w, r, http.StatusOK, newSaveForm(form.FromForm, sub, d.Request, sub.Origin.Template))
 }
 
-// newestTemplate is the newest version of a template, and whether there is one.
 func (p *Pages) newestTemplate(ctx context.Context, name string) (run.Template, bool, error) {
 	if run.CheckTemplateName(name) != nil {
 		return run.Template{}, false, nil
@@ -175,7 +173,7 @@ func (p *Pages) newestTemplate(ctx context.Context, name string) (run.Template, 
 	return t, err == nil, err
 }
 
-// Check says, while a name is typed, what saving under it would do.
+// Check says what saving under a typed name would do.
 func (p *Pages) Check(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
@@ -203,7 +201,7 @@ func (p *Pages) renderSave(w http.ResponseWriter, r *http.Request, status int, f
 	return p.Render(w, r, status, view.SavePage(p.Frame(r, "Save as template", "templates"), v))
 }
 
-// saveView makes the form's model, with what its name means.
+// saveView returns the form's model, with what its name means.
 func (p *Pages) saveView(ctx context.Context, f *saveForm) (view.Save, error) {
 	v := view.Save{
 		Name: ui.Field{
@@ -246,7 +244,7 @@ func (p *Pages) saveView(ctx context.Context, f *saveForm) (view.Save, error) {
 	return v, nil
 }
 
-// conflictOf says what happened to a template while the page that was to save it was open; newest is what there is now.
+// conflictOf explains a concurrent change of a template; newest is the current version.
 func conflictOf(e *run.OutdatedError, newest run.Template, now time.Time) *view.Conflict {
 	if newest.Version == 0 {
 		return &view.Conflict{Text: fmt.Sprintf("Template %s was deleted while this page was open. Save again to recreate it as version 1.", e.Template)}
@@ -258,5 +256,4 @@ func conflictOf(e *run.OutdatedError, newest run.Template, now time.Time) *view.
 	}
 }
 
-// oneLine is a text without line breaks.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

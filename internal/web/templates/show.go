@@ -13,7 +13,7 @@ import (
 	view "github.com/cotrain/cotrain/views/templates"
 )
 
-// templateName reads the name from the path. One of the wrong form names no template.
+// templateName reads the name from the path. A malformed one is a missing template.
 func templateName(r *http.Request) (string, error) {
 	name := r.PathValue("name")
 	if run.CheckTemplateName(name) != nil {
@@ -41,7 +41,7 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		req, _ = trainconf.RequestOfTemplate(shown) // as far as it is understood
+		req, _ = trainconf.RequestOfTemplate(shown) // as far as understood
 		d.Entry, d.Config, d.Newest = entryOfTemplate(shown), shown.Config, d.Versions[0].Version
 		d.Saved = savedText(r, shown)
 	}
@@ -49,7 +49,7 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.Page(p.Frame(r, d.Entry.Name, "templates"), d))
 }
 
-// versionOf is the version that the query asks for, of those there are.
+// versionOf is the query's version.
 func versionOf(r *http.Request, versions []run.Template) (run.Template, error) {
 	if len(versions) == 0 {
 		return run.Template{}, run.NoTemplate(r.PathValue("name"), 0)
@@ -65,7 +65,7 @@ func versionOf(r *http.Request, versions []run.Template) (run.Template, error) {
 	return versions[i], nil
 }
 
-// savedText says what saving did, to somebody who just has.
+// savedText says what saving did.
 func savedText(r *http.Request, t run.Template) string {
 	switch r.URL.Query().Get("saved") {
 	case "new":
@@ -76,7 +76,7 @@ func savedText(r *http.Request, t run.Template) string {
 	return ""
 }
 
-// Export downloads a version of a template, or a preset, as a file that the core can read too.
+// Export downloads a template's version or a preset, readable by the core too.
 func (p *Pages) Export(w http.ResponseWriter, r *http.Request) error {
 	name, err := templateName(r)
 	if err != nil {
@@ -98,11 +98,11 @@ func (p *Pages) Export(w http.ResponseWriter, r *http.Request) error {
 		file += "-v" + strconv.Itoa(t.Version)
 	}
 	page.Attach(w, file+".toml", "application/toml")
-	_, _ = w.Write(trainconf.EncodeTemplate(t)) // the reader has gone: nobody is left to tell
+	_, _ = w.Write(trainconf.EncodeTemplate(t)) // the client has gone
 	return nil
 }
 
-// DeleteAsk asks before a template is deleted.
+// DeleteAsk confirms deleting a template.
 func (p *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
 	name, err := templateName(r)
 	if err != nil {
@@ -115,7 +115,7 @@ func (p *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
 	return p.Ask(w, r, "templates", view.DeleteConfirm(name, len(versions)))
 }
 
-// Delete deletes a template with all its versions.
+// Delete deletes all versions of a template.
 func (p *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 	name, err := templateName(r)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// kept is what the fake store and control hold of templates and sweeps, and what they answer about launches.
+// kept is the fakes' templates, sweeps and launches.
 type kept struct {
 	AllTemplates []run.Template // newest first
 	AllSweeps    []run.Sweep    // newest first
@@ -145,7 +145,7 @@ func (f *fake) DryRun(_ context.Context, s run.Submission) (run.DryRun, error) {
 	return d, f.DryErr
 }
 
-// Launch is a launch with parts that one recognises.
+// Launch is a launch with recognizable parts.
 func Launch() run.Launch {
 	return run.Launch{
 		ParentJob: "cotrain-core-abc", Job: json.RawMessage(`{"ID":"cotrain-core-abc"}`), Meta: map[string]string{"run_id": "r-0000000001"},

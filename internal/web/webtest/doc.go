@@ -1,2 +1,2 @@
-// Package webtest is the console in memory, for the tests of its pages: a real server on a fake store and control.
+// Package webtest serves the console in memory for tests of its pages, on fakes of store and control.
 package webtest

@@ -40,8 +40,8 @@ type fake struct {
 	Submitted  []run.Submission
 	Did        []string
 	Filters    []run.RunFilter
-	Line       *run.Line // of every queued run
-	Err        error     // returned by everything when set
+	QueuePlace *run.QueuePlace // of every queued run
+	Err        error           // returned by everything when set
 	SubmitErr  error
 	Panics     bool
 	kept
@@ -93,12 +93,12 @@ func (f *fake) CountRuns(_ context.Context, q run.RunFilter) (map[run.State]int,
 	return out, f.Err
 }
 
-func (f *fake) Lines(_ context.Context, runs []run.Run) error {
+func (f *fake) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i := range runs {
 		if runs[i].State == run.Queued {
-			runs[i].Line = f.Line
+			runs[i].QueuePlace = f.QueuePlace
 		}
 	}
 	return f.Err
@@ -179,7 +179,7 @@ func (f *fake) act(what string) error {
 func (f *fake) Nodes(context.Context) ([]run.Node, error) { return f.AllNodes, f.Err }
 func (f *fake) MeasureGPUs(context.Context, []run.Node)   {}
 
-// Run is a run in a state, with numbers that one recognises.
+// Run is a run with recognizable numbers.
 func Run(s run.State) run.Run {
 	r := run.Run{
 		ID: run.NewID(Now), Name: "first try", Preset: "debug-diloco", Config: "name_model = \"150M\"\n", State: s,
@@ -252,7 +252,7 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	return s
 }
 
-// Answer is a response, read.
+// Answer is a response that was read.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -314,7 +314,7 @@ func (s *Site) Get(path string, status int) Answer {
 	return a
 }
 
-// Words are the texts below an element, with one space between any two.
+// Words is the text below elements, with single spaces.
 func Words(found *goquery.Selection) string {
 	var out []string
 	for n := range found.Nodes[0].Descendants() {
@@ -325,7 +325,7 @@ func Words(found *goquery.Selection) string {
 	return strings.Join(out, " ")
 }
 
-// Text is the trimmed text of the only element that a selector finds.
+// Text is the trimmed text of a selector's only element.
 func (a Answer) Text(t *testing.T, selector string) string {
 	t.Helper()
 	found := a.Doc.Find(selector)
@@ -335,5 +335,5 @@ func (a Answer) Text(t *testing.T, selector string) string {
 	return Words(found)
 }
 
-// Count is how many elements a selector finds.
+// Count is a selector's number of elements.
 func (a Answer) Count(selector string) int { return a.Doc.Find(selector).Length() }

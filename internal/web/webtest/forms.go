@@ -32,7 +32,7 @@ func Template(name string, version int, set ...string) run.Template {
 	}
 }
 
-// HiddenInputs is what a form sends without anybody typing.
+// HiddenInputs is what a form sends untouched.
 func HiddenInputs(a Answer, form string) url.Values {
 	out := url.Values{}
 	a.Doc.Find(form + " input[type=hidden]").Each(func(_ int, el *goquery.Selection) {
@@ -43,7 +43,7 @@ func HiddenInputs(a Answer, form string) url.Values {
 	return out
 }
 
-// Upload sends a file as a browser does.
+// Upload sends a file as browsers do.
 func (s *Site) Upload(path, content string) Answer {
 	s.T.Helper()
 	var b bytes.Buffer
@@ -78,7 +78,7 @@ func AssertNoInlineCode(t *testing.T, a Answer) {
 	})
 }
 
-// FormOf is what a browser would send for the page as it stands.
+// FormOf is what a browser would send for the untouched page.
 func FormOf(t *testing.T, a Answer) url.Values {
 	t.Helper()
 	out := url.Values{}

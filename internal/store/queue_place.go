@@ -9,10 +9,10 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// lineNames is how many of those ahead are named.
+// lineNames is how many of the runs ahead are named.
 const lineNames = 3
 
-// line is the runs that wait for their turn and room in the order of their turns, without those of full sweeps.
+// line selects the waiting runs in queue order, without those of full sweeps.
 func line(columns string, full int) string {
 	but := ""
 	if full > 0 {
@@ -21,16 +21,16 @@ func line(columns string, full int) string {
 	return `SELECT ` + columns + ` FROM runs INDEXED BY runs_line WHERE ` + ready + but
 }
 
-// places numbers them, and keeps n.
+// places numbers them and keeps n.
 func places(full, n int) string {
 	return `SELECT id, place FROM (` + line(`id, row_number() OVER (ORDER BY priority DESC, id) AS place`, full) + `) WHERE id IN (` + marks(n) + `)`
 }
 
 func marks(n int) string { return strings.Repeat(",?", n)[1:] }
 
-// Lines tells of runs where they stand among those that wait for their turn and room; those that wait for something else,
-// or do not wait, are left as they are. Its time grows with how many wait: for 10 000 it is a few milliseconds.
-func (s *Store) Lines(ctx context.Context, runs []run.Run) error {
+// SetQueuePlaces sets the QueuePlace of those runs that wait for turn and room. Its time grows with the queue: a few
+// milliseconds for 10 000.
+func (s *Store) SetQueuePlaces(ctx context.Context, runs []run.Run) error {
 	at := map[run.ID]*run.Run{}
 	var ids []any
 	for i := range runs {
@@ -65,7 +65,7 @@ func (s *Store) Lines(ctx context.Context, runs []run.Run) error {
 		return fmt.Errorf("places in the queue: %w", err)
 	}
 	for _, p := range found {
-		at[p.id].Line = &run.Line{Position: p.n, Ahead: first[:min(len(first), p.n-1)]}
+		at[p.id].QueuePlace = &run.QueuePlace{Position: p.n, Ahead: first[:min(len(first), p.n-1)]}
 	}
 	return nil
 }

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// Priority is what counts: [DefaultPriority] for a run that says nothing.
+// Priority is the effective priority: [DefaultPriority] unless the run sets one.
 func (r *Run) Priority() int { return cmp.Or(r.Options.Priority, DefaultPriority) }
 
-// Line is a place among the runs that wait for their turn and room: by priority, then oldest first.
-type Line struct {
-	Position int     `json:"position"` // 1 is the first
-	Ahead    []Ahead `json:"ahead"`    // the first ones of those before it, at most three
+// QueuePlace is a run's place in the queue: by priority, then oldest first.
+type QueuePlace struct {
+	Position int     `json:"position"` // 1 is next
+	Ahead    []Ahead `json:"ahead"`    // the next runs to be sent, at most three
 }
 
-// Ahead is a run that comes before another.
+// Ahead is a run further ahead in the queue.
 type Ahead struct {
 	ID   ID     `json:"id"`
 	Name string `json:"name"`
 }
 
-// String says the place in words: "First in the queue", "4th in the queue, behind big (r-...), ... and 1 more".
-func (l Line) String() string {
+// String returns "First in the queue" or "4th in the queue, behind big (r-...), ... and 1 more".
+func (l QueuePlace) String() string {
 	var names []string
 	for _, a := range l.Ahead {
 		names = append(names, fmt.Sprintf("%s (%s)", a.Name, a.ID))
@@ -37,11 +37,11 @@ func (l Line) String() string {
 	return out
 }
 
-// More is how many are ahead besides those that are named.
-func (l Line) More() int { return max(0, l.Position-1-len(l.Ahead)) }
+// More is how many runs are ahead beside the named ones.
+func (l QueuePlace) More() int { return max(0, l.Position-1-len(l.Ahead)) }
 
 // Ordinal is the position in words: "First", "22nd".
-func (l Line) Ordinal() string {
+func (l QueuePlace) Ordinal() string {
 	n := l.Position
 	if n <= 1 {
 		return "First"
