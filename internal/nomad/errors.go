@@ -20,6 +20,8 @@ import (
 var (
 	// ErrDenied means that the token is refused or lacks rights.
 	ErrDenied error = fault.ErrNomadDenied
+	// ErrJobFile means that no version of the job file is usable, so that no run can start until it is corrected.
+	ErrJobFile = errors.New("unusable job file")
 	// ErrParentMissing means that the parent job is gone or stopped: ensure it and dispatch again.
 	ErrParentMissing = errors.New("the parent job is gone or stopped")
 	// ErrNotStarted means that the task has no log yet.

@@ -51,7 +51,7 @@ func (c *Client) WatchJobFile(ctx context.Context) error {
 	return nil
 }
 
-// jobText returns the current job file, or its last usable version, or an error.
+// jobText returns the current job file, or its last usable version, or [ErrJobFile] with what is wrong.
 func (c *Client) jobText(ctx context.Context) (string, error) {
 	if c.cfg.Job.File == "" {
 		return jobs.CotrainCore, nil
@@ -81,7 +81,7 @@ func (c *Client) jobText(ctx context.Context) (string, error) {
 	}
 	f.err = err
 	if err != nil && f.usable == "" {
-		return "", err
+		return "", fmt.Errorf("%w: %w", ErrJobFile, err)
 	}
 	return f.usable, nil
 }

@@ -1,7 +1,9 @@
 package nomad
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -90,12 +92,30 @@ func TestAJobFileThatNeverWorkedStopsRunsAndNamesItself(t *testing.T) {
 	earlier := true
 	c.cfg.JobFile = func(_ error, e bool) { earlier = e }
 	_, err := c.EnsureParent(t.Context(), testShape)
-	if said := fault.Of(err).Text(); !errors.Is(err, fault.ErrInvalid) || !strings.Contains(said, c.cfg.Job.File+" cannot be used: site.hcl:7,3-9") || strings.Contains(said, parsedAs) || earlier {
+	if said := fault.Of(err).Text(); !errors.Is(err, ErrJobFile) || !errors.Is(err, fault.ErrInvalid) || !strings.Contains(said, c.cfg.Job.File+" cannot be used: site.hcl:7,3-9") || strings.Contains(said, parsedAs) || earlier {
 		t.Errorf("%v, with an earlier version: %t", err, earlier)
 	}
 	c.cfg.Job.File = ""
-	if _, err := c.EnsureParent(t.Context(), testShape); err == nil || !strings.Contains(err.Error(), builtIn+":7,3-9") {
+	if _, err := c.EnsureParent(t.Context(), testShape); err == nil || errors.Is(err, ErrJobFile) || !strings.Contains(err.Error(), builtIn+":7,3-9") {
 		t.Errorf("the built-in file: %v", err)
+	}
+}
+
+func TestAJobFileThatFailsForOneShapeAloneIsUsable(t *testing.T) {
+	t.Parallel()
+	f, c := newFake(t)
+	f.HandleFunc("/v1/jobs/parse", func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || strings.Contains(string(body), testShape.ParentJob()) {
+			refuse(400, "Failed to parse job: input.hcl:7,3-9: Invalid index")(w, r)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		(&fakeParents{}).parse(w, r)
+	})
+	c.cfg.Job.File = jobFileWith(t, "one")
+	if _, _, err := c.child(t.Context(), testShape); !errors.Is(err, fault.ErrInvalid) || errors.Is(err, ErrJobFile) {
+		t.Errorf("%v", err)
 	}
 }
 

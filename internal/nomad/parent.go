@@ -35,7 +35,7 @@ type parent struct {
 // EnsureParent registers the shape's parameterized job from the current job file if needed, and returns its ID.
 // Afterwards it only checks the job file, until that changes, [Client.Forget], or a dispatch finds the parent gone. If
 // the job file has become unusable its last version counts. A job file that does not parse or lacks what CoTrain relies
-// on is [fault.ErrInvalid].
+// on is [fault.ErrInvalid]; it is [ErrJobFile] too unless that is so for this shape alone.
 func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, error) {
 	if err := c.checkShape(shape); err != nil {
 		return "", err

@@ -258,7 +258,7 @@ func (q *Queue) reachable(ctx context.Context) error {
 
 // affectsEveryRun reports whether the cause of a failed dispatch would stop every other run too.
 func affectsEveryRun(err error) bool {
-	return errors.Is(err, fault.ErrUnavailable) || errors.Is(err, nomad.ErrDenied)
+	return errors.Is(err, fault.ErrUnavailable) || errors.Is(err, nomad.ErrDenied) || errors.Is(err, nomad.ErrJobFile)
 }
 
 // expire stops a run that has exceeded its maximum duration while waiting for another attempt.

@@ -176,6 +176,51 @@ func TestARefusedTokenKeepsTheRunQueued(t *testing.T) {
 	}
 }
 
+func TestABrokenJobFileKeepsEveryRunQueuedUntilItIsCorrected(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	other := r.add("r-0000000002", 2, 50)
+	r.cluster.Fail("Fit", fmt.Errorf("%w: %w", nomad.ErrJobFile, refusal("The job file bad.hcl cannot be used: bad.hcl:1,11-17: Unclosed block.")))
+	for range 5 {
+		r.queue.Round(t.Context())
+	}
+	for _, id := range []run.ID{r.id, other} {
+		if got := r.get(id); got.State != run.Queued || got.Reason != "the job file bad.hcl cannot be used: bad.hcl:1,11-17: Unclosed block" {
+			t.Errorf("run %s is %s: %s", id, got.State, got.Reason)
+		}
+	}
+	if n := len(r.events()); n != 1 {
+		t.Errorf("%d events", n)
+	}
+	r.cluster.Fail("Fit", nil)
+	r.queue.Round(t.Context())
+	if got := r.sent([]run.ID{r.id, other}); got != "1 2" {
+		t.Errorf("with a corrected file sent %q", got)
+	}
+}
+
+// refusal is what Nomad's client answers, with its cause for the log.
+func refusal(what string) error {
+	return fault.New(fault.ErrNomadRefused, what, "").Because(errors.New("Nomad answers 400: " + what))
+}
+
+func TestAFailedRunSaysOnceWhatNomadRefuses(t *testing.T) {
+	t.Parallel()
+	for what, want := range map[string]string{
+		"Nomad refuses the job: no such driver.":                       "Nomad refused the job: no such driver",
+		"The job file bad.hcl cannot be used: bad.hcl:7: Wrong count.": "Nomad refused the job: The job file bad.hcl cannot be used: bad.hcl:7: Wrong count",
+	} {
+		r := newRig(t)
+		r.cluster.Refuse(refusal(what))
+		if err := r.queue.Send(t.Context(), r.id); err == nil {
+			t.Fatal("no error")
+		}
+		if got := r.run(); got.State != run.Failed || got.Reason != want {
+			t.Errorf("run is %s: %s", got.State, got.Reason)
+		}
+	}
+}
+
 func TestARefusedRunFailsWithNomadsReason(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -42,7 +43,14 @@ func reasonOf(err error) string {
 	case errors.Is(err, fault.ErrUnavailable):
 		return reasonAway
 	}
-	return fmt.Sprintf("Nomad refused the job: %v", err)
+	why := err.Error()
+	if said := (*fault.Error)(nil); errors.As(err, &said) { // the log has the cause
+		why = strings.TrimSuffix(said.What, ".")
+	}
+	if errors.Is(err, nomad.ErrJobFile) {
+		return "the" + strings.TrimPrefix(why, "The")
+	}
+	return "Nomad refused the job: " + strings.TrimPrefix(why, "Nomad refuses the job: ")
 }
 
 // blockedRun is a run that was not sent, and why.
