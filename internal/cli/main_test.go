@@ -88,7 +88,7 @@ func TestTheProgramConfiguresRunsOfARealConsole(t *testing.T) {
 	}
 
 	submit("--dry-run").want(t, exitDone, "every worker would be placed now", "would be registered", "local-1")
-	submit("--dry-run", "--gpus", "2").want(t, exitFailed, "would wait: ", "2 x any GPU")
+	submit("--dry-run", "--gpus", "2").want(t, exitFailed, "Fits  no: ", "2 x any GPU")
 	submit("--dry-run", "--set", "optim.batch_size=15").want(t, exitRefused, `optim.batch_size = "15": must be a multiple of train.micro_bs (8)`)
 
 	folder := filepath.Join(b.dir, "out") + "/{run}"

@@ -36,9 +36,9 @@ func fits(d run.DryRun) error {
 }
 
 func (p *process) printDryRun(d run.DryRun) error {
-	answer := "every worker would be placed now"
+	answer := "yes: every worker would be placed now"
 	if !d.Fits {
-		answer = "would wait" + because(d.Reason)
+		answer = "no" + because(d.Reason)
 	}
 	t := p.table()
 	t.row("Fits", answer)
@@ -46,7 +46,7 @@ func (p *process) printDryRun(d run.DryRun) error {
 	if err := t.flush(); err != nil || len(d.Places) == 0 {
 		return err
 	}
-	if err := p.print("\n"); err != nil {
+	if err := p.print("\nNodes with room\n"); err != nil {
 		return err
 	}
 	t = p.table("NODE", "DATACENTER", "WORKERS", "ID")

@@ -65,14 +65,14 @@ func TestADryRunTellsWhetherTheRunFits(t *testing.T) {
 	c := newConsole(t)
 	d := run.DryRun{Fits: true, ParentJob: "cotrain-core-abc", Parent: run.ParentNew, Places: []run.Place{{Node: "n1\x1b[2J", NodeID: "0123456789", Datacenter: "dc1", Workers: 3}}}
 	c.SetDryRun(d)
-	c.cotrain("run", "submit", "--preset", "debug", "--set", "optim.warmup_steps=10", "--dry-run").want(t, exitDone, "every worker would be placed now", "cotrain-core-abc, which would be registered", "n1", "dc1", "WORKERS", "warning: optim.warmup_steps")
+	c.cotrain("run", "submit", "--preset", "debug", "--set", "optim.warmup_steps=10", "--dry-run").want(t, exitDone, "Fits  yes: every worker would be placed now", "cotrain-core-abc, which would be registered", "\nNodes with room\nNODE", "n1", "dc1", "WORKERS", "warning: optim.warmup_steps")
 	c.terminal = true
 	if r := c.cotrain("run", "submit", "--preset", "debug", "--dry-run").want(t, exitDone); strings.Contains(r.out, "\x1b") {
 		t.Errorf("%q", r.out)
 	}
 	d.Fits, d.Reason, d.Parent = false, "no node has 8 GPUs free", run.ParentUpdate
 	c.SetDryRun(d)
-	c.cotrain("run", "submit", "--preset", "debug", "--dry-run").want(t, exitFailed, "would wait: no node has 8 GPUs free", "a new version")
+	c.cotrain("run", "submit", "--preset", "debug", "--dry-run").want(t, exitFailed, "Fits  no: no node has 8 GPUs free", "a new version")
 	if got := fromJSON[run.DryRun](t, c.cotrain("run", "submit", "--preset", "debug", "--name", "x", "--dry-run", "--format", "json").want(t, exitFailed)); got.Reason != d.Reason || got.Launch.Config == "" {
 		t.Errorf("%+v", got)
 	}
