@@ -29,6 +29,7 @@ func TestTemplatesAreKeptFromTheCommandLine(t *testing.T) {
 	if got := fromJSON[client.Diff](t, c.cotrain("diff", "7B", "template:my-7b@2", "--format", "json").want(t, exitDone)); len(got.Changes) != 3 {
 		t.Errorf("%+v", got)
 	}
+	c.cotrain("diff", "run:first", "7B").want(t, exitNotFound, `No run has the ID "first". Runs are named by ID, such as r-0123456789`)
 	c.cotrain("diff", "nope", "r-0000000000").want(t, exitNotFound, "is not a template", "is not the ID of a run")
 
 	c.cotrain("run", "submit", "--template", "my-7b@1", "--name", "x").want(t, exitDone)

@@ -9,6 +9,9 @@ import (
 
 // NoRun is the fault for a run that does not exist; id may be any text.
 func NoRun(id string) *fault.Error {
+	if !idPattern.MatchString(id) {
+		return fault.New(fault.ErrNoRun, fmt.Sprintf("No run has the ID %q.", named(id)), "Runs are named by ID, such as r-0123456789: list the runs to see which there are.")
+	}
 	return fault.New(fault.ErrNoRun, fmt.Sprintf("No run has the ID %q; it may have been deleted.", named(id)), "")
 }
 
