@@ -166,6 +166,8 @@ func TestBadUsageIsSaidWithExitCode2(t *testing.T) {
 		"run submit --name x --file empty.toml":        "is empty",
 		"run submit --name x --file big.toml":          "more than",
 		"run submit --name x --preset debug --set a":   "field=value",
+		"run submit --name x --preset debug --set =":   "field=value",
+		"run submit --name x --preset debug --set =5":  "field=value",
 		"run submit --name x --preset debug --nodes x": `nodes = "x": must be a whole number from 1 to 1024; use 1`,
 		"run submit --name x --preset a --clone b":     "can't be used together",
 		"run submit --name x --max-duration 90":        "must say its unit",

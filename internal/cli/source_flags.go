@@ -66,10 +66,10 @@ func (c Changes) source() (draft.Source, error) {
 	src := draft.Source{Set: map[string]string{}}
 	for _, assignment := range c.Set {
 		field, value, found := strings.Cut(assignment, "=")
-		if !found {
+		if field = strings.TrimSpace(field); !found || field == "" {
 			return src, fault.Usage(fmt.Sprintf("--set %q is not of the form field=value", assignment), "write --set optim.batch_size=64, for example")
 		}
-		src.Set[strings.TrimSpace(field)] = value
+		src.Set[field] = value
 	}
 	named := c.named()
 	for _, field := range slices.Sorted(maps.Keys(named)) {
