@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -58,6 +59,9 @@ type process struct {
 func (p *process) run(ctx context.Context) int {
 	if len(p.args) > 0 && p.args[0] == "trainer" {
 		return p.trainer(ctx, p.args[1:]) // its arguments are not ours to parse
+	}
+	if len(p.args) > 0 && p.args[0] == "help" {
+		p.args = append(slices.Clone(p.args[1:]), "--help")
 	}
 	helped := false
 	k, err := kong.New(newCommands(), kong.Name("cotrain"), kong.Description(description), kong.Writers(p.stdout, p.stderr),

@@ -227,6 +227,13 @@ func TestHelpAndVersionNeedNoConsole(t *testing.T) {
 	c := newConsole(t)
 	c.url = ""
 	c.cotrain("--help").want(t, exitDone, "server", "agent", "run", "sweep", "template", "config", "diff", "node", "trainer", "version", "COTRAIN_ADDR", "Exit codes")
+	for help, flag := range map[string]string{"help": "--help", "help run submit": "run submit --help"} {
+		r, want := c.cotrain(strings.Fields(help)...).want(t, exitDone), c.cotrain(strings.Fields(flag)...)
+		if r.out != want.out || r.out == "" {
+			t.Errorf("%s: %s", help, r.out)
+		}
+	}
+	c.cotrain("help", "nope").want(t, exitUsage, "nope")
 	if r := c.cotrain("run", "submit", "--help").want(t, exitDone, "--preset", "--gpu-min-memory", "--dry-run", "--max-duration", "--tags"); !strings.HasPrefix(r.out, "Usage: cotrain run submit [flags]\n") {
 		t.Errorf("the usage line demands something: %s", r.out)
 	}
