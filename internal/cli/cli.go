@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 	"github.com/mattn/go-isatty"
@@ -16,6 +18,8 @@ import (
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 // Programs are what a command runs in this process instead of asking a console for it.
@@ -80,6 +84,9 @@ func (p *process) run(ctx context.Context) int {
 	if remote, ok := parsed.Selected().Target.Addr().Interface().(interface {
 		connect(p *process) (*client.Client, error)
 	}); ok {
+		if errs := notText(parsed, p.args); len(errs) > 0 {
+			return p.report(errs)
+		}
 		cl, err := remote.connect(p)
 		if err != nil {
 			return p.report(err)
@@ -87,6 +94,32 @@ func (p *process) run(ctx context.Context) int {
 		parsed.Bind(cl)
 	}
 	return p.report(parsed.Run(p))
+}
+
+// notText lists the flags with bytes that are not UTF-8: the parser has replaced them, and JSON could not carry them.
+func notText(parsed *kong.Context, args []string) (errs run.FieldErrors) {
+	if !slices.ContainsFunc(args, func(arg string) bool { return !utf8.ValidString(arg) }) {
+		return nil
+	}
+	for _, flag := range parsed.Flags() {
+		var texts []string
+		switch value := flag.Target.Interface().(type) {
+		case string:
+			texts = []string{value}
+		case *string:
+			if value != nil {
+				texts = []string{*value}
+			}
+		case []string:
+			texts = value
+		}
+		for _, text := range texts {
+			if strings.ContainsRune(text, utf8.RuneError) {
+				errs = append(errs, trainconf.NotText("--"+flag.Name, text))
+			}
+		}
+	}
+	return errs
 }
 
 // helpFor is the command that explains what was mistyped.

@@ -78,6 +78,9 @@ func TestADryRunTellsWhetherTheRunFits(t *testing.T) {
 	}
 	c.cotrain("run", "submit", "--preset", "debug", "--dry-run", "--set", "optim.batch_size=15").want(t, exitRefused, "optim.batch_size", "multiple")
 	c.cotrain("run", "submit", "--preset", "debug", "--dry-run", "--set", "optim.batch_size=x").want(t, exitUsage, "optim.batch_size")
+	const bad = `--name = "caf\ufffd": must be valid UTF-8 text; use "caf"`
+	c.cotrain("run", "submit", "--preset", "debug", "--dry-run", "--name", "caf\xe9").want(t, exitUsage, bad)
+	c.cotrain("run", "submit", "--preset", "debug", "--dry-run", "--name=caf\xe9", "--env", "A=\xff", "--tags", "a\xff").want(t, exitUsage, bad, `--env = "A=\ufffd"`, `use "A="`, "--tags")
 	if len(c.Submissions()) != 0 {
 		t.Errorf("submitted: %+v", c.Submissions())
 	}

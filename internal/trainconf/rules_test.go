@@ -67,6 +67,15 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestANameThatIsNotTextIsOfferedWithoutWhatIsNot(t *testing.T) {
+	t.Parallel()
+	for name, fix := range map[string]string{"caf\xe9 1": `use "caf 1"`, "\xff ": "type it again"} {
+		if f := ValidateName(name); f == nil || f.Fix != fix {
+			t.Errorf("%q: %v", name, f)
+		}
+	}
+}
+
 func TestShapes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -29,7 +30,7 @@ func ValidateName(name string) *run.FieldError {
 	var f run.FieldError
 	switch n := utf8.RuneCountInString(trimmed); {
 	case !utf8.ValidString(name):
-		f = fieldError("name", name, "must be valid UTF-8 text", "type it again")
+		f = NotText("name", name)
 	case !strings.ContainsFunc(trimmed, visible):
 		f = fieldError("name", name, "must not be empty", "give the run a name, such as "+strconv.Quote("first try"))
 	case n > MaxName:
@@ -40,6 +41,22 @@ func ValidateName(name string) *run.FieldError {
 		return nil
 	}
 	return &f
+}
+
+// NotText says that a field's value is not UTF-8, and what is left of it without the bytes that are not, or with a replacement
+// character in their place.
+func NotText(field, value string) run.FieldError {
+	rest := strings.Map(func(r rune) rune {
+		if r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, value)
+	fix := "type it again"
+	if strings.TrimSpace(rest) != "" {
+		fix = "use " + strconv.Quote(fault.Quote(rest))
+	}
+	return fieldError(field, value, "must be valid UTF-8 text", fix)
 }
 
 // visible reports characters that leave a mark, so that a name is never blank.
