@@ -140,13 +140,16 @@ func TestNodesAreListed(t *testing.T) {
 			{GPUs: []run.GPU{{ID: "0", Model: "sim/gpu/S"}}, Job: "cotrain-core-x/dispatch-1", Run: "r-0123456789", Rank: 0},
 			{GPUs: []run.GPU{{ID: "1", Model: "sim/gpu/S"}}, Job: "cotrain-core-x/dispatch-1", Run: "r-0123456789", Rank: 1},
 			{GPUs: []run.GPU{{ID: "3", Model: "sim/gpu/S"}}, Job: "other", Rank: -1},
-		}}, run.Node{ID: "1", Name: "n2"})
-	r := c.cotrain("node", "list").want(t, exitDone, "n1", "ready, takes no new work", "8000 MHz", "2048 MiB", "4 x sim/gpu/S (simulated)  1     r-0123456789 (2), other (1)  01234567")
-	if strings.Count(r.out, "simulated") != 1 || !strings.Contains(r.out, "-                          -     -") {
+		}}, run.Node{ID: "1", Name: "n2"}, run.Node{ID: "2", Name: "n3", Stats: []run.GPUStats{
+		{ID: "a", Utilization: new(int64(87)), MemoryUsed: new(int64(40960)), MemoryTotal: new(int64(81920))},
+		{ID: "b", Utilization: new(int64(0)), MemoryUsed: new(int64(4)), MemoryTotal: new(int64(81920))}, {ID: "c", Power: new(int64(9))},
+	}})
+	r := c.cotrain("node", "list").want(t, exitDone, "n1", "ready, takes no new work", "8000 MHz", "2048 MiB", "4 x sim/gpu/S (simulated)  1     -                    r-0123456789 (2), other (1)  01234567", "44 %, 40 of 160 GiB")
+	if strings.Count(r.out, "simulated") != 1 || !strings.Contains(r.out, "-                          -     -                    -") {
 		t.Errorf("%s", r.out)
 	}
 	got := fromJSON[struct{ Items []run.Node }](t, c.cotrain("node", "list", "--format", "json"))
-	if len(got.Items) != 2 || len(got.Items[0].Uses) != 3 || got.Items[0].ID != "0123456789abcdef" {
+	if len(got.Items) != 3 || len(got.Items[0].Uses) != 3 || got.Items[0].ID != "0123456789abcdef" {
 		t.Errorf("%+v", got)
 	}
 }
