@@ -25,7 +25,7 @@ const unixScheme = "unix://"
 
 // ServeAgent serves the embedded agent alone until ctx ends.
 func ServeAgent(ctx context.Context, o config.Agent, log *slog.Logger) error {
-	if n := o.GPUs; o.Nodes < 1 || o.Nodes > 64 || n != nil && (*n < 0 || *n > 64) {
+	if outside(o.Nodes, 1, 64) || outside(o.GPUs, 0, 64) {
 		return fault.Usage("--nodes or --gpus is out of range", "use 1 to 64 nodes with 0 to 64 GPUs each")
 	}
 	listener, err := listen(ctx, o.Listen)
@@ -33,7 +33,11 @@ func ServeAgent(ctx context.Context, o config.Agent, log *slog.Logger) error {
 		return startError(err)
 	}
 	defer func() { _ = listener.Close() }() // already closed if it has served
-	agent, err := localnomad.New(localnomad.Options{DataDir: o.DataDir, Nodes: o.Nodes, SimulatedGPUs: o.GPUs, Logger: log})
+	opts := localnomad.Options{DataDir: o.DataDir, SimulatedGPUs: o.GPUs, Logger: log}
+	if o.Nodes != nil {
+		opts.Nodes = *o.Nodes
+	}
+	agent, err := localnomad.New(opts)
 	if err != nil {
 		return startError(err)
 	}
@@ -49,6 +53,9 @@ func ServeAgent(ctx context.Context, o config.Agent, log *slog.Logger) error {
 	log.Info(stopping)
 	return errors.Join(err, stopWithin(ctx, agent, o.Kill))
 }
+
+// outside reports whether a number is given and out of range.
+func outside(n *int, least, most int) bool { return n != nil && (*n < least || *n > most) }
 
 // listen opens a socket for this machine, or as a file for this user, only: whoever reaches it runs commands.
 func listen(ctx context.Context, addr string) (net.Listener, error) {

@@ -7,7 +7,7 @@ import "time"
 type Agent struct {
 	Listen  string        `default:"127.0.0.1:4646" help:"Loopback host:port, or unix:///path of a socket that only this user can open."`
 	DataDir string        `default:".cotrain/agent" help:"Folder for its state and its allocations."`
-	Nodes   int           `default:"4" help:"Local nodes, 1 to 64."`
-	GPUs    *int          `name:"gpus" placeholder:"N" help:"Simulated GPUs of each node, 0 to 64. Without it the nodes share the machine's NVIDIA GPUs, or have 2 simulated ones where there are none."`
+	Nodes   *int          `placeholder:"N" help:"Local nodes, 1 to 64. Without it one with all of the machine's NVIDIA GPUs, or 4 where it has none."`
+	GPUs    *int          `name:"gpus" placeholder:"N" help:"Simulated GPUs of each node, 0 to 64. Without it the nodes share the machine's NVIDIA GPUs, or have 2 simulated ones where it has none, or none where nvidia-smi fails."`
 	Kill    time.Duration `name:"stop-timeout" default:"75s" help:"How long its tasks may take to end when it stops."`
 }

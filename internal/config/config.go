@@ -15,10 +15,11 @@ type Config struct {
 	DataDir string
 	// Dev starts the embedded agent instead of talking to Nomad (dev, COTRAIN_DEV; false).
 	Dev bool
-	// DevNodes is the embedded agent's number of nodes (dev_nodes, COTRAIN_DEV_NODES; 4; 1 to 64).
+	// DevNodes is the embedded agent's number of nodes (dev_nodes, COTRAIN_DEV_NODES; 1 to 64). Unset it is 0: one with all
+	// of the machine's own GPUs, or 4 if it has none.
 	DevNodes int
 	// DevGPUs is the simulated GPUs of each (dev_gpus, COTRAIN_DEV_GPUS; 0 to 64). Nil is the machine's own GPUs, or 2
-	// simulated ones if it has none.
+	// simulated ones if it has none; no GPUs if nvidia-smi fails.
 	DevGPUs *int
 	// LogLevel is the least severe line that is logged (log_level, COTRAIN_LOG_LEVEL; info): debug, info, warn, error.
 	LogLevel slog.Level

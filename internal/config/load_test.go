@@ -35,7 +35,7 @@ func (w world) load() (Config, error) {
 }
 
 func defaults() Config {
-	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", DevNodes: 4, LogFormat: LogAuto,
+	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto,
 		Nomad: Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}}
 }
 

@@ -1,29 +1,37 @@
 package localnomad
 
 import (
+	"bytes"
+	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/localnomad/gpu/gputest"
+	"github.com/cotrain/cotrain/internal/localnomad/state"
 )
+
+// nodes are the agent's nodes as they are stored, which can be read after its end, too.
+func (a *testAgent) nodes() []*api.Node {
+	var out []*api.Node
+	a.s.store.View(func(t *state.Tables) { out = slices.Collect(maps.Values(t.Nodes)) })
+	return out
+}
 
 // devices are the vendors of each node's GPUs, by the node's name, and whether it says that they are simulated.
 func (a *testAgent) devices() map[string]string {
 	a.t.Helper()
-	nodes, _, err := a.client.Nodes().List(&api.QueryOptions{Params: map[string]string{"resources": "true"}})
-	if err != nil {
-		a.t.Fatal(err)
-	}
 	out := map[string]string{}
-	for _, n := range nodes {
+	for _, n := range a.nodes() {
 		for _, d := range n.NodeResources.Devices {
 			for _, inst := range d.Instances {
 				out[n.Name] += d.ID() + " " + inst.ID + " "
 			}
 		}
-		if a.s.store.Node(n.ID).Meta[simulatedAttr] == "true" {
+		if n.Meta[simulatedAttr] == "true" {
 			out[n.Name] += "simulated"
 		}
 	}
@@ -62,23 +70,45 @@ func TestTheMachinesGPUsAreSharedByTheNodesAndGivenToTasks(t *testing.T) {
 	}
 }
 
+func TestWithoutANumberOfNodesOneHasAllOfTheMachinesGPUs(t *testing.T) {
+	gputest.Install(t, gputest.Two)
+	a := startAgent(t, func(o *Options) { o.SimulatedGPUs = nil })
+	if got := a.devices(); len(a.nodes()) != 1 || strings.Count(got["local-1"], "GPU-") != 2 {
+		t.Errorf("%d nodes have %q", len(a.nodes()), got)
+	}
+}
+
 func TestSimulatedGPUsAreLabelledAndOnlyWhereThereAreNoOthersOrTheyAreAskedFor(t *testing.T) {
-	const simulated = "sim/gpu/SimGPU-24 SIM-local-1-0 sim/gpu/SimGPU-24 SIM-local-1-1 simulated"
+	const two = "sim/gpu/SimGPU-24 SIM-local-1-0 sim/gpu/SimGPU-24 SIM-local-1-1 simulated"
 	for name, c := range map[string]struct {
 		script    string
 		simulated *int
 		want      string
+		said      []string
 	}{
-		"no nvidia-smi":            {"", nil, simulated},
-		"an nvidia-smi that fails": {"exit 9", nil, simulated},
-		"asked for":                {gputest.Two, new(2), simulated},
-		"none":                     {gputest.Two, new(0), ""},
+		"no nvidia-smi":                {"", nil, two, nil},
+		"an nvidia-smi without GPUs":   {"echo No devices were found; exit 6", nil, two, nil},
+		"an nvidia-smi that fails":     {"echo Driver/library version mismatch; exit 18", nil, "", []string{"level=WARN", "Driver/library version mismatch"}},
+		"an nvidia-smi that is slow":   {"sleep 1; echo hm", nil, "", []string{"waiting for nvidia-smi", "limit=10s", "level=WARN", "hm"}},
+		"asked for":                    {gputest.Two, new(2), two, nil},
+		"asked for where GPUs are bad": {"exit 9", new(2), two, nil},
+		"none":                         {gputest.Two, new(0), "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gputest.Install(t, c.script)
-			a := startAgent(t, func(o *Options) { o.Nodes, o.SimulatedGPUs = 1, c.simulated })
-			if got := a.devices()["local-1"]; got != c.want {
-				t.Errorf("the node has %q, want %q", got, c.want)
+			var log bytes.Buffer
+			a := startAgent(t, func(o *Options) { o.SimulatedGPUs, o.Logger = c.simulated, slog.New(slog.NewTextHandler(&log, nil)) })
+			a.stop()
+			if got := a.devices()["local-1"]; got != c.want || len(a.nodes()) != DefaultNodes {
+				t.Errorf("the node has %q, want %q; %d nodes", got, c.want, len(a.nodes()))
+			}
+			for _, want := range c.said {
+				if !strings.Contains(log.String(), want) {
+					t.Errorf("the log lacks %q:\n%s", want, log.String())
+				}
+			}
+			if warned := strings.Count(log.String(), "level=WARN"); warned > 1 || c.said == nil && warned > 0 {
+				t.Errorf("%d warnings:\n%s", warned, log.String())
 			}
 		})
 	}

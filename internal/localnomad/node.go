@@ -1,13 +1,16 @@
 package localnomad
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -59,20 +62,32 @@ func (s *Server) registerNodes(ctx context.Context) error {
 	return err
 }
 
-// findGPUs returns the machine's GPUs, unless simulated ones are asked for, and has those made where there are none.
+// slowSMI is how long nvidia-smi may take before the log says that the start waits for it.
+const slowSMI = 500 * time.Millisecond
+
+// findGPUs returns the machine's GPUs, unless simulated ones are asked for, and settles how many nodes there are and what
+// simulated GPUs they have. A driver that is broken gives no GPUs at all: simulated ones would hide that it is.
 func (s *Server) findGPUs(ctx context.Context) []gpu.GPU {
-	if s.opts.SimulatedGPUs != nil {
-		return nil
+	nodes := DefaultNodes
+	var gpus []gpu.GPU
+	if s.opts.SimulatedGPUs == nil {
+		slow := time.AfterFunc(slowSMI, func() { s.opts.Logger.Info("waiting for nvidia-smi", "limit", gpu.Timeout) })
+		var err error
+		gpus, err = s.meter.Detect(ctx)
+		slow.Stop()
+		switch {
+		case errors.Is(err, gpu.ErrNone):
+			s.opts.SimulatedGPUs = new(DefaultGPUsPerNode)
+		case err != nil:
+			s.opts.Logger.Warn("the machine's GPUs cannot be used, so the nodes have none", "error", err)
+		default:
+			nodes = 1
+		}
 	}
-	gpus, err := s.meter.Detect(ctx)
-	if err != nil {
-		s.opts.Logger.Warn("the machine's GPUs cannot be used", "error", err)
+	s.opts.Nodes = cmp.Or(s.opts.Nodes, nodes)
+	if len(gpus) > 0 {
+		s.opts.Logger.Info("offering the machine's GPUs", "gpus", len(gpus), "model", gpus[0].Model, "nodes", s.opts.Nodes)
 	}
-	if len(gpus) == 0 {
-		s.opts.SimulatedGPUs = new(DefaultGPUsPerNode)
-		return nil
-	}
-	s.opts.Logger.Info("offering the machine's GPUs", "gpus", len(gpus), "model", gpus[0].Model, "nodes", s.opts.Nodes)
 	return gpus
 }
 

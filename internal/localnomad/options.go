@@ -26,10 +26,10 @@ const (
 type Options struct {
 	// DataDir holds the state and the allocation directories. Required.
 	DataDir string
-	// Nodes is the number of local nodes (default DefaultNodes).
+	// Nodes is the number of local nodes (default DefaultNodes; one where the machine's own GPUs are offered).
 	Nodes int
 	// SimulatedGPUs is how many simulated GPUs each node has. With nil the nodes share the machine's own NVIDIA GPUs; where
-	// there are none, each has DefaultGPUsPerNode simulated ones.
+	// there are none, each has DefaultGPUsPerNode simulated ones, and where their driver is broken it has none.
 	SimulatedGPUs *int
 	// NodeCPUMHz and NodeMemoryMiB are what one node offers. By default each node offers the whole machine's CPU and an equal
 	// share of its memory.
@@ -47,7 +47,6 @@ type Options struct {
 
 // withDefaults returns the options with every unset field filled, or an error that names the field that cannot be used.
 func (o Options) withDefaults() (Options, error) {
-	o.Nodes = cmp.Or(o.Nodes, DefaultNodes)
 	o.MaxAllocDirs = cmp.Or(o.MaxAllocDirs, 50)
 	o.JobGCAfter = cmp.Or(o.JobGCAfter, 4*time.Hour)
 	if o.Logger == nil {
@@ -59,8 +58,8 @@ func (o Options) withDefaults() (Options, error) {
 	switch n := o.SimulatedGPUs; {
 	case o.DataDir == "":
 		return o, errors.New("localnomad: DataDir is required")
-	case o.Nodes < 1 || o.Nodes > maxNodes:
-		return o, fmt.Errorf("localnomad: Nodes is %d, must be from 1 to %d", o.Nodes, maxNodes)
+	case o.Nodes < 0 || o.Nodes > maxNodes:
+		return o, fmt.Errorf("localnomad: Nodes is %d, must be from 0 to %d", o.Nodes, maxNodes)
 	case n != nil && (*n < 0 || *n > maxGPUsPerNode):
 		return o, fmt.Errorf("localnomad: SimulatedGPUs is %d, must be from 0 to %d", *n, maxGPUsPerNode)
 	case o.NodeCPUMHz < 0 || o.NodeMemoryMiB < 0:

@@ -63,13 +63,14 @@ func New(opts Options) (*Server, error) {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return nil, fmt.Errorf("localnomad: create data directory: %w", err)
 	}
-	s := &Server{opts: opts, mem: newMemListener(), meter: &gpu.Meter{Tool: gpu.Tool{Visible: os.Getenv("CUDA_VISIBLE_DEVICES")}, Log: opts.Logger}}
+	s := &Server{opts: opts, mem: newMemListener()}
 	if s.lock, err = lockDir(opts.DataDir); err != nil {
 		return nil, err
 	}
 	if s.store, err = state.Open(filepath.Join(opts.DataDir, "state"), opts.Now, opts.Logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("localnomad: %w", err), unlockDir(s.lock))
 	}
+	s.meter = gpu.NewMeter(gpu.Tool{Visible: os.Getenv("CUDA_VISIBLE_DEVICES")}, opts.Now, opts.Logger)
 	const region = "global"
 	logs := logfile.NewHub()
 	s.runners = task.New(task.Options{
@@ -188,6 +189,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		s.runners.Close(ctx)
 	}
 	s.api.Close()
+	s.meter.Close()
 	_ = s.mem.Close()  // never fails
 	_ = s.http.Close() // streams have ended; what is left are idle connections
 	s.serving.Wait()

@@ -1,6 +1,7 @@
 package gpu
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,14 +12,22 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// timeout bounds nvidia-smi: it hangs when the driver is broken.
-const timeout = 15 * time.Second
+// Timeout bounds nvidia-smi: it hangs when the driver is broken, and takes seconds to load one that is not.
+const Timeout = 10 * time.Second
+
+// maxOutput bounds what is read of nvidia-smi's answer, in bytes: a GPU takes a few hundred.
+const maxOutput = 1 << 20
+
+// ErrNone says that the machine has no NVIDIA GPUs: there is no nvidia-smi, or it finds no devices.
+var ErrNone = errors.New("no NVIDIA GPUs")
 
 // Tool asks nvidia-smi.
 type Tool struct {
-	// Timeout bounds one call (15 s).
+	// Timeout bounds one question ([Timeout]).
 	Timeout time.Duration
 	// Visible leaves all but these GPUs to others, as in CUDA_VISIBLE_DEVICES: indexes or IDs; "" is all.
 	Visible string
@@ -33,9 +42,11 @@ type GPU struct {
 	MemoryMiB int // 0 when the driver does not say
 }
 
-// Detect returns the machine's GPUs in the driver's order; none when there is no nvidia-smi or it finds none. An error says
-// why it cannot tell.
+// Detect returns the machine's GPUs in the driver's order: one at least, or [ErrNone], or an error that says what is wrong with
+// them.
 func (t Tool) Detect(ctx context.Context) ([]GPU, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout())
+	defer cancel()
 	rows, err := t.query(ctx, "uuid", "name", "pci.bus_id", "driver_version", "memory.total", "mig.mode.current")
 	if err != nil {
 		return nil, err
@@ -62,8 +73,13 @@ func (t Tool) Detect(ctx context.Context) ([]GPU, error) {
 			gpus = append(gpus, s)
 		}
 	}
+	if len(gpus) == 0 {
+		return nil, fmt.Errorf("nvidia-smi lists no GPU that can be used (CUDA_VISIBLE_DEVICES is %q): %q", t.Visible, fault.Quote(strings.Join(rows[0], ", ")))
+	}
 	return gpus, nil
 }
+
+func (t Tool) timeout() time.Duration { return cmp.Or(t.Timeout, Timeout) }
 
 func (t Tool) visible(i int, id string) bool {
 	if t.Visible == "" {
@@ -101,12 +117,9 @@ func (t Tool) migSlices(ctx context.Context) (map[string][]GPU, error) {
 	return slices, nil
 }
 
-// query returns fields of every GPU; none without an nvidia-smi.
+// query returns fields of every GPU: one at least, or an error.
 func (t Tool) query(ctx context.Context, fields ...string) ([][]string, error) {
 	out, err := t.run(ctx, "--query-gpu="+strings.Join(fields, ","), "--format=csv,noheader,nounits")
-	if errors.Is(err, exec.ErrNotFound) || strings.Contains(out, "No devices were found") {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -114,31 +127,50 @@ func (t Tool) query(ctx context.Context, fields ...string) ([][]string, error) {
 	for line := range strings.Lines(out) {
 		row := strings.Split(strings.TrimSpace(line), ", ")
 		if len(row) != len(fields) {
-			return nil, fmt.Errorf("nvidia-smi says %q, which is not %d fields", strings.TrimSpace(line), len(fields))
+			return nil, fmt.Errorf("nvidia-smi says %q, which is not %d fields", fault.Quote(strings.TrimSpace(line)), len(fields))
 		}
 		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		return nil, errors.New("nvidia-smi says nothing")
 	}
 	return rows, nil
 }
 
+// run returns what nvidia-smi writes to stdout. An error has what it said, wherever it said it.
 func (t Tool) run(ctx context.Context, args ...string) (string, error) {
-	limit := t.Timeout
-	if limit == 0 {
-		limit = timeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, t.timeout())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "nvidia-smi", args...)
 	cmd.WaitDelay = time.Second // a child of it may keep the pipe open
-	out, err := cmd.Output()
+	var stdout, stderr output
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	said := strings.Join(strings.Fields(string(stderr)+" "+string(stdout)), " ")
+	var exit *exec.ExitError
 	switch {
-	case err == nil, errors.Is(err, exec.ErrNotFound):
-		return string(out), err
-	case ctx.Err() != nil:
-		return "", fmt.Errorf("nvidia-smi did not answer within %v", limit)
+	case errors.Is(err, exec.ErrNotFound), strings.Contains(said, "No devices were found"), errors.As(err, &exit) && exit.ExitCode() == exitNone:
+		return "", ErrNone
+	case err == nil:
+		return string(stdout), nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("did not answer within %v", t.timeout())
 	}
-	said, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return string(out), fmt.Errorf("nvidia-smi: %w: %q", err, said)
+	return "", fmt.Errorf("nvidia-smi: %w: %q", err, fault.Quote(said))
+}
+
+// exitNone is nvidia-smi's exit code when a query finds no devices.
+const exitNone = 6
+
+// output keeps what is written to it, and refuses more than maxOutput.
+type output []byte
+
+func (o *output) Write(p []byte) (int, error) {
+	if len(*o)+len(p) > maxOutput {
+		return 0, fmt.Errorf("more than %d bytes", maxOutput)
+	}
+	*o = append(*o, p...)
+	return len(p), nil
 }
 
 // Groups makes device groups of GPUs that are alike, as Nomad's NVIDIA plugin does.

@@ -10,28 +10,55 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// statsAge is how old a measurement may be before nvidia-smi is asked again: it takes long, and many ask.
-const statsAge = 2 * time.Second
+const (
+	// fresh is how old a measurement may be before nvidia-smi is asked again: it takes long, and many ask.
+	fresh = 2 * time.Second
+	// kept is how old a measurement may be to stand for one that is not there yet, or failed.
+	kept = 30 * time.Second
+)
 
-// Meter measures the real GPUs.
+// Meter measures the real GPUs while somebody asks.
 type Meter struct {
 	Tool
-	Log *slog.Logger
+	log  *slog.Logger
+	now  func() time.Time
+	ctx  context.Context //nolint:containedctx // ends what is under way
+	stop context.CancelFunc
+	work sync.WaitGroup
 
-	mu   sync.Mutex
-	at   time.Time
-	rows map[string][]string // by ID
+	mu      sync.Mutex
+	asked   time.Time // when nvidia-smi last ended
+	pending chan struct{}
+	failing bool
+	at      time.Time           // when rows were measured
+	rows    map[string][]string // by ID
+}
+
+// NewMeter returns a meter, which must be closed.
+func NewMeter(tool Tool, now func() time.Time, log *slog.Logger) *Meter {
+	m := &Meter{Tool: tool, now: now, log: log}
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	return m
+}
+
+// Close ends a measurement that is under way; there are no more of them.
+func (m *Meter) Close() {
+	m.mu.Lock()
+	m.stop()
+	m.mu.Unlock()
+	m.work.Wait()
 }
 
 // Stats measures a node's NVIDIA devices. Simulated ones have nothing to measure. What the driver does not say, of a MIG
 // slice for one, is the text "N/A".
 func (m *Meter) Stats(ctx context.Context, n *api.Node) []*api.DeviceGroupStats {
 	out := []*api.DeviceGroupStats{}
+	measure := sync.OnceValues(func() (map[string][]string, time.Time) { return m.measure(ctx) })
 	for _, d := range n.NodeResources.Devices {
 		if d.Vendor != "nvidia" {
 			continue
 		}
-		rows, at := m.measure(ctx)
+		rows, at := measure()
 		g := &api.DeviceGroupStats{Vendor: d.Vendor, Type: d.Type, Name: d.Name, InstanceStats: map[string]*api.DeviceStats{}}
 		for _, inst := range d.Instances {
 			row := rows[inst.ID]
@@ -59,22 +86,53 @@ func (m *Meter) Stats(ctx context.Context, n *api.Node) []*api.DeviceGroupStats 
 
 var statFields = [...]string{"uuid", "utilization.gpu", "memory.used", "memory.total", "power.draw", "temperature.gpu"}
 
-// measure asks nvidia-smi, unless it was asked a moment ago.
+// measure returns the last measurement, and has the next one made when it is not fresh. Where there is none to return it waits
+// for the next, unless the last ones failed.
 func (m *Meter) measure(ctx context.Context) (map[string][]string, time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if time.Since(m.at) < statsAge {
-		return m.rows, m.at
+	if m.pending == nil && m.now().Sub(m.asked) >= fresh && m.ctx.Err() == nil {
+		m.pending = make(chan struct{})
+		m.work.Go(m.ask)
 	}
-	rows, err := m.query(context.WithoutCancel(ctx), statFields[:]...) // it is for those who ask next, too
-	if err != nil {
-		m.Log.Warn("GPUs cannot be measured", "error", err)
+	if pending := m.pending; pending != nil && !m.failing && m.now().Sub(m.at) >= kept {
+		m.mu.Unlock()
+		select {
+		case <-pending:
+		case <-ctx.Done(): // who asks next has what it says
+		}
+		m.mu.Lock()
 	}
-	m.at, m.rows = time.Now(), map[string][]string{}
-	for _, row := range rows {
-		m.rows[row[0]] = row
+	if now := m.now(); now.Sub(m.at) >= kept {
+		return nil, now
 	}
 	return m.rows, m.at
+}
+
+// ask has nvidia-smi measure, and keeps what it says.
+func (m *Meter) ask() {
+	rows, err := m.query(m.ctx, statFields[:]...)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked = m.now()
+	close(m.pending)
+	m.pending = nil
+	if m.ctx.Err() != nil {
+		return
+	}
+	if failed := err != nil; failed != m.failing {
+		if m.failing = failed; failed {
+			m.log.Warn("GPUs cannot be measured", "error", err)
+		} else {
+			m.log.Warn("GPUs can be measured again")
+		}
+	}
+	if err == nil {
+		m.at, m.rows = m.asked, map[string][]string{}
+		for _, row := range rows {
+			m.rows[row[0]] = row
+		}
+	}
 }
 
 func integer(text string) *int64 {
