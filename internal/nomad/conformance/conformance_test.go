@@ -9,9 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cotrain/cotrain/internal/localnomad"
+	"github.com/cotrain/cotrain/internal/localnomad/gpu/gputest"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/nomad/conformance"
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 // TestEmbeddedAgent runs the suite against the agent inside the binary, through its in-memory listener.
@@ -20,6 +24,27 @@ func TestEmbeddedAgent(t *testing.T) {
 	target := embedded(t)
 	t.Run("suite", func(t *testing.T) { conformance.Run(t, target) })
 	t.Run("node loss", func(t *testing.T) { conformance.RunNodeLoss(t, target) })
+}
+
+// TestGPUsOfTheEmbeddedAgentAreMeasured ties the names of the statistics there to those that the client reads.
+func TestGPUsOfTheEmbeddedAgentAreMeasured(t *testing.T) { //nolint:paralleltest // sets the PATH
+	gputest.Install(t, gputest.Two)
+	_, _, client := start(t, localnomad.Options{})
+	nodes, err := client.Nodes(t.Context())
+	if err != nil || len(nodes) != 1 {
+		t.Fatalf("nodes: %+v, %v", nodes, err)
+	}
+	got, err := client.GPUStats(t.Context(), nodes[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []run.GPUStats{
+		{ID: "GPU-aaaa", Utilization: new(int64(87)), MemoryUsed: new(int64(40960)), MemoryTotal: new(int64(81920)), Power: new(int64(312)), Temperature: new(int64(63))},
+		{ID: "GPU-bbbb", Utilization: new(int64(0)), MemoryUsed: new(int64(4)), MemoryTotal: new(int64(81920)), Temperature: new(int64(31))},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
 }
 
 // TestNomad runs the suite against the agent that NOMAD_ADDR names. COTRAIN_TEST_DEVICE and COTRAIN_TEST_DEVICES say
@@ -35,7 +60,22 @@ func TestNomad(t *testing.T) {
 // embedded starts an agent of two nodes with four simulated GPUs each.
 func embedded(tb testing.TB) conformance.Target {
 	tb.Helper()
-	server, err := localnomad.New(localnomad.Options{DataDir: tb.TempDir(), Nodes: 2, SimulatedGPUs: new(4)})
+	server, cfg, client := start(tb, localnomad.Options{Nodes: 2, SimulatedGPUs: new(4)})
+	nodes, err := client.Nodes(tb.Context())
+	if err != nil || len(nodes) == 0 || len(nodes[0].GPUs) == 0 {
+		tb.Fatalf("nodes of the embedded agent: %+v, %v", nodes, err)
+	}
+	return conformance.Target{
+		Config: cfg, ShellDriver: "raw_exec", Device: nodes[0].GPUs[0].Model, Devices: len(nodes[0].GPUs),
+		FailNode: server.FailNode, RestoreNode: server.RestoreNode,
+	}
+}
+
+// start runs an embedded agent for a test, with a client of it.
+func start(tb testing.TB, opts localnomad.Options) (*localnomad.Server, nomad.Config, *nomad.Client) {
+	tb.Helper()
+	opts.DataDir = tb.TempDir()
+	server, err := localnomad.New(opts)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -56,14 +96,7 @@ func embedded(tb testing.TB) conformance.Target {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	nodes, err := client.Nodes(tb.Context())
-	if err != nil || len(nodes) == 0 || len(nodes[0].GPUs) == 0 {
-		tb.Fatalf("nodes of the embedded agent: %+v, %v", nodes, err)
-	}
-	return conformance.Target{
-		Config: cfg, ShellDriver: "raw_exec", Device: nodes[0].GPUs[0].Model, Devices: len(nodes[0].GPUs),
-		FailNode: server.FailNode, RestoreNode: server.RestoreNode,
-	}
+	return server, cfg, client
 }
 
 // remote is the real agent, or a skip with the reason.
