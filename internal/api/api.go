@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -108,13 +109,11 @@ func New(d Deps) http.Handler {
 	s.api = humago.New(mux, s.config())
 	s.api.UseMiddleware(s.onceEach)
 	s.routes()
-	document, err := s.document()
-	if err != nil {
-		panic(fmt.Sprintf("api: %v", err)) // made of this package's own types
-	}
+	delete(s.api.OpenAPI().Components.Schemas.Map(), "ErrorModel") // huma's own; asProblem replaces it in every answer
+	document := sync.OnceValue(s.document)                         // a tenth of the console's start, and few ask for it
 	mux.HandleFunc("GET "+documentPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(document) // the client has gone
+		_, _ = w.Write(document()) // the client has gone
 	})
 	return s.guard(mux)
 }
@@ -140,12 +139,10 @@ func (s *server) config() huma.Config {
 }
 
 // document is the OpenAPI document as JSON.
-func (s *server) document() ([]byte, error) {
-	doc := s.api.OpenAPI()
-	delete(doc.Components.Schemas.Map(), "ErrorModel") // huma's own; asProblem replaces it in every answer
-	b, err := json.Marshal(doc)
+func (s *server) document() []byte {
+	b, err := json.Marshal(s.api.OpenAPI())
 	if err != nil {
-		return nil, fmt.Errorf("encode OpenAPI document: %w", err)
+		panic(fmt.Sprintf("api: encode OpenAPI document: %v", err)) // made of this package's own types
 	}
-	return b, nil
+	return b
 }
