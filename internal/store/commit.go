@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -91,7 +92,14 @@ func (s *Store) ExitReports(ctx context.Context, id run.ID) (map[string]run.Exit
 // Seq.
 func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 	added := map[*Batch][]run.Event{} // beside the batch's own
+	ids := runsOf(batches)
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		clear(added)
+		for _, id := range ids {
+			if err := tx.Lock(ctx, "runs", string(id)); err != nil {
+				return err
+			}
+		}
 		c := commit{tx: tx, points: points.NewWriter(s.Points, tx), added: added}
 		for _, b := range batches {
 			if err := c.batch(ctx, b); err != nil {
@@ -111,6 +119,16 @@ func (s *Store) Commit(ctx context.Context, batches []*Batch) error {
 		b.Events = append(b.Events, evs...)
 	}
 	return nil
+}
+
+// runsOf returns the runs of batches in the order in which they are locked.
+func runsOf(batches []*Batch) []run.ID {
+	var ids []run.ID
+	for _, b := range batches {
+		ids = append(ids, b.RunID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // sizeOf estimates the bytes of batches in the database.

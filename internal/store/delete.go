@@ -13,7 +13,7 @@ import (
 // [fault.ErrNotFound]. The first transaction hides it; points and archived blocks follow, and [Store.Tidy] finishes what
 // was interrupted.
 func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
+	err := s.db.Write(ctx, func(tx *db.Tx) error { // which begins with the lock of the run
 		res, err := tx.Exec(ctx, `DELETE FROM runs WHERE id = ?`, id)
 		if err != nil {
 			return err
@@ -29,6 +29,9 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 			if err := s.addOrder(ctx, tx, Order{JobID: job, RunID: id, Purge: true}); err != nil {
 				return err
 			}
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM run_texts WHERE id = ?`, id); err != nil {
+			return err
 		}
 		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "checkpoints"} {
 			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {

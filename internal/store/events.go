@@ -10,12 +10,9 @@ import (
 )
 
 func insertEvent(ctx context.Context, tx *db.Tx, ev *run.Event) error {
-	res, err := tx.Exec(ctx, `INSERT INTO events (run_id, at, kind, level, actor, from_state, to_state, attempt, rank, message)
-		VALUES (?,?,?,?,?,?,?,?,?,?)`, ev.RunID, db.Millis(ev.At), ev.Kind, ev.Level, ev.Actor, ev.From, ev.To, ev.Attempt, ev.Rank, ev.Message)
+	err := tx.QueryRow(ctx, `INSERT INTO events (run_id, at, kind, level, actor, from_state, to_state, attempt, rank, message)
+		VALUES (?,?,?,?,?,?,?,?,?,?) RETURNING seq`, ev.RunID, db.Millis(ev.At), ev.Kind, ev.Level, ev.Actor, ev.From, ev.To, ev.Attempt, ev.Rank, ev.Message).Scan(&ev.Seq)
 	if err != nil {
-		return fmt.Errorf("store event of %s: %w", ev.RunID, err)
-	}
-	if ev.Seq, err = res.LastInsertId(); err != nil {
 		return fmt.Errorf("store event of %s: %w", ev.RunID, err)
 	}
 	return nil

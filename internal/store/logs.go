@@ -30,13 +30,12 @@ func insertChunk(ctx context.Context, tx *db.Tx, b *Batch) error {
 	if len(b.Log) == 0 {
 		return nil
 	}
-	res, err := tx.Exec(ctx, `INSERT INTO log_chunks (run_id, rank, stream, at, data) VALUES (?,?,?,?,?)`,
-		b.RunID, b.Rank, b.Stream, b.At.UnixMilli(), b.Log)
+	err := tx.QueryRow(ctx, `INSERT INTO log_chunks (run_id, rank, stream, at, data) VALUES (?,?,?,?,?) RETURNING id`,
+		b.RunID, b.Rank, b.Stream, b.At.UnixMilli(), b.Log).Scan(&b.ChunkID)
 	if err != nil {
 		return fmt.Errorf("store log of %s: %w", b.AllocID, err)
 	}
-	b.ChunkID, err = res.LastInsertId()
-	return err
+	return nil
 }
 
 // Lines splits what the batch stored into lines with positions.

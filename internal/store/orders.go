@@ -34,7 +34,7 @@ func (s *Store) addOrder(ctx context.Context, tx *db.Tx, o Order) error {
 		}
 	})
 	_, err := tx.Exec(ctx, `INSERT INTO orders (job_id, run_id, purge) VALUES (?,?,?)
-		ON CONFLICT (job_id) DO UPDATE SET purge = max(purge, excluded.purge)`, o.JobID, o.RunID, o.Purge)
+		ON CONFLICT (job_id) DO UPDATE SET purge = CASE WHEN excluded.purge > orders.purge THEN excluded.purge ELSE orders.purge END`, o.JobID, o.RunID, o.Purge)
 	if err != nil {
 		return fmt.Errorf("store order for job %s: %w", o.JobID, err)
 	}

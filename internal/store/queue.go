@@ -154,7 +154,7 @@ const (
 	anyDue     = `SELECT id FROM runs INDEXED BY runs_by_not_before WHERE ` + due + ` LIMIT 1`
 	releaseDue = `UPDATE runs INDEXED BY runs_by_not_before SET not_before = 0, revision = revision + 1 WHERE ` + due
 	allExpired = `SELECT id FROM runs INDEXED BY runs_by_expiry WHERE state = '` + string(run.Queued) + `' AND started_at > 0
-		AND started_at + 1000 * json_extract(options, '$.max_duration_seconds') <= ?`
+		AND max_seconds > 0 AND started_at + 1000 * max_seconds <= ?`
 )
 
 // ReleaseDue makes queued runs ready whose retry wait is over.

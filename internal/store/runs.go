@@ -57,7 +57,7 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run
 		if key != "" {
 			old, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
 			if err == nil {
-				stored = old
+				stored, created = old, false
 				return nil
 			}
 			if !errors.Is(err, fault.ErrNotFound) {
@@ -90,13 +90,15 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 	if err != nil {
 		return fmt.Errorf("encode origin: %w", err)
 	}
-	words := strings.Join(append([]string{r.Options.Description}, r.Options.Tags...), "\n")
-	_, err = tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, words)
+	_, err = tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, max_seconds)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
 		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0,
-		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), words)
+		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.Options.MaxDuration)
+	if err == nil {
+		err = insertText(ctx, tx, r)
+	}
 	if err != nil {
 		return err
 	}
@@ -127,17 +129,16 @@ func (s *Store) RunByKey(ctx context.Context, key string) (run.Run, error) {
 }
 
 // conditions renders the filter, except Before and Folded, for a table or alias.
-func conditions(f run.RunFilter, table string) (where []string, args []any) {
+func (s *Store) conditions(f run.RunFilter, table string) (where []string, args []any) {
 	if len(f.States) > 0 {
 		where = append(where, table+`.state IN (?`+strings.Repeat(",?", len(f.States)-1)+`)`)
 		for _, st := range f.States {
 			args = append(args, st)
 		}
 	}
-	if f.Text != "" {
-		where = append(where, strings.ReplaceAll(`(T.name LIKE ? ESCAPE '\' OR T.id LIKE ? ESCAPE '\' OR T.words LIKE ? ESCAPE '\')`, "T", table))
-		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
-		args = append(args, like, like, like)
+	if text := sought(f.Text); text != "" {
+		condition, arg := s.db.Containing(table+".id", text)
+		where, args = append(where, condition), append(args, arg)
 	}
 	if f.Sweep != "" {
 		where = append(where, table+`.sweep <> '' AND `+table+`.sweep = ?`) // the first as in the index
@@ -148,13 +149,13 @@ func conditions(f run.RunFilter, table string) (where []string, args []any) {
 
 // Runs returns the runs that match, newest first.
 func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
-	where, args := conditions(f, "runs")
+	where, args := s.conditions(f, "runs")
 	if f.Before != "" {
 		where = append(where, `id < ?`)
 		args = append(args, f.Before)
 	}
 	if f.Folded {
-		newer, more := conditions(f, "newer")
+		newer, more := s.conditions(f, "newer")
 		newer = append(newer, `newer.sweep <> ''`, `newer.sweep = runs.sweep`, `newer.id > runs.id`)
 		where = append(where, `(sweep = '' OR NOT EXISTS (SELECT 1 FROM runs AS newer WHERE `+strings.Join(newer, ` AND `)+`))`)
 		args = append(args, more...)
@@ -182,7 +183,7 @@ func (s *Store) RunsAtNomad(ctx context.Context) ([]run.Run, error) {
 
 // CountRuns returns how many of the runs that match are in each state; states without runs are absent.
 func (s *Store) CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]int, error) {
-	where, args := conditions(f, "runs")
+	where, args := s.conditions(f, "runs")
 	q := `SELECT state, count(*) FROM runs`
 	if len(where) > 0 {
 		q += ` WHERE ` + strings.Join(where, ` AND `)
@@ -213,8 +214,8 @@ func counts(rows *sql.Rows) (map[run.State]int, error) {
 func (s *Store) SaveProgress(ctx context.Context, id run.ID, p run.Progress) error {
 	at := db.Millis(p.UpdatedAt)
 	_, err := s.db.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1,
-		first_step = iif(first_attempt = attempt AND first_at > 0, first_step, ?),
-		first_at = iif(first_attempt = attempt AND first_at > 0, first_at, ?), first_attempt = attempt WHERE id = ?`,
+		first_step = CASE WHEN first_attempt = attempt AND first_at > 0 THEN first_step ELSE ? END,
+		first_at = CASE WHEN first_attempt = attempt AND first_at > 0 THEN first_at ELSE ? END, first_attempt = attempt WHERE id = ?`,
 		p.Step, p.Loss, p.HasLoss, p.TokensPerSec, at, p.Step, at, id)
 	if err != nil {
 		return fmt.Errorf("save progress of %s: %w", id, err)

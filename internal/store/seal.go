@@ -41,6 +41,9 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 			return err
 		}
 		err = s.db.Write(ctx, func(tx *db.Tx) error {
+			if err := tx.Lock(ctx, "runs", string(id)); err != nil {
+				return err
+			}
 			if _, err := tx.Exec(ctx, `INSERT INTO log_blocks (run_id, first_chunk, last_chunk, ranks, bytes, blob) VALUES (?,?,?,?,?,?)`,
 				id, first, last, ranks(chunks), size, name); err != nil {
 				return err

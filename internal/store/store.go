@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -16,10 +14,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// Store is the SQLite store. Its methods are safe for concurrent use.
+// Store is the console's memory. Its methods are safe for concurrent use.
 type Store struct {
 	*points.Points
 
@@ -33,9 +28,14 @@ type Store struct {
 	ordered chan struct{}
 }
 
-// Open opens or creates the store in dir (cotrain.db and logs/) and migrates it. It refuses a newer schema, and explains
-// an unwritable dir.
+// Open opens or creates the store in dir (cotrain.db and logs/) and migrates it; see [OpenAt].
 func Open(ctx context.Context, dir string) (*Store, error) {
+	return OpenAt(ctx, dir, db.Options{})
+}
+
+// OpenAt is [Open] with the database elsewhere: where it has a URL, dir holds only logs/. It refuses a newer schema, another
+// console's database or folder, and explains an unwritable dir.
+func OpenAt(ctx context.Context, dir string, o db.Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, cannotOpen(dir, fmt.Errorf("data folder %s: %w", dir, err))
 	}
@@ -50,7 +50,8 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(cannotOpen(dir, err), unlockDir(lock))
 	}
-	s, err := OpenWith(ctx, filepath.Join(dir, "cotrain.db"), blobs)
+	o.File = filepath.Join(dir, "cotrain.db")
+	s, err := OpenWith(ctx, o, blobs)
 	if err != nil {
 		return nil, errors.Join(err, unlockDir(lock))
 	}
@@ -111,17 +112,26 @@ func unlockDir(f *os.File) error {
 }
 
 // OpenWith opens the store with its log archive elsewhere.
-func OpenWith(ctx context.Context, file string, blobs Blobs) (*Store, error) {
-	sub, err := fs.Sub(migrations, "migrations")
+func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
+	m, err := migrations()
 	if err != nil {
-		return nil, fmt.Errorf("read migrations: %w", err)
+		return nil, err
 	}
-	d, err := db.Open(ctx, file, sub)
+	d, err := db.Open(ctx, o, m)
+	if err != nil && o.URL == "" {
+		err = cannotOpen(o.File, err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", file, cannotOpen(file, err))
+		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	return &Store{Points: points.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
 }
+
+// Database names the database and its version, for logs.
+func (s *Store) Database() string { return s.db.String() }
+
+// Gone receives an error when another console has taken the database; it is nil for a database that others cannot reach.
+func (s *Store) Gone() <-chan error { return s.db.Gone() }
 
 // Close closes the store; commits are on disk.
 func (s *Store) Close() error {
@@ -141,14 +151,11 @@ const (
 // Ping checks that the store can be read and written, with as much as failed last.
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT OR REPLACE INTO write_checks (id, data) VALUES (0, zeroblob(?))`, max(checkBytes, s.unstored.Load()))
+		_, err := tx.Exec(ctx, `INSERT INTO write_checks (id, data) VALUES (0, ?) ON CONFLICT (id) DO UPDATE SET data = excluded.data`, make([]byte, max(checkBytes, s.unstored.Load())))
 		return err
 	})
 	if err == nil { // in its own transaction, or SQLite would never write it
-		err = s.db.Write(ctx, func(tx *db.Tx) error {
-			_, err := tx.Exec(ctx, `DELETE FROM write_checks`)
-			return err
-		})
+		_, err = s.db.Exec(ctx, `DELETE FROM write_checks`)
 	}
 	if err != nil {
 		return fmt.Errorf("write to the store: %w", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
@@ -48,14 +49,14 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", filepath.Join(dir, "cotrain.db"))
+	raw, err := sql.Open("sqlite", filepath.Join(dir, "cotrain.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`); err != nil {
+	if _, err := raw.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Close(); err != nil {
+	if err := raw.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := store.Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "start a newer cotrain") {
@@ -118,7 +119,7 @@ func (fullBlobs) Put(context.Context, string, []byte) error {
 
 func TestAFullArchiveLosesNoLines(t *testing.T) {
 	t.Parallel()
-	s, err := store.OpenWith(t.Context(), filepath.Join(t.TempDir(), "cotrain.db"), fullBlobs{})
+	s, err := store.OpenWith(t.Context(), db.Options{File: filepath.Join(t.TempDir(), "cotrain.db")}, fullBlobs{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 		if key != "" {
 			old, err := scanSweep(tx.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
 			if err == nil {
-				stored = old
+				stored, created = old, false
 				return nil
 			}
 			if !errors.Is(err, fault.ErrNotFound) {
@@ -130,6 +130,7 @@ func (s *Store) BestRun(ctx context.Context, id run.SweepID) (run.Run, error) {
 func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) error) ([]Update, error) {
 	var out []Update
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		out = nil
 		res, err := tx.Exec(ctx, `UPDATE sweeps SET stopped = 1 WHERE id = ?`, id)
 		if err != nil {
 			return err

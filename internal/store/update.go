@@ -57,7 +57,7 @@ func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (
 func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Update) error) (Update, error) {
 	var u Update
 	var err error
-	if u.Run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id)); err != nil {
+	if u.Run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ? FOR UPDATE`, id)); err != nil {
 		return u, fmt.Errorf("run %s: %w", id, missing(err, run.NoRun(string(id))))
 	}
 	if u.Attempt, err = newestAttempt(ctx, tx, id); err != nil {
@@ -130,9 +130,9 @@ func saveWorker(ctx context.Context, tx *db.Tx, w run.Worker, known map[string]r
 			return nil
 		}
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO workers (alloc_id, run_id, attempt, rank, state, body) VALUES (?,?,?,?,?,?)
-		ON CONFLICT (alloc_id) DO UPDATE SET state = excluded.state, body = excluded.body`,
-		w.AllocID, w.RunID, w.Attempt, w.Rank, w.State, string(body))
+	_, err = tx.Exec(ctx, `INSERT INTO workers (alloc_id, run_id, attempt, rank, state, started_at, body) VALUES (?,?,?,?,?,?,?)
+		ON CONFLICT (alloc_id) DO UPDATE SET state = excluded.state, started_at = excluded.started_at, body = excluded.body`,
+		w.AllocID, w.RunID, w.Attempt, w.Rank, w.State, db.Millis(w.StartedAt), string(body))
 	if err != nil {
 		return fmt.Errorf("save worker %s: %w", w.AllocID, err)
 	}

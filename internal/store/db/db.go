@@ -5,194 +5,165 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math"
-	"net/url"
-	"path/filepath"
 	"time"
-
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver
 
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// DB is a SQLite database, safe for concurrent use.
+// Options says which database.
+type Options struct {
+	// File is SQLite's file, used without URL.
+	File string
+	// URL is the address of a PostgreSQL database: postgres://user:password@host/name?sslmode=verify-full.
+	URL string
+	// MaxConns is the most connections to PostgreSQL, besides that of the lock (default 16).
+	MaxConns int
+	// ConnectTimeout bounds the making of one connection (default 5 s), Timeout each wait for PostgreSQL's answer (default
+	// 30 s).
+	ConnectTimeout, Timeout time.Duration
+}
+
+// DB is a database, safe for concurrent use.
 type DB struct {
-	dir         string
-	write, read *sql.DB // SQLite has one writer
-	stmts       statements
+	dialect     *dialect
+	dir         string // SQLite's folder
+	where       string // PostgreSQL's name and address
+	version     string // of the database program
+	write, read *sql.DB
+	stmts       *statements // SQLite's; pgx has its own
+	owner       *owner      // PostgreSQL's
+	maxConns    int         // to PostgreSQL
 }
 
-// readers is the number of concurrent queries.
-const readers = 4
-
-// Open opens or creates a database file and migrates it. It refuses a schema newer than the migrations.
-func Open(ctx context.Context, file string, migrations fs.FS) (*DB, error) {
-	write, err := sql.Open("sqlite", dsn(file, "_txlock=immediate"))
-	if err != nil {
-		return nil, err
+// Open opens or creates a database and migrates it. It refuses a schema newer than the migrations, and PostgreSQL in use by
+// another console ([ErrInUse]).
+func Open(ctx context.Context, o Options, m Migrations) (*DB, error) {
+	migrate := func(d *DB) error { return d.migrate(ctx, m) }
+	if o.URL == "" {
+		return openSQLite(ctx, o.File, migrate)
 	}
-	write.SetMaxOpenConns(1)
-	d := &DB{dir: filepath.Dir(file), write: write, stmts: statements{db: write, byQuery: map[string]*sql.Stmt{}}}
-	if err := d.migrate(ctx, migrations); err != nil {
-		return nil, errors.Join(err, d.Close())
+	if o.MaxConns == 0 {
+		o.MaxConns = 16
 	}
-	if d.read, err = sql.Open("sqlite", dsn(file, "_pragma=query_only(1)")); err != nil {
-		return nil, errors.Join(err, d.Close())
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = 5 * time.Second
 	}
-	d.read.SetMaxOpenConns(readers)
-	d.read.SetMaxIdleConns(readers)
-	return d, nil
-}
-
-// dsn sets what every connection needs. With synchronous NORMAL a killed process loses nothing; a power cut can lose the
-// last moments, which are read from Nomad again since the cursors roll back too.
-func dsn(file, more string) string {
-	return "file:" + (&url.URL{Path: file}).EscapedPath() +
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)&_pragma=cache_size(-8000)&_pragma=wal_autocheckpoint(8000)&" + more
-}
-
-func (d *DB) migrate(ctx context.Context, migrations fs.FS) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, d.write, migrations)
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
 	}
-	have, want, err := p.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("read schema version: %w", err)
-	}
-	if have > want {
-		return fmt.Errorf("%w: its schema is version %d and this program knows up to %d: start a newer cotrain", fault.ErrConflict, have, want)
-	}
-	if have < want {
-		if _, err := p.Up(ctx); err != nil {
-			return fmt.Errorf("migrate: %w", err)
-		}
-	}
-	return nil
+	return openPostgres(ctx, o, migrate)
 }
 
 // Close closes the database; commits are on disk.
 func (d *DB) Close() error {
-	errs := []error{d.stmts.close()}
-	if d.read != nil {
+	var errs []error
+	if d.stmts != nil {
+		errs = append(errs, d.stmts.close())
+	}
+	if d.read != nil && d.read != d.write {
 		errs = append(errs, d.read.Close())
 	}
-	return errors.Join(append(errs, d.write.Close())...)
+	errs = append(errs, d.write.Close())
+	if d.owner != nil {
+		errs = append(errs, d.owner.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// String is the program with its version, for logs: PostgreSQL 15.8, database cotrain at db:5432.
+func (d *DB) String() string {
+	if d.where == "" {
+		return d.dialect.name + " " + d.version
+	}
+	return fmt.Sprintf("%s %s, database %s", d.dialect.name, d.version, d.where)
+}
+
+// Gone receives an error once another console has taken the database; nil, which never receives, with SQLite.
+func (d *DB) Gone() <-chan error {
+	if d.owner == nil {
+		return nil
+	}
+	return d.owner.gone
+}
+
+// ready refuses to write while another console might have the database.
+func (d *DB) ready() error {
+	if d.owner == nil || d.owner.held.Load() {
+		return nil
+	}
+	return fault.New(fault.ErrStoreUnavailable, fmt.Sprintf("The connection to the PostgreSQL database %s is lost.", d.where), "It is tried again every second.")
 }
 
 // Exec runs one statement in its own transaction.
-func (d *DB) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	res, err := d.write.ExecContext(ctx, query, args...)
-	return res, MapError(err)
+func (d *DB) Exec(ctx context.Context, query string, args ...any) (res sql.Result, err error) {
+	err = d.repeat(ctx, func() error {
+		in, err := arguments(args)
+		if err == nil {
+			res, err = d.write.ExecContext(ctx, d.dialect.statement(query), in...)
+		}
+		return err
+	}, d.dialect.undone)
+	return res, err
 }
 
 // Query reads committed rows.
 func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	rows, err := d.read.QueryContext(ctx, query, args...)
-	return rows, MapError(err)
+	return runQuery(ctx, d.dialect, d.read, query, args)
 }
 
 // QueryRow reads one committed row; none is [fault.ErrNotFound].
 func (d *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
-	return Row{d.read.QueryRowContext(ctx, query, args...)}
+	return runRow(ctx, d.dialect, d.read, query, args)
 }
 
-// Snapshot is the database at one moment.
-type Snapshot struct{ tx *sql.Tx }
+// Snapshot is the database at one moment. It has one result at a time.
+type Snapshot struct {
+	dialect *dialect
+	tx      *sql.Tx
+}
 
 // Read calls fn with a snapshot.
 func (d *DB) Read(ctx context.Context, fn func(*Snapshot) error) error {
-	tx, err := d.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := d.read.BeginTx(ctx, d.dialect.snapshot)
 	if err != nil {
 		return MapError(err)
 	}
 	defer func() { _ = tx.Rollback() }() // nothing to undo
-	return MapError(fn(&Snapshot{tx}))
+	return MapError(fn(&Snapshot{d.dialect, tx}))
 }
 
 // Query reads the snapshot.
 func (s *Snapshot) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	rows, err := s.tx.QueryContext(ctx, query, args...)
-	return rows, MapError(err)
+	return runQuery(ctx, s.dialect, s.tx, query, args)
 }
 
 // QueryRow reads one row of the snapshot; none is [fault.ErrNotFound].
 func (s *Snapshot) QueryRow(ctx context.Context, query string, args ...any) Row {
-	return Row{s.tx.QueryRowContext(ctx, query, args...)}
+	return runRow(ctx, s.dialect, s.tx, query, args)
 }
 
-// Prepare prepares a query until the snapshot ends.
-func (s *Snapshot) Prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	st, err := s.tx.PrepareContext(ctx, query)
-	return st, MapError(err)
+// Containing returns a condition on an ID of a run, and its parameter: that the run's text contains another, which has at
+// least three characters and no line break. Both are compared byte by byte.
+func (d *DB) Containing(column, text string) (condition string, arg any) {
+	return column + ` IN (` + d.dialect.contains + `)`, d.dialect.containing(text)
 }
 
-// Querier reads: a [DB], a [Snapshot] or a [Tx].
-type Querier interface {
-	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRow(ctx context.Context, query string, args ...any) Row
-}
-
-// Scanner is a row.
-type Scanner interface{ Scan(...any) error }
-
-// Row is the one row of a query.
-type Row struct{ row *sql.Row }
-
-// Scan is sql.Row's, except that no row is [fault.ErrNotFound].
-func (r Row) Scan(into ...any) error { return MapError(r.row.Scan(into...)) }
-
-// Select returns a query's rows, read by scan.
-func Select[T any](ctx context.Context, q Querier, scan func(Scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := q.Query(ctx, query, args...)
+// Explain returns the plan of a query, a line each.
+func (d *DB) Explain(ctx context.Context, query string, args ...any) ([]string, error) {
+	rows, err := d.Query(ctx, d.dialect.explain+query, args...)
 	if err != nil {
 		return nil, err
 	}
-	return Collect(rows, scan)
-}
-
-// One scans a row of one column.
-func One[T any](row Scanner) (v T, err error) {
-	err = row.Scan(&v)
-	return v, err
-}
-
-// Collect scans and closes rows.
-func Collect[T any](rows *sql.Rows, scan func(Scanner) (T, error)) ([]T, error) {
-	defer func() { _ = rows.Close() }()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, errors.Join(err, rows.Close())
+	}
+	return Collect(rows, func(row Scanner) (line string, err error) {
+		into := make([]any, len(columns))
+		for i := range into {
+			into[i] = new(any)
 		}
-		out = append(out, v)
-	}
-	return out, MapError(rows.Err())
-}
-
-// Millis is a time as stored; see the migrations.
-func Millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-// FromMillis undoes [Millis].
-func FromMillis(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
-
-// FromNull undoes SQLite's storing NaN as NULL.
-func FromNull(v sql.NullFloat64) float64 {
-	if !v.Valid {
-		return math.NaN()
-	}
-	return v.Float64
+		into[len(into)-1] = &line // the only one, or the last
+		return line, row.Scan(into...)
+	})
 }

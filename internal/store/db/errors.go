@@ -1,35 +1,36 @@
 package db
 
 import (
+	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// MapError turns driver errors into faults where one fits.
+// MapError turns the drivers' errors into faults where one fits.
 func MapError(err error) error {
-	var se *sqlite.Error
+	var kind fault.Kind
+	var lite *sqlite.Error
+	var pg *pgconn.PgError
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, sql.ErrNoRows):
 		return fault.ErrNotFound
-	case !errors.As(err, &se):
-		return err
-	}
-	var kind fault.Kind
-	switch se.Code() & 0xff {
-	case sqlite3.SQLITE_FULL:
-		kind = fault.ErrFull
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		kind = fault.ErrDamaged
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY:
+	case errors.As(err, &lite):
+		kind = sqliteKind(lite)
+	case errors.As(err, &pg):
+		kind = postgresKind(pg)
+	case lost(err):
 		kind = fault.ErrStoreUnavailable
-	case sqlite3.SQLITE_CONSTRAINT:
-		kind = fault.ErrConflict
 	}
 	switch {
 	case kind == "" || errors.Is(err, kind):
@@ -40,6 +41,22 @@ func MapError(err error) error {
 	return kind.Fault().Because(err)
 }
 
+// lost reports whether the connection to the database broke, or could not be made.
+func lost(err error) bool {
+	var network net.Error
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &connect):
+		return false // the caller's wish
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) || errors.As(err, &connect) ||
+		errors.Is(err, net.ErrClosed)
+}
+
 func diskFull(dir string, cause error) error {
-	return fault.New(fault.ErrFull, fmt.Sprintf("The disk that holds the console's data folder %s is full, so nothing can be stored.", dir), "").Because(cause)
+	what := fmt.Sprintf("The disk that holds the console's data folder %s is full, so nothing can be stored.", dir)
+	if dir == "" {
+		what = "The disk of the PostgreSQL server is full, so nothing can be stored."
+	}
+	return fault.New(fault.ErrFull, what, "").Because(cause)
 }

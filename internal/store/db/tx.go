@@ -4,24 +4,36 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Tx is a write transaction. Repeated statements are prepared, which halves the cost of small transactions such as a
-// submission.
+// Tx is a write transaction. It has one result at a time.
 type Tx struct {
-	tx     *sql.Tx
-	stmts  *statements
-	missed []string
-	ended  []func(committed bool)
+	dialect *dialect
+	tx      *sql.Tx
+	stmts   *statements
+	missed  []string
+	ended   []func(committed bool)
 }
 
 // OnEnd calls fn after the transaction committed or failed.
 func (t *Tx) OnEnd(fn func(committed bool)) { t.ended = append(t.ended, fn) }
 
-// statements are prepared on the write connection.
+// Lock waits until no other transaction changes a row, of runs or sweeps, and keeps others from it until this one ends. No
+// row is no error. Lock several in the order of their keys.
+func (t *Tx) Lock(ctx context.Context, table, id string) error {
+	if !t.dialect.concurrent {
+		return nil
+	}
+	_, err := t.Exec(ctx, `SELECT 1 FROM `+table+` WHERE id = ? FOR UPDATE`, id)
+	return err
+}
+
+// statements are prepared on SQLite's write connection, which halves the cost of small transactions such as a submission.
 type statements struct {
 	db      *sql.DB
 	mu      sync.Mutex
@@ -31,34 +43,75 @@ type statements struct {
 // maxStatements is more than the store has.
 const maxStatements = 100
 
-// Write runs fn in one write transaction.
+// Write runs fn in one write transaction, again with a new one if that lost to another transaction or its connection broke
+// before the commit: fn must set, not add to, what it leaves behind. A connection that breaks in the commit leaves open
+// whether it is stored.
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
-	err := d.transact(ctx, fn)
-	if f := (*fault.Error)(nil); errors.Is(err, fault.ErrFull) && errors.As(err, &f) {
-		return diskFull(d.dir, f.Unwrap())
+	return d.repeat(ctx, func() error { return d.transact(ctx, fn) }, d.dialect.repeatable)
+}
+
+const (
+	// tries is how often a transaction is tried.
+	tries = 6
+	// pause is about the pause after the first try; it doubles.
+	pause = 10 * time.Millisecond
+)
+
+// unknown is the error of a commit, which may have succeeded.
+type unknown struct{ error }
+
+func (u unknown) Unwrap() error { return u.error }
+
+// repeat calls do until it succeeds or fails in another way than again accepts.
+func (d *DB) repeat(ctx context.Context, do func() error, again func(error) bool) error {
+	for try := 1; ; try++ {
+		err := d.ready()
+		if err == nil {
+			err = do()
+		}
+		if f := (*fault.Error)(nil); errors.Is(MapError(err), fault.ErrFull) && errors.As(MapError(err), &f) {
+			return diskFull(d.dir, f.Unwrap())
+		}
+		if err == nil || try == tries || errors.As(err, &unknown{}) || !again(err) {
+			return MapError(err)
+		}
+		if code(err) == "25006" {
+			d.write.SetMaxIdleConns(0) // after a failover they are all to a standby
+			d.write.SetMaxIdleConns(d.maxConns)
+		}
+		wait := pause << (try - 1)
+		select {
+		case <-ctx.Done():
+			return MapError(err)
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
 	}
-	return err
 }
 
 func (d *DB) transact(ctx context.Context, fn func(*Tx) error) error {
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
-		return MapError(err)
+		return err
 	}
-	t := &Tx{tx: tx, stmts: &d.stmts}
+	t := &Tx{dialect: d.dialect, tx: tx, stmts: d.stmts}
 	if err = fn(t); err != nil {
 		_ = tx.Rollback() // report the first error
 	} else if err = tx.Commit(); err == nil {
 		d.stmts.prepare(ctx, t.missed) // only now is the one connection free
+	} else if lost(err) {
+		err = unknown{err}
 	}
 	for _, end := range t.ended {
 		end(err == nil)
 	}
-	return MapError(err)
+	return err
 }
 
 // prepare prepares queries for next time; failures only cost speed.
 func (s *statements) prepare(ctx context.Context, queries []string) {
+	if s == nil {
+		return
+	}
 	for _, q := range queries {
 		s.mu.Lock()
 		_, known := s.byQuery[q]
@@ -94,6 +147,9 @@ func (s *statements) close() error {
 
 // stmt returns the prepared statement, nil the first time.
 func (t *Tx) stmt(ctx context.Context, query string) *sql.Stmt {
+	if t.stmts == nil {
+		return nil
+	}
 	t.stmts.mu.Lock()
 	st := t.stmts.byQuery[query]
 	t.stmts.mu.Unlock()
@@ -106,28 +162,43 @@ func (t *Tx) stmt(ctx context.Context, query string) *sql.Stmt {
 
 // Exec runs one statement.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if st := t.stmt(ctx, query); st != nil {
-		res, err := st.ExecContext(ctx, args...)
-		return res, MapError(err)
+	query = t.dialect.statement(query)
+	args, err := arguments(args)
+	if err != nil {
+		return nil, err
 	}
-	res, err := t.tx.ExecContext(ctx, query, args...)
+	var res sql.Result
+	if st := t.stmt(ctx, query); st != nil {
+		res, err = st.ExecContext(ctx, args...)
+	} else {
+		res, err = t.tx.ExecContext(ctx, query, args...)
+	}
 	return res, MapError(err)
 }
 
 // Query reads what the transaction sees.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	query = t.dialect.statement(query)
 	if st := t.stmt(ctx, query); st != nil {
+		args, err := arguments(args)
+		if err != nil {
+			return nil, err
+		}
 		rows, err := st.QueryContext(ctx, args...)
 		return rows, MapError(err)
 	}
-	rows, err := t.tx.QueryContext(ctx, query, args...)
-	return rows, MapError(err)
+	return runQuery(ctx, t.dialect, t.tx, query, args)
 }
 
 // QueryRow reads one row of what the transaction sees; none is [fault.ErrNotFound].
 func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
+	query = t.dialect.statement(query)
 	if st := t.stmt(ctx, query); st != nil {
-		return Row{st.QueryRowContext(ctx, args...)}
+		args, err := arguments(args)
+		if err != nil {
+			return Row{err: err}
+		}
+		return Row{row: st.QueryRowContext(ctx, args...)}
 	}
-	return Row{t.tx.QueryRowContext(ctx, query, args...)}
+	return runRow(ctx, t.dialect, t.tx, query, args)
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -63,13 +62,11 @@ func (ps *Points) headline(ctx context.Context, id run.ID) (p run.Progress, err 
 // standing returns an attempt's workers with only rank, state and start: it is needed for nearly every step.
 func (ps *Points) standing(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error) {
 	return db.Select(ctx, ps.db, func(row db.Scanner) (w run.Worker, err error) {
-		var started string
-		if err := row.Scan(&w.Rank, &w.State, &started); err != nil || started == "" {
-			return w, err
-		}
-		w.StartedAt, err = time.Parse(time.RFC3339Nano, started)
+		var started int64
+		err = row.Scan(&w.Rank, &w.State, &started)
+		w.StartedAt = db.FromMillis(started)
 		return w, err
-	}, `SELECT rank, state, coalesce(json_extract(body, '$.started_at'), '') FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
+	}, `SELECT rank, state, started_at FROM workers WHERE run_id = ? AND attempt = ?`, id, attempt)
 }
 
 // Last returns a curve's last point up to a step, zero if none.

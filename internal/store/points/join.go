@@ -24,7 +24,7 @@ func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to i
 		}
 		if sealed {
 			out, err = r.join(ctx, id, metric, from, to)
-		} else { // near the end SQLite alone is faster
+		} else { // near the end, without looking at each worker
 			out, err = r.joinRows(ctx, id, metric, from, to)
 		}
 		return err
@@ -35,21 +35,36 @@ func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to i
 	return out, nil
 }
 
+// joinRows joins what is not in chunks.
 func (r *reader) joinRows(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
-	return db.Select(ctx, r.tx, func(row db.Scanner) (run.CurvePoint, error) {
-		var p run.CurvePoint
-		var mean, low, high, sum sql.NullFloat64 // NULL for the sum of opposite infinities
-		var numbers int
-		var at int64
-		err := row.Scan(&p.Step, &mean, &low, &high, &sum, &p.Workers, &numbers, &at)
-		p.Mean, p.Min, p.Max, p.Sum, p.At = db.FromNull(mean), db.FromNull(low), db.FromNull(high), db.FromNull(sum), db.FromMillis(at)
-		if numbers < p.Workers {
-			p.Mean, p.Min, p.Max, p.Sum = math.NaN(), math.NaN(), math.NaN(), math.NaN()
+	rows, err := r.tx.Query(ctx, `SELECT p.step, p.value, p.at FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
+		WHERE s.run_id = ? AND s.metric = ? ORDER BY p.step, s.rank`, from, to, id, metric)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // already read
+	var out []run.CurvePoint
+	var sum stepSum
+	for rows.Next() {
+		var p series.Point
+		var v sql.NullFloat64
+		if err := rows.Scan(&p.Step, &v, &p.At); err != nil {
+			return nil, err
 		}
-		return p, err
-	}, `SELECT p.step, avg(p.value), min(p.value), max(p.value), total(p.value), count(*), count(p.value), max(p.at)
-		FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
-		WHERE s.run_id = ? AND s.metric = ? GROUP BY p.step ORDER BY p.step`, from, to, id, metric)
+		p.Value = db.FromNull(v)
+		if sum.workers > 0 && sum.step == p.Step {
+			sum.add(sumOf(p))
+			continue
+		}
+		if sum.workers > 0 {
+			out = append(out, sum.point())
+		}
+		sum = sumOf(p)
+	}
+	if sum.workers > 0 {
+		out = append(out, sum.point())
+	}
+	return out, db.MapError(rows.Err())
 }
 
 // join reads one worker after the other. Workers report the same steps, so nearly every point matches one of the first

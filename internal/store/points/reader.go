@@ -2,7 +2,6 @@ package points
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -14,37 +13,12 @@ import (
 
 // reader reads series from rows and chunks, in one snapshot, so that a concurrent seal neither hides nor repeats points.
 type reader struct {
-	tx            *db.Snapshot
-	rows, chunked *sql.Stmt
-	free          []*source // chunk buffers for reuse
+	tx   *db.Snapshot
+	free []*source // chunk buffers for reuse
 }
 
 func (ps *Points) readPoints(ctx context.Context, fn func(*reader) error) error {
-	return ps.db.Read(ctx, func(tx *db.Snapshot) error {
-		r := &reader{tx: tx}
-		defer r.close()
-		return fn(r)
-	})
-}
-
-// prepare makes the statements of each; reads of the newest points mostly do without.
-func (r *reader) prepare(ctx context.Context) (err error) {
-	if r.rows == nil {
-		r.rows, err = r.tx.Prepare(ctx, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step`)
-	}
-	if err == nil && r.chunked == nil {
-		r.chunked, err = r.tx.Prepare(ctx, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_first
-			WHERE series = ? AND last_step >= ? AND first_step <= ? ORDER BY first_step`)
-	}
-	return err
-}
-
-func (r *reader) close() {
-	for _, st := range []*sql.Stmt{r.rows, r.chunked} {
-		if st != nil {
-			_ = st.Close() // already read
-		}
-	}
+	return ps.db.Read(ctx, func(tx *db.Snapshot) error { return fn(&reader{tx: tx}) })
 }
 
 // worker is a worker's series of a metric.
@@ -63,26 +37,27 @@ type source struct {
 	point series.Point // current
 	kind  kind
 	order int64 // breaks ties between kinds; see the migration
-	rows  *sql.Rows
+	rows  []row // those left; a chunk if order is not that of rows
 	chunk series.ChunkReader
 }
 
+// rowsOrder is that of rows: after every chunk.
+const rowsOrder = math.MaxInt64
+
 // next advances and reports whether there is a point.
 func (s *source) next() (bool, error) {
-	if s.rows == nil {
+	if s.order != rowsOrder {
 		if !s.chunk.Next() {
 			return false, s.chunk.Err()
 		}
 		s.point = s.chunk.Point()
 		return true, nil
 	}
-	if !s.rows.Next() {
-		return false, s.rows.Err()
+	if len(s.rows) == 0 {
+		return false, nil
 	}
-	var v sql.NullFloat64
-	err := s.rows.Scan(&s.point.Step, &v, &s.point.At, &s.kind.exact, &s.kind.attempt)
-	s.point.Value = db.FromNull(v)
-	return err == nil, err
+	s.point, s.kind, s.rows = s.rows[0].point, s.rows[0].kind, s.rows[1:]
+	return true, nil
 }
 
 // wins reports whether s's current point beats o's at the same step.
@@ -96,60 +71,51 @@ func (s *source) wins(o *source) bool {
 	return s.order > o.order
 }
 
-// merge reads one series. It holds the chunks that span the current step and the next one.
+// merge reads one series. It holds the chunks that span the current step and the next ones.
 type merge struct {
-	r       *reader
-	from    int64
-	open    []*source // each at its current point
-	chunks  *sql.Rows
-	waiting *chunk // next of chunks; nil after the last
+	r        *reader
+	series   int64
+	from, to int64
+	open     []*source // each at its current point
+	waiting  []chunk   // the next ones
+	last     chunk     // the last one read from the database
+	whole    bool      // there are no others
 }
+
+// chunksAtOnce is how many chunks are read at once, most readers' all.
+const chunksAtOnce = 64
 
 // each calls take for a series' points in a range, each step once, in order, until take returns false.
 func (r *reader) each(ctx context.Context, id, from, to int64, take func(series.Point) bool) error {
-	if err := r.prepare(ctx); err != nil {
-		return err
-	}
-	rows, err := r.rows.QueryContext(ctx, id, from, to)
+	rows, err := db.Select(ctx, r.tx, scanRow, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step`, id, from, to)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rows.Close() }() // already read
-	chunks, err := r.chunked.QueryContext(ctx, id, from, to)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = chunks.Close() }() // already read
-	m := merge{r: r, from: from, chunks: chunks}
-	if err = m.run(&source{rows: rows, order: math.MaxInt64}, to, take); err == nil {
-		err = errors.Join(rows.Err(), chunks.Err())
-	}
-	if errors.Is(err, series.ErrDamaged) {
+	m := merge{r: r, series: id, from: from, to: to, last: chunk{first: math.MinInt64}}
+	if err = m.run(ctx, &source{rows: rows, order: rowsOrder}, take); errors.Is(err, series.ErrDamaged) {
 		return fmt.Errorf("%s: %w", seriesName(ctx, r.tx, id), err)
 	}
 	return err
 }
 
-func (m *merge) run(rows *source, to int64, take func(series.Point) bool) error {
-	ok, err := rows.next()
-	if err != nil {
+func (m *merge) run(ctx context.Context, rows *source, take func(series.Point) bool) error {
+	if ok, err := rows.next(); err != nil {
 		return err
-	}
-	if ok {
+	} else if ok {
 		m.open = append(m.open, rows)
 	}
-	if err := m.wait(); err != nil {
+	if err := m.wait(ctx); err != nil {
 		return err
 	}
 	for {
 		step, any := m.step()
-		for m.waiting != nil && (!any || m.waiting.first <= step) {
-			if err := m.enter(); err != nil {
+		for len(m.waiting) > 0 && (!any || m.waiting[0].first <= step) {
+			if err := m.enter(ctx); err != nil {
 				return err
 			}
 			step, any = m.step()
 		}
-		if !any || step > to {
+		if !any || step > m.to {
 			return nil
 		}
 		p, err := m.take(step)
@@ -189,7 +155,7 @@ func (m *merge) take(step int64) (series.Point, error) {
 		if !ok {
 			m.open[i] = m.open[len(m.open)-1]
 			m.open = m.open[:len(m.open)-1]
-			if s.rows == nil {
+			if s.order != rowsOrder {
 				m.r.free = append(m.r.free, s)
 			}
 			i--
@@ -198,20 +164,24 @@ func (m *merge) take(step int64) (series.Point, error) {
 	return point, nil
 }
 
-// wait reads the next chunk.
-func (m *merge) wait() error {
-	m.waiting = nil
-	if !m.chunks.Next() {
-		return m.chunks.Err()
+// wait reads the next chunks, unless some wait.
+func (m *merge) wait(ctx context.Context) (err error) {
+	if len(m.waiting) > 0 || m.whole {
+		return nil
 	}
-	c, err := scanChunk(m.chunks)
-	m.waiting = &c
+	m.waiting, err = db.Select(ctx, m.r.tx, scanChunk, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_first
+		WHERE series = ? AND last_step >= ? AND first_step <= ? AND (first_step > ? OR first_step = ? AND id > ?) ORDER BY first_step, id LIMIT ?`,
+		m.series, m.from, m.to, m.last.first, m.last.first, m.last.id, chunksAtOnce)
+	if m.whole = len(m.waiting) < chunksAtOnce; !m.whole {
+		m.last = m.waiting[chunksAtOnce-1]
+	}
 	return err
 }
 
-// enter starts reading the waiting chunk at the first wanted step.
-func (m *merge) enter() error {
-	c := m.waiting
+// enter starts reading the first waiting chunk at the first wanted step.
+func (m *merge) enter(ctx context.Context) error {
+	c := m.waiting[0]
+	m.waiting = m.waiting[1:]
 	s := &source{}
 	if n := len(m.r.free); n > 0 {
 		s, m.r.free = m.r.free[n-1], m.r.free[:n-1]
@@ -233,5 +203,5 @@ func (m *merge) enter() error {
 	if err != nil {
 		return fmt.Errorf("chunk %d: %w", c.id, err)
 	}
-	return m.wait()
+	return m.wait(ctx)
 }

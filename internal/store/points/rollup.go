@@ -36,7 +36,8 @@ func markStale(ctx context.Context, tx *db.Tx, id run.ID, points []Point) error 
 
 func addStale(ctx context.Context, tx *db.Tx, id run.ID, taken bool, from, to int64) error {
 	_, err := tx.Exec(ctx, `INSERT INTO stale_curves (run_id, taken, from_step, to_step) VALUES (?,?,?,?) ON CONFLICT (run_id, taken) DO UPDATE SET
-		from_step = min(from_step, excluded.from_step), to_step = max(to_step, excluded.to_step)`, id, taken, from, to)
+		from_step = CASE WHEN excluded.from_step < stale_curves.from_step THEN excluded.from_step ELSE stale_curves.from_step END,
+		to_step = CASE WHEN excluded.to_step > stale_curves.to_step THEN excluded.to_step ELSE stale_curves.to_step END`, id, taken, from, to)
 	return err
 }
 
@@ -121,10 +122,10 @@ func (ps *Points) emptyUntil(ctx context.Context, id run.ID, after, to int64) (i
 	return to, err
 }
 
-// exists returns [fault.ErrNotFound] for a deleted run, which must not come back.
+// exists locks a run; it returns [fault.ErrNotFound] for a deleted run, which must not come back.
 func exists(ctx context.Context, tx *db.Tx, id run.ID) error {
 	var one int
-	return tx.QueryRow(ctx, `SELECT 1 FROM runs WHERE id = ?`, id).Scan(&one)
+	return tx.QueryRow(ctx, `SELECT 1 FROM runs WHERE id = ? FOR UPDATE`, id).Scan(&one)
 }
 
 // StaleCurves returns the runs with stale curves.

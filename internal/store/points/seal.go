@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -107,9 +107,9 @@ func (h *heads) sub(id run.ID, n int64, count int) {
 
 // scanHeads counts rows of series that an earlier console may have left, skipping along the key of points.
 func (ps *Points) scanHeads(ctx context.Context) error {
-	rows, err := ps.db.Query(ctx, `WITH RECURSIVE heads (series) AS (SELECT min(series) FROM points WHERE series > ?
-		UNION ALL SELECT (SELECT min(series) FROM points WHERE series > heads.series) FROM heads WHERE series IS NOT NULL LIMIT ?)
-		SELECT h.series, s.run_id, (SELECT count(*) FROM (SELECT 1 FROM points WHERE series = h.series LIMIT ?))
+	rows, err := ps.db.Query(ctx, `WITH RECURSIVE heads (series, n) AS (SELECT min(series), 1 FROM points WHERE series > ?
+		UNION ALL SELECT (SELECT min(series) FROM points WHERE series > heads.series), n + 1 FROM heads WHERE series IS NOT NULL AND n < ?)
+		SELECT h.series, s.run_id, (SELECT count(*) FROM (SELECT 1 FROM points WHERE series = h.series LIMIT ?) AS newest)
 		FROM heads h LEFT JOIN series s ON s.id = h.series WHERE h.series IS NOT NULL`, ps.sealer.after, scanSeries, ps.sealer.keep+ps.sealer.perChunk)
 	if err != nil {
 		return err
@@ -167,44 +167,57 @@ func (ps *Points) findDue(ctx context.Context) error {
 		ps.heads.mu.Unlock()
 	}
 	// In key order, which also makes tests deterministic.
-	slices.SortFunc(ps.sealer.due, func(a, b dueSeries) int { return cmp.Compare(a.series, b.series) })
+	slices.SortFunc(ps.sealer.due, func(a, b dueSeries) int { return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.series, b.series)) })
 	return nil
 }
 
+// statesAtOnce bounds a statement's parameters.
+const statesAtOnce = 500
+
 // states returns the states of existing runs.
 func (ps *Points) states(ctx context.Context, ids []run.ID) (map[run.ID]run.State, error) {
-	list, err := json.Marshal(ids)
-	if err != nil {
-		return nil, err
+	states := make(map[run.ID]run.State, len(ids))
+	for some := range slices.Chunk(ids, statesAtOnce) {
+		args := make([]any, len(some))
+		for i, id := range some {
+			args[i] = id
+		}
+		rows, err := ps.db.Query(ctx, `SELECT id, state FROM runs WHERE id IN (?`+strings.Repeat(",?", len(some)-1)+`)`, args...)
+		if err != nil {
+			return nil, err
+		}
+		_, err = db.Collect(rows, func(sc db.Scanner) (none struct{}, err error) {
+			var id run.ID
+			var state run.State
+			err = sc.Scan(&id, &state)
+			states[id] = state
+			return none, err
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	rows, err := ps.db.Query(ctx, `SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?))`, string(list))
-	if err != nil {
-		return nil, err
-	}
-	type known struct {
-		id    run.ID
-		state run.State
-	}
-	found, err := db.Collect(rows, func(sc db.Scanner) (k known, err error) { return k, sc.Scan(&k.id, &k.state) })
-	states := make(map[run.ID]run.State, len(found))
-	for _, r := range found {
-		states[r.id] = r.state
-	}
-	return states, err
+	return states, nil
 }
 
-// sealDue seals series until the transaction is long enough. The next call finds failed ones again.
+// sealDue seals series of one run until the transaction is long enough. The next call finds failed ones again.
 func (ps *Points) sealDue(ctx context.Context) error {
-	due := ps.sealer.due
+	all := ps.sealer.due
 	ps.sealer.due = nil
 	type gone struct {
 		dueSeries
 		rows int
 	}
+	id := all[0].run
+	var due []dueSeries
 	var done []gone
 	err := ps.db.Write(ctx, func(tx *db.Tx) error {
+		if err := tx.Lock(ctx, "runs", string(id)); err != nil {
+			return err
+		}
+		due, done = all, nil
 		whole := true
-		for work := 0; whole && len(due) > 0 && work < sealRows; {
+		for work := 0; whole && len(due) > 0 && due[0].run == id && work < sealRows; {
 			d := due[0]
 			counted := ps.heads.count(d.run, d.series) // in the transaction: later rows add to it
 			limit := d.keep + max(1, sealRows/ps.sealer.perChunk)*ps.sealer.perChunk
@@ -247,15 +260,17 @@ type row struct {
 	kind  kind
 }
 
+func scanRow(sc db.Scanner) (row, error) {
+	var r row
+	var v sql.NullFloat64
+	err := sc.Scan(&r.point.Step, &v, &r.point.At, &r.kind.exact, &r.kind.attempt)
+	r.point.Value, r.kind.times = db.FromNull(v), r.point.Step > run.MaxStep
+	return r, err
+}
+
 // oldestRows returns a series' rows with the lowest steps.
 func oldestRows(ctx context.Context, tx *db.Tx, id int64, limit int) ([]row, error) {
-	return db.Select(ctx, tx, func(sc db.Scanner) (row, error) {
-		var r row
-		var v sql.NullFloat64
-		err := sc.Scan(&r.point.Step, &v, &r.point.At, &r.kind.exact, &r.kind.attempt)
-		r.point.Value, r.kind.times = db.FromNull(v), r.point.Step > run.MaxStep
-		return r, err
-	}, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
+	return db.Select(ctx, tx, scanRow, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
 }
 
 // sealOldest replaces a series' oldest rows by chunks.

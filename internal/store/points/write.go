@@ -43,7 +43,8 @@ type Result struct {
 type Writer struct {
 	p       *Points
 	tx      *db.Tx
-	rows    []any // arguments of pending rows
+	rows    []headRow
+	at      map[rowKey]int // their places: a statement must not store one step of a series twice
 	fresh   map[seriesKey]int64
 	added   map[run.ID]map[int64]int // rows by series
 	repeats map[run.ID]repeats
@@ -52,7 +53,7 @@ type Writer struct {
 
 // NewWriter returns a writer for a transaction.
 func NewWriter(p *Points, tx *db.Tx) *Writer {
-	w := &Writer{p: p, tx: tx, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
+	w := &Writer{p: p, tx: tx, at: map[rowKey]int{}, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
 	tx.OnEnd(w.end)
 	return w
 }
@@ -165,10 +166,10 @@ func (w *Writer) seriesID(ctx context.Context, k seriesKey, out *Result) (id int
 	return id, true, nil
 }
 
-// rowsPerInsert saves most of the cost of calling SQLite.
+// rowsPerInsert saves most of the cost of calling the database.
 const rowsPerInsert = 64
 
-// upsert lets later attempts win, and within an attempt exact values over printed ones.
+// upsert lets later attempts win, and within an attempt exact values over printed ones; see [headRow.yields].
 const upsert = ` ON CONFLICT (series, step) DO UPDATE SET value = excluded.value, at = excluded.at, exact = excluded.exact,
 	attempt = excluded.attempt WHERE excluded.attempt > points.attempt OR (excluded.attempt = points.attempt AND excluded.exact >= points.exact)`
 
@@ -183,25 +184,53 @@ var (
 	insertMany = insertRow + strings.Repeat(rowValues+`,`, rowsPerInsert-1) + rowValues + upsert
 )
 
+type rowKey struct{ series, step int64 }
+
+// headRow is a row of points.
+type headRow struct {
+	rowKey
+	value   float64
+	at      int64
+	exact   bool
+	attempt int
+}
+
+// yields reports whether another row of the same step takes the place of r.
+func (r *headRow) yields(to headRow) bool {
+	return to.attempt > r.attempt || to.attempt == r.attempt && (to.exact || !r.exact)
+}
+
 // row gathers points into few statements.
 func (w *Writer) row(ctx context.Context, series int64, p Point, r Report) error {
-	exact := 0
-	if p.Exact {
-		exact = 1
-	}
-	w.rows = append(w.rows, series, p.Step, p.Value, r.At.UnixMilli(), exact, r.Attempt)
-	if len(w.rows) < rowFields*rowsPerInsert {
+	n := headRow{rowKey{series, p.Step}, p.Value, r.At.UnixMilli(), p.Exact, r.Attempt}
+	if i, ok := w.at[n.rowKey]; ok {
+		if w.rows[i].yields(n) {
+			w.rows[i] = n
+		}
 		return nil
 	}
-	_, err := w.tx.Exec(ctx, insertMany, w.rows...)
-	w.rows = w.rows[:0]
-	return err
+	w.at[n.rowKey] = len(w.rows)
+	w.rows = append(w.rows, n)
+	if len(w.rows) < rowsPerInsert {
+		return nil
+	}
+	return w.Flush(ctx)
 }
 
 // Flush stores pending rows; call it before the commit.
 func (w *Writer) Flush(ctx context.Context) error {
-	for ; len(w.rows) >= rowFields; w.rows = w.rows[rowFields:] {
-		if _, err := w.tx.Exec(ctx, insertOne, w.rows[:rowFields]...); err != nil {
+	args := make([]any, 0, rowFields*len(w.rows))
+	for _, r := range w.rows {
+		args = append(args, r.series, r.step, r.value, r.at, r.exact, r.attempt)
+	}
+	w.rows = w.rows[:0]
+	clear(w.at)
+	if len(args) == rowFields*rowsPerInsert {
+		_, err := w.tx.Exec(ctx, insertMany, args...)
+		return err
+	}
+	for ; len(args) > 0; args = args[rowFields:] {
+		if _, err := w.tx.Exec(ctx, insertOne, args[:rowFields]...); err != nil {
 			return err
 		}
 	}

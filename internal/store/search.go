@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
+)
+
+// words returns a text as it is searched: in lower case, two spaces before each word and each other character. So what
+// is looked for always has the three characters that an index of trigrams needs: "7b" is looked for as "  7b", where a word
+// begins, and "llama-7b" anywhere as "llama  -  7b".
+func words(s string) string {
+	var b strings.Builder
+	within := false // a word
+	for _, c := range strings.ToLower(s) {
+		letter := unicode.IsLetter(c) || unicode.IsDigit(c) || unicode.IsMark(c)
+		if !unicode.IsSpace(c) {
+			if !letter || !within {
+				b.WriteString("  ")
+			}
+			b.WriteRune(c)
+		}
+		within = letter
+	}
+	return b.String()
+}
+
+// searchable is what the list of runs is searched for, a line for each text, which a search does not cross.
+func searchable(r run.Run) string {
+	texts := append([]string{r.Name, string(r.ID), r.Options.Description}, r.Options.Tags...)
+	for i, t := range texts {
+		texts[i] = words(t)
+	}
+	return strings.Join(texts, "\n")
+}
+
+// sought is what to look for: "" for nothing.
+func sought(text string) string {
+	s := words(text)
+	const within = 3 // characters are looked for within words, too
+	if first := []rune(strings.TrimLeft(s, " ")); len(first) >= within && (unicode.IsLetter(first[0]) || unicode.IsDigit(first[0])) {
+		return string(first)
+	}
+	return s
+}
+
+var idDigits = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+// runNumber is the number in a run's ID: they have the same order.
+func runNumber(id run.ID) (int64, error) {
+	digits, _ := strings.CutPrefix(string(id), "r-")
+	b, err := idDigits.DecodeString(digits + "000000") // 16 characters are 10 bytes
+	if err != nil || len(b) != 10 {
+		return 0, fmt.Errorf("%q is not the ID of a run", id)
+	}
+	return int64(binary.BigEndian.Uint64(b) >> 14), nil
+}
+
+func insertText(ctx context.Context, tx *db.Tx, r run.Run) error {
+	n, err := runNumber(r.ID)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO run_texts (number, id, text) VALUES (?,?,?)`, n, r.ID, searchable(r))
+	return err
+}
