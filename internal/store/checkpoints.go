@@ -37,7 +37,7 @@ func saveCheckpoints(ctx context.Context, tx *db.Tx, b *Batch, gone int64) error
 		return nil
 	}
 	_, err := tx.Exec(ctx, `DELETE FROM checkpoints WHERE run_id = ? AND rank = ? AND step <
-		(SELECT min(step) FROM (SELECT step FROM checkpoints WHERE run_id = ? AND rank = ? ORDER BY step DESC LIMIT ?))`,
+		(SELECT min(step) FROM (SELECT step FROM checkpoints WHERE run_id = ? AND rank = ? ORDER BY step DESC LIMIT ?) AS kept)`,
 		b.RunID, b.Rank, b.RunID, b.Rank, keptCheckpoints)
 	return err
 }

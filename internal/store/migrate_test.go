@@ -201,7 +201,7 @@ func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
 func TestAMigrationThatFailsLeavesTheDatabaseAsItWas(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first, err := os.ReadFile(filepath.Join("migrations", "00001_runs.sql"))
+	first, err := os.ReadFile(filepath.Join("migrations", "00001_runs.sqlite.sql"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestAMigrationThatFailsLeavesTheDatabaseAsItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, fstest.MapFS{"00001_runs.sql": {Data: first}})
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, fstest.MapFS{"00001_runs.sqlite.sql": {Data: first}})
 	if err != nil {
 		t.Fatal(err)
 	}

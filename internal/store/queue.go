@@ -42,7 +42,7 @@ func (g ReadyGroup) Full() bool { return g.Parallel > 0 && g.Live >= g.Parallel 
 const dispatching = `SELECT id FROM (
 		SELECT id, priority FROM runs WHERE state = '` + string(run.Dispatching) + `'
 		UNION ALL SELECT r.id, r.priority FROM attempts a INDEXED BY attempts_maybe_sent CROSS JOIN runs r ON r.id = a.run_id
-			WHERE a.maybe_sent = 1 AND r.state = '` + string(run.Queued) + `' AND r.not_before = 0)
+			WHERE a.maybe_sent = 1 AND r.state = '` + string(run.Queued) + `' AND r.not_before = 0) AS sent
 	ORDER BY priority DESC, id`
 
 // Dispatching returns the runs that Nomad may have without a recorded job: being sent, by this process or an earlier
@@ -73,7 +73,8 @@ const readyGroups = `WITH RECURSIVE firsts (id) AS (
 			FROM firsts JOIN runs f ON f.id = firsts.id)
 	SELECT f.sweep, f.shape, coalesce(s.parallel, 0),
 		CASE WHEN s.parallel > 0 THEN (SELECT count(*) FROM runs r WHERE r.sweep <> '' AND r.sweep = f.sweep AND r.state IN (` + live + `)) ELSE 0 END
-	FROM firsts CROSS JOIN runs f ON f.id = firsts.id LEFT JOIN sweeps s ON s.id = f.sweep`
+	FROM firsts CROSS JOIN runs f ON f.id = firsts.id LEFT JOIN sweeps s ON s.id = f.sweep
+	ORDER BY f.sweep, f.shape`
 
 // ReadyGroups returns the groups of ready runs.
 func (s *Store) ReadyGroups(ctx context.Context) ([]ReadyGroup, error) {

@@ -23,7 +23,7 @@ func line(columns string, full int) string {
 
 // places numbers them and keeps n.
 func places(full, n int) string {
-	return `SELECT id, place FROM (` + line(`id, row_number() OVER (ORDER BY priority DESC, id) AS place`, full) + `) WHERE id IN (` + marks(n) + `)`
+	return `SELECT id, place FROM (` + line(`id, row_number() OVER (ORDER BY priority DESC, id) AS place`, full) + `) AS line WHERE id IN (` + marks(n) + `)`
 }
 
 func marks(n int) string { return strings.Repeat(",?", n)[1:] }
