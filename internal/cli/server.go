@@ -19,7 +19,11 @@ func (c *serverCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	return p.programs.Server(ctx, cfg, readBuildInfo().Version, p.logger(cfg.LogFormat, cfg.LogLevel))
+	log := p.logger(cfg.LogFormat, cfg.LogLevel)
+	for _, note := range cfg.Notes {
+		log.Info(note)
+	}
+	return p.programs.Server(ctx, cfg, readBuildInfo().Version, log)
 }
 
 // logger writes to stderr: text for a person at a terminal, JSON otherwise.

@@ -14,15 +14,17 @@ import (
 func newServerFlags() any {
 	fields := []reflect.StructField{flagField(0, "config", reflect.TypeFor[string](), "TOML file with settings", config.EnvFile, "")}
 	for _, s := range config.Settings() {
-		typ, name := reflect.TypeFor[string](), strings.TrimPrefix(s.Flag(), "--")
-		help, env := s.Help, s.Env
-		switch {
-		case s.Secret:
-			name, help, env = name+"-file", "file that holds the "+help, env+"_FILE"
-		case s.Default == "true" || s.Default == "false":
-			typ = reflect.TypeFor[*bool]()
+		for _, key := range s.Keys() {
+			typ, name := reflect.TypeFor[string](), strings.TrimPrefix(s.Flag(), "--")
+			help, env := s.Help, s.Env
+			switch {
+			case key != s.Key:
+				name, help, env = name+"-file", "file that holds the "+help, env+"_FILE"
+			case s.Default == "true" || s.Default == "false":
+				typ = reflect.TypeFor[*bool]()
+			}
+			fields = append(fields, flagField(len(fields), name, typ, help, env, s.Default))
 		}
-		fields = append(fields, flagField(len(fields), name, typ, help, env, s.Default))
 	}
 	return reflect.New(reflect.StructOf(fields)).Interface()
 }
@@ -45,11 +47,7 @@ func flagField(i int, name string, typ reflect.Type, help, env, otherwise string
 func givenFlags(flags any) config.Flags {
 	keys := []string{"config"}
 	for _, s := range config.Settings() {
-		key := s.Key
-		if s.Secret {
-			key += "_file"
-		}
-		keys = append(keys, key)
+		keys = append(keys, s.Keys()...)
 	}
 	out := config.Flags{}
 	v := reflect.ValueOf(flags).Elem()

@@ -115,16 +115,17 @@ func TestEverySettingIsAFlagThatReachesTheConfiguration(t *testing.T) {
 		}
 	}
 	given := givenFlags(flags)
+	keys := []string{"config"}
 	for _, s := range config.Settings() {
-		flag, key := s.Flag(), s.Key
-		if s.Secret {
-			flag, key = flag+"-file", key+"_file"
-		}
+		keys = append(keys, s.Keys()...)
+	}
+	for _, key := range keys {
+		flag := config.Setting{Key: key}.Flag()
 		if _, ok := given[key]; !names[flag] || !ok {
 			t.Errorf("setting %s has the flag %s: %t, which is given: %t", key, flag, names[flag], ok)
 		}
 	}
-	if len(given) != len(config.Settings())+1 || given["config"] != "given" || given["dev"] != "false" {
+	if len(given) != len(keys) || given["config"] != "given" || given["dev"] != "false" {
 		t.Errorf("%v", given)
 	}
 	if got := givenFlags(newServerFlags()); len(got) != 0 {

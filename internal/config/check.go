@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,6 +67,16 @@ func between(low, high int) func(int) *problem {
 	}
 }
 
+func oneOf(values ...string) func(string) *problem {
+	return func(s string) *problem {
+		if !slices.Contains(values, s) {
+			last := len(values) - 1
+			return broken("must be "+strings.Join(values[:last], ", ")+" or "+values[last], "use "+values[last])
+		}
+		return nil
+	}
+}
+
 // absolute accepts an absolute path that can stand in a mount.
 func absolute(path string) *problem {
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, ":") {
@@ -83,7 +94,8 @@ func octalMode(mode string) *problem {
 	return nil
 }
 
-func killTimeout(d time.Duration) *problem {
+// timeout accepts one second to one hour.
+func timeout(d time.Duration) *problem {
 	if d < time.Second || d > time.Hour {
 		return broken("must be from 1s to 1h", "use "+min(max(d, time.Second), time.Hour).String())
 	}

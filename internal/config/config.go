@@ -26,9 +26,13 @@ type Config struct {
 	// LogFormat is text, json, or auto: text on a terminal and JSON otherwise (log_format, COTRAIN_LOG_FORMAT; auto).
 	LogFormat LogFormat
 
-	Nomad   Nomad
-	Job     Job
-	Storage Storage
+	Database Database
+	Nomad    Nomad
+	Job      Job
+	Storage  Storage
+
+	// Notes are about what is set and has no effect: worth a line in the log.
+	Notes []string
 }
 
 // LogFormat is how log lines are written.
@@ -40,6 +44,38 @@ const (
 	LogJSON LogFormat = "json"
 	LogText LogFormat = "text"
 )
+
+// Database is where the console's data is: SQLite in DataDir, or PostgreSQL, which all but URL are about. What URL and
+// these leave open is taken from PostgreSQL's own variables (PGHOST, PGPASSWORD, PGSSLMODE, ...), as psql does. What both
+// say must be the same.
+type Database struct {
+	// URL begins with postgres:// or postgresql:// and may hold a password; "" is SQLite (COTRAIN_DATABASE_URL, or the
+	// content of the file named by database.url_file or COTRAIN_DATABASE_URL_FILE; without a password also database.url).
+	// Use ConnString to connect.
+	URL Secret
+	// Password is the user's (COTRAIN_DATABASE_PASSWORD, or the content of the file named by database.password_file or
+	// COTRAIN_DATABASE_PASSWORD_FILE).
+	Password Secret
+	// SSLMode is what TLS must give: disable, allow, prefer, require, verify-ca, verify-full (database.ssl_mode,
+	// COTRAIN_DATABASE_SSL_MODE).
+	SSLMode string
+	// SSLRootCert is the file with the authority that signed the server's certificate, or system for those that the
+	// machine trusts (database.ssl_root_cert, COTRAIN_DATABASE_SSL_ROOT_CERT).
+	SSLRootCert string
+	// SSLCert and SSLKey are files for mutual TLS (database.ssl_cert, COTRAIN_DATABASE_SSL_CERT; database.ssl_key,
+	// COTRAIN_DATABASE_SSL_KEY).
+	SSLCert string
+	SSLKey  string
+	// MaxConnections is how many are open at once at most (database.max_connections, COTRAIN_DATABASE_MAX_CONNECTIONS; 16;
+	// 2 to 200). One console hardly runs more queries at a time, and a server takes 100 in all unless told otherwise.
+	MaxConnections int
+	// ConnectTimeout is the longest wait for a connection (database.connect_timeout, COTRAIN_DATABASE_CONNECT_TIMEOUT; 5s;
+	// 1s to 1h), for each address of the server.
+	ConnectTimeout time.Duration
+	// Timeout is the longest wait for one answer, so that a server which hangs is not waited for (database.timeout,
+	// COTRAIN_DATABASE_TIMEOUT; 30s; 1s to 1h).
+	Timeout time.Duration
+}
 
 // Nomad is how to reach the cluster. The variables are those of Nomad's own command line. Unused with Dev.
 type Nomad struct {

@@ -31,7 +31,11 @@ func (l *loader) loadFile(name, source string, settings []Setting) {
 		rule := fault.Quote(err.Error())
 		var pe toml.ParseError
 		if errors.As(err, &pe) {
-			rule = fmt.Sprintf("line %d: %s", pe.Position.Line, fault.Quote(pe.Message))
+			message, _, bare := strings.Cut(pe.Message, " but found ")
+			if bare { // what is found may be a secret
+				message += "; text needs quotes"
+			}
+			rule = fmt.Sprintf("line %d: %s", pe.Position.Line, fault.Quote(message))
 		}
 		l.fail("", source, name, "names a file that is not TOML: "+rule, "correct that line")
 		return
@@ -39,20 +43,14 @@ func (l *loader) loadFile(name, source string, settings []Setting) {
 	flat := map[string]any{}
 	flatten(flat, "", values, 0)
 	for _, s := range settings {
-		key := s.Key
 		if s.Secret {
-			if _, set := flat[key]; set {
-				l.fail("", name+": "+key, hiddenSecret, "is a secret, which does not belong in this file", "put it in a file of its own and name that with "+key+"_file")
-				delete(flat, key)
-			}
-			key += "_file"
-		}
-		value, set := flat[key]
-		if !set {
+			l.setSecretFromFile(s, flat, name)
 			continue
 		}
-		delete(flat, key)
-		l.setFromFile(s, value, name+": "+key)
+		if value, set := flat[s.Key]; set {
+			delete(flat, s.Key)
+			l.setFromFile(s, value, name+": "+s.Key)
+		}
 	}
 	unknown := make([]string, 0, len(flat))
 	for key := range flat {
@@ -79,15 +77,29 @@ func flatten(flat map[string]any, prefix string, values map[string]any, depth in
 	}
 }
 
-func (l *loader) setFromFile(s Setting, value any, source string) {
-	if s.Secret {
-		if name, ok := value.(string); ok && name != "" {
-			l.setSecretFile(s, name, source)
-			return
-		}
-		l.fail(s.Key, source, "", "must be the path of a file, in quotes", "correct the value")
-		return
+// setSecretFromFile sets a secret from the file of its own that the configuration file names, or from its value if it may
+// stand here.
+func (l *loader) setSecretFromFile(s Setting, flat map[string]any, name string) {
+	source, fileSource := name+": "+s.Key, name+": "+s.Key+"_file"
+	value, given := flat[s.Key]
+	file, fileGiven := flat[s.Key+"_file"]
+	delete(flat, s.Key)
+	delete(flat, s.Key+"_file")
+	text, isText := value.(string)
+	path, isPath := file.(string)
+	switch {
+	case given && s.open == nil:
+		l.fail("", source, hiddenSecret, "is a secret, which does not belong in this file", "put it in a file of its own and name that with "+s.Key+"_file")
+	case given && !isText:
+		l.fail(s.Key, source, hiddenSecret, "must be text in quotes", "correct the value")
+	case fileGiven && (!isPath || path == ""):
+		l.fail(s.Key, fileSource, "", "must be the path of a file, in quotes", "correct the value")
+	default:
+		l.setSecretOrFile(s, l.opened(s, text, source), source, path, fileSource)
 	}
+}
+
+func (l *loader) setFromFile(s Setting, value any, source string) {
 	shown, ok := "", false
 	switch v := value.(type) {
 	case string:

@@ -27,11 +27,12 @@ type Flags map[string]string
 // flags and variables count as absent. All problems are returned at once, as [run.FieldErrors] whose fields name the
 // source.
 func Load(flags Flags, environ func(string) (string, bool), readFile func(string) ([]byte, error)) (Config, error) {
-	l := loader{read: readFile, from: map[string]origin{}}
+	l := loader{environ: environ, read: readFile, from: map[string]origin{}}
 	settings := Settings()
 	for _, s := range settings {
 		l.setText(s, s.Default, "default of "+s.Key)
 	}
+	clear(l.from)
 	if name, source := configFile(flags, environ); name != "" {
 		l.loadFile(name, source, settings)
 	}
@@ -42,12 +43,7 @@ func Load(flags Flags, environ func(string) (string, bool), readFile func(string
 			continue
 		}
 		file, _ := environ(s.Env + "_FILE")
-		if value != "" && file != "" {
-			l.fail(s.Key, s.Env+"_FILE", file, "must not be set together with "+s.Env, "unset one of them")
-			continue
-		}
-		l.setSecret(s, value, s.Env)
-		l.setSecretFile(s, file, s.Env+"_FILE")
+		l.setSecretOrFile(s, value, s.Env, file, s.Env+"_FILE")
 	}
 	l.loadFlags(flags, settings)
 	l.crossCheck()
@@ -74,10 +70,11 @@ type origin struct {
 }
 
 type loader struct {
-	cfg  Config
-	read func(string) ([]byte, error)
-	from map[string]origin // by key, where set
-	errs run.FieldErrors
+	cfg     Config
+	environ func(string) (string, bool)
+	read    func(string) ([]byte, error)
+	from    map[string]origin // by key, where set; of secrets also where refused
+	errs    run.FieldErrors
 	// nomadErrs are about reaching Nomad. Dev drops them: a variable left over in a shell must not stop the embedded
 	// agent.
 	nomadErrs run.FieldErrors
@@ -116,11 +113,23 @@ func (l *loader) setTyped(s Setting, typed any, shown, source string) {
 	l.from[s.Key] = origin{source, shown}
 }
 
+// setSecretOrFile sets a secret from one of its value and a file that holds it.
+func (l *loader) setSecretOrFile(s Setting, value, source, file, fileSource string) {
+	if value != "" && file != "" {
+		l.fail(s.Key, fileSource, shownPath(file), "must not be set together with "+source, "unset one of them")
+		l.from[s.Key] = origin{source, hiddenSecret}
+		return
+	}
+	l.setSecret(s, value, source)
+	l.setSecretFile(s, file, fileSource)
+}
+
 // setSecret sets a secret, which errors never repeat.
 func (l *loader) setSecret(s Setting, value, source string) {
 	if value == "" {
 		return
 	}
+	l.from[s.Key] = origin{source, hiddenSecret}
 	value = strings.TrimSpace(value)
 	if value == "" || len(value) > maxSecret || line(value) != nil {
 		l.fail(s.Key, source, hiddenSecret, "must be one line of text", "check what it holds")
@@ -128,9 +137,21 @@ func (l *loader) setSecret(s Setting, value, source string) {
 	}
 	if p := s.set(&l.cfg, value); p != nil {
 		l.fail(s.Key, source, hiddenSecret, p.rule, p.fix)
-		return
 	}
-	l.from[s.Key] = origin{source, hiddenSecret}
+}
+
+// opened returns the value of a secret given where others can read it, or "" if it must not stand there.
+func (l *loader) opened(s Setting, value, source string) string {
+	value = strings.TrimSpace(value)
+	if value == "" || s.open == nil {
+		return ""
+	}
+	if p := s.open(value); p != nil {
+		l.from[s.Key] = origin{source, hiddenSecret}
+		l.fail(s.Key, source, hiddenSecret, p.rule, p.fix)
+		return ""
+	}
+	return value
 }
 
 // setSecretFile sets a secret from a file with nothing else in it.
@@ -138,17 +159,27 @@ func (l *loader) setSecretFile(s Setting, name, source string) {
 	if name == "" {
 		return
 	}
+	l.from[s.Key] = origin{source, hiddenSecret}
+	shown := shownPath(name)
 	data, err := l.read(name)
 	switch {
 	case err != nil:
-		l.fail(s.Key, source, name, "names a file that cannot be read: "+reason(err), "correct the path or the file's mode")
+		l.fail(s.Key, source, shown, "names a file that cannot be read: "+reason(err), "correct the path or the file's mode, or give the secret itself with "+s.Env)
 	case len(strings.TrimSpace(string(data))) == 0:
-		l.fail(s.Key, source, name, "names a file that is empty", "put the secret in it, on one line")
+		l.fail(s.Key, source, shown, "names a file that is empty", "put the secret in it, on one line")
 	case len(data) > maxSecret || line(strings.TrimSpace(string(data))) != nil:
-		l.fail(s.Key, source, name, "names a file that does not hold just one line of text", "put the secret in it, on one line")
+		l.fail(s.Key, source, shown, "names a file that does not hold just one line of text", "put the secret in it, on one line")
 	default:
 		l.setSecret(s, string(data), source)
 	}
+}
+
+// shownPath is a secret's file as errors show it: what does not look like a path may be the secret itself.
+func shownPath(name string) string {
+	if !strings.Contains(name, "/") || strings.ContainsAny(name, "@?") || strings.Contains(name, "://") {
+		return hiddenSecret
+	}
+	return name
 }
 
 // reason is why a file could not be read, without its path.
@@ -163,13 +194,14 @@ func reason(err error) string {
 func (l *loader) loadFlags(flags Flags, settings []Setting) {
 	known := map[string]bool{"config": true}
 	for _, s := range settings {
-		if s.Secret {
-			known[s.Key+"_file"] = true
-			l.setSecretFile(s, flags[s.Key+"_file"], s.Flag()+"-file")
+		for _, key := range s.Keys() {
+			known[key] = true
+		}
+		if !s.Secret {
+			l.setText(s, flags[s.Key], s.Flag())
 			continue
 		}
-		known[s.Key] = true
-		l.setText(s, flags[s.Key], s.Flag())
+		l.setSecretOrFile(s, l.opened(s, flags[s.Key], s.Flag()), s.Flag(), flags[s.Key+"_file"], s.Flag()+"-file")
 	}
 	unknown := []string{}
 	for key := range flags {
@@ -197,6 +229,7 @@ func (l *loader) crossCheck() {
 	for _, key := range []string{"nomad.ca_cert", "nomad.client_cert", "nomad.client_key", "job.file"} {
 		l.readable(key)
 	}
+	l.database()
 	if s := &l.cfg.Storage; s.Path == "" && l.cfg.Dev {
 		s.Path = filepath.Join(l.cfg.DataDir, "storage")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,8 @@ func (w world) load() (Config, error) {
 
 func defaults() Config {
 	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto,
-		Nomad: Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}}
+		Database: Database{MaxConnections: 16, ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second},
+		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}}
 }
 
 func TestDefaultsHoldWhereNothingIsSaid(t *testing.T) {
@@ -116,6 +118,8 @@ func TestTheTokenFollowsTheSamePrecedence(t *testing.T) {
 func everything() (map[string]string, Config) {
 	return map[string]string{
 			"listen": "[::1]:0", "data_dir": "/data", "dev": "true", "dev_nodes": "3", "dev_gpus": "0", "log_level": "debug", "log_format": "json",
+			"database.url": "postgres://cotrain@db.example/cotrain", "database.ssl_mode": "verify-full", "database.ssl_root_cert": "ca.pem", "database.ssl_cert": "cert.pem",
+			"database.ssl_key": "key.pem", "database.max_connections": "32", "database.connect_timeout": "2s", "database.timeout": "1m",
 			"nomad.address": "https://nomad.example:4646", "nomad.namespace": "train", "nomad.region": "eu", "nomad.ca_cert": "ca.pem",
 			"nomad.client_cert": "cert.pem", "nomad.client_key": "key.pem", "nomad.tls_server_name": "server.eu.nomad", "nomad.skip_verify": "true",
 			"job.file": "my.hcl", "job.driver": "docker", "job.image": "registry/core:1", "job.volumes": "/data:/data,/a:/a:ro",
@@ -125,6 +129,8 @@ func everything() (map[string]string, Config) {
 			"storage.mode": "0770",
 		}, Config{
 			Listen: "[::1]:0", DataDir: "/data", Dev: true, DevNodes: 3, DevGPUs: new(0), LogLevel: slog.LevelDebug, LogFormat: LogJSON,
+			Database: Database{URL: "postgres://cotrain@db.example/cotrain", Password: "hunter2", SSLMode: "verify-full", SSLRootCert: "ca.pem", SSLCert: "cert.pem",
+				SSLKey: "key.pem", MaxConnections: 32, ConnectTimeout: 2 * time.Second, Timeout: time.Minute},
 			Nomad: Nomad{Address: "https://nomad.example:4646", Token: "t0ken", Namespace: "train", Region: "eu", CACert: "ca.pem", ClientCert: "cert.pem",
 				ClientKey: "key.pem", TLSServerName: "server.eu.nomad", SkipVerify: true},
 			Job: Job{File: "my.hcl", Driver: "docker", Image: "registry/core:1", Volumes: []string{"/data:/data", "/a:/a:ro"},
@@ -137,13 +143,13 @@ func everything() (map[string]string, Config) {
 func TestEverySettingCanBeGivenInEveryWay(t *testing.T) {
 	t.Parallel()
 	values, want := everything()
-	files := map[string]string{"ca.pem": "", "cert.pem": "", "key.pem": "", "my.hcl": "", "token": "t0ken\n"}
+	files := map[string]string{"ca.pem": "", "cert.pem": "", "key.pem": "", "my.hcl": "", "token": "t0ken\n", "password": "hunter2\n"}
 	w := map[string]world{
-		"flags":     {files: files, flags: Flags{"nomad.token_file": "token"}},
-		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken"}},
+		"flags":     {files: files, flags: Flags{"nomad.token_file": "token", "database.password_file": "password"}},
+		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken", "COTRAIN_DATABASE_PASSWORD": "hunter2"}},
 	}
 	for _, s := range Settings() {
-		if s.Secret {
+		if !slices.Contains(s.Keys(), s.Key) {
 			continue
 		}
 		if values[s.Key] == "" {
@@ -160,6 +166,16 @@ dev_nodes = 3
 dev_gpus = 0
 log_level = "debug"
 log_format = "json"
+[database]
+url = "postgres://cotrain@db.example/cotrain"
+password_file = "password"
+ssl_mode = "verify-full"
+ssl_root_cert = "ca.pem"
+ssl_cert = "cert.pem"
+ssl_key = "key.pem"
+max_connections = 32
+connect_timeout = "2s"
+timeout = "1m"
 [nomad]
 address = "https://nomad.example:4646"
 token_file = "token"
@@ -254,6 +270,7 @@ func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
 		{"a token file that is missing", env("NOMAD_TOKEN_FILE", "gone"), "NOMAD_TOKEN_FILE", "cannot be read: file does not exist", "correct"},
 		{"a token file that is empty", world{flags: Flags{"nomad.token_file": "t"}, files: map[string]string{"t": "\n"}}, "--nomad-token-file", "is empty", "put"},
 		{"a token file with two lines", world{env: map[string]string{"NOMAD_TOKEN_FILE": "t"}, files: map[string]string{"t": "a\nb"}}, "NOMAD_TOKEN_FILE", "just one line", "put"},
+		{"a token in place of its file", env("NOMAD_TOKEN_FILE", "hunter2"), "NOMAD_TOKEN_FILE", "cannot be read", "the secret itself with NOMAD_TOKEN"},
 		{"a token in the file", file("nomad.token = 'hunter2'"), "c.toml: nomad.token", "a secret", "nomad.token_file"},
 		{"a token file that is no text", file("nomad.token_file = 1"), "c.toml: nomad.token_file", "path of a file", "correct"},
 		{"a certificate that is missing", env("NOMAD_CACERT", "gone"), "NOMAD_CACERT", "cannot be read", "correct"},
@@ -268,6 +285,7 @@ func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
 		{"a configuration file that is missing", world{flags: Flags{"config": "gone"}}, "--config", "cannot be read", "correct"},
 		{"a configuration file that is missing, by variable", env("COTRAIN_CONFIG", "gone"), "COTRAIN_CONFIG", "cannot be read", "correct"},
 		{"a file that is not TOML", file("a = 1\nb ="), "--config", "line 2", "correct that line"},
+		{"a secret without quotes", file("nomad.token = hunter2"), "--config", "line 1: expected value; text needs quotes", "correct that line"},
 		{"a file that is too large", file(strings.Repeat("#", maxFile+1)), "--config", "more than 65536 bytes", "right file"},
 		{"an unknown key", file("lisen = 'x'"), "c.toml: lisen", "not a setting", "correct its name"},
 		{"an unknown table", file("[nomda]\naddress = 'x'"), "c.toml: nomda.address", "not a setting", "remove"},
@@ -281,22 +299,28 @@ func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := tt.w.load()
-			var errs run.FieldErrors
-			if !errors.As(err, &errs) || len(errs) != 1 || !errors.Is(err, fault.ErrInvalid) {
-				t.Fatalf("got %v, want one problem", err)
-			}
-			f := errs[0]
-			if f.Field != tt.field || !strings.Contains(f.Rule, tt.rule) || !strings.Contains(f.Fix, tt.fix) || len(f.Value) > 200 {
-				t.Errorf("got %+v, want field %q, rule %q, fix %q", f, tt.field, tt.rule, tt.fix)
-			}
-			if strings.Contains(err.Error(), "hunter2") {
-				t.Error("the error shows a secret")
-			}
-			if !cmp.Equal(got, Config{}) {
-				t.Error("a configuration came with the error")
-			}
+			tt.w.wantProblem(t, tt.field, tt.rule, tt.fix)
 		})
+	}
+}
+
+// wantProblem loads and expects one problem with that field, and with rule and fix somewhere in its own.
+func (w world) wantProblem(t *testing.T, field, rule, fix string) {
+	t.Helper()
+	got, err := w.load()
+	var errs run.FieldErrors
+	if !errors.As(err, &errs) || len(errs) != 1 || !errors.Is(err, fault.ErrInvalid) {
+		t.Fatalf("got %v, want one problem", err)
+	}
+	f := errs[0]
+	if f.Field != field || !strings.Contains(f.Rule, rule) || !strings.Contains(f.Fix, fix) || len(f.Value) > 200 {
+		t.Errorf("got %+v, want field %q, rule %q, fix %q", f, field, rule, fix)
+	}
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Error("the error shows a secret")
+	}
+	if !cmp.Equal(got, Config{}) {
+		t.Error("a configuration came with the error")
 	}
 }
 
@@ -357,7 +381,7 @@ func TestAFileOfSomethingElseGivesFewErrors(t *testing.T) {
 
 func TestSecretsAreNeverShown(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Nomad: Nomad{Token: "hunter2"}}
+	cfg := Config{Nomad: Nomad{Token: "hunter2"}, Database: Database{URL: "postgres://u:hunter2@h", Password: "hunter2"}}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("start", "token", cfg.Nomad.Token, "config", cfg)
 	data, err := json.Marshal(cfg)

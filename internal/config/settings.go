@@ -27,6 +27,20 @@ type Setting struct {
 
 	kind kind
 	set  func(*Config, any) *problem // takes the kind's Go type
+	// open lets a secret also be given as key and --key, when it accepts it.
+	open func(string) *problem
+}
+
+// Keys are those under which the setting is found in the file and in [Flags]: its key, that of a file with the secret, or
+// both.
+func (s Setting) Keys() []string {
+	switch {
+	case !s.Secret:
+		return []string{s.Key}
+	case s.open == nil:
+		return []string{s.Key + "_file"}
+	}
+	return []string{s.Key, s.Key + "_file"}
 }
 
 // Flag is the setting's flag: --nomad-ca-cert.
@@ -59,6 +73,18 @@ func put[T any](field func(*Config) *T, checks ...func(T) *problem) func(*Config
 	}
 }
 
+// putSecret makes a setter with checks for a secret.
+func putSecret(field func(*Config) *Secret, checks ...func(string) *problem) func(*Config, any) *problem {
+	return func(c *Config, value any) *problem {
+		var s string
+		p := put(func(*Config) *string { return &s }, checks...)(c, value)
+		if p == nil {
+			*field(c) = Secret(s)
+		}
+		return p
+	}
+}
+
 // Settings lists all settings with defaults, in the order of the documentation.
 func Settings() []Setting {
 	return []Setting{
@@ -75,10 +101,29 @@ func Settings() []Setting {
 		{Key: "log_level", Env: "COTRAIN_LOG_LEVEL", Default: "info", Help: "debug, info, warn or error", set: setLogLevel},
 		{Key: "log_format", Env: "COTRAIN_LOG_FORMAT", Default: "auto", Help: "auto, json or text", set: setLogFormat},
 
+		{Key: "database.url", Env: "COTRAIN_DATABASE_URL", Help: "URL of PostgreSQL, postgres://USER@HOST/DATABASE; unset: SQLite in the data folder", Secret: true, open: withoutSecrets,
+			set: putSecret(func(c *Config) *Secret { return &c.Database.URL }, databaseURL)},
+		{Key: "database.password", Env: "COTRAIN_DATABASE_PASSWORD", Help: "password for PostgreSQL", Secret: true,
+			set: putSecret(func(c *Config) *Secret { return &c.Database.Password })},
+		{Key: "database.ssl_mode", Env: "COTRAIN_DATABASE_SSL_MODE", Help: "TLS to PostgreSQL: disable, allow, prefer, require, verify-ca or verify-full; unset: as psql, prefer",
+			set: put(func(c *Config) *string { return &c.Database.SSLMode }, sslMode)},
+		{Key: "database.ssl_root_cert", Env: "COTRAIN_DATABASE_SSL_ROOT_CERT", Help: "file with the authority of PostgreSQL's certificate, or system for those that the machine trusts",
+			set: put(func(c *Config) *string { return &c.Database.SSLRootCert }, line)},
+		{Key: "database.ssl_cert", Env: "COTRAIN_DATABASE_SSL_CERT", Help: "file with the certificate to log in with",
+			set: put(func(c *Config) *string { return &c.Database.SSLCert }, line)},
+		{Key: "database.ssl_key", Env: "COTRAIN_DATABASE_SSL_KEY", Help: "file with the key to log in with",
+			set: put(func(c *Config) *string { return &c.Database.SSLKey }, line)},
+		{Key: "database.max_connections", Env: "COTRAIN_DATABASE_MAX_CONNECTIONS", Default: "16", Help: "connections to PostgreSQL, 2 to 200", kind: number,
+			set: put(func(c *Config) *int { return &c.Database.MaxConnections }, between(2, 200))},
+		{Key: "database.connect_timeout", Env: "COTRAIN_DATABASE_CONNECT_TIMEOUT", Default: "5s", Help: "longest wait for a connection to PostgreSQL, 1s to 1h", kind: duration,
+			set: put(func(c *Config) *time.Duration { return &c.Database.ConnectTimeout }, timeout)},
+		{Key: "database.timeout", Env: "COTRAIN_DATABASE_TIMEOUT", Default: "30s", Help: "longest wait for an answer of PostgreSQL, 1s to 1h", kind: duration,
+			set: put(func(c *Config) *time.Duration { return &c.Database.Timeout }, timeout)},
+
 		{Key: "nomad.address", Env: "NOMAD_ADDR", Default: "http://127.0.0.1:4646", Help: "URL of Nomad's API",
 			set: put(func(c *Config) *string { return &c.Nomad.Address }, nomadAddress)},
 		{Key: "nomad.token", Env: "NOMAD_TOKEN", Help: "ACL token", Secret: true,
-			set: func(c *Config, v any) *problem { c.Nomad.Token = Secret(v.(string)); return nil }},
+			set: putSecret(func(c *Config) *Secret { return &c.Nomad.Token })},
 		{Key: "nomad.namespace", Env: "NOMAD_NAMESPACE", Default: "default", Help: "namespace of the jobs",
 			set: put(func(c *Config) *string { return &c.Nomad.Namespace }, word)},
 		{Key: "nomad.region", Env: "NOMAD_REGION", Help: "region, if not that of the agent",
@@ -113,7 +158,7 @@ func Settings() []Setting {
 		{Key: "job.node_pool", Env: "COTRAIN_JOB_NODE_POOL", Help: "node pool of the workers",
 			set: put(func(c *Config) *string { return &c.Job.NodePool }, word)},
 		{Key: "job.kill_timeout", Env: "COTRAIN_JOB_KILL_TIMEOUT", Default: "60s", Help: "time for a last checkpoint after SIGTERM, 1s to 1h", kind: duration,
-			set: put(func(c *Config) *time.Duration { return &c.Job.KillTimeout }, killTimeout)},
+			set: put(func(c *Config) *time.Duration { return &c.Job.KillTimeout }, timeout)},
 		{Key: "job.interface", Env: "COTRAIN_JOB_INTERFACE", Help: "network interface between workers",
 			set: put(func(c *Config) *string { return &c.Job.Interface }, word)},
 
