@@ -144,6 +144,7 @@ func TestProblemsWithTheDatabaseNameTheirSourceAndWhatPasses(t *testing.T) {
 		{"a / in the password", env("postgres://u:1/hunter2@h/d"), envURL, "an @ or / in a place", "%2F"},
 		{"an @ in the query", env("postgres://h/d?user=hunter2@azure"), envURL, "an @ or / in a place", "%40"},
 		{"a % in the password", env("postgres://u:hunter2%@h/d"), envURL, "a % in its password", "%25"},
+		{"a space", env("postgres://u:hunter2 3@h/d"), envURL, "a space", "%20"},
 		{"a NUL", env("postgres://u:hunter2%00@h/d"), envURL, "a % in its password", "%25"},
 		{"a port by name", env("postgres://h:pg/d"), envURL, "from 1 to 65535", "use 5432"},
 		{"a port that is too great", env("postgres://a,b:65536/d"), envURL, "from 1 to 65535", "use 5432"},

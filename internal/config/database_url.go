@@ -15,6 +15,9 @@ func parseDatabaseURL(s string) (map[string]string, *problem) {
 	if scheme != "postgres" && scheme != "postgresql" {
 		return nil, broken("must begin with postgres:// or postgresql://", "use "+exampleURL+", or leave it unset for SQLite in the data folder")
 	}
+	if strings.Contains(rest, " ") {
+		return nil, broken("has a space", "write it as %20")
+	}
 	p := urlParser{params: map[string]string{}}
 	if at := strings.IndexByte(rest, '@'); at >= 0 {
 		if strings.Contains(rest[:at], "/") || strings.Contains(rest[at+1:], "@") {
@@ -116,7 +119,7 @@ func splitAddress(address string) (host, port string) {
 
 // hosts accepts names, addresses and folders of sockets, separated by commas.
 func hosts(s string) *problem {
-	if strings.ContainsAny(s, "[]@?&=# ") {
+	if strings.ContainsAny(s, "[]@?&=#") {
 		return broken("must be host names, addresses, or folders of sockets", "write an IPv6 address in brackets, and special characters of user and password as %XX")
 	}
 	return nil
