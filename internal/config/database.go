@@ -16,8 +16,7 @@ type parameter struct {
 	secret bool
 }
 
-// parameters are those that libpq and pgx both have, less what a setting does better. pgx would hand any other to the
-// server.
+// parameters are those that libpq and pgx have, less what a setting does better. pgx would hand any other to the server.
 var parameters = []parameter{
 	{name: "host", env: "PGHOST", check: hosts},
 	{name: "port", env: "PGPORT", check: ports},
@@ -36,9 +35,10 @@ var parameters = []parameter{
 	{name: "sslsni", env: "PGSSLSNI", check: oneOf("0", "1")},
 	{name: "channel_binding", env: "PGCHANNELBINDING", check: oneOf("disable", "prefer", "require")},
 	{name: "require_auth", env: "PGREQUIREAUTH"},
-	{name: "target_session_attrs", check: oneOf("primary", "read-write")}, // a variable does not matter: the console has to write
+	{name: "target_session_attrs", env: "PGTARGETSESSIONATTRS", check: oneOf("any", "primary", "read-write")},
 	{name: "application_name", env: "PGAPPNAME"},
 	{name: "options", env: "PGOPTIONS"},
+	{name: "search_path"}, // of pgx alone: the schema
 }
 
 // instead names what to use for well-known parameters that are not taken.
@@ -46,7 +46,6 @@ var instead = map[string]string{
 	"connect_timeout":   "database.connect_timeout",
 	"pool_max_conns":    "database.max_connections",
 	"statement_timeout": "database.timeout",
-	"search_path":       "options=-csearch_path%3DNAME",
 	"database":          "dbname",
 	"ssl":               "sslmode",
 }
@@ -96,8 +95,8 @@ func (d Database) ConnString() string {
 		if value == "" && p.field != nil {
 			value = p.field(&d)
 		}
-		if value == "" && p.name == "target_session_attrs" {
-			value = "read-write" // the one of several hosts that takes writes
+		if value == "" && p.name == "target_session_attrs" && strings.Contains(said["host"], ",") {
+			value = "read-write" // after a failover another host takes writes
 		}
 		if value != "" {
 			query = append(query, p.name+"="+strings.ReplaceAll(url.QueryEscape(value), "+", "%20"))
