@@ -22,6 +22,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/watch"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/static"
@@ -67,7 +68,7 @@ const (
 // syscall.EADDRINUSE.
 func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error) {
 	hub := feed.NewHub(time.Now)
-	a := &App{o: o, cfg: cfg, log: o.Logger, hub: hub, health: newHealth(hub, o.Logger)}
+	a := &App{o: o, cfg: cfg, log: o.Logger, hub: hub, health: newHealth(hub, o.Logger, cfg.Database.URL != "")}
 	a.ctx, a.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -80,10 +81,12 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 		return nil, fmt.Errorf("listen at %s: %w; choose another address with COTRAIN_LISTEN", cfg.Listen, err)
 	}
 	a.acquired("listener", func(context.Context) error { return ignoreClosed(a.listener.Close()) })
-	if a.store, err = store.Open(ctx, cfg.DataDir); err != nil {
+	database := db.Options{URL: cfg.Database.ConnString(), MaxConns: cfg.Database.MaxConnections, ConnectTimeout: cfg.Database.ConnectTimeout, Timeout: cfg.Database.Timeout}
+	if a.store, err = store.OpenAt(ctx, cfg.DataDir, database); err != nil {
 		return nil, err
 	}
 	a.acquired("store", func(context.Context) error { return a.store.Close() })
+	a.log.Info("database", "part", "store", "is", a.store.Database())
 	if err := a.openStorage(ctx); err != nil {
 		return nil, err
 	}
@@ -156,7 +159,7 @@ func (a *App) wire(client *nomad.Client) error {
 	})
 	a.loops = []loop{
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},
-		{"tidy", a.tidy}, {"job file", client.WatchJobFile},
+		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
 	}
 
 	assets, err := static.New()

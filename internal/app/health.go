@@ -12,17 +12,20 @@ import (
 
 // health tracks the console's dependencies and publishes changes.
 type health struct {
-	hub   *feed.Hub
-	log   *slog.Logger
-	mu    sync.Mutex
-	nomad error
-	store error
-	job   error // why the job file is unusable
+	hub      *feed.Hub
+	log      *slog.Logger
+	postgres bool
+	mu       sync.Mutex
+	nomad    error
+	store    error
+	job      error // why the job file is unusable
 
 	earlierJob bool // an earlier version is in use
 }
 
-func newHealth(hub *feed.Hub, log *slog.Logger) *health { return &health{hub: hub, log: log} }
+func newHealth(hub *feed.Hub, log *slog.Logger, postgres bool) *health {
+	return &health{hub: hub, log: log, postgres: postgres}
+}
 
 func (h *health) setNomad(err error) { h.set(func() { h.nomad = err }) }
 func (h *health) setStore(err error) { h.set(func() { h.store = err }) }
@@ -65,6 +68,9 @@ func (h *health) now() feed.System {
 	if h.store != nil {
 		s.Store = "failing"
 		s.Message = "The console cannot write its data folder; what runs goes on, and its logs are read once there is room again."
+		if h.postgres {
+			s.Message = "The console cannot reach its PostgreSQL database, or not write it; what runs goes on, and its logs are read once it can."
+		}
 		if errors.Is(h.store, fault.ErrFull) {
 			s.Message = fault.Of(h.store).Text() + " What runs goes on; of its output only what Nomad keeps can be read then."
 		}

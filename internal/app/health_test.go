@@ -17,7 +17,7 @@ import (
 func TestViewersAreToldWhenHealthChangesAndOnlyThen(t *testing.T) {
 	t.Parallel()
 	hub := feed.NewHub(time.Now)
-	h := newHealth(hub, slog.New(slog.DiscardHandler))
+	h := newHealth(hub, slog.New(slog.DiscardHandler), false)
 	sub := hub.Subscribe(map[string]int64{feed.SystemTopic: -1})
 	defer sub.Close()
 	away := fmt.Errorf("connection refused: %w", fault.ErrUnavailable)

@@ -124,6 +124,32 @@ func (a *App) tidy(ctx context.Context) error {
 	}
 }
 
+// databaseCheck is how often the connection to a database elsewhere is looked at; nothing is asked of it.
+const databaseCheck = time.Second
+
+// watchDatabase tells when the connection to the database is lost, and ends the console when another has taken the database.
+func (a *App) watchDatabase(ctx context.Context) error {
+	tick := time.NewTicker(databaseCheck)
+	defer tick.Stop()
+	away := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-a.store.Gone():
+			return err
+		case <-tick.C:
+			if err := a.store.Connected(); err != nil {
+				a.health.setStore(err)
+				away = true
+			} else if away {
+				a.health.setStore(nil)
+				away = false
+			}
+		}
+	}
+}
+
 // Addr is the listening address.
 func (a *App) Addr() string { return a.listener.Addr().String() }
 

@@ -130,6 +130,9 @@ func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
 // Database names the database and its version, for logs.
 func (s *Store) Database() string { return s.db.String() }
 
+// Connected is an error while the connection to a database elsewhere is lost.
+func (s *Store) Connected() error { return s.db.Connected() }
+
 // Gone receives an error when another console has taken the database; it is nil for a database that others cannot reach.
 func (s *Store) Gone() <-chan error { return s.db.Gone() }
 

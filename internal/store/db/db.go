@@ -86,8 +86,8 @@ func (d *DB) Gone() <-chan error {
 	return d.owner.gone
 }
 
-// ready refuses to write while another console might have the database.
-func (d *DB) ready() error {
+// Connected is an error while another console might have the database; nothing is written then.
+func (d *DB) Connected() error {
 	if d.owner == nil || d.owner.held.Load() {
 		return nil
 	}

@@ -38,6 +38,9 @@ func MapError(err error) error {
 	case kind == fault.ErrConflict: // the caller knows which kind
 		return fmt.Errorf("%w: %w", err, kind)
 	}
+	if lite == nil && kind == fault.ErrStoreUnavailable {
+		return fault.New(kind, "The console cannot reach its PostgreSQL database, or not write it.", "Check that the database is running and reachable (database.url); the console keeps trying.").Because(err)
+	}
 	return kind.Fault().Because(err)
 }
 

@@ -65,7 +65,7 @@ func (u unknown) Unwrap() error { return u.error }
 // repeat calls do until it succeeds or fails in another way than again accepts.
 func (d *DB) repeat(ctx context.Context, do func() error, again func(error) bool) error {
 	for try := 1; ; try++ {
-		err := d.ready()
+		err := d.Connected()
 		if err == nil {
 			err = do()
 		}
