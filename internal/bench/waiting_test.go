@@ -26,7 +26,7 @@ const (
 // room. The baseline is the same round with 10 such runs; the two take turns.
 func BenchmarkWaiting(b *testing.B) {
 	for range b.N {
-		few, many := newLooker(b, fewRuns), newLooker(b, waitingRuns)
+		few, many := newLooker(b, openSQLite(b), fewRuns), newLooker(b, openSQLite(b), waitingRuns)
 		for range lookRounds {
 			few.look(b)
 			many.look(b)
@@ -44,18 +44,9 @@ type looker struct {
 	took  []time.Duration
 }
 
-// newLooker has n runs wait, and has done the first round, which gives those in full sweeps their reason.
-func newLooker(b *testing.B, n int) *looker {
+// newLooker has n runs wait in an empty store, and has done the first round, which gives those in full sweeps their reason.
+func newLooker(b *testing.B, s *store.Store, n int) *looker {
 	b.Helper()
-	s, err := store.Open(b.Context(), b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			b.Error(err)
-		}
-	})
 	wait(b, s, n)
 	l := &looker{store: &writes{Store: s}}
 	cluster := nomadtest.New()

@@ -27,6 +27,8 @@ type dialect struct {
 	// containing makes that parameter of a text without line breaks.
 	containing func(text string) string
 	explain    string
+	// arrays is true where a parameter can be a list.
+	arrays bool
 	// concurrent is true where write transactions run side by side.
 	concurrent bool
 	// repeatable reports whether a transaction that failed like this before its commit may succeed now; undone, whether that
@@ -55,7 +57,7 @@ var postgresDialect = &dialect{
 	containing: func(text string) string {
 		return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
 	},
-	concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone,
+	arrays: true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone,
 }
 
 const forUpdate = ` FOR UPDATE`

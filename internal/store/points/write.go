@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -43,7 +42,7 @@ type Result struct {
 type Writer struct {
 	p       *Points
 	tx      *db.Tx
-	rows    []headRow
+	rows    []db.Column
 	at      map[rowKey]int // their places: a statement must not store one step of a series twice
 	fresh   map[seriesKey]int64
 	added   map[run.ID]map[int64]int // rows by series
@@ -53,7 +52,7 @@ type Writer struct {
 
 // NewWriter returns a writer for a transaction.
 func NewWriter(p *Points, tx *db.Tx) *Writer {
-	w := &Writer{p: p, tx: tx, at: map[rowKey]int{}, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
+	w := &Writer{p: p, tx: tx, rows: newRows(), at: map[rowKey]int{}, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
 	tx.OnEnd(w.end)
 	return w
 }
@@ -166,52 +165,54 @@ func (w *Writer) seriesID(ctx context.Context, k seriesKey, out *Result) (id int
 	return id, true, nil
 }
 
-// rowsPerInsert saves most of the cost of calling the database.
-const rowsPerInsert = 64
+// rowsAtOnce is how many points wait for one statement.
+const rowsAtOnce = 512
 
-// upsert lets later attempts win, and within an attempt exact values over printed ones; see [headRow.yields].
+// upsert lets later attempts win, and within an attempt exact values over printed ones; see [Writer.row].
 const upsert = ` ON CONFLICT (series, step) DO UPDATE SET value = excluded.value, at = excluded.at, exact = excluded.exact,
 	attempt = excluded.attempt WHERE excluded.attempt > points.attempt OR (excluded.attempt = points.attempt AND excluded.exact >= points.exact)`
 
-const (
-	rowValues = `(?,?,?,?,?,?)`
-	rowFields = 6
-	insertRow = `INSERT INTO points (series, step, value, at, exact, attempt) VALUES `
-)
-
-var (
-	insertOne  = insertRow + rowValues + upsert
-	insertMany = insertRow + strings.Repeat(rowValues+`,`, rowsPerInsert-1) + rowValues + upsert
-)
-
+// rowKey is the key of points.
 type rowKey struct{ series, step int64 }
 
-// headRow is a row of points.
-type headRow struct {
-	rowKey
-	value   float64
-	at      int64
-	exact   bool
-	attempt int
-}
+// The columns of pending rows.
+const (
+	seriesColumn = iota
+	stepColumn
+	valueColumn
+	atColumn
+	exactColumn
+	attemptColumn
+)
 
-// yields reports whether another row of the same step takes the place of r.
-func (r *headRow) yields(to headRow) bool {
-	return to.attempt > r.attempt || to.attempt == r.attempt && (to.exact || !r.exact)
+func newRows() []db.Column {
+	ints := func(name string) db.Column { return db.Column{Name: name, Ints: make([]int64, 0, rowsAtOnce)} }
+	return []db.Column{ints("series"), ints("step"), {Name: "value", Floats: make([]float64, 0, rowsAtOnce)}, ints("at"), ints("exact"), ints("attempt")}
 }
 
 // row gathers points into few statements.
 func (w *Writer) row(ctx context.Context, series int64, p Point, r Report) error {
-	n := headRow{rowKey{series, p.Step}, p.Value, r.At.UnixMilli(), p.Exact, r.Attempt}
-	if i, ok := w.at[n.rowKey]; ok {
-		if w.rows[i].yields(n) {
-			w.rows[i] = n
+	key := rowKey{series, p.Step}
+	exact := int64(0)
+	if p.Exact {
+		exact = 1
+	}
+	if i, ok := w.at[key]; ok {
+		attempt, was := w.rows[attemptColumn].Ints[i], w.rows[exactColumn].Ints[i]
+		if int64(r.Attempt) > attempt || int64(r.Attempt) == attempt && exact >= was {
+			w.rows[valueColumn].Floats[i], w.rows[atColumn].Ints[i] = p.Value, r.At.UnixMilli()
+			w.rows[exactColumn].Ints[i], w.rows[attemptColumn].Ints[i] = exact, int64(r.Attempt)
 		}
 		return nil
 	}
-	w.at[n.rowKey] = len(w.rows)
-	w.rows = append(w.rows, n)
-	if len(w.rows) < rowsPerInsert {
+	w.at[key] = len(w.at)
+	for i, v := range [...]int64{seriesColumn: series, stepColumn: p.Step, atColumn: r.At.UnixMilli(), exactColumn: exact, attemptColumn: int64(r.Attempt)} {
+		if i != valueColumn {
+			w.rows[i].Ints = append(w.rows[i].Ints, v)
+		}
+	}
+	w.rows[valueColumn].Floats = append(w.rows[valueColumn].Floats, p.Value)
+	if len(w.at) < rowsAtOnce {
 		return nil
 	}
 	return w.Flush(ctx)
@@ -219,20 +220,13 @@ func (w *Writer) row(ctx context.Context, series int64, p Point, r Report) error
 
 // Flush stores pending rows; call it before the commit.
 func (w *Writer) Flush(ctx context.Context) error {
-	args := make([]any, 0, rowFields*len(w.rows))
-	for _, r := range w.rows {
-		args = append(args, r.series, r.step, r.value, r.at, r.exact, r.attempt)
+	if len(w.at) == 0 {
+		return nil
 	}
-	w.rows = w.rows[:0]
+	err := w.tx.InsertRows(ctx, "points", w.rows, upsert)
+	for i := range w.rows {
+		w.rows[i].Ints, w.rows[i].Floats = w.rows[i].Ints[:0], w.rows[i].Floats[:0]
+	}
 	clear(w.at)
-	if len(args) == rowFields*rowsPerInsert {
-		_, err := w.tx.Exec(ctx, insertMany, args...)
-		return err
-	}
-	for ; len(args) > 0; args = args[rowFields:] {
-		if _, err := w.tx.Exec(ctx, insertOne, args[:rowFields]...); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
