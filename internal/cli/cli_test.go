@@ -31,6 +31,7 @@ type console struct {
 	terminal bool
 	stdin    string
 	files    map[string]string
+	env      map[string]string
 	now      time.Time
 	onOutput func(string) // told of every write to stdout
 }
@@ -84,7 +85,8 @@ func (c *console) process(stdout, stderr io.Writer, args ...string) *process {
 			if name == "COTRAIN_ADDR" && c.url != "" {
 				return c.url, true
 			}
-			return "", false
+			value, ok := c.env[name]
+			return value, ok
 		},
 		readFile: func(name string) ([]byte, error) {
 			if s, ok := c.files[name]; ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -130,6 +131,25 @@ func TestEverySettingIsAFlagThatReachesTheConfiguration(t *testing.T) {
 	}
 	if got := givenFlags(newServerFlags()); len(got) != 0 {
 		t.Errorf("flags that were not given: %v", got)
+	}
+}
+
+func TestVariablesOfPostgreSQLAreNotedAndABadURLIsNotShown(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.env = map[string]string{"PGHOST": "db.example"}
+	start := func() (int, string) {
+		var errs output
+		p := c.process(&output{}, &errs, "server")
+		p.programs.Server = func(context.Context, config.Config, string, *slog.Logger) error { return nil }
+		return p.run(t.Context()), errs.String()
+	}
+	if code, errs := start(); code != exitDone || !strings.Contains(errs, `"level":"INFO","msg":"PGHOST set, but not database.url`) {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	c.env["COTRAIN_DATABASE_URL"] = "postgres://u:hunter2@h/d?x=1"
+	if code, errs := start(); code != exitUsage || !strings.Contains(errs, "COTRAIN_DATABASE_URL") || strings.Contains(errs, "hunter2") {
+		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -187,6 +188,28 @@ func TestProblemsWithTheDatabaseNameTheirSourceAndWhatPasses(t *testing.T) {
 			t.Parallel()
 			tt.w.wantProblem(t, tt.field, tt.rule, tt.fix)
 		})
+	}
+}
+
+func TestTheGuideNamesEverySettingAndParameter(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../docs/database.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range parameters {
+		names = append(names, p.name)
+	}
+	for _, s := range Settings() {
+		if strings.HasPrefix(s.Key, "database.") {
+			names = append(names, s.Keys()...)
+		}
+	}
+	for _, name := range names {
+		if !strings.Contains(string(guide), "`"+name+"`") {
+			t.Errorf("docs/database.md does not name %s", name)
+		}
 	}
 }
 
