@@ -190,6 +190,7 @@ CREATE TABLE log_chunks (
     at     INTEGER NOT NULL,
     data   BLOB NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
+ALTER TABLE log_chunks ALTER COLUMN data SET STORAGE EXTERNAL; -- it goes into a compressed block soon
 CREATE INDEX log_chunks_by_run ON log_chunks (run_id, id);
 
 CREATE TABLE log_blocks (

@@ -1,9 +1,11 @@
 package points
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -42,7 +44,7 @@ type Result struct {
 type Writer struct {
 	p       *Points
 	tx      *db.Tx
-	rows    []db.Column
+	rows    []headRow
 	at      map[rowKey]int // their places: a statement must not store one step of a series twice
 	fresh   map[seriesKey]int64
 	added   map[run.ID]map[int64]int // rows by series
@@ -52,7 +54,7 @@ type Writer struct {
 
 // NewWriter returns a writer for a transaction.
 func NewWriter(p *Points, tx *db.Tx) *Writer {
-	w := &Writer{p: p, tx: tx, rows: newRows(), at: map[rowKey]int{}, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
+	w := &Writer{p: p, tx: tx, at: map[rowKey]int{}, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
 	tx.OnEnd(w.end)
 	return w
 }
@@ -166,67 +168,66 @@ func (w *Writer) seriesID(ctx context.Context, k seriesKey, out *Result) (id int
 }
 
 // rowsAtOnce is how many points wait for one statement.
-const rowsAtOnce = 512
+const rowsAtOnce = 2048
 
-// upsert lets later attempts win, and within an attempt exact values over printed ones; see [Writer.row].
+// upsert lets later attempts win, and within an attempt exact values over printed ones; as [Writer.row] does.
 const upsert = ` ON CONFLICT (series, step) DO UPDATE SET value = excluded.value, at = excluded.at, exact = excluded.exact,
 	attempt = excluded.attempt WHERE excluded.attempt > points.attempt OR (excluded.attempt = points.attempt AND excluded.exact >= points.exact)`
 
 // rowKey is the key of points.
 type rowKey struct{ series, step int64 }
 
-// The columns of pending rows.
-const (
-	seriesColumn = iota
-	stepColumn
-	valueColumn
-	atColumn
-	exactColumn
-	attemptColumn
-)
-
-func newRows() []db.Column {
-	ints := func(name string) db.Column { return db.Column{Name: name, Ints: make([]int64, 0, rowsAtOnce)} }
-	return []db.Column{ints("series"), ints("step"), {Name: "value", Floats: make([]float64, 0, rowsAtOnce)}, ints("at"), ints("exact"), ints("attempt")}
+// headRow is a row of points.
+type headRow struct {
+	rowKey
+	value   float64
+	at      int64
+	exact   int64
+	attempt int64
 }
 
-// row gathers points into few statements.
+// row gathers points into few statements, which must not have one key twice.
 func (w *Writer) row(ctx context.Context, series int64, p Point, r Report) error {
-	key := rowKey{series, p.Step}
-	exact := int64(0)
+	n := headRow{rowKey{series, p.Step}, p.Value, r.At.UnixMilli(), 0, int64(r.Attempt)}
 	if p.Exact {
-		exact = 1
+		n.exact = 1
 	}
-	if i, ok := w.at[key]; ok {
-		attempt, was := w.rows[attemptColumn].Ints[i], w.rows[exactColumn].Ints[i]
-		if int64(r.Attempt) > attempt || int64(r.Attempt) == attempt && exact >= was {
-			w.rows[valueColumn].Floats[i], w.rows[atColumn].Ints[i] = p.Value, r.At.UnixMilli()
-			w.rows[exactColumn].Ints[i], w.rows[attemptColumn].Ints[i] = exact, int64(r.Attempt)
+	if i, ok := w.at[n.rowKey]; ok {
+		if was := &w.rows[i]; n.attempt > was.attempt || n.attempt == was.attempt && n.exact >= was.exact {
+			*was = n
 		}
 		return nil
 	}
-	w.at[key] = len(w.at)
-	for i, v := range [...]int64{seriesColumn: series, stepColumn: p.Step, atColumn: r.At.UnixMilli(), exactColumn: exact, attemptColumn: int64(r.Attempt)} {
-		if i != valueColumn {
-			w.rows[i].Ints = append(w.rows[i].Ints, v)
-		}
-	}
-	w.rows[valueColumn].Floats = append(w.rows[valueColumn].Floats, p.Value)
-	if len(w.at) < rowsAtOnce {
+	w.at[n.rowKey] = len(w.rows)
+	w.rows = append(w.rows, n)
+	if len(w.rows) < rowsAtOnce {
 		return nil
 	}
 	return w.Flush(ctx)
 }
 
-// Flush stores pending rows; call it before the commit.
+// Flush stores pending rows; call it before the commit. In the order of their key they are half the work.
 func (w *Writer) Flush(ctx context.Context) error {
-	if len(w.at) == 0 {
+	if len(w.rows) == 0 {
 		return nil
 	}
-	err := w.tx.InsertRows(ctx, "points", w.rows, upsert)
-	for i := range w.rows {
-		w.rows[i].Ints, w.rows[i].Floats = w.rows[i].Ints[:0], w.rows[i].Floats[:0]
+	slices.SortFunc(w.rows, func(a, b headRow) int { return cmp.Or(cmp.Compare(a.series, b.series), cmp.Compare(a.step, b.step)) })
+	ints := func(name string, of func(headRow) int64) db.Column {
+		c := db.Column{Name: name, Ints: make([]int64, len(w.rows))}
+		for i, r := range w.rows {
+			c.Ints[i] = of(r)
+		}
+		return c
 	}
+	values := make([]float64, len(w.rows))
+	for i, r := range w.rows {
+		values[i] = r.value
+	}
+	err := w.tx.InsertRows(ctx, "points", []db.Column{
+		ints("series", func(r headRow) int64 { return r.series }), ints("step", func(r headRow) int64 { return r.step }), {Name: "value", Floats: values},
+		ints("at", func(r headRow) int64 { return r.at }), ints("exact", func(r headRow) int64 { return r.exact }), ints("attempt", func(r headRow) int64 { return r.attempt }),
+	}, upsert)
+	w.rows = w.rows[:0]
 	clear(w.at)
 	return err
 }
