@@ -9,7 +9,7 @@ import (
 )
 
 // shared is the server of this process: started by the first test that needs it, ended with the process.
-var shared = sync.OnceValues(func() (*server, error) { return newServer() })
+var shared = sync.OnceValues(func() (*server, error) { return newServer(options{}) })
 
 // URL returns the address of a new, empty database, which the end of the test drops. Its order of words is not that of bytes,
 // and its time zone not that of the machine.

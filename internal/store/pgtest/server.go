@@ -10,22 +10,16 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
 const (
-	// minVersion is the oldest PostgreSQL that the store supports.
-	minVersion = 15
 	// startTimeout is for a machine that is busy with many tests.
 	startTimeout = 2 * time.Minute
 	// maxSocketDir leaves room in a socket's address (108 bytes on Linux, 104 elsewhere) for its name and the folder's.
@@ -51,99 +45,37 @@ type server struct {
 	dir       string // the socket, the log, the file pid while it runs, and the data
 	stdin     *os.File
 	stdout    *os.File
+	answers   *bufio.Reader // of stdout
 	cmd       *exec.Cmd
+	disk      bool // there is a tablespace on a file system of its own
 	databases atomic.Int64
 }
 
-// newServer starts a server with further settings.
-func newServer(extra ...string) (*server, error) {
+// newServer starts a server.
+func newServer(o options) (*server, error) {
 	bin, err := findPrograms()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{bin, tempDir()}
-	for _, s := range slices.Concat(settings, extra) {
-		args = append(args, "-c", s)
+	script := []string{"/bin/sh", "-c", superviseScript, "pgtest", bin, tempDir()}
+	for _, s := range slices.Concat(settings, o.settings) {
+		script = append(script, "-c", s)
 	}
-	s := &server{}
-	if s.cmd, err = supervisor(args); err != nil {
+	s := &server{disk: o.diskMiB > 0}
+	if s.cmd, err = command(o.diskMiB, script...); err != nil {
 		return nil, err
 	}
 	if err := s.supervise(); err != nil {
 		return nil, err
 	}
-	if err := s.start(); err != nil {
+	err = s.start()
+	if err == nil && s.disk {
+		err = s.exec("CREATE TABLESPACE disk LOCATION '/mnt'")
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
-}
-
-// findPrograms returns the folder of the newest PostgreSQL on the PATH or where Debian puts it.
-func findPrograms() (string, error) {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is valid
-	if initdb, err := exec.LookPath("initdb"); err == nil {
-		if initdb, err = filepath.EvalSymlinks(initdb); err == nil {
-			found = append(found, initdb)
-		}
-	}
-	newest, folder := 0, ""
-	for _, initdb := range found {
-		out, err := exec.Command(initdb, "--version").Output()
-		if err != nil {
-			continue
-		}
-		digits := regexp.MustCompile(`\d+`).FindString(string(out))
-		if v, _ := strconv.Atoi(digits); v > newest {
-			newest, folder = v, filepath.Dir(initdb)
-		}
-	}
-	switch {
-	case newest == 0:
-		return "", errors.New("initdb is neither in the PATH nor in /usr/lib/postgresql (apt-get install postgresql)")
-	case newest < minVersion:
-		return "", fmt.Errorf("version %d is installed, the store needs %d", newest, minVersion)
-	}
-	return folder, nil
-}
-
-func tempDir() string {
-	if dir := os.TempDir(); len(dir) <= maxSocketDir {
-		return dir
-	}
-	return "/tmp"
-}
-
-// supervisor is the command that runs superviseScript, as another user where this one is root: PostgreSQL refuses that.
-func supervisor(args []string) (*exec.Cmd, error) {
-	cmd := exec.Command("/bin/sh", slices.Concat([]string{"-c", superviseScript, "pgtest"}, args)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal is for the test
-	if os.Getuid() == 0 {
-		uid, gid, err := unprivileged()
-		if err != nil {
-			return nil, err
-		}
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: gid}
-	}
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C"} // none of the PG variables
-	return cmd, nil
-}
-
-// unprivileged returns the user that Debian's package makes for servers, or nobody.
-func unprivileged() (uid, gid uint32, err error) {
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		u, err = user.Lookup("nobody")
-	}
-	if err != nil {
-		return 0, 0, err
-	}
-	id, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return 0, 0, err
-	}
-	group, err := strconv.ParseUint(u.Gid, 10, 32)
-	return uint32(id), uint32(group), err
 }
 
 // supervise starts the shell and waits until the folder holds a cluster.
@@ -164,14 +96,16 @@ func (s *server) supervise() error {
 		return errors.Join(err, w.Close(), r.Close())
 	}
 	_ = stdout.Close() // so that the child's end is the last
-	out := bufio.NewReader(r)
-	line, err := out.ReadString('\n')
+	s.answers = bufio.NewReader(r)
+	line, err := s.answers.ReadString('\n')
 	if err == nil && filepath.IsAbs(line) {
 		s.dir = strings.TrimSuffix(line, "\n")
 		return nil
 	}
-	rest, _ := io.ReadAll(out) // what there is of it
-	return errors.Join(fmt.Errorf("initdb: %s", strings.TrimSpace(line+string(rest))), s.close())
+	_ = w.Close()
+	rest, _ := io.ReadAll(s.answers) // until it has ended
+	_ = errors.Join(r.Close(), s.cmd.Wait())
+	return fmt.Errorf("initdb: %s", strings.TrimSpace(line+string(rest)))
 }
 
 // start has the supervisor start the server, and waits until it answers.
@@ -180,7 +114,7 @@ func (s *server) start() error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(s.stdin); err != nil {
+	if _, err := fmt.Fprintln(s.stdin, "start"); err != nil {
 		return err
 	}
 	began := false
@@ -217,6 +151,18 @@ func (s *server) log(after int64) string {
 	return strings.TrimSpace(string(text))
 }
 
+// tell has the supervisor do something to the disk, and waits for its answer.
+func (s *server) tell(command, want string) error {
+	if _, err := fmt.Fprintln(s.stdin, command); err != nil {
+		return err
+	}
+	answer, err := s.answers.ReadString('\n')
+	if err == nil && strings.TrimSpace(answer) != want {
+		err = errors.New(answer)
+	}
+	return err
+}
+
 // close stops the server, removes its folder, and returns when nothing is left.
 func (s *server) close() error {
 	err := s.stdin.Close()
@@ -244,5 +190,9 @@ func (s *server) exec(sql string) error {
 // create makes a new, empty database.
 func (s *server) create() (string, error) {
 	name := fmt.Sprintf("test%d", s.databases.Add(1))
-	return name, s.exec("CREATE DATABASE " + name + " TEMPLATE template0 ENCODING 'UTF8'")
+	sql := "CREATE DATABASE " + name + " TEMPLATE template0 ENCODING 'UTF8'"
+	if s.disk {
+		sql += " TABLESPACE disk"
+	}
+	return name, s.exec(sql)
 }

@@ -3,12 +3,13 @@
 # or else why not.
 #
 # $1: folder of PostgreSQL's programs; $2: where to make the folder; the rest: arguments for postgres.
-# Each line read starts the server. The folder's file pid is there while it runs; log is what it says.
+# It reads commands: start; fill and free a disk of its own (at /mnt, see newServer). The folder's file pid is there while the server
+# runs; log is what it says.
 bin=$1 parent=$2
 shift 2
 trap '' PIPE # whoever listened is gone; there is still something to remove
 umask 077
-dir=$(mktemp -d "$parent/cotrain-pg.XXXXXX" || mktemp -d /tmp/cotrain-pg.XXXXXX) || exit
+dir=$(mktemp -d "$parent/cotrain-pg.XXXXXX" 2>/dev/null || mktemp -d /tmp/cotrain-pg.XXXXXX) || exit
 
 # Words sort otherwise than bytes by ICU's rules, and by those of most locales: a query that relies on the order of bytes shows.
 init() {
@@ -19,6 +20,7 @@ if ! init --locale=C --locale-provider=icu --icu-locale=und && ! init --locale=e
 	rm -rf "$dir"
 	exit 1
 fi
+: >"$dir/log"
 echo "$dir"
 
 run() {
@@ -28,9 +30,14 @@ run() {
 	wait $!
 	rm "$dir/pid"
 }
-while read -r _; do
-	: >"$dir/pid"
-	run "$@" &
+while read -r command; do
+	case $command in
+	start)
+		: >"$dir/pid"
+		run "$@" & ;;
+	fill) cat /dev/zero 2>/dev/null >/mnt/ballast || echo filled ;;
+	free) rm /mnt/ballast && echo freed ;;
+	esac
 done
 while [ -e "$dir/pid" ]; do # a signal may come before the server listens to it, or while it is stopped
 	pid=$(cat "$dir/pid")
