@@ -164,12 +164,18 @@ const anyPort = "127.0.0.1:0"
 // agentConsole starts an agent of its own and a console that reaches it through a proxy that can be cut.
 func agentConsole(t *testing.T, env ...string) (c *process, agent *process, cut *proxy, restart func(listen string) *process) {
 	t.Helper()
+	return agentConsoleOn(t, "", env...)
+}
+
+// agentConsoleOn is that with its database at an address; "" is SQLite.
+func agentConsoleOn(t *testing.T, database string, env ...string) (c *process, agent *process, cut *proxy, restart func(listen string) *process) {
+	t.Helper()
 	dir := t.TempDir()
 	agent = start(t, env, "agent", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "agent"))
 	cut = newProxy(t, agent.addr)
 	restart = func(listen string) *process {
 		return start(t, []string{
-			"COTRAIN_LISTEN=" + listen, "COTRAIN_DATA_DIR=" + filepath.Join(dir, "console"), "NOMAD_ADDR=http://" + cut.addr(),
+			"COTRAIN_LISTEN=" + listen, "COTRAIN_DATA_DIR=" + filepath.Join(dir, "console"), "COTRAIN_DATABASE_URL=" + database, "NOMAD_ADDR=http://" + cut.addr(),
 			fmt.Sprintf("COTRAIN_JOB_TRAIN_COMMAND=%s trainer", binary),
 		}, "server")
 	}

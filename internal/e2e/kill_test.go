@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/pgtest"
 )
 
 // kills is how often the console is killed in the middle of the run.
@@ -21,6 +23,49 @@ const kills = 20
 func TestKillingTheConsoleLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	c, _, _, restart := agentConsole(t, "COTRAIN_TRAINER_PACE=150ms")
+	disturbed(t, c, func(_ int, c *process) *process {
+		c.kill()
+		return restart(anyPort)
+	})
+}
+
+// TestKillingTheDatabaseLosesAndDoublesNothing has PostgreSQL crash, or hang, or the console be killed.
+func TestKillingTheDatabaseLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
+	database := pgtest.Start(t)
+	c, _, _, restart := agentConsoleOn(t, database.URL(), "COTRAIN_TRAINER_PACE=150ms")
+	c = disturbed(t, c, func(n int, c *process) *process {
+		switch n % 4 {
+		case 0:
+			c.kill()
+			return restart(anyPort)
+		case 1:
+			database.Pause()
+			database.Resume()
+		default:
+			database.Stop()
+			database.Restart()
+		}
+		return c
+	})
+	said := func(page string) bool { return strings.Contains(page, "PostgreSQL") }
+	database.Stop()
+	c.eventually("the page says that the database is away", func() bool { _, page, err := c.get("/"); return err == nil && said(page) })
+	c.eventually("it is not ready", func() bool {
+		status, _, err := c.get("/readyz")
+		return err == nil && status == http.StatusServiceUnavailable
+	})
+	database.Restart()
+	c.eventually("the page is there again", func() bool {
+		status, page, err := c.get("/")
+		return err == nil && status == http.StatusOK && !said(page)
+	})
+}
+
+// disturbed compares a run during which the console or its database is disturbed, at random moments, with the same run
+// undisturbed. It returns the last console.
+func disturbed(t *testing.T, c *process, disturb func(n int, c *process) *process) *process {
+	t.Helper()
 	args := func(name string) []string { return shortRun(name, "--set", "optim.total_steps=120") }
 	calm := c.submit(args("calm")...)
 	c.becomes(calm, run.Succeeded)
@@ -28,11 +73,14 @@ func TestKillingTheConsoleLosesAndDoublesNothing(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	for range kills {
+	for n := range kills {
 		time.Sleep(time.Duration(rng.IntN(800)) * time.Millisecond) // a random moment, not a wait for something
-		c.kill()
-		c = restart(anyPort)
+		c = disturb(n, c)
 	}
+	c.eventually("it answers", func() bool {
+		status, _, err := c.get("/api/v1/runs/" + string(wild))
+		return err == nil && status == http.StatusOK
+	})
 	r := c.run(wild)
 	if r.State.Terminal() {
 		t.Logf("the run ended before the last kill")
@@ -53,6 +101,7 @@ func TestKillingTheConsoleLosesAndDoublesNothing(t *testing.T) {
 	if d := cmp.Diff(steps(c, calm), steps(c, wild)); d != "" {
 		t.Errorf("log lines differ (-undisturbed +killed):\n%s", d)
 	}
+	return c
 }
 
 // steps returns the log lines of every worker's steps without what depends on the clock, sorted.

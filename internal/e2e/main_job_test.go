@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/pgtest"
 )
 
 // short is a DiLoCo run of three workers that takes some seconds.
@@ -19,7 +20,23 @@ func shortRun(name string, more ...string) []string {
 
 func TestARunFromTheCommandLineToItsLastMetric(t *testing.T) {
 	t.Parallel()
-	c := devConsole(t, t.TempDir())
+	mainJob(t, devConsole(t, t.TempDir()))
+}
+
+func TestARunFromTheCommandLineToItsLastMetricOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	c := devConsole(t, t.TempDir(), "COTRAIN_DATABASE_URL="+pgtest.URL(t))
+	if !strings.Contains(c.output(), `"is":"PostgreSQL `) {
+		t.Errorf("the log does not say which database it is:\n%s", c.output())
+	}
+	mainJob(t, c)
+	if code := c.interrupt(); code != 0 {
+		t.Errorf("it stopped with code %d\n%s", code, c.output())
+	}
+}
+
+func mainJob(t *testing.T, c *process) {
+	t.Helper()
 	for _, path := range []string{"/healthz", "/readyz"} {
 		if status, body, err := c.get(path); err != nil || status != http.StatusOK {
 			t.Errorf("%s: %d %s %v", path, status, body, err)

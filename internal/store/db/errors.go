@@ -53,7 +53,7 @@ func lost(err error) bool {
 		return false // the caller's wish
 	}
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) || errors.As(err, &connect) ||
-		errors.Is(err, net.ErrClosed)
+		errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err) // that is of a connection that broke before
 }
 
 func diskFull(dir string, cause error) error {
