@@ -9,28 +9,36 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/pgtest"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
-// killedDir is the environment variable by which the test below makes its own program a console to be killed.
-const killedDir = "COTRAIN_TEST_KILLED_DIR"
+// killedDir and killedURL are the environment variables by which the test below makes its own program a console to be
+// killed.
+const (
+	killedDir = "COTRAIN_TEST_KILLED_DIR"
+	killedURL = "COTRAIN_TEST_KILLED_URL"
+)
 
 // TestAKillWhileSealingLosesAndDoublesNothing is not parallel: a process that it is about to start has for a moment the
 // locks of the data folders that other tests have open.
 func TestAKillWhileSealingLosesAndDoublesNothing(t *testing.T) {
 	if dir := os.Getenv(killedDir); dir != "" {
-		t.Fatal(trainForever(t.Context(), dir))
+		t.Fatal(trainForever(t.Context(), place{dir, os.Getenv(killedURL)}))
 	}
-	dir := t.TempDir()
-	s, err := store.Open(t.Context(), dir)
+	t.Run("SQLite", func(t *testing.T) { killWhileSealing(t, place{t.TempDir(), ""}) })
+	t.Run("PostgreSQL", func(t *testing.T) { killWhileSealing(t, place{t.TempDir(), pgtest.URL(t)}) })
+}
+
+func killWhileSealing(t *testing.T, p place) {
+	s, err := p.open(t.Context())
 	must(t, err)
 	must(t, createPointsRun(t.Context(), s))
 	must(t, s.Close())
 	chunks := 0
 	for range 6 {
-		acked := killOne(t, dir)
-		s, err := store.Open(t.Context(), dir)
+		acked := killOne(t, p)
+		s, err := p.open(t.Context())
 		must(t, err)
 		for _, metric := range []string{"loss", "other"} {
 			pts, err := storetest.AllPoints(t.Context(), s, pointsRun, metric)
@@ -52,8 +60,8 @@ func TestAKillWhileSealingLosesAndDoublesNothing(t *testing.T) {
 }
 
 // trainForever stores steps and seals them, and prints a line for each batch that is stored.
-func trainForever(ctx context.Context, dir string) error {
-	s, err := store.Open(ctx, dir)
+func trainForever(ctx context.Context, p place) error {
+	s, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,10 +88,11 @@ func trainForever(ctx context.Context, dir string) error {
 
 // killOne runs trainForever in a process of its own, kills it after some batches and returns the last step that was
 // stored for certain.
-func killOne(t *testing.T, dir string) (acked int) {
+func killOne(t *testing.T, p place) (acked int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), killedDir+"="+dir)
+	test, _, _ := strings.Cut(t.Name(), "/")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), killedDir+"="+p.dir, killedURL+"="+p.url)
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())

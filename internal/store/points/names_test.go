@@ -45,7 +45,7 @@ func TestOnlySoManyMetricsOfARunAreKept(t *testing.T) {
 	}
 	commit(report(0, 600, 700), report(1, 450, 460))
 	must(t, s.Close())
-	s = open(t, dir)
+	s = open(t, place{dir: dir})
 	commit(report(0, 600, 700), report(1, 0, 10))
 	names, err := s.Metrics(t.Context(), pointsRun)
 	if err != nil || len(names) != points.MaxMetrics+1 || names[0] != "loss" || names[500] != "name_499" {

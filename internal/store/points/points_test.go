@@ -14,32 +14,59 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/pgtest"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
 
-func open(t *testing.T, dir string) *store.Store {
+// place is where a store is; without url its database is in the folder.
+type place struct{ dir, url string }
+
+func (p place) open(ctx context.Context) (*store.Store, error) {
+	return store.OpenAt(ctx, p.dir, db.Options{URL: p.url, MaxConns: 4})
+}
+
+// onBoth runs a test on an empty place with SQLite and on one with PostgreSQL.
+func onBoth(t *testing.T, test func(*testing.T, place)) {
 	t.Helper()
-	s, err := store.Open(t.Context(), dir)
+	t.Parallel()
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		test(t, place{t.TempDir(), ""})
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		test(t, place{t.TempDir(), pgtest.URL(t)})
+	})
+}
+
+func open(t *testing.T, p place) *store.Store {
+	t.Helper()
+	s, err := p.open(t.Context())
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
 	return s
 }
 
-func TestPointsOfSQLite(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	storetest.RunPoints(t, func() (storetest.Store, error) {
-		s, err := store.Open(t.Context(), dir)
-		if err == nil {
-			s.SetPointsPerChunk(5)
+func TestPoints(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		most := 100
+		if p.url != "" {
+			most = 20
 		}
-		return s, err
+		storetest.RunPoints(t, most, func() (storetest.Store, error) {
+			s, err := p.open(t.Context())
+			if err == nil {
+				s.SetPointsPerChunk(5)
+			}
+			return s, err
+		})
+		s := open(t, p)
+		if rows, chunks, err := s.CountPoints(t.Context()); err != nil || rows != 0 || chunks != 0 {
+			t.Errorf("deleted runs have left %d rows and %d chunks, %v", rows, chunks, err)
+		}
 	})
-	s := open(t, dir)
-	if rows, chunks, err := s.CountPoints(t.Context()); err != nil || rows != 0 || chunks != 0 {
-		t.Errorf("deleted runs have left %d rows and %d chunks, %v", rows, chunks, err)
-	}
 }
 
 const pointsRun = run.ID("r-0000000001")
@@ -101,8 +128,11 @@ func counts(t *testing.T, s *store.Store, when string, wantRows, wantChunks int)
 }
 
 func TestTheNewestPointsStayRowsUntilTheRunHasEnded(t *testing.T) {
-	t.Parallel()
-	s := open(t, t.TempDir())
+	onBoth(t, newestPointsStayRows)
+}
+
+func newestPointsStayRows(t *testing.T, p place) {
+	s := open(t, p)
 	s.SetPointsPerChunk(100)
 	must(t, createPointsRun(t.Context(), s))
 	must(t, train(t.Context(), s, 0, 0, 199))
@@ -133,9 +163,11 @@ func TestTheNewestPointsStayRowsUntilTheRunHasEnded(t *testing.T) {
 
 // TestRowsOfAnEarlierConsoleAreSealed has more series than one look at them takes in.
 func TestRowsOfAnEarlierConsoleAreSealed(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s, err := store.Open(t.Context(), dir)
+	onBoth(t, earlierRowsAreSealed)
+}
+
+func earlierRowsAreSealed(t *testing.T, p place) {
+	s, err := p.open(t.Context())
 	must(t, err)
 	must(t, createPointsRun(t.Context(), s))
 	for rank := range 300 {
@@ -144,7 +176,7 @@ func TestRowsOfAnEarlierConsoleAreSealed(t *testing.T) {
 	rows, _, err := s.CountPoints(t.Context())
 	must(t, err)
 	must(t, s.Close())
-	s = open(t, dir)
+	s = open(t, p)
 	s.SetPointsPerChunk(5)
 	must(t, sealAll(t.Context(), s))
 	chunks, left := 0, 0
@@ -161,21 +193,21 @@ func TestRowsOfAnEarlierConsoleAreSealed(t *testing.T) {
 // execute runs statements on the database of an open store.
 func execute(t *testing.T, dir string, queries ...string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(dir, "cotrain.db"))
+	raw, err := sql.Open("sqlite", filepath.Join(dir, "cotrain.db"))
 	must(t, err)
 	for _, q := range queries {
-		if _, err := db.ExecContext(t.Context(), q); err != nil {
+		if _, err := raw.ExecContext(t.Context(), q); err != nil {
 			t.Errorf("%s: %v", q, err)
 		}
 	}
-	must(t, db.Close())
+	must(t, raw.Close())
 }
 
 // TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt also shows how little a page reads.
 func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := open(t, dir)
+	s := open(t, place{dir: dir})
 	s.SetPointsPerChunk(100)
 	must(t, createPointsRun(t.Context(), s))
 	for rank := range 3 {
@@ -218,8 +250,11 @@ func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 func errorOf[T any](_ T, err error) error { return err }
 
 func TestSealingWhileOthersReadAndWriteHidesNothing(t *testing.T) {
-	t.Parallel()
-	s := open(t, t.TempDir())
+	onBoth(t, sealingHidesNothing)
+}
+
+func sealingHidesNothing(t *testing.T, p place) {
+	s := open(t, p)
 	s.SetPointsPerChunk(7)
 	must(t, createPointsRun(t.Context(), s))
 	const steps = 1500
