@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -109,71 +110,121 @@ func TestTheServerDiffersFromTheMachineAndIsReachedByItsSocketOnly(t *testing.T)
 
 // TestChild is what TestNothingOutlivesAKilledTest kills: it prints the address of its database and waits.
 func TestChild(t *testing.T) {
-	if os.Getenv("PGTEST_CHILD") == "" {
+	switch os.Getenv("PGTEST_CHILD") {
+	case "":
 		t.SkipNow()
+	case "shared":
+		fmt.Println("\nURL", pgtest.URL(t))
+	case "on a disk":
+		fmt.Println("\nURL", pgtest.Start(t, pgtest.Disk(16)).URL())
+	case "paused":
+		s := pgtest.Start(t)
+		fmt.Println("\nURL", s.URL())
+		_, _ = os.Stdin.Read(make([]byte, 1)) // the parent has looked at it
+		s.Pause()
+		fmt.Println("\nPAUSED")
 	}
-	fmt.Println("\nURL", pgtest.URL(t))
 	select {}
 }
 
 func TestNothingOutlivesAKilledTest(t *testing.T) {
 	t.Parallel()
-	child := exec.Command(os.Args[0], "-test.run=^TestChild$")
-	child.Env = append(os.Environ(), "PGTEST_CHILD=1")
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	for _, kind := range []string{"shared", "on a disk", "paused"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			c := startChild(t, kind)
+			u, err := url.Parse(c.read("URL "))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := u.Query().Get("host")
+			pids := ask[[]int](t, connect(t, u.String()), "SELECT array_agg(pid) FROM pg_stat_activity")
+			lock, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := strings.Split(string(lock), "\n")
+			postmaster, err := strconv.Atoi(lines[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			memory := strings.Fields(lines[6])[1] // the ID of its System V segment
+			if !holdsMemory(t, memory) {
+				t.Fatalf("there is no segment %s of shared memory", memory)
+			}
+			if kind == "paused" {
+				c.pause()
+			}
+			if err := c.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, dir+" is gone", func() bool {
+				_, err := os.Stat(dir)
+				return errors.Is(err, os.ErrNotExist)
+			})
+			for _, pid := range append(pids, postmaster) {
+				if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+					t.Errorf("process %d is there: %v", pid, err)
+				}
+			}
+			if holdsMemory(t, memory) {
+				t.Errorf("segment %s of shared memory is there", memory)
+			}
+		})
 	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = child.Wait() }() // killed, as it says
-	defer func() { _ = child.Process.Kill() }()
-	address := ""
-	for lines := bufio.NewScanner(out); address == "" && lines.Scan(); {
-		if rest, is := strings.CutPrefix(lines.Text(), "URL "); is {
-			address = rest
-		}
-		if lines.Text() == "PASS" {
-			t.Skip("the child has no PostgreSQL")
-		}
-	}
-	u, err := url.Parse(address)
-	if err != nil || address == "" {
-		t.Fatalf("the child says %q: %v", address, err)
-	}
-	dir := u.Query().Get("host")
-	conn := connect(t, address)
-	pids := ask[[]int](t, conn, "SELECT array_agg(pid) FROM pg_stat_activity")
-	lock, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(string(lock), "\n")
-	postmaster, err := strconv.Atoi(lines[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	memory := strings.Fields(lines[6])[1] // the ID of its System V segment
-	if !holdsMemory(t, memory) {
-		t.Fatalf("there is no segment %s of shared memory", memory)
-	}
+}
 
-	if err := child.Process.Kill(); err != nil {
+// child is a test process that runs TestChild.
+type child struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	in  io.Writer
+	out *bufio.Scanner
+}
+
+func startChild(t *testing.T, kind string) *child {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
+	cmd.Env = append(os.Environ(), "PGTEST_CHILD="+kind)
+	in, err := cmd.StdinPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, dir+" is gone", func() bool {
-		_, err := os.Stat(dir)
-		return errors.Is(err, os.ErrNotExist)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed, as it says
 	})
-	for _, pid := range append(pids, postmaster) {
-		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
-			t.Errorf("process %d is there: %v", pid, err)
+	return &child{t: t, cmd: cmd, in: in, out: bufio.NewScanner(out)}
+}
+
+// read returns what follows a word at the beginning of a line that the child prints.
+func (c *child) read(word string) string {
+	c.t.Helper()
+	for c.out.Scan() {
+		if rest, is := strings.CutPrefix(c.out.Text(), word); is {
+			return rest
+		}
+		if c.out.Text() == "PASS" {
+			c.t.Skip("the child has skipped its test")
 		}
 	}
-	if holdsMemory(t, memory) {
-		t.Errorf("segment %s of shared memory is there", memory)
+	c.t.Fatalf("the child says no %q", word)
+	return ""
+}
+
+func (c *child) pause() {
+	c.t.Helper()
+	if _, err := fmt.Fprintln(c.in); err != nil {
+		c.t.Fatal(err)
 	}
+	c.read("PAUSED")
 }
 
 // holdsMemory reports whether a System V segment exists.
