@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ func findPrograms() (string, error) {
 	}
 	newest, folder := 0, ""
 	for _, initdb := range found {
-		out, err := exec.Command(initdb, "--version").Output()
+		out, err := exec.CommandContext(context.Background(), initdb, "--version").Output()
 		if err != nil {
 			continue
 		}
@@ -54,8 +55,8 @@ func tempDir() string {
 // command returns a command to run as another user where this one is root, which PostgreSQL refuses. With diskMiB it sees at
 // /mnt a file system of that size, which ends with its processes: in a user namespace that takes no rights.
 func command(diskMiB int, argv ...string) (*exec.Cmd, error) {
-	uid, gid := uint32(os.Getuid()), uint32(os.Getgid()) //nolint:gosec // not negative on Unix
-	attr := &syscall.SysProcAttr{Setsid: true}           // an interrupt at the terminal is for the test
+	uid, gid := uint32(os.Getuid()), uint32(os.Getgid())
+	attr := &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal is for the test
 	if uid == 0 {
 		var err error
 		if uid, gid, err = unprivileged(); err != nil {
@@ -68,7 +69,7 @@ func command(diskMiB int, argv ...string) (*exec.Cmd, error) {
 			`mount -t tmpfs -o size=$0m,mode=700 pgtest /mnt && exec "$@"`, strconv.Itoa(diskMiB),
 			"unshare", "--user", fmt.Sprintf("--map-user=%d", uid), fmt.Sprintf("--map-group=%d", gid)}, argv)
 	}
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.CommandContext(context.Background(), argv[0], argv[1:]...) // no test owns it
 	cmd.SysProcAttr = attr
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C"} // none of the PG variables
