@@ -3,8 +3,8 @@
 # or else why not.
 #
 # $1: folder of PostgreSQL's programs; $2: where to make the folder; the rest: arguments for postgres.
-# It reads commands: start; fill and free a disk of its own (at /mnt, see newServer). The folder's file pid is there while the server
-# runs; log is what it says.
+# It reads commands: start; fill and free the disk at /mnt, where it has one of its own. The folder's file pid is there while
+# the server runs; log is what it says.
 bin=$1 parent=$2
 shift 2
 trap '' PIPE # whoever listened is gone; there is still something to remove
