@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"maps"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,11 +17,13 @@ import (
 	"github.com/cotrain/cotrain/internal/series"
 )
 
-// value draws numbers of every kind: smooth, any bits, and what is not a number.
+// value draws numbers of every kind: smooth, printed, of 32 bits, any bits, and what is not a number.
 func value() *rapid.Generator[float64] {
 	return rapid.OneOf(
 		rapid.Float64Range(0, 10), rapid.Float64(),
 		rapid.Map(rapid.Uint64(), math.Float64frombits),
+		rapid.Map(rapid.IntRange(-1e6, 1e6), func(k int) float64 { return float64(k) / 1e4 }),
+		rapid.Map(rapid.Float32(), func(f float32) float64 { return float64(f) }),
 		rapid.SampledFrom([]float64{0, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, math.SmallestNonzeroFloat64}),
 	)
 }
@@ -41,16 +46,24 @@ func points(t *rapid.T) []series.Point {
 	return out
 }
 
+// sameBits takes all NaN for one.
 func sameBits(a, b []series.Point) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
-		if a[i].Step != b[i].Step || a[i].At != b[i].At || math.Float64bits(a[i].Value) != math.Float64bits(b[i].Value) {
+		if a[i].Step != b[i].Step || a[i].At != b[i].At || bits(a[i].Value) != bits(b[i].Value) {
 			return false
 		}
 	}
 	return true
+}
+
+func bits(v float64) uint64 {
+	if math.IsNaN(v) {
+		v = math.NaN()
+	}
+	return math.Float64bits(v)
 }
 
 func TestAChunkComesBackAsItWas(t *testing.T) {
@@ -67,6 +80,72 @@ func TestAChunkComesBackAsItWas(t *testing.T) {
 			t.Fatalf("%v; got %v, want %v", err, got, want[:n])
 		}
 	})
+}
+
+// kinds are values as trainers report them, by point.
+var kinds = map[string]func(rnd *rand.Rand, i int) float64{
+	"printed": func(rnd *rand.Rand, i int) float64 { return math.Round((3+rnd.NormFloat64())*1e4) / 1e4 },
+	"of few digits, some of more": func(rnd *rand.Rand, i int) float64 {
+		return float64(rnd.IntN(1000)) / []float64{10, 10, 10, 1e7}[rnd.IntN(200)/66]
+	},
+	"32 bits": func(rnd *rand.Rand, i int) float64 { return float64(float32(0.9 + 0.1*rnd.NormFloat64())) },
+	"64 bits": func(rnd *rand.Rand, i int) float64 { return rnd.ExpFloat64() * 4e4 },
+	"any":     func(rnd *rand.Rand, i int) float64 { return math.Float64frombits(rnd.Uint64()) },
+	"counted": func(rnd *rand.Rand, i int) float64 { return float64(i) * 524_288 },
+	"cosine":  func(rnd *rand.Rand, i int) float64 { return 2e-4 * (1 + math.Cos(float64(i)/1000)) },
+	"zero":    func(rnd *rand.Rand, i int) float64 { return 0 },
+	"NaN":     func(rnd *rand.Rand, i int) float64 { return math.NaN() },
+	"great and small": func(rnd *rand.Rand, i int) float64 {
+		return []float64{math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, 1 << 53, 1<<53 + 2, -1 << 63, 1e15, 1e-15}[rnd.IntN(8)]
+	},
+}
+
+// TestLongChunksComeBackAsTheyWere has blocks and exceptions in all places.
+func TestLongChunksComeBackAsTheyWere(t *testing.T) {
+	t.Parallel()
+	odd := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), math.SmallestNonzeroFloat64, 1.0 / 3, -1e300}
+	rapid.Check(t, func(t *rapid.T) {
+		kind := kinds[rapid.SampledFrom(slices.Sorted(maps.Keys(kinds))).Draw(t, "kind")]
+		n := rapid.OneOf(rapid.IntRange(1, series.MaxChunkPoints), rapid.SampledFrom([]int{127, 128, 129, 256, series.MaxChunkPoints})).Draw(t, "count")
+		rare := rapid.SampledFrom([]int{math.MaxInt, 300, 40, 20}).Draw(t, "one in how many is odd")
+		jitter := rapid.SampledFrom([]int64{0, 1, 100, 1 << 40}).Draw(t, "jitter")
+		rnd := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "seed")))
+		want := make([]series.Point, n)
+		for i := range want {
+			want[i] = series.Point{Step: int64(10*i) + rnd.Int64N(min(jitter, 9)+1), Value: kind(rnd, i), At: int64(1000*i) + rnd.Int64N(jitter+1)}
+			if rnd.IntN(rare) == 0 {
+				want[i].Value = odd[rnd.IntN(len(odd))]
+			}
+		}
+		data, err := series.EncodeChunk(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := series.DecodeChunk(data, n); err != nil || !sameBits(got, want) {
+			t.Fatalf("%v, or other points", err)
+		}
+	})
+}
+
+// TestRegularNumbersTakeFewBytes is of the values; steps and times are regular.
+func TestRegularNumbersTakeFewBytes(t *testing.T) {
+	t.Parallel()
+	for kind, most := range map[string]float64{
+		"zero": 0.01, "NaN": 0.01, "counted": 0.01, "printed": 1.95, "32 bits": 3, "cosine": 2.3, "64 bits": 7.3, "any": 8.1,
+	} {
+		pts := make([]series.Point, series.MaxChunkPoints)
+		rnd := rand.New(rand.NewPCG(1, 2))
+		for i := range pts {
+			pts[i] = series.Point{Step: int64(2 * i), Value: kinds[kind](rnd, i), At: int64(1000 * i)}
+		}
+		data, err := series.EncodeChunk(pts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := float64(len(data)) / float64(len(pts)); got > most {
+			t.Errorf("%s: %.3f bytes a point, want at most %g", kind, got, most)
+		}
+	}
 }
 
 func TestAReaderCanBeOpenedAgain(t *testing.T) {
@@ -166,6 +245,7 @@ func FuzzDecodeChunk(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(data, len(pts))
+		f.Add(xorChunk(f, pts), len(pts))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, count int) {
 		if len(data) >= crc32.Size {

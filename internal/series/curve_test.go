@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"math"
+	"os"
 	"testing"
 	"time"
 
@@ -19,12 +20,16 @@ import (
 func curve(t *rapid.T, from int64) []run.CurvePoint {
 	gap := rapid.OneOf(rapid.Int64Range(1, 3), rapid.Int64Range(1, 1<<40))
 	at := rapid.Int64Range(-1, 1<<45)
+	alone := rapid.Bool().Draw(t, "one worker")
 	step := from
 	var out []run.CurvePoint
 	for range rapid.IntRange(1, 300).Draw(t, "count") {
 		p := run.CurvePoint{
 			Step: step, Min: value().Draw(t, "min"), Max: value().Draw(t, "max"), Sum: value().Draw(t, "sum"),
 			Workers: rapid.IntRange(1, 1<<20).Draw(t, "workers"), At: time.UnixMilli(at.Draw(t, "at")).UTC(),
+		}
+		if alone {
+			p.Max, p.Sum, p.Workers = p.Min, p.Min, 1
 		}
 		p.Mean = p.Sum / float64(p.Workers)
 		out = append(out, p)
@@ -50,6 +55,25 @@ func TestACurveComesBackAsItWas(t *testing.T) {
 		}
 		if diff := cmp.Diff(append(first, second...), got, cmpopts.EquateNaNs()); diff != "" {
 			t.Fatal(diff)
+		}
+	})
+}
+
+func TestACurveOfOneWorkerTakesAsMuchAsItsPoints(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		pts := points(t)
+		curve := make([]run.CurvePoint, len(pts))
+		for i, p := range pts {
+			curve[i] = run.CurvePoint{Step: p.Step, Min: p.Value, Max: p.Value, Sum: p.Value, Workers: 1, At: time.UnixMilli(p.At)}
+		}
+		data, err := series.EncodeCurve(curve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunk, err := series.EncodeChunk(pts)
+		if err != nil || len(data) > len(chunk)+8 {
+			t.Fatalf("%v; %d bytes, of the points %d", err, len(data), len(chunk))
 		}
 	})
 }
@@ -88,6 +112,10 @@ func TestADamagedCurveIsAnErrorAndAddsNothing(t *testing.T) {
 func FuzzAppendCurve(f *testing.F) {
 	data, err := series.EncodeCurve([]run.CurvePoint{{Step: 1, Workers: 2, Sum: 3}, {Step: 2, Workers: 1, Sum: math.NaN()}})
 	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data[4:])
+	if data, err = os.ReadFile("testdata/xor.curve"); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(data[4:])

@@ -226,7 +226,7 @@ func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 	// The chunk of steps 300 to 399 of worker 1.
 	execute(t, dir, `CREATE TABLE kept AS SELECT * FROM point_chunks WHERE first_step = 300 AND series = (SELECT id FROM series WHERE metric = 'other' AND rank = 1)`)
 	for _, set := range []string{
-		`data = x'00'`, `data = x''`, `data = substr(data, 1, 40)`, `data = zeroblob(length(data))`, `count = 101`, `count = 0`, `count = -1`, `count = 1 << 40`, `first_step = 301`,
+		`data = x'00'`, `data = x''`, `data = substr(data, 1, length(data) - 1)`, `data = zeroblob(length(data))`, `count = 101`, `count = 0`, `count = -1`, `count = 1 << 40`, `first_step = 301`,
 	} {
 		execute(t, dir, `UPDATE point_chunks SET `+set+` WHERE id = (SELECT id FROM kept)`)
 		said(set+": all points", errorOf(storetest.AllPoints(t.Context(), s, pointsRun, "other")))
