@@ -19,50 +19,94 @@ const (
 	chunkedWorkers = 8
 	chunkedSteps   = 5000
 	// chunkedMetric is the one that is read. It has no curve kept ready, so that its curve is joined from all workers.
-	chunkedMetric = "grad_norm"
+	chunkedMetric = "mfu"
+	// xorPoints is how many points a chunk of the baseline holds.
+	xorPoints = 960
 )
 
-// noise is what a machine line of CotrainCore says at a step: the same metrics as metricNames. Loss and norm are of 32 bits as
-// PyTorch has them, what Python derives or measures is noisy to the last of 64 bits, and some follow the step exactly.
-func noise(rnd *rand.Rand, step int) [metricsPerStep]float64 {
-	loss := float64(float32(2.5 + 8*math.Exp(-float64(step)/800) + 0.05*rnd.NormFloat64()))
-	rate := 40_000 * (1 + 0.02*rnd.NormFloat64())
-	lr := 4e-4 * 0.5 * (1 + math.Cos(math.Pi*float64(step)/chunkedSteps))
-	return [metricsPerStep]float64{loss, lr, math.Exp(loss), float64(step) * 524_288, float64(float32(1 + 0.1*rnd.NormFloat64())), rate, rate / 1000, chunkedWorkers}
+// measured is a metric of a line and its value at a step.
+type measured struct {
+	metric string
+	value  float64
 }
 
-// BenchmarkChunks stores 8 metrics of 8 workers of 5000 steps, reads one as rows, seals all into chunks and reads it again.
-// Each step has its own jittering time of receipt. Sizes are of the tables with their indexes in the database as it was
-// written.
-func BenchmarkChunks(b *testing.B) {
-	for range b.N {
-		dir := b.TempDir()
-		s, err := store.Open(b.Context(), dir)
-		if err != nil {
-			b.Fatal(err)
-		}
-		id := run.ID("r-0000000001")
-		storeNoise(b, s, id)
-		rows, rowCurve, rowSeries := tableBytes(b, dir), curveTime(b, s, id), seriesTime(b, s, id)
-		began := time.Now()
-		sealEnded(b, s, id)
-		sealed := time.Since(began)
-		chunks, chunkCurve, chunkSeries := tableBytes(b, dir), curveTime(b, s, id), seriesTime(b, s, id)
-		if err := s.Close(); err != nil {
-			b.Fatal(err)
-		}
-		points := float64(chunkedWorkers * chunkedSteps * metricsPerStep)
-		b.ReportMetric(chunks/points, "bytes/point")
-		b.ReportMetric(rows/points, "baseline-rows-bytes/point")
-		b.ReportMetric(rows/chunks, "ratio-bytes(>=3)")
-		b.ReportMetric(chunkCurve.Seconds()*1000, "ms-curve")
-		b.ReportMetric(rowCurve.Seconds()*1000, "baseline-rows-ms-curve")
-		b.ReportMetric(rowCurve.Seconds()/chunkCurve.Seconds(), "ratio-curve(>=2)")
-		b.ReportMetric(chunkSeries.Seconds()*1000, "ms-worker")
-		b.ReportMetric(rowSeries.Seconds()*1000, "baseline-rows-ms-worker")
-		b.ReportMetric(rowSeries.Seconds()/chunkSeries.Seconds(), "ratio-worker(>=2)")
-		b.ReportMetric(points/sealed.Seconds(), "sealed-points/s")
+// noise is what a machine line of CotrainCore says at a step. Loss, perplexity and norm are PyTorch's, of 32 bits; what Python
+// derives or measures is noisy to the last of 64 bits, and some follow the step exactly.
+func noise(rnd *rand.Rand, step int) []measured {
+	loss := 2.5 + 8*math.Exp(-float64(step)/800) + 0.05*rnd.NormFloat64()
+	rate := 40_000 * (1 + 0.02*rnd.NormFloat64())
+	return []measured{
+		{"loss", float64(float32(loss))},
+		{"learning_rate", 4e-4 * 0.5 * (1 + math.Cos(math.Pi*float64(step)/chunkedSteps))},
+		{"perplexity", float64(float32(math.Exp(loss)))},
+		{"total_tokens", float64(step) * 524_288},
+		{"grad_norm", float64(float32(1 + 0.1*rnd.NormFloat64()))},
+		{"tokens_per_second", rate},
+		{"mfu", rate / 1000},
+		{"num_peers", chunkedWorkers},
 	}
+}
+
+// rounded is what the line for people says of the same.
+func rounded(rnd *rand.Rand, step int) []measured {
+	var out []measured
+	for _, m := range noise(rnd, step) {
+		switch m.metric {
+		case "loss":
+			out = append(out, measured{m.metric, math.Round(m.value*1e4) / 1e4})
+		case "tokens_per_second", "mfu":
+			out = append(out, measured{m.metric, math.Round(m.value*100) / 100})
+		case "num_peers":
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// BenchmarkChunks stores the metrics of 8 workers of 5000 steps, reads one as rows, seals all into chunks and reads it again.
+// Each step has its own jittering time of receipt. Sizes are of the tables with their indexes in the database as it was
+// written. The baseline xor is the same points in Prometheus' XOR chunks, as they were stored at first, in the same table.
+func BenchmarkChunks(b *testing.B) {
+	for name, line := range map[string]func(*rand.Rand, int) []measured{"machine-lines": noise, "printed-lines": rounded} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				benchmarkChunks(b, line)
+			}
+		})
+	}
+}
+
+func benchmarkChunks(b *testing.B, line func(*rand.Rand, int) []measured) {
+	b.Helper()
+	dir := b.TempDir()
+	s, err := store.Open(b.Context(), dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	id := run.ID("r-0000000001")
+	points := storeLines(b, s, id, line)
+	rows, rowCurve, rowSeries := tableBytes(b, dir), curveTime(b, s, id), seriesTime(b, s, id)
+	began := time.Now()
+	sealEnded(b, s, id)
+	sealed := time.Since(began)
+	chunks, chunkCurve, chunkSeries := tableBytes(b, dir), curveTime(b, s, id), seriesTime(b, s, id)
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	xor, decoding, decodingXOR := inXOR(b, dir)
+	b.ReportMetric(chunks/points, "bytes/point")
+	b.ReportMetric(xor/points, "baseline-xor-bytes/point")
+	b.ReportMetric(rows/points, "baseline-rows-bytes/point")
+	b.ReportMetric(rows/chunks, "ratio-bytes(>=3)")
+	b.ReportMetric(float64(decoding.Nanoseconds())/points, "ns-decode/point")
+	b.ReportMetric(float64(decodingXOR.Nanoseconds())/points, "baseline-xor-ns-decode/point")
+	b.ReportMetric(chunkCurve.Seconds()*1000, "ms-curve")
+	b.ReportMetric(rowCurve.Seconds()*1000, "baseline-rows-ms-curve")
+	b.ReportMetric(rowCurve.Seconds()/chunkCurve.Seconds(), "ratio-curve(>=2)")
+	b.ReportMetric(chunkSeries.Seconds()*1000, "ms-worker")
+	b.ReportMetric(rowSeries.Seconds()*1000, "baseline-rows-ms-worker")
+	b.ReportMetric(rowSeries.Seconds()/chunkSeries.Seconds(), "ratio-worker(>=2)")
+	b.ReportMetric(points/sealed.Seconds(), "sealed-points/s")
 }
 
 // BenchmarkLongCurve reads the loss of 88 000 steps as the run's page does, from the blocks that the store keeps ready, and
@@ -84,7 +128,7 @@ func BenchmarkLongCurve(b *testing.B) {
 		for first := 0; first < steps; first += atOnce {
 			bt := &store.Batch{RunID: id, AllocID: "a", Stream: "stdout", Attempt: 1, At: time.UnixMilli(int64(first)), From: cursor, To: store.Cursor{File: "f", Offset: int64(first) + 1}}
 			for step := first; step < first+atOnce; step++ {
-				bt.Points = append(bt.Points, points.Point{Metric: "loss", Step: int64(step), Value: noise(rnd, step)[0], Exact: true})
+				bt.Points = append(bt.Points, points.Point{Metric: "loss", Step: int64(step), Value: noise(rnd, step)[0].value, Exact: true})
 			}
 			if err := s.Commit(b.Context(), []*store.Batch{bt}); err != nil {
 				b.Fatal(err)
@@ -159,8 +203,8 @@ func rowsTime(b *testing.B, s *store.Store, id run.ID, steps int) time.Duration 
 	}, steps)
 }
 
-// storeNoise makes a run and stores its points, a step of all workers in one transaction.
-func storeNoise(b *testing.B, s *store.Store, id run.ID) {
+// storeLines makes a run and stores its points, a step of all workers in one transaction, and returns how many there are.
+func storeLines(b *testing.B, s *store.Store, id run.ID, line func(*rand.Rand, int) []measured) (count float64) {
 	b.Helper()
 	if _, _, err := s.CreateRun(b.Context(), run.Run{ID: id, State: run.Queued}, "", run.Event{RunID: id}); err != nil {
 		b.Fatal(err)
@@ -176,8 +220,9 @@ func storeNoise(b *testing.B, s *store.Store, id run.ID) {
 				RunID: id, AllocID: fmt.Sprint("a", rank), Stream: "stdout", Rank: rank, Attempt: 1, From: cursors[rank], To: to,
 				At: at.Add(time.Duration(rnd.IntN(100)) * time.Millisecond),
 			}
-			for i, v := range noise(rnd, step) {
-				bt.Points = append(bt.Points, points.Point{Metric: metricNames[i], Step: int64(step), Value: v, Exact: true})
+			for _, m := range line(rnd, step) {
+				bt.Points = append(bt.Points, points.Point{Metric: m.metric, Step: int64(step), Value: m.value, Exact: true})
+				count++
 			}
 			batches[rank] = bt
 			cursors[rank] = to
@@ -187,6 +232,7 @@ func storeNoise(b *testing.B, s *store.Store, id run.ID) {
 		}
 		at = at.Add(time.Second)
 	}
+	return count
 }
 
 // sealEnded ends the run and seals all that it has.
