@@ -12,6 +12,8 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/pgtest"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
@@ -73,7 +75,34 @@ func BenchmarkChunks(b *testing.B) {
 				benchmarkChunks(b, line)
 			}
 		})
+		b.Run(name+"-postgres", func(b *testing.B) {
+			for range b.N {
+				chunksInPostgres(b, line)
+			}
+		})
 	}
+}
+
+// chunksInPostgres does the same on PostgreSQL.
+func chunksInPostgres(b *testing.B, line func(*rand.Rand, int) []measured) {
+	b.Helper()
+	url := pgtest.URL(b)
+	s := opened(b, db.Options{URL: url})
+	id := run.ID("r-0000000001")
+	points := storeLines(b, s, id, line)
+	sealEnded(b, s, id)
+	pg, err := sql.Open("pgx", url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = pg.Close() }()
+	var size float64
+	if err := pg.QueryRowContext(b.Context(), `SELECT pg_total_relation_size('point_chunks')`).Scan(&size); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(size/points, "bytes/point")
+	b.ReportMetric(curveTime(b, s, id).Seconds()*1000, "ms-curve")
+	b.ReportMetric(seriesTime(b, s, id).Seconds()*1000, "ms-worker")
 }
 
 func benchmarkChunks(b *testing.B, line func(*rand.Rand, int) []measured) {
