@@ -35,7 +35,12 @@ func Delete(ctx context.Context, p *Points, tx *db.Tx, id run.ID) error {
 func (ps *Points) forget(id run.ID) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	maps.DeleteFunc(ps.series, func(k seriesKey, _ int64) bool { return k.run == id })
+	maps.DeleteFunc(ps.series, func(k seriesKey, n int64) bool {
+		if k.run == id {
+			delete(ps.bounds, n)
+		}
+		return k.run == id
+	})
 	delete(ps.names, id)
 	ps.heads.forget(id)
 }

@@ -18,6 +18,7 @@ type Points struct {
 
 	mu     sync.Mutex
 	series map[seriesKey]int64 // committed ones
+	bounds map[int64]int64     // of series: no row has a greater step
 	names  map[run.ID]*metricNames
 
 	sealing sync.Mutex // one SealPoints at a time
@@ -28,7 +29,7 @@ type Points struct {
 // New returns the points in a database.
 func New(d *db.DB) *Points {
 	return &Points{
-		db: d, series: map[seriesKey]int64{}, names: map[run.ID]*metricNames{},
+		db: d, series: map[seriesKey]int64{}, bounds: map[int64]int64{}, names: map[run.ID]*metricNames{},
 		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -47,6 +48,7 @@ type Writer struct {
 	rows    []headRow
 	at      map[rowKey]int // their places: a statement must not store one step of a series twice
 	fresh   map[seriesKey]int64
+	bounds  map[int64]int64          // of the series that were written
 	added   map[run.ID]map[int64]int // rows by series
 	repeats map[run.ID]repeats
 	named   []run.ID // runs whose names were read
@@ -54,7 +56,7 @@ type Writer struct {
 
 // NewWriter returns a writer for a transaction.
 func NewWriter(p *Points, tx *db.Tx) *Writer {
-	w := &Writer{p: p, tx: tx, at: map[rowKey]int{}, fresh: map[seriesKey]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
+	w := &Writer{p: p, tx: tx, at: map[rowKey]int{}, fresh: map[seriesKey]int64{}, bounds: map[int64]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
 	tx.OnEnd(w.end)
 	return w
 }
@@ -64,14 +66,16 @@ func (w *Writer) end(committed bool) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	if !committed {
+		for n := range w.bounds {
+			delete(w.p.bounds, n)
+		}
 		for _, id := range w.named {
 			delete(w.p.names, id)
 		}
 		return
 	}
-	for k, id := range w.fresh {
-		w.p.series[k] = id
-	}
+	maps.Copy(w.p.series, w.fresh)
+	maps.Copy(w.p.bounds, w.bounds)
 	w.p.heads.add(w.added)
 }
 
@@ -206,28 +210,67 @@ func (w *Writer) row(ctx context.Context, series int64, p Point, r Report) error
 	return w.Flush(ctx)
 }
 
-// Flush stores pending rows; call it before the commit. In the order of their key they are half the work.
+// Flush stores pending rows; call it before the commit. In the order of their key they are half the work, and those that are
+// surely new, which are nearly all, half of that on PostgreSQL.
 func (w *Writer) Flush(ctx context.Context) error {
-	if len(w.rows) == 0 {
+	slices.SortFunc(w.rows, func(a, b headRow) int { return cmp.Or(cmp.Compare(a.series, b.series), cmp.Compare(a.step, b.step)) })
+	var added, others []headRow
+	for _, r := range w.rows {
+		bound, err := w.bound(ctx, r.series)
+		if err != nil {
+			return err
+		}
+		if r.step <= bound {
+			others = append(others, r)
+			continue
+		}
+		added = append(added, r)
+		w.bounds[r.series] = r.step
+	}
+	w.rows = w.rows[:0]
+	clear(w.at)
+	if err := w.insert(ctx, added, ""); err != nil {
+		return err
+	}
+	return w.insert(ctx, others, upsert)
+}
+
+// bound is at least the greatest step of a series' rows.
+func (w *Writer) bound(ctx context.Context, series int64) (int64, error) {
+	bound, ok := w.bounds[series]
+	if ok {
+		return bound, nil
+	}
+	w.p.mu.Lock()
+	bound, ok = w.p.bounds[series]
+	w.p.mu.Unlock()
+	if !ok {
+		err := w.tx.QueryRow(ctx, `SELECT coalesce(max(step), ?) FROM points WHERE series = ?`, int64(math.MinInt64), series).Scan(&bound)
+		if err != nil {
+			return 0, err
+		}
+	}
+	w.bounds[series] = bound
+	return bound, nil
+}
+
+func (w *Writer) insert(ctx context.Context, rows []headRow, then string) error {
+	if len(rows) == 0 {
 		return nil
 	}
-	slices.SortFunc(w.rows, func(a, b headRow) int { return cmp.Or(cmp.Compare(a.series, b.series), cmp.Compare(a.step, b.step)) })
 	ints := func(name string, of func(headRow) int64) db.Column {
-		c := db.Column{Name: name, Ints: make([]int64, len(w.rows))}
-		for i, r := range w.rows {
+		c := db.Column{Name: name, Ints: make([]int64, len(rows))}
+		for i, r := range rows {
 			c.Ints[i] = of(r)
 		}
 		return c
 	}
-	values := make([]float64, len(w.rows))
-	for i, r := range w.rows {
+	values := make([]float64, len(rows))
+	for i, r := range rows {
 		values[i] = r.value
 	}
-	err := w.tx.InsertRows(ctx, "points", []db.Column{
+	return w.tx.InsertRows(ctx, "points", []db.Column{
 		ints("series", func(r headRow) int64 { return r.series }), ints("step", func(r headRow) int64 { return r.step }), {Name: "value", Floats: values},
 		ints("at", func(r headRow) int64 { return r.at }), ints("exact", func(r headRow) int64 { return r.exact }), ints("attempt", func(r headRow) int64 { return r.attempt }),
-	}, upsert)
-	w.rows = w.rows[:0]
-	clear(w.at)
-	return err
+	}, then)
 }
