@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -55,6 +56,31 @@ func BenchmarkDatabases(b *testing.B) {
 	b.Run("ingest", func(b *testing.B) { versus(b, wholePath) })
 	b.Run("run-page", func(b *testing.B) { versus(b, runPages) })
 	b.Run("queue-round", func(b *testing.B) { versus(b, rounds) })
+	b.Run("idle-console", idleConsoles)
+}
+
+// idleConsoles starts a console on each, on a database that is migrated, and reads its resident memory at rest.
+func idleConsoles(b *testing.B) {
+	for range b.N {
+		var memory, took [2]float64
+		for i, env := range [2]string{"COTRAIN_DATABASE_URL=", "COTRAIN_DATABASE_URL=" + pgtest.URL(b)} {
+			dir := b.TempDir()
+			_, s := firstPage(b, dir, env)
+			_ = s.cmd.Process.Signal(os.Interrupt) // it may be gone already
+			if _, err := s.cmd.Process.Wait(); err != nil {
+				b.Fatal(err)
+			}
+			d, s := firstPage(b, dir, env)
+			time.Sleep(time.Second) // what it is like at rest
+			memory[i], took[i] = residentMB(b, s.cmd.Process.Pid), float64(d.Microseconds())/1000
+		}
+		b.ReportMetric(memory[1], "MB-postgres")
+		b.ReportMetric(memory[0], "MB-baseline-sqlite")
+		b.ReportMetric(memory[1]/memory[0], "ratio-memory(<=2)")
+		b.ReportMetric(took[1], "ms-start-postgres")
+		b.ReportMetric(took[0], "ms-start-baseline-sqlite")
+		b.ReportMetric(took[1]/took[0], "ratio-start(<=2)")
+	}
 }
 
 const sampled = 501

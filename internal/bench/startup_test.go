@@ -51,10 +51,10 @@ func ms(ds []time.Duration) float64 {
 	return float64(ds[len(ds)/2].Microseconds()) / 1000
 }
 
-func firstPage(b *testing.B, dir string) (time.Duration, started) {
+func firstPage(b *testing.B, dir string, env ...string) (time.Duration, started) {
 	b.Helper()
 	began := time.Now()
-	s := start(b, []string{"COTRAIN_LISTEN=127.0.0.1:0", "COTRAIN_DATA_DIR=" + dir}, "server", "--dev")
+	s := start(b, append(env, "COTRAIN_LISTEN=127.0.0.1:0", "COTRAIN_DATA_DIR="+dir), "server", "--dev")
 	resp, err := http.Get("http://" + s.addr + "/")
 	if err != nil {
 		b.Fatal(err)
