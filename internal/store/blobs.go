@@ -33,6 +33,8 @@ func NewFileBlobs(dir string) (*FileBlobs, error) {
 	return &FileBlobs{root}, nil
 }
 
+func (b *FileBlobs) close() error { return b.root.Close() }
+
 // Put writes a temporary file and renames it, so readers never see half a blob.
 func (b *FileBlobs) Put(_ context.Context, name string, data []byte) error {
 	if err := b.root.MkdirAll(filepath.Dir(name), 0o750); err != nil {

@@ -20,3 +20,6 @@ func (s *Store) LimitPages(ctx context.Context, n int) error {
 
 // Lock returns the file that keeps other consoles from the folder.
 func (s *Store) Lock() *os.File { return s.lock }
+
+// Migrations are those of the store.
+var Migrations = migrations

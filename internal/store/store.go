@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/points"
+	"github.com/cotrain/cotrain/internal/store/transfer"
 )
 
 // Store is the console's memory. Its methods are safe for concurrent use.
@@ -27,6 +28,12 @@ type Store struct {
 
 	ordered chan struct{}
 }
+
+// What is in a data folder: SQLite's database, and the archive of logs.
+const (
+	databaseFile = "cotrain.db"
+	logsFolder   = "logs"
+)
 
 // Open opens or creates the store in dir (cotrain.db and logs/) and migrates it; see [OpenAt].
 func Open(ctx context.Context, dir string) (*Store, error) {
@@ -46,11 +53,11 @@ func OpenAt(ctx context.Context, dir string, o db.Options) (*Store, error) {
 	if err != nil {
 		return nil, cannotOpen(dir, err)
 	}
-	blobs, err := NewFileBlobs(filepath.Join(dir, "logs"))
+	blobs, err := NewFileBlobs(filepath.Join(dir, logsFolder))
 	if err != nil {
 		return nil, errors.Join(cannotOpen(dir, err), unlockDir(lock))
 	}
-	o.File = filepath.Join(dir, "cotrain.db")
+	o.File = filepath.Join(dir, databaseFile)
 	s, err := OpenWith(ctx, o, blobs)
 	if err != nil {
 		return nil, errors.Join(err, unlockDir(lock))
@@ -123,6 +130,9 @@ func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := transfer.Unfinished(ctx, d); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	return &Store{Points: points.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
 }

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -21,12 +22,14 @@ type Options struct {
 	// ConnectTimeout bounds the making of one connection (default 5 s), Timeout each wait for PostgreSQL's answer (default
 	// 30 s).
 	ConnectTimeout, Timeout time.Duration
+
+	existing, reading bool // see OpenExisting and OpenReading
 }
 
 // DB is a database, safe for concurrent use.
 type DB struct {
 	dialect     *dialect
-	dir         string // SQLite's folder
+	file        string // SQLite's
 	where       string // PostgreSQL's name and address
 	version     string // of the database program
 	write, read *sql.DB
@@ -38,9 +41,24 @@ type DB struct {
 // Open opens or creates a database and migrates it. It refuses a schema newer than the migrations, and PostgreSQL in use by
 // another console ([ErrInUse]).
 func Open(ctx context.Context, o Options, m Migrations) (*DB, error) {
-	migrate := func(d *DB) error { return d.migrate(ctx, m) }
+	return open(ctx, o, func(d *DB) error { return d.migrate(ctx, m) })
+}
+
+// OpenExisting is [Open] for a database that must be there, with the schema of the migrations.
+func OpenExisting(ctx context.Context, o Options, m Migrations) (*DB, error) {
+	o.existing = true
+	return open(ctx, o, func(d *DB) error { return d.current(ctx, m) })
+}
+
+// OpenReading is [OpenExisting] for reading only, also while a console has the database, or from a standby.
+func OpenReading(ctx context.Context, o Options, m Migrations) (*DB, error) {
+	o.existing, o.reading = true, true
+	return open(ctx, o, func(d *DB) error { return d.current(ctx, m) })
+}
+
+func open(ctx context.Context, o Options, prepare func(*DB) error) (*DB, error) {
 	if o.URL == "" {
-		return openSQLite(ctx, o.File, migrate)
+		return openSQLite(ctx, o, prepare)
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 16
@@ -51,7 +69,7 @@ func Open(ctx context.Context, o Options, m Migrations) (*DB, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
-	return openPostgres(ctx, o, migrate)
+	return openPostgres(ctx, o, prepare)
 }
 
 // Close closes the database; commits are on disk.
@@ -77,6 +95,9 @@ func (d *DB) String() string {
 	}
 	return fmt.Sprintf("%s %s, database %s", d.dialect.name, d.version, d.where)
 }
+
+// Name is the database's, without its program: /srv/cotrain/cotrain.db, or cotrain at db:5432.
+func (d *DB) Name() string { return cmp.Or(d.where, d.file) }
 
 // Gone receives an error once another console has taken the database; nil, which never receives, with SQLite.
 func (d *DB) Gone() <-chan error {

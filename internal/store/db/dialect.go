@@ -27,6 +27,7 @@ type dialect struct {
 	// containing makes that parameter of a text without line breaks.
 	containing func(text string) string
 	explain    string
+	catalog    catalog
 	// arrays is true where a parameter can be a list.
 	arrays bool
 	// concurrent is true where write transactions run side by side.
@@ -44,6 +45,7 @@ var sqliteDialect = &dialect{
 	contains:   `SELECT t.id FROM run_text_index i JOIN run_texts t ON t.number = i.rowid WHERE i.text MATCH ?`,
 	explain:    `EXPLAIN QUERY PLAN `,
 	containing: func(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""`) + `"` },
+	catalog:    sqliteCatalog,
 	repeatable: never, undone: never,
 }
 
@@ -57,7 +59,8 @@ var postgresDialect = &dialect{
 	containing: func(text string) string {
 		return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
 	},
-	arrays: true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone,
+	catalog: postgresCatalog,
+	arrays:  true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone,
 }
 
 const forUpdate = ` FOR UPDATE`
@@ -111,7 +114,7 @@ var schemaWords = strings.NewReplacer(
 func postgresSchema(q string) string { return schemaWords.Replace(q) }
 
 // arguments makes both databases store the same: names and texts as valid UTF-8 without NUL, which PostgreSQL refuses;
-// truth as 1 and 0; NaN as NULL, as SQLite does.
+// truth as 1 and 0; NaN as NULL and zero without a sign, as SQLite does.
 func arguments(args []any) ([]any, error) {
 	for i, a := range args {
 		switch v := a.(type) {
@@ -121,8 +124,11 @@ func arguments(args []any) ([]any, error) {
 		case bool:
 			args[i] = number(v)
 		case float64:
-			if math.IsNaN(v) {
+			switch {
+			case math.IsNaN(v):
 				args[i] = nil
+			case v == 0:
+				args[i] = 0.0 // without a sign
 			}
 		case driver.Valuer:
 			value, err := v.Value()

@@ -45,6 +45,9 @@ func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB,
 	set("tcp_keepalives_interval", "5")
 	set("tcp_keepalives_count", "3")
 	d := &DB{dialect: postgresDialect, where: fmt.Sprintf("%s at %s", cfg.Database, address(cfg)), maxConns: o.MaxConns}
+	if o.reading {
+		cfg.RuntimeParams["default_transaction_read_only"] = "on"
+	}
 	if d.owner, err = d.prepare(ctx, cfg, o, migrate); err != nil {
 		return nil, err
 	}
@@ -68,8 +71,11 @@ func (d *DB) prepare(ctx context.Context, cfg *pgx.ConnConfig, o Options, migrat
 	d.write = pool
 	limit, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	if err := d.checkPostgres(limit); err != nil {
+	if err := d.checkPostgres(limit, o); err != nil {
 		return nil, err
+	}
+	if o.reading {
+		return nil, migrate(d)
 	}
 	w, err := own(ctx, cfg, o)
 	if err != nil {
@@ -100,8 +106,9 @@ func withoutSecrets(err error) string {
 	return "it cannot be parsed"
 }
 
-// checkPostgres refuses a server on which the store would not be what it is elsewhere, and creates the schema.
-func (d *DB) checkPostgres(ctx context.Context) error {
+// checkPostgres refuses a server on which the store would not be what it is elsewhere, and creates the schema unless it
+// must exist.
+func (d *DB) checkPostgres(ctx context.Context, o Options) error {
 	var number int
 	var encoding, schema string
 	var standby, readOnly bool
@@ -119,10 +126,15 @@ func (d *DB) checkPostgres(ctx context.Context) error {
 		return refuse("is version "+d.version+", and CoTrain needs 15 or newer", "Upgrade the server, or use another one.")
 	case encoding != "UTF8":
 		return refuse("has the encoding "+encoding+", and CoTrain needs UTF8", "Create it with: CREATE DATABASE cotrain ENCODING 'UTF8' TEMPLATE template0.")
+	case o.reading:
+		return nil
 	case standby:
 		return refuse("is a standby, which cannot be written", "Give the address of the primary, or several hosts and target_session_attrs=read-write.")
 	case readOnly:
 		return refuse("only allows reading (default_transaction_read_only is on)", "Turn that off for the console's user, or use another user.")
+	}
+	if o.existing {
+		return nil
 	}
 	if _, err := d.write.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS `+pgx.Identifier{strings.Trim(schema, `" `)}.Sanitize()); err != nil && !denied(err) {
 		return fmt.Errorf("database %s: %w", d.where, MapError(err))

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 
 	"modernc.org/sqlite"
@@ -16,17 +18,27 @@ import (
 // readers is the number of concurrent queries.
 const readers = 4
 
-func openSQLite(ctx context.Context, file string, migrate func(*DB) error) (*DB, error) {
-	write, err := sql.Open("sqlite", sqliteDSN(file, "_txlock=immediate"))
+func openSQLite(ctx context.Context, o Options, prepare func(*DB) error) (*DB, error) {
+	mode := "mode=rwc"
+	switch {
+	case o.reading:
+		mode = "mode=ro"
+	case o.existing:
+		mode = "mode=rw"
+	}
+	if _, err := os.Stat(o.File); o.existing && errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.ErrNotFound, "There is no database "+o.File+".", "Check the data folder.")
+	}
+	write, err := sql.Open("sqlite", sqliteDSN(o.File, mode+"&_txlock=immediate"))
 	if err != nil {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	d := &DB{dialect: sqliteDialect, dir: filepath.Dir(file), write: write, stmts: &statements{db: write, byQuery: map[string]*sql.Stmt{}}}
-	if err := migrate(d); err != nil {
+	d := &DB{dialect: sqliteDialect, file: o.File, write: write, stmts: &statements{db: write, byQuery: map[string]*sql.Stmt{}}}
+	if err := prepare(d); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	if d.read, err = sql.Open("sqlite", sqliteDSN(file, "_pragma=query_only(1)")); err != nil {
+	if d.read, err = sql.Open("sqlite", sqliteDSN(o.File, mode+"&_pragma=query_only(1)")); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	d.read.SetMaxOpenConns(readers)
@@ -35,6 +47,14 @@ func openSQLite(ctx context.Context, file string, migrate func(*DB) error) (*DB,
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// dir is SQLite's folder, "" for PostgreSQL.
+func (d *DB) dir() string {
+	if d.file == "" {
+		return ""
+	}
+	return filepath.Dir(d.file)
 }
 
 // sqliteDSN sets what every connection needs. With synchronous NORMAL a killed process loses nothing; a power cut can lose

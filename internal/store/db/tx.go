@@ -70,7 +70,7 @@ func (d *DB) repeat(ctx context.Context, do func() error, again func(error) bool
 			err = do()
 		}
 		if f := (*fault.Error)(nil); errors.Is(MapError(err), fault.ErrFull) && errors.As(MapError(err), &f) {
-			return diskFull(d.dir, f.Unwrap())
+			return diskFull(d.dir(), f.Unwrap())
 		}
 		if err == nil || try == tries || errors.As(err, &unknown{}) || !again(err) {
 			return MapError(err)

@@ -10,6 +10,7 @@ CREATE INDEX runs_by_expiry ON runs (started_at + 1000 * max_seconds) WHERE stat
 ALTER TABLE workers ADD COLUMN started_at INTEGER NOT NULL DEFAULT 0;
 UPDATE workers SET started_at = coalesce(CAST(round(1000 * unixepoch(json_extract(body, '$.started_at'), 'subsec')) AS INTEGER), 0);
 
+ALTER TABLE runs DROP COLUMN words;
 -- What the list of runs is searched for: name, ID, description and tags; see store.searchable.
 CREATE TABLE run_texts (
     number INTEGER PRIMARY KEY,           -- of the run, from its ID: the same order

@@ -1,0 +1,422 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/pgtest"
+	"github.com/cotrain/cotrain/internal/store/points"
+	"github.com/cotrain/cotrain/internal/store/transfer"
+)
+
+// TestBothDatabasesHaveTheSameTables keeps a migration from being forgotten in one of them, or by a copy.
+func TestBothDatabasesHaveTheSameTables(t *testing.T) {
+	t.Parallel()
+	lite, pg := openDB(t, db.Options{File: filepath.Join(t.TempDir(), "cotrain.db")}), openDB(t, db.Options{URL: pgtest.URL(t)})
+	tables := map[string][]db.Table{}
+	left := transfer.Left()
+	for name, d := range map[string]*db.DB{"SQLite": lite, "PostgreSQL": pg} {
+		all, err := d.Tables(t.Context())
+		must(t, err)
+		for _, table := range all {
+			delete(left, table.Name)
+		}
+		tables[name], err = transfer.Tables(t.Context(), d)
+		must(t, err)
+	}
+	delete(left, "store_copy") // there only during a copy
+	if len(left) > 0 {
+		t.Errorf("%v are said to stay behind, but neither database has them", left)
+	}
+	if len(tables["SQLite"]) < 18 {
+		t.Errorf("only %d tables are copied", len(tables["SQLite"]))
+	}
+	for _, d := range transfer.Differences(tables["SQLite"], tables["PostgreSQL"]) {
+		t.Error("PostgreSQL:", d)
+	}
+	for _, d := range transfer.Differences(tables["PostgreSQL"], tables["SQLite"]) {
+		t.Error("SQLite:", d)
+	}
+}
+
+func openDB(t *testing.T, o db.Options) *db.DB {
+	t.Helper()
+	m, err := store.Migrations()
+	must(t, err)
+	d, err := db.Open(t.Context(), o, m)
+	must(t, err)
+	t.Cleanup(func() { must(t, d.Close()) })
+	return d
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cell draws what a column can hold.
+func cell(c db.TableColumn) *rapid.Generator[any] {
+	var g *rapid.Generator[any]
+	switch c.Type {
+	case db.Text:
+		g = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a", "b", "\n", "é", "\uFFFD", "👍", strings.Repeat("x", 70_000)})).AsAny()
+	case db.Integer:
+		g = rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64(), rapid.SampledFrom([]int64{math.MinInt64, -1, math.MaxInt64})).AsAny()
+	case db.Double:
+		g = rapid.OneOf(rapid.Float64(), rapid.SampledFrom([]float64{math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 5, math.MaxFloat64, math.SmallestNonzeroFloat64, math.NaN()})).AsAny()
+	case db.Blob:
+		g = rapid.OneOf(rapid.SliceOf(rapid.Byte()), rapid.Just([]byte{}), rapid.Just([]byte{0, 0xff, 0})).AsAny()
+	}
+	if c.Nullable {
+		return rapid.OneOf(rapid.Just[any](nil), g)
+	}
+	return g
+}
+
+// rowsOf reads all of a table.
+func rowsOf(ctx context.Context, t *rapid.T, d *db.DB, table db.Table) [][]any {
+	var columns []string
+	for _, c := range table.Columns {
+		columns = append(columns, c.Name)
+	}
+	rows, err := d.Query(ctx, `SELECT `+strings.Join(columns, ", ")+` FROM `+table.Name+` ORDER BY `+strings.Join(table.Key, ", "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := db.Collect(rows, func(row db.Scanner) ([]any, error) {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		err := row.Scan(into...)
+		for i, v := range values {
+			if b, ok := v.([]byte); ok {
+				values[i] = string(b) // an empty one is nil or not, as the driver likes
+			}
+			if v == nil && !table.Columns[i].Nullable {
+				values[i] = ""
+			}
+		}
+		return values, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestAnythingComesBackAsItWas copies random rows of all tables to PostgreSQL and back.
+func TestAnythingComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	lite := func() *db.DB { return openDB(t, db.Options{File: filepath.Join(t.TempDir(), "cotrain.db")}) }
+	first, there, back := lite(), openDB(t, db.Options{URL: pgtest.URL(t)}), lite()
+	tables, err := transfer.Tables(ctx, first)
+	must(t, err)
+	rapid.Check(t, func(rt *rapid.T) {
+		for _, d := range []*db.DB{first, there, back} {
+			clearTables(ctx, t, d, tables)
+		}
+		want := map[string][][]any{}
+		for _, table := range tables {
+			insertRandom(ctx, rt, first, table)
+			want[table.Name] = rowsOf(ctx, rt, first, table)
+		}
+		copied, err := transfer.Copy(ctx, first, there, silent)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		returned, err := transfer.Copy(ctx, there, back, silent)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if diff := cmp.Diff(copied, returned); diff != "" {
+			rt.Fatalf("sums differ: %s", diff)
+		}
+		for where, d := range map[string]*db.DB{"there": there, "back": back} {
+			for _, table := range tables {
+				if diff := cmp.Diff(want[table.Name], rowsOf(ctx, rt, d, table)); diff != "" {
+					rt.Errorf("%s: %s differs: %s", where, table.Name, diff)
+				}
+			}
+			before, err := first.LastNumbers(ctx)
+			must(t, err)
+			after, err := d.LastNumbers(ctx)
+			must(t, err)
+			for _, table := range []string{"events", "log_chunks", "point_chunks"} {
+				if before[table] > after[table] {
+					rt.Errorf("%s: %s goes on from %d, not %d", where, table, after[table], before[table])
+				}
+			}
+		}
+	})
+}
+
+func clearTables(ctx context.Context, t *testing.T, d *db.DB, tables []db.Table) {
+	must(t, d.Write(ctx, func(tx *db.Tx) error {
+		for _, table := range tables {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+table.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+func insertRandom(ctx context.Context, rt *rapid.T, d *db.DB, table db.Table) {
+	var names []string
+	for _, c := range table.Columns {
+		names = append(names, c.Name)
+	}
+	for range rapid.IntRange(0, 3).Draw(rt, "rows of "+table.Name) {
+		var values []any
+		for _, c := range table.Columns {
+			values = append(values, cell(c).Draw(rt, table.Name+"."+c.Name))
+		}
+		if _, err := d.Exec(ctx, `INSERT INTO `+table.Name+` (`+strings.Join(names, ", ")+`) VALUES (?`+strings.Repeat(",?", len(values)-1)+`) ON CONFLICT DO NOTHING`, values...); err != nil {
+			rt.Fatal(err)
+		}
+	}
+}
+
+func silent(transfer.Progress) {}
+
+// fill makes what a console keeps of some runs: points as rows and chunks, curves, logs sealed and not, events, a sweep and
+// a template.
+func fill(ctx context.Context, s *store.Store, runs int) error {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for n := range runs {
+		id := run.ID("r-00000000" + string("0123456789abcdefghijklmnopqrstuv"[n/32]) + string("0123456789abcdefghijklmnopqrstuv"[n%32]))
+		r := run.Run{ID: id, Name: "run " + string(id), State: run.Queued, CreatedAt: start, Config: strings.Repeat("x = 1\n", 200), Shape: run.Shape{Nodes: 1}, StepsTotal: 2000, InnerSteps: 5,
+			Options: run.Options{Description: "of a test", Tags: []string{"tag", "7b"}, Priority: 60, MaxDuration: 3600}}
+		if _, _, err := s.CreateRun(ctx, r, "key "+string(id), run.Event{RunID: id, At: start, Kind: "state", Level: "info", Actor: "ann", To: run.Queued, Rank: -1}); err != nil {
+			return err
+		}
+		for _, state := range []run.State{run.Dispatching, run.Pending, run.Running, run.Succeeded} {
+			_, err := s.Update(ctx, id, func(u *store.Update) error {
+				u.Run.Attempt = 1
+				u.Attempt = run.Attempt{RunID: id, Number: 1, ParentJob: "p", JobID: "job " + string(id), CreatedAt: start}
+				u.Workers = []run.Worker{{AllocID: "alloc " + string(id), RunID: id, Attempt: 1, State: run.WorkerRunning, StartedAt: start}}
+				return u.Move(state, run.Console, "", start)
+			})
+			if err != nil {
+				return err
+			}
+		}
+		b := &store.Batch{RunID: id, AllocID: "alloc " + string(id), Stream: "stdout", Attempt: 1, At: start, To: store.Cursor{File: "f", Offset: 1}, Log: []byte(strings.Repeat("a line\n", 1000)),
+			Checkpoints: []store.Checkpoint{{Step: 5, Path: "models/step_5"}}}
+		for step := range int64(1500) {
+			loss := 10 / float64(step+1)
+			if step == 700 {
+				loss = math.NaN()
+			}
+			b.Points = append(b.Points, points.Point{Metric: "loss", Step: step, Value: loss, Exact: true}, points.Point{Metric: "tokens_per_second", Step: step, Value: float64(step)})
+		}
+		if err := s.Commit(ctx, []*store.Batch{b}); err != nil {
+			return err
+		}
+		for more := true; more; {
+			part, _, err := s.RollUp(ctx, id)
+			if err != nil {
+				return err
+			}
+			more = part.More
+		}
+		head, err := s.Headline(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := s.SaveProgress(ctx, id, head); err != nil {
+			return err
+		}
+		if err := s.Seal(ctx, id, 1); err != nil {
+			return err
+		}
+	}
+	for more := true; more; {
+		var err error
+		if more, err = s.SealPoints(ctx); err != nil {
+			return err
+		}
+	}
+	late := &store.Batch{RunID: "r-0000000000", AllocID: "late", Stream: "stdout", Attempt: 1, At: start, To: store.Cursor{File: "f", Offset: 1}, Log: []byte("late\n"),
+		Points: []points.Point{{Metric: "other", Step: 3, Value: math.Inf(1)}}}
+	if err := s.Commit(ctx, []*store.Batch{late}); err != nil {
+		return err
+	}
+	if _, err := s.SaveTemplate(ctx, run.Template{Name: "one", Config: "x = 1"}, 0); err != nil {
+		return err
+	}
+	_, _, err := s.CreateSweep(ctx, run.Sweep{ID: "s-0000000001", Name: "sweep", CreatedAt: start}, "", []run.Run{
+		{ID: "r-000000000v", State: run.Queued, CreatedAt: start, Shape: run.Shape{Nodes: 1}, Origin: run.Origin{Sweep: "s-0000000001"}}},
+		[]run.Event{{RunID: "r-000000000v", At: start, Kind: "state", Level: "info", Actor: "ann", To: run.Queued, Rank: -1}})
+	return err
+}
+
+// filled is a data folder with SQLite.
+func filled(t *testing.T, runs int) string {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), dir)
+	must(t, err)
+	must(t, fill(t.Context(), s, runs))
+	must(t, s.Close())
+	return dir
+}
+
+// TestAConsoleGoesOnAfterItsMove is about what a copy of rows alone would lose.
+func TestAConsoleGoesOnAfterItsMove(t *testing.T) {
+	t.Parallel()
+	ctx, dir, url := t.Context(), filled(t, 2), pgtest.URL(t)
+	before, err := store.Open(ctx, dir)
+	must(t, err)
+	log, err := before.Logs(ctx, "r-0000000001", run.LogQuery{Rank: -1, Limit: 9999})
+	must(t, err)
+	must(t, before.DeleteRun(ctx, "r-000000000v")) // the newest event
+	must(t, before.Close())
+
+	var told []transfer.Progress
+	copied, err := store.Copy(ctx, store.Copying{From: dir, To: url, Tell: func(p transfer.Progress) {
+		if p.Done {
+			told = append(told, p)
+		}
+	}})
+	must(t, err)
+	if len(told) != 2*len(copied.Tables) || copied.Logs != (store.LogsCopied{Blocks: 2}) {
+		t.Errorf("told %v; logs %+v", told, copied.Logs)
+	}
+	after, err := store.OpenAt(ctx, dir, db.Options{URL: url, MaxConns: 4})
+	must(t, err)
+	defer func() { must(t, after.Close()) }()
+	got, err := after.Logs(ctx, "r-0000000001", run.LogQuery{Rank: -1, Limit: 9999})
+	if diff := cmp.Diff(log, got); err != nil || diff != "" || len(got) != 1000 {
+		t.Errorf("%d lines, %v: %s", len(got), err, diff)
+	}
+	b := &store.Batch{RunID: "r-0000000001", AllocID: "new", Stream: "stdout", Attempt: 1, At: time.UnixMilli(1), To: store.Cursor{File: "f", Offset: 1}, Log: []byte("on\n"),
+		Points: []points.Point{{Metric: "new", Step: 1, Value: 1}}}
+	must(t, after.Commit(ctx, []*store.Batch{b}))
+	if b.ChunkID <= int64(log[len(log)-1].Pos)>>16 {
+		t.Errorf("chunk %d is not after %d, which is sealed", b.ChunkID, log[len(log)-1].Pos>>16)
+	}
+	if found, err := after.Runs(ctx, run.RunFilter{Text: "7b", Limit: 9}); err != nil || len(found) != 2 {
+		t.Errorf("a search finds %d runs, %v", len(found), err)
+	}
+}
+
+func TestLogsFollowToAnotherFolder(t *testing.T) {
+	t.Parallel()
+	ctx, dir, url := t.Context(), filled(t, 3), pgtest.URL(t)
+	must(t, os.Remove(filepath.Join(dir, "logs", "r-0000000001", firstFile(t, filepath.Join(dir, "logs", "r-0000000001")))))
+	server, back := t.TempDir(), t.TempDir()
+	copied, err := store.Copy(ctx, store.Copying{From: dir, To: url, Folder: server, Tell: silent})
+	must(t, err)
+	if l := copied.Logs; l.Blocks != 3 || l.Copied != 2 || l.Missing != 1 || !strings.Contains(copied.String(), "1 of 3 sealed blocks of logs were already missing") {
+		t.Errorf("%+v: %s", l, copied)
+	}
+	if _, err := store.Copy(ctx, store.Copying{From: url, To: back, Tell: silent}); !errors.Is(err, fault.ErrNotFound) || !strings.Contains(err.Error(), "--data-dir") {
+		t.Errorf("without their folder: %v", err)
+	}
+	_, err = store.Copy(ctx, store.Copying{From: url, To: back, Folder: server, Tell: silent})
+	must(t, err)
+	name := filepath.Join("logs", "r-0000000002")
+	name = filepath.Join(name, firstFile(t, filepath.Join(dir, name)))
+	a, err := os.ReadFile(filepath.Join(dir, name))
+	must(t, err)
+	if b, err := os.ReadFile(filepath.Join(back, name)); err != nil || !slices.Equal(a, b) {
+		t.Errorf("the block differs: %v", err)
+	}
+}
+
+func firstFile(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	must(t, err)
+	return files[0].Name()
+}
+
+func TestACopyIsRefused(t *testing.T) {
+	t.Parallel()
+	ctx, dir := t.Context(), filled(t, 1)
+	t.Run("while a console has the source", func(t *testing.T) {
+		t.Parallel()
+		dir := filled(t, 1)
+		s, err := store.Open(ctx, dir)
+		must(t, err)
+		defer func() { must(t, s.Close()) }()
+		refused(t, store.Copying{From: dir, To: pgtest.URL(t)}, fault.ErrInUse, "Stop it")
+	})
+	t.Run("while a console has the destination", func(t *testing.T) {
+		t.Parallel()
+		url := pgtest.URL(t)
+		openPostgres(t, url)
+		refused(t, store.Copying{From: filled(t, 1), To: url}, fault.ErrInUse, "The database is in use")
+	})
+	t.Run("into what is not empty", func(t *testing.T) {
+		t.Parallel()
+		url := pgtest.URL(t)
+		_, err := store.Copy(ctx, store.Copying{From: dir, To: url, Tell: silent})
+		must(t, err)
+		refused(t, store.Copying{From: filled(t, 1), To: url}, fault.ErrConflict, "not empty", "it has finished")
+	})
+	t.Run("between two of a kind", func(t *testing.T) {
+		t.Parallel()
+		refused(t, store.Copying{From: dir, To: t.TempDir()}, fault.ErrInvalid, "postgres://")
+		refused(t, store.Copying{From: "postgres://a", To: "postgresql://b"}, fault.ErrInvalid, "pg_dump")
+	})
+	t.Run("from what is not there", func(t *testing.T) {
+		t.Parallel()
+		nowhere := filepath.Join(t.TempDir(), "nowhere")
+		refused(t, store.Copying{From: nowhere, To: pgtest.URL(t)}, fault.ErrNotFound, nowhere)
+		refused(t, store.Copying{From: t.TempDir(), To: pgtest.URL(t)}, fault.ErrNotFound, "cotrain.db")
+		refused(t, store.Copying{From: pgtest.URL(t), To: t.TempDir()}, fault.ErrNotFound, "no console's data")
+		if _, err := os.Stat(nowhere); err == nil {
+			t.Error("the source's folder was made")
+		}
+	})
+	t.Run("from an older schema", func(t *testing.T) {
+		t.Parallel()
+		old := t.TempDir()
+		older(t, old, 11)
+		refused(t, store.Copying{From: old, To: pgtest.URL(t)}, fault.ErrConflict, "version 11", "cotrain server")
+	})
+	t.Run("without telling a password", func(t *testing.T) {
+		t.Parallel()
+		for _, url := range []string{"postgres://me:s3cret@127.0.0.1:1/x?sslmode=disable", "postgres://me:s3cret@[::1", "postgres://me@127.0.0.1:1/x?password=s3cret&sslmode=nonsense"} {
+			_, err := store.Copy(ctx, store.Copying{From: filled(t, 1), To: url, Tell: silent})
+			if err == nil || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%v", err)
+			}
+		}
+	})
+}
+
+func refused(t *testing.T, c store.Copying, kind fault.Kind, words ...string) {
+	t.Helper()
+	c.Tell = silent
+	_, err := store.Copy(t.Context(), c)
+	if !errors.Is(err, kind) {
+		t.Errorf("%s to %s: %v, want %s", c.From, c.To, err, kind)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%v does not say %q", err, w)
+		}
+	}
+}
