@@ -7,20 +7,30 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/transfer"
 )
 
-// Copying is what [Copy] is to do. From and To are a PostgreSQL URL and a data folder with SQLite (DIR, or sqlite:///DIR),
-// either way round.
-type Copying struct {
-	From, To string
-	// Folder is the data folder of the console on PostgreSQL, "" for that with SQLite: logs/ then stays where it is.
+// Address is where a console's data is.
+type Address struct {
+	// Folder is its data folder.
 	Folder string
-	Tell   func(transfer.Progress)
+	// Database has a URL unless it is SQLite in Folder.
+	Database db.Options
+}
+
+// resolved has an absolute folder, the same for each way to write it, and the database's file.
+func (a Address) resolved() Address {
+	if abs, err := filepath.Abs(a.Folder); err == nil { // else there is no working folder, which using it will say
+		a.Folder = abs
+	}
+	if real, err := filepath.EvalSymlinks(a.Folder); err == nil { // else it is not there yet
+		a.Folder = real
+	}
+	a.Database.File = filepath.Join(a.Folder, databaseFile)
+	return a
 }
 
 // Copied is the result of [Copy].
@@ -56,17 +66,13 @@ func (c *Copied) String() string {
 }
 
 // Copy makes a console's data in one of the two databases that of the other, which must be empty; see [transfer.Copy].
-// Consoles are kept from both meanwhile. The source is not changed, nor migrated: it must have this program's schema.
-func Copy(ctx context.Context, c Copying) (out *Copied, err error) {
-	from, to := parseAddress(c.From), parseAddress(c.To)
-	switch {
-	case (from.URL == "") == (to.URL == ""):
-		return nil, fault.New(fault.ErrInvalid, "One of the two must be a PostgreSQL database (postgres://...), the other a data folder with SQLite.", "For a copy of the same kind use pg_dump, or SQLite's backup.")
-	case from.folder == "":
-		from.folder = folderOf(c.Folder, to.folder)
-	default:
-		to.folder = folderOf(c.Folder, from.folder)
+// Sealed logs are copied where the data folders differ. Consoles are kept from both meanwhile. The source is not changed,
+// nor migrated: it must have this program's schema.
+func Copy(ctx context.Context, from, to Address, tell func(transfer.Progress)) (out *Copied, err error) {
+	if (from.Database.URL == "") == (to.Database.URL == "") {
+		return nil, fault.New(fault.ErrInvalid, "One side must be a PostgreSQL database, and the other a data folder with SQLite.", "Use pg_dump or SQLite's VACUUM INTO for a copy of the same kind.")
 	}
+	from, to = from.resolved(), to.resolved()
 	unlock, err := lockFolders(from, to)
 	if err != nil {
 		return nil, err
@@ -76,7 +82,7 @@ func Copy(ctx context.Context, c Copying) (out *Copied, err error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := db.OpenExisting(ctx, from.Options, m)
+	source, err := db.OpenExisting(ctx, from.Database, m)
 	if err != nil {
 		return nil, fmt.Errorf("open the source: %w", err)
 	}
@@ -84,55 +90,23 @@ func Copy(ctx context.Context, c Copying) (out *Copied, err error) {
 	if err := transfer.Unfinished(ctx, source); err != nil {
 		return nil, err
 	}
-	target, err := db.Open(ctx, to.Options, m)
+	target, err := db.Open(ctx, to.Database, m)
 	if err != nil {
 		return nil, fmt.Errorf("open the destination: %w", err)
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
 	out = &Copied{From: source.Name(), To: target.Name()}
-	if out.Logs, err = copyLogs(ctx, source, from.folder, to.folder); err != nil {
+	if out.Logs, err = copyLogs(ctx, source, from.Folder, to.Folder); err != nil {
 		return nil, err
 	}
-	out.Tables, err = transfer.Copy(ctx, source, target, c.Tell)
+	out.Tables, err = transfer.Copy(ctx, source, target, tell)
 	return out, err
 }
 
-// address is a console's database and data folder.
-type address struct {
-	db.Options
-	folder string
-}
-
-func parseAddress(text string) address {
-	if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
-		return address{Options: db.Options{URL: text, MaxConns: 4}}
-	}
-	dir := strings.TrimPrefix(text, "sqlite://")
-	if filepath.Base(dir) == databaseFile {
-		dir = filepath.Dir(dir)
-	}
-	dir = folderOf(dir, "")
-	return address{db.Options{File: filepath.Join(dir, databaseFile)}, dir}
-}
-
-// folderOf is an absolute path of a folder, that of another if it is not set.
-func folderOf(dir, other string) string {
-	if dir == "" {
-		return other
-	}
-	if abs, err := filepath.Abs(dir); err == nil { // else there is no working folder, which using it will say
-		dir = abs
-	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil { // else it is not there yet
-		dir = real
-	}
-	return dir
-}
-
 // lockFolders keeps consoles from the data folders, and makes the destination's.
-func lockFolders(from, to address) (unlock func() error, err error) {
-	if _, err := os.Stat(from.folder); errors.Is(err, fs.ErrNotExist) && from.URL == "" {
-		return nil, fault.New(fault.ErrNotFound, "There is no data folder "+from.folder+".", "Check the path.")
+func lockFolders(from, to Address) (unlock func() error, err error) {
+	if _, err := os.Stat(from.Folder); errors.Is(err, fs.ErrNotExist) && from.Database.URL == "" {
+		return nil, fault.New(fault.ErrNotFound, "There is no data folder "+from.Folder+".", "Check the path.")
 	}
 	var locks []*os.File
 	unlock = func() error {
@@ -142,8 +116,8 @@ func lockFolders(from, to address) (unlock func() error, err error) {
 		}
 		return errors.Join(errs...)
 	}
-	for i, dir := range []string{from.folder, to.folder} {
-		if i == 1 && dir == from.folder {
+	for i, dir := range []string{from.Folder, to.Folder} {
+		if i == 1 && dir == from.Folder {
 			break
 		}
 		if err := os.MkdirAll(dir, 0o750); err != nil {

@@ -22,15 +22,22 @@ import (
 	"github.com/cotrain/cotrain/internal/store/transfer"
 )
 
-// killedCopy is the environment variable by which the test below makes its own program a copy to be killed.
-const killedCopy = "COTRAIN_TEST_KILLED_COPY"
+// killedCopy and killedWay are the environment variables by which the test below makes its own program a copy to be killed.
+const (
+	killedCopy = "COTRAIN_TEST_KILLED_COPY" // folder and URL
+	killedWay  = "COTRAIN_TEST_KILLED_WAY"  // there or back
+)
 
 // TestAKilledCopyGoesOnWhereItStopped kills copies at random places, both ways, until one is done. It is not parallel: a
 // process that it is about to start has for a moment the locks of the data folders that other tests have open.
 func TestAKilledCopyGoesOnWhereItStopped(t *testing.T) {
 	if sides := os.Getenv(killedCopy); sides != "" {
-		from, to, _ := strings.Cut(sides, " ")
-		_, err := store.Copy(t.Context(), store.Copying{From: from, To: to, Tell: func(p transfer.Progress) { fmt.Println("told", p.Table, p.Rows, p.Verifying, p.Done) }})
+		dir, url, _ := strings.Cut(sides, " ")
+		from, to := onSQLite(dir), onPostgres(url, dir)
+		if os.Getenv(killedWay) == "back" {
+			from, to = to, from
+		}
+		_, err := store.Copy(t.Context(), from, to, func(p transfer.Progress) { fmt.Println("told", p.Table, p.Rows, p.Verifying, p.Done) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,12 +59,12 @@ func TestAKilledCopyGoesOnWhereItStopped(t *testing.T) {
 	must(t, os.Symlink(filepath.Join(first, "logs"), filepath.Join(back, "logs")))
 	want := sums(t, db.Options{File: filepath.Join(first, "cotrain.db")})
 	for _, way := range []struct {
-		from, to string
-		target   db.Options
-	}{{first, url, db.Options{URL: url}}, {url, back, db.Options{File: filepath.Join(back, "cotrain.db")}}} {
+		name, dir string
+		target    db.Options
+	}{{"there", first, db.Options{URL: url}}, {"back", back, db.Options{File: filepath.Join(back, "cotrain.db")}}} {
 		kills, done := 0, false
 		for tries := 0; !done; tries++ {
-			if done = copyAndKill(t, way.from, way.to, 1+rand.IntN(40)*tries); !done {
+			if done = copyAndKill(t, way.dir, url, way.name, 1+rand.IntN(40)*tries); !done {
 				kills++
 			}
 		}
@@ -66,16 +73,16 @@ func TestAKilledCopyGoesOnWhereItStopped(t *testing.T) {
 			t.Error("it was hardly killed")
 		}
 		if diff := cmp.Diff(want, sums(t, way.target)); diff != "" {
-			t.Errorf("to %s: %s", way.target.File, diff)
+			t.Errorf("%s: %s", way.name, diff)
 		}
 	}
 }
 
 // copyAndKill copies in a process of its own, and kills that after some lines of its output.
-func copyAndKill(t *testing.T, from, to string, lines int) (done bool) {
+func copyAndKill(t *testing.T, dir, url, way string, lines int) (done bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), killedCopy+"="+from+" "+to)
+	cmd.Env = append(os.Environ(), killedCopy+"="+dir+" "+url, killedWay+"="+way)
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
@@ -119,18 +126,18 @@ func TestAnUnfinishedCopyIsNoConsole(t *testing.T) {
 	t.Parallel()
 	dir, url := filled(t, 1), pgtest.URL(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := store.Copy(ctx, store.Copying{From: dir, To: url, Tell: func(transfer.Progress) { cancel() }}); !errors.Is(err, context.Canceled) {
+	if _, err := store.Copy(ctx, onSQLite(dir), onPostgres(url, dir), func(transfer.Progress) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Fatalf("stopped with %v", err)
 	}
 	if s, err := store.OpenAt(t.Context(), t.TempDir(), db.Options{URL: url}); err == nil || !strings.Contains(err.Error(), "has not finished") {
 		t.Errorf("a console opened it: %v, %v", s, err)
 	}
-	refused(t, store.Copying{From: filled(t, 1), To: url}, fault.ErrConflict, "another source")
-	refused(t, store.Copying{From: url, To: t.TempDir(), Folder: dir}, fault.ErrConflict, "has not finished")
+	refused(t, onSQLite(filled(t, 1)), onPostgres(url, t.TempDir()), fault.ErrConflict, "another source")
+	refused(t, onPostgres(url, dir), onSQLite(t.TempDir()), fault.ErrConflict, "has not finished")
 	s, err := store.Open(t.Context(), dir)
 	must(t, err)
 	_, _, err = s.CreateRun(t.Context(), run.Run{ID: "r-0000000010"}, "", run.Event{RunID: "r-0000000010"})
 	must(t, err)
 	must(t, s.Close())
-	refused(t, store.Copying{From: dir, To: url}, fault.ErrConflict, "before it changed", "Empty the destination")
+	refused(t, onSQLite(dir), onPostgres(url, dir), fault.ErrConflict, "before it changed", "Empty the destination")
 }

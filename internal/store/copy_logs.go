@@ -69,7 +69,7 @@ func copyLogs(ctx context.Context, d *db.DB, from, to string) (out LogsCopied, e
 	})
 	if err == nil && out.Missing > 0 && out.Missing == out.Blocks {
 		err = fault.New(fault.ErrNotFound, fmt.Sprintf("None of the %d sealed blocks of logs is in %s.", out.Blocks, filepath.Join(from, logsFolder)),
-			"Name the data folder of the console on PostgreSQL with --data-dir.")
+			"Name the console's own data folder (data_dir, COTRAIN_DATA_DIR).")
 	}
 	return out, errors.Join(err, source.close(), target.close())
 }

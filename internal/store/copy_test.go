@@ -292,11 +292,11 @@ func TestAConsoleGoesOnAfterItsMove(t *testing.T) {
 	must(t, before.Close())
 
 	var told []transfer.Progress
-	copied, err := store.Copy(ctx, store.Copying{From: dir, To: url, Tell: func(p transfer.Progress) {
+	copied, err := store.Copy(ctx, onSQLite(dir), onPostgres(url, dir), func(p transfer.Progress) {
 		if p.Done {
 			told = append(told, p)
 		}
-	}})
+	})
 	must(t, err)
 	if len(told) != 2*len(copied.Tables) || copied.Logs != (store.LogsCopied{Blocks: 2}) {
 		t.Errorf("told %v; logs %+v", told, copied.Logs)
@@ -324,15 +324,15 @@ func TestLogsFollowToAnotherFolder(t *testing.T) {
 	ctx, dir, url := t.Context(), filled(t, 3), pgtest.URL(t)
 	must(t, os.Remove(filepath.Join(dir, "logs", "r-0000000001", firstFile(t, filepath.Join(dir, "logs", "r-0000000001")))))
 	server, back := t.TempDir(), t.TempDir()
-	copied, err := store.Copy(ctx, store.Copying{From: dir, To: url, Folder: server, Tell: silent})
+	copied, err := store.Copy(ctx, onSQLite(dir), onPostgres(url, server), silent)
 	must(t, err)
 	if l := copied.Logs; l.Blocks != 3 || l.Copied != 2 || l.Missing != 1 || !strings.Contains(copied.String(), "1 of 3 sealed blocks of logs were already missing") {
 		t.Errorf("%+v: %s", l, copied)
 	}
-	if _, err := store.Copy(ctx, store.Copying{From: url, To: back, Tell: silent}); !errors.Is(err, fault.ErrNotFound) || !strings.Contains(err.Error(), "--data-dir") {
+	if _, err := store.Copy(ctx, onPostgres(url, back), onSQLite(back), silent); !errors.Is(err, fault.ErrNotFound) || !strings.Contains(err.Error(), "data_dir") {
 		t.Errorf("without their folder: %v", err)
 	}
-	_, err = store.Copy(ctx, store.Copying{From: url, To: back, Folder: server, Tell: silent})
+	_, err = store.Copy(ctx, onPostgres(url, server), onSQLite(back), silent)
 	must(t, err)
 	name := filepath.Join("logs", "r-0000000002")
 	name = filepath.Join(name, firstFile(t, filepath.Join(dir, name)))
@@ -359,32 +359,32 @@ func TestACopyIsRefused(t *testing.T) {
 		s, err := store.Open(ctx, dir)
 		must(t, err)
 		defer func() { must(t, s.Close()) }()
-		refused(t, store.Copying{From: dir, To: pgtest.URL(t)}, fault.ErrInUse, "Stop it")
+		refused(t, onSQLite(dir), onPostgres(pgtest.URL(t), dir), fault.ErrInUse, "Stop it")
 	})
 	t.Run("while a console has the destination", func(t *testing.T) {
 		t.Parallel()
 		url := pgtest.URL(t)
 		openPostgres(t, url)
-		refused(t, store.Copying{From: filled(t, 1), To: url}, fault.ErrInUse, "The database is in use")
+		refused(t, onSQLite(filled(t, 1)), onPostgres(url, t.TempDir()), fault.ErrInUse, "The database is in use")
 	})
 	t.Run("into what is not empty", func(t *testing.T) {
 		t.Parallel()
 		url := pgtest.URL(t)
-		_, err := store.Copy(ctx, store.Copying{From: dir, To: url, Tell: silent})
+		_, err := store.Copy(ctx, onSQLite(dir), onPostgres(url, dir), silent)
 		must(t, err)
-		refused(t, store.Copying{From: filled(t, 1), To: url}, fault.ErrConflict, "not empty", "it has finished")
+		refused(t, onSQLite(filled(t, 1)), onPostgres(url, t.TempDir()), fault.ErrConflict, "not empty", "it has finished")
 	})
 	t.Run("between two of a kind", func(t *testing.T) {
 		t.Parallel()
-		refused(t, store.Copying{From: dir, To: t.TempDir()}, fault.ErrInvalid, "postgres://")
-		refused(t, store.Copying{From: "postgres://a", To: "postgresql://b"}, fault.ErrInvalid, "pg_dump")
+		refused(t, onSQLite(dir), onSQLite(t.TempDir()), fault.ErrInvalid, "PostgreSQL")
+		refused(t, onPostgres("postgres://a", dir), onPostgres("postgres://b", dir), fault.ErrInvalid, "pg_dump")
 	})
 	t.Run("from what is not there", func(t *testing.T) {
 		t.Parallel()
 		nowhere := filepath.Join(t.TempDir(), "nowhere")
-		refused(t, store.Copying{From: nowhere, To: pgtest.URL(t)}, fault.ErrNotFound, nowhere)
-		refused(t, store.Copying{From: t.TempDir(), To: pgtest.URL(t)}, fault.ErrNotFound, "cotrain.db")
-		refused(t, store.Copying{From: pgtest.URL(t), To: t.TempDir()}, fault.ErrNotFound, "no console's data")
+		refused(t, onSQLite(nowhere), onPostgres(pgtest.URL(t), t.TempDir()), fault.ErrNotFound, nowhere)
+		refused(t, onSQLite(t.TempDir()), onPostgres(pgtest.URL(t), t.TempDir()), fault.ErrNotFound, "cotrain.db")
+		refused(t, onPostgres(pgtest.URL(t), t.TempDir()), onSQLite(t.TempDir()), fault.ErrNotFound, "no console's data")
 		if _, err := os.Stat(nowhere); err == nil {
 			t.Error("the source's folder was made")
 		}
@@ -393,12 +393,12 @@ func TestACopyIsRefused(t *testing.T) {
 		t.Parallel()
 		old := t.TempDir()
 		older(t, old, 11)
-		refused(t, store.Copying{From: old, To: pgtest.URL(t)}, fault.ErrConflict, "version 11", "cotrain server")
+		refused(t, onSQLite(old), onPostgres(pgtest.URL(t), old), fault.ErrConflict, "version 11", "cotrain server")
 	})
 	t.Run("without telling a password", func(t *testing.T) {
 		t.Parallel()
 		for _, url := range []string{"postgres://me:s3cret@127.0.0.1:1/x?sslmode=disable", "postgres://me:s3cret@[::1", "postgres://me@127.0.0.1:1/x?password=s3cret&sslmode=nonsense"} {
-			_, err := store.Copy(ctx, store.Copying{From: filled(t, 1), To: url, Tell: silent})
+			_, err := store.Copy(ctx, onSQLite(dir), onPostgres(url, dir), silent)
 			if err == nil || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("%v", err)
 			}
@@ -406,12 +406,18 @@ func TestACopyIsRefused(t *testing.T) {
 	})
 }
 
-func refused(t *testing.T, c store.Copying, kind fault.Kind, words ...string) {
+// onSQLite and onPostgres are where consoles are.
+func onSQLite(dir string) store.Address { return store.Address{Folder: dir} }
+
+func onPostgres(url, dir string) store.Address {
+	return store.Address{Folder: dir, Database: db.Options{URL: url, MaxConns: 4}}
+}
+
+func refused(t *testing.T, from, to store.Address, kind fault.Kind, words ...string) {
 	t.Helper()
-	c.Tell = silent
-	_, err := store.Copy(t.Context(), c)
+	_, err := store.Copy(t.Context(), from, to, silent)
 	if !errors.Is(err, kind) {
-		t.Errorf("%s to %s: %v, want %s", c.From, c.To, err, kind)
+		t.Errorf("%s %s to %s %s: %v, want %s", from.Folder, from.Database.URL, to.Folder, to.Database.URL, err, kind)
 		return
 	}
 	for _, w := range words {

@@ -31,8 +31,8 @@ func words(s string) string {
 	return b.String()
 }
 
-// searchable is what the list of runs is searched for, a line for each text, which a search does not cross.
-func searchable(r run.Run) string {
+// Searchable is what the list of runs is searched for, a line for each text, which a search does not cross.
+func Searchable(r run.Run) string {
 	texts := append([]string{r.Name, string(r.ID), r.Options.Description}, r.Options.Tags...)
 	for i, t := range texts {
 		texts[i] = words(t)
@@ -52,8 +52,8 @@ func sought(text string) string {
 
 var idDigits = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// runNumber is the number in a run's ID: they have the same order.
-func runNumber(id run.ID) (int64, error) {
+// RunNumber is the number in a run's ID: they have the same order.
+func RunNumber(id run.ID) (int64, error) {
 	digits, _ := strings.CutPrefix(string(id), "r-")
 	b, err := idDigits.DecodeString(digits + "000000") // 16 characters are 10 bytes
 	if err != nil || len(b) != 10 {
@@ -63,10 +63,10 @@ func runNumber(id run.ID) (int64, error) {
 }
 
 func insertText(ctx context.Context, tx *db.Tx, r run.Run) error {
-	n, err := runNumber(r.ID)
+	n, err := RunNumber(r.ID)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO run_texts (number, id, text) VALUES (?,?,?)`, n, r.ID, searchable(r))
+	_, err = tx.Exec(ctx, `INSERT INTO run_texts (number, id, text) VALUES (?,?,?)`, n, r.ID, Searchable(r))
 	return err
 }

@@ -1,0 +1,223 @@
+package points
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/db"
+)
+
+// ChunkFault is a chunk that is not what it should be.
+type ChunkFault struct {
+	ID      int64
+	Series  string // in words
+	Damaged error  // or nil, and these are its columns as its points have them:
+	Stats   series.Stats
+}
+
+// checkChunks is how many chunks are read at once.
+const checkChunks = 100
+
+// CheckChunks compares the columns of the chunks after one with their points, some chunks at a time. It returns the last
+// chunk it has read, 0 when there are no more.
+func CheckChunks(ctx context.Context, q db.Querier, after int64) (last int64, faults []ChunkFault, err error) {
+	type stored struct {
+		chunk
+		series int64
+		stats  series.Stats
+	}
+	chunks, err := db.Select(ctx, q, func(row db.Scanner) (c stored, err error) {
+		var low, high, sum sql.NullFloat64
+		st := &c.stats
+		if err := row.Scan(&c.id, &c.series, &c.first, &c.last, &c.count, &st.NaNs, &low, &high, &sum, &st.FirstAt, &st.LastAt, &c.data); err != nil {
+			return c, err
+		}
+		st.First, st.Last, st.Count, st.Min, st.Max, st.Sum = c.first, c.last, c.count, db.FromNull(low), db.FromNull(high), db.FromNull(sum)
+		return c, nil
+	}, `SELECT id, series, first_step, last_step, count, nans, low, high, sum, first_at, last_at, data FROM point_chunks WHERE id > ? ORDER BY id LIMIT ?`, after, checkChunks)
+	if err != nil {
+		return 0, nil, fmt.Errorf("read chunks of points: %w", err)
+	}
+	for _, c := range chunks {
+		last = c.id
+		f := ChunkFault{ID: c.id}
+		points, err := series.DecodeChunk(c.data, c.count)
+		if err == nil && len(points) == 0 {
+			err = series.ErrDamaged
+		}
+		if f.Damaged = err; err == nil {
+			f.Stats = series.StatsOf(points)
+		}
+		if err != nil || !sameStats(c.stats, f.Stats) {
+			f.Series = seriesName(ctx, q, c.series)
+			faults = append(faults, f)
+		}
+	}
+	return last, faults, nil
+}
+
+func sameStats(a, b series.Stats) bool {
+	if !same(a.Min, b.Min) || !same(a.Max, b.Max) || !near(a.Sum, b.Sum) {
+		return false
+	}
+	a.Min, b.Min, a.Max, b.Max, a.Sum, b.Sum = 0, 0, 0, 0, 0, 0
+	return a == b
+}
+
+func same(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
+
+// near allows for sums in another order.
+func near(a, b float64) bool {
+	return same(a, b) || math.Abs(a-b) <= 1e-9*max(math.Abs(a), math.Abs(b))
+}
+
+// Repair sets the columns of a chunk that is not damaged.
+func (f ChunkFault) Repair(ctx context.Context, tx *db.Tx) error {
+	st := f.Stats
+	_, err := tx.Exec(ctx, `UPDATE point_chunks SET first_step = ?, last_step = ?, count = ?, nans = ?, low = ?, high = ?, sum = ?, first_at = ?, last_at = ? WHERE id = ?`,
+		st.First, st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, f.ID)
+	return err
+}
+
+// CurveFault is steps of a stored curve that are not what its points give.
+type CurveFault struct {
+	Run      run.ID
+	Metric   string
+	From, To int64
+	Damaged  error // or nil
+}
+
+// Repair marks the steps, for [Points.RollUp] to derive them again; blocks that cannot be read go.
+func (f CurveFault) Repair(ctx context.Context, tx *db.Tx) error {
+	if f.Damaged != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ?`,
+			f.Run, f.Metric, curveBlock(f.From), curveBlock(f.To)); err != nil {
+			return err
+		}
+	}
+	return addStale(ctx, tx, f.Run, false, f.From, f.To)
+}
+
+// checkSteps is the steps compared at a time, whole blocks.
+const checkSteps = 32 * curveSteps
+
+// CheckCurves compares a run's stored curves with its points, except where they are marked stale. Points that cannot be
+// read are told by [CheckChunks].
+func CheckCurves(ctx context.Context, s *db.Snapshot, id run.ID) (faults []CurveFault, err error) {
+	stale, err := db.Select(ctx, s, func(row db.Scanner) (r [2]int64, err error) { return r, row.Scan(&r[0], &r[1]) },
+		`SELECT from_step, to_step FROM stale_curves WHERE run_id = ?`, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, metric := range CurveMetrics() {
+		c := curveCheck{r: &reader{tx: s}, id: id, metric: metric, stale: stale}
+		if c.workers, err = c.r.workers(ctx, id, metric, math.MinInt); err != nil {
+			return nil, err
+		}
+		if err := c.run(ctx); err != nil {
+			return nil, err
+		}
+		faults = append(faults, c.faults...)
+	}
+	return faults, nil
+}
+
+type curveCheck struct {
+	r       *reader
+	id      run.ID
+	metric  string
+	workers []worker
+	stale   [][2]int64
+	faults  []CurveFault
+}
+
+func (c *curveCheck) run(ctx context.Context) error {
+	for at := int64(math.MinInt64); ; {
+		first, found, err := c.next(ctx, at)
+		if err != nil || !found {
+			return err
+		}
+		from := curveBlock(first) * curveSteps
+		if err := c.compare(ctx, from, from+checkSteps-1); err != nil {
+			return err
+		}
+		at = from + checkSteps
+	}
+}
+
+// next returns the first step from one on that the stored curve or a worker may have.
+func (c *curveCheck) next(ctx context.Context, from int64) (first int64, found bool, err error) {
+	first = math.MaxInt64
+	least := func(query string, args ...any) error {
+		var step sql.NullInt64
+		err := c.r.tx.QueryRow(ctx, query, args...).Scan(&step)
+		if err == nil && step.Valid && step.Int64 < first {
+			first, found = step.Int64, true
+		}
+		return err
+	}
+	if err := least(`SELECT min(block) * ? FROM curve_blocks WHERE run_id = ? AND metric = ? AND block >= ?`, curveSteps, c.id, c.metric, curveBlock(from)); err != nil {
+		return 0, false, err
+	}
+	for _, w := range c.workers {
+		if err := least(`SELECT min(step) FROM points WHERE series = ? AND step >= ?`, w.series, from); err != nil {
+			return 0, false, err
+		}
+		if err := least(`SELECT min(CASE WHEN first_step < ?1 THEN ?1 ELSE first_step END) FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = ?2 AND last_step >= ?1`, from, w.series); err != nil {
+			return 0, false, err
+		}
+	}
+	return first, found && first < math.MaxInt64-2*checkSteps, nil
+}
+
+func (c *curveCheck) compare(ctx context.Context, from, to int64) error {
+	have, err := readCurve(ctx, c.r.tx, c.id, c.metric, curveBlock(from), curveBlock(to))
+	if errors.Is(err, series.ErrDamaged) {
+		c.faults = append(c.faults, CurveFault{c.id, c.metric, from, to, err})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	want, err := c.r.join(ctx, c.id, c.metric, from, to)
+	if errors.Is(err, series.ErrDamaged) {
+		return nil // CheckChunks tells
+	}
+	if err != nil {
+		return err
+	}
+	have, want = c.settled(have), c.settled(want)
+	n := 0
+	for n < len(have) && n < len(want) && samePoint(have[n], want[n]) {
+		n++
+	}
+	have, want = have[n:], want[n:]
+	for len(have) > 0 && len(want) > 0 && samePoint(have[len(have)-1], want[len(want)-1]) {
+		have, want = have[:len(have)-1], want[:len(want)-1]
+	}
+	if all := slices.Concat(have, want); len(all) > 0 {
+		f := CurveFault{Run: c.id, Metric: c.metric, From: math.MaxInt64, To: math.MinInt64}
+		for _, p := range all {
+			f.From, f.To = min(f.From, p.Step), max(f.To, p.Step)
+		}
+		c.faults = append(c.faults, f)
+	}
+	return nil
+}
+
+// settled leaves out steps that are to be derived again anyway.
+func (c *curveCheck) settled(curve []run.CurvePoint) []run.CurvePoint {
+	return slices.DeleteFunc(curve, func(p run.CurvePoint) bool {
+		return slices.ContainsFunc(c.stale, func(s [2]int64) bool { return s[0] <= p.Step && p.Step <= s[1] })
+	})
+}
+
+func samePoint(a, b run.CurvePoint) bool {
+	return a.Step == b.Step && a.Workers == b.Workers && a.At.Equal(b.At) && same(a.Min, b.Min) && same(a.Max, b.Max) && near(a.Sum, b.Sum)
+}
