@@ -17,5 +17,7 @@ func main() {
 	// The first signal asks to end; the second one ends the program at once, as if nobody listened.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(cli.Main(ctx, cli.Programs{Server: app.Serve, Agent: app.ServeAgent, Trainer: reftrain.Main}))
+	os.Exit(cli.Main(ctx, cli.Programs{
+		Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, Trainer: reftrain.Main,
+	}))
 }

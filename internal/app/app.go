@@ -22,7 +22,6 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store"
-	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/watch"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/static"
@@ -81,8 +80,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 		return nil, fmt.Errorf("listen at %s: %w; choose another address with COTRAIN_LISTEN", cfg.Listen, err)
 	}
 	a.acquired("listener", func(context.Context) error { return ignoreClosed(a.listener.Close()) })
-	database := db.Options{URL: cfg.Database.ConnString(), MaxConns: cfg.Database.MaxConnections, ConnectTimeout: cfg.Database.ConnectTimeout, Timeout: cfg.Database.Timeout}
-	if a.store, err = store.OpenAt(ctx, cfg.DataDir, database); err != nil {
+	if a.store, err = store.OpenAt(ctx, cfg.DataDir, database(cfg)); err != nil {
 		return nil, err
 	}
 	a.acquired("store", func(context.Context) error { return a.store.Close() })

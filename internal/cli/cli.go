@@ -27,6 +27,10 @@ type Programs struct {
 	// Server serves a console, and Agent the embedded agent alone, until ctx ends.
 	Server func(ctx context.Context, cfg config.Config, version string, log *slog.Logger) error
 	Agent  func(ctx context.Context, agent config.Agent, log *slog.Logger) error
+	// CopyStore copies a console's data between the configured PostgreSQL database, "", and a data folder with SQLite.
+	// CheckStore checks the configured console's, and reports whether it is clean. Results say themselves, as JSON too.
+	CopyStore  func(ctx context.Context, cfg config.Config, from, to string, tell func(string)) (fmt.Stringer, error)
+	CheckStore func(ctx context.Context, cfg config.Config, repair bool) (report fmt.Stringer, clean bool, err error)
 	// Trainer is the reference trainer; it returns its exit code.
 	Trainer func(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int
 }

@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/alecthomas/kong"
+import (
+	"github.com/alecthomas/kong"
+
+	"github.com/cotrain/cotrain/internal/config"
+)
 
 // commands is the grammar of the command line.
 type commands struct {
@@ -12,6 +16,7 @@ type commands struct {
 	Config   configCmd   `cmd:"" help:"Check and convert configurations, without a console."`
 	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`
 	Storage  storageCmd  `cmd:"" help:"Browse the folder that all workers share."`
+	Store    storeCmd    `cmd:"" help:"Move and check a console's own data."`
 	Node     nodeCmd     `cmd:"" help:"List the nodes of the cluster."`
 	Trainer  trainerCmd  `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
@@ -69,6 +74,11 @@ type storageCmd struct {
 	Layout storageLayoutCmd `cmd:"" help:"Show the layout of shared storage and what is wrong with it."`
 }
 
+type storeCmd struct {
+	Copy  storeCopyCmd  `cmd:"" help:"Copy a stopped console's data between SQLite and PostgreSQL, either way."`
+	Check storeCheckCmd `cmd:"" help:"Compare what the database derives with its sources, also while the console runs."`
+}
+
 const description = `Console for distributed training with CotrainCore on Nomad.
 
 COTRAIN_ADDR names the console that the commands talk to (http://127.0.0.1:8080).
@@ -76,6 +86,8 @@ Exit codes: 0 done, 1 failed, 2 bad usage, 3 not found, 4 refused.`
 
 func newCommands() *commands {
 	c := &commands{}
-	c.Server.Plugins = kong.Plugins{newServerFlags()}
+	c.Server.Plugins = kong.Plugins{newFlags(config.Settings())}
+	c.Store.Copy.Plugins = kong.Plugins{newFlags(storeSettings())}
+	c.Store.Check.Plugins = kong.Plugins{newFlags(storeSettings())}
 	return c
 }

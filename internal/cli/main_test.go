@@ -16,7 +16,9 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-var programs = Programs{Server: app.Serve, Agent: app.ServeAgent, Trainer: reftrain.Main}
+var programs = Programs{
+	Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, Trainer: reftrain.Main,
+}
 
 // TestMain makes the program of the tests the program itself when its first argument is no flag, so that tests can start
 // it, and so that a console in a test has a trainer.

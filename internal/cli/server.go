@@ -15,7 +15,7 @@ type serverCmd struct {
 
 // Run starts the console and serves until ctx ends.
 func (c *serverCmd) Run(ctx context.Context, p *process) error {
-	cfg, err := config.Load(givenFlags(c.Plugins[0]), p.environ, p.readFile)
+	cfg, err := config.Load(givenFlags(c.Plugins[0], config.Settings()), p.environ, p.readFile)
 	if err != nil {
 		return err
 	}

@@ -3,17 +3,23 @@ package cli
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/config"
 )
 
-// newServerFlags makes a flag for every setting in package config's table. It returns a pointer to a struct, as kong wants it;
+// storeSettings are the settings that say where a console's data is.
+func storeSettings() []config.Setting {
+	return slices.DeleteFunc(config.Settings(), func(s config.Setting) bool { return s.Key != "data_dir" && !strings.HasPrefix(s.Key, "database.") })
+}
+
+// newFlags makes a flag for each of some settings in package config's table. It returns a pointer to a struct, as kong wants it;
 // [givenFlags] reads it. Values are text, or *bool for switches: package config checks them together with those from elsewhere.
-func newServerFlags() any {
+func newFlags(settings []config.Setting) any {
 	fields := []reflect.StructField{flagField(0, "config", reflect.TypeFor[string](), "TOML file with settings", config.EnvFile, "")}
-	for _, s := range config.Settings() {
+	for _, s := range settings {
 		for _, key := range s.Keys() {
 			typ, name := reflect.TypeFor[string](), strings.TrimPrefix(s.Flag(), "--")
 			help, env := s.Help, s.Env
@@ -43,10 +49,10 @@ func flagField(i int, name string, typ reflect.Type, help, env, otherwise string
 	return reflect.StructField{Name: "Flag" + strconv.Itoa(i), Type: typ, Tag: reflect.StructTag(tag)}
 }
 
-// givenFlags returns the flags that were given, by the key of their setting.
-func givenFlags(flags any) config.Flags {
+// givenFlags returns the flags of some settings that were given, by the key of their setting.
+func givenFlags(flags any, settings []config.Setting) config.Flags {
 	keys := []string{"config"}
-	for _, s := range config.Settings() {
+	for _, s := range settings {
 		keys = append(keys, s.Keys()...)
 	}
 	out := config.Flags{}

@@ -104,7 +104,7 @@ func TestADataFolderThatCannotBeWrittenIsSaid(t *testing.T) {
 
 func TestEverySettingIsAFlagThatReachesTheConfiguration(t *testing.T) {
 	t.Parallel()
-	flags := newServerFlags()
+	flags := newFlags(config.Settings())
 	v := reflect.ValueOf(flags).Elem()
 	names := map[string]bool{}
 	for i := range v.NumField() {
@@ -115,7 +115,7 @@ func TestEverySettingIsAFlagThatReachesTheConfiguration(t *testing.T) {
 			f.Set(reflect.ValueOf(new(bool)))
 		}
 	}
-	given := givenFlags(flags)
+	given := givenFlags(flags, config.Settings())
 	keys := []string{"config"}
 	for _, s := range config.Settings() {
 		keys = append(keys, s.Keys()...)
@@ -129,7 +129,7 @@ func TestEverySettingIsAFlagThatReachesTheConfiguration(t *testing.T) {
 	if len(given) != len(keys) || given["config"] != "given" || given["dev"] != "false" {
 		t.Errorf("%v", given)
 	}
-	if got := givenFlags(newServerFlags()); len(got) != 0 {
+	if got := givenFlags(newFlags(config.Settings()), config.Settings()); len(got) != 0 {
 		t.Errorf("flags that were not given: %v", got)
 	}
 }

@@ -45,6 +45,7 @@ var allowed = map[string][]string{
 	"internal/nomad":             {"jobs"},
 	"internal/store":             {"internal/store/db", "internal/store/points", "internal/store/transfer"},
 	"internal/store/points":      {"internal/series", "internal/store/db"},
+	"internal/store/check":       {"internal/store", "internal/store/db", "internal/store/points"},
 	"internal/store/transfer":    {"internal/store/db"},
 	"internal/store/db":          {},
 	"internal/storage":           {"internal/dcp", "internal/trainconf"},
@@ -78,7 +79,7 @@ var allowed = map[string][]string{
 var external = map[string][]string{
 	// localnomad speaks the same wire format, so it uses the same structs; no client code of theirs.
 	"github.com/hashicorp/nomad/api":   {"internal/nomad", "internal/nomad/conformance", "internal/localnomad", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/jobfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
-	"database/sql":                     {"internal/store", "internal/store/points", "internal/store/db"},
+	"database/sql":                     {"internal/store", "internal/store/check", "internal/store/points", "internal/store/db"},
 	"modernc.org/sqlite":               {"internal/store/db"},
 	"github.com/jackc/pgx/v5":          {"internal/store/db", "internal/store/pgtest"},
 	"github.com/hashicorp/hcl/v2":      {"internal/localnomad/jobfile"},

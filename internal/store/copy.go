@@ -4,34 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/transfer"
 )
-
-// Address is where a console's data is.
-type Address struct {
-	// Folder is its data folder.
-	Folder string
-	// Database has a URL unless it is SQLite in Folder.
-	Database db.Options
-}
-
-// resolved has an absolute folder, the same for each way to write it, and the database's file.
-func (a Address) resolved() Address {
-	if abs, err := filepath.Abs(a.Folder); err == nil { // else there is no working folder, which using it will say
-		a.Folder = abs
-	}
-	if real, err := filepath.EvalSymlinks(a.Folder); err == nil { // else it is not there yet
-		a.Folder = real
-	}
-	a.Database.File = filepath.Join(a.Folder, databaseFile)
-	return a
-}
 
 // Copied is the result of [Copy].
 type Copied struct {
@@ -73,7 +50,10 @@ func Copy(ctx context.Context, from, to Address, tell func(transfer.Progress)) (
 		return nil, fault.New(fault.ErrInvalid, "One side must be a PostgreSQL database, and the other a data folder with SQLite.", "Use pg_dump or SQLite's VACUUM INTO for a copy of the same kind.")
 	}
 	from, to = from.resolved(), to.resolved()
-	unlock, err := lockFolders(from, to)
+	if err := from.exists(); err != nil {
+		return nil, err
+	}
+	unlock, err := lockAll(from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -82,14 +62,11 @@ func Copy(ctx context.Context, from, to Address, tell func(transfer.Progress)) (
 	if err != nil {
 		return nil, err
 	}
-	source, err := db.OpenExisting(ctx, from.Database, m)
+	source, err := openExisting(ctx, from, db.OpenExisting)
 	if err != nil {
-		return nil, fmt.Errorf("open the source: %w", err)
-	}
-	defer func() { err = errors.Join(err, source.Close()) }()
-	if err := transfer.Unfinished(ctx, source); err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, source.Close()) }()
 	target, err := db.Open(ctx, to.Database, m)
 	if err != nil {
 		return nil, fmt.Errorf("open the destination: %w", err)
@@ -101,36 +78,4 @@ func Copy(ctx context.Context, from, to Address, tell func(transfer.Progress)) (
 	}
 	out.Tables, err = transfer.Copy(ctx, source, target, tell)
 	return out, err
-}
-
-// lockFolders keeps consoles from the data folders, and makes the destination's.
-func lockFolders(from, to Address) (unlock func() error, err error) {
-	if _, err := os.Stat(from.Folder); errors.Is(err, fs.ErrNotExist) && from.Database.URL == "" {
-		return nil, fault.New(fault.ErrNotFound, "There is no data folder "+from.Folder+".", "Check the path.")
-	}
-	var locks []*os.File
-	unlock = func() error {
-		var errs []error
-		for _, f := range locks {
-			errs = append(errs, unlockDir(f))
-		}
-		return errors.Join(errs...)
-	}
-	for i, dir := range []string{from.Folder, to.Folder} {
-		if i == 1 && dir == from.Folder {
-			break
-		}
-		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return nil, errors.Join(cannotOpen(dir, fmt.Errorf("data folder %s: %w", dir, err)), unlock())
-		}
-		lock, err := lockDir(dir)
-		if errors.Is(err, ErrInUse) {
-			err = fault.New(fault.ErrInUse, "A console has the data folder "+dir+".", "Stop it, and keep it stopped until the copy is done.").Because(err)
-		}
-		if err != nil {
-			return nil, errors.Join(cannotOpen(dir, err), unlock())
-		}
-		locks = append(locks, lock)
-	}
-	return unlock, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/pgtest"
 	"github.com/cotrain/cotrain/internal/store/points"
+	"github.com/cotrain/cotrain/internal/store/storetest"
 	"github.com/cotrain/cotrain/internal/store/transfer"
 )
 
@@ -197,85 +198,13 @@ func insertRandom(ctx context.Context, rt *rapid.T, d *db.DB, table db.Table) {
 
 func silent(transfer.Progress) {}
 
-// fill makes what a console keeps of some runs: points as rows and chunks, curves, logs sealed and not, events, a sweep and
-// a template.
-func fill(ctx context.Context, s *store.Store, runs int) error {
-	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for n := range runs {
-		id := run.ID("r-00000000" + string("0123456789abcdefghijklmnopqrstuv"[n/32]) + string("0123456789abcdefghijklmnopqrstuv"[n%32]))
-		r := run.Run{ID: id, Name: "run " + string(id), State: run.Queued, CreatedAt: start, Config: strings.Repeat("x = 1\n", 200), Shape: run.Shape{Nodes: 1}, StepsTotal: 2000, InnerSteps: 5,
-			Options: run.Options{Description: "of a test", Tags: []string{"tag", "7b"}, Priority: 60, MaxDuration: 3600}}
-		if _, _, err := s.CreateRun(ctx, r, "key "+string(id), run.Event{RunID: id, At: start, Kind: "state", Level: "info", Actor: "ann", To: run.Queued, Rank: -1}); err != nil {
-			return err
-		}
-		for _, state := range []run.State{run.Dispatching, run.Pending, run.Running, run.Succeeded} {
-			_, err := s.Update(ctx, id, func(u *store.Update) error {
-				u.Run.Attempt = 1
-				u.Attempt = run.Attempt{RunID: id, Number: 1, ParentJob: "p", JobID: "job " + string(id), CreatedAt: start}
-				u.Workers = []run.Worker{{AllocID: "alloc " + string(id), RunID: id, Attempt: 1, State: run.WorkerRunning, StartedAt: start}}
-				return u.Move(state, run.Console, "", start)
-			})
-			if err != nil {
-				return err
-			}
-		}
-		b := &store.Batch{RunID: id, AllocID: "alloc " + string(id), Stream: "stdout", Attempt: 1, At: start, To: store.Cursor{File: "f", Offset: 1}, Log: []byte(strings.Repeat("a line\n", 1000)),
-			Checkpoints: []store.Checkpoint{{Step: 5, Path: "models/step_5"}}}
-		for step := range int64(1500) {
-			loss := 10 / float64(step+1)
-			if step == 700 {
-				loss = math.NaN()
-			}
-			b.Points = append(b.Points, points.Point{Metric: "loss", Step: step, Value: loss, Exact: true}, points.Point{Metric: "tokens_per_second", Step: step, Value: float64(step)})
-		}
-		if err := s.Commit(ctx, []*store.Batch{b}); err != nil {
-			return err
-		}
-		for more := true; more; {
-			part, _, err := s.RollUp(ctx, id)
-			if err != nil {
-				return err
-			}
-			more = part.More
-		}
-		head, err := s.Headline(ctx, id)
-		if err != nil {
-			return err
-		}
-		if err := s.SaveProgress(ctx, id, head); err != nil {
-			return err
-		}
-		if err := s.Seal(ctx, id, 1); err != nil {
-			return err
-		}
-	}
-	for more := true; more; {
-		var err error
-		if more, err = s.SealPoints(ctx); err != nil {
-			return err
-		}
-	}
-	late := &store.Batch{RunID: "r-0000000000", AllocID: "late", Stream: "stdout", Attempt: 1, At: start, To: store.Cursor{File: "f", Offset: 1}, Log: []byte("late\n"),
-		Points: []points.Point{{Metric: "other", Step: 3, Value: math.Inf(1)}}}
-	if err := s.Commit(ctx, []*store.Batch{late}); err != nil {
-		return err
-	}
-	if _, err := s.SaveTemplate(ctx, run.Template{Name: "one", Config: "x = 1"}, 0); err != nil {
-		return err
-	}
-	_, _, err := s.CreateSweep(ctx, run.Sweep{ID: "s-0000000001", Name: "sweep", CreatedAt: start}, "", []run.Run{
-		{ID: "r-000000000v", State: run.Queued, CreatedAt: start, Shape: run.Shape{Nodes: 1}, Origin: run.Origin{Sweep: "s-0000000001"}}},
-		[]run.Event{{RunID: "r-000000000v", At: start, Kind: "state", Level: "info", Actor: "ann", To: run.Queued, Rank: -1}})
-	return err
-}
-
 // filled is a data folder with SQLite.
 func filled(t *testing.T, runs int) string {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := store.Open(t.Context(), dir)
 	must(t, err)
-	must(t, fill(t.Context(), s, runs))
+	must(t, storetest.Fill(t.Context(), s, runs))
 	must(t, s.Close())
 	return dir
 }

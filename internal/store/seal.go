@@ -154,3 +154,26 @@ func decodeBlock(data []byte) ([]chunk, error) {
 	}
 	return out, nil
 }
+
+// BlockFacts are what a row of log_blocks says of its block.
+type BlockFacts struct {
+	First, Last int64  // chunks
+	Ranks       string // ",0,2,"
+	Bytes       int    // of their lines
+}
+
+// ReadBlock checks a block and returns its facts.
+func ReadBlock(data []byte) (f BlockFacts, err error) {
+	chunks, err := decodeBlock(data)
+	if err == nil && len(chunks) == 0 {
+		err = errBlock
+	}
+	if err != nil {
+		return f, err
+	}
+	f = BlockFacts{First: chunks[0].id, Last: chunks[len(chunks)-1].id, Ranks: ranks(chunks)}
+	for _, c := range chunks {
+		f.Bytes += len(c.data)
+	}
+	return f, nil
+}

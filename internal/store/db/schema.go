@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/fault"
 )
@@ -48,7 +49,10 @@ type catalog struct {
 	columns     string // lists table, column, type, not null and place in the primary key, by table
 	uniqueKeys  string // lists a table and the columns of a key, separated by commas
 	lastNumbers string // lists tables whose rows are numbered, with the last number
-	verify      string // lists damage, at most ?1; "" for no such thing
+	// verify lists damage that the database finds itself, at most ?1. stray lists rows of the index of runs' texts without a
+	// text, and texts that are not in it, at most ?1; indexed is whether it finds the text ?2 of the row ?1. "" for where
+	// that is the database's own affair. reindex makes the index anew.
+	verify, stray, indexed, reindex string
 	// setLastNumber takes the table as ?1 and the number as ?2.
 	setLastNumber []string
 }
@@ -60,7 +64,11 @@ var sqliteCatalog = catalog{
 		WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND i."unique" AND NOT i.partial`,
 	lastNumbers: `SELECT t.name, coalesce(s.seq, 0) FROM sqlite_schema t LEFT JOIN sqlite_sequence s ON s.name = t.name
 		WHERE t.type = 'table' AND t.sql LIKE '%AUTOINCREMENT%'`,
-	verify: `SELECT integrity_check FROM pragma_integrity_check(?1)`,
+	verify: `SELECT integrity_check FROM pragma_integrity_check LIMIT ?1`,
+	stray: `SELECT t.id FROM run_texts t LEFT JOIN run_text_index_docsize d ON d.id = t.number WHERE d.id IS NULL
+		UNION ALL SELECT 'number ' || d.id FROM run_text_index_docsize d LEFT JOIN run_texts t ON t.number = d.id WHERE t.number IS NULL LIMIT ?1`,
+	indexed: `SELECT EXISTS (SELECT 1 FROM run_text_index WHERE run_text_index MATCH ?2 AND rowid = ?1)`,
+	reindex: `INSERT INTO run_text_index (run_text_index) VALUES ('rebuild')`,
 	setLastNumber: []string{
 		`UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1`,
 		`INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)`,
@@ -81,6 +89,7 @@ var postgresCatalog = catalog{
 	uniqueKeys: `SELECT c.relname, (SELECT string_agg(a.attname, ',') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey::smallint[]))
 		FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
 		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')`,
+	reindex:       `REINDEX INDEX run_text_index`,
 	lastNumbers:   `SELECT c.relname, coalesce(pg_sequence_last_value(` + postgresSequence + `), 0)` + postgresNumbered,
 	setLastNumber: []string{`SELECT setval(` + postgresSequence + `, greatest(?2::bigint, pg_sequence_last_value(` + postgresSequence + `)))` + postgresNumbered + ` AND c.relname = ?1`},
 }
@@ -190,17 +199,37 @@ func Stored(value any) any {
 	return in[0]
 }
 
-// Verify looks for damage that the database itself can find, and returns at most limit descriptions.
+// Verify returns at most limit descriptions of damage that the database itself can find.
 func (d *DB) Verify(ctx context.Context, limit int) ([]string, error) {
-	if d.dialect.catalog.verify == "" {
+	found, err := d.list(ctx, d.dialect.catalog.verify, limit)
+	return slices.DeleteFunc(found, func(s string) bool { return s == "ok" }), err
+}
+
+// StrayTexts returns at most limit rows that are in only one of run_texts and its index.
+func (d *DB) StrayTexts(ctx context.Context, limit int) ([]string, error) {
+	return d.list(ctx, d.dialect.catalog.stray, limit)
+}
+
+func (d *DB) list(ctx context.Context, query string, limit int) ([]string, error) {
+	if query == "" {
 		return nil, nil
 	}
-	rows, err := d.Query(ctx, d.dialect.catalog.verify, limit)
-	if err != nil {
-		return nil, err
+	return Select(ctx, d, One[string], query, limit)
+}
+
+// FindsText reports whether the index of run_texts finds a row by its text.
+func (s *Snapshot) FindsText(ctx context.Context, number int64, text string) (found bool, err error) {
+	const trigram = 3
+	if s.dialect.catalog.indexed == "" || utf8.RuneCountInString(text) < trigram {
+		return true, nil
 	}
-	found, err := Collect(rows, One[string])
-	return slices.DeleteFunc(found, func(s string) bool { return s == "ok" }), err
+	return found, s.QueryRow(ctx, s.dialect.catalog.indexed, number, s.dialect.containing(text)).Scan(&found)
+}
+
+// RebuildTexts makes the index of run_texts anew.
+func (d *DB) RebuildTexts(ctx context.Context) error {
+	_, err := d.Exec(ctx, d.dialect.catalog.reindex)
+	return err
 }
 
 // current refuses a database whose schema is not the one that the migrations lead to.

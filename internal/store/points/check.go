@@ -25,8 +25,8 @@ type ChunkFault struct {
 const checkChunks = 100
 
 // CheckChunks compares the columns of the chunks after one with their points, some chunks at a time. It returns the last
-// chunk it has read, 0 when there are no more.
-func CheckChunks(ctx context.Context, q db.Querier, after int64) (last int64, faults []ChunkFault, err error) {
+// chunk that it has read, and how many: 0 when there are no more.
+func CheckChunks(ctx context.Context, q db.Querier, after int64) (last int64, read int, faults []ChunkFault, err error) {
 	type stored struct {
 		chunk
 		series int64
@@ -42,7 +42,7 @@ func CheckChunks(ctx context.Context, q db.Querier, after int64) (last int64, fa
 		return c, nil
 	}, `SELECT id, series, first_step, last_step, count, nans, low, high, sum, first_at, last_at, data FROM point_chunks WHERE id > ? ORDER BY id LIMIT ?`, after, checkChunks)
 	if err != nil {
-		return 0, nil, fmt.Errorf("read chunks of points: %w", err)
+		return after, 0, nil, fmt.Errorf("read chunks of points: %w", err)
 	}
 	for _, c := range chunks {
 		last = c.id
@@ -51,15 +51,18 @@ func CheckChunks(ctx context.Context, q db.Querier, after int64) (last int64, fa
 		if err == nil && len(points) == 0 {
 			err = series.ErrDamaged
 		}
-		if f.Damaged = err; err == nil {
-			f.Stats = series.StatsOf(points)
+		if err == nil {
+			if f.Stats = series.StatsOf(points); f.Stats.First != c.first || f.Stats.Last != c.last {
+				err = fmt.Errorf("%w: its %d points are of steps %d to %d, not %d to %d", series.ErrDamaged, c.count, f.Stats.First, f.Stats.Last, c.first, c.last)
+			}
 		}
+		f.Damaged = err
 		if err != nil || !sameStats(c.stats, f.Stats) {
 			f.Series = seriesName(ctx, q, c.series)
 			faults = append(faults, f)
 		}
 	}
-	return last, faults, nil
+	return last, len(chunks), faults, nil
 }
 
 func sameStats(a, b series.Stats) bool {
@@ -80,8 +83,8 @@ func near(a, b float64) bool {
 // Repair sets the columns of a chunk that is not damaged.
 func (f ChunkFault) Repair(ctx context.Context, tx *db.Tx) error {
 	st := f.Stats
-	_, err := tx.Exec(ctx, `UPDATE point_chunks SET first_step = ?, last_step = ?, count = ?, nans = ?, low = ?, high = ?, sum = ?, first_at = ?, last_at = ? WHERE id = ?`,
-		st.First, st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, f.ID)
+	_, err := tx.Exec(ctx, `UPDATE point_chunks SET nans = ?, low = ?, high = ?, sum = ?, first_at = ?, last_at = ? WHERE id = ?`,
+		st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, f.ID)
 	return err
 }
 

@@ -29,7 +29,7 @@ type Table struct {
 
 // Copy copies every table of from into to, which is empty or an unfinished copy of the same source, and compares the two.
 // Nobody else writes either meanwhile. It resumes after a kill at any moment: until all is copied and the same, to has a
-// table by which [Unfinished] and another Copy know it. tell may be called by two goroutines at once.
+// table by which [Unfinished] and another Copy know it.
 func Copy(ctx context.Context, from, to *db.DB, tell func(Progress)) ([]Table, error) {
 	tables, err := matching(ctx, from, to)
 	if err != nil {

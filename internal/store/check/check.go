@@ -1,0 +1,109 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
+)
+
+// repairWith is the remedy of what has a source to derive it from.
+const repairWith = "Stop the console and run \"cotrain store check --repair\", which derives it again."
+
+// Run checks a console's data. With repair, the data being the caller's alone, it also derives again what can be.
+func Run(ctx context.Context, in *store.Inspection, repair bool) (*Report, error) {
+	c := &checker{db: in.DB, logs: in.Logs, repair: repair, found: map[Kind]*Found{}}
+	c.report.Database = in.DB.Name()
+	for _, part := range []func(context.Context) error{c.database, c.orphans, c.texts, c.runs, c.headlines, c.reindex, c.chunks, c.blocks, c.files} {
+		if err := part(ctx); err != nil {
+			return nil, fmt.Errorf("check %s: %w", in.DB.Name(), err)
+		}
+	}
+	for _, k := range kinds {
+		if f := c.found[k.kind]; f != nil {
+			f.What, f.Remedy = k.what, k.remedy
+			if f.Remedy == "" {
+				f.Remedy = repairWith
+			}
+			c.report.Found = append(c.report.Found, *f)
+		}
+	}
+	return &c.report, nil
+}
+
+type checker struct {
+	db     *db.DB
+	logs   string
+	repair bool
+	report Report
+	found  map[Kind]*Found
+	fixes  []fix // of the snapshot being read
+
+	rebuilt  bool     // the index of texts was
+	suspects []run.ID // whose headline seems wrong
+}
+
+// fix repairs something in a transaction.
+type fix struct {
+	of    *Found
+	apply func(context.Context, *db.Tx) error
+}
+
+// tell counts a finding; apply repairs it, unless it is nil.
+func (c *checker) tell(kind Kind, where, what string, apply func(context.Context, *db.Tx) error) {
+	f := c.found[kind]
+	if f == nil {
+		f = &Found{Kind: kind}
+		c.found[kind] = f
+	}
+	f.Count++
+	if len(f.Examples) < examples {
+		f.Examples = append(f.Examples, Finding{where, what})
+	}
+	if apply != nil && c.repair {
+		c.fixes = append(c.fixes, fix{f, apply})
+	}
+}
+
+// read looks at one snapshot, and then repairs what was found in it.
+func (c *checker) read(ctx context.Context, look func(*db.Snapshot) error) error {
+	c.fixes = nil
+	if err := c.db.Read(ctx, look); err != nil {
+		return err
+	}
+	if len(c.fixes) == 0 {
+		return nil
+	}
+	if slices.ContainsFunc(c.fixes, func(f fix) bool { return f.of.Kind == RunText }) {
+		if err := c.rebuild(ctx); err != nil { // it must have what is removed from it
+			return err
+		}
+	}
+	err := c.db.Write(ctx, func(tx *db.Tx) error {
+		for _, f := range c.fixes {
+			if err := f.apply(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("repair: %w", err)
+	}
+	for _, f := range c.fixes {
+		f.of.Repaired++
+	}
+	return nil
+}
+
+// database asks the database itself.
+func (c *checker) database(ctx context.Context) error {
+	found, err := c.db.Verify(ctx, 10*examples)
+	for _, what := range found {
+		c.tell(DatabaseDamaged, c.db.Name(), what, nil)
+	}
+	return err
+}

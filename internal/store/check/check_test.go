@@ -1,0 +1,328 @@
+package check_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/check"
+	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/pgtest"
+	"github.com/cotrain/cotrain/internal/store/storetest"
+	"github.com/cotrain/cotrain/internal/store/transfer"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// databases are where a console can be.
+var databases = map[string]func(t *testing.T) db.Options{
+	"SQLite":     func(*testing.T) db.Options { return db.Options{} },
+	"PostgreSQL": func(t *testing.T) db.Options { return db.Options{URL: pgtest.URL(t), MaxConns: 4} },
+}
+
+// template is the data folder of a console on SQLite that has stopped.
+func template(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), dir)
+	must(t, err)
+	must(t, storetest.Fill(t.Context(), s, 3))
+	must(t, s.Close())
+	return dir
+}
+
+// console is a copy of it.
+func console(t *testing.T, template string, o db.Options) store.Address {
+	t.Helper()
+	lite := store.Address{Folder: filepath.Join(t.TempDir(), "data")}
+	must(t, os.CopyFS(lite.Folder, os.DirFS(template)))
+	if o.URL == "" {
+		return lite
+	}
+	a := store.Address{Folder: lite.Folder, Database: o}
+	_, err := store.Copy(t.Context(), lite, a, func(transfer.Progress) {})
+	must(t, err)
+	return a
+}
+
+func run(t *testing.T, a store.Address, repair bool) *check.Report {
+	t.Helper()
+	in, err := store.Inspect(t.Context(), a, repair)
+	must(t, err)
+	defer func() { must(t, in.Close()) }()
+	r, err := check.Run(t.Context(), in, repair)
+	must(t, err)
+	return r
+}
+
+// kinds are how many of each were found, and how many of them repaired.
+func kinds(r *check.Report) map[check.Kind][2]int {
+	out := map[check.Kind][2]int{}
+	for _, f := range r.Found {
+		out[f.Kind] = [2]int{f.Count, f.Repaired}
+	}
+	return out
+}
+
+// change runs statements on a stopped console's database.
+func change(t *testing.T, a store.Address, statements ...string) {
+	t.Helper()
+	in, err := store.Inspect(t.Context(), a, true)
+	must(t, err)
+	defer func() { must(t, in.Close()) }()
+	for _, q := range statements {
+		if _, err := in.DB.Exec(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+}
+
+// damage is what was done to a console, and what a check has to find.
+type damage struct {
+	name       string
+	statements []string
+	files      func(t *testing.T, logs string)
+	want       map[check.Kind]int
+	repairs    bool
+	lite       bool // SQLite only
+}
+
+var damages = []damage{
+	{name: "nothing"},
+	{name: "columns of a run", statements: []string{`UPDATE runs SET priority = 7, max_seconds = 1 WHERE id = 'r-0000000001'`, `UPDATE runs SET sweep = '' WHERE id = 'r-000000000v'`},
+		want: map[check.Kind]int{check.RunColumns: 2}, repairs: true},
+	{name: "options that are no JSON", statements: []string{`UPDATE runs SET options = '{' WHERE id = 'r-0000000001'`}, want: map[check.Kind]int{check.RunColumns: 1}},
+	{name: "columns of a worker", statements: []string{`UPDATE workers SET rank = 5, state = 'lost', started_at = 1 WHERE alloc_id = 'r-0000000001/1'`},
+		want: map[check.Kind]int{check.WorkerColumns: 1}, repairs: true},
+	{name: "a body that is no JSON", statements: []string{`UPDATE workers SET body = '' WHERE alloc_id = 'r-0000000001/1'`}, want: map[check.Kind]int{check.WorkerColumns: 1}},
+	{name: "a text that is missing", statements: []string{`DELETE FROM run_texts WHERE id = 'r-0000000001'`}, want: map[check.Kind]int{check.RunText: 1}, repairs: true},
+	{name: "a text of another time", statements: []string{`UPDATE runs SET name = 'renamed' WHERE id = 'r-0000000001'`}, want: map[check.Kind]int{check.RunText: 1}, repairs: true},
+	{name: "a text that its index knows otherwise", statements: []string{`UPDATE run_texts SET text = 'much longer than all that the index has: ' || text || text || text || text WHERE id = 'r-0000000001'`},
+		want: map[check.Kind]int{check.RunText: 1}, repairs: true},
+	{name: "an index that lost a text", statements: []string{`INSERT INTO run_text_index (run_text_index, rowid, text) SELECT 'delete', number, text FROM run_texts WHERE id = 'r-0000000001'`},
+		want: map[check.Kind]int{check.TextIndex: 2}, repairs: true, lite: true},
+	{name: "an index with another text", statements: []string{`INSERT INTO run_text_index (rowid, text) VALUES (99, 'not there')`}, want: map[check.Kind]int{check.TextIndex: 1}, repairs: true, lite: true},
+	{name: "a state without its event", statements: []string{`UPDATE runs SET state = 'failed' WHERE id = 'r-0000000001'`}, want: map[check.Kind]int{check.RunEvents: 1}},
+	{name: "an event that is missing", statements: []string{`DELETE FROM events WHERE run_id = 'r-0000000001' AND to_state = 'pending'`}, want: map[check.Kind]int{check.RunEvents: 1}},
+	{name: "a headline", statements: []string{`UPDATE runs SET loss = 3 WHERE id = 'r-0000000001'`, `UPDATE runs SET step = 2000 WHERE id = 'r-0000000002'`},
+		want: map[check.Kind]int{check.Headline: 2}, repairs: true},
+	{name: "columns of chunks", statements: []string{`UPDATE point_chunks SET nans = 3 WHERE id = 1`, `UPDATE point_chunks SET low = NULL WHERE id = 2`, `UPDATE point_chunks SET last_at = 3 WHERE id = 3`},
+		want: map[check.Kind]int{check.Chunk: 3}, repairs: true},
+	{name: "a chunk that is not its series'", statements: []string{`UPDATE point_chunks SET last_step = 5 + last_step WHERE id = 1`}, want: map[check.Kind]int{check.ChunkDamaged: 1}},
+	{name: "data of a chunk", statements: []string{`UPDATE point_chunks SET data = (SELECT data FROM curve_blocks LIMIT 1) WHERE id = 1`}, want: map[check.Kind]int{check.ChunkDamaged: 1}},
+	{name: "a block of a curve that is missing", statements: []string{`DELETE FROM curve_blocks WHERE run_id = 'r-0000000001' AND metric = 'loss' AND block = 1`},
+		want: map[check.Kind]int{check.Curve: 1}, repairs: true},
+	{name: "a block of another curve", statements: []string{`UPDATE curve_blocks SET data = (SELECT data FROM curve_blocks WHERE run_id = 'r-0000000001' AND metric = 'tokens_per_second' AND block = 1)
+		WHERE run_id = 'r-0000000001' AND metric = 'loss' AND block = 1`}, want: map[check.Kind]int{check.Curve: 1}, repairs: true},
+	{name: "data of a block of a curve", statements: []string{`UPDATE curve_blocks SET data = (SELECT data FROM point_chunks LIMIT 1) WHERE run_id = 'r-0000000001' AND metric = 'loss' AND block = 1`},
+		want: map[check.Kind]int{check.Curve: 1}, repairs: true},
+	{name: "a point that no curve has", statements: []string{`INSERT INTO points (series, step, value, at, exact, attempt) SELECT id, 1000000, 1, 1, 1, 1 FROM series WHERE run_id = 'r-0000000001' AND metric = 'loss' AND rank = 0`},
+		want: map[check.Kind]int{check.Curve: 1}, repairs: true},
+	{name: "a curve that is marked stale", statements: []string{`DELETE FROM curve_blocks WHERE run_id = 'r-0000000001' AND block = 1`, `INSERT INTO stale_curves VALUES ('r-0000000001', 0, 512, 1023)`}},
+	{name: "a run that is missing", statements: []string{`DELETE FROM runs WHERE id = 'r-0000000002'`},
+		want: map[check.Kind]int{check.Orphan: 9}}, // attempts, checkpoints, curve_blocks, events, log_blocks, run_texts, series, streams, workers
+	{name: "series that are missing", statements: []string{`DELETE FROM series WHERE metric = 'other' OR run_id = 'r-0000000001' AND metric = 'samples'`}, want: map[check.Kind]int{check.Orphan: 1}},
+	{name: "a file that is missing", files: func(t *testing.T, logs string) { must(t, os.Remove(blockOf(t, logs))) }, want: map[check.Kind]int{check.LogMissing: 1}},
+	{name: "a file that is cut", files: func(t *testing.T, logs string) { must(t, os.Truncate(blockOf(t, logs), 20)) }, want: map[check.Kind]int{check.LogDamaged: 1}},
+	{name: "a row that says otherwise", statements: []string{`UPDATE log_blocks SET bytes = 3 WHERE run_id = 'r-0000000001'`}, want: map[check.Kind]int{check.LogDamaged: 1}},
+	{name: "a name outside", statements: []string{`UPDATE log_blocks SET blob = '../../../etc/passwd' WHERE run_id = 'r-0000000001'`}, want: map[check.Kind]int{check.LogDamaged: 1, check.LogUnknown: 1}},
+	{name: "files that no row names", files: func(t *testing.T, logs string) {
+		must(t, os.MkdirAll(filepath.Join(logs, "r-00000000zz"), 0o700))
+		for _, name := range []string{"r-00000000zz/1.zst", "r-0000000001/1.zst.tmp", "stray"} {
+			must(t, os.WriteFile(filepath.Join(logs, name), []byte("x"), 0o600))
+		}
+	}, want: map[check.Kind]int{check.LogUnknown: 3}},
+}
+
+// blockOf is the file of the sealed log of r-0000000001.
+func blockOf(t *testing.T, logs string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(logs, "r-0000000001", "*.zst"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	return files[0]
+}
+
+// TestDamageIsFound makes each kind of damage, and repairs what can be.
+func TestDamageIsFound(t *testing.T) {
+	t.Parallel()
+	filled := template(t)
+	for name, open := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, d := range damages {
+				if d.lite && name != "SQLite" {
+					continue
+				}
+				t.Run(d.name, func(t *testing.T) {
+					t.Parallel()
+					a := console(t, filled, open(t))
+					d.try(t, a)
+				})
+			}
+		})
+	}
+}
+
+func (d damage) try(t *testing.T, a store.Address) {
+	change(t, a, d.statements...)
+	logs := filepath.Join(a.Folder, "logs")
+	if d.files != nil {
+		d.files(t, logs)
+	}
+	ageFiles(t, logs)
+	r := run(t, a, false)
+	want, repaired := map[check.Kind][2]int{}, map[check.Kind][2]int{}
+	for kind, n := range d.want {
+		want[kind], repaired[kind] = [2]int{n, 0}, [2]int{n, 0}
+		if d.repairs {
+			repaired[kind] = [2]int{n, n}
+		}
+	}
+	if diff := cmp.Diff(want, kinds(r)); diff != "" || r.Clean() != (len(want) == 0) {
+		t.Fatalf("found (-want +got): %s\n%s", diff, r)
+	}
+	for _, f := range r.Found {
+		if f.What == "" || f.Remedy == "" || len(f.Examples) == 0 || !strings.Contains(r.String(), f.Examples[0].What) {
+			t.Errorf("it says too little: %+v", f)
+		}
+	}
+	fixed := run(t, a, true)
+	if diff := cmp.Diff(repaired, kinds(fixed)); diff != "" || d.repairs && !fixed.Clean() {
+		t.Fatalf("repaired (-want +got): %s\n%s", diff, fixed)
+	}
+	if !d.repairs {
+		return
+	}
+	derive(t, a)
+	if again := run(t, a, false); len(again.Found) > 0 {
+		t.Errorf("after the repair: %s", again)
+	}
+}
+
+// derive starts a console for as long as it takes to derive curves again.
+func derive(t *testing.T, a store.Address) {
+	t.Helper()
+	s, err := store.OpenAt(t.Context(), a.Folder, a.Database)
+	must(t, err)
+	defer func() { must(t, s.Close()) }()
+	stale, err := s.StaleCurves(t.Context())
+	must(t, err)
+	for _, id := range stale {
+		for more := true; more; {
+			part, _, err := s.RollUp(t.Context(), id)
+			must(t, err)
+			more = part.More
+		}
+	}
+}
+
+// ageFiles makes files older than those whose row may be about to be written.
+func ageFiles(t *testing.T, logs string) {
+	t.Helper()
+	must(t, filepath.WalkDir(logs, func(path string, _ os.DirEntry, err error) error {
+		old := time.Now().Add(-time.Hour)
+		return errors.Join(err, os.Chtimes(path, old, old))
+	}))
+}
+
+// TestAConsoleIsCheckedWhileItWorks writes all the time.
+func TestAConsoleIsCheckedWhileItWorks(t *testing.T) {
+	t.Parallel()
+	filled := template(t)
+	for name, open := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := console(t, filled, open(t))
+			s, err := store.OpenAt(t.Context(), a.Folder, a.Database)
+			must(t, err)
+			defer func() { must(t, s.Close()) }()
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- work(ctx, s) }() // awaited below
+			for range 5 {
+				if r := run(t, a, false); len(r.Found) > 0 {
+					t.Errorf("of a console that works: %s", r)
+				}
+			}
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			if _, err := store.Inspect(t.Context(), a, true); !errors.Is(err, fault.ErrInUse) {
+				t.Errorf("a repair beside it: %v", err)
+			}
+		})
+	}
+}
+
+// work makes and deletes runs with all that they have.
+func work(ctx context.Context, s *store.Store) error {
+	for n := 100; ; n++ {
+		if err := storetest.FillRun(ctx, s, n); err != nil {
+			return err
+		}
+		if _, err := s.SealPoints(ctx); err != nil {
+			return err
+		}
+		if n%2 == 0 {
+			if err := s.DeleteRun(ctx, storetest.RunID(n)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// TestManyFindingsAreCounted keeps a report short.
+func TestManyFindingsAreCounted(t *testing.T) {
+	t.Parallel()
+	a := console(t, template(t), db.Options{})
+	change(t, a, `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000) INSERT INTO attempts (run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume, recalled)
+		SELECT printf('r-x%07d', n), 1, '', '', 0, 0, 0, '', 0 FROM n`)
+	r := run(t, a, false)
+	if len(r.Found) != 1 || r.Found[0].Count != 3000 || len(r.Found[0].Examples) != 10 || !strings.Contains(r.String(), "and 2990 more") {
+		t.Errorf("%s", r)
+	}
+}
+
+// TestADamagedFileIsFound writes into the middle of SQLite's file.
+func TestADamagedFileIsFound(t *testing.T) {
+	t.Parallel()
+	a := console(t, template(t), db.Options{})
+	f, err := os.OpenFile(filepath.Join(a.Folder, "cotrain.db"), os.O_RDWR, 0)
+	must(t, err)
+	info, err := f.Stat()
+	must(t, err)
+	for at := info.Size() / 2; at < info.Size()/2+3*4096; at += 64 {
+		_, err = f.WriteAt([]byte("damage"), at)
+		must(t, err)
+	}
+	must(t, f.Close())
+	in, err := store.Inspect(t.Context(), a, false)
+	if err == nil {
+		defer func() { must(t, in.Close()) }()
+		var r *check.Report
+		if r, err = check.Run(t.Context(), in, false); err == nil && kinds(r)[check.DatabaseDamaged][0] == 0 {
+			t.Errorf("nothing: %s", r)
+			return
+		}
+	}
+	if err != nil && !errors.Is(err, fault.ErrDamaged) {
+		t.Error(fmt.Errorf("it says %w", err))
+	}
+}

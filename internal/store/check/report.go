@@ -1,0 +1,115 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Kind is what can be wrong.
+type Kind string
+
+// The kinds.
+const (
+	DatabaseDamaged Kind = "database_damaged"
+	Orphan          Kind = "orphan"
+	RunColumns      Kind = "run_columns"
+	WorkerColumns   Kind = "worker_columns"
+	RunText         Kind = "run_text"
+	TextIndex       Kind = "text_index"
+	RunEvents       Kind = "run_events"
+	Headline        Kind = "headline"
+	Chunk           Kind = "chunk"
+	ChunkDamaged    Kind = "chunk_damaged"
+	Curve           Kind = "curve"
+	LogMissing      Kind = "log_missing"
+	LogDamaged      Kind = "log_damaged"
+	LogUnknown      Kind = "log_unknown"
+)
+
+// kinds are in the order of a report, with what each is, and what to do about those that --repair leaves.
+var kinds = []struct {
+	kind         Kind
+	what, remedy string
+}{
+	{DatabaseDamaged, "damage that the database itself finds", "Keep a copy of the database, and restore it from a backup."},
+	{Orphan, "rows of runs that do not exist", "They do no harm. Once you are sure that the run is not missed, delete them: DELETE FROM table WHERE column = value, as below."},
+	{RunColumns, "columns of runs that differ from the options and origin that they are taken from", ""},
+	{WorkerColumns, "columns of workers that differ from the body that they are taken from", ""},
+	{RunText, "runs whose text to be searched is not that of the run", ""},
+	{TextIndex, "texts of runs that the index for searches does not have, or has in excess", ""},
+	{RunEvents, "runs whose events do not lead to their state", "Nothing derives events again: compare with a backup."},
+	{Headline, "ended runs whose step and loss are not those of their curves", ""},
+	{Chunk, "chunks of points whose columns differ from their points", ""},
+	{ChunkDamaged, "chunks of points that cannot be read", "Restore the database from a backup; or delete the chunk, and lose its points: DELETE FROM point_chunks WHERE id = ..., as below."},
+	{Curve, "curves that differ from the points that they are taken from", ""},
+	{LogMissing, "sealed blocks of logs whose file is missing", "Restore the files from a backup of the folder logs/, or name the right data folder. Without them those lines are lost, and everything else works."},
+	{LogDamaged, "sealed blocks of logs whose file is not what it should be", "Restore the files from a backup of the folder logs/."},
+	{LogUnknown, "files in logs/ that no row names", "They do no harm, and can be deleted."},
+}
+
+// examples is how many findings of a kind are told.
+const examples = 10
+
+// Finding is one thing that is wrong.
+type Finding struct {
+	Where string `json:"where"` // the run, series or file
+	What  string `json:"what"`
+}
+
+// Found is what was found of one kind.
+type Found struct {
+	Kind     Kind      `json:"kind"`
+	What     string    `json:"what"`
+	Count    int       `json:"count"`
+	Repaired int       `json:"repaired"`
+	Remedy   string    `json:"remedy"`
+	Examples []Finding `json:"examples"`
+}
+
+// Report is the result of a check.
+type Report struct {
+	Database string  `json:"database"`
+	Runs     int     `json:"runs"`
+	Chunks   int     `json:"chunks"`
+	Blocks   int     `json:"log_blocks"`
+	Found    []Found `json:"found"`
+}
+
+// Clean reports whether nothing is left that is wrong.
+func (r *Report) Clean() bool {
+	for _, f := range r.Found {
+		if f.Count > f.Repaired {
+			return false
+		}
+	}
+	return true
+}
+
+// String says it to a person.
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d runs, %d chunks of points and %d sealed blocks of logs checked.\n", r.Database, r.Runs, r.Chunks, r.Blocks)
+	for _, f := range r.Found {
+		fmt.Fprintf(&b, "\n%s: %d", f.What, f.Count)
+		switch {
+		case f.Repaired == f.Count:
+			b.WriteString(", repaired")
+		case f.Repaired > 0:
+			fmt.Fprintf(&b, ", %d repaired", f.Repaired)
+		}
+		b.WriteString("\n")
+		for _, e := range f.Examples {
+			fmt.Fprintf(&b, "  %s: %s\n", e.Where, e.What)
+		}
+		if more := f.Count - len(f.Examples); more > 0 {
+			fmt.Fprintf(&b, "  and %d more\n", more)
+		}
+		if f.Repaired < f.Count {
+			fmt.Fprintf(&b, "  %s\n", f.Remedy)
+		}
+	}
+	if len(r.Found) == 0 {
+		b.WriteString("Nothing is wrong.\n")
+	}
+	return b.String()
+}
