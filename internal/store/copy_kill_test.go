@@ -64,7 +64,7 @@ func TestAKilledCopyGoesOnWhereItStopped(t *testing.T) {
 	}{{"there", first, db.Options{URL: url}}, {"back", back, db.Options{File: filepath.Join(back, "cotrain.db")}}} {
 		kills, done := 0, false
 		for tries := 0; !done; tries++ {
-			if done = copyAndKill(t, way.dir, url, way.name, 1+rand.IntN(40)*tries); !done {
+			if done = copyAndKill(t, way.dir, url, way.name, 1+rand.IntN(60)*tries); !done {
 				kills++
 			}
 		}

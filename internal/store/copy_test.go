@@ -234,7 +234,7 @@ func TestAConsoleGoesOnAfterItsMove(t *testing.T) {
 	must(t, err)
 	defer func() { must(t, after.Close()) }()
 	got, err := after.Logs(ctx, "r-0000000001", run.LogQuery{Rank: -1, Limit: 9999})
-	if diff := cmp.Diff(log, got); err != nil || diff != "" || len(got) != 1000 {
+	if diff := cmp.Diff(log, got); err != nil || diff != "" || len(got) != 2000 {
 		t.Errorf("%d lines, %v: %s", len(got), err, diff)
 	}
 	b := &store.Batch{RunID: "r-0000000001", AllocID: "new", Stream: "stdout", Attempt: 1, At: time.UnixMilli(1), To: store.Cursor{File: "f", Offset: 1}, Log: []byte("on\n"),

@@ -16,7 +16,7 @@ const repairWith = "Stop the console and run \"cotrain store check --repair\", w
 // Run checks a console's data. With repair, the data being the caller's alone, it also derives again what can be.
 func Run(ctx context.Context, in *store.Inspection, repair bool) (*Report, error) {
 	c := &checker{db: in.DB, logs: in.Logs, repair: repair, found: map[Kind]*Found{}}
-	c.report.Database = in.DB.Name()
+	c.report.Database, c.report.Found = in.DB.Name(), []Found{}
 	for _, part := range []func(context.Context) error{c.database, c.orphans, c.texts, c.runs, c.headlines, c.reindex, c.chunks, c.blocks, c.files} {
 		if err := part(ctx); err != nil {
 			return nil, fmt.Errorf("check %s: %w", in.DB.Name(), err)

@@ -19,15 +19,15 @@ import (
 const readers = 4
 
 func openSQLite(ctx context.Context, o Options, prepare func(*DB) error) (*DB, error) {
-	mode := "mode=rwc"
-	switch {
-	case o.reading:
-		mode = "mode=ro"
-	case o.existing:
+	mode, readOnly := "mode=rwc", "&_pragma=query_only(1)"
+	if o.existing {
 		mode = "mode=rw"
 	}
 	if _, err := os.Stat(o.File); o.existing && errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.ErrNotFound, "There is no database "+o.File+".", "Check the data folder.")
+	}
+	if o.reading { // and not mode=ro, which would leave files behind
+		mode += readOnly
 	}
 	write, err := sql.Open("sqlite", sqliteDSN(o.File, mode+"&_txlock=immediate"))
 	if err != nil {
@@ -38,7 +38,7 @@ func openSQLite(ctx context.Context, o Options, prepare func(*DB) error) (*DB, e
 	if err := prepare(d); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	if d.read, err = sql.Open("sqlite", sqliteDSN(o.File, mode+"&_pragma=query_only(1)")); err != nil {
+	if d.read, err = sql.Open("sqlite", sqliteDSN(o.File, mode+readOnly)); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	d.read.SetMaxOpenConns(readers)
