@@ -178,6 +178,14 @@ func (p *process) cli(args ...string) (stdout, stderr string, code int) {
 	return command(p.t, []string{"COTRAIN_ADDR=http://" + p.addr}, args...)
 }
 
+// checked compares what the console's database derives with its sources, while the console runs.
+func (p *process) checked() {
+	p.t.Helper()
+	if out, errs, code := command(p.t, p.cmd.Env, "store", "check"); code != 0 || !strings.Contains(out, "Nothing is wrong") {
+		p.t.Errorf("store check: code %d\n%s\n%s", code, out, errs)
+	}
+}
+
 func command(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -101,6 +101,7 @@ func disturbed(t *testing.T, c *process, disturb func(n int, c *process) *proces
 	if d := cmp.Diff(steps(c, calm), steps(c, wild)); d != "" {
 		t.Errorf("log lines differ (-undisturbed +killed):\n%s", d)
 	}
+	c.checked()
 	return c
 }
 

@@ -75,6 +75,7 @@ func mainJob(t *testing.T, c *process) {
 	if _, errs, code := c.cli("run", "show", "r-0000000000"); code != 3 || !strings.Contains(errs, "No run has the ID") {
 		t.Errorf("show of nothing: code %d\n%s", code, errs)
 	}
+	c.checked()
 }
 
 func TestStoppingLetsWorkersSaveACheckpoint(t *testing.T) {
