@@ -20,10 +20,11 @@ type Copied struct {
 
 // LogsCopied counts sealed blocks of logs.
 type LogsCopied struct {
-	Blocks  int   `json:"blocks"`
-	Copied  int   `json:"copied"` // 0 where they stay
-	Bytes   int64 `json:"bytes"`  // of the copied ones
-	Missing int   `json:"missing"`
+	Folder  string `json:"folder"` // that the destination's console has them in
+	Blocks  int    `json:"blocks"`
+	Copied  int    `json:"copied"` // 0 where they stay
+	Bytes   int64  `json:"bytes"`  // of the copied ones
+	Missing int    `json:"missing"`
 }
 
 // String says it to a person.
@@ -34,7 +35,9 @@ func (c *Copied) String() string {
 	}
 	text := fmt.Sprintf("%s is now the same as %s: %d rows in %d tables, compared by their checksums.\n", c.To, c.From, rows, len(c.Tables))
 	if c.Logs.Copied > 0 {
-		text += fmt.Sprintf("%d sealed blocks of logs were copied (%d bytes).\n", c.Logs.Copied, c.Logs.Bytes)
+		text += fmt.Sprintf("%d sealed blocks of logs (%d bytes) were copied to %s.\n", c.Logs.Copied, c.Logs.Bytes, c.Logs.Folder)
+	} else if c.Logs.Blocks > 0 {
+		text += fmt.Sprintf("Sealed logs are in %s.\n", c.Logs.Folder)
 	}
 	if c.Logs.Missing > 0 {
 		text += fmt.Sprintf("%d of %d sealed blocks of logs were already missing.\n", c.Logs.Missing, c.Logs.Blocks)

@@ -42,11 +42,12 @@ func eachBlock(ctx context.Context, q db.Querier, fn func(sealedBlock) error) er
 // copyLogs copies the archive from one data folder to another, or counts what is missing where it stays. Blocks that are
 // there already are compared.
 func copyLogs(ctx context.Context, d *db.DB, from, to string) (out LogsCopied, err error) {
+	out.Folder = filepath.Join(to, logsFolder)
 	source, err := NewFileBlobs(filepath.Join(from, logsFolder))
 	if err != nil {
 		return out, err
 	}
-	target, err := NewFileBlobs(filepath.Join(to, logsFolder))
+	target, err := NewFileBlobs(out.Folder)
 	if err != nil {
 		return out, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -324,5 +325,27 @@ func TestADamagedFileIsFound(t *testing.T) {
 	}
 	if err != nil && !errors.Is(err, fault.ErrDamaged) {
 		t.Error(fmt.Errorf("it says %w", err))
+	}
+}
+
+// TestEveryTableOfARunIsLookedAt fails when a new one is forgotten.
+func TestEveryTableOfARunIsLookedAt(t *testing.T) {
+	t.Parallel()
+	in, err := store.Inspect(t.Context(), console(t, template(t), db.Options{}), false)
+	must(t, err)
+	defer func() { must(t, in.Close()) }()
+	tables, err := in.DB.Tables(t.Context())
+	must(t, err)
+	var have []string
+	for _, table := range tables {
+		if slices.ContainsFunc(table.Columns, func(c db.TableColumn) bool { return c.Name == "run_id" }) {
+			have = append(have, table.Name)
+		}
+	}
+	want := append(check.RunTables(), "orders") // which outlive their run
+	slices.Sort(have)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, have); diff != "" {
+		t.Errorf("tables with run_id (-looked at +there): %s", diff)
 	}
 }

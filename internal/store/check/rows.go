@@ -14,30 +14,23 @@ const batch = 500
 // reference says that a column names a row of another table.
 type reference struct{ table, column, in, key string }
 
-// references are those of every table with a column run_id, and others.
-func (c *checker) references(ctx context.Context) ([]reference, error) {
+// references are all but that of orders, which outlive their run.
+func references() []reference {
 	out := []reference{{"points", "series", "series", "id"}, {"point_chunks", "series", "series", "id"}, {"run_texts", "id", "runs", "id"}}
-	tables, err := c.db.Tables(ctx)
-	for _, t := range tables {
-		if t.Name == "orders" { // to Nomad, which outlive their run
-			continue
-		}
-		for _, col := range t.Columns {
-			if col.Name == "run_id" {
-				out = append(out, reference{t.Name, col.Name, "runs", "id"})
-			}
-		}
+	for _, table := range RunTables() {
+		out = append(out, reference{table, "run_id", "runs", "id"})
 	}
-	return out, err
+	return out
+}
+
+// RunTables are the tables whose rows belong to the run in run_id.
+func RunTables() []string {
+	return []string{"attempts", "checkpoints", "curve_blocks", "events", "log_blocks", "log_chunks", "repeats", "series", "stale_curves", "streams", "workers"}
 }
 
 // orphans looks for rows of what does not exist.
 func (c *checker) orphans(ctx context.Context) error {
-	all, err := c.references(ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range all {
+	for _, r := range references() {
 		var err error
 		if r.in == "series" {
 			err = orphansOf(ctx, c, r, int64(0))

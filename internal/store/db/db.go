@@ -99,6 +99,9 @@ func (d *DB) String() string {
 // Name is the database's, without its program: /srv/cotrain/cotrain.db, or cotrain at db:5432.
 func (d *DB) Name() string { return cmp.Or(d.where, d.file) }
 
+// Shared reports whether other programs may have tables beside the console's.
+func (d *DB) Shared() bool { return d.file == "" }
+
 // Gone receives an error once another console has taken the database; nil, which never receives, with SQLite.
 func (d *DB) Gone() <-chan error {
 	if d.owner == nil {

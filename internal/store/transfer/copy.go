@@ -55,18 +55,23 @@ func Copy(ctx context.Context, from, to *db.DB, tell func(Progress)) ([]Table, e
 	return out, c.end(ctx, tables)
 }
 
-// matching returns the tables to copy, if both databases have them alike.
+// matching returns the tables to copy, if both databases have them alike. They are those of the database that only a
+// console uses.
 func matching(ctx context.Context, from, to *db.DB) ([]db.Table, error) {
-	tables, err := Tables(ctx, to)
+	own, other := from, to
+	if from.Shared() {
+		own, other = to, from
+	}
+	tables, err := Tables(ctx, own)
 	if err != nil {
 		return nil, err
 	}
-	there, err := Tables(ctx, from)
+	there, err := Tables(ctx, other)
 	if err != nil {
 		return nil, err
 	}
 	if ds := Differences(tables, there); len(ds) > 0 {
-		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("The schema of %s differs from what it should be: %s.", from.Name(), ds[0]), "It was changed by hand, or is another program's; undo that.")
+		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("The schema of %s differs from that of %s: %s.", other.Name(), own.Name(), ds[0]), "One of them was changed by hand; undo that.")
 	}
 	return tables, nil
 }

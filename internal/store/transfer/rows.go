@@ -14,6 +14,8 @@ const (
 	// batchRows and batchBytes bound what is in memory, and one transaction.
 	batchRows  = 5000
 	batchBytes = 4 << 20
+	// firstRows is the first batch of a table, whose rows may be large.
+	firstRows = 100
 	// insertRows is the rows of one statement.
 	insertRows = 50
 )
@@ -57,13 +59,13 @@ type batches struct {
 	from  *db.DB
 	table db.Table
 	after place
-	limit int // rows of the next query: what does not fit is read again
+	limit int // rows of the next query; those beyond batchBytes are read in vain
 }
 
 // next returns the next rows, none at the end.
 func (b *batches) next(ctx context.Context) ([][]any, error) {
 	if b.limit == 0 {
-		b.limit = batchRows
+		b.limit = firstRows
 	}
 	key := list(b.table.Key)
 	q := `SELECT ` + list(names(b.table)) + ` FROM ` + b.table.Name
@@ -88,10 +90,12 @@ func (b *batches) next(ctx context.Context) ([][]any, error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read table %s: %w", b.table.Name, db.MapError(err))
 	}
-	b.limit = batchRows
 	if size >= batchBytes {
-		b.limit = min(batchRows, 2*len(out))
+		b.limit = 2 * len(out)
+	} else {
+		b.limit *= 4
 	}
+	b.limit = min(b.limit, batchRows)
 	if len(out) > 0 {
 		b.after = placeOf(b.table, out[len(out)-1])
 	}
