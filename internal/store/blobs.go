@@ -35,6 +35,17 @@ func NewFileBlobs(dir string) (*FileBlobs, error) {
 
 func (b *FileBlobs) close() error { return b.root.Close() }
 
+func (b *FileBlobs) has(name string) (bool, error) {
+	_, err := b.root.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("archive %s: %w", name, err)
+	}
+	return true, nil
+}
+
 // Put writes a temporary file and renames it, so readers never see half a blob.
 func (b *FileBlobs) Put(_ context.Context, name string, data []byte) error {
 	if err := b.root.MkdirAll(filepath.Dir(name), 0o750); err != nil {

@@ -76,9 +76,10 @@ func Copy(ctx context.Context, from, to Address, tell func(transfer.Progress)) (
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
 	out = &Copied{From: source.Name(), To: target.Name()}
-	if out.Logs, err = copyLogs(ctx, source, from.Folder, to.Folder); err != nil {
-		return nil, err
+	logs := func() (err error) {
+		out.Logs, err = copyLogs(ctx, source, from.Folder, to.Folder)
+		return err
 	}
-	out.Tables, err = transfer.Copy(ctx, source, target, tell)
+	out.Tables, err = transfer.Copy(ctx, source, target, logs, tell)
 	return out, err
 }

@@ -53,12 +53,15 @@ func copyLogs(ctx context.Context, d *db.DB, from, to string) (out LogsCopied, e
 	}
 	err = eachBlock(ctx, d, func(b sealedBlock) error {
 		out.Blocks++
-		data, err := source.Get(ctx, b.blob)
-		if errors.Is(err, fault.ErrNotFound) {
+		if there, err := source.has(b.blob); err != nil || !there {
 			out.Missing++
+			return err
+		}
+		if from == to {
 			return nil
 		}
-		if err != nil || from == to {
+		data, err := source.Get(ctx, b.blob)
+		if err != nil {
 			return err
 		}
 		if have, err := target.Get(ctx, b.blob); err == nil && bytes.Equal(have, data) {

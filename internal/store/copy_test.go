@@ -139,11 +139,11 @@ func TestAnythingComesBackAsItWas(t *testing.T) {
 			insertRandom(ctx, rt, first, table)
 			want[table.Name] = rowsOf(ctx, rt, first, table)
 		}
-		copied, err := transfer.Copy(ctx, first, there, silent)
+		copied, err := transfer.Copy(ctx, first, there, noFiles, silent)
 		if err != nil {
 			rt.Fatal(err)
 		}
-		returned, err := transfer.Copy(ctx, there, back, silent)
+		returned, err := transfer.Copy(ctx, there, back, noFiles, silent)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -197,6 +197,8 @@ func insertRandom(ctx context.Context, rt *rapid.T, d *db.DB, table db.Table) {
 }
 
 func silent(transfer.Progress) {}
+
+func noFiles() error { return nil }
 
 // filled is a data folder with SQLite.
 func filled(t *testing.T, runs int) string {
@@ -321,7 +323,11 @@ func TestACopyIsRefused(t *testing.T) {
 		url := pgtest.URL(t)
 		_, err := store.Copy(ctx, onSQLite(dir), onPostgres(url, dir), silent)
 		must(t, err)
-		refused(t, onSQLite(filled(t, 1)), onPostgres(url, t.TempDir()), fault.ErrConflict, "not empty", "it has finished")
+		folder := t.TempDir()
+		refused(t, onSQLite(filled(t, 1)), onPostgres(url, folder), fault.ErrConflict, "not empty", "it has finished")
+		if _, err := os.Stat(filepath.Join(folder, "logs")); err == nil {
+			t.Error("logs were copied")
+		}
 	})
 	t.Run("between two of a kind", func(t *testing.T) {
 		t.Parallel()

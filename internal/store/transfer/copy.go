@@ -29,14 +29,18 @@ type Table struct {
 
 // Copy copies every table of from into to, which is empty or an unfinished copy of the same source, and compares the two.
 // Nobody else writes either meanwhile. It resumes after a kill at any moment: until all is copied and the same, to has a
-// table by which [Unfinished] and another Copy know it.
-func Copy(ctx context.Context, from, to *db.DB, tell func(Progress)) ([]Table, error) {
+// table by which [Unfinished] and another Copy know it. files copies what belongs to the rows, once the destination is
+// accepted.
+func Copy(ctx context.Context, from, to *db.DB, files func() error, tell func(Progress)) ([]Table, error) {
 	tables, err := matching(ctx, from, to)
 	if err != nil {
 		return nil, err
 	}
 	c := copier{from: from, to: to, tell: tell}
 	if err := c.begin(ctx, tables); err != nil {
+		return nil, err
+	}
+	if err := files(); err != nil {
 		return nil, err
 	}
 	for _, t := range tables {
