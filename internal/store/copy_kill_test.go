@@ -141,3 +141,26 @@ func TestAnUnfinishedCopyIsNoConsole(t *testing.T) {
 	must(t, s.Close())
 	refused(t, onSQLite(dir), onPostgres(url, dir), fault.ErrConflict, "before it changed", "Empty the destination")
 }
+
+// TestACopyGoesOnAfterItsDatabaseCrashed crashes PostgreSQL in the middle.
+func TestACopyGoesOnAfterItsDatabaseCrashed(t *testing.T) {
+	t.Parallel()
+	dir, database := filled(t, 1), pgtest.Start(t)
+	crashed := false
+	_, err := store.Copy(t.Context(), onSQLite(dir), onPostgres(database.URL(), dir), func(p transfer.Progress) {
+		if !crashed && p.Table == "events" {
+			crashed = true
+			database.Stop()
+		}
+	})
+	if !errors.Is(err, fault.ErrStoreUnavailable) {
+		t.Errorf("without its database: %v", err)
+	}
+	database.Restart()
+	if _, err = store.Copy(t.Context(), onSQLite(dir), onPostgres(database.URL(), dir), silent); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sums(t, db.Options{File: filepath.Join(dir, "cotrain.db")}), sums(t, db.Options{URL: database.URL()})); diff != "" {
+		t.Error(diff)
+	}
+}
