@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Options says which database.
@@ -22,6 +20,8 @@ type Options struct {
 	// ConnectTimeout bounds the making of one connection (default 5 s), Timeout each wait for PostgreSQL's answer (default
 	// 30 s).
 	ConnectTimeout, Timeout time.Duration
+	// Twice is for tests: each transaction is undone and repeated once, as if it had lost to another one.
+	Twice bool
 
 	existing, reading bool // see OpenExisting and OpenReading
 }
@@ -36,6 +36,7 @@ type DB struct {
 	stmts       *statements // SQLite's; pgx has its own
 	owner       *owner      // PostgreSQL's
 	maxConns    int         // to PostgreSQL
+	twice       bool        // see Options
 }
 
 // Open opens or creates a database and migrates it. It refuses a schema newer than the migrations, and PostgreSQL in use by
@@ -112,32 +113,44 @@ func (d *DB) Gone() <-chan error {
 
 // Connected is an error while another console might have the database; nothing is written then.
 func (d *DB) Connected() error {
-	if d.owner == nil || d.owner.held.Load() {
-		return nil
+	if d.owner != nil {
+		if why := d.owner.lost.Load(); why != nil {
+			return why
+		}
 	}
-	return fault.New(fault.ErrStoreUnavailable, fmt.Sprintf("The connection to the PostgreSQL database %s is lost.", d.where), "It is tried again every second.")
+	return nil
 }
 
 // Exec runs one statement in its own transaction.
 func (d *DB) Exec(ctx context.Context, query string, args ...any) (res sql.Result, err error) {
-	err = d.repeat(ctx, func() error {
-		in, err := arguments(args)
-		if err == nil {
-			res, err = d.write.ExecContext(ctx, d.dialect.statement(query), in...)
+	in, err := arguments(args)
+	if err != nil {
+		return nil, err
+	}
+	err = d.repeat(ctx, d.dialect.undone, func() error {
+		if err := d.Connected(); err != nil {
+			return err
 		}
+		res, err = d.write.ExecContext(ctx, d.dialect.statement(query), in...)
 		return err
-	}, d.dialect.undone)
+	})
 	return res, err
 }
 
 // Query reads committed rows.
-func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return runQuery(ctx, d.dialect, d.read, query, args)
+func (d *DB) Query(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	err = d.repeat(ctx, d.dialect.repeatable, func() (err error) {
+		rows, err = runQuery(ctx, d.dialect, d.read, query, args) //nolint:rowserrcheck,sqlclosecheck // for the caller
+		return err
+	})
+	return rows, err
 }
 
 // QueryRow reads one committed row; none is [fault.ErrNotFound].
 func (d *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
-	return runRow(ctx, d.dialect, d.read, query, args)
+	return Row{read: func(into ...any) error {
+		return d.repeat(ctx, d.dialect.repeatable, func() error { return runRow(ctx, d.dialect, d.read, query, args).Scan(into...) })
+	}}
 }
 
 // Snapshot is the database at one moment. It has one result at a time.
@@ -148,9 +161,13 @@ type Snapshot struct {
 
 // Read calls fn with a snapshot.
 func (d *DB) Read(ctx context.Context, fn func(*Snapshot) error) error {
-	tx, err := d.read.BeginTx(ctx, d.dialect.snapshot)
+	var tx *sql.Tx
+	err := d.repeat(ctx, d.dialect.repeatable, func() (err error) {
+		tx, err = d.read.BeginTx(ctx, d.dialect.snapshot)
+		return err
+	})
 	if err != nil {
-		return MapError(err)
+		return err
 	}
 	defer func() { _ = tx.Rollback() }() // nothing to undo
 	return MapError(fn(&Snapshot{d.dialect, tx}))
@@ -178,9 +195,10 @@ func (d *DB) Explain(ctx context.Context, query string, args ...any) ([]string, 
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = rows.Close() }() // if not read
 	columns, err := rows.Columns()
 	if err != nil {
-		return nil, errors.Join(err, rows.Close())
+		return nil, err
 	}
 	return Collect(rows, func(row Scanner) (line string, err error) {
 		into := make([]any, len(columns))

@@ -32,9 +32,11 @@ type dialect struct {
 	arrays bool
 	// concurrent is true where write transactions run side by side.
 	concurrent bool
-	// repeatable reports whether a transaction that failed like this before its commit may succeed now; undone, whether that
-	// is so of a single statement, and it surely changed nothing.
-	repeatable, undone func(error) bool
+	// repeatable reports whether a transaction that failed like this before its commit, at a try, may succeed at the next;
+	// undone, whether that is so of a single statement, and it surely changed nothing.
+	repeatable, undone func(err error, try int) bool
+	// uncertain reports whether a commit that failed like this may have succeeded.
+	uncertain func(error) bool
 }
 
 var sqliteDialect = &dialect{
@@ -46,7 +48,7 @@ var sqliteDialect = &dialect{
 	explain:    `EXPLAIN QUERY PLAN `,
 	containing: func(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""`) + `"` },
 	catalog:    sqliteCatalog,
-	repeatable: never, undone: never,
+	repeatable: never, undone: never, uncertain: func(error) bool { return false },
 }
 
 var postgresDialect = &dialect{
@@ -60,7 +62,7 @@ var postgresDialect = &dialect{
 		return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
 	},
 	catalog: postgresCatalog,
-	arrays:  true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone,
+	arrays:  true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone, uncertain: postgresUncertain,
 }
 
 const forUpdate = ` FOR UPDATE`
@@ -151,7 +153,7 @@ func arguments(args []any) ([]any, error) {
 	return args, nil
 }
 
-func never(error) bool { return false }
+func never(error, int) bool { return false }
 
 func number(b bool) int64 {
 	if b {

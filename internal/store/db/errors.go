@@ -3,11 +3,9 @@ package db
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"path/filepath"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -15,9 +13,14 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
+// unknown is the error of a commit, which may have succeeded.
+type unknown struct{ error }
+
+func (u unknown) Unwrap() error { return u.error }
+
 // MapError turns the drivers' errors into faults where one fits.
 func MapError(err error) error {
-	var kind fault.Kind
+	var told *fault.Error
 	var lite *sqlite.Error
 	var pg *pgconn.PgError
 	switch {
@@ -25,41 +28,37 @@ func MapError(err error) error {
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
 		return fault.ErrNotFound
+	case errors.As(err, &unknown{}):
+		told = fault.New(fault.ErrStoreUnavailable, "The connection to the PostgreSQL server broke while this was being stored, so it may be stored or not.", "Look whether it is there before you do it again.")
 	case errors.As(err, &lite):
-		kind = sqliteKind(lite)
+		if kind := sqliteKind(lite); kind != "" {
+			told = kind.Fault()
+		}
 	case errors.As(err, &pg):
-		kind = postgresKind(pg)
+		told = postgresFault(pg)
 	case lost(err):
-		kind = fault.ErrStoreUnavailable
+		told = away.Fault()
 	}
 	switch {
-	case kind == "" || errors.Is(err, kind):
+	case told == nil || errors.Is(err, told.Kind):
 		return err
-	case kind == fault.ErrConflict: // the caller knows which kind
-		return fmt.Errorf("%w: %w", err, kind)
+	case told.Kind == fault.ErrConflict: // the caller knows which kind
+		return fmt.Errorf("%w: %w", err, fault.ErrConflict)
 	}
-	if lite == nil && kind == fault.ErrStoreUnavailable {
-		return fault.New(kind, "The console cannot reach its PostgreSQL database, or not write it.", "Check that the database is running and reachable (database.url); the console keeps trying.").Because(err)
-	}
-	return kind.Fault().Because(err)
+	return told.Because(err)
 }
 
-// lost reports whether the connection to the database broke, or could not be made.
-func lost(err error) bool {
-	var network net.Error
-	var connect *pgconn.ConnectError
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &connect):
-		return false // the caller's wish
+// explain is [MapError] for what was to be written.
+func (d *DB) explain(err error) error {
+	err = MapError(err)
+	if f := (*fault.Error)(nil); d.file != "" && errors.Is(err, fault.ErrFull) && errors.As(err, &f) {
+		return fault.New(fault.ErrFull, fmt.Sprintf("The disk that holds the console's data folder %s is full, so nothing can be stored.", filepath.Dir(d.file)), "").Because(f.Unwrap())
 	}
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) || errors.As(err, &connect) ||
-		errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err) // that is of a connection that broke before
+	return err
 }
 
-func diskFull(dir string, cause error) error {
-	what := fmt.Sprintf("The disk that holds the console's data folder %s is full, so nothing can be stored.", dir)
-	if dir == "" {
-		what = "The disk of the PostgreSQL server is full, so nothing can be stored."
-	}
-	return fault.New(fault.ErrFull, what, "").Because(cause)
+// cancelled reports whether the caller ended the call.
+func cancelled(err error) bool {
+	var connect *pgconn.ConnectError // has a time-out of its own
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &connect)
 }

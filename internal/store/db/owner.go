@@ -19,38 +19,44 @@ const (
 	ownerKey = 0x636f747261696e
 	// ownerPatience is how long a starting console waits for one that is stopping.
 	ownerPatience = 5 * time.Second
-	// ownerCheck is how often the lock's connection is tried, and made again.
+	// ownerCheck is how often the lock's connection is tried, ownerRetry the pause before it is made again.
 	ownerCheck = 5 * time.Second
+	ownerRetry = time.Second
 )
 
 // ErrInUse means that another console has the database.
 var ErrInUse = errors.New("in use by another console")
 
+// errGone means that another console has had the database since this one claimed it.
+var errGone = errors.New("taken by another console")
+
 // owner keeps other consoles from the database for as long as its connection lives: two would follow the same logs and
 // send the same runs. The server frees the lock however the console ends.
 type owner struct {
-	cfg   *pgx.ConnConfig
-	wait  time.Duration // for one answer
-	conn  *pgx.Conn
-	token string // who had the database last
-	held  atomic.Bool
-	gone  chan error // receives why it can never be had again
-	end   context.CancelFunc
-	done  sync.WaitGroup
+	cfg     *pgx.ConnConfig
+	wait    time.Duration // for one answer
+	where   string
+	conn    *pgx.Conn
+	token   string // who had the database last
+	claimed bool
+	lost    atomic.Pointer[fault.Error] // why nothing must be written; nil while the lock is held
+	gone    chan error                  // receives why it can never be had again
+	end     context.CancelFunc
+	done    sync.WaitGroup
 }
 
-func own(ctx context.Context, cfg *pgx.ConnConfig, o Options) (*owner, error) {
+func own(ctx context.Context, cfg *pgx.ConnConfig, where string, wait time.Duration) (*owner, error) {
 	cfg = cfg.Copy()
 	cfg.RuntimeParams["idle_session_timeout"] = "0"
-	w := &owner{cfg: cfg, wait: o.Timeout, token: rand.Text(), gone: make(chan error, 1)}
+	w := &owner{cfg: cfg, wait: wait, where: where, token: rand.Text(), gone: make(chan error, 1)}
 	limit := time.Now().Add(ownerPatience)
 	for {
-		ok, err := w.lock(ctx)
+		err := w.lock(ctx)
 		switch {
-		case err != nil:
-			return nil, MapError(err)
-		case ok:
+		case err == nil:
 			return w, nil
+		case !errors.Is(err, ErrInUse):
+			return nil, fmt.Errorf("database %s: %w", where, MapError(err))
 		case time.Now().After(limit):
 			return nil, w.taken(ctx)
 		}
@@ -62,20 +68,38 @@ func own(ctx context.Context, cfg *pgx.ConnConfig, o Options) (*owner, error) {
 	}
 }
 
-// lock tries to take the lock on a new connection.
-func (w *owner) lock(ctx context.Context) (ok bool, err error) {
+// lock takes the lock on a new connection. It returns [ErrInUse] while another session has it, which may be our own that
+// broke, until the server notices.
+func (w *owner) lock(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.wait)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, w.cfg)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, ownerKey).Scan(&ok); err != nil || !ok {
-		return false, errors.Join(err, conn.Close(ctx))
+	defer func() {
+		if w.conn != conn {
+			_ = conn.Close(ctx) // frees what it has
+		}
+	}()
+	var ok bool
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, ownerKey).Scan(&ok); err != nil {
+		return err
+	}
+	if w.claimed { // asked after the lock was taken, so that whoever had it meanwhile has written
+		var last string
+		if err := conn.QueryRow(ctx, `SELECT token FROM console`).Scan(&last); err != nil {
+			return err
+		}
+		if last != w.token {
+			return errGone
+		}
+	}
+	if !ok {
+		return ErrInUse
 	}
 	w.conn = conn
-	w.held.Store(true)
-	return true, nil
+	return nil
 }
 
 // taken says who has the database.
@@ -98,9 +122,12 @@ func (w *owner) taken(ctx context.Context) error {
 
 // claim writes down who has the database, and watches the lock until stop.
 func (w *owner) claim(ctx context.Context) error {
-	if _, err := w.conn.Exec(ctx, `INSERT INTO console (id, token) VALUES (0, $1) ON CONFLICT (id) DO UPDATE SET token = excluded.token`, w.token); err != nil {
+	limit, cancel := context.WithTimeout(ctx, w.wait)
+	defer cancel()
+	if _, err := w.conn.Exec(limit, `INSERT INTO console (id, token) VALUES (0, $1) ON CONFLICT (id) DO UPDATE SET token = excluded.token`, w.token); err != nil {
 		return MapError(err)
 	}
+	w.claimed = true
 	ctx, w.end = context.WithCancel(context.WithoutCancel(ctx))
 	w.done.Go(func() { w.watch(ctx) })
 	return nil
@@ -109,22 +136,23 @@ func (w *owner) claim(ctx context.Context) error {
 // watch notices at once when the connection breaks, and takes the lock again, unless another console was faster.
 func (w *owner) watch(ctx context.Context) {
 	for ctx.Err() == nil {
-		if w.held.Load() && w.alive(ctx) {
+		if w.lost.Load() == nil && w.alive(ctx) || ctx.Err() != nil {
 			continue
 		}
-		if ctx.Err() != nil {
-			return
-		}
-		w.held.Store(false)
+		w.lost.Store(fault.New(fault.ErrStoreUnavailable, fmt.Sprintf("The connection to the PostgreSQL database %s is lost.", w.where), "The console connects again as soon as it can."))
 		_ = w.conn.Close(ctx) // broken
-		if err := w.again(ctx); err != nil {
-			w.gone <- err
+		switch err := w.lock(ctx); {
+		case err == nil:
+			w.lost.Store(nil)
+		case errors.Is(err, errGone):
+			what, fix := fmt.Sprintf("Another console has taken the database %s while this one could not reach it.", w.where), "Start this one again when that one has stopped."
+			w.lost.Store(fault.New(fault.ErrStoreUnavailable, what, fix))
+			w.gone <- fault.New(fault.ErrInUse, what, fix).Because(ErrInUse)
 			return
-		}
-		if !w.held.Load() {
+		default:
 			select {
 			case <-ctx.Done():
-			case <-time.After(ownerCheck / 5):
+			case <-time.After(ownerRetry):
 			}
 		}
 	}
@@ -145,31 +173,6 @@ func (w *owner) alive(ctx context.Context) bool {
 	return w.conn.Ping(limit) == nil
 }
 
-// again tries to take the lock again. Its error is that another console has had the database meanwhile; else the next try
-// may succeed: our own session can live on at the server until that notices.
-func (w *owner) again(ctx context.Context) error {
-	limit, cancel := context.WithTimeout(ctx, w.wait)
-	defer cancel()
-	conn, err := pgx.ConnectConfig(limit, w.cfg)
-	if err != nil {
-		return nil
-	}
-	var last string
-	var ok bool
-	err = conn.QueryRow(limit, `SELECT token, pg_try_advisory_lock($1) FROM console`, ownerKey).Scan(&last, &ok)
-	if err != nil || !ok || last != w.token {
-		_ = conn.Close(limit) // frees what it has
-	}
-	if err == nil && last != w.token {
-		return fault.New(fault.ErrInUse, "Another console has taken the database while this one could not reach it.", "Start this one again when that one has stopped.").Because(ErrInUse)
-	}
-	if err == nil && ok {
-		w.conn = conn
-		w.held.Store(true)
-	}
-	return nil
-}
-
 func (w *owner) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), w.wait)
 	defer cancel()
@@ -177,6 +180,5 @@ func (w *owner) stop() error {
 		w.end()
 	}
 	w.done.Wait()
-	w.held.Store(false)
 	return w.conn.Close(ctx)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,13 +37,13 @@ func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB,
 		}
 	}
 	set("application_name", "cotrain")
-	set("search_path", schemaName+", public")
+	set("search_path", schemaName) // and not public, where another application's tables may have the names of ours
 	set("timezone", "UTC")
 	// So that the server frees what a console that vanished from the network had locked.
 	set("tcp_keepalives_idle", "10")
 	set("tcp_keepalives_interval", "5")
 	set("tcp_keepalives_count", "3")
-	d := &DB{dialect: postgresDialect, where: fmt.Sprintf("%s at %s", cfg.Database, address(cfg)), maxConns: o.MaxConns}
+	d := &DB{dialect: postgresDialect, where: fmt.Sprintf("%s at %s", cfg.Database, address(cfg)), maxConns: o.MaxConns, twice: o.Twice}
 	if o.reading {
 		cfg.RuntimeParams["default_transaction_read_only"] = "on"
 	}
@@ -53,13 +52,18 @@ func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB,
 	}
 	cfg.DialFunc = patient(o.ConnectTimeout, o.Timeout)
 	set("idle_in_transaction_session_timeout", fmt.Sprint(2*o.Timeout.Milliseconds()))
-	set("statement_timeout", fmt.Sprint(o.Timeout.Milliseconds()))
-	pool := stdlib.OpenDB(*cfg)
+	set("statement_timeout", fmt.Sprint(o.Timeout.Milliseconds()*9/10)) // the server tells before the connection is given up
+	pool := stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(closed))
 	pool.SetMaxOpenConns(o.MaxConns)
 	pool.SetMaxIdleConns(o.MaxConns)
 	pool.SetConnMaxIdleTime(maxIdle)
 	d.write, d.read = pool, pool
 	return d, nil
+}
+
+// closed reports whether the server has closed a connection that was idle: without asking it, since it may hang.
+func closed(_ context.Context, p stdlib.ShouldPingParams) bool {
+	return p.IdleDuration > time.Second && p.Conn.PgConn().CheckConn() != nil //nolint:staticcheck // a ping would wait for an answer
 }
 
 // prepare checks and migrates the database as its only console, on connections that have all the time that a migration of
@@ -71,17 +75,24 @@ func (d *DB) prepare(ctx context.Context, cfg *pgx.ConnConfig, o Options, migrat
 	d.write = pool
 	limit, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	if err := d.checkPostgres(limit, o); err != nil {
+	schema, err := d.checkServer(limit, o.reading)
+	if err != nil {
 		return nil, err
 	}
 	if o.reading {
 		return nil, migrate(d)
 	}
-	w, err := own(ctx, cfg, o)
+	w, err := own(ctx, cfg, d.where, o.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	if err = migrate(d); err == nil {
+	if !o.existing {
+		err = d.createSchema(ctx, schema)
+	}
+	if err == nil {
+		err = migrate(d)
+	}
+	if err == nil {
 		err = w.claim(ctx)
 	}
 	if err != nil {
@@ -106,147 +117,64 @@ func withoutSecrets(err error) string {
 	return "it cannot be parsed"
 }
 
-// checkPostgres refuses a server on which the store would not be what it is elsewhere, and creates the schema unless it
-// must exist.
-func (d *DB) checkPostgres(ctx context.Context, o Options) error {
-	var number int
-	var encoding, schema string
-	var standby, readOnly bool
-	err := d.write.QueryRowContext(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num')::int, current_setting('server_encoding'),
+// server is what a console needs to know of a PostgreSQL server.
+type server struct {
+	version, encoding string
+	number            int // of the version
+	standby, readOnly bool
+}
+
+// refused says why the store would not be on the server what it is elsewhere, and what to do, or nothing.
+func (s server) refused() (why, fix string) {
+	switch {
+	case s.number < oldestPostgres:
+		return "is version " + s.version + ", and CoTrain needs 15 or newer", "Upgrade the server, or use another one."
+	case s.encoding != "UTF8":
+		return "has the encoding " + s.encoding + ", and CoTrain needs UTF8", "Create it with: CREATE DATABASE cotrain ENCODING 'UTF8' TEMPLATE template0."
+	case s.standby:
+		return "is a standby, which cannot be written", "Give the address of the primary, or several hosts and target_session_attrs=read-write."
+	case s.readOnly:
+		return "only allows reading (default_transaction_read_only is on)", "Turn that off for the console's user, or use another user."
+	}
+	return "", ""
+}
+
+func (d *DB) refuse(why, fix string) error {
+	return fault.New(fault.ErrConflict, fmt.Sprintf("PostgreSQL database %s %s.", d.where, why), fix)
+}
+
+// checkServer returns the name of the schema to use.
+func (d *DB) checkServer(ctx context.Context, reading bool) (schema string, err error) {
+	var s server
+	err = d.write.QueryRowContext(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num')::int, current_setting('server_encoding'),
 		pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool, split_part(current_setting('search_path'), ',', 1)`).
-		Scan(&d.version, &number, &encoding, &standby, &readOnly, &schema)
+		Scan(&s.version, &s.number, &s.encoding, &s.standby, &s.readOnly, &schema)
+	if err != nil {
+		return "", fmt.Errorf("database %s: %w", d.where, MapError(err))
+	}
+	if reading {
+		s.standby, s.readOnly = false, false
+	}
+	if why, fix := s.refused(); why != "" {
+		return "", d.refuse(why, fix)
+	}
+	d.version = s.version
+	return strings.Trim(schema, `" `), nil
+}
+
+func (d *DB) createSchema(ctx context.Context, schema string) error {
+	_, err := d.write.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS `+pgx.Identifier{schema}.Sanitize())
+	if err != nil && code(err) != "42501" { // denied: another user may have made it
+		return fmt.Errorf("database %s: %w", d.where, MapError(err))
+	}
+	var ours sql.NullBool
+	err = d.write.QueryRowContext(ctx, `SELECT current_schema() = $1 AND has_schema_privilege(current_schema(), 'CREATE') AND has_schema_privilege(current_schema(), 'USAGE')`, schema).Scan(&ours)
 	if err != nil {
 		return fmt.Errorf("database %s: %w", d.where, MapError(err))
 	}
-	refuse := func(what, fix string) error {
-		return fault.New(fault.ErrConflict, fmt.Sprintf("PostgreSQL database %s %s.", d.where, what), fix)
-	}
-	switch {
-	case number < oldestPostgres:
-		return refuse("is version "+d.version+", and CoTrain needs 15 or newer", "Upgrade the server, or use another one.")
-	case encoding != "UTF8":
-		return refuse("has the encoding "+encoding+", and CoTrain needs UTF8", "Create it with: CREATE DATABASE cotrain ENCODING 'UTF8' TEMPLATE template0.")
-	case o.reading:
-		return nil
-	case standby:
-		return refuse("is a standby, which cannot be written", "Give the address of the primary, or several hosts and target_session_attrs=read-write.")
-	case readOnly:
-		return refuse("only allows reading (default_transaction_read_only is on)", "Turn that off for the console's user, or use another user.")
-	}
-	if o.existing {
-		return nil
-	}
-	if _, err := d.write.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS `+pgx.Identifier{strings.Trim(schema, `" `)}.Sanitize()); err != nil && !denied(err) {
-		return fmt.Errorf("database %s: %w", d.where, MapError(err))
-	}
-	var current sql.NullString
-	var create sql.NullBool
-	if err := d.write.QueryRowContext(ctx, `SELECT current_schema(), has_schema_privilege(current_user, current_schema(), 'CREATE, USAGE')`).Scan(&current, &create); err != nil {
-		return fmt.Errorf("database %s: %w", d.where, MapError(err))
-	}
-	if strings.Trim(schema, `" `) != current.String || !create.Bool {
-		return refuse("does not let its user create tables in the schema "+schema, "Make the user its owner: ALTER DATABASE ... OWNER TO ...; or create the schema for it: CREATE SCHEMA "+schema+" AUTHORIZATION ... .")
+	if !ours.Bool {
+		return d.refuse("does not let its user create tables in the schema "+schema,
+			fmt.Sprintf("Let an administrator create it: CREATE SCHEMA %s AUTHORIZATION ... , with the user's name.", pgx.Identifier{schema}.Sanitize()))
 	}
 	return nil
-}
-
-func denied(err error) bool { return code(err) == "42501" }
-
-// code is the SQLSTATE of an error of PostgreSQL, or "".
-func code(err error) string {
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) {
-		return pg.Code
-	}
-	return ""
-}
-
-// postgresKind is what an error of PostgreSQL means, "" for nothing that others know; the codes are of its manual,
-// appendix A.
-func postgresKind(e *pgconn.PgError) fault.Kind {
-	switch e.Code {
-	case "53100": // disk_full
-		return fault.ErrFull
-	case "23505": // unique_violation
-		return fault.ErrConflict
-	case "XX001", "XX002": // data_corrupted, index_corrupted
-		return fault.ErrDamaged
-	case "25006", "57014", "57P01", "57P02", "57P03", "57P05", "40001", "40P01", "55P03", "25P03", "28P01", "28000", "3D000", "42501":
-		// read-only after a failover, cancelled, shutting down, crashed, starting, idle too long, lost to others too often,
-		// lock not available, idle in a transaction, log-in and rights that changed
-		return fault.ErrStoreUnavailable
-	}
-	switch e.Code[:min(2, len(e.Code))] {
-	case "08", "53", "58": // connection, resources, system error such as I/O
-		return fault.ErrStoreUnavailable
-	}
-	return ""
-}
-
-// postgresRepeatable is true for a transaction that lost to another one, or whose connection broke: what fails before the
-// commit has not happened.
-func postgresRepeatable(err error) bool {
-	switch code(err) {
-	case "40001", "40P01", "23505": // serialization_failure, deadlock_detected, unique_violation by a concurrent transaction
-		return true
-	case "57P01", "57P02", "57P03", "25006", "25P03", "57P05":
-		return true
-	case "":
-		return lost(err)
-	}
-	return strings.HasPrefix(code(err), "08")
-}
-
-// postgresUndone is true where the server has said that it did nothing.
-func postgresUndone(err error) bool {
-	switch code(err) {
-	case "40001", "40P01", "25006", "57P03":
-		return true
-	}
-	return false
-}
-
-// patient bounds how long a connection may take to be made, and each wait for the server: neither a server that hangs nor a
-// network that swallows packets can hold a call for ever.
-func patient(connect, answer time.Duration) pgconn.DialFunc {
-	dialer := &net.Dialer{Timeout: connect, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := dialer.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &patientConn{Conn: c, limit: answer}, nil
-	}
-}
-
-type patientConn struct {
-	net.Conn
-	limit time.Duration
-
-	mu  sync.Mutex
-	own bool // the driver has set a deadline
-}
-
-func (c *patientConn) Read(b []byte) (int, error) {
-	c.mu.Lock()
-	if !c.own {
-		_ = c.Conn.SetReadDeadline(time.Now().Add(c.limit)) // a closed connection says so in Read
-	}
-	c.mu.Unlock()
-	return c.Conn.Read(b)
-}
-
-func (c *patientConn) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	if !c.own {
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.limit))
-	}
-	c.mu.Unlock()
-	return c.Conn.Write(b)
-}
-
-func (c *patientConn) SetDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.own = !t.IsZero()
-	return c.Conn.SetDeadline(t)
 }

@@ -41,14 +41,18 @@ type Scanner interface{ Scan(...any) error }
 
 // Row is the one row of a query.
 type Row struct {
-	row *sql.Row
-	err error
+	row  *sql.Row
+	read func(...any) error // instead
+	err  error
 }
 
 // Scan is sql.Row's, except that no row is [fault.ErrNotFound].
 func (r Row) Scan(into ...any) error {
-	if r.err != nil {
+	switch {
+	case r.err != nil:
 		return r.err
+	case r.read != nil:
+		return r.read(into...)
 	}
 	return MapError(r.row.Scan(into...))
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -34,7 +33,7 @@ func openSQLite(ctx context.Context, o Options, prepare func(*DB) error) (*DB, e
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	d := &DB{dialect: sqliteDialect, file: o.File, write: write, stmts: &statements{db: write, byQuery: map[string]*sql.Stmt{}}}
+	d := &DB{dialect: sqliteDialect, file: o.File, twice: o.Twice, write: write, stmts: &statements{db: write, byQuery: map[string]*sql.Stmt{}}}
 	if err := prepare(d); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -47,14 +46,6 @@ func openSQLite(ctx context.Context, o Options, prepare func(*DB) error) (*DB, e
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
-}
-
-// dir is SQLite's folder, "" for PostgreSQL.
-func (d *DB) dir() string {
-	if d.file == "" {
-		return ""
-	}
-	return filepath.Dir(d.file)
 }
 
 // sqliteDSN sets what every connection needs. With synchronous NORMAL a killed process loses nothing; a power cut can lose

@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Tx is a write transaction. It has one result at a time.
@@ -20,7 +18,7 @@ type Tx struct {
 	ended   []func(committed bool)
 }
 
-// OnEnd calls fn after the transaction committed or failed.
+// OnEnd calls fn after the transaction committed or failed; one of which that is not known has failed.
 func (t *Tx) OnEnd(fn func(committed bool)) { t.ended = append(t.ended, fn) }
 
 // Lock waits until no other transaction changes a row, of runs or sweeps, and keeps others from it until this one ends. No
@@ -31,6 +29,12 @@ func (t *Tx) Lock(ctx context.Context, table, id string) error {
 	}
 	_, err := t.Exec(ctx, `SELECT 1 FROM `+table+` WHERE id = ? FOR UPDATE`, id)
 	return err
+}
+
+// Require is [Tx.Lock], and [fault.ErrNotFound] if there is no such row: one that was deleted must not come back in parts.
+func (t *Tx) Require(ctx context.Context, table, id string) error {
+	var one int
+	return t.QueryRow(ctx, `SELECT 1 FROM `+table+` WHERE id = ? FOR UPDATE`, id).Scan(&one)
 }
 
 // statements are prepared on SQLite's write connection, which halves the cost of small transactions such as a submission.
@@ -47,8 +51,18 @@ const maxStatements = 100
 // before the commit: fn must set, not add to, what it leaves behind. A connection that breaks in the commit leaves open
 // whether it is stored.
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
-	return d.repeat(ctx, func() error { return d.transact(ctx, fn) }, d.dialect.repeatable)
+	if d.twice {
+		_ = d.transact(ctx, func(tx *Tx) error { return errors.Join(fn(tx), errTwice) }) // fails
+	}
+	return d.repeat(ctx, d.dialect.repeatable, func() error {
+		if err := d.Connected(); err != nil {
+			return err
+		}
+		return d.transact(ctx, fn)
+	})
 }
+
+var errTwice = errors.New("a test repeats this transaction")
 
 const (
 	// tries is how often a transaction is tried.
@@ -57,32 +71,21 @@ const (
 	pause = 10 * time.Millisecond
 )
 
-// unknown is the error of a commit, which may have succeeded.
-type unknown struct{ error }
-
-func (u unknown) Unwrap() error { return u.error }
-
 // repeat calls do until it succeeds or fails in another way than again accepts.
-func (d *DB) repeat(ctx context.Context, do func() error, again func(error) bool) error {
+func (d *DB) repeat(ctx context.Context, again func(err error, try int) bool, do func() error) error {
 	for try := 1; ; try++ {
-		err := d.Connected()
-		if err == nil {
-			err = do()
+		err := do()
+		if err == nil || try == tries || errors.As(err, &unknown{}) || !again(err, try) {
+			return d.explain(err)
 		}
-		if f := (*fault.Error)(nil); errors.Is(MapError(err), fault.ErrFull) && errors.As(MapError(err), &f) {
-			return diskFull(d.dir(), f.Unwrap())
-		}
-		if err == nil || try == tries || errors.As(err, &unknown{}) || !again(err) {
-			return MapError(err)
-		}
-		if code(err) == "25006" {
-			d.write.SetMaxIdleConns(0) // after a failover they are all to a standby
+		if staleConns(err) {
+			d.write.SetMaxIdleConns(0)
 			d.write.SetMaxIdleConns(d.maxConns)
 		}
 		wait := pause << (try - 1)
 		select {
 		case <-ctx.Done():
-			return MapError(err)
+			return d.explain(err)
 		case <-time.After(wait/2 + rand.N(wait)):
 		}
 	}
@@ -98,7 +101,7 @@ func (d *DB) transact(ctx context.Context, fn func(*Tx) error) error {
 		_ = tx.Rollback() // report the first error
 	} else if err = tx.Commit(); err == nil {
 		d.stmts.prepare(ctx, t.missed) // only now is the one connection free
-	} else if lost(err) {
+	} else if d.dialect.uncertain(err) {
 		err = unknown{err}
 	}
 	for _, end := range t.ended {
