@@ -18,6 +18,7 @@ import (
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
@@ -37,7 +38,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	s, err := store.Open(t.Context(), t.TempDir())
+	s, err := store.OpenAt(t.Context(), t.TempDir(), db.Options{Twice: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/watch"
 )
 
@@ -51,7 +52,7 @@ func (c *console) now() time.Time { return time.Now().Add(time.Duration(c.skip.L
 
 func newConsole(t *testing.T) *console {
 	t.Helper()
-	s, err := store.Open(t.Context(), t.TempDir())
+	s, err := store.OpenAt(t.Context(), t.TempDir(), db.Options{Twice: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
@@ -60,7 +61,7 @@ func (b *brokenStore) Commit(ctx context.Context, batches []*store.Batch) error 
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	s, err := store.Open(t.Context(), t.TempDir())
+	s, err := store.OpenAt(t.Context(), t.TempDir(), db.Options{Twice: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -186,6 +186,7 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 		}
 	}
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
+		to, why := to, why
 		u.Attempt.MaybeSent = u.Attempt.MaybeSent || errors.Is(cause, errUnanswered)
 		switch {
 		case to == run.Failed && u.Attempt.MaybeSent: // neither parent can tell whether it was dispatched

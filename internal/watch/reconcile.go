@@ -86,10 +86,8 @@ func (c *change) listen(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return err
 	}
-	for _, ws := range [][]run.Worker{c.found, c.obs.Workers} {
-		for i := range ws {
-			ws[i].Report = told[ws[i].AllocID]
-		}
+	for i := range c.found {
+		c.found[i].Report = told[c.found[i].AllocID]
 	}
 	return nil
 }
@@ -125,14 +123,21 @@ type change struct {
 	why     string
 	drained bool
 
+	outcome
+}
+
+// outcome is what [change.apply] found.
+type outcome struct {
 	moved   bool // a worker changed
 	waiting bool // ended, but logs are not stored yet
 	changed bool // state or reason changed
 	again   bool // another attempt follows
 }
 
+// apply changes the run. The store may call it again, with the run as it is then.
 func (c *change) apply(u *store.Update) error {
 	now := c.w.o.Now()
+	c.outcome, c.obs.Workers = outcome{}, nomad.NewestPerRank(c.found)
 	r := &u.Run
 	if r.Attempt != c.attempt.Number || u.Attempt.JobID != c.attempt.JobID {
 		return fmt.Errorf("run %s moved on to another attempt: %w", r.ID, fault.ErrConflict)

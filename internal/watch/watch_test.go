@@ -18,6 +18,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/watch"
 )
 
@@ -46,7 +47,7 @@ func newRig(t *testing.T) *rig {
 
 func newRigOf(t *testing.T, of run.Run) *rig {
 	t.Helper()
-	s, err := store.Open(t.Context(), t.TempDir())
+	s, err := store.OpenAt(t.Context(), t.TempDir(), db.Options{Twice: true})
 	if err != nil {
 		t.Fatal(err)
 	}
