@@ -1,4 +1,25 @@
-// Package store persists runs and their history. All SQL is here and below: it stands on db (SQLite: WAL, one writer,
-// several readers) and embeds points for metrics; storetest is the suite for any implementation. Raw log lines are rows
-// until a run has about 1 MiB of them, then a compressed block in the archive.
+// Package store persists runs and their history. All SQL is here and below: it stands on db (SQLite or PostgreSQL) and embeds
+// points for metrics; storetest is the suite for any implementation. Raw log lines are rows until a run has about 1 MiB of
+// them, then a compressed block in the archive.
+//
+// # What orders transactions
+//
+// Where SQLite has one writer, PostgreSQL has these; the argument is in db, and races_test.go has each meet another.
+//
+//	CreateRun, CreateSweep          unique IDs and keys: the loser is repeated, and finds the key's run or sweep
+//	Update                          lock of the run
+//	Commit                          locks of its runs in the order of their IDs; a cursor is compared in its own row
+//	RollUp (two transactions)       lock of the run each; what changes in between is marked as stale again
+//	SealPoints, Seal                lock of the run; none of a deleted one
+//	DeleteRun                       lock of the run by deleting it: whoever comes later finds none
+//	StopSweep                       row of the sweep, then locks of those of its runs that are live by then, by ID
+//	DeleteSweep                     row of the sweep; runs come with their sweep only
+//	SaveTemplate, DeleteTemplate    lock of the first version; two first ones meet at their unique key
+//	SetWaitReason, ReleaseDue       one statement that compares in the rows; a deadlock over several is repeated
+//	SaveProgress, CompleteOrder     one statement on one row, which compares there
+//	orders, curve marks             ON CONFLICT merges in the row
+//	Ping, Tidy                      rows that nobody else uses
+//
+// What is cached of committed rows (series, metric names, bounds, counts to seal) changes after the commit, when the run's
+// lock is free: it is of rows that stay, or may be too high, or is taken out while a transaction uses it.
 package store

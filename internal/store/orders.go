@@ -25,12 +25,10 @@ func (u *Update) StopJob() {
 
 // addOrder stores an order. A purge is never downgraded.
 func (s *Store) addOrder(ctx context.Context, tx *db.Tx, o Order) error {
-	tx.OnEnd(func(committed bool) {
-		if committed {
-			select {
-			case s.ordered <- struct{}{}:
-			default: // a pending signal covers these too
-			}
+	tx.OnEnd(func(bool) { // in any case: a commit that failed may have succeeded
+		select {
+		case s.ordered <- struct{}{}:
+		default: // a pending signal covers these too
 		}
 	})
 	_, err := tx.Exec(ctx, `INSERT INTO orders (job_id, run_id, purge) VALUES (?,?,?)

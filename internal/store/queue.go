@@ -191,6 +191,7 @@ const reasonsAtOnce = 500
 
 // SetWaitReason sets why queued runs wait, writing only changes.
 func (s *Store) SetWaitReason(ctx context.Context, reason string, ids []run.ID) error {
+	reason = clipReason(reason)
 	for len(ids) > 0 {
 		n := min(len(ids), reasonsAtOnce)
 		args := []any{reason, run.Queued, reason}

@@ -92,7 +92,7 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, max_seconds)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, r.Reason, r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
+		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, clipReason(r.Reason), r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
 		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0,
 		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.Options.MaxDuration)

@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
@@ -41,7 +43,7 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 			return err
 		}
 		err = s.db.Write(ctx, func(tx *db.Tx) error {
-			if err := tx.Lock(ctx, "runs", string(id)); err != nil {
+			if err := tx.Require(ctx, "runs", string(id)); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(ctx, `INSERT INTO log_blocks (run_id, first_chunk, last_chunk, ranks, bytes, blob) VALUES (?,?,?,?,?,?)`,
@@ -51,6 +53,9 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 			_, err := tx.Exec(ctx, `DELETE FROM log_chunks WHERE run_id = ? AND id <= ?`, id, last)
 			return err
 		})
+		if errors.Is(err, fault.ErrNotFound) { // deleted, perhaps before the blob was there
+			return s.blobs.DeleteAll(ctx, string(id))
+		}
 		if err != nil {
 			return fmt.Errorf("seal log of %s: %w", id, err)
 		}

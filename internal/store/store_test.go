@@ -39,6 +39,12 @@ func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, t.TempDir()) })
 }
 
+// TestTransactionsCanBeRepeated undoes each once.
+func TestTransactionsCanBeRepeated(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) storetest.Store { return openAt(t, db.Options{Twice: true}) })
+}
+
 func TestANewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -138,7 +138,7 @@ func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) 
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, run.NoSweep(string(id)))
 		}
-		ids, err := db.Select(ctx, tx, db.One[run.ID], `SELECT id FROM runs WHERE sweep <> '' AND sweep = ? AND state NOT IN (?,?,?) ORDER BY id`,
+		ids, err := db.Select(ctx, tx, db.One[run.ID], `SELECT id FROM runs WHERE sweep <> '' AND sweep = ? AND state NOT IN (?,?,?) ORDER BY id FOR UPDATE`,
 			id, run.Succeeded, run.Failed, run.Stopped)
 		if err != nil {
 			return err

@@ -48,12 +48,17 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 	if err != nil {
 		return t, fmt.Errorf("encode options: %w", err)
 	}
+	given := t
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
-		newest, err := scanTemplate(tx.QueryRow(ctx, newestTemplate, templateKey(t.Name)))
+		if err := lockTemplate(ctx, tx, given.Name); err != nil {
+			return err
+		}
+		newest, err := scanTemplate(tx.QueryRow(ctx, newestTemplate, templateKey(given.Name)))
 		if err != nil && !errors.Is(err, fault.ErrNotFound) {
 			return err
 		}
-		t.Name = cmp.Or(newest.Name, t.Name)
+		t = given
+		t.Name = cmp.Or(newest.Name, given.Name)
 		if follows != run.AnyVersion && follows != newest.Version {
 			return &run.OutdatedError{Template: t.Name, Expected: follows, Newest: newest.Version}
 		}
@@ -74,6 +79,13 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 		return t, fmt.Errorf("store template %s: %w", t.Name, err)
 	}
 	return t, nil
+}
+
+// lockTemplate keeps others from saving or deleting versions of a template, by a lock of the first; a template without
+// versions has none, and two firsts at once meet at their key.
+func lockTemplate(ctx context.Context, tx *db.Tx, name string) error {
+	_, err := tx.Exec(ctx, `SELECT 1 FROM templates WHERE key = ? AND version = 1 FOR UPDATE`, templateKey(name))
+	return err
 }
 
 // sameTemplate ignores the notes, which are about a version.
@@ -127,6 +139,9 @@ func (s *Store) templates(ctx context.Context, query string, args ...any) ([]run
 // DeleteTemplate removes all versions of a template, or returns [fault.ErrNotFound]. Its runs stay.
 func (s *Store) DeleteTemplate(ctx context.Context, name string) error {
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		if err := lockTemplate(ctx, tx, name); err != nil {
+			return err
+		}
 		res, err := tx.Exec(ctx, `DELETE FROM templates WHERE key = ?`, templateKey(name))
 		if err != nil {
 			return err

@@ -44,7 +44,8 @@ func (u *Update) Stop(actor string, cause run.StopCause, now time.Time) error {
 }
 
 // Update loads a run, lets fn change it, and stores run, newest attempt, workers and new events together. It returns
-// what was stored. An error of fn cancels the change and is returned as is; fn must not block.
+// what was stored. An error of fn cancels the change and is returned as is. fn must not block, and is called again if
+// another transaction was in the way.
 func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (Update, error) {
 	var u Update
 	err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
@@ -79,6 +80,7 @@ func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Updat
 
 func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attempt, known map[string]run.Worker) error {
 	u.Run.Revision++
+	u.Run.Reason = clipReason(u.Run.Reason)
 	r := u.Run
 	if _, err := tx.Exec(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
 		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_cause = ?, stop_reason = ? WHERE id = ?`,
@@ -108,6 +110,11 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attem
 	}
 	return nil
 }
+
+// maxReason is the most bytes of a run's reason, which is part of a key: others' errors are in it.
+const maxReason = 1000
+
+func clipReason(why string) string { return fault.Clip(why, maxReason) }
 
 func saveAttempt(ctx context.Context, tx *db.Tx, a run.Attempt) error {
 	_, err := tx.Exec(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?,?,?)

@@ -12,6 +12,9 @@ import (
 // untrusted, and each metric is a permanent series per worker.
 const MaxMetrics = 500
 
+// maxMetricName is the most bytes of a metric's name, which is part of a key; a log can print longer ones.
+const maxMetricName = 500
+
 // metricNames are the metrics of one run.
 type metricNames struct {
 	kept map[string]struct{}

@@ -77,7 +77,7 @@ func (ps *Points) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 		r.More = r.To < to
 	}
 	err = ps.db.Write(ctx, func(tx *db.Tx) error {
-		if err := exists(ctx, tx, id); err != nil {
+		if err := tx.Require(ctx, "runs", string(id)); err != nil {
 			return err
 		}
 		for metric, curve := range r.Curves {
@@ -122,12 +122,6 @@ func (ps *Points) emptyUntil(ctx context.Context, id run.ID, after, to int64) (i
 	return to, err
 }
 
-// exists locks a run; it returns [fault.ErrNotFound] for a deleted run, which must not come back.
-func exists(ctx context.Context, tx *db.Tx, id run.ID) error {
-	var one int
-	return tx.QueryRow(ctx, `SELECT 1 FROM runs WHERE id = ? FOR UPDATE`, id).Scan(&one)
-}
-
 // StaleCurves returns the runs with stale curves.
 func (ps *Points) StaleCurves(ctx context.Context) ([]run.ID, error) {
 	rows, err := ps.db.Query(ctx, `SELECT DISTINCT run_id FROM stale_curves ORDER BY run_id DESC`)
@@ -146,6 +140,9 @@ func (ps *Points) takeStale(ctx context.Context, id run.ID) (from, to int64, err
 		return 0, 0, err
 	}
 	err = ps.db.Write(ctx, func(tx *db.Tx) error {
+		if err := tx.Require(ctx, "runs", string(id)); err != nil {
+			return err
+		}
 		err := tx.QueryRow(ctx, `DELETE FROM stale_curves WHERE run_id = ? AND taken = 0 RETURNING from_step, to_step`, id).Scan(&from, &to)
 		if err == nil {
 			err = addStale(ctx, tx, id, true, from, to)

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -212,10 +214,14 @@ func (ps *Points) sealDue(ctx context.Context) error {
 	var due []dueSeries
 	var done []gone
 	err := ps.db.Write(ctx, func(tx *db.Tx) error {
-		if err := tx.Lock(ctx, "runs", string(id)); err != nil {
+		due, done = all, nil
+		switch err := tx.Require(ctx, "runs", string(id)); {
+		case errors.Is(err, fault.ErrNotFound): // its points are for Tidy
+			due = slices.DeleteFunc(slices.Clone(all), func(d dueSeries) bool { return d.run == id })
+			return nil
+		case err != nil:
 			return err
 		}
-		due, done = all, nil
 		whole := true
 		for work := 0; whole && len(due) > 0 && due[0].run == id && work < sealRows; {
 			d := due[0]

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
@@ -63,6 +64,7 @@ func NewWriter(p *Points, tx *db.Tx) *Writer {
 
 // end updates the caches after the transaction.
 func (w *Writer) end(committed bool) {
+	w.p.heads.add(w.added) // in any case: a commit that failed may have succeeded
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	if !committed {
@@ -75,8 +77,11 @@ func (w *Writer) end(committed bool) {
 		return
 	}
 	maps.Copy(w.p.series, w.fresh)
-	maps.Copy(w.p.bounds, w.bounds)
-	w.p.heads.add(w.added)
+	for n, bound := range w.bounds { // a later transaction may have ended here before
+		if now, ok := w.p.bounds[n]; !ok || bound > now {
+			w.p.bounds[n] = bound
+		}
+	}
 }
 
 // Add stores a report; rows may wait for [Writer.Flush].
@@ -103,6 +108,9 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 		return out, err
 	}
 	for _, p := range out.Points {
+		if len(p.Metric) > maxMetricName {
+			p.Metric = fault.Clip(p.Metric, maxMetricName)
+		}
 		id, ok, err := w.seriesID(ctx, seriesKey{r.Run, p.Metric, r.Rank}, &out)
 		if err != nil {
 			return out, err
@@ -243,6 +251,7 @@ func (w *Writer) bound(ctx context.Context, series int64) (int64, error) {
 	}
 	w.p.mu.Lock()
 	bound, ok = w.p.bounds[series]
+	delete(w.p.bounds, series) // until the end: whoever comes after the commit must not read the bound before it
 	w.p.mu.Unlock()
 	if !ok {
 		err := w.tx.QueryRow(ctx, `SELECT coalesce(max(step), ?) FROM points WHERE series = ?`, int64(math.MinInt64), series).Scan(&bound)
