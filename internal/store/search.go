@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
@@ -40,9 +41,12 @@ func Searchable(r run.Run) string {
 	return strings.Join(texts, "\n")
 }
 
+// maxSought is the most bytes of a text that are looked for: the time grows with it.
+const maxSought = 500
+
 // sought is what to look for: "" for nothing.
 func sought(text string) string {
-	s := words(text)
+	s := words(fault.Cut(text, maxSought))
 	const within = 3 // characters are looked for within words, too
 	if first := []rune(strings.TrimLeft(s, " ")); len(first) >= within && (unicode.IsLetter(first[0]) || unicode.IsDigit(first[0])) {
 		return string(first)

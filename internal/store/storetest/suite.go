@@ -123,6 +123,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"the best run of a sweep has the lowest loss":             testBestRun,
 		"a sweep with runs is not deleted":                        testDeleteSweep,
 		"orders are kept until they are done":                     testOrders,
+		"any text can be stored, the same everywhere":             testTexts,
+		"names have the order of their bytes":                     testOrder,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
