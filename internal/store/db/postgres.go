@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB,
 			cfg.RuntimeParams[name] = value
 		}
 	}
-	set("application_name", "cotrain")
+	set("application_name", program())
 	set("search_path", schemaName) // and not public, where another application's tables may have the names of ours
 	set("timezone", "UTC")
 	// So that the server frees what a console that vanished from the network had locked.
@@ -99,6 +100,12 @@ func (d *DB) prepare(ctx context.Context, cfg *pgx.ConnConfig, o Options, migrat
 		return nil, errors.Join(err, w.stop())
 	}
 	return w, nil
+}
+
+// program names this console to others that want the database.
+func program() string {
+	host, _ := os.Hostname() // "" says nothing wrong
+	return fmt.Sprintf("cotrain on %.30s, process %d", host, os.Getpid())
 }
 
 func address(cfg *pgx.ConnConfig) string {
