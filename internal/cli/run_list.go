@@ -11,7 +11,7 @@ import (
 type runListCmd struct {
 	Remote `embed:""`
 	State  []string `placeholder:"STATE" help:"Only runs in this state. Repeat it, or separate with commas, for more."`
-	Text   string   `help:"Only runs with this in their name or ID."`
+	Text   string   `help:"Only runs with this in their name, ID, tags or description, in any case; one or two characters are where a word begins."`
 	Sweep  string   `placeholder:"ID" help:"Only the runs of this sweep."`
 	Limit  int      `default:"50" help:"At most this many."`
 }

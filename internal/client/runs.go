@@ -41,7 +41,7 @@ func (c *Client) DryRun(ctx context.Context, s Submission) (out run.DryRun, err 
 // RunsQuery says which runs to list.
 type RunsQuery struct {
 	State  []string `query:"state,explode" maxItems:"20" doc:"Only runs in any of these states; repeat it, or separate with commas"`
-	Text   string   `query:"text" maxLength:"200" doc:"Part of the name or ID, any case"`
+	Text   string   `query:"text" maxLength:"200" doc:"Only runs whose name, ID, description or a tag contains this, in any case. One or two characters alone match where a word begins. Spaces between words and signs do not count"`
 	Sweep  string   `query:"sweep" maxLength:"60" doc:"Only runs of the sweep with this ID"`
 	Before string   `query:"before" maxLength:"60" doc:"Cursor: the next of the previous page"`
 	Limit  int      `query:"limit" default:"50" minimum:"1" maximum:"500"`

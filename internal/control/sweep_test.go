@@ -155,7 +155,7 @@ func TestEveryPointOfASweepIsCheckedBeforeAnythingIsStored(t *testing.T) {
 			t.Errorf("%s: %d errors:\n%v", tc.name, len(fes), err)
 		}
 	}
-	if n, err := r.store.CountRuns(t.Context(), run.RunFilter{}); err != nil || len(n) != 0 {
+	if n, err := r.store.CountRuns(t.Context(), ""); err != nil || len(n) != 0 {
 		t.Errorf("runs were stored: %v, %v", n, err)
 	}
 	if list, err := r.control.Sweeps(t.Context(), "", 10); err != nil || len(list) != 0 {

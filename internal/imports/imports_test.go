@@ -79,7 +79,7 @@ var allowed = map[string][]string{
 var external = map[string][]string{
 	// localnomad speaks the same wire format, so it uses the same structs; no client code of theirs.
 	"github.com/hashicorp/nomad/api":   {"internal/nomad", "internal/nomad/conformance", "internal/localnomad", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/jobfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
-	"database/sql":                     {"internal/store", "internal/store/check", "internal/store/points", "internal/store/db"},
+	"database/sql":                     {"internal/store", "internal/store/check", "internal/store/points", "internal/store/db", "internal/store/storetest"},
 	"modernc.org/sqlite":               {"internal/store/db"},
 	"github.com/jackc/pgx/v5":          {"internal/store/db", "internal/store/pgtest"},
 	"github.com/hashicorp/hcl/v2":      {"internal/localnomad/jobfile"},

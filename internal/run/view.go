@@ -51,11 +51,35 @@ type LogQuery struct {
 // RunFilter selects runs, newest first.
 type RunFilter struct {
 	States []State // empty for all
-	Text   string  // in name, ID, description or tags, any case
+	Text   string  // in name, ID, description or a tag, in any case; one or two characters alone are where a word begins
 	Sweep  SweepID // "" for all
 	Folded bool    // only the newest matching run of each sweep
 	Before ID      // older than this run; "" for the newest
 	Limit  int     // 1 to 1000
+}
+
+// Runs are counted only so far: a million of them, too, in a moment.
+const (
+	Counted      = 10_000 // in each state
+	CountedFound = 1000   // with a text: the newest, in all states together
+)
+
+// Count is a number of runs.
+type Count struct {
+	N    int
+	More bool // there are at least N
+}
+
+// Counts is how many runs are in each state.
+type Counts map[State]Count
+
+// Total is the number of runs in all states.
+func (c Counts) Total() (total Count) {
+	for _, n := range c {
+		total.N += n.N
+		total.More = total.More || n.More
+	}
+	return total
 }
 
 // Submission is everything that makes a new run.

@@ -23,3 +23,8 @@ func (s *Store) Lock() *os.File { return s.lock }
 
 // Migrations are those of the store.
 var Migrations = migrations
+
+// Plan is how the database executes a statement, a line for each step.
+func (s *Store) Plan(ctx context.Context, query string, args ...any) ([]string, error) {
+	return s.db.Explain(ctx, query, args...)
+}

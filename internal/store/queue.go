@@ -110,10 +110,9 @@ func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRu
 	return out, nil
 }
 
-const unplaced = `SELECT r.id, r.shape, coalesce(a.job_id, ''),
+const unplaced = `SELECT r.id, r.shape, coalesce((SELECT a.job_id FROM attempts a WHERE a.run_id = r.id AND a.number = r.attempt), ''),
 		(SELECT count(DISTINCT rank) FROM workers w WHERE w.run_id = r.id AND w.attempt = r.attempt)
-	FROM runs r LEFT JOIN attempts a ON a.run_id = r.id AND a.number = r.attempt
-	WHERE r.state IN ('` + string(run.Dispatching) + `','` + string(run.Pending) + `','` + string(run.Degraded) + `','` + string(run.Stopping) + `')`
+	FROM runs r WHERE r.state IN ('` + string(run.Dispatching) + `','` + string(run.Pending) + `','` + string(run.Degraded) + `','` + string(run.Stopping) + `')`
 
 // Unplaced is a run that Nomad may not have placed in full.
 type Unplaced struct {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -128,49 +127,6 @@ func (s *Store) RunByKey(ctx context.Context, key string) (run.Run, error) {
 	return r, nil
 }
 
-// conditions renders the filter, except Before and Folded, for a table or alias.
-func (s *Store) conditions(f run.RunFilter, table string) (where []string, args []any) {
-	if len(f.States) > 0 {
-		where = append(where, table+`.state IN (?`+strings.Repeat(",?", len(f.States)-1)+`)`)
-		for _, st := range f.States {
-			args = append(args, st)
-		}
-	}
-	if text := sought(f.Text); text != "" {
-		condition, arg := s.db.Containing(table+".id", text)
-		where, args = append(where, condition), append(args, arg)
-	}
-	if f.Sweep != "" {
-		where = append(where, table+`.sweep <> '' AND `+table+`.sweep = ?`) // the first as in the index
-		args = append(args, f.Sweep)
-	}
-	return where, args
-}
-
-// Runs returns the runs that match, newest first.
-func (s *Store) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
-	where, args := s.conditions(f, "runs")
-	if f.Before != "" {
-		where = append(where, `id < ?`)
-		args = append(args, f.Before)
-	}
-	if f.Folded {
-		newer, more := s.conditions(f, "newer")
-		newer = append(newer, `newer.sweep <> ''`, `newer.sweep = runs.sweep`, `newer.id > runs.id`)
-		where = append(where, `(sweep = '' OR NOT EXISTS (SELECT 1 FROM runs AS newer WHERE `+strings.Join(newer, ` AND `)+`))`)
-		args = append(args, more...)
-	}
-	q := `SELECT ` + runColumns + ` FROM runs`
-	if len(where) > 0 {
-		q += ` WHERE ` + strings.Join(where, ` AND `)
-	}
-	rows, err := s.db.Query(ctx, q+` ORDER BY id DESC LIMIT ?`, append(args, min(max(f.Limit, 1), 1000))...)
-	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
-	}
-	return db.Collect(rows, scanRun)
-}
-
 // RunsAtNomad returns the runs that Nomad may have workers of, newest first.
 func (s *Store) RunsAtNomad(ctx context.Context) ([]run.Run, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+runColumns+` FROM runs WHERE state IN (?,?,?,?) ORDER BY id DESC`,
@@ -179,34 +135,6 @@ func (s *Store) RunsAtNomad(ctx context.Context) ([]run.Run, error) {
 		return nil, fmt.Errorf("list runs at Nomad: %w", err)
 	}
 	return db.Collect(rows, scanRun)
-}
-
-// CountRuns returns how many of the runs that match are in each state; states without runs are absent.
-func (s *Store) CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]int, error) {
-	where, args := s.conditions(f, "runs")
-	q := `SELECT state, count(*) FROM runs`
-	if len(where) > 0 {
-		q += ` WHERE ` + strings.Join(where, ` AND `)
-	}
-	rows, err := s.db.Query(ctx, q+` GROUP BY state`, args...)
-	if err != nil {
-		return nil, fmt.Errorf("count runs: %w", err)
-	}
-	return counts(rows)
-}
-
-func counts(rows *sql.Rows) (map[run.State]int, error) {
-	defer func() { _ = rows.Close() }()
-	out := map[run.State]int{}
-	for rows.Next() {
-		var st run.State
-		var n int
-		if err := rows.Scan(&st, &n); err != nil {
-			return nil, fmt.Errorf("count runs: %w", err)
-		}
-		out[st] = n
-	}
-	return out, db.MapError(rows.Err())
 }
 
 // SaveProgress stores a run's headline, except the participants, which [Store.Update] owns. An attempt's first one sets

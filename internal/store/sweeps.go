@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -93,8 +94,8 @@ func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 
 // Sweeps returns up to limit sweeps older than before ("" for the newest), newest first, with counts.
 func (s *Store) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
-	out, err := db.Select(ctx, s.db, scanSweep, `SELECT `+sweepColumns+` FROM sweeps WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?`,
-		before, before, min(max(limit, 1), 1000))
+	out, err := db.Select(ctx, s.db, scanSweep, `SELECT `+sweepColumns+` FROM sweeps WHERE id < ? ORDER BY id DESC LIMIT ?`,
+		cmp.Or(before, "s-~"), min(max(limit, 1), 1000)) // which is after all
 	if err != nil {
 		return nil, fmt.Errorf("list sweeps: %w", err)
 	}

@@ -18,8 +18,8 @@ type List struct {
 	Before  run.ID    // the page begins before this run, "" on the first page
 	Older   run.ID    // the last run of this page when older ones exist, else ""
 	Open    []run.SweepID
-	Counts  map[run.State]int // of the runs that have the filter's text
-	Seq     int64             // of the topic "runs"
+	Counts  run.Counts // of the runs that have the filter's text
+	Seq     int64      // of the topic "runs"
 	Now     time.Time
 }
 
@@ -50,12 +50,15 @@ func (f FoldedSweep) best() (number, loss, title string) {
 	return number, ui.Number(f.Best.Progress.Loss), ui.Exact(f.Best.Progress.Loss)
 }
 
-func (l List) total() int {
-	n := 0
-	for _, c := range l.Counts {
-		n += c
+// count is a number of runs on a tab, "" where not even one has been counted of those that there may be.
+func count(c run.Count) string {
+	switch {
+	case c.N == 0 && c.More:
+		return ""
+	case c.More:
+		return ui.Integer(c.N) + "+"
 	}
-	return n
+	return ui.Integer(c.N)
 }
 
 func (l List) filtered() bool { return l.Text != "" || l.State != "" }
@@ -94,7 +97,7 @@ func (l List) toggleHref(f FoldedSweep) string {
 func (l List) states() []run.State {
 	var out []run.State
 	for _, s := range run.States() {
-		if l.Counts[s] > 0 || s == l.State {
+		if _, ok := l.Counts[s]; ok || s == l.State {
 			out = append(out, s)
 		}
 	}

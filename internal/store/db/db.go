@@ -123,6 +123,7 @@ func (d *DB) Connected() error {
 
 // Exec runs one statement in its own transaction.
 func (d *DB) Exec(ctx context.Context, query string, args ...any) (res sql.Result, err error) {
+	query = d.dialect.statement(query)
 	in, err := arguments(args)
 	if err != nil {
 		return nil, err
@@ -131,7 +132,8 @@ func (d *DB) Exec(ctx context.Context, query string, args ...any) (res sql.Resul
 		if err := d.Connected(); err != nil {
 			return err
 		}
-		res, err = d.write.ExecContext(ctx, d.dialect.statement(query), in...)
+		trace(ctx, query, in)
+		res, err = d.write.ExecContext(ctx, query, in...)
 		return err
 	})
 	return res, err
@@ -181,12 +183,6 @@ func (s *Snapshot) Query(ctx context.Context, query string, args ...any) (*sql.R
 // QueryRow reads one row of the snapshot; none is [fault.ErrNotFound].
 func (s *Snapshot) QueryRow(ctx context.Context, query string, args ...any) Row {
 	return runRow(ctx, s.dialect, s.tx, query, args)
-}
-
-// Containing returns a condition on an ID of a run, and its parameter: that the run's text contains another, which has at
-// least three characters and no line break. Both are compared byte by byte.
-func (d *DB) Containing(column, text string) (condition string, arg any) {
-	return column + ` IN (` + d.dialect.contains + `)`, d.dialect.containing(text)
 }
 
 // Explain returns the plan of a query, a line each.

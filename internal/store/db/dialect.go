@@ -22,12 +22,9 @@ type dialect struct {
 	snapshot  *sql.TxOptions
 	// statement and schema translate SQL as it is written: SQLite's, with PostgreSQL's row locks.
 	statement, schema func(string) string
-	// contains is a condition on a run's ID: one parameter, what the run's text is to contain; see [DB.Containing].
-	contains string
-	// containing makes that parameter of a text without line breaks.
-	containing func(text string) string
-	explain    string
-	catalog    catalog
+	search            func(text string, below int64, limit int) []Query // see [DB.Search]
+	explain           string
+	catalog           catalog
 	// arrays is true where a parameter can be a list.
 	arrays bool
 	// concurrent is true where write transactions run side by side.
@@ -44,9 +41,8 @@ var sqliteDialect = &dialect{
 	snapshot:   &sql.TxOptions{ReadOnly: true},
 	statement:  func(q string) string { return strings.ReplaceAll(q, forUpdate, "") }, // one writer
 	schema:     func(q string) string { return q },
-	contains:   `SELECT t.id FROM run_text_index i JOIN run_texts t ON t.number = i.rowid WHERE i.text MATCH ?`,
+	search:     searchSQLite,
 	explain:    `EXPLAIN QUERY PLAN `,
-	containing: func(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""`) + `"` },
 	catalog:    sqliteCatalog,
 	repeatable: never, undone: never, uncertain: func(error) bool { return false },
 }
@@ -56,13 +52,10 @@ var postgresDialect = &dialect{
 	snapshot:  &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 	statement: cached(postgresStatement),
 	schema:    postgresSchema,
-	contains:  `SELECT t.id FROM run_texts t WHERE t.text LIKE ?`,
+	search:    searchPostgres,
 	explain:   `EXPLAIN `,
-	containing: func(text string) string {
-		return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
-	},
-	catalog: postgresCatalog,
-	arrays:  true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone, uncertain: postgresUncertain,
+	catalog:   postgresCatalog,
+	arrays:    true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone, uncertain: postgresUncertain,
 }
 
 const forUpdate = ` FOR UPDATE`
@@ -70,10 +63,13 @@ const forUpdate = ` FOR UPDATE`
 // hints tell SQLite, whose planner has no statistics, which index to use and which table to read first.
 var hints = regexp.MustCompile(` INDEXED BY \w+`)
 
+// sameWords are SQLite's words for what PostgreSQL has, too.
+var sameWords = strings.NewReplacer("CROSS JOIN", "JOIN", "instr(", "strpos(")
+
 var parameter = regexp.MustCompile(`\?\d*`)
 
 func postgresStatement(q string) string {
-	q = strings.ReplaceAll(hints.ReplaceAllString(q, ""), "CROSS JOIN", "JOIN")
+	q = sameWords.Replace(hints.ReplaceAllString(q, ""))
 	n := 0
 	return parameter.ReplaceAllStringFunc(q, func(p string) string {
 		if len(p) > 1 {

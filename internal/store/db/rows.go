@@ -24,7 +24,9 @@ func runQuery(ctx context.Context, d *dialect, q querier, query string, args []a
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.QueryContext(ctx, d.statement(query), args...)
+	query = d.statement(query)
+	trace(ctx, query, args)
+	rows, err := q.QueryContext(ctx, query, args...)
 	return rows, MapError(err)
 }
 
@@ -33,7 +35,9 @@ func runRow(ctx context.Context, d *dialect, q querier, query string, args []any
 	if err != nil {
 		return Row{err: err}
 	}
-	return Row{row: q.QueryRowContext(ctx, d.statement(query), args...)}
+	query = d.statement(query)
+	trace(ctx, query, args)
+	return Row{row: q.QueryRowContext(ctx, query, args...)}
 }
 
 // Scanner is a row.

@@ -50,7 +50,7 @@ type catalog struct {
 	uniqueKeys  string // lists a table and the columns of a key, separated by commas
 	lastNumbers string // lists tables whose rows are numbered, with the last number
 	// verify lists damage that the database finds itself, at most ?1. stray lists rows of the index of runs' texts without a
-	// text, and texts that are not in it, at most ?1; indexed is whether it finds the text ?2 of the row ?1. "" for where
+	// text, and texts that are not in it, at most ?1; indexed is whether the row ?1 matches ?2. "" for where
 	// that is the database's own affair. reindex makes the index anew.
 	verify, stray, indexed, reindex string
 	// setLastNumber takes the table as ?1 and the number as ?2.
@@ -223,7 +223,7 @@ func (s *Snapshot) FindsText(ctx context.Context, number int64, text string) (fo
 	if s.dialect.catalog.indexed == "" || utf8.RuneCountInString(text) < trigram {
 		return true, nil
 	}
-	return found, s.QueryRow(ctx, s.dialect.catalog.indexed, number, s.dialect.containing(text)).Scan(&found)
+	return found, s.QueryRow(ctx, s.dialect.catalog.indexed, number, matchAll(trigrams(text))).Scan(&found)
 }
 
 // RebuildTexts makes the index of run_texts anew.

@@ -170,6 +170,7 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, e
 	if err != nil {
 		return nil, err
 	}
+	trace(ctx, query, args)
 	var res sql.Result
 	if st := t.stmt(ctx, query); st != nil {
 		res, err = st.ExecContext(ctx, args...)
@@ -187,6 +188,7 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 		if err != nil {
 			return nil, err
 		}
+		trace(ctx, query, args)
 		rows, err := st.QueryContext(ctx, args...)
 		return rows, MapError(err)
 	}
@@ -201,6 +203,7 @@ func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
 		if err != nil {
 			return Row{err: err}
 		}
+		trace(ctx, query, args)
 		return Row{row: st.QueryRowContext(ctx, args...)}
 	}
 	return runRow(ctx, t.dialect, t.tx, query, args)

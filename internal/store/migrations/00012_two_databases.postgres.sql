@@ -41,7 +41,8 @@ CREATE TABLE runs (
     diverged_rank    INTEGER NOT NULL,
     max_seconds      INTEGER NOT NULL
 ) WITH (fillfactor = 70);                 -- progress is written into the same page, and into no index
-CREATE INDEX runs_by_state ON runs (state, id);
+CREATE INDEX runs_by_state ON runs (state, id, sweep);
+CREATE INDEX runs_list ON runs (id, state, sweep);
 CREATE INDEX runs_by_sweep ON runs (sweep, id) WHERE sweep <> '';
 CREATE INDEX runs_by_sweep_state ON runs (sweep, state) WHERE sweep <> '';
 CREATE INDEX runs_ready ON runs (sweep, shape, priority DESC, id) WHERE state = 'queued' AND not_before = 0;
@@ -55,14 +56,19 @@ CREATE TABLE run_texts (
     id     TEXT NOT NULL UNIQUE,
     text   TEXT NOT NULL
 );
--- The extension may be there already, in any schema.
-DO $$ BEGIN
-    IF NOT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm') THEN
-        CREATE EXTENSION pg_trgm;
-    END IF;
-    EXECUTE (SELECT format('CREATE INDEX run_text_index ON run_texts USING gin (text %I.gin_trgm_ops)', n.nspname)
-        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm');
+-- Every three characters of a text that follow each other. The extension pg_trgm has such an index, of letters and digits alone.
+CREATE FUNCTION trigrams(t text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    c text[] := string_to_array(t, NULL);
+    found text[] := '{}';
+BEGIN
+    FOR i IN 1 .. cardinality(c) - 2 LOOP
+        found := found || (c[i] || c[i + 1] || c[i + 2]);
+    END LOOP;
+    RETURN found;
 END $$;
+CREATE INDEX run_text_index ON run_texts USING gin (trigrams(text));
+ALTER INDEX run_text_index ALTER COLUMN 1 SET STATISTICS 0; -- how often which occurs decides nothing
 
 CREATE TABLE attempts (
     run_id     TEXT NOT NULL,

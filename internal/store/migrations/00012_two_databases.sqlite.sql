@@ -6,6 +6,11 @@ UPDATE runs SET max_seconds = coalesce(json_extract(options, '$.max_duration_sec
 DROP INDEX runs_by_expiry;
 CREATE INDEX runs_by_expiry ON runs (started_at + 1000 * max_seconds) WHERE state = 'queued' AND started_at > 0 AND max_seconds > 0;
 
+-- The list of runs is filtered in these, without its rows.
+DROP INDEX runs_by_state;
+CREATE INDEX runs_by_state ON runs (state, id, sweep);
+CREATE INDEX runs_list ON runs (id, state, sweep);
+
 -- As in body.
 ALTER TABLE workers ADD COLUMN started_at INTEGER NOT NULL DEFAULT 0;
 UPDATE workers SET started_at = coalesce(CAST(round(1000 * unixepoch(json_extract(body, '$.started_at'), 'subsec')) AS INTEGER), 0);
@@ -17,7 +22,7 @@ CREATE TABLE run_texts (
     id     TEXT NOT NULL UNIQUE,
     text   TEXT NOT NULL
 ) STRICT;
-CREATE VIRTUAL TABLE run_text_index USING fts5 (text, content = 'run_texts', content_rowid = 'number', tokenize = 'trigram case_sensitive 1');
+CREATE VIRTUAL TABLE run_text_index USING fts5 (text, content = 'run_texts', content_rowid = 'number', tokenize = 'trigram case_sensitive 1', detail = none);
 CREATE TRIGGER run_texts_added AFTER INSERT ON run_texts BEGIN
     INSERT INTO run_text_index (rowid, text) VALUES (new.number, new.text);
 END;

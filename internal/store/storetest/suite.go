@@ -18,7 +18,7 @@ type Store interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	RunsAtNomad(ctx context.Context) ([]run.Run, error)
-	CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]int, error)
+	CountRuns(ctx context.Context, text string) (run.Counts, error)
 	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
@@ -100,6 +100,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"deleting removes a run and nothing else":                 testDelete,
 		"options and origin of a run come back":                   testOptions,
 		"runs are found by tag and description":                   testWords,
+		"a search finds what has its words":                       testSearch,
 		"a retry's count, wait and resume survive":                testRetry,
 		"checkpoints of each worker are remembered, newest":       testSaved,
 		"every change of a run has a revision of its own":         testRevision,

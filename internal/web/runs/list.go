@@ -29,7 +29,7 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	list.Seq, list.Now = p.Seq(feed.RunsTopic), p.Now()
-	if list.Counts, err = p.Store.CountRuns(r.Context(), run.RunFilter{Text: list.Text}); err != nil {
+	if list.Counts, err = p.Store.CountRuns(r.Context(), list.Text); err != nil {
 		return err
 	}
 	runs, err := p.Store.Runs(r.Context(), filter)

@@ -21,8 +21,8 @@ type Finder interface {
 
 // Counter reads about many runs.
 type Counter interface {
-	// CountRuns counts matching runs by state.
-	CountRuns(ctx context.Context, f run.RunFilter) (map[run.State]int, error)
+	// CountRuns counts the runs with a text, "" for all, by state.
+	CountRuns(ctx context.Context, text string) (run.Counts, error)
 	// BestRun returns a sweep's run with the lowest loss, or [fault.ErrNotFound].
 	BestRun(ctx context.Context, id run.SweepID) (run.Run, error)
 }

@@ -81,13 +81,14 @@ func matches(r run.Run, q run.RunFilter) bool {
 	return (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) && (q.Sweep == "" || r.Origin.Sweep == q.Sweep)
 }
 
-func (f *fake) CountRuns(_ context.Context, q run.RunFilter) (map[run.State]int, error) {
+func (f *fake) CountRuns(_ context.Context, text string) (run.Counts, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	out := map[run.State]int{}
+	out := run.Counts{}
 	for _, r := range f.AllRuns {
-		if matches(r, q) {
-			out[r.State]++
+		if matches(r, run.RunFilter{Text: text}) {
+			n := out[r.State].N + 1
+			out[r.State] = run.Count{N: n, More: n == run.Counted}
 		}
 	}
 	return out, f.Err

@@ -1,0 +1,177 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
+	"github.com/cotrain/cotrain/internal/store/storetest"
+)
+
+// notQueries are the methods that a console does not call, or that execute nothing.
+var notQueries = []string{"Close", "Connected", "Database", "Gone", "Lock", "LimitPages", "NewOrders", "Plan"}
+
+// uses calls every method of a store that executes statements, in every way in which a page, the API, the command line, the
+// queue or ingest does. A method without an entry fails the tests of plans.
+func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) error {
+	now := time.UnixMilli(1)
+	attempt := func(u *store.Update) error {
+		u.Attempt = run.Attempt{RunID: u.Run.ID, Number: u.Attempt.Number + 1, ParentJob: "p", JobID: "planned"}
+		u.Workers = []run.Worker{{AllocID: "planned", RunID: u.Run.ID, Attempt: u.Attempt.Number}}
+		u.Events = append(u.Events, run.Event{RunID: u.Run.ID})
+		u.StopJob()
+		return nil
+	}
+	return map[string]func(context.Context) error{
+		"CreateRun": func(ctx context.Context) error {
+			return second(s.CreateRun(ctx, run.Run{ID: "r-v000000000", Name: "planned", State: run.Queued}, "planned", run.Event{RunID: "r-v000000000"}))
+		},
+		"CreateSweep": func(ctx context.Context) error {
+			r := run.Run{ID: "r-v000000001", State: run.Queued, Origin: run.Origin{Sweep: "s-v000000000"}}
+			return second(s.CreateSweep(ctx, run.Sweep{ID: "s-v000000000"}, "planned", []run.Run{r}, []run.Event{{RunID: r.ID}}))
+		},
+		"Run":         func(ctx context.Context) error { return last(s.Run(ctx, f.Live)) },
+		"RunByKey":    func(ctx context.Context) error { return last(s.RunByKey(ctx, "key 7")) },
+		"Runs":        func(ctx context.Context) error { return everyList(ctx, s, f) },
+		"RunsAtNomad": func(ctx context.Context) error { return last(s.RunsAtNomad(ctx)) },
+		"CountRuns": func(ctx context.Context) error {
+			for _, text := range searched {
+				if err := last(s.CountRuns(ctx, text)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"SaveProgress": func(ctx context.Context) error {
+			return s.SaveProgress(ctx, f.Live, run.Progress{Step: 1, Loss: 1, HasLoss: true})
+		},
+		"Update":       func(ctx context.Context) error { return last(s.Update(ctx, f.Live, attempt)) },
+		"Attempts":     func(ctx context.Context) error { return last(s.Attempts(ctx, f.Live)) },
+		"RunOfJob":     func(ctx context.Context) error { return last(s.RunOfJob(ctx, "job 13")) },
+		"Workers":      func(ctx context.Context) error { return last(s.Workers(ctx, f.Live)) },
+		"Events":       func(ctx context.Context) error { return last(s.Events(ctx, f.Live, 0, 100)) },
+		"EventsBefore": func(ctx context.Context) error { return last(s.EventsBefore(ctx, f.Live, math.MaxInt64, 100)) },
+		"Cursor":       func(ctx context.Context) error { return last(s.Cursor(ctx, string(f.Live)+"-a0", "stdout")) },
+		"ExitReports":  func(ctx context.Context) error { return last(s.ExitReports(ctx, f.Live)) },
+		"Commit":       func(ctx context.Context) error { return commitEverything(ctx, s, f.Live) },
+		"Metrics":      func(ctx context.Context) error { return last(s.Metrics(ctx, f.Live)) },
+		"PointsPage": func(ctx context.Context) error {
+			if err := last(s.PointsPage(ctx, f.Live, "loss", 0, nil, 100)); err != nil {
+				return err
+			}
+			return last(s.PointsPage(ctx, f.Live, "loss", 0, &points.PageCursor{Rank: 0, Step: 1000}, 100))
+		},
+		"Curve": func(ctx context.Context) error {
+			if err := last(s.Curve(ctx, f.Live, "grad_norm", 0)); err != nil {
+				return err
+			}
+			return last(s.Curve(ctx, f.Live, "loss", 700))
+		},
+		"RollUp":      func(ctx context.Context) error { return second(s.RollUp(ctx, f.Live)) },
+		"StaleCurves": func(ctx context.Context) error { return last(s.StaleCurves(ctx)) },
+		"Headline":    func(ctx context.Context) error { return last(s.Headline(ctx, f.Live)) },
+		"SealPoints": func(ctx context.Context) (err error) {
+			for more := true; more && err == nil; {
+				more, err = s.SealPoints(ctx)
+			}
+			return err
+		},
+		"Logs": func(ctx context.Context) error {
+			for _, q := range []run.LogQuery{{Rank: -1, Limit: 100}, {Rank: 0, Tail: true, Limit: 100}} {
+				if err := last(s.Logs(ctx, f.Live, q)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"Seal":             func(ctx context.Context) error { return s.Seal(ctx, f.Live, 1) },
+		"UnsealedRuns":     func(ctx context.Context) error { return last(s.UnsealedRuns(ctx, store.SealBytes)) },
+		"SavedCheckpoints": func(ctx context.Context) error { return last(s.SavedCheckpoints(ctx, f.Live)) },
+		"DeleteRun":        func(ctx context.Context) error { return s.DeleteRun(ctx, "r-v000000001") },
+		"Tidy":             s.Tidy,
+		"Dispatching":      func(ctx context.Context) error { return last(s.Dispatching(ctx)) },
+		"Expired":          func(ctx context.Context) error { return last(s.Expired(ctx, now)) },
+		"ReleaseDue":       func(ctx context.Context) error { return s.ReleaseDue(ctx, time.UnixMilli(math.MaxInt32)) },
+		"ReadyGroups":      func(ctx context.Context) error { return last(s.ReadyGroups(ctx)) },
+		"ReadyOf": func(ctx context.Context) error {
+			groups, err := s.ReadyGroups(ctx)
+			if err != nil || len(groups) == 0 {
+				return fmt.Errorf("%d groups, %w", len(groups), err)
+			}
+			return last(s.ReadyOf(ctx, groups[0], 100))
+		},
+		"Unplaced":             func(ctx context.Context) error { return last(s.Unplaced(ctx)) },
+		"ReadyWithOtherReason": func(ctx context.Context) error { return last(s.ReadyWithOtherReason(ctx, f.Waiting, "reason 1")) },
+		"SetWaitReason":        func(ctx context.Context) error { return s.SetWaitReason(ctx, "no room", []run.ID{f.Live, f.Middle}) },
+		"SetQueuePlaces": func(ctx context.Context) error {
+			runs, err := s.Runs(ctx, run.RunFilter{States: []run.State{run.Queued}, Limit: 50})
+			if err != nil {
+				return err
+			}
+			return s.SetQueuePlaces(ctx, runs)
+		},
+		"SaveTemplate":     func(ctx context.Context) error { return last(s.SaveTemplate(ctx, run.Template{Name: "planned"}, 0)) },
+		"Template":         func(ctx context.Context) error { return last(s.Template(ctx, "planned", 1)) },
+		"Templates":        func(ctx context.Context) error { return last(s.Templates(ctx)) },
+		"TemplateVersions": func(ctx context.Context) error { return last(s.TemplateVersions(ctx, "planned")) },
+		"DeleteTemplate":   func(ctx context.Context) error { return s.DeleteTemplate(ctx, "planned") },
+		"Sweep":            func(ctx context.Context) error { return last(s.Sweep(ctx, f.Ended)) },
+		"SweepByKey":       func(ctx context.Context) error { return last(s.SweepByKey(ctx, "planned")) },
+		"BestRun":          func(ctx context.Context) error { return last(s.BestRun(ctx, f.Ended)) },
+		"Sweeps": func(ctx context.Context) error {
+			if err := last(s.Sweeps(ctx, "", 50)); err != nil {
+				return err
+			}
+			return last(s.Sweeps(ctx, f.Ended, 50))
+		},
+		"StopSweep": func(ctx context.Context) error {
+			return last(s.StopSweep(ctx, f.Waiting, func(*store.Update) error { return nil }))
+		},
+		"DeleteSweep":   func(ctx context.Context) error { return s.DeleteSweep(ctx, "s-v000000000") },
+		"Orders":        func(ctx context.Context) error { return last(s.Orders(ctx)) },
+		"CompleteOrder": func(ctx context.Context) error { return s.CompleteOrder(ctx, store.Order{JobID: "planned"}) },
+		"Ping":          s.Ping,
+	}
+}
+
+func last[T any](_ T, err error) error           { return err }
+func second[T, U any](_ T, _ U, err error) error { return err }
+
+var searched = []string{"", storetest.NoText, storetest.RareText, storetest.FrequentText, storetest.OldText, "7b", "7", "-"}
+
+// everyList lists runs in every way that the page, the API and the command line offer.
+func everyList(ctx context.Context, s *store.Store, f storetest.Filled) error {
+	for _, text := range searched {
+		for _, states := range [][]run.State{nil, {run.Succeeded}, {run.Queued}, {run.Running}, {run.Queued, run.Failed, run.Stopped}} {
+			for _, before := range []run.ID{"", f.Middle} {
+				for _, filter := range []run.RunFilter{{Folded: true}, {}, {Sweep: f.Ended}} {
+					filter.Text, filter.States, filter.Before, filter.Limit = text, states, before, 51
+					if err := last(s.Runs(ctx, filter)); err != nil {
+						return fmt.Errorf("%+v: %w", filter, err)
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// commitEverything stores a piece of log with all that can be in one, of a further attempt that repeats a step and diverges.
+func commitEverything(ctx context.Context, s *store.Store, id run.ID) error {
+	b := store.Batch{
+		RunID: id, AllocID: "planned", Stream: "stdout", Attempt: 3, To: store.Cursor{File: "f", Offset: 4}, Log: []byte("line"),
+		Events: []run.Event{{RunID: id}}, Checkpoints: []store.Checkpoint{{Step: 1100}},
+		Points: []points.Point{{Metric: "loss", Step: 1100, Value: math.NaN()}},
+	}
+	for i := range points.MaxMetrics + 1 {
+		b.Points = append(b.Points, points.Point{Metric: fmt.Sprint("metric ", i), Step: 1100, Value: 1})
+	}
+	if err := s.Commit(ctx, []*store.Batch{&b}); err != nil {
+		return err
+	}
+	return s.Commit(ctx, []*store.Batch{{RunID: id, AllocID: "planned", Stream: "stdout", Attempt: 3, From: b.To, To: store.Cursor{File: "f", Offset: 5}, Log: []byte("x")}})
+}
