@@ -131,7 +131,7 @@ func openSQL(t *testing.T, driver, name string) *sql.DB {
 
 const (
 	// plannedRuns are filled; then PostgreSQL is told that there are 50 times as many rows, those of a million runs.
-	plannedRuns, told = 20_000, 50
+	plannedRuns, pretended = 20_000, 50
 	// mostRows is the most rows that a query may touch, and mostCounted that which counts the runs in each state.
 	mostRows, mostCounted = 11_000, 4 * run.Counted
 )
@@ -165,7 +165,7 @@ func TestNoQueryReadsAWholeTableInPostgreSQL(t *testing.T) {
 			t.Errorf("%s touches %d rows: %s", st.method, n, st.query)
 		}
 	}
-	execute(fmt.Sprintf(`UPDATE pg_class SET reltuples = reltuples * %d WHERE relnamespace = 'cotrain'::regnamespace AND reltuples > 0`, told))
+	execute(fmt.Sprintf(`UPDATE pg_class SET reltuples = reltuples * %d WHERE relnamespace = 'cotrain'::regnamespace AND reltuples > 0`, pretended))
 	for _, st := range all {
 		plan, err := s.Plan(t.Context(), st.query, st.args...)
 		if err != nil {

@@ -91,9 +91,6 @@ func TestEachDatabaseIsNewAndEmpty(t *testing.T) {
 func TestTheServerDiffersFromTheMachineAndIsReachedByItsSocketOnly(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, pgtest.URL(t))
-	if _, err := conn.Exec(t.Context(), "CREATE EXTENSION pg_trgm"); err != nil {
-		t.Fatal(err)
-	}
 	for sql, want := range map[string]string{
 		"SHOW server_encoding":                   "UTF8",
 		"SHOW listen_addresses":                  "",
