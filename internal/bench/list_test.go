@@ -24,7 +24,8 @@ type database struct {
 	sql   *sql.DB
 }
 
-// databases opens an empty store in SQLite and one in PostgreSQL, or skips where that cannot be started.
+// databases opens an empty store in SQLite and one in PostgreSQL, or skips where that cannot be started. The server is on a
+// socket of this machine, with fsync off: SQLite, too, does not wait for the disk.
 func databases(b *testing.B) []database {
 	b.Helper()
 	dir, url := b.TempDir(), pgtest.URL(b)

@@ -52,22 +52,16 @@ func scanRun(row db.Scanner) (run.Run, error) {
 // CreateRun stores a new run with its first events. A reused submission key returns its run instead, with created false.
 // An existing ID is [fault.ErrConflict].
 func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
-	err = s.db.Write(ctx, func(tx *db.Tx) error {
-		if key != "" {
-			old, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
-			if err == nil {
-				stored, created = old, false
-				return nil
-			}
-			if !errors.Is(err, fault.ErrNotFound) {
-				return err
-			}
-		}
-		if err := insertRun(ctx, tx, r, key, evs); err != nil {
+	err = s.db.Write(ctx, func(tx *db.Tx) (err error) {
+		stored = r
+		if created, err = insertRun(ctx, tx, r, key, evs); err != nil || created {
 			return err
 		}
-		stored, created = r, true
-		return nil
+		stored, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
+		if errors.Is(err, fault.ErrNotFound) {
+			err = fmt.Errorf("another run has its ID: %w", fault.ErrConflict)
+		}
+		return err
 	})
 	if err != nil {
 		return r, false, fmt.Errorf("store run %s: %w", r.ID, err)
@@ -75,38 +69,41 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run
 	return stored, created, nil
 }
 
-// insertRun stores a run with its first events and sets their Seq.
-func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.Event) error {
+// insertRun stores a run with its first events and sets their Seq, unless its key or ID is taken.
+func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.Event) (created bool, err error) {
 	shape, err := json.Marshal(r.Shape)
 	if err != nil {
-		return fmt.Errorf("encode shape: %w", err)
+		return false, fmt.Errorf("encode shape: %w", err)
 	}
 	options, err := json.Marshal(r.Options)
 	if err != nil {
-		return fmt.Errorf("encode options: %w", err)
+		return false, fmt.Errorf("encode options: %w", err)
 	}
 	origin, err := json.Marshal(r.Origin)
 	if err != nil {
-		return fmt.Errorf("encode origin: %w", err)
+		return false, fmt.Errorf("encode origin: %w", err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, max_seconds)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+	res, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, max_seconds)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, clipReason(r.Reason), r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
 		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0,
 		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.Options.MaxDuration)
-	if err == nil {
-		err = insertText(ctx, tx, r)
-	}
 	if err != nil {
-		return err
+		return false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	if err := insertText(ctx, tx, r); err != nil {
+		return false, err
 	}
 	for i := range evs {
 		if err := insertEvent(ctx, tx, &evs[i]); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // Run returns a run, or [fault.ErrNotFound].

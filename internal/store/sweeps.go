@@ -42,8 +42,8 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 			return err
 		}
 		for i, r := range runs {
-			if err := insertRun(ctx, tx, r, "", evs[i:i+1]); err != nil {
-				return err
+			if created, err := insertRun(ctx, tx, r, "", evs[i:i+1]); err != nil || !created {
+				return cmp.Or(err, fmt.Errorf("another run has the ID %s: %w", r.ID, fault.ErrConflict))
 			}
 		}
 		stored, created = sw, true

@@ -40,6 +40,7 @@ func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB,
 	set("application_name", program())
 	set("search_path", schemaName) // and not public, where another application's tables may have the names of ours
 	set("timezone", "UTC")
+	set("plan_cache_mode", "force_generic_plan") // planning takes longer than most statements, and no value needs another plan
 	// So that the server frees what a console that vanished from the network had locked.
 	set("tcp_keepalives_idle", "10")
 	set("tcp_keepalives_interval", "5")
