@@ -155,3 +155,37 @@ func TestALogThatCannotBeSealedKeepsNoOtherFromIt(t *testing.T) {
 		}
 	})
 }
+
+// TestALogThatWasNotSealedAtItsEndIsSealedLater has a run end and nobody seal its log.
+func TestALogThatWasNotSealedAtItsEndIsSealedLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		b := &store.Batch{RunID: r.id, AllocID: "a", Stream: "stdout", Log: []byte("its last line\n"), To: store.Cursor{File: "f", Offset: 14}}
+		if err := r.store.Commit(t.Context(), []*store.Batch{b}); err != nil {
+			t.Fatal(err)
+		}
+		unsealed := func() int {
+			ids, err := r.store.UnsealedRuns(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(ids)
+		}
+		time.Sleep(5 * time.Minute)
+		if unsealed() != 1 {
+			t.Error("the log of a live run is sealed")
+		}
+		if _, err := r.store.Update(t.Context(), r.id, func(u *store.Update) error { return u.Move(run.Stopped, "ann", "", time.Now()) }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Second)
+		if unsealed() != 1 {
+			t.Error("it is sealed while its last lines may be on their way")
+		}
+		time.Sleep(5 * time.Minute)
+		if unsealed() != 0 {
+			t.Error("the log of a run that ended is never sealed")
+		}
+	})
+}

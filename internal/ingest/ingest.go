@@ -26,6 +26,7 @@ type Store interface {
 	Commit(ctx context.Context, batches []*store.Batch) error
 	Seal(ctx context.Context, id run.ID, atLeast int) error
 	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
+	LeftUnsealed(ctx context.Context, before time.Time) ([]run.ID, error)
 	SealPoints(ctx context.Context) (more bool, err error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
@@ -210,12 +211,19 @@ func (in *Ingest) sealLoop(ctx context.Context) error {
 	}
 }
 
-// sealLogs seals each run's log that is long enough; a failure does not stop the others.
+// sealLeft is how long after its end a run's log is sealed if watch, which does that at the end, could not.
+const sealLeft = time.Minute
+
+// sealLogs seals each run's log that is long enough, or was left; a failure does not stop the others.
 func (in *Ingest) sealLogs(ctx context.Context) error {
-	ids, err := in.o.Store.UnsealedRuns(ctx, store.SealBytes)
-	errs := []error{err}
-	for _, id := range ids {
+	long, err := in.o.Store.UnsealedRuns(ctx, store.SealBytes)
+	left, other := in.o.Store.LeftUnsealed(ctx, in.o.Now().Add(-sealLeft))
+	errs := []error{err, other}
+	for _, id := range long {
 		errs = append(errs, in.o.Store.Seal(ctx, id, store.SealBytes))
+	}
+	for _, id := range left {
+		errs = append(errs, in.o.Store.Seal(ctx, id, 1))
 	}
 	return errors.Join(errs...)
 }

@@ -3,10 +3,13 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
@@ -103,20 +106,35 @@ func (r *logReader) blocks(ctx context.Context, where string, arg any) ([]block,
 	return slices.DeleteFunc(all, func(b block) bool { return r.q.Rank >= 0 && !strings.Contains(b.ranks, fmt.Sprintf(",%d,", r.q.Rank)) }), err
 }
 
-// open returns a block's chunks. The last one is cached for readers that page through a log.
+// open returns a block's chunks. The last one is cached for readers that page through a log. A block that is gone or damaged is
+// a line that says so: the others can still be read.
 func (r *logReader) open(ctx context.Context, b block) ([]chunk, error) {
 	if last := r.store.lastBlock.Load(); last != nil && last.blob == b.blob {
 		return last.chunks, nil
 	}
 	data, err := r.store.blobs.Get(ctx, b.blob)
-	if err != nil {
-		return nil, err
-	}
-	chunks, err := decodeBlock(data)
+	var chunks []chunk
 	if err == nil {
+		chunks, err = decodeBlock(data)
+	}
+	switch {
+	case errors.Is(err, fault.ErrNotFound):
+		return b.lost("is missing", r.q.Rank), nil
+	case errors.Is(err, errBlock):
+		return b.lost("is damaged", r.q.Rank), nil
+	case err == nil:
 		r.store.lastBlock.Store(&openBlock{b.blob, chunks})
 	}
 	return chunks, err
+}
+
+// lost stands for the lines of a block, of the worker that is asked for, or else the first that has some.
+func (b block) lost(how string, rank int) []chunk {
+	if rank < 0 {
+		first, _, _ := strings.Cut(strings.TrimPrefix(b.ranks, ","), ",")
+		rank, _ = strconv.Atoi(first) // as written by us
+	}
+	return []chunk{{id: b.first, rank: rank, stream: "stderr", data: fmt.Appendf(nil, "[CoTrain: lines of the log are lost here: the file %s of its archive %s]\n", b.blob, how)}}
 }
 
 // openBlock is a decompressed block; immutable.

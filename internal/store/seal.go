@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -65,6 +66,16 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 // UnsealedRuns returns the runs with at least atLeast unsealed bytes.
 func (s *Store) UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error) {
 	rows, err := s.db.Query(ctx, `SELECT run_id FROM log_chunks GROUP BY run_id HAVING sum(length(data)) >= ?`, atLeast)
+	if err != nil {
+		return nil, fmt.Errorf("unsealed logs: %w", err)
+	}
+	return db.Collect(rows, db.One[run.ID])
+}
+
+// LeftUnsealed returns the runs that ended before a time and still have unsealed lines: what was to seal them then failed.
+func (s *Store) LeftUnsealed(ctx context.Context, before time.Time) ([]run.ID, error) {
+	rows, err := s.db.Query(ctx, `SELECT run_id FROM (SELECT DISTINCT run_id FROM log_chunks) AS unsealed
+		WHERE (SELECT ended_at FROM runs WHERE runs.id = unsealed.run_id) BETWEEN 1 AND ?`, db.Millis(before))
 	if err != nil {
 		return nil, fmt.Errorf("unsealed logs: %w", err)
 	}
@@ -130,7 +141,7 @@ func decodeBlock(data []byte) ([]chunk, error) {
 	defer dec.Close()
 	raw, err := dec.DecodeAll(data, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBlock, err)
+		return nil, fmt.Errorf("%w: %v", errBlock, err) //nolint:errorlint // its end of file is not that of a connection
 	}
 	var out []chunk
 	for len(raw) > 0 {

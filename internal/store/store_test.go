@@ -250,3 +250,49 @@ func TestAFullDiskIsSaidSoAndLosesNothing(t *testing.T) {
 		t.Errorf("%d lines, %v; want %d", len(got), err, lines)
 	}
 }
+
+// TestALostBlockOfALogIsALineThatSaysSo leaves all other lines of the run as they are.
+func TestALostBlockOfALogIsALineThatSaysSo(t *testing.T) {
+	t.Parallel()
+	for how, damage := range map[string]func(file string) error{
+		"is missing": os.Remove,
+		"is damaged": func(file string) error { return os.Truncate(file, 20) },
+	} {
+		dir := t.TempDir()
+		s := open(t, dir)
+		id := run.ID("r-0000000001")
+		if _, _, err := s.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued}, "", run.Event{RunID: id}); err != nil {
+			t.Fatal(err)
+		}
+		cur := store.Cursor{}
+		for _, text := range []string{"first\n", "second\n", "third\n"} {
+			b := &store.Batch{RunID: id, AllocID: "a", Stream: "stdout", Rank: 1, From: cur, Log: []byte(text), To: store.Cursor{File: "f", Offset: cur.Offset + int64(len(text))}}
+			if err := s.Commit(t.Context(), []*store.Batch{b}); err != nil {
+				t.Fatal(err)
+			}
+			cur = b.To
+			if text != "third\n" {
+				if err := s.Seal(t.Context(), id, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "logs", string(id), "*.zst"))
+		if err != nil || len(files) != 2 {
+			t.Fatalf("files %v, %v", files, err)
+		}
+		if err := damage(files[0]); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []run.LogQuery{{Rank: -1, Limit: 10}, {Rank: 1, Limit: 10}, {Rank: -1, Tail: true, Limit: 10}} {
+			lines, err := s.Logs(t.Context(), id, q)
+			if err != nil || len(lines) != 3 || !strings.Contains(lines[0].Text, "lost") || !strings.Contains(lines[0].Text, how) || lines[0].Rank != 1 || lines[1].Text != "second" || lines[2].Text != "third" {
+				t.Errorf("%s: %+v: %+v, %v", how, q, lines, err)
+				continue
+			}
+			if rest, err := s.Logs(t.Context(), id, run.LogQuery{Rank: -1, After: lines[0].Pos, Limit: 10}); err != nil || len(rest) != 2 {
+				t.Errorf("%s: after it there are %+v, %v", how, rest, err)
+			}
+		}
+	}
+}

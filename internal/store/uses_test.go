@@ -89,6 +89,7 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			return nil
 		},
 		"Seal":             func(ctx context.Context) error { return s.Seal(ctx, f.Live, 1) },
+		"LeftUnsealed":     func(ctx context.Context) error { return last(s.LeftUnsealed(ctx, time.Now())) },
 		"UnsealedRuns":     func(ctx context.Context) error { return last(s.UnsealedRuns(ctx, store.SealBytes)) },
 		"SavedCheckpoints": func(ctx context.Context) error { return last(s.SavedCheckpoints(ctx, f.Live)) },
 		"DeleteRun":        func(ctx context.Context) error { return s.DeleteRun(ctx, "r-v000000001") },

@@ -43,7 +43,7 @@ func hostEnvDenied(name string) bool {
 	switch name {
 	case "CONSUL_TOKEN", "CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE", "NOMAD_TOKEN", "VAULT_TOKEN", "VAULT_SECRET_ID",
 		"CONSUL_VAULT_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-		"GOOGLE_APPLICATION_CREDENTIALS", "NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID", "PWD", "OLDPWD":
+		"GOOGLE_APPLICATION_CREDENTIALS", "PGPASSWORD", "PGPASSFILE", "PGSSLPASSWORD", "PGSSLKEY", "PGSERVICE", "PGSERVICEFILE", "NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID", "PWD", "OLDPWD":
 		return true
 	}
 	// The console's own settings are none of a task's business; those of the reference trainer are there to be inherited.

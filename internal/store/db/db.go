@@ -172,7 +172,7 @@ func (d *DB) Read(ctx context.Context, fn func(*Snapshot) error) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // nothing to undo
-	return MapError(fn(&Snapshot{d.dialect, tx}))
+	return fn(&Snapshot{d.dialect, tx})  // its queries have mapped theirs
 }
 
 // Query reads the snapshot.

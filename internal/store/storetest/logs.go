@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -98,6 +99,14 @@ func testSeal(t *testing.T, s Store) {
 	must(t, err)
 	if len(ids) != 2 {
 		t.Errorf("unsealed runs are %v, want a rest of both", ids)
+	}
+	if _, err := s.Update(t.Context(), b, func(u *store.Update) error { return u.Move(run.Stopped, "ann", "", epoch) }); err != nil {
+		t.Fatal(err)
+	}
+	for before, want := range map[time.Time][]run.ID{epoch: {b}, epoch.Add(-time.Second): nil} {
+		ids, err = s.LeftUnsealed(t.Context(), before)
+		must(t, err)
+		same(t, fmt.Sprintf("left of runs that ended by %v", before), ids, want)
 	}
 	must(t, s.Seal(t.Context(), a, 1))
 	n, after := 0, run.LogPos(0)

@@ -39,6 +39,7 @@ type Store interface {
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
 	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
+	LeftUnsealed(ctx context.Context, before time.Time) ([]run.ID, error)
 	DeleteRun(ctx context.Context, id run.ID) error
 	Tidy(ctx context.Context) error
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
