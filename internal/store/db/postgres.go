@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,8 @@ const (
 func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB, error) {
 	cfg, err := pgx.ParseConfig(o.URL)
 	if err != nil {
-		return nil, fault.New(fault.ErrInvalid, "database.url is no address of a PostgreSQL database.", "Write it as postgres://user:password@host:5432/database?sslmode=verify-full.").Because(errors.New(withoutSecrets(err)))
+		return nil, fault.New(fault.ErrInvalid, "The settings of the PostgreSQL database cannot be used.",
+			"Check database.url, which is like postgres://user@host:5432/database, and the files that the database.ssl settings name.").Because(errors.New(withoutSecrets(err)))
 	}
 	cfg.ConnectTimeout = o.ConnectTimeout
 	set := func(name, value string) {
@@ -50,7 +52,7 @@ func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB,
 		cfg.RuntimeParams["default_transaction_read_only"] = "on"
 	}
 	if d.owner, err = d.prepare(ctx, cfg, o, migrate); err != nil {
-		return nil, err
+		return nil, d.atStart(err)
 	}
 	cfg.DialFunc = patient(o.ConnectTimeout, o.Timeout)
 	set("idle_in_transaction_session_timeout", fmt.Sprint(2*o.Timeout.Milliseconds()))
@@ -103,17 +105,42 @@ func (d *DB) prepare(ctx context.Context, cfg *pgx.ConnConfig, o Options, migrat
 	return w, nil
 }
 
+// atStart is an error of a program that does not try again.
+func (d *DB) atStart(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Kind != fault.ErrStoreUnavailable || f.Unwrap() == nil {
+		return err
+	}
+	fix := strings.TrimSuffix(f.Fix, goesOn) + "."
+	if cause := f.Unwrap().Error(); strings.Contains(cause, "tls error") {
+		fix = "Check TLS: database.ssl_mode, database.ssl_root_cert, and that the server's certificate is of the host in database.url."
+	}
+	return fault.New(f.Kind, fmt.Sprintf("%s (database %s).", strings.TrimSuffix(f.What, "."), d.where), fix).Because(f.Unwrap())
+}
+
 // program names this console to others that want the database.
 func program() string {
 	host, _ := os.Hostname() // "" says nothing wrong
 	return fmt.Sprintf("cotrain on %.30s, process %d", host, os.Getpid())
 }
 
+// address is where the server is, or may be.
 func address(cfg *pgx.ConnConfig) string {
-	if strings.HasPrefix(cfg.Host, "/") {
-		return cfg.Host
+	var all []string
+	add := func(host string, port uint16) {
+		at := host
+		if !strings.HasPrefix(host, "/") {
+			at = net.JoinHostPort(host, fmt.Sprint(port))
+		}
+		if !slices.Contains(all, at) {
+			all = append(all, at)
+		}
 	}
-	return net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port))
+	add(cfg.Host, cfg.Port)
+	for _, f := range cfg.Fallbacks {
+		add(f.Host, f.Port)
+	}
+	return strings.Join(all, " or ")
 }
 
 // withoutSecrets is pgx's reason, without the address that it quotes.
@@ -138,7 +165,7 @@ func (s server) refused() (why, fix string) {
 	case s.number < oldestPostgres:
 		return "is version " + s.version + ", and CoTrain needs 15 or newer", "Upgrade the server, or use another one."
 	case s.encoding != "UTF8":
-		return "has the encoding " + s.encoding + ", and CoTrain needs UTF8", "Create it with: CREATE DATABASE cotrain ENCODING 'UTF8' TEMPLATE template0."
+		return "has the encoding " + s.encoding + ", and CoTrain needs UTF8", "Create it with: CREATE DATABASE cotrain OWNER ... ENCODING 'UTF8' TEMPLATE template0."
 	case s.standby:
 		return "is a standby, which cannot be written", "Give the address of the primary, or several hosts and target_session_attrs=read-write."
 	case s.readOnly:
