@@ -69,7 +69,11 @@ func (h *health) now() feed.System {
 		s.Store = "failing"
 		s.Message = "The console cannot write its data folder; what runs goes on, and its logs are read once there is room again."
 		if h.postgres {
-			s.Message = "The console cannot reach its PostgreSQL database, or not write it; what runs goes on, and its logs are read once it can."
+			what := "The console cannot write its PostgreSQL database."
+			if errors.Is(h.store, fault.ErrStoreUnavailable) {
+				what = fault.Of(h.store).What
+			}
+			s.Message = what + " What runs goes on, and its logs are read once the database can be written."
 		}
 		if errors.Is(h.store, fault.ErrFull) {
 			s.Message = fault.Of(h.store).Text() + " What runs goes on; of its output only what Nomad keeps can be read then."

@@ -14,6 +14,24 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad"
 )
 
+func TestWhatPostgreSQLSaysIsTold(t *testing.T) {
+	t.Parallel()
+	h := newHealth(feed.NewHub(time.Now), slog.New(slog.DiscardHandler), true)
+	for _, step := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("store: %w", fault.New(fault.ErrStoreUnavailable, "The server only allows reading.", "")), "The server only allows reading. What runs goes on"},
+		{errors.New("strange"), "cannot write its PostgreSQL database. What runs goes on"},
+		{fault.New(fault.ErrFull, "The disk of the server is full.", ""), "The disk of the server is full."},
+	} {
+		h.setStore(step.err)
+		if got := h.system(); got.Store != "failing" || !strings.Contains(got.Message, step.want) {
+			t.Errorf("%v is told as %+v", step.err, got)
+		}
+	}
+}
+
 func TestViewersAreToldWhenHealthChangesAndOnlyThen(t *testing.T) {
 	t.Parallel()
 	hub := feed.NewHub(time.Now)
