@@ -15,16 +15,16 @@ const repairWith = "Stop the console and run \"cotrain store check --repair\", w
 
 // Run checks a console's data. With repair, the data being the caller's alone, it also derives again what can be.
 func Run(ctx context.Context, in *store.Inspection, repair bool) (*Report, error) {
-	c := &checker{db: in.DB, logs: in.Logs, repair: repair, found: map[Kind]*Found{}}
+	c := &checker{db: in.DB, logs: in.Logs, repair: repair, found: map[Kind]*Found{}, unread: map[run.ID]bool{}}
 	c.report.Database, c.report.Found = in.DB.Name(), []Found{}
-	for _, part := range []func(context.Context) error{c.database, c.orphans, c.texts, c.runs, c.headlines, c.reindex, c.chunks, c.blocks, c.files} {
+	for _, part := range []func(context.Context) error{c.database, c.documents, c.orphans, c.texts, c.chunks, c.runs, c.headlines, c.reindex, c.blocks, c.files} {
 		if err := part(ctx); err != nil {
 			return nil, fmt.Errorf("check %s: %w", in.DB.Name(), err)
 		}
 	}
 	for _, k := range kinds {
 		if f := c.found[k.kind]; f != nil {
-			f.What, f.Remedy = k.what, k.remedy
+			f.What, f.Remedy, f.Note = k.what, k.remedy, k.kind == LogUnknown
 			if f.Remedy == "" {
 				f.Remedy = repairWith
 			}
@@ -42,8 +42,9 @@ type checker struct {
 	found  map[Kind]*Found
 	fixes  []fix // of the snapshot being read
 
-	rebuilt  bool     // the index of texts was
-	suspects []run.ID // whose headline seems wrong
+	rebuilt  bool            // the index of texts was
+	unread   map[run.ID]bool // runs with points that cannot be read
+	suspects []run.ID        // whose headline seems wrong
 }
 
 // fix repairs something in a transaction.

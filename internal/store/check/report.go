@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +12,9 @@ type Kind string
 // The kinds.
 const (
 	DatabaseDamaged Kind = "database_damaged"
+	Unreadable      Kind = "unreadable"
 	Orphan          Kind = "orphan"
+	AttemptMissing  Kind = "attempt_missing"
 	RunColumns      Kind = "run_columns"
 	WorkerColumns   Kind = "worker_columns"
 	RunText         Kind = "run_text"
@@ -20,6 +23,8 @@ const (
 	Headline        Kind = "headline"
 	Chunk           Kind = "chunk"
 	ChunkDamaged    Kind = "chunk_damaged"
+	PointsUnknown   Kind = "points_unknown"
+	PointsMissing   Kind = "points_missing"
 	Curve           Kind = "curve"
 	LogMissing      Kind = "log_missing"
 	LogDamaged      Kind = "log_damaged"
@@ -32,7 +37,9 @@ var kinds = []struct {
 	what, remedy string
 }{
 	{DatabaseDamaged, "damage that the database itself finds", "Keep a copy of the database, and restore it from a backup."},
+	{Unreadable, "columns of JSON that cannot be read", "Restore these rows from a backup: until then the console cannot show them, nor lists that they are in."},
 	{Orphan, "rows of runs that do not exist", "They do no harm. Once you are sure that the run is not missed, delete them: DELETE FROM table WHERE column = value, as below."},
+	{AttemptMissing, "runs without the rows of all their attempts", "Restore the rows of the table attempts from a backup."},
 	{RunColumns, "columns of runs that differ from the options and origin that they are taken from", ""},
 	{WorkerColumns, "columns of workers that differ from the body that they are taken from", ""},
 	{RunText, "runs whose text to be searched is not that of the run", ""},
@@ -40,11 +47,13 @@ var kinds = []struct {
 	{RunEvents, "runs whose events do not lead to their state", "Nothing derives events again: compare with a backup."},
 	{Headline, "ended runs whose step and loss are not those of their curves", ""},
 	{Chunk, "chunks of points whose columns differ from their points", ""},
-	{ChunkDamaged, "chunks of points that cannot be read", "Restore the database from a backup; or delete the chunk, and lose its points: DELETE FROM point_chunks WHERE id = ..., as below."},
+	{ChunkDamaged, "chunks of points that cannot be read", "Restore the database from a backup; or delete the chunk, and keep of its points only what curves have: DELETE FROM point_chunks WHERE id = ..., as below."},
+	{PointsUnknown, "points whose series is not known", "They may be the data of a row of the table series that is lost. Do not delete them: restore that row, or the database, from a backup."},
+	{PointsMissing, "points are missing that the curve still has", "Restore the database from a backup. The curve is the last copy of these points, and is left as it is."},
 	{Curve, "curves that differ from the points that they are taken from", ""},
 	{LogMissing, "sealed blocks of logs whose file is missing", "Restore the files from a backup of the folder logs/, or name the right data folder. Without them those lines are lost, and everything else works."},
 	{LogDamaged, "sealed blocks of logs whose file is not what it should be", "Restore the files from a backup of the folder logs/."},
-	{LogUnknown, "files in logs/ that no row names", "They do no harm, and can be deleted."},
+	{LogUnknown, "files in logs/ that no row names", "They do no harm: a backup of a console at work has some. They can be deleted."},
 }
 
 // examples is how many findings of a kind are told.
@@ -60,6 +69,7 @@ type Finding struct {
 type Found struct {
 	Kind     Kind      `json:"kind"`
 	What     string    `json:"what"`
+	Note     bool      `json:"note,omitempty"` // nothing is wrong with it
 	Count    int       `json:"count"`
 	Repaired int       `json:"repaired"`
 	Remedy   string    `json:"remedy"`
@@ -77,20 +87,22 @@ type Report struct {
 
 // Clean reports whether nothing is left that is wrong.
 func (r *Report) Clean() bool {
-	for _, f := range r.Found {
-		if f.Count > f.Repaired {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.Found, func(f Found) bool { return !f.Note && f.Count > f.Repaired })
 }
 
 // String says it to a person.
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d runs, %d chunks of points and %d sealed blocks of logs checked.\n", r.Database, r.Runs, r.Chunks, r.Blocks)
+	if !slices.ContainsFunc(r.Found, func(f Found) bool { return !f.Note }) {
+		b.WriteString("Nothing is wrong.\n")
+	}
 	for _, f := range r.Found {
-		fmt.Fprintf(&b, "\n%s: %d", f.What, f.Count)
+		b.WriteString("\n")
+		if f.Note {
+			b.WriteString("Note: ")
+		}
+		fmt.Fprintf(&b, "%s: %d", f.What, f.Count)
 		switch {
 		case f.Repaired == f.Count:
 			b.WriteString(", repaired")
@@ -107,9 +119,6 @@ func (r *Report) String() string {
 		if f.Repaired < f.Count {
 			fmt.Fprintf(&b, "  %s\n", f.Remedy)
 		}
-	}
-	if len(r.Found) == 0 {
-		b.WriteString("Nothing is wrong.\n")
 	}
 	return b.String()
 }

@@ -33,9 +33,9 @@ func (c *checker) orphans(ctx context.Context) error {
 	for _, r := range references() {
 		var err error
 		if r.in == "series" {
-			err = orphansOf(ctx, c, r, int64(0))
+			err = orphansOf(ctx, c, PointsUnknown, r, int64(0))
 		} else {
-			err = orphansOf(ctx, c, r, "") // series of deleted runs have ""
+			err = orphansOf(ctx, c, Orphan, r, "") // series of deleted runs have ""
 		}
 		if err != nil {
 			return err
@@ -44,7 +44,7 @@ func (c *checker) orphans(ctx context.Context) error {
 	return nil
 }
 
-func orphansOf[K int64 | string](ctx context.Context, c *checker, r reference, after K) error {
+func orphansOf[K int64 | string](ctx context.Context, c *checker, kind Kind, r reference, after K) error {
 	type named struct {
 		key     K
 		missing bool
@@ -58,7 +58,7 @@ func orphansOf[K int64 | string](ctx context.Context, c *checker, r reference, a
 		}
 		for _, k := range keys {
 			if k.missing {
-				c.tell(Orphan, "table "+r.table, fmt.Sprintf("%s = %v is not in %s", r.column, k.key, r.in), nil)
+				c.tell(kind, "table "+r.table, fmt.Sprintf("%s = %v is not in %s", r.column, k.key, r.in), nil)
 			}
 		}
 		after = keys[len(keys)-1].key
@@ -74,6 +74,7 @@ func (c *checker) chunks(ctx context.Context) error {
 			for _, f := range faults {
 				where := fmt.Sprintf("chunk %d of %s", f.ID, f.Series)
 				if f.Damaged != nil {
+					c.unread[f.Run] = true
 					c.tell(ChunkDamaged, where, f.Damaged.Error(), nil)
 				} else {
 					c.tell(Chunk, where, fmt.Sprintf("of its %d points %d are NaN, and the others from %g to %g", f.Stats.Count, f.Stats.NaNs, f.Stats.Min, f.Stats.Max), f.Repair)

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -21,7 +21,7 @@ type storedRun struct {
 	text    *string   // to be searched
 	number  int64     // of it
 	state   run.State // after its events so far
-	damaged error     // of options and origin
+	damaged error     // of options and origin; see documents
 }
 
 // runColumns are taken from options and origin.
@@ -63,7 +63,7 @@ func (c *checker) runs(ctx context.Context) error {
 				p.runs[rows[i].ID] = &rows[i]
 			}
 			after = p.last
-			for _, look := range []func(context.Context) error{p.readTexts, p.workers, p.events} {
+			for _, look := range []func(context.Context) error{p.readTexts, p.attempts, p.workers, p.events} {
 				if err := look(ctx); err != nil {
 					return err
 				}
@@ -125,9 +125,7 @@ func (p *part) readTexts(ctx context.Context) error {
 
 // one checks what a run has by itself.
 func (p *part) one(ctx context.Context, r *storedRun) error {
-	if r.damaged != nil {
-		p.tell(RunColumns, string(r.ID), "its options or origin cannot be read: "+r.damaged.Error(), nil)
-	} else if want := r.wanted(); want != r.columns {
+	if want := r.wanted(); r.damaged == nil && want != r.columns {
 		p.tell(RunColumns, string(r.ID), fmt.Sprintf("%+v, not %+v", r.columns, want), func(ctx context.Context, tx *db.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE runs SET priority = ?, sweep = ?, max_seconds = ?, revision = revision + 1 WHERE id = ?`, want.Priority, want.Sweep, want.MaxSeconds, r.ID)
 			return err
@@ -143,30 +141,34 @@ func (c *checker) curves(ctx context.Context, r *storedRun) error {
 		if err != nil {
 			return err
 		}
+		whole := !c.unread[r.ID] && !slices.ContainsFunc(faults, func(f points.CurveFault) bool { return f.Missing })
 		for _, f := range faults {
-			what := fmt.Sprintf("steps %d to %d of %s", f.From, f.To, f.Metric)
-			if f.Damaged != nil {
-				what += " cannot be read: " + f.Damaged.Error()
-			}
-			c.tell(Curve, string(r.ID), what, f.Repair)
+			c.tellCurve(f, whole)
 		}
-		if len(faults) > 0 || !r.State.Terminal() { // else the console is about to write it
+		if len(faults) > 0 || !whole || !r.State.Terminal() { // else the console is about to write it
 			return nil
 		}
-		h, err := headlineOf(ctx, s, r.ID)
-		if errors.Is(err, fault.ErrNotFound) { // deleted meanwhile
-			return nil
-		}
-		if err != nil || !h.wrong {
-			return err
-		}
-		if !c.repair && len(c.suspects) < maxSuspects {
-			c.suspects = append(c.suspects, r.ID)
-			return nil
-		}
-		c.tellHeadline(r.ID, h)
-		return nil
+		return c.headline(ctx, s, r.ID, false)
 	})
+}
+
+// tellCurve repairs a curve only if all that it was taken from is there.
+func (c *checker) tellCurve(f points.CurveFault, whole bool) {
+	kind, repair := Curve, f.Repair
+	what := fmt.Sprintf("steps %d to %d of %s", f.From, f.To, f.Metric)
+	switch {
+	case f.Damaged != nil:
+		what += " cannot be read: " + f.Damaged.Error()
+	case f.Missing:
+		kind = PointsMissing
+	}
+	if !whole {
+		repair = nil
+		if !f.Missing {
+			what += "; it is left as it is, since points of the run are missing or cannot be read"
+		}
+	}
+	c.tell(kind, string(f.Run), what, repair)
 }
 
 // text compares the text to be searched. A run whose ID has no number has none.
@@ -201,6 +203,20 @@ func (p *part) text(ctx context.Context, r *storedRun) error {
 	return nil
 }
 
+// attempts looks for attempts without a row.
+func (p *part) attempts(ctx context.Context) error {
+	return p.each(ctx, `SELECT r.id, r.attempt, count(a.number) FROM runs r LEFT JOIN attempts a ON a.run_id = r.id AND a.number BETWEEN 1 AND r.attempt
+		WHERE r.id BETWEEN ? AND ? GROUP BY r.id, r.attempt HAVING count(a.number) < r.attempt ORDER BY r.id`, func(row db.Scanner) error {
+		var id run.ID
+		var newest, rows int
+		err := row.Scan(&id, &newest, &rows)
+		if err == nil {
+			p.tell(AttemptMissing, string(id), fmt.Sprintf("it is at attempt %d, and %d of its attempts have a row", newest, rows), nil)
+		}
+		return err
+	})
+}
+
 // workers compares columns with the body.
 func (p *part) workers(ctx context.Context) error {
 	type columns struct {
@@ -217,8 +233,7 @@ func (p *part) workers(ctx context.Context) error {
 		}
 		var w run.Worker
 		if err := json.Unmarshal([]byte(body), &w); err != nil {
-			p.tell(WorkerColumns, fmt.Sprintf("worker %s of %s", alloc, have.Run), "its body cannot be read: "+err.Error(), nil)
-			return nil
+			return nil //nolint:nilerr // documents tells
 		}
 		want := columns{w.RunID, w.Attempt, w.Rank, w.State, db.Millis(w.StartedAt)}
 		if have == want {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -16,6 +17,7 @@ import (
 // ChunkFault is a chunk that is not what it should be.
 type ChunkFault struct {
 	ID      int64
+	Run     run.ID // "" if its series is not known
 	Series  string // in words
 	Damaged error  // or nil, and these are its columns as its points have them:
 	Stats   series.Stats
@@ -59,6 +61,9 @@ func CheckChunks(ctx context.Context, q db.Querier, after int64) (last int64, re
 		f.Damaged = err
 		if err != nil || !sameStats(c.stats, f.Stats) {
 			f.Series = seriesName(ctx, q, c.series)
+			if err := q.QueryRow(ctx, `SELECT run_id FROM series WHERE id = ?`, c.series).Scan(&f.Run); err != nil && !errors.Is(err, fault.ErrNotFound) {
+				return after, 0, nil, err
+			}
 			faults = append(faults, f)
 		}
 	}
@@ -93,10 +98,12 @@ type CurveFault struct {
 	Run      run.ID
 	Metric   string
 	From, To int64
+	Missing  bool  // the curve has more than the points do: points are gone, and it is their last copy
 	Damaged  error // or nil
 }
 
-// Repair marks the steps, for [Points.RollUp] to derive them again; blocks that cannot be read go.
+// Repair marks the steps, for [Points.RollUp] to derive them again; a block that cannot be read goes. All points of the
+// run must be there and readable: RollUp takes every step between two marks, of every metric.
 func (f CurveFault) Repair(ctx context.Context, tx *db.Tx) error {
 	if f.Damaged != nil {
 		if _, err := tx.Exec(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ?`,
@@ -180,9 +187,17 @@ func (c *curveCheck) next(ctx context.Context, from int64) (first int64, found b
 }
 
 func (c *curveCheck) compare(ctx context.Context, from, to int64) error {
-	have, err := readCurve(ctx, c.r.tx, c.id, c.metric, curveBlock(from), curveBlock(to))
+	have, err := c.stored(ctx, from, to)
 	if errors.Is(err, series.ErrDamaged) {
-		c.faults = append(c.faults, CurveFault{c.id, c.metric, from, to, err})
+		if to-from < curveSteps {
+			c.faults = append(c.faults, CurveFault{Run: c.id, Metric: c.metric, From: from, To: to, Damaged: err})
+			return nil
+		}
+		for ; from <= to; from += curveSteps { // the others may be the last copy of points
+			if err := c.compare(ctx, from, from+curveSteps-1); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	if err != nil {
@@ -195,27 +210,63 @@ func (c *curveCheck) compare(ctx context.Context, from, to int64) error {
 	if err != nil {
 		return err
 	}
-	have, want = c.settled(have), c.settled(want)
-	n := 0
-	for n < len(have) && n < len(want) && samePoint(have[n], want[n]) {
-		n++
-	}
-	have, want = have[n:], want[n:]
-	for len(have) > 0 && len(want) > 0 && samePoint(have[len(have)-1], want[len(want)-1]) {
-		have, want = have[:len(have)-1], want[:len(want)-1]
-	}
-	if all := slices.Concat(have, want); len(all) > 0 {
-		f := CurveFault{Run: c.id, Metric: c.metric, From: math.MaxInt64, To: math.MinInt64}
-		for _, p := range all {
-			f.From, f.To = min(f.From, p.Step), max(f.To, p.Step)
-		}
-		c.faults = append(c.faults, f)
-	}
+	c.tell(c.unmarked(have), c.unmarked(want))
 	return nil
 }
 
-// settled leaves out steps that are to be derived again anyway.
-func (c *curveCheck) settled(curve []run.CurvePoint) []run.CurvePoint {
+// stored reads whole blocks of the stored curve, each with its own steps.
+func (c *curveCheck) stored(ctx context.Context, from, to int64) ([]run.CurvePoint, error) {
+	curve, err := readCurve(ctx, c.r.tx, c.id, c.metric, curveBlock(from), curveBlock(to))
+	if err != nil {
+		return nil, err
+	}
+	last := from - 1
+	for _, p := range curve {
+		if p.Step <= last || p.Step > to {
+			return nil, fmt.Errorf("%w: step %d is not one of this block, or not in its order", series.ErrDamaged, p.Step)
+		}
+		last = p.Step
+	}
+	return curve, nil
+}
+
+// tell compares the stored curve with that of the points.
+func (c *curveCheck) tell(have, want []run.CurvePoint) {
+	missing := CurveFault{Run: c.id, Metric: c.metric, From: math.MaxInt64, To: math.MinInt64, Missing: true}
+	wrong := missing
+	wrong.Missing = false
+	for len(have) > 0 || len(want) > 0 {
+		var h, w run.CurvePoint // without workers: there is none
+		step := int64(math.MaxInt64)
+		for _, curve := range [][]run.CurvePoint{have, want} {
+			if len(curve) > 0 {
+				step = min(step, curve[0].Step)
+			}
+		}
+		if len(have) > 0 && have[0].Step == step {
+			h, have = have[0], have[1:]
+		}
+		if len(want) > 0 && want[0].Step == step {
+			w, want = want[0], want[1:]
+		}
+		f := &wrong
+		switch {
+		case h.Workers > w.Workers:
+			f = &missing
+		case samePoint(h, w):
+			continue
+		}
+		f.From, f.To = min(f.From, step), max(f.To, step)
+	}
+	for _, f := range []CurveFault{missing, wrong} {
+		if f.From <= f.To {
+			c.faults = append(c.faults, f)
+		}
+	}
+}
+
+// unmarked leaves out steps that are to be derived again anyway.
+func (c *curveCheck) unmarked(curve []run.CurvePoint) []run.CurvePoint {
 	return slices.DeleteFunc(curve, func(p run.CurvePoint) bool {
 		return slices.ContainsFunc(c.stale, func(s [2]int64) bool { return s[0] <= p.Step && p.Step <= s[1] })
 	})
@@ -223,4 +274,62 @@ func (c *curveCheck) settled(curve []run.CurvePoint) []run.CurvePoint {
 
 func samePoint(a, b run.CurvePoint) bool {
 	return a.Step == b.Step && a.Workers == b.Workers && a.At.Equal(b.At) && same(a.Min, b.Min) && same(a.Max, b.Max) && near(a.Sum, b.Sum)
+}
+
+// HeadlineFault is a stored headline that its run's points do not give.
+type HeadlineFault struct {
+	Run        run.ID
+	Have, Want run.Progress
+}
+
+// Repair stores the right one.
+func (f HeadlineFault) Repair(ctx context.Context, tx *db.Tx) error {
+	_, err := tx.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, revision = revision + 1 WHERE id = ?`, f.Want.Step, f.Want.Loss, f.Want.HasLoss, f.Run)
+	return err
+}
+
+// CheckHeadline compares a run's headline with its curves, unless these are to be derived again: nil if it is right. A
+// later step than the settled one may be, since a headline does not go back, and so may that which all workers had
+// reported: their states are stored after it. Any of these must be a point of the curves.
+func CheckHeadline(ctx context.Context, q db.Querier, id run.ID) (*HeadlineFault, error) {
+	f := HeadlineFault{Run: id}
+	var loss sql.NullFloat64
+	var stale bool
+	var innerSteps int64
+	err := q.QueryRow(ctx, `SELECT step, loss, has_loss, inner_steps, EXISTS (SELECT 1 FROM stale_curves WHERE run_id = runs.id) FROM runs WHERE id = ?`, id).
+		Scan(&f.Have.Step, &loss, &f.Have.HasLoss, &innerSteps, &stale)
+	if err != nil || stale {
+		return nil, err
+	}
+	f.Have.Loss = db.FromNull(loss)
+	step, ofAll, err := settled(ctx, q, id, innerSteps)
+	if err != nil {
+		return nil, err
+	}
+	if f.Want, err = headlineAt(ctx, q, id, step); err != nil {
+		return nil, err
+	}
+	if f.Have.Step >= min(step, ofAll) {
+		kept, err := headlineAt(ctx, q, id, f.Have.Step)
+		if err != nil {
+			return nil, err
+		}
+		if kept.Step == f.Have.Step {
+			f.Want = kept
+		}
+	}
+	if f.Have.Step == f.Want.Step && f.Have.HasLoss == f.Want.HasLoss && (!f.Want.HasLoss || same(f.Have.Loss, f.Want.Loss)) {
+		return nil, nil
+	}
+	return &f, nil
+}
+
+// headlineAt is a run's headline when a step is the settled one.
+func headlineAt(ctx context.Context, q db.Querier, id run.ID, step int64) (p run.Progress, err error) {
+	loss, err := Last(ctx, q, id, "loss", step)
+	if err != nil {
+		return p, err
+	}
+	rate, err := Last(ctx, q, id, "tokens_per_second", step)
+	return run.Progress{Step: max(loss.Step, rate.Step), Loss: loss.Mean, HasLoss: loss.Workers > 0, TokensPerSec: rate.Sum}, err
 }

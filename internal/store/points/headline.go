@@ -29,39 +29,41 @@ func (ps *Points) headline(ctx context.Context, id run.ID) (p run.Progress, err 
 	if err != nil {
 		return p, err
 	}
-	done, err := readRepeats(ctx, ps.db, id)
+	step, _, err := settled(ctx, ps.db, id, innerSteps)
 	if err != nil {
 		return p, err
+	}
+	return headlineAt(ctx, ps.db, id, max(p.Step, step))
+}
+
+// settled returns the newest step that every participating worker of the newest training attempt has reported, and the
+// one if each took part that has reported; 0 before the first step.
+func settled(ctx context.Context, q db.Querier, id run.ID, innerSteps int64) (step, ofAll int64, err error) {
+	done, err := readRepeats(ctx, q, id)
+	if err != nil {
+		return 0, 0, err
 	}
 	attempt := done.trained()
-	workers, err := ps.standing(ctx, id, attempt)
+	workers, err := standing(ctx, q, id, attempt)
 	if err != nil {
-		return p, err
+		return 0, 0, err
 	}
 	for _, metric := range CurveMetrics() {
-		reported, err := ps.newest(ctx, id, metric)
+		reported, err := newest(ctx, q, id, metric)
 		if err != nil {
-			return p, err
+			return 0, 0, err
 		}
 		if step, ok := run.SettledStep(workers, reported, attempt, innerSteps); ok {
-			p.Step = max(p.Step, step)
-			break
+			ofAll, _ = run.SettledStep(nil, reported, attempt, innerSteps)
+			return step, ofAll, nil
 		}
 	}
-	loss, err := Last(ctx, ps.db, id, "loss", p.Step)
-	if err != nil {
-		return p, err
-	}
-	p.Loss, p.HasLoss = loss.Mean, loss.Workers > 0
-	rate, err := Last(ctx, ps.db, id, "tokens_per_second", p.Step)
-	p.TokensPerSec = rate.Sum
-	p.Step = max(loss.Step, rate.Step)
-	return p, err
+	return 0, 0, nil
 }
 
 // standing returns an attempt's workers with only rank, state and start: it is needed for nearly every step.
-func (ps *Points) standing(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error) {
-	return db.Select(ctx, ps.db, func(row db.Scanner) (w run.Worker, err error) {
+func standing(ctx context.Context, q db.Querier, id run.ID, attempt int) ([]run.Worker, error) {
+	return db.Select(ctx, q, func(row db.Scanner) (w run.Worker, err error) {
 		var started int64
 		err = row.Scan(&w.Rank, &w.State, &started)
 		w.StartedAt = db.FromMillis(started)
@@ -92,8 +94,8 @@ func Last(ctx context.Context, q db.Querier, id run.ID, metric string, to int64)
 }
 
 // newest returns the newest step that each worker reported of a metric, by rank.
-func (ps *Points) newest(ctx context.Context, id run.ID, metric string) ([]run.WorkerStep, error) {
-	rows, err := ps.db.Query(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
+func newest(ctx context.Context, q db.Querier, id run.ID, metric string) ([]run.WorkerStep, error) {
+	rows, err := q.Query(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
 		FROM series s LEFT JOIN points p ON p.series = s.id AND p.step = (SELECT max(step) FROM points WHERE series = s.id)
 		LEFT JOIN point_chunks c ON c.id = (SELECT id FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id ORDER BY last_step DESC, attempt DESC LIMIT 1)
 		WHERE s.run_id = ? AND s.metric = ? ORDER BY s.rank`, id, metric)
