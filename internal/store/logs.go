@@ -191,26 +191,34 @@ func (r *logReader) forward(ctx context.Context) ([]run.LogLine, error) {
 			}
 		}
 	}
-	return out, r.eachChunk(ctx, `id >= ? ORDER BY id`, from, take)
+	return out, r.eachChunk(ctx, from, false, take)
 }
 
-// eachChunk calls take for unsealed chunks until it returns false.
-func (r *logReader) eachChunk(ctx context.Context, where string, arg any, take func(chunk) bool) error {
-	rows, err := r.tx.Query(ctx, `SELECT id, rank, stream, at, data FROM log_chunks WHERE run_id = ? AND `+where, r.id, arg)
-	if err != nil {
-		return fmt.Errorf("log of %s: %w", r.id, err)
+// fewChunks and manyChunks are how many chunks are read at first and at once: PostgreSQL sends all that a query finds, wanted or
+// not, and the end of a log is mostly in its last chunk.
+const fewChunks, manyChunks = 2, 64
+
+// eachChunk calls take for unsealed chunks from an ID on, or back from it, until it returns false.
+func (r *logReader) eachChunk(ctx context.Context, from int64, back bool, take func(chunk) bool) error {
+	where, next := `id >= ? ORDER BY id`, int64(1)
+	if back {
+		where, next = `id <= ? ORDER BY id DESC`, -1
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		c, err := scanChunk(rows)
+	for n := fewChunks; ; n = min(2*n, manyChunks) {
+		chunks, err := db.Select(ctx, r.tx, scanChunk, `SELECT id, rank, stream, at, data FROM log_chunks WHERE run_id = ? AND `+where+` LIMIT ?`, r.id, from, n)
 		if err != nil {
 			return fmt.Errorf("log of %s: %w", r.id, err)
 		}
-		if !take(c) {
+		for _, c := range chunks {
+			if !take(c) {
+				return nil
+			}
+		}
+		if len(chunks) < n {
 			return nil
 		}
+		from = chunks[n-1].id + next
 	}
-	return db.MapError(rows.Err())
 }
 
 func (r *logReader) tail(ctx context.Context) ([]run.LogLine, error) {
@@ -233,7 +241,7 @@ func (r *logReader) tail(ctx context.Context) ([]run.LogLine, error) {
 	if r.q.Before == 0 {
 		upTo = 1<<47 - 1 // beyond every chunk
 	}
-	if err := r.eachChunk(ctx, `id <= ? ORDER BY id DESC`, upTo, take); err != nil {
+	if err := r.eachChunk(ctx, upTo, true, take); err != nil {
 		return nil, err
 	}
 	if len(out) < r.q.Limit {

@@ -86,7 +86,7 @@ func (s *Store) LeftUnsealed(ctx context.Context, before time.Time) ([]run.ID, e
 func (s *Store) oldestChunks(ctx context.Context, id run.ID) (out []chunk, size int, err error) {
 	err = s.db.Read(ctx, func(tx *db.Snapshot) error {
 		r := logReader{store: s, tx: tx, id: id}
-		return r.eachChunk(ctx, `id > ? ORDER BY id`, 0, func(c chunk) bool {
+		return r.eachChunk(ctx, 0, false, func(c chunk) bool {
 			out = append(out, c)
 			size += len(c.data)
 			return size < SealBytes
