@@ -129,6 +129,10 @@ const databaseCheck = time.Second
 
 // watchDatabase tells when the connection to the database is lost, and ends the console when another has taken the database.
 func (a *App) watchDatabase(ctx context.Context) error {
+	if a.store.Gone() == nil { // SQLite
+		<-ctx.Done()
+		return nil
+	}
 	tick := time.NewTicker(databaseCheck)
 	defer tick.Stop()
 	away := false

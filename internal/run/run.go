@@ -79,6 +79,18 @@ func NewID(t time.Time) ID {
 	return ID("r-" + idEncoding.EncodeToString(b[:])[:10])
 }
 
+// Number is the number in an ID, which has 50 bits: they have the same order. What is no ID is an error of [ParseID].
+func (id ID) Number() (int64, error) {
+	if _, err := ParseID(string(id)); err != nil {
+		return 0, err
+	}
+	b, err := idEncoding.DecodeString(string(id[2:]) + "000000") // 16 characters are 10 bytes
+	if err != nil {
+		return 0, err // never: its characters were checked
+	}
+	return int64(binary.BigEndian.Uint64(b) >> 14), nil
+}
+
 // ParseID checks the form of an ID; errors are [FieldErrors].
 func ParseID(s string) (ID, error) {
 	if !idPattern.MatchString(s) {

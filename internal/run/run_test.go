@@ -202,3 +202,21 @@ func TestAFieldErrorShowsAValueOnlyWhereThereIsOne(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestTheNumbersOfIDsHaveTheirOrder(t *testing.T) {
+	t.Parallel()
+	ids := []ID{"r-0000000000", "r-0000000001", "r-000000000v", "r-0000000010", "r-1o39bgioiu", "r-1o39bgjqfl", "r-vvvvvvvvvv"}
+	last := int64(-1)
+	for _, id := range ids {
+		n, err := id.Number()
+		if err != nil || n <= last || n >= 1<<50 {
+			t.Errorf("%s is %d after %d, %v", id, n, last, err)
+		}
+		last = n
+	}
+	for _, bad := range []ID{"", "r-", "r-00000", "r-000000000w", "r-00000000000", "x"} {
+		if n, err := bad.Number(); err == nil {
+			t.Errorf("%q is %d", bad, n)
+		}
+	}
+}

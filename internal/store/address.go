@@ -69,15 +69,15 @@ func (a Address) exists() error {
 	return nil
 }
 
-// openExisting opens a database with [db.OpenExisting] or [db.OpenReading].
-func openExisting(ctx context.Context, a Address, open func(context.Context, db.Options, db.Migrations) (*db.DB, error)) (*db.DB, error) {
+// openDatabase opens a database with [db.Open], [db.OpenExisting] or [db.OpenReading], unless a copy into it is unfinished.
+func openDatabase(ctx context.Context, o db.Options, open func(context.Context, db.Options, db.Migrations) (*db.DB, error)) (*db.DB, error) {
 	m, err := migrations()
 	if err != nil {
 		return nil, err
 	}
-	d, err := open(ctx, a.Database, m)
-	if err != nil && a.Database.URL == "" {
-		err = cannotOpen(a.Database.File, err)
+	d, err := open(ctx, o, m)
+	if err != nil && o.URL == "" {
+		err = cannotOpen(o.File, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -112,7 +112,7 @@ func Inspect(ctx context.Context, a Address, alone bool) (*Inspection, error) {
 		}
 	}
 	var err error
-	if i.DB, err = openExisting(ctx, a, open); err != nil {
+	if i.DB, err = openDatabase(ctx, a.Database, open); err != nil {
 		return nil, errors.Join(err, i.unlock())
 	}
 	return i, nil

@@ -65,7 +65,7 @@ func Copy(ctx context.Context, from, to Address, tell func(transfer.Progress)) (
 	if err != nil {
 		return nil, err
 	}
-	source, err := openExisting(ctx, from, db.OpenExisting)
+	source, err := openDatabase(ctx, from.Database, db.OpenExisting)
 	if err != nil {
 		return nil, err
 	}

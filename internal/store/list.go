@@ -177,7 +177,7 @@ func hasText(table string) string {
 func (l *lister) find(ctx context.Context, before run.ID, n int) (batch []listed, last run.ID, more bool, err error) {
 	below := int64(maxNumber)
 	if before != afterAll {
-		if below, err = RunNumber(before); err != nil {
+		if below, err = before.Number(); err != nil {
 			return nil, "", false, err
 		}
 	}

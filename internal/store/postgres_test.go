@@ -11,16 +11,7 @@ import (
 
 func openPostgres(t *testing.T, url string) *store.Store {
 	t.Helper()
-	s, err := store.OpenAt(t.Context(), t.TempDir(), db.Options{URL: url, MaxConns: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return opened(t, t.TempDir(), db.Options{URL: url, MaxConns: 4})
 }
 
 func TestPostgreSQL(t *testing.T) {

@@ -2,9 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/base32"
-	"encoding/binary"
-	"fmt"
 	"strings"
 	"unicode"
 
@@ -54,20 +51,8 @@ func sought(text string) string {
 	return s
 }
 
-var idDigits = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
-
-// RunNumber is the number in a run's ID: they have the same order.
-func RunNumber(id run.ID) (int64, error) {
-	digits, _ := strings.CutPrefix(string(id), "r-")
-	b, err := idDigits.DecodeString(digits + "000000") // 16 characters are 10 bytes
-	if err != nil || len(b) != 10 {
-		return 0, fmt.Errorf("%q is not the ID of a run", id)
-	}
-	return int64(binary.BigEndian.Uint64(b) >> 14), nil
-}
-
 func insertText(ctx context.Context, tx *db.Tx, r run.Run) error {
-	n, err := RunNumber(r.ID)
+	n, err := r.ID.Number()
 	if err != nil {
 		return err
 	}

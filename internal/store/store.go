@@ -12,7 +12,6 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/points"
-	"github.com/cotrain/cotrain/internal/store/transfer"
 )
 
 // Store is the console's memory. Its methods are safe for concurrent use.
@@ -95,8 +94,8 @@ func probe(dir string) error {
 	return nil
 }
 
-// ErrInUse means that another console has the data folder.
-var ErrInUse = errors.New("in use by another console")
+// ErrInUse means that another console has the data folder, or the database.
+var ErrInUse = db.ErrInUse
 
 // lockDir makes this the only console with the folder: two would follow the same logs for different viewers. The kernel
 // releases the lock however the process ends.
@@ -120,19 +119,9 @@ func unlockDir(f *os.File) error {
 
 // OpenWith opens the store with its log archive elsewhere.
 func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
-	m, err := migrations()
+	d, err := openDatabase(ctx, o, db.Open)
 	if err != nil {
 		return nil, err
-	}
-	d, err := db.Open(ctx, o, m)
-	if err != nil && o.URL == "" {
-		err = cannotOpen(o.File, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
-	}
-	if err := transfer.Unfinished(ctx, d); err != nil {
-		return nil, errors.Join(err, d.Close())
 	}
 	return &Store{Points: points.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
 }

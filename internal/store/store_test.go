@@ -22,7 +22,12 @@ import (
 
 func open(t *testing.T, dir string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), dir)
+	return opened(t, dir, db.Options{})
+}
+
+func opened(t *testing.T, dir string, o db.Options) *store.Store {
+	t.Helper()
+	s, err := store.OpenAt(t.Context(), dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}

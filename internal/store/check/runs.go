@@ -173,7 +173,7 @@ func (c *checker) tellCurve(f points.CurveFault, whole bool) {
 
 // text compares the text to be searched. A run whose ID has no number has none.
 func (p *part) text(ctx context.Context, r *storedRun) error {
-	number, err := store.RunNumber(r.ID)
+	number, err := r.ID.Number()
 	if err != nil {
 		p.tell(RunText, string(r.ID), err.Error(), nil)
 		return nil

@@ -111,7 +111,7 @@ func (d *DB) atStart(err error) error {
 	if !errors.As(err, &f) || f.Kind != fault.ErrStoreUnavailable || f.Unwrap() == nil {
 		return err
 	}
-	fix := strings.TrimSuffix(f.Fix, goesOn) + "."
+	fix := strings.Replace(f.Fix, goesOn, ".", 1)
 	if cause := f.Unwrap().Error(); strings.Contains(cause, "tls error") {
 		fix = "Check TLS: database.ssl_mode, database.ssl_root_cert, and that the server's certificate is of the host in database.url."
 	}
