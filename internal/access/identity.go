@@ -1,0 +1,113 @@
+package access
+
+import (
+	"context"
+	"maps"
+	"slices"
+)
+
+// Identity is who asks, as of one request. The zero Identity is nobody.
+type Identity struct {
+	User          UserID
+	Name          string // login name; the actor of events
+	Administrator bool
+	Roles         map[string]Role // by project; shared, never changed
+
+	Session string  // ID of the session, "" without
+	Token   TokenID // the API token, "" without
+	Limit   *Limit  // of the token; nil for none
+}
+
+// Limit is what a token may do at most: never more than its owner may.
+type Limit struct {
+	Project string  // "" for every project of its owner
+	Scopes  []Scope // any of these
+}
+
+// Local is everybody on a console started with --dev, which has no log-in and listens on loopback only.
+func Local() Identity { return Identity{User: "local", Name: "local", Administrator: true} }
+
+// Known reports whether anybody is signed in.
+func (i Identity) Known() bool { return i.User != "" }
+
+// May reports whether the identity has a right in a project, which only rights of [InProject] look at.
+func (i Identity) May(right Right, project string) bool {
+	rule := right.Rule()
+	if rule.Right == Public {
+		return true
+	}
+	if !i.Known() || !i.Limit.allows(rule) {
+		return false
+	}
+	switch rule.Place {
+	case Nowhere:
+		return true
+	case InProject:
+		return i.role(project).Includes(rule.Role)
+	case AnyProject:
+		return i.Administrator && i.Limit.everywhere() || slices.ContainsFunc(i.members(), func(p string) bool { return i.role(p).Includes(rule.Role) })
+	}
+	return i.Administrator && i.Limit.everywhere()
+}
+
+// MayAnywhere reports whether the identity has the right in at least one project: whether to offer it at all.
+func (i Identity) MayAnywhere(right Right) bool {
+	if right.Rule().Place != InProject {
+		return i.May(right, "")
+	}
+	all, projects := i.Projects(right)
+	return all || len(projects) > 0
+}
+
+// Projects returns the projects in which the identity has a right: all, or these, sorted.
+func (i Identity) Projects(right Right) (all bool, projects []string) {
+	if i.Administrator && i.Limit.everywhere() {
+		return i.May(right, ""), nil
+	}
+	for _, p := range i.members() {
+		if i.May(right, p) {
+			projects = append(projects, p)
+		}
+	}
+	return false, projects
+}
+
+// Role is the identity's role in a project, "" for none.
+func (i Identity) Role(project string) Role { return i.role(project) }
+
+func (i Identity) role(project string) Role {
+	if l := i.Limit; l != nil && l.Project != "" && l.Project != project {
+		return ""
+	}
+	if i.Administrator {
+		return Admin
+	}
+	return i.Roles[project]
+}
+
+// members are the projects that may matter: of an administrator's limited token that one alone.
+func (i Identity) members() []string {
+	if i.Administrator && i.Limit != nil && i.Limit.Project != "" {
+		return []string{i.Limit.Project}
+	}
+	return slices.Sorted(maps.Keys(i.Roles))
+}
+
+func (l *Limit) everywhere() bool { return l == nil || l.Project == "" }
+
+func (l *Limit) allows(rule Rule) bool {
+	return l == nil || slices.ContainsFunc(l.Scopes, func(s Scope) bool { return s.allows(rule) })
+}
+
+type identityKey struct{}
+
+// With returns a context of a request by an identity.
+func With(ctx context.Context, i Identity) context.Context {
+	return context.WithValue(ctx, identityKey{}, i)
+}
+
+// From returns who asks; nobody if that was not found out.
+func From(ctx context.Context) Identity {
+	i, _ := ctx.Value(identityKey{}).(Identity)
+	return i
+}

@@ -1,0 +1,102 @@
+package access
+
+// Right names one thing that a person or program may be allowed to do. Every route, API operation and socket topic names the
+// right that it needs; [Rights] says who has it.
+type Right string
+
+// The rights. Those without a project in their name are in [Rights] with the place where they count.
+const (
+	Public   Right = "public"   // for everybody, signed in or not
+	SignedIn Right = "signedin" // for everybody who is signed in
+	Account  Right = "account"  // for everybody, about themselves
+
+	RunsRead   Right = "runs.read"
+	RunsSubmit Right = "runs.submit"
+	RunsStop   Right = "runs.stop"
+	RunsDelete Right = "runs.delete"
+
+	TemplatesRead   Right = "templates.read"
+	TemplatesSave   Right = "templates.save"
+	TemplatesDelete Right = "templates.delete"
+
+	StorageRead   Right = "storage.read"
+	StorageDelete Right = "storage.delete"
+	StorageLayout Right = "storage.layout"
+
+	ClusterRead Right = "cluster.read"
+
+	ProjectRead    Right = "project.read"
+	ProjectEdit    Right = "project.edit"
+	MembersManage  Right = "members.manage"
+	ProjectsManage Right = "projects.manage"
+
+	UsersManage Right = "users.manage"
+	AuditRead   Right = "audit.read"
+)
+
+// Place is where a right counts.
+type Place string
+
+// The places.
+const (
+	Nowhere    Place = ""           // needs no role
+	InProject  Place = "project"    // in the project of its subject
+	AnyProject Place = "any"        // the subject is of no project: a role in any will do
+	Everywhere Place = "everywhere" // administrators of the console only
+)
+
+// Rule is a row of the table of rights.
+type Rule struct {
+	Right Right
+	Place Place
+	Role  Role   // the least role; "" where no role gives it
+	Does  string // what it allows, for the documents
+}
+
+// Rights is the table of who may do what: the only one. docs/security.md shows it.
+func Rights() []Rule { return rights }
+
+var rights = []Rule{
+	{Public, Nowhere, "", "Sign in, read static files, ask for health"},
+	{SignedIn, Nowhere, "", "Check configurations, see the console's state, choose a theme"},
+	{Account, Nowhere, "", "Manage one's own password, tokens and sessions"},
+
+	{RunsRead, InProject, Viewer, "See runs and sweeps with their metrics, logs and events"},
+	{RunsSubmit, InProject, Operator, "Submit runs and sweeps"},
+	{RunsStop, InProject, Operator, "Stop runs and sweeps"},
+	{RunsDelete, InProject, Operator, "Delete ended runs and sweeps"},
+
+	{TemplatesRead, InProject, Viewer, "See templates and their versions"},
+	{TemplatesSave, InProject, Operator, "Save versions of templates"},
+	{TemplatesDelete, InProject, Operator, "Delete templates"},
+
+	{StorageRead, AnyProject, Viewer, "Browse and download from shared storage"},
+	{StorageDelete, AnyProject, Admin, "Delete from shared storage"},
+	{StorageLayout, Everywhere, "", "Create the folders of shared storage"},
+
+	{ClusterRead, AnyProject, Viewer, "See nodes and GPUs"},
+
+	{ProjectRead, InProject, Viewer, "See a project and its members"},
+	{ProjectEdit, InProject, Admin, "Change a project's description and limits"},
+	{MembersManage, InProject, Admin, "Add and remove members of a project, and change their roles"},
+	{ProjectsManage, Everywhere, "", "Create and delete projects"},
+
+	{UsersManage, Everywhere, "", "Manage users, their sessions and tokens"},
+	{AuditRead, InProject, Admin, "Read the audit log: a project's admins what concerns it, administrators all"},
+}
+
+var ruleOf = func() map[Right]Rule {
+	m := make(map[Right]Rule, len(rights))
+	for _, r := range rights {
+		m[r.Right] = r
+	}
+	return m
+}()
+
+// Rule returns the right's row. A right without one is a mistake in the program and allows nobody anything.
+func (r Right) Rule() Rule {
+	if rule, ok := ruleOf[r]; ok {
+		return rule
+	}
+	return Rule{Right: r, Place: Everywhere}
+}

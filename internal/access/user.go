@@ -1,0 +1,58 @@
+package access
+
+import (
+	"regexp"
+	"time"
+)
+
+// UserID names a user for ever; login names may not be used again either.
+type UserID string
+
+// Kind is what kind of user it is.
+type Kind string
+
+// The kinds.
+const (
+	Person  Kind = "person"
+	Service Kind = "service" // a service account: has tokens, cannot sign in
+)
+
+// User is a person or a service account.
+type User struct {
+	ID            UserID    `json:"id"`
+	Name          string    `json:"name"` // login name; see [CheckUserName]
+	Kind          Kind      `json:"kind"`
+	DisplayName   string    `json:"display_name,omitempty"`
+	Email         string    `json:"email,omitempty"`
+	Administrator bool      `json:"administrator"`
+	Disabled      bool      `json:"disabled"`
+	Deleted       bool      `json:"deleted,omitempty"` // kept for its name, which runs and the audit log tell
+	HasPassword   bool      `json:"has_password"`
+	CreatedAt     time.Time `json:"created_at"`
+	SeenAt        time.Time `json:"seen_at,omitzero"` // last use, to the minute
+}
+
+// Session is one browser that is signed in, without its secret.
+type Session struct {
+	ID        string    `json:"id"`
+	User      UserID    `json:"user"`
+	CreatedAt time.Time `json:"created_at"`
+	SeenAt    time.Time `json:"seen_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Address   string    `json:"address"`
+	Agent     string    `json:"agent"` // User-Agent
+	Current   bool      `json:"current,omitempty"`
+}
+
+// Member is a user's role in a project.
+type Member struct {
+	Project string `json:"project"`
+	User    UserID `json:"user"`
+	Name    string `json:"name"` // login name
+	Role    Role   `json:"role"`
+}
+
+var userName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@+-]{0,126}$`)
+
+// CheckUserName reports whether a login name has the right form: ASCII only, so that no two look alike.
+func CheckUserName(name string) bool { return userName.MatchString(name) }
