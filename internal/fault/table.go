@@ -24,8 +24,17 @@ const (
 	ErrNoPreset   Kind = "no_preset"
 	ErrNoFile     Kind = "no_file"
 	ErrNoStorage  Kind = "no_storage"
+	ErrNoUser     Kind = "no_user"
+	ErrNoProject  Kind = "no_project"
+	ErrNoToken    Kind = "no_token"
+	ErrNoSession  Kind = "no_session"
 
 	ErrInvalid Kind = "invalid"
+
+	// About who asks.
+	ErrSignedOut   Kind = "signed_out"
+	ErrForbidden   Kind = "forbidden"
+	ErrRateLimited Kind = "rate_limited"
 
 	ErrConflict       Kind = "conflict"
 	ErrKeyReused      Kind = "key_reused"
@@ -43,6 +52,7 @@ const (
 	ErrTimeout            Kind = "timeout"
 	ErrInterrupted        Kind = "interrupted"
 	ErrTooManyPages       Kind = "too_many_pages"
+	ErrBusy               Kind = "busy"
 
 	ErrNomadRefused Kind = "nomad_refused"
 	ErrNomadDenied  Kind = "nomad_denied"
@@ -76,8 +86,16 @@ var table = map[Kind]row{
 	ErrNoPreset:   {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such preset", "There is no such preset.", "List the templates and presets to see which there are."},
 	ErrNoFile:     {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "Not in shared storage", "The file does not exist, or has been deleted.", "List the folder that it was in."},
 	ErrNoStorage:  {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "Shared storage is off", "The console was started without shared storage.", "Set COTRAIN_STORAGE_PATH to the folder that all workers share, and start it again."},
+	ErrNoUser:     {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such user", "There is no such user; it may have been deleted.", "List the users to see which there are."},
+	ErrNoProject:  {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such project", "There is no such project; it may have been deleted.", "List the projects to see which there are."},
+	ErrNoToken:    {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such token", "There is no such API token; it may have been revoked.", "List the tokens to see which there are."},
+	ErrNoSession:  {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such session", "There is no such session; it may have ended.", "List the sessions to see which there are."},
 
 	ErrInvalid: {"", http.StatusUnprocessableEntity, ExitRefused, false, "Invalid request", "Something in the request is invalid.", "Correct it and try again."},
+
+	ErrSignedOut:   {"", http.StatusUnauthorized, ExitRefused, false, "Not signed in", "This needs a log-in, and the request has none that is valid.", "Sign in on the page, or give the command line an API token (COTRAIN_TOKEN)."},
+	ErrForbidden:   {"", http.StatusForbidden, ExitRefused, false, "Not allowed", "You may not do that.", "Ask an admin of the project, or an administrator of the console, for the role."},
+	ErrRateLimited: {"", http.StatusTooManyRequests, ExitRefused, true, "Too many requests", "There were too many of these requests in a short time.", "Wait a little, then try again."},
 
 	ErrConflict:       {"", http.StatusConflict, ExitRefused, false, "Not possible now", "The current state does not allow it.", "It may just have changed; reload and try again."},
 	ErrKeyReused:      {ErrConflict, http.StatusConflict, ExitRefused, false, "The key is taken", "The idempotency key belongs to an earlier submission with other settings.", "Use a new key, or repeat the earlier submission unchanged."},
@@ -95,6 +113,7 @@ var table = map[Kind]row{
 	ErrTimeout:            {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "Timed out", "The console could not answer in time.", "Try again in a moment, or ask for less."},
 	ErrInterrupted:        {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "Interrupted", "The request ended before there was an answer.", "Try again."},
 	ErrTooManyPages:       {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "Too many live pages", "The console has reached its limit of live connections.", "Close some pages and try again."},
+	ErrBusy:               {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "Busy", "The console has too much of this to do at once.", "Try again in a moment."},
 
 	ErrNomadRefused: {ErrInvalid, http.StatusBadGateway, ExitFailed, false, "Nomad rejected the job", "Nomad rejected the job.", "Fix the job file (COTRAIN_JOB_FILE) or the run's resources."},
 	ErrNomadDenied:  {"", http.StatusBadGateway, ExitFailed, false, "Nomad rejected the token", "Nomad rejected the console's token, or the token lacks the rights.", "Give the console a token with the rights that the README lists (NOMAD_TOKEN), and start it again."},
