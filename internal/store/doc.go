@@ -1,5 +1,5 @@
 // Package store persists runs and their history. All SQL is here and below: it stands on db (SQLite or PostgreSQL) and embeds
-// points for metrics; storetest is the suite for any implementation. Raw log lines are rows until a run has about 1 MiB of
+// points for metrics and accounts for users; storetest is the suite for any implementation. Raw log lines are rows until a run has about 1 MiB of
 // them, then a compressed block in the archive.
 //
 // # What orders transactions
@@ -17,6 +17,8 @@
 //	SaveTemplate, DeleteTemplate    lock of the first version; two first ones meet at their unique key
 //	SetWaitReason, ReleaseDue       one statement that compares in the rows; a deadlock over several is repeated
 //	SaveProgress, CompleteOrder     one statement on one row, which compares there
+//	accounts: what changes rights    row of access_revision, then that of the user; sessions and devices: row of their user
+//	accounts: SaveSeen, DropExpired  rows that are updated or deleted whole; a deadlock over several is repeated
 //	orders, curve marks             ON CONFLICT merges in the row
 //	Ping, Tidy                      rows that nobody else uses
 //

@@ -60,17 +60,20 @@ var lists = regexp.MustCompile(`[?$]\d*(, ?[?$]\d*)+`)
 // turn has what others need come first, and what removes it last.
 func turn(method string) int {
 	switch {
-	case slices.Contains([]string{"CreateRun", "CreateSweep", "SaveTemplate", "Update", "Commit"}, method):
+	case method == "CreateUser":
 		return 0
+	case slices.Contains([]string{"CreateRun", "CreateSweep", "SaveTemplate", "Update", "Commit", "CreateProject", "CreateToken"}, method):
+		return 1
 	case strings.HasPrefix(method, "Delete"):
-		return 2
+		return 3
 	}
-	return 1
+	return 2
 }
 
 // small are the tables that do not grow with runs, events or points: what waits for something, the logs of live runs, what
-// people wrote by hand.
-var small = []string{"orders", "stale_curves", "log_chunks", "templates", "write_checks", "console", "goose_db_version"}
+// people wrote by hand, the people themselves.
+var small = []string{"orders", "stale_curves", "log_chunks", "templates", "write_checks", "console", "goose_db_version",
+	"users", "projects", "members", "access_revision", "sessions", "api_tokens", "devices"}
 
 // queueIndexes hold only what waits.
 var queueIndexes = regexp.MustCompile(`INDEX (runs_line|attempts_maybe_sent)$`)

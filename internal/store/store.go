@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/store/accounts"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
@@ -17,6 +18,7 @@ import (
 // Store is the console's memory. Its methods are safe for concurrent use.
 type Store struct {
 	*points.Points
+	*accounts.Accounts
 
 	db    *db.DB
 	lock  *os.File // held while open; nil with OpenWith
@@ -123,7 +125,7 @@ func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Points: points.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
+	return &Store{Points: points.New(d), Accounts: accounts.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
 }
 
 // Database names the database and its version, for logs.

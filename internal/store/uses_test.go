@@ -2,12 +2,16 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/accounts"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
@@ -19,6 +23,7 @@ var notQueries = []string{"Close", "Connected", "Database", "Gone", "Lock", "Lim
 // queue or ingest does. A method without an entry fails the tests of plans.
 func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) error {
 	now := time.UnixMilli(1)
+	ann := access.User{ID: "u-planned", Name: "ann", Kind: access.Person}
 	attempt := func(u *store.Update) error {
 		u.Attempt = run.Attempt{RunID: u.Run.ID, Number: u.Attempt.Number + 1, ParentJob: "p", JobID: "planned"}
 		u.Workers = []run.Worker{{AllocID: "planned", RunID: u.Run.ID, Attempt: u.Attempt.Number}}
@@ -132,11 +137,58 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"StopSweep": func(ctx context.Context) error {
 			return last(s.StopSweep(ctx, f.Waiting, func(*store.Update) error { return nil }))
 		},
+		"Access":          func(ctx context.Context) error { return last(s.Access(ctx)) },
+		"AccessRevision":  func(ctx context.Context) error { return last(s.AccessRevision(ctx)) },
+		"CreateUser":      func(ctx context.Context) error { return s.CreateUser(ctx, ann, "") },
+		"CreateFirstUser": func(ctx context.Context) error { return expect(fault.ErrConflict, s.CreateFirstUser(ctx, ann, "")) },
+		"User":            func(ctx context.Context) error { return last(s.User(ctx, ann.ID)) },
+		"ChangeUser": func(ctx context.Context) error {
+			return second(s.ChangeUser(ctx, ann.ID, func(*access.User) error { return nil }))
+		},
+		"SetPassword":     func(ctx context.Context) error { return s.SetPassword(ctx, ann.ID, "hash", "") },
+		"RenewPassword":   func(ctx context.Context) error { return s.RenewPassword(ctx, ann.ID, "hash", "hash") },
+		"Password":        func(ctx context.Context) error { return last(s.Password(ctx, ann.ID)) },
+		"DeleteUser":      func(ctx context.Context) error { return s.DeleteUser(ctx, ann.ID) },
+		"CreateProject":   func(ctx context.Context) error { return s.CreateProject(ctx, access.Project{Name: "planned"}) },
+		"DescribeProject": func(ctx context.Context) error { return s.DescribeProject(ctx, access.DefaultProject, "") },
+		"DeleteProject":   func(ctx context.Context) error { return s.DeleteProject(ctx, "planned") },
+		"SetMember":       func(ctx context.Context) error { return s.SetMember(ctx, access.DefaultProject, ann.ID, access.Viewer) },
+		"CreateSession": func(ctx context.Context) error {
+			password, err := s.Password(ctx, ann.ID)
+			if err != nil {
+				return err
+			}
+			return s.CreateSession(ctx, "key", access.Session{ID: "planned", User: ann.ID}, password)
+		},
+		"SessionByKey":   func(ctx context.Context) error { return expect(fault.ErrNoSession, last(s.SessionByKey(ctx, "none"))) },
+		"Sessions":       func(ctx context.Context) error { return last(s.Sessions(ctx, ann.ID)) },
+		"EndSession":     func(ctx context.Context) error { return expect(fault.ErrNoSession, s.EndSession(ctx, ann.ID, "none")) },
+		"EndSessions":    func(ctx context.Context) error { return s.EndSessions(ctx, ann.ID, "") },
+		"RememberDevice": func(ctx context.Context) error { return s.RememberDevice(ctx, "key", ann.ID, now) },
+		"KnowsDevice":    func(ctx context.Context) error { return last(s.KnowsDevice(ctx, "key", ann.ID)) },
+		"SaveSeen": func(ctx context.Context) error {
+			return s.SaveSeen(ctx, []accounts.Seen{{Session: "planned", User: ann.ID, At: now}, {Token: "planned", User: ann.ID, At: now}})
+		},
+		"DropExpired": func(ctx context.Context) error { return s.DropExpired(ctx, now, now, now) },
+		"CreateToken": func(ctx context.Context) error {
+			return s.CreateToken(ctx, "key", access.Token{ID: "planned", User: ann.ID, Scopes: []access.Scope{access.ScopeRead}})
+		},
+		"TokenByKey":    func(ctx context.Context) error { return last(s.TokenByKey(ctx, "key")) },
+		"Tokens":        func(ctx context.Context) error { return last(s.Tokens(ctx, ann.ID)) },
+		"RevokeToken":   func(ctx context.Context) error { return expect(fault.ErrNoToken, s.RevokeToken(ctx, ann.ID, "none")) },
 		"DeleteSweep":   func(ctx context.Context) error { return s.DeleteSweep(ctx, "s-v000000000") },
 		"Orders":        func(ctx context.Context) error { return last(s.Orders(ctx)) },
 		"CompleteOrder": func(ctx context.Context) error { return s.CompleteOrder(ctx, store.Order{JobID: "planned"}) },
 		"Ping":          s.Ping,
 	}
+}
+
+// expect is nil for an error of a kind.
+func expect(kind fault.Kind, err error) error {
+	if errors.Is(err, kind) {
+		return nil
+	}
+	return fmt.Errorf("%w instead of %w", err, kind)
 }
 
 func last[T any](_ T, err error) error           { return err }

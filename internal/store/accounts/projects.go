@@ -1,0 +1,110 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/store/db"
+)
+
+// projects returns all by name; the default one is there without a row.
+func projects(ctx context.Context, q db.Querier) ([]access.Project, error) {
+	out, err := db.Select(ctx, q, func(row db.Scanner) (p access.Project, err error) {
+		var created int64
+		err = row.Scan(&p.Name, &p.Description, &created)
+		p.CreatedAt = db.FromMillis(created)
+		return p, err
+	}, `SELECT name, description, created_at FROM projects ORDER BY name`)
+	if i, ok := slices.BinarySearchFunc(out, access.DefaultProject, func(p access.Project, name string) int {
+		return strings.Compare(p.Name, name)
+	}); !ok && err == nil {
+		out = slices.Insert(out, i, access.Project{Name: access.DefaultProject})
+	}
+	return out, err
+}
+
+func project(ctx context.Context, q db.Querier, name string) (access.Project, error) {
+	all, err := projects(ctx, q)
+	if err != nil {
+		return access.Project{}, err
+	}
+	i := slices.IndexFunc(all, func(p access.Project) bool { return p.Name == name })
+	if i < 0 {
+		return access.Project{}, fault.ErrNoProject
+	}
+	return all[i], nil
+}
+
+// CreateProject stores a new project.
+func (a *Accounts) CreateProject(ctx context.Context, p access.Project) error {
+	return a.change(ctx, "create project "+p.Name, func(tx *db.Tx) error {
+		switch _, err := project(ctx, tx, p.Name); {
+		case err == nil:
+			return fault.New(fault.ErrConflict, fmt.Sprintf("There is a project %s already.", p.Name), "Choose another name.")
+		case !errors.Is(err, fault.ErrNoProject):
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO projects (name, description, created_at) VALUES (?,?,?)`, p.Name, p.Description, db.Millis(p.CreatedAt))
+		return err
+	})
+}
+
+// DescribeProject changes a project's description.
+func (a *Accounts) DescribeProject(ctx context.Context, name, description string) error {
+	return a.change(ctx, "change project "+name, func(tx *db.Tx) error {
+		if _, err := project(ctx, tx, name); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO projects (name, description, created_at) VALUES (?,?,0)
+			ON CONFLICT (name) DO UPDATE SET description = excluded.description`, name, description)
+		return err
+	})
+}
+
+// owners are the tables whose rows are of a project, by a column of that name, and what to call them: while there is one the
+// project stays.
+var owners = map[string]string{}
+
+// DeleteProject deletes a project that owns nothing, with its memberships and the tokens that are for it alone.
+func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
+	return a.change(ctx, "delete project "+name, func(tx *db.Tx) error {
+		if _, err := project(ctx, tx, name); err != nil {
+			return err
+		}
+		if name == access.DefaultProject {
+			return fault.New(fault.ErrConflict, "The project default stays: it owns what names no project.", "")
+		}
+		for table, what := range owners {
+			var any bool
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM `+table+` WHERE project = ?)`, name).Scan(&any); err != nil {
+				return err
+			}
+			if any {
+				return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s has %s.", name, what), "Delete them first.")
+			}
+		}
+		return executed(ctx, tx, []string{`DELETE FROM projects WHERE name = ?`, `DELETE FROM members WHERE project = ?`, `DELETE FROM api_tokens WHERE project = ?`}, name)
+	})
+}
+
+// SetMember gives a user a role in a project, "" for none.
+func (a *Accounts) SetMember(ctx context.Context, name string, user access.UserID, role access.Role) error {
+	return a.change(ctx, fmt.Sprintf("change member %s of %s", user, name), func(tx *db.Tx) error {
+		if _, err := project(ctx, tx, name); err != nil {
+			return err
+		}
+		if role == "" {
+			return changedOne(ctx, tx, fault.ErrNoUser, `DELETE FROM members WHERE project = ? AND user_id = ?`, name, user)
+		}
+		if _, err := liveUser(ctx, tx, user); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO members (project, user_id, role) VALUES (?,?,?) ON CONFLICT (project, user_id) DO UPDATE SET role = excluded.role`, name, user, role)
+		return err
+	})
+}
