@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"internal/client":            {"internal/draft", "internal/trainconf"},
 	"internal/draft":             {"internal/trainconf"},
 	"internal/api":               {"internal/client", "internal/draft", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
+	"internal/auth":              {"internal/store/accounts"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},
@@ -89,6 +90,7 @@ var external = map[string][]string{
 	"github.com/gorilla/websocket":     {"internal/web/live"},
 	"github.com/prometheus/prometheus": {"internal/series"},
 	"github.com/danielgtaylor/huma/v2": {"internal/api"},
+	"github.com/alexedwards/argon2id":  {"internal/auth"},
 }
 
 type pkg struct {

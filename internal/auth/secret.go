@@ -1,0 +1,78 @@
+package auth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/access"
+)
+
+// secretBytes is the length of each secret: 256 bits, which nobody guesses, so that a fast hash is enough to store them.
+const secretBytes = 32
+
+func newSecret() string {
+	var b [secretBytes]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// idChars is the length of IDs: of 60 bits, a million of them have none twice with a chance of 1 in 2 million.
+const idChars = 12
+
+func newID() string { return strings.ToLower(rand.Text()[:idChars]) }
+
+// A token begins with letters that scanners for leaked secrets find, and its ID, which tells its owner which one it is.
+var tokenForm = regexp.MustCompile(`^ctk_[a-z2-7]{12}_[A-Za-z0-9_-]{43}$`)
+
+const tokenChars = 4 + idChars + 1 + 43
+
+func newToken() (id access.TokenID, secret string) {
+	id = access.TokenID(newID())
+	return id, "ctk_" + string(id) + "_" + newSecret()
+}
+
+func isTokenForm(s string) bool { return len(s) == tokenChars && tokenForm.MatchString(s) }
+
+// keyOf is a secret as it is stored and looked up: who reads the store cannot sign in with it.
+func keyOf(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// The cookies. Under TLS their names forbid other hosts of the domain to set them.
+const (
+	sessionCookie = "cotrain_session"
+	deviceCookie  = "cotrain_device"
+	hostPrefix    = "__Host-"
+)
+
+func cookieName(r *http.Request, name string) string {
+	if r.TLS != nil {
+		return hostPrefix + name
+	}
+	return name
+}
+
+// cookie returns a secret in a cookie. One that is there twice is somebody's trick.
+func cookie(r *http.Request, name string) (string, bool) {
+	all := r.CookiesNamed(cookieName(r, name))
+	if len(all) != 1 || len(all[0].Value) != base64.RawURLEncoding.EncodedLen(secretBytes) {
+		return "", false
+	}
+	return all[0].Value, true
+}
+
+// setCookie sets a cookie for some time; one without a value is removed.
+func setCookie(w http.ResponseWriter, r *http.Request, name, value string, lifetime time.Duration) {
+	c := &http.Cookie{Name: cookieName(r, name), Value: value, Path: "/", MaxAge: int(lifetime / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil}
+	if value == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}
