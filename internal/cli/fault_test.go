@@ -94,7 +94,7 @@ func TestPageAPIAndCommandLineSayTheSameOfEachFault(t *testing.T) {
 		c.Fail(fmt.Errorf("read %s: %w", secret, cause))
 		want := fault.Of(cause)
 
-		status, html := c.read("/nodes")
+		status, html := c.read("/cluster")
 		doc, err := goquery.NewDocumentFromReader(strings.NewReader(html))
 		if err != nil {
 			t.Fatal(err)

@@ -267,7 +267,7 @@ func TestTheFormTheListStopAndDeleteInTheBrowser(t *testing.T) {
 	b.click(`dialog [data-action="delete"]`)
 	b.waitFor("the list is empty again", `document.querySelector("#run-list") !== null && document.querySelector("#run-list").innerText.includes("No runs yet")`)
 
-	for _, path := range []string{"/nodes", "/dev/components", "/runs/r-0000000000"} {
+	for _, path := range []string{"/cluster", "/dev/components", "/runs/r-0000000000"} {
 		b.open(path)
 		b.accessible(path)
 	}

@@ -46,7 +46,7 @@ const layoutFaults = `(screen) => {
 		const target = (whole || el).getBoundingClientRect();
 		if (target.width < 24 || target.height < 24) faults.add(name(el) + " is " + Math.round(target.width) + " x " + Math.round(target.height) + ", too small to hit");
 	}
-	const menu = document.getElementById("menu"), sheet = seen(document.querySelector(".menu-button"));
+	const menu = document.getElementById("menu"), sheet = seen(document.querySelector(".topbar-menu"));
 	if (sheet) menu.showPopover();
 	for (const link of document.querySelectorAll(".topnav a")) {
 		const place = link.getBoundingClientRect();
@@ -139,7 +139,7 @@ func TestEveryPageFitsNarrowScreens(t *testing.T) {
 		"/diff", "/diff?a=run:" + string(d.done) + "&b=preset:7B-diloco", "/diff?a=run:r-x&b=nothing",
 		"/?open=" + d.sweep, "/sweeps/new", "/sweeps", "/sweeps/new?from=preset:7B", "/sweeps/" + d.sweep, "/sweeps/" + d.sweep + "?metric=throughput", "/sweeps/" + d.sweep + "/delete",
 		"/storage", "/storage?path=datasets/raw", "/storage?path=models/final", "/storage/delete?path=datasets/raw/shard-0001.bin",
-		"/nodes", "/dev/components", "/runs/r-0000000000",
+		"/cluster", "/dev/components", "/runs/r-0000000000",
 	} {
 		b.emulate(390)
 		b.open(page)
@@ -161,7 +161,7 @@ func TestEveryPageFitsNarrowScreens(t *testing.T) {
 	}
 	b.accessible("a sweep on a phone")
 	b.open("/")
-	b.click(".menu-button")
+	b.click(".topbar-menu")
 	b.accessible("the menu")
 	b.click(`#menu [data-nav="sweeps"]`)
 	b.waitFor("the menu leads on", `location.pathname === "/sweeps"`)

@@ -40,7 +40,7 @@ var placement = [...]Field{
 	{Path: "gpus", Section: "placement", Label: "GPUs per node", Unit: "GPUs", Type: Int, Default: "0", Min: num(0), Max: num(MaxGPUs), Basic: true,
 		Help: "Per worker; 0 trains on the CPU.", Keywords: "devices cards accelerators"},
 	{Path: "gpu_model", Section: "placement", Label: "GPU model", Type: String, Placeholder: "NVIDIA H100 80GB HBM3", MaxChars: MaxGPUModel, Basic: true,
-		Help: "As shown under Nodes; empty for any.", Keywords: "card h100 a100 device"},
+		Help: "As shown under Cluster; empty for any.", Keywords: "card h100 a100 device"},
 	{Path: "gpu_min_memory", Section: "placement", Label: "Min GPU memory", Unit: "MiB", Type: Int, Default: "0", Min: num(0), Max: num(MaxGPUMemory),
 		Help: "Per GPU; 0 for any.", Keywords: "vram"},
 	{Path: "cpu", Section: "placement", Label: "CPU", Unit: "MHz", Type: Int, Default: strconv.Itoa(run.DefaultWorkerCPU), Min: num(0), Max: num(MaxCPU),

@@ -33,7 +33,7 @@ func TestEveryPageHasLandmarksOneHeadingUniqueIDsAndNoInlineCode(t *testing.T) {
 	s.Fake.AllTemplates, s.Fake.AllSweeps = []run.Template{webtest.Template("mine", 1)}, []run.Sweep{sweep}
 	for path, status := range map[string]int{
 		"/": 200, "/runs/new": 200, "/runs/" + id: 200, "/runs/" + id + "/stop": 200, "/runs/" + id + "/delete": 200,
-		"/nodes": 200, "/dev/components": 200, "/runs/" + id + "/launch": 200, "/runs/" + id + "/template": 200,
+		"/cluster": 200, "/dev/components": 200, "/runs/" + id + "/launch": 200, "/runs/" + id + "/template": 200,
 		"/templates": 200, "/templates/mine": 200, "/templates/mine/delete": 200, "/templates/7B": 200, "/diff": 200, "/diff?a=preset:7B&b=template:mine@1": 200,
 		"/diff?a=x": 404, "/sweeps": 200, "/sweeps/new?from=preset:7B": 200, "/sweeps/new": 200, "/sweeps/" + string(sweep.ID): 200, "/sweeps/" + string(sweep.ID) + "/stop": 200, "/nothing": 404, "/?state=x": 422,
 	} {
@@ -84,11 +84,19 @@ func TestEveryAssetThatAPageNamesExistsUnlessNpmHasNotRun(t *testing.T) {
 func TestTheNavigationIsOneMenuWhereTheScreenIsNarrow(t *testing.T) {
 	t.Parallel()
 	a := webtest.New(t).Get("/sweeps", 200)
-	if a.Count(`.topbar > #menu[popover] nav .topnav-link`) != a.Count(".topnav-link") || a.Count(`#menu [data-nav=sweeps][aria-current=page]`) != 1 || a.Count("#menu .theme-switch") != 1 {
+	if a.Count(`.topbar > #menu[popover] nav .topnav-link`) != a.Count(".topnav-link") || a.Count(`#menu [data-nav=sweeps][aria-current=page]`) != 1 ||
+		a.Count("#menu .theme-switch") != 1 || a.Count("#menu #account") != 1 {
 		t.Error("the menu does not hold all of the navigation")
 	}
 	if a.Count(`.topbar > button[popovertarget=menu][aria-label]`) != 1 || a.Count(`.topbar > [data-action=new-run]`) != 1 {
 		t.Error("nothing opens the menu, or a new run is in it")
+	}
+}
+
+func TestTheOldAddressOfTheClusterLeadsToIt(t *testing.T) {
+	t.Parallel()
+	if got := webtest.New(t).Get("/nodes", 303).Header.Get("Location"); got != "/cluster" {
+		t.Errorf("to %q", got)
 	}
 }
 
@@ -168,14 +176,14 @@ func TestABannerSaysWhatIsNotReachable(t *testing.T) {
 func TestNodesAreListedAndSimulatedGPUsAreLabelled(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
-	if got := s.Get("/nodes", 200).Text(t, "[data-empty] h2"); got != "No nodes" {
+	if got := s.Get("/cluster", 200).Text(t, "[data-empty] h2"); got != "No nodes" {
 		t.Errorf("empty: %q", got)
 	}
 	s.Fake.AllNodes = []run.Node{
 		{ID: "bbbbbbbb-1", Name: "zeta", Status: "down"},
 		{ID: "aaaaaaaa-1", Name: "alpha", Status: "ready", Eligible: true, Simulated: true, CPU: 8000, Memory: 2048, GPUs: []run.GPU{{Model: "nvidia/gpu/A100"}, {Model: "nvidia/gpu/A100"}}},
 	}
-	a := s.Get("/nodes", 200)
+	a := s.Get("/cluster", 200)
 	if got := a.Doc.Find("tr[data-node-id]").First().Find("th span").First().Text(); got != "alpha" {
 		t.Errorf("first node %q", got)
 	}
@@ -186,5 +194,5 @@ func TestNodesAreListedAndSimulatedGPUsAreLabelled(t *testing.T) {
 		t.Errorf("state %q", got)
 	}
 	s.Fake.Err = fault.ErrUnavailable
-	s.Get("/nodes", 503)
+	s.Get("/cluster", 503)
 }

@@ -78,9 +78,11 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /storage/delete", t.storage.Needed(t.storage.DeleteAsk))
 	paged("POST /storage/delete", t.storage.Needed(t.storage.Delete))
 	paged("POST /storage/layout", t.storage.Needed(t.storage.Layout))
-	paged("GET /nodes", t.cluster.Nodes)
+	paged("GET /cluster", t.cluster.Nodes)
+	paged("GET /nodes", redirectTo("/cluster"))
 	paged("GET /system", s.handleSystem)
 	paged("POST /theme", s.handleTheme)
+	paged("POST /project", s.handleProject)
 	if s.Dev {
 		paged("GET /dev/components", s.handleComponents)
 	}
@@ -92,5 +94,5 @@ func (s *Server) routes(t sections) http.Handler {
 		mux.Handle("/api/", s.api)
 	}
 
-	return s.boundAll(compress(s.logRequests(s.recoverPanics(securityHeaders(s.checkOrigin(s.orNotFound(mux)))))))
+	return s.boundAll(compress(s.logRequests(s.recoverPanics(securityHeaders(s.checkOrigin(s.identify(s.orNotFound(mux))))))))
 }

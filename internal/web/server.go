@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/web/cluster"
 	"github.com/cotrain/cotrain/internal/web/diff"
@@ -43,7 +44,7 @@ type Feed interface {
 	Seq(topic string) int64
 }
 
-// Deps is what the pages need. Storage, API, Ready and System may be nil.
+// Deps is what the pages need. Storage, API, Ready, System, Identify and Projects may be nil.
 type Deps struct {
 	Store   Store
 	Control Control
@@ -56,16 +57,20 @@ type Deps struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 	Dev     bool // adds the component gallery
+
+	Identify func(next http.Handler) http.Handler // finds out who asks; nil for [access.Local]
+	Projects func(ctx context.Context) []string   // names of all projects; nil where there are none
 }
 
 // Server serves browsers.
 type Server struct {
 	*page.Site
-	assets  *static.Assets
-	api     http.Handler
-	ready   func(ctx context.Context) error
-	live    *live.Server
-	handler http.Handler
+	assets   *static.Assets
+	api      http.Handler
+	ready    func(ctx context.Context) error
+	identify func(next http.Handler) http.Handler
+	live     *live.Server
+	handler  http.Handler
 }
 
 // New returns a Server; it panics if a required dependency is missing.
@@ -76,9 +81,12 @@ func New(d Deps) *Server {
 	if d.System == nil {
 		d.System = func() feed.System { return feed.System{} }
 	}
+	if d.Identify == nil {
+		d.Identify = everybodyIsLocal
+	}
 	s := &Server{
-		Site:   &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger},
-		assets: d.Assets, api: d.API, ready: d.Ready, live: live.New(d.Store, d.Feed, d.Now, d.Logger),
+		Site:   &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects},
+		assets: d.Assets, api: d.API, ready: d.Ready, identify: d.Identify, live: live.New(d.Store, d.Feed, d.Now, d.Logger),
 	}
 	s.handler = s.routes(s.sections(d))
 	return s
@@ -113,3 +121,10 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Close closes all sockets and waits for their end, or ctx's.
 func (s *Server) Close(ctx context.Context) error { return s.live.Close(ctx) }
+
+// everybodyIsLocal is the log-in of a console that has none.
+func everybodyIsLocal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Local())))
+	})
+}

@@ -2,6 +2,7 @@
 import { startTheme } from "./ui/theme.js";
 import { startTabs } from "./ui/tabs.js";
 import { startTimes } from "./ui/times.js";
+import { startFilters } from "./ui/filter.js";
 import { startActions } from "./ui/actions.js";
 import { startForm } from "./form/form.js";
 import { startBanners } from "./live/banners.js";
@@ -15,6 +16,7 @@ import { startGallery } from "./gallery.js";
 startTheme();
 startTabs();
 startTimes();
+startFilters();
 startActions();
 startForm();
 startComplete();

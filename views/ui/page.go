@@ -12,7 +12,7 @@ const (
 // Page is what every page needs for its frame.
 type Page struct {
 	Title string // of the document, without the product's name
-	Nav   string // which entry of the navigation is current: runs, nodes, components, or ""
+	Nav   string // which entry of the navigation or the account menu is current: runs, cluster, account, or ""
 	Base  string // versioned path of the assets, with a slash at the end
 	Theme string // auto, light or dark
 	Path  string // where the page is, for forms that come back to it
@@ -20,6 +20,7 @@ type Page struct {
 	Notice    string
 	SystemSeq int64 // sequence of the topic "system" that Notice belongs to
 	Dev       bool  // shows the entry for the page of components
+	Account   Account
 	Now       time.Time
 }
 
@@ -48,5 +49,5 @@ const htmxConfig = `{"includeIndicatorStyles":false,"allowEval":false,"allowScri
 
 // styles are the style sheets of every page, in the order of their cascade.
 var styles = [...]string{
-	"ui/tokens", "ui/base", "ui/components", "runs/list", "runs/show", "runs/log", "cluster", "form", "templates", "runs/launch", "sweeps", "storage",
+	"ui/tokens", "ui/base", "ui/components", "ui/topbar", "runs/list", "runs/show", "runs/log", "cluster", "form", "templates", "runs/launch", "sweeps", "storage",
 }

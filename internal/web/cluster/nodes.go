@@ -51,5 +51,5 @@ func (p *Pages) Nodes(w http.ResponseWriter, r *http.Request) error {
 			list.Names[u.Run] = found.Name
 		}
 	}
-	return p.Render(w, r, http.StatusOK, view.NodesPage(p.Frame(r, "Nodes", "nodes"), list))
+	return p.Render(w, r, http.StatusOK, view.NodesPage(p.Frame(r, "Cluster", "cluster"), list))
 }

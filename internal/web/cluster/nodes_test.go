@@ -27,7 +27,7 @@ func TestNodesShowWhichGPUsAreFreeAndWhoHasTheOthers(t *testing.T) {
 		}},
 		{ID: "n-3", Name: "three", Status: "ready", Eligible: true},
 	}
-	a := s.Get("/nodes", 200)
+	a := s.Get("/cluster", 200)
 	for selector, want := range map[string]string{
 		".page-head .muted":                                       "3 nodes, 5 GPUs, 1 free",
 		"[data-node-id=n-1] [data-metric=free]":                   "1 of 4",

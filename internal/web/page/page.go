@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -34,12 +35,14 @@ type Site struct {
 	Seq    func(topic string) int64 // newest sequence of a topic of the feed
 	System func() feed.System       // current state of dependencies
 	Logger *slog.Logger
+	// Projects are the names of all projects, for those who may see all; nil where there are none.
+	Projects func(ctx context.Context) []string
 }
 
 // Frame returns the layout's data.
 func (s *Site) Frame(r *http.Request, title, nav string) ui.Page {
 	return ui.Page{
-		Title: title, Nav: nav, Base: s.Base, Theme: themeOf(r), Path: r.URL.RequestURI(), Dev: s.Dev, Now: s.Now(),
+		Title: title, Nav: nav, Base: s.Base, Theme: themeOf(r), Path: r.URL.RequestURI(), Dev: s.Dev, Account: s.account(r), Now: s.Now(),
 		SystemSeq: s.Seq(feed.SystemTopic), Notice: s.System().Message, // in this order: a later notice is sent again
 	}
 }

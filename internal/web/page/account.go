@@ -1,0 +1,56 @@
+package page
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// ProjectCookie stores the selected project.
+const ProjectCookie = "project"
+
+// account is what the frame shows of who asks.
+func (s *Site) account(r *http.Request) ui.Account {
+	who := access.From(r.Context())
+	if !who.Known() {
+		return ui.Account{}
+	}
+	a := ui.Account{
+		SignedIn: true, Local: who.User == access.Local().User, Name: who.Name, Administrator: who.Administrator,
+		Projects: s.visible(r, who), May: who.MayAnywhere,
+	}
+	a.Project = selected(r, a.Projects)
+	if a.Role = who.Role(a.Project); len(a.Projects) == 1 {
+		a.Role = who.Role(a.Projects[0])
+	}
+	return a
+}
+
+// Project is the project that lists show: that of the query, else the selected one; "" for all that the asker may see.
+func (s *Site) Project(r *http.Request) string {
+	return selected(r, s.visible(r, access.From(r.Context())))
+}
+
+// visible are the projects that an identity may see, sorted.
+func (s *Site) visible(r *http.Request, who access.Identity) []string {
+	all, some := who.Projects(access.ProjectRead)
+	if !all {
+		return some
+	}
+	if s.Projects == nil {
+		return nil
+	}
+	return slices.Sorted(slices.Values(s.Projects(r.Context())))
+}
+
+func selected(r *http.Request, visible []string) string {
+	if name := r.URL.Query().Get("project"); slices.Contains(visible, name) {
+		return name
+	}
+	if c, err := r.Cookie(ProjectCookie); err == nil && slices.Contains(visible, c.Value) {
+		return c.Value
+	}
+	return ""
+}

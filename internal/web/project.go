@@ -1,0 +1,38 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/web/page"
+)
+
+// handleProject selects the project that lists show, "" for all, and returns to the page. Whether one may see it is asked
+// where it is used.
+func (s *Server) handleProject(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	c := &http.Cookie{
+		Name: page.ProjectCookie, Value: r.PostForm.Get("project"), Path: "/", MaxAge: 365 * 24 * 3600,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+	}
+	if !access.CheckProjectName(c.Value) {
+		c.Value, c.MaxAge = "", -1
+	}
+	http.SetCookie(w, c)
+	return page.Redirect(w, r, withoutProject(localPath(r.PostForm.Get("next"))))
+}
+
+// withoutProject takes the project out of a path's query, which would win over the choice.
+func withoutProject(path string) string {
+	u, err := url.Parse(path)
+	if err != nil || !u.Query().Has("project") {
+		return path
+	}
+	q := u.Query()
+	q.Del("project")
+	u.RawQuery = q.Encode()
+	return u.RequestURI()
+}
