@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,9 +11,11 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/localnomad"
 	"github.com/cotrain/cotrain/internal/nomad"
@@ -41,8 +42,11 @@ type App struct {
 	log      *slog.Logger
 	hub      *feed.Hub
 	health   *health
+	front    inbound.Front
 	listener net.Listener
 	server   *http.Server
+	certs    *certfile.Files    // nil without TLS
+	redirect *redirect          // nil for none
 	agent    *localnomad.Server // nil without Dev
 	actions  *control.Control
 	store    *store.Store
@@ -57,12 +61,6 @@ type App struct {
 	stopped  error // result of Stop
 }
 
-// HTTP time-outs. Sockets and streams are hijacked and have their own.
-const (
-	readHeaderTimeout = 5 * time.Second
-	idleTimeout       = 2 * time.Minute
-)
-
 // New opens and wires everything; nothing runs yet. On an error it releases all. An address in use matches
 // syscall.EADDRINUSE.
 func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error) {
@@ -76,10 +74,9 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 			app, err = nil, errors.Join(err, a.Stop(limit))
 		}
 	}()
-	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
-		return nil, fmt.Errorf("listen at %s: %w; choose another address with COTRAIN_LISTEN", cfg.Listen, err)
+	if err := a.openTransport(ctx); err != nil {
+		return nil, err
 	}
-	a.acquired("listener", func(context.Context) error { return ignoreClosed(a.listener.Close()) })
 	if a.store, err = store.OpenAt(ctx, cfg.DataDir, database(cfg)); err != nil {
 		return nil, err
 	}
@@ -158,6 +155,7 @@ func (a *App) wire(client *nomad.Client) error {
 	a.loops = []loop{
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
+		{"certificate", a.watchCertificate},
 	}
 
 	assets, err := static.New()
@@ -173,12 +171,9 @@ func (a *App) wire(client *nomad.Client) error {
 			_, err := client.Ping(ctx)
 			return errors.Join(err, a.store.Ping(ctx))
 		},
-		System: health.system, Logger: part("web"), Now: now, Dev: a.cfg.Dev,
+		System: health.system, Logger: part("web"), Now: now, Dev: a.cfg.Dev, Front: a.front,
 	})
-	a.server = &http.Server{
-		Handler: pages.Handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(part("web").Handler(), slog.LevelDebug),
-	}
+	a.server = a.newServer(pages.Handler())
 	a.acquired("pages", pages.Close)
 	return nil
 }

@@ -19,6 +19,7 @@ type health struct {
 	nomad    error
 	store    error
 	job      error // why the job file is unusable
+	tls      error // what is wrong with the certificate
 
 	earlierJob bool // an earlier version is in use
 }
@@ -29,6 +30,7 @@ func newHealth(hub *feed.Hub, log *slog.Logger, postgres bool) *health {
 
 func (h *health) setNomad(err error) { h.set(func() { h.nomad = err }) }
 func (h *health) setStore(err error) { h.set(func() { h.store = err }) }
+func (h *health) setTLS(err error)   { h.set(func() { h.tls = err }) }
 
 func (h *health) setJobFile(err error, earlier bool) {
 	h.set(func() { h.job, h.earlierJob = err, earlier })
@@ -44,7 +46,7 @@ func (h *health) set(change func()) {
 		return
 	}
 	if now.Message != "" {
-		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(h.nomad, h.store, h.job))
+		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(h.nomad, h.store, h.job, h.tls))
 	} else {
 		h.log.Info("healthy again")
 	}
@@ -59,6 +61,9 @@ func (h *health) system() feed.System {
 
 func (h *health) now() feed.System {
 	s := feed.System{Nomad: "ok", Store: "ok"}
+	if h.tls != nil {
+		s.Message = "TLS: " + h.tls.Error() + "."
+	}
 	if h.job != nil {
 		s.Message = fault.Of(h.job).What + " No run can start until it is corrected."
 		if h.earlierJob {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -52,10 +51,13 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.acquired("web server", a.endServer)
 	a.launch(loop{"web server", a.serve})
+	if a.redirect != nil {
+		a.launch(loop{"redirect to TLS", a.redirect.serve})
+	}
 	if a.agent != nil {
 		a.acquired("working runs", a.stopWorking)
 	}
-	a.log.Info("listening", "addr", a.Addr(), "url", "http://"+a.Addr(), "version", a.o.Version, "dev", a.cfg.Dev)
+	a.log.Info("listening", "addr", a.Addr(), "url", a.url(), "version", a.o.Version, "dev", a.cfg.Dev)
 	return nil
 }
 
@@ -95,14 +97,6 @@ func recovered(ctx context.Context, run func(context.Context) error) (err error)
 		}
 	}()
 	return run(ctx)
-}
-
-func (a *App) serve(ctx context.Context) error {
-	if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	<-ctx.Done() // closed before the loops end
-	return nil
 }
 
 // tidy finishes an earlier process's deletions. Nothing depends on it, so failures are just retried.
@@ -217,6 +211,9 @@ func (a *App) endLoops(context.Context) error {
 func (a *App) endServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestGrace)
 	defer cancel()
+	if a.redirect != nil {
+		_ = a.redirect.server.Close() // nothing under way is lost
+	}
 	err := a.server.Shutdown(ctx)
 	if err == nil {
 		return nil

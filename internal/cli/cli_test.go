@@ -213,7 +213,8 @@ func TestBadUsageIsSaidWithExitCode2(t *testing.T) {
 		"agent --listen nonsense":                      "host:port",
 		"agent --listen unix://relative":               "absolute",
 		"agent --nodes 0":                              "1 to 64",
-		"server --listen 0.0.0.0:8080":                 "loopback",
+		"server --listen 0.0.0.0:8080":                 "needs public_url",
+		"server --dev --listen 0.0.0.0:8080":           "loopback",
 		"server --dev-nodes many":                      "--dev-nodes",
 		"server --config missing.toml":                 "missing.toml",
 	} {

@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,22 +9,6 @@ import (
 	"time"
 	"unicode"
 )
-
-// loopback accepts host:port on a loopback host.
-func loopback(address string) *problem {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return broken("must be host:port", "use 127.0.0.1:8080")
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
-		return broken("must end with a port from 0 to 65535", "use 127.0.0.1:8080")
-	}
-	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.Unmap().IsLoopback() {
-		return nil
-	}
-	return broken("must be a loopback address: CoTrain has no log-in yet, so anybody who reaches it could run commands on the cluster",
-		"use 127.0.0.1:"+port+", and an SSH tunnel to reach it from elsewhere")
-}
 
 // line accepts text without control characters.
 func line(s string) *problem {

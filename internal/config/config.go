@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -9,8 +10,15 @@ import (
 // nomad.ca_cert, --nomad-ca-cert.
 type Config struct {
 	// Listen is the address of the web server, host:port (listen, COTRAIN_LISTEN; 127.0.0.1:8080). Port 0 takes a free
-	// one. Only loopback is accepted, since there is no log-in.
+	// one. With Dev, which has no log-in, only loopback is accepted.
 	Listen string
+	// PublicURL is where browsers find the console, with a path where a proxy serves it below one and without a slash at
+	// the end (public_url, COTRAIN_PUBLIC_URL). "" on loopback only.
+	PublicURL string
+	// Hosts are other names under which it may be opened (hosts, COTRAIN_HOSTS).
+	Hosts []string
+	// InsecureHTTP lets the network in without TLS (insecure_http, COTRAIN_INSECURE_HTTP; false).
+	InsecureHTTP bool
 	// DataDir is the folder for everything that the console keeps (data_dir, COTRAIN_DATA_DIR; .cotrain).
 	DataDir string
 	// Dev starts the embedded agent instead of talking to Nomad (dev, COTRAIN_DEV; false).
@@ -26,6 +34,8 @@ type Config struct {
 	// LogFormat is text, json, or auto: text on a terminal and JSON otherwise (log_format, COTRAIN_LOG_FORMAT; auto).
 	LogFormat LogFormat
 
+	TLS      TLS
+	Proxy    Proxy
 	Database Database
 	Nomad    Nomad
 	Job      Job
@@ -44,6 +54,38 @@ const (
 	LogJSON LogFormat = "json"
 	LogText LogFormat = "text"
 )
+
+// TLS is how the web server encrypts. The files are read again when they change.
+type TLS struct {
+	// Cert and Key are files, in PEM: the certificate with those that link it to its authority, and its key (tls.cert,
+	// COTRAIN_TLS_CERT; tls.key, COTRAIN_TLS_KEY).
+	Cert string
+	Key  string
+	// ClientCA is the file with the authorities of which clients must have a certificate; "" asks for none (tls.client_ca,
+	// COTRAIN_TLS_CLIENT_CA).
+	ClientCA string
+	// RedirectListen is a second address, host:port, that answers plain HTTP with a redirect to PublicURL
+	// (tls.redirect_listen, COTRAIN_TLS_REDIRECT_LISTEN).
+	RedirectListen string
+}
+
+// Proxy is what stands in front of the console.
+type Proxy struct {
+	// Trusted are the addresses whose X-Forwarded-For, -Proto and -Host are believed, as addresses or CIDRs
+	// (proxy.trusted, COTRAIN_PROXY_TRUSTED).
+	Trusted []string
+}
+
+// Prefixes are the trusted addresses.
+func (p Proxy) Prefixes() []netip.Prefix {
+	out := make([]netip.Prefix, 0, len(p.Trusted))
+	for _, text := range p.Trusted {
+		if prefix, err := parsePrefix(text); err == nil { // checked by Load
+			out = append(out, prefix)
+		}
+	}
+	return out
+}
 
 // Database is where the console's data is: SQLite in DataDir, or PostgreSQL, which all but URL are about. What URL and
 // these leave open is taken from PostgreSQL's own variables (PGHOST, PGPASSWORD, PGSSLMODE, ...), as psql does. What both

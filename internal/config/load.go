@@ -229,6 +229,7 @@ func (l *loader) crossCheck() {
 	for _, key := range []string{"nomad.ca_cert", "nomad.client_cert", "nomad.client_key", "job.file"} {
 		l.readable(key)
 	}
+	l.transport()
 	l.database()
 	if s := &l.cfg.Storage; s.Path == "" && l.cfg.Dev {
 		s.Path = filepath.Join(l.cfg.DataDir, "storage")

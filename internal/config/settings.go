@@ -88,8 +88,14 @@ func putSecret(field func(*Config) *Secret, checks ...func(string) *problem) fun
 // Settings lists all settings with defaults, in the order of the documentation.
 func Settings() []Setting {
 	return []Setting{
-		{Key: "listen", Env: "COTRAIN_LISTEN", Default: "127.0.0.1:8080", Help: "address of the web server, loopback only; port 0 takes a free one",
-			set: put(func(c *Config) *string { return &c.Listen }, loopback)},
+		{Key: "listen", Env: "COTRAIN_LISTEN", Default: "127.0.0.1:8080", Help: "address of the web server, with --dev loopback only; port 0 takes a free one",
+			set: put(func(c *Config) *string { return &c.Listen }, listenAddress)},
+		{Key: "public_url", Env: "COTRAIN_PUBLIC_URL", Help: "URL at which browsers find the console, with its path behind a proxy; needed unless listen is loopback",
+			set: setPublicURL},
+		{Key: "hosts", Env: "COTRAIN_HOSTS", Help: "other host names under which it may be opened", kind: list,
+			set: put(func(c *Config) *[]string { return &c.Hosts }, items(hostName))},
+		{Key: "insecure_http", Env: "COTRAIN_INSECURE_HTTP", Default: "false", Help: "accept plain HTTP from the network: whoever is on the way reads passwords, tokens and logs, and can act as any user", kind: boolean,
+			set: put(func(c *Config) *bool { return &c.InsecureHTTP })},
 		{Key: "data_dir", Env: "COTRAIN_DATA_DIR", Default: ".cotrain", Help: "folder for everything that the console keeps",
 			set: put(func(c *Config) *string { return &c.DataDir }, line)},
 		{Key: "dev", Env: "COTRAIN_DEV", Default: "false", Help: "use the embedded agent instead of Nomad", kind: boolean,
@@ -100,6 +106,17 @@ func Settings() []Setting {
 			set: setDevGPUs},
 		{Key: "log_level", Env: "COTRAIN_LOG_LEVEL", Default: "info", Help: "debug, info, warn or error", set: setLogLevel},
 		{Key: "log_format", Env: "COTRAIN_LOG_FORMAT", Default: "auto", Help: "auto, json or text", set: setLogFormat},
+
+		{Key: "tls.cert", Env: "COTRAIN_TLS_CERT", Help: "file with the web server's certificate and those that link it to its authority; read again when it changes",
+			set: put(func(c *Config) *string { return &c.TLS.Cert }, line)},
+		{Key: "tls.key", Env: "COTRAIN_TLS_KEY", Help: "file with the key of that certificate",
+			set: put(func(c *Config) *string { return &c.TLS.Key }, line)},
+		{Key: "tls.client_ca", Env: "COTRAIN_TLS_CLIENT_CA", Help: "file with the authorities of which every client must have a certificate",
+			set: put(func(c *Config) *string { return &c.TLS.ClientCA }, line)},
+		{Key: "tls.redirect_listen", Env: "COTRAIN_TLS_REDIRECT_LISTEN", Help: "second address, such as 0.0.0.0:80, that redirects plain HTTP to the public URL",
+			set: put(func(c *Config) *string { return &c.TLS.RedirectListen }, listenAddress)},
+		{Key: "proxy.trusted", Env: "COTRAIN_PROXY_TRUSTED", Help: "addresses or CIDRs of the proxies whose X-Forwarded-For, -Proto and -Host are believed", kind: list,
+			set: put(func(c *Config) *[]string { return &c.Proxy.Trusted }, items(trustedAddress))},
 
 		{Key: "database.url", Env: "COTRAIN_DATABASE_URL", Help: "URL of PostgreSQL, postgres://USER@HOST/DATABASE; unset: SQLite in the data folder", Secret: true, open: withoutSecrets,
 			set: putSecret(func(c *Config) *Secret { return &c.Database.URL }, databaseURL)},

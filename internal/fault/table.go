@@ -67,6 +67,7 @@ const (
 	ErrWrongMethod Kind = "wrong_method"
 	ErrOtherOrigin Kind = "other_origin"
 	ErrWrongHost   Kind = "wrong_host"
+	ErrPlainHTTP   Kind = "plain_http"
 	ErrNotSocket   Kind = "not_a_socket"
 )
 
@@ -127,6 +128,7 @@ var table = map[Kind]row{
 	ErrWrongMethod: {"", http.StatusMethodNotAllowed, ExitRefused, false, "Wrong method", "This address does not accept the method.", ""},
 	ErrOtherOrigin: {"", http.StatusForbidden, ExitRefused, false, "From another site", "The request came from a page of another site; the console accepts only its own pages and programs.", "Open the console itself and try again."},
 	ErrWrongHost:   {"", http.StatusMisdirectedRequest, ExitRefused, false, "Wrong host name", "The console does not answer to this name.", "Open it at a loopback address, such as http://127.0.0.1:8080."},
+	ErrPlainHTTP:   {"", http.StatusForbidden, ExitRefused, false, "Not encrypted", "The console takes plain HTTP from its own machine and its proxy only: anybody on the way could read passwords and tokens.", "Use its https:// address."},
 	ErrNotSocket:   {"", http.StatusUpgradeRequired, ExitRefused, false, "Not a page", "This address is for live connections, which pages open by themselves.", ""},
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/inbound"
 )
 
 // recorder records the answer's status and passes on the connection's abilities.
@@ -69,7 +70,7 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 			if rec.status < 400 && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 				log = s.Logger.DebugContext
 			}
-			log(r.Context(), "answered", "method", r.Method, "path", r.URL.Path, "status", rec.status, "bytes", rec.bytes, "took", time.Since(begin))
+			log(r.Context(), "answered", "method", r.Method, "path", r.URL.Path, "status", rec.status, "client", inbound.Of(r.Context()).Client, "bytes", rec.bytes, "took", time.Since(begin))
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -97,15 +98,25 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-func securityHeaders(next http.Handler) http.Handler {
+// unusedFeatures are what browsers offer and a console never needs.
+const unusedFeatures = "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), geolocation=(), gyroscope=(), hid=(), " +
+	"magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()"
+
+// strictTransport has browsers use TLS for a year, on this host alone.
+const strictTransport = "max-age=31536000"
+
+func (s *Server) securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		if inbound.Of(r.Context()).TLS && s.front.IsPublic(r.Host) { // never for localhost, which other programs share
+			h.Set("Strict-Transport-Security", strictTransport)
+		}
 		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+		h.Set("Permissions-Policy", unusedFeatures)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -94,5 +94,5 @@ func (s *Server) routes(t sections) http.Handler {
 		mux.Handle("/api/", s.api)
 	}
 
-	return s.boundAll(compress(s.logRequests(s.recoverPanics(securityHeaders(s.checkOrigin(s.identify(s.orNotFound(mux))))))))
+	return s.boundAll(s.front.Resolve(compress(s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.identify(s.orNotFound(mux)))))))))
 }

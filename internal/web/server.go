@@ -8,6 +8,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/web/cluster"
 	"github.com/cotrain/cotrain/internal/web/diff"
 	"github.com/cotrain/cotrain/internal/web/form"
@@ -56,7 +57,8 @@ type Deps struct {
 	System  func() feed.System              // current state of dependencies
 	Logger  *slog.Logger
 	Now     func() time.Time
-	Dev     bool // adds the component gallery
+	Dev     bool          // adds the component gallery
+	Front   inbound.Front // how the console is published
 
 	Identify func(next http.Handler) http.Handler // finds out who asks; nil for [access.Local]
 	Projects func(ctx context.Context) []string   // names of all projects; nil where there are none
@@ -65,6 +67,7 @@ type Deps struct {
 // Server serves browsers.
 type Server struct {
 	*page.Site
+	front    inbound.Front
 	assets   *static.Assets
 	api      http.Handler
 	ready    func(ctx context.Context) error
@@ -85,8 +88,8 @@ func New(d Deps) *Server {
 		d.Identify = everybodyIsLocal
 	}
 	s := &Server{
-		Site:   &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects},
-		assets: d.Assets, api: d.API, ready: d.Ready, identify: d.Identify, live: live.New(d.Store, d.Feed, d.Now, d.Logger),
+		Site:  &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects},
+		front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, identify: d.Identify, live: live.New(d.Store, d.Feed, d.Now, d.Logger),
 	}
 	s.handler = s.routes(s.sections(d))
 	return s

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/views/ui"
 )
@@ -18,9 +19,7 @@ func (s *Server) handleTheme(w http.ResponseWriter, r *http.Request) error {
 		theme = ui.ThemeAuto
 	}
 	// Not HttpOnly: static/js/ui/theme.js writes it too.
-	http.SetCookie(w, &http.Cookie{
-		Name: page.ThemeCookie, Value: theme, Path: "/", MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
-	})
+	inbound.SetCookie(w, r, http.Cookie{Name: page.ThemeCookie, Value: theme, MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteLaxMode})
 	return page.Redirect(w, r, localPath(r.PostForm.Get("next")))
 }
 
