@@ -44,8 +44,8 @@ func ValidateArgs(args []string) run.FieldErrors {
 // shownArg is an argument as an error shows it.
 func shownArg(arg string) string {
 	name, _, found := strings.Cut(arg, "=")
-	if found && secretKey(name) {
-		return name + "=" + hiddenValue
+	if found && fault.NamesSecret(name) {
+		return name + "=" + fault.Hidden
 	}
 	return arg
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -137,8 +138,8 @@ func (c Config) on(path string) bool { return c.Effective(path) == "true" }
 
 // unknownPath is the error for a key that the core does not have: with one the core does not start.
 func unknownPath(path, value string, table bool) run.FieldError {
-	if secretKey(path) {
-		value = hiddenValue
+	if fault.NamesSecret(path) {
+		value = fault.Hidden
 	}
 	if schemaTables[path] {
 		return fieldError(path, value, "is a table, not a value", "set a field in it, such as "+firstIn(path))
@@ -147,7 +148,7 @@ func unknownPath(path, value string, table bool) run.FieldError {
 	if near := nearestPath(path, table); near != "" {
 		fix = "use " + near + ", or remove it"
 		if f, _ := Lookup(near); f.Secret {
-			value = hiddenValue
+			value = fault.Hidden
 		}
 	}
 	return fieldError(path, value, rule, fix)
@@ -161,18 +162,4 @@ func firstIn(table string) string {
 		}
 	}
 	return ""
-}
-
-// harmless are words for the tokens of a text, of which nothing is secret.
-var harmless = strings.NewReplacer("token_count", "", "token-count", "", "tokenizer", "", "tokens_per", "", "max_tokens", "", "total_tokens", "")
-
-// secretKey guesses from its name that a key which is not in the schema holds a secret.
-func secretKey(path string) bool {
-	path = harmless.Replace(strings.ToLower(path))
-	for _, word := range []string{"token", "secret", "passw", "credential", "api_key", "apikey", "api-key", "access_key", "private_key"} {
-		if strings.Contains(path, word) {
-			return true
-		}
-	}
-	return false
 }

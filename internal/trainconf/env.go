@@ -71,8 +71,8 @@ func ValidateEnv(env map[string]string) run.FieldErrors {
 
 // shownEnv is a variable as an error shows it: without its value where that may be a secret.
 func shownEnv(name, value string) string {
-	if secretKey(name) && value != "" {
-		value = hiddenValue
+	if fault.NamesSecret(name) && value != "" {
+		value = fault.Hidden
 	}
 	return name + "=" + value
 }

@@ -10,9 +10,6 @@ import (
 // FieldConfig is the name that errors give to the configuration as a whole.
 const FieldConfig = "config"
 
-// hiddenValue is what an error shows in place of a secret.
-const hiddenValue = "(hidden)"
-
 // fieldError makes one error; whatever came from outside is cut and made valid UTF-8.
 func fieldError(field, value, rule, fix string) run.FieldError {
 	return run.FieldError{Field: fault.Quote(field), Value: fault.Quote(value), Rule: rule, Fix: fix}
@@ -22,7 +19,7 @@ func fieldError(field, value, rule, fix string) run.FieldError {
 func (f Field) shown(text string) string {
 	switch {
 	case f.Secret && text != "":
-		return hiddenValue
+		return fault.Hidden
 	case f.Type == Lines:
 		return hideSecrets(text)
 	}
@@ -36,14 +33,14 @@ func hideSecrets(lines string) string {
 	for line := range strings.Lines(lines) {
 		name, value, found := strings.Cut(line, "=")
 		switch {
-		case found && secretKey(name) && strings.TrimSpace(value) != "":
-			b.WriteString(name + "=" + hiddenValue + "\n")
+		case found && fault.NamesSecret(name) && strings.TrimSpace(value) != "":
+			b.WriteString(name + "=" + fault.Hidden + "\n")
 		case after && !strings.HasPrefix(line, "--"):
-			b.WriteString(hiddenValue + "\n")
+			b.WriteString(fault.Hidden + "\n")
 		default:
 			b.WriteString(line)
 		}
-		after = !found && secretKey(name)
+		after = !found && fault.NamesSecret(name)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -222,22 +222,22 @@ func (im *importer) show(number int) string {
 		return ""
 	}
 	line := strings.TrimSpace(im.lines[number-1])
-	if !im.hidden[number] && !secretKey(line) {
+	if !im.hidden[number] && !fault.NamesSecret(line) {
 		return line
 	}
 	key, _, found := strings.Cut(line, "=")
-	if !found || len(key) > 100 || strings.ContainsAny(key, `"'`) || im.hidden[number] && !secretKey(key) {
-		return hiddenValue
+	if !found || len(key) > 100 || strings.ContainsAny(key, `"'`) || im.hidden[number] && !fault.NamesSecret(key) {
+		return fault.Hidden
 	}
-	return strings.TrimSpace(key) + " = " + hiddenValue
+	return strings.TrimSpace(key) + " = " + fault.Hidden
 }
 
 // argument sets a field from an argument of the trainer.
 func (im *importer) argument(a found) {
 	path := strings.ReplaceAll(a.name, "-", "_")
 	shown := a.text
-	if secretKey(path) {
-		shown = "--" + path + " " + hiddenValue
+	if fault.NamesSecret(path) {
+		shown = "--" + path + " " + fault.Hidden
 	}
 	i, known := schemaIndex[path]
 	switch {
@@ -288,7 +288,7 @@ func (im *importer) variable(v found) {
 		}
 	case v.name == "GLOBAL_WORLD_SIZE":
 		im.place("nodes", v, shown)
-	case secretKey(v.name):
+	case fault.NamesSecret(v.name):
 		if v.value != "" {
 			im.reference("env", v.name, v.line)
 			im.understood(v.line, shown, v.name+", taken out: a secret")

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // lineKind is what a statement is taken for.
@@ -34,7 +36,7 @@ func (im *importer) split() []string {
 	im.starts = make([]int, len(im.lines))
 	for i, line := range im.lines {
 		im.starts[i] = i
-		if secretKey(line) && danglingSecret.MatchString(line) {
+		if fault.NamesSecret(line) && danglingSecret.MatchString(line) {
 			im.hidden[i+2] = true
 		}
 	}
@@ -58,7 +60,7 @@ func (im *importer) split() []string {
 		default:
 			secret := false // the statement goes on with a secret
 			for i := s.first; i <= s.last; i++ {
-				if secret = secret || secretKey(im.lines[i]); secret {
+				if secret = secret || fault.NamesSecret(im.lines[i]); secret {
 					im.hidden[i+1] = true
 				}
 				out[i], im.starts[i] = im.lines[i], s.first

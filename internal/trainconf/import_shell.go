@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Reasons for which a part of a shell is ignored.
@@ -28,8 +30,6 @@ var (
 	runsLines = regexp.MustCompile(`^(?:\S*/)?(?:bash|sh|zsh|ssh|sbatch|srun|tee|cat)$`)
 	// teeForm is the command that writes what it reads to the file named next.
 	teeForm = regexp.MustCompile(`^(?:\S*/)?tee$`)
-	// privateText is what a line may say a secret with, beside the names that [secretKey] knows.
-	privateText = regexp.MustCompile(`(?i)\b(?:login|bearer|authorization|sshpass|pwd)\b|://[^/@\s]+@`)
 )
 
 // command reads one command, or several with operators between them.
@@ -70,8 +70,8 @@ func (im *importer) command(s statement) {
 // showShell is a line of a shell without its secrets.
 func (im *importer) showShell(number int) string {
 	line := strings.TrimSpace(im.lines[number-1])
-	if im.hidden[number] || secretKey(line) || privateText.MatchString(line) {
-		return hiddenValue
+	if im.hidden[number] || fault.NamesSecret(line) || fault.TellsSecret(line) {
+		return fault.Hidden
 	}
 	return line
 }
@@ -180,9 +180,9 @@ func (im *importer) assign(w word, text string, exported bool) {
 		im.ignored(w.line, shown, setForWorkers)
 	case !exported && strings.ToUpper(name) != name:
 		im.ignored(w.line, shown, "is a variable of the script, and no setting")
-	case w.expands && !secretKey(name): // of a secret the value does not matter
+	case w.expands && !fault.NamesSecret(name): // of a secret the value does not matter
 		im.ignored(w.line, shown, onlyShellKnows)
-	case strings.HasSuffix(shown, "="+hiddenValue) && !secretKey(name) && schemaEnv[name] == "":
+	case strings.HasSuffix(shown, "="+fault.Hidden) && !fault.NamesSecret(name) && schemaEnv[name] == "":
 		im.ignored(w.line, shown, "seems to hold a secret: put it into a Nomad variable")
 	default:
 		im.env = append(im.env, found{name, value, w.line, text})
@@ -191,8 +191,8 @@ func (im *importer) assign(w word, text string, exported bool) {
 
 // shownAssignment is NAME=VALUE without a secret.
 func shownAssignment(name, value string) string {
-	if secretKey(value) && strings.ContainsAny(value, " =:") || privateText.MatchString(value) {
-		return name + "=" + hiddenValue // a command or an address with a secret in it
+	if fault.NamesSecret(value) && strings.ContainsAny(value, " =:") || fault.TellsSecret(value) {
+		return name + "=" + fault.Hidden // a command or an address with a secret in it
 	}
 	return shownEnv(name, value)
 }
@@ -229,8 +229,8 @@ func (im *importer) flag(w word, rest []word, trains bool) int {
 	if joined {
 		text += " " + value
 	}
-	if secretKey(name) {
-		text = "--" + name + " " + hiddenValue
+	if fault.NamesSecret(name) {
+		text = "--" + name + " " + fault.Hidden
 	}
 	_, known := schemaIndex[path]
 	switch {

@@ -161,7 +161,7 @@ func syntaxFault(data []byte, err error) *lineFault {
 		pe.Position.Line = 1 + bytes.Count(data[:start], []byte("\n")) // the library may count the line that has ended
 	}
 	rule, value := fault.Quote(strings.ReplaceAll(pe.Message, "\n", " ")), strings.TrimSpace(lineOf(data, pe.Position.Line))
-	if secretKey(pe.LastKey) || secretKey(lineOf(data, pe.Position.Line-1)) || secretKey(value) {
+	if fault.NamesSecret(pe.LastKey) || fault.NamesSecret(lineOf(data, pe.Position.Line-1)) || fault.NamesSecret(value) {
 		rule, value = "the value of a secret is not written as text in quotes", ""
 	}
 	return &lineFault{pe.Position.Line, fieldError(FieldConfig, value, where(pe.Position.Line)+"is not TOML: "+rule, "correct that line")}

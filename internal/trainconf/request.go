@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -96,8 +97,8 @@ func unknownField(field, value string) run.FieldError {
 	if near == "" || otherRunNames[field] == "" && nearestPath(field, false) != "" {
 		return unknownPath(field, value, false)
 	}
-	if secretKey(field) {
-		value = hiddenValue
+	if fault.NamesSecret(field) {
+		value = fault.Hidden
 	}
 	return fieldError(field, value, "is not a field of a run", "use "+near+", or remove it")
 }
@@ -341,7 +342,7 @@ func withSource(e run.FieldError, set map[string]string) run.FieldError {
 func (r Request) optionWarnings() run.FieldErrors {
 	var warns run.FieldErrors
 	for _, name := range slices.Sorted(maps.Keys(r.Options.Env)) {
-		if secretKey(name) && !strings.HasPrefix(name, envPrefix) && r.Options.Env[name] != "" {
+		if fault.NamesSecret(name) && !strings.HasPrefix(name, envPrefix) && r.Options.Env[name] != "" {
 			warns = append(warns, fieldError("env", shownEnv(name, r.Options.Env[name]), name+" looks like a secret, and is stored and shown with the run",
 				"put it into a Nomad variable and name that in secrets"))
 		}
