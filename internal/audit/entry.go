@@ -3,9 +3,11 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Outcome is how what was tried ended.
@@ -20,11 +22,12 @@ const (
 
 // Entry is one row of the audit log.
 type Entry struct {
-	Seq     int64     `json:"seq"` // from 1, without gaps; assigned by the store
-	At      time.Time `json:"at"`
+	Seq     int64     `json:"seq"`    // from 1, without gaps; assigned by the store
+	At      time.Time `json:"at"`     // when it was asked for or done, to the millisecond
+	Logged  time.Time `json:"logged"` // when the store appended it, never before the entry before
 	Actor   Actor     `json:"actor"`
 	Request string    `json:"request,omitempty"` // ID of the request
-	Action  string    `json:"action"`            // a right, such as runs.stop, or login, logout, ...
+	Action  string    `json:"action"`            // a right, such as runs.stop, or login, logout, ...; see [RetentionAction]
 	Project string    `json:"project,omitempty"`
 	Subject string    `json:"subject,omitempty"` // run:r-..., user:ann, template:baseline, ...
 	Outcome Outcome   `json:"outcome"`
@@ -32,6 +35,42 @@ type Entry struct {
 	// Before and After are what changed, as JSON without secrets; nil for what was not or is no more.
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`
+}
+
+// Console is the actor of what the console does by itself.
+const Console = "cotrain"
+
+// RetentionAction is the action of the console that removes the oldest entries.
+const RetentionAction = "audit.retention"
+
+// Cut is what an entry of [RetentionAction] has as After: the newest entry that was removed.
+type Cut struct {
+	Through int64  `json:"through"`
+	Hash    string `json:"hash"`
+}
+
+// Limits of an entry's texts, in bytes.
+const (
+	maxName    = 256
+	maxAgent   = 256
+	maxSubject = 512
+	maxReason  = 1024
+)
+
+// Clean returns the entry as it is stored: texts are valid UTF-8 of bounded size without NUL, times have milliseconds.
+func (e Entry) Clean() Entry {
+	for _, t := range []struct {
+		text *string
+		most int
+	}{
+		{(*string)(&e.Actor.User), maxName}, {&e.Actor.Name, maxName}, {(*string)(&e.Actor.Token), maxName}, {&e.Actor.Session, maxName},
+		{&e.Actor.Address, maxName}, {&e.Actor.Agent, maxAgent}, {&e.Request, maxName}, {&e.Action, maxName}, {&e.Project, maxName},
+		{&e.Subject, maxSubject}, {(*string)(&e.Outcome), maxName}, {&e.Reason, maxReason},
+	} {
+		*t.text = fault.Clip(strings.ReplaceAll(*t.text, "\x00", "\uFFFD"), t.most)
+	}
+	e.At, e.Logged = e.At.UTC().Truncate(time.Millisecond), e.Logged.UTC().Truncate(time.Millisecond)
+	return e
 }
 
 // Actor is who did it.

@@ -1,9 +1,6 @@
 package fault
 
-import (
-	"regexp"
-	"strings"
-)
+import "strings"
 
 // Hidden is shown in place of a secret.
 const Hidden = "(hidden)"
@@ -21,9 +18,3 @@ func NamesSecret(name string) bool {
 	}
 	return false
 }
-
-var secretText = regexp.MustCompile(`(?i)\b(?:login|bearer|authorization|sshpass|pwd)\b|://[^/@\s]+@`)
-
-// TellsSecret guesses that a text has a secret in it beside a name that [NamesSecret] knows: a header, or an address with a
-// password.
-func TellsSecret(text string) bool { return secretText.MatchString(text) }

@@ -14,6 +14,10 @@ import (
 // was interrupted.
 func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	err := s.db.Write(ctx, func(tx *db.Tx) error { // which begins with the lock of the run
+		was, err := auditedBefore(ctx, tx, id)
+		if err != nil {
+			return err
+		}
 		res, err := tx.Exec(ctx, `DELETE FROM runs WHERE id = ?`, id)
 		if err != nil {
 			return err
@@ -38,7 +42,10 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 				return err
 			}
 		}
-		return points.Delete(ctx, s.Points, tx, id)
+		if err := points.Delete(ctx, s.Points, tx, id); err != nil {
+			return err
+		}
+		return auditRun(ctx, tx, was, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("delete: %w", err)

@@ -19,6 +19,7 @@
 //	SaveProgress, CompleteOrder     one statement on one row, which compares there
 //	accounts: what changes rights    row of access_revision, then that of the user; sessions and devices: row of their user
 //	accounts: SaveSeen, DropExpired  rows that are updated or deleted whole; a deadlock over several is repeated
+//	auditlog.Append                 lock of the log's end, the last one of a transaction
 //	orders, curve marks             ON CONFLICT merges in the row
 //	Ping, Tidy                      rows that nobody else uses
 //

@@ -54,8 +54,11 @@ func scanRun(row db.Scanner) (run.Run, error) {
 func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
 	err = s.db.Write(ctx, func(tx *db.Tx) (err error) {
 		stored = r
-		if created, err = insertRun(ctx, tx, r, key, evs); err != nil || created {
+		if created, err = insertRun(ctx, tx, r, key, evs); err != nil {
 			return err
+		}
+		if created {
+			return auditRun(ctx, tx, nil, &r)
 		}
 		stored, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
 		if errors.Is(err, fault.ErrNotFound) {

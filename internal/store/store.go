@@ -11,6 +11,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/store/accounts"
+	"github.com/cotrain/cotrain/internal/store/auditlog"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
@@ -19,6 +20,8 @@ import (
 type Store struct {
 	*points.Points
 	*accounts.Accounts
+
+	Audit *auditlog.Log
 
 	db    *db.DB
 	lock  *os.File // held while open; nil with OpenWith
@@ -125,7 +128,7 @@ func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Points: points.New(d), Accounts: accounts.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
+	return &Store{Points: points.New(d), Accounts: accounts.New(d), Audit: auditlog.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
 }
 
 // Database names the database and its version, for logs.

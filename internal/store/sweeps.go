@@ -47,7 +47,7 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 			}
 		}
 		stored, created = sw, true
-		return nil
+		return auditSweep(ctx, tx, sw.ID, nil, &auditedSweep{sw.Name, sw.Fields, len(runs), sw.Spec.Shape.String(), hashOf(sw.Spec.Config), false})
 	})
 	if err != nil {
 		return sw, false, fmt.Errorf("store sweep %s: %w", sw.ID, err)
@@ -132,12 +132,12 @@ func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) 
 	var out []Update
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		out = nil
-		res, err := tx.Exec(ctx, `UPDATE sweeps SET stopped = 1 WHERE id = ?`, id)
+		was, err := sweepBefore(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, run.NoSweep(string(id)))
+		if _, err := tx.Exec(ctx, `UPDATE sweeps SET stopped = 1 WHERE id = ?`, id); err != nil {
+			return err
 		}
 		ids, err := db.Select(ctx, tx, db.One[run.ID], `SELECT id FROM runs WHERE sweep <> '' AND sweep = ? AND state NOT IN (?,?,?) ORDER BY id FOR UPDATE`,
 			id, run.Succeeded, run.Failed, run.Stopped)
@@ -145,13 +145,13 @@ func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) 
 			return err
 		}
 		for _, id := range ids {
-			u, err := s.change(ctx, tx, id, fn)
+			u, _, err := s.change(ctx, tx, id, fn)
 			if err != nil {
 				return err
 			}
 			out = append(out, u)
 		}
-		return nil
+		return auditSweep(ctx, tx, id, was, &auditedSweep{Name: was.Name, Runs: len(out), Stopped: true})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("stop sweep %s: %w", id, err)
@@ -169,17 +169,24 @@ func (s *Store) DeleteSweep(ctx context.Context, id run.SweepID) error {
 		if left > 0 {
 			return fault.New(fault.ErrNotEnded, fmt.Sprintf("Sweep %s still has %d runs.", id, left), "Delete it again: what is interrupted goes on.")
 		}
-		res, err := tx.Exec(ctx, `DELETE FROM sweeps WHERE id = ?`, id)
+		was, err := sweepBefore(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, run.NoSweep(string(id)))
+		if _, err := tx.Exec(ctx, `DELETE FROM sweeps WHERE id = ?`, id); err != nil {
+			return err
 		}
-		return nil
+		return auditSweep(ctx, tx, id, was, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("delete sweep %s: %w", id, err)
 	}
 	return nil
+}
+
+// sweepBefore locks a sweep that is about to change, and returns what it was.
+func sweepBefore(ctx context.Context, tx *db.Tx, id run.SweepID) (*auditedSweep, error) {
+	var was auditedSweep
+	err := tx.QueryRow(ctx, `SELECT name, stopped FROM sweeps WHERE id = ? FOR UPDATE`, id).Scan(&was.Name, &was.Stopped)
+	return &was, missing(err, run.NoSweep(string(id)))
 }

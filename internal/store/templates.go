@@ -73,7 +73,10 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 		t.Version = newest.Version + 1
 		_, err = tx.Exec(ctx, `INSERT INTO templates (key, `+templateColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
 			templateKey(t.Name), t.Name, t.Version, t.Description, t.Config, string(shape), string(options), t.Note, t.Actor, db.Millis(t.CreatedAt))
-		return err
+		if err != nil {
+			return err
+		}
+		return auditTemplate(ctx, tx, t.Name, newest, t)
 	})
 	if err != nil {
 		return t, fmt.Errorf("store template %s: %w", t.Name, err)
@@ -142,14 +145,14 @@ func (s *Store) DeleteTemplate(ctx context.Context, name string) error {
 		if err := lockTemplate(ctx, tx, name); err != nil {
 			return err
 		}
-		res, err := tx.Exec(ctx, `DELETE FROM templates WHERE key = ?`, templateKey(name))
+		newest, err := scanTemplate(tx.QueryRow(ctx, newestTemplate, templateKey(name)))
 		if err != nil {
+			return missing(err, run.NoTemplate(name, 0))
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM templates WHERE key = ?`, templateKey(name)); err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, run.NoTemplate(name, 0))
-		}
-		return nil
+		return auditTemplate(ctx, tx, newest.Name, newest, run.Template{})
 	})
 	if err != nil {
 		return fmt.Errorf("delete template %.80s: %w", name, err)

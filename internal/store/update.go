@@ -49,33 +49,36 @@ func (u *Update) Stop(actor string, cause run.StopCause, now time.Time) error {
 func (s *Store) Update(ctx context.Context, id run.ID, fn func(*Update) error) (Update, error) {
 	var u Update
 	err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
-		u, err = s.change(ctx, tx, id, fn)
-		return err
+		var was run.Run
+		if u, was, err = s.change(ctx, tx, id, fn); err != nil {
+			return err
+		}
+		return auditRun(ctx, tx, &was, &u.Run)
 	})
 	return u, err
 }
 
-func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Update) error) (Update, error) {
-	var u Update
-	var err error
+// change is [Store.Update] in a transaction. It also returns the run as it was.
+func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Update) error) (u Update, was run.Run, err error) {
 	if u.Run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ? FOR UPDATE`, id)); err != nil {
-		return u, fmt.Errorf("run %s: %w", id, missing(err, run.NoRun(string(id))))
+		return u, was, fmt.Errorf("run %s: %w", id, missing(err, run.NoRun(string(id))))
 	}
 	if u.Attempt, err = newestAttempt(ctx, tx, id); err != nil {
-		return u, err
+		return u, was, err
 	}
 	if u.Workers, err = workers(ctx, tx, id, u.Attempt.Number); err != nil {
-		return u, err
+		return u, was, err
 	}
+	was = u.Run
 	before := u.Attempt
 	known := map[string]run.Worker{}
 	for _, w := range u.Workers {
 		known[w.AllocID] = w
 	}
 	if err := fn(&u); err != nil {
-		return u, err
+		return u, was, err
 	}
-	return u, s.save(ctx, tx, &u, before, known)
+	return u, was, s.save(ctx, tx, &u, before, known)
 }
 
 func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attempt, known map[string]run.Worker) error {

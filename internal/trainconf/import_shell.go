@@ -30,6 +30,8 @@ var (
 	runsLines = regexp.MustCompile(`^(?:\S*/)?(?:bash|sh|zsh|ssh|sbatch|srun|tee|cat)$`)
 	// teeForm is the command that writes what it reads to the file named next.
 	teeForm = regexp.MustCompile(`^(?:\S*/)?tee$`)
+	// privateText is what a line may say a secret with, beside the names that [fault.NamesSecret] knows.
+	privateText = regexp.MustCompile(`(?i)\b(?:login|bearer|authorization|sshpass|pwd)\b|://[^/@\s]+@`)
 )
 
 // command reads one command, or several with operators between them.
@@ -70,7 +72,7 @@ func (im *importer) command(s statement) {
 // showShell is a line of a shell without its secrets.
 func (im *importer) showShell(number int) string {
 	line := strings.TrimSpace(im.lines[number-1])
-	if im.hidden[number] || fault.NamesSecret(line) || fault.TellsSecret(line) {
+	if im.hidden[number] || fault.NamesSecret(line) || privateText.MatchString(line) {
 		return fault.Hidden
 	}
 	return line
@@ -191,7 +193,7 @@ func (im *importer) assign(w word, text string, exported bool) {
 
 // shownAssignment is NAME=VALUE without a secret.
 func shownAssignment(name, value string) string {
-	if fault.NamesSecret(value) && strings.ContainsAny(value, " =:") || fault.TellsSecret(value) {
+	if fault.NamesSecret(value) && strings.ContainsAny(value, " =:") || privateText.MatchString(value) {
 		return name + "=" + fault.Hidden // a command or an address with a secret in it
 	}
 	return shownEnv(name, value)

@@ -1,0 +1,20 @@
+package audit
+
+import "time"
+
+// Filter says which entries to find. The zero Filter finds nothing: say whose entries may be seen.
+type Filter struct {
+	AllProjects bool     // all entries, those of no project too
+	Projects    []string // otherwise those of these
+
+	Text         string // words that must all occur; see [Words]
+	Actor        string // login name
+	Action       string
+	Subject      string
+	Address      string
+	Outcome      Outcome
+	Since, Until time.Time // when they were logged: from, and before
+
+	Before int64 // with lower numbers only; 0 for all
+	Limit  int
+}

@@ -1,0 +1,66 @@
+package auditlog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/store/db"
+)
+
+// Verification verifies the log part by part.
+type Verification struct {
+	log   *Log
+	v     audit.Verifier
+	begun bool
+	at    int64 // the newest entry that was read
+	text  []byte
+}
+
+// NewVerification begins at the log's first entry.
+func (l *Log) NewVerification() *Verification { return &Verification{log: l} }
+
+// Verdict is what was found so far.
+func (c *Verification) Verdict() audit.Verdict { return c.v.Verdict() }
+
+// Next reads up to n further entries, and reports whether it has reached the end of the log. It can be called again then, when
+// there are more.
+func (c *Verification) Next(ctx context.Context, n int) (done bool, err error) {
+	for n > 0 && !done && err == nil {
+		done, err = c.part(ctx, min(n, readRows))
+		n -= readRows
+	}
+	if err != nil {
+		return false, fmt.Errorf("verify the audit log: %w", err)
+	}
+	return done, nil
+}
+
+// part verifies what is read in one snapshot, with the end as it is there.
+func (c *Verification) part(ctx context.Context, n int) (done bool, err error) {
+	err = c.log.db.Read(ctx, func(tx *db.Snapshot) error {
+		head, err := readHead(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if !c.begun || head.CutSeq > c.at {
+			c.begun, c.at = true, head.CutSeq
+			c.v.Begin(head.CutSeq, head.CutHash)
+		}
+		found, err := rows(ctx, tx, c.at, n)
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			c.text = r.AppendCanonical(c.text[:0])
+			c.v.Add(audit.Link{Seq: r.Seq, Hash: r.Hash, Text: c.text})
+			c.at = max(c.at, r.Seq)
+		}
+		if done = len(found) < n; done {
+			c.v.End(head.Seq, head.Hash)
+			c.at = max(c.at, head.Seq)
+		}
+		return nil
+	})
+	return done, err
+}
