@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/docs"
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/config"
@@ -25,6 +26,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/watch"
 	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/static"
 )
 
@@ -162,8 +164,12 @@ func (a *App) wire(client *nomad.Client) error {
 	if err != nil {
 		return err
 	}
+	library, err := help.NewLibrary(docs.Files())
+	if err != nil {
+		return err
+	}
 	pages := web.New(web.Deps{
-		Store: a.store, Control: a.actions, Storage: a.webStorage(), Feed: hub, Assets: assets,
+		Store: a.store, Control: a.actions, Storage: a.webStorage(), Feed: hub, Assets: assets, Help: library,
 		API: api.New(api.Deps{
 			Runs: a.store, Details: a.store, Actions: a.actions, Templates: a.actions, Sweeps: a.actions, Launches: a.actions, Storage: a.apiStorage(), System: health.system, Logger: part("api"), Version: a.o.Version,
 		}),

@@ -25,17 +25,18 @@ var words = map[string][]string{
 // allowed is the table of the architecture: imports go down only. A package that is not listed may import the words and the
 // standard library. app and cmd wire everything and are free.
 var allowed = map[string][]string{
-	"internal/web":               {"internal/web/page", "internal/web/live", "internal/web/form", "internal/web/diff", "internal/web/cluster", "internal/web/runs", "internal/web/storage", "internal/web/sweeps", "internal/web/templates", "views/ui", "views/gallery", "views/runs", "static", "internal/feed", "internal/inbound", "internal/trainconf"},
+	"internal/web":               {"internal/web/page", "internal/web/live", "internal/web/form", "internal/web/diff", "internal/web/cluster", "internal/web/runs", "internal/web/storage", "internal/web/sweeps", "internal/web/templates", "views/ui", "views/gallery", "views/runs", "static", "internal/feed", "internal/inbound", "internal/trainconf", "internal/web/help"},
 	"internal/web/page":          {"views/ui", "internal/feed"},
 	"internal/web/live":          {"views/ui", "views/runs", "internal/feed"},
 	"internal/web/form":          {"internal/web/page", "views/ui", "views/form", "views/runs", "internal/trainconf"},
 	"internal/web/diff":          {"internal/web/page", "internal/web/form", "views/ui", "views/diff", "internal/trainconf"},
 	"internal/web/cluster":       {"internal/web/page", "views/cluster"},
+	"internal/web/help":          {"internal/web/page", "views/help"},
 	"internal/web/runs":          {"internal/web/page", "internal/web/form", "internal/web/sweeps", "views/ui", "views/runs", "internal/feed", "internal/series", "internal/trainconf"},
 	"internal/web/storage":       {"internal/web/page", "views/ui", "views/storage", "internal/control", "internal/storage"},
 	"internal/web/sweeps":        {"internal/web/page", "internal/web/form", "internal/web/live", "views/ui", "views/sweeps", "internal/feed", "internal/series", "internal/trainconf"},
 	"internal/web/templates":     {"internal/web/page", "internal/web/form", "views/ui", "views/templates", "internal/trainconf"},
-	"internal/web/webtest":       {"internal/web", "views/ui", "static", "internal/feed", "internal/trainconf"},
+	"internal/web/webtest":       {"internal/web", "internal/web/help", "views/ui", "docs", "static", "internal/feed", "internal/trainconf"},
 	"internal/cli":               {"internal/client", "internal/config", "internal/draft", "internal/trainconf", "views/ui"},
 	"internal/client":            {"internal/draft", "internal/trainconf"},
 	"internal/draft":             {"internal/trainconf"},
@@ -65,6 +66,7 @@ var allowed = map[string][]string{
 	"views/diff":                 {"views/ui"},
 	"views/form":                 {"views/ui", "views/runs"},
 	"views/gallery":              {"views/ui", "views/runs"},
+	"views/help":                 {"views/ui"},
 	"views/runs":                 {"views/ui", "views/sweeps"},
 	"views/storage":              {"views/ui"},
 	"views/sweeps":               {"views/ui"},
@@ -95,6 +97,7 @@ var external = map[string][]string{
 	"github.com/prometheus/prometheus": {"internal/series"},
 	"github.com/danielgtaylor/huma/v2": {"internal/api"},
 	"github.com/alexedwards/argon2id":  {"internal/auth"},
+	"github.com/yuin/goldmark":         {"internal/web/help"},
 }
 
 type pkg struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/web/cluster"
 	"github.com/cotrain/cotrain/internal/web/diff"
 	"github.com/cotrain/cotrain/internal/web/form"
+	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/internal/web/live"
 	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/internal/web/runs"
@@ -52,6 +53,7 @@ type Deps struct {
 	Storage Storage // nil when off
 	Feed    Feed
 	Assets  *static.Assets
+	Help    *help.Library
 	API     http.Handler                    // mounted at /api/
 	Ready   func(ctx context.Context) error // nil when the console can work
 	System  func() feed.System              // current state of dependencies
@@ -78,7 +80,7 @@ type Server struct {
 
 // New returns a Server; it panics if a required dependency is missing.
 func New(d Deps) *Server {
-	if d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Logger == nil || d.Now == nil {
+	if d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
 	}
 	if d.System == nil {
@@ -100,6 +102,7 @@ type sections struct {
 	cluster   *cluster.Pages
 	diff      *diff.Pages
 	form      *form.Pages
+	help      *help.Pages
 	runs      *runs.Pages
 	storage   *storage.Pages
 	sweeps    *sweeps.Pages
@@ -112,6 +115,7 @@ func (s *Server) sections(d Deps) sections {
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control},
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,
+		help:      &help.Pages{Site: s.Site, Library: d.Help},
 		runs:      &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control},
 		storage:   &storage.Pages{Site: s.Site, Runs: d.Store, Storage: d.Storage},
 		sweeps:    &sweeps.Pages{Site: s.Site, Form: f, Store: d.Store, Control: d.Control},

@@ -18,10 +18,12 @@ import (
 	"github.com/PuerkitoBio/goquery"
 	"golang.org/x/net/html"
 
+	"github.com/cotrain/cotrain/docs"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/static"
 )
 
@@ -231,10 +233,14 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	library, err := help.NewLibrary(docs.Files())
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := &logBuffer{}
 	s := &Site{T: t, Fake: &fake{}, Hub: feed.NewHub(func() time.Time { return Now }), Log: log}
 	d := web.Deps{
-		Store: s.Fake, Control: s.Fake, Feed: s.Hub, Assets: assets, Dev: true,
+		Store: s.Fake, Control: s.Fake, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return Now },
 	}
 	for _, c := range change {
