@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -85,6 +86,7 @@ type Deps struct {
 
 	Logger  *slog.Logger
 	Version string // of the program, for the OpenAPI document
+	Base    string // path of the public URL, for the OpenAPI document
 }
 
 // actor is who acts, until there is a log-in.
@@ -120,6 +122,7 @@ func New(d Deps) http.Handler {
 
 func (s *server) config() huma.Config {
 	strictCase()
+	servers := []*huma.Server{{URL: cmp.Or(s.Base, "/")}}
 	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decodeBody}
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -130,6 +133,7 @@ func (s *server) config() huma.Config {
 					"hold are the strings \"NaN\", \"Infinity\" and \"-Infinity\". Lists are paged with cursors.",
 			},
 			Components: &huma.Components{Schemas: newRegistry()},
+			Servers:    servers,
 		},
 		Formats:                      map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat:                "application/json",

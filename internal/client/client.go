@@ -33,17 +33,17 @@ type Client struct {
 	http *http.Client
 }
 
-// New returns a client of the console at an address such as "http://127.0.0.1:8080" or "127.0.0.1:8080". It sends nothing.
+// New returns a client of the console at an address such as "https://example.com/cotrain" or "127.0.0.1:8080". It sends nothing.
 func New(addr string) (*Client, error) {
 	if !strings.Contains(addr, "://") {
 		addr = "http://" + addr
 	}
 	u, err := url.Parse(addr)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is not the address of a console", addr)
 	}
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout, MaxIdleConnsPerHost: 2}
-	return &Client{base: u.Scheme + "://" + u.Host, http: &http.Client{Transport: t, Timeout: answerTimeout, CheckRedirect: noRedirect}}, nil
+	return &Client{base: u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/"), http: &http.Client{Transport: t, Timeout: answerTimeout, CheckRedirect: noRedirect}}, nil
 }
 
 // noRedirect: a console never redirects its API, so whatever does is something else.

@@ -7,7 +7,11 @@ import (
 )
 
 // compressed are the types worth compressing: a page of three hundred workers shrinks to a twentieth. Files of shared
-// storage, mostly checkpoints, do not shrink. No page mixes a secret with a stranger's text, so lengths reveal nothing.
+// storage, mostly checkpoints, do not shrink.
+//
+// The length of a compressed page tells whoever can measure it, and have text of theirs in it, what else is in it (BREACH). So
+// an answer that holds a secret is marked with page.Secret, or an operation of the API with the header No-Gzip-Compression,
+// and is sent as it is. Sessions are cookies, which are in no body.
 var compressed = []string{
 	"text/html", "text/plain", "text/css", "text/javascript", "image/svg+xml", "application/json", "application/problem+json",
 	"application/openapi+json", "application/toml", "application/x-ndjson",

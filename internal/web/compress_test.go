@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
@@ -31,6 +33,24 @@ func TestAnswersAreCompressedForWhoeverCanReadThem(t *testing.T) {
 		body, err := io.ReadAll(zr)
 		if err != nil || string(body) != plain.Body || len(small.Body) > len(plain.Body)*2/3 {
 			t.Errorf("%s: %d bytes became %d, and %d again: %v", path, len(plain.Body), len(small.Body), len(body), err)
+		}
+	}
+}
+
+func TestAnAnswerWithASecretIsNeitherCompressedNorKept(t *testing.T) {
+	t.Parallel()
+	const marker = "No-Gzip-Compression"
+	s := webtest.New(t, func(d *web.Deps) {
+		d.API = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			page.Secret(w)
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, strings.Repeat("a secret ", 1000))
+		})
+	})
+	for _, encoding := range []string{"identity", "gzip, zstd"} {
+		a := s.Do(http.MethodGet, "/api/v1/secret", nil, "Accept-Encoding", encoding)
+		if a.Header.Get("Content-Encoding") != "" || a.Header.Get("Cache-Control") != "no-store" || len(a.Body) != 9000 || a.Header.Get(marker) != "" {
+			t.Errorf("%s: %d bytes, %v", encoding, len(a.Body), a.Header)
 		}
 	}
 }

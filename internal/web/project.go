@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
@@ -14,15 +15,14 @@ func (s *Server) handleProject(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
 	}
-	c := &http.Cookie{
-		Name: page.ProjectCookie, Value: r.PostForm.Get("project"), Path: "/", MaxAge: 365 * 24 * 3600,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+	c := http.Cookie{
+		Name: page.ProjectCookie, Value: r.PostForm.Get("project"), MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	if !access.CheckProjectName(c.Value) {
 		c.Value, c.MaxAge = "", -1
 	}
-	http.SetCookie(w, c)
-	return page.Redirect(w, r, withoutProject(localPath(r.PostForm.Get("next"))))
+	inbound.SetCookie(w, r, c)
+	return page.Redirect(w, r, withoutProject(inbound.LocalPath(r.PostForm.Get("next"))))
 }
 
 // withoutProject takes the project out of a path's query, which would win over the choice.

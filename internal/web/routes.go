@@ -96,5 +96,6 @@ func (s *Server) routes(t sections) http.Handler {
 		mux.Handle("/api/", s.api)
 	}
 
-	return s.boundAll(s.front.Resolve(compress(s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.identify(s.orNotFound(mux)))))))))
+	return s.boundAll(s.front.Resolve(compress(rebased(s.front.Base(),
+		s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.identify(s.orNotFound(mux))))))))))
 }

@@ -91,7 +91,7 @@ func New(d Deps) *Server {
 	}
 	s := &Server{
 		Site:  &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects},
-		front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, identify: d.Identify, live: live.New(d.Store, d.Feed, d.Now, d.Logger),
+		front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, identify: d.Identify, live: live.New(d.Store, d.Feed, d.Front.Base(), d.Now, d.Logger),
 	}
 	s.handler = s.routes(s.sections(d))
 	return s

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -20,13 +19,5 @@ func (s *Server) handleTheme(w http.ResponseWriter, r *http.Request) error {
 	}
 	// Not HttpOnly: static/js/ui/theme.js writes it too.
 	inbound.SetCookie(w, r, http.Cookie{Name: page.ThemeCookie, Value: theme, MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteLaxMode})
-	return page.Redirect(w, r, localPath(r.PostForm.Get("next")))
-}
-
-// localPath returns p if it is a page of this console, else the front page.
-func localPath(p string) string {
-	if len(p) > 2000 || !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") || strings.ContainsAny(p, "\\\r\n\t") {
-		return "/"
-	}
-	return p
+	return page.Redirect(w, r, inbound.LocalPath(r.PostForm.Get("next")))
 }

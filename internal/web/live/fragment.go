@@ -11,6 +11,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/run"
 	view "github.com/cotrain/cotrain/views/runs"
 )
@@ -75,7 +76,7 @@ func (s *Server) renderFragment(ctx context.Context, m feed.Message) (string, er
 func (s *Server) toString(ctx context.Context, c templ.Component) (string, error) {
 	var b bytes.Buffer
 	err := c.Render(ctx, &b)
-	return b.String(), err
+	return string(inbound.Rebase(b.Bytes(), s.base)), err
 }
 
 type fragmentKey struct {

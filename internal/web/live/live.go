@@ -28,6 +28,7 @@ type Feed interface {
 type Server struct {
 	runs      Runs
 	feed      Feed
+	base      string
 	now       func() time.Time
 	log       *slog.Logger
 	fragments *fragmentCache
@@ -39,9 +40,9 @@ type Server struct {
 	sockets sync.WaitGroup
 }
 
-// New returns a Server; see [Server.Close].
-func New(runs Runs, hub Feed, now func() time.Time, log *slog.Logger) *Server {
-	s := &Server{runs: runs, feed: hub, now: now, log: log, fragments: newFragmentCache(), slots: make(chan struct{}, maxSockets)}
+// New returns a Server whose fragments have their links below base; see [Server.Close].
+func New(runs Runs, hub Feed, base string, now func() time.Time, log *slog.Logger) *Server {
+	s := &Server{runs: runs, feed: hub, base: base, now: now, log: log, fragments: newFragmentCache(), slots: make(chan struct{}, maxSockets)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }

@@ -19,7 +19,7 @@ type noRuns struct{ Runs }
 
 func TestSocketsBeyondTheBoundAreRefused(t *testing.T) {
 	t.Parallel()
-	s := New(noRuns{}, nil, time.Now, slog.New(slog.DiscardHandler))
+	s := New(noRuns{}, nil, "", time.Now, slog.New(slog.DiscardHandler))
 	open := func() error {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/ws", nil)
 		r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
@@ -39,7 +39,7 @@ func TestSocketsBeyondTheBoundAreRefused(t *testing.T) {
 
 func TestAFragmentIsRenderedOnceForAllViewers(t *testing.T) {
 	t.Parallel()
-	s := New(noRuns{}, nil, time.Now, slog.New(slog.DiscardHandler))
+	s := New(noRuns{}, nil, "", time.Now, slog.New(slog.DiscardHandler))
 	body, err := json.Marshal(run.Run{ID: "r-0000000001", Name: "first try", State: run.Running})
 	if err != nil {
 		t.Fatal(err)

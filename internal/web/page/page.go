@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/views/ui"
@@ -62,7 +63,9 @@ func (s *Site) Render(w http.ResponseWriter, r *http.Request, status int, c temp
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "private, no-cache")
+	if h.Get("Cache-Control") == "" { // see [Secret]
+		h.Set("Cache-Control", "private, no-cache")
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // the client has gone
 	return nil
@@ -71,6 +74,13 @@ func (s *Site) Render(w http.ResponseWriter, r *http.Request, status int, c temp
 // Ask renders a confirmation page.
 func (s *Site) Ask(w http.ResponseWriter, r *http.Request, nav string, c ui.Confirm) error {
 	return s.Render(w, r, http.StatusOK, ui.ConfirmPage(s.Frame(r, c.Title, nav), c))
+}
+
+// Secret marks an answer that holds a secret, such as a token that is shown once: it is neither compressed, so that its length
+// tells nothing, nor kept by a browser or proxy.
+func Secret(w http.ResponseWriter) {
+	w.Header().Set(gzhttp.HeaderNoCompression, "secret") // removed before it is sent
+	w.Header().Set("Cache-Control", "no-store")
 }
 
 // Redirect redirects after a POST.

@@ -1,4 +1,5 @@
 // Paths of shared storage in fields that name some: the browser's own list of suggestions, filled while typing.
+import { at } from "../ui/base.js";
 
 /** How long to wait for the next key, in milliseconds. */
 const pause = 120;
@@ -51,7 +52,7 @@ async function ask(input) {
   state.controller?.abort();
   state.controller = new AbortController();
   try {
-    const answer = await fetch(`/storage/complete?prefix=${encodeURIComponent(prefix)}`, {
+    const answer = await fetch(`${at("/storage/complete")}?prefix=${encodeURIComponent(prefix)}`, {
       signal: state.controller.signal,
       headers: { Accept: "application/json" },
     });

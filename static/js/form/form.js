@@ -1,6 +1,7 @@
 // The form for a new run: tells the server which fields have been touched, so that only those show mistakes while
 // typing, holds checks while the pointer is down, mirrors each message to its input for assistive technology, and returns
 // fields to what they were.
+import { at } from "../ui/base.js";
 import { startSearch } from "./search.js";
 
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
@@ -29,8 +30,8 @@ export function startForm() {
       event.preventDefault();
       return;
     }
-    if (detail.path === "/runs/validate") detail.parameters.touched = [...touched].join(",");
-    if (detail.path === "/runs/new") touched.clear();
+    if (detail.path === at("/runs/validate")) detail.parameters.touched = [...touched].join(",");
+    if (detail.path === at("/runs/new")) touched.clear();
   });
 
   // Leaving a field for another checks it. Were messages to come or go before the button is released, the other would move
@@ -49,7 +50,7 @@ export function startForm() {
   document.addEventListener("pointercancel", release);
   document.addEventListener("htmx:confirm", (event) => {
     const detail = /** @type {CustomEvent} */ (event).detail;
-    if (!pressed || detail.path !== "/runs/validate") return;
+    if (!pressed || detail.path !== at("/runs/validate")) return;
     event.preventDefault();
     check = () => detail.issueRequest(true);
   });

@@ -1,4 +1,5 @@
 // Banners on top: the live connection is lost; Nomad is not reachable.
+import { at } from "../ui/base.js";
 
 /**
  * @param {string} id
@@ -27,7 +28,7 @@ export function startBanners(live) {
       if (m.type === "system") banner("system-banner", Boolean(m.data.message), m.data.message);
     },
     reread: async () => {
-      const response = await fetch("/system", { headers: { Accept: "application/json" } });
+      const response = await fetch(at("/system"), { headers: { Accept: "application/json" } });
       if (!response.ok) throw new Error(`system: ${response.status}`);
       const { seq, message } = await response.json();
       banner("system-banner", Boolean(message), message);

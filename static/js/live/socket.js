@@ -1,6 +1,7 @@
 // The live connection: one WebSocket for the page, topics with sequences, resumption after a lost connection. A
 // hidden tab renders nothing: its messages wait, and when they become many the connection is closed until the tab
 // is seen again.
+import { at } from "../ui/base.js";
 
 /**
  * @typedef {{topic: string, seq: number, type: string, data: any}} Message
@@ -68,7 +69,7 @@ export class Live {
   connect() {
     clearTimeout(this.timer);
     if (this.socket) return;
-    const url = new URL("/ws", location.href);
+    const url = new URL(at("/ws"), location.href);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
     this.socket = socket;

@@ -3,6 +3,7 @@ import { apply, morph, parse } from "../live/fragments.js";
 import { startCharts } from "./chart.js";
 import { startEvents } from "./events.js";
 import { startLogs } from "./logs.js";
+import { at } from "../ui/base.js";
 import { refreshTimes } from "../ui/times.js";
 
 const queueEvery = 10000;
@@ -37,7 +38,7 @@ export function startRunPage(live, page) {
   async function reread() {
     const response = await fetch(url, { headers: { Accept: "text/html" } });
     if (response.status === 404) {
-      location.assign("/");
+      location.assign(at("/"));
       return Number.MAX_SAFE_INTEGER;
     }
     if (!response.ok) throw new Error(`live: ${response.status}`);
@@ -69,7 +70,7 @@ export function startRunPage(live, page) {
           logs.receive(m.data);
           break;
         case "deleted":
-          location.assign("/");
+          location.assign(at("/"));
           break;
       }
     },

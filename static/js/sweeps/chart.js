@@ -1,5 +1,6 @@
 // The loss of a sweep's runs over each other: each has a colour and a pattern of its own, and a name in the legend.
 import { frame, scaled, span } from "../ui/axes.js";
+import { at } from "../ui/base.js";
 import { integer, number, powerOf } from "../ui/numbers.js";
 import { tokenColour } from "../ui/theme.js";
 
@@ -185,7 +186,7 @@ export class SweepChart {
       line.className = `legend-line legend-dash-${i % dashes.length}`;
       line.setAttribute("aria-hidden", "true");
       const link = document.createElement("a");
-      link.href = `/runs/${r.id}`;
+      link.href = at(`/runs/${r.id}`);
       link.textContent = `#${r.number} ${r.label}`;
       const best = document.createElement("span");
       best.className = "legend-best";

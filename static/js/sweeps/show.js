@@ -3,6 +3,7 @@
 import { apply } from "../live/fragments.js";
 import { paced } from "../live/pace.js";
 import { Rows } from "../live/rows.js";
+import { at } from "../ui/base.js";
 import { SweepChart } from "./chart.js";
 
 const headEvery = 1000; // milliseconds
@@ -41,7 +42,7 @@ export function startSweepPage(live, page) {
 
   const head = paced(async () => {
     const response = await fetch(page.dataset.headUrl || "", { headers: { Accept: "text/html" } });
-    if (response.status === 404) location.assign("/sweeps");
+    if (response.status === 404) location.assign(at("/sweeps"));
     else if (!response.ok) throw new Error(`sweep: ${response.status}`);
     else apply(await response.text(), (old) => !(old instanceof HTMLDialogElement && old.open));
   }, headEvery);
@@ -72,7 +73,7 @@ export function startSweepPage(live, page) {
     read = performance.now();
     const response = await fetch(page.dataset.rowsUrl || "", { headers: { Accept: "application/json" } });
     if (response.status === 404) {
-      location.assign("/sweeps");
+      location.assign(at("/sweeps"));
       return Number.MAX_SAFE_INTEGER;
     }
     if (!response.ok) throw new Error(`rows: ${response.status}`);
@@ -85,7 +86,7 @@ export function startSweepPage(live, page) {
 
   live.follow(page.dataset.topic || "", Number(page.dataset.seq ?? -1), {
     message: (m) => {
-      if (m.type === "deleted") location.assign("/sweeps");
+      if (m.type === "deleted") location.assign(at("/sweeps"));
       else if (m.type === "rows") receive(m.data);
     },
     reread,

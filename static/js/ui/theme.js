@@ -1,8 +1,9 @@
 // The theme switch: the form works alone (the server keeps the choice in a cookie); the script saves the reload.
+import { at } from "./base.js";
 
 /** @param {string} theme */
 function remember(theme) {
-  document.cookie = `theme=${theme}; Path=/; Max-Age=31536000; SameSite=Lax`;
+  document.cookie = `theme=${theme}; Path=${at("/").slice(0, -1) || "/"}; Max-Age=31536000; SameSite=Lax`;
 }
 
 export function startTheme() {
