@@ -28,14 +28,15 @@ func (s *server) configSchema(context.Context, *struct{}) (*textOutput, error) {
 }
 
 type validateBody struct {
-	Name string `json:"name,omitempty" doc:"Checked when it is there: a configuration is often checked before the run has one"`
+	Project string `json:"project,omitempty" maxLength:"63" doc:"Where the template is, if it names no project; left out, the default one"`
+	Name    string `json:"name,omitempty" doc:"Checked when it is there: a configuration is often checked before the run has one"`
 	draft.Source
 	Bandwidth float64 `json:"bandwidth_bits_per_second,omitempty" minimum:"1" doc:"Between workers, in each direction: for the time of a sync"`
 	GPUMemory int     `json:"gpu_memory_mib,omitempty" minimum:"0" maximum:"16777216" doc:"Of one GPU, where it is known better than by the model's name"`
 }
 
 func (s *server) validateConfig(ctx context.Context, in *body[validateBody]) (out draft.Validation, err error) {
-	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
+	d, err := s.resolve(ctx, in.Body.Project, in.Body.Name, in.Body.Source)
 	if err != nil {
 		return out, err
 	}

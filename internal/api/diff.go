@@ -16,7 +16,7 @@ func (s *server) diff(ctx context.Context, in *client.DiffQuery) (out client.Dif
 	var bad []run.FieldError
 	var missing *fault.Error
 	for i, side := range []struct{ field, ref string }{{"a", in.A}, {"b", in.B}} {
-		b, err := s.base(ctx, side.field, side.ref)
+		b, err := s.base(ctx, in.Project, side.field, side.ref)
 		none, err := asMissing(err)
 		switch errs := trainconf.AsFieldErrors(err); {
 		case none != nil:

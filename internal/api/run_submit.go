@@ -19,7 +19,7 @@ type submitOutput struct {
 }
 
 func (s *server) submitRun(ctx context.Context, in *submitInput) (*submitOutput, error) {
-	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
+	d, err := s.resolve(ctx, in.Body.Project, in.Body.Name, in.Body.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (s *server) submitRun(ctx context.Context, in *submitInput) (*submitOutput,
 const dryRunName = "dry run"
 
 func (s *server) dryRun(ctx context.Context, in *body[client.Submission]) (out run.DryRun, err error) {
-	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
+	d, err := s.resolve(ctx, in.Body.Project, in.Body.Name, in.Body.Source)
 	if err != nil {
 		return out, err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -28,8 +29,8 @@ func (s *server) find(ctx context.Context, name string) (run.Run, error) {
 }
 
 func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (out client.RunPage, err error) {
-	f := run.RunFilter{Text: in.Text, Limit: in.Limit + 1}
-	var bad run.FieldErrors
+	projects, bad := projectsOf(in.Project)
+	f := run.RunFilter{Projects: projects, Owner: in.Owner, Text: in.Text, Limit: in.Limit + 1}
 	for _, group := range in.State {
 		for name := range strings.SplitSeq(group, ",") {
 			st, err := run.ParseState(strings.TrimSpace(name))
@@ -149,6 +150,20 @@ func (s *server) deleteRun(ctx context.Context, in *runParam) (*struct{}, error)
 		return nil, err
 	}
 	return nil, s.Actions.Delete(ctx, actor, r.ID)
+}
+
+// projectsOf reads the parameter of lists: every project without it.
+func projectsOf(given []string) (run.Projects, run.FieldErrors) {
+	out, bad := run.Projects{All: len(given) == 0}, run.FieldErrors(nil)
+	for _, group := range given {
+		for name := range strings.SplitSeq(group, ",") {
+			if name = strings.TrimSpace(name); !access.CheckProjectName(name) {
+				bad = append(bad, run.NotAProject(name))
+			}
+			out.Names = append(out.Names, name)
+		}
+	}
+	return out, bad
 }
 
 // firstPage is the first items of a list that was read one item longer than a page, and whether there are more.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -18,14 +19,17 @@ type resolved struct {
 	missing *fault.Error
 }
 
-// resolve puts a source together. What is wrong with it is in its Errs; the error is about the console itself.
-func (s *server) resolve(ctx context.Context, name string, in draft.Source) (resolved, error) {
-	b, errs, err := s.begin(ctx, in)
+// resolve puts a source together for a project, "" for the default one. What is wrong with it is in its Errs; the error is about the console itself.
+func (s *server) resolve(ctx context.Context, project, name string, in draft.Source) (resolved, error) {
+	b, errs, err := s.begin(ctx, project, in)
 	missing, err := asMissing(err)
 	if err != nil {
 		return resolved{}, err
 	}
 	d := resolved{in.Apply(b, errs), missing}
+	if project != "" {
+		d.Project = project // a clone's or a template's otherwise
+	}
 	if name != "" {
 		d.Request.Name = strings.TrimSpace(name)
 	}
@@ -33,7 +37,7 @@ func (s *server) resolve(ctx context.Context, name string, in draft.Source) (res
 }
 
 // begin finds what a source starts from: one thing at most.
-func (s *server) begin(ctx context.Context, in draft.Source) (trainconf.Start, run.FieldErrors, error) {
+func (s *server) begin(ctx context.Context, project string, in draft.Source) (trainconf.Start, run.FieldErrors, error) {
 	field, kind, name := "", "", ""
 	for _, given := range [...][3]string{{"preset", "preset", in.Preset}, {"template", "template", in.Template}, {"clone", "run", in.Clone}} {
 		switch {
@@ -47,7 +51,7 @@ func (s *server) begin(ctx context.Context, in draft.Source) (trainconf.Start, r
 	if field == "" {
 		return draft.Empty(), nil, nil
 	}
-	b, err := s.base(ctx, field, kind+":"+name)
+	b, err := s.base(ctx, project, field, kind+":"+name)
 	if missing, _ := asMissing(err); missing != nil {
 		return b, run.FieldErrors{missingField(field, name, missing)}, err
 	}
@@ -83,11 +87,12 @@ func (d *resolved) refusal(named bool) error {
 	return p
 }
 
-// base finds what a reference names. What does not exist is [fault.ErrNotFound].
-func (s *server) base(ctx context.Context, field, ref string) (trainconf.Start, error) {
+// base finds what a reference names, a template without a project in the given one. What does not exist is [fault.ErrNotFound].
+func (s *server) base(ctx context.Context, project, field, ref string) (trainconf.Start, error) {
 	named, err := trainconf.ParseRef(field, ref)
 	if err != nil {
 		return draft.Empty(), err
 	}
+	named.Template.Project = cmp.Or(named.Template.Project, project)
 	return named.Find(ctx, s.Runs.Run, s.templateVersion)
 }

@@ -100,11 +100,11 @@ func TestARunIsMadeFromATemplate(t *testing.T) {
 	save := func(body string) { decode[run.Template](f, f.do("PUT", "/api/v1/templates/mine", body), 200) }
 	save(`{"config":"# one\n[train]\nmicro_bs = 1\n","shape":{"nodes":2},"options":{"priority":60}}`)
 	save(`{"config":"# two\n[train]\nmicro_bs = 2\n"}`)
-	got := f.submit(`{"name":"x","template":"mine@1"}`)
-	if got.Config != "# one\n[train]\nmicro_bs = 1\n" || got.Shape.Nodes != 2 || got.Options.Priority != 60 || got.Origin.Template != "mine@1" {
+	got := f.submit(`{"name":"x","template":"default/mine@1"}`)
+	if got.Config != "# one\n[train]\nmicro_bs = 1\n" || got.Shape.Nodes != 2 || got.Options.Priority != 60 || got.Origin.Template != "default/mine@1" {
 		t.Errorf("%+v", got)
 	}
-	if got := f.submit(`{"name":"x","template":"MINE","set":{"optim.batch_size":"64"}}`); !strings.Contains(got.Config, "micro_bs = 2") || !strings.Contains(got.Config, "batch_size = 64") || got.Origin.Template != "mine@2" {
+	if got := f.submit(`{"name":"x","template":"MINE","set":{"optim.batch_size":"64"}}`); !strings.Contains(got.Config, "micro_bs = 2") || !strings.Contains(got.Config, "batch_size = 64") || got.Origin.Template != "default/mine@2" {
 		t.Errorf("%+v", got)
 	}
 	if got := f.submit(`{"name":"x","template":"debug"}`); got.Preset != "debug" {

@@ -16,8 +16,8 @@ type Sweeps interface {
 	SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error)
 	// Sweep returns a sweep with the counts of its runs, or an error that matches [fault.ErrNotFound].
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
-	// Sweeps returns up to limit, newest first, older than before ("" for the newest).
-	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
+	// Sweeps returns up to limit of projects, newest first, older than before ("" for the newest).
+	Sweeps(ctx context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error)
 	// StopSweep and DeleteSweep return an error that matches [fault.ErrConflict] when the states of its runs do not allow it.
 	StopSweep(ctx context.Context, actor string, id run.SweepID) error
 	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
@@ -34,7 +34,7 @@ type submitSweepOutput struct {
 }
 
 func (s *server) submitSweep(ctx context.Context, in *submitSweepInput) (*submitSweepOutput, error) {
-	d, err := s.resolve(ctx, in.Body.Name, in.Body.Source)
+	d, err := s.resolve(ctx, in.Body.Project, in.Body.Name, in.Body.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,11 @@ func (s *server) listSweeps(ctx context.Context, in *client.SweepsQuery) (out cl
 		}
 		before = id
 	}
-	sweeps, err := s.Sweeps.Sweeps(ctx, before, in.Limit+1)
+	projects, bad := projectsOf(in.Project)
+	if bad != nil {
+		return out, invalid("query", bad...)
+	}
+	sweeps, err := s.Sweeps.Sweeps(ctx, projects, before, in.Limit+1)
 	if err != nil {
 		return out, err
 	}
@@ -109,7 +113,7 @@ func (s *server) getSweep(ctx context.Context, in *sweepParam) (out client.Sweep
 	if err != nil {
 		return out, err
 	}
-	runs, err := s.Runs.Runs(ctx, run.RunFilter{Sweep: sw.ID, Limit: 2 * run.MaxSweepRuns})
+	runs, err := s.Runs.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), Sweep: sw.ID, Limit: 2 * run.MaxSweepRuns})
 	if err != nil {
 		return out, err
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 type saveTemplateInput struct {
-	Name        string `path:"name" doc:"Name of the template: 1 to 63 letters, digits and . _ -"`
+	Name string `path:"name" doc:"Name of the template: 1 to 63 letters, digits and . _ -"`
+	client.InProject
 	IfMatch     string `header:"If-Match" doc:"ETag of the version that this one is to follow: if there is a newer one the answer is 412, so that nobody's changes are overlooked. Without it this is the next version in any case; versions before it stay"`
 	IfNoneMatch string `header:"If-None-Match" doc:"* saves only when there is no such template yet, and answers 412 when there is"`
 	Body        client.TemplateInput
@@ -27,7 +28,7 @@ type saveTemplateOutput struct {
 
 func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*saveTemplateOutput, error) {
 	for {
-		newest, err := s.Templates.Template(ctx, in.Name, 0)
+		newest, err := s.Templates.Template(ctx, in.Project, in.Name, 0)
 		if err != nil && !errors.Is(err, fault.ErrNotFound) {
 			return nil, err
 		}
@@ -79,7 +80,7 @@ func outdated(why string) error { return fault.New(fault.ErrOutdated, why, "") }
 
 // template puts a version together; what is wrong with it is [run.FieldErrors].
 func (s *server) template(ctx context.Context, in *saveTemplateInput, newest run.Template) (run.Template, error) {
-	t := run.Template{Name: in.Name, Description: newest.Description, Note: in.Body.Note}
+	t := run.Template{Project: in.Project, Name: in.Name, Description: newest.Description, Note: in.Body.Note}
 	var errs run.FieldErrors
 	switch {
 	case in.Body.Text != "" && !reflect.ValueOf(in.Body.Source).IsZero():
@@ -95,7 +96,7 @@ func (s *server) template(ctx context.Context, in *saveTemplateInput, newest run
 		}
 		errs = imported.Errors
 	default:
-		d, err := s.resolve(ctx, "", in.Body.Source)
+		d, err := s.resolve(ctx, in.Project, "", in.Body.Source)
 		if err != nil {
 			return t, err
 		}

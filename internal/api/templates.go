@@ -1,50 +1,63 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Templates is the own templates; the presets are trainconf's.
+// Templates is the own templates; the presets are trainconf's. Without a project it is the default one.
 type Templates interface {
-	// Templates returns the newest version of each, by name.
-	Templates(ctx context.Context) ([]run.Template, error)
+	// Templates returns the newest version of each of projects, by name.
+	Templates(ctx context.Context, in run.Projects) ([]run.Template, error)
 	// Template returns a version, 0 for the newest, or an error that matches [fault.ErrNotFound].
-	Template(ctx context.Context, name string, version int) (run.Template, error)
+	Template(ctx context.Context, project, name string, version int) (run.Template, error)
 	// TemplateVersions returns every version, newest first.
-	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
+	TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error)
 	// SaveTemplate makes the version after follows (0: the first); the same content makes none. What is not valid is
 	// [run.FieldErrors], and when follows is not the newest it is [run.OutdatedError]; [run.AnyVersion] follows any.
 	SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error)
-	DeleteTemplate(ctx context.Context, actor, name string) error
+	DeleteTemplate(ctx context.Context, actor, project, name string) error
 }
 
 func (s *server) listTemplates(ctx context.Context, in *client.TemplatesQuery) (out client.TemplatePage, err error) {
-	all, err := s.Templates.Templates(ctx)
+	projects, bad := projectsOf(in.Project)
+	if bad != nil {
+		return out, invalid("query", bad...)
+	}
+	all, err := s.Templates.Templates(ctx, projects)
 	if err != nil {
 		return out, err
 	}
+	place := func(name, project string) string { return strings.ToLower(name) + "/" + project }
+	project, name, qualified := strings.Cut(in.After, "/")
+	if !qualified { // of an older client: all of that name
+		project, name = "~", in.After
+	}
 	first := 0
-	for first < len(all) && in.After != "" && strings.ToLower(all[first].Name) <= strings.ToLower(in.After) {
+	for first < len(all) && in.After != "" && place(all[first].Name, all[first].Project) <= place(name, project) {
 		first++
 	}
 	more := false
 	if out.Items, more = firstPage(all[first:], in.Limit); more {
-		out.Next = out.Items[in.Limit-1].Name
+		last := out.Items[in.Limit-1]
+		out.Next = run.TemplateRef{Project: last.Project, Name: last.Name}.String()
 	}
 	return out, nil
 }
 
 type templateParam struct {
 	Name string `path:"name" doc:"Name of the template; case does not matter"`
+	client.InProject
 }
 
 type templateVersionParam struct {
@@ -58,24 +71,24 @@ type templateOutput struct {
 }
 
 func (s *server) getTemplate(ctx context.Context, in *templateVersionParam) (*templateOutput, error) {
-	t, err := s.templateVersion(ctx, in.Name, in.Version)
+	t, err := s.templateVersion(ctx, in.Project, in.Name, in.Version)
 	if err != nil {
 		return nil, err
 	}
 	return &templateOutput{versionTag(t.Version), t}, nil
 }
 
-// templateVersion returns a version of a template, 0 for the newest.
-func (s *server) templateVersion(ctx context.Context, name string, version int) (run.Template, error) {
-	t, err := s.Templates.Template(ctx, name, version)
+// templateVersion returns a version of a project's template, 0 for the newest.
+func (s *server) templateVersion(ctx context.Context, project, name string, version int) (run.Template, error) {
+	t, err := s.Templates.Template(ctx, project, name, version)
 	if err != nil {
-		err = s.noTemplate(ctx, err, name, version)
+		err = s.noTemplate(ctx, err, project, name, version)
 	}
 	return t, err
 }
 
 // noTemplate says of a template that there is not which may be meant; other errors stay what they are.
-func (s *server) noTemplate(ctx context.Context, err error, name string, version int) error {
+func (s *server) noTemplate(ctx context.Context, err error, project, name string, version int) error {
 	if !errors.Is(err, fault.ErrNoTemplate) {
 		return err
 	}
@@ -83,7 +96,7 @@ func (s *server) noTemplate(ctx context.Context, err error, name string, version
 		return fault.New(fault.ErrNoTemplate, p.Name+" is a preset: it is built in, and has no versions.", "Save a template made from it, such as my-"+p.Name+".")
 	}
 	var names []string
-	all, failed := s.Templates.Templates(ctx)
+	all, failed := s.Templates.Templates(ctx, run.InProjects(cmp.Or(project, access.DefaultProject)))
 	if failed != nil {
 		return err
 	}
@@ -106,19 +119,19 @@ func (s *server) noTemplate(ctx context.Context, err error, name string, version
 func versionTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
 
 func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (out client.TemplateVersions, err error) {
-	versions, err := s.Templates.TemplateVersions(ctx, in.Name)
+	versions, err := s.Templates.TemplateVersions(ctx, in.Project, in.Name)
 	if err != nil {
-		return out, s.noTemplate(ctx, err, in.Name, 0)
+		return out, s.noTemplate(ctx, err, in.Project, in.Name, 0)
 	}
 	return client.TemplateVersions{Items: notNil(versions)}, nil
 }
 
 func (s *server) deleteTemplate(ctx context.Context, in *templateParam) (*struct{}, error) {
-	return nil, s.noTemplate(ctx, s.Templates.DeleteTemplate(ctx, actor, in.Name), in.Name, 0)
+	return nil, s.noTemplate(ctx, s.Templates.DeleteTemplate(ctx, actor, in.Project, in.Name), in.Project, in.Name, 0)
 }
 
 func (s *server) exportTemplate(ctx context.Context, in *templateVersionParam) (*textOutput, error) {
-	t, err := s.templateVersion(ctx, in.Name, in.Version)
+	t, err := s.templateVersion(ctx, in.Project, in.Name, in.Version)
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func TestASaveThatOthersOvertakeTakesTheirsIntoAccount(t *testing.T) {
 			f := newFixture(t)
 			decode[run.Template](f, f.do("PUT", "/api/v1/templates/x", `{"preset":"debug","description":"one"}`), 200)
 			f.BeforeSave(func() {
-				newest, err := f.Template(t.Context(), "x", 0)
+				newest, err := f.Template(t.Context(), "", "x", 0)
 				if err != nil {
 					t.Error(err)
 					return

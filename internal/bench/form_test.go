@@ -52,7 +52,8 @@ func fill(b *testing.B, dir string) {
 	config, now := string(preset.Config.TOML()), time.Now()
 	for i := range typedTemplates {
 		_, err := s.SaveTemplate(b.Context(), run.Template{
-			Name: fmt.Sprintf("template-%d", i), Config: config, Shape: preset.Shape, Actor: "bench", CreatedAt: now,
+			Project: "default",
+			Name:    fmt.Sprintf("template-%d", i), Config: config, Shape: preset.Shape, Actor: "bench", CreatedAt: now,
 		}, run.AnyVersion)
 		if err != nil {
 			b.Fatal(err)

@@ -114,7 +114,7 @@ func BenchmarkList(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
 				compare(b, dbs, rounds, func(ctx context.Context, s *store.Store) error {
-					_, err := s.CountRuns(ctx, text)
+					_, err := s.CountRuns(ctx, run.RunFilter{Projects: run.AllProjects(), Text: text})
 					return err
 				})
 			}

@@ -81,7 +81,7 @@ type storeCmd struct {
 
 const description = `Console for distributed training with CotrainCore on Nomad.
 
-COTRAIN_ADDR names the console that the commands talk to (http://127.0.0.1:8080).
+COTRAIN_ADDR names the console that the commands talk to (http://127.0.0.1:8080), COTRAIN_PROJECT the project.
 Exit codes: 0 done, 1 failed, 2 bad usage, 3 not found, 4 refused.`
 
 func newCommands() *commands {

@@ -10,14 +10,15 @@ import (
 )
 
 type diffCmd struct {
-	Remote `embed:""`
-	A      string `arg:"" help:"Run, template (name or name@2) or preset."`
-	B      string `arg:"" help:"What to compare it with."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	A         string `arg:"" help:"Run, template (name or name@2) or preset."`
+	B         string `arg:"" help:"What to compare it with."`
 }
 
 // Run prints how two configurations differ.
 func (c *diffCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	return p.diff(ctx, cl, c.Format, diffRef(c.A), diffRef(c.B))
+	return p.diff(ctx, cl, c.Format, c.project(p), diffRef(c.A), diffRef(c.B))
 }
 
 // diffRef is what was typed as the console takes it: the ID of a run, the name of a preset, or else that of a template.
@@ -36,8 +37,8 @@ func diffRef(typed string) string {
 	return "template:" + typed
 }
 
-func (p *process) diff(ctx context.Context, cl *client.Client, format, a, b string) error {
-	d, err := cl.Diff(ctx, a, b)
+func (p *process) diff(ctx context.Context, cl *client.Client, format, project, a, b string) error {
+	d, err := cl.Diff(ctx, project, a, b)
 	if err != nil {
 		return err
 	}

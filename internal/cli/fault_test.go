@@ -28,7 +28,7 @@ import (
 // whole is what the pages need of a console in memory beside what the API does.
 type whole struct{ *apitest.Console }
 
-func (w whole) CountRuns(context.Context, string) (run.Counts, error) { return nil, nil }
+func (w whole) CountRuns(context.Context, run.RunFilter) (run.Counts, error) { return nil, nil }
 func (w whole) BestRun(context.Context, run.SweepID) (run.Run, error) {
 	return run.Run{}, fault.ErrNotFound
 }

@@ -33,7 +33,7 @@ func (c *console) script(steps map[string]func()) {
 }
 
 func (c *console) newest() run.ID {
-	runs, err := c.Runs(context.Background(), run.RunFilter{Limit: 1})
+	runs, err := c.Runs(context.Background(), run.RunFilter{Projects: run.AllProjects(), Limit: 1})
 	if err != nil || len(runs) == 0 {
 		c.t.Errorf("no run: %v", err)
 		return ""
@@ -307,7 +307,7 @@ func TestLostAnswersLeaveNoGapAndNoRepeat(t *testing.T) {
 			t.Fatalf("%d lines: %q", len(got), got)
 		}
 	}
-	if n, err := c.Runs(t.Context(), run.RunFilter{Limit: 10}); err != nil || len(n) != 1 {
+	if n, err := c.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 10}); err != nil || len(n) != 1 {
 		t.Errorf("%d runs were made, %v", len(n), err)
 	}
 }

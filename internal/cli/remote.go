@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/client"
@@ -27,6 +28,33 @@ func (r Remote) connect(p *process) (*client.Client, error) {
 		return nil, fault.Usage(fmt.Sprintf("%s = %v", source, err), "use "+client.DefaultAddr+", for example")
 	}
 	return cl, nil
+}
+
+// InProject is the flag of commands about what a project owns.
+type InProject struct {
+	Project *string `placeholder:"NAME" help:"Project, instead of COTRAIN_PROJECT."`
+}
+
+// project is the project that flag or environment name, "" for none.
+func (i InProject) project(p *process) string {
+	if i.Project != nil {
+		return strings.TrimSpace(*i.Project)
+	}
+	name, _ := p.environ("COTRAIN_PROJECT")
+	return strings.TrimSpace(name)
+}
+
+// ofProjects is the flag of commands that list what projects own.
+func (i InProject) ofProjects(p *process) client.ProjectsQuery {
+	if name := i.project(p); name != "" {
+		return client.ProjectsQuery{Project: []string{name}}
+	}
+	return client.ProjectsQuery{}
+}
+
+// projects reports whether items are of more than one project, which a list then shows.
+func projects[T any](items []T, of func(T) string) bool {
+	return slices.ContainsFunc(items, func(item T) bool { return of(item) != of(items[0]) })
 }
 
 // listPage is how many items of a list one request asks for.

@@ -8,6 +8,7 @@ import (
 
 type runCloneCmd struct {
 	Remote      `embed:""`
+	InProject   `embed:""`
 	ID          string  `arg:"" help:"ID of the run."`
 	Name        string  `help:"Name of the new run (that of the run)."`
 	Description *string `placeholder:"TEXT" help:"Free text that is shown with the run."`
@@ -22,5 +23,5 @@ func (c *runCloneCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 		return err
 	}
 	src.Clone = c.ID
-	return c.send(ctx, p, cl, c.Format, client.Submission{Name: c.Name, Source: described(src, c.Description)})
+	return c.send(ctx, p, cl, c.Format, client.Submission{Project: c.project(p), Name: c.Name, Source: described(src, c.Description)})
 }

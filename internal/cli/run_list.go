@@ -9,11 +9,13 @@ import (
 )
 
 type runListCmd struct {
-	Remote `embed:""`
-	State  []string `placeholder:"STATE" help:"Only runs in this state. Repeat it, or separate with commas, for more."`
-	Text   string   `help:"Only runs with this in their name, ID, tags or description, in any case; one or two characters are where a word begins."`
-	Sweep  string   `placeholder:"ID" help:"Only the runs of this sweep."`
-	Limit  int      `default:"50" help:"At most this many."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	Owner     string   `placeholder:"NAME" help:"Only runs that this user submitted."`
+	State     []string `placeholder:"STATE" help:"Only runs in this state. Repeat it, or separate with commas, for more."`
+	Text      string   `help:"Only runs with this in their name, ID, tags or description, in any case; one or two characters are where a word begins."`
+	Sweep     string   `placeholder:"ID" help:"Only the runs of this sweep."`
+	Limit     int      `default:"50" help:"At most this many."`
 }
 
 // Run lists runs.
@@ -29,7 +31,7 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	var all client.RunPage
 	var err error
 	all.Items, all.Next, err = pages(c.Limit, func(from run.ID, n int) ([]run.Run, run.ID, error) {
-		page, err := cl.Runs(ctx, client.RunsQuery{State: c.State, Text: c.Text, Sweep: c.Sweep, Before: string(from), Limit: n})
+		page, err := cl.Runs(ctx, client.RunsQuery{ProjectsQuery: c.ofProjects(p), Owner: c.Owner, State: c.State, Text: c.Text, Sweep: c.Sweep, Before: string(from), Limit: n})
 		return page.Items, page.Next, err
 	})
 	if err != nil {
@@ -38,9 +40,18 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	if c.Format == "json" {
 		return p.printJSON(all)
 	}
-	t := p.table("ID", "NAME", "STATE", "STEP", "LOSS", "SHAPE", "CREATED")
+	head := []string{"ID", "NAME", "STATE", "STEP", "LOSS", "SHAPE", "CREATED"}
+	many := projects(all.Items, func(r run.Run) string { return r.Project }) || projects(all.Items, func(r run.Run) string { return r.Owner })
+	if many {
+		head = append(head, "PROJECT", "OWNER")
+	}
+	t := p.table(head...)
 	for _, r := range all.Items {
-		t.row(string(r.ID), short(r.Name, 40), string(r.State), steps(r), loss(r), r.Shape.String(), p.ago(r.CreatedAt))
+		row := []string{string(r.ID), short(r.Name, 40), string(r.State), steps(r), loss(r), r.Shape.String(), p.ago(r.CreatedAt)}
+		if many {
+			row = append(row, r.Project, short(setOr(r.Owner), 40))
+		}
+		t.row(row...)
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -48,8 +59,8 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	switch {
 	case all.Next != "":
 		p.say("there are more runs; --limit shows more, --state and --text narrow it down")
-	case len(all.Items) == 0 && (len(c.State) > 0 || c.Text != "" || c.Sweep != ""):
-		p.say("no run matches --state, --text and --sweep as given")
+	case len(all.Items) == 0 && (len(c.State) > 0 || c.Text != "" || c.Sweep != "" || c.Owner != "" || c.project(p) != ""):
+		p.say("no run matches --project, --owner, --state, --text and --sweep as given")
 	case len(all.Items) == 0:
 		p.say("no runs; submit one with \"cotrain run submit --preset debug-diloco --name first\"")
 	}

@@ -57,7 +57,7 @@ func (p *process) printRun(d client.RunDetail) error {
 		throughput = rate(r.Progress.TokensPerSec)
 	}
 	t := p.table()
-	t.pairs("Run", string(r.ID), "Name", r.Name, "State", string(r.State)+because(r.Reason), "Queue", line, "Description", r.Options.Description,
+	t.pairs("Run", string(r.ID), "Name", r.Name, "Project", r.Project, "Owner", r.Owner, "State", string(r.State)+because(r.Reason), "Queue", line, "Description", r.Options.Description,
 		"Preset", r.Preset, "Template", template, "Clone of", string(r.Origin.Clone), "Sweep", string(r.Origin.Sweep))
 	for _, field := range slices.Sorted(maps.Keys(r.Origin.Point)) {
 		t.row("Varied", field+" = "+r.Origin.Point[field])

@@ -16,6 +16,7 @@ import (
 
 type runSubmitCmd struct {
 	Remote      `embed:""`
+	InProject   `embed:""`
 	Name        string  `help:"Name of the run."`
 	Description *string `placeholder:"TEXT" help:"Free text that is shown with the run."`
 	Start       `embed:""`
@@ -40,7 +41,7 @@ func (c *runSubmitCmd) Run(ctx context.Context, p *process, cl *client.Client) e
 	if err := c.apply(p, &src); err != nil {
 		return err
 	}
-	return c.send(ctx, p, cl, c.Format, client.Submission{Name: c.Name, Source: described(src, c.Description)})
+	return c.send(ctx, p, cl, c.Format, client.Submission{Project: c.project(p), Name: c.Name, Source: described(src, c.Description)})
 }
 
 // described adds a description, which is not among the flags that templates share.

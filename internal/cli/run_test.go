@@ -24,7 +24,7 @@ func TestSubmitSendsWhatWasAskedFor(t *testing.T) {
 		!strings.Contains(got.Config, "total_steps = 100") || !strings.Contains(got.Config, `"a,b"`) || strings.Contains(got.Config, "fake") {
 		t.Errorf("%+v", got)
 	}
-	runs, err := c.Runs(t.Context(), run.RunFilter{Limit: 1})
+	runs, err := c.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 1})
 	if err != nil || r.out != string(runs[0].ID)+"\n" {
 		t.Errorf("stdout %q, runs %v, %v", r.out, runs, err)
 	}

@@ -42,7 +42,7 @@ func TestARunIsClonedFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.cotrain("run", "submit", "--preset", "debug-diloco", "--name", "first", "--set", "ckpt.path=out/{run}", "--set", "ckpt.interval=5", "--tags", "b,a").want(t, exitDone)
-	runs, err := c.Runs(t.Context(), run.RunFilter{Limit: 1})
+	runs, err := c.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestTheLineThatReproducesARunMakesTheSameRun(t *testing.T) {
 		{"--name", "no GPUs", "--preset", "7B", "--gpus", "0", "--memory", "200000"},
 	} {
 		c.cotrain(append([]string{"run", "submit"}, args...)...).want(t, exitDone)
-		runs, err := c.Runs(t.Context(), run.RunFilter{Limit: 1})
+		runs, err := c.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

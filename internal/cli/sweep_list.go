@@ -10,8 +10,9 @@ import (
 )
 
 type sweepListCmd struct {
-	Remote `embed:""`
-	Limit  int `default:"50" help:"At most this many."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	Limit     int `default:"50" help:"At most this many."`
 }
 
 // Run lists sweeps.
@@ -22,7 +23,7 @@ func (c *sweepListCmd) Run(ctx context.Context, p *process, cl *client.Client) e
 	var all client.SweepPage
 	var err error
 	all.Items, all.Next, err = pages(c.Limit, func(from run.SweepID, n int) ([]run.Sweep, run.SweepID, error) {
-		page, err := cl.Sweeps(ctx, client.SweepsQuery{Before: string(from), Limit: n})
+		page, err := cl.Sweeps(ctx, client.SweepsQuery{ProjectsQuery: c.ofProjects(p), Before: string(from), Limit: n})
 		return page.Items, page.Next, err
 	})
 	if err != nil {
@@ -31,9 +32,18 @@ func (c *sweepListCmd) Run(ctx context.Context, p *process, cl *client.Client) e
 	if c.Format == "json" {
 		return p.printJSON(all)
 	}
-	t := p.table("ID", "NAME", "RUNS", "VARIED", "CREATED")
+	head := []string{"ID", "NAME", "RUNS", "VARIED", "CREATED"}
+	many := projects(all.Items, func(sw run.Sweep) string { return sw.Project })
+	if many {
+		head = append(head, "PROJECT")
+	}
+	t := p.table(head...)
 	for _, sw := range all.Items {
-		t.row(string(sw.ID), short(sw.Name, 40), countsText(sw)+stoppedNote(sw), short(strings.Join(sw.Fields, ", "), 60), p.ago(sw.CreatedAt))
+		row := []string{string(sw.ID), short(sw.Name, 40), countsText(sw) + stoppedNote(sw), short(strings.Join(sw.Fields, ", "), 60), p.ago(sw.CreatedAt)}
+		if many {
+			row = append(row, sw.Project)
+		}
+		t.row(row...)
 	}
 	if err := t.flush(); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 
 type sweepSubmitCmd struct {
 	Remote      `embed:""`
+	InProject   `embed:""`
 	Name        string   `required:"" help:"Name of the sweep; its runs add their number."`
 	Grid        []string `sep:"none" xor:"points" placeholder:"FIELD=A,B" help:"Values of a field; a range such as 1e-4..1e-3 log 4 is one too. Repeat it for every combination with another field's."`
 	List        string   `xor:"points" placeholder:"FILE" help:"One run for each line of JSON, as in {\"optim.optim.lr\": 1e-4, \"nodes\": 2}, or for each [[runs]] of a TOML file; - reads the standard input."`
@@ -59,7 +60,7 @@ func (c *sweepSubmitCmd) Run(ctx context.Context, p *process, cl *client.Client)
 
 // body puts together what is sent.
 func (c *sweepSubmitCmd) body(p *process) (client.SweepInput, error) {
-	body := client.SweepInput{Name: c.Name, Parallel: c.Parallel}
+	body := client.SweepInput{Project: c.project(p), Name: c.Name, Parallel: c.Parallel}
 	if c.List == "" && len(c.Grid) == 0 {
 		return body, fault.Usage("neither --grid nor --list says what to vary", "write --grid optim.optim.lr=1e-4,3e-4, for example")
 	}

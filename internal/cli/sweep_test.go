@@ -53,7 +53,7 @@ func TestASweepIsFollowedToItsEnd(t *testing.T) {
 		said := 0
 		c.onOutput = func(string) { // told in the middle of the command, between two of its requests
 			said++
-			runs, err := c.Runs(t.Context(), run.RunFilter{Limit: 2})
+			runs, err := c.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 2})
 			if err != nil || said > 2 {
 				return
 			}
@@ -76,7 +76,7 @@ func TestStoppingASweepWaitsForItsRuns(t *testing.T) {
 	done := make(chan result, 1)
 	go func() { done <- c.cotrain("sweep", "stop", id, "--wait", "--format", "json") }()
 	for stopping := 0; stopping < 2; {
-		runs, err := c.Runs(t.Context(), run.RunFilter{States: []run.State{run.Stopping}, Limit: 2})
+		runs, err := c.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), States: []run.State{run.Stopping}, Limit: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

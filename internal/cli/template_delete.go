@@ -8,9 +8,10 @@ import (
 )
 
 type templateDeleteCmd struct {
-	Remote `embed:""`
-	Name   string `arg:"" help:"Name of the template."`
-	Yes    bool   `help:"Confirms that all its versions are deleted for good."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	Name      string `arg:"" help:"Name of the template."`
+	Yes       bool   `help:"Confirms that all its versions are deleted for good."`
 }
 
 // Run deletes the template.
@@ -18,7 +19,7 @@ func (c *templateDeleteCmd) Run(ctx context.Context, p *process, cl *client.Clie
 	if !c.Yes {
 		return fault.Usage("deleting template "+c.Name+" removes all its versions for good; runs stay", "add --yes to do it")
 	}
-	if err := cl.DeleteTemplate(ctx, c.Name); err != nil {
+	if err := cl.DeleteTemplate(ctx, c.project(p), c.Name); err != nil {
 		return err
 	}
 	return p.deleted(c.Format, c.Name)

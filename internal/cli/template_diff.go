@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/client"
@@ -10,17 +9,18 @@ import (
 )
 
 type templateDiffCmd struct {
-	Remote `embed:""`
-	A      string `arg:"" placeholder:"NAME[@N]" help:"Template."`
-	B      string `arg:"" optional:"" help:"Template, run or preset to compare it with. Without it, what A changed of the version before it."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	A         string `arg:"" placeholder:"NAME[@N]" help:"Template."`
+	B         string `arg:"" optional:"" help:"Template, run or preset to compare it with. Without it, what A changed of the version before it."`
 }
 
 // Run prints how a template differs.
 func (c *templateDiffCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	if c.B != "" {
-		return p.diff(ctx, cl, c.Format, templateRef(c.A), diffRef(c.B))
+		return p.diff(ctx, cl, c.Format, c.project(p), templateRef(c.A), diffRef(c.B))
 	}
-	t, err := readTemplate(ctx, cl, c.A)
+	t, err := readTemplate(ctx, cl, c.project(p), c.A)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,9 @@ func (c *templateDiffCmd) Run(ctx context.Context, p *process, cl *client.Client
 	case 1:
 		return fault.Usage(t.Ref()+" is the first version", "say what to compare it with")
 	}
-	return p.diff(ctx, cl, c.Format, fmt.Sprintf("template:%s@%d", t.Name, t.Version-1), "template:"+t.Ref())
+	before := t
+	before.Version--
+	return p.diff(ctx, cl, c.Format, t.Project, "template:"+before.Ref(), "template:"+t.Ref())
 }
 
 // templateRef is a template or a preset as the console takes it in a comparison.

@@ -9,13 +9,14 @@ import (
 )
 
 type templateExportCmd struct {
-	Remote `embed:""`
-	Name   string `arg:"" placeholder:"NAME[@N]" help:"Name of the template, one version of it, or a preset."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	Name      string `arg:"" placeholder:"NAME[@N]" help:"Name of the template, one version of it, or a preset."`
 }
 
 // Run prints the file.
 func (c *templateExportCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	t, err := readTemplate(ctx, cl, c.Name)
+	t, err := readTemplate(ctx, cl, c.project(p), c.Name)
 	if err != nil {
 		return err
 	}

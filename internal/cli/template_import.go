@@ -10,10 +10,11 @@ import (
 )
 
 type templateImportCmd struct {
-	Remote `embed:""`
-	File   string `arg:"" placeholder:"FILE" help:"File that \"template export\" made, or any CotrainCore TOML; - reads the standard input."`
-	Name   string `help:"Name of the template (that in the file)."`
-	Saving `embed:""`
+	Remote    `embed:""`
+	InProject `embed:""`
+	File      string `arg:"" placeholder:"FILE" help:"File that \"template export\" made, or any CotrainCore TOML; - reads the standard input."`
+	Name      string `help:"Name of the template (that in the file)."`
+	Saving    `embed:""`
 }
 
 // Run saves a version from a file.
@@ -33,5 +34,5 @@ func (c *templateImportCmd) Run(ctx context.Context, p *process, cl *client.Clie
 	if f := run.CheckTemplateName(name); f != nil {
 		return run.FieldErrors{*f}
 	}
-	return c.save(ctx, p, cl, c.Format, name, client.TemplateInput{Text: string(data)})
+	return c.save(ctx, p, cl, c.Format, c.project(p), name, client.TemplateInput{Text: string(data)})
 }

@@ -10,7 +10,8 @@ import (
 )
 
 type templateListCmd struct {
-	Remote `embed:""`
+	Remote    `embed:""`
+	InProject `embed:""`
 }
 
 // templateList is the templates with the presets beside.
@@ -22,7 +23,7 @@ type templateList struct {
 // Run lists templates.
 func (c *templateListCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	items, _, err := pages(math.MaxInt, func(from string, n int) ([]run.Template, string, error) {
-		page, err := cl.Templates(ctx, client.TemplatesQuery{After: from, Limit: n})
+		page, err := cl.Templates(ctx, client.TemplatesQuery{ProjectsQuery: c.ofProjects(p), After: from, Limit: n})
 		return page.Items, page.Next, err
 	})
 	if err != nil {
@@ -37,7 +38,11 @@ func (c *templateListCmd) Run(ctx context.Context, p *process, cl *client.Client
 		return p.printJSON(list)
 	}
 	t := p.table("NAME", "VERSION", "SHAPE", "SAVED", "DESCRIPTION")
+	many := projects(list.Items, func(t run.Template) string { return t.Project })
 	for _, item := range list.Items {
+		if many {
+			item.Name = item.Project + "/" + item.Name
+		}
 		t.row(item.Name, strconv.Itoa(item.Version), item.Shape.String(), p.ago(item.CreatedAt), short(item.Description, 60))
 	}
 	for _, item := range list.Presets {

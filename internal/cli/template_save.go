@@ -16,13 +16,13 @@ type Saving struct {
 }
 
 // save sends a version, and prints what comes of it.
-func (s Saving) save(ctx context.Context, p *process, cl *client.Client, format, name string, body client.TemplateInput) error {
+func (s Saving) save(ctx context.Context, p *process, cl *client.Client, format, project, name string, body client.TemplateInput) error {
 	body.Description, body.Note = s.Description, s.Note
 	after := s.After
 	if s.New {
 		after = client.NewTemplate
 	}
-	t, err := cl.SaveTemplate(ctx, name, after, body)
+	t, err := cl.SaveTemplate(ctx, project, name, after, body)
 	if err != nil {
 		return err
 	}
@@ -34,11 +34,12 @@ func (s Saving) save(ctx context.Context, p *process, cl *client.Client, format,
 }
 
 type templateSaveCmd struct {
-	Remote  `embed:""`
-	Name    string `arg:"" help:"Name of the template."`
-	Start   `embed:""`
-	Changes `embed:""`
-	Saving  `embed:""`
+	Remote    `embed:""`
+	InProject `embed:""`
+	Name      string `arg:"" help:"Name of the template."`
+	Start     `embed:""`
+	Changes   `embed:""`
+	Saving    `embed:""`
 }
 
 // Run saves a version.
@@ -53,5 +54,5 @@ func (c *templateSaveCmd) Run(ctx context.Context, p *process, cl *client.Client
 	if err := c.apply(p, &src); err != nil {
 		return err
 	}
-	return c.save(ctx, p, cl, c.Format, c.Name, client.TemplateInput{Source: src})
+	return c.save(ctx, p, cl, c.Format, c.project(p), c.Name, client.TemplateInput{Source: src})
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -12,13 +13,14 @@ import (
 )
 
 type templateShowCmd struct {
-	Remote `embed:""`
-	Name   string `arg:"" placeholder:"NAME[@N]" help:"Name of the template, one version of it, or a preset."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	Name      string `arg:"" placeholder:"NAME[@N]" help:"Name of the template, one version of it, or a preset."`
 }
 
 // Run shows a template or a preset.
 func (c *templateShowCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	t, err := readTemplate(ctx, cl, c.Name)
+	t, err := readTemplate(ctx, cl, c.project(p), c.Name)
 	if err != nil {
 		return err
 	}
@@ -31,7 +33,7 @@ func (c *templateShowCmd) Run(ctx context.Context, p *process, cl *client.Client
 	} else {
 		rows.row("Template", t.Ref())
 	}
-	rows.pairs("Description", t.Description, "Note", t.Note, "Saved", p.when(t.CreatedAt), "By", t.Actor, "Shape", t.Shape.String())
+	rows.pairs("Project", t.Project, "Description", t.Description, "Note", t.Note, "Saved", p.when(t.CreatedAt), "By", t.Actor, "Shape", t.Shape.String())
 	rows.options(t.Options)
 	if err := rows.flush(); err != nil {
 		return err
@@ -59,8 +61,8 @@ func (t *table) options(o run.Options) {
 }
 
 // readTemplate reads a version of a template, or a preset as version 0 of one, by what diff and list call it: "mine", "mine@2",
-// "template:mine", "debug" or "preset:debug".
-func readTemplate(ctx context.Context, cl *client.Client, ref string) (run.Template, error) {
+// "template:mine", "debug" or "preset:debug"; "vision/mine" is one of another project.
+func readTemplate(ctx context.Context, cl *client.Client, project, ref string) (run.Template, error) {
 	kind, typed, found := strings.Cut(ref, ":")
 	if found && (kind == "template" || kind == "preset") {
 		ref = typed
@@ -68,11 +70,12 @@ func readTemplate(ctx context.Context, cl *client.Client, ref string) (run.Templ
 	if _, known := trainconf.PresetByName(ref); kind == "preset" || known && kind != "template" {
 		return readPreset(ctx, cl, ref)
 	}
-	name, version, ok := run.ParseTemplateRef(ref)
+	named, ok := run.ParseTemplateRef(ref)
 	if !ok {
 		return run.Template{}, run.NoTemplate(ref, 0)
 	}
-	return cl.Template(ctx, name, version)
+	named.Project = cmp.Or(named.Project, project)
+	return cl.Template(ctx, named)
 }
 
 // readPreset reads a preset as a template without a version.

@@ -12,7 +12,7 @@ func TestTemplatesAreKeptFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.cotrain("template", "list").want(t, exitDone, "debug-diloco", "preset")
-	c.cotrain("template", "save", "My-7B", "--preset", "7B", "--nodes", "2", "--description", "ours", "--note", "first", "--new", "--tags", "a").want(t, exitDone, "My-7B@1")
+	c.cotrain("template", "save", "My-7B", "--preset", "7B", "--nodes", "2", "--description", "ours", "--note", "first", "--new", "--tags", "a").want(t, exitDone, "default/My-7B@1")
 	c.cotrain("template", "save", "my-7b", "--preset", "7B", "--new").want(t, exitRefused, "There is a template My-7B already")
 	c.cotrain("template", "save", "my-7b", "--template", "my-7b", "--set", "optim.total_steps=100000", "--after", "1").want(t, exitDone, "My-7B@2")
 	c.cotrain("template", "save", "my-7b", "--template", "my-7b", "--set", "optim.total_steps=200000", "--after", "1").want(t, exitRefused, "newest version of My-7B is 2")

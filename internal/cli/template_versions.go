@@ -8,13 +8,14 @@ import (
 )
 
 type templateVersionsCmd struct {
-	Remote `embed:""`
-	Name   string `arg:"" help:"Name of the template."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	Name      string `arg:"" help:"Name of the template."`
 }
 
 // Run lists versions.
 func (c *templateVersionsCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	list, err := cl.TemplateVersions(ctx, c.Name)
+	list, err := cl.TemplateVersions(ctx, c.project(p), c.Name)
 	if err != nil {
 		return err
 	}

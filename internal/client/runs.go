@@ -11,6 +11,16 @@ import (
 
 const runsPath = "/api/v1/runs"
 
+// ProjectsQuery says of which projects to list something.
+type ProjectsQuery struct {
+	Project []string `query:"project,explode" maxItems:"100" doc:"Only what any of these projects owns; repeat it, or separate with commas. Left out, every project that you may see"`
+}
+
+// InProject says of which project something is that has a name there.
+type InProject struct {
+	Project string `query:"project" maxLength:"63" doc:"Project; left out, default"`
+}
+
 // runPath is the address of a run, or of what belongs to it, whatever was given as its ID.
 func runPath(id run.ID, rest string) string {
 	return runsPath + "/" + url.PathEscape(string(id)) + rest
@@ -18,7 +28,8 @@ func runPath(id run.ID, rest string) string {
 
 // Submission is a run as a client describes it.
 type Submission struct {
-	Name string `json:"name,omitempty" doc:"Name of the run, 1 to 100 characters; left out, that of the run which is cloned"`
+	Project string `json:"project,omitempty" maxLength:"63" doc:"Project of the run; left out, that of the run or template that it starts from, or the only one that you may submit to, or default"`
+	Name    string `json:"name,omitempty" doc:"Name of the run, 1 to 100 characters; left out, that of the run which is cloned"`
 	draft.Source
 }
 
@@ -40,6 +51,8 @@ func (c *Client) DryRun(ctx context.Context, s Submission) (out run.DryRun, err 
 
 // RunsQuery says which runs to list.
 type RunsQuery struct {
+	ProjectsQuery
+	Owner  string   `query:"owner" maxLength:"127" doc:"Only runs that the user with this login name submitted"`
 	State  []string `query:"state,explode" maxItems:"20" doc:"Only runs in any of these states; repeat it, or separate with commas"`
 	Text   string   `query:"text" maxLength:"200" doc:"Only runs whose name, ID, description or a tag contains this, in any case. One or two characters alone match where a word begins. Spaces between words and signs do not count"`
 	Sweep  string   `query:"sweep" maxLength:"60" doc:"Only runs of the sweep with this ID"`

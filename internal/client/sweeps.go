@@ -18,7 +18,8 @@ func sweepPath(id run.SweepID, rest string) string {
 
 // SweepInput is a sweep as a client describes it: what its runs have in common, and how they differ.
 type SweepInput struct {
-	Name string `json:"name" doc:"Name of the sweep; its runs add their number"`
+	Project string `json:"project,omitempty" maxLength:"63" doc:"Project of the sweep; left out, that of the run or template that it starts from, or the only one that you may submit to, or default"`
+	Name    string `json:"name" doc:"Name of the sweep; its runs add their number"`
 	draft.Source
 	Grid     []run.Axis          `json:"grid,omitempty" maxItems:"20" doc:"Every combination of these values, the last field fastest"`
 	List     []map[string]string `json:"list,omitempty" maxItems:"500" doc:"Instead of a grid: the values of each run, by field"`
@@ -38,6 +39,7 @@ func (c *Client) SubmitSweep(ctx context.Context, key string, in SweepInput) (ou
 
 // SweepsQuery says which sweeps to list.
 type SweepsQuery struct {
+	ProjectsQuery
 	Before string `query:"before" maxLength:"60" doc:"Cursor: the next of the previous page"`
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
 }

@@ -18,7 +18,8 @@ func templatePath(name, rest string) string { return templatesPath + "/" + url.P
 
 // TemplatesQuery says which templates to list.
 type TemplatesQuery struct {
-	After string `query:"after" maxLength:"80" doc:"Cursor: the next of the previous page"`
+	ProjectsQuery
+	After string `query:"after" maxLength:"130" doc:"Cursor: the next of the previous page"`
 	Limit int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
 }
 
@@ -35,12 +36,13 @@ func (c *Client) Templates(ctx context.Context, q TemplatesQuery) (TemplatePage,
 
 // TemplateQuery says which version of a template.
 type TemplateQuery struct {
+	InProject
 	Version int `query:"version" minimum:"0" maximum:"1000000000" doc:"0 for the newest"`
 }
 
-// Template reads a version of a template, 0 for the newest.
-func (c *Client) Template(ctx context.Context, name string, version int) (run.Template, error) {
-	return get[run.Template](ctx, c, templatePath(name, ""), TemplateQuery{version})
+// Template reads a version of a project's template, 0 for the newest.
+func (c *Client) Template(ctx context.Context, ref run.TemplateRef) (run.Template, error) {
+	return get[run.Template](ctx, c, templatePath(ref.Name, ""), TemplateQuery{InProject{ref.Project}, ref.Version})
 }
 
 // TemplateVersions is every version of a template.
@@ -48,9 +50,9 @@ type TemplateVersions struct {
 	Items []run.Template `json:"items" nullable:"false" doc:"Newest first"`
 }
 
-// TemplateVersions reads every version of a template.
-func (c *Client) TemplateVersions(ctx context.Context, name string) (TemplateVersions, error) {
-	return get[TemplateVersions](ctx, c, templatePath(name, "/versions"), nil)
+// TemplateVersions reads every version of a project's template.
+func (c *Client) TemplateVersions(ctx context.Context, project, name string) (TemplateVersions, error) {
+	return get[TemplateVersions](ctx, c, templatePath(name, "/versions"), InProject{project})
 }
 
 // TemplateInput is a version of a template as a client describes it.
@@ -67,9 +69,9 @@ type SavedTemplate struct {
 	Warnings []run.FieldError `json:"warnings,omitempty" nullable:"false" doc:"What is allowed and probably not meant"`
 }
 
-// SaveTemplate saves the next version of a template: after one that must be the newest, after any (0), or as the first
+// SaveTemplate saves the next version of a project's template: after one that must be the newest, after any (0), or as the first
 // ([NewTemplate]).
-func (c *Client) SaveTemplate(ctx context.Context, name string, after int, in TemplateInput) (out SavedTemplate, err error) {
+func (c *Client) SaveTemplate(ctx context.Context, project, name string, after int, in TemplateInput) (out SavedTemplate, err error) {
 	match, none := "", ""
 	switch {
 	case after == NewTemplate:
@@ -77,15 +79,15 @@ func (c *Client) SaveTemplate(ctx context.Context, name string, after int, in Te
 	case after > 0:
 		match = strconv.Quote(strconv.Itoa(after))
 	}
-	return out, c.send(ctx, http.MethodPut, templatePath(name, ""), in, &out, "If-Match", match, "If-None-Match", none)
+	return out, c.send(ctx, http.MethodPut, templatePath(name, encode(InProject{project})), in, &out, "If-Match", match, "If-None-Match", none)
 }
 
 // NewTemplate stands for the version before the first.
 const NewTemplate = -1
 
-// DeleteTemplate deletes a template with all its versions.
-func (c *Client) DeleteTemplate(ctx context.Context, name string) error {
-	return c.send(ctx, http.MethodDelete, templatePath(name, ""), nil, nil)
+// DeleteTemplate deletes a project's template with all its versions.
+func (c *Client) DeleteTemplate(ctx context.Context, project, name string) error {
+	return c.send(ctx, http.MethodDelete, templatePath(name, encode(InProject{project})), nil, nil)
 }
 
 // Preset is a built-in configuration.
@@ -109,7 +111,8 @@ func (c *Client) Presets(ctx context.Context) (PresetList, error) {
 
 // DiffQuery says what to compare.
 type DiffQuery struct {
-	A string `query:"a" required:"true" maxLength:"200" doc:"One side: run:r-0123456789, template:my-7B, template:my-7B@2 or preset:7B"`
+	InProject
+	A string `query:"a" required:"true" maxLength:"200" doc:"One side: run:r-0123456789, template:my-7B, template:my-7B@2, template:vision/my-7B or preset:7B"`
 	B string `query:"b" required:"true" maxLength:"200" doc:"The other side"`
 }
 
@@ -120,7 +123,7 @@ type Diff struct {
 	Changes []trainconf.Change `json:"changes" nullable:"false" doc:"Fields that differ, in the order of the form; values that mean the same are no change"`
 }
 
-// Diff compares two runs, templates or presets.
-func (c *Client) Diff(ctx context.Context, a, b string) (Diff, error) {
-	return get[Diff](ctx, c, "/api/v1/diff", DiffQuery{a, b})
+// Diff compares two runs, templates or presets. Templates without a project are of the given one.
+func (c *Client) Diff(ctx context.Context, project, a, b string) (Diff, error) {
+	return get[Diff](ctx, c, "/api/v1/diff", DiffQuery{InProject{project}, a, b})
 }

@@ -24,7 +24,7 @@ type Store interface {
 type Runs interface {
 	CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (run.Run, bool, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
-	RunByKey(ctx context.Context, key string) (run.Run, error)
+	RunByKey(ctx context.Context, project, key string) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	RunsAtNomad(ctx context.Context) ([]run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
@@ -36,18 +36,18 @@ type Runs interface {
 // Templates is the part of the store about templates.
 type Templates interface {
 	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
-	Template(ctx context.Context, name string, version int) (run.Template, error)
-	Templates(ctx context.Context) ([]run.Template, error)
-	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
-	DeleteTemplate(ctx context.Context, name string) error
+	Template(ctx context.Context, project, name string, version int) (run.Template, error)
+	Templates(ctx context.Context, in run.Projects) ([]run.Template, error)
+	TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error)
+	DeleteTemplate(ctx context.Context, project, name string) error
 }
 
 // Sweeps is the part of the store about sweeps.
 type Sweeps interface {
 	CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (run.Sweep, bool, error)
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
-	SweepByKey(ctx context.Context, key string) (run.Sweep, error)
-	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
+	SweepByKey(ctx context.Context, project, key string) (run.Sweep, error)
+	Sweeps(ctx context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error)
 	StopSweep(ctx context.Context, id run.SweepID, fn func(*store.Update) error) ([]store.Update, error)
 	DeleteSweep(ctx context.Context, id run.SweepID) error
 }
@@ -79,6 +79,7 @@ type Publisher interface {
 	Publish(topic, typ string, data any)
 	PublishRun(r run.Run, evs ...run.Event)
 	PublishMany(sweep run.SweepID)
+	PublishDeleted(r run.Run)
 }
 
 // Storage checks the paths of a configuration, where they can be seen; see package storage.

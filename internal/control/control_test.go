@@ -226,7 +226,7 @@ func TestSubmitNamesEveryProblemAtOnceAndStoresNothing(t *testing.T) {
 			}
 		}
 	}
-	if runs, err := r.store.Runs(t.Context(), run.RunFilter{Limit: 10}); err != nil || len(runs) != 0 {
+	if runs, err := r.store.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 10}); err != nil || len(runs) != 0 {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}
 }

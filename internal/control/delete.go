@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -35,8 +34,6 @@ func (c *Control) remove(ctx context.Context, actor string, r run.Run) error {
 		return err
 	}
 	c.o.Logger.Info("run deleted", "run", r.ID, "actor", actor)
-	for _, topic := range []string{feed.RunTopic(r.ID), feed.RunsTopic} {
-		c.o.Publisher.Publish(topic, feed.Deleted, map[string]run.ID{"id": r.ID})
-	}
+	c.o.Publisher.PublishDeleted(r)
 	return nil
 }

@@ -29,7 +29,7 @@ type draft struct {
 // prepare checks a submission and fills in defaults. It reports all problems at once, as [run.FieldErrors]; check, if
 // not nil, judges the paths.
 func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
-	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
+	s.Name, s.Options, s.Origin.Template = strings.TrimSpace(s.Name), tidyOptions(s.Options), templateIn(s.Project, s.Origin.Template)
 	errs := checkOrigin(s)
 	if bad := trainconf.ValidatePayload(s.Config); bad != nil {
 		return draft{}, append(errs, *bad)
@@ -66,9 +66,18 @@ func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
 	plan := effective.Plan(shape)
 	folder, _ := effective.Get("ckpt.path")
 	return draft{conf: req.Config, fixed: fixedFolders(effective), warns: warns, run: run.Run{
-		Name: s.Name, Preset: s.Preset, Config: s.Config, Shape: shape, Options: s.Options, Origin: s.Origin, State: run.Queued,
+		Project: s.Project, Name: s.Name, Preset: s.Preset, Config: s.Config, Shape: shape, Options: s.Options, Origin: s.Origin, State: run.Queued,
 		CheckpointPath: folder, StepsTotal: plan.StepsTotal, InnerSteps: plan.InnerSteps, CreatedAt: c.o.Now(),
 	}}, nil
+}
+
+// templateIn is a reference to a template as a run of a project has it: without the project if that is the same.
+func templateIn(project, ref string) string {
+	if named, ok := run.ParseTemplateRef(ref); ok && named.Project == project {
+		named.Project = ""
+		return named.String()
+	}
+	return ref
 }
 
 // exampleID has the length of every ID.

@@ -1,8 +1,10 @@
 package control
 
 import (
+	"cmp"
 	"context"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -15,7 +17,7 @@ func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, err
 	if err != nil {
 		return run.DryRun{}, err
 	}
-	bad, err := c.foldersInUse(ctx, d)
+	bad, err := c.foldersInUse(ctx, cmp.Or(s.Project, access.DefaultProject), d)
 	if err != nil {
 		return run.DryRun{}, err
 	}

@@ -32,7 +32,7 @@ func TestADryRunTellsAndChangesNothing(t *testing.T) {
 	if err != nil || got.Fits || got.Reason != "needs 2 nodes, the cluster has 1" || got.Places == nil || got.Parent != run.ParentUpdate {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	runs, err := r.store.Runs(t.Context(), run.RunFilter{Limit: 10})
+	runs, err := r.store.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 10})
 	if err != nil || len(runs) != 0 || len(r.cluster.Jobs()) != 0 || r.cluster.Calls("EnsureParent") != 0 {
 		t.Errorf("afterwards there are runs %v, jobs %v, %v", runs, r.cluster.Jobs(), err)
 	}

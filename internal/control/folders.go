@@ -33,8 +33,9 @@ func (c *Control) canonical(folder string) string {
 	return path.Clean(folder)
 }
 
-// foldersInUse returns an error for each folder of the drafts that a live run writes into.
-func (c *Control) foldersInUse(ctx context.Context, drafts ...draft) (run.FieldErrors, error) {
+// foldersInUse returns an error for each folder of the drafts, of a project, that a live run writes into: of any project, but
+// only that of the same one is named.
+func (c *Control) foldersInUse(ctx context.Context, project string, drafts ...draft) (run.FieldErrors, error) {
 	type place struct{ field, folder string }
 	mine := map[place]string{} // as written
 	for _, d := range drafts {
@@ -58,8 +59,12 @@ func (c *Control) foldersInUse(ctx context.Context, drafts ...draft) (run.FieldE
 				continue
 			}
 			delete(mine, at) // naming one run is enough
+			other := run.OfAnotherProject
+			if r.Project == project {
+				other = fmt.Sprintf("run %s (%s), which is %s", r.ID, fault.Quote(r.Name), r.State)
+			}
 			errs = append(errs, run.FieldError{
-				Field: field, Value: fault.Quote(given), Rule: fmt.Sprintf("is the folder of run %s (%s), which is %s: each would overwrite the other's files", r.ID, fault.Quote(r.Name), r.State),
+				Field: field, Value: fault.Quote(given), Rule: "is the folder of " + other + ": each would overwrite the other's files",
 				Fix: "use " + strings.TrimRight(fault.Quote(given), "/") + "/" + trainconf.RunPlaceholder + ", or wait until that run has ended",
 			})
 		}
@@ -70,7 +75,7 @@ func (c *Control) foldersInUse(ctx context.Context, drafts ...draft) (run.FieldE
 
 // reserveFolders calls create under the folder lock, if no live run writes into the drafts' folders. repeated reports
 // whether the submission was made before: its run already uses them.
-func (c *Control) reserveFolders(ctx context.Context, drafts []draft, repeated func() (bool, error), create func() error) error {
+func (c *Control) reserveFolders(ctx context.Context, project string, drafts []draft, repeated func() (bool, error), create func() error) error {
 	if !slices.ContainsFunc(drafts, func(d draft) bool { return len(d.fixed) > 0 }) {
 		return create()
 	}
@@ -81,7 +86,7 @@ func (c *Control) reserveFolders(ctx context.Context, drafts []draft, repeated f
 		return err
 	}
 	if !again {
-		bad, err := c.foldersInUse(ctx, drafts...)
+		bad, err := c.foldersInUse(ctx, project, drafts...)
 		if err != nil {
 			return err
 		}
@@ -107,7 +112,7 @@ type RunLister interface {
 
 // eachUnended calls fn for every run that has not ended.
 func eachUnended(ctx context.Context, runs RunLister, fn func(run.Run)) error {
-	f := run.RunFilter{Limit: 1000}
+	f := run.RunFilter{Projects: run.AllProjects(), Limit: 1000}
 	for _, s := range run.States() {
 		if !s.Terminal() {
 			f.States = append(f.States, s)

@@ -1,30 +1,34 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
 // Submit validates a submission and stores it as a queued run; the queue sends it to Nomad, which may be down now.
-// Invalid fields, and folders in use by a live run, are [run.FieldErrors], all at once. A repeated Key returns the first
-// submission's run, or [fault.ErrConflict] if the settings differ.
+// Invalid fields, and folders in use by a live run, are [run.FieldErrors], all at once. A repeated Key returns the run of
+// the project's first submission with it, or [fault.ErrConflict] if the settings differ.
 func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
 	s.Origin.Sweep, s.Origin.Point = "", nil // only SubmitSweep sets these
+	s.Project = cmp.Or(s.Project, access.DefaultProject)
 	d, err := c.prepare(s, c.paths(ctx))
 	if err != nil {
 		return run.Run{}, err
 	}
+	d.run.Owner = actor
 	var stored run.Run
 	created := false
-	err = c.reserveFolders(ctx, []draft{d}, func() (bool, error) {
+	err = c.reserveFolders(ctx, s.Project, []draft{d}, func() (bool, error) {
 		if s.Key == "" {
 			return false, nil
 		}
-		_, err := c.o.Store.RunByKey(ctx, s.Key)
+		_, err := c.o.Store.RunByKey(ctx, s.Project, s.Key)
 		return found(err)
 	}, func() (err error) {
 		stored, created, err = c.create(ctx, actor, d, s.Key)

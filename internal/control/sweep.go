@@ -1,12 +1,14 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
@@ -16,9 +18,10 @@ import (
 // SubmitSweep checks every run of a sweep and stores them all at once; the queue sends them. Errors are those of Submit,
 // with the point in the rule.
 func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error) {
-	key := s.Key
+	key, project := s.Key, cmp.Or(s.Project, access.DefaultProject)
 	s.Name, s.Options = strings.TrimSpace(s.Name), tidyOptions(s.Options)
-	s.Key, s.Origin.Sweep, s.Origin.Point = "", "", nil
+	s.Key, s.Project, s.Origin.Sweep, s.Origin.Point = "", "", "", nil
+	s.Origin.Template = templateIn(project, s.Origin.Template)
 	errs := checkOrigin(run.Submission{Key: key, Preset: s.Preset, Origin: s.Origin})
 	fields, bad := checkSpec(s)
 	if errs = append(errs, bad...); len(errs) > 0 {
@@ -28,18 +31,18 @@ func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec
 	if err != nil {
 		return run.Sweep{}, err
 	}
-	sw := run.Sweep{Name: s.Name, Spec: s, Fields: fields, CreatedAt: c.o.Now(), Actor: actor}
+	sw := run.Sweep{Project: project, Name: s.Name, Spec: s, Fields: fields, CreatedAt: c.o.Now(), Actor: actor}
 	drafts := make([]draft, len(points))
 	for i, p := range points {
 		drafts[i] = p.draft
 	}
 	var stored run.Sweep
 	created := false
-	err = c.reserveFolders(ctx, drafts, func() (bool, error) {
+	err = c.reserveFolders(ctx, project, drafts, func() (bool, error) {
 		if key == "" {
 			return false, nil
 		}
-		_, err := c.o.Store.SweepByKey(ctx, key)
+		_, err := c.o.Store.SweepByKey(ctx, project, key)
 		return found(err)
 	}, func() (err error) {
 		stored, created, err = c.createSweep(ctx, sw, key, points)
@@ -72,7 +75,7 @@ func (c *Control) createSweep(ctx context.Context, sw run.Sweep, key string, poi
 			if err != nil {
 				return sw, false, err
 			}
-			r.Origin.Sweep, r.CreatedAt = sw.ID, sw.CreatedAt
+			r.Project, r.Owner, r.Origin.Sweep, r.CreatedAt = sw.Project, sw.Actor, sw.ID, sw.CreatedAt
 			runs = append(runs, r)
 			evs = append(evs, submitted(r, sw.Actor, ", with "+describe(p.values)))
 		}
@@ -88,9 +91,9 @@ func (c *Control) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) 
 	return c.o.Store.Sweep(ctx, id)
 }
 
-// Sweeps returns up to limit sweeps older than before ("" for the newest), newest first.
-func (c *Control) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
-	return c.o.Store.Sweeps(ctx, before, limit)
+// Sweeps returns up to limit sweeps of projects, older than before ("" for the newest), newest first.
+func (c *Control) Sweeps(ctx context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error) {
+	return c.o.Store.Sweeps(ctx, in, before, limit)
 }
 
 // live counts the runs of a sweep that have not ended.
@@ -147,7 +150,7 @@ func (c *Control) DeleteSweep(ctx context.Context, actor string, id run.SweepID)
 	if n := live(sw); n > 0 {
 		return fault.New(fault.ErrNotEnded, fmt.Sprintf("%d runs of sweep %s have not ended, so it cannot be deleted.", n, id), "Stop it first, and wait until all of its runs have ended.")
 	}
-	runs, err := c.o.Store.Runs(ctx, run.RunFilter{Sweep: id, Limit: 1000})
+	runs, err := c.o.Store.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), Sweep: id, Limit: 1000})
 	if err != nil {
 		return err
 	}

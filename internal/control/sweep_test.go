@@ -26,7 +26,7 @@ func grid() run.SweepSpec {
 // runsOf returns a sweep's runs in the order of its points.
 func (r *rig) runsOf(t *testing.T, id run.SweepID) []run.Run {
 	t.Helper()
-	runs, err := r.store.Runs(t.Context(), run.RunFilter{Sweep: id, Limit: 1000})
+	runs, err := r.store.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Sweep: id, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestASweepMakesARunOfEveryPoint(t *testing.T) {
 	if err != nil || stored.Spec.Parallel != 2 || stored.Spec.Config != saving || len(stored.Spec.Points()) != 4 {
 		t.Errorf("stored as %+v, %v", stored, err)
 	}
-	if list, err := r.control.Sweeps(t.Context(), "", 10); err != nil || len(list) != 1 || list[0].ID != sw.ID {
+	if list, err := r.control.Sweeps(t.Context(), run.AllProjects(), "", 10); err != nil || len(list) != 1 || list[0].ID != sw.ID {
 		t.Errorf("list is %+v, %v", list, err)
 	}
 }
@@ -155,10 +155,10 @@ func TestEveryPointOfASweepIsCheckedBeforeAnythingIsStored(t *testing.T) {
 			t.Errorf("%s: %d errors:\n%v", tc.name, len(fes), err)
 		}
 	}
-	if n, err := r.store.CountRuns(t.Context(), ""); err != nil || len(n) != 0 {
+	if n, err := r.store.CountRuns(t.Context(), run.RunFilter{Projects: run.AllProjects(), Text: ""}); err != nil || len(n) != 0 {
 		t.Errorf("runs were stored: %v, %v", n, err)
 	}
-	if list, err := r.control.Sweeps(t.Context(), "", 10); err != nil || len(list) != 0 {
+	if list, err := r.control.Sweeps(t.Context(), run.AllProjects(), "", 10); err != nil || len(list) != 0 {
 		t.Errorf("sweeps were stored: %v, %v", list, err)
 	}
 }

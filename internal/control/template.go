@@ -1,11 +1,13 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -13,8 +15,8 @@ import (
 // maxNote is the most characters of a version's note.
 const maxNote = 200
 
-// SaveTemplate stores the next version of a template; unchanged content returns the newest version instead. Invalid
-// input is [run.FieldErrors]; warnings do not count. Preset names are taken.
+// SaveTemplate stores the next version of a template of a project, the default one if it names none; unchanged content
+// returns the newest version instead. Invalid input is [run.FieldErrors]; warnings do not count. Preset names are taken.
 //
 // The newest version must be follows (0 for none, [run.AnyVersion] for any), else it is [run.OutdatedError].
 func (c *Control) SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error) {
@@ -22,12 +24,12 @@ func (c *Control) SaveTemplate(ctx context.Context, actor string, t run.Template
 	if errs := checkTemplate(t); len(errs) > 0 {
 		return run.Template{}, errs
 	}
-	t.Actor, t.CreatedAt = actor, c.o.Now()
+	t.Project, t.Actor, t.CreatedAt = cmp.Or(t.Project, access.DefaultProject), actor, c.o.Now()
 	stored, err := c.o.Store.SaveTemplate(ctx, t, follows)
 	if err != nil {
 		return run.Template{}, err
 	}
-	c.o.Logger.Info("template saved", "template", stored.Ref(), "actor", actor)
+	c.o.Logger.Info("template saved", "project", stored.Project, "template", stored.Ref(), "actor", actor)
 	return stored, nil
 }
 
@@ -64,27 +66,28 @@ func checkTemplate(t run.Template) run.FieldErrors {
 	return append(errs, bad...)
 }
 
-// Templates returns the newest version of every template, by name, without presets.
-func (c *Control) Templates(ctx context.Context) ([]run.Template, error) {
-	return c.o.Store.Templates(ctx)
+// Templates returns the newest version of every template of projects, by name, without presets.
+func (c *Control) Templates(ctx context.Context, in run.Projects) ([]run.Template, error) {
+	return c.o.Store.Templates(ctx, in)
 }
 
-// Template returns a version of a template (0 for the newest), or [fault.ErrNotFound].
-func (c *Control) Template(ctx context.Context, name string, version int) (run.Template, error) {
-	return c.o.Store.Template(ctx, name, version)
+// Template returns a version of a project's template (0 for the newest), or [fault.ErrNotFound].
+func (c *Control) Template(ctx context.Context, project, name string, version int) (run.Template, error) {
+	return c.o.Store.Template(ctx, cmp.Or(project, access.DefaultProject), name, version)
 }
 
-// TemplateVersions returns every version of a template, newest first, or [fault.ErrNotFound].
-func (c *Control) TemplateVersions(ctx context.Context, name string) ([]run.Template, error) {
-	return c.o.Store.TemplateVersions(ctx, name)
+// TemplateVersions returns every version of a project's template, newest first, or [fault.ErrNotFound].
+func (c *Control) TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error) {
+	return c.o.Store.TemplateVersions(ctx, cmp.Or(project, access.DefaultProject), name)
 }
 
-// DeleteTemplate removes a template with all its versions, or returns [fault.ErrNotFound]. Its runs stay and still name
+// DeleteTemplate removes a project's template with all its versions, or returns [fault.ErrNotFound]. Its runs stay and still name
 // it.
-func (c *Control) DeleteTemplate(ctx context.Context, actor, name string) error {
-	if err := c.o.Store.DeleteTemplate(ctx, name); err != nil {
+func (c *Control) DeleteTemplate(ctx context.Context, actor, project, name string) error {
+	project = cmp.Or(project, access.DefaultProject)
+	if err := c.o.Store.DeleteTemplate(ctx, project, name); err != nil {
 		return err
 	}
-	c.o.Logger.Info("template deleted", "template", name, "actor", actor)
+	c.o.Logger.Info("template deleted", "project", project, "template", name, "actor", actor)
 	return nil
 }

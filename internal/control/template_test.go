@@ -35,14 +35,14 @@ func TestTemplatesHaveVersions(t *testing.T) {
 	if err != nil || second.Version != 2 {
 		t.Errorf("second is %+v, %v", second, err)
 	}
-	list, err := r.control.Templates(t.Context())
+	list, err := r.control.Templates(t.Context(), run.AllProjects())
 	if err != nil || len(list) != 1 || list[0].Version != 2 {
 		t.Errorf("list is %+v, %v", list, err)
 	}
-	if got, err := r.control.Template(t.Context(), "mine", 1); err != nil || got.Shape.Nodes != 2 {
+	if got, err := r.control.Template(t.Context(), "default", "mine", 1); err != nil || got.Shape.Nodes != 2 {
 		t.Errorf("version 1 is %+v, %v", got, err)
 	}
-	if all, err := r.control.TemplateVersions(t.Context(), "mine"); err != nil || len(all) != 2 || all[0].Version != 2 {
+	if all, err := r.control.TemplateVersions(t.Context(), "default", "mine"); err != nil || len(all) != 2 || all[0].Version != 2 {
 		t.Errorf("versions are %+v, %v", all, err)
 	}
 	s := submission()
@@ -51,13 +51,13 @@ func TestTemplatesHaveVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.control.DeleteTemplate(t.Context(), "me", "Mine"); err != nil {
+	if err := r.control.DeleteTemplate(t.Context(), "me", "default", "Mine"); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := r.store.Run(t.Context(), made.ID); err != nil || got.Origin.Template != "mine@2" || got.Config != made.Config {
 		t.Errorf("a run made from it is %+v, %v", got, err)
 	}
-	for what, err := range map[string]error{"delete": r.control.DeleteTemplate(t.Context(), "me", "mine"), "read": errorOf(r.control.Template(t.Context(), "mine", 0))} {
+	for what, err := range map[string]error{"delete": r.control.DeleteTemplate(t.Context(), "me", "default", "mine"), "read": errorOf(r.control.Template(t.Context(), "default", "mine", 0))} {
 		if !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("%s after it is gone: %v", what, err)
 		}
@@ -103,7 +103,7 @@ func TestTemplatesAreChecked(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 	}
-	if list, err := r.control.Templates(t.Context()); err != nil || len(list) != 0 {
+	if list, err := r.control.Templates(t.Context(), run.AllProjects()); err != nil || len(list) != 0 {
 		t.Errorf("stored all the same: %v, %v", list, err)
 	}
 	warned := mine()
@@ -127,7 +127,7 @@ func TestTemplatesSavedAtOnceEachGetAVersion(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	all, err := r.control.TemplateVersions(t.Context(), "mine")
+	all, err := r.control.TemplateVersions(t.Context(), "default", "mine")
 	if err != nil || len(all) < 8 || len(all) > 16 {
 		t.Fatalf("%d versions, %v", len(all), err)
 	}

@@ -95,7 +95,7 @@ func (c *Control) stopUnrecorded(ctx context.Context, actor string, id run.ID, c
 }
 
 func (c *Control) stopSweepUnrecorded(ctx context.Context, actor string, id run.SweepID, cause error) error {
-	runs, err := c.o.Store.Runs(ctx, run.RunFilter{Sweep: id, Limit: run.MaxSweepRuns})
+	runs, err := c.o.Store.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), Sweep: id, Limit: run.MaxSweepRuns})
 	if err != nil {
 		return err
 	}

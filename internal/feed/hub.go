@@ -2,6 +2,7 @@ package feed
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,9 @@ const (
 	SystemTopic = "system"
 )
 
+// RunsOf is the topic of one project's runs; [RunsTopic] has those of all.
+func RunsOf(project string) string { return RunsTopic + ":" + project }
+
 // RunTopic is the topic of one run.
 func RunTopic(id run.ID) string { return "run:" + string(id) }
 
@@ -42,6 +46,8 @@ type Message struct {
 
 	// Run is the run of a state, for topics with many runs; "" for other messages.
 	Run run.ID `json:"-"`
+	// Project is that of the run that it is about; "" for other messages, which tell nothing of any.
+	Project string `json:"-"`
 }
 
 // Samples updates a run's curves by column: series[metric][statistic][i] belongs to steps[i]; null where absent.
@@ -154,7 +160,7 @@ func (h *Hub) HasViewers(name string) bool {
 	return t != nil && t.viewers > 0
 }
 
-// PublishRun publishes a run and its events to its viewers, and its state to those of its sweep and the list. States
+// PublishRun publishes a run and its events to its viewers, and its state to those of its sweep and the lists. States
 // older than the last are dropped. Configuration, environment and arguments never change and are left out.
 func (h *Hub) PublishRun(r run.Run, evs ...run.Event) {
 	for _, ev := range evs {
@@ -166,20 +172,45 @@ func (h *Hub) PublishRun(r run.Run, evs ...run.Event) {
 func (h *Hub) publishRun(r run.Run) {
 	r.Config, r.Options.Env, r.Options.Args = "", nil, nil
 	m := encode(State, r)
-	m.Run = r.ID
+	m.Run, m.Project = r.ID, r.Project
 	h.publish(RunTopic(r.ID), m)
 	if r.Origin.Sweep != "" {
 		h.publish(SweepTopic(r.Origin.Sweep), m)
 	}
 	h.publish(RunsTopic, m)
+	h.publish(RunsOf(r.Project), m)
 }
 
-// PublishMany tells viewers of a sweep and the list to read the snapshot, since many runs changed.
+// PublishDeleted tells viewers of a run and of the lists that it is deleted.
+func (h *Hub) PublishDeleted(r run.Run) {
+	m := encode(Deleted, map[string]run.ID{"id": r.ID})
+	m.Project = r.Project
+	for _, topic := range []string{RunTopic(r.ID), RunsTopic, RunsOf(r.Project)} {
+		h.publish(topic, m)
+	}
+}
+
+// PublishMany tells viewers of a sweep and the lists to read the snapshot, since many runs changed.
 func (h *Hub) PublishMany(sweep run.SweepID) {
 	if sweep != "" {
 		h.Publish(SweepTopic(sweep), Gap, struct{}{})
 	}
-	h.Publish(RunsTopic, Gap, struct{}{})
+	for _, list := range h.lists() {
+		h.Publish(list, Gap, struct{}{})
+	}
+}
+
+// lists returns the topics of lists. Those that do not exist begin behind what pages know of them, which is a gap, too.
+func (h *Hub) lists() (names []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.base++
+	for name := range h.topics {
+		if name == RunsTopic || strings.HasPrefix(name, RunsTopic+":") {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Publish sends data as JSON to a topic, at a cost independent of the viewers. Data that JSON cannot hold becomes a

@@ -17,7 +17,7 @@ const module = "github.com/cotrain/cotrain/"
 // words are the packages that every other may import. They stand on the standard library, and on each other as listed.
 var words = map[string][]string{
 	"internal/fault":  {},
-	"internal/run":    {"internal/fault"},
+	"internal/run":    {"internal/access", "internal/fault"},
 	"internal/access": {"internal/fault"},
 	"internal/audit":  {"internal/access", "internal/fault"},
 }

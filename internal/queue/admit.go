@@ -1,14 +1,16 @@
 package queue
 
-import (
-	"fmt"
+import "github.com/cotrain/cotrain/internal/run"
 
-	"github.com/cotrain/cotrain/internal/run"
-)
+// Ref is a run as the reasons of others name it: only those of the same project may.
+type Ref struct {
+	ID      run.ID
+	Project string
+}
 
 // Waiting is a run that waits only for its turn and room.
 type Waiting struct {
-	ID  run.ID
+	Run Ref
 	Fit *run.Fit // shared by all runs of a shape
 	// Disputed is true when Nomad's scheduler and the numbers have long disagreed about this shape. Brief disagreement,
 	// while workers end, means that both must agree.
@@ -17,7 +19,7 @@ type Waiting struct {
 
 // Sent is a run that was sent and whose workers are not all in the lists behind the fits.
 type Sent struct {
-	ID      run.ID
+	Run     Ref
 	Fit     *run.Fit
 	Workers int // missing from the lists
 }
@@ -32,7 +34,7 @@ type Decision struct {
 // Admit decides which runs, given in queue order, are sent now. The rules are in the package documentation. It is pure,
 // and its time depends on shapes and nodes more than on runs.
 func Admit(waiting []Waiting, sent []Sent) []Decision {
-	a := admission{first: map[*run.Fit]run.ID{}, costs: map[[2]*run.Fit]int{}}
+	a := admission{first: map[*run.Fit]Ref{}, costs: map[[2]*run.Fit]int{}}
 	for _, s := range sent {
 		a.add(s)
 	}
@@ -40,18 +42,18 @@ func Admit(waiting []Waiting, sent []Sent) []Decision {
 	for _, w := range waiting {
 		reason := a.whyNot(w)
 		if reason == "" {
-			a.add(Sent{ID: w.ID, Fit: w.Fit, Workers: w.Fit.Workers})
+			a.add(Sent{Run: w.Run, Fit: w.Fit, Workers: w.Fit.Workers})
 		}
-		out = append(out, Decision{ID: w.ID, Send: reason == "", Reason: reason})
+		out = append(out, Decision{ID: w.Run.ID, Send: reason == "", Reason: reason})
 	}
 	return out
 }
 
 // admission is the decisions so far.
 type admission struct {
-	sent  []Sent              // merged by shape under the first ID
+	sent  []Sent              // merged by shape under the first run
 	ahead []Waiting           // the first unsent run of each shape that reserves room
-	first map[*run.Fit]run.ID // the first unsent run of each shape
+	first map[*run.Fit]Ref    // the first unsent run of each shape
 	costs map[[2]*run.Fit]int // see costs; by taker and victim
 }
 
@@ -68,22 +70,22 @@ func (a *admission) add(s Sent) {
 // whyNot returns the reason not to send a run, or "".
 func (a *admission) whyNot(w Waiting) string {
 	if first, ok := a.first[w.Fit]; ok { // what blocks the first of a shape blocks the rest
-		return behind(first)
+		return w.behind(first)
 	}
 	room, rival := a.room(w.Fit)
 	reason := ""
 	if first := a.blocker(w.Fit); !w.Fit.Now {
 		reason = w.Fit.Reason
-	} else if first != "" {
-		reason = behind(first)
+	} else if first != (Ref{}) {
+		reason = w.behind(first)
 	} else if !w.Disputed && w.Fit.Free() < w.Fit.Workers {
 		reason = "waits for workers that are ending on nodes that it needs"
-	} else if rival != "" {
-		reason = fmt.Sprintf("waits until Nomad has placed the workers of run %s", rival)
+	} else if rival != (Ref{}) {
+		reason = "waits until Nomad has placed the workers of " + w.named(rival)
 	} else {
 		return ""
 	}
-	a.first[w.Fit] = w.ID
+	a.first[w.Fit] = w.Run
 	// Reserve only room that the console's own runs or a placement will free, and that the numbers know of.
 	if w.Fit.Now || w.Fit.Freed() >= w.Fit.Workers && (room < w.Fit.Workers || !w.Disputed) {
 		a.ahead = append(a.ahead, w)
@@ -91,21 +93,29 @@ func (a *admission) whyNot(w Waiting) string {
 	return reason
 }
 
-func behind(first run.ID) string {
-	return fmt.Sprintf("waits for run %s, which comes first and needs the same nodes", first)
+func (w Waiting) behind(first Ref) string {
+	return "waits for " + w.named(first) + ", which comes first and needs the same nodes"
+}
+
+// named is another run as this one's reason may name it.
+func (w Waiting) named(other Ref) string {
+	if other.Project != w.Run.Project {
+		return run.OfAnotherProject
+	}
+	return "run " + string(other.ID)
 }
 
 // room is how many workers of a shape certainly fit, wherever Nomad puts what was sent. rival is the first sent run that
 // makes it too little, or that would get too little itself.
-func (a *admission) room(f *run.Fit) (room int, rival run.ID) {
+func (a *admission) room(f *run.Fit) (room int, rival Ref) {
 	room = a.beside(f)
 	for _, s := range a.sent {
 		takes, loses := a.cost(s.Fit, f), a.cost(f, s.Fit)
 		if (takes > 0 && room < f.Workers) || (loses > 0 && a.beside(s.Fit) < f.Workers*loses) {
-			return room, s.ID
+			return room, s.Run
 		}
 	}
-	return room, ""
+	return room, Ref{}
 }
 
 // beside is how many places are left for a shape when everything sent is placed in the worst way.
@@ -160,14 +170,14 @@ func shared(a, b *run.Fit, fn func(a, b run.NodeFit)) {
 	}
 }
 
-// blocker returns the first run ahead that a shape could take something from, or "".
-func (a *admission) blocker(f *run.Fit) run.ID {
+// blocker returns the first run ahead that a shape could take something from, or none.
+func (a *admission) blocker(f *run.Fit) Ref {
 	for _, w := range a.ahead {
 		if a.takes(f, w.Fit) {
-			return w.ID
+			return w.Run
 		}
 	}
-	return ""
+	return Ref{}
 }
 
 // takes reports whether workers of f could take what first is waiting for. They cannot if they never share a node, nor

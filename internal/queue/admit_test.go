@@ -21,6 +21,7 @@ type node struct {
 
 // job is a shape in the mind.
 type job struct {
+	project string
 	workers int
 	need    run.Resources
 	model   string // "" for any
@@ -74,7 +75,7 @@ func (j job) fit(nodes []node) *run.Fit {
 func decide(nodes []node, sent []queue.Sent, jobs ...job) (names string, reasons []string) {
 	var waiting []queue.Waiting
 	for i, j := range jobs {
-		waiting = append(waiting, queue.Waiting{ID: run.ID(rune('a' + i)), Fit: j.fit(nodes), Disputed: j.odd})
+		waiting = append(waiting, queue.Waiting{Run: queue.Ref{ID: run.ID(rune('a' + i)), Project: j.project}, Fit: j.fit(nodes), Disputed: j.odd})
 	}
 	for _, d := range queue.Admit(waiting, sent) {
 		if d.Send {
@@ -121,15 +122,15 @@ func TestAdmission(t *testing.T) {
 		"workers that are ending are waited for":        {nodes: a100, jobs: []job{{workers: 5, need: run.Resources{GPUs: 1}, lax: true}, wants(1, 1, "")}, why: []string{"a waits for workers that are ending on nodes that it needs", "b waits for run a, which comes first and needs the same nodes"}},
 		"but not for ever":                              {nodes: a100, jobs: []job{{workers: 5, need: run.Resources{GPUs: 1}, lax: true, odd: true}}, want: "a"},
 		"what was sent and is not placed is counted": {
-			nodes: a100, sent: []queue.Sent{{ID: "x", Fit: wants(3, 1, "").fit(a100), Workers: 3}}, jobs: []job{wants(2, 1, "")},
+			nodes: a100, sent: []queue.Sent{{Run: queue.Ref{ID: "x"}, Fit: wants(3, 1, "").fit(a100), Workers: 3}}, jobs: []job{wants(2, 1, "")},
 			why: []string{"a waits until Nomad has placed the workers of run x"},
 		},
-		"as far as it is not placed": {nodes: a100, sent: []queue.Sent{{ID: "x", Fit: wants(3, 1, "").fit(a100), Workers: 2}}, jobs: []job{wants(2, 1, "")}, want: "a"},
+		"as far as it is not placed": {nodes: a100, sent: []queue.Sent{{Run: queue.Ref{ID: "x"}, Fit: wants(3, 1, "").fit(a100), Workers: 2}}, jobs: []job{wants(2, 1, "")}, want: "a"},
 		"in the worst of places": {
-			nodes: mixed, sent: []queue.Sent{{ID: "x", Fit: wants(1, 1, "").fit(mixed), Workers: 1}}, jobs: []job{wants(1, 4, "")},
+			nodes: mixed, sent: []queue.Sent{{Run: queue.Ref{ID: "x"}, Fit: wants(1, 1, "").fit(mixed), Workers: 1}}, jobs: []job{wants(1, 4, "")},
 			why: []string{"a waits until Nomad has placed the workers of run x"},
 		},
-		"but not on nodes where it cannot be": {nodes: mixed, sent: []queue.Sent{{ID: "x", Fit: wants(1, 1, "A100").fit(mixed), Workers: 1}}, jobs: []job{wants(1, 4, "")}, want: "a"},
+		"but not on nodes where it cannot be": {nodes: mixed, sent: []queue.Sent{{Run: queue.Ref{ID: "x"}, Fit: wants(1, 1, "A100").fit(mixed), Workers: 1}}, jobs: []job{wants(1, 4, "")}, want: "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -215,13 +216,13 @@ func (p *play) round() {
 	var waiting []queue.Waiting
 	var sent []queue.Sent
 	for _, r := range p.waiting {
-		waiting = append(waiting, queue.Waiting{ID: r.id, Fit: fits[r.job], Disputed: p.jobs[r.job].site})
+		waiting = append(waiting, queue.Waiting{Run: queue.Ref{ID: r.id}, Fit: fits[r.job], Disputed: p.jobs[r.job].site})
 	}
 	settled := true
 	for _, r := range p.sent {
 		if r.left > 0 {
 			settled = false
-			sent = append(sent, queue.Sent{ID: r.id, Fit: fits[r.job], Workers: r.left})
+			sent = append(sent, queue.Sent{Run: queue.Ref{ID: r.id}, Fit: fits[r.job], Workers: r.left})
 		}
 	}
 	var still []*played
@@ -327,7 +328,7 @@ func TestAdmissionOfManyRunsCostsLittle(t *testing.T) {
 	var waiting []queue.Waiting
 	fit := job{workers: 1, need: run.Resources{GPUs: 1, CPU: 1, Memory: 1}}.fit(nodes)
 	for i := range 5000 {
-		waiting = append(waiting, queue.Waiting{ID: run.ID(fmt.Sprint(i)), Fit: fit})
+		waiting = append(waiting, queue.Waiting{Run: queue.Ref{ID: run.ID(fmt.Sprint(i))}, Fit: fit})
 	}
 	sent := 0
 	for _, d := range queue.Admit(waiting, nil) {

@@ -63,7 +63,7 @@ func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more 
 	}
 	waiting := make([]Waiting, 0, len(batch))
 	for _, r := range batch {
-		waiting = append(waiting, Waiting{ID: r.ID, Fit: r.fit, Disputed: q.isDisputed(r.group.Shape)})
+		waiting = append(waiting, Waiting{Run: Ref{r.ID, r.Project}, Fit: r.fit, Disputed: q.isDisputed(r.group.Shape)})
 	}
 	taken := map[run.SweepID]int{}
 	for i, d := range Admit(waiting, unseen) {
@@ -84,7 +84,7 @@ func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more 
 }
 
 func (q *Queue) sendCandidate(ctx context.Context, r candidate) error {
-	q.view.sent[r.ID] = &placing{shape: r.group.Shape, missing: r.group.Shape.Nodes}
+	q.view.sent[r.ID] = &placing{project: r.Project, shape: r.group.Shape, missing: r.group.Shape.Nodes}
 	err := q.sendAttempt(ctx, r.ID, r.Attempt > 0)
 	if err != nil {
 		delete(q.view.sent, r.ID)

@@ -36,6 +36,7 @@ const disputeAfter = 2 * time.Minute
 
 // placing is a run whose workers are not all in the view.
 type placing struct {
+	project string
 	shape   run.Shape
 	job     string // "" while unknown
 	seen    int    // workers seen before the view was read
@@ -57,7 +58,7 @@ func (q *Queue) look(ctx context.Context) error {
 		p.job, p.seen = "", p.shape.Nodes
 	}
 	for _, u := range unplaced {
-		v.sent[u.ID] = &placing{shape: u.Shape, job: u.JobID, seen: u.Placed}
+		v.sent[u.ID] = &placing{project: u.Project, shape: u.Shape, job: u.JobID, seen: u.Placed}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -139,7 +140,7 @@ func (q *Queue) unseen(ctx context.Context) ([]Sent, error) {
 			return nil, err
 		}
 		if err == nil { // else its job can no longer be described, so its needs are unknown
-			out = append(out, Sent{ID: id, Fit: f, Workers: p.missing})
+			out = append(out, Sent{Run: Ref{id, p.project}, Fit: f, Workers: p.missing})
 		}
 	}
 	return out, nil

@@ -12,7 +12,7 @@ func (r *Run) Priority() int { return cmp.Or(r.Options.Priority, DefaultPriority
 // QueuePlace is a run's place in the queue: by priority, then oldest first.
 type QueuePlace struct {
 	Position int     `json:"position"` // 1 is next
-	Ahead    []Ahead `json:"ahead"`    // the next runs to be sent, at most three
+	Ahead    []Ahead `json:"ahead"`    // the next runs to be sent, at most three; without name and ID those of other projects
 }
 
 // Ahead is a run further ahead in the queue.
@@ -25,6 +25,10 @@ type Ahead struct {
 func (l QueuePlace) String() string {
 	var names []string
 	for _, a := range l.Ahead {
+		if a.ID == "" {
+			names = append(names, OfAnotherProject)
+			continue
+		}
 		names = append(names, fmt.Sprintf("%s (%s)", a.Name, a.ID))
 	}
 	out := l.Ordinal() + " in the queue"

@@ -101,8 +101,12 @@ func ParseID(s string) (ID, error) {
 
 // Run is what a user submitted, and its current state.
 type Run struct {
-	ID     ID     `json:"id"`
-	Name   string `json:"name"`
+	ID   ID     `json:"id"`
+	Name string `json:"name"`
+	// Project owns it for ever, and Owner is the login name of who submitted it, "" in old databases.
+	Project string `json:"project"`
+	Owner   string `json:"owner,omitempty"`
+
 	Preset string `json:"preset,omitempty"` // the preset it was made from, or ""
 	Config string `json:"config"`           // CotrainCore TOML, exactly as dispatched
 	Shape  Shape  `json:"shape"`

@@ -30,7 +30,7 @@ type Axis struct {
 	Values []string `json:"values"`
 }
 
-// SweepSpec is a submission and how to vary it. Exactly one of Grid and List is set.
+// SweepSpec is a submission and how to vary it. Exactly one of Grid and List is set. That of a [Sweep] has no Project.
 type SweepSpec struct {
 	Submission
 	Grid []Axis              `json:"grid,omitempty"` // all combinations, last axis fastest
@@ -68,6 +68,7 @@ func (s SweepSpec) Points() []map[string]string {
 // Sweep is a group of runs that differ in a few fields.
 type Sweep struct {
 	ID        SweepID   `json:"id"`
+	Project   string    `json:"project"`
 	Name      string    `json:"name"`
 	Spec      SweepSpec `json:"spec"`
 	Fields    []string  `json:"fields"` // the varied ones, in order

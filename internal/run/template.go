@@ -7,11 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // Template is a named submission to start from. Each save makes a new version; versions never change.
 type Template struct {
+	Project     string    `json:"project"` // names are unique in it
 	Name        string    `json:"name"`    // see [CheckTemplateName]
 	Version     int       `json:"version"` // from 1
 	Description string    `json:"description,omitempty"`
@@ -23,21 +25,63 @@ type Template struct {
 	CreatedAt   time.Time `json:"created_at"`     // of this version
 }
 
-// Ref is how a run refers to the template: "name@version".
-func (t Template) Ref() string { return fmt.Sprintf("%s@%d", t.Name, t.Version) }
+// Where names the version.
+func (t Template) Where() TemplateRef {
+	return TemplateRef{Project: t.Project, Name: t.Name, Version: t.Version}
+}
 
-// ParseTemplateRef reads "name" or "name@2"; version 0 is the newest. ok is false for an invalid name; whether the
-// template exists is not checked.
-func ParseTemplateRef(ref string) (name string, version int, ok bool) {
+// Ref is how its project's runs refer to it: "name@version".
+func (t Template) Ref() string { return TemplateRef{Name: t.Name, Version: t.Version}.String() }
+
+// FullRef is how anything refers to it: "project/name@version".
+func (t Template) FullRef() string {
+	return t.Where().String()
+}
+
+// TemplateRef names a version of a template.
+type TemplateRef struct {
+	Project string // "" for that of what refers to it
+	Name    string
+	Version int // 0 for the newest
+}
+
+// String is what [ParseTemplateRef] reads.
+func (r TemplateRef) String() string {
+	out := r.Name
+	if r.Project != "" {
+		out = r.Project + "/" + out
+	}
+	if r.Version > 0 {
+		out += "@" + strconv.Itoa(r.Version)
+	}
+	return out
+}
+
+// Label is the reference as people read it: the default project goes without saying.
+func (r TemplateRef) Label() string {
+	if r.Project == access.DefaultProject {
+		r.Project = ""
+	}
+	return r.String()
+}
+
+// ParseTemplateRef reads "name", "name@2" or "project/name@2". ok is false for an invalid name; whether the template exists
+// is not checked.
+func ParseTemplateRef(ref string) (r TemplateRef, ok bool) {
+	ok = true
+	if project, rest, found := strings.Cut(ref, "/"); found {
+		r.Project, ref, ok = project, rest, access.CheckProjectName(project)
+	}
 	name, digits, found := strings.Cut(ref, "@")
+	r.Name = name
 	if found {
 		n, err := strconv.Atoi(digits)
 		if err != nil || n < 1 {
-			return name, 0, false
+			return r, false
 		}
-		version = n
+		r.Version = n
 	}
-	return name, version, CheckTemplateName(name) == nil
+	return r, ok && CheckTemplateName(name) == nil
 }
 
 // AnyVersion saves whatever the newest version is.

@@ -48,8 +48,11 @@ type LogQuery struct {
 	Limit  int    // 1 to 10000
 }
 
-// RunFilter selects runs, newest first.
+// RunFilter selects runs, newest first. The zero filter finds nothing.
 type RunFilter struct {
+	Projects Projects
+	Owner    string // who submitted it; "" for everybody
+
 	States []State // empty for all
 	Text   string  // in name, ID, description or a tag, in any case; one or two characters alone are where a word begins
 	Sweep  SweepID // "" for all
@@ -84,14 +87,16 @@ func (c Counts) Total() (total Count) {
 
 // Submission is everything that makes a new run.
 type Submission struct {
-	Name   string `json:"name"`
+	Project string `json:"project,omitempty"` // "" for the default one
+	Name    string `json:"name"`
+
 	Preset string `json:"preset,omitempty"` // display only: where the configuration came from
 	Config string `json:"config"`           // CotrainCore TOML
 	Shape  Shape  `json:"shape"`
 
 	Options Options `json:"options,omitzero"`
 	Origin  Origin  `json:"origin,omitzero"`
-	// Key makes a repeated submission return the first one's run; "" for none.
+	// Key makes a repeated submission to the project return the first one's run; "" for none.
 	Key string `json:"key,omitempty"`
 }
 

@@ -245,7 +245,7 @@ func TestAConsoleGoesOnAfterItsMove(t *testing.T) {
 	if b.ChunkID <= int64(log[len(log)-1].Pos)>>16 {
 		t.Errorf("chunk %d is not after %d, which is sealed", b.ChunkID, log[len(log)-1].Pos>>16)
 	}
-	if found, err := after.Runs(ctx, run.RunFilter{Text: "7b", Limit: 9}); err != nil || len(found) != 2 {
+	if found, err := after.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), Text: "7b", Limit: 9}); err != nil || len(found) != 2 {
 		t.Errorf("a search finds %d runs, %v", len(found), err)
 	}
 }

@@ -128,7 +128,7 @@ func TestTablesOfOthersAreLeftAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		runs, err := s.Runs(t.Context(), run.RunFilter{})
+		runs, err := s.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects()})
 		if err != nil || slices.ContainsFunc(runs, func(r run.Run) bool { return r.ID == "theirs" }) {
 			t.Errorf("runs %+v, %v", runs, err)
 		}

@@ -156,10 +156,13 @@ func TestEveryCallOfADatabaseThatHangsEnds(t *testing.T) {
 		"Commit":       func(ctx context.Context) error { return s.Commit(ctx, []*store.Batch{lines(0, store.Cursor{}, "x")}) },
 		"SaveProgress": func(ctx context.Context) error { return s.SaveProgress(ctx, raced, run.Progress{}) },
 		"Run":          func(ctx context.Context) error { _, err := s.Run(ctx, raced); return err },
-		"Runs":         func(ctx context.Context) error { _, err := s.Runs(ctx, run.RunFilter{}); return err },
-		"Logs":         func(ctx context.Context) error { _, err := s.Logs(ctx, raced, run.LogQuery{}); return err },
-		"Seal":         func(ctx context.Context) error { return s.Seal(ctx, raced, 1) },
-		"Ping":         s.Ping,
+		"Runs": func(ctx context.Context) error {
+			_, err := s.Runs(ctx, run.RunFilter{Projects: run.AllProjects()})
+			return err
+		},
+		"Logs": func(ctx context.Context) error { _, err := s.Logs(ctx, raced, run.LogQuery{}); return err },
+		"Seal": func(ctx context.Context) error { return s.Seal(ctx, raced, 1) },
+		"Ping": s.Ping,
 	}
 	network.Hang()
 	var all sync.WaitGroup
@@ -214,7 +217,7 @@ func TestACommitWhoseAnswerIsLostIsToldAndDoneOnceMore(t *testing.T) {
 			return err
 		}, `SELECT count(*) FROM events WHERE to_state = 'stopped'`},
 		"SaveTemplate": {func() error {
-			_, err := s.SaveTemplate(t.Context(), run.Template{Name: "t", Config: "x"}, run.AnyVersion)
+			_, err := s.SaveTemplate(t.Context(), run.Template{Project: "default", Name: "t", Config: "x"}, run.AnyVersion)
 			return err
 		}, `SELECT count(*) FROM templates`},
 	}

@@ -1,12 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
-	"math"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -18,9 +17,8 @@ const (
 	maxNumber = 1 << 50
 	// listBatch is the most runs that one step looks at.
 	listBatch = 2000
-	// patience is how many runs with the text are looked at before those in the states asked for, if these are not more than
-	// maxInStates.
-	patience, maxInStates = 2000, 20_000
+	// patience is how many runs with the text are looked at before those of a narrower path, which has at most few runs.
+	patience, few = 2000, 20_000
 	// foundAtOnce is how many runs a search reads that takes as long for one.
 	foundAtOnce = 5000
 	// resolvedAtOnce bounds a statement's parameters.
@@ -28,8 +26,11 @@ const (
 )
 
 // Runs returns the runs that match, newest first. What it reads is bounded by the page, not by how many runs there are or
-// match, except where nearly all runs with the text are in other states than those asked for.
+// match, except where nearly all runs with the text, or of the owner, are in other states or projects than those asked for.
 func (s *Store) Runs(ctx context.Context, f run.RunFilter) (out []run.Run, err error) {
+	if f.Projects.None() {
+		return nil, nil
+	}
 	f.Limit = min(max(f.Limit, 1), 1000)
 	err = s.db.Read(ctx, func(tx *db.Snapshot) error {
 		l := lister{tx: tx, search: s.db.Search, f: f, text: sought(f.Text), folded: map[run.SweepID]bool{}}
@@ -65,15 +66,19 @@ type listed struct {
 
 func scanListed(row db.Scanner) (v listed, err error) { return v, row.Scan(&v.id, &v.sweep) }
 
+// next reads up to n runs older than one, and says where to go on, and whether there may be more.
+type next func(ctx context.Context, before run.ID, n int) (batch []listed, last run.ID, more bool, err error)
+
 func (l *lister) ids(ctx context.Context) (ids []run.ID, err error) {
-	next := l.walk
-	if l.text != "" && l.f.Sweep == "" {
-		next = l.find
+	next, err := l.start(ctx)
+	if err != nil {
+		return nil, err
 	}
 	before := l.f.Before
 	if before == "" {
 		before = afterAll
 	}
+	tried := false
 	for n, more := l.f.Limit, true; more && len(ids) < l.f.Limit; n = min(2*n, listBatch) {
 		var batch []listed
 		if batch, before, more, err = next(ctx, before, n); err != nil {
@@ -91,89 +96,75 @@ func (l *lister) ids(ctx context.Context) (ids []run.ID, err error) {
 			}
 			ids = append(ids, r.id)
 		}
-		if l.looked >= patience && len(l.f.States) > 0 {
-			l.looked = math.MinInt // once
-			few, err := l.fewInStates(ctx)
+		if l.looked >= patience && !tried {
+			tried = true
+			p, err := narrowest(ctx, l.tx, l.f, few)
 			if err != nil {
 				return nil, err
 			}
-			if few {
-				next = l.walk
+			if p != nil {
+				next = l.walk(p)
 			}
 		}
 	}
 	return ids[:min(len(ids), l.f.Limit)], nil
 }
 
-// fewInStates reports whether so few runs are in the states asked for that the text can be looked for in each.
-func (l *lister) fewInStates(ctx context.Context) (bool, error) {
-	n := 0
-	for _, st := range l.f.States {
-		var some int
-		if err := l.tx.QueryRow(ctx, `SELECT count(*) FROM (`+newestIn+`) AS newest`, st, maxInStates+1).Scan(&some); err != nil {
-			return false, err
-		}
-		n += some
-	}
-	return n <= maxInStates, nil
-}
-
-// walk reads up to n runs from one index for each state. The text, if any, is checked for each of them.
-func (l *lister) walk(ctx context.Context, before run.ID, n int) (batch []listed, last run.ID, more bool, err error) {
-	const columns = `SELECT id, sweep FROM runs `
-	rest, restArgs := l.but("runs")
-	var q string
-	var args []any
+// start returns the way to list what matches.
+func (l *lister) start(ctx context.Context) (next, error) {
 	switch {
 	case l.f.Sweep != "":
-		q = columns + `WHERE sweep <> '' AND sweep = ? AND id < ?` // the first as in the index
-		args = []any{l.f.Sweep, before}
-		if len(l.f.States) > 0 {
-			q += ` AND state IN (` + marks(len(l.f.States)) + `)`
-			args = append(args, anys(l.f.States)...)
-		}
-		q += rest + ` ORDER BY id DESC LIMIT ?`
-		args = append(append(args, restArgs...), n)
-	case len(l.f.States) == 0:
-		q = columns + `INDEXED BY runs_list WHERE id < ?` + rest + ` ORDER BY id DESC LIMIT ?`
-		args = append(append(append(args, before), restArgs...), n)
-	default:
-		var each []string
-		for i, st := range slices.Compact(slices.Sorted(slices.Values(l.f.States))) {
-			each = append(each, fmt.Sprintf(`SELECT id, sweep FROM (%sINDEXED BY runs_by_state WHERE state = ? AND id < ?%s ORDER BY id DESC LIMIT ?) AS s%d`, columns, rest, i))
-			args = append(append(append(args, st, before), restArgs...), n)
-		}
-		q = `SELECT id, sweep FROM (` + strings.Join(each, ` UNION ALL `) + `) AS every ORDER BY id DESC LIMIT ?`
-		args = append(args, n)
+		return l.walk(bySweep(l.f)), nil
+	case l.text != "":
+		return l.find, nil
+	case l.f.Owner == "":
+		return l.walk(byProject(l.f)), nil
 	}
-	batch, err = db.Select(ctx, l.tx, scanListed, q, args...)
-	if len(batch) > 0 {
-		last = batch[len(batch)-1].id
+	p, err := narrowest(ctx, l.tx, l.f, few)
+	if p == nil {
+		p = byOwner(l.f)
 	}
-	return batch, last, len(batch) == n, err
+	return l.walk(p), err
 }
 
-// but is the rest of walk's conditions: without those of folded sweeps, and with the text.
-func (l *lister) but(table string) (where string, args []any) {
-	if len(l.folded) > 0 {
-		for id := range l.folded {
-			args = append(args, id)
+// walk reads along a path. The text, if any, is checked for each run.
+func (l *lister) walk(p path) next {
+	return func(ctx context.Context, before run.ID, n int) (batch []listed, last run.ID, more bool, err error) {
+		for some := range slices.Chunk(p, spansAtOnce) {
+			var args params
+			limit, conditions := args.add(n), append(l.conditions(&args), `id < `+args.add(before))
+			q := `SELECT id, sweep FROM (` + some.union(&args, `id, sweep`, limit, conditions...) + `) AS every ORDER BY id DESC LIMIT ` + limit
+			found, err := db.Select(ctx, l.tx, scanListed, q, args...)
+			if err != nil {
+				return nil, "", false, err
+			}
+			batch = append(batch, found...)
 		}
-		where = ` AND sweep NOT IN (` + marks(len(args)) + `)`
+		slices.SortFunc(batch, func(a, b listed) int { return cmp.Compare(b.id, a.id) })
+		if batch = batch[:min(len(batch), n)]; len(batch) > 0 {
+			last = batch[len(batch)-1].id
+		}
+		return batch, last, len(batch) == n, nil
+	}
+}
+
+// conditions of a walk: without the runs of folded sweeps, and with the text.
+func (l *lister) conditions(args *params) (out []string) {
+	if len(l.folded) > 0 {
+		out = append(out, `sweep NOT IN (`+args.list(anys(slices.Collect(maps.Keys(l.folded))))+`)`)
 	}
 	if l.text != "" {
-		where += ` AND ` + hasText(table)
-		args = append(args, l.text)
+		out = append(out, hasText(args.add(l.text)))
 	}
-	return where, args
+	return out
 }
 
 // hasText is the condition that a run's text contains another.
-func hasText(table string) string {
-	return `instr((SELECT text FROM run_texts WHERE run_texts.id = ` + table + `.id), ?) > 0`
+func hasText(text string) string {
+	return `instr((SELECT text FROM run_texts WHERE run_texts.id = runs.id), ` + text + `) > 0`
 }
 
-// find looks for up to n runs with the text, and keeps those in the states asked for.
+// find looks for up to n runs with the text, and keeps those that match the rest of the filter.
 func (l *lister) find(ctx context.Context, before run.ID, n int) (batch []listed, last run.ID, more bool, err error) {
 	below := int64(maxNumber)
 	if before != afterAll {
@@ -204,12 +195,12 @@ func (l *lister) find(ctx context.Context, before run.ID, n int) (batch []listed
 		return nil, "", false, nil
 	}
 	for some := range slices.Chunk(ids, resolvedAtOnce) {
-		found, err := db.Select(ctx, l.tx, scanFound, `SELECT id, sweep, state FROM runs INDEXED BY runs_list WHERE id IN (`+marks(len(some))+`) ORDER BY id DESC`, anys(some)...)
+		found, err := db.Select(ctx, l.tx, scanFound, `SELECT id, sweep, state, project, owner FROM runs INDEXED BY runs_list WHERE id IN (`+marks(len(some))+`) ORDER BY id DESC`, anys(some)...)
 		if err != nil {
 			return nil, "", false, err
 		}
 		for _, r := range found { // in the query, states would tempt PostgreSQL to read all runs in them
-			if len(l.f.States) == 0 || slices.Contains(l.f.States, r.state) {
+			if r.matches(l.f) {
 				batch = append(batch, r.listed)
 			}
 		}
@@ -220,12 +211,20 @@ func (l *lister) find(ctx context.Context, before run.ID, n int) (batch []listed
 // found is a run that has the text.
 type found struct {
 	listed
-	state run.State
+	state          run.State
+	project, owner string
 }
 
-func scanFound(row db.Scanner) (v found, err error) { return v, row.Scan(&v.id, &v.sweep, &v.state) }
+func scanFound(row db.Scanner) (v found, err error) {
+	return v, row.Scan(&v.id, &v.sweep, &v.state, &v.project, &v.owner)
+}
 
-// fold folds the sweeps of a batch that an earlier page shows, because a newer run of theirs matches.
+func (r found) matches(f run.RunFilter) bool {
+	return f.Projects.Include(r.project) && (f.Owner == "" || f.Owner == r.owner) && (len(f.States) == 0 || slices.Contains(f.States, r.state))
+}
+
+// fold folds the sweeps of a batch that an earlier page shows, because a newer run of theirs matches. A sweep has one project
+// and one owner.
 func (l *lister) fold(ctx context.Context, batch []listed) error {
 	if !l.f.Folded || l.f.Before == "" {
 		return nil
@@ -239,112 +238,17 @@ func (l *lister) fold(ctx context.Context, batch []listed) error {
 	if len(sweeps) == 0 {
 		return nil
 	}
-	q, args := `SELECT DISTINCT sweep FROM runs WHERE sweep <> '' AND sweep IN (`+marks(len(sweeps))+`) AND id >= ?`, append(sweeps, l.f.Before)
+	var args params
+	q := `SELECT DISTINCT sweep FROM runs WHERE sweep <> '' AND sweep IN (` + args.list(sweeps) + `) AND id >= ` + args.add(l.f.Before)
 	if len(l.f.States) > 0 {
-		q += ` AND state IN (` + marks(len(l.f.States)) + `)`
-		args = append(args, anys(l.f.States)...)
+		q += ` AND state IN (` + args.list(anys(l.f.States)) + `)`
 	}
 	if l.text != "" {
-		q += ` AND ` + hasText("runs")
-		args = append(args, l.text)
+		q += ` AND ` + hasText(args.add(l.text))
 	}
 	found, err := db.Select(ctx, l.tx, db.One[run.SweepID], q, args...)
 	for _, id := range found {
 		l.folded[id] = true
 	}
 	return err
-}
-
-// newestIn is the newest runs in a state: its parameters are the state and how many.
-const newestIn = `SELECT id FROM runs INDEXED BY runs_by_state WHERE state = ? ORDER BY id DESC LIMIT ?`
-
-// CountRuns returns how many runs with a text ("" for all) are in each state; see [run.Counted]. States without runs are
-// absent.
-func (s *Store) CountRuns(ctx context.Context, text string) (run.Counts, error) {
-	counts, err := s.countAll(ctx)
-	if text := sought(text); err == nil && text != "" {
-		counts, err = s.countFound(ctx, text, counts)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("count runs: %w", err)
-	}
-	return counts, nil
-}
-
-// countAll counts the runs in each state, in one statement.
-func (s *Store) countAll(ctx context.Context) (run.Counts, error) {
-	var each []string
-	var args []any
-	for i, st := range run.States() {
-		each = append(each, fmt.Sprintf(`SELECT '%s' AS state, (SELECT count(*) FROM (%s) AS s%d) AS n`, st, newestIn, i))
-		args = append(args, st, run.Counted)
-	}
-	rows, err := s.db.Query(ctx, strings.Join(each, ` UNION ALL `), args...)
-	if err != nil {
-		return nil, err
-	}
-	found, err := counts(rows)
-	out := run.Counts{}
-	for st, n := range found {
-		if n > 0 {
-			out[st] = run.Count{N: n, More: n == run.Counted}
-		}
-	}
-	return out, err
-}
-
-// countFound counts the newest runs with a text. If there are more, all are counts of at least so many, of the states that
-// some run is in.
-func (s *Store) countFound(ctx context.Context, text string, all run.Counts) (run.Counts, error) {
-	queries := s.db.Search(text, maxNumber, run.CountedFound)
-	for i, q := range queries {
-		rows, err := s.db.Query(ctx, `SELECT state, count(*) FROM (SELECT (SELECT state FROM runs INDEXED BY runs_list WHERE runs.id = found.id) AS state FROM (`+q.SQL+`) AS found) AS states
-			WHERE state IS NOT NULL GROUP BY state`, q.Args...)
-		if err != nil {
-			return nil, err
-		}
-		found, err := counts(rows)
-		if err != nil {
-			return nil, err
-		}
-		out, sum := run.Counts{}, 0
-		for st, n := range found {
-			out[st] = run.Count{N: n}
-			sum += n
-		}
-		if sum < run.CountedFound {
-			if i == len(queries)-1 {
-				return out, nil
-			}
-			continue
-		}
-		for st := range all {
-			out[st] = run.Count{N: found[st], More: true}
-		}
-		return out, nil
-	}
-	return nil, nil
-}
-
-func counts(rows *sql.Rows) (map[run.State]int, error) {
-	defer func() { _ = rows.Close() }()
-	out := map[run.State]int{}
-	for rows.Next() {
-		var st run.State
-		var n int
-		if err := rows.Scan(&st, &n); err != nil {
-			return nil, fmt.Errorf("count runs: %w", err)
-		}
-		out[st] = n
-	}
-	return out, db.MapError(rows.Err())
-}
-
-// anys makes arguments of a statement.
-func anys[T any](values []T) []any {
-	out := make([]any, len(values))
-	for i, v := range values {
-		out[i] = v
-	}
-	return out
 }

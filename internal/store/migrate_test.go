@@ -26,7 +26,14 @@ func older(t *testing.T, dir string, version int64, statements ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"), goose.WithExcludeNames([]string{"00012_two_databases.sqlite.sql", "00012_two_databases.postgres.sql"}))
+	newer, err := filepath.Glob("migrations/0001[2-9]*.sql") // which goose's own reader does not know
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range newer {
+		newer[i] = filepath.Base(newer[i])
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"), goose.WithExcludeNames(newer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +65,7 @@ func TestADatabaseOfTheFirstSchemaIsBroughtUpToDate(t *testing.T) {
 
 	s := open(t, dir)
 	want := run.Run{
-		ID: "r-0000000001", Name: "old one", Preset: "debug", Config: "x = 1", Shape: run.Shape{Nodes: 2, CPU: 100, Memory: 300}, State: run.Running,
+		ID: "r-0000000001", Project: "default", Owner: "local", Name: "old one", Preset: "debug", Config: "x = 1", Shape: run.Shape{Nodes: 2, CPU: 100, Memory: 300}, State: run.Running,
 		Reason: "because", Attempt: 1, StepsTotal: 20, InnerSteps: 5, CreatedAt: at(1000), StartedAt: at(2000),
 		Progress: run.Progress{Step: 7, Loss: 2.5, HasLoss: true, TokensPerSec: 100, Participants: 2, UpdatedAt: at(3000)},
 	}
@@ -70,7 +77,7 @@ func TestADatabaseOfTheFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	if d := cmp.Diff([]run.Attempt{{RunID: want.ID, Number: 1, ParentJob: "p", JobID: "p/dispatch-1", CreatedAt: at(1500)}}, as); err != nil || d != "" {
 		t.Errorf("%v; attempts differ (-want +got):\n%s", err, d)
 	}
-	again, created, err := s.CreateRun(t.Context(), run.Run{ID: "r-0000000002", State: run.Queued}, "key")
+	again, created, err := s.CreateRun(t.Context(), run.Run{ID: "r-0000000002", Project: "default", State: run.Queued}, "key")
 	if err != nil || created || again.ID != want.ID {
 		t.Errorf("its key gives %s, created %v, %v", again.ID, created, err)
 	}

@@ -93,16 +93,17 @@ func (s *Store) ReadyGroups(ctx context.Context) ([]ReadyGroup, error) {
 // ReadyRun is a run that waits only for its turn and room.
 type ReadyRun struct {
 	QueueKey
+	Project string
 	Reason  string // current wait reason
 	Attempt int    // newest attempt, 0 before the first
 }
 
-const readyOf = `SELECT id, priority, reason, attempt FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep = ? AND shape = ? ORDER BY priority DESC, id LIMIT ?`
+const readyOf = `SELECT id, priority, project, reason, attempt FROM runs INDEXED BY runs_ready WHERE ` + ready + ` AND sweep = ? AND shape = ? ORDER BY priority DESC, id LIMIT ?`
 
 // ReadyOf returns the first runs of a group in queue order.
 func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRun, error) {
 	out, err := db.Select(ctx, s.db, func(row db.Scanner) (r ReadyRun, err error) {
-		return r, row.Scan(&r.ID, &r.Priority, &r.Reason, &r.Attempt)
+		return r, row.Scan(&r.ID, &r.Priority, &r.Project, &r.Reason, &r.Attempt)
 	}, readyOf, g.Sweep, g.shape, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list runs that wait: %w", err)
@@ -110,23 +111,24 @@ func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRu
 	return out, nil
 }
 
-const unplaced = `SELECT r.id, r.shape, coalesce((SELECT a.job_id FROM attempts a WHERE a.run_id = r.id AND a.number = r.attempt), ''),
+const unplaced = `SELECT r.id, r.project, r.shape, coalesce((SELECT a.job_id FROM attempts a WHERE a.run_id = r.id AND a.number = r.attempt), ''),
 		(SELECT count(DISTINCT rank) FROM workers w WHERE w.run_id = r.id AND w.attempt = r.attempt)
 	FROM runs r WHERE r.state IN ('` + string(run.Dispatching) + `','` + string(run.Pending) + `','` + string(run.Degraded) + `','` + string(run.Stopping) + `')`
 
 // Unplaced is a run that Nomad may not have placed in full.
 type Unplaced struct {
-	ID     run.ID
-	Shape  run.Shape
-	JobID  string // "" while unknown
-	Placed int    // workers seen
+	ID      run.ID
+	Project string
+	Shape   run.Shape
+	JobID   string // "" while unknown
+	Placed  int    // workers seen
 }
 
 // Unplaced returns the runs that Nomad may still be placing.
 func (s *Store) Unplaced(ctx context.Context) ([]Unplaced, error) {
 	all, err := db.Select(ctx, s.db, func(row db.Scanner) (u Unplaced, err error) {
 		var shape string
-		if err := row.Scan(&u.ID, &shape, &u.JobID, &u.Placed); err != nil {
+		if err := row.Scan(&u.ID, &u.Project, &shape, &u.JobID, &u.Placed); err != nil {
 			return u, err
 		}
 		return u, json.Unmarshal([]byte(shape), &u.Shape)

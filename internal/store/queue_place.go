@@ -28,7 +28,7 @@ func places(full, n int) string {
 
 func marks(n int) string { return strings.Repeat(",?", n)[1:] }
 
-// SetQueuePlaces sets the QueuePlace of those runs that wait for turn and room. Its time grows with the queue: a few
+// SetQueuePlaces sets the QueuePlace of those runs that wait for turn and room, which names no run of another project. Its time grows with the queue: a few
 // milliseconds for 10 000.
 func (s *Store) SetQueuePlaces(ctx context.Context, runs []run.Run) error {
 	at := map[run.ID]*run.Run{}
@@ -52,7 +52,11 @@ func (s *Store) SetQueuePlaces(ctx context.Context, runs []run.Run) error {
 			full = append(full, g.Sweep)
 		}
 	}
-	first, err := db.Select(ctx, s.db, func(row db.Scanner) (a run.Ahead, err error) { return a, row.Scan(&a.ID, &a.Name) }, line(`id, name`, len(full))+` ORDER BY priority DESC, id LIMIT ?`, append(full, lineNames)...)
+	type ahead struct {
+		run.Ahead
+		project string
+	}
+	first, err := db.Select(ctx, s.db, func(row db.Scanner) (a ahead, err error) { return a, row.Scan(&a.ID, &a.Name, &a.project) }, line(`id, name, project`, len(full))+` ORDER BY priority DESC, id LIMIT ?`, append(full, lineNames)...)
 	if err != nil {
 		return fmt.Errorf("first of the queue: %w", err)
 	}
@@ -65,7 +69,14 @@ func (s *Store) SetQueuePlaces(ctx context.Context, runs []run.Run) error {
 		return fmt.Errorf("places in the queue: %w", err)
 	}
 	for _, p := range found {
-		at[p.id].QueuePlace = &run.QueuePlace{Position: p.n, Ahead: first[:min(len(first), p.n-1)]}
+		r := at[p.id]
+		r.QueuePlace = &run.QueuePlace{Position: p.n}
+		for _, a := range first[:min(len(first), p.n-1)] {
+			if a.project != r.Project {
+				a.Ahead = run.Ahead{}
+			}
+			r.QueuePlace.Ahead = append(r.QueuePlace.Ahead, a.Ahead)
+		}
 	}
 	return nil
 }

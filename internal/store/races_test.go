@@ -124,7 +124,7 @@ func TestAKeyThatManyUseAtOnceMakesOneRunAndOneSweep(t *testing.T) {
 
 func (r *race) save(config string, follows int) *call {
 	return start(func() error {
-		_, err := r.SaveTemplate(context.Background(), run.Template{Name: "t", Config: config}, follows)
+		_, err := r.SaveTemplate(context.Background(), run.Template{Project: "default", Name: "t", Config: config}, follows)
 		return err
 	})
 }
@@ -161,7 +161,7 @@ func TestTemplatesSavedAtOnceHaveAVersionEach(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	versions, err := r.TemplateVersions(t.Context(), "t")
+	versions, err := r.TemplateVersions(t.Context(), "default", "t")
 	if err != nil || len(versions) != 17 || versions[0].Version != 17 || saved != 1 {
 		t.Errorf("%d versions, of those that follow 16 %d saved: %v", len(versions), saved, err)
 	}
@@ -173,7 +173,7 @@ func TestATemplateIsDeletedWhole(t *testing.T) {
 	release := r.hold(`SELECT 1 FROM templates WHERE version = 1 FOR UPDATE`)
 	saving := r.save("2", run.AnyVersion)
 	r.waiting(1)
-	deleting := start(func() error { return r.DeleteTemplate(context.Background(), "t") })
+	deleting := start(func() error { return r.DeleteTemplate(context.Background(), "default", "t") })
 	r.waiting(2)
 	release()
 	r.end(saving, deleting)

@@ -15,7 +15,7 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank`
+	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank, project, owner`
 
 func scanRun(row db.Scanner) (run.Run, error) {
 	var r run.Run
@@ -27,7 +27,7 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
 		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopCause, &r.StopReason, &r.FirstStep, &firstAt,
-		&divergedIn, &diverged.Step, &diverged.Rank)
+		&divergedIn, &diverged.Step, &diverged.Rank, &r.Project, &r.Owner)
 	if err != nil {
 		return r, err
 	}
@@ -49,7 +49,7 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	return r, nil
 }
 
-// CreateRun stores a new run with its first events. A reused submission key returns its run instead, with created false.
+// CreateRun stores a new run with its first events. A reused submission key of its project returns that run instead, with created false.
 // An existing ID is [fault.ErrConflict].
 func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
 	err = s.db.Write(ctx, func(tx *db.Tx) (err error) {
@@ -60,7 +60,7 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run
 		if created {
 			return auditRun(ctx, tx, nil, &r)
 		}
-		stored, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
+		stored, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, keyIn(r.Project, key)))
 		if errors.Is(err, fault.ErrNotFound) {
 			err = fmt.Errorf("another run has its ID: %w", fault.ErrConflict)
 		}
@@ -87,11 +87,11 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 		return false, fmt.Errorf("encode origin: %w", err)
 	}
 	res, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, max_seconds)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, clipReason(r.Reason), r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0,
-		sql.NullString{String: key, Valid: key != ""}, r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.Options.MaxDuration)
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0, r.Project, r.Owner,
+		keyIn(r.Project, key), r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.Options.MaxDuration)
 	if err != nil {
 		return false, err
 	}
@@ -118,9 +118,14 @@ func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
 	return r, nil
 }
 
-// RunByKey returns the run that was submitted with a key, or [fault.ErrNotFound].
-func (s *Store) RunByKey(ctx context.Context, key string) (run.Run, error) {
-	r, err := scanRun(s.db.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, key))
+// keyIn is how an idempotency key is stored, unique in its project; no project has a slash in its name.
+func keyIn(project, key string) sql.NullString {
+	return sql.NullString{String: project + "/" + key, Valid: key != ""}
+}
+
+// RunByKey returns the run that was submitted to a project with a key, or [fault.ErrNotFound].
+func (s *Store) RunByKey(ctx context.Context, project, key string) (run.Run, error) {
+	r, err := scanRun(s.db.QueryRow(ctx, `SELECT `+runColumns+` FROM runs WHERE submit_key = ?`, keyIn(project, key)))
 	if err != nil {
 		return r, fmt.Errorf("run of a key: %w", err)
 	}

@@ -3,19 +3,19 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// CreateSweep stores a sweep with its runs and their first events in one transaction. A reused key returns its sweep,
-// with created false. An existing ID is [fault.ErrConflict].
+// CreateSweep stores a sweep with its runs and their first events in one transaction. A reused key of its project
+// returns that sweep, with created false. An existing ID is [fault.ErrConflict].
 func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (stored run.Sweep, created bool, err error) {
 	spec, err := json.Marshal(sw.Spec)
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 	}
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		if key != "" {
-			old, err := scanSweep(tx.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
+			old, err := scanSweep(tx.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, keyIn(sw.Project, key)))
 			if err == nil {
 				stored, created = old, false
 				return nil
@@ -36,8 +36,8 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO sweeps (`+sweepColumns+`, parallel, submit_key) VALUES (?,?,?,?,?,?,?,?,?)`,
-			sw.ID, sw.Name, string(spec), string(fields), sw.Stopped, db.Millis(sw.CreatedAt), sw.Actor, sw.Spec.Parallel, sql.NullString{String: key, Valid: key != ""})
+		_, err := tx.Exec(ctx, `INSERT INTO sweeps (`+sweepColumns+`, parallel, submit_key) VALUES (?,?,?,?,?,?,?,?,?,?)`,
+			sw.ID, sw.Name, string(spec), string(fields), sw.Stopped, db.Millis(sw.CreatedAt), sw.Actor, sw.Project, sw.Spec.Parallel, keyIn(sw.Project, key))
 		if err != nil {
 			return err
 		}
@@ -57,13 +57,13 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 	return stored, created, err
 }
 
-const sweepColumns = `id, name, spec, fields, stopped, created_at, actor`
+const sweepColumns = `id, name, spec, fields, stopped, created_at, actor, project`
 
 func scanSweep(row db.Scanner) (run.Sweep, error) {
 	var sw run.Sweep
 	var spec, fields string
 	var created int64
-	if err := row.Scan(&sw.ID, &sw.Name, &spec, &fields, &sw.Stopped, &created, &sw.Actor); err != nil {
+	if err := row.Scan(&sw.ID, &sw.Name, &spec, &fields, &sw.Stopped, &created, &sw.Actor, &sw.Project); err != nil {
 		return sw, err
 	}
 	sw.CreatedAt = db.FromMillis(created)
@@ -73,9 +73,9 @@ func scanSweep(row db.Scanner) (run.Sweep, error) {
 	return sw, nil
 }
 
-// SweepByKey returns the sweep submitted with a key, without counts, or [fault.ErrNotFound].
-func (s *Store) SweepByKey(ctx context.Context, key string) (run.Sweep, error) {
-	sw, err := scanSweep(s.db.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, key))
+// SweepByKey returns the sweep submitted to a project with a key, without counts, or [fault.ErrNotFound].
+func (s *Store) SweepByKey(ctx context.Context, project, key string) (run.Sweep, error) {
+	sw, err := scanSweep(s.db.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, keyIn(project, key)))
 	if err != nil {
 		return sw, fmt.Errorf("sweep of a key: %w", err)
 	}
@@ -92,14 +92,25 @@ func (s *Store) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
 	return sw, err
 }
 
-// Sweeps returns up to limit sweeps older than before ("" for the newest), newest first, with counts.
-func (s *Store) Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
-	out, err := db.Select(ctx, s.db, scanSweep, `SELECT `+sweepColumns+` FROM sweeps WHERE id < ? ORDER BY id DESC LIMIT ?`,
-		cmp.Or(before, "s-~"), min(max(limit, 1), 1000)) // which is after all
-	if err != nil {
-		return nil, fmt.Errorf("list sweeps: %w", err)
+// Sweeps returns up to limit sweeps of projects, older than before ("" for the newest), newest first, with counts.
+func (s *Store) Sweeps(ctx context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error) {
+	limit = min(max(limit, 1), 1000)
+	var out []run.Sweep
+	for _, in := range in.Each() {
+		where, args := `id < ?`, []any{cmp.Or(before, "s-~")} // which is after all
+		if !in.All {
+			where, args = where+` AND project = ?`, append(args, in.Names[0])
+		}
+		some, err := db.Select(ctx, s.db, scanSweep, `SELECT `+sweepColumns+` FROM sweeps WHERE `+where+` ORDER BY id DESC LIMIT ?`, append(args, limit)...)
+		if err != nil {
+			return nil, fmt.Errorf("list sweeps: %w", err)
+		}
+		out = append(out, some...)
 	}
+	slices.SortFunc(out, func(a, b run.Sweep) int { return cmp.Compare(b.ID, a.ID) })
+	out = out[:min(len(out), limit)]
 	for i := range out {
+		var err error
 		if out[i].Counts, err = s.countSweep(ctx, out[i].ID); err != nil {
 			return nil, err
 		}

@@ -13,13 +13,13 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-const templateColumns = `name, version, description, config, shape, options, note, actor, created_at`
+const templateColumns = `project, name, version, description, config, shape, options, note, actor, created_at`
 
 func scanTemplate(row db.Scanner) (run.Template, error) {
 	var t run.Template
 	var shape, options string
 	var created int64
-	err := row.Scan(&t.Name, &t.Version, &t.Description, &t.Config, &shape, &options, &t.Note, &t.Actor, &created)
+	err := row.Scan(&t.Project, &t.Name, &t.Version, &t.Description, &t.Config, &shape, &options, &t.Note, &t.Actor, &created)
 	if err != nil {
 		return t, err
 	}
@@ -33,10 +33,10 @@ func scanTemplate(row db.Scanner) (run.Template, error) {
 // templateKey makes names case-insensitive.
 func templateKey(name string) string { return strings.ToLower(name) }
 
-const newestTemplate = `SELECT ` + templateColumns + ` FROM templates WHERE key = ? ORDER BY version DESC LIMIT 1`
+const newestTemplate = `SELECT ` + templateColumns + ` FROM templates WHERE project = ? AND key = ? ORDER BY version DESC LIMIT 1`
 
-// SaveTemplate stores the next version of a template and returns it. A name that differs only in case is the existing
-// template's. Unchanged content returns the newest version.
+// SaveTemplate stores the next version of a template of a project and returns it. A name that differs only in case is the
+// existing template's. Unchanged content returns the newest version.
 //
 // The newest version must be follows (0 for none, [run.AnyVersion] for any), or it is [run.OutdatedError].
 func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error) {
@@ -50,10 +50,10 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 	}
 	given := t
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
-		if err := lockTemplate(ctx, tx, given.Name); err != nil {
+		if err := lockTemplate(ctx, tx, given.Project, given.Name); err != nil {
 			return err
 		}
-		newest, err := scanTemplate(tx.QueryRow(ctx, newestTemplate, templateKey(given.Name)))
+		newest, err := scanTemplate(tx.QueryRow(ctx, newestTemplate, given.Project, templateKey(given.Name)))
 		if err != nil && !errors.Is(err, fault.ErrNotFound) {
 			return err
 		}
@@ -71,8 +71,8 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 			return nil
 		}
 		t.Version = newest.Version + 1
-		_, err = tx.Exec(ctx, `INSERT INTO templates (key, `+templateColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
-			templateKey(t.Name), t.Name, t.Version, t.Description, t.Config, string(shape), string(options), t.Note, t.Actor, db.Millis(t.CreatedAt))
+		_, err = tx.Exec(ctx, `INSERT INTO templates (key, `+templateColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?,?)`,
+			templateKey(t.Name), t.Project, t.Name, t.Version, t.Description, t.Config, string(shape), string(options), t.Note, t.Actor, db.Millis(t.CreatedAt))
 		if err != nil {
 			return err
 		}
@@ -86,8 +86,8 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 
 // lockTemplate keeps others from saving or deleting versions of a template, by a lock of the first; a template without
 // versions has none, and two firsts at once meet at their key.
-func lockTemplate(ctx context.Context, tx *db.Tx, name string) error {
-	_, err := tx.Exec(ctx, `SELECT 1 FROM templates WHERE key = ? AND version = 1 FOR UPDATE`, templateKey(name))
+func lockTemplate(ctx context.Context, tx *db.Tx, project, name string) error {
+	_, err := tx.Exec(ctx, `SELECT 1 FROM templates WHERE project = ? AND key = ? AND version = 1 FOR UPDATE`, project, templateKey(name))
 	return err
 }
 
@@ -100,11 +100,11 @@ func sameTemplate(a, b run.Template, optionsOfB string) (bool, error) {
 	return a.Config == b.Config && a.Shape == b.Shape && a.Description == b.Description && string(options) == optionsOfB, nil
 }
 
-// Template returns a version of a template (0 for the newest), or [fault.ErrNotFound].
-func (s *Store) Template(ctx context.Context, name string, version int) (run.Template, error) {
-	row := s.db.QueryRow(ctx, newestTemplate, templateKey(name))
+// Template returns a version of a project's template (0 for the newest), or [fault.ErrNotFound].
+func (s *Store) Template(ctx context.Context, project, name string, version int) (run.Template, error) {
+	row := s.db.QueryRow(ctx, newestTemplate, project, templateKey(name))
 	if version != 0 {
-		row = s.db.QueryRow(ctx, `SELECT `+templateColumns+` FROM templates WHERE key = ? AND version = ?`, templateKey(name), version)
+		row = s.db.QueryRow(ctx, `SELECT `+templateColumns+` FROM templates WHERE project = ? AND key = ? AND version = ?`, project, templateKey(name), version)
 	}
 	t, err := scanTemplate(row)
 	if err != nil && version != 0 {
@@ -116,15 +116,22 @@ func (s *Store) Template(ctx context.Context, name string, version int) (run.Tem
 	return t, nil
 }
 
-// Templates returns the newest version of every template, by name.
-func (s *Store) Templates(ctx context.Context) ([]run.Template, error) {
+// Templates returns the newest version of every template of projects, by name.
+func (s *Store) Templates(ctx context.Context, in run.Projects) ([]run.Template, error) {
+	if in.None() {
+		return nil, nil
+	}
+	where, args := ``, []any(nil)
+	if !in.All {
+		where, args = `project IN (`+marks(len(in.Names))+`) AND `, anys(in.Names)
+	}
 	return s.templates(ctx, `SELECT `+templateColumns+` FROM templates t
-		WHERE version = (SELECT max(version) FROM templates WHERE key = t.key) ORDER BY key`)
+		WHERE `+where+`version = (SELECT max(version) FROM templates WHERE project = t.project AND key = t.key) ORDER BY key, project`, args...)
 }
 
-// TemplateVersions returns all versions of a template, newest first, or [fault.ErrNotFound].
-func (s *Store) TemplateVersions(ctx context.Context, name string) ([]run.Template, error) {
-	out, err := s.templates(ctx, `SELECT `+templateColumns+` FROM templates WHERE key = ? ORDER BY version DESC`, templateKey(name))
+// TemplateVersions returns all versions of a project's template, newest first, or [fault.ErrNotFound].
+func (s *Store) TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error) {
+	out, err := s.templates(ctx, `SELECT `+templateColumns+` FROM templates WHERE project = ? AND key = ? ORDER BY version DESC`, project, templateKey(name))
 	if err == nil && len(out) == 0 {
 		return nil, run.NoTemplate(name, 0)
 	}
@@ -139,17 +146,17 @@ func (s *Store) templates(ctx context.Context, query string, args ...any) ([]run
 	return out, nil
 }
 
-// DeleteTemplate removes all versions of a template, or returns [fault.ErrNotFound]. Its runs stay.
-func (s *Store) DeleteTemplate(ctx context.Context, name string) error {
+// DeleteTemplate removes all versions of a project's template, or returns [fault.ErrNotFound]. Its runs stay.
+func (s *Store) DeleteTemplate(ctx context.Context, project, name string) error {
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		if err := lockTemplate(ctx, tx, name); err != nil {
+		if err := lockTemplate(ctx, tx, project, name); err != nil {
 			return err
 		}
-		newest, err := scanTemplate(tx.QueryRow(ctx, newestTemplate, templateKey(name)))
+		newest, err := scanTemplate(tx.QueryRow(ctx, newestTemplate, project, templateKey(name)))
 		if err != nil {
 			return missing(err, run.NoTemplate(name, 0))
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM templates WHERE key = ?`, templateKey(name)); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM templates WHERE project = ? AND key = ?`, project, templateKey(name)); err != nil {
 			return err
 		}
 		return auditTemplate(ctx, tx, newest.Name, newest, run.Template{})

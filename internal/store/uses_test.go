@@ -40,12 +40,12 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			return second(s.CreateSweep(ctx, run.Sweep{ID: "s-v000000000"}, "planned", []run.Run{r}, []run.Event{{RunID: r.ID}}))
 		},
 		"Run":         func(ctx context.Context) error { return last(s.Run(ctx, f.Live)) },
-		"RunByKey":    func(ctx context.Context) error { return last(s.RunByKey(ctx, "key 7")) },
+		"RunByKey":    func(ctx context.Context) error { return last(s.RunByKey(ctx, "default", "key 7")) },
 		"Runs":        func(ctx context.Context) error { return everyList(ctx, s, f) },
 		"RunsAtNomad": func(ctx context.Context) error { return last(s.RunsAtNomad(ctx)) },
 		"CountRuns": func(ctx context.Context) error {
 			for _, text := range searched {
-				if err := last(s.CountRuns(ctx, text)); err != nil {
+				if err := last(s.CountRuns(ctx, run.RunFilter{Projects: run.AllProjects(), Text: text})); err != nil {
 					return err
 				}
 			}
@@ -114,25 +114,27 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"ReadyWithOtherReason": func(ctx context.Context) error { return last(s.ReadyWithOtherReason(ctx, f.Waiting, "reason 1")) },
 		"SetWaitReason":        func(ctx context.Context) error { return s.SetWaitReason(ctx, "no room", []run.ID{f.Live, f.Middle}) },
 		"SetQueuePlaces": func(ctx context.Context) error {
-			runs, err := s.Runs(ctx, run.RunFilter{States: []run.State{run.Queued}, Limit: 50})
+			runs, err := s.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), States: []run.State{run.Queued}, Limit: 50})
 			if err != nil {
 				return err
 			}
 			return s.SetQueuePlaces(ctx, runs)
 		},
-		"SaveTemplate":     func(ctx context.Context) error { return last(s.SaveTemplate(ctx, run.Template{Name: "planned"}, 0)) },
-		"Template":         func(ctx context.Context) error { return last(s.Template(ctx, "planned", 1)) },
-		"Templates":        func(ctx context.Context) error { return last(s.Templates(ctx)) },
-		"TemplateVersions": func(ctx context.Context) error { return last(s.TemplateVersions(ctx, "planned")) },
-		"DeleteTemplate":   func(ctx context.Context) error { return s.DeleteTemplate(ctx, "planned") },
+		"SaveTemplate": func(ctx context.Context) error {
+			return last(s.SaveTemplate(ctx, run.Template{Project: "default", Name: "planned"}, 0))
+		},
+		"Template":         func(ctx context.Context) error { return last(s.Template(ctx, "default", "planned", 1)) },
+		"Templates":        func(ctx context.Context) error { return last(s.Templates(ctx, run.AllProjects())) },
+		"TemplateVersions": func(ctx context.Context) error { return last(s.TemplateVersions(ctx, "default", "planned")) },
+		"DeleteTemplate":   func(ctx context.Context) error { return s.DeleteTemplate(ctx, "default", "planned") },
 		"Sweep":            func(ctx context.Context) error { return last(s.Sweep(ctx, f.Ended)) },
-		"SweepByKey":       func(ctx context.Context) error { return last(s.SweepByKey(ctx, "planned")) },
+		"SweepByKey":       func(ctx context.Context) error { return last(s.SweepByKey(ctx, "default", "planned")) },
 		"BestRun":          func(ctx context.Context) error { return last(s.BestRun(ctx, f.Ended)) },
 		"Sweeps": func(ctx context.Context) error {
-			if err := last(s.Sweeps(ctx, "", 50)); err != nil {
+			if err := last(s.Sweeps(ctx, run.AllProjects(), "", 50)); err != nil {
 				return err
 			}
-			return last(s.Sweeps(ctx, f.Ended, 50))
+			return last(s.Sweeps(ctx, run.AllProjects(), f.Ended, 50))
 		},
 		"StopSweep": func(ctx context.Context) error {
 			return last(s.StopSweep(ctx, f.Waiting, func(*store.Update) error { return nil }))

@@ -1,7 +1,6 @@
 package trainconf
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -12,11 +11,10 @@ import (
 type Ref struct {
 	Run      run.ID
 	Preset   string
-	Template string
-	Version  int // of the template, 0 for the newest
+	Template run.TemplateRef
 }
 
-// ParseRef reads "run:r-…", "preset:name" or "template:name@2"; a template with the name of a preset is that. What has another
+// ParseRef reads "run:r-…", "preset:name", "template:name@2" or "template:project/name@2"; a template with the name of a preset is that. What has another
 // form is [run.FieldErrors] about field, and what cannot exist matches [fault.ErrNotFound].
 func ParseRef(field, ref string) (Ref, error) {
 	kind, name, _ := strings.Cut(ref, ":")
@@ -33,14 +31,14 @@ func ParseRef(field, ref string) (Ref, error) {
 		}
 		return Ref{Preset: name}, nil
 	case "template":
-		base, version, ok := run.ParseTemplateRef(name)
+		template, ok := run.ParseTemplateRef(name)
 		if !ok {
 			return Ref{}, run.NoTemplate(name, 0)
 		}
 		if _, preset := PresetByName(name); preset {
 			return Ref{Preset: name}, nil
 		}
-		return Ref{Template: base, Version: version}, nil
+		return Ref{Template: template}, nil
 	}
 	return Ref{}, run.FieldErrors{{Field: field, Value: fault.Quote(ref), Rule: "must name a run, a template or a preset", Fix: "write run:r-…, template:name@2 or preset:name"}}
 }
@@ -52,10 +50,8 @@ func (r Ref) String() string {
 		return "run:" + string(r.Run)
 	case r.Preset != "":
 		return "preset:" + r.Preset
-	case r.Template != "" && r.Version > 0:
-		return "template:" + r.Template + "@" + strconv.Itoa(r.Version)
-	case r.Template != "":
-		return "template:" + r.Template
+	case r.Template.Name != "":
+		return "template:" + r.Template.String()
 	}
 	return ""
 }

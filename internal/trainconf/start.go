@@ -10,6 +10,7 @@ import (
 // Request, then take its Submission.
 type Start struct {
 	Request Request
+	Project string // of the run or the template; "" for a preset
 	Preset  string // the preset, or ""
 	Origin  run.Origin
 
@@ -18,7 +19,7 @@ type Start struct {
 }
 
 // Find reads what a reference names with the function for its kind, whose error it returns as it is.
-func (r Ref) Find(ctx context.Context, runByID func(context.Context, run.ID) (run.Run, error), template func(ctx context.Context, name string, version int) (run.Template, error)) (Start, error) {
+func (r Ref) Find(ctx context.Context, runByID func(context.Context, run.ID) (run.Run, error), template func(ctx context.Context, project, name string, version int) (run.Template, error)) (Start, error) {
 	switch {
 	case r.Run != "":
 		found, err := runByID(ctx, r.Run)
@@ -26,8 +27,8 @@ func (r Ref) Find(ctx context.Context, runByID func(context.Context, run.ID) (ru
 			return Start{Request: NewRequest()}, err
 		}
 		return StartOfRun(found)
-	case r.Template != "":
-		found, err := template(ctx, r.Template, r.Version)
+	case r.Template.Name != "":
+		found, err := template(ctx, r.Template.Project, r.Template.Name, r.Template.Version)
 		if err != nil {
 			return Start{Request: NewRequest()}, err
 		}
@@ -41,13 +42,13 @@ func (r Ref) Find(ctx context.Context, runByID func(context.Context, run.ID) (ru
 func StartOfRun(r run.Run) (Start, error) {
 	r = AsAsked(r)
 	req, err := RequestOfRun(r)
-	return Start{Request: req, Origin: run.Origin{Clone: r.ID}, text: r.Config, written: req.Config}, err
+	return Start{Request: req, Project: r.Project, Origin: run.Origin{Clone: r.ID}, text: r.Config, written: req.Config}, err
 }
 
 // StartOfTemplate starts from a version of a template. An error is as that of [RequestOf].
 func StartOfTemplate(t run.Template) (Start, error) {
 	req, err := RequestOfTemplate(t)
-	return Start{Request: req, Origin: run.Origin{Template: t.Ref()}, text: t.Config, written: req.Config}, err
+	return Start{Request: req, Project: t.Project, Origin: run.Origin{Template: t.FullRef()}, text: t.Config, written: req.Config}, err
 }
 
 // StartOfPreset starts from a preset.
@@ -69,6 +70,6 @@ func (s *Start) Submission() run.Submission {
 	if s.text != "" && s.Request.Config.Equal(s.written) {
 		sub.Config = s.text
 	}
-	sub.Preset, sub.Origin = s.Preset, s.Origin
+	sub.Project, sub.Preset, sub.Origin = s.Project, s.Preset, s.Origin
 	return sub
 }

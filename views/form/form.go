@@ -10,6 +10,7 @@ import (
 type Form struct {
 	Preset    ui.Field
 	Origin    string // hidden: where it was filled from
+	Project   string // hidden: whose run it will be, "" for the default one
 	Source    string // the same in words: "clone of first try", or "" for the core's defaults
 	Sections  []Section
 	Plan      Plan

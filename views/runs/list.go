@@ -14,12 +14,15 @@ import (
 type List struct {
 	Entries []Entry
 	Text    string    // the filter's text
+	Project string    // the filter's project, "" for the selected one, or any
+	Owner   string    // the filter's owner, "" for everybody
 	State   run.State // the filter's state, "" for any
 	Before  run.ID    // the page begins before this run, "" on the first page
 	Older   run.ID    // the last run of this page when older ones exist, else ""
 	Open    []run.SweepID
 	Counts  run.Counts // of the runs that have the filter's text
-	Seq     int64      // of the topic "runs"
+	Topic   string     // of the socket
+	Seq     int64      // of the topic
 	Now     time.Time
 }
 
@@ -61,13 +64,19 @@ func count(c run.Count) string {
 	return ui.Integer(c.N)
 }
 
-func (l List) filtered() bool { return l.Text != "" || l.State != "" }
+func (l List) filtered() bool { return l.Text != "" || l.State != "" || l.Owner != "" }
 
 // href is the list's address with this state and start, and these sweeps open.
 func (l List) href(state run.State, before run.ID, open ...run.SweepID) string {
 	q := url.Values{}
 	if l.Text != "" {
 		q.Set("q", l.Text)
+	}
+	if l.Project != "" {
+		q.Set("project", l.Project)
+	}
+	if l.Owner != "" {
+		q.Set("owner", l.Owner)
 	}
 	if state != "" {
 		q.Set("state", string(state))

@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 // Entry is one template in a list: a built-in preset, or the newest version of somebody's own.
 type Entry struct {
+	Project     string // "" for a preset
 	Name        string
 	Version     int // 0 for a preset
 	Title       string
@@ -31,26 +31,31 @@ func (e Entry) ref() string {
 	if e.builtin() {
 		return "preset:" + e.Name
 	}
-	return fmt.Sprintf("template:%s@%d", e.Name, e.Version)
+	return "template:" + e.where().String()
 }
 
-func (e Entry) path() string { return ui.TemplatePath(e.Name) }
+func (e Entry) where() run.TemplateRef {
+	return run.TemplateRef{Project: e.Project, Name: e.Name, Version: e.Version}
+}
+
+func (e Entry) path() string { return ui.InProject(ui.TemplatePath(e.Name), e.Project) }
 
 // use is the address of the form filled from it.
 func (e Entry) use() string {
 	if e.builtin() {
 		return "/runs/new?" + url.Values{"preset": {e.Name}}.Encode()
 	}
-	return "/runs/new?" + url.Values{"template": {e.Name + "@" + strconv.Itoa(e.Version)}}.Encode()
+	return "/runs/new?" + url.Values{"template": {e.where().String()}}.Encode()
 }
 
 func (e Entry) sweep() string { return "/sweeps/new?" + url.Values{"from": {e.ref()}}.Encode() }
 
 func (e Entry) export() string {
+	path := ui.TemplatePath(e.Name) + "/export"
 	if e.builtin() {
-		return e.path() + "/export"
+		return path
 	}
-	return e.path() + "/export?version=" + strconv.Itoa(e.Version)
+	return ui.InProject(path+"?version="+strconv.Itoa(e.Version), e.Project)
 }
 
 // List is every template.

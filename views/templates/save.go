@@ -35,7 +35,7 @@ func (c Conflict) changes() string {
 	if c.Expected == 0 || c.Newest.Version <= c.Expected {
 		return ""
 	}
-	return ui.DiffPath(versionRef(c.Newest.Name, c.Expected), versionRef(c.Newest.Name, c.Newest.Version))
+	return ui.DiffPath(versionRef(c.Newest, c.Expected), versionRef(c.Newest, c.Newest.Version))
 }
 
 // confirmed is the name that the reader has been told exists, "" for none.

@@ -19,19 +19,20 @@ type Detail struct {
 	Now      time.Time
 }
 
-// versionRef names a version on the page of differences.
-func versionRef(name string, version int) string {
-	return fmt.Sprintf("template:%s@%d", name, version)
+// versionRef names a version of a template on the page of differences.
+func versionRef(t run.Template, version int) string {
+	t.Version = version
+	return "template:" + t.FullRef()
 }
 
 // DeleteConfirm asks before a template is deleted.
-func DeleteConfirm(name string, versions int) ui.Confirm {
+func DeleteConfirm(project, name string, versions int) ui.Confirm {
 	return ui.Confirm{
 		Key: "delete-template", Title: fmt.Sprintf("Delete template “%s”?", name), Icon: "trash", Label: "Delete template", KeepLabel: "Keep",
 		Effects: []string{
 			ui.Plural(versions, "version") + " deleted for good. Export one to keep it as a file.",
 			"Runs and sweeps made from it keep their own copy.",
 		},
-		Action: ui.TemplatePath(name) + "/delete", Back: ui.TemplatePath(name),
+		Action: ui.InProject(ui.TemplatePath(name)+"/delete", project), Back: ui.InProject(ui.TemplatePath(name), project),
 	}
 }

@@ -3,7 +3,9 @@ package ui
 import (
 	"net/url"
 	"strconv"
+	"strings"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -17,8 +19,20 @@ func SweepPath(id run.SweepID) string { return "/sweeps/" + string(id) }
 func TemplatePath(name string) string { return "/templates/" + url.PathEscape(name) }
 
 // VersionPath is the address of one version of a template.
-func VersionPath(t run.Template) string {
-	return TemplatePath(t.Name) + "?version=" + strconv.Itoa(t.Version)
+func VersionPath(t run.TemplateRef) string {
+	return InProject(TemplatePath(t.Name)+"?version="+strconv.Itoa(t.Version), t.Project)
+}
+
+// InProject adds the project to the address of what has a name in a project; without one it is in the default project.
+func InProject(path, project string) string {
+	if project == "" || project == access.DefaultProject {
+		return path
+	}
+	join := "?"
+	if strings.Contains(path, "?") {
+		join = "&"
+	}
+	return path + join + url.Values{"project": {project}}.Encode()
 }
 
 // DiffPath is the address of the differences between two, each named as "run:r-...", "template:name@2" or "preset:name".

@@ -2,6 +2,7 @@
 package apitest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
@@ -215,7 +217,7 @@ func (c *Console) Runs(_ context.Context, f run.RunFilter) ([]run.Run, error) {
 	var out []run.Run
 	for _, e := range c.runs {
 		r := e.run
-		if len(f.States) > 0 && !slices.Contains(f.States, r.State) || f.Sweep != "" && r.Origin.Sweep != f.Sweep || f.Before != "" && r.ID >= f.Before ||
+		if !f.Projects.Include(r.Project) || f.Owner != "" && r.Owner != f.Owner || len(f.States) > 0 && !slices.Contains(f.States, r.State) || f.Sweep != "" && r.Origin.Sweep != f.Sweep || f.Before != "" && r.ID >= f.Before ||
 			!strings.Contains(strings.ToLower(r.Name+" "+string(r.ID)), strings.ToLower(f.Text)) {
 			continue
 		}
@@ -248,11 +250,13 @@ func (c *Console) Submit(_ context.Context, _ string, s run.Submission) (run.Run
 		return run.Run{}, err
 	}
 	c.submissions = append(c.submissions, s)
-	if id, used := c.keys[s.Key]; used && s.Key != "" {
+	s.Project = cmp.Or(s.Project, access.DefaultProject)
+	key := s.Project + "/" + s.Key
+	if id, used := c.keys[key]; used && s.Key != "" {
 		return c.runs[id].run, nil
 	}
 	id := c.add(c.runOf(s))
-	c.keys[s.Key] = id
+	c.keys[key] = id
 	return c.runs[id].run, nil
 }
 
@@ -260,7 +264,7 @@ func (c *Console) Submit(_ context.Context, _ string, s run.Submission) (run.Run
 func (c *Console) runOf(s run.Submission) run.Run {
 	id := run.NewID(c.clock.Add(time.Second))
 	return run.Run{
-		ID: id, Name: s.Name, Preset: s.Preset, Config: strings.ReplaceAll(s.Config, "{run}", string(id)), Shape: s.Shape, Options: s.Options, Origin: s.Origin, State: run.Queued,
+		ID: id, Project: s.Project, Name: s.Name, Preset: s.Preset, Config: strings.ReplaceAll(s.Config, "{run}", string(id)), Shape: s.Shape, Options: s.Options, Origin: s.Origin, State: run.Queued,
 	}
 }
 

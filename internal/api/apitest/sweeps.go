@@ -1,12 +1,14 @@
 package apitest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -14,8 +16,10 @@ import (
 
 // SubmitSweep is for [api.Sweeps]. It checks every run, and leaves all of them queued.
 func (c *Console) SubmitSweep(_ context.Context, actor string, s run.SweepSpec) (sw run.Sweep, err error) {
+	s.Project = cmp.Or(s.Project, access.DefaultProject)
+	key := s.Project + "/" + s.Key
 	err = c.locked(func() error {
-		if id, used := c.sweepKeys[s.Key]; used && s.Key != "" {
+		if id, used := c.sweepKeys[key]; used && s.Key != "" {
 			sw = c.sweep(id)
 			return nil
 		}
@@ -40,17 +44,18 @@ func (c *Console) SubmitSweep(_ context.Context, actor string, s run.SweepSpec) 
 			if _, err := check(sub); err != nil {
 				return err
 			}
+			sub.Project = s.Project
 			sub.Origin = run.Origin{Template: s.Origin.Template, Point: point}
 			subs = append(subs, sub)
 		}
 		c.clock = c.clock.Add(time.Second)
-		sw = run.Sweep{ID: run.NewSweepID(c.clock), Name: s.Name, Spec: s, Fields: fieldsOf(s), CreatedAt: c.clock, Actor: actor}
+		sw = run.Sweep{ID: run.NewSweepID(c.clock), Project: s.Project, Name: s.Name, Spec: s, Fields: fieldsOf(s), CreatedAt: c.clock, Actor: actor}
 		for _, sub := range subs {
 			sub.Origin.Sweep = sw.ID
 			c.add(c.runOf(sub))
 		}
 		c.sweeps = append(c.sweeps, sw)
-		c.sweepKeys[s.Key] = sw.ID
+		c.sweepKeys[key] = sw.ID
 		sw = c.sweep(sw.ID)
 		return nil
 	})
@@ -102,10 +107,10 @@ func (c *Console) Sweep(_ context.Context, id run.SweepID) (sw run.Sweep, err er
 }
 
 // Sweeps is for [api.Sweeps].
-func (c *Console) Sweeps(_ context.Context, before run.SweepID, limit int) (out []run.Sweep, err error) {
+func (c *Console) Sweeps(_ context.Context, in run.Projects, before run.SweepID, limit int) (out []run.Sweep, err error) {
 	err = c.locked(func() error {
 		for _, sw := range c.sweeps {
-			if before == "" || sw.ID < before {
+			if in.Include(sw.Project) && (before == "" || sw.ID < before) {
 				out = append(out, c.sweep(sw.ID))
 			}
 		}

@@ -1,11 +1,13 @@
 package apitest
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -20,22 +22,31 @@ func (c *Console) locked(fn func() error) error {
 	return fn()
 }
 
+// templateKey is unique for a template of a project, "" for the default one.
+func templateKey(project, name string) string {
+	return cmp.Or(project, access.DefaultProject) + "/" + strings.ToLower(name)
+}
+
 // Templates is for [api.Templates].
-func (c *Console) Templates(context.Context) (out []run.Template, err error) {
+func (c *Console) Templates(_ context.Context, in run.Projects) (out []run.Template, err error) {
 	err = c.locked(func() error {
 		for _, versions := range c.templates {
-			out = append(out, versions[len(versions)-1])
+			if t := versions[len(versions)-1]; in.Include(t.Project) {
+				out = append(out, t)
+			}
 		}
-		slices.SortFunc(out, func(a, b run.Template) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+		slices.SortFunc(out, func(a, b run.Template) int {
+			return strings.Compare(strings.ToLower(a.Name)+"/"+a.Project, strings.ToLower(b.Name)+"/"+b.Project)
+		})
 		return nil
 	})
 	return out, err
 }
 
 // Template is for [api.Templates].
-func (c *Console) Template(_ context.Context, name string, version int) (t run.Template, err error) {
+func (c *Console) Template(_ context.Context, project, name string, version int) (t run.Template, err error) {
 	err = c.locked(func() error {
-		versions := c.templates[strings.ToLower(name)]
+		versions := c.templates[templateKey(project, name)]
 		if version == 0 {
 			version = len(versions)
 		}
@@ -49,9 +60,9 @@ func (c *Console) Template(_ context.Context, name string, version int) (t run.T
 }
 
 // TemplateVersions is for [api.Templates].
-func (c *Console) TemplateVersions(_ context.Context, name string) (out []run.Template, err error) {
+func (c *Console) TemplateVersions(_ context.Context, project, name string) (out []run.Template, err error) {
 	err = c.locked(func() error {
-		if out = slices.Clone(c.templates[strings.ToLower(name)]); len(out) == 0 {
+		if out = slices.Clone(c.templates[templateKey(project, name)]); len(out) == 0 {
 			return run.NoTemplate(name, 0)
 		}
 		slices.Reverse(out)
@@ -87,7 +98,8 @@ func (c *Console) SaveTemplate(_ context.Context, actor string, t run.Template, 
 		if errs, _ := req.CheckUnnamed(); len(errs) > 0 {
 			return errs
 		}
-		key := strings.ToLower(t.Name)
+		t.Project = cmp.Or(t.Project, access.DefaultProject)
+		key := templateKey(t.Project, t.Name)
 		versions := c.templates[key]
 		next := len(versions) + 1
 		if follows != run.AnyVersion && follows != next-1 {
@@ -110,9 +122,9 @@ func (c *Console) SaveTemplate(_ context.Context, actor string, t run.Template, 
 }
 
 // DeleteTemplate is for [api.Templates].
-func (c *Console) DeleteTemplate(_ context.Context, _, name string) error {
+func (c *Console) DeleteTemplate(_ context.Context, _, project, name string) error {
 	return c.locked(func() error {
-		key := strings.ToLower(name)
+		key := templateKey(project, name)
 		if len(c.templates[key]) == 0 {
 			return run.NoTemplate(name, 0)
 		}

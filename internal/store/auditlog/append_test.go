@@ -86,12 +86,12 @@ func TestWhatPersonsChangeIsLoggedWithIt(t *testing.T) {
 		}
 		ctx, _ = by(t.Context(), access.TemplatesSave)
 		for _, config := range []string{"b = 1", "b = 2", "b = 2"} { // the last changes nothing
-			if _, err := s.SaveTemplate(ctx, run.Template{Name: "base", Config: config}, run.AnyVersion); err != nil {
+			if _, err := s.SaveTemplate(ctx, run.Template{Project: "default", Name: "base", Config: config}, run.AnyVersion); err != nil {
 				t.Fatal(err)
 			}
 		}
 		ctx, _ = by(t.Context(), access.TemplatesDelete)
-		if err := s.DeleteTemplate(ctx, "Base"); err != nil {
+		if err := s.DeleteTemplate(ctx, "default", "Base"); err != nil {
 			t.Fatal(err)
 		}
 		ctx, _ = by(t.Context(), access.RunsSubmit)

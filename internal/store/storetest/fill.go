@@ -30,11 +30,11 @@ func Fill(ctx context.Context, s Store, runs int) error {
 	if err := s.Commit(ctx, []*store.Batch{late}); err != nil {
 		return err
 	}
-	if _, err := s.SaveTemplate(ctx, run.Template{Name: "one", Config: "x = 1"}, 0); err != nil {
+	if _, err := s.SaveTemplate(ctx, run.Template{Project: "default", Name: "one", Config: "x = 1"}, 0); err != nil {
 		return err
 	}
-	queued := run.Run{ID: "r-000000000v", Name: "swept", State: run.Queued, CreatedAt: epoch, Shape: run.Shape{Nodes: 1}, Origin: run.Origin{Sweep: "s-0000000001"}}
-	_, _, err := s.CreateSweep(ctx, run.Sweep{ID: "s-0000000001", Name: "sweep", CreatedAt: epoch}, "", []run.Run{queued}, []run.Event{queuedEvent(queued.ID)})
+	queued := run.Run{ID: "r-000000000v", Project: "default", Name: "swept", State: run.Queued, CreatedAt: epoch, Shape: run.Shape{Nodes: 1}, Origin: run.Origin{Sweep: "s-0000000001"}}
+	_, _, err := s.CreateSweep(ctx, run.Sweep{ID: "s-0000000001", Project: "default", Name: "sweep", CreatedAt: epoch}, "", []run.Run{queued}, []run.Event{queuedEvent(queued.ID)})
 	return err
 }
 

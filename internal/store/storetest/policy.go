@@ -37,7 +37,7 @@ func testOptions(t *testing.T, s Store) {
 	must(t, err)
 	same(t, "run without options", got, plain)
 	for sweep, n := range map[run.SweepID]int{"s-0000000001": 1, "s-0000000002": 0, "": 2} {
-		runs, err := s.Runs(t.Context(), run.RunFilter{Sweep: sweep, Limit: 10})
+		runs, err := s.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Sweep: sweep, Limit: 10})
 		must(t, err)
 		same(t, fmt.Sprintf("runs of sweep %q", sweep), len(runs), n)
 	}
@@ -49,7 +49,7 @@ func testWords(t *testing.T, s Store) {
 	})
 	add(t, s, "r-0000000002", func(r *run.Run) { r.Options.Env = map[string]string{"HIDDEN": "word"} })
 	for text, want := range map[string]int{"BASE": 1, "paper": 1, "50% of": 1, "THE data": 1, "50_": 0, "word": 0, "tags": 0, "r-000": 2} {
-		runs, err := s.Runs(t.Context(), run.RunFilter{Text: text, Limit: 10})
+		runs, err := s.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Text: text, Limit: 10})
 		must(t, err)
 		same(t, "runs with "+text, len(runs), want)
 	}
@@ -280,7 +280,7 @@ func testReason(t *testing.T, s Store) {
 		}).ID)
 	}
 	must(t, s.SetWaitReason(t.Context(), "held", ids))
-	runs, err := s.Runs(t.Context(), run.RunFilter{Limit: 1000})
+	runs, err := s.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 1000})
 	must(t, err)
 	for _, r := range runs {
 		if r.Reason != "held" {
@@ -345,7 +345,7 @@ func testLines(t *testing.T, s Store) {
 	} {
 		add(t, s, fmt.Sprintf("r-%010d", i), change)
 	}
-	runs, err := s.Runs(t.Context(), run.RunFilter{Limit: 100})
+	runs, err := s.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 100})
 	must(t, err)
 	must(t, s.SetQueuePlaces(t.Context(), runs))
 	var got []string

@@ -120,17 +120,17 @@ func testList(t *testing.T, s Store) {
 		f    run.RunFilter
 		want string
 	}{
-		{run.RunFilter{Limit: 10}, "4 3 2 1 0"},
-		{run.RunFilter{Limit: 2}, "4 3"},
-		{run.RunFilter{Limit: 2, Before: "r-0000000003"}, "2 1"},
-		{run.RunFilter{Limit: 9, States: []run.State{run.Queued}}, "4 2 1 0"},
-		{run.RunFilter{Limit: 9, States: []run.State{run.Stopped, run.Failed}}, "3"},
-		{run.RunFilter{Limit: 9, Text: "RUN 2"}, "2"},
-		{run.RunFilter{Limit: 9, Text: "0000001"}, "1"},
-		{run.RunFilter{Limit: 9, Text: "0%_x"}, "4 3 2 1 0"},
-		{run.RunFilter{Limit: 9, Text: "r%n"}, ""},
-		{run.RunFilter{Limit: 9, Text: `\`}, ""},
-		{run.RunFilter{Limit: 9, Text: "' OR 1=1 --"}, ""},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 10}, "4 3 2 1 0"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 2}, "4 3"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 2, Before: "r-0000000003"}, "2 1"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, States: []run.State{run.Queued}}, "4 2 1 0"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, States: []run.State{run.Stopped, run.Failed}}, "3"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, Text: "RUN 2"}, "2"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, Text: "0000001"}, "1"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, Text: "0%_x"}, "4 3 2 1 0"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, Text: "r%n"}, ""},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, Text: `\`}, ""},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, Text: "' OR 1=1 --"}, ""},
 	} {
 		runs, err := s.Runs(t.Context(), tc.f)
 		must(t, err)
@@ -146,11 +146,11 @@ func testList(t *testing.T, s Store) {
 		f    run.RunFilter
 		want string
 	}{
-		{run.RunFilter{Limit: 9}, "r-7000000002 r-6000000001 r-0000000004 r-0000000003 r-0000000002 r-0000000001 r-0000000000"},
-		{run.RunFilter{Limit: 2}, "r-7000000002 r-6000000001"},
-		{run.RunFilter{Limit: 2, Before: "r-7000000002"}, "r-6000000001 r-0000000004"},
-		{run.RunFilter{Limit: 9, Text: "s #1"}, "r-7000000000 r-6000000000"},
-		{run.RunFilter{Limit: 9, States: []run.State{run.Stopped}}, "r-0000000003"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9}, "r-7000000002 r-6000000001 r-0000000004 r-0000000003 r-0000000002 r-0000000001 r-0000000000"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 2}, "r-7000000002 r-6000000001"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 2, Before: "r-7000000002"}, "r-6000000001 r-0000000004"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, Text: "s #1"}, "r-7000000000 r-6000000000"},
+		{run.RunFilter{Projects: run.AllProjects(), Limit: 9, States: []run.State{run.Stopped}}, "r-0000000003"},
 	} {
 		tc.f.Folded = true
 		runs, err := s.Runs(t.Context(), tc.f)
@@ -163,7 +163,7 @@ func testList(t *testing.T, s Store) {
 	}
 	must(t, s.DeleteRun(t.Context(), "r-7000000000")) // the counts are of what there is
 	for text, want := range map[string]run.Counts{"": {run.Queued: {N: 8}, run.Stopped: {N: 1}}, "run 3": {run.Stopped: {N: 1}}, "S #": {run.Queued: {N: 4}}, "none": {}} {
-		counts, err := s.CountRuns(t.Context(), text)
+		counts, err := s.CountRuns(t.Context(), run.RunFilter{Projects: run.AllProjects(), Text: text})
 		must(t, err)
 		same(t, fmt.Sprintf("counts of %q", text), counts, want)
 	}

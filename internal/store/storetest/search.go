@@ -50,7 +50,7 @@ func testSearch(t *testing.T, s Store) {
 			look = rapid.Just(string(name[from:rapid.IntRange(from, len(name)).Draw(t, "to")]))
 		}
 		sought := look.Draw(t, "text")
-		runs, err := s.Runs(t.Context(), run.RunFilter{Text: sought, Limit: len(all)})
+		runs, err := s.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Text: sought, Limit: len(all)})
 		if err != nil {
 			t.Fatalf("search for %q: %v", sought, err)
 		}
@@ -60,7 +60,7 @@ func testSearch(t *testing.T, s Store) {
 				t.Fatalf("search for %q: found %v, want %v: %q, %q, %q", sought, found, want, r.Name, r.Options.Description, r.Options.Tags)
 			}
 		}
-		counts, err := s.CountRuns(t.Context(), sought)
+		counts, err := s.CountRuns(t.Context(), run.RunFilter{Projects: run.AllProjects(), Text: sought})
 		if want := (run.Count{N: len(runs)}); err != nil || counts.Total() != want {
 			t.Fatalf("count of %q: %v, %v, want %v", sought, counts, err, want)
 		}

@@ -18,7 +18,7 @@ type Store interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	RunsAtNomad(ctx context.Context) ([]run.Run, error)
-	CountRuns(ctx context.Context, text string) (run.Counts, error)
+	CountRuns(ctx context.Context, f run.RunFilter) (run.Counts, error)
 	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
@@ -53,14 +53,16 @@ type Store interface {
 	ReadyWithOtherReason(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
 	SetWaitReason(ctx context.Context, reason string, ids []run.ID) error
 	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
-	Template(ctx context.Context, name string, version int) (run.Template, error)
-	Templates(ctx context.Context) ([]run.Template, error)
-	TemplateVersions(ctx context.Context, name string) ([]run.Template, error)
-	DeleteTemplate(ctx context.Context, name string) error
+	RunByKey(ctx context.Context, project, key string) (run.Run, error)
+	SweepByKey(ctx context.Context, project, key string) (run.Sweep, error)
+	Template(ctx context.Context, project, name string, version int) (run.Template, error)
+	Templates(ctx context.Context, in run.Projects) ([]run.Template, error)
+	TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error)
+	DeleteTemplate(ctx context.Context, project, name string) error
 	CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (run.Sweep, bool, error)
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
 	BestRun(ctx context.Context, id run.SweepID) (run.Run, error)
-	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
+	Sweeps(ctx context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error)
 	StopSweep(ctx context.Context, id run.SweepID, fn func(*store.Update) error) ([]store.Update, error)
 	DeleteSweep(ctx context.Context, id run.SweepID) error
 	NewOrders() <-chan struct{}
@@ -139,7 +141,7 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newRun(id, name string) run.Run {
 	return run.Run{
-		ID: run.ID(id), Name: name, Preset: "debug", Config: "x = 1\n", State: run.Queued, CreatedAt: epoch,
+		ID: run.ID(id), Project: "default", Owner: "ann", Name: name, Preset: "debug", Config: "x = 1\n", State: run.Queued, CreatedAt: epoch,
 		Shape: run.Shape{Nodes: 2, CPU: 100, Memory: 300}, StepsTotal: 20, InnerSteps: 5,
 	}
 }

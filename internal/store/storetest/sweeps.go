@@ -15,7 +15,8 @@ import (
 
 func template(name, config string) run.Template {
 	return run.Template{
-		Name: name, Description: "d", Config: config, Shape: run.Shape{Nodes: 2}, Options: run.Options{Retries: 1, Env: map[string]string{"A": "1", "B": "2"}},
+		Project: "default",
+		Name:    name, Description: "d", Config: config, Shape: run.Shape{Nodes: 2}, Options: run.Options{Retries: 1, Env: map[string]string{"A": "1", "B": "2"}},
 		Note: "n", Actor: "test", CreatedAt: epoch,
 	}
 }
@@ -41,28 +42,28 @@ func testTemplates(t *testing.T, s Store) {
 	back := save(template("mine", "x = 1\n")) // not the newest content, so a version of its own
 	same(t, "third version", back.Version, 3)
 	save(template("another", "y = 1\n"))
-	list, err := s.Templates(t.Context())
+	list, err := s.Templates(t.Context(), run.AllProjects())
 	must(t, err)
 	if len(list) != 2 || list[0].Name != "another" || list[1].Version != 3 {
 		t.Errorf("list is %+v", list)
 	}
 	for version, config := range map[int]string{0: "x = 1\n", 1: "x = 1\n", 2: "x = 2\n"} {
-		got, err := s.Template(t.Context(), "MINE", version)
+		got, err := s.Template(t.Context(), "default", "MINE", version)
 		must(t, err)
 		same(t, fmt.Sprintf("configuration of version %d", version), got.Config, config)
 	}
-	all, err := s.TemplateVersions(t.Context(), "mine")
+	all, err := s.TemplateVersions(t.Context(), "default", "mine")
 	must(t, err)
 	if len(all) != 3 || all[0].Version != 3 || all[2].Version != 1 {
 		t.Errorf("versions are %+v", all)
 	}
 	r := add(t, s, "r-0000000001", func(r *run.Run) { r.Origin.Template = first.Ref() })
-	must(t, s.DeleteTemplate(t.Context(), "mine"))
+	must(t, s.DeleteTemplate(t.Context(), "default", "mine"))
 	for what, err := range map[string]error{
-		"deleting twice": s.DeleteTemplate(t.Context(), "mine"),
-		"the newest":     errorOf(s.Template(t.Context(), "Mine", 0)),
-		"a version":      errorOf(s.Template(t.Context(), "another", 9)),
-		"the versions":   errorOf(s.TemplateVersions(t.Context(), "Mine")),
+		"deleting twice": s.DeleteTemplate(t.Context(), "default", "mine"),
+		"the newest":     errorOf(s.Template(t.Context(), "default", "Mine", 0)),
+		"a version":      errorOf(s.Template(t.Context(), "default", "another", 9)),
+		"the versions":   errorOf(s.TemplateVersions(t.Context(), "default", "Mine")),
 	} {
 		if !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
@@ -92,7 +93,7 @@ func testTemplatesAtOnce(t *testing.T, s Store) {
 		})
 	}
 	wg.Wait()
-	all, err := s.TemplateVersions(t.Context(), "same")
+	all, err := s.TemplateVersions(t.Context(), "default", "same")
 	must(t, err)
 	if len(seen) != n || len(all) != n || all[0].Version != n {
 		t.Errorf("%d versions were given, %d are stored, the newest is %d", len(seen), len(all), all[0].Version)
@@ -121,14 +122,14 @@ func testTemplateFollows(t *testing.T, s Store) {
 			})
 		}
 		wg.Wait()
-		all, err := s.TemplateVersions(t.Context(), "mine")
+		all, err := s.TemplateVersions(t.Context(), "default", "mine")
 		must(t, err)
 		if len(stored) != 1 || len(all) != newest+1 {
 			t.Fatalf("%d savers that follow version %d won, and there are %d versions", len(stored), newest, len(all))
 		}
 		same(t, "the newest", all[0], stored[0])
 	}
-	newest, err := s.Template(t.Context(), "mine", 0)
+	newest, err := s.Template(t.Context(), "default", "mine", 0)
 	must(t, err)
 	again, err := s.SaveTemplate(t.Context(), newest, newest.Version)
 	must(t, err)
@@ -157,7 +158,8 @@ func sweepOf(t *testing.T, s Store, id run.SweepID, n int) (run.Sweep, []run.Run
 
 func newSweep(id run.SweepID, n int) (run.Sweep, []run.Run, []run.Event) {
 	sw := run.Sweep{
-		ID: id, Name: "sweep " + string(id), CreatedAt: epoch, Actor: "test", Fields: []string{"optim.optim.lr"},
+		Project: "default",
+		ID:      id, Name: "sweep " + string(id), CreatedAt: epoch, Actor: "test", Fields: []string{"optim.optim.lr"},
 		Spec: run.SweepSpec{Submission: run.Submission{Name: "s", Config: "x = 1\n", Shape: run.Shape{Nodes: 1}}, Parallel: 2, Grid: []run.Axis{{Field: "optim.optim.lr", Values: []string{"1", "2"}}}},
 	}
 	var runs []run.Run
@@ -180,7 +182,7 @@ func testSweep(t *testing.T, s Store) {
 	got, err := s.Sweep(t.Context(), sw.ID)
 	must(t, err)
 	same(t, "sweep", got, sw)
-	list, err := s.Runs(t.Context(), run.RunFilter{Sweep: sw.ID, Limit: 10})
+	list, err := s.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Sweep: sw.ID, Limit: 10})
 	must(t, err)
 	if !created || len(list) != 3 || list[2].Name != "s #1" || list[2].Attempt != 0 || list[2].Origin.Sweep != sw.ID {
 		t.Errorf("created %v, runs %+v", created, list)
@@ -194,7 +196,7 @@ func testSweep(t *testing.T, s Store) {
 	if created || again.ID != sw.ID || again.Counts[run.Queued] != 3 {
 		t.Errorf("a repeated key: created %v, %+v", created, again)
 	}
-	if n, err := s.CountRuns(t.Context(), ""); err != nil || n[run.Queued].N != 3 {
+	if n, err := s.CountRuns(t.Context(), run.RunFilter{Projects: run.AllProjects(), Text: ""}); err != nil || n[run.Queued].N != 3 {
 		t.Errorf("runs after a repeated key: %v, %v", n, err)
 	}
 }
@@ -208,7 +210,7 @@ func testSweepFails(t *testing.T, s Store) {
 	if _, err := s.Sweep(t.Context(), sw.ID); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("the sweep is there: %v", err)
 	}
-	if n, err := s.CountRuns(t.Context(), ""); err != nil || n[run.Queued].N != 1 {
+	if n, err := s.CountRuns(t.Context(), run.RunFilter{Projects: run.AllProjects(), Text: ""}); err != nil || n[run.Queued].N != 1 {
 		t.Errorf("runs are %v, %v", n, err)
 	}
 }
@@ -219,7 +221,7 @@ func testSweeps(t *testing.T, s Store) {
 	}
 	ids := func(before run.SweepID, limit int) string {
 		t.Helper()
-		list, err := s.Sweeps(t.Context(), before, limit)
+		list, err := s.Sweeps(t.Context(), run.AllProjects(), before, limit)
 		must(t, err)
 		out := ""
 		for _, sw := range list {

@@ -43,7 +43,7 @@ func testTexts(t *testing.T, s Store) {
 		short := shortened(t, "reason", got.Reason, want)
 		must(t, s.SetWaitReason(ctx, "other", []run.ID{id}))
 		must(t, s.SetWaitReason(ctx, given, []run.ID{id}))
-		if found, err := s.Runs(ctx, run.RunFilter{Text: given, Limit: 10}); err != nil {
+		if found, err := s.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), Text: given, Limit: 10}); err != nil {
 			t.Errorf("search: %d runs, %v", len(found), err)
 		}
 		waits, err := s.ReadyWithOtherReason(ctx, "", short)
@@ -89,10 +89,10 @@ func testTexts(t *testing.T, s Store) {
 		must(t, err)
 		same(t, "points of "+metric[:1], len(pts), 1)
 
-		tpl := run.Template{Name: "t" + digit, Description: given, Config: given, Note: given, Actor: given}
+		tpl := run.Template{Project: "default", Name: "t" + digit, Description: given, Config: given, Note: given, Actor: given}
 		_, err = s.SaveTemplate(ctx, tpl, run.AnyVersion)
 		must(t, err)
-		back, err := s.Template(ctx, tpl.Name, 0)
+		back, err := s.Template(ctx, "default", tpl.Name, 0)
 		must(t, err)
 		sameText(t, "template", back.Description+back.Config+back.Note+back.Actor, strings.Repeat(want, 4))
 		sw := run.Sweep{ID: run.SweepID("s-000000000" + digit), Name: given, Actor: given}
@@ -139,10 +139,10 @@ func testOrder(t *testing.T, s Store) {
 
 	var saved []string
 	for _, name := range []string{"b", "a_b", "é", "ab", "a-b", "a b", "_", "z"} {
-		_, err := s.SaveTemplate(t.Context(), run.Template{Name: name}, 0)
+		_, err := s.SaveTemplate(t.Context(), run.Template{Project: "default", Name: name}, 0)
 		must(t, err)
 	}
-	all, err := s.Templates(t.Context())
+	all, err := s.Templates(t.Context(), run.AllProjects())
 	must(t, err)
 	for _, tpl := range all {
 		saved = append(saved, tpl.Name)
@@ -152,7 +152,7 @@ func testOrder(t *testing.T, s Store) {
 	for _, other := range []string{"r-000000000b", "r-000000000a", "r-0000000009"} {
 		create(t, s, other, "a")
 	}
-	runs, err := s.Runs(t.Context(), run.RunFilter{Limit: 10})
+	runs, err := s.Runs(t.Context(), run.RunFilter{Projects: run.AllProjects(), Limit: 10})
 	must(t, err)
 	for i, want := range []run.ID{"r-000000000b", "r-000000000a", "r-0000000009", id} {
 		same(t, "run", runs[i].ID, want)

@@ -47,13 +47,12 @@ func SourceOf(from string, sub run.Submission) (words, href string) {
 	switch {
 	case from == FromFile:
 		return "a file", ""
-	case err != nil, ref.Template != "" && ref.Version == 0:
+	case err != nil, ref.Template.Name != "" && ref.Template.Version == 0:
 		return "the new-run form", ""
 	case ref.Run != "":
 		return sub.Name, ui.RunPath(ref.Run)
 	case ref.Preset != "":
 		return "preset " + ref.Preset, ui.TemplatePath(ref.Preset)
 	}
-	t := run.Template{Name: ref.Template, Version: ref.Version}
-	return "template " + t.Ref(), ui.VersionPath(t)
+	return "template " + ref.Template.Label(), ui.VersionPath(ref.Template)
 }

@@ -31,6 +31,7 @@ type Draft struct {
 	Request trainconf.Request
 	origin  run.Origin
 	preset  string // its source, or ""
+	project string // "" for the default one
 	errs    run.FieldErrors
 	warns   run.FieldErrors
 	// Broken is true when the request differs from the input because some value was refused.
@@ -44,6 +45,7 @@ func Read(form url.Values) *Draft {
 	for _, f := range formFields() {
 		d.typed[f.Path] = typedText(lastOf(form, f.Path))
 	}
+	d.project = page.Text(lastOf(form, page.InputProject), 64)
 	d.typed[inputDiLoCo] = lastOf(form, inputDiLoCo)
 	d.typed[inputBandwidth] = page.Text(lastOf(form, inputBandwidth), 40)
 	d.check()
@@ -136,7 +138,7 @@ func (d *Draft) wrong(field string) bool {
 // but a changed form makes a new one.
 func (d *Draft) Submission(pageKey string) run.Submission {
 	sub := d.Request.Submission()
-	sub.Origin, sub.Preset = d.origin, d.preset
+	sub.Project, sub.Origin, sub.Preset = d.project, d.origin, d.preset
 	if pageKey != "" {
 		content, _ := json.Marshal(sub) // strings and numbers
 		sum := sha256.Sum256(content)
@@ -152,8 +154,8 @@ func readOrigin(value string) (origin run.Origin, preset string) {
 	case err != nil:
 	case ref.Preset != "":
 		return run.Origin{Template: ref.Preset}, ref.Preset
-	case ref.Version > 0:
-		return run.Origin{Template: strings.TrimPrefix(ref.String(), "template:")}, ""
+	case ref.Template.Version > 0:
+		return run.Origin{Template: ref.Template.String()}, ""
 	}
 	return run.Origin{Clone: ref.Run}, ""
 }

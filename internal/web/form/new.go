@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,11 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	d, err := p.draftOfQuery(r)
 	if err != nil {
 		return err
+	}
+	if project, err := page.SelectedProject(r); err != nil {
+		return err
+	} else if project != "" {
+		d.project = project
 	}
 	if name := r.URL.Query().Get(InputName); name != "" {
 		d.typed[InputName] = page.Text(name, maxText)
@@ -61,7 +67,7 @@ func (p *Pages) draftOfQuery(r *http.Request) (*Draft, error) {
 		return nil, err
 	}
 	d := draftOf(sub.Request)
-	d.origin, d.preset = sub.Origin, sub.Preset
+	d.origin, d.preset, d.project = sub.Origin, sub.Preset, sub.Project
 	return d, nil
 }
 
@@ -74,13 +80,17 @@ func (d *Draft) query() string {
 	case "run":
 		kind = "clone"
 	}
-	return kind + "=" + name
+	q := url.Values{kind: {name}}
+	if d.project != "" {
+		q.Set(page.InputProject, d.project)
+	}
+	return q.Encode()
 }
 
 // renderForm renders the page.
 func (p *Pages) renderForm(w http.ResponseWriter, r *http.Request, status int, d *Draft, adjust func(*view.Form), hidden map[string]bool) error {
 	c := p.contextOf(r.Context(), d)
-	own, err := p.Templates.Templates(r.Context())
+	own, err := p.Templates.Templates(r.Context(), run.AllProjects())
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,10 @@ type Runs interface {
 
 // Templates reads templates.
 type Templates interface {
-	// Templates returns the newest versions, by name.
-	Templates(ctx context.Context) ([]run.Template, error)
-	// Template returns a version, 0 for the newest.
-	Template(ctx context.Context, name string, version int) (run.Template, error)
+	// Templates returns the newest versions of projects' templates, by name.
+	Templates(ctx context.Context, in run.Projects) ([]run.Template, error)
+	// Template returns a version, 0 for the newest, from a project, "" for the default one.
+	Template(ctx context.Context, project, name string, version int) (run.Template, error)
 }
 
 // References resolves references.
@@ -64,8 +64,8 @@ func subjectOf(s trainconf.Start) Subject {
 	case id != "":
 		return Subject{s, "run:" + string(id), s.Request.Name, ui.RunPath(id)}
 	}
-	name, version, _ := run.ParseTemplateRef(template)
-	return Subject{s, "template:" + template, template, ui.VersionPath(run.Template{Name: name, Version: version})}
+	ref, _ := run.ParseTemplateRef(template)
+	return Subject{s, "template:" + template, ref.Label(), ui.VersionPath(ref)}
 }
 
 // ignoreFields drops field errors: stored configurations are shown as far as readable.
@@ -95,17 +95,17 @@ func Facts(req trainconf.Request) []ui.Fact {
 
 // Choices are templates, presets, and the newest runs.
 func (f References) Choices(ctx context.Context) ([]ui.Choice, error) {
-	own, err := f.Templates.Templates(ctx)
+	own, err := f.Templates.Templates(ctx, run.AllProjects())
 	if err != nil {
 		return nil, err
 	}
-	runs, err := f.Runs.Runs(ctx, run.RunFilter{Limit: runsOffered})
+	runs, err := f.Runs.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), Limit: runsOffered})
 	if err != nil {
 		return nil, err
 	}
 	var out []ui.Choice
 	for _, t := range own {
-		out = append(out, ui.Choice{Value: "template:" + t.Ref(), Label: t.Name + ", version " + ui.Integer(t.Version)})
+		out = append(out, ui.Choice{Value: "template:" + t.FullRef(), Label: run.TemplateRef{Project: t.Project, Name: t.Name}.Label() + ", version " + ui.Integer(t.Version)})
 	}
 	for _, p := range trainconf.Presets() {
 		out = append(out, ui.Choice{Value: "preset:" + p.Name, Label: p.Title})

@@ -42,7 +42,7 @@ func (p *Pages) contextOf(ctx context.Context, d *Draft) formContext {
 
 // view returns the form's model, without errors of hidden fields.
 func (d *Draft) view(c formContext, hidden map[string]bool) view.Form {
-	f := view.Form{Preset: d.presetField(c), Origin: d.ref(), Plan: d.plan()}
+	f := view.Form{Preset: d.presetField(c), Origin: d.ref(), Project: d.project, Plan: d.plan()}
 	if c.source != nil {
 		f.Source = "From " + c.source.Title + "."
 	}
@@ -195,17 +195,23 @@ func (d *Draft) presetField(c formContext) ui.Field {
 	f.Groups = append(f.Groups, group)
 	own, found := ui.ChoiceGroup{Title: "Your templates"}, d.preset != "" || f.Value == ""
 	for _, t := range c.templates {
-		ref := "template:" + t.Ref()
+		ref := "template:" + t.FullRef()
 		found = found || ref == f.Value
-		own.Choices = append(own.Choices, ui.Choice{Value: ref, Label: t.Ref()})
+		own.Choices = append(own.Choices, ui.Choice{Value: ref, Label: t.Where().Label()})
 	}
 	if !found { // an older or deleted version
-		own.Choices = append(own.Choices, ui.Choice{Value: f.Value, Label: d.origin.Template})
+		own.Choices = append(own.Choices, ui.Choice{Value: f.Value, Label: labelOf(d.origin.Template)})
 	}
 	if len(own.Choices) > 0 {
 		f.Groups = append(f.Groups, own)
 	}
 	return f
+}
+
+// labelOf is a reference to a template as people read it.
+func labelOf(ref string) string {
+	named, _ := run.ParseTemplateRef(ref)
+	return named.Label()
 }
 
 // withUnit formats "1 worker", "512 samples".

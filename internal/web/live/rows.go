@@ -60,7 +60,7 @@ func RowOf(r run.Run) Row {
 
 // manyRuns reports whether a topic has many runs' states.
 func manyRuns(topic string) bool {
-	return topic == feed.RunsTopic || strings.HasPrefix(topic, feed.SweepTopic(""))
+	return topic == feed.RunsTopic || strings.HasPrefix(topic, feed.RunsOf("")) || strings.HasPrefix(topic, feed.SweepTopic(""))
 }
 
 // heldRows are unsent states, the newest per run.

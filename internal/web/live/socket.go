@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
-	"github.com/cotrain/cotrain/internal/run"
 )
 
 // Limits of a socket; a client that exceeds them is disconnected.
@@ -54,7 +52,7 @@ func parseSubscribe(b []byte) (map[string]int64, error) {
 	}
 	since := make(map[string]int64, len(m.Sub))
 	for _, topic := range m.Sub {
-		if !topicExists(topic) {
+		if _, err := parseTopic(topic); err != nil {
 			return nil, fmt.Errorf("socket message: %w: no topic %.80q", fault.ErrInvalid, topic)
 		}
 		since[topic] = -1
@@ -63,23 +61,6 @@ func parseSubscribe(b []byte) (map[string]int64, error) {
 		}
 	}
 	return since, nil
-}
-
-func topicExists(topic string) bool {
-	if topic == feed.RunsTopic || topic == feed.SystemTopic {
-		return true
-	}
-	kind, id, _ := strings.Cut(topic, ":")
-	var err error
-	switch kind {
-	case "run":
-		_, err = run.ParseID(id)
-	case "sweep":
-		_, err = run.ParseSweepID(id)
-	default:
-		return false
-	}
-	return err == nil
 }
 
 // Connect upgrades the request and serves the socket until either side ends it. The caller authorizes.

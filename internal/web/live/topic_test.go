@@ -2,12 +2,13 @@ package live
 
 import "testing"
 
-func TestTheTopicOfASweepCanBeFollowed(t *testing.T) {
+func TestTopicsAreKnownByTheirNames(t *testing.T) {
 	t.Parallel()
 	for topic, want := range map[string]bool{
 		"sweep:s-0123456789": true, "sweep:r-0123456789": false, "sweep:": false, "run:r-0123456789": true, "run:s-0123456789": false, "node:x": false, "": false,
+		"runs": true, "runs:": false, "runs:vision": true, "runs:-x": false, "runs:a:b": false, "system": true, "system:x": false,
 	} {
-		if topicExists(topic) != want {
+		if _, err := parseTopic(topic); (err == nil) != want {
 			t.Errorf("%q: %v", topic, !want)
 		}
 	}

@@ -8,9 +8,6 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// ProjectCookie stores the selected project.
-const ProjectCookie = "project"
-
 // account is what the frame shows of who asks.
 func (s *Site) account(r *http.Request) ui.Account {
 	who := access.From(r.Context())
@@ -26,11 +23,6 @@ func (s *Site) account(r *http.Request) ui.Account {
 		a.Role = who.Role(a.Projects[0])
 	}
 	return a
-}
-
-// Project is the project that lists show: that of the query, else the selected one; "" for all that the asker may see.
-func (s *Site) Project(r *http.Request) string {
-	return selected(r, s.visible(r, access.From(r.Context())))
 }
 
 // visible are the projects that an identity may see, sorted.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -24,12 +23,12 @@ const (
 
 // List shows runs, newest first, filtered by the query's q, state and before. A sweep is one entry; open unfolds it.
 func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
-	list, filter, err := listQuery(r.URL.Query())
+	list, filter, err := listQuery(r)
 	if err != nil {
 		return err
 	}
-	list.Seq, list.Now = p.Seq(feed.RunsTopic), p.Now()
-	if list.Counts, err = p.Store.CountRuns(r.Context(), list.Text); err != nil {
+	list.Seq, list.Now = p.Seq(list.Topic), p.Now()
+	if list.Counts, err = p.Store.CountRuns(r.Context(), filter); err != nil {
 		return err
 	}
 	runs, err := p.Store.Runs(r.Context(), filter)
@@ -58,9 +57,17 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.ListPage(p.Frame(r, "Runs", "runs"), list))
 }
 
-func listQuery(q url.Values) (view.List, run.RunFilter, error) {
-	list := view.List{Text: page.Text(q.Get("q"), 200)}
-	filter := run.RunFilter{Text: list.Text, Folded: true, Limit: listSize + 1}
+func listQuery(r *http.Request) (view.List, run.RunFilter, error) {
+	q := r.URL.Query()
+	list := view.List{Text: page.Text(q.Get("q"), 200), Owner: page.Text(q.Get("owner"), 127), Project: page.Text(q.Get(page.InputProject), 64), Topic: feed.RunsTopic}
+	shown, err := page.SelectedProject(r)
+	filter := run.RunFilter{Projects: page.Projects(shown), Owner: list.Owner, Text: list.Text, Folded: true, Limit: listSize + 1}
+	if err != nil {
+		return list, filter, err
+	}
+	if shown != "" {
+		list.Topic = feed.RunsOf(shown)
+	}
 	if v := q.Get("state"); v != "" {
 		state, err := run.ParseState(v)
 		if err != nil {
@@ -106,7 +113,7 @@ func (p *Pages) foldedSweep(ctx context.Context, id run.SweepID, list view.List,
 	if !out.Open {
 		return out, nil
 	}
-	runs, err := p.Store.Runs(ctx, run.RunFilter{Sweep: id, Text: filter.Text, States: filter.States, Limit: run.MaxSweepRuns})
+	runs, err := p.Store.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), Sweep: id, Text: filter.Text, States: filter.States, Limit: run.MaxSweepRuns})
 	if err != nil {
 		return nil, err
 	}

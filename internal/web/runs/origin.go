@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 
 	"golang.org/x/sync/errgroup"
@@ -20,7 +21,7 @@ func (p *Pages) originOf(ctx context.Context, r run.Run) view.Origin {
 	}
 	var g errgroup.Group
 	if out.Template != "" {
-		g.Go(func() error { out.TemplateHref = p.templatePage(ctx, out.Template); return nil })
+		g.Go(func() error { out.TemplateHref = p.templatePage(ctx, r.Project, out.Template); return nil })
 	}
 	if o.Clone != "" {
 		g.Go(func() error {
@@ -42,8 +43,8 @@ func (p *Pages) originOf(ctx context.Context, r run.Run) view.Origin {
 	return out
 }
 
-// templatePage is the page of a template's version or preset; "" if gone.
-func (p *Pages) templatePage(ctx context.Context, ref string) string {
+// templatePage is the page of a template's version or preset that a run of a project refers to; "" if gone.
+func (p *Pages) templatePage(ctx context.Context, project, ref string) string {
 	named, err := trainconf.ParseRef("", "template:"+ref)
 	switch {
 	case err != nil:
@@ -51,9 +52,9 @@ func (p *Pages) templatePage(ctx context.Context, ref string) string {
 	case named.Preset != "":
 		return ui.TemplatePath(named.Preset)
 	}
-	t, err := p.Control.Template(ctx, named.Template, named.Version)
+	t, err := p.Control.Template(ctx, cmp.Or(named.Template.Project, project), named.Template.Name, named.Template.Version)
 	if err != nil {
 		return ""
 	}
-	return ui.VersionPath(t)
+	return ui.VersionPath(t.Where())
 }

@@ -21,8 +21,8 @@ type Finder interface {
 
 // Counter reads about many runs.
 type Counter interface {
-	// CountRuns counts the runs with a text, "" for all, by state.
-	CountRuns(ctx context.Context, text string) (run.Counts, error)
+	// CountRuns counts the runs of a filter's projects and owner with its text by state.
+	CountRuns(ctx context.Context, f run.RunFilter) (run.Counts, error)
 	// BestRun returns a sweep's run with the lowest loss, or [fault.ErrNotFound].
 	BestRun(ctx context.Context, id run.SweepID) (run.Run, error)
 }
@@ -58,7 +58,7 @@ type Actions interface {
 
 // Origins reads what runs come from.
 type Origins interface {
-	Template(ctx context.Context, name string, version int) (run.Template, error)
+	Template(ctx context.Context, project, name string, version int) (run.Template, error)
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
 }
 

@@ -55,8 +55,8 @@ func newSweepForm(from, key string, sub run.Submission, req trainconf.Request) *
 	if f.name == "" {
 		f.name = strings.TrimSpace(sub.Preset + " sweep")
 		if sub.Preset == "" && sub.Origin.Template != "" {
-			name, _, _ := run.ParseTemplateRef(sub.Origin.Template)
-			f.name = name + " sweep"
+			ref, _ := run.ParseTemplateRef(sub.Origin.Template)
+			f.name = ref.Name + " sweep"
 		}
 	}
 	f.read()

@@ -23,7 +23,7 @@ type Store interface {
 type Finder interface {
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
 	// Sweeps returns up to limit, newest first, older than before ("" for the newest).
-	Sweeps(ctx context.Context, before run.SweepID, limit int) ([]run.Sweep, error)
+	Sweeps(ctx context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error)
 }
 
 // Actions act on a sweep.

@@ -45,7 +45,7 @@ func (p *Pages) Points(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	runs, err := p.Store.Runs(r.Context(), run.RunFilter{Sweep: sweep.ID, Limit: run.MaxSweepRuns})
+	runs, err := p.Store.Runs(r.Context(), run.RunFilter{Projects: run.AllProjects(), Sweep: sweep.ID, Limit: run.MaxSweepRuns})
 	if err != nil {
 		return err
 	}

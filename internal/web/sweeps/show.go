@@ -38,7 +38,7 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	if d.Sweep, err = p.Control.Sweep(r.Context(), id); err != nil {
 		return err
 	}
-	runs, err := p.Store.Runs(r.Context(), run.RunFilter{Sweep: id, Limit: run.MaxSweepRuns})
+	runs, err := p.Store.Runs(r.Context(), run.RunFilter{Projects: run.AllProjects(), Sweep: id, Limit: run.MaxSweepRuns})
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (p *Pages) Rows(w http.ResponseWriter, r *http.Request) error {
 	if _, err := p.Control.Sweep(r.Context(), id); err != nil {
 		return err
 	}
-	runs, err := p.Store.Runs(r.Context(), run.RunFilter{Sweep: id, Limit: run.MaxSweepRuns})
+	runs, err := p.Store.Runs(r.Context(), run.RunFilter{Projects: run.AllProjects(), Sweep: id, Limit: run.MaxSweepRuns})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
+	"github.com/cotrain/cotrain/internal/web/page"
 	view "github.com/cotrain/cotrain/views/templates"
 )
 
@@ -14,7 +15,11 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) renderTemplateList(w http.ResponseWriter, r *http.Request, status int, form view.Import) error {
-	own, err := p.Control.Templates(r.Context())
+	project, err := page.SelectedProject(r)
+	if err != nil {
+		return err
+	}
+	own, err := p.Control.Templates(r.Context(), page.Projects(project))
 	if err != nil {
 		return err
 	}
@@ -31,7 +36,7 @@ func (p *Pages) renderTemplateList(w http.ResponseWriter, r *http.Request, statu
 func entryOfTemplate(t run.Template) view.Entry {
 	req, _ := trainconf.RequestOfTemplate(t) // as far as understood
 	return view.Entry{
-		Name: t.Name, Version: t.Version, Description: t.Description, Model: modelOf(req), DiLoCo: req.Config.DiLoCo(), Shape: t.Shape,
+		Project: t.Project, Name: t.Name, Version: t.Version, Description: t.Description, Model: modelOf(req), DiLoCo: req.Config.DiLoCo(), Shape: t.Shape,
 		Note: t.Note, Actor: t.Actor, ChangedAt: t.CreatedAt,
 	}
 }

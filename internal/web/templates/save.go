@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -65,9 +67,9 @@ func (p *Pages) SaveRun(w http.ResponseWriter, r *http.Request) error {
 // newSaveForm proposes the source template's name, or one made of the run's.
 func newSaveForm(from string, sub run.Submission, req trainconf.Request, origin string) *saveForm {
 	f := &saveForm{from: from, sub: sub, request: req, description: oneLine(req.Options.Description)}
-	name, _, _ := run.ParseTemplateRef(origin)
-	if _, preset := trainconf.PresetByName(name); name != "" && !preset && run.CheckTemplateName(name) == nil {
-		f.name = name
+	ref, ok := run.ParseTemplateRef(origin)
+	if _, preset := trainconf.PresetByName(ref.Name); ok && !preset {
+		f.name = ref.Name
 	} else {
 		f.name = templateNameFrom(sub.Name)
 	}
@@ -113,14 +115,14 @@ func (p *Pages) Save(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, exists, err := p.newestTemplate(r.Context(), f.name); err != nil {
+	if _, exists, err := p.newestTemplate(r.Context(), f.sub.Project, f.name); err != nil {
 		return err
 	} else if exists && !told {
 		f.submitted = false // show what saving would do first
 		return p.renderSave(w, r, http.StatusOK, f)
 	}
 	saved, err := p.Control.SaveTemplate(r.Context(), page.Actor, run.Template{
-		Name: f.name, Description: f.description, Note: f.note, Config: sub.Config, Shape: sub.Shape, Options: sub.Options,
+		Project: sub.Project, Name: f.name, Description: f.description, Note: f.note, Config: sub.Config, Shape: sub.Shape, Options: sub.Options,
 	}, follows)
 	if bad := trainconf.AsFieldErrors(err); bad != nil {
 		f.errs = bad
@@ -136,7 +138,7 @@ func (p *Pages) Save(w http.ResponseWriter, r *http.Request) error {
 	if saved.Version == follows {
 		did = "same"
 	}
-	return page.Redirect(w, r, ui.VersionPath(saved)+"&saved="+did)
+	return page.Redirect(w, r, ui.VersionPath(saved.Where())+"&saved="+did)
 }
 
 // readFollows returns a template's version when the page was made, and whether the page mentioned it. Of another name it
@@ -162,11 +164,11 @@ func (p *Pages) saveFromForm(w http.ResponseWriter, r *http.Request) error {
 	return p.renderSave(w, r, http.StatusOK, newSaveForm(form.FromForm, sub, d.Request, sub.Origin.Template))
 }
 
-func (p *Pages) newestTemplate(ctx context.Context, name string) (run.Template, bool, error) {
+func (p *Pages) newestTemplate(ctx context.Context, project, name string) (run.Template, bool, error) {
 	if run.CheckTemplateName(name) != nil {
 		return run.Template{}, false, nil
 	}
-	t, err := p.Control.Template(ctx, name, 0)
+	t, err := p.Control.Template(ctx, project, name, 0)
 	if errors.Is(err, fault.ErrNotFound) {
 		return run.Template{}, false, nil
 	}
@@ -178,7 +180,11 @@ func (p *Pages) Check(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
 	}
-	f := &saveForm{name: page.Text(r.PostForm.Get(inputTemplate), 200)}
+	sub, _, err := form.ReadCarried(r)
+	if err != nil {
+		return err
+	}
+	f := &saveForm{name: page.Text(r.PostForm.Get(inputTemplate), 200), sub: sub}
 	v, err := p.saveView(r.Context(), f)
 	if err != nil {
 		return err
@@ -191,7 +197,7 @@ func (p *Pages) renderSave(w http.ResponseWriter, r *http.Request, status int, f
 	if err != nil {
 		return err
 	}
-	own, err := p.Control.Templates(r.Context())
+	own, err := p.Control.Templates(r.Context(), run.InProjects(cmp.Or(f.sub.Project, access.DefaultProject)))
 	if err != nil {
 		return err
 	}
@@ -215,7 +221,7 @@ func (p *Pages) saveView(ctx context.Context, f *saveForm) (view.Save, error) {
 		Base: form.Carry(f.sub), Source: f.from, Config: f.sub.Config, Facts: form.Facts(f.request), Findings: f.findings, Next: 1, Submitted: f.submitted,
 	}
 	v.From, v.FromHref = form.SourceOf(f.from, f.sub)
-	newest, exists, err := p.newestTemplate(ctx, f.name)
+	newest, exists, err := p.newestTemplate(ctx, f.sub.Project, f.name)
 	if err != nil {
 		return v, err
 	}

@@ -13,18 +13,19 @@ import (
 	view "github.com/cotrain/cotrain/views/templates"
 )
 
-// templateName reads the name from the path. A malformed one is a missing template.
-func templateName(r *http.Request) (string, error) {
-	name := r.PathValue("name")
+// templateName reads the name from the path and its project from the query. A malformed name is a missing template.
+func templateName(r *http.Request) (project, name string, err error) {
+	name = r.PathValue("name")
 	if run.CheckTemplateName(name) != nil {
-		return "", run.NoTemplate(name, 0)
+		return "", "", run.NoTemplate(name, 0)
 	}
-	return name, nil
+	project, err = page.Project(r)
+	return project, name, err
 }
 
 // Show shows a version of a template, by default the newest, or a preset.
 func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
-	name, err := templateName(r)
+	project, name, err := templateName(r)
 	if err != nil {
 		return err
 	}
@@ -34,7 +35,7 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 		req = trainconf.RequestOfPreset(preset)
 		d.Entry, d.Config = entryOfPreset(preset), string(req.Config.TOML())
 	} else {
-		if d.Versions, err = p.Control.TemplateVersions(r.Context(), name); err != nil {
+		if d.Versions, err = p.Control.TemplateVersions(r.Context(), project, name); err != nil {
 			return err
 		}
 		shown, err := versionOf(r, d.Versions)
@@ -78,7 +79,7 @@ func savedText(r *http.Request, t run.Template) string {
 
 // Export downloads a template's version or a preset, readable by the core too.
 func (p *Pages) Export(w http.ResponseWriter, r *http.Request) error {
-	name, err := templateName(r)
+	project, name, err := templateName(r)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (p *Pages) Export(w http.ResponseWriter, r *http.Request) error {
 	if preset, ok := trainconf.PresetByName(name); ok {
 		sub := trainconf.RequestOfPreset(preset).Submission()
 		t = run.Template{Name: preset.Name, Description: preset.Description, Config: sub.Config, Shape: sub.Shape, Options: sub.Options}
-	} else if t, err = p.Control.Template(r.Context(), name, int(version)); err != nil {
+	} else if t, err = p.Control.Template(r.Context(), project, name, int(version)); err != nil {
 		return err
 	}
 	file := t.Name
@@ -104,24 +105,24 @@ func (p *Pages) Export(w http.ResponseWriter, r *http.Request) error {
 
 // DeleteAsk confirms deleting a template.
 func (p *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
-	name, err := templateName(r)
+	project, name, err := templateName(r)
 	if err != nil {
 		return err
 	}
-	versions, err := p.Control.TemplateVersions(r.Context(), name)
+	versions, err := p.Control.TemplateVersions(r.Context(), project, name)
 	if err != nil {
 		return err
 	}
-	return p.Ask(w, r, "templates", view.DeleteConfirm(name, len(versions)))
+	return p.Ask(w, r, "templates", view.DeleteConfirm(project, name, len(versions)))
 }
 
 // Delete deletes all versions of a template.
 func (p *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
-	name, err := templateName(r)
+	project, name, err := templateName(r)
 	if err != nil {
 		return err
 	}
-	if err := p.Control.DeleteTemplate(r.Context(), page.Actor, name); err != nil {
+	if err := p.Control.DeleteTemplate(r.Context(), page.Actor, project, name); err != nil {
 		return err
 	}
 	return page.Redirect(w, r, "/templates")

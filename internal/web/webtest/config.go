@@ -1,12 +1,14 @@
 package webtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -20,12 +22,12 @@ type kept struct {
 	LaunchErr    error
 }
 
-func (f *fake) Templates(context.Context) ([]run.Template, error) {
+func (f *fake) Templates(_ context.Context, in run.Projects) ([]run.Template, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []run.Template
 	for _, t := range f.AllTemplates {
-		if !slices.ContainsFunc(out, func(o run.Template) bool { return o.Name == t.Name }) {
+		if in.Include(t.Project) && !slices.ContainsFunc(out, func(o run.Template) bool { return o.Name == t.Name && o.Project == t.Project }) {
 			out = append(out, t)
 		}
 	}
@@ -33,23 +35,23 @@ func (f *fake) Templates(context.Context) ([]run.Template, error) {
 	return out, f.Err
 }
 
-func (f *fake) Template(_ context.Context, name string, version int) (run.Template, error) {
+func (f *fake) Template(_ context.Context, project, name string, version int) (run.Template, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, t := range f.AllTemplates {
-		if t.Name == name && (version == 0 || t.Version == version) {
+		if t.Name == name && t.Project == cmp.Or(project, access.DefaultProject) && (version == 0 || t.Version == version) {
 			return t, f.Err
 		}
 	}
 	return run.Template{}, run.NoTemplate(name, version)
 }
 
-func (f *fake) TemplateVersions(_ context.Context, name string) ([]run.Template, error) {
+func (f *fake) TemplateVersions(_ context.Context, project, name string) ([]run.Template, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []run.Template
 	for _, t := range f.AllTemplates {
-		if t.Name == name {
+		if t.Name == name && t.Project == cmp.Or(project, access.DefaultProject) {
 			out = append(out, t)
 		}
 	}
@@ -65,9 +67,10 @@ func (f *fake) SaveTemplate(_ context.Context, actor string, t run.Template, fol
 	if f.SubmitErr != nil {
 		return t, f.SubmitErr
 	}
+	t.Project = cmp.Or(t.Project, access.DefaultProject)
 	newest := 0
 	for _, old := range f.AllTemplates {
-		if old.Name == t.Name {
+		if old.Name == t.Name && old.Project == t.Project {
 			newest = max(newest, old.Version)
 		}
 	}
@@ -79,7 +82,7 @@ func (f *fake) SaveTemplate(_ context.Context, actor string, t run.Template, fol
 	return t, f.Err
 }
 
-func (f *fake) DeleteTemplate(_ context.Context, _, name string) error {
+func (f *fake) DeleteTemplate(_ context.Context, _, _, name string) error {
 	return f.act("delete template " + name)
 }
 
@@ -90,7 +93,7 @@ func (f *fake) SubmitSweep(_ context.Context, actor string, s run.SweepSpec) (ru
 		return run.Sweep{}, f.SubmitErr
 	}
 	f.Specs = append(f.Specs, s)
-	made := run.Sweep{ID: run.NewSweepID(Now), Name: s.Name, Spec: s, CreatedAt: Now, Actor: actor}
+	made := run.Sweep{ID: run.NewSweepID(Now), Project: cmp.Or(s.Project, access.DefaultProject), Name: s.Name, Spec: s, CreatedAt: Now, Actor: actor}
 	f.AllSweeps = append([]run.Sweep{made}, f.AllSweeps...)
 	return made, f.Err
 }
@@ -106,12 +109,12 @@ func (f *fake) Sweep(_ context.Context, id run.SweepID) (run.Sweep, error) {
 	return run.Sweep{}, run.NoSweep(string(id))
 }
 
-func (f *fake) Sweeps(_ context.Context, before run.SweepID, limit int) ([]run.Sweep, error) {
+func (f *fake) Sweeps(_ context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []run.Sweep
 	for _, s := range f.AllSweeps {
-		if (before == "" || s.ID < before) && len(out) < limit {
+		if in.Include(s.Project) && (before == "" || s.ID < before) && len(out) < limit {
 			out = append(out, s)
 		}
 	}

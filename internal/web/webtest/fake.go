@@ -2,6 +2,7 @@ package webtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/cotrain/cotrain/docs"
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
@@ -80,15 +82,16 @@ func (f *fake) Runs(_ context.Context, q run.RunFilter) ([]run.Run, error) {
 }
 
 func matches(r run.Run, q run.RunFilter) bool {
-	return (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) && (q.Sweep == "" || r.Origin.Sweep == q.Sweep)
+	return (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) && (q.Sweep == "" || r.Origin.Sweep == q.Sweep) &&
+		q.Projects.Include(r.Project) && (q.Owner == "" || r.Owner == q.Owner)
 }
 
-func (f *fake) CountRuns(_ context.Context, text string) (run.Counts, error) {
+func (f *fake) CountRuns(_ context.Context, q run.RunFilter) (run.Counts, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := run.Counts{}
 	for _, r := range f.AllRuns {
-		if matches(r, run.RunFilter{Text: text}) {
+		if matches(r, run.RunFilter{Projects: q.Projects, Owner: q.Owner, Text: q.Text}) {
 			n := out[r.State].N + 1
 			out[r.State] = run.Count{N: n, More: n == run.Counted}
 		}
@@ -159,7 +162,7 @@ func (f *fake) Submit(_ context.Context, _ string, s run.Submission) (run.Run, e
 	}
 	f.Submitted = append(f.Submitted, s)
 	r := Run(run.Queued)
-	r.Name = s.Name
+	r.Name, r.Project = s.Name, cmp.Or(s.Project, access.DefaultProject)
 	f.AllRuns = append([]run.Run{r}, f.AllRuns...)
 	return r, nil
 }
@@ -185,7 +188,7 @@ func (f *fake) MeasureGPUs(context.Context, []run.Node)   {}
 // Run is a run with recognizable numbers.
 func Run(s run.State) run.Run {
 	r := run.Run{
-		ID: run.NewID(Now), Name: "first try", Preset: "debug-diloco", Config: "name_model = \"150M\"\n", State: s,
+		ID: run.NewID(Now), Project: access.DefaultProject, Owner: "ann", Name: "first try", Preset: "debug-diloco", Config: "name_model = \"150M\"\n", State: s,
 		Shape: run.Shape{Nodes: 3, GPUs: 2, GPUModel: "A100"}, Attempt: 1, StepsTotal: 1000, InnerSteps: 50, CreatedAt: Now.Add(-time.Hour),
 	}
 	if s != run.Queued && s != run.Dispatching && s != run.Pending {

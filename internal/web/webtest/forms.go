@@ -12,6 +12,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -27,7 +28,7 @@ func Template(name string, version int, set ...string) run.Template {
 	}
 	sub := req.Submission()
 	return run.Template{
-		Name: name, Version: version, Description: "what for", Config: sub.Config, Shape: sub.Shape, Options: sub.Options, Note: "first",
+		Project: access.DefaultProject, Name: name, Version: version, Description: "what for", Config: sub.Config, Shape: sub.Shape, Options: sub.Options, Note: "first",
 		Actor: "ann", CreatedAt: Now.Add(-time.Hour),
 	}
 }
