@@ -12,6 +12,7 @@ import (
 
 	"github.com/cotrain/cotrain/docs"
 	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/control"
@@ -53,6 +54,7 @@ type App struct {
 	actions  *control.Control
 	store    *store.Store
 	storage  *storage.Storage // nil for none
+	logIns   *auth.Service    // nil with Dev
 	loops    []loop
 
 	ctx      context.Context // ends with the loops; its cause is a loop's error
@@ -84,6 +86,11 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 	}
 	a.acquired("store", func(context.Context) error { return a.store.Close() })
 	a.log.Info("database", "part", "store", "is", a.store.Database())
+	if !cfg.Dev {
+		if a.logIns, err = auth.New(ctx, auth.Options{Accounts: a.store.Accounts, Logger: a.log.With("part", "auth"), Now: time.Now}); err != nil {
+			return nil, err
+		}
+	}
 	if err := a.openStorage(ctx); err != nil {
 		return nil, err
 	}
@@ -168,8 +175,8 @@ func (a *App) wire(client *nomad.Client) error {
 	if err != nil {
 		return err
 	}
-	pages := web.New(web.Deps{
-		Store: a.store, Control: a.actions, Storage: a.webStorage(), Feed: hub, Assets: assets, Help: library,
+	deps := web.Deps{
+		Auth: auth.Local{}, Store: a.store, Control: a.actions, Storage: a.webStorage(), Feed: hub, Assets: assets, Help: library,
 		API: api.New(api.Deps{
 			Runs: a.store, Details: a.store, Actions: a.actions, Templates: a.actions, Sweeps: a.actions, Launches: a.actions, Storage: a.apiStorage(), System: health.system, Logger: part("api"), Version: a.o.Version, Base: a.front.Base(),
 		}),
@@ -178,7 +185,12 @@ func (a *App) wire(client *nomad.Client) error {
 			return errors.Join(err, a.store.Ping(ctx))
 		},
 		System: health.system, Logger: part("web"), Now: now, Dev: a.cfg.Dev, Front: a.front,
-	})
+	}
+	if a.logIns != nil {
+		a.loops = append(a.loops, loop{"log-ins", a.logIns.Run})
+		deps.Auth, deps.LogIns, deps.Projects = a.logIns, a.logIns, a.logIns.ProjectNames
+	}
+	pages := web.New(deps)
 	a.server = a.newServer(pages.Handler())
 	a.acquired("pages", pages.Close)
 	return nil

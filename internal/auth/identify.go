@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/store/accounts"
 )
 
@@ -56,7 +56,7 @@ func (s *Service) Identify(r *http.Request) (context.Context, error) {
 	if err != nil || ref.key == "" {
 		return ctx, err
 	}
-	identity, err := s.identity(ctx, ref, remoteHost(r))
+	identity, err := s.identity(ctx, ref, addressOf(r.Context()))
 	switch {
 	case err == nil:
 		return access.With(context.WithValue(ctx, referenceKey{}, ref), identity), nil
@@ -167,14 +167,13 @@ func (s *Service) stored(ctx context.Context, ref reference) (*credential, error
 }
 
 func requestOf(r *http.Request) audit.Request {
-	return audit.Request{ID: strings.ToLower(rand.Text()[:16]), Address: remoteHost(r), Agent: fault.Cut(r.UserAgent(), maxAgent)}
+	return audit.Request{ID: strings.ToLower(rand.Text()[:16]), Address: addressOf(r.Context()), Agent: fault.Cut(r.UserAgent(), maxAgent)}
 }
 
-// remoteHost is the client's address without its port.
-func remoteHost(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil { // of a test, or a socket
-		return r.RemoteAddr
+// addressOf is a client's, "" if it is not known.
+func addressOf(ctx context.Context) string {
+	if client := inbound.Of(ctx).Client; client.IsValid() {
+		return client.String()
 	}
-	return host
+	return ""
 }

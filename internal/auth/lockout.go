@@ -1,12 +1,13 @@
 package auth
 
 import (
+	"context"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/inbound"
 )
 
 // limit is how many failures there may be in a time.
@@ -33,26 +34,9 @@ type counter struct {
 }
 
 // strangers are the counters of a log-in from a browser that is not known.
-func strangers(user, address string) []counter {
-	net := network(address)
+func strangers(ctx context.Context, user string) []counter {
+	net := inbound.Of(ctx).Network().String()
 	return []counter{{"user " + user + " " + net, perUserNet}, {"net " + net, perNet}, {"user " + user, perUser}}
-}
-
-// network is what one customer of a provider has, about.
-func network(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil {
-		return address
-	}
-	bits := 24
-	if a = a.Unmap(); a.Is6() {
-		bits = 56
-	}
-	p, err := a.WithZone("").Prefix(bits)
-	if err != nil {
-		return address
-	}
-	return p.String()
 }
 
 // window counts the failures since its begin.

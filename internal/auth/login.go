@@ -26,7 +26,7 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 	if err != nil {
 		return err
 	}
-	counters := strangers(fault.Cut(name, 127), remoteHost(r))
+	counters := strangers(ctx, fault.Cut(name, 127))
 	if device != "" {
 		counters = []counter{{"device " + keyOf(device), perDevice}}
 	}
@@ -37,7 +37,7 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 	hash, err = s.verify(ctx, counters, user.ID, password, hash)
 	if err != nil {
 		// An unknown name may be a password that was typed into the wrong field.
-		s.log.Info("log-in failed", "user", user.Name, "address", remoteHost(r), "err", err)
+		s.log.Info("log-in failed", "user", user.Name, "address", addressOf(ctx), "err", err)
 		return err
 	}
 	return s.begin(w, r, user, device, hash)
@@ -100,7 +100,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User
 	ctx, now, secret := r.Context(), s.now(), newSecret()
 	session := access.Session{
 		ID: newID(), User: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(sessionLifetime),
-		Address: remoteHost(r), Agent: fault.Cut(r.UserAgent(), maxAgent),
+		Address: addressOf(ctx), Agent: fault.Cut(r.UserAgent(), maxAgent),
 	}
 	if err := s.accounts.CreateSession(ctx, keyOf(secret), session, hash); err != nil {
 		return err

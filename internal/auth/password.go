@@ -71,14 +71,14 @@ func checkPassword(field, user, password string) run.FieldErrors {
 // hasher hashes passwords, few at a time.
 type hasher struct {
 	hashing, waiting chan struct{}
-	hash             func(password string) (string, error)
+	params           argon2id.Params
 	check            func(password, hash string) (bool, *argon2id.Params, error)
 }
 
 func newHasher() *hasher {
 	return &hasher{
 		hashing: make(chan struct{}, maxHashing), waiting: make(chan struct{}, maxHashing+maxWaiting),
-		hash: func(password string) (string, error) { return argon2id.CreateHash(password, &hashParams) }, check: argon2id.CheckHash,
+		params: hashParams, check: argon2id.CheckHash,
 	}
 }
 
@@ -102,7 +102,7 @@ func (h *hasher) turn(ctx context.Context, fn func() error) error {
 // Hash is a new password's.
 func (h *hasher) Hash(ctx context.Context, password string) (hash string, err error) {
 	err = h.turn(ctx, func() error {
-		hash, err = h.hash(normal(password))
+		hash, err = argon2id.CreateHash(normal(password), &h.params)
 		return err
 	})
 	return hash, wrap("hash a password", err)
@@ -120,7 +120,7 @@ func (h *hasher) Verify(ctx context.Context, password, hash string) (ok, renew b
 	err = h.turn(ctx, func() error {
 		match, params, err := h.check(normal(password), against)
 		if err == nil {
-			ok, renew = match && hash != "", *params != hashParams
+			ok, renew = match && hash != "", *params != h.params
 		}
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/inbound"
 )
 
 // secretBytes is the length of each secret: 256 bits, which nobody guesses, so that a fast hash is enough to store them.
@@ -45,23 +46,15 @@ func keyOf(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// The cookies. Under TLS their names forbid other hosts of the domain to set them.
+// The cookies, whose names [inbound.CookieName] completes.
 const (
 	sessionCookie = "cotrain_session"
 	deviceCookie  = "cotrain_device"
-	hostPrefix    = "__Host-"
 )
-
-func cookieName(r *http.Request, name string) string {
-	if r.TLS != nil {
-		return hostPrefix + name
-	}
-	return name
-}
 
 // cookie returns a secret in a cookie. One that is there twice is somebody's trick.
 func cookie(r *http.Request, name string) (string, bool) {
-	all := r.CookiesNamed(cookieName(r, name))
+	all := r.CookiesNamed(inbound.CookieName(r.Context(), name))
 	if len(all) != 1 || len(all[0].Value) != base64.RawURLEncoding.EncodedLen(secretBytes) {
 		return "", false
 	}
@@ -70,9 +63,9 @@ func cookie(r *http.Request, name string) (string, bool) {
 
 // setCookie sets a cookie for some time; one without a value is removed.
 func setCookie(w http.ResponseWriter, r *http.Request, name, value string, lifetime time.Duration) {
-	c := &http.Cookie{Name: cookieName(r, name), Value: value, Path: "/", MaxAge: int(lifetime / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil}
+	c := http.Cookie{Name: inbound.CookieName(r.Context(), name), Value: value, MaxAge: int(lifetime / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if value == "" {
 		c.MaxAge = -1
 	}
-	http.SetCookie(w, c)
+	inbound.SetCookie(w, r, c)
 }

@@ -35,6 +35,9 @@ func (s *Service) SetUpLink() string {
 	return SetUpPath + "?" + url.Values{"code": {s.setUp.code}}.Encode()
 }
 
+// IsSetUp reports whether there is a user.
+func (s *Service) IsSetUp() bool { return s.SetUpLink() == "" }
+
 // ErrSetUp is the fault for a link that is not, or no more, the one in the log.
 var ErrSetUp = fault.New(fault.ErrForbidden, "This link does not count, or not any more.", "Use the newest one in the console's log, if nobody has set it up yet; else sign in.")
 
@@ -64,7 +67,7 @@ func (s *Service) SetUp(w http.ResponseWriter, r *http.Request, code, name, pass
 	s.setUp.mu.Lock()
 	s.setUp.code = ""
 	s.setUp.mu.Unlock()
-	s.log.Info("set up", "administrator", user.Name, "address", remoteHost(r))
+	s.log.Info("set up", "administrator", user.Name, "address", addressOf(ctx))
 	return s.begin(w, r, user, "", hash)
 }
 

@@ -37,6 +37,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if f.Kind.Temporary() {
 		w.Header().Set("Retry-After", "5")
 	}
+	if f.Kind.Status() == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
 	if page.IsFragment(r) { // htmx expects a part of a page and must tell an error apart
 		w.Header().Set("X-Fault", url.PathEscape(strings.TrimSpace(f.Title+". "+f.Text()+"\n"+problem.Detail)))
 	}

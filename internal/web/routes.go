@@ -85,6 +85,13 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /system", s.handleSystem)
 	paged("POST /theme", s.handleTheme)
 	paged("POST /project", s.handleProject)
+	if t.account != nil {
+		paged("GET /login", t.account.LogIn)
+		paged("POST /login", t.account.DoLogIn)
+		paged("POST /logout", t.account.LogOut)
+		paged("GET /setup", t.account.SetUp)
+		paged("POST /setup", t.account.DoSetUp)
+	}
 	if s.Dev {
 		paged("GET /dev/components", s.handleComponents)
 	}
@@ -97,5 +104,5 @@ func (s *Server) routes(t sections) http.Handler {
 	}
 
 	return s.boundAll(s.front.Resolve(compress(rebased(s.front.Base(),
-		s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.identify(s.orNotFound(mux))))))))))
+		s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.authenticate(s.orNotFound(mux))))))))))
 }

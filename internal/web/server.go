@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
+	"github.com/cotrain/cotrain/internal/web/account"
 	"github.com/cotrain/cotrain/internal/web/cluster"
 	"github.com/cotrain/cotrain/internal/web/diff"
 	"github.com/cotrain/cotrain/internal/web/form"
@@ -46,8 +46,10 @@ type Feed interface {
 	Seq(topic string) int64
 }
 
-// Deps is what the pages need. Storage, API, Ready, System, Identify and Projects may be nil.
+// Deps is what the pages need. LogIns, Storage, API, Ready, System and Projects may be nil.
 type Deps struct {
+	Auth    Auth
+	LogIns  account.LogIns // nil where there is no log-in
 	Store   Store
 	Control Control
 	Storage Storage // nil when off
@@ -62,36 +64,32 @@ type Deps struct {
 	Dev     bool          // adds the component gallery
 	Front   inbound.Front // how the console is published
 
-	Identify func(next http.Handler) http.Handler // finds out who asks; nil for [access.Local]
-	Projects func(ctx context.Context) []string   // names of all projects; nil where there are none
+	Projects func(ctx context.Context) []string // names of all projects; nil where there are none
 }
 
 // Server serves browsers.
 type Server struct {
 	*page.Site
-	front    inbound.Front
-	assets   *static.Assets
-	api      http.Handler
-	ready    func(ctx context.Context) error
-	identify func(next http.Handler) http.Handler
-	live     *live.Server
-	handler  http.Handler
+	auth    Auth
+	front   inbound.Front
+	assets  *static.Assets
+	api     http.Handler
+	ready   func(ctx context.Context) error
+	live    *live.Server
+	handler http.Handler
 }
 
 // New returns a Server; it panics if a required dependency is missing.
 func New(d Deps) *Server {
-	if d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
+	if d.Auth == nil || d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
 	}
 	if d.System == nil {
 		d.System = func() feed.System { return feed.System{} }
 	}
-	if d.Identify == nil {
-		d.Identify = everybodyIsLocal
-	}
 	s := &Server{
-		Site:  &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects},
-		front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, identify: d.Identify, live: live.New(d.Store, d.Feed, d.Front.Base(), d.Now, d.Logger),
+		Site: &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects},
+		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, live: live.New(d.Store, d.Feed, d.Front.Base(), d.Now, d.Logger),
 	}
 	s.handler = s.routes(s.sections(d))
 	return s
@@ -99,6 +97,7 @@ func New(d Deps) *Server {
 
 // sections are the handlers by section.
 type sections struct {
+	account   *account.Pages // nil where there is no log-in
 	cluster   *cluster.Pages
 	diff      *diff.Pages
 	form      *form.Pages
@@ -111,7 +110,7 @@ type sections struct {
 
 func (s *Server) sections(d Deps) sections {
 	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control, Storage: d.Storage}
-	return sections{
+	all := sections{
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control},
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,
@@ -121,6 +120,10 @@ func (s *Server) sections(d Deps) sections {
 		sweeps:    &sweeps.Pages{Site: s.Site, Form: f, Store: d.Store, Control: d.Control},
 		templates: &templates.Pages{Site: s.Site, Form: f, Control: d.Control},
 	}
+	if d.LogIns != nil {
+		all.account = &account.Pages{Site: s.Site, LogIns: d.LogIns}
+	}
+	return all
 }
 
 // Handler serves all paths. It needs an [http.Server], for the local address.
@@ -128,10 +131,3 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Close closes all sockets and waits for their end, or ctx's.
 func (s *Server) Close(ctx context.Context) error { return s.live.Close(ctx) }
-
-// everybodyIsLocal is the log-in of a console that has none.
-func everybodyIsLocal(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Local())))
-	})
-}

@@ -1,6 +1,9 @@
 package ui
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Choice is one entry of a select field.
 type Choice struct {
@@ -41,12 +44,14 @@ type Field struct {
 	Suggest  []string      // values offered while typing
 	Complete string        // what completes it while typing: "storage" or ""
 	Hint     string        // placeholder
-	Required bool
-	Basic    bool   // shown at once rather than folded
-	MaxBytes int    // length of a text, 0 for 200
-	Error    string // what is wrong and what would pass, or ""
-	Warning  string // what is unusual but allowed, or ""
-	Mark     ChangeMark
+	// Autocomplete is what a password manager may fill in: username, current-password, new-password; "" for nothing.
+	Autocomplete string
+	Required     bool
+	Basic        bool   // shown at once rather than folded
+	MaxBytes     int    // length of a text, 0 for 200
+	Error        string // what is wrong and what would pass, or ""
+	Warning      string // what is unusual but allowed, or ""
+	Mark         ChangeMark
 }
 
 // ChangeMark marks a field that differs from its source or default. The zero value is no mark.
@@ -75,6 +80,8 @@ func (f Field) describedBy() string {
 	}
 	return f.HelpID() + " " + f.messageID()
 }
+
+func (f Field) autocomplete() string { return cmp.Or(f.Autocomplete, "off") }
 
 func (f Field) maxLength() int {
 	if f.MaxBytes > 0 {

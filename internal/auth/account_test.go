@@ -1,0 +1,234 @@
+package auth_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/auth"
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+func TestATokenIsItsOwnerWithinItsLimit(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	bob := c.as(c.mustLogIn("bob")...)
+	made, secret := c.token(bob, access.Token{Name: " ci ", Scopes: []access.Scope{access.ScopeRead}, Project: "default", ExpiresAt: c.clock().Add(time.Hour)})
+	if made.Name != "ci" || made.User != "u-bob" || !strings.HasPrefix(secret, "ctk_"+string(made.ID)+"_") {
+		t.Errorf("made %+v, %s", made, secret)
+	}
+	ctx, err := c.bearer("Bearer " + secret)
+	must(t, err)
+	who := access.From(ctx)
+	if who.Name != "bob" || who.Token != made.ID || who.Session != "" || !who.May(access.RunsRead, "default") || who.May(access.RunsSubmit, "default") || who.May(access.Account, "") {
+		t.Errorf("identity %+v", who)
+	}
+	if user, token, err := c.Account(ctx); err != nil || user.Name != "bob" || token == nil || token.ID != made.ID {
+		t.Errorf("account %+v, %+v, %v", user, token, err)
+	}
+	must(t, auth.SaveSeen(c.Service, t.Context()))
+	listed, err := c.Tokens(bob)
+	must(t, err)
+	if len(listed) != 1 || !listed[0].UsedAt.Equal(c.clock()) || listed[0].UsedFrom != "192.0.2.9" {
+		t.Errorf("listed %+v", listed)
+	}
+	if text := c.log.String(); strings.Contains(text, secret) {
+		t.Error("the log has the secret")
+	}
+
+	c.pass(time.Hour)
+	_, err = c.Still(ctx)
+	wants(t, fault.ErrSignedOut, err)
+	_, err = c.bearer("Bearer " + secret)
+	if !errors.Is(err, auth.ErrToken) {
+		t.Errorf("an expired token: %v", err)
+	}
+}
+
+func TestTokensThatDoNotCountAreRefused(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	bob := c.as(c.mustLogIn("bob")...)
+	revoked, gone := c.token(bob, access.Token{Scopes: []access.Scope{access.ScopeAll}})
+	ctx, err := c.bearer("Bearer " + gone)
+	must(t, err)
+	must(t, c.RevokeToken(bob, revoked.ID))
+	_, err = c.Still(ctx)
+	wants(t, fault.ErrSignedOut, err)
+	_, valid := c.token(bob, access.Token{Scopes: []access.Scope{access.ScopeAll}})
+	for name, values := range map[string][]string{
+		"empty":              {"Bearer "},
+		"nothing":            {"Bearer"},
+		"revoked":            {"Bearer " + gone},
+		"unknown":            {"Bearer ctk_aaaaaaaaaaaa_" + strings.Repeat("A", 43)},
+		"malformed":          {"Bearer ctk_" + strings.Repeat("é", 30)},
+		"without its id":     {"Bearer " + valid[17:]},
+		"its id":             {"Bearer " + valid[:16]},
+		"longer":             {"Bearer " + valid + "A"},
+		"with a space":       {"Bearer  " + valid},
+		"with a line":        {"Bearer " + valid + "\n"},
+		"64 KiB":             {"Bearer " + strings.Repeat("A", 64<<10)},
+		"given twice":        {"Bearer " + valid, "Bearer " + valid},
+		"beside another way": {"Basic YTpi", "Bearer " + valid},
+		"a list":             {"Bearer " + valid + ", Bearer " + valid},
+	} {
+		ctx, err := c.bearer(values...)
+		if who := access.From(ctx); !errors.Is(err, auth.ErrToken) || who.Known() {
+			t.Errorf("%s: %+v, %v", name, who, err)
+		}
+	}
+	if ctx, err := c.bearer("bearer " + valid); err != nil || access.From(ctx).Name != "bob" {
+		t.Errorf("the scheme in lower case: %v", err)
+	}
+	if ctx, err := c.bearer("Basic YTpi"); err != nil || access.From(ctx).Known() {
+		t.Errorf("a proxy's own: %+v, %v", access.From(ctx), err)
+	}
+	_, _, err = c.store.ChangeUser(t.Context(), "u-bob", func(u *access.User) error { u.Disabled = true; return nil })
+	must(t, err)
+	must(t, auth.Follow(c.Service, t.Context()))
+	_, err = c.bearer("Bearer " + valid)
+	wants(t, fault.ErrSignedOut, err)
+}
+
+func TestATokenWinsOverACookie(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	_, secret := c.token(c.as(c.mustLogIn("bob")...), access.Token{Scopes: []access.Scope{access.ScopeRead}})
+	r := c.request("192.0.2.1", c.mustLogIn("ann")...)
+	r.Header.Set("Authorization", "Bearer "+secret)
+	if ctx, err := c.Identify(r); err != nil || access.From(ctx).Name != "bob" {
+		t.Errorf("%+v, %v", access.From(ctx), err)
+	}
+	r.Header.Set("Authorization", "Bearer x")
+	if ctx, err := c.Identify(r); err == nil || access.From(ctx).Known() {
+		t.Errorf("a cookie stands in for a wrong token: %+v, %v", access.From(ctx), err)
+	}
+}
+
+func TestATokenMakesNoneThatMayDoMore(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	must(t, c.store.CreateProject(t.Context(), access.Project{Name: "vision"}))
+	must(t, auth.Follow(c.Service, t.Context()))
+	ann := c.as(c.mustLogIn("ann")...)
+	all, read := []access.Scope{access.ScopeAll}, []access.Scope{access.ScopeRead}
+	day := c.clock().AddDate(0, 0, 1)
+	for name, tt := range map[string]struct {
+		own, made access.Token
+		ok        bool
+	}{
+		"all makes any":                 {access.Token{Scopes: all}, access.Token{Scopes: read}, true},
+		"read makes none":               {access.Token{Scopes: read}, access.Token{Scopes: read}, false},
+		"many rights make none":         {access.Token{Scopes: []access.Scope{access.ScopeRead, access.ScopeWrite, "users.manage"}}, access.Token{Scopes: read}, false},
+		"of a project for it":           {access.Token{Scopes: all, Project: "vision"}, access.Token{Scopes: all, Project: "vision"}, true},
+		"of a project for all":          {access.Token{Scopes: all, Project: "vision"}, access.Token{Scopes: read}, false},
+		"of a project for another":      {access.Token{Scopes: all, Project: "vision"}, access.Token{Scopes: read, Project: "default"}, false},
+		"that expires, one before":      {access.Token{Scopes: all, ExpiresAt: day}, access.Token{Scopes: all, ExpiresAt: day}, true},
+		"that expires, one after":       {access.Token{Scopes: all, ExpiresAt: day}, access.Token{Scopes: all, ExpiresAt: day.Add(time.Second)}, false},
+		"that expires, one for ever":    {access.Token{Scopes: all, ExpiresAt: day}, access.Token{Scopes: all}, false},
+		"for ever, one for ever":        {access.Token{Scopes: all}, access.Token{Scopes: all}, true},
+		"of no project, one of vision":  {access.Token{Scopes: all}, access.Token{Scopes: all, Project: "vision"}, true},
+		"all beside others makes those": {access.Token{Scopes: []access.Scope{access.ScopeAll, access.ScopeRead}}, access.Token{Scopes: all}, true},
+	} {
+		_, secret := c.token(ann, tt.own)
+		ctx, err := c.bearer("Bearer " + secret)
+		must(t, err)
+		tt.made.Name = "made"
+		_, _, err = c.CreateToken(ctx, tt.made)
+		if tt.ok != (err == nil) || !tt.ok && fault.Of(err).Kind != fault.ErrForbidden && !errors.Is(err, fault.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMistakesInATokenAreTold(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	bob := c.as(c.mustLogIn("bob")...)
+	good := access.Token{Name: "ci", Scopes: []access.Scope{access.ScopeRead}}
+	for field, spoil := range map[string]func(*access.Token){
+		"name":       func(t *access.Token) { t.Name = " " },
+		"name ":      func(t *access.Token) { t.Name = strings.Repeat("é", 81) },
+		"name  ":     func(t *access.Token) { t.Name = "a\x1b[2Jb" },
+		"scopes":     func(t *access.Token) { t.Scopes = nil },
+		"scopes ":    func(t *access.Token) { t.Scopes = []access.Scope{"everything"} },
+		"scopes  ":   func(t *access.Token) { t.Scopes = []access.Scope{access.Scope(access.Account)} },
+		"project":    func(t *access.Token) { t.Project = "none" },
+		"expires_at": func(t *access.Token) { t.ExpiresAt = c.clock() },
+	} {
+		token := good
+		spoil(&token)
+		_, _, err := c.CreateToken(bob, token)
+		var errs run.FieldErrors
+		if !errors.As(err, &errs) || len(errs) != 1 || errs[0].Field != strings.TrimSpace(field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
+
+func TestANewPasswordEndsOtherSessions(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	mine, other, anns := c.mustLogIn("bob"), c.mustLogIn("bob"), c.mustLogIn("ann")
+	const fresh = "a different set of words"
+	var errs run.FieldErrors
+	for _, tt := range []struct{ current, password, field string }{
+		{"not my password", fresh, "current"}, {"", fresh, "current"}, {good, "short", "password"},
+	} {
+		if err := c.ChangePassword(c.as(mine...), tt.current, tt.password); !errors.As(err, &errs) || errs[0].Field != tt.field {
+			t.Errorf("%q to %q: %v", tt.current, tt.password, err)
+		}
+	}
+	must(t, c.ChangePassword(c.as(mine...), good, fresh))
+	if !access.From(c.as(mine...)).Known() || access.From(c.as(other...)).Known() || !access.From(c.as(anns...)).Known() {
+		t.Error("the wrong sessions ended")
+	}
+	_, err := c.logIn("bob", good, "192.0.2.1")
+	wants(t, fault.ErrSignedOut, err)
+	if _, err := c.logIn("bob", fresh, "192.0.2.1"); err != nil {
+		t.Error(err)
+	}
+	wants(t, fault.ErrSignedOut, c.ChangePassword(t.Context(), good, fresh)) // nobody's
+}
+
+func TestTheCurrentPasswordIsNotGuessed(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.quick()
+	bob := c.as(c.mustLogIn("bob")...)
+	for range auth.PerDevice {
+		wants(t, fault.ErrInvalid, c.ChangePassword(bob, "wrong password 1", good))
+	}
+	wants(t, fault.ErrRateLimited, c.ChangePassword(bob, "wrong password 1", good))
+	if _, err := c.logIn("bob", good, "192.0.2.1"); err != nil {
+		t.Errorf("it keeps the user out: %v", err)
+	}
+}
+
+func TestSessionsAreListedAndEnded(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	mine := c.mustLogIn("bob")
+	c.pass(time.Minute)
+	second := c.mustLogIn("bob")
+	third := c.mustLogIn("bob")
+	anns := access.From(c.as(c.mustLogIn("ann")...)).Session
+	ctx := c.as(mine...)
+	all, err := c.Sessions(ctx)
+	must(t, err)
+	if len(all) != 3 || !all[2].Current || all[0].Current || all[2].Address != "192.0.2.1" || all[2].Agent != "Browser" {
+		t.Errorf("sessions %+v", all)
+	}
+	wants(t, fault.ErrNoSession, c.EndSession(ctx, anns))
+	must(t, c.EndSession(ctx, access.From(c.as(second...)).Session))
+	if access.From(c.as(second...)).Known() || !access.From(c.as(third...)).Known() {
+		t.Error("the wrong session ended")
+	}
+	must(t, c.EndOtherSessions(ctx))
+	if !access.From(c.as(mine...)).Known() || access.From(c.as(third...)).Known() {
+		t.Error("the wrong sessions ended")
+	}
+}

@@ -1,0 +1,117 @@
+package account
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/inbound"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/account"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// LogIn asks for name and password.
+func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) error {
+	next := inbound.LocalPath(r.URL.Query().Get("next"))
+	if access.From(r.Context()).Known() {
+		return page.Redirect(w, r, next)
+	}
+	return p.renderLogIn(w, r, http.StatusOK, view.LogIn{Next: next})
+}
+
+func (p *Pages) renderLogIn(w http.ResponseWriter, r *http.Request, status int, l view.LogIn) error {
+	l.NotSetUp = !p.LogIns.IsSetUp()
+	return p.Render(w, r, status, view.LogInPage(p.Frame(r, "Sign in", ""), l))
+}
+
+// DoLogIn signs in.
+func (p *Pages) DoLogIn(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	l := view.LogIn{Name: page.Text(r.PostForm.Get("name"), 127), Next: inbound.LocalPath(r.PostForm.Get("next"))}
+	err := p.LogIns.LogIn(w, r, l.Name, r.PostForm.Get("password"))
+	for _, kind := range []fault.Kind{fault.ErrSignedOut, fault.ErrRateLimited, fault.ErrBusy} {
+		if errors.Is(err, kind) {
+			l.Error = fault.Of(err).Text()
+			return p.renderLogIn(w, r, kind.Status(), l)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return page.Redirect(w, r, l.Next)
+}
+
+// LogOut ends the session.
+func (p *Pages) LogOut(w http.ResponseWriter, r *http.Request) error {
+	if err := p.LogIns.LogOut(w, r); err != nil && !errors.Is(err, fault.ErrNoSession) {
+		return err
+	}
+	return page.Redirect(w, r, "/login")
+}
+
+// SetUp asks for the first administrator, whoever has the link.
+func (p *Pages) SetUp(w http.ResponseWriter, r *http.Request) error {
+	code := r.URL.Query().Get("code")
+	if err := p.LogIns.CheckSetUp(code); err != nil {
+		return err
+	}
+	return p.renderSetUp(w, r, http.StatusOK, code, "", nil)
+}
+
+// DoSetUp makes the first administrator and signs in.
+func (p *Pages) DoSetUp(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	code, name, password := r.PostForm.Get("code"), page.Text(r.PostForm.Get("name"), 127), r.PostForm.Get("password")
+	if err := p.LogIns.CheckSetUp(code); err != nil {
+		return err
+	}
+	var errs run.FieldErrors
+	if r.PostForm.Get("again") != password {
+		errs = run.FieldErrors{notTheSame}
+	} else if err := p.LogIns.SetUp(w, r, code, name, password); !errors.As(err, &errs) {
+		if err != nil {
+			return err
+		}
+		return page.Redirect(w, r, "/")
+	}
+	r.URL.RawQuery = url.Values{"code": {code}}.Encode() // where the theme switch comes back to
+	return p.renderSetUp(w, r, http.StatusUnprocessableEntity, code, name, errs)
+}
+
+var notTheSame = run.FieldError{Field: "again", Rule: "is not the same", Fix: "type the password again"}
+
+func (p *Pages) renderSetUp(w http.ResponseWriter, r *http.Request, status int, code, name string, errs run.FieldErrors) error {
+	fields := append([]ui.Field{{
+		Name: "name", Label: "Name", Kind: ui.KindText, Value: name, MaxBytes: 127, Autocomplete: "username", Required: true,
+		Help: "Lower-case letters, digits and . _ @ + -. It cannot be changed.",
+	}}, newPassword()...)
+	return p.Render(w, r, status, view.SetUpPage(p.Frame(r, "Set up", ""), view.SetUp{Code: code, Fields: withErrors(fields, errs)}))
+}
+
+// newPassword are the fields of a new one.
+func newPassword() []ui.Field {
+	return []ui.Field{
+		{Name: "password", Label: "Password", Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "new-password", Required: true, Help: "12 characters or more: a few words in a row, for example."},
+		{Name: "again", Label: "Password again", Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "new-password", Required: true},
+	}
+}
+
+// withErrors puts errors to their fields.
+func withErrors(fields []ui.Field, errs run.FieldErrors) []ui.Field {
+	for i := range fields {
+		for _, e := range errs {
+			if e.Field == fields[i].Name {
+				fields[i].Error = fields[i].Label + " " + e.Rule + "; " + e.Fix + "."
+			}
+		}
+	}
+	return fields
+}

@@ -1,0 +1,2 @@
+// Package account shows the pages on which people sign in, and manage how they do.
+package account
