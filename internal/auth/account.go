@@ -70,7 +70,7 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string) 
 		return err
 	}
 	s.log.Info("password changed", "user", user.Name)
-	return s.after(ctx, s.accounts.SetPassword(ctx, user.ID, fresh, access.From(ctx).Session))
+	return s.after(ctx, s.accounts.SetPassword(s.audited(ctx, actionPassword), user.ID, fresh, access.From(ctx).Session))
 }
 
 // Sessions returns the sessions of who is signed in, the newest first.
@@ -88,13 +88,13 @@ func (s *Service) Sessions(ctx context.Context) ([]access.Session, error) {
 
 // EndSession ends a session of who is signed in.
 func (s *Service) EndSession(ctx context.Context, id string) error {
-	return s.after(ctx, s.accounts.EndSession(ctx, access.From(ctx).User, id))
+	return s.after(ctx, s.accounts.EndSession(s.audited(ctx, actionEndSessions), access.From(ctx).User, id))
 }
 
 // EndOtherSessions ends all sessions of who is signed in but the one of the request.
 func (s *Service) EndOtherSessions(ctx context.Context) error {
 	identity := access.From(ctx)
-	return s.after(ctx, s.accounts.EndSessions(ctx, identity.User, identity.Session))
+	return s.after(ctx, s.accounts.EndSessions(s.audited(ctx, actionEndSessions), identity.User, identity.Session))
 }
 
 // Tokens returns the API tokens of who is signed in, the newest first.
@@ -120,7 +120,7 @@ func (s *Service) CreateToken(ctx context.Context, t access.Token) (token access
 	}
 	t.ID, secret = newToken()
 	t.User, t.CreatedAt, t.UsedAt, t.UsedFrom = identity.User, s.now(), time.Time{}, ""
-	if err := s.after(ctx, s.accounts.CreateToken(ctx, keyOf(secret), t)); err != nil {
+	if err := s.after(ctx, s.accounts.CreateToken(s.audited(ctx, actionCreateToken), keyOf(secret), t)); err != nil {
 		return t, "", err
 	}
 	s.log.Info("token created", "user", identity.Name, "token", t.ID)
@@ -177,5 +177,5 @@ func within(own, t access.Token) error {
 
 // RevokeToken ends an API token of who is signed in.
 func (s *Service) RevokeToken(ctx context.Context, id access.TokenID) error {
-	return s.after(ctx, s.accounts.RevokeToken(ctx, access.From(ctx).User, id))
+	return s.after(ctx, s.accounts.RevokeToken(s.audited(ctx, actionRevokeToken), access.From(ctx).User, id))
 }

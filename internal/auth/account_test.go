@@ -1,15 +1,21 @@
 package auth_test
 
 import (
+	"encoding/json"
 	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/auditlog"
 )
 
 func TestATokenIsItsOwnerWithinItsLimit(t *testing.T) {
@@ -230,5 +236,44 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	must(t, c.EndOtherSessions(ctx))
 	if !access.From(c.as(mine...)).Known() || access.From(c.as(third...)).Known() {
 		t.Error("the wrong sessions ended")
+	}
+}
+
+func TestWhatIsDoneToAccountsIsInTheAuditLog(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	mine := c.mustLogIn("bob")
+	second := access.From(c.as(c.mustLogIn("bob")...)).Session
+	ctx := c.as(mine...)
+	token, secret := c.token(ctx, access.Token{Scopes: []access.Scope{access.ScopeRead}, Project: "default"})
+	must(t, c.RevokeToken(ctx, token.ID))
+	must(t, c.EndSession(ctx, second))
+	must(t, c.ChangePassword(ctx, good, "a different set of words"))
+	must(t, c.EndOtherSessions(ctx))
+	w, r := httptest.NewRecorder(), c.request("192.0.2.1", mine...)
+	must(t, c.LogOut(w, r.WithContext(c.as(mine...))))
+
+	var got []string
+	must(t, c.store.Audit.Export(t.Context(), audit.Filter{AllProjects: true}, func(row auditlog.Row, _ audit.Hash) error {
+		e := row.Entry
+		kind, _, _ := strings.Cut(e.Subject, ":")
+		got = append(got, strings.Join([]string{e.Actor.Name, e.Action, kind, e.Project}, " "))
+		text, err := json.Marshal(e)
+		if e.Request == "" || e.Actor.Address != "192.0.2.1" || e.Actor.User == "" {
+			t.Errorf("%s tells no request, address or user", text)
+		}
+		for _, private := range []string{secret, good, "a different set", mine[0].Value, mine[1].Value} {
+			if strings.Contains(string(text), private) {
+				t.Errorf("%s has a secret", text)
+			}
+		}
+		return err
+	}))
+	want := []string{
+		"ann setup user ", "ann login session ", "bob login session ", "bob login session ", "bob tokens.create token default", "bob tokens.revoke token default",
+		"bob sessions.end session ", "bob password.change user ", "bob sessions.end user ", "bob logout session ",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the log differs (-want +got):\n%s", d)
 	}
 }

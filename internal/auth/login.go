@@ -102,7 +102,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User
 		ID: newID(), User: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(sessionLifetime),
 		Address: addressOf(ctx), Agent: fault.Cut(r.UserAgent(), maxAgent),
 	}
-	if err := s.accounts.CreateSession(ctx, keyOf(secret), session, hash); err != nil {
+	if err := s.accounts.CreateSession(s.auditedAs(ctx, user, actionLogIn), keyOf(secret), session, hash); err != nil {
 		return err
 	}
 	if device == "" {
@@ -130,5 +130,5 @@ func (s *Service) LogOut(w http.ResponseWriter, r *http.Request) error {
 	if identity.Session == "" {
 		return nil
 	}
-	return s.after(ctx, s.accounts.EndSession(ctx, identity.User, identity.Session))
+	return s.after(ctx, s.accounts.EndSession(s.audited(ctx, actionLogOut), identity.User, identity.Session))
 }

@@ -39,9 +39,7 @@ type console struct {
 func newConsole(t *testing.T) *console {
 	t.Helper()
 	c := empty(t)
-	if err := c.SetUp(httptest.NewRecorder(), c.request("192.0.2.1"), c.code(), "ann", good); err != nil {
-		t.Fatal(err)
-	}
+	must(t, c.SetUp(httptest.NewRecorder(), c.request("192.0.2.1").WithContext(c.as()), c.code(), "ann", good))
 	hash, err := c.store.Password(t.Context(), c.user("ann").ID)
 	must(t, err)
 	must(t, c.store.CreateUser(t.Context(), access.User{ID: "u-bob", Name: "bob", Kind: access.Person}, hash))

@@ -61,7 +61,7 @@ func (s *Service) SetUp(w http.ResponseWriter, r *http.Request, code, name, pass
 	if err != nil {
 		return err
 	}
-	if err := s.after(ctx, s.accounts.CreateFirstUser(ctx, user, hash)); err != nil {
+	if err := s.after(ctx, s.accounts.CreateFirstUser(s.auditedAs(ctx, user, actionSetUp), user, hash)); err != nil {
 		return err
 	}
 	s.setUp.mu.Lock()

@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/logparse"},
 	"internal/nomad":             {"jobs"},
 	"internal/store":             {"internal/store/accounts", "internal/store/auditlog", "internal/store/db", "internal/store/points", "internal/store/transfer"},
-	"internal/store/accounts":    {"internal/store/db"},
+	"internal/store/accounts":    {"internal/store/auditlog", "internal/store/db"},
 	"internal/store/auditlog":    {"internal/store/db"},
 	"internal/store/points":      {"internal/series", "internal/store/db"},
 	"internal/store/check":       {"internal/store", "internal/store/db", "internal/store/points"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/store/auditlog"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
@@ -50,19 +51,27 @@ func (a *Accounts) CreateProject(ctx context.Context, p access.Project) error {
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO projects (name, description, created_at) VALUES (?,?,?)`, p.Name, p.Description, db.Millis(p.CreatedAt))
-		return err
+		if err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "project:"+p.Name, p.Name, nil, p)
 	})
 }
 
 // DescribeProject changes a project's description.
 func (a *Accounts) DescribeProject(ctx context.Context, name, description string) error {
 	return a.change(ctx, "change project "+name, func(tx *db.Tx) error {
-		if _, err := project(ctx, tx, name); err != nil {
+		before, err := project(ctx, tx, name)
+		if err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO projects (name, description, created_at) VALUES (?,?,0)
-			ON CONFLICT (name) DO UPDATE SET description = excluded.description`, name, description)
-		return err
+		if _, err := tx.Exec(ctx, `INSERT INTO projects (name, description, created_at) VALUES (?,?,0)
+			ON CONFLICT (name) DO UPDATE SET description = excluded.description`, name, description); err != nil {
+			return err
+		}
+		after := before
+		after.Description = description
+		return auditlog.Append(ctx, tx, "project:"+name, name, before, after)
 	})
 }
 
@@ -73,7 +82,8 @@ var owners = map[string]string{}
 // DeleteProject deletes a project that owns nothing, with its memberships and the tokens that are for it alone.
 func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
 	return a.change(ctx, "delete project "+name, func(tx *db.Tx) error {
-		if _, err := project(ctx, tx, name); err != nil {
+		before, err := project(ctx, tx, name)
+		if err != nil {
 			return err
 		}
 		if name == access.DefaultProject {
@@ -88,7 +98,10 @@ func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
 				return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s has %s.", name, what), "Delete them first.")
 			}
 		}
-		return executed(ctx, tx, []string{`DELETE FROM projects WHERE name = ?`, `DELETE FROM members WHERE project = ?`, `DELETE FROM api_tokens WHERE project = ?`}, name)
+		if err := executed(ctx, tx, []string{`DELETE FROM projects WHERE name = ?`, `DELETE FROM members WHERE project = ?`, `DELETE FROM api_tokens WHERE project = ?`}, name); err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "project:"+name, name, before, nil)
 	})
 }
 
@@ -98,13 +111,35 @@ func (a *Accounts) SetMember(ctx context.Context, name string, user access.UserI
 		if _, err := project(ctx, tx, name); err != nil {
 			return err
 		}
-		if role == "" {
-			return changedOne(ctx, tx, fault.ErrNoUser, `DELETE FROM members WHERE project = ? AND user_id = ?`, name, user)
-		}
-		if _, err := liveUser(ctx, tx, user); err != nil {
+		u, err := liveUser(ctx, tx, user)
+		if err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO members (project, user_id, role) VALUES (?,?,?) ON CONFLICT (project, user_id) DO UPDATE SET role = excluded.role`, name, user, role)
-		return err
+		var before access.Role
+		err = tx.QueryRow(ctx, `SELECT role FROM members WHERE project = ? AND user_id = ?`, name, user).Scan(&before)
+		switch none := errors.Is(err, fault.ErrNotFound); {
+		case err != nil && !none:
+			return err
+		case role != "":
+			_, err = tx.Exec(ctx, `INSERT INTO members (project, user_id, role) VALUES (?,?,?) ON CONFLICT (project, user_id) DO UPDATE SET role = excluded.role`, name, user, role)
+		case none:
+			return fault.New(fault.ErrNoUser, fmt.Sprintf("%s is no member of project %s.", u.Name, name), "")
+		default:
+			_, err = tx.Exec(ctx, `DELETE FROM members WHERE project = ? AND user_id = ?`, name, user)
+		}
+		if err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "user:"+u.Name, name, membership(before), membership(role))
 	})
+}
+
+// membership is what the audit log tells of a member, nil for none.
+func membership(role access.Role) any {
+	if role == "" {
+		return nil
+	}
+	return struct {
+		Role access.Role `json:"role"`
+	}{role}
 }

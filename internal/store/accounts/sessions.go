@@ -7,6 +7,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/store/auditlog"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
@@ -34,7 +35,10 @@ func (a *Accounts) CreateSession(ctx context.Context, key string, s access.Sessi
 			return err
 		}
 		_, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ?1 AND id NOT IN (SELECT id FROM sessions WHERE user_id = ?1 ORDER BY seen_at DESC, id LIMIT ?2)`, s.User, kept)
-		return err
+		if err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "session:"+s.ID, "", nil, nil)
 	})
 }
 
@@ -66,15 +70,20 @@ func (a *Accounts) Sessions(ctx context.Context, user access.UserID) ([]access.S
 // EndSession ends a session of a user.
 func (a *Accounts) EndSession(ctx context.Context, user access.UserID, id string) error {
 	return a.change(ctx, "end a session", func(tx *db.Tx) error {
-		return changedOne(ctx, tx, fault.ErrNoSession, `DELETE FROM sessions WHERE user_id = ? AND id = ?`, user, id)
+		if err := changedOne(ctx, tx, fault.ErrNoSession, `DELETE FROM sessions WHERE user_id = ? AND id = ?`, user, id); err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "session:"+id, "", nil, nil)
 	})
 }
 
 // EndSessions ends all sessions of a user but one ("" for none).
 func (a *Accounts) EndSessions(ctx context.Context, user access.UserID, keep string) error {
 	return a.change(ctx, "end sessions", func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ? AND id <> ?`, user, keep)
-		return err
+		if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ? AND id <> ?`, user, keep); err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "", "", nil, nil)
 	})
 }
 

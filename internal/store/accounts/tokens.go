@@ -7,6 +7,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/store/auditlog"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
@@ -50,7 +51,10 @@ func (a *Accounts) CreateToken(ctx context.Context, key string, t access.Token) 
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO api_tokens (key, `+tokenColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
 			key, t.ID, t.User, t.Name, strings.Join(scopes, " "), t.Project, db.Millis(t.CreatedAt), db.Millis(t.ExpiresAt), db.Millis(t.UsedAt), t.UsedFrom)
-		return err
+		if err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "token:"+string(t.ID), t.Project, nil, t)
 	})
 }
 
@@ -75,6 +79,13 @@ func (a *Accounts) Tokens(ctx context.Context, user access.UserID) ([]access.Tok
 // RevokeToken ends an API token of a user for good.
 func (a *Accounts) RevokeToken(ctx context.Context, user access.UserID, id access.TokenID) error {
 	return a.change(ctx, "revoke a token", func(tx *db.Tx) error {
-		return changedOne(ctx, tx, fault.ErrNoToken, `DELETE FROM api_tokens WHERE user_id = ? AND id = ?`, user, id)
+		before, err := scanToken(tx.QueryRow(ctx, `SELECT `+tokenColumns+` FROM api_tokens WHERE user_id = ? AND id = ?`, user, id))
+		if err != nil {
+			return missing(err, fault.ErrNoToken)
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM api_tokens WHERE id = ?`, id); err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "token:"+string(id), before.Project, before, nil)
 	})
 }

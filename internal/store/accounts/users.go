@@ -7,6 +7,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/store/auditlog"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
@@ -48,7 +49,11 @@ func insertUser(ctx context.Context, tx *db.Tx, u access.User, password string) 
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO users (id, name, kind, display_name, email, administrator, disabled, deleted, password, created_at, seen_at) VALUES (?,?,?,?,?,?,?,0,?,?,0)`,
 		u.ID, u.Name, u.Kind, u.DisplayName, u.Email, u.Administrator, u.Disabled, password, db.Millis(u.CreatedAt))
-	return err
+	if err != nil {
+		return err
+	}
+	u.HasPassword = password != ""
+	return auditlog.Append(ctx, tx, "user:"+u.Name, "", nil, u)
 }
 
 // User returns a user, [fault.ErrNoUser] if it was deleted.
@@ -85,7 +90,10 @@ func (a *Accounts) ChangeUser(ctx context.Context, id access.UserID, fn func(*ac
 				return err
 			}
 		}
-		return administered(ctx, tx, before)
+		if err := administered(ctx, tx, before); err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "user:"+before.Name, "", before, after)
 	})
 	return before, after, err
 }
@@ -106,11 +114,17 @@ func administered(ctx context.Context, tx *db.Tx, before access.User) error {
 // SetPassword stores the hash of a new password, and ends all sessions of the user but one ("" for none).
 func (a *Accounts) SetPassword(ctx context.Context, id access.UserID, hash, keep string) error {
 	return a.change(ctx, "set the password of "+string(id), func(tx *db.Tx) error {
-		if err := changedOne(ctx, tx, fault.ErrNoUser, `UPDATE users SET password = ? WHERE id = ? AND deleted = 0`, hash, id); err != nil {
+		u, err := liveUser(ctx, tx, id)
+		if err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ? AND id <> ?`, id, keep)
-		return err
+		if _, err := tx.Exec(ctx, `UPDATE users SET password = ? WHERE id = ?`, hash, id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ? AND id <> ?`, id, keep); err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "user:"+u.Name, "", nil, nil)
 	})
 }
 
@@ -147,6 +161,9 @@ func (a *Accounts) DeleteUser(ctx context.Context, id access.UserID) error {
 		if err := executed(ctx, tx, leaving, id); err != nil {
 			return err
 		}
-		return administered(ctx, tx, before)
+		if err := administered(ctx, tx, before); err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "user:"+before.Name, "", before, nil)
 	})
 }
