@@ -188,7 +188,7 @@ func (a *App) wire(client *nomad.Client) error {
 	}
 	if a.logIns != nil {
 		a.loops = append(a.loops, loop{"log-ins", a.logIns.Run})
-		deps.Auth, deps.LogIns, deps.Projects = a.logIns, a.logIns, a.logIns.ProjectNames
+		deps.Auth, deps.Accounts, deps.Projects = a.logIns, a.logIns, a.logIns.ProjectNames
 	}
 	pages := web.New(deps)
 	a.server = a.newServer(pages.Handler())

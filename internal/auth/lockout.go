@@ -65,8 +65,8 @@ func (l *lockout) begin(counters []counter) (forgive func(), err error) {
 	now := l.now()
 	for _, c := range counters {
 		if w := l.windows[c.key]; w != nil && w.count >= w.most && now.Sub(w.begin) < w.within {
-			minutes := int(w.within.Minutes() - now.Sub(w.begin).Minutes())
-			return nil, fault.New(fault.ErrRateLimited, "There were too many failed log-ins.", fmt.Sprintf("Try again in %d min, or in a browser in which you have signed in before.", minutes+1))
+			minutes := (w.within - now.Sub(w.begin) + time.Minute - 1) / time.Minute
+			return nil, fault.New(fault.ErrRateLimited, "There were too many failed log-ins.", fmt.Sprintf("Try again in %d min, or in a browser in which you have signed in before.", minutes))
 		}
 	}
 	for _, c := range counters {

@@ -91,6 +91,13 @@ func (s *Server) routes(t sections) http.Handler {
 		paged("POST /logout", t.account.LogOut)
 		paged("GET /setup", t.account.SetUp)
 		paged("POST /setup", t.account.DoSetUp)
+		paged("GET /account", t.account.Show)
+		paged("POST /account/password", t.account.ChangePassword)
+		paged("POST /account/sessions/{id}/end", t.account.EndSession)
+		paged("POST /account/sessions/end-others", t.account.EndOtherSessions)
+		paged("POST /account/tokens", t.account.CreateToken)
+		paged("GET /account/tokens/{id}/revoke", t.account.RevokeTokenAsk)
+		paged("POST /account/tokens/{id}/revoke", t.account.RevokeToken)
 	}
 	if s.Dev {
 		paged("GET /dev/components", s.handleComponents)

@@ -46,23 +46,23 @@ type Feed interface {
 	Seq(topic string) int64
 }
 
-// Deps is what the pages need. LogIns, Storage, API, Ready, System and Projects may be nil.
+// Deps is what the pages need. Accounts, Storage, API, Ready, System and Projects may be nil.
 type Deps struct {
-	Auth    Auth
-	LogIns  account.LogIns // nil where there is no log-in
-	Store   Store
-	Control Control
-	Storage Storage // nil when off
-	Feed    Feed
-	Assets  *static.Assets
-	Help    *help.Library
-	API     http.Handler                    // mounted at /api/
-	Ready   func(ctx context.Context) error // nil when the console can work
-	System  func() feed.System              // current state of dependencies
-	Logger  *slog.Logger
-	Now     func() time.Time
-	Dev     bool          // adds the component gallery
-	Front   inbound.Front // how the console is published
+	Auth     Auth
+	Accounts account.Accounts // nil where there is no log-in
+	Store    Store
+	Control  Control
+	Storage  Storage // nil when off
+	Feed     Feed
+	Assets   *static.Assets
+	Help     *help.Library
+	API      http.Handler                    // mounted at /api/
+	Ready    func(ctx context.Context) error // nil when the console can work
+	System   func() feed.System              // current state of dependencies
+	Logger   *slog.Logger
+	Now      func() time.Time
+	Dev      bool          // adds the component gallery
+	Front    inbound.Front // how the console is published
 
 	Projects func(ctx context.Context) []string // names of all projects; nil where there are none
 }
@@ -120,8 +120,8 @@ func (s *Server) sections(d Deps) sections {
 		sweeps:    &sweeps.Pages{Site: s.Site, Form: f, Store: d.Store, Control: d.Control},
 		templates: &templates.Pages{Site: s.Site, Form: f, Control: d.Control},
 	}
-	if d.LogIns != nil {
-		all.account = &account.Pages{Site: s.Site, LogIns: d.LogIns}
+	if d.Accounts != nil {
+		all.account = account.New(s.Site, d.Accounts)
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -86,21 +87,21 @@ func (p *Pages) DoSetUp(w http.ResponseWriter, r *http.Request) error {
 	return p.renderSetUp(w, r, http.StatusUnprocessableEntity, code, name, errs)
 }
 
-var notTheSame = run.FieldError{Field: "again", Rule: "is not the same", Fix: "type the password again"}
+var notTheSame = run.FieldError{Field: "again", Rule: "is not the same", Fix: "type the same password twice"}
 
 func (p *Pages) renderSetUp(w http.ResponseWriter, r *http.Request, status int, code, name string, errs run.FieldErrors) error {
 	fields := append([]ui.Field{{
 		Name: "name", Label: "Name", Kind: ui.KindText, Value: name, MaxBytes: 127, Autocomplete: "username", Required: true,
 		Help: "Lower-case letters, digits and . _ @ + -. It cannot be changed.",
-	}}, newPassword()...)
+	}}, newPassword("Password")...)
 	return p.Render(w, r, status, view.SetUpPage(p.Frame(r, "Set up", ""), view.SetUp{Code: code, Fields: withErrors(fields, errs)}))
 }
 
 // newPassword are the fields of a new one.
-func newPassword() []ui.Field {
+func newPassword(label string) []ui.Field {
 	return []ui.Field{
-		{Name: "password", Label: "Password", Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "new-password", Required: true, Help: "12 characters or more: a few words in a row, for example."},
-		{Name: "again", Label: "Password again", Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "new-password", Required: true},
+		{Name: "password", Label: label, Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "new-password", Required: true, Help: "12 characters or more: a few words in a row, for example."},
+		{Name: "again", Label: "Repeat password", Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "new-password", Required: true},
 	}
 }
 
@@ -109,7 +110,7 @@ func withErrors(fields []ui.Field, errs run.FieldErrors) []ui.Field {
 	for i := range fields {
 		for _, e := range errs {
 			if e.Field == fields[i].Name {
-				fields[i].Error = fields[i].Label + " " + e.Rule + "; " + e.Fix + "."
+				fields[i].Error = strings.ToUpper(e.Rule[:1]) + e.Rule[1:] + "; " + e.Fix + "."
 			}
 		}
 	}

@@ -1,8 +1,10 @@
 package account
 
 import (
+	"context"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
@@ -17,8 +19,38 @@ type LogIns interface {
 	SetUp(w http.ResponseWriter, r *http.Request, code, name, password string) error
 }
 
+// Own is the account of who is signed in.
+type Own interface {
+	// Account also returns the token that the request uses, nil for none.
+	Account(ctx context.Context) (access.User, *access.Token, error)
+	ChangePassword(ctx context.Context, current, password string) error
+	Sessions(ctx context.Context) ([]access.Session, error)
+	EndSession(ctx context.Context, id string) error
+	EndOtherSessions(ctx context.Context) error
+}
+
+// Tokens are the API tokens of who is signed in.
+type Tokens interface {
+	Tokens(ctx context.Context) ([]access.Token, error)
+	// CreateToken takes name, scopes, project and expiry. What is not valid is [run.FieldErrors].
+	CreateToken(ctx context.Context, t access.Token) (token access.Token, secret string, err error)
+	RevokeToken(ctx context.Context, id access.TokenID) error
+}
+
+// Accounts is all of it.
+type Accounts interface {
+	LogIns
+	Own
+	Tokens
+}
+
 // Pages are the handlers.
 type Pages struct {
 	*page.Site
 	LogIns LogIns
+	Own    Own
+	Tokens Tokens
 }
+
+// New returns the handlers.
+func New(s *page.Site, a Accounts) *Pages { return &Pages{Site: s, LogIns: a, Own: a, Tokens: a} }
