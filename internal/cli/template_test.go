@@ -33,7 +33,7 @@ func TestTemplatesAreKeptFromTheCommandLine(t *testing.T) {
 	c.cotrain("diff", "nope", "r-0000000000").want(t, exitNotFound, "is not a template", "is not the ID of a run")
 
 	c.cotrain("run", "submit", "--template", "my-7b@1", "--name", "x").want(t, exitDone)
-	if got := c.Submissions()[0]; got.Origin.Template != "My-7B@1" || got.Shape.Nodes != 2 {
+	if got := c.Submissions()[0]; got.Origin.Template != "default/My-7B@1" || got.Shape.Nodes != 2 {
 		t.Errorf("%+v", got)
 	}
 	for _, name := range []string{"debug", "Debug", "preset:debug"} {

@@ -31,19 +31,21 @@ func auditRun(ctx context.Context, tx *db.Tx, before, after *run.Run) error {
 		return nil
 	}
 	var id run.ID
+	var project string
 	facts := func(r *run.Run) any {
 		if r == nil {
 			return nil
 		}
-		id = r.ID
+		id, project = r.ID, r.Project
 		return auditedRun{r.Name, r.State, r.StopRequested, r.Attempt, r.Shape.String(), r.Options.Priority, hashOf(r.Config), r.Preset, r.Origin.Template, r.Origin.Clone, r.Origin.Sweep}
 	}
 	was, is := facts(before), facts(after)
-	return auditlog.Append(ctx, tx, "run:"+string(id), "", was, is)
+	return auditlog.Append(ctx, tx, "run:"+string(id), project, was, is)
 }
 
 // auditedSweep is what the audit log tells of a sweep.
 type auditedSweep struct {
+	Project string   `json:"-"` // the entry has it
 	Name    string   `json:"name"`
 	Fields  []string `json:"fields,omitempty"`
 	Runs    int      `json:"runs,omitempty"`
@@ -57,13 +59,14 @@ func auditSweep(ctx context.Context, tx *db.Tx, id run.SweepID, before, after *a
 		return nil
 	}
 	var was, is any
+	project := ""
 	if before != nil {
-		was = before
+		was, project = before, before.Project
 	}
 	if after != nil {
-		is = after
+		is, project = after, after.Project
 	}
-	return auditlog.Append(ctx, tx, "sweep:"+string(id), "", was, is)
+	return auditlog.Append(ctx, tx, "sweep:"+string(id), project, was, is)
 }
 
 // auditedTemplate is what the audit log tells of a version of a template.
@@ -74,7 +77,7 @@ type auditedTemplate struct {
 	Config  string `json:"config_sha256"`
 }
 
-func auditTemplate(ctx context.Context, tx *db.Tx, name string, before, after run.Template) error {
+func auditTemplate(ctx context.Context, tx *db.Tx, project, name string, before, after run.Template) error {
 	if audit.Of(ctx) == nil {
 		return nil
 	}
@@ -84,7 +87,7 @@ func auditTemplate(ctx context.Context, tx *db.Tx, name string, before, after ru
 		}
 		return auditedTemplate{t.Version, t.Note, t.Shape.String(), hashOf(t.Config)}
 	}
-	return auditlog.Append(ctx, tx, "template:"+name, "", facts(before), facts(after))
+	return auditlog.Append(ctx, tx, "template:"+name, project, facts(before), facts(after))
 }
 
 // hashOf tells whether two configurations are the same.

@@ -47,7 +47,7 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 			}
 		}
 		stored, created = sw, true
-		return auditSweep(ctx, tx, sw.ID, nil, &auditedSweep{sw.Name, sw.Fields, len(runs), sw.Spec.Shape.String(), hashOf(sw.Spec.Config), false})
+		return auditSweep(ctx, tx, sw.ID, nil, &auditedSweep{sw.Project, sw.Name, sw.Fields, len(runs), sw.Spec.Shape.String(), hashOf(sw.Spec.Config), false})
 	})
 	if err != nil {
 		return sw, false, fmt.Errorf("store sweep %s: %w", sw.ID, err)
@@ -162,7 +162,7 @@ func (s *Store) StopSweep(ctx context.Context, id run.SweepID, fn func(*Update) 
 			}
 			out = append(out, u)
 		}
-		return auditSweep(ctx, tx, id, was, &auditedSweep{Name: was.Name, Runs: len(out), Stopped: true})
+		return auditSweep(ctx, tx, id, was, &auditedSweep{Project: was.Project, Name: was.Name, Runs: len(out), Stopped: true})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("stop sweep %s: %w", id, err)
@@ -198,6 +198,6 @@ func (s *Store) DeleteSweep(ctx context.Context, id run.SweepID) error {
 // sweepBefore locks a sweep that is about to change, and returns what it was.
 func sweepBefore(ctx context.Context, tx *db.Tx, id run.SweepID) (*auditedSweep, error) {
 	var was auditedSweep
-	err := tx.QueryRow(ctx, `SELECT name, stopped FROM sweeps WHERE id = ? FOR UPDATE`, id).Scan(&was.Name, &was.Stopped)
+	err := tx.QueryRow(ctx, `SELECT project, name, stopped FROM sweeps WHERE id = ? FOR UPDATE`, id).Scan(&was.Project, &was.Name, &was.Stopped)
 	return &was, missing(err, run.NoSweep(string(id)))
 }

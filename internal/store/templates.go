@@ -76,7 +76,7 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 		if err != nil {
 			return err
 		}
-		return auditTemplate(ctx, tx, t.Name, newest, t)
+		return auditTemplate(ctx, tx, t.Project, t.Name, newest, t)
 	})
 	if err != nil {
 		return t, fmt.Errorf("store template %s: %w", t.Name, err)
@@ -159,7 +159,7 @@ func (s *Store) DeleteTemplate(ctx context.Context, project, name string) error 
 		if _, err := tx.Exec(ctx, `DELETE FROM templates WHERE project = ? AND key = ?`, project, templateKey(name)); err != nil {
 			return err
 		}
-		return auditTemplate(ctx, tx, newest.Name, newest, run.Template{})
+		return auditTemplate(ctx, tx, project, newest.Name, newest, run.Template{})
 	})
 	if err != nil {
 		return fmt.Errorf("delete template %.80s: %w", name, err)

@@ -62,7 +62,7 @@ func verdict(t *testing.T, s *store.Store) audit.Verdict {
 }
 
 func newRun(n int) run.Run {
-	return run.Run{ID: run.ID(fmt.Sprintf("r-%010d", n)), Name: fmt.Sprintf("run %d", n), State: run.Queued, Shape: run.Shape{Nodes: 1}, Config: "a = 1"}
+	return run.Run{ID: run.ID(fmt.Sprintf("r-%010d", n)), Project: "vision", Name: fmt.Sprintf("run %d", n), State: run.Queued, Shape: run.Shape{Nodes: 1}, Config: "a = 1"}
 }
 
 func TestWhatPersonsChangeIsLoggedWithIt(t *testing.T) {
@@ -86,18 +86,18 @@ func TestWhatPersonsChangeIsLoggedWithIt(t *testing.T) {
 		}
 		ctx, _ = by(t.Context(), access.TemplatesSave)
 		for _, config := range []string{"b = 1", "b = 2", "b = 2"} { // the last changes nothing
-			if _, err := s.SaveTemplate(ctx, run.Template{Project: "default", Name: "base", Config: config}, run.AnyVersion); err != nil {
+			if _, err := s.SaveTemplate(ctx, run.Template{Project: "vision", Name: "base", Config: config}, run.AnyVersion); err != nil {
 				t.Fatal(err)
 			}
 		}
 		ctx, _ = by(t.Context(), access.TemplatesDelete)
-		if err := s.DeleteTemplate(ctx, "default", "Base"); err != nil {
+		if err := s.DeleteTemplate(ctx, "vision", "Base"); err != nil {
 			t.Fatal(err)
 		}
 		ctx, _ = by(t.Context(), access.RunsSubmit)
 		of := newRun(2)
 		of.Origin.Sweep = "s-0000000001"
-		if _, _, err := s.CreateSweep(ctx, run.Sweep{ID: of.Origin.Sweep, Name: "grid"}, "", []run.Run{of}, []run.Event{{RunID: of.ID}}); err != nil {
+		if _, _, err := s.CreateSweep(ctx, run.Sweep{ID: of.Origin.Sweep, Project: "vision", Name: "grid"}, "", []run.Run{of}, []run.Event{{RunID: of.ID}}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, _ = by(t.Context(), access.RunsStop)
@@ -113,7 +113,7 @@ func TestWhatPersonsChangeIsLoggedWithIt(t *testing.T) {
 		}
 		var got []string
 		for _, r := range all(t, s) {
-			if r.Actor.Name != "ann" || r.Request != "q-1" || r.Outcome != audit.Done || r.At.IsZero() {
+			if r.Actor.Name != "ann" || r.Project != "vision" || r.Request != "q-1" || r.Outcome != audit.Done || r.At.IsZero() {
 				t.Errorf("entry %+v", r)
 			}
 			got = append(got, fmt.Sprint(r.Action, " ", r.Subject, stateOf(r.Before), "→", stateOf(r.After)))

@@ -325,7 +325,7 @@ func testUnplaced(t *testing.T, s Store) {
 	must(t, err)
 	shape := run.Shape{Nodes: 2, CPU: 100, Memory: 300}
 	same(t, "those that are not placed whole", got, []store.Unplaced{
-		{ID: "r-0000000001", Shape: shape, JobID: "job-1"}, {ID: "r-0000000002", Shape: shape, JobID: "job-2", Placed: 1},
+		{ID: "r-0000000001", Project: "default", Shape: shape, JobID: "job-1"}, {ID: "r-0000000002", Project: "default", Shape: shape, JobID: "job-2", Placed: 1},
 	})
 }
 

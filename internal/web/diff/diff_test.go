@@ -34,7 +34,7 @@ func TestTwoVersionsAreComparedByField(t *testing.T) {
 	if a.Count(`[data-diff-unified] [data-op="+"]`) == 0 || a.Count(`[data-diff-unified] [data-op="-"]`) == 0 {
 		t.Error("no unified view")
 	}
-	if a.Count(`[data-action=swap][href="/diff?a=template%3Amine%402&b=template%3Amine%401"]`) != 1 {
+	if a.Count(`[data-action=swap][href="/diff?a=template%3Adefault%2Fmine%402&b=template%3Adefault%2Fmine%401"]`) != 1 {
 		t.Error("no way to swap")
 	}
 }

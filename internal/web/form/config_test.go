@@ -73,7 +73,7 @@ func TestAFormFilledFromARunOrATemplateSaysWhatDiffersFromIt(t *testing.T) {
 	made := webtest.Run(run.Succeeded)
 	made.Config, made.Shape = string(preset.Config.TOML()), preset.Shape
 	s.Fake.AllRuns = []run.Run{made}
-	s.Fake.AllTemplates = []run.Template{{Name: "mine", Version: 2, Config: made.Config, Shape: preset.Shape}}
+	s.Fake.AllTemplates = []run.Template{{Project: "default", Name: "mine", Version: 2, Config: made.Config, Shape: preset.Shape}}
 	for from, source := range map[string]string{"clone=" + string(made.ID): made.Name, "template=mine@2": "mine@2", "template=mine": "mine@2"} {
 		a := s.Get("/runs/new?"+from, 200)
 		if a.Count(".mark-source[data-changed]") != 0 {
@@ -93,7 +93,7 @@ func TestAFormFilledFromARunOrATemplateSaysWhatDiffersFromIt(t *testing.T) {
 			t.Fatalf("%s: not submitted", from)
 		}
 		origin := s.Fake.Submitted[len(s.Fake.Submitted)-1].Origin
-		if origin.Clone != made.ID && origin.Template != "mine@2" {
+		if origin.Clone != made.ID && origin.Template != "default/mine@2" {
 			t.Errorf("%s: origin %+v", from, origin)
 		}
 	}

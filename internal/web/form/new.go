@@ -2,6 +2,7 @@ package form
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -31,11 +32,7 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if project, err := page.SelectedProject(r); err != nil {
-		return err
-	} else if project != "" {
-		d.project = project
-	}
+	d.project = cmp.Or(r.URL.Query().Get(page.InputProject), d.project, p.Project(r))
 	if name := r.URL.Query().Get(InputName); name != "" {
 		d.typed[InputName] = page.Text(name, maxText)
 		d.check()

@@ -80,7 +80,7 @@ func TestASweepIsSubmittedAsTyped(t *testing.T) {
 		t.Fatalf("%d", a.Status)
 	}
 	got := s.Fake.Specs[0]
-	if got.Name != "rates" || got.Parallel != 2 || got.Origin.Template != "mine@1" || len(got.Grid) != 1 || len(got.Grid[0].Values) != 3 || got.Key == "" {
+	if got.Name != "rates" || got.Parallel != 2 || got.Origin.Template != "default/mine@1" || len(got.Grid) != 1 || len(got.Grid[0].Values) != 3 || got.Key == "" {
 		t.Errorf("spec %+v", got)
 	}
 	if !strings.Contains(got.Config, `path = "/out/{run}"`) {
@@ -232,7 +232,7 @@ func TestANewSweepAsksWhatToStartFrom(t *testing.T) {
 		t.Error("no button for a new sweep")
 	}
 	a := s.Get("/sweeps/new", 200)
-	if a.Count(`form[method=get][action="/sweeps/new"] select[name=from] option[value="template:mine@1"]`) != 1 || a.Count("optgroup") != 2 || a.Count(`option[value="preset:7B"]`) != 1 {
+	if a.Count(`form[method=get][action="/sweeps/new"] select[name=from] option[value="template:default/mine@1"]`) != 1 || a.Count("optgroup") != 2 || a.Count(`option[value="preset:7B"]`) != 1 {
 		t.Error("presets and templates are not offered")
 	}
 	webtest.AssertNoInlineCode(t, a)

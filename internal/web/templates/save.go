@@ -180,11 +180,13 @@ func (p *Pages) Check(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
 	}
-	sub, _, err := form.ReadCarried(r)
-	if err != nil {
-		return err
+	f := &saveForm{name: page.Text(r.PostForm.Get(inputTemplate), 200)}
+	if r.PostForm.Has(form.InputBase) {
+		var err error
+		if f.sub, f.request, err = form.ReadCarried(r); err != nil {
+			return err
+		}
 	}
-	f := &saveForm{name: page.Text(r.PostForm.Get(inputTemplate), 200), sub: sub}
 	v, err := p.saveView(r.Context(), f)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func TestTemplatesAreListedInTwoGroupsWithWhatTheyAreFor(t *testing.T) {
 			t.Errorf("%s: %q, want %q", selector, got, want)
 		}
 	}
-	if a.Count(row+`a[data-action=use][href="/runs/new?template=mine%402"]`) != 1 || a.Count(row+`a[data-action=export][href="/templates/mine/export?version=2"]`) != 1 {
+	if a.Count(row+`a[data-action=use][href="/runs/new?template=default%2Fmine%402"]`) != 1 || a.Count(row+`a[data-action=export][href="/templates/mine/export?version=2"]`) != 1 {
 		t.Error("no way to use or to export it")
 	}
 	if a.Count(`[data-nav=templates][aria-current=page]`) != 1 {
@@ -51,7 +51,7 @@ func TestATemplatesPageShowsTheVersionAskedForAndTheHistory(t *testing.T) {
 	if got := a.Text(t, "[data-fact=tags]"); got != "a,b" {
 		t.Errorf("tags %q", got)
 	}
-	if a.Count("[data-template-version]") != 2 || a.Count(`[data-action=changes][href="/diff?a=template%3Amine%401&b=template%3Amine%402"]`) != 1 {
+	if a.Count("[data-template-version]") != 2 || a.Count(`[data-action=changes][href="/diff?a=template%3Adefault%2Fmine%401&b=template%3Adefault%2Fmine%402"]`) != 1 {
 		t.Error("the history does not lead to what changed")
 	}
 	old := s.Get("/templates/mine?version=1", 200)
@@ -127,7 +127,7 @@ func TestSomebodyElsesVersionIsNotSavedOverUnknowingly(t *testing.T) {
 	if got := a.Text(t, "[data-conflict]"); !strings.Contains(got, "ann saved version 2 of mine 1 h ago") || !strings.Contains(got, "as version 3") {
 		t.Errorf("told %q", got)
 	}
-	if a.Count(`[data-conflict] a[href="/templates/mine?version=2"]`) != 1 || a.Count(`[data-conflict] a[href="/diff?a=template%3Amine%401&b=template%3Amine%402"]`) != 1 {
+	if a.Count(`[data-conflict] a[href="/templates/mine?version=2"]`) != 1 || a.Count(`[data-conflict] a[href="/diff?a=template%3Adefault%2Fmine%401&b=template%3Adefault%2Fmine%402"]`) != 1 {
 		t.Error("it does not lead to the version that came between")
 	}
 	if got, _ := a.Doc.Find("#f-note").Attr("value"); got != "my change" || webtest.HiddenInputs(a, "#save-form").Get("base") != form.Get("base") {
