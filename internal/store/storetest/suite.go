@@ -127,6 +127,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"the best run of a sweep has the lowest loss":             testBestRun,
 		"a sweep with runs is not deleted":                        testDeleteSweep,
 		"orders are kept until they are done":                     testOrders,
+		"what another project owns is not found":                  testProjects,
+		"names and keys are unique in a project":                  testProjectsNames,
+		"the queue names no run of another project":               testQueueOfProjects,
 		"any text can be stored, the same everywhere":             testTexts,
 		"names have the order of their bytes":                     testOrder,
 	} {
