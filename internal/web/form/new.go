@@ -2,7 +2,6 @@ package form
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -32,7 +31,11 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.project = cmp.Or(r.URL.Query().Get(page.InputProject), d.project, p.Project(r))
+	if project, err := page.SelectedProject(r); err != nil {
+		return err
+	} else if project != "" {
+		d.project = project
+	}
 	if name := r.URL.Query().Get(InputName); name != "" {
 		d.typed[InputName] = page.Text(name, maxText)
 		d.check()

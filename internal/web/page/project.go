@@ -7,12 +7,15 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
+// ProjectCookie stores the project that the lists show.
+const ProjectCookie = "project"
+
 // InputProject is the parameter and the input with a project's name.
 const InputProject = "project"
 
-// ProjectOf is the project of what a request names, or "" for the default one: names of templates are unique in a project. The
+// Project is the project of what a request names, or "" for the default one: names of templates are unique in a project. The
 // selected project does not matter, so that an address means the same for everybody.
-func ProjectOf(r *http.Request) (string, error) {
+func Project(r *http.Request) (string, error) {
 	name := r.URL.Query().Get(InputProject)
 	if posted := r.PostForm.Get(InputProject); posted != "" {
 		name = posted
@@ -23,10 +26,20 @@ func ProjectOf(r *http.Request) (string, error) {
 	return name, nil
 }
 
-// Shown are the projects whose things a list shows; see [Site.Project].
-func (s *Site) Shown(r *http.Request) run.Projects {
-	if name := s.Project(r); name != "" {
-		return run.InProjects(name)
+// SelectedProject is the project that a list or a new form is for: the request's, or else the selected one, or "" for all.
+func SelectedProject(r *http.Request) (string, error) {
+	name, err := Project(r)
+	if c, none := r.Cookie(ProjectCookie); name == "" && err == nil && none == nil && access.CheckProjectName(c.Value) && !r.URL.Query().Has(InputProject) &&
+		access.From(r.Context()).May(access.ProjectRead, c.Value) {
+		name = c.Value
 	}
-	return run.AllProjects()
+	return name, err
+}
+
+// Projects are those whose things a list shows.
+func Projects(name string) run.Projects {
+	if name == "" {
+		return run.AllProjects()
+	}
+	return run.InProjects(name)
 }

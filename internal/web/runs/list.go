@@ -23,7 +23,7 @@ const (
 
 // List shows runs, newest first, filtered by the query's q, state and before. A sweep is one entry; open unfolds it.
 func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
-	list, filter, err := p.listQuery(r)
+	list, filter, err := listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -57,15 +57,16 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.ListPage(p.Frame(r, "Runs", "runs"), list))
 }
 
-func (p *Pages) listQuery(r *http.Request) (view.List, run.RunFilter, error) {
+func listQuery(r *http.Request) (view.List, run.RunFilter, error) {
 	q := r.URL.Query()
-	list := view.List{Text: page.Text(q.Get("q"), 200), Owner: page.Text(q.Get("owner"), 127), Topic: feed.RunsTopic}
-	filter := run.RunFilter{Projects: p.Shown(r), Owner: list.Owner, Text: list.Text, Folded: true, Limit: listSize + 1}
-	if shown := p.Project(r); shown != "" {
+	list := view.List{Text: page.Text(q.Get("q"), 200), Owner: page.Text(q.Get("owner"), 127), Project: page.Text(q.Get(page.InputProject), 64), Topic: feed.RunsTopic}
+	shown, err := page.SelectedProject(r)
+	filter := run.RunFilter{Projects: page.Projects(shown), Owner: list.Owner, Text: list.Text, Folded: true, Limit: listSize + 1}
+	if err != nil {
+		return list, filter, err
+	}
+	if shown != "" {
 		list.Topic = feed.RunsOf(shown)
-		if shown == q.Get(page.InputProject) {
-			list.Project = shown
-		}
 	}
 	if v := q.Get("state"); v != "" {
 		state, err := run.ParseState(v)

@@ -21,8 +21,11 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 		}
 		list.Before = id
 	}
-	var err error
-	if list.Sweeps, err = p.Control.Sweeps(r.Context(), p.Shown(r), list.Before, sweepsShown+1); err != nil {
+	project, err := page.SelectedProject(r)
+	if err != nil {
+		return err
+	}
+	if list.Sweeps, err = p.Control.Sweeps(r.Context(), page.Projects(project), list.Before, sweepsShown+1); err != nil {
 		return err
 	}
 	if len(list.Sweeps) > sweepsShown {

@@ -15,7 +15,11 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) renderTemplateList(w http.ResponseWriter, r *http.Request, status int, form view.Import) error {
-	own, err := p.Control.Templates(r.Context(), p.Shown(r))
+	project, err := page.SelectedProject(r)
+	if err != nil {
+		return err
+	}
+	own, err := p.Control.Templates(r.Context(), page.Projects(project))
 	if err != nil {
 		return err
 	}

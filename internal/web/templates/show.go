@@ -19,7 +19,7 @@ func templateName(r *http.Request) (project, name string, err error) {
 	if run.CheckTemplateName(name) != nil {
 		return "", "", run.NoTemplate(name, 0)
 	}
-	project, err = page.ProjectOf(r)
+	project, err = page.Project(r)
 	return project, name, err
 }
 

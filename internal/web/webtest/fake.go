@@ -21,6 +21,7 @@ import (
 
 	"github.com/cotrain/cotrain/docs"
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
