@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -90,7 +91,7 @@ func (c *Control) stopUnrecorded(ctx context.Context, actor string, id run.ID, c
 	if !told {
 		return cause
 	}
-	c.unrecorded.add(string(id), func(ctx context.Context) error { return c.recordStop(ctx, actor, id) })
+	c.unrecorded.add(string(id), c.asked(ctx, func(ctx context.Context) error { return c.recordStop(ctx, actor, id) }))
 	return notRecorded(fmt.Sprintf("Nomad was told to stop the workers of run %s.", id), cause)
 }
 
@@ -113,8 +114,24 @@ func (c *Control) stopSweepUnrecorded(ctx context.Context, actor string, id run.
 			n++
 		}
 	}
-	c.unrecorded.add(string(id), func(ctx context.Context) error { return c.recordSweepStop(ctx, actor, id) })
+	c.unrecorded.add(string(id), c.asked(ctx, func(ctx context.Context) error { return c.recordSweepStop(ctx, actor, id) }))
 	return notRecorded(fmt.Sprintf("Nomad was told to stop the workers of %d runs of sweep %s.", n, id), cause)
+}
+
+// asked has a stop that is recorded later logged as what was asked for now, by whom and from where.
+func (c *Control) asked(now context.Context, record func(context.Context) error) func(context.Context) error {
+	p := audit.Of(now)
+	if p == nil {
+		return record
+	}
+	e := p.Entry
+	if e.At.IsZero() {
+		e.At = c.o.Now()
+	}
+	return func(ctx context.Context) error {
+		ctx, _ = audit.Begin(ctx, e)
+		return record(ctx)
+	}
 }
 
 // tellNomad stops a run's job, if it may be stopped, and reports whether there was one.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -63,7 +64,9 @@ func TestAStopIsCarriedOutWhileNothingCanBeStored(t *testing.T) {
 		jobs := r.cluster.Jobs()
 		s.full.Store(true)
 
-		err = c.Stop(t.Context(), "me", one.ID)
+		asked := time.Now()
+		stopping, _ := audit.Begin(t.Context(), audit.Entry{Action: "runs.stop", Actor: audit.Actor{Name: "me", Address: "10.0.0.7"}, Request: "q-1"})
+		err = c.Stop(stopping, "me", one.ID)
 		said := fault.Of(err).Text()
 		if !errors.Is(err, fault.ErrFull) || !strings.Contains(said, "Nomad was told to stop the workers of run "+string(one.ID)) || !strings.Contains(said, "could not record") || !strings.Contains(said, "Free space") {
 			t.Errorf("the answer is %q", said)
@@ -88,6 +91,13 @@ func TestAStopIsCarriedOutWhileNothingCanBeStored(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got, err := r.store.Run(t.Context(), one.ID); err != nil || !got.StopRequested || got.State != run.Stopping {
 			t.Errorf("with room again the run is %+v, %v", got, err)
+		}
+		logged, err := r.store.Audit.Search(t.Context(), audit.Filter{AllProjects: true, Limit: 9})
+		if err != nil || len(logged.Rows) != 1 {
+			t.Fatalf("logged is %+v, %v", logged, err)
+		}
+		if e := logged.Rows[0]; e.Actor.Address != "10.0.0.7" || e.Subject != "run:"+string(one.ID) || !e.At.Equal(asked.UTC().Truncate(time.Millisecond)) || !e.Logged.After(e.At.Add(time.Minute-time.Second)) {
+			t.Errorf("logged is %+v", e)
 		}
 		if got, err := r.store.Sweep(t.Context(), sw.ID); err != nil || !got.Stopped {
 			t.Errorf("with room again the sweep is %+v, %v", got, err)

@@ -160,7 +160,7 @@ func TestTransactionsThatAreRepeatedAreLoggedOnce(t *testing.T) {
 // all returns all entries, oldest first.
 func all(t *testing.T, s *store.Store) (out []auditlog.Row) {
 	t.Helper()
-	err := s.Audit.Export(t.Context(), audit.Filter{}, func(r auditlog.Row, _ audit.Hash) error {
+	err := s.Audit.Export(t.Context(), audit.Filter{AllProjects: true}, func(r auditlog.Row, _ audit.Hash) error {
 		out = append(out, r)
 		return nil
 	})

@@ -6,7 +6,9 @@ import (
 
 // Log is the audit log of a database, safe for concurrent use.
 type Log struct {
-	db *db.DB
+	db       *db.DB
+	alone    alone
+	verified verified
 }
 
 // New returns the log in a database.
