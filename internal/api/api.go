@@ -81,6 +81,7 @@ type Deps struct {
 	Templates Templates
 	Sweeps    Sweeps
 	Launches  Launches
+	Audit     Audit
 	Storage   Storage // nil when shared storage is off
 	System    func() feed.System
 
@@ -103,7 +104,7 @@ type server struct {
 // New returns a handler for every path under /api/, which must reach it unchanged. It panics when a dependency is
 // missing, which is a mistake in the wiring.
 func New(d Deps) http.Handler {
-	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.System == nil || d.Logger == nil {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Audit == nil || d.System == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
 	mux := http.NewServeMux()

@@ -51,6 +51,7 @@ func TestTheDocumentListsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 	slices.Sort(listed)
 	want := []string{
 		"DELETE /api/v1/runs/{id}", "DELETE /api/v1/storage/file", "DELETE /api/v1/sweeps/{id}", "DELETE /api/v1/templates/{name}",
+		"GET /api/v1/audit", "GET /api/v1/audit/export", "GET /api/v1/audit/head",
 		"GET /api/v1/config/schema", "GET /api/v1/diff", "GET /api/v1/nodes", "GET /api/v1/presets", "GET /api/v1/runs", "GET /api/v1/runs/{id}",
 		"GET /api/v1/runs/{id}/events", "GET /api/v1/runs/{id}/launch", "GET /api/v1/runs/{id}/logs", "GET /api/v1/runs/{id}/metrics", "GET /api/v1/runs/{id}/workers",
 		"GET /api/v1/storage", "GET /api/v1/storage/complete", "GET /api/v1/storage/file", "GET /api/v1/storage/list", "GET /api/v1/storage/usage",

@@ -62,6 +62,10 @@ func (s *server) routes() {
 	route(s, "DELETE /api/v1/sweeps/{id}", http.StatusNoContent, "delete-sweep", "Delete an ended sweep with its runs", s.deleteSweep, missing, conflict)
 	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Stop every run of a sweep", answer(s.stopSweep), missing, conflict)
 
+	route(s, "GET /api/v1/audit", http.StatusOK, "list-audit", "Search the audit log, newest first", answer(s.listAudit))
+	route(s, "GET /api/v1/audit/head", http.StatusOK, "get-audit-head", "Where the audit log ends and begins, and how far it is verified", answer(s.getAuditHead))
+	register(s, maxBody, "application/jsonl", "GET /api/v1/audit/export", http.StatusOK, "export-audit", "Entries of the audit log, oldest first, as JSON lines or CSV", s.exportAudit, nil)
+
 	route(s, "GET /api/v1/storage", http.StatusOK, "get-storage", "Shared storage and the state of its layout", answer(stored(s, s.getStorage)), missing, away)
 	route(s, "POST /api/v1/storage/layout", http.StatusOK, "repair-storage", "Create missing folders of the layout", answer(stored(s, s.repairStorage)), missing, away)
 	route(s, "GET /api/v1/storage/list", http.StatusOK, "list-storage", "A page of a folder in shared storage", answer(stored(s, s.listStorage)), missing, conflict)

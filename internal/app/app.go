@@ -178,7 +178,7 @@ func (a *App) wire(client *nomad.Client) error {
 	deps := web.Deps{
 		Auth: auth.Local{}, Store: a.store, Control: a.actions, Storage: a.webStorage(), Feed: hub, Assets: assets, Help: library,
 		API: api.New(api.Deps{
-			Runs: a.store, Details: a.store, Actions: a.actions, Templates: a.actions, Sweeps: a.actions, Launches: a.actions, Storage: a.apiStorage(), System: health.system, Logger: part("api"), Version: a.o.Version, Base: a.front.Base(),
+			Runs: a.store, Details: a.store, Actions: a.actions, Templates: a.actions, Sweeps: a.actions, Launches: a.actions, Audit: a.store.Audit, Storage: a.apiStorage(), System: health.system, Logger: part("api"), Version: a.o.Version, Base: a.front.Base(),
 		}),
 		Ready: func(ctx context.Context) error {
 			_, err := client.Ping(ctx)

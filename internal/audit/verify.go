@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 )
@@ -16,8 +17,8 @@ type Link struct {
 	Text []byte // canonical form
 }
 
-// Problem is what is wrong with a chain at one place.
-type Problem struct {
+// Finding is what is wrong with a chain at one place.
+type Finding struct {
 	Seq  int64  `json:"seq"`  // of the first entry concerned; 0 if it has none
 	Line int64  `json:"line"` // of the file, from 1; in a store the how manieth row
 	What string `json:"what"`
@@ -37,7 +38,7 @@ type Verifier struct {
 	before      Hash // the first
 	hash        Hash // of the last
 	explained   bool // why there is nothing before the first
-	problems    []Problem
+	problems    []Finding
 	count       int
 }
 
@@ -123,6 +124,23 @@ func (v *Verifier) End(seq int64, hash Hash) {
 	v.last, v.hash = seq, hash
 }
 
+// Expect compares an entry with the hash that is expected of its number, if one is, and takes that out.
+func (v *Verifier) Expect(l Link, expected map[int64]Hash) {
+	if hash, ok := expected[l.Seq]; ok {
+		delete(expected, l.Seq)
+		if hash != l.Hash {
+			v.problem(l.Seq, "Entry %d has another hash than was expected: it, or one before it, was replaced.", l.Seq)
+		}
+	}
+}
+
+// Missing reports the entries that were expected and did not come.
+func (v *Verifier) Missing(expected map[int64]Hash) {
+	for _, seq := range slices.Sorted(maps.Keys(expected)) {
+		v.problem(seq, "Entry %d, which was expected, is missing.", seq)
+	}
+}
+
 // Bad reports a line that is no entry.
 func (v *Verifier) Bad() {
 	v.lines++
@@ -132,7 +150,7 @@ func (v *Verifier) Bad() {
 func (v *Verifier) problem(seq int64, what string, args ...any) {
 	v.count++
 	if len(v.problems) < MaxProblems {
-		v.problems = append(v.problems, Problem{Seq: seq, Line: v.lines, What: fmt.Sprintf(what, args...)})
+		v.problems = append(v.problems, Finding{Seq: seq, Line: v.lines, What: fmt.Sprintf(what, args...)})
 	}
 }
 
@@ -143,7 +161,7 @@ type Verdict struct {
 	Last     int64     `json:"last"`   // number of the last entry
 	Before   string    `json:"before"` // hash before the first entry
 	Hash     string    `json:"hash"`   // of the last entry
-	Problems []Problem `json:"problems,omitempty"`
+	Problems []Finding `json:"problems,omitempty"`
 	Count    int       `json:"problem_count"` // of all problems
 }
 

@@ -17,6 +17,7 @@ type commands struct {
 	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`
 	Storage  storageCmd  `cmd:"" help:"Browse the folder that all workers share."`
 	Store    storeCmd    `cmd:"" help:"Move and check a console's own data."`
+	Audit    auditCmd    `cmd:"" help:"Search, export and verify the audit log."`
 	Node     nodeCmd     `cmd:"" help:"List the nodes of the cluster."`
 	Trainer  trainerCmd  `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
@@ -72,6 +73,12 @@ type storageCmd struct {
 	Get    storageGetCmd    `cmd:"" help:"Download a file of shared storage."`
 	Delete storageDeleteCmd `cmd:"" help:"Delete a file or folder of shared storage, with all that is in it."`
 	Layout storageLayoutCmd `cmd:"" help:"Show the layout of shared storage and what is wrong with it."`
+}
+
+type auditCmd struct {
+	List   auditListCmd   `cmd:"" help:"List who did what, newest first."`
+	Export auditExportCmd `cmd:"" help:"Write entries as JSON lines or CSV, oldest first."`
+	Verify auditVerifyCmd `cmd:"" help:"Verify that no entry was changed, removed or inserted, in a file without a console."`
 }
 
 type storeCmd struct {

@@ -41,7 +41,7 @@ func (c *storageGetCmd) Run(ctx context.Context, p *process, cl *client.Client) 
 	if _, err := os.Lstat(out); err == nil && !c.Force {
 		return fault.Usage(p.text(out)+" is there already", "add --force to replace it, or name another file with --output")
 	}
-	n, err := downloadTo(ctx, cl, place, out)
+	n, err := keepFile(out, func(f *os.File) (int64, error) { return cl.Download(ctx, place, f) })
 	if err != nil {
 		return err
 	}
@@ -51,14 +51,14 @@ func (c *storageGetCmd) Run(ctx context.Context, p *process, cl *client.Client) 
 	return p.print("%s  %s\n", p.text(out), bytesText(n))
 }
 
-// downloadTo keeps a file of shared storage.
-func downloadTo(ctx context.Context, cl *client.Client, place, out string) (n int64, err error) {
+// keepFile writes a file that has its name once it is whole.
+func keepFile(out string, write func(*os.File) (int64, error)) (n int64, err error) {
 	part := out + ".part"
 	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666) // #nosec G302 G304 -- the user names it, and umask says who reads it
 	if err != nil {
 		return 0, localError(err)
 	}
-	n, err = cl.Download(ctx, place, f)
+	n, err = write(f)
 	if closed := f.Close(); err == nil && closed != nil {
 		err = localError(closed)
 	}

@@ -120,11 +120,15 @@ const maxStall = answerTimeout
 // Download copies a file of shared storage to w, and returns its length. It may take as long as it takes, as long as something
 // comes.
 func (c *Client) Download(ctx context.Context, path string, w io.Writer) (int64, error) {
+	return c.download(ctx, filePath+encode(StoragePath{path}), w)
+}
+
+func (c *Client) download(ctx context.Context, address string, w io.Writer) (int64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(maxStall, func() { cancel(&Unreachable{c.base, fmt.Errorf("nothing came for %v", maxStall)}) })
 	defer watch.Stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+filePath+encode(StoragePath{path}), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+address, nil)
 	if err != nil {
 		return 0, fmt.Errorf("make request: %w", err)
 	}

@@ -24,6 +24,8 @@ import (
 
 // Console holds runs and what belongs to them. Its methods are safe for concurrent use.
 type Console struct {
+	Audit AuditLog
+
 	mu          sync.Mutex
 	fail        error
 	keys        map[string]run.ID
@@ -82,7 +84,10 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger) http.Handler {
-	return api.New(api.Deps{Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Storage: c.storage, System: c.System, Logger: logger, Version: "test"})
+	h := api.New(api.Deps{Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, System: c.System, Logger: logger, Version: "test"})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Local())))
+	})
 }
 
 // UseStorage gives the console shared storage; call it before Handler.

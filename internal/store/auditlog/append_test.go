@@ -14,7 +14,6 @@ import (
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
-	"github.com/cotrain/cotrain/internal/store/auditlog"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/pgtest"
 )
@@ -158,9 +157,9 @@ func TestTransactionsThatAreRepeatedAreLoggedOnce(t *testing.T) {
 }
 
 // all returns all entries, oldest first.
-func all(t *testing.T, s *store.Store) (out []auditlog.Row) {
+func all(t *testing.T, s *store.Store) (out []audit.Row) {
 	t.Helper()
-	err := s.Audit.Export(t.Context(), audit.Filter{AllProjects: true}, func(r auditlog.Row, _ audit.Hash) error {
+	err := s.Audit.Export(t.Context(), audit.Filter{AllProjects: true}, func(r audit.Row, _ audit.Hash) error {
 		out = append(out, r)
 		return nil
 	})

@@ -116,7 +116,7 @@ func (l *Log) SetForwarded(ctx context.Context, destination string, seq int64) e
 }
 
 // After returns up to n entries after one, oldest first.
-func (l *Log) After(ctx context.Context, seq int64, n int) ([]Row, error) {
+func (l *Log) After(ctx context.Context, seq int64, n int) ([]audit.Row, error) {
 	found, err := rows(ctx, l.db, seq, n)
 	if err != nil {
 		return nil, fmt.Errorf("read the audit log: %w", err)

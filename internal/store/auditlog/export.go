@@ -12,7 +12,7 @@ import (
 const exportRows = 2000
 
 // Export calls fn with all entries that match, oldest first, and the hash before each.
-func (l *Log) Export(ctx context.Context, f audit.Filter, fn func(r Row, prev audit.Hash) error) error {
+func (l *Log) Export(ctx context.Context, f audit.Filter, fn func(r audit.Row, prev audit.Hash) error) error {
 	if !f.AllProjects && len(f.Projects) == 0 {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (l *Log) Export(ctx context.Context, f audit.Filter, fn func(r Row, prev au
 }
 
 type withPrev struct {
-	Row
+	audit.Row
 	prev []byte
 }
 

@@ -11,13 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Row is an entry with its hash.
-type Row struct {
-	audit.Entry
-	Hash audit.Hash
-}
-
-func scanRow(s db.Scanner) (r Row, err error) {
+func scanRow(s db.Scanner) (r audit.Row, err error) {
 	var at, logged int64
 	var before, after string
 	var hash []byte
@@ -34,32 +28,24 @@ func scanRow(s db.Scanner) (r Row, err error) {
 	return r, err
 }
 
-// Head is the newest entry, and the newest that retention has removed, by number and hash.
-type Head struct {
-	Seq     int64
-	Hash    audit.Hash
-	CutSeq  int64
-	CutHash audit.Hash
-}
-
 // Head returns where the log ends, and where it begins.
-func (l *Log) Head(ctx context.Context) (Head, error) { return readHead(ctx, l.db) }
+func (l *Log) Head(ctx context.Context) (audit.Head, error) { return readHead(ctx, l.db) }
 
-func readHead(ctx context.Context, q db.Querier) (Head, error) {
+func readHead(ctx context.Context, q db.Querier) (audit.Head, error) {
 	e, err := readEnd(ctx, q, "")
 	if errors.Is(err, fault.ErrNotFound) {
 		err = nil // nothing was ever appended
 	}
 	if err != nil {
-		return Head{}, fmt.Errorf("read the end of the audit log: %w", err)
+		return audit.Head{}, fmt.Errorf("read the end of the audit log: %w", err)
 	}
-	return Head{e.seq, e.hash, e.cutSeq, e.cutHash}, nil
+	return audit.Head{Seq: e.seq, Hash: e.hash, CutSeq: e.cutSeq, CutHash: e.cutHash}, nil
 }
 
 // readRows is how many rows are read at once.
 const readRows = 500
 
 // rows returns up to n rows after an entry, in order.
-func rows(ctx context.Context, q db.Querier, after int64, n int) ([]Row, error) {
+func rows(ctx context.Context, q db.Querier, after int64, n int) ([]audit.Row, error) {
 	return db.Select(ctx, q, scanRow, `SELECT `+columns+` FROM audit WHERE seq > ? ORDER BY seq LIMIT ?`, after, n)
 }

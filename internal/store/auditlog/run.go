@@ -26,21 +26,14 @@ const (
 	verifyRows = 20_000
 )
 
-// Verified is how far the console has verified the log since it started.
-type Verified struct {
-	audit.Verdict
-	At    time.Time // zero before the first time
-	Whole bool      // up to the end, as it was at At
-}
-
 // verified is the state of the verification in the background.
 type verified struct {
 	mu    sync.Mutex
-	state Verified
+	state audit.Verified
 }
 
 // Verified returns how far the log is verified.
-func (l *Log) Verified() Verified {
+func (l *Log) Verified() audit.Verified {
 	l.verified.mu.Lock()
 	defer l.verified.mu.Unlock()
 	return l.verified.state
@@ -92,7 +85,7 @@ func (l *Log) verify(ctx context.Context, check *Verification, log *slog.Logger)
 	l.verified.mu.Lock()
 	defer l.verified.mu.Unlock()
 	was := l.verified.state
-	l.verified.state = Verified{check.Verdict(), time.Now(), whole}
+	l.verified.state = audit.Verified{Verdict: check.Verdict(), At: time.Now(), Whole: whole}
 	if n := l.verified.state.Count; n > was.Count {
 		log.Error("the audit log was tampered with, or is damaged", "problems", n, "first", l.verified.state.Problems[0].What)
 	}

@@ -14,16 +14,6 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// Page is a part of what a search found.
-type Page struct {
-	Rows []Row // newest first
-	// Next is the Before of the search for what is older, 0 at the end. A page may have few rows, or none, and yet a Next: a
-	// search ends when it has read very many rows in vain.
-	Next int64
-	// Back is when the oldest entry was logged that was looked at, if there is a Next.
-	Back time.Time
-}
-
 const (
 	// maxPage is the most rows of a page.
 	maxPage = 1000
@@ -36,9 +26,9 @@ const (
 )
 
 // Search returns the newest entries that match.
-func (l *Log) Search(ctx context.Context, f audit.Filter) (p Page, err error) {
+func (l *Log) Search(ctx context.Context, f audit.Filter) (p audit.Page, err error) {
 	if !f.AllProjects && len(f.Projects) == 0 {
-		return Page{}, nil
+		return audit.Page{}, nil
 	}
 	s := searcher{f: f, limit: min(max(f.Limit, 1), maxPage), terms: sought(f)}
 	s.where, s.args = conditions(f)
@@ -47,7 +37,7 @@ func (l *Log) Search(ctx context.Context, f audit.Filter) (p Page, err error) {
 		return s.search(ctx)
 	})
 	if err != nil {
-		return Page{}, fmt.Errorf("search the audit log: %w", err)
+		return audit.Page{}, fmt.Errorf("search the audit log: %w", err)
 	}
 	return s.page, nil
 }
@@ -107,7 +97,7 @@ type searcher struct {
 	args  []any
 
 	read int // rows, of whatever kind
-	page Page
+	page audit.Page
 }
 
 func (s *searcher) search(ctx context.Context) error {

@@ -168,7 +168,7 @@ func (l *Log) Index(ctx context.Context) (more bool, err error) {
 }
 
 // postings returns where the terms of rows occur, in the order of the index.
-func postings(found []Row) (places, blocks []int64) {
+func postings(found []audit.Row) (places, blocks []int64) {
 	type posting struct{ place, block int64 }
 	var all []posting
 	var of int64

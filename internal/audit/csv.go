@@ -1,0 +1,26 @@
+package audit
+
+import (
+	"strconv"
+	"strings"
+)
+
+// CSVHeader names the columns of [Row.CSV].
+func CSVHeader() []string {
+	return []string{"seq", "at", "logged", "user", "name", "token", "session", "address", "agent", "request", "action", "project", "subject", "outcome", "reason", "before", "after", "hash"}
+}
+
+// CSV is the row for a table in CSV. Texts that a spreadsheet would take for a formula begin with an apostrophe.
+func (r Row) CSV() []string {
+	a := r.Actor
+	out := []string{
+		strconv.FormatInt(r.Seq, 10), r.At.UTC().Format(timeForm), r.Logged.UTC().Format(timeForm), string(a.User), a.Name, string(a.Token), a.Session, a.Address, a.Agent,
+		r.Request, r.Action, r.Project, r.Subject, string(r.Outcome), r.Reason, string(r.Before), string(r.After), r.Hash.String(),
+	}
+	for i, text := range out {
+		if text != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(text[0])) {
+			out[i] = "'" + text
+		}
+	}
+	return out
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+	"os"
+
+	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/fault"
+)
+
+type auditExportCmd struct {
+	Addr       string `help:"Address of the console, instead of COTRAIN_ADDR." placeholder:"URL"`
+	auditFlags `embed:""`
+	Format     string `enum:"jsonl,csv" default:"jsonl" help:"jsonl, with which \"cotrain audit verify\" works, or csv."`
+	Output     string `short:"o" default:"-" placeholder:"FILE" help:"File to write, - for stdout."`
+	Force      bool   `help:"Replace a file that is there."`
+}
+
+func (c *auditExportCmd) connect(p *process) (*client.Client, error) {
+	return Remote{Addr: c.Addr}.connect(p)
+}
+
+// Run exports entries, oldest first. Until a file is whole, its name ends in .part.
+func (c *auditExportCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	f, err := c.filter(p)
+	if err != nil {
+		return err
+	}
+	q := client.AuditExport{AuditFilter: f, Form: c.Format}
+	if c.Output == "-" {
+		_, err := cl.ExportAudit(ctx, q, &linesWriter{p: p})
+		return err
+	}
+	if _, err := os.Lstat(c.Output); err == nil && !c.Force {
+		return fault.Usage(p.text(c.Output)+" is there already", "add --force to replace it, or name another file with --output")
+	}
+	n, err := keepFile(c.Output, func(f *os.File) (int64, error) { return cl.ExportAudit(ctx, q, f) })
+	if err != nil {
+		return err
+	}
+	return p.print("%s  %s\n", p.text(c.Output), bytesText(n))
+}
+
+// linesWriter writes text that came from elsewhere: a terminal shows it, and does not obey it.
+type linesWriter struct {
+	p    *process
+	rest []byte // a line that has not ended
+}
+
+// Write writes the lines that are whole.
+func (w *linesWriter) Write(b []byte) (int, error) {
+	if !w.p.terminal {
+		return w.p.stdout.Write(b)
+	}
+	w.rest = append(w.rest, b...)
+	for i := 0; i < len(w.rest); i++ {
+		if w.rest[i] != '\n' {
+			continue
+		}
+		if err := w.p.printText(string(w.rest[:i+1])); err != nil {
+			return 0, err
+		}
+		w.rest, i = w.rest[i+1:], -1
+	}
+	return len(b), nil
+}
