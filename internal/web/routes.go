@@ -80,6 +80,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("POST /storage/layout", t.storage.Needed(t.storage.Layout))
 	paged("GET /cluster", t.cluster.Nodes)
 	paged("GET /nodes", redirectTo("/cluster"))
+	paged("GET /search", t.search.Search)
 	paged("GET /help", t.help.Index)
 	paged("GET /help/{doc}", t.help.Document)
 	paged("GET /system", s.handleSystem)

@@ -16,6 +16,7 @@ import (
 	"github.com/cotrain/cotrain/internal/web/live"
 	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/internal/web/runs"
+	"github.com/cotrain/cotrain/internal/web/search"
 	"github.com/cotrain/cotrain/internal/web/storage"
 	"github.com/cotrain/cotrain/internal/web/sweeps"
 	"github.com/cotrain/cotrain/internal/web/templates"
@@ -103,6 +104,7 @@ type sections struct {
 	form      *form.Pages
 	help      *help.Pages
 	runs      *runs.Pages
+	search    *search.Pages
 	storage   *storage.Pages
 	sweeps    *sweeps.Pages
 	templates *templates.Pages
@@ -116,6 +118,7 @@ func (s *Server) sections(d Deps) sections {
 		form:      f,
 		help:      &help.Pages{Site: s.Site, Library: d.Help},
 		runs:      &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control},
+		search:    &search.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Documents: d.Help},
 		storage:   &storage.Pages{Site: s.Site, Runs: d.Store, Storage: d.Storage},
 		sweeps:    &sweeps.Pages{Site: s.Site, Form: f, Store: d.Store, Control: d.Control},
 		templates: &templates.Pages{Site: s.Site, Form: f, Control: d.Control},

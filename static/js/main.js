@@ -4,6 +4,8 @@ import { startTabs } from "./ui/tabs.js";
 import { startTimes } from "./ui/times.js";
 import { startFilters } from "./ui/filter.js";
 import { startActions } from "./ui/actions.js";
+import { startKeys } from "./ui/keys.js";
+import { startSearch } from "./ui/search.js";
 import { startForm } from "./form/form.js";
 import { startBanners } from "./live/banners.js";
 import { Live } from "./live/socket.js";
@@ -20,6 +22,8 @@ startFilters();
 startActions();
 startForm();
 startComplete();
+startSearch();
+startKeys();
 
 const live = new Live();
 startBanners(live);

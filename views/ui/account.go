@@ -45,17 +45,19 @@ func (a Account) standing() string {
 // filtered is from how many projects on the switcher has a filter.
 const filtered = 8
 
-// navEntry is an entry of the navigation, which leads to what needs a right.
-type navEntry struct {
-	key, href, label, icon string
-	right                  access.Right
+// NavEntry is an entry of the navigation, which leads to what needs a right.
+type NavEntry struct {
+	Key, Href, Label, icon string
+	Right                  access.Right
 }
 
-// navigation is in the order in which a person works.
-var navigation = [...]navEntry{
-	{"runs", "/", "Runs", "runs", access.RunsRead},
-	{"sweeps", "/sweeps", "Sweeps", "sweeps", access.RunsRead},
-	{"cluster", "/cluster", "Cluster", "node", access.ClusterRead},
-	{"storage", "/storage", "Storage", "folder", access.StorageRead},
-	{"templates", "/templates", "Templates", "templates", access.TemplatesRead},
+// Navigation is in the order in which a person works.
+func Navigation() []NavEntry {
+	return []NavEntry{
+		{"runs", "/", "Runs", "runs", access.RunsRead},
+		{"sweeps", "/sweeps", "Sweeps", "sweeps", access.RunsRead},
+		{"cluster", "/cluster", "Cluster", "node", access.ClusterRead},
+		{"storage", "/storage", "Storage", "folder", access.StorageRead},
+		{"templates", "/templates", "Templates", "templates", access.TemplatesRead},
+	}
 }

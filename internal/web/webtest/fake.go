@@ -47,6 +47,7 @@ type fake struct {
 	Filters    []run.RunFilter
 	QueuePlace *run.QueuePlace // of every queued run
 	Err        error           // returned by everything when set
+	NodesErr   error           // returned by Nodes
 	SubmitErr  error
 	Panics     bool
 	kept
@@ -183,8 +184,10 @@ func (f *fake) act(what string) error {
 	return f.Err
 }
 
-func (f *fake) Nodes(context.Context) ([]run.Node, error) { return f.AllNodes, f.Err }
-func (f *fake) MeasureGPUs(context.Context, []run.Node)   {}
+func (f *fake) Nodes(context.Context) ([]run.Node, error) {
+	return f.AllNodes, cmp.Or(f.NodesErr, f.Err)
+}
+func (f *fake) MeasureGPUs(context.Context, []run.Node) {}
 
 // Run is a run with recognizable numbers.
 func Run(s run.State) run.Run {
