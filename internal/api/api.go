@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/points"
@@ -55,10 +56,10 @@ type Measurements interface {
 // Actions is what a person can do.
 type Actions interface {
 	// Submit makes a run; what is not valid is [run.FieldErrors].
-	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
+	Submit(ctx context.Context, s run.Submission) (run.Run, error)
 	// Stop and Delete return an error that matches [fault.ErrConflict] when the state does not allow it.
-	Stop(ctx context.Context, actor string, id run.ID) error
-	Delete(ctx context.Context, actor string, id run.ID) error
+	Stop(ctx context.Context, id run.ID) error
+	Delete(ctx context.Context, id run.ID) error
 	// Nodes returns the nodes of the cluster.
 	Nodes(ctx context.Context) ([]run.Node, error)
 	// MeasureGPUs adds what the nodes' GPUs are doing.
@@ -85,30 +86,29 @@ type Deps struct {
 	Storage   Storage // nil when shared storage is off
 	System    func() feed.System
 
+	Guard   Guard
 	Logger  *slog.Logger
 	Version string // of the program, for the OpenAPI document
 	Base    string // path of the public URL, for the OpenAPI document
 }
-
-// actor is who acts, until there is a log-in.
-const actor = "local"
 
 // documentPath is where the OpenAPI document is.
 const documentPath = "/api/v1/openapi.json"
 
 type server struct {
 	Deps
-	api huma.API
+	api    huma.API
+	rights map[string]access.Right // by pattern
 }
 
 // New returns a handler for every path under /api/, which must reach it unchanged. It panics when a dependency is
 // missing, which is a mistake in the wiring.
 func New(d Deps) http.Handler {
-	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Audit == nil || d.System == nil || d.Logger == nil {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Audit == nil || d.Guard == nil || d.System == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
 	mux := http.NewServeMux()
-	s := &server{Deps: d}
+	s := &server{Deps: d, rights: map[string]access.Right{}}
 	s.api = humago.New(mux, s.config())
 	s.api.UseMiddleware(s.onceEach)
 	s.routes()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -149,6 +150,14 @@ func TestTheDocumentDeclaresWhatIsAnswered(t *testing.T) {
 			t.Errorf("%s answers %s with %q, and the document has %v", p.op, status, media, types)
 		}
 	}
+	for _, refusal := range []error{fault.ErrSignedOut, fault.ErrForbidden} {
+		f.Refuse(refusal)
+		for op := range declared {
+			method, path, _ := strings.Cut(op, " ")
+			answered[op+" "+fmt.Sprint(f.do(method, path, "").Code)] = true
+		}
+	}
+	f.Refuse(nil)
 	off := newFixture(t) // shared storage
 	for op := range declared {
 		if method, path, _ := strings.Cut(op, " "); strings.HasPrefix(path, "/api/v1/storage") {

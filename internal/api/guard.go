@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -50,9 +51,7 @@ func (s *server) onceEach(ctx huma.Context, next func(huma.Context)) {
 			continue
 		}
 		p := invalid("query", run.FieldError{Field: param.Name, Value: strings.Join(values[:2], ", "), Rule: "must be given once", Fix: "remove one of them"})
-		ctx.SetHeader("Content-Type", problemType)
-		ctx.SetStatus(p.Status)
-		_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the client has gone
+		s.refuse(ctx, p)
 		return
 	}
 	next(ctx)
@@ -93,3 +92,32 @@ type probe struct {
 func (p *probe) Header() http.Header         { return p.header }
 func (p *probe) WriteHeader(status int)      { p.status = status }
 func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
+
+// Guard decides who may do what; see package guard.
+type Guard interface {
+	// Allow returns nil if who asks has the right, over the subject if there is one. Otherwise it is [fault.ErrSignedOut],
+	// [fault.ErrForbidden], or what a subject that does not exist gives.
+	Allow(ctx context.Context, right access.Right, subject access.Subject) error
+}
+
+// authorize lets those pass who have the right over what the path names, before anything of the request is read.
+func (s *server) authorize(id, pattern string, right access.Right) func(huma.Context, func(huma.Context)) {
+	subject := access.SubjectOf(pattern)
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if err := s.Guard.Allow(ctx.Context(), right, subject(ctx.Param)); err != nil {
+			s.refuse(ctx, s.problem(ctx.Context(), id, err))
+			return
+		}
+		next(ctx)
+	}
+}
+
+// refuse writes a problem from a middleware.
+func (s *server) refuse(ctx huma.Context, p *problem) {
+	ctx.SetHeader("Content-Type", problemType)
+	if p.Status == http.StatusUnauthorized {
+		ctx.SetHeader("WWW-Authenticate", "Bearer")
+	}
+	ctx.SetStatus(p.Status)
+	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the client has gone
+}

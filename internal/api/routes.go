@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
 )
 
@@ -30,72 +31,73 @@ func (s *server) routes() {
 	const missing, conflict, outdated, away = http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable
 	const unchanged, part, beyond = http.StatusNotModified, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable
 
-	route(s, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", answer(s.listRuns), missing)
-	route(s, "POST /api/v1/runs", http.StatusCreated, "submit-run", "Submit a run", s.submitRun, missing)
-	route(s, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "Dry run: what submitting now would do", answer(s.dryRun), missing, away)
-	route(s, "GET /api/v1/runs/{id}", http.StatusOK, "get-run", "One run with its workers and attempts", s.getRun, missing, unchanged)
-	route(s, "DELETE /api/v1/runs/{id}", http.StatusNoContent, "delete-run", "Delete a run that has ended, with its metrics, events and logs", s.deleteRun, missing, conflict)
-	route(s, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Stop a run", answer(s.stopRun), missing, conflict)
-	route(s, "GET /api/v1/runs/{id}/workers", http.StatusOK, "list-workers", "Workers of the newest attempt", answer(s.listWorkers), missing)
-	route(s, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "Events of a run, oldest first", answer(s.listEvents), missing)
-	route(s, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", answer(s.readLogs), missing)
-	route(s, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what starts or started a run's workers", answer(s.getLaunch), missing, away)
-	route(s, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", answer(s.readMetrics), missing)
-	route(s, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", answer(s.listNodes), away)
-	route(s, "GET /api/v1/system", http.StatusOK, "get-system", "Health of the console's dependencies", answer(s.getSystem))
-	route(s, "GET /api/v1/presets", http.StatusOK, "list-presets", "Built-in configurations", answer(s.listPresets))
-	routeLarge(s, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", answer(s.validateConfig))
-	routeLarge(s, "POST /api/v1/config/import", http.StatusOK, "import-config", "Read TOML with shell lines among it, and take secrets out", answer(s.importConfig))
-	routeFile(s, schemaType, "GET /api/v1/config/schema", "config-schema", "JSON Schema of CotrainCore's configuration, for editors", s.configSchema)
-	route(s, "GET /api/v1/diff", http.StatusOK, "diff", "How two runs, templates or presets differ", answer(s.diff), missing)
+	route(s, access.RunsRead, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", answer(s.listRuns), missing)
+	route(s, access.RunsSubmit, "POST /api/v1/runs", http.StatusCreated, "submit-run", "Submit a run", s.submitRun, missing)
+	route(s, access.RunsSubmit, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "Dry run: what submitting now would do", answer(s.dryRun), missing, away)
+	route(s, access.RunsRead, "GET /api/v1/runs/{id}", http.StatusOK, "get-run", "One run with its workers and attempts", s.getRun, missing, unchanged)
+	route(s, access.RunsDelete, "DELETE /api/v1/runs/{id}", http.StatusNoContent, "delete-run", "Delete a run that has ended, with its metrics, events and logs", s.deleteRun, missing, conflict)
+	route(s, access.RunsStop, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Stop a run", answer(s.stopRun), missing, conflict)
+	route(s, access.RunsRead, "GET /api/v1/runs/{id}/workers", http.StatusOK, "list-workers", "Workers of the newest attempt", answer(s.listWorkers), missing)
+	route(s, access.RunsRead, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "Events of a run, oldest first", answer(s.listEvents), missing)
+	route(s, access.RunsRead, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", answer(s.readLogs), missing)
+	route(s, access.RunsRead, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what starts or started a run's workers", answer(s.getLaunch), missing, away)
+	route(s, access.RunsRead, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", answer(s.readMetrics), missing)
+	route(s, access.ClusterRead, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", answer(s.listNodes), away)
+	route(s, access.SignedIn, "GET /api/v1/system", http.StatusOK, "get-system", "Health of the console's dependencies", answer(s.getSystem))
+	route(s, access.SignedIn, "GET /api/v1/presets", http.StatusOK, "list-presets", "Built-in configurations", answer(s.listPresets))
+	routeLarge(s, access.SignedIn, "POST /api/v1/config/validate", http.StatusOK, "validate-config", "Check a submission without submitting it, and estimate what it needs", answer(s.validateConfig))
+	routeLarge(s, access.SignedIn, "POST /api/v1/config/import", http.StatusOK, "import-config", "Read TOML with shell lines among it, and take secrets out", answer(s.importConfig))
+	routeFile(s, access.SignedIn, schemaType, "GET /api/v1/config/schema", "config-schema", "JSON Schema of CotrainCore's configuration, for editors", s.configSchema)
+	route(s, access.SignedIn, "GET /api/v1/diff", http.StatusOK, "diff", "How two runs, templates or presets differ", answer(s.diff), missing)
 
-	route(s, "GET /api/v1/templates", http.StatusOK, "list-templates", "List templates by name", answer(s.listTemplates))
-	route(s, "GET /api/v1/templates/{name}", http.StatusOK, "get-template", "One version of a template", s.getTemplate, missing)
-	routeLarge(s, "PUT /api/v1/templates/{name}", http.StatusOK, "save-template", "Save the next version of a template, unless nothing changed", s.saveTemplate, missing, outdated)
-	route(s, "DELETE /api/v1/templates/{name}", http.StatusNoContent, "delete-template", "Delete a template with all its versions; runs stay", s.deleteTemplate, missing)
-	route(s, "GET /api/v1/templates/{name}/versions", http.StatusOK, "list-template-versions", "Every version of a template, newest first", answer(s.listTemplateVersions), missing)
-	routeFile(s, tomlType, "GET /api/v1/templates/{name}/file", "export-template", "A template's version as a file that PUT accepts", s.exportTemplate, missing)
+	route(s, access.TemplatesRead, "GET /api/v1/templates", http.StatusOK, "list-templates", "List templates by name", answer(s.listTemplates))
+	route(s, access.TemplatesRead, "GET /api/v1/templates/{name}", http.StatusOK, "get-template", "One version of a template", s.getTemplate, missing)
+	routeLarge(s, access.TemplatesSave, "PUT /api/v1/templates/{name}", http.StatusOK, "save-template", "Save the next version of a template, unless nothing changed", s.saveTemplate, missing, outdated)
+	route(s, access.TemplatesDelete, "DELETE /api/v1/templates/{name}", http.StatusNoContent, "delete-template", "Delete a template with all its versions; runs stay", s.deleteTemplate, missing)
+	route(s, access.TemplatesRead, "GET /api/v1/templates/{name}/versions", http.StatusOK, "list-template-versions", "Every version of a template, newest first", answer(s.listTemplateVersions), missing)
+	routeFile(s, access.TemplatesRead, tomlType, "GET /api/v1/templates/{name}/file", "export-template", "A template's version as a file that PUT accepts", s.exportTemplate, missing)
 
-	route(s, "GET /api/v1/sweeps", http.StatusOK, "list-sweeps", "List sweeps, newest first", answer(s.listSweeps))
-	routeLarge(s, "POST /api/v1/sweeps", http.StatusCreated, "submit-sweep", "Submit a group of runs that differ in a few fields", s.submitSweep, missing)
-	route(s, "GET /api/v1/sweeps/{id}", http.StatusOK, "get-sweep", "One sweep with its runs", answer(s.getSweep), missing)
-	route(s, "DELETE /api/v1/sweeps/{id}", http.StatusNoContent, "delete-sweep", "Delete an ended sweep with its runs", s.deleteSweep, missing, conflict)
-	route(s, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Stop every run of a sweep", answer(s.stopSweep), missing, conflict)
+	route(s, access.RunsRead, "GET /api/v1/sweeps", http.StatusOK, "list-sweeps", "List sweeps, newest first", answer(s.listSweeps))
+	routeLarge(s, access.RunsSubmit, "POST /api/v1/sweeps", http.StatusCreated, "submit-sweep", "Submit a group of runs that differ in a few fields", s.submitSweep, missing)
+	route(s, access.RunsRead, "GET /api/v1/sweeps/{id}", http.StatusOK, "get-sweep", "One sweep with its runs", answer(s.getSweep), missing)
+	route(s, access.RunsDelete, "DELETE /api/v1/sweeps/{id}", http.StatusNoContent, "delete-sweep", "Delete an ended sweep with its runs", s.deleteSweep, missing, conflict)
+	route(s, access.RunsStop, "POST /api/v1/sweeps/{id}/stop", http.StatusAccepted, "stop-sweep", "Stop every run of a sweep", answer(s.stopSweep), missing, conflict)
 
-	route(s, "GET /api/v1/audit", http.StatusOK, "list-audit", "Search the audit log, newest first", answer(s.listAudit))
-	route(s, "GET /api/v1/audit/head", http.StatusOK, "get-audit-head", "Where the audit log ends and begins, and how far it is verified", answer(s.getAuditHead))
-	register(s, maxBody, "application/jsonl", "GET /api/v1/audit/export", http.StatusOK, "export-audit", "Entries of the audit log, oldest first, as JSON lines or CSV", s.exportAudit, nil)
+	route(s, access.AuditRead, "GET /api/v1/audit", http.StatusOK, "list-audit", "Search the audit log, newest first", answer(s.listAudit))
+	route(s, access.AuditRead, "GET /api/v1/audit/head", http.StatusOK, "get-audit-head", "Where the audit log ends and begins, and how far it is verified", answer(s.getAuditHead))
+	register(s, access.AuditRead, maxBody, "application/jsonl", "GET /api/v1/audit/export", http.StatusOK, "export-audit", "Entries of the audit log, oldest first, as JSON lines or CSV", s.exportAudit, nil)
 
-	route(s, "GET /api/v1/storage", http.StatusOK, "get-storage", "Shared storage and the state of its layout", answer(stored(s, s.getStorage)), missing, away)
-	route(s, "POST /api/v1/storage/layout", http.StatusOK, "repair-storage", "Create missing folders of the layout", answer(stored(s, s.repairStorage)), missing, away)
-	route(s, "GET /api/v1/storage/list", http.StatusOK, "list-storage", "A page of a folder in shared storage", answer(stored(s, s.listStorage)), missing, conflict)
-	route(s, "GET /api/v1/storage/usage", http.StatusOK, "count-storage", "Size of a file or folder", answer(stored(s, s.countStorage)), missing, conflict)
-	route(s, "GET /api/v1/storage/complete", http.StatusOK, "complete-storage", "Paths that start with a prefix", answer(stored(s, s.completeStorage)), missing)
-	route(s, "DELETE /api/v1/storage/file", http.StatusOK, "delete-storage", "Delete a file, or a folder with its content", answer(stored(s, s.deleteStorage)), missing, conflict)
-	register(s, maxBody, "application/octet-stream", "GET /api/v1/storage/file", http.StatusOK, "read-storage", "A file, or a Range of it", stored(s, s.readStorage), []int{missing, conflict, unchanged, part, beyond})
+	route(s, access.StorageRead, "GET /api/v1/storage", http.StatusOK, "get-storage", "Shared storage and the state of its layout", answer(stored(s, s.getStorage)), missing, away)
+	route(s, access.StorageLayout, "POST /api/v1/storage/layout", http.StatusOK, "repair-storage", "Create missing folders of the layout", answer(stored(s, s.repairStorage)), missing, away)
+	route(s, access.StorageRead, "GET /api/v1/storage/list", http.StatusOK, "list-storage", "A page of a folder in shared storage", answer(stored(s, s.listStorage)), missing, conflict)
+	route(s, access.StorageRead, "GET /api/v1/storage/usage", http.StatusOK, "count-storage", "Size of a file or folder", answer(stored(s, s.countStorage)), missing, conflict)
+	route(s, access.StorageRead, "GET /api/v1/storage/complete", http.StatusOK, "complete-storage", "Paths that start with a prefix", answer(stored(s, s.completeStorage)), missing)
+	route(s, access.StorageDelete, "DELETE /api/v1/storage/file", http.StatusOK, "delete-storage", "Delete a file, or a folder with its content", answer(stored(s, s.deleteStorage)), missing, conflict)
+	register(s, access.StorageRead, maxBody, "application/octet-stream", "GET /api/v1/storage/file", http.StatusOK, "read-storage", "A file, or a Range of it", stored(s, s.readStorage), []int{missing, conflict, unchanged, part, beyond})
 }
 
 // route registers one operation: its pattern as [http.ServeMux] has it, the status of success, and the others that it can
 // answer with, beside those that every operation of its kind has.
-func route[I, O any](s *server, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), others ...int) {
-	register(s, maxBody, "", pattern, status, id, summary, h, others)
+func route[I, O any](s *server, right access.Right, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), others ...int) {
+	register(s, right, maxBody, "", pattern, status, id, summary, h, others)
 }
 
 // routeLarge is route for an operation that takes a large body.
-func routeLarge[I, O any](s *server, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), others ...int) {
-	register(s, largeBody, "", pattern, status, id, summary, h, others)
+func routeLarge[I, O any](s *server, right access.Right, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), others ...int) {
+	register(s, right, largeBody, "", pattern, status, id, summary, h, others)
 }
 
 // routeFile is route for an operation that answers with a text of another media type than JSON.
-func routeFile[I any](s *server, media, pattern, id, summary string, h func(context.Context, *I) (*textOutput, error), others ...int) {
-	register(s, maxBody, media, pattern, http.StatusOK, id, summary, h, others)
+func routeFile[I any](s *server, right access.Right, media, pattern, id, summary string, h func(context.Context, *I) (*textOutput, error), others ...int) {
+	register(s, right, maxBody, media, pattern, http.StatusOK, id, summary, h, others)
 }
 
-func register[I, O any](s *server, limit int64, media, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), others []int) {
+func register[I, O any](s *server, right access.Right, limit int64, media, pattern string, status int, id, summary string, h func(context.Context, *I) (*O, error), others []int) {
 	method, path, _ := strings.Cut(pattern, " ")
 	op := huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status, Responses: map[string]*huma.Response{},
 		MaxBodyBytes: limit + 1, BodyReadTimeout: bodyTimeout, // huma refuses a body that is as long as its limit
+		Middlewares: huma.Middlewares{s.authorize(id, pattern, right)}, Extensions: map[string]any{"x-right": right},
 	}
 	_, takesBody := reflect.TypeFor[I]().FieldByName("Body")
 	for _, code := range append(alwaysPossible(method, takesBody), others...) {
@@ -105,6 +107,7 @@ func register[I, O any](s *server, limit int64, media, pattern string, status in
 	if media != "" {
 		op.Responses[strconv.Itoa(status)] = s.response(status, media)
 	}
+	s.rights[pattern] = right
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
 		if err != nil {
@@ -117,9 +120,9 @@ func register[I, O any](s *server, limit int64, media, pattern string, status in
 // alwaysPossible is what every operation of a kind can answer with: what its parameters and its body may be is checked
 // before it is asked, and so is where a change comes from.
 func alwaysPossible(method string, takesBody bool) []int {
-	codes := []int{http.StatusUnprocessableEntity}
+	codes := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity}
 	if method != http.MethodGet {
-		codes = append(codes, http.StatusForbidden, http.StatusUnsupportedMediaType)
+		codes = append(codes, http.StatusUnsupportedMediaType)
 	}
 	if takesBody {
 		codes = append(codes, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge)

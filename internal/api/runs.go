@@ -138,7 +138,7 @@ func (s *server) stopRun(ctx context.Context, in *runParam) (out run.Run, err er
 	if err != nil {
 		return out, err
 	}
-	if err := s.Actions.Stop(ctx, actor, r.ID); err != nil {
+	if err := s.Actions.Stop(ctx, r.ID); err != nil {
 		return out, err
 	}
 	return s.find(ctx, in.ID)
@@ -149,7 +149,7 @@ func (s *server) deleteRun(ctx context.Context, in *runParam) (*struct{}, error)
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Actions.Delete(ctx, actor, r.ID)
+	return nil, s.Actions.Delete(ctx, r.ID)
 }
 
 // projectsOf reads the parameter of lists: every project without it.

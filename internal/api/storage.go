@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -68,7 +69,7 @@ func (s *server) repairStorage(ctx context.Context, st Storage, _ *struct{}) (ou
 	if err != nil {
 		return out, err
 	}
-	s.Logger.InfoContext(ctx, "shared storage", "did", done, "actor", actor)
+	s.Logger.InfoContext(ctx, "shared storage", "did", done, "actor", access.From(ctx).Name)
 	return storageAnswer(st, done, folders), nil
 }
 
@@ -136,7 +137,7 @@ func (s *server) deleteStorage(ctx context.Context, st Storage, in *client.Stora
 	}
 	gone, err := st.Delete(ctx, in.Path)
 	if gone != (storage.Removed{}) {
-		s.Logger.InfoContext(ctx, "deleted from shared storage", "path", storage.Display(in.Path), "files", gone.Files, "folders", gone.Folders, "bytes", gone.Bytes, "actor", actor)
+		s.Logger.InfoContext(ctx, "deleted from shared storage", "path", storage.Display(in.Path), "files", gone.Files, "folders", gone.Folders, "bytes", gone.Bytes, "actor", access.From(ctx).Name)
 	}
 	if err != nil {
 		p := classify(atStorage(err))

@@ -13,14 +13,14 @@ import (
 // Sweeps is the groups of runs that differ in a few fields.
 type Sweeps interface {
 	// SubmitSweep makes a sweep and its runs; what is not valid is [run.FieldErrors].
-	SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error)
+	SubmitSweep(ctx context.Context, s run.SweepSpec) (run.Sweep, error)
 	// Sweep returns a sweep with the counts of its runs, or an error that matches [fault.ErrNotFound].
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
 	// Sweeps returns up to limit of projects, newest first, older than before ("" for the newest).
 	Sweeps(ctx context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error)
 	// StopSweep and DeleteSweep return an error that matches [fault.ErrConflict] when the states of its runs do not allow it.
-	StopSweep(ctx context.Context, actor string, id run.SweepID) error
-	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
+	StopSweep(ctx context.Context, id run.SweepID) error
+	DeleteSweep(ctx context.Context, id run.SweepID) error
 }
 
 type submitSweepInput struct {
@@ -43,7 +43,7 @@ func (s *server) submitSweep(ctx context.Context, in *submitSweepInput) (*submit
 	}
 	spec := run.SweepSpec{Submission: d.Submission(), Grid: in.Body.Grid, List: in.Body.List, Parallel: in.Body.Parallel}
 	spec.Key = in.Key
-	sw, err := s.Sweeps.SubmitSweep(ctx, actor, spec)
+	sw, err := s.Sweeps.SubmitSweep(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (s *server) stopSweep(ctx context.Context, in *sweepParam) (out run.Sweep, 
 	if err != nil {
 		return out, err
 	}
-	if err := s.Sweeps.StopSweep(ctx, actor, sw.ID); err != nil {
+	if err := s.Sweeps.StopSweep(ctx, sw.ID); err != nil {
 		return out, err
 	}
 	if sw, err = s.findSweep(ctx, in.ID); err != nil {
@@ -151,5 +151,5 @@ func (s *server) deleteSweep(ctx context.Context, in *sweepParam) (*struct{}, er
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Sweeps.DeleteSweep(ctx, actor, sw.ID)
+	return nil, s.Sweeps.DeleteSweep(ctx, sw.ID)
 }

@@ -40,7 +40,7 @@ func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*save
 			return nil, err
 		}
 		// What is accepted and the description that is kept are those of this version: saving takes no other.
-		stored, err := s.Templates.SaveTemplate(ctx, actor, t, newest.Version)
+		stored, err := s.Templates.SaveTemplate(ctx, t, newest.Version)
 		var outdated *run.OutdatedError
 		if errors.As(err, &outdated) && ctx.Err() == nil {
 			continue // somebody was faster, whose version may be accepted too

@@ -25,8 +25,8 @@ type Templates interface {
 	TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error)
 	// SaveTemplate makes the version after follows (0: the first); the same content makes none. What is not valid is
 	// [run.FieldErrors], and when follows is not the newest it is [run.OutdatedError]; [run.AnyVersion] follows any.
-	SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error)
-	DeleteTemplate(ctx context.Context, actor, project, name string) error
+	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
+	DeleteTemplate(ctx context.Context, project, name string) error
 }
 
 func (s *server) listTemplates(ctx context.Context, in *client.TemplatesQuery) (out client.TemplatePage, err error) {
@@ -127,7 +127,7 @@ func (s *server) listTemplateVersions(ctx context.Context, in *templateParam) (o
 }
 
 func (s *server) deleteTemplate(ctx context.Context, in *templateParam) (*struct{}, error) {
-	return nil, s.noTemplate(ctx, s.Templates.DeleteTemplate(ctx, actor, in.Project, in.Name), in.Project, in.Name, 0)
+	return nil, s.noTemplate(ctx, s.Templates.DeleteTemplate(ctx, in.Project, in.Name), in.Project, in.Name, 0)
 }
 
 func (s *server) exportTemplate(ctx context.Context, in *templateVersionParam) (*textOutput, error) {

@@ -107,7 +107,7 @@ func TestASaveThatOthersOvertakeTakesTheirsIntoAccount(t *testing.T) {
 					return
 				}
 				newest.Description = "another's"
-				if _, err := f.SaveTemplate(t.Context(), "page", newest, run.AnyVersion); err != nil {
+				if _, err := f.SaveTemplate(t.Context(), newest, run.AnyVersion); err != nil {
 					t.Error(err)
 				}
 			})

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cotrain/cotrain/docs"
-	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/config"
@@ -26,9 +24,6 @@ import (
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/watch"
-	"github.com/cotrain/cotrain/internal/web"
-	"github.com/cotrain/cotrain/internal/web/help"
-	"github.com/cotrain/cotrain/static"
 )
 
 // Options is given by the program around an App.
@@ -167,30 +162,10 @@ func (a *App) wire(client *nomad.Client) error {
 		{"certificate", a.watchCertificate},
 	}
 
-	assets, err := static.New()
+	pages, err := a.newPages(client)
 	if err != nil {
 		return err
 	}
-	library, err := help.NewLibrary(docs.Files())
-	if err != nil {
-		return err
-	}
-	deps := web.Deps{
-		Auth: auth.Local{}, Store: a.store, Control: a.actions, Storage: a.webStorage(), Feed: hub, Assets: assets, Help: library,
-		API: api.New(api.Deps{
-			Runs: a.store, Details: a.store, Actions: a.actions, Templates: a.actions, Sweeps: a.actions, Launches: a.actions, Audit: a.store.Audit, Storage: a.apiStorage(), System: health.system, Logger: part("api"), Version: a.o.Version, Base: a.front.Base(),
-		}),
-		Ready: func(ctx context.Context) error {
-			_, err := client.Ping(ctx)
-			return errors.Join(err, a.store.Ping(ctx))
-		},
-		System: health.system, Logger: part("web"), Now: now, Dev: a.cfg.Dev, Front: a.front,
-	}
-	if a.logIns != nil {
-		a.loops = append(a.loops, loop{"log-ins", a.logIns.Run})
-		deps.Auth, deps.Accounts, deps.Projects = a.logIns, a.logIns, a.logIns.ProjectNames
-	}
-	pages := web.New(deps)
 	a.server = a.newServer(pages.Handler())
 	a.acquired("pages", pages.Close)
 	return nil

@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/reftrain"
 	"github.com/cotrain/cotrain/internal/storage"
-	"github.com/cotrain/cotrain/internal/web"
 )
 
 // sampleText is the embedded agent's sample dataset.
@@ -49,20 +47,6 @@ func (a *App) mount() string {
 }
 
 // A nil *storage.Storage in an interface would not be nil.
-
-func (a *App) webStorage() web.Storage {
-	if a.storage == nil {
-		return nil
-	}
-	return a.storage
-}
-
-func (a *App) apiStorage() api.Storage {
-	if a.storage == nil {
-		return nil
-	}
-	return a.storage
-}
 
 func (a *App) controlStorage() control.Storage {
 	if a.storage == nil {

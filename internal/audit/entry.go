@@ -15,6 +15,7 @@ type Outcome string
 
 // The outcomes.
 const (
+	Begun   Outcome = "begun" // what no transaction of the store can include; another entry says how it ended
 	Done    Outcome = "done"
 	Refused Outcome = "refused" // who asked may not, or it was not them
 	Failed  Outcome = "failed"
@@ -108,6 +109,15 @@ func Begin(ctx context.Context, e Entry) (context.Context, *Pending) {
 func Of(ctx context.Context) *Pending {
 	p, _ := ctx.Value(pendingKey{}).(*Pending)
 	return p
+}
+
+// JSON is a value as it stands in Before and After; nil for what cannot be encoded.
+func JSON(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if v == nil || err != nil {
+		return nil
+	}
+	return b
 }
 
 type requestKey struct{}

@@ -15,7 +15,6 @@ import (
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/store/auditlog"
 )
 
 func TestATokenIsItsOwnerWithinItsLimit(t *testing.T) {
@@ -254,7 +253,7 @@ func TestWhatIsDoneToAccountsIsInTheAuditLog(t *testing.T) {
 	must(t, c.LogOut(w, r.WithContext(c.as(mine...))))
 
 	var got []string
-	must(t, c.store.Audit.Export(t.Context(), audit.Filter{AllProjects: true}, func(row auditlog.Row, _ audit.Hash) error {
+	must(t, c.store.Audit.Export(t.Context(), audit.Filter{AllProjects: true}, func(row audit.Row, _ audit.Hash) error {
 		e := row.Entry
 		kind, _, _ := strings.Cut(e.Subject, ":")
 		got = append(got, strings.Join([]string{e.Actor.Name, e.Action, kind, e.Project}, " "))

@@ -18,11 +18,14 @@ import (
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 
+	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/help"
+	"github.com/cotrain/cotrain/internal/web/webtest"
 	"github.com/cotrain/cotrain/static"
 )
 
@@ -79,7 +82,7 @@ func newSweepSite(b *testing.B) *sweepSite {
 	runs := trainingRuns(b, s, sweep)
 	hub := feed.NewHub(time.Now)
 	pages := web.New(web.Deps{
-		Store: s, Control: readSweeps{store: s}, Feed: hub, Assets: assets, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Store: s, Control: readSweeps{store: s}, Feed: hub, Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	site := &sweepSite{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

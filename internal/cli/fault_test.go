@@ -16,12 +16,14 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/cotrain/cotrain/internal/api/apitest"
+	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/static"
 )
 
@@ -46,7 +48,7 @@ func newWhole(t *testing.T) *console {
 	}
 	w := whole{c.Console}
 	pages := web.New(web.Deps{
-		Store: w, Control: w, Feed: feed.NewHub(time.Now), Assets: assets,
+		Store: w, Control: w, Feed: feed.NewHub(time.Now), Assets: assets, Help: &help.Library{}, Guard: apitest.Open{}, Auth: auth.Local{},
 		API: c.handler(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return c.now },
 	})
 	srv := httptest.NewServer(pages.Handler())

@@ -366,7 +366,7 @@ func TestARunThatIsDeletedWhileItIsFollowedIsNotFound(t *testing.T) {
 	c.Log(id, 0, "line")
 	c.script(map[string]func(){"line": func() {
 		c.end(id, run.Failed, "")
-		if err := c.Delete(context.Background(), "", id); err != nil {
+		if err := c.Delete(context.Background(), id); err != nil {
 			t.Error(err)
 		}
 	}})

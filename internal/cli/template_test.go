@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -12,7 +13,7 @@ func TestTemplatesAreKeptFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.cotrain("template", "list").want(t, exitDone, "debug-diloco", "preset")
-	c.cotrain("template", "save", "My-7B", "--preset", "7B", "--nodes", "2", "--description", "ours", "--note", "first", "--new", "--tags", "a").want(t, exitDone, "default/My-7B@1")
+	c.cotrain("template", "save", "My-7B", "--preset", "7B", "--nodes", "2", "--description", "ours", "--note", "first", "--new", "--tags", "a").want(t, exitDone, "My-7B@1")
 	c.cotrain("template", "save", "my-7b", "--preset", "7B", "--new").want(t, exitRefused, "There is a template My-7B already")
 	c.cotrain("template", "save", "my-7b", "--template", "my-7b", "--set", "optim.total_steps=100000", "--after", "1").want(t, exitDone, "My-7B@2")
 	c.cotrain("template", "save", "my-7b", "--template", "my-7b", "--set", "optim.total_steps=200000", "--after", "1").want(t, exitRefused, "newest version of My-7B is 2")
@@ -84,10 +85,10 @@ func TestHostileTextsOfTemplatesAndSweepsDoNotReachATerminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	const evil = "\x1b]0;x\x07 \u202eright"
-	if _, err := c.SaveTemplate(t.Context(), evil, run.Template{Name: "mine", Description: evil, Note: evil, Config: "# \u009b31m \u202eright\n[train]\n", Shape: run.Shape{Nodes: 1}}, run.AnyVersion); err != nil {
+	if _, err := c.SaveTemplate(access.With(t.Context(), access.Identity{User: "u", Name: evil}), run.Template{Name: "mine", Description: evil, Note: evil, Config: "# \u009b31m \u202eright\n[train]\n", Shape: run.Shape{Nodes: 1}}, run.AnyVersion); err != nil {
 		t.Fatal(err)
 	}
-	sw, err := c.SubmitSweep(t.Context(), "x", run.SweepSpec{Submission: run.Submission{Name: "x\u202ey", Config: "[train]\n", Shape: run.Shape{Nodes: 1}}, List: []map[string]string{{"nodes": "1"}, {"nodes": "2"}}})
+	sw, err := c.SubmitSweep(t.Context(), run.SweepSpec{Submission: run.Submission{Name: "x\u202ey", Config: "[train]\n", Shape: run.Shape{Nodes: 1}}, List: []map[string]string{{"nodes": "1"}, {"nodes": "2"}}})
 	if err == nil {
 		t.Fatalf("a name that turns text around is taken: %+v", sw)
 	}

@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"internal/draft":             {"internal/trainconf"},
 	"internal/api":               {"internal/client", "internal/draft", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
 	"internal/auth":              {"internal/inbound", "internal/store/accounts"},
+	"internal/guard":             {"internal/storage", "internal/store/points", "internal/trainconf"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},

@@ -155,3 +155,12 @@ func (s *Store) SaveProgress(ctx context.Context, id run.ID, p run.Progress) err
 	}
 	return nil
 }
+
+// ProjectOfRun returns the project that owns a run, or [fault.ErrNotFound].
+func (s *Store) ProjectOfRun(ctx context.Context, id run.ID) (project string, err error) {
+	err = s.db.QueryRow(ctx, `SELECT project FROM runs WHERE id = ?`, id).Scan(&project)
+	if err != nil {
+		return "", fmt.Errorf("project of run %s: %w", id, missing(err, run.NoRun(string(id))))
+	}
+	return project, nil
+}

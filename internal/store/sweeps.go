@@ -201,3 +201,12 @@ func sweepBefore(ctx context.Context, tx *db.Tx, id run.SweepID) (*auditedSweep,
 	err := tx.QueryRow(ctx, `SELECT project, name, stopped FROM sweeps WHERE id = ? FOR UPDATE`, id).Scan(&was.Project, &was.Name, &was.Stopped)
 	return &was, missing(err, run.NoSweep(string(id)))
 }
+
+// ProjectOfSweep returns the project that owns a sweep, or [fault.ErrNotFound].
+func (s *Store) ProjectOfSweep(ctx context.Context, id run.SweepID) (project string, err error) {
+	err = s.db.QueryRow(ctx, `SELECT project FROM sweeps WHERE id = ?`, id).Scan(&project)
+	if err != nil {
+		return "", fmt.Errorf("project of sweep %s: %w", id, missing(err, run.NoSweep(string(id))))
+	}
+	return project, nil
+}

@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,19 +13,12 @@ import (
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
-// always is a log-in by which everybody is one person.
-type always access.Identity
-
-func (a always) Identify(r *http.Request) (context.Context, error) {
-	return access.With(r.Context(), access.Identity(a)), nil
-}
-
 // as is a site that one person uses.
 func as(t *testing.T, who access.Identity, projects ...string) *webtest.Site {
 	t.Helper()
 	return webtest.New(t, func(d *web.Deps) {
 		d.Projects = func(context.Context) []string { return projects }
-		d.Auth = always(who)
+		d.Auth = webtest.As(who)
 	})
 }
 

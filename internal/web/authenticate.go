@@ -3,12 +3,15 @@ package web
 import (
 	"context"
 	"net/http"
+
+	"github.com/cotrain/cotrain/internal/web/live"
 )
 
 // Auth finds out who asks.
 type Auth interface {
 	// Identify returns the request's context with who sends it, or why what it presents does not count.
 	Identify(r *http.Request) (context.Context, error)
+	live.Auth
 }
 
 // authenticate tells handlers who asks.

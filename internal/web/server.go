@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/web/account"
@@ -50,6 +51,7 @@ type Feed interface {
 // Deps is what the pages need. Accounts, Storage, API, Ready, System and Projects may be nil.
 type Deps struct {
 	Auth     Auth
+	Guard    Guard
 	Accounts account.Accounts // nil where there is no log-in
 	Store    Store
 	Control  Control
@@ -77,12 +79,14 @@ type Server struct {
 	api     http.Handler
 	ready   func(ctx context.Context) error
 	live    *live.Server
+	guard   Guard
+	rights  map[string]access.Right // by pattern
 	handler http.Handler
 }
 
 // New returns a Server; it panics if a required dependency is missing.
 func New(d Deps) *Server {
-	if d.Auth == nil || d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
+	if d.Auth == nil || d.Guard == nil || d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
 	}
 	if d.System == nil {
@@ -90,7 +94,10 @@ func New(d Deps) *Server {
 	}
 	s := &Server{
 		Site: &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects},
-		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, live: live.New(d.Store, d.Feed, d.Front.Base(), d.Now, d.Logger),
+		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, live: live.New(live.Options{
+			Runs: d.Store, Feed: d.Feed, Guard: d.Guard, Auth: d.Auth, Base: d.Front.Base(), Now: d.Now, Logger: d.Logger,
+		}),
+		guard: d.Guard, rights: map[string]access.Right{},
 	}
 	s.handler = s.routes(s.sections(d))
 	return s

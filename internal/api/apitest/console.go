@@ -22,12 +22,33 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
+// Open lets everybody do everything.
+type Open struct{}
+
+// Allow is for [api.Guard].
+func (Open) Allow(context.Context, access.Right, access.Subject) error { return nil }
+
+// Allow is for [api.Guard]: everybody may do everything, unless Refuse says otherwise.
+func (c *Console) Allow(context.Context, access.Right, access.Subject) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refusal
+}
+
+// Refuse makes the guard answer every later request with err; nil ends it.
+func (c *Console) Refuse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refusal = err
+}
+
 // Console holds runs and what belongs to them. Its methods are safe for concurrent use.
 type Console struct {
 	Audit AuditLog
 
 	mu          sync.Mutex
 	fail        error
+	refusal     error // of the guard
 	keys        map[string]run.ID
 	submissions []run.Submission
 	nodes       []run.Node
@@ -84,7 +105,9 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger) http.Handler {
-	h := api.New(api.Deps{Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, System: c.System, Logger: logger, Version: "test"})
+	h := api.New(api.Deps{
+		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, System: c.System, Guard: c, Logger: logger, Version: "test",
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Local())))
 	})
@@ -245,7 +268,7 @@ func (c *Console) Attempts(_ context.Context, id run.ID) (as []run.Attempt, err 
 }
 
 // Submit is for [api.Actions]. It checks what control does, and leaves the run queued.
-func (c *Console) Submit(_ context.Context, _ string, s run.Submission) (run.Run, error) {
+func (c *Console) Submit(_ context.Context, s run.Submission) (run.Run, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fail != nil {
@@ -287,7 +310,7 @@ func check(s run.Submission) (warns run.FieldErrors, err error) {
 }
 
 // Stop is for [api.Actions].
-func (c *Console) Stop(_ context.Context, _ string, id run.ID) error {
+func (c *Console) Stop(_ context.Context, id run.ID) error {
 	return c.with(id, func(e *entry) error {
 		if e.run.State.Terminal() {
 			return fault.New(fault.ErrAlreadyEnded, fmt.Sprintf("Run %s has already ended.", id), "")
@@ -298,7 +321,7 @@ func (c *Console) Stop(_ context.Context, _ string, id run.ID) error {
 }
 
 // Delete is for [api.Actions].
-func (c *Console) Delete(_ context.Context, _ string, id run.ID) error {
+func (c *Console) Delete(_ context.Context, id run.ID) error {
 	return c.with(id, func(e *entry) error {
 		if !e.run.State.Terminal() {
 			return fault.New(fault.ErrNotEnded, fmt.Sprintf("Run %s is %s and cannot be deleted.", id, e.run.State), "")

@@ -15,7 +15,7 @@ import (
 )
 
 // SubmitSweep is for [api.Sweeps]. It checks every run, and leaves all of them queued.
-func (c *Console) SubmitSweep(_ context.Context, actor string, s run.SweepSpec) (sw run.Sweep, err error) {
+func (c *Console) SubmitSweep(ctx context.Context, s run.SweepSpec) (sw run.Sweep, err error) {
 	s.Project = cmp.Or(s.Project, access.DefaultProject)
 	key := s.Project + "/" + s.Key
 	err = c.locked(func() error {
@@ -49,7 +49,7 @@ func (c *Console) SubmitSweep(_ context.Context, actor string, s run.SweepSpec) 
 			subs = append(subs, sub)
 		}
 		c.clock = c.clock.Add(time.Second)
-		sw = run.Sweep{ID: run.NewSweepID(c.clock), Project: s.Project, Name: s.Name, Spec: s, Fields: fieldsOf(s), CreatedAt: c.clock, Actor: actor}
+		sw = run.Sweep{ID: run.NewSweepID(c.clock), Project: s.Project, Name: s.Name, Spec: s, Fields: fieldsOf(s), CreatedAt: c.clock, Actor: access.From(ctx).Name}
 		for _, sub := range subs {
 			sub.Origin.Sweep = sw.ID
 			c.add(c.runOf(sub))
@@ -122,7 +122,7 @@ func (c *Console) Sweeps(_ context.Context, in run.Projects, before run.SweepID,
 }
 
 // StopSweep is for [api.Sweeps].
-func (c *Console) StopSweep(_ context.Context, _ string, id run.SweepID) error {
+func (c *Console) StopSweep(_ context.Context, id run.SweepID) error {
 	return c.ofSweep(id, func(live int) error {
 		if live == 0 {
 			return fault.New(fault.ErrAlreadyEnded, fmt.Sprintf("All runs of sweep %s have ended already.", id), "")
@@ -137,7 +137,7 @@ func (c *Console) StopSweep(_ context.Context, _ string, id run.SweepID) error {
 }
 
 // DeleteSweep is for [api.Sweeps].
-func (c *Console) DeleteSweep(_ context.Context, _ string, id run.SweepID) error {
+func (c *Console) DeleteSweep(_ context.Context, id run.SweepID) error {
 	return c.ofSweep(id, func(live int) error {
 		if live > 0 {
 			return fault.New(fault.ErrNotEnded, fmt.Sprintf("%d runs of sweep %s have not ended.", live, id), "")

@@ -79,7 +79,7 @@ func (c *Console) BeforeSave(fn func()) {
 }
 
 // SaveTemplate is for [api.Templates].
-func (c *Console) SaveTemplate(_ context.Context, actor string, t run.Template, follows int) (stored run.Template, err error) {
+func (c *Console) SaveTemplate(ctx context.Context, t run.Template, follows int) (stored run.Template, err error) {
 	c.mu.Lock()
 	before := c.beforeSave
 	c.beforeSave = nil
@@ -113,7 +113,7 @@ func (c *Console) SaveTemplate(_ context.Context, actor string, t run.Template, 
 			}
 			t.Name = newest.Name
 		}
-		t.Version, t.Actor, t.CreatedAt = next, actor, c.clock
+		t.Version, t.Actor, t.CreatedAt = next, access.From(ctx).Name, c.clock
 		c.templates[key] = append(versions, t)
 		stored = t
 		return nil
@@ -122,7 +122,7 @@ func (c *Console) SaveTemplate(_ context.Context, actor string, t run.Template, 
 }
 
 // DeleteTemplate is for [api.Templates].
-func (c *Console) DeleteTemplate(_ context.Context, _, project, name string) error {
+func (c *Console) DeleteTemplate(_ context.Context, project, name string) error {
 	return c.locked(func() error {
 		key := templateKey(project, name)
 		if len(c.templates[key]) == 0 {

@@ -207,7 +207,7 @@ func (p *Pages) Create(w http.ResponseWriter, r *http.Request) error {
 	}
 	d := Read(r.PostForm)
 	if len(d.errs) == 0 {
-		made, err := p.Control.Submit(r.Context(), page.Actor, d.Submission(page.Text(r.PostForm.Get("key"), 64)))
+		made, err := p.Control.Submit(r.Context(), d.Submission(page.Text(r.PostForm.Get("key"), 64)))
 		var fields run.FieldErrors
 		switch {
 		case err == nil:

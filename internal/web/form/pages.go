@@ -13,7 +13,7 @@ import (
 // Control is the part of control that the form uses.
 type Control interface {
 	// Submit creates a run; invalid input is [run.FieldErrors].
-	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
+	Submit(ctx context.Context, s run.Submission) (run.Run, error)
 	// DryRun asks the cluster. Invalid input is [run.FieldErrors], an unreachable cluster [fault.ErrUnavailable].
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 	// LaunchOf returns what would start the workers. Nomad unreachable is [fault.ErrUnavailable].

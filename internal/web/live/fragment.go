@@ -10,77 +10,86 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/run"
 	view "github.com/cotrain/cotrain/views/runs"
 )
 
-// fragment renders a message's change of a run's page, or "". Viewers share the work.
+// fragment renders a message's change of a run's page, or "". Viewers who may do the same share the work.
 func (s *Server) fragment(ctx context.Context, m feed.Message) (string, error) {
 	if m.Type != feed.State && m.Type != feed.Workers && m.Type != feed.EventType {
 		return "", nil
 	}
-	key := fragmentKey{m.Topic, m.Type, m.Seq}
+	key := fragmentKey{m.Topic, m.Type, access.From(ctx).Role(m.Project), m.Seq}
 	if html, ok := s.fragments.get(key); ok {
 		return html, nil
 	}
-	html, err := s.renderFragment(ctx, m)
+	own, html, err := s.renderFragment(ctx, m)
 	if err != nil {
 		return "", fmt.Errorf("fragment of %s for %s: %w", m.Type, m.Topic, err)
 	}
-	s.fragments.put(key, html)
+	if !own {
+		s.fragments.put(key, html)
+	}
 	return html, nil
 }
 
-func (s *Server) renderFragment(ctx context.Context, m feed.Message) (string, error) {
+// renderFragment reports whether the fragment is the viewer's own: that of a waiting run tells of runs of other projects only
+// what the viewer may know.
+func (s *Server) renderFragment(ctx context.Context, m feed.Message) (own bool, html string, err error) {
+	own = access.From(ctx).Limit != nil // a token's, which may less than its role
 	switch m.Type {
 	case feed.State:
 		var r run.Run
 		if err := json.Unmarshal(m.Data, &r); err != nil {
-			return "", err
+			return own, "", err
 		}
 		if r.State == run.Queued { // messages have no queue position
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
 			runs := []run.Run{r}
-			if err := s.runs.SetQueuePlaces(ctx, runs); err != nil {
-				return "", err
+			if err := s.o.Runs.SetQueuePlaces(ctx, runs); err != nil {
+				return own, "", err
 			}
-			r = runs[0]
+			r, own = runs[0], true
 		}
-		return s.toString(ctx, templ.Join(view.Headline(r, s.now()), view.Facts(r, s.now())))
+		html, err = s.toString(ctx, templ.Join(view.Headline(r, s.o.Now()), view.Facts(r, s.o.Now())))
+		return own, html, err
 	case feed.Workers:
 		var workers []run.Worker
 		if err := json.Unmarshal(m.Data, &workers); err != nil {
-			return "", err
+			return own, "", err
 		}
 		var r run.Run
 		if len(workers) == 0 { // only then does the table need the run
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
-			var err error
-			if r, err = s.runs.Run(ctx, run.ID(m.Topic[len("run:"):])); err != nil {
-				return "", err
+			if r, err = s.o.Runs.Run(ctx, run.ID(m.Topic[len("run:"):])); err != nil {
+				return own, "", err
 			}
 		}
-		return s.toString(ctx, view.Workers(r, workers, s.now()))
+		html, err = s.toString(ctx, view.Workers(r, workers, s.o.Now()))
+		return own, html, err
 	}
 	var e run.Event
 	if err := json.Unmarshal(m.Data, &e); err != nil {
-		return "", err
+		return own, "", err
 	}
-	return s.toString(ctx, view.EventRow(e, s.now()))
+	html, err = s.toString(ctx, view.EventRow(e, s.o.Now()))
+	return own, html, err
 }
 
 func (s *Server) toString(ctx context.Context, c templ.Component) (string, error) {
 	var b bytes.Buffer
 	err := c.Render(ctx, &b)
-	return string(inbound.Rebase(b.Bytes(), s.base)), err
+	return string(inbound.Rebase(b.Bytes(), s.o.Base)), err
 }
 
 type fragmentKey struct {
 	topic, typ string
+	role       access.Role // of the viewer, who is offered what it may do
 	seq        int64
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -24,13 +25,33 @@ type Feed interface {
 	Subscribe(since map[string]int64) *feed.Subscription
 }
 
+// Guard decides who may follow what; see package guard.
+type Guard interface {
+	Allow(ctx context.Context, right access.Right, subject access.Subject) error
+}
+
+// Auth tells when what people may do has changed, and who they are then; see package auth.
+type Auth interface {
+	// Changed is closed at the next change.
+	Changed() <-chan struct{}
+	// Still returns who a request's identity is now, or [fault.ErrSignedOut].
+	Still(ctx context.Context) (access.Identity, error)
+}
+
+// Options configures [New]; only Base may be empty.
+type Options struct {
+	Runs   Runs
+	Feed   Feed
+	Guard  Guard
+	Auth   Auth
+	Base   string // path of the public URL, for links in fragments
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
 // Server holds the open sockets.
 type Server struct {
-	runs      Runs
-	feed      Feed
-	base      string
-	now       func() time.Time
-	log       *slog.Logger
+	o         Options
 	fragments *fragmentCache
 	slots     chan struct{} // one per open socket
 
@@ -40,9 +61,9 @@ type Server struct {
 	sockets sync.WaitGroup
 }
 
-// New returns a Server whose fragments have their links below base; see [Server.Close].
-func New(runs Runs, hub Feed, base string, now func() time.Time, log *slog.Logger) *Server {
-	s := &Server{runs: runs, feed: hub, base: base, now: now, log: log, fragments: newFragmentCache(), slots: make(chan struct{}, maxSockets)}
+// New returns a Server; see [Server.Close].
+func New(o Options) *Server {
+	s := &Server{o: o, fragments: newFragmentCache(), slots: make(chan struct{}, maxSockets)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }

@@ -19,7 +19,7 @@ type noRuns struct{ Runs }
 
 func TestSocketsBeyondTheBoundAreRefused(t *testing.T) {
 	t.Parallel()
-	s := New(noRuns{}, nil, "", time.Now, slog.New(slog.DiscardHandler))
+	s := New(Options{Runs: noRuns{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	open := func() error {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/ws", nil)
 		r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
@@ -39,7 +39,7 @@ func TestSocketsBeyondTheBoundAreRefused(t *testing.T) {
 
 func TestAFragmentIsRenderedOnceForAllViewers(t *testing.T) {
 	t.Parallel()
-	s := New(noRuns{}, nil, "", time.Now, slog.New(slog.DiscardHandler))
+	s := New(Options{Runs: noRuns{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	body, err := json.Marshal(run.Run{ID: "r-0000000001", Name: "first try", State: run.Running})
 	if err != nil {
 		t.Fatal(err)
@@ -55,9 +55,9 @@ func TestAFragmentIsRenderedOnceForAllViewers(t *testing.T) {
 		t.Errorf("rendered again: %v", err)
 	}
 	for i := range int64(fragmentsKept) {
-		s.fragments.put(fragmentKey{"x", "y", i}, "z")
+		s.fragments.put(fragmentKey{"x", "y", "", i}, "z")
 	}
-	if _, ok := s.fragments.get(fragmentKey{topic, feed.State, 9}); ok || len(s.fragments.html) > fragmentsKept {
+	if _, ok := s.fragments.get(fragmentKey{topic, feed.State, "", 9}); ok || len(s.fragments.html) > fragmentsKept {
 		t.Errorf("the cache has %d entries, the oldest among them: %v", len(s.fragments.html), ok)
 	}
 	if _, err := s.fragment(t.Context(), feed.Message{Topic: topic, Seq: 10, Type: feed.State, Data: json.RawMessage(`garbage`)}); err == nil {

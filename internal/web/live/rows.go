@@ -124,8 +124,8 @@ func (s *Server) rowsMessage(ctx context.Context, topic string, t *topicRows) ou
 	runs := slices.SortedFunc(maps.Values(t.runs), func(a, b run.Run) int { return cmp.Compare(a.ID, b.ID) })
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := s.runs.SetQueuePlaces(ctx, runs); err != nil {
-		s.log.Warn("lines for the socket", "topic", topic, "err", err)
+	if err := s.o.Runs.SetQueuePlaces(ctx, runs); err != nil {
+		s.o.Logger.Warn("lines for the socket", "topic", topic, "err", err)
 	}
 	rows := make([]Row, len(runs))
 	for i, r := range runs {

@@ -9,10 +9,12 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 )
@@ -37,33 +39,35 @@ type subscribeMessage struct {
 }
 
 // parseSubscribe checks a client's message.
-func parseSubscribe(b []byte) (map[string]int64, error) {
+func parseSubscribe(b []byte) (since map[string]int64, topics []subject, err error) {
 	var m subscribeMessage
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&m); err != nil {
-		return nil, fmt.Errorf("socket message: %w: %w", fault.ErrInvalid, err)
+		return nil, nil, fmt.Errorf("socket message: %w: %w", fault.ErrInvalid, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("socket message: %w: more than one value", fault.ErrInvalid)
+		return nil, nil, fmt.Errorf("socket message: %w: more than one value", fault.ErrInvalid)
 	}
 	if len(m.Sub) == 0 || len(m.Sub) > maxTopics {
-		return nil, fmt.Errorf("socket message: %w: %d topics, 1 to %d are allowed", fault.ErrInvalid, len(m.Sub), maxTopics)
+		return nil, nil, fmt.Errorf("socket message: %w: %d topics, 1 to %d are allowed", fault.ErrInvalid, len(m.Sub), maxTopics)
 	}
-	since := make(map[string]int64, len(m.Sub))
+	since = make(map[string]int64, len(m.Sub))
 	for _, topic := range m.Sub {
-		if _, err := parseTopic(topic); err != nil {
-			return nil, fmt.Errorf("socket message: %w: no topic %.80q", fault.ErrInvalid, topic)
+		of, err := parseTopic(topic)
+		if err != nil {
+			return nil, nil, fmt.Errorf("socket message: %w: no topic %.80q", fault.ErrInvalid, topic)
 		}
+		topics = append(topics, of)
 		since[topic] = -1
 		if seq, ok := m.Since[topic]; ok {
 			since[topic] = seq
 		}
 	}
-	return since, nil
+	return since, topics, nil
 }
 
-// Connect upgrades the request and serves the socket until either side ends it. The caller authorizes.
+// Connect upgrades the request and serves the socket until either side ends it, or who asked may not follow its topics any more.
 func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 	if !websocket.IsWebSocketUpgrade(r) {
 		return fault.ErrNotSocket
@@ -87,9 +91,13 @@ func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 		return conn.Close()
 	}
 	defer s.sockets.Done()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context())) // the request's ends where it began
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
 	c := &socket{server: s, conn: conn}
-	if err := c.serve(s.ctx); err != nil {
-		s.log.Debug("socket ended", "err", err)
+	c.who.Store(new(access.From(ctx)))
+	if err := c.serve(ctx); err != nil {
+		s.o.Logger.Debug("socket ended", "err", err)
 	}
 	return nil
 }
@@ -99,6 +107,8 @@ type socket struct {
 	server *Server
 	conn   *websocket.Conn
 	write  sync.Mutex // one message at a time
+	who    atomic.Pointer[access.Identity]
+	topics atomic.Pointer[[]subject] // that are followed
 }
 
 // serve reads until the connection or ctx ends, and waits for its goroutines.
@@ -110,6 +120,7 @@ func (c *socket) serve(ctx context.Context) error {
 	defer func() { _ = c.conn.Close() }() // may be closed already
 
 	wg.Go(func() { c.ping(ctx) })
+	wg.Go(func() { c.watchAccess(ctx) })
 	wg.Go(func() { // closing unblocks reads and writes
 		<-ctx.Done()
 		c.goodbye(websocket.CloseGoingAway, "the console is stopping")
@@ -127,12 +138,17 @@ func (c *socket) serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		since, err := parseSubscribe(body)
+		since, topics, err := parseSubscribe(body)
 		if err == nil && (kind != websocket.TextMessage || n >= maxSubscribes) {
 			err = fmt.Errorf("socket: %w: not a text message, or too many", fault.ErrInvalid)
 		}
 		if err != nil {
 			c.goodbye(websocket.ClosePolicyViolation, "not a message of this protocol")
+			return err
+		}
+		c.topics.Store(&topics)
+		if err := c.mayFollow(ctx); err != nil {
+			c.goodbye(closeNotAllowed, "not allowed")
 			return err
 		}
 		endSubscription()
@@ -142,14 +158,14 @@ func (c *socket) serve(ctx context.Context) error {
 
 // subscribe starts a writer for the topics, and returns a function that ends it and waits.
 func (c *socket) subscribe(ctx context.Context, fail func(), wg *sync.WaitGroup, since map[string]int64) func() {
-	sub := c.server.feed.Subscribe(since)
+	sub := c.server.o.Feed.Subscribe(since)
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	wg.Go(func() {
 		defer close(done)
 		defer sub.Close()
 		if err := c.pump(ctx, sub); ctx.Err() == nil {
-			c.server.log.Debug("socket cannot be written", "err", err)
+			c.server.o.Logger.Debug("socket cannot be written", "err", err)
 			_ = c.conn.Close() // ends the read
 			fail()
 		}
@@ -168,7 +184,8 @@ func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
 		if err != nil {
 			return err
 		}
-		for _, m := range feed.Coalesce(batch) {
+		ctx := access.With(ctx, *c.who.Load())
+		for _, m := range feed.Coalesce(visible(ctx, batch)) {
 			if err := c.pass(ctx, &held, m); err != nil {
 				return err
 			}
@@ -183,7 +200,7 @@ func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
 func (c *socket) pass(ctx context.Context, held *heldRows, m feed.Message) error {
 	took, err := held.take(m)
 	if err != nil {
-		c.server.log.Warn("rows for the socket", "err", err)
+		c.server.o.Logger.Warn("rows for the socket", "err", err)
 	}
 	if took {
 		return nil
@@ -195,7 +212,7 @@ func (c *socket) pass(ctx context.Context, held *heldRows, m feed.Message) error
 	}
 	html, err := c.server.fragment(ctx, m)
 	if err != nil {
-		c.server.log.Warn("render for the socket", "topic", m.Topic, "type", m.Type, "err", err)
+		c.server.o.Logger.Warn("render for the socket", "topic", m.Topic, "type", m.Type, "err", err)
 	}
 	if html != "" {
 		if err := c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: "html", Data: html}); err != nil {

@@ -9,13 +9,11 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// subject is what a topic is about, and the right to follow it: of one run, sweep or project, or, if all are "", of whatever
-// the viewer may see; then each message with a project is for those alone who may see that.
+// subject is what a topic is about, and the right to follow it; with no subject it is about whatever the viewer may see, and
+// each message with a project is for those alone who may see that.
 type subject struct {
-	right   access.Right
-	run     run.ID
-	sweep   run.SweepID
-	project string
+	right access.Right
+	of    access.Subject
 }
 
 // parseTopic reads the name of a topic.
@@ -27,11 +25,13 @@ func parseTopic(topic string) (s subject, err error) {
 		s.right = access.SignedIn
 	case topic == feed.RunsTopic:
 	case kind == feed.RunsTopic && named && access.CheckProjectName(name):
-		s.project = name
+		s.of = access.Subject{Kind: access.SubjectProject, ID: name}
 	case kind == "run":
-		s.run, err = run.ParseID(name)
+		s.of = access.Subject{Kind: access.SubjectRun, ID: name}
+		_, err = run.ParseID(name)
 	case kind == "sweep":
-		s.sweep, err = run.ParseSweepID(name)
+		s.of = access.Subject{Kind: access.SubjectSweep, ID: name}
+		_, err = run.ParseSweepID(name)
 	default:
 		err = fault.ErrNotFound
 	}

@@ -19,9 +19,6 @@ import (
 // Timeout bounds rendering a page.
 const Timeout = 10 * time.Second
 
-// Actor is everybody, until there is a log-in.
-const Actor = "local"
-
 // ThemeCookie stores the chosen theme.
 const ThemeCookie = "theme"
 

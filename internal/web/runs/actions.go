@@ -14,7 +14,7 @@ import (
 // Sample starts the sample run.
 func (p *Pages) Sample(w http.ResponseWriter, r *http.Request) error {
 	name, cfg, shape := trainconf.Sample()
-	made, err := p.Control.Submit(r.Context(), page.Actor, run.Submission{Name: name, Preset: "sample", Config: string(cfg.TOML()), Shape: shape})
+	made, err := p.Control.Submit(r.Context(), run.Submission{Name: name, Preset: "sample", Config: string(cfg.TOML()), Shape: shape})
 	if err != nil {
 		return err
 	}
@@ -49,12 +49,12 @@ func (p *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 	return p.act(w, r, p.Control.Delete, func(run.ID) string { return "/" })
 }
 
-func (p *Pages) act(w http.ResponseWriter, r *http.Request, do func(context.Context, string, run.ID) error, next func(run.ID) string) error {
+func (p *Pages) act(w http.ResponseWriter, r *http.Request, do func(context.Context, run.ID) error, next func(run.ID) string) error {
 	id, err := page.RunID(r)
 	if err != nil {
 		return err
 	}
-	if err := do(r.Context(), page.Actor, id); err != nil {
+	if err := do(r.Context(), id); err != nil {
 		return err
 	}
 	return page.Redirect(w, r, next(id))

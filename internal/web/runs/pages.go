@@ -48,10 +48,10 @@ type Store interface {
 
 // Actions act on a run.
 type Actions interface {
-	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
+	Submit(ctx context.Context, s run.Submission) (run.Run, error)
 	// Stop and Delete return [fault.ErrConflict] if the state does not allow it.
-	Stop(ctx context.Context, actor string, id run.ID) error
-	Delete(ctx context.Context, actor string, id run.ID) error
+	Stop(ctx context.Context, id run.ID) error
+	Delete(ctx context.Context, id run.ID) error
 	// Launch returns what started the workers. Nomad unreachable is [fault.ErrUnavailable].
 	Launch(ctx context.Context, id run.ID) (run.Launch, error)
 }

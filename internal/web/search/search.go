@@ -33,7 +33,7 @@ type Runs interface {
 // Control reads what else is searched.
 type Control interface {
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
-	Templates(ctx context.Context) ([]run.Template, error)
+	Templates(ctx context.Context, in run.Projects) ([]run.Template, error)
 	Nodes(ctx context.Context) ([]run.Node, error)
 }
 
@@ -107,7 +107,7 @@ func (p *Pages) runs(q query) (runs []run.Run, sweeps []run.Sweep, err error) {
 	if !q.may(access.RunsRead) {
 		return nil, nil, nil
 	}
-	if runs, err = p.Runs.Runs(q.ctx, run.RunFilter{Text: q.text, Folded: true, Limit: each}); err != nil {
+	if runs, err = p.Runs.Runs(q.ctx, run.RunFilter{Projects: run.AllProjects(), Text: q.text, Folded: true, Limit: each}); err != nil {
 		return nil, nil, err
 	}
 	if q.text == "" {

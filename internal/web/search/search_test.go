@@ -2,7 +2,6 @@ package search_test
 
 import (
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -29,11 +28,7 @@ func hits(a webtest.Answer, group string) (out []string) {
 func filled(t *testing.T, who access.Identity) *webtest.Site {
 	t.Helper()
 	s := webtest.New(t, func(d *web.Deps) {
-		d.Identify = func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				next.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
-			})
-		}
+		d.Auth = webtest.As(who)
 	})
 	alone, ofSweep := webtest.Run(run.Running), webtest.Run(run.Failed)
 	sweep := run.Sweep{ID: run.NewSweepID(webtest.Now), Name: "rates", Fields: []string{"nodes"}, Counts: map[run.State]int{run.Failed: 2, run.Running: 1}}

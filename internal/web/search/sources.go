@@ -2,6 +2,7 @@ package search
 
 import (
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	view "github.com/cotrain/cotrain/views/search"
 	"github.com/cotrain/cotrain/views/ui"
@@ -74,7 +75,7 @@ func (p *Pages) templates(q query) (out []view.Hit, err error) {
 	if q.text == "" || !q.may(access.TemplatesRead) {
 		return nil, nil
 	}
-	own, err := p.Control.Templates(q.ctx)
+	own, err := p.Control.Templates(q.ctx, run.AllProjects())
 	if err != nil {
 		return nil, err
 	}

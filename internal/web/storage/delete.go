@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/storage"
@@ -82,7 +83,7 @@ func (s *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 	}
 	gone, err := s.Storage.Delete(ctx, p)
 	if gone != (storage.Removed{}) {
-		s.Logger.InfoContext(r.Context(), "deleted from shared storage", "storage_path", storage.Display(p), "files", gone.Files, "folders", gone.Folders, "bytes", gone.Bytes, "actor", page.Actor)
+		s.Logger.InfoContext(r.Context(), "deleted from shared storage", "storage_path", storage.Display(p), "files", gone.Files, "folders", gone.Folders, "bytes", gone.Bytes, "actor", access.From(r.Context()).Name)
 	}
 	if err != nil {
 		return partly(err, gone)

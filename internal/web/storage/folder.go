@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/web/page"
 	view "github.com/cotrain/cotrain/views/storage"
@@ -92,7 +93,7 @@ func (s *Pages) Layout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, text := range done {
-		s.Logger.InfoContext(r.Context(), "shared storage", "did", text, "actor", page.Actor)
+		s.Logger.InfoContext(r.Context(), "shared storage", "did", text, "actor", access.From(r.Context()).Name)
 	}
 	return page.Redirect(w, r, "/storage")
 }

@@ -38,12 +38,12 @@ func (p *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 	return p.act(w, r, p.Control.DeleteSweep, func(run.SweepID) string { return "/sweeps" })
 }
 
-func (p *Pages) act(w http.ResponseWriter, r *http.Request, do func(context.Context, string, run.SweepID) error, next func(run.SweepID) string) error {
+func (p *Pages) act(w http.ResponseWriter, r *http.Request, do func(context.Context, run.SweepID) error, next func(run.SweepID) string) error {
 	id, err := sweepID(r)
 	if err != nil {
 		return err
 	}
-	if err := do(r.Context(), page.Actor, id); err != nil {
+	if err := do(r.Context(), id); err != nil {
 		return err
 	}
 	return page.Redirect(w, r, next(id))

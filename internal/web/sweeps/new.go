@@ -74,7 +74,7 @@ func (p *Pages) Create(w http.ResponseWriter, r *http.Request) error {
 	case len(f.used()) == 0 && !f.rowsWrong():
 		f.errs = append(f.errs, run.FieldError{Field: "grid", Rule: "at least one field must vary", Fix: "name a field and give it values"})
 	case len(f.errs) == 0 && !f.rowsWrong():
-		made, err := p.Control.SubmitSweep(r.Context(), page.Actor, f.spec())
+		made, err := p.Control.SubmitSweep(r.Context(), f.spec())
 		bad := trainconf.AsFieldErrors(err)
 		if err == nil {
 			return page.Redirect(w, r, "/sweeps/"+string(made.ID))

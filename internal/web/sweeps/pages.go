@@ -29,10 +29,10 @@ type Finder interface {
 // Actions act on a sweep.
 type Actions interface {
 	// SubmitSweep creates a sweep and its runs; invalid input is [run.FieldErrors].
-	SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error)
-	StopSweep(ctx context.Context, actor string, id run.SweepID) error
+	SubmitSweep(ctx context.Context, s run.SweepSpec) (run.Sweep, error)
+	StopSweep(ctx context.Context, id run.SweepID) error
 	// DeleteSweep returns [fault.ErrConflict] while runs are live.
-	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
+	DeleteSweep(ctx context.Context, id run.SweepID) error
 }
 
 // Control reads sweeps and acts on them.

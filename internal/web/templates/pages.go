@@ -16,8 +16,8 @@ type Control interface {
 	TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error)
 	// SaveTemplate makes the version after follows (0: the first, [run.AnyVersion]: any), unless nothing changed.
 	// Invalid input is [run.FieldErrors], and [run.OutdatedError] means follows is not the newest.
-	SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error)
-	DeleteTemplate(ctx context.Context, actor, project, name string) error
+	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
+	DeleteTemplate(ctx context.Context, project, name string) error
 }
 
 // Pages are the section's handlers. The form for a new run reports what cannot be read.

@@ -121,7 +121,7 @@ func (p *Pages) Save(w http.ResponseWriter, r *http.Request) error {
 		f.submitted = false // show what saving would do first
 		return p.renderSave(w, r, http.StatusOK, f)
 	}
-	saved, err := p.Control.SaveTemplate(r.Context(), page.Actor, run.Template{
+	saved, err := p.Control.SaveTemplate(r.Context(), run.Template{
 		Project: sub.Project, Name: f.name, Description: f.description, Note: f.note, Config: sub.Config, Shape: sub.Shape, Options: sub.Options,
 	}, follows)
 	if bad := trainconf.AsFieldErrors(err); bad != nil {

@@ -122,7 +122,7 @@ func (p *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Control.DeleteTemplate(r.Context(), page.Actor, project, name); err != nil {
+	if err := p.Control.DeleteTemplate(r.Context(), project, name); err != nil {
 		return err
 	}
 	return page.Redirect(w, r, "/templates")

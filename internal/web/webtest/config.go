@@ -61,7 +61,7 @@ func (f *fake) TemplateVersions(_ context.Context, project, name string) ([]run.
 	return out, f.Err
 }
 
-func (f *fake) SaveTemplate(_ context.Context, actor string, t run.Template, follows int) (run.Template, error) {
+func (f *fake) SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.SubmitErr != nil {
@@ -77,23 +77,23 @@ func (f *fake) SaveTemplate(_ context.Context, actor string, t run.Template, fol
 	if follows != run.AnyVersion && follows != newest {
 		return t, fmt.Errorf("store template: %w", &run.OutdatedError{Template: t.Name, Expected: follows, Newest: newest})
 	}
-	t.Version, t.Actor, t.CreatedAt = newest+1, actor, Now
+	t.Version, t.Actor, t.CreatedAt = newest+1, access.From(ctx).Name, Now
 	f.AllTemplates = append([]run.Template{t}, f.AllTemplates...)
 	return t, f.Err
 }
 
-func (f *fake) DeleteTemplate(_ context.Context, _, _, name string) error {
+func (f *fake) DeleteTemplate(_ context.Context, _, name string) error {
 	return f.act("delete template " + name)
 }
 
-func (f *fake) SubmitSweep(_ context.Context, actor string, s run.SweepSpec) (run.Sweep, error) {
+func (f *fake) SubmitSweep(ctx context.Context, s run.SweepSpec) (run.Sweep, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.SubmitErr != nil {
 		return run.Sweep{}, f.SubmitErr
 	}
 	f.Specs = append(f.Specs, s)
-	made := run.Sweep{ID: run.NewSweepID(Now), Project: cmp.Or(s.Project, access.DefaultProject), Name: s.Name, Spec: s, CreatedAt: Now, Actor: actor}
+	made := run.Sweep{ID: run.NewSweepID(Now), Project: cmp.Or(s.Project, access.DefaultProject), Name: s.Name, Spec: s, CreatedAt: Now, Actor: access.From(ctx).Name}
 	f.AllSweeps = append([]run.Sweep{made}, f.AllSweeps...)
 	return made, f.Err
 }
@@ -121,11 +121,11 @@ func (f *fake) Sweeps(_ context.Context, in run.Projects, before run.SweepID, li
 	return out, f.Err
 }
 
-func (f *fake) StopSweep(_ context.Context, _ string, id run.SweepID) error {
+func (f *fake) StopSweep(_ context.Context, id run.SweepID) error {
 	return f.act("stop sweep " + string(id))
 }
 
-func (f *fake) DeleteSweep(_ context.Context, _ string, id run.SweepID) error {
+func (f *fake) DeleteSweep(_ context.Context, id run.SweepID) error {
 	return f.act("delete sweep " + string(id))
 }
 

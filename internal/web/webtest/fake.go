@@ -156,7 +156,7 @@ func (f *fake) Logs(_ context.Context, _ run.ID, q run.LogQuery) ([]run.LogLine,
 	return out[:min(len(out), q.Limit)], f.Err
 }
 
-func (f *fake) Submit(_ context.Context, _ string, s run.Submission) (run.Run, error) {
+func (f *fake) Submit(_ context.Context, s run.Submission) (run.Run, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.SubmitErr != nil {
@@ -169,11 +169,11 @@ func (f *fake) Submit(_ context.Context, _ string, s run.Submission) (run.Run, e
 	return r, nil
 }
 
-func (f *fake) Stop(_ context.Context, _ string, id run.ID) error {
+func (f *fake) Stop(_ context.Context, id run.ID) error {
 	return f.act("stop " + string(id))
 }
 
-func (f *fake) Delete(_ context.Context, _ string, id run.ID) error {
+func (f *fake) Delete(_ context.Context, id run.ID) error {
 	return f.act("delete " + string(id))
 }
 
@@ -233,6 +233,12 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// Open lets everybody do everything.
+type Open struct{}
+
+// Allow is for [web.Guard].
+func (Open) Allow(context.Context, access.Right, access.Subject) error { return nil }
+
 // New starts a site; change may replace what it is made from.
 func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	t.Helper()
@@ -247,7 +253,7 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	log := &logBuffer{}
 	s := &Site{T: t, Fake: &fake{}, Hub: feed.NewHub(func() time.Time { return Now }), Log: log}
 	d := web.Deps{
-		Auth: auth.Local{}, Store: s.Fake, Control: s.Fake, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
+		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return Now },
 	}
 	for _, c := range change {

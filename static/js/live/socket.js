@@ -13,6 +13,17 @@ const firstDelay = 500;
 const longestDelay = 15000;
 const waiting = 300; // messages that a hidden tab keeps
 const silence = 60000; // the server pings more often than this
+const notAllowed = 4403; // the server's code for a topic that one may not follow, or no longer
+
+/** A refused socket does not say why to a script: a page that is signed out goes to the log-in. */
+async function reloadIfSignedOut() {
+  try {
+    const answer = await fetch("/system", { headers: { Accept: "application/json" } });
+    if (answer.status === 401) location.reload();
+  } catch {
+    // the server is away
+  }
+}
 
 export class Live {
   constructor() {
@@ -26,6 +37,7 @@ export class Live {
     this.timer = 0;
     this.watchdog = 0;
     this.leaving = false;
+    this.heard = false; // anything on this socket
     /** @type {(up: boolean) => void} */
     this.onConnection = () => {};
   }
@@ -73,6 +85,7 @@ export class Live {
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
     this.socket = socket;
+    this.heard = false;
     socket.addEventListener("open", () => {
       /** @type {Record<string, number>} */
       const since = {};
@@ -82,15 +95,22 @@ export class Live {
     socket.addEventListener("message", (event) => {
       // Only an answer proves that the server is there; a proxy may open a socket to nothing.
       if (this.attempts > 0) this.attempts = 0;
+      this.heard = true;
       this.onConnection(true);
       this.watch(socket);
       this.receive(JSON.parse(event.data));
     });
-    socket.addEventListener("close", () => {
+    socket.addEventListener("close", (event) => {
       clearTimeout(this.watchdog);
       if (this.socket !== socket) return;
       this.socket = null;
-      if (!this.leaving) this.retry();
+      if (this.leaving) return;
+      if (event.code === notAllowed) {
+        location.reload(); // to what one may still see, or to the log-in
+        return;
+      }
+      if (!this.heard) void reloadIfSignedOut();
+      this.retry();
     });
   }
 

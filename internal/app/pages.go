@@ -1,0 +1,51 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cotrain/cotrain/docs"
+	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/auth"
+	"github.com/cotrain/cotrain/internal/guard"
+	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/help"
+	"github.com/cotrain/cotrain/static"
+)
+
+// newPages makes the pages and the API. What they read and do goes through the guard.
+func (a *App) newPages(client *nomad.Client) (*web.Server, error) {
+	assets, err := static.New()
+	if err != nil {
+		return nil, err
+	}
+	library, err := help.NewLibrary(docs.Files())
+	if err != nil {
+		return nil, err
+	}
+	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Audit: a.store.Audit, Logger: a.log.With("part", "guard"), Now: time.Now})
+	pages := web.Deps{
+		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Feed: a.hub, Assets: assets, Help: library,
+		Ready: func(ctx context.Context) error {
+			_, err := client.Ping(ctx)
+			return errors.Join(err, a.store.Ping(ctx))
+		},
+		System: a.health.system, Logger: a.log.With("part", "web"), Now: time.Now, Dev: a.cfg.Dev, Front: a.front,
+	}
+	data := api.Deps{
+		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Audit: a.store.Audit,
+		System: a.health.system, Logger: a.log.With("part", "api"), Version: a.o.Version, Base: a.front.Base(),
+	}
+	if a.storage != nil {
+		files := g.Storage(a.storage)
+		pages.Storage, data.Storage = files, files
+	}
+	if a.logIns != nil {
+		a.loops = append(a.loops, loop{"log-ins", a.logIns.Run})
+		pages.Auth, pages.Accounts, pages.Projects = a.logIns, a.logIns, a.logIns.ProjectNames
+	}
+	pages.API = api.New(data)
+	return web.New(pages), nil
+}

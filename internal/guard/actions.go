@@ -1,0 +1,174 @@
+package guard
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Control acts, for an actor; see package control.
+type Control interface {
+	RunActions
+	SweepActions
+	Templates
+	Cluster
+}
+
+// RunActions act on runs.
+type RunActions interface {
+	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
+	Stop(ctx context.Context, actor string, id run.ID) error
+	Delete(ctx context.Context, actor string, id run.ID) error
+	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
+	Launch(ctx context.Context, id run.ID) (run.Launch, error)
+	LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error)
+}
+
+// SweepActions read and act on sweeps.
+type SweepActions interface {
+	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
+	Sweeps(ctx context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error)
+	SubmitSweep(ctx context.Context, actor string, s run.SweepSpec) (run.Sweep, error)
+	StopSweep(ctx context.Context, actor string, id run.SweepID) error
+	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
+}
+
+// ProjectFor returns the project in which to do something: the one given, or the one that goes without saying. Which right is
+// had there is not checked.
+func ProjectFor(i access.Identity, right access.Right, given string) (string, error) {
+	all, may := i.Projects(right)
+	switch {
+	case given != "":
+		return given, nil
+	case all, slices.Contains(may, access.DefaultProject), len(may) == 0:
+		return access.DefaultProject, nil
+	case len(may) == 1:
+		return may[0], nil
+	}
+	return "", run.FieldErrors{{Field: "project", Rule: "is needed, since you may do that in several projects", Fix: "name one of " + strings.Join(may[:min(len(may), 10)], ", ")}}
+}
+
+// inProject changes something new in a project.
+func (g *Guard) inProject(ctx context.Context, right access.Right, given string, do func(ctx context.Context, actor, project string) error) error {
+	if !access.From(ctx).Known() {
+		return g.anywhere(ctx, right)
+	}
+	project, err := ProjectFor(access.From(ctx), right, given)
+	if err != nil {
+		return err
+	}
+	return g.change(ctx, right, project, access.Subject{Kind: access.SubjectProject, ID: project}, func(ctx context.Context, actor string) error { return do(ctx, actor, project) })
+}
+
+// Submit makes a run; what is not valid is [run.FieldErrors].
+func (g *Guard) Submit(ctx context.Context, s run.Submission) (made run.Run, err error) {
+	err = g.inProject(ctx, access.RunsSubmit, s.Project, func(ctx context.Context, actor, project string) (err error) {
+		s.Project = project
+		made, err = g.o.Control.Submit(ctx, actor, s)
+		return err
+	})
+	return made, err
+}
+
+// Stop ends a run; [fault.ErrConflict] if its state does not allow it.
+func (g *Guard) Stop(ctx context.Context, id run.ID) error {
+	return g.changeRun(ctx, access.RunsStop, id, g.o.Control.Stop)
+}
+
+// Delete removes an ended run; [fault.ErrConflict] if its state does not allow it.
+func (g *Guard) Delete(ctx context.Context, id run.ID) error {
+	return g.changeRun(ctx, access.RunsDelete, id, g.o.Control.Delete)
+}
+
+func (g *Guard) changeRun(ctx context.Context, right access.Right, id run.ID, do func(ctx context.Context, actor string, id run.ID) error) error {
+	subject := access.Subject{Kind: access.SubjectRun, ID: string(id)}
+	project, err := g.projectOf(ctx, subject)
+	if err != nil {
+		return err
+	}
+	return g.change(ctx, right, project, subject, func(ctx context.Context, actor string) error { return do(ctx, actor, id) })
+}
+
+// DryRun tells what submitting now would do.
+func (g *Guard) DryRun(ctx context.Context, s run.Submission) (run.DryRun, error) {
+	project, err := g.wouldSubmit(ctx, s.Project)
+	if err != nil {
+		return run.DryRun{}, err
+	}
+	s.Project = project
+	return g.o.Control.DryRun(ctx, s)
+}
+
+// LaunchOf returns what would start the workers. Nomad unreachable is [fault.ErrUnavailable].
+func (g *Guard) LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error) {
+	project, err := g.wouldSubmit(ctx, s.Project)
+	if err != nil {
+		return run.Launch{}, err
+	}
+	s.Project = project
+	return g.o.Control.LaunchOf(ctx, s)
+}
+
+func (g *Guard) wouldSubmit(ctx context.Context, given string) (string, error) {
+	if err := g.anywhere(ctx, access.RunsSubmit); err != nil {
+		return "", err
+	}
+	project, err := ProjectFor(access.From(ctx), access.RunsSubmit, given)
+	if err != nil {
+		return "", err
+	}
+	return project, g.over(ctx, access.RunsSubmit, project, access.Subject{Kind: access.SubjectProject, ID: project})
+}
+
+// Launch returns what started the workers. Nomad unreachable is [fault.ErrUnavailable].
+func (g *Guard) Launch(ctx context.Context, id run.ID) (run.Launch, error) {
+	return seen(ctx, g, id, func() (run.Launch, error) { return g.o.Control.Launch(ctx, id) })
+}
+
+func sweepSubject(id run.SweepID) access.Subject {
+	return access.Subject{Kind: access.SubjectSweep, ID: string(id)}
+}
+
+// Sweep returns a sweep with the counts of its runs, or [fault.ErrNotFound].
+func (g *Guard) Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error) {
+	if err := g.Allow(ctx, access.RunsRead, sweepSubject(id)); err != nil {
+		return run.Sweep{}, err
+	}
+	return g.o.Control.Sweep(ctx, id)
+}
+
+// Sweeps returns up to limit of projects, newest first, older than before ("" for the newest).
+func (g *Guard) Sweeps(ctx context.Context, in run.Projects, before run.SweepID, limit int) ([]run.Sweep, error) {
+	return g.o.Control.Sweeps(ctx, visible(ctx, access.RunsRead, in), before, limit)
+}
+
+// SubmitSweep creates a sweep and its runs; invalid input is [run.FieldErrors].
+func (g *Guard) SubmitSweep(ctx context.Context, s run.SweepSpec) (made run.Sweep, err error) {
+	err = g.inProject(ctx, access.RunsSubmit, s.Project, func(ctx context.Context, actor, project string) (err error) {
+		s.Project = project
+		made, err = g.o.Control.SubmitSweep(ctx, actor, s)
+		return err
+	})
+	return made, err
+}
+
+// StopSweep stops a sweep's runs.
+func (g *Guard) StopSweep(ctx context.Context, id run.SweepID) error {
+	return g.changeSweep(ctx, access.RunsStop, id, g.o.Control.StopSweep)
+}
+
+// DeleteSweep returns [fault.ErrConflict] while runs are live.
+func (g *Guard) DeleteSweep(ctx context.Context, id run.SweepID) error {
+	return g.changeSweep(ctx, access.RunsDelete, id, g.o.Control.DeleteSweep)
+}
+
+func (g *Guard) changeSweep(ctx context.Context, right access.Right, id run.SweepID, do func(ctx context.Context, actor string, id run.SweepID) error) error {
+	project, err := g.projectOf(ctx, sweepSubject(id))
+	if err != nil {
+		return err
+	}
+	return g.change(ctx, right, project, sweepSubject(id), func(ctx context.Context, actor string) error { return do(ctx, actor, id) })
+}

@@ -1,0 +1,251 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/guard"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/storage"
+	"github.com/cotrain/cotrain/internal/store/points"
+	"github.com/cotrain/cotrain/internal/trainconf"
+)
+
+const (
+	theRun   run.ID      = "r-0000000001"
+	theSweep run.SweepID = "s-0000000001"
+	theirs               = "vision" // the project of both
+)
+
+// behind is everything behind the guard: it tells what got through.
+type behind struct {
+	mu      sync.Mutex
+	through []string
+	in      []run.Projects // of lists
+	actors  []string
+	pending []*audit.Pending
+	log     []audit.Entry
+	full    error // of the audit log
+}
+
+func (b *behind) passed(name string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.through = append(b.through, name)
+	return nil
+}
+
+func (b *behind) listed(name string, in run.Projects) error {
+	if in.None() {
+		return nil
+	}
+	b.in = append(b.in, in)
+	return b.passed(name)
+}
+
+func (b *behind) acted(ctx context.Context, name, actor string) error {
+	b.actors, b.pending = append(b.actors, actor), append(b.pending, audit.Of(ctx))
+	return b.passed(name)
+}
+
+func (b *behind) AppendAlone(_ context.Context, entries ...audit.Entry) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.full == nil {
+		b.log = append(b.log, entries...)
+	}
+	return b.full
+}
+
+func (b *behind) ProjectOfRun(_ context.Context, id run.ID) (string, error) {
+	if id != theRun {
+		return "", run.NoRun(string(id))
+	}
+	return theirs, nil
+}
+
+func (b *behind) ProjectOfSweep(_ context.Context, id run.SweepID) (string, error) {
+	if id != theSweep {
+		return "", run.NoSweep(string(id))
+	}
+	return theirs, nil
+}
+
+func (b *behind) Run(context.Context, run.ID) (run.Run, error) {
+	return run.Run{ID: theRun}, b.passed("Run")
+}
+
+func (b *behind) Runs(_ context.Context, f run.RunFilter) ([]run.Run, error) {
+	return nil, b.listed("Runs", f.Projects)
+}
+
+func (b *behind) CountRuns(_ context.Context, f run.RunFilter) (run.Counts, error) {
+	return nil, b.listed("CountRuns", f.Projects)
+}
+
+func (b *behind) SetQueuePlaces(_ context.Context, runs []run.Run) error {
+	for i := range runs {
+		runs[i].QueuePlace = &run.QueuePlace{Position: 2, Ahead: []run.Ahead{{ID: theRun, Name: "secret plan"}}}
+	}
+	return nil
+}
+
+func (b *behind) BestRun(context.Context, run.SweepID) (run.Run, error) {
+	return run.Run{}, b.passed("BestRun")
+}
+
+func (b *behind) Workers(context.Context, run.ID) ([]run.Worker, error) {
+	return nil, b.passed("Workers")
+}
+
+func (b *behind) Attempts(context.Context, run.ID) ([]run.Attempt, error) {
+	return nil, b.passed("Attempts")
+}
+
+func (b *behind) Events(context.Context, run.ID, int64, int) ([]run.Event, error) {
+	return nil, b.passed("Events")
+}
+
+func (b *behind) EventsBefore(context.Context, run.ID, int64, int) ([]run.Event, error) {
+	return nil, b.passed("EventsBefore")
+}
+
+func (b *behind) Logs(context.Context, run.ID, run.LogQuery) ([]run.LogLine, error) {
+	return nil, b.passed("Logs")
+}
+
+func (b *behind) Metrics(context.Context, run.ID) ([]string, error) { return nil, b.passed("Metrics") }
+
+func (b *behind) PointsPage(context.Context, run.ID, string, int64, *points.PageCursor, int) ([]points.WorkerPoint, error) {
+	return nil, b.passed("PointsPage")
+}
+
+func (b *behind) Curve(context.Context, run.ID, string, int64) ([]run.CurvePoint, error) {
+	return nil, b.passed("Curve")
+}
+
+func (b *behind) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
+	return run.Run{Project: s.Project}, b.acted(ctx, "Submit", actor)
+}
+
+func (b *behind) Stop(ctx context.Context, actor string, _ run.ID) error {
+	return b.acted(ctx, "Stop", actor)
+}
+
+func (b *behind) Delete(ctx context.Context, actor string, _ run.ID) error {
+	return b.acted(ctx, "Delete", actor)
+}
+
+func (b *behind) DryRun(context.Context, run.Submission) (run.DryRun, error) {
+	return run.DryRun{}, b.passed("DryRun")
+}
+
+func (b *behind) Launch(context.Context, run.ID) (run.Launch, error) {
+	return run.Launch{}, b.passed("Launch")
+}
+
+func (b *behind) LaunchOf(context.Context, run.Submission) (run.Launch, error) {
+	return run.Launch{}, b.passed("LaunchOf")
+}
+
+func (b *behind) Sweep(context.Context, run.SweepID) (run.Sweep, error) {
+	return run.Sweep{}, b.passed("Sweep")
+}
+
+func (b *behind) Sweeps(_ context.Context, in run.Projects, _ run.SweepID, _ int) ([]run.Sweep, error) {
+	return nil, b.listed("Sweeps", in)
+}
+
+func (b *behind) SubmitSweep(ctx context.Context, actor string, _ run.SweepSpec) (run.Sweep, error) {
+	return run.Sweep{}, b.acted(ctx, "SubmitSweep", actor)
+}
+
+func (b *behind) StopSweep(ctx context.Context, actor string, _ run.SweepID) error {
+	return b.acted(ctx, "StopSweep", actor)
+}
+
+func (b *behind) DeleteSweep(ctx context.Context, actor string, _ run.SweepID) error {
+	return b.acted(ctx, "DeleteSweep", actor)
+}
+
+func (b *behind) Templates(_ context.Context, in run.Projects) ([]run.Template, error) {
+	return nil, b.listed("Templates", in)
+}
+
+func (b *behind) Template(context.Context, string, string, int) (run.Template, error) {
+	return run.Template{}, b.passed("Template")
+}
+
+func (b *behind) TemplateVersions(context.Context, string, string) ([]run.Template, error) {
+	return nil, b.passed("TemplateVersions")
+}
+
+func (b *behind) SaveTemplate(ctx context.Context, actor string, _ run.Template, _ int) (run.Template, error) {
+	return run.Template{}, b.acted(ctx, "SaveTemplate", actor)
+}
+
+func (b *behind) DeleteTemplate(ctx context.Context, actor, _, _ string) error {
+	return b.acted(ctx, "DeleteTemplate", actor)
+}
+
+func (b *behind) Nodes(context.Context) ([]run.Node, error) {
+	return []run.Node{{ID: "n1", Uses: []run.GPUUse{{Job: "job of " + string(theRun), Run: theRun}}}}, b.passed("Nodes")
+}
+
+func (b *behind) MeasureGPUs(context.Context, []run.Node) { _ = b.passed("MeasureGPUs") }
+
+// files is shared storage behind the guard.
+type files struct{ *behind }
+
+func (f files) Path() string                { return "/srv" }
+func (f files) Mount() string               { return "/srv" }
+func (f files) Below(string) (string, bool) { return "", false }
+
+func (f files) CheckPaths(context.Context, trainconf.Config, run.Shape) (errs, warns run.FieldErrors) {
+	_ = f.passed("CheckPaths")
+	return nil, nil
+}
+
+func (f files) Layout(context.Context) ([]storage.Folder, error) { return nil, f.passed("Layout") }
+
+func (f files) List(context.Context, string, storage.Query) (storage.Listing, error) {
+	return storage.Listing{}, f.passed("List")
+}
+
+func (f files) Usage(context.Context, string) (storage.Usage, error) {
+	return storage.Usage{}, f.passed("Usage")
+}
+
+func (f files) Open(context.Context, string) (*storage.File, error) { return nil, f.passed("Open") }
+
+func (f files) Complete(context.Context, string, int) ([]string, error) {
+	return nil, f.passed("Complete")
+}
+
+func (f files) Repair(context.Context) ([]string, []storage.Folder, error) {
+	return nil, nil, f.passed("Repair")
+}
+
+func (f files) Delete(_ context.Context, path string) (storage.Removed, error) {
+	if path == "busy" {
+		return storage.Removed{}, errors.New("device busy")
+	}
+	return storage.Removed{Files: 3}, f.passed("DeleteFile")
+}
+
+func newGuard(t *testing.T) (*guard.Guard, *behind) {
+	t.Helper()
+	b := &behind{}
+	return guard.New(guard.Options{Store: b, Control: b, Audit: b, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}), b
+}
+
+// as is a request of a member.
+func as(ctx context.Context, roles map[string]access.Role) context.Context {
+	return access.With(ctx, access.Identity{User: "u1", Name: "ann", Roles: roles})
+}

@@ -1,0 +1,164 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/points"
+)
+
+// Store reads runs and what belongs to them.
+type Store interface {
+	Owners
+	Runs
+	Details
+}
+
+// Owners tells which project owns what; what does not exist is [fault.ErrNotFound].
+type Owners interface {
+	ProjectOfRun(ctx context.Context, id run.ID) (string, error)
+	ProjectOfSweep(ctx context.Context, id run.SweepID) (string, error)
+}
+
+// Runs reads runs.
+type Runs interface {
+	Run(ctx context.Context, id run.ID) (run.Run, error)
+	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	CountRuns(ctx context.Context, f run.RunFilter) (run.Counts, error)
+	SetQueuePlaces(ctx context.Context, runs []run.Run) error
+	BestRun(ctx context.Context, id run.SweepID) (run.Run, error)
+}
+
+// Details reads what belongs to one run.
+type Details interface {
+	Workers(ctx context.Context, id run.ID) ([]run.Worker, error)
+	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
+	Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error)
+	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
+	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	Metrics(ctx context.Context, id run.ID) ([]string, error)
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
+	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
+}
+
+// visible are the projects whose runs who asks may see, among those given.
+func visible(ctx context.Context, right access.Right, asked run.Projects) run.Projects {
+	all, names := access.From(ctx).Projects(right)
+	switch {
+	case all:
+		return asked
+	case asked.All:
+		return run.InProjects(names...)
+	}
+	var both []string
+	for _, name := range names {
+		if asked.Include(name) {
+			both = append(both, name)
+		}
+	}
+	return run.InProjects(both...)
+}
+
+// see returns the error for a run that who asks may not see, or that does not exist.
+func (g *Guard) see(ctx context.Context, id run.ID) error {
+	return g.Allow(ctx, access.RunsRead, access.Subject{Kind: access.SubjectRun, ID: string(id)})
+}
+
+// seen reads something of a run for who may see it.
+func seen[T any](ctx context.Context, g *Guard, id run.ID, read func() (T, error)) (out T, err error) {
+	if err := g.see(ctx, id); err != nil {
+		return out, err
+	}
+	return read()
+}
+
+// Run returns a run, or [fault.ErrNotFound].
+func (g *Guard) Run(ctx context.Context, id run.ID) (run.Run, error) {
+	return seen(ctx, g, id, func() (run.Run, error) { return g.o.Store.Run(ctx, id) })
+}
+
+// Runs returns matching runs, newest first.
+func (g *Guard) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
+	f.Projects = visible(ctx, access.RunsRead, f.Projects)
+	return g.o.Store.Runs(ctx, f)
+}
+
+// CountRuns counts matching runs by state.
+func (g *Guard) CountRuns(ctx context.Context, f run.RunFilter) (run.Counts, error) {
+	f.Projects = visible(ctx, access.RunsRead, f.Projects)
+	return g.o.Store.CountRuns(ctx, f)
+}
+
+// BestRun returns a sweep's run with the lowest loss, or [fault.ErrNotFound].
+func (g *Guard) BestRun(ctx context.Context, id run.SweepID) (run.Run, error) {
+	if err := g.Allow(ctx, access.RunsRead, access.Subject{Kind: access.SubjectSweep, ID: string(id)}); err != nil {
+		return run.Run{}, err
+	}
+	return g.o.Store.BestRun(ctx, id)
+}
+
+// SetQueuePlaces fills in the queue places of waiting runs. Those ahead that who asks may not see have no name.
+func (g *Guard) SetQueuePlaces(ctx context.Context, runs []run.Run) error {
+	if err := g.o.Store.SetQueuePlaces(ctx, runs); err != nil {
+		return err
+	}
+	seen := visible(ctx, access.RunsRead, run.AllProjects())
+	if seen.All {
+		return nil
+	}
+	for _, r := range runs {
+		if r.QueuePlace == nil {
+			continue
+		}
+		for i, a := range r.QueuePlace.Ahead {
+			project, err := g.projectOf(ctx, access.Subject{Kind: access.SubjectRun, ID: string(a.ID)})
+			if err != nil || !seen.Include(project) {
+				r.QueuePlace.Ahead[i] = run.Ahead{}
+			}
+		}
+	}
+	return nil
+}
+
+// Workers returns those of the newest attempt, by rank.
+func (g *Guard) Workers(ctx context.Context, id run.ID) ([]run.Worker, error) {
+	return seen(ctx, g, id, func() ([]run.Worker, error) { return g.o.Store.Workers(ctx, id) })
+}
+
+// Attempts returns all, oldest first.
+func (g *Guard) Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error) {
+	return seen(ctx, g, id, func() ([]run.Attempt, error) { return g.o.Store.Attempts(ctx, id) })
+}
+
+// Events returns up to limit events after a sequence, oldest first.
+func (g *Guard) Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error) {
+	return seen(ctx, g, id, func() ([]run.Event, error) { return g.o.Store.Events(ctx, id, after, limit) })
+}
+
+// EventsBefore returns up to limit events, the newest before a sequence, oldest first.
+func (g *Guard) EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error) {
+	return seen(ctx, g, id, func() ([]run.Event, error) { return g.o.Store.EventsBefore(ctx, id, before, limit) })
+}
+
+// Logs returns lines, oldest first.
+func (g *Guard) Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error) {
+	return seen(ctx, g, id, func() ([]run.LogLine, error) { return g.o.Store.Logs(ctx, id, q) })
+}
+
+// Metrics returns the names, sorted.
+func (g *Guard) Metrics(ctx context.Context, id run.ID) ([]string, error) {
+	return seen(ctx, g, id, func() ([]string, error) { return g.o.Store.Metrics(ctx, id) })
+}
+
+// PointsPage returns up to limit values, by rank and step: of the steps from one on, those after a place, nil for the first.
+func (g *Guard) PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error) {
+	return seen(ctx, g, id, func() ([]points.WorkerPoint, error) {
+		return g.o.Store.PointsPage(ctx, id, metric, from, after, limit)
+	})
+}
+
+// Curve returns a metric over all workers by step, from a step on.
+func (g *Guard) Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error) {
+	return seen(ctx, g, id, func() ([]run.CurvePoint, error) { return g.o.Store.Curve(ctx, id, metric, fromStep) })
+}

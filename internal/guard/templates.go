@@ -1,0 +1,59 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// Templates keeps templates.
+type Templates interface {
+	Templates(ctx context.Context, in run.Projects) ([]run.Template, error)
+	Template(ctx context.Context, project, name string, version int) (run.Template, error)
+	TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error)
+	SaveTemplate(ctx context.Context, actor string, t run.Template, follows int) (run.Template, error)
+	DeleteTemplate(ctx context.Context, actor, project, name string) error
+}
+
+func templateSubject(project, name string) access.Subject {
+	return access.Subject{Kind: access.SubjectTemplate, ID: name, Project: project}
+}
+
+// Templates returns the newest version of each of projects, by name.
+func (g *Guard) Templates(ctx context.Context, in run.Projects) ([]run.Template, error) {
+	return g.o.Control.Templates(ctx, visible(ctx, access.TemplatesRead, in))
+}
+
+// Template returns a version, 0 for the newest, or [fault.ErrNotFound].
+func (g *Guard) Template(ctx context.Context, project, name string, version int) (run.Template, error) {
+	if err := g.over(ctx, access.TemplatesRead, project, templateSubject(project, name)); err != nil {
+		return run.Template{}, err
+	}
+	return g.o.Control.Template(ctx, project, name, version)
+}
+
+// TemplateVersions returns all versions, newest first.
+func (g *Guard) TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error) {
+	if err := g.over(ctx, access.TemplatesRead, project, templateSubject(project, name)); err != nil {
+		return nil, err
+	}
+	return g.o.Control.TemplateVersions(ctx, project, name)
+}
+
+// SaveTemplate makes the version after follows (0: the first, [run.AnyVersion]: any), unless nothing changed.
+func (g *Guard) SaveTemplate(ctx context.Context, t run.Template, follows int) (saved run.Template, err error) {
+	err = g.inProject(ctx, access.TemplatesSave, t.Project, func(ctx context.Context, actor, project string) (err error) {
+		t.Project = project
+		saved, err = g.o.Control.SaveTemplate(ctx, actor, t, follows)
+		return err
+	})
+	return saved, err
+}
+
+// DeleteTemplate removes all versions of a template.
+func (g *Guard) DeleteTemplate(ctx context.Context, project, name string) error {
+	return g.change(ctx, access.TemplatesDelete, project, templateSubject(project, name), func(ctx context.Context, actor string) error {
+		return g.o.Control.DeleteTemplate(ctx, actor, project, name)
+	})
+}

@@ -1,0 +1,59 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/inbound"
+	"github.com/cotrain/cotrain/internal/web/page"
+)
+
+// Guard decides who may do what; see package guard.
+type Guard interface {
+	// Allow returns nil if who asks has the right, over the subject if there is one. Otherwise it is [fault.ErrSignedOut],
+	// [fault.ErrForbidden], or what a subject that does not exist gives.
+	Allow(ctx context.Context, right access.Right, subject access.Subject) error
+}
+
+// loginPath is where one signs in; its parameter next is where to go then.
+const loginPath = "/login"
+
+// authorize lets those pass who have the right over what the path names.
+func (s *Server) authorize(pattern string, right access.Right, next http.Handler) http.Handler {
+	subject := access.SubjectOf(pattern)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.guard.Allow(r.Context(), right, subject(r.PathValue)); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// refuse sends a browser that is not signed in to where it can do so, and back to the page it wanted. What was filled in a form
+// stays in the browser: a change is answered with an error, for the person to sign in elsewhere and send it again.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case !errors.Is(err, fault.ErrSignedOut) || !safe(r.Method) || r.Header.Get("Upgrade") != "":
+		s.fail(w, r, err)
+	case page.IsFragment(r): // of a page that was open when the session ended
+		w.Header().Set("HX-Redirect", loginPath+"?next="+url.QueryEscape(pageOf(r)))
+		s.fail(w, r, err)
+	default:
+		w.Header().Set("Cache-Control", "no-store")
+		http.Redirect(w, r, loginPath+"?next="+url.QueryEscape(inbound.LocalPath(r.URL.RequestURI())), http.StatusSeeOther)
+	}
+}
+
+// pageOf is the page that a fragment is for.
+func pageOf(r *http.Request) string {
+	u, err := url.Parse(r.Header.Get("HX-Current-URL"))
+	if err != nil {
+		return "/"
+	}
+	return inbound.LocalPath(u.RequestURI())
+}
