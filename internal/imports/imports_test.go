@@ -25,7 +25,7 @@ var words = map[string][]string{
 // allowed is the table of the architecture: imports go down only. A package that is not listed may import the words and the
 // standard library. app and cmd wire everything and are free.
 var allowed = map[string][]string{
-	"internal/web":               {"internal/web/account", "internal/web/page", "internal/web/live", "internal/web/form", "internal/web/diff", "internal/web/cluster", "internal/web/runs", "internal/web/storage", "internal/web/sweeps", "internal/web/templates", "views/ui", "views/gallery", "views/runs", "static", "internal/feed", "internal/inbound", "internal/trainconf", "internal/web/help", "internal/web/search"},
+	"internal/web":               {"internal/web/account", "internal/web/page", "internal/web/live", "internal/web/form", "internal/web/diff", "internal/web/cluster", "internal/web/runs", "internal/web/storage", "internal/web/sweeps", "internal/web/templates", "views/ui", "views/gallery", "views/runs", "static", "internal/feed", "internal/inbound", "internal/trainconf", "internal/web/help", "internal/web/search", "internal/ratelimit"},
 	"internal/web/account":       {"internal/inbound", "internal/web/page", "views/account", "views/ui"},
 	"internal/web/page":          {"views/ui", "internal/feed"},
 	"internal/web/live":          {"views/ui", "views/runs", "internal/feed", "internal/inbound"},
@@ -60,6 +60,7 @@ var allowed = map[string][]string{
 	"internal/storage":           {"internal/dcp", "internal/trainconf"},
 	"internal/config":            {},
 	"internal/inbound":           {},
+	"internal/ratelimit":         {},
 	"internal/certfile":          {},
 	"internal/certfile/certtest": {},
 	"internal/dcp":               {},

@@ -34,7 +34,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Del("Content-Disposition")
-	if f.Kind.Temporary() {
+	if f.Kind.Temporary() && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "5")
 	}
 	if f.Kind.Status() == http.StatusUnauthorized {

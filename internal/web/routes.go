@@ -119,5 +119,5 @@ func (s *Server) routes(t sections) http.Handler {
 	}
 
 	return s.boundAll(s.front.Resolve(compress(rebased(s.front.Base(),
-		s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.authenticate(s.orNotFound(mux))))))))))
+		s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.limitBadTokens(s.authenticate(s.limited(s.orNotFound(mux))))))))))))
 }

@@ -1,0 +1,2 @@
+// Package ratelimit limits how often each of many may do something, in bounded memory.
+package ratelimit
