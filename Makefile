@@ -4,9 +4,13 @@
 GO ?= go
 GOLANGCI := bin/golangci-lint
 GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK := bin/govulncheck
+GOVULNCHECK_VERSION := v1.9.0
+# The reports that govulncheck compares with; raise it to know of newer ones.
+VULNDB_VERSION := v0.0.0-20261105234957-e22db6528018
 VENDORED := static/vendor/htmx.min.js
 
-.PHONY: dev build generate test check bench lint fuzz fmt drift clean help
+.PHONY: dev build generate test check bench lint vuln fuzz fmt drift clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -19,23 +23,24 @@ build: $(VENDORED) generate ## build bin/cotrain
 
 # The browser's packages, from npm, copied to where the binary embeds them from.
 $(VENDORED): package.json package-lock.json
-	npm ci --no-audit --no-fund
+	npm ci --ignore-scripts --no-audit --no-fund
 	npm run --silent vendor
 	@touch $@
 
-generate: ## views/*_templ.go from views/*.templ, docs/configuration.md from the table of fields
+generate: ## views/*_templ.go from views/*.templ, docs/configuration.md from the table of fields, the table of rights in docs/security.md
 	$(GO) tool templ generate -path views -log-level error
 	$(GO) run ./internal/trainconf/gendoc > docs/configuration.md
+	$(GO) run ./internal/access/gendoc docs/security.md
 
 # Tests see for themselves when nothing moves any more; go's own limit is for what they miss.
 test: build ## all tests that this machine can run; says what it skipped and why
 	$(GO) tool gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --format-icons text -- -timeout=30m ./...
 
-check: drift lint fuzz test ## generated code, format, vet, lint, import rules, a minute of fuzzing, tests
+check: drift lint vuln fuzz test ## generated code, format, vet, lint, known weaknesses, import rules, a minute of fuzzing, tests
 
 drift: $(VENDORED) generate ## generated code and formats are as committed
 	@test -z "$$(gofmt -l cmd internal views static jobs)" || { gofmt -l cmd internal views static jobs; echo "not gofmt-ed: run make fmt"; exit 1; }
-	@git diff --exit-code --stat -- '*_templ.go' docs/configuration.md || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
+	@git diff --exit-code --stat -- '*_templ.go' docs/configuration.md docs/security.md || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
 	@$(GO) mod tidy -diff >/dev/null || { echo "go.mod is not tidy: run go mod tidy"; exit 1; }
 	@! grep -q '"resolved"' package-lock.json || { echo "package-lock.json holds download addresses: npm config set omit-lockfile-registry-resolved true"; exit 1; }
 
@@ -45,6 +50,13 @@ lint: $(VENDORED) $(GOLANGCI) ## go vet and golangci-lint
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+vuln: $(GOVULNCHECK) ## known weaknesses that the program can reach, as of the pinned reports
+	$(GO) run ./internal/vulndb "$$($(GO) mod download -json golang.org/x/vulndb@$(VULNDB_VERSION) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/data/osv" bin/vulndb
+	$(GOVULNCHECK) -db file://$(CURDIR)/bin/vulndb ./...
+
+$(GOVULNCHECK):
+	GOBIN=$(CURDIR)/bin $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 
 fuzz: $(VENDORED) ## the import of configurations for a minute, what decodes stored points and checkpoints for ten seconds each
 	$(GO) test -run '^$$' -fuzz FuzzImport -fuzztime 60s -fuzzminimizetime 100x ./internal/trainconf

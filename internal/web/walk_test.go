@@ -25,7 +25,12 @@ import (
 // whole is a site that has something of everything; base is the path of its public URL.
 func whole(t *testing.T, base string) *webtest.Site {
 	t.Helper()
-	dir := t.TempDir()
+	return wholeIn(t, t.TempDir(), base)
+}
+
+// wholeIn is whole with its shared storage in a folder.
+func wholeIn(t *testing.T, dir, base string) *webtest.Site {
+	t.Helper()
 	for _, name := range []string{"models/final.pt", "datasets/raw/shard-1.bin", "configs/a.toml"} {
 		p := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
@@ -72,7 +77,7 @@ func whole(t *testing.T, base string) *webtest.Site {
 // walk visits every page that can be reached by links from the front page, and a few that have no link.
 func walk(t *testing.T, s *webtest.Site, base string, visit func(path string, a webtest.Answer)) {
 	t.Helper()
-	const most = 500
+	const most = 3000 // requests
 	queue := []string{"/", "/dev/components", "/nothing", "/runs/r-0000000000"}
 	seen := map[string]bool{}
 	for n := 0; len(queue) > 0; n++ {
