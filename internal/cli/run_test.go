@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/hostile"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -159,6 +160,38 @@ func TestLogsOfAWorkerThatTheRunDoesNotHaveAreNotFound(t *testing.T) {
 	c := newConsole(t)
 	id := c.Add(run.Run{State: run.Running})
 	c.cotrain("run", "logs", string(id), "--worker", "3").want(t, exitNotFound, "no worker 3", "0 to 2")
+}
+
+// TestATerminalObeysNoHostileText has each hostile text wherever a run can have one.
+func TestATerminalObeysNoHostileText(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.terminal = true
+	id := c.Add(run.Run{State: run.Running})
+	for _, text := range hostile.Texts() {
+		c.Add(run.Run{Name: text, Preset: text, State: run.Failed, Reason: text})
+		for line := range strings.Lines(text) {
+			c.Log(id, 0, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	var shown strings.Builder
+	show := func(args ...string) {
+		r := c.cotrain(args...).want(t, exitDone)
+		shown.WriteString(r.out)
+		if i := strings.IndexFunc(r.out+r.errOut, func(r rune) bool { return r != '\n' && unprintable(r) }); i >= 0 {
+			t.Errorf("%v: a terminal gets %.80q", args, (r.out + r.errOut)[i:])
+		}
+	}
+	for _, format := range []string{"table", "json"} {
+		show("run", "list", "--limit", "100", "--format", format)
+		show("run", "logs", string(id), "--raw", "--format", format)
+	}
+	for _, r := range fromJSON[struct{ Items []run.Run }](t, c.cotrain("run", "list", "--limit", "100", "--format", "json")).Items {
+		show("run", "show", string(r.ID))
+	}
+	if !strings.Contains(shown.String(), `\x1b[2J`) || !strings.Contains(shown.String(), `gnp.\u202egpj`) {
+		t.Error("the texts are not shown at all")
+	}
 }
 
 func TestATerminalNeverGetsControlCharacters(t *testing.T) {
