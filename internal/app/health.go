@@ -87,6 +87,9 @@ func (h *health) now() feed.System {
 	if h.nomad != nil {
 		s.Nomad = "unreachable"
 		s.Message = "Nomad is not reachable; what you see may be old. The console keeps trying and will catch up."
+		if f := (*fault.Error)(nil); errors.As(h.nomad, &f) && f.Kind == fault.ErrNomadUnreachable {
+			s.Message = f.Text() + " What you see may be old."
+		}
 		if errors.Is(h.nomad, nomad.ErrDenied) {
 			s.Message = "Nomad refuses the console's token. Check NOMAD_TOKEN, and that its policy allows what the README lists."
 		}

@@ -63,6 +63,8 @@ func classify(doing string, err error) error {
 	case errors.As(err, &said):
 	case asSyntax(err) || errors.Is(err, errAnswerTooLong):
 		return fmt.Errorf("%s: %w: what answers does not speak as Nomad does: %w", doing, fault.ErrNomadUnreachable, err)
+	case untrusted(err) != nil:
+		return fmt.Errorf("%s: %w", doing, untrusted(err))
 	case unreachable(err):
 		return fmt.Errorf("%s: %w: %w", doing, fault.ErrNomadUnreachable, err)
 	default:
