@@ -153,6 +153,9 @@ func fieldProblem(e *huma.ErrorDetail) client.FieldProblem {
 		}
 	}
 	f.Value = fault.Quote(strings.ReplaceAll(value, dotSign, "."))
+	if fault.NamesSecret(field) || fault.NamesSecret(value) { // of what is no JSON, value is the whole body
+		value, f.Value = "", fault.Hidden
+	}
 	for _, r := range plainRules {
 		if r.said.MatchString(f.Rule) {
 			f.Rule = r.said.ReplaceAllString(f.Rule, r.plain)
