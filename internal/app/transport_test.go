@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -36,7 +37,7 @@ func encrypted(t *testing.T, change func(*config.Config)) (a *App, log *logged, 
 }
 
 // ask sends one request without following redirects, over a connection of its own.
-func ask(t *testing.T, method, url, host string, trust *tls.Config) *http.Response {
+func ask(t *testing.T, method, url, host string, trust *tls.Config) answer {
 	t.Helper()
 	client := &http.Client{
 		Transport:     &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true, ForceAttemptHTTP2: trust != nil},
@@ -52,12 +53,16 @@ func ask(t *testing.T, method, url, host string, trust *tls.Config) *http.Respon
 		t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res.Body = io.NopCloser(strings.NewReader(string(body)))
-	return res
+	return answer{res.StatusCode, res.Status, res.Proto, res.ProtoMajor, res.Header}
+}
+
+// answer is a response that has been closed.
+type answer struct {
+	StatusCode int
+	Status     string
+	Proto      string
+	ProtoMajor int
+	Header     http.Header
 }
 
 func TestTheConsoleIsServedOverTLS(t *testing.T) {
@@ -158,7 +163,7 @@ func TestClientsThatDawdleOrSendTooMuchAreCutOff(t *testing.T) {
 				t.Errorf("another client gets %s", res.Status)
 			}
 			line, err := bufio.NewReader(conn).ReadString('\n')
-			if ne, ok := err.(net.Error); ok && ne.Timeout() || !strings.Contains(line, c.want) {
+			if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() || !strings.Contains(line, c.want) {
 				t.Errorf("answer %q, %v; want %q and the end", line, err, c.want)
 			}
 		})

@@ -207,7 +207,7 @@ func TestBadUsageIsSaidWithExitCode2(t *testing.T) {
 		"run delete r-0000000000":                      "--yes",
 		"run list --addr ftp://x":                      "--addr",
 		"run list --addr http://u:p@x":                 "--addr",
-		"run list --addr http://x/path?query":          "--addr",
+		"run list --addr http://x/?path":               "--addr",
 		"agent --listen 0.0.0.0:4646":                  "loopback",
 		"agent --listen example.com:4646":              "loopback",
 		"agent --listen nonsense":                      "host:port",

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -65,6 +66,6 @@ func TestOneNetworkMayHaveSoManyConnectionsOpen(t *testing.T) {
 }
 
 func isTimeout(err error) bool {
-	ne, ok := err.(net.Error)
-	return ok && ne.Timeout()
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
 }

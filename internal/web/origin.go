@@ -26,7 +26,7 @@ func (s *Server) checkOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hop := inbound.Of(r.Context())
 		switch {
-		case !s.front.Answers(r.Host) && !(onLoopback(r) && isLoopback(inbound.Hostname(r.Host))):
+		case !s.front.Answers(r.Host) && (!onLoopback(r) || !isLoopback(inbound.Hostname(r.Host))):
 			s.fail(w, r, s.wrongHost(r))
 		case !s.encrypted(r, hop):
 			s.refusePlain(w, r, hop)
