@@ -73,7 +73,7 @@ type Launches interface {
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 }
 
-// Deps is what the API is made from; everything but Storage is needed.
+// Deps is what the API is made from; everything but Storage and Accounts is needed.
 type Deps struct {
 	Runs    Runs
 	Details Details
@@ -83,7 +83,8 @@ type Deps struct {
 	Sweeps    Sweeps
 	Launches  Launches
 	Audit     Audit
-	Storage   Storage // nil when shared storage is off
+	Storage   Storage  // nil when shared storage is off
+	Accounts  Accounts // nil on a console without log-in
 	System    func() feed.System
 
 	Guard   Guard

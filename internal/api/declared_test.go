@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -28,8 +29,8 @@ func probes(f *fixture, dir string) []probe {
 	put(f.t, filepath.Join(dir, "models", "temp", "d", "b"), "b")
 	running, ended := string(f.Add(run.Run{Name: "a", State: run.Running})), string(f.Add(run.Run{Name: "b", State: run.Succeeded}))
 	decode[run.Template](f, f.do("PUT", "/api/v1/templates/kept", `{"preset":"debug"}`), 200)
-	live := decode[run.Sweep](f, f.do("POST", "/api/v1/sweeps", takingBodies[5].body), 201)
-	over := decode[run.Sweep](f, f.do("POST", "/api/v1/sweeps", takingBodies[5].body), 201)
+	live := decode[run.Sweep](f, f.do("POST", "/api/v1/sweeps", takingBodies[6].body), 201)
+	over := decode[run.Sweep](f, f.do("POST", "/api/v1/sweeps", takingBodies[6].body), 201)
 	f.do("POST", "/api/v1/sweeps/"+string(over.ID)+"/stop", "")
 	for _, r := range get[struct{ Items []run.Run }](f, "/api/v1/runs?sweep="+string(over.ID)).Items {
 		f.Change(r.ID, func(r *run.Run) { r.State = run.Stopped })
@@ -61,7 +62,7 @@ func probes(f *fixture, dir string) []probe {
 	add("POST /api/v1/runs/{id}/stop", running, "")
 	add("DELETE /api/v1/runs/{id}", running, "")
 	add("DELETE /api/v1/runs/{id}", ended, "")
-	for _, path := range []string{"/nodes", "/presets", "/config/schema", "/templates", "/sweeps"} {
+	for _, path := range []string{"/nodes", "/presets", "/config/schema", "/templates", "/sweeps", "/account", "/tokens"} {
 		add("GET /api/v1"+path, "", "")
 	}
 	add("GET /api/v1/diff", "", "?a=preset:debug&b=preset:7B")
@@ -76,6 +77,8 @@ func probes(f *fixture, dir string) []probe {
 	add("DELETE /api/v1/sweeps/{id}", string(live.ID), "")
 	add("POST /api/v1/sweeps/{id}/stop", string(live.ID), "")
 	add("DELETE /api/v1/sweeps/{id}", string(over.ID), "")
+	token := decode[client.NewToken](f, f.do("POST", "/api/v1/tokens", `{"name":"x","scopes":["all"]}`), 201)
+	add("DELETE /api/v1/tokens/{id}", string(token.ID), "")
 	add("GET /api/v1/storage", "", "")
 	add("POST /api/v1/storage/layout", "", "")
 	add("GET /api/v1/storage/complete", "", "?prefix=mod")

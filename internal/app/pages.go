@@ -45,6 +45,7 @@ func (a *App) newPages(client *nomad.Client) (*web.Server, error) {
 	if a.logIns != nil {
 		a.loops = append(a.loops, loop{"log-ins", a.logIns.Run})
 		pages.Auth, pages.Accounts, pages.Projects = a.logIns, a.logIns, a.logIns.ProjectNames
+		data.Accounts = a.logIns
 	}
 	pages.API = api.New(data)
 	return web.New(pages), nil

@@ -276,3 +276,42 @@ func TestWhatIsDoneToAccountsIsInTheAuditLog(t *testing.T) {
 		t.Errorf("the log differs (-want +got):\n%s", d)
 	}
 }
+
+func TestAdministratorsManageUsersAndProjects(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	ctx := t.Context()
+	cyd, err := c.CreateUser(ctx, access.User{Name: "cyd", Kind: access.Person}, good)
+	must(t, err)
+	robot, err := c.CreateUser(ctx, access.User{Name: "robot", Kind: access.Service}, "")
+	must(t, err)
+	_, err = c.CreateUser(ctx, access.User{Name: "cyd", Kind: access.Person}, good)
+	wants(t, fault.ErrConflict, err)
+	_, err = c.CreateUser(ctx, access.User{Name: "сyd", Kind: access.Person}, good) // with a Cyrillic s
+	wants(t, fault.ErrInvalid, err)
+	_, err = c.CreateProject(ctx, access.Project{Name: "Vision"})
+	wants(t, fault.ErrInvalid, err)
+	_, err = c.CreateProject(ctx, access.Project{Name: "vision"})
+	must(t, err)
+	must(t, c.SetMember(ctx, "vision", cyd.ID, access.Admin))
+	cookies := c.mustLogIn("cyd")
+	if who := access.From(c.as(cookies...)); !who.May(access.MembersManage, "vision") || len(c.Members(ctx, "vision")) != 1 || len(c.Projects(ctx)) != 2 || len(c.Users(ctx)) != 4 {
+		t.Errorf("%+v; members %+v, projects %+v, users %+v", who, c.Members(ctx, "vision"), c.Projects(ctx), c.Users(ctx))
+	}
+	wants(t, fault.ErrConflict, c.ResetPassword(ctx, robot.ID, good))
+	wants(t, fault.ErrInvalid, c.ResetPassword(ctx, cyd.ID, "short"))
+	must(t, c.ResetPassword(ctx, cyd.ID, "a different set of words"))
+	if access.From(c.as(cookies...)).Known() {
+		t.Error("the session outlives the password")
+	}
+	must(t, c.DescribeProject(ctx, "vision", "images"))
+	must(t, c.DeleteProject(ctx, "vision"))
+	wants(t, fault.ErrConflict, c.DeleteUser(ctx, c.user("ann").ID))
+	if u, err := c.ChangeUser(ctx, cyd.ID, func(u *access.User) error { u.Administrator = true; return nil }); err != nil || !u.Administrator {
+		t.Errorf("%+v, %v", u, err)
+	}
+	must(t, c.DeleteUser(ctx, c.user("ann").ID))
+	if users := c.Users(ctx); len(users) != 3 || users[0].Name != "bob" {
+		t.Errorf("users %+v", users)
+	}
+}

@@ -78,8 +78,14 @@ func (s *Service) newUser(ctx context.Context, u access.User, password string) (
 	if !access.CheckUserName(u.Name) {
 		errs = append(errs, run.FieldError{Field: "name", Value: fault.Quote(u.Name), Rule: "is no login name", Fix: "use lower-case letters, digits and . _ @ + -, and begin with a letter or digit"})
 	}
-	if errs = append(errs, checkPassword("password", u.Name, password)...); len(errs) > 0 {
+	if u.Kind == access.Person {
+		errs = append(errs, checkPassword("password", u.Name, password)...)
+	}
+	switch {
+	case len(errs) > 0:
 		return u, "", errs
+	case u.Kind != access.Person:
+		return u, "", nil
 	}
 	hash, err := s.hashes.Hash(ctx, password)
 	return u, hash, err

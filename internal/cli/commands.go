@@ -19,6 +19,8 @@ type commands struct {
 	Store    storeCmd    `cmd:"" help:"Move and check a console's own data."`
 	Audit    auditCmd    `cmd:"" help:"Search, export and verify the audit log."`
 	Node     nodeCmd     `cmd:"" help:"List the nodes of the cluster."`
+	Token    tokenCmd    `cmd:"" help:"Make, list and revoke API tokens."`
+	Whoami   whoamiCmd   `cmd:"" help:"Say who the console takes you for."`
 	Trainer  trainerCmd  `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
@@ -35,6 +37,12 @@ type runCmd struct {
 	Reproduce runReproduceCmd `cmd:"" help:"Print the command that makes the same run."`
 	Stop      runStopCmd      `cmd:"" help:"Stop a run."`
 	Delete    runDeleteCmd    `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
+}
+
+type tokenCmd struct {
+	Create tokenCreateCmd `cmd:"" help:"Make an API token and print it; it is not shown again."`
+	List   tokenListCmd   `cmd:"" help:"List your API tokens, newest first."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Revoke an API token for good."`
 }
 
 type nodeCmd struct {
@@ -89,6 +97,7 @@ type storeCmd struct {
 const description = `Console for distributed training with CotrainCore on Nomad.
 
 COTRAIN_ADDR names the console that the commands talk to (http://127.0.0.1:8080), COTRAIN_PROJECT the project.
+COTRAIN_TOKEN is the API token that they show it, or COTRAIN_TOKEN_FILE the file that holds it.
 Exit codes: 0 done, 1 failed, 2 bad usage, 3 not found, 4 refused.`
 
 func newCommands() *commands {

@@ -12,8 +12,9 @@ import (
 
 // Remote is the flags of every command that talks to the console; [process.run] binds the client that its Run takes.
 type Remote struct {
-	Addr   string `help:"Address of the console, instead of COTRAIN_ADDR." placeholder:"URL"`
-	Format string `enum:"table,json" default:"table" help:"table or json."`
+	Addr      string `help:"Address of the console, instead of COTRAIN_ADDR." placeholder:"URL"`
+	Format    string `enum:"table,json" default:"table" help:"table or json."`
+	PlainHTTP bool   `name:"plain-http" help:"Send the API token over plain HTTP, where everybody on the way can read it, instead of COTRAIN_PLAIN_HTTP_TOKEN=true."`
 }
 
 // connect returns a client of the console that flag, environment or default name.
@@ -27,7 +28,41 @@ func (r Remote) connect(p *process) (*client.Client, error) {
 	if err != nil {
 		return nil, fault.Usage(fmt.Sprintf("%s = %v", source, err), "use "+client.DefaultAddr+", for example")
 	}
-	return cl, nil
+	return cl, r.authorize(p, cl)
+}
+
+// authorize has the client send the API token of the environment, if it names one.
+func (r Remote) authorize(p *process, cl *client.Client) error {
+	token, err := p.token()
+	if err != nil || token == "" {
+		return err
+	}
+	if allowed, _ := p.environ("COTRAIN_PLAIN_HTTP_TOKEN"); !cl.Private() && !r.PlainHTTP && allowed != "true" {
+		return fault.Usage("the API token would go over plain HTTP, where everybody on the way can read it", "use the console's https:// address, or add --plain-http if the network is yours alone")
+	}
+	cl.SetToken(token)
+	return nil
+}
+
+// token is the API token that COTRAIN_TOKEN is or COTRAIN_TOKEN_FILE holds, "" for none.
+func (p *process) token() (string, error) {
+	token, _ := p.environ("COTRAIN_TOKEN")
+	file, _ := p.environ("COTRAIN_TOKEN_FILE")
+	switch {
+	case token != "" && file != "":
+		return "", fault.Usage("COTRAIN_TOKEN and COTRAIN_TOKEN_FILE are both set", "set one")
+	case file != "":
+		content, err := p.readFile(file)
+		if err != nil {
+			return "", fault.Usage(fmt.Sprintf("COTRAIN_TOKEN_FILE: %v", err), "name a file that holds an API token")
+		}
+		token = string(content)
+	}
+	token = strings.TrimSpace(token)
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fault.Usage("the API token has characters that none has", "check COTRAIN_TOKEN or COTRAIN_TOKEN_FILE")
+	}
+	return token, nil
 }
 
 // InProject is the flag of commands about what a project owns.

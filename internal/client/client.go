@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"strings"
@@ -29,8 +30,9 @@ const (
 
 // Client talks to one console.
 type Client struct {
-	base string
-	http *http.Client
+	base  string
+	token string // "" for none
+	http  *http.Client
 }
 
 // New returns a client of the console at an address such as "https://example.com/cotrain" or "127.0.0.1:8080". It sends nothing.
@@ -44,6 +46,19 @@ func New(addr string) (*Client, error) {
 	}
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout, MaxIdleConnsPerHost: 2}
 	return &Client{base: u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/"), http: &http.Client{Transport: t, Timeout: answerTimeout, CheckRedirect: noRedirect}}, nil
+}
+
+// SetToken makes the client send an API token with every request.
+func (c *Client) SetToken(token string) { c.token = token }
+
+// Private reports whether nobody between here and the console can read what is sent: it goes over TLS, or stays on this machine.
+func (c *Client) Private() bool {
+	u, err := url.Parse(c.base)
+	if err != nil || u.Scheme == "https" {
+		return err == nil
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // noRedirect: a console never redirects its API, so whatever does is something else.
@@ -96,6 +111,9 @@ func (c *Client) send(ctx context.Context, method, path string, body, out any, h
 		return fmt.Errorf("make request: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -62,6 +62,7 @@ type Console struct {
 	clock       time.Time
 	storage     api.Storage
 	system      feed.System
+	tokens      []access.Token // newest first
 }
 
 type entry struct {
@@ -106,7 +107,7 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger) http.Handler {
 	h := api.New(api.Deps{
-		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, System: c.System, Guard: c, Logger: logger, Version: "test",
+		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, System: c.System, Guard: c, Logger: logger, Version: "test",
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Local())))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/accounts"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -287,6 +288,10 @@ func TestAProjectThatIsDeletedLeavesNothing(t *testing.T) {
 		must(t, s.SetMember(ctx, "vision", "u-cyd", access.Admin))
 		must(t, s.CreateToken(ctx, "key", access.Token{ID: "t1", User: "u-cyd", Project: "vision"}))
 		must(t, s.CreateToken(ctx, "other", access.Token{ID: "t2", User: "u-cyd"}))
+		_, err := s.SaveTemplate(ctx, run.Template{Project: "vision", Name: "mine"}, 0)
+		must(t, err)
+		wants(t, fault.ErrInUse, s.DeleteProject(ctx, "vision"))
+		must(t, s.DeleteTemplate(ctx, "vision", "mine"))
 		must(t, s.DeleteProject(ctx, "vision"))
 		wants(t, fault.ErrNoProject, s.DeleteProject(ctx, "vision"))
 		wants(t, fault.ErrConflict, s.DeleteProject(ctx, access.DefaultProject))

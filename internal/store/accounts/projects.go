@@ -75,9 +75,8 @@ func (a *Accounts) DescribeProject(ctx context.Context, name, description string
 	})
 }
 
-// owners are the tables whose rows are of a project, by a column of that name, and what to call them: while there is one the
-// project stays.
-var owners = map[string]string{}
+// owned are the tables whose rows are of a project: while there is one the project stays.
+var owned = [...]string{"runs", "sweeps", "templates"}
 
 // DeleteProject deletes a project that owns nothing, with its memberships and the tokens that are for it alone.
 func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
@@ -89,13 +88,13 @@ func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
 		if name == access.DefaultProject {
 			return fault.New(fault.ErrConflict, "The project default stays: it owns what names no project.", "")
 		}
-		for table, what := range owners {
+		for _, table := range owned {
 			var any bool
 			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM `+table+` WHERE project = ?)`, name).Scan(&any); err != nil {
 				return err
 			}
 			if any {
-				return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s has %s.", name, what), "Delete them first.")
+				return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s has %s.", name, table), "Delete them first.")
 			}
 		}
 		if err := executed(ctx, tx, []string{`DELETE FROM projects WHERE name = ?`, `DELETE FROM members WHERE project = ?`, `DELETE FROM api_tokens WHERE project = ?`}, name); err != nil {
