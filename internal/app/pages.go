@@ -27,7 +27,7 @@ func (a *App) newPages(client *nomad.Client) (*web.Server, error) {
 	}
 	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Audit: a.store.Audit, Logger: a.log.With("part", "guard"), Now: time.Now})
 	pages := web.Deps{
-		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Feed: a.hub, Assets: assets, Help: library,
+		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
 		Ready: func(ctx context.Context) error {
 			_, err := client.Ping(ctx)
 			return errors.Join(err, a.store.Ping(ctx))

@@ -165,6 +165,18 @@ type Verdict struct {
 	Count    int       `json:"problem_count"` // of all problems
 }
 
+// Findings says the first problem, and how many more there are.
+func (v Verdict) Findings() string {
+	if v.OK() {
+		return ""
+	}
+	out := v.Problems[0].What
+	if n := v.Count - 1; n > 0 {
+		out += fmt.Sprintf(" And %d more.", n)
+	}
+	return out
+}
+
 // OK reports whether the chain is whole.
 func (v Verdict) OK() bool { return v.Count == 0 }
 

@@ -82,7 +82,7 @@ func newSweepSite(b *testing.B) *sweepSite {
 	runs := trainingRuns(b, s, sweep)
 	hub := feed.NewHub(time.Now)
 	pages := web.New(web.Deps{
-		Store: s, Control: readSweeps{store: s}, Feed: hub, Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Store: s, Control: readSweeps{store: s}, Audit: s.Audit, Feed: hub, Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	site := &sweepSite{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/web/account"
+	"github.com/cotrain/cotrain/internal/web/audit"
 	"github.com/cotrain/cotrain/internal/web/cluster"
 	"github.com/cotrain/cotrain/internal/web/diff"
 	"github.com/cotrain/cotrain/internal/web/form"
@@ -55,6 +56,7 @@ type Deps struct {
 	Accounts account.Accounts // nil where there is no log-in
 	Store    Store
 	Control  Control
+	Audit    audit.Log
 	Storage  Storage // nil when off
 	Feed     Feed
 	Assets   *static.Assets
@@ -86,7 +88,7 @@ type Server struct {
 
 // New returns a Server; it panics if a required dependency is missing.
 func New(d Deps) *Server {
-	if d.Auth == nil || d.Guard == nil || d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
+	if d.Auth == nil || d.Guard == nil || d.Audit == nil || d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
 	}
 	if d.System == nil {
@@ -106,6 +108,7 @@ func New(d Deps) *Server {
 // sections are the handlers by section.
 type sections struct {
 	account   *account.Pages // nil where there is no log-in
+	audit     *audit.Pages
 	cluster   *cluster.Pages
 	diff      *diff.Pages
 	form      *form.Pages
@@ -120,6 +123,7 @@ type sections struct {
 func (s *Server) sections(d Deps) sections {
 	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control, Storage: d.Storage}
 	all := sections{
+		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control},
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/api"
+	"github.com/cotrain/cotrain/internal/audit/audittest"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
@@ -44,7 +45,7 @@ func (c *Console) Refuse(err error) {
 
 // Console holds runs and what belongs to them. Its methods are safe for concurrent use.
 type Console struct {
-	Audit AuditLog
+	Audit audittest.Log
 
 	mu          sync.Mutex
 	fail        error

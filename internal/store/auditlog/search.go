@@ -198,9 +198,13 @@ func (s *searcher) find(ctx context.Context, low, high int64) (at int64, err err
 // blocks returns the blocks of some groups in which all terms occur, newest first.
 func (s *searcher) blocks(ctx context.Context, from, to int64) ([]int64, error) {
 	var all map[int64]struct{}
+	groups := map[int64]bool{} // of all
 	for _, either := range s.terms {
 		var places []any
 		for group := from; group <= to; group++ {
+			if all != nil && !groups[group] {
+				continue
+			}
 			for _, t := range either {
 				places = append(places, t.place(group))
 			}
@@ -219,6 +223,10 @@ func (s *searcher) blocks(ctx context.Context, from, to int64) ([]int64, error) 
 		}
 		if all = have; len(all) == 0 {
 			return nil, nil
+		}
+		clear(groups)
+		for b := range all {
+			groups[groupOf(b)] = true
 		}
 	}
 	out := slices.Sorted(maps.Keys(all))

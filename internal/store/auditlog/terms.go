@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -44,14 +45,14 @@ func termOf(kind, value string) term {
 
 func (t term) place(group int64) int64 { return group<<hashBits | int64(t) }
 
-// field is what rows are filtered by, beside their words.
+// field is what rows are filtered by, beside their words; fields are in the order of how few rows most likely have them.
 type field struct{ kind, value string }
 
 func fields(actor, action, project, address string, outcome audit.Outcome) []field {
 	if outcome == audit.Done {
 		outcome = "" // nearly all
 	}
-	return []field{{"actor", actor}, {"action", action}, {"project", project}, {"outcome", string(outcome)}, {"address", address}}
+	return []field{{"address", address}, {"outcome", string(outcome)}, {"actor", actor}, {"project", project}, {"action", action}}
 }
 
 // terms returns a term for each field that is set, and for each pair: two values that are frequent may never meet. An address
@@ -63,7 +64,7 @@ func terms(fields []field) (single, pairs []term) {
 		}
 		single = append(single, termOf(f.kind, f.value))
 		for _, g := range fields[:i] {
-			if g.value != "" && (f.kind != "address" || g.kind == "outcome") {
+			if g.value != "" && (g.kind != "address" || f.kind == "outcome") {
 				pairs = append(pairs, termOf(g.kind+"+"+f.kind, g.value+"\x00"+f.value))
 			}
 		}
@@ -84,14 +85,15 @@ func termsOf(e audit.Entry) []term {
 	return slices.Concat(single, pairs, words(e.Words()))
 }
 
-// sought are the terms of a filter: an entry has one at least of each list.
+// sought are the terms of a filter, the most telling first: an entry has one at least of each list.
 func sought(f audit.Filter) (all [][]term) {
 	project := ""
 	if !f.AllProjects && len(f.Projects) == 1 {
 		project = f.Projects[0]
 	}
 	single, pairs := terms(fields(f.Actor, f.Action, project, f.Address, f.Outcome))
-	for _, t := range slices.Concat(pairs, single, words(audit.Words(f.Text)), words(audit.Words(f.Subject))) {
+	_, subject, _ := strings.Cut(f.Subject, ":")
+	for _, t := range slices.Concat(words(audit.Words(subject)), pairs, words(tellingFirst(audit.Words(f.Text))), single) {
 		all = append(all, []term{t})
 	}
 	if !f.AllProjects && project == "" {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/cotrain/cotrain/docs"
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit/audittest"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
@@ -214,6 +215,8 @@ type Site struct {
 	Web  *web.Server
 	HTTP *httptest.Server
 	Log  fmt.Stringer // what was logged
+
+	Audit audittest.Log
 }
 
 type logBuffer struct {
@@ -253,7 +256,7 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	log := &logBuffer{}
 	s := &Site{T: t, Fake: &fake{}, Hub: feed.NewHub(func() time.Time { return Now }), Log: log}
 	d := web.Deps{
-		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
+		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Audit: &s.Audit, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return Now },
 	}
 	for _, c := range change {

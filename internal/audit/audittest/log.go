@@ -1,4 +1,5 @@
-package apitest
+// Package audittest is an audit log in memory, for tests.
+package audittest
 
 import (
 	"context"
@@ -9,14 +10,14 @@ import (
 	"github.com/cotrain/cotrain/internal/audit"
 )
 
-// AuditLog is an audit log in memory. The zero AuditLog is empty.
-type AuditLog struct {
+// Log is an audit log. The zero Log is empty.
+type Log struct {
 	mu   sync.Mutex
 	rows []audit.Row
 }
 
 // Append appends entries.
-func (l *AuditLog) Append(entries ...audit.Entry) {
+func (l *Log) Append(entries ...audit.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range entries {
@@ -26,15 +27,15 @@ func (l *AuditLog) Append(entries ...audit.Entry) {
 	}
 }
 
-func (l *AuditLog) end() (h audit.Hash) {
+func (l *Log) end() (h audit.Hash) {
 	if n := len(l.rows); n > 0 {
 		h = l.rows[n-1].Hash
 	}
 	return h
 }
 
-// Search is for [api.Audit].
-func (l *AuditLog) Search(_ context.Context, f audit.Filter) (p audit.Page, err error) {
+// Search is that of the store.
+func (l *Log) Search(_ context.Context, f audit.Filter) (p audit.Page, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range slices.Backward(l.rows) {
@@ -51,8 +52,8 @@ func (l *AuditLog) Search(_ context.Context, f audit.Filter) (p audit.Page, err 
 	return p, nil
 }
 
-// Export is for [api.Audit].
-func (l *AuditLog) Export(_ context.Context, f audit.Filter, fn func(audit.Row, audit.Hash) error) error {
+// Export is that of the store.
+func (l *Log) Export(_ context.Context, f audit.Filter, fn func(audit.Row, audit.Hash) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var prev audit.Hash
@@ -67,15 +68,15 @@ func (l *AuditLog) Export(_ context.Context, f audit.Filter, fn func(audit.Row, 
 	return nil
 }
 
-// Head is for [api.Audit].
-func (l *AuditLog) Head(context.Context) (audit.Head, error) {
+// Head is that of the store.
+func (l *Log) Head(context.Context) (audit.Head, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return audit.Head{Seq: int64(len(l.rows)), Hash: l.end()}, nil
 }
 
-// Verified is for [api.Audit].
-func (l *AuditLog) Verified() audit.Verified {
+// Verified is that of the store.
+func (l *Log) Verified() audit.Verified {
 	head, _ := l.Head(context.Background()) // cannot fail
 	return audit.Verified{Verdict: audit.Verdict{Entries: head.Seq, First: 1, Last: head.Seq, Hash: head.Hash.String()}, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Whole: true}
 }

@@ -1,0 +1,2 @@
+// Package audit is the page of the audit log.
+package audit
