@@ -161,6 +161,11 @@ func (a *App) wire(client *nomad.Client) error {
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
 		{"certificate", a.watchCertificate},
 	}
+	auditing, err := a.auditLoops()
+	if err != nil {
+		return err
+	}
+	a.loops = append(a.loops, auditing...)
 
 	pages, err := a.newPages(client)
 	if err != nil {

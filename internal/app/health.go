@@ -3,6 +3,8 @@ package app
 import (
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -21,7 +23,8 @@ type health struct {
 	job      error // why the job file is unusable
 	tls      error // what is wrong with the certificate
 
-	earlierJob bool // an earlier version is in use
+	earlierJob bool     // an earlier version is in use
+	behind     []string // where the audit log is not forwarded to
 }
 
 func newHealth(hub *feed.Hub, log *slog.Logger, postgres bool) *health {
@@ -34,6 +37,16 @@ func (h *health) setTLS(err error)   { h.set(func() { h.tls = err }) }
 
 func (h *health) setJobFile(err error, earlier bool) {
 	h.set(func() { h.job, h.earlierJob = err, earlier })
+}
+
+// setForwarding is told why a destination of the audit log lags, and nil once it does not.
+func (h *health) setForwarding(destination string, err error) {
+	h.set(func() {
+		h.behind = slices.DeleteFunc(slices.Clone(h.behind), func(d string) bool { return d == destination })
+		if err != nil {
+			h.behind = append(h.behind, destination)
+		}
+	})
 }
 
 func (h *health) set(change func()) {
@@ -61,6 +74,9 @@ func (h *health) system() feed.System {
 
 func (h *health) now() feed.System {
 	s := feed.System{Nomad: "ok", Store: "ok"}
+	if len(h.behind) > 0 {
+		s.Message = "The audit log is not forwarded (" + strings.Join(h.behind, ", ") + "). Nothing is lost; the console keeps trying."
+	}
 	if h.tls != nil {
 		s.Message = "TLS: " + h.tls.Error() + "."
 	}

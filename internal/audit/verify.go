@@ -229,3 +229,11 @@ func ParseLine(line []byte) (l Link, ok bool) {
 	l.Seq, err = strconv.ParseInt(string(digits[:comma]), 10, 64)
 	return l, err == nil && l.Seq > 0
 }
+
+// AppendEntry appends an entry with its hash, as a JSON object: a line of an export without the hash before.
+func AppendEntry(b []byte, r Row) []byte {
+	b = append(append(append(b, `{"hash":"`...), r.Hash.String()...), `",`...)
+	at := len(b)
+	b = r.AppendCanonical(b)
+	return append(b[:at], b[at+1:]...)
+}

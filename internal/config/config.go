@@ -40,6 +40,7 @@ type Config struct {
 	Nomad    Nomad
 	Job      Job
 	Storage  Storage
+	Audit    Audit
 
 	// Notes are about what is set and has no effect: worth a line in the log.
 	Notes []string
@@ -189,6 +190,26 @@ type Storage struct {
 	Group string
 	// Mode is that of the folders which jobs write, in octal (storage.mode, COTRAIN_STORAGE_MODE; 2775).
 	Mode string
+}
+
+// Audit is how long the audit log is kept, and where its entries are sent.
+type Audit struct {
+	// Retention is how long entries are kept (audit.retention, COTRAIN_AUDIT_RETENTION; 0 for ever).
+	Retention time.Duration
+	// Syslog is a server that gets each entry: udp://, tcp:// or tls://HOST:PORT (audit.syslog, COTRAIN_AUDIT_SYSLOG).
+	Syslog string
+	// SyslogCACert is the file with the authority of its certificate, "" for those that the machine trusts
+	// (audit.syslog_ca_cert, COTRAIN_AUDIT_SYSLOG_CA_CERT).
+	SyslogCACert string
+	// WebhookURL gets entries as JSON (COTRAIN_AUDIT_WEBHOOK_URL, or the content of the file named by audit.webhook_url_file
+	// or COTRAIN_AUDIT_WEBHOOK_URL_FILE).
+	WebhookURL Secret
+	// WebhookSecret signs them (COTRAIN_AUDIT_WEBHOOK_SECRET, or the content of the file named by audit.webhook_secret_file or
+	// COTRAIN_AUDIT_WEBHOOK_SECRET_FILE).
+	WebhookSecret Secret
+	// WebhookPrivate allows a webhook at a private or loopback address (audit.webhook_private, COTRAIN_AUDIT_WEBHOOK_PRIVATE;
+	// false).
+	WebhookPrivate bool
 }
 
 // Secret is hidden in logs and format verbs; string(s) reveals it.

@@ -129,7 +129,8 @@ func everything() (map[string]string, Config) {
 			"job.train_command": "python3 train.py", "job.trainer": "train.py", "job.work_dir": "/core", "job.datacenters": "dc1,dc2",
 			"job.node_pool": "gpu", "job.kill_timeout": "5m", "job.interface": "eth1",
 			"storage.path": "/srv/shared", "storage.mount": "/mnt/shared", "storage.volume": "shared", "storage.owner": "trainer", "storage.group": "1000",
-			"storage.mode": "0770",
+			"storage.mode":    "0770",
+			"audit.retention": "8760h", "audit.syslog": "tls://logs.example", "audit.syslog_ca_cert": "ca.pem", "audit.webhook_private": "true",
 		}, Config{
 			Listen: "[::]:8443", PublicURL: "https://example.com/cotrain", Hosts: []string{"cotrain", "10.0.0.5"}, InsecureHTTP: true,
 			TLS:   TLS{Cert: "cert.pem", Key: "key.pem", ClientCA: "ca.pem", RedirectListen: "[::]:80"},
@@ -142,6 +143,7 @@ func everything() (map[string]string, Config) {
 				TrainCommand: []string{"python3", "train.py"}, Trainer: "train.py", WorkDir: "/core", Datacenters: []string{"dc1", "dc2"},
 				NodePool: "gpu", KillTimeout: 5 * time.Minute, Interface: "eth1"},
 			Storage: Storage{Path: "/srv/shared", Mount: "/mnt/shared", Volume: "shared", Owner: "trainer", Group: "1000", Mode: "0770"},
+			Audit:   Audit{Retention: 8760 * time.Hour, Syslog: "tls://logs.example", SyslogCACert: "ca.pem", WebhookPrivate: true},
 		}
 }
 
@@ -220,6 +222,11 @@ volume = "shared"
 owner = "trainer"
 group = "1000"
 mode = "0770"
+[audit]
+retention = "8760h"
+syslog = "tls://logs.example"
+syslog_ca_cert = "ca.pem"
+webhook_private = true
 `}}
 	for name, text := range files {
 		inFile.files[name] = text

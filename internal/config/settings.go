@@ -191,6 +191,19 @@ func Settings() []Setting {
 			set: put(func(c *Config) *string { return &c.Storage.Group }, word)},
 		{Key: "storage.mode", Env: "COTRAIN_STORAGE_MODE", Default: "2775", Help: "mode of the folders that jobs write, in octal",
 			set: put(func(c *Config) *string { return &c.Storage.Mode }, octalMode)},
+
+		{Key: "audit.retention", Env: "COTRAIN_AUDIT_RETENTION", Default: "0s", Help: "how long entries of the audit log are kept, 24h or more; 0s for ever", kind: duration,
+			set: put(func(c *Config) *time.Duration { return &c.Audit.Retention }, retention)},
+		{Key: "audit.syslog", Env: "COTRAIN_AUDIT_SYSLOG", Help: "syslog server that gets each entry, udp://, tcp:// or tls://HOST:PORT",
+			set: put(func(c *Config) *string { return &c.Audit.Syslog }, syslogAddress)},
+		{Key: "audit.syslog_ca_cert", Env: "COTRAIN_AUDIT_SYSLOG_CA_CERT", Help: "file with the authority of its certificate",
+			set: put(func(c *Config) *string { return &c.Audit.SyslogCACert }, line)},
+		{Key: "audit.webhook_url", Env: "COTRAIN_AUDIT_WEBHOOK_URL", Help: "URL that entries are posted to", Secret: true,
+			set: putSecret(func(c *Config) *Secret { return &c.Audit.WebhookURL }, webhookURL)},
+		{Key: "audit.webhook_secret", Env: "COTRAIN_AUDIT_WEBHOOK_SECRET", Help: "key that they are signed with", Secret: true,
+			set: putSecret(func(c *Config) *Secret { return &c.Audit.WebhookSecret })},
+		{Key: "audit.webhook_private", Env: "COTRAIN_AUDIT_WEBHOOK_PRIVATE", Default: "false", Help: "allow a webhook at a private or loopback address", kind: boolean,
+			set: put(func(c *Config) *bool { return &c.Audit.WebhookPrivate })},
 	}
 }
 

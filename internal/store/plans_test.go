@@ -37,6 +37,12 @@ func statements(t *testing.T, s *store.Store, f storetest.Filled) []statement {
 			methods = append(methods, m.Name)
 		}
 	}
+	for name := range calls {
+		if strings.HasPrefix(name, "Audit.") {
+			methods = append(methods, name)
+		}
+	}
+	slices.Sort(methods)
 	slices.SortStableFunc(methods, func(a, b string) int { return turn(a) - turn(b) })
 	var out []statement
 	known := map[string]bool{}
@@ -62,9 +68,9 @@ func turn(method string) int {
 	switch {
 	case method == "CreateUser":
 		return 0
-	case slices.Contains([]string{"CreateRun", "CreateSweep", "SaveTemplate", "Update", "Commit", "CreateProject", "CreateToken"}, method):
+	case slices.Contains([]string{"CreateRun", "CreateSweep", "SaveTemplate", "Update", "Commit", "CreateProject", "CreateToken", "Audit.AppendAlone"}, method):
 		return 1
-	case strings.HasPrefix(method, "Delete"):
+	case strings.HasPrefix(method, "Delete"), method == "Audit.Cut":
 		return 3
 	}
 	return 2

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -32,6 +33,38 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		return nil
 	}
 	return map[string]func(context.Context) error{
+		"Audit.AppendAlone": func(ctx context.Context) error {
+			entries := make([]audit.Entry, 3000)
+			for i := range entries {
+				entries[i] = audit.Entry{Action: "login", Project: "planned", Actor: audit.Actor{Name: "ann", Address: "10.0.0.7"}}
+			}
+			if err := s.Audit.AppendAlone(ctx, entries...); err != nil {
+				return err
+			}
+			for more := true; more; {
+				var err error
+				if more, err = s.Audit.Index(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"Audit.Search": func(ctx context.Context) error {
+			for _, f := range []audit.Filter{{AllProjects: true}, {AllProjects: true, Text: "ann giraffe", Since: now, Until: time.Now()}, {Projects: []string{"a", "planned"}, Actor: "ann", Action: "login", Address: "10.0.0.7", Subject: "run:x", Outcome: audit.Refused}} {
+				f.Limit = 50
+				if err := last(s.Audit.Search(ctx, f)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"Audit.Export": func(ctx context.Context) error {
+			return s.Audit.Export(ctx, audit.Filter{AllProjects: true, Actor: "ann"}, func(audit.Row, audit.Hash) error { return nil })
+		},
+		"Audit.After":   func(ctx context.Context) error { return last(s.Audit.After(ctx, 1000, 100)) },
+		"Audit.Forward": func(ctx context.Context) error { return s.Audit.SetForwarded(ctx, "planned", 1) },
+		"Audit.Verify":  func(ctx context.Context) error { return last(s.Audit.NewVerification().Next(ctx, 1000)) },
+		"Audit.Cut":     func(ctx context.Context) error { return last(s.Audit.Cut(ctx, time.Now(), []string{"planned"})) },
 		"CreateRun": func(ctx context.Context) error {
 			return second(s.CreateRun(ctx, run.Run{ID: "r-v000000000", Name: "planned", State: run.Queued}, "planned", run.Event{RunID: "r-v000000000"}))
 		},

@@ -93,6 +93,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /system", access.SignedIn, s.handleSystem)
 	paged("POST /theme", access.Public, s.handleTheme)
 	paged("POST /project", access.SignedIn, s.handleProject)
+	paged("GET /admin/audit", access.AuditRead, t.audit.List)
 	if t.account != nil {
 		paged("GET /login", access.Public, t.account.LogIn)
 		paged("POST /login", access.Public, t.account.DoLogIn)

@@ -17,8 +17,9 @@ import (
 const (
 	// maxPage is the most rows of a page.
 	maxPage = 1000
-	// patience is how many rows a search reads.
-	patience = 10_000
+	// patience is how many rows a search reads, and patientFor about how long.
+	patience   = 10_000
+	patientFor = 100 * time.Millisecond
 	// maxGroups is how many groups are asked for terms at once; the first is asked alone.
 	maxGroups = 64
 	// walkRows is how many rows are read at once where all may match.
@@ -30,7 +31,7 @@ func (l *Log) Search(ctx context.Context, f audit.Filter) (p audit.Page, err err
 	if !f.AllProjects && len(f.Projects) == 0 {
 		return audit.Page{}, nil
 	}
-	s := searcher{f: f, limit: min(max(f.Limit, 1), maxPage), terms: sought(f)}
+	s := searcher{began: time.Now(), f: f, limit: min(max(f.Limit, 1), maxPage), terms: sought(f)}
 	s.where, s.args = conditions(f)
 	err = l.db.Read(ctx, func(tx *db.Snapshot) error {
 		s.tx = tx
@@ -96,8 +97,9 @@ type searcher struct {
 	where string
 	args  []any
 
-	read int // rows, of whatever kind
-	page audit.Page
+	began time.Time
+	read  int // rows, of whatever kind
+	page  audit.Page
 }
 
 func (s *searcher) search(ctx context.Context) error {
@@ -121,7 +123,9 @@ func (s *searcher) search(ctx context.Context) error {
 }
 
 // enough reports whether the search is over.
-func (s *searcher) enough() bool { return len(s.page.Rows) > s.limit || s.read >= patience }
+func (s *searcher) enough() bool {
+	return len(s.page.Rows) > s.limit || s.read >= patience || s.read > 0 && time.Since(s.began) > patientFor
+}
 
 // end makes the page of what was found above a row.
 func (s *searcher) end(ctx context.Context, at, low int64, err error) error {

@@ -99,7 +99,7 @@ func sought(f audit.Filter) (all [][]term) {
 	if !f.AllProjects && project == "" {
 		var either []term
 		for _, p := range f.Projects {
-			either = append(either, termOf("p", p))
+			either = append(either, termOf("project", p))
 		}
 		all = append(all, either)
 	}

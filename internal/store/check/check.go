@@ -17,7 +17,7 @@ const repairWith = "Stop the console and run \"cotrain store check --repair\", w
 func Run(ctx context.Context, in *store.Inspection, repair bool) (*Report, error) {
 	c := &checker{db: in.DB, logs: in.Logs, repair: repair, found: map[Kind]*Found{}, unread: map[run.ID]bool{}}
 	c.report.Database, c.report.Found = in.DB.Name(), []Found{}
-	for _, part := range []func(context.Context) error{c.database, c.documents, c.orphans, c.texts, c.chunks, c.runs, c.headlines, c.reindex, c.blocks, c.files} {
+	for _, part := range []func(context.Context) error{c.database, c.documents, c.orphans, c.texts, c.chunks, c.runs, c.headlines, c.reindex, c.blocks, c.files, c.audit} {
 		if err := part(ctx); err != nil {
 			return nil, fmt.Errorf("check %s: %w", in.DB.Name(), err)
 		}

@@ -405,6 +405,17 @@ func TestManyFindingsAreCounted(t *testing.T) {
 	}
 }
 
+func TestTheAuditLogIsVerified(t *testing.T) {
+	t.Parallel()
+	a := console(t, template(t), db.Options{})
+	change(t, a, `INSERT INTO audit (seq, at, logged, user_id, name, token, session, address, agent, request, action, project, subject, outcome, reason, before_value, after_value, hash)
+		VALUES (1, 0, 0, '', 'eve', '', '', '', '', '', 'runs.stop', '', '', 'done', '', '', '', zeroblob(32))`)
+	r := run(t, a, false)
+	if len(r.Found) != 1 || r.Found[0].Kind != check.AuditChain || r.Found[0].Count != 2 || !strings.Contains(r.String(), "Entry 1 was changed.") {
+		t.Errorf("%s", r)
+	}
+}
+
 // TestADamagedFileIsFound writes into the middle half of SQLite's file.
 func TestADamagedFileIsFound(t *testing.T) {
 	t.Parallel()

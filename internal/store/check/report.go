@@ -29,6 +29,7 @@ const (
 	LogMissing      Kind = "log_missing"
 	LogDamaged      Kind = "log_damaged"
 	LogUnknown      Kind = "log_unknown"
+	AuditChain      Kind = "audit_chain"
 )
 
 // kinds are in the order of a report, with what each is, and what to do about those that --repair leaves.
@@ -53,6 +54,7 @@ var kinds = []struct {
 	{Curve, "curves that differ from the points that they are taken from", ""},
 	{LogMissing, "sealed blocks of logs whose file is missing", "Restore the files from a backup of the folder logs/, or name the right data folder. Without them those lines are lost, and everything else works."},
 	{LogDamaged, "sealed blocks of logs whose file is not what it should be", "Restore the files from a backup of the folder logs/."},
+	{AuditChain, "entries of the audit log that were changed, removed or inserted", "Keep a copy of the database, and compare with an export, or with what was forwarded (cotrain audit verify --expect)."},
 	{LogUnknown, "files in logs/ that no row names", "They do no harm: a backup of a console at work has some. They can be deleted."},
 }
 
