@@ -75,7 +75,7 @@ func (l *Log) cut(ctx context.Context, through int64) (n int64, err error) {
 		if err := tx.QueryRow(ctx, `SELECT hash FROM audit WHERE seq = ?`, upTo).Scan(&hash); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM audit WHERE seq <= ?`, upTo); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM audit WHERE seq > ? AND seq <= ?`, at.cutSeq, upTo); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `UPDATE audit_head SET cut_seq = ?, cut_hash = ? WHERE id = 0`, upTo, hash); err != nil {
@@ -94,7 +94,7 @@ func (l *Log) cut(ctx context.Context, through int64) (n int64, err error) {
 func (l *Log) cutIndex(ctx context.Context, through int64) error {
 	last := groupOf(blockOf(through + 1)) // the first that is kept
 	for {
-		first, err := db.Select(ctx, l.db, db.One[int64], `SELECT place FROM audit_terms ORDER BY place LIMIT 1`)
+		first, err := db.Select(ctx, l.db, db.One[int64], `SELECT place FROM audit_terms WHERE place >= 0 ORDER BY place LIMIT 1`)
 		if err != nil || len(first) == 0 || first[0]>>hashBits >= last {
 			return err
 		}
