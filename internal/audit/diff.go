@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 )
@@ -47,5 +46,5 @@ func flatten(value json.RawMessage, name string, into map[string]string) {
 		into[name] = text
 		return
 	}
-	into[name] = fmt.Sprintf("%s", value)
+	into[name] = string(value)
 }
