@@ -49,7 +49,7 @@ type App struct {
 	actions  *control.Control
 	store    *store.Store
 	storage  *storage.Storage // nil for none
-	logIns   *auth.Service    // nil with Dev
+	logIns   *auth.Service    // with Dev nobody logs in, and projects are managed all the same
 	loops    []loop
 
 	ctx      context.Context // ends with the loops; its cause is a loop's error
@@ -81,10 +81,8 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 	}
 	a.acquired("store", func(context.Context) error { return a.store.Close() })
 	a.log.Info("database", "part", "store", "is", a.store.Database())
-	if !cfg.Dev {
-		if a.logIns, err = auth.New(ctx, auth.Options{Accounts: a.store.Accounts, Logger: a.log.With("part", "auth"), Now: time.Now}); err != nil {
-			return nil, err
-		}
+	if a.logIns, err = auth.New(ctx, auth.Options{Accounts: a.store.Accounts, Logger: a.log.With("part", "auth"), Now: time.Now}); err != nil {
+		return nil, err
 	}
 	if err := a.openStorage(ctx); err != nil {
 		return nil, err

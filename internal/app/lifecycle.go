@@ -58,7 +58,7 @@ func (a *App) Start(ctx context.Context) error {
 		a.acquired("working runs", a.stopWorking)
 	}
 	a.log.Info("listening", "addr", a.Addr(), "url", a.url(), "version", a.o.Version, "dev", a.cfg.Dev)
-	if a.logIns != nil && !a.logIns.IsSetUp() {
+	if !a.cfg.Dev && !a.logIns.IsSetUp() {
 		a.log.Info("open the link to make the first administrator", "url", a.url()+a.logIns.SetUpLink())
 	}
 	return nil

@@ -42,10 +42,10 @@ func (a *App) newPages(client *nomad.Client) (*web.Server, error) {
 		files := g.Storage(a.storage)
 		pages.Storage, data.Storage = files, files
 	}
-	if a.logIns != nil {
-		a.loops = append(a.loops, loop{"log-ins", a.logIns.Run})
-		pages.Auth, pages.Accounts, pages.Projects = a.logIns, a.logIns, a.logIns.ProjectNames
-		data.Accounts = a.logIns
+	a.loops = append(a.loops, loop{"log-ins", a.logIns.Run})
+	pages.Admin, pages.Projects = a.logIns, a.logIns.ProjectNames
+	if !a.cfg.Dev {
+		pages.Auth, pages.Accounts, data.Accounts = a.logIns, a.logIns, a.logIns
 	}
 	pages.API = api.New(data)
 	return web.New(pages), nil

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
@@ -280,38 +281,91 @@ func TestWhatIsDoneToAccountsIsInTheAuditLog(t *testing.T) {
 func TestAdministratorsManageUsersAndProjects(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
-	ctx := t.Context()
-	cyd, err := c.CreateUser(ctx, access.User{Name: "cyd", Kind: access.Person}, good)
+	ctx := c.as(c.mustLogIn("ann")...)
+	cyd, password, err := c.CreateUser(ctx, access.User{Name: "cyd", Kind: access.Person})
 	must(t, err)
-	robot, err := c.CreateUser(ctx, access.User{Name: "robot", Kind: access.Service}, "")
+	_, none, err := c.CreateUser(ctx, access.User{Name: "robot", Kind: access.Service, Administrator: true})
 	must(t, err)
-	_, err = c.CreateUser(ctx, access.User{Name: "cyd", Kind: access.Person}, good)
+	if none != "" || c.user("robot").Administrator {
+		t.Error("a service account has a password, or is an administrator")
+	}
+	_, _, err = c.CreateUser(ctx, access.User{Name: "cyd", Kind: access.Person})
 	wants(t, fault.ErrConflict, err)
-	_, err = c.CreateUser(ctx, access.User{Name: "сyd", Kind: access.Person}, good) // with a Cyrillic s
+	_, _, err = c.CreateUser(ctx, access.User{Name: "сyd", Kind: access.Person}) // with a Cyrillic s
+	wants(t, fault.ErrInvalid, err)
+	_, _, err = c.CreateUser(ctx, access.User{Name: "dan", DisplayName: "\x1b[31m"})
 	wants(t, fault.ErrInvalid, err)
 	_, err = c.CreateProject(ctx, access.Project{Name: "Vision"})
 	wants(t, fault.ErrInvalid, err)
 	_, err = c.CreateProject(ctx, access.Project{Name: "vision"})
 	must(t, err)
-	must(t, c.SetMember(ctx, "vision", cyd.ID, access.Admin))
-	cookies := c.mustLogIn("cyd")
-	if who := access.From(c.as(cookies...)); !who.May(access.MembersManage, "vision") || len(c.Members(ctx, "vision")) != 1 || len(c.Projects(ctx)) != 2 || len(c.Users(ctx)) != 4 {
-		t.Errorf("%+v; members %+v, projects %+v, users %+v", who, c.Members(ctx, "vision"), c.Projects(ctx), c.Users(ctx))
+	must(t, c.SetMember(ctx, "vision", "cyd", access.Admin))
+	wants(t, fault.ErrInvalid, c.SetMember(ctx, "vision", "cyd", "king"))
+	wants(t, fault.ErrNoUser, c.SetMember(ctx, "vision", "nobody", access.Viewer))
+	cookies, err := c.logIn("cyd", password, "192.0.2.1")
+	must(t, err)
+	own := c.as(cookies...)
+	members, err := c.Members(own, "vision")
+	must(t, err)
+	projects, err := c.Projects(own)
+	must(t, err)
+	if len(members) != 1 || members[0].User != cyd.ID || len(projects) != 1 {
+		t.Errorf("members %+v, projects %+v", members, projects)
 	}
-	wants(t, fault.ErrConflict, c.ResetPassword(ctx, robot.ID, good))
-	wants(t, fault.ErrInvalid, c.ResetPassword(ctx, cyd.ID, "short"))
-	must(t, c.ResetPassword(ctx, cyd.ID, "a different set of words"))
-	if access.From(c.as(cookies...)).Known() {
-		t.Error("the session outlives the password")
+	c.refused(own)
+	must(t, c.SetMember(own, "vision", "robot", access.Operator))
+	must(t, c.DescribeProject(own, "vision", "images"))
+
+	_, err = c.ResetPassword(ctx, "robot")
+	wants(t, fault.ErrConflict, err)
+	fresh, err := c.ResetPassword(ctx, "cyd")
+	must(t, err)
+	if fresh == password || access.From(c.as(cookies...)).Known() {
+		t.Error("the password is the same, or the session outlives it")
 	}
-	must(t, c.DescribeProject(ctx, "vision", "images"))
+	token, secret, err := c.CreateUserToken(ctx, "robot", access.Token{Name: "nightly", Scopes: []access.Scope{access.ScopeWrite}, Project: "vision"})
+	must(t, err)
+	robot, err := c.bearer("Bearer " + secret)
+	must(t, err)
+	if who := access.From(robot); who.Name != "robot" || !who.May(access.RunsSubmit, "vision") {
+		t.Errorf("the token is of %+v", who)
+	}
+	must(t, c.RevokeUserToken(ctx, "robot", token.ID))
+	_, _, err = c.CreateUserToken(ctx, "cyd", access.Token{Name: "x", Scopes: []access.Scope{access.ScopeAll}})
+	wants(t, fault.ErrConflict, err)
 	must(t, c.DeleteProject(ctx, "vision"))
-	wants(t, fault.ErrConflict, c.DeleteUser(ctx, c.user("ann").ID))
-	if u, err := c.ChangeUser(ctx, cyd.ID, func(u *access.User) error { u.Administrator = true; return nil }); err != nil || !u.Administrator {
+	wants(t, fault.ErrConflict, c.DeleteUser(ctx, "ann"))
+	if u, err := c.ChangeUser(ctx, "cyd", func(u *access.User) { u.Administrator = true }); err != nil || !u.Administrator {
 		t.Errorf("%+v, %v", u, err)
 	}
-	must(t, c.DeleteUser(ctx, c.user("ann").ID))
-	if users := c.Users(ctx); len(users) != 3 || users[0].Name != "bob" {
+	must(t, c.DeleteUser(ctx, "bob"))
+	users, err := c.Users(ctx)
+	must(t, err)
+	if len(users) != 3 || users[0].Name != "ann" {
 		t.Errorf("users %+v", users)
 	}
+}
+
+// refused tries what only administrators may do, as the admin of the project vision.
+func (c *console) refused(own context.Context) {
+	c.t.Helper()
+	_, _, created := c.CreateUser(own, access.User{Name: "eve"})
+	_, reset := c.ResetPassword(own, "ann")
+	_, changed := c.ChangeUser(own, "cyd", func(u *access.User) { u.Administrator = true })
+	_, listed := c.Users(own)
+	_, one := c.User(own, "ann")
+	_, roles := c.Memberships(own, "ann")
+	_, tokens := c.UserTokens(own, "ann")
+	_, _, token := c.CreateUserToken(own, "robot", access.Token{})
+	_, project := c.CreateProject(own, access.Project{Name: "mine"})
+	for _, err := range []error{
+		created, reset, changed, listed, one, roles, tokens, token, project, c.DeleteUser(own, "bob"), c.EndUserSessions(own, "ann"), c.RevokeUserToken(own, "robot", "x"), c.DeleteProject(own, "vision"),
+	} {
+		wants(c.t, fault.ErrForbidden, err)
+	}
+	wants(c.t, fault.ErrNoProject, c.SetMember(own, access.DefaultProject, "cyd", access.Admin))
+	wants(c.t, fault.ErrNoProject, c.DescribeProject(own, access.DefaultProject, "mine"))
+	_, members := c.Members(own, access.DefaultProject)
+	wants(c.t, fault.ErrNoProject, members)
+	wants(c.t, fault.ErrSignedOut, c.DeleteUser(c.t.Context(), "bob"))
 }

@@ -171,7 +171,6 @@ func (s *Service) saveSeen(ctx context.Context) error {
 // snapshot is who may do what as of a revision. It is not changed, but for credentials that are looked up.
 type snapshot struct {
 	revision int64
-	inOrder  []access.User // by name
 	users    map[access.UserID]access.User
 	byName   map[string]access.UserID
 	roles    map[access.UserID]map[string]access.Role
@@ -184,7 +183,7 @@ type snapshot struct {
 
 func newSnapshot(state accounts.State) *snapshot {
 	n := &snapshot{
-		revision: state.Revision, inOrder: state.Users, projects: state.Projects, members: state.Members,
+		revision: state.Revision, projects: state.Projects, members: state.Members,
 		users: map[access.UserID]access.User{}, byName: map[string]access.UserID{}, roles: map[access.UserID]map[string]access.Role{},
 		credentials: map[reference]*credential{},
 	}

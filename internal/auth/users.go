@@ -2,98 +2,202 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// The changes below are for who may make them: package guard decides that, and begins their entry in the audit log.
+const (
+	// maxText is the longest display name, email address or description, in characters.
+	maxText = 200
+	// oneTimeChars are the characters of a password that the console chooses: 100 bits.
+	oneTimeChars = 20
+)
 
-// Users returns all users by name, without those that were deleted.
-func (s *Service) Users(context.Context) []access.User {
-	snap := s.snapshot.Load()
-	var out []access.User
-	for _, u := range snap.inOrder {
-		if !u.Deleted {
-			out = append(out, u)
-		}
+// managing returns a context whose next change is in the audit log, or an error unless who asks has the right in the project:
+// whoever calls this has asked, too, but accounts are not left to that alone.
+func (s *Service) managing(ctx context.Context, right access.Right, project string) (context.Context, error) {
+	who := access.From(ctx)
+	switch {
+	case who.May(right, project):
+		return s.audited(ctx, string(right)), nil
+	case !who.Known():
+		return ctx, fault.ErrSignedOut
+	case project != "" && !who.May(access.ProjectRead, project):
+		return ctx, fault.ErrNoProject
 	}
-	return out
+	return ctx, fault.ErrForbidden
 }
 
-// CreateUser makes a user of a name and kind, a person with a password. What is not valid is [run.FieldErrors].
-func (s *Service) CreateUser(ctx context.Context, u access.User, password string) (access.User, error) {
-	u, hash, err := s.newUser(ctx, u, password)
+// Users returns all users and service accounts by name.
+func (s *Service) Users(ctx context.Context) ([]access.User, error) {
+	if _, err := s.managing(ctx, access.UsersManage, ""); err != nil {
+		return nil, err
+	}
+	state, err := s.accounts.Access(ctx)
+	return slices.DeleteFunc(state.Users, func(u access.User) bool { return u.Deleted }), err
+}
+
+// User returns the user with a login name, or [fault.ErrNoUser].
+func (s *Service) User(ctx context.Context, name string) (access.User, error) {
+	if _, err := s.managing(ctx, access.UsersManage, ""); err != nil {
+		return access.User{}, err
+	}
+	return s.named(ctx, name)
+}
+
+func (s *Service) named(ctx context.Context, name string) (access.User, error) {
+	id, ok := s.snapshot.Load().byName[strings.TrimSpace(name)]
+	if !ok {
+		return access.User{}, fault.New(fault.ErrNoUser, fmt.Sprintf("There is no user %s.", fault.Quote(name)), "Check the login name.")
+	}
+	return s.accounts.User(ctx, id)
+}
+
+// CreateUser makes a person with a password that the console chooses and that is nowhere else, or a service account, which has
+// none.
+func (s *Service) CreateUser(ctx context.Context, u access.User) (created access.User, password string, err error) {
+	if ctx, err = s.managing(ctx, access.UsersManage, ""); err != nil {
+		return u, "", err
+	}
+	if u.Kind == access.Service {
+		u.Administrator = false
+	} else {
+		u.Kind, password = access.Person, rand.Text()[:oneTimeChars]
+	}
+	if errs := checkProfile(u); errs != nil {
+		return u, "", errs
+	}
+	created, hash, err := s.newUser(ctx, u, password)
+	if err != nil {
+		return u, "", err
+	}
+	if err := s.after(ctx, s.accounts.CreateUser(ctx, created, hash)); err != nil {
+		return u, "", err
+	}
+	s.log.Info("user created", "user", created.Name, "kind", created.Kind, "by", access.From(ctx).Name)
+	return created, password, nil
+}
+
+// checkProfile says what is wrong with what a person is called.
+func checkProfile(u access.User) error {
+	var errs run.FieldErrors
+	errs = append(errs, checkLine("display_name", u.DisplayName)...)
+	errs = append(errs, checkLine("email", u.Email)...)
+	if u.Email != "" && !strings.Contains(u.Email, "@") && len(errs) == 0 {
+		errs = append(errs, run.FieldError{Field: "email", Value: fault.Quote(u.Email), Rule: "is no email address", Fix: "leave it empty, or write name@example.org"})
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}
+
+func checkLine(field, text string) run.FieldErrors {
+	if utf8.RuneCountInString(text) <= maxText && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl) {
+		return nil
+	}
+	return run.FieldErrors{{Field: field, Value: fault.Quote(text), Rule: fmt.Sprintf("has more than %d characters, or one that cannot be shown", maxText), Fix: "use a shorter text on one line"}}
+}
+
+// ChangeUser changes display name, email, whether it is an administrator, and whether it is disabled, which ends its sessions.
+// The last administrator stays.
+func (s *Service) ChangeUser(ctx context.Context, name string, change func(*access.User)) (after access.User, err error) {
+	if ctx, err = s.managing(ctx, access.UsersManage, ""); err != nil {
+		return after, err
+	}
+	u, err := s.named(ctx, name)
 	if err != nil {
 		return u, err
 	}
-	return u, s.after(ctx, s.accounts.CreateUser(ctx, u, hash))
-}
-
-// ChangeUser changes display name, email, whether a user is an administrator and whether it is disabled.
-func (s *Service) ChangeUser(ctx context.Context, id access.UserID, fn func(*access.User) error) (access.User, error) {
-	_, after, err := s.accounts.ChangeUser(ctx, id, fn)
+	_, after, err = s.accounts.ChangeUser(ctx, u.ID, func(u *access.User) error {
+		change(u)
+		u.Administrator = u.Administrator && u.Kind == access.Person
+		return checkProfile(*u)
+	})
 	return after, s.after(ctx, err)
 }
 
-// ResetPassword gives a user another password, and ends its sessions.
-func (s *Service) ResetPassword(ctx context.Context, id access.UserID, password string) error {
-	user, err := s.accounts.User(ctx, id)
+// ResetPassword gives a person a new password that the console chooses, and ends its sessions.
+func (s *Service) ResetPassword(ctx context.Context, name string) (password string, err error) {
+	if ctx, err = s.managing(ctx, access.UsersManage, ""); err != nil {
+		return "", err
+	}
+	u, err := s.named(ctx, name)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if user.Kind != access.Person {
-		return fault.New(fault.ErrConflict, user.Name+" is a service account, which has no password.", "Make an API token for it.")
+	if u.Kind != access.Person {
+		return "", fault.New(fault.ErrConflict, "Service accounts have no password.", "Give it a token.")
 	}
-	if errs := checkPassword("password", user.Name, password); errs != nil {
-		return errs
-	}
+	password = rand.Text()[:oneTimeChars]
 	hash, err := s.hashes.Hash(ctx, password)
 	if err != nil {
+		return "", err
+	}
+	return password, s.after(ctx, s.accounts.SetPassword(ctx, u.ID, hash, ""))
+}
+
+// EndUserSessions signs a user out everywhere.
+func (s *Service) EndUserSessions(ctx context.Context, name string) error {
+	return s.toUser(ctx, name, func(ctx context.Context, id access.UserID) error { return s.accounts.EndSessions(ctx, id, "") })
+}
+
+// DeleteUser deletes a user with its sessions, tokens and memberships. Its runs stay and tell its name.
+func (s *Service) DeleteUser(ctx context.Context, name string) error {
+	return s.toUser(ctx, name, s.accounts.DeleteUser)
+}
+
+func (s *Service) toUser(ctx context.Context, name string, do func(context.Context, access.UserID) error) error {
+	ctx, err := s.managing(ctx, access.UsersManage, "")
+	if err != nil {
 		return err
 	}
-	return s.after(ctx, s.accounts.SetPassword(ctx, id, hash, ""))
-}
-
-// DeleteUser deletes a user; its runs stay.
-func (s *Service) DeleteUser(ctx context.Context, id access.UserID) error {
-	return s.after(ctx, s.accounts.DeleteUser(ctx, id))
-}
-
-// Projects returns all projects by name.
-func (s *Service) Projects(context.Context) []access.Project { return s.snapshot.Load().projects }
-
-// Members returns the members of a project by name.
-func (s *Service) Members(_ context.Context, project string) (out []access.Member) {
-	for _, m := range s.snapshot.Load().members {
-		if m.Project == project {
-			out = append(out, m)
-		}
+	u, err := s.named(ctx, name)
+	if err != nil {
+		return err
 	}
-	return out
+	return s.after(ctx, do(ctx, u.ID))
 }
 
-// CreateProject makes a project. What is not valid is [run.FieldErrors].
-func (s *Service) CreateProject(ctx context.Context, p access.Project) (access.Project, error) {
-	if !access.CheckProjectName(p.Name) {
-		return p, run.FieldErrors{{Field: "name", Value: fault.Quote(p.Name), Rule: "is no name of a project", Fix: "use 1 to 63 lower-case letters, digits and hyphens, with none at either end"}}
+// UserTokens returns the API tokens of a user.
+func (s *Service) UserTokens(ctx context.Context, name string) ([]access.Token, error) {
+	u, err := s.User(ctx, name)
+	if err != nil {
+		return nil, err
 	}
-	p.CreatedAt = s.now()
-	return p, s.after(ctx, s.accounts.CreateProject(ctx, p))
+	return s.accounts.Tokens(ctx, u.ID)
 }
 
-// DescribeProject changes a project's description.
-func (s *Service) DescribeProject(ctx context.Context, name, description string) error {
-	return s.after(ctx, s.accounts.DescribeProject(ctx, name, description))
+// CreateUserToken makes an API token of a service account; people make their own.
+func (s *Service) CreateUserToken(ctx context.Context, name string, t access.Token) (token access.Token, secret string, err error) {
+	if ctx, err = s.managing(ctx, access.UsersManage, ""); err != nil {
+		return t, "", err
+	}
+	u, err := s.named(ctx, name)
+	if err != nil {
+		return t, "", err
+	}
+	if u.Kind != access.Service {
+		return t, "", fault.New(fault.ErrConflict, "People make their tokens themselves.", "Make a service account for a program.")
+	}
+	if err := s.checkToken(access.Identity{User: u.ID, Name: u.Name, Roles: s.snapshot.Load().roles[u.ID]}, &t); err != nil {
+		return t, "", err
+	}
+	t.ID, secret = newToken()
+	t.User, t.CreatedAt, t.UsedAt, t.UsedFrom = u.ID, s.now(), time.Time{}, ""
+	return t, secret, s.after(ctx, s.accounts.CreateToken(ctx, keyOf(secret), t))
 }
 
-// DeleteProject deletes a project that owns nothing.
-func (s *Service) DeleteProject(ctx context.Context, name string) error {
-	return s.after(ctx, s.accounts.DeleteProject(ctx, name))
-}
-
-// SetMember gives a user a role in a project, "" for none.
-func (s *Service) SetMember(ctx context.Context, project string, user access.UserID, role access.Role) error {
-	return s.after(ctx, s.accounts.SetMember(ctx, project, user, role))
+// RevokeUserToken ends an API token of a user.
+func (s *Service) RevokeUserToken(ctx context.Context, name string, id access.TokenID) error {
+	return s.toUser(ctx, name, func(ctx context.Context, user access.UserID) error { return s.accounts.RevokeToken(ctx, user, id) })
 }

@@ -108,6 +108,29 @@ func (s *Server) routes(t sections) http.Handler {
 		paged("GET /account/tokens/{id}/revoke", access.Account, t.account.RevokeTokenAsk)
 		paged("POST /account/tokens/{id}/revoke", access.Account, t.account.RevokeToken)
 	}
+	if t.admin != nil {
+		paged("GET /admin", access.SignedIn, t.admin.Overview)
+		paged("GET /admin/users", access.UsersManage, t.admin.Users)
+		paged("POST /admin/users", access.UsersManage, t.admin.CreateUser)
+		paged("GET /admin/users/{name}", access.UsersManage, t.admin.User)
+		paged("POST /admin/users/{name}", access.UsersManage, t.admin.ChangeUser)
+		paged("POST /admin/users/{name}/projects", access.UsersManage, t.admin.AddToProject)
+		paged("POST /admin/users/{name}/tokens", access.UsersManage, t.admin.CreateToken)
+		paged("GET /admin/users/{name}/tokens/{id}/revoke", access.UsersManage, t.admin.AskRevoke)
+		paged("POST /admin/users/{name}/tokens/{id}/revoke", access.UsersManage, t.admin.Revoke)
+		paged("GET /admin/users/{name}/{action}", access.UsersManage, t.admin.AskUser)
+		paged("POST /admin/users/{name}/{action}", access.UsersManage, t.admin.ActOnUser)
+		paged("GET /admin/projects", access.ProjectsManage, t.admin.Projects)
+		paged("POST /admin/projects", access.ProjectsManage, t.admin.CreateProject)
+		paged("GET /admin/projects/{name}", access.SignedIn, t.admin.ToProject)
+		paged("GET /projects/{project}", access.ProjectRead, t.admin.Project)
+		paged("POST /projects/{project}", access.ProjectEdit, t.admin.DescribeProject)
+		paged("POST /projects/{project}/members", access.MembersManage, t.admin.SetMember)
+		paged("GET /projects/{project}/members/{user}/remove", access.MembersManage, t.admin.AskRemoveMember)
+		paged("POST /projects/{project}/members/{user}/remove", access.MembersManage, t.admin.RemoveMember)
+		paged("GET /projects/{project}/delete", access.ProjectsManage, t.admin.AskDeleteProject)
+		paged("POST /projects/{project}/delete", access.ProjectsManage, t.admin.DeleteProject)
+	}
 	if s.Dev {
 		paged("GET /dev/components", access.SignedIn, s.handleComponents)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/web/account"
+	"github.com/cotrain/cotrain/internal/web/admin"
 	"github.com/cotrain/cotrain/internal/web/audit"
 	"github.com/cotrain/cotrain/internal/web/cluster"
 	"github.com/cotrain/cotrain/internal/web/diff"
@@ -49,11 +50,12 @@ type Feed interface {
 	Seq(topic string) int64
 }
 
-// Deps is what the pages need. Accounts, Storage, API, Ready, System and Projects may be nil.
+// Deps is what the pages need. Accounts, Admin, Storage, API, Ready, System and Projects may be nil.
 type Deps struct {
 	Auth     Auth
 	Guard    Guard
 	Accounts account.Accounts // nil where there is no log-in
+	Admin    admin.Accounts   // nil where nobody manages accounts
 	Store    Store
 	Control  Control
 	Audit    audit.Log
@@ -95,7 +97,7 @@ func New(d Deps) *Server {
 		d.System = func() feed.System { return feed.System{} }
 	}
 	s := &Server{
-		Site: &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects},
+		Site: &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects, Admin: d.Admin != nil},
 		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, live: live.New(live.Options{
 			Runs: d.Store, Feed: d.Feed, Guard: d.Guard, Auth: d.Auth, Base: d.Front.Base(), Now: d.Now, Logger: d.Logger,
 		}),
@@ -109,6 +111,7 @@ func New(d Deps) *Server {
 type sections struct {
 	account   *account.Pages // nil where there is no log-in
 	audit     *audit.Pages
+	admin     *admin.Pages // nil where nobody manages accounts
 	cluster   *cluster.Pages
 	diff      *diff.Pages
 	form      *form.Pages
@@ -133,6 +136,9 @@ func (s *Server) sections(d Deps) sections {
 		storage:   &storage.Pages{Site: s.Site, Runs: d.Store, Storage: d.Storage},
 		sweeps:    &sweeps.Pages{Site: s.Site, Form: f, Store: d.Store, Control: d.Control},
 		templates: &templates.Pages{Site: s.Site, Form: f, Control: d.Control},
+	}
+	if d.Admin != nil {
+		all.admin = &admin.Pages{Site: s.Site, Accounts: d.Admin}
 	}
 	if d.Accounts != nil {
 		all.account = account.New(s.Site, d.Accounts)

@@ -17,10 +17,24 @@ type Account struct {
 	Project       string                  // the selected one, "" for all that one may see
 	Projects      []string                // that one may see, sorted
 	May           func(access.Right) bool // in at least one project; nil for nothing
+	Admin         bool                    // accounts and projects are managed on this console
 }
 
 // may reports whether to offer what needs a right.
 func (a Account) may(r access.Right) bool { return a.May != nil && a.May(r) }
+
+// administers reports whether there is anything behind the entry Administration.
+func (a Account) administers() bool {
+	return a.Admin && (a.may(access.UsersManage) || a.may(access.ProjectsManage) || a.may(access.MembersManage))
+}
+
+// one is the selected or only project, "" where lists show several.
+func (a Account) one() string {
+	if len(a.Projects) == 1 {
+		return a.Projects[0]
+	}
+	return a.Project
+}
 
 // switches reports whether there is a project to choose.
 func (a Account) switches() bool { return len(a.Projects) > 1 }
@@ -35,7 +49,7 @@ func (a Account) standing() string {
 	case a.Administrator:
 		return "Administrator"
 	case a.Role != "":
-		return string(a.Role) + " in " + cmp.Or(a.Project, a.Projects[0])
+		return string(a.Role) + " in " + a.one()
 	case len(a.Projects) == 0:
 		return "Member of no project"
 	}

@@ -16,7 +16,7 @@ func (s *Site) account(r *http.Request) ui.Account {
 	}
 	a := ui.Account{
 		SignedIn: true, Local: who.User == access.Local().User, Name: who.Name, Administrator: who.Administrator,
-		Projects: s.visible(r, who), May: who.MayAnywhere,
+		Projects: s.visible(r, who), May: who.MayAnywhere, Admin: s.Admin,
 	}
 	a.Project = selected(r, a.Projects)
 	if a.Role = who.Role(a.Project); len(a.Projects) == 1 {

@@ -33,6 +33,7 @@ type Site struct {
 	Seq    func(topic string) int64 // newest sequence of a topic of the feed
 	System func() feed.System       // current state of dependencies
 	Logger *slog.Logger
+	Admin  bool // whether accounts and projects are managed here
 	// Projects are the names of all projects, for those who may see all; nil where there are none.
 	Projects func(ctx context.Context) []string
 }

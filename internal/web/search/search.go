@@ -86,7 +86,7 @@ func (p *Pages) Search(w http.ResponseWriter, r *http.Request) error {
 func (p *Pages) find(ctx context.Context, text string) (view.Found, error) {
 	who := access.From(ctx)
 	q := query{ctx: ctx, text: text, words: strings.Fields(strings.ToLower(text)), may: who.MayAnywhere}
-	found := view.Found{Text: text, Now: p.Now(), Pages: pages(q)}
+	found := view.Found{Text: text, Now: p.Now(), Pages: p.pages(q)}
 	if text != "" {
 		found.Settings, found.Help = settings(q), p.help(q)
 	}

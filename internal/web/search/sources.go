@@ -14,26 +14,29 @@ type place struct {
 	words       string // other words to find it by
 	key         string // see topbar.templ
 	right       access.Right
+	admin       bool // only where accounts are managed
 }
 
 // places are the pages beside those of the navigation.
 var places = [...]place{
-	{"New run", "/runs/new", "submit start launch train", "n", access.RunsSubmit},
-	{"Import a configuration", "/runs/import", "toml script upload", "", access.RunsSubmit},
-	{"New sweep", "/sweeps/new", "grid search hyperparameters", "", access.RunsSubmit},
-	{"Compare configurations", "/diff", "diff difference", "", access.RunsRead},
-	{"Help", "/help", "documents documentation manual", "", access.SignedIn},
+	{title: "New run", href: "/runs/new", words: "submit start launch train", key: "n", right: access.RunsSubmit},
+	{title: "Import a configuration", href: "/runs/import", words: "toml script upload", right: access.RunsSubmit},
+	{title: "New sweep", href: "/sweeps/new", words: "grid search hyperparameters", right: access.RunsSubmit},
+	{title: "Compare configurations", href: "/diff", words: "diff difference", right: access.RunsRead},
+	{title: "Users", href: "/admin/users", words: "administration accounts people", right: access.UsersManage, admin: true},
+	{title: "Projects", href: "/admin/projects", words: "administration members roles", right: access.ProjectsManage, admin: true},
+	{title: "Help", href: "/help", words: "documents documentation manual", right: access.SignedIn},
 }
 
 // pages finds pages by their titles.
-func pages(q query) (out []view.Hit) {
+func (p *Pages) pages(q query) (out []view.Hit) {
 	for _, e := range ui.Navigation() {
 		if q.may(e.Right) && q.matches(e.Label) {
 			out = append(out, view.Hit{Title: e.Label, Href: e.Href})
 		}
 	}
 	for _, x := range places {
-		if q.may(x.right) && q.matches(x.title, x.words) {
+		if q.may(x.right) && (p.Admin || !x.admin) && q.matches(x.title, x.words) {
 			out = append(out, view.Hit{Title: x.title, Href: x.href, Key: x.key})
 		}
 	}

@@ -1,0 +1,196 @@
+// Package admin is the pages of users, service accounts, projects and members.
+package admin
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// Paths of the section.
+const (
+	UsersPath    = "/admin/users"
+	ProjectsPath = "/admin/projects"
+)
+
+// UserPath is the address of a user.
+func UserPath(name string) string { return UsersPath + "/" + url.PathEscape(name) }
+
+// ProjectPath is the address of a project.
+func ProjectPath(name string) string { return "/projects/" + url.PathEscape(name) }
+
+// Form is fields that are sent together.
+type Form struct {
+	Fields  []ui.Field
+	Problem string // what stands in the way, or ""
+}
+
+// Overview is what there is to manage.
+type Overview struct {
+	MayUsers, MayProjects bool
+	Users                 []access.User
+	Projects              []access.Project // whose members one may manage
+}
+
+func (o Overview) people() string {
+	people, services, disabled := 0, 0, 0
+	for _, u := range o.Users {
+		if u.Kind == access.Service {
+			services++
+		} else {
+			people++
+		}
+		if u.Disabled {
+			disabled++
+		}
+	}
+	parts := []string{ui.Integer(people) + " people", ui.Plural(services, "service account")}
+	if people == 1 {
+		parts[0] = "1 person"
+	}
+	if disabled > 0 {
+		parts = append(parts, ui.Integer(disabled)+" disabled")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// UserList is the users that match a text.
+type UserList struct {
+	Users  []access.User
+	Total  int
+	Text   string
+	Now    time.Time
+	Notice string
+	Form   Form // for a new one
+}
+
+// UserDetails is one user.
+type UserDetails struct {
+	User        access.User
+	Self        bool // who looks at it
+	Memberships []access.Member
+	Tokens      []access.Token // of a service account
+	Profile     Form
+	Membership  Form // no fields where it is in every project
+	Token       Form
+	Now         time.Time
+	Notice      string
+}
+
+// actions are what can be done to the user beside changing its profile.
+func (d UserDetails) actions() []ui.Confirm {
+	keys := []string{"disable", "sessions", "password", "delete"}
+	if d.User.Disabled {
+		keys = []string{"enable", "delete"}
+	}
+	var out []ui.Confirm
+	for _, key := range keys {
+		if c, ok := UserConfirm(d.User, key); ok {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// UserConfirm asks before something is done to a user.
+func UserConfirm(u access.User, action string) (ui.Confirm, bool) {
+	c := ui.Confirm{Key: action, Action: UserPath(u.Name) + "/" + action, Back: UserPath(u.Name), KeepLabel: "Cancel"}
+	service := u.Kind == access.Service
+	switch {
+	case action == "disable":
+		c.Title, c.Label, c.Icon = "Disable "+u.Name+"?", "Disable", "paused"
+		c.Effects = []string{u.Name + " is signed out at once, and cannot sign in or use API tokens until enabled again.", "Runs go on. Memberships and tokens are kept."}
+	case action == "enable":
+		c.Title, c.Label, c.Icon, c.Effects = "Enable "+u.Name+"?", "Enable", "play", []string{u.Name + " can sign in and use API tokens again."}
+	case action == "sessions" && !service:
+		c.Title, c.Label, c.Icon, c.Effects = "Sign "+u.Name+" out?", "Sign out everywhere", "sign-out", []string{"All sessions of " + u.Name + " end at once. API tokens stay valid."}
+	case action == "password" && !service:
+		c.Title, c.Label, c.Icon = "Give "+u.Name+" a new password?", "Reset password", "sync"
+		c.Effects = []string{"The old password stops to work, and all sessions of " + u.Name + " end at once.", "The console chooses the new one, and shows it once."}
+	case action == "delete":
+		c.Title, c.Label, c.Icon = "Delete "+u.Name+"?", "Delete", "trash"
+		c.Effects = []string{
+			"Sessions, API tokens and memberships of " + u.Name + " are deleted. This cannot be undone, and nobody can have that name again.",
+			"Runs of " + u.Name + " go on and stay, with that name: the operators of their projects manage them.",
+		}
+	default:
+		return c, false
+	}
+	return c, true
+}
+
+// RevokeConfirm asks before a token of a user is revoked.
+func RevokeConfirm(user string, t access.Token) ui.Confirm {
+	return ui.Confirm{
+		Key: "revoke", Title: "Revoke token " + t.Name + "?", Effects: []string{"Programs that use it are refused at once. This cannot be undone."},
+		Action: revokePath(user, t), Back: UserPath(user), Label: "Revoke", KeepLabel: "Cancel", Icon: "trash",
+	}
+}
+
+func revokePath(user string, t access.Token) string {
+	return UserPath(user) + "/tokens/" + url.PathEscape(string(t.ID)) + "/revoke"
+}
+
+// scopes says what a token is for: "read, runs.submit in llm".
+func scopes(t access.Token) string {
+	out := make([]string, len(t.Scopes))
+	for i, s := range t.Scopes {
+		out[i] = string(s)
+	}
+	if t.Project != "" {
+		return strings.Join(out, ", ") + " in " + t.Project
+	}
+	return strings.Join(out, ", ")
+}
+
+// Secret is shown once.
+type Secret struct{ Title, Label, Text, Note, Back string }
+
+// ProjectList is the projects.
+type ProjectList struct {
+	Projects []ProjectRow
+	Now      time.Time
+	Notice   string
+	Form     Form // for a new one
+}
+
+// ProjectRow is a project in a list.
+type ProjectRow struct {
+	access.Project
+	Members int
+}
+
+// ProjectDetails is one project.
+type ProjectDetails struct {
+	Project                                  access.Project
+	Members                                  []access.Member
+	MayEdit, MayMembers, MayDelete, MayUsers bool
+	About, Member                            Form
+	Now                                      time.Time
+	Notice                                   string
+}
+
+func removePath(m access.Member) string {
+	return ProjectPath(m.Project) + "/members/" + url.PathEscape(m.Name) + "/remove"
+}
+
+// RemoveConfirm asks before a member is removed.
+func RemoveConfirm(m access.Member) ui.Confirm {
+	return ui.Confirm{
+		Key: "remove", Title: "Remove " + m.Name + " from " + m.Project + "?",
+		Effects: []string{m.Name + " no longer sees the project from now on. Runs of " + m.Name + " go on and stay in it."},
+		Action:  removePath(m), Back: ProjectPath(m.Project), Label: "Remove", KeepLabel: "Cancel", Icon: "trash",
+	}
+}
+
+// DeleteProjectConfirm asks before a project is deleted.
+func DeleteProjectConfirm(p access.Project) ui.Confirm {
+	return ui.Confirm{
+		Key: "delete", Title: "Delete project " + p.Name + "?",
+		Effects: []string{"Its memberships and the API tokens for it alone are deleted. This cannot be undone.", "Only a project without runs, sweeps and templates can be deleted."},
+		Action:  ProjectPath(p.Name) + "/delete", Back: ProjectPath(p.Name), Label: "Delete", KeepLabel: "Cancel", Icon: "trash",
+	}
+}
