@@ -31,11 +31,11 @@ func filled(t *testing.T, who access.Identity) *webtest.Site {
 		d.Auth = webtest.As(who)
 	})
 	alone, ofSweep := webtest.Run(run.Running), webtest.Run(run.Failed)
-	sweep := run.Sweep{ID: run.NewSweepID(webtest.Now), Name: "rates", Fields: []string{"nodes"}, Counts: map[run.State]int{run.Failed: 2, run.Running: 1}}
-	alone.Name, ofSweep.Name, ofSweep.Origin.Sweep = "rates <b>alone</b>", "rates #7", sweep.ID
+	sweep := run.Sweep{ID: run.NewSweepID(webtest.Now), Name: "zebrafish", Fields: []string{"nodes"}, Counts: map[run.State]int{run.Failed: 2, run.Running: 1}}
+	alone.Name, ofSweep.Name, ofSweep.Origin.Sweep = "zebrafish <b>alone</b>", "zebrafish #7", sweep.ID
 	s.Fake.AllRuns, s.Fake.AllSweeps = []run.Run{alone, ofSweep}, []run.Sweep{sweep}
-	s.Fake.AllTemplates = []run.Template{webtest.Template("my-rates", 1)}
-	s.Fake.AllNodes = []run.Node{{ID: "n-1", Name: "rates-node"}, {ID: "n-2", Name: "other"}}
+	s.Fake.AllTemplates = []run.Template{webtest.Template("my-zebrafish", 1)}
+	s.Fake.AllNodes = []run.Node{{ID: "n-1", Name: "zebrafish-node"}, {ID: "n-2", Name: "other"}}
 	return s
 }
 
@@ -48,7 +48,7 @@ func TestASearchFindsWhateverHasThatName(t *testing.T) {
 		text string
 		want map[string][]string
 	}{
-		{"rates", map[string][]string{"Runs": runs, "Sweeps": {sweep}, "Templates": {"/templates/my-rates"}, "Nodes": {"/cluster#node-n-1"}}},
+		{"zebrafish", map[string][]string{"Runs": runs, "Sweeps": {sweep}, "Templates": {"/templates/my-zebrafish"}, "Nodes": {"/cluster#node-n-1"}}},
 		{string(s.Fake.AllSweeps[0].ID), map[string][]string{"Runs": nil, "Sweeps": {sweep}}},
 		{"", map[string][]string{"Runs": runs, "Pages": {"/", "/sweeps", "/cluster", "/storage", "/templates", "/runs/new", "/runs/import", "/sweeps/new", "/diff", "/help"}}},
 		{"CLUSTER", map[string][]string{"Pages": {"/cluster"}, "Runs": nil}},
@@ -71,7 +71,7 @@ func TestASearchFindsWhateverHasThatName(t *testing.T) {
 	if a.Text(t, ".search-none") != "Nothing matches “nothing is called so”" || a.Text(t, "[role=status][data-found-text]") != "0 results" {
 		t.Errorf("%s", a.Body)
 	}
-	if got := s.Get("/search?q=alone", 200).Text(t, "[data-run-id] .search-title"); got != "rates <b>alone</b>" {
+	if got := s.Get("/search?q=alone", 200).Text(t, "[data-run-id] .search-title"); got != "zebrafish <b>alone</b>" {
 		t.Errorf("name %q", got)
 	}
 }
@@ -79,7 +79,7 @@ func TestASearchFindsWhateverHasThatName(t *testing.T) {
 func TestTheDialogGetsTheResultsAlone(t *testing.T) {
 	t.Parallel()
 	s := filled(t, access.Local())
-	a := s.Do("GET", "/search?q=rates", nil, "HX-Request", "true")
+	a := s.Do("GET", "/search?q=zebrafish", nil, "HX-Request", "true")
 	if a.Status != 200 || a.Count(".search-group") < 4 || a.Count("main, .topbar, #search-form") != 0 {
 		t.Errorf("%d: %s", a.Status, a.Body)
 	}
@@ -99,7 +99,7 @@ func TestASearchFindsOnlyWhatOneMaySee(t *testing.T) {
 		text  string
 		want  string
 	}{
-		{"templates.read", "rates", "Templates"}, {"runs.read", "rates", "Runs Sweeps"}, {"cluster.read", "rates", "Nodes"}, {"runs.submit", "batch size", "Settings of a run Help"},
+		{"templates.read", "zebrafish", "Templates"}, {"runs.read", "zebrafish", "Runs Sweeps"}, {"cluster.read", "zebrafish", "Nodes"}, {"runs.submit", "batch size", "Settings of a run Help"},
 		{"runs.read", "batch size", "Help"}, {"runs.read", "", "Pages Runs"},
 	} {
 		who := access.Identity{User: "u-1", Name: "ann", Roles: map[string]access.Role{"llm": access.Admin}, Limit: &access.Limit{Scopes: []access.Scope{c.scope}}}
@@ -118,9 +118,9 @@ func TestASearchWorksWithoutNomadButNotWithoutTheStore(t *testing.T) {
 	t.Parallel()
 	s := filled(t, access.Local())
 	s.Fake.NodesErr = errors.New("no route")
-	if a := s.Get("/search?q=rates", 200); len(hits(a, "Runs")) != 2 || hits(a, "Nodes") != nil {
+	if a := s.Get("/search?q=zebrafish", 200); len(hits(a, "Runs")) != 2 || hits(a, "Nodes") != nil {
 		t.Errorf("runs %q, nodes %q", hits(a, "Runs"), hits(a, "Nodes"))
 	}
 	s.Fake.Err = fault.ErrUnavailable
-	s.Get("/search?q=rates", 503)
+	s.Get("/search?q=zebrafish", 503)
 }

@@ -18,7 +18,7 @@ const notAllowed = 4403; // the server's code for a topic that one may not follo
 /** A refused socket does not say why to a script: a page that is signed out goes to the log-in. */
 async function reloadIfSignedOut() {
   try {
-    const answer = await fetch("/system", { headers: { Accept: "application/json" } });
+    const answer = await fetch(at("/system"), { headers: { Accept: "application/json" } });
     if (answer.status === 401) location.reload();
   } catch {
     // the server is away
