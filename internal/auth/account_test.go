@@ -245,6 +245,10 @@ func TestWhatIsDoneToAccountsIsInTheAuditLog(t *testing.T) {
 	mine := c.mustLogIn("bob")
 	second := access.From(c.as(c.mustLogIn("bob")...)).Session
 	ctx := c.as(mine...)
+	for _, name := range []string{"bob", "my password, by mistake"} {
+		_, err := c.logIn(name, "wrong password 1", "192.0.2.1")
+		wants(t, fault.ErrSignedOut, err)
+	}
 	token, secret := c.token(ctx, access.Token{Scopes: []access.Scope{access.ScopeRead}, Project: "default"})
 	must(t, c.RevokeToken(ctx, token.ID))
 	must(t, c.EndSession(ctx, second))
@@ -257,12 +261,12 @@ func TestWhatIsDoneToAccountsIsInTheAuditLog(t *testing.T) {
 	must(t, c.store.Audit.Export(t.Context(), audit.Filter{AllProjects: true}, func(row audit.Row, _ audit.Hash) error {
 		e := row.Entry
 		kind, _, _ := strings.Cut(e.Subject, ":")
-		got = append(got, strings.Join([]string{e.Actor.Name, e.Action, kind, e.Project}, " "))
+		got = append(got, strings.Join([]string{e.Actor.Name, e.Action, kind, e.Project, string(e.Outcome)}, " "))
 		text, err := json.Marshal(e)
-		if e.Request == "" || e.Actor.Address != "192.0.2.1" || e.Actor.User == "" {
+		if e.Request == "" || e.Actor.Address != "192.0.2.1" || e.Actor.User == "" && e.Outcome != audit.Refused {
 			t.Errorf("%s tells no request, address or user", text)
 		}
-		for _, private := range []string{secret, good, "a different set", mine[0].Value, mine[1].Value} {
+		for _, private := range []string{secret, good, "a different set", "wrong password", "by mistake", mine[0].Value, mine[1].Value} {
 			if strings.Contains(string(text), private) {
 				t.Errorf("%s has a secret", text)
 			}
@@ -270,8 +274,9 @@ func TestWhatIsDoneToAccountsIsInTheAuditLog(t *testing.T) {
 		return err
 	}))
 	want := []string{
-		"ann setup user ", "ann login session ", "bob login session ", "bob login session ", "bob tokens.create token default", "bob tokens.revoke token default",
-		"bob sessions.end session ", "bob password.change user ", "bob sessions.end user ", "bob logout session ",
+		"ann setup user  done", "ann login session  done", "bob login session  done", "bob login session  done", "bob login user  refused", " login   refused",
+		"bob tokens.create token default done", "bob tokens.revoke token default done",
+		"bob sessions.end session  done", "bob password.change user  done", "bob sessions.end user  done", "bob logout session  done",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("the log differs (-want +got):\n%s", d)

@@ -2,9 +2,11 @@ package auth
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // What the audit log calls what is done here.
@@ -28,4 +30,21 @@ func (s *Service) audited(ctx context.Context, action string) context.Context {
 // auditedAs is audited by a user who is about to be signed in.
 func (s *Service) auditedAs(ctx context.Context, user access.User, action string) context.Context {
 	return s.audited(access.With(ctx, access.Identity{User: user.ID, Name: user.Name}), action)
+}
+
+// refused has the audit log tell of a log-in with a wrong name or password. Those that the lock-out refuses are not told: they
+// are as many as somebody sends.
+func (s *Service) refused(ctx context.Context, user access.User, err error) {
+	if !errors.Is(err, fault.ErrSignedOut) {
+		return
+	}
+	actor, request := audit.ActorOf(ctx)
+	actor.User, actor.Name = user.ID, user.Name // none where nobody has the name, which may be a password
+	e := audit.Entry{At: s.now(), Actor: actor, Request: request, Action: actionLogIn, Outcome: audit.Refused, Reason: fault.Of(err).What}
+	if user.Name != "" {
+		e.Subject = "user:" + user.Name
+	}
+	if err := s.audit.AppendAlone(context.WithoutCancel(ctx), e); err != nil {
+		s.log.Warn("a refused log-in is not in the audit log", "err", err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/store/accounts"
 )
 
@@ -25,9 +26,15 @@ const (
 	endTimeout = 2 * time.Second
 )
 
+// Audit is the audit log, for what changes nothing.
+type Audit interface {
+	AppendAlone(ctx context.Context, entries ...audit.Entry) error
+}
+
 // Options is what a Service is made from; all is needed.
 type Options struct {
 	Accounts *accounts.Accounts
+	Audit    Audit
 	Logger   *slog.Logger
 	Now      func() time.Time
 }
@@ -35,6 +42,7 @@ type Options struct {
 // Service is the log-in of a console.
 type Service struct {
 	accounts *accounts.Accounts
+	audit    Audit
 	log      *slog.Logger
 	now      func() time.Time
 
@@ -53,7 +61,7 @@ type Service struct {
 // New returns a Service that knows who may do what.
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
-		accounts: o.Accounts, log: o.Logger, now: o.Now, hashes: newHasher(), lockout: newLockout(o.Now),
+		accounts: o.Accounts, audit: o.Audit, log: o.Logger, now: o.Now, hashes: newHasher(), lockout: newLockout(o.Now),
 		changed: make(chan struct{}), seen: map[reference]accounts.Seen{},
 	}
 	if err := s.load(ctx); err != nil {

@@ -38,6 +38,7 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 	if err != nil {
 		// An unknown name may be a password that was typed into the wrong field.
 		s.log.Info("log-in failed", "user", user.Name, "address", addressOf(ctx), "err", err)
+		s.refused(ctx, user, err)
 		return err
 	}
 	return s.begin(w, r, user, device, hash)

@@ -318,7 +318,7 @@ func TestTheSetUpLinkWorksOnce(t *testing.T) {
 	if strings.Contains(c.log.String(), code) || strings.Contains(c.log.String(), good) {
 		t.Error("the service logs secrets")
 	}
-	if next, err := auth.New(t.Context(), auth.Options{Accounts: c.store.Accounts, Logger: c.slog(), Now: c.clock}); err != nil || !next.IsSetUp() {
+	if next, err := auth.New(t.Context(), auth.Options{Accounts: c.store.Accounts, Audit: c.store.Audit, Logger: c.slog(), Now: c.clock}); err != nil || !next.IsSetUp() {
 		t.Errorf("after a restart: %v", err)
 	}
 }
@@ -345,7 +345,7 @@ func TestTwoWhoUseTheSetUpLinkAtOnceMakeOneAdministrator(t *testing.T) {
 func TestEachStartHasItsOwnSetUpLink(t *testing.T) {
 	t.Parallel()
 	c := empty(t)
-	next, err := auth.New(t.Context(), auth.Options{Accounts: c.store.Accounts, Logger: c.slog(), Now: c.clock})
+	next, err := auth.New(t.Context(), auth.Options{Accounts: c.store.Accounts, Audit: c.store.Audit, Logger: c.slog(), Now: c.clock})
 	must(t, err)
 	wants(t, fault.ErrForbidden, next.CheckSetUp(c.code()))
 }

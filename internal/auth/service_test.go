@@ -55,7 +55,7 @@ func empty(t *testing.T) *console {
 	c.store, err = store.Open(t.Context(), t.TempDir())
 	must(t, err)
 	t.Cleanup(func() { must(t, c.store.Close()) })
-	c.Service, err = auth.New(t.Context(), auth.Options{Accounts: c.store.Accounts, Logger: c.slog(), Now: c.clock})
+	c.Service, err = auth.New(t.Context(), auth.Options{Accounts: c.store.Accounts, Audit: c.store.Audit, Logger: c.slog(), Now: c.clock})
 	must(t, err)
 	c.Hash(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}) // a test has hundreds
 	return c

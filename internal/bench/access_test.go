@@ -31,7 +31,7 @@ func BenchmarkAccess(b *testing.B) {
 	}
 	defer func() { _ = s.Close() }()
 	fillAccounts(b, s)
-	service, err := auth.New(b.Context(), auth.Options{Accounts: s.Accounts, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	service, err := auth.New(b.Context(), auth.Options{Accounts: s.Accounts, Audit: s.Audit, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -79,8 +79,7 @@ func fillAccounts(b *testing.B, s *store.Store) {
 // credentials makes a user, and returns the headers of requests with its session and with its token.
 func credentials(b *testing.B, service *auth.Service) (session, token http.Header) {
 	b.Helper()
-	const password = "plenty of small otters"
-	user, err := service.CreateUser(b.Context(), access.User{Name: "ann", Kind: access.Person, Administrator: true}, password)
+	user, password, err := service.CreateUser(access.With(b.Context(), access.Local()), access.User{Name: "ann", Kind: access.Person, Administrator: true})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func newSite(t *testing.T) *site {
 	s, err := store.Open(t.Context(), t.TempDir())
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
-	service, err := auth.New(t.Context(), auth.Options{Accounts: s.Accounts, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return webtest.Now }})
+	service, err := auth.New(t.Context(), auth.Options{Accounts: s.Accounts, Audit: s.Audit, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return webtest.Now }})
 	must(t, err)
 	return &site{auth: service, Site: webtest.New(t, func(d *web.Deps) { d.Auth, d.Accounts, d.Projects = service, service, service.ProjectNames })}
 }
