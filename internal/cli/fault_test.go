@@ -15,7 +15,6 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
-	"github.com/cotrain/cotrain/docs"
 	"github.com/cotrain/cotrain/internal/api/apitest"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/client"
@@ -44,10 +43,6 @@ func newWhole(t *testing.T) *console {
 	t.Helper()
 	c := &console{Console: apitest.New(), t: t, files: map[string]string{}, now: time.Date(2026, 1, 2, 3, 10, 0, 0, time.UTC)}
 	assets, err := static.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	library, err := help.NewLibrary(docs.Files())
 	if err != nil {
 		t.Fatal(err)
 	}
