@@ -30,9 +30,9 @@ type Form struct {
 
 // Overview is what there is to manage.
 type Overview struct {
-	MayUsers, MayProjects bool
-	Users                 []access.User
-	Projects              []access.Project // whose members one may manage
+	MayUsers, MayProjects, MayAudit bool
+	Users                           []access.User
+	Projects                        []access.Project // whose members one may manage
 }
 
 func (o Overview) people() string {

@@ -25,7 +25,7 @@ func (a Account) may(r access.Right) bool { return a.May != nil && a.May(r) }
 
 // administers reports whether there is anything behind the entry Administration.
 func (a Account) administers() bool {
-	return a.Admin && (a.may(access.UsersManage) || a.may(access.ProjectsManage) || a.may(access.MembersManage))
+	return a.Admin && (a.may(access.UsersManage) || a.may(access.ProjectsManage) || a.may(access.MembersManage) || a.may(access.AuditRead))
 }
 
 // one is the selected or only project, "" where lists show several.

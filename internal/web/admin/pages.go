@@ -73,7 +73,8 @@ const nav = "admin"
 // Overview leads on to what there is to manage.
 func (p *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	o := view.Overview{MayUsers: access.From(ctx).MayAnywhere(access.UsersManage), MayProjects: access.From(ctx).MayAnywhere(access.ProjectsManage)}
+	may := access.From(ctx).MayAnywhere
+	o := view.Overview{MayUsers: may(access.UsersManage), MayProjects: may(access.ProjectsManage), MayAudit: may(access.AuditRead)}
 	var err error
 	if o.Projects, err = p.Accounts.Projects(ctx); err != nil {
 		return err

@@ -24,6 +24,7 @@ var places = [...]place{
 	{title: "New sweep", href: "/sweeps/new", words: "grid search hyperparameters", right: access.RunsSubmit},
 	{title: "Compare configurations", href: "/diff", words: "diff difference", right: access.RunsRead},
 	{title: "Users", href: "/admin/users", words: "administration accounts people", right: access.UsersManage, admin: true},
+	{title: "Audit log", href: "/admin/audit", words: "administration changes refusals history", right: access.AuditRead, admin: true},
 	{title: "Projects", href: "/admin/projects", words: "administration members roles", right: access.ProjectsManage, admin: true},
 	{title: "Help", href: "/help", words: "documents documentation manual", right: access.SignedIn},
 }
