@@ -67,7 +67,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
-	if len(s.snapshot.Load().users) == 0 {
+	if !s.snapshot.Load().hasAdministrator() {
 		s.setUp.open()
 	}
 	return s, nil
@@ -211,6 +211,16 @@ func newSnapshot(state accounts.State) *snapshot {
 func (n *snapshot) user(id access.UserID) (access.User, bool) {
 	u, ok := n.users[id]
 	return u, ok && !u.Disabled && !u.Deleted
+}
+
+// hasAdministrator reports whether anybody may manage users. Those that were made with --dev need not.
+func (n *snapshot) hasAdministrator() bool {
+	for id, u := range n.users {
+		if _, may := n.user(id); may && u.Administrator {
+			return true
+		}
+	}
+	return false
 }
 
 func wrap(what string, err error) error {

@@ -349,3 +349,15 @@ func TestEachStartHasItsOwnSetUpLink(t *testing.T) {
 	must(t, err)
 	wants(t, fault.ErrForbidden, next.CheckSetUp(c.code()))
 }
+
+// TestAConsoleWithoutAdministratorHasALink is one that was tried with --dev, where users can be made and none signs in.
+func TestAConsoleWithoutAdministratorHasALink(t *testing.T) {
+	t.Parallel()
+	c := empty(t)
+	must(t, c.store.CreateUser(t.Context(), access.User{ID: "u-bob", Name: "bob", Kind: access.Person}, ""))
+	next, err := auth.New(t.Context(), auth.Options{Accounts: c.store.Accounts, Audit: c.store.Audit, Logger: c.slog(), Now: c.clock})
+	must(t, err)
+	_, code, _ := strings.Cut(next.SetUpLink(), "code=")
+	must(t, next.SetUp(httptest.NewRecorder(), c.request("192.0.2.1"), code, "ann", good))
+	wants(t, fault.ErrForbidden, next.SetUp(httptest.NewRecorder(), c.request("192.0.2.1"), code, "eve", good))
+}

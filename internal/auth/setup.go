@@ -20,7 +20,7 @@ const SetUpPath = "/setup"
 // one that logged it.
 type setUp struct {
 	mu   sync.Mutex
-	code string // "" when there is a user
+	code string // "" when there is an administrator
 }
 
 func (u *setUp) open() { u.code = newSecret() }
@@ -35,7 +35,7 @@ func (s *Service) SetUpLink() string {
 	return SetUpPath + "?" + url.Values{"code": {s.setUp.code}}.Encode()
 }
 
-// IsSetUp reports whether there is a user.
+// IsSetUp reports whether there is an administrator.
 func (s *Service) IsSetUp() bool { return s.SetUpLink() == "" }
 
 // ErrSetUp is the fault for a link that is not, or no more, the one in the log.
@@ -51,7 +51,7 @@ func (s *Service) CheckSetUp(code string) error {
 	return nil
 }
 
-// SetUp makes the first user, an administrator, and signs in.
+// SetUp makes the first administrator, and signs in.
 func (s *Service) SetUp(w http.ResponseWriter, r *http.Request, code, name, password string) error {
 	ctx := r.Context()
 	if err := s.CheckSetUp(code); err != nil {
@@ -61,7 +61,7 @@ func (s *Service) SetUp(w http.ResponseWriter, r *http.Request, code, name, pass
 	if err != nil {
 		return err
 	}
-	if err := s.after(ctx, s.accounts.CreateFirstUser(s.auditedAs(ctx, user, actionSetUp), user, hash)); err != nil {
+	if err := s.after(ctx, s.accounts.CreateFirstAdministrator(s.auditedAs(ctx, user, actionSetUp), user, hash)); err != nil {
 		return err
 	}
 	s.setUp.mu.Lock()

@@ -262,7 +262,7 @@ func TestTheFirstUserIsMadeOnce(t *testing.T) {
 		errs := make([]error, n)
 		var all sync.WaitGroup
 		for i := range n {
-			all.Go(func() { errs[i] = s.CreateFirstUser(t.Context(), person(fmt.Sprintf("ann%d", i), true), "hash") })
+			all.Go(func() { errs[i] = s.CreateFirstAdministrator(t.Context(), person(fmt.Sprintf("ann%d", i), true), "hash") })
 		}
 		all.Wait()
 		made := 0
@@ -276,7 +276,7 @@ func TestTheFirstUserIsMadeOnce(t *testing.T) {
 		if users := state(t, s).Users; made != 1 || len(users) != 1 {
 			t.Errorf("%d were made: %+v", made, users)
 		}
-		wants(t, fault.ErrConflict, s.CreateFirstUser(t.Context(), person("late", true), "hash"))
+		wants(t, fault.ErrConflict, s.CreateFirstAdministrator(t.Context(), person("late", true), "hash"))
 	})
 }
 

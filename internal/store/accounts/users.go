@@ -25,14 +25,14 @@ func (a *Accounts) CreateUser(ctx context.Context, u access.User, password strin
 	return a.change(ctx, "create user "+u.Name, func(tx *db.Tx) error { return insertUser(ctx, tx, u, password) })
 }
 
-// CreateFirstUser is [Accounts.CreateUser] on a console that has no user yet, and a conflict on any other.
-func (a *Accounts) CreateFirstUser(ctx context.Context, u access.User, password string) error {
-	return a.change(ctx, "create the first user", func(tx *db.Tx) error {
-		var any bool
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&any); err != nil {
+// CreateFirstAdministrator is [Accounts.CreateUser] on a console that has no administrator yet, and a conflict on any other.
+func (a *Accounts) CreateFirstAdministrator(ctx context.Context, u access.User, password string) error {
+	return a.change(ctx, "create the first administrator", func(tx *db.Tx) error {
+		has, err := hasAdministrator(ctx, tx)
+		if err != nil {
 			return err
 		}
-		if any {
+		if has {
 			return fault.New(fault.ErrConflict, "This console is set up already: it has an administrator.", "Sign in, or ask an administrator for an account.")
 		}
 		return insertUser(ctx, tx, u, password)
@@ -103,12 +103,16 @@ func administered(ctx context.Context, tx *db.Tx, before access.User) error {
 	if !before.Administrator || before.Disabled {
 		return nil
 	}
-	var left bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE administrator = 1 AND disabled = 0 AND deleted = 0 AND kind = ?)`, access.Person).Scan(&left)
-	if err != nil || left {
+	if left, err := hasAdministrator(ctx, tx); err != nil || left {
 		return err
 	}
 	return fault.New(fault.ErrConflict, before.Name+" is the last administrator.", "Make another user an administrator first.")
+}
+
+// hasAdministrator reports whether anybody may manage users.
+func hasAdministrator(ctx context.Context, tx *db.Tx) (has bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE administrator = 1 AND disabled = 0 AND deleted = 0 AND kind = ?)`, access.Person).Scan(&has)
+	return has, err
 }
 
 // SetPassword stores the hash of a new password, and ends all sessions of the user but one ("" for none).
