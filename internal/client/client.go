@@ -95,6 +95,18 @@ func encode(query any) string {
 	return ""
 }
 
+// request makes every request that a client sends.
+func (c *Client) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return req, nil
+}
+
 // send sends a request with a JSON body (nil for none) and headers in pairs, and decodes the answer into out (nil to ignore
 // it).
 func (c *Client) send(ctx context.Context, method, path string, body, out any, headers ...string) error {
@@ -106,14 +118,11 @@ func (c *Client) send(ctx context.Context, method, path string, body, out any, h
 		}
 		in = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, in)
+	req, err := c.request(ctx, method, path, in)
 	if err != nil {
-		return fmt.Errorf("make request: %w", err)
+		return err
 	}
 	req.Header.Set("Accept", "application/json")
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -128,9 +128,9 @@ func (c *Client) download(ctx context.Context, address string, w io.Writer) (int
 	defer cancel(nil)
 	watch := time.AfterFunc(maxStall, func() { cancel(&Unreachable{c.base, fmt.Errorf("nothing came for %v", maxStall)}) })
 	defer watch.Stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+address, nil)
+	req, err := c.request(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return 0, fmt.Errorf("make request: %w", err)
+		return 0, err
 	}
 	req.Header.Set("Accept-Encoding", "identity") // the length of the answer is that of the file
 	patient := *c.http
