@@ -29,10 +29,12 @@ var limits = []limit{
 	{"submissions", 200, 200 * time.Millisecond, false, []string{
 		"POST /runs", "POST /runs/sample", "POST /sweeps", "POST /api/v1/runs", "POST /api/v1/sweeps",
 	}},
-	{"searches", 200, 50 * time.Millisecond, false, []string{"GET /{$}", "GET /api/v1/runs", "GET /storage/complete", "GET /api/v1/storage/complete"}},
+	{"searches", 200, 50 * time.Millisecond, false, []string{
+		"GET /{$}", "GET /search", "GET /admin/audit", "GET /storage/complete", "GET /api/v1/runs", "GET /api/v1/audit", "GET /api/v1/storage/complete",
+	}},
 	{"downloads", 200, 100 * time.Millisecond, false, []string{
 		"GET /runs/{id}/log.txt", "GET /storage/file", "GET /templates/{name}/export",
-		"GET /api/v1/storage/file", "GET /api/v1/templates/{name}/file",
+		"GET /api/v1/storage/file", "GET /api/v1/templates/{name}/file", "GET /api/v1/audit/export",
 	}},
 	{"live connections", 60, time.Second, false, []string{"GET /ws"}},
 }

@@ -14,6 +14,7 @@ import (
 const (
 	UsersPath    = "/admin/users"
 	ProjectsPath = "/admin/projects"
+	auditPath    = "/admin/audit"
 )
 
 // UserPath is the address of a user.
@@ -165,13 +166,15 @@ type ProjectRow struct {
 
 // ProjectDetails is one project.
 type ProjectDetails struct {
-	Project                                  access.Project
-	Members                                  []access.Member
-	MayEdit, MayMembers, MayDelete, MayUsers bool
-	About, Member                            Form
-	Now                                      time.Time
-	Notice                                   string
+	Project                                            access.Project
+	Members                                            []access.Member
+	MayEdit, MayMembers, MayDelete, MayUsers, MayAudit bool
+	About, Member                                      Form
+	Now                                                time.Time
+	Notice                                             string
 }
+
+func auditOf(project string) string { return auditPath + "?" + url.Values{"project": {project}}.Encode() }
 
 func removePath(m access.Member) string {
 	return ProjectPath(m.Project) + "/members/" + url.PathEscape(m.Name) + "/remove"

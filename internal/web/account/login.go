@@ -94,6 +94,7 @@ func (p *Pages) renderSetUp(w http.ResponseWriter, r *http.Request, status int, 
 		Name: "name", Label: "Name", Kind: ui.KindText, Value: name, MaxBytes: 127, Autocomplete: "username", Required: true,
 		Help: "Lower-case letters, digits and . _ @ + -. It cannot be changed.",
 	}}, newPassword("Password")...)
+	page.Secret(w) // the code is in the form
 	return p.Render(w, r, status, view.SetUpPage(p.Frame(r, "Set up", ""), view.SetUp{Code: code, Fields: withErrors(fields, errs)}))
 }
 

@@ -182,7 +182,8 @@ func TestAProjectIsManagedByItsAdminsAndSeenByItsMembersOnly(t *testing.T) {
 	}
 	post(t, ann, "/projects/llm", 303, "description", "Large ones")
 	page := ann.Get("/projects/llm", 200)
-	if page.Doc.Find("#f-description").AttrOr("value", "") != "Large ones" || page.Text(t, "[data-member=bob] option[selected]") != "operator" || page.Count("[data-action=ask-delete], #f-user-list") != 0 {
+	if page.Doc.Find("#f-description").AttrOr("value", "") != "Large ones" || page.Text(t, "[data-member=bob] option[selected]") != "operator" || page.Count("[data-action=ask-delete], #f-user-list") != 0 ||
+		page.Doc.Find("main [data-audit]").AttrOr("href", "") != "/admin/audit?project=llm" {
 		t.Error("ann's page is not right")
 	}
 	if got := ann.Get("/admin", 200); got.Count("[data-admin=users], [data-admin=projects]") != 0 || got.Count(`[data-admin=project] [href="/projects/llm"]`) != 1 {

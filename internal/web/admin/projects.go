@@ -72,7 +72,7 @@ func (p *Pages) project(w http.ResponseWriter, r *http.Request, description *str
 	}
 	d := view.ProjectDetails{
 		Project: x, Now: p.Now(), Notice: notice(r), MayEdit: who.May(access.ProjectEdit, x.Name), MayMembers: who.May(access.MembersManage, x.Name),
-		MayDelete: who.May(access.ProjectsManage, "") && x.Name != access.DefaultProject, MayUsers: who.May(access.UsersManage, ""),
+		MayDelete: who.May(access.ProjectsManage, "") && x.Name != access.DefaultProject, MayUsers: who.May(access.UsersManage, ""), MayAudit: who.May(access.AuditRead, x.Name),
 	}
 	if d.Members, err = p.Accounts.Members(ctx, x.Name); err != nil {
 		return err
