@@ -30,12 +30,16 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 			problemOf(fault.ErrNotJSON.Fault()).write(w)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
-		defer cancel()
-		r = r.WithContext(ctx)
-		if found, pattern := mux.Handler(r); pattern == "" {
+		found, pattern := mux.Handler(r)
+		switch pattern {
+		case "":
 			unrouted(w, r, found)
 			return
+		case exportPattern:
+		default:
+			ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+			defer cancel()
+			r = r.WithContext(ctx)
 		}
 		mux.ServeHTTP(w, r)
 	})

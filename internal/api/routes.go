@@ -69,7 +69,7 @@ func (s *server) routes() {
 
 	route(s, access.AuditRead, "GET /api/v1/audit", http.StatusOK, "list-audit", "Search the audit log, newest first", answer(s.listAudit))
 	route(s, access.AuditRead, "GET /api/v1/audit/head", http.StatusOK, "get-audit-head", "Where the audit log ends and begins, and how far it is verified", answer(s.getAuditHead))
-	register(s, access.AuditRead, maxBody, "application/jsonl", "GET /api/v1/audit/export", http.StatusOK, "export-audit", "Entries of the audit log, oldest first, as JSON lines or CSV", s.exportAudit, nil)
+	register(s, access.AuditRead, maxBody, "application/jsonl", exportPattern, http.StatusOK, "export-audit", "Entries of the audit log, oldest first, as JSON lines or CSV", s.exportAudit, nil)
 
 	route(s, access.StorageRead, "GET /api/v1/storage", http.StatusOK, "get-storage", "Shared storage and the state of its layout", answer(stored(s, s.getStorage)), missing, away)
 	route(s, access.StorageLayout, "POST /api/v1/storage/layout", http.StatusOK, "repair-storage", "Create missing folders of the layout", answer(stored(s, s.repairStorage)), missing, away)

@@ -106,10 +106,14 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 }
 
 // Handler is the API over this console.
-func (c *Console) Handler(logger *slog.Logger) http.Handler {
-	h := api.New(api.Deps{
+func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) http.Handler {
+	d := api.Deps{
 		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, System: c.System, Guard: c, Logger: logger, Version: "test",
-	})
+	}
+	for _, f := range change {
+		f(&d)
+	}
+	h := api.New(d)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Local())))
 	})
