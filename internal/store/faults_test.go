@@ -199,7 +199,7 @@ func TestACommitWhoseAnswerIsLostIsToldAndDoneOnceMore(t *testing.T) {
 		"CreateRun": {func() error {
 			_, _, err := s.CreateRun(t.Context(), newRun("r-0000000002"), "k", run.Event{})
 			return err
-		}, `SELECT count(*) FROM runs WHERE submit_key = 'k'`},
+		}, `SELECT count(*) FROM runs WHERE submit_key = 'default/k'`},
 		"Commit": {func() error {
 			var failed, stored atomic.Int64
 			if err := ingest(t.Context(), s, raced, 0, 1, &failed, &stored); err != nil || failed.Load() == 0 {
@@ -224,7 +224,7 @@ func TestACommitWhoseAnswerIsLostIsToldAndDoneOnceMore(t *testing.T) {
 	commit := func(message []byte) bool { return message[0] == 'Q' && bytes.HasPrefix(message[5:], []byte("commit")) }
 	for name, c := range calls {
 		for _, cut := range []func(func([]byte) bool) <-chan struct{}{network.CutBefore, network.CutAfter} {
-			for _, table := range []string{"runs WHERE submit_key = 'k'", "run_texts WHERE id = 'r-0000000002'", "log_chunks", "streams", "points", "events", "templates"} {
+			for _, table := range []string{"runs WHERE submit_key = 'default/k'", "run_texts WHERE id = 'r-0000000002'", "log_chunks", "streams", "points", "events", "templates"} {
 				if _, err := raw.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
 					t.Fatal(err)
 				}

@@ -192,7 +192,7 @@ func TestRunsGoOnInADatabaseThatIsBroughtUpToDate(t *testing.T) {
 	if err != nil || len(groups) != 2 {
 		t.Errorf("groups %+v, %v", groups, err)
 	}
-	waiting := []run.Run{{ID: "r-0000000004", State: run.Queued}}
+	waiting := []run.Run{{ID: "r-0000000004", Project: "default", State: run.Queued}}
 	if err := s.SetQueuePlaces(t.Context(), waiting); err != nil || waiting[0].QueuePlace == nil || waiting[0].QueuePlace.Position != 2 || waiting[0].QueuePlace.Ahead[0].ID != "r-0000000005" {
 		t.Errorf("line %+v, %v", waiting[0].QueuePlace, err)
 	}

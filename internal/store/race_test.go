@@ -65,7 +65,7 @@ func (r *race) create(id run.ID) {
 }
 
 func newRun(id run.ID) run.Run {
-	return run.Run{ID: id, Name: "a", State: run.Queued, Shape: run.Shape{Nodes: 1}}
+	return run.Run{ID: id, Project: "default", Name: "a", State: run.Queued, Shape: run.Shape{Nodes: 1}}
 }
 
 // hold executes statements in a transaction of the other session, and undoes them at the call of the result.

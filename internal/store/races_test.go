@@ -78,7 +78,7 @@ func TestACursorMovesOnce(t *testing.T) {
 
 // fresh is a run or sweep that another session has stored with a key, and not committed.
 func fresh(table, id string) string {
-	return fmt.Sprintf(`INSERT INTO %[1]s SELECT (jsonb_populate_record(x, '{"id": "%[2]s", "submit_key": "k"}')).* FROM %[1]s x LIMIT 1`, table, id)
+	return fmt.Sprintf(`INSERT INTO %[1]s SELECT (jsonb_populate_record(x, '{"id": "%[2]s", "submit_key": "default/k"}')).* FROM %[1]s x LIMIT 1`, table, id)
 }
 
 func TestAKeyThatManyUseAtOnceMakesOneRunAndOneSweep(t *testing.T) {
@@ -101,7 +101,7 @@ func TestAKeyThatManyUseAtOnceMakesOneRunAndOneSweep(t *testing.T) {
 			id := run.ID(fmt.Sprintf("r-00000000b%d", i))
 			of := newRun(id)
 			of.Origin.Sweep = run.SweepID(fmt.Sprintf("s-00000000b%d", i))
-			sw, is, err := r.CreateSweep(context.Background(), run.Sweep{ID: of.Origin.Sweep}, "k", []run.Run{of}, []run.Event{{RunID: id}})
+			sw, is, err := r.CreateSweep(context.Background(), run.Sweep{ID: of.Origin.Sweep, Project: "default"}, "k", []run.Run{of}, []run.Event{{RunID: id}})
 			if is {
 				sweeps.Add(1)
 			}
@@ -140,7 +140,7 @@ func TestTemplatesSavedAtOnceHaveAVersionEach(t *testing.T) {
 		r.waiting(8)
 		return calls
 	}
-	release := r.hold(`INSERT INTO templates VALUES ('t', 1, 't', '', '', '{}', '{}', '', '', 0)`) // until then there is nothing to lock
+	release := r.hold(`INSERT INTO templates VALUES ('default', 't', 1, 't', '', '', '{}', '{}', '', '', 0)`) // until then there is nothing to lock
 	calls := all(run.AnyVersion)
 	release()
 	r.end(calls...)

@@ -89,11 +89,13 @@ func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
 			return fault.New(fault.ErrConflict, "The project default stays: it owns what names no project.", "")
 		}
 		for _, table := range owned {
-			var any bool
-			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM `+table+` WHERE project = ?)`, name).Scan(&any); err != nil {
+			// The first from it on is found by index, also by a plan that is made for any project.
+			var first string
+			err := tx.QueryRow(ctx, `SELECT project FROM `+table+` WHERE project >= ? ORDER BY project LIMIT 1`, name).Scan(&first)
+			if err != nil && !errors.Is(err, fault.ErrNotFound) {
 				return err
 			}
-			if any {
+			if first == name {
 				return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s has %s.", name, table), "Delete them first.")
 			}
 		}
