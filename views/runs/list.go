@@ -3,6 +3,7 @@ package runs
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -91,6 +92,47 @@ func (l List) href(state run.State, before run.ID, open ...run.SweepID) string {
 		return "/"
 	}
 	return "/?" + q.Encode()
+}
+
+// unfiltered is the address of the list with everything of what it shows: the project stays.
+func (l List) unfiltered() string { return List{Project: l.Project}.href("", "") }
+
+// kept are the filters that the form with the text sends along.
+func (l List) kept() []ui.Choice {
+	out := []ui.Choice{}
+	for _, c := range []ui.Choice{{Label: "state", Value: string(l.State)}, {Label: "project", Value: l.Project}, {Label: "owner", Value: l.Owner}} {
+		if c.Value != "" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// anybody is the address of the list without its owner.
+func (l List) anybody() string {
+	l.Owner = ""
+	return l.href(l.State, "")
+}
+
+// columns are how many the table has.
+func (l List) columns() string {
+	n := 9
+	for _, shown := range []bool{l.projects(), l.owners()} {
+		if shown {
+			n++
+		}
+	}
+	return strconv.Itoa(n)
+}
+
+// projects reports whether the list shows more than one.
+func (l List) projects() bool {
+	return slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Run.Project != l.Entries[0].Run.Project })
+}
+
+// owners reports whether the list shows more than one.
+func (l List) owners() bool {
+	return slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Run.Owner != l.Entries[0].Run.Owner })
 }
 
 // toggleHref is the list's address with a sweep opened, or closed.

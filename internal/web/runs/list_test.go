@@ -1,13 +1,16 @@
 package runs_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/runs"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
@@ -74,6 +77,78 @@ func TestFiltersReachTheStoreAndStayInTheAddresses(t *testing.T) {
 	}
 	if s.Get("/?q=nothing-like-it", 200).Text(t, "[data-empty] h2") != "No matching runs" {
 		t.Error("no word about a filter that finds nothing")
+	}
+}
+
+func TestTheListFollowsTheProjectThatItShows(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t, func(d *web.Deps) {
+		d.Projects = func(context.Context) []string { return []string{"default", "vision"} }
+	})
+	own, theirs := webtest.Run(run.Running), webtest.Run(run.Failed)
+	theirs.ID, theirs.Project, theirs.Owner = "r-0000000002", "vision", "bob"
+	s.Fake.AllRuns = []run.Run{own, theirs}
+	s.Hub.PublishRun(theirs) // so that the topics have other sequences
+	for _, c := range []struct {
+		name, path, cookie, topic string
+		rows                      int
+	}{
+		{"all projects", "/", "", "runs", 2},
+		{"the address names one", "/?project=vision", "", "runs:vision", 1},
+		{"one is selected", "/", "project=vision", "runs:vision", 1},
+		{"the address wins", "/?project=default", "project=vision", "runs:default", 1},
+	} {
+		a := s.Do("GET", c.path, nil, "Cookie", c.cookie)
+		list := a.Doc.Find("#run-list")
+		if list.AttrOr("data-topic", "") != c.topic || list.AttrOr("data-seq", "") != strconv.FormatInt(s.Hub.Seq(c.topic), 10) || a.Count("tr[data-run-id]") != c.rows {
+			t.Errorf("%s: topic %q at %q, %d rows", c.name, list.AttrOr("data-topic", ""), list.AttrOr("data-seq", ""), a.Count("tr[data-run-id]"))
+		}
+	}
+}
+
+func TestFiltersKeepTheProjectOfTheAddress(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	for path, want := range map[string]string{
+		"/?project=vision&q=none&state=failed&owner=bob": "/?project=vision",
+		"/?q=none": "/",
+	} {
+		a := s.Get(path, 200)
+		if got := a.Doc.Find(`[data-action="clear-filters"]`).AttrOr("href", ""); got != want {
+			t.Errorf("%s: cleared to %q", path, got)
+		}
+	}
+	s.Fake.AllRuns = []run.Run{webtest.Run(run.Running)}
+	a := s.Get("/?project=default&state=running&owner=ann", 200)
+	for name, want := range map[string]string{"project": "default", "state": "running", "owner": "ann"} {
+		if got := a.Doc.Find(`input[form=filters][name="`+name+`"]`).AttrOr("value", ""); got != want {
+			t.Errorf("the form sends %s %q", name, got)
+		}
+	}
+	if got := a.Doc.Find("[data-filter-owner] a").AttrOr("href", ""); got != "/?project=default&state=running" {
+		t.Errorf("everybody's: %q", got)
+	}
+}
+
+func TestProjectAndOwnerAreShownWhereThereAreSeveral(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	first, second := webtest.Run(run.Running), webtest.Run(run.Queued)
+	second.ID, second.Project, second.Owner = "r-0000000002", "vision", "bob"
+	s.Fake.AllRuns = []run.Run{first}
+	if s.Get("/", 200).Count(".cell-whose, .col-project, .col-owner") != 0 {
+		t.Error("columns that always say the same")
+	}
+	s.Fake.AllRuns = []run.Run{first, second}
+	a := s.Get("/", 200)
+	for selector, want := range map[string]string{
+		"#run-r-0000000002 [data-cell=project]": "vision", "#run-r-0000000002 [data-cell=owner]": "bob",
+		"#run-" + string(first.ID) + " [data-cell=project]": "default", "#run-" + string(first.ID) + " [data-cell=owner]": "ann",
+		".col-project": "Project", ".col-owner": "Owner",
+	} {
+		if got := a.Text(t, selector); got != want {
+			t.Errorf("%s: %q, want %q", selector, got, want)
+		}
 	}
 }
 

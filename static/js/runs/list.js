@@ -20,8 +20,8 @@ export function startListPage(live) {
     if (location.href !== before) return Number(fresh.dataset.seq); // the filter changed meanwhile
     // A form that is being sent leads to another page, and to reload this one would cancel that.
     if (document.querySelector("form[data-sending]")) return Number(fresh.dataset.seq);
-    // The first run brings the filters; the last one takes them away.
-    if (Boolean(page.getElementById("filters")) !== Boolean(document.getElementById("filters"))) location.reload();
+    // The first run brings the filters; the last one takes them away. Another project may have been selected in another tab.
+    if (Boolean(page.getElementById("filters")) !== Boolean(document.getElementById("filters")) || fresh.dataset.topic !== old.dataset.topic) location.reload();
     morph(old, fresh);
     rows.watch();
     return Number(fresh.dataset.seq);
@@ -33,7 +33,7 @@ export function startListPage(live) {
   document.addEventListener("htmx:afterSettle", () => rows.watch());
 
   const list = document.getElementById("run-list");
-  live.follow("runs", Number(list?.dataset.seq ?? -1), {
+  live.follow(list?.dataset.topic ?? "runs", Number(list?.dataset.seq ?? -1), {
     message: (m) => {
       if (m.type === "rows") {
         rows.receive(m.data);
