@@ -1,5 +1,7 @@
 package access
 
+import "strings"
+
 // Right names one thing that a person or program may be allowed to do. Every route, API operation and socket topic names the
 // right that it needs; [Rights] says who has it.
 type Right string
@@ -92,6 +94,23 @@ var ruleOf = func() map[Right]Rule {
 	}
 	return m
 }()
+
+// See returns the right to see what a right is about: a token for the one is good for the other too, since whoever stops a run
+// has to be told how it goes.
+func (r Right) See() Right {
+	of, _, _ := strings.Cut(string(r), ".")
+	switch of {
+	case "runs":
+		return RunsRead
+	case "templates":
+		return TemplatesRead
+	case "storage":
+		return StorageRead
+	case "project", "members":
+		return ProjectRead
+	}
+	return r
+}
 
 // Rule returns the right's row. A right without one is a mistake in the program and allows nobody anything.
 func (r Right) Rule() Rule {

@@ -49,7 +49,7 @@ func ParseScope(s string) (Scope, error) {
 func (s Scope) allows(rule Rule) bool {
 	role := scopeRole[s]
 	switch {
-	case s == ScopeAll, rule.Right == SignedIn, Right(s) == rule.Right:
+	case s == ScopeAll, rule.Right == SignedIn, Right(s) == rule.Right, Right(s).See() == rule.Right:
 		return true
 	case rule.Place == InProject, rule.Place == AnyProject:
 		return role != "" && role.Includes(rule.Role)

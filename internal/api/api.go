@@ -102,9 +102,17 @@ type server struct {
 	rights map[string]access.Right // by pattern
 }
 
-// New returns a handler for every path under /api/, which must reach it unchanged. It panics when a dependency is
-// missing, which is a mistake in the wiring.
-func New(d Deps) http.Handler {
+// Handler serves every path under /api/, which must reach it unchanged.
+type Handler struct {
+	http.Handler
+	rights map[string]access.Right
+}
+
+// Rights is the right that each route needs, by its pattern.
+func (h *Handler) Rights() map[string]access.Right { return h.rights }
+
+// New returns a Handler. It panics when a dependency is missing, which is a mistake in the wiring.
+func New(d Deps) *Handler {
 	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Audit == nil || d.Guard == nil || d.System == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
@@ -115,11 +123,12 @@ func New(d Deps) http.Handler {
 	s.routes()
 	delete(s.api.OpenAPI().Components.Schemas.Map(), "ErrorModel") // huma's own; asProblem replaces it in every answer
 	document := sync.OnceValue(s.document)                         // a tenth of the console's start, and few ask for it
+	s.rights["GET "+documentPath] = access.Public
 	mux.HandleFunc("GET "+documentPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(document()) // the client has gone
 	})
-	return s.guard(mux)
+	return &Handler{s.guard(mux), s.rights}
 }
 
 func (s *server) config() huma.Config {

@@ -106,9 +106,13 @@ type Guard interface {
 
 // authorize lets those pass who have the right over what the path names, before anything of the request is read.
 func (s *server) authorize(id, pattern string, right access.Right) func(huma.Context, func(huma.Context)) {
-	subject := access.SubjectOf(pattern)
+	find := access.SubjectOf(pattern)
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if err := s.Guard.Allow(ctx.Context(), right, subject(ctx.Param)); err != nil {
+		subject := find(ctx.Param)
+		if subject.Kind == access.SubjectTemplate {
+			subject.Project = ctx.Query("project")
+		}
+		if err := s.Guard.Allow(ctx.Context(), right, subject); err != nil {
 			s.refuse(ctx, s.problem(ctx.Context(), id, err))
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/config"
@@ -24,6 +25,7 @@ import (
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/watch"
+	"github.com/cotrain/cotrain/internal/web"
 )
 
 // Options is given by the program around an App.
@@ -42,6 +44,8 @@ type App struct {
 	health   *health
 	front    inbound.Front
 	listener net.Listener
+	pages    *web.Server
+	api      *api.Handler
 	server   *http.Server
 	certs    *certfile.Files    // nil without TLS
 	redirect *redirect          // nil for none
@@ -165,11 +169,10 @@ func (a *App) wire(client *nomad.Client) error {
 	}
 	a.loops = append(a.loops, auditing...)
 
-	pages, err := a.newPages(client)
-	if err != nil {
+	if err := a.openPages(client); err != nil {
 		return err
 	}
-	a.server = a.newServer(pages.Handler())
-	a.acquired("pages", pages.Close)
+	a.server = a.newServer(a.pages.Handler())
+	a.acquired("pages", a.pages.Close)
 	return nil
 }

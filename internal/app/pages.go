@@ -15,17 +15,17 @@ import (
 	"github.com/cotrain/cotrain/static"
 )
 
-// newPages makes the pages and the API. What they read and do goes through the guard.
-func (a *App) newPages(client *nomad.Client) (*web.Server, error) {
+// openPages makes the pages and the API. What they read and do goes through the guard.
+func (a *App) openPages(client *nomad.Client) error {
 	assets, err := static.New()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	library, err := help.NewLibrary(docs.Files())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Audit: a.store.Audit, Logger: a.log.With("part", "guard"), Now: time.Now})
+	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Audit: a.store.Audit, Projects: a.logIns.ProjectNames, Logger: a.log.With("part", "guard"), Now: time.Now})
 	pages := web.Deps{
 		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
 		Ready: func(ctx context.Context) error {
@@ -47,6 +47,8 @@ func (a *App) newPages(client *nomad.Client) (*web.Server, error) {
 	if !a.cfg.Dev {
 		pages.Auth, pages.Accounts, data.Accounts = a.logIns, a.logIns, a.logIns
 	}
-	pages.API = api.New(data)
-	return web.New(pages), nil
+	a.api = api.New(data)
+	pages.API = a.api
+	a.pages = web.New(pages)
+	return nil
 }

@@ -44,7 +44,22 @@ func (s *Service) refused(ctx context.Context, user access.User, err error) {
 	if user.Name != "" {
 		e.Subject = "user:" + user.Name
 	}
+	s.append(ctx, e)
+}
+
+// refusedRight has the audit log tell that who asks does not have a right.
+func (s *Service) refusedRight(ctx context.Context, right access.Right, project string) {
+	actor, request := audit.ActorOf(ctx)
+	e := audit.Entry{At: s.now(), Actor: actor, Request: request, Action: string(right), Project: project, Outcome: audit.Refused, Reason: fault.ErrForbidden.Fault().Title}
+	if project != "" {
+		e.Subject = access.Subject{Kind: access.SubjectProject, ID: project}.String()
+	}
+	s.append(ctx, e)
+}
+
+// append has the audit log tell of a refusal, which stands also when that fails.
+func (s *Service) append(ctx context.Context, e audit.Entry) {
 	if err := s.audit.AppendAlone(context.WithoutCancel(ctx), e); err != nil {
-		s.log.Warn("a refused log-in is not in the audit log", "err", err)
+		s.log.Warn("a refusal is not in the audit log", "action", e.Action, "actor", e.Actor.Name, "err", err)
 	}
 }

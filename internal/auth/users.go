@@ -26,15 +26,18 @@ const (
 // whoever calls this has asked, too, but accounts are not left to that alone.
 func (s *Service) managing(ctx context.Context, right access.Right, project string) (context.Context, error) {
 	who := access.From(ctx)
-	switch {
-	case who.May(right, project):
+	if who.May(right, project) {
 		return s.audited(ctx, string(right)), nil
-	case !who.Known():
-		return ctx, fault.ErrSignedOut
-	case project != "" && !who.May(access.ProjectRead, project):
-		return ctx, fault.ErrNoProject
 	}
-	return ctx, fault.ErrForbidden
+	if !who.Known() {
+		return ctx, fault.ErrSignedOut
+	}
+	err := fault.ErrForbidden
+	if project != "" && !who.May(access.ProjectRead, project) {
+		err = fault.ErrNoProject
+	}
+	s.refusedRight(ctx, right, project)
+	return ctx, err
 }
 
 // Users returns all users and service accounts by name.

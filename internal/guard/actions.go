@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -51,12 +52,21 @@ func ProjectFor(i access.Identity, right access.Right, given string) (string, er
 	return "", run.FieldErrors{{Field: "project", Rule: "is needed, since you may do that in several projects", Fix: "name one of " + strings.Join(may[:min(len(may), 10)], ", ")}}
 }
 
+// projectFor is [ProjectFor], of the projects that there are: an administrator may do everything in any other, too.
+func (g *Guard) projectFor(ctx context.Context, right access.Right, given string) (string, error) {
+	project, err := ProjectFor(access.From(ctx), right, given)
+	if err == nil && access.From(ctx).May(right, project) && !slices.Contains(g.o.Projects(ctx), project) {
+		err = fault.ErrNoProject
+	}
+	return project, err
+}
+
 // inProject changes something new in a project.
 func (g *Guard) inProject(ctx context.Context, right access.Right, given string, do func(ctx context.Context, actor, project string) error) error {
 	if !access.From(ctx).Known() {
 		return g.anywhere(ctx, right)
 	}
-	project, err := ProjectFor(access.From(ctx), right, given)
+	project, err := g.projectFor(ctx, right, given)
 	if err != nil {
 		return err
 	}
@@ -116,7 +126,7 @@ func (g *Guard) wouldSubmit(ctx context.Context, given string) (string, error) {
 	if err := g.anywhere(ctx, access.RunsSubmit); err != nil {
 		return "", err
 	}
-	project, err := ProjectFor(access.From(ctx), access.RunsSubmit, given)
+	project, err := g.projectFor(ctx, access.RunsSubmit, given)
 	if err != nil {
 		return "", err
 	}

@@ -40,7 +40,7 @@ func (g *Guard) Nodes(ctx context.Context) ([]run.Node, error) {
 
 // MeasureGPUs adds what the nodes' GPUs are doing.
 func (g *Guard) MeasureGPUs(ctx context.Context, nodes []run.Node) {
-	if g.anywhere(ctx, access.ClusterRead) == nil {
+	if access.From(ctx).MayAnywhere(access.ClusterRead) {
 		g.o.Control.MeasureGPUs(ctx, nodes)
 	}
 }

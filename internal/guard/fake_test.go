@@ -242,7 +242,7 @@ func (f files) Delete(_ context.Context, path string) (storage.Removed, error) {
 func newGuard(t *testing.T) (*guard.Guard, *behind) {
 	t.Helper()
 	b := &behind{}
-	return guard.New(guard.Options{Store: b, Control: b, Audit: b, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}), b
+	return guard.New(guard.Options{Store: b, Control: b, Audit: b, Projects: func(context.Context) []string { return []string{access.DefaultProject, theirs, "text", "audio"} }, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}), b
 }
 
 // as is a request of a member.

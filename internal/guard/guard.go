@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,11 +23,12 @@ type Audit interface {
 
 // Options configures [New]; all are needed.
 type Options struct {
-	Store   Store
-	Control Control
-	Audit   Audit
-	Now     func() time.Time
-	Logger  *slog.Logger
+	Store    Store
+	Control  Control
+	Audit    Audit
+	Projects func(ctx context.Context) []string // names of all projects
+	Now      func() time.Time
+	Logger   *slog.Logger
 }
 
 // Guard decides who may do what.
@@ -50,7 +52,7 @@ func (g *Guard) Allow(ctx context.Context, right access.Right, subject access.Su
 	if !i.Known() {
 		return fault.ErrSignedOut
 	}
-	if subject.Kind == "" || right.Rule().Place != access.InProject || subject.Kind == access.SubjectTemplate && subject.Project == "" {
+	if subject.Kind == "" || right.Rule().Place != access.InProject {
 		return g.anywhere(ctx, right)
 	}
 	project, err := g.projectOf(ctx, subject)
@@ -179,7 +181,7 @@ func (g *Guard) projectOf(ctx context.Context, s access.Subject) (string, error)
 	case access.SubjectProject:
 		return s.ID, nil
 	case access.SubjectTemplate:
-		return s.Project, nil
+		return cmp.Or(s.Project, access.DefaultProject), nil
 	}
 	g.mu.Lock()
 	project, known := g.projects[s]

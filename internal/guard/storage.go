@@ -59,7 +59,7 @@ func (s *Storage) Below(given string) (string, bool) { return s.files.Below(give
 
 // CheckPaths judges the paths that a configuration names, where they can be seen.
 func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
-	if s.g.anywhere(ctx, access.RunsSubmit) != nil {
+	if !access.From(ctx).MayAnywhere(access.RunsSubmit) {
 		return nil, nil
 	}
 	return s.files.CheckPaths(ctx, c, shape)

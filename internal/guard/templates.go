@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/cotrain/cotrain/internal/access"
@@ -16,8 +17,9 @@ type Templates interface {
 	DeleteTemplate(ctx context.Context, actor, project, name string) error
 }
 
-func templateSubject(project, name string) access.Subject {
-	return access.Subject{Kind: access.SubjectTemplate, ID: name, Project: project}
+// template is the subject of a right over a template of a project, "" for the default one.
+func template(project, name string) access.Subject {
+	return access.Subject{Kind: access.SubjectTemplate, ID: name, Project: cmp.Or(project, access.DefaultProject)}
 }
 
 // Templates returns the newest version of each of projects, by name.
@@ -27,7 +29,7 @@ func (g *Guard) Templates(ctx context.Context, in run.Projects) ([]run.Template,
 
 // Template returns a version, 0 for the newest, or [fault.ErrNotFound].
 func (g *Guard) Template(ctx context.Context, project, name string, version int) (run.Template, error) {
-	if err := g.over(ctx, access.TemplatesRead, project, templateSubject(project, name)); err != nil {
+	if err := g.Allow(ctx, access.TemplatesRead, template(project, name)); err != nil {
 		return run.Template{}, err
 	}
 	return g.o.Control.Template(ctx, project, name, version)
@@ -35,7 +37,7 @@ func (g *Guard) Template(ctx context.Context, project, name string, version int)
 
 // TemplateVersions returns all versions, newest first.
 func (g *Guard) TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error) {
-	if err := g.over(ctx, access.TemplatesRead, project, templateSubject(project, name)); err != nil {
+	if err := g.Allow(ctx, access.TemplatesRead, template(project, name)); err != nil {
 		return nil, err
 	}
 	return g.o.Control.TemplateVersions(ctx, project, name)
@@ -53,7 +55,8 @@ func (g *Guard) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 
 // DeleteTemplate removes all versions of a template.
 func (g *Guard) DeleteTemplate(ctx context.Context, project, name string) error {
-	return g.change(ctx, access.TemplatesDelete, project, templateSubject(project, name), func(ctx context.Context, actor string) error {
+	of := template(project, name)
+	return g.change(ctx, access.TemplatesDelete, of.Project, of, func(ctx context.Context, actor string) error {
 		return g.o.Control.DeleteTemplate(ctx, actor, project, name)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/inbound"
+	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
@@ -24,14 +25,34 @@ const loginPath = "/login"
 
 // authorize lets those pass who have the right over what the path names.
 func (s *Server) authorize(pattern string, right access.Right, next http.Handler) http.Handler {
-	subject := access.SubjectOf(pattern)
+	find := access.SubjectOf(pattern)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.guard.Allow(r.Context(), right, subject(r.PathValue)); err != nil {
+		subject, err := inProject(w, r, find(r.PathValue))
+		if err == nil {
+			err = s.guard.Allow(r.Context(), right, subject)
+		}
+		if err != nil {
 			s.refuse(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// inProject adds the project of a template, which the query or the form names. A preset is everybody's.
+func inProject(w http.ResponseWriter, r *http.Request, of access.Subject) (access.Subject, error) {
+	if of.Kind != access.SubjectTemplate {
+		return of, nil
+	}
+	if _, preset := trainconf.PresetByName(of.ID); preset {
+		return access.Subject{}, nil
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	err := page.ReadForm(r)
+	if err == nil {
+		of.Project, err = page.Project(r)
+	}
+	return of, err
 }
 
 // refuse sends a browser that is not signed in to where it can do so, and back to the page it wanted. What was filled in a form

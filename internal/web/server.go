@@ -149,5 +149,8 @@ func (s *Server) sections(d Deps) sections {
 // Handler serves all paths. It needs an [http.Server], for the local address.
 func (s *Server) Handler() http.Handler { return s.handler }
 
+// Rights is the right that each route needs, by its pattern; those of the API are its own.
+func (s *Server) Rights() map[string]access.Right { return s.rights }
+
 // Close closes all sockets and waits for their end, or ctx's.
 func (s *Server) Close(ctx context.Context) error { return s.live.Close(ctx) }

@@ -31,7 +31,7 @@ func accounts(t *testing.T) *auth.Service {
 	if err := s.CreateUser(t.Context(), access.User{ID: boss.User, Name: boss.Name, Kind: access.Person, Administrator: true}, "x"); err != nil {
 		t.Fatal(err)
 	}
-	service, err := auth.New(t.Context(), auth.Options{Accounts: s.Accounts, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return webtest.Now }})
+	service, err := auth.New(t.Context(), auth.Options{Accounts: s.Accounts, Audit: s.Audit, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return webtest.Now }})
 	if err != nil {
 		t.Fatal(err)
 	}

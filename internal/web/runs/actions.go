@@ -11,10 +11,17 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// Sample starts the sample run.
+// Sample starts the sample run, in the project that is selected.
 func (p *Pages) Sample(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	project, err := page.SelectedProject(r)
+	if err != nil {
+		return err
+	}
 	name, cfg, shape := trainconf.Sample()
-	made, err := p.Control.Submit(r.Context(), run.Submission{Name: name, Preset: "sample", Config: string(cfg.TOML()), Shape: shape})
+	made, err := p.Control.Submit(r.Context(), run.Submission{Project: project, Name: name, Preset: "sample", Config: string(cfg.TOML()), Shape: shape})
 	if err != nil {
 		return err
 	}

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
-	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/form"
@@ -164,15 +164,17 @@ func (p *Pages) saveFromForm(w http.ResponseWriter, r *http.Request) error {
 	return p.renderSave(w, r, http.StatusOK, newSaveForm(form.FromForm, sub, d.Request, sub.Origin.Template))
 }
 
+// newestTemplate looks among those that who asks may see: saving is what is refused elsewhere.
 func (p *Pages) newestTemplate(ctx context.Context, project, name string) (run.Template, bool, error) {
 	if run.CheckTemplateName(name) != nil {
 		return run.Template{}, false, nil
 	}
-	t, err := p.Control.Template(ctx, project, name, 0)
-	if errors.Is(err, fault.ErrNotFound) {
-		return run.Template{}, false, nil
+	all, err := p.Control.Templates(ctx, run.InProjects(cmp.Or(project, access.DefaultProject)))
+	i := slices.IndexFunc(all, func(t run.Template) bool { return t.Name == name })
+	if i < 0 {
+		return run.Template{}, false, err
 	}
-	return t, err == nil, err
+	return all[i], true, nil
 }
 
 // Check says what saving under a typed name would do.
