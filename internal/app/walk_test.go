@@ -355,4 +355,3 @@ func (r row) about(pattern string, right access.Right) row {
 	}
 	return r
 }
-
