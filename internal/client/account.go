@@ -9,7 +9,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 )
 
-const tokensPath = "/api/v1/tokens"
+const tokensPath = "/api/v1/tokens" //nolint:gosec // a path, and no credentials
 
 // Account is who asks.
 type Account struct {

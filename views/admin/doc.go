@@ -174,7 +174,9 @@ type ProjectDetails struct {
 	Notice                                             string
 }
 
-func auditOf(project string) string { return auditPath + "?" + url.Values{"project": {project}}.Encode() }
+func auditOf(project string) string {
+	return auditPath + "?" + url.Values{"project": {project}}.Encode()
+}
 
 func removePath(m access.Member) string {
 	return ProjectPath(m.Project) + "/members/" + url.PathEscape(m.Name) + "/remove"

@@ -37,7 +37,9 @@ func MapError(err error) error {
 	case errors.As(err, &pg):
 		told = postgresFault(pg)
 	case lost(err):
-		told = away.Fault()
+		if told = untrusted(err); told == nil {
+			told = away.Fault()
+		}
 	}
 	switch {
 	case told == nil || errors.Is(err, told.Kind):

@@ -111,11 +111,7 @@ func (d *DB) atStart(err error) error {
 	if !errors.As(err, &f) || f.Kind != fault.ErrStoreUnavailable || f.Unwrap() == nil {
 		return err
 	}
-	fix := strings.Replace(f.Fix, goesOn, ".", 1)
-	if cause := f.Unwrap().Error(); strings.Contains(cause, "tls error") {
-		fix = "Check TLS: database.ssl_mode, database.ssl_root_cert, and that the server's certificate is of the host in database.url."
-	}
-	return fault.New(f.Kind, fmt.Sprintf("%s (database %s).", strings.TrimSuffix(f.What, "."), d.where), fix).Because(f.Unwrap())
+	return fault.New(f.Kind, fmt.Sprintf("%s (database %s).", strings.TrimSuffix(f.What, "."), d.where), strings.Replace(f.Fix, goesOn, ".", 1)).Because(f.Unwrap())
 }
 
 // program names this console to others that want the database.

@@ -3,6 +3,8 @@ package pgtest
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,8 +25,10 @@ type Server struct {
 type Option func(*options)
 
 type options struct {
-	settings []string
-	diskMiB  int
+	settings  []string
+	diskMiB   int
+	tls       bool
+	cert, key []byte
 }
 
 // Setting sets what postgresql.conf would.
@@ -35,6 +39,12 @@ func Setting(name, value string) Option {
 // Disk puts the database, but not the write-ahead log, on a file system of so many MiB; an empty database takes 8. That
 // takes Linux with user namespaces: elsewhere the test is skipped.
 func Disk(mib int) Option { return func(o *options) { o.diskMiB = mib } }
+
+// TLS has the server listen on 127.0.0.1 too, at a port of its own, with a certificate and its key in PEM; see
+// [Server.NetworkURL].
+func TLS(cert, key []byte) Option {
+	return func(o *options) { o.tls, o.cert, o.key = true, cert, key }
+}
 
 // Start starts a server of the test's own, with an empty database. It ends with the test.
 func Start(t testing.TB, opts ...Option) *Server {
@@ -71,6 +81,19 @@ func Start(t testing.TB, opts ...Option) *Server {
 
 // URL is the address of the server's database.
 func (s *Server) URL() string { return s.url }
+
+// NetworkURL is the address of the database on the network, for a server with [TLS].
+func (s *Server) NetworkURL() string {
+	u, err := url.Parse(s.url)
+	s.must("parse its address", err)
+	return fmt.Sprintf("postgres://cotrain@127.0.0.1:%d%s", s.s.port, u.Path)
+}
+
+// SetCertificate gives a server with [TLS] another certificate, and restarts it.
+func (s *Server) SetCertificate(cert, key []byte) {
+	s.must("set the certificate", s.s.setCertificate(cert, key))
+	s.Restart()
+}
 
 // Stop ends the server as a crash does: nothing in progress is finished. It returns when no process of it is left.
 func (s *Server) Stop() {

@@ -2,11 +2,13 @@ package pgtest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -14,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -48,6 +51,7 @@ type server struct {
 	answers   *bufio.Reader // of stdout
 	cmd       *exec.Cmd
 	disk      bool // there is a tablespace on a file system of its own
+	port      int  // on the network, 0 for none
 	databases atomic.Int64
 }
 
@@ -57,18 +61,29 @@ func newServer(o options) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := &server{disk: o.diskMiB > 0}
+	if o.tls {
+		if s.port, err = freePort(); err != nil {
+			return nil, err
+		}
+		o.settings = append(o.settings, "listen_addresses=127.0.0.1", fmt.Sprint("port=", s.port), "ssl=on")
+	}
 	script := []string{"/bin/sh", "-c", superviseScript, "pgtest", bin, tempDir()}
 	for _, s := range slices.Concat(settings, o.settings) {
 		script = append(script, "-c", s)
 	}
-	s := &server{disk: o.diskMiB > 0}
 	if s.cmd, err = command(o.diskMiB, script...); err != nil {
 		return nil, err
 	}
 	if err := s.supervise(); err != nil {
 		return nil, err
 	}
-	err = s.start()
+	if o.tls {
+		err = s.setCertificate(o.cert, o.key)
+	}
+	if err == nil {
+		err = s.start()
+	}
 	if err == nil && s.disk {
 		err = s.exec("CREATE TABLESPACE disk LOCATION '/mnt'")
 	}
@@ -106,6 +121,35 @@ func (s *server) supervise() error {
 	rest, _ := io.ReadAll(s.answers) // until it has ended
 	_ = errors.Join(r.Close(), s.cmd.Wait())
 	return fmt.Errorf("initdb: %s", strings.TrimSpace(line+string(rest)))
+}
+
+// setCertificate writes the certificate where PostgreSQL looks for it, as its user's.
+func (s *server) setCertificate(cert, key []byte) error {
+	owner, err := os.Stat(s.dir)
+	if err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{"server.crt": cert, "server.key": key} {
+		path := filepath.Join(s.dir, "data", name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			return err
+		}
+		if of, ok := owner.Sys().(*syscall.Stat_t); ok {
+			if err := os.Chown(path, int(of.Uid), int(of.Gid)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// freePort is one that nobody listens at: PostgreSQL cannot choose one itself.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // start has the supervisor start the server, and waits until it answers.
@@ -172,7 +216,7 @@ func (s *server) close() error {
 
 // url is the address of a database.
 func (s *server) url(database string) string {
-	return "postgres://cotrain@/" + database + "?port=5432&host=" + url.QueryEscape(s.dir)
+	return fmt.Sprintf("postgres://cotrain@/%s?port=%d&host=%s", database, cmp.Or(s.port, 5432), url.QueryEscape(s.dir))
 }
 
 // exec executes SQL on the database that initdb makes.
