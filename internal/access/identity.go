@@ -72,6 +72,19 @@ func (i Identity) Projects(right Right) (all bool, projects []string) {
 	return false, projects
 }
 
+// ImpliedProject is the project in which the identity uses a right that names none: the default one, or else the only one; ""
+// where it has to be named.
+func (i Identity) ImpliedProject(right Right) string {
+	all, may := i.Projects(right)
+	switch {
+	case all, slices.Contains(may, DefaultProject), len(may) == 0:
+		return DefaultProject
+	case len(may) == 1:
+		return may[0]
+	}
+	return ""
+}
+
 // Role is the identity's role in a project, "" for none.
 func (i Identity) Role(project string) Role { return i.role(project) }
 

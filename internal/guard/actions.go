@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -40,15 +41,10 @@ type SweepActions interface {
 // ProjectFor returns the project in which to do something: the one given, or the one that goes without saying. Which right is
 // had there is not checked.
 func ProjectFor(i access.Identity, right access.Right, given string) (string, error) {
-	all, may := i.Projects(right)
-	switch {
-	case given != "":
-		return given, nil
-	case all, slices.Contains(may, access.DefaultProject), len(may) == 0:
-		return access.DefaultProject, nil
-	case len(may) == 1:
-		return may[0], nil
+	if project := cmp.Or(given, i.ImpliedProject(right)); project != "" {
+		return project, nil
 	}
+	_, may := i.Projects(right)
 	return "", run.FieldErrors{{Field: "project", Rule: "is needed, since you may do that in several projects", Fix: "name one of " + strings.Join(may[:min(len(may), 10)], ", ")}}
 }
 

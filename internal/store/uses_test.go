@@ -174,11 +174,13 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"StopSweep": func(ctx context.Context) error {
 			return last(s.StopSweep(ctx, f.Waiting, func(*store.Update) error { return nil }))
 		},
-		"Access":          func(ctx context.Context) error { return last(s.Access(ctx)) },
-		"AccessRevision":  func(ctx context.Context) error { return last(s.AccessRevision(ctx)) },
-		"CreateUser":      func(ctx context.Context) error { return s.CreateUser(ctx, ann, "") },
-		"CreateFirstAdministrator": func(ctx context.Context) error { return expect(fault.ErrConflict, s.CreateFirstAdministrator(ctx, ann, "")) },
-		"User":            func(ctx context.Context) error { return last(s.User(ctx, ann.ID)) },
+		"Access":         func(ctx context.Context) error { return last(s.Access(ctx)) },
+		"AccessRevision": func(ctx context.Context) error { return last(s.AccessRevision(ctx)) },
+		"CreateUser":     func(ctx context.Context) error { return s.CreateUser(ctx, ann, "") },
+		"CreateFirstAdministrator": func(ctx context.Context) error {
+			return expect(fault.ErrConflict, s.CreateFirstAdministrator(ctx, ann, ""))
+		},
+		"User": func(ctx context.Context) error { return last(s.User(ctx, ann.ID)) },
 		"ChangeUser": func(ctx context.Context) error {
 			return second(s.ChangeUser(ctx, ann.ID, func(*access.User) error { return nil }))
 		},

@@ -9,9 +9,9 @@ import (
 // Form is the form for a new run.
 type Form struct {
 	Preset    ui.Field
-	Origin    string // hidden: where it was filled from
-	Project   string // hidden: whose run it will be, "" for the default one
-	Source    string // the same in words: "clone of first try", or "" for the core's defaults
+	Origin    string   // hidden: where it was filled from
+	Project   ui.Field // whose run it will be
+	Source    string   // the same in words: "clone of first try", or "" for the core's defaults
 	Sections  []Section
 	Plan      Plan
 	Key       string // makes a repeated submission return the first one's run
@@ -25,7 +25,7 @@ type Form struct {
 
 // all are the form's fields in order.
 func (f Form) all() []ui.Field {
-	out := []ui.Field{f.Preset}
+	out := []ui.Field{f.Preset, f.Project}
 	for _, s := range f.Sections {
 		out = append(out, s.all()...)
 	}

@@ -12,6 +12,7 @@ import (
 type Form struct {
 	Name     ui.Field
 	Parallel ui.Field
+	Project  ui.Field // whose runs they will be
 	List     bool // a list of runs instead of a grid
 	Rows     []Axis
 	Fields   []FieldChoice // what can be varied

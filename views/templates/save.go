@@ -10,6 +10,7 @@ import (
 // Save is the form that saves a template.
 type Save struct {
 	Name, Note, Description ui.Field
+	Project                 ui.Field // whose it will be
 	Base                    string // what is saved, as JSON; it travels with the form
 	From, FromHref          string // what it was taken from: words, and an address or ""
 	Source                  string // the same as the server names it; it travels with the form
@@ -58,7 +59,7 @@ func (s Save) saveLabel() string {
 
 func (s Save) mistakes() []ui.Field {
 	var out []ui.Field
-	for _, f := range []ui.Field{s.Name, s.Note, s.Description} {
+	for _, f := range []ui.Field{s.Project, s.Name, s.Note, s.Description} {
 		if f.Error != "" {
 			out = append(out, f)
 		}

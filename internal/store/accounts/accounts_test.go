@@ -262,7 +262,9 @@ func TestTheFirstUserIsMadeOnce(t *testing.T) {
 		errs := make([]error, n)
 		var all sync.WaitGroup
 		for i := range n {
-			all.Go(func() { errs[i] = s.CreateFirstAdministrator(t.Context(), person(fmt.Sprintf("ann%d", i), true), "hash") })
+			all.Go(func() {
+				errs[i] = s.CreateFirstAdministrator(t.Context(), person(fmt.Sprintf("ann%d", i), true), "hash")
+			})
 		}
 		all.Wait()
 		made := 0

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -31,17 +32,15 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if project, err := page.SelectedProject(r); err != nil {
+	if d.project, err = page.TargetProject(r, access.RunsSubmit, d.project); err != nil {
 		return err
-	} else if project != "" {
-		d.project = project
 	}
 	if name := r.URL.Query().Get(InputName); name != "" {
 		d.typed[InputName] = page.Text(name, maxText)
 		d.check()
 	}
 	if page.IsFragment(r) { // keep the name out of the address
-		w.Header().Set("HX-Replace-Url", "/runs/new?"+d.query())
+		w.Header().Set("HX-Replace-Url", "/runs/new?"+d.query(r.URL.Query().Get(page.InputProject)))
 	}
 	return p.renderForm(w, r, http.StatusOK, d, func(f *view.Form) { f.Key = rand.Text() }, d.untouched(nil))
 }
@@ -71,8 +70,8 @@ func (p *Pages) draftOfQuery(r *http.Request) (*Draft, error) {
 	return d, nil
 }
 
-// query encodes the form's source.
-func (d *Draft) query() string {
+// query encodes the form's source, and the project that was asked for.
+func (d *Draft) query(project string) string {
 	kind, name, _ := strings.Cut(d.ref(), ":")
 	switch kind {
 	case "":
@@ -81,7 +80,7 @@ func (d *Draft) query() string {
 		kind = "clone"
 	}
 	q := url.Values{kind: {name}}
-	if d.project != "" {
+	if project != "" {
 		q.Set(page.InputProject, d.project)
 	}
 	return q.Encode()
@@ -96,6 +95,7 @@ func (p *Pages) renderForm(w http.ResponseWriter, r *http.Request, status int, d
 	}
 	c.templates = own[:min(len(own), maxTemplateChoices)]
 	c.models, c.sites = p.suggestions(r.Context())
+	c.project = p.ProjectField(r, access.RunsSubmit, d.project)
 	f := d.view(c, hidden)
 	adjust(&f)
 	if f.Shown, _, err = changed(r.Context(), f, ""); err != nil {

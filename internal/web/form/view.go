@@ -26,6 +26,7 @@ type formContext struct {
 	templates []run.Template
 	models    []string // of the cluster
 	sites     []string
+	project   ui.Field
 }
 
 // contextOf reads the page's context; a missing source is nil.
@@ -42,7 +43,7 @@ func (p *Pages) contextOf(ctx context.Context, d *Draft) formContext {
 
 // view returns the form's model, without errors of hidden fields.
 func (d *Draft) view(c formContext, hidden map[string]bool) view.Form {
-	f := view.Form{Preset: d.presetField(c), Origin: d.ref(), Project: d.project, Plan: d.plan()}
+	f := view.Form{Preset: d.presetField(c), Origin: d.ref(), Project: c.project, Plan: d.plan()}
 	if c.source != nil {
 		f.Source = "From " + c.source.Title + "."
 	}
@@ -50,6 +51,9 @@ func (d *Draft) view(c formContext, hidden map[string]bool) view.Form {
 		f.Sections = append(f.Sections, d.section(sec, c))
 	}
 	fields := map[string]*ui.Field{inputPreset: &f.Preset}
+	if len(f.Project.Choices) > 0 {
+		fields[page.InputProject] = &f.Project
+	}
 	for g := range f.Sections {
 		for i := range f.Sections[g].Fields {
 			fields[f.Sections[g].Fields[i].Name] = &f.Sections[g].Fields[i]

@@ -16,7 +16,7 @@ func (s *Site) account(r *http.Request) ui.Account {
 	}
 	a := ui.Account{
 		SignedIn: true, Local: who.User == access.Local().User, Name: who.Name, Administrator: who.Administrator,
-		Projects: s.visible(r, who), May: who.MayAnywhere, Admin: s.Admin,
+		Projects: s.ProjectsWith(r, access.ProjectRead), May: who.MayAnywhere, Admin: s.Admin,
 	}
 	a.Project = selected(r, a.Projects)
 	if a.Role = who.Role(a.Project); len(a.Projects) == 1 {
@@ -25,9 +25,9 @@ func (s *Site) account(r *http.Request) ui.Account {
 	return a
 }
 
-// visible are the projects that an identity may see, sorted.
-func (s *Site) visible(r *http.Request, who access.Identity) []string {
-	all, some := who.Projects(access.ProjectRead)
+// ProjectsWith are the projects in which who asks has a right, sorted.
+func (s *Site) ProjectsWith(r *http.Request, right access.Right) []string {
+	all, some := access.From(r.Context()).Projects(right)
 	if !all {
 		return some
 	}

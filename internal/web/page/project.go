@@ -2,9 +2,11 @@ package page
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
 // ProjectCookie stores the project that the lists show.
@@ -34,6 +36,38 @@ func SelectedProject(r *http.Request) (string, error) {
 		name = c.Value
 	}
 	return name, err
+}
+
+// TargetProject is the project that something new is for: the one that the request selects, or else the one wished for, if who
+// asks has the right there, or else the one that goes without saying; "" where it has to be chosen.
+func TargetProject(r *http.Request, right access.Right, wished string) (string, error) {
+	selected, err := SelectedProject(r)
+	if err != nil {
+		return "", err
+	}
+	who := access.From(r.Context())
+	for _, name := range []string{selected, wished} {
+		if name != "" && who.May(right, name) {
+			return name, nil
+		}
+	}
+	return who.ImpliedProject(right), nil
+}
+
+// ProjectField asks for which project something new is. It has no choices where who asks has none.
+func (s *Site) ProjectField(r *http.Request, right access.Right, project string) ui.Field {
+	f := ui.Field{Name: InputProject, Label: "Project", Kind: ui.KindSelect, Value: project, Required: true}
+	names := s.ProjectsWith(r, right)
+	if len(names) < 2 {
+		return f
+	}
+	if !slices.Contains(names, project) {
+		f.Choices = append(f.Choices, ui.Choice{Label: "Choose a project"})
+	}
+	for _, name := range names {
+		f.Choices = append(f.Choices, ui.Choice{Value: name, Label: name})
+	}
+	return f
 }
 
 // Projects are those whose things a list shows.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -16,7 +17,7 @@ func (p *Pages) Sample(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
 	}
-	project, err := page.SelectedProject(r)
+	project, err := page.TargetProject(r, access.RunsSubmit, "")
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/form"
@@ -25,7 +26,11 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.renderSweepForm(w, r, http.StatusOK, newSweepForm(sub.Ref, rand.Text(), sub.Submission(), sub.Request))
+	base := sub.Submission()
+	if base.Project, err = page.TargetProject(r, access.RunsSubmit, base.Project); err != nil {
+		return err
+	}
+	return p.renderSweepForm(w, r, http.StatusOK, newSweepForm(sub.Ref, rand.Text(), base, sub.Request))
 }
 
 // FromForm takes the form for a new run. Unreadable values are reported there; missing ones may be what varies.
@@ -48,6 +53,7 @@ func postedSweep(r *http.Request) (*sweepForm, error) {
 	if err != nil {
 		return nil, err
 	}
+	sub.Project = page.Text(r.PostForm.Get(page.InputProject), 64)
 	return readSweepForm(r.PostForm, sub, req), nil
 }
 
@@ -88,5 +94,12 @@ func (p *Pages) Create(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) renderSweepForm(w http.ResponseWriter, r *http.Request, status int, f *sweepForm) error {
-	return p.Render(w, r, status, view.NewPage(p.Frame(r, "New sweep", "sweeps"), f.view()))
+	v := f.view()
+	v.Project = p.ProjectField(r, access.RunsSubmit, f.sub.Project)
+	for _, e := range f.errs {
+		if e.Field == page.InputProject {
+			v.Project.Error = form.Sentence(e)
+		}
+	}
+	return p.Render(w, r, status, view.NewPage(p.Frame(r, "New sweep", "sweeps"), v))
 }

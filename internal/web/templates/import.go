@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/form"
@@ -40,6 +41,9 @@ func (p *Pages) Import(w http.ResponseWriter, r *http.Request) error {
 		name: t.Name, description: oneLine(t.Description), note: oneLine(t.Note), from: form.FromFile, request: in.Request,
 		sub:      run.Submission{Config: t.Config, Shape: t.Shape, Options: t.Options},
 		findings: findingsOf(in),
+	}
+	if f.sub.Project, err = page.TargetProject(r, access.TemplatesSave, ""); err != nil {
+		return err
 	}
 	if _, preset := trainconf.PresetByName(t.Name); preset {
 		f.name = "my-" + t.Name

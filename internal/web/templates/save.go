@@ -60,8 +60,11 @@ func (p *Pages) SaveRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f := newSaveForm(sub.Ref, sub.Submission(), sub.Request, found.Origin.Template)
-	return p.renderSave(w, r, http.StatusOK, f)
+	base := sub.Submission()
+	if base.Project, err = page.TargetProject(r, access.TemplatesSave, found.Project); err != nil {
+		return err
+	}
+	return p.renderSave(w, r, http.StatusOK, newSaveForm(sub.Ref, base, sub.Request, found.Origin.Template))
 }
 
 // newSaveForm proposes the source template's name, or one made of the run's.
@@ -107,6 +110,7 @@ func (p *Pages) Save(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	sub.Project = page.Text(r.PostForm.Get(page.InputProject), 64)
 	f := &saveForm{
 		name: page.Text(r.PostForm.Get(inputTemplate), 200), description: page.Text(r.PostForm.Get(inputDescription), form.MaxBody),
 		note: page.Text(r.PostForm.Get(inputNote), form.MaxBody), from: page.Text(r.PostForm.Get(form.InputFrom), 200), sub: sub, request: req, submitted: true,
@@ -183,12 +187,7 @@ func (p *Pages) Check(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := &saveForm{name: page.Text(r.PostForm.Get(inputTemplate), 200)}
-	if r.PostForm.Has(form.InputBase) {
-		var err error
-		if f.sub, f.request, err = form.ReadCarried(r); err != nil {
-			return err
-		}
-	}
+	f.sub.Project = page.Text(r.PostForm.Get(page.InputProject), 64)
 	v, err := p.saveView(r.Context(), f)
 	if err != nil {
 		return err
@@ -204,6 +203,12 @@ func (p *Pages) renderSave(w http.ResponseWriter, r *http.Request, status int, f
 	own, err := p.Control.Templates(r.Context(), run.InProjects(cmp.Or(f.sub.Project, access.DefaultProject)))
 	if err != nil {
 		return err
+	}
+	v.Project = p.ProjectField(r, access.TemplatesSave, f.sub.Project)
+	for _, e := range f.errs {
+		if e.Field == page.InputProject {
+			v.Project.Error = form.Sentence(e)
+		}
 	}
 	for _, t := range own {
 		v.Name.Suggest = append(v.Name.Suggest, t.Name)
