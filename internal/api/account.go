@@ -47,22 +47,24 @@ func (s *server) listTokens(ctx context.Context, _ *struct{}) (out client.TokenL
 
 type createTokenInput struct{ Body client.TokenInput }
 
-// newTokenOutput is not compressed, so that its length tells nothing, nor kept by anything on its way.
-type newTokenOutput struct {
+// secretOutput is not compressed, so that its length tells nothing, nor kept by anything on its way.
+type secretOutput[T any] struct {
 	Uncompressed string `header:"No-Gzip-Compression"`
 	CacheControl string `header:"Cache-Control"`
-	Body         client.NewToken
+	Body         T
 }
 
-func (s *server) createToken(ctx context.Context, in *createTokenInput) (*newTokenOutput, error) {
+func secret[T any](body T) *secretOutput[T] { return &secretOutput[T]{"secret", "no-store", body} }
+
+func (s *server) createToken(ctx context.Context, in *createTokenInput) (*secretOutput[client.NewToken], error) {
 	if s.Accounts == nil {
 		return nil, errNoAccounts
 	}
-	t, secret, err := s.Accounts.CreateToken(ctx, access.Token{Name: in.Body.Name, Scopes: in.Body.Scopes, Project: in.Body.Project, ExpiresAt: in.Body.ExpiresAt})
+	t, text, err := s.Accounts.CreateToken(ctx, access.Token{Name: in.Body.Name, Scopes: in.Body.Scopes, Project: in.Body.Project, ExpiresAt: in.Body.ExpiresAt})
 	if err != nil {
 		return nil, err
 	}
-	return &newTokenOutput{"secret", "no-store", client.NewToken{Token: t, Secret: secret}}, nil
+	return secret(client.NewToken{Token: t, Secret: text}), nil
 }
 
 type tokenParam struct {

@@ -73,7 +73,7 @@ type Launches interface {
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 }
 
-// Deps is what the API is made from; everything but Storage and Accounts is needed.
+// Deps is what the API is made from; everything but Storage, Accounts, Programs and PublicURL is needed.
 type Deps struct {
 	Runs    Runs
 	Details Details
@@ -85,12 +85,15 @@ type Deps struct {
 	Audit     Audit
 	Storage   Storage  // nil when shared storage is off
 	Accounts  Accounts // nil on a console without log-in
+	Programs  Programs // the same
 	System    func() feed.System
 
 	Guard   Guard
 	Logger  *slog.Logger
 	Version string // of the program, for the OpenAPI document
 	Base    string // path of the public URL, for the OpenAPI document
+	// PublicURL is where browsers find the console, "" where it does not know.
+	PublicURL string
 }
 
 // documentPath is where the OpenAPI document is.

@@ -24,6 +24,8 @@ var takingBodies = []struct {
 	{"POST /api/v1/tokens", `{"name":"x","scopes":["read"]}`, 201},
 	{"PUT /api/v1/templates/mine", `{"preset":"debug","shape":{"nodes":1},"set":{"gpus":"0"}}`, 200},
 	{"POST /api/v1/sweeps", `{"name":"x","preset":"debug","shape":{"nodes":1},"set":{"gpus":"0"},"list":[{"optim.optim.lr":"1e-4"},{"optim.optim.lr":"3e-4"}]}`, 201},
+	{"POST /api/v1/device", `{"name":"x","scopes":["read"]}`, 200},
+	{"POST /api/v1/device/token", `{"device_code":"device-secret"}`, 200},
 }
 
 func TestNoBodyHasAKeyTwiceOrInAnotherCase(t *testing.T) {

@@ -79,6 +79,8 @@ func probes(f *fixture, dir string) []probe {
 	add("DELETE /api/v1/sweeps/{id}", string(over.ID), "")
 	token := decode[client.NewToken](f, f.do("POST", "/api/v1/tokens", `{"name":"x","scopes":["all"]}`), 201)
 	add("DELETE /api/v1/tokens/{id}", string(token.ID), "")
+	add("DELETE /api/v1/account/token", "", "")
+	out = append(out, probe{"POST /api/v1/device/token", "/api/v1/device/token", `{"device_code":"nope"}`, nil})
 	add("GET /api/v1/storage", "", "")
 	add("POST /api/v1/storage/layout", "", "")
 	add("GET /api/v1/storage/complete", "", "?prefix=mod")

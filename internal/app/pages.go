@@ -38,6 +38,9 @@ func (a *App) openPages(client *nomad.Client) error {
 		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Audit: a.store.Audit,
 		System: a.health.system, Logger: a.log.With("part", "api"), Version: a.o.Version, Base: a.front.Base(),
 	}
+	if a.front.Public != nil {
+		data.PublicURL = a.front.Public.String()
+	}
 	if a.storage != nil {
 		files := g.Storage(a.storage)
 		pages.Storage, data.Storage = files, files
@@ -45,7 +48,7 @@ func (a *App) openPages(client *nomad.Client) error {
 	a.loops = append(a.loops, loop{"log-ins", a.logIns.Run})
 	pages.Admin, pages.Projects = a.logIns, a.logIns.ProjectNames
 	if !a.cfg.Dev {
-		pages.Auth, pages.Accounts, data.Accounts = a.logIns, a.logIns, a.logIns
+		pages.Auth, pages.Accounts, data.Accounts, data.Programs = a.logIns, a.logIns, a.logIns, a.logIns
 	}
 	a.api = api.New(data)
 	pages.API = a.api

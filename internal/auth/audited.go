@@ -18,6 +18,9 @@ const (
 	actionEndSessions = "sessions.end"
 	actionCreateToken = "tokens.create"
 	actionRevokeToken = "tokens.revoke"
+
+	actionApproveProgram = "program.approve"
+	actionDenyProgram    = "program.deny"
 )
 
 // audited returns a context whose next change is an entry of the audit log, by who is signed in.

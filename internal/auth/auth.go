@@ -50,6 +50,8 @@ type Service struct {
 	lockout *lockout
 	setUp   setUp
 
+	programs programs
+
 	loading  sync.Mutex // one load at a time
 	snapshot atomic.Pointer[snapshot]
 
@@ -62,7 +64,7 @@ type Service struct {
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		accounts: o.Accounts, audit: o.Audit, log: o.Logger, now: o.Now, hashes: newHasher(), lockout: newLockout(o.Now),
-		changed: make(chan struct{}), seen: map[reference]accounts.Seen{},
+		programs: programs{all: map[string]*program{}}, changed: make(chan struct{}), seen: map[reference]accounts.Seen{},
 	}
 	if err := s.load(ctx); err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func Main(ctx context.Context, programs Programs) int {
 		programs: programs, args: os.Args[1:], environ: os.LookupEnv, readFile: readFile,
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		terminal: isTerminal(os.Stdout), stderrTerminal: isTerminal(os.Stderr),
-		now: time.Now, poll: 500 * time.Millisecond,
+		now: time.Now, poll: 500 * time.Millisecond, wait: sleep, configDir: os.UserConfigDir, browse: browse,
 	}
 	return p.run(ctx)
 }
@@ -61,6 +61,9 @@ type process struct {
 	stderrTerminal bool
 	now            func() time.Time
 	poll           time.Duration // between two looks at a run that is followed
+	wait           func(context.Context, time.Duration) error
+	configDir      func() (string, error) // of the person
+	browse         func(url string) error // opens a browser; nil where there is none
 }
 
 // run runs the command and returns the exit code.

@@ -34,6 +34,11 @@ type console struct {
 	env      map[string]string
 	now      time.Time
 	onOutput func(string) // told of every write to stdout
+
+	home        string // where the person's configuration is
+	waited      []time.Duration
+	errTerminal bool
+	browse      func(string) error
 }
 
 // result is what a command left behind.
@@ -44,7 +49,7 @@ type result struct {
 
 func newConsole(t *testing.T) *console {
 	t.Helper()
-	c := &console{Console: apitest.New(), t: t, files: map[string]string{}, now: time.Date(2026, 1, 2, 3, 10, 0, 0, time.UTC)}
+	c := &console{Console: apitest.New(), t: t, files: map[string]string{}, home: t.TempDir(), now: time.Date(2026, 1, 2, 3, 10, 0, 0, time.UTC)}
 	srv := httptest.NewServer(c.handler())
 	t.Cleanup(srv.Close)
 	c.url = srv.URL
@@ -94,7 +99,12 @@ func (c *console) process(stdout, stderr io.Writer, args ...string) *process {
 			}
 			return nil, &os.PathError{Op: "open", Path: name, Err: os.ErrNotExist}
 		},
-		now: func() time.Time { return c.now }, poll: 2 * time.Millisecond,
+		now: func() time.Time { return c.now }, poll: 2 * time.Millisecond, stderrTerminal: c.errTerminal, browse: c.browse,
+		wait: func(_ context.Context, d time.Duration) error {
+			c.waited = append(c.waited, d)
+			return nil
+		},
+		configDir: func() (string, error) { return c.home, nil },
 	}
 }
 

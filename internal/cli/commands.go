@@ -20,6 +20,8 @@ type commands struct {
 	Audit    auditCmd    `cmd:"" help:"Search, export and verify the audit log."`
 	Node     nodeCmd     `cmd:"" help:"List the nodes of the cluster."`
 	Token    tokenCmd    `cmd:"" help:"Make, list and revoke API tokens."`
+	Login    loginCmd    `cmd:"" help:"Sign the command line in, in a browser."`
+	Logout   logoutCmd   `cmd:"" help:"Sign the command line out, and revoke its token."`
 	Whoami   whoamiCmd   `cmd:"" help:"Say who the console takes you for."`
 	Trainer  trainerCmd  `cmd:"" passthrough:"" help:"Train as CotrainCore's configuration says, on the CPU: cotrain trainer @config.toml."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
@@ -97,7 +99,7 @@ type storeCmd struct {
 const description = `Console for distributed training with CotrainCore on Nomad.
 
 COTRAIN_ADDR names the console that the commands talk to (http://127.0.0.1:8080), COTRAIN_PROJECT the project.
-COTRAIN_TOKEN is the API token that they show it, or COTRAIN_TOKEN_FILE the file that holds it.
+COTRAIN_TOKEN is the API token that they show it, or COTRAIN_TOKEN_FILE the file that holds it; else that of "cotrain login".
 Exit codes: 0 done, 1 failed, 2 bad usage, 3 not found, 4 refused.`
 
 func newCommands() *commands {

@@ -19,6 +19,15 @@ type Remote struct {
 
 // connect returns a client of the console that flag, environment or default name.
 func (r Remote) connect(p *process) (*client.Client, error) {
+	cl, err := r.dial(p)
+	if err != nil {
+		return nil, err
+	}
+	return cl, r.authorize(p, cl)
+}
+
+// dial is connect without a token.
+func (r Remote) dial(p *process) (*client.Client, error) {
 	addr, source := r.Addr, "--addr"
 	if addr == "" {
 		addr, _ = p.environ("COTRAIN_ADDR")
@@ -28,19 +37,29 @@ func (r Remote) connect(p *process) (*client.Client, error) {
 	if err != nil {
 		return nil, fault.Usage(fmt.Sprintf("%s = %v", source, err), "use "+client.DefaultAddr+", for example")
 	}
-	return cl, r.authorize(p, cl)
+	return cl, nil
 }
 
-// authorize has the client send the API token of the environment, if it names one.
+// authorize has the client send the API token of the environment, or that of "cotrain login", if there is one.
 func (r Remote) authorize(p *process, cl *client.Client) error {
 	token, err := p.token()
+	if err == nil && token == "" {
+		var kept credentials
+		kept, err = p.readCredentials()
+		token = kept.known[cl.Address()].Token
+	}
 	if err != nil || token == "" {
 		return err
 	}
+	cl.SetToken(token)
+	return r.mayShowToken(p, cl)
+}
+
+// mayShowToken is an error where others could read the token.
+func (r Remote) mayShowToken(p *process, cl *client.Client) error {
 	if allowed, _ := p.environ("COTRAIN_PLAIN_HTTP_TOKEN"); !cl.Private() && !r.PlainHTTP && allowed != "true" {
 		return fault.Usage("the API token would go over plain HTTP, where everybody on the way can read it", "use the console's https:// address, or add --plain-http if the network is yours alone")
 	}
-	cl.SetToken(token)
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 )
@@ -21,14 +20,11 @@ type tokenCreateCmd struct {
 
 // Run makes the token.
 func (c *tokenCreateCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	in := client.TokenInput{Name: c.Name, Project: c.Only}
-	for _, s := range c.Scope {
-		scope, err := access.ParseScope(strings.TrimSpace(s))
-		if err != nil {
-			return fault.Usage("--scope: "+err.Error(), "use read, for example")
-		}
-		in.Scopes = append(in.Scopes, scope)
+	scopes, err := readScopes(c.Scope)
+	if err != nil {
+		return err
 	}
+	in := client.TokenInput{Name: c.Name, Project: c.Only, Scopes: scopes}
 	if c.Expires != "never" {
 		after, ok := expiry(c.Expires)
 		if !ok {

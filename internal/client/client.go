@@ -51,6 +51,9 @@ func New(addr string) (*Client, error) {
 // SetToken makes the client send an API token with every request.
 func (c *Client) SetToken(token string) { c.token = token }
 
+// Address is the console's, as every client of it writes it.
+func (c *Client) Address() string { return c.base }
+
 // Private reports whether nobody between here and the console can read what is sent: it goes over TLS, or stays on this machine.
 func (c *Client) Private() bool {
 	u, err := url.Parse(c.base)

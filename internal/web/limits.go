@@ -26,6 +26,9 @@ type limit struct {
 // package auth slows down the guessing of one account's password further. With --dev nothing is limited.
 var limits = []limit{
 	{"log-in attempts", 30, 2 * time.Second, true, []string{"POST /login", "POST /setup"}},
+	{"codes of programs", 30, 2 * time.Second, false, []string{"GET /device", "POST /device"}},
+	{"log-ins of programs", 30, 5 * time.Second, true, []string{"POST /api/v1/device"}},
+	{"questions of programs", 120, time.Second, true, []string{"POST /api/v1/device/token"}},
 	{"submissions", 200, 200 * time.Millisecond, false, []string{
 		"POST /runs", "POST /runs/sample", "POST /sweeps", "POST /api/v1/runs", "POST /api/v1/sweeps",
 	}},

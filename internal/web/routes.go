@@ -104,6 +104,8 @@ func (s *Server) routes(t sections) http.Handler {
 		paged("POST /account/password", access.Account, t.account.ChangePassword)
 		paged("POST /account/sessions/{id}/end", access.Account, t.account.EndSession)
 		paged("POST /account/sessions/end-others", access.Account, t.account.EndOtherSessions)
+		paged("GET /device", access.Account, t.account.Device)
+		paged("POST /device", access.Account, t.account.AnswerDevice)
 		paged("POST /account/tokens", access.Account, t.account.CreateToken)
 		paged("GET /account/tokens/{id}/revoke", access.Account, t.account.RevokeTokenAsk)
 		paged("POST /account/tokens/{id}/revoke", access.Account, t.account.RevokeToken)

@@ -42,15 +42,17 @@ type Accounts interface {
 	LogIns
 	Own
 	Tokens
+	Programs
 }
 
 // Pages are the handlers.
 type Pages struct {
 	*page.Site
-	LogIns LogIns
-	Own    Own
-	Tokens Tokens
+	LogIns   LogIns
+	Own      Own
+	Tokens   Tokens
+	Programs Programs
 }
 
 // New returns the handlers.
-func New(s *page.Site, a Accounts) *Pages { return &Pages{Site: s, LogIns: a, Own: a, Tokens: a} }
+func New(s *page.Site, a Accounts) *Pages { return &Pages{Site: s, LogIns: a, Own: a, Tokens: a, Programs: a} }
