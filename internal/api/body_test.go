@@ -24,6 +24,12 @@ var takingBodies = []struct {
 	{"POST /api/v1/tokens", `{"name":"x","scopes":["read"]}`, 201},
 	{"PUT /api/v1/templates/mine", `{"preset":"debug","shape":{"nodes":1},"set":{"gpus":"0"}}`, 200},
 	{"POST /api/v1/sweeps", `{"name":"x","preset":"debug","shape":{"nodes":1},"set":{"gpus":"0"},"list":[{"optim.optim.lr":"1e-4"},{"optim.optim.lr":"3e-4"}]}`, 201},
+	{"POST /api/v1/users", `{"name":"robot","kind":"service"}`, 201},
+	{"PATCH /api/v1/users/mine", `{"disabled":false}`, 404},
+	{"POST /api/v1/users/mine/tokens", `{"name":"x","scopes":["read"]}`, 404},
+	{"POST /api/v1/projects", `{"name":"vision"}`, 201},
+	{"PATCH /api/v1/projects/default", `{"description":"x"}`, 200},
+	{"PUT /api/v1/projects/default/members/ann", `{"role":"viewer"}`, 404},
 	{"POST /api/v1/device", `{"name":"x","scopes":["read"]}`, 200},
 	{"POST /api/v1/device/token", `{"device_code":"device-secret"}`, 200},
 }
@@ -76,7 +82,7 @@ func TestEveryOperationWithABodyIsTriedWithOne(t *testing.T) {
 	for path, operations := range doc.Paths {
 		for method, op := range operations {
 			if op.RequestBody != nil {
-				take = append(take, strings.ToUpper(method)+" "+strings.ReplaceAll(path, "{name}", "mine"))
+				take = append(take, strings.ToUpper(method)+" "+strings.NewReplacer("{name}", "mine", "{project}", "default", "{user}", "ann").Replace(path))
 			}
 		}
 	}

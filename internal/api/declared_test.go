@@ -38,7 +38,7 @@ func probes(f *fixture, dir string) []probe {
 	var out []probe
 	for _, tt := range takingBodies {
 		_, path, _ := strings.Cut(tt.target, " ")
-		op := strings.ReplaceAll(tt.target, "/mine", "/{name}")
+		op := strings.NewReplacer("/mine", "/{name}", "/default", "/{project}", "/ann", "/{user}").Replace(tt.target)
 		out = append(out, probe{op, path, tt.body, nil})
 		if strings.Contains(tt.body, `"preset":"debug"`) {
 			out = append(out, probe{op, path, strings.Replace(tt.body, `"preset":"debug"`, `"clone":"r-zzzzzzzzzz"`, 1), nil})
@@ -81,6 +81,30 @@ func probes(f *fixture, dir string) []probe {
 	add("DELETE /api/v1/tokens/{id}", string(token.ID), "")
 	add("DELETE /api/v1/account/token", "", "")
 	out = append(out, probe{"POST /api/v1/device/token", "/api/v1/device/token", `{"device_code":"nope"}`, nil})
+	for _, body := range []string{`{"name":"ann","administrator":true}`, `{"name":"ann"}`, `{"name":"robot2","kind":"service"}`} {
+		out = append(out, probe{"POST /api/v1/users", "/api/v1/users", body, nil})
+	}
+	out = append(out, probe{"POST /api/v1/projects", "/api/v1/projects", `{"name":"default"}`, nil},
+		probe{"PATCH /api/v1/users/{name}", "/api/v1/users/robot2", `{"email":"r@example.org"}`, nil}, probe{"PATCH /api/v1/users/{name}", "/api/v1/users/ann", `{"disabled":true}`, nil},
+		probe{"POST /api/v1/users/{name}/tokens", "/api/v1/users/robot2/tokens", `{"name":"x","scopes":["read"]}`, nil},
+		probe{"POST /api/v1/users/{name}/tokens", "/api/v1/users/ann/tokens", `{"name":"x","scopes":["read"]}`, nil},
+		probe{"PUT /api/v1/projects/{project}/members/{user}", "/api/v1/projects/default/members/robot2", `{"role":"viewer"}`, nil},
+		probe{"DELETE /api/v1/projects/{project}/members/{user}", "/api/v1/projects/default/members/robot2", "", nil},
+		probe{"DELETE /api/v1/projects/{project}/members/{user}", "/api/v1/projects/nope/members/robot2", "", nil},
+		probe{"DELETE /api/v1/users/{name}/tokens/{id}", "/api/v1/users/robot2/tokens/robot2-x", "", nil})
+	for _, of := range []string{"default", "nope"} {
+		for op, rest := range map[string]string{"GET /api/v1/projects/{project}": "", "GET /api/v1/projects/{project}/members": "/members", "DELETE /api/v1/projects/{project}": ""} {
+			out = append(out, probe{op, "/api/v1/projects/" + of + rest, "", nil})
+		}
+	}
+	out = append(out, probe{"PATCH /api/v1/projects/{project}", "/api/v1/projects/nope", `{"description":"x"}`, nil}, probe{"DELETE /api/v1/projects/{project}", "/api/v1/projects/vision", "", nil})
+	for _, name := range []string{"ann", "robot2"} {
+		add("GET /api/v1/users/{name}", name, "")
+		add("GET /api/v1/users/{name}/tokens", name, "")
+		add("DELETE /api/v1/users/{name}", name, "")
+	}
+	add("GET /api/v1/users", "", "")
+	add("GET /api/v1/projects", "", "")
 	add("GET /api/v1/storage", "", "")
 	add("POST /api/v1/storage/layout", "", "")
 	add("GET /api/v1/storage/complete", "", "?prefix=mod")

@@ -35,7 +35,7 @@ func (a *App) openPages(client *nomad.Client) error {
 		System: a.health.system, Logger: a.log.With("part", "web"), Now: time.Now, Dev: a.cfg.Dev, Front: a.front,
 	}
 	data := api.Deps{
-		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Audit: a.store.Audit,
+		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Audit: a.store.Audit, Admin: a.logIns,
 		System: a.health.system, Logger: a.log.With("part", "api"), Version: a.o.Version, Base: a.front.Base(),
 	}
 	if a.front.Public != nil {

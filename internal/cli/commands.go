@@ -19,6 +19,8 @@ type commands struct {
 	Store    storeCmd    `cmd:"" help:"Move and check a console's own data."`
 	Audit    auditCmd    `cmd:"" help:"Search, export and verify the audit log."`
 	Node     nodeCmd     `cmd:"" help:"List the nodes of the cluster."`
+	User     userCmd     `cmd:"" help:"Manage users and service accounts."`
+	Project  projectCmd  `cmd:"" help:"Manage projects and who is in them."`
 	Token    tokenCmd    `cmd:"" help:"Make, list and revoke API tokens."`
 	Login    loginCmd    `cmd:"" help:"Sign the command line in, in a browser."`
 	Logout   logoutCmd   `cmd:"" help:"Sign the command line out, and revoke its token."`
@@ -43,8 +45,25 @@ type runCmd struct {
 
 type tokenCmd struct {
 	Create tokenCreateCmd `cmd:"" help:"Make an API token and print it; it is not shown again."`
-	List   tokenListCmd   `cmd:"" help:"List your API tokens, newest first."`
+	List   tokenListCmd   `cmd:"" help:"List API tokens, newest first."`
 	Revoke tokenRevokeCmd `cmd:"" help:"Revoke an API token for good."`
+}
+
+type userCmd struct {
+	List   userListCmd   `cmd:"" help:"List users and service accounts by name."`
+	Create userCreateCmd `cmd:"" help:"Make a person, whose password is printed once, or a service account."`
+	Change userChangeCmd `cmd:"" help:"Change, disable or enable a user."`
+	Delete userDeleteCmd `cmd:"" help:"Delete a user; its runs stay."`
+}
+
+type projectCmd struct {
+	List     projectListCmd     `cmd:"" help:"List the projects that you may see."`
+	Create   projectCreateCmd   `cmd:"" help:"Make a project."`
+	Describe projectDescribeCmd `cmd:"" help:"Change a project's description."`
+	Delete   projectDeleteCmd   `cmd:"" help:"Delete a project that owns nothing."`
+	Members  projectMembersCmd  `cmd:"" help:"List the members of a project."`
+	Grant    projectGrantCmd    `cmd:"" help:"Give a user a role in a project."`
+	Remove   projectRemoveCmd   `cmd:"" help:"Remove a user from a project."`
 }
 
 type nodeCmd struct {

@@ -15,6 +15,7 @@ type tokenCreateCmd struct {
 	Name    string   `arg:"" help:"What the token is for."`
 	Scope   []string `default:"read" placeholder:"SCOPE" help:"read, write, all, or a right such as runs.submit; several with commas (read)."`
 	Only    string   `placeholder:"PROJECT" help:"The only project that the token is for; left out, all of yours."`
+	For     string   `placeholder:"ACCOUNT" help:"A service account whose token it is to be, instead of yours; for administrators."`
 	Expires string   `default:"90d" placeholder:"TIME" help:"After how long it expires, such as 12h or 365d, or never (90d)."`
 }
 
@@ -32,7 +33,13 @@ func (c *tokenCreateCmd) Run(ctx context.Context, p *process, cl *client.Client)
 		}
 		in.ExpiresAt = p.now().Add(after)
 	}
-	token, err := cl.CreateToken(ctx, in)
+	create := cl.CreateToken
+	if c.For != "" {
+		create = func(ctx context.Context, in client.TokenInput) (client.NewToken, error) {
+			return cl.CreateUserToken(ctx, c.For, in)
+		}
+	}
+	token, err := create(ctx, in)
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,16 @@ import (
 
 type tokenListCmd struct {
 	Remote `embed:""`
+	For    string `placeholder:"USER" help:"Of a user or service account, instead of yours; for administrators."`
 }
 
 // Run lists tokens.
 func (c *tokenListCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	list, err := cl.Tokens(ctx)
+	read := cl.Tokens
+	if c.For != "" {
+		read = func(ctx context.Context) (client.TokenList, error) { return cl.UserTokens(ctx, c.For) }
+	}
+	list, err := read(ctx)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,8 @@ type Console struct {
 	clock       time.Time
 	storage     api.Storage
 	system      feed.System
-	tokens      []access.Token  // newest first
+	tokens      []access.Token // newest first
+	admin       admin
 	asks        *access.Program // under way, nil for none
 	asked       int             // how often whether it is signed in
 }
@@ -110,7 +111,7 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) http.Handler {
 	d := api.Deps{
-		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, System: c.System, Guard: c, Logger: logger, Version: "test",
+		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, System: c.System, Guard: c, Logger: logger, Version: "test",
 	}
 	for _, f := range change {
 		f(&d)

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/client"
+)
+
+func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	if r := c.cotrain("user", "create", "ann", "--administrator", "--display-name", "Ann").want(t, exitDone, "shown once"); r.out != "one-time\n" {
+		t.Errorf("%+v", r)
+	}
+	c.cotrain("user", "create", "robot", "--service").want(t, exitDone, "robot  created")
+	c.cotrain("user", "create", "robot").want(t, exitRefused)
+	c.cotrain("user", "change", "robot", "--disabled").want(t, exitDone, "changed")
+	c.cotrain("user", "list").want(t, exitDone, "ann", "administrator", "robot", "service", "disabled")
+	c.cotrain("user", "change", "robot", "--no-disabled", "--email", "r@example.org").want(t, exitDone)
+	list := fromJSON[client.UserList](t, c.cotrain("user", "list", "--format", "json"))
+	if len(list.Items) != 2 || list.Items[1].Disabled || list.Items[1].Email != "r@example.org" || list.Items[0].DisplayName != "Ann" {
+		t.Errorf("%+v", list)
+	}
+	c.cotrain("user", "change", "ann", "--no-administrator").want(t, exitRefused)
+
+	if r := c.cotrain("token", "create", "nightly", "--for", "robot").want(t, exitDone); r.out != "ctk_robot-nightly\n" {
+		t.Errorf("%+v", r)
+	}
+	c.cotrain("token", "create", "x", "--for", "ann").want(t, exitRefused)
+	c.cotrain("token", "list", "--for", "robot").want(t, exitDone, "robot-nightly")
+	c.cotrain("token", "revoke", "robot-nightly", "--for", "robot").want(t, exitDone, "revoked")
+	c.cotrain("token", "list", "--for", "nobody").want(t, exitNotFound)
+
+	c.cotrain("project", "create", "vision", "--description", "Pictures").want(t, exitDone, "created")
+	c.cotrain("project", "describe", "vision", "Films").want(t, exitDone)
+	c.cotrain("project", "list").want(t, exitDone, "default", "vision", "Films")
+	c.cotrain("project", "grant", "vision", "robot", "operator").want(t, exitDone, "granted")
+	c.cotrain("project", "grant", "vision", "nobody", "operator").want(t, exitNotFound)
+	members := fromJSON[client.MemberList](t, c.cotrain("project", "members", "vision", "--format", "json"))
+	if len(members.Items) != 1 || members.Items[0].Name != "robot" || members.Items[0].Role != access.Operator {
+		t.Errorf("%+v", members)
+	}
+	c.cotrain("project", "remove", "vision", "robot").want(t, exitDone, "removed")
+	c.cotrain("project", "delete", "vision", "--yes").want(t, exitDone)
+	c.cotrain("project", "delete", "default", "--yes").want(t, exitRefused)
+	c.cotrain("user", "delete", "robot", "--yes").want(t, exitDone, "deleted")
+	for line, want := range map[string]string{
+		"user create x --service --administrator": "can't be used together", "user change x": "nothing to change", "user delete x": "--yes",
+		"project delete x": "--yes", "project grant vision ann owner": "role",
+	} {
+		c.cotrain(strings.Fields(line)...).want(t, exitUsage, want)
+	}
+}

@@ -1,0 +1,145 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/cotrain/cotrain/internal/access"
+)
+
+// Paths of what administrators manage.
+const (
+	usersPath    = "/api/v1/users"
+	projectsPath = "/api/v1/projects"
+)
+
+func userPath(name string) string    { return usersPath + "/" + url.PathEscape(name) }
+func projectPath(name string) string { return projectsPath + "/" + url.PathEscape(name) }
+func memberPath(project, user string) string {
+	return projectPath(project) + "/members/" + url.PathEscape(user)
+}
+
+// UserList is people and service accounts.
+type UserList struct {
+	Items []access.User `json:"items" nullable:"false" doc:"By name"`
+}
+
+// UserInput is a new user.
+type UserInput struct {
+	Name          string      `json:"name" doc:"Login name, for ever"`
+	Kind          access.Kind `json:"kind,omitempty" enum:"person,service" doc:"person signs in, service has API tokens; person if left out"`
+	DisplayName   string      `json:"display_name,omitempty"`
+	Email         string      `json:"email,omitempty"`
+	Administrator bool        `json:"administrator,omitempty" doc:"May do everything in every project; never a service account"`
+}
+
+// NewUser is a user who was just made.
+type NewUser struct {
+	access.User
+	Password string `json:"password,omitempty" doc:"Of a person; it is not shown again"`
+}
+
+// UserChange is what of a user is to change; what is left out stays.
+type UserChange struct {
+	DisplayName   *string `json:"display_name,omitempty"`
+	Email         *string `json:"email,omitempty"`
+	Administrator *bool   `json:"administrator,omitempty"`
+	Disabled      *bool   `json:"disabled,omitempty" doc:"A disabled user cannot sign in, and its sessions end"`
+}
+
+// ProjectList is projects.
+type ProjectList struct {
+	Items []access.Project `json:"items" nullable:"false" doc:"By name"`
+}
+
+// ProjectInput is a new project.
+type ProjectInput struct {
+	Name        string `json:"name" doc:"For ever"`
+	Description string `json:"description,omitempty"`
+}
+
+// ProjectChange is what of a project is to change.
+type ProjectChange struct {
+	Description string `json:"description"`
+}
+
+// MemberList is who is in a project.
+type MemberList struct {
+	Items []access.Member `json:"items" nullable:"false" doc:"By name"`
+}
+
+// MemberInput is a role in a project.
+type MemberInput struct {
+	Role access.Role `json:"role" enum:"viewer,operator,admin"`
+}
+
+// Users lists users.
+func (c *Client) Users(ctx context.Context) (UserList, error) {
+	return get[UserList](ctx, c, usersPath, nil)
+}
+
+// CreateUser makes a user.
+func (c *Client) CreateUser(ctx context.Context, in UserInput) (out NewUser, err error) {
+	return out, c.send(ctx, http.MethodPost, usersPath, in, &out)
+}
+
+// ChangeUser changes a user.
+func (c *Client) ChangeUser(ctx context.Context, name string, in UserChange) (out access.User, err error) {
+	return out, c.send(ctx, http.MethodPatch, userPath(name), in, &out)
+}
+
+// DeleteUser deletes a user.
+func (c *Client) DeleteUser(ctx context.Context, name string) error {
+	return c.send(ctx, http.MethodDelete, userPath(name), nil, nil)
+}
+
+// UserTokens lists the API tokens of a user.
+func (c *Client) UserTokens(ctx context.Context, name string) (TokenList, error) {
+	return get[TokenList](ctx, c, userPath(name)+"/tokens", nil)
+}
+
+// CreateUserToken makes an API token of a service account.
+func (c *Client) CreateUserToken(ctx context.Context, name string, in TokenInput) (out NewToken, err error) {
+	return out, c.send(ctx, http.MethodPost, userPath(name)+"/tokens", in, &out)
+}
+
+// RevokeUserToken revokes an API token of a user.
+func (c *Client) RevokeUserToken(ctx context.Context, name string, id access.TokenID) error {
+	return c.send(ctx, http.MethodDelete, userPath(name)+"/tokens/"+url.PathEscape(string(id)), nil, nil)
+}
+
+// Projects lists the projects that who asks may see.
+func (c *Client) Projects(ctx context.Context) (ProjectList, error) {
+	return get[ProjectList](ctx, c, projectsPath, nil)
+}
+
+// CreateProject makes a project.
+func (c *Client) CreateProject(ctx context.Context, in ProjectInput) (out access.Project, err error) {
+	return out, c.send(ctx, http.MethodPost, projectsPath, in, &out)
+}
+
+// DescribeProject changes a project's description.
+func (c *Client) DescribeProject(ctx context.Context, name, description string) (out access.Project, err error) {
+	return out, c.send(ctx, http.MethodPatch, projectPath(name), ProjectChange{description}, &out)
+}
+
+// DeleteProject deletes a project that owns nothing.
+func (c *Client) DeleteProject(ctx context.Context, name string) error {
+	return c.send(ctx, http.MethodDelete, projectPath(name), nil, nil)
+}
+
+// Members lists the members of a project.
+func (c *Client) Members(ctx context.Context, project string) (MemberList, error) {
+	return get[MemberList](ctx, c, projectPath(project)+"/members", nil)
+}
+
+// SetMember gives a user a role in a project.
+func (c *Client) SetMember(ctx context.Context, project, user string, role access.Role) error {
+	return c.send(ctx, http.MethodPut, memberPath(project, user), MemberInput{role}, nil)
+}
+
+// RemoveMember takes the role away.
+func (c *Client) RemoveMember(ctx context.Context, project, user string) error {
+	return c.send(ctx, http.MethodDelete, memberPath(project, user), nil, nil)
+}
