@@ -25,6 +25,7 @@ type User struct {
 	DisplayName   string    `json:"display_name,omitempty"`
 	Email         string    `json:"email,omitempty"`
 	Administrator bool      `json:"administrator"`
+	ByGroups      bool      `json:"administrator_by_groups,omitempty"` // is one as long as the provider of log-ins says so
 	Disabled      bool      `json:"disabled"`
 	Deleted       bool      `json:"deleted,omitempty"` // kept for its name, which runs and the audit log tell
 	HasPassword   bool      `json:"has_password"`
@@ -42,6 +43,7 @@ type Session struct {
 	Address   string    `json:"address"`
 	Agent     string    `json:"agent"` // User-Agent
 	Current   bool      `json:"current,omitempty"`
+	Issuer    string    `json:"issuer,omitempty"` // the provider that it was signed in by, "" for a password
 }
 
 // Member is a user's role in a project.
@@ -49,7 +51,17 @@ type Member struct {
 	Project string `json:"project"`
 	User    UserID `json:"user"`
 	Name    string `json:"name"` // login name
-	Role    Role   `json:"role"`
+	Role    Role   `json:"role,omitempty"`
+	// ByGroups is the role that the groups at the provider of log-ins give, "" for none.
+	ByGroups Role `json:"role_by_groups,omitempty"`
+}
+
+// Effective is the role that counts: the higher one.
+func (m Member) Effective() Role {
+	if m.ByGroups.Includes(m.Role) {
+		return m.ByGroups
+	}
+	return m.Role
 }
 
 var userName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@+-]{0,126}$`)

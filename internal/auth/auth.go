@@ -204,7 +204,7 @@ func newSnapshot(state accounts.State) *snapshot {
 		if n.roles[m.User] == nil {
 			n.roles[m.User] = map[string]access.Role{}
 		}
-		n.roles[m.User][m.Project] = m.Role
+		n.roles[m.User][m.Project] = m.Effective()
 	}
 	return n
 }

@@ -114,7 +114,7 @@ func (s *Service) identity(ctx context.Context, ref reference, from string) (acc
 		s.note(ref, accounts.Seen{Session: c.session, Token: c.token.ID, User: c.user, At: now, From: from})
 	}
 	return access.Identity{
-		User: user.ID, Name: user.Name, Administrator: user.Administrator, Roles: snap.roles[user.ID],
+		User: user.ID, Name: user.Name, Administrator: user.Administrator || user.ByGroups, Roles: snap.roles[user.ID],
 		Session: c.session, Token: c.token.ID, Limit: c.limit,
 	}, nil
 }

@@ -208,6 +208,24 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"SaveSeen": func(ctx context.Context) error {
 			return s.SaveSeen(ctx, []accounts.Seen{{Session: "planned", User: ann.ID, At: now}, {Token: "planned", User: ann.ID, At: now}})
 		},
+		"UseLogIn": func(ctx context.Context) error { return s.UseLogIn(ctx, "planned", now) },
+		"ByIdentity": func(ctx context.Context) error {
+			return expect(fault.ErrNoUser, last(s.ByIdentity(ctx, "planned", "none")))
+		},
+		"Identities": func(ctx context.Context) error { return last(s.Identities(ctx, ann.ID)) },
+		"CreateFromIdentity": func(ctx context.Context) error {
+			return s.CreateFromIdentity(ctx, access.User{ID: "u-planned2", Name: "planned2"}, access.ProviderIdentity{Issuer: "planned", Subject: "2", User: "u-planned2"})
+		},
+		"LinkIdentity": func(ctx context.Context) error {
+			return s.LinkIdentity(ctx, access.ProviderIdentity{Issuer: "planned", Subject: "1", User: ann.ID})
+		},
+		"UnlinkIdentity": func(ctx context.Context) error {
+			return expect(fault.ErrNotFound, s.UnlinkIdentity(ctx, access.ProviderIdentity{Issuer: "planned", Subject: "none", User: ann.ID}))
+		},
+		"GroupGrants": func(ctx context.Context) error { return last(s.GroupGrants(ctx, ann.ID)) },
+		"SetGroupGrants": func(ctx context.Context) error {
+			return s.SetGroupGrants(ctx, ann.ID, map[string]access.Grant{access.DefaultProject: {Project: access.DefaultProject, Role: access.Viewer}})
+		},
 		"DropExpired": func(ctx context.Context) error { return s.DropExpired(ctx, now, now, now) },
 		"CreateToken": func(ctx context.Context) error {
 			return s.CreateToken(ctx, "key", access.Token{ID: "planned", User: ann.ID, Scopes: []access.Scope{access.ScopeRead}})

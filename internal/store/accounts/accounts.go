@@ -37,8 +37,8 @@ func (a *Accounts) Access(ctx context.Context) (s State, err error) {
 			return err
 		}
 		s.Members, err = db.Select(ctx, snap, func(row db.Scanner) (m access.Member, err error) {
-			return m, row.Scan(&m.Project, &m.User, &m.Name, &m.Role)
-		}, `SELECT m.project, m.user_id, u.name, m.role FROM members m JOIN users u ON u.id = m.user_id ORDER BY m.project, u.name`)
+			return m, row.Scan(&m.Project, &m.User, &m.Name, &m.Role, &m.ByGroups)
+		}, everyMember)
 		return err
 	})
 	if err != nil {
@@ -46,6 +46,14 @@ func (a *Accounts) Access(ctx context.Context) (s State, err error) {
 	}
 	return s, nil
 }
+
+// everyMember are those with a role given by hand, by groups, or both.
+const everyMember = `SELECT p.project, p.user_id, u.name, COALESCE(m.role, ''), COALESCE(g.role, '')
+	FROM (SELECT project, user_id FROM members UNION SELECT project, user_id FROM group_roles WHERE project <> '') p
+	JOIN users u ON u.id = p.user_id
+	LEFT JOIN members m ON m.project = p.project AND m.user_id = p.user_id
+	LEFT JOIN group_roles g ON g.project = p.project AND g.user_id = p.user_id
+	ORDER BY p.project, u.name`
 
 // AccessRevision is higher after each change of what [Accounts.Access] returns, and after each session or token that ended.
 func (a *Accounts) AccessRevision(ctx context.Context) (int64, error) {

@@ -99,7 +99,7 @@ func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
 				return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s has %s.", name, table), "Delete them first.")
 			}
 		}
-		if err := executed(ctx, tx, []string{`DELETE FROM projects WHERE name = ?`, `DELETE FROM members WHERE project = ?`, `DELETE FROM api_tokens WHERE project = ?`}, name); err != nil {
+		if err := executed(ctx, tx, []string{`DELETE FROM projects WHERE name = ?`, `DELETE FROM members WHERE project = ?`, `DELETE FROM group_roles WHERE project = ?`, `DELETE FROM api_tokens WHERE project = ?`}, name); err != nil {
 			return err
 		}
 		return auditlog.Append(ctx, tx, "project:"+name, name, before, nil)
@@ -124,7 +124,7 @@ func (a *Accounts) SetMember(ctx context.Context, name string, user access.UserI
 		case role != "":
 			_, err = tx.Exec(ctx, `INSERT INTO members (project, user_id, role) VALUES (?,?,?) ON CONFLICT (project, user_id) DO UPDATE SET role = excluded.role`, name, user, role)
 		case none:
-			return fault.New(fault.ErrNoUser, fmt.Sprintf("%s is no member of project %s.", u.Name, name), "")
+			return noMember(ctx, tx, name, u)
 		default:
 			_, err = tx.Exec(ctx, `DELETE FROM members WHERE project = ? AND user_id = ?`, name, user)
 		}
@@ -133,6 +133,19 @@ func (a *Accounts) SetMember(ctx context.Context, name string, user access.UserI
 		}
 		return auditlog.Append(ctx, tx, "user:"+u.Name, name, membership(before), membership(role))
 	})
+}
+
+// noMember is why a user's role in a project cannot be taken away: there is none, or none that was given by hand.
+func noMember(ctx context.Context, tx *db.Tx, project string, u access.User) error {
+	var role access.Role
+	err := tx.QueryRow(ctx, `SELECT role FROM group_roles WHERE project = ? AND user_id = ?`, project, u.ID).Scan(&role)
+	switch {
+	case err == nil:
+		return fault.New(fault.ErrConflict, fmt.Sprintf("%s is %s of project %s because of its groups at the log-in provider.", u.Name, role, project), "Change them there, or the mapping of groups (oidc.groups).")
+	case errors.Is(err, fault.ErrNotFound):
+		return fault.New(fault.ErrNoUser, fmt.Sprintf("%s is no member of project %s.", u.Name, project), "")
+	}
+	return err
 }
 
 // membership is what the audit log tells of a member, nil for none.

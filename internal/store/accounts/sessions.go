@@ -14,11 +14,11 @@ import (
 // kept is how many sessions, and how many devices, a user has at most: the oldest give way.
 const kept = 50
 
-const sessionColumns = `id, user_id, created_at, seen_at, expires_at, address, agent`
+const sessionColumns = `id, user_id, created_at, seen_at, expires_at, address, agent, issuer`
 
 func scanSession(row db.Scanner) (s access.Session, err error) {
 	var created, seen, expires int64
-	err = row.Scan(&s.ID, &s.User, &created, &seen, &expires, &s.Address, &s.Agent)
+	err = row.Scan(&s.ID, &s.User, &created, &seen, &expires, &s.Address, &s.Agent, &s.Issuer)
 	s.CreatedAt, s.SeenAt, s.ExpiresAt = db.FromMillis(created), db.FromMillis(seen), db.FromMillis(expires)
 	return s, err
 }
@@ -30,8 +30,8 @@ func (a *Accounts) CreateSession(ctx context.Context, key string, s access.Sessi
 		if err := lockUser(ctx, tx, s.User, fault.ErrSignedOut, ` AND disabled = 0 AND password = ?`, password); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO sessions (key, `+sessionColumns+`) VALUES (?,?,?,?,?,?,?,?)`,
-			key, s.ID, s.User, db.Millis(s.CreatedAt), db.Millis(s.SeenAt), db.Millis(s.ExpiresAt), s.Address, s.Agent); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO sessions (key, `+sessionColumns+`) VALUES (?,?,?,?,?,?,?,?,?)`,
+			key, s.ID, s.User, db.Millis(s.CreatedAt), db.Millis(s.SeenAt), db.Millis(s.ExpiresAt), s.Address, s.Agent, s.Issuer); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ?1 AND id NOT IN (SELECT id FROM sessions WHERE user_id = ?1 ORDER BY seen_at DESC, id LIMIT ?2)`, s.User, kept)
@@ -141,10 +141,14 @@ func (a *Accounts) SaveSeen(ctx context.Context, all []Seen) error {
 	})
 }
 
-// DropExpired removes sessions that expired before now or were not seen since, and devices not seen since forgotten.
+// DropExpired removes sessions that expired before now or were not seen since, devices not seen since forgotten, and the log-ins
+// of an hour ago that are kept against a replay.
 func (a *Accounts) DropExpired(ctx context.Context, now, unseen, forgotten time.Time) error {
 	return a.write(ctx, "remove expired sessions", func(tx *db.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE expires_at < ? OR seen_at < ?`, db.Millis(now), db.Millis(unseen)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM used_logins WHERE used_at < ?`, db.Millis(now.Add(-time.Hour))); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `DELETE FROM devices WHERE seen_at < ?`, db.Millis(forgotten))
