@@ -85,7 +85,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 	}
 	a.acquired("store", func(context.Context) error { return a.store.Close() })
 	a.log.Info("database", "part", "store", "is", a.store.Database())
-	if a.logIns, err = auth.New(ctx, auth.Options{Accounts: a.store.Accounts, Audit: a.store.Audit, Logger: a.log.With("part", "auth"), Now: time.Now}); err != nil {
+	if err := a.openLogIns(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.openStorage(ctx); err != nil {

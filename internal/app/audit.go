@@ -2,10 +2,7 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
 
 	"github.com/cotrain/cotrain/internal/forward"
 	"github.com/cotrain/cotrain/internal/store/auditlog"
@@ -16,7 +13,7 @@ func (a *App) auditLoops() ([]loop, error) {
 	cfg, log := a.cfg.Audit, a.log.With("part", "audit")
 	var to []forward.Destination
 	if cfg.Syslog != "" {
-		c, err := authority(cfg.SyslogCACert)
+		c, err := authority("audit.syslog_ca_cert", cfg.SyslogCACert)
 		if err != nil {
 			return nil, err
 		}
@@ -44,20 +41,4 @@ func (a *App) auditLoops() ([]loop, error) {
 	return append(loops, loop{"audit log", func(ctx context.Context) error {
 		return a.store.Audit.Run(ctx, auditlog.Options{Retention: cfg.Retention, Destinations: names, Logger: log})
 	}}), nil
-}
-
-// authority trusts the certificates of a file, or nil for those that the machine trusts.
-func authority(file string) (*tls.Config, error) {
-	if file == "" {
-		return nil, nil //nolint:nilnil // as documented
-	}
-	pem, err := os.ReadFile(file) // #nosec G304 -- a setting names it
-	if err != nil {
-		return nil, fmt.Errorf("audit.syslog_ca_cert: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("audit.syslog_ca_cert: %s has no certificate in PEM", file)
-	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }

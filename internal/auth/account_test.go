@@ -255,7 +255,8 @@ func TestWhatIsDoneToAccountsIsInTheAuditLog(t *testing.T) {
 	must(t, c.ChangePassword(ctx, good, "a different set of words"))
 	must(t, c.EndOtherSessions(ctx))
 	w, r := httptest.NewRecorder(), c.request("192.0.2.1", mine...)
-	must(t, c.LogOut(w, r.WithContext(c.as(mine...))))
+	_, err := c.LogOut(w, r.WithContext(c.as(mine...)))
+	must(t, err)
 
 	var got []string
 	must(t, c.store.Audit.Export(t.Context(), audit.Filter{AllProjects: true}, func(row audit.Row, _ audit.Hash) error {

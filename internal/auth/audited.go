@@ -3,9 +3,11 @@ package auth
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/auth/oidc"
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
@@ -13,6 +15,8 @@ import (
 const (
 	actionLogIn       = "login"
 	actionLogOut      = "logout"
+	actionJoin        = "login.join"   // somebody whom the provider knows is a new user
+	actionGroups      = "login.groups" // what groups at the provider give has changed
 	actionSetUp       = "setup"
 	actionPassword    = "password.change"
 	actionEndSessions = "sessions.end"
@@ -64,5 +68,30 @@ func (s *Service) refusedRight(ctx context.Context, right access.Right, project 
 func (s *Service) append(ctx context.Context, e audit.Entry) {
 	if err := s.audit.AppendAlone(context.WithoutCancel(ctx), e); err != nil {
 		s.log.Warn("a refusal is not in the audit log", "action", e.Action, "actor", e.Actor.Name, "err", err)
+	}
+}
+
+// refusedAtProvider has the audit log tell of a log-in at the provider that was refused, and of whom. That it, or the store,
+// was away is no refusal.
+func (s *Service) refusedAtProvider(ctx context.Context, user access.User, p oidc.Person, err error) {
+	f := fault.Of(err)
+	if f.Kind.Temporary() || f.Kind.Status() >= http.StatusInternalServerError {
+		return
+	}
+	actor, request := audit.ActorOf(ctx)
+	actor.User, actor.Name = user.ID, user.Name
+	e := audit.Entry{At: s.now(), Actor: actor, Request: request, Action: actionLogIn, Outcome: audit.Refused, Reason: f.What}
+	if user.Name != "" {
+		e.Subject = "user:" + user.Name
+	}
+	if p.Subject != "" {
+		told, err := audit.Value(map[string]string{"issuer": p.Issuer, "subject": p.Subject, "name": p.Name})
+		if err != nil {
+			s.log.Warn("who was refused is not in the audit log", "err", err)
+		}
+		e.After = told
+	}
+	if err := s.audit.AppendAlone(context.WithoutCancel(ctx), e); err != nil {
+		s.log.Warn("a refused log-in is not in the audit log", "err", err)
 	}
 }

@@ -31,12 +31,15 @@ type Audit interface {
 	AppendAlone(ctx context.Context, entries ...audit.Entry) error
 }
 
-// Options is what a Service is made from; all is needed.
+// Options is what a Service is made from; what has no comment is needed.
 type Options struct {
 	Accounts *accounts.Accounts
 	Audit    Audit
 	Logger   *slog.Logger
 	Now      func() time.Time
+
+	Provider    *Provider // nil where people sign in with passwords only
+	NoPasswords bool      // nobody signs in with a password
 }
 
 // Service is the log-in of a console.
@@ -45,6 +48,9 @@ type Service struct {
 	audit    Audit
 	log      *slog.Logger
 	now      func() time.Time
+
+	provider    *Provider
+	noPasswords bool
 
 	hashes  *hasher
 	lockout *lockout
@@ -64,7 +70,8 @@ type Service struct {
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		accounts: o.Accounts, audit: o.Audit, log: o.Logger, now: o.Now, hashes: newHasher(), lockout: newLockout(o.Now),
-		programs: programs{all: map[string]*program{}}, changed: make(chan struct{}), seen: map[reference]accounts.Seen{},
+		programs: programs{all: map[string]*program{}}, provider: o.Provider, noPasswords: o.NoPasswords,
+		changed: make(chan struct{}), seen: map[reference]accounts.Seen{},
 	}
 	if err := s.load(ctx); err != nil {
 		return nil, err

@@ -35,3 +35,9 @@ var SaveSeen = (*Service).saveSeen
 
 // Follow loads what others changed.
 var Follow = (*Service).follow
+
+// LoginCookie binds a log-in at the provider.
+const LoginCookie = loginCookie
+
+// The faults of a log-in at the provider.
+var ErrStale, ErrOutside, ErrDisabled, ErrNameless = errStale, errOutside, errDisabled, errNameless

@@ -34,6 +34,7 @@ var ErrToken = fault.New(fault.ErrSignedOut, "The API token is not valid: it is 
 type credential struct {
 	user    access.UserID
 	session string
+	issuer  string // the provider that the session was signed in by
 	token   access.Token
 	limit   *access.Limit
 	expires time.Time
@@ -161,7 +162,7 @@ func (s *Service) stored(ctx context.Context, ref reference) (*credential, error
 	if errors.Is(err, fault.ErrNoSession) {
 		return nil, fault.ErrSignedOut
 	}
-	c.user, c.session, c.expires = session.User, session.ID, session.ExpiresAt
+	c.user, c.session, c.issuer, c.expires = session.User, session.ID, session.Issuer, session.ExpiresAt
 	c.seen.Store(session.SeenAt.UnixMilli())
 	return c, err
 }

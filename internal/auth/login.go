@@ -20,6 +20,9 @@ var ErrWrong = fault.New(fault.ErrSignedOut, "The name or the password is wrong.
 // [ErrWrong], [fault.ErrRateLimited] or [fault.ErrBusy].
 func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password string) error {
 	ctx := r.Context()
+	if s.noPasswords {
+		return ErrNoPasswords
+	}
 	name = strings.ToLower(strings.TrimSpace(name))
 	user := s.person(name)
 	device, err := s.device(r, user.ID)
@@ -41,7 +44,7 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 		s.refused(ctx, user, err)
 		return err
 	}
-	return s.begin(w, r, user, device, hash)
+	return s.begin(w, r, user, device, hash, "")
 }
 
 // person returns the person with a login name who may use the console; nobody has no ID.
@@ -96,12 +99,13 @@ func (s *Service) verify(ctx context.Context, counters []counter, user access.Us
 	return hash, nil
 }
 
-// begin starts a session of a user whose password has a hash, and remembers the browser.
-func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User, device, hash string) error {
+// begin starts a session of a user whose password has a hash, and remembers the browser. issuer is the provider that has signed
+// the user in, "" for none.
+func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User, device, hash, issuer string) error {
 	ctx, now, secret := r.Context(), s.now(), newSecret()
 	session := access.Session{
 		ID: newID(), User: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(sessionLifetime),
-		Address: addressOf(ctx), Agent: fault.Cut(r.UserAgent(), maxAgent),
+		Address: addressOf(ctx), Agent: fault.Cut(r.UserAgent(), maxAgent), Issuer: issuer,
 	}
 	if err := s.accounts.CreateSession(s.auditedAs(ctx, user, actionLogIn), keyOf(secret), session, hash); err != nil {
 		return err
@@ -123,13 +127,19 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User
 	return nil
 }
 
-// LogOut ends the session of a request and removes its cookie.
-func (s *Service) LogOut(w http.ResponseWriter, r *http.Request) error {
+// LogOut ends the session of a request and removes its cookie. It returns where the provider that has signed the user in ends
+// its own session, "" for nowhere.
+func (s *Service) LogOut(w http.ResponseWriter, r *http.Request) (elsewhere string, err error) {
 	ctx := r.Context()
 	setCookie(w, r, sessionCookie, "", 0)
 	identity := access.From(ctx)
 	if identity.Session == "" {
-		return nil
+		return "", nil
 	}
-	return s.after(ctx, s.accounts.EndSession(s.audited(ctx, actionLogOut), identity.User, identity.Session))
+	if ref, ok := ctx.Value(referenceKey{}).(reference); ok && s.provider != nil {
+		if c, err := s.credential(ctx, s.snapshot.Load(), ref); err == nil && c.issuer == s.provider.Issuer {
+			elsewhere = s.provider.OIDC.LogOutURL(s.provider.address(r, "/login"))
+		}
+	}
+	return elsewhere, s.after(ctx, s.accounts.EndSession(s.audited(ctx, actionLogOut), identity.User, identity.Session))
 }

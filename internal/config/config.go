@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"github.com/cotrain/cotrain/internal/access"
 )
 
 // Config is all settings. Each field names its key in the file and its variable; the flag is the key with dashes:
@@ -36,6 +38,8 @@ type Config struct {
 
 	TLS      TLS
 	Proxy    Proxy
+	Auth     Auth
+	OIDC     OIDC
 	Database Database
 	Nomad    Nomad
 	Job      Job
@@ -86,6 +90,41 @@ func (p Proxy) Prefixes() []netip.Prefix {
 		}
 	}
 	return out
+}
+
+// Auth is how people sign in. Unused with Dev.
+type Auth struct {
+	// Local lets them sign in with passwords (auth.local, COTRAIN_AUTH_LOCAL; true). Without, OIDC must be set.
+	Local bool
+}
+
+// OIDC is a provider at which people sign in by OpenID Connect. Unused with Dev.
+type OIDC struct {
+	// Issuer is the provider's URL, exactly as it names itself; "" for no provider (oidc.issuer, COTRAIN_OIDC_ISSUER).
+	Issuer string
+	// ClientID and ClientSecret are what the provider knows the console by; a public client has no secret (oidc.client_id,
+	// COTRAIN_OIDC_CLIENT_ID; COTRAIN_OIDC_CLIENT_SECRET, or the content of the file named by oidc.client_secret_file or
+	// COTRAIN_OIDC_CLIENT_SECRET_FILE).
+	ClientID     string
+	ClientSecret Secret
+	// Scopes are asked for (oidc.scopes, COTRAIN_OIDC_SCOPES; openid, profile, email, groups).
+	Scopes []string
+	// Name is what people call the provider (oidc.name, COTRAIN_OIDC_NAME; SSO).
+	Name string
+	// UserClaim is the claim with the login name of a new user (oidc.user_claim, COTRAIN_OIDC_USER_CLAIM;
+	// preferred_username). Where it has none the verified email address is one.
+	UserClaim string
+	// GroupsClaim is the claim with groups (oidc.groups_claim, COTRAIN_OIDC_GROUPS_CLAIM; groups).
+	GroupsClaim string
+	// Groups say what the members of groups may do, GROUP=PROJECT:ROLE or GROUP=administrator (oidc.groups,
+	// COTRAIN_OIDC_GROUPS).
+	Groups []access.GroupGrant
+	// AllowedGroups are those of which one must be a member to sign in; empty for everybody whom the provider lets in
+	// (oidc.allowed_groups, COTRAIN_OIDC_ALLOWED_GROUPS).
+	AllowedGroups []string
+	// CACert is the file with the authority of the provider's certificate; "" for those that the machine trusts
+	// (oidc.ca_cert, COTRAIN_OIDC_CA_CERT).
+	CACert string
 }
 
 // Database is where the console's data is: SQLite in DataDir, or PostgreSQL, which all but URL are about. What URL and

@@ -230,6 +230,7 @@ func (l *loader) crossCheck() {
 		l.readable(key)
 	}
 	l.transport()
+	l.logIn()
 	l.database()
 	if s := &l.cfg.Storage; s.Path == "" && l.cfg.Dev {
 		s.Path = filepath.Join(l.cfg.DataDir, "storage")

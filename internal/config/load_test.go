@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -36,7 +37,8 @@ func (w world) load() (Config, error) {
 }
 
 func defaults() Config {
-	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto,
+	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto, Auth: Auth{Local: true},
+		OIDC:     OIDC{Scopes: []string{"openid", "profile", "email", "groups"}, Name: "SSO", UserClaim: "preferred_username", GroupsClaim: "groups"},
 		Database: Database{MaxConnections: 16, ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second},
 		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}}
 }
@@ -120,6 +122,8 @@ func everything() (map[string]string, Config) {
 	return map[string]string{
 			"listen": "[::]:8443", "public_url": "https://Example.com:443/cotrain/", "hosts": "cotrain,10.0.0.5", "insecure_http": "true",
 			"tls.cert": "cert.pem", "tls.key": "key.pem", "tls.client_ca": "ca.pem", "tls.redirect_listen": "[::]:80", "proxy.trusted": "10.0.0.0/8,fd00::1",
+			"auth.local": "false", "oidc.issuer": "https://id.example/realms/x", "oidc.client_id": "cotrain", "oidc.scopes": "openid,email", "oidc.name": "Example ID", "oidc.user_claim": "email",
+			"oidc.groups_claim": "roles", "oidc.groups": "platform=administrator,ml=vision:operator", "oidc.allowed_groups": "staff,ml", "oidc.ca_cert": "ca.pem",
 			"data_dir": "/data", "dev": "false", "dev_nodes": "3", "dev_gpus": "0", "log_level": "debug", "log_format": "json",
 			"database.url": "postgres://cotrain@db.example/cotrain", "database.ssl_mode": "verify-full", "database.ssl_root_cert": "ca.pem", "database.ssl_cert": "cert.pem",
 			"database.ssl_key": "key.pem", "database.max_connections": "32", "database.connect_timeout": "2s", "database.timeout": "1m",
@@ -135,6 +139,9 @@ func everything() (map[string]string, Config) {
 			Listen: "[::]:8443", PublicURL: "https://example.com/cotrain", Hosts: []string{"cotrain", "10.0.0.5"}, InsecureHTTP: true,
 			TLS:   TLS{Cert: "cert.pem", Key: "key.pem", ClientCA: "ca.pem", RedirectListen: "[::]:80"},
 			Proxy: Proxy{Trusted: []string{"10.0.0.0/8", "fd00::1"}}, DataDir: "/data", DevNodes: 3, DevGPUs: new(0), LogLevel: slog.LevelDebug, LogFormat: LogJSON,
+			OIDC: OIDC{Issuer: "https://id.example/realms/x", ClientID: "cotrain", ClientSecret: "s3cret", Scopes: []string{"openid", "email"}, Name: "Example ID", UserClaim: "email", GroupsClaim: "roles",
+				Groups:        []access.GroupGrant{{Group: "platform"}, {Group: "ml", Grant: access.Grant{Project: "vision", Role: access.Operator}}},
+				AllowedGroups: []string{"staff", "ml"}, CACert: "ca.pem"},
 			Database: Database{URL: "postgres://cotrain@db.example/cotrain", Password: "hunter2", SSLMode: "verify-full", SSLRootCert: "ca.pem", SSLCert: "cert.pem",
 				SSLKey: "key.pem", MaxConnections: 32, ConnectTimeout: 2 * time.Second, Timeout: time.Minute},
 			Nomad: Nomad{Address: "https://nomad.example:4646", Token: "t0ken", Namespace: "train", Region: "eu", CACert: "ca.pem", ClientCert: "cert.pem",
@@ -150,10 +157,10 @@ func everything() (map[string]string, Config) {
 func TestEverySettingCanBeGivenInEveryWay(t *testing.T) {
 	t.Parallel()
 	values, want := everything()
-	files := map[string]string{"ca.pem": "", "cert.pem": "", "key.pem": "", "my.hcl": "", "token": "t0ken\n", "password": "hunter2\n"}
+	files := map[string]string{"ca.pem": "", "cert.pem": "", "key.pem": "", "my.hcl": "", "token": "t0ken\n", "password": "hunter2\n", "secret": "s3cret\n"}
 	w := map[string]world{
-		"flags":     {files: files, flags: Flags{"nomad.token_file": "token", "database.password_file": "password"}},
-		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken", "COTRAIN_DATABASE_PASSWORD": "hunter2"}},
+		"flags":     {files: files, flags: Flags{"nomad.token_file": "token", "database.password_file": "password", "oidc.client_secret_file": "secret"}},
+		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken", "COTRAIN_DATABASE_PASSWORD": "hunter2", "COTRAIN_OIDC_CLIENT_SECRET": "s3cret"}},
 	}
 	for _, s := range Settings() {
 		if !slices.Contains(s.Keys(), s.Key) {
@@ -183,6 +190,19 @@ client_ca = "ca.pem"
 redirect_listen = "[::]:80"
 [proxy]
 trusted = ["10.0.0.0/8", "fd00::1"]
+[auth]
+local = false
+[oidc]
+issuer = "https://id.example/realms/x"
+client_id = "cotrain"
+client_secret_file = "secret"
+scopes = ["openid", "email"]
+name = "Example ID"
+user_claim = "email"
+groups_claim = "roles"
+groups = ["platform=administrator", "ml=vision:operator"]
+allowed_groups = ["staff", "ml"]
+ca_cert = "ca.pem"
 [database]
 url = "postgres://cotrain@db.example/cotrain"
 password_file = "password"

@@ -45,7 +45,8 @@ var allowed = map[string][]string{
 	"internal/client":            {"internal/draft", "internal/trainconf"},
 	"internal/draft":             {"internal/trainconf"},
 	"internal/api":               {"internal/client", "internal/draft", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
-	"internal/auth":              {"internal/inbound", "internal/store/accounts"},
+	"internal/auth":              {"internal/auth/oidc", "internal/inbound", "internal/store/accounts"},
+	"internal/auth/oidc":         {},
 	"internal/guard":             {"internal/storage", "internal/store/points", "internal/trainconf"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
@@ -111,6 +112,8 @@ var external = map[string][]string{
 	"github.com/prometheus/prometheus": {"internal/series"},
 	"github.com/danielgtaylor/huma/v2": {"internal/api"},
 	"github.com/alexedwards/argon2id":  {"internal/auth"},
+	"github.com/coreos/go-oidc/v3":     {"internal/auth/oidc"},
+	"golang.org/x/oauth2":              {"internal/auth/oidc"},
 	"github.com/yuin/goldmark":         {"internal/web/help"},
 }
 

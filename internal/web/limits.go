@@ -25,7 +25,7 @@ type limit struct {
 // limits is the table of what is limited. It protects everybody from a script that runs wild, and accounts from guessing;
 // package auth slows down the guessing of one account's password further. With --dev nothing is limited.
 var limits = []limit{
-	{"log-in attempts", 30, 2 * time.Second, true, []string{"POST /login", "POST /setup"}},
+	{"log-in attempts", 30, 2 * time.Second, true, []string{"POST /login", "POST /setup", "GET /login/oidc", "GET /login/oidc/callback"}},
 	{"codes of programs", 30, 2 * time.Second, false, []string{"GET /device", "POST /device"}},
 	{"log-ins of programs", 30, 5 * time.Second, true, []string{"POST /api/v1/device"}},
 	{"questions of programs", 120, time.Second, true, []string{"POST /api/v1/device/token"}},

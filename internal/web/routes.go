@@ -97,6 +97,8 @@ func (s *Server) routes(t sections) http.Handler {
 	if t.account != nil {
 		paged("GET /login", access.Public, t.account.LogIn)
 		paged("POST /login", access.Public, t.account.DoLogIn)
+		paged("GET /login/oidc", access.Public, t.account.ToProvider)
+		paged("GET /login/oidc/callback", access.Public, t.account.FromProvider)
 		paged("POST /logout", access.Public, t.account.LogOut)
 		paged("GET /setup", access.Public, t.account.SetUp)
 		paged("POST /setup", access.Public, t.account.DoSetUp)
@@ -120,6 +122,8 @@ func (s *Server) routes(t sections) http.Handler {
 		paged("POST /admin/users/{name}/tokens", access.UsersManage, t.admin.CreateToken)
 		paged("GET /admin/users/{name}/tokens/{id}/revoke", access.UsersManage, t.admin.AskRevoke)
 		paged("POST /admin/users/{name}/tokens/{id}/revoke", access.UsersManage, t.admin.Revoke)
+		paged("POST /admin/users/{name}/identities", access.UsersManage, t.admin.Link)
+		paged("POST /admin/users/{name}/identities/unlink", access.UsersManage, t.admin.Unlink)
 		paged("GET /admin/users/{name}/{action}", access.UsersManage, t.admin.AskUser)
 		paged("POST /admin/users/{name}/{action}", access.UsersManage, t.admin.ActOnUser)
 		paged("GET /admin/projects", access.ProjectsManage, t.admin.Projects)

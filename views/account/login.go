@@ -8,6 +8,16 @@ type LogIn struct {
 	Next     string // where to go then
 	Error    string // why it failed, or ""
 	NotSetUp bool   // there is nobody who could sign in
+
+	Passwords    bool   // one signs in with a password
+	Provider     string // or at this provider, "" for none
+	ProviderLink string // which leads there
+}
+
+// SignedOut is the page after a log-out, on the way to the provider that has signed the user in.
+type SignedOut struct {
+	Provider string
+	Link     string // where it ends its own session
 }
 
 func (l LogIn) fields() []ui.Field {

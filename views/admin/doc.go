@@ -74,6 +74,9 @@ type UserDetails struct {
 	Self        bool // who looks at it
 	Memberships []access.Member
 	Tokens      []access.Token // of a service account
+	Provider    string // of log-ins, "" for none
+	Identities  []access.ProviderIdentity
+	Link        Form // no fields where there is nothing to link
 	Profile     Form
 	Membership  Form // no fields where it is in every project
 	Token       Form
@@ -198,4 +201,15 @@ func DeleteProjectConfirm(p access.Project) ui.Confirm {
 		Effects: []string{"Its memberships and the API tokens for it alone are deleted. This cannot be undone.", "Only a project without runs, sweeps and templates can be deleted."},
 		Action:  ProjectPath(p.Name) + "/delete", Back: ProjectPath(p.Name), Label: "Delete", KeepLabel: "Cancel", Icon: "trash",
 	}
+}
+
+// roles are a member's, given by hand and by groups.
+func roles(m access.Member) string {
+	switch {
+	case m.ByGroups == "":
+		return string(m.Role)
+	case m.Role == "":
+		return string(m.ByGroups) + " by groups"
+	}
+	return string(m.Role) + ", " + string(m.ByGroups) + " by groups"
 }

@@ -26,6 +26,7 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) error {
 
 func (p *Pages) renderLogIn(w http.ResponseWriter, r *http.Request, status int, l view.LogIn) error {
 	l.NotSetUp = !p.LogIns.IsSetUp()
+	l.Passwords, l.Provider, l.ProviderLink = p.Provider.Ways(r, l.Next)
 	return p.Render(w, r, status, view.LogInPage(p.Frame(r, "Sign in", ""), l))
 }
 
@@ -36,7 +37,7 @@ func (p *Pages) DoLogIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	l := view.LogIn{Name: page.Text(r.PostForm.Get("name"), 127), Next: inbound.LocalPath(r.PostForm.Get("next"))}
 	err := p.LogIns.LogIn(w, r, l.Name, r.PostForm.Get("password"))
-	for _, kind := range []fault.Kind{fault.ErrSignedOut, fault.ErrRateLimited, fault.ErrBusy} {
+	for _, kind := range []fault.Kind{fault.ErrSignedOut, fault.ErrForbidden, fault.ErrRateLimited, fault.ErrBusy} {
 		if errors.Is(err, kind) {
 			l.Error = fault.Of(err).Text()
 			return p.renderLogIn(w, r, kind.Status(), l)
@@ -48,12 +49,54 @@ func (p *Pages) DoLogIn(w http.ResponseWriter, r *http.Request) error {
 	return page.Redirect(w, r, l.Next)
 }
 
-// LogOut ends the session.
-func (p *Pages) LogOut(w http.ResponseWriter, r *http.Request) error {
-	if err := p.LogIns.LogOut(w, r); err != nil && !errors.Is(err, fault.ErrNoSession) {
+// ToProvider sends the browser to where people sign in.
+func (p *Pages) ToProvider(w http.ResponseWriter, r *http.Request) error {
+	next := inbound.LocalPath(r.URL.Query().Get("next"))
+	to, err := p.Provider.BeginAtProvider(w, r, next)
+	if err != nil {
+		return p.failedAtProvider(w, r, next, err)
+	}
+	page.Secret(w)
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+// FromProvider signs in who comes back from there.
+func (p *Pages) FromProvider(w http.ResponseWriter, r *http.Request) error {
+	next, err := p.Provider.FinishAtProvider(w, r)
+	page.Secret(w)
+	if err != nil {
+		return p.failedAtProvider(w, r, next, err)
+	}
+	return page.Redirect(w, r, next)
+}
+
+// failedAtProvider says why on the page on which one signs in, to try again there.
+func (p *Pages) failedAtProvider(w http.ResponseWriter, r *http.Request, next string, err error) error {
+	f := fault.Of(err)
+	if f.Kind == fault.ErrNotFound || f.Kind == fault.ErrInternal {
 		return err
 	}
-	return page.Redirect(w, r, "/login")
+	r.URL = &url.URL{Path: "/login", RawQuery: url.Values{"next": {next}}.Encode()} // where the theme switch comes back to
+	return p.renderLogIn(w, r, f.Kind.Status(), view.LogIn{Next: next, Error: f.Text()})
+}
+
+// LogOut ends the session.
+func (p *Pages) LogOut(w http.ResponseWriter, r *http.Request) error {
+	elsewhere, err := p.LogIns.LogOut(w, r)
+	if err != nil && !errors.Is(err, fault.ErrNoSession) {
+		return err
+	}
+	if elsewhere == "" {
+		return page.Redirect(w, r, "/login")
+	}
+	// No redirect: browsers hold the answers to a form to the policy of its page, which allows the console's own addresses only.
+	page.Secret(w)
+	w.Header().Set("Refresh", "0; url="+elsewhere)
+	_, provider, _ := p.Provider.Ways(r, "/")
+	r.URL = &url.URL{Path: "/login"}
+	r = r.WithContext(access.With(r.Context(), access.Identity{}))
+	return p.Render(w, r, http.StatusOK, view.SignedOutPage(p.Frame(r, "Signed out", ""), view.SignedOut{Provider: provider, Link: elsewhere}))
 }
 
 // SetUp asks for the first administrator, whoever has the link.

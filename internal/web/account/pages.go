@@ -12,11 +12,21 @@ import (
 type LogIns interface {
 	// LogIn and SetUp set the cookie of a new session.
 	LogIn(w http.ResponseWriter, r *http.Request, name, password string) error
-	LogOut(w http.ResponseWriter, r *http.Request) error
+	// LogOut returns where the provider ends its own session, "" for nowhere.
+	LogOut(w http.ResponseWriter, r *http.Request) (elsewhere string, err error)
 	// IsSetUp reports whether there is anybody who could sign in; while not, CheckSetUp and SetUp accept the code of a link.
 	IsSetUp() bool
 	CheckSetUp(code string) error
 	SetUp(w http.ResponseWriter, r *http.Request, code, name, password string) error
+}
+
+// AtProvider lets people in who sign in at a provider.
+type AtProvider interface {
+	// Ways are how one signs in: with a password, and at a provider, to which link leads; "" for none.
+	Ways(r *http.Request, next string) (passwords bool, provider, link string)
+	BeginAtProvider(w http.ResponseWriter, r *http.Request, next string) (to string, err error)
+	// FinishAtProvider returns where to go, or on an error where one wanted to go.
+	FinishAtProvider(w http.ResponseWriter, r *http.Request) (next string, err error)
 }
 
 // Own is the account of who is signed in.
@@ -40,6 +50,7 @@ type Tokens interface {
 // Accounts is all of it.
 type Accounts interface {
 	LogIns
+	AtProvider
 	Own
 	Tokens
 	Programs
@@ -49,10 +60,13 @@ type Accounts interface {
 type Pages struct {
 	*page.Site
 	LogIns   LogIns
+	Provider AtProvider
 	Own      Own
 	Tokens   Tokens
 	Programs Programs
 }
 
 // New returns the handlers.
-func New(s *page.Site, a Accounts) *Pages { return &Pages{Site: s, LogIns: a, Own: a, Tokens: a, Programs: a} }
+func New(s *page.Site, a Accounts) *Pages {
+	return &Pages{Site: s, LogIns: a, Provider: a, Own: a, Tokens: a, Programs: a}
+}

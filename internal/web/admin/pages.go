@@ -54,12 +54,21 @@ type Members interface {
 	SetMember(ctx context.Context, project, user string, role access.Role) error
 }
 
+// Identities manages who users are at the provider of log-ins.
+type Identities interface {
+	ProviderName() string // "" where there is none
+	Identities(ctx context.Context, user string) ([]access.ProviderIdentity, error)
+	LinkIdentity(ctx context.Context, user, subject string) error
+	UnlinkIdentity(ctx context.Context, user, issuer, subject string) error
+}
+
 // Accounts manages all of it.
 type Accounts interface {
 	Users
 	Tokens
 	Projects
 	Members
+	Identities
 }
 
 // Pages are the section's handlers.
@@ -162,7 +171,7 @@ func done(w http.ResponseWriter, r *http.Request, path, what string) error {
 // notices are what a page says was done.
 var notices = map[string]string{
 	"saved": "Saved.", "sessions": "Signed out everywhere.", "disabled": "Disabled.", "enabled": "Enabled.", "deleted": "Deleted.", "member": "Member saved.", "removed": "Member removed.",
-	"revoked": "Token revoked.", "created": "Created.",
+	"linked": "Linked.", "unlinked": "Unlinked.", "revoked": "Token revoked.", "created": "Created.",
 }
 
 func notice(r *http.Request) string { return notices[r.URL.Query().Get("done")] }

@@ -100,6 +100,12 @@ func (p *Pages) user(w http.ResponseWriter, r *http.Request, typed *access.User,
 	if err != nil {
 		return err
 	}
+	if d.Identities, err = p.Accounts.Identities(ctx, u.Name); err != nil {
+		return err
+	}
+	if d.Provider = p.Accounts.ProviderName(); d.Provider != "" && u.Kind == access.Person {
+		d.Link = view.Form{Fields: []ui.Field{text("subject", "Subject", "", "Who the user is at "+d.Provider+": the page that refused the log-in tells it, and the audit log.")}}
+	}
 	shown := u
 	if typed != nil {
 		shown.DisplayName, shown.Email, shown.Administrator = typed.DisplayName, typed.Email, typed.Administrator

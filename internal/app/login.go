@@ -1,0 +1,50 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/auth"
+	"github.com/cotrain/cotrain/internal/auth/oidc"
+)
+
+// openLogIns knows who may do what, and how they sign in. A provider is not asked yet: it may be away.
+func (a *App) openLogIns(ctx context.Context) (err error) {
+	log := a.log.With("part", "auth")
+	o := auth.Options{Accounts: a.store.Accounts, Audit: a.store.Audit, Logger: log, Now: time.Now, NoPasswords: !a.cfg.Auth.Local}
+	if c := a.cfg.OIDC; c.Issuer != "" {
+		authorities, err := authority("oidc.ca_cert", c.CACert)
+		if err != nil {
+			return err
+		}
+		o.Provider = &auth.Provider{
+			Issuer: c.Issuer, Name: c.Name, Public: a.front.Public, Groups: c.Groups, Allowed: c.AllowedGroups,
+			OIDC: oidc.New(oidc.Options{
+				Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: string(c.ClientSecret), Scopes: c.Scopes,
+				UserClaim: c.UserClaim, GroupsClaim: c.GroupsClaim, Client: oidc.NewClient(authorities), Logger: log, Now: time.Now,
+			}),
+		}
+	}
+	a.logIns, err = auth.New(ctx, o)
+	return err
+}
+
+// authority trusts the certificates of a file that a setting names, or nil for those that the machine trusts.
+func authority(setting, file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // as documented
+	}
+	pem, err := os.ReadFile(file) // #nosec G304 -- a setting names it
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: %s has no certificate in PEM", setting, file)
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
