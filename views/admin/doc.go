@@ -74,7 +74,7 @@ type UserDetails struct {
 	Self        bool // who looks at it
 	Memberships []access.Member
 	Tokens      []access.Token // of a service account
-	Provider    string // of log-ins, "" for none
+	Provider    string         // of log-ins, "" for none
 	Identities  []access.ProviderIdentity
 	Link        Form // no fields where there is nothing to link
 	Profile     Form

@@ -13,7 +13,7 @@ type Form struct {
 	Name     ui.Field
 	Parallel ui.Field
 	Project  ui.Field // whose runs they will be
-	List     bool // a list of runs instead of a grid
+	List     bool     // a list of runs instead of a grid
 	Rows     []Axis
 	Fields   []FieldChoice // what can be varied
 	Base     string        // what is varied, as JSON; it travels with the form

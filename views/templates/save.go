@@ -11,11 +11,11 @@ import (
 type Save struct {
 	Name, Note, Description ui.Field
 	Project                 ui.Field // whose it will be
-	Base                    string // what is saved, as JSON; it travels with the form
-	From, FromHref          string // what it was taken from: words, and an address or ""
-	Source                  string // the same as the server names it; it travels with the form
-	Next                    int    // version that it becomes
-	Exists                  bool   // the name is that of a template
+	Base                    string   // what is saved, as JSON; it travels with the form
+	From, FromHref          string   // what it was taken from: words, and an address or ""
+	Source                  string   // the same as the server names it; it travels with the form
+	Next                    int      // version that it becomes
+	Exists                  bool     // the name is that of a template
 	Config                  string
 	Facts                   []ui.Fact
 	Findings                []string // of an import: what was not understood, or was taken out
