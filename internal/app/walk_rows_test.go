@@ -70,6 +70,8 @@ var rows = map[string][]row{
 	"GET /admin/audit":                            {{path: "/admin/audit?project={p}", list: true}, {path: "/admin/audit?subject=run:{run}", list: true}},
 	"GET /login":                                  {{path: "/login"}},
 	"POST /login":                                 {{path: "/login", body: "name={login}&password={password}", action: "login", own: true}},
+	"GET /login/oidc":                             {{path: "/login/oidc", answers: []int{404}}}, // of a console without provider
+	"GET /login/oidc/callback":                    {{path: "/login/oidc/callback?state=x&code=y", answers: []int{404}}},
 	"POST /logout":                                {{path: "/logout", action: "logout", own: true, session: true}},
 	"GET /setup":                                  {{path: "/setup?code=none", answers: []int{403}}},
 	"POST /setup":                                 {{path: "/setup", body: "code=none&name=eve&password={password}&again={password}", answers: []int{403}}},
@@ -89,6 +91,8 @@ var rows = map[string][]row{
 	"POST /admin/users/{name}/tokens":             {{path: "/admin/users/{bot}/tokens", body: "name=x&scopes=read&expires_at=7", action: "users.manage"}},
 	"GET /admin/users/{name}/tokens/{id}/revoke":  {{path: "/admin/users/{bot}/tokens/{bottoken}/revoke"}},
 	"POST /admin/users/{name}/tokens/{id}/revoke": {{path: "/admin/users/{bot}/tokens/{bottoken}/revoke", action: "users.manage"}},
+	"POST /admin/users/{name}/identities":         {{path: "/admin/users/{user}/identities", body: "subject=x", answers: []int{422}}},
+	"POST /admin/users/{name}/identities/unlink":  {{path: "/admin/users/{user}/identities/unlink", body: "issuer=x&subject=y", answers: []int{404}}},
 	"GET /admin/users/{name}/{action}":            {{path: "/admin/users/{user}/disable"}, {path: "/admin/users/{user}/sessions"}, {path: "/admin/users/{user}/delete"}, {path: "/admin/users/{user}/password"}},
 	"POST /admin/users/{name}/{action}": {{path: "/admin/users/{user}/disable", action: "users.manage"}, {path: "/admin/users/{user}/sessions", action: "users.manage"},
 		{path: "/admin/users/{user}/delete", action: "users.manage"}, {path: "/admin/users/{user}/password", action: "users.manage"}},

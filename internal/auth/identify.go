@@ -19,6 +19,9 @@ import (
 const (
 	// sessionLifetime is how long a session lasts at most: a browser that is used every day asks for the password once a month.
 	sessionLifetime = 30 * 24 * time.Hour
+	// providerLifetime is that of one that the provider has signed in: who leaves the team there is out here within a day, and who
+	// stays is mostly signed in by a click.
+	providerLifetime = 24 * time.Hour
 	// idleLifetime is how long a session lasts that is not used: over a weekend or a short leave, not longer.
 	idleLifetime = 7 * 24 * time.Hour
 	// maxCredentials bounds those in memory; the rest is looked up again.

@@ -102,9 +102,12 @@ func (s *Service) verify(ctx context.Context, counters []counter, user access.Us
 // begin starts a session of a user whose password has a hash, and remembers the browser. issuer is the provider that has signed
 // the user in, "" for none.
 func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User, device, hash, issuer string) error {
-	ctx, now, secret := r.Context(), s.now(), newSecret()
+	ctx, now, secret, lifetime := r.Context(), s.now(), newSecret(), sessionLifetime
+	if issuer != "" {
+		lifetime = providerLifetime
+	}
 	session := access.Session{
-		ID: newID(), User: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(sessionLifetime),
+		ID: newID(), User: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(lifetime),
 		Address: addressOf(ctx), Agent: fault.Cut(r.UserAgent(), maxAgent), Issuer: issuer,
 	}
 	if err := s.accounts.CreateSession(s.auditedAs(ctx, user, actionLogIn), keyOf(secret), session, hash); err != nil {
@@ -121,7 +124,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User
 			s.log.Warn("the session before a log-in stays", "user", before.Name, "err", err) // it ended meanwhile
 		}
 	}
-	setCookie(w, r, sessionCookie, secret, sessionLifetime)
+	setCookie(w, r, sessionCookie, secret, lifetime)
 	setCookie(w, r, deviceCookie, device, deviceLifetime)
 	s.log.Info("signed in", "user", user.Name, "session", session.ID, "address", session.Address)
 	return nil

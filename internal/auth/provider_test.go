@@ -241,7 +241,7 @@ func (c *console) turnedAway(what string, cookies []*http.Cookie, err, want erro
 	if slices.ContainsFunc(cookies, func(k *http.Cookie) bool { return k.Name == auth.SessionCookie }) || users != 2 {
 		c.t.Errorf("%s: signed in all the same; %d users, cookies %v", what, users, cookies)
 	}
-	if want != error(oidc.ErrAway) {
+	if fault.Of(want).Kind != fault.ErrUnavailable {
 		page, err := c.store.Audit.Search(c.t.Context(), audit.Filter{AllProjects: true, Action: "login", Outcome: audit.Refused, Limit: 1})
 		must(c.t, err)
 		if len(page.Rows) != 1 || page.Rows[0].Reason != fault.Of(want).What {
@@ -286,6 +286,9 @@ func TestSigningInAtTheProvider(t *testing.T) {
 	}
 	session := named(t, cookies, auth.SessionCookie)
 	who := access.From(c.as(session))
+	if session.MaxAge != 24*60*60 {
+		t.Errorf("the session lasts %d s", session.MaxAge)
+	}
 	if who.Name != "eve" || who.Administrator || who.Role("default") != access.Operator || who.Role("vision") != "" || len(who.Roles) != 1 {
 		t.Errorf("signed in is %+v", who)
 	}
