@@ -85,6 +85,19 @@ func (i Identity) ImpliedProject(right Right) string {
 	return ""
 }
 
+// Includes reports whether the identity may do all that another may, of the same user with the same token.
+func (i Identity) Includes(other Identity) bool {
+	if i.User != other.User || other.Administrator && !i.Administrator {
+		return false
+	}
+	for project, role := range other.Roles {
+		if !i.Administrator && !i.Roles[project].Includes(role) {
+			return false
+		}
+	}
+	return true
+}
+
 // Role is the identity's role in a project, "" for none.
 func (i Identity) Role(project string) Role { return i.role(project) }
 

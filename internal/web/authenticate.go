@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/web/live"
 )
 
@@ -23,6 +26,29 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
+		if rec, ok := w.(*recorder); ok && safe(r.Method) {
+			rec.still = s.still(ctx)
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// still returns whether who asks may do all that they could when they asked. Whatever is long, a log, a file or an export, ends
+// when they may less. It costs nothing until something changes.
+func (s *Server) still(ctx context.Context) func() bool {
+	before := access.From(ctx)
+	if !before.Known() {
+		return nil
+	}
+	changed := s.auth.Changed()
+	return func() bool {
+		select {
+		case <-changed:
+		default:
+			return true
+		}
+		changed = s.auth.Changed() // before asking, so that no change is missed
+		now, err := s.auth.Still(ctx)
+		return !errors.Is(err, fault.ErrSignedOut) && (err != nil || now.Includes(before))
+	}
 }

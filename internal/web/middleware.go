@@ -17,6 +17,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	still  func() bool // whether the answer may go on; nil for always
 }
 
 func (w *recorder) WriteHeader(status int) {
@@ -27,6 +28,9 @@ func (w *recorder) WriteHeader(status int) {
 }
 
 func (w *recorder) Write(b []byte) (int, error) {
+	if w.still != nil && !w.still() {
+		panic(http.ErrAbortHandler) // the client sees that the answer is incomplete
+	}
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}

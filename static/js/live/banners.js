@@ -1,4 +1,4 @@
-// Banners on top: the live connection is lost; Nomad is not reachable.
+// Banners on top: the live connection is lost; Nomad is not reachable; nobody is signed in any more.
 import { at } from "../ui/base.js";
 
 /**
@@ -14,14 +14,35 @@ function banner(id, show, text) {
   el.hidden = !show;
 }
 
+/**
+ * Whether a field of a form that is sent has another value than the page had.
+ * @returns {boolean}
+ */
+function filledIn() {
+  return [...document.querySelectorAll("form[method=post] :is(input, select, textarea)")].some((el) => {
+    if (el instanceof HTMLSelectElement) {
+      const before = [...el.options].findIndex((o) => o.defaultSelected);
+      return el.selectedIndex !== Math.max(0, before);
+    }
+    if (el instanceof HTMLInputElement && (el.type === "checkbox" || el.type === "radio")) return el.checked !== el.defaultChecked;
+    if (el instanceof HTMLInputElement && el.type === "hidden") return false;
+    return (el instanceof HTMLInputElement || el instanceof HTMLTextAreaElement) && el.value !== el.defaultValue;
+  });
+}
+
 /** @param {import("./socket.js").Live} live */
 export function startBanners(live) {
   let timer = 0;
   live.onConnection = (up) => {
     clearTimeout(timer);
-    if (up) banner("connection-banner", false);
+    if (up) for (const id of ["connection-banner", "access-banner"]) banner(id, false);
     // A connection that is back within a moment is not worth a word.
     else timer = setTimeout(() => banner("connection-banner", true), 1000);
+  };
+  // To what one may still see, or to the log-in; but what was filled in stays here.
+  live.onRefused = () => {
+    if (filledIn()) banner("access-banner", true);
+    else location.reload();
   };
   live.follow("system", Number(document.body.dataset.systemSeq || -1), {
     message: (m) => {

@@ -15,13 +15,13 @@ const waiting = 300; // messages that a hidden tab keeps
 const silence = 60000; // the server pings more often than this
 const notAllowed = 4403; // the server's code for a topic that one may not follow, or no longer
 
-/** A refused socket does not say why to a script: a page that is signed out goes to the log-in. */
-async function reloadIfSignedOut() {
+/** Whether the page is signed out: a socket that is refused does not say why to a script. */
+async function signedOut() {
   try {
     const answer = await fetch(at("/system"), { headers: { Accept: "application/json" } });
-    if (answer.status === 401) location.reload();
+    return answer.status === 401;
   } catch {
-    // the server is away
+    return false; // the server is away
   }
 }
 
@@ -40,6 +40,8 @@ export class Live {
     this.heard = false; // anything on this socket
     /** @type {(up: boolean) => void} */
     this.onConnection = () => {};
+    /** Who looks at the page may not follow its topics, or not any more. */
+    this.onRefused = () => location.reload();
   }
 
   /**
@@ -105,11 +107,8 @@ export class Live {
       if (this.socket !== socket) return;
       this.socket = null;
       if (this.leaving) return;
-      if (event.code === notAllowed) {
-        location.reload(); // to what one may still see, or to the log-in
-        return;
-      }
-      if (!this.heard) void reloadIfSignedOut();
+      if (event.code === notAllowed) this.onRefused();
+      else if (!this.heard) void signedOut().then((out) => out && this.onRefused());
       this.retry();
     });
   }
