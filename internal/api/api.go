@@ -24,6 +24,8 @@ type Runs interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	// Runs returns those that match, newest first.
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	// CheckpointKeepers returns those of every project that match; those that who asks may not see have no project.
+	CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	// Lines tells of those that wait for their turn where they stand.
 	SetQueuePlaces(ctx context.Context, runs []run.Run) error
 }

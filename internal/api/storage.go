@@ -113,7 +113,7 @@ func (s *server) countStorage(ctx context.Context, st Storage, in *client.Storag
 	if err != nil {
 		return out, atStorage(err)
 	}
-	keepers, err := control.CheckpointUsers(ctx, s.Runs, in.Path, st.Below)
+	keepers, err := control.CheckpointUsers(ctx, s.Runs.CheckpointKeepers, in.Path, st.Below)
 	if err != nil {
 		return out, err
 	}
@@ -127,7 +127,7 @@ func (s *server) countStorage(ctx context.Context, st Storage, in *client.Storag
 // deleteStorage says how far it got when it could not remove everything: calling it again goes on.
 func (s *server) deleteStorage(ctx context.Context, st Storage, in *client.StorageDeletion) (out client.StorageCount, err error) {
 	if !in.InUse {
-		keepers, err := control.CheckpointUsers(ctx, s.Runs, in.Path, st.Below)
+		keepers, err := control.CheckpointUsers(ctx, s.Runs.CheckpointKeepers, in.Path, st.Below)
 		if err != nil {
 			return out, err
 		}

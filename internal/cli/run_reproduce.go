@@ -36,5 +36,5 @@ func reproduce(r run.Run) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the configuration of run %s is not one that this version knows: %s", r.ID, err.Error())
 	}
-	return req.CommandLine(), nil
+	return req.CommandLine(r.Project), nil
 }

@@ -47,7 +47,7 @@ func (c *Control) foldersInUse(ctx context.Context, project string, drafts ...dr
 		return nil, nil
 	}
 	var errs run.FieldErrors
-	err := eachUnended(ctx, c.o.Store, func(r run.Run) {
+	err := eachUnended(ctx, c.o.Store.Runs, func(r run.Run) {
 		req, err := trainconf.RequestOf(run.Submission{Config: r.Config, Options: r.Options})
 		if err != nil {
 			return // accepted by an older version
@@ -105,13 +105,11 @@ func found(err error) (bool, error) {
 	return err == nil, err
 }
 
-// RunLister lists runs; see [store.Store.Runs].
-type RunLister interface {
-	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
-}
+// listRuns lists runs; see [store.Store.Runs].
+type listRuns = func(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 
 // eachUnended calls fn for every run that has not ended.
-func eachUnended(ctx context.Context, runs RunLister, fn func(run.Run)) error {
+func eachUnended(ctx context.Context, runs listRuns, fn func(run.Run)) error {
 	f := run.RunFilter{Projects: run.AllProjects(), Limit: 1000}
 	for _, s := range run.States() {
 		if !s.Terminal() {
@@ -119,7 +117,7 @@ func eachUnended(ctx context.Context, runs RunLister, fn func(run.Run)) error {
 		}
 	}
 	for {
-		page, err := runs.Runs(ctx, f)
+		page, err := runs(ctx, f)
 		if err != nil {
 			return err
 		}
@@ -135,7 +133,7 @@ func eachUnended(ctx context.Context, runs RunLister, fn func(run.Run)) error {
 
 // CheckpointUsers returns the live runs whose checkpoints are at, around or below a place in shared storage; below maps
 // a path of a configuration into the storage.
-func CheckpointUsers(ctx context.Context, runs RunLister, place string, below func(string) (string, bool)) ([]run.Run, error) {
+func CheckpointUsers(ctx context.Context, runs listRuns, place string, below func(string) (string, bool)) ([]run.Run, error) {
 	within := func(p, dir string) bool { return dir == "" || p == dir || strings.HasPrefix(p, dir+"/") }
 	place = strings.Trim(place, "/")
 	var out []run.Run
@@ -147,15 +145,33 @@ func CheckpointUsers(ctx context.Context, runs RunLister, place string, below fu
 	return out, err
 }
 
-// CheckpointUsersWarning warns of a deletion that takes checkpoints from runs, "" for none.
+// CheckpointUsersWarning warns of a deletion that takes checkpoints from runs, "" for none. Those without a project are of one
+// that the reader may not see: they are counted, and not named.
 func CheckpointUsersWarning(runs []run.Run) string {
-	if len(runs) == 0 {
-		return ""
+	var seen []run.Run
+	for _, r := range runs {
+		if r.Project != "" {
+			seen = append(seen, r)
+		}
 	}
-	r := runs[0]
-	text := fmt.Sprintf("The run “%s” (%s) is %s and keeps its checkpoints there: it may fail, and cannot be resumed from them.", r.Name, r.ID, r.State)
-	if n := len(runs) - 1; n > 0 {
+	const lost = "cannot be resumed from them."
+	unseen := len(runs) - len(seen)
+	switch {
+	case len(runs) == 0:
+		return ""
+	case len(seen) == 0 && unseen == 1:
+		return "A run of another project keeps its checkpoints there: it may fail, and " + lost
+	case len(seen) == 0:
+		return fmt.Sprintf("%d runs of other projects keep their checkpoints there: they may fail, and ", unseen) + lost
+	}
+	r := seen[0]
+	text := fmt.Sprintf("The run “%s” (%s) is %s and keeps its checkpoints there: it may fail, and ", r.Name, r.ID, r.State) + lost
+	switch n := len(runs) - 1; {
+	case n == 0:
+	case unseen == 0:
 		text += fmt.Sprintf(" So do %d others.", n)
+	default:
+		text += fmt.Sprintf(" So do %d others, %d of them of other projects.", n, unseen)
 	}
 	return text
 }

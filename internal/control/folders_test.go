@@ -155,13 +155,30 @@ func TestRunsThatKeepCheckpointsInAPlaceAreFound(t *testing.T) {
 		"models/checkpoints/team": true, "/models/checkpoints/team/": true, "models/checkpoints/team/mine": true, "models/checkpoints/team/mine/step_5/": true,
 		"models/checkpoints/team/min": false, "models/checkpoints/team/mine2": false, "datasets": false,
 	} {
-		got, err := control.CheckpointUsers(t.Context(), r.store, place, s.Below)
+		got, err := control.CheckpointUsers(t.Context(), r.store.Runs, place, s.Below)
 		if err != nil || (len(got) == 1) != want {
 			t.Errorf("%s: %v, %v", place, got, err)
 		}
 	}
 	r.ends(t, live.ID)
-	if got, err := control.CheckpointUsers(t.Context(), r.store, "models/checkpoints/team", s.Below); err != nil || len(got) != 0 {
+	if got, err := control.CheckpointUsers(t.Context(), r.store.Runs, "models/checkpoints/team", s.Below); err != nil || len(got) != 0 {
 		t.Errorf("after it has ended: %v, %v", got, err)
+	}
+}
+
+func TestAWarningCountsRunsOfOtherProjectsAndDoesNotNameThem(t *testing.T) {
+	t.Parallel()
+	mine := run.Run{ID: "r-0000000001", Name: "mine", Project: "text", State: run.Running}
+	theirs := run.Run{ID: "r-0000000002", Name: "secret plan"}
+	for want, runs := range map[string][]run.Run{
+		"": nil,
+		"The run “mine” (r-0000000001) is running and keeps its checkpoints there: it may fail, and cannot be resumed from them.":                                              {mine},
+		"The run “mine” (r-0000000001) is running and keeps its checkpoints there: it may fail, and cannot be resumed from them. So do 2 others, 1 of them of other projects.": {theirs, mine, mine},
+		"A run of another project keeps its checkpoints there: it may fail, and cannot be resumed from them.":                                                                  {theirs},
+		"2 runs of other projects keep their checkpoints there: they may fail, and cannot be resumed from them.":                                                               {theirs, theirs},
+	} {
+		if got := control.CheckpointUsersWarning(runs); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

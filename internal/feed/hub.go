@@ -103,6 +103,7 @@ func (t *topic) since(name string, from int64) []Message {
 type Hub struct {
 	mu     sync.Mutex
 	base   int64
+	many   int64 // the least sequence of lists, since many runs changed
 	topics map[string]*topic
 	now    func() time.Time
 	newest newest
@@ -117,7 +118,7 @@ func (h *Hub) topic(name string) *topic {
 	t := h.topics[name]
 	if t == nil {
 		h.evictIdle()
-		t = &topic{seq: h.base, waiting: map[*Subscription]struct{}{}}
+		t = &topic{seq: h.first(name), waiting: map[*Subscription]struct{}{}}
 		h.topics[name] = t
 	}
 	t.used = h.now()
@@ -149,8 +150,18 @@ func (h *Hub) Seq(name string) int64 {
 	if t := h.topics[name]; t != nil {
 		return t.seq
 	}
+	return h.first(name)
+}
+
+// first is the sequence of a topic that does not exist.
+func (h *Hub) first(name string) int64 {
+	if isList(name) {
+		return max(h.base, h.many)
+	}
 	return h.base
 }
+
+func isList(name string) bool { return name == RunsTopic || strings.HasPrefix(name, RunsOf("")) }
 
 // HasViewers reports whether anyone follows the topic.
 func (h *Hub) HasViewers(name string) bool {
@@ -204,9 +215,9 @@ func (h *Hub) PublishMany(sweep run.SweepID) {
 func (h *Hub) lists() (names []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.base++
+	h.many = max(h.base, h.many) + 1
 	for name := range h.topics {
-		if name == RunsTopic || strings.HasPrefix(name, RunsTopic+":") {
+		if isList(name) {
 			names = append(names, name)
 		}
 	}

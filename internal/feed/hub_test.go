@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -279,6 +280,51 @@ func TestARunIsToldWithoutItsConfiguration(t *testing.T) {
 	h.PublishMany("s-0000000001")
 	if ms := next(t, s); len(ms) != 2 || ms[0].Type != Gap || ms[1].Type != Gap {
 		t.Errorf("many at once gave %v", ms)
+	}
+}
+
+func TestEachProjectHasATopic(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	s := h.Subscribe(map[string]int64{RunsTopic: -1, RunsOf("vision"): -1, RunsOf("text"): -1})
+	defer s.Close()
+	r := run.Run{ID: "r-0000000001", Project: "vision", State: run.Running}
+	h.PublishRun(r)
+	h.PublishDeleted(r)
+	got := map[string][]string{}
+	for range 2 {
+		for _, m := range next(t, s) {
+			got[m.Topic] = append(got[m.Topic], m.Type)
+			if m.Project != "vision" {
+				t.Errorf("%s on %s is of project %q", m.Type, m.Topic, m.Project)
+			}
+		}
+		if len(got[RunsTopic]) == 2 && len(got[RunsOf("vision")]) == 2 {
+			break
+		}
+	}
+	for _, topic := range []string{RunsTopic, RunsOf("vision")} {
+		if !slices.Equal(got[topic], []string{State, Deleted}) {
+			t.Errorf("%s has %v", topic, got[topic])
+		}
+	}
+	if len(got) != 2 {
+		t.Errorf("topics %v", got)
+	}
+}
+
+func TestManyChangesAreAGapForListsOnly(t *testing.T) {
+	t.Parallel()
+	h := newHub()
+	list, one := h.Seq(RunsOf("vision")), h.Seq("run:r-0000000001") // pages that do not follow yet
+	h.PublishMany("")
+	s := h.Subscribe(map[string]int64{RunsOf("vision"): list, "run:r-0000000001": one})
+	defer s.Close()
+	if ms := next(t, s); len(ms) != 1 || ms[0].Type != Gap || ms[0].Topic != RunsOf("vision") {
+		t.Errorf("got %v", ms)
+	}
+	if h.Seq("run:r-0000000001") != one {
+		t.Error("the topic of a run starts elsewhere")
 	}
 }
 

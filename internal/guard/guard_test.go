@@ -16,8 +16,8 @@ import (
 	"github.com/cotrain/cotrain/internal/storage"
 )
 
-// openMethods tell nothing that needs a right.
-var openMethods = []string{"Allow", "Storage", "Path", "Mount", "Below"}
+// openMethods tell nothing that needs a right, or have tests of their own.
+var openMethods = []string{"Allow", "Storage", "Path", "Mount", "Below", "CheckpointKeepers"}
 
 // callAll calls every method with the run, the sweep and the project that there are, and returns the errors by name.
 func callAll(ctx context.Context, of any) map[string]error {
@@ -188,6 +188,39 @@ func TestNamesOfOthersAreHiddenWhereTheyStandBetween(t *testing.T) {
 		if err != nil || (nodes[0].Uses[0].Run == theRun) != (c.ahead != "") || strings.Contains(nodes[0].Uses[0].Job, string(theRun)) != (c.ahead != "") {
 			t.Errorf("%s: uses %+v, %v", name, nodes, err)
 		}
+	}
+}
+
+func TestWhoeverDeletesFromStorageLearnsThatRunsOfOthersAreConcerned(t *testing.T) {
+	t.Parallel()
+	g, b := newGuard(t)
+	whole := run.Run{ID: theRun, Project: theirs, Name: "secret plan", Config: "secret", CheckpointPath: "models/x"}
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		want run.Run
+	}{
+		"a member":      {as(t.Context(), map[string]access.Role{theirs: access.Viewer}), whole},
+		"somebody else": {as(t.Context(), map[string]access.Role{"text": access.Admin}), run.Run{ID: theRun, Name: run.OfAnotherProject, CheckpointPath: "models/x"}},
+	} {
+		b.runs = []run.Run{whole}
+		got, err := g.CheckpointKeepers(c.ctx, run.RunFilter{Projects: run.AllProjects()})
+		if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], c.want) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	if _, err := g.CheckpointKeepers(t.Context(), run.RunFilter{Projects: run.AllProjects()}); !errors.Is(err, fault.ErrSignedOut) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+func TestATemplateWithoutAProjectIsOfTheDefaultOne(t *testing.T) {
+	t.Parallel()
+	g, _ := newGuard(t)
+	ctx := as(t.Context(), map[string]access.Role{access.DefaultProject: access.Operator})
+	_, one := g.Template(ctx, "", "mine", 0)
+	_, all := g.TemplateVersions(ctx, "", "mine")
+	if err := errors.Join(one, all, g.DeleteTemplate(ctx, "", "mine")); err != nil {
+		t.Error(err)
 	}
 }
 

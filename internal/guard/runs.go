@@ -84,6 +84,22 @@ func (g *Guard) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
 	return g.o.Store.Runs(ctx, f)
 }
 
+// CheckpointKeepers returns matching runs of every project, since what is deleted from shared storage may be of any. Of those
+// that who asks may not see it tells where their checkpoints are and no more than is needed to go on.
+func (g *Guard) CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
+	if err := g.anywhere(ctx, access.StorageRead); err != nil {
+		return nil, err
+	}
+	runs, err := g.o.Store.Runs(ctx, f)
+	seen := visible(ctx, access.RunsRead, run.AllProjects())
+	for i, r := range runs {
+		if !seen.Include(r.Project) {
+			runs[i] = run.Run{ID: r.ID, Name: run.OfAnotherProject, CheckpointPath: r.CheckpointPath}
+		}
+	}
+	return runs, err
+}
+
 // CountRuns counts matching runs by state.
 func (g *Guard) CountRuns(ctx context.Context, f run.RunFilter) (run.Counts, error) {
 	f.Projects = visible(ctx, access.RunsRead, f.Projects)

@@ -26,7 +26,7 @@ func TestARunAskedForAgainDoesNotWriteIntoTheFirstOnesFolders(t *testing.T) {
 	if r.Options.Env["OUT"] != "/x/r-0123456789" || r.Options.Args[0] != "--ckpt.path=/y/r-0123456789" {
 		t.Error("the run itself was changed")
 	}
-	if line := req.CommandLine(); strings.Contains(line, "r-0123456789") {
+	if line := req.CommandLine("default"); strings.Contains(line, "r-0123456789") {
 		t.Errorf("the command line names the first run's folders: %s", line)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/cotrain/cotrain/internal/access"
 )
 
 // Change is one field in which two requests differ. "" is not set.
@@ -41,7 +43,8 @@ func (r Request) nearest() Preset {
 // CommandLine is one shell line that makes the same run: the nearest preset, what differs from it, and the name. Fields of
 // CotrainCore are set with --set, those of [PlacementFields] with a flag of their name, in which - stands for _;
 // variables and arguments are given with --env and --arg, once for each.
-func (r Request) CommandLine() string {
+// A project other than the default one is named.
+func (r Request) CommandLine(project string) string {
 	preset := r.nearest()
 	base := RequestOfPreset(preset)
 	words := []string{"cotrain", "run", "submit", "--preset", preset.Name}
@@ -66,6 +69,9 @@ func (r Request) CommandLine() string {
 				words = append(words, "--set", c.Field+"="+r.Get(c.Field))
 			}
 		}
+	}
+	if project != "" && project != access.DefaultProject {
+		words = append(words, flag("project", project)...)
 	}
 	if r.Name != "" {
 		words = append(words, flag("name", r.Name)...)

@@ -231,7 +231,7 @@ func TestImportNeverShowsASecret(t *testing.T) {
 			text += secret
 		}
 		im := Import([]byte(text))
-		if out := fmt.Sprintf("%+v\n%s", im, im.Request.CommandLine()); strings.Contains(out, secret) {
+		if out := fmt.Sprintf("%+v\n%s", im, im.Request.CommandLine("")); strings.Contains(out, secret) {
 			t.Errorf("%q: the secret is in\n%s", text, out)
 		}
 		if _, err := Parse([]byte(text)); err != nil && strings.Contains(err.Error(), secret) {

@@ -367,7 +367,10 @@ func TestTheCommandLineMakesTheSameRun(t *testing.T) {
 	debug, _ := PresetByName("7B-diloco")
 	plain := RequestOfPreset(debug)
 	plain.Name = "x"
-	if got, want := plain.CommandLine(), "cotrain run submit --preset 7B-diloco --name x"; got != want {
+	if got, want := plain.CommandLine("vision"), "cotrain run submit --preset 7B-diloco --project vision --name x"; got != want {
+		t.Errorf("of a project: %s", got)
+	}
+	if got, want := plain.CommandLine(""), "cotrain run submit --preset 7B-diloco --name x"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	noGPUs := plain
@@ -378,7 +381,7 @@ func TestTheCommandLineMakesTheSameRun(t *testing.T) {
 	noDiLoCo.Config.UnsetTable("diloco")
 	noDiLoCo.Config = with(noDiLoCo.Config, "diloco.inner_steps", "7", "optim.optim.lr", "")
 	for _, r := range []Request{long, plain, noGPUs, noDiLoCo, {Name: "empty", Shape: run.Shape{Nodes: 1}}} {
-		line := r.CommandLine()
+		line := r.CommandLine("")
 		out, err := exec.CommandContext(t.Context(), sh, "-c", "for w in "+line+"; do printf '%s\\0' \"$w\"; done").Output()
 		if err != nil {
 			t.Fatal(err)

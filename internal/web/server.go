@@ -27,7 +27,10 @@ import (
 )
 
 // Store is what the sections read.
-type Store interface{ runs.Store }
+type Store interface {
+	runs.Store
+	storage.Runs
+}
 
 // Control is what the sections act with.
 type Control interface {

@@ -16,6 +16,11 @@ type List struct {
 	Now    time.Time
 }
 
+// projects reports whether the list shows sweeps of more than one.
+func (l List) projects() bool {
+	return slices.ContainsFunc(l.Sweeps, func(s run.Sweep) bool { return s.Project != l.Sweeps[0].Project })
+}
+
 func beforePath(id run.SweepID) string { return "/sweeps?before=" + string(id) }
 
 // RunCount is how many runs a sweep has.

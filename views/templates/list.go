@@ -2,6 +2,7 @@ package templates
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -63,6 +64,11 @@ type List struct {
 	Own, Builtin []Entry
 	Import       Import
 	Now          time.Time
+}
+
+// several reports whether they are of more than one project.
+func several(entries []Entry) bool {
+	return slices.ContainsFunc(entries, func(e Entry) bool { return e.Project != entries[0].Project })
 }
 
 // Import is the form that takes a file, and what was wrong with the last one.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/views/ui"
 )
@@ -17,6 +18,11 @@ type Detail struct {
 	Facts    []ui.Fact // shape and options
 	Saved    string    // what saving did, to somebody who just has, or ""
 	Now      time.Time
+}
+
+// deletable reports whether to offer who looks at it to delete it.
+func (d Detail) deletable(who access.Identity) bool {
+	return !d.Entry.builtin() && who.May(access.TemplatesDelete, d.Entry.Project)
 }
 
 // versionRef names a version of a template on the page of differences.

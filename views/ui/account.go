@@ -36,8 +36,8 @@ func (a Account) one() string {
 	return a.Project
 }
 
-// switches reports whether there is a project to choose.
-func (a Account) switches() bool { return len(a.Projects) > 1 }
+// Several reports whether there is a project to choose.
+func (a Account) Several() bool { return len(a.Projects) > 1 }
 
 func (a Account) project() string { return cmp.Or(a.Project, "All projects") }
 

@@ -12,6 +12,9 @@ import (
 // RunPath is the address of a run.
 func RunPath(id run.ID) string { return "/runs/" + string(id) }
 
+// RunsWith is the address of the list of runs with a project or an owner.
+func RunsWith(filter, value string) string { return "/?" + url.Values{filter: {value}}.Encode() }
+
 // SweepPath is the address of a sweep.
 func SweepPath(id run.SweepID) string { return "/sweeps/" + string(id) }
 

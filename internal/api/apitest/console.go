@@ -244,6 +244,11 @@ func (c *Console) Run(_ context.Context, id run.ID) (r run.Run, err error) {
 	return r, err
 }
 
+// CheckpointKeepers is for [api.Deps].
+func (c *Console) CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
+	return c.Runs(ctx, f)
+}
+
 // Runs is for [api.Runs].
 func (c *Console) Runs(_ context.Context, f run.RunFilter) ([]run.Run, error) {
 	c.mu.Lock()

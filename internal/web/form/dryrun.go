@@ -53,7 +53,7 @@ func (p *Pages) dryRun(ctx context.Context, d *Draft) view.DryRun {
 		f := fault.Of(err)
 		v.Error = f.Title + ". " + f.Text() + " Nothing has been changed."
 	default:
-		v.Result = view.DryRunAnswer{DryRun: found, Command: d.Request.CommandLine()}
+		v.Result = view.DryRunAnswer{DryRun: found, Command: d.Request.CommandLine(d.project)}
 	}
 	return v
 }

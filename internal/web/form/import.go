@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -33,6 +34,9 @@ func (p *Pages) Import(w http.ResponseWriter, r *http.Request) error {
 	}
 	im := trainconf.Import(pasted)
 	d := draftOf(im.Request)
+	if d.project, err = page.TargetProject(r, access.RunsSubmit, ""); err != nil {
+		return err
+	}
 	report := importReport(im)
 	return p.renderForm(w, r, http.StatusOK, d, func(f *view.Form) { f.Key, f.Import = rand.Text(), &report }, d.untouched(nil))
 }

@@ -34,7 +34,7 @@ func (d *Draft) bandwidth() (bits float64, problem string) {
 
 // plan estimates the draft.
 func (d *Draft) plan() view.Plan {
-	v := view.Plan{TOML: string(d.Request.Config.TOML()), Command: d.Request.CommandLine(), Bandwidth: page.Text(d.typed[inputBandwidth], 40)}
+	v := view.Plan{TOML: string(d.Request.Config.TOML()), Command: d.Request.CommandLine(d.project), Bandwidth: page.Text(d.typed[inputBandwidth], 40)}
 	if d.Broken {
 		v.Problem = "Shown once every value can be read."
 	}

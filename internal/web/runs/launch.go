@@ -23,7 +23,7 @@ func (p *Pages) Launch(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := view.Launch{Run: found}
 	if req, err := trainconf.RequestOfRun(found); err == nil {
-		v.Reproduce = req.CommandLine()
+		v.Reproduce = req.CommandLine(found.Project)
 	}
 	v.Launch, err = p.Control.Launch(r.Context(), found.ID)
 	switch {

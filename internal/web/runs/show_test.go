@@ -70,6 +70,23 @@ func TestAFailedRunShowsItsCauseAndCanBeDeleted(t *testing.T) {
 	}
 }
 
+func TestARunSaysWhoseItIs(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Failed)
+	r.Project, r.Owner = "vision", "ann & bob"
+	s.Fake.AllRuns = []run.Run{r}
+	a := s.Get("/runs/"+string(r.ID), 200)
+	for fact, want := range map[string]string{"project": "/?project=vision", "owner": "/?owner=ann+%26+bob"} {
+		if got := a.Doc.Find("#run-facts [data-fact=" + fact + "] a").AttrOr("href", ""); got != want {
+			t.Errorf("%s leads to %q", fact, got)
+		}
+	}
+	if got := s.Get("/runs/"+string(r.ID)+"/launch", 200).Text(t, "[data-launch-part=reproduce]"); !strings.Contains(got, "--project vision") {
+		t.Errorf("reproduce: %s", got)
+	}
+}
+
 func TestASuccessThatIsNotCleanSaysSo(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)

@@ -63,7 +63,7 @@ func place(p string) string {
 
 // inUse warns if a live run keeps checkpoints there.
 func (s *Pages) inUse(ctx context.Context, p string) (string, error) {
-	keepers, err := control.CheckpointUsers(ctx, s.Runs, p, s.Storage.Below)
+	keepers, err := control.CheckpointUsers(ctx, s.Runs.CheckpointKeepers, p, s.Storage.Below)
 	return control.CheckpointUsersWarning(keepers), err
 }
 

@@ -44,7 +44,8 @@ type Layout interface {
 
 // Runs reads runs that may have checkpoints in a folder.
 type Runs interface {
-	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	// CheckpointKeepers returns matching runs of every project; those that who asks may not see have no project.
+	CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 }
 
 // Pages are the section's handlers. Storage is nil when off.

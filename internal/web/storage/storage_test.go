@@ -15,6 +15,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/dcp"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
@@ -29,7 +30,7 @@ type shelf struct {
 	dir string
 }
 
-func newShelf(t *testing.T) *shelf {
+func newShelf(t *testing.T, change ...func(*web.Deps)) *shelf {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "shared")
 	st, err := storage.Open(t.Context(), dir, storage.Options{Mount: "/mnt/shared", Logger: slog.New(slog.DiscardHandler)})
@@ -43,7 +44,7 @@ func newShelf(t *testing.T) *shelf {
 			t.Error(err)
 		}
 	})
-	return &shelf{webtest.New(t, func(d *web.Deps) { d.Storage = st }), dir}
+	return &shelf{webtest.New(t, append(change, func(d *web.Deps) { d.Storage = st })...), dir}
 }
 
 func (s *shelf) write(name, content string) {
@@ -289,6 +290,26 @@ func TestDeletingTheCheckpointsOfARunThatGoesOnIsWarnedOf(t *testing.T) {
 	action := s.Get("/storage/delete?path="+place, 200).Doc.Find("main form").AttrOr("action", "")
 	if a := s.Do("POST", action, url.Values{}); a.Status != http.StatusSeeOther || s.there(place) {
 		t.Errorf("deleted by the form that warned, %s: %d", action, a.Status)
+	}
+}
+
+func TestDeletionIsOfferedToThoseWhoMay(t *testing.T) {
+	t.Parallel()
+	for role, offers := range map[access.Role]int{access.Viewer: 0, access.Operator: 0, access.Admin: 1} {
+		s := newShelf(t, func(d *web.Deps) {
+			d.Auth = webtest.As(access.Identity{User: "u1", Name: "ann", Roles: map[string]access.Role{"text": role}})
+		})
+		s.write("datasets/raw/part-1", "x")
+		if err := os.RemoveAll(filepath.Join(s.dir, "logs")); err != nil {
+			t.Fatal(err)
+		}
+		a := s.Get("/storage?path=datasets/raw", 200)
+		if a.Count("[data-action=ask-delete]") != offers || a.Count("[data-action=ask-delete-folder]") != offers {
+			t.Errorf("%s: %d and %d offers to delete", role, a.Count("[data-action=ask-delete]"), a.Count("[data-action=ask-delete-folder]"))
+		}
+		if root := s.Get("/storage", 200); root.Count("[data-storage-problems]") != 1 || root.Count("[data-action=repair-layout]") != 0 {
+			t.Errorf("%s: creating folders is for administrators of the console", role)
+		}
 	}
 }
 

@@ -308,6 +308,24 @@ func TestASweepIsStoppedAndDeletedAfterAQuestion(t *testing.T) {
 	s.Get("/sweeps/etc", 404)
 }
 
+func TestTheProjectOfSweepsIsShownWhereThereAreSeveral(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	one, other := run.Sweep{ID: "s-0000000001", Project: "text", Name: "x"}, run.Sweep{ID: "s-0000000002", Project: "vision", Name: "y"}
+	s.Fake.AllSweeps = []run.Sweep{one}
+	if s.Get("/sweeps", 200).Count("[data-cell=project]") != 0 {
+		t.Error("a column that always says the same")
+	}
+	s.Fake.AllSweeps = []run.Sweep{other, one}
+	a := s.Get("/sweeps", 200)
+	if got := a.Text(t, "[data-sweep-id=s-0000000002] [data-cell=project]"); got != "vision" {
+		t.Errorf("project %q", got)
+	}
+	if got := s.Get("/sweeps/s-0000000002", 200).Doc.Find("[data-fact=project]").AttrOr("href", ""); got != "/?project=vision" {
+		t.Errorf("the sweep's page leads to %q", got)
+	}
+}
+
 func TestSweepsAreListedPageByPage(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)

@@ -84,6 +84,10 @@ func (f *fake) Runs(_ context.Context, q run.RunFilter) ([]run.Run, error) {
 	return out, f.Err
 }
 
+func (f *fake) CheckpointKeepers(ctx context.Context, q run.RunFilter) ([]run.Run, error) {
+	return f.Runs(ctx, q)
+}
+
 func matches(r run.Run, q run.RunFilter) bool {
 	return (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) && (q.Sweep == "" || r.Origin.Sweep == q.Sweep) &&
 		q.Projects.Include(r.Project) && (q.Owner == "" || r.Owner == q.Owner)
