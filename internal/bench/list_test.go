@@ -99,7 +99,11 @@ func BenchmarkList(b *testing.B) {
 		"sweep": {Sweep: f.Ended}, "text=none": {Text: storetest.NoText}, "text=few": {Text: storetest.RareText}, "text=half": {Text: storetest.FrequentText},
 		"text=old-half": {Text: storetest.OldText}, "text=all": {Text: "-"}, "text=2-characters": {Text: "7b"}, "text=1-character": {Text: "7"},
 		"text=half,state": {Text: storetest.FrequentText, States: []run.State{run.Failed}}, "text=old-half,state=none": {Text: storetest.OldText, States: []run.State{run.Queued}},
+		"project": {Projects: run.InProjects(storetest.SomeProject)}, "project=10-runs": {Projects: run.InProjects(storetest.TinyProject)},
 	} {
+		if filter.Projects.None() {
+			filter.Projects = run.AllProjects()
+		}
 		filter.Limit, filter.Folded = 51, filter.Sweep == ""
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
@@ -119,5 +123,41 @@ func BenchmarkList(b *testing.B) {
 				})
 			}
 		})
+	}
+}
+
+// BenchmarkListOfAProject measures the list of one project of ten, and of one with 10 runs, among 100 000, against the list of all, in
+// each database.
+func BenchmarkListOfAProject(b *testing.B) {
+	const n, rounds = 100_000, 99
+	for _, d := range databases(b) {
+		storetest.Many(b, d.store, d.sql, n)
+		if d.name == "postgresql" {
+			if _, err := d.sql.ExecContext(b.Context(), `VACUUM ANALYZE`); err != nil { // as autovacuum does in time
+				b.Fatal(err)
+			}
+		}
+		median := func(in run.Projects) time.Duration {
+			var took []time.Duration
+			for range rounds {
+				began := time.Now()
+				if _, err := d.store.Runs(b.Context(), run.RunFilter{Projects: in, Folded: true, Limit: 51}); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			return took[rounds/2]
+		}
+		for name, project := range map[string]string{"one of ten": storetest.SomeProject, "10 runs": storetest.TinyProject} {
+			b.Run(d.name+"/"+name, func(b *testing.B) {
+				for range b.N {
+					all := median(run.AllProjects())
+					one := median(run.InProjects(project))
+					b.ReportMetric(float64(one.Microseconds()), "us")
+					b.ReportMetric(one.Seconds()/all.Seconds(), "of-the-list-of-all(<=2)")
+				}
+			})
+		}
 	}
 }

@@ -70,7 +70,7 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		},
 		"CreateSweep": func(ctx context.Context) error {
 			r := run.Run{ID: "r-v000000001", State: run.Queued, Origin: run.Origin{Sweep: "s-v000000000"}}
-			return second(s.CreateSweep(ctx, run.Sweep{ID: "s-v000000000"}, "planned", []run.Run{r}, []run.Event{{RunID: r.ID}}))
+			return second(s.CreateSweep(ctx, run.Sweep{ID: "s-v000000000", Project: access.DefaultProject}, "planned", []run.Run{r}, []run.Event{{RunID: r.ID}}))
 		},
 		"Run":            func(ctx context.Context) error { return last(s.Run(ctx, f.Live)) },
 		"RunByKey":       func(ctx context.Context) error { return last(s.RunByKey(ctx, "default", "key 7")) },
@@ -80,8 +80,11 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"RunsAtNomad":    func(ctx context.Context) error { return last(s.RunsAtNomad(ctx)) },
 		"CountRuns": func(ctx context.Context) error {
 			for _, text := range searched {
-				if err := last(s.CountRuns(ctx, run.RunFilter{Projects: run.AllProjects(), Text: text})); err != nil {
-					return err
+				for _, f := range []run.RunFilter{{Projects: run.AllProjects()}, {Projects: run.AllProjects(), Owner: "local"}, {Projects: run.InProjects(storetest.TinyProject, storetest.SomeProject)}} {
+					f.Text = text
+					if err := last(s.CountRuns(ctx, f)); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
@@ -258,8 +261,12 @@ func everyList(ctx context.Context, s *store.Store, f storetest.Filled) error {
 	for _, text := range searched {
 		for _, states := range [][]run.State{nil, {run.Succeeded}, {run.Queued}, {run.Running}, {run.Queued, run.Failed, run.Stopped}} {
 			for _, before := range []run.ID{"", f.Middle} {
-				for _, filter := range []run.RunFilter{{Folded: true}, {}, {Sweep: f.Ended}, {Owner: "local"}} {
-					filter.Projects, filter.Text, filter.States, filter.Before, filter.Limit = run.AllProjects(), text, states, before, 51
+				for _, filter := range []run.RunFilter{{Folded: true}, {}, {Sweep: f.Ended}, {Owner: "local"}, {Projects: run.InProjects(storetest.SomeProject), Folded: true},
+					{Projects: run.InProjects(storetest.TinyProject, storetest.SomeProject)}, {Projects: run.InProjects(storetest.TinyProject), Owner: "local", Folded: true}} {
+					if filter.Projects.None() {
+						filter.Projects = run.AllProjects()
+					}
+					filter.Text, filter.States, filter.Before, filter.Limit = text, states, before, 51
 					if err := last(s.Runs(ctx, filter)); err != nil {
 						return fmt.Errorf("%+v: %w", filter, err)
 					}

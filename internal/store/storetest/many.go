@@ -36,7 +36,7 @@ const (
 )
 
 // Many stores n runs, at least 10 000, faster than the store could: copies of one, which has all that a run can have. One in a
-// hundred is queued, in a few shapes, 300 are live, the others have ended; one in four is in a sweep of 500. Every tenth has
+// hundred is queued, in a few shapes, 300 are live, the others have ended; one in four is in a sweep of 500. There are ten projects. Every tenth has
 // rows in the other tables. conn is the store's database.
 func Many(t testing.TB, s Store, conn *sql.DB, n int) Filled {
 	t.Helper()
@@ -48,7 +48,7 @@ func Many(t testing.TB, s Store, conn *sql.DB, n int) Filled {
 	queued := n - n/100
 	name := fmt.Sprintf(`(CASE WHEN i %% 100000 = 7777 THEN '%s-' WHEN i %% 2 = 0 THEN '%s-' ELSE 'mistral-8x7b-' END || (i %% 1000) || CASE WHEN i < %d THEN '-%s' ELSE '' END)`, RareText, FrequentText, n/2, OldText)
 	c.copy("runs", "id", "", map[string]string{
-		"name": name, "created_at": "i", "submit_key": "'key ' || i", "sweep": `CASE WHEN i % 2000 < 500 THEN ` + sweepOfNumber + ` ELSE '' END`,
+		"name": name, "created_at": "i", "submit_key": "'default/key ' || i", "project": projectOfNumber(n), "sweep": `CASE WHEN i % 2000 < 500 THEN ` + sweepOfNumber + ` ELSE '' END`,
 		"state": fmt.Sprintf(`CASE WHEN i >= %d THEN 'queued' WHEN i >= %d THEN CASE i %% 10 WHEN 0 THEN 'dispatching' WHEN 1 THEN 'pending' WHEN 2 THEN 'degraded' WHEN 3 THEN 'stopping' ELSE 'running' END
 			WHEN i %% 10 < 7 THEN 'succeeded' WHEN i %% 10 < 9 THEN 'failed' ELSE 'stopped' END`, queued, queued-liveRuns),
 		"not_before": fmt.Sprintf(`CASE WHEN i >= %d AND i %% 10 > 6 THEN i ELSE 0 END`, queued),
@@ -73,6 +73,18 @@ func Many(t testing.TB, s Store, conn *sql.DB, n int) Filled {
 	c.copyPoints()
 	return f
 }
+
+// projectOfNumber is one of ten projects, of which each has about a tenth of the runs but two: default has the sweeps, too, and
+// [TinyProject] has ten runs, from the oldest to the newest.
+func projectOfNumber(n int) string {
+	return fmt.Sprintf(`CASE WHEN i %% %d = 701 THEN '%s' WHEN i %% 2000 < 500 OR i %% 9 = 0 THEN 'default' ELSE 'p' || (i %% 9) END`, n/10, TinyProject)
+}
+
+// TinyProject has few runs among many; [SomeProject] has one in twelve.
+const (
+	TinyProject = "tiny"
+	SomeProject = "p1"
+)
 
 // sampleConfig is about as long as a configuration is.
 var sampleConfig = strings.Repeat("[optim.optim]\nlr = 0.0004 # as in the paper\n", 25)

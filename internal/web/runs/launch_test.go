@@ -32,6 +32,10 @@ func TestARunsLaunchIsShownPartByPart(t *testing.T) {
 	if got := a.Text(t, "#launch-reproduce"); !strings.HasPrefix(got, "cotrain run submit --preset debug-diloco") || !strings.HasSuffix(got, "--name 'first try'") {
 		t.Errorf("reproduce %q", got)
 	}
+	s.Fake.AllRuns[0].Project = "vision"
+	if got := s.Get(base+"/launch", 200).Text(t, "#launch-reproduce"); !strings.Contains(got, " --project vision ") {
+		t.Errorf("reproduce of another project %q", got)
+	}
 	if got := a.Text(t, "[data-env=COTRAIN_NODES]"); got != "COTRAIN_NODES 3 job" {
 		t.Errorf("variable %q", got)
 	}

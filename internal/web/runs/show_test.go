@@ -82,9 +82,6 @@ func TestARunSaysWhoseItIs(t *testing.T) {
 			t.Errorf("%s leads to %q", fact, got)
 		}
 	}
-	if got := s.Get("/runs/"+string(r.ID)+"/launch", 200).Text(t, "[data-launch-part=reproduce]"); !strings.Contains(got, "--project vision") {
-		t.Errorf("reproduce: %s", got)
-	}
 }
 
 func TestASuccessThatIsNotCleanSaysSo(t *testing.T) {

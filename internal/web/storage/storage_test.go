@@ -299,11 +299,11 @@ func TestDeletionIsOfferedToThoseWhoMay(t *testing.T) {
 		s := newShelf(t, func(d *web.Deps) {
 			d.Auth = webtest.As(access.Identity{User: "u1", Name: "ann", Roles: map[string]access.Role{"text": role}})
 		})
-		s.write("datasets/raw/part-1", "x")
+		s.write("datasets/raw/own/part-1", "x")
 		if err := os.RemoveAll(filepath.Join(s.dir, "logs")); err != nil {
 			t.Fatal(err)
 		}
-		a := s.Get("/storage?path=datasets/raw", 200)
+		a := s.Get("/storage?path=datasets/raw/own", 200)
 		if a.Count("[data-action=ask-delete]") != offers || a.Count("[data-action=ask-delete-folder]") != offers {
 			t.Errorf("%s: %d and %d offers to delete", role, a.Count("[data-action=ask-delete]"), a.Count("[data-action=ask-delete-folder]"))
 		}
