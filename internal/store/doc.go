@@ -2,6 +2,9 @@
 // points for metrics and accounts for users; storetest is the suite for any implementation. Raw log lines are rows until a run has about 1 MiB of
 // them, then a compressed block in the archive.
 //
+// Runs, sweeps and templates are of a project, which never changes; keys of submissions and names of templates are unique in it. A
+// query for no project in particular says so: the zero [run.Projects] finds nothing.
+//
 // # What orders transactions
 //
 // Where SQLite has one writer, PostgreSQL has these; the argument is in db, and races_test.go has each meet another.

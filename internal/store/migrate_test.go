@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,9 +13,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/pressly/goose/v3"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/pgtest"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
@@ -248,3 +252,59 @@ func TestAMigrationThatFailsLeavesTheDatabaseAsItWas(t *testing.T) {
 }
 
 func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// before are the statements for a sweep and a template of a time without projects.
+var before = []string{
+	`INSERT INTO sweeps VALUES ('s-0000000001', 'rates', '{}', '["nodes"]', 2, 0, 1000, 'ann', 'key')`,
+	`INSERT INTO templates VALUES ('mine', 1, 'Mine', 'what for', 'x = 1', '{"nodes":2}', '{}', 'first', 'ann', 1000)`,
+}
+
+func TestSweepsAndTemplatesWithoutAProjectAreOfTheDefaultOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	older(t, dir, 11, before...)
+	hasDefaultProject(t, open(t, dir))
+}
+
+func TestSweepsAndTemplatesWithoutAProjectAreOfTheDefaultOneInPostgreSQL(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	first, err := os.ReadFile("migrations/00012_two_databases.postgres.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := db.Open(t.Context(), db.Options{URL: url}, db.Migrations{Files: fstest.MapFS{"00012_two_databases.postgres.sql": {Data: first}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range before {
+		if _, err := d.Exec(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	hasDefaultProject(t, openPostgres(t, url))
+}
+
+func hasDefaultProject(t *testing.T, s *store.Store) {
+	t.Helper()
+	sweep, err := s.SweepByKey(t.Context(), "default", "key")
+	if err != nil || sweep.ID != "s-0000000001" || sweep.Project != "default" {
+		t.Errorf("sweep %+v, %v", sweep, err)
+	}
+	if _, err := s.SweepByKey(t.Context(), "vision", "key"); !errors.Is(err, fault.ErrNotFound) {
+		t.Errorf("its key in another project: %v", err)
+	}
+	if list, err := s.Sweeps(t.Context(), run.InProjects("default"), "", 10); err != nil || len(list) != 1 {
+		t.Errorf("sweeps %+v, %v", list, err)
+	}
+	template, err := s.Template(t.Context(), "default", "Mine", 0)
+	if err != nil || template.Project != "default" || template.Config != "x = 1" || template.Shape.Nodes != 2 {
+		t.Errorf("template %+v, %v", template, err)
+	}
+	if list, err := s.Templates(t.Context(), run.InProjects("vision")); err != nil || len(list) != 0 {
+		t.Errorf("templates of another project: %+v, %v", list, err)
+	}
+}
