@@ -182,3 +182,22 @@ func TestAWarningCountsRunsOfOtherProjectsAndDoesNotNameThem(t *testing.T) {
 		}
 	}
 }
+
+func TestAFolderOfAnotherProjectsRunIsRefusedWithoutItsName(t *testing.T) {
+	t.Parallel()
+	r, _ := newShelvedRig(t)
+	first := into("models/checkpoints/mine", "")
+	first.Project = "vision"
+	if _, err := r.control.Submit(t.Context(), "ann", first); err != nil {
+		t.Fatal(err)
+	}
+	for project, named := range map[string]bool{"vision": true, "text": false} {
+		again := into("models/checkpoints/mine", "")
+		again.Project = project
+		_, err := r.control.Submit(t.Context(), "bob", again)
+		var errs run.FieldErrors
+		if !errors.As(err, &errs) || len(errs) != 1 || errs[0].Field != "ckpt.path" || strings.Contains(errs[0].Rule, "run r-") != named || strings.Contains(errs[0].Rule, run.OfAnotherProject) == named {
+			t.Errorf("from %s: %v", project, err)
+		}
+	}
+}
