@@ -38,9 +38,13 @@ func SelectedProject(r *http.Request) (string, error) {
 	return name, err
 }
 
-// TargetProject is the project that something new is for: the one that the request selects, or else the one wished for, if who
-// asks has the right there, or else the one that goes without saying; "" where it has to be chosen.
+// TargetProject is the project that something new is for: the one that the request names, whether or not who asks has the right
+// there; or else the selected one, or else the one wished for, if they have; or else the one that goes without saying; "" where
+// it has to be chosen.
 func TargetProject(r *http.Request, right access.Right, wished string) (string, error) {
+	if named, err := Project(r); named != "" || err != nil {
+		return named, err
+	}
 	selected, err := SelectedProject(r)
 	if err != nil {
 		return "", err
