@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"testing"
 )
 
@@ -10,6 +12,13 @@ import (
 func TestTheListOfAProjectIsLiveInTheBrowser(t *testing.T) {
 	t.Parallel()
 	c := devConsole(t, t.TempDir())
+	made, err := http.PostForm(c.url("/admin/projects"), url.Values{"name": {"vision"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Body.Close(); err != nil || made.StatusCode != http.StatusOK {
+		t.Fatalf("the project is not made: %s, %v", made.Status, err)
+	}
 	c.submit(shortRun("first", "--project", "vision")...)
 	b := openBrowser(t, c)
 	b.open("/?project=vision")
