@@ -122,7 +122,7 @@ func (w *wish) expect() {
 	default:
 		w.status, w.refused = http.StatusForbidden, true
 	}
-	w.done = w.status == 0 && w.row.action != "" && !(w.row.session && (w.who.scopes != nil || !known))
+	w.done = w.status == 0 && w.row.action != "" && !(w.row.session && (w.who.scopes != nil || !known)) && !(w.row.token && w.who.scopes == nil)
 }
 
 // check compares the answer with what is expected.
@@ -227,7 +227,7 @@ func (w *walk) visit(t *testing.T, who asker, pattern string, right access.Right
 }
 
 // changing is what is different in each answer, or while others are at work.
-var changing = regexp.MustCompile(`data-(system-)?seq="\d+"|\b[A-Z2-7]{26}\b|[0-9a-f]{32,}|<option value="run:[^<]*</option>`)
+var changing = regexp.MustCompile(`data-(system-)?seq="\d+"|\b[A-Z2-7]{26}\b|[0-9a-f]{32,}|<option value="(run|template):[^<]*</option>`)
 
 // difference is where two texts begin to differ.
 func difference(a, b string) string {
@@ -338,6 +338,7 @@ type row struct {
 	outside    bool         // it tells when it begins, too
 	own        bool         // changes the asker's own account: a copy of the asker asks
 	session    bool         // changes something for a session alone
+	token      bool         // changes something for a token alone
 	named      bool         // names its project in the query or body
 	list       bool         // finds what is of the project that the query names
 	answers    []int        // other statuses with which it is answered

@@ -19,13 +19,18 @@ const closeNotAllowed = 4403
 // while that could not be asked.
 const recheck = 10 * time.Second
 
-// mayFollow checks the rights to the topics that are followed.
+// mayFollow finds out who the viewer is now, and checks the rights to the topics that are followed.
 func (c *socket) mayFollow(ctx context.Context) error {
+	now, err := c.server.o.Auth.Still(ctx)
+	if err != nil {
+		return err
+	}
+	c.who.Store(&now)
 	topics := c.topics.Load()
 	if topics == nil {
 		return nil
 	}
-	ctx = access.With(ctx, *c.who.Load())
+	ctx = access.With(ctx, now)
 	for _, t := range *topics {
 		if err := c.server.o.Guard.Allow(ctx, t.right, t.of); err != nil {
 			return err
@@ -40,11 +45,7 @@ func (c *socket) watchAccess(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		changed := c.server.o.Auth.Changed() // before asking, so that no change is missed
-		now, err := c.server.o.Auth.Still(ctx)
-		if err == nil {
-			c.who.Store(&now)
-			err = c.mayFollow(ctx)
-		}
+		err := c.mayFollow(ctx)
 		if errors.Is(err, fault.ErrSignedOut) || errors.Is(err, fault.ErrForbidden) || errors.Is(err, fault.ErrNotFound) {
 			c.goodbye(closeNotAllowed, "not allowed any more")
 			return
