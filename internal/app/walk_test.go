@@ -122,7 +122,8 @@ func (w *wish) expect() {
 	default:
 		w.status, w.refused = http.StatusForbidden, true
 	}
-	w.done = w.status == 0 && w.row.action != "" && !(w.row.session && (w.who.scopes != nil || !known)) && !(w.row.token && w.who.scopes == nil)
+	inVain := w.row.session && (w.who.scopes != nil || !known) || w.row.token && w.who.scopes == nil
+	w.done = w.status == 0 && w.row.action != "" && !inVain
 }
 
 // check compares the answer with what is expected.
