@@ -29,6 +29,7 @@ type User struct {
 	Disabled      bool      `json:"disabled"`
 	Deleted       bool      `json:"deleted,omitempty"` // kept for its name, which runs and the audit log tell
 	HasPassword   bool      `json:"has_password"`
+	SecondFactor  bool      `json:"second_factor,omitempty"`
 	CreatedAt     time.Time `json:"created_at"`
 	SeenAt        time.Time `json:"seen_at,omitzero"` // last use, to the minute
 }

@@ -15,7 +15,8 @@ import (
 // openLogIns knows who may do what, and how they sign in. A provider is not asked yet: it may be away.
 func (a *App) openLogIns(ctx context.Context) (err error) {
 	log := a.log.With("part", "auth")
-	o := auth.Options{Accounts: a.store.Accounts, Audit: a.store.Audit, Logger: log, Now: time.Now, NoPasswords: !a.cfg.Auth.Local}
+	o := auth.Options{Accounts: a.store.Accounts, Audit: a.store.Audit, Logger: log, Now: time.Now, NoPasswords: !a.cfg.Auth.Local,
+		RequireSecondFactor: a.cfg.Auth.RequireSecondFactor, SecretKey: string(a.cfg.Auth.SecretKey)}
 	if c := a.cfg.OIDC; c.Issuer != "" {
 		authorities, err := authority("oidc.ca_cert", c.CACert)
 		if err != nil {

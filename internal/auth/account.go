@@ -14,6 +14,11 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
+var (
+	errEnrol     = fault.New(fault.ErrForbidden, "You need a second factor before you do anything else.", "Set it up on the page of your account.")
+	errInBrowser = fault.New(fault.ErrForbidden, "Only a person who is signed in with a browser does that.", "Open the page in a browser.")
+)
+
 // maxTokenName is in characters.
 const maxTokenName = 80
 
@@ -106,6 +111,9 @@ func (s *Service) Tokens(ctx context.Context) ([]access.Token, error) {
 // nowhere else. A token makes no token that may do more, or for longer.
 func (s *Service) CreateToken(ctx context.Context, t access.Token) (token access.Token, secret string, err error) {
 	identity := access.From(ctx)
+	if identity.Enrol {
+		return t, "", errEnrol
+	}
 	if err := s.checkToken(identity, &t); err != nil {
 		return t, "", err
 	}

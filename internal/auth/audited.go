@@ -23,6 +23,9 @@ const (
 	actionCreateToken = "tokens.create"
 	actionRevokeToken = "tokens.revoke"
 
+	actionSetFactor    = "factor.set"
+	actionRemoveFactor = "factor.remove"
+
 	actionApproveProgram = "program.approve"
 	actionDenyProgram    = "program.deny"
 )

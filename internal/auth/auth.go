@@ -40,6 +40,10 @@ type Options struct {
 
 	Provider    *Provider // nil where people sign in with passwords only
 	NoPasswords bool      // nobody signs in with a password
+	// RequireSecondFactor says who must have one: RequireNone (or ""), RequireAdministrators, RequireEverybody.
+	RequireSecondFactor string
+	// SecretKey encrypts the secrets of second factors in the store; "" leaves them plain.
+	SecretKey string
 }
 
 // Service is the log-in of a console.
@@ -57,6 +61,10 @@ type Service struct {
 	setUp   setUp
 
 	programs programs
+	factors  factors
+
+	require   string // RequireNone, ...
+	secretKey string // "" for none
 
 	loading  sync.Mutex // one load at a time
 	snapshot atomic.Pointer[snapshot]
@@ -71,6 +79,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		accounts: o.Accounts, audit: o.Audit, log: o.Logger, now: o.Now, hashes: newHasher(), lockout: newLockout(o.Now),
 		programs: programs{all: map[string]*program{}}, provider: o.Provider, noPasswords: o.NoPasswords,
+		require: o.RequireSecondFactor, secretKey: o.SecretKey, factors: factors{logIns: map[string]pending{}, enrolments: map[string]enrolment{}},
 		changed: make(chan struct{}), seen: map[reference]accounts.Seen{},
 	}
 	if err := s.load(ctx); err != nil {
@@ -100,6 +109,7 @@ func (s *Service) Run(ctx context.Context) error {
 		if now := s.now(); err == nil && now.Sub(saved) >= saveEvery {
 			saved = now
 			s.lockout.sweep()
+			s.factors.sweep(now)
 			err = s.saveSeen(ctx)
 		}
 		if now := s.now(); err == nil && now.Sub(dropped) >= dropEvery {

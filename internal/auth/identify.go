@@ -119,7 +119,7 @@ func (s *Service) identity(ctx context.Context, ref reference, from string) (acc
 	}
 	return access.Identity{
 		User: user.ID, Name: user.Name, Administrator: user.Administrator || user.ByGroups, Roles: snap.roles[user.ID],
-		Session: c.session, Token: c.token.ID, Limit: c.limit,
+		Enrol: c.session != "" && s.mustEnrol(user), Session: c.session, Token: c.token.ID, Limit: c.limit,
 	}, nil
 }
 

@@ -17,7 +17,7 @@ const deviceLifetime = 365 * 24 * time.Hour
 var ErrWrong = fault.New(fault.ErrSignedOut, "The name or the password is wrong.", "Check both and try again.")
 
 // LogIn signs in with a password: it sets the cookie of a new session, whatever session there was before. It fails with
-// [ErrWrong], [fault.ErrRateLimited] or [fault.ErrBusy].
+// [ErrWrong], [ErrSecondFactor], [fault.ErrRateLimited] or [fault.ErrBusy].
 func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password string) error {
 	ctx := r.Context()
 	if s.noPasswords {
@@ -43,6 +43,9 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 		s.log.Info("log-in failed", "user", user.Name, "address", addressOf(ctx), "err", err)
 		s.refused(ctx, user, err)
 		return err
+	}
+	if user.SecondFactor {
+		return s.suspend(w, r, pending{user: user, device: device, hash: hash, counters: counters})
 	}
 	return s.begin(w, r, user, device, hash, "")
 }

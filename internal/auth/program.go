@@ -139,8 +139,11 @@ func (s *Service) Program(ctx context.Context, code string) (access.Program, err
 
 func (s *Service) program(ctx context.Context, code string) (*program, error) {
 	who := access.From(ctx)
-	if who.Session == "" {
-		return nil, fault.New(fault.ErrForbidden, "Only a person in a browser signs programs in.", "Open the page in a browser.")
+	switch {
+	case who.Session == "":
+		return nil, errInBrowser
+	case who.Enrol:
+		return nil, errEnrol
 	}
 	forgive, err := s.lockout.begin([]counter{
 		{"code " + string(who.User), codesPerUser}, {"code " + inbound.Of(ctx).Network().String(), codesPerNet},
@@ -201,7 +204,7 @@ func (s *Service) EndProgram(ctx context.Context, secret string) (token access.T
 	if !ok {
 		return token, "", 0, errDenied
 	}
-	who := access.Identity{User: user.ID, Name: user.Name, Administrator: user.Administrator, Roles: s.snapshot.Load().roles[user.ID]}
+	who := access.Identity{User: user.ID, Name: user.Name, Administrator: user.Administrator || user.ByGroups, Roles: s.snapshot.Load().roles[user.ID]}
 	token, tokenSecret, err = s.CreateToken(access.With(ctx, who), access.Token{
 		Name: x.Name, Scopes: x.Scopes, Project: x.Project, ExpiresAt: s.now().Add(programTokens),
 	})

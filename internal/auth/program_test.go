@@ -99,7 +99,7 @@ func TestWhatIsDeniedExpiredOrLostSignsNobodyIn(t *testing.T) {
 
 	gone := c.ask(anvil)
 	must(t, c.AnswerProgram(ctx, gone.User, true))
-	_, _, err = c.store.Accounts.ChangeUser(t.Context(), "u-bob", func(u *access.User) error {
+	_, _, err = c.store.ChangeUser(t.Context(), "u-bob", func(u *access.User) error {
 		u.Disabled = true
 		return nil
 	})

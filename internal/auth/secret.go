@@ -50,6 +50,7 @@ func keyOf(secret string) string {
 const (
 	sessionCookie = "cotrain_session"
 	deviceCookie  = "cotrain_device"
+	pendingCookie = "cotrain_pending"
 )
 
 // cookie returns a secret in a cookie. One that is there twice is somebody's trick.

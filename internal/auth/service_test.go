@@ -55,10 +55,18 @@ func empty(t *testing.T) *console {
 	c.store, err = store.Open(t.Context(), t.TempDir())
 	must(t, err)
 	t.Cleanup(func() { must(t, c.store.Close()) })
-	c.Service, err = auth.New(t.Context(), auth.Options{Accounts: c.store.Accounts, Audit: c.store.Audit, Logger: c.slog(), Now: c.clock})
-	must(t, err)
-	c.Hash(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}) // a test has hundreds
+	c.Service = c.again(auth.Options{})
 	return c
+}
+
+// again is the log-in as of another start, with some options.
+func (c *console) again(o auth.Options) *auth.Service {
+	c.t.Helper()
+	o.Accounts, o.Audit, o.Logger, o.Now = c.store.Accounts, c.store.Audit, c.slog(), c.clock
+	s, err := auth.New(c.t.Context(), o)
+	must(c.t, err)
+	s.Hash(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}) // a test has hundreds
+	return s
 }
 
 func (c *console) slog() *slog.Logger { return slog.New(slog.NewTextHandler(c.log, nil)) }

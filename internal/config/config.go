@@ -96,6 +96,12 @@ func (p Proxy) Prefixes() []netip.Prefix {
 type Auth struct {
 	// Local lets them sign in with passwords (auth.local, COTRAIN_AUTH_LOCAL; true). Without, OIDC must be set.
 	Local bool
+	// RequireSecondFactor is who must have one: none, administrators or everybody (auth.require_second_factor,
+	// COTRAIN_AUTH_REQUIRE_SECOND_FACTOR; none).
+	RequireSecondFactor string
+	// SecretKey encrypts the secrets of second factors in the database (COTRAIN_AUTH_SECRET_KEY, or the content of the file
+	// named by auth.secret_key_file or COTRAIN_AUTH_SECRET_KEY_FILE); "" leaves them plain.
+	SecretKey Secret
 }
 
 // OIDC is a provider at which people sign in by OpenID Connect. Unused with Dev.

@@ -37,7 +37,7 @@ func (w world) load() (Config, error) {
 }
 
 func defaults() Config {
-	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto, Auth: Auth{Local: true},
+	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto, Auth: Auth{Local: true, RequireSecondFactor: "none"},
 		OIDC:     OIDC{Scopes: []string{"openid", "profile", "email", "groups"}, Name: "SSO", UserClaim: "preferred_username", GroupsClaim: "groups"},
 		Database: Database{MaxConnections: 16, ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second},
 		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}}
@@ -135,7 +135,9 @@ func everything() (map[string]string, Config) {
 			"storage.path": "/srv/shared", "storage.mount": "/mnt/shared", "storage.volume": "shared", "storage.owner": "trainer", "storage.group": "1000",
 			"storage.mode":    "0770",
 			"audit.retention": "8760h", "audit.syslog": "tls://logs.example", "audit.syslog_ca_cert": "ca.pem", "audit.webhook_private": "true",
+			"auth.require_second_factor": "everybody",
 		}, Config{
+			Auth:   Auth{RequireSecondFactor: "everybody"},
 			Listen: "[::]:8443", PublicURL: "https://example.com/cotrain", Hosts: []string{"cotrain", "10.0.0.5"}, InsecureHTTP: true,
 			TLS:   TLS{Cert: "cert.pem", Key: "key.pem", ClientCA: "ca.pem", RedirectListen: "[::]:80"},
 			Proxy: Proxy{Trusted: []string{"10.0.0.0/8", "fd00::1"}}, DataDir: "/data", DevNodes: 3, DevGPUs: new(0), LogLevel: slog.LevelDebug, LogFormat: LogJSON,
@@ -192,6 +194,7 @@ redirect_listen = "[::]:80"
 trusted = ["10.0.0.0/8", "fd00::1"]
 [auth]
 local = false
+require_second_factor = "everybody"
 [oidc]
 issuer = "https://id.example/realms/x"
 client_id = "cotrain"

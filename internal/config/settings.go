@@ -120,6 +120,10 @@ func Settings() []Setting {
 
 		{Key: "auth.local", Env: "COTRAIN_AUTH_LOCAL", Default: "true", Help: "people sign in with passwords; false where they sign in at the provider only", kind: boolean,
 			set: put(func(c *Config) *bool { return &c.Auth.Local })},
+		{Key: "auth.require_second_factor", Env: "COTRAIN_AUTH_REQUIRE_SECOND_FACTOR", Default: "none", Help: "who must have a second factor beside the password: none, administrators or everybody",
+			set: put(func(c *Config) *string { return &c.Auth.RequireSecondFactor }, oneOf("everybody", "administrators", "none"))},
+		{Key: "auth.secret_key", Env: "COTRAIN_AUTH_SECRET_KEY", Help: "key that encrypts the secrets of second factors in the database, 32 characters or more", Secret: true,
+			set: putSecret(func(c *Config) *Secret { return &c.Auth.SecretKey }, longEnough)},
 		{Key: "oidc.issuer", Env: "COTRAIN_OIDC_ISSUER", Help: "URL of an OpenID Connect provider at which people sign in, exactly as it names itself",
 			set: put(func(c *Config) *string { return &c.OIDC.Issuer }, line)},
 		{Key: "oidc.client_id", Env: "COTRAIN_OIDC_CLIENT_ID", Help: "the console's client ID there",
@@ -228,6 +232,14 @@ func Settings() []Setting {
 		{Key: "audit.webhook_private", Env: "COTRAIN_AUDIT_WEBHOOK_PRIVATE", Default: "false", Help: "allow a webhook at a private or loopback address", kind: boolean,
 			set: put(func(c *Config) *bool { return &c.Audit.WebhookPrivate })},
 	}
+}
+
+// longEnough accepts a key that nobody guesses.
+func longEnough(key string) *problem {
+	if key != "" && len(key) < 32 {
+		return &problem{rule: "must have 32 characters or more", fix: "use the output of openssl rand -base64 32", hide: true}
+	}
+	return nil
 }
 
 func setLogLevel(c *Config, value any) *problem {

@@ -32,9 +32,10 @@ const (
 	ErrInvalid Kind = "invalid"
 
 	// About who asks.
-	ErrSignedOut   Kind = "signed_out"
-	ErrForbidden   Kind = "forbidden"
-	ErrRateLimited Kind = "rate_limited"
+	ErrSignedOut    Kind = "signed_out"
+	ErrForbidden    Kind = "forbidden"
+	ErrSecondFactor Kind = "second_factor"
+	ErrRateLimited  Kind = "rate_limited"
 
 	ErrConflict       Kind = "conflict"
 	ErrKeyReused      Kind = "key_reused"
@@ -94,9 +95,10 @@ var table = map[Kind]row{
 
 	ErrInvalid: {"", http.StatusUnprocessableEntity, ExitRefused, false, "Invalid request", "Something in the request is invalid.", "Correct it and try again."},
 
-	ErrSignedOut:   {"", http.StatusUnauthorized, ExitRefused, false, "Not signed in", "This needs a log-in, and the request has none that is valid.", "Sign in on the page, or give the command line an API token (COTRAIN_TOKEN)."},
-	ErrForbidden:   {"", http.StatusForbidden, ExitRefused, false, "Not allowed", "You may not do that.", "Ask an admin of the project, or an administrator of the console, for the role."},
-	ErrRateLimited: {"", http.StatusTooManyRequests, ExitRefused, true, "Too many requests", "There were too many of these requests in a short time.", "Wait a little, then try again."},
+	ErrSignedOut:    {"", http.StatusUnauthorized, ExitRefused, false, "Not signed in", "This needs a log-in, and the request has none that is valid.", "Sign in on the page, or give the command line an API token (COTRAIN_TOKEN)."},
+	ErrSecondFactor: {ErrSignedOut, http.StatusUnauthorized, ExitRefused, false, "Second factor needed", "The password is right, and a code of the second factor is missing.", "Enter it."},
+	ErrForbidden:    {"", http.StatusForbidden, ExitRefused, false, "Not allowed", "You may not do that.", "Ask an admin of the project, or an administrator of the console, for the role."},
+	ErrRateLimited:  {"", http.StatusTooManyRequests, ExitRefused, true, "Too many requests", "There were too many of these requests in a short time.", "Wait a little, then try again."},
 
 	ErrConflict:       {"", http.StatusConflict, ExitRefused, false, "Not possible now", "The current state does not allow it.", "It may just have changed; reload and try again."},
 	ErrKeyReused:      {ErrConflict, http.StatusConflict, ExitRefused, false, "The key is taken", "The idempotency key belongs to an earlier submission with other settings.", "Use a new key, or repeat the earlier submission unchanged."},

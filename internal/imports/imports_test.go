@@ -114,6 +114,8 @@ var external = map[string][]string{
 	"github.com/alexedwards/argon2id":  {"internal/auth"},
 	"github.com/coreos/go-oidc/v3":     {"internal/auth/oidc"},
 	"golang.org/x/oauth2":              {"internal/auth/oidc"},
+	"github.com/pquerna/otp":           {"internal/auth"},
+	"github.com/boombuler/barcode":     {"internal/web/account"},
 	"github.com/yuin/goldmark":         {"internal/web/help"},
 }
 

@@ -233,6 +233,13 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"CreateToken": func(ctx context.Context) error {
 			return s.CreateToken(ctx, "key", access.Token{ID: "planned", User: ann.ID, Scopes: []access.Scope{access.ScopeRead}})
 		},
+		"SetFactor": func(ctx context.Context) error {
+			return s.SetFactor(ctx, ann.ID, accounts.Factor{Secret: "x", CreatedAt: now}, 1, []string{"planned"})
+		},
+		"Factor":        func(ctx context.Context) error { return last(s.Factor(ctx, ann.ID)) },
+		"UseFactor":     func(ctx context.Context) error { return s.UseFactor(ctx, ann.ID, 2) },
+		"UseRecovery":   func(ctx context.Context) error { return expect(fault.ErrSignedOut, s.UseRecovery(ctx, ann.ID, "none")) },
+		"RemoveFactor":  func(ctx context.Context) error { return s.RemoveFactor(ctx, ann.ID) },
 		"TokenByKey":    func(ctx context.Context) error { return last(s.TokenByKey(ctx, "key")) },
 		"Tokens":        func(ctx context.Context) error { return last(s.Tokens(ctx, ann.ID)) },
 		"RevokeToken":   func(ctx context.Context) error { return expect(fault.ErrNoToken, s.RevokeToken(ctx, ann.ID, "none")) },

@@ -11,6 +11,7 @@ import (
 type Account struct {
 	SignedIn      bool
 	Local         bool // on a console without log-in
+	Enrol         bool // has to set up a second factor before anything else
 	Name          string
 	Administrator bool
 	Role          access.Role             // in the selected or only project

@@ -478,3 +478,42 @@ func TestLogInsSurviveACopyIntoAnotherDatabase(t *testing.T) {
 		t.Errorf("revision %d after %d, %v", n, before.Revision, err)
 	}
 }
+
+func TestSecondFactors(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		must(t, s.CreateUser(ctx, access.User{ID: "u-ann", Name: "ann", Kind: access.Person}, "hash"))
+		must(t, s.CreateUser(ctx, access.User{ID: "u-bob", Name: "bob", Kind: access.Person}, "hash"))
+		_, err := s.Factor(ctx, "u-ann")
+		wants(t, fault.ErrNotFound, err)
+		wants(t, fault.ErrConflict, s.RemoveFactor(ctx, "u-ann"))
+		wants(t, fault.ErrSignedOut, s.UseFactor(ctx, "u-ann", 7))
+
+		factor := accounts.Factor{Secret: "secret", CreatedAt: epoch}
+		must(t, s.SetFactor(ctx, "u-ann", factor, 7, []string{"a", "b"}))
+		wants(t, fault.ErrConflict, s.SetFactor(ctx, "u-ann", factor, 8, nil))
+		wants(t, fault.ErrNoUser, s.SetFactor(ctx, "u-nobody", factor, 8, nil))
+		got, err := s.Factor(ctx, "u-ann")
+		must(t, err)
+		same(t, "the factor", got, accounts.Factor{Secret: "secret", CreatedAt: epoch, Recovery: 2})
+		if u, err := s.User(ctx, "u-ann"); err != nil || !u.SecondFactor {
+			t.Errorf("%+v, %v", u, err)
+		}
+		for _, step := range []int64{6, 7} {
+			wants(t, fault.ErrSignedOut, s.UseFactor(ctx, "u-ann", step))
+		}
+		must(t, s.UseFactor(ctx, "u-ann", 8))
+		wants(t, fault.ErrSignedOut, s.UseFactor(ctx, "u-ann", 8))
+		wants(t, fault.ErrSignedOut, s.UseRecovery(ctx, "u-bob", "a"))
+		must(t, s.UseRecovery(ctx, "u-ann", "a"))
+		wants(t, fault.ErrSignedOut, s.UseRecovery(ctx, "u-ann", "a"))
+
+		must(t, s.RemoveFactor(ctx, "u-ann"))
+		wants(t, fault.ErrSignedOut, s.UseRecovery(ctx, "u-ann", "b"))
+		must(t, s.SetFactor(ctx, "u-bob", factor, 1, []string{"c"}))
+		must(t, s.DeleteUser(ctx, "u-bob"))
+		_, err = s.Factor(ctx, "u-bob")
+		wants(t, fault.ErrNotFound, err)
+		wants(t, fault.ErrSignedOut, s.UseRecovery(ctx, "u-bob", "c"))
+	})
+}

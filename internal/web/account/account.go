@@ -21,6 +21,7 @@ const path = "/account"
 // notices are what the page says was done, by the parameter done.
 var notices = map[string]string{
 	"password": "Password changed. Your other sessions have ended.",
+	"factor":   "Second factor removed.",
 	"session":  "Signed out there.",
 	"sessions": "Signed out everywhere else.",
 	"revoked":  "Token revoked.",

@@ -22,12 +22,15 @@ type site struct {
 	auth *auth.Service
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *site { return newSiteWith(t, auth.Options{}) }
+
+func newSiteWith(t *testing.T, o auth.Options) *site {
 	t.Helper()
 	s, err := store.Open(t.Context(), t.TempDir())
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
-	service, err := auth.New(t.Context(), auth.Options{Accounts: s.Accounts, Audit: s.Audit, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return webtest.Now }})
+	o.Accounts, o.Audit, o.Logger, o.Now = s.Accounts, s.Audit, slog.New(slog.DiscardHandler), func() time.Time { return webtest.Now }
+	service, err := auth.New(t.Context(), o)
 	must(t, err)
 	return &site{auth: service, Site: webtest.New(t, func(d *web.Deps) { d.Auth, d.Accounts, d.Projects = service, service, service.ProjectNames })}
 }

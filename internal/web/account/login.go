@@ -37,6 +37,9 @@ func (p *Pages) DoLogIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	l := view.LogIn{Name: page.Text(r.PostForm.Get("name"), 127), Next: inbound.LocalPath(r.PostForm.Get("next"))}
 	err := p.LogIns.LogIn(w, r, l.Name, r.PostForm.Get("password"))
+	if errors.Is(err, fault.ErrSecondFactor) {
+		return page.Redirect(w, r, codePath+"?"+url.Values{"next": {l.Next}}.Encode())
+	}
 	for _, kind := range []fault.Kind{fault.ErrSignedOut, fault.ErrForbidden, fault.ErrRateLimited, fault.ErrBusy} {
 		if errors.Is(err, kind) {
 			l.Error = fault.Of(err).Text()
@@ -47,6 +50,13 @@ func (p *Pages) DoLogIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return page.Redirect(w, r, l.Next)
+}
+
+func loginPath(next string) string {
+	if next == "/" {
+		return "/login"
+	}
+	return "/login?" + url.Values{"next": {next}}.Encode()
 }
 
 // ToProvider sends the browser to where people sign in.

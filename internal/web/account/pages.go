@@ -54,6 +54,7 @@ type Accounts interface {
 	Own
 	Tokens
 	Programs
+	Factors
 }
 
 // Pages are the handlers.
@@ -64,9 +65,10 @@ type Pages struct {
 	Own      Own
 	Tokens   Tokens
 	Programs Programs
+	Factors  Factors
 }
 
 // New returns the handlers.
 func New(s *page.Site, a Accounts) *Pages {
-	return &Pages{Site: s, LogIns: a, Provider: a, Own: a, Tokens: a, Programs: a}
+	return &Pages{Site: s, LogIns: a, Provider: a, Own: a, Tokens: a, Programs: a, Factors: a}
 }

@@ -27,6 +27,7 @@ type Users interface {
 	ResetPassword(ctx context.Context, name string) (password string, err error)
 	EndUserSessions(ctx context.Context, name string) error
 	DeleteUser(ctx context.Context, name string) error
+	RemoveUserFactor(ctx context.Context, name string) error
 }
 
 // Tokens manages the API tokens of service accounts.
@@ -171,7 +172,7 @@ func done(w http.ResponseWriter, r *http.Request, path, what string) error {
 // notices are what a page says was done.
 var notices = map[string]string{
 	"saved": "Saved.", "sessions": "Signed out everywhere.", "disabled": "Disabled.", "enabled": "Enabled.", "deleted": "Deleted.", "member": "Member saved.", "removed": "Member removed.",
-	"linked": "Linked.", "unlinked": "Unlinked.", "revoked": "Token revoked.", "created": "Created.",
+	"linked": "Linked.", "unlinked": "Unlinked.", "factor": "Second factor removed.", "revoked": "Token revoked.", "created": "Created.",
 }
 
 func notice(r *http.Request) string { return notices[r.URL.Query().Get("done")] }

@@ -27,6 +27,7 @@ var userActions = map[string]struct {
 	"disable":  {setDisabled(true), "disabled"},
 	"enable":   {setDisabled(false), "enabled"},
 	"sessions": {func(ctx context.Context, a Accounts, name string) error { return a.EndUserSessions(ctx, name) }, "sessions"},
+	"factor":   {func(ctx context.Context, a Accounts, name string) error { return a.RemoveUserFactor(ctx, name) }, "factor"},
 	"delete":   {func(ctx context.Context, a Accounts, name string) error { return a.DeleteUser(ctx, name) }, "deleted"},
 }
 

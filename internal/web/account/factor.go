@@ -1,0 +1,159 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/boombuler/barcode/qr"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/inbound"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/account"
+)
+
+// Factors is the second factor of a person.
+type Factors interface {
+	// PendingLogIn is an error unless the request's browser has entered a password, and LogInCode completes that log-in.
+	PendingLogIn(r *http.Request) error
+	LogInCode(w http.ResponseWriter, r *http.Request, code string) error
+	// Factor returns since when there is one, zero for none, and how many recovery codes are left.
+	Factor(ctx context.Context) (since time.Time, recovery int, err error)
+	// Enrol begins a new one, and ConfirmFactor makes it count.
+	Enrol(ctx context.Context, issuer string) (address, secret string, err error)
+	ConfirmFactor(ctx context.Context, code string) (recovery []string, err error)
+	RemoveFactor(ctx context.Context, proof string) error
+}
+
+const (
+	codePath   = "/login/code"
+	factorPath = path + "/factor"
+)
+
+// LogInCode asks for the code of the second factor, after the password.
+func (p *Pages) LogInCode(w http.ResponseWriter, r *http.Request) error {
+	next := inbound.LocalPath(r.URL.Query().Get("next"))
+	if p.Factors.PendingLogIn(r) != nil {
+		return page.Redirect(w, r, loginPath(next))
+	}
+	return p.Render(w, r, http.StatusOK, view.CodePage(p.Frame(r, "Sign in", ""), view.LogIn{Next: next}))
+}
+
+// DoLogInCode completes the log-in.
+func (p *Pages) DoLogInCode(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	l := view.LogIn{Next: inbound.LocalPath(r.PostForm.Get("next"))}
+	err := p.Factors.LogInCode(w, r, r.PostForm.Get("code"))
+	for _, kind := range []fault.Kind{fault.ErrSignedOut, fault.ErrRateLimited} {
+		if errors.Is(err, kind) {
+			if p.Factors.PendingLogIn(r) != nil {
+				l.Error = fault.Of(err).Text()
+				return p.renderLogIn(w, r, kind.Status(), l)
+			}
+			l.Error = fault.Of(err).Text()
+			return p.Render(w, r, kind.Status(), view.CodePage(p.Frame(r, "Sign in", ""), l))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return page.Redirect(w, r, l.Next)
+}
+
+// Factor shows how a second factor is set up, or removed.
+func (p *Pages) Factor(w http.ResponseWriter, r *http.Request) error {
+	return p.factor(w, r, http.StatusOK, nil)
+}
+
+func (p *Pages) factor(w http.ResponseWriter, r *http.Request, status int, errs run.FieldErrors) error {
+	since, left, err := p.Factors.Factor(r.Context())
+	if err != nil {
+		return err
+	}
+	f := view.Factor{Since: since, Recovery: left, Now: p.Now(), Problem: problemOf(errs)}
+	if since.IsZero() {
+		address, secret, err := p.Factors.Enrol(r.Context(), "CoTrain "+inbound.Hostname(r.Host))
+		if err != nil {
+			return err
+		}
+		if f.QR, f.Modules, err = matrix(address); err != nil {
+			return err
+		}
+		f.Secret = secret
+	}
+	return p.renderFactor(w, r, status, f)
+}
+
+// renderFactor marks the page: it holds a secret, or did so until now.
+func (p *Pages) renderFactor(w http.ResponseWriter, r *http.Request, status int, f view.Factor) error {
+	page.Secret(w)
+	frame := p.Frame(r, "Second factor", "account")
+	if r.Method != http.MethodGet {
+		frame.Path = factorPath
+	}
+	f.Needed = frame.Account.Enrol
+	return p.Render(w, r, status, view.FactorPage(frame, f))
+}
+
+func problemOf(errs run.FieldErrors) string {
+	if len(errs) == 0 {
+		return ""
+	}
+	return "That " + errs[0].Rule + ": " + errs[0].Fix + "."
+}
+
+// matrix draws a QR code as the path of an SVG, with a module to a unit.
+func matrix(text string) (path string, modules int, err error) {
+	code, err := qr.Encode(text, qr.M, qr.Auto)
+	if err != nil {
+		return "", 0, fmt.Errorf("draw a QR code: %w", err)
+	}
+	var b strings.Builder
+	modules = code.Bounds().Dx()
+	for y := range modules {
+		for x := range modules {
+			if dark, _, _, _ := code.At(x, y).RGBA(); dark == 0 {
+				fmt.Fprintf(&b, "M%d %dh1v1h-1z", x, y)
+			}
+		}
+	}
+	return b.String(), modules, nil
+}
+
+// ConfirmFactor makes the new second factor count, and shows the recovery codes.
+func (p *Pages) ConfirmFactor(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	codes, err := p.Factors.ConfirmFactor(r.Context(), r.PostForm.Get("code"))
+	var errs run.FieldErrors
+	switch {
+	case errors.As(err, &errs):
+		return p.factor(w, r, http.StatusUnprocessableEntity, errs)
+	case err != nil:
+		return err
+	}
+	return p.renderFactor(w, r, http.StatusOK, view.Factor{Codes: codes})
+}
+
+// RemoveFactor removes the second factor.
+func (p *Pages) RemoveFactor(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	var errs run.FieldErrors
+	switch err := p.Factors.RemoveFactor(r.Context(), r.PostForm.Get("proof")); {
+	case errors.As(err, &errs):
+		return p.factor(w, r, http.StatusUnprocessableEntity, errs)
+	case err != nil:
+		return err
+	}
+	return done(w, r, "factor")
+}
