@@ -78,7 +78,7 @@ func TestARunSaysWhoseItIs(t *testing.T) {
 	s.Fake.AllRuns = []run.Run{r}
 	a := s.Get("/runs/"+string(r.ID), 200)
 	for fact, want := range map[string]string{"project": "/?project=vision", "owner": "/?owner=ann+%26+bob"} {
-		if got := a.Doc.Find("#run-facts [data-fact=" + fact + "] a").AttrOr("href", ""); got != want {
+		if got := a.Doc.Find("#run-facts [data-fact="+fact+"] a").AttrOr("href", ""); got != want {
 			t.Errorf("%s leads to %q", fact, got)
 		}
 	}
