@@ -76,7 +76,7 @@ var rows = map[string][]row{
 	"POST /login/code":                            {{path: "/login/code", body: "code=000000", answers: []int{401}}},
 	"GET /account/factor":                         {{path: "/account/factor", answers: []int{403}}},
 	"POST /account/factor":                        {{path: "/account/factor", body: "code=000000", answers: []int{409, 422, 429}}},
-	"POST /account/factor/remove":                 {{path: "/account/factor/remove", body: "proof=wrong", answers: []int{422, 429}}},
+	"POST /account/factor/remove":                 {{path: "/account/factor/remove", body: "proof=wrong", answers: []int{403, 422, 429}}},
 	"POST /logout":                                {{path: "/logout", action: "logout", own: true, session: true}},
 	"GET /setup":                                  {{path: "/setup?code=none", answers: []int{403}}},
 	"POST /setup":                                 {{path: "/setup", body: "code=none&name=eve&password={password}&again={password}", answers: []int{403}}},

@@ -161,6 +161,10 @@ func TestASecondFactorIsConfirmedAndRemovedWithProof(t *testing.T) {
 	wants(t, fault.ErrConflict, err)
 	wants(t, fault.ErrInvalid, c.RemoveFactor(ctx, "wrong"))
 	wants(t, fault.ErrInvalid, c.RemoveFactor(ctx, c.codeAt(secret, 0))) // used when it was set up
+	_, token := c.token(ctx, access.Token{Name: "x", Scopes: []access.Scope{access.ScopeAll}})
+	with, err := c.bearer("Bearer " + token)
+	must(t, err)
+	wants(t, fault.ErrForbidden, c.RemoveFactor(with, recovery[0]))
 	must(t, c.RemoveFactor(ctx, recovery[0]))
 	c.mustLogIn("bob")
 	c.enrolled(ctx)
