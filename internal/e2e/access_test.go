@@ -95,7 +95,7 @@ func TestFromTheFirstLinkToASignedOutPage(t *testing.T) {
 	}
 	b.open("/runs/" + string(r.ID))
 	b.waitFor("it goes well", `document.querySelector("#run-headline").dataset.runState === "succeeded"`)
-	b.logOut(`location.pathname === "/login" && location.search.includes("`+string(r.ID)+`")`)
+	b.logOut(`location.pathname === "/login" && location.search.includes("` + string(r.ID) + `")`)
 
 	b.logIn("bob", strings.TrimSpace(first))
 	b.open("/runs/new")

@@ -145,7 +145,7 @@ func (s *server) setCertificate(cert, key []byte) error {
 
 // freePort is one that nobody listens at: PostgreSQL cannot choose one itself.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
