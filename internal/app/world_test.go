@@ -379,7 +379,7 @@ func (m *maker) sweep(ended bool) string {
 
 func (m *maker) template() string {
 	s := m.submission()
-	t, err := m.app.actions.SaveTemplate(m.t.Context(), "somebody", run.Template{Project: m.project, Name: fmt.Sprintf("t-%d", m.number()), Config: s.Config, Shape: s.Shape}, 0)
+	t, err := m.app.actions.SaveTemplate(m.t.Context(), "somebody", run.Template{Project: m.project, Name: fmt.Sprintf("t-%08d", m.number()), Config: s.Config, Shape: s.Shape}, 0)
 	must(m.t, err)
 	return t.Name
 }

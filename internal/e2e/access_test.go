@@ -81,7 +81,7 @@ func TestFromTheFirstLinkToASignedOutPage(t *testing.T) {
 		if got := eval[bool](b, `!/^40[34]/.test(document.querySelector("main").innerText.trim())`); got != shown {
 			t.Errorf("bob at %s: %s", path, b.excerpt())
 		}
-		if strings.Contains(eval[string](b, `document.querySelector(".topbar").innerHTML`), "secret-plans") {
+		if strings.Contains(eval[string](b, `document.querySelector(".topbar").textContent`), "secret-plans") {
 			t.Errorf("the top bar at %s names a project that is not bob's", path)
 		}
 	}
@@ -98,11 +98,11 @@ func TestFromTheFirstLinkToASignedOutPage(t *testing.T) {
 	b.logOut(`location.pathname === "/login" && location.search.includes("` + string(r.ID) + `")`)
 
 	b.logIn("bob", strings.TrimSpace(first))
-	b.open("/runs/new")
-	b.fill(`[name="name"]`, "half a form")
+	b.open("/account")
+	b.fill(`[name="current"]`, "half a form")
 	b.do("mark the page", script(`window.sameDocument = true`))
 	b.logOut(`document.querySelector("[data-banner=access]").hidden === false`)
-	if !eval[bool](b, `window.sameDocument === true && document.querySelector('[name="name"]').value === "half a form"`) {
+	if !eval[bool](b, `window.sameDocument === true && document.querySelector('[name="current"]').value === "half a form"`) {
 		t.Error("what was filled in is gone")
 	}
 
