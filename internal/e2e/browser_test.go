@@ -57,6 +57,10 @@ func openBrowser(t *testing.T, site *process) *browser {
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // no time limit: it would be the browser's
 		t.Fatal(err)
 	}
+	if site.pass != nil {
+		b.open("/login")
+		b.do("have a session", script(fmt.Sprintf(`document.cookie = "%s=%s; path=/"`, site.pass.session.Name, site.pass.session.Value)))
+	}
 	return b
 }
 

@@ -49,6 +49,7 @@ type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	addr string // what it listens at
+	pass *pass  // nil where there is no log-in
 	done chan struct{}
 
 	mu  sync.Mutex
@@ -151,6 +152,9 @@ func (p *process) get(path string) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
+	if p.pass != nil {
+		req.Header.Set("Authorization", "Bearer "+p.pass.token)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, "", err
@@ -175,7 +179,11 @@ func getJSON[T any](p *process, path string) (T, error) {
 // cli runs a client command against the console and returns what it printed and its exit code.
 func (p *process) cli(args ...string) (stdout, stderr string, code int) {
 	p.t.Helper()
-	return command(p.t, []string{"COTRAIN_ADDR=http://" + p.addr}, args...)
+	env := []string{"COTRAIN_ADDR=http://" + p.addr}
+	if p.pass != nil {
+		env = append(env, "COTRAIN_TOKEN="+p.pass.token)
+	}
+	return command(p.t, env, args...)
 }
 
 // checked compares what the console's database derives with its sources, while the console runs.

@@ -173,11 +173,14 @@ func agentConsoleOn(t *testing.T, database string, env ...string) (c *process, a
 	dir := t.TempDir()
 	agent = start(t, env, "agent", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "agent"))
 	cut = newProxy(t, agent.addr)
+	admin := &pass{}
 	restart = func(listen string) *process {
-		return start(t, []string{
+		c := start(t, []string{
 			"COTRAIN_LISTEN=" + listen, "COTRAIN_DATA_DIR=" + filepath.Join(dir, "console"), "COTRAIN_DATABASE_URL=" + database, "NOMAD_ADDR=http://" + cut.addr(),
 			fmt.Sprintf("COTRAIN_JOB_TRAIN_COMMAND=%s trainer", binary),
 		}, "server")
+		c.admit(admin)
+		return c
 	}
 	return restart(anyPort), agent, cut, restart
 }

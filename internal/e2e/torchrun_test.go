@@ -30,9 +30,11 @@ func torchrunConsole(t *testing.T) *process {
 		// Debian's PyTorch 1.13 stumbles over torchrun's own defaults on its Python 3.11. This says the same: no redirection.
 		"PET_REDIRECTS=9:1", "PET_TEE=9:1",
 	}, "agent", "--listen", anyPort, "--data-dir", filepath.Join(dir, "agent"))
-	return start(t, []string{
+	c := start(t, []string{
 		"COTRAIN_LISTEN=" + anyPort, "COTRAIN_DATA_DIR=" + filepath.Join(dir, "console"), "NOMAD_ADDR=http://" + agent.addr, "COTRAIN_JOB_TRAINER=" + script,
 	}, "server")
+	c.admit(&pass{})
+	return c
 }
 
 // torch submits a run of so many steps.
@@ -149,6 +151,7 @@ func TestAMissingTorchrunIsNamed(t *testing.T) {
 	}
 	agent := start(t, []string{"PATH=" + bin}, "agent", "--listen", anyPort, "--data-dir", filepath.Join(dir, "agent"))
 	c := start(t, []string{"COTRAIN_LISTEN=" + anyPort, "COTRAIN_DATA_DIR=" + filepath.Join(dir, "console"), "NOMAD_ADDR=http://" + agent.addr}, "server")
+	c.admit(&pass{})
 	id := c.submit("--preset", "debug", "--name", "no torchrun", "--nodes", "1", "--gpus", "0", "--retries", "2")
 	r := c.becomes(id, run.Failed)
 	for _, want := range []string{"exited with code 127", "torchrun is not in the PATH", "COTRAIN_JOB_TRAIN_COMMAND", "trying again would not help"} {
