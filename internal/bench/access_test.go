@@ -98,11 +98,29 @@ func credentials(b *testing.B, service *auth.Service) (session, token http.Heade
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, secret, err := service.CreateToken(ctx, access.Token{Name: "bench", Scopes: []access.Scope{access.ScopeRead}})
+	_, secret, err := service.CreateToken(ctx, access.Token{Name: "bench", Scopes: []access.Scope{access.ScopeWrite}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	return session, http.Header{"Authorization": {"Bearer " + secret}, "User-Agent": {"cotrain"}}
+}
+
+// admitted makes an administrator in a console's data folder, before it starts, and returns the headers of its token.
+func admitted(b *testing.B, dir string) http.Header {
+	b.Helper()
+	s, err := store.Open(b.Context(), dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	service, err := auth.New(b.Context(), auth.Options{Accounts: s.Accounts, Audit: s.Audit, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, token := credentials(b, service)
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return token
 }
 
 // micros is the mean time of a request in microseconds.

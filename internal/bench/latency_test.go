@@ -39,10 +39,12 @@ func BenchmarkLogLatency(b *testing.B) {
 			b.Fatal(err)
 		}
 		agent := start(b, nil, "agent", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "agent"))
+		login := admitted(b, filepath.Join(dir, "console"))
 		console := start(b, []string{
 			"COTRAIN_LISTEN=127.0.0.1:0", "COTRAIN_DATA_DIR=" + filepath.Join(dir, "console"), "NOMAD_ADDR=http://" + agent.addr,
 			"COTRAIN_JOB_TRAIN_COMMAND=/bin/sh " + script,
 		}, "server")
+		console.login = login
 		id := submitPrinter(b, console)
 		var bare, socket []time.Duration
 		var wg sync.WaitGroup
@@ -73,7 +75,7 @@ func submitPrinter(b *testing.B, console started) run.ID {
 	if err != nil {
 		b.Fatal(err)
 	}
-	resp, err := http.Post("http://"+console.addr+"/api/v1/runs", "application/json", bytes.NewReader(body))
+	resp, err := console.call(http.MethodPost, "/api/v1/runs", bytes.NewReader(body))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -92,7 +94,9 @@ func latency(line string, now time.Time) (time.Duration, bool) {
 }
 
 func socketLatencies(b *testing.B, console started, id run.ID) (out []time.Duration) {
-	conn, resp, err := websocket.DefaultDialer.Dial("ws://"+console.addr+"/ws", http.Header{"Origin": {"http://" + console.addr}})
+	header := console.login.Clone()
+	header.Set("Origin", "http://"+console.addr)
+	conn, resp, err := websocket.DefaultDialer.Dial("ws://"+console.addr+"/ws", header)
 	if err != nil {
 		b.Error(err)
 		return nil
@@ -163,7 +167,7 @@ func bareLatencies(b *testing.B, console, agent started, id run.ID) (out []time.
 // allocation waits for the run's only worker.
 func allocation(b *testing.B, console started, id run.ID) string {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		resp, err := http.Get("http://" + console.addr + "/api/v1/runs/" + string(id) + "/workers")
+		resp, err := console.call(http.MethodGet, "/api/v1/runs/"+string(id)+"/workers", nil)
 		if err != nil {
 			b.Error(err)
 			return ""

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,8 +44,25 @@ func TestMain(m *testing.M) {
 
 // started is a running cotrain.
 type started struct {
-	cmd  *exec.Cmd
-	addr string
+	cmd   *exec.Cmd
+	addr  string
+	login http.Header // of a token, nil where there is no log-in
+}
+
+// call sends a request to a console and returns the answer.
+func (s started) call(method, path string, body io.Reader) (*http.Response, error) {
+	r, err := http.NewRequest(method, "http://"+s.addr+path, body) //nolint:noctx // ends with the benchmark's process
+	if err != nil {
+		return nil, err
+	}
+	r.Header = s.login.Clone()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return http.DefaultClient.Do(r)
 }
 
 // start runs the binary until the benchmark ends and returns once it listens.
@@ -81,7 +100,7 @@ func start(b *testing.B, env []string, args ...string) started {
 	})
 	select {
 	case a := <-addr:
-		return started{cmd, a}
+		return started{cmd: cmd, addr: a}
 	case <-done:
 		b.Fatalf("cotrain %v ended before it listened", args)
 	case <-time.After(time.Minute):
