@@ -175,6 +175,7 @@ func (c *Console) add(r run.Run) run.ID {
 	if r.Shape.Nodes == 0 { // no run has none
 		r.Shape.Nodes = 3
 	}
+	r.Project = cmp.Or(r.Project, access.DefaultProject)
 	if r.CreatedAt.IsZero() {
 		r.CreatedAt = c.clock
 	}
