@@ -127,6 +127,12 @@ variable "storage_volume" {
   default     = ""
 }
 
+variable "storage_folder" {
+  description = "Folder of the run's project below storage; relative paths begin there, and containers get it alone unless storage is a volume. \"\" for all of storage."
+  type        = string
+  default     = ""
+}
+
 variable "node_pool" {
   type    = string
   default = "default"
@@ -181,6 +187,10 @@ variable "launch_script" {
 variable "shim" {
   description = "Text of jobs/shim/wandb/__init__.py."
   type        = string
+}
+
+locals {
+  storage = var.storage_folder == "" ? var.storage : "${var.storage}/${var.storage_folder}"
 }
 
 job "cotrain-core" {
@@ -272,7 +282,7 @@ job "cotrain-core" {
           network_mode = "host"
           init         = true # process 1 would ignore SIGTERM
           shm_size     = var.shm_mb * 1048576
-          volumes      = concat(var.volumes, var.storage != "" && var.storage_volume == "" ? ["${var.storage}:${var.storage}"] : [])
+          volumes      = concat(var.volumes, var.storage != "" && var.storage_volume == "" ? ["${local.storage}:${local.storage}"] : [])
           entrypoint   = ["/bin/sh"]
           args         = concat(["$${NOMAD_TASK_DIR}/launch.sh"], var.command)
         }
@@ -283,7 +293,7 @@ job "cotrain-core" {
           image        = var.image
           network_mode = "host"
           init         = true
-          volumes      = concat(var.volumes, var.storage != "" && var.storage_volume == "" ? ["${var.storage}:${var.storage}"] : [])
+          volumes      = concat(var.volumes, var.storage != "" && var.storage_volume == "" ? ["${local.storage}:${local.storage}"] : [])
           entrypoint   = ["/bin/sh"]
           args         = concat(["$${NOMAD_TASK_DIR}/launch.sh"], var.command)
         }
@@ -307,7 +317,7 @@ job "cotrain-core" {
         COTRAIN_RENDEZVOUS_TIMEOUT = "${var.rendezvous_timeout}"
         COTRAIN_KILL_TIMEOUT       = var.kill_timeout
         PYTHONUNBUFFERED           = "1"
-      }, var.storage != "" ? { COTRAIN_STORAGE = var.storage } : {}, var.env)
+      }, var.storage != "" ? { COTRAIN_STORAGE = local.storage } : {}, var.env)
 
       dispatch_payload {
         file = "config.toml"

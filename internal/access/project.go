@@ -1,7 +1,9 @@
 package access
 
 import (
+	"path"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -13,9 +15,47 @@ type Project struct {
 	Name        string    `json:"name"` // for ever; see [CheckProjectName]
 	Description string    `json:"description,omitempty"`
 	CreatedAt   time.Time `json:"created_at"`
+	Settings    Settings  `json:"settings"`
 }
 
-var projectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+// Settings are what an administrator of the console sets for the runs of a project. They count for runs that are submitted
+// afterwards.
+type Settings struct {
+	Namespace string `json:"namespace,omitempty" doc:"Namespace of Nomad for its jobs; the console's without"`
+	NodePool  string `json:"node_pool,omitempty" doc:"Node pool of its workers; the console's without"`
+	Folder    string `json:"folder,omitempty" doc:"Its folder in shared storage, which other projects do not see; without, it shares what is nobody's"`
+	Limits    Limits `json:"limits"`
+}
+
+// Limits are the most that one run may ask for; 0 is no limit.
+type Limits struct {
+	Workers     int   `json:"workers,omitempty" doc:"Workers of a run"`
+	GPUs        int   `json:"gpus,omitempty" doc:"GPUs of a run, over all its workers"`
+	Priority    int   `json:"priority,omitempty" doc:"Highest priority"`
+	MaxDuration int64 `json:"max_duration_seconds,omitempty" doc:"Longest max_duration_seconds, and that of runs that set none"`
+}
+
+var (
+	projectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	// namespaceName and poolName are Nomad's rules (structs.validNamespaceName, structs.validNodePoolName).
+	namespaceName = regexp.MustCompile(`^[a-zA-Z0-9-]{1,128}$`)
+	poolName      = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
+	folderName    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,63}){0,3}$`)
+)
 
 // CheckProjectName reports whether a project's name has the right form.
 func CheckProjectName(name string) bool { return projectName.MatchString(name) }
+
+// CheckNamespace reports whether Nomad can have a namespace of that name.
+func CheckNamespace(name string) bool { return namespaceName.MatchString(name) }
+
+// CheckNodePool reports whether Nomad can have a node pool of that name.
+func CheckNodePool(name string) bool { return poolName.MatchString(name) }
+
+// CheckFolder reports whether a project's folder has the right form: up to four names below shared storage.
+func CheckFolder(folder string) bool { return folderName.MatchString(folder) && path.Clean(folder) == folder }
+
+// Overlap reports whether one folder is the other, or is in it. "" overlaps none.
+func Overlap(a, b string) bool {
+	return a != "" && b != "" && (a == b || strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/"))
+}

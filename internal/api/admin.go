@@ -30,7 +30,8 @@ type Projects interface {
 	Projects(ctx context.Context) ([]access.Project, error)
 	Project(ctx context.Context, name string) (access.Project, error)
 	CreateProject(ctx context.Context, p access.Project) (access.Project, error)
-	DescribeProject(ctx context.Context, name, description string) error
+	// ChangeProject changes the description; the settings are for administrators of the console.
+	ChangeProject(ctx context.Context, name string, change func(*access.Project)) (access.Project, error)
 	DeleteProject(ctx context.Context, name string) error
 	Members(ctx context.Context, project string) ([]access.Member, error)
 	// SetMember takes the role "" for none.
@@ -138,16 +139,19 @@ func (s *server) createProject(ctx context.Context, in *createProjectInput) (acc
 	return s.Admin.CreateProject(ctx, access.Project{Name: in.Body.Name, Description: in.Body.Description})
 }
 
-type describeProjectInput struct {
+type changeProjectInput struct {
 	Project string `path:"project" doc:"Name of the project"`
 	Body    client.ProjectChange
 }
 
-func (s *server) describeProject(ctx context.Context, in *describeProjectInput) (access.Project, error) {
-	if err := s.Admin.DescribeProject(ctx, in.Project, in.Body.Description); err != nil {
-		return access.Project{}, err
-	}
-	return s.Admin.Project(ctx, in.Project)
+func (s *server) changeProject(ctx context.Context, in *changeProjectInput) (access.Project, error) {
+	return s.Admin.ChangeProject(ctx, in.Project, func(p *access.Project) {
+		set(&p.Description, in.Body.Description)
+		set(&p.Settings.Namespace, in.Body.Namespace)
+		set(&p.Settings.NodePool, in.Body.NodePool)
+		set(&p.Settings.Folder, in.Body.Folder)
+		set(&p.Settings.Limits, in.Body.Limits)
+	})
 }
 
 func (s *server) deleteProject(ctx context.Context, in *projectParam) (*struct{}, error) {

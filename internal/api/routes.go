@@ -82,7 +82,7 @@ func (s *server) routes() {
 	route(s, access.SignedIn, "GET /api/v1/projects", http.StatusOK, "list-projects", "List the projects that who asks may see", answer(s.listProjects))
 	route(s, access.ProjectsManage, "POST /api/v1/projects", http.StatusCreated, "create-project", "Make a project", answer(s.createProject), conflict)
 	route(s, access.ProjectRead, "GET /api/v1/projects/{project}", http.StatusOK, "get-project", "One project", answer(s.getProject), missing)
-	route(s, access.ProjectEdit, "PATCH /api/v1/projects/{project}", http.StatusOK, "describe-project", "Change a project's description", answer(s.describeProject), missing)
+	route(s, access.ProjectEdit, "PATCH /api/v1/projects/{project}", http.StatusOK, "change-project", "Change a project's description, and as an administrator of the console its settings", answer(s.changeProject), missing)
 	route(s, access.ProjectsManage, "DELETE /api/v1/projects/{project}", http.StatusNoContent, "delete-project", "Delete a project that owns nothing", s.deleteProject, missing, conflict)
 	route(s, access.ProjectRead, "GET /api/v1/projects/{project}/members", http.StatusOK, "list-members", "Members of a project by name", answer(s.listMembers), missing)
 	route(s, access.MembersManage, "PUT /api/v1/projects/{project}/members/{user}", http.StatusNoContent, "set-member", "Add a member to a project, or change its role", s.setMember, missing)

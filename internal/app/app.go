@@ -50,6 +50,7 @@ type App struct {
 	certs    *certfile.Files    // nil without TLS
 	redirect *redirect          // nil for none
 	agent    *localnomad.Server // nil without Dev
+	nomad    *nomad.Client
 	actions  *control.Control
 	store    *store.Store
 	storage  *storage.Storage // nil for none
@@ -95,6 +96,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 	if err != nil {
 		return nil, err
 	}
+	a.nomad = client
 	a.acquired("nomad client", func(context.Context) error { client.Close(); return nil })
 	return a, a.wire(client)
 }
@@ -156,7 +158,7 @@ func (a *App) wire(client *nomad.Client) error {
 	})
 	a.actions = control.New(control.Options{
 		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, ReconcileSoon: watcher.ReconcileSoon,
-		Storage: a.controlStorage(),
+		Storage: a.controlStorage(), Projects: a.logIns,
 	})
 	a.loops = []loop{
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},

@@ -125,7 +125,8 @@ func (w *world) number() int64 { return w.n.Add(1) }
 // reload has the log-in see what was put into the store.
 func (w *world) reload(t *testing.T) {
 	t.Helper()
-	must(t, w.app.logIns.DescribeProject(w.root, projects[0], ""))
+	_, err := w.app.logIns.ChangeProject(w.root, projects[0], func(*access.Project) {})
+	must(t, err)
 }
 
 func (w *world) write(t *testing.T, name string) string {

@@ -320,7 +320,8 @@ func TestAdministratorsManageUsersAndProjects(t *testing.T) {
 	}
 	c.refused(own)
 	must(t, c.SetMember(own, "vision", "robot", access.Operator))
-	must(t, c.DescribeProject(own, "vision", "images"))
+	_, err = c.ChangeProject(own, "vision", func(p *access.Project) { p.Description = "images" })
+	must(t, err)
 
 	_, err = c.ResetPassword(ctx, "robot")
 	wants(t, fault.ErrConflict, err)
@@ -364,14 +365,83 @@ func (c *console) refused(own context.Context) {
 	_, tokens := c.UserTokens(own, "ann")
 	_, _, token := c.CreateUserToken(own, "robot", access.Token{})
 	_, project := c.CreateProject(own, access.Project{Name: "mine"})
+	_, settings := c.ChangeProject(own, "vision", func(p *access.Project) { p.Settings.NodePool = "all" })
 	for _, err := range []error{
-		created, reset, changed, listed, one, roles, tokens, token, project, c.DeleteUser(own, "bob"), c.EndUserSessions(own, "ann"), c.RevokeUserToken(own, "robot", "x"), c.DeleteProject(own, "vision"),
+		created, reset, changed, listed, one, roles, tokens, token, project, settings, c.DeleteUser(own, "bob"), c.EndUserSessions(own, "ann"), c.RevokeUserToken(own, "robot", "x"), c.DeleteProject(own, "vision"),
 	} {
 		wants(c.t, fault.ErrForbidden, err)
 	}
 	wants(c.t, fault.ErrNoProject, c.SetMember(own, access.DefaultProject, "cyd", access.Admin))
-	wants(c.t, fault.ErrNoProject, c.DescribeProject(own, access.DefaultProject, "mine"))
+	_, others := c.ChangeProject(own, access.DefaultProject, func(p *access.Project) { p.Description = "mine" })
+	wants(c.t, fault.ErrNoProject, others)
 	_, members := c.Members(own, access.DefaultProject)
 	wants(c.t, fault.ErrNoProject, members)
 	wants(c.t, fault.ErrSignedOut, c.DeleteUser(c.t.Context(), "bob"))
+}
+
+func TestSettingsOfProjectsAreCheckedAndSeenByTheirRuns(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	var asked []access.Settings
+	c.Service = c.again(auth.Options{Placement: func(_ context.Context, before, after access.Settings) error {
+		asked = append(asked, before, after)
+		if after.NodePool == "none" {
+			return run.FieldErrors{{Field: "node_pool", Value: "none", Rule: "is not there"}}
+		}
+		return nil
+	}})
+	ctx := c.as(c.mustLogIn("ann")...)
+	for _, name := range []string{"vision", "audio"} {
+		_, err := c.CreateProject(ctx, access.Project{Name: name})
+		must(t, err)
+	}
+	want := access.Settings{Namespace: "team-a", NodePool: "gpu_1", Folder: "teams/vision", Limits: access.Limits{Workers: 4, GPUs: 16, Priority: 60, MaxDuration: 3600}}
+	set := func(project string, s access.Settings) error {
+		_, err := c.ChangeProject(ctx, project, func(p *access.Project) { p.Settings = s })
+		return err
+	}
+	must(t, set("vision", want))
+	if got := c.Settings("vision"); got != want || c.Settings("audio") != (access.Settings{}) || c.Settings("none") != (access.Settings{}) {
+		t.Errorf("set is %+v", got)
+	}
+	if len(asked) != 2 || asked[0] != (access.Settings{}) || asked[1] != want {
+		t.Errorf("the cluster was asked about %+v", asked)
+	}
+	for name, tc := range map[string]struct {
+		field  string
+		change func(*access.Settings)
+	}{
+		"a namespace with a dot":             {"namespace", func(s *access.Settings) { s.Namespace = "a.b" }},
+		"all namespaces":                     {"namespace", func(s *access.Settings) { s.Namespace = "*" }},
+		"a node pool with a space":           {"node_pool", func(s *access.Settings) { s.NodePool = "a b" }},
+		"a node pool that Nomad lacks":       {"node_pool", func(s *access.Settings) { s.NodePool = "none" }},
+		"an absolute folder":                 {"folder", func(s *access.Settings) { s.Folder = "/teams" }},
+		"a folder that leads out":            {"folder", func(s *access.Settings) { s.Folder = "a/../../b" }},
+		"a folder with a trailing slash":     {"folder", func(s *access.Settings) { s.Folder = "teams/" }},
+		"a hidden folder":                    {"folder", func(s *access.Settings) { s.Folder = ".teams" }},
+		"another project's folder":           {"folder", func(s *access.Settings) { s.Folder = "teams/vision" }},
+		"a folder in another project's":      {"folder", func(s *access.Settings) { s.Folder = "teams/vision/x" }},
+		"a folder around another project's":  {"folder", func(s *access.Settings) { s.Folder = "teams" }},
+		"less than no workers":               {"workers", func(s *access.Settings) { s.Limits.Workers = -1 }},
+		"more GPUs than any number of nodes": {"gpus", func(s *access.Settings) { s.Limits.GPUs = 1 << 40 }},
+		"a priority that Nomad lacks":        {"priority", func(s *access.Settings) { s.Limits.Priority = 101 }},
+		"a negative time":                    {"max_duration_seconds", func(s *access.Settings) { s.Limits.MaxDuration = -1 }},
+	} {
+		s := access.Settings{}
+		tc.change(&s)
+		var errs run.FieldErrors
+		if err := set("audio", s); !errors.As(err, &errs) || len(errs) != 1 || errs[0].Field != tc.field {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if c.Settings("audio") != (access.Settings{}) {
+		t.Error("something of it was kept")
+	}
+	must(t, set("audio", access.Settings{Folder: "teams/visions"}))
+	asked = nil
+	_, err := c.ChangeProject(ctx, "vision", func(p *access.Project) { p.Description = "images" })
+	must(t, err)
+	if len(asked) != 0 || c.Settings("vision") != want {
+		t.Error("another change asked the cluster, or changed the settings")
+	}
 }

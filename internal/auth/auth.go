@@ -42,6 +42,8 @@ type Options struct {
 	NoPasswords bool      // nobody signs in with a password
 	// RequireSecondFactor says who must have one: RequireNone (or ""), RequireAdministrators, RequireEverybody.
 	RequireSecondFactor string
+	// Placement judges new settings of a project against the cluster and shared storage; nil accepts all.
+	Placement func(ctx context.Context, before, after access.Settings) error
 	// SecretKey encrypts the secrets of second factors in the store; "" leaves them plain.
 	SecretKey string
 }
@@ -65,6 +67,7 @@ type Service struct {
 
 	require   string // RequireNone, ...
 	secretKey string // "" for none
+	placement func(ctx context.Context, before, after access.Settings) error
 
 	loading  sync.Mutex // one load at a time
 	snapshot atomic.Pointer[snapshot]
@@ -79,7 +82,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		accounts: o.Accounts, audit: o.Audit, log: o.Logger, now: o.Now, hashes: newHasher(), lockout: newLockout(o.Now),
 		programs: programs{all: map[string]*program{}}, provider: o.Provider, noPasswords: o.NoPasswords,
-		require: o.RequireSecondFactor, secretKey: o.SecretKey, factors: factors{logIns: map[string]pending{}, enrolments: map[string]enrolment{}},
+		require: o.RequireSecondFactor, secretKey: o.SecretKey, placement: o.Placement, factors: factors{logIns: map[string]pending{}, enrolments: map[string]enrolment{}},
 		changed: make(chan struct{}), seen: map[reference]accounts.Seen{},
 	}
 	if err := s.load(ctx); err != nil {

@@ -2,7 +2,10 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -90,16 +93,87 @@ func (s *Service) CreateProject(ctx context.Context, p access.Project) (access.P
 	return p, s.after(ctx, s.accounts.CreateProject(ctx, p))
 }
 
-// DescribeProject changes a project's description.
-func (s *Service) DescribeProject(ctx context.Context, name, description string) error {
+// ChangeProject changes a project's description, and for administrators of the console its settings, which are checked against
+// the cluster.
+func (s *Service) ChangeProject(ctx context.Context, name string, change func(*access.Project)) (access.Project, error) {
 	ctx, err := s.managing(ctx, access.ProjectEdit, name)
 	if err != nil {
-		return err
+		return access.Project{}, err
 	}
-	if errs := checkLine("description", description); errs != nil {
+	before, err := s.Project(ctx, name)
+	if err != nil {
+		return before, err
+	}
+	// Nomad is asked outside the transaction, about what is new: what it lost since is no reason to refuse another change.
+	wanted := before
+	change(&wanted)
+	if err := s.checkSettings(ctx, before.Settings, wanted.Settings); err != nil {
+		return before, err
+	}
+	after, err := s.accounts.ChangeProject(ctx, name, func(p *access.Project) error {
+		settings := p.Settings
+		if change(p); wanted.Settings == before.Settings {
+			p.Settings = settings // of others meanwhile: whoever asks may not be one who may set them
+		}
+		return checkText(*p)
+	})
+	return after, s.after(ctx, err)
+}
+
+func checkText(p access.Project) error {
+	if errs := checkLine("description", p.Description); errs != nil {
 		return errs
 	}
-	return s.after(ctx, s.accounts.DescribeProject(ctx, name, description))
+	return nil
+}
+
+// maxLimit bounds what a project's limits may say: seconds of 30 years, and more workers than there are.
+const maxLimit = 1_000_000_000
+
+// checkSettings judges new settings of a project, as an administrator of the console may give it.
+func (s *Service) checkSettings(ctx context.Context, before, after access.Settings) error {
+	if before == after {
+		return nil
+	}
+	if _, err := s.managing(ctx, access.ProjectsManage, ""); err != nil {
+		return err
+	}
+	var errs run.FieldErrors
+	word := func(field, value, old string, good func(string) bool, rule, fix string) {
+		if value != "" && value != old && !good(value) {
+			errs = append(errs, run.FieldError{Field: field, Value: fault.Quote(value), Rule: rule, Fix: fix})
+		}
+	}
+	word("namespace", after.Namespace, before.Namespace, access.CheckNamespace, "is no name of a Nomad namespace", "use at most 128 letters, digits and dashes, or leave it empty")
+	word("node_pool", after.NodePool, before.NodePool, access.CheckNodePool, "is no name of a Nomad node pool", "use at most 128 letters, digits, dashes and underscores, or leave it empty")
+	word("folder", after.Folder, before.Folder, access.CheckFolder, "is no folder for a project", "use up to four names with / between them, of letters, digits and . _ -, such as teams/vision, or leave it empty")
+	most := func(field string, value, limit int64) {
+		if value < 0 || value > limit {
+			errs = append(errs, run.FieldError{Field: field, Value: strconv.FormatInt(value, 10), Rule: fmt.Sprintf("must be from 0, for no limit, to %d", limit), Fix: "use " + strconv.FormatInt(min(max(value, 0), limit), 10)})
+		}
+	}
+	l := after.Limits
+	most("workers", int64(l.Workers), maxLimit)
+	most("gpus", int64(l.GPUs), maxLimit)
+	most("priority", int64(l.Priority), 100) // Nomad's scale
+	most("max_duration_seconds", l.MaxDuration, maxLimit)
+	if len(errs) > 0 {
+		return errs
+	}
+	if s.placement == nil {
+		return nil
+	}
+	return s.placement(ctx, before, after)
+}
+
+// Settings returns what is set for the runs of a project, nothing if there is none of that name.
+func (s *Service) Settings(project string) access.Settings {
+	all := s.snapshot.Load().projects
+	i, _ := slices.BinarySearchFunc(all, project, func(p access.Project, name string) int { return strings.Compare(p.Name, name) })
+	if i == len(all) || all[i].Name != project {
+		return access.Settings{}
+	}
+	return all[i].Settings
 }
 
 // DeleteProject deletes a project that owns nothing, with its memberships and the tokens for it.

@@ -391,7 +391,11 @@ func TestRunFollowsTheStoreAndStoresWhoWasSeen(t *testing.T) {
 	c.pass(time.Hour)
 	c.as(cookies...)
 	changed := c.Changed()
-	must(t, c.store.DescribeProject(t.Context(), access.DefaultProject, "changed"))
+	_, err := c.store.ChangeProject(t.Context(), access.DefaultProject, func(p *access.Project) error {
+		p.Description = "changed"
+		return nil
+	})
+	must(t, err)
 	<-changed
 	stop()
 	must(t, <-ended)

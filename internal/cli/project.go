@@ -3,10 +3,12 @@ package cli
 import (
 	"cmp"
 	"context"
+	"strconv"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 type projectListCmd struct {
@@ -43,15 +45,76 @@ func (c *projectCreateCmd) Run(ctx context.Context, p *process, cl *client.Clien
 	return p.did(c.Remote, "created", c.Name)
 }
 
-type projectDescribeCmd struct {
-	Remote      `embed:""`
-	Name        string `arg:"" help:"Name of the project."`
-	Description string `arg:"" help:"What it is for."`
+type projectShowCmd struct {
+	Remote `embed:""`
+	Name   string `arg:"" help:"Name of the project."`
 }
 
-// Run changes the description.
-func (c *projectDescribeCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	if _, err := cl.DescribeProject(ctx, c.Name, c.Description); err != nil {
+// Run shows a project and its settings.
+func (c *projectShowCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	x, err := cl.Project(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	if c.Format == "json" {
+		return p.printJSON(x)
+	}
+	t, l := p.table(), x.Settings.Limits
+	t.pairs("Project", x.Name, "Description", x.Description, "Namespace", x.Settings.Namespace, "Node pool", x.Settings.NodePool, "Folder", x.Settings.Folder)
+	for _, n := range []struct {
+		name  string
+		value int64
+		text  string
+	}{
+		{"Most workers", int64(l.Workers), strconv.Itoa(l.Workers)}, {"Most GPUs", int64(l.GPUs), strconv.Itoa(l.GPUs)},
+		{"Highest priority", int64(l.Priority), strconv.Itoa(l.Priority)}, {"Longest run", l.MaxDuration, trainconf.FormatDuration(l.MaxDuration)},
+	} {
+		if n.value > 0 {
+			t.row(n.name, n.text)
+		}
+	}
+	return t.flush()
+}
+
+type projectChangeCmd struct {
+	Remote      `embed:""`
+	Name        string  `arg:"" help:"Name of the project."`
+	Description *string `placeholder:"TEXT" help:"What it is for."`
+	Namespace   *string `placeholder:"NAME" help:"Nomad namespace of its jobs; '' for the console's."`
+	NodePool    *string `placeholder:"NAME" help:"Nomad node pool of its workers; '' for the console's."`
+	Folder      *string `placeholder:"PATH" help:"Its folder in shared storage, which other projects do not see; '' for none."`
+	MaxWorkers  *int    `placeholder:"N" help:"Most workers of a run; 0 for no limit."`
+	MaxGPUs     *int    `name:"max-gpus" placeholder:"N" help:"Most GPUs of a run, over all its workers; 0 for no limit."`
+	MaxPriority *int    `placeholder:"N" help:"Highest priority of a run; 0 for no limit."`
+	MaxDuration *string `placeholder:"TIME" help:"Longest time limit of a run, such as 12h, and that of runs that set none; 0s for no limit."`
+}
+
+// Run changes the project.
+func (c *projectChangeCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	in := client.ProjectChange{Description: c.Description, Namespace: c.Namespace, NodePool: c.NodePool, Folder: c.Folder}
+	if c.MaxWorkers != nil || c.MaxGPUs != nil || c.MaxPriority != nil || c.MaxDuration != nil {
+		before, err := cl.Project(ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		in.Limits = &before.Settings.Limits
+		for field, value := range map[*int]*int{&in.Limits.Workers: c.MaxWorkers, &in.Limits.GPUs: c.MaxGPUs, &in.Limits.Priority: c.MaxPriority} {
+			if value != nil {
+				*field = *value
+			}
+		}
+		if c.MaxDuration != nil {
+			seconds, ok := trainconf.ParseDuration(*c.MaxDuration)
+			if !ok {
+				return fault.Usage("--max-duration "+fault.Quote(*c.MaxDuration)+" is no time", "write it like 12h, 1d12h or 0s")
+			}
+			in.Limits.MaxDuration = seconds
+		}
+	}
+	if in == (client.ProjectChange{}) {
+		return fault.Usage("there is nothing to change", "add --description, for example")
+	}
+	if _, err := cl.ChangeProject(ctx, c.Name, in); err != nil {
 		return err
 	}
 	return p.did(c.Remote, "changed", c.Name)

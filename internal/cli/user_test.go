@@ -34,7 +34,11 @@ func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
 	c.cotrain("token", "list", "--for", "nobody").want(t, exitNotFound)
 
 	c.cotrain("project", "create", "vision", "--description", "Pictures").want(t, exitDone, "created")
-	c.cotrain("project", "describe", "vision", "Films").want(t, exitDone)
+	c.cotrain("project", "change", "vision", "--description", "Films", "--node-pool", "gpu", "--max-gpus", "16", "--max-duration", "12h").want(t, exitDone)
+	c.cotrain("project", "change", "vision", "--max-workers", "2").want(t, exitDone)
+	c.cotrain("project", "show", "vision").want(t, exitDone, "Films", "Node pool", "gpu", "Most workers", "Most GPUs", "16", "Longest run", "12h")
+	c.cotrain("project", "change", "vision").want(t, exitUsage, "nothing to change")
+	c.cotrain("project", "change", "vision", "--max-duration", "soon").want(t, exitUsage, "is no time")
 	c.cotrain("project", "list").want(t, exitDone, "default", "vision", "Films")
 	c.cotrain("project", "grant", "vision", "robot", "operator").want(t, exitDone, "granted")
 	c.cotrain("project", "grant", "vision", "nobody", "operator").want(t, exitNotFound)

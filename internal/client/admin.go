@@ -59,9 +59,14 @@ type ProjectInput struct {
 	Description string `json:"description,omitempty"`
 }
 
-// ProjectChange is what of a project is to change.
+// ProjectChange is what of a project is to change; what is left out stays. All but the description is for administrators of
+// the console.
 type ProjectChange struct {
-	Description string `json:"description"`
+	Description *string        `json:"description,omitempty"`
+	Namespace   *string        `json:"namespace,omitempty" doc:"Namespace of Nomad for its jobs; empty for the console's"`
+	NodePool    *string        `json:"node_pool,omitempty" doc:"Node pool of its workers; empty for the console's"`
+	Folder      *string        `json:"folder,omitempty" doc:"Its folder in shared storage, which other projects do not see; empty for what is nobody's"`
+	Limits      *access.Limits `json:"limits,omitempty" doc:"The most that one run may ask for, instead of all the limits before"`
 }
 
 // MemberList is who is in a project.
@@ -119,9 +124,14 @@ func (c *Client) CreateProject(ctx context.Context, in ProjectInput) (out access
 	return out, c.send(ctx, http.MethodPost, projectsPath, in, &out)
 }
 
-// DescribeProject changes a project's description.
-func (c *Client) DescribeProject(ctx context.Context, name, description string) (out access.Project, err error) {
-	return out, c.send(ctx, http.MethodPatch, projectPath(name), ProjectChange{description}, &out)
+// Project returns a project.
+func (c *Client) Project(ctx context.Context, name string) (access.Project, error) {
+	return get[access.Project](ctx, c, projectPath(name), nil)
+}
+
+// ChangeProject changes a project.
+func (c *Client) ChangeProject(ctx context.Context, name string, in ProjectChange) (out access.Project, err error) {
+	return out, c.send(ctx, http.MethodPatch, projectPath(name), in, &out)
 }
 
 // DeleteProject deletes a project that owns nothing.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -88,7 +89,12 @@ type Storage interface {
 	Below(given string) (string, bool)
 }
 
-// Options configures [New]. Only Storage is optional.
+// Projects tells what is set for the runs of a project; see [auth.Service.Settings].
+type Projects interface {
+	Settings(project string) access.Settings
+}
+
+// Options configures [New]. Only Storage and Projects are optional.
 type Options struct {
 	Store         Store
 	Queue         Queue
@@ -99,6 +105,7 @@ type Options struct {
 	Now           func() time.Time
 	ReconcileSoon func(run.ID) // asks the watcher to compare a run with Nomad soon; must not block
 	Storage       Storage      // nil for none
+	Projects      Projects     // nil where nothing is set for any
 }
 
 // Control performs the actions on runs, templates and sweeps.

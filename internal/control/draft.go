@@ -30,7 +30,7 @@ type draft struct {
 // not nil, judges the paths.
 func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
 	s.Name, s.Options, s.Origin.Template = strings.TrimSpace(s.Name), tidyOptions(s.Options), templateIn(s.Project, s.Origin.Template)
-	errs := checkOrigin(s)
+	errs := append(checkOrigin(s), c.assign(&s)...)
 	if bad := trainconf.ValidatePayload(s.Config); bad != nil {
 		return draft{}, append(errs, *bad)
 	}
@@ -181,7 +181,8 @@ func (d draft) matches(stored run.Run) (bool, error) {
 		return false, err
 	}
 	same, err := sameJSON(r.Options, stored.Options)
-	return same && r.Name == stored.Name && r.Config == stored.Config && r.Shape == stored.Shape, err
+	// What the project sets may have changed since.
+	return same && r.Name == stored.Name && r.Config == stored.Config && r.Shape.Unassigned() == stored.Shape.Unassigned(), err
 }
 
 // sameJSON compares as stored JSON, where nil and empty are equal.

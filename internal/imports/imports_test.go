@@ -27,7 +27,7 @@ var words = map[string][]string{
 var allowed = map[string][]string{
 	"internal/web":               {"internal/web/account", "internal/web/page", "internal/web/live", "internal/web/form", "internal/web/diff", "internal/web/cluster", "internal/web/runs", "internal/web/storage", "internal/web/sweeps", "internal/web/templates", "views/ui", "views/gallery", "views/runs", "static", "internal/feed", "internal/inbound", "internal/trainconf", "internal/web/help", "internal/web/search", "internal/ratelimit", "internal/web/audit", "internal/web/admin"},
 	"internal/web/account":       {"internal/inbound", "internal/web/page", "views/account", "views/ui"},
-	"internal/web/admin":         {"internal/web/form", "internal/web/page", "views/admin", "views/ui"},
+	"internal/web/admin":         {"internal/web/form", "internal/web/page", "views/admin", "views/ui", "internal/trainconf"},
 	"internal/web/page":          {"views/ui", "internal/feed"},
 	"internal/web/live":          {"views/ui", "views/runs", "internal/feed", "internal/inbound"},
 	"internal/web/form":          {"internal/web/page", "views/ui", "views/form", "views/runs", "internal/trainconf"},

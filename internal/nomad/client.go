@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 const (
@@ -65,6 +66,7 @@ type Client struct {
 	slots     *slots
 	log       *slog.Logger
 	file      jobFile
+	watched   namespaces
 
 	mu       sync.Mutex
 	parents  map[string]*parent // by job ID
@@ -264,6 +266,30 @@ func list[T any](c *Client, doing, endpoint string, q *api.QueryOptions) ([]*T, 
 // query returns fresh options, since the API client writes into them.
 func query(ctx context.Context) *api.QueryOptions {
 	return (&api.QueryOptions{Params: map[string]string{}}).WithContext(ctx)
+}
+
+// namespace is that of a parent job or its child. Those of projects are watched from then on.
+func (c *Client) namespace(jobID string) string {
+	name := run.JobNamespace(jobID)
+	if name == "" {
+		return c.cfg.Namespace
+	}
+	c.watched.add(name)
+	return name
+}
+
+// about returns options for reading what is about a job.
+func (c *Client) about(ctx context.Context, jobID string) *api.QueryOptions {
+	q := query(ctx)
+	q.Namespace = c.namespace(jobID)
+	return q
+}
+
+// change returns options for changing a job.
+func (c *Client) change(ctx context.Context, jobID string) *api.WriteOptions {
+	w := write(ctx)
+	w.Namespace = c.namespace(jobID)
+	return w
 }
 
 func write(ctx context.Context) *api.WriteOptions {

@@ -66,7 +66,7 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 		}
 		// Of two racing calls with one token, the loser gets IDs of a child and an evaluation that were never stored.
 		// Look for the evaluation, which is small; the child carries scripts and payload.
-		found, err := c.evaluationExists(ctx, eval)
+		found, err := c.evaluationExists(ctx, d.Parent, eval)
 		if err != nil {
 			return "", err
 		}
@@ -101,7 +101,7 @@ func (c *Client) DispatchRun(ctx context.Context, shape run.Shape, d Dispatch) (
 func (c *Client) dispatchOnce(ctx context.Context, d Dispatch, meta map[string]string) (child, eval string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	w := write(ctx)
+	w := c.change(ctx, d.Parent)
 	w.IdempotencyToken = d.Token
 	resp, _, err := c.calls.Jobs().DispatchOpts(&api.DispatchOptions{JobID: d.Parent, Meta: meta, Payload: d.Payload, Priority: d.Priority}, w)
 	if err != nil {
@@ -113,11 +113,11 @@ func (c *Client) dispatchOnce(ctx context.Context, d Dispatch, meta map[string]s
 	return resp.DispatchedJobID, resp.EvalID, nil
 }
 
-func (c *Client) evaluationExists(ctx context.Context, id string) (bool, error) {
+func (c *Client) evaluationExists(ctx context.Context, parentID, id string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var eval struct{ ID string }
-	_, err := c.calls.Raw().Query("/v1/evaluation/"+url.PathEscape(id), &eval, query(ctx))
+	_, err := c.calls.Raw().Query("/v1/evaluation/"+url.PathEscape(id), &eval, c.about(ctx, parentID))
 	if err = classify("read evaluation "+id, err); errors.Is(err, fault.ErrNotFound) {
 		return false, nil
 	}
@@ -137,7 +137,7 @@ func (c *Client) Purge(ctx context.Context, childID string) error {
 func (c *Client) deregister(ctx context.Context, doing, childID string, purge bool) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, _, err := c.calls.Jobs().Deregister(childID, purge, write(ctx))
+	_, _, err := c.calls.Jobs().Deregister(childID, purge, c.change(ctx, childID))
 	if err = classify(doing+childID, err); errors.Is(err, fault.ErrNotFound) {
 		return nil
 	}

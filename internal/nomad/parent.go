@@ -107,7 +107,7 @@ func (c *Client) ensure(ctx context.Context, id, text, vars, want string) error 
 func (c *Client) parentContent(ctx context.Context, id string) (uint64, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	job, _, err := c.calls.Jobs().Info(id, query(ctx))
+	job, _, err := c.calls.Jobs().Info(id, c.about(ctx, id))
 	if err = classify("read parent job "+id, err); errors.Is(err, fault.ErrNotFound) {
 		return 0, "", nil
 	}
@@ -141,8 +141,8 @@ func (c *Client) parse(ctx context.Context, text, id, vars string) (*api.Job, er
 	if job.Meta == nil {
 		job.Meta = map[string]string{}
 	}
-	if c.cfg.Namespace != "" {
-		job.Namespace = &c.cfg.Namespace
+	if namespace := c.namespace(id); namespace != "" {
+		job.Namespace = &namespace
 	}
 	return &job, nil
 }
@@ -174,7 +174,7 @@ func (c *Client) register(ctx context.Context, job *api.Job, index uint64) error
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	opts := api.RegisterOptions{EnforceIndex: true, ModifyIndex: index}
-	_, _, err := c.calls.Jobs().RegisterOpts(job, &opts, write(ctx))
+	_, _, err := c.calls.Jobs().RegisterOpts(job, &opts, c.change(ctx, deref(job.ID)))
 	return classify("register parent job "+deref(job.ID), err)
 }
 

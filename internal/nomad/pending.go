@@ -21,7 +21,7 @@ func (c *Client) WhyPending(ctx context.Context, childID string) (string, error)
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	evals, _, err := list[api.Evaluation](c, "read the evaluations of job "+childID,
-		"/v1/job/"+url.PathEscape(childID)+"/evaluations", query(ctx))
+		"/v1/job/"+url.PathEscape(childID)+"/evaluations", c.about(ctx, childID))
 	if err != nil {
 		return "", err
 	}
@@ -39,7 +39,7 @@ func (c *Client) WhyPending(ctx context.Context, childID string) (string, error)
 	if metric == nil {
 		return "Nomad has not scheduled it yet", nil
 	}
-	job, _, err := c.calls.Jobs().Info(childID, query(ctx))
+	job, _, err := c.calls.Jobs().Info(childID, c.about(ctx, childID))
 	if err = classify("read job "+childID, err); err != nil {
 		return "", err
 	}
@@ -90,7 +90,7 @@ func (c *Client) liveAllocations(ctx context.Context) ([]*api.AllocationListStub
 	q.Namespace = api.AllNamespacesNamespace
 	stubs, _, err := list[api.AllocationListStub](c, "list allocations", "/v1/allocations", q)
 	if errors.Is(err, ErrDenied) {
-		return c.allocations(ctx, q.Filter)
+		return c.allocations(ctx, query(ctx), q.Filter)
 	}
 	return stubs, err
 }

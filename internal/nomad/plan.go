@@ -112,7 +112,7 @@ func asChild(job *api.Job, priority int) {
 func (c *Client) plan(ctx context.Context, job *api.Job) (*api.AllocationMetric, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	resp, _, err := c.calls.Jobs().PlanOpts(job, &api.PlanOptions{}, write(ctx))
+	resp, _, err := c.calls.Jobs().PlanOpts(job, &api.PlanOptions{}, c.change(ctx, deref(job.ID)))
 	if err = classify("plan job "+deref(job.ID), err); err != nil {
 		return nil, err
 	}

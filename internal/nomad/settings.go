@@ -162,11 +162,14 @@ func (j JobSettings) variables(s run.Shape) string {
 	str("trainer", j.Trainer)
 	str("work_dir", j.WorkDir)
 	str("interface", j.Interface)
-	str("node_pool", j.NodePool)
+	str("node_pool", orDefault(s.NodePool, j.NodePool))
 	list("datacenters", j.Datacenters)
 	str("site", s.Site)
 	str("storage", j.Storage)
 	str("storage_volume", j.StorageVolume)
+	if j.Storage != "" {
+		str("storage_folder", s.Folder)
+	}
 	num("priority", j.Priority)
 	dur("kill_timeout", j.KillTimeout)
 	dur("lost_after", j.LostAfter)

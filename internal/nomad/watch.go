@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -32,48 +33,90 @@ type Hint struct {
 	Unreachable error
 }
 
-// Watch follows Nomad's event stream and calls fn, from one goroutine, with hints about our jobs and nodes. It
-// reconnects until ctx ends and returns its error.
+// Watch follows Nomad's event stream and calls fn, never twice at the same time, with hints about our jobs and nodes. It
+// reconnects until ctx ends and returns its error. Each namespace has a stream of its own: one for all takes a token that may
+// read the jobs of all.
 func (c *Client) Watch(ctx context.Context, fn func(Hint)) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = reconnect/40, reconnect
-	wait.Reset()
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	var one sync.Mutex
+	hint := func(h Hint) {
+		one.Lock()
+		defer one.Unlock()
+		fn(h)
+	}
+	began := map[string]bool{}
 	for {
-		began := time.Now()
-		err := c.watchOnce(ctx, fn)
-		if ctx.Err() != nil {
-			return ctx.Err()
+		names, more := c.watched.all()
+		for _, name := range names {
+			if !began[name] && name != c.cfg.Namespace {
+				began[name] = true
+				running.Go(func() { c.follow(ctx, name, hint) })
+			}
 		}
-		c.log.Debug("event stream ended", "error", err)
-		fn(Hint{Unreachable: err})
-		if time.Since(began) > reconnect {
-			wait.Reset()
+		if !began[""] {
+			began[""] = true
+			running.Go(func() { c.follow(ctx, "", hint) })
 		}
 		select {
-		case <-time.After(wait.NextBackOff()):
+		case <-more:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
+// follow watches one namespace, "" for the one of the settings, and the nodes with it.
+func (c *Client) follow(ctx context.Context, namespace string, fn func(Hint)) {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = reconnect/40, reconnect
+	wait.Reset()
+	told := ""
+	for {
+		began := time.Now()
+		err := c.watchOnce(ctx, namespace, fn)
+		if ctx.Err() != nil {
+			return
+		}
+		c.log.Debug("event stream ended", "namespace", namespace, "error", err)
+		if namespace == "" {
+			fn(Hint{Unreachable: err})
+		} else if told != err.Error() && !errors.Is(err, fault.ErrUnavailable) { // Nomad itself is there
+			told = err.Error()
+			c.log.Warn("a namespace cannot be watched: its runs are looked at from time to time", "namespace", namespace, "err", err)
+		}
+		if time.Since(began) > reconnect {
+			wait.Reset()
+		}
+		select {
+		case <-time.After(wait.NextBackOff()):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // watchOnce connects, sends Resync, and reads until the stream ends, with a non-nil error.
-func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
+func (c *Client) watchOnce(ctx context.Context, namespace string, fn func(Hint)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// The stream answers 200 before checking the token.
-	if _, err := c.Ping(ctx); err != nil {
-		return err
+	if namespace == "" {
+		if _, err := c.Ping(ctx); err != nil {
+			return err
+		}
 	}
 	silent := fmt.Errorf("the event stream said nothing for %v: %w", eventSilence, fault.ErrNomadUnreachable)
 	watchdog := time.AfterFunc(eventSilence, func() { cancel(silent) })
 	defer watchdog.Stop()
 
-	index, err := c.newestIndex(ctx)
+	// It checks the token, too: the stream answers 200 before that.
+	index, err := c.newestIndex(ctx, namespace)
 	if err != nil {
 		return err
 	}
-	body, err := c.eventStream(ctx, index)
+	body, err := c.eventStream(ctx, namespace, index)
 	if err != nil {
 		return orCause(ctx, err)
 	}
@@ -97,9 +140,9 @@ func (c *Client) watchOnce(ctx context.Context, fn func(Hint)) error {
 }
 
 // newestIndex returns an index such that the stream misses nothing that a later list misses.
-func (c *Client) newestIndex(ctx context.Context) (uint64, error) {
+func (c *Client) newestIndex(ctx context.Context, namespace string) (uint64, error) {
 	q := query(ctx)
-	q.Prefix, q.PerPage = parentPrefix, 1
+	q.Namespace, q.Prefix, q.PerPage = namespace, parentPrefix, 1
 	_, meta, err := list[api.JobListStub](c, "list jobs", "/v1/jobs", q)
 	if err != nil {
 		return 0, err
@@ -107,10 +150,17 @@ func (c *Client) newestIndex(ctx context.Context) (uint64, error) {
 	return meta.LastIndex, nil
 }
 
-func (c *Client) eventStream(ctx context.Context, index uint64) (io.ReadCloser, error) {
-	q := query(ctx)
+// topics of an event stream; nodes are in no namespace, and come with one stream only.
+const topics = "/v1/event/stream?topic=Allocation&topic=Job&topic=Evaluation"
+
+func (c *Client) eventStream(ctx context.Context, namespace string, index uint64) (io.ReadCloser, error) {
+	q, endpoint := query(ctx), topics
 	q.Params["index"] = strconv.FormatUint(index, 10)
-	body, err := c.streams.Raw().Response("/v1/event/stream?topic=Allocation&topic=Job&topic=Evaluation&topic=Node", q)
+	q.Namespace = namespace
+	if namespace == "" {
+		endpoint += "&topic=Node"
+	}
+	body, err := c.streams.Raw().Response(endpoint, q)
 	return body, classify("open the event stream", err)
 }
 

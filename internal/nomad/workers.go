@@ -28,7 +28,7 @@ func (c *Client) Workers(ctx context.Context, childID string) ([]run.Worker, Job
 	if err != nil {
 		return nil, state, err
 	}
-	stubs, err := c.allocations(ctx, "JobID == "+strconv.Quote(childID))
+	stubs, err := c.allocations(ctx, c.about(ctx, childID), "JobID == "+strconv.Quote(childID))
 	if err != nil {
 		return nil, state, err
 	}
@@ -49,7 +49,7 @@ func NewestPerRank(workers []run.Worker) []run.Worker {
 func (c *Client) jobState(ctx context.Context, childID string) (JobState, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	q := query(ctx)
+	q := c.about(ctx, childID)
 	q.Prefix = childID
 	jobs, _, err := list[api.JobListStub](c, "read the state of job "+childID, "/v1/jobs", q)
 	if err != nil {
@@ -63,10 +63,10 @@ func (c *Client) jobState(ctx context.Context, childID string) (JobState, error)
 	return JobState{}, nil
 }
 
-func (c *Client) allocations(ctx context.Context, filter string) ([]*api.AllocationListStub, error) {
+func (c *Client) allocations(ctx context.Context, q *api.QueryOptions, filter string) ([]*api.AllocationListStub, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	q := query(ctx)
+	q = q.WithContext(ctx)
 	q.Filter = filter
 	q.Params["resources"] = "true"
 	stubs, _, err := list[api.AllocationListStub](c, "list allocations", "/v1/allocations", q)

@@ -19,6 +19,17 @@ type Shape struct {
 	Memory       int    `json:"memory"`         // MiB per worker
 	// Site is the datacenter for all workers, "" for any. omitempty keeps the hashes of shapes without one.
 	Site string `json:"site,omitempty"`
+
+	// Of the run's project, which sets them; "" is what the console's own settings say.
+	NodePool  string `json:"node_pool,omitempty"`
+	Namespace string `json:"namespace,omitempty"` // of Nomad
+	Folder    string `json:"folder,omitempty"`    // below shared storage: where relative paths begin
+}
+
+// Unassigned is the shape without what a project sets.
+func (s Shape) Unassigned() Shape {
+	s.NodePool, s.Namespace, s.Folder = "", "", ""
+	return s
 }
 
 // Hash is 12 base32 characters that depend on every field.
@@ -28,8 +39,21 @@ func (s Shape) Hash() string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:12])
 }
 
-// ParentJob is the ID of the shape's parameterized job.
-func (s Shape) ParentJob() string { return "cotrain-core-" + s.Hash() }
+// ParentJob is the ID of the shape's parameterized job. It ends with the namespace, if the shape has one.
+func (s Shape) ParentJob() string {
+	id := "cotrain-core-" + s.Hash()
+	if s.Namespace != "" {
+		id += "." + s.Namespace
+	}
+	return id
+}
+
+// JobNamespace is the namespace of a parent job or its child, "" for the one of the console's settings.
+func JobNamespace(id string) string {
+	parent, _, _ := strings.Cut(id, "/")
+	_, namespace, _ := strings.Cut(parent, ".")
+	return namespace
+}
 
 // TotalGPUs is the number of GPUs over all workers.
 func (s Shape) TotalGPUs() int { return s.Nodes * s.GPUs }

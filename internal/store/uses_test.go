@@ -192,7 +192,9 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"Password":        func(ctx context.Context) error { return last(s.Password(ctx, ann.ID)) },
 		"DeleteUser":      func(ctx context.Context) error { return s.DeleteUser(ctx, ann.ID) },
 		"CreateProject":   func(ctx context.Context) error { return s.CreateProject(ctx, access.Project{Name: "planned"}) },
-		"DescribeProject": func(ctx context.Context) error { return s.DescribeProject(ctx, access.DefaultProject, "") },
+		"ChangeProject": func(ctx context.Context) error {
+			return last(s.ChangeProject(ctx, access.DefaultProject, func(*access.Project) error { return nil }))
+		},
 		"DeleteProject":   func(ctx context.Context) error { return s.DeleteProject(ctx, "planned") },
 		"SetMember":       func(ctx context.Context) error { return s.SetMember(ctx, access.DefaultProject, ann.ID, access.Viewer) },
 		"CreateSession": func(ctx context.Context) error {

@@ -12,8 +12,8 @@ var durationUnits = [...]struct {
 	seconds int64
 }{{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}}
 
-// formatDuration writes whole seconds as days, hours, minutes and seconds: "1d12h". It is the canonical form.
-func formatDuration(seconds int64) string {
+// FormatDuration writes whole seconds as days, hours, minutes and seconds: "1d12h". It is the canonical form.
+func FormatDuration(seconds int64) string {
 	if seconds == 0 {
 		return "0s"
 	}
@@ -28,8 +28,8 @@ func formatDuration(seconds int64) string {
 	return b.String()
 }
 
-// parseDuration reads "2h30m", "1.5h", "7d" or "2h 30m" as whole seconds.
-func parseDuration(text string) (seconds int64, ok bool) {
+// ParseDuration reads "2h30m", "1.5h", "7d" or "2h 30m" as whole seconds.
+func ParseDuration(text string) (seconds int64, ok bool) {
 	total := 0.0
 	rest := strings.ReplaceAll(strings.ToLower(text), " ", "")
 	for rest != "" {
@@ -61,16 +61,16 @@ func unitSeconds(letter byte) int64 {
 }
 
 func (f Field) canonicalDuration(text string) (string, *problem) {
-	seconds, ok := parseDuration(text)
+	seconds, ok := ParseDuration(text)
 	if !ok {
 		// A bare number does not say of what.
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil && f.inBounds(float64(n)) {
-			return "", &problem{"must say its unit, and be " + f.Rule(), "use " + formatDuration(n) + " for that many seconds"}
+			return "", &problem{"must say its unit, and be " + f.Rule(), "use " + FormatDuration(n) + " for that many seconds"}
 		}
 		return "", f.broken("")
 	}
 	if !f.inBounds(float64(seconds)) {
-		return "", f.broken(formatDuration(min(max(seconds, int64(*f.Min)), int64(*f.Max))))
+		return "", f.broken(FormatDuration(min(max(seconds, int64(*f.Min)), int64(*f.Max))))
 	}
-	return formatDuration(seconds), nil
+	return FormatDuration(seconds), nil
 }

@@ -192,7 +192,7 @@ func (f Field) Rule() string {
 	case Ratio:
 		return "positive numbers separated by colons"
 	case Duration:
-		return fmt.Sprintf("a duration from %s to %s, such as 2h30m", formatDuration(int64(*f.Min)), formatDuration(int64(*f.Max)))
+		return fmt.Sprintf("a duration from %s to %s, such as 2h30m", FormatDuration(int64(*f.Min)), FormatDuration(int64(*f.Max)))
 	case Text:
 		return fmt.Sprintf("text of at most %d characters", f.MaxChars)
 	}

@@ -256,7 +256,7 @@ func ValidateOptions(o run.Options) run.FieldErrors {
 		}
 		value, near := strconv.FormatInt(n.value, 10), f.nearestBound(float64(n.value))
 		if f.Type == Duration {
-			value, near = value+" seconds", formatDuration(min(max(n.value, MinDuration), MaxDuration))
+			value, near = value+" seconds", FormatDuration(min(max(n.value, MinDuration), MaxDuration))
 		}
 		add(n.field, value, f.broken(near))
 	}

@@ -127,7 +127,7 @@ func (r *Request) place(f Field, text string) {
 	case "priority":
 		o.Priority = n
 	case "max_duration":
-		o.MaxDuration, _ = parseDuration(text)
+		o.MaxDuration, _ = ParseDuration(text)
 	case "retries":
 		o.Retries = n
 	}
@@ -191,7 +191,7 @@ func (r Request) Get(field string) string {
 		if o.MaxDuration == 0 {
 			return ""
 		}
-		return formatDuration(o.MaxDuration)
+		return FormatDuration(o.MaxDuration)
 	case "description":
 		return o.Description
 	case "tags":

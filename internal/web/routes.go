@@ -135,7 +135,7 @@ func (s *Server) routes(t sections) http.Handler {
 		paged("POST /admin/projects", access.ProjectsManage, t.admin.CreateProject)
 		paged("GET /admin/projects/{name}", access.SignedIn, t.admin.ToProject)
 		paged("GET /projects/{project}", access.ProjectRead, t.admin.Project)
-		paged("POST /projects/{project}", access.ProjectEdit, t.admin.DescribeProject)
+		paged("POST /projects/{project}", access.ProjectEdit, t.admin.ChangeProject)
 		paged("POST /projects/{project}/members", access.MembersManage, t.admin.SetMember)
 		paged("GET /projects/{project}/members/{user}/remove", access.MembersManage, t.admin.AskRemoveMember)
 		paged("POST /projects/{project}/members/{user}/remove", access.MembersManage, t.admin.RemoveMember)

@@ -174,6 +174,8 @@ type ProjectDetails struct {
 	Project                                            access.Project
 	Members                                            []access.Member
 	MayEdit, MayMembers, MayDelete, MayUsers, MayAudit bool
+	MaySettings                                        bool
+	Settings                                           []ui.Fact // for who may not change them
 	About, Member                                      Form
 	Now                                                time.Time
 	Notice                                             string

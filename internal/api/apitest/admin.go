@@ -155,13 +155,14 @@ func (a *admin) CreateProject(_ context.Context, p access.Project) (access.Proje
 	return p, nil
 }
 
-func (a *admin) DescribeProject(_ context.Context, name, description string) error {
+func (a *admin) ChangeProject(_ context.Context, name string, change func(*access.Project)) (access.Project, error) {
 	defer a.lock()()
 	p, err := find(a.projects, name, fault.ErrNoProject)
-	if p.Description = description; err == nil {
+	if err == nil {
+		change(&p)
 		a.projects[name] = p
 	}
-	return err
+	return p, err
 }
 
 func (a *admin) DeleteProject(_ context.Context, name string) error {

@@ -74,6 +74,12 @@ func New(o Options) *API {
 		{"/v1/client/stats", "", get(a.nodeStats)},
 		{"/v1/evaluation/", "", get(a.getEvaluation)},
 		{"/v1/nodes", "", get(a.listNodes)},
+		{"/v1/namespaces", "", get(func(http.ResponseWriter, *http.Request, string) (any, error) {
+			return []*api.Namespace{{Name: api.DefaultNamespace, Description: "Default shared namespace"}}, nil
+		})},
+		{"/v1/node/pools", "", get(func(http.ResponseWriter, *http.Request, string) (any, error) {
+			return []*api.NodePool{{Name: api.NodePoolAll}, {Name: api.NodePoolDefault}}, nil
+		})},
 		{"/v1/event/stream", "", get(a.streamEvents)},
 		{"/v1/var/", "", map[string]handler{"PUT": a.putVar, "DELETE": a.deleteVar}},
 		{"/v1/agent/self", "", get(a.self)},

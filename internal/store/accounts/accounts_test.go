@@ -89,8 +89,21 @@ func TestUsersProjectsAndMembersComeBackAsTheyWereStored(t *testing.T) {
 		must(t, s.CreateUser(ctx, robot, ""))
 		must(t, s.CreateProject(ctx, access.Project{Name: "vision", Description: "images", CreatedAt: epoch}))
 		must(t, s.CreateProject(ctx, access.Project{Name: "audio", CreatedAt: epoch}))
-		must(t, s.DescribeProject(ctx, "audio", "sounds"))
-		must(t, s.DescribeProject(ctx, access.DefaultProject, "all else"))
+		set := access.Settings{Namespace: "a", NodePool: "b", Folder: "c/d", Limits: access.Limits{Workers: 1, GPUs: 2, Priority: 3, MaxDuration: 4}}
+		describe := func(project, description string) error {
+			after, err := s.ChangeProject(ctx, project, func(p *access.Project) error {
+				p.Description, p.Settings = description, set
+				return nil
+			})
+			if err == nil && (after.Name != project || after.Settings != set) {
+				t.Errorf("after: %+v", after)
+			}
+			return err
+		}
+		must(t, describe("audio", "sounds"))
+		wants(t, fault.ErrInvalid, describe("vision", "in the folder of another"))
+		set = access.Settings{NodePool: "all"}
+		must(t, describe(access.DefaultProject, "all else"))
 		must(t, s.SetMember(ctx, "vision", "u-cyd", access.Viewer))
 		must(t, s.SetMember(ctx, "vision", "u-cyd", access.Admin))
 		must(t, s.SetMember(ctx, access.DefaultProject, "u-robot", access.Operator))
@@ -101,7 +114,7 @@ func TestUsersProjectsAndMembersComeBackAsTheyWereStored(t *testing.T) {
 		ann.HasPassword, bob.HasPassword, cyd.HasPassword = true, true, true
 		st := state(t, s)
 		same(t, "users", st.Users, []access.User{ann, bob, cyd, robot})
-		same(t, "projects", st.Projects, []access.Project{{Name: "audio", Description: "sounds", CreatedAt: epoch}, {Name: "default", Description: "all else"}, {Name: "vision", Description: "images", CreatedAt: epoch}})
+		same(t, "projects", st.Projects, []access.Project{{Name: "audio", Description: "sounds", CreatedAt: epoch, Settings: access.Settings{Namespace: "a", NodePool: "b", Folder: "c/d", Limits: access.Limits{Workers: 1, GPUs: 2, Priority: 3, MaxDuration: 4}}}, {Name: "default", Description: "all else", Settings: set}, {Name: "vision", Description: "images", CreatedAt: epoch}})
 		same(t, "members", st.Members, []access.Member{{Project: "default", User: "u-robot", Name: "robot", Role: access.Operator}, {Project: "vision", User: "u-cyd", Name: "cyd", Role: access.Admin}})
 
 		wants(t, fault.ErrNoProject, s.SetMember(ctx, "none", "u-cyd", access.Viewer))
@@ -109,7 +122,7 @@ func TestUsersProjectsAndMembersComeBackAsTheyWereStored(t *testing.T) {
 		wants(t, fault.ErrNoUser, s.SetMember(ctx, "vision", "u-robot", ""))
 		wants(t, fault.ErrConflict, s.CreateProject(ctx, access.Project{Name: "default"}))
 		wants(t, fault.ErrConflict, s.CreateProject(ctx, access.Project{Name: "audio"}))
-		wants(t, fault.ErrNoProject, s.DescribeProject(ctx, "none", ""))
+		wants(t, fault.ErrNoProject, describe("none", ""))
 	})
 }
 

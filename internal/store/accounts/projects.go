@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/auditlog"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
@@ -17,10 +19,13 @@ import (
 func projects(ctx context.Context, q db.Querier) ([]access.Project, error) {
 	out, err := db.Select(ctx, q, func(row db.Scanner) (p access.Project, err error) {
 		var created int64
-		err = row.Scan(&p.Name, &p.Description, &created)
+		var settings string
+		if err = row.Scan(&p.Name, &p.Description, &created, &settings); err != nil {
+			return p, err
+		}
 		p.CreatedAt = db.FromMillis(created)
-		return p, err
-	}, `SELECT name, description, created_at FROM projects ORDER BY name`)
+		return p, json.Unmarshal([]byte(settings), &p.Settings)
+	}, `SELECT name, description, created_at, settings FROM projects ORDER BY name`)
 	if i, ok := slices.BinarySearchFunc(out, access.DefaultProject, func(p access.Project, name string) int {
 		return strings.Compare(p.Name, name)
 	}); !ok && err == nil {
@@ -58,21 +63,45 @@ func (a *Accounts) CreateProject(ctx context.Context, p access.Project) error {
 	})
 }
 
-// DescribeProject changes a project's description.
-func (a *Accounts) DescribeProject(ctx context.Context, name, description string) error {
-	return a.change(ctx, "change project "+name, func(tx *db.Tx) error {
+// ChangeProject changes a project's description and settings. No two projects' folders overlap.
+func (a *Accounts) ChangeProject(ctx context.Context, name string, fn func(*access.Project) error) (after access.Project, err error) {
+	err = a.change(ctx, "change project "+name, func(tx *db.Tx) error {
 		before, err := project(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO projects (name, description, created_at) VALUES (?,?,0)
-			ON CONFLICT (name) DO UPDATE SET description = excluded.description`, name, description); err != nil {
+		after = before
+		if err := fn(&after); err != nil {
 			return err
 		}
-		after := before
-		after.Description = description
+		if err := alone(ctx, tx, after); err != nil {
+			return err
+		}
+		settings, err := json.Marshal(after.Settings)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO projects (name, description, created_at, settings) VALUES (?,?,0,?)
+			ON CONFLICT (name) DO UPDATE SET description = excluded.description, settings = excluded.settings`, name, after.Description, string(settings)); err != nil {
+			return err
+		}
 		return auditlog.Append(ctx, tx, "project:"+name, name, before, after)
 	})
+	return after, err
+}
+
+// alone is an error if another project has a folder that is a project's, or in it, or around it.
+func alone(ctx context.Context, q db.Querier, p access.Project) error {
+	all, err := projects(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, other := range all {
+		if other.Name != p.Name && access.Overlap(other.Settings.Folder, p.Settings.Folder) {
+			return run.FieldErrors{{Field: "folder", Value: p.Settings.Folder, Rule: fmt.Sprintf("overlaps the folder %s of project %s", other.Settings.Folder, other.Name), Fix: "use a folder beside it"}}
+		}
+	}
+	return nil
 }
 
 // owned are the tables whose rows are of a project: while there is one the project stays.

@@ -3,6 +3,7 @@ package admin_test
 import (
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,6 +198,26 @@ func TestAProjectIsManagedByItsAdminsAndSeenByItsMembersOnly(t *testing.T) {
 	post(t, ann, "/projects/llm/delete", 403)
 	ann.Get("/projects/default", 404)
 	post(t, ann, "/projects/default/members", 404, "user", "ann", "role", "admin")
+
+	if page.Count("#f-namespace") != 0 || page.Count("[data-setting]") != 0 {
+		t.Error("a project's admin is offered its settings")
+	}
+	full := []string{"description", "Large ones", "namespace", "", "node_pool", "gpu", "folder", "teams/llm", "workers", "8", "gpus", "", "priority", "60", "max_duration_seconds", "1d"}
+	post(t, ann, "/projects/llm", 403, full...)
+	post(t, s, "/projects/llm", 303, full...)
+	if page := s.Get("/projects/llm", 200); page.Doc.Find("#f-node_pool").AttrOr("value", "") != "gpu" || page.Doc.Find("#f-max_duration_seconds").AttrOr("value", "") != "1d" || page.Doc.Find("#f-gpus").AttrOr("value", "") != "" {
+		t.Error("the settings are not shown to be changed")
+	}
+	if page := ann.Get("/projects/llm", 200); page.Text(t, "[data-setting=workers] dd") != "8" || page.Count("[data-setting]") != 5 {
+		t.Error("a project's admin does not see its settings")
+	}
+	for i, bad := range map[int]string{7: "/etc", 9: "many", 13: "200", 15: "soon"} {
+		wrong := slices.Clone(full)
+		wrong[i] = bad
+		if a := post(t, s, "/projects/llm", 422, wrong...); a.Count("#f-"+wrong[i-1]+"-message.field-error") != 1 || a.Doc.Find("#f-"+wrong[i-1]).AttrOr("value", "") != bad {
+			t.Errorf("%s = %q", wrong[i-1], bad)
+		}
+	}
 
 	bob := site(t, service, access.Identity{User: "u-bob", Name: "bob", Roles: map[string]access.Role{"llm": access.Operator}})
 	if page := bob.Get("/projects/llm", 200); page.Count("main form, main select, main .button") != 0 || page.Text(t, "[data-member=ann] .muted") != "admin" || bob.Get("/", 200).Count(`#account [href="/admin"]`) != 0 {

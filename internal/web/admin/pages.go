@@ -43,7 +43,8 @@ type Projects interface {
 	Projects(ctx context.Context) ([]access.Project, error)
 	Project(ctx context.Context, name string) (access.Project, error)
 	CreateProject(ctx context.Context, p access.Project) (access.Project, error)
-	DescribeProject(ctx context.Context, name, description string) error
+	// ChangeProject changes the description; the settings are for administrators of the console.
+	ChangeProject(ctx context.Context, name string, change func(*access.Project)) (access.Project, error)
 	DeleteProject(ctx context.Context, name string) error
 }
 

@@ -64,7 +64,7 @@ func (p *Pages) Project(w http.ResponseWriter, r *http.Request) error {
 // memberInput is the form for a member as typed.
 type memberInput struct{ user, role string }
 
-func (p *Pages) project(w http.ResponseWriter, r *http.Request, description *string, member *memberInput, m message) error {
+func (p *Pages) project(w http.ResponseWriter, r *http.Request, typed *projectInput, member *memberInput, m message) error {
 	ctx, who := r.Context(), access.From(r.Context())
 	x, err := p.Accounts.Project(ctx, r.PathValue("project"))
 	if err != nil {
@@ -77,16 +77,20 @@ func (p *Pages) project(w http.ResponseWriter, r *http.Request, description *str
 	if d.Members, err = p.Accounts.Members(ctx, x.Name); err != nil {
 		return err
 	}
-	shown := x.Description
-	if description != nil {
-		shown = *description
+	input := projectInput{description: x.Description, settings: inputOf(x.Settings)}
+	if typed != nil {
+		input = *typed
 	}
-	d.About = view.Form{Fields: []ui.Field{text("description", "Description", shown, "")}}
-	typed := memberInput{role: string(access.Operator)}
+	if d.MaySettings = who.May(access.ProjectsManage, ""); !d.MaySettings {
+		input.settings = nil
+		d.Settings = factsOf(x.Settings)
+	}
+	d.About = input.form()
+	in := memberInput{role: string(access.Operator)}
 	if member != nil {
-		typed = *member
+		in = *member
 	}
-	user := text("user", "Login name", typed.user, "A person or a service account.")
+	user := text("user", "Login name", in.user, "A person or a service account.")
 	user.Required = true
 	if d.MayUsers {
 		all, err := p.Accounts.Users(ctx)
@@ -97,7 +101,7 @@ func (p *Pages) project(w http.ResponseWriter, r *http.Request, description *str
 			user.Suggest = append(user.Suggest, u.Name)
 		}
 	}
-	d.Member = view.Form{Fields: []ui.Field{user, roleField(typed.role)}}
+	d.Member = view.Form{Fields: []ui.Field{user, roleField(in.role)}}
 	if member != nil {
 		d.Member = m.on(d.Member)
 	} else {
@@ -106,18 +110,27 @@ func (p *Pages) project(w http.ResponseWriter, r *http.Request, description *str
 	return p.Render(w, r, m.status(), view.ProjectPage(p.frame(r, "Project "+x.Name, view.ProjectPath(x.Name)), d))
 }
 
-// DescribeProject saves a project's description.
-func (p *Pages) DescribeProject(w http.ResponseWriter, r *http.Request) error {
+// ChangeProject saves a project's description and, where the form has them, its settings.
+func (p *Pages) ChangeProject(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
 	}
-	description := page.Text(r.PostForm.Get("description"), 800)
-	m, err := messageOf(p.Accounts.DescribeProject(r.Context(), r.PathValue("project"), description))
+	in := readProject(r.PostForm)
+	settings, err := in.read()
+	if err == nil {
+		_, err = p.Accounts.ChangeProject(r.Context(), r.PathValue("project"), func(x *access.Project) {
+			x.Description = in.description
+			if in.settings != nil {
+				x.Settings = settings
+			}
+		})
+	}
+	m, err := messageOf(err)
 	switch {
 	case err != nil:
 		return err
 	case m.any():
-		return p.project(w, r, &description, nil, m)
+		return p.project(w, r, &in, nil, m)
 	}
 	return done(w, r, view.ProjectPath(r.PathValue("project")), "saved")
 }
