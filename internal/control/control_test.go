@@ -34,6 +34,8 @@ type rig struct {
 	hub     *feed.Hub
 	queue   *queue.Queue
 	looked  []run.ID
+
+	projects control.Projects // counts from the next useCluster
 }
 
 func newRig(t *testing.T) *rig {
@@ -58,7 +60,7 @@ func (r *rig) useCluster(c cluster) {
 	r.queue = queue.New(queue.Options{Cluster: c, Store: r.store, Publisher: r.hub, Logger: logger, Now: time.Now, Dispatched: func(run.ID) {}})
 	r.control = control.New(control.Options{
 		Store: r.store, Queue: r.queue, Cluster: c, Logs: r.logs, Publisher: r.hub, Logger: logger, Now: time.Now,
-		ReconcileSoon: func(id run.ID) { r.looked = append(r.looked, id) },
+		ReconcileSoon: func(id run.ID) { r.looked = append(r.looked, id) }, Projects: r.projects,
 	})
 }
 

@@ -3,9 +3,11 @@ package control_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -190,4 +192,89 @@ func TestAConfigurationThatGrowsTooLargeIsRefused(t *testing.T) {
 	if _, err := r.control.Submit(t.Context(), "test", s); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// set are the settings of every project.
+type set access.Settings
+
+func (s set) Settings(string) access.Settings { return access.Settings(s) }
+
+func TestARunGetsWhatItsProjectSets(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.projects = set{Namespace: "team-a", NodePool: "gpu", Folder: "teams/a", Limits: access.Limits{Workers: 2, GPUs: 4, Priority: 40, MaxDuration: 7200}}
+	r.useCluster(r.cluster)
+	s := submission()
+	s.Key = "once"
+	got, err := r.control.Submit(t.Context(), "test", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := got.Shape; s.Namespace != "team-a" || s.NodePool != "gpu" || s.Folder != "teams/a" || got.Options.Priority != 40 || got.Options.MaxDuration != 7200 {
+		t.Errorf("got %+v, %+v", got.Shape, got.Options)
+	}
+	if parent := got.Shape.ParentJob(); !strings.HasSuffix(parent, ".team-a") || run.JobNamespace(parent+"/dispatch-1-a") != "team-a" {
+		t.Errorf("its parent is %s", parent)
+	}
+	r.projects = set{Namespace: "team-b", Limits: access.Limits{Priority: 40, MaxDuration: 7200}}
+	r.useCluster(r.cluster)
+	if again, err := r.control.Submit(t.Context(), "test", s); err != nil || again.ID != got.ID || again.Shape != got.Shape {
+		t.Errorf("with the same key after a change: %+v, %v", again, err)
+	}
+	s.Key, s.Shape = "", got.Shape
+	if _, err := r.control.Submit(t.Context(), "test", s); !slices.Equal(fieldsOf(err), []string{"namespace", "node_pool", "folder"}) {
+		t.Errorf("for what another project sets: %v", err)
+	}
+	s.Shape = got.Shape.Unassigned()
+	if other, err := r.control.Submit(t.Context(), "test", s); err != nil || other.Shape.Namespace != "team-b" || other.Shape.NodePool != "" {
+		t.Errorf("%+v, %v", other.Shape, err)
+	}
+}
+
+func TestWhatAProjectDoesNotAllowIsRefused(t *testing.T) {
+	t.Parallel()
+	limits := access.Limits{Workers: 3, GPUs: 4, Priority: 60, MaxDuration: 7200}
+	for name, tc := range map[string]struct {
+		change func(*run.Submission)
+		want   []string
+	}{
+		"as much as it allows": {func(s *run.Submission) {
+			s.Shape.Nodes, s.Shape.GPUs, s.Options.Priority, s.Options.MaxDuration = 2, 2, 60, 7200
+		}, nil},
+		"more workers":        {func(s *run.Submission) { s.Shape.Nodes = 4 }, []string{"nodes"}},
+		"more GPUs":           {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 3, 2 }, []string{"gpus"}},
+		"more on one node":    {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 1, 8 }, []string{"gpus"}},
+		"a higher priority":   {func(s *run.Submission) { s.Options.Priority = 61 }, []string{"priority"}},
+		"a longer time":       {func(s *run.Submission) { s.Options.MaxDuration = 7201 }, []string{"max_duration"}},
+		"everything, at once": {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs, s.Options = 4, 2, run.Options{Priority: 99, MaxDuration: 86400} }, []string{"nodes", "gpus", "priority", "max_duration"}},
+		"beyond any number":   {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 1<<62, 4 }, []string{"nodes"}},
+	} {
+		r := newRig(t)
+		r.projects = set{Limits: limits}
+		r.useCluster(r.cluster)
+		s := submission()
+		tc.change(&s)
+		_, err := r.control.Submit(t.Context(), "test", s)
+		got := fieldsOf(err)
+		for _, field := range tc.want {
+			if !slices.Contains(got, field) {
+				t.Errorf("%s: nothing about %s in %v", name, field, err)
+			}
+		}
+		if len(tc.want) == 0 && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, dry := r.control.DryRun(t.Context(), s); !slices.Equal(fieldsOf(dry), got) {
+			t.Errorf("%s: a dry run says %v", name, dry)
+		}
+	}
+}
+
+func fieldsOf(err error) (out []string) {
+	var errs run.FieldErrors
+	errors.As(err, &errs)
+	for _, e := range errs {
+		out = append(out, e.Field)
+	}
+	return out
 }

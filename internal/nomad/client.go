@@ -232,7 +232,7 @@ func (c *Client) Ping(ctx context.Context) (Info, error) {
 		return info, fmt.Errorf("Nomad at %s has no leader: %w", c.cfg.Address, fault.ErrNomadUnreachable) //nolint:staticcheck // a name
 	}
 	q := query(ctx)
-	q.Prefix, q.PerPage = parentPrefix, 1
+	q.Namespace, q.Prefix, q.PerPage = c.cfg.Namespace, parentPrefix, 1
 	if _, _, err := list[api.JobListStub](c, "list jobs", "/v1/jobs", q); err != nil {
 		return info, err
 	}
@@ -258,7 +258,7 @@ func list[T any](c *Client, doing, endpoint string, q *api.QueryOptions) ([]*T, 
 	var out []*T
 	meta, err := c.calls.Raw().Query(endpoint, &out, q)
 	if err != nil {
-		return nil, nil, classify(doing, err)
+		return nil, nil, c.ofNamespace(q.Namespace, classify(doing, err))
 	}
 	return slices.DeleteFunc(out, func(v *T) bool { return v == nil }), meta, nil
 }

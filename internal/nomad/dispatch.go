@@ -52,7 +52,7 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 	}
 	for try := 0; try < dispatchTries; try++ {
 		child, eval, err := c.dispatchOnce(ctx, d, meta)
-		if err = classify(doing, err); err != nil {
+		if err = c.ofNamespace(c.namespace(d.Parent), classify(doing, err)); err != nil {
 			if errors.Is(err, ErrParentMissing) {
 				c.Forget(d.Parent)
 			}
@@ -118,7 +118,7 @@ func (c *Client) evaluationExists(ctx context.Context, parentID, id string) (boo
 	defer cancel()
 	var eval struct{ ID string }
 	_, err := c.calls.Raw().Query("/v1/evaluation/"+url.PathEscape(id), &eval, c.about(ctx, parentID))
-	if err = classify("read evaluation "+id, err); errors.Is(err, fault.ErrNotFound) {
+	if err = c.ofNamespace(c.namespace(parentID), classify("read evaluation "+id, err)); errors.Is(err, fault.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil && eval.ID == id, err
@@ -138,7 +138,7 @@ func (c *Client) deregister(ctx context.Context, doing, childID string, purge bo
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, _, err := c.calls.Jobs().Deregister(childID, purge, c.change(ctx, childID))
-	if err = classify(doing+childID, err); errors.Is(err, fault.ErrNotFound) {
+	if err = c.ofNamespace(c.namespace(childID), classify(doing+childID, err)); errors.Is(err, fault.ErrNotFound) {
 		return nil
 	}
 	return err

@@ -80,6 +80,23 @@ func classify(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, said)
 }
 
+// ofNamespace is the error of a classified call about a namespace: what is wrong with one that a project has is not wrong with
+// the rest of Nomad. It is [fault.ErrNamespace] then.
+func (c *Client) ofNamespace(namespace string, err error) error {
+	if err == nil || namespace == "" || namespace == c.cfg.Namespace || namespace == api.AllNamespacesNamespace {
+		return err
+	}
+	said := (*answer)(nil)
+	switch {
+	case errors.As(err, &said) && strings.Contains(said.text, "nonexistent namespace"):
+		return fault.New(fault.ErrNamespace, fmt.Sprintf("Nomad has no namespace %s, which the project has.", namespace), "Make it: nomad namespace apply "+namespace).Because(said)
+	case errors.Is(err, ErrDenied):
+		return fault.New(fault.ErrNamespace, fmt.Sprintf("Nomad does not let the console's token work in the namespace %s, which the project has.", namespace),
+			"Give the token there the rights that it has in its own namespace.").Because(said)
+	}
+	return err
+}
+
 // unreachable reports whether there was no answer, or only a part.
 func unreachable(err error) bool {
 	var netErr net.Error

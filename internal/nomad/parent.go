@@ -108,7 +108,7 @@ func (c *Client) parentContent(ctx context.Context, id string) (uint64, string, 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	job, _, err := c.calls.Jobs().Info(id, c.about(ctx, id))
-	if err = classify("read parent job "+id, err); errors.Is(err, fault.ErrNotFound) {
+	if err = c.ofNamespace(c.namespace(id), classify("read parent job "+id, err)); errors.Is(err, fault.ErrNotFound) {
 		return 0, "", nil
 	}
 	if err != nil {
@@ -175,7 +175,7 @@ func (c *Client) register(ctx context.Context, job *api.Job, index uint64) error
 	defer cancel()
 	opts := api.RegisterOptions{EnforceIndex: true, ModifyIndex: index}
 	_, _, err := c.calls.Jobs().RegisterOpts(job, &opts, c.change(ctx, deref(job.ID)))
-	return classify("register parent job "+deref(job.ID), err)
+	return c.ofNamespace(c.namespace(deref(job.ID)), classify("register parent job "+deref(job.ID), err))
 }
 
 func deref[T any](p *T) T {

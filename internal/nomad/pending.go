@@ -40,7 +40,7 @@ func (c *Client) WhyPending(ctx context.Context, childID string) (string, error)
 		return "Nomad has not scheduled it yet", nil
 	}
 	job, _, err := c.calls.Jobs().Info(childID, c.about(ctx, childID))
-	if err = classify("read job "+childID, err); err != nil {
+	if err = c.ofNamespace(c.namespace(childID), classify("read job "+childID, err)); err != nil {
 		return "", err
 	}
 	need, ok := demandOf(job)

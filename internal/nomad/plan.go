@@ -113,7 +113,7 @@ func (c *Client) plan(ctx context.Context, job *api.Job) (*api.AllocationMetric,
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	resp, _, err := c.calls.Jobs().PlanOpts(job, &api.PlanOptions{}, c.change(ctx, deref(job.ID)))
-	if err = classify("plan job "+deref(job.ID), err); err != nil {
+	if err = c.ofNamespace(c.namespace(deref(job.ID)), classify("plan job "+deref(job.ID), err)); err != nil {
 		return nil, err
 	}
 	if failed, ok := resp.FailedTGAllocs[groupName]; ok && failed != nil {

@@ -142,7 +142,7 @@ func (c *Client) watchOnce(ctx context.Context, namespace string, fn func(Hint))
 // newestIndex returns an index such that the stream misses nothing that a later list misses.
 func (c *Client) newestIndex(ctx context.Context, namespace string) (uint64, error) {
 	q := query(ctx)
-	q.Namespace, q.Prefix, q.PerPage = namespace, parentPrefix, 1
+	q.Namespace, q.Prefix, q.PerPage = orDefault(namespace, c.cfg.Namespace), parentPrefix, 1
 	_, meta, err := list[api.JobListStub](c, "list jobs", "/v1/jobs", q)
 	if err != nil {
 		return 0, err

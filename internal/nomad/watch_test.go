@@ -167,3 +167,67 @@ func TestAnEventLineIsBounded(t *testing.T) {
 		t.Errorf("got %s", text)
 	}
 }
+
+func TestEachNamespaceHasAStreamOfItsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(t)
+		var opened atomic.Int64
+		serveEvents(f, func(w http.ResponseWriter, r *http.Request) {
+			opened.Add(1)
+			namespace := r.URL.Query().Get("namespace")
+			if nodes := len(r.URL.Query()["topic"]) == 4; nodes != (namespace == "") {
+				t.Errorf("namespace %q is asked for nodes: %v", namespace, nodes)
+			}
+			fmt.Fprintf(w, `{"Index":8,"Events":[{"Topic":"Job","Key":"cotrain-core-x.%s/dispatch-1"}]}`+"\n", namespace)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		})
+		of := func(h []Hint, namespace string) int {
+			return count(h, func(h Hint) bool { return h.JobID == "cotrain-core-x."+namespace+"/dispatch-1" })
+		}
+		c.namespace("cotrain-core-x.first/dispatch-1")
+		hints := watchUntil(t, c, func(h []Hint) bool {
+			if of(h, "first") == 1 && of(h, "") == 1 {
+				c.namespace("cotrain-core-x.second") // while it watches
+				c.namespace("cotrain-core-x.first/dispatch-2")
+			}
+			return of(h, "second") == 1
+		})
+		if opened.Load() != 3 || count(hints, func(h Hint) bool { return h.Resync }) != 3 || of(hints, "first") != 1 {
+			t.Errorf("%d streams, hints %+v", opened.Load(), hints)
+		}
+	})
+}
+
+// TestANamespaceThatMayNotBeReadLeavesTheRest has a token that may not read a project's namespace.
+func TestANamespaceThatMayNotBeReadLeavesTheRest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(t)
+		var refused atomic.Int64
+		f.HandleFunc("GET /v1/jobs", func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("namespace") == "closed" {
+				refused.Add(1)
+				refuse(403, "Permission denied")(w, r)
+				return
+			}
+			answerJSON(w, []any{})
+		})
+		f.HandleFunc("GET /v1/event/stream", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintln(w, `{}`)
+			w.(http.Flusher).Flush()
+			for refused.Load() < 3 {
+				time.Sleep(time.Second)
+			}
+			fmt.Fprintln(w, `{"Index":9,"Events":[{"Topic":"Node","Key":"n"}]}`)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		})
+		c.namespace("cotrain-core-x.closed")
+		hints := watchUntil(t, c, func(h []Hint) bool { return h[len(h)-1].NodeID == "n" })
+		if n := count(hints, func(h Hint) bool { return h.Unreachable != nil }); n != 0 {
+			t.Errorf("hints %+v say that Nomad is unreachable", hints)
+		}
+	})
+}

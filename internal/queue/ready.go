@@ -141,6 +141,9 @@ func (q *Queue) measure(ctx context.Context, batch []candidate) (fit []candidate
 			if err := q.Send(ctx, r.ID); affectsEveryRun(err) {
 				return nil, nil, err
 			}
+		case errors.Is(err, fault.ErrNamespace):
+			failed[r.group.Shape] = true
+			blocked = append(blocked, blockedRun{candidate: r, reason: reasonOf(err)})
 		default:
 			failed[r.group.Shape] = true
 			q.o.Logger.Warn("ask Nomad whether a run fits", "run", r.ID, "err", err)

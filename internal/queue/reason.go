@@ -47,6 +47,9 @@ func reasonOf(err error) string {
 	if said := (*fault.Error)(nil); errors.As(err, &said) { // the log has the cause
 		why = strings.TrimSuffix(said.What, ".")
 	}
+	if errors.Is(err, fault.ErrNamespace) {
+		return why
+	}
 	if errors.Is(err, nomad.ErrJobFile) {
 		return "the" + strings.TrimPrefix(why, "The")
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
@@ -304,4 +305,49 @@ func TestAFailureOfTheStoreIsToldLoggedAndTriedAgainLater(t *testing.T) {
 			})
 		})
 	}
+}
+
+// closed refuses one namespace.
+type closed struct {
+	*nomadtest.Cluster
+	refuses bool
+}
+
+func (c *closed) Fit(ctx context.Context, shape run.Shape, in nomad.Room) (run.Fit, error) {
+	if c.refuses && shape.Namespace != "" {
+		return run.Fit{}, fault.New(fault.ErrNamespace, "Nomad has no namespace "+shape.Namespace+".", "")
+	}
+	return c.Cluster.Fit(ctx, shape, in)
+}
+
+func TestANamespaceThatIsRefusedStopsItsRunsOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.set(r.id, run.Stopped)
+		r.cluster.SetPlaces(map[string]int{"node-1": 3})
+		c, o := &closed{r.cluster, true}, r.options()
+		o.Cluster = c
+		r.queue = queue.New(o)
+		t.Cleanup(r.start())
+		id := run.ID("r-0000000010")
+		_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, Name: "x", State: run.Queued, Config: "x = 1\n", Shape: run.Shape{Nodes: 1, Namespace: "team-a"}}, "", run.Event{RunID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := r.add("r-0000000011", 1, 0)
+		r.queue.Wake()
+		time.Sleep(time.Minute)
+		if got := r.get(id); got.State != run.Queued || got.Reason != "Nomad has no namespace team-a" || got.Attempt != 0 {
+			t.Errorf("it is %s: %s", got.State, got.Reason)
+		}
+		if got := r.get(other); got.State != run.Pending {
+			t.Errorf("another is %s: %s", got.State, got.Reason)
+		}
+		c.refuses = false
+		time.Sleep(time.Minute)
+		if got := r.get(id); got.State != run.Pending {
+			t.Errorf("once the namespace is there it is %s: %s", got.State, got.Reason)
+		}
+	})
 }

@@ -181,7 +181,7 @@ func (q *Queue) failed(ctx context.Context, id run.ID, cause error) error {
 		n := q.refusals[id]
 		q.mu.Unlock()
 		q.backOff(id)
-		if n >= maxFailures || errors.Is(cause, fault.ErrInvalid) {
+		if n >= maxFailures && !errors.Is(cause, fault.ErrNamespace) || errors.Is(cause, fault.ErrInvalid) {
 			to = run.Failed
 		}
 	}

@@ -50,7 +50,7 @@ func Run(t *testing.T, target Target) {
 		{"logs", testLogs}, {"log rotation", testLogRotation}, {"log refusals", testLogRefusals}, {"events", testEvents}, {"event stream", testEventStream},
 		{"blocking queries", testBlocking}, {"pending", testPending}, {"devices", testDevices}, {"lists", testLists},
 		{"plan", testPlan}, {"room", testRoom}, {"a parent before it is registered", testJobBeforeRegistration},
-		{"launches", testLaunches}, {"secrets", testSecrets}, {"coming back", testComingBack}, {"priority", testPriority},
+		{"launches", testLaunches}, {"secrets", testSecrets}, {"namespaces", testNamespaces}, {"coming back", testComingBack}, {"priority", testPriority},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

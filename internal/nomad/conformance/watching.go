@@ -17,8 +17,11 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-func testEvents(t *testing.T, target Target) {
-	b := newBench(t, target, nil)
+func testEvents(t *testing.T, target Target) { newBench(t, target, nil).followsEvents() }
+
+// followsEvents follows a run of the test's shape from its dispatch until it is purged.
+func (b *bench) followsEvents() {
+	t := b.T
 	ctx, cancel := context.WithCancel(context.Background())
 	var mu sync.Mutex
 	var hints []nomad.Hint
