@@ -17,22 +17,25 @@ import (
 // setting is a field of a project's settings as a form has it.
 type setting struct {
 	name, label, help string
+	hint              string // what it is where nothing is set
 	get               func(access.Settings) string
 	// set returns what is wrong with the text, and what would pass.
 	set func(s *access.Settings, text string) (rule, fix string)
 }
 
+const noLimit = "no limit"
+
 // settings are the fields, by name as in the errors of [auth.Service.ChangeProject].
 func settings() []setting {
 	return []setting{
-		word("namespace", "Nomad namespace", "Its jobs, services and Nomad variables are in it. Empty: the console's own.", func(s *access.Settings) *string { return &s.Namespace }),
-		word("node_pool", "Node pool", "Where its workers run. Empty: the console's own.", func(s *access.Settings) *string { return &s.NodePool }),
-		word("folder", "Folder in shared storage", "Only the project sees it, and it sees nothing else. Empty: what is no project's.", func(s *access.Settings) *string { return &s.Folder }),
+		word("namespace", "Nomad namespace", "the console's own", "Its jobs, services and Nomad variables are in it.", func(s *access.Settings) *string { return &s.Namespace }),
+		word("node_pool", "Node pool", "the console's own", "Where its workers run.", func(s *access.Settings) *string { return &s.NodePool }),
+		word("folder", "Folder in shared storage", "what is no project's", "Only the project sees it, and it sees nothing else there.", func(s *access.Settings) *string { return &s.Folder }),
 		count("workers", "Most workers of a run", func(s *access.Settings) *int { return &s.Limits.Workers }),
 		count("gpus", "Most GPUs of a run", func(s *access.Settings) *int { return &s.Limits.GPUs }),
 		count("priority", "Highest priority", func(s *access.Settings) *int { return &s.Limits.Priority }),
 		{
-			name: "max_duration_seconds", label: "Longest time limit", help: "Such as 12h. Runs that set none get it. Empty: no limit.",
+			name: "max_duration_seconds", label: "Longest time limit", help: "Such as 12h. Runs that set none get it.", hint: noLimit,
 			get: func(s access.Settings) string {
 				if s.Limits.MaxDuration == 0 {
 					return ""
@@ -51,15 +54,15 @@ func settings() []setting {
 	}
 }
 
-func word(name, label, help string, field func(*access.Settings) *string) setting {
-	return setting{name, label, help, func(s access.Settings) string { return *field(&s) }, func(s *access.Settings, text string) (rule, fix string) {
+func word(name, label, hint, help string, field func(*access.Settings) *string) setting {
+	return setting{name, label, help, hint, func(s access.Settings) string { return *field(&s) }, func(s *access.Settings, text string) (rule, fix string) {
 		*field(s) = text
 		return "", ""
 	}}
 }
 
 func count(name, label string, field func(*access.Settings) *int) setting {
-	return setting{name, label, "Empty: no limit.", func(s access.Settings) string {
+	return setting{name, label, "", noLimit, func(s access.Settings) string {
 		if n := *field(&s); n != 0 {
 			return strconv.Itoa(n)
 		}
@@ -120,7 +123,9 @@ func (in projectInput) form() view.Form {
 	fields := []ui.Field{text("description", "Description", in.description, "")}
 	for _, f := range settings() {
 		if value, ok := in.settings[f.name]; ok {
-			fields = append(fields, text(f.name, f.label, value, f.help))
+			field := text(f.name, f.label, value, f.help)
+			field.Hint = f.hint
+			fields = append(fields, field)
 		}
 	}
 	return view.Form{Fields: fields}
