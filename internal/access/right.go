@@ -79,9 +79,9 @@ var rights = []Rule{
 	{ClusterRead, AnyProject, Viewer, "See nodes and GPUs"},
 
 	{ProjectRead, InProject, Viewer, "See a project and its members"},
-	{ProjectEdit, InProject, Admin, "Change a project's description and limits"},
+	{ProjectEdit, InProject, Admin, "Change a project's description"},
 	{MembersManage, InProject, Admin, "Add and remove members of a project, and change their roles"},
-	{ProjectsManage, Everywhere, "", "Create and delete projects"},
+	{ProjectsManage, Everywhere, "", "Create and delete projects, and set their namespace, node pool, folder and limits"},
 
 	{UsersManage, Everywhere, "", "Manage users, their sessions and tokens"},
 	{AuditRead, InProject, Admin, "Read the audit log: a project's admins what concerns it, administrators all"},
