@@ -53,7 +53,9 @@ func CheckNamespace(name string) bool { return namespaceName.MatchString(name) }
 func CheckNodePool(name string) bool { return poolName.MatchString(name) }
 
 // CheckFolder reports whether a project's folder has the right form: up to four names below shared storage.
-func CheckFolder(folder string) bool { return folderName.MatchString(folder) && path.Clean(folder) == folder }
+func CheckFolder(folder string) bool {
+	return folderName.MatchString(folder) && path.Clean(folder) == folder
+}
 
 // Overlap reports whether one folder is the other, or is in it. "" overlaps none.
 func Overlap(a, b string) bool {

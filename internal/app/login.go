@@ -18,7 +18,9 @@ func (a *App) openLogIns(ctx context.Context) (err error) {
 	log := a.log.With("part", "auth")
 	o := auth.Options{Accounts: a.store.Accounts, Audit: a.store.Audit, Logger: log, Now: time.Now, NoPasswords: !a.cfg.Auth.Local,
 		RequireSecondFactor: a.cfg.Auth.RequireSecondFactor, SecretKey: string(a.cfg.Auth.SecretKey),
-		Placement: func(ctx context.Context, before, after access.Settings) error { return a.nomad.CheckSettings(ctx, before, after) }}
+		Placement: func(ctx context.Context, before, after access.Settings) error {
+			return a.nomad.CheckSettings(ctx, before, after)
+		}}
 	if c := a.cfg.OIDC; c.Issuer != "" {
 		authorities, err := authority("oidc.ca_cert", c.CACert)
 		if err != nil {

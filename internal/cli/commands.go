@@ -57,14 +57,14 @@ type userCmd struct {
 }
 
 type projectCmd struct {
-	List     projectListCmd     `cmd:"" help:"List the projects that you may see."`
-	Create   projectCreateCmd   `cmd:"" help:"Make a project."`
-	Show     projectShowCmd     `cmd:"" help:"Show a project and its settings."`
-	Change   projectChangeCmd   `cmd:"" help:"Change a project's description or settings."`
-	Delete   projectDeleteCmd   `cmd:"" help:"Delete a project that owns nothing."`
-	Members  projectMembersCmd  `cmd:"" help:"List the members of a project."`
-	Grant    projectGrantCmd    `cmd:"" help:"Give a user a role in a project."`
-	Remove   projectRemoveCmd   `cmd:"" help:"Remove a user from a project."`
+	List    projectListCmd    `cmd:"" help:"List the projects that you may see."`
+	Create  projectCreateCmd  `cmd:"" help:"Make a project."`
+	Show    projectShowCmd    `cmd:"" help:"Show a project and its settings."`
+	Change  projectChangeCmd  `cmd:"" help:"Change a project's description or settings."`
+	Delete  projectDeleteCmd  `cmd:"" help:"Delete a project that owns nothing."`
+	Members projectMembersCmd `cmd:"" help:"List the members of a project."`
+	Grant   projectGrantCmd   `cmd:"" help:"Give a user a role in a project."`
+	Remove  projectRemoveCmd  `cmd:"" help:"Remove a user from a project."`
 }
 
 type nodeCmd struct {

@@ -241,13 +241,15 @@ func TestWhatAProjectDoesNotAllowIsRefused(t *testing.T) {
 		"as much as it allows": {func(s *run.Submission) {
 			s.Shape.Nodes, s.Shape.GPUs, s.Options.Priority, s.Options.MaxDuration = 2, 2, 60, 7200
 		}, nil},
-		"more workers":        {func(s *run.Submission) { s.Shape.Nodes = 4 }, []string{"nodes"}},
-		"more GPUs":           {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 3, 2 }, []string{"gpus"}},
-		"more on one node":    {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 1, 8 }, []string{"gpus"}},
-		"a higher priority":   {func(s *run.Submission) { s.Options.Priority = 61 }, []string{"priority"}},
-		"a longer time":       {func(s *run.Submission) { s.Options.MaxDuration = 7201 }, []string{"max_duration"}},
-		"everything, at once": {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs, s.Options = 4, 2, run.Options{Priority: 99, MaxDuration: 86400} }, []string{"nodes", "gpus", "priority", "max_duration"}},
-		"beyond any number":   {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 1<<62, 4 }, []string{"nodes"}},
+		"more workers":      {func(s *run.Submission) { s.Shape.Nodes = 4 }, []string{"nodes"}},
+		"more GPUs":         {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 3, 2 }, []string{"gpus"}},
+		"more on one node":  {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 1, 8 }, []string{"gpus"}},
+		"a higher priority": {func(s *run.Submission) { s.Options.Priority = 61 }, []string{"priority"}},
+		"a longer time":     {func(s *run.Submission) { s.Options.MaxDuration = 7201 }, []string{"max_duration"}},
+		"everything, at once": {func(s *run.Submission) {
+			s.Shape.Nodes, s.Shape.GPUs, s.Options = 4, 2, run.Options{Priority: 99, MaxDuration: 86400}
+		}, []string{"nodes", "gpus", "priority", "max_duration"}},
+		"beyond any number": {func(s *run.Submission) { s.Shape.Nodes, s.Shape.GPUs = 1<<62, 4 }, []string{"nodes"}},
 	} {
 		r := newRig(t)
 		r.projects = set{Limits: limits}

@@ -187,16 +187,16 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"ChangeUser": func(ctx context.Context) error {
 			return second(s.ChangeUser(ctx, ann.ID, func(*access.User) error { return nil }))
 		},
-		"SetPassword":     func(ctx context.Context) error { return s.SetPassword(ctx, ann.ID, "hash", "") },
-		"RenewPassword":   func(ctx context.Context) error { return s.RenewPassword(ctx, ann.ID, "hash", "hash") },
-		"Password":        func(ctx context.Context) error { return last(s.Password(ctx, ann.ID)) },
-		"DeleteUser":      func(ctx context.Context) error { return s.DeleteUser(ctx, ann.ID) },
-		"CreateProject":   func(ctx context.Context) error { return s.CreateProject(ctx, access.Project{Name: "planned"}) },
+		"SetPassword":   func(ctx context.Context) error { return s.SetPassword(ctx, ann.ID, "hash", "") },
+		"RenewPassword": func(ctx context.Context) error { return s.RenewPassword(ctx, ann.ID, "hash", "hash") },
+		"Password":      func(ctx context.Context) error { return last(s.Password(ctx, ann.ID)) },
+		"DeleteUser":    func(ctx context.Context) error { return s.DeleteUser(ctx, ann.ID) },
+		"CreateProject": func(ctx context.Context) error { return s.CreateProject(ctx, access.Project{Name: "planned"}) },
 		"ChangeProject": func(ctx context.Context) error {
 			return last(s.ChangeProject(ctx, access.DefaultProject, func(*access.Project) error { return nil }))
 		},
-		"DeleteProject":   func(ctx context.Context) error { return s.DeleteProject(ctx, "planned") },
-		"SetMember":       func(ctx context.Context) error { return s.SetMember(ctx, access.DefaultProject, ann.ID, access.Viewer) },
+		"DeleteProject": func(ctx context.Context) error { return s.DeleteProject(ctx, "planned") },
+		"SetMember":     func(ctx context.Context) error { return s.SetMember(ctx, access.DefaultProject, ann.ID, access.Viewer) },
 		"CreateSession": func(ctx context.Context) error {
 			password, err := s.Password(ctx, ann.ID)
 			if err != nil {
