@@ -13,7 +13,7 @@ type Identity struct {
 	Administrator bool
 	Roles         map[string]Role // by project; shared, never changed
 
-	Enrol   bool    // must set up a second factor before anything else
+	First   *Duty   // comes before anything else; nil for nothing
 	Session string  // ID of the session, "" without
 	Token   TokenID // the API token, "" without
 	Limit   *Limit  // of the token; nil for none
@@ -37,7 +37,7 @@ func (i Identity) May(right Right, project string) bool {
 	if rule.Right == Public {
 		return true
 	}
-	if !i.Known() || !i.Limit.allows(rule) || i.Enrol && right != Account {
+	if !i.Known() || !i.Limit.allows(rule) || i.First != nil && right != i.First.Right {
 		return false
 	}
 	switch rule.Place {

@@ -11,6 +11,8 @@ const (
 	Public   Right = "public"   // for everybody, signed in or not
 	SignedIn Right = "signedin" // for everybody who is signed in
 	Account  Right = "account"  // for everybody, about themselves
+	Password Right = "account.password"
+	Factor   Right = "account.factor"
 
 	RunsRead   Right = "runs.read"
 	RunsSubmit Right = "runs.submit"
@@ -61,7 +63,9 @@ func Rights() []Rule { return rights }
 var rights = []Rule{
 	{Public, Nowhere, "", "Sign in, read static files, ask for health"},
 	{SignedIn, Nowhere, "", "Check configurations, see the console's state, choose a theme"},
-	{Account, Nowhere, "", "Manage one's own password, tokens and sessions"},
+	{Account, Nowhere, "", "Manage one's own tokens and sessions"},
+	{Password, Nowhere, "", "Change one's own password"},
+	{Factor, Nowhere, "", "Set up and remove one's own second factor"},
 
 	{RunsRead, InProject, Viewer, "See runs and sweeps with their metrics, logs and events"},
 	{RunsSubmit, InProject, Operator, "Submit runs and sweeps"},

@@ -19,19 +19,21 @@ const (
 
 // User is a person or a service account.
 type User struct {
-	ID            UserID    `json:"id"`
-	Name          string    `json:"name"` // login name; see [CheckUserName]
-	Kind          Kind      `json:"kind"`
-	DisplayName   string    `json:"display_name,omitempty"`
-	Email         string    `json:"email,omitempty"`
-	Administrator bool      `json:"administrator"`
-	ByGroups      bool      `json:"administrator_by_groups,omitempty"` // is one as long as the provider of log-ins says so
-	Disabled      bool      `json:"disabled"`
-	Deleted       bool      `json:"deleted,omitempty"` // kept for its name, which runs and the audit log tell
-	HasPassword   bool      `json:"has_password"`
-	SecondFactor  bool      `json:"second_factor,omitempty"`
-	CreatedAt     time.Time `json:"created_at"`
-	SeenAt        time.Time `json:"seen_at,omitzero"` // last use, to the minute
+	ID            UserID `json:"id"`
+	Name          string `json:"name"` // login name; see [CheckUserName]
+	Kind          Kind   `json:"kind"`
+	DisplayName   string `json:"display_name,omitempty"`
+	Email         string `json:"email,omitempty"`
+	Administrator bool   `json:"administrator"`
+	ByGroups      bool   `json:"administrator_by_groups,omitempty"` // is one as long as the provider of log-ins says so
+	Disabled      bool   `json:"disabled"`
+	Deleted       bool   `json:"deleted,omitempty"` // kept for its name, which runs and the audit log tell
+	HasPassword   bool   `json:"has_password"`
+	// OneTimePassword is that somebody else chose the password: the user has to change it before anything else.
+	OneTimePassword bool      `json:"one_time_password,omitempty"`
+	SecondFactor    bool      `json:"second_factor,omitempty"`
+	CreatedAt       time.Time `json:"created_at"`
+	SeenAt          time.Time `json:"seen_at,omitzero"` // last use, to the minute
 }
 
 // Session is one browser that is signed in, without its secret.
@@ -45,6 +47,8 @@ type Session struct {
 	Agent     string    `json:"agent"` // User-Agent
 	Current   bool      `json:"current,omitempty"`
 	Issuer    string    `json:"issuer,omitempty"` // the provider that it was signed in by, "" for a password
+	// SecondFactor is that the provider says to have asked for one.
+	SecondFactor bool `json:"second_factor,omitempty"`
 }
 
 // Member is a user's role in a project.

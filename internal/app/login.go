@@ -30,7 +30,7 @@ func (a *App) openLogIns(ctx context.Context) (err error) {
 			Issuer: c.Issuer, Name: c.Name, Public: a.front.Public, Groups: c.Groups, Allowed: c.AllowedGroups,
 			OIDC: oidc.New(oidc.Options{
 				Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: string(c.ClientSecret), Scopes: c.Scopes,
-				UserClaim: c.UserClaim, GroupsClaim: c.GroupsClaim, Client: oidc.NewClient(authorities), Logger: log, Now: time.Now,
+				UserClaim: c.UserClaim, GroupsClaim: c.GroupsClaim, SecondFactor: c.SecondFactor, Client: oidc.NewClient(authorities), Logger: log, Now: time.Now,
 			}),
 		}
 	}

@@ -81,6 +81,7 @@ var rows = map[string][]row{
 	"GET /setup":                                  {{path: "/setup?code=none", answers: []int{403}}},
 	"POST /setup":                                 {{path: "/setup", body: "code=none&name=eve&password={password}&again={password}", answers: []int{403}}},
 	"GET /account":                                {{path: "/account"}},
+	"GET /account/password":                       {{path: "/account/password", answers: []int{404}}}, // of a service account, which has none
 	"POST /account/password":                      {{path: "/account/password", body: "current={password}&password=another+long+password&again=another+long+password", action: "password.change", own: true}},
 	"POST /account/sessions/{id}/end":             {{path: "/account/sessions/{session}/end", action: "sessions.end", own: true}, {path: "/account/sessions/{theirsession}/end"}},
 	"POST /account/sessions/end-others":           {{path: "/account/sessions/end-others", action: "sessions.end", own: true}},

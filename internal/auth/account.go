@@ -15,7 +15,6 @@ import (
 )
 
 var (
-	errEnrol     = fault.New(fault.ErrForbidden, "You need a second factor before you do anything else.", "Set it up on the page of your account.")
 	errInBrowser = fault.New(fault.ErrForbidden, "Only a person who is signed in with a browser does that.", "Open the page in a browser.")
 )
 
@@ -70,12 +69,15 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string) 
 	if errs := checkPassword("password", user.Name, password); errs != nil {
 		return errs
 	}
+	if password == current {
+		return run.FieldErrors{{Field: "password", Rule: "is your password already", Fix: "choose another"}}
+	}
 	fresh, err := s.hashes.Hash(ctx, password)
 	if err != nil {
 		return err
 	}
 	s.log.Info("password changed", "user", user.Name)
-	return s.after(ctx, s.accounts.SetPassword(s.audited(ctx, actionPassword), user.ID, fresh, access.From(ctx).Session))
+	return s.after(ctx, s.accounts.SetPassword(s.audited(ctx, actionPassword), user.ID, fresh, false, access.From(ctx).Session))
 }
 
 // Sessions returns the sessions of who is signed in, the newest first.
@@ -111,8 +113,8 @@ func (s *Service) Tokens(ctx context.Context) ([]access.Token, error) {
 // nowhere else. A token makes no token that may do more, or for longer.
 func (s *Service) CreateToken(ctx context.Context, t access.Token) (token access.Token, secret string, err error) {
 	identity := access.From(ctx)
-	if identity.Enrol {
-		return t, "", errEnrol
+	if identity.First != nil {
+		return t, "", identity.First.Err()
 	}
 	if err := s.checkToken(identity, &t); err != nil {
 		return t, "", err

@@ -310,6 +310,7 @@ func TestAdministratorsManageUsersAndProjects(t *testing.T) {
 	wants(t, fault.ErrNoUser, c.SetMember(ctx, "vision", "nobody", access.Viewer))
 	cookies, err := c.logIn("cyd", password, "192.0.2.1")
 	must(t, err)
+	must(t, c.ChangePassword(c.as(cookies...), password, good))
 	own := c.as(cookies...)
 	members, err := c.Members(own, "vision")
 	must(t, err)

@@ -50,14 +50,15 @@ var (
 	// ErrCode is the fault for a code that does not count.
 	ErrCode = fault.New(fault.ErrSignedOut, "The code is wrong, or was used already.", "Enter the one that is shown now.")
 	// ErrPending is the fault for a code without a password before it.
-	ErrPending = fault.New(fault.ErrSignedOut, "The password was entered too long ago.", "Sign in again.")
+	ErrPending = fault.New(fault.ErrSignedOut, "The log-in began too long ago.", "Sign in again.")
 )
 
-// pending is a log-in that has its password, and is no session yet.
+// pending is a log-in that has its password, or comes from the provider, and is no session yet.
 type pending struct {
 	user     access.User
 	device   string
 	hash     string // of the password: if it changes meanwhile, it counts no more
+	issuer   string // the provider that has signed the user in, "" for a password
 	counters []counter
 	until    time.Time
 }
@@ -105,7 +106,7 @@ func (s *Service) suspend(w http.ResponseWriter, r *http.Request, p pending) err
 	return ErrSecondFactor
 }
 
-// PendingLogIn is [ErrPending] unless a request's browser has entered a password, and a code is missing.
+// PendingLogIn is [ErrPending] unless a request's browser has begun a log-in of which a code is missing.
 func (s *Service) PendingLogIn(r *http.Request) error {
 	_, _, err := s.pending(r)
 	return err
@@ -147,7 +148,7 @@ func (s *Service) LogInCode(w http.ResponseWriter, r *http.Request, code string)
 		return ErrPending
 	}
 	setCookie(w, r, pendingCookie, "", 0)
-	return s.begin(w, r, user, p.device, p.hash, "")
+	return s.begin(w, r, user, p.device, p.hash, signedIn{issuer: p.issuer})
 }
 
 // checkCode takes a code of a user's second factor, unless there were too many failures.
@@ -302,13 +303,26 @@ func (s *Service) RemoveUserFactor(ctx context.Context, name string) error {
 	return s.toUser(ctx, name, s.accounts.RemoveFactor)
 }
 
-// mustEnrol reports whether a user has to set up a second factor before anything else.
-func (s *Service) mustEnrol(u access.User) bool {
-	if u.SecondFactor || !u.HasPassword {
-		return false
+// first is what a user has to do with a credential before anything else, nil for nothing.
+func (s *Service) first(u access.User, c *credential) *access.Duty {
+	switch {
+	case c.session == "":
+		return nil
+	case u.OneTimePassword && c.issuer == "":
+		return access.NewPassword
+	case s.needsFactor(u) && !hasFactor(u) && !c.factor:
+		return access.NewFactor
 	}
+	return nil
+}
+
+// needsFactor reports whether a user must have a second factor, here or at the provider.
+func (s *Service) needsFactor(u access.User) bool {
 	return s.require == RequireEverybody || s.require == RequireAdministrators && (u.Administrator || u.ByGroups)
 }
+
+// hasFactor reports whether a user has a second factor here, which a log-in asks for.
+func hasFactor(u access.User) bool { return u.SecondFactor }
 
 // sealed begins what is encrypted: who reads the database cannot make codes.
 const sealed = "aes-gcm:"

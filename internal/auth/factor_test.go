@@ -182,19 +182,19 @@ func TestWhoNeedsASecondFactorDoesNothingBefore(t *testing.T) {
 	c.Service = service
 	ctx := c.as(c.mustLogIn("ann")...)
 	who := access.From(ctx)
-	if !who.Enrol || who.May(access.UsersManage, "") || who.MayAnywhere(access.RunsRead) || who.May(access.SignedIn, "") || !who.May(access.Account, "") {
+	if who.First != access.NewFactor || who.May(access.UsersManage, "") || who.MayAnywhere(access.RunsRead) || who.May(access.SignedIn, "") || who.May(access.Account, "") || !who.May(access.Factor, "") {
 		t.Errorf("%+v", who)
 	}
 	_, _, err := c.CreateToken(ctx, access.Token{Name: "x", Scopes: []access.Scope{access.ScopeAll}})
 	wants(t, fault.ErrForbidden, err)
 	_, err = c.Program(ctx, "BBBB-BBBB")
 	wants(t, fault.ErrForbidden, err)
-	if access.From(c.as(c.mustLogIn("bob")...)).Enrol {
+	if access.From(c.as(c.mustLogIn("bob")...)).First != nil {
 		t.Error("bob is no administrator")
 	}
 	cookies := c.mustLogIn("ann")
 	c.enrolled(c.as(cookies...))
-	if who := access.From(c.as(cookies...)); who.Enrol || !who.May(access.UsersManage, "") {
+	if who := access.From(c.as(cookies...)); who.First != nil || !who.May(access.UsersManage, "") {
 		t.Errorf("%+v", who)
 	}
 }

@@ -33,8 +33,11 @@ type counter struct {
 	limit
 }
 
-// strangers are the counters of a log-in from a browser that is not known.
-func strangers(ctx context.Context, user string) []counter {
+// attempts are the counters of a log-in, from a device in which the user has signed in before, or "".
+func attempts(ctx context.Context, user, device string) []counter {
+	if device != "" {
+		return []counter{{"device " + keyOf(device), perDevice}}
+	}
 	net := inbound.Of(ctx).Network().String()
 	return []counter{{"user " + user + " " + net, perUserNet}, {"net " + net, perNet}, {"user " + user, perUser}}
 }

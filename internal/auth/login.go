@@ -29,10 +29,7 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 	if err != nil {
 		return err
 	}
-	counters := strangers(ctx, fault.Cut(name, 127))
-	if device != "" {
-		counters = []counter{{"device " + keyOf(device), perDevice}}
-	}
+	counters := attempts(ctx, fault.Cut(name, 127), device)
 	hash, err := s.accounts.Password(ctx, user.ID)
 	if err != nil {
 		return err
@@ -44,10 +41,10 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 		s.refused(ctx, user, err)
 		return err
 	}
-	if user.SecondFactor {
+	if hasFactor(user) {
 		return s.suspend(w, r, pending{user: user, device: device, hash: hash, counters: counters})
 	}
-	return s.begin(w, r, user, device, hash, "")
+	return s.begin(w, r, user, device, hash, signedIn{})
 }
 
 // person returns the person with a login name who may use the console; nobody has no ID.
@@ -102,16 +99,21 @@ func (s *Service) verify(ctx context.Context, counters []counter, user access.Us
 	return hash, nil
 }
 
-// begin starts a session of a user whose password has a hash, and remembers the browser. issuer is the provider that has signed
-// the user in, "" for none.
-func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User, device, hash, issuer string) error {
+// signedIn is how somebody was signed in.
+type signedIn struct {
+	issuer string // the provider that did, "" for a password
+	factor bool   // which says that it asked for a second factor
+}
+
+// begin starts a session of a user whose password has a hash, and remembers the browser.
+func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User, device, hash string, how signedIn) error {
 	ctx, now, secret, lifetime := r.Context(), s.now(), newSecret(), sessionLifetime
-	if issuer != "" {
+	if how.issuer != "" {
 		lifetime = providerLifetime
 	}
 	session := access.Session{
 		ID: newID(), User: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(lifetime),
-		Address: addressOf(ctx), Agent: fault.Cut(r.UserAgent(), maxAgent), Issuer: issuer,
+		Address: addressOf(ctx), Agent: fault.Cut(r.UserAgent(), maxAgent), Issuer: how.issuer, SecondFactor: how.factor,
 	}
 	if err := s.accounts.CreateSession(s.auditedAs(ctx, user, actionLogIn), keyOf(secret), session, hash); err != nil {
 		return err

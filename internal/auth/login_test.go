@@ -79,7 +79,7 @@ func TestAWeakerHashIsRenewedAtLogIn(t *testing.T) {
 	c.Hash(argon2id.Params{})
 	weak, err := argon2id.CreateHash(good, &argon2id.Params{Memory: 1024, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
 	must(t, err)
-	must(t, c.store.SetPassword(t.Context(), "u-bob", weak, ""))
+	must(t, c.store.SetPassword(t.Context(), "u-bob", weak, false, ""))
 	for range 2 {
 		if !access.From(c.as(c.mustLogIn("bob")...)).Known() {
 			t.Fatal("no session")

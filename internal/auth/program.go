@@ -142,8 +142,8 @@ func (s *Service) program(ctx context.Context, code string) (*program, error) {
 	switch {
 	case who.Session == "":
 		return nil, errInBrowser
-	case who.Enrol:
-		return nil, errEnrol
+	case who.First != nil:
+		return nil, who.First.Err()
 	}
 	forgive, err := s.lockout.begin([]counter{
 		{"code " + string(who.User), codesPerUser}, {"code " + inbound.Of(ctx).Network().String(), codesPerNet},

@@ -91,7 +91,8 @@ func (s *Service) BeginAtProvider(w http.ResponseWriter, r *http.Request, next s
 	return to, nil
 }
 
-// FinishAtProvider signs in who came back from the provider, and returns where to go. The cookie is used up in any case.
+// FinishAtProvider signs in who came back from the provider, and returns where to go. The cookie is used up in any case. Who has a
+// second factor here is asked for it ([ErrSecondFactor]), unless the provider says that it has asked for one.
 func (s *Service) FinishAtProvider(w http.ResponseWriter, r *http.Request) (next string, err error) {
 	if s.provider == nil {
 		return "/", fault.ErrNotFound
@@ -101,19 +102,30 @@ func (s *Service) FinishAtProvider(w http.ResponseWriter, r *http.Request) (next
 	setCookie(w, r, loginCookie, "", 0)
 	user, person, err := s.atProvider(ctx, r, value)
 	if err == nil {
-		var device, hash string
-		if device, err = s.device(r, user.ID); err == nil {
-			hash, err = s.accounts.Password(ctx, user.ID)
-		}
-		if err == nil {
-			err = s.begin(w, r, user, device, hash, s.provider.Issuer)
-		}
+		err = s.enter(w, r, user, person.SecondFactor)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fault.ErrSecondFactor) {
 		s.log.Info("log-in at the provider failed", "user", user.Name, "address", addressOf(ctx), "err", fault.Cut(err.Error(), 1000))
 		s.refusedAtProvider(ctx, user, person, err)
 	}
 	return next, err
+}
+
+// enter begins a session of who has signed in at the provider, or asks for a code first.
+func (s *Service) enter(w http.ResponseWriter, r *http.Request, user access.User, factor bool) error {
+	ctx := r.Context()
+	device, err := s.device(r, user.ID)
+	if err != nil {
+		return err
+	}
+	hash, err := s.accounts.Password(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	if hasFactor(user) && !factor {
+		return s.suspend(w, r, pending{user: user, device: device, hash: hash, issuer: s.provider.Issuer, counters: attempts(ctx, user.Name, device)})
+	}
+	return s.begin(w, r, user, device, hash, signedIn{s.provider.Issuer, factor})
 }
 
 // begun reads the cookie of a log-in that began not long ago; without one the value is "".

@@ -68,7 +68,7 @@ func (s *Service) SetUp(w http.ResponseWriter, r *http.Request, code, name, pass
 	s.setUp.code = ""
 	s.setUp.mu.Unlock()
 	s.log.Info("set up", "administrator", user.Name, "address", addressOf(ctx))
-	return s.begin(w, r, user, "", hash, "")
+	return s.begin(w, r, user, "", hash, signedIn{})
 }
 
 // newUser completes and checks a user with a new password.

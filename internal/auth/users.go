@@ -74,7 +74,7 @@ func (s *Service) CreateUser(ctx context.Context, u access.User) (created access
 	if u.Kind == access.Service {
 		u.Administrator = false
 	} else {
-		u.Kind, password = access.Person, rand.Text()[:oneTimeChars]
+		u.Kind, u.OneTimePassword, password = access.Person, true, rand.Text()[:oneTimeChars]
 	}
 	if errs := checkProfile(u); errs != nil {
 		return u, "", errs
@@ -129,7 +129,7 @@ func (s *Service) ChangeUser(ctx context.Context, name string, change func(*acce
 	return after, s.after(ctx, err)
 }
 
-// ResetPassword gives a person a new password that the console chooses, and ends its sessions.
+// ResetPassword gives a person a new password that the console chooses and that counts for one log-in, and ends its sessions.
 func (s *Service) ResetPassword(ctx context.Context, name string) (password string, err error) {
 	if ctx, err = s.managing(ctx, access.UsersManage, ""); err != nil {
 		return "", err
@@ -146,7 +146,7 @@ func (s *Service) ResetPassword(ctx context.Context, name string) (password stri
 	if err != nil {
 		return "", err
 	}
-	return password, s.after(ctx, s.accounts.SetPassword(ctx, u.ID, hash, ""))
+	return password, s.after(ctx, s.accounts.SetPassword(ctx, u.ID, hash, true, ""))
 }
 
 // EndUserSessions signs a user out everywhere.

@@ -128,6 +128,9 @@ type OIDC struct {
 	// AllowedGroups are those of which one must be a member to sign in; empty for everybody whom the provider lets in
 	// (oidc.allowed_groups, COTRAIN_OIDC_ALLOWED_GROUPS).
 	AllowedGroups []string
+	// SecondFactor are the values of the claims amr or acr that say that the provider asked for a second factor; any for a
+	// provider that always does (oidc.second_factor, COTRAIN_OIDC_SECOND_FACTOR; mfa, phr, phrh).
+	SecondFactor []string
 	// CACert is the file with the authority of the provider's certificate; "" for those that the machine trusts
 	// (oidc.ca_cert, COTRAIN_OIDC_CA_CERT).
 	CACert string

@@ -38,7 +38,7 @@ func (w world) load() (Config, error) {
 
 func defaults() Config {
 	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto, Auth: Auth{Local: true, RequireSecondFactor: "none"},
-		OIDC:     OIDC{Scopes: []string{"openid", "profile", "email", "groups"}, Name: "SSO", UserClaim: "preferred_username", GroupsClaim: "groups"},
+		OIDC:     OIDC{Scopes: []string{"openid", "profile", "email", "groups"}, Name: "SSO", UserClaim: "preferred_username", GroupsClaim: "groups", SecondFactor: []string{"mfa", "phr", "phrh"}},
 		Database: Database{MaxConnections: 16, ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second},
 		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}}
 }
@@ -123,7 +123,7 @@ func everything() (map[string]string, Config) {
 			"listen": "[::]:8443", "public_url": "https://Example.com:443/cotrain/", "hosts": "cotrain,10.0.0.5", "insecure_http": "true",
 			"tls.cert": "cert.pem", "tls.key": "key.pem", "tls.client_ca": "ca.pem", "tls.redirect_listen": "[::]:80", "proxy.trusted": "10.0.0.0/8,fd00::1",
 			"auth.local": "false", "oidc.issuer": "https://id.example/realms/x", "oidc.client_id": "cotrain", "oidc.scopes": "openid,email", "oidc.name": "Example ID", "oidc.user_claim": "email",
-			"oidc.groups_claim": "roles", "oidc.groups": "platform=administrator,ml=vision:operator", "oidc.allowed_groups": "staff,ml", "oidc.ca_cert": "ca.pem",
+			"oidc.groups_claim": "roles", "oidc.groups": "platform=administrator,ml=vision:operator", "oidc.allowed_groups": "staff,ml", "oidc.second_factor": "mfa,2", "oidc.ca_cert": "ca.pem",
 			"data_dir": "/data", "dev": "false", "dev_nodes": "3", "dev_gpus": "0", "log_level": "debug", "log_format": "json",
 			"database.url": "postgres://cotrain@db.example/cotrain", "database.ssl_mode": "verify-full", "database.ssl_root_cert": "ca.pem", "database.ssl_cert": "cert.pem",
 			"database.ssl_key": "key.pem", "database.max_connections": "32", "database.connect_timeout": "2s", "database.timeout": "1m",
@@ -143,7 +143,7 @@ func everything() (map[string]string, Config) {
 			Proxy: Proxy{Trusted: []string{"10.0.0.0/8", "fd00::1"}}, DataDir: "/data", DevNodes: 3, DevGPUs: new(0), LogLevel: slog.LevelDebug, LogFormat: LogJSON,
 			OIDC: OIDC{Issuer: "https://id.example/realms/x", ClientID: "cotrain", ClientSecret: "s3cret", Scopes: []string{"openid", "email"}, Name: "Example ID", UserClaim: "email", GroupsClaim: "roles",
 				Groups:        []access.GroupGrant{{Group: "platform"}, {Group: "ml", Grant: access.Grant{Project: "vision", Role: access.Operator}}},
-				AllowedGroups: []string{"staff", "ml"}, CACert: "ca.pem"},
+				AllowedGroups: []string{"staff", "ml"}, SecondFactor: []string{"mfa", "2"}, CACert: "ca.pem"},
 			Database: Database{URL: "postgres://cotrain@db.example/cotrain", Password: "hunter2", SSLMode: "verify-full", SSLRootCert: "ca.pem", SSLCert: "cert.pem",
 				SSLKey: "key.pem", MaxConnections: 32, ConnectTimeout: 2 * time.Second, Timeout: time.Minute},
 			Nomad: Nomad{Address: "https://nomad.example:4646", Token: "t0ken", Namespace: "train", Region: "eu", CACert: "ca.pem", ClientCert: "cert.pem",
@@ -205,6 +205,7 @@ user_claim = "email"
 groups_claim = "roles"
 groups = ["platform=administrator", "ml=vision:operator"]
 allowed_groups = ["staff", "ml"]
+second_factor = ["mfa", "2"]
 ca_cert = "ca.pem"
 [database]
 url = "postgres://cotrain@db.example/cotrain"

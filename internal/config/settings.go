@@ -120,7 +120,7 @@ func Settings() []Setting {
 
 		{Key: "auth.local", Env: "COTRAIN_AUTH_LOCAL", Default: "true", Help: "people sign in with passwords; false where they sign in at the provider only", kind: boolean,
 			set: put(func(c *Config) *bool { return &c.Auth.Local })},
-		{Key: "auth.require_second_factor", Env: "COTRAIN_AUTH_REQUIRE_SECOND_FACTOR", Default: "none", Help: "who must have a second factor beside the password: none, administrators or everybody",
+		{Key: "auth.require_second_factor", Env: "COTRAIN_AUTH_REQUIRE_SECOND_FACTOR", Default: "none", Help: "who must have a second factor, here or at the provider: none, administrators or everybody",
 			set: put(func(c *Config) *string { return &c.Auth.RequireSecondFactor }, oneOf("everybody", "administrators", "none"))},
 		{Key: "auth.secret_key", Env: "COTRAIN_AUTH_SECRET_KEY", Help: "key that encrypts the secrets of second factors in the database, 32 characters or more", Secret: true,
 			set: putSecret(func(c *Config) *Secret { return &c.Auth.SecretKey }, longEnough)},
@@ -142,6 +142,8 @@ func Settings() []Setting {
 			set: setGroups},
 		{Key: "oidc.allowed_groups", Env: "COTRAIN_OIDC_ALLOWED_GROUPS", Help: "groups of which one must be a member to sign in; unset: everybody whom the provider lets in", kind: list,
 			set: put(func(c *Config) *[]string { return &c.OIDC.AllowedGroups }, items(line))},
+		{Key: "oidc.second_factor", Env: "COTRAIN_OIDC_SECOND_FACTOR", Default: "mfa,phr,phrh", Help: "values of the claims amr or acr that say that the provider asked for a second factor; any where it always does", kind: list,
+			set: put(func(c *Config) *[]string { return &c.OIDC.SecondFactor }, items(word))},
 		{Key: "oidc.ca_cert", Env: "COTRAIN_OIDC_CA_CERT", Help: "file with the authority of the provider's certificate",
 			set: put(func(c *Config) *string { return &c.OIDC.CACert }, line)},
 

@@ -52,6 +52,11 @@ func (g *Guard) Allow(ctx context.Context, right access.Right, subject access.Su
 	if !i.Known() {
 		return fault.ErrSignedOut
 	}
+	if i.First != nil && right != i.First.Right {
+		err := i.First.Err()
+		g.record(ctx, right, "", subject, audit.Refused, fault.Of(err).What)
+		return err
+	}
 	if subject.Kind == "" || right.Rule().Place != access.InProject {
 		return g.anywhere(ctx, right)
 	}

@@ -69,7 +69,7 @@ func (a Address) exists() error {
 	return nil
 }
 
-// openDatabase opens a database with [db.Open], [db.OpenExisting] or [db.OpenReading], unless a copy into it is unfinished.
+// openDatabase opens a database with [db.Open], [db.OpenExisting], [db.OpenReading] or [db.OpenBeside], unless a copy into it is unfinished.
 func openDatabase(ctx context.Context, o db.Options, open func(context.Context, db.Options, db.Migrations) (*db.DB, error)) (*db.DB, error) {
 	m, err := migrations()
 	if err != nil {
@@ -116,6 +116,15 @@ func Inspect(ctx context.Context, a Address, alone bool) (*Inspection, error) {
 		return nil, errors.Join(err, i.unlock())
 	}
 	return i, nil
+}
+
+// OpenBeside opens an existing database for changes that may be made while a console has it.
+func OpenBeside(ctx context.Context, a Address) (*db.DB, error) {
+	a = a.resolved()
+	if err := a.exists(); err != nil {
+		return nil, err
+	}
+	return openDatabase(ctx, a.Database, db.OpenBeside)
 }
 
 // Close ends the inspection.

@@ -23,9 +23,6 @@ type Guard interface {
 // loginPath is where one signs in; its parameter next is where to go then.
 const loginPath = "/login"
 
-// factorPath is where one sets up a second factor.
-const factorPath = "/account/factor"
-
 // authorize lets those pass who have the right over what the path names.
 func (s *Server) authorize(pattern string, right access.Right, next http.Handler) http.Handler {
 	find := access.SubjectOf(pattern)
@@ -61,10 +58,11 @@ func inProject(w http.ResponseWriter, r *http.Request, of access.Subject) (acces
 // refuse sends a browser that is not signed in to where it can do so, and back to the page it wanted. What was filled in a form
 // stays in the browser: a change is answered with an error, for the person to sign in elsewhere and send it again.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	first := access.From(r.Context()).First
 	switch {
-	case access.From(r.Context()).Enrol && safe(r.Method) && !page.IsFragment(r) && r.Header.Get("Upgrade") == "":
+	case first != nil && safe(r.Method) && !page.IsFragment(r) && r.Header.Get("Upgrade") == "":
 		w.Header().Set("Cache-Control", "no-store")
-		http.Redirect(w, r, factorPath, http.StatusSeeOther)
+		http.Redirect(w, r, first.Path, http.StatusSeeOther)
 	case !errors.Is(err, fault.ErrSignedOut) || !safe(r.Method) || r.Header.Get("Upgrade") != "":
 		s.fail(w, r, err)
 	case page.IsFragment(r): // of a page that was open when the session ended

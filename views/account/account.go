@@ -17,7 +17,12 @@ type Account struct {
 	Secret   string // of the token that was just made: shown once
 	Token    TokenForm
 	Sessions []access.Session
-	Password []ui.Field
+}
+
+// Password is the page on which a password is changed.
+type Password struct {
+	User   access.User
+	Fields []ui.Field
 }
 
 // TokenForm asks for a new API token.

@@ -11,7 +11,7 @@ import (
 type Account struct {
 	SignedIn      bool
 	Local         bool // on a console without log-in
-	Enrol         bool // has to set up a second factor before anything else
+	First         bool // has to do something before anything else
 	Name          string
 	Administrator bool
 	Role          access.Role             // in the selected or only project
@@ -20,6 +20,9 @@ type Account struct {
 	May           func(access.Right) bool // in at least one project; nil for nothing
 	Admin         bool                    // accounts and projects are managed on this console
 }
+
+// free reports whether the account may do anything yet.
+func (a Account) free() bool { return a.SignedIn && !a.First }
 
 // may reports whether to offer what needs a right.
 func (a Account) may(r access.Right) bool { return a.May != nil && a.May(r) }

@@ -277,7 +277,7 @@ func Layout(p Page) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if p.Account.SignedIn && p.Nav != NavSearch {
+		if p.Account.free() && p.Nav != NavSearch {
 			templ_7745c5c3_Err = searchDialog().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type Person struct {
 	DisplayName     string
 	Email           string // "" unless the provider has verified it
 	Groups          []string
+	SecondFactor    bool // the provider says that it asked for one
 }
 
 // claims are those of an ID token or of the user info, by name.
@@ -62,6 +64,7 @@ func (p *Provider) person(ctx context.Context, d *discovered, token *oauth2.Toke
 	}
 	out, err := p.read(c)
 	out.Issuer, out.Subject = p.o.Issuer, id.Subject
+	out.SecondFactor = p.twoFactors(c)
 	return out, err
 }
 
@@ -132,6 +135,19 @@ func (p *Provider) read(c claims) (Person, error) {
 	var err error
 	out.Groups, err = groups(c, p.o.GroupsClaim)
 	return out, err
+}
+
+// AnyLogIn among the values of [Options.SecondFactor] is for a provider that always asks for a second factor and does not say so.
+const AnyLogIn = "any"
+
+// twoFactors reports whether the ID token says that the provider asked for a second factor, by how somebody signed in (amr) or the
+// level of it (acr).
+func (p *Provider) twoFactors(c claims) bool {
+	var methods []string
+	_ = json.Unmarshal(c["amr"], &methods) // of another type is none
+	return slices.ContainsFunc(p.o.SecondFactor, func(value string) bool {
+		return value == AnyLogIn || value == c.text("acr") || slices.Contains(methods, value)
+	})
 }
 
 // loginName lowers ASCII letters only: others have look-alikes among them, such as the Kelvin sign, which must not become one.

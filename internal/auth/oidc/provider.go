@@ -44,6 +44,7 @@ type Options struct {
 	Scopes       []string
 	UserClaim    string
 	GroupsClaim  string
+	SecondFactor []string     // values of amr or acr by which the provider says that it asked for one; see [AnyLogIn]
 	Client       *http.Client // see [NewClient]
 	Logger       *slog.Logger
 	Now          func() time.Time

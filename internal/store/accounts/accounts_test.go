@@ -148,7 +148,7 @@ func TestEachChangeRaisesTheRevision(t *testing.T) {
 			{"a revoked token", func() error { return s.RevokeToken(ctx, "u-cyd", "t1") }},
 			{"an ended session", func() error { return s.EndSession(ctx, "u-cyd", "s1") }},
 			{"ended sessions", func() error { return s.EndSessions(ctx, "u-cyd", "") }},
-			{"a password", func() error { return s.SetPassword(ctx, "u-cyd", "new", "") }},
+			{"a password", func() error { return s.SetPassword(ctx, "u-cyd", "new", false, "") }},
 			{"a deleted project", func() error { return s.DeleteProject(ctx, "vision") }},
 			{"a deleted user", func() error { return s.DeleteUser(ctx, "u-cyd") }},
 		} {
@@ -196,7 +196,7 @@ func TestTheNameOfADeletedUserIsNotGivenAgain(t *testing.T) {
 			t.Errorf("its password is %q, %v", hash, err)
 		}
 		wants(t, fault.ErrNoUser, s.DeleteUser(ctx, "u-cyd"))
-		wants(t, fault.ErrNoUser, s.SetPassword(ctx, "u-cyd", "x", ""))
+		wants(t, fault.ErrNoUser, s.SetPassword(ctx, "u-cyd", "x", false, ""))
 		wants(t, fault.ErrNoUser, s.SetMember(ctx, access.DefaultProject, "u-cyd", access.Viewer))
 		wants(t, fault.ErrNoUser, s.CreateToken(ctx, "k2", access.Token{ID: "t2", User: "u-cyd"}))
 		wants(t, fault.ErrNoUser, s.RememberDevice(ctx, "k2", "u-cyd", epoch))
@@ -358,8 +358,8 @@ func TestSessionsAreListedSeenAndEnded(t *testing.T) {
 		must(t, s.EndSessions(ctx, "u-cyd", "s2"))
 		_, err = s.SessionByKey(ctx, "keys1")
 		wants(t, fault.ErrNoSession, err)
-		must(t, s.SetPassword(ctx, "u-cyd", "new", "s2"))
-		must(t, s.SetPassword(ctx, "u-ann", "new", ""))
+		must(t, s.SetPassword(ctx, "u-cyd", "new", false, "s2"))
+		must(t, s.SetPassword(ctx, "u-ann", "new", false, ""))
 		if _, err := s.SessionByKey(ctx, "keys2"); err != nil {
 			t.Errorf("the session that was to stay: %v", err)
 		}

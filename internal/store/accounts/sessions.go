@@ -14,11 +14,11 @@ import (
 // kept is how many sessions, and how many devices, a user has at most: the oldest give way.
 const kept = 50
 
-const sessionColumns = `id, user_id, created_at, seen_at, expires_at, address, agent, issuer`
+const sessionColumns = `id, user_id, created_at, seen_at, expires_at, address, agent, issuer, second_factor`
 
 func scanSession(row db.Scanner) (s access.Session, err error) {
 	var created, seen, expires int64
-	err = row.Scan(&s.ID, &s.User, &created, &seen, &expires, &s.Address, &s.Agent, &s.Issuer)
+	err = row.Scan(&s.ID, &s.User, &created, &seen, &expires, &s.Address, &s.Agent, &s.Issuer, &s.SecondFactor)
 	s.CreatedAt, s.SeenAt, s.ExpiresAt = db.FromMillis(created), db.FromMillis(seen), db.FromMillis(expires)
 	return s, err
 }
@@ -30,8 +30,8 @@ func (a *Accounts) CreateSession(ctx context.Context, key string, s access.Sessi
 		if err := lockUser(ctx, tx, s.User, fault.ErrSignedOut, ` AND disabled = 0 AND password = ?`, password); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO sessions (key, `+sessionColumns+`) VALUES (?,?,?,?,?,?,?,?,?)`,
-			key, s.ID, s.User, db.Millis(s.CreatedAt), db.Millis(s.SeenAt), db.Millis(s.ExpiresAt), s.Address, s.Agent, s.Issuer); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO sessions (key, `+sessionColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
+			key, s.ID, s.User, db.Millis(s.CreatedAt), db.Millis(s.SeenAt), db.Millis(s.ExpiresAt), s.Address, s.Agent, s.Issuer, s.SecondFactor); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ?1 AND id NOT IN (SELECT id FROM sessions WHERE user_id = ?1 ORDER BY seen_at DESC, id LIMIT ?2)`, s.User, kept)

@@ -12,11 +12,11 @@ import (
 )
 
 const userColumns = `id, name, kind, display_name, email, administrator, disabled, deleted, password <> '', created_at, seen_at,
-	EXISTS (SELECT 1 FROM group_roles g WHERE g.user_id = users.id AND g.project = ''), EXISTS (SELECT 1 FROM totp t WHERE t.user_id = users.id)`
+	EXISTS (SELECT 1 FROM group_roles g WHERE g.user_id = users.id AND g.project = ''), EXISTS (SELECT 1 FROM totp t WHERE t.user_id = users.id), one_time_password`
 
 func scanUser(row db.Scanner) (u access.User, err error) {
 	var created, seen int64
-	err = row.Scan(&u.ID, &u.Name, &u.Kind, &u.DisplayName, &u.Email, &u.Administrator, &u.Disabled, &u.Deleted, &u.HasPassword, &created, &seen, &u.ByGroups, &u.SecondFactor)
+	err = row.Scan(&u.ID, &u.Name, &u.Kind, &u.DisplayName, &u.Email, &u.Administrator, &u.Disabled, &u.Deleted, &u.HasPassword, &created, &seen, &u.ByGroups, &u.SecondFactor, &u.OneTimePassword)
 	u.CreatedAt, u.SeenAt = db.FromMillis(created), db.FromMillis(seen)
 	return u, err
 }
@@ -48,8 +48,8 @@ func insertUser(ctx context.Context, tx *db.Tx, u access.User, password string) 
 	if taken {
 		return fault.New(fault.ErrConflict, fmt.Sprintf("There is, or was, a user %s.", u.Name), "Choose another name: that of a deleted user is not given again.")
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO users (id, name, kind, display_name, email, administrator, disabled, deleted, password, created_at, seen_at) VALUES (?,?,?,?,?,?,?,0,?,?,0)`,
-		u.ID, u.Name, u.Kind, u.DisplayName, u.Email, u.Administrator, u.Disabled, password, db.Millis(u.CreatedAt))
+	_, err := tx.Exec(ctx, `INSERT INTO users (id, name, kind, display_name, email, administrator, disabled, deleted, password, one_time_password, created_at, seen_at) VALUES (?,?,?,?,?,?,?,0,?,?,?,0)`,
+		u.ID, u.Name, u.Kind, u.DisplayName, u.Email, u.Administrator, u.Disabled, password, u.OneTimePassword, db.Millis(u.CreatedAt))
 	if err != nil {
 		return err
 	}
@@ -116,14 +116,15 @@ func hasAdministrator(ctx context.Context, tx *db.Tx) (has bool, err error) {
 	return has, err
 }
 
-// SetPassword stores the hash of a new password, and ends all sessions of the user but one ("" for none).
-func (a *Accounts) SetPassword(ctx context.Context, id access.UserID, hash, keep string) error {
+// SetPassword stores the hash of a new password, that the user has to change if somebody else chose it, and ends all sessions
+// of the user but one ("" for none).
+func (a *Accounts) SetPassword(ctx context.Context, id access.UserID, hash string, oneTime bool, keep string) error {
 	return a.change(ctx, "set the password of "+string(id), func(tx *db.Tx) error {
 		u, err := liveUser(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE users SET password = ? WHERE id = ?`, hash, id); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE users SET password = ?, one_time_password = ? WHERE id = ?`, hash, oneTime, id); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ? AND id <> ?`, id, keep); err != nil {

@@ -23,7 +23,7 @@ type Options struct {
 	// Twice is for tests: each transaction is undone and repeated once, as if it had lost to another one.
 	Twice bool
 
-	existing, reading bool // see OpenExisting and OpenReading
+	existing, reading, beside bool // see OpenExisting, OpenReading and OpenBeside
 }
 
 // DB is a database, safe for concurrent use.
@@ -54,6 +54,12 @@ func OpenExisting(ctx context.Context, o Options, m Migrations) (*DB, error) {
 // OpenReading is [OpenExisting] for reading only, also while a console has the database, or from a standby.
 func OpenReading(ctx context.Context, o Options, m Migrations) (*DB, error) {
 	o.existing, o.reading = true, true
+	return open(ctx, o, func(d *DB) error { return d.current(ctx, m) })
+}
+
+// OpenBeside is [OpenExisting] while a console may have the database, for changes that stand beside its own.
+func OpenBeside(ctx context.Context, o Options, m Migrations) (*DB, error) {
+	o.existing, o.beside = true, true
 	return open(ctx, o, func(d *DB) error { return d.current(ctx, m) })
 }
 

@@ -83,7 +83,7 @@ func (d *DB) prepare(ctx context.Context, cfg *pgx.ConnConfig, o Options, migrat
 	if err != nil {
 		return nil, err
 	}
-	if o.reading {
+	if o.reading || o.beside {
 		return nil, migrate(d)
 	}
 	w, err := own(ctx, cfg, d.where, o.Timeout)

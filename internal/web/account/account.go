@@ -29,13 +29,12 @@ var notices = map[string]string{
 
 // state is what a form on the page came to.
 type state struct {
-	status   int
-	password run.FieldErrors
-	token    tokenInput
-	secret   string
+	status int
+	token  tokenInput
+	secret string
 }
 
-// Show shows the tokens, sessions and password of who is signed in.
+// Show shows the tokens and sessions of who is signed in.
 func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	return p.render(w, r, state{status: http.StatusOK, token: newTokenInput()})
 }
@@ -61,35 +60,15 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, s state) error {
 	if r.Method != http.MethodGet {
 		frame.Path = path
 	}
-	current := ui.Field{Name: "current", Label: "Current password", Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "current-password", Required: true}
 	return p.Render(w, r, s.status, view.Page(frame, view.Account{
 		User: user, Now: p.Now(), Notice: notices[r.URL.Query().Get("done")], Tokens: tokens, Sessions: sessions, Secret: s.secret,
-		Token: s.token.form(frame.Account.Projects), Password: withErrors(append([]ui.Field{current}, newPassword("New password")...), s.password),
+		Token: s.token.form(frame.Account.Projects),
 	}))
 }
 
 // done goes back to the page, which says what was done.
 func done(w http.ResponseWriter, r *http.Request, what string) error {
 	return page.Redirect(w, r, path+"?done="+what)
-}
-
-// ChangePassword changes the password.
-func (p *Pages) ChangePassword(w http.ResponseWriter, r *http.Request) error {
-	if err := page.ReadForm(r); err != nil {
-		return err
-	}
-	password := r.PostForm.Get("password")
-	errs := run.FieldErrors{notTheSame}
-	if r.PostForm.Get("again") == password {
-		err := p.Own.ChangePassword(r.Context(), r.PostForm.Get("current"), password)
-		if err == nil {
-			return done(w, r, "password")
-		}
-		if !errors.As(err, &errs) {
-			return err
-		}
-	}
-	return p.render(w, r, state{status: http.StatusUnprocessableEntity, password: errs, token: newTokenInput()})
 }
 
 // EndSession ends one session.

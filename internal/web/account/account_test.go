@@ -24,7 +24,7 @@ type site struct {
 
 func newSite(t *testing.T) *site { return newSiteWith(t, auth.Options{}) }
 
-func newSiteWith(t *testing.T, o auth.Options) *site {
+func newSiteWith(t *testing.T, o auth.Options, change ...func(*web.Deps)) *site {
 	t.Helper()
 	s, err := store.Open(t.Context(), t.TempDir())
 	must(t, err)
@@ -32,7 +32,12 @@ func newSiteWith(t *testing.T, o auth.Options) *site {
 	o.Accounts, o.Audit, o.Logger, o.Now = s.Accounts, s.Audit, slog.New(slog.DiscardHandler), func() time.Time { return webtest.Now }
 	service, err := auth.New(t.Context(), o)
 	must(t, err)
-	return &site{auth: service, Site: webtest.New(t, func(d *web.Deps) { d.Auth, d.Accounts, d.Projects = service, service, service.ProjectNames })}
+	return &site{auth: service, Site: webtest.New(t, func(d *web.Deps) {
+		d.Auth, d.Accounts, d.Projects = service, service, service.ProjectNames
+		for _, fn := range change {
+			fn(d)
+		}
+	})}
 }
 
 // setUp makes the administrator ann by the link, and returns her cookies.
@@ -243,6 +248,9 @@ func TestSessionsAndPasswordAreManagedOnThePage(t *testing.T) {
 		if a := do(http.MethodPost, "/account/password", form); a.Status != http.StatusUnprocessableEntity || a.Count("[data-password-form] .field-error") != 1 || a.Count("#f-"+field+"[aria-invalid=true]") != 1 {
 			t.Errorf("%s: %d", field, a.Status)
 		}
+	}
+	if page := do(http.MethodGet, do(http.MethodGet, "/account", nil).Doc.Find("[data-action=password]").AttrOr("href", ""), nil); page.Status != http.StatusOK || page.Count("[data-password-form] input[type=password]") != 3 || page.Count(".note-info") != 0 {
+		t.Errorf("its page: %d", page.Status)
 	}
 	changed := do(http.MethodPost, "/account/password", url.Values{"current": {good}, "password": {fresh}, "again": {fresh}})
 	if changed.Header.Get("Location") != "/account?done=password" || signedIn(fourth) || !signedIn(ann) {

@@ -98,7 +98,7 @@ func (p *Pages) renderFactor(w http.ResponseWriter, r *http.Request, status int,
 	if r.Method != http.MethodGet {
 		frame.Path = factorPath
 	}
-	f.Needed = frame.Account.Enrol
+	f.Needed = frame.Account.First
 	return p.Render(w, r, status, view.FactorPage(frame, f))
 }
 

@@ -38,7 +38,7 @@ func (p *Pages) DoLogIn(w http.ResponseWriter, r *http.Request) error {
 	l := view.LogIn{Name: page.Text(r.PostForm.Get("name"), 127), Next: inbound.LocalPath(r.PostForm.Get("next"))}
 	err := p.LogIns.LogIn(w, r, l.Name, r.PostForm.Get("password"))
 	if errors.Is(err, fault.ErrSecondFactor) {
-		return page.Redirect(w, r, codePath+"?"+url.Values{"next": {l.Next}}.Encode())
+		return page.Redirect(w, r, codePathTo(l.Next))
 	}
 	for _, kind := range []fault.Kind{fault.ErrSignedOut, fault.ErrForbidden, fault.ErrRateLimited, fault.ErrBusy} {
 		if errors.Is(err, kind) {
@@ -51,6 +51,8 @@ func (p *Pages) DoLogIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	return page.Redirect(w, r, l.Next)
 }
+
+func codePathTo(next string) string { return codePath + "?" + url.Values{"next": {next}}.Encode() }
 
 func loginPath(next string) string {
 	if next == "/" {
@@ -75,7 +77,10 @@ func (p *Pages) ToProvider(w http.ResponseWriter, r *http.Request) error {
 func (p *Pages) FromProvider(w http.ResponseWriter, r *http.Request) error {
 	next, err := p.Provider.FinishAtProvider(w, r)
 	page.Secret(w)
-	if err != nil {
+	switch {
+	case errors.Is(err, fault.ErrSecondFactor):
+		return page.Redirect(w, r, codePathTo(next))
+	case err != nil:
 		return p.failedAtProvider(w, r, next, err)
 	}
 	return page.Redirect(w, r, next)

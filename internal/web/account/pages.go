@@ -10,7 +10,7 @@ import (
 
 // LogIns lets people in and out.
 type LogIns interface {
-	// LogIn and SetUp set the cookie of a new session.
+	// LogIn and SetUp set the cookie of a new session. LogIn is [fault.ErrSecondFactor] where a code is missing.
 	LogIn(w http.ResponseWriter, r *http.Request, name, password string) error
 	// LogOut returns where the provider ends its own session, "" for nowhere.
 	LogOut(w http.ResponseWriter, r *http.Request) (elsewhere string, err error)
@@ -25,7 +25,7 @@ type AtProvider interface {
 	// Ways are how one signs in: with a password, and at a provider, to which link leads; "" for none.
 	Ways(r *http.Request, next string) (passwords bool, provider, link string)
 	BeginAtProvider(w http.ResponseWriter, r *http.Request, next string) (to string, err error)
-	// FinishAtProvider returns where to go, or on an error where one wanted to go.
+	// FinishAtProvider returns where to go, or on an error, as of LogIn, where one wanted to go.
 	FinishAtProvider(w http.ResponseWriter, r *http.Request) (next string, err error)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/oauth2-proxy/mockoidc"
+	"github.com/pquerna/otp/totp"
 
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/auth/oidc"
@@ -61,6 +62,18 @@ func (s *site) visit(m *mockoidc.MockOIDC, name, next string) (path, cookie stri
 	return back.RequestURI(), cookie
 }
 
+// signedIn is the cookie of the session that an answer began, "" for none.
+func signedIn(a webtest.Answer) string { return setCookie(a, "cotrain_session") }
+
+func setCookie(a webtest.Answer, name string) string {
+	for _, line := range a.Header.Values("Set-Cookie") {
+		if pair, _, _ := strings.Cut(line, ";"); strings.HasPrefix(pair, name+"=") {
+			return pair
+		}
+	}
+	return ""
+}
+
 func TestOneSignsInAtTheProviderByThePage(t *testing.T) {
 	t.Parallel()
 	s, m := withProvider(t, false)
@@ -70,12 +83,7 @@ func TestOneSignsInAtTheProviderByThePage(t *testing.T) {
 	if got.Header.Get("Location") != "/account?a=b" {
 		t.Fatalf("it leads to %d %s", got.Status, got.Header.Get("Location"))
 	}
-	var session string
-	for _, line := range got.Header.Values("Set-Cookie") {
-		if pair, _, _ := strings.Cut(line, ";"); strings.HasPrefix(pair, "cotrain_session=") {
-			session = pair
-		}
-	}
+	session := signedIn(got)
 	if a := s.Do(http.MethodGet, "/account", nil, "Cookie", session); a.Status != http.StatusOK || a.Text(t, "[data-user]") != "eve" {
 		t.Errorf("signed in is %d", a.Status)
 	}
@@ -147,4 +155,35 @@ func TestThePageOffersWhatThereIs(t *testing.T) {
 	plain := newSite(t)
 	plain.Get("/login/oidc", http.StatusNotFound)
 	plain.Get("/login/oidc/callback?state=x&code=y", http.StatusNotFound)
+}
+
+func TestTheSecondFactorIsAskedForAfterTheProvider(t *testing.T) {
+	t.Parallel()
+	s, m := withProvider(t, true)
+	path, cookie := s.visit(m, "eve", "/")
+	eve := signedIn(s.Do(http.MethodGet, path, nil, "Cookie", cookie))
+	if page := s.Do(http.MethodGet, "/account", nil, "Cookie", eve); page.Count("[data-action=password]") != 0 || page.Count("[data-action=factor]") != 1 {
+		t.Error("who has no password is offered to change it")
+	}
+	if a := s.Do(http.MethodGet, "/account/password", nil, "Cookie", eve); a.Status != http.StatusNotFound {
+		t.Errorf("the page of a password that there is not: %d", a.Status)
+	}
+	secret := strings.ReplaceAll(s.Do(http.MethodGet, "/account/factor", nil, "Cookie", eve).Text(t, "#factor-secret"), " ", "")
+	code, err := totp.GenerateCode(secret, time.Now())
+	must(t, err)
+	recovery := strings.Fields(s.Do(http.MethodPost, "/account/factor", url.Values{"code": {code}}, "Cookie", eve).Text(t, "#recovery-codes"))
+
+	path, cookie = s.visit(m, "eve", "/account?a=b")
+	asked := s.Do(http.MethodGet, path, nil, "Cookie", cookie, "Sec-Fetch-Site", "cross-site")
+	if asked.Status != http.StatusSeeOther || asked.Header.Get("Location") != "/login/code?next=%2Faccount%3Fa%3Db" {
+		t.Fatalf("%d to %s", asked.Status, asked.Header.Get("Location"))
+	}
+	if signedIn(asked) != "" {
+		t.Error("signed in without the code")
+	}
+	pending := setCookie(asked, "cotrain_pending")
+	done := s.Do(http.MethodPost, "/login/code", url.Values{"code": {recovery[0]}, "next": {"/account?a=b"}}, "Cookie", pending)
+	if done.Status != http.StatusSeeOther || done.Header.Get("Location") != "/account?a=b" || signedIn(done) == "" {
+		t.Errorf("%d to %s", done.Status, done.Header.Get("Location"))
+	}
 }
