@@ -15,6 +15,10 @@ type Users interface {
 	CreateUser(ctx context.Context, u access.User) (created access.User, password string, err error)
 	ChangeUser(ctx context.Context, name string, change func(*access.User)) (access.User, error)
 	DeleteUser(ctx context.Context, name string) error
+	// ResetPassword returns the password that the console chose: it is nowhere else.
+	ResetPassword(ctx context.Context, name string) (password string, err error)
+	EndUserSessions(ctx context.Context, name string) error
+	RemoveUserFactor(ctx context.Context, name string) error
 }
 
 // UserTokens manages the API tokens of service accounts.
@@ -22,6 +26,13 @@ type UserTokens interface {
 	UserTokens(ctx context.Context, name string) ([]access.Token, error)
 	CreateUserToken(ctx context.Context, name string, t access.Token) (token access.Token, secret string, err error)
 	RevokeUserToken(ctx context.Context, name string, id access.TokenID) error
+}
+
+// Identities manages who users are at the provider of log-ins.
+type Identities interface {
+	Identities(ctx context.Context, user string) ([]access.ProviderIdentity, error)
+	LinkIdentity(ctx context.Context, user, subject string) error
+	UnlinkIdentity(ctx context.Context, user, issuer, subject string) error
 }
 
 // Projects manages projects and who is in them.
@@ -42,6 +53,7 @@ type Projects interface {
 type Admin interface {
 	Users
 	UserTokens
+	Identities
 	Projects
 }
 
@@ -91,6 +103,46 @@ func set[T any](field, value *T) {
 
 func (s *server) deleteUser(ctx context.Context, in *userParam) (*struct{}, error) {
 	return nil, s.Admin.DeleteUser(ctx, in.Name)
+}
+
+func (s *server) resetPassword(ctx context.Context, in *userParam) (*secretOutput[client.NewPassword], error) {
+	password, err := s.Admin.ResetPassword(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return secret(client.NewPassword{Password: password}), nil
+}
+
+func (s *server) endUserSessions(ctx context.Context, in *userParam) (*struct{}, error) {
+	return nil, s.Admin.EndUserSessions(ctx, in.Name)
+}
+
+func (s *server) removeUserFactor(ctx context.Context, in *userParam) (*struct{}, error) {
+	return nil, s.Admin.RemoveUserFactor(ctx, in.Name)
+}
+
+func (s *server) listIdentities(ctx context.Context, in *userParam) (client.IdentityList, error) {
+	all, err := s.Admin.Identities(ctx, in.Name)
+	return client.IdentityList{Items: notNil(all)}, err
+}
+
+type linkIdentityInput struct {
+	Name string `path:"name" doc:"Login name"`
+	Body client.IdentityInput
+}
+
+func (s *server) linkIdentity(ctx context.Context, in *linkIdentityInput) (*struct{}, error) {
+	return nil, s.Admin.LinkIdentity(ctx, in.Name, in.Body.Subject)
+}
+
+type identityParam struct {
+	Name    string `path:"name" doc:"Login name"`
+	Issuer  string `query:"issuer" required:"true" doc:"URL of the provider"`
+	Subject string `query:"subject" required:"true" doc:"Who the user is there"`
+}
+
+func (s *server) unlinkIdentity(ctx context.Context, in *identityParam) (*struct{}, error) {
+	return nil, s.Admin.UnlinkIdentity(ctx, in.Name, in.Issuer, in.Subject)
 }
 
 func (s *server) listUserTokens(ctx context.Context, in *userParam) (client.TokenList, error) {

@@ -27,6 +27,7 @@ var takingBodies = []struct {
 	{"POST /api/v1/users", `{"name":"robot","kind":"service"}`, 201},
 	{"PATCH /api/v1/users/mine", `{"disabled":false}`, 404},
 	{"POST /api/v1/users/mine/tokens", `{"name":"x","scopes":["read"]}`, 404},
+	{"POST /api/v1/users/mine/identities", `{"subject":"x"}`, 404},
 	{"POST /api/v1/projects", `{"name":"vision"}`, 201},
 	{"PATCH /api/v1/projects/default", `{"description":"x"}`, 200},
 	{"PUT /api/v1/projects/default/members/ann", `{"role":"viewer"}`, 404},

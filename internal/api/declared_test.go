@@ -88,6 +88,11 @@ func probes(f *fixture, dir string) []probe {
 		probe{"PATCH /api/v1/users/{name}", "/api/v1/users/robot2", `{"email":"r@example.org"}`, nil}, probe{"PATCH /api/v1/users/{name}", "/api/v1/users/ann", `{"disabled":true}`, nil},
 		probe{"POST /api/v1/users/{name}/tokens", "/api/v1/users/robot2/tokens", `{"name":"x","scopes":["read"]}`, nil},
 		probe{"POST /api/v1/users/{name}/tokens", "/api/v1/users/ann/tokens", `{"name":"x","scopes":["read"]}`, nil},
+		probe{"POST /api/v1/users/{name}/identities", "/api/v1/users/ann/identities", `{"subject":"x"}`, nil},
+		probe{"POST /api/v1/users/{name}/identities", "/api/v1/users/ann/identities", `{"subject":""}`, nil},
+		probe{"DELETE /api/v1/users/{name}/identities", "/api/v1/users/ann/identities?issuer=https%3A%2F%2Fid.example&subject=x", "", nil},
+		probe{"POST /api/v1/users/{name}/identities", "/api/v1/users/robot2/identities", `{"subject":"x"}`, nil},
+		probe{"DELETE /api/v1/users/{name}/identities", "/api/v1/users/ann/identities?issuer=x&subject=x", "", nil},
 		probe{"PUT /api/v1/projects/{project}/members/{user}", "/api/v1/projects/default/members/robot2", `{"role":"viewer"}`, nil},
 		probe{"DELETE /api/v1/projects/{project}/members/{user}", "/api/v1/projects/default/members/robot2", "", nil},
 		probe{"DELETE /api/v1/projects/{project}/members/{user}", "/api/v1/projects/nope/members/robot2", "", nil},
@@ -98,8 +103,11 @@ func probes(f *fixture, dir string) []probe {
 		}
 	}
 	out = append(out, probe{"PATCH /api/v1/projects/{project}", "/api/v1/projects/nope", `{"description":"x"}`, nil}, probe{"DELETE /api/v1/projects/{project}", "/api/v1/projects/vision", "", nil})
-	for _, name := range []string{"ann", "robot2"} {
+	for _, name := range []string{"ann", "robot2", "nobody"} {
 		add("GET /api/v1/users/{name}", name, "")
+		for op, rest := range map[string]string{"POST /api/v1/users/{name}/password": "/password", "DELETE /api/v1/users/{name}/sessions": "/sessions", "DELETE /api/v1/users/{name}/factor": "/factor", "GET /api/v1/users/{name}/identities": "/identities"} {
+			out = append(out, probe{op, "/api/v1/users/" + name + rest, "", nil})
+		}
 		add("GET /api/v1/users/{name}/tokens", name, "")
 		add("DELETE /api/v1/users/{name}", name, "")
 	}

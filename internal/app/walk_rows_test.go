@@ -142,6 +142,12 @@ var rows = map[string][]row{
 	"GET /api/v1/users/{name}/tokens":                  {{path: "/api/v1/users/{bot}/tokens"}},
 	"POST /api/v1/users/{name}/tokens":                 {{path: "/api/v1/users/{bot}/tokens", body: `{"name":"x","scopes":["read"]}`, action: "users.manage"}},
 	"DELETE /api/v1/users/{name}/tokens/{id}":          {{path: "/api/v1/users/{bot}/tokens/{bottoken}", action: "users.manage"}},
+	"POST /api/v1/users/{name}/password":               {{path: "/api/v1/users/{user}/password", action: "users.manage"}},
+	"DELETE /api/v1/users/{name}/sessions":             {{path: "/api/v1/users/{user}/sessions", action: "users.manage"}},
+	"DELETE /api/v1/users/{name}/factor":               {{path: "/api/v1/users/{user}/factor", answers: []int{409}}}, // it has none
+	"GET /api/v1/users/{name}/identities":              {{path: "/api/v1/users/{user}/identities"}},
+	"POST /api/v1/users/{name}/identities":             {{path: "/api/v1/users/{user}/identities", body: `{"subject":"x"}`, answers: []int{409}}}, // without provider
+	"DELETE /api/v1/users/{name}/identities":           {{path: "/api/v1/users/{user}/identities?issuer=x&subject=y", answers: []int{404}}},
 	"GET /api/v1/projects":                             {{path: "/api/v1/projects", list: true}},
 	"POST /api/v1/projects":                            {{path: "/api/v1/projects", body: `{"name":"{new}"}`, action: "projects.manage"}},
 	"GET /api/v1/projects/{project}":                   {{path: "/api/v1/projects/{p}"}},

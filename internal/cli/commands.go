@@ -53,7 +53,14 @@ type userCmd struct {
 	List   userListCmd   `cmd:"" help:"List users and service accounts by name."`
 	Create userCreateCmd `cmd:"" help:"Make a person, whose password is printed once, or a service account."`
 	Change userChangeCmd `cmd:"" help:"Change, disable or enable a user."`
+	Show   userShowCmd   `cmd:"" help:"Show a user, and who it is at the log-in provider."`
 	Delete userDeleteCmd `cmd:"" help:"Delete a user; its runs stay."`
+
+	ResetPassword      userResetPasswordCmd      `cmd:"" help:"Give a person a password for one log-in, printed once; with --offline without a console."`
+	SignOut            userSignOutCmd            `cmd:"" help:"End all sessions of a user; API tokens stay valid."`
+	RemoveSecondFactor userRemoveSecondFactorCmd `cmd:"" help:"Remove the second factor of a user who has lost it."`
+	Link               userLinkCmd               `cmd:"" help:"Let somebody at the log-in provider sign in as a user."`
+	Unlink             userUnlinkCmd             `cmd:"" help:"Take such a link back, and end the sessions that began so."`
 }
 
 type projectCmd struct {
@@ -127,5 +134,6 @@ func newCommands() *commands {
 	c.Server.Plugins = kong.Plugins{newFlags(config.Settings())}
 	c.Store.Copy.Plugins = kong.Plugins{newFlags(storeSettings())}
 	c.Store.Check.Plugins = kong.Plugins{newFlags(storeSettings())}
+	c.User.ResetPassword.Plugins = kong.Plugins{newFlags(storeSettings())}
 	return c
 }

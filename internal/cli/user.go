@@ -24,16 +24,26 @@ func (c *userListCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 	}
 	t := p.table("NAME", "KIND", "DISPLAY NAME", "STATE", "SEEN")
 	for _, u := range list.Items {
-		kind, state := string(u.Kind), "enabled"
-		if u.Administrator {
-			kind = "administrator"
-		}
-		if u.Disabled {
-			state = "disabled"
-		}
-		t.row(u.Name, kind, short(cmp.Or(u.DisplayName, "-"), 40), state, p.ago(u.SeenAt))
+		t.row(u.Name, kindOf(u), short(cmp.Or(u.DisplayName, "-"), 40), stateOf(u), p.ago(u.SeenAt))
 	}
 	return t.flush()
+}
+
+func kindOf(u access.User) string {
+	switch {
+	case u.Kind == access.Service:
+		return "service account"
+	case u.Administrator || u.ByGroups:
+		return "administrator"
+	}
+	return string(u.Kind)
+}
+
+func stateOf(u access.User) string {
+	if u.Disabled {
+		return "disabled"
+	}
+	return "enabled"
 }
 
 type userCreateCmd struct {
@@ -60,7 +70,7 @@ func (c *userCreateCmd) Run(ctx context.Context, p *process, cl *client.Client) 
 	case u.Password == "":
 		return p.did(c.Remote, "created", u.Name)
 	}
-	p.say("the password of %s is shown once", u.Name)
+	p.say("the password of %s is shown once, and is for one log-in", u.Name)
 	return p.print("%s\n", u.Password)
 }
 

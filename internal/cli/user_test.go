@@ -25,6 +25,23 @@ func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
 	}
 	c.cotrain("user", "change", "ann", "--no-administrator").want(t, exitRefused)
 
+	if r := c.cotrain("user", "reset-password", "ann", "--remove-second-factor").want(t, exitDone, "one log-in"); r.out != "one-time\n" {
+		t.Errorf("%+v", r)
+	}
+	c.cotrain("user", "reset-password", "robot").want(t, exitRefused)
+	c.cotrain("user", "reset-password", "nobody").want(t, exitNotFound)
+	c.cotrain("user", "sign-out", "ann").want(t, exitDone, "signed-out")
+	c.cotrain("user", "remove-second-factor", "ann").want(t, exitRefused)
+	c.cotrain("user", "link", "ann", "sub-1").want(t, exitDone, "linked")
+	c.cotrain("user", "link", "robot", "sub-2").want(t, exitRefused)
+	c.cotrain("user", "show", "ann").want(t, exitDone, "administrator", "sub-1 at https://id.example")
+	c.cotrain("user", "show", "nobody").want(t, exitNotFound)
+	c.cotrain("user", "unlink", "ann", "sub-2").want(t, exitNotFound, "user show ann")
+	c.cotrain("user", "unlink", "ann", "sub-1").want(t, exitDone, "unlinked")
+	if u := fromJSON[userDetails](t, c.cotrain("user", "show", "ann", "--format", "json")); u.Name != "ann" || len(u.Identities) != 0 {
+		t.Errorf("%+v", u)
+	}
+
 	if r := c.cotrain("token", "create", "nightly", "--for", "robot").want(t, exitDone); r.out != "ctk_robot-nightly\n" {
 		t.Errorf("%+v", r)
 	}
@@ -52,6 +69,7 @@ func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
 	c.cotrain("user", "delete", "robot", "--yes").want(t, exitDone, "deleted")
 	for line, want := range map[string]string{
 		"user create x --service --administrator": "can't be used together", "user change x": "nothing to change", "user delete x": "--yes",
+		"user reset-password x --data-dir y": "--offline", "user reset-password x --offline --addr http://127.0.0.1:1": "both given",
 		"project delete x": "--yes", "project grant vision ann owner": "role",
 	} {
 		c.cotrain(strings.Fields(line)...).want(t, exitUsage, want)

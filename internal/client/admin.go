@@ -40,6 +40,21 @@ type NewUser struct {
 	Password string `json:"password,omitempty" doc:"Of a person; it is not shown again"`
 }
 
+// NewPassword is a password that the console chose.
+type NewPassword struct {
+	Password string `json:"password" doc:"For one log-in; it is not shown again"`
+}
+
+// IdentityList is who a user is at providers of log-ins.
+type IdentityList struct {
+	Items []access.ProviderIdentity `json:"items" nullable:"false"`
+}
+
+// IdentityInput is who a user is at the provider of log-ins.
+type IdentityInput struct {
+	Subject string `json:"subject" doc:"As the page tells it on which a log-in was refused, and the audit log"`
+}
+
 // UserChange is what of a user is to change; what is left out stays.
 type UserChange struct {
 	DisplayName   *string `json:"display_name,omitempty"`
@@ -97,6 +112,41 @@ func (c *Client) ChangeUser(ctx context.Context, name string, in UserChange) (ou
 // DeleteUser deletes a user.
 func (c *Client) DeleteUser(ctx context.Context, name string) error {
 	return c.send(ctx, http.MethodDelete, userPath(name), nil, nil)
+}
+
+// User reads a user.
+func (c *Client) User(ctx context.Context, name string) (access.User, error) {
+	return get[access.User](ctx, c, userPath(name), nil)
+}
+
+// ResetPassword has the console choose a password for one log-in, and ends the user's sessions.
+func (c *Client) ResetPassword(ctx context.Context, name string) (out NewPassword, err error) {
+	return out, c.send(ctx, http.MethodPost, userPath(name)+"/password", nil, &out)
+}
+
+// EndUserSessions signs a user out everywhere.
+func (c *Client) EndUserSessions(ctx context.Context, name string) error {
+	return c.send(ctx, http.MethodDelete, userPath(name)+"/sessions", nil, nil)
+}
+
+// RemoveUserFactor removes a user's second factor.
+func (c *Client) RemoveUserFactor(ctx context.Context, name string) error {
+	return c.send(ctx, http.MethodDelete, userPath(name)+"/factor", nil, nil)
+}
+
+// Identities lists who a user is at providers of log-ins.
+func (c *Client) Identities(ctx context.Context, name string) (IdentityList, error) {
+	return get[IdentityList](ctx, c, userPath(name)+"/identities", nil)
+}
+
+// LinkIdentity lets whoever has a subject at the provider sign in as a user.
+func (c *Client) LinkIdentity(ctx context.Context, name, subject string) error {
+	return c.send(ctx, http.MethodPost, userPath(name)+"/identities", IdentityInput{subject}, nil)
+}
+
+// UnlinkIdentity takes that back, and ends the sessions that began so.
+func (c *Client) UnlinkIdentity(ctx context.Context, name string, i access.ProviderIdentity) error {
+	return c.send(ctx, http.MethodDelete, userPath(name)+"/identities?"+url.Values{"issuer": {i.Issuer}, "subject": {i.Subject}}.Encode(), nil, nil)
 }
 
 // UserTokens lists the API tokens of a user.

@@ -14,17 +14,18 @@ import (
 
 // admin is users and projects in memory. The zero admin has the project default and no user.
 type admin struct {
-	mu       sync.Mutex
-	users    map[string]access.User
-	tokens   map[string][]access.Token // by user, newest first
-	projects map[string]access.Project
-	members  map[string]map[string]access.Role // by project
+	mu         sync.Mutex
+	users      map[string]access.User
+	tokens     map[string][]access.Token            // by user, newest first
+	identities map[string][]access.ProviderIdentity // by user
+	projects   map[string]access.Project
+	members    map[string]map[string]access.Role // by project
 }
 
 func (a *admin) lock() func() {
 	a.mu.Lock()
 	if a.users == nil {
-		a.users, a.tokens = map[string]access.User{}, map[string][]access.Token{}
+		a.users, a.tokens, a.identities = map[string]access.User{}, map[string][]access.Token{}, map[string][]access.ProviderIdentity{}
 		a.projects, a.members = map[string]access.Project{access.DefaultProject: {Name: access.DefaultProject}}, map[string]map[string]access.Role{}
 	}
 	return a.mu.Unlock
@@ -67,7 +68,7 @@ func (a *admin) CreateUser(_ context.Context, u access.User) (access.User, strin
 	if !access.CheckUserName(u.Name) {
 		return u, "", bad("name")
 	}
-	u.ID = access.UserID("u-" + u.Name)
+	u.ID, u.SecondFactor = access.UserID("u-"+u.Name), u.Administrator
 	a.users[u.Name] = u
 	if u.Kind == access.Service {
 		return u, "", nil
@@ -99,6 +100,68 @@ func (a *admin) DeleteUser(_ context.Context, name string) error {
 		delete(a.users, name)
 	}
 	return err
+}
+
+// withPassword is a person.
+func (a *admin) withPassword(name string) (access.User, error) {
+	u, err := find(a.users, name, fault.ErrNoUser)
+	if err == nil && u.Kind == access.Service {
+		err = fault.ErrConflict
+	}
+	return u, err
+}
+
+func (a *admin) ResetPassword(_ context.Context, name string) (string, error) {
+	defer a.lock()()
+	_, err := a.withPassword(name)
+	return "one-time", err
+}
+
+func (a *admin) EndUserSessions(_ context.Context, name string) error {
+	defer a.lock()()
+	_, err := find(a.users, name, fault.ErrNoUser)
+	return err
+}
+
+func (a *admin) RemoveUserFactor(_ context.Context, name string) error {
+	defer a.lock()()
+	u, err := find(a.users, name, fault.ErrNoUser)
+	if err == nil && !u.SecondFactor {
+		err = fault.ErrConflict
+	}
+	if u.SecondFactor = false; err == nil {
+		a.users[name] = u
+	}
+	return err
+}
+
+func (a *admin) Identities(_ context.Context, name string) ([]access.ProviderIdentity, error) {
+	defer a.lock()()
+	_, err := find(a.users, name, fault.ErrNoUser)
+	return slices.Clone(a.identities[name]), err
+}
+
+func (a *admin) LinkIdentity(_ context.Context, name, subject string) error {
+	defer a.lock()()
+	u, err := a.withPassword(name)
+	switch {
+	case err != nil:
+		return err
+	case subject == "":
+		return bad("subject")
+	}
+	a.identities[name] = append(a.identities[name], access.ProviderIdentity{Issuer: "https://id.example", Subject: subject, User: u.ID})
+	return nil
+}
+
+func (a *admin) UnlinkIdentity(_ context.Context, name, issuer, subject string) error {
+	defer a.lock()()
+	i := slices.IndexFunc(a.identities[name], func(i access.ProviderIdentity) bool { return i.Issuer == issuer && i.Subject == subject })
+	if i < 0 {
+		return fault.ErrNotFound
+	}
+	a.identities[name] = slices.Delete(a.identities[name], i, i+1)
+	return nil
 }
 
 func (a *admin) UserTokens(_ context.Context, name string) ([]access.Token, error) {
