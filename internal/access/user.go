@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"regexp"
 	"time"
 )
@@ -36,6 +37,19 @@ type User struct {
 	SeenAt          time.Time `json:"seen_at,omitzero"` // last use, to the minute
 }
 
+type servicesKey struct{}
+
+// WithServices returns a context in which [IsService] knows which names are of service accounts.
+func WithServices(ctx context.Context, is func(name string) bool) context.Context {
+	return context.WithValue(ctx, servicesKey{}, is)
+}
+
+// IsService reports whether a login name is that of a service account, or was. Names are not given again.
+func IsService(ctx context.Context, name string) bool {
+	is, ok := ctx.Value(servicesKey{}).(func(string) bool)
+	return ok && is(name)
+}
+
 // Session is one browser that is signed in, without its secret.
 type Session struct {
 	ID        string    `json:"id"`
@@ -56,6 +70,7 @@ type Member struct {
 	Project string `json:"project"`
 	User    UserID `json:"user"`
 	Name    string `json:"name"` // login name
+	Kind    Kind   `json:"kind"`
 	Role    Role   `json:"role,omitempty"`
 	// ByGroups is the role that the groups at the provider of log-ins give, "" for none.
 	ByGroups Role `json:"role_by_groups,omitempty"`

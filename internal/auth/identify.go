@@ -56,7 +56,7 @@ type referenceKey struct{}
 // Identify finds out who sends a request, and returns the request's context with the identity and what the audit log tells of
 // it. A session that is not valid, or of a user who may not use the console, is nobody's; such a token is [ErrToken].
 func (s *Service) Identify(r *http.Request) (context.Context, error) {
-	ctx := audit.WithRequest(r.Context(), requestOf(r))
+	ctx := access.WithServices(audit.WithRequest(r.Context(), requestOf(r)), s.isService)
 	ref, err := presented(r)
 	if err != nil || ref.key == "" {
 		return ctx, err
@@ -71,6 +71,11 @@ func (s *Service) Identify(r *http.Request) (context.Context, error) {
 		return ctx, ErrToken
 	}
 	return ctx, nil
+}
+
+func (s *Service) isService(name string) bool {
+	snap := s.snapshot.Load()
+	return snap.users[snap.byName[name]].Kind == access.Service
 }
 
 // Still returns who a request's identity is now, or [fault.ErrSignedOut] if its session or token is valid no more; see

@@ -151,9 +151,9 @@ func (c *projectMembersCmd) Run(ctx context.Context, p *process, cl *client.Clie
 	if c.Format == "json" {
 		return p.printJSON(list)
 	}
-	t := p.table("NAME", "ROLE")
+	t := p.table("NAME", "KIND", "ROLE")
 	for _, m := range list.Items {
-		t.row(m.Name, string(m.Role))
+		t.row(m.Name, string(m.Kind), string(m.Effective()))
 	}
 	return t.flush()
 }

@@ -243,7 +243,7 @@ func (a *admin) DeleteProject(_ context.Context, name string) error {
 func (a *admin) Members(_ context.Context, project string) (out []access.Member, err error) {
 	defer a.lock()()
 	for _, name := range slices.Sorted(maps.Keys(a.members[project])) {
-		out = append(out, access.Member{Project: project, User: a.users[name].ID, Name: name, Role: a.members[project][name]})
+		out = append(out, access.Member{Project: project, User: a.users[name].ID, Name: name, Kind: a.users[name].Kind, Role: a.members[project][name]})
 	}
 	_, err = find(a.projects, project, fault.ErrNoProject)
 	return out, err

@@ -37,7 +37,7 @@ func (a *Accounts) Access(ctx context.Context) (s State, err error) {
 			return err
 		}
 		s.Members, err = db.Select(ctx, snap, func(row db.Scanner) (m access.Member, err error) {
-			return m, row.Scan(&m.Project, &m.User, &m.Name, &m.Role, &m.ByGroups)
+			return m, row.Scan(&m.Project, &m.User, &m.Name, &m.Kind, &m.Role, &m.ByGroups)
 		}, everyMember)
 		return err
 	})
@@ -48,7 +48,7 @@ func (a *Accounts) Access(ctx context.Context) (s State, err error) {
 }
 
 // everyMember are those with a role given by hand, by groups, or both.
-const everyMember = `SELECT p.project, p.user_id, u.name, COALESCE(m.role, ''), COALESCE(g.role, '')
+const everyMember = `SELECT p.project, p.user_id, u.name, u.kind, COALESCE(m.role, ''), COALESCE(g.role, '')
 	FROM (SELECT project, user_id FROM members UNION SELECT project, user_id FROM group_roles WHERE project <> '') p
 	JOIN users u ON u.id = p.user_id
 	LEFT JOIN members m ON m.project = p.project AND m.user_id = p.user_id

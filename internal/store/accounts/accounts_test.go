@@ -115,7 +115,7 @@ func TestUsersProjectsAndMembersComeBackAsTheyWereStored(t *testing.T) {
 		st := state(t, s)
 		same(t, "users", st.Users, []access.User{ann, bob, cyd, robot})
 		same(t, "projects", st.Projects, []access.Project{{Name: "audio", Description: "sounds", CreatedAt: epoch, Settings: access.Settings{Namespace: "a", NodePool: "b", Folder: "c/d", Limits: access.Limits{Workers: 1, GPUs: 2, Priority: 3, MaxDuration: 4}}}, {Name: "default", Description: "all else", Settings: set}, {Name: "vision", Description: "images", CreatedAt: epoch}})
-		same(t, "members", st.Members, []access.Member{{Project: "default", User: "u-robot", Name: "robot", Role: access.Operator}, {Project: "vision", User: "u-cyd", Name: "cyd", Role: access.Admin}})
+		same(t, "members", st.Members, []access.Member{{Project: "default", User: "u-robot", Name: "robot", Kind: access.Service, Role: access.Operator}, {Project: "vision", User: "u-cyd", Name: "cyd", Kind: access.Person, Role: access.Admin}})
 
 		wants(t, fault.ErrNoProject, s.SetMember(ctx, "none", "u-cyd", access.Viewer))
 		wants(t, fault.ErrNoUser, s.SetMember(ctx, "vision", "u-none", access.Viewer))

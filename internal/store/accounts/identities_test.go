@@ -92,8 +92,8 @@ func TestWhatGroupsGiveIsKeptApartFromWhatIsGivenByHand(t *testing.T) {
 			t.Errorf("%+v", u)
 		}
 		same(t, "members", st.Members, []access.Member{
-			{Project: "default", User: "u-cyd", Name: "cyd", Role: access.Viewer, ByGroups: access.Operator},
-			{Project: "vision", User: "u-cyd", Name: "cyd", Role: access.Admin, ByGroups: access.Viewer},
+			{Project: "default", User: "u-cyd", Name: "cyd", Kind: access.Person, Role: access.Viewer, ByGroups: access.Operator},
+			{Project: "vision", User: "u-cyd", Name: "cyd", Kind: access.Person, Role: access.Admin, ByGroups: access.Viewer},
 		})
 		if a, b := st.Members[0].Effective(), st.Members[1].Effective(); a != access.Operator || b != access.Admin {
 			t.Errorf("they count as %s and %s", a, b)
@@ -113,7 +113,7 @@ func TestWhatGroupsGiveIsKeptApartFromWhatIsGivenByHand(t *testing.T) {
 		}
 		st = state(t, s)
 		same(t, "members", st.Members, []access.Member{
-			{Project: "default", User: "u-cyd", Name: "cyd", ByGroups: access.Operator}, {Project: "vision", User: "u-cyd", Name: "cyd", Role: access.Admin},
+			{Project: "default", User: "u-cyd", Name: "cyd", Kind: access.Person, ByGroups: access.Operator}, {Project: "vision", User: "u-cyd", Name: "cyd", Kind: access.Person, Role: access.Admin},
 		})
 		if st.Users[2].ByGroups {
 			t.Error("who left the group is an administrator")

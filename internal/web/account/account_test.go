@@ -33,7 +33,7 @@ func newSiteWith(t *testing.T, o auth.Options, change ...func(*web.Deps)) *site 
 	service, err := auth.New(t.Context(), o)
 	must(t, err)
 	return &site{auth: service, Site: webtest.New(t, func(d *web.Deps) {
-		d.Auth, d.Accounts, d.Projects = service, service, service.ProjectNames
+		d.Auth, d.Accounts, d.Admin, d.Projects = service, service, service, service.ProjectNames
 		for _, fn := range change {
 			fn(d)
 		}
