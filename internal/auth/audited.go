@@ -67,6 +67,13 @@ func (s *Service) refusedRight(ctx context.Context, right access.Right, project 
 	s.append(ctx, e)
 }
 
+// denied has the audit log tell that what who asks wanted to do was refused, which is the error.
+func (s *Service) denied(ctx context.Context, action, project string, err error) error {
+	actor, request := audit.ActorOf(ctx)
+	s.append(ctx, audit.Entry{At: s.now(), Actor: actor, Request: request, Action: action, Subject: "user:" + actor.Name, Project: project, Outcome: audit.Refused, Reason: fault.Of(err).What})
+	return err
+}
+
 // append has the audit log tell of a refusal, which stands also when that fails.
 func (s *Service) append(ctx context.Context, e audit.Entry) {
 	if err := s.audit.AppendAlone(context.WithoutCancel(ctx), e); err != nil {

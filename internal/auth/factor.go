@@ -275,7 +275,7 @@ func (s *Service) ConfirmFactor(ctx context.Context, code string) (recovery []st
 // RemoveFactor removes the second factor of who is signed in, who proves with the password or a code that it is them.
 func (s *Service) RemoveFactor(ctx context.Context, proof string) error {
 	if access.From(ctx).Session == "" {
-		return errInBrowser
+		return s.denied(ctx, actionRemoveFactor, "", errInBrowser)
 	}
 	user, _, err := s.Account(ctx)
 	if err != nil {

@@ -137,13 +137,14 @@ func (s *Service) Program(ctx context.Context, code string) (access.Program, err
 	return x.Program, nil
 }
 
+// program is Program, or for who may not answer it an error that the audit log tells of.
 func (s *Service) program(ctx context.Context, code string) (*program, error) {
 	who := access.From(ctx)
 	switch {
 	case who.Session == "":
-		return nil, errInBrowser
+		return nil, s.denied(ctx, actionApproveProgram, "", errInBrowser)
 	case who.First != nil:
-		return nil, who.First.Err()
+		return nil, s.denied(ctx, actionApproveProgram, "", who.First.Err())
 	}
 	forgive, err := s.lockout.begin([]counter{
 		{"code " + string(who.User), codesPerUser}, {"code " + inbound.Of(ctx).Network().String(), codesPerNet},
@@ -169,7 +170,7 @@ func (s *Service) AnswerProgram(ctx context.Context, code string, agree bool) er
 	}
 	who := access.From(ctx)
 	if agree && x.Project != "" && !who.May(access.ProjectRead, x.Project) {
-		return fault.New(fault.ErrNoProject, "The program asks for the project "+x.Project+", which is none of yours.", "Deny it, and name another.")
+		return s.denied(ctx, actionApproveProgram, x.Project, fault.New(fault.ErrNoProject, "The program asks for the project "+x.Project+", which is none of yours.", "Deny it, and name another."))
 	}
 	action := actionDenyProgram
 	if agree {

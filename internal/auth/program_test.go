@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/fault"
 )
@@ -154,4 +155,31 @@ func TestProgramsThatWaitAreBounded(t *testing.T) {
 	must(t, err)
 	c.pass(10 * time.Minute)
 	c.ask(anvil)
+}
+
+func TestWhoMayNotSignAProgramInIsInTheAuditLog(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	must(t, c.store.CreateProject(t.Context(), access.Project{Name: "vision"}))
+	must(t, auth.Follow(c.Service, t.Context()))
+	bob := c.as(c.mustLogIn("bob")...)
+	_, secret := c.token(bob, access.Token{Scopes: []access.Scope{access.ScopeAll}})
+	program, err := c.bearer("Bearer " + secret)
+	must(t, err)
+	wants(t, fault.ErrForbidden, c.AnswerProgram(program, c.ask(anvil).User, true))
+	wants(t, fault.ErrForbidden, c.RemoveFactor(program, good))
+	wants(t, fault.ErrNoProject, c.AnswerProgram(bob, c.ask(access.Program{Name: "x", Scopes: anvil.Scopes, Project: "vision"}).User, true))
+	wants(t, fault.ErrNotFound, c.AnswerProgram(bob, "BBBB-BBBB", true)) // a mistake
+	page, err := c.store.Audit.Search(t.Context(), audit.Filter{AllProjects: true, Outcome: audit.Refused, Actor: "bob", Limit: 10})
+	must(t, err)
+	var told []string
+	for _, e := range page.Rows {
+		told = append(told, e.Action+" "+e.Subject+" "+e.Project)
+		if (e.Actor.Token == "") != (e.Project == "vision") || e.Reason == "" {
+			t.Errorf("entry %+v", e)
+		}
+	}
+	if got := strings.Join(told, ", "); got != "program.approve user:bob vision, factor.remove user:bob , program.approve user:bob " {
+		t.Errorf("the audit log tells %s", got)
+	}
 }
