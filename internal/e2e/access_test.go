@@ -39,10 +39,10 @@ func (b *browser) post(path, body string) string {
 	return eval[string](b, fmt.Sprintf(`fetch(%q, {method: "POST", headers: {"Content-Type": "application/x-www-form-urlencoded"}, body: %q}).then(r => r.text())`, path, body), chromedp.EvalAwaitPromise)
 }
 
-// TestFromTheFirstLinkToASignedOutPage is the first day of a team: the link in the log makes an administrator, who makes a
-// project and a user; the user sees that project only, makes a token with which the command line submits a run, and signs out.
-func TestFromTheFirstLinkToASignedOutPage(t *testing.T) {
-	t.Parallel()
+// newTeam is a console with log-in and an agent of its own, and a browser in which the link in the log has made the
+// administrator ann.
+func newTeam(t *testing.T) (*process, *browser) {
+	t.Helper()
 	if _, err := exec.LookPath("chromium"); err != nil {
 		t.Skip("chromium is not installed (apt-get install chromium)")
 	}
@@ -62,7 +62,14 @@ func TestFromTheFirstLinkToASignedOutPage(t *testing.T) {
 	b.fill("[name=again]", admitPassword)
 	b.click("[data-action=setup]")
 	b.waitFor("ann is signed in", `location.pathname === "/"`)
+	return c, b
+}
 
+// TestFromTheFirstLinkToASignedOutPage is the first day of a team: the link in the log makes an administrator, who makes a
+// project and a user; the user sees that project only, makes a token with which the command line submits a run, and signs out.
+func TestFromTheFirstLinkToASignedOutPage(t *testing.T) {
+	t.Parallel()
+	c, b := newTeam(t)
 	for _, project := range []string{"vision", "secret-plans"} {
 		b.post("/admin/projects", "name="+project)
 	}
@@ -75,7 +82,17 @@ func TestFromTheFirstLinkToASignedOutPage(t *testing.T) {
 	b.waitFor("bob is a member", `document.querySelector("[data-member=bob]") !== null`)
 	b.logOut(`location.pathname === "/login"`)
 
-	b.logIn("bob", strings.TrimSpace(first))
+	b.open("/login")
+	b.fill("[name=name]", "bob")
+	b.fill("[name=password]", strings.TrimSpace(first))
+	b.click("[data-action=login]")
+	b.waitFor("bob has to choose a password", `location.pathname === "/account/password"`)
+	b.accessible("the page of a new password")
+	b.fill("[name=current]", strings.TrimSpace(first))
+	b.fill("[name=password]", admitPassword)
+	b.fill("[name=again]", admitPassword)
+	b.click("[data-action=change-password]")
+	b.waitFor("bob goes on", `location.pathname === "/"`)
 	for path, shown := range map[string]bool{"/projects/vision": true, "/projects/secret-plans": false, "/admin/users": false} {
 		b.open(path)
 		if got := eval[bool](b, `!/^40[34]/.test(document.querySelector("main").innerText.trim())`); got != shown {
@@ -97,8 +114,8 @@ func TestFromTheFirstLinkToASignedOutPage(t *testing.T) {
 	b.waitFor("it goes well", `document.querySelector("#run-headline").dataset.runState === "succeeded"`)
 	b.logOut(`location.pathname === "/login" && location.search.includes("` + string(r.ID) + `")`)
 
-	b.logIn("bob", strings.TrimSpace(first))
-	b.open("/account")
+	b.logIn("bob", admitPassword)
+	b.open("/account/password")
 	b.fill(`[name="current"]`, "half a form")
 	b.do("mark the page", script(`window.sameDocument = true`))
 	b.logOut(`document.querySelector("[data-banner=access]").hidden === false`)

@@ -59,6 +59,26 @@ type process struct {
 // start runs the binary and waits until it listens.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	listening := make(chan string, 1)
+	p := spawn(t, env, func(line []byte) {
+		var entry struct{ Msg, Addr string }
+		if json.Unmarshal(line, &entry) == nil && entry.Msg == "listening" {
+			listening <- entry.Addr
+		}
+	}, args...)
+	select {
+	case p.addr = <-listening:
+	case <-p.done:
+		t.Fatalf("cotrain %v ended before it listened:\n%s", args, p.output())
+	case <-time.After(patience):
+		t.Fatalf("cotrain %v does not listen", args)
+	}
+	return p
+}
+
+// spawn runs the binary and looks at each line that it writes to stderr.
+func spawn(t *testing.T, env []string, look func(line []byte), args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command(binary, args...), done: make(chan struct{})}
 	p.cmd.Env = append(environ(), env...)
 	stderr, err := p.cmd.StderrPipe()
@@ -68,7 +88,6 @@ func start(t *testing.T, env []string, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	listening := make(chan string, 1)
 	go func() { // ends with the process
 		defer close(p.done)
 		lines := bufio.NewScanner(stderr)
@@ -77,10 +96,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 			p.mu.Lock()
 			p.log.Write(append(lines.Bytes(), '\n'))
 			p.mu.Unlock()
-			var entry struct{ Msg, Addr string }
-			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" {
-				listening <- entry.Addr
-			}
+			look(lines.Bytes())
 		}
 	}()
 	t.Cleanup(func() {
@@ -89,13 +105,6 @@ func start(t *testing.T, env []string, args ...string) *process {
 			t.Logf("log of cotrain %s:\n%s", strings.Join(args, " "), p.output())
 		}
 	})
-	select {
-	case p.addr = <-listening:
-	case <-p.done:
-		t.Fatalf("cotrain %v ended before it listened:\n%s", args, p.output())
-	case <-time.After(patience):
-		t.Fatalf("cotrain %v does not listen", args)
-	}
 	return p
 }
 
