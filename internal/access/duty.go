@@ -11,7 +11,7 @@ type Duty struct {
 
 // The duties, in the order in which they are done. API tokens have none.
 var (
-	NewPassword = &Duty{Password, "/account/password", "Your password was chosen by somebody else: it is for signing in once.", "Choose your own before you do anything else."}
+	NewPassword = &Duty{Password, "/account/password", "Your password was chosen by somebody else.", "Choose your own before you do anything else."}
 	NewFactor   = &Duty{Factor, "/account/factor", "This console asks for a second factor, and you have none.", "Set one up before you do anything else."}
 )
 

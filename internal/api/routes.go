@@ -75,7 +75,7 @@ func (s *server) routes() {
 	route(s, access.UsersManage, "GET /api/v1/users/{name}", http.StatusOK, "get-user", "One user", answer(s.getUser), missing)
 	route(s, access.UsersManage, "PATCH /api/v1/users/{name}", http.StatusOK, "change-user", "Change, disable or enable a user; the last administrator stays", answer(s.changeUser), missing, conflict)
 	route(s, access.UsersManage, "DELETE /api/v1/users/{name}", http.StatusNoContent, "delete-user", "Delete a user with its sessions, tokens and memberships; runs stay", s.deleteUser, missing, conflict)
-	route(s, access.UsersManage, "POST /api/v1/users/{name}/password", http.StatusOK, "reset-password", "Choose a password for one log-in, and end the user's sessions", s.resetPassword, missing, conflict)
+	route(s, access.UsersManage, "POST /api/v1/users/{name}/password", http.StatusOK, "reset-password", "Choose a one-time password, and end the user's sessions", s.resetPassword, missing, conflict)
 	route(s, access.UsersManage, "DELETE /api/v1/users/{name}/sessions", http.StatusNoContent, "end-user-sessions", "Sign a user out everywhere; API tokens stay valid", s.endUserSessions, missing)
 	route(s, access.UsersManage, "DELETE /api/v1/users/{name}/factor", http.StatusNoContent, "remove-user-factor", "Remove the second factor of a user who has lost it", s.removeUserFactor, missing, conflict)
 	route(s, access.UsersManage, "GET /api/v1/users/{name}/identities", http.StatusOK, "list-identities", "Who a user is at providers of log-ins", answer(s.listIdentities), missing)

@@ -18,7 +18,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store/auditlog"
 )
 
-// ResetPassword gives a person of the configured console a password for one log-in, whether the console runs or not, and
+// ResetPassword gives a person of the configured console a one-time password, whether the console runs or not, and
 // returns it with what else there is to know. The audit log has it as done by [access.Machine].
 func ResetPassword(ctx context.Context, cfg config.Config, name string, removeFactor bool) (password string, notes []string, err error) {
 	d, err := store.OpenBeside(ctx, side(cfg, ""))

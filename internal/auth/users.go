@@ -129,7 +129,7 @@ func (s *Service) ChangeUser(ctx context.Context, name string, change func(*acce
 	return after, s.after(ctx, err)
 }
 
-// ResetPassword gives a person a new password that the console chooses and that counts for one log-in, and ends its sessions.
+// ResetPassword gives a person a new password that the console chooses and that has to be changed at the next log-in, and ends its sessions.
 func (s *Service) ResetPassword(ctx context.Context, name string) (password string, err error) {
 	if ctx, err = s.managing(ctx, access.UsersManage, ""); err != nil {
 		return "", err

@@ -56,7 +56,7 @@ type userCmd struct {
 	Show   userShowCmd   `cmd:"" help:"Show a user, and who it is at the log-in provider."`
 	Delete userDeleteCmd `cmd:"" help:"Delete a user; its runs stay."`
 
-	ResetPassword      userResetPasswordCmd      `cmd:"" help:"Give a person a password for one log-in, printed once; with --offline without a console."`
+	ResetPassword      userResetPasswordCmd      `cmd:"" help:"Give a person a one-time password, printed once; with --offline without a console."`
 	SignOut            userSignOutCmd            `cmd:"" help:"End all sessions of a user; API tokens stay valid."`
 	RemoveSecondFactor userRemoveSecondFactorCmd `cmd:"" help:"Remove the second factor of a user who has lost it."`
 	Link               userLinkCmd               `cmd:"" help:"Let somebody at the log-in provider sign in as a user."`

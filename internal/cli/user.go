@@ -70,7 +70,7 @@ func (c *userCreateCmd) Run(ctx context.Context, p *process, cl *client.Client) 
 	case u.Password == "":
 		return p.did(c.Remote, "created", u.Name)
 	}
-	p.say("the password of %s is shown once, and is for one log-in", u.Name)
+	p.say("the password of %s is shown once, and has to be changed at the next log-in", u.Name)
 	return p.print("%s\n", u.Password)
 }
 

@@ -51,7 +51,7 @@ func (c *userResetPasswordCmd) Run(ctx context.Context, p *process, cl *client.C
 	case c.Format == "json":
 		return p.printJSON(out)
 	}
-	p.say("the password of %s is shown once, and is for one log-in", c.Name)
+	p.say("the password of %s is shown once, and has to be changed at the next log-in", c.Name)
 	return p.print("%s\n", out.Password)
 }
 
@@ -109,7 +109,7 @@ func (c *userShowCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 	t.row("STATE", stateOf(u))
 	t.row("PASSWORD", map[bool]string{true: "yes", false: "none"}[u.HasPassword])
 	if u.OneTimePassword {
-		t.row("", "for one log-in: it is to be changed")
+		t.row("", "one-time, not changed yet")
 	}
 	t.row("SECOND FACTOR", map[bool]string{true: "yes", false: "none"}[u.SecondFactor])
 	t.row("SEEN", p.ago(u.SeenAt))

@@ -25,7 +25,7 @@ func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
 	}
 	c.cotrain("user", "change", "ann", "--no-administrator").want(t, exitRefused)
 
-	if r := c.cotrain("user", "reset-password", "ann", "--remove-second-factor").want(t, exitDone, "one log-in"); r.out != "one-time\n" {
+	if r := c.cotrain("user", "reset-password", "ann", "--remove-second-factor").want(t, exitDone, "next log-in"); r.out != "one-time\n" {
 		t.Errorf("%+v", r)
 	}
 	c.cotrain("user", "reset-password", "robot").want(t, exitRefused)

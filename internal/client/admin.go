@@ -42,7 +42,7 @@ type NewUser struct {
 
 // NewPassword is a password that the console chose.
 type NewPassword struct {
-	Password string `json:"password" doc:"For one log-in; it is not shown again"`
+	Password string `json:"password" doc:"To be changed at the next log-in; it is not shown again"`
 }
 
 // IdentityList is who a user is at providers of log-ins.
@@ -119,7 +119,7 @@ func (c *Client) User(ctx context.Context, name string) (access.User, error) {
 	return get[access.User](ctx, c, userPath(name), nil)
 }
 
-// ResetPassword has the console choose a password for one log-in, and ends the user's sessions.
+// ResetPassword has the console choose a one-time password, and ends the user's sessions.
 func (c *Client) ResetPassword(ctx context.Context, name string) (out NewPassword, err error) {
 	return out, c.send(ctx, http.MethodPost, userPath(name)+"/password", nil, &out)
 }

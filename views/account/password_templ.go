@@ -58,7 +58,7 @@ func PasswordPage(p ui.Page, d Password) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "The one that you have was chosen by somebody else, for signing in once.")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "The one that you have was chosen by somebody else.")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -92,7 +92,7 @@ func PasswordPage(p ui.Page, d Password) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<div class=\"actions\"><button class=\"button button-primary\" type=\"submit\" data-action=\"change-password\">Change password</button></div></form><p class=\"muted\">Ends your other sessions.</p></section></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<div class=\"actions\"><button class=\"button button-primary\" type=\"submit\" data-action=\"change-password\">Change password</button></div></form><p class=\"muted\">It ends your other sessions.</p></section></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

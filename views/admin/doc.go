@@ -84,6 +84,21 @@ type UserDetails struct {
 	Notice      string
 }
 
+// signsIn says with what a person signs in.
+func signsIn(u access.User) string {
+	text := "No password here"
+	switch {
+	case u.OneTimePassword:
+		text = "One-time password, not changed yet"
+	case u.HasPassword:
+		text = "Password"
+	}
+	if u.SecondFactor {
+		return text + " · second factor"
+	}
+	return text + " · no second factor"
+}
+
 // actions are what can be done to the user beside changing its profile.
 func (d UserDetails) actions() []ui.Confirm {
 	keys := []string{"disable", "sessions", "password", "factor", "delete"}
@@ -113,7 +128,7 @@ func UserConfirm(u access.User, action string) (ui.Confirm, bool) {
 		c.Title, c.Label, c.Icon, c.Effects = "Sign "+u.Name+" out?", "Sign out everywhere", "sign-out", []string{"All sessions of " + u.Name + " end at once. API tokens stay valid."}
 	case action == "password" && !service:
 		c.Title, c.Label, c.Icon = "Give "+u.Name+" a new password?", "Reset password", "sync"
-		c.Effects = []string{"The old password stops to work, and all sessions of " + u.Name + " end at once.", "The console chooses the new one, and shows it once."}
+		c.Effects = []string{"The old password stops to work, and all sessions of " + u.Name + " end at once.", "The console chooses the new one, and shows it once. It has to be changed at the next log-in."}
 	case action == "factor" && u.SecondFactor:
 		c.Title, c.Label, c.Icon, c.Effects = "Remove the second factor of "+u.Name+"?", "Remove second factor", "trash", []string{"The password alone signs " + u.Name + " in then. Be sure that it is " + u.Name + " who asks."}
 	case action == "delete":

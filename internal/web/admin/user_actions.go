@@ -72,5 +72,5 @@ func (p *Pages) resetPassword(w http.ResponseWriter, r *http.Request, name strin
 		return err
 	}
 	return p.showSecret(w, r, view.Secret{Title: "New password", Label: "Password of " + name, Text: password, Back: view.UserPath(name),
-		Note: "Shown once. Hand it over, and have it changed under Account and tokens at the next sign-in."})
+		Note: "Shown once. Hand it over: it has to be changed at the next log-in."})
 }

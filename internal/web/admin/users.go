@@ -71,7 +71,7 @@ func (p *Pages) CreateUser(w http.ResponseWriter, r *http.Request) error {
 		return done(w, r, view.UserPath(u.Name), "created")
 	}
 	return p.showSecret(w, r, view.Secret{Title: u.Name + " is created", Label: "Password of " + u.Name, Text: password, Back: view.UserPath(u.Name),
-		Note: "Shown once. Hand it over, and have it changed under Account and tokens at the first sign-in."})
+		Note: "Shown once. Hand it over: it has to be changed at the next log-in."})
 }
 
 // showSecret shows what is nowhere else.
