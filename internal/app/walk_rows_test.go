@@ -76,7 +76,7 @@ var rows = map[string][]row{
 	"POST /login/code":                            {{path: "/login/code", body: "code=000000", answers: []int{401}}},
 	"GET /account/factor":                         {{path: "/account/factor", answers: []int{403}}},
 	"POST /account/factor":                        {{path: "/account/factor", body: "code=000000", answers: []int{409, 422, 429}}},
-	"POST /account/factor/remove":                 {{path: "/account/factor/remove", body: "proof=wrong", answers: []int{403, 422, 429}}},
+	"POST /account/factor/remove":                 {{path: "/account/factor/remove", body: "proof=wrong", browser: true, answers: []int{403, 422, 429}}},
 	"POST /logout":                                {{path: "/logout", action: "logout", own: true, session: true}},
 	"GET /setup":                                  {{path: "/setup?code=none", answers: []int{403}}},
 	"POST /setup":                                 {{path: "/setup", body: "code=none&name=eve&password={password}&again={password}", answers: []int{403}}},
@@ -115,7 +115,7 @@ var rows = map[string][]row{
 	"GET /ws":                                        {{path: "/ws", answers: []int{426}}},
 	"GET /static/":                                   {{path: "/static/none.js", answers: []int{404}}},
 	"GET /device":                                    {{path: "/device"}},
-	"POST /device":                                   {{path: "/device", body: "code=NONE&answer=deny", answers: []int{403, 404, 429}}}, // a token agrees to nothing
+	"POST /device":                                   {{path: "/device", body: "code=NONE&answer=deny", browser: true, answers: []int{403, 404, 429}}},
 	"GET /healthz":                                   {{path: "/healthz"}},
 	"GET /readyz":                                    {{path: "/readyz"}},
 
