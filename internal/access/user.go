@@ -29,7 +29,8 @@ type User struct {
 	Disabled      bool      `json:"disabled"`
 	Deleted       bool      `json:"deleted,omitempty"` // kept for its name, which runs and the audit log tell
 	HasPassword   bool      `json:"has_password"`
-	SecondFactor  bool      `json:"second_factor,omitempty"`
+	SecondFactor  bool      `json:"second_factor,omitempty"` // an app that makes codes
+	Passkeys      int       `json:"passkeys,omitempty"`
 	CreatedAt     time.Time `json:"created_at"`
 	SeenAt        time.Time `json:"seen_at,omitzero"` // last use, to the minute
 }
@@ -44,7 +45,7 @@ type Session struct {
 	Address   string    `json:"address"`
 	Agent     string    `json:"agent"` // User-Agent
 	Current   bool      `json:"current,omitempty"`
-	Issuer    string    `json:"issuer,omitempty"` // the provider that it was signed in by, "" for a password
+	Issuer    string    `json:"issuer,omitempty"` // the provider that it was signed in by, or [PasskeyIssuer]; "" for a password
 }
 
 // Member is a user's role in a project.
