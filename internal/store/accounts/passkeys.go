@@ -14,7 +14,7 @@ import (
 // MaxPasskeys is how many passkeys a user has at most.
 const MaxPasskeys = 20
 
-const passkeyColumns = `id, user_id, name, domain, credential, public_key, uses, syncs, synced, created_at, used_at`
+const passkeyColumns = `id, user_id, name, domain, credential, public_key, uses, syncs, synced, created_at, used_at` // #nosec G101 -- names of columns
 
 func scanPasskey(row db.Scanner) (p access.Passkey, err error) {
 	var created, used int64

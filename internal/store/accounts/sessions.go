@@ -30,8 +30,10 @@ func (a *Accounts) CreateSession(ctx context.Context, key string, s access.Sessi
 		if err := lockUser(ctx, tx, s.User, fault.ErrSignedOut, ` AND disabled = 0 AND password = ?`, password); err != nil {
 			return err
 		}
+		var by any
 		if id := s.Passkey(); id != "" {
 			var one int
+			by = map[string]string{"passkey": id}
 			if err := missing(tx.QueryRow(ctx, `SELECT 1 FROM passkeys WHERE id = ? AND user_id = ? FOR UPDATE`, id, s.User).Scan(&one), fault.ErrSignedOut); err != nil {
 				return err
 			}
@@ -44,7 +46,7 @@ func (a *Accounts) CreateSession(ctx context.Context, key string, s access.Sessi
 		if err != nil {
 			return err
 		}
-		return auditlog.Append(ctx, tx, "session:"+s.ID, "", nil, nil)
+		return auditlog.Append(ctx, tx, "session:"+s.ID, "", nil, by)
 	})
 }
 
