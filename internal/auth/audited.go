@@ -26,6 +26,10 @@ const (
 	actionSetFactor    = "factor.set"
 	actionRemoveFactor = "factor.remove"
 
+	actionAddPasskey    = "passkey.add"
+	actionRenamePasskey = "passkey.rename"
+	actionRemovePasskey = "passkey.remove"
+
 	actionApproveProgram = "program.approve"
 	actionDenyProgram    = "program.deny"
 )

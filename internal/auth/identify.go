@@ -38,6 +38,7 @@ type credential struct {
 	user    access.UserID
 	session string
 	issuer  string // the provider that the session was signed in by
+	passkey bool   // or a passkey
 	token   access.Token
 	limit   *access.Limit
 	expires time.Time
@@ -119,7 +120,7 @@ func (s *Service) identity(ctx context.Context, ref reference, from string) (acc
 	}
 	return access.Identity{
 		User: user.ID, Name: user.Name, Administrator: user.Administrator || user.ByGroups, Roles: snap.roles[user.ID],
-		Enrol: c.session != "" && s.mustEnrol(user), Session: c.session, Token: c.token.ID, Limit: c.limit,
+		Enrol: c.session != "" && !c.passkey && s.mustEnrol(user), Session: c.session, Token: c.token.ID, Limit: c.limit,
 	}, nil
 }
 
@@ -165,7 +166,7 @@ func (s *Service) stored(ctx context.Context, ref reference) (*credential, error
 	if errors.Is(err, fault.ErrNoSession) {
 		return nil, fault.ErrSignedOut
 	}
-	c.user, c.session, c.issuer, c.expires = session.User, session.ID, session.Issuer, session.ExpiresAt
+	c.user, c.session, c.issuer, c.passkey, c.expires = session.User, session.ID, session.Issuer, session.Passkey() != "", session.ExpiresAt
 	c.seen.Store(session.SeenAt.UnixMilli())
 	return c, err
 }

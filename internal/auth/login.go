@@ -44,7 +44,15 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 		s.refused(ctx, user, err)
 		return err
 	}
-	if user.SecondFactor {
+	asks := user.SecondFactor
+	if !asks && s.mustEnrol(user) { // a passkey will do, for who has one
+		has, err := s.usable(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		asks = len(has) > 0
+	}
+	if asks {
 		return s.suspend(w, r, pending{user: user, device: device, hash: hash, counters: counters})
 	}
 	return s.begin(w, r, user, device, hash, "")
@@ -102,11 +110,11 @@ func (s *Service) verify(ctx context.Context, counters []counter, user access.Us
 	return hash, nil
 }
 
-// begin starts a session of a user whose password has a hash, and remembers the browser. issuer is the provider that has signed
-// the user in, "" for none.
+// begin starts a session of a user whose password has a hash, and remembers the browser. issuer is the provider, or
+// the passkey, that has signed the user in; "" for none.
 func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User, device, hash, issuer string) error {
 	ctx, now, secret, lifetime := r.Context(), s.now(), newSecret(), sessionLifetime
-	if issuer != "" {
+	if s.provider != nil && issuer == s.provider.Issuer {
 		lifetime = providerLifetime
 	}
 	session := access.Session{
@@ -144,7 +152,7 @@ func (s *Service) LogOut(w http.ResponseWriter, r *http.Request) (elsewhere stri
 	}
 	if ref, ok := ctx.Value(referenceKey{}).(reference); ok && s.provider != nil {
 		if c, err := s.credential(ctx, s.snapshot.Load(), ref); err == nil && c.issuer == s.provider.Issuer {
-			elsewhere = s.provider.OIDC.LogOutURL(s.provider.address(r, "/login"))
+			elsewhere = s.provider.OIDC.LogOutURL(s.address(r, "/login"))
 		}
 	}
 	return elsewhere, s.after(ctx, s.accounts.EndSession(s.audited(ctx, actionLogOut), identity.User, identity.Session))

@@ -22,6 +22,9 @@ const path = "/account"
 var notices = map[string]string{
 	"password": "Password changed. Your other sessions have ended.",
 	"factor":   "Second factor removed.",
+
+	"passkey-added": "Passkey added.", "passkey-renamed": "Passkey renamed.", "passkey-removed": "Passkey removed.",
+
 	"session":  "Signed out there.",
 	"sessions": "Signed out everywhere else.",
 	"revoked":  "Token revoked.",
@@ -33,6 +36,7 @@ type state struct {
 	password run.FieldErrors
 	token    tokenInput
 	secret   string
+	passkey  view.Passkeys // of which the rest is filled in
 }
 
 // Show shows the tokens, sessions and password of who is signed in.
@@ -54,6 +58,11 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, s state) error {
 	if err != nil {
 		return err
 	}
+	passkeys := s.passkey
+	passkeys.Problem, passkeys.Agent = p.Passkeys.PasskeyProblem(r), r.UserAgent()
+	if passkeys.All, err = p.Passkeys.Passkeys(ctx); err != nil {
+		return err
+	}
 	if s.secret != "" {
 		page.Secret(w)
 	}
@@ -63,7 +72,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, s state) error {
 	}
 	current := ui.Field{Name: "current", Label: "Current password", Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "current-password", Required: true}
 	return p.Render(w, r, s.status, view.Page(frame, view.Account{
-		User: user, Now: p.Now(), Notice: notices[r.URL.Query().Get("done")], Tokens: tokens, Sessions: sessions, Secret: s.secret,
+		User: user, Now: p.Now(), Notice: notices[r.URL.Query().Get("done")], Tokens: tokens, Sessions: sessions, Passkeys: passkeys, Secret: s.secret,
 		Token: s.token.form(frame.Account.Projects), Password: withErrors(append([]ui.Field{current}, newPassword("New password")...), s.password),
 	}))
 }

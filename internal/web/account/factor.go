@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 
 // Factors is the second factor of a person.
 type Factors interface {
-	// PendingLogIn is an error unless the request's browser has entered a password, and LogInCode completes that log-in.
-	PendingLogIn(r *http.Request) error
+	// PendingLogIn is an error unless the request's browser has entered a password, and tells what completes that log-in:
+	// LogInCode, a passkey, or either.
+	PendingLogIn(r *http.Request) (code, passkey bool, err error)
 	LogInCode(w http.ResponseWriter, r *http.Request, code string) error
 	// Factor returns since when there is one, zero for none, and how many recovery codes are left.
 	Factor(ctx context.Context) (since time.Time, recovery int, err error)
@@ -38,10 +40,32 @@ const (
 // LogInCode asks for the code of the second factor, after the password.
 func (p *Pages) LogInCode(w http.ResponseWriter, r *http.Request) error {
 	next := inbound.LocalPath(r.URL.Query().Get("next"))
-	if p.Factors.PendingLogIn(r) != nil {
+	code, passkey, err := p.Factors.PendingLogIn(r)
+	if err != nil {
 		return page.Redirect(w, r, loginPath(next))
 	}
-	return p.Render(w, r, http.StatusOK, view.CodePage(p.Frame(r, "Sign in", ""), view.LogIn{Next: next}))
+	return p.renderCode(w, r, http.StatusOK, view.SecondFactor{Next: next, Code: code, Passkey: passkey})
+}
+
+func (p *Pages) renderCode(w http.ResponseWriter, r *http.Request, status int, f view.SecondFactor) error {
+	if f.Passkey {
+		f.Problem = p.Passkeys.PasskeyProblem(r)
+	}
+	return p.Render(w, r, status, view.SecondFactorPage(p.Frame(r, "Sign in", ""), f))
+}
+
+// refusedLogIn says why a log-in was refused on the page on which it goes on.
+func (p *Pages) refusedLogIn(w http.ResponseWriter, r *http.Request, l view.LogIn, refused error) error {
+	f := fault.Of(refused)
+	if !slices.Contains([]fault.Kind{fault.ErrSignedOut, fault.ErrForbidden, fault.ErrRateLimited, fault.ErrBusy, fault.ErrConflict}, f.Kind) {
+		return refused
+	}
+	l.Error = f.Text()
+	code, passkey, err := p.Factors.PendingLogIn(r)
+	if err != nil {
+		return p.renderLogIn(w, r, f.Kind.Status(), l)
+	}
+	return p.renderCode(w, r, f.Kind.Status(), view.SecondFactor{Next: l.Next, Error: l.Error, Code: code, Passkey: passkey})
 }
 
 // DoLogInCode completes the log-in.
@@ -50,19 +74,8 @@ func (p *Pages) DoLogInCode(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	l := view.LogIn{Next: inbound.LocalPath(r.PostForm.Get("next"))}
-	err := p.Factors.LogInCode(w, r, r.PostForm.Get("code"))
-	for _, kind := range []fault.Kind{fault.ErrSignedOut, fault.ErrRateLimited} {
-		if errors.Is(err, kind) {
-			if p.Factors.PendingLogIn(r) != nil {
-				l.Error = fault.Of(err).Text()
-				return p.renderLogIn(w, r, kind.Status(), l)
-			}
-			l.Error = fault.Of(err).Text()
-			return p.Render(w, r, kind.Status(), view.CodePage(p.Frame(r, "Sign in", ""), l))
-		}
-	}
-	if err != nil {
-		return err
+	if err := p.Factors.LogInCode(w, r, r.PostForm.Get("code")); err != nil {
+		return p.refusedLogIn(w, r, l, err)
 	}
 	return page.Redirect(w, r, l.Next)
 }
@@ -98,7 +111,7 @@ func (p *Pages) renderFactor(w http.ResponseWriter, r *http.Request, status int,
 	if r.Method != http.MethodGet {
 		frame.Path = factorPath
 	}
-	f.Needed = frame.Account.Enrol
+	f.Needed, f.Passkeys = frame.Account.Enrol, p.Passkeys.PasskeyProblem(r) == ""
 	return p.Render(w, r, status, view.FactorPage(frame, f))
 }
 
