@@ -58,11 +58,12 @@ vuln: $(GOVULNCHECK) ## known weaknesses that the program can reach, as of the p
 $(GOVULNCHECK):
 	GOBIN=$(CURDIR)/bin $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 
-fuzz: $(VENDORED) ## the import of configurations for a minute, what decodes stored points and checkpoints for ten seconds each
+fuzz: $(VENDORED) ## the import of configurations for a minute, what decodes stored points, checkpoints and passkeys for ten seconds each
 	$(GO) test -run '^$$' -fuzz FuzzImport -fuzztime 60s -fuzzminimizetime 100x ./internal/trainconf
 	$(GO) test -run '^$$' -fuzz FuzzDecodeChunk -fuzztime 10s -fuzzminimizetime 100x ./internal/series
 	$(GO) test -run '^$$' -fuzz FuzzAppendCurve -fuzztime 10s -fuzzminimizetime 100x ./internal/series
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s -fuzzminimizetime 100x ./internal/dcp
+	$(GO) test -run '^$$' -fuzz FuzzAnswers -fuzztime 10s -fuzzminimizetime 100x ./internal/auth/passkey
 
 fmt: ## format Go and templ
 	gofmt -w cmd internal views static jobs

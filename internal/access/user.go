@@ -32,7 +32,8 @@ type User struct {
 	HasPassword   bool   `json:"has_password"`
 	// OneTimePassword is that somebody else chose the password: the user has to change it before anything else.
 	OneTimePassword bool      `json:"one_time_password,omitempty"`
-	SecondFactor    bool      `json:"second_factor,omitempty"`
+	SecondFactor    bool      `json:"second_factor,omitempty"` // an app that makes codes
+	Passkeys        int       `json:"passkeys,omitempty"`
 	CreatedAt       time.Time `json:"created_at"`
 	SeenAt          time.Time `json:"seen_at,omitzero"` // last use, to the minute
 }
@@ -60,7 +61,7 @@ type Session struct {
 	Address   string    `json:"address"`
 	Agent     string    `json:"agent"` // User-Agent
 	Current   bool      `json:"current,omitempty"`
-	Issuer    string    `json:"issuer,omitempty"` // the provider that it was signed in by, "" for a password
+	Issuer    string    `json:"issuer,omitempty"` // the provider that it was signed in by, or [PasskeyIssuer]; "" for a password
 	// SecondFactor is that the provider says to have asked for one.
 	SecondFactor bool `json:"second_factor,omitempty"`
 }

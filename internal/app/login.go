@@ -16,7 +16,7 @@ import (
 // openLogIns knows who may do what, and how they sign in. A provider is not asked yet: it may be away.
 func (a *App) openLogIns(ctx context.Context) (err error) {
 	log := a.log.With("part", "auth")
-	o := auth.Options{Accounts: a.store.Accounts, Audit: a.store.Audit, Logger: log, Now: time.Now, NoPasswords: !a.cfg.Auth.Local,
+	o := auth.Options{Accounts: a.store.Accounts, Audit: a.store.Audit, Logger: log, Now: time.Now, Public: a.front.Public, NoPasswords: !a.cfg.Auth.Local,
 		RequireSecondFactor: a.cfg.Auth.RequireSecondFactor, SecretKey: string(a.cfg.Auth.SecretKey),
 		Placement: func(ctx context.Context, before, after access.Settings) error {
 			return a.nomad.CheckSettings(ctx, before, after)
@@ -27,7 +27,7 @@ func (a *App) openLogIns(ctx context.Context) (err error) {
 			return err
 		}
 		o.Provider = &auth.Provider{
-			Issuer: c.Issuer, Name: c.Name, Public: a.front.Public, Groups: c.Groups, Allowed: c.AllowedGroups,
+			Issuer: c.Issuer, Name: c.Name, Groups: c.Groups, Allowed: c.AllowedGroups,
 			OIDC: oidc.New(oidc.Options{
 				Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: string(c.ClientSecret), Scopes: c.Scopes,
 				UserClaim: c.UserClaim, GroupsClaim: c.GroupsClaim, SecondFactor: c.SecondFactor, Client: oidc.NewClient(authorities), Logger: log, Now: time.Now,

@@ -42,7 +42,7 @@ func ResetPassword(ctx context.Context, cfg config.Config, name string, removeFa
 	if err != nil {
 		return "", nil, err
 	}
-	if removeFactor && u.SecondFactor {
+	if removeFactor && (u.SecondFactor || u.Passkeys > 0) {
 		if err := logIns.RemoveUserFactor(ctx, u.Name); err != nil {
 			return "", nil, err
 		}

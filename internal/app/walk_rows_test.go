@@ -74,6 +74,13 @@ var rows = map[string][]row{
 	"GET /login/oidc/callback":                    {{path: "/login/oidc/callback?state=x&code=y", answers: []int{404}}},
 	"GET /login/code":                             {{path: "/login/code"}},
 	"POST /login/code":                            {{path: "/login/code", body: "code=000000", answers: []int{401}}},
+	"POST /login/passkey/options":                 {{path: "/login/passkey/options", answers: []int{409}}}, // at an IP address
+	"POST /login/passkey":                         {{path: "/login/passkey", body: "answer={}", answers: []int{409}}},
+	"POST /account/passkeys/options":              {{path: "/account/passkeys/options", body: "passkey=x&proof={password}", answers: []int{409}}},
+	"POST /account/passkeys":                      {{path: "/account/passkeys", body: "passkey=x&answer={}", browser: true, answers: []int{403, 422}}},
+	"GET /account/passkeys/{id}":                  {{path: "/account/passkeys/none", answers: []int{404}}},
+	"POST /account/passkeys/{id}":                 {{path: "/account/passkeys/none", body: "passkey=x", browser: true, answers: []int{403, 404}}},
+	"POST /account/passkeys/{id}/remove":          {{path: "/account/passkeys/none/remove", body: "proof={password}", browser: true, answers: []int{403, 404, 422, 429}}},
 	"GET /account/factor":                         {{path: "/account/factor", answers: []int{403}}},
 	"POST /account/factor":                        {{path: "/account/factor", body: "code=000000", answers: []int{409, 422, 429}}},
 	"POST /account/factor/remove":                 {{path: "/account/factor/remove", body: "proof=wrong", browser: true, answers: []int{403, 422, 429}}},

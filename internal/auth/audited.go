@@ -26,6 +26,10 @@ const (
 	actionSetFactor    = "factor.set"
 	actionRemoveFactor = "factor.remove"
 
+	actionAddPasskey    = "passkey.add"
+	actionRenamePasskey = "passkey.rename"
+	actionRemovePasskey = "passkey.remove"
+
 	actionApproveProgram = "program.approve"
 	actionDenyProgram    = "program.deny"
 )
@@ -72,6 +76,14 @@ func (s *Service) denied(ctx context.Context, action, project string, err error)
 	actor, request := audit.ActorOf(ctx)
 	s.append(ctx, audit.Entry{At: s.now(), Actor: actor, Request: request, Action: action, Subject: "user:" + actor.Name, Project: project, Outcome: audit.Refused, Reason: fault.Of(err).What})
 	return err
+}
+
+// inBrowser refuses who is not signed in with a browser.
+func (s *Service) inBrowser(ctx context.Context, action string) error {
+	if access.From(ctx).Session == "" {
+		return s.denied(ctx, action, "", errInBrowser)
+	}
+	return nil
 }
 
 // append has the audit log tell of a refusal, which stands also when that fails.

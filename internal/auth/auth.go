@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/auth/passkey"
 	"github.com/cotrain/cotrain/internal/store/accounts"
 )
 
@@ -38,6 +40,7 @@ type Options struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 
+	Public      *url.URL  // where browsers find the console; nil on loopback, where it is where they ask
 	Provider    *Provider // nil where people sign in with passwords only
 	NoPasswords bool      // nobody signs in with a password
 	// RequireSecondFactor says who must have one: RequireNone (or ""), RequireAdministrators, RequireEverybody.
@@ -57,6 +60,10 @@ type Service struct {
 
 	provider    *Provider
 	noPasswords bool
+
+	public        *url.URL
+	passkeyDomain string
+	challenges    *passkey.Challenges
 
 	hashes  *hasher
 	lockout *lockout
@@ -83,6 +90,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		accounts: o.Accounts, audit: o.Audit, log: o.Logger, now: o.Now, hashes: newHasher(), lockout: newLockout(o.Now),
 		programs: programs{all: map[string]*program{}}, provider: o.Provider, noPasswords: o.NoPasswords,
 		require: o.RequireSecondFactor, secretKey: o.SecretKey, placement: o.Placement, factors: factors{logIns: map[string]pending{}, enrolments: map[string]enrolment{}},
+		public: o.Public, passkeyDomain: passkeyDomain(o.Public), challenges: passkey.NewChallenges(o.Now),
 		changed: make(chan struct{}), seen: map[reference]accounts.Seen{},
 	}
 	if err := s.load(ctx); err != nil {

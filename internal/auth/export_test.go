@@ -36,6 +36,9 @@ var SaveSeen = (*Service).saveSeen
 // Follow loads what others changed.
 var Follow = (*Service).follow
 
+// KeyOf is a secret as it is stored.
+var KeyOf = keyOf
+
 // LoginCookie binds a log-in at the provider.
 const LoginCookie = loginCookie
 

@@ -106,28 +106,32 @@ func (s *Service) suspend(w http.ResponseWriter, r *http.Request, p pending) err
 	return ErrSecondFactor
 }
 
-// PendingLogIn is [ErrPending] unless a request's browser has begun a log-in of which a code is missing.
-func (s *Service) PendingLogIn(r *http.Request) error {
-	_, _, err := s.pending(r)
-	return err
+// PendingLogIn tells what completes the log-in of a request's browser, which has entered a password: a code, a passkey, or
+// either. It is [ErrPending] where none is under way.
+func (s *Service) PendingLogIn(r *http.Request) (code, passkey bool, err error) {
+	p, err := s.pending(r)
+	if err != nil {
+		return false, false, err
+	}
+	has, err := s.usable(r.Context(), p.user.ID)
+	return s.snapshot.Load().users[p.user.ID].SecondFactor, len(has) > 0, err
 }
 
-func (s *Service) pending(r *http.Request) (key string, p pending, err error) {
+func (s *Service) pending(r *http.Request) (pending, error) {
 	value, _ := cookie(r, pendingCookie)
-	key = keyOf(value)
 	s.factors.mu.Lock()
 	defer s.factors.mu.Unlock()
-	p, ok := s.factors.logIns[key]
+	p, ok := s.factors.logIns[keyOf(value)]
 	if !ok || !s.now().Before(p.until) {
-		return "", p, ErrPending
+		return p, ErrPending
 	}
-	return key, p, nil
+	return p, nil
 }
 
 // LogInCode completes a log-in with a code of the second factor, or a recovery code. Wrong ones count as wrong passwords do.
 func (s *Service) LogInCode(w http.ResponseWriter, r *http.Request, code string) error {
 	ctx := r.Context()
-	key, p, err := s.pending(r)
+	p, err := s.pending(r)
 	if err != nil {
 		return err
 	}
@@ -140,15 +144,21 @@ func (s *Service) LogInCode(w http.ResponseWriter, r *http.Request, code string)
 		s.refused(ctx, user, err)
 		return err
 	}
-	s.factors.mu.Lock()
-	_, ok = s.factors.logIns[key]
-	delete(s.factors.logIns, key)
-	s.factors.mu.Unlock()
-	if !ok {
+	if !s.forget(w, r) {
 		return ErrPending
 	}
-	setCookie(w, r, pendingCookie, "", 0)
 	return s.begin(w, r, user, p.device, p.hash, signedIn{issuer: p.issuer})
+}
+
+// forget ends the log-in that is under way in a request's browser, and reports whether a password was entered.
+func (s *Service) forget(w http.ResponseWriter, r *http.Request) bool {
+	value, _ := cookie(r, pendingCookie)
+	setCookie(w, r, pendingCookie, "", 0)
+	s.factors.mu.Lock()
+	defer s.factors.mu.Unlock()
+	_, ok := s.factors.logIns[keyOf(value)]
+	delete(s.factors.logIns, keyOf(value))
+	return ok
 }
 
 // checkCode takes a code of a user's second factor, unless there were too many failures.
@@ -272,35 +282,41 @@ func (s *Service) ConfirmFactor(ctx context.Context, code string) (recovery []st
 	return recovery, nil
 }
 
-// RemoveFactor removes the second factor of who is signed in, who proves with the password or a code that it is them.
+// RemoveFactor removes the second factor of who is signed in, but for passkeys. They prove that it is them.
 func (s *Service) RemoveFactor(ctx context.Context, proof string) error {
-	if access.From(ctx).Session == "" {
-		return s.denied(ctx, actionRemoveFactor, "", errInBrowser)
-	}
-	user, _, err := s.Account(ctx)
-	if err != nil {
-		return err
-	}
-	hash, err := s.accounts.Password(ctx, user.ID)
-	if err != nil {
-		return err
-	}
-	counters := []counter{{"password " + string(user.ID), perDevice}}
-	if _, err = s.verify(ctx, counters, user.ID, proof, hash); errors.Is(err, fault.ErrSignedOut) {
-		err = s.checkCode(ctx, counters, user.ID, proof)
-	}
-	if errors.Is(err, fault.ErrSignedOut) {
-		return run.FieldErrors{{Field: "proof", Rule: "is neither your password nor a code that counts", Fix: "enter one of them"}}
-	}
+	user, err := s.prove(ctx, actionRemoveFactor, proof)
 	if err != nil {
 		return err
 	}
 	return s.after(ctx, s.accounts.RemoveFactor(s.audited(ctx, actionRemoveFactor), user.ID))
 }
 
-// RemoveUserFactor removes the second factor of a user who has lost it.
+// prove returns who is signed in with a browser, who proves with the password or a code that it is them.
+func (s *Service) prove(ctx context.Context, action, proof string) (access.User, error) {
+	if err := s.inBrowser(ctx, action); err != nil {
+		return access.User{}, err
+	}
+	user, _, err := s.Account(ctx)
+	if err != nil {
+		return user, err
+	}
+	hash, err := s.accounts.Password(ctx, user.ID)
+	if err != nil {
+		return user, err
+	}
+	counters := []counter{{"password " + string(user.ID), perDevice}}
+	if _, err = s.verify(ctx, counters, user.ID, proof, hash); errors.Is(err, fault.ErrSignedOut) {
+		err = s.checkCode(ctx, counters, user.ID, proof)
+	}
+	if errors.Is(err, fault.ErrSignedOut) {
+		err = run.FieldErrors{{Field: "proof", Rule: "is neither your password nor a code that counts", Fix: "enter one of them"}}
+	}
+	return user, err
+}
+
+// RemoveUserFactor removes the second factors of a user who has lost them: codes and passkeys.
 func (s *Service) RemoveUserFactor(ctx context.Context, name string) error {
-	return s.toUser(ctx, name, s.accounts.RemoveFactor)
+	return s.toUser(ctx, name, s.accounts.RemoveFactors)
 }
 
 // first is what a user has to do with a credential before anything else, nil for nothing.
@@ -310,7 +326,7 @@ func (s *Service) first(u access.User, c *credential) *access.Duty {
 		return nil
 	case u.OneTimePassword && c.issuer == "":
 		return access.NewPassword
-	case s.needsFactor(u) && !hasFactor(u) && !c.factor:
+	case s.needsFactor(u) && !u.SecondFactor && !c.factor:
 		return access.NewFactor
 	}
 	return nil
@@ -320,9 +336,6 @@ func (s *Service) first(u access.User, c *credential) *access.Duty {
 func (s *Service) needsFactor(u access.User) bool {
 	return s.require == RequireEverybody || s.require == RequireAdministrators && (u.Administrator || u.ByGroups)
 }
-
-// hasFactor reports whether a user has a second factor here, which a log-in asks for.
-func hasFactor(u access.User) bool { return u.SecondFactor }
 
 // sealed begins what is encrypted: who reads the database cannot make codes.
 const sealed = "aes-gcm:"

@@ -38,7 +38,7 @@ type credential struct {
 	user    access.UserID
 	session string
 	issuer  string // the provider that the session was signed in by
-	factor  bool   // the provider asked for a second factor
+	factor  bool   // the provider asked for a second factor, or it is a passkey's
 	token   access.Token
 	limit   *access.Limit
 	expires time.Time
@@ -171,7 +171,8 @@ func (s *Service) stored(ctx context.Context, ref reference) (*credential, error
 	if errors.Is(err, fault.ErrNoSession) {
 		return nil, fault.ErrSignedOut
 	}
-	c.user, c.session, c.issuer, c.factor, c.expires = session.User, session.ID, session.Issuer, session.SecondFactor, session.ExpiresAt
+	c.user, c.session, c.issuer, c.expires = session.User, session.ID, session.Issuer, session.ExpiresAt
+	c.factor = session.SecondFactor || session.Passkey() != ""
 	c.seen.Store(session.SeenAt.UnixMilli())
 	return c, err
 }

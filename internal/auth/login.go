@@ -41,7 +41,15 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 		s.refused(ctx, user, err)
 		return err
 	}
-	if hasFactor(user) {
+	asks := user.SecondFactor
+	if !asks && s.needsFactor(user) { // a passkey will do, for who has one
+		has, err := s.usable(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		asks = len(has) > 0
+	}
+	if asks {
 		return s.suspend(w, r, pending{user: user, device: device, hash: hash, counters: counters})
 	}
 	return s.begin(w, r, user, device, hash, signedIn{})
@@ -101,14 +109,14 @@ func (s *Service) verify(ctx context.Context, counters []counter, user access.Us
 
 // signedIn is how somebody was signed in.
 type signedIn struct {
-	issuer string // the provider that did, "" for a password
-	factor bool   // which says that it asked for a second factor
+	issuer string // the provider, or the passkey, that did; "" for a password
+	factor bool   // the provider says that it asked for a second factor
 }
 
 // begin starts a session of a user whose password has a hash, and remembers the browser.
 func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User, device, hash string, how signedIn) error {
 	ctx, now, secret, lifetime := r.Context(), s.now(), newSecret(), sessionLifetime
-	if how.issuer != "" {
+	if s.provider != nil && how.issuer == s.provider.Issuer {
 		lifetime = providerLifetime
 	}
 	session := access.Session{
@@ -146,7 +154,7 @@ func (s *Service) LogOut(w http.ResponseWriter, r *http.Request) (elsewhere stri
 	}
 	if ref, ok := ctx.Value(referenceKey{}).(reference); ok && s.provider != nil {
 		if c, err := s.credential(ctx, s.snapshot.Load(), ref); err == nil && c.issuer == s.provider.Issuer {
-			elsewhere = s.provider.OIDC.LogOutURL(s.provider.address(r, "/login"))
+			elsewhere = s.provider.OIDC.LogOutURL(s.address(r, "/login"))
 		}
 	}
 	return elsewhere, s.after(ctx, s.accounts.EndSession(s.audited(ctx, actionLogOut), identity.User, identity.Session))

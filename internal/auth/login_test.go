@@ -291,7 +291,7 @@ func TestTheSetUpLinkWorksOnce(t *testing.T) {
 	if c.IsSetUp() || len(code) != 43 {
 		t.Fatalf("link %q", c.SetUpLink())
 	}
-	for _, wrong := range []string{"", "x", "A" + code[1:], code + "A", strings.Repeat("A", 64<<10)} {
+	for _, wrong := range []string{"", "x", code[1:] + code[:1], code + "A", strings.Repeat("A", 64<<10)} {
 		if err := c.CheckSetUp(wrong); !errors.Is(err, auth.ErrSetUp) {
 			t.Errorf("%.50q: %v", wrong, err)
 		}

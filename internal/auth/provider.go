@@ -36,8 +36,7 @@ const (
 type Provider struct {
 	OIDC   *oidc.Provider
 	Issuer string
-	Name   string   // for people
-	Public *url.URL // where browsers find the console; nil on loopback, where it is where they ask
+	Name   string // for people
 	// Groups say what groups give; Allowed, unless empty, are those of which one must be a member.
 	Groups  []access.GroupGrant
 	Allowed []string
@@ -59,16 +58,16 @@ func (s *Service) Ways(r *http.Request, next string) (passwords bool, provider, 
 		return !s.noPasswords, "", ""
 	}
 	link = ProviderPath + "?" + url.Values{"next": {next}}.Encode()
-	if u := s.provider.Public; u != nil && !strings.EqualFold(inbound.Hostname(r.Host), u.Hostname()) {
+	if u := s.public; u != nil && !strings.EqualFold(inbound.Hostname(r.Host), u.Hostname()) {
 		link = u.String() + link // where the cookie must be
 	}
 	return !s.noPasswords, s.provider.Name, link
 }
 
 // address is that of a path of the console, as browsers know it.
-func (p *Provider) address(r *http.Request, path string) string {
-	if p.Public != nil {
-		return p.Public.String() + path
+func (s *Service) address(r *http.Request, path string) string {
+	if s.public != nil {
+		return s.public.String() + path
 	}
 	scheme := "http"
 	if inbound.Of(r.Context()).TLS {
@@ -83,7 +82,7 @@ func (s *Service) BeginAtProvider(w http.ResponseWriter, r *http.Request, next s
 		return "", fault.ErrNotFound
 	}
 	value := fmt.Sprintf("%s.%d.%s", newSecret(), s.now().Unix(), base64.RawURLEncoding.EncodeToString([]byte(inbound.LocalPath(next))))
-	to, err := s.provider.OIDC.Begin(r.Context(), value, s.provider.address(r, CallbackPath))
+	to, err := s.provider.OIDC.Begin(r.Context(), value, s.address(r, CallbackPath))
 	if err != nil {
 		return "", err
 	}
@@ -122,7 +121,7 @@ func (s *Service) enter(w http.ResponseWriter, r *http.Request, user access.User
 	if err != nil {
 		return err
 	}
-	if hasFactor(user) && !factor {
+	if user.SecondFactor && !factor {
 		return s.suspend(w, r, pending{user: user, device: device, hash: hash, issuer: s.provider.Issuer, counters: attempts(ctx, user.Name, device)})
 	}
 	return s.begin(w, r, user, device, hash, signedIn{s.provider.Issuer, factor})
@@ -161,7 +160,7 @@ func (s *Service) atProvider(ctx context.Context, r *http.Request, value string)
 	} else if err != nil {
 		return access.User{}, oidc.Person{}, err
 	}
-	person, err := s.provider.OIDC.Finish(ctx, value, s.provider.address(r, CallbackPath), query)
+	person, err := s.provider.OIDC.Finish(ctx, value, s.address(r, CallbackPath), query)
 	if err != nil {
 		return access.User{}, person, err
 	}

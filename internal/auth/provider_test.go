@@ -742,7 +742,7 @@ func TestPasswordsCanBeSwitchedOff(t *testing.T) {
 func TestTheProviderSendsToThePublicAddress(t *testing.T) {
 	t.Parallel()
 	public := &url.URL{Scheme: "https", Host: "console.example", Path: "/cotrain"}
-	c, _ := withProvider(t, func(s *auth.Options, _ *oidc.Options) { s.Provider.Public = public })
+	c, _ := withProvider(t, func(s *auth.Options, _ *oidc.Options) { s.Public = public })
 	f, err := c.begin("/")
 	must(t, err)
 	if got := f.to.Query().Get("redirect_uri"); got != "https://console.example/cotrain/login/oidc/callback" {

@@ -20,7 +20,7 @@
 //	SaveTemplate, DeleteTemplate    lock of the first version; two first ones meet at their unique key
 //	SetWaitReason, ReleaseDue       one statement that compares in the rows; a deadlock over several is repeated
 //	SaveProgress, CompleteOrder     one statement on one row, which compares there
-//	accounts: what changes rights    row of access_revision, then that of the user; sessions and devices: row of their user
+//	accounts: what changes rights    row of access_revision, then that of the user; sessions and devices: row of their user, then of the passkey
 //	accounts: SaveSeen, DropExpired  rows that are updated or deleted whole; a deadlock over several is repeated
 //	auditlog.Append                 lock of the log's end, the last one of a transaction
 //	orders, curve marks             ON CONFLICT merges in the row

@@ -242,6 +242,23 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"UseFactor":     func(ctx context.Context) error { return s.UseFactor(ctx, ann.ID, 2) },
 		"UseRecovery":   func(ctx context.Context) error { return expect(fault.ErrSignedOut, s.UseRecovery(ctx, ann.ID, "none")) },
 		"RemoveFactor":  func(ctx context.Context) error { return s.RemoveFactor(ctx, ann.ID) },
+		"RemoveFactors": func(ctx context.Context) error { return s.RemoveFactors(ctx, ann.ID) },
+		"AddPasskey": func(ctx context.Context) error {
+			return passkey(ctx, s, ann.ID, "planned")
+		},
+		"Passkeys": func(ctx context.Context) error { return last(s.Passkeys(ctx, ann.ID)) },
+		"PasskeyByCredential": func(ctx context.Context) error {
+			return expect(fault.ErrNotFound, last(s.PasskeyByCredential(ctx, []byte("none"))))
+		},
+		"UsePasskey": func(ctx context.Context) error {
+			return errors.Join(passkey(ctx, s, ann.ID, "used"), s.UsePasskey(ctx, "used", 1, false, now))
+		},
+		"RenamePasskey": func(ctx context.Context) error {
+			return errors.Join(passkey(ctx, s, ann.ID, "renamed"), s.RenamePasskey(ctx, ann.ID, "renamed", "x"))
+		},
+		"RemovePasskey": func(ctx context.Context) error {
+			return errors.Join(passkey(ctx, s, ann.ID, "removed"), s.RemovePasskey(ctx, ann.ID, "removed", ""))
+		},
 		"TokenByKey":    func(ctx context.Context) error { return last(s.TokenByKey(ctx, "key")) },
 		"Tokens":        func(ctx context.Context) error { return last(s.Tokens(ctx, ann.ID)) },
 		"RevokeToken":   func(ctx context.Context) error { return expect(fault.ErrNoToken, s.RevokeToken(ctx, ann.ID, "none")) },
@@ -250,6 +267,10 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"CompleteOrder": func(ctx context.Context) error { return s.CompleteOrder(ctx, store.Order{JobID: "planned"}) },
 		"Ping":          s.Ping,
 	}
+}
+
+func passkey(ctx context.Context, s *store.Store, user access.UserID, id string) error {
+	return s.AddPasskey(ctx, access.Passkey{ID: id, User: user, Credential: []byte(id), PublicKey: []byte("key")}, "none")
 }
 
 // expect is nil for an error of a kind.

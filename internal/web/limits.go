@@ -25,11 +25,14 @@ type limit struct {
 // limits is the table of what is limited. It protects everybody from a script that runs wild, and accounts from guessing;
 // package auth slows down the guessing of one account's password further. With --dev nothing is limited.
 var limits = []limit{
-	{"log-in attempts", 30, 2 * time.Second, true, []string{"POST /login", "POST /login/code", "POST /setup", "GET /login/oidc", "GET /login/oidc/callback"}},
+	{"log-in attempts", 30, 2 * time.Second, true, []string{"POST /login", "POST /login/code", "POST /login/passkey", "POST /setup", "GET /login/oidc", "GET /login/oidc/callback"}},
 	{"codes of programs", 30, 2 * time.Second, false, []string{"GET /device", "POST /device"}},
 	{"log-ins of programs", 30, 5 * time.Second, true, []string{"POST /api/v1/device"}},
 	{"questions of programs", 120, time.Second, true, []string{"POST /api/v1/device/token"}},
-	{"changes of second factors", 30, 2 * time.Second, false, []string{"POST /account/factor", "POST /account/factor/remove"}},
+	{"passkey challenges", 120, time.Second, true, []string{"POST /login/passkey/options"}},
+	{"changes of second factors", 30, 2 * time.Second, false, []string{
+		"POST /account/factor", "POST /account/factor/remove", "POST /account/passkeys/options", "POST /account/passkeys", "POST /account/passkeys/{id}/remove",
+	}},
 	{"submissions", 200, 200 * time.Millisecond, false, []string{
 		"POST /runs", "POST /runs/sample", "POST /sweeps", "POST /api/v1/runs", "POST /api/v1/sweeps",
 	}},

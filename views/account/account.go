@@ -17,6 +17,7 @@ type Account struct {
 	Secret   string // of the token that was just made: shown once
 	Token    TokenForm
 	Sessions []access.Session
+	Passkeys Passkeys
 }
 
 // Password is the page on which a password is changed.

@@ -10,6 +10,7 @@ import (
 // Factor is the page on which a second factor is set up or removed.
 type Factor struct {
 	Needed   bool      // before anything else
+	Passkeys Passkeys  // one will do
 	Since    time.Time // zero for none
 	Recovery int       // codes left
 	Now      time.Time
@@ -32,7 +33,7 @@ func codeField(help string) ui.Field {
 }
 
 func proofField() ui.Field {
-	return ui.Field{Name: "proof", Label: "Password or code", Kind: ui.KindSecret, MaxBytes: 1024, Required: true}
+	return ui.Field{Name: "proof", Label: "Password or code", Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "current-password", Required: true}
 }
 
 // spaced is a secret in groups of four, to be typed.

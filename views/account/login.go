@@ -12,6 +12,16 @@ type LogIn struct {
 	Passwords    bool   // one signs in with a password
 	Provider     string // or at this provider, "" for none
 	ProviderLink string // which leads there
+	Passkeys     bool   // or with a passkey
+}
+
+// SecondFactor is the page on which a log-in with a password is completed.
+type SecondFactor struct {
+	Next    string // where to go then
+	Error   string // why it failed, or ""
+	Code    bool   // by a code
+	Passkey bool   // by a passkey
+	Problem string // why not at this address, or ""
 }
 
 // SignedOut is the page after a log-out, on the way to the provider that has signed the user in.
@@ -21,8 +31,12 @@ type SignedOut struct {
 }
 
 func (l LogIn) fields() []ui.Field {
+	name := "username"
+	if l.Passkeys {
+		name += " webauthn" // the browser offers them in the field
+	}
 	return []ui.Field{
-		{Name: "name", Label: "Name", Kind: ui.KindText, Value: l.Name, MaxBytes: 127, Autocomplete: "username"},
+		{Name: "name", Label: "Name", Kind: ui.KindText, Value: l.Name, MaxBytes: 127, Autocomplete: name},
 		{Name: "password", Label: "Password", Kind: ui.KindSecret, MaxBytes: 1024, Autocomplete: "current-password"},
 	}
 }

@@ -129,8 +129,11 @@ func UserConfirm(u access.User, action string) (ui.Confirm, bool) {
 	case action == "password" && !service:
 		c.Title, c.Label, c.Icon = "Give "+u.Name+" a new password?", "Reset password", "sync"
 		c.Effects = []string{"The old password stops to work, and all sessions of " + u.Name + " end at once.", "The console chooses the new one, and shows it once. It has to be changed at the next log-in."}
-	case action == "factor" && u.SecondFactor:
-		c.Title, c.Label, c.Icon, c.Effects = "Remove the second factor of "+u.Name+"?", "Remove second factor", "trash", []string{"The password alone signs " + u.Name + " in then. Be sure that it is " + u.Name + " who asks."}
+		if u.Passkeys > 0 {
+			c.Effects = append(c.Effects, "Passkeys stay: remove second factors, too, if somebody else may have added one.")
+		}
+	case action == "factor" && (u.SecondFactor || u.Passkeys > 0):
+		c.Title, c.Label, c.Icon, c.Effects = "Remove the second factors of "+u.Name+"?", "Remove second factors", "trash", []string{"The app that makes codes, and all passkeys: the password alone signs " + u.Name + " in then. Be sure that it is " + u.Name + " who asks."}
 	case action == "delete":
 		c.Title, c.Label, c.Icon = "Delete "+u.Name+"?", "Delete", "trash"
 		c.Effects = []string{

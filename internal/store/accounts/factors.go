@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
@@ -70,21 +71,36 @@ func (a *Accounts) UseRecovery(ctx context.Context, user access.UserID, key stri
 
 // RemoveFactor removes a user's second factor with its recovery codes, or is [fault.ErrConflict] if there is none.
 func (a *Accounts) RemoveFactor(ctx context.Context, user access.UserID) error {
+	return a.removeFactors(ctx, user, false)
+}
+
+// RemoveFactors does so, and removes passkeys, too, with the sessions that they began.
+func (a *Accounts) RemoveFactors(ctx context.Context, user access.UserID) error {
+	return a.removeFactors(ctx, user, true)
+}
+
+func (a *Accounts) removeFactors(ctx context.Context, user access.UserID, passkeys bool) error {
 	return a.change(ctx, "remove a second factor", func(tx *db.Tx) error {
 		u, err := liveUser(ctx, tx, user)
 		if err != nil {
 			return err
 		}
-		if !u.SecondFactor {
+		after, statements := u, forgetFactor
+		after.SecondFactor = false
+		if passkeys {
+			after.Passkeys, statements = 0, slices.Concat(statements, forgetPasskeys)
+		}
+		if after == u {
 			return fault.New(fault.ErrConflict, u.Name+" has no second factor.", "")
 		}
-		if err := executed(ctx, tx, forgetFactor, user); err != nil {
+		if err := executed(ctx, tx, statements, user); err != nil {
 			return err
 		}
-		after := u
-		after.SecondFactor = false
 		return auditlog.Append(ctx, tx, "user:"+u.Name, "", u, after)
 	})
 }
 
-var forgetFactor = []string{`DELETE FROM totp WHERE user_id = ?`, `DELETE FROM recovery_codes WHERE user_id = ?`}
+var (
+	forgetFactor   = []string{`DELETE FROM totp WHERE user_id = ?`, `DELETE FROM recovery_codes WHERE user_id = ?`}
+	forgetPasskeys = []string{`DELETE FROM passkeys WHERE user_id = ?`, `DELETE FROM sessions WHERE user_id = ? AND issuer LIKE 'passkey:%'`}
+)

@@ -24,11 +24,19 @@ func scanSession(row db.Scanner) (s access.Session, err error) {
 }
 
 // CreateSession stores a session of a user who is enabled, with the key of its cookie. password is the hash that the log-in
-// has verified: if it has changed meanwhile there is no session, but [fault.ErrSignedOut].
+// has verified: if it has changed meanwhile, or the passkey was removed, there is no session, but [fault.ErrSignedOut].
 func (a *Accounts) CreateSession(ctx context.Context, key string, s access.Session, password string) error {
 	return a.write(ctx, "sign in", func(tx *db.Tx) error {
 		if err := lockUser(ctx, tx, s.User, fault.ErrSignedOut, ` AND disabled = 0 AND password = ?`, password); err != nil {
 			return err
+		}
+		var by any
+		if id := s.Passkey(); id != "" {
+			var one int
+			by = map[string]string{"passkey": id}
+			if err := missing(tx.QueryRow(ctx, `SELECT 1 FROM passkeys WHERE id = ? AND user_id = ? FOR UPDATE`, id, s.User).Scan(&one), fault.ErrSignedOut); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO sessions (key, `+sessionColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
 			key, s.ID, s.User, db.Millis(s.CreatedAt), db.Millis(s.SeenAt), db.Millis(s.ExpiresAt), s.Address, s.Agent, s.Issuer, s.SecondFactor); err != nil {
@@ -38,7 +46,7 @@ func (a *Accounts) CreateSession(ctx context.Context, key string, s access.Sessi
 		if err != nil {
 			return err
 		}
-		return auditlog.Append(ctx, tx, "session:"+s.ID, "", nil, nil)
+		return auditlog.Append(ctx, tx, "session:"+s.ID, "", nil, by)
 	})
 }
 

@@ -12,11 +12,12 @@ import (
 )
 
 const userColumns = `id, name, kind, display_name, email, administrator, disabled, deleted, password <> '', created_at, seen_at,
-	EXISTS (SELECT 1 FROM group_roles g WHERE g.user_id = users.id AND g.project = ''), EXISTS (SELECT 1 FROM totp t WHERE t.user_id = users.id), one_time_password`
+	EXISTS (SELECT 1 FROM group_roles g WHERE g.user_id = users.id AND g.project = ''), EXISTS (SELECT 1 FROM totp t WHERE t.user_id = users.id), one_time_password,
+	(SELECT count(*) FROM passkeys k WHERE k.user_id = users.id)`
 
 func scanUser(row db.Scanner) (u access.User, err error) {
 	var created, seen int64
-	err = row.Scan(&u.ID, &u.Name, &u.Kind, &u.DisplayName, &u.Email, &u.Administrator, &u.Disabled, &u.Deleted, &u.HasPassword, &created, &seen, &u.ByGroups, &u.SecondFactor, &u.OneTimePassword)
+	err = row.Scan(&u.ID, &u.Name, &u.Kind, &u.DisplayName, &u.Email, &u.Administrator, &u.Disabled, &u.Deleted, &u.HasPassword, &created, &seen, &u.ByGroups, &u.SecondFactor, &u.OneTimePassword, &u.Passkeys)
 	u.CreatedAt, u.SeenAt = db.FromMillis(created), db.FromMillis(seen)
 	return u, err
 }
@@ -155,7 +156,7 @@ func (a *Accounts) Password(ctx context.Context, id access.UserID) (hash string,
 var leaving = []string{
 	`UPDATE users SET deleted = 1, administrator = 0, display_name = '', email = '', password = '' WHERE id = ?`,
 	`DELETE FROM sessions WHERE user_id = ?`, `DELETE FROM api_tokens WHERE user_id = ?`, `DELETE FROM devices WHERE user_id = ?`, `DELETE FROM members WHERE user_id = ?`,
-	`DELETE FROM group_roles WHERE user_id = ?`, `DELETE FROM totp WHERE user_id = ?`, `DELETE FROM recovery_codes WHERE user_id = ?`,
+	`DELETE FROM group_roles WHERE user_id = ?`, `DELETE FROM totp WHERE user_id = ?`, `DELETE FROM recovery_codes WHERE user_id = ?`, `DELETE FROM passkeys WHERE user_id = ?`,
 }
 
 // DeleteUser deletes a user with its sessions, tokens and memberships; runs stay, and tell its name.

@@ -22,6 +22,9 @@ const path = "/account"
 var notices = map[string]string{
 	"password": "Password changed. Your other sessions have ended.",
 	"factor":   "Second factor removed.",
+
+	"passkey-added": "Passkey added.", "passkey-renamed": "Passkey renamed.", "passkey-removed": "Passkey removed.",
+
 	"session":  "Signed out there.",
 	"sessions": "Signed out everywhere else.",
 	"revoked":  "Token revoked.",
@@ -29,9 +32,10 @@ var notices = map[string]string{
 
 // state is what a form on the page came to.
 type state struct {
-	status int
-	token  tokenInput
-	secret string
+	status  int
+	token   tokenInput
+	secret  string
+	passkey view.Passkeys // of which the rest is filled in
 }
 
 // Show shows the tokens and sessions of who is signed in.
@@ -53,6 +57,11 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, s state) error {
 	if err != nil {
 		return err
 	}
+	passkeys := s.passkey
+	passkeys.Problem, passkeys.Agent = p.Passkeys.PasskeyProblem(r), r.UserAgent()
+	if passkeys.All, err = p.Passkeys.Passkeys(ctx); err != nil {
+		return err
+	}
 	if s.secret != "" {
 		page.Secret(w)
 	}
@@ -61,7 +70,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, s state) error {
 		frame.Path = path
 	}
 	return p.Render(w, r, s.status, view.Page(frame, view.Account{
-		User: user, Now: p.Now(), Notice: notices[r.URL.Query().Get("done")], Tokens: tokens, Sessions: sessions, Secret: s.secret,
+		User: user, Now: p.Now(), Notice: notices[r.URL.Query().Get("done")], Tokens: tokens, Sessions: sessions, Passkeys: passkeys, Secret: s.secret,
 		Token: s.token.form(frame.Account.Projects),
 	}))
 }

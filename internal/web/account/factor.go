@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 
 // Factors is the second factor of a person.
 type Factors interface {
-	// PendingLogIn is an error unless the request's browser has entered a password, and LogInCode completes that log-in.
-	PendingLogIn(r *http.Request) error
+	// PendingLogIn is an error unless the request's browser has entered a password, and tells what completes that log-in:
+	// LogInCode, a passkey, or either.
+	PendingLogIn(r *http.Request) (code, passkey bool, err error)
 	LogInCode(w http.ResponseWriter, r *http.Request, code string) error
 	// Factor returns since when there is one, zero for none, and how many recovery codes are left.
 	Factor(ctx context.Context) (since time.Time, recovery int, err error)
@@ -38,10 +40,32 @@ const (
 // LogInCode asks for the code of the second factor, after the password.
 func (p *Pages) LogInCode(w http.ResponseWriter, r *http.Request) error {
 	next := inbound.LocalPath(r.URL.Query().Get("next"))
-	if p.Factors.PendingLogIn(r) != nil {
+	code, passkey, err := p.Factors.PendingLogIn(r)
+	if err != nil {
 		return page.Redirect(w, r, loginPath(next))
 	}
-	return p.Render(w, r, http.StatusOK, view.CodePage(p.Frame(r, "Sign in", ""), view.LogIn{Next: next}))
+	return p.renderCode(w, r, http.StatusOK, view.SecondFactor{Next: next, Code: code, Passkey: passkey})
+}
+
+func (p *Pages) renderCode(w http.ResponseWriter, r *http.Request, status int, f view.SecondFactor) error {
+	if f.Passkey {
+		f.Problem = p.Passkeys.PasskeyProblem(r)
+	}
+	return p.Render(w, r, status, view.SecondFactorPage(p.Frame(r, "Sign in", ""), f))
+}
+
+// refusedLogIn says why a log-in was refused on the page on which it goes on.
+func (p *Pages) refusedLogIn(w http.ResponseWriter, r *http.Request, l view.LogIn, refused error) error {
+	f := fault.Of(refused)
+	if !slices.Contains([]fault.Kind{fault.ErrSignedOut, fault.ErrForbidden, fault.ErrRateLimited, fault.ErrBusy, fault.ErrConflict}, f.Kind) {
+		return refused
+	}
+	l.Error = f.Text()
+	code, passkey, err := p.Factors.PendingLogIn(r)
+	if err != nil {
+		return p.renderLogIn(w, r, f.Kind.Status(), l)
+	}
+	return p.renderCode(w, r, f.Kind.Status(), view.SecondFactor{Next: l.Next, Error: l.Error, Code: code, Passkey: passkey})
 }
 
 // DoLogInCode completes the log-in.
@@ -50,19 +74,8 @@ func (p *Pages) DoLogInCode(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	l := view.LogIn{Next: inbound.LocalPath(r.PostForm.Get("next"))}
-	err := p.Factors.LogInCode(w, r, r.PostForm.Get("code"))
-	for _, kind := range []fault.Kind{fault.ErrSignedOut, fault.ErrRateLimited} {
-		if errors.Is(err, kind) {
-			if p.Factors.PendingLogIn(r) != nil {
-				l.Error = fault.Of(err).Text()
-				return p.renderLogIn(w, r, kind.Status(), l)
-			}
-			l.Error = fault.Of(err).Text()
-			return p.Render(w, r, kind.Status(), view.CodePage(p.Frame(r, "Sign in", ""), l))
-		}
-	}
-	if err != nil {
-		return err
+	if err := p.Factors.LogInCode(w, r, r.PostForm.Get("code")); err != nil {
+		return p.refusedLogIn(w, r, l, err)
 	}
 	return page.Redirect(w, r, l.Next)
 }
@@ -73,12 +86,16 @@ func (p *Pages) Factor(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) factor(w http.ResponseWriter, r *http.Request, status int, errs run.FieldErrors) error {
-	since, left, err := p.Factors.Factor(r.Context())
-	if err != nil {
+	return p.factorWith(w, r, status, view.Factor{Problem: problemOf(errs)})
+}
+
+// factorWith fills in the rest of the page.
+func (p *Pages) factorWith(w http.ResponseWriter, r *http.Request, status int, f view.Factor) (err error) {
+	if f.Since, f.Recovery, err = p.Factors.Factor(r.Context()); err != nil {
 		return err
 	}
-	f := view.Factor{Since: since, Recovery: left, Now: p.Now(), Problem: problemOf(errs)}
-	if since.IsZero() {
+	f.Now = p.Now()
+	if f.Since.IsZero() {
 		address, secret, err := p.Factors.Enrol(r.Context(), "CoTrain "+inbound.Hostname(r.Host))
 		if err != nil {
 			return err
@@ -98,6 +115,7 @@ func (p *Pages) renderFactor(w http.ResponseWriter, r *http.Request, status int,
 	if r.Method != http.MethodGet {
 		frame.Path = factorPath
 	}
+	f.Passkeys.Problem, f.Passkeys.Agent = p.Passkeys.PasskeyProblem(r), r.UserAgent()
 	f.Needed = frame.Account.First
 	return p.Render(w, r, status, view.FactorPage(frame, f))
 }

@@ -27,6 +27,7 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) error {
 func (p *Pages) renderLogIn(w http.ResponseWriter, r *http.Request, status int, l view.LogIn) error {
 	l.NotSetUp = !p.LogIns.IsSetUp()
 	l.Passwords, l.Provider, l.ProviderLink = p.Provider.Ways(r, l.Next)
+	l.Passkeys = l.Passwords && !l.NotSetUp && p.Passkeys.PasskeyProblem(r) == ""
 	return p.Render(w, r, status, view.LogInPage(p.Frame(r, "Sign in", ""), l))
 }
 

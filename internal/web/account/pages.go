@@ -55,6 +55,7 @@ type Accounts interface {
 	Tokens
 	Programs
 	Factors
+	Passkeys
 }
 
 // Pages are the handlers.
@@ -66,9 +67,10 @@ type Pages struct {
 	Tokens   Tokens
 	Programs Programs
 	Factors  Factors
+	Passkeys Passkeys
 }
 
 // New returns the handlers.
 func New(s *page.Site, a Accounts) *Pages {
-	return &Pages{Site: s, LogIns: a, Provider: a, Own: a, Tokens: a, Programs: a, Factors: a}
+	return &Pages{Site: s, LogIns: a, Provider: a, Own: a, Tokens: a, Programs: a, Factors: a, Passkeys: a}
 }

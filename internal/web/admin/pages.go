@@ -173,7 +173,7 @@ func done(w http.ResponseWriter, r *http.Request, path, what string) error {
 // notices are what a page says was done.
 var notices = map[string]string{
 	"saved": "Saved.", "sessions": "Signed out everywhere.", "disabled": "Disabled.", "enabled": "Enabled.", "deleted": "Deleted.", "member": "Member saved.", "removed": "Member removed.",
-	"linked": "Linked.", "unlinked": "Unlinked.", "factor": "Second factor removed.", "revoked": "Token revoked.", "created": "Created.",
+	"linked": "Linked.", "unlinked": "Unlinked.", "factor": "Second factors removed.", "revoked": "Token revoked.", "created": "Created.",
 }
 
 func notice(r *http.Request) string { return notices[r.URL.Query().Get("done")] }
