@@ -2,8 +2,8 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -15,22 +15,29 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
+// The fields with lists of datasets.
+const datasets, validation = "data.dataset_name_or_paths", "data.val_dataset_name_or_paths"
+
 // checkTimeout keeps a hanging storage from holding up a form.
 const checkTimeout = 2 * time.Second
 
-// CheckPaths checks the paths of a configuration that lie in shared storage. Errors mean that a run of that shape would
-// fail for them, warnings that it may. Hub names, addresses, absolute paths elsewhere, synthetic data and links that
-// lead out are ignored, and everything if the storage does not answer in time.
+// CheckPaths checks the paths of a configuration that lie in shared storage, in the part that the shape's folder says. Errors mean
+// that a run of that shape would fail for them, or work in another part; warnings that it may fail. Hub names, addresses, absolute
+// paths elsewhere, synthetic data and links that lead out are ignored, and everything if the storage does not answer in time.
 func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	found, err := await(ctx, s, func(ctx context.Context) (*checks, error) {
+	found, err := await(ctx, s.In(shape.Folder), func(ctx context.Context, s *Storage) (*checks, error) {
 		k := &checks{s: s, ctx: ctx, by: workersOf(shape, c.DiLoCo())}
+		k.elsewhere(c)
 		k.datasets(c)
 		k.resume(c)
 		k.checkpoints(c)
 		return k, ctx.Err()
 	}, nil)
+	if errors.As(err, new(noFolder)) {
+		return run.FieldErrors{fieldError("folder", shape.Folder, "is the project's folder in shared storage, and does not exist", makeIt)}, nil
+	}
 	if err != nil {
 		s.log.Debug("paths of a configuration were not checked", "err", err)
 		return nil, nil
@@ -49,12 +56,39 @@ func fieldError(field, value, rule, fix string) run.FieldError {
 	return run.FieldError{Field: field, Value: fault.Clip(Display(value), 190), Rule: rule, Fix: fix}
 }
 
+// elsewhere refuses what is in another part of shared storage: of a project, or nobody's.
+func (k *checks) elsewhere(c trainconf.Config) {
+	fields := append(trainconf.OutputFields(), "ckpt.resume")
+	if c.Effective("data.fake") != "true" {
+		fields = append(fields, datasets, validation)
+	}
+	for _, field := range fields {
+		for item := range strings.SplitSeq(c.Effective(field), ",") {
+			item = strings.TrimSpace(item)
+			p, ok := k.s.Below(k.s.folder, strings.ReplaceAll(item, trainconf.RunPlaceholder, "run"))
+			switch {
+			case !ok:
+			case k.s.hides(p) && (!ofHub(item) || k.exists(p)):
+				k.errs = append(k.errs, fieldError(field, item, "is in the folder of a project, which only its runs may use", "use a path outside of it"))
+			case k.s.folder != "" && !below(p, k.s.folder):
+				k.errs = append(k.errs, fieldError(field, item, "is outside of the project's folder "+k.s.folder, "use a relative path: it begins in that folder"))
+			}
+		}
+	}
+}
+
+// exists reports whether a path exists though it may be hidden.
+func (k *checks) exists(p string) bool {
+	_, err := k.s.root.Stat(p)
+	return err == nil
+}
+
 // datasets warns of missing datasets. A node may still have more than the storage.
 func (k *checks) datasets(c trainconf.Config) {
 	if c.Effective("data.fake") == "true" {
 		return
 	}
-	for _, field := range []string{"data.dataset_name_or_paths", "data.val_dataset_name_or_paths"} {
+	for _, field := range []string{datasets, validation} {
 		for item := range strings.SplitSeq(c.Effective(field), ",") {
 			if k.ctx.Err() != nil {
 				return
@@ -67,7 +101,7 @@ func (k *checks) datasets(c trainconf.Config) {
 }
 
 func (k *checks) dataset(field, item string) {
-	p, ok := k.s.Below(item)
+	p, ok := k.s.inside(item)
 	if !ok || ofHub(item) {
 		if meant := k.misspelt(item); meant != "" {
 			k.warns = append(k.warns, fieldError(field, item, "is not a folder of shared storage, so the core will look for a dataset of that name on the hub",
@@ -75,7 +109,7 @@ func (k *checks) dataset(field, item string) {
 		}
 		return
 	}
-	info, err := k.s.root.Stat(p)
+	info, err := k.s.stat(p)
 	switch {
 	case missing(err):
 		k.warns = append(k.warns, fieldError(field, item, "is not in shared storage", k.near(p, item)))
@@ -100,7 +134,7 @@ func (k *checks) misspelt(item string) string {
 	if !ok || first == "datasets" || distance(strings.ToLower(first), "datasets") > 2 {
 		return ""
 	}
-	if _, err := k.s.root.Stat("datasets/" + rest); err != nil {
+	if _, err := k.s.stat("datasets/" + rest); err != nil {
 		return ""
 	}
 	return "datasets/" + rest
@@ -157,7 +191,7 @@ func (k *checks) candidates(dir string) []string {
 
 // trainable reports whether a path is a file or non-empty folder, through links.
 func (k *checks) trainable(p string) bool {
-	info, err := k.s.root.Stat(p)
+	info, err := k.s.stat(p)
 	return err == nil && (info.Mode().IsRegular() || info.IsDir() && !k.s.empty(p))
 }
 
@@ -168,9 +202,9 @@ func (k *checks) resume(c trainconf.Config) {
 	if !set || strings.Contains(given, trainconf.RunPlaceholder) {
 		return
 	}
-	p, ok := k.s.Below(given)
+	p, ok := k.s.inside(given)
 	if !ok {
-		if name := path.Clean(given); name == ".." || strings.HasPrefix(name, "../") {
+		if name := path.Clean(given); (name == ".." || strings.HasPrefix(name, "../")) && !slices.ContainsFunc(k.errs, func(e run.FieldError) bool { return e.Field == field }) {
 			k.errs = append(k.errs, fieldError(field, given, "leads out of shared storage, in which relative paths begin",
 				"name a folder such as models/checkpoints/my-run/step_100, or the whole path of one that every worker sees"))
 		}
@@ -238,12 +272,12 @@ func (k *checks) checkpoints(c trainconf.Config) {
 	if !set || strings.Contains(given, trainconf.RunPlaceholder) {
 		return
 	}
-	p, ok := k.s.Below(given)
+	p, ok := k.s.inside(given)
 	if !ok {
 		return
 	}
 	if resume, set := c.Get("ckpt.resume"); set {
-		if from, ok := k.s.Below(resume); ok && (path.Dir(from) == p || path.Dir(from) == join(p, leadFolder)) {
+		if from, ok := k.s.inside(resume); ok && (path.Dir(from) == p || path.Dir(from) == join(p, leadFolder)) {
 			return // it resumes from there
 		}
 	}
@@ -259,8 +293,24 @@ func (k *checks) checkpoints(c trainconf.Config) {
 		"use "+path.Dir(strings.TrimRight(given, "/"))+"/"+trainconf.RunPlaceholder+", which is another folder for each run"))
 }
 
-// Below maps a configuration's path, as seen by a trainer, into the storage; false if it is elsewhere or no path.
-func (s *Storage) Below(given string) (string, bool) {
+// Below maps a configuration's path, as seen by a trainer of a project with that folder ("" for none), to one below the root of
+// shared storage; false if it is elsewhere or no path.
+func (s *Storage) Below(folder, given string) (string, bool) {
+	if given != "" && !path.IsAbs(given) && !strings.HasPrefix(given, "~") && !strings.Contains(given, "://") {
+		given = path.Join(s.whole.mount, folder, given)
+	}
+	return s.whole.inside(given)
+}
+
+// Touches reports whether a configuration's path, of a run of a project with that folder, is at, around or below a path here.
+func (s *Storage) Touches(here, folder, given string) bool {
+	p, ok := s.Below(folder, given)
+	at := path.Join(s.folder, strings.Trim(here, "/"))
+	return ok && (at == "" || below(p, at) || below(at, p))
+}
+
+// inside maps a configuration's path, as seen by a trainer, into this part; false if it is elsewhere or no path.
+func (s *Storage) inside(given string) (string, bool) {
 	if given == "" || strings.Contains(given, "://") || strings.Contains(given, trainconf.RunPlaceholder) || strings.HasPrefix(given, "~") {
 		return "", false
 	}
@@ -282,16 +332,4 @@ func (s *Storage) asGiven(p, like string) string {
 		return path.Join(s.mount, p)
 	}
 	return p
-}
-
-// Exists reports whether a configuration's path exists; known is false if it cannot be seen from here.
-func (s *Storage) Exists(ctx context.Context, given string) (exists, known bool) {
-	p, ok := s.Below(given)
-	if !ok {
-		return false, false
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	_, err := await(ctx, s, func(context.Context) (fs.FileInfo, error) { return s.root.Stat(p) }, nil)
-	return err == nil, err == nil || missing(err)
 }

@@ -202,12 +202,13 @@ func TestRelativePathsBeginInTheStorage(t *testing.T) {
 			t.Errorf("%s: %v", value, warns)
 		}
 	}
-	for given, want := range map[string][2]bool{
-		"/mnt/shared/datasets/a": {true, true}, "/mnt/shared/datasets/gone": {false, true}, "/else": {}, "allenai/c4": {false, true}, "../c4": {}, "": {}, "datasets/a": {true, true},
+	for given, want := range map[string][2]string{
+		"/mnt/shared/datasets/a": {"datasets/a", "datasets/a"}, "datasets/a": {"datasets/a", "teams/x/datasets/a"}, "../y": {"", "teams/y"}, "/else": {}, "../../../c4": {}, "": {}, "~/a": {}, "s3://a/b": {},
 	} {
-		exists, known := f.Exists(t.Context(), given)
-		if exists != want[0] || known != want[1] {
-			t.Errorf("%q: exists %v, known %v", given, exists, known)
+		for i, folder := range []string{"", "teams/x"} {
+			if p, ok := f.Below(folder, given); p != want[i] || ok != (want[i] != "") {
+				t.Errorf("%q of %q: %q, %v", given, folder, p, ok)
+			}
 		}
 	}
 }
@@ -223,9 +224,6 @@ func TestAStorageThatDoesNotAnswerHoldsUpNoForm(t *testing.T) {
 	errs, warns := f.CheckPaths(ctx, trainconf.Config{}, run.Shape{})
 	if len(errs)+len(warns) != 0 || ctx.Err() != nil {
 		t.Errorf("%v, %v, %v", errs, warns, ctx.Err())
-	}
-	if exists, known := f.Exists(ctx, "datasets/raw"); exists || known {
-		t.Error("it answered")
 	}
 	for range cap(f.slots) {
 		<-f.slots

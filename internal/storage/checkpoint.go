@@ -59,18 +59,22 @@ const problemTimeout = 10 * time.Second
 // with its folder; "" if it is complete for every worker. known is false outside shared storage. The error is
 // [fault.ErrUnavailable] if the storage does not answer.
 func (s *Storage) CheckpointProblem(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error) {
-	p, ok := s.Below(folder)
+	s = s.In(shape.Folder)
+	s.nobody = false // workers see all of it
+	p, ok := s.inside(folder)
 	if !ok {
 		return "", false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, problemTimeout)
 	defer cancel()
-	what, err = await(ctx, s, func(ctx context.Context) (string, error) { return s.anyProblem(ctx, p, workersOf(shape, diloco)) }, nil)
+	what, err = await(ctx, s, func(ctx context.Context, s *Storage) (string, error) { return s.anyProblem(ctx, p, workersOf(shape, diloco)) }, nil)
 	switch {
 	case err == nil:
 		return what, true, nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return "", true, fmt.Errorf("shared storage did not answer for %s within %s: %w", fault.Quote(Display(folder)), problemTimeout, fault.ErrUnavailable)
+	case errors.As(err, new(noFolder)):
+		return "is not in shared storage", true, nil
 	case escapes(err): // nodes may follow the link
 		return "", false, nil
 	}
@@ -121,13 +125,13 @@ func (s *Storage) sources(p string, w workers) []string {
 }
 
 func (s *Storage) isDir(p string) bool {
-	info, err := s.root.Stat(p)
+	info, err := s.stat(p)
 	return err == nil && info.IsDir()
 }
 
 // problemIn returns the problem of the checkpoint in one folder, or "". The error is about what could not be seen.
 func (s *Storage) problemIn(ctx context.Context, dir string, w workers) (string, error) {
-	info, err := s.root.Stat(dir)
+	info, err := s.stat(dir)
 	switch {
 	case missing(err):
 		return "is not in shared storage", nil
@@ -200,7 +204,7 @@ func (s *Storage) short(ctx context.Context, dir, name string, least int64) (str
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	info, err := s.root.Stat(join(dir, name))
+	info, err := s.stat(join(dir, name))
 	switch {
 	case missing(err):
 		return "is an incomplete checkpoint: " + name + " is missing", nil
@@ -253,8 +257,9 @@ func (s *Storage) shards(ctx context.Context, dir string) (shards, string, error
 		return shards{}, "", err
 	}
 	defer func() { _ = f.Close() }() // only read
+	key := path.Join(s.folder, p)
 	s.marks.mu.Lock()
-	known, ok := s.marks.seen[p]
+	known, ok := s.marks.seen[key]
 	s.marks.mu.Unlock()
 	if ok && known.size == f.Info.Size() && known.time.Equal(f.Info.ModTime()) {
 		return known, known.lack, nil
@@ -269,7 +274,7 @@ func (s *Storage) shards(ctx context.Context, dir string) (shards, string, error
 	if err != nil {
 		return shards{}, "", err
 	}
-	s.marks.keep(p, fresh)
+	s.marks.keep(key, fresh)
 	return fresh, fresh.lack, nil
 }
 

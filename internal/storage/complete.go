@@ -30,7 +30,7 @@ func (s *Storage) Complete(ctx context.Context, prefix string, limit int) ([]str
 	if err != nil {
 		return nil, nil // still typing
 	}
-	return await(ctx, s, func(ctx context.Context) ([]string, error) {
+	return await(ctx, s, func(ctx context.Context, s *Storage) ([]string, error) {
 		var fitting []string
 		for _, name := range s.names(p, s.limits.suggest) {
 			if begins(name, start) && plain(name) {
@@ -44,7 +44,7 @@ func (s *Storage) Complete(ctx context.Context, prefix string, limit int) ([]str
 				break
 			}
 			full := join(p, name)
-			info, err := s.root.Stat(full)
+			info, err := s.stat(full)
 			if err != nil { // vanished, or leads out
 				continue
 			}

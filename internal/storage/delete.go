@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"strings"
-	"syscall"
 
 	"github.com/cotrain/cotrain/internal/fault"
 )
@@ -26,12 +25,12 @@ type Removed struct {
 func (s *Storage) Delete(ctx context.Context, name string) (Removed, error) {
 	p, err := clean(name)
 	if err == nil {
-		err = CheckDeletable(p)
+		err = s.CheckDeletable(p)
 	}
 	if err != nil {
 		return Removed{}, err
 	}
-	return await(ctx, s, func(ctx context.Context) (Removed, error) {
+	return await(ctx, s, func(ctx context.Context, s *Storage) (Removed, error) {
 		parent, base, err := s.parentOf(p)
 		if err != nil {
 			return Removed{}, explain(name, err)
@@ -46,12 +45,28 @@ func (s *Storage) Delete(ctx context.Context, name string) (Removed, error) {
 	}, nil)
 }
 
-// CheckDeletable returns the [Refusal] of the root and the folders of the layout.
-func CheckDeletable(name string) error {
-	if p, err := clean(name); err == nil && isLayout(p) {
-		return &Refusal{
-			Path: named(p), Reason: "It is part of the layout of shared storage, which every node relies on.", Fix: "Delete what is in it, one by one.",
+// CheckDeletable returns the [Refusal] of the root, the folders of the layout, and the folders of projects with what they are in.
+func (s *Storage) CheckDeletable(name string) error {
+	p, err := clean(name)
+	if err != nil {
+		return nil //nolint:nilerr // who deletes it is told
+	}
+	const fix = "Delete what is in it, one by one."
+	inner := p
+	if s.folder == "" {
+		for _, f := range s.folders() {
+			switch {
+			case s.nobody && below(p, f):
+				return explain(name, notThere(p))
+			case below(f, p) && p != root:
+				return &Refusal{Path: named(p), Reason: "It is, or holds, the folder of a project.", Fix: fix}
+			case below(p, f):
+				inner = strings.TrimPrefix(p, f+"/")
+			}
 		}
+	}
+	if isLayout(inner) {
+		return &Refusal{Path: named(p), Reason: "It is part of the layout of shared storage, which every node relies on.", Fix: fix}
 	}
 	return nil
 }
@@ -114,35 +129,10 @@ func (d *deletion) empty(parent *os.Root, name string, info fs.FileInfo, level i
 	}
 }
 
-// parentOf opens a path's folder name by name, never through a link.
+// parentOf opens a path's folder.
 func (s *Storage) parentOf(p string) (parent *os.Root, base string, err error) {
-	at, err := s.root.OpenRoot(root)
-	if err != nil {
-		return nil, "", err
-	}
-	dir, base := path.Split(p)
-	for name := range strings.SplitSeq(strings.TrimSuffix(dir, "/"), "/") {
-		if name == "" {
-			break // the root itself
-		}
-		info, err := at.Lstat(name)
-		var next *os.Root
-		switch {
-		case err != nil:
-		case info.Mode()&fs.ModeSymlink != 0:
-			err = &Refusal{Path: named(p), Reason: "The path goes through a link, " + Display(name) + ".", Fix: "Name the place itself, without the link."}
-		case !info.IsDir():
-			err = syscall.ENOTDIR
-		default:
-			next, err = openSame(at, name, info)
-		}
-		_ = at.Close() // only read
-		if err != nil {
-			return nil, "", err
-		}
-		at = next
-	}
-	return at, base, nil
+	parent, err = s.enter(path.Dir(p), false)
+	return parent, path.Base(p), err
 }
 
 // openSame opens a folder only if it is still the one looked at, and not, say, a link put in its place.

@@ -76,10 +76,13 @@ func explain(path string, err error) error {
 	return fmt.Errorf("shared storage: %s: %w", named(path), err)
 }
 
-// escapes reports whether an [os.Root] refused to leave its folder; that error has no sentinel.
+// escapeText is the error of an [os.Root] that refuses to leave its folder, which has no sentinel.
+const escapeText = "path escapes from parent"
+
+// escapes reports whether a link leads out of the storage.
 func escapes(err error) bool {
 	var pe *fs.PathError
-	return errors.As(err, &pe) && pe.Err != nil && pe.Err.Error() == "path escapes from parent"
+	return errors.As(err, &pe) && pe.Err != nil && pe.Err.Error() == escapeText
 }
 
 func named(path string) string {

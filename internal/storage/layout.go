@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,73 +69,141 @@ func isLayout(p string) bool {
 	return p == root || slices.ContainsFunc(layout(), func(f Folder) bool { return f.Path == p })
 }
 
-// Layout reports on each folder of the layout.
-func (s *Storage) Layout(ctx context.Context) ([]Folder, error) {
-	return await(ctx, s, func(context.Context) ([]Folder, error) { return s.look(), nil }, nil)
+// purpose is what belongs into a folder, "" for one that is nothing special. The root's is not of a project's folder.
+func (s *Storage) purpose(p string) string {
+	for _, f := range s.kept {
+		switch {
+		case p == f:
+			return projectPurpose
+		case p != root && below(f, p):
+			return "Folders of projects."
+		case below(p, f):
+			return purposes()[strings.TrimPrefix(p, f+"/")]
+		}
+	}
+	return purposes()[p]
 }
 
-// Repair creates missing folders of the layout and sets their owner if configured. done says what it did, a sentence
-// each; what it could not do is in the folders' Problem.
+const projectPurpose = "The folder of a project: its shared storage."
+
+// parts are the folders with a layout, "" for the root: the one of a project, or all that there are.
+func (s *Storage) parts() []string {
+	switch {
+	case s.folder != "":
+		return []string{s.folder}
+	case s.nobody:
+		return []string{""}
+	}
+	return append([]string{""}, s.folders()...)
+}
+
+// Layout reports on each folder of the layout; of all of shared storage also on those of projects.
+func (s *Storage) Layout(ctx context.Context) ([]Folder, error) {
+	return await(ctx, s.whole, func(_ context.Context, whole *Storage) (out []Folder, err error) {
+		for _, part := range s.parts() {
+			out = append(out, s.named(part, whole.look(part, nil))...)
+		}
+		return out, nil
+	}, nil)
+}
+
+// Repair creates missing folders of the layout, a project's own included, and sets their owner if configured. done says what it
+// did, a sentence each; what it could not do is in the folders' Problem.
 func (s *Storage) Repair(ctx context.Context) (done []string, folders []Folder, err error) {
 	type result struct {
 		done    []string
 		folders []Folder
 	}
-	r, err := await(ctx, s, func(context.Context) (result, error) {
-		did, problems := s.repair()
-		after := s.look()
-		for i := range after {
-			if p := problems[after[i].Path]; p != "" {
-				after[i].Problem = p
+	r, err := await(ctx, s.whole, func(_ context.Context, whole *Storage) (out result, err error) {
+		for _, part := range s.parts() {
+			did, problems := whole.repair(part)
+			if did != "" && part != s.folder {
+				did = part + ": " + did
 			}
+			if did != "" {
+				out.done = append(out.done, did)
+			}
+			out.folders = append(out.folders, s.named(part, whole.look(part, problems))...)
 		}
-		return result{did, after}, nil
+		return out, nil
 	}, nil)
 	return r.done, r.folders, err
 }
 
-// madeAll is [Storage.Repair]'s result for an empty storage.
+// named gives folders of a part the paths by which this one knows them.
+func (s *Storage) named(part string, folders []Folder) []Folder {
+	for i := range folders {
+		if part != s.folder {
+			folders[i].Path = path.Join(part, folders[i].Path)
+		}
+	}
+	return folders
+}
+
+// madeAll is the result of repairing an empty storage.
 const madeAll = "Made the layout."
 
+// layoutOf is the layout of a part, with a project's folder itself.
+func layoutOf(part string) []Folder {
+	if part == "" {
+		return layout()
+	}
+	return append([]Folder{{Path: root, Purpose: projectPurpose}}, layout()...)
+}
+
 // repair returns problems by path.
-func (s *Storage) repair() (done []string, problems map[string]string) {
+func (s *Storage) repair(part string) (done string, problems map[string]string) {
 	problems = map[string]string{}
+	at, err := s.enter(part, true)
+	if err != nil {
+		problems[root] = cannotBeMade(err)
+		return "", problems
+	}
+	defer func() { _ = at.Close() }() // only read
 	var made []string
-	for _, f := range layout() {
-		err := s.root.Mkdir(f.Path, ownMode)
+	for _, f := range layoutOf(part) {
+		err := at.Mkdir(f.Path, ownMode)
 		switch {
 		case err == nil:
 			made = append(made, f.Path)
-			if problem := s.dress(f, true); problem != "" {
+			if problem := s.dress(at, f, true); problem != "" {
 				problems[f.Path] = problem
 			}
-		case errors.Is(err, fs.ErrExist):
+		case errors.Is(err, fs.ErrExist), f.Path == root:
 			if s.owner.set() {
-				if problem := s.dress(f, false); problem != "" {
+				if problem := s.dress(at, f, false); problem != "" {
 					problems[f.Path] = problem
 				}
 			}
 		default:
-			problems[f.Path] = "It is missing and could not be made: " + reason(err) + "."
+			problems[f.Path] = cannotBeMade(err)
 		}
 	}
 	if len(made) == len(layout()) {
-		done = append(done, madeAll)
+		done = madeAll
 	} else if len(made) > 0 {
-		done = append(done, "Made "+strings.Join(made, ", ")+".")
+		done = "Made " + strings.Join(made, ", ") + "."
 	}
 	return done, problems
 }
 
+func cannotBeMade(err error) string {
+	var refused *Refusal
+	if errors.As(err, &refused) {
+		return "It is missing and could not be made. " + refused.Reason
+	}
+	return "It is missing and could not be made: " + reason(err) + "."
+}
+
 // dress sets a folder's owner, and a new one's mode, in this order since chown may clear setgid. It returns what failed.
-func (s *Storage) dress(f Folder, fresh bool) (problem string) {
-	info, err := s.root.Lstat(f.Path)
+func (s *Storage) dress(at *os.Root, f Folder, fresh bool) (problem string) {
+	info, err := at.Lstat(f.Path)
 	if err != nil || !info.IsDir() {
 		return "" // look reports it
 	}
 	want := s.wantedMode(f)
 	if s.owner.set() && !s.owner.has(info) {
-		if err := s.root.Lchown(f.Path, s.owner.uid, s.owner.gid); err != nil {
+		if err := at.Lchown(f.Path, s.owner.uid, s.owner.gid); err != nil {
 			problem = fmt.Sprintf("It does not belong to %s: %s.", s.owner.name, reason(err))
 		}
 		if !fresh {
@@ -143,7 +212,7 @@ func (s *Storage) dress(f Folder, fresh bool) (problem string) {
 		fresh = true
 	}
 	if fresh {
-		if err := s.root.Chmod(f.Path, want); err != nil {
+		if err := at.Chmod(f.Path, want); err != nil {
 			problem = strings.TrimSpace(problem + fmt.Sprintf(" Its mode could not be set to %s: %s.", FormatMode(want), reason(err)))
 		}
 	}
@@ -160,21 +229,34 @@ func (s *Storage) wantedMode(f Folder) fs.FileMode {
 	return ownMode
 }
 
-func (s *Storage) look() []Folder {
-	out := layout()
+// look reports on the layout of a part, with problems by path that are known already.
+func (s *Storage) look(part string, known map[string]string) []Folder {
+	out := layoutOf(part)
+	at, err := s.enter(part, false)
+	if err == nil {
+		defer func() { _ = at.Close() }() // only read
+	}
 	for i := range out {
 		f := &out[i]
-		info, err := s.root.Lstat(f.Path)
+		var info fs.FileInfo
+		failed := err
+		if failed == nil {
+			info, failed = at.Lstat(f.Path)
+		}
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		case err != nil && i > 0: // said of the folder itself
+		case errors.Is(failed, fs.ErrNotExist):
 			f.Problem = "It is missing."
-		case err != nil:
-			f.Problem = "It cannot be looked at: " + reason(err) + "."
+		case failed != nil:
+			f.Problem = "It cannot be looked at: " + reason(failed) + "."
 		case !info.IsDir():
 			f.Problem = "It is not a folder, so nothing can be stored there."
 		default:
 			f.Found, f.Mode, f.Owner = true, info.Mode()&shownBits, ownerOf(info)
 			f.Problem = s.judge(*f, info)
+		}
+		if p := known[f.Path]; p != "" {
+			f.Problem = p
 		}
 	}
 	return out

@@ -87,10 +87,14 @@ func (s *Storage) List(ctx context.Context, path string, q Query) (Listing, erro
 	if err != nil {
 		return Listing{}, err
 	}
-	return await(ctx, s, func(ctx context.Context) (Listing, error) {
+	l, err := await(ctx, s, func(ctx context.Context, s *Storage) (Listing, error) {
 		l, err := s.list(ctx, p, q, at)
 		return l, explain(path, err)
 	}, nil)
+	if errors.As(err, new(noFolder)) && p == root {
+		return Listing{Purpose: purposes()[root], Sorted: true}, nil // [Storage.Layout] tells
+	}
+	return l, err
 }
 
 func (s *Storage) list(ctx context.Context, p string, q Query, at cursor) (Listing, error) {
@@ -98,12 +102,12 @@ func (s *Storage) list(ctx context.Context, p string, q Query, at cursor) (Listi
 	if q.Sort != SortName {
 		limit = s.limits.stats
 	}
-	dir, err := openDir(s.root, p)
+	dir, err := s.openFolder(p)
 	if err != nil {
 		return Listing{}, err
 	}
 	defer func() { _ = dir.Close() }() // only read
-	out := Listing{Path: outside(p), Purpose: purposes()[p]}
+	out := Listing{Path: outside(p), Purpose: s.purpose(p)}
 	if at.unsorted {
 		return s.listUnsorted(ctx, dir, p, q, at.skip, out)
 	}
@@ -117,6 +121,7 @@ func (s *Storage) list(ctx context.Context, p string, q Query, at cursor) (Listi
 		}
 		return s.listUnsorted(ctx, dir, p, q, 0, out)
 	}
+	names = s.visible(p, names)
 	out.Seen, out.Sorted = len(names), true
 	keyed, err := s.keys(ctx, p, names, q.Sort)
 	if err != nil {
@@ -154,7 +159,7 @@ func (s *Storage) listUnsorted(ctx context.Context, dir *os.File, p string, q Qu
 	if more && out.Seen < s.limits.names {
 		out.Next = cursor{unsorted: true, skip: out.Seen}.text(q)
 	}
-	for _, name := range names {
+	for _, name := range s.visible(p, names) {
 		if e, ok := s.entry(p, name); ok {
 			out.Entries = append(out.Entries, e)
 		}
@@ -177,7 +182,7 @@ func (s *Storage) keys(ctx context.Context, p string, names []string, by Sort) (
 			if i%256 == 0 && ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			info, err := s.root.Lstat(join(p, name))
+			info, err := s.lstat(join(p, name))
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
 				continue
@@ -238,8 +243,8 @@ func digits(s string) int {
 // entry describes a name; false if it vanished.
 func (s *Storage) entry(dir, name string) (Entry, bool) {
 	p := join(dir, name)
-	e := Entry{Name: name, Purpose: purposes()[p]}
-	info, err := s.root.Lstat(p)
+	e := Entry{Name: name, Purpose: s.purpose(p)}
+	info, err := s.lstat(p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return e, false
 	}
@@ -254,10 +259,10 @@ func (s *Storage) entry(dir, name string) (Entry, bool) {
 	case KindFile:
 		e.Size = info.Size()
 	case KindLink:
-		if e.Target, err = s.root.Readlink(p); err != nil {
+		if e.Target, err = s.readlink(p); err != nil {
 			e.Target = ""
 		}
-		if to, err := s.root.Stat(p); err == nil {
+		if to, err := s.stat(p); err == nil {
 			e.LinkKind, _ = kindOf(to.Mode())
 		}
 	}

@@ -22,21 +22,21 @@ func (s *Storage) Open(ctx context.Context, name string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return await(ctx, s, func(context.Context) (*File, error) {
+	return await(ctx, s, func(_ context.Context, s *Storage) (*File, error) {
 		f, err := s.open(p)
 		return f, explain(name, err)
 	}, func(f *File) { _ = f.Close() }) // nobody is waiting any more
 }
 
 func (s *Storage) open(p string) (*File, error) {
-	info, err := s.root.Stat(p)
+	info, err := s.stat(p)
 	if err != nil {
 		return nil, err
 	}
 	if err := regular(p, info); err != nil {
 		return nil, err
 	}
-	f, err := s.root.OpenFile(p, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	f, err := s.openFile(p, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY)
 	if err != nil {
 		return nil, err
 	}

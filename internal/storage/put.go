@@ -14,7 +14,7 @@ func (s *Storage) Put(ctx context.Context, name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = await(ctx, s, func(context.Context) (struct{}, error) {
+	_, err = await(ctx, s, func(_ context.Context, s *Storage) (struct{}, error) {
 		f, err := s.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o664)
 		if errors.Is(err, fs.ErrExist) {
 			return struct{}{}, &Refusal{Path: named(p), Reason: "It exists already.", Fix: "Choose another name."}

@@ -40,7 +40,7 @@ func readNames(ctx context.Context, dir *os.File, skip, limit int) (names []stri
 
 // names returns up to limit names, none if unreadable.
 func (s *Storage) names(p string, limit int) []string {
-	dir, err := openDir(s.root, p)
+	dir, err := s.openFolder(p)
 	if err != nil {
 		return nil
 	}
@@ -49,12 +49,12 @@ func (s *Storage) names(p string, limit int) []string {
 	if err != nil {
 		return nil
 	}
-	return names
+	return s.visible(p, names)
 }
 
 // empty reports whether a folder is known to be empty.
 func (s *Storage) empty(p string) bool {
-	dir, err := openDir(s.root, p)
+	dir, err := s.openFolder(p)
 	if err != nil {
 		return false
 	}

@@ -66,7 +66,7 @@ func TestWhatTheConsoleMayNotReadIsARefusalThatSaysSo(t *testing.T) {
 				t.Errorf("by %s: %+v, %v", by, l, err)
 			}
 		}
-		w := &counting{ctx: ctx, left: 100, depth: 10}
+		w := &counting{ctx: ctx, s: f.Storage, left: 100, depth: 10}
 		info, err := f.root.Lstat("models/final/private")
 		if err != nil {
 			t.Error(err)
@@ -78,7 +78,7 @@ func TestWhatTheConsoleMayNotReadIsARefusalThatSaysSo(t *testing.T) {
 			return
 		}
 		defer func() { _ = sub.Close() }()
-		if w.count(sub, "private", info, 0); !w.sum.Partial {
+		if w.count(sub, "models/final/private", "private", info, 0); !w.sum.Partial {
 			t.Errorf("usage is not partial: %+v", w.sum)
 		}
 	})
@@ -102,7 +102,7 @@ func TestAStorageThatMayNotBeWrittenIsReadAndItsProblemsAreSaid(t *testing.T) {
 	}
 	ctx := t.Context()
 	asNobody(t, func() {
-		done, problems := f.repair()
+		done, problems := f.repair("")
 		if len(done) != 0 || !strings.Contains(problems["logs"], "could not be made: permission denied") {
 			t.Errorf("did %q, problems %q", done, problems)
 		}
@@ -142,12 +142,12 @@ func TestAnOwnerThatMayNotBeGivenIsSaidAndTheRestIsDone(t *testing.T) {
 	}
 	f.owner = ownership{uid: 4242, gid: -1, name: "4242:"}
 	asNobody(t, func() {
-		_, problems := f.repair()
+		_, problems := f.repair("")
 		if !strings.Contains(problems["models"], "does not belong to 4242:") {
 			t.Errorf("%q", problems)
 		}
 	})
-	for _, x := range f.look() {
+	for _, x := range f.look("", nil) {
 		if x.Found && !strings.Contains(x.Problem, "not to 4242:") {
 			t.Errorf("%s: %q", x.Path, x.Problem)
 		}

@@ -23,17 +23,30 @@ type Options struct {
 	// Mode is the mode of folders that jobs write; 0 for [DefaultMode].
 	Mode   fs.FileMode
 	Logger *slog.Logger // required
+	// Folders are those of projects, none of which is in another; nil for none.
+	Folders func() []string
 }
 
-// Storage is the shared storage, safe for concurrent use. Methods return when their context ends, even if the file
-// system hangs.
+// Storage is the shared storage, or a part of it (see [Storage.In]), safe for concurrent use. Methods return when their context
+// ends, even if the file system hangs.
 type Storage struct {
-	root    *os.Root
-	path    string
-	mount   string
+	*shared
+	root   *os.Root // nil for a project's part but while a call is at work: see [Storage.reach]
+	path   string
+	mount  string
+	folder string   // of a project; "" for the root
+	nobody bool     // the part that is no project's
+	kept   []string // folders of projects that it has, while a call is at work
+	hidden []string // or that it seems not to have
+}
+
+// shared is what all parts have in common.
+type shared struct {
+	whole   *Storage
 	owner   ownership
 	mode    fs.FileMode
 	log     *slog.Logger
+	folders func() []string
 	fresh   bool          // Open created the layout
 	slots   chan struct{} // one per call at work
 	limits  limits
@@ -64,9 +77,13 @@ func Open(ctx context.Context, dir string, o Options) (*Storage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find shared storage %s: %w", dir, err)
 	}
-	s := &Storage{
-		path: abs, mount: o.Mount, mode: o.Mode, log: o.Logger,
+	s := &Storage{path: abs, mount: o.Mount, shared: &shared{
+		mode: o.Mode, log: o.Logger, folders: o.Folders,
 		slots: make(chan struct{}, maxCalls), limits: defaultLimits(), parsing: make(chan struct{}, 1),
+	}}
+	s.whole = s
+	if s.folders == nil {
+		s.folders = func() []string { return nil }
 	}
 	if s.mount == "" {
 		s.mount = abs
@@ -123,9 +140,9 @@ func (s *Storage) Mount() string { return s.mount }
 // grace is how long a cancelled call may take to report how far it got.
 const grace = time.Second
 
-// await runs fn and returns its result, or ctx's error if fn hangs. Then fn keeps its slot until it returns, and drop,
+// await runs fn on what it may reach and returns its result, or ctx's error if fn hangs. Then fn keeps its slot until it returns, and drop,
 // if not nil, takes its result.
-func await[T any](ctx context.Context, s *Storage, fn func(context.Context) (T, error), drop func(T)) (T, error) {
+func await[T any](ctx context.Context, s *Storage, fn func(context.Context, *Storage) (T, error), drop func(T)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, err
@@ -146,7 +163,7 @@ func await[T any](ctx context.Context, s *Storage, fn func(context.Context) (T, 
 	done, left := make(chan result), make(chan struct{})
 	go func() { // Close waits for its slot
 		defer func() { <-s.slots }()
-		value, err := fn(ctx)
+		value, err := within(ctx, s, fn)
 		select {
 		case done <- result{value, err}:
 		case <-left:

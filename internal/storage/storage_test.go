@@ -234,7 +234,7 @@ func TestACallReturnsWhenItsContextEndsThoughTheFileSystemHangs(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	started := make(chan struct{})
 	go func() { <-started; cancel() }()
-	_, err = await(ctx, s, func(context.Context) (int, error) { close(started); <-hang; return 7, nil }, func(n int) { dropped <- n })
+	_, err = await(ctx, s, func(context.Context, *Storage) (int, error) { close(started); <-hang; return 7, nil }, func(n int) { dropped <- n })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

@@ -22,7 +22,10 @@ func (s *Storage) Usage(ctx context.Context, path string) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
-	return await(ctx, s, func(ctx context.Context) (Usage, error) {
+	return await(ctx, s, func(ctx context.Context, s *Storage) (Usage, error) {
+		if s.hides(p) {
+			return Usage{}, explain(path, notThere(p))
+		}
 		parent, name, err := s.parentOf(p)
 		if err != nil {
 			return Usage{}, explain(path, err)
@@ -32,20 +35,21 @@ func (s *Storage) Usage(ctx context.Context, path string) (Usage, error) {
 		if err != nil {
 			return Usage{}, explain(path, err)
 		}
-		w := &counting{ctx: ctx, left: s.limits.usage, depth: s.limits.depth}
-		w.count(parent, name, info, 0)
+		w := &counting{ctx: ctx, s: s, left: s.limits.usage, depth: s.limits.depth}
+		w.count(parent, p, name, info, 0)
 		return w.sum, nil
 	}, nil)
 }
 
 type counting struct {
 	ctx   context.Context
+	s     *Storage
 	sum   Usage
 	left  int // names that may still be read
 	depth int
 }
 
-func (w *counting) count(parent *os.Root, name string, info fs.FileInfo, level int) {
+func (w *counting) count(parent *os.Root, p, name string, info fs.FileInfo, level int) {
 	if !info.IsDir() {
 		w.sum.Files++
 		if info.Mode().IsRegular() {
@@ -68,6 +72,9 @@ func (w *counting) count(parent *os.Root, name string, info fs.FileInfo, level i
 	w.left -= len(names) // all that is in memory, over all levels
 	w.sum.Partial = w.sum.Partial || more || err != nil
 	for _, n := range names {
+		if w.s.hides(join(p, n)) {
+			continue
+		}
 		if w.ctx.Err() != nil {
 			w.sum.Partial = true
 			return
@@ -78,7 +85,7 @@ func (w *counting) count(parent *os.Root, name string, info fs.FileInfo, level i
 		case err != nil:
 			w.sum.Partial = true
 		default:
-			w.count(dir, n, child, level+1)
+			w.count(dir, join(p, n), n, child, level+1)
 		}
 	}
 }
