@@ -76,9 +76,9 @@ var rights = []Rule{
 	{TemplatesSave, InProject, Operator, "Save versions of templates"},
 	{TemplatesDelete, InProject, Operator, "Delete templates"},
 
-	{StorageRead, AnyProject, Viewer, "Browse and download from shared storage"},
-	{StorageDelete, AnyProject, Admin, "Delete from shared storage"},
-	{StorageLayout, Everywhere, "", "Create the folders of shared storage"},
+	{StorageRead, InProject, Viewer, "Browse and download from the project's shared storage"},
+	{StorageDelete, InProject, Admin, "Delete from it"},
+	{StorageLayout, InProject, Admin, "Create the folders of its layout"},
 
 	{ClusterRead, AnyProject, Viewer, "See nodes and GPUs"},
 

@@ -59,6 +59,8 @@ type Measurements interface {
 type Actions interface {
 	// Submit makes a run; what is not valid is [run.FieldErrors].
 	Submit(ctx context.Context, s run.Submission) (run.Run, error)
+	// Check judges a draft as its project and shared storage are; nothing where it cannot be submitted.
+	Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors)
 	// Stop and Delete return an error that matches [fault.ErrConflict] when the state does not allow it.
 	Stop(ctx context.Context, id run.ID) error
 	Delete(ctx context.Context, id run.ID) error
@@ -85,9 +87,9 @@ type Deps struct {
 	Sweeps    Sweeps
 	Launches  Launches
 	Audit     Audit
-	Storage   Storage  // nil when shared storage is off
-	Accounts  Accounts // nil on a console without log-in
-	Programs  Programs // the same
+	Storage   StorageOf // nil when shared storage is off
+	Accounts  Accounts  // nil on a console without log-in
+	Programs  Programs  // the same
 	Admin     Admin
 	System    func() feed.System
 

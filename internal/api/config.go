@@ -40,15 +40,12 @@ func (s *server) validateConfig(ctx context.Context, in *body[validateBody]) (ou
 	if err != nil {
 		return out, err
 	}
-	return s.seen(ctx, &d, d.Validation(in.Body.Name != "", trainconf.EstimateInput{BandwidthBits: in.Body.Bandwidth, GPUMemoryMiB: in.Body.GPUMemory})), nil
+	return s.judged(ctx, &d, d.Validation(in.Body.Name != "", trainconf.EstimateInput{BandwidthBits: in.Body.Bandwidth, GPUMemoryMiB: in.Body.GPUMemory})), nil
 }
 
-// seen adds what shared storage tells about the paths that a draft names.
-func (s *server) seen(ctx context.Context, d *resolved, v draft.Validation) draft.Validation {
-	if s.Storage == nil {
-		return v
-	}
-	errs, warns := s.Storage.CheckPaths(ctx, d.Request.EffectiveConfig(), d.Request.Shape)
+// judged adds what the project and shared storage make of a draft.
+func (s *server) judged(ctx context.Context, d *resolved, v draft.Validation) draft.Validation {
+	errs, warns := s.Actions.Check(ctx, d.Submission())
 	v.Errors, v.Warnings = append(v.Errors, errs...), append(v.Warnings, warns...)
 	v.Valid = len(v.Errors) == 0
 	return v

@@ -29,7 +29,7 @@ func (s *server) submitRun(ctx context.Context, in *submitInput) (*submitOutput,
 	sub := d.Submission()
 	sub.Key = in.Key
 	// Before it is submitted: afterwards storage may hold what the run itself has made.
-	warns := s.seen(ctx, &d, d.Validation(true, trainconf.EstimateInput{})).Warnings
+	warns := s.judged(ctx, &d, d.Validation(true, trainconf.EstimateInput{})).Warnings
 	r, err := s.Actions.Submit(ctx, sub)
 	if err != nil {
 		return nil, err

@@ -12,12 +12,14 @@ import (
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
-	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Storage is the folder that all workers share. What its state does not allow is a [storage.Refusal].
+// StorageOf returns the shared storage of a project; without one that of all projects of who asks, or [run.FieldErrors] of the
+// field project where those differ.
+type StorageOf func(ctx context.Context, project string) (Storage, error)
+
+// Storage is the folder that all workers share, or a project's part of it. What its state does not allow is a [storage.Refusal].
 type Storage interface {
 	Path() string
 	Mount() string
@@ -28,19 +30,26 @@ type Storage interface {
 	Open(ctx context.Context, path string) (*storage.File, error)
 	Delete(ctx context.Context, path string) (storage.Removed, error)
 	Complete(ctx context.Context, prefix string, limit int) ([]string, error)
-	// CheckPaths judges the paths that a configuration names, where they can be seen.
-	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
-	// Below maps a path of a configuration to one of the storage.
-	Below(given string) (string, bool)
+	// CheckDeletable returns why a path is never deleted.
+	CheckDeletable(path string) error
+	// Touches reports whether a path of a run, of a project with that folder, is at, around or below one here.
+	Touches(here, folder, given string) bool
 }
 
-// stored gives a handler shared storage, or says that there is none.
-func stored[I, T any](s *server, h func(context.Context, Storage, *I) (T, error)) func(context.Context, *I) (T, error) {
+// stored gives a handler the shared storage of the project that the input names, or says that there is none.
+func stored[T, I any, P interface {
+	*I
+	StorageProject() string
+}](s *server, h func(context.Context, Storage, *I) (T, error)) func(context.Context, *I) (T, error) {
 	return func(ctx context.Context, in *I) (out T, err error) {
 		if s.Storage == nil {
 			return out, fault.ErrNoStorage
 		}
-		return h(ctx, s.Storage, in)
+		st, err := s.Storage(ctx, P(in).StorageProject())
+		if err != nil {
+			return out, atStorage(err)
+		}
+		return h(ctx, st, in)
 	}
 }
 
@@ -56,7 +65,7 @@ func storageAnswer(st Storage, done []string, folders []storage.Folder) client.S
 	return out
 }
 
-func (s *server) getStorage(ctx context.Context, st Storage, _ *struct{}) (out client.SharedStorage, err error) {
+func (s *server) getStorage(ctx context.Context, st Storage, _ *client.InStorage) (out client.SharedStorage, err error) {
 	folders, err := st.Layout(ctx)
 	if err != nil {
 		return out, err
@@ -64,7 +73,7 @@ func (s *server) getStorage(ctx context.Context, st Storage, _ *struct{}) (out c
 	return storageAnswer(st, nil, folders), nil
 }
 
-func (s *server) repairStorage(ctx context.Context, st Storage, _ *struct{}) (out client.SharedStorage, err error) {
+func (s *server) repairStorage(ctx context.Context, st Storage, _ *client.InStorage) (out client.SharedStorage, err error) {
 	done, folders, err := st.Repair(ctx)
 	if err != nil {
 		return out, err
@@ -113,12 +122,12 @@ func (s *server) countStorage(ctx context.Context, st Storage, in *client.Storag
 	if err != nil {
 		return out, atStorage(err)
 	}
-	keepers, err := control.CheckpointUsers(ctx, s.Runs.CheckpointKeepers, in.Path, st.Below)
+	keepers, err := control.CheckpointUsers(ctx, s.Runs.CheckpointKeepers, in.Path, st.Touches)
 	if err != nil {
 		return out, err
 	}
 	out = client.StorageCount{Files: u.Files, Folders: u.Folders, Bytes: u.Bytes, Partial: u.Partial, InUse: control.CheckpointUsersWarning(keepers)}
-	if err := storage.CheckDeletable(in.Path); err != nil {
+	if err := st.CheckDeletable(in.Path); err != nil {
 		out.Kept = err.Error()
 	}
 	return out, nil
@@ -127,7 +136,7 @@ func (s *server) countStorage(ctx context.Context, st Storage, in *client.Storag
 // deleteStorage says how far it got when it could not remove everything: calling it again goes on.
 func (s *server) deleteStorage(ctx context.Context, st Storage, in *client.StorageDeletion) (out client.StorageCount, err error) {
 	if !in.InUse {
-		keepers, err := control.CheckpointUsers(ctx, s.Runs.CheckpointKeepers, in.Path, st.Below)
+		keepers, err := control.CheckpointUsers(ctx, s.Runs.CheckpointKeepers, in.Path, st.Touches)
 		if err != nil {
 			return out, err
 		}
@@ -162,6 +171,7 @@ func atStorage(err error) error {
 }
 
 type completeStorageInput struct {
+	client.InStorage
 	Prefix string `query:"prefix" maxLength:"8192"`
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"50"`
 }

@@ -11,30 +11,28 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/draft"
+	"github.com/cotrain/cotrain/internal/guard/guardtest"
 	"github.com/cotrain/cotrain/internal/storage"
 )
 
 // shelved is the API over a console with real shared storage in a folder.
 func shelved(t *testing.T) (f *fixture, dir string) {
 	t.Helper()
+	return shelves(t, nil)
+}
+
+// shelves is shelved, for projects with their folders.
+func shelves(t *testing.T, folders map[string]string) (f *fixture, dir string) {
+	t.Helper()
 	dir = filepath.Join(t.TempDir(), "shared")
-	st, err := storage.Open(t.Context(), dir, storage.Options{Mount: "/mnt/shared", Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := st.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	files := guardtest.Open(t, dir, folders)
 	f = newFixture(t)
-	f.UseStorage(st)
+	f.UseStorage(func(ctx context.Context, project string) (api.Storage, error) { return files.In(ctx, project) })
+	f.UseCheck(files.Check)
 	f.h = f.Handler(slog.New(slog.NewTextHandler(&f.log, nil)))
 	return f, dir
 }

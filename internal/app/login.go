@@ -18,9 +18,7 @@ func (a *App) openLogIns(ctx context.Context) (err error) {
 	log := a.log.With("part", "auth")
 	o := auth.Options{Accounts: a.store.Accounts, Audit: a.store.Audit, Logger: log, Now: time.Now, Public: a.front.Public, NoPasswords: !a.cfg.Auth.Local,
 		RequireSecondFactor: a.cfg.Auth.RequireSecondFactor, SecretKey: string(a.cfg.Auth.SecretKey),
-		Placement: func(ctx context.Context, before, after access.Settings) error {
-			return a.nomad.CheckSettings(ctx, before, after)
-		}}
+		Placement: a.place}
 	if c := a.cfg.OIDC; c.Issuer != "" {
 		authorities, err := authority("oidc.ca_cert", c.CACert)
 		if err != nil {
@@ -36,6 +34,17 @@ func (a *App) openLogIns(ctx context.Context) (err error) {
 	}
 	a.logIns, err = auth.New(ctx, o)
 	return err
+}
+
+// place judges new settings of a project against the cluster, and makes its folder in shared storage.
+func (a *App) place(ctx context.Context, before, after access.Settings) error {
+	if err := a.nomad.CheckSettings(ctx, before, after); err != nil {
+		return err
+	}
+	if after.Folder == "" || after.Folder == before.Folder {
+		return nil
+	}
+	return a.makeFolder(ctx, after.Folder)
 }
 
 // authority trusts the certificates of a file that a setting names, or nil for those that the machine trusts.

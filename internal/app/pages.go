@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/help"
+	"github.com/cotrain/cotrain/internal/web/storage"
 	"github.com/cotrain/cotrain/static"
 )
 
@@ -25,7 +26,7 @@ func (a *App) openPages(client *nomad.Client) error {
 	if err != nil {
 		return err
 	}
-	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Audit: a.store.Audit, Projects: a.logIns.ProjectNames, Logger: a.log.With("part", "guard"), Now: time.Now})
+	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Audit: a.store.Audit, Projects: a.logIns.ProjectNames, Settings: a.logIns.Settings, Logger: a.log.With("part", "guard"), Now: time.Now})
 	pages := web.Deps{
 		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
 		Ready: func(ctx context.Context) error {
@@ -42,8 +43,9 @@ func (a *App) openPages(client *nomad.Client) error {
 		data.PublicURL = a.front.Public.String()
 	}
 	if a.storage != nil {
-		files := g.Storage(a.storage)
-		pages.Storage, data.Storage = files, files
+		all := g.Storages(a.storage, func(folder string) guard.Files { return a.storage.In(folder) })
+		pages.Storage = func(ctx context.Context, project string) (storage.Storage, error) { return all.In(ctx, project) }
+		data.Storage = func(ctx context.Context, project string) (api.Storage, error) { return all.In(ctx, project) }
 	}
 	a.loops = append(a.loops, loop{"log-ins", a.logIns.Run})
 	pages.Admin, pages.Projects = a.logIns, a.logIns.ProjectNames

@@ -1,12 +1,16 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"path"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/reftrain"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 )
 
@@ -24,7 +28,7 @@ func (a *App) openStorage(ctx context.Context) error {
 	}
 	var err error
 	a.storage, err = storage.Open(ctx, c.Path, storage.Options{
-		Mount: c.Mount, Owner: c.Owner, Group: c.Group, Mode: mode, Logger: a.log.With("part", "storage"),
+		Mount: c.Mount, Owner: c.Owner, Group: c.Group, Mode: mode, Logger: a.log.With("part", "storage"), Folders: a.logIns.Folders,
 	})
 	if err != nil {
 		return err
@@ -33,6 +37,34 @@ func (a *App) openStorage(ctx context.Context) error {
 	if a.cfg.Dev && a.storage.Fresh() {
 		if err := a.storage.Put(ctx, sampleText, []byte(reftrain.Text())); err != nil {
 			a.log.Warn("a sample dataset could not be written", "path", sampleText, "err", err)
+		}
+	}
+	return nil
+}
+
+// makeFolder makes a project's folder with its layout, or says as [run.FieldErrors] why it cannot.
+func (a *App) makeFolder(ctx context.Context, folder string) error {
+	refuse := func(rule, fix string) error {
+		return run.FieldErrors{{Field: "folder", Value: folder, Rule: rule, Fix: fix}}
+	}
+	switch {
+	case a.storage == nil && a.cfg.Storage.Mount == "":
+		return refuse("is a folder in shared storage, which is off", "set COTRAIN_STORAGE_PATH, or leave it empty")
+	case a.storage == nil: // out of sight
+		return nil
+	case storage.InLayout(folder):
+		return refuse("is part of the layout of shared storage", "use another, such as teams/"+path.Base(folder))
+	}
+	done, folders, err := a.storage.In(folder).Repair(ctx)
+	if err != nil {
+		return err
+	}
+	for _, text := range done {
+		a.log.Info("shared storage", "part", "storage", "folder", folder, "did", text)
+	}
+	for _, f := range folders {
+		if !f.Found {
+			return refuse("cannot be a project's folder. "+cmp.Or(strings.TrimSuffix(f.Problem, "."), "Its layout could not be made"), "have the console's user make it, or use another")
 		}
 	}
 	return nil

@@ -176,6 +176,18 @@ func (s *Service) Settings(project string) access.Settings {
 	return all[i].Settings
 }
 
+// Folders returns the folders of projects in shared storage, sorted.
+func (s *Service) Folders() []string {
+	var out []string
+	for _, p := range s.snapshot.Load().projects {
+		if p.Settings.Folder != "" {
+			out = append(out, p.Settings.Folder)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // DeleteProject deletes a project that owns nothing, with its memberships and the tokens for it.
 func (s *Service) DeleteProject(ctx context.Context, name string) error {
 	ctx, err := s.managing(ctx, access.ProjectsManage, "")

@@ -18,7 +18,7 @@ type storageDeleteCmd struct {
 
 // Run deletes the file or folder. Without --yes it says how much there is.
 func (c *storageDeleteCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	place, err := c.path()
+	place, err := c.place(p)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (c *storageDeleteCmd) Run(ctx context.Context, p *process, cl *client.Clien
 		}
 		return fault.Usage(what, fix)
 	}
-	gone, err := cl.DeleteStorage(ctx, client.StorageDeletion{StoragePath: client.StoragePath{Path: place}, InUse: c.InUse})
+	gone, err := cl.DeleteStorage(ctx, client.StorageDeletion{StoragePath: place, InUse: c.InUse})
 	if err != nil {
 		return err
 	}

@@ -23,13 +23,13 @@ type storageGetCmd struct {
 
 // Run downloads the file. Until it is whole, its name ends in .part.
 func (c *storageGetCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	place, err := c.path()
+	place, err := c.place(p)
 	if err != nil {
 		return err
 	}
 	out := c.Output
 	if out == "" {
-		if out = path.Base(place); place == "" || out == "." || out == ".." {
+		if out = path.Base(place.Path); place.Path == "" || out == "." || out == ".." {
 			return fault.Usage(fmt.Sprintf("%q does not name a file", c.Path), `name one, such as models/final/m/config.json`)
 		}
 		out = "." + string(filepath.Separator) + strings.ReplaceAll(out, string(filepath.Separator), "_")

@@ -7,8 +7,9 @@ import (
 )
 
 type storageLayoutCmd struct {
-	Remote `embed:""`
-	Repair bool `help:"Make the folders that are missing."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	Repair    bool `help:"Make the folders that are missing."`
 }
 
 // Run shows the layout. A layout with something wrong in it is no failure: the command only tells.
@@ -17,7 +18,7 @@ func (c *storageLayoutCmd) Run(ctx context.Context, p *process, cl *client.Clien
 	if c.Repair {
 		read = cl.RepairStorage
 	}
-	st, err := read(ctx)
+	st, err := read(ctx, c.storage(p))
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,21 @@ import (
 
 // storageArg is how a place in shared storage is named.
 type storageArg struct {
-	Path    string `arg:"" help:"Path below shared storage, such as models/checkpoints."`
-	Encoded bool   `help:"The path is percent-encoded, as --format json prints it."`
+	InProject `embed:""`
+	Path      string `arg:"" help:"Path below shared storage, such as models/checkpoints."`
+	Encoded   bool   `help:"The path is percent-encoded, as --format json prints it."`
 }
 
-// path is the place in bytes.
-func (a storageArg) path() (string, error) { return storagePath(a.Path, a.Encoded) }
+// place is the place in bytes.
+func (a storageArg) place(p *process) (client.StoragePath, error) {
+	at, err := storagePath(a.Path, a.Encoded)
+	return client.StoragePath{InStorage: a.storage(p), Path: at}, err
+}
+
+// storage is whose shared storage it is.
+func (i InProject) storage(p *process) client.InStorage {
+	return client.InStorage{Project: i.project(p)}
+}
 
 func storagePath(p string, encoded bool) (string, error) {
 	if encoded {
@@ -34,13 +43,14 @@ func storagePath(p string, encoded bool) (string, error) {
 }
 
 type storageListCmd struct {
-	Remote  `embed:""`
-	Path    string `arg:"" optional:"" help:"Folder below shared storage; without it, its root."`
-	Encoded bool   `help:"The path is percent-encoded, as --format json prints it."`
-	Sort    string `enum:"name,size,time" default:"name" help:"name, size or time."`
-	Reverse bool   `short:"r" help:"The other way round."`
-	Sizes   bool   `help:"Count what folders hold."`
-	Limit   int    `default:"1000" help:"At most this many."`
+	Remote    `embed:""`
+	InProject `embed:""`
+	Path      string `arg:"" optional:"" help:"Folder below shared storage; without it, its root."`
+	Encoded   bool   `help:"The path is percent-encoded, as --format json prints it."`
+	Sort      string `enum:"name,size,time" default:"name" help:"name, size or time."`
+	Reverse   bool   `short:"r" help:"The other way round."`
+	Sizes     bool   `help:"Count what folders hold."`
+	Limit     int    `default:"1000" help:"At most this many."`
 }
 
 // Run lists the folder.
@@ -55,7 +65,7 @@ func (c *storageListCmd) Run(ctx context.Context, p *process, cl *client.Client)
 	var all client.StoragePage
 	items, next, err := pages(c.Limit, func(from string, n int) (_ []client.StorageEntry, _ string, err error) {
 		all, err = cl.StorageList(ctx, client.StorageQuery{
-			StoragePath: client.StoragePath{Path: folder}, Sort: c.Sort, Descending: c.Reverse, Sizes: c.Sizes, Cursor: from, Limit: n,
+			StoragePath: client.StoragePath{InStorage: c.storage(p), Path: folder}, Sort: c.Sort, Descending: c.Reverse, Sizes: c.Sizes, Cursor: from, Limit: n,
 		})
 		return all.Items, all.Next, err
 	})

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,31 +11,28 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/api/apitest"
 	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/guard/guardtest"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/storage"
 )
 
 // newStorageConsole is a console with real shared storage in a folder.
 func newStorageConsole(t *testing.T) (c *console, dir string) {
 	t.Helper()
+	return newStoragesConsole(t, nil)
+}
+
+// newStoragesConsole is newStorageConsole, for projects with their folders.
+func newStoragesConsole(t *testing.T, folders map[string]string) (c *console, dir string) {
+	t.Helper()
 	dir = filepath.Join(t.TempDir(), "shared")
-	st, err := storage.Open(t.Context(), dir, storage.Options{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := guardtest.Open(t, dir, folders)
 	c = &console{Console: apitest.New(), t: t, files: map[string]string{}, now: time.Now().Add(time.Hour)}
-	c.UseStorage(st)
+	c.UseStorage(func(ctx context.Context, project string) (api.Storage, error) { return files.In(ctx, project) })
 	srv := httptest.NewServer(c.handler())
-	t.Cleanup(func() {
-		srv.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := st.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(srv.Close)
 	c.url = srv.URL
 	return c, dir
 }

@@ -16,7 +16,7 @@ func TestParametersAreSentUnlessTheyAreAtTheirDefault(t *testing.T) {
 		"?before=r-1&state=failed&state=lost": RunsQuery{State: []string{"failed", "lost"}, Before: "r-1", Limit: 50},
 		"?tail=3":                             LogsQuery{Worker: -1, Tail: 3},
 		"?after=7&worker=0":                   LogsQuery{After: 7},
-		"?descending=true&path=a%2Fb+c":       StorageQuery{StoragePath: StoragePath{"a/b c"}, Sort: "name", Descending: true, Limit: 200},
+		"?descending=true&path=a%2Fb+c":       StorageQuery{StoragePath: StoragePath{Path: "a/b c"}, Sort: "name", Descending: true, Limit: 200},
 	} {
 		if got := encode(query); got != want {
 			t.Errorf("%+v: %q, want %q", query, got, want)

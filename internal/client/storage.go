@@ -33,18 +33,27 @@ type StorageFolder struct {
 	Problem string `json:"problem,omitempty" doc:"What is not as it should be"`
 }
 
+// InStorage names a project's shared storage.
+type InStorage struct {
+	Project string `query:"project" maxLength:"63" doc:"Whose storage: the project's folder, or for projects without one what is no project's. Left out, that of all your projects, if it is one; administrators of the console get the whole"`
+}
+
+// StorageProject is the project.
+func (s InStorage) StorageProject() string { return s.Project }
+
 // Storage reads shared storage and how the folders of its layout are.
-func (c *Client) Storage(ctx context.Context) (SharedStorage, error) {
-	return get[SharedStorage](ctx, c, storagePath, nil)
+func (c *Client) Storage(ctx context.Context, in InStorage) (SharedStorage, error) {
+	return get[SharedStorage](ctx, c, storagePath, in)
 }
 
 // RepairStorage makes the folders of the layout that are missing.
-func (c *Client) RepairStorage(ctx context.Context) (out SharedStorage, err error) {
-	return out, c.send(ctx, http.MethodPost, storagePath+"/layout", nil, &out)
+func (c *Client) RepairStorage(ctx context.Context, in InStorage) (out SharedStorage, err error) {
+	return out, c.send(ctx, http.MethodPost, storagePath+"/layout"+encode(in), nil, &out)
 }
 
 // StoragePath names a place in shared storage.
 type StoragePath struct {
+	InStorage
 	Path string `query:"path" maxLength:"8192" doc:"From the root, without a slash at its beginning; empty for the root"`
 }
 
@@ -99,8 +108,8 @@ type StorageCount struct {
 }
 
 // StorageUsage counts what a file or folder holds.
-func (c *Client) StorageUsage(ctx context.Context, path string) (StorageCount, error) {
-	return get[StorageCount](ctx, c, storagePath+"/usage", StoragePath{path})
+func (c *Client) StorageUsage(ctx context.Context, at StoragePath) (StorageCount, error) {
+	return get[StorageCount](ctx, c, storagePath+"/usage", at)
 }
 
 // StorageDeletion says what to delete.
@@ -119,8 +128,8 @@ const maxStall = answerTimeout
 
 // Download copies a file of shared storage to w, and returns its length. It may take as long as it takes, as long as something
 // comes.
-func (c *Client) Download(ctx context.Context, path string, w io.Writer) (int64, error) {
-	return c.download(ctx, filePath+encode(StoragePath{path}), w)
+func (c *Client) Download(ctx context.Context, at StoragePath, w io.Writer) (int64, error) {
+	return c.download(ctx, filePath+encode(at), w)
 }
 
 func (c *Client) download(ctx context.Context, address string, w io.Writer) (int64, error) {

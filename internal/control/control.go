@@ -86,7 +86,8 @@ type Publisher interface {
 // Storage checks the paths of a configuration, where they can be seen; see package storage.
 type Storage interface {
 	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
-	Below(given string) (string, bool)
+	// Below maps a path of a run of a project with that folder to one of shared storage.
+	Below(folder, given string) (string, bool)
 }
 
 // Projects tells what is set for the runs of a project; see [auth.Service.Settings].

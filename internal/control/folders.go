@@ -24,13 +24,17 @@ func fixedFolders(effective trainconf.Config) map[string]string {
 	return out
 }
 
-func (c *Control) canonical(folder string) string {
+// canonical is one spelling of a path of a run of a project with that folder.
+func (c *Control) canonical(folder, given string) string {
 	if c.o.Storage != nil {
-		if p, ok := c.o.Storage.Below(folder); ok {
+		if p, ok := c.o.Storage.Below(folder, given); ok {
 			return p
 		}
 	}
-	return path.Clean(folder)
+	if !path.IsAbs(given) && !strings.Contains(given, "://") {
+		given = path.Join(folder, given)
+	}
+	return path.Clean(given)
 }
 
 // foldersInUse returns an error for each folder of the drafts, of a project, that a live run writes into: of any project, but
@@ -40,7 +44,7 @@ func (c *Control) foldersInUse(ctx context.Context, project string, drafts ...dr
 	mine := map[place]string{} // as written
 	for _, d := range drafts {
 		for field, folder := range d.fixed {
-			mine[place{field, c.canonical(folder)}] = folder
+			mine[place{field, c.canonical(d.run.Shape.Folder, folder)}] = folder
 		}
 	}
 	if len(mine) == 0 {
@@ -53,7 +57,7 @@ func (c *Control) foldersInUse(ctx context.Context, project string, drafts ...dr
 			return // accepted by an older version
 		}
 		for field, folder := range fixedFolders(req.EffectiveConfig()) {
-			at := place{field, c.canonical(folder)}
+			at := place{field, c.canonical(r.Shape.Folder, folder)}
 			given, ok := mine[at]
 			if !ok {
 				continue
@@ -131,14 +135,12 @@ func eachUnended(ctx context.Context, runs listRuns, fn func(run.Run)) error {
 	}
 }
 
-// CheckpointUsers returns the live runs whose checkpoints are at, around or below a place in shared storage; below maps
-// a path of a configuration into the storage.
-func CheckpointUsers(ctx context.Context, runs listRuns, place string, below func(string) (string, bool)) ([]run.Run, error) {
-	within := func(p, dir string) bool { return dir == "" || p == dir || strings.HasPrefix(p, dir+"/") }
-	place = strings.Trim(place, "/")
+// CheckpointUsers returns the live runs whose checkpoints are at, around or below a place in shared storage; see
+// [storage.Storage.Touches].
+func CheckpointUsers(ctx context.Context, runs listRuns, place string, touches func(place, folder, given string) bool) ([]run.Run, error) {
 	var out []run.Run
 	err := eachUnended(ctx, runs, func(r run.Run) {
-		if p, ok := below(r.CheckpointPath); ok && (within(p, place) || within(place, p)) {
+		if touches(place, r.Shape.Folder, r.CheckpointPath) {
 			out = append(out, r)
 		}
 	})

@@ -155,13 +155,13 @@ func TestRunsThatKeepCheckpointsInAPlaceAreFound(t *testing.T) {
 		"models/checkpoints/team": true, "/models/checkpoints/team/": true, "models/checkpoints/team/mine": true, "models/checkpoints/team/mine/step_5/": true,
 		"models/checkpoints/team/min": false, "models/checkpoints/team/mine2": false, "datasets": false,
 	} {
-		got, err := control.CheckpointUsers(t.Context(), r.store.Runs, place, s.Below)
+		got, err := control.CheckpointUsers(t.Context(), r.store.Runs, place, s.Touches)
 		if err != nil || (len(got) == 1) != want {
 			t.Errorf("%s: %v, %v", place, got, err)
 		}
 	}
 	r.ends(t, live.ID)
-	if got, err := control.CheckpointUsers(t.Context(), r.store.Runs, "models/checkpoints/team", s.Below); err != nil || len(got) != 0 {
+	if got, err := control.CheckpointUsers(t.Context(), r.store.Runs, "models/checkpoints/team", s.Touches); err != nil || len(got) != 0 {
 		t.Errorf("after it has ended: %v, %v", got, err)
 	}
 }

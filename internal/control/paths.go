@@ -11,27 +11,30 @@ import (
 type pathCheck func(trainconf.Config, run.Shape) (errs, warns run.FieldErrors)
 
 // pathFields are the fields checked against shared storage.
-var pathFields = [...]string{"data.fake", "data.dataset_name_or_paths", "data.val_dataset_name_or_paths", "ckpt.path", "ckpt.resume"}
+func pathFields() []string {
+	return append([]string{"data.fake", "data.dataset_name_or_paths", "data.val_dataset_name_or_paths", "ckpt.resume"}, trainconf.OutputFields()...)
+}
 
 // paths checks each set of paths once: the runs of a sweep mostly share theirs.
 func (c *Control) paths(ctx context.Context) pathCheck {
 	if c.o.Storage == nil {
-		return nil
+		return func(trainconf.Config, run.Shape) (errs, warns run.FieldErrors) { return nil, nil }
 	}
 	type verdict struct{ errs, warns run.FieldErrors }
 	type question struct {
-		named       [len(pathFields)]string
+		folder      string
+		named       string
 		nodes, gpus int // the readers of ckpt.resume
 		diloco      bool
 	}
-	known := map[question]verdict{}
+	known, fields := map[question]verdict{}, pathFields()
 	return func(conf trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
-		q := question{}
+		q := question{folder: shape.Folder}
 		if conf.Effective("ckpt.resume") != "" {
 			q.nodes, q.gpus, q.diloco = shape.Nodes, shape.GPUs, conf.DiLoCo()
 		}
-		for i, field := range pathFields {
-			q.named[i] = conf.Effective(field)
+		for _, field := range fields {
+			q.named += conf.Effective(field) + "\x00"
 		}
 		v, ok := known[q]
 		if !ok {
@@ -40,4 +43,15 @@ func (c *Control) paths(ctx context.Context) pathCheck {
 		}
 		return v.errs, v.warns
 	}
+}
+
+// Check judges of a submission what trainconf cannot: whether its project allows it, and its paths in the project's storage. What
+// cannot be read is whoever's that read it.
+func (c *Control) Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors) {
+	errs = c.assign(&s)
+	if req, err := trainconf.RequestOf(s); err == nil {
+		lost, odd := c.paths(ctx)(req.EffectiveConfig(), s.Shape)
+		errs, warns = append(errs, lost...), odd
+	}
+	return errs, warns
 }

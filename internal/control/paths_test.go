@@ -26,8 +26,19 @@ func (s *shelf) CheckPaths(_ context.Context, c trainconf.Config, _ run.Shape) (
 }
 
 // Below takes every path but an address for one of shared storage, which the nodes see at /mnt/shared.
-func (s *shelf) Below(given string) (string, bool) {
-	return path.Clean(strings.TrimPrefix(given, "/mnt/shared/")), !strings.Contains(given, "://")
+func (s *shelf) Below(folder, given string) (string, bool) {
+	p, absolute := strings.CutPrefix(given, "/mnt/shared/")
+	if !absolute {
+		p = path.Join(folder, given)
+	}
+	return path.Clean(p), !strings.Contains(given, "://")
+}
+
+// Touches is of paths that are the same, or begin alike.
+func (s *shelf) Touches(here, folder, given string) bool {
+	p, _ := s.Below(folder, given)
+	here = strings.Trim(here, "/")
+	return strings.HasPrefix(p+"/", here+"/") || strings.HasPrefix(here+"/", p+"/")
 }
 
 func newShelvedRig(t *testing.T) (*rig, *shelf) {

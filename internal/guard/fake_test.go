@@ -14,7 +14,6 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store/points"
-	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 const (
@@ -143,6 +142,11 @@ func (b *behind) Delete(ctx context.Context, actor string, _ run.ID) error {
 	return b.acted(ctx, "Delete", actor)
 }
 
+func (b *behind) Check(context.Context, run.Submission) (errs, warns run.FieldErrors) {
+	_ = b.passed("Check")
+	return nil, nil
+}
+
 func (b *behind) DryRun(context.Context, run.Submission) (run.DryRun, error) {
 	return run.DryRun{}, b.passed("DryRun")
 }
@@ -202,16 +206,16 @@ func (b *behind) Nodes(context.Context) ([]run.Node, error) {
 func (b *behind) MeasureGPUs(context.Context, []run.Node) { _ = b.passed("MeasureGPUs") }
 
 // files is shared storage behind the guard.
-type files struct{ *behind }
-
-func (f files) Path() string                { return "/srv" }
-func (f files) Mount() string               { return "/srv" }
-func (f files) Below(string) (string, bool) { return "", false }
-
-func (f files) CheckPaths(context.Context, trainconf.Config, run.Shape) (errs, warns run.FieldErrors) {
-	_ = f.passed("CheckPaths")
-	return nil, nil
+type files struct {
+	*behind
+	path string
 }
+
+func (f files) Path() string                { return f.path }
+func (f files) Mount() string               { return f.path }
+func (f files) CheckDeletable(string) error { return nil }
+
+func (f files) Touches(string, string, string) bool { return false }
 
 func (f files) Layout(context.Context) ([]storage.Folder, error) { return nil, f.passed("Layout") }
 
@@ -240,10 +244,28 @@ func (f files) Delete(_ context.Context, path string) (storage.Removed, error) {
 	return storage.Removed{Files: 3}, f.passed("DeleteFile")
 }
 
+// storages are shared storage, of projects with the folders of [folders].
+func storages(g *guard.Guard, b *behind) *guard.Storages {
+	return g.Storages(files{b, "/"}, func(folder string) guard.Files { return files{b, "/" + folder} })
+}
+
+// inStorage is the storage of a project as somebody has it who may see it.
+func inStorage(t *testing.T, g *guard.Guard, b *behind, project string) *guard.Storage {
+	t.Helper()
+	s, err := storages(g, b).In(access.With(t.Context(), access.Local()), project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// folders are those of projects, beside text and default, which have none.
+var folders = map[string]string{theirs: "teams/vision", "audio": "teams/audio"}
+
 func newGuard(t *testing.T) (*guard.Guard, *behind) {
 	t.Helper()
 	b := &behind{}
-	return guard.New(guard.Options{Store: b, Control: b, Audit: b, Projects: func(context.Context) []string { return []string{access.DefaultProject, theirs, "text", "audio"} }, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}), b
+	return guard.New(guard.Options{Store: b, Control: b, Audit: b, Projects: func(context.Context) []string { return []string{access.DefaultProject, theirs, "text", "audio"} }, Settings: func(project string) access.Settings { return access.Settings{Folder: folders[project]} }, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}), b
 }
 
 // as is a request of a member.

@@ -27,6 +27,7 @@ type Options struct {
 	Control  Control
 	Audit    Audit
 	Projects func(ctx context.Context) []string // names of all projects
+	Settings func(project string) access.Settings
 	Now      func() time.Time
 	Logger   *slog.Logger
 }
@@ -154,13 +155,10 @@ func (g *Guard) change(ctx context.Context, right access.Right, project string, 
 	return do(ctx, access.From(ctx).Name)
 }
 
-// outside lets who asks change something that no transaction of the store can include: an entry says that it begins, and another
-// how it ended. Without the first it is not done.
-func (g *Guard) outside(ctx context.Context, right access.Right, subject string, do func() (after any, err error)) error {
-	if err := g.anywhere(ctx, right); err != nil {
-		return err
-	}
-	e := g.entry(ctx, right, "", access.Subject{})
+// outside changes something that no transaction of the store can include: an entry says that it begins, and another how it ended.
+// Without the first it is not done.
+func (g *Guard) outside(ctx context.Context, right access.Right, project, subject string, do func() (after any, err error)) error {
+	e := g.entry(ctx, right, project, access.Subject{})
 	e.Subject, e.Outcome = subject, audit.Begun
 	if err := g.o.Audit.AppendAlone(ctx, e); err != nil {
 		return fmt.Errorf("audit %s: %w", right, err)

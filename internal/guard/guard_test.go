@@ -17,7 +17,7 @@ import (
 )
 
 // openMethods tell nothing that needs a right, or have tests of their own.
-var openMethods = []string{"Allow", "Storage", "Path", "Mount", "Below", "CheckpointKeepers"}
+var openMethods = []string{"Allow", "Storages", "Path", "Mount", "Touches", "CheckDeletable", "CheckpointKeepers"}
 
 // callAll calls every method with the run, the sweep and the project that there are, and returns the errors by name.
 func callAll(ctx context.Context, of any) map[string]error {
@@ -68,7 +68,7 @@ func argument(t reflect.Type) reflect.Value {
 func TestNobodyGetsThrough(t *testing.T) {
 	t.Parallel()
 	g, b := newGuard(t)
-	for _, of := range []any{g, g.Storage(files{b})} {
+	for _, of := range []any{g, storages(g, b), inStorage(t, g, b, theirs)} {
 		for name, err := range callAll(t.Context(), of) {
 			if err != nil && !errors.Is(err, fault.ErrSignedOut) {
 				t.Errorf("%s: %v", name, err)
@@ -114,7 +114,7 @@ func TestAViewerSeesEverythingAndChangesNothing(t *testing.T) {
 	g, b := newGuard(t)
 	ctx := as(t.Context(), map[string]access.Role{theirs: access.Viewer})
 	refused := []string{}
-	for _, of := range []any{g, g.Storage(files{b})} {
+	for _, of := range []any{g, storages(g, b), inStorage(t, g, b, theirs)} {
 		for name, err := range callAll(ctx, of) {
 			switch {
 			case errors.Is(err, fault.ErrForbidden):
@@ -248,7 +248,7 @@ func TestTheProjectGoesWithoutSaying(t *testing.T) {
 func TestWhatNoTransactionIncludesIsInTheLogBeforeItIsDone(t *testing.T) {
 	t.Parallel()
 	g, b := newGuard(t)
-	s := g.Storage(files{b})
+	s := inStorage(t, g, b, theirs)
 	ctx := access.With(t.Context(), access.Local())
 	if _, err := s.Delete(ctx, "models/x"); err != nil {
 		t.Fatal(err)
@@ -260,7 +260,7 @@ func TestWhatNoTransactionIncludesIsInTheLogBeforeItIsDone(t *testing.T) {
 	for _, e := range b.log {
 		told = append(told, string(e.Outcome)+" "+e.Subject)
 	}
-	if want := []string{"begun storage:models/x", "done storage:models/x", "begun storage:busy", "failed storage:busy"}; !slices.Equal(told, want) {
+	if want := []string{"begun storage:teams/vision/models/x", "done storage:teams/vision/models/x", "begun storage:teams/vision/busy", "failed storage:teams/vision/busy"}; !slices.Equal(told, want) {
 		t.Errorf("told %v", told)
 	}
 	b.full, b.through = fault.ErrFull, nil

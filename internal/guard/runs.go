@@ -94,7 +94,7 @@ func (g *Guard) CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run.R
 	seen := visible(ctx, access.RunsRead, run.AllProjects())
 	for i, r := range runs {
 		if !seen.Include(r.Project) {
-			runs[i] = run.Run{ID: r.ID, Name: run.OfAnotherProject, CheckpointPath: r.CheckpointPath}
+			runs[i] = run.Run{ID: r.ID, Name: run.OfAnotherProject, CheckpointPath: r.CheckpointPath, Shape: run.Shape{Folder: r.Shape.Folder}}
 		}
 	}
 	return runs, err

@@ -2,14 +2,17 @@ package guard
 
 import (
 	"context"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
-	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Files is the folder that all workers share; see package storage.
+// Files is the folder that all workers share, or a part of it; see package storage.
 type Files interface {
 	Place
 	Reading
@@ -20,8 +23,8 @@ type Files interface {
 type Place interface {
 	Path() string
 	Mount() string
-	Below(given string) (string, bool)
-	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
+	Touches(here, folder, given string) bool
+	CheckDeletable(path string) error
 }
 
 // Reading reads shared storage.
@@ -39,30 +42,76 @@ type Changing interface {
 	Delete(ctx context.Context, path string) (storage.Removed, error)
 }
 
-// Storage is shared storage behind the guard.
-type Storage struct {
+// Storages is shared storage behind the guard: each project has that of its folder, and those without one share the rest.
+type Storages struct {
 	g     *Guard
-	files Files
+	whole Files
+	part  func(folder string) Files
 }
 
-// Storage returns shared storage behind the guard.
-func (g *Guard) Storage(files Files) *Storage { return &Storage{g, files} }
+// Storages returns shared storage behind the guard. part is that of projects with a folder, "" for those without one.
+func (g *Guard) Storages(whole Files, part func(folder string) Files) *Storages {
+	return &Storages{g, whole, part}
+}
 
-// Path is where it is on the console's machine.
-func (s *Storage) Path() string { return s.files.Path() }
-
-// Mount is where it is on the workers.
-func (s *Storage) Mount() string { return s.files.Mount() }
-
-// Below maps a configuration's path into the storage.
-func (s *Storage) Below(given string) (string, bool) { return s.files.Below(given) }
-
-// CheckPaths judges the paths that a configuration names, where they can be seen.
-func (s *Storage) CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
-	if !access.From(ctx).MayAnywhere(access.RunsSubmit) {
-		return nil, nil
+// In returns the storage of a project. Without one it is what all projects of who asks have in common, or for administrators of
+// the console the whole; where they differ, one has to be named.
+func (s *Storages) In(ctx context.Context, project string) (*Storage, error) {
+	g := s.g
+	if project != "" {
+		err := g.over(ctx, access.StorageRead, project, access.Subject{Kind: access.SubjectProject, ID: project})
+		if err == nil && !slices.Contains(g.o.Projects(ctx), project) { // an administrator may everything in any other, too
+			err = fault.ErrNoProject
+		}
+		if err != nil {
+			return nil, err
+		}
+		folder := g.o.Settings(project).Folder
+		return s.storage(project, folder), nil
 	}
-	return s.files.CheckPaths(ctx, c, shape)
+	if err := g.anywhere(ctx, access.StorageRead); err != nil {
+		return nil, err
+	}
+	all, names := access.From(ctx).Projects(access.StorageRead)
+	if all {
+		return &Storage{Place: s.whole, g: g, files: s.whole, whole: true}, nil
+	}
+	folder := g.o.Settings(names[0]).Folder
+	if slices.ContainsFunc(names, func(name string) bool { return g.o.Settings(name).Folder != folder }) {
+		return nil, run.FieldErrors{{Field: "project", Rule: "is needed, since your projects do not share one storage", Fix: "name one of " + strings.Join(names[:min(len(names), 10)], ", ")}}
+	}
+	if len(names) == 1 {
+		project = names[0]
+	}
+	return s.storage(project, folder), nil
+}
+
+func (s *Storages) storage(project, folder string) *Storage {
+	files := s.part(folder)
+	return &Storage{Place: files, g: s.g, files: files, project: project, folder: folder}
+}
+
+// Storage is the shared storage of a project, or of several that share it.
+type Storage struct {
+	Place
+	g       *Guard
+	files   Files
+	project string // "" for no one in particular
+	folder  string // of the project
+	whole   bool
+}
+
+// May reports whether who asks has a right in it: in one of the projects that it is of.
+func (s *Storage) May(ctx context.Context, right access.Right) bool {
+	all, names := access.From(ctx).Projects(right)
+	return all || !s.whole && slices.ContainsFunc(names, func(name string) bool { return s.g.o.Settings(name).Folder == s.folder })
+}
+
+func (s *Storage) check(ctx context.Context, right access.Right) error {
+	if s.May(ctx, right) {
+		return nil
+	}
+	return s.g.refuse(ctx, right, s.project, access.Subject{})
 }
 
 // Layout returns the expected folders.
@@ -91,7 +140,7 @@ func (s *Storage) Complete(ctx context.Context, prefix string, limit int) ([]str
 }
 
 func read[T any](ctx context.Context, s *Storage, from func() (T, error)) (out T, err error) {
-	if err := s.g.anywhere(ctx, access.StorageRead); err != nil {
+	if err := s.check(ctx, access.StorageRead); err != nil {
 		return out, err
 	}
 	return from()
@@ -99,7 +148,7 @@ func read[T any](ctx context.Context, s *Storage, from func() (T, error)) (out T
 
 // Repair creates missing folders of the layout.
 func (s *Storage) Repair(ctx context.Context) (done []string, folders []storage.Folder, err error) {
-	err = s.g.outside(ctx, access.StorageLayout, "storage:/", func() (any, error) {
+	err = s.change(ctx, access.StorageLayout, "/", func() (any, error) {
 		done, folders, err = s.files.Repair(ctx)
 		return done, err
 	})
@@ -107,10 +156,21 @@ func (s *Storage) Repair(ctx context.Context) (done []string, folders []storage.
 }
 
 // Delete removes a file, or a folder with its content.
-func (s *Storage) Delete(ctx context.Context, path string) (gone storage.Removed, err error) {
-	err = s.g.outside(ctx, access.StorageDelete, "storage:"+storage.Display(path), func() (any, error) {
-		gone, err = s.files.Delete(ctx, path)
+func (s *Storage) Delete(ctx context.Context, name string) (gone storage.Removed, err error) {
+	err = s.change(ctx, access.StorageDelete, name, func() (any, error) {
+		gone, err = s.files.Delete(ctx, name)
 		return gone, err
 	})
 	return gone, err
+}
+
+// change does what no transaction of the store can include, under the whole path in the audit log.
+func (s *Storage) change(ctx context.Context, right access.Right, name string, do func() (after any, err error)) error {
+	if err := s.check(ctx, right); err != nil {
+		return err
+	}
+	if s.folder != "" {
+		name = path.Join(s.folder, name)
+	}
+	return s.g.outside(ctx, right, s.project, "storage:"+storage.Display(name), do)
 }

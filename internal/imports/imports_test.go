@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"internal/auth/oidc":         {},
 	"internal/auth/passkey":      {},
 	"internal/guard":             {"internal/storage", "internal/store/points", "internal/trainconf"},
+	"internal/guard/guardtest":   {"internal/guard", "internal/storage", "internal/trainconf"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},

@@ -67,7 +67,9 @@ func (s *Storage) CheckpointProblem(ctx context.Context, folder string, shape ru
 	}
 	ctx, cancel := context.WithTimeout(ctx, problemTimeout)
 	defer cancel()
-	what, err = await(ctx, s, func(ctx context.Context, s *Storage) (string, error) { return s.anyProblem(ctx, p, workersOf(shape, diloco)) }, nil)
+	what, err = await(ctx, s, func(ctx context.Context, s *Storage) (string, error) {
+		return s.anyProblem(ctx, p, workersOf(shape, diloco))
+	}, nil)
 	switch {
 	case err == nil:
 		return what, true, nil

@@ -97,6 +97,9 @@ func (s *Storage) parts() []string {
 	return append([]string{""}, s.folders()...)
 }
 
+// InLayout reports whether a path is a folder of the layout.
+func InLayout(path string) bool { return isLayout(path) }
+
 // Layout reports on each folder of the layout; of all of shared storage also on those of projects.
 func (s *Storage) Layout(ctx context.Context) ([]Folder, error) {
 	return await(ctx, s.whole, func(_ context.Context, whole *Storage) (out []Folder, err error) {

@@ -41,12 +41,6 @@ type Control interface {
 	templates.Control
 }
 
-// Storage is the shared storage.
-type Storage interface {
-	storage.Storage
-	form.Storage
-}
-
 // Feed is the hub that live pages follow.
 type Feed interface {
 	live.Feed
@@ -62,7 +56,7 @@ type Deps struct {
 	Store    Store
 	Control  Control
 	Audit    audit.Log
-	Storage  Storage // nil when off
+	Storage  storage.Of // nil when off
 	Feed     Feed
 	Assets   *static.Assets
 	Help     *help.Library
@@ -127,7 +121,7 @@ type sections struct {
 }
 
 func (s *Server) sections(d Deps) sections {
-	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control, Storage: d.Storage}
+	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control}
 	all := sections{
 		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control},

@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,10 +14,11 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/cotrain/cotrain/internal/guard/guardtest"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/storage"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
@@ -40,19 +40,9 @@ func wholeIn(t *testing.T, dir, base string) *webtest.Site {
 			t.Fatal(err)
 		}
 	}
-	st, err := storage.Open(t.Context(), dir, storage.Options{Mount: "/mnt/shared", Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := st.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	files := guardtest.Open(t, dir, nil)
 	s := webtest.New(t, func(d *web.Deps) {
-		d.Storage = st
+		d.Storage = func(ctx context.Context, project string) (storage.Storage, error) { return files.In(ctx, project) }
 		if base != "" {
 			d.Front = inbound.Front{Public: &url.URL{Scheme: "https", Host: "example.com", Path: base}}
 		}

@@ -45,6 +45,13 @@ type Gone struct {
 	Files, Folders, Bytes int64
 }
 
+// Choice is a storage that one can look at.
+type Choice struct {
+	Path     string // on the console's machine
+	Projects []string
+	Href     string
+}
+
 // Folder is a page of one folder.
 type Folder struct {
 	Path    string  // as a configuration names it, "" for the root
@@ -67,7 +74,10 @@ type Folder struct {
 	// Problems are those of the layout, on the root's page; Missing says that some can be made.
 	Problems []Problem
 	Missing  bool
-	Now      time.Time
+	Repair   string // where missing folders are made, "" for who may not
+	// MayDelete says whether who asks may delete here.
+	MayDelete bool
+	Now       time.Time
 }
 
 // count says how many entries there are.

@@ -61,7 +61,8 @@ type Console struct {
 	dry         run.DryRun
 	launch      run.Launch
 	clock       time.Time
-	storage     api.Storage
+	storage     api.StorageOf
+	judge       func(context.Context, run.Submission) (errs, warns run.FieldErrors)
 	system      feed.System
 	tokens      []access.Token // newest first
 	admin       admin
@@ -122,8 +123,21 @@ func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) http.H
 	})
 }
 
-// UseStorage gives the console shared storage; call it before Handler.
-func (c *Console) UseStorage(s api.Storage) { c.storage = s }
+// UseCheck has drafts judged; call it before Handler.
+func (c *Console) UseCheck(judge func(context.Context, run.Submission) (errs, warns run.FieldErrors)) {
+	c.judge = judge
+}
+
+// Check is for [api.Actions].
+func (c *Console) Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors) {
+	if c.judge == nil {
+		return nil, nil
+	}
+	return c.judge(ctx, s)
+}
+
+// UseStorage gives the console the shared storage of a project; call it before Handler.
+func (c *Console) UseStorage(of api.StorageOf) { c.storage = of }
 
 // System is for [api.Deps].
 func (c *Console) System() feed.System {

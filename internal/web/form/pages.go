@@ -6,7 +6,6 @@ import (
 	"context"
 
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
@@ -14,6 +13,8 @@ import (
 type Control interface {
 	// Submit creates a run; invalid input is [run.FieldErrors].
 	Submit(ctx context.Context, s run.Submission) (run.Run, error)
+	// Check judges a draft as its project and shared storage are; nothing where it cannot be submitted.
+	Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors)
 	// DryRun asks the cluster. Invalid input is [run.FieldErrors], an unreachable cluster [fault.ErrUnavailable].
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 	// LaunchOf returns what would start the workers. Nomad unreachable is [fault.ErrUnavailable].
@@ -21,15 +22,9 @@ type Control interface {
 	Nodes(ctx context.Context) ([]run.Node, error)
 }
 
-// Storage checks a configuration's paths, where they can be seen.
-type Storage interface {
-	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
-}
-
-// Pages are the section's handlers. Storage is nil when off.
+// Pages are the section's handlers.
 type Pages struct {
 	*page.Site
 	References
 	Control Control
-	Storage Storage
 }

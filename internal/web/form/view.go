@@ -37,7 +37,7 @@ func (p *Pages) contextOf(ctx context.Context, d *Draft) formContext {
 			c.source = &sub
 		}
 	}
-	p.checkPaths(ctx, d)
+	p.judge(ctx, d)
 	return c
 }
 
@@ -231,12 +231,9 @@ func withUnit(value, unit string) string {
 	return strings.TrimSpace(value + " " + unit)
 }
 
-// checkPaths checks the form's paths in shared storage. Fields with errors keep them.
-func (p *Pages) checkPaths(ctx context.Context, d *Draft) {
-	if p.Storage == nil {
-		return
-	}
-	errs, warns := p.Storage.CheckPaths(ctx, d.Request.EffectiveConfig(), d.Request.Shape)
+// judge adds what the project and shared storage make of the form. Fields with errors keep them.
+func (p *Pages) judge(ctx context.Context, d *Draft) {
+	errs, warns := p.Control.Check(ctx, d.Submission(""))
 	for _, e := range errs {
 		if !d.wrong(e.Field) {
 			d.errs = append(d.errs, e)

@@ -27,29 +27,33 @@ func (s *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
 	if p == "" {
 		return fault.ErrNotFound
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), countTimeout)
-	defer cancel()
-	u, err := s.Storage.Usage(ctx, p)
+	st, to, err := s.here(r)
 	if err != nil {
 		return err
 	}
-	parent := storageLink("/storage", storage.Parent(p))
+	ctx, cancel := context.WithTimeout(r.Context(), countTimeout)
+	defer cancel()
+	u, err := st.Usage(ctx, p)
+	if err != nil {
+		return err
+	}
+	parent := to.to("/storage", storage.Parent(p))
 	c := ui.Confirm{
 		Key: "delete", Icon: "trash", Title: fmt.Sprintf("Delete “%s”?", storage.Display(path.Base(p))), Label: "Delete", KeepLabel: "Keep",
-		Action: storageLink("/storage/delete", p), Back: parent,
+		Action: to.to("/storage/delete", p), Back: parent,
 	}
 	count := view.Count(u.Files, u.Folders, u.Bytes)
 	if u.Partial {
 		count = "At least " + count
 	}
 	c.Effects = append(c.Effects, count+" in "+place(p)+", deleted for good. Link targets are kept.")
-	text, err := s.inUse(ctx, p)
+	text, err := s.inUse(ctx, st, p)
 	if err != nil {
 		return err
 	}
 	if text != "" {
 		c.Effects = append(c.Effects, text)
-		c.Action = storageLink("/storage/delete", p, "in_use", "true")
+		c.Action = to.to("/storage/delete", p, "in_use", "true")
 	}
 	return s.Ask(w, r, "storage", c)
 }
@@ -62,18 +66,22 @@ func place(p string) string {
 }
 
 // inUse warns if a live run keeps checkpoints there.
-func (s *Pages) inUse(ctx context.Context, p string) (string, error) {
-	keepers, err := control.CheckpointUsers(ctx, s.Runs.CheckpointKeepers, p, s.Storage.Below)
+func (s *Pages) inUse(ctx context.Context, st Storage, p string) (string, error) {
+	keepers, err := control.CheckpointUsers(ctx, s.Runs.CheckpointKeepers, p, st.Touches)
 	return control.CheckpointUsersWarning(keepers), err
 }
 
 // Delete deletes a file or a folder.
 func (s *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 	p := r.URL.Query().Get("path")
+	st, to, err := s.here(r)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), deleteTimeout)
 	defer cancel()
 	if r.URL.Query().Get("in_use") != "true" { // else the warning was shown
-		text, err := s.inUse(ctx, p)
+		text, err := s.inUse(ctx, st, p)
 		if err != nil {
 			return err
 		}
@@ -81,14 +89,14 @@ func (s *Pages) Delete(w http.ResponseWriter, r *http.Request) error {
 			return fault.New(fault.ErrInUse, text, "Stop it first, or ask again to delete the folder.")
 		}
 	}
-	gone, err := s.Storage.Delete(ctx, p)
+	gone, err := st.Delete(ctx, p)
 	if gone != (storage.Removed{}) {
 		s.Logger.InfoContext(r.Context(), "deleted from shared storage", "storage_path", storage.Display(p), "files", gone.Files, "folders", gone.Folders, "bytes", gone.Bytes, "actor", access.From(r.Context()).Name)
 	}
 	if err != nil {
 		return partly(err, gone)
 	}
-	return page.Redirect(w, r, storageLink("/storage", storage.Parent(p), "deleted", goneText(gone)))
+	return page.Redirect(w, r, to.to("/storage", storage.Parent(p), "deleted", goneText(gone)))
 }
 
 // partly adds to a failed deletion how far it got.

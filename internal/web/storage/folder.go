@@ -1,16 +1,20 @@
 package storage
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/web/page"
 	view "github.com/cotrain/cotrain/views/storage"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
 const (
@@ -19,23 +23,6 @@ const (
 	// countTimeout bounds counting sizes for a page.
 	countTimeout = 3 * time.Second
 )
-
-// storageLink is a storage page's address for a path.
-func storageLink(page, path string, more ...string) string {
-	q := url.Values{}
-	if path != "" {
-		q.Set("path", path)
-	}
-	for i := 0; i+1 < len(more); i += 2 {
-		if more[i+1] != "" {
-			q.Set(more[i], more[i+1])
-		}
-	}
-	if len(q) == 0 {
-		return page
-	}
-	return page + "?" + q.Encode()
-}
 
 // storageQuery reads the query's sort, order, cursor and sizes.
 func storageQuery(q url.Values) (storage.Query, bool) {
@@ -50,16 +37,23 @@ func (s *Pages) Folder(w http.ResponseWriter, r *http.Request) error {
 	if s.Storage == nil {
 		return s.Render(w, r, http.StatusOK, view.OffPage(frame))
 	}
-	params := r.URL.Query()
-	q, sizes := storageQuery(params)
-	listing, err := s.Storage.List(r.Context(), params.Get("path"), q)
+	st, to, err := s.here(r)
+	if several(err) {
+		return s.choose(w, r, frame)
+	}
 	if err != nil {
 		return err
 	}
-	f := s.storageFolder(r.Context(), listing, q, sizes)
+	params := r.URL.Query()
+	q, sizes := storageQuery(params)
+	listing, err := st.List(r.Context(), params.Get("path"), q)
+	if err != nil {
+		return err
+	}
+	f := s.storageFolder(r.Context(), st, to, listing, q, sizes)
 	f.Gone = goneOf(params.Get("deleted"))
 	if f.Path == "" {
-		folders, err := s.Storage.Layout(r.Context())
+		folders, err := st.Layout(r.Context())
 		if err != nil {
 			return err
 		}
@@ -78,7 +72,11 @@ func (s *Pages) Folder(w http.ResponseWriter, r *http.Request) error {
 
 // File downloads a file.
 func (s *Pages) File(w http.ResponseWriter, r *http.Request) error {
-	f, err := s.Storage.Open(r.Context(), r.URL.Query().Get("path"))
+	st, _, err := s.here(r)
+	if err != nil {
+		return err
+	}
+	f, err := st.Open(r.Context(), r.URL.Query().Get("path"))
 	if err != nil {
 		return err
 	}
@@ -88,14 +86,41 @@ func (s *Pages) File(w http.ResponseWriter, r *http.Request) error {
 
 // Layout creates missing folders of the layout.
 func (s *Pages) Layout(w http.ResponseWriter, r *http.Request) error {
-	done, _, err := s.Storage.Repair(r.Context())
+	st, to, err := s.here(r)
+	if err != nil {
+		return err
+	}
+	done, _, err := st.Repair(r.Context())
 	if err != nil {
 		return err
 	}
 	for _, text := range done {
 		s.Logger.InfoContext(r.Context(), "shared storage", "did", text, "actor", access.From(r.Context()).Name)
 	}
-	return page.Redirect(w, r, "/storage")
+	return page.Redirect(w, r, to.to("/storage", ""))
+}
+
+// several reports whether a project has to be chosen.
+func several(err error) bool {
+	var fields run.FieldErrors
+	return errors.As(err, &fields) && fields[0].Field == page.InputProject && fields[0].Value == ""
+}
+
+// choose asks whose storage to show.
+func (s *Pages) choose(w http.ResponseWriter, r *http.Request, frame ui.Page) error {
+	var all []view.Choice
+	for _, project := range s.ProjectsWith(r, access.StorageRead) {
+		st, err := s.Storage(r.Context(), project)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(c view.Choice) bool { return c.Path == st.Path() })
+		if i < 0 {
+			all, i = append(all, view.Choice{Path: st.Path(), Href: links(project).to("/storage", "")}), len(all)
+		}
+		all[i].Projects = append(all[i].Projects, project)
+	}
+	return s.Render(w, r, http.StatusOK, view.ChoosePage(frame, all))
 }
 
 // Complete completes the query's prefix.
@@ -104,7 +129,14 @@ func (s *Pages) Complete(w http.ResponseWriter, r *http.Request) error {
 		Items []string `json:"items"`
 	}{[]string{}}
 	if s.Storage != nil {
-		found, err := s.Storage.Complete(r.Context(), r.URL.Query().Get("prefix"), storage.MaxCompletions)
+		st, _, err := s.here(r)
+		if several(err) {
+			return page.JSON(w, http.StatusOK, answer) // nobody said yet for which project
+		}
+		if err != nil {
+			return err
+		}
+		found, err := st.Complete(r.Context(), r.URL.Query().Get("prefix"), storage.MaxCompletions)
 		if err != nil {
 			return err
 		}

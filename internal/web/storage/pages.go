@@ -4,14 +4,20 @@ package storage
 import (
 	"context"
 	"net/http"
+	"net/url"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
-// Storage is the folder that all workers share.
+// Of returns the shared storage of a project; without one that of all projects of who asks, or [run.FieldErrors] of the field
+// project where those differ.
+type Of func(ctx context.Context, project string) (Storage, error)
+
+// Storage is the folder that all workers share, or a project's part of it.
 type Storage interface {
 	Place
 	Files
@@ -22,8 +28,10 @@ type Storage interface {
 type Place interface {
 	Path() string  // on the console's machine
 	Mount() string // on the workers
-	// Below maps a configuration's path into the storage.
-	Below(given string) (string, bool)
+	// May reports whether who asks has a right there.
+	May(ctx context.Context, right access.Right) bool
+	// Touches reports whether a path of a run, of a project with that folder, is at, around or below one here.
+	Touches(here, folder, given string) bool
 	// Complete returns paths that start with prefix.
 	Complete(ctx context.Context, prefix string, limit int) ([]string, error)
 }
@@ -52,7 +60,34 @@ type Runs interface {
 type Pages struct {
 	*page.Site
 	Runs    Runs
-	Storage Storage
+	Storage Of
+}
+
+// here is the storage of the selected project, which its links name.
+func (s *Pages) here(r *http.Request) (Storage, links, error) {
+	project, err := page.SelectedProject(r)
+	if err != nil {
+		return nil, "", err
+	}
+	st, err := s.Storage(r.Context(), project)
+	return st, links(project), err
+}
+
+// links make addresses of the pages of a project's storage, "" for that of all.
+type links string
+
+// to is a page's address for a path.
+func (l links) to(page, path string, more ...string) string {
+	q := url.Values{}
+	for i, pair := 0, append([]string{"project", string(l), "path", path}, more...); i+1 < len(pair); i += 2 {
+		if pair[i+1] != "" {
+			q.Set(pair[i], pair[i+1])
+		}
+	}
+	if len(q) == 0 {
+		return page
+	}
+	return page + "?" + q.Encode()
 }
 
 // Needed returns h, or an error if there is no shared storage.

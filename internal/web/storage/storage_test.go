@@ -3,11 +3,12 @@ package storage_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/dcp"
+	"github.com/cotrain/cotrain/internal/guard/guardtest"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/web"
@@ -32,19 +34,20 @@ type shelf struct {
 
 func newShelf(t *testing.T, change ...func(*web.Deps)) *shelf {
 	t.Helper()
+	return newShelves(t, map[string]string{"text": ""}, change...)
+}
+
+// newShelves has the storage of several projects, by their folders.
+func newShelves(t *testing.T, folders map[string]string, change ...func(*web.Deps)) *shelf {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "shared")
-	st, err := storage.Open(t.Context(), dir, storage.Options{Mount: "/mnt/shared", Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := st.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return &shelf{webtest.New(t, append(change, func(d *web.Deps) { d.Storage = st })...), dir}
+	files := guardtest.Open(t, dir, folders)
+	s := webtest.New(t, append(change, func(d *web.Deps) {
+		d.Storage = func(ctx context.Context, project string) (pages.Storage, error) { return files.In(ctx, project) }
+		d.Projects = func(context.Context) []string { return slices.Sorted(maps.Keys(folders)) }
+	})...)
+	s.Fake.Judge = files.Check
+	return &shelf{s, dir}
 }
 
 func (s *shelf) write(name, content string) {
@@ -307,15 +310,15 @@ func TestDeletionIsOfferedToThoseWhoMay(t *testing.T) {
 		if a.Count("[data-action=ask-delete]") != offers || a.Count("[data-action=ask-delete-folder]") != offers {
 			t.Errorf("%s: %d and %d offers to delete", role, a.Count("[data-action=ask-delete]"), a.Count("[data-action=ask-delete-folder]"))
 		}
-		if root := s.Get("/storage", 200); root.Count("[data-storage-problems]") != 1 || root.Count("[data-action=repair-layout]") != 0 {
-			t.Errorf("%s: creating folders is for administrators of the console", role)
+		if root := s.Get("/storage", 200); root.Count("[data-storage-problems]") != 1 || root.Count("[data-action=repair-layout]") != offers {
+			t.Errorf("%s: creating folders is for admins", role)
 		}
 	}
 }
 
 func TestADeletionThatDoesNotEndSaysHowFarItGot(t *testing.T) {
 	t.Parallel()
-	s := webtest.New(t, func(d *web.Deps) { d.Storage = partial{} })
+	s := webtest.New(t, func(d *web.Deps) { d.Storage = func(context.Context, string) (pages.Storage, error) { return partial{}, nil } })
 	a := s.Do("POST", "/storage/delete?path=models/temp/much", url.Values{})
 	if a.Status != http.StatusServiceUnavailable || !strings.Contains(a.Text(t, "main"), "3 files, 5 B deleted; the rest is still there. Too much for one request. Delete again to continue.") {
 		t.Errorf("%d: %s", a.Status, a.Text(t, "main"))
@@ -326,7 +329,7 @@ func TestADeletionThatDoesNotEndSaysHowFarItGot(t *testing.T) {
 }
 
 // partial is a storage that deletes three files and then has no more time.
-type partial struct{ web.Storage }
+type partial struct{ pages.Storage }
 
 func (partial) Delete(context.Context, string) (storage.Removed, error) {
 	return storage.Removed{Files: 3, Bytes: 5}, fmt.Errorf("delete: %w", context.DeadlineExceeded)

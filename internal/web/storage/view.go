@@ -5,14 +5,15 @@ import (
 	"path"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/storage"
 	view "github.com/cotrain/cotrain/views/storage"
 )
 
 // storageFolder is a folder page's model.
-func (s *Pages) storageFolder(ctx context.Context, l storage.Listing, q storage.Query, sizes bool) view.Folder {
+func (s *Pages) storageFolder(ctx context.Context, st Storage, to links, l storage.Listing, q storage.Query, sizes bool) view.Folder {
 	f := view.Folder{
-		Path: storage.Display(l.Path), Purpose: l.Purpose, Here: s.Storage.Path(), Mount: s.Storage.Mount(),
+		Path: storage.Display(l.Path), Purpose: l.Purpose, Here: st.Path(), Mount: st.Mount(), MayDelete: st.May(ctx, access.StorageDelete), Repair: repair(ctx, st, to),
 		Seen: l.Seen, Sorted: l.Sorted, More: l.More, Now: s.Now(),
 	}
 	if q.Sort == "" {
@@ -20,7 +21,7 @@ func (s *Pages) storageFolder(ctx context.Context, l storage.Listing, q storage.
 	}
 	view := []string{"sort", otherThan(string(q.Sort), "name"), "order", when(q.Descending, "desc"), "sizes", when(sizes, "1")}
 	link := func(more ...string) string {
-		return storageLink("/storage", l.Path, append(view[:len(view):len(view)], more...)...)
+		return to.to("/storage", l.Path, append(view[:len(view):len(view)], more...)...)
 	}
 	if l.Next != "" {
 		f.Next = link("cursor", l.Next)
@@ -30,21 +31,21 @@ func (s *Pages) storageFolder(ctx context.Context, l storage.Listing, q storage.
 	}
 	if l.Path != "" {
 		f.Name = storage.Display(path.Base(l.Path))
-		f.Crumbs = crumbsOf(l.Path)
-		f.Up = storageLink("/storage", storage.Parent(l.Path))
+		f.Crumbs = crumbsOf(to, l.Path)
+		f.Up = to.to("/storage", storage.Parent(l.Path))
 		if l.Purpose == "" {
-			f.Delete = storageLink("/storage/delete", l.Path)
+			f.Delete = to.to("/storage/delete", l.Path)
 		}
 	}
-	f.Columns = storageColumns(l.Path, q, sizes)
+	f.Columns = storageColumns(to, l.Path, q, sizes)
 	folders := false
 	counting, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	for _, e := range l.Entries {
 		folders = folders || e.Kind == storage.KindFolder
-		x := storageEntry(l.Path, e)
+		x := storageEntry(to, l.Path, e)
 		if sizes && e.Kind == storage.KindFolder {
-			s.count(counting, joinPath(l.Path, e.Name), &x)
+			count(counting, st, joinPath(l.Path, e.Name), &x)
 		}
 		f.Entries = append(f.Entries, x)
 	}
@@ -54,16 +55,24 @@ func (s *Pages) storageFolder(ctx context.Context, l storage.Listing, q storage.
 	return f
 }
 
+// repair is where missing folders of the layout are made, "" for who may not.
+func repair(ctx context.Context, st Storage, to links) string {
+	if !st.May(ctx, access.StorageLayout) {
+		return ""
+	}
+	return to.to("/storage/layout", "")
+}
+
 // count adds a folder's size, if there is time.
-func (s *Pages) count(ctx context.Context, p string, x *view.Entry) {
-	u, err := s.Storage.Usage(ctx, p)
+func count(ctx context.Context, st Storage, p string, x *view.Entry) {
+	u, err := st.Usage(ctx, p)
 	if err != nil {
 		return // time is up, or it vanished
 	}
 	x.HasSize, x.Bytes, x.Files, x.AtLeast = true, u.Bytes, u.Files, u.Partial
 }
 
-func storageColumns(p string, q storage.Query, sizes bool) []view.Column {
+func storageColumns(to links, p string, q storage.Query, sizes bool) []view.Column {
 	columns := []view.Column{{Key: "name", Label: "Name"}, {Key: "size", Label: "Size"}, {Key: "time", Label: "Changed"}}
 	for i := range columns {
 		c := &columns[i]
@@ -74,21 +83,21 @@ func storageColumns(p string, q storage.Query, sizes bool) []view.Column {
 				c.Order, descending = "descending", false
 			}
 		}
-		c.Href = storageLink("/storage", p, "sort", otherThan(c.Key, "name"), "order", when(descending, "desc"), "sizes", when(sizes, "1"))
+		c.Href = to.to("/storage", p, "sort", otherThan(c.Key, "name"), "order", when(descending, "desc"), "sizes", when(sizes, "1"))
 	}
 	return columns
 }
 
-func crumbsOf(p string) []view.Crumb {
-	crumbs := []view.Crumb{{Name: "Storage", Href: "/storage"}}
+func crumbsOf(to links, p string) []view.Crumb {
+	crumbs := []view.Crumb{{Name: "Storage", Href: to.to("/storage", "")}}
 	names := strings.Split(p, "/")
 	for i, name := range names[:len(names)-1] {
-		crumbs = append(crumbs, view.Crumb{Name: storage.Display(name), Href: storageLink("/storage", strings.Join(names[:i+1], "/"))})
+		crumbs = append(crumbs, view.Crumb{Name: storage.Display(name), Href: to.to("/storage", strings.Join(names[:i+1], "/"))})
 	}
 	return crumbs
 }
 
-func storageEntry(dir string, e storage.Entry) view.Entry {
+func storageEntry(to links, dir string, e storage.Entry) view.Entry {
 	p := joinPath(dir, e.Name)
 	x := view.Entry{Name: storage.Display(e.Name), Kind: string(e.Kind), Note: e.Purpose, Time: e.Time}
 	leads := e.Kind
@@ -106,12 +115,12 @@ func storageEntry(dir string, e storage.Entry) view.Entry {
 	}
 	switch leads {
 	case storage.KindFolder:
-		x.Open = storageLink("/storage", p)
+		x.Open = to.to("/storage", p)
 	case storage.KindFile:
-		x.Download = storageLink("/storage/file", p)
+		x.Download = to.to("/storage/file", p)
 	}
 	if e.Purpose == "" {
-		x.Delete = storageLink("/storage/delete", p)
+		x.Delete = to.to("/storage/delete", p)
 	}
 	return x
 }

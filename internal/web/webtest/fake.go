@@ -50,6 +50,7 @@ type fake struct {
 	Err        error           // returned by everything when set
 	NodesErr   error           // returned by Nodes
 	SubmitErr  error
+	Judge      func(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors) // of drafts, or nil
 	Panics     bool
 	kept
 }
@@ -172,6 +173,13 @@ func (f *fake) Submit(_ context.Context, s run.Submission) (run.Run, error) {
 	r.Name, r.Project = s.Name, cmp.Or(s.Project, access.DefaultProject)
 	f.AllRuns = append([]run.Run{r}, f.AllRuns...)
 	return r, nil
+}
+
+func (f *fake) Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors) {
+	if f.Judge == nil {
+		return nil, nil
+	}
+	return f.Judge(ctx, s)
 }
 
 func (f *fake) Stop(_ context.Context, id run.ID) error {
