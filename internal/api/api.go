@@ -59,8 +59,8 @@ type Measurements interface {
 type Actions interface {
 	// Submit makes a run; what is not valid is [run.FieldErrors].
 	Submit(ctx context.Context, s run.Submission) (run.Run, error)
-	// Check judges a draft as its project and shared storage are; nothing where it cannot be submitted.
-	Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors)
+	// Check returns what judges drafts as their project and shared storage are; nothing of those that cannot be submitted.
+	Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors)
 	// Stop and Delete return an error that matches [fault.ErrConflict] when the state does not allow it.
 	Stop(ctx context.Context, id run.ID) error
 	Delete(ctx context.Context, id run.ID) error

@@ -45,7 +45,7 @@ func (s *server) validateConfig(ctx context.Context, in *body[validateBody]) (ou
 
 // judged adds what the project and shared storage make of a draft.
 func (s *server) judged(ctx context.Context, d *resolved, v draft.Validation) draft.Validation {
-	errs, warns := s.Actions.Check(ctx, d.Submission())
+	errs, warns := s.Actions.Check(ctx)(d.Submission())
 	v.Errors, v.Warnings = append(v.Errors, errs...), append(v.Warnings, warns...)
 	v.Valid = len(v.Errors) == 0
 	return v

@@ -45,13 +45,16 @@ func (c *Control) paths(ctx context.Context) pathCheck {
 	}
 }
 
-// Check judges of a submission what trainconf cannot: whether its project allows it, and its paths in the project's storage. What
-// cannot be read is whoever's that read it.
-func (c *Control) Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors) {
-	errs = c.assign(&s)
-	if req, err := trainconf.RequestOf(s); err == nil {
-		lost, odd := c.paths(ctx)(req.EffectiveConfig(), s.Shape)
-		errs, warns = append(errs, lost...), odd
+// Check returns what judges of submissions what trainconf cannot: whether their project allows them, and their paths in the
+// project's storage. What cannot be read has been told by whoever read it.
+func (c *Control) Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
+	check := c.paths(ctx)
+	return func(s run.Submission) (errs, warns run.FieldErrors) {
+		errs = c.assign(&s)
+		if req, err := trainconf.RequestOf(s); err == nil {
+			lost, odd := check(req.EffectiveConfig(), s.Shape)
+			errs, warns = append(errs, lost...), odd
+		}
+		return errs, warns
 	}
-	return errs, warns
 }

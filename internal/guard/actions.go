@@ -24,7 +24,7 @@ type RunActions interface {
 	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
 	Stop(ctx context.Context, actor string, id run.ID) error
 	Delete(ctx context.Context, actor string, id run.ID) error
-	Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors)
+	Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors)
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 	Launch(ctx context.Context, id run.ID) (run.Launch, error)
 	LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error)
@@ -99,14 +99,18 @@ func (g *Guard) changeRun(ctx context.Context, right access.Right, id run.ID, do
 	return g.change(ctx, right, project, subject, func(ctx context.Context, actor string) error { return do(ctx, actor, id) })
 }
 
-// Check judges a draft while it is written, as its project and shared storage are; nothing where it cannot be submitted.
-func (g *Guard) Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors) {
-	project, err := g.projectFor(ctx, access.RunsSubmit, s.Project)
-	if err != nil || !access.From(ctx).May(access.RunsSubmit, project) {
-		return nil, nil
+// Check returns what judges drafts while they are written, as their project and shared storage are; nothing of those that cannot
+// be submitted.
+func (g *Guard) Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
+	judge := g.o.Control.Check(ctx)
+	return func(s run.Submission) (errs, warns run.FieldErrors) {
+		project, err := g.projectFor(ctx, access.RunsSubmit, s.Project)
+		if err != nil || !access.From(ctx).May(access.RunsSubmit, project) {
+			return nil, nil
+		}
+		s.Project = project
+		return judge(s)
 	}
-	s.Project = project
-	return g.o.Control.Check(ctx, s)
 }
 
 // DryRun tells what submitting now would do.

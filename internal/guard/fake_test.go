@@ -142,9 +142,11 @@ func (b *behind) Delete(ctx context.Context, actor string, _ run.ID) error {
 	return b.acted(ctx, "Delete", actor)
 }
 
-func (b *behind) Check(context.Context, run.Submission) (errs, warns run.FieldErrors) {
-	_ = b.passed("Check")
-	return nil, nil
+func (b *behind) Check(context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
+	return func(s run.Submission) (errs, warns run.FieldErrors) {
+		_ = b.passed("Check of " + s.Project)
+		return nil, nil
+	}
 }
 
 func (b *behind) DryRun(context.Context, run.Submission) (run.DryRun, error) {

@@ -68,7 +68,7 @@ func (k *checks) elsewhere(c trainconf.Config) {
 			p, ok := k.s.Below(k.s.folder, strings.ReplaceAll(item, trainconf.RunPlaceholder, "run"))
 			switch {
 			case !ok:
-			case k.s.hides(p) && (!ofHub(item) || k.exists(p)):
+			case k.s.hides(p) && ((field != datasets && field != validation) || !ofHub(item) || k.exists(p)):
 				k.errs = append(k.errs, fieldError(field, item, "is in the folder of a project, which only its runs may use", "use a path outside of it"))
 			case k.s.folder != "" && !below(p, k.s.folder):
 				k.errs = append(k.errs, fieldError(field, item, "is outside of the project's folder "+k.s.folder, "use a relative path: it begins in that folder"))

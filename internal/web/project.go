@@ -25,14 +25,16 @@ func (s *Server) handleProject(w http.ResponseWriter, r *http.Request) error {
 	return page.Redirect(w, r, withoutProject(inbound.LocalPath(r.PostForm.Get("next"))))
 }
 
-// withoutProject takes the project out of a path's query, which would win over the choice.
+// withoutProject takes the project out of a path's query, which would win over the choice, and a place in its storage.
 func withoutProject(path string) string {
 	u, err := url.Parse(path)
-	if err != nil || !u.Query().Has("project") {
+	if err != nil || !u.Query().Has("project") && !u.Query().Has("path") {
 		return path
 	}
 	q := u.Query()
-	q.Del("project")
+	for _, name := range []string{"project", "path", "cursor"} {
+		q.Del(name)
+	}
 	u.RawQuery = q.Encode()
 	return u.RequestURI()
 }

@@ -129,11 +129,13 @@ func (c *Console) UseCheck(judge func(context.Context, run.Submission) (errs, wa
 }
 
 // Check is for [api.Actions].
-func (c *Console) Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors) {
-	if c.judge == nil {
-		return nil, nil
+func (c *Console) Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
+	return func(s run.Submission) (errs, warns run.FieldErrors) {
+		if c.judge == nil {
+			return nil, nil
+		}
+		return c.judge(ctx, s)
 	}
-	return c.judge(ctx, s)
 }
 
 // UseStorage gives the console the shared storage of a project; call it before Handler.

@@ -51,7 +51,9 @@ func Open(t testing.TB, dir string, folders map[string]string) *Shelf {
 	})
 	g := guard.New(guard.Options{
 		Audit: s, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-		Projects: func(context.Context) []string { return append(slices.Sorted(maps.Keys(folders)), access.DefaultProject) },
+		Projects: func(context.Context) []string {
+			return append(slices.Sorted(maps.Keys(folders)), access.DefaultProject)
+		},
 		Settings: func(project string) access.Settings { return access.Settings{Folder: folders[project]} },
 	})
 	s.Storages = g.Storages(s.files, func(folder string) guard.Files { return s.files.In(folder) })

@@ -13,8 +13,8 @@ import (
 type Control interface {
 	// Submit creates a run; invalid input is [run.FieldErrors].
 	Submit(ctx context.Context, s run.Submission) (run.Run, error)
-	// Check judges a draft as its project and shared storage are; nothing where it cannot be submitted.
-	Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors)
+	// Check returns what judges drafts as their project and shared storage are; nothing of those that cannot be submitted.
+	Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors)
 	// DryRun asks the cluster. Invalid input is [run.FieldErrors], an unreachable cluster [fault.ErrUnavailable].
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 	// LaunchOf returns what would start the workers. Nomad unreachable is [fault.ErrUnavailable].

@@ -233,7 +233,7 @@ func withUnit(value, unit string) string {
 
 // judge adds what the project and shared storage make of the form. Fields with errors keep them.
 func (p *Pages) judge(ctx context.Context, d *Draft) {
-	errs, warns := p.Control.Check(ctx, d.Submission(""))
+	errs, warns := p.Control.Check(ctx)(d.Submission(""))
 	for _, e := range errs {
 		if !d.wrong(e.Field) {
 			d.errs = append(d.errs, e)

@@ -318,7 +318,9 @@ func TestDeletionIsOfferedToThoseWhoMay(t *testing.T) {
 
 func TestADeletionThatDoesNotEndSaysHowFarItGot(t *testing.T) {
 	t.Parallel()
-	s := webtest.New(t, func(d *web.Deps) { d.Storage = func(context.Context, string) (pages.Storage, error) { return partial{}, nil } })
+	s := webtest.New(t, func(d *web.Deps) {
+		d.Storage = func(context.Context, string) (pages.Storage, error) { return partial{}, nil }
+	})
 	a := s.Do("POST", "/storage/delete?path=models/temp/much", url.Values{})
 	if a.Status != http.StatusServiceUnavailable || !strings.Contains(a.Text(t, "main"), "3 files, 5 B deleted; the rest is still there. Too much for one request. Delete again to continue.") {
 		t.Errorf("%d: %s", a.Status, a.Text(t, "main"))

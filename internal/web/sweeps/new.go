@@ -64,7 +64,7 @@ func (p *Pages) Preview(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if page.IsFragment(r) {
-		return p.Render(w, r, http.StatusOK, view.Checks(f.view()))
+		return p.Render(w, r, http.StatusOK, view.Checks(f.view(p.judge(r.Context(), f))))
 	}
 	return p.renderSweepForm(w, r, http.StatusOK, f)
 }
@@ -94,7 +94,7 @@ func (p *Pages) Create(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) renderSweepForm(w http.ResponseWriter, r *http.Request, status int, f *sweepForm) error {
-	v := f.view()
+	v := f.view(p.judge(r.Context(), f))
 	v.Project = p.ProjectField(r, access.RunsSubmit, f.sub.Project)
 	for _, e := range f.errs {
 		if e.Field == page.InputProject {

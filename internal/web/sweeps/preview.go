@@ -2,6 +2,7 @@ package sweeps
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
 
@@ -17,8 +18,19 @@ const (
 	errorsShown = 3   // per run
 )
 
+// judge returns what the runs' project and shared storage refuse of one.
+func (p *Pages) judge(ctx context.Context, f *sweepForm) func(trainconf.Request) run.FieldErrors {
+	check := p.Form.Control.Check(ctx)
+	return func(req trainconf.Request) run.FieldErrors {
+		sub := req.Submission()
+		sub.Project = f.sub.Project
+		errs, _ := check(sub)
+		return errs
+	}
+}
+
 // view returns the form's model.
-func (f *sweepForm) view() view.Form {
+func (f *sweepForm) view(judge func(trainconf.Request) run.FieldErrors) view.Form {
 	v := view.Form{
 		Name: ui.Field{
 			Name: form.InputName, Label: "Name", Kind: "text", Value: f.name, Required: true,
@@ -58,7 +70,7 @@ func (f *sweepForm) view() view.Form {
 			v.General = append(v.General, form.Labelled(e))
 		}
 	}
-	v.Preview = f.preview()
+	v.Preview = f.preview(judge)
 	return v
 }
 
@@ -68,7 +80,7 @@ func (f *sweepForm) baseFacts() []ui.Fact {
 }
 
 // preview checks every run and sums up their cost.
-func (f *sweepForm) preview() view.Preview {
+func (f *sweepForm) preview(judge func(trainconf.Request) run.FieldErrors) view.Preview {
 	var v view.Preview
 	axes := f.used()
 	if len(axes) == 0 {
@@ -91,7 +103,7 @@ func (f *sweepForm) preview() view.Preview {
 	base := f.request()
 	seen := map[string]int{}
 	for i, values := range points {
-		p, req := pointOf(base, axes, i+1, values, seen)
+		p, req := pointOf(base, axes, i+1, values, seen, judge)
 		cost.add(req)
 		if len(p.Errors) > 0 {
 			v.Broken++
@@ -109,7 +121,7 @@ func (f *sweepForm) preview() view.Preview {
 }
 
 // pointOf checks one run. seen maps values to the first run's number.
-func pointOf(base trainconf.Request, axes []axis, number int, values map[string]string, seen map[string]int) (view.Point, trainconf.Request) {
+func pointOf(base trainconf.Request, axes []axis, number int, values map[string]string, seen map[string]int, judge func(trainconf.Request) run.FieldErrors) (view.Point, trainconf.Request) {
 	p := view.Point{Number: number}
 	req := base
 	add := func(err error) {
@@ -131,7 +143,7 @@ func pointOf(base trainconf.Request, axes []axis, number int, values map[string]
 		seen[key] = number
 	}
 	errs, _ := req.CheckUnnamed()
-	for _, e := range errs {
+	for _, e := range append(errs, judge(req)...) {
 		add(e)
 	}
 	if n := len(p.Errors); n > errorsShown {

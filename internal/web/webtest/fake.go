@@ -175,11 +175,13 @@ func (f *fake) Submit(_ context.Context, s run.Submission) (run.Run, error) {
 	return r, nil
 }
 
-func (f *fake) Check(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors) {
-	if f.Judge == nil {
-		return nil, nil
+func (f *fake) Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
+	return func(s run.Submission) (errs, warns run.FieldErrors) {
+		if f.Judge == nil {
+			return nil, nil
+		}
+		return f.Judge(ctx, s)
 	}
-	return f.Judge(ctx, s)
 }
 
 func (f *fake) Stop(_ context.Context, id run.ID) error {

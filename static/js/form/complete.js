@@ -52,7 +52,10 @@ async function ask(input) {
   state.controller?.abort();
   state.controller = new AbortController();
   try {
-    const answer = await fetch(`${at("/storage/complete")}?prefix=${encodeURIComponent(prefix)}`, {
+    const query = new URLSearchParams({ prefix });
+    const project = input.form?.querySelector("[name=project]");
+    if ((project instanceof HTMLInputElement || project instanceof HTMLSelectElement) && project.value) query.set("project", project.value);
+    const answer = await fetch(`${at("/storage/complete")}?${query}`, {
       signal: state.controller.signal,
       headers: { Accept: "application/json" },
     });
