@@ -60,9 +60,8 @@ func newWorld(t *testing.T) *world {
 	root := w.user(t, "root", access.Person, true, nil)
 	w.root = access.With(t.Context(), access.Identity{User: root.ID, Name: root.Name, Administrator: true})
 	for _, p := range projects {
-		if _, err := w.app.logIns.CreateProject(w.root, access.Project{Name: p}); err != nil {
-			t.Fatal(err)
-		}
+		w.project(t, p, folderOf(p))
+		w.write(t, folderOf(p)+"/keep.txt")
 	}
 	type roles = map[string]access.Role
 	both := roles{projects[0]: access.Admin, projects[1]: access.Admin}
@@ -108,6 +107,18 @@ func newWorld(t *testing.T) *world {
 	}
 	w.reload(t)
 	return w
+}
+
+// folderOf is the folder of a project in shared storage.
+func folderOf(project string) string { return "teams/" + project }
+
+// project makes a project with a folder, "" for none.
+func (w *world) project(t *testing.T, name, folder string) {
+	t.Helper()
+	_, err := w.app.logIns.CreateProject(w.root, access.Project{Name: name})
+	must(t, err)
+	_, err = w.app.logIns.ChangeProject(w.root, name, func(p *access.Project) { p.Settings.Folder = folder })
+	must(t, err)
 }
 
 func must(t *testing.T, err error) {
@@ -307,7 +318,11 @@ func (m *maker) made(word string) string {
 		must(t, err)
 		return p
 	case "file":
-		return m.write(t, fmt.Sprintf("f%d", m.number()))
+		name := fmt.Sprintf("f%d", m.number())
+		if m.project != nowhere {
+			m.write(t, folderOf(m.project)+"/"+name)
+		}
+		return name
 	case "source":
 		return `"preset":"debug","shape":{"nodes":1},"set":{"gpus":"0"}`
 	case "base":
