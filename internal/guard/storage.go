@@ -74,7 +74,7 @@ func (s *Storages) In(ctx context.Context, project string) (*Storage, error) {
 	}
 	all, names := access.From(ctx).Projects(access.StorageRead)
 	if all {
-		return &Storage{Place: s.whole, g: g, files: s.whole, whole: true}, nil
+		return &Storage{g: g, files: s.whole, whole: true}, nil
 	}
 	folder := g.o.Settings(names[0]).Folder
 	if slices.ContainsFunc(names, func(name string) bool { return g.o.Settings(name).Folder != folder }) {
@@ -87,19 +87,31 @@ func (s *Storages) In(ctx context.Context, project string) (*Storage, error) {
 }
 
 func (s *Storages) storage(project, folder string) *Storage {
-	files := s.part(folder)
-	return &Storage{Place: files, g: s.g, files: files, project: project, folder: folder}
+	return &Storage{g: s.g, files: s.part(folder), project: project, folder: folder}
 }
 
 // Storage is the shared storage of a project, or of several that share it.
 type Storage struct {
-	Place
 	g       *Guard
 	files   Files
 	project string // "" for no one in particular
 	folder  string // of the project
 	whole   bool
 }
+
+// Path is where it is on the console's machine.
+func (s *Storage) Path() string { return s.files.Path() }
+
+// Mount is where it is on the workers.
+func (s *Storage) Mount() string { return s.files.Mount() }
+
+// Touches reports whether a path of a run, of a project with that folder, is at, around or below one here.
+func (s *Storage) Touches(here, folder, given string) bool {
+	return s.files.Touches(here, folder, given)
+}
+
+// CheckDeletable returns why a path is never deleted.
+func (s *Storage) CheckDeletable(path string) error { return s.files.CheckDeletable(path) }
 
 // May reports whether who asks has a right in it: in one of the projects that it is of.
 func (s *Storage) May(ctx context.Context, right access.Right) bool {
