@@ -213,3 +213,31 @@ func TestPathsOfASubmissionAreCheckedWhenItIsValidated(t *testing.T) {
 		t.Errorf("%q", items)
 	}
 }
+
+func TestEachProjectHasItsOwnStorage(t *testing.T) {
+	t.Parallel()
+	f, dir := shelves(t, map[string]string{"vision": "teams/vision", "audio": "teams/audio", "text": ""})
+	put(t, filepath.Join(dir, "teams/vision/datasets/raw/mine"), "of vision")
+	put(t, filepath.Join(dir, "datasets/raw/mine"), "of nobody")
+	st := get[client.SharedStorage](f, "/api/v1/storage?project=vision")
+	if st.Path != filepath.Join(dir, "teams/vision") || st.Mount != "/mnt/shared/teams/vision" || len(st.Folders) != 15 || len(get[client.SharedStorage](f, "/api/v1/storage").Folders) != 14+2*15 {
+		t.Errorf("%+v", st)
+	}
+	for query, want := range map[string]string{"project=vision": "of vision", "project=text": "of nobody", "": "of nobody"} {
+		if got := f.do("GET", "/api/v1/storage/file?path=datasets/raw/mine&"+query, ""); got.Code != 200 || got.Body.String() != want {
+			t.Errorf("%s: %d %s", query, got.Code, got.Body)
+		}
+	}
+	for _, target := range []string{"list?path=teams/vision&project=text", "list?path=teams/vision&project=audio", "file?path=teams/vision/datasets/raw/mine&project=text", "file?path=datasets/raw/mine&project=audio", "usage?path=teams/vision&project=text", "list?project=nowhere"} {
+		f.problem(f.do("GET", "/api/v1/storage/"+target, ""), 404)
+	}
+	f.problem(f.do("DELETE", "/api/v1/storage/file?path=teams/vision/datasets&project=text", ""), 404)
+	gone := decode[client.StorageCount](f, f.do("DELETE", "/api/v1/storage/file?path=datasets/raw/mine&project=vision", ""), 200)
+	if gone.Files != 1 || get[client.StorageCount](f, "/api/v1/storage/usage?path=datasets/raw&project=text").Files != 1 {
+		t.Errorf("%+v", gone)
+	}
+	v := decode[draft.Validation](f, f.do("POST", "/api/v1/config/validate", `{"project":"vision","preset":"debug","shape":{"nodes":1},"set":{"gpus":"0","ckpt.path":"/mnt/shared/models/checkpoints/{run}","ckpt.interval":"2"}}`), 200)
+	if len(v.Errors) != 1 || v.Errors[0].Field != "ckpt.path" || v.Valid {
+		t.Errorf("%+v", v.Errors)
+	}
+}

@@ -218,3 +218,18 @@ func TestStorageLayoutTellsAndRepairs(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+func TestStorageIsThatOfTheProject(t *testing.T) {
+	t.Parallel()
+	c, dir := newStoragesConsole(t, map[string]string{"vision": "teams/vision", "audio": "teams/audio"})
+	keep(t, filepath.Join(dir, "teams/vision/models/final/mine"), "of vision")
+	c.cotrain("storage", "list", "models/final", "--project", "vision").want(t, exitDone, "mine")
+	c.cotrain("storage", "get", "models/final/mine", "--project", "vision", "-o", "-").want(t, exitDone, "of vision")
+	c.cotrain("storage", "get", "models/final/mine", "--project", "audio", "-o", "-").want(t, exitNotFound)
+	c.cotrain("storage", "list", "--project", "nowhere").want(t, exitNotFound)
+	c.cotrain("storage", "layout", "--project", "vision").want(t, exitDone, "path   "+filepath.Join(dir, "teams/vision"), "mount  /mnt/shared/teams/vision")
+	c.cotrain("storage", "layout").want(t, exitDone, "teams/audio/models/final")
+	c.env = map[string]string{"COTRAIN_PROJECT": "vision"}
+	c.cotrain("storage", "delete", "models/final/mine", "--yes").want(t, exitDone, "deleted")
+	c.cotrain("storage", "list", "models/final/mine").want(t, exitNotFound)
+}

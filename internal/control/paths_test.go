@@ -15,10 +15,14 @@ import (
 )
 
 // shelf is shared storage that knows no checkpoint, warns of every dataset, and counts how often it is asked.
-type shelf struct{ asked int }
+type shelf struct {
+	asked   int
+	folders []string // in which it was asked
+}
 
-func (s *shelf) CheckPaths(_ context.Context, c trainconf.Config, _ run.Shape) (errs, warns run.FieldErrors) {
+func (s *shelf) CheckPaths(_ context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
 	s.asked++
+	s.folders = append(s.folders, shape.Folder)
 	if resume, set := c.Get("ckpt.resume"); set {
 		errs = append(errs, run.FieldError{Field: "ckpt.resume", Value: resume, Rule: "is not in shared storage", Fix: "use another"})
 	}

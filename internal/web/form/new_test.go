@@ -1,6 +1,7 @@
 package form_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -150,6 +151,29 @@ func TestMistakesAreShownBesideTheirFieldWhileTyping(t *testing.T) {
 				t.Error("the webtest.Answer is not the fragments alone")
 			}
 		})
+	}
+}
+
+func TestWhatTheProjectDoesNotAllowIsShownBesideItsFieldWhileTyping(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	s.Fake.Judge = func(_ context.Context, sub run.Submission) (errs, warns run.FieldErrors) {
+		if sub.Shape.Nodes > 2 {
+			errs = run.FieldErrors{{Field: "nodes", Value: "3", Rule: "is more than project " + sub.Project + " allows for a run, which is 2", Fix: "use at most 2"}}
+		}
+		return errs, run.FieldErrors{{Field: "ckpt.path", Value: "x", Rule: "already holds checkpoints", Fix: "use another"}}
+	}
+	form := url.Values{"name": {"x"}, "nodes": {"3"}, "gpus": {"0"}, "project": {"vision"}, "touched": {"nodes"}}
+	a := s.Do("POST", "/runs/validate", form)
+	if text := a.Text(t, "#f-nodes-message"); !strings.HasPrefix(text, "Is more than project vision allows for a run, which is 2.") {
+		t.Errorf("%q", text)
+	}
+	if !strings.Contains(a.Body, "Already holds checkpoints") {
+		t.Error("no warning")
+	}
+	form.Set("nodes", "2")
+	if a := s.Do("POST", "/runs/validate", form); strings.Contains(a.Body, "s more than project") {
+		t.Error("within the limit")
 	}
 }
 

@@ -1,6 +1,7 @@
 package sweeps_test
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -63,6 +64,23 @@ func TestTheFormOfASweepShowsItsRunsBeforeTheyAreMade(t *testing.T) {
 	form.Set("more", "1")
 	if n := s.Do("POST", "/sweeps/preview", form).Count("[data-axis]"); n != 3 {
 		t.Errorf("%d rows after another was asked for", n)
+	}
+}
+
+func TestThePreviewOfASweepTellsWhatTheProjectDoesNotAllow(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	s.Fake.Judge = func(_ context.Context, sub run.Submission) (errs, warns run.FieldErrors) {
+		if sub.Shape.Nodes > 2 {
+			errs = run.FieldErrors{{Field: "nodes", Value: "3", Rule: "is more than project " + sub.Project + " allows", Fix: "use at most 2"}}
+		}
+		return errs, nil
+	}
+	form := sweepValues(t, s, "preset:debug", "field", "nodes", "values", "2,3")
+	form.Set("project", "vision")
+	text := s.Do("POST", "/sweeps/preview", form).Text(t, "main")
+	if strings.Count(text, "Is more than project vision allows") != 1 {
+		t.Errorf("%s", text)
 	}
 }
 
