@@ -54,6 +54,7 @@ type Choice struct {
 
 // Folder is a page of one folder.
 type Folder struct {
+	Project string  // whose storage it is, "" for no one in particular
 	Path    string  // as a configuration names it, "" for the root
 	Crumbs  []Crumb // from the root to the folder that this one is in
 	Name    string  // of the folder, "" for the root

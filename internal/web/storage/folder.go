@@ -58,6 +58,9 @@ func (s *Pages) Folder(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		for _, x := range folders {
+			if x.Path == "." { // a project's folder itself
+				x.Path = st.Path()
+			}
 			if x.Problem != "" {
 				f.Problems = append(f.Problems, view.Problem{Path: x.Path, Text: x.Problem})
 				f.Missing = f.Missing || !x.Found

@@ -39,6 +39,9 @@ func TestWhoHasSeveralStoragesChoosesOne(t *testing.T) {
 	}
 	for project, want := range map[string]string{"vision": "of-vision", "audio": "of-audio", "tables text": "of-nobody"} {
 		root := s.Get(of[project], 200)
+		if got := root.Text(t, "[data-storage-project]"); !strings.Contains("of "+project, strings.Fields(got)[1]) {
+			t.Errorf("%s: %q", project, got)
+		}
 		raw := s.Get(row(s.Get(row(root, "datasets").Find("a.row-link").AttrOr("href", ""), 200), "raw").Find("a.row-link").AttrOr("href", ""), 200)
 		if raw.Count("tr[data-storage-name]") != 1 || row(raw, want).Length() != 1 {
 			t.Errorf("%s: %s", project, raw.Text(t, "main"))
@@ -97,7 +100,7 @@ func TestAProjectsFolderThatIsGoneIsMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := s.Get("/storage", 200)
-	if text := a.Text(t, "[data-storage-problems]"); !strings.Contains(text, "It is missing.") {
+	if text := a.Text(t, "[data-storage-problems]"); !strings.Contains(text, filepath.Join(s.dir, "teams/vision")+" It is missing.") {
 		t.Errorf("%s", text)
 	}
 	action := a.Doc.Find("[data-storage-problems] form").AttrOr("action", "")

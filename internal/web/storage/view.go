@@ -13,7 +13,7 @@ import (
 // storageFolder is a folder page's model.
 func (s *Pages) storageFolder(ctx context.Context, st Storage, to links, l storage.Listing, q storage.Query, sizes bool) view.Folder {
 	f := view.Folder{
-		Path: storage.Display(l.Path), Purpose: l.Purpose, Here: st.Path(), Mount: st.Mount(), MayDelete: st.May(ctx, access.StorageDelete), Repair: repair(ctx, st, to),
+		Project: string(to), Path: storage.Display(l.Path), Purpose: l.Purpose, Here: st.Path(), Mount: st.Mount(), MayDelete: st.May(ctx, access.StorageDelete), Repair: repair(ctx, st, to),
 		Seen: l.Seen, Sorted: l.Sorted, More: l.More, Now: s.Now(),
 	}
 	if q.Sort == "" {
