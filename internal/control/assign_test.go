@@ -34,14 +34,7 @@ func newProjectsRig(t *testing.T) (*rig, *shelf) {
 	return r, s
 }
 
-func fieldsOf(errs run.FieldErrors) []string {
-	var out []string
-	for _, e := range errs {
-		out = append(out, e.Field)
-	}
-	slices.Sort(out)
-	return out
-}
+func sortedFields(err error) []string { return slices.Sorted(slices.Values(fieldsOf(err))) }
 
 func TestADraftIsJudgedAsItWouldBeSubmitted(t *testing.T) {
 	t.Parallel()
@@ -54,20 +47,20 @@ func TestADraftIsJudgedAsItWouldBeSubmitted(t *testing.T) {
 	}
 	for project, want := range map[string][]string{"vision": {"ckpt.resume", "max_duration", "nodes"}, "audio": {"ckpt.resume"}} {
 		errs, warns := r.control.Check(t.Context())(big(project))
-		if !slices.Equal(fieldsOf(errs), want) || len(warns) != 1 {
+		if !slices.Equal(sortedFields(errs), want) || len(warns) != 1 {
 			t.Errorf("%s: %v; %v", project, errs, warns)
 		}
 		_, submitted := r.control.Submit(t.Context(), "test", big(project))
 		_, dry := r.control.DryRun(t.Context(), big(project))
 		for what, err := range map[string]error{"submit": submitted, "dry run": dry} {
-			if !slices.Equal(fieldsOf(trainconf.AsFieldErrors(err)), want) {
+			if !slices.Equal(sortedFields(err), want) {
 				t.Errorf("%s: %s: %v", project, what, err)
 			}
 		}
 	}
 	broken := big("vision")
 	broken.Config = "lr = ["
-	if errs, _ := r.control.Check(t.Context())(broken); !slices.Equal(fieldsOf(errs), []string{"max_duration", "nodes"}) {
+	if errs, _ := r.control.Check(t.Context())(broken); !slices.Equal(sortedFields(errs), []string{"max_duration", "nodes"}) {
 		t.Errorf("what cannot be read: %v", errs)
 	}
 }
@@ -85,7 +78,7 @@ func TestARunWorksInTheFolderOfItsProject(t *testing.T) {
 		t.Errorf("paths were judged in %q", s.folders)
 	}
 	sub.Shape.Folder = "teams/audio"
-	if _, err := r.control.Submit(t.Context(), "test", sub); !slices.Equal(fieldsOf(trainconf.AsFieldErrors(err)), []string{"folder"}) {
+	if _, err := r.control.Submit(t.Context(), "test", sub); !slices.Equal(sortedFields(err), []string{"folder"}) {
 		t.Errorf("another folder: %v", err)
 	}
 	if again := trainconf.AsAsked(made); again.Shape.Folder != "" {
