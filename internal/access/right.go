@@ -116,6 +116,12 @@ func (r Right) See() Right {
 	return r
 }
 
+// Known reports whether the right is in the table.
+func (r Right) Known() bool {
+	_, ok := ruleOf[r]
+	return ok
+}
+
 // Rule returns the right's row. A right without one is a mistake in the program and allows nobody anything.
 func (r Right) Rule() Rule {
 	if rule, ok := ruleOf[r]; ok {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
@@ -107,37 +108,46 @@ const documentPath = "/api/v1/openapi.json"
 type server struct {
 	Deps
 	api    huma.API
-	rights map[string]access.Right // by pattern
+	routed *router.Router
+	rights map[string]access.Right // of operations that huma is about to register, by pattern
 }
 
 // Handler serves every path under /api/, which must reach it unchanged.
 type Handler struct {
 	http.Handler
-	rights map[string]access.Right
+	routed *router.Router
 }
 
 // Rights is the right that each route needs, by its pattern.
-func (h *Handler) Rights() map[string]access.Right { return h.rights }
+func (h *Handler) Rights() map[string]access.Right { return h.routed.Rights() }
 
 // New returns a Handler. It panics when a dependency is missing, which is a mistake in the wiring.
 func New(d Deps) *Handler {
 	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Audit == nil || d.Admin == nil || d.Guard == nil || d.System == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
-	mux := http.NewServeMux()
 	s := &server{Deps: d, rights: map[string]access.Right{}}
-	s.api = humago.New(mux, s.config())
+	s.routed = router.New(s.authorize)
+	s.api = humago.New(operations{s}, s.config())
 	s.api.UseMiddleware(s.onceEach)
 	s.routes()
 	delete(s.api.OpenAPI().Components.Schemas.Map(), "ErrorModel") // huma's own; asProblem replaces it in every answer
 	document := sync.OnceValue(s.document)                         // a tenth of the console's start, and few ask for it
-	s.rights["GET "+documentPath] = access.Public
-	mux.HandleFunc("GET "+documentPath, func(w http.ResponseWriter, _ *http.Request) {
+	s.routed.Handle("GET "+documentPath, access.Public, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(document()) // the client has gone
-	})
-	return &Handler{s.guard(mux), s.rights}
+	}))
+	return &Handler{s.guard(s.routed), s.routed}
 }
+
+// operations is where huma registers handlers. One that [register] did not announce has no right, and panics.
+type operations struct{ *server }
+
+func (o operations) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	o.routed.Handle(pattern, o.rights[pattern], http.HandlerFunc(h))
+}
+
+func (o operations) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.routed.ServeHTTP(w, r) }
 
 func (s *server) config() huma.Config {
 	strictCase()

@@ -2,21 +2,22 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"mime"
 	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
 // guard is what every request passes: no page of another site can change anything, bodies are JSON, work has a limit,
 // and what no route takes gets a problem like any other error.
-func (s *server) guard(mux *http.ServeMux) http.Handler {
+func (s *server) guard(routed *router.Router) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -30,7 +31,7 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 			problemOf(fault.ErrNotJSON.Fault()).write(w)
 			return
 		}
-		found, pattern := mux.Handler(r)
+		found, pattern := routed.Match(r)
 		switch pattern {
 		case "":
 			unrouted(w, r, found)
@@ -41,7 +42,7 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
-		mux.ServeHTTP(w, r)
+		routed.ServeHTTP(w, r)
 	})
 }
 
@@ -55,7 +56,8 @@ func (s *server) onceEach(ctx huma.Context, next func(huma.Context)) {
 			continue
 		}
 		p := invalid("query", run.FieldError{Field: param.Name, Value: strings.Join(values[:2], ", "), Rule: "must be given once", Fix: "remove one of them"})
-		s.refuse(ctx, p)
+		_, w := humago.Unwrap(ctx)
+		p.write(w)
 		return
 	}
 	next(ctx)
@@ -75,7 +77,7 @@ func jsonBody(r *http.Request) bool {
 	return err == nil && len(types) == 1 && media == "application/json"
 }
 
-// unrouted answers what no route takes. The mux knows whether the method is wrong or the path.
+// unrouted answers what no route takes. The router knows whether the method is wrong or the path.
 func unrouted(w http.ResponseWriter, r *http.Request, found http.Handler) {
 	probe := &probe{header: http.Header{}}
 	found.ServeHTTP(probe, r)
@@ -105,27 +107,17 @@ type Guard interface {
 }
 
 // authorize lets those pass who have the right over what the path names, before anything of the request is read.
-func (s *server) authorize(id, pattern string, right access.Right) func(huma.Context, func(huma.Context)) {
+func (s *server) authorize(pattern string, right access.Right, next http.Handler) http.Handler {
 	find := access.SubjectOf(pattern)
-	return func(ctx huma.Context, next func(huma.Context)) {
-		subject := find(ctx.Param)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		subject := find(r.PathValue)
 		if subject.Kind == access.SubjectTemplate {
-			subject.Project = ctx.Query("project")
+			subject.Project = r.URL.Query().Get("project")
 		}
-		if err := s.Guard.Allow(ctx.Context(), right, subject); err != nil {
-			s.refuse(ctx, s.problem(ctx.Context(), id, err))
+		if err := s.Guard.Allow(r.Context(), right, subject); err != nil {
+			s.problem(r.Context(), pattern, err).write(w)
 			return
 		}
-		next(ctx)
-	}
-}
-
-// refuse writes a problem from a middleware.
-func (s *server) refuse(ctx huma.Context, p *problem) {
-	ctx.SetHeader("Content-Type", problemType)
-	if p.Status == http.StatusUnauthorized {
-		ctx.SetHeader("WWW-Authenticate", "Bearer")
-	}
-	ctx.SetStatus(p.Status)
-	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the client has gone
+		next.ServeHTTP(w, r)
+	})
 }

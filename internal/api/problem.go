@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,9 +37,12 @@ func (p *problem) GetStatus() int { return p.Status }
 // ContentType is for huma.
 func (p *problem) ContentType(string) string { return problemType }
 
-// GetHeaders is for huma: when to come back.
+// GetHeaders is for huma: when to come back, and how to sign in.
 func (p *problem) GetHeaders() http.Header {
-	if p.Code.Temporary() {
+	switch {
+	case p.Status == http.StatusUnauthorized:
+		return http.Header{"Www-Authenticate": {"Bearer"}}
+	case p.Code.Temporary():
 		return http.Header{"Retry-After": {"5"}}
 	}
 	return nil
@@ -130,6 +134,7 @@ func (p *problem) write(w http.ResponseWriter) {
 	if err != nil { // strings and a number
 		b = []byte("{}")
 	}
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(b, '\n')) // the client has gone

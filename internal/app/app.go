@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/config"
@@ -45,7 +44,6 @@ type App struct {
 	front    inbound.Front
 	listener net.Listener
 	pages    *web.Server
-	api      *api.Handler
 	server   *http.Server
 	certs    *certfile.Files    // nil without TLS
 	redirect *redirect          // nil for none

@@ -52,8 +52,7 @@ func (a *App) openPages(client *nomad.Client) error {
 	if !a.cfg.Dev {
 		pages.Auth, pages.Accounts, data.Accounts, data.Programs = a.logIns, a.logIns, a.logIns, a.logIns
 	}
-	a.api = api.New(data)
-	pages.API = a.api
+	pages.API = api.New(data)
 	a.pages = web.New(pages)
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/cotrain/cotrain/internal/api/apitest"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -56,7 +57,7 @@ func newConsole(t *testing.T) *console {
 	return c
 }
 
-func (c *console) handler() http.Handler { return c.Handler(slog.New(slog.DiscardHandler)) }
+func (c *console) handler() router.Handler { return c.Handler(slog.New(slog.DiscardHandler)) }
 
 // cotrain runs a command to its end.
 func (c *console) cotrain(args ...string) result {

@@ -4,9 +4,13 @@ package imports
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"maps"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +29,7 @@ var words = map[string][]string{
 // allowed is the table of the architecture: imports go down only. A package that is not listed may import the words and the
 // standard library. app and cmd wire everything and are free.
 var allowed = map[string][]string{
-	"internal/web":               {"internal/web/account", "internal/web/page", "internal/web/live", "internal/web/form", "internal/web/diff", "internal/web/cluster", "internal/web/runs", "internal/web/storage", "internal/web/sweeps", "internal/web/templates", "views/ui", "views/gallery", "views/runs", "static", "internal/feed", "internal/inbound", "internal/trainconf", "internal/web/help", "internal/web/search", "internal/ratelimit", "internal/web/audit", "internal/web/admin"},
+	"internal/web":               {"internal/web/account", "internal/web/page", "internal/web/live", "internal/web/form", "internal/web/diff", "internal/web/cluster", "internal/web/runs", "internal/web/storage", "internal/web/sweeps", "internal/web/templates", "views/ui", "views/gallery", "views/runs", "static", "internal/feed", "internal/inbound", "internal/trainconf", "internal/web/help", "internal/web/search", "internal/ratelimit", "internal/web/audit", "internal/web/admin", "internal/router"},
 	"internal/web/account":       {"internal/inbound", "internal/web/page", "views/account", "views/ui"},
 	"internal/web/admin":         {"internal/web/form", "internal/web/page", "views/admin", "views/ui", "internal/trainconf"},
 	"internal/web/page":          {"views/ui", "internal/feed"},
@@ -40,11 +44,11 @@ var allowed = map[string][]string{
 	"internal/web/storage":       {"internal/web/page", "views/ui", "views/storage", "internal/control", "internal/storage"},
 	"internal/web/sweeps":        {"internal/web/page", "internal/web/form", "internal/web/live", "views/ui", "views/sweeps", "internal/feed", "internal/series", "internal/trainconf"},
 	"internal/web/templates":     {"internal/web/page", "internal/web/form", "views/ui", "views/templates", "internal/trainconf"},
-	"internal/web/webtest":       {"internal/audit/audittest", "internal/web", "internal/auth", "internal/web/help", "views/ui", "docs", "static", "internal/feed", "internal/trainconf"},
+	"internal/web/webtest":       {"internal/router", "internal/audit/audittest", "internal/web", "internal/auth", "internal/web/help", "views/ui", "docs", "static", "internal/feed", "internal/trainconf"},
 	"internal/cli":               {"internal/client", "internal/config", "internal/draft", "internal/trainconf", "views/ui"},
 	"internal/client":            {"internal/draft", "internal/trainconf"},
 	"internal/draft":             {"internal/trainconf"},
-	"internal/api":               {"internal/client", "internal/draft", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/series", "internal/storage"},
+	"internal/api":               {"internal/client", "internal/draft", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/series", "internal/storage", "internal/router"},
 	"internal/auth":              {"internal/auth/oidc", "internal/auth/passkey", "internal/inbound", "internal/store/accounts"},
 	"internal/auth/oidc":         {},
 	"internal/auth/passkey":      {},
@@ -67,6 +71,7 @@ var allowed = map[string][]string{
 	"internal/forward":           {},
 	"internal/inbound":           {},
 	"internal/ratelimit":         {},
+	"internal/router":            {},
 	"internal/vulndb":            {},
 	"internal/hostile":           {},
 	"internal/access/gendoc":     {},
@@ -91,7 +96,7 @@ var allowed = map[string][]string{
 	"internal/store/pgtest":      {},
 	"internal/store/storetest":   {"internal/store", "internal/store/points"},
 	"internal/nomad/nomadtest":   {"internal/nomad"},
-	"internal/api/apitest":       {"internal/audit/audittest", "internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
+	"internal/api/apitest":       {"internal/audit/audittest", "internal/router", "internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
 	"internal/nomad/conformance": {"internal/nomad", "jobs"},
 	"internal/trainconf/gendoc":  {"internal/trainconf"},
 
@@ -124,6 +129,8 @@ var external = map[string][]string{
 
 type pkg struct {
 	ImportPath string
+	Dir        string
+	GoFiles    []string
 	Imports    []string
 }
 
@@ -166,10 +173,35 @@ func TestImportsGoDownOnly(t *testing.T) {
 	}
 }
 
+// TestEveryRouteHasARight has only package router register handlers: it takes none without a right.
+func TestEveryRouteHasARight(t *testing.T) {
+	t.Parallel()
+	registers := []string{"ServeMux", "NewServeMux", "DefaultServeMux", "Handle", "HandleFunc"}
+	for _, p := range list(t) {
+		if !slices.Contains(p.Imports, "net/http") || p.ImportPath == module+"internal/router" {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains(registers, s.Sel.Name) {
+					if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "http" {
+						t.Errorf("%s: http.%s: register it with a right, in a router.Router", filepath.Join(p.Dir, name), s.Sel.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
 // list returns every package of the module with what it imports outside of tests.
 func list(t *testing.T) []pkg {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,GoFiles,Imports", module+"...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func TestAnAnswerWithASecretIsNeitherCompressedNorKept(t *testing.T) {
 	t.Parallel()
 	const marker = "No-Gzip-Compression"
 	s := webtest.New(t, func(d *web.Deps) {
-		d.API = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		d.API = webtest.API(func(w http.ResponseWriter, _ *http.Request) {
 			page.Secret(w)
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, strings.Repeat("a secret ", 1000))

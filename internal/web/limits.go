@@ -11,6 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/ratelimit"
+	"github.com/cotrain/cotrain/internal/router"
 )
 
 // limit is how often one may do something: a user, or where nobody is signed in a client's network.
@@ -61,17 +62,18 @@ func (s *Server) limited(next http.Handler) http.Handler {
 	if s.Dev {
 		return next
 	}
-	table := http.NewServeMux() // finds the row; none of its handlers is called
+	// table finds the row; none of its handlers is called.
+	table := router.New(func(_ string, _ access.Right, next http.Handler) http.Handler { return next })
 	rows := map[string]counted{}
 	for _, l := range limits {
 		c := counted{l, ratelimit.New(l.burst, l.every, s.Now)}
 		for _, pattern := range l.patterns {
-			table.Handle(pattern, http.NotFoundHandler())
+			table.Handle(pattern, access.Public, http.NotFoundHandler())
 			rows[pattern] = c
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := table.Handler(r); pattern != "" {
+		if _, pattern := table.Match(r); pattern != "" {
 			if c, ok := rows[pattern]; ok {
 				if wait := c.counts.Take(c.key(r)); wait > 0 {
 					s.fail(w, r, c.exceeded(w, wait))

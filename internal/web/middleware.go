@@ -10,6 +10,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/inbound"
+	"github.com/cotrain/cotrain/internal/router"
 )
 
 // recorder records the answer's status and passes on the connection's abilities.
@@ -125,12 +126,12 @@ func (s *Server) securityHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// orNotFound renders the mux's own answers, for unknown paths and wrong methods, as pages.
-func (s *Server) orNotFound(mux *http.ServeMux) http.Handler {
+// orNotFound renders as pages what the router answers by itself, for unknown paths and wrong methods.
+func (s *Server) orNotFound(routed *router.Router) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h, pattern := mux.Handler(r)
+		h, pattern := routed.Match(r)
 		if pattern != "" {
-			mux.ServeHTTP(w, r)
+			routed.ServeHTTP(w, r)
 			return
 		}
 		probe := &probe{header: http.Header{}}
@@ -140,7 +141,7 @@ func (s *Server) orNotFound(mux *http.ServeMux) http.Handler {
 			w.Header().Set("Allow", probe.header.Get("Allow"))
 			s.fail(w, r, fault.ErrWrongMethod)
 		case probe.status >= 300 && probe.status < 400:
-			mux.ServeHTTP(w, r)
+			routed.ServeHTTP(w, r)
 		default:
 			s.fail(w, r, fault.ErrNotFound)
 		}

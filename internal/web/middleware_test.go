@@ -194,7 +194,7 @@ func TestNotReachableIsSaidAsSuch(t *testing.T) {
 func TestTheAPIIsBehindTheSameChecks(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t, func(d *web.Deps) {
-		d.API = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.API = webtest.API(func(w http.ResponseWriter, r *http.Request) {
 			b, _ := io.ReadAll(r.Body)
 			_, _ = fmt.Fprintf(w, "%s %s %d", r.Method, r.URL.Path, len(b))
 		})

@@ -18,11 +18,7 @@ const (
 )
 
 func (s *Server) routes(t sections) http.Handler {
-	mux := http.NewServeMux()
-	handle := func(pattern string, right access.Right, h http.Handler) {
-		s.rights[pattern] = right
-		mux.Handle(pattern, s.authorize(pattern, right, h))
-	}
+	handle := s.routed.Handle
 	paged := func(pattern string, right access.Right, h page.Handler) {
 		handle(pattern, right, s.wrap(h, page.Timeout))
 	}
@@ -158,9 +154,9 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /healthz", access.Public, s.handleHealth)
 	paged("GET /readyz", access.Public, s.handleReady)
 	if s.api != nil {
-		mux.Handle("/api/", s.api) // which has rights of its own
+		s.routed.Mount("/api/", s.api)
 	}
 
 	return s.boundAll(s.front.Resolve(compress(rebased(s.front.Base(),
-		s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.limitBadTokens(s.authenticate(s.limited(s.orNotFound(mux))))))))))))
+		s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.limitBadTokens(s.authenticate(s.limited(s.orNotFound(s.routed))))))))))))
 }

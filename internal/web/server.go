@@ -9,6 +9,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
+	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/web/account"
 	"github.com/cotrain/cotrain/internal/web/admin"
 	"github.com/cotrain/cotrain/internal/web/audit"
@@ -60,7 +61,7 @@ type Deps struct {
 	Feed     Feed
 	Assets   *static.Assets
 	Help     *help.Library
-	API      http.Handler                    // mounted at /api/
+	API      router.Handler                  // mounted at /api/
 	Ready    func(ctx context.Context) error // nil when the console can work
 	System   func() feed.System              // current state of dependencies
 	Logger   *slog.Logger
@@ -77,11 +78,11 @@ type Server struct {
 	auth    Auth
 	front   inbound.Front
 	assets  *static.Assets
-	api     http.Handler
+	api     router.Handler
 	ready   func(ctx context.Context) error
 	live    *live.Server
 	guard   Guard
-	rights  map[string]access.Right // by pattern
+	routed  *router.Router
 	handler http.Handler
 }
 
@@ -98,8 +99,9 @@ func New(d Deps) *Server {
 		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, live: live.New(live.Options{
 			Runs: d.Store, Feed: d.Feed, Guard: d.Guard, Auth: d.Auth, Base: d.Front.Base(), Now: d.Now, Logger: d.Logger,
 		}),
-		guard: d.Guard, rights: map[string]access.Right{},
+		guard: d.Guard,
 	}
+	s.routed = router.New(s.authorize)
 	s.handler = s.routes(s.sections(d))
 	return s
 }
@@ -146,8 +148,8 @@ func (s *Server) sections(d Deps) sections {
 // Handler serves all paths. It needs an [http.Server], for the local address.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Rights is the right that each route needs, by its pattern; those of the API are its own.
-func (s *Server) Rights() map[string]access.Right { return s.rights }
+// Rights is the right that each route needs, by its pattern, with those of the API.
+func (s *Server) Rights() map[string]access.Right { return s.routed.Rights() }
 
 // Close closes all sockets and waits for their end, or ctx's.
 func (s *Server) Close(ctx context.Context) error { return s.live.Close(ctx) }

@@ -18,6 +18,7 @@ import (
 	"github.com/cotrain/cotrain/internal/audit/audittest"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -110,17 +111,21 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 }
 
 // Handler is the API over this console.
-func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) http.Handler {
+func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) router.Handler {
 	d := api.Deps{
 		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, System: c.System, Guard: c, Logger: logger, Version: "test",
 	}
 	for _, f := range change {
 		f(&d)
 	}
-	h := api.New(d)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Local())))
-	})
+	return local{api.New(d)}
+}
+
+// local is the API for everybody at this machine.
+type local struct{ *api.Handler }
+
+func (l local) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.Handler.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Local())))
 }
 
 // UseCheck has drafts judged; call it before Handler.
