@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 )
@@ -51,18 +52,30 @@ func (i Identity) May(right Right, project string) bool {
 	case InProject:
 		return i.role(project).Includes(rule.Role)
 	case AnyProject:
-		return i.Administrator && i.Limit.everywhere() || slices.ContainsFunc(i.members(), func(p string) bool { return i.role(p).Includes(rule.Role) })
+		if i.Administrator && i.Limit.everywhere() {
+			return true
+		}
+		for p := range i.members() {
+			if i.role(p).Includes(rule.Role) {
+				return true
+			}
+		}
+		return false
 	}
 	return i.Administrator && i.Limit.everywhere()
 }
 
 // MayAnywhere reports whether the identity has the right in at least one project: whether to offer it at all.
 func (i Identity) MayAnywhere(right Right) bool {
-	if right.Rule().Place != InProject {
+	if right.Rule().Place != InProject || i.Administrator && i.Limit.everywhere() {
 		return i.May(right, "")
 	}
-	all, projects := i.Projects(right)
-	return all || len(projects) > 0
+	for p := range i.members() {
+		if i.May(right, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // Projects returns the projects in which the identity has a right: all, or these, sorted.
@@ -70,11 +83,12 @@ func (i Identity) Projects(right Right) (all bool, projects []string) {
 	if i.Administrator && i.Limit.everywhere() {
 		return i.May(right, ""), nil
 	}
-	for _, p := range i.members() {
+	for p := range i.members() {
 		if i.May(right, p) {
 			projects = append(projects, p)
 		}
 	}
+	slices.Sort(projects)
 	return false, projects
 }
 
@@ -118,11 +132,11 @@ func (i Identity) role(project string) Role {
 }
 
 // members are the projects that may matter: of an administrator's limited token that one alone.
-func (i Identity) members() []string {
+func (i Identity) members() iter.Seq[string] {
 	if i.Administrator && i.Limit != nil && i.Limit.Project != "" {
-		return []string{i.Limit.Project}
+		return slices.Values([]string{i.Limit.Project})
 	}
-	return slices.Sorted(maps.Keys(i.Roles))
+	return maps.Keys(i.Roles)
 }
 
 func (l *Limit) everywhere() bool { return l == nil || l.Project == "" }

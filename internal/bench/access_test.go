@@ -35,7 +35,7 @@ func BenchmarkAccess(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	session, token := credentials(b, service)
+	session, token := credentials(b, service, access.User{Name: "ann", Kind: access.Person, Administrator: true})
 	bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if access.From(r.Context()).May(access.RunsRead, "project-7") {
 			w.WriteHeader(http.StatusNoContent)
@@ -77,9 +77,9 @@ func fillAccounts(b *testing.B, s *store.Store) {
 }
 
 // credentials makes a user, and returns the headers of requests with its session and with its token.
-func credentials(b *testing.B, service *auth.Service) (session, token http.Header) {
+func credentials(b *testing.B, service *auth.Service, who access.User) (session, token http.Header) {
 	b.Helper()
-	user, password, err := service.CreateUser(access.With(b.Context(), access.Local()), access.User{Name: "ann", Kind: access.Person, Administrator: true})
+	user, password, err := service.CreateUser(access.With(b.Context(), access.Local()), who)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func admitted(b *testing.B, dir string) http.Header {
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, token := credentials(b, service)
+	_, token := credentials(b, service, access.User{Name: "ann", Kind: access.Person, Administrator: true})
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
