@@ -1,14 +1,19 @@
 package app
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +21,9 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
 )
 
 // soon is a bound for what takes less than a second, and less than sockets need to look by themselves.
@@ -126,12 +134,16 @@ func TestTheListOfRunsIsLiveForWhatOneMaySee(t *testing.T) {
 	}
 }
 
-// ends are the ways in which access ends, or does not. who is a viewer of the first project, and owns a token.
+// ends are the ways in which access ends, or does not. who is an admin of the first project, and owns a token.
 var ends = map[string]struct {
-	token bool // it asks with a token
-	do    func(t *testing.T, w *world, who asker)
-	stays bool
+	token   bool // it asks with a token
+	do      func(t *testing.T, w *world, who asker)
+	stays   bool
+	follows bool // sockets stay, since what they follow may still be seen
 }{
+	"a role is lowered": {follows: true, do: func(t *testing.T, w *world, who asker) {
+		must(t, w.app.logIns.SetMember(w.root, projects[0], who.user.Name, access.Viewer))
+	}},
 	"a role is removed": {do: func(t *testing.T, w *world, who asker) {
 		must(t, w.app.logIns.SetMember(w.root, projects[0], who.user.Name, ""))
 	}},
@@ -149,8 +161,7 @@ var ends = map[string]struct {
 		must(t, err)
 		must(t, w.app.logIns.RevokeUserToken(w.root, who.user.Name, all[0].ID))
 	}},
-	"a role is gained": {stays: true, do: func(t *testing.T, w *world, who asker) {
-		must(t, w.app.logIns.SetMember(w.root, projects[0], who.user.Name, access.Operator))
+	"a role is gained": {stays: true, follows: true, do: func(t *testing.T, w *world, who asker) {
 		must(t, w.app.logIns.SetMember(w.root, projects[1], who.user.Name, access.Viewer))
 	}},
 }
@@ -163,20 +174,33 @@ func TestSocketsAndDownloadsEndWithAccess(t *testing.T) {
 	must(t, err)
 	must(t, errors.Join(file.Truncate(size), file.Close()))
 	start(t, w.app)
-	topic := "run:" + w.maker(t, asker{}, projects[0]).run(false)
+	id := w.maker(t, asker{}, projects[0]).run(false)
+	topic := "run:" + id
+	w.fillLog(t, run.ID(id))
+	w.fillAudit(t)
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			who := asker{name: "viewer", user: access.User{ID: "u", Kind: access.Person}, roles: map[string]access.Role{projects[0]: access.Viewer}}
+			who := asker{name: "admin", user: access.User{ID: "u", Kind: access.Person}, roles: map[string]access.Role{projects[0]: access.Admin}}
 			if end.token {
-				who.scopes = []access.Scope{access.ScopeRead}
+				who.scopes = []access.Scope{access.ScopeAll}
 			}
 			who = w.clone(t, who)
 			conn := w.follow(t, who, topic)
-			bodies := []io.ReadCloser{w.download(t, who, "/storage/file?path=large.bin"), w.download(t, who, "/api/v1/storage/file?path=large.bin")}
+			bodies := map[string]io.Reader{}
+			for _, path := range []string{"/storage/file?path=large.bin", "/api/v1/storage/file?path=large.bin"} {
+				bodies[path] = w.download(t, who, path)
+			}
+			for _, path := range []string{"/runs/" + id + "/log.txt", "/api/v1/audit/export?format=jsonl", "/api/v1/audit/export?format=csv"} {
+				bodies[path] = w.hold(t, who, path)
+			}
 			end.do(t, w, who)
+			followed := []string{topic}
 			if end.stays {
-				for _, topic := range []string{topic, "runs:" + projects[1]} {
+				followed = append(followed, "runs:"+projects[1])
+			}
+			if end.follows {
+				for _, topic := range followed {
 					if err := subscribe(t, conn, topic); err != nil {
 						t.Errorf("%s: %v", topic, err)
 					}
@@ -189,17 +213,74 @@ func TestSocketsAndDownloadsEndWithAccess(t *testing.T) {
 					t.Errorf("the socket: %v", err)
 				}
 			}
-			for _, body := range bodies {
+			for path, body := range bodies {
 				n, err := io.Copy(io.Discard, body)
-				if whole := err == nil && n == size-1; whole != end.stays {
-					t.Errorf("a download: %d bytes, %v", n, err)
+				if whole := err == nil; whole != end.stays || whole && n < written-1 {
+					t.Errorf("%s: %d bytes, %v", path, n, err)
 				}
 			}
 		})
 	}
 }
 
-// download begins to read.
+// written is how much there is at least of a log and of the audit log, in bytes: far more than is written at once.
+const written = 1 << 20
+
+func (w *world) fillLog(t *testing.T, id run.ID) {
+	t.Helper()
+	b := &store.Batch{RunID: id, AllocID: "a", Stream: "stdout", Attempt: 1, At: time.Now(), Log: bytes.Repeat([]byte("step 1 loss 2.5\n"), written/16)}
+	b.To = store.Cursor{File: "f.0", Offset: int64(len(b.Log)), Parser: "{}"}
+	must(t, w.app.store.Commit(t.Context(), []*store.Batch{b}))
+}
+
+func (w *world) fillAudit(t *testing.T) {
+	t.Helper()
+	e := audit.Entry{At: time.Now(), Action: "runs.stop", Project: projects[0], Outcome: audit.Done, Reason: strings.Repeat("x", 500)}
+	must(t, w.app.store.Audit.AppendAlone(t.Context(), slices.Repeat([]audit.Entry{e}, written/500)...))
+}
+
+// held is an answer each piece of which is read before the next is written.
+type held struct {
+	*io.PipeWriter
+	header http.Header
+	status int
+}
+
+func (h *held) Header() http.Header    { return h.header }
+func (h *held) WriteHeader(status int) { h.status = status }
+
+func (h *held) Write(b []byte) (int, error) {
+	h.status = cmp.Or(h.status, http.StatusOK)
+	return h.PipeWriter.Write(b)
+}
+
+// hold begins to read an answer of which nothing is buffered on its way.
+func (w *world) hold(t *testing.T, who asker, path string) io.Reader {
+	t.Helper()
+	ctx := context.WithValue(t.Context(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}))
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+	r.Host, r.RemoteAddr = "127.0.0.1:1", "127.0.0.1:1000"
+	r.Header.Set(who.header, who.value)
+	reader, writer := io.Pipe()
+	answer := &held{PipeWriter: writer, header: http.Header{}}
+	go func() {
+		defer func() {
+			err := error(nil)
+			if v := recover(); v != nil {
+				err = fmt.Errorf("cut: %v", v)
+			}
+			_ = writer.CloseWithError(err)
+		}()
+		w.app.server.Handler.ServeHTTP(answer, r)
+	}()
+	t.Cleanup(func() { _ = reader.Close() })
+	if _, err := reader.Read(make([]byte, 1)); err != nil || answer.status != http.StatusOK {
+		t.Fatalf("%s: %d, %v", path, answer.status, err)
+	}
+	return reader
+}
+
+// download begins to read from the network.
 func (w *world) download(t *testing.T, who asker, path string) io.ReadCloser {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

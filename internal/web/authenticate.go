@@ -34,21 +34,27 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 }
 
 // still returns whether who asks may do all that they could when they asked. Whatever is long, a log, a file or an export, ends
-// when they may less. It costs nothing until something changes.
+// when they may less, as a socket does. It costs nothing until something changes, or [live.Recheck] has passed.
 func (s *Server) still(ctx context.Context) func() bool {
 	before := access.From(ctx)
 	if !before.Known() {
 		return nil
 	}
-	changed := s.auth.Changed()
+	changed, asked := s.auth.Changed(), s.Now()
 	return func() bool {
 		select {
 		case <-changed:
 		default:
-			return true
+			if s.Now().Sub(asked) < live.Recheck {
+				return true
+			}
 		}
-		changed = s.auth.Changed() // before asking, so that no change is missed
+		next := s.auth.Changed() // before asking, so that no change is missed
 		now, err := s.auth.Still(ctx)
-		return !errors.Is(err, fault.ErrSignedOut) && (err != nil || now.Includes(before))
+		if err != nil {
+			return !errors.Is(err, fault.ErrSignedOut) // the next piece asks again
+		}
+		changed, asked = next, s.Now()
+		return now.Includes(before)
 	}
 }

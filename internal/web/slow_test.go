@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,8 +15,11 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
@@ -178,4 +182,67 @@ func (p *pipes) follow(t *testing.T, topic string) (net.Conn, *websocket.Conn) {
 	}
 	synctest.Wait() // it follows
 	return near, c
+}
+
+// expiring is a log-in whose sessions end, or cannot be asked for, from some time on.
+type expiring struct {
+	webtest.As
+	err error
+}
+
+func (e *expiring) Still(ctx context.Context) (access.Identity, error) {
+	who, _ := e.As.Still(ctx)
+	return who, e.err
+}
+
+// pieces counts the writes of an answer, and does something at the first.
+type pieces struct {
+	http.ResponseWriter
+	n     int
+	first func()
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	if p.n++; p.n == 1 {
+		p.first()
+	}
+	return len(b), nil
+}
+
+// TestADownloadEndsWhenItsSessionExpires has the session expire, which no change announces, while a log is sent.
+func TestADownloadEndsWhenItsSessionExpires(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		after time.Duration
+		err   error
+		ends  bool
+	}{
+		"it has expired":              {time.Minute, fault.ErrSignedOut, true},
+		"it was asked for just now":   {time.Second, fault.ErrSignedOut, false},
+		"it is still valid":           {time.Minute, nil, false},
+		"the store cannot tell today": {time.Minute, fault.ErrUnavailable, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now, logIn := webtest.Now, &expiring{As: webtest.As(access.Local())}
+			s := webtest.New(t, func(d *web.Deps) { d.Auth, d.Now = logIn, func() time.Time { return now } })
+			r := webtest.Run(run.Running)
+			s.Fake.AllRuns = []run.Run{r}
+			for i := range 4000 {
+				s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(i + 1), Text: "step"})
+			}
+			w := &pieces{ResponseWriter: httptest.NewRecorder(), first: func() { now, logIn.err = now.Add(c.after), c.err }}
+			cut := func() (cut any) {
+				defer func() { cut = recover() }()
+				ctx := context.WithValue(t.Context(), http.LocalAddrContextKey, pipe{}.LocalAddr())
+				q := httptest.NewRequestWithContext(ctx, http.MethodGet, "/runs/"+string(r.ID)+"/log.txt", nil)
+				q.Host, q.RemoteAddr = "localhost:8080", "127.0.0.1:9999"
+				s.Web.Handler().ServeHTTP(w, q)
+				return nil
+			}()
+			if ends := w.n == 1 && cut == http.ErrAbortHandler; ends != c.ends || !ends && (w.n < 3 || cut != nil) {
+				t.Errorf("%d pieces, %v", w.n, cut)
+			}
+		})
+	}
 }

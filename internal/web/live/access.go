@@ -15,9 +15,9 @@ import (
 // reloads itself.
 const closeNotAllowed = 4403
 
-// recheck is how often a socket finds out what no change announces: that its session or token has expired, and what changed
+// Recheck is how often a socket finds out what no change announces: that its session or token has expired, and what changed
 // while that could not be asked.
-const recheck = 10 * time.Second
+const Recheck = 10 * time.Second
 
 // mayFollow finds out who the viewer is now, and checks the rights to the topics that are followed.
 func (c *socket) mayFollow(ctx context.Context) error {
@@ -41,7 +41,7 @@ func (c *socket) mayFollow(ctx context.Context) error {
 
 // watchAccess closes the socket when its viewer may not follow its topics any more.
 func (c *socket) watchAccess(ctx context.Context) {
-	tick := time.NewTicker(recheck)
+	tick := time.NewTicker(Recheck)
 	defer tick.Stop()
 	for {
 		changed := c.server.o.Auth.Changed() // before asking, so that no change is missed
