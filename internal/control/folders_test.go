@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -186,6 +187,11 @@ func TestAWarningCountsRunsOfOtherProjectsAndDoesNotNameThem(t *testing.T) {
 func TestAFolderOfAnotherProjectsRunIsRefusedWithoutItsName(t *testing.T) {
 	t.Parallel()
 	r, _ := newShelvedRig(t)
+	for _, name := range []string{"vision", "text"} {
+		if err := r.store.CreateProject(t.Context(), access.Project{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	first := into("models/checkpoints/mine", "")
 	first.Project = "vision"
 	if _, err := r.control.Submit(t.Context(), "ann", first); err != nil {

@@ -10,6 +10,7 @@
 // Where SQLite has one writer, PostgreSQL has these; the argument is in db, and races_test.go has each meet another.
 //
 //	CreateRun, CreateSweep          unique IDs and keys: the loser is repeated, and finds the key's run or sweep
+//	these and SaveTemplate          a share of their project's row first, so that the project stays
 //	Update                          lock of the run
 //	Commit                          locks of its runs in the order of their IDs; a cursor is compared in its own row
 //	RollUp (two transactions)       lock of the run each; what changes in between is marked as stale again
@@ -20,6 +21,7 @@
 //	SaveTemplate, DeleteTemplate    lock of the first version; two first ones meet at their unique key
 //	SetWaitReason, ReleaseDue       one statement that compares in the rows; a deadlock over several is repeated
 //	SaveProgress, CompleteOrder     one statement on one row, which compares there
+//	accounts: DeleteProject          row of the project before looking what is in it
 //	accounts: what changes rights    row of access_revision, then that of the user; sessions and devices: row of their user, then of the passkey
 //	accounts: SaveSeen, DropExpired  rows that are updated or deleted whole; a deadlock over several is repeated
 //	auditlog.Append                 lock of the log's end, the last one of a transaction

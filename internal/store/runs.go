@@ -10,6 +10,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/accounts"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
@@ -50,9 +51,12 @@ func scanRun(row db.Scanner) (run.Run, error) {
 }
 
 // CreateRun stores a new run with its first events. A reused submission key of its project returns that run instead, with created false.
-// An existing ID is [fault.ErrConflict].
+// An existing ID is [fault.ErrConflict], a project that is gone [fault.ErrNoProject].
 func (s *Store) CreateRun(ctx context.Context, r run.Run, key string, evs ...run.Event) (stored run.Run, created bool, err error) {
 	err = s.db.Write(ctx, func(tx *db.Tx) (err error) {
+		if err := accounts.KeepProject(ctx, tx, r.Project); err != nil {
+			return err
+		}
 		stored = r
 		if created, err = insertRun(ctx, tx, r, key, evs); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/accounts"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
@@ -26,6 +27,9 @@ func (s *Store) CreateSweep(ctx context.Context, sw run.Sweep, key string, runs 
 		return sw, false, fmt.Errorf("encode sweep: %w", err)
 	}
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
+		if err := accounts.KeepProject(ctx, tx, sw.Project); err != nil {
+			return err
+		}
 		if key != "" {
 			old, err := scanSweep(tx.QueryRow(ctx, `SELECT `+sweepColumns+` FROM sweeps WHERE submit_key = ?`, keyIn(sw.Project, key)))
 			if err == nil {

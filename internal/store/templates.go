@@ -10,6 +10,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/accounts"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
@@ -50,6 +51,9 @@ func (s *Store) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 	}
 	given := t
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
+		if err := accounts.KeepProject(ctx, tx, given.Project); err != nil {
+			return err
+		}
 		if err := lockTemplate(ctx, tx, given.Project, given.Name); err != nil {
 			return err
 		}

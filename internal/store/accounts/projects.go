@@ -104,12 +104,25 @@ func alone(ctx context.Context, q db.Querier, p access.Project) error {
 	return nil
 }
 
+// KeepProject keeps a project from being deleted until the transaction ends, which puts something into it; [fault.ErrNoProject]
+// if it is gone. The default one always stays.
+func KeepProject(ctx context.Context, tx *db.Tx, name string) error {
+	if name == "" || name == access.DefaultProject {
+		return nil
+	}
+	var one int
+	return missing(tx.QueryRow(ctx, `SELECT 1 FROM projects WHERE name = ? FOR KEY SHARE`, name).Scan(&one), fault.ErrNoProject)
+}
+
 // owned are the tables whose rows are of a project: while there is one the project stays.
 var owned = [...]string{"runs", "sweeps", "templates"}
 
 // DeleteProject deletes a project that owns nothing, with its memberships and the tokens that are for it alone.
 func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
 	return a.change(ctx, "delete project "+name, func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT 1 FROM projects WHERE name = ? FOR UPDATE`, name); err != nil { // waits for who is about to put something into it
+			return err
+		}
 		before, err := project(ctx, tx, name)
 		if err != nil {
 			return err

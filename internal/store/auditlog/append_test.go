@@ -12,6 +12,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -37,7 +38,16 @@ func open(t testing.TB, o db.Options) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	createProject(t, s)
 	return s
+}
+
+// createProject makes the project of what is changed, unless it is there.
+func createProject(t testing.TB, s *store.Store) {
+	t.Helper()
+	if err := s.CreateProject(context.Background(), access.Project{Name: "vision"}); err != nil && !errors.Is(err, fault.ErrConflict) {
+		t.Fatal(err)
+	}
 }
 
 // by is a context in which ann changes something.

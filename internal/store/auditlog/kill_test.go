@@ -68,6 +68,7 @@ func appendForEver(t *testing.T, dir, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	createProject(t, s)
 	var wg sync.WaitGroup
 	for worker := range 8 {
 		wg.Go(func() {

@@ -39,7 +39,7 @@ type dialect struct {
 var sqliteDialect = &dialect{
 	name: "SQLite", suffix: ".sqlite.sql", migration: goose.DialectSQLite3,
 	snapshot:   &sql.TxOptions{ReadOnly: true},
-	statement:  func(q string) string { return strings.ReplaceAll(q, forUpdate, "") }, // one writer
+	statement:  locks.Replace, // one writer
 	schema:     func(q string) string { return q },
 	search:     searchSQLite,
 	explain:    `EXPLAIN QUERY PLAN `,
@@ -58,7 +58,8 @@ var postgresDialect = &dialect{
 	arrays:    true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone, uncertain: postgresUncertain,
 }
 
-const forUpdate = ` FOR UPDATE`
+// locks are what SQLite needs none of.
+var locks = strings.NewReplacer(" FOR UPDATE", "", " FOR KEY SHARE", "")
 
 // hints tell SQLite, whose planner has no statistics, which index to use and which table to read first.
 var hints = regexp.MustCompile(` INDEXED BY \w+`)

@@ -8,14 +8,23 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
+
+func createProjects(t *testing.T, s Store, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		must(t, s.CreateProject(t.Context(), access.Project{Name: name}))
+	}
+}
 
 // testProjects compares lists and counts with a simple model, for every filter: what another project owns is not found.
 func testProjects(t *testing.T, s Store) {
 	names, owners := []string{"default", "vision", "speech"}, []string{"ann", "bob"}
 	states := []run.State{run.Queued, run.Running, run.Failed}
+	createProjects(t, s, names[1:]...)
 	var all []run.Run // newest first
 	for i := range 24 {
 		r := newRun(fmt.Sprintf("r-00000000%02d", i), fmt.Sprintf("llama-%d", i%4))
@@ -76,6 +85,7 @@ func testProjects(t *testing.T, s Store) {
 
 // testProjectsNames has the same names and keys in two projects.
 func testProjectsNames(t *testing.T, s Store) {
+	createProjects(t, s, "vision")
 	for i, project := range []string{"default", "vision"} {
 		r := newRun(fmt.Sprintf("r-000000000%d", i), "a")
 		r.Project = project
@@ -134,6 +144,7 @@ func testProjectsNames(t *testing.T, s Store) {
 
 // testQueueOfProjects has runs of two projects wait behind each other.
 func testQueueOfProjects(t *testing.T, s Store) {
+	createProjects(t, s, "vision")
 	var runs []run.Run
 	for i, project := range []string{"default", "vision", "default"} {
 		r := newRun(fmt.Sprintf("r-000000000%d", i), "secret "+project)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/points"
@@ -52,6 +53,7 @@ type Store interface {
 	SetQueuePlaces(ctx context.Context, runs []run.Run) error
 	ReadyWithOtherReason(ctx context.Context, sweep run.SweepID, reason string) ([]run.ID, error)
 	SetWaitReason(ctx context.Context, reason string, ids []run.ID) error
+	CreateProject(ctx context.Context, p access.Project) error
 	SaveTemplate(ctx context.Context, t run.Template, follows int) (run.Template, error)
 	RunByKey(ctx context.Context, project, key string) (run.Run, error)
 	SweepByKey(ctx context.Context, project, key string) (run.Sweep, error)
