@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -26,7 +27,10 @@ type saveTemplateOutput struct {
 	Body client.SavedTemplate
 }
 
-func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (*saveTemplateOutput, error) {
+func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (_ *saveTemplateOutput, err error) {
+	if in.Project, err = run.ProjectFor(access.From(ctx), access.TemplatesSave, in.Project); err != nil {
+		return nil, err
+	}
 	for {
 		newest, err := s.Templates.Template(ctx, in.Project, in.Name, 0)
 		if err != nil && !errors.Is(err, fault.ErrNotFound) {

@@ -15,7 +15,7 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Templates is the own templates; the presets are trainconf's. Without a project it is the default one.
+// Templates is the own templates; the presets are trainconf's. Without a project it is the one that goes without saying.
 type Templates interface {
 	// Templates returns the newest version of each of projects, by name.
 	Templates(ctx context.Context, in run.Projects) ([]run.Template, error)
@@ -96,7 +96,7 @@ func (s *server) noTemplate(ctx context.Context, err error, project, name string
 		return fault.New(fault.ErrNoTemplate, p.Name+" is a preset: it is built in, and has no versions.", "Save a template made from it, such as my-"+p.Name+".")
 	}
 	var names []string
-	all, failed := s.Templates.Templates(ctx, run.InProjects(cmp.Or(project, access.DefaultProject)))
+	all, failed := s.Templates.Templates(ctx, run.InProjects(cmp.Or(project, access.From(ctx).ImpliedProject(access.TemplatesRead))))
 	if failed != nil {
 		return err
 	}

@@ -1,10 +1,8 @@
 package guard
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -39,19 +37,9 @@ type SweepActions interface {
 	DeleteSweep(ctx context.Context, actor string, id run.SweepID) error
 }
 
-// ProjectFor returns the project in which to do something: the one given, or the one that goes without saying. Which right is
-// had there is not checked.
-func ProjectFor(i access.Identity, right access.Right, given string) (string, error) {
-	if project := cmp.Or(given, i.ImpliedProject(right)); project != "" {
-		return project, nil
-	}
-	_, may := i.Projects(right)
-	return "", run.FieldErrors{{Field: "project", Rule: "is needed, since you may do that in several projects", Fix: "name one of " + strings.Join(may[:min(len(may), 10)], ", ")}}
-}
-
-// projectFor is [ProjectFor], of the projects that there are: an administrator may do everything in any other, too.
+// projectFor is [run.ProjectFor], of the projects that there are: an administrator may do everything in any other, too.
 func (g *Guard) projectFor(ctx context.Context, right access.Right, given string) (string, error) {
-	project, err := ProjectFor(access.From(ctx), right, given)
+	project, err := run.ProjectFor(access.From(ctx), right, given)
 	if err == nil && access.From(ctx).May(right, project) && !slices.Contains(g.o.Projects(ctx), project) {
 		err = fault.ErrNoProject
 	}

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +59,12 @@ func (g *Guard) Allow(ctx context.Context, right access.Right, subject access.Su
 	}
 	if subject.Kind == "" || right.Rule().Place != access.InProject {
 		return g.anywhere(ctx, right)
+	}
+	if subject.Kind == access.SubjectTemplate {
+		var err error
+		if subject.Project, err = run.ProjectFor(i, right, subject.Project); err != nil {
+			return err
+		}
 	}
 	project, err := g.projectOf(ctx, subject)
 	if err != nil {
@@ -184,7 +189,7 @@ func (g *Guard) projectOf(ctx context.Context, s access.Subject) (string, error)
 	case access.SubjectProject:
 		return s.ID, nil
 	case access.SubjectTemplate:
-		return cmp.Or(s.Project, access.DefaultProject), nil
+		return s.Project, nil
 	}
 	g.mu.Lock()
 	project, known := g.projects[s]

@@ -238,7 +238,7 @@ func TestTheProjectGoesWithoutSaying(t *testing.T) {
 		"that of the token":                  {access.Identity{User: "u", Administrator: true, Limit: &access.Limit{Project: "c", Scopes: []access.Scope{access.ScopeWrite}}}, "", "c"},
 		"several, none of which is default ": {access.Identity{User: "u", Roles: map[string]access.Role{"a": op, "b": op}}, "", ""},
 	} {
-		got, err := guard.ProjectFor(c.who, access.RunsSubmit, c.given)
+		got, err := run.ProjectFor(c.who, access.RunsSubmit, c.given)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}

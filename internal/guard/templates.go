@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/cotrain/cotrain/internal/access"
@@ -17,9 +16,14 @@ type Templates interface {
 	DeleteTemplate(ctx context.Context, actor, project, name string) error
 }
 
-// template is the subject of a right over a template of a project, "" for the default one.
-func template(project, name string) access.Subject {
-	return access.Subject{Kind: access.SubjectTemplate, ID: name, Project: cmp.Or(project, access.DefaultProject)}
+// template is a template of a project, "" for the one that goes without saying, over which who asks has a right.
+func (g *Guard) template(ctx context.Context, right access.Right, project, name string) (access.Subject, error) {
+	project, err := run.ProjectFor(access.From(ctx), right, project)
+	if err != nil {
+		return access.Subject{}, err
+	}
+	of := access.Subject{Kind: access.SubjectTemplate, ID: name, Project: project}
+	return of, g.Allow(ctx, right, of)
 }
 
 // Templates returns the newest version of each of projects, by name.
@@ -29,18 +33,20 @@ func (g *Guard) Templates(ctx context.Context, in run.Projects) ([]run.Template,
 
 // Template returns a version, 0 for the newest, or [fault.ErrNotFound].
 func (g *Guard) Template(ctx context.Context, project, name string, version int) (run.Template, error) {
-	if err := g.Allow(ctx, access.TemplatesRead, template(project, name)); err != nil {
+	of, err := g.template(ctx, access.TemplatesRead, project, name)
+	if err != nil {
 		return run.Template{}, err
 	}
-	return g.o.Control.Template(ctx, project, name, version)
+	return g.o.Control.Template(ctx, of.Project, name, version)
 }
 
 // TemplateVersions returns all versions, newest first.
 func (g *Guard) TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error) {
-	if err := g.Allow(ctx, access.TemplatesRead, template(project, name)); err != nil {
+	of, err := g.template(ctx, access.TemplatesRead, project, name)
+	if err != nil {
 		return nil, err
 	}
-	return g.o.Control.TemplateVersions(ctx, project, name)
+	return g.o.Control.TemplateVersions(ctx, of.Project, name)
 }
 
 // SaveTemplate makes the version after follows (0: the first, [run.AnyVersion]: any), unless nothing changed.
@@ -55,8 +61,11 @@ func (g *Guard) SaveTemplate(ctx context.Context, t run.Template, follows int) (
 
 // DeleteTemplate removes all versions of a template.
 func (g *Guard) DeleteTemplate(ctx context.Context, project, name string) error {
-	of := template(project, name)
+	of, err := g.template(ctx, access.TemplatesDelete, project, name)
+	if err != nil {
+		return err
+	}
 	return g.change(ctx, access.TemplatesDelete, of.Project, of, func(ctx context.Context, actor string) error {
-		return g.o.Control.DeleteTemplate(ctx, actor, project, name)
+		return g.o.Control.DeleteTemplate(ctx, actor, of.Project, name)
 	})
 }

@@ -1,6 +1,12 @@
 package run
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/access"
+)
 
 // OfAnotherProject stands for a run where its project's members alone may know it.
 const OfAnotherProject = "a run of another project"
@@ -34,6 +40,16 @@ func (p Projects) Each() []Projects {
 
 // Include reports whether a project is among them.
 func (p Projects) Include(project string) bool { return p.All || slices.Contains(p.Names, project) }
+
+// ProjectFor returns the project in which to do something: the one given, or the one that goes without saying. Which right is
+// had there is not checked.
+func ProjectFor(who access.Identity, right access.Right, given string) (string, error) {
+	if project := cmp.Or(given, who.ImpliedProject(right)); project != "" {
+		return project, nil
+	}
+	_, may := who.Projects(right)
+	return "", FieldErrors{{Field: "project", Rule: "is needed, since you may do that in several projects", Fix: "name one of " + strings.Join(may[:min(len(may), 10)], ", ")}}
+}
 
 // NotAProject is the error for what cannot be the name of a project.
 func NotAProject(name string) FieldError {
