@@ -66,6 +66,7 @@ var rows = map[string][]row{
 	"GET /help/{doc}":                             {{path: "/help/security"}},
 	"GET /system":                                 {{path: "/system"}},
 	"POST /theme":                                 {{path: "/theme", body: "theme=dark"}},
+	"POST /keys":                                  {{path: "/keys", body: "keys=off"}},
 	"POST /project":                               {{path: "/project", body: "project={p}", list: true}},
 	"GET /admin/audit":                            {{path: "/admin/audit?project={p}", list: true}, {path: "/admin/audit?subject=run:{run}", list: true}},
 	"GET /login":                                  {{path: "/login"}},

@@ -145,6 +145,28 @@ func TestChoosingAThemeGoesBackToThePageAndNowhereElse(t *testing.T) {
 	}
 }
 
+func TestShortcutsOfASingleKeyAreSwitchedOff(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	for cookie, next := range map[string]string{"": "off", "keys=on": "off", "keys=off": "on", "keys=%3Cscript%3E": "off"} {
+		a := s.Do("GET", "/", nil, "Cookie", cookie)
+		off := next == "on"
+		if got := a.Doc.Find("html").AttrOr("data-keys", ""); (got == "off") != off {
+			t.Errorf("cookie %q: keys %q", cookie, got)
+		}
+		if a.Count(`#account form[action="/keys"] button[name=keys][value=`+next+`][aria-pressed=`+map[bool]string{true: "false", false: "true"}[off]+`]`) != 1 {
+			t.Errorf("cookie %q: the switch does not offer %s", cookie, next)
+		}
+		if hints := a.Count(".topbar-search kbd"); (hints == 0) != off {
+			t.Errorf("cookie %q: %d hints at a key", cookie, hints)
+		}
+		b := s.Do("POST", "/keys", map[string][]string{"keys": {next}, "next": {"/templates"}})
+		if c := b.Header.Get("Set-Cookie"); b.Status != http.StatusSeeOther || b.Header.Get("Location") != "/templates" || !strings.HasPrefix(c, "keys="+next+";") {
+			t.Errorf("%d to %q with %q", b.Status, b.Header.Get("Location"), c)
+		}
+	}
+}
+
 func TestReadinessIsNotHealth(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t, func(d *web.Deps) { d.Ready = func(context.Context) error { return errors.New("secret address") } })

@@ -88,6 +88,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /help/{doc}", access.SignedIn, t.help.Document)
 	paged("GET /system", access.SignedIn, s.handleSystem)
 	paged("POST /theme", access.Public, s.handleTheme)
+	paged("POST /keys", access.Public, s.handleKeys)
 	paged("POST /project", access.SignedIn, s.handleProject)
 	paged("GET /admin/audit", access.AuditRead, t.audit.List)
 	if t.account != nil {

@@ -9,13 +9,20 @@ const (
 	ThemeDark  = "dark"
 )
 
+// The choices of the switch for shortcuts of a single key.
+const (
+	KeysOn  = "on"
+	KeysOff = "off"
+)
+
 // Page is what every page needs for its frame.
 type Page struct {
-	Title string // of the document, without the product's name
-	Nav   string // which entry of the navigation or the account menu is current: runs, cluster, account, or ""
-	Base  string // versioned path of the assets, with a slash at the end
-	Theme string // auto, light or dark
-	Path  string // where the page is, for forms that come back to it
+	Title  string // of the document, without the product's name
+	Nav    string // which entry of the navigation or the account menu is current: runs, cluster, account, or ""
+	Base   string // versioned path of the assets, with a slash at the end
+	Theme  string // auto, light or dark
+	NoKeys bool   // shortcuts of a single key are switched off, for who dictates or types unsteadily
+	Path   string // where the page is, for forms that come back to it
 	// Notice is shown as a banner on top: what is not reachable right now. "" when all is well.
 	Notice    string
 	SystemSeq int64 // sequence of the topic "system" that Notice belongs to
@@ -39,6 +46,14 @@ func (p Page) theme() string {
 		return p.Theme
 	}
 	return ThemeAuto
+}
+
+// otherKeys is what the switch for shortcuts of a single key would choose.
+func (p Page) otherKeys() string {
+	if p.NoKeys {
+		return KeysOn
+	}
+	return KeysOff
 }
 
 // htmxConfig switches off what the content security policy forbids, and lets a form with mistakes (422) be shown.

@@ -19,8 +19,11 @@ import (
 // Timeout bounds rendering a page.
 const Timeout = 10 * time.Second
 
-// ThemeCookie stores the chosen theme.
-const ThemeCookie = "theme"
+// Cookies with what a person has chosen for this browser: the theme, and whether there are shortcuts of a single key.
+const (
+	ThemeCookie = "theme"
+	KeysCookie  = "keys"
+)
 
 // Handler answers a request or returns why it cannot.
 type Handler func(w http.ResponseWriter, r *http.Request) error
@@ -41,7 +44,7 @@ type Site struct {
 // Frame returns the layout's data.
 func (s *Site) Frame(r *http.Request, title, nav string) ui.Page {
 	return ui.Page{
-		Title: title, Nav: nav, Base: s.Base, Theme: themeOf(r), Path: r.URL.RequestURI(), Dev: s.Dev, Account: s.account(r), Now: s.Now(),
+		Title: title, Nav: nav, Base: s.Base, Theme: themeOf(r), NoKeys: keysOff(r), Path: r.URL.RequestURI(), Dev: s.Dev, Account: s.account(r), Now: s.Now(),
 		SystemSeq: s.Seq(feed.SystemTopic), Notice: s.System().Message, // in this order: a later notice is sent again
 	}
 }
@@ -51,6 +54,11 @@ func themeOf(r *http.Request) string {
 		return c.Value
 	}
 	return ui.ThemeAuto
+}
+
+func keysOff(r *http.Request) bool {
+	c, err := r.Cookie(KeysCookie)
+	return err == nil && c.Value == ui.KeysOff
 }
 
 // Render buffers the component, so that an error cannot leave half a page.

@@ -1,5 +1,7 @@
 // The search over the fields of the form: hides what does not match, opens the folds of what does, and says how many.
 
+import { singleKeys } from "../ui/keys.js";
+
 export function startSearch() {
   document.addEventListener("input", (event) => {
     if (event.target instanceof HTMLInputElement && event.target.matches("[data-field-search]")) {
@@ -11,7 +13,7 @@ export function startSearch() {
     const field = document.querySelector("[data-field-search]");
     if (!(field instanceof HTMLInputElement)) return;
     const typing = event.target instanceof Element && event.target.matches("input, textarea, select");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    if (event.key === "/" && singleKeys() && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       field.focus();
     } else if (event.key === "Escape" && event.target === field && field.value) {

@@ -1,6 +1,8 @@
 // The search over everything, as a dialog: opened from the bar or by key, moved through with the arrows. What the page itself
 // offers is added here; the rest is the server's.
 
+import { singleKeys } from "./keys.js";
+
 /** How many actions of the page are offered. */
 const most = 6;
 
@@ -40,7 +42,8 @@ function showActions(list, dialog, text) {
     title.className = "search-title";
     title.textContent = name;
     button.append(title);
-    for (const key of (el.getAttribute("aria-keyshortcuts") || "").split(" ").filter(Boolean)) {
+    for (const key of (el.getAttribute("aria-keyshortcuts") || "").split(" ")) {
+      if (key === "" || (key.length === 1 && !singleKeys())) continue;
       const kbd = document.createElement("kbd");
       kbd.textContent = key;
       button.append(kbd);
