@@ -157,3 +157,11 @@ func (l List) states() []run.State {
 
 // Href is the address of the list as it is shown.
 func (l List) Href() string { return l.href(l.State, l.Before, l.Open...) }
+
+// sampleRun says what the sample run does. Where and how fast it runs is known on a console that has its own agent.
+func sampleRun(dev bool) string {
+	if dev {
+		return "The sample run trains a small character model with three DiLoCo workers on this machine, in about a minute."
+	}
+	return "The sample run trains a small character model with three DiLoCo workers, which need no GPUs."
+}

@@ -54,7 +54,7 @@ func ListPage(p ui.Page, l List) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(l.Counts) == 0 && !l.filtered() && l.Before == "" {
-				templ_7745c5c3_Err = noRuns(l).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = noRuns(l, p.Dev).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -107,7 +107,7 @@ func ListPage(p ui.Page, l List) templ.Component {
 	})
 }
 
-func noRuns(l List) templ.Component {
+func noRuns(l List, dev bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -190,7 +190,7 @@ func noRuns(l List) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Empty("runs", "No runs yet", "The sample run trains a small character model with three DiLoCo workers on this machine, in about a minute.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Empty("runs", "No runs yet", sampleRun(dev)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

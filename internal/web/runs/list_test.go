@@ -28,6 +28,12 @@ func TestTheEmptyListExplainsAndOffersTheSampleRun(t *testing.T) {
 	if a.Count(`[data-empty] a[href="/runs/new"]`) != 1 {
 		t.Error("no way to a new run")
 	}
+	for _, dev := range []bool{true, false} {
+		s := webtest.New(t, func(d *web.Deps) { d.Dev = dev })
+		if got := strings.Contains(s.Get("/", 200).Text(t, "[data-empty]"), "on this machine"); got != dev {
+			t.Errorf("dev is %v: it runs on this machine: %v", dev, got)
+		}
+	}
 }
 
 func TestTheListShowsEachRunWithItsNumbers(t *testing.T) {
