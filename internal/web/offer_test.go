@@ -55,8 +55,15 @@ func TestAViewerOfOneProjectIsNotOfferedWhatAnOperatorOfAnotherIs(t *testing.T) 
 	own.ID, own.Project = "r-0000000002", "vision"
 	s.Fake.AllRuns = []run.Run{theirs, own}
 	for id, want := range map[run.ID]int{theirs.ID: 0, own.ID: 1} {
-		if got := s.Get("/runs/"+string(id), 200).Count("[data-action=ask-stop]"); got != want {
+		page := s.Get("/runs/"+string(id), 200)
+		if got := page.Count("[data-action=ask-stop]"); got != want {
 			t.Errorf("%s: %d offers to stop", id, got)
+		}
+		if page.Count("[data-action=clone]") != 1 {
+			t.Errorf("%s: a clone in vision is not offered", id)
+		}
+		if project := s.Get("/runs/new?clone="+string(id), 200).Doc.Find("#run-form [name=project]").AttrOr("value", ""); project != "vision" {
+			t.Errorf("a clone of %s opens in %q", id, project)
 		}
 	}
 }

@@ -398,7 +398,7 @@ func Headline(r run.Run, now time.Time) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if access.From(ctx).May(access.RunsSubmit, r.Project) {
+		if access.From(ctx).MayAnywhere(access.RunsSubmit) {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<a class=\"button\" href=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -22,7 +22,8 @@ func (s *Server) fragment(ctx context.Context, m feed.Message) (string, error) {
 	if m.Type != feed.State && m.Type != feed.Workers && m.Type != feed.EventType {
 		return "", nil
 	}
-	key := fragmentKey{m.Topic, m.Type, access.From(ctx).Role(m.Project), m.Seq}
+	who := access.From(ctx)
+	key := fragmentKey{m.Topic, m.Type, who.Role(m.Project), who.MayAnywhere(access.RunsSubmit), m.Seq}
 	if html, ok := s.fragments.get(key); ok {
 		return html, nil
 	}
@@ -90,6 +91,7 @@ func (s *Server) toString(ctx context.Context, c templ.Component) (string, error
 type fragmentKey struct {
 	topic, typ string
 	role       access.Role // of the viewer, who is offered what it may do
+	submits    bool        // in any project
 	seq        int64
 }
 

@@ -55,9 +55,9 @@ func TestAFragmentIsRenderedOnceForAllViewers(t *testing.T) {
 		t.Errorf("rendered again: %v", err)
 	}
 	for i := range int64(fragmentsKept) {
-		s.fragments.put(fragmentKey{"x", "y", "", i}, "z")
+		s.fragments.put(fragmentKey{"x", "y", "", false, i}, "z")
 	}
-	if _, ok := s.fragments.get(fragmentKey{topic, feed.State, "", 9}); ok || len(s.fragments.html) > fragmentsKept {
+	if _, ok := s.fragments.get(fragmentKey{topic, feed.State, "", false, 9}); ok || len(s.fragments.html) > fragmentsKept {
 		t.Errorf("the cache has %d entries, the oldest among them: %v", len(s.fragments.html), ok)
 	}
 	if _, err := s.fragment(t.Context(), feed.Message{Topic: topic, Seq: 10, Type: feed.State, Data: json.RawMessage(`garbage`)}); err == nil {
