@@ -27,9 +27,10 @@ $(VENDORED): package.json package-lock.json
 	npm run --silent vendor
 	@touch $@
 
-generate: ## views/*_templ.go from views/*.templ, docs/configuration.md from the table of fields, the table of rights in docs/security.md
+generate: ## views/*_templ.go from views/*.templ, docs/configuration.md and docs/settings.md from their tables, the table of rights in docs/security.md
 	$(GO) tool templ generate -path views -log-level error
 	$(GO) run ./internal/trainconf/gendoc > docs/configuration.md
+	$(GO) run ./internal/config/gendoc > docs/settings.md
 	$(GO) run ./internal/access/gendoc docs/security.md
 
 # Tests see for themselves when nothing moves any more; go's own limit is for what they miss.
@@ -40,7 +41,7 @@ check: drift lint fuzz test ## generated code, format, vet, lint, import rules, 
 
 drift: $(VENDORED) generate ## generated code and formats are as committed
 	@test -z "$$(gofmt -l cmd internal views static jobs)" || { gofmt -l cmd internal views static jobs; echo "not gofmt-ed: run make fmt"; exit 1; }
-	@git diff --exit-code --stat -- '*_templ.go' docs/configuration.md docs/security.md || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
+	@git diff --exit-code --stat -- '*_templ.go' docs/configuration.md docs/settings.md docs/security.md || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
 	@$(GO) mod tidy -diff >/dev/null || { echo "go.mod is not tidy: run go mod tidy"; exit 1; }
 	@! grep -q '"resolved"' package-lock.json || { echo "package-lock.json holds download addresses: npm config set omit-lockfile-registry-resolved true"; exit 1; }
 

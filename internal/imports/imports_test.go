@@ -75,6 +75,7 @@ var allowed = map[string][]string{
 	"internal/vulndb":            {},
 	"internal/hostile":           {},
 	"internal/access/gendoc":     {},
+	"internal/config/gendoc":     {"internal/config"},
 	"internal/certfile":          {},
 	"internal/certfile/certtest": {},
 	"internal/dcp":               {},
