@@ -46,7 +46,7 @@ const layoutFaults = `(screen) => {
 		const target = (whole || el).getBoundingClientRect();
 		if (target.width < 24 || target.height < 24) faults.add(name(el) + " is " + Math.round(target.width) + " x " + Math.round(target.height) + ", too small to hit");
 	}
-	const menu = document.getElementById("menu"), sheet = seen(document.querySelector(".topbar-menu"));
+	const menu = document.getElementById("menu"), sheet = menu !== null && seen(document.querySelector(".topbar-menu")); // no menu before the log-in
 	if (sheet) menu.showPopover();
 	for (const link of document.querySelectorAll(".topnav a")) {
 		const place = link.getBoundingClientRect();
