@@ -54,7 +54,6 @@ func TestThePagesOfATeamAreAccessible(t *testing.T) {
 	}
 	b.logOut(`location.pathname === "/login"`)
 	look("/login")
-	look("/setup")
 }
 
 // TestKeysAloneCanBeSwitchedOff presses the key of a new run, before and after the switch in the account menu.
