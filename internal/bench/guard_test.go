@@ -205,6 +205,9 @@ func (o open) Delete(ctx context.Context, id run.ID) error { return o.acts.Delet
 func (o open) DryRun(ctx context.Context, s run.Submission) (run.DryRun, error) {
 	return o.acts.DryRun(ctx, s)
 }
+func (o open) Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
+	return o.acts.Check(ctx)
+}
 func (o open) Launch(ctx context.Context, id run.ID) (run.Launch, error) {
 	return o.acts.Launch(ctx, id)
 }
