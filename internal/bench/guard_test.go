@@ -194,7 +194,7 @@ type open struct {
 func (open) Allow(context.Context, access.Right, access.Subject) error { return nil }
 
 func (o open) CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
-	return o.Store.Runs(ctx, f)
+	return o.Runs(ctx, f)
 }
 
 func (o open) Submit(ctx context.Context, s run.Submission) (run.Run, error) {

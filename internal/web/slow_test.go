@@ -240,7 +240,7 @@ func TestADownloadEndsWhenItsSessionExpires(t *testing.T) {
 				s.Web.Handler().ServeHTTP(w, q)
 				return nil
 			}()
-			if ends := w.n == 1 && cut == http.ErrAbortHandler; ends != c.ends || !ends && (w.n < 3 || cut != nil) {
+			if ends := w.n == 1 && cut == any(http.ErrAbortHandler); ends != c.ends || !ends && (w.n < 3 || cut != nil) {
 				t.Errorf("%d pieces, %v", w.n, cut)
 			}
 		})
