@@ -39,6 +39,7 @@ type App struct {
 	o        Options
 	cfg      config.Config
 	log      *slog.Logger
+	secrets  *secrets
 	hub      *feed.Hub
 	health   *health
 	front    inbound.Front
@@ -67,7 +68,11 @@ type App struct {
 // syscall.EADDRINUSE.
 func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error) {
 	hub := feed.NewHub(time.Now)
-	a := &App{o: o, cfg: cfg, log: o.Logger, hub: hub, health: newHealth(hub, o.Logger, cfg.Database.URL != "")}
+	cfg, secrets, err := readSecrets(ctx, cfg, o.Logger.With("part", "vault"))
+	if err != nil {
+		return nil, err
+	}
+	a := &App{secrets: secrets, o: o, cfg: cfg, log: o.Logger, hub: hub, health: newHealth(hub, o.Logger, cfg.Database.URL != "")}
 	a.ctx, a.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -76,10 +81,14 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 			app, err = nil, errors.Join(err, a.Stop(limit))
 		}
 	}()
+	a.acquired("vault", func(ctx context.Context) error {
+		a.secrets.close(ctx)
+		return nil
+	})
 	if err := a.openTransport(ctx); err != nil {
 		return nil, err
 	}
-	if a.store, err = store.OpenAt(ctx, cfg.DataDir, database(cfg)); err != nil {
+	if a.store, err = store.OpenAt(ctx, cfg.DataDir, a.database()); err != nil {
 		return nil, err
 	}
 	a.acquired("store", func(context.Context) error { return a.store.Close() })
@@ -162,6 +171,10 @@ func (a *App) wire(client *nomad.Client) error {
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
 		{"certificate", a.watchCertificate},
+	}
+	if a.secrets.vault != nil {
+		a.secrets.follow(client.SetToken)
+		a.loops = append(a.loops, loop{"vault", func(ctx context.Context) error { return a.secrets.vault.Run(ctx, health.setVault) }})
 	}
 	auditing, err := a.auditLoops()
 	if err != nil {

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,8 +21,9 @@ type health struct {
 	mu       sync.Mutex
 	nomad    error
 	store    error
-	job      error // why the job file is unusable
-	tls      error // what is wrong with the certificate
+	job      error            // why the job file is unusable
+	tls      error            // what is wrong with the certificate
+	vault    map[string]error // what is wrong with the token, "", or a path
 
 	earlierJob bool     // an earlier version is in use
 	behind     []string // where the audit log is not forwarded to
@@ -37,6 +39,21 @@ func (h *health) setTLS(err error)   { h.set(func() { h.tls = err }) }
 
 func (h *health) setJobFile(err error, earlier bool) {
 	h.set(func() { h.job, h.earlierJob = err, earlier })
+}
+
+// setVault is told what is wrong with the log-in at Vault, "", or a path, and nil once it is right again.
+func (h *health) setVault(what string, err error) {
+	h.set(func() {
+		h.vault = maps.Clone(h.vault)
+		if err == nil {
+			delete(h.vault, what)
+			return
+		}
+		if h.vault == nil {
+			h.vault = map[string]error{}
+		}
+		h.vault[what] = err
+	})
 }
 
 // setForwarding is told why a destination of the audit log lags, and nil once it does not.
@@ -59,7 +76,7 @@ func (h *health) set(change func()) {
 		return
 	}
 	if now.Message != "" {
-		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(h.nomad, h.store, h.job, h.tls))
+		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(append(slices.Collect(maps.Values(h.vault)), h.nomad, h.store, h.job, h.tls)...))
 	} else {
 		h.log.Info("healthy again")
 	}
@@ -76,6 +93,10 @@ func (h *health) now() feed.System {
 	s := feed.System{Nomad: "ok", Store: "ok"}
 	if len(h.behind) > 0 {
 		s.Message = "The audit log is not forwarded (" + strings.Join(h.behind, ", ") + "). Nothing is lost; the console keeps trying."
+	}
+	if len(h.vault) > 0 {
+		first := slices.Min(slices.Collect(maps.Keys(h.vault)))
+		s.Message = fault.Of(h.vault[first]).Text() + " The console goes on with the secrets that it has."
 	}
 	if h.tls != nil {
 		s.Message = "TLS: " + h.tls.Error() + "."

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/config"
@@ -19,11 +20,22 @@ func database(cfg config.Config) db.Options {
 	return db.Options{URL: cfg.Database.ConnString(), MaxConns: cfg.Database.MaxConnections, ConnectTimeout: cfg.Database.ConnectTimeout, Timeout: cfg.Database.Timeout}
 }
 
+func (a *App) database() db.Options {
+	o := database(a.cfg)
+	o.Login = a.secrets.databaseLogin()
+	return o
+}
+
 // tellEvery is how often a copy says how far it is with a long table.
 const tellEvery = 5 * time.Second
 
 // CopyStore copies a console's data between a data folder with SQLite and the configured PostgreSQL database, which is "".
 func CopyStore(ctx context.Context, cfg config.Config, from, to string, tell func(string)) (fmt.Stringer, error) {
+	cfg, secrets, err := readSecrets(ctx, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	defer secrets.close(ctx)
 	if cfg.Database.URL == "" {
 		return nil, fault.Usage("no PostgreSQL database is named", "give its URL with --from or --to, or set database.url (COTRAIN_DATABASE_URL)")
 	}
@@ -54,6 +66,11 @@ func side(cfg config.Config, folder string) store.Address {
 
 // CheckStore checks the data of the configured console, and reports whether nothing is wrong.
 func CheckStore(ctx context.Context, cfg config.Config, repair bool) (report fmt.Stringer, clean bool, err error) {
+	cfg, secrets, err := readSecrets(ctx, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, false, err
+	}
+	defer secrets.close(ctx)
 	in, err := store.Inspect(ctx, side(cfg, ""), repair)
 	if err != nil {
 		return nil, false, startError(err)

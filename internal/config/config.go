@@ -45,6 +45,9 @@ type Config struct {
 	Job      Job
 	Storage  Storage
 	Audit    Audit
+	Vault    Vault
+
+	unresolved *loader // nil without references
 
 	// Notes are about what is set and has no effect: worth a line in the log.
 	Notes []string
@@ -144,6 +147,8 @@ type Database struct {
 	// content of the file named by database.url_file or COTRAIN_DATABASE_URL_FILE; without a password also database.url).
 	// Use ConnString to connect.
 	URL Secret
+	// User is the user, where the URL names none (database.user, COTRAIN_DATABASE_USER).
+	User string
 	// Password is the user's (COTRAIN_DATABASE_PASSWORD, or the content of the file named by database.password_file or
 	// COTRAIN_DATABASE_PASSWORD_FILE).
 	Password Secret
@@ -166,6 +171,24 @@ type Database struct {
 	// Timeout is the longest wait for one answer, so that a server which hangs is not waited for (database.timeout,
 	// COTRAIN_DATABASE_TIMEOUT; 30s; 1s to 1h).
 	Timeout time.Duration
+}
+
+// Vault is how to reach Vault, for settings that are references to it: vault:<mount>/<path>#<field>. The variables that begin
+// with VAULT_ are those of Vault's own command line.
+type Vault struct {
+	Address    string // vault.address, VAULT_ADDR
+	Namespace  string // vault.namespace, VAULT_NAMESPACE
+	CACert     string // vault.ca_cert, VAULT_CACERT
+	ClientCert string // vault.client_cert, VAULT_CLIENT_CERT
+	ClientKey  string // vault.client_key, VAULT_CLIENT_KEY
+	ServerName string // vault.tls_server_name, VAULT_TLS_SERVER_NAME
+	Auth       string // vault.auth, COTRAIN_VAULT_AUTH: token, approle, jwt, cert
+	AuthMount  string // vault.auth_mount, COTRAIN_VAULT_AUTH_MOUNT; "" for the method's name
+	Role       string // vault.role, COTRAIN_VAULT_ROLE
+	Token      Secret // VAULT_TOKEN, or the content of a file; see TokenFile
+	TokenFile  string // vault.renewed_token_file, COTRAIN_VAULT_RENEWED_TOKEN_FILE: read again by each log-in
+	SecretID   Secret // COTRAIN_VAULT_SECRET_ID, or the content of the file named by vault.secret_id_file
+	JWTFile    string // vault.jwt_file, COTRAIN_VAULT_JWT_FILE
 }
 
 // Nomad is how to reach the cluster. The variables are those of Nomad's own command line. Unused with Dev.

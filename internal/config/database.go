@@ -20,7 +20,7 @@ type parameter struct {
 var parameters = []parameter{
 	{name: "host", env: "PGHOST", check: hosts},
 	{name: "port", env: "PGPORT", check: ports},
-	{name: "user", env: "PGUSER"},
+	{name: "user", env: "PGUSER", key: "database.user", field: func(d *Database) string { return d.User }},
 	{name: "password", env: "PGPASSWORD", key: "database.password", field: func(d *Database) string { return string(d.Password) }, secret: true},
 	{name: "dbname", env: "PGDATABASE"},
 	{name: "service", env: "PGSERVICE"},

@@ -88,7 +88,7 @@ func (l *loader) setSecretFromFile(s Setting, flat map[string]any, name string) 
 	text, isText := value.(string)
 	path, isPath := file.(string)
 	switch {
-	case given && s.open == nil:
+	case given && s.open == nil && !isRef(text):
 		l.fail("", source, hiddenSecret, "is a secret, which does not belong in this file", "put it in a file of its own and name that with "+s.Key+"_file")
 	case given && !isText:
 		l.fail(s.Key, source, hiddenSecret, "must be text in quotes", "correct the value")
@@ -103,7 +103,7 @@ func (l *loader) setFromFile(s Setting, value any, source string) {
 	shown, ok := "", false
 	switch v := value.(type) {
 	case string:
-		shown, ok = v, s.kind == text || s.kind == duration
+		shown, ok = v, s.kind == text || s.kind == duration || isRef(v)
 		if strings.TrimSpace(v) == "" && ok && s.Default != "" {
 			l.fail(s.Key, source, v, "is empty", "use "+strconv.Quote(s.Default)+", or remove the line")
 			return

@@ -25,9 +25,9 @@ type Flags map[string]string
 
 // Load builds the configuration: flags override variables, which override the file, which overrides defaults; empty
 // flags and variables count as absent. All problems are returned at once, as [run.FieldErrors] whose fields name the
-// source.
+// source. Values that are in Vault are not there yet: see [Config.References].
 func Load(flags Flags, environ func(string) (string, bool), readFile func(string) ([]byte, error)) (Config, error) {
-	l := loader{environ: environ, read: readFile, from: map[string]origin{}}
+	l := loader{environ: environ, read: readFile, from: map[string]origin{}, refs: map[string]pending{}}
 	settings := Settings()
 	for _, s := range settings {
 		l.setText(s, s.Default, "default of "+s.Key)
@@ -46,14 +46,31 @@ func Load(flags Flags, environ func(string) (string, bool), readFile func(string
 		l.setSecretOrFile(s, value, s.Env, file, s.Env+"_FILE")
 	}
 	l.loadFlags(flags, settings)
-	l.crossCheck()
-	if !l.cfg.Dev {
-		l.errs = append(l.errs, l.nomadErrs...)
+	if len(l.refs) == 0 {
+		return l.finish()
 	}
-	if len(l.errs) > 0 {
-		return Config{}, l.errs
+	if errs := l.all(); len(errs) > 0 {
+		return Config{}, errs
+	}
+	cfg := l.cfg
+	cfg.unresolved = &l
+	return cfg, nil
+}
+
+// finish checks the settings together.
+func (l *loader) finish() (Config, error) {
+	l.crossCheck()
+	if errs := l.all(); len(errs) > 0 {
+		return Config{}, errs
 	}
 	return l.cfg, nil
+}
+
+func (l *loader) all() run.FieldErrors {
+	if l.cfg.Dev {
+		return l.errs
+	}
+	return slices.Concat(l.errs, l.nomadErrs)
 }
 
 func configFile(flags Flags, environ func(string) (string, bool)) (name, source string) {
@@ -73,7 +90,8 @@ type loader struct {
 	cfg     Config
 	environ func(string) (string, bool)
 	read    func(string) ([]byte, error)
-	from    map[string]origin // by key, where set; of secrets also where refused
+	from    map[string]origin  // by key, where set; of secrets also where refused
+	refs    map[string]pending // by key
 	errs    run.FieldErrors
 	// nomadErrs are about reaching Nomad. Dev drops them: a variable left over in a shell must not stop the embedded
 	// agent.
@@ -94,6 +112,10 @@ func (l *loader) setText(s Setting, value, source string) {
 	if strings.TrimSpace(value) == "" {
 		return
 	}
+	if isRef(value) {
+		l.refer(s, value, source)
+		return
+	}
 	typed, p := s.kind.parse(value)
 	if p != nil {
 		l.fail(s.Key, source, value, p.rule, p.fix)
@@ -111,6 +133,7 @@ func (l *loader) setTyped(s Setting, typed any, shown, source string) {
 		return
 	}
 	l.from[s.Key] = origin{source, shown}
+	delete(l.refs, s.Key)
 }
 
 // setSecretOrFile sets a secret from one of its value and a file that holds it.
@@ -129,7 +152,12 @@ func (l *loader) setSecret(s Setting, value, source string) {
 	if value == "" {
 		return
 	}
+	if isRef(value) {
+		l.refer(s, value, source)
+		return
+	}
 	l.from[s.Key] = origin{source, hiddenSecret}
+	delete(l.refs, s.Key)
 	value = strings.TrimSpace(value)
 	if value == "" || len(value) > maxSecret || line(value) != nil {
 		l.fail(s.Key, source, hiddenSecret, "must be one line of text", "check what it holds")
@@ -143,6 +171,9 @@ func (l *loader) setSecret(s Setting, value, source string) {
 // opened returns the value of a secret given where others can read it, or "" if it must not stand there.
 func (l *loader) opened(s Setting, value, source string) string {
 	value = strings.TrimSpace(value)
+	if isRef(value) {
+		return value // no secret itself
+	}
 	if value == "" || s.open == nil {
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -40,7 +41,7 @@ func defaults() Config {
 	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto, Auth: Auth{Local: true, RequireSecondFactor: "none"},
 		OIDC:     OIDC{Scopes: []string{"openid", "profile", "email", "groups"}, Name: "SSO", UserClaim: "preferred_username", GroupsClaim: "groups", SecondFactor: []string{"mfa", "phr", "phrh"}},
 		Database: Database{MaxConnections: 16, ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second},
-		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}}
+		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}, Vault: Vault{Auth: "token"}}
 }
 
 func TestDefaultsHoldWhereNothingIsSaid(t *testing.T) {
@@ -55,7 +56,7 @@ func TestDefaultsHoldWhereNothingIsSaid(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff(defaults(), got); diff != "" {
+		if diff := cmp.Diff(defaults(), got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -136,7 +137,12 @@ func everything() (map[string]string, Config) {
 			"storage.mode":    "0770",
 			"audit.retention": "8760h", "audit.syslog": "tls://logs.example", "audit.syslog_ca_cert": "ca.pem", "audit.webhook_private": "true",
 			"auth.require_second_factor": "everybody",
+			"database.user":              "cotrain", "vault.address": "https://vault.example:8200", "vault.auth": "approle", "vault.auth_mount": "machines", "vault.role": "role",
+			"vault.renewed_token_file": "token", "vault.jwt_file": "jwt", "vault.namespace": "ns1", "vault.ca_cert": "ca.pem", "vault.client_cert": "cert.pem", "vault.client_key": "key.pem",
+			"vault.tls_server_name": "vault",
 		}, Config{
+			Vault: Vault{Address: "https://vault.example:8200", Auth: "approle", AuthMount: "machines", Role: "role", TokenFile: "token", JWTFile: "jwt", Namespace: "ns1", CACert: "ca.pem",
+				ClientCert: "cert.pem", ClientKey: "key.pem", ServerName: "vault"},
 			Auth:   Auth{RequireSecondFactor: "everybody"},
 			Listen: "[::]:8443", PublicURL: "https://example.com/cotrain", Hosts: []string{"cotrain", "10.0.0.5"}, InsecureHTTP: true,
 			TLS:   TLS{Cert: "cert.pem", Key: "key.pem", ClientCA: "ca.pem", RedirectListen: "[::]:80"},
@@ -144,7 +150,7 @@ func everything() (map[string]string, Config) {
 			OIDC: OIDC{Issuer: "https://id.example/realms/x", ClientID: "cotrain", ClientSecret: "s3cret", Scopes: []string{"openid", "email"}, Name: "Example ID", UserClaim: "email", GroupsClaim: "roles",
 				Groups:        []access.GroupGrant{{Group: "platform"}, {Group: "ml", Grant: access.Grant{Project: "vision", Role: access.Operator}}},
 				AllowedGroups: []string{"staff", "ml"}, SecondFactor: []string{"mfa", "2"}, CACert: "ca.pem"},
-			Database: Database{URL: "postgres://cotrain@db.example/cotrain", Password: "hunter2", SSLMode: "verify-full", SSLRootCert: "ca.pem", SSLCert: "cert.pem",
+			Database: Database{URL: "postgres://cotrain@db.example/cotrain", User: "cotrain", Password: "hunter2", SSLMode: "verify-full", SSLRootCert: "ca.pem", SSLCert: "cert.pem",
 				SSLKey: "key.pem", MaxConnections: 32, ConnectTimeout: 2 * time.Second, Timeout: time.Minute},
 			Nomad: Nomad{Address: "https://nomad.example:4646", Token: "t0ken", Namespace: "train", Region: "eu", CACert: "ca.pem", ClientCert: "cert.pem",
 				ClientKey: "key.pem", TLSServerName: "server.eu.nomad", SkipVerify: true},
@@ -209,6 +215,7 @@ second_factor = ["mfa", "2"]
 ca_cert = "ca.pem"
 [database]
 url = "postgres://cotrain@db.example/cotrain"
+user = "cotrain"
 password_file = "password"
 ssl_mode = "verify-full"
 ssl_root_cert = "ca.pem"
@@ -251,6 +258,18 @@ retention = "8760h"
 syslog = "tls://logs.example"
 syslog_ca_cert = "ca.pem"
 webhook_private = true
+[vault]
+address = "https://vault.example:8200"
+auth = "approle"
+auth_mount = "machines"
+role = "role"
+renewed_token_file = "token"
+jwt_file = "jwt"
+namespace = "ns1"
+ca_cert = "ca.pem"
+client_cert = "cert.pem"
+client_key = "key.pem"
+tls_server_name = "vault"
 `}}
 	for name, text := range files {
 		inFile.files[name] = text
@@ -261,7 +280,7 @@ webhook_private = true
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -360,7 +379,7 @@ func (w world) wantProblem(t *testing.T, field, rule, fix string) {
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Error("the error shows a secret")
 	}
-	if !cmp.Equal(got, Config{}) {
+	if !cmp.Equal(got, Config{}, cmpopts.IgnoreUnexported(Config{})) {
 		t.Error("a configuration came with the error")
 	}
 }
@@ -439,7 +458,7 @@ func TestSettingsAreConsistent(t *testing.T) {
 			t.Errorf("%s is given twice, or lacks a variable or help", s.Key)
 		}
 		keys[s.Key], envs[s.Env] = true, true
-		if !strings.HasPrefix(s.Key, "nomad.") && s.Env != "COTRAIN_"+strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_")) {
+		if !strings.HasPrefix(s.Key, "nomad.") && !strings.HasPrefix(s.Env, "VAULT_") && s.Env != "COTRAIN_"+strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_")) {
 			t.Errorf("%s has the variable %s", s.Key, s.Env)
 		}
 	}

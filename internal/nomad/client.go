@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -67,6 +68,7 @@ type Client struct {
 	log       *slog.Logger
 	file      jobFile
 	watched   namespaces
+	token     atomic.Pointer[string]
 
 	mu       sync.Mutex
 	parents  map[string]*parent // by job ID
@@ -117,7 +119,9 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	bounded := &http.Client{Transport: boundedTransport{next: callHTTP.Transport}}
+	c.SetToken(cfg.Token)
+	bounded := &http.Client{Transport: boundedTransport{next: authorized{c, callHTTP.Transport}}}
+	streamHTTP.Transport = authorized{c, streamHTTP.Transport}
 	if c.calls, err = api.NewClient(c.apiConfig(u, bounded)); err != nil {
 		return nil, fmt.Errorf("configure the Nomad client: %w", err)
 	}
@@ -140,7 +144,7 @@ func (c *Client) apiConfig(u *url.URL, h *http.Client) *api.Config {
 		address = "http://unix.invalid" // our transport dials the socket
 	}
 	return &api.Config{
-		Address: address, Region: c.cfg.Region, Namespace: c.cfg.Namespace, SecretID: c.cfg.Token, HttpClient: h,
+		Address: address, Region: c.cfg.Region, Namespace: c.cfg.Namespace, HttpClient: h,
 	}
 }
 
@@ -173,6 +177,23 @@ func (c *Client) httpClient(u *url.URL, conns int) (*http.Client, error) {
 	}
 	c.transport = append(c.transport, t)
 	return h, nil
+}
+
+// SetToken replaces the ACL token, from the next call on.
+func (c *Client) SetToken(token string) { c.token.Store(&token) }
+
+// authorized sends the token of the moment.
+type authorized struct {
+	c    *Client
+	next http.RoundTripper
+}
+
+func (a authorized) RoundTrip(r *http.Request) (*http.Response, error) {
+	if token := *a.c.token.Load(); token != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("X-Nomad-Token", token)
+	}
+	return a.next.RoundTrip(r)
 }
 
 // boundedTransport cuts answers off, so a wrong server cannot fill the memory.

@@ -20,6 +20,8 @@ type Options struct {
 	// ConnectTimeout bounds the making of one connection (default 5 s), Timeout each wait for PostgreSQL's answer (default
 	// 30 s).
 	ConnectTimeout, Timeout time.Duration
+	// Login is asked for user and password before each connection to PostgreSQL, where they change; nil for the URL's.
+	Login func() (user, password string)
 	// Twice is for tests: each transaction is undone and repeated once, as if it had lost to another one.
 	Twice bool
 

@@ -34,6 +34,7 @@ var errGone = errors.New("taken by another console")
 // send the same runs. The server frees the lock however the console ends.
 type owner struct {
 	cfg     *pgx.ConnConfig
+	logIn   func(context.Context, *pgx.ConnConfig) error
 	wait    time.Duration // for one answer
 	where   string
 	conn    *pgx.Conn
@@ -45,10 +46,10 @@ type owner struct {
 	done    sync.WaitGroup
 }
 
-func own(ctx context.Context, cfg *pgx.ConnConfig, where string, wait time.Duration) (*owner, error) {
+func own(ctx context.Context, cfg *pgx.ConnConfig, logIn func(context.Context, *pgx.ConnConfig) error, where string, wait time.Duration) (*owner, error) {
 	cfg = cfg.Copy()
 	cfg.RuntimeParams["idle_session_timeout"] = "0"
-	w := &owner{cfg: cfg, wait: wait, where: where, token: rand.Text(), gone: make(chan error, 1)}
+	w := &owner{cfg: cfg, logIn: logIn, wait: wait, where: where, token: rand.Text(), gone: make(chan error, 1)}
 	limit := time.Now().Add(ownerPatience)
 	for {
 		err := w.lock(ctx)
@@ -68,12 +69,20 @@ func own(ctx context.Context, cfg *pgx.ConnConfig, where string, wait time.Durat
 	}
 }
 
+func (w *owner) connect(ctx context.Context) (*pgx.Conn, error) {
+	cfg := w.cfg.Copy()
+	if err := w.logIn(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return pgx.ConnectConfig(ctx, cfg)
+}
+
 // lock takes the lock on a new connection. It returns [ErrInUse] while another session has it, which may be our own that
 // broke, until the server notices.
 func (w *owner) lock(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.wait)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, w.cfg)
+	conn, err := w.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,7 +114,7 @@ func (w *owner) lock(ctx context.Context) error {
 // taken says who has the database.
 func (w *owner) taken(ctx context.Context) error {
 	who := "another console"
-	if conn, err := pgx.ConnectConfig(ctx, w.cfg); err == nil {
+	if conn, err := w.connect(ctx); err == nil {
 		var name string
 		var since time.Time
 		const q = `SELECT a.application_name, a.backend_start FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid

@@ -25,6 +25,8 @@ const (
 	schemaName = "cotrain"
 	// maxIdle is how long an unused connection stays open.
 	maxIdle = 5 * time.Minute
+	// maxLogin is how long a connection is used where users change: one that is gone may end with its connections.
+	maxLogin = 10 * time.Minute
 )
 
 func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB, error) {
@@ -57,13 +59,26 @@ func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB,
 	cfg.DialFunc = patient(o.ConnectTimeout, o.Timeout)
 	set("idle_in_transaction_session_timeout", fmt.Sprint(2*o.Timeout.Milliseconds()))
 	set("statement_timeout", fmt.Sprint(o.Timeout.Milliseconds()*9/10)) // the server tells before the connection is given up
-	pool := stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(closed))
+	pool := stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(closed), o.before())
+	if o.Login != nil {
+		pool.SetConnMaxLifetime(maxLogin)
+	}
 	pool.SetMaxOpenConns(o.MaxConns)
 	pool.SetMaxIdleConns(o.MaxConns)
 	pool.SetConnMaxIdleTime(maxIdle)
 	d.write, d.read = pool, pool
 	return d, nil
 }
+
+// logIn takes the user and password of the moment.
+func (o Options) logIn(_ context.Context, cfg *pgx.ConnConfig) error {
+	if o.Login != nil {
+		cfg.User, cfg.Password = o.Login()
+	}
+	return nil
+}
+
+func (o Options) before() stdlib.OptionOpenDB { return stdlib.OptionBeforeConnect(o.logIn) }
 
 // closed reports whether the server has closed a connection that was idle: without asking it, since it may hang.
 func closed(_ context.Context, p stdlib.ShouldPingParams) bool {
@@ -74,7 +89,7 @@ func closed(_ context.Context, p stdlib.ShouldPingParams) bool {
 // large tables takes.
 func (d *DB) prepare(ctx context.Context, cfg *pgx.ConnConfig, o Options, migrate func(*DB) error) (*owner, error) {
 	cfg.DialFunc = patient(o.ConnectTimeout, time.Hour)
-	pool := stdlib.OpenDB(*cfg)
+	pool := stdlib.OpenDB(*cfg, o.before())
 	defer func() { _ = pool.Close() }() // idle
 	d.write = pool
 	limit, cancel := context.WithTimeout(ctx, o.Timeout)
@@ -86,7 +101,7 @@ func (d *DB) prepare(ctx context.Context, cfg *pgx.ConnConfig, o Options, migrat
 	if o.reading || o.beside {
 		return nil, migrate(d)
 	}
-	w, err := own(ctx, cfg, d.where, o.Timeout)
+	w, err := own(ctx, cfg, o.logIn, d.where, o.Timeout)
 	if err != nil {
 		return nil, err
 	}
