@@ -30,7 +30,7 @@ func IsRef(text string) bool { return strings.HasPrefix(strings.TrimSpace(text),
 // ParseRef reads a reference. The error says what is wrong with it, and is [fault.ErrInvalid].
 func ParseRef(text string) (Ref, error) {
 	bad := func(why string) (Ref, error) {
-		return Ref{}, fmt.Errorf("%w: %s", fault.ErrInvalid, why)
+		return Ref{}, fault.New(fault.ErrInvalid, "The reference cannot be read: "+why+".", "Write it as vault:MOUNT/PATH#FIELD, such as vault:secret/cotrain#nomad_token.")
 	}
 	text = strings.TrimSpace(text)
 	rest, ok := strings.CutPrefix(text, Prefix)

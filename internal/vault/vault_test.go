@@ -16,7 +16,36 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/vault"
+	"github.com/cotrain/cotrain/internal/vault/vaulttest"
 )
+
+// open is a client of a Vault.
+func open(t *testing.T, f *vaulttest.Vault, auth vault.Auth) *vault.Client {
+	t.Helper()
+	c, err := vault.New(vault.Config{Address: "http://vault.invalid:8200", Auth: auth, Transport: f, ClientCert: "c", ClientKey: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func byRole() vault.Auth {
+	return vault.Auth{Method: vault.ByAppRole, Role: "role", SecretID: "s3cret"}
+}
+
+func ref(t *testing.T, text string) vault.Ref {
+	t.Helper()
+	r, err := vault.ParseRef(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func alive(f *vaulttest.Vault, token string) bool {
+	_, ok := f.Tokens[token]
+	return ok
+}
 
 func TestReferencesAreRead(t *testing.T) {
 	t.Parallel()
@@ -45,12 +74,12 @@ func TestReferencesAreRead(t *testing.T) {
 
 func TestValuesOfEachEngine(t *testing.T) {
 	t.Parallel()
-	f := newFake()
-	f.kv1["app/one"] = map[string]any{"text": "a", "number": 12345678901234567, "yes": true, "none": nil, "list": []int{1, 2}, "empty": ""}
-	f.kv2["app"] = map[string]any{"token": "two", "long": strings.Repeat("x", 64<<10), "longer": strings.Repeat("x", 64<<10+1)}
-	f.kv2["gone"] = nil
-	f.kv2["data/odd"] = map[string]any{"x": "no"}
-	c := f.open(t, byRole())
+	f := vaulttest.New()
+	f.KV1["app/one"] = map[string]any{"text": "a", "number": 12345678901234567, "yes": true, "none": nil, "list": []int{1, 2}, "empty": ""}
+	f.KV2["app"] = map[string]any{"token": "two", "long": strings.Repeat("x", 64<<10), "longer": strings.Repeat("x", 64<<10+1)}
+	f.KV2["gone"] = nil
+	f.KV2["data/odd"] = map[string]any{"x": "no"}
+	c := open(t, f, byRole())
 	for text, want := range map[string]string{
 		"vault:kv/app/one#text": "a", "vault:kv/app/one#number": "12345678901234567", "vault:kv/app/one#yes": "true", "vault:kv/app/one#list": "[1,2]", "vault:kv/app/one#none": "", "vault:kv/app/one#empty": "",
 		"vault:secret/app#token": "two", "vault:secret/data/app#token": "two", "vault:secret/app#long": strings.Repeat("x", 64<<10),
@@ -72,8 +101,8 @@ func TestValuesOfEachEngine(t *testing.T) {
 			t.Errorf("%s is %q, %v", text, got, err)
 		}
 	}
-	if f.logins != 1 {
-		t.Errorf("logged in %d times", f.logins)
+	if f.LogIns != 1 {
+		t.Errorf("logged in %d times", f.LogIns)
 	}
 }
 
@@ -106,9 +135,9 @@ func TestEachMethodLogsIn(t *testing.T) {
 		"a token from a file":   {vault.Auth{Method: vault.ByToken, TokenFile: file("s.guess")}, "use its token"},
 		"a certificate of a CN": {vault.Auth{Method: vault.ByCert, Role: "other"}, "refuses to log in at auth/cert"},
 	} {
-		f := newFake()
-		f.kv2["app"] = map[string]any{"x": "y"}
-		c := f.open(t, tc.auth)
+		f := vaulttest.New()
+		f.KV2["app"] = map[string]any{"x": "y"}
+		c := open(t, f, tc.auth)
 		got, err := c.Value(t.Context(), ref(t, "vault:secret/app#x"))
 		text := fmt.Sprint(err)
 		if said := (*fault.Error)(nil); errors.As(err, &said) {
@@ -176,9 +205,9 @@ func (l *told) report(what string, err error) {
 }
 
 // following runs a client that follows references in a bubble.
-func following(t *testing.T, f *fake, auth vault.Auth, refs ...string) (*vault.Client, *told) {
+func following(t *testing.T, f *vaulttest.Vault, auth vault.Auth, refs ...string) (*vault.Client, *told) {
 	t.Helper()
-	c, l := f.open(t, auth), &told{}
+	c, l := open(t, f, auth), &told{}
 	var all []vault.Ref
 	for _, text := range refs {
 		r := ref(t, text)
@@ -205,13 +234,13 @@ func following(t *testing.T, f *fake, auth vault.Auth, refs ...string) (*vault.C
 func TestAStoredSecretIsFollowed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake()
-		f.kv2["app"] = map[string]any{"x": "1", "other": "a"}
+		f := vaulttest.New()
+		f.KV2["app"] = map[string]any{"x": "1", "other": "a"}
 		_, l := following(t, f, byRole(), "vault:secret/app#x")
 		set := func(path string, data map[string]any) {
-			f.mu.Lock()
-			f.kv2[path] = data
-			f.mu.Unlock()
+			f.Mutex.Lock()
+			f.KV2[path] = data
+			f.Mutex.Unlock()
 			time.Sleep(2 * time.Minute)
 		}
 		set("app", map[string]any{"x": "1", "other": "b"})
@@ -227,8 +256,8 @@ func TestAStoredSecretIsFollowed(t *testing.T) {
 func TestALeaseIsRenewedAndReplacedBeforeItsLastEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake()
-		f.longest = 4 * time.Hour
+		f := vaulttest.New()
+		f.Longest = 4 * time.Hour
 		c, l := following(t, f, byRole(), "vault:database/creds/cotrain#username", "vault:database/creds/cotrain#password")
 		for range 24 * 60 {
 			time.Sleep(time.Minute)
@@ -236,18 +265,18 @@ func TestALeaseIsRenewedAndReplacedBeforeItsLastEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.mu.Lock()
-			end := f.leases["database/creds/cotrain/"+strings.TrimPrefix(user, "user-")]
-			f.mu.Unlock()
+			f.Mutex.Lock()
+			end := f.Leases["database/creds/cotrain/"+strings.TrimPrefix(user, "user-")]
+			f.Mutex.Unlock()
 			if time.Until(end) <= 0 {
 				t.Fatalf("%s is used %v after its end", user, -time.Until(end))
 			}
 		}
-		if got := l.changes(); len(got) < 6 || len(got) > 8 || got[0] != "user-2/pass-2" || f.made != len(got)+1 {
-			t.Errorf("told %v of %d", l.changes(), f.made)
+		if got := l.changes(); len(got) < 6 || len(got) > 8 || got[0] != "user-2/pass-2" || f.Made != len(got)+1 {
+			t.Errorf("told %v of %d", l.changes(), f.Made)
 		}
-		if f.logins < 6 || f.logins > 9 || len(l.reported()) != 0 {
-			t.Errorf("%d log-ins, reported %v", f.logins, l.reported())
+		if f.LogIns < 6 || f.LogIns > 9 || len(l.reported()) != 0 {
+			t.Errorf("%d log-ins, reported %v", f.LogIns, l.reported())
 		}
 	})
 }
@@ -268,17 +297,17 @@ func TestVaultMayGoAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				f := newFake()
-				f.lasts = 30 * time.Minute
-				f.kv1["app"] = map[string]any{"x": "1"}
+				f := vaulttest.New()
+				f.Lasts = 30 * time.Minute
+				f.KV1["app"] = map[string]any{"x": "1"}
 				c, l := following(t, f, byRole(), "vault:nomad/creds/cotrain#secret_id")
 				if _, err := c.Value(t.Context(), ref(t, "vault:kv/app#x")); err != nil {
 					t.Fatal(err)
 				}
 				fails := func(fn func(*http.Request) (int, string)) {
-					f.mu.Lock()
-					defer f.mu.Unlock()
-					f.fails = fn
+					f.Mutex.Lock()
+					defer f.Mutex.Unlock()
+					f.Fails = fn
 				}
 				fails(func(*http.Request) (int, string) { return tc.code, tc.text })
 				time.Sleep(time.Hour) // token and lease end meanwhile
@@ -300,30 +329,30 @@ func TestVaultMayGoAway(t *testing.T) {
 
 func TestATokenThatIsRevokedIsReplacedOnce(t *testing.T) {
 	t.Parallel()
-	f := newFake()
-	f.kv1["a"], f.kv1["b"] = map[string]any{"x": "1"}, map[string]any{"x": "2"}
-	c := f.open(t, byRole())
+	f := vaulttest.New()
+	f.KV1["a"], f.KV1["b"] = map[string]any{"x": "1"}, map[string]any{"x": "2"}
+	c := open(t, f, byRole())
 	if _, err := c.Value(t.Context(), ref(t, "vault:kv/a#x")); err != nil {
 		t.Fatal(err)
 	}
-	delete(f.tokens, "t1")
+	delete(f.Tokens, "t1")
 	if got, err := c.Value(t.Context(), ref(t, "vault:kv/b#x")); got != "2" || err != nil {
 		t.Errorf("it is %q, %v", got, err)
 	}
-	f.closed["kv/c"] = true
+	f.Closed["kv/c"] = true
 	_, err := c.Value(t.Context(), ref(t, "vault:kv/c#x"))
-	if !errors.Is(err, fault.ErrForbidden) || !strings.Contains(fault.Of(err).What, "read kv/c") || f.logins != 2 {
-		t.Errorf("a closed path: %v after %d log-ins", err, f.logins)
+	if !errors.Is(err, fault.ErrForbidden) || !strings.Contains(fault.Of(err).What, "read kv/c") || f.LogIns != 2 {
+		t.Errorf("a closed path: %v after %d log-ins", err, f.LogIns)
 	}
 	c.Close(t.Context())
-	if f.alive("t2") {
+	if alive(f, "t2") {
 		t.Error("the token was not given back")
 	}
-	if c := f.open(t, vault.Auth{Method: vault.ByToken, Token: "root"}); true {
+	if c := open(t, f, vault.Auth{Method: vault.ByToken, Token: "root"}); true {
 		if _, err := c.Value(t.Context(), ref(t, "vault:kv/a#x")); err != nil {
 			t.Fatal(err)
 		}
-		if c.Close(t.Context()); !f.alive("root") {
+		if c.Close(t.Context()); !alive(f, "root") {
 			t.Error("a token that others made was revoked")
 		}
 	}
@@ -332,8 +361,8 @@ func TestATokenThatIsRevokedIsReplacedOnce(t *testing.T) {
 func TestWhoFailsWithAChangeIsToldAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake()
-		f.kv1["app"] = map[string]any{"x": "1"}
+		f := vaulttest.New()
+		f.KV1["app"] = map[string]any{"x": "1"}
 		c, l := following(t, f, byRole(), "vault:kv/app#x")
 		var failing, other told
 		tries := 0
@@ -344,9 +373,9 @@ func TestWhoFailsWithAChangeIsToldAgain(t *testing.T) {
 			return failing.change(ctx, values)
 		}, ref(t, "vault:kv/app#x"))
 		c.Follow(other.change, ref(t, "vault:kv/app#x"))
-		f.mu.Lock()
-		f.kv1["app"] = map[string]any{"x": "2"}
-		f.mu.Unlock()
+		f.Mutex.Lock()
+		f.KV1["app"] = map[string]any{"x": "2"}
+		f.Mutex.Unlock()
 		time.Sleep(10 * time.Minute)
 		for name, l := range map[string]*told{"the first": l, "the one that fails": &failing, "the last": &other} {
 			if got := l.changes(); !slices.Equal(got, []string{"2"}) {
@@ -361,9 +390,9 @@ func TestWhoFailsWithAChangeIsToldAgain(t *testing.T) {
 
 func TestALongAnswerIsCutOff(t *testing.T) {
 	t.Parallel()
-	f := newFake()
-	f.kv1["app"] = map[string]any{"x": strings.Repeat("x", 3<<20)}
-	_, err := f.open(t, byRole()).Value(t.Context(), ref(t, "vault:kv/app#x"))
+	f := vaulttest.New()
+	f.KV1["app"] = map[string]any{"x": strings.Repeat("x", 3<<20)}
+	_, err := open(t, f, byRole()).Value(t.Context(), ref(t, "vault:kv/app#x"))
 	if err == nil || strings.Contains(err.Error(), "xxx") {
 		t.Errorf("%.200v", err)
 	}

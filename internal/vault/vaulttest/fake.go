@@ -1,4 +1,5 @@
-package vault_test
+// Package vaulttest is a Vault for tests: tokens and leases that end, and failures on demand.
+package vaulttest
 
 import (
 	"encoding/json"
@@ -8,47 +9,62 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"testing"
 	"time"
-
-	"github.com/cotrain/cotrain/internal/vault"
 )
 
-// fake speaks Vault's API as far as the console uses it. Its clock is the test's.
-type fake struct {
-	mu     sync.Mutex
-	kv1    map[string]map[string]any // at kv/, by path below
-	kv2    map[string]map[string]any // at secret/
-	tokens map[string]time.Time      // when they end, zero for never
-	leases map[string]time.Time
-	made   int // users
-	logins int
-	reads  int
-	renews int
+// Vault speaks Vault's API as far as the console uses it, as a server or as a transport without a network. Its clock is the
+// test's. Role "role" with secret ID "s3cret", role "cotrain" with the JWT "a.b.c", any certificate and the token "root" are let in.
+type Vault struct {
+	Mutex  sync.Mutex                // held for what follows
+	KV1    map[string]map[string]any // at kv/, by path below
+	KV2    map[string]map[string]any // at secret/
+	Tokens map[string]time.Time      // when they end, zero for never
+	Leases map[string]time.Time
+	Made   int // users, at database/creds/cotrain and nomad/creds/cotrain: user-1 with pass-1 and secret-1, ...
+	LogIns int
 
-	lasts   time.Duration // of tokens and leases
-	longest time.Duration // no renewal lets one last longer, 0 for no limit
-	began   map[string]time.Time
-	closed  map[string]bool // paths that no policy allows
-	fails   func(r *http.Request) (code int, text string)
+	Lasts   time.Duration   // of tokens and leases
+	Longest time.Duration   // no renewal lets one last longer, 0 for no limit
+	Closed  map[string]bool // paths that no policy allows
+	// Fails refuses a request with a code and text, or with code -1 ends its connection; code 0 lets it pass.
+	Fails func(r *http.Request) (code int, text string)
+
+	began map[string]time.Time
 }
 
-func newFake() *fake {
-	return &fake{
-		kv1: map[string]map[string]any{}, kv2: map[string]map[string]any{}, tokens: map[string]time.Time{"root": {}}, leases: map[string]time.Time{},
-		began: map[string]time.Time{}, closed: map[string]bool{}, lasts: time.Hour,
+// New returns one that holds nothing. Tokens and leases last an hour.
+func New() *Vault {
+	return &Vault{
+		KV1: map[string]map[string]any{}, KV2: map[string]map[string]any{}, Tokens: map[string]time.Time{"root": {}}, Leases: map[string]time.Time{},
+		began: map[string]time.Time{}, Closed: map[string]bool{}, Lasts: time.Hour,
 	}
 }
 
+// Do changes it while it serves.
+func (f *Vault) Do(change func()) {
+	f.Mutex.Lock()
+	defer f.Mutex.Unlock()
+	change()
+}
+
+// ServeHTTP answers as a server.
+func (f *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	resp, err := f.RoundTrip(r)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer func() { _ = resp.Body.Close() }() // in memory
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, resp.Body) // the client may be gone
+}
+
 // RoundTrip answers without a network.
-func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
+func (f *Vault) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
 	w := httptest.NewRecorder()
-	f.mu.Lock()
-	f.serve(w, r)
-	f.mu.Unlock()
+	f.Do(func() { f.serve(w, r) })
 	if w.Code == 0 {
 		return nil, fmt.Errorf("dial tcp: connection refused")
 	}
@@ -64,26 +80,26 @@ func refuse(w *httptest.ResponseRecorder, code int, text string) {
 
 func give(w *httptest.ResponseRecorder, v any) { _ = json.NewEncoder(w).Encode(v) }
 
-func (f *fake) alive(token string) bool {
-	end, ok := f.tokens[token]
+func (f *Vault) alive(token string) bool {
+	end, ok := f.Tokens[token]
 	return ok && (end.IsZero() || time.Now().Before(end))
 }
 
-func (f *fake) grant(id string) time.Duration {
-	lasts := f.lasts
+func (f *Vault) grant(id string) time.Duration {
+	lasts := f.Lasts
 	if f.began[id].IsZero() {
 		f.began[id] = time.Now()
 	}
-	if f.longest > 0 {
-		lasts = max(0, min(lasts, f.longest-time.Since(f.began[id])))
+	if f.Longest > 0 {
+		lasts = max(0, min(lasts, f.Longest-time.Since(f.began[id])))
 	}
 	return lasts
 }
 
-func (f *fake) serve(w *httptest.ResponseRecorder, r *http.Request) {
+func (f *Vault) serve(w *httptest.ResponseRecorder, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/v1/")
-	if f.fails != nil {
-		if code, text := f.fails(r); code != 0 {
+	if f.Fails != nil {
+		if code, text := f.Fails(r); code != 0 {
 			if code < 0 {
 				w.Code = 0
 				return
@@ -102,34 +118,32 @@ func (f *fake) serve(w *httptest.ResponseRecorder, r *http.Request) {
 		return
 	}
 	token := r.Header.Get("X-Vault-Token")
-	if !f.alive(token) || f.closed[path] {
+	if !f.alive(token) || f.Closed[path] {
 		refuse(w, 403, "permission denied")
 		return
 	}
 	switch {
 	case path == "auth/token/lookup-self":
 		left := 0
-		if end := f.tokens[token]; !end.IsZero() {
+		if end := f.Tokens[token]; !end.IsZero() {
 			left = int(time.Until(end).Seconds())
 		}
 		give(w, map[string]any{"data": map[string]any{"ttl": left, "renewable": left > 0}})
 	case path == "auth/token/renew-self":
-		f.renews++
 		lasts := f.grant(token)
-		f.tokens[token] = time.Now().Add(lasts)
+		f.Tokens[token] = time.Now().Add(lasts)
 		give(w, map[string]any{"auth": map[string]any{"client_token": token, "lease_duration": int(lasts.Seconds()), "renewable": true}})
 	case path == "auth/token/revoke-self":
-		delete(f.tokens, token)
+		delete(f.Tokens, token)
 		w.WriteHeader(204)
 	case path == "sys/leases/renew":
 		id := fmt.Sprint(body["lease_id"])
-		if end, ok := f.leases[id]; !ok || time.Now().After(end) {
+		if end, ok := f.Leases[id]; !ok || time.Now().After(end) {
 			refuse(w, 400, "lease not found")
 			return
 		}
-		f.renews++
 		lasts := f.grant(id)
-		f.leases[id] = time.Now().Add(lasts)
+		f.Leases[id] = time.Now().Add(lasts)
 		give(w, map[string]any{"lease_id": id, "lease_duration": int(lasts.Seconds()), "renewable": true})
 	case strings.HasPrefix(path, "sys/internal/ui/mounts/"):
 		at, _, _ := strings.Cut(strings.TrimPrefix(path, "sys/internal/ui/mounts/"), "/")
@@ -140,7 +154,7 @@ func (f *fake) serve(w *httptest.ResponseRecorder, r *http.Request) {
 	}
 }
 
-func (f *fake) logIn(w *httptest.ResponseRecorder, method string, body map[string]any) {
+func (f *Vault) logIn(w *httptest.ResponseRecorder, method string, body map[string]any) {
 	good := map[string]bool{
 		"approle": body["role_id"] == "role" && body["secret_id"] == "s3cret", "jwt": body["role"] == "cotrain" && body["jwt"] == "a.b.c", "cert": body["name"] == nil,
 		"else/approle": body["role_id"] == "role",
@@ -149,56 +163,34 @@ func (f *fake) logIn(w *httptest.ResponseRecorder, method string, body map[strin
 		refuse(w, 400, "invalid role or secret ID")
 		return
 	}
-	f.logins++
-	token := fmt.Sprintf("t%d", f.logins)
+	f.LogIns++
+	token := fmt.Sprintf("t%d", f.LogIns)
 	lasts := f.grant(token)
-	f.tokens[token] = time.Now().Add(lasts)
+	f.Tokens[token] = time.Now().Add(lasts)
 	give(w, map[string]any{"auth": map[string]any{"client_token": token, "lease_duration": int(lasts.Seconds()), "renewable": true, "token_policies": []string{"cotrain"}}})
 }
 
-func (f *fake) read(w *httptest.ResponseRecorder, path string) {
-	f.reads++
+func (f *Vault) read(w *httptest.ResponseRecorder, path string) {
 	if path == "database/creds/cotrain" || path == "nomad/creds/cotrain" {
-		f.made++
-		id := fmt.Sprintf("%s/%d", path, f.made)
+		f.Made++
+		id := fmt.Sprintf("%s/%d", path, f.Made)
 		lasts := f.grant(id)
-		f.leases[id] = time.Now().Add(lasts)
+		f.Leases[id] = time.Now().Add(lasts)
 		give(w, map[string]any{"lease_id": id, "lease_duration": int(lasts.Seconds()), "renewable": true, "data": map[string]any{
-			"username": fmt.Sprintf("user-%d", f.made), "password": fmt.Sprintf("pass-%d", f.made), "secret_id": fmt.Sprintf("secret-%d", f.made),
+			"username": fmt.Sprintf("user-%d", f.Made), "password": fmt.Sprintf("pass-%d", f.Made), "secret_id": fmt.Sprintf("secret-%d", f.Made),
 		}})
 		return
 	}
 	if rest, ok := strings.CutPrefix(path, "secret/data/"); ok {
-		if data, found := f.kv2[rest]; found {
+		if data, found := f.KV2[rest]; found {
 			give(w, map[string]any{"data": map[string]any{"data": data, "metadata": map[string]any{"version": 3}}})
 			return
 		}
 	}
-	if data, found := f.kv1[strings.TrimPrefix(path, "kv/")]; found {
+	if data, found := f.KV1[strings.TrimPrefix(path, "kv/")]; found {
 		give(w, map[string]any{"data": data, "lease_duration": 2764800})
 		return
 	}
 	w.WriteHeader(404)
 	give(w, map[string]any{"errors": []string{}})
-}
-
-// open is a client of the fake.
-func (f *fake) open(t *testing.T, auth vault.Auth) *vault.Client {
-	t.Helper()
-	c, err := vault.New(vault.Config{Address: "http://vault.invalid:8200", Auth: auth, Transport: f, ClientCert: "c", ClientKey: "k"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func byRole() vault.Auth { return vault.Auth{Method: vault.ByAppRole, Role: "role", SecretID: "s3cret"} }
-
-func ref(t *testing.T, text string) vault.Ref {
-	t.Helper()
-	r, err := vault.ParseRef(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
