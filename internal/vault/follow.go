@@ -96,6 +96,9 @@ func (c *Client) Run(ctx context.Context, report func(what string, err error)) e
 	paths := maps.Clone(c.secrets)
 	c.mu.Unlock()
 	for path, f := range paths {
+		if !f.wanted() {
+			continue
+		}
 		running.Go(func() {
 			c.keep(ctx, func(err error) { report(path, err) }, f.due, func(ctx context.Context) error { return c.refresh(ctx, path, f) })
 		})
@@ -142,6 +145,13 @@ func (c *Client) keep(ctx context.Context, report func(error), due func() time.T
 	}
 }
 
+// wanted reports whether there is something to follow: a path that could not be read is none of the console's settings.
+func (f *followed) wanted() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.secret != nil || len(f.changed) > 0
+}
+
 // due is when the path is to be looked at: early enough that a lease outlives some failures.
 func (f *followed) due() time.Time {
 	f.mu.Lock()
@@ -161,8 +171,8 @@ func (c *Client) refresh(ctx context.Context, path string, f *followed) error {
 	defer f.mu.Unlock()
 	if s := f.secret; s != nil && s.lease != "" && s.renewable && time.Since(s.since) < s.lasts {
 		renewed, err := c.renew(ctx, s)
-		if err != nil && answer(err) == nil {
-			return explain("renew the lease of "+path, err) // Vault is away: the lease may still be alive
+		if away(err) {
+			return explain("renew the lease of "+path, err) // it may still be alive
 		}
 		if renewed {
 			return f.tell(ctx)

@@ -180,7 +180,7 @@ func (c *Client) renewToken(ctx context.Context) error {
 			if left >= t.lasts/2 || c.cfg.Auth.Method == ByToken && c.cfg.Auth.TokenFile == "" {
 				return nil
 			}
-		} else if err != nil && !denied(err) {
+		} else if away(err) {
 			return explain("renew its token", err)
 		}
 	}
