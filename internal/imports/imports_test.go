@@ -116,6 +116,7 @@ var external = map[string][]string{
 	"modernc.org/sqlite":               {"internal/store/db"},
 	"github.com/jackc/pgx/v5":          {"internal/store/db", "internal/store/pgtest"},
 	"github.com/hashicorp/hcl/v2":      {"internal/localnomad/jobfile"},
+	"github.com/hashicorp/vault/api":   {"internal/vault"},
 	"github.com/gorilla/websocket":     {"internal/web/live"},
 	"github.com/prometheus/prometheus": {"internal/series"},
 	"github.com/danielgtaylor/huma/v2": {"internal/api"},

@@ -135,7 +135,7 @@ func (f *Vault) serve(w *httptest.ResponseRecorder, r *http.Request) {
 		give(w, map[string]any{"auth": map[string]any{"client_token": token, "lease_duration": int(lasts.Seconds()), "renewable": true}})
 	case path == "auth/token/revoke-self":
 		delete(f.Tokens, token)
-		w.WriteHeader(204)
+		w.WriteHeader(http.StatusNoContent)
 	case path == "sys/leases/renew":
 		id := fmt.Sprint(body["lease_id"])
 		if end, ok := f.Leases[id]; !ok || time.Now().After(end) {
@@ -191,6 +191,6 @@ func (f *Vault) read(w *httptest.ResponseRecorder, path string) {
 		give(w, map[string]any{"data": data, "lease_duration": 2764800})
 		return
 	}
-	w.WriteHeader(404)
+	w.WriteHeader(http.StatusNotFound)
 	give(w, map[string]any{"errors": []string{}})
 }
