@@ -62,7 +62,7 @@ func TestAViewerOfOneProjectIsNotOfferedWhatAnOperatorOfAnotherIs(t *testing.T) 
 		if page.Count("[data-action=clone]") != 1 {
 			t.Errorf("%s: a clone in vision is not offered", id)
 		}
-		if project := s.Get("/runs/new?clone="+string(id), 200).Doc.Find("#run-form [name=project]").AttrOr("value", ""); project != "vision" {
+		if project := s.Get("/runs/new?clone="+string(id), 200).Doc.Find("#run-form [name=in_project]").AttrOr("value", ""); project != "vision" {
 			t.Errorf("a clone of %s opens in %q", id, project)
 		}
 	}
@@ -93,11 +93,11 @@ func TestWhatIsNewIsForTheSelectedProjectOrOneThatIsAskedFor(t *testing.T) {
 		cookie := "project=" + c.selected
 		for _, path := range []string{"/runs/new", "/sweeps/new?from=preset:debug-diloco", "/runs/" + string(source.ID) + "/template"} {
 			a := s.Do("GET", path, nil, "Cookie", cookie)
-			got := a.Doc.Find("input[type=hidden][name=project]:not(#projects *)").AttrOr("value", choose)
+			got := a.Doc.Find("input[type=hidden][name=in_project]:not(#projects *)").AttrOr("value", choose)
 			if c.choices > 0 {
-				got = a.Doc.Find("#f-project option[selected]").AttrOr("value", choose)
+				got = a.Doc.Find("#f-in_project option[selected]").AttrOr("value", choose)
 			}
-			if n := a.Count("#f-project option"); a.Status != 200 || n != c.choices || got != c.want && (got != "" || c.want != choose) {
+			if n := a.Count("#f-in_project option"); a.Status != 200 || n != c.choices || got != c.want && (got != "" || c.want != choose) {
 				t.Errorf("%s: %s: status %d, %d choices, %q is chosen", name, path, a.Status, n, got)
 			}
 		}
@@ -113,24 +113,25 @@ func TestTheChosenProjectIsThatOfWhatIsSent(t *testing.T) {
 	s := webtest.New(t, asMember(map[string]access.Role{"a": access.Operator, "b": access.Operator}))
 	form := webtest.FormOf(t, s.Do("GET", "/runs/new", nil, "Cookie", "project=a"))
 	form.Set("name", "mine")
-	form.Set("project", "b")
+	form.Set("in_project", "b")
+	form.Set("project", "b") // of the configuration, for its logger
 	if a := s.Do("POST", "/runs", form); a.Status != 303 || s.Fake.Submitted[0].Project != "b" {
 		t.Errorf("run: %d, %+v", a.Status, s.Fake.Submitted)
 	}
 	saving := s.Do("POST", "/templates/save", form)
-	if got := saving.Doc.Find("#f-project option[selected]").AttrOr("value", ""); got != "b" {
+	if got := saving.Doc.Find("#f-in_project option[selected]").AttrOr("value", ""); got != "b" {
 		t.Errorf("the template is for %q", got)
 	}
 	save := webtest.HiddenInputs(saving, "#save-form")
 	save.Set("template", "mine")
-	save.Set("project", "a")
+	save.Set("in_project", "a")
 	if a := s.Do("POST", "/templates/save", save); a.Status != 303 || s.Fake.AllTemplates[0].Project != "a" {
 		t.Errorf("template: %d, %+v", a.Status, s.Fake.AllTemplates)
 	}
-	if a := s.Do("POST", "/templates/check", url.Values{"template": {"mine"}, "project": {"a"}}, "HX-Request", "true"); a.Count("[name=confirmed][value=mine]") != 1 {
+	if a := s.Do("POST", "/templates/check", url.Values{"template": {"mine"}, "in_project": {"a"}}, "HX-Request", "true"); a.Count("[name=confirmed][value=mine]") != 1 {
 		t.Error("a name that is taken in the chosen project is not told")
 	}
-	if a := s.Do("POST", "/templates/check", url.Values{"template": {"mine"}, "project": {"b"}}, "HX-Request", "true"); a.Count("[name=confirmed][value=mine]") != 0 {
+	if a := s.Do("POST", "/templates/check", url.Values{"template": {"mine"}, "in_project": {"b"}}, "HX-Request", "true"); a.Count("[name=confirmed][value=mine]") != 0 {
 		t.Error("a name that is taken in another project is told")
 	}
 }

@@ -16,7 +16,7 @@ func (s *Server) handleProject(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := http.Cookie{
-		Name: page.ProjectCookie, Value: r.PostForm.Get("project"), MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: page.ProjectCookie, Value: r.PostForm.Get(page.ParamProject), MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	if !access.CheckProjectName(c.Value) {
 		c.Value, c.MaxAge = "", -1

@@ -877,7 +877,7 @@ func SelectInput(f Field, reload bool) templ.Component {
 			}
 		}
 		if reload {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, " hx-get=\"/runs/new\" hx-target=\"#run-form\" hx-select=\"#run-form\" hx-swap=\"outerHTML\" hx-trigger=\"change consume\" hx-replace-url=\"true\" hx-include=\"#f-name, #f-project\" hx-params=\"preset,name,project\" data-start")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, " hx-get=\"/runs/new\" hx-target=\"#run-form\" hx-select=\"#run-form\" hx-swap=\"outerHTML\" hx-trigger=\"change consume\" hx-replace-url=\"true\" hx-include=\"#f-name, #f-in_project\" hx-params=\"preset,name,project\" data-start")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -40,7 +40,7 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 		d.check()
 	}
 	if page.IsFragment(r) { // keep the name out of the address
-		w.Header().Set("HX-Replace-Url", "/runs/new?"+d.query(r.URL.Query().Get(page.InputProject)))
+		w.Header().Set("HX-Replace-Url", "/runs/new?"+d.query(page.AskedProject(r)))
 	}
 	return p.renderForm(w, r, http.StatusOK, d, func(f *view.Form) { f.Key = rand.Text() }, d.untouched(nil))
 }
@@ -81,7 +81,7 @@ func (d *Draft) query(project string) string {
 	}
 	q := url.Values{kind: {name}}
 	if project != "" {
-		q.Set(page.InputProject, d.project)
+		q.Set(page.ParamProject, d.project)
 	}
 	return q.Encode()
 }
@@ -213,7 +213,12 @@ func (p *Pages) Create(w http.ResponseWriter, r *http.Request) error {
 		case err == nil:
 			return page.Redirect(w, r, "/runs/"+string(made.ID))
 		case errors.As(err, &fields):
-			d.errs = append(d.errs, fields...)
+			for _, e := range fields {
+				if e.Field == page.ParamProject { // the configuration was checked before, and its field of that name
+					e.Field = page.InputProject
+				}
+				d.errs = append(d.errs, e)
+			}
 		default:
 			return err
 		}

@@ -163,7 +163,7 @@ func TestWhatTheProjectDoesNotAllowIsShownBesideItsFieldWhileTyping(t *testing.T
 		}
 		return errs, run.FieldErrors{{Field: "ckpt.path", Value: "x", Rule: "already holds checkpoints", Fix: "use another"}}
 	}
-	form := url.Values{"name": {"x"}, "nodes": {"3"}, "gpus": {"0"}, "project": {"vision"}, "touched": {"nodes"}}
+	form := url.Values{"name": {"x"}, "nodes": {"3"}, "gpus": {"0"}, "in_project": {"vision"}, "touched": {"nodes"}}
 	a := s.Do("POST", "/runs/validate", form)
 	if text := a.Text(t, "#f-nodes-message"); !strings.HasPrefix(text, "Is more than project vision allows for a run, which is 2.") {
 		t.Errorf("%q", text)

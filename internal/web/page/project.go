@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -12,26 +13,33 @@ import (
 // ProjectCookie stores the project that the lists show.
 const ProjectCookie = "project"
 
-// InputProject is the parameter and the input with a project's name.
-const InputProject = "project"
+const (
+	// ParamProject is the parameter of an address with a project's name, and the field of its faults.
+	ParamProject = "project"
+	// InputProject is the input of a form with it: the configuration has a field of the other name.
+	InputProject = "in_project"
+)
 
 // Project is the project of what a request names, or "" for the default one: names of templates are unique in a project. The
 // selected project does not matter, so that an address means the same for everybody.
 func Project(r *http.Request) (string, error) {
-	name := r.URL.Query().Get(InputProject)
-	if posted := r.PostForm.Get(InputProject); posted != "" {
-		name = posted
-	}
+	name := cmp.Or(r.PostForm.Get(InputProject), AskedProject(r))
 	if name != "" && !access.CheckProjectName(name) {
 		return "", run.FieldErrors{run.NotAProject(name)}
 	}
 	return name, nil
 }
 
+// AskedProject is the project that an address names, or a form that is sent as one; "" for none.
+func AskedProject(r *http.Request) string {
+	q := r.URL.Query()
+	return cmp.Or(q.Get(InputProject), q.Get(ParamProject))
+}
+
 // SelectedProject is the project that a list or a new form is for: the request's, or else the selected one, or "" for all.
 func SelectedProject(r *http.Request) (string, error) {
 	name, err := Project(r)
-	if c, none := r.Cookie(ProjectCookie); name == "" && err == nil && none == nil && access.CheckProjectName(c.Value) && !r.URL.Query().Has(InputProject) &&
+	if c, none := r.Cookie(ProjectCookie); name == "" && err == nil && none == nil && access.CheckProjectName(c.Value) && !r.URL.Query().Has(ParamProject) &&
 		access.From(r.Context()).May(access.ProjectRead, c.Value) {
 		name = c.Value
 	}

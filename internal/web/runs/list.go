@@ -59,7 +59,7 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 
 func listQuery(r *http.Request) (view.List, run.RunFilter, error) {
 	q := r.URL.Query()
-	list := view.List{Text: page.Text(q.Get("q"), 200), Owner: page.Text(q.Get("owner"), 127), Project: page.Text(q.Get(page.InputProject), 64), Topic: feed.RunsTopic}
+	list := view.List{Text: page.Text(q.Get("q"), 200), Owner: page.Text(q.Get("owner"), 127), Project: page.Text(q.Get(page.ParamProject), 64), Topic: feed.RunsTopic}
 	shown, err := page.SelectedProject(r)
 	filter := run.RunFilter{Projects: page.Projects(shown), Owner: list.Owner, Text: list.Text, Folded: true, Limit: listSize + 1}
 	if err != nil {

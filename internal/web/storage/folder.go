@@ -106,7 +106,7 @@ func (s *Pages) Layout(w http.ResponseWriter, r *http.Request) error {
 // several reports whether a project has to be chosen.
 func several(err error) bool {
 	var fields run.FieldErrors
-	return errors.As(err, &fields) && fields[0].Field == page.InputProject && fields[0].Value == ""
+	return errors.As(err, &fields) && fields[0].Field == page.ParamProject && fields[0].Value == ""
 }
 
 // choose asks whose storage to show.

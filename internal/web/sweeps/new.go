@@ -97,7 +97,7 @@ func (p *Pages) renderSweepForm(w http.ResponseWriter, r *http.Request, status i
 	v := f.view(p.judge(r.Context(), f))
 	v.Project = p.ProjectField(r, access.RunsSubmit, f.sub.Project)
 	for _, e := range f.errs {
-		if e.Field == page.InputProject {
+		if e.Field == page.ParamProject {
 			v.Project.Error = form.Sentence(e)
 		}
 	}

@@ -77,7 +77,7 @@ func TestThePreviewOfASweepTellsWhatTheProjectDoesNotAllow(t *testing.T) {
 		return errs, nil
 	}
 	form := sweepValues(t, s, "preset:debug", "field", "nodes", "values", "2,3")
-	form.Set("project", "vision")
+	form.Set("in_project", "vision")
 	text := s.Do("POST", "/sweeps/preview", form).Text(t, "main")
 	if strings.Count(text, "Is more than project vision allows") != 1 {
 		t.Errorf("%s", text)

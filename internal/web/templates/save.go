@@ -206,7 +206,7 @@ func (p *Pages) renderSave(w http.ResponseWriter, r *http.Request, status int, f
 	}
 	v.Project = p.ProjectField(r, access.TemplatesSave, f.sub.Project)
 	for _, e := range f.errs {
-		if e.Field == page.InputProject {
+		if e.Field == page.ParamProject {
 			v.Project.Error = form.Sentence(e)
 		}
 	}

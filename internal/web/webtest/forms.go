@@ -97,6 +97,9 @@ func FormOf(t *testing.T, a Answer) url.Values {
 				return
 			}
 		}
+		if out.Has(name) && el.AttrOr("type", "") != "checkbox" { // which has a hidden one for when it is not ticked
+			t.Errorf("the form has two inputs named %s", name)
+		}
 		out.Set(name, value)
 	})
 	return out

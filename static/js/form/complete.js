@@ -53,7 +53,7 @@ async function ask(input) {
   state.controller = new AbortController();
   try {
     const query = new URLSearchParams({ prefix });
-    const project = input.form?.querySelector("[name=project]");
+    const project = input.form?.querySelector("[name=in_project]");
     if ((project instanceof HTMLInputElement || project instanceof HTMLSelectElement) && project.value) query.set("project", project.value);
     const answer = await fetch(`${at("/storage/complete")}?${query}`, {
       signal: state.controller.signal,
