@@ -18,12 +18,14 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/nomad/failover"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
 const (
 	// callTimeout bounds a call; Nomad itself forwards between servers for up to 10 s.
 	callTimeout = 30 * time.Second
+	dialTimeout = 10 * time.Second
 	// maxList and maxAnswer bound the body of a call: a large cluster's list of nodes or allocations is some MiB, a job
 	// with its scripts less than 1 MiB. The body is held while decoding.
 	maxList   = 64 << 20
@@ -37,7 +39,11 @@ const (
 
 // Config configures [New].
 type Config struct {
-	Address       string // http://..., https://... or unix://...; required unless HTTPClient is set
+	// Address is http://..., https://... or unix://...; several are separated by commas, the preferred one first. Required unless
+	// Servers or HTTPClient is set.
+	Address string
+	// Servers are those of Address where they change; see [failover.New].
+	Servers       func() ([]failover.Server, error)
 	Token         string // secret ID, "" without ACLs
 	Namespace     string // "" is "default"
 	Region        string // "" is the agent's
@@ -47,7 +53,7 @@ type Config struct {
 	TLSServerName string
 	SkipVerify    bool
 
-	// HTTPClient reaches an agent in this process, else nil. It must not have a time-out.
+	// HTTPClient reaches an agent in this process, else nil. It must not have a time-out, and use an [http.Transport].
 	HTTPClient *http.Client
 	// LogStreams is the most open log streams, 0 for [DefaultLogStreams]; beyond that they take turns.
 	LogStreams int
@@ -63,6 +69,8 @@ type Client struct {
 	cfg       Config
 	calls     *api.Client // bounded answers
 	streams   *api.Client // endless answers
+	servers   *failover.Set
+	looks     http.RoundTripper // by which servers are looked at
 	transport []*http.Transport
 	slots     *slots
 	log       *slog.Logger
@@ -84,15 +92,14 @@ const (
 
 // New returns a client without calling Nomad.
 func New(cfg Config) (*Client, error) {
-	if cfg.Address == "" {
-		if cfg.HTTPClient == nil {
-			return nil, fmt.Errorf("address of Nomad: %w: it is empty; give http://host:4646 or the like", fault.ErrInvalid)
+	if cfg.Servers == nil {
+		if cfg.Address == "" && cfg.HTTPClient != nil {
+			cfg.Address = "http://embedded.invalid"
 		}
-		cfg.Address = "http://embedded.invalid"
-	}
-	u, err := url.Parse(cfg.Address)
-	if err != nil || (u.Scheme != "unix" && u.Host == "") {
-		return nil, fmt.Errorf("address of Nomad %q: %w: give http://host:4646, https://host:4646 or unix:///path", cfg.Address, fault.ErrInvalid)
+		var err error
+		if cfg.Servers, err = failover.Static(cfg.Address); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -111,25 +118,29 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		cfg: cfg, log: cfg.Logger, slots: newSlots(cfg.LogStreams, turn), parents: map[string]*parent{}, children: map[string]child{},
 	}
-	callHTTP, err := c.httpClient(u, maxConns)
+	c.servers = failover.New(cfg.Servers, cfg.Logger)
+	callHTTP, err := c.httpTransport(maxConns)
 	if err != nil {
 		return nil, err
 	}
-	streamHTTP, err := c.httpClient(u, 0) // bounded by slots and one event stream per Watch
+	streamHTTP, err := c.httpTransport(0) // bounded by slots and one event stream per Watch
 	if err != nil {
 		return nil, err
 	}
 	c.SetToken(cfg.Token)
-	bounded := &http.Client{Transport: boundedTransport{next: authorized{c, callHTTP.Transport}}}
-	streamHTTP.Transport = authorized{c, streamHTTP.Transport}
-	if c.calls, err = api.NewClient(c.apiConfig(u, bounded)); err != nil {
+	c.looks = callHTTP
+	calls := boundedTransport{next: authorized{c, c.servers.Transport(callHTTP, false)}}
+	if c.calls, err = api.NewClient(c.apiConfig(calls)); err != nil {
 		return nil, fmt.Errorf("configure the Nomad client: %w", err)
 	}
-	if c.streams, err = api.NewClient(c.apiConfig(u, streamHTTP)); err != nil {
+	if c.streams, err = api.NewClient(c.apiConfig(authorized{c, c.servers.Transport(streamHTTP, true)})); err != nil {
 		return nil, fmt.Errorf("configure the Nomad client: %w", err)
 	}
 	return c, nil
 }
+
+// Servers reports what is known of each server, the preferred one first.
+func (c *Client) Servers() []failover.State { return c.servers.States() }
 
 // Close drops idle connections.
 func (c *Client) Close() {
@@ -138,45 +149,44 @@ func (c *Client) Close() {
 	}
 }
 
-func (c *Client) apiConfig(u *url.URL, h *http.Client) *api.Config {
-	address := c.cfg.Address
-	if u.Scheme == "unix" {
-		address = "http://unix.invalid" // our transport dials the socket
-	}
+func (c *Client) apiConfig(t http.RoundTripper) *api.Config {
 	return &api.Config{
-		Address: address, Region: c.cfg.Region, Namespace: c.cfg.Namespace, HttpClient: h,
+		Address: "http://nomad.invalid", // the transport says where
+		Region:  c.cfg.Region, Namespace: c.cfg.Namespace, HttpClient: &http.Client{Transport: t},
 	}
 }
 
-// httpClient returns a client with at most conns connections, 0 for no limit.
-func (c *Client) httpClient(u *url.URL, conns int) (*http.Client, error) {
+// httpTransport returns one with at most conns connections to each server, 0 for no limit.
+func (c *Client) httpTransport(conns int) (http.RoundTripper, error) {
 	if c.cfg.HTTPClient != nil {
-		h := *c.cfg.HTTPClient
-		if h.Transport == nil {
-			h.Transport = http.DefaultTransport
+		if c.cfg.HTTPClient.Transport == nil {
+			return http.DefaultTransport, nil
 		}
-		return &h, nil
+		return c.cfg.HTTPClient.Transport, nil
 	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+	// A host that is gone ends streams within half a minute.
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
-		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     time.Minute, MaxIdleConnsPerHost: maxConns, MaxConnsPerHost: conns,
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			if _, is := failover.Socket(r.URL.Host); is {
+				return nil, nil //nolint:nilnil // no proxy
+			}
+			return http.ProxyFromEnvironment(r)
+		},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if path, ok := failover.Socket(address); ok {
+				network, address = "unix", path
+			}
+			return dialer.DialContext(ctx, network, address)
+		},
+		ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout,
+		IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: maxConns, MaxConnsPerHost: conns,
 	}
-	if u.Scheme == "unix" {
-		path := u.Path
-		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", path)
-		}
-	}
-	h := &http.Client{Transport: t}
-	if u.Scheme == "https" {
-		if err := configureTLS(t, c.cfg); err != nil {
-			return nil, err
-		}
+	if err := configureTLS(t, c.cfg); err != nil {
+		return nil, err
 	}
 	c.transport = append(c.transport, t)
-	return h, nil
+	return t, nil
 }
 
 // SetToken replaces the ACL token, from the next call on.
@@ -246,11 +256,11 @@ func (c *Client) Ping(ctx context.Context) (Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var info Info
-	if _, err := c.calls.Raw().Query("/v1/status/leader", &info.Leader, query(ctx)); err != nil {
+	if _, err := c.calls.Raw().Query(failover.LeaderPath, &info.Leader, query(ctx)); err != nil {
 		return info, classify("ask Nomad for its leader", err)
 	}
 	if info.Leader == "" {
-		return info, fmt.Errorf("Nomad at %s has no leader: %w", c.cfg.Address, fault.ErrNomadUnreachable) //nolint:staticcheck // a name
+		return info, fault.New(fault.ErrNomadUnreachable, "Nomad has no leader.", "A majority of its servers must run and reach each other: see nomad server members.")
 	}
 	q := query(ctx)
 	q.Namespace, q.Prefix, q.PerPage = c.cfg.Namespace, parentPrefix, 1

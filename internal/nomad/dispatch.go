@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/nomad/failover"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -52,6 +53,10 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 	}
 	for try := 0; try < dispatchTries; try++ {
 		child, eval, err := c.dispatchOnce(ctx, d, meta)
+		if failover.Lost(err) && try+1 < dispatchTries {
+			d.First = false // what the lost call does may still be under way
+			continue
+		}
 		if err = c.ofNamespace(c.namespace(d.Parent), classify(doing, err)); err != nil {
 			if errors.Is(err, ErrParentMissing) {
 				c.Forget(d.Parent)

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/nomad/failover"
 )
 
 // Errors beside those of package fault.
@@ -57,7 +58,17 @@ func classify(doing string, err error) error {
 	}
 	var unexpected api.UnexpectedResponseError
 	var said *answer
+	var none *failover.NoneError
+	var known *fault.Error
 	switch {
+	case errors.As(err, &none):
+		fix := "Check these servers, and nomad.address (NOMAD_ADDR)."
+		if said := untrusted(err); said != nil {
+			fix = fault.Of(said).Fix
+		}
+		return fmt.Errorf("%s: %w", doing, fault.New(fault.ErrNomadUnreachable, fmt.Sprintf("No server of Nomad works: %s.", none), fix).Because(err))
+	case errors.As(err, &known):
+		return fmt.Errorf("%s: %w", doing, err)
 	case errors.As(err, &unexpected):
 		said = &answer{unexpected.StatusCode(), clean(unexpected.Body())}
 	case errors.As(err, &said):

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/nomad/failover"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -95,9 +96,10 @@ func (c *Client) ensure(ctx context.Context, id, text, vars, want string) error 
 			c.log.Info("registered parent job", "job", id, "content", want)
 			return nil
 		}
-		// Somebody else registered it meanwhile.
+		// Somebody else registered it meanwhile, or the answer was lost: look which.
 		var said *answer
-		if !errors.As(err, &said) || !strings.Contains(said.text, "Enforcing job modify index") || try+1 >= registerTries {
+		raced := errors.As(err, &said) && strings.Contains(said.text, "Enforcing job modify index")
+		if !raced && !failover.Lost(err) || try+1 >= registerTries {
 			return err
 		}
 	}

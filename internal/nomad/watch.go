@@ -35,7 +35,7 @@ type Hint struct {
 
 // Watch follows Nomad's event stream and calls fn, never twice at the same time, with hints about our jobs and nodes. It
 // reconnects until ctx ends and returns its error. Each namespace has a stream of its own: one for all takes a token that may
-// read the jobs of all.
+// read the jobs of all. While it runs, a server of Nomad that hangs is noticed.
 func (c *Client) Watch(ctx context.Context, fn func(Hint)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -47,6 +47,7 @@ func (c *Client) Watch(ctx context.Context, fn func(Hint)) error {
 		defer one.Unlock()
 		fn(h)
 	}
+	running.Go(func() { c.servers.Keep(ctx, c.looks) })
 	began := map[string]bool{}
 	for {
 		names, more := c.watched.all()
