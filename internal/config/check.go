@@ -84,18 +84,30 @@ func timeout(d time.Duration) *problem {
 	return nil
 }
 
-// nomadAddress accepts http://host:port, https://host:port and unix:///path.
-func nomadAddress(address string) *problem {
-	u, err := url.Parse(address)
-	switch {
-	case strings.Contains(address, "@"):
+// nomadAddress accepts http://host:port, https://host:port and unix:///path, several of them separated by commas, and
+// consul://service.
+func nomadAddress(addresses string) *problem {
+	if strings.Contains(addresses, "@") {
 		return &problem{rule: "must not hold a user or password", fix: "use NOMAD_TOKEN for the token", hide: true}
-	case err == nil && u.Scheme == "unix" && strings.HasPrefix(u.Path, "/"):
-		return nil
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return broken("must be a URL that begins with http://, https:// or unix:///", "use http://127.0.0.1:4646, for example")
-	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return broken("must end after the port", "use "+u.Scheme+"://"+u.Host)
+	}
+	if u, err := url.Parse(addresses); err == nil && u.Scheme == "consul" {
+		return lookUp(u)
+	}
+	var seen []string
+	for _, address := range strings.Split(addresses, ",") {
+		address = strings.TrimSpace(address)
+		if slices.Contains(seen, address) {
+			return broken("must not hold an address twice", "remove it")
+		}
+		seen = append(seen, address)
+		u, err := url.Parse(address)
+		switch {
+		case err == nil && u.Scheme == "unix" && strings.HasPrefix(u.Path, "/"):
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+			return broken("must be a URL that begins with http://, https:// or unix:///, several separated by commas, or consul://nomad", "use http://127.0.0.1:4646, for example")
+		case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+			return broken("must end after the port", "use "+u.Scheme+"://"+u.Host)
+		}
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ type Config struct {
 	OIDC     OIDC
 	Database Database
 	Nomad    Nomad
+	Consul   Consul
 	Job      Job
 	Storage  Storage
 	Audit    Audit
@@ -193,7 +194,8 @@ type Vault struct {
 
 // Nomad is how to reach the cluster. The variables are those of Nomad's own command line. Unused with Dev.
 type Nomad struct {
-	// Address is a URL, http, https or unix (nomad.address, NOMAD_ADDR; http://127.0.0.1:4646).
+	// Address is a URL, http, https or unix, several of them separated by commas with the preferred one first, or consul://SERVICE
+	// (nomad.address, NOMAD_ADDR; http://127.0.0.1:4646); see Discovery.
 	Address string
 	// Token is an ACL token (NOMAD_TOKEN, or the content of the file named by nomad.token_file or NOMAD_TOKEN_FILE).
 	Token Secret

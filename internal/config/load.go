@@ -93,7 +93,7 @@ type loader struct {
 	from    map[string]origin  // by key, where set; of secrets also where refused
 	refs    map[string]pending // by key
 	errs    run.FieldErrors
-	// nomadErrs are about reaching Nomad. Dev drops them: a variable left over in a shell must not stop the embedded
+	// nomadErrs are about reaching Nomad, and Consul for it. Dev drops them: a variable left over in a shell must not stop the embedded
 	// agent.
 	nomadErrs run.FieldErrors
 }
@@ -101,7 +101,7 @@ type loader struct {
 // fail adds a problem; the value is cut to 200 bytes.
 func (l *loader) fail(key, source, value, rule, fix string) {
 	errs := &l.errs
-	if strings.HasPrefix(key, "nomad.") {
+	if strings.HasPrefix(key, "nomad.") || strings.HasPrefix(key, "consul.") {
 		errs = &l.nomadErrs
 	}
 	*errs = append(*errs, run.FieldError{Field: fault.Quote(source), Value: fault.Quote(value), Rule: rule, Fix: fix})
@@ -249,17 +249,11 @@ func (l *loader) loadFlags(flags Flags, settings []Setting) {
 // crossCheck checks rules between settings, and that needed files exist.
 func (l *loader) crossCheck() {
 	n := l.cfg.Nomad
-	if (n.ClientCert == "") != (n.ClientKey == "") {
-		have, lack := "nomad.client_cert", "nomad.client_key (NOMAD_CLIENT_KEY)"
-		if n.ClientCert == "" {
-			have, lack = "nomad.client_key", "nomad.client_cert (NOMAD_CLIENT_CERT)"
-		}
-		o := l.from[have]
-		l.fail(have, o.source, o.value, "needs "+lack, "set both or neither")
-	}
+	l.pair("nomad.client_cert", "NOMAD_CLIENT_CERT", n.ClientCert, "nomad.client_key", "NOMAD_CLIENT_KEY", n.ClientKey)
 	for _, key := range []string{"nomad.ca_cert", "nomad.client_cert", "nomad.client_key", "job.file"} {
 		l.readable(key)
 	}
+	l.consul()
 	l.transport()
 	l.logIn()
 	l.database()

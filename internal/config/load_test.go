@@ -130,6 +130,9 @@ func everything() (map[string]string, Config) {
 			"database.ssl_key": "key.pem", "database.max_connections": "32", "database.connect_timeout": "2s", "database.timeout": "1m",
 			"nomad.address": "https://nomad.example:4646", "nomad.namespace": "train", "nomad.region": "eu", "nomad.ca_cert": "ca.pem",
 			"nomad.client_cert": "cert.pem", "nomad.client_key": "key.pem", "nomad.tls_server_name": "server.eu.nomad", "nomad.skip_verify": "true",
+			"consul.address": "https://consul.example:8501", "consul.datacenters": "ams,fra", "consul.ca_cert": "ca.pem", "consul.client_cert": "cert.pem",
+			"consul.client_key": "key.pem", "consul.tls_server_name": "server.ams.consul", "consul.namespace": "ml", "consul.partition": "gpu", "consul.service": "cotrain",
+			"consul.service_address": "10.0.0.5:8443", "consul.service_tags": "metrics,traefik.enable=true",
 			"job.file": "my.hcl", "job.driver": "docker", "job.image": "registry/core:1", "job.volumes": "/data:/data,/a:/a:ro",
 			"job.train_command": "python3 train.py", "job.trainer": "train.py", "job.work_dir": "/core", "job.datacenters": "dc1,dc2",
 			"job.node_pool": "gpu", "job.kill_timeout": "5m", "job.interface": "eth1",
@@ -154,6 +157,8 @@ func everything() (map[string]string, Config) {
 				SSLKey: "key.pem", MaxConnections: 32, ConnectTimeout: 2 * time.Second, Timeout: time.Minute},
 			Nomad: Nomad{Address: "https://nomad.example:4646", Token: "t0ken", Namespace: "train", Region: "eu", CACert: "ca.pem", ClientCert: "cert.pem",
 				ClientKey: "key.pem", TLSServerName: "server.eu.nomad", SkipVerify: true},
+			Consul: Consul{Address: "https://consul.example:8501", Token: "c0nsul", Datacenters: []string{"ams", "fra"}, CACert: "ca.pem", ClientCert: "cert.pem", ClientKey: "key.pem",
+				TLSServerName: "server.ams.consul", Namespace: "ml", Partition: "gpu", Service: "cotrain", ServiceAddress: "10.0.0.5:8443", ServiceTags: []string{"metrics", "traefik.enable=true"}},
 			Job: Job{File: "my.hcl", Driver: "docker", Image: "registry/core:1", Volumes: []string{"/data:/data", "/a:/a:ro"},
 				TrainCommand: []string{"python3", "train.py"}, Trainer: "train.py", WorkDir: "/core", Datacenters: []string{"dc1", "dc2"},
 				NodePool: "gpu", KillTimeout: 5 * time.Minute, Interface: "eth1"},
@@ -165,10 +170,10 @@ func everything() (map[string]string, Config) {
 func TestEverySettingCanBeGivenInEveryWay(t *testing.T) {
 	t.Parallel()
 	values, want := everything()
-	files := map[string]string{"ca.pem": "", "cert.pem": "", "key.pem": "", "my.hcl": "", "token": "t0ken\n", "password": "hunter2\n", "secret": "s3cret\n"}
+	files := map[string]string{"ca.pem": "", "cert.pem": "", "key.pem": "", "my.hcl": "", "token": "t0ken\n", "password": "hunter2\n", "secret": "s3cret\n", "consul": "c0nsul\n"}
 	w := map[string]world{
-		"flags":     {files: files, flags: Flags{"nomad.token_file": "token", "database.password_file": "password", "oidc.client_secret_file": "secret"}},
-		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken", "COTRAIN_DATABASE_PASSWORD": "hunter2", "COTRAIN_OIDC_CLIENT_SECRET": "s3cret"}},
+		"flags":     {files: files, flags: Flags{"nomad.token_file": "token", "database.password_file": "password", "oidc.client_secret_file": "secret", "consul.token_file": "consul"}},
+		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken", "COTRAIN_DATABASE_PASSWORD": "hunter2", "COTRAIN_OIDC_CLIENT_SECRET": "s3cret", "CONSUL_HTTP_TOKEN": "c0nsul"}},
 	}
 	for _, s := range Settings() {
 		if !slices.Contains(s.Keys(), s.Key) {
@@ -234,6 +239,19 @@ client_cert = "cert.pem"
 client_key = "key.pem"
 tls_server_name = "server.eu.nomad"
 skip_verify = true
+[consul]
+address = "https://consul.example:8501"
+token_file = "consul"
+datacenters = ["ams", "fra"]
+ca_cert = "ca.pem"
+client_cert = "cert.pem"
+client_key = "key.pem"
+tls_server_name = "server.ams.consul"
+namespace = "ml"
+partition = "gpu"
+service = "cotrain"
+service_address = "10.0.0.5:8443"
+service_tags = ["metrics", "traefik.enable=true"]
 [job]
 file = "my.hcl"
 driver = "docker"
@@ -319,6 +337,19 @@ func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
 		{"an address of Nomad with a password", env("NOMAD_ADDR", "http://me:hunter2@nomad"), "NOMAD_ADDR", "user or password", "NOMAD_TOKEN"},
 		{"an address of Nomad with a password and no host", env("NOMAD_ADDR", "http://me:hunter2@:x"), "NOMAD_ADDR", "user or password", "NOMAD_TOKEN"},
 		{"an address of Nomad with a path", env("NOMAD_ADDR", "http://nomad:4646/ui"), "NOMAD_ADDR", "after the port", "use http://nomad:4646"},
+		{"two servers of Nomad, one with a path", env("NOMAD_ADDR", "http://a:4646, http://b:4646/ui"), "NOMAD_ADDR", "after the port", "use http://b:4646"},
+		{"the same server of Nomad twice", env("NOMAD_ADDR", "http://a:4646,http://a:4646"), "NOMAD_ADDR", "twice", "remove it"},
+		{"servers of Nomad with an empty one", env("NOMAD_ADDR", "http://a:4646,"), "NOMAD_ADDR", "begins with http://", "use http://"},
+		{"a look-up without Consul", env("NOMAD_ADDR", "consul://nomad"), "NOMAD_ADDR", "needs consul.address", "http://127.0.0.1:8500"},
+		{"a look-up with what nobody knows", env("NOMAD_ADDR", "consul://nomad?port=1"), "NOMAD_ADDR", "?tag=TAG", "use consul://nomad"},
+		{"a look-up of a strange scheme", env("NOMAD_ADDR", "consul://nomad?scheme=ftp"), "NOMAD_ADDR", "http or https", "use consul://nomad"},
+		{"a look-up beside a server", env("NOMAD_ADDR", "consul://nomad,http://a:4646"), "NOMAD_ADDR", "consul://SERVICE", "use consul://nomad"},
+		{"an address of Consul with a password", env("CONSUL_HTTP_ADDR", "http://me:hunter2@consul"), "CONSUL_HTTP_ADDR", "user or password", "CONSUL_HTTP_TOKEN"},
+		{"an address of Consul with a path", env("CONSUL_HTTP_ADDR", "http://consul:8500/ui"), "CONSUL_HTTP_ADDR", "ends after the port", "use http://"},
+		{"a certificate for Consul alone", world{env: map[string]string{"CONSUL_CLIENT_CERT": "c"}, files: map[string]string{"c": ""}}, "CONSUL_CLIENT_CERT", "needs consul.client_key", "set both"},
+		{"a service without Consul", env("COTRAIN_CONSUL_SERVICE", "cotrain"), "COTRAIN_CONSUL_SERVICE", "needs consul.address", "http://127.0.0.1:8500"},
+		{"a service's name with an underscore", env("COTRAIN_CONSUL_SERVICE", "co_train"), "COTRAIN_CONSUL_SERVICE", "dashes", "use cotrain"},
+		{"a service's address for everybody", env("COTRAIN_CONSUL_SERVICE_ADDRESS", "0.0.0.0:80"), "COTRAIN_CONSUL_SERVICE_ADDRESS", "others can reach", "use 10.0.0.5"},
 		{"white space in a namespace", env("NOMAD_NAMESPACE", "a b"), "NOMAD_NAMESPACE", "one word", "remove"},
 		{"two tokens", world{env: map[string]string{"NOMAD_TOKEN": "a", "NOMAD_TOKEN_FILE": "b"}}, "NOMAD_TOKEN_FILE", "together with NOMAD_TOKEN", "unset"},
 		{"a relative mount", env("COTRAIN_STORAGE_MOUNT", "shared"), "COTRAIN_STORAGE_MOUNT", "absolute path", "use /srv/cotrain"},
@@ -386,8 +417,8 @@ func (w world) wantProblem(t *testing.T, field, rule, fix string) {
 
 func TestAddressesOfNomadAreTaken(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"http://nomad:4646", "https://10.0.0.1:4646/", "unix:///run/nomad.sock", "http://[::1]:4646"} {
-		if got, err := (world{env: map[string]string{"NOMAD_ADDR": address}}).load(); err != nil || got.Nomad.Address != address {
+	for _, address := range []string{"http://nomad:4646", "https://10.0.0.1:4646/", "unix:///run/nomad.sock", "http://[::1]:4646", "https://a:4646, https://b:4646,unix:///c", "consul://nomad?tag=&scheme=https"} {
+		if got, err := (world{env: map[string]string{"NOMAD_ADDR": address, "CONSUL_HTTP_ADDR": "127.0.0.1:8500"}}).load(); err != nil || got.Nomad.Address != address {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -415,7 +446,7 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 
 func TestDevIgnoresWhatIsWrongWithNomadsSettings(t *testing.T) {
 	t.Parallel()
-	w := world{flags: Flags{"dev": "true"}, env: map[string]string{"NOMAD_ADDR": "nowhere", "NOMAD_TOKEN_FILE": "gone", "NOMAD_CACERT": "gone", "NOMAD_CLIENT_KEY": "gone"}}
+	w := world{flags: Flags{"dev": "true"}, env: map[string]string{"NOMAD_ADDR": "nowhere", "NOMAD_TOKEN_FILE": "gone", "NOMAD_CACERT": "gone", "NOMAD_CLIENT_KEY": "gone", "CONSUL_HTTP_ADDR": "ftp://x", "CONSUL_CACERT": "gone"}}
 	if got, err := w.load(); err != nil || !got.Dev {
 		t.Errorf("%v", err)
 	}
@@ -458,7 +489,8 @@ func TestSettingsAreConsistent(t *testing.T) {
 			t.Errorf("%s is given twice, or lacks a variable or help", s.Key)
 		}
 		keys[s.Key], envs[s.Env] = true, true
-		if !strings.HasPrefix(s.Key, "nomad.") && !strings.HasPrefix(s.Env, "VAULT_") && s.Env != "COTRAIN_"+strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_")) {
+		command := strings.HasPrefix(s.Key, "nomad.") || strings.HasPrefix(s.Env, "CONSUL_") || strings.HasPrefix(s.Env, "VAULT_") // those of their command lines
+		if !command && s.Env != "COTRAIN_"+strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_")) {
 			t.Errorf("%s has the variable %s", s.Key, s.Env)
 		}
 	}
@@ -478,5 +510,20 @@ func TestTheEmbeddedAgentBringsItsOwnSharedStorage(t *testing.T) {
 		if got, err := (world{env: tt.env}).load(); err != nil || got.Storage.Path != tt.want {
 			t.Errorf("%s: %q, %v", tt.name, got.Storage.Path, err)
 		}
+	}
+}
+
+func TestALookUpInConsulHasDefaults(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string][3]string{
+		"consul://nomad": {"nomad", "http", "http"}, "consul://nomad-servers?tag=&scheme=https": {"nomad-servers", "", "https"}, "consul://n?tag=api": {"n", "api", "http"},
+	} {
+		service, tag, scheme, ok := Nomad{Address: address}.Discovery()
+		if got := [3]string{service, tag, scheme}; !ok || got != want {
+			t.Errorf("%s is %v", address, got)
+		}
+	}
+	if _, _, _, ok := (Nomad{Address: "http://nomad"}).Discovery(); ok {
+		t.Error("an address is a look-up")
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -87,7 +88,7 @@ func putSecret(field func(*Config) *Secret, checks ...func(string) *problem) fun
 
 // Settings lists all settings with defaults, in the order of the documentation.
 func Settings() []Setting {
-	return []Setting{
+	return slices.Concat([]Setting{
 		{Key: "listen", Env: "COTRAIN_LISTEN", Default: "127.0.0.1:8080", Help: "address of the web server, with --dev loopback only; port 0 takes a free one",
 			set: put(func(c *Config) *string { return &c.Listen }, listenAddress)},
 		{Key: "public_url", Env: "COTRAIN_PUBLIC_URL", Help: "URL at which browsers find the console, with its path behind a proxy; needed unless listen is loopback",
@@ -168,7 +169,7 @@ func Settings() []Setting {
 		{Key: "database.timeout", Env: "COTRAIN_DATABASE_TIMEOUT", Default: "30s", Help: "longest wait for an answer of PostgreSQL, 1s to 1h", kind: duration,
 			set: put(func(c *Config) *time.Duration { return &c.Database.Timeout }, timeout)},
 
-		{Key: "nomad.address", Env: "NOMAD_ADDR", Default: "http://127.0.0.1:4646", Help: "URL of Nomad's API",
+		{Key: "nomad.address", Env: "NOMAD_ADDR", Default: "http://127.0.0.1:4646", Help: "URL of Nomad's API; several servers separated by commas, the preferred one first; or consul://nomad, which finds them in Consul",
 			set: put(func(c *Config) *string { return &c.Nomad.Address }, nomadAddress)},
 		{Key: "nomad.token", Env: "NOMAD_TOKEN", Help: "ACL token", Secret: true,
 			set: putSecret(func(c *Config) *Secret { return &c.Nomad.Token })},
@@ -186,7 +187,7 @@ func Settings() []Setting {
 			set: put(func(c *Config) *string { return &c.Nomad.TLSServerName }, word)},
 		{Key: "nomad.skip_verify", Env: "NOMAD_SKIP_VERIFY", Default: "false", Help: "accept any certificate", kind: boolean,
 			set: put(func(c *Config) *bool { return &c.Nomad.SkipVerify })},
-
+	}, consulSettings(), []Setting{
 		{Key: "vault.address", Env: "VAULT_ADDR", Help: "URL of Vault, for settings whose value is vault:MOUNT/PATH#FIELD",
 			set: put(func(c *Config) *string { return &c.Vault.Address }, line)},
 		{Key: "vault.auth", Env: "COTRAIN_VAULT_AUTH", Default: "token", Help: "how the console logs in to Vault: token, approle, jwt or cert",
@@ -262,7 +263,7 @@ func Settings() []Setting {
 			set: putSecret(func(c *Config) *Secret { return &c.Audit.WebhookSecret })},
 		{Key: "audit.webhook_private", Env: "COTRAIN_AUDIT_WEBHOOK_PRIVATE", Default: "false", Help: "allow a webhook at a private or loopback address", kind: boolean,
 			set: put(func(c *Config) *bool { return &c.Audit.WebhookPrivate })},
-	}
+	})
 }
 
 // longEnough accepts a key that nobody guesses.

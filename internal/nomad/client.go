@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad/failover"
 	"github.com/cotrain/cotrain/internal/run"
@@ -182,8 +183,10 @@ func (c *Client) httpTransport(conns int) (http.RoundTripper, error) {
 		ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout,
 		IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: maxConns, MaxConnsPerHost: conns,
 	}
-	if err := configureTLS(t, c.cfg); err != nil {
-		return nil, err
+	files := certfile.Client{CACert: c.cfg.CACert, Cert: c.cfg.ClientCert, Key: c.cfg.ClientKey, ServerName: c.cfg.TLSServerName, SkipVerify: c.cfg.SkipVerify}
+	var err error
+	if t.TLSClientConfig, err = files.Config(); err != nil {
+		return nil, fmt.Errorf("TLS to Nomad: %w: %w", fault.ErrInvalid, err)
 	}
 	c.transport = append(c.transport, t)
 	return t, nil
