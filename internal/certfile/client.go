@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 )
 
@@ -49,4 +50,18 @@ func (c Client) Config() (*tls.Config, error) {
 		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	}
 	return conf, nil
+}
+
+// Problem is what a connection error says of TLS, "" if nothing: of the server's certificate, or what the server says of the
+// client's.
+func Problem(err error) (text string, ofServer bool) {
+	var verification *tls.CertificateVerificationError
+	var alert *net.OpError
+	switch {
+	case errors.As(err, &verification):
+		return verification.Err.Error(), true
+	case errors.As(err, &alert) && alert.Op == "remote error": // as crypto/tls names what the other side says
+		return alert.Err.Error(), false
+	}
+	return "", false
 }

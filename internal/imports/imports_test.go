@@ -58,7 +58,9 @@ var allowed = map[string][]string{
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/logparse"},
-	"internal/nomad":             {"jobs"},
+	"internal/nomad":             {"internal/certfile", "internal/nomad/failover", "jobs"},
+	"internal/nomad/failover":    {},
+	"internal/consul":            {"internal/certfile"},
 	"internal/store":             {"internal/store/accounts", "internal/store/auditlog", "internal/store/db", "internal/store/points", "internal/store/transfer"},
 	"internal/store/accounts":    {"internal/store/auditlog", "internal/store/db"},
 	"internal/store/auditlog":    {"internal/store/db"},
@@ -112,6 +114,7 @@ var allowed = map[string][]string{
 var external = map[string][]string{
 	// localnomad speaks the same wire format, so it uses the same structs; no client code of theirs.
 	"github.com/hashicorp/nomad/api":   {"internal/nomad", "internal/nomad/conformance", "internal/localnomad", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/jobfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
+	"github.com/hashicorp/consul/api":  {"internal/consul"},
 	"database/sql":                     {"internal/store", "internal/store/check", "internal/store/points", "internal/store/db", "internal/store/storetest"},
 	"modernc.org/sqlite":               {"internal/store/db"},
 	"github.com/jackc/pgx/v5":          {"internal/store/db", "internal/store/pgtest"},
