@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/config"
+	"github.com/cotrain/cotrain/internal/consul"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
@@ -50,11 +52,14 @@ type App struct {
 	redirect *redirect          // nil for none
 	agent    *localnomad.Server // nil without Dev
 	nomad    *nomad.Client
+	consul   *consul.Client // nil for none
 	actions  *control.Control
 	store    *store.Store
 	storage  *storage.Storage // nil for none
 	logIns   *auth.Service    // with Dev nobody logs in, and projects are managed all the same
 	loops    []loop
+
+	distances atomic.Pointer[run.Distances] // nil before the first estimate
 
 	ctx      context.Context // ends with the loops; its cause is a loop's error
 	end      context.CancelCauseFunc
@@ -99,6 +104,9 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 	if err := a.openStorage(ctx); err != nil {
 		return nil, err
 	}
+	if err := a.openConsul(); err != nil {
+		return nil, err
+	}
 	client, err := a.openNomad()
 	if err != nil {
 		return nil, err
@@ -117,6 +125,11 @@ func (a *App) openNomad() (*nomad.Client, error) {
 		Job: a.jobSettings(), JobFile: a.health.setJobFile, Logger: a.log.With("part", "nomad"),
 	}
 	if !a.cfg.Dev {
+		if service, tag, scheme, ok := a.cfg.Nomad.Discovery(); ok {
+			d := newDiscovery(service, tag, scheme)
+			c.Servers = d.servers
+			a.loops = append(a.loops, loop{"servers of Nomad", a.watchServers(d)})
+		}
 		return nomad.New(c)
 	}
 	var err error
@@ -167,11 +180,11 @@ func (a *App) wire(client *nomad.Client) error {
 		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, ReconcileSoon: watcher.ReconcileSoon,
 		Storage: a.controlStorage(), Projects: a.logIns,
 	})
-	a.loops = []loop{
+	a.loops = append(a.loops, []loop{
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
 		{"certificate", a.watchCertificate},
-	}
+	}...)
 	if a.secrets.vault != nil {
 		a.secrets.follow(client.SetToken)
 		a.loops = append(a.loops, loop{"vault", func(ctx context.Context) error { return a.secrets.vault.Run(ctx, health.setVault) }})

@@ -24,6 +24,7 @@ type health struct {
 	job      error            // why the job file is unusable
 	tls      error            // what is wrong with the certificate
 	vault    map[string]error // what is wrong with the token, "", or a path
+	consul   map[string]error // by what Consul is asked for
 
 	earlierJob bool     // an earlier version is in use
 	behind     []string // where the audit log is not forwarded to
@@ -43,17 +44,31 @@ func (h *health) setJobFile(err error, earlier bool) {
 
 // setVault is told what is wrong with the log-in at Vault, "", or a path, and nil once it is right again.
 func (h *health) setVault(what string, err error) {
-	h.set(func() {
-		h.vault = maps.Clone(h.vault)
-		if err == nil {
-			delete(h.vault, what)
-			return
-		}
-		if h.vault == nil {
-			h.vault = map[string]error{}
-		}
-		h.vault[what] = err
-	})
+	h.set(func() { h.vault = with(h.vault, what, err) })
+}
+
+// setConsul is told what is wrong with Consul, for one of the things that it is asked for, and nil once it is right again.
+func (h *health) setConsul(what string, err error) {
+	h.set(func() { h.consul = with(h.consul, what, err) })
+}
+
+// with is what is wrong, with or without one more thing.
+func with(wrong map[string]error, what string, err error) map[string]error {
+	now := map[string]error{}
+	maps.Copy(now, wrong)
+	delete(now, what)
+	if err != nil {
+		now[what] = err
+	}
+	return now
+}
+
+// first is the first thing that is wrong by name, nil for nothing.
+func first(wrong map[string]error) error {
+	if len(wrong) == 0 {
+		return nil
+	}
+	return wrong[slices.Min(slices.Collect(maps.Keys(wrong)))]
 }
 
 // setForwarding is told why a destination of the audit log lags, and nil once it does not.
@@ -76,7 +91,8 @@ func (h *health) set(change func()) {
 		return
 	}
 	if now.Message != "" {
-		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(append(slices.Collect(maps.Values(h.vault)), h.nomad, h.store, h.job, h.tls)...))
+		others := slices.AppendSeq(slices.Collect(maps.Values(h.vault)), maps.Values(h.consul))
+		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(append(others, h.nomad, h.store, h.job, h.tls)...))
 	} else {
 		h.log.Info("healthy again")
 	}
@@ -94,9 +110,11 @@ func (h *health) now() feed.System {
 	if len(h.behind) > 0 {
 		s.Message = "The audit log is not forwarded (" + strings.Join(h.behind, ", ") + "). Nothing is lost; the console keeps trying."
 	}
-	if len(h.vault) > 0 {
-		first := slices.Min(slices.Collect(maps.Keys(h.vault)))
-		s.Message = fault.Of(h.vault[first]).Text() + " The console goes on with the secrets that it has."
+	if err := first(h.vault); err != nil {
+		s.Message = fault.Of(err).Text() + " The console goes on with the secrets that it has."
+	}
+	if err := first(h.consul); err != nil {
+		s.Message = fault.Of(err).Text() + " The console goes on with the servers of Nomad that it knows."
 	}
 	if h.tls != nil {
 		s.Message = "TLS: " + h.tls.Error() + "."

@@ -54,6 +54,9 @@ func (a *App) Start(ctx context.Context) error {
 	if a.redirect != nil {
 		a.launch(loop{"redirect to TLS", a.redirect.serve})
 	}
+	if err := a.keepRegistered(); err != nil {
+		return err
+	}
 	if a.agent != nil {
 		a.acquired("working runs", a.stopWorking)
 	}

@@ -34,6 +34,7 @@ func (a *App) openPages(client *nomad.Client) error {
 			return errors.Join(err, a.store.Ping(ctx))
 		},
 		System: a.health.system, Logger: a.log.With("part", "web"), Now: time.Now, Dev: a.cfg.Dev, Front: a.front,
+		Servers: client.Servers, Distances: a.distances.Load,
 	}
 	data := api.Deps{
 		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Audit: a.store.Audit, Admin: a.logIns,

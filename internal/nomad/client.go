@@ -141,7 +141,7 @@ func New(cfg Config) (*Client, error) {
 }
 
 // Servers reports what is known of each server, the preferred one first.
-func (c *Client) Servers() []failover.State { return c.servers.States() }
+func (c *Client) Servers() []run.Server { return c.servers.States() }
 
 // Close drops idle connections.
 func (c *Client) Close() {

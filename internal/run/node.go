@@ -1,5 +1,7 @@
 package run
 
+import "time"
+
 // Node is a Nomad client, as far as placement needs it.
 type Node struct {
 	ID         string `json:"id"`
@@ -51,4 +53,21 @@ func (n Node) FreeGPUs() int {
 		}
 	}
 	return free
+}
+
+// Server is a server of Nomad that takes the console's calls, or could.
+type Server struct {
+	Address    string
+	Datacenter string    // "" if unknown
+	InUse      bool      // calls go there
+	Problem    string    // why none would, "" for nothing known
+	Since      time.Time // of the problem
+}
+
+// Distances are estimates of the round trip between sites.
+type Distances struct {
+	Sites      []string
+	RoundTrips [][]time.Duration // from each to each, negative where unknown; within a site it is that between its nodes
+	At         time.Time         // of the estimate, zero for none yet
+	Problem    string            // why it is old or not whole, "" for nothing
 }

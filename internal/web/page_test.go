@@ -177,6 +177,22 @@ func TestReadinessIsNotHealth(t *testing.T) {
 	webtest.New(t).Get("/readyz", 200)
 }
 
+func TestAnybodyMayKnowHowManyServersWorkButNotWhere(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t, func(d *web.Deps) {
+		d.Servers = func() []run.Server {
+			return []run.Server{{Address: "http://10.0.0.1:4646", Problem: "secret"}, {Address: "http://10.0.0.2:4646", InUse: true}}
+		}
+		d.Ready = func(context.Context) error {
+			return fault.New(fault.ErrNomadUnreachable, "No server of Nomad works: http://10.0.0.1:4646: secret.", "")
+		}
+	})
+	got := s.Get("/readyz", 503).Body
+	if !strings.Contains(got, `"nomad":"1 of 2 servers work"`) || !strings.Contains(got, "check Nomad") || strings.Contains(got, "10.0.0") || strings.Contains(got, "secret") {
+		t.Errorf("it says %s", got)
+	}
+}
+
 func TestABannerSaysWhatIsNotReachable(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t, func(d *web.Deps) {

@@ -10,6 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/router"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/account"
 	"github.com/cotrain/cotrain/internal/web/admin"
 	"github.com/cotrain/cotrain/internal/web/audit"
@@ -48,7 +49,7 @@ type Feed interface {
 	Seq(topic string) int64
 }
 
-// Deps is what the pages need. Accounts, Admin, Storage, API, Ready, System and Projects may be nil.
+// Deps is what the pages need. Accounts, Admin, Storage, API, Ready, System, Projects, Servers and Distances may be nil.
 type Deps struct {
 	Auth     Auth
 	Guard    Guard
@@ -70,6 +71,9 @@ type Deps struct {
 	Front    inbound.Front // how the console is published
 
 	Projects func(ctx context.Context) []string // names of all projects; nil where there are none
+
+	Servers   func() []run.Server   // of Nomad; nil for one alone
+	Distances func() *run.Distances // nil where nobody estimates them, and before the first
 }
 
 // Server serves browsers.
@@ -80,6 +84,7 @@ type Server struct {
 	assets  *static.Assets
 	api     router.Handler
 	ready   func(ctx context.Context) error
+	servers func() []run.Server // or nil
 	live    *live.Server
 	guard   Guard
 	routed  *router.Router
@@ -96,7 +101,7 @@ func New(d Deps) *Server {
 	}
 	s := &Server{
 		Site: &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects, Admin: d.Admin != nil},
-		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, live: live.New(live.Options{
+		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, servers: d.Servers, live: live.New(live.Options{
 			Runs: d.Store, Feed: d.Feed, Guard: d.Guard, Auth: d.Auth, Base: d.Front.Base(), Now: d.Now, Logger: d.Logger,
 		}),
 		guard: d.Guard,
@@ -126,7 +131,7 @@ func (s *Server) sections(d Deps) sections {
 	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control}
 	all := sections{
 		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
-		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control},
+		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Servers: d.Servers, Distances: d.Distances},
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,
 		help:      &help.Pages{Site: s.Site, Library: d.Help},

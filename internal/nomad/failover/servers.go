@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 const (
@@ -29,14 +30,6 @@ const (
 type Server struct {
 	Address    string // http://..., https://... or unix:///path
 	Datacenter string // "" if unknown
-}
-
-// State is what is known of a server.
-type State struct {
-	Server
-	InUse   bool      // calls go there
-	Problem string    // why none would, "" for nothing known
-	Since   time.Time // of the problem
 }
 
 // Static are servers that never change, from addresses separated by commas, the preferred one first.
@@ -287,13 +280,13 @@ func (s *Set) choose(list []Server) {
 }
 
 // States is what is known of all servers, the preferred one first.
-func (s *Set) States() []State {
+func (s *Set) States() []run.Server {
 	list, _ := s.list()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]State, len(list))
+	out := make([]run.Server, len(list))
 	for i, v := range list {
-		out[i] = State{Server: v, InUse: v.Address == s.used}
+		out[i] = run.Server{Address: v.Address, Datacenter: v.Datacenter, InUse: v.Address == s.used}
 		if st := s.known[v.Address]; st != nil && st.problem != "" {
 			out[i].Problem, out[i].Since, out[i].InUse = st.problem, st.since, false
 		}

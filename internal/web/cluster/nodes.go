@@ -29,6 +29,9 @@ type Pages struct {
 	*page.Site
 	Runs    Runs
 	Control Control
+
+	Servers   func() []run.Server   // of Nomad, or nil
+	Distances func() *run.Distances // or nil, as what it returns
 }
 
 // Nodes lists the cluster's nodes and the users of their GPUs.
@@ -39,6 +42,12 @@ func (p *Pages) Nodes(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Control.MeasureGPUs(r.Context(), nodes)
 	list := view.NodeList{Nodes: nodes, Names: map[run.ID]string{}}
+	if p.Servers != nil {
+		list.Servers = p.Servers()
+	}
+	if p.Distances != nil {
+		list.Distances = p.Distances()
+	}
 	for _, n := range nodes {
 		for _, u := range n.Uses {
 			if _, known := list.Names[u.Run]; known || u.Run == "" {

@@ -2,8 +2,10 @@ package cluster_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
@@ -43,5 +45,43 @@ func TestNodesShowWhichGPUsAreFreeAndWhoHasTheOthers(t *testing.T) {
 		if got := a.Text(t, selector); got != want {
 			t.Errorf("%s: %q, want %q", selector, got, want)
 		}
+	}
+}
+
+func TestServersAndRoundTripsAreShown(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	s := webtest.New(t, func(d *web.Deps) {
+		d.Servers = func() []run.Server {
+			return []run.Server{
+				{Address: "http://a:4646", Datacenter: "ams", Problem: "<b>refused</b>", Since: webtest.Now.Add(-2 * time.Minute)}, {Address: "http://b:4646", InUse: true}, {Address: "http://c:4646"},
+			}
+		}
+		d.Distances = func() *run.Distances {
+			return &run.Distances{
+				Sites: []string{"ams", "fra"}, RoundTrips: [][]time.Duration{{ms / 2, 1234 * ms / 100}, {1234 * ms / 100, -1}}, At: webtest.Now.Add(-3 * time.Hour), Problem: "Consul is away.",
+			}
+		}
+	})
+	a := s.Get("/cluster", 200)
+	for selector, want := range map[string]string{
+		`[data-server="http://a:4646"] .badge`:         "not working",
+		`[data-server="http://a:4646"] [data-problem]`: "<b>refused</b>",
+		`[data-server="http://a:4646"] time`:           "2 min ago",
+		`[data-server="http://b:4646"] .badge`:         "in use",
+		`[data-server="http://c:4646"] .badge`:         "standby",
+		"[data-site=ams] [data-to=ams]":                "0.500 ms",
+		"[data-site=ams] [data-to=fra]":                "12.3 ms",
+		"[data-site=fra] [data-to=fra]":                "–",
+		"[aria-labelledby=distances] time":             "3 h ago",
+		"[aria-labelledby=distances] [data-problem]":   "Consul is away.",
+	} {
+		if got := a.Text(t, selector); got != want {
+			t.Errorf("%s: %q, want %q", selector, got, want)
+		}
+	}
+	one := webtest.New(t, func(d *web.Deps) { d.Servers = func() []run.Server { return []run.Server{{Address: "http://a:4646"}} } })
+	if one.Get("/cluster", 200).Count("[data-server]") != 0 {
+		t.Error("the only server is a table")
 	}
 }
