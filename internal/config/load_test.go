@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -525,5 +526,23 @@ func TestALookUpInConsulHasDefaults(t *testing.T) {
 	}
 	if _, _, _, ok := (Nomad{Address: "http://nomad"}).Discovery(); ok {
 		t.Error("an address is a look-up")
+	}
+}
+
+func TestTheGuideToTheClusterNamesEverySettingOfConsul(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../docs/cluster.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range Settings() {
+		if !strings.HasPrefix(s.Key, "consul.") {
+			continue
+		}
+		for _, name := range append(s.Keys(), s.Env) {
+			if !strings.Contains(string(guide), "`"+name+"`") {
+				t.Errorf("docs/cluster.md does not name %s", name)
+			}
+		}
 	}
 }

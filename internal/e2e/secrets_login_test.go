@@ -139,7 +139,13 @@ func TestNoSecretOfALogInComesOut(t *testing.T) {
 		_, _ = io.Copy(&hook, r.Body)
 	}))
 	t.Cleanup(receiver.Close)
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "ACL not found")
+	}))
+	t.Cleanup(refusing.Close)
 	secrets := map[string]string{
+		"Consul's token":        "planted-consul-2c90be",
 		"PostgreSQL's password": "planted-postgres-0c6f1d", "Nomad's token": "planted-nomad-77b3ae", "the webhook's key": "planted-hook-key-4be90a", "the webhook's path": "planted-hook-path-1f8d2c",
 		"ann's password": "planted otters of ann 5a1", "bob's new password": "planted otters of bob 9c2", "a password that is wrong": "planted otters of nobody 3e7", "a password typed as a name": "planted-name-6d04b1",
 	}
@@ -147,6 +153,7 @@ func TestNoSecretOfALogInComesOut(t *testing.T) {
 	p := start(t, []string{
 		"COTRAIN_LISTEN=127.0.0.1:0", "COTRAIN_DATA_DIR=" + dir, "COTRAIN_STORAGE_PATH=" + t.TempDir(), "NOMAD_ADDR=http://127.0.0.1:1", "NOMAD_TOKEN=" + secrets["Nomad's token"],
 		"COTRAIN_DATABASE_URL=" + database, "COTRAIN_DATABASE_PASSWORD=" + secrets["PostgreSQL's password"], "COTRAIN_LOG_LEVEL=debug", "COTRAIN_LOG_FORMAT=json",
+		"CONSUL_HTTP_ADDR=" + refusing.URL, "CONSUL_HTTP_TOKEN=" + secrets["Consul's token"], "COTRAIN_CONSUL_SERVICE=cotrain",
 		"COTRAIN_AUDIT_SYSLOG=tcp://" + l.Addr().String(), "COTRAIN_AUDIT_WEBHOOK_URL=" + receiver.URL + "/" + secrets["the webhook's path"],
 		"COTRAIN_AUDIT_WEBHOOK_SECRET=" + secrets["the webhook's key"], "COTRAIN_AUDIT_WEBHOOK_PRIVATE=true",
 	}, "server")

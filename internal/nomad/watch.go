@@ -82,6 +82,10 @@ func (c *Client) follow(ctx context.Context, namespace string, fn func(Hint)) {
 			return
 		}
 		c.log.Debug("event stream ended", "namespace", namespace, "error", err)
+		if time.Since(began) > reconnect && len(c.Servers()) > 1 {
+			wait.Reset()
+			continue // another server has the same events
+		}
 		if namespace == "" {
 			fn(Hint{Unreachable: err})
 		} else if told != err.Error() && !errors.Is(err, fault.ErrUnavailable) { // Nomad itself is there

@@ -22,7 +22,7 @@ func serverState(s run.Server) (word, class, icon string) {
 	case s.InUse:
 		return "in use", "state-succeeded", "complete"
 	}
-	return "standby", "state-pending", "pending"
+	return "standby", "state-queued", "pending"
 }
 
 // serverTable lists Nomad's servers, the preferred one first.

@@ -127,12 +127,15 @@ func (s *Set) order() ([]Server, error) {
 	return list, nil
 }
 
-// works records that a server has answered a call: it is in use from then on.
+// works records that a server has answered a call. It takes over if the one in use does not work; one slow answer of that is no
+// reason.
 func (s *Set) works(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear(address)
-	s.use(address)
+	if s.used == "" || s.standing(s.used).problem != "" {
+		s.use(address)
+	}
 }
 
 // clear and use must be called with mu held.
