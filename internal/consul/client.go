@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,19 +92,30 @@ func New(cfg Config) (*Client, error) {
 // Close drops idle connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// Datacenters returns those of the settings, or all that the agent knows, the nearest first, which is its own.
+// Datacenters returns those of the settings, or all that the agent knows, its own first and then as it orders them, by distance.
 func (c *Client) Datacenters(ctx context.Context) ([]string, error) {
 	if len(c.cfg.Datacenters) > 0 {
 		return c.cfg.Datacenters, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	q := (&api.QueryOptions{}).WithContext(ctx)
 	var names []string
-	_, err := c.api.Raw().Query("/v1/catalog/datacenters", &names, (&api.QueryOptions{}).WithContext(ctx))
+	_, err := c.api.Raw().Query("/v1/catalog/datacenters", &names, q)
 	if err == nil && len(names) == 0 {
 		err = errors.New("it knows no datacenter")
 	}
-	return names, c.classify("list Consul's datacenters", err)
+	if err != nil {
+		return nil, c.classify("list Consul's datacenters", err)
+	}
+	var self struct{ Config struct{ Datacenter string } }
+	if _, err := c.api.Raw().Query("/v1/agent/self", &self, q); err != nil {
+		c.log.Debug("the agent does not say where it is; its nearest datacenter is taken for its own", "err", err) // it needs a right
+	}
+	if i := slices.Index(names, self.Config.Datacenter); i > 0 {
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, self.Config.Datacenter)
+	}
+	return names, nil
 }
 
 // classify makes err a fault that says what an operator can do; nil stays nil.

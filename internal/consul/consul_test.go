@@ -129,6 +129,16 @@ func TestInstancesOfAllDatacentersAreFollowed(t *testing.T) {
 	}
 }
 
+func TestTheAgentsOwnDatacenterIsFirst(t *testing.T) {
+	t.Parallel()
+	s := consultest.New(t, "ams", "fra", "lon")
+	s.SetDatacenters("fra", "lon", "ams")
+	got, err := newClient(t, consul.Config{Address: s.Address()}).Datacenters(t.Context())
+	if err != nil || strings.Join(got, " ") != "ams fra lon" {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
 func TestConfiguredDatacentersAreAskedInTheirOrder(t *testing.T) {
 	t.Parallel()
 	s := consultest.New(t, "ams", "fra", "lon")

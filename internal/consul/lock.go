@@ -139,13 +139,14 @@ func (c *Client) guard(ctx context.Context, key, session string, index uint64, l
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			next = 0
+			index = 0
+			_ = pause(ctx, time.Second)
 		case now == nil || now.Session != session:
 			lose(fmt.Errorf("%w: another has it, or nobody", errLockLost))
 			return
-		}
-		if index = next; pause(ctx, leastPause) != nil {
-			return
+		default:
+			index = next
+			_ = pause(ctx, leastPause)
 		}
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -145,5 +148,32 @@ func TestWhatIsWrongWithEveryServerIsSaid(t *testing.T) {
 	}
 	if a.count("GET") != 0 {
 		t.Error("the dead one was asked")
+	}
+}
+
+func TestASocketIsAServerLikeAnother(t *testing.T) {
+	t.Parallel()
+	folder, err := os.MkdirTemp("", "nomad") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	path := filepath.Join(folder, "nomad.sock")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, []map[string]string{{"ID": "n1"}}) }))
+	_ = s.Listener.Close()
+	s.Listener = l
+	s.Start()
+	t.Cleanup(s.Close)
+	c, err := New(Config{Address: "http://127.0.0.1:1, unix://" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if nodes, err := c.Nodes(t.Context()); err != nil || len(nodes) != 1 || !c.Servers()[1].InUse {
+		t.Errorf("got %v, %v; %+v", nodes, err, c.Servers())
 	}
 }

@@ -34,6 +34,7 @@ type Server struct {
 	changed chan struct{} // closed and replaced at every change
 	stop    func()        // nil when stopped
 
+	own         string // datacenter
 	datacenters []string
 	index       uint64
 	catalog     map[string]map[string][]Instance // by datacenter and service
@@ -59,7 +60,7 @@ type pair struct {
 func New(t *testing.T, datacenters ...string) *Server {
 	t.Helper()
 	s := &Server{
-		t: t, changed: make(chan struct{}), datacenters: datacenters, index: 10, catalog: map[string]map[string][]Instance{}, agent: map[string]map[string]any{},
+		t: t, changed: make(chan struct{}), own: datacenters[0], datacenters: datacenters, index: 10, catalog: map[string]map[string][]Instance{}, agent: map[string]map[string]any{},
 		kv: map[string]*pair{}, sessions: map[string]time.Duration{}, delayed: map[string]time.Time{}, coordinates: map[string]any{}, noPath: map[string]bool{}, address: "127.0.0.1:0",
 	}
 	s.Start()
@@ -103,7 +104,7 @@ func (s *Server) Stop() {
 	}
 }
 
-// Change changes what it knows, and wakes those who wait for it.
+// change changes what it knows, and wakes those who wait for it.
 func (s *Server) change(do func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +124,7 @@ func (s *Server) SetService(datacenter, service string, instances ...Instance) {
 	})
 }
 
-// SetDatacenters sets those that it knows.
+// SetDatacenters sets those that it knows, in their order.
 func (s *Server) SetDatacenters(names ...string) { s.change(func() { s.datacenters = names }) }
 
 // SetCoordinates sets the answer of a path, such as /v1/coordinate/nodes?dc=dc1.
@@ -214,6 +215,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, path string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		reply(w, s.datacenters)
+	case path == "agent/self":
+		reply(w, map[string]any{"Config": map[string]string{"Datacenter": s.own}})
 	case strings.HasPrefix(path, "health/service/"):
 		s.block(w, r, func() any { return s.health(r, rest("health/service/")) })
 	case path == "agent/service/register":
@@ -285,7 +288,7 @@ func (s *Server) health(r *http.Request, service string) any {
 		})
 	}
 	for _, given := range s.agent { // its checks pass
-		if given["Name"] == service && dc == s.datacenters[0] && !s.hides {
+		if given["Name"] == service && dc == s.own && !s.hides {
 			out = append(out, map[string]any{"Node": map[string]any{"Node": "agent", "Address": "127.0.0.1", "Datacenter": dc}, "Service": given})
 		}
 	}

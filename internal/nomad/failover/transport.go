@@ -85,6 +85,9 @@ func (s *Set) Transport(next http.RoundTripper, endless bool) http.RoundTripper 
 // RoundTrip tries the servers in order. A request that may not be repeated goes on only from a server that certainly has not
 // carried it out.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.GetBody != nil { // each attempt has its own
+		defer func() { _ = r.Body.Close() }()
+	}
 	order, err := t.servers.order()
 	if err != nil {
 		return nil, err
