@@ -88,10 +88,8 @@ func consulAddress(address string) *problem {
 
 // serviceName accepts what can stand in a name of DNS, as Consul serves it.
 func serviceName(s string) *problem {
-	bad := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-')
-	}
-	if s == "" || len(s) > 63 || strings.ContainsFunc(s, bad) || strings.Trim(s, "-") != s {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+	if s == "" || len(s) > 63 || strings.Trim(s, letters) != "" || strings.Trim(s, "-") != s {
 		return broken("must be letters, digits and dashes, at most 63", "use cotrain, for example")
 	}
 	return nil

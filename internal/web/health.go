@@ -9,7 +9,6 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/views/gallery"
-	"github.com/cotrain/cotrain/views/ui"
 )
 
 // handleHealth reports that the process answers.
@@ -42,7 +41,7 @@ func servers(all []run.Server) string {
 			works++
 		}
 	}
-	return fmt.Sprintf("%d of %s work", works, ui.Plural(len(all), "server"))
+	return fmt.Sprintf("%d of %d servers work", works, len(all))
 }
 
 // handleSystem is the snapshot of the "system" topic.

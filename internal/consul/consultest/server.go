@@ -74,7 +74,7 @@ func (s *Server) Address() string { return "http://" + s.address }
 // Start starts it again, without its registrations.
 func (s *Server) Start() {
 	s.t.Helper()
-	l, err := net.Listen("tcp", s.address)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", s.address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func (s *Server) Start() {
 	s.address = l.Addr().String()
 	clear(s.agent)
 	ctx, cancel := context.WithCancel(context.Background())
-	server := &http.Server{Handler: s, BaseContext: func(net.Listener) context.Context { return ctx }}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

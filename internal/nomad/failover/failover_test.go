@@ -83,14 +83,14 @@ func prefer(t *testing.T, c *cluster) {
 func TestAServerThatKnowsNoLeaderIsPassedOver(t *testing.T) {
 	t.Parallel()
 	noLeader := func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(500)
+		w.WriteHeader(http.StatusInternalServerError)
 		_, _ = io.WriteString(w, "No cluster leader")
 	}
 	for name, answer := range map[string]http.HandlerFunc{
 		"plain": noLeader,
 		"compressed": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 			z := gzip.NewWriter(w)
 			_, _ = io.WriteString(z, "No cluster leader")
 			_ = z.Close()
@@ -152,7 +152,7 @@ func TestWhatAServerApartFromTheOthersSaysIsNotNomadsAnswer(t *testing.T) {
 	}
 	bubble(t, []string{"a", "b"}, func(t *testing.T, c *cluster, h ...*host) {
 		h[0].HandleFunc("PUT "+dispatch, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = io.WriteString(w, "leadership lost while committing log")
 		})
 		if _, err := c.ask("PUT", dispatch); h[1].count("PUT "+dispatch) != 0 || err == nil && failover.Lost(err) {
@@ -225,11 +225,11 @@ func TestAPreferredServerIsUsedAgainOnceItIsSteady(t *testing.T) {
 // openStream follows an endless answer. What it says, and how it ended, is sent.
 func openStream(t *testing.T, c *cluster) <-chan string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://nomad.invalid/stream", http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://nomad.invalid/stream", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := c.stream.Do(r)
+	resp, err := c.stream.Do(r) //nolint:bodyclose // below
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,10 +17,12 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
+// LeaderPath is asked of a server to see whether it works.
+const LeaderPath = "/v1/status/leader"
+
 const (
 	// answerWithin is how long a server may take to begin its answer while there is another to ask.
 	answerWithin = 5 * time.Second
-	LeaderPath   = "/v1/status/leader"
 	// maxAway bounds an error text.
 	maxAway = 8 << 10
 )
