@@ -323,15 +323,27 @@ func TestALockIsHeldByOneAndLostWithItsSession(t *testing.T) {
 
 func TestALostLockEndsItsWork(t *testing.T) {
 	t.Parallel()
-	s := consultest.New(t, "ams")
-	c := newClient(t, consul.Config{Address: s.Address()})
-	got, ended := make(chan struct{}), make(chan error, 1)
-	background(t, func(ctx context.Context) {
-		ended <- c.Lock(ctx, "k", "a", func(held context.Context) error { close(got); <-held.Done(); return context.Cause(held) })
-	})
-	<-got
-	s.Expire()
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "lock in Consul was lost") {
-		t.Errorf("got %v", err)
+	for name, tc := range map[string]struct {
+		lose func(*consultest.Server)
+		want string
+	}{
+		"its session ended":   {(*consultest.Server).Expire, "lock in Consul was lost"},
+		"its key was deleted": {func(s *consultest.Server) { s.Delete("k") }, "another has it, or nobody"},
+		"Consul is away":      {(*consultest.Server).Stop, "Consul at http://"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := consultest.New(t, "ams")
+			c := newClient(t, consul.Config{Address: s.Address()})
+			got, ended := make(chan struct{}), make(chan error, 1)
+			background(t, func(ctx context.Context) {
+				ended <- c.Lock(ctx, "k", "a", func(held context.Context) error { close(got); <-held.Done(); return context.Cause(held) })
+			})
+			<-got
+			tc.lose(s)
+			if err := <-ended; err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }

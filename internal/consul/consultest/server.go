@@ -161,6 +161,9 @@ func (s *Server) Expire() {
 	})
 }
 
+// Delete deletes a key, whoever holds it.
+func (s *Server) Delete(key string) { s.change(func() { delete(s.kv, key) }) }
+
 // Registered returns what is registered under an ID, nil if nothing is.
 func (s *Server) Registered(id string) map[string]any {
 	s.mu.Lock()

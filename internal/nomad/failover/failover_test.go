@@ -185,13 +185,27 @@ func TestAServerThatHangsIsLeftWithinSeconds(t *testing.T) {
 	})
 }
 
-func TestAChangeWaitsForAServerThatHangs(t *testing.T) {
+func TestAChangeWaitsForASlowServer(t *testing.T) {
 	t.Parallel()
 	bubble(t, []string{"a", "b"}, func(t *testing.T, c *cluster, h ...*host) {
-		defer h[0].hang()()
-		c.calls.Timeout = 30 * time.Second
-		if _, err := c.ask("PUT", dispatch); err == nil || h[1].count("PUT "+dispatch) != 0 {
-			t.Errorf("got %v, and b was asked %d times", err, h[1].count("PUT "+dispatch))
+		time.AfterFunc(20*time.Second, h[0].hang())
+		c.wants("PUT", dispatch, "a")
+		if n := h[1].count("PUT " + dispatch); n != 0 {
+			t.Errorf("b was asked %d times", n)
+		}
+	})
+}
+
+func TestOneSlowAnswerIsNoReasonToLeaveAServer(t *testing.T) {
+	t.Parallel()
+	bubble(t, []string{"a", "b"}, func(t *testing.T, c *cluster, h ...*host) {
+		defer c.keep()()
+		c.wants("GET", "/v1/jobs", "a")
+		h[0].HandleFunc("GET /v1/nodes", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		c.wants("GET", "/v1/nodes", "b")
+		c.wants("GET", "/v1/jobs", "a")
+		if got := c.set.States()[0]; !got.InUse || got.Problem != "" {
+			t.Errorf("it is %+v", got)
 		}
 	})
 }
