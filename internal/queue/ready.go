@@ -47,10 +47,28 @@ func (q *Queue) sendReady(ctx context.Context) error {
 // sendBatch decides about the first runs of the groups, and sends. more means that there may be others to send behind
 // them.
 func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more bool, blocked []blockedRun, err error) {
-	batch, cut, err := q.batch(ctx, groups)
-	if err != nil || len(batch) == 0 {
-		return false, nil, err
+	stuck := map[run.Shape]bool{} // none of these can be sent, however many there are
+	for {
+		batch, cut, err := q.batch(ctx, groups, stuck)
+		if err != nil || len(batch) == 0 {
+			return false, nil, err
+		}
+		if more, blocked, err = q.sendOf(ctx, batch, cut, stuck); err != nil || more || !cut {
+			return more, blocked, err
+		}
+		known := len(stuck)
+		for _, b := range blocked {
+			stuck[b.group.Shape] = true
+		}
+		if len(stuck) == known {
+			return false, blocked, nil
+		}
 	}
+}
+
+// sendOf decides about a batch, and sends. If a shape is stuck no more, there are more to send: all of its runs have to be looked
+// at then.
+func (q *Queue) sendOf(ctx context.Context, batch []candidate, cut bool, stuck map[run.Shape]bool) (more bool, blocked []blockedRun, err error) {
 	if err := q.look(ctx); err != nil {
 		return false, nil, err
 	}
@@ -71,6 +89,9 @@ func (q *Queue) sendBatch(ctx context.Context, groups []store.ReadyGroup) (more 
 		if !d.Send {
 			blocked = append(blocked, blockedRun{candidate: r, reason: d.Reason})
 			continue
+		}
+		if stuck[r.group.Shape] {
+			return true, blocked, nil
 		}
 		if taken[r.group.Sweep]++; r.group.Parallel > 0 && r.group.Live+taken[r.group.Sweep] > r.group.Parallel {
 			continue // keep the order within a shape
@@ -93,8 +114,8 @@ func (q *Queue) sendCandidate(ctx context.Context, r candidate) error {
 }
 
 // batch reads the first runs of the groups with room in their sweep, in queue order and without gaps; cut means there
-// are more behind them.
-func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) (out []candidate, cut bool, err error) {
+// are more behind them. Of shapes that are stuck it reads the first alone: what blocks it blocks those behind it.
+func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup, stuck map[run.Shape]bool) (out []candidate, cut bool, err error) {
 	var end *store.QueueKey
 	for _, g := range groups {
 		if g.Full() {
@@ -103,6 +124,9 @@ func (q *Queue) batch(ctx context.Context, groups []store.ReadyGroup) (out []can
 		limit := batchOf
 		if g.Parallel > 0 {
 			limit = min(limit, g.Parallel-g.Live)
+		}
+		if stuck[g.Shape] {
+			limit = 1
 		}
 		ready, err := q.o.Store.ReadyOf(ctx, g, limit)
 		if err != nil {

@@ -351,3 +351,49 @@ func TestANamespaceThatIsRefusedStopsItsRunsOnly(t *testing.T) {
 		}
 	})
 }
+
+// TestManyRunsThatFitNowhereStopNobody has more of them than are looked at at a time, of one shape and of several, alone and in a sweep.
+func TestManyRunsThatFitNowhereStopNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := working(t, 3)
+		number := 100
+		next := func() run.ID {
+			number++
+			return run.ID(fmt.Sprintf("r-00000%05d", number))
+		}
+		var stuck []run.ID
+		for _, nodes := range []int{4, 5, 6} {
+			for range 40 {
+				stuck = append(stuck, r.add(next(), nodes, 100))
+			}
+		}
+		small := r.add(next(), 1, 99)
+		r.queue.Wake()
+		synctest.Wait()
+		if got := r.get(small); got.State != run.Pending {
+			t.Errorf("one behind them that fits is %s: %s", got.State, got.Reason)
+		}
+		for _, id := range stuck {
+			if got := r.get(id); got.State != run.Queued || got.Attempt != 0 {
+				t.Fatalf("%s is %s: %s", id, got.State, got.Reason)
+			}
+		}
+		r.place(small, 0)
+		for range 40 {
+			r.add(next(), 1, 50)
+		}
+		r.queue.Wake()
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		started := 0
+		for i := 100 + len(stuck) + 2; i <= number; i++ {
+			if r.get(run.ID(fmt.Sprintf("r-00000%05d", i))).State == run.Pending {
+				started++
+			}
+		}
+		if started != 2 {
+			t.Errorf("%d of 40 started on two places", started)
+		}
+	})
+}
