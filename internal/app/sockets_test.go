@@ -170,7 +170,7 @@ func TestSocketsAndDownloadsEndWithAccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const size = 256 << 20 // more than connections hold
-	file, err := os.Create(filepath.Join(w.files, "large.bin"))
+	file, err := os.Create(filepath.Join(w.files, folderOf(projects[0]), "large.bin"))
 	must(t, err)
 	must(t, errors.Join(file.Truncate(size), file.Close()))
 	start(t, w.app)
@@ -188,7 +188,7 @@ func TestSocketsAndDownloadsEndWithAccess(t *testing.T) {
 			who = w.clone(t, who)
 			conn := w.follow(t, who, topic)
 			bodies := map[string]io.Reader{}
-			for _, path := range []string{"/storage/file?path=large.bin", "/api/v1/storage/file?path=large.bin"} {
+			for _, path := range []string{"/storage/file?path=large.bin&project=" + projects[0], "/api/v1/storage/file?path=large.bin&project=" + projects[0]} {
 				bodies[path] = w.download(t, who, path)
 			}
 			for _, path := range []string{"/runs/" + id + "/log.txt", "/api/v1/audit/export?format=jsonl", "/api/v1/audit/export?format=csv"} {
