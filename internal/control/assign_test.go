@@ -24,6 +24,11 @@ func (p placed) Settings(project string) access.Settings { return p[project] }
 func newProjectsRig(t *testing.T) (*rig, *shelf) {
 	t.Helper()
 	r, s := newRig(t), &shelf{}
+	for _, name := range []string{"vision", "audio", "text"} {
+		if err := r.store.CreateProject(t.Context(), access.Project{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	r.control = control.New(control.Options{
 		Store: r.store, Queue: r.queue, Cluster: r.cluster, Logs: r.logs, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 		ReconcileSoon: func(run.ID) {}, Storage: s, Projects: placed{
