@@ -143,6 +143,12 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, user access.User
 	return nil
 }
 
+// Ended reports whether a request has a session that counts no more, or never did.
+func (s *Service) Ended(r *http.Request) bool {
+	_, has := cookie(r, sessionCookie)
+	return has && !access.From(r.Context()).Known()
+}
+
 // LogOut ends the session of a request and removes its cookie. It returns where the provider that has signed the user in ends
 // its own session, "" for nowhere.
 func (s *Service) LogOut(w http.ResponseWriter, r *http.Request) (elsewhere string, err error) {

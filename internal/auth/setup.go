@@ -74,10 +74,7 @@ func (s *Service) SetUp(w http.ResponseWriter, r *http.Request, code, name, pass
 // newUser completes and checks a user with a new password.
 func (s *Service) newUser(ctx context.Context, u access.User, password string) (access.User, string, error) {
 	u.ID, u.CreatedAt, u.Name = access.UserID("u-"+newID()), s.now(), strings.TrimSpace(u.Name)
-	var errs run.FieldErrors
-	if !access.CheckUserName(u.Name) {
-		errs = append(errs, run.FieldError{Field: "name", Value: fault.Quote(u.Name), Rule: "is no login name", Fix: "use lower-case letters, digits and . _ @ + -, and begin with a letter or digit"})
-	}
+	errs := checkName(u.Name)
 	if u.Kind == access.Person {
 		errs = append(errs, checkPassword("password", u.Name, password)...)
 	}
@@ -89,4 +86,17 @@ func (s *Service) newUser(ctx context.Context, u access.User, password string) (
 	}
 	hash, err := s.hashes.Hash(ctx, password)
 	return u, hash, err
+}
+
+// CheckFirst says what is wrong with a name and password for [Service.SetUp].
+func (s *Service) CheckFirst(name, password string) run.FieldErrors {
+	name = strings.TrimSpace(name)
+	return append(checkName(name), checkPassword("password", name, password)...)
+}
+
+func checkName(name string) run.FieldErrors {
+	if access.CheckUserName(name) {
+		return nil
+	}
+	return run.FieldErrors{{Field: "name", Value: fault.Quote(name), Rule: "is no login name", Fix: "use lower-case letters, digits and . _ @ + -, and begin with a letter or digit"}}
 }

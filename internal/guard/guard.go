@@ -54,7 +54,9 @@ func (g *Guard) Allow(ctx context.Context, right access.Right, subject access.Su
 	}
 	if i.First != nil && right != i.First.Right {
 		err := i.First.Err()
-		g.record(ctx, right, "", subject, audit.Refused, fault.Of(err).What)
+		if right != access.SignedIn { // which pages ask for in the background, again and again
+			g.record(ctx, right, "", subject, audit.Refused, fault.Of(err).What)
+		}
 		return err
 	}
 	if subject.Kind == "" || right.Rule().Place != access.InProject {

@@ -35,4 +35,5 @@ const sweep = document.getElementById("sweep-page");
 if (sweep) startSweepPage(live, sweep);
 if (document.querySelector("[data-live-list]")) startListPage(live);
 startGallery();
-live.start();
+// Who is not signed in, or has to do something else first, has nothing to follow.
+if ("systemSeq" in document.body.dataset) live.start();

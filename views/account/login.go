@@ -8,6 +8,7 @@ type LogIn struct {
 	Next     string // where to go then
 	Error    string // why it failed, or ""
 	NotSetUp bool   // there is nobody who could sign in
+	Ended    bool   // the session of this browser counts no more
 
 	Passwords    bool   // one signs in with a password
 	Provider     string // or at this provider, "" for none

@@ -101,6 +101,9 @@ func TestTheFirstAdministratorIsMadeByTheLinkAlone(t *testing.T) {
 	if differs := s.Do(http.MethodPost, "/setup", url.Values{"code": {code}, "name": {"ann"}, "password": {good}, "again": {"other"}}); differs.Status != http.StatusUnprocessableEntity || differs.Count(".field-error") != 1 {
 		t.Errorf("passwords that differ: %d", differs.Status)
 	}
+	if both := s.Do(http.MethodPost, "/setup", url.Values{"code": {code}, "name": {"Ann A"}, "password": {good}, "again": {"other"}}); both.Count("#f-name[aria-invalid=true], #f-again[aria-invalid=true]") != 2 {
+		t.Errorf("a bad name and passwords that differ: %s", both.Text(t, "main form"))
+	}
 	ann := s.setUp()
 	if got := s.Do(http.MethodGet, "/account", nil, "Cookie", ann); got.Status != http.StatusOK || got.Text(t, "[data-user]") != "ann" {
 		t.Errorf("her account: %d", got.Status)
@@ -140,6 +143,9 @@ func TestSigningInLeadsToWhereOneWanted(t *testing.T) {
 	}
 	if a := s.Do(http.MethodGet, "/account", nil, "Cookie", ann); a.Status != http.StatusUnauthorized {
 		t.Errorf("the session outlives it: %d", a.Status)
+	}
+	if page := s.Do(http.MethodGet, "/login", nil, "Cookie", ann); page.Text(t, ".note-info strong") != "You have been signed out." || s.Get("/login", http.StatusOK).Count(".note-info") != 0 {
+		t.Error("who is signed out is not told so, or everybody is")
 	}
 	if a := s.Do(http.MethodGet, "/logout", nil, "Cookie", ann); a.Status != http.StatusMethodNotAllowed {
 		t.Errorf("a link signs out: %d", a.Status)

@@ -21,7 +21,7 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) error {
 	if access.From(r.Context()).Known() {
 		return page.Redirect(w, r, next)
 	}
-	return p.renderLogIn(w, r, http.StatusOK, view.LogIn{Next: next})
+	return p.renderLogIn(w, r, http.StatusOK, view.LogIn{Next: next, Ended: p.LogIns.Ended(r)})
 }
 
 func (p *Pages) renderLogIn(w http.ResponseWriter, r *http.Request, status int, l view.LogIn) error {
@@ -135,7 +135,7 @@ func (p *Pages) DoSetUp(w http.ResponseWriter, r *http.Request) error {
 	}
 	var errs run.FieldErrors
 	if r.PostForm.Get("again") != password {
-		errs = run.FieldErrors{notTheSame}
+		errs = append(p.LogIns.CheckFirst(name, password), notTheSame)
 	} else if err := p.LogIns.SetUp(w, r, code, name, password); !errors.As(err, &errs) {
 		if err != nil {
 			return err

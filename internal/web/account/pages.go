@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
@@ -14,9 +15,13 @@ type LogIns interface {
 	LogIn(w http.ResponseWriter, r *http.Request, name, password string) error
 	// LogOut returns where the provider ends its own session, "" for nowhere.
 	LogOut(w http.ResponseWriter, r *http.Request) (elsewhere string, err error)
+	// Ended reports whether a request has a session that does not count any more.
+	Ended(r *http.Request) bool
 	// IsSetUp reports whether there is anybody who could sign in; while not, CheckSetUp and SetUp accept the code of a link.
+	// CheckFirst says what is wrong with a name and password for SetUp.
 	IsSetUp() bool
 	CheckSetUp(code string) error
+	CheckFirst(name, password string) run.FieldErrors
 	SetUp(w http.ResponseWriter, r *http.Request, code, name, password string) error
 }
 

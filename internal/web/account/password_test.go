@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,15 +18,19 @@ import (
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
-// nobodyReads is an audit log that forgets.
-type nobodyReads struct{}
+// refusals is an audit log that counts.
+type refusals struct{ n atomic.Int64 }
 
-func (nobodyReads) AppendAlone(context.Context, ...audit.Entry) error { return nil }
+func (r *refusals) AppendAlone(_ context.Context, entries ...audit.Entry) error {
+	r.n.Add(int64(len(entries)))
+	return nil
+}
 
 func TestAOneTimePasswordLeadsToTheChangeOfIt(t *testing.T) {
 	t.Parallel()
+	var log refusals
 	s := newSiteWith(t, auth.Options{}, func(d *web.Deps) {
-		d.Guard = guard.New(guard.Options{Audit: nobodyReads{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
+		d.Guard = guard.New(guard.Options{Audit: &log, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	})
 	s.setUp()
 	_, once, err := s.auth.CreateUser(access.With(t.Context(), access.Local()), access.User{Name: "bob", Administrator: true})
@@ -48,7 +53,16 @@ func TestAOneTimePasswordLeadsToTheChangeOfIt(t *testing.T) {
 	if a := do(http.MethodGet, "/ws", nil, "Upgrade", "websocket", "Connection", "Upgrade"); a.Status != http.StatusForbidden {
 		t.Errorf("a socket: %d", a.Status)
 	}
+	told := log.n.Load()
+	do(http.MethodGet, "/ws", nil, "Upgrade", "websocket", "Connection", "Upgrade")
+	do(http.MethodGet, "/system", nil, "Accept", "application/json")
+	if log.n.Load() != told || told < 8 {
+		t.Errorf("%d refusals in the audit log, then %d", told, log.n.Load())
+	}
 	page := do(http.MethodGet, "/account/password", nil)
+	if page.Count("body[data-system-seq]") != 0 {
+		t.Error("the page opens a live connection, which is refused")
+	}
 	if page.Count(".note-info") != 1 || page.Count(".topnav-link, [data-search-open], [data-nav=account], [data-nav=help]") != 0 || page.Count("[data-action=sign-out]") != 1 {
 		t.Errorf("the page offers what one may not: %s", page.Text(t, "header"))
 	}
@@ -59,7 +73,7 @@ func TestAOneTimePasswordLeadsToTheChangeOfIt(t *testing.T) {
 	if a := do(http.MethodPost, "/account/password", url.Values{"current": {once}, "password": {good}, "again": {good}}); a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/" {
 		t.Errorf("changing it: %d to %s", a.Status, a.Header.Get("Location"))
 	}
-	if a := do(http.MethodGet, "/account", nil); a.Status != http.StatusOK {
+	if a := do(http.MethodGet, "/account", nil); a.Status != http.StatusOK || a.Count("body[data-system-seq]") != 1 {
 		t.Errorf("then: %d", a.Status)
 	}
 }
