@@ -20,7 +20,7 @@ type Accounts interface {
 }
 
 // errNoAccounts is the fault of a console without log-in.
-var errNoAccounts = fault.New(fault.ErrConflict, "This console was started with --dev: it has no log-in, and no tokens.", "Leave the token out.")
+var errNoAccounts = fault.New(fault.ErrNotPossible, "This console was started with --dev: it has no log-in, and no tokens.", "Leave the token out.")
 
 func (s *server) getAccount(ctx context.Context, _ *struct{}) (out client.Account, err error) {
 	who := access.From(ctx)

@@ -15,8 +15,8 @@ type Users interface {
 	CreateUser(ctx context.Context, u access.User) (created access.User, password string, err error)
 	ChangeUser(ctx context.Context, name string, change func(*access.User)) (access.User, error)
 	DeleteUser(ctx context.Context, name string) error
-	// ResetPassword returns the password that the console chose: it is nowhere else.
-	ResetPassword(ctx context.Context, name string) (password string, err error)
+	// ResetPassword returns the password that the console chose, which is nowhere else, and how many API tokens stay valid.
+	ResetPassword(ctx context.Context, name string, revokeTokens bool) (password string, tokens int, err error)
 	EndUserSessions(ctx context.Context, name string) error
 	RemoveUserFactor(ctx context.Context, name string) error
 }
@@ -105,12 +105,17 @@ func (s *server) deleteUser(ctx context.Context, in *userParam) (*struct{}, erro
 	return nil, s.Admin.DeleteUser(ctx, in.Name)
 }
 
-func (s *server) resetPassword(ctx context.Context, in *userParam) (*secretOutput[client.NewPassword], error) {
-	password, err := s.Admin.ResetPassword(ctx, in.Name)
+type resetParam struct {
+	Name         string `path:"name" doc:"Login name"`
+	RevokeTokens bool   `query:"revoke_tokens" doc:"Revoke the user's API tokens, too"`
+}
+
+func (s *server) resetPassword(ctx context.Context, in *resetParam) (*secretOutput[client.NewPassword], error) {
+	password, tokens, err := s.Admin.ResetPassword(ctx, in.Name, in.RevokeTokens)
 	if err != nil {
 		return nil, err
 	}
-	return secret(client.NewPassword{Password: password}), nil
+	return secret(client.NewPassword{Password: password, Tokens: tokens}), nil
 }
 
 func (s *server) endUserSessions(ctx context.Context, in *userParam) (*struct{}, error) {

@@ -19,38 +19,39 @@ import (
 )
 
 // ResetPassword gives a person of the configured console a one-time password, whether the console runs or not, and
-// returns it with what else there is to know. The audit log has it as done by [access.Machine].
-func ResetPassword(ctx context.Context, cfg config.Config, name string, removeFactor bool) (password string, notes []string, err error) {
+// returns it with the number of API tokens that stay valid and what else there is to know. The audit log has it as done by
+// [access.Machine].
+func ResetPassword(ctx context.Context, cfg config.Config, name string, removeFactor, revokeTokens bool) (password string, tokens int, notes []string, err error) {
 	d, err := store.OpenBeside(ctx, side(cfg, ""))
 	if err != nil {
-		return "", nil, startError(err)
+		return "", 0, nil, startError(err)
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	logIns, err := auth.New(ctx, auth.Options{Accounts: accounts.New(d), Audit: auditlog.New(d), Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 	if err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	ctx = access.With(audit.WithRequest(ctx, audit.Request{Agent: "cotrain user reset-password, run by " + runBy()}), access.Machine())
 	all, err := logIns.Users(ctx)
 	switch {
 	case err != nil:
-		return "", nil, err
+		return "", 0, nil, err
 	case len(all) == 0:
-		return "", nil, fault.New(fault.ErrNoUser, "This console has no users yet.", "Start it, and open the set-up link in its log: it makes the first administrator.")
+		return "", 0, nil, fault.New(fault.ErrNoUser, "This console has no users yet.", "Start it, and open the set-up link in its log: it makes the first administrator.")
 	}
 	u, err := logIns.User(ctx, name)
 	if err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	if removeFactor && (u.SecondFactor || u.Passkeys > 0) {
 		if err := logIns.RemoveUserFactor(ctx, u.Name); err != nil {
-			return "", nil, err
+			return "", 0, nil, err
 		}
 	}
-	if password, err = logIns.ResetPassword(ctx, u.Name); err != nil {
-		return "", nil, err
+	if password, tokens, err = logIns.ResetPassword(ctx, u.Name, revokeTokens); err != nil {
+		return "", 0, nil, err
 	}
-	return password, stillInTheWay(cfg, u, removeFactor), nil
+	return password, tokens, stillInTheWay(cfg, u, removeFactor), nil
 }
 
 // stillInTheWay is what keeps a user out who has a new password.

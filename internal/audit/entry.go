@@ -28,7 +28,7 @@ type Entry struct {
 	Logged  time.Time `json:"logged"` // when the store appended it, never before the entry before
 	Actor   Actor     `json:"actor"`
 	Request string    `json:"request,omitempty"` // ID of the request
-	Action  string    `json:"action"`            // a right, such as runs.stop, or login, logout, ...; see [RetentionAction]
+	Action  string    `json:"action"`            // such as runs.stop, password.reset or login; what was refused has the right that lacked; see [RetentionAction]
 	Project string    `json:"project,omitempty"`
 	Subject string    `json:"subject,omitempty"` // run:r-..., user:ann, template:baseline, ...
 	Outcome Outcome   `json:"outcome"`

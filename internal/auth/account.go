@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/accounts"
 )
 
 var (
@@ -82,10 +83,14 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string) 
 
 // Sessions returns the sessions of who is signed in, the newest first.
 func (s *Service) Sessions(ctx context.Context) ([]access.Session, error) {
-	identity := access.From(ctx)
-	all, err := s.accounts.Sessions(ctx, identity.User)
+	return s.sessions(ctx, access.From(ctx).User)
+}
+
+func (s *Service) sessions(ctx context.Context, user access.UserID) ([]access.Session, error) {
+	all, err := s.accounts.Sessions(ctx, user)
 	for i := range all {
-		all[i].Current = all[i].ID == identity.Session
+		all[i].Current = all[i].ID == access.From(ctx).Session
+		all[i].SeenAt = s.lastSeen(all[i].SeenAt, func(seen accounts.Seen) bool { return seen.Session == all[i].ID })
 	}
 	now := s.now()
 	return slices.DeleteFunc(all, func(se access.Session) bool {
@@ -106,7 +111,7 @@ func (s *Service) EndOtherSessions(ctx context.Context) error {
 
 // Tokens returns the API tokens of who is signed in, the newest first.
 func (s *Service) Tokens(ctx context.Context) ([]access.Token, error) {
-	return s.accounts.Tokens(ctx, access.From(ctx).User)
+	return s.tokens(ctx, access.From(ctx).User)
 }
 
 // CreateToken makes an API token of who is signed in, of which name, scopes, project and expiry are given. The secret is

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -324,9 +326,9 @@ func TestAdministratorsManageUsersAndProjects(t *testing.T) {
 	_, err = c.ChangeProject(own, "vision", func(p *access.Project) { p.Description = "images" })
 	must(t, err)
 
-	_, err = c.ResetPassword(ctx, "robot")
+	_, _, err = c.ResetPassword(ctx, "robot", false)
 	wants(t, fault.ErrConflict, err)
-	fresh, err := c.ResetPassword(ctx, "cyd")
+	fresh, _, err := c.ResetPassword(ctx, "cyd", false)
 	must(t, err)
 	if fresh == password || access.From(c.as(cookies...)).Known() {
 		t.Error("the password is the same, or the session outlives it")
@@ -358,7 +360,7 @@ func TestAdministratorsManageUsersAndProjects(t *testing.T) {
 func (c *console) refused(own context.Context) {
 	c.t.Helper()
 	_, _, created := c.CreateUser(own, access.User{Name: "eve"})
-	_, reset := c.ResetPassword(own, "ann")
+	_, _, reset := c.ResetPassword(own, "ann", false)
 	_, changed := c.ChangeUser(own, "cyd", func(u *access.User) { u.Administrator = true })
 	_, listed := c.Users(own)
 	_, one := c.User(own, "ann")
@@ -445,4 +447,93 @@ func TestSettingsOfProjectsAreCheckedAndSeenByTheirRuns(t *testing.T) {
 	if len(asked) != 0 || c.Settings("vision") != want {
 		t.Error("another change asked the cluster, or changed the settings")
 	}
+}
+
+func TestTheAuditLogSaysWhatWasDoneToAUser(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	ann := c.as(c.mustLogIn("ann")...)
+	disable := func(disabled bool) {
+		t.Helper()
+		_, err := c.ChangeUser(ann, "bob", func(u *access.User) { u.Disabled = disabled })
+		must(t, err)
+	}
+	c.mustLogIn("bob")
+	must(t, c.EndUserSessions(ann, "bob"))
+	c.mustLogIn("bob")
+	_, _, err := c.ResetPassword(ann, "bob", true)
+	must(t, err)
+	disable(true)
+	disable(true)
+	_, err = c.logIn("bob", good, "192.0.2.1")
+	wants(t, fault.ErrSignedOut, err)
+	disable(false)
+	for range 2 {
+		_, err = c.ChangeUser(ann, "bob", func(u *access.User) { u.DisplayName = "Bob" })
+		must(t, err)
+		must(t, c.SetMember(ann, access.DefaultProject, "bob", access.Viewer))
+		_, err = c.ChangeProject(ann, access.DefaultProject, func(p *access.Project) { p.Settings.NodePool = "gpu" })
+		must(t, err)
+		_, err = c.ChangeProject(ann, access.DefaultProject, func(p *access.Project) { p.Description = "x" })
+		must(t, err)
+	}
+	rows, err := c.store.Audit.After(t.Context(), 0, 100)
+	must(t, err)
+	var got []string
+	for _, e := range rows {
+		if e.Action == "login" && e.Outcome == audit.Done || e.Action == "setup" {
+			continue
+		}
+		line := fmt.Sprintf("%s %s of %s", e.Outcome, e.Action, e.Subject)
+		for _, x := range e.Changes() {
+			line += fmt.Sprintf(" %s: %s > %s", x.Field, x.Before, x.After)
+		}
+		got = append(got, line+e.Reason)
+	}
+	want := []string{
+		"done sessions.end of user:bob sessions_ended:  > 1",
+		"done password.reset of user:bob api:  > 0 tokens revoked one_time_password: false > true sessions_ended:  > 1",
+		"done user.disable of user:bob disabled: false > true",
+		"refused login of user:bobbob is disabled.",
+		"done user.enable of user:bob disabled: true > false",
+		"done user.change of user:bob display_name:  > Bob",
+		"done members.manage of user:bob role: operator > viewer",
+		"done project.settings of project:default settings.node_pool:  > gpu",
+		"done project.edit of project:default description:  > x",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the audit log has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestLastSeenIsNotOlderThanTheLastRequest(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	bob := c.mustLogIn("bob")
+	_, secret := c.token(c.as(bob...), access.Token{Scopes: []access.Scope{access.ScopeRead}})
+	ann := c.as(c.mustLogIn("ann")...)
+	signedIn := c.clock()
+	seen := func(want time.Time) {
+		t.Helper()
+		u, err := c.User(ann, "bob")
+		must(t, err)
+		all, err := c.Users(ann)
+		must(t, err)
+		sessions, err := c.UserSessions(ann, "bob")
+		must(t, err)
+		if !u.SeenAt.Equal(want) || !all[1].SeenAt.Equal(want) || len(sessions) != 1 || !sessions[0].SeenAt.Equal(want) {
+			t.Errorf("seen at %v, in the list at %v, sessions %+v, want %v", u.SeenAt, all[1].SeenAt, sessions, want)
+		}
+	}
+	seen(signedIn)
+	c.pass(2 * time.Minute)
+	_ = c.as(bob...)
+	_, err := c.bearer("Bearer " + secret)
+	must(t, err)
+	seen(c.clock()) // nothing is stored yet
+	if tokens, err := c.UserTokens(ann, "bob"); err != nil || !tokens[0].UsedAt.Equal(c.clock()) {
+		t.Errorf("tokens %+v, %v", tokens, err)
+	}
+	_, err = c.UserSessions(c.as(bob...), "ann")
+	wants(t, fault.ErrForbidden, err)
 }

@@ -32,6 +32,19 @@ const (
 
 	actionApproveProgram = "program.approve"
 	actionDenyProgram    = "program.deny"
+
+	actionCreateUser    = "user.create"
+	actionChangeUser    = "user.change"
+	actionDisableUser   = "user.disable"
+	actionEnableUser    = "user.enable"
+	actionDeleteUser    = "user.delete"
+	actionResetPassword = "password.reset"
+	actionLink          = "identity.link"
+	actionUnlink        = "identity.unlink"
+
+	actionCreateProject = "project.create"
+	actionSetProject    = "project.settings"
+	actionDeleteProject = "project.delete"
 )
 
 // audited returns a context whose next change is an entry of the audit log, by who is signed in.
@@ -55,6 +68,12 @@ func (s *Service) refused(ctx context.Context, user access.User, err error) {
 	actor, request := audit.ActorOf(ctx)
 	actor.User, actor.Name = user.ID, user.Name // none where nobody has the name, which may be a password
 	e := audit.Entry{At: s.now(), Actor: actor, Request: request, Action: actionLogIn, Outcome: audit.Refused, Reason: fault.Of(err).What}
+	switch {
+	case user.Disabled:
+		e.Reason = user.Name + " is disabled."
+	case user.Kind == access.Service:
+		e.Reason = user.Name + " is a service account, which does not sign in."
+	}
 	if user.Name != "" {
 		e.Subject = "user:" + user.Name
 	}

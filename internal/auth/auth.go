@@ -181,6 +181,32 @@ func (s *Service) note(ref reference, seen accounts.Seen) {
 	s.seen[ref] = seen
 }
 
+// lastSeen is when what matches was last used, as far as it is not stored yet, or stored.
+func (s *Service) lastSeen(stored time.Time, matches func(accounts.Seen) bool) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, seen := range s.seen {
+		if matches(seen) && seen.At.After(stored) {
+			stored = seen.At
+		}
+	}
+	return stored
+}
+
+func (s *Service) userSeen(u access.User) access.User {
+	u.SeenAt = s.lastSeen(u.SeenAt, func(seen accounts.Seen) bool { return seen.User == u.ID })
+	return u
+}
+
+// tokens returns a user's API tokens, the newest first.
+func (s *Service) tokens(ctx context.Context, user access.UserID) ([]access.Token, error) {
+	all, err := s.accounts.Tokens(ctx, user)
+	for i := range all {
+		all[i].UsedAt = s.lastSeen(all[i].UsedAt, func(seen accounts.Seen) bool { return seen.Token == all[i].ID })
+	}
+	return all, err
+}
+
 func (s *Service) saveSeen(ctx context.Context) error {
 	s.mu.Lock()
 	taken := s.seen

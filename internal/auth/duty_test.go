@@ -20,7 +20,7 @@ func TestAOneTimePasswordIsChangedBeforeAnythingElse(t *testing.T) {
 		var robot string
 		if reset {
 			_, robot = c.token(c.asWith("cyd", "words of my own choice"), access.Token{Scopes: []access.Scope{access.ScopeAll}})
-			first, err = c.ResetPassword(ann, "cyd")
+			first, _, err = c.ResetPassword(ann, "cyd", false)
 			must(t, err)
 		}
 		cookies, err := c.logIn("cyd", first, "192.0.2.1")

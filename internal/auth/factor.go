@@ -316,7 +316,7 @@ func (s *Service) prove(ctx context.Context, action, proof string) (access.User,
 
 // RemoveUserFactor removes the second factors of a user who has lost them: codes and passkeys.
 func (s *Service) RemoveUserFactor(ctx context.Context, name string) error {
-	return s.toUser(ctx, name, s.accounts.RemoveFactors)
+	return s.toUser(ctx, name, actionRemoveFactor, s.accounts.RemoveFactors)
 }
 
 // first is what a user has to do with a credential before anything else, nil for nothing.

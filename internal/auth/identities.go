@@ -37,7 +37,7 @@ func (s *Service) LinkIdentity(ctx context.Context, name, subject string) error 
 	if subject == "" {
 		errs = run.FieldErrors{{Field: "subject", Rule: "is empty", Fix: "the page on which the log-in was refused tells it, and the audit log"}}
 	}
-	return s.toUser(ctx, name, func(ctx context.Context, id access.UserID) error {
+	return s.toUser(ctx, name, actionLink, func(ctx context.Context, id access.UserID) error {
 		u, err := s.accounts.User(ctx, id)
 		switch {
 		case err != nil:
@@ -45,7 +45,7 @@ func (s *Service) LinkIdentity(ctx context.Context, name, subject string) error 
 		case len(errs) > 0:
 			return errs
 		case u.Kind != access.Person:
-			return fault.New(fault.ErrConflict, fmt.Sprintf("%s is a service account, which does not sign in.", u.Name), "Give it a token.")
+			return fault.New(fault.ErrNotPossible, fmt.Sprintf("%s is a service account, which does not sign in.", u.Name), "Give it a token.")
 		}
 		return s.accounts.LinkIdentity(ctx, access.ProviderIdentity{Issuer: s.provider.Issuer, Subject: subject, User: id, CreatedAt: s.now()})
 	})
@@ -53,7 +53,7 @@ func (s *Service) LinkIdentity(ctx context.Context, name, subject string) error 
 
 // UnlinkIdentity takes that back, with what groups gave to the user, and ends the sessions that began so.
 func (s *Service) UnlinkIdentity(ctx context.Context, name, issuer, subject string) error {
-	return s.toUser(ctx, name, func(ctx context.Context, id access.UserID) error {
+	return s.toUser(ctx, name, actionUnlink, func(ctx context.Context, id access.UserID) error {
 		return s.accounts.UnlinkIdentity(ctx, access.ProviderIdentity{Issuer: issuer, Subject: subject, User: id})
 	})
 }

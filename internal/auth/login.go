@@ -37,8 +37,9 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 	hash, err = s.verify(ctx, counters, user.ID, password, hash)
 	if err != nil {
 		// An unknown name may be a password that was typed into the wrong field.
-		s.log.Info("log-in failed", "user", user.Name, "address", addressOf(ctx), "err", err)
-		s.refused(ctx, user, err)
+		tried := s.called(name)
+		s.log.Info("log-in failed", "user", tried.Name, "address", addressOf(ctx), "err", err)
+		s.refused(ctx, tried, err)
 		return err
 	}
 	asks := user.SecondFactor
@@ -57,9 +58,18 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 
 // person returns the person with a login name who may use the console; nobody has no ID.
 func (s *Service) person(name string) access.User {
+	user := s.called(name)
+	if user.Disabled || user.Kind != access.Person {
+		return access.User{}
+	}
+	return user
+}
+
+// called returns who has a login name, whether they may sign in or not; nobody has no ID.
+func (s *Service) called(name string) access.User {
 	snap := s.snapshot.Load()
-	user, ok := snap.user(snap.byName[name])
-	if !ok || user.Kind != access.Person {
+	user := snap.users[snap.byName[name]]
+	if user.Deleted {
 		return access.User{}
 	}
 	return user

@@ -28,7 +28,7 @@ var (
 	errPasskeyInvalid = fault.New(fault.ErrSignedOut, "What the passkey has signed is not valid.", "Try again; if it persists, tell an administrator: the console's log has the details.")
 	errPasskeyCloned  = fault.New(fault.ErrSignedOut, "The passkey may have been cloned: its device has counted backwards.", "Sign in with the password, remove that passkey, and add a new one.")
 	errPasskeyAccount = fault.New(fault.ErrSignedOut, "The account of that passkey does not sign in with one.", "Ask an administrator whether it is disabled.")
-	errNoPassword     = fault.New(fault.ErrConflict, "Passkeys are for those who have a password on this console.", "Sign in at the log-in provider.")
+	errNoPassword     = fault.New(fault.ErrNotPossible, "Passkeys are for those who have a password on this console.", "Sign in at the log-in provider.")
 )
 
 // passkeyDomain is the host name whose passkeys count, "" where there can be none.

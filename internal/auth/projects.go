@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -78,7 +79,7 @@ func (s *Service) membersWhere(want func(access.Member) bool) []access.Member {
 
 // CreateProject makes a project.
 func (s *Service) CreateProject(ctx context.Context, p access.Project) (access.Project, error) {
-	ctx, err := s.managing(ctx, access.ProjectsManage, "")
+	ctx, err := s.managing(ctx, access.ProjectsManage, "", actionCreateProject)
 	if err != nil {
 		return p, err
 	}
@@ -96,7 +97,7 @@ func (s *Service) CreateProject(ctx context.Context, p access.Project) (access.P
 // ChangeProject changes a project's description, and for administrators of the console its settings, which are checked against
 // the cluster.
 func (s *Service) ChangeProject(ctx context.Context, name string, change func(*access.Project)) (access.Project, error) {
-	ctx, err := s.managing(ctx, access.ProjectEdit, name)
+	ctx, err := s.managing(ctx, access.ProjectEdit, name, string(access.ProjectEdit))
 	if err != nil {
 		return access.Project{}, err
 	}
@@ -114,6 +115,8 @@ func (s *Service) ChangeProject(ctx context.Context, name string, change func(*a
 		settings := p.Settings
 		if change(p); wanted.Settings == before.Settings {
 			p.Settings = settings // of others meanwhile: whoever asks may not be one who may set them
+		} else {
+			audit.Of(ctx).Action = actionSetProject
 		}
 		return checkText(*p)
 	})
@@ -135,7 +138,7 @@ func (s *Service) checkSettings(ctx context.Context, before, after access.Settin
 	if before == after {
 		return nil
 	}
-	if _, err := s.managing(ctx, access.ProjectsManage, ""); err != nil {
+	if err := s.may(ctx, access.ProjectsManage, ""); err != nil {
 		return err
 	}
 	var errs run.FieldErrors
@@ -190,7 +193,7 @@ func (s *Service) Folders() []string {
 
 // DeleteProject deletes a project that owns nothing, with its memberships and the tokens for it.
 func (s *Service) DeleteProject(ctx context.Context, name string) error {
-	ctx, err := s.managing(ctx, access.ProjectsManage, "")
+	ctx, err := s.managing(ctx, access.ProjectsManage, "", actionDeleteProject)
 	if err != nil {
 		return err
 	}
@@ -199,7 +202,7 @@ func (s *Service) DeleteProject(ctx context.Context, name string) error {
 
 // SetMember gives the user with a login name a role in a project, "" for none.
 func (s *Service) SetMember(ctx context.Context, project, user string, role access.Role) error {
-	ctx, err := s.managing(ctx, access.MembersManage, project)
+	ctx, err := s.managing(ctx, access.MembersManage, project, string(access.MembersManage))
 	if err != nil {
 		return err
 	}

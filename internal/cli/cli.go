@@ -31,8 +31,9 @@ type Programs struct {
 	// CheckStore checks the configured console's, and reports whether it is clean. Results say themselves, as JSON too.
 	CopyStore  func(ctx context.Context, cfg config.Config, from, to string, tell func(string)) (fmt.Stringer, error)
 	CheckStore func(ctx context.Context, cfg config.Config, repair bool) (report fmt.Stringer, clean bool, err error)
-	// ResetPassword gives a person of the configured console a one-time password, and says what else to know.
-	ResetPassword func(ctx context.Context, cfg config.Config, name string, removeFactor bool) (password string, notes []string, err error)
+	// ResetPassword gives a person of the configured console a one-time password, and says how many API tokens stay valid, and what
+	// else to know.
+	ResetPassword func(ctx context.Context, cfg config.Config, name string, removeFactor, revokeTokens bool) (password string, tokens int, notes []string, err error)
 	// Trainer is the reference trainer; it returns its exit code.
 	Trainer func(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int
 }

@@ -52,9 +52,12 @@ type tokenCmd struct {
 type userCmd struct {
 	List   userListCmd   `cmd:"" help:"List users and service accounts by name."`
 	Create userCreateCmd `cmd:"" help:"Make a person, whose password is printed once, or a service account."`
-	Change userChangeCmd `cmd:"" help:"Change, disable or enable a user."`
+	Change userChangeCmd `cmd:"" help:"Change a user."`
 	Show   userShowCmd   `cmd:"" help:"Show a user, and who it is at the log-in provider."`
 	Delete userDeleteCmd `cmd:"" help:"Delete a user; its runs stay."`
+
+	Disable userDisableCmd `cmd:"" help:"Keep a user out: sessions end, and tokens do not count."`
+	Enable  userEnableCmd  `cmd:"" help:"Let a disabled user in again."`
 
 	ResetPassword      userResetPasswordCmd      `cmd:"" help:"Give a person a one-time password, printed once; with --offline without a console."`
 	SignOut            userSignOutCmd            `cmd:"" help:"End all sessions of a user; API tokens stay valid."`

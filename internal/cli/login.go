@@ -56,6 +56,7 @@ func (c *loginCmd) Run(ctx context.Context, p *process, cl *client.Client) error
 			p.say("no browser could be opened here: any other will do")
 		}
 	}
+	p.say("waiting until %s", p.now().Add(time.Duration(codes.ExpiresIn)*time.Second).Local().Format("15:04"))
 	token, err := p.await(ctx, cl, codes)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func TestTheCommandLineSignsInAndOut(t *testing.T) {
 	c.shown(t, &tokens)
 	file := filepath.Join(c.home, "cotrain", "credentials")
 
-	c.cotrain("login", "--name", "anvil", "--only", "vision").want(t, exitDone, "open "+c.url+"/device\n", "the code BCDF-GHJK", "Signed in to "+c.url+" as ann")
+	c.cotrain("login", "--name", "anvil", "--only", "vision").want(t, exitDone, "open "+c.url+"/device\n", "the code BCDF-GHJK", "waiting until ", "Signed in to "+c.url+" as ann")
 	if want := []time.Duration{5 * time.Second, 5 * time.Second, 10 * time.Second}; !slices.Equal(c.waited, want) {
 		t.Errorf("waited %v, want %v: the console slows down who asks too soon", c.waited, want)
 	}

@@ -114,8 +114,16 @@ func (c *projectChangeCmd) Run(ctx context.Context, p *process, cl *client.Clien
 	if in == (client.ProjectChange{}) {
 		return fault.Usage("there is nothing to change", "add --description, for example")
 	}
-	if _, err := cl.ChangeProject(ctx, c.Name, in); err != nil {
+	before, err := cl.Project(ctx, c.Name)
+	if err != nil {
 		return err
+	}
+	after, err := cl.ChangeProject(ctx, c.Name, in)
+	switch {
+	case err != nil:
+		return err
+	case after == before:
+		return p.did(c.Remote, "unchanged", c.Name)
 	}
 	return p.did(c.Remote, "changed", c.Name)
 }

@@ -89,14 +89,48 @@ func (c *userChangeCmd) Run(ctx context.Context, p *process, cl *client.Client) 
 	if change == (client.UserChange{}) {
 		return fault.Usage("there is nothing to change", "add --disabled, for example")
 	}
-	u, err := cl.ChangeUser(ctx, c.Name, change)
+	return p.changeUser(ctx, cl, c.Remote, c.Name, "changed", change)
+}
+
+type userDisableCmd struct {
+	Remote `embed:""`
+	Name   string `arg:"" help:"Login name."`
+}
+
+// Run disables the user.
+func (c *userDisableCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	disabled := true
+	return p.changeUser(ctx, cl, c.Remote, c.Name, "disabled", client.UserChange{Disabled: &disabled})
+}
+
+type userEnableCmd struct {
+	Remote `embed:""`
+	Name   string `arg:"" help:"Login name."`
+}
+
+// Run enables the user.
+func (c *userEnableCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
+	disabled := false
+	return p.changeUser(ctx, cl, c.Remote, c.Name, "enabled", client.UserChange{Disabled: &disabled})
+}
+
+// changeUser changes a user, and tells what was done, if anything.
+func (p *process) changeUser(ctx context.Context, cl *client.Client, r Remote, name, what string, change client.UserChange) error {
+	before, err := cl.User(ctx, name)
 	if err != nil {
 		return err
 	}
-	if c.Format == "json" {
+	u, err := cl.ChangeUser(ctx, name, change)
+	if err != nil {
+		return err
+	}
+	if r.Format == "json" {
 		return p.printJSON(u)
 	}
-	return p.did(c.Remote, "changed", u.Name)
+	if before.SeenAt = u.SeenAt; before == u {
+		what = "unchanged"
+	}
+	return p.did(r, what, u.Name)
 }
 
 type userDeleteCmd struct {
@@ -108,7 +142,7 @@ type userDeleteCmd struct {
 // Run deletes the user.
 func (c *userDeleteCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	if !c.Yes {
-		return fault.Usage("a deleted user cannot be restored, and its name is not given again", "add --yes, or use \"cotrain user change --disabled\"")
+		return fault.Usage("a deleted user cannot be restored, and its name is not given again", "add --yes, or use \"cotrain user disable\"")
 	}
 	if err := cl.DeleteUser(ctx, c.Name); err != nil {
 		return err

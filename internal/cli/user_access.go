@@ -19,6 +19,7 @@ type userResetPasswordCmd struct {
 	kong.Plugins              // where the console's data is
 	Name               string `arg:"" help:"Login name."`
 	RemoveSecondFactor bool   `help:"Remove the second factor, too."`
+	RevokeTokens       bool   `help:"Revoke all API tokens of the user, too."`
 	Offline            bool   `help:"Change the console's own database instead of asking the console: for when no administrator can sign in. Run it on the console's machine, with the console running or not."`
 }
 
@@ -52,6 +53,9 @@ func (c *userResetPasswordCmd) Run(ctx context.Context, p *process, cl *client.C
 		return p.printJSON(out)
 	}
 	p.say("the password of %s is shown once, and has to be changed at the next log-in", c.Name)
+	if out.Tokens > 0 {
+		p.say("API tokens of %s that still count: %d; --revoke-tokens revokes them", c.Name, out.Tokens)
+	}
 	return p.print("%s\n", out.Password)
 }
 
@@ -62,7 +66,7 @@ func (c *userResetPasswordCmd) ask(ctx context.Context, _ *process, cl *client.C
 			return out, err
 		}
 	}
-	return cl.ResetPassword(ctx, c.Name)
+	return cl.ResetPassword(ctx, c.Name, c.RevokeTokens)
 }
 
 func (c *userResetPasswordCmd) offline(ctx context.Context, p *process, flags config.Flags) (out client.NewPassword, err error) {
@@ -71,7 +75,7 @@ func (c *userResetPasswordCmd) offline(ctx context.Context, p *process, flags co
 		return out, err
 	}
 	var notes []string
-	out.Password, notes, err = p.programs.ResetPassword(ctx, cfg, c.Name, c.RemoveSecondFactor)
+	out.Password, out.Tokens, notes, err = p.programs.ResetPassword(ctx, cfg, c.Name, c.RemoveSecondFactor, c.RevokeTokens)
 	for _, note := range notes {
 		p.say("%s", note)
 	}
@@ -83,10 +87,29 @@ type userShowCmd struct {
 	Name   string `arg:"" help:"Login name."`
 }
 
-// userDetails is a user and who it is elsewhere.
+// userDetails is a user, its roles, and who it is elsewhere.
 type userDetails struct {
 	access.User
+	Roles      []access.Member           `json:"roles"`
 	Identities []access.ProviderIdentity `json:"identities"`
+}
+
+// rolesOf are the roles of a user by project.
+func rolesOf(ctx context.Context, cl *client.Client, user access.UserID) ([]access.Member, error) {
+	projects, err := cl.Projects(ctx)
+	roles := []access.Member{}
+	for _, x := range projects.Items {
+		list, err := cl.Members(ctx, x.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range list.Items {
+			if m.User == user {
+				roles = append(roles, m)
+			}
+		}
+	}
+	return roles, err
 }
 
 // Run shows the user.
@@ -99,24 +122,43 @@ func (c *userShowCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 	if err != nil {
 		return err
 	}
+	roles, err := rolesOf(ctx, cl, u.ID)
+	if err != nil {
+		return err
+	}
 	if c.Format == "json" {
-		return p.printJSON(userDetails{u, list.Items})
+		return p.printJSON(userDetails{u, roles, list.Items})
 	}
-	t := p.table("NAME", u.Name)
-	t.row("KIND", kindOf(u))
-	t.row("DISPLAY NAME", u.DisplayName)
-	t.row("EMAIL", u.Email)
-	t.row("STATE", stateOf(u))
-	t.row("PASSWORD", map[bool]string{true: "yes", false: "none"}[u.HasPassword])
-	if u.OneTimePassword {
-		t.row("", "one-time, not changed yet")
+	t := p.table("Name", u.Name)
+	t.row("Kind", kindOf(u))
+	for field, value := range []string{u.DisplayName, u.Email} {
+		if value != "" {
+			t.row([]string{"Display name", "Email"}[field], value)
+		}
 	}
-	t.row("SECOND FACTOR", map[bool]string{true: "yes", false: "none"}[u.SecondFactor])
-	t.row("SEEN", p.ago(u.SeenAt))
+	t.row("State", stateOf(u))
+	if u.Kind == access.Person {
+		t.row("Password", passwordOf(u))
+		t.row("Second factor", map[bool]string{true: "yes", false: "none"}[u.SecondFactor])
+	}
+	t.row("Seen", p.ago(u.SeenAt))
+	for _, m := range roles {
+		t.row("Role", fmt.Sprintf("%s in %s", m.Effective(), m.Project))
+	}
 	for _, i := range list.Items {
-		t.row("SIGNS IN AS", fmt.Sprintf("%s at %s", i.Subject, i.Issuer))
+		t.row("Signs in as", fmt.Sprintf("%s at %s", i.Subject, i.Issuer))
 	}
 	return t.flush()
+}
+
+func passwordOf(u access.User) string {
+	switch {
+	case u.OneTimePassword:
+		return "one-time, not changed yet"
+	case u.HasPassword:
+		return "yes"
+	}
+	return "none"
 }
 
 type userSignOutCmd struct {

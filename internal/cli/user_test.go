@@ -16,16 +16,22 @@ func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
 	}
 	c.cotrain("user", "create", "robot", "--service").want(t, exitDone, "robot  created")
 	c.cotrain("user", "create", "robot").want(t, exitRefused)
-	c.cotrain("user", "change", "robot", "--disabled").want(t, exitDone, "changed")
+	c.cotrain("user", "disable", "robot").want(t, exitDone, "robot  disabled")
+	c.cotrain("user", "change", "robot", "--disabled").want(t, exitDone, "robot  unchanged")
+	c.cotrain("user", "disable", "nobody").want(t, exitNotFound)
 	c.cotrain("user", "list").want(t, exitDone, "ann", "administrator", "robot", "service", "disabled")
-	c.cotrain("user", "change", "robot", "--no-disabled", "--email", "r@example.org").want(t, exitDone)
+	c.cotrain("user", "enable", "robot").want(t, exitDone, "robot  enabled")
+	c.cotrain("user", "change", "robot", "--email", "r@example.org").want(t, exitDone, "robot  changed")
 	list := fromJSON[client.UserList](t, c.cotrain("user", "list", "--format", "json"))
 	if len(list.Items) != 2 || list.Items[1].Disabled || list.Items[1].Email != "r@example.org" || list.Items[0].DisplayName != "Ann" {
 		t.Errorf("%+v", list)
 	}
 	c.cotrain("user", "change", "ann", "--no-administrator").want(t, exitRefused)
 
-	if r := c.cotrain("user", "reset-password", "ann", "--remove-second-factor").want(t, exitDone, "next log-in"); r.out != "one-time\n" {
+	if r := c.cotrain("user", "reset-password", "ann", "--remove-second-factor").want(t, exitDone, "next log-in", "still count: 2; --revoke-tokens"); r.out != "one-time\n" {
+		t.Errorf("%+v", r)
+	}
+	if r := c.cotrain("user", "reset-password", "ann", "--revoke-tokens"); r.code != exitDone || strings.Contains(r.errOut, "--revoke-tokens") {
 		t.Errorf("%+v", r)
 	}
 	c.cotrain("user", "reset-password", "robot").want(t, exitRefused)
@@ -54,6 +60,7 @@ func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
 	c.cotrain("project", "change", "vision", "--description", "Films", "--node-pool", "gpu", "--max-gpus", "16", "--max-duration", "12h").want(t, exitDone)
 	c.cotrain("project", "change", "vision", "--max-workers", "2").want(t, exitDone)
 	c.cotrain("project", "show", "vision").want(t, exitDone, "Films", "Node pool", "gpu", "Most workers", "Most GPUs", "16", "Longest run", "12h")
+	c.cotrain("project", "change", "vision", "--max-workers", "2").want(t, exitDone, "vision  unchanged")
 	c.cotrain("project", "change", "vision").want(t, exitUsage, "nothing to change")
 	c.cotrain("project", "change", "vision", "--max-duration", "soon").want(t, exitUsage, "is no time")
 	c.cotrain("project", "list").want(t, exitDone, "default", "vision", "Films")
@@ -63,6 +70,7 @@ func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
 	if len(members.Items) != 1 || members.Items[0].Name != "robot" || members.Items[0].Role != access.Operator {
 		t.Errorf("%+v", members)
 	}
+	c.cotrain("user", "show", "robot").want(t, exitDone, "operator in vision")
 	c.cotrain("project", "remove", "vision", "robot").want(t, exitDone, "removed")
 	c.cotrain("project", "delete", "vision", "--yes").want(t, exitDone)
 	c.cotrain("project", "delete", "default", "--yes").want(t, exitRefused)

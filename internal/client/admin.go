@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/cotrain/cotrain/internal/access"
 )
@@ -43,6 +44,7 @@ type NewUser struct {
 // NewPassword is a password that the console chose.
 type NewPassword struct {
 	Password string `json:"password" doc:"To be changed at the next log-in; it is not shown again"`
+	Tokens   int    `json:"tokens" doc:"How many API tokens of the user stay valid"`
 }
 
 // IdentityList is who a user is at providers of log-ins.
@@ -119,9 +121,10 @@ func (c *Client) User(ctx context.Context, name string) (access.User, error) {
 	return get[access.User](ctx, c, userPath(name), nil)
 }
 
-// ResetPassword has the console choose a one-time password, and ends the user's sessions.
-func (c *Client) ResetPassword(ctx context.Context, name string) (out NewPassword, err error) {
-	return out, c.send(ctx, http.MethodPost, userPath(name)+"/password", nil, &out)
+// ResetPassword has the console choose a one-time password, ends the user's sessions, and revokes its API tokens if asked to.
+func (c *Client) ResetPassword(ctx context.Context, name string, revokeTokens bool) (out NewPassword, err error) {
+	query := url.Values{"revoke_tokens": {strconv.FormatBool(revokeTokens)}}
+	return out, c.send(ctx, http.MethodPost, userPath(name)+"/password?"+query.Encode(), nil, &out)
 }
 
 // EndUserSessions signs a user out everywhere.

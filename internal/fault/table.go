@@ -38,6 +38,7 @@ const (
 	ErrRateLimited  Kind = "rate_limited"
 
 	ErrConflict       Kind = "conflict"
+	ErrNotPossible    Kind = "not_possible" // whatever happens
 	ErrKeyReused      Kind = "key_reused"
 	ErrAlreadyEnded   Kind = "already_ended"
 	ErrNotEnded       Kind = "not_ended"
@@ -96,12 +97,13 @@ var table = map[Kind]row{
 
 	ErrInvalid: {"", http.StatusUnprocessableEntity, ExitRefused, false, "Invalid request", "Something in the request is invalid.", "Correct it and try again."},
 
-	ErrSignedOut:    {"", http.StatusUnauthorized, ExitRefused, false, "Not signed in", "This needs a log-in, and the request has none that is valid.", "Sign in on the page, or give the command line an API token (COTRAIN_TOKEN)."},
+	ErrSignedOut:    {"", http.StatusUnauthorized, ExitRefused, false, "Not signed in", "This needs a log-in, and the request has none that is valid.", "Sign in on the page, or with \"cotrain login\"; a program uses an API token (COTRAIN_TOKEN)."},
 	ErrSecondFactor: {ErrSignedOut, http.StatusUnauthorized, ExitRefused, false, "Second factor needed", "The password is right, and a code of the second factor is missing.", "Enter it."},
 	ErrForbidden:    {"", http.StatusForbidden, ExitRefused, false, "Not allowed", "You may not do that.", "Ask an admin of the project, or an administrator of the console, for the role."},
 	ErrRateLimited:  {"", http.StatusTooManyRequests, ExitRefused, true, "Too many requests", "There were too many of these requests in a short time.", "Wait a little, then try again."},
 
 	ErrConflict:       {"", http.StatusConflict, ExitRefused, false, "Not possible now", "The current state does not allow it.", "It may just have changed; reload and try again."},
+	ErrNotPossible:    {ErrConflict, http.StatusConflict, ExitRefused, false, "Not possible", "That is not possible.", ""},
 	ErrKeyReused:      {ErrConflict, http.StatusConflict, ExitRefused, false, "The key is taken", "The idempotency key belongs to an earlier submission with other settings.", "Use a new key, or repeat the earlier submission unchanged."},
 	ErrAlreadyEnded:   {ErrConflict, http.StatusConflict, ExitRefused, false, "Already ended", "It has ended already.", "There is nothing left to stop."},
 	ErrNotEnded:       {ErrConflict, http.StatusConflict, ExitRefused, false, "Not ended yet", "It has not ended.", "Stop it first, and wait until it has ended."},

@@ -111,10 +111,13 @@ func (a *admin) withPassword(name string) (access.User, error) {
 	return u, err
 }
 
-func (a *admin) ResetPassword(_ context.Context, name string) (string, error) {
+func (a *admin) ResetPassword(_ context.Context, name string, revokeTokens bool) (string, int, error) {
 	defer a.lock()()
 	_, err := a.withPassword(name)
-	return "one-time", err
+	if revokeTokens {
+		return "one-time", 0, err
+	}
+	return "one-time", 2, err
 }
 
 func (a *admin) EndUserSessions(_ context.Context, name string) error {

@@ -63,7 +63,7 @@ func (a *Accounts) CreateProject(ctx context.Context, p access.Project) error {
 	})
 }
 
-// ChangeProject changes a project's description and settings. No two projects' folders overlap.
+// ChangeProject changes a project's description and settings. No two projects' folders overlap. What changes nothing is not audited.
 func (a *Accounts) ChangeProject(ctx context.Context, name string, fn func(*access.Project) error) (after access.Project, err error) {
 	err = a.change(ctx, "change project "+name, func(tx *db.Tx) error {
 		before, err := project(ctx, tx, name)
@@ -71,7 +71,7 @@ func (a *Accounts) ChangeProject(ctx context.Context, name string, fn func(*acce
 			return err
 		}
 		after = before
-		if err := fn(&after); err != nil {
+		if err := fn(&after); err != nil || after == before {
 			return err
 		}
 		if err := alone(ctx, tx, after); err != nil {
@@ -128,7 +128,7 @@ func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
 			return err
 		}
 		if name == access.DefaultProject {
-			return fault.New(fault.ErrConflict, "The project default stays: it owns what names no project.", "")
+			return fault.New(fault.ErrNotPossible, "The project default stays: it owns what names no project.", "")
 		}
 		for _, table := range owned {
 			// The first from it on is found by index, also by a plan that is made for any project.
@@ -163,6 +163,8 @@ func (a *Accounts) SetMember(ctx context.Context, name string, user access.UserI
 		switch none := errors.Is(err, fault.ErrNotFound); {
 		case err != nil && !none:
 			return err
+		case role != "" && role == before:
+			return nil
 		case role != "":
 			_, err = tx.Exec(ctx, `INSERT INTO members (project, user_id, role) VALUES (?,?,?) ON CONFLICT (project, user_id) DO UPDATE SET role = excluded.role`, name, user, role)
 		case none:

@@ -42,6 +42,9 @@ func (a *Accounts) CreateSession(ctx context.Context, key string, s access.Sessi
 			key, s.ID, s.User, db.Millis(s.CreatedAt), db.Millis(s.SeenAt), db.Millis(s.ExpiresAt), s.Address, s.Agent, s.Issuer, s.SecondFactor); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, `UPDATE users SET seen_at = ?1 WHERE id = ?2 AND seen_at < ?1`, db.Millis(s.SeenAt), s.User); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ?1 AND id NOT IN (SELECT id FROM sessions WHERE user_id = ?1 ORDER BY seen_at DESC, id LIMIT ?2)`, s.User, kept)
 		if err != nil {
 			return err
@@ -88,11 +91,24 @@ func (a *Accounts) EndSession(ctx context.Context, user access.UserID, id string
 // EndSessions ends all sessions of a user but one ("" for none).
 func (a *Accounts) EndSessions(ctx context.Context, user access.UserID, keep string) error {
 	return a.change(ctx, "end sessions", func(tx *db.Tx) error {
-		if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ? AND id <> ?`, user, keep); err != nil {
+		u, err := liveUser(ctx, tx, user)
+		if err != nil {
 			return err
 		}
-		return auditlog.Append(ctx, tx, "", "", nil, nil)
+		ended, err := endSessions(ctx, tx, user, keep)
+		if err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "user:"+u.Name, "", nil, map[string]int64{"sessions_ended": ended})
 	})
+}
+
+func endSessions(ctx context.Context, tx *db.Tx, user access.UserID, keep string) (ended int64, err error) {
+	res, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ? AND id <> ?`, user, keep)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
 }
 
 // RememberDevice stores that a user has signed in with a device, by the key of its cookie.

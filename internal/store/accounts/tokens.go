@@ -27,6 +27,12 @@ func scanToken(row db.Scanner) (t access.Token, err error) {
 	return t, err
 }
 
+// tokenFacts is what the audit log tells of a token.
+type tokenFacts struct {
+	access.Token
+	Owner string `json:"owner"` // login name
+}
+
 // CreateToken stores an API token with the key of its secret.
 func (a *Accounts) CreateToken(ctx context.Context, key string, t access.Token) error {
 	scopes := make([]string, len(t.Scopes))
@@ -34,7 +40,8 @@ func (a *Accounts) CreateToken(ctx context.Context, key string, t access.Token) 
 		scopes[i] = string(s)
 	}
 	return a.change(ctx, "create a token", func(tx *db.Tx) error {
-		if _, err := liveUser(ctx, tx, t.User); err != nil {
+		u, err := liveUser(ctx, tx, t.User)
+		if err != nil {
 			return err
 		}
 		if t.Project != "" {
@@ -49,12 +56,12 @@ func (a *Accounts) CreateToken(ctx context.Context, key string, t access.Token) 
 		if has >= MaxTokens {
 			return fault.New(fault.ErrConflict, fmt.Sprintf("A user may have %d API tokens.", MaxTokens), "Revoke those that are not used.")
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO api_tokens (key, `+tokenColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
+		_, err = tx.Exec(ctx, `INSERT INTO api_tokens (key, `+tokenColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)`,
 			key, t.ID, t.User, t.Name, strings.Join(scopes, " "), t.Project, db.Millis(t.CreatedAt), db.Millis(t.ExpiresAt), db.Millis(t.UsedAt), t.UsedFrom)
 		if err != nil {
 			return err
 		}
-		return auditlog.Append(ctx, tx, "token:"+string(t.ID), t.Project, nil, t)
+		return auditlog.Append(ctx, tx, "token:"+string(t.ID), t.Project, nil, tokenFacts{t, u.Name})
 	})
 }
 
@@ -86,6 +93,10 @@ func (a *Accounts) RevokeToken(ctx context.Context, user access.UserID, id acces
 		if _, err := tx.Exec(ctx, `DELETE FROM api_tokens WHERE id = ?`, id); err != nil {
 			return err
 		}
-		return auditlog.Append(ctx, tx, "token:"+string(id), before.Project, before, nil)
+		u, err := liveUser(ctx, tx, user)
+		if err != nil {
+			return err
+		}
+		return auditlog.Append(ctx, tx, "token:"+string(id), before.Project, tokenFacts{before, u.Name}, nil)
 	})
 }

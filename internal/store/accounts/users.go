@@ -47,7 +47,7 @@ func insertUser(ctx context.Context, tx *db.Tx, u access.User, password string) 
 		return err
 	}
 	if taken {
-		return fault.New(fault.ErrConflict, fmt.Sprintf("There is, or was, a user %s.", u.Name), "Choose another name: that of a deleted user is not given again.")
+		return fault.New(fault.ErrNotPossible, fmt.Sprintf("There is, or was, a user %s.", u.Name), "Choose another name: that of a deleted user is not given again.")
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO users (id, name, kind, display_name, email, administrator, disabled, deleted, password, one_time_password, created_at, seen_at) VALUES (?,?,?,?,?,?,?,0,?,?,?,0)`,
 		u.ID, u.Name, u.Kind, u.DisplayName, u.Email, u.Administrator, u.Disabled, password, u.OneTimePassword, db.Millis(u.CreatedAt))
@@ -73,14 +73,14 @@ func liveUser(ctx context.Context, q db.Querier, id access.UserID) (access.User,
 }
 
 // ChangeUser changes display name, email, whether it is an administrator and whether it is disabled, which ends its sessions.
-// It returns the user before and after.
+// It returns the user before and after. What changes nothing is not audited.
 func (a *Accounts) ChangeUser(ctx context.Context, id access.UserID, fn func(*access.User) error) (before, after access.User, err error) {
 	err = a.change(ctx, "change user "+string(id), func(tx *db.Tx) (err error) {
 		if before, err = liveUser(ctx, tx, id); err != nil {
 			return err
 		}
 		after = before
-		if err := fn(&after); err != nil {
+		if err := fn(&after); err != nil || after == before {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `UPDATE users SET display_name = ?, email = ?, administrator = ?, disabled = ? WHERE id = ?`,
@@ -121,18 +121,54 @@ func hasAdministrator(ctx context.Context, tx *db.Tx) (has bool, err error) {
 // of the user but one ("" for none).
 func (a *Accounts) SetPassword(ctx context.Context, id access.UserID, hash string, oneTime bool, keep string) error {
 	return a.change(ctx, "set the password of "+string(id), func(tx *db.Tx) error {
-		u, err := liveUser(ctx, tx, id)
+		u, ended, err := setPassword(ctx, tx, id, hash, oneTime, keep)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE users SET password = ?, one_time_password = ? WHERE id = ?`, hash, oneTime, id); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = ? AND id <> ?`, id, keep); err != nil {
-			return err
-		}
-		return auditlog.Append(ctx, tx, "user:"+u.Name, "", nil, nil)
+		return auditlog.Append(ctx, tx, "user:"+u.Name, "", passwordFacts{OneTime: u.OneTimePassword}, passwordFacts{oneTime, ended, ""})
 	})
+}
+
+// ResetPassword stores the hash of a one-time password, ends all sessions of the user, and revokes its API tokens if asked to.
+// tokens are those that stay.
+func (a *Accounts) ResetPassword(ctx context.Context, id access.UserID, hash string, revokeTokens bool) (tokens int, err error) {
+	err = a.change(ctx, "reset the password of "+string(id), func(tx *db.Tx) error {
+		u, ended, err := setPassword(ctx, tx, id, hash, true, "")
+		if err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM api_tokens WHERE user_id = ?`, id).Scan(&tokens); err != nil {
+			return err
+		}
+		api := fmt.Sprintf("%d tokens stay", tokens)
+		if revokeTokens {
+			if _, err := tx.Exec(ctx, `DELETE FROM api_tokens WHERE user_id = ?`, id); err != nil {
+				return err
+			}
+			api, tokens = fmt.Sprintf("%d tokens revoked", tokens), 0
+		}
+		return auditlog.Append(ctx, tx, "user:"+u.Name, "", passwordFacts{OneTime: u.OneTimePassword}, passwordFacts{true, ended, api})
+	})
+	return tokens, err
+}
+
+// passwordFacts is what the audit log tells of a password.
+type passwordFacts struct {
+	OneTime bool   `json:"one_time_password"`
+	Ended   int64  `json:"sessions_ended,omitempty"`
+	API     string `json:"api,omitempty"`
+}
+
+// setPassword returns the user as it was before, and how many sessions it has ended.
+func setPassword(ctx context.Context, tx *db.Tx, id access.UserID, hash string, oneTime bool, keep string) (u access.User, ended int64, err error) {
+	if u, err = liveUser(ctx, tx, id); err != nil {
+		return u, 0, err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE users SET password = ?, one_time_password = ? WHERE id = ?`, hash, oneTime, id); err != nil {
+		return u, 0, err
+	}
+	ended, err = endSessions(ctx, tx, id, keep)
+	return u, ended, err
 }
 
 // RenewPassword replaces the hash of a password by another of the same password, if it is still that.

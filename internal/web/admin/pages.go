@@ -24,13 +24,15 @@ type Users interface {
 	// CreateUser returns the password that the console chose for a person: it is nowhere else.
 	CreateUser(ctx context.Context, u access.User) (created access.User, password string, err error)
 	ChangeUser(ctx context.Context, name string, change func(*access.User)) (access.User, error)
-	ResetPassword(ctx context.Context, name string) (password string, err error)
+	// ResetPassword also returns how many API tokens stay valid.
+	ResetPassword(ctx context.Context, name string, revokeTokens bool) (password string, tokens int, err error)
+	UserSessions(ctx context.Context, name string) ([]access.Session, error)
 	EndUserSessions(ctx context.Context, name string) error
 	DeleteUser(ctx context.Context, name string) error
 	RemoveUserFactor(ctx context.Context, name string) error
 }
 
-// Tokens manages the API tokens of service accounts.
+// Tokens manages the API tokens of users. People make theirs themselves.
 type Tokens interface {
 	UserTokens(ctx context.Context, name string) ([]access.Token, error)
 	CreateUserToken(ctx context.Context, name string, t access.Token) (token access.Token, secret string, err error)
@@ -110,7 +112,7 @@ func messageOf(err error) (m message, other error) {
 	switch f := fault.Of(err); {
 	case err == nil:
 	case errors.As(err, &m.fields):
-	case slices.Contains([]fault.Kind{fault.ErrConflict, fault.ErrInUse, fault.ErrNoUser, fault.ErrNoProject}, f.Kind):
+	case slices.Contains([]fault.Kind{fault.ErrConflict, fault.ErrNotPossible, fault.ErrInUse, fault.ErrNoUser, fault.ErrNoProject}, f.Kind):
 		m.text = f.Text()
 	default:
 		return m, err

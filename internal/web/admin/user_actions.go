@@ -7,6 +7,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	view "github.com/cotrain/cotrain/views/admin"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
 // userAction does what its confirmation says.
@@ -67,10 +68,13 @@ func (p *Pages) ActOnUser(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) resetPassword(w http.ResponseWriter, r *http.Request, name string) error {
-	password, err := p.Accounts.ResetPassword(r.Context(), name)
+	password, tokens, err := p.Accounts.ResetPassword(r.Context(), name, false)
 	if err != nil {
 		return err
 	}
-	return p.showSecret(w, r, view.Secret{Title: "New password", Label: "Password of " + name, Text: password, Back: view.UserPath(name),
-		Note: "Shown once. Hand it over: it has to be changed at the next log-in."})
+	note := "Shown once. Hand it over: it has to be changed at the next log-in."
+	if tokens > 0 {
+		note += " " + ui.Plural(tokens, "API token") + " of " + name + " can still be used: revoke on the user's page what somebody else may have."
+	}
+	return p.showSecret(w, r, view.Secret{Title: "New password", Label: "Password of " + name, Text: password, Back: view.UserPath(name), Note: note})
 }
