@@ -58,29 +58,3 @@ func expired(t access.Token, now time.Time) bool {
 
 // others reports whether there are sessions beside the reader's.
 func (a Account) others() bool { return len(a.Sessions) > 1 }
-
-// browsers and systems are what User-Agents are recognized by, the more specific first.
-var (
-	browsers = [...][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}}
-	systems  = [...][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"CrOS", "ChromeOS"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"}}
-)
-
-// device says what a User-Agent says it is.
-func device(agent string) string {
-	find := func(known [][2]string) string {
-		for _, k := range known {
-			if strings.Contains(agent, k[0]) {
-				return k[1]
-			}
-		}
-		return ""
-	}
-	browser, system := find(browsers[:]), find(systems[:])
-	switch {
-	case browser == "":
-		return "Unknown browser"
-	case system == "":
-		return browser
-	}
-	return browser + " on " + system
-}

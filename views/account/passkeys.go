@@ -28,7 +28,7 @@ type PasskeyDetails struct {
 }
 
 func (p Passkeys) fields() []ui.Field {
-	return []ui.Field{passkeyName(cmp.Or(p.Name, device(p.Agent)), p.Error, "Where it is kept."), proofField()}
+	return []ui.Field{passkeyName(cmp.Or(p.Name, ui.Device(p.Agent)), p.Error, "Where it is kept."), proofField()}
 }
 
 func (d PasskeyDetails) name() ui.Field { return passkeyName(d.Passkey.Name, d.Error, "") }

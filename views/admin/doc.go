@@ -73,8 +73,9 @@ type UserDetails struct {
 	User        access.User
 	Self        bool // who looks at it
 	Memberships []access.Member
-	Tokens      []access.Token // of a service account
-	Provider    string         // of log-ins, "" for none
+	Tokens      []access.Token
+	Sessions    []access.Session // of a person
+	Provider    string           // of log-ins, "" for none
 	Identities  []access.ProviderIdentity
 	Link        Form // no fields where there is nothing to link
 	Profile     Form
@@ -86,17 +87,17 @@ type UserDetails struct {
 
 // signsIn says with what a person signs in.
 func signsIn(u access.User) string {
-	text := "No password here"
+	text := "no password here"
 	switch {
 	case u.OneTimePassword:
-		text = "One-time password, not changed yet"
+		text = "one-time password, not changed yet"
 	case u.HasPassword:
-		text = "Password"
+		text = "password"
 	}
 	if u.SecondFactor {
-		return text + " · second factor"
+		return "Sign-in: " + text + " and second factor"
 	}
-	return text + " · no second factor"
+	return "Sign-in: " + text + ", without second factor"
 }
 
 // actions are what can be done to the user beside changing its profile.
@@ -122,13 +123,19 @@ func UserConfirm(u access.User, action string) (ui.Confirm, bool) {
 	case action == "disable":
 		c.Title, c.Label, c.Icon = "Disable "+u.Name+"?", "Disable", "paused"
 		c.Effects = []string{u.Name + " is signed out at once, and cannot sign in or use API tokens until enabled again.", "Runs go on. Memberships and tokens are kept."}
+		if service {
+			c.Effects[0] = "The API tokens of " + u.Name + " do not count until it is enabled again."
+		}
 	case action == "enable":
 		c.Title, c.Label, c.Icon, c.Effects = "Enable "+u.Name+"?", "Enable", "play", []string{u.Name + " can sign in and use API tokens again."}
+		if service {
+			c.Effects[0] = "The API tokens of " + u.Name + " count again."
+		}
 	case action == "sessions" && !service:
 		c.Title, c.Label, c.Icon, c.Effects = "Sign "+u.Name+" out?", "Sign out everywhere", "sign-out", []string{"All sessions of " + u.Name + " end at once. API tokens stay valid."}
 	case action == "password" && !service:
 		c.Title, c.Label, c.Icon = "Give "+u.Name+" a new password?", "Reset password", "sync"
-		c.Effects = []string{"The old password stops to work, and all sessions of " + u.Name + " end at once.", "The console chooses the new one, and shows it once. It has to be changed at the next log-in."}
+		c.Effects = []string{"The old password stops working, and all sessions of " + u.Name + " end at once. API tokens can still be used: revoke on this page what somebody else may have.", "The console chooses the new one, and shows it once. It has to be changed at the next log-in."}
 		if u.Passkeys > 0 {
 			c.Effects = append(c.Effects, "Passkeys stay: remove second factors, too, if somebody else may have added one.")
 		}
@@ -198,6 +205,13 @@ type ProjectDetails struct {
 	Now                                                time.Time
 	Notice                                             string
 }
+
+// auditOfUser leads to what was done to a user, and auditBy to what it did.
+func auditOfUser(name string) string {
+	return auditPath + "?" + url.Values{"subject": {"user:" + name}}.Encode()
+}
+
+func auditBy(name string) string { return auditPath + "?" + url.Values{"actor": {name}}.Encode() }
 
 func auditOf(project string) string {
 	return auditPath + "?" + url.Values{"project": {project}}.Encode()

@@ -166,7 +166,7 @@ func changes(n int) string {
 func details(r audit.Row) []ui.Fact {
 	var out []ui.Fact
 	for _, f := range []struct{ label, value string }{
-		{"Entry", strconv.FormatInt(r.Seq, 10)}, {"Done", r.At.Format("2006-01-02 15:04:05.000 UTC")}, {"Logged", loggedLater(r)}, {"Reason", r.Reason}, {"Request", r.Request}, {"Session", r.Actor.Session}, {"Browser", r.Actor.Agent}, {"Hash", r.Hash.String()},
+		{"Done", r.At.Format("2006-01-02 15:04:05.000 UTC")}, {"Logged", loggedLater(r)}, {"Reason", r.Reason}, {"Request", r.Request}, {"Session", r.Actor.Session}, {"Browser", r.Actor.Agent}, {"Hash", r.Hash.String()},
 	} {
 		if f.value != "" {
 			out = append(out, ui.Fact{Label: f.label, Value: f.value})

@@ -71,7 +71,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, s state) error {
 	}
 	return p.Render(w, r, s.status, view.Page(frame, view.Account{
 		User: user, Now: p.Now(), Notice: notices[r.URL.Query().Get("done")], Tokens: tokens, Sessions: sessions, Passkeys: passkeys, Secret: s.secret,
-		Token: s.token.form(frame.Account.Projects),
+		Token: s.token.form(frame.Account),
 	}))
 }
 
@@ -108,9 +108,9 @@ type tokenInput struct {
 // newTokenInput proposes what serves most: reading, for a quarter.
 func newTokenInput() tokenInput { return tokenInput{scope: string(access.ScopeRead), days: "90"} }
 
-func (in tokenInput) form(projects []string) view.TokenForm {
+func (in tokenInput) form(of ui.Account) view.TokenForm {
 	all := []ui.Choice{{Value: "", Label: "All of mine"}}
-	for _, name := range projects {
+	for _, name := range of.Projects {
 		all = append(all, ui.Choice{Value: name, Label: name})
 	}
 	f := view.TokenForm{
@@ -129,7 +129,7 @@ func (in tokenInput) form(projects []string) view.TokenForm {
 		}, in.errs),
 	}
 	for _, rule := range access.Rights() {
-		if rule.Place != access.Nowhere {
+		if rule.Place == access.InProject || rule.Place == access.AnyProject || rule.Place == access.Everywhere && of.Administrator {
 			right := string(rule.Right)
 			f.Rights = append(f.Rights, ui.Field{Name: "right." + right, Label: right, Kind: ui.KindCheckbox, Help: rule.Does, Value: strconv.FormatBool(slices.Contains(in.rights, right))})
 		}

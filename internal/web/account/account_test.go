@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/web"
@@ -195,6 +196,13 @@ func TestATokenIsShownOnce(t *testing.T) {
 	secret := made.Text(t, "#token-secret")
 	if made.Status != http.StatusOK || !strings.HasPrefix(secret, "ctk_") || made.Header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d, secret %q, %q", made.Status, secret, made.Header.Get("Cache-Control"))
+	}
+	_, once, err := s.auth.CreateUser(access.With(t.Context(), access.Local()), access.User{Name: "eve"})
+	must(t, err)
+	eve := cookies(t, s.logIn("eve", once, ""))
+	s.Do(http.MethodPost, "/account/password", url.Values{"current": {once}, "password": {good}, "again": {good}}, "Cookie", eve)
+	if page := s.Do(http.MethodGet, "/account", nil, "Cookie", eve); page.Count("[name='right.users.manage']") != 0 || page.Count("[name='right.runs.submit']") != 1 || made.Count("[name='right.users.manage']") != 1 {
+		t.Error("the rights of administrators are offered to others, or not to her")
 	}
 	listed := do(http.MethodGet, "/account", nil)
 	if strings.Contains(listed.Body, secret) || listed.Count("[data-token]") != 1 || listed.Text(t, "[data-token] [data-label=Scopes]") != "runs.read, runs.submit" || listed.Text(t, "[data-token] [data-label=Project]") != "default" {

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"log/slog"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -81,6 +82,9 @@ func TestAnAdministratorManagesAUserFromItsFirstPasswordToItsEnd(t *testing.T) {
 		if got := s.Get("/admin/users/ann/"+action, 200).Text(t, "main section"); !strings.Contains(got, want) {
 			t.Errorf("before %s it says %q", action, got)
 		}
+	}
+	if got := s.Get("/admin/users/ann", 200); got.Doc.Find("[data-audit=subject]").AttrOr("href", "") != "/admin/audit?subject=user%3Aann" || got.Doc.Find("[data-audit=actor]").AttrOr("href", "") != "/admin/audit?actor=ann" || got.Count("[data-action=create-token]") != 0 {
+		t.Error("the page does not lead to the audit log, or makes tokens of a person")
 	}
 	s.Get("/admin/users/ann/explode", 404)
 	post(t, s, "/admin/users/ann/explode", 404)
@@ -248,5 +252,38 @@ func TestWithoutAccountsThereIsNoAdministration(t *testing.T) {
 	s.Get("/admin", 404)
 	if s.Get("/", 200).Count(`#account [href="/admin"]`) != 0 {
 		t.Error("something leads there")
+	}
+}
+
+func TestWhatAPersonIsSignedInWithIsShownAndRevoked(t *testing.T) {
+	t.Parallel()
+	service := accounts(t)
+	s := site(t, service, boss)
+	post(t, s, "/admin/users", 200, "name", "ann", "kind", "person")
+	once := post(t, s, "/admin/users/ann/password", 200).Text(t, "#secret")
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/login", nil)
+	r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
+	if err := service.LogIn(w, r, "ann", once); err != nil {
+		t.Fatal(err)
+	}
+	u, err := service.User(access.With(t.Context(), boss), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := service.CreateToken(access.With(t.Context(), access.Identity{User: u.ID, Name: u.Name}), access.Token{Name: "laptop", Scopes: []access.Scope{access.ScopeRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := s.Get("/admin/users/ann", 200)
+	if got := page.Text(t, "[data-session] strong"); got != "Firefox on Linux" || page.Count("[data-token]") != 1 {
+		t.Errorf("session %q, %d tokens", got, page.Count("[data-token]"))
+	}
+	if got := post(t, s, "/admin/users/ann/password", 200).Text(t, "main"); !strings.Contains(got, "1 API token of ann can still be used") {
+		t.Errorf("after a reset it says %q", got)
+	}
+	post(t, s, "/admin/users/ann/tokens/"+string(token.ID)+"/revoke", 303)
+	if page := s.Get("/admin/users/ann", 200); page.Count("[data-session], [data-token]") != 0 {
+		t.Error("a session or token stays")
 	}
 }

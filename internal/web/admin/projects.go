@@ -21,7 +21,7 @@ func (p *Pages) projects(w http.ResponseWriter, r *http.Request, input access.Pr
 	if err != nil {
 		return err
 	}
-	name := text("name", "Name", input.Name, "Lower-case letters, digits and dashes. For ever.")
+	name := text("name", "Name", input.Name, "Lower-case letters, digits and dashes. Cannot be changed.")
 	name.Required, name.MaxBytes = true, 63
 	l := view.ProjectList{Now: p.Now(), Notice: notice(r), Form: m.on(view.Form{Fields: []ui.Field{name, text("description", "Description", input.Description, "")}})}
 	for _, x := range all {

@@ -33,7 +33,7 @@ func newUserForm(u access.User) view.Form {
 	kind := ui.Field{Name: "kind", Label: "Kind", Kind: ui.KindSelect, Value: string(u.Kind), Choices: []ui.Choice{
 		{Value: string(access.Person), Label: "Person: signs in"}, {Value: string(access.Service), Label: "Service account: has API tokens"},
 	}}
-	name := text("name", "Login name", u.Name, "Lower-case letters, digits and . _ @ + -. For ever.")
+	name := text("name", "Login name", u.Name, "Lower-case letters, digits and . _ @ + -. Cannot be changed.")
 	name.Required = true
 	return view.Form{Fields: []ui.Field{name, kind, text("display_name", "Display name", u.DisplayName, ""), text("email", "Email", u.Email, ""), administratorField(u)}}
 }
@@ -113,7 +113,11 @@ func (p *Pages) user(w http.ResponseWriter, r *http.Request, typed *access.User,
 	d.Profile = view.Form{Fields: []ui.Field{text("display_name", "Display name", shown.DisplayName, ""), text("email", "Email", shown.Email, "")}}
 	if u.Kind == access.Person {
 		d.Profile.Fields = append(d.Profile.Fields, administratorField(shown))
-	} else if d.Tokens, err = p.Accounts.UserTokens(ctx, u.Name); err != nil {
+		if d.Sessions, err = p.Accounts.UserSessions(ctx, u.Name); err != nil {
+			return err
+		}
+	}
+	if d.Tokens, err = p.Accounts.UserTokens(ctx, u.Name); err != nil {
 		return err
 	}
 	if token == nil {
