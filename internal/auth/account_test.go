@@ -440,6 +440,11 @@ func TestSettingsOfProjectsAreCheckedAndSeenByTheirRuns(t *testing.T) {
 	if c.Settings("audio") != (access.Settings{}) {
 		t.Error("something of it was kept")
 	}
+	for _, a := range asked[2:] {
+		if a.Folder != "" {
+			t.Errorf("the folder %s was to be made", a.Folder)
+		}
+	}
 	must(t, set("audio", access.Settings{Folder: "teams/visions"}))
 	asked = nil
 	_, err := c.ChangeProject(ctx, "vision", func(p *access.Project) { p.Description = "images" })

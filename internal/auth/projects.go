@@ -11,6 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/accounts"
 )
 
 // ProjectNames returns the names of all projects, sorted.
@@ -108,7 +109,7 @@ func (s *Service) ChangeProject(ctx context.Context, name string, change func(*a
 	// Nomad is asked outside the transaction, about what is new: what it lost since is no reason to refuse another change.
 	wanted := before
 	change(&wanted)
-	if err := s.checkSettings(ctx, before.Settings, wanted.Settings); err != nil {
+	if err := s.checkSettings(ctx, before, wanted); err != nil {
 		return before, err
 	}
 	after, err := s.accounts.ChangeProject(ctx, name, func(p *access.Project) error {
@@ -134,7 +135,8 @@ func checkText(p access.Project) error {
 const maxLimit = 1_000_000_000
 
 // checkSettings judges new settings of a project, as an administrator of the console may give it.
-func (s *Service) checkSettings(ctx context.Context, before, after access.Settings) error {
+func (s *Service) checkSettings(ctx context.Context, from, to access.Project) error {
+	before, after := from.Settings, to.Settings
 	if before == after {
 		return nil
 	}
@@ -163,8 +165,9 @@ func (s *Service) checkSettings(ctx context.Context, before, after access.Settin
 	if len(errs) > 0 {
 		return errs
 	}
-	if s.placement == nil {
-		return nil
+	// The transaction asks again: this is before anything is made in shared storage.
+	if err := accounts.Apart(to, s.snapshot.Load().projects); err != nil || s.placement == nil {
+		return err
 	}
 	return s.placement(ctx, before, after)
 }

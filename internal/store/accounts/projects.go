@@ -66,15 +66,20 @@ func (a *Accounts) CreateProject(ctx context.Context, p access.Project) error {
 // ChangeProject changes a project's description and settings. No two projects' folders overlap. What changes nothing is not audited.
 func (a *Accounts) ChangeProject(ctx context.Context, name string, fn func(*access.Project) error) (after access.Project, err error) {
 	err = a.change(ctx, "change project "+name, func(tx *db.Tx) error {
-		before, err := project(ctx, tx, name)
+		all, err := projects(ctx, tx)
 		if err != nil {
 			return err
 		}
+		i := slices.IndexFunc(all, func(p access.Project) bool { return p.Name == name })
+		if i < 0 {
+			return fault.ErrNoProject
+		}
+		before := all[i]
 		after = before
 		if err := fn(&after); err != nil || after == before {
 			return err
 		}
-		if err := alone(ctx, tx, after); err != nil {
+		if err := Apart(after, all); err != nil {
 			return err
 		}
 		settings, err := json.Marshal(after.Settings)
@@ -90,12 +95,8 @@ func (a *Accounts) ChangeProject(ctx context.Context, name string, fn func(*acce
 	return after, err
 }
 
-// alone is an error if another project has a folder that is a project's, or in it, or around it.
-func alone(ctx context.Context, q db.Querier, p access.Project) error {
-	all, err := projects(ctx, q)
-	if err != nil {
-		return err
-	}
+// Apart is an error if a project's folder is that of another one, or in it, or around it.
+func Apart(p access.Project, all []access.Project) error {
 	for _, other := range all {
 		if other.Name != p.Name && access.Overlap(other.Settings.Folder, p.Settings.Folder) {
 			return run.FieldErrors{{Field: "folder", Value: p.Settings.Folder, Rule: fmt.Sprintf("overlaps the folder %s of project %s", other.Settings.Folder, other.Name), Fix: "use a folder beside it"}}
