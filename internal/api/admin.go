@@ -193,7 +193,11 @@ func (s *server) getProject(ctx context.Context, in *projectParam) (access.Proje
 type createProjectInput struct{ Body client.ProjectInput }
 
 func (s *server) createProject(ctx context.Context, in *createProjectInput) (access.Project, error) {
-	return s.Admin.CreateProject(ctx, access.Project{Name: in.Body.Name, Description: in.Body.Description})
+	b := in.Body
+	return s.Admin.CreateProject(ctx, access.Project{
+		Name: b.Name, Description: b.Description,
+		Settings: access.Settings{Namespace: b.Namespace, NodePool: b.NodePool, Folder: b.Folder, Limits: b.Limits},
+	})
 }
 
 type changeProjectInput struct {

@@ -447,6 +447,16 @@ func TestSettingsOfProjectsAreCheckedAndSeenByTheirRuns(t *testing.T) {
 	}
 	must(t, set("audio", access.Settings{Folder: "teams/visions"}))
 	asked = nil
+	text := access.Settings{Folder: "teams/text", Limits: access.Limits{Workers: 2}}
+	for name, s := range map[string]access.Settings{"vision": text, "inner": {Folder: "teams/vision/x"}, "negative": {Limits: access.Limits{Workers: -1}}} {
+		if _, err := c.CreateProject(ctx, access.Project{Name: name, Settings: s}); err == nil || len(asked) != 0 {
+			t.Errorf("creating %s: %v, after asking for %+v", name, err, asked)
+		}
+	}
+	if _, err := c.CreateProject(ctx, access.Project{Name: "text", Settings: text}); err != nil || len(asked) != 2 || asked[1] != text || c.Settings("text") != text {
+		t.Errorf("%v; asked about %+v", err, asked)
+	}
+	asked = nil
 	_, err := c.ChangeProject(ctx, "vision", func(p *access.Project) { p.Description = "images" })
 	must(t, err)
 	if len(asked) != 0 || c.Settings("vision") != want {

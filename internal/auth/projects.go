@@ -78,7 +78,7 @@ func (s *Service) membersWhere(want func(access.Member) bool) []access.Member {
 	return out
 }
 
-// CreateProject makes a project.
+// CreateProject makes a project with its settings, which are checked against the cluster.
 func (s *Service) CreateProject(ctx context.Context, p access.Project) (access.Project, error) {
 	ctx, err := s.managing(ctx, access.ProjectsManage, "", actionCreateProject)
 	if err != nil {
@@ -86,10 +86,16 @@ func (s *Service) CreateProject(ctx context.Context, p access.Project) (access.P
 	}
 	var errs run.FieldErrors
 	if !access.CheckProjectName(p.Name) {
-		errs = append(errs, run.FieldError{Field: "name", Value: fault.Quote(p.Name), Rule: "is no name of a project", Fix: "use at most 63 lower-case letters, digits and dashes within"})
+		errs = append(errs, run.FieldError{Field: "name", Value: fault.Quote(p.Name), Rule: "cannot be the name of a project", Fix: "use at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"})
 	}
 	if errs = append(errs, checkLine("description", p.Description)...); len(errs) > 0 {
 		return p, errs
+	}
+	if err := accounts.Addable(p, s.snapshot.Load().projects); err != nil {
+		return p, err
+	}
+	if err := s.checkSettings(ctx, access.Project{Name: p.Name}, p); err != nil {
+		return p, err
 	}
 	p.CreatedAt = s.now()
 	return p, s.after(ctx, s.accounts.CreateProject(ctx, p))
@@ -149,9 +155,9 @@ func (s *Service) checkSettings(ctx context.Context, from, to access.Project) er
 			errs = append(errs, run.FieldError{Field: field, Value: fault.Quote(value), Rule: rule, Fix: fix})
 		}
 	}
-	word("namespace", after.Namespace, before.Namespace, access.CheckNamespace, "is no name of a Nomad namespace", "use at most 128 letters, digits and dashes, or leave it empty")
-	word("node_pool", after.NodePool, before.NodePool, access.CheckNodePool, "is no name of a Nomad node pool", "use at most 128 letters, digits, dashes and underscores, or leave it empty")
-	word("folder", after.Folder, before.Folder, access.CheckFolder, "is no folder for a project", "use up to four names with / between them, of letters, digits and . _ -, such as teams/vision, or leave it empty")
+	word("namespace", after.Namespace, before.Namespace, access.CheckNamespace, "cannot be the name of a Nomad namespace", "use at most 128 letters, digits and dashes, or leave it empty")
+	word("node_pool", after.NodePool, before.NodePool, access.CheckNodePool, "cannot be the name of a Nomad node pool", "use at most 128 letters, digits, dashes and underscores, or leave it empty")
+	word("folder", after.Folder, before.Folder, access.CheckFolder, "cannot be the folder of a project", "use up to four names with / between them, of letters, digits and . _ -, such as teams/vision, or leave it empty")
 	most := func(field string, value, limit int64) {
 		if value < 0 || value > limit {
 			errs = append(errs, run.FieldError{Field: field, Value: strconv.FormatInt(value, 10), Rule: fmt.Sprintf("must be from 0, for no limit, to %d", limit), Fix: "use " + strconv.FormatInt(min(max(value, 0), limit), 10)})

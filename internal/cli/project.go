@@ -31,15 +31,58 @@ func (c *projectListCmd) Run(ctx context.Context, p *process, cl *client.Client)
 	return t.flush()
 }
 
+// projectSettings are the flags for what a project sets; what is left out stays, or is not set.
+type projectSettings struct {
+	Description *string `placeholder:"TEXT" help:"What it is for."`
+	Namespace   *string `placeholder:"NAME" help:"Nomad namespace of its jobs; empty for the console's."`
+	NodePool    *string `placeholder:"NAME" help:"Nomad node pool of its workers; empty for the console's."`
+	Folder      *string `placeholder:"PATH" help:"Its folder in shared storage, which other projects do not see; empty for none."`
+	MaxWorkers  *int    `placeholder:"N" help:"Most workers of a run; 0 for no limit."`
+	MaxGPUs     *int    `name:"max-gpus" placeholder:"N" help:"Most GPUs of a run, over all its workers; 0 for no limit."`
+	MaxPriority *int    `placeholder:"N" help:"Highest priority of a run; 0 for no limit."`
+	MaxDuration *string `placeholder:"TIME" help:"Longest time limit of a run, such as 12h, and that of runs that set none; 0s for no limit."`
+}
+
+func (c projectSettings) limited() bool {
+	return c.MaxWorkers != nil || c.MaxGPUs != nil || c.MaxPriority != nil || c.MaxDuration != nil
+}
+
+// limits are those before with what the flags say.
+func (c projectSettings) limits(l access.Limits) (access.Limits, error) {
+	for field, value := range map[*int]*int{&l.Workers: c.MaxWorkers, &l.GPUs: c.MaxGPUs, &l.Priority: c.MaxPriority} {
+		if value != nil {
+			*field = *value
+		}
+	}
+	if c.MaxDuration != nil {
+		seconds, ok := trainconf.ParseDuration(*c.MaxDuration)
+		if !ok {
+			return l, fault.Usage("--max-duration "+fault.Quote(*c.MaxDuration)+" is no time", "write it like 12h, 1d12h or 0s")
+		}
+		l.MaxDuration = seconds
+	}
+	return l, nil
+}
+
 type projectCreateCmd struct {
-	Remote      `embed:""`
-	Name        string `arg:"" help:"Name, for ever: lower-case letters, digits and dashes."`
-	Description string `placeholder:"TEXT" help:"What it is for."`
+	Remote          `embed:""`
+	projectSettings `embed:""`
+	Name            string `arg:"" help:"Name, which cannot be changed: lower-case letters, digits and dashes."`
 }
 
 // Run makes the project.
 func (c *projectCreateCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	if _, err := cl.CreateProject(ctx, client.ProjectInput{Name: c.Name, Description: c.Description}); err != nil {
+	limits, err := c.limits(access.Limits{})
+	if err != nil {
+		return err
+	}
+	in := client.ProjectInput{Name: c.Name, Limits: limits}
+	for field, value := range map[*string]*string{&in.Description: c.Description, &in.Namespace: c.Namespace, &in.NodePool: c.NodePool, &in.Folder: c.Folder} {
+		if value != nil {
+			*field = *value
+		}
+	}
+	if _, err := cl.CreateProject(ctx, in); err != nil {
 		return err
 	}
 	return p.did(c.Remote, "created", c.Name)
@@ -60,7 +103,10 @@ func (c *projectShowCmd) Run(ctx context.Context, p *process, cl *client.Client)
 		return p.printJSON(x)
 	}
 	t, l := p.table(), x.Settings.Limits
-	t.pairs("Project", x.Name, "Description", x.Description, "Namespace", x.Settings.Namespace, "Node pool", x.Settings.NodePool, "Folder", x.Settings.Folder)
+	t.pairs("Project", x.Name, "Description", x.Description, "Namespace", x.Settings.Namespace, "Node pool", x.Settings.NodePool, "Folder", cmp.Or(x.Settings.Folder, "none"))
+	if l == (access.Limits{}) {
+		t.row("Limits", "none")
+	}
 	for _, n := range []struct {
 		name  string
 		value int64
@@ -77,39 +123,24 @@ func (c *projectShowCmd) Run(ctx context.Context, p *process, cl *client.Client)
 }
 
 type projectChangeCmd struct {
-	Remote      `embed:""`
-	Name        string  `arg:"" help:"Name of the project."`
-	Description *string `placeholder:"TEXT" help:"What it is for."`
-	Namespace   *string `placeholder:"NAME" help:"Nomad namespace of its jobs; '' for the console's."`
-	NodePool    *string `placeholder:"NAME" help:"Nomad node pool of its workers; '' for the console's."`
-	Folder      *string `placeholder:"PATH" help:"Its folder in shared storage, which other projects do not see; '' for none."`
-	MaxWorkers  *int    `placeholder:"N" help:"Most workers of a run; 0 for no limit."`
-	MaxGPUs     *int    `name:"max-gpus" placeholder:"N" help:"Most GPUs of a run, over all its workers; 0 for no limit."`
-	MaxPriority *int    `placeholder:"N" help:"Highest priority of a run; 0 for no limit."`
-	MaxDuration *string `placeholder:"TIME" help:"Longest time limit of a run, such as 12h, and that of runs that set none; 0s for no limit."`
+	Remote          `embed:""`
+	projectSettings `embed:""`
+	Name            string `arg:"" help:"Name of the project."`
 }
 
 // Run changes the project.
 func (c *projectChangeCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
 	in := client.ProjectChange{Description: c.Description, Namespace: c.Namespace, NodePool: c.NodePool, Folder: c.Folder}
-	if c.MaxWorkers != nil || c.MaxGPUs != nil || c.MaxPriority != nil || c.MaxDuration != nil {
+	if c.limited() {
 		before, err := cl.Project(ctx, c.Name)
 		if err != nil {
 			return err
 		}
-		in.Limits = &before.Settings.Limits
-		for field, value := range map[*int]*int{&in.Limits.Workers: c.MaxWorkers, &in.Limits.GPUs: c.MaxGPUs, &in.Limits.Priority: c.MaxPriority} {
-			if value != nil {
-				*field = *value
-			}
+		limits, err := c.limits(before.Settings.Limits)
+		if err != nil {
+			return err
 		}
-		if c.MaxDuration != nil {
-			seconds, ok := trainconf.ParseDuration(*c.MaxDuration)
-			if !ok {
-				return fault.Usage("--max-duration "+fault.Quote(*c.MaxDuration)+" is no time", "write it like 12h, 1d12h or 0s")
-			}
-			in.Limits.MaxDuration = seconds
-		}
+		in.Limits = &limits
 	}
 	if in == (client.ProjectChange{}) {
 		return fault.Usage("there is nothing to change", "add --description, for example")

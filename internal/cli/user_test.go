@@ -73,6 +73,13 @@ func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
 	c.cotrain("user", "show", "robot").want(t, exitDone, "operator in vision")
 	c.cotrain("project", "remove", "vision", "robot").want(t, exitDone, "removed")
 	c.cotrain("project", "delete", "vision", "--yes").want(t, exitDone)
+	c.cotrain("project", "create", "speech").want(t, exitDone)
+	c.cotrain("project", "show", "speech").want(t, exitDone, "Folder   none", "Limits   none")
+	c.cotrain("project", "create", "audio", "--folder", "teams/audio", "--max-workers", "2", "--max-duration", "1h").want(t, exitDone, "created")
+	if p := fromJSON[access.Project](t, c.cotrain("project", "show", "audio", "--format", "json")); p.Settings != (access.Settings{Folder: "teams/audio", Limits: access.Limits{Workers: 2, MaxDuration: 3600}}) {
+		t.Errorf("%+v", p)
+	}
+	c.cotrain("project", "create", "x", "--max-duration", "soon").want(t, exitUsage, "is no time")
 	c.cotrain("project", "delete", "default", "--yes").want(t, exitRefused)
 	c.cotrain("user", "delete", "robot", "--yes").want(t, exitDone, "deleted")
 	for line, want := range map[string]string{

@@ -72,8 +72,12 @@ type ProjectList struct {
 
 // ProjectInput is a new project.
 type ProjectInput struct {
-	Name        string `json:"name" doc:"For ever"`
-	Description string `json:"description,omitempty"`
+	Name        string        `json:"name" doc:"Cannot be changed"`
+	Description string        `json:"description,omitempty"`
+	Namespace   string        `json:"namespace,omitempty" doc:"Namespace of Nomad for its jobs; the console's without"`
+	NodePool    string        `json:"node_pool,omitempty" doc:"Node pool of its workers; the console's without"`
+	Folder      string        `json:"folder,omitempty" doc:"Its folder in shared storage, which other projects do not see; without, it shares what is nobody's"`
+	Limits      access.Limits `json:"limits,omitzero" doc:"The most that one run may ask for"`
 }
 
 // ProjectChange is what of a project is to change; what is left out stays. All but the description is for administrators of

@@ -86,8 +86,8 @@ func TestARunWorksInTheFolderOfItsProject(t *testing.T) {
 	if _, err := r.control.Submit(t.Context(), "test", sub); !slices.Equal(sortedFields(err), []string{"folder"}) {
 		t.Errorf("another folder: %v", err)
 	}
-	if again := trainconf.AsAsked(made); again.Shape.Folder != "" {
-		t.Errorf("the same again asks for the folder: %+v", again.Shape)
+	if again := trainconf.AsAsked(made); again.Shape.Folder != "" || again.Options.MaxDuration != 0 || again.Options.Assigned != nil {
+		t.Errorf("the same again asks for what the project set: %+v, %+v", again.Shape, again.Options)
 	}
 }
 
@@ -106,7 +106,7 @@ func TestTheRunsOfASweepAreOfItsProject(t *testing.T) {
 	}
 	spec.Grid[1].Values = []string{"2", "3"}
 	var errs run.FieldErrors
-	if _, err := r.control.SubmitSweep(t.Context(), "test", spec); !errors.As(err, &errs) || len(errs) != 2 || !strings.Contains(errs[0].Rule, "is more than project vision allows") {
+	if _, err := r.control.SubmitSweep(t.Context(), "test", spec); !errors.As(err, &errs) || len(errs) != 2 || !strings.Contains(errs[0].Rule, "vision allows at most 2 nodes for a run") {
 		t.Errorf("%v", err)
 	}
 }

@@ -180,8 +180,8 @@ func (d draft) matches(stored run.Run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	same, err := sameJSON(r.Options, stored.Options)
 	// What the project sets may have changed since.
+	same, err := sameJSON(r.Options.Unassigned(), stored.Options.Unassigned())
 	return same && r.Name == stored.Name && r.Config == stored.Config && r.Shape.Unassigned() == stored.Shape.Unassigned(), err
 }
 

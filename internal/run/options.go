@@ -18,6 +18,23 @@ type Options struct {
 	// Secrets is the path of a Nomad variable whose items join the trainer's environment on the node; the values never
 	// leave Nomad.
 	Secrets string `json:"secrets,omitempty"`
+
+	// Assigned names what was not asked for: "priority" and "max_duration", where they are the limits of the project.
+	Assigned []string `json:"assigned,omitempty"`
+}
+
+// Unassigned is the options as they were asked for, without what the project set.
+func (o Options) Unassigned() Options {
+	for _, field := range o.Assigned {
+		switch field {
+		case "priority":
+			o.Priority = 0
+		case "max_duration":
+			o.MaxDuration = 0
+		}
+	}
+	o.Assigned = nil
+	return o
 }
 
 // Origin is what a run was made from; it may be gone by now.

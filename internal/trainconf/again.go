@@ -15,7 +15,7 @@ const RunPlaceholder = "{run}"
 // AsAsked is a run as it was asked for: where its ID was filled in, the placeholder stands again, so that another run of
 // the same does not write into its folders.
 func AsAsked(r run.Run) run.Run {
-	r.Shape = r.Shape.Unassigned() // what its project set, and may set otherwise by now
+	r.Shape, r.Options = r.Shape.Unassigned(), r.Options.Unassigned() // what its project set, and may set otherwise by now
 	id := string(r.ID)
 	if id == "" {
 		return r

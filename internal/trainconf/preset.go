@@ -131,8 +131,9 @@ func NoPreset(name string) *fault.Error {
 	for _, p := range Presets() {
 		names = append(names, p.Name)
 	}
+	advice := "Use one of " + strings.Join(names, ", ") + "."
 	if near := Near(name, names); len(near) > 0 {
-		names = near
+		advice = "Did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return fault.New(fault.ErrNoPreset, fmt.Sprintf("No preset is called %q.", fault.Quote(name)), "Use one of "+strings.Join(names, ", ")+".")
+	return fault.New(fault.ErrNoPreset, fmt.Sprintf("No preset is called %q.", fault.Quote(name)), advice)
 }

@@ -46,17 +46,21 @@ func project(ctx context.Context, q db.Querier, name string) (access.Project, er
 	return all[i], nil
 }
 
-// CreateProject stores a new project.
+// CreateProject stores a new project. No two projects' folders overlap.
 func (a *Accounts) CreateProject(ctx context.Context, p access.Project) error {
 	return a.change(ctx, "create project "+p.Name, func(tx *db.Tx) error {
-		switch _, err := project(ctx, tx, p.Name); {
-		case err == nil:
-			return fault.New(fault.ErrConflict, fmt.Sprintf("There is a project %s already.", p.Name), "Choose another name.")
-		case !errors.Is(err, fault.ErrNoProject):
+		all, err := projects(ctx, tx)
+		if err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO projects (name, description, created_at) VALUES (?,?,?)`, p.Name, p.Description, db.Millis(p.CreatedAt))
+		if err := Addable(p, all); err != nil {
+			return err
+		}
+		settings, err := json.Marshal(p.Settings)
 		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO projects (name, description, created_at, settings) VALUES (?,?,?,?)`, p.Name, p.Description, db.Millis(p.CreatedAt), string(settings)); err != nil {
 			return err
 		}
 		return auditlog.Append(ctx, tx, "project:"+p.Name, p.Name, nil, p)
@@ -93,6 +97,14 @@ func (a *Accounts) ChangeProject(ctx context.Context, name string, fn func(*acce
 		return auditlog.Append(ctx, tx, "project:"+name, name, before, after)
 	})
 	return after, err
+}
+
+// Addable is an error if a new project has the name of another, or is not [Apart] from all others.
+func Addable(p access.Project, all []access.Project) error {
+	if slices.ContainsFunc(all, func(other access.Project) bool { return other.Name == p.Name }) {
+		return fault.New(fault.ErrConflict, fmt.Sprintf("There is a project %s already.", p.Name), "Choose another name.")
+	}
+	return Apart(p, all)
 }
 
 // Apart is an error if a project's folder is that of another one, or in it, or around it.

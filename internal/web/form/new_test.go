@@ -159,13 +159,13 @@ func TestWhatTheProjectDoesNotAllowIsShownBesideItsFieldWhileTyping(t *testing.T
 	s := webtest.New(t)
 	s.Fake.Judge = func(_ context.Context, sub run.Submission) (errs, warns run.FieldErrors) {
 		if sub.Shape.Nodes > 2 {
-			errs = run.FieldErrors{{Field: "nodes", Value: "3", Rule: "is more than project " + sub.Project + " allows for a run, which is 2", Fix: "use at most 2"}}
+			errs = run.FieldErrors{{Field: "nodes", Value: "3", Rule: "is too much: " + sub.Project + " allows at most 2 nodes for a run", Fix: "use at most 2"}}
 		}
 		return errs, run.FieldErrors{{Field: "ckpt.path", Value: "x", Rule: "already holds checkpoints", Fix: "use another"}}
 	}
 	form := url.Values{"name": {"x"}, "nodes": {"3"}, "gpus": {"0"}, "in_project": {"vision"}, "touched": {"nodes"}}
 	a := s.Do("POST", "/runs/validate", form)
-	if text := a.Text(t, "#f-nodes-message"); !strings.HasPrefix(text, "Is more than project vision allows for a run, which is 2.") {
+	if text := a.Text(t, "#f-nodes-message"); !strings.HasPrefix(text, "Is too much: vision allows at most 2 nodes for a run.") {
 		t.Errorf("%q", text)
 	}
 	if !strings.Contains(a.Body, "Already holds checkpoints") {

@@ -24,7 +24,7 @@ export function startKeys() {
     if (name === "" || (name.length === 1 && !singleKeys()) || (typing(event) && !name.startsWith("Control+"))) return;
     if (document.querySelector("dialog[open]")) return;
     for (const el of document.querySelectorAll("[aria-keyshortcuts]")) {
-      if (!(el instanceof HTMLElement) || !(el.getAttribute("aria-keyshortcuts") || "").split(" ").includes(name) || !el.checkVisibility()) continue;
+      if (!(el instanceof HTMLElement) || !(el.getAttribute("aria-keyshortcuts") || "").split(" ").includes(name) || !(el.checkVisibility() || el.closest("[popover]"))) continue;
       event.preventDefault();
       el.click();
       return;
