@@ -23,7 +23,7 @@ func (c *nodeListCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 	if c.Format == "json" {
 		return p.printJSON(list)
 	}
-	t := p.table("NAME", "STATUS", "DATACENTER", "CPU", "MEMORY", "GPUS", "FREE", "GPU LOAD", "USED BY", "ID")
+	t := p.table("NAME", "STATUS", "DATACENTER", "CPU", "MEMORY", "GPUS", "FREE", "GPU LOAD", "GPUS USED BY", "ID")
 	for _, n := range list.Items {
 		status, free := n.Status, "-"
 		if !n.Eligible {

@@ -143,6 +143,7 @@ func (s *Server) sections(d Deps) sections {
 	}
 	if d.Admin != nil {
 		all.admin = &admin.Pages{Site: s.Site, Accounts: d.Admin}
+		all.search.Accounts = d.Admin
 	}
 	if d.Accounts != nil {
 		all.account = account.New(s.Site, d.Accounts)

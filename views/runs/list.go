@@ -159,9 +159,12 @@ func (l List) states() []run.State {
 func (l List) Href() string { return l.href(l.State, l.Before, l.Open...) }
 
 // sampleRun says what the sample run does. Where and how fast it runs is known on a console that has its own agent.
-func sampleRun(dev bool) string {
-	if dev {
+func sampleRun(dev, submits bool) string {
+	switch {
+	case !submits:
+		return "Runs appear here once somebody submits one."
+	case dev:
 		return "The sample run trains a small character model with three DiLoCo workers on this machine, in about a minute."
 	}
-	return "The sample run trains a small character model with three DiLoCo workers, which need no GPUs."
+	return "The sample run trains a small character model with three DiLoCo workers, or as many as the project allows. They need no GPUs."
 }

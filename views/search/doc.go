@@ -18,6 +18,8 @@ type Found struct {
 	Sweeps    []run.Sweep
 	Nodes     []run.Node
 	Templates []Hit
+	Projects  []Hit
+	Users     []Hit
 	Settings  []Hit
 	Help      []Hit
 }
@@ -30,7 +32,7 @@ type Hit struct {
 }
 
 func (f Found) count() int {
-	return len(f.Pages) + len(f.Runs) + len(f.Sweeps) + len(f.Nodes) + len(f.Templates) + len(f.Settings) + len(f.Help)
+	return len(f.Pages) + len(f.Runs) + len(f.Sweeps) + len(f.Nodes) + len(f.Templates) + len(f.Projects) + len(f.Users) + len(f.Settings) + len(f.Help)
 }
 
 // summary is read out by screen readers.

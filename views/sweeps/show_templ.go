@@ -1278,7 +1278,7 @@ func chart() templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "<figure class=\"chart chart-with-legend\" id=\"sweep-chart\" data-sweep-chart><figcaption class=\"chart-title\"><h2>Loss</h2><span class=\"chart-unit\">mean over workers, by step</span> <span class=\"chart-read num\" data-chart-read aria-hidden=\"true\"></span></figcaption><div class=\"chart-body\"><div class=\"chart-area\" data-chart-area><p class=\"chart-empty\" data-chart-empty>No data yet</p></div><ul class=\"chart-legend\" data-chart-legend tabindex=\"0\" aria-label=\"Runs in the chart\"></ul></div></figure>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "<figure class=\"chart chart-with-legend\" id=\"sweep-chart\" data-sweep-chart><figcaption class=\"chart-title\"><h2>Loss</h2><span class=\"chart-unit\">mean over workers, by step</span> <span class=\"chart-read num\" data-chart-read aria-hidden=\"true\"></span></figcaption><div class=\"chart-body\"><div class=\"chart-area\" data-chart-area><p class=\"chart-empty\" data-chart-empty>No data</p></div><ul class=\"chart-legend\" data-chart-legend tabindex=\"0\" aria-label=\"Runs in the chart\"></ul></div></figure>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -1370,7 +1370,7 @@ func Chart(id, title, unit, metric, stat string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 96, "</span> <span class=\"chart-read num\" data-chart-read aria-hidden=\"true\"></span></figcaption><div class=\"chart-area\" data-chart-area><p class=\"chart-empty\" data-chart-empty>No data yet</p></div></figure>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 96, "</span> <span class=\"chart-read num\" data-chart-read aria-hidden=\"true\"></span></figcaption><div class=\"chart-area\" data-chart-area><p class=\"chart-empty\" data-chart-empty>No data</p></div></figure>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

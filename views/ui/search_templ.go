@@ -85,7 +85,7 @@ func SearchForm(text string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "\" maxlength=\"200\" placeholder=\"Runs, sweeps, templates, nodes, settings, help\" autocomplete=\"off\" spellcheck=\"false\" enterkeyhint=\"go\" autofocus></form>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "\" maxlength=\"200\" placeholder=\"Runs, sweeps, templates, nodes, projects, settings, help\" autocomplete=\"off\" spellcheck=\"false\" enterkeyhint=\"go\" autofocus></form>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -183,7 +183,7 @@ func orUnset(value string) string { return page.Text(cmp.Or(value, "not set"), 8
 func (d *Draft) presetField(c formContext) ui.Field {
 	f := ui.Field{
 		Name: inputPreset, Label: "Start from", Kind: ui.KindSelect, Value: d.preset,
-		Help:    "Sets every field, keeps the name.",
+		Help:    "Replaces all values below except the name.",
 		Choices: []ui.Choice{{Value: "", Label: "CotrainCore defaults"}},
 	}
 	if d.preset == "" && d.origin.Template != "" {

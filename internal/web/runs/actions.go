@@ -2,7 +2,9 @@ package runs
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
@@ -22,11 +24,21 @@ func (p *Pages) Sample(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name, cfg, shape := trainconf.Sample()
-	made, err := p.Control.Submit(r.Context(), run.Submission{Project: project, Name: name, Preset: "sample", Config: string(cfg.TOML()), Shape: shape})
+	sample := run.Submission{Project: project, Name: name, Preset: "sample", Config: string(cfg.TOML()), Shape: shape}
+	made, err := p.Control.Submit(r.Context(), sample)
+	for sample.Shape.Nodes > 1 && refusesNodes(err) { // the project allows fewer
+		sample.Shape.Nodes--
+		made, err = p.Control.Submit(r.Context(), sample)
+	}
 	if err != nil {
 		return err
 	}
 	return page.Redirect(w, r, "/runs/"+string(made.ID))
+}
+
+func refusesNodes(err error) bool {
+	var errs run.FieldErrors
+	return errors.As(err, &errs) && slices.ContainsFunc(errs, func(e run.FieldError) bool { return e.Field == "nodes" })
 }
 
 // StopAsk confirms stopping a run.

@@ -36,6 +36,35 @@ func TestTheEmptyListExplainsAndOffersTheSampleRun(t *testing.T) {
 	}
 }
 
+// narrow is a console whose projects allow two nodes for a run.
+type narrow struct {
+	web.Control
+	nodes []int // that were asked for
+}
+
+// Submit is for [web.Control].
+func (n *narrow) Submit(ctx context.Context, s run.Submission) (run.Run, error) {
+	n.nodes = append(n.nodes, s.Shape.Nodes)
+	if s.Shape.Nodes > 2 {
+		return run.Run{}, run.FieldErrors{{Field: "nodes", Value: "3", Rule: "is too much"}}
+	}
+	return n.Control.Submit(ctx, s)
+}
+
+func TestTheSampleRunFitsWhatTheProjectAllows(t *testing.T) {
+	t.Parallel()
+	var n *narrow
+	s := webtest.New(t, func(d *web.Deps) { n = &narrow{Control: d.Control}; d.Control = n })
+	if a := s.Do("POST", "/runs/sample", nil); a.Status != 303 || fmt.Sprint(n.nodes) != "[3 2]" || s.Fake.Submitted[0].Shape.Nodes != 2 {
+		t.Errorf("%d; nodes %v", a.Status, n.nodes)
+	}
+	s.Fake.SubmitErr = run.FieldErrors{{Field: "priority", Rule: "is too much"}}
+	n.nodes = nil
+	if a := s.Do("POST", "/runs/sample", nil); a.Status != 422 || len(n.nodes) != 2 {
+		t.Errorf("%d; nodes %v", a.Status, n.nodes)
+	}
+}
+
 func TestTheListShowsEachRunWithItsNumbers(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)

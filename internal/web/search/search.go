@@ -42,12 +42,21 @@ type Documents interface {
 	Find(text string, limit int) []help.Hit
 }
 
+// Accounts knows users and projects.
+type Accounts interface {
+	// Projects are those that who asks may see.
+	Projects(ctx context.Context) ([]access.Project, error)
+	// Users is for who manages them.
+	Users(ctx context.Context) ([]access.User, error)
+}
+
 // Pages are the section's handlers.
 type Pages struct {
 	*page.Site
 	Runs      Runs
 	Control   Control
 	Documents Documents
+	Accounts  Accounts // nil without log-in
 }
 
 // query is what is searched for, and by whom.
@@ -96,7 +105,10 @@ func (p *Pages) find(ctx context.Context, text string) (view.Found, error) {
 		if found.Runs, found.Sweeps, err = p.runs(q); err != nil {
 			return err
 		}
-		found.Templates, err = p.templates(q)
+		if found.Templates, err = p.templates(q); err != nil {
+			return err
+		}
+		found.Projects, found.Users, err = p.accounts(q)
 		return err
 	})
 	return found, both.Wait()

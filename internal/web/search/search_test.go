@@ -1,6 +1,7 @@
 package search_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/admin"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
@@ -50,7 +52,7 @@ func TestASearchFindsWhateverHasThatName(t *testing.T) {
 	}{
 		{"zebrafish", map[string][]string{"Runs": runs, "Sweeps": {sweep}, "Templates": {"/templates/my-zebrafish"}, "Nodes": {"/cluster#node-n-1"}}},
 		{string(s.Fake.AllSweeps[0].ID), map[string][]string{"Runs": nil, "Sweeps": {sweep}}},
-		{"", map[string][]string{"Runs": runs, "Pages": {"/", "/sweeps", "/cluster", "/storage", "/templates", "/runs/new", "/runs/import", "/sweeps/new", "/diff", "/help"}}},
+		{"", map[string][]string{"Runs": runs, "Pages": {"/", "/sweeps", "/cluster", "/storage", "/templates", "/runs/new", "/runs/import", "/sweeps/new", "/diff", "/help", "/help/shortcuts"}}},
 		{"CLUSTER", map[string][]string{"Pages": {"/cluster"}, "Runs": nil}},
 		{"batch size", map[string][]string{"Settings of a run": {"/runs/new#f-optim-batch_size"}}},
 		{"hyperparameters", map[string][]string{"Pages": {"/sweeps/new"}}},
@@ -75,6 +77,33 @@ func TestASearchFindsWhateverHasThatName(t *testing.T) {
 		t.Errorf("name %q", got)
 	}
 }
+
+// people are the accounts of a console.
+type people struct{ admin.Accounts }
+
+// Projects is for [search.Accounts].
+func (people) Projects(context.Context) ([]access.Project, error) {
+	return []access.Project{{Name: "vision", Description: "pictures"}, {Name: "speech"}}, nil
+}
+
+// Users is for [search.Accounts].
+func (people) Users(context.Context) ([]access.User, error) {
+	return []access.User{{Name: "ben", DisplayName: "Ben Vision"}, {Name: "cyd"}}, nil
+}
+
+func TestASearchFindsProjectsUsersAndTheirPages(t *testing.T) {
+	t.Parallel()
+	member := access.Identity{User: "u-1", Name: "ben", Roles: map[string]access.Role{"vision": access.Operator}}
+	for who, want := range map[*access.Identity]string{ptr(access.Local()): "/admin/users/ben", &member: ""} {
+		s := webtest.New(t, func(d *web.Deps) { d.Auth, d.Admin = webtest.As(*who), people{} })
+		a := s.Get("/search?q=vision", 200)
+		if got := strings.Join(hits(a, "Users"), " "); got != want || !slices.Equal(hits(a, "Projects"), []string{"/projects/vision"}) {
+			t.Errorf("%s finds the users %q and projects %q", who.Name, got, hits(a, "Projects"))
+		}
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
 
 func TestTheDialogGetsTheResultsAlone(t *testing.T) {
 	t.Parallel()
@@ -108,7 +137,7 @@ func TestASearchFindsOnlyWhatOneMaySee(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s finds %q by %q, want %q", c.scope, got, c.text, c.want)
 		}
-		if c.text == "" && !slices.Equal(hits(a, "Pages"), []string{"/", "/sweeps", "/diff", "/help"}) {
+		if c.text == "" && !slices.Equal(hits(a, "Pages"), []string{"/", "/sweeps", "/diff", "/help", "/help/shortcuts"}) {
 			t.Errorf("pages %q", hits(a, "Pages"))
 		}
 	}

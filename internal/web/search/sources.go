@@ -1,6 +1,8 @@
 package search
 
 import (
+	"net/url"
+
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
@@ -23,10 +25,13 @@ var places = [...]place{
 	{title: "Import a configuration", href: "/runs/import", words: "toml script upload", right: access.RunsSubmit},
 	{title: "New sweep", href: "/sweeps/new", words: "grid search hyperparameters", right: access.RunsSubmit},
 	{title: "Compare configurations", href: "/diff", words: "diff difference", right: access.RunsRead},
+	{title: "Account and tokens", href: "/account", words: "api token password passkey second factor sessions profile", right: access.Account, admin: true},
+	{title: "Change password", href: "/account/password", words: "account", right: access.Password, admin: true},
 	{title: "Users", href: "/admin/users", words: "administration accounts people", right: access.UsersManage, admin: true},
 	{title: "Audit log", href: "/admin/audit", words: "administration changes refusals history", right: access.AuditRead, admin: true},
 	{title: "Projects", href: "/admin/projects", words: "administration members roles", right: access.ProjectsManage, admin: true},
 	{title: "Help", href: "/help", words: "documents documentation manual", right: access.SignedIn},
+	{title: "Keyboard shortcuts", href: "/help/shortcuts", words: "keys help", key: "?", right: access.SignedIn},
 }
 
 // pages finds pages by their titles.
@@ -72,6 +77,36 @@ func (p *Pages) help(q query) (out []view.Hit) {
 		out = append(out, view.Hit{Title: h.Title, Detail: h.Document, Href: h.Href})
 	}
 	return out
+}
+
+// accounts finds projects, and users for who manages them.
+func (p *Pages) accounts(q query) (projects, users []view.Hit, err error) {
+	if q.text == "" || p.Accounts == nil {
+		return nil, nil, nil
+	}
+	if q.may(access.ProjectRead) {
+		all, err := p.Accounts.Projects(q.ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, x := range all {
+			if len(projects) < each && q.matches(x.Name, x.Description) {
+				projects = append(projects, view.Hit{Title: x.Name, Detail: x.Description, Href: "/projects/" + x.Name})
+			}
+		}
+	}
+	if q.may(access.UsersManage) {
+		all, err := p.Accounts.Users(q.ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, u := range all {
+			if len(users) < each && q.matches(u.Name, u.DisplayName, u.Email) {
+				users = append(users, view.Hit{Title: u.Name, Detail: u.DisplayName, Href: "/admin/users/" + url.PathEscape(u.Name)})
+			}
+		}
+	}
+	return projects, users, nil
 }
 
 // templates finds templates and presets.
