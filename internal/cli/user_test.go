@@ -61,6 +61,9 @@ func TestUsersServiceAccountsAndProjectsAreManaged(t *testing.T) {
 	c.cotrain("project", "change", "vision", "--max-workers", "2").want(t, exitDone)
 	c.cotrain("project", "show", "vision").want(t, exitDone, "Films", "Node pool", "gpu", "Most workers", "Most GPUs", "16", "Longest run", "12h")
 	c.cotrain("project", "change", "vision", "--max-workers", "2").want(t, exitDone, "vision  unchanged")
+	if help := c.cotrain("project", "change", "--help").want(t, exitDone, "empty for none"); strings.ContainsAny(help.out, "“”") {
+		t.Errorf("the help has typographic quotes: %s", help.out)
+	}
 	c.cotrain("project", "change", "vision").want(t, exitUsage, "nothing to change")
 	c.cotrain("project", "change", "vision", "--max-duration", "soon").want(t, exitUsage, "is no time")
 	c.cotrain("project", "list").want(t, exitDone, "default", "vision", "Films")

@@ -56,7 +56,8 @@ func fieldError(field, value, rule, fix string) run.FieldError {
 	return run.FieldError{Field: field, Value: fault.Clip(Display(value), 190), Rule: rule, Fix: fix}
 }
 
-// elsewhere refuses what is in another part of shared storage: of a project, or nobody's.
+// elsewhere refuses what is in another part of shared storage: of a project, or nobody's. It warns of a place of the node's own where the
+// project has a folder, which the console does not keep it to there.
 func (k *checks) elsewhere(c trainconf.Config) {
 	fields := append(trainconf.OutputFields(), "ckpt.resume")
 	if c.Effective("data.fake") != "true" {
@@ -67,6 +68,8 @@ func (k *checks) elsewhere(c trainconf.Config) {
 			item = strings.TrimSpace(item)
 			p, ok := k.s.Below(k.s.folder, strings.ReplaceAll(item, trainconf.RunPlaceholder, "run"))
 			switch {
+			case !ok && k.s.folder != "" && path.IsAbs(item):
+				k.warns = append(k.warns, fieldError(field, item, "is a folder of the node, outside of shared storage, which the console does not see", "use a relative path: it begins in the project's folder"))
 			case !ok:
 			case k.s.hides(p) && ((field != datasets && field != validation) || !ofHub(item) || k.exists(p)):
 				k.errs = append(k.errs, fieldError(field, item, "is in the folder of a project, which only its runs may use", "use a path outside of it"))

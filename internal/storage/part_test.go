@@ -271,7 +271,7 @@ func TestPathsAreJudgedInTheFolderOfTheProject(t *testing.T) {
 		{"teams/vision", "data.dataset_name_or_paths", "datasets/raw/own,/mnt/shared/datasets/raw/c4", 1, 0},
 		{"teams/vision", "ckpt.path", "/mnt/shared/models/checkpoints/{run}", 1, 0},
 		{"teams/vision", "ckpt.path", "../vision2/{run}", 1, 0},
-		{"teams/vision", "ckpt.path", "/elsewhere/{run}", 0, 0},
+		{"teams/vision", "ckpt.path", "/elsewhere/{run}", 0, 1},
 		{"teams/vision", "ckpt.resume", "../../secret/models/checkpoints/a/step_1", 1, 0},
 		{"", "ckpt.path", "secret/{run}", 1, 0},
 		{"", "ckpt.path", "/mnt/shared/teams/vision/x", 1, 0},
