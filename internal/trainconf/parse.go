@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +26,10 @@ const MaxTOML = 64 << 10
 const maxFaults = 50
 
 // The TOML library takes time that grows with the square of how deep keys nest: a 64 KiB file can keep it busy for half a
-// minute. maxBraces and maxNesting keep that under a tenth of a second; a file of ours needs under a hundredth of them.
+// minute. maxBraces and maxNesting keep that under a tenth of a second; a file of ours needs under a hundredth of them. It calls
+// itself for each list in a list, which costs a kilobyte of stack: maxLists bounds that.
 const (
+	maxLists   = 16      // lists within each other
 	maxBraces  = 64      // opening braces in the file, outside of texts and comments
 	maxNesting = 2000000 // sum over lines of (dots in the line + dots in its table's header + braces so far) squared
 )
@@ -54,9 +57,14 @@ func Parse(data []byte) (Config, error) {
 // byteOrderMark is what editors on Windows write first.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
+// parsing bounds how many files are read at once, which takes a few MiB each: more would be no faster.
+var parsing = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
+
 // decode reads TOML that [checkFile] let through; lines of fields are noted when asked for. syntax is not nil when the text is
 // not TOML at all; then nothing was read.
 func decode(data []byte, wantLines bool) (d decoder, syntax *lineFault) {
+	parsing <- struct{}{}
+	defer func() { <-parsing }()
 	// The TOML library panics on errors that it does not expect; a file must never take the console down.
 	defer func() {
 		if r := recover(); r != nil {
@@ -129,7 +137,7 @@ func checkFile(data []byte) *run.FieldError {
 		f := fieldError(FieldConfig, "", "must be UTF-8 text", "save the file as UTF-8")
 		return &f
 	}
-	braces, header, cost := 0, 0, 0
+	braces, lists, header, cost := 0, 0, 0, 0
 	line := 0
 	var texts tomlTexts
 	for text := range bytes.Lines(data) {
@@ -140,14 +148,35 @@ func checkFile(data []byte) *run.FieldError {
 		if strings.HasPrefix(strings.TrimSpace(outside), "[") {
 			header = dots
 		}
+		deep := false
+		lists, deep = nestLists(lists, outside)
 		weight := dots + header + braces
 		cost += weight * weight
+		if deep {
+			f := fieldError(FieldConfig, "", where(line)+"nests lists too deeply", "use text in quotes, with commas between its items: no setting is a list")
+			return &f
+		}
 		if braces > maxBraces || cost > maxNesting {
 			f := fieldError(FieldConfig, "", where(line)+"nests keys too deeply", "use keys of at most three parts, such as optim.optim.lr")
 			return &f
 		}
 	}
 	return nil
+}
+
+// nestLists follows the lists that are open over one line, and says whether they became too many. The brackets of a header count too:
+// it closes as many as it opens.
+func nestLists(open int, outside string) (after int, deep bool) {
+	for i := range len(outside) {
+		switch outside[i] {
+		case '[':
+			open++
+		case ']':
+			open = max(0, open-1)
+		}
+		deep = deep || open > maxLists
+	}
+	return open, deep
 }
 
 // syntaxFault turns an error of the TOML library into ours. The library repeats what it could not read, which must not be a

@@ -168,11 +168,15 @@ func TestParseRefusesWhatIsNotTOML(t *testing.T) {
 		{"deep inline tables", deep("{a=", "}", 12000), "nests keys too deeply"},
 		{"deep inline tables after a comment", "x = [ # \"\"\"\n" + strings.Repeat("{a=", 12000), "nests keys too deeply"},
 		{"deep inline tables after texts that end with quotes", "x = [\"\"\"a\"\"\"\"\", '''a\\''''', \"a\\\"#\", 'a\\', " + strings.Repeat("{a=", 12000), "nests keys too deeply"},
-		{"deep inline tables over lines", "x = [" + strings.Repeat("\n{a=[", 9000), "nests keys too deeply"},
+		{"deep inline tables over lines", "x = [" + strings.Repeat("\n{a=[", 9000), "nests lists too deeply"},
 		{"a deep dotted key", strings.Repeat("a.", 30000) + "a = 1", "nests keys too deeply"},
 		{"many keys below a deep header", "[" + strings.Repeat("a.", 900) + "a]\n" + strings.Repeat("b = 1\n", 6000), "nests keys too deeply"},
 		{"a deep header after a byte order mark", "\xef\xbb\xbf[" + strings.Repeat("a.", 900) + "a]\n" + strings.Repeat("b = 1\n", 6000), "nests keys too deeply"},
-		{"deep lists", "[train]\n" + deep("[", "]", 30000), "is not a setting"},
+		{"deep lists", "[train]\n" + deep("[", "]", 30000), "line 2: nests lists too deeply"},
+		{"deep lists without an end", "a=" + strings.Repeat("[", 65000), "line 1: nests lists too deeply"},
+		{"deep lists over lines", "a=[\n[[]], # ]]]\n']]]', \"\"\"\n]]]\"\"\"," + strings.Repeat("\n[ # ]", 9000), "nests lists too deeply"},
+		{"deep lists that look closed", "a=['" + "]" + "'," + strings.Repeat("[\"]\",", 9000), "nests lists too deeply"},
+		{"lists in a list", "[train]\nx = " + "[" + strings.Repeat("[[], ']'],", 6000) + "]", "is not a setting"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -190,8 +194,8 @@ func TestParseRefusesWhatIsNotTOML(t *testing.T) {
 
 func TestWhatCommentsAndTextsHoldNestsNothing(t *testing.T) {
 	t.Parallel()
-	const config = "# {run}\n[ckpt]\npath = '/shared/{run}' # {run} [ { \"\"\"\n[train]\n"
-	comments := strings.Repeat("# as {a.b.c.d} and {e.f.g.h} say, '''\n", 500)
+	const config = "# {run}\n[ckpt]\npath = '/shared/{run}' # {run} [[[[[[[[[[[[[[[[[[[[ { \"\"\"\n[train]\n"
+	comments := strings.Repeat("# as {a.b.c.d} and {e.f.g.h} say, '''"+strings.Repeat("[", 20)+"\n", 500)
 	c, err := Parse([]byte(comments + config + comments))
 	if path, _ := c.Get("ckpt.path"); err != nil || path != "/shared/{run}" {
 		t.Errorf("path %q, %v", path, err)
