@@ -10,11 +10,6 @@ import (
 // pathCheck checks a configuration's folders and datasets for a shape.
 type pathCheck func(trainconf.Config, run.Shape) (errs, warns run.FieldErrors)
 
-// pathFields are the fields checked against shared storage.
-func pathFields() []string {
-	return append([]string{"data.fake", "data.dataset_name_or_paths", "data.val_dataset_name_or_paths", "ckpt.resume"}, trainconf.OutputFields()...)
-}
-
 // paths checks each set of paths once: the runs of a sweep mostly share theirs.
 func (c *Control) paths(ctx context.Context) pathCheck {
 	if c.o.Storage == nil {
@@ -27,7 +22,7 @@ func (c *Control) paths(ctx context.Context) pathCheck {
 		nodes, gpus int // the readers of ckpt.resume
 		diloco      bool
 	}
-	known, fields := map[question]verdict{}, pathFields()
+	known, fields := map[question]verdict{}, append(trainconf.PathFields(), "data.fake")
 	return func(conf trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors) {
 		q := question{folder: shape.Folder}
 		if conf.Effective("ckpt.resume") != "" {

@@ -89,3 +89,15 @@ func TestASweepAsksSharedStorageOnceForTheSamePaths(t *testing.T) {
 		t.Errorf("asked %d times for 4 runs", s.asked)
 	}
 }
+
+func TestASweepAsksSharedStorageForEachPathOfItsRuns(t *testing.T) {
+	t.Parallel()
+	for _, field := range trainconf.PathFields() {
+		r, s := newShelvedRig(t)
+		spec := grid()
+		spec.Grid = []run.Axis{{Field: field, Values: []string{"a/{run}/step_1", "b/{run}/step_1"}}}
+		if _, err := r.control.SubmitSweep(t.Context(), "test", spec); s.asked != 2 {
+			t.Errorf("%s: asked %d times, %v", field, s.asked, err)
+		}
+	}
+}

@@ -59,11 +59,12 @@ func fieldError(field, value, rule, fix string) run.FieldError {
 // elsewhere refuses what is in another part of shared storage: of a project, or nobody's. It warns of a place of the node's own where the
 // project has a folder, which the console does not keep it to there.
 func (k *checks) elsewhere(c trainconf.Config) {
-	fields := append(trainconf.OutputFields(), "ckpt.resume")
-	if c.Effective("data.fake") != "true" {
-		fields = append(fields, datasets, validation)
-	}
-	for _, field := range fields {
+	fake := c.Effective("data.fake") == "true"
+	for _, field := range trainconf.PathFields() {
+		dataset := field == datasets || field == validation
+		if dataset && fake {
+			continue
+		}
 		for item := range strings.SplitSeq(c.Effective(field), ",") {
 			item = strings.TrimSpace(item)
 			p, ok := k.s.Below(k.s.folder, strings.ReplaceAll(item, trainconf.RunPlaceholder, "run"))
@@ -71,19 +72,15 @@ func (k *checks) elsewhere(c trainconf.Config) {
 			case !ok && k.s.folder != "" && path.IsAbs(item):
 				k.warns = append(k.warns, fieldError(field, item, "is a folder of the node, outside of shared storage, which the console does not see", "use a relative path: it begins in the project's folder"))
 			case !ok:
-			case k.s.hides(p) && ((field != datasets && field != validation) || !ofHub(item) || k.exists(p)):
+			case k.s.hides(p) && dataset && ofHub(item): // whether it is there is not told
+				k.errs = append(k.errs, fieldError(field, item, "begins with the folder of a project, which only its runs may use", "use a path outside of it, to which a dataset of that name on the hub can be copied"))
+			case k.s.hides(p):
 				k.errs = append(k.errs, fieldError(field, item, "is in the folder of a project, which only its runs may use", "use a path outside of it"))
 			case k.s.folder != "" && !below(p, k.s.folder):
 				k.errs = append(k.errs, fieldError(field, item, "is outside of the project's folder "+k.s.folder, "use a relative path: it begins in that folder"))
 			}
 		}
 	}
-}
-
-// exists reports whether a path exists though it may be hidden.
-func (k *checks) exists(p string) bool {
-	_, err := k.s.root.Stat(p)
-	return err == nil
 }
 
 // datasets warns of missing datasets. A node may still have more than the storage.
@@ -299,10 +296,25 @@ func (k *checks) checkpoints(c trainconf.Config) {
 // Below maps a configuration's path, as seen by a trainer of a project with that folder ("" for none), to one below the root of
 // shared storage; false if it is elsewhere or no path.
 func (s *Storage) Below(folder, given string) (string, bool) {
+	given = local(given)
 	if given != "" && !path.IsAbs(given) && !strings.HasPrefix(given, "~") && !strings.Contains(given, "://") {
 		given = path.Join(s.whole.mount, folder, given)
 	}
 	return s.whole.inside(given)
+}
+
+// local is the path of an address by which the core opens a file of its machine, as in file:///mnt or zip://a::file:///mnt.
+func local(given string) string {
+	rest := given
+	if i := strings.LastIndex(given, "::"); i >= 0 && strings.Contains(given, "://") {
+		rest = given[i+len("::"):]
+	}
+	for _, scheme := range []string{"file://", "file:", "local://", "local:"} {
+		if p, ok := strings.CutPrefix(rest, scheme); ok {
+			return p
+		}
+	}
+	return rest
 }
 
 // Touches reports whether a configuration's path, of a run of a project with that folder, is at, around or below a path here.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 // newParts is a storage with the folders of two projects, each with a layout and a file.
@@ -276,8 +277,16 @@ func TestPathsAreJudgedInTheFolderOfTheProject(t *testing.T) {
 		{"", "ckpt.path", "secret/{run}", 1, 0},
 		{"", "ckpt.path", "/mnt/shared/teams/vision/x", 1, 0},
 		{"", "ckpt.path", "teams/{run}", 0, 0},
-		{"", "data.dataset_name_or_paths", "secret/c4", 0, 0}, // of the hub
+		{"", "data.dataset_name_or_paths", "allenai/c4", 0, 0}, // of the hub
 		{"", "data.dataset_name_or_paths", "secret/datasets/raw/c4", 1, 0},
+		{"", "data.dataset_name_or_paths", "secret/datasets/raw/none", 1, 0}, // whether it is there is not told
+		{"", "data.val_dataset_name_or_paths", "secret", 1, 1},
+		{"", "ckpt.data_path", "secret/models/a", 1, 0},
+		{"teams/vision", "ckpt.data_path", "models/checkpoints/a/step_1", 0, 0},
+		{"teams/vision", "ckpt.remote.path", "s3://bucket/mnt/shared/secret", 0, 0},
+		{"teams/vision", "ckpt.remote.path", "file:///mnt/shared/teams/vision/x", 0, 0},
+		{"teams/vision", "ckpt.remote.path", "file:///mnt/shared/secret/{run}", 1, 0},
+		{"teams/vision", "ckpt.remote_data_path", "zip://a::local:/mnt/shared/secret/a.zip", 1, 0},
 	} {
 		var pairs []string
 		if !strings.HasPrefix(c.field, "data.") {
@@ -291,6 +300,16 @@ func TestPathsAreJudgedInTheFolderOfTheProject(t *testing.T) {
 			if e.Field != c.field || !strings.Contains(c.value, e.Value) {
 				t.Errorf("%+v: %v", c, e)
 			}
+		}
+	}
+	for _, field := range trainconf.PathFields() {
+		pairs := []string{"data.fake", "true"}
+		if strings.HasPrefix(field, "data.") {
+			pairs = nil
+		}
+		errs, _ := f.CheckPaths(t.Context(), conf(t, append(pairs, field, "../../secret/x")...), run.Shape{Nodes: 1, Folder: "teams/vision"})
+		if len(errs) != 1 || errs[0].Field != field {
+			t.Errorf("%s: %v", field, errs)
 		}
 	}
 	// A misspelt name is not completed by what only others have.

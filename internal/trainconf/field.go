@@ -47,6 +47,8 @@ type Field struct {
 	// Output fields name a folder, or an address, that a run writes into: [RunPlaceholder] is filled in there. Unless it is
 	// Shared the files in it have the names that every run gives, so that two runs at one time would overwrite each other's.
 	Output, Shared bool
+	// Input fields name folders or files that a run reads.
+	Input bool
 	// Secret values are never shown, and never stored with a run.
 	Secret      bool
 	Placeholder string // an example that passes, for fields without a default
@@ -86,6 +88,9 @@ func OutputFields() []string { return pathsOf(func(f Field) bool { return f.Outp
 
 // OwnFolders is described with [OutputFields].
 func OwnFolders() []string { return pathsOf(func(f Field) bool { return f.Output && !f.Shared }) }
+
+// PathFields returns the paths of all fields that name a folder, a file or an address.
+func PathFields() []string { return pathsOf(func(f Field) bool { return f.Output || f.Input }) }
 
 func pathsOf(want func(Field) bool) []string {
 	var out []string

@@ -268,3 +268,16 @@ func TestConfigIsAValueWithDefaults(t *testing.T) {
 		t.Error("an unknown path has a value")
 	}
 }
+
+// TestEveryPathIsKnownToBeOne has the help of a field tell whether it names a place: what is none of [PathFields] is kept in no folder.
+func TestEveryPathIsKnownToBeOne(t *testing.T) {
+	t.Parallel()
+	paths := PathFields()
+	for _, f := range Fields() {
+		named := (f.Type == String || f.Type == StringList) && (strings.Contains(f.Path, "path") || strings.Contains(f.Path, "dir") ||
+			strings.Contains(f.Default+f.Placeholder, "/")) && !strings.HasPrefix(f.Placeholder, "http://")
+		if named && !slices.Contains(paths, f.Path) {
+			t.Errorf("%s is not in PathFields", f.Path)
+		}
+	}
+}
