@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -152,6 +153,24 @@ func TestMemoryIsBounded(t *testing.T) {
 	} {
 		if _, err := unpickle([]byte(in), 1<<20); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "holds too much") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What grows is copied: the old and the new count, so that all that is ever taken for a file is a few times what it may hold.
+func TestWhatGrowsIsCounted(t *testing.T) { //nolint:paralleltest // measures what the process takes
+	const most = 16 << 20
+	for name, in := range map[string]string{
+		"marks": strings.Repeat("(", most), "lists": strings.Repeat("]", most), "kept": "N" + strings.Repeat("\x94", most),
+		"a list": "]" + strings.Repeat("Na", most), "a list at once": "](" + strings.Repeat("N", most) + "e", "a dict": "}" + strings.Repeat("NNs", most/2),
+	} {
+		pickle := []byte("\x80\x02" + in)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := unpickle(pickle, most)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "holds too much") || took > 4*most {
+			t.Errorf("%s: took %d MiB of %d, %v", name, took>>20, most>>20, err)
 		}
 	}
 }

@@ -99,7 +99,9 @@ func (r *reader) remember(op byte) error {
 	case at < len(r.memo):
 		r.memo[at] = v
 	case at == len(r.memo):
-		r.memo = append(r.memo, v)
+		if r.memo, err = r.add(r.memo, v); err != nil {
+			return err
+		}
 	default:
 		return r.fail("it keeps a value out of order")
 	}
@@ -108,24 +110,16 @@ func (r *reader) remember(op byte) error {
 
 func (r *reader) pushTuple(op byte) error {
 	var items []value
-	switch op {
-	case ')':
-	case 't':
+	if op != ')' {
 		var err error
-		if items, err = r.popMark(); err != nil {
+		if items, err = r.above(op != 't', int(op)-0x84); err != nil {
 			return err
 		}
-	default:
-		items = make([]value, op-0x84)
-		for i := len(items) - 1; i >= 0; i-- {
-			v, err := r.pop()
-			if err != nil {
-				return err
-			}
-			items[i] = v
-		}
 	}
-	return r.push(tuple(items), valueSize+slotSize*len(items))
+	if err := r.hold(valueSize + slotSize*len(items)); err != nil {
+		return err
+	}
+	return r.push(tuple(slices.Clone(items)), 0)
 }
 
 func (r *reader) fillList(op byte) error {
@@ -140,8 +134,8 @@ func (r *reader) fillList(op byte) error {
 	if !ok {
 		return r.fail("it appends to what is no list")
 	}
-	l.items = append(l.items, items...)
-	return nil
+	l.items, err = r.add(l.items, items...)
+	return err
 }
 
 func (r *reader) fillDict(op byte) error {
@@ -156,28 +150,38 @@ func (r *reader) fillDict(op byte) error {
 	if !ok || len(items)%2 != 0 {
 		return r.fail("it sets items of what is no dict")
 	}
-	d.keys, d.values = slices.Grow(d.keys, len(items)/2), slices.Grow(d.values, len(items)/2)
-	for i := 0; i < len(items); i += 2 {
-		d.keys, d.values = append(d.keys, items[i]), append(d.values, items[i+1])
+	for i := 0; i < len(items) && err == nil; i += 2 {
+		if d.keys, err = r.add(d.keys, items[i]); err == nil {
+			d.values, err = r.add(d.values, items[i+1])
+		}
 	}
-	return nil
+	return err
 }
 
-// above are the topmost n values when fixed, else all above the last mark. They take room in what they are put into.
+// above takes the topmost n values when fixed, else all above the last mark. They stay on the stack's room: the next push
+// overwrites them.
 func (r *reader) above(fixed bool, n int) ([]value, error) {
+	marked := func(v value) bool { _, ok := v.(mark); return ok }
+	start := len(r.stack) - n
 	if !fixed {
-		items, err := r.popMark()
-		r.memory += slotSize * len(items)
-		return items, err
-	}
-	items := make([]value, n)
-	for i := n - 1; i >= 0; i-- {
-		v, err := r.pop()
-		if err != nil {
-			return nil, err
+		for start = len(r.stack); start > 0 && !marked(r.stack[start-1]); {
+			start--
 		}
-		items[i] = v
+		if start == 0 {
+			return nil, r.fail("it has no mark")
+		}
 	}
+	if start < 0 {
+		return nil, r.fail("its stack is empty")
+	}
+	items := r.stack[start:]
+	if slices.ContainsFunc(items, marked) {
+		return nil, r.fail("a mark stands where a value must")
+	}
+	if !fixed {
+		start--
+	}
+	r.stack = r.stack[:start]
 	return items, nil
 }
 

@@ -9,11 +9,11 @@ import (
 // ErrFormat is matched by every error about a file that is not the .metadata of a checkpoint.
 var ErrFormat = errors.New("not the .metadata of a checkpoint")
 
-// Bounds of one file. A checkpoint of 70B parameters on 64 GPUs has about 40 MB of metadata, of which the values take eleven
+// Bounds of one file. A checkpoint of 70B parameters on 64 GPUs has about 40 MB of metadata, of which the values take twelve
 // times as much.
 const (
 	MaxBytes  = 44 << 20
-	maxMemory = 512 << 20 // an estimate of what the values take
+	maxMemory = 576 << 20 // an estimate of what the values take
 	maxText   = 64 << 10  // bytes of one text
 )
 
@@ -49,8 +49,8 @@ type reader struct {
 	at     int
 	stack  []value
 	memo   []value
-	memory int // of the values, without the slots of stack and memo
-	most   int // memory with those
+	memory int // that values, stack and memo take
+	most   int // of it
 }
 
 // What a value takes, about: an interface and the block behind it.
@@ -83,13 +83,32 @@ func (r *reader) number(n int) (int, error) {
 	return int(binary.LittleEndian.Uint64(whole[:])), nil // #nosec G115 -- at most 32 bits
 }
 
-func (r *reader) push(v value, size int) error {
-	r.stack = append(r.stack, v)
-	r.memory += size
-	if r.memory+slotSize*(len(r.stack)+len(r.memo)) > r.most {
+// hold counts memory before it is taken.
+func (r *reader) hold(size int) error {
+	if r.memory += size; r.memory > r.most {
 		return r.fail("it holds too much")
 	}
 	return nil
+}
+
+// add appends values and counts the room for them, as long as they are copied both the old and the new.
+func (r *reader) add(to []value, values ...value) ([]value, error) {
+	if need := len(to) + len(values); need > cap(to) {
+		room := max(need, cap(to)+cap(to)/4)
+		if err := r.hold(slotSize * room); err != nil {
+			return nil, err
+		}
+		r.memory -= slotSize * cap(to)
+		to = append(make([]value, 0, room), to...)
+	}
+	return append(to, values...), nil
+}
+
+func (r *reader) push(v value, size int) (err error) {
+	if err = r.hold(size); err == nil {
+		r.stack, err = r.add(r.stack, v)
+	}
+	return err
 }
 
 func (r *reader) pop() (value, error) {
@@ -102,18 +121,6 @@ func (r *reader) pop() (value, error) {
 	}
 	r.stack = r.stack[:len(r.stack)-1]
 	return v, nil
-}
-
-// popMark takes all values above the last mark.
-func (r *reader) popMark() ([]value, error) {
-	for i := len(r.stack) - 1; i >= 0; i-- {
-		if _, ok := r.stack[i].(mark); ok {
-			out := append([]value(nil), r.stack[i+1:]...)
-			r.stack = r.stack[:i]
-			return out, nil
-		}
-	}
-	return nil, r.fail("it has no mark")
 }
 
 // unpickle returns the value that a pickle describes, unless it takes more than so many bytes.
