@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/access"
@@ -152,7 +151,7 @@ func (s *Service) checkToken(identity access.Identity, t *access.Token) error {
 	switch n := utf8.RuneCountInString(t.Name); {
 	case n == 0:
 		bad("name", "", "is empty", "say what the token is for")
-	case n > maxTokenName || !utf8.ValidString(t.Name) || strings.ContainsFunc(t.Name, unicode.IsControl):
+	case n > maxTokenName || !utf8.ValidString(t.Name) || strings.ContainsFunc(t.Name, fault.Unseen):
 		bad("name", t.Name, fmt.Sprintf("has more than %d characters, or one that cannot be shown", maxTokenName), "use a shorter one")
 	}
 	slices.Sort(t.Scopes)

@@ -161,6 +161,7 @@ func TestMistakesInATokenAreTold(t *testing.T) {
 		"name":       func(t *access.Token) { t.Name = " " },
 		"name ":      func(t *access.Token) { t.Name = strings.Repeat("é", 81) },
 		"name  ":     func(t *access.Token) { t.Name = "a\x1b[2Jb" },
+		"name   ":    func(t *access.Token) { t.Name = "a\u202eb" },
 		"scopes":     func(t *access.Token) { t.Scopes = nil },
 		"scopes ":    func(t *access.Token) { t.Scopes = []access.Scope{"everything"} },
 		"scopes  ":   func(t *access.Token) { t.Scopes = []access.Scope{access.Scope(access.Account)} },
@@ -551,4 +552,25 @@ func TestLastSeenIsNotOlderThanTheLastRequest(t *testing.T) {
 	}
 	_, err = c.UserSessions(c.as(bob...), "ann")
 	wants(t, fault.ErrForbidden, err)
+}
+
+func TestNoTextTurnsTheDirectionOfOthers(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	ann := c.as(c.mustLogIn("ann")...)
+	for _, r := range "\u202a\u202e\u2066\u2069\u2028\u2029\x1b\n" {
+		text := "a" + string(r) + "b@example.org"
+		_, _, name := c.CreateUser(ann, access.User{Name: "cat", Kind: access.Person, DisplayName: text})
+		_, _, email := c.CreateUser(ann, access.User{Name: "cat", Kind: access.Person, Email: text})
+		_, project := c.CreateProject(ann, access.Project{Name: "audio", Description: text})
+		for field, err := range map[string]error{"display_name": name, "email": email, "description": project} {
+			var errs run.FieldErrors
+			if !errors.As(err, &errs) || len(errs) != 1 || errs[0].Field != field {
+				t.Errorf("%s with %U: %v", field, r, err)
+			}
+		}
+	}
+	if _, _, err := c.CreateUser(ann, access.User{Name: "cat", Kind: access.Person, DisplayName: "نیم\u200cفاصله 👩\u200d🚀"}); err != nil {
+		t.Error(err)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/access"
@@ -120,7 +119,7 @@ func checkProfile(u access.User) error {
 }
 
 func checkLine(field, text string) run.FieldErrors {
-	if utf8.RuneCountInString(text) <= maxText && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl) {
+	if utf8.RuneCountInString(text) <= maxText && utf8.ValidString(text) && !strings.ContainsFunc(text, fault.Unseen) {
 		return nil
 	}
 	return run.FieldErrors{{Field: field, Value: fault.Quote(text), Rule: fmt.Sprintf("has more than %d characters, or one that cannot be shown", maxText), Fix: "use a shorter text on one line"}}

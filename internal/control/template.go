@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -46,8 +47,8 @@ func checkTemplate(t run.Template) run.FieldErrors {
 		switch n := utf8.RuneCountInString(value); {
 		case n > limit:
 			errs = append(errs, run.FieldError{Field: field, Value: fmt.Sprintf("%d characters", n), Rule: fmt.Sprintf("must have at most %d characters", limit), Fix: "shorten it"})
-		case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return (r < ' ' || r == 0x7f) && (!lines || !strings.ContainsRune("\n\r\t", r)) }):
-			errs = append(errs, run.FieldError{Field: field, Rule: "must not hold control characters", Fix: "remove them"})
+		case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return fault.Unseen(r) && (!lines || !strings.ContainsRune("\n\r\t", r)) }):
+			errs = append(errs, run.FieldError{Field: field, Rule: "must not hold control characters, or characters that override the direction of text", Fix: "remove them"})
 		}
 	}
 	text("description", t.Description, trainconf.MaxDescription, true)

@@ -85,6 +85,8 @@ func TestTemplatesAreChecked(t *testing.T) {
 		{"a shape that is wrong", func(t *run.Template) { t.Shape.Nodes = 0 }, "nodes", ""},
 		{"options that are wrong", func(t *run.Template) { t.Options.Retries = -1 }, "retries", ""},
 		{"a note of several lines", func(t *run.Template) { t.Note = "a\nb" }, "note", "control characters"},
+		{"a note that turns the direction of text", func(t *run.Template) { t.Note = "a\u202eb" }, "note", "direction of text"},
+		{"a description that turns the direction of text", func(t *run.Template) { t.Description = "a\u2066b" }, "description", "direction of text"},
 		{"a long description", func(t *run.Template) { t.Description = strings.Repeat("x", 5000) }, "description", "at most"},
 	} {
 		tpl := mine()

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -30,4 +31,10 @@ func Cut(s string, n int) string {
 		n--
 	}
 	return s[:n]
+}
+
+// Unseen reports characters that change a line without being seen in it: control characters, line and paragraph
+// separators, and the controls that override the direction of text. Marks that scripts and emoji need are not.
+func Unseen(r rune) bool {
+	return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || (r >= 0x202A && r <= 0x202E) || (r >= 0x2066 && r <= 0x2069)
 }

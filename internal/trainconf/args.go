@@ -27,7 +27,7 @@ func ValidateArgs(args []string) run.FieldErrors {
 	size := 0
 	for _, a := range args {
 		size += len(a) + 1
-		if a == "" || strings.TrimSpace(a) != a || !utf8.ValidString(a) || strings.ContainsFunc(a, hidden) {
+		if a == "" || strings.TrimSpace(a) != a || !utf8.ValidString(a) || strings.ContainsFunc(a, fault.Unseen) {
 			errs = append(errs, fieldError("args", shownArg(a), "has an argument that is empty, or has white space around it or control characters in it", "remove them"))
 		}
 	}

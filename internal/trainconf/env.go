@@ -81,7 +81,7 @@ func envProblem(name, value string) *problem {
 	switch {
 	case !envName.MatchString(name):
 		return &problem{"must begin with a letter or _ and hold only letters, digits and _", "use a name such as NCCL_DEBUG"}
-	case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return hidden(r) && r != '\t' }):
+	case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return fault.Unseen(r) && r != '\t' }):
 		return &problem{name + " must be text on one line without control characters", "remove them"}
 	case strings.TrimSpace(value) != value:
 		return &problem{name + " must not begin or end with white space", "use " + strconv.Quote(strings.TrimSpace(value))}

@@ -180,7 +180,7 @@ func (f Field) tagsProblem(tags []string) *problem {
 		if n := utf8.RuneCountInString(t); n > f.MaxChars {
 			return &problem{fmt.Sprintf("has a tag of %d characters, and must have at most %d in each", n, f.MaxChars), "shorten " + strconv.Quote(fault.Quote(t))}
 		}
-		if t == "" || strings.TrimSpace(t) != t || strings.Contains(t, ",") || !utf8.ValidString(t) || strings.ContainsFunc(t, hidden) {
+		if t == "" || strings.TrimSpace(t) != t || strings.Contains(t, ",") || !utf8.ValidString(t) || strings.ContainsFunc(t, fault.Unseen) {
 			return &problem{"has a tag that is empty, or holds a comma, control characters or white space around it", "use words such as " + f.Placeholder}
 		}
 	}
@@ -219,7 +219,7 @@ func (f Field) textProblem(text string) *problem {
 	switch {
 	case n > f.MaxChars:
 		return &problem{fmt.Sprintf("has %d characters, and must have at most %d", n, f.MaxChars), "shorten it"}
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return hidden(r) && r != '\n' && r != '\t' }):
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return fault.Unseen(r) && r != '\n' && r != '\t' }):
 		return &problem{"must not hold control characters, or characters that override the direction of text", "remove them"}
 	}
 	return nil

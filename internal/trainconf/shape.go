@@ -35,7 +35,7 @@ func ValidateName(name string) *run.FieldError {
 		f = fieldError("name", name, "must not be empty", "give the run a name, such as "+strconv.Quote("first try"))
 	case n > MaxName:
 		f = fieldError("name", name, fmt.Sprintf("has %d characters, and must have at most %d", n, MaxName), "shorten it")
-	case strings.ContainsFunc(trimmed, hidden):
+	case strings.ContainsFunc(trimmed, fault.Unseen):
 		f = fieldError("name", name, "must not hold line breaks, control characters, or characters that override the direction of text", "remove them")
 	default:
 		return nil

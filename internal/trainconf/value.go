@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -46,9 +46,9 @@ func (f Field) canonical(text string) (string, *problem) {
 	switch {
 	case free && len(text) > maxText && f.MaxChars == 0:
 		return "", &problem{fmt.Sprintf("has %d bytes, and must have at most %d", len(text), maxText), "shorten it"}
-	case free && f.MaxChars == 0 && utf8.ValidString(text) && strings.ContainsFunc(text, hidden):
+	case free && f.MaxChars == 0 && utf8.ValidString(text) && strings.ContainsFunc(text, fault.Unseen):
 		return "", &problem{"must be " + f.Rule() + ", without line breaks, control characters, or characters that override the direction of text", "remove them"}
-	case len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, hidden):
+	case len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, fault.Unseen):
 		return "", f.broken("")
 	}
 	switch f.Type {
@@ -180,12 +180,6 @@ func (f Field) inBounds(v float64) bool {
 		return false
 	}
 	return f.Max == nil || (v <= *f.Max && (!f.MaxOpen || v < *f.Max))
-}
-
-// hidden reports characters that change a line without being seen in it: control characters, line and paragraph
-// separators, and the controls that override the direction of text. Marks that scripts and emoji need are not.
-func hidden(r rune) bool {
-	return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || (r >= 0x202A && r <= 0x202E) || (r >= 0x2066 && r <= 0x2069)
 }
 
 // nearestBound moves a number into the field's bounds; where a bound itself does not pass, the example does.
