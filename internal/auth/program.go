@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/netip"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ var (
 var (
 	errNoProgram = fault.New(fault.ErrNotFound, "No program waits with this code: it is mistyped, is older than 10 minutes, or was used.", "Check it, or start the log-in again.")
 	errCodeEnded = fault.New(fault.ErrNotFound, "The log-in was not answered in time, or has ended.", "Start it again.")
+	errUndone    = fault.New(fault.ErrForbidden, "The session in which the log-in was agreed to has ended.", "Start it again.")
 	errDenied    = fault.New(fault.ErrForbidden, "The log-in was denied in the browser.", "")
 )
 
@@ -46,7 +48,7 @@ type program struct {
 	access.Program
 	code   string // the person's
 	net    netip.Prefix
-	by     access.UserID // who has agreed, "" for nobody yet
+	by     reference // the session in which somebody has agreed, which has to last; none yet where it is empty
 	denied bool
 	asked  time.Time
 	every  time.Duration
@@ -61,7 +63,7 @@ type programs struct {
 // find returns the program with a person's code.
 func (p *programs) find(code string, now time.Time) *program {
 	for _, x := range p.all {
-		if x.code == code && now.Before(x.Expires) && x.by == "" && !x.denied {
+		if x.code == code && now.Before(x.Expires) && x.by == (reference{}) && !x.denied {
 			return x
 		}
 	}
@@ -185,11 +187,11 @@ func (s *Service) AnswerProgram(ctx context.Context, code string, agree bool) er
 	}
 	s.programs.mu.Lock()
 	defer s.programs.mu.Unlock()
-	if x.by != "" || x.denied || !s.now().Before(x.Expires) {
+	if x.by != (reference{}) || x.denied || !s.now().Before(x.Expires) {
 		return errNoProgram // answered meanwhile
 	}
 	if x.denied = !agree; agree {
-		x.by = who.User
+		x.by, _ = ctx.Value(referenceKey{}).(reference)
 	}
 	return nil
 }
@@ -201,11 +203,13 @@ func (s *Service) EndProgram(ctx context.Context, secret string) (token access.T
 	if err != nil || x == nil {
 		return token, "", wait, err
 	}
-	user, ok := s.snapshot.Load().user(x.by)
-	if !ok {
-		return token, "", 0, errDenied
+	who, err := s.identity(ctx, x.by, "") // as of now: whoever ends the session takes back what was agreed to in it
+	switch {
+	case errors.Is(err, fault.ErrSignedOut):
+		return token, "", 0, errUndone
+	case err != nil:
+		return token, "", 0, err
 	}
-	who := access.Identity{User: user.ID, Name: user.Name, Administrator: user.Administrator || user.ByGroups, Roles: s.snapshot.Load().roles[user.ID]}
 	token, tokenSecret, err = s.CreateToken(access.With(ctx, who), access.Token{
 		Name: x.Name, Scopes: x.Scopes, Project: x.Project, ExpiresAt: s.now().Add(programTokens),
 	})
@@ -227,7 +231,7 @@ func (s *Service) takeProgram(key string, wait *time.Duration) (*program, error)
 	case x.denied:
 		delete(p.all, key)
 		return nil, errDenied
-	case x.by != "":
+	case x.by != (reference{}):
 		delete(p.all, key)
 		return x, nil
 	case !x.asked.IsZero() && now.Sub(x.asked) < x.every-time.Second: // a second for the network's jitter

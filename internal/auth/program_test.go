@@ -110,6 +110,45 @@ func TestWhatIsDeniedExpiredOrLostSignsNobodyIn(t *testing.T) {
 	wants(t, fault.ErrForbidden, err)
 }
 
+func TestWhatEndsASessionTakesBackWhatWasAgreedToInIt(t *testing.T) {
+	t.Parallel()
+	for what, end := range map[string]func(c *console, ann, bob context.Context){
+		"a password reset": func(c *console, ann, _ context.Context) {
+			_, err := c.ResetPassword(ann, "bob")
+			must(c.t, err)
+		},
+		"an end by the admin": func(c *console, ann, _ context.Context) { must(c.t, c.EndUserSessions(ann, "bob")) },
+		"a log-out":           func(c *console, _, bob context.Context) { must(c.t, c.EndSession(bob, access.From(bob).Session)) },
+		"a duty": func(c *console, _, bob context.Context) {
+			hash, err := c.store.Password(c.t.Context(), "u-bob")
+			must(c.t, err)
+			must(c.t, c.store.SetPassword(c.t.Context(), "u-bob", hash, true, access.From(bob).Session))
+			must(c.t, auth.Follow(c.Service, c.t.Context()))
+		},
+		"a lost role": func(c *console, _, _ context.Context) {
+			must(c.t, c.store.SetMember(c.t.Context(), access.DefaultProject, "u-bob", ""))
+			must(c.t, auth.Follow(c.Service, c.t.Context()))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			c := newConsole(t)
+			ann, bob := c.as(c.mustLogIn("ann")...), c.as(c.mustLogIn("bob")...)
+			codes := c.ask(access.Program{Name: "anvil", Scopes: anvil.Scopes, Project: access.DefaultProject})
+			must(t, c.AnswerProgram(bob, codes.User, true))
+			end(c, ann, bob)
+			if token, secret, _, err := c.EndProgram(t.Context(), codes.Secret); err == nil || secret != "" {
+				t.Errorf("the code gives %+v", token)
+			}
+			tokens, err := c.store.Tokens(t.Context(), "u-bob")
+			must(t, err)
+			if len(tokens) != 0 {
+				t.Errorf("there is %+v", tokens)
+			}
+		})
+	}
+}
+
 func TestOnesOwnProjectsOnlyAreGivenToPrograms(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
