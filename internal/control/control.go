@@ -114,6 +114,9 @@ type Control struct {
 	o          Options
 	folders    sync.Mutex // held between checking folders and storing the run
 	unrecorded *unrecorded
+
+	spans   sync.Mutex
+	spanned time.Time // up to here milliseconds are given to sweeps; see [Control.span]
 }
 
 // New returns a Control.

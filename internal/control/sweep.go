@@ -64,14 +64,27 @@ func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec
 	return stored, nil
 }
 
+// span returns the first of so many milliseconds, from a time on, of which no other sweep has IDs: those that are submitted at
+// once would hardly find IDs for all their runs otherwise.
+func (c *Control) span(from time.Time, n int) time.Time {
+	c.spans.Lock()
+	defer c.spans.Unlock()
+	if from.Before(c.spanned) {
+		from = c.spanned
+	}
+	c.spanned = from.Add(time.Duration(n) * time.Millisecond)
+	return from
+}
+
 // createSweep stores the sweep and its runs under new IDs, a millisecond apart so that they sort, and are sent, in the
 // order of the points.
 func (c *Control) createSweep(ctx context.Context, sw run.Sweep, key string, points []point) (run.Sweep, bool, error) {
+	first := c.span(sw.CreatedAt, len(points))
 	for tries := 0; ; tries++ {
 		sw.ID = run.NewSweepID(sw.CreatedAt)
 		runs, evs := make([]run.Run, 0, len(points)), make([]run.Event, 0, len(points))
 		for i, p := range points {
-			r, err := p.draft.withID(run.NewID(sw.CreatedAt.Add(time.Duration(i) * time.Millisecond)))
+			r, err := p.draft.withID(run.NewID(first.Add(time.Duration(i) * time.Millisecond)))
 			if err != nil {
 				return sw, false, err
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -207,6 +208,27 @@ func TestTheLargestSweepKeepsItsOrder(t *testing.T) {
 	if len(runs) != run.MaxSweepRuns {
 		t.Errorf("%d runs", len(runs))
 	}
+}
+
+func TestSweepsOfOneMomentShareNoMillisecondOfTheirIDs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))) // IDs count from 2025
+		r, taken := newRig(t), map[int64]run.ID{}
+		for range 3 {
+			sw, err := r.control.SubmitSweep(t.Context(), "me", grid())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, one := range r.runsOf(t, sw.ID) {
+				n, err := one.ID.Number()
+				if err != nil || taken[n>>10] != "" {
+					t.Errorf("%s and %s may collide, %v", one.ID, taken[n>>10], err)
+				}
+				taken[n>>10] = one.ID
+			}
+		}
+	})
 }
 
 func TestStoppingASweepStopsAllItsRuns(t *testing.T) {
