@@ -49,6 +49,8 @@ func TestATokenNeverMayMoreThanItsOwnerNorOutsideItsProject(t *testing.T) {
 				t.Fatalf("a token of project %s may %s in %q", token.Limit.Project, right, p)
 			case may && token.Limit.Project != "" && right.Rule().Place == access.Everywhere:
 				t.Fatalf("a token of one project may %s", right)
+			case may && token.Limit.Project != "" && (right == access.Account || right == access.Password || right == access.Factor):
+				t.Fatalf("a token of one project manages its owner's account: %s", right)
 			}
 			if token.MayAnywhere(right) && !owner.MayAnywhere(right) {
 				t.Fatalf("the token may %s somewhere, its owner nowhere", right)

@@ -47,8 +47,8 @@ func (i Identity) May(right Right, project string) bool {
 		return false
 	}
 	switch rule.Place {
-	case Nowhere:
-		return true
+	case Nowhere: // one's account is of no project
+		return rule.Right == SignedIn || i.Limit.everywhere()
 	case InProject:
 		return i.role(project).Includes(rule.Role)
 	case AnyProject:

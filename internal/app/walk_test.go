@@ -41,7 +41,7 @@ func (a asker) may(right access.Right, project string) bool {
 	}
 	switch rule.Place {
 	case access.Nowhere:
-		return true
+		return rule.Right == access.SignedIn || a.limit == ""
 	case access.InProject:
 		return a.hasRole(rule.Role, project)
 	case access.AnyProject:

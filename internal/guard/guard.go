@@ -125,6 +125,9 @@ func (g *Guard) refuse(ctx context.Context, right access.Right, project string, 
 func refusal(i access.Identity, rule access.Rule, project string) (what, fix string) {
 	whole := i
 	whole.Limit = nil
+	if i.Limit != nil && rule.Place == access.Nowhere {
+		return "The API token may not manage its owner's account.", "Sign in with a browser, or use a token with the scope all and for every project."
+	}
 	if i.Limit != nil && (project == "" && whole.MayAnywhere(rule.Right) || project != "" && whole.May(rule.Right, project)) {
 		return fmt.Sprintf("The API token may not do that: it needs the scope %s.", rule.Right), "Use a token with that scope, for that project."
 	}
