@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/config"
@@ -34,6 +36,8 @@ type Options struct {
 	Logger     *slog.Logger // required
 	Version    string
 	Executable string // this program, with which the embedded agent starts trainers
+
+	refusals int // in the audit log at once, of a user and action; 0 for as many as audit says
 }
 
 // App is one console. New acquires, Start works, Stop ends everything in reverse order.
@@ -55,6 +59,7 @@ type App struct {
 	consul   *consul.Client // nil for none
 	actions  *control.Control
 	store    *store.Store
+	refusals *audit.Refusals  // appends to the audit log
 	storage  *storage.Storage // nil for none
 	logIns   *auth.Service    // with Dev nobody logs in, and projects are managed all the same
 	loops    []loop
@@ -97,6 +102,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 		return nil, err
 	}
 	a.acquired("store", func(context.Context) error { return a.store.Close() })
+	a.refusals = audit.NewRefusals(a.store.Audit, cmp.Or(o.refusals, audit.RefusalsAtOnce), time.Now)
 	a.log.Info("database", "part", "store", "is", a.store.Database())
 	if err := a.openLogIns(ctx); err != nil {
 		return nil, err

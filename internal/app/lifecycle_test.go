@@ -60,7 +60,7 @@ func (l *logged) String() string {
 func newApp(t *testing.T, cfg config.Config) (*App, *logged) {
 	t.Helper()
 	log := &logged{}
-	a, err := New(t.Context(), cfg, Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Executable: "/bin/false"})
+	a, err := New(t.Context(), cfg, Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Executable: "/bin/false", refusals: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // openLogIns knows who may do what, and how they sign in. A provider is not asked yet: it may be away.
 func (a *App) openLogIns(ctx context.Context) (err error) {
 	log := a.log.With("part", "auth")
-	o := auth.Options{Accounts: a.store.Accounts, Audit: a.store.Audit, Logger: log, Now: time.Now, Public: a.front.Public, NoPasswords: !a.cfg.Auth.Local,
+	o := auth.Options{Accounts: a.store.Accounts, Audit: a.refusals, Logger: log, Now: time.Now, Public: a.front.Public, NoPasswords: !a.cfg.Auth.Local,
 		RequireSecondFactor: a.cfg.Auth.RequireSecondFactor, SecretKey: string(a.cfg.Auth.SecretKey),
 		Placement: a.place}
 	if c := a.cfg.OIDC; c.Issuer != "" {

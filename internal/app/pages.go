@@ -26,7 +26,7 @@ func (a *App) openPages(client *nomad.Client) error {
 	if err != nil {
 		return err
 	}
-	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Audit: a.store.Audit, Projects: a.logIns.ProjectNames, Settings: a.logIns.Settings, Logger: a.log.With("part", "guard"), Now: time.Now})
+	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Audit: a.refusals, Projects: a.logIns.ProjectNames, Settings: a.logIns.Settings, Logger: a.log.With("part", "guard"), Now: time.Now})
 	pages := web.Deps{
 		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
 		Ready: func(ctx context.Context) error {

@@ -84,7 +84,7 @@ var rows = map[string][]row{
 	"POST /account/passkeys/{id}/remove":          {{path: "/account/passkeys/none/remove", body: "proof={password}", browser: true, answers: []int{403, 404, 422, 429}}},
 	"GET /account/factor":                         {{path: "/account/factor", answers: []int{403}}},
 	"POST /account/factor":                        {{path: "/account/factor", body: "code=000000", answers: []int{409, 422, 429}}},
-	"POST /account/factor/remove":                 {{path: "/account/factor/remove", body: "proof=wrong", browser: true, answers: []int{403, 422, 429}}},
+	"POST /account/factor/remove":                 {{path: "/account/factor/remove", body: "proof=wrong", browser: true, wrong: true, answers: []int{403, 422, 429}}},
 	"POST /logout":                                {{path: "/logout", action: "logout", own: true, session: true}},
 	"GET /setup":                                  {{path: "/setup?code=none", answers: []int{403}}},
 	"POST /setup":                                 {{path: "/setup", body: "code=none&name=eve&password={password}&again={password}", answers: []int{403}}},

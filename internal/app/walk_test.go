@@ -300,7 +300,7 @@ func (w *walk) checkAudit(t *testing.T) {
 		switch {
 		case x.row.list && !x.refused:
 			continue // names what the asker may not see, in a query that is about something else
-		case x.refused, x.row.browser && x.status == 0 && x.who.header == "Authorization":
+		case x.refused, x.row.browser && x.status == 0 && (x.who.header == "Authorization" || x.row.wrong):
 			want = append(want, audit.Refused)
 		case x.done && x.row.outside:
 			want = append(want, audit.Begun, audit.Done)
@@ -340,6 +340,7 @@ type row struct {
 	session    bool         // changes something for a session alone
 	token      bool         // changes something for a token alone
 	browser    bool         // refuses tokens, whatever their rights
+	wrong      bool         // has a proof that is wrong
 	named      bool         // names its project in the query or body
 	list       bool         // finds what is of the project that the query names
 	answers    []int        // other statuses with which it is answered

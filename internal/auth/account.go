@@ -61,6 +61,7 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string) 
 	// Counted apart from log-ins: whoever gets here is signed in, and is not to be locked out by others.
 	_, err = s.verify(ctx, []counter{{"password " + string(user.ID), perDevice}}, user.ID, current, hash)
 	if fault.Of(err).Kind == fault.ErrSignedOut {
+		_ = s.denied(ctx, actionPassword, "", ErrWrong)
 		return run.FieldErrors{{Field: "current", Rule: "is not your password", Fix: "type the password that you sign in with"}}
 	}
 	if err != nil {
@@ -118,7 +119,7 @@ func (s *Service) Tokens(ctx context.Context) ([]access.Token, error) {
 func (s *Service) CreateToken(ctx context.Context, t access.Token) (token access.Token, secret string, err error) {
 	identity := access.From(ctx)
 	if identity.First != nil {
-		return t, "", identity.First.Err()
+		return t, "", s.denied(ctx, actionCreateToken, "", identity.First.Err())
 	}
 	if err := s.checkToken(identity, &t); err != nil {
 		return t, "", err
@@ -129,7 +130,7 @@ func (s *Service) CreateToken(ctx context.Context, t access.Token) (token access
 			return t, "", err
 		}
 		if err := within(own, t); err != nil {
-			return t, "", err
+			return t, "", s.denied(ctx, actionCreateToken, t.Project, err)
 		}
 	}
 	t.ID, secret = newToken()

@@ -309,6 +309,7 @@ func (s *Service) prove(ctx context.Context, action, proof string) (access.User,
 		err = s.checkCode(ctx, counters, user.ID, proof)
 	}
 	if errors.Is(err, fault.ErrSignedOut) {
+		_ = s.denied(ctx, action, "", err)
 		err = run.FieldErrors{{Field: "proof", Rule: "is neither your password nor a code that counts", Fix: "enter one of them"}}
 	}
 	return user, err

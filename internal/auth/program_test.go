@@ -222,3 +222,25 @@ func TestWhoMayNotSignAProgramInIsInTheAuditLog(t *testing.T) {
 		t.Errorf("the audit log tells %s", got)
 	}
 }
+
+func TestWrongProofsAndTokensBeyondTheirMakerAreInTheAuditLog(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	bob := c.as(c.mustLogIn("bob")...)
+	wants(t, fault.ErrInvalid, c.ChangePassword(bob, "not this", "other words that I like"))
+	wants(t, fault.ErrInvalid, c.RemoveFactor(bob, "not this"))
+	_, secret := c.token(bob, access.Token{Scopes: []access.Scope{access.ScopeAll}, ExpiresAt: c.clock().Add(time.Hour)})
+	program, err := c.bearer("Bearer " + secret)
+	must(t, err)
+	_, _, err = c.CreateToken(program, access.Token{Name: "x", Scopes: []access.Scope{access.ScopeAll}})
+	wants(t, fault.ErrForbidden, err)
+	page, err := c.store.Audit.Search(t.Context(), audit.Filter{AllProjects: true, Outcome: audit.Refused, Actor: "bob", Limit: 10})
+	must(t, err)
+	var told []string
+	for _, e := range page.Rows {
+		told = append(told, e.Action)
+	}
+	if got := strings.Join(told, " "); got != "tokens.create factor.remove password.change" {
+		t.Errorf("the audit log tells %s", got)
+	}
+}

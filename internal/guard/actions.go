@@ -2,7 +2,10 @@ package guard
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -154,9 +157,31 @@ func (g *Guard) Sweeps(ctx context.Context, in run.Projects, before run.SweepID,
 	return g.o.Control.Sweeps(ctx, visible(ctx, access.RunsRead, in), before, limit)
 }
 
-// SubmitSweep creates a sweep and its runs; invalid input is [run.FieldErrors].
+// The runs that a user may submit in sweeps: so many at once, and then one every so often.
+const (
+	sweptRuns  = 2000
+	sweptEvery = 200 * time.Millisecond
+)
+
+// charge counts a sweep's runs. With --dev nothing is limited.
+func (g *Guard) charge(ctx context.Context, s run.SweepSpec) error {
+	user := access.From(ctx).User
+	if user == access.Local().User {
+		return nil
+	}
+	if wait := g.runs.TakeN(string(user), len(s.Points())); wait > 0 {
+		return fault.New(fault.ErrRateLimited, fmt.Sprintf("The console takes %d runs in sweeps at once from you, then one every %s.", sweptRuns, sweptEvery),
+			fmt.Sprintf("Try again in %d s.", int(math.Ceil(wait.Seconds()))))
+	}
+	return nil
+}
+
+// SubmitSweep creates a sweep and its runs; invalid input is [run.FieldErrors], and too many runs [fault.ErrRateLimited].
 func (g *Guard) SubmitSweep(ctx context.Context, s run.SweepSpec) (made run.Sweep, err error) {
 	err = g.inProject(ctx, access.RunsSubmit, s.Project, func(ctx context.Context, actor, project string) (err error) {
+		if err := g.charge(ctx, s); err != nil {
+			return err
+		}
 		s.Project = project
 		made, err = g.o.Control.SubmitSweep(ctx, actor, s)
 		return err

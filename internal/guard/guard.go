@@ -11,6 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/ratelimit"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -35,12 +36,15 @@ type Options struct {
 type Guard struct {
 	o Options
 
+	runs     *ratelimit.Limiter // of sweeps, by user
 	mu       sync.Mutex
 	projects map[access.Subject]string // of runs and sweeps, which never change theirs
 }
 
 // New returns a Guard.
-func New(o Options) *Guard { return &Guard{o: o, projects: map[access.Subject]string{}} }
+func New(o Options) *Guard {
+	return &Guard{o: o, projects: map[access.Subject]string{}, runs: ratelimit.New(sweptRuns, sweptEvery, o.Now)}
+}
 
 // Allow returns nil if who asks has the right, over the subject if there is one. Otherwise it is [fault.ErrSignedOut],
 // [fault.ErrForbidden], or what a subject that does not exist gives.

@@ -23,7 +23,7 @@ var words = map[string][]string{
 	"internal/fault":  {},
 	"internal/run":    {"internal/access", "internal/fault"},
 	"internal/access": {"internal/fault"},
-	"internal/audit":  {"internal/access", "internal/fault"},
+	"internal/audit":  {"internal/access", "internal/fault", "internal/ratelimit"},
 }
 
 // allowed is the table of the architecture: imports go down only. A package that is not listed may import the words and the
@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"internal/auth":              {"internal/auth/oidc", "internal/auth/passkey", "internal/inbound", "internal/store/accounts"},
 	"internal/auth/oidc":         {},
 	"internal/auth/passkey":      {},
-	"internal/guard":             {"internal/storage", "internal/store/points", "internal/trainconf"},
+	"internal/guard":             {"internal/ratelimit", "internal/storage", "internal/store/points", "internal/trainconf"},
 	"internal/guard/guardtest":   {"internal/guard", "internal/storage", "internal/trainconf"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},

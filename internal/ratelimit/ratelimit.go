@@ -31,11 +31,14 @@ func New(burst int, every time.Duration, now func() time.Time) *Limiter {
 }
 
 // Take counts one for a key, and returns zero; or it counts nothing, and returns how long to wait.
-func (l *Limiter) Take(key string) time.Duration {
+func (l *Limiter) Take(key string) time.Duration { return l.TakeN(key, 1) }
+
+// TakeN is Take of n at once, of which no more count than a burst has.
+func (l *Limiter) TakeN(key string, n int) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	r := l.of(key, now).ReserveN(now, 1)
+	r := l.of(key, now).ReserveN(now, min(n, l.burst))
 	wait := r.DelayFrom(now)
 	if wait > 0 {
 		r.CancelAt(now)
