@@ -49,6 +49,9 @@ func ServeAgent(ctx context.Context, o config.Agent, log *slog.Logger) error {
 		addr = o.Listen
 	}
 	log.Info("listening", "addr", addr)
+	if !socket {
+		log.Warn("there is no log-in: every user of this machine can run commands through this port; use --listen unix:///path unless you trust them all", "addr", addr)
+	}
 	err = serve(ctx, listener, ownClients(agent.Handler(), socket))
 	log.Info(stopping)
 	return errors.Join(err, stopWithin(ctx, agent, o.Kill))
