@@ -114,7 +114,7 @@ func TestWhatEndsASessionTakesBackWhatWasAgreedToInIt(t *testing.T) {
 	t.Parallel()
 	for what, end := range map[string]func(c *console, ann, bob context.Context){
 		"a password reset": func(c *console, ann, _ context.Context) {
-			_, err := c.ResetPassword(ann, "bob")
+			_, _, err := c.ResetPassword(ann, "bob", false)
 			must(c.t, err)
 		},
 		"an end by the admin": func(c *console, ann, _ context.Context) { must(c.t, c.EndUserSessions(ann, "bob")) },
