@@ -187,6 +187,7 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"ChangeUser": func(ctx context.Context) error {
 			return second(s.ChangeUser(ctx, ann.ID, func(*access.User) error { return nil }))
 		},
+		"ResetPassword": func(ctx context.Context) error { return last(s.ResetPassword(ctx, ann.ID, "hash", false)) },
 		"SetPassword":   func(ctx context.Context) error { return s.SetPassword(ctx, ann.ID, "hash", false, "") },
 		"RenewPassword": func(ctx context.Context) error { return s.RenewPassword(ctx, ann.ID, "hash", "hash") },
 		"Password":      func(ctx context.Context) error { return last(s.Password(ctx, ann.ID)) },
