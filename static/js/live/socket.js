@@ -19,7 +19,7 @@ const notAllowed = 4403; // the server's code for a topic that one may not follo
 async function signedOut() {
   try {
     const answer = await fetch(at("/system"), { headers: { Accept: "application/json" } });
-    return answer.status === 401;
+    return answer.status === 401 || answer.redirected; // to the log-in, or to what comes first
   } catch {
     return false; // the server is away
   }
