@@ -61,6 +61,7 @@ var allowed = map[string][]string{
 	"internal/nomad":             {"internal/certfile", "internal/nomad/failover", "jobs"},
 	"internal/nomad/failover":    {},
 	"internal/consul":            {"internal/certfile"},
+	"internal/vault":             {"internal/certfile"},
 	"internal/store":             {"internal/store/accounts", "internal/store/auditlog", "internal/store/db", "internal/store/points", "internal/store/transfer"},
 	"internal/store/accounts":    {"internal/store/auditlog", "internal/store/db"},
 	"internal/store/auditlog":    {"internal/store/db"},

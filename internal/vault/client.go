@@ -2,8 +2,6 @@ package vault
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
@@ -94,26 +92,10 @@ func New(cfg Config) (*Client, error) {
 }
 
 func network(cfg Config) (http.RoundTripper, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cfg.ServerName}
-	if cfg.CACert != "" {
-		pem, err := os.ReadFile(cfg.CACert)
-		if err != nil {
-			return nil, fmt.Errorf("vault.ca_cert (VAULT_CACERT): %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("vault.ca_cert (VAULT_CACERT) %s: %w: no PEM certificate in it", cfg.CACert, fault.ErrInvalid)
-		}
-	}
-	if cfg.ClientCert != "" {
-		// Read per handshake, so renewed certificates work without a restart.
-		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(cfg.ClientCert, cfg.ClientKey)
-			if err != nil {
-				return nil, fmt.Errorf("read the client certificate for Vault: %w", err)
-			}
-			return &pair, nil
-		}
+	files := certfile.Client{CACert: cfg.CACert, Cert: cfg.ClientCert, Key: cfg.ClientKey, ServerName: cfg.ServerName}
+	conf, err := files.Config()
+	if err != nil {
+		return nil, fmt.Errorf("vault.ca_cert (VAULT_CACERT), vault.client_cert and vault.client_key: %w: %w", fault.ErrInvalid, err)
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
 	return &http.Transport{

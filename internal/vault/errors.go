@@ -2,15 +2,14 @@ package vault
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
@@ -49,14 +48,13 @@ func explain(doing string, err error) error {
 	later := func(what, fix string) error {
 		return fault.New(fault.ErrUnavailable, what, fix).Because(fmt.Errorf("%s: %w", doing, err))
 	}
-	var certificate *tls.CertificateVerificationError
-	var alert *net.OpError
 	said := answer(err)
+	problem, ofServer := certfile.Problem(err)
 	switch {
-	case errors.As(err, &certificate):
-		return later("Vault's certificate is not accepted: "+fault.Quote(certificate.Err.Error())+".", "Check vault.ca_cert (VAULT_CACERT), vault.tls_server_name (VAULT_TLS_SERVER_NAME), and that the certificate has not expired.")
-	case errors.As(err, &alert) && alert.Op == "remote error":
-		return later("Vault ended the TLS handshake: "+fault.Quote(alert.Err.Error())+".", "Check vault.client_cert (VAULT_CLIENT_CERT) and vault.client_key (VAULT_CLIENT_KEY).")
+	case problem != "" && ofServer:
+		return later("Vault's certificate is not accepted: "+fault.Quote(problem)+".", "Check vault.ca_cert (VAULT_CACERT), vault.tls_server_name (VAULT_TLS_SERVER_NAME), and that the certificate has not expired.")
+	case problem != "":
+		return later("Vault ended the TLS handshake: "+fault.Quote(problem)+".", "Check vault.client_cert (VAULT_CLIENT_CERT) and vault.client_key (VAULT_CLIENT_KEY).")
 	case said == nil:
 		return later("Vault cannot be reached to "+doing+".", "Check vault.address (VAULT_ADDR), and that Vault runs.")
 	case said.StatusCode == http.StatusServiceUnavailable && strings.Contains(strings.Join(said.Errors, " "), "sealed"):
