@@ -19,6 +19,8 @@ type Shape struct {
 	Memory       int    `json:"memory"`         // MiB per worker
 	// Site is the datacenter for all workers, "" for any. omitempty keeps the hashes of shapes without one.
 	Site string `json:"site,omitempty"`
+	// Vault has the workers' nodes log in at Vault, for secrets that are there.
+	Vault bool `json:"vault,omitempty"`
 
 	// Of the run's project, which sets them; "" is what the console's own settings say.
 	NodePool  string `json:"node_pool,omitempty"`
