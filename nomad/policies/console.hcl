@@ -1,0 +1,26 @@
+# cotrain-console: what the console does in its namespace, nodes and pools; for each further namespace that a project has,
+# cotrain-console-<namespace> with the same text. It parses, registers, plans, stops and purges jobs (submit-job covers all of that), dispatches
+# them, and reads logs as files (read-fs covers both).
+#
+# namespace  the namespace
+
+namespace "${namespace}" {
+  capabilities = ["list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs"]
+
+  # That a run's secret exists, never what it is.
+  variables {
+    path "cotrain/*" {
+      capabilities = ["list"]
+    }
+  }
+}
+
+# Nodes with their devices, statistics and events.
+node {
+  policy = "read"
+}
+
+# That a project's pool exists.
+node_pool "*" {
+  policy = "read"
+}

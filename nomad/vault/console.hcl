@@ -1,0 +1,25 @@
+# cotrain-console: the console's own settings, and whether secrets of runs are there; never what they are.
+#
+# kv_mount        KV 2 engine, "secret"
+# nomad_mount     engine that makes tokens of Nomad, "nomad"
+# database_mount  engine that makes users of PostgreSQL, "database"
+
+path "${kv_mount}/data/cotrain" {
+  capabilities = ["read"]
+}
+
+path "${nomad_mount}/creds/cotrain-console" {
+  capabilities = ["read"]
+}
+
+path "${database_mount}/creds/cotrain" {
+  capabilities = ["read"]
+}
+
+path "${kv_mount}/metadata/cotrain/*" {
+  capabilities = ["read", "list"]
+}
+
+path "${kv_mount}/subkeys/cotrain/*" {
+  capabilities = ["read"]
+}
