@@ -10,4 +10,7 @@
 //	console_namespace   namespace of the console's own job, "cotrain"
 //	consul_auth_method  Consul's JWT method for Nomad's workloads, "nomad-workloads"
 //	nomad_policies      list of the policies of the console's tokens
+//
+// Vault's roles know a workload by its subject, which has region, namespace and job, not by its job alone as "nomad setup vault" has it: jobs of
+// one name in two namespaces would share an entity, and the newest log-in would decide whose secrets both may read.
 package nomad
