@@ -31,27 +31,25 @@ func (s *Store) CountRuns(ctx context.Context, f run.RunFilter) (counts run.Coun
 	return counts, nil
 }
 
-// countAll counts the runs in each state, in one statement for each project.
+// countAll counts the runs in each state, in one statement.
 func (s *Store) countAll(ctx context.Context, projects run.Projects) (run.Counts, error) {
+	var each []string
+	var args params
+	most, index, in := args.add(run.Counted), "runs_by_state", ""
+	if !projects.All {
+		index, in = "runs_by_project_state", ` AND project IN (`+args.list(anys(projects.Names))+`)`
+	}
+	for _, st := range run.States() {
+		each = append(each, fmt.Sprintf(`SELECT '%[1]s' AS state, (SELECT count(*) FROM (SELECT id FROM runs INDEXED BY %[2]s WHERE state = '%[1]s'%[3]s LIMIT %[4]s) AS counted) AS n`, st, index, in, most))
+	}
+	found, err := s.counts(ctx, strings.Join(each, ` UNION ALL `), args)
 	out := run.Counts{}
-	for _, in := range projects.Each() {
-		var each []string
-		var args params
-		for _, st := range run.States() {
-			newest := byProject(run.RunFilter{Projects: in, States: []run.State{st}}).union(&args, `id`, args.add(run.Counted-out[st].N))
-			each = append(each, fmt.Sprintf(`SELECT '%s' AS state, (SELECT count(*) FROM (%s) AS newest) AS n`, st, newest))
-		}
-		found, err := s.counts(ctx, strings.Join(each, ` UNION ALL `), args)
-		if err != nil {
-			return nil, err
-		}
-		for st, n := range found {
-			if n += out[st].N; n > 0 {
-				out[st] = run.Count{N: n, More: n == run.Counted}
-			}
+	for st, n := range found {
+		if n > 0 {
+			out[st] = run.Count{N: n, More: n == run.Counted}
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // countAlong counts the newest runs on a path, with a text unless it is "".
