@@ -39,7 +39,7 @@ type dialect struct {
 var sqliteDialect = &dialect{
 	name: "SQLite", suffix: ".sqlite.sql", migration: goose.DialectSQLite3,
 	snapshot:   &sql.TxOptions{ReadOnly: true},
-	statement:  locks.Replace, // one writer
+	statement:  cached(locks.Replace), // one writer
 	schema:     func(q string) string { return q },
 	search:     searchSQLite,
 	explain:    `EXPLAIN QUERY PLAN `,

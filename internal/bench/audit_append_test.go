@@ -1,0 +1,81 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+const (
+	appendCallers = 64
+	appendedEach  = 200
+)
+
+// BenchmarkAuditAppend appends entries one by one and by many callers at once, against the 10 000 a second that are wanted, and
+// makes changes with their entries, against the same changes without.
+func BenchmarkAuditAppend(b *testing.B) {
+	for range b.N {
+		for _, d := range databases(b) {
+			one := appended(b, d.store, 1)
+			b.ReportMetric(one, "rows/s-one-by-one-"+d.name)
+			many := appended(b, d.store, appendCallers)
+			b.ReportMetric(many, "rows/s-together-"+d.name)
+			b.ReportMetric(many/10_000, "ratio-of-10000/s-"+d.name+"(>=1)")
+			without, with := changed(b, d.store)
+			b.ReportMetric(without, "us-change-baseline-without-"+d.name)
+			b.ReportMetric(with-without, "us-entry-in-change-"+d.name)
+		}
+	}
+}
+
+func anEntry(n int) audit.Entry {
+	return audit.Entry{
+		At: time.Now(), Actor: audit.Actor{User: "u-0123456789", Name: "ann", Session: "s-0123456789", Address: "10.0.0.7", Agent: "Mozilla/5.0 (X11; Linux x86_64)"},
+		Request: fmt.Sprintf("%016x", n), Action: string(access.RunsStop), Project: "default", Subject: "run:r-0123456789",
+	}
+}
+
+// appended is how many entries a second so many callers append.
+func appended(b *testing.B, s *store.Store, callers int) float64 {
+	b.Helper()
+	n := appendedEach * max(1, appendCallers/callers/8)
+	var all sync.WaitGroup
+	began := time.Now()
+	for range callers {
+		all.Go(func() {
+			for i := range n {
+				if err := s.Audit.AppendAlone(b.Context(), anEntry(i)); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return float64(n*callers) / time.Since(began).Seconds()
+}
+
+// changed is what submitting a run takes without and with an entry, in microseconds.
+func changed(b *testing.B, s *store.Store) (without, with float64) {
+	b.Helper()
+	var took [2][]time.Duration
+	for i := range 2 * sampled {
+		ctx := context.Context(b.Context())
+		if i%2 == 1 {
+			ctx, _ = audit.Begin(ctx, anEntry(i))
+		}
+		r := queued(i)
+		began := time.Now()
+		if _, _, err := s.CreateRun(ctx, r, "", run.Event{RunID: r.ID, At: time.Now(), Kind: "state", To: run.Queued, Rank: -1}); err != nil {
+			b.Fatal(err)
+		}
+		took[i%2] = append(took[i%2], time.Since(began))
+	}
+	return micros50(took[0]), micros50(took[1])
+}
