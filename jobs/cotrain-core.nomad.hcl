@@ -133,6 +133,18 @@ variable "storage_folder" {
   default     = ""
 }
 
+variable "vault" {
+  description = "Whether the task logs in to Vault, for secrets that are there. It needs Nomad 1.10.2 or newer."
+  type        = bool
+  default     = false
+}
+
+variable "vault_role" {
+  description = "Role of that log-in; \"\" for the one of the node's configuration (create_from_role), or of the JWT method (default_role)."
+  type        = string
+  default     = ""
+}
+
 variable "node_pool" {
   type    = string
   default = "default"
@@ -189,6 +201,33 @@ variable "shim" {
   type        = string
 }
 
+# The secrets that the run names, as a shell's exports. NOMAD_META_secrets holds a line for each: variable, source (nomad or vault),
+# path and field, separated by tabs; without variable and field it is all that is at the path, under their own names. What is missing,
+# or what no environment can hold, must not keep the task waiting: the launch script ends with the reasons.
+#
+# Of Nomad's variables, with ACLs, a job may read nomad/jobs and nomad/jobs/<job ID>; for other paths attach a policy to the namespace
+# (nomad acl policy apply -namespace <ns> <name> <file>) that lets variables be read there. Without it, and for a path of Vault that does
+# not exist or may not be read, Nomad tries for some minutes and then fails the task.
+locals {
+  secrets = <<EOT
+{{ $bad := "" }}{{ range $line := sprig_splitList "\n" (env "NOMAD_META_secrets") }}{{ $ref := sprig_splitList "\t" $line }}{{ if eq (len $ref) 4 }}
+{{- $env := index $ref 0 }}{{ $in := index $ref 1 }}{{ $path := index $ref 2 }}{{ $field := index $ref 3 }}{{ $items := "" }}{{ $is := printf "the Nomad variable %s" $path }}
+{{- if eq $in "vault" }}{{ $is = printf "%s in Vault" $path }}
+{{- with secret (urlquery $path | replaceAll "+" "%20") }}{{ $items = .Data }}{{ if and .Data.metadata (eq (printf "%T" .Data.data) "map[string]interface {}") }}{{ $items = .Data.data }}{{ end }}{{ end }}
+{{- else if nomadVarExists $path }}{{ $items = nomadVar $path }}{{ else }}{{ $bad = printf "%s; %s does not exist, or this job may not read it" $bad $is }}{{ end }}
+{{- if ne (printf "%T" $items) "string" }}{{ $found := false }}{{ range $name, $item := $items }}{{ if or (eq $field "") (eq $field $name) }}{{ $found = true }}
+{{- $value := $item }}{{ if ne $in "vault" }}{{ $value = $item.Value }}{{ else if ne (printf "%T" $item) "string" }}{{ $value = toJSON $item }}{{ end }}
+{{- if ne $env "" }}{{ $name = $env }}{{ end }}
+{{- if or (not (regexMatch "^[A-Za-z_][A-Za-z0-9_]{0,127}$" $name)) (regexMatch "^(IFS|UID|EUID|PPID|ct_.*|NOMAD_.*|COTRAIN_.*)$" $name) }}{{ $bad = printf "%s; %.99q of %s cannot be the name of an environment variable" $bad $name $is }}
+{{- else if or (gt (len $value) 130900) (regexMatch "\x00" $value) }}{{ $bad = printf "%s; %s of %s is too long for an environment variable (%d bytes), or has a zero byte" $bad $name $is (len $value) }}
+{{- else }}
+export {{ $name }}='{{ $value | replaceAll "'" "'\\''" }}'
+{{- end }}{{ end }}{{ end }}{{ if not (or $found (eq $field "")) }}{{ $bad = printf "%s; %s has no field %s" $bad $is $field }}{{ end }}{{ end }}
+{{- end }}{{ end }}
+COTRAIN_SECRETS_MISSING='{{ trimPrefix "; " $bad | printf "%.9999s" | replaceAll "'" "'\\''" }}'
+EOT
+}
+
 locals {
   storage = var.storage_folder == "" ? var.storage : "${var.storage}/${var.storage_folder}"
 }
@@ -204,7 +243,7 @@ job "cotrain-core" {
   parameterized {
     payload       = "required"
     meta_required = ["run_id", "attempt"]
-    # resume: checkpoint folder. env: KEY=VALUE lines. args: arguments, one a line. secrets: path of a Nomad variable.
+    # resume: checkpoint folder. env: KEY=VALUE lines. args: arguments, one a line. secrets: see local.secrets.
     # ckpt_path: where each DiLoCo worker makes a folder of its own.
     meta_optional = ["resume", "env", "args", "secrets", "ckpt_path"]
   }
@@ -334,20 +373,38 @@ job "cotrain-core" {
 EOT
       }
 
-      # Every item of the Nomad variable that the run names, as environment. One that is not there must not hold the task
-      # back in silence: the launch script ends with a reason. With ACLs a job may read nomad/jobs and nomad/jobs/<job ID>;
-      # for any other path attach a policy to the namespace (nomad acl policy apply -namespace <ns> <name> <file>) that
-      # lets variables be read there. Without it Nomad tries for some minutes and then fails the task.
-      template {
-        destination = "secrets/run.env"
-        perms       = "600"
-        env         = true
-        change_mode = "noop"
-        data        = <<EOT
-{{ with env "NOMAD_META_secrets" }}{{ if nomadVarExists . }}{{ range $name, $item := nomadVar . }}{{ $name }}={{ $item.Value | toJSON }}
-{{ end }}{{ else }}COTRAIN_SECRETS_MISSING={{ . | toJSON }}
-{{ end }}{{ end }}
-EOT
+      # No token and no variables of Vault for the trainer, which may run foreign code. noop: a token that is replaced must not
+      # restart a training process.
+      dynamic "vault" {
+        for_each = var.vault ? [1] : []
+        content {
+          role         = var.vault_role
+          env          = false
+          disable_file = true
+          change_mode  = "noop"
+        }
+      }
+
+      # Read by the launch script, as whatever user it runs. The node lets nobody else into a task's secrets.
+      dynamic "template" {
+        for_each = var.vault ? [] : [1]
+        content {
+          destination = "secrets/run.sh"
+          change_mode = "noop"
+          data        = local.secrets
+        }
+      }
+
+      # once: Nomad would read Vault again every few minutes, and kill the task when that fails for a while. It is why there is no
+      # env = true either: Nomad loses such variables where some templates are rendered once and others are not.
+      dynamic "template" {
+        for_each = var.vault ? [1] : []
+        content {
+          destination = "secrets/run.sh"
+          change_mode = "noop"
+          once        = true
+          data        = local.secrets
+        }
       }
 
       template {

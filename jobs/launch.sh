@@ -93,6 +93,23 @@ valid_name() {
 	esac
 }
 
+# run_secrets: exports the secrets of the run, or ends with what is wrong with them. An older job file has them in the environment.
+run_secrets() {
+	ct_file=${NOMAD_SECRETS_DIR:+$NOMAD_SECRETS_DIR/run.sh}
+	if [ -n "$ct_file" ] && [ -e "$ct_file" ]; then
+		# shellcheck disable=SC1090 # written by Nomad
+		if ! (. "$ct_file") >/dev/null 2>&1; then
+			give_up 78 secrets_missing "the run does not get its secrets: this user or shell cannot read $ct_file"
+		fi
+		# shellcheck disable=SC1090
+		. "$ct_file"
+	fi
+	if [ -n "${COTRAIN_SECRETS_MISSING:-}" ]; then
+		give_up 78 secrets_missing "the run does not get its secrets: $COTRAIN_SECRETS_MISSING"
+	fi
+	unset COTRAIN_SECRETS_MISSING
+}
+
 # run_environment: exports the KEY=VALUE lines of the run. They are never evaluated.
 run_environment() {
 	while IFS= read -r ct_line; do
@@ -119,9 +136,6 @@ run_environment() {
 	done <<END
 ${NOMAD_META_env:-}
 END
-	if [ -n "${COTRAIN_SECRETS_MISSING:-}" ]; then
-		give_up 78 secrets_missing "the Nomad variable $COTRAIN_SECRETS_MISSING, which the run names for its secrets, does not exist or this job may not read it"
-	fi
 }
 
 # drop_unknown: takes away what would keep the core from starting.
@@ -470,6 +484,7 @@ if grep -Eq '^[[:space:]]*(\[[[:space:]]*diloco[[:space:]]*[].]|diloco[[:space:]
 	ct_diloco=1
 fi
 
+run_secrets
 run_environment
 enter_directory
 if [ -n "$ct_home" ]; then

@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -153,12 +155,33 @@ func TestLaunchKnowsTheSchemaOfTheCore(t *testing.T) {
 
 func TestLaunchEndsWithAReasonWithoutTheSecretsThatTheRunNames(t *testing.T) {
 	t.Parallel()
-	o, _ := started("sh", map[string]string{"NOMAD_META_secrets": "nomad/jobs/hub", "COTRAIN_SECRETS_MISSING": "nomad/jobs/hub"}).run(t)
-	if e := o.event("secrets_missing"); o.code != 78 || e == nil || e["level"] != "error" || !strings.Contains(e["message"].(string), "nomad/jobs/hub") {
+	o, _ := started("sh", map[string]string{"NOMAD_META_secrets": "nomad/jobs/hub", "COTRAIN_SECRETS_MISSING": "secret/hub in Vault has no field \"token\""}).run(t)
+	if e := o.event("secrets_missing"); o.code != 78 || e == nil || e["level"] != "error" || e["message"] != `the run does not get its secrets: secret/hub in Vault has no field "token"` {
 		t.Errorf("exit code %d: %s", o.code, o.stdout)
 	}
 	o, _ = started("sh", map[string]string{"NOMAD_META_secrets": "nomad/jobs/hub", "MY_TOKEN": "s3cret"}).run(t)
 	if o.code != 0 || o.env["MY_TOKEN"] != "s3cret" || strings.Contains(strings.Join(o.messages("launch"), ""), "s3cret") {
+		t.Errorf("exit code %d: %s", o.code, o.stdout)
+	}
+	dir := t.TempDir()
+	l := started("sh", map[string]string{"NOMAD_SECRETS_DIR": dir, "NOMAD_META_env": "MY_TOKEN=mine"})
+	write := func(text string) {
+		if err := os.WriteFile(filepath.Join(dir, "run.sh"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	value := "'$(exit 3) \"`\\ s3cret"
+	write("\nexport MY_KEY='" + strings.ReplaceAll(value, "'", `'\''`) + "'\nexport MY_TOKEN='x'\nCOTRAIN_SECRETS_MISSING=''\n")
+	o, _ = l.run(t)
+	if _, missing := o.env["COTRAIN_SECRETS_MISSING"]; o.code != 0 || o.env["MY_KEY"] != value || o.env["MY_TOKEN"] != "mine" || missing || strings.Contains(strings.Join(o.messages("launch"), ""), "s3cret") {
+		t.Errorf("exit code %d, %q: %s", o.code, o.env["MY_KEY"], o.stdout)
+	}
+	write("COTRAIN_SECRETS_MISSING='it is gone'\n")
+	if o, _ := l.run(t); o.code != 78 || o.event("secrets_missing")["message"] != "the run does not get its secrets: it is gone" {
+		t.Errorf("exit code %d: %s", o.code, o.stdout)
+	}
+	write("export UNEXPECTED='\n")
+	if o, _ := l.run(t); o.code != 78 || !strings.Contains(fmt.Sprint(o.event("secrets_missing")["message"]), "cannot read "+dir) {
 		t.Errorf("exit code %d: %s", o.code, o.stdout)
 	}
 	for _, e := range o.events {

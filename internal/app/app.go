@@ -159,7 +159,8 @@ func (a *App) jobSettings() nomad.JobSettings {
 		Driver: a.cfg.Job.Driver, Image: a.cfg.Job.Image, WorkDir: a.cfg.Job.WorkDir, Interface: a.cfg.Job.Interface,
 		NodePool: a.cfg.Job.NodePool, Datacenters: a.cfg.Job.Datacenters, KillTimeout: a.cfg.Job.KillTimeout,
 		Command: a.cfg.Job.TrainCommand, Trainer: a.cfg.Job.Trainer, Volumes: a.cfg.Job.Volumes,
-		Storage: a.mount(), StorageVolume: a.cfg.Storage.Volume,
+		VaultRole: a.cfg.Job.VaultRole,
+		Storage:   a.mount(), StorageVolume: a.cfg.Storage.Volume,
 	}
 	if a.cfg.Dev && len(j.Command) == 0 && j.Trainer == "" {
 		j.Command = []string{a.o.Executable, "trainer"}

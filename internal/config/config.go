@@ -242,6 +242,9 @@ type Job struct {
 	// KillTimeout is how long a worker has, after SIGTERM, to save a checkpoint (job.kill_timeout,
 	// COTRAIN_JOB_KILL_TIMEOUT; 60s; 1s to 1h). Nomad clients cap it at their max_kill_timeout.
 	KillTimeout time.Duration
+	// VaultRole is the role of Vault that workers with secrets there log in with (job.vault_role, COTRAIN_JOB_VAULT_ROLE); "" for the
+	// default of their node.
+	VaultRole string
 	// Interface is the network interface between workers, such as eth0 (job.interface, COTRAIN_JOB_INTERFACE); "" for
 	// the one that the node uses for the cluster.
 	Interface string

@@ -235,6 +235,8 @@ func Settings() []Setting {
 			set: put(func(c *Config) *string { return &c.Job.NodePool }, word)},
 		{Key: "job.kill_timeout", Env: "COTRAIN_JOB_KILL_TIMEOUT", Default: "60s", Help: "time for a last checkpoint after SIGTERM, 1s to 1h", kind: duration,
 			set: put(func(c *Config) *time.Duration { return &c.Job.KillTimeout }, timeout)},
+		{Key: "job.vault_role", Env: "COTRAIN_JOB_VAULT_ROLE", Help: "role with which workers log in to Vault for the secrets of runs; unset: the default of their node",
+			set: put(func(c *Config) *string { return &c.Job.VaultRole }, word)},
 		{Key: "job.interface", Env: "COTRAIN_JOB_INTERFACE", Help: "network interface between workers",
 			set: put(func(c *Config) *string { return &c.Job.Interface }, word)},
 

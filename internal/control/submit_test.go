@@ -38,7 +38,7 @@ func TestOptionsAreKeptAndSent(t *testing.T) {
 	}
 	r.queue.Round(t.Context())
 	d := r.cluster.Dispatched(r.cluster.Jobs()[0])
-	if d.Priority != 70 || d.Env["NCCL_DEBUG"] != "INFO" || len(d.Args) != 1 || d.Secrets != "nomad/jobs/hub" {
+	if d.Priority != 70 || d.Env["NCCL_DEBUG"] != "INFO" || len(d.Args) != 1 || len(d.Secrets) != 1 || d.Secrets[0] != (run.SecretRef{In: run.InNomad, Path: "nomad/jobs/hub"}) {
 		t.Errorf("sent %+v", d)
 	}
 }

@@ -34,7 +34,7 @@ type Dispatch struct {
 	Priority int               // 1 to 100; 0 for the parent's
 	Env      map[string]string // added to the trainer's
 	Args     []string          // after the configuration
-	Secrets  string            // path of a Nomad variable for the environment, or ""
+	Secrets  []run.SecretRef   // for the environment; those in Vault need a shape with it
 	// CheckpointPath is the configuration's ckpt.path, or "". Each DiLoCo worker saves into its own folder below, since
 	// shards have equal names.
 	CheckpointPath string

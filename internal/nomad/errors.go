@@ -81,6 +81,9 @@ func classify(doing string, err error) error {
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}
+	if strings.Contains(said.text, "not enabled but used in the job") { // "Vault %q" before it
+		return fmt.Errorf("%s: %w", doing, fault.New(fault.ErrNomadRefused, "Secrets of the run are in Vault, which Nomad's servers do not know.", enableVault).Because(said))
+	}
 	kind := said.kind()
 	if errors.Is(kind, fault.ErrInvalid) {
 		return fmt.Errorf("%s: %w", doing, fault.New(fault.ErrNomadRefused, fmt.Sprintf("Nomad refuses the job: %s", strings.TrimSuffix(said.text, ".")+"."), "").Because(said))

@@ -67,7 +67,7 @@ func (c *Client) jobText(ctx context.Context) (string, error) {
 		err = f.err
 	default:
 		one := run.Shape{Nodes: 1}
-		if _, err = c.parse(ctx, text, one.ParentJob(), c.cfg.Job.variables(one)); err != nil && !errors.Is(err, fault.ErrInvalid) {
+		if _, err = c.parse(ctx, text, one); err != nil && !errors.Is(err, fault.ErrInvalid) {
 			return "", err // Nomad unreachable
 		}
 	}

@@ -101,6 +101,17 @@ func TestAJobFileThatNeverWorkedStopsRunsAndNamesItself(t *testing.T) {
 	}
 }
 
+func TestAJobFileWithoutVaultIsRefusedForSecretsThere(t *testing.T) {
+	t.Parallel()
+	f, c := newFake(t)
+	f.HandleFunc("/v1/jobs/parse", (&fakeParents{}).parse)
+	shape := testShape
+	shape.Vault = true
+	if _, err := c.EnsureParent(t.Context(), shape); !errors.Is(err, fault.ErrInvalid) || errors.Is(err, ErrJobFile) || !strings.Contains(fault.Of(err).Text(), "has no vault block") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAJobFileThatFailsForOneShapeAloneIsUsable(t *testing.T) {
 	t.Parallel()
 	f, c := newFake(t)

@@ -143,8 +143,8 @@ func (l worker0) env(meta map[string]string) []run.EnvVar {
 		out = append(out, run.EnvVar{Name: "NOMAD_META_" + key, Value: meta[key], From: fromRun})
 	}
 	add(fromRun, l.d.Env)
-	if l.d.Secrets != "" {
-		out = append(out, run.EnvVar{Name: "*", Value: "<every item of the Nomad variable " + l.d.Secrets + ">", From: fromSecret})
+	for _, ref := range l.d.Secrets {
+		out = append(out, run.EnvVar{Name: orDefault(ref.Env, "*"), Value: "<" + ref.String() + ">", From: fromSecret})
 	}
 	add(fromScript, l.scriptEnv())
 	return out

@@ -123,11 +123,20 @@ func TestALaunchIsDescribedAsTheScriptDoesIt(t *testing.T) {
 
 func TestALaunchNamesSecretsAndHoldsNone(t *testing.T) {
 	t.Parallel()
-	l := worker0{task: &api.Task{}, nodes: 1, d: Dispatch{Secrets: "nomad/jobs/hub", Env: map[string]string{"A": "1"}}}
-	vars := l.env(map[string]string{"secrets": "nomad/jobs/hub"})
-	i := slices.IndexFunc(vars, func(v run.EnvVar) bool { return v.From == fromSecret })
-	if i < 0 || !strings.Contains(vars[i].Value, "nomad/jobs/hub") || !strings.HasPrefix(vars[i].Value, "<") {
-		t.Errorf("environment is %+v", vars)
+	l := worker0{task: &api.Task{}, nodes: 1, d: Dispatch{Env: map[string]string{"A": "1"}, Secrets: []run.SecretRef{
+		{In: run.InNomad, Path: "nomad/jobs/hub"}, {Env: "HF_TOKEN", In: run.InVault, Path: "secret/hub", Field: "token"},
+	}}}
+	vars := l.env(nil)
+	var secrets []run.EnvVar
+	for _, v := range vars {
+		if v.From == fromSecret {
+			secrets = append(secrets, v)
+		}
+	}
+	if d := cmp.Diff([]run.EnvVar{
+		{Name: "*", Value: "<every field of the Nomad variable nomad/jobs/hub>", From: fromSecret}, {Name: "HF_TOKEN", Value: "<token of secret/hub in Vault>", From: fromSecret},
+	}, secrets); d != "" {
+		t.Error(d)
 	}
 	if from := vars[0].From; from != fromRun || vars[len(vars)-1].From != fromScript {
 		t.Errorf("environment is %+v", vars)

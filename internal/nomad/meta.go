@@ -27,12 +27,8 @@ const (
 // (MAX_ARG_STRLEN).
 const MaxMeta = 16 * 1024
 
-var (
-	// runEnvName is a shell's variable name.
-	runEnvName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
-	// variablePath is the path of a Nomad variable.
-	variablePath = regexp.MustCompile(`^[A-Za-z0-9_~/-]{1,128}$`)
-)
+// runEnvName is a shell's variable name.
+var runEnvName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
 // Meta is what the dispatch tells workers beside the configuration. The error is [fault.ErrInvalid] and names what
 // cannot be sent.
@@ -55,12 +51,16 @@ func (d Dispatch) Meta() (map[string]string, error) {
 	if i := slices.IndexFunc(d.Args, func(a string) bool { return a == "" || manyLines(a) }); i >= 0 {
 		return nil, fmt.Errorf("argument %d: %w: it must be one line of text and not be empty", i+1, fault.ErrInvalid)
 	}
-	if d.Secrets != "" && !variablePath.MatchString(d.Secrets) {
-		return nil, fmt.Errorf("path of secrets %q: %w: use letters, digits and - _ ~ /, as in nomad/jobs/cotrain/hub", clean(d.Secrets), fault.ErrInvalid)
+	secrets := make([]string, len(d.Secrets))
+	for i, ref := range d.Secrets {
+		if err := ref.Check(); err != nil {
+			return nil, err
+		}
+		secrets[i] = strings.Join([]string{ref.Env, string(ref.In), ref.Path, ref.Field}, "\t")
 	}
 	for key, value := range map[string]string{
 		metaResume: d.Resume, metaEnv: strings.Join(lines, "\n"), metaArgs: strings.Join(d.Args, "\n"),
-		metaSecrets: d.Secrets, metaCheckpoint: d.CheckpointPath,
+		metaSecrets: strings.Join(secrets, "\n"), metaCheckpoint: d.CheckpointPath,
 	} {
 		switch {
 		case value == "":

@@ -59,8 +59,7 @@ func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, err
 	if p.text == text { // settings never change
 		return id, nil
 	}
-	vars := c.cfg.Job.variables(shape)
-	if err := c.ensure(ctx, id, text, vars, contentHash(text, vars)); err != nil {
+	if err := c.ensure(ctx, shape, text); err != nil {
 		return "", err
 	}
 	p.text = text
@@ -75,7 +74,8 @@ func (c *Client) Forget(parentID string) {
 }
 
 // ensure registers the parent unless Nomad has the wanted content. It parses at most once.
-func (c *Client) ensure(ctx context.Context, id, text, vars, want string) error {
+func (c *Client) ensure(ctx context.Context, shape run.Shape, text string) error {
+	id, want := shape.ParentJob(), contentHash(text, c.cfg.Job.variables(shape))
 	var job *api.Job
 	for try := 0; ; try++ {
 		index, current, err := c.parentContent(ctx, id)
@@ -86,7 +86,7 @@ func (c *Client) ensure(ctx context.Context, id, text, vars, want string) error 
 			return nil
 		}
 		if job == nil {
-			if job, err = c.parse(ctx, text, id, vars); err != nil {
+			if job, err = c.parse(ctx, text, shape); err != nil {
 				return err
 			}
 			job.Meta[contentKey] = want
@@ -124,11 +124,12 @@ func (c *Client) parentContent(ctx context.Context, id string) (uint64, string, 
 }
 
 // parse lets Nomad parse the job file and checks what CoTrain relies on.
-func (c *Client) parse(ctx context.Context, text, id, vars string) (*api.Job, error) {
+func (c *Client) parse(ctx context.Context, text string, shape run.Shape) (*api.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var job api.Job
-	req := api.JobsParseRequest{JobHCL: text, Variables: vars}
+	id := shape.ParentJob()
+	req := api.JobsParseRequest{JobHCL: text, Variables: c.cfg.Job.variables(shape)}
 	if _, err := c.calls.Raw().Write("/v1/jobs/parse", &req, &job, write(ctx)); err != nil {
 		err = classify("parse the job file", err)
 		if said := (*answer)(nil); errors.Is(err, fault.ErrInvalid) && errors.As(err, &said) {
@@ -137,7 +138,7 @@ func (c *Client) parse(ctx context.Context, text, id, vars string) (*api.Job, er
 		}
 		return nil, err
 	}
-	if missing := c.lacks(&job, id); missing != "" {
+	if missing := lacks(&job, shape); missing != "" {
 		return nil, unusable(c.jobFileName(), missing)
 	}
 	if job.Meta == nil {
@@ -150,7 +151,8 @@ func (c *Client) parse(ctx context.Context, text, id, vars string) (*api.Job, er
 }
 
 // lacks says what an edited job file broke, or "".
-func (c *Client) lacks(job *api.Job, id string) string {
+func lacks(job *api.Job, shape run.Shape) string {
+	id := shape.ParentJob()
 	if deref(job.ID) != id {
 		return fmt.Sprintf("its ID is %q where var.job_id is %q; keep id = var.job_id", clean(deref(job.ID)), id)
 	}
@@ -162,9 +164,13 @@ func (c *Client) lacks(job *api.Job, id string) string {
 			continue
 		}
 		for _, t := range g.Tasks {
-			if t != nil && t.Name == TaskName {
-				return ""
+			if t == nil || t.Name != TaskName {
+				continue
 			}
+			if shape.Vault && t.Vault == nil {
+				return fmt.Sprintf("secrets of the run are in Vault, and its task %q has no vault block; take over that and local.secrets from the built-in one", TaskName)
+			}
+			return ""
 		}
 		return fmt.Sprintf("its group %q has no task %q", groupName, TaskName)
 	}

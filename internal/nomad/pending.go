@@ -205,6 +205,9 @@ func why(d demand, m *api.AllocationMetric, nodes []*api.NodeListStub, use map[s
 	case len(withDriver) == 0:
 		withDriver = suitable // the list has no drivers
 	}
+	if text := withoutVault(m, len(withDriver)); text != "" {
+		return text
+	}
 	if text := shortage(d, withDriver, use); text != "" {
 		return text
 	}
@@ -229,6 +232,19 @@ func noNodes(d demand, nodes []*api.NodeListStub) string {
 	}
 	return clean(fmt.Sprintf("no node is in datacenter %s and node pool %s; there are nodes in %s: change the settings or add nodes",
 		strings.Join(d.datacenters, " or "), d.pool, strings.Join(slices.Sorted(maps.Keys(where)), ", ")))
+}
+
+// enableVault is what helps where Nomad does not log in to Vault for its tasks.
+const enableVault = "Configure the vault block of Nomad's servers and clients, as docs/cluster.md shows."
+
+// withoutVault reports why none of n nodes can log in to Vault, or "".
+func withoutVault(m *api.AllocationMetric, n int) string {
+	for text, filtered := range m.ConstraintFiltered {
+		if strings.HasPrefix(text, "${attr.vault.") && filtered >= n {
+			return fmt.Sprintf("secrets of the run are in Vault, and none of the %s reaches it through Nomad: configure the vault block of the nodes, and of Nomad's servers", plural(n, "node"))
+		}
+	}
+	return ""
 }
 
 // otherReason quotes Nomad for what the numbers do not explain.

@@ -90,6 +90,10 @@ func TestTheReasonForWaitingSaysWhatWouldUnblockIt(t *testing.T) {
 		{"a constraint of the job file", ask(1, 0, ""), api.AllocationMetric{
 			ConstraintFiltered: map[string]int{"${meta.rack} = 7": 1}, DimensionExhausted: map[string]int{"network: no ports": 1}}, []*api.NodeListStub{gpuNode("1", 0)}, nil,
 			"needs 1 node and Nomad says: ${meta.rack} = 7 on 1 node, network: no ports exhausted on 1 node; change that on the nodes or in the job file"},
+		{"no Vault on any node", ask(1, 0, ""), api.AllocationMetric{ConstraintFiltered: map[string]int{"${attr.vault.version} semver >= 0.6.1": 2}}, []*api.NodeListStub{gpuNode("1", 0), gpuNode("2", 0)}, nil,
+			"secrets of the run are in Vault, and none of the 2 nodes reaches it through Nomad: configure the vault block of the nodes, and of Nomad's servers"},
+		{"no Vault on some nodes", ask(20, 0, ""), api.AllocationMetric{ConstraintFiltered: map[string]int{"${attr.vault.version} semver >= 0.6.1": 1}}, []*api.NodeListStub{gpuNode("1", 0), gpuNode("2", 0)}, nil,
+			"needs 20 nodes and Nomad says: ${attr.vault.version} semver >= 0.6.1 on 1 node; change that on the nodes or in the job file"},
 		{"just freed", ask(1, 0, ""), api.AllocationMetric{}, []*api.NodeListStub{gpuNode("1", 0)}, nil,
 			"needs 1 node; resources were just freed, and Nomad tries again by itself"},
 	} {

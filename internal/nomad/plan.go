@@ -41,7 +41,7 @@ func (c *Client) wouldRegister(ctx context.Context, shape run.Shape) (*api.Job, 
 		return nil, "", err
 	}
 	id, vars := shape.ParentJob(), c.cfg.Job.variables(shape)
-	job, err := c.parse(ctx, text, id, vars)
+	job, err := c.parse(ctx, text, shape)
 	if err != nil {
 		return nil, "", err
 	}
@@ -74,7 +74,7 @@ func (c *Client) Plan(ctx context.Context, shape run.Shape, priority int) (fits 
 	if err != nil {
 		return false, "", nil, err
 	}
-	job, err := c.parse(ctx, text, shape.ParentJob(), c.cfg.Job.variables(shape))
+	job, err := c.parse(ctx, text, shape)
 	if err != nil {
 		return false, "", nil, err
 	}

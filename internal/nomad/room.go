@@ -86,7 +86,7 @@ func (c *Client) child(ctx context.Context, shape run.Shape) (*api.Job, demand, 
 	if ok && known.text == text { // settings never change
 		return known.job, known.need, nil
 	}
-	job, err := c.parse(ctx, text, id, c.cfg.Job.variables(shape))
+	job, err := c.parse(ctx, text, shape)
 	if err != nil {
 		return nil, demand{}, err
 	}

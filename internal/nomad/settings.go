@@ -41,6 +41,9 @@ type JobSettings struct {
 	Storage       string
 	StorageVolume string
 
+	// VaultRole is what the workers of shapes with Vault log in as, "" for the default of their node.
+	VaultRole string
+
 	KillTimeout       time.Duration // between SIGTERM and SIGKILL
 	LostAfter         time.Duration // until an unreachable node's worker is replaced
 	RendezvousTimeout time.Duration // wait for worker 0
@@ -162,6 +165,10 @@ func (j JobSettings) variables(s run.Shape) string {
 	str("trainer", j.Trainer)
 	str("work_dir", j.WorkDir)
 	str("interface", j.Interface)
+	if s.Vault {
+		b.WriteString("vault = true\n")
+		str("vault_role", j.VaultRole)
+	}
 	str("node_pool", orDefault(s.NodePool, j.NodePool))
 	list("datacenters", j.Datacenters)
 	str("site", s.Site)

@@ -2,8 +2,6 @@ package nomad
 
 import (
 	"context"
-	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,12 +207,5 @@ func detail(s *api.AllocationListStub, events []*api.TaskEvent) string {
 			text = newest.Type + ": " + text
 		}
 	}
-	if m := missingVariable.FindStringSubmatch(text); m != nil {
-		text = fmt.Sprintf("waits for the Nomad variable %s: it does not exist, or a policy must let this job read it", m[1])
-	}
-	return clean(orDefault(text, s.ClientDescription))
+	return clean(orDefault(aboutSecrets(text), s.ClientDescription))
 }
-
-// missingVariable finds the variable that a template waits for: without read access Nomad only reports it as missing,
-// after minutes.
-var missingVariable = regexp.MustCompile(`^Template: Missing: nomad\.var\.[a-z]+\(([^@)]+)`)

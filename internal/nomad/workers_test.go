@@ -31,6 +31,7 @@ func TestAllocationsBecomeWorkers(t *testing.T) {
 	received := &api.TaskEvent{Type: "Received", DisplayMessage: "Task received by client"}
 	started := &api.TaskEvent{Type: "Started", DisplayMessage: "Task started by client"}
 	notRestarting := &api.TaskEvent{Type: "Not Restarting", DisplayMessage: "Policy allows no restarts"}
+	const noRole = "failed to derive Vault token for identity vault_default: failed to login with JWT: Error making API request.\n\nURL: PUT http://127.0.0.1:8200/v1/auth/jwt-nomad/login\nCode: 400. Errors:\n\n* role \"nope\" could not be found"
 	lost := stub("lost", "stop")
 	lost.ClientDescription = "alloc is lost since its node is down"
 	expired := stub("complete", "run", terminated("143", "15", "false"))
@@ -61,6 +62,18 @@ func TestAllocationsBecomeWorkers(t *testing.T) {
 			run.Worker{State: run.WorkerFailed, Detail: "Template failed: no"}, false},
 		{"a variable that it may not read", stub("pending", "run", received, &api.TaskEvent{Type: "Template", DisplayMessage: "Missing: nomad.var.get(nomad/jobs/hub@default.global)"}),
 			run.Worker{State: run.WorkerPending, Detail: "waits for the Nomad variable nomad/jobs/hub: it does not exist, or a policy must let this job read it"}, false},
+		{"one of several secrets that is missing", stub("pending", "run", received, &api.TaskEvent{Type: "Template", DisplayMessage: "Missing: nomad.service(rdzv-r-1-1), vault.read(secret/cotrain/shared/hub), vault.read(secret/x)"}),
+			run.Worker{State: run.WorkerPending, Detail: "waits for secret/cotrain/shared/hub in Vault: it does not exist, or a policy must let the workers' role read it, or Vault is away"}, false},
+		{"nothing at the path of a secret", stub("failed", "run", received, &api.TaskEvent{Type: "Killing", DisplayMessage: "Template failed: vault.read(secret/x): no secret exists at secret/data/x", Details: map[string]string{"fails_task": "true"}}, notRestarting),
+			run.Worker{State: run.WorkerFailed, Detail: "there is nothing at secret/x in Vault, which the run needs for its secrets: store it there, or correct the secret's path"}, false},
+		{"a secret that it may not read", stub("failed", "run", received, &api.TaskEvent{Type: "Killing", DisplayMessage: "Template failed: vault.read(secret/other/x): vault.read(secret/other/x): Error making API request.\n\nURL: GET http://127.0.0.1:8200/v1/secret/data/other/x\nCode: 403. Errors:\n\n* 1 error occurred:\n\t* permission denied\n\n", Details: map[string]string{"fails_task": "true"}}, notRestarting),
+			run.Worker{State: run.WorkerFailed, Detail: "Vault does not let the run read its secret secret/other/x: give the workers' role a policy that does"}, false},
+		{"a role of Vault that does not exist", stub("failed", "run", received, &api.TaskEvent{Type: "Killing", DisplayMessage: "Vault: failed to derive vault token: " + noRole, Details: map[string]string{"fails_task": "true"}}, &api.TaskEvent{Type: "Task hook failed", DisplayMessage: "vault: " + noRole}, notRestarting),
+			run.Worker{State: run.WorkerFailed, Detail: `Vault does not let the worker log in for its secrets: role "nope" could not be found: check job.vault_role (COTRAIN_JOB_VAULT_ROLE), and the role in Vault`}, false},
+		{"a sealed Vault", stub("failed", "run", received, &api.TaskEvent{Type: "Task hook failed", DisplayMessage: "vault: " + strings.Replace(noRole, "400. Errors:\n\n* role \"nope\" could not be found", "503. Errors:\n\n* Vault is sealed", 1)}, notRestarting),
+			run.Worker{State: run.WorkerFailed, Detail: "the worker cannot log in to Vault for its secrets: Vault is sealed: retry the run once Vault works"}, false},
+		{"a Vault that is away", stub("failed", "run", received, &api.TaskEvent{Type: "Task hook failed", DisplayMessage: `vault: failed to derive Vault token for identity vault_default: failed to login with JWT: Put "http://127.0.0.1:8200/v1/auth/jwt-nomad/login": dial tcp 127.0.0.1:8200: connect: connection refused`}, notRestarting),
+			run.Worker{State: run.WorkerFailed, Detail: `the worker cannot log in to Vault for its secrets: failed to login with JWT: Put "http://127.0.0.1:8200/v1/auth/jwt-nomad/login": dial tcp 127.0.0.1:8200: connect: connection refused: retry the run once Vault works`}, false},
 		{"a kill after the end", stub("failed", "run", started, terminated("1", "0", "false"), &api.TaskEvent{Type: "Killing", DisplayMessage: "Sent interrupt"}),
 			run.Worker{State: run.WorkerFailed, Exited: true, ExitCode: 1, Detail: "Exit Code: 1"}, false},
 		{"lost", lost, run.Worker{State: run.WorkerLost, Stopping: true, Detail: "alloc is lost since its node is down"}, false},
@@ -79,6 +92,19 @@ func TestAllocationsBecomeWorkers(t *testing.T) {
 				t.Errorf("OK is %v", got.OK())
 			}
 		})
+	}
+}
+
+func TestAWorkerThatWaitsForASecretSaysSo(t *testing.T) {
+	t.Parallel()
+	waits := worker(stub("pending", "run", &api.TaskEvent{Type: "Template", DisplayMessage: "Missing: vault.read(secret/x)"}))
+	starts := worker(stub("pending", "run", &api.TaskEvent{Type: "Received", DisplayMessage: "Task received by client"}))
+	if got := WhyStarting([]run.Worker{starts, waits}); !strings.HasPrefix(got, "waits for secret/x in Vault: ") {
+		t.Errorf("says %q", got)
+	}
+	waits.State = run.WorkerFailed
+	if got := WhyStarting([]run.Worker{starts, waits}); got != "" {
+		t.Errorf("says %q", got)
 	}
 }
 

@@ -110,9 +110,13 @@ func (q *Queue) finish(id run.ID) {
 
 // DispatchOf is the dispatch for an attempt.
 func DispatchOf(r run.Run, a run.Attempt) nomad.Dispatch {
+	var secrets []run.SecretRef
+	if r.Options.Secrets != "" {
+		secrets = []run.SecretRef{{In: run.InNomad, Path: r.Options.Secrets}}
+	}
 	return nomad.Dispatch{
 		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config), Resume: resumeOf(r, a), MaybeSent: a.MaybeSent, Priority: r.Options.Priority,
-		Env: r.Options.Env, Args: r.Options.Args, Secrets: r.Options.Secrets, CheckpointPath: r.CheckpointPath,
+		Env: r.Options.Env, Args: r.Options.Args, Secrets: secrets, CheckpointPath: r.CheckpointPath,
 	}
 }
 

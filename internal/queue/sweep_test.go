@@ -369,7 +369,7 @@ func TestAnAttemptCarriesWhatTheRunIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := r.cluster.Dispatched(r.cluster.Jobs()[0])
-	if d.Priority != 70 || d.Env["A"] != "1" || len(d.Args) != 1 || d.Secrets != "nomad/jobs/x" || d.CheckpointPath != "c/x" || d.Resume != "" {
+	if d.Priority != 70 || d.Env["A"] != "1" || len(d.Args) != 1 || len(d.Secrets) != 1 || d.Secrets[0] != (run.SecretRef{In: run.InNomad, Path: "nomad/jobs/x"}) || d.CheckpointPath != "c/x" || d.Resume != "" {
 		t.Errorf("sent %+v", d)
 	}
 }

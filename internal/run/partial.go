@@ -35,7 +35,7 @@ func placed(o Observation) int {
 	return n
 }
 
-// PendingReason says what a run with workers still to start is waiting for. why is Nomad's reason for not placing them;
+// PendingReason says what a run with workers still to start is waiting for. why is Nomad's reason for not placing or starting them;
 // trains is true once the run has reported steps in this attempt.
 func (r *Run) PendingReason(o Observation, why string, trains bool) string {
 	running := 0
@@ -73,6 +73,9 @@ func (r *Run) PendingReason(o Observation, why string, trains bool) string {
 	}
 	if len(starting) > 0 {
 		out += "; " + ranks(starting, "is", "are") + " starting"
+		if why != "" && len(open) == 0 {
+			out += ": " + why
+		}
 	}
 	return out
 }

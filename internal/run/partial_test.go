@@ -31,6 +31,7 @@ func TestPendingReasonSaysWhatRuns(t *testing.T) {
 		"two wait for a place":  {at(run.WorkerRunning), why, false, "1 of 3 workers run; workers 1, 2 wait for a place: " + why},
 		"the first waits":       {at("", run.WorkerRunning, run.WorkerRunning), "", false, "2 of 3 workers run; worker 0 waits for a place"},
 		"one is starting":       {at(run.WorkerRunning, run.WorkerRunning, run.WorkerPending), "", false, "2 of 3 workers run; worker 2 is starting"},
+		"one lacks a secret":    {at(run.WorkerRunning, run.WorkerRunning, run.WorkerPending), "waits for x", true, "2 of 3 workers run and train; worker 2 is starting: waits for x"},
 		"one of each":           {at(run.WorkerRunning, run.WorkerPending), why, false, "1 of 3 workers run; worker 2 waits for a place: " + why + "; worker 1 is starting"},
 	} {
 		r := run.Run{Shape: run.Shape{Nodes: 3}}

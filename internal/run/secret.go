@@ -79,6 +79,18 @@ type SecretRef struct {
 	Field string
 }
 
+// String says where the value is, for a person.
+func (r SecretRef) String() string {
+	at := "the Nomad variable " + r.Path
+	if r.In == InVault {
+		at = r.Path + " in Vault"
+	}
+	if r.Field == "" {
+		return "every field of " + at
+	}
+	return r.Field + " of " + at
+}
+
 // Check judges what is sent to the template of the job file. The error is [fault.ErrInvalid] and names what is wrong.
 func (r SecretRef) Check() error {
 	bad := func(field, value, rule string) error {

@@ -47,6 +47,19 @@ func TestARunThatIsPlacedInPartSaysWhatRuns(t *testing.T) {
 	}
 }
 
+func TestARunWhoseWorkersLackASecretSaysSo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const why = "waits for secret/x in Vault: it does not exist"
+	for rank := range 2 {
+		r.cluster.Set(r.child, rank, func(w *run.Worker) { w.Detail = why })
+	}
+	r.eventually("the reason is told", func() bool { return r.run().Reason == why })
+	if got := r.run(); got.State != run.Pending {
+		t.Errorf("it is %s", got.State)
+	}
+}
+
 func TestTheTimeOfARunThatIsPlacedInPartCounts(t *testing.T) {
 	t.Parallel()
 	r := newRetryRig(t, run.Options{MaxDuration: 60})

@@ -92,13 +92,17 @@ func (c *change) listen(ctx context.Context, id run.ID) error {
 	return nil
 }
 
-// whyPending asks Nomad why workers are missing or pending, "" if none are.
+// whyPending says why workers are missing or pending, "" if none are.
 func (w *Watcher) whyPending(ctx context.Context, id run.ID, a run.Attempt, ws []run.Worker) (string, error) {
 	r, err := w.o.Store.Run(ctx, id)
 	if err != nil || len(ws) >= r.Shape.Nodes && !slices.ContainsFunc(ws, func(w run.Worker) bool { return w.State == run.WorkerPending }) {
 		return "", err
 	}
-	return w.o.Cluster.WhyPending(ctx, a.JobID)
+	why, err := w.o.Cluster.WhyPending(ctx, a.JobID)
+	if why == "" && err == nil {
+		why = nomad.WhyStarting(ws)
+	}
+	return why, err
 }
 
 // drained reports whether these workers' logs are stored, or have had their time.

@@ -28,6 +28,9 @@ const (
 	maxCount = 50_000
 )
 
+// needsVault is the constraint that Nomad gives to groups whose tasks log in to Vault. No node of this agent meets it.
+var needsVault = api.Constraint{LTarget: "${attr.vault.version}", RTarget: ">= 0.6.1", Operand: api.ConstraintSemver}
+
 // NullError says where a job holds null instead of an object.
 type NullError string
 
@@ -53,8 +56,14 @@ func Prepare(job *api.Job, namespace, region string) (warnings []string, err err
 	if len(job.Datacenters) == 0 {
 		job.Datacenters = []string{"*"}
 	}
+	for _, tg := range job.TaskGroups {
+		tg.Constraints = slices.DeleteFunc(tg.Constraints, func(c *api.Constraint) bool { return *c == needsVault })
+	}
 	p.job(job)
 	for _, tg := range job.TaskGroups {
+		if slices.ContainsFunc(tg.Tasks, func(t *api.Task) bool { return t.Vault != nil }) {
+			tg.Constraints = append(tg.Constraints, new(needsVault))
+		}
 		for _, t := range tg.Tasks {
 			if t.Driver == "exec" {
 				warnings = append(warnings, fmt.Sprintf("group %q: task %q: driver exec runs without isolation on the embedded agent, as raw_exec does", *tg.Name, t.Name))

@@ -309,7 +309,6 @@ func TestWhatTheAgentDoesNotDoIsRefusedOrWarnedOfByBlock(t *testing.T) {
 		body("", "region = \"mars\"", "", "", ""):                                                             `nonexistent region "mars"`,
 		body("", "", "shutdown_delay = \"1s\"", "", ""):                                                       `group "g": shutdown_delay is not`,
 		body("", "", "max_run_duration = \"1h\"", "", ""):                                                     `group "g": max_run_duration is not`,
-		body("", "", "vault {}", "", ""):                                                                      `group "g": task "t": vault is not`,
 		body("", "", "", "lifecycle { hook = \"prestart\" }", ""):                                             `group "g": task "t": lifecycle is not`,
 		body("", "", "", "user = \"nobody\"", ""):                                                             `group "g": task "t": user is not`,
 		body("", "", "", "artifact { source = \"https://example.com/a\" }", ""):                               `group "g": task "t": artifact is not`,
@@ -342,6 +341,22 @@ func TestWhatTheAgentDoesNotDoIsRefusedOrWarnedOfByBlock(t *testing.T) {
 		if got := strings.ReplaceAll(strings.Join(warnings, ", "), " has no effect on the embedded agent", ""); err != nil || got != c.want {
 			t.Errorf("%s: %v, warnings %q, want %q", name, err, got, c.want)
 		}
+	}
+}
+
+func TestATaskWithVaultNeedsANodeWithIt(t *testing.T) {
+	t.Parallel()
+	job := mustParse(t, body("", "", "vault { role = \"r\" }", "", ""), "")
+	job.Type = new("batch")
+	for range 2 { // the second as when a stored job comes back
+		_, err := Prepare(job, "", "global")
+		if d := cmp.Diff([]*api.Constraint{{LTarget: "${attr.vault.version}", RTarget: ">= 0.6.1", Operand: "semver"}}, job.TaskGroups[0].Constraints); d != "" || err != nil {
+			t.Error(d, err)
+		}
+	}
+	job.TaskGroups[0].Tasks[0].Vault = nil
+	if _, err := Prepare(job, "", "global"); err != nil || len(job.TaskGroups[0].Constraints) > 0 {
+		t.Errorf("%+v, %v", job.TaskGroups[0].Constraints, err)
 	}
 }
 

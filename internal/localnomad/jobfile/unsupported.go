@@ -14,7 +14,7 @@ import (
 var unsupported = map[reflect.Type]struct{ refused, ignored string }{
 	reflect.TypeFor[api.Job]():                {"multiregion periodic consul_token vault_token", "affinity all_at_once migrate reschedule spread ui update"},
 	reflect.TypeFor[api.TaskGroup]():          {"consul max_client_disconnect max_run_duration prevent_reschedule_on_lost shutdown_delay stop_after_client_disconnect", "affinity migrate reschedule scaling spread update"},
-	reflect.TypeFor[api.Task]():               {"artifact consul csi_plugin identity kind lifecycle schedule secret shutdown_delay user vault", "action affinity scaling"},
+	reflect.TypeFor[api.Task]():               {"artifact consul csi_plugin identity kind lifecycle schedule secret shutdown_delay user", "action affinity scaling"},
 	reflect.TypeFor[api.Resources]():          {"cores network numa secrets", "disk iops memory_max"},
 	reflect.TypeFor[api.RequestedDevice]():    {"", "affinity"},
 	reflect.TypeFor[api.Template]():           {"change_script error_on_missing_key gid source uid", "wait"},

@@ -2,8 +2,10 @@ package task
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -42,6 +44,12 @@ func (l *lookups) funcs() template.FuncMap {
 		"nomadVarExists": func(path string) bool { return l.find(path) != nil },
 		"contains":       func(item string, list []string) bool { return slices.Contains(list, item) },
 		"toJSON":         toJSON,
+		"regexMatch":     regexp.MatchString,
+		"replaceAll":     func(from, to, s string) string { return strings.ReplaceAll(s, from, to) },
+		"trimPrefix":     func(prefix, s string) string { return strings.TrimPrefix(s, prefix) },
+		"secret":         func(...string) (any, error) { return nil, errNoVault },
+
+		"sprig_splitList": func(sep, s string) []string { return strings.Split(s, sep) },
 	}
 }
 
@@ -54,6 +62,9 @@ func (l *lookups) getenv(k string) string {
 	}
 	return os.Getenv(k)
 }
+
+// errNoVault is what a template gets that reads from Vault.
+var errNoVault = errors.New("Vault cluster \"default\" is disabled or not configured") //nolint:staticcheck // Nomad's text
 
 // service takes a name, with or without @region.
 func (l *lookups) service(name string) []serviceEntry {

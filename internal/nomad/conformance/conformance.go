@@ -31,6 +31,8 @@ type Target struct {
 	Device string
 	// Devices is how many of it are free on one node, at least 2.
 	Devices int
+	// Vault is nil where the agent has none.
+	Vault *Vault
 	// FailNode takes a node away as a power cut does, and RestoreNode brings it back; nil skips what needs them.
 	FailNode, RestoreNode func(nodeID string) error
 
@@ -50,7 +52,7 @@ func Run(t *testing.T, target Target) {
 		{"logs", testLogs}, {"log rotation", testLogRotation}, {"log refusals", testLogRefusals}, {"events", testEvents}, {"event stream", testEventStream},
 		{"blocking queries", testBlocking}, {"pending", testPending}, {"devices", testDevices}, {"lists", testLists},
 		{"plan", testPlan}, {"room", testRoom}, {"a parent before it is registered", testJobBeforeRegistration},
-		{"launches", testLaunches}, {"secrets", testSecrets}, {"namespaces", testNamespaces}, {"coming back", testComingBack}, {"priority", testPriority},
+		{"launches", testLaunches}, {"secrets", testSecrets}, {"vault", testVault}, {"namespaces", testNamespaces}, {"coming back", testComingBack}, {"priority", testPriority},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,7 +3,9 @@ package conformance
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,79 +31,116 @@ var trickySecrets = map[string]string{
 	"MY_SIGNS": ` # = ; & < > {{ env "HOME" }} `, "MY_TEXT": "é 漢 \u2028 \U0001F600", "MY_EMPTY": "", "MY_CONTROL": "a\x01b\x7fc",
 }
 
-func testSecrets(t *testing.T, target Target) {
+// tellEnv is a script that prints variables so that nothing of their values is changed or in the logs as it is.
+func tellEnv(names ...string) string {
 	script := ""
-	for name := range trickySecrets {
-		script += fmt.Sprintf("printf '%%s' \"$%s\" | base64 | tr -d '\\n' | sed 's/^/%s:/'; echo\n", name, name)
+	for _, name := range names {
+		script += fmt.Sprintf("printf '%%s:' %s; printf '%%s' \"${%s-unset}\" | base64 | tr -d '\\n'; echo\n", name, name)
 	}
-	script += "echo done\n"
+	return script + "echo done\n"
+}
+
+// secretly runs a script with secrets and returns what it printed and how it ended.
+func (b *bench) secretly(script string, refs ...run.SecretRef) (run.Worker, string) {
+	b.Helper()
+	child, _ := b.dispatchWith(script, refs...)
+	w := b.ended(child)
+	return w, b.printed(w.AllocID, "stdout", "\n")
+}
+
+// dispatchWith starts a script with secrets and returns the child, and all that Nomad and the console say of it.
+func (b *bench) dispatchWith(script string, refs ...run.SecretRef) (child string, told func() string) {
+	b.Helper()
+	d := b.attempt(script)
+	d.Secrets = refs
+	parent, child, err := b.client.DispatchRun(b.context(), b.shape, d)
+	b.track(parent, child)
+	if err != nil {
+		b.Fatalf("dispatch: %v", err)
+	}
+	return child, func() string {
+		job := b.raw("GET", "/v1/job/"+url.PathEscape(child), nil)
+		allocs := b.raw("GET", "/v1/allocations?resources=true&filter="+url.QueryEscape(fmt.Sprintf("JobID == %q", child)), nil)
+		if job.Code != 200 || allocs.Code != 200 || len(decode[[]any](b, allocs)) == 0 {
+			b.Errorf("answers are %d and %d: %s", job.Code, allocs.Code, allocs.Body)
+		}
+		launch, err := b.client.Launch(b.context(), b.shape, d)
+		return fmt.Sprintf("%s%s%+v%v", job.Body, allocs.Body, launch, err)
+	}
+}
+
+// has asserts what tellEnv printed.
+func (b *bench) has(text string, want map[string]string) {
+	b.Helper()
+	for name, value := range want {
+		if line := name + ":" + base64.StdEncoding.EncodeToString([]byte(value)) + "\n"; !strings.Contains("\n"+text, "\n"+line) {
+			b.Errorf("%s is not %.99q; printed %.9999q", name, value, text)
+		}
+	}
+}
+
+// refused asserts that the launch script ended with reasons instead of starting the trainer.
+func (b *bench) refused(w run.Worker, text string, reasons ...string) {
+	b.Helper()
+	if w.State != run.WorkerFailed || w.ExitCode != 78 || !strings.Contains(text, "secrets_missing") || strings.Contains(text, "done\n") {
+		b.Errorf("worker is %+v, printed %.9999q", w, text)
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(text, reason) {
+			b.Errorf("%q is not said; printed %.9999q", reason, text)
+		}
+	}
+}
+
+func testSecrets(t *testing.T, target Target) {
 	path := func(b *bench) string { return "cotrain-conformance/" + strings.ToLower(b.shape.Hash()) }
+	whole := func(path string) run.SecretRef { return run.SecretRef{In: run.InNomad, Path: path} }
+	names := slices.Sorted(maps.Keys(trickySecrets))
 
 	t.Run("every item is environment of the task, as it is", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, target, nil)
 		b.putVariable(path(b), trickySecrets)
-		d := b.attempt(script)
-		d.Secrets = path(b)
-		parent, child, err := b.client.DispatchRun(b.context(), b.shape, d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.track(parent, child)
+		child, told := b.dispatchWith(tellEnv(names...), whole(path(b)))
 		w := b.ended(child)
 		text := b.printed(w.AllocID, "stdout", "done\n")
-		for name, want := range trickySecrets {
-			line := name + ":" + base64.StdEncoding.EncodeToString([]byte(want)) + "\n"
-			if want == "" {
-				line = "\n" // base64 of nothing is no line for sed
-			}
-			if !strings.Contains("\n"+text, "\n"+line) {
-				t.Errorf("%s is not what was stored; printed %q", name, text)
-			}
-		}
+		b.has(text, trickySecrets)
 		// The values are nowhere but in the task.
-		job := b.raw("GET", "/v1/job/"+url.PathEscape(child), nil)
-		launch, err := b.client.Launch(b.context(), b.shape, d)
-		if err != nil || strings.Contains(job.Body, trickySecrets["MY_PLAIN"]) || strings.Contains(fmt.Sprintf("%+v", launch), trickySecrets["MY_PLAIN"]) || strings.Contains(strings.Split(text, "MY_")[0], trickySecrets["MY_PLAIN"]) {
-			t.Errorf("a secret is shown, or %v", err)
+		if all := told() + text; strings.Contains(all, trickySecrets["MY_PLAIN"]) {
+			t.Errorf("a secret is shown in %s", all)
 		}
 	})
-	t.Run("a variable that is not there ends the run with a reason", func(t *testing.T) {
+	t.Run("a list names fields of several variables", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, target, nil)
-		d := b.attempt(script)
-		d.Secrets = path(b)
-		parent, child, err := b.client.DispatchRun(b.context(), b.shape, d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.track(parent, child)
-		w := b.ended(child)
-		text := b.printed(w.AllocID, "stdout", "secrets_missing")
-		if w.State != run.WorkerFailed || w.ExitCode != 78 || !strings.Contains(text, path(b)) || strings.Contains(text, "done\n") {
-			t.Errorf("worker is %+v, printed %q", w, text)
-		}
-	})
-	t.Run("an item that no environment can hold fails the task with Nomad's words", func(t *testing.T) {
-		t.Parallel()
-		b := newBench(t, target, nil)
-		b.putVariable(path(b), map[string]string{"GOOD": "1", "bad-name": "2"})
-		d := b.attempt(script)
-		d.Secrets = path(b)
-		parent, child, err := b.client.DispatchRun(b.context(), b.shape, d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.track(parent, child)
-		w := b.workers(child, 1, "the failure", func(w run.Worker) bool { return w.State.Terminal() })[0]
-		if w.State != run.WorkerFailed || w.Started || !strings.Contains(w.Detail, "Template failed to read environment variables: error parsing env template") {
+		b.putVariable(path(b), map[string]string{"token": "hub-token", "other": "x", "MY_NO": "1"})
+		b.putVariable(path(b)+"/more", trickySecrets)
+		w, text := b.secretly(tellEnv(append(names, "HF_TOKEN", "token", "other", "MY_NO")...), run.SecretRef{Env: "HF_TOKEN", In: run.InNomad, Path: path(b), Field: "token"}, whole(path(b)+"/more"))
+		if !w.OK() {
 			t.Errorf("worker is %+v", w)
 		}
+		b.has(text, trickySecrets)
+		b.has(text, map[string]string{"HF_TOKEN": "hub-token", "token": "unset", "other": "unset", "MY_NO": "unset"})
+	})
+	t.Run("what is not there ends the run with all reasons", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, target, nil)
+		b.putVariable(path(b), map[string]string{"token": "x"})
+		w, text := b.secretly(tellEnv(), whole(path(b)+"/gone"), run.SecretRef{Env: "A", In: run.InNomad, Path: path(b), Field: "tok"})
+		b.refused(w, text, "the Nomad variable "+path(b)+"/gone does not exist, or this job may not read it", "the Nomad variable "+path(b)+" has no field tok")
+	})
+	t.Run("what no environment can hold ends the run with a reason", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, target, nil)
+		b.putVariable(path(b), map[string]string{"GOOD": "1", "bad-name": "2", "ct_x": "3", "ZERO": "a\x00b", "LONG": strings.Repeat("<", 60_000)})
+		w, text := b.secretly(tellEnv("GOOD"), whole(path(b)))
+		is := " of the Nomad variable " + path(b)
+		b.refused(w, text, `bad-name\"`+is+" cannot be the name of an environment variable", `ct_x\"`+is+" cannot be the name", "ZERO"+is+" is too long for an environment variable (3 bytes), or has a zero byte")
 	})
 	t.Run("without any nothing is looked up", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, target, nil)
-		w := b.ended(b.dispatch(script))
+		w := b.ended(b.dispatch(tellEnv()))
 		if text := b.printed(w.AllocID, "stdout", "done\n"); !w.OK() || strings.Contains(text, "secrets_missing") {
 			t.Errorf("worker is %+v, printed %q", w, text)
 		}

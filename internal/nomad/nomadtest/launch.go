@@ -1,6 +1,7 @@
 package nomadtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -66,8 +67,8 @@ func (c *Cluster) Launch(_ context.Context, shape run.Shape, d nomad.Dispatch) (
 	for _, name := range slices.Sorted(maps.Keys(d.Env)) {
 		l.Env = append(l.Env, run.EnvVar{Name: name, Value: d.Env[name], From: "run"})
 	}
-	if d.Secrets != "" {
-		l.Env = append(l.Env, run.EnvVar{Name: "*", Value: "<every item of the Nomad variable " + d.Secrets + ">", From: "secret"})
+	for _, ref := range d.Secrets {
+		l.Env = append(l.Env, run.EnvVar{Name: cmp.Or(ref.Env, "*"), Value: "<" + ref.String() + ">", From: "secret"})
 	}
 	l.Env = append(l.Env, run.EnvVar{Name: "GLOBAL_ADDR", Value: "<worker 0's address>", From: "launch script"})
 	return l, nil
