@@ -18,6 +18,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(cli.Main(ctx, cli.Programs{
-		Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, ResetPassword: app.ResetPassword, Trainer: reftrain.Main,
+		Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, ResetPassword: app.ResetPassword,
+		SetupCluster: app.SetupCluster, CheckCluster: app.CheckCluster, Trainer: reftrain.Main,
 	}))
 }

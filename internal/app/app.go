@@ -124,12 +124,8 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 
 // openNomad returns a client of the cluster or of a new embedded agent.
 func (a *App) openNomad() (*nomad.Client, error) {
-	c := nomad.Config{
-		Address: a.cfg.Nomad.Address, Token: string(a.cfg.Nomad.Token), Namespace: a.cfg.Nomad.Namespace, Region: a.cfg.Nomad.Region,
-		CACert: a.cfg.Nomad.CACert, ClientCert: a.cfg.Nomad.ClientCert, ClientKey: a.cfg.Nomad.ClientKey,
-		TLSServerName: a.cfg.Nomad.TLSServerName, SkipVerify: a.cfg.Nomad.SkipVerify,
-		Job: a.jobSettings(), JobFile: a.health.setJobFile, Logger: a.log.With("part", "nomad"),
-	}
+	c := nomadConfig(a.cfg, jobSettings(a.cfg, a.mount(), a.o.Executable), a.log)
+	c.JobFile = a.health.setJobFile
 	if !a.cfg.Dev {
 		if service, tag, scheme, ok := a.cfg.Nomad.Discovery(); ok {
 			d := newDiscovery(service, tag, scheme)
@@ -153,17 +149,25 @@ func (a *App) openNomad() (*nomad.Client, error) {
 	return nomad.New(c)
 }
 
-func (a *App) jobSettings() nomad.JobSettings {
-	j := nomad.JobSettings{
-		File:   a.cfg.Job.File,
-		Driver: a.cfg.Job.Driver, Image: a.cfg.Job.Image, WorkDir: a.cfg.Job.WorkDir, Interface: a.cfg.Job.Interface,
-		NodePool: a.cfg.Job.NodePool, Datacenters: a.cfg.Job.Datacenters, KillTimeout: a.cfg.Job.KillTimeout,
-		Command: a.cfg.Job.TrainCommand, Trainer: a.cfg.Job.Trainer, Volumes: a.cfg.Job.Volumes,
-		VaultRole: a.cfg.Job.VaultRole,
-		Storage:   a.mount(), StorageVolume: a.cfg.Storage.Volume,
+// nomadConfig is how the settings say that Nomad is reached.
+func nomadConfig(cfg config.Config, job nomad.JobSettings, log *slog.Logger) nomad.Config {
+	n := cfg.Nomad
+	return nomad.Config{
+		Address: n.Address, Token: string(n.Token), Namespace: n.Namespace, Region: n.Region, CACert: n.CACert, ClientCert: n.ClientCert, ClientKey: n.ClientKey,
+		TLSServerName: n.TLSServerName, SkipVerify: n.SkipVerify, Job: job, Logger: log.With("part", "nomad"),
 	}
-	if a.cfg.Dev && len(j.Command) == 0 && j.Trainer == "" {
-		j.Command = []string{a.o.Executable, "trainer"}
+}
+
+// jobSettings are the job file's variables. mount is shared storage as workers see it; with Dev executable trains.
+func jobSettings(cfg config.Config, mount, executable string) nomad.JobSettings {
+	j := nomad.JobSettings{
+		File: cfg.Job.File, Driver: cfg.Job.Driver, Image: cfg.Job.Image, WorkDir: cfg.Job.WorkDir, Interface: cfg.Job.Interface,
+		NodePool: cfg.Job.NodePool, Datacenters: cfg.Job.Datacenters, KillTimeout: cfg.Job.KillTimeout,
+		Command: cfg.Job.TrainCommand, Trainer: cfg.Job.Trainer, Volumes: cfg.Job.Volumes, Storage: mount, StorageVolume: cfg.Storage.Volume,
+		VaultRole: cfg.Job.VaultRole,
+	}
+	if cfg.Dev && len(j.Command) == 0 && j.Trainer == "" {
+		j.Command = []string{executable, "trainer"}
 	}
 	return j
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/consul"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad/failover"
@@ -23,21 +25,23 @@ const distancesEvery = time.Minute
 
 // openConsul makes a client of Consul where there is one, and the loops that follow it.
 func (a *App) openConsul() error {
-	c := a.cfg.Consul
-	if a.cfg.Dev || c.Address == "" {
+	if a.cfg.Dev || a.cfg.Consul.Address == "" {
 		return nil
 	}
 	var err error
-	a.consul, err = consul.New(consul.Config{
-		Address: c.Address, Token: string(c.Token), Datacenters: c.Datacenters, CACert: c.CACert, ClientCert: c.ClientCert, ClientKey: c.ClientKey,
-		TLSServerName: c.TLSServerName, Namespace: c.Namespace, Partition: c.Partition, Logger: a.log.With("part", "consul"),
-	})
-	if err != nil {
+	if a.consul, err = consulClient(a.cfg.Consul, a.log); err != nil {
 		return err
 	}
 	a.acquired("consul client", func(context.Context) error { a.consul.Close(); return nil })
 	a.loops = append(a.loops, loop{"distances", a.watchDistances})
 	return nil
+}
+
+func consulClient(c config.Consul, log *slog.Logger) (*consul.Client, error) {
+	return consul.New(consul.Config{
+		Address: c.Address, Token: string(c.Token), Datacenters: c.Datacenters, CACert: c.CACert, ClientCert: c.ClientCert, ClientKey: c.ClientKey,
+		TLSServerName: c.TLSServerName, Namespace: c.Namespace, Partition: c.Partition, Logger: log.With("part", "consul"),
+	})
 }
 
 // discovery is the servers of Nomad that Consul knows. The last ones stay known.

@@ -21,8 +21,7 @@ func TestTheReferenceTrainerStandsInOnlyWhereNoOtherIsNamed(t *testing.T) {
 		{"dev with a command", true, config.Job{TrainCommand: []string{"python3", "x.py"}}, []string{"python3", "x.py"}, ""},
 		{"a cluster", false, config.Job{}, nil, ""},
 	} {
-		a := &App{cfg: config.Config{Dev: tt.dev, Job: tt.job}, o: Options{Executable: "/bin/cotrain"}}
-		if got := a.jobSettings(); !slices.Equal(got.Command, tt.command) || got.Trainer != tt.trainer {
+		if got := jobSettings(config.Config{Dev: tt.dev, Job: tt.job}, "", "/bin/cotrain"); !slices.Equal(got.Command, tt.command) || got.Trainer != tt.trainer {
 			t.Errorf("%s: %q, %q", tt.name, got.Command, got.Trainer)
 		}
 	}

@@ -25,15 +25,8 @@ func readSecrets(ctx context.Context, cfg config.Config, log *slog.Logger) (conf
 	if len(refs) == 0 {
 		return cfg, s, nil
 	}
-	v := cfg.Vault
 	var err error
-	s.vault, err = vault.New(vault.Config{
-		Address: v.Address, Namespace: v.Namespace, CACert: v.CACert, ClientCert: v.ClientCert, ClientKey: v.ClientKey, ServerName: v.ServerName, Logger: log,
-		Auth: vault.Auth{
-			Method: vault.Method(v.Auth), Mount: v.AuthMount, Role: v.Role, Token: string(v.Token), TokenFile: v.TokenFile, SecretID: string(v.SecretID), JWTFile: v.JWTFile,
-		},
-	})
-	if err != nil {
+	if s.vault, err = vaultClient(cfg.Vault, log); err != nil {
 		return cfg, s, err
 	}
 	cfg, err = cfg.Resolve(func(r config.Reference) (string, error) {
@@ -52,6 +45,15 @@ func readSecrets(ctx context.Context, cfg config.Config, log *slog.Logger) (conf
 		s.login.Store(&[2]string{cfg.Database.User, string(cfg.Database.Password)})
 	}
 	return cfg, s, nil
+}
+
+func vaultClient(v config.Vault, log *slog.Logger) (*vault.Client, error) {
+	return vault.New(vault.Config{
+		Address: v.Address, Namespace: v.Namespace, CACert: v.CACert, ClientCert: v.ClientCert, ClientKey: v.ClientKey, ServerName: v.ServerName, Logger: log,
+		Auth: vault.Auth{
+			Method: vault.Method(v.Auth), Mount: v.AuthMount, Role: v.Role, Token: string(v.Token), TokenFile: v.TokenFile, SecretID: string(v.SecretID), JWTFile: v.JWTFile,
+		},
+	})
 }
 
 // close gives back what the log-in at Vault gave.

@@ -34,6 +34,9 @@ type Programs struct {
 	// ResetPassword gives a person of the configured console a one-time password, and says how many API tokens stay valid, and what
 	// else to know.
 	ResetPassword func(ctx context.Context, cfg config.Config, name string, removeFactor, revokeTokens bool) (password string, tokens int, notes []string, err error)
+	// SetupCluster sets up what a console needs in Nomad, Vault and Consul, and CheckCluster checks it; ok is false where something failed.
+	SetupCluster func(ctx context.Context, cfg config.Config, o config.ClusterSetup) (report fmt.Stringer, ok bool, err error)
+	CheckCluster func(ctx context.Context, cfg config.Config, o config.ClusterCheck) (report fmt.Stringer, ok bool, err error)
 	// Trainer is the reference trainer; it returns its exit code.
 	Trainer func(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int
 }

@@ -19,6 +19,7 @@ type commands struct {
 	Store    storeCmd    `cmd:"" help:"Move and check a console's own data."`
 	Audit    auditCmd    `cmd:"" help:"Search, export and verify the audit log."`
 	Node     nodeCmd     `cmd:"" help:"List the nodes of the cluster."`
+	Cluster  clusterCmd  `cmd:"" help:"Set up a cluster for the console, and check it."`
 	User     userCmd     `cmd:"" help:"Manage users and service accounts."`
 	Project  projectCmd  `cmd:"" help:"Manage projects and who is in them."`
 	Token    tokenCmd    `cmd:"" help:"Make, list and revoke API tokens."`
@@ -81,6 +82,11 @@ type nodeCmd struct {
 	List nodeListCmd `cmd:"" help:"List nodes."`
 }
 
+type clusterCmd struct {
+	Setup clusterSetupCmd `cmd:"" help:"Set up policies, roles, namespaces and tokens in Nomad, Vault and Consul; again changes nothing."`
+	Check clusterCheckCmd `cmd:"" help:"Check the console's rights by using them, and that nodes can run what jobs ask for."`
+}
+
 type sweepCmd struct {
 	Submit sweepSubmitCmd `cmd:"" help:"Submit a group of runs that differ in a few fields."`
 	List   sweepListCmd   `cmd:"" help:"List sweeps, newest first."`
@@ -137,6 +143,8 @@ func newCommands() *commands {
 	c.Server.Plugins = kong.Plugins{newFlags(config.Settings())}
 	c.Store.Copy.Plugins = kong.Plugins{newFlags(storeSettings())}
 	c.Store.Check.Plugins = kong.Plugins{newFlags(storeSettings())}
+	c.Cluster.Setup.Plugins = kong.Plugins{newFlags(clusterSettings())}
+	c.Cluster.Check.Plugins = kong.Plugins{newFlags(clusterSettings())}
 	c.User.ResetPassword.Plugins = kong.Plugins{newFlags(storeSettings())}
 	return c
 }

@@ -17,7 +17,8 @@ import (
 )
 
 var programs = Programs{
-	Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, ResetPassword: app.ResetPassword, Trainer: reftrain.Main,
+	Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, ResetPassword: app.ResetPassword,
+	SetupCluster: app.SetupCluster, CheckCluster: app.CheckCluster, Trainer: reftrain.Main,
 }
 
 // TestMain makes the program of the tests the program itself when its first argument is no flag, so that tests can start

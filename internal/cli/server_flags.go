@@ -15,6 +15,14 @@ func storeSettings() []config.Setting {
 	return slices.DeleteFunc(config.Settings(), func(s config.Setting) bool { return s.Key != "data_dir" && !strings.HasPrefix(s.Key, "database.") })
 }
 
+// clusterSettings are the settings that say where the cluster is, and what jobs ask of it.
+func clusterSettings() []config.Setting {
+	return slices.DeleteFunc(config.Settings(), func(s config.Setting) bool {
+		part, _, _ := strings.Cut(s.Key, ".")
+		return !slices.Contains([]string{"nomad", "vault", "consul", "job", "storage"}, part)
+	})
+}
+
 // newFlags makes a flag for each of some settings in package config's table. It returns a pointer to a struct, as kong wants it;
 // [givenFlags] reads it. Values are text, or *bool for switches: package config checks them together with those from elsewhere.
 func newFlags(settings []config.Setting) any {

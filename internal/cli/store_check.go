@@ -24,13 +24,5 @@ func (c *storeCheckCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	if c.Format == "json" {
-		err = p.printJSON(report)
-	} else {
-		err = p.printText(report.String())
-	}
-	if err == nil && !clean {
-		err = exitStatus(exitFailed)
-	}
-	return err
+	return p.printReport(c.Format, report, clean)
 }

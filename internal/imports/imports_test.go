@@ -60,6 +60,7 @@ var allowed = map[string][]string{
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/logparse"},
 	"internal/nomad":             {"internal/certfile", "internal/nomad/failover", "jobs"},
 	"internal/nomad/failover":    {},
+	"internal/cluster":           {"internal/nomad", "internal/consul", "nomad"},
 	"internal/consul":            {"internal/certfile"},
 	"internal/vault":             {"internal/certfile"},
 	"internal/store":             {"internal/store/accounts", "internal/store/auditlog", "internal/store/db", "internal/store/points", "internal/store/transfer"},

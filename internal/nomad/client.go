@@ -202,7 +202,7 @@ type authorized struct {
 }
 
 func (a authorized) RoundTrip(r *http.Request) (*http.Response, error) {
-	if token := *a.c.token.Load(); token != "" {
+	if token := *a.c.token.Load(); token != "" && r.Header.Get("X-Nomad-Token") == "" { // unless a call has its own
 		r = r.Clone(r.Context())
 		r.Header.Set("X-Nomad-Token", token)
 	}

@@ -1,8 +1,9 @@
-# cotrain-console: the console's own settings, and whether secrets of runs are there; never what they are.
+# cotrain-console: the console's own settings, and whether secrets of runs are there and how runs log in; never what they are.
 #
 # kv_mount        KV 2 engine, "secret"
 # nomad_mount     engine that makes tokens of Nomad, "nomad"
 # database_mount  engine that makes users of PostgreSQL, "database"
+# jwt_mount       where Vault's JWT method for Nomad is, "jwt-nomad"
 
 path "${kv_mount}/data/cotrain" {
   capabilities = ["read"]
@@ -21,5 +22,9 @@ path "${kv_mount}/metadata/cotrain/*" {
 }
 
 path "${kv_mount}/subkeys/cotrain/*" {
+  capabilities = ["read"]
+}
+
+path "auth/${jwt_mount}/role/cotrain-runs" {
   capabilities = ["read"]
 }
