@@ -102,7 +102,7 @@ var allowed = map[string][]string{
 	"internal/store/storetest":   {"internal/store", "internal/store/points"},
 	"internal/nomad/nomadtest":   {"internal/nomad"},
 	"internal/api/apitest":       {"internal/audit/audittest", "internal/router", "internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
-	"internal/nomad/conformance": {"internal/nomad", "jobs"},
+	"internal/nomad/conformance": {"internal/certfile", "internal/nomad", "jobs"},
 	"internal/trainconf/gendoc":  {"internal/trainconf"},
 
 	// The embedded agent: its parts are imported by nobody else.

@@ -186,6 +186,7 @@ func (c *Client) JobFacts(ctx context.Context) (JobFacts, error) {
 type Member struct {
 	Name, Version string
 	Alive         bool
+	Asked         bool // it gave this answer
 }
 
 // Members lists the servers of the region.
@@ -193,7 +194,8 @@ func (c *Client) Members(ctx context.Context) ([]Member, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var got struct {
-		Members []struct {
+		ServerName string
+		Members    []struct {
 			Name, Status string
 			Tags         map[string]string
 		}
@@ -203,7 +205,7 @@ func (c *Client) Members(ctx context.Context) ([]Member, error) {
 	}
 	var out []Member
 	for _, m := range got.Members {
-		out = append(out, Member{m.Name, m.Tags["build"], m.Status == "alive"})
+		out = append(out, Member{m.Name, m.Tags["build"], m.Status == "alive", m.Name == got.ServerName || m.Name == got.ServerName+"."+m.Tags["region"]})
 	}
 	return out, nil
 }

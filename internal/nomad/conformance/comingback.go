@@ -21,7 +21,7 @@ func testComingBack(t *testing.T, target Target) {
 	t.Run("a worker that is restarted in place joins the mesh with a new identity", func(t *testing.T) {
 		w := records[1].worker
 		for n := 1; n <= 2; n++ {
-			if r := b.raw("PUT", "/v1/client/allocation/"+w.AllocID+"/restart", map[string]any{"TaskName": nomad.TaskName}); r.Code != 200 {
+			if r := b.operator("PUT", "/v1/client/allocation/"+w.AllocID+"/restart", map[string]any{"TaskName": nomad.TaskName}); r.Code != 200 {
 				t.Fatalf("restart: %d %s", r.Code, r.Body)
 			}
 			r := b.record(w, n+1)
@@ -35,7 +35,7 @@ func testComingBack(t *testing.T, target Target) {
 	})
 	t.Run("worker 0 that is restarted in place makes a new mesh", func(t *testing.T) {
 		w := records[0].worker
-		if r := b.raw("PUT", "/v1/client/allocation/"+w.AllocID+"/restart", map[string]any{"TaskName": nomad.TaskName}); r.Code != 200 {
+		if r := b.operator("PUT", "/v1/client/allocation/"+w.AllocID+"/restart", map[string]any{"TaskName": nomad.TaskName}); r.Code != 200 {
 			t.Fatalf("restart: %d %s", r.Code, r.Body)
 		}
 		if r := b.record(w, 2); slices.Contains(r.args, recovery) || r.env["GLOBAL_UNIQUE_ID"] != w.AllocID+"-1" {
@@ -44,7 +44,7 @@ func testComingBack(t *testing.T, target Target) {
 	})
 	t.Run("a stopped allocation is replaced by one of the same rank, which joins where the first was", func(t *testing.T) {
 		old := records[1].worker
-		if r := b.raw("PUT", "/v1/allocation/"+old.AllocID+"/stop", nil); r.Code != 200 {
+		if r := b.operator("PUT", "/v1/allocation/"+old.AllocID+"/stop", nil); r.Code != 200 {
 			t.Fatalf("stop: %d %s", r.Code, r.Body)
 		}
 		var now run.Worker

@@ -3,6 +3,7 @@ package conformance
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -25,6 +27,8 @@ import (
 type Target struct {
 	// Config reaches the agent. Its Job is replaced by the suite.
 	Config nomad.Config
+	// OperatorToken is for what the console never does, "" for the console's own: variables, namespaces, allocations that restart.
+	OperatorToken string
 	// ShellDriver runs /bin/sh on the nodes: "raw_exec".
 	ShellDriver string
 	// Device is the name of a device that is present, as vendor/type/name; "" skips what needs one.
@@ -148,7 +152,13 @@ func (target Target) plain() (*http.Client, func()) {
 	if h := target.Config.HTTPClient; h != nil {
 		return h, func() {}
 	}
-	transport := &http.Transport{}
+	c := target.Config
+	files := certfile.Client{CACert: c.CACert, Cert: c.ClientCert, Key: c.ClientKey, ServerName: c.TLSServerName}
+	conf, err := files.Config()
+	if err != nil {
+		panic(err) // the client of the same settings says it first
+	}
+	transport := &http.Transport{TLSClientConfig: conf}
 	return &http.Client{Transport: transport}, transport.CloseIdleConnections
 }
 
@@ -294,7 +304,18 @@ type reply struct {
 // raw makes a call without the client, to see codes and texts. body is sent as JSON unless nil.
 func (b *bench) raw(method, path string, body any) reply {
 	b.Helper()
-	resp := b.call(method, path, body)
+	return b.rawAs(b.target.Config.Token, method, path, body)
+}
+
+// operator makes a call that the console's token need not be allowed.
+func (b *bench) operator(method, path string, body any) reply {
+	b.Helper()
+	return b.rawAs(cmp.Or(b.target.OperatorToken, b.target.Config.Token), method, path, body)
+}
+
+func (b *bench) rawAs(token, method, path string, body any) reply {
+	b.Helper()
+	resp := b.call(token, method, path, body)
 	defer func() { _ = resp.Body.Close() }() // read-only
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
@@ -306,7 +327,7 @@ func (b *bench) raw(method, path string, body any) reply {
 // stream reads lines of an answer without an end until enough.
 func (b *bench) stream(path string, enough func(line []byte) bool) {
 	b.Helper()
-	resp := b.call("GET", path, nil)
+	resp := b.call(b.target.Config.Token, "GET", path, nil)
 	defer func() { _ = resp.Body.Close() }() // read-only
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 32<<20)
@@ -318,7 +339,7 @@ func (b *bench) stream(path string, enough func(line []byte) bool) {
 	b.Fatalf("%s ended before what was expected: %v", path, lines.Err())
 }
 
-func (b *bench) call(method, path string, body any) *http.Response {
+func (b *bench) call(token, method, path string, body any) *http.Response {
 	b.Helper()
 	var payload io.Reader
 	if body != nil {
@@ -345,8 +366,8 @@ func (b *bench) call(method, path string, body any) *http.Response {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if cfg.Token != "" {
-		req.Header.Set("X-Nomad-Token", cfg.Token)
+	if token != "" {
+		req.Header.Set("X-Nomad-Token", token)
 	}
 	resp, err := b.plain.Do(req)
 	if err != nil {

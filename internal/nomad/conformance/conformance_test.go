@@ -50,7 +50,8 @@ func TestGPUsOfTheEmbeddedAgentAreMeasured(t *testing.T) { //nolint:paralleltest
 // TestNomad runs the suite against the agent that NOMAD_ADDR names. COTRAIN_TEST_DEVICE and COTRAIN_TEST_DEVICES say
 // which device (vendor/type/name) it has and how many of them on one node. COTRAIN_TEST_NODE_COMMAND is a command that
 // makes a node fail and brings it back, called with "fail" or "restore" and the node's ID. COTRAIN_TEST_VAULT is set where it logs tasks in to
-// the Vault that VAULT_ADDR and VAULT_TOKEN name, with a policy that lets runs read secret/cotrain/shared and kv1/cotrain/shared.
+// the Vault that VAULT_ADDR and VAULT_TOKEN name, with a policy that lets runs read secret/cotrain/shared and kv1/cotrain/shared. With the
+// console's token as NOMAD_TOKEN, COTRAIN_TEST_OPERATOR_TOKEN is a management token for the rest.
 func TestNomad(t *testing.T) {
 	t.Parallel()
 	target := remote(t)
@@ -113,7 +114,7 @@ func remote(tb testing.TB) conformance.Target {
 			Address: addr, Token: os.Getenv("NOMAD_TOKEN"), Namespace: os.Getenv("NOMAD_NAMESPACE"), Region: os.Getenv("NOMAD_REGION"),
 			CACert: os.Getenv("NOMAD_CACERT"), ClientCert: os.Getenv("NOMAD_CLIENT_CERT"), ClientKey: os.Getenv("NOMAD_CLIENT_KEY"),
 		},
-		ShellDriver: "raw_exec", Device: os.Getenv("COTRAIN_TEST_DEVICE"), Devices: devices,
+		OperatorToken: os.Getenv("COTRAIN_TEST_OPERATOR_TOKEN"), ShellDriver: "raw_exec", Device: os.Getenv("COTRAIN_TEST_DEVICE"), Devices: devices,
 	}
 	if os.Getenv("COTRAIN_TEST_VAULT") != "" {
 		target.Vault = &conformance.Vault{Address: os.Getenv("VAULT_ADDR"), Token: os.Getenv("VAULT_TOKEN")}

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 // testNamespaces has runs of a project in a namespace of its own. The embedded agent has one namespace, and says so.
 func testNamespaces(t *testing.T, target Target) {
 	b := newBench(t, target, nil)
+	own := cmp.Or(target.Config.Namespace, "default")
 	b.shape.Namespace = "cotrain-conformance-" + b.shape.Hash()
 	t.Run("one that is not there", func(t *testing.T) {
 		_, _, err := b.client.DispatchRun(b.context(), b.shape, b.attempt("exit 0"))
@@ -25,14 +27,14 @@ func testNamespaces(t *testing.T, target Target) {
 		}
 		err = b.client.CheckSettings(b.context(), access.Settings{}, access.Settings{Namespace: b.shape.Namespace, NodePool: "cotrain-none"})
 		var errs run.FieldErrors
-		if !errors.As(err, &errs) || len(errs) != 2 || !strings.Contains(errs[0].Rule, "default") || !strings.Contains(errs[1].Rule, "all, default") {
+		if !errors.As(err, &errs) || len(errs) != 2 || !strings.Contains(errs[0].Rule, own) || !strings.Contains(errs[1].Rule, "all, default") {
 			t.Errorf("its settings give %v", err)
 		}
-		if err := b.client.CheckSettings(b.context(), access.Settings{}, access.Settings{Namespace: "default", NodePool: "default"}); err != nil {
+		if err := b.client.CheckSettings(b.context(), access.Settings{}, access.Settings{Namespace: own, NodePool: "default"}); err != nil {
 			t.Error(err)
 		}
 	})
-	if r := b.raw("PUT", "/v1/namespace/"+b.shape.Namespace, map[string]string{"Name": b.shape.Namespace}); r.Code == http.StatusNotFound {
+	if r := b.operator("PUT", "/v1/namespace/"+b.shape.Namespace, map[string]string{"Name": b.shape.Namespace}); r.Code == http.StatusNotFound {
 		t.Skip("the agent has one namespace")
 	} else if r.Code != http.StatusOK {
 		t.Fatalf("make the namespace: %d %s", r.Code, r.Body)
@@ -41,7 +43,7 @@ func testNamespaces(t *testing.T, target Target) {
 		b.clean()
 		b.children, b.parents = nil, nil
 		b.eventually("the namespace to be deleted", func(context.Context) (bool, string) {
-			r := b.raw("DELETE", "/v1/namespace/"+b.shape.Namespace, nil)
+			r := b.operator("DELETE", "/v1/namespace/"+b.shape.Namespace, nil)
 			return r.Code == http.StatusOK, r.Body
 		})
 	})

@@ -15,11 +15,11 @@ import (
 // putVariable stores a Nomad variable for the time of the test.
 func (b *bench) putVariable(path string, items map[string]string) {
 	b.Helper()
-	if r := b.raw("PUT", "/v1/var/"+path, map[string]any{"Path": path, "Items": items}); r.Code != 200 {
+	if r := b.operator("PUT", "/v1/var/"+path, map[string]any{"Path": path, "Items": items}); r.Code != 200 {
 		b.Fatalf("store variable %s: %d %s", path, r.Code, r.Body)
 	}
 	b.Cleanup(func() {
-		if r := b.raw("DELETE", "/v1/var/"+path, nil); r.Code != 204 {
+		if r := b.operator("DELETE", "/v1/var/"+path, nil); r.Code != 204 {
 			b.Errorf("delete variable %s: %d %s", path, r.Code, r.Body)
 		}
 	})
