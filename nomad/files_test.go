@@ -117,3 +117,20 @@ func TestAValueCannotChangeWhatAPolicySays(t *testing.T) {
 		t.Error("a file that is not there is filled")
 	}
 }
+
+func TestTheConsoleHasTheSameRightsInEveryNamespace(t *testing.T) {
+	t.Parallel()
+	var blocks []string
+	for _, name := range []string{"policies/console.hcl", "policies/project.hcl"} {
+		text, err := nomad.Fill(name, example)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, block, _ := strings.Cut(text, "\nnamespace ")
+		block, _, _ = strings.Cut(block, "\n}\n")
+		blocks = append(blocks, block)
+	}
+	if blocks[0] == "" || blocks[0] != blocks[1] {
+		t.Errorf("in its own namespace it has\n%s\nand in others\n%s", blocks[0], blocks[1])
+	}
+}

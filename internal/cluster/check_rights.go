@@ -112,7 +112,7 @@ func (c *check) untested(t nomad.Tried, about, space, fix string, g nomad.Grants
 	}
 }
 
-// ruleFor is the rule of a policy for a namespace: that of its name, or else that of the longest pattern. Policies add up.
+// mayIn reports whether a policy has a capability in a namespace.
 func mayIn(g nomad.Grants, space, capability string) bool {
 	for _, r := range g.Rules {
 		for _, n := range r.Namespaces {
@@ -171,7 +171,8 @@ func (c *check) tooMuch(ctx context.Context, g nomad.Grants) {
 		}
 	}
 	for _, t := range c.nomad.TryExcess(ctx, c.site.Namespace) {
-		if t.Err == nil {
+		said := func(f Finding) bool { return f.Level == Warn && f.About == t.Right }
+		if t.Err == nil && !slices.ContainsFunc(c.Findings.Findings, said) {
 			c.add(Warn, "rights", t.Right, "The console may "+t.For+", as it turns out, and never needs to.", "Take it out of its policies: "+strings.Join(g.Policies, ", "))
 		}
 	}

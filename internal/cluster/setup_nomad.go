@@ -52,8 +52,11 @@ func (s *setup) inNomad() ([]thing, error) {
 		}})
 	}
 	for _, space := range s.o.spaces() {
-		values := files.Values{"namespace": space}
-		console, err := files.Fill("policies/console.hcl", values)
+		values, file := files.Values{"namespace": space}, "policies/project.hcl"
+		if space == s.o.Namespace {
+			file = "policies/console.hcl"
+		}
+		console, err := files.Fill(file, values)
 		if err != nil {
 			return nil, err
 		}

@@ -1,8 +1,7 @@
-# cotrain-console: what the console does in its namespace, nodes and pools; for each further namespace that a project has,
-# cotrain-console-<namespace> with the same text. It parses, registers, plans, stops and purges jobs (submit-job covers all of that), dispatches
-# them, and reads logs as files (read-fs covers both).
+# cotrain-console: what the console does in its namespace, and with nodes. It parses, registers, plans, stops and purges jobs (submit-job covers
+# all of that), dispatches them, and reads logs as files (read-fs covers both).
 #
-# namespace  the namespace
+# namespace  the console's namespace; further ones have project.hcl
 
 namespace "${namespace}" {
   capabilities = ["list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs"]
