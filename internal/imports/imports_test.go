@@ -77,6 +77,7 @@ var allowed = map[string][]string{
 	"internal/inbound":           {},
 	"internal/ratelimit":         {},
 	"internal/router":            {},
+	"internal/nvidia":            {},
 	"internal/vulndb":            {},
 	"internal/hostile":           {},
 	"internal/access/gendoc":     {},
@@ -107,8 +108,9 @@ var allowed = map[string][]string{
 	"internal/trainconf/gendoc":  {"internal/trainconf"},
 
 	// The embedded agent: its parts are imported by nobody else.
-	"internal/localnomad":         {"internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/logfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
+	"internal/localnomad":         {"internal/nvidia", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/logfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
 	"internal/localnomad/httpapi": {"internal/localnomad/jobfile", "internal/localnomad/logfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
+	"internal/localnomad/gpu":     {"internal/nvidia"},
 	"internal/localnomad/task":    {"internal/localnomad/logfile", "internal/localnomad/state"},
 	"internal/localnomad/sched":   {"internal/localnomad/state"},
 }

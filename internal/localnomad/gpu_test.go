@@ -10,8 +10,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
-	"github.com/cotrain/cotrain/internal/localnomad/gpu/gputest"
 	"github.com/cotrain/cotrain/internal/localnomad/state"
+	"github.com/cotrain/cotrain/internal/nvidia/nvidiatest"
 )
 
 // nodes are the agent's nodes as they are stored, which can be read after its end, too.
@@ -39,7 +39,7 @@ func (a *testAgent) devices() map[string]string {
 }
 
 func TestTheMachinesGPUsAreSharedByTheNodesAndGivenToTasks(t *testing.T) {
-	gputest.Install(t, gputest.Two)
+	nvidiatest.Install(t, nvidiatest.Two)
 	a := startAgent(t, func(o *Options) { o.Nodes, o.SimulatedGPUs = 2, nil })
 	if got := a.devices(); got["local-1"] != "nvidia/gpu/NVIDIA A100-SXM4-80GB GPU-aaaa " || got["local-2"] != "nvidia/gpu/NVIDIA A100-SXM4-80GB GPU-bbbb " {
 		t.Errorf("nodes have %q", got)
@@ -71,7 +71,7 @@ func TestTheMachinesGPUsAreSharedByTheNodesAndGivenToTasks(t *testing.T) {
 }
 
 func TestWithoutANumberOfNodesOneHasAllOfTheMachinesGPUs(t *testing.T) {
-	gputest.Install(t, gputest.Two)
+	nvidiatest.Install(t, nvidiatest.Two)
 	a := startAgent(t, func(o *Options) { o.SimulatedGPUs = nil })
 	if got := a.devices(); len(a.nodes()) != 1 || strings.Count(got["local-1"], "GPU-") != 2 {
 		t.Errorf("%d nodes have %q", len(a.nodes()), got)
@@ -90,12 +90,12 @@ func TestSimulatedGPUsAreLabelledAndOnlyWhereThereAreNoOthersOrTheyAreAskedFor(t
 		"an nvidia-smi without GPUs":   {"echo No devices were found; exit 6", nil, two, nil},
 		"an nvidia-smi that fails":     {"echo Driver/library version mismatch; exit 18", nil, "", []string{"level=WARN", "Driver/library version mismatch"}},
 		"an nvidia-smi that is slow":   {"sleep 1; echo hm", nil, "", []string{"waiting for nvidia-smi", "limit=10s", "level=WARN", "hm"}},
-		"asked for":                    {gputest.Two, new(2), two, nil},
+		"asked for":                    {nvidiatest.Two, new(2), two, nil},
 		"asked for where GPUs are bad": {"exit 9", new(2), two, nil},
-		"none":                         {gputest.Two, new(0), "", nil},
+		"none":                         {nvidiatest.Two, new(0), "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			gputest.Install(t, c.script)
+			nvidiatest.Install(t, c.script)
 			var log bytes.Buffer
 			a := startAgent(t, func(o *Options) { o.SimulatedGPUs, o.Logger = c.simulated, slog.New(slog.NewTextHandler(&log, nil)) })
 			a.stop()

@@ -17,6 +17,7 @@ import (
 	"github.com/cotrain/cotrain/internal/localnomad/gpu"
 	"github.com/cotrain/cotrain/internal/localnomad/sched"
 	"github.com/cotrain/cotrain/internal/localnomad/state"
+	"github.com/cotrain/cotrain/internal/nvidia"
 )
 
 const (
@@ -67,16 +68,16 @@ const slowSMI = 500 * time.Millisecond
 
 // findGPUs returns the machine's GPUs, unless simulated ones are asked for, and settles how many nodes there are and what
 // simulated GPUs they have. A driver that is broken gives no GPUs at all: simulated ones would hide that it is.
-func (s *Server) findGPUs(ctx context.Context) []gpu.GPU {
+func (s *Server) findGPUs(ctx context.Context) []nvidia.GPU {
 	nodes := DefaultNodes
-	var gpus []gpu.GPU
+	var gpus []nvidia.GPU
 	if s.opts.SimulatedGPUs == nil {
-		slow := time.AfterFunc(slowSMI, func() { s.opts.Logger.Info("waiting for nvidia-smi", "limit", gpu.Timeout) })
+		slow := time.AfterFunc(slowSMI, func() { s.opts.Logger.Info("waiting for nvidia-smi", "limit", nvidia.Timeout) })
 		var err error
 		gpus, err = s.meter.Detect(ctx)
 		slow.Stop()
 		switch {
-		case errors.Is(err, gpu.ErrNone):
+		case errors.Is(err, nvidia.ErrNone):
 			s.opts.SimulatedGPUs = new(DefaultGPUsPerNode)
 		case err != nil:
 			s.opts.Logger.Warn("the machine's GPUs cannot be used, so the nodes have none", "error", err)

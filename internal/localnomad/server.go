@@ -21,6 +21,7 @@ import (
 	"github.com/cotrain/cotrain/internal/localnomad/sched"
 	"github.com/cotrain/cotrain/internal/localnomad/state"
 	"github.com/cotrain/cotrain/internal/localnomad/task"
+	"github.com/cotrain/cotrain/internal/nvidia"
 )
 
 // ErrInUse says that another agent uses the data directory.
@@ -70,7 +71,7 @@ func New(opts Options) (*Server, error) {
 	if s.store, err = state.Open(filepath.Join(opts.DataDir, "state"), opts.Now, opts.Logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("localnomad: %w", err), unlockDir(s.lock))
 	}
-	s.meter = gpu.NewMeter(gpu.Tool{Visible: os.Getenv("CUDA_VISIBLE_DEVICES")}, opts.Now, opts.Logger)
+	s.meter = gpu.NewMeter(nvidia.Tool{Visible: os.Getenv("CUDA_VISIBLE_DEVICES")}, opts.Now, opts.Logger)
 	const region = "global"
 	logs := logfile.NewHub()
 	s.runners = task.New(task.Options{

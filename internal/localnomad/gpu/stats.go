@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/cotrain/cotrain/internal/nvidia"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 
 // Meter measures the real GPUs while somebody asks.
 type Meter struct {
-	Tool
+	nvidia.Tool
 	log  *slog.Logger
 	now  func() time.Time
 	ctx  context.Context //nolint:containedctx // ends what is under way
@@ -35,7 +37,7 @@ type Meter struct {
 }
 
 // NewMeter returns a meter, which must be closed.
-func NewMeter(tool Tool, now func() time.Time, log *slog.Logger) *Meter {
+func NewMeter(tool nvidia.Tool, now func() time.Time, log *slog.Logger) *Meter {
 	m := &Meter{Tool: tool, now: now, log: log}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	return m
@@ -111,7 +113,7 @@ func (m *Meter) measure(ctx context.Context) (map[string][]string, time.Time) {
 
 // ask has nvidia-smi measure, and keeps what it says.
 func (m *Meter) ask() {
-	rows, err := m.query(m.ctx, statFields[:]...)
+	rows, err := m.Query(m.ctx, statFields[:]...)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked = m.now()

@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cotrain/cotrain/internal/localnomad"
-	"github.com/cotrain/cotrain/internal/localnomad/gpu/gputest"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/nomad/conformance"
+	"github.com/cotrain/cotrain/internal/nvidia/nvidiatest"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -28,7 +28,7 @@ func TestEmbeddedAgent(t *testing.T) {
 
 // TestGPUsOfTheEmbeddedAgentAreMeasured ties the names of the statistics there to those that the client reads.
 func TestGPUsOfTheEmbeddedAgentAreMeasured(t *testing.T) { //nolint:paralleltest // sets the PATH
-	gputest.Install(t, gputest.Two)
+	nvidiatest.Install(t, nvidiatest.Two)
 	_, _, client := start(t, localnomad.Options{})
 	nodes, err := client.Nodes(t.Context())
 	if err != nil || len(nodes) != 1 {

@@ -1,4 +1,4 @@
-package gpu
+package nvidia
 
 import (
 	"cmp"
@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
 )
@@ -47,7 +45,7 @@ type GPU struct {
 func (t Tool) Detect(ctx context.Context) ([]GPU, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout())
 	defer cancel()
-	rows, err := t.query(ctx, "uuid", "name", "pci.bus_id", "driver_version", "memory.total", "mig.mode.current")
+	rows, err := t.Query(ctx, "uuid", "name", "pci.bus_id", "driver_version", "memory.total", "mig.mode.current")
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +115,8 @@ func (t Tool) migSlices(ctx context.Context) (map[string][]GPU, error) {
 	return slices, nil
 }
 
-// query returns fields of every GPU: one at least, or an error.
-func (t Tool) query(ctx context.Context, fields ...string) ([][]string, error) {
+// Query returns fields of every GPU, as nvidia-smi names them: one row at least, or an error.
+func (t Tool) Query(ctx context.Context, fields ...string) ([][]string, error) {
 	out, err := t.run(ctx, "--query-gpu="+strings.Join(fields, ","), "--format=csv,noheader,nounits")
 	if err != nil {
 		return nil, err
@@ -171,37 +169,4 @@ func (o *output) Write(p []byte) (int, error) {
 	}
 	*o = append(*o, p...)
 	return len(p), nil
-}
-
-// Groups makes device groups of GPUs that are alike, as Nomad's NVIDIA plugin does.
-func Groups(gpus []GPU) []*api.NodeDeviceResource {
-	groups := []*api.NodeDeviceResource{}
-	byModel := map[string]*api.NodeDeviceResource{}
-	for _, g := range gpus {
-		d := byModel[g.Model]
-		if d == nil {
-			d = &api.NodeDeviceResource{Vendor: "nvidia", Type: "gpu", Name: g.Model, Attributes: map[string]*api.Attribute{
-				"driver_version": {StringVal: &g.Driver},
-			}}
-			if g.MemoryMiB > 0 {
-				d.Attributes["memory"] = &api.Attribute{IntVal: new(int64(g.MemoryMiB)), Unit: "MiB"}
-			}
-			byModel[g.Model] = d
-			groups = append(groups, d)
-		}
-		d.Instances = append(d.Instances, &api.NodeDevice{ID: g.ID, Healthy: true, Locality: &api.NodeDeviceLocality{PciBusID: g.BusID}})
-	}
-	return groups
-}
-
-// Simulated is a group of n GPUs that do not exist, for a node. Vendor, attribute and IDs say so.
-func Simulated(node, model string, n, memoryMiB int) *api.NodeDeviceResource {
-	d := &api.NodeDeviceResource{Vendor: "sim", Type: "gpu", Name: model, Attributes: map[string]*api.Attribute{
-		"memory":    {IntVal: new(int64(memoryMiB)), Unit: "MiB"},
-		"simulated": {BoolVal: new(true)},
-	}}
-	for i := range n {
-		d.Instances = append(d.Instances, &api.NodeDevice{ID: fmt.Sprintf("SIM-%s-%d", node, i), Healthy: true})
-	}
-	return d
 }

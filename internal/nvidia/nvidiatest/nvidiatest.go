@@ -1,5 +1,5 @@
-// Package gputest puts an nvidia-smi on the PATH that says what a test wants.
-package gputest
+// Package nvidiatest puts an nvidia-smi on the PATH that says what a test wants.
+package nvidiatest
 
 import (
 	"os"
