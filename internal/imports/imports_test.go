@@ -78,6 +78,7 @@ var allowed = map[string][]string{
 	"internal/ratelimit":         {},
 	"internal/router":            {},
 	"internal/nvidia":            {},
+	"internal/probe":             {"internal/nvidia"},
 	"internal/vulndb":            {},
 	"internal/hostile":           {},
 	"internal/access/gendoc":     {},

@@ -1,6 +1,8 @@
 package measure
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -126,13 +128,65 @@ type Limits struct {
 	Duration time.Duration // of one transfer, in one direction
 	Bytes    int64         // of one transfer
 	Streams  int           // of one transfer, at once
+	Linger   time.Duration // that a node which is done stays for those that have not been in contact with it
 	Total    time.Duration // of everything, on a node
 }
 
 // DefaultLimits are those for so many nodes and rounds. The total is more than all of it takes where each transfer takes its time.
 func DefaultLimits(nodes, rounds int) Limits {
-	l := Limits{Wait: 45 * time.Second, Duration: time.Second, Bytes: 512 << 20, Streams: 4}
-	const own, contact, slack = 15 * time.Second, 500 * time.Millisecond, 45 * time.Second // disk and GPUs; round trips to one other
-	l.Total = l.Wait + own + time.Duration(nodes)*contact + time.Duration(rounds)*(2*l.Duration+500*time.Millisecond) + slack
+	l := Limits{Wait: 45 * time.Second, Duration: time.Second, Bytes: 512 << 20, Streams: 4, Linger: 15 * time.Second}
+	const (
+		own     = 20 * time.Second       // disk and GPUs
+		contact = 500 * time.Millisecond // with one other
+		lost    = 4 * time.Second        // in each round, until one that has died meanwhile is given up
+		slack   = 30 * time.Second
+	)
+	l.Total = l.Wait + own + time.Duration(nodes)*contact + time.Duration(rounds)*(2*l.Duration+lost) + slack
 	return l
+}
+
+// Spec is what a dispatch tells the nodes.
+type Spec struct {
+	Nodes  []string // IDs
+	Sites  []string // names
+	In     []int    // the site of each node, by its index
+	Limits Limits
+}
+
+// SpecOf is that of nodes, with the limits that suit them.
+func SpecOf(nodes []Node) Spec {
+	var s Spec
+	for _, n := range nodes {
+		at := slices.Index(s.Sites, n.Site)
+		if at < 0 {
+			at = len(s.Sites)
+			s.Sites = append(s.Sites, n.Site)
+		}
+		s.Nodes, s.In = append(s.Nodes, n.ID), append(s.In, at)
+	}
+	s.Limits = DefaultLimits(len(nodes), len(s.Schedule()))
+	return s
+}
+
+// Schedule is that of the nodes.
+func (s Spec) Schedule() [][]Pair {
+	sites := make([]string, len(s.Nodes))
+	for i, at := range s.In {
+		sites[i] = s.Sites[at]
+	}
+	return Schedule(sites)
+}
+
+// Check finds what would not be a measurement.
+func (s Spec) Check() error {
+	l := s.Limits
+	switch {
+	case len(s.Nodes) == 0 || len(s.Nodes) > MaxNodes || len(s.In) != len(s.Nodes):
+		return fmt.Errorf("%d nodes in %d places: from 1 to %d", len(s.Nodes), len(s.In), MaxNodes)
+	case slices.ContainsFunc(s.In, func(at int) bool { return at < 0 || at >= len(s.Sites) }):
+		return errors.New("a node is in no site")
+	case l.Wait < 0 || l.Linger < 0 || l.Duration <= 0 || l.Duration > time.Minute || l.Bytes <= 0 || l.Streams < 1 || l.Streams > 64 || l.Total <= 0 || l.Total > time.Hour:
+		return fmt.Errorf("limits %+v are out of bounds", l)
+	}
+	return nil
 }
