@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,6 +57,9 @@ func (s *server) saveTemplate(ctx context.Context, in *saveTemplateInput) (_ *sa
 		if req, err := trainconf.RequestOfTemplate(stored); err == nil {
 			_, out.Body.Warnings = req.CheckUnnamed()
 		}
+		// What the project or shared storage would refuse of a run can be saved: limits change.
+		refused, warned := s.Actions.Check(ctx)(run.Submission{Project: stored.Project, Config: stored.Config, Shape: stored.Shape, Options: stored.Options})
+		out.Body.Warnings = slices.Concat(out.Body.Warnings, refused, warned)
 		return out, nil
 	}
 }

@@ -1,12 +1,14 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -185,5 +187,22 @@ func TestAnExportedTemplateIsImportedAsItWas(t *testing.T) {
 	plain := decode[run.Template](f, f.do("PUT", "/api/v1/templates/plain", `{"text":"[train]\nmicro_bs = 4\n","description":"d"}`), 200)
 	if !strings.Contains(plain.Config, "micro_bs = 4") || plain.Description != "d" || plain.Shape.Nodes != 1 {
 		t.Errorf("%+v", plain)
+	}
+}
+
+func TestSavingATemplateWarnsOfWhatItsProjectWouldRefuse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.UseCheck(func(_ context.Context, s run.Submission) (errs, warns run.FieldErrors) {
+		if s.Shape.Nodes > 2 && s.Project == "default" {
+			errs = run.FieldErrors{{Field: "nodes", Rule: "is too much: default allows at most 2 nodes for a run"}}
+		}
+		return errs, nil
+	})
+	for nodes, warned := range map[string]int{"2": 0, "3": 1} {
+		saved := decode[client.SavedTemplate](f, f.do("PUT", "/api/v1/templates/x", `{"preset":"debug","set":{"nodes":"`+nodes+`"}}`), 200)
+		if n := strings.Count(fmt.Sprint(saved.Warnings), "is too much"); n != warned {
+			t.Errorf("%s nodes: %v", nodes, saved.Warnings)
+		}
 	}
 }
