@@ -131,7 +131,6 @@ func (w Worker) Exit() (code, signal int) {
 // Failure describes in one sentence how the worker ended.
 func (w Worker) Failure() string {
 	code, signal := w.Exit()
-	stopped := w.Stopping && w.State == WorkerComplete // whatever its exit code
 	switch {
 	case w.State == WorkerLost:
 		return w.name() + " was lost" + because(w.Detail)
@@ -139,9 +138,9 @@ func (w Worker) Failure() string {
 		return w.name() + " is on a node that is disconnected"
 	case w.OOM:
 		return w.name() + " ran out of memory and was killed"
-	case stopped && signal == sigKill:
+	case w.Stopped() && signal == sigKill:
 		return w.name() + " was killed: it had not ended in time after it was stopped"
-	case stopped:
+	case w.Stopped():
 		return w.name() + " was stopped"
 	case w.Exited && signal != 0:
 		return fmt.Sprintf("%s was ended by signal %d%s", w.name(), signal, because(w.Report.Why))

@@ -69,6 +69,9 @@ func (w Worker) OK() bool {
 	return w.State == WorkerComplete && !w.Stopping && w.Exited && w.ExitCode == 0
 }
 
+// Stopped reports whether Nomad was told to end the worker, and it has ended, whatever its exit code.
+func (w Worker) Stopped() bool { return w.State == WorkerComplete && w.Stopping }
+
 // GPU is a device given to a worker.
 type GPU struct {
 	ID    string `json:"id"`    // device instance ID

@@ -34,8 +34,12 @@ func (g Gallery) runs() []run.Run {
 	return out
 }
 
-func (g Gallery) workerStates() []run.WorkerState {
-	return []run.WorkerState{run.WorkerPending, run.WorkerRunning, run.WorkerComplete, run.WorkerFailed, run.WorkerLost, run.WorkerUnknown}
+// workers have a state each.
+func (g Gallery) workers() []run.Worker {
+	return []run.Worker{
+		{State: run.WorkerPending}, {State: run.WorkerRunning}, {State: run.WorkerComplete}, {State: run.WorkerComplete, Stopping: true},
+		{State: run.WorkerFailed}, {State: run.WorkerLost}, {State: run.WorkerUnknown},
+	}
 }
 
 func (g Gallery) fields() []ui.Field {

@@ -191,8 +191,8 @@ func Page(p ui.Page, g Gallery) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				for _, s := range g.workerStates() {
-					templ_7745c5c3_Err = ui.WorkerBadge(s).Render(ctx, templ_7745c5c3_Buffer)
+				for _, w := range g.workers() {
+					templ_7745c5c3_Err = ui.WorkerBadge(w).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

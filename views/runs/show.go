@@ -112,7 +112,7 @@ func exitText(w run.Worker) string {
 	switch {
 	case w.OOM:
 		return "out of memory"
-	case w.State == run.WorkerComplete && w.Stopping:
+	case w.Stopped():
 		return "stopped"
 	case !w.Exited:
 		return ui.Absent

@@ -1266,7 +1266,7 @@ func Workers(r run.Run, workers []run.Worker, now time.Time) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.WorkerBadge(w.State).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.WorkerBadge(w).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -124,10 +124,13 @@ func TestWorkersAreListedWithWhatTheyHave(t *testing.T) {
 	for _, c := range []struct {
 		rank, column int
 		want         string
-	}{{0, 2, "n0"}, {0, 3, "2 × A100"}, {0, 4, "running"}, {0, 6, "–"}, {1, 4, "failed"}, {1, 6, "137 (signal 9)"}, {2, 6, "out of memory"}, {3, 6, "7"}, {4, 6, "signal 9"}, {5, 6, "stopped"}, {1, 3, "none"}} {
+	}{{0, 2, "n0"}, {0, 3, "2 × A100"}, {0, 4, "running"}, {0, 6, "–"}, {1, 4, "failed"}, {1, 6, "137 (signal 9)"}, {2, 6, "out of memory"}, {3, 6, "7"}, {4, 6, "signal 9"}, {5, 4, "stopped"}, {5, 6, "stopped"}, {1, 3, "none"}} {
 		if got := cell(c.rank, c.column); got != c.want {
 			t.Errorf("worker %d, column %d: %q, want %q", c.rank, c.column, got, c.want)
 		}
+	}
+	if a.Count(`tr[data-worker-rank="5"] .state-stopped`) != 1 {
+		t.Error("a worker that was stopped has the colour of one that has completed its work")
 	}
 }
 
