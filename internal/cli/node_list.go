@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +24,7 @@ func (c *nodeListCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 	if c.Format == "json" {
 		return p.printJSON(list)
 	}
-	t := p.table("NAME", "STATUS", "DATACENTER", "CPU", "MEMORY", "GPUS", "FREE", "GPU LOAD", "GPUS USED BY", "ID")
+	t := p.table("NAME", "STATUS", "DATACENTER", "CPU", "MEMORY", "GPUS", "FREE", "GPU LOAD", "USED BY", "ID")
 	for _, n := range list.Items {
 		status, free := n.Status, "-"
 		if !n.Eligible {
@@ -66,22 +67,24 @@ func gpuLoad(stats []run.GPUStats) string {
 	return strings.Join(parts, ", ")
 }
 
-// usersOf says who has GPUs of a node, and how many: "r-0123456789 (2), other-job (1)".
+// usersOf says who is on a node, and with how many GPUs: "r-0123456789 (2), other-job (1), r-1234567890".
 func usersOf(n run.Node) string {
 	var names []string
-	count := map[string]int{}
+	count := map[string]int{} // of GPUs
 	for _, u := range n.Uses {
 		name := string(u.Run)
 		if name == "" {
 			name = u.Job
 		}
-		if count[name] == 0 {
+		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 		count[name] += len(u.GPUs)
 	}
 	for i, name := range names {
-		names[i] = fmt.Sprintf("%s (%d)", name, count[name])
+		if count[name] > 0 {
+			names[i] = fmt.Sprintf("%s (%d)", name, count[name])
+		}
 	}
 	return strings.Join(names, ", ")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// Nodes returns the cluster's nodes, with the users of their GPUs.
+// Nodes returns the cluster's nodes, with who uses them.
 func (c *Control) Nodes(ctx context.Context) ([]run.Node, error) {
 	var nodes []run.Node
 	var uses map[string][]run.GPUUse

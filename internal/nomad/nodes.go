@@ -26,8 +26,8 @@ func (c *Client) Nodes(ctx context.Context) ([]run.Node, error) {
 	return nodes, nil
 }
 
-// GPUUses returns the GPUs of live allocations by node, in all namespaces that the token may see. The caller fills in
-// the runs.
+// GPUUses returns the GPUs of live allocations by node, and the workers without GPUs, in all namespaces that the token may see. The
+// caller fills in the runs.
 func (c *Client) GPUUses(ctx context.Context) (map[string][]run.GPUUse, error) {
 	stubs, err := c.liveAllocations(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func (c *Client) GPUUses(ctx context.Context) (map[string][]run.GPUUse, error) {
 		if s.TaskGroup == groupName && strings.HasPrefix(s.JobID, parentPrefix) {
 			u.Rank = rankOf(s.Name)
 		}
-		if len(u.GPUs) > 0 {
+		if len(u.GPUs) > 0 || u.Rank >= 0 {
 			out[s.NodeID] = append(out[s.NodeID], u)
 		}
 	}

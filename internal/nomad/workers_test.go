@@ -189,6 +189,7 @@ func TestWhoHasGPUsIsToldByNode(t *testing.T) {
 			alloc("cotrain-core-a/dispatch-1", "x."+groupName+"[1]", groupName, TaskName, "n1", "1", "0"),
 			alloc("other", "other.web[0]", "web", "server", "n1", "2"),
 			alloc("cotrain-core-a/dispatch-1", "x."+groupName+"[0]", groupName, TaskName, "n2", "0"),
+			map[string]any{"ID": "cpu", "JobID": "cotrain-core-b/dispatch-2", "Name": "y." + groupName + "[3]", "TaskGroup": groupName, "NodeID": "n2", "ClientStatus": "running"},
 			map[string]any{"ID": "none", "JobID": "without", "NodeID": "n1", "ClientStatus": "pending"},
 		})
 	})
@@ -196,7 +197,7 @@ func TestWhoHasGPUsIsToldByNode(t *testing.T) {
 	gpu := func(id string) run.GPU { return run.GPU{ID: id, Model: "v/gpu/S"} }
 	want := map[string][]run.GPUUse{
 		"n1": {{GPUs: []run.GPU{gpu("0"), gpu("1")}, Job: "cotrain-core-a/dispatch-1", Rank: 1}, {GPUs: []run.GPU{gpu("2")}, Job: "other", Rank: -1}},
-		"n2": {{GPUs: []run.GPU{gpu("0")}, Job: "cotrain-core-a/dispatch-1", Rank: 0}},
+		"n2": {{GPUs: []run.GPU{gpu("0")}, Job: "cotrain-core-a/dispatch-1", Rank: 0}, {Job: "cotrain-core-b/dispatch-2", Rank: 3}},
 	}
 	if d := cmp.Diff(want, got); d != "" || err != nil || namespace != "*" {
 		t.Error(d, err, namespace)

@@ -12,7 +12,7 @@ type Node struct {
 	CPU        int    `json:"cpu"`      // MHz
 	Memory     int    `json:"memory"`   // MiB
 	GPUs       []GPU  `json:"gpus"`
-	// Uses lists GPUs in use; the others are free.
+	// Uses lists GPUs in use, of which the others are free, and workers without GPUs.
 	Uses []GPUUse `json:"uses"`
 	// Stats has current GPU statistics where requested and available.
 	Stats []GPUStats `json:"gpu_stats,omitempty"`
@@ -30,7 +30,7 @@ type GPUStats struct {
 	Temperature *int64 `json:"temperature,omitempty"`  // °C
 }
 
-// GPUUse is an allocation's share of a node's GPUs.
+// GPUUse is an allocation's share of a node's GPUs: none of a worker that trains on the CPU.
 type GPUUse struct {
 	GPUs []GPU  `json:"gpus"`
 	Job  string `json:"job"`           // Nomad job ID

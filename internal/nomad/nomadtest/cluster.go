@@ -295,14 +295,14 @@ func (c *Cluster) Nodes(context.Context) ([]run.Node, error) {
 	return []run.Node{{ID: "n1", Name: "node-1", Status: "ready", Eligible: true}}, c.call("Nodes")
 }
 
-// GPUUses tells who has GPUs: the workers that have not ended.
+// GPUUses tells who has a node: the workers that have not ended.
 func (c *Cluster) GPUUses(context.Context) (map[string][]run.GPUUse, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := map[string][]run.GPUUse{}
 	for id, j := range c.jobs {
 		for _, w := range j.workers {
-			if !w.State.Terminal() && len(w.GPUs) > 0 {
+			if !w.State.Terminal() {
 				out[w.NodeID] = append(out[w.NodeID], run.GPUUse{GPUs: w.GPUs, Job: id, Rank: w.Rank})
 			}
 		}

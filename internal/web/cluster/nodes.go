@@ -34,7 +34,7 @@ type Pages struct {
 	Distances func() *run.Distances // or nil, as what it returns
 }
 
-// Nodes lists the cluster's nodes and the users of their GPUs.
+// Nodes lists the cluster's nodes and who uses them.
 func (p *Pages) Nodes(w http.ResponseWriter, r *http.Request) error {
 	nodes, err := p.Control.Nodes(r.Context())
 	if err != nil {

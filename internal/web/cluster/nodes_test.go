@@ -37,6 +37,7 @@ func TestNodesShowWhichGPUsAreFreeAndWhoHasTheOthers(t *testing.T) {
 		"[data-node-id=n-1] [data-use=notebook]":                  "job notebook 1 GPU",
 		`[data-node-id=n-1] a[href="/runs/` + string(r.ID) + `"]`: r.Name,
 		`[data-node-id=n-1] a[href="/runs/r-0000000009"]`:         "r-0000000009", // deleted meanwhile
+		"[data-node-id=n-1] li:nth-child(3)":                      "r-0000000009 worker 0",
 		"[data-node-id=n-2] .cell-uses":                           "none",
 		"[data-node-id=n-2] [data-gpu=e]":                         "87 %, 40.0 GiB of 80.0 GiB, 312 W, 63 °C",
 		"[data-node-id=n-2] [data-gpu=f]":                         "0 %",
