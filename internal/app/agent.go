@@ -37,6 +37,15 @@ func ServeAgent(ctx context.Context, o config.Agent, log *slog.Logger) error {
 	if o.Nodes != nil {
 		opts.Nodes = *o.Nodes
 	}
+	if o.KeyFile != "" {
+		key, err := os.ReadFile(o.KeyFile)
+		if err != nil {
+			return fault.Usage(fmt.Sprintf("--variables-key-file cannot be read: %v", err), "correct the path, or let this user read it")
+		}
+		if opts.VariablesKey = strings.TrimSpace(string(key)); len(opts.VariablesKey) < 32 {
+			return fault.Usage(fmt.Sprintf("--variables-key-file %s has fewer than 32 characters", o.KeyFile), "use the output of openssl rand -base64 32")
+		}
+	}
 	agent, err := localnomad.New(opts)
 	if err != nil {
 		return startError(err)

@@ -31,6 +31,9 @@ type Config struct {
 	// DevGPUs is the simulated GPUs of each (dev_gpus, COTRAIN_DEV_GPUS; 0 to 64). Nil is the machine's own GPUs, or 2
 	// simulated ones if it has none; no GPUs if nvidia-smi fails.
 	DevGPUs *int
+	// DevVariablesKey encrypts its variables on disk (COTRAIN_DEV_VARIABLES_KEY, or the content of the file named by
+	// dev_variables_key_file); "" for a key that it makes itself.
+	DevVariablesKey Secret
 	// LogLevel is the least severe line that is logged (log_level, COTRAIN_LOG_LEVEL; info): debug, info, warn, error.
 	LogLevel slog.Level
 	// LogFormat is text, json, or auto: text on a terminal and JSON otherwise (log_format, COTRAIN_LOG_FORMAT; auto).

@@ -35,6 +35,9 @@ type Options struct {
 	// share of its memory.
 	NodeCPUMHz    int
 	NodeMemoryMiB int
+	// VariablesKey encrypts variables on disk, 32 characters or more. "" is a key that the agent makes when it needs one, in the file
+	// variables.key of DataDir. Variables of another key are kept, and are missing until the agent starts with it.
+	VariablesKey string
 	// MaxAllocDirs bounds the directories of ended allocations that are kept (default 50, as a Nomad client's gc_max_allocs).
 	MaxAllocDirs int
 	// JobGCAfter is how long a dead job is kept (default 4 h, as a Nomad server's job_gc_threshold).

@@ -68,7 +68,7 @@ func New(opts Options) (*Server, error) {
 	if s.lock, err = lockDir(opts.DataDir); err != nil {
 		return nil, err
 	}
-	if s.store, err = state.Open(filepath.Join(opts.DataDir, "state"), opts.Now, opts.Logger); err != nil {
+	if s.store, err = state.Open(filepath.Join(opts.DataDir, "state"), state.OpenKeyRing(opts.VariablesKey, filepath.Join(opts.DataDir, "variables.key")), opts.Now, opts.Logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("localnomad: %w", err), unlockDir(s.lock))
 	}
 	s.meter = gpu.NewMeter(nvidia.Tool{Visible: os.Getenv("CUDA_VISIBLE_DEVICES")}, opts.Now, opts.Logger)

@@ -138,6 +138,9 @@ func TestExitsAreToldAsNomadTellsThem(t *testing.T) {
 	badTemplate := shellJob("badtemplate", "true", 1)
 	badTemplate.TaskGroups[0].Tasks[0].Templates = []*api.Template{{EmbeddedTmpl: new("{{ nosuch }}"), DestPath: new("local/x"), ChangeMode: new("noop")}}
 	a.register(badTemplate)
+	noVault := shellJob("novault", "true", 1)
+	noVault.TaskGroups[0].Tasks[0].Templates = []*api.Template{{EmbeddedTmpl: new(`{{ secret "secret/x" }}`), DestPath: new("local/x"), ChangeMode: new("noop")}}
+	a.register(noVault)
 	for id, c := range map[string]struct{ events, kind, message string }{
 		"exit3":  {"Received,Task Setup,Started,Terminated,Not Restarting", api.TaskTerminated, "Exit Code: 3"},
 		"killed": {"Received,Task Setup,Started,Terminated,Not Restarting", api.TaskTerminated, "Exit Code: 137, Signal: 9"},
@@ -146,6 +149,8 @@ func TestExitsAreToldAsNomadTellsThem(t *testing.T) {
 		"restarts": {"Received,Task Setup,Started,Terminated,Restarting,Started,Terminated,Not Restarting", api.TaskNotRestarting,
 			`Exceeded allowed attempts 1 in interval 1m0s and mode is "fail"`},
 		"badtemplate": {"Received,Task Setup,Killing", api.TaskKilling, `Template failed: (dynamic): parse: template: :1: function "nosuch" not defined`},
+		"novault": {"Received,Task Setup,Killing", api.TaskKilling,
+			`Template failed: (dynamic): execute: template: :1:3: executing "" at <secret "secret/x">: error calling secret: Vault cluster "default" is disabled or not configured`},
 	} {
 		al := a.waitAllocs(id, api.AllocClientStatusFailed, 1)[0]
 		st := al.TaskStates["main"]

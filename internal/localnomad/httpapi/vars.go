@@ -30,8 +30,7 @@ func (a *API) putVar(w http.ResponseWriter, r *http.Request, path string) (any, 
 	}
 	v.Path, v.Namespace, v.Lock = path, api.DefaultNamespace, nil
 	index, err := a.Store.Update(state.VarUpdated, func(tx *state.Tx) error {
-		tx.PutVar(&v)
-		return nil
+		return tx.PutVar(&v)
 	})
 	setIndex(w, index)
 	return &v, err

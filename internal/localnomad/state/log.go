@@ -42,7 +42,8 @@ type record struct {
 	Create  uint64                   `json:"c,omitempty"`
 	Node    *api.Node                `json:"n,omitempty"`
 	Service *api.ServiceRegistration `json:"s,omitempty"`
-	Var     *api.Variable            `json:"x,omitempty"`
+	Var     *api.Variable            `json:"x,omitempty"` // in the log without items
+	Sealed  []byte                   `json:"z,omitempty"` // which are here
 }
 
 // entry is one line of the log: all records of one change, so that a change is there whole or not at all.
@@ -59,6 +60,7 @@ const compactAt = 32 << 20
 // system had not written back.
 type stateLog struct {
 	path string
+	keys *KeyRing
 	log  *slog.Logger
 	mu   sync.Mutex
 	file *os.File
@@ -66,14 +68,16 @@ type stateLog struct {
 	base int64 // of it, what the last compaction wrote
 	buf  bytes.Buffer
 	err  error // the last change did not reach the file
+
+	stale bool // it holds variables in plain text, or sealed by an earlier key
 }
 
 // openStateLog replays what dir holds into t and opens the log for appending.
-func openStateLog(dir string, t *Tables, log *slog.Logger) (*stateLog, error) {
+func openStateLog(dir string, t *Tables, keys *KeyRing, log *slog.Logger) (*stateLog, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create state directory: %w", err)
 	}
-	l := &stateLog{path: filepath.Join(dir, "state.log"), log: log}
+	l := &stateLog{path: filepath.Join(dir, "state.log"), keys: keys, log: log}
 	err := l.load(dir, t)
 	if err == nil {
 		return l, nil
@@ -107,7 +111,13 @@ func (l *stateLog) load(dir string, t *Tables) (err error) {
 	if err := l.cut(); err != nil {
 		return err
 	}
-	if adopt {
+	if len(t.lost) > 0 {
+		l.log.Error("variables cannot be read: they were encrypted with another key; they are kept, and are missing until the agent starts with that key",
+			"key", l.keys.String(), "variables", Keys(t.lost, ""), "error", l.keys.err)
+	}
+	if l.stale && l.keys.Ready() != nil {
+		l.log.Error("variables are on disk in plain text, and cannot be encrypted", "error", l.keys.Ready())
+	} else if adopt || l.stale {
 		if err := l.compact(t); err != nil {
 			return err
 		}
@@ -177,7 +187,7 @@ func (l *stateLog) replay(path string, t *Tables) (size int64, err error) {
 			}
 			return size, nil
 		}
-		t.replayEntry(e)
+		l.stale = t.replayEntry(e, l.keys) || l.stale
 		size += int64(len(line))
 	}
 }
@@ -201,15 +211,23 @@ func parseEntry(line []byte) (entry, bool) {
 	return e, json.Unmarshal(body, &e) == nil
 }
 
-// replayEntry puts a logged change into the tables.
-func (t *Tables) replayEntry(e entry) {
+// replayEntry puts a logged change into the tables. It reports whether variables must be written anew.
+func (t *Tables) replayEntry(e entry, keys *KeyRing) (stale bool) {
 	t.index = max(t.index, e.Index)
 	for i := range t.marks {
 		t.marks[i].index = t.index
 	}
 	for _, r := range e.Records {
+		if r.Var != nil {
+			old, ok := keys.open(&r)
+			if stale = stale || old; !ok {
+				t.lose(r)
+				continue
+			}
+		}
 		t.apply(r)
 	}
+	return stale
 }
 
 // apply stores or deletes one object.
@@ -233,7 +251,7 @@ func (t *Tables) apply(r record) {
 	case r.Service != nil:
 		t.Services[r.Service.ID] = r.Service
 	case r.Var != nil:
-		t.Vars[r.Var.Path] = r.Var
+		t.setVar(r.Var)
 	default:
 		t.drop(r)
 	}
@@ -252,7 +270,7 @@ func (t *Tables) drop(r record) {
 	case kindService:
 		delete(t.Services, r.Delete)
 	case kindVar:
-		delete(t.Vars, r.Delete)
+		t.dropVar(r.Delete)
 	}
 }
 
@@ -265,7 +283,7 @@ func (l *stateLog) append(index uint64, records []record) {
 		return // closed; or a gap, which would make what follows wrong
 	}
 	l.buf.Reset()
-	err := encodeEntry(&l.buf, index, records)
+	err := l.encode(&l.buf, index, records)
 	if err == nil {
 		_, err = l.file.Write(l.buf.Bytes())
 	}
@@ -305,7 +323,7 @@ func (l *stateLog) compact(t *Tables) error {
 	write := func() error {
 		for _, r := range t.dump() {
 			l.buf.Reset()
-			if err := encodeEntry(&l.buf, t.index, []record{r}); err != nil {
+			if err := l.encode(&l.buf, t.index, []record{r}); err != nil {
 				return err
 			}
 			n, err := f.Write(l.buf.Bytes())
@@ -352,13 +370,20 @@ func (t *Tables) dump() []record {
 	for _, v := range t.Vars {
 		out = append(out, record{Kind: kindVar, Var: v})
 	}
+	for _, r := range t.lost {
+		out = append(out, r)
+	}
 	return out
 }
 
-func encodeEntry(buf *bytes.Buffer, index uint64, records []record) error {
+func (l *stateLog) encode(buf *bytes.Buffer, index uint64, records []record) error {
 	start := buf.Len()
 	buf.WriteString("00000000 ")
 	for i, r := range records {
+		var err error
+		if records[i], err = l.keys.seal(r); err != nil {
+			return fmt.Errorf("encrypt variable %s: %w", r.Var.Path, err)
+		}
 		if r.Alloc != nil {
 			a := *r.Alloc
 			key := keyOf(a.Job)

@@ -34,7 +34,7 @@ func TestTheStateOfEarlierVersionsIsTakenOver(t *testing.T) {
 	write := func(name string, records ...record) {
 		var buf bytes.Buffer
 		for i, r := range records {
-			if err := encodeEntry(&buf, uint64(i+1), []record{r}); err != nil {
+			if err := (&stateLog{}).encode(&buf, uint64(i+1), []record{r}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -50,7 +50,7 @@ func TestTheStateOfEarlierVersionsIsTakenOver(t *testing.T) {
 	write("state-10.log", variable("newest"))
 	for range 2 { // once more, from what the first time has written
 		tables := newTables()
-		l, err := openStateLog(dir, tables, slog.New(slog.DiscardHandler))
+		l, err := openStateLog(dir, tables, OpenKeyRing("", filepath.Join(dir, "key")), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,14 +68,14 @@ func TestTheStateOfEarlierVersionsIsTakenOver(t *testing.T) {
 
 func FuzzParseEntry(f *testing.F) {
 	var buf bytes.Buffer
-	if err := encodeEntry(&buf, 7, []record{{Kind: kindVar, Delete: "x"}}); err != nil {
+	if err := (&stateLog{}).encode(&buf, 7, []record{{Kind: kindVar, Delete: "x"}}); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(buf.Bytes())
 	f.Add([]byte("00000000 {}\n"))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		if e, ok := parseEntry(line); ok {
-			newTables().replayEntry(e)
+			newTables().replayEntry(e, &KeyRing{})
 		}
 	})
 }

@@ -33,6 +33,7 @@ type Tables struct {
 	Services map[string]*api.ServiceRegistration
 	Vars     map[string]*api.Variable
 
+	lost  map[string]record // variables whose key is not there
 	index uint64
 	marks [tableCount]struct {
 		index uint64
@@ -48,7 +49,7 @@ type Tables struct {
 func newTables() *Tables {
 	t := &Tables{
 		Jobs: map[string]*api.Job{}, Evals: map[string]*api.Evaluation{}, Allocs: map[string]*api.Allocation{},
-		Nodes: map[string]*api.Node{}, Services: map[string]*api.ServiceRegistration{}, Vars: map[string]*api.Variable{},
+		Nodes: map[string]*api.Node{}, Services: map[string]*api.ServiceRegistration{}, Vars: map[string]*api.Variable{}, lost: map[string]record{},
 		index: firstIndex, versions: map[string]map[versionKey]*api.Job{}, tokens: map[string]string{},
 		allocsByJob: lookup{}, allocsByNode: lookup{}, evalsByJob: lookup{},
 	}

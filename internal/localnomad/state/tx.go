@@ -19,11 +19,11 @@ type Store struct {
 	log    *stateLog
 }
 
-// Open reads the tables that dir holds and keeps them there from then on.
-func Open(dir string, now func() time.Time, log *slog.Logger) (*Store, error) {
+// Open reads the tables that dir holds and keeps them there from then on, variables encrypted.
+func Open(dir string, keys *KeyRing, now func() time.Time, log *slog.Logger) (*Store, error) {
 	s := &Store{Now: now, tables: newTables(), events: newEventList()}
 	var err error
-	s.log, err = openStateLog(dir, s.tables, log)
+	s.log, err = openStateLog(dir, s.tables, keys, log)
 	return s, err
 }
 
@@ -83,6 +83,7 @@ type Tx struct {
 	// Kind is the type of the events.
 	Kind Kind
 
+	keys    *KeyRing
 	records []record
 	events  []*Event
 	changed [tableCount]bool
@@ -95,7 +96,7 @@ func (s *Store) Update(kind Kind, fn func(tx *Tx) error) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tables
-	tx := &Tx{Tables: t, Index: t.index + 1, Now: s.Now(), Kind: kind, touched: map[string]bool{}}
+	tx := &Tx{Tables: t, Index: t.index + 1, Now: s.Now(), Kind: kind, keys: s.log.keys, touched: map[string]bool{}}
 	if err := fn(tx); err != nil {
 		return t.index, err
 	}
@@ -214,19 +215,23 @@ func (tx *Tx) DropServices(allocID string) {
 	}
 }
 
-// PutVar stores a variable.
-func (tx *Tx) PutVar(v *api.Variable) {
+// PutVar stores a variable, unless it cannot be encrypted.
+func (tx *Tx) PutVar(v *api.Variable) error {
+	if err := tx.keys.Ready(); err != nil {
+		return err
+	}
 	v.ModifyIndex, v.ModifyTime = tx.Index, tx.Now.UnixNano()
 	v.CreateIndex, v.CreateTime = v.ModifyIndex, v.ModifyTime
 	if old := tx.Vars[v.Path]; old != nil {
 		v.CreateIndex, v.CreateTime = old.CreateIndex, old.CreateTime
 	}
 	tx.put(Vars, record{Kind: kindVar, Var: v}, Event{})
+	return nil
 }
 
 // DeleteVar removes a variable.
 func (tx *Tx) DeleteVar(path string) {
-	if tx.Vars[path] != nil {
+	if _, lost := tx.lost[path]; lost || tx.Vars[path] != nil {
 		tx.put(Vars, record{Kind: kindVar, Delete: path}, Event{})
 	}
 }
