@@ -14,7 +14,6 @@ import (
 
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/auth"
-	"github.com/cotrain/cotrain/internal/certfile"
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/consul"
 	"github.com/cotrain/cotrain/internal/control"
@@ -52,7 +51,7 @@ type App struct {
 	listener net.Listener
 	pages    *web.Server
 	server   *http.Server
-	certs    *certfile.Files    // nil without TLS
+	certs    certificate        // nil without TLS
 	redirect *redirect          // nil for none
 	agent    *localnomad.Server // nil without Dev
 	nomad    *nomad.Client

@@ -22,7 +22,7 @@ type secrets struct {
 func readSecrets(ctx context.Context, cfg config.Config, log *slog.Logger) (config.Config, *secrets, error) {
 	s := &secrets{refs: map[string]vault.Ref{}, log: log}
 	refs := cfg.References()
-	if len(refs) == 0 {
+	if len(refs) == 0 && cfg.TLS.Vault == "" {
 		return cfg, s, nil
 	}
 	var err error

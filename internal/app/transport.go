@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,16 +36,11 @@ func (a *App) openTransport(ctx context.Context) (err error) {
 	if a.listener, err = a.listen(ctx, a.cfg.Listen, "COTRAIN_LISTEN"); err != nil {
 		return err
 	}
-	if a.cfg.TLS.Cert == "" {
+	if !a.cfg.TLS.On() {
 		return nil
 	}
-	host := ""
-	if a.front.Public != nil {
-		host = a.front.Public.Hostname()
-	}
-	a.certs, err = certfile.Open(certfile.Paths{Cert: a.cfg.TLS.Cert, Key: a.cfg.TLS.Key, ClientCA: a.cfg.TLS.ClientCA}, host, time.Now)
-	if err != nil {
-		return fault.Usage(err.Error(), "correct the file, or tls.cert (COTRAIN_TLS_CERT), tls.key and tls.client_ca")
+	if a.certs, err = a.openCertificate(ctx); err != nil {
+		return err
 	}
 	if a.cfg.TLS.RedirectListen == "" {
 		return nil
@@ -55,6 +51,43 @@ func (a *App) openTransport(ctx context.Context) (err error) {
 	}
 	a.redirect = &redirect{l, a.newServer(a.front.Resolve(redirectTo(a.front.Public)))}
 	return nil
+}
+
+// certificate is the web server's.
+type certificate interface {
+	Config() *tls.Config
+	Names() (names []string, until time.Time)
+	Watch(ctx context.Context, report func(error)) error
+}
+
+// openCertificate reads the certificate, or has Vault sign one.
+func (a *App) openCertificate(ctx context.Context) (certificate, error) {
+	t, host := a.cfg.TLS, ""
+	if a.front.Public != nil {
+		host = a.front.Public.Hostname()
+	}
+	if t.Vault == "" {
+		files, err := certfile.Open(certfile.Paths{Cert: t.Cert, Key: t.Key, ClientCA: t.ClientCA}, host, time.Now)
+		if err != nil {
+			return nil, fault.Usage(err.Error(), "correct the file, or tls.cert (COTRAIN_TLS_CERT), tls.key and tls.client_ca")
+		}
+		return files, nil
+	}
+	order := certfile.Order{From: "from " + t.Vault + " in Vault", Names: t.VaultNames, ClientCA: t.ClientCA, Host: host}
+	signed, err := certfile.Get(ctx, order, func(ctx context.Context, request []byte) ([]byte, error) {
+		chain, err := a.secrets.vault.Sign(ctx, t.Vault, request, t.VaultTTL)
+		if err != nil {
+			a.log.Warn("Vault signs no certificate", "part", "web", "err", err)
+		}
+		return chain, err
+	}, time.Now)
+	if told := (*fault.Error)(nil); errors.As(err, &told) {
+		err = errors.New(told.Text())
+	}
+	if err != nil {
+		return nil, fault.Usage(fmt.Sprintf("tls.vault (COTRAIN_TLS_VAULT) %q: %v", t.Vault, err), "")
+	}
+	return signed, nil
 }
 
 // frontOf is how the console is published.

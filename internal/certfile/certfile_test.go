@@ -19,7 +19,7 @@ const host = "cotrain.example.com"
 
 func soon() time.Time { return time.Now().Add(30 * 24 * time.Hour) }
 
-// server is a TLS server that greets, with its files in a folder.
+// server is a TLS server with its files in a folder.
 type server struct {
 	files  *certfile.Files
 	folder string
@@ -39,13 +39,18 @@ func serve(t *testing.T, pair certtest.Pair, clientCA []byte) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.files = files
-	l, err := tls.Listen("tcp", "127.0.0.1:0", files.Config())
+	s.files, s.addr = files, echoes(t, files.Config())
+	return s
+}
+
+// echoes is the address of a server that sends back what it gets.
+func echoes(t *testing.T, conf *tls.Config) string {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	s.addr = l.Addr().String()
 	go func() { // ends with the listener
 		for {
 			conn, err := l.Accept()
@@ -58,7 +63,7 @@ func serve(t *testing.T, pair certtest.Pair, clientCA []byte) *server {
 			}()
 		}
 	}()
-	return s
+	return l.Addr().String()
 }
 
 func write(t *testing.T, path string, data []byte) {

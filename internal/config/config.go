@@ -73,6 +73,13 @@ type TLS struct {
 	// COTRAIN_TLS_CERT; tls.key, COTRAIN_TLS_KEY).
 	Cert string
 	Key  string
+	// Vault is where Vault's PKI signs a certificate instead, such as pki/sign/cotrain; its key stays in memory (tls.vault,
+	// COTRAIN_TLS_VAULT).
+	Vault string
+	// VaultNames are in that certificate (tls.vault_names, COTRAIN_TLS_VAULT_NAMES; the hosts of PublicURL and Hosts).
+	VaultNames []string
+	// VaultTTL is how long it lasts, 0 for what Vault's role says (tls.vault_ttl, COTRAIN_TLS_VAULT_TTL).
+	VaultTTL time.Duration
 	// ClientCA is the file with the authorities of which clients must have a certificate; "" asks for none (tls.client_ca,
 	// COTRAIN_TLS_CLIENT_CA).
 	ClientCA string
@@ -80,6 +87,9 @@ type TLS struct {
 	// (tls.redirect_listen, COTRAIN_TLS_REDIRECT_LISTEN).
 	RedirectListen string
 }
+
+// On reports whether the web server encrypts.
+func (t TLS) On() bool { return t.Cert != "" || t.Vault != "" }
 
 // Proxy is what stands in front of the console.
 type Proxy struct {

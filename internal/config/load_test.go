@@ -177,7 +177,7 @@ func TestEverySettingCanBeGivenInEveryWay(t *testing.T) {
 		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken", "COTRAIN_DATABASE_PASSWORD": "hunter2", "COTRAIN_OIDC_CLIENT_SECRET": "s3cret", "CONSUL_HTTP_TOKEN": "c0nsul"}},
 	}
 	for _, s := range Settings() {
-		if !slices.Contains(s.Keys(), s.Key) {
+		if !slices.Contains(s.Keys(), s.Key) || strings.HasPrefix(s.Key, "tls.vault") { // which excludes tls.cert
 			continue
 		}
 		if values[s.Key] == "" {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // listenAddress accepts host:port with an IP address, localhost, or nothing for all addresses.
@@ -89,11 +90,14 @@ func parsePrefix(text string) (netip.Prefix, error) {
 
 // transport checks how the console is reached as a whole.
 func (l *loader) transport() {
-	for _, pair := range [][2]string{
-		{"tls.cert", "tls.key"}, {"tls.key", "tls.cert"}, {"tls.client_ca", "tls.cert"}, {"tls.redirect_listen", "tls.cert"}, {"tls.redirect_listen", "public_url"},
-	} {
+	pairs := [][2]string{{"tls.cert", "tls.key"}, {"tls.key", "tls.cert"}, {"tls.redirect_listen", "public_url"}, {"tls.vault_names", "tls.vault"}, {"tls.vault_ttl", "tls.vault"}}
+	if l.cfg.TLS.Vault == "" {
+		pairs = append(pairs, [2]string{"tls.client_ca", "tls.cert"}, [2]string{"tls.redirect_listen", "tls.cert"})
+	}
+	for _, pair := range pairs {
 		l.needs(pair[0], pair[1])
 	}
+	l.signed()
 	for _, key := range []string{"tls.cert", "tls.key", "tls.client_ca"} {
 		l.readable(key)
 	}
@@ -102,14 +106,14 @@ func (l *loader) transport() {
 		return
 	}
 	listen, public := l.from["listen"], l.from["public_url"]
-	tls, proxied := l.cfg.TLS.Cert != "", len(l.cfg.Proxy.Trusted) > 0
+	tls, proxied := l.cfg.TLS.On(), len(l.cfg.Proxy.Trusted) > 0
 	if network := !isLoopback(l.cfg.Listen); network {
 		if public.source == "" {
 			l.fail("listen", listen.source, listen.value, "is reached from the network, which needs public_url (COTRAIN_PUBLIC_URL)", "set it to where browsers find the console, https://cotrain.example.com for example")
 		}
 		if !tls && !proxied && !l.cfg.InsecureHTTP {
 			l.fail("listen", listen.source, listen.value, "would carry passwords and tokens over the network in plain HTTP",
-				"set tls.cert and tls.key, or proxy.trusted to the proxy that ends TLS; insecure_http accepts the risk")
+				"set tls.cert and tls.key, or tls.vault, or proxy.trusted to the proxy that ends TLS; insecure_http accepts the risk")
 		}
 	}
 	if l.cfg.PublicURL == "" {
@@ -119,12 +123,57 @@ func (l *loader) transport() {
 	switch {
 	case err != nil: // checked as it was set
 	case u.Scheme == "https" && !tls && !proxied:
-		l.fail("public_url", public.source, public.value, "begins with https://, and nothing is known that ends TLS", "set tls.cert and tls.key, or proxy.trusted to the addresses of the proxy that does")
+		l.fail("public_url", public.source, public.value, "begins with https://, and nothing is known that ends TLS", "set tls.cert and tls.key, or tls.vault, or proxy.trusted to the addresses of the proxy that does")
 	case u.Scheme == "http" && tls:
-		l.fail("public_url", public.source, public.value, "begins with http://, while tls.cert is set", "use https://"+u.Host+u.Path)
+		l.fail("public_url", public.source, public.value, "begins with http://, while the web server has a certificate", "use https://"+u.Host+u.Path)
 	case u.Scheme == "http" && !l.cfg.InsecureHTTP && !isLoopback(u.Hostname()):
 		l.fail("public_url", public.source, public.value, "would have passwords and tokens sent in plain HTTP", "use https://"+u.Host+u.Path+"; insecure_http accepts the risk")
 	}
+}
+
+// signed checks what Vault signs.
+func (l *loader) signed() {
+	t, o := &l.cfg.TLS, l.from["tls.vault"]
+	if t.Vault == "" {
+		return
+	}
+	if t.Cert != "" || t.Key != "" {
+		l.fail("tls.vault", o.source, o.value, "is set, and so is tls.cert (COTRAIN_TLS_CERT)", "set one of them")
+	}
+	if l.cfg.Vault.Address == "" {
+		l.fail("tls.vault", o.source, o.value, "needs vault.address (VAULT_ADDR)", "set it")
+	}
+	if len(t.VaultNames) > 0 {
+		return
+	}
+	if u, err := url.Parse(l.cfg.PublicURL); err == nil && u.Hostname() != "" {
+		t.VaultNames = append(t.VaultNames, u.Hostname())
+	}
+	for _, host := range l.cfg.Hosts {
+		t.VaultNames = append(t.VaultNames, strings.Trim(host, "[]"))
+	}
+	if len(t.VaultNames) == 0 {
+		l.fail("tls.vault", o.source, o.value, "needs a name for the certificate", "set tls.vault_names (COTRAIN_TLS_VAULT_NAMES), or public_url")
+	}
+}
+
+// signPath accepts MOUNT/sign/ROLE.
+func signPath(path string) *problem {
+	if p := line(path); p != nil {
+		return p
+	}
+	mount, role, ok := strings.Cut(path, "/sign/")
+	if !ok || strings.Trim(mount, "/") != mount || mount == "" || role == "" || strings.Contains(role, "/") {
+		return broken("must be of the form MOUNT/sign/ROLE: the certificate's key stays in the console", "use pki/sign/cotrain, for example")
+	}
+	return nil
+}
+
+func lastsAMinute(d time.Duration) *problem {
+	if d < time.Minute {
+		return broken("must be 1m or more", "use 72h, for example")
+	}
+	return nil
 }
 
 // needs refuses a setting without another.

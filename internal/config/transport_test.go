@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // reached is a console with these settings, as flags in pairs, beside which certificates exist.
@@ -39,11 +40,19 @@ func TestHowAConsoleIsReachedMustBeSafeAsAWhole(t *testing.T) {
 		{"the network in plain HTTP", reached("listen", "[::]:80", "public_url", "http://127.0.0.1"), "--listen", "passwords and tokens over the network in plain HTTP", "insecure_http"},
 		{"a public URL that nobody encrypts", reached("public_url", "https://cotrain.example.com"), "--public-url", "nothing is known that ends TLS", "proxy.trusted"},
 		{"a public URL in plain HTTP behind a proxy", reached("public_url", "http://cotrain.example.com/x", "proxy.trusted", "127.0.0.1"), "--public-url", "sent in plain HTTP", "use https://cotrain.example.com/x"},
-		{"plain HTTP beside TLS", reached("public_url", "http://cotrain.example.com", "tls.cert", "cert", "tls.key", "key"), "--public-url", "while tls.cert is set", "use https://cotrain.example.com"},
+		{"plain HTTP beside TLS", reached("public_url", "http://cotrain.example.com", "tls.cert", "cert", "tls.key", "key"), "--public-url", "while the web server has a certificate", "use https://cotrain.example.com"},
 		{"a certificate without key", network.with("tls.cert", "cert"), "--tls-cert", "needs tls.key (COTRAIN_TLS_KEY)", "both or neither"},
 		{"a key without certificate", network.with("tls.key", "key", "insecure_http", "true", "proxy.trusted", "10.0.0.1"), "--tls-key", "needs tls.cert", "both or neither"},
 		{"clients' certificates without TLS", reached("tls.client_ca", "ca"), "--tls-client-ca", "needs tls.cert", "both or neither"},
 		{"a redirect to nowhere", reached("tls.cert", "cert", "tls.key", "key", "tls.redirect_listen", "127.0.0.1:80"), "--tls-redirect-listen", "needs public_url", "both or neither"},
+		{"two certificates", tls.with("tls.vault", "pki/sign/x", "vault.address", "http://vault"), "--tls-vault", "and so is tls.cert (COTRAIN_TLS_CERT)", "set one of them"},
+		{"a certificate of no Vault", network.with("tls.vault", "pki/sign/x"), "--tls-vault", "needs vault.address (VAULT_ADDR)", "set it"},
+		{"a certificate of Vault for nobody", reached("tls.vault", "pki/sign/x", "vault.address", "http://vault"), "--tls-vault", "needs a name", "tls.vault_names"},
+		{"a key of Vault", reached("tls.vault", "pki/issue/x", "vault.address", "http://vault"), "--tls-vault", "of the form MOUNT/sign/ROLE", "use pki/sign/cotrain"},
+		{"a role in a folder", reached("tls.vault", "pki/sign/x/y", "vault.address", "http://vault"), "--tls-vault", "of the form MOUNT/sign/ROLE", "use pki/sign/cotrain"},
+		{"a path from the root", reached("tls.vault", "/v1/pki/sign/x", "vault.address", "http://vault"), "--tls-vault", "of the form MOUNT/sign/ROLE", "use pki/sign/cotrain"},
+		{"names of a certificate that is not Vault's", tls.with("tls.vault_names", "a"), "--tls-vault-names", "needs tls.vault (COTRAIN_TLS_VAULT)", "both or neither"},
+		{"a certificate for seconds", network.with("tls.vault", "pki/sign/x", "vault.address", "http://vault", "tls.vault_ttl", "59s"), "--tls-vault-ttl", "1m or more", "use 72h"},
 		{"a certificate that is missing", tls.with("tls.client_ca", "gone"), "--tls-client-ca", "cannot be read: file does not exist", "correct the path"},
 		{"a host name to listen at", reached("listen", "cotrain.example.com:80"), "--listen", "IP address of this machine", "use 127.0.0.1:80, or 0.0.0.0:80"},
 		{"a public URL without scheme", reached("public_url", "cotrain.example.com"), "--public-url", "begins with https:// or http://", "use https://"},
@@ -82,6 +91,24 @@ func TestWaysToReachAConsoleThatAreTaken(t *testing.T) {
 	} {
 		if _, err := w.load(); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestACertificateOfVaultIsForThePublicNamesUnlessOthersAreGiven(t *testing.T) {
+	t.Parallel()
+	w := reached("listen", "0.0.0.0:443", "public_url", "https://cotrain.example.com:8443/x", "hosts", "10.0.0.5,[fd00::1]", "tls.vault", "pki/eu/sign/cotrain", "vault.address", "http://vault", "tls.client_ca", "ca", "tls.redirect_listen", ":80")
+	got, err := w.load()
+	if err != nil || !slices.Equal(got.TLS.VaultNames, []string{"cotrain.example.com", "10.0.0.5", "fd00::1"}) || got.TLS.Vault != "pki/eu/sign/cotrain" || got.TLS.VaultTTL != 0 {
+		t.Errorf("%+v, %v", got.TLS, err)
+	}
+	for name, w := range map[string]world{
+		"flags":       w.with("tls.vault_names", "a,10.0.0.7", "tls.vault_ttl", "72h"),
+		"file":        {flags: Flags{"config": "c"}, files: map[string]string{"c": "tls.vault = 'pki/sign/x'\ntls.vault_names = ['a', '10.0.0.7']\ntls.vault_ttl = '72h'\nvault.address = 'http://vault'"}},
+		"environment": {env: map[string]string{"COTRAIN_TLS_VAULT": "pki/sign/x", "COTRAIN_TLS_VAULT_NAMES": "a, 10.0.0.7", "COTRAIN_TLS_VAULT_TTL": "72h", "VAULT_ADDR": "http://vault"}},
+	} {
+		if got, err := w.load(); err != nil || !slices.Equal(got.TLS.VaultNames, []string{"a", "10.0.0.7"}) || got.TLS.VaultTTL != 72*time.Hour || !got.TLS.On() {
+			t.Errorf("%s: %+v, %v", name, got.TLS, err)
 		}
 	}
 }

@@ -72,19 +72,26 @@ func (s *secret) names() []string {
 	return out
 }
 
-// read reads a path, logging in again once if the token turns out not to be alive.
-func (c *Client) read(ctx context.Context, path string) (*secret, error) {
+func (c *Client) read(ctx context.Context, path string) (s *secret, err error) {
+	err = c.call(ctx, "read "+path, func(ctx context.Context, as *api.Client) error {
+		s, err = c.readAs(ctx, as, path)
+		return err
+	})
+	return s, err
+}
+
+// call makes a call, logging in again once if the token turns out not to be alive.
+func (c *Client) call(ctx context.Context, doing string, do func(ctx context.Context, as *api.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	old := ""
 	for try := 0; ; try++ {
 		as, text, err := c.logIn(ctx, old)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		s, err := c.readAs(ctx, as, path)
-		if !denied(err) || try > 0 || c.tokenWorks(ctx, as) {
-			return s, explain("read "+path, err)
+		if err = do(ctx, as); !denied(err) || try > 0 || c.tokenWorks(ctx, as) {
+			return explain(doing, err)
 		}
 		old = text
 	}

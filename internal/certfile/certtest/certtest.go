@@ -31,13 +31,30 @@ type Pair struct{ Cert, Key []byte }
 // New returns a new authority.
 func New(t *testing.T) *Authority {
 	t.Helper()
+	return newAuthority(t, nil)
+}
+
+// Intermediate returns an authority that this one signs.
+func (a *Authority) Intermediate() *Authority {
+	a.t.Helper()
+	return newAuthority(a.t, a)
+}
+
+// newAuthority is signed by another one, or by itself.
+func newAuthority(t *testing.T, by *Authority) *Authority {
+	t.Helper()
 	a := &Authority{t: t}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	a.key = newKey(t)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)
+	parent, signer := template, a.key
+	if by != nil {
+		template.SerialNumber, template.Subject = big.NewInt(2), pkix.Name{CommonName: "Test intermediate"}
+		parent, signer = by.cert, by.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &a.key.PublicKey, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +63,37 @@ func New(t *testing.T) *Authority {
 	}
 	a.PEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return a
+}
+
+// Sign signs a request in PEM, with its names, valid for a time from now on.
+func (a *Authority) Sign(request []byte, now time.Time, lasts time.Duration) []byte {
+	a.t.Helper()
+	return a.SignFor(request, now, lasts)
+}
+
+// SignFor is Sign with other names, if there are any.
+func (a *Authority) SignFor(request []byte, now time.Time, lasts time.Duration, names ...string) []byte {
+	a.t.Helper()
+	block, _ := pem.Decode(request)
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if names != nil {
+		csr.DNSNames = names
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: serial, Subject: csr.Subject, DNSNames: csr.DNSNames, IPAddresses: csr.IPAddresses, NotBefore: now.Add(-time.Second), NotAfter: now.Add(lasts),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, a.cert, csr.PublicKey, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // Issue returns a certificate for servers and clients by names or addresses, valid from an hour ago until a time.

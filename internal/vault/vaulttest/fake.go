@@ -26,6 +26,8 @@ type Vault struct {
 	Lasts   time.Duration   // of tokens and leases
 	Longest time.Duration   // no renewal lets one last longer, 0 for no limit
 	Closed  map[string]bool // paths that no policy allows
+	// Signs answers pki/sign/cotrain.
+	Signs func(body map[string]any) (code int, data map[string]any)
 	// Fails refuses a request with a code and text, or with code -1 ends its connection; code 0 lets it pass.
 	Fails func(r *http.Request) (code int, text string)
 
@@ -145,6 +147,13 @@ func (f *Vault) serve(w *httptest.ResponseRecorder, r *http.Request) {
 		lasts := f.grant(id)
 		f.Leases[id] = time.Now().Add(lasts)
 		give(w, map[string]any{"lease_id": id, "lease_duration": int(lasts.Seconds()), "renewable": true})
+	case path == "pki/sign/cotrain" && f.Signs != nil:
+		code, data := f.Signs(body)
+		if code != 200 {
+			refuse(w, code, fmt.Sprint(data["error"]))
+			return
+		}
+		give(w, map[string]any{"data": data})
 	case strings.HasPrefix(path, "sys/internal/ui/mounts/"):
 		at, _, _ := strings.Cut(strings.TrimPrefix(path, "sys/internal/ui/mounts/"), "/")
 		options := map[string]map[string]any{"kv": {"version": "1"}, "secret": {"version": "2"}}
