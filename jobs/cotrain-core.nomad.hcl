@@ -363,14 +363,18 @@ job "cotrain-core" {
       }
 
       # Worker 0's "address port" once it has registered, empty until then. noop: a later change must never restart a
-      # training process.
-      template {
-        destination = "local/worker0"
-        change_mode = "noop"
-        data        = <<EOT
+      # training process. Nomad kills it all the same when its servers are away for some minutes, unless the client's
+      # template block has nomad_retry { attempts = 0 }: a worker alone needs none.
+      dynamic "template" {
+        for_each = var.nodes > 1 ? [1] : []
+        content {
+          destination = "local/worker0"
+          change_mode = "noop"
+          data        = <<EOT
 {{ range nomadService (printf "rdzv-%s-%s" (env "NOMAD_META_run_id") (env "NOMAD_META_attempt")) }}{{ if .Tags | contains "rank-0" }}{{ .Address }} {{ .Port }}
 {{ end }}{{ end }}
 EOT
+        }
       }
 
       # No token and no variables of Vault for the trainer, which may run foreign code. noop: a token that is replaced must not

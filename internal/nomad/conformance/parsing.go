@@ -48,7 +48,11 @@ func testParsedDrivers(t *testing.T, b *bench) {
 		Env                map[string]string
 		Templates          []struct {
 			DestPath, EmbeddedTmpl, ChangeMode, LeftDelim, Perms string
-			Envvars                                              bool
+			Once                                                 bool
+		}
+		Vault *struct {
+			Role, ChangeMode string
+			Env, DisableFile bool
 		}
 		Resources struct {
 			CPU, MemoryMB int
@@ -101,8 +105,15 @@ func testParsedDrivers(t *testing.T, b *bench) {
 		if task.Driver != driver || task.KillSignal != "SIGTERM" || task.KillTimeout != 7*time.Second || task.Env["A"] != "b" || task.Env["COTRAIN_NODES"] != "2" {
 			t.Errorf("task is %+v", task)
 		}
-		if len(task.Templates) != 4 || task.Templates[2].EmbeddedTmpl != "a ${b} %{c}" || task.Templates[2].Perms != "755" || task.Templates[0].ChangeMode != "noop" || !task.Templates[1].Envvars {
-			t.Errorf("templates are %+v", task.Templates)
+		var paths []string
+		for _, tmpl := range task.Templates {
+			paths = append(paths, tmpl.DestPath)
+			if tmpl.ChangeMode != "noop" || tmpl.Once || tmpl.DestPath == "local/launch.sh" && (tmpl.EmbeddedTmpl != "a ${b} %{c}" || tmpl.Perms != "755") {
+				t.Errorf("a template is %+v", tmpl)
+			}
+		}
+		if d := cmp.Diff([]string{"local/worker0", "secrets/run.sh", "local/launch.sh", "local/shim/wandb/__init__.py"}, paths); d != "" || task.Vault != nil {
+			t.Error(d, task.Vault)
 		}
 		devices := task.Resources.Devices
 		if len(devices) != 1 || devices[0].Name != "nvidia/gpu" || devices[0].Count != 2 || len(devices[0].Constraints) != 2 ||
@@ -115,6 +126,11 @@ func testParsedDrivers(t *testing.T, b *bench) {
 	got := decode[job](b, b.raw("POST", "/v1/jobs/parse", map[string]any{"JobHCL": jobs.CotrainCore, "Variables": common}))
 	if n := len(got.TaskGroups[0].Tasks[0].Resources.Devices); n != 0 {
 		t.Errorf("without GPUs there are %d device blocks", n)
+	}
+	got = decode[job](b, b.raw("POST", "/v1/jobs/parse", map[string]any{"JobHCL": jobs.CotrainCore, "Variables": strings.Replace(common, "nodes = 2", "nodes = 1", 1) + "vault = true\nvault_role = \"r\"\n"}))
+	alone := got.TaskGroups[0].Tasks[0]
+	if v := alone.Vault; v == nil || v.Role != "r" || v.ChangeMode != "noop" || v.Env || !v.DisableFile || alone.Templates[0].DestPath != "secrets/run.sh" || !alone.Templates[0].Once {
+		t.Errorf("with Vault, and a single worker, the task is %+v", alone)
 	}
 }
 
