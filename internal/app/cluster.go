@@ -73,9 +73,7 @@ func openClients(ctx context.Context, cfg config.Config) (*clients, error) {
 	n := nomadConfig(cfg, jobSettings(cfg, mount, ""), log)
 	if service, tag, scheme, ok := cfg.Nomad.Discovery(); ok {
 		d := newDiscovery(service, tag, scheme)
-		if err := c.find(ctx, d); err != nil {
-			return c, err
-		}
+		c.find(ctx, d)
 		n.Servers = d.servers
 	}
 	if c.nomad, err = nomad.New(n); err != nil {
@@ -85,20 +83,15 @@ func openClients(ctx context.Context, cfg config.Config) (*clients, error) {
 	return c, nil
 }
 
-// find looks Nomad's servers up once.
-func (c *clients) find(ctx context.Context, d *discovery) error {
+// find looks Nomad's servers up once. Without any, each call to Nomad says why.
+func (c *clients) find(ctx context.Context, d *discovery) {
 	ctx, cancel := context.WithTimeout(ctx, findFor)
 	defer cancel()
-	var last error
-	err := c.consul.Watch(ctx, d.query, func(f consul.Found) {
-		if last = d.take(f); d.found.Load() != nil {
+	_ = c.consul.Watch(ctx, d.query, func(f consul.Found) { // ends when ctx does
+		if d.take(f); d.found.Load() != nil || f.Err != nil {
 			cancel()
 		}
 	})
-	if d.found.Load() != nil {
-		return nil
-	}
-	return cmp.Or(last, err)
 }
 
 // SetupCluster sets up what the console needs in Nomad, Vault and Consul, and reports whether all of it is there.

@@ -172,7 +172,7 @@ func (c *Client) TryRights(ctx context.Context, service string) []Tried {
 	if err == nil {
 		err = c.api.Agent().ServiceDeregisterOpts(id, q)
 	}
-	return append(out, Tried{Right: "service:write " + service, For: "register the console", Err: c.classify("register in Consul", err)})
+	return append(out, Tried{Right: "service:write " + service, For: "register itself", Err: c.classify("register in Consul", err)})
 }
 
 // Instances counts the healthy instances of a service in the agent's datacenter, as far as the token sees them.
