@@ -3,6 +3,7 @@ package nomad
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -25,6 +26,8 @@ func (c *Client) administer(ctx context.Context, doing string, call func(ctx con
 	err := classify(doing, call(ctx))
 	said := (*answer)(nil)
 	switch {
+	case notNomad(err) != nil:
+		return notNomad(err)
 	case errors.As(err, &said) && strings.Contains(said.text, aclsOff):
 		return fault.New(fault.ErrNomadDenied, "Nomad's ACLs are off.", "Turn them on with acl { enabled = true } on all agents, as in nomad/agent/server.hcl, then: cotrain cluster setup --bootstrap FILE").Because(err)
 	case errors.Is(err, ErrDenied):
@@ -33,6 +36,14 @@ func (c *Client) administer(ctx context.Context, doing string, call func(ctx con
 		return fault.New(fault.ErrNomadRefused, "Nomad refuses to "+doing+": "+strings.TrimSuffix(said.text, ".")+".", "Correct that, and run the command again.").Because(err)
 	}
 	return err
+}
+
+// notNomad is what is wrong with an agent that lacks a whole endpoint, which Nomad answers in words.
+func notNomad(err error) error {
+	if said := (*answer)(nil); errors.As(err, &said) && said.code == http.StatusNotFound && said.text == "" {
+		return fault.New(fault.ErrNomadUnreachable, "What answers has no ACLs, as CoTrain's embedded agent, which needs no rights.", "Check nomad.address (NOMAD_ADDR).").Because(err)
+	}
+	return nil
 }
 
 // aclsOff is Nomad's answer to what is about ACLs where there are none.

@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -201,7 +202,8 @@ func (c *Client) Members(ctx context.Context) ([]Member, error) {
 		}
 	}
 	if _, err := c.calls.Raw().Query("/v1/agent/members", &got, query(ctx)); err != nil {
-		return nil, classify("list Nomad's servers", err)
+		err = classify("list Nomad's servers", err)
+		return nil, cmp.Or(notNomad(err), err)
 	}
 	var out []Member
 	for _, m := range got.Members {

@@ -226,18 +226,8 @@ type Grants struct {
 
 // Rules is a policy as Nomad understands it.
 type Rules struct {
-	Policy     string
-	Namespaces []struct {
-		Name         string
-		Policy       string
-		Capabilities []string
-		Variables    *struct {
-			Paths []struct {
-				PathSpec     string
-				Capabilities []string
-			}
-		}
-	}
+	Policy      string
+	Namespaces  []NamespaceRule
 	NodePools   []Grant
 	HostVolumes []Grant
 	Node        *Grant
@@ -245,6 +235,22 @@ type Rules struct {
 	Operator    *Grant
 	Quota       *Grant
 	Plugin      *Grant
+}
+
+// NamespaceRule is about the namespaces that Name matches.
+type NamespaceRule struct {
+	Name         string
+	Capabilities []string
+	Variables    *VariableRules
+}
+
+// VariableRules are about variables, by path.
+type VariableRules struct{ Paths []VariableRule }
+
+// VariableRule is about the variables that PathSpec matches.
+type VariableRule struct {
+	PathSpec     string
+	Capabilities []string
 }
 
 // Grant is a rule about one kind of object, or about those that a name matches.

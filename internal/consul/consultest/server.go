@@ -49,6 +49,9 @@ type Server struct {
 	noPath   map[string]bool // datacenters
 	hides    bool
 	calls    []string
+
+	acls      map[string]map[string]map[string]any // by kind and ID, nil while they are off
+	forbidden string                               // prefix of paths
 }
 
 type pair struct {
@@ -189,13 +192,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	s.mu.Lock()
 	s.calls = append(s.calls, r.Method+" "+r.URL.RequestURI())
-	token, noLeader, noPath := s.token, s.noLeader, s.noPath[q.Get("dc")]
+	token, noLeader, noPath, forbidden := s.token, s.noLeader, s.noPath[q.Get("dc")], s.forbidden
 	s.mu.Unlock()
 	path := strings.TrimPrefix(r.URL.Path, "/v1/")
 	local := strings.HasPrefix(path, "agent/") || path == "catalog/datacenters" || strings.HasPrefix(path, "coordinate/datacenters")
 	switch {
 	case token != "" && r.Header.Get("X-Consul-Token") != token:
 		refuse(w, http.StatusForbidden, "ACL not found")
+	case forbidden != "" && strings.HasPrefix(r.URL.Path, forbidden):
+		refuse(w, http.StatusForbidden, "Permission denied")
 	case q.Has("ns") || q.Has("partition"):
 		refuse(w, http.StatusBadRequest, `Invalid query parameter: "ns" - Namespaces are a Consul Enterprise feature`)
 	case noPath:
@@ -218,6 +223,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, path string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		reply(w, s.datacenters)
+	case strings.HasPrefix(path, "acl/"):
+		s.acl(w, r, rest("acl/"))
+	case path == "catalog/nodes":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		nodes := []map[string]any{{"Node": "agent", "Address": "127.0.0.1"}}
+		if s.hides {
+			nodes = nodes[:0]
+		}
+		reply(w, nodes)
 	case path == "agent/self":
 		reply(w, map[string]any{"Config": map[string]string{"Datacenter": s.own}})
 	case strings.HasPrefix(path, "health/service/"):
@@ -281,6 +296,9 @@ func (s *Server) block(w http.ResponseWriter, r *http.Request, answer func() any
 func (s *Server) health(r *http.Request, service string) any {
 	out := []any{}
 	tag, dc := r.URL.Query().Get("tag"), r.URL.Query().Get("dc")
+	if dc == "" {
+		dc = s.own
+	}
 	for _, i := range s.catalog[dc][service] {
 		if s.hides || tag != "" && !slices.Contains(i.Tags, tag) {
 			continue

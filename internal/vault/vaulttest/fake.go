@@ -23,6 +23,10 @@ type Vault struct {
 	Made   int // users, at database/creds/cotrain and nomad/creds/cotrain: user-1 with pass-1 and secret-1, ...
 	LogIns int
 
+	Admin   map[string]map[string]any // what an administrator wrote, by path: sys/policies/acl/NAME, auth/jwt-nomad/role/NAME, ...
+	Written []string                  // paths, in order
+	Of      map[string][]string       // policies by token; one that is not in it may do everything
+
 	Lasts   time.Duration   // of tokens and leases
 	Longest time.Duration   // no renewal lets one last longer, 0 for no limit
 	Closed  map[string]bool // paths that no policy allows
@@ -38,6 +42,7 @@ type Vault struct {
 func New() *Vault {
 	return &Vault{
 		KV1: map[string]map[string]any{}, KV2: map[string]map[string]any{}, Tokens: map[string]time.Time{"root": {}}, Leases: map[string]time.Time{},
+		Admin: map[string]map[string]any{"sys/mounts/secret": {"type": "kv", "options": map[string]any{"version": "2"}}}, Of: map[string][]string{},
 		began: map[string]time.Time{}, Closed: map[string]bool{}, Lasts: time.Hour,
 	}
 }
@@ -122,6 +127,9 @@ func (f *Vault) serve(w *httptest.ResponseRecorder, r *http.Request) {
 	token := r.Header.Get("X-Vault-Token")
 	if !f.alive(token) || f.Closed[path] {
 		refuse(w, 403, "permission denied")
+		return
+	}
+	if f.admin(w, r, path, token, body) {
 		return
 	}
 	switch {
