@@ -74,6 +74,17 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func newFake(t *testing.T) (*fakeNomad, *Client) {
 	t.Helper()
 	f := &fakeNomad{ServeMux: http.NewServeMux()}
+	c := clientOf(t, f)
+	f.HandleFunc("GET /v1/status/leader", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, "127.0.0.1:4647") })
+	f.HandleFunc("GET /v1/agent/self", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"member":{"Name":"n1.global"},"config":{"Version":{"Version":"2.0.6","VersionPrerelease":"dev"}}}`)
+	})
+	return f, c
+}
+
+// clientOf serves a fake and returns a client of it.
+func clientOf(t *testing.T, f *fakeNomad) *Client {
+	t.Helper()
 	network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: f}
 	var serving sync.WaitGroup
@@ -94,11 +105,7 @@ func newFake(t *testing.T) (*fakeNomad, *Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.HandleFunc("GET /v1/status/leader", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, "127.0.0.1:4647") })
-	f.HandleFunc("GET /v1/agent/self", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"member":{"Name":"n1.global"},"config":{"Version":{"Version":"2.0.6","VersionPrerelease":"dev"}}}`)
-	})
-	return f, c
+	return c
 }
 
 func answerJSON(w http.ResponseWriter, v any) {
