@@ -54,14 +54,21 @@ func (c *check) rights(ctx context.Context) {
 	default:
 		c.add(OK, "rights", "token", "Its policies are "+strings.Join(g.Policies, ", ")+".", "")
 	}
+	var spaces []string
 	for _, space := range c.site.spaces() {
-		c.tried(c.nomad.TryNamespace(ctx, space), space, g)
+		tries := c.nomad.TryNamespace(ctx, space)
+		if slices.ContainsFunc(tries, func(t nomad.Tried) bool { return errors.Is(t.Err, fault.ErrNamespace) }) {
+			c.add(Fail, "rights", "namespace "+space, "Nomad has no namespace "+space+".", c.site.again(space))
+			continue
+		}
+		spaces = append(spaces, space)
+		c.tried(tries, space, g)
 	}
 	c.tried(c.nomad.TryCluster(ctx), "", g)
 	if !g.ACLs || g.Management {
 		return
 	}
-	for _, space := range c.site.spaces() {
+	for _, space := range spaces {
 		if len(g.Rules) > 0 && !mayListVariables(g, space) {
 			c.add(Fail, "rights", c.about("variables:list", space), "The console may not see which secrets are there for runs: no policy lets it list variables at "+variablesPath+".", c.site.again(space))
 		} else if len(g.Rules) > 0 {
@@ -208,10 +215,3 @@ func (c *check) tooMuchIn(r nomad.Rules, much func(policy, about, what string)) 
 	}
 }
 
-// parts are an error's text and remedy.
-func parts(err error) (what, fix string) {
-	if known := (*fault.Error)(nil); errors.As(err, &known) {
-		return known.What, known.Fix
-	}
-	return err.Error(), ""
-}

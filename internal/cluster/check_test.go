@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -151,6 +152,10 @@ func TestTheTokenItself(t *testing.T) {
 		{"none", func(w *world) { w.nomad.Token = "" }, cluster.Fail, "token", "no token"},
 		{"ACLs are off", func(w *world) { w.nomad.ACLsOff = true }, cluster.Warn, "acl", "everybody"},
 		{"policies that it may not read, and no allocation", func(w *world) { w.nomad.Hidden, w.nomad.NoAllocs = true, true }, cluster.Warn, "read-fs in training", "Check again"},
+		{"a namespace that is not there", func(w *world) { w.nomad.Spaces = []string{"training"} }, cluster.Fail, "namespace team-a", "cotrain cluster setup --namespace team-a"},
+		{"Nomad is away, in raw words", func(w *world) {
+			w.nomad.Down = fmt.Errorf("list: %w: Get \"http://nomad.invalid/v1\": %w", fault.ErrNomadUnreachable, errors.New("dial tcp: refused"))
+		}, cluster.Fail, "servers", "(dial tcp: refused)"},
 		{"Nomad is away", func(w *world) { w.nomad.Down = fault.New(fault.ErrNomadUnreachable, "Away.", "Start it.") }, cluster.Fail, "servers", "Away."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -182,10 +182,23 @@ func Setup(ctx context.Context, n Nomad, v Vault, c Consul, o Options) (*Report,
 
 // told is an error for a person.
 func told(err error) string {
+	what, fix := parts(err)
+	return strings.TrimSpace(what + " " + fix)
+}
+
+// parts are an error's text and remedy. What could not be reached says why, without the URL.
+func parts(err error) (what, fix string) {
 	if known := (*fault.Error)(nil); errors.As(err, &known) {
-		return known.Text()
+		return known.What, known.Fix
 	}
-	return err.Error()
+	said, why := fault.Of(err), err.Error()
+	if said.Kind == fault.ErrInternal {
+		return why, ""
+	}
+	if i := strings.LastIndex(why, `": `); i >= 0 { // Get "http://...": dial tcp ...
+		why = why[i+3:]
+	}
+	return said.What + " (" + why + ")", said.Fix
 }
 
 type setup struct {

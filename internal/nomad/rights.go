@@ -130,7 +130,11 @@ func (c *Client) trySubmit(ctx context.Context, namespace string) error {
 	}
 	opts := api.RegisterOptions{EnforceIndex: true, ModifyIndex: 1}
 	_, _, err = c.calls.Jobs().RegisterOpts(job, &opts, writeIn(ctx, namespace))
-	return allowed(classify("register a job", err), "Enforcing job modify index")
+	err = allowed(classify("register a job", err), "Enforcing job modify index")
+	if said := (*answer)(nil); errors.As(err, &said) && strings.Contains(said.text, "nonexistent namespace") {
+		return fault.New(fault.ErrNamespace, "Nomad has no namespace "+namespace+".", "").Because(err)
+	}
+	return err
 }
 
 // probeJob is the job of a run of one worker.

@@ -255,6 +255,9 @@ func (a *Admin) TryNamespace(_ context.Context, space string) []nomad.Tried {
 			return slices.ContainsFunc(r.HostVolumes, func(v nomad.Grant) bool { return v.Name == a.Volume && v.Policy == "write" })
 		})
 	}
+	if !slices.Contains(a.Spaces, space) {
+		out[2].Err = fault.New(fault.ErrNamespace, "Nomad has no namespace "+space+".", "")
+	}
 	if a.NoAllocs {
 		out[4].Err = nomad.ErrUntested
 	}
