@@ -89,8 +89,8 @@ func (q Query) export(format string) string {
 func (l List) verdict() (kind, text string) {
 	v := l.Verified
 	switch {
-	case v.At.IsZero():
-		return "info", "Verification has not begun."
+	case v.At.IsZero(), v.Entries == 0 && len(l.Page.Rows) > 0:
+		return "info", "Not verified yet. New entries are verified every minute."
 	case !v.OK():
 		return "danger", fmt.Sprintf("The chain is broken: %s", v.Findings())
 	case v.Entries == 0:

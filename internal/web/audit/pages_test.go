@@ -47,6 +47,9 @@ func TestTheAuditLogIsShownAndSearched(t *testing.T) {
 	if got := a.Doc.Find(`[data-entry="58"] td`).First().Text(); !strings.Contains(got, "<script>alert(1)</script>") || a.Count("main script") != 0 {
 		t.Errorf("a hostile name is %q", got)
 	}
+	if a.Count(`[data-entry="58"] .cell-none`) != 1 || a.Count(`.cell-none`) != 1 || a.Count(`[data-label="Details"]`) != 0 { // a narrow page leaves the first out, and has a summary in the others
+		t.Error("what an entry does not have has a place of its own on a narrow page")
+	}
 	older, _ := a.Doc.Find(`[data-action="older"]`).Attr("href")
 	if b := s.Get(older, 200); b.Count("[data-entry]") != 10 || b.Count(`[data-action="older"]`) != 0 || b.Count(`[rel="first"]`) != 1 {
 		t.Errorf("older entries: %s", b.Body)

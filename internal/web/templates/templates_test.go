@@ -40,6 +40,33 @@ func TestTemplatesAreListedInTwoGroupsWithWhatTheyAreFor(t *testing.T) {
 	}
 }
 
+func TestTemplatesOfSeveralProjectsAreToldApart(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	save := func(project, name string) {
+		if _, err := s.Fake.SaveTemplate(t.Context(), run.Template{Project: project, Name: name, Config: "[ckpt]", Shape: run.Shape{Nodes: 1}}, run.AnyVersion); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save("default", "one")
+	if s.Get("/templates", 200).Count("[data-cell=project]") != 0 {
+		t.Error("the only project is named")
+	}
+	save("vision", "two")
+	a := s.Get("/templates", 200)
+	if got := a.Text(t, "[data-template=two] [data-cell=project]"); got != "vision" {
+		t.Errorf("the project is %q", got)
+	}
+	for _, group := range []string{"own", "builtin"} { // as many cells as headings
+		if heads, cells := a.Count("[data-templates="+group+"] thead th"), a.Doc.Find("[data-templates="+group+"] tbody tr").First().Children().Length(); heads != cells {
+			t.Errorf("%s: %d headings, %d cells", group, heads, cells)
+		}
+	}
+	if a.Count("[data-templates=builtin] .cell-changed") != 0 {
+		t.Error("presets, which never change, say when they did")
+	}
+}
+
 func TestATemplatesPageShowsTheVersionAskedForAndTheHistory(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
