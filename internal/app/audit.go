@@ -38,7 +38,7 @@ func (a *App) auditLoops() ([]loop, error) {
 			return forward.Run(ctx, forward.Options{Log: a.store.Audit, Destination: d, Logger: log, Lags: func(err error) { a.health.setForwarding(d.Name(), err) }})
 		}})
 	}
-	return append(loops, loop{"audit log", func(ctx context.Context) error {
+	return append(loops, loop{"refusals", a.refusals.Run}, loop{"audit log", func(ctx context.Context) error {
 		return a.store.Audit.Run(ctx, auditlog.Options{Retention: cfg.Retention, Destinations: names, Logger: log})
 	}}), nil
 }

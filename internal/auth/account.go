@@ -58,8 +58,7 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string) 
 	if err != nil {
 		return err
 	}
-	// Counted apart from log-ins: whoever gets here is signed in, and is not to be locked out by others.
-	_, err = s.verify(ctx, []counter{{"password " + string(user.ID), perDevice}}, user.ID, current, hash)
+	_, err = s.verify(ctx, proofs(user.ID, hash), user.ID, current, hash)
 	if fault.Of(err).Kind == fault.ErrSignedOut {
 		_ = s.denied(ctx, actionPassword, "", ErrWrong)
 		return run.FieldErrors{{Field: "current", Rule: "is not your password", Fix: "type the password that you sign in with"}}

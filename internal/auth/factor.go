@@ -304,7 +304,7 @@ func (s *Service) prove(ctx context.Context, action, proof string) (access.User,
 	if err != nil {
 		return user, err
 	}
-	counters := []counter{{"password " + string(user.ID), perDevice}}
+	counters := proofs(user.ID, hash)
 	if _, err = s.verify(ctx, counters, user.ID, proof, hash); errors.Is(err, fault.ErrSignedOut) {
 		err = s.checkCode(ctx, counters, user.ID, proof)
 	}

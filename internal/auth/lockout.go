@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/inbound"
 )
@@ -33,13 +34,19 @@ type counter struct {
 	limit
 }
 
-// attempts are the counters of a log-in, from a device in which the user has signed in before, or "".
-func attempts(ctx context.Context, user, device string) []counter {
+// attempts are the counters of a log-in, from a device in which the user has signed in before, or "". They are of the password that
+// has the hash: who gets another one, from wherever, is not kept out by what was tried before.
+func attempts(ctx context.Context, user, device, hash string) []counter {
 	if device != "" {
-		return []counter{{"device " + keyOf(device), perDevice}}
+		return []counter{{"device " + keyOf(device) + " " + keyOf(hash), perDevice}}
 	}
-	net := inbound.Of(ctx).Network().String()
-	return []counter{{"user " + user + " " + net, perUserNet}, {"net " + net, perNet}, {"user " + user, perUser}}
+	net, of := inbound.Of(ctx).Network().String(), "user "+user+" "+keyOf(hash)
+	return []counter{{of + " " + net, perUserNet}, {"net " + net, perNet}, {of, perUser}}
+}
+
+// proofs are the counters of who is signed in and shows the password, counted apart from log-ins: nobody else can lock them out.
+func proofs(user access.UserID, hash string) []counter {
+	return []counter{{"password " + string(user) + " " + keyOf(hash), perDevice}}
 }
 
 // window counts the failures since its begin.

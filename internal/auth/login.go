@@ -29,11 +29,11 @@ func (s *Service) LogIn(w http.ResponseWriter, r *http.Request, name, password s
 	if err != nil {
 		return err
 	}
-	counters := attempts(ctx, fault.Cut(name, 127), device)
 	hash, err := s.accounts.Password(ctx, user.ID)
 	if err != nil {
 		return err
 	}
+	counters := attempts(ctx, fault.Cut(name, 127), device, hash)
 	hash, err = s.verify(ctx, counters, user.ID, password, hash)
 	if err != nil {
 		// An unknown name may be a password that was typed into the wrong field.

@@ -184,6 +184,27 @@ func TestAKnownBrowserGuessesNoMoreThanOthers(t *testing.T) {
 	}
 }
 
+// TestANewPasswordIsNotLockedOut resets it beside the console, as cotrain user reset-password --offline does.
+func TestANewPasswordIsNotLockedOut(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	device := named(t, c.mustLogIn("bob"), auth.DeviceCookie)
+	wants(t, fault.ErrSignedOut, c.fail(auth.PerDevice, "bob", "192.0.2.1", device))
+	wants(t, fault.ErrSignedOut, c.fail(auth.PerDevice, "bob", "192.0.2.1"))
+	for _, cookies := range [][]*http.Cookie{nil, {device}} {
+		_, err := c.logIn("bob", good, "192.0.2.1", cookies...)
+		wants(t, fault.ErrRateLimited, err)
+	}
+	password, _, err := c.again(auth.Options{}).ResetPassword(access.With(t.Context(), access.Machine()), "bob", false)
+	must(t, err)
+	for _, cookies := range [][]*http.Cookie{nil, {device}} {
+		_, err := c.logIn("bob", password, "192.0.2.1", cookies...)
+		must(t, err)
+		wants(t, fault.ErrSignedOut, c.fail(auth.PerDevice, "bob", "192.0.2.1", cookies...))
+		wants(t, fault.ErrRateLimited, c.fail(1, "bob", "192.0.2.1", cookies...))
+	}
+}
+
 func TestSprayingIsSlow(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)

@@ -55,9 +55,13 @@ func (s *Service) LogInPasskey(w http.ResponseWriter, r *http.Request, answer st
 	if err != nil {
 		return err
 	}
+	hash, err := s.accounts.Password(ctx, user.ID)
+	if err != nil {
+		return err
+	}
 	counters := []counter{{"net " + inbound.Of(ctx).Network().String(), perNet}} // nobody guesses a passkey: no limit by name
 	if device != "" {
-		counters = []counter{{"device " + keyOf(device), perDevice}}
+		counters = attempts(ctx, user.Name, device, hash)
 	}
 	forgive, err := s.lockout.begin(counters)
 	if err != nil {
@@ -72,10 +76,6 @@ func (s *Service) LogInPasskey(w http.ResponseWriter, r *http.Request, answer st
 		return err
 	}
 	forgive()
-	hash, err := s.accounts.Password(ctx, user.ID)
-	if err != nil {
-		return err
-	}
 	if err := s.begin(w, r, user, device, hash, signedIn{issuer: access.PasskeyIssuer(key.ID)}); err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func (s *Service) enter(w http.ResponseWriter, r *http.Request, user access.User
 		return err
 	}
 	if user.SecondFactor && !factor {
-		return s.suspend(w, r, pending{user: user, device: device, hash: hash, issuer: s.provider.Issuer, counters: attempts(ctx, user.Name, device)})
+		return s.suspend(w, r, pending{user: user, device: device, hash: hash, issuer: s.provider.Issuer, counters: attempts(ctx, user.Name, device, hash)})
 	}
 	return s.begin(w, r, user, device, hash, signedIn{s.provider.Issuer, factor})
 }

@@ -163,27 +163,30 @@ const (
 	sweptEvery = 200 * time.Millisecond
 )
 
-// charge counts a sweep's runs. With --dev nothing is limited.
-func (g *Guard) charge(ctx context.Context, s run.SweepSpec) error {
-	user := access.From(ctx).User
+// charge counts a sweep's runs, and returns how to take that back. With --dev nothing is limited.
+func (g *Guard) charge(ctx context.Context, s run.SweepSpec) (undo func(), err error) {
+	user, runs := access.From(ctx).User, len(s.Points())
 	if user == access.Local().User {
-		return nil
+		return func() {}, nil
 	}
-	if wait := g.runs.TakeN(string(user), len(s.Points())); wait > 0 {
-		return fault.New(fault.ErrRateLimited, fmt.Sprintf("The console takes %d runs in sweeps at once from you, then one every %s.", sweptRuns, sweptEvery),
+	if wait := g.runs.TakeN(string(user), runs); wait > 0 {
+		return nil, fault.New(fault.ErrRateLimited, fmt.Sprintf("The console takes %d runs in sweeps at once from you, then one every %s.", sweptRuns, sweptEvery),
 			fmt.Sprintf("Try again in %d s.", int(math.Ceil(wait.Seconds()))))
 	}
-	return nil
+	return func() { g.runs.Give(string(user), runs) }, nil
 }
 
 // SubmitSweep creates a sweep and its runs; invalid input is [run.FieldErrors], and too many runs [fault.ErrRateLimited].
 func (g *Guard) SubmitSweep(ctx context.Context, s run.SweepSpec) (made run.Sweep, err error) {
 	err = g.inProject(ctx, access.RunsSubmit, s.Project, func(ctx context.Context, actor, project string) (err error) {
-		if err := g.charge(ctx, s); err != nil {
+		undo, err := g.charge(ctx, s)
+		if err != nil {
 			return err
 		}
 		s.Project = project
-		made, err = g.o.Control.SubmitSweep(ctx, actor, s)
+		if made, err = g.o.Control.SubmitSweep(ctx, actor, s); err != nil {
+			undo() // what is not valid costs nothing
+		}
 		return err
 	})
 	return made, err

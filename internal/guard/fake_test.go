@@ -31,6 +31,7 @@ type behind struct {
 	pending []*audit.Pending
 	log     []audit.Entry
 	full    error // of the audit log
+	invalid error // what is wrong with sweeps
 	runs    []run.Run
 }
 
@@ -170,7 +171,7 @@ func (b *behind) Sweeps(_ context.Context, in run.Projects, _ run.SweepID, _ int
 }
 
 func (b *behind) SubmitSweep(ctx context.Context, actor string, _ run.SweepSpec) (run.Sweep, error) {
-	return run.Sweep{}, b.acted(ctx, "SubmitSweep", actor)
+	return run.Sweep{}, errors.Join(b.acted(ctx, "SubmitSweep", actor), b.invalid)
 }
 
 func (b *behind) StopSweep(ctx context.Context, actor string, _ run.SweepID) error {

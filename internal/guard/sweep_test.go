@@ -11,10 +11,17 @@ import (
 
 func TestASweepCountsByItsRuns(t *testing.T) {
 	t.Parallel()
-	g, _ := newGuard(t)
+	g, behind := newGuard(t)
 	who := as(t.Context(), map[string]access.Role{access.DefaultProject: access.Operator})
 	list := make([]map[string]string, 500)
 	sweep := run.SweepSpec{List: list}
+	behind.invalid = run.FieldErrors{{Field: "name", Rule: "is needed"}}
+	for range 9 { // what is not valid costs nothing
+		if _, err := g.SubmitSweep(who, sweep); !errors.Is(err, fault.ErrInvalid) {
+			t.Fatal(err)
+		}
+	}
+	behind.invalid = nil
 	for range 4 {
 		if _, err := g.SubmitSweep(who, sweep); err != nil {
 			t.Fatal(err)

@@ -46,6 +46,14 @@ func (l *Limiter) TakeN(key string, n int) time.Duration {
 	return wait
 }
 
+// Give gives back n that [Limiter.TakeN] has taken for what was not done.
+func (l *Limiter) Give(key string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	l.of(key, now).ReserveN(now, -min(n, l.burst))
+}
+
 // Wait returns how long the key must wait before [Limiter.Take] counts one, zero for not at all.
 func (l *Limiter) Wait(key string) time.Duration {
 	l.mu.Lock()

@@ -39,6 +39,26 @@ func TestAfterABurstEachHasToWait(t *testing.T) {
 	}
 }
 
+func TestWhatIsGivenBackIsThereAgainAndNoMore(t *testing.T) {
+	t.Parallel()
+	c := &clock{time.Unix(1e9, 0)}
+	l := New(10, time.Second, c.now)
+	if l.TakeN("ann", 10) != 0 || l.Take("ann") == 0 {
+		t.Fatal("the burst is not 10")
+	}
+	l.Give("ann", 7)
+	if w := l.TakeN("ann", 7); w != 0 || l.Take("ann") == 0 {
+		t.Errorf("after 7 were given back: wait %v", w)
+	}
+	for range 3 { // a burst, whatever comes back
+		l.Give("ann", 100)
+	}
+	c.t = c.t.Add(time.Millisecond)
+	if w := l.TakeN("ann", 10); w != 0 || l.Take("ann") == 0 {
+		t.Errorf("after more than the burst was given back: wait %v", w)
+	}
+}
+
 func TestMemoryIsBoundedAndNobodyIsForgotten(t *testing.T) {
 	t.Parallel()
 	c := &clock{time.Unix(1e9, 0)}
