@@ -67,20 +67,41 @@ func (k *checks) elsewhere(c trainconf.Config) {
 		}
 		for item := range strings.SplitSeq(c.Effective(field), ",") {
 			item = strings.TrimSpace(item)
-			p, ok := k.s.Below(k.s.folder, strings.ReplaceAll(item, trainconf.RunPlaceholder, "run"))
+			paths := pathsOf(strings.ReplaceAll(item, trainconf.RunPlaceholder, "run"))
+			rule, fix := "", ""
+			for i := 0; i < len(paths) && rule == ""; i++ {
+				rule, fix = k.forbidden(paths[i], dataset && ofHub(item))
+			}
 			switch {
-			case !ok && k.s.folder != "" && path.IsAbs(item):
+			case rule != "":
+				k.errs = append(k.errs, fieldError(field, item, rule, fix))
+			case k.s.folder != "" && slices.ContainsFunc(paths, k.ofNode):
 				k.warns = append(k.warns, fieldError(field, item, "is a folder of the node, outside of shared storage, which the console does not see", "use a relative path: it begins in the project's folder"))
-			case !ok:
-			case k.s.hides(p) && dataset && ofHub(item): // whether it is there is not told
-				k.errs = append(k.errs, fieldError(field, item, "begins with the folder of a project, which only its runs may use", "use a path outside of it, to which a dataset of that name on the hub can be copied"))
-			case k.s.hides(p):
-				k.errs = append(k.errs, fieldError(field, item, "is in the folder of a project, which only its runs may use", "use a path outside of it"))
-			case k.s.folder != "" && !below(p, k.s.folder):
-				k.errs = append(k.errs, fieldError(field, item, "is outside of the project's folder "+k.s.folder, "use a relative path: it begins in that folder"))
 			}
 		}
 	}
+}
+
+// forbidden says why a path may not be used, "" if it may. Of what may be a dataset on the hub it does not tell whether it is there.
+func (k *checks) forbidden(named string, hub bool) (rule, fix string) {
+	p, ok := k.s.at(k.s.folder, named)
+	switch {
+	case !ok:
+		return "", ""
+	case k.s.hides(p) && hub:
+		return "begins with the folder of a project, which only its runs may use", "use a path outside of it, to which a dataset of that name on the hub can be copied"
+	case k.s.hides(p):
+		return "is in the folder of a project, which only its runs may use", "use a path outside of it"
+	case k.s.folder != "" && !below(p, k.s.folder):
+		return "is outside of the project's folder " + k.s.folder, "use a relative path: it begins in that folder"
+	}
+	return "", ""
+}
+
+// ofNode reports whether a path is a place of the node's own.
+func (k *checks) ofNode(named string) bool {
+	_, ok := k.s.at(k.s.folder, named)
+	return !ok && path.IsAbs(named)
 }
 
 // datasets warns of missing datasets. A node may still have more than the storage.
@@ -296,32 +317,53 @@ func (k *checks) checkpoints(c trainconf.Config) {
 // Below maps a configuration's path, as seen by a trainer of a project with that folder ("" for none), to one below the root of
 // shared storage; false if it is elsewhere or no path.
 func (s *Storage) Below(folder, given string) (string, bool) {
-	given = local(given)
+	for _, p := range pathsOf(given) {
+		if at, ok := s.at(folder, p); ok {
+			return at, true
+		}
+	}
+	return "", false
+}
+
+// at is Below of one path.
+func (s *Storage) at(folder, given string) (string, bool) {
 	if given != "" && !path.IsAbs(given) && !strings.HasPrefix(given, "~") && !strings.Contains(given, "://") {
 		given = path.Join(s.whole.mount, folder, given)
 	}
 	return s.whole.inside(given)
 }
 
-// local is the path of an address by which the core opens a file of its machine, as in file:///mnt or zip://a::file:///mnt.
-func local(given string) string {
-	rest := given
-	if i := strings.LastIndex(given, "::"); i >= 0 && strings.Contains(given, "://") {
-		rest = given[i+len("::"):]
+// pathsOf are the paths of a trainer's machine that a configuration's value may name: those in the links of a chain of fsspec, such as
+// simplecache::/mnt/a or zip://a::file:///mnt/b, from the last on, and itself.
+func pathsOf(given string) []string {
+	var out []string
+	if links := strings.Split(given, "::"); len(links) > 1 {
+		for _, link := range slices.Backward(links) {
+			if strings.Trim(link, "abcdefghijklmnopqrstuvwxyz") != "" { // else it is a protocol to fsspec
+				out = append(out, local(link))
+			}
+		}
 	}
+	return append(out, local(given))
+}
+
+// local is the path of an address of a file of the trainer's machine, as in file:///mnt.
+func local(given string) string {
 	for _, scheme := range []string{"file://", "file:", "local://", "local:"} {
-		if p, ok := strings.CutPrefix(rest, scheme); ok {
+		if p, ok := strings.CutPrefix(given, scheme); ok {
 			return p
 		}
 	}
-	return rest
+	return given
 }
 
 // Touches reports whether a configuration's path, of a run of a project with that folder, is at, around or below a path here.
 func (s *Storage) Touches(here, folder, given string) bool {
-	p, ok := s.Below(folder, given)
 	at := path.Join(s.folder, strings.Trim(here, "/"))
-	return ok && (at == "" || below(p, at) || below(at, p))
+	return slices.ContainsFunc(pathsOf(given), func(named string) bool {
+		p, ok := s.at(folder, named)
+		return ok && (at == "" || below(p, at) || below(at, p))
+	})
 }
 
 // inside maps a configuration's path, as seen by a trainer, into this part; false if it is elsewhere or no path.

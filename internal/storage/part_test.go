@@ -287,6 +287,15 @@ func TestPathsAreJudgedInTheFolderOfTheProject(t *testing.T) {
 		{"teams/vision", "ckpt.remote.path", "file:///mnt/shared/teams/vision/x", 0, 0},
 		{"teams/vision", "ckpt.remote.path", "file:///mnt/shared/secret/{run}", 1, 0},
 		{"teams/vision", "ckpt.remote_data_path", "zip://a::local:/mnt/shared/secret/a.zip", 1, 0},
+		{"teams/vision", "ckpt.remote.path", "simplecache::/mnt/shared/secret/{run}", 1, 0},
+		{"teams/vision", "ckpt.remote.path", "simplecache::filecache::/mnt/shared/teams/vision/x", 0, 0},
+		{"teams/vision", "ckpt.remote.path", "simplecache::models/x", 0, 0},
+		{"teams/vision", "ckpt.remote.path", "simplecache::../../secret/x", 1, 0},
+		{"teams/vision", "ckpt.remote.path", "simplecache::/elsewhere/x", 0, 1},
+		{"teams/vision", "ckpt.remote.path", "simplecache::s3://bucket/x", 0, 0},
+		{"teams/vision", "ckpt.remote.path", "/mnt/shared/secret/x::file:///elsewhere", 1, 0}, // fsspec opens the first
+		{"teams/vision", "ckpt.path", "a::/../../../secret/x", 1, 0},                          // which is no chain there
+		{"", "ckpt.remote.path", "simplecache::/mnt/shared/secret/x", 1, 0},
 	} {
 		var pairs []string
 		if !strings.HasPrefix(c.field, "data.") {
