@@ -41,27 +41,28 @@ type Options struct {
 
 // App is one console. New acquires, Start works, Stop ends everything in reverse order.
 type App struct {
-	o        Options
-	cfg      config.Config
-	log      *slog.Logger
-	secrets  *secrets
-	hub      *feed.Hub
-	health   *health
-	front    inbound.Front
-	listener net.Listener
-	pages    *web.Server
-	server   *http.Server
-	certs    certificate        // nil without TLS
-	redirect *redirect          // nil for none
-	agent    *localnomad.Server // nil without Dev
-	nomad    *nomad.Client
-	consul   *consul.Client // nil for none
-	actions  *control.Control
-	store    *store.Store
-	refusals *audit.Refusals  // appends to the audit log
-	storage  *storage.Storage // nil for none
-	logIns   *auth.Service    // with Dev nobody logs in, and projects are managed all the same
-	loops    []loop
+	o         Options
+	cfg       config.Config
+	log       *slog.Logger
+	secrets   *secrets
+	hub       *feed.Hub
+	health    *health
+	front     inbound.Front
+	listener  net.Listener
+	pages     *web.Server
+	server    *http.Server
+	certs     certificate        // nil without TLS
+	redirect  *redirect          // nil for none
+	agent     *localnomad.Server // nil without Dev
+	nomad     *nomad.Client
+	consul    *consul.Client // nil for none
+	discovery *discovery     // nil where Nomad's servers are named
+	actions   *control.Control
+	store     *store.Store
+	refusals  *audit.Refusals  // appends to the audit log
+	storage   *storage.Storage // nil for none
+	logIns    *auth.Service    // with Dev nobody logs in, and projects are managed all the same
+	loops     []loop
 
 	distances atomic.Pointer[run.Distances] // nil before the first estimate
 
@@ -127,9 +128,8 @@ func (a *App) openNomad() (*nomad.Client, error) {
 	c.JobFile = a.health.setJobFile
 	if !a.cfg.Dev {
 		if service, tag, scheme, ok := a.cfg.Nomad.Discovery(); ok {
-			d := newDiscovery(service, tag, scheme)
-			c.Servers = d.servers
-			a.loops = append(a.loops, loop{"servers of Nomad", a.watchServers(d)})
+			a.discovery = newDiscovery(service, tag, scheme)
+			c.Servers = a.discovery.servers
 		}
 		return nomad.New(c)
 	}

@@ -23,6 +23,9 @@ import (
 // distancesEvery is how often round trips are estimated again. Consul's own estimates settle in minutes.
 const distancesEvery = time.Minute
 
+// knownWithin is how long the start waits for Consul to say where Nomad is.
+const knownWithin = 2 * time.Second
+
 // openConsul makes a client of Consul where there is one, and the loops that follow it.
 func (a *App) openConsul() error {
 	if a.cfg.Dev || a.cfg.Consul.Address == "" {
@@ -50,10 +53,14 @@ type discovery struct {
 	scheme string
 	found  atomic.Pointer[[]failover.Server]
 	err    atomic.Pointer[error] // why there are none
+
+	asked func() // closes known
+	known <-chan struct{}
 }
 
 func newDiscovery(service, tag, scheme string) *discovery {
-	d := &discovery{query: consul.Query{Service: service, Tag: tag}, scheme: scheme}
+	known := make(chan struct{})
+	d := &discovery{query: consul.Query{Service: service, Tag: tag}, scheme: scheme, known: known, asked: sync.OnceFunc(func() { close(known) })}
 	d.fail(fault.New(fault.ErrNomadUnreachable, "Consul has not been asked for servers of Nomad yet.", "Wait a moment."))
 	return d
 }
@@ -69,6 +76,7 @@ func (d *discovery) servers() ([]failover.Server, error) {
 
 // take keeps what was found, and returns what an operator should know.
 func (d *discovery) take(f consul.Found) error {
+	defer d.asked()
 	var servers []failover.Server
 	for _, i := range f.Instances {
 		servers = append(servers, failover.Server{Address: d.scheme + "://" + net.JoinHostPort(i.Address, strconv.Itoa(i.Port)), Datacenter: i.Datacenter})
@@ -90,10 +98,20 @@ func (d *discovery) take(f consul.Found) error {
 	return err
 }
 
-// watchServers follows Consul's catalog.
-func (a *App) watchServers(d *discovery) func(context.Context) error {
-	return func(ctx context.Context) error {
+// followServers follows Consul's catalog. It waits a moment for the first answer, so that what begins next knows servers.
+func (a *App) followServers(ctx context.Context) {
+	d := a.discovery
+	if d == nil {
+		return
+	}
+	a.launch(loop{"servers of Nomad", func(ctx context.Context) error {
 		return a.consul.Watch(ctx, d.query, func(f consul.Found) { a.health.setConsul("servers", d.take(f)) })
+	}})
+	ctx, cancel := context.WithTimeout(ctx, knownWithin)
+	defer cancel()
+	select {
+	case <-d.known:
+	case <-ctx.Done():
 	}
 }
 

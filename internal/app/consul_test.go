@@ -116,6 +116,23 @@ func TestServersOfNomadAreFoundInConsul(t *testing.T) {
 	becomes(t, "all is well again", message(""))
 }
 
+func TestNobodyAsksNomadBeforeConsulHasSaidWhereItIs(t *testing.T) {
+	t.Parallel()
+	agent := consultest.New(t, "ams")
+	_, a := nomadServer(t, "a")
+	agent.SetService("ams", "nomad", a)
+	app, log := newApp(t, testConfig(t, func(c *config.Config) {
+		c.Dev, c.Nomad.Address, c.Consul.Address = false, "consul://nomad", agent.Address()
+	}))
+	start(t, app)
+	if len(app.nomad.Servers()) != 1 {
+		t.Error("no server is known when the console has started")
+	}
+	if text := log.String(); strings.Contains(text, "has not been asked") {
+		t.Errorf("the log is %s", text)
+	}
+}
+
 func TestTheConsoleIsInConsulWhileItServes(t *testing.T) {
 	t.Parallel()
 	agent := consultest.New(t, "ams")

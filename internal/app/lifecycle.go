@@ -46,6 +46,7 @@ func (a *App) Start(ctx context.Context) error {
 		}
 	}
 	a.acquired("loops", a.endLoops)
+	a.followServers(ctx)
 	for _, l := range a.loops {
 		a.launch(l)
 	}
