@@ -21,8 +21,10 @@ const (
 	skewFail = 30 * time.Second
 	// leastLog is the log of one stream that a worker may have while the console is away for a while, MiB.
 	leastLog = 50
-	// clocksAtOnce bounds the nodes whose clocks are read at the same time.
-	clocksAtOnce = 8
+	// hostsAtOnce bounds the nodes that are asked at the same time.
+	hostsAtOnce = 8
+	// fullDisk is where Nomad begins to remove the folders of ended allocations by default, in percent.
+	fullDisk = 80
 )
 
 // NomadFacts tells what servers and nodes are like, and what the job file asks of them.
@@ -30,12 +32,12 @@ type NomadFacts interface {
 	Members(ctx context.Context) ([]nomad.Member, error)
 	Inspect(ctx context.Context) ([]nomad.Inspected, error)
 	JobFacts(ctx context.Context) (nomad.JobFacts, error)
-	Clocks
+	Machines
 }
 
-// Clocks reads clocks, and whether gossip is encrypted.
-type Clocks interface {
-	Clock(ctx context.Context, nodeID string) (least, most time.Duration, err error)
+// Machines tells what servers and nodes run on.
+type Machines interface {
+	Host(ctx context.Context, nodeID string) (nomad.Host, error)
 	Gossip(ctx context.Context) (encrypted, known bool)
 	Ping(ctx context.Context) (nomad.Info, error)
 }
@@ -151,7 +153,7 @@ func (c *check) nodes(ctx context.Context) {
 	} else {
 		c.add(OK, "nodes", "gpus", fmt.Sprintf("%d GPUs on %d nodes", gpus, len(fit)), "")
 	}
-	c.clocks(ctx, fit)
+	c.hosts(ctx, fit)
 }
 
 func levelIf(bad bool, level, otherwise Level) Level {
@@ -226,41 +228,46 @@ func (c *check) logs(job nomad.JobFacts) {
 	}
 }
 
-// clocks compares the nodes' clocks with this machine's, as closely as the answers tell.
-func (c *check) clocks(ctx context.Context, nodes []nomad.Inspected) {
-	type reading struct {
-		least, most time.Duration
-		err         error
-	}
-	readings := make([]reading, len(nodes))
-	turns := make(chan struct{}, clocksAtOnce)
+// hosts looks at the nodes' machines: their disks, and their clocks beside this machine's, as closely as the answers tell.
+func (c *check) hosts(ctx context.Context, nodes []nomad.Inspected) {
+	hosts := make([]nomad.Host, len(nodes))
+	errs := make([]error, len(nodes))
+	turns := make(chan struct{}, hostsAtOnce)
 	var running sync.WaitGroup
 	for i, n := range nodes {
 		running.Go(func() {
 			turns <- struct{}{}
-			r := &readings[i]
-			r.least, r.most, r.err = c.nomad.Clock(ctx, n.ID)
+			hosts[i], errs[i] = c.nomad.Host(ctx, n.ID)
 			<-turns
 		})
 	}
 	running.Wait()
 	read, bad := 0, 0
 	widest := time.Duration(0)
-	for i, r := range readings {
-		if r.err != nil {
+	for i, h := range hosts {
+		about := "node " + nodes[i].Name
+		if errs[i] != nil {
+			c.failed("nodes", about, errs[i], "")
+			continue
+		}
+		if h.DiskUsed > fullDisk {
+			c.add(Warn, "nodes", about, fmt.Sprintf("The disk of its allocations is %.0f %% full: above gc_disk_usage_threshold, %d %% unless set, Nomad removes logs before the console has read them.", h.DiskUsed, fullDisk),
+				"Make room, give data_dir a disk of its own, or raise the threshold, as in nomad/agent/gpu-client.hcl.")
+		}
+		if !h.Known {
 			continue
 		}
 		read++
-		widest = max(widest, r.most-r.least)
-		off, word := r.least, "ahead of"
-		if r.most < 0 {
-			off, word = -r.most, "behind"
+		widest = max(widest, h.Most-h.Least)
+		off, word := h.Least, "ahead of"
+		if h.Most < 0 {
+			off, word = -h.Most, "behind"
 		}
 		if off <= skewWarn {
 			continue
 		}
 		bad++
-		c.add(levelIf(off > skewFail, Fail, Warn), "nodes", "node "+nodes[i].Name, fmt.Sprintf("Its clock is at least %v %s this machine's: tokens and certificates may not be valid yet, or no more.", off.Round(time.Millisecond), word),
+		c.add(levelIf(off > skewFail, Fail, Warn), "nodes", about, fmt.Sprintf("Its clock is at least %v %s this machine's: tokens and certificates may not be valid yet, or no more.", off.Round(time.Millisecond), word),
 			"timedatectl on both; install chrony or systemd-timesyncd.")
 	}
 	if bad == 0 && read > 0 {

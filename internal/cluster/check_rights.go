@@ -214,4 +214,3 @@ func (c *check) tooMuchIn(r nomad.Rules, much func(policy, about, what string)) 
 		}
 	}
 }
-

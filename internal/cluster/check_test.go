@@ -197,6 +197,7 @@ func TestNodesAndServers(t *testing.T) {
 		{"a node that is down", func(_ *nomadtest.Admin, n *nomad.Inspected) { n.Ready = false }, cluster.Fail, "None of 1 nodes"},
 		{"a clock that is behind", func(a *nomadtest.Admin, n *nomad.Inspected) { a.Skew[n.ID] = -3 * time.Second }, cluster.Warn, "at least 2.95s behind"},
 		{"a clock that is far ahead", func(a *nomadtest.Admin, n *nomad.Inspected) { a.Skew[n.ID] = time.Minute }, cluster.Fail, "at least 59.95s ahead"},
+		{"a full disk", func(a *nomadtest.Admin, _ *nomad.Inspected) { a.DiskUsed = 89.3 }, cluster.Warn, "89 % full"},
 		{"an old server", func(a *nomadtest.Admin, _ *nomad.Inspected) { a.Servers[1].Version = "1.7.0-beta.1" }, cluster.Fail, "s2 is Nomad 1.7.0-beta.1"},
 		{"a server that is away", func(a *nomadtest.Admin, _ *nomad.Inspected) { a.Servers[1].Alive = false }, cluster.Warn, "s2 of 3 servers"},
 		{"one server", func(a *nomadtest.Admin, _ *nomad.Inspected) { a.Servers = a.Servers[:1] }, cluster.Warn, "bootstrap_expect"},

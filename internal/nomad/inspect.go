@@ -3,7 +3,6 @@ package nomad
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -97,37 +96,54 @@ func (c *Client) inspect(ctx context.Context, id string) (Inspected, error) {
 	return out, nil
 }
 
-// Clock bounds how far a node's clock is ahead of this machine's, negative where it is behind. A node measures itself once a second and
-// says when: that moment lies between the last request that did not see the measurement and the answer of the first that does.
-func (c *Client) Clock(ctx context.Context, nodeID string) (least, most time.Duration, err error) {
+// Host is a node's machine as it is now.
+type Host struct {
+	// Its clock is between Least and Most ahead of this machine's, negative where it is behind; Known is false if it does not tell.
+	Least, Most time.Duration
+	Known       bool
+	// DiskUsed is how full the disk of its allocations is, in percent; 0 if it does not tell.
+	DiskUsed float64
+}
+
+// Host asks a node about its machine. It measures itself once a second and says when: that moment lies between the last request that did
+// not see the measurement and the answer of the first that does.
+func (c *Client) Host(ctx context.Context, nodeID string) (h Host, err error) {
 	ctx, cancel := context.WithTimeout(ctx, clockFor)
 	defer cancel()
-	var first, before int64
+	var before int64
 	var asked time.Time
 	for {
-		var host struct{ Timestamp int64 }
+		var stats struct {
+			Timestamp     int64
+			AllocDirStats *api.HostDiskStats
+		}
 		q := query(ctx)
 		q.Params["node_id"] = nodeID
 		sent := time.Now()
-		if _, err := c.calls.Raw().Query("/v1/client/stats", &host, q); err != nil {
-			return 0, 0, classify("read the clock of node "+nodeID, err)
-		}
+		_, err := c.calls.Raw().Query("/v1/client/stats", &stats, q)
 		got := time.Now()
-		if host.Timestamp == 0 {
-			return 0, 0, errors.New("the node does not say when it measured")
+		switch {
+		case err != nil && before != 0 && ctx.Err() != nil:
+			return h, nil // it does not measure itself again
+		case err != nil:
+			return h, classify("measure node "+nodeID, err)
 		}
-		if first == 0 {
-			first = host.Timestamp
+		if stats.AllocDirStats != nil {
+			h.DiskUsed = stats.AllocDirStats.UsedPercent
 		}
-		if before != 0 && host.Timestamp != before {
-			at := time.Unix(0, host.Timestamp)
-			return at.Sub(got), at.Sub(asked), nil
+		if stats.Timestamp == 0 {
+			return h, nil
 		}
-		before, asked = host.Timestamp, sent
+		if before != 0 && stats.Timestamp != before {
+			at := time.Unix(0, stats.Timestamp)
+			h.Least, h.Most, h.Known = at.Sub(got), at.Sub(asked), true
+			return h, nil
+		}
+		before, asked = stats.Timestamp, sent
 		select {
 		case <-time.After(clockEvery):
 		case <-ctx.Done():
-			return 0, 0, errors.New("its measurements do not change")
+			return h, nil
 		}
 	}
 }

@@ -208,11 +208,11 @@ func TestAClockIsReadToTheInterval(t *testing.T) {
 		began := time.Now()
 		f.HandleFunc("GET /v1/client/stats", func(w http.ResponseWriter, _ *http.Request) {
 			measured := time.Since(began).Truncate(time.Second)
-			answerJSON(w, map[string]any{"Timestamp": began.Add(measured + ahead).UnixNano()})
+			answerJSON(w, map[string]any{"Timestamp": began.Add(measured + ahead).UnixNano(), "AllocDirStats": map[string]any{"UsedPercent": 81.5}})
 		})
-		least, most, err := c.Clock(t.Context(), "n1")
-		if err != nil || least > ahead || most < ahead || most-least > 2*clockEvery {
-			t.Errorf("it is %v to %v ahead, %v", least, most, err)
+		h, err := c.Host(t.Context(), "n1")
+		if err != nil || !h.Known || h.Least > ahead || h.Most < ahead || h.Most-h.Least > 2*clockEvery || h.DiskUsed != 81.5 {
+			t.Errorf("it is %+v, %v", h, err)
 		}
 	})
 }
@@ -222,8 +222,8 @@ func TestAClockThatStandsStillIsNotKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, c := newFake(t)
 		f.HandleFunc("GET /v1/client/stats", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, map[string]any{"Timestamp": 1}) })
-		if _, _, err := c.Clock(t.Context(), "n1"); err == nil {
-			t.Error("it is known")
+		if h, err := c.Host(t.Context(), "n1"); err != nil || h.Known {
+			t.Errorf("it is %+v, %v", h, err)
 		}
 	})
 }

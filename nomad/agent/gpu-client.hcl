@@ -51,10 +51,11 @@ client {
     cotrain_max_kill_timeout = "${max_kill_timeout}"
   }
 
-  # Folders of ended allocations stay until CoTrain has read their logs to the end: by default Nomad keeps 50.
-  gc_max_allocs           = 500
-  gc_disk_usage_threshold = 85
-  gc_parallel_destroys    = 2
+  # Folders of ended allocations stay until CoTrain has read their logs to the end: by default Nomad keeps 50, and none on a disk that is
+  # 80 % full. Give data_dir room.
+  gc_max_allocs            = 500
+  gc_disk_usage_threshold  = 95
+  gc_inode_usage_threshold = 95
 
   # What a job's template could read from the node with these is none of its business.
   template {

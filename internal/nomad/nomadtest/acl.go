@@ -36,6 +36,7 @@ type Admin struct {
 	Job       nomad.JobFacts
 	JobErr    error
 	Skew      map[string]time.Duration // by node ID
+	DiskUsed  float64                  // of every node, in percent
 	Unguarded bool                     // gossip is not encrypted
 }
 
@@ -284,8 +285,8 @@ func (a *Admin) Inspect(context.Context) ([]nomad.Inspected, error) {
 
 func (a *Admin) JobFacts(context.Context) (nomad.JobFacts, error) { return a.Job, a.JobErr }
 
-func (a *Admin) Clock(_ context.Context, id string) (least, most time.Duration, err error) {
-	return a.Skew[id] - 50*time.Millisecond, a.Skew[id] + 50*time.Millisecond, nil
+func (a *Admin) Host(_ context.Context, id string) (nomad.Host, error) {
+	return nomad.Host{Least: a.Skew[id] - 50*time.Millisecond, Most: a.Skew[id] + 50*time.Millisecond, Known: true, DiskUsed: a.DiskUsed}, nil
 }
 
 func (a *Admin) Gossip(context.Context) (encrypted, known bool) { return !a.Unguarded, true }
