@@ -47,7 +47,7 @@ func TestThePagesOfATeamAreAccessible(t *testing.T) {
 		b.fits(path)
 	}
 	for _, path := range []string{
-		"/help", "/help/security", "/search?q=run", "/search?q=nothing-has-this", "/account", "/account/factor", "/device",
+		"/help", "/help/security", "/help/first-day", "/help/shortcuts", "/search?q=run", "/search?q=nothing-has-this", "/account", "/account/factor", "/device",
 		"/admin", "/admin/users", "/admin/users/ann", "/admin/users/robot", "/admin/users/robot/delete", "/admin/projects", "/projects/vision", "/projects/vision/delete", "/admin/audit", "/admin/audit?q=nothing-has-this",
 	} {
 		look(path)

@@ -438,7 +438,7 @@ func ProjectPage(p ui.Page, d ProjectDetails) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 42, "<div class=\"actions\"><button class=\"button\" type=\"submit\" data-action=\"add-member\">Add</button></div></form><dl class=\"facts\"><div><dt>viewer</dt><dd>sees everything in the project</dd></div><div><dt>operator</dt><dd>also submits, stops and deletes runs and sweeps, and saves templates</dd></div><div><dt>admin</dt><dd>also manages members and the description, and deletes in storage</dd></div></dl></section>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 42, "<div class=\"actions\"><button class=\"button\" type=\"submit\" data-action=\"add-member\">Add</button></div></form><dl class=\"facts facts-text\"><div><dt>viewer</dt><dd>sees everything in the project</dd></div><div><dt>operator</dt><dd>also submits, stops and deletes runs and sweeps, and saves templates</dd></div><div><dt>admin</dt><dd>also manages members and the description, and deletes in storage</dd></div></dl></section>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

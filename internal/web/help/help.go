@@ -3,6 +3,7 @@ package help
 import (
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -55,6 +56,7 @@ func NewLibrary(files fs.FS) (*Library, error) {
 	if err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(names, func(a, b string) int { return placeOf(a) - placeOf(b) })
 	known := map[string]bool{}
 	for _, name := range names {
 		known[strings.TrimSuffix(name, ".md")] = true
@@ -73,6 +75,16 @@ func NewLibrary(files fs.FS) (*Library, error) {
 		l.sections = append(l.sections, sections...)
 	}
 	return l, nil
+}
+
+// first are the documents in the order in which they are wanted, before all others.
+var first = []string{"first-day.md", "shortcuts.md", "configuration.md", "cluster.md", "database.md", "settings.md", "security.md"}
+
+func placeOf(name string) int {
+	if i := slices.Index(first, name); i >= 0 {
+		return i
+	}
+	return len(first)
 }
 
 func (l *Library) document(name string) (view.Document, bool) {

@@ -21,6 +21,9 @@ func TestEveryDocumentIsServedAndItsLinksLeadSomewhere(t *testing.T) {
 	}
 	s := webtest.New(t)
 	index := s.Get("/help", 200)
+	if got, _ := index.Doc.Find(`main [href^="/help/"]`).First().Attr("href"); got != "/help/first-day" {
+		t.Errorf("the first document is %s", got)
+	}
 	for _, f := range files {
 		name := strings.TrimSuffix(f.Name(), ".md")
 		path := "/help/" + name
