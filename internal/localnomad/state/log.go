@@ -12,9 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/nomad/api"
@@ -134,35 +132,6 @@ func (l *stateLog) load(dir string, t *Tables) (err error) {
 		}
 	}
 	return nil
-}
-
-// earlierFiles lists the state that earlier versions of the agent left, in the order of its changes: snapshot-<n>, then
-// state-<n>.log and later ones, with the same lines as state.log.
-func earlierFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	snapshot, logs := -1, []int(nil)
-	for _, e := range entries {
-		var n int
-		if _, err := fmt.Sscanf(e.Name(), "state-%d.log", &n); err == nil {
-			logs = append(logs, n)
-		} else if _, err := fmt.Sscanf(e.Name(), "snapshot-%d", &n); err == nil && !strings.HasSuffix(e.Name(), ".tmp") {
-			snapshot = max(snapshot, n)
-		}
-	}
-	var out []string
-	if snapshot >= 0 {
-		out = append(out, filepath.Join(dir, fmt.Sprintf("snapshot-%d", snapshot)))
-	}
-	slices.Sort(logs)
-	for _, n := range logs {
-		if n >= snapshot {
-			out = append(out, filepath.Join(dir, fmt.Sprintf("state-%d.log", n)))
-		}
-	}
-	return out, nil
 }
 
 // replay applies a file's whole lines and returns how many bytes they are.
