@@ -11,6 +11,10 @@ import (
 // maxVarSize is Nomad's bound of a variable's items in bytes.
 const maxVarSize = 65536
 
+func (a *API) listVars(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
+	return list(a, w, r, state.Vars, func(t *state.Tables, q query) []*api.Variable { return matching(t.Vars, q) }, (*api.Variable).Metadata)
+}
+
 func (a *API) putVar(w http.ResponseWriter, r *http.Request, path string) (any, error) {
 	var v api.Variable
 	if err := decodeBody(r, &v); err != nil {

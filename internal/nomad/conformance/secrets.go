@@ -137,6 +137,22 @@ func testSecrets(t *testing.T, target Target) {
 		is := " of the Nomad variable " + path(b)
 		b.refused(w, text, `bad-name\"`+is+" cannot be the name of an environment variable", `ct_x\"`+is+" cannot be the name", "ZERO"+is+" is too long for an environment variable (3 bytes), or has a zero byte")
 	})
+	t.Run("variables are listed by path, without their items", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, target, nil)
+		b.putVariable(path(b)+"/b", trickySecrets)
+		b.putVariable(path(b), trickySecrets)
+		for query, want := range map[string][]string{"": {path(b), path(b) + "/b"}, "&per_page=1": {path(b)}, "/": {path(b) + "/b"}, "/no": nil} {
+			r := b.raw("GET", "/v1/vars?prefix="+path(b)+query, nil)
+			var got []string
+			for _, v := range decode[[]struct{ Path string }](b, r) {
+				got = append(got, v.Path)
+			}
+			if !slices.Equal(got, want) || strings.Contains(r.Body, trickySecrets["MY_PLAIN"]) || want == nil && strings.TrimSpace(r.Body) != "[]" {
+				t.Errorf("%s%s: %s", path(b), query, r.Body)
+			}
+		}
+	})
 	t.Run("without any nothing is looked up", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, target, nil)
