@@ -40,7 +40,7 @@ test: build ## all tests that this machine can run; says what it skipped and why
 check: drift lint vuln fuzz test ## generated code, format, vet, lint, import rules, known weaknesses, a minute of fuzzing, tests
 
 drift: $(VENDORED) generate ## generated code and formats are as committed
-	@test -z "$$(gofmt -l cmd internal views static jobs)" || { gofmt -l cmd internal views static jobs; echo "not gofmt-ed: run make fmt"; exit 1; }
+	@test -z "$$(gofmt -l cmd internal views static jobs terraform)" || { gofmt -l cmd internal views static jobs terraform; echo "not gofmt-ed: run make fmt"; exit 1; }
 	@git diff --exit-code --stat -- '*_templ.go' docs/configuration.md docs/settings.md docs/security.md || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
 	@$(GO) mod tidy -diff >/dev/null || { echo "go.mod is not tidy: run go mod tidy"; exit 1; }
 	@! grep -q '"resolved"' package-lock.json || { echo "package-lock.json holds download addresses: npm config set omit-lockfile-registry-resolved true"; exit 1; }
@@ -68,7 +68,7 @@ fuzz: $(VENDORED) ## the import of configurations for a minute, what decodes sto
 	$(GO) test -run '^$$' -fuzz FuzzAnswers -fuzztime 10s -fuzzminimizetime 100x ./internal/auth/passkey
 
 fmt: ## format Go and templ
-	gofmt -w cmd internal views static jobs
+	gofmt -w cmd internal views static jobs terraform
 	$(GO) tool templ fmt views
 
 bench: build ## every benchmark, each beside its baseline

@@ -123,7 +123,7 @@ func TestTemplatesGetWhatTheyName(t *testing.T) {
 }
 
 // Names that stand for others (RFC 2606), this machine, and what a cloud's machine asks.
-var hosts = regexp.MustCompile(`^(([a-z0-9-]+\.)*example(\.com)?|127\.0\.0\.1|localhost|169\.254\.169\.254|metadata\.google\.internal|secretmanager\.googleapis\.com|[A-Z]+|\[.*|\$\{.*|\$.*)$`)
+var hosts = regexp.MustCompile(`^(([a-z0-9-]+\.)*example(\.com)?|127\.0\.0\.1|localhost|169\.254\.169\.254|metadata\.google\.internal|secretmanager\.googleapis\.com|10\.0\.\d+\.\d+|[A-Z]+|\[.*|\$\{.*|\$.*)$`)
 
 func TestNoFileSaysWhereToDownload(t *testing.T) {
 	t.Parallel()
