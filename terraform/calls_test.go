@@ -41,6 +41,36 @@ func TestModulesAreCalledWithWhatTheyTake(t *testing.T) {
 	}
 }
 
+func TestExamplesHaveValuesForWhatTheyTake(t *testing.T) {
+	t.Parallel()
+	for _, f := range folders(t) {
+		if !strings.HasPrefix(f.path, "examples/") {
+			continue
+		}
+		name := filepath.Join(f.path, "example.tfvars")
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		parsed, problems := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
+		if problems.HasErrors() {
+			t.Error(problems)
+			continue
+		}
+		given, _ := parsed.Body.JustAttributes()
+		for _, v := range f.variables {
+			if given[v.Labels[0]] == nil && v.Body.Attributes["default"] == nil {
+				t.Errorf("%s has no %s", name, v.Labels[0])
+			}
+			delete(given, v.Labels[0])
+		}
+		for left := range given {
+			t.Errorf("%s has %s, which is no variable", name, left)
+		}
+	}
+}
+
 // templates calls fn for each call of templatefile or file whose path is in the configuration.
 func (f folder) templates(t *testing.T, fn func(path string, values []string, call *hclsyntax.FunctionCallExpr)) {
 	t.Helper()

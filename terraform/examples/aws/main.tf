@@ -119,7 +119,7 @@ resource "aws_launch_template" "gpu" {
   }
 
   block_device_mappings {
-    device_name = "/dev/xvda"
+    device_name = var.root_device
 
     ebs {
       volume_type = "gp3"

@@ -110,3 +110,9 @@ variable "disk_gb" {
   type        = number
   default     = 500
 }
+
+variable "root_device" {
+  description = "Name of the image's root device, /dev/sda1 with Ubuntu."
+  type        = string
+  default     = "/dev/xvda"
+}

@@ -9,8 +9,7 @@ resource "google_service_account" "role" {
 resource "google_secret_manager_secret" "keys" {
   for_each = toset(["server", "node"])
 
-  secret_id           = "${var.name}-keys-${each.key}"
-  version_destroy_ttl = "86400s"
+  secret_id = "${var.name}-keys-${each.key}"
 
   replication {
     auto {}

@@ -98,7 +98,7 @@ resource "google_compute_instance" "server" {
   }
 
   metadata = {
-    block-project-ssh-keys = "true"
+    block-project-ssh-keys = true
   }
 
   depends_on = [google_secret_manager_secret_iam_member.access, google_compute_router_nat.out]
@@ -148,7 +148,7 @@ resource "google_compute_instance_template" "gpu" {
   }
 
   metadata = {
-    block-project-ssh-keys = "true"
+    block-project-ssh-keys = true
   }
 
   lifecycle {
