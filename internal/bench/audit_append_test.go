@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -66,7 +65,7 @@ func changed(b *testing.B, s *store.Store) (without, with float64) {
 	b.Helper()
 	var took [2][]time.Duration
 	for i := range 2 * sampled {
-		ctx := context.Context(b.Context())
+		ctx := b.Context()
 		if i%2 == 1 {
 			ctx, _ = audit.Begin(ctx, anEntry(i))
 		}
