@@ -88,9 +88,10 @@ func (c *clients) find(ctx context.Context, d *discovery) {
 	ctx, cancel := context.WithTimeout(ctx, findFor)
 	defer cancel()
 	_ = c.consul.Watch(ctx, d.query, func(f consul.Found) { // ends when ctx does
-		if d.take(f); d.found.Load() != nil || f.Err != nil {
-			cancel()
+		if err := d.take(f); err != nil && f.Err == nil {
+			return // it may be about to register itself
 		}
+		cancel()
 	})
 }
 
@@ -190,7 +191,7 @@ func CheckCluster(ctx context.Context, cfg config.Config, o config.ClusterCheck)
 	cfg = c.cfg
 	site := cluster.Site{
 		Namespace: cfg.Nomad.Namespace, Namespaces: o.Namespaces, Plain: plain(cfg.Nomad.Address), VaultPlain: plain(cfg.Vault.Address), SkipVerify: cfg.Nomad.SkipVerify,
-		StorageVolume: cfg.Storage.Volume, Service: cfg.Consul.Service, KVMount: o.KVMount, JWTMount: o.JWTMount,
+		StorageVolume: cfg.Storage.Volume, Service: cfg.Consul.Service, VaultRole: cfg.Job.VaultRole, KVMount: o.KVMount, JWTMount: o.JWTMount,
 	}
 	if service, tag, scheme, ok := cfg.Nomad.Discovery(); ok {
 		site.Discovers, site.DiscoversTag, site.Plain = service, tag, scheme == "http"

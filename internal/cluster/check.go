@@ -78,6 +78,7 @@ type Site struct {
 	Service       string // in Consul, "" for the console not in it
 	Discovers     string // service of Nomad's servers in Consul, "" for fixed addresses
 	DiscoversTag  string
+	VaultRole     string // with which runs log in at Vault, "" for Nomad's default
 	KVMount       string // of Vault; and so on
 	JWTMount      string
 }

@@ -34,7 +34,7 @@ func ready(t *testing.T) *world {
 
 func (w *world) site() cluster.Site {
 	return cluster.Site{
-		Namespace: "training", Namespaces: []string{"team-a"}, StorageVolume: "cotrain", Service: "cotrain", Discovers: "nomad", DiscoversTag: "http", KVMount: "secret", JWTMount: "jwt-nomad",
+		Namespace: "training", Namespaces: []string{"team-a"}, StorageVolume: "cotrain", Service: "cotrain", Discovers: "nomad", DiscoversTag: "http", VaultRole: "cotrain-runs", KVMount: "secret", JWTMount: "jwt-nomad",
 	}
 }
 
@@ -218,7 +218,7 @@ func TestNodesAndServers(t *testing.T) {
 	}
 }
 
-func TestTransport(t *testing.T) {
+func TestWhatSettingsWeaken(t *testing.T) {
 	t.Parallel()
 	w := ready(t)
 	s := w.site()
@@ -226,7 +226,13 @@ func TestTransport(t *testing.T) {
 	if got := at(w.check(s), cluster.Warn); !slices.Equal(got, []string{"tls", "tls"}) {
 		t.Errorf("it warns of %v", got)
 	}
-	s.Plain, s.VaultPlain, s.SkipVerify = false, false, true
+	s = w.site()
+	s.VaultRole = ""
+	if f := w.check(s); f.Count(cluster.Warn) != 1 || !strings.Contains(f.String(), "COTRAIN_JOB_VAULT_ROLE") {
+		t.Errorf("it finds\n%s", f)
+	}
+	s = w.site()
+	s.SkipVerify = true
 	if f := w.check(s); f.Count(cluster.Warn) != 1 || !strings.Contains(f.String(), "NOMAD_SKIP_VERIFY") {
 		t.Errorf("it finds\n%s", f)
 	}

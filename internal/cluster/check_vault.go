@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,9 @@ func checkVault(ctx context.Context, f *Findings, v CheckedVault, s Site) {
 		f.add(Warn, "vault", "tls", "Vault is reached by plain HTTP: secrets can be read on the way.", "Give Vault a certificate, and VAULT_ADDR=https://... with VAULT_CACERT.")
 	}
 	role := "auth/" + s.JWTMount + "/role/" + runsName
+	if s.VaultRole != runsName {
+		f.add(Warn, "vault", "job.vault_role", "Runs do not log in with the role "+runsName+", which is for them alone, but with "+cmp.Or(s.VaultRole, "Nomad's default role")+".", "Set job.vault_role (COTRAIN_JOB_VAULT_ROLE) to "+runsName+".")
+	}
 	needs := []struct {
 		path, purpose string
 		needed        []string

@@ -122,7 +122,7 @@ var table = map[Kind]row{
 	ErrBusy:               {ErrUnavailable, http.StatusServiceUnavailable, ExitFailed, true, "Busy", "The console has too much of this to do at once.", "Try again in a moment."},
 
 	ErrNomadRefused: {ErrInvalid, http.StatusBadGateway, ExitFailed, false, "Nomad rejected the job", "Nomad rejected the job.", "Fix the job file (COTRAIN_JOB_FILE) or the run's resources."},
-	ErrNomadDenied:  {"", http.StatusBadGateway, ExitFailed, false, "Nomad rejected the token", "Nomad rejected the console's token, or the token lacks the rights.", "Give the console a token with the rights that the README lists (NOMAD_TOKEN), and start it again."},
+	ErrNomadDenied:  {"", http.StatusBadGateway, ExitFailed, false, "Nomad rejected the token", "Nomad rejected the console's token, or the token lacks the rights.", "Give the console a token with the rights that it needs (NOMAD_TOKEN), and start it again: cotrain cluster check names what is missing."},
 	ErrNamespace:    {"", http.StatusBadGateway, ExitFailed, false, "Nomad refuses the project's namespace", "The namespace of Nomad that the project has is not there, or the console may not use it.", "Make it (nomad namespace apply), and give the console's token its rights there."},
 	ErrDamaged:      {"", http.StatusInternalServerError, ExitFailed, false, "The database is damaged", "The console cannot read its database: the file is damaged.", "Stop the console, keep a copy of its data folder, and restore cotrain.db from a backup."},
 	ErrInternal:     {"", http.StatusInternalServerError, ExitFailed, false, "Something went wrong in the console", "This is a bug in the console, not your mistake.", "Trying again may help; the console's log has the details."},

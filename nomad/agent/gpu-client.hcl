@@ -61,6 +61,16 @@ client {
   template {
     disable_file_sandbox = false
     function_denylist    = ["plugin", "writeToFile", "executeTemplate"]
+
+    # Workers watch where worker 0 is. With a limit Nomad would kill them when its servers are away for about five minutes.
+    nomad_retry {
+      attempts = 0
+    }
+
+    # Each worker has a template that finds worker 0: by default Nomad kills it when its servers cannot be asked for five minutes. 0 is for ever.
+    nomad_retry {
+      attempts = 0
+    }
   }
 }
 

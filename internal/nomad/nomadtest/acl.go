@@ -78,7 +78,7 @@ func (a *Admin) write(what string) error {
 	return err
 }
 
-// Policy is [nomad.Client.Policy]; those that follow are the client's likewise.
+// Policy is [nomad.Client.Policy].
 func (a *Admin) Policy(_ context.Context, name string) (nomad.Policy, bool, error) {
 	defer a.mu.Unlock()
 	err := a.read()
@@ -86,6 +86,7 @@ func (a *Admin) Policy(_ context.Context, name string) (nomad.Policy, bool, erro
 	return p, ok, err
 }
 
+// PutPolicy is [nomad.Client.PutPolicy].
 func (a *Admin) PutPolicy(_ context.Context, p nomad.Policy) error {
 	defer a.mu.Unlock()
 	err := a.write("policy " + p.Name)
@@ -95,6 +96,7 @@ func (a *Admin) PutPolicy(_ context.Context, p nomad.Policy) error {
 	return err
 }
 
+// Role is [nomad.Client.Role].
 func (a *Admin) Role(_ context.Context, name string) ([]string, bool, error) {
 	defer a.mu.Unlock()
 	err := a.read()
@@ -102,6 +104,7 @@ func (a *Admin) Role(_ context.Context, name string) ([]string, bool, error) {
 	return p, ok, err
 }
 
+// PutRole is [nomad.Client.PutRole].
 func (a *Admin) PutRole(_ context.Context, name, _ string, policies []string) error {
 	defer a.mu.Unlock()
 	err := a.write("role " + name)
@@ -111,12 +114,14 @@ func (a *Admin) PutRole(_ context.Context, name, _ string, policies []string) er
 	return err
 }
 
+// HasNamespace is [nomad.Client.HasNamespace].
 func (a *Admin) HasNamespace(_ context.Context, name string) (bool, error) {
 	defer a.mu.Unlock()
 	err := a.read()
 	return slices.Contains(a.Spaces, name), err
 }
 
+// CreateNamespace is [nomad.Client.CreateNamespace].
 func (a *Admin) CreateNamespace(_ context.Context, name, _ string) error {
 	defer a.mu.Unlock()
 	err := a.write("namespace " + name)
@@ -124,12 +129,14 @@ func (a *Admin) CreateNamespace(_ context.Context, name, _ string) error {
 	return err
 }
 
+// HasNodePool is [nomad.Client.HasNodePool].
 func (a *Admin) HasNodePool(_ context.Context, name string) (bool, error) {
 	defer a.mu.Unlock()
 	err := a.read()
 	return slices.Contains(a.Pools, name), err
 }
 
+// CreateNodePool is [nomad.Client.CreateNodePool].
 func (a *Admin) CreateNodePool(_ context.Context, name, _ string) error {
 	defer a.mu.Unlock()
 	err := a.write("node pool " + name)
@@ -137,6 +144,7 @@ func (a *Admin) CreateNodePool(_ context.Context, name, _ string) error {
 	return err
 }
 
+// CreateToken is [nomad.Client.CreateToken].
 func (a *Admin) CreateToken(_ context.Context, name, role string) (string, error) {
 	defer a.mu.Unlock()
 	err := a.write("token " + name)
@@ -145,10 +153,12 @@ func (a *Admin) CreateToken(_ context.Context, name, role string) (string, error
 	return secret, err
 }
 
+// CreateManagementToken is [nomad.Client.CreateManagementToken].
 func (a *Admin) CreateManagementToken(ctx context.Context, name string) (string, error) {
 	return a.CreateToken(ctx, name, "")
 }
 
+// TokenHasRole is [nomad.Client.TokenHasRole].
 func (a *Admin) TokenHasRole(_ context.Context, secret, role string) (bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -198,6 +208,7 @@ func rules(p nomad.Policy) nomad.Rules {
 	return r
 }
 
+// Grants is [nomad.Client.Grants].
 func (a *Admin) Grants(context.Context) (nomad.Grants, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -246,6 +257,7 @@ func (a *Admin) mayIn(space, capability string) error {
 	})
 }
 
+// TryNamespace is [nomad.Client.TryNamespace].
 func (a *Admin) TryNamespace(_ context.Context, space string) []nomad.Tried {
 	var out []nomad.Tried
 	for _, right := range []string{"list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs"} {
@@ -265,6 +277,7 @@ func (a *Admin) TryNamespace(_ context.Context, space string) []nomad.Tried {
 	return out
 }
 
+// TryCluster is [nomad.Client.TryCluster].
 func (a *Admin) TryCluster(context.Context) []nomad.Tried {
 	node := a.may(func(r nomad.Rules) bool { return r.Node != nil })
 	return []nomad.Tried{
@@ -273,22 +286,29 @@ func (a *Admin) TryCluster(context.Context) []nomad.Tried {
 	}
 }
 
+// TryExcess is [nomad.Client.TryExcess].
 func (a *Admin) TryExcess(_ context.Context, _ string) []nomad.Tried {
 	return []nomad.Tried{{Right: "node:write", For: "drain nodes", Err: a.may(func(r nomad.Rules) bool { return r.Node != nil && r.Node.Policy == "write" })}}
 }
 
+// Members is [nomad.Client.Members].
 func (a *Admin) Members(context.Context) ([]nomad.Member, error) { return a.Servers, a.Down }
 
+// Inspect is [nomad.Client.Inspect].
 func (a *Admin) Inspect(context.Context) ([]nomad.Inspected, error) {
 	return a.Nodes, a.may(func(r nomad.Rules) bool { return r.Node != nil })
 }
 
+// JobFacts is [nomad.Client.JobFacts].
 func (a *Admin) JobFacts(context.Context) (nomad.JobFacts, error) { return a.Job, a.JobErr }
 
+// Host is [nomad.Client.Host].
 func (a *Admin) Host(_ context.Context, id string) (nomad.Host, error) {
 	return nomad.Host{Least: a.Skew[id] - 50*time.Millisecond, Most: a.Skew[id] + 50*time.Millisecond, Known: true, DiskUsed: a.DiskUsed}, nil
 }
 
+// Gossip is [nomad.Client.Gossip].
 func (a *Admin) Gossip(context.Context) (encrypted, known bool) { return !a.Unguarded, true }
 
+// Ping is [nomad.Client.Ping].
 func (a *Admin) Ping(context.Context) (nomad.Info, error) { return nomad.Info{}, a.Down }
