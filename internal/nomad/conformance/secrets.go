@@ -93,7 +93,7 @@ func (b *bench) refused(w run.Worker, text string, reasons ...string) {
 }
 
 func testSecrets(t *testing.T, target Target) {
-	path := func(b *bench) string { return "cotrain-conformance/" + strings.ToLower(b.shape.Hash()) }
+	path := func(b *bench) string { return "cotrain/conformance-" + strings.ToLower(b.shape.Hash()) }
 	whole := func(path string) run.SecretRef { return run.SecretRef{In: run.InNomad, Path: path} }
 	names := slices.Sorted(maps.Keys(trickySecrets))
 
