@@ -63,7 +63,7 @@ module "nodes" {
   vault_address      = module.vault.address
   consul             = true
   keys_get           = local.get["node"]
-  drain              = var.spot ? { deadline = 5, save = 90 } : {}
+  drain              = { deadline = var.spot ? 5 : 10, save = var.spot ? 90 : 300 }
   interruption = {
     command = "${local.metadata}/spot/instance-action || [ \"$(${local.metadata}/autoscaling/target-lifecycle-state)\" = Terminated ]"
     drained = "aws --region ${var.aws_region} autoscaling complete-lifecycle-action --lifecycle-hook-name ${local.hook} --auto-scaling-group-name ${var.name}-gpu --lifecycle-action-result CONTINUE --instance-id \"$(${local.metadata}/instance-id)\" || :"

@@ -63,7 +63,7 @@ module "nodes" {
   consul             = true
   keys_get           = local.get["node"]
   # Google announces the end by shutting the machine down, which drains it by itself.
-  drain = var.spot ? { deadline = 1, save = 20 } : {}
+  drain = { deadline = var.spot ? 1 : 10, save = var.spot ? 20 : 300 }
 }
 
 resource "google_compute_instance" "server" {
