@@ -66,11 +66,6 @@ client {
     nomad_retry {
       attempts = 0
     }
-
-    # Each worker has a template that finds worker 0: by default Nomad kills it when its servers cannot be asked for five minutes. 0 is for ever.
-    nomad_retry {
-      attempts = 0
-    }
   }
 }
 
