@@ -45,7 +45,7 @@ func TestFindingsAreJSON(t *testing.T) {
 	server := httptest.NewServer(v)
 	t.Cleanup(server.Close)
 	c := newConsole(t)
-	c.env = map[string]string{"NOMAD_ADDR": "http://127.0.0.1:1", "VAULT_ADDR": server.URL, "VAULT_TOKEN": "root"}
+	c.env = map[string]string{"NOMAD_ADDR": "http://127.0.0.1:1", "VAULT_ADDR": server.URL, "VAULT_TOKEN": "root", "COTRAIN_JOB_VAULT_ROLE": "cotrain-runs"}
 	var got struct {
 		Findings []struct{ Level, In, About, What, Fix string }
 	}

@@ -62,7 +62,7 @@ client {
     disable_file_sandbox = false
     function_denylist    = ["plugin", "writeToFile", "executeTemplate"]
 
-    # Workers watch where worker 0 is. With a limit Nomad would kill them when its servers are away for about five minutes.
+    # Workers watch where worker 0 is. With a limit Nomad would kill them when its servers are away for about five minutes; 0 is none.
     nomad_retry {
       attempts = 0
     }
