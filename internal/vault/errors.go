@@ -22,9 +22,11 @@ func answer(err error) *api.ResponseError {
 	return nil
 }
 
-func denied(err error) bool {
+func denied(err error) bool { return refused(err, http.StatusForbidden) }
+
+func refused(err error, code int) bool {
 	said := answer(err)
-	return said != nil && said.StatusCode == http.StatusForbidden
+	return said != nil && said.StatusCode == code
 }
 
 // away reports whether Vault did not come to decide about a call.

@@ -48,7 +48,7 @@ func (s *secret) value(r Ref) (string, error) {
 	value, ok := s.fields[r.Field]
 	if !ok {
 		return "", fault.New(fault.ErrInvalid, fmt.Sprintf("%s in Vault has no field %s.", fault.Quote(r.Path), fault.Quote(r.Field)),
-			"It has "+strings.Join(s.names(), ", ")+".")
+			"It has "+strings.Join(names(s.fields), ", ")+".")
 	}
 	if len(value) > maxValue {
 		return "", fault.New(fault.ErrInvalid, fmt.Sprintf("The field %s of %s in Vault has %d bytes, and a setting at most %d.", fault.Quote(r.Field), fault.Quote(r.Path), len(value), maxValue), "Name another field.")
@@ -57,9 +57,9 @@ func (s *secret) value(r Ref) (string, error) {
 }
 
 // names are those of the fields, at most ten.
-func (s *secret) names() []string {
+func names[V any](fields map[string]V) []string {
 	var out []string
-	for name := range s.fields {
+	for name := range fields {
 		out = append(out, fault.Quote(name))
 	}
 	slices.Sort(out)

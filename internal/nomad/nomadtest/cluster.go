@@ -37,6 +37,9 @@ type Cluster struct {
 
 	places    map[string]int
 	forbidden string
+
+	variables   map[string]map[string]string // by namespace and path
+	variableErr error
 }
 
 // Plan is what [Cluster.Plan] answers.
@@ -55,7 +58,7 @@ type job struct {
 // New returns an empty cluster.
 func New() *Cluster {
 	return &Cluster{
-		changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{}, failing: map[string]error{},
+		changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{}, failing: map[string]error{}, variables: map[string]map[string]string{},
 		plan:   Plan{Fits: true, Places: []run.Place{{Node: "node-1", NodeID: "n1", Datacenter: "dc1", Workers: 4}}},
 		parent: run.ParentNew, places: map[string]int{"node-1": manyPlaces},
 	}

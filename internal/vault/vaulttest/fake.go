@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -166,6 +168,8 @@ func (f *Vault) serve(w *httptest.ResponseRecorder, r *http.Request) {
 		at, _, _ := strings.Cut(strings.TrimPrefix(path, "sys/internal/ui/mounts/"), "/")
 		options := map[string]map[string]any{"kv": {"version": "1"}, "secret": {"version": "2"}}
 		give(w, map[string]any{"data": map[string]any{"path": at + "/", "options": options[at]}})
+	case r.URL.Query().Get("list") == "true" || r.Method == "LIST":
+		f.list(w, strings.TrimSuffix(strings.TrimPrefix(path+"/", "kv/"), "/"))
 	default:
 		f.read(w, path)
 	}
@@ -187,6 +191,43 @@ func (f *Vault) logIn(w *httptest.ResponseRecorder, method string, body map[stri
 	give(w, map[string]any{"auth": map[string]any{"client_token": token, "lease_duration": int(lasts.Seconds()), "renewable": true, "token_policies": []string{"cotrain"}}})
 }
 
+// list names what is at kv/ below a folder.
+func (f *Vault) list(w *httptest.ResponseRecorder, folder string) {
+	keys := map[string]bool{}
+	for path := range f.KV1 {
+		rest, within := path, folder == ""
+		if !within {
+			rest, within = strings.CutPrefix(path, folder+"/")
+		}
+		if name, _, deeper := strings.Cut(rest, "/"); within && deeper {
+			keys[name+"/"] = true
+		} else if within {
+			keys[name] = true
+		}
+	}
+	if len(keys) == 0 {
+		w.WriteHeader(http.StatusNotFound)
+		give(w, map[string]any{"errors": []string{}})
+		return
+	}
+	give(w, map[string]any{"data": map[string]any{"keys": slices.Sorted(maps.Keys(keys))}})
+}
+
+// subkeys names the fields at secret/.
+func (f *Vault) subkeys(w *httptest.ResponseRecorder, path string) {
+	data := f.KV2[path]
+	if data == nil {
+		w.WriteHeader(http.StatusNotFound)
+		give(w, map[string]any{"errors": []string{}})
+		return
+	}
+	names := map[string]any{}
+	for name := range data {
+		names[name] = nil
+	}
+	give(w, map[string]any{"data": map[string]any{"subkeys": names, "metadata": map[string]any{"version": 3}}})
+}
+
 func (f *Vault) read(w *httptest.ResponseRecorder, path string) {
 	if path == "database/creds/cotrain" || path == "nomad/creds/cotrain" {
 		f.Made++
@@ -196,6 +237,10 @@ func (f *Vault) read(w *httptest.ResponseRecorder, path string) {
 		give(w, map[string]any{"lease_id": id, "lease_duration": int(lasts.Seconds()), "renewable": true, "data": map[string]any{
 			"username": fmt.Sprintf("user-%d", f.Made), "password": fmt.Sprintf("pass-%d", f.Made), "secret_id": fmt.Sprintf("secret-%d", f.Made),
 		}})
+		return
+	}
+	if rest, ok := strings.CutPrefix(path, "secret/subkeys/"); ok {
+		f.subkeys(w, rest)
 		return
 	}
 	if rest, ok := strings.CutPrefix(path, "secret/data/"); ok {
