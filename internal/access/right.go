@@ -29,6 +29,9 @@ const (
 
 	ClusterRead Right = "cluster.read"
 
+	SecretsRead   Right = "secrets.read"
+	SecretsManage Right = "secrets.manage"
+
 	ProjectRead    Right = "project.read"
 	ProjectEdit    Right = "project.edit"
 	MembersManage  Right = "members.manage"
@@ -82,6 +85,9 @@ var rights = []Rule{
 
 	{ClusterRead, AnyProject, Viewer, "See nodes and GPUs"},
 
+	{SecretsRead, InProject, Operator, "See which registered secrets the project's runs may use: names, notes and where they are, never values"},
+	{SecretsManage, Everywhere, "", "Register, change and remove secrets for runs, and store their values in Nomad"},
+
 	{ProjectRead, InProject, Viewer, "See a project and its members"},
 	{ProjectEdit, InProject, Admin, "Change a project's description"},
 	{MembersManage, InProject, Admin, "Add and remove members of a project, and change their roles"},
@@ -110,6 +116,8 @@ func (r Right) See() Right {
 		return TemplatesRead
 	case "storage":
 		return StorageRead
+	case "secrets":
+		return SecretsRead
 	case "project", "members":
 		return ProjectRead
 	}

@@ -31,6 +31,9 @@ var takingBodies = []struct {
 	{"POST /api/v1/projects", `{"name":"vision"}`, 201},
 	{"PATCH /api/v1/projects/default", `{"description":"x"}`, 200},
 	{"PUT /api/v1/projects/default/members/ann", `{"role":"viewer"}`, 404},
+	{"POST /api/v1/secrets", `{"name":"mine","in":"nomad","path":"cotrain/mine"}`, 201},
+	{"PUT /api/v1/secrets/mine", `{"in":"vault","path":"secret/mine"}`, 200},
+	{"PUT /api/v1/secrets/mine/value", `{"value":"x"}`, 200},
 	{"POST /api/v1/device", `{"name":"x","scopes":["read"]}`, 200},
 	{"POST /api/v1/device/token", `{"device_code":"device-secret"}`, 200},
 }

@@ -1,20 +1,32 @@
 package api
 
 import (
+	"cmp"
 	"context"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/draft"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 type importInput struct {
 	Body struct {
+		Project string `json:"project,omitempty" maxLength:"63" doc:"Whose registered secrets the import asks for; left out, the default one"`
+
 		Text string `json:"text" doc:"CotrainCore's TOML, with lines of a shell among it that set ZERO_BAND_ variables or call torchrun; at most 64 KiB"`
 	}
 }
 
-func (s *server) importConfig(_ context.Context, in *importInput) (out draft.Import, err error) {
-	return draft.ImportOf(trainconf.Import([]byte(in.Body.Text))), nil
+func (s *server) importConfig(ctx context.Context, in *importInput) (out draft.Import, err error) {
+	im := trainconf.Import([]byte(in.Body.Text))
+	if project := cmp.Or(in.Body.Project, access.DefaultProject); len(im.Secrets) > 0 && access.From(ctx).May(access.SecretsRead, project) {
+		usable, err := s.Secrets.Secrets(ctx, project)
+		if err != nil {
+			return out, err
+		}
+		im.UseSecrets(usable)
+	}
+	return draft.ImportOf(im), nil
 }
 
 type textOutput struct {

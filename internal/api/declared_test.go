@@ -13,6 +13,7 @@ import (
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/run/runtest"
 )
 
 // probe is a request to one operation of the document.
@@ -97,6 +98,19 @@ func probes(f *fixture, dir string) []probe {
 		probe{"DELETE /api/v1/projects/{project}/members/{user}", "/api/v1/projects/default/members/robot2", "", nil},
 		probe{"DELETE /api/v1/projects/{project}/members/{user}", "/api/v1/projects/nope/members/robot2", "", nil},
 		probe{"DELETE /api/v1/users/{name}/tokens/{id}", "/api/v1/users/robot2/tokens/robot2-x", "", nil})
+	const hub = `{"in":"nomad","path":"cotrain/hub","field":"a","env":"A"}`
+	for range 2 {
+		out = append(out, probe{"POST /api/v1/secrets", "/api/v1/secrets", `{"name":"A",` + hub[1:], nil})
+	}
+	out = append(out, probe{"POST /api/v1/secrets", "/api/v1/secrets", `{"name":"B","in":"nomad","path":"` + runtest.Refused + `"}`, nil})
+	for _, of := range []string{"A", "NOPE"} {
+		out = append(out, probe{"GET /api/v1/secrets/{name}", "/api/v1/secrets/" + of, "", nil}, probe{"PUT /api/v1/secrets/{name}", "/api/v1/secrets/" + of, hub, nil},
+			probe{"PUT /api/v1/secrets/{name}/value", "/api/v1/secrets/" + of + "/value", `{"value":"x"}`, nil})
+	}
+	out = append(out, probe{"PUT /api/v1/secrets/{name}/value", "/api/v1/secrets/B/value", `{"value":"x"}`, nil})
+	for _, of := range []string{"A", "NOPE"} {
+		out = append(out, probe{"DELETE /api/v1/secrets/{name}", "/api/v1/secrets/" + of, "", nil})
+	}
 	for _, of := range []string{"default", "nope"} {
 		for op, rest := range map[string]string{"GET /api/v1/projects/{project}": "", "GET /api/v1/projects/{project}/members": "/members", "DELETE /api/v1/projects/{project}": ""} {
 			out = append(out, probe{op, "/api/v1/projects/" + of + rest, "", nil})

@@ -94,6 +94,13 @@ func (s *server) routes() {
 	route(s, access.MembersManage, "PUT /api/v1/projects/{project}/members/{user}", http.StatusNoContent, "set-member", "Add a member to a project, or change its role", s.setMember, missing)
 	route(s, access.MembersManage, "DELETE /api/v1/projects/{project}/members/{user}", http.StatusNoContent, "remove-member", "Remove a member from a project", s.removeMember, missing)
 
+	route(s, access.SecretsRead, "GET /api/v1/secrets", http.StatusOK, "list-secrets", "List registered secrets by name: where they are, never their values", answer(s.listSecrets))
+	route(s, access.SecretsManage, "POST /api/v1/secrets", http.StatusCreated, "register-secret", "Register a secret that runs may ask for", answer(s.registerSecret), conflict)
+	route(s, access.SecretsManage, "GET /api/v1/secrets/{name}", http.StatusOK, "get-secret", "One registered secret", answer(s.getSecret), missing)
+	route(s, access.SecretsManage, "PUT /api/v1/secrets/{name}", http.StatusOK, "change-secret", "Change all of a secret but its name; it counts from the next attempt of a run", answer(s.changeSecret), missing)
+	route(s, access.SecretsManage, "DELETE /api/v1/secrets/{name}", http.StatusNoContent, "remove-secret", "Remove a secret; its value stays where it is, and runs that ask for it wait", s.removeSecret, missing)
+	route(s, access.SecretsManage, "PUT /api/v1/secrets/{name}/value", http.StatusOK, "set-secret", "Store the value of a secret in its Nomad variable, and nowhere else", answer(s.setSecret), missing, conflict, away)
+
 	route(s, access.AuditRead, "GET /api/v1/audit", http.StatusOK, "list-audit", "Search the audit log, newest first", answer(s.listAudit))
 	route(s, access.AuditRead, "GET /api/v1/audit/head", http.StatusOK, "get-audit-head", "Where the audit log ends and begins, and how far it is verified", answer(s.getAuditHead))
 	register(s, access.AuditRead, maxBody, "application/jsonl", exportPattern, http.StatusOK, "export-audit", "Entries of the audit log, oldest first, as JSON lines or CSV", s.exportAudit, nil)

@@ -71,7 +71,7 @@ func TestEverythingWrongWithASubmissionIsSaidAtOnce(t *testing.T) {
 	}{
 		"two bases":         {`{"name":"x","preset":"debug","clone":"r-0000000000"}`, []string{"preset"}},
 		"no priority":       {`{"name":"x","options":{"priority":0}}`, []string{"priority"}},
-		"options":           {`{"name":"x","options":{"priority":101,"retries":-1,"max_duration":"soon","env":{"GLOBAL_RANK":"1"},"args":["x"],"tags":["a,b"],"secrets":"/x"},"shape":{"site":"a b"}}`, []string{"args", "env", "max_duration", "priority", "retries", "secrets", "site", "tags"}},
+		"options":           {`{"name":"x","options":{"priority":101,"retries":-1,"max_duration":"soon","env":{"GLOBAL_RANK":"1"},"args":["x"],"tags":["a,b"],"secrets":["/x"]},"shape":{"site":"a b"}}`, []string{"args", "env", "max_duration", "priority", "retries", "secrets", "site", "tags"}},
 		"short":             {`{"name":"x","options":{"max_duration":30}}`, []string{"max_duration"}},
 		"placement in set":  {`{"name":"x","set":{"nodes":"many","max_duration":"1","colour":"red"}}`, []string{"colour", "max_duration", "nodes"}},
 		"nothing":           {`{}`, []string{"name"}},

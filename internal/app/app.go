@@ -189,7 +189,7 @@ func (a *App) wire(client *nomad.Client) error {
 	})
 	a.actions = control.New(control.Options{
 		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, ReconcileSoon: watcher.ReconcileSoon,
-		Storage: a.controlStorage(), Projects: a.logIns,
+		Storage: a.controlStorage(), Projects: a.logIns, Vault: a.secrets.finder(),
 	})
 	a.loops = append(a.loops, []loop{
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},

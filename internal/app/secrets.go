@@ -6,10 +6,11 @@ import (
 	"sync/atomic"
 
 	"github.com/cotrain/cotrain/internal/config"
+	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/vault"
 )
 
-// secrets are the settings that are in Vault.
+// secrets are the settings that are in Vault, and the way to it.
 type secrets struct {
 	vault *vault.Client // nil where none is
 	refs  map[string]vault.Ref
@@ -21,12 +22,17 @@ type secrets struct {
 // readSecrets returns the configuration with what it refers to.
 func readSecrets(ctx context.Context, cfg config.Config, log *slog.Logger) (config.Config, *secrets, error) {
 	s := &secrets{refs: map[string]vault.Ref{}, log: log}
-	refs := cfg.References()
-	if len(refs) == 0 && cfg.TLS.Vault == "" {
+	refs, needed := cfg.References(), cfg.TLS.Vault != ""
+	if needed = needed || len(refs) > 0; !needed && cfg.Vault.Address == "" {
 		return cfg, s, nil
 	}
 	var err error
-	if s.vault, err = vaultClient(cfg.Vault, log); err != nil {
+	s.vault, err = vaultClient(cfg.Vault, log)
+	if err != nil && !needed { // it would only look for secrets of runs
+		log.Warn("the console does not look for secrets in Vault", "err", err)
+		return cfg, s, nil
+	}
+	if err != nil {
 		return cfg, s, err
 	}
 	cfg, err = cfg.Resolve(func(r config.Reference) (string, error) {
@@ -54,6 +60,14 @@ func vaultClient(v config.Vault, log *slog.Logger) (*vault.Client, error) {
 			Method: vault.Method(v.Auth), Mount: v.AuthMount, Role: v.Role, Token: string(v.Token), TokenFile: v.TokenFile, SecretID: string(v.SecretID), JWTFile: v.JWTFile,
 		},
 	})
+}
+
+// finder tells what is in Vault, nil where the console does not reach it.
+func (s *secrets) finder() control.Vault {
+	if s.vault == nil {
+		return nil
+	}
+	return s.vault
 }
 
 // close gives back what the log-in at Vault gave.

@@ -317,6 +317,10 @@ func (m *maker) made(word string) string {
 		_, err := m.app.logIns.CreateProject(m.root, access.Project{Name: p})
 		must(t, err)
 		return p
+	case "freshsecret":
+		name := fmt.Sprintf("S%d", m.number())
+		must(t, m.app.store.RegisterSecret(t.Context(), run.Secret{Name: name, In: run.InNomad, Path: "cotrain/hub", Field: "a", Env: name, Projects: []string{"nobodys"}}))
+		return name
 	case "file":
 		name := fmt.Sprintf("f%d", m.number())
 		if m.project != nowhere {

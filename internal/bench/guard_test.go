@@ -23,6 +23,7 @@ import (
 	"github.com/cotrain/cotrain/internal/guard"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web"
@@ -165,11 +166,13 @@ func consoles(b *testing.B, s *store.Store, service *auth.Service) (bare, whole 
 
 	o := open{s, acts}
 	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Guard = o, o, o, o, o, o, o
+	data.Secrets, site.Secrets = &runtest.Registry{}, &runtest.Registry{}
 	site.Auth, site.Store, site.Control, site.Guard, site.API = anybody{auth.Local{}}, o, o, o, api.New(data)
 	bare = web.New(site).Handler()
 
 	g := guard.New(guard.Options{Store: s, Control: acts, Audit: s.Audit, Projects: service.ProjectNames, Logger: logger, Now: time.Now})
 	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Guard = g, g, g, g, g, g, g
+	data.Secrets, site.Secrets = g.Registry(), g.Registry()
 	site.Auth, site.Store, site.Control, site.Guard, site.API = service, g, g, g, api.New(data)
 	return bare, web.New(site).Handler()
 }

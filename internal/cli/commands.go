@@ -22,6 +22,7 @@ type commands struct {
 	Cluster  clusterCmd  `cmd:"" help:"Set up a cluster for the console, and check it."`
 	User     userCmd     `cmd:"" help:"Manage users and service accounts."`
 	Project  projectCmd  `cmd:"" help:"Manage projects and who is in them."`
+	Secret   secretCmd   `cmd:"" help:"Manage the secrets that runs may ask for."`
 	Token    tokenCmd    `cmd:"" help:"Make, list and revoke API tokens."`
 	Login    loginCmd    `cmd:"" help:"Sign the command line in, in a browser."`
 	Logout   logoutCmd   `cmd:"" help:"Sign the command line out, and revoke its token."`
@@ -76,6 +77,13 @@ type projectCmd struct {
 	Members projectMembersCmd `cmd:"" help:"List the members of a project."`
 	Grant   projectGrantCmd   `cmd:"" help:"Give a user a role in a project."`
 	Remove  projectRemoveCmd  `cmd:"" help:"Remove a user from a project."`
+}
+
+type secretCmd struct {
+	List     secretListCmd     `cmd:"" help:"List the secrets that you may use, never their values."`
+	Register secretRegisterCmd `cmd:"" help:"Register a secret that runs may ask for, or with --change all of it anew."`
+	Set      secretSetCmd      `cmd:"" help:"Store the value of a secret in its Nomad variable, and nowhere else."`
+	Remove   secretRemoveCmd   `cmd:"" help:"Remove a secret; its value stays where it is."`
 }
 
 type nodeCmd struct {

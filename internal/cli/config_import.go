@@ -49,7 +49,7 @@ func (p *process) noteImport(im trainconf.Imported) {
 		}
 	}
 	for _, found := range im.Secrets {
-		p.say("line %d: a secret was taken out: put it into the Nomad variable that --secrets names, as %s", found.Line, found.Env)
+		p.say("line %d: a secret was taken out: name a registered secret for %s with --secret (cotrain secret list)", found.Line, found.Env)
 	}
 	if len(im.Understood)+len(im.Errors)+len(im.Secrets) == 0 {
 		p.say("nothing in it is a setting of CotrainCore: all are at their defaults")

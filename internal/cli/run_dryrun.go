@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
@@ -43,7 +44,10 @@ func (p *process) printDryRun(d run.DryRun) error {
 	t := p.table()
 	t.row("Fits", answer)
 	t.row("Job", d.ParentJob+parentNote(d.Parent))
-	if err := t.flush(); err != nil || len(d.Places) == 0 {
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if err := p.printSecretLooks(d.Secrets); err != nil || len(d.Places) == 0 {
 		return err
 	}
 	if err := p.print("\nNodes with room\n"); err != nil {
@@ -54,6 +58,29 @@ func (p *process) printDryRun(d run.DryRun) error {
 		t.row(place.Node, place.Datacenter, strconv.Itoa(place.Workers), short(place.NodeID, 9))
 	}
 	return t.flush()
+}
+
+// printSecretLooks prints whether secrets are there.
+func (p *process) printSecretLooks(looks []run.SecretLook) error {
+	if len(looks) == 0 {
+		return nil
+	}
+	if err := p.print("\nSecrets\n"); err != nil {
+		return err
+	}
+	t := p.table("SECRET", "STATE", "WHERE")
+	for _, l := range looks {
+		t.row(l.Name, string(l.State), l.Where)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, l := range looks {
+		if l.Why != "" {
+			p.say("%s", strings.TrimSpace(l.Name+": "+l.Why+" "+l.Fix))
+		}
+	}
+	return nil
 }
 
 func parentNote(s run.ParentState) string {

@@ -32,10 +32,10 @@ type Placement struct {
 
 // Equipment is the flags of what the trainer gets besides its configuration, and of how a run is found.
 type Equipment struct {
-	Tags    *string  `aliases:"tag" placeholder:"A,B" help:"Words to find the run by."`
-	Env     []string `sep:"none" placeholder:"NAME=VALUE" help:"Variable for the trainer. It is stored and shown: not for secrets. Repeat it for more."`
-	Arg     []string `sep:"none" placeholder:"X" help:"Argument for the trainer, which wins over its configuration: --arg=--train.torch_compile=false. Repeat it for more."`
-	Secrets *string  `placeholder:"PATH" help:"Nomad variable whose items become environment of the trainer, on its node."`
+	Tags   *string  `aliases:"tag" placeholder:"A,B" help:"Words to find the run by."`
+	Env    []string `sep:"none" placeholder:"NAME=VALUE" help:"Variable for the trainer. It is stored and shown: not for secrets. Repeat it for more."`
+	Arg    []string `sep:"none" placeholder:"X" help:"Argument for the trainer, which wins over its configuration: --arg=--train.torch_compile=false. Repeat it for more."`
+	Secret []string `sep:"none" placeholder:"NAME" help:"Registered secret that becomes environment of the trainer, on its node. Repeat it for more."`
 }
 
 // Changes is the flags for what differs from what a run starts from.
@@ -57,7 +57,7 @@ type Start struct {
 func (c Changes) named() map[string]*string {
 	return map[string]*string{
 		"nodes": c.Nodes, "gpus": c.GPUs, "gpu_model": c.GPUModel, "gpu_min_memory": c.GPUMinMemory, "cpu": c.CPU, "memory": c.Memory,
-		"site": c.Site, "priority": c.Priority, "max_duration": c.MaxDuration, "retries": c.Retries, "tags": c.Tags, "secrets": c.Secrets,
+		"site": c.Site, "priority": c.Priority, "max_duration": c.MaxDuration, "retries": c.Retries, "tags": c.Tags,
 	}
 }
 
@@ -76,6 +76,9 @@ func (c Changes) source() (draft.Source, error) {
 		if value := named[field]; value != nil {
 			src.Set[field] = *value
 		}
+	}
+	if len(c.Secret) > 0 {
+		src.Set[run.SecretsField] = strings.Join(c.Secret, ",")
 	}
 	var errs run.FieldErrors
 	var scratch trainconf.Request

@@ -20,10 +20,10 @@ func TestEveryFlagReachesTheRun(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.cotrain("run", "submit", "--preset", "debug", "--name", "x", "--nodes", "2", "--gpus", "1", "--site", "dc1", "--priority", "70", "--max-duration", "2h30m", "--retries", "2",
-		"--tag", "b", "--description", "two\nlines", "--env", "NCCL_DEBUG=INFO", "--env", "A=b=c", "--arg=--train.torch_compile=false", "--arg=--log_all_rank", "--secrets", "nomad/jobs/x").want(t, exitDone)
+		"--tag", "b", "--description", "two\nlines", "--env", "NCCL_DEBUG=INFO", "--env", "A=b=c", "--arg=--train.torch_compile=false", "--arg=--log_all_rank", "--secret", "HF_TOKEN").want(t, exitDone)
 	got := c.Submissions()[0]
 	want := run.Options{Description: "two\nlines", Tags: []string{"b"}, Priority: 70, MaxDuration: 9000, Retries: 2, Env: map[string]string{"NCCL_DEBUG": "INFO", "A": "b=c"},
-		Args: []string{"--train.torch_compile=false", "--log_all_rank"}, Secrets: "nomad/jobs/x"}
+		Args: []string{"--train.torch_compile=false", "--log_all_rank"}, Secrets: run.SecretNames{"HF_TOKEN"}}
 	if diff := cmp.Diff(want, got.Options); diff != "" || got.Shape != (run.Shape{Nodes: 2, GPUs: 1, Site: "dc1"}) || got.Origin.Template != "debug" {
 		t.Errorf("%+v\n%s", got, diff)
 	}
@@ -147,7 +147,7 @@ func TestTheLineThatReproducesARunMakesTheSameRun(t *testing.T) {
 		{"--name", "defaults"},
 		{"--name", "it's \"a\" $(name) `é` !", "--file", "my.toml", "--nodes", "3", "--gpus", "4", "--gpu-model", "NVIDIA H100 80GB HBM3", "--cpu", "4000", "--memory", "9000", "--site", "dc1",
 			"--priority", "70", "--max-duration", "36h", "--retries", "3", "--tags", "b,a c", "--description", "one\n'two' \\ $X", "--env", "A=it's", "--env", "B=", "--env", "OUT=logs/{run}",
-			"--arg=--train.torch_compile=false", "--arg=--optim.optim.lr", "--arg=7e-5", "--secrets", "nomad/jobs/x"},
+			"--arg=--train.torch_compile=false", "--arg=--optim.optim.lr", "--arg=7e-5", "--secret", "WANDB_API_KEY", "--secret", "HF_TOKEN"},
 		{"--name=-x", "--description=--nodes", "--tags=-t", "--preset", "debug"},
 		{"--name", "no GPUs", "--preset", "7B", "--gpus", "0", "--memory", "200000"},
 	} {

@@ -57,7 +57,7 @@ func (t *table) options(o run.Options) {
 	for _, name := range slices.Sorted(maps.Keys(o.Env)) {
 		t.row("Environment", name+"="+o.Env[name])
 	}
-	t.pairs("Arguments", strings.Join(o.Args, " "), "Secrets", o.Secrets)
+	t.pairs("Arguments", strings.Join(o.Args, " "), "Secrets", strings.Join(o.Secrets, ", "))
 }
 
 // readTemplate reads a version of a template, or a preset as version 0 of one, by what diff and list call it: "mine", "mine@2",

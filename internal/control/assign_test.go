@@ -1,8 +1,10 @@
 package control_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +21,9 @@ type placed map[string]access.Settings
 
 // Settings is for [control.Projects].
 func (p placed) Settings(project string) access.Settings { return p[project] }
+
+// ProjectNames is for [control.Projects].
+func (p placed) ProjectNames(context.Context) []string { return slices.Sorted(maps.Keys(p)) }
 
 // newProjectsRig has projects with folders and limits.
 func newProjectsRig(t *testing.T) (*rig, *shelf) {

@@ -19,6 +19,7 @@ type Store interface {
 	Runs
 	Templates
 	Sweeps
+	Registry
 }
 
 // Runs is the part of the store about runs.
@@ -53,6 +54,14 @@ type Sweeps interface {
 	DeleteSweep(ctx context.Context, id run.SweepID) error
 }
 
+// Registry is the part of the store about registered secrets.
+type Registry interface {
+	Secrets(ctx context.Context) ([]run.Secret, error)
+	RegisterSecret(ctx context.Context, s run.Secret) error
+	ChangeSecret(ctx context.Context, s run.Secret) error
+	RemoveSecret(ctx context.Context, name string) error
+}
+
 // Queue sends runs to Nomad; see package queue.
 type Queue interface{ Wake() }
 
@@ -63,6 +72,7 @@ type Cluster interface {
 	GPUUses(ctx context.Context) (map[string][]run.GPUUse, error)
 	GPUStats(ctx context.Context, nodeID string) ([]run.GPUStats, error)
 	Planner
+	Variables
 }
 
 // Planner answers what would happen, without changing anything.
@@ -70,6 +80,18 @@ type Planner interface {
 	Plan(ctx context.Context, shape run.Shape, priority int) (fits bool, reason string, places []run.Place, err error)
 	Job(ctx context.Context, shape run.Shape) (parentID string, job json.RawMessage, state run.ParentState, err error)
 	Launch(ctx context.Context, shape run.Shape, d nomad.Dispatch) (run.Launch, error)
+}
+
+// Variables are those of Nomad, whose values are never read; see [nomad.Client.FindVariable].
+type Variables interface {
+	FindVariable(ctx context.Context, namespace, path string) error
+	PutVariable(ctx context.Context, namespace, path, field, value string) error
+	NamespaceOf(namespace string) string
+}
+
+// Vault tells what is there, and never reads values; see [vault.Client.Find].
+type Vault interface {
+	Find(ctx context.Context, path, field string) error
 }
 
 // Logs stops following a deleted run; see package ingest.
@@ -93,9 +115,10 @@ type Storage interface {
 // Projects tells what is set for the runs of a project; see [auth.Service.Settings].
 type Projects interface {
 	Settings(project string) access.Settings
+	ProjectNames(ctx context.Context) []string
 }
 
-// Options configures [New]. Only Storage and Projects are optional.
+// Options configures [New]. Only Storage, Projects and Vault are optional.
 type Options struct {
 	Store         Store
 	Queue         Queue
@@ -107,6 +130,7 @@ type Options struct {
 	ReconcileSoon func(run.ID) // asks the watcher to compare a run with Nomad soon; must not block
 	Storage       Storage      // nil for none
 	Projects      Projects     // nil where nothing is set for any
+	Vault         Vault        // nil for none
 }
 
 // Control performs the actions on runs, templates and sweeps.

@@ -35,7 +35,8 @@ type rig struct {
 	queue   *queue.Queue
 	looked  []run.ID
 
-	projects control.Projects // counts from the next useCluster
+	projects control.Projects // counts from the next useCluster, as does
+	vault    control.Vault
 }
 
 func newRig(t *testing.T) *rig {
@@ -54,13 +55,20 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// register registers a secret.
+func (r *rig) register(s run.Secret) {
+	if _, err := r.control.RegisterSecret(context.Background(), s); err != nil {
+		panic(err)
+	}
+}
+
 // useCluster makes a queue and a control over a cluster.
 func (r *rig) useCluster(c cluster) {
 	logger := slog.New(slog.DiscardHandler)
 	r.queue = queue.New(queue.Options{Cluster: c, Store: r.store, Publisher: r.hub, Logger: logger, Now: time.Now, Dispatched: func(run.ID) {}})
 	r.control = control.New(control.Options{
 		Store: r.store, Queue: r.queue, Cluster: c, Logs: r.logs, Publisher: r.hub, Logger: logger, Now: time.Now,
-		ReconcileSoon: func(id run.ID) { r.looked = append(r.looked, id) }, Projects: r.projects,
+		ReconcileSoon: func(id run.ID) { r.looked = append(r.looked, id) }, Projects: r.projects, Vault: r.vault,
 	})
 }
 

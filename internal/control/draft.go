@@ -22,15 +22,20 @@ const (
 type draft struct {
 	run   run.Run // with placeholders
 	conf  trainconf.Config
+	refs  []run.SecretRef   // what its secrets stand for
 	fixed map[string]string // output folders without the run's ID, by field
 	warns run.FieldErrors
 }
 
-// prepare checks a submission and fills in defaults. It reports all problems at once, as [run.FieldErrors]; check, if
-// not nil, judges the paths.
-func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
+// prepare checks a submission and fills in defaults. It reports all problems at once, as [run.FieldErrors].
+func (c *Control) prepare(s run.Submission, in surroundings) (draft, error) {
 	s.Name, s.Options, s.Origin.Template = strings.TrimSpace(s.Name), tidyOptions(s.Options), templateIn(s.Project, s.Origin.Template)
 	errs := append(checkOrigin(s), c.assign(&s)...)
+	refs, unusable, err := in.resolve(&s)
+	if err != nil {
+		return draft{}, err
+	}
+	errs = append(errs, unusable...)
 	if bad := trainconf.ValidatePayload(s.Config); bad != nil {
 		return draft{}, append(errs, *bad)
 	}
@@ -49,8 +54,8 @@ func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
 	}
 	bad, warns := req.Check()
 	effective := req.EffectiveConfig()
-	if check != nil {
-		lost, odd := check(effective, s.Shape)
+	if in.paths != nil {
+		lost, odd := in.paths(effective, s.Shape)
 		bad, warns = append(bad, lost...), append(warns, odd...)
 	}
 	if errs = append(errs, bad...); len(errs) > 0 {
@@ -65,7 +70,7 @@ func (c *Control) prepare(s run.Submission, check pathCheck) (draft, error) {
 	}
 	plan := effective.Plan(shape)
 	folder, _ := effective.Get("ckpt.path")
-	return draft{conf: req.Config, fixed: fixedFolders(effective), warns: warns, run: run.Run{
+	return draft{conf: req.Config, refs: refs, fixed: fixedFolders(effective), warns: warns, run: run.Run{
 		Project: s.Project, Name: s.Name, Preset: s.Preset, Config: s.Config, Shape: shape, Options: s.Options, Origin: s.Origin, State: run.Queued,
 		CheckpointPath: folder, StepsTotal: plan.StepsTotal, InnerSteps: plan.InnerSteps, CreatedAt: c.o.Now(),
 	}}, nil
@@ -107,7 +112,7 @@ func checkOrigin(s run.Submission) run.FieldErrors {
 
 // tidyOptions normalizes options so that equal ones compare equal.
 func tidyOptions(o run.Options) run.Options {
-	o.Description, o.Secrets = strings.TrimSpace(o.Description), strings.TrimSpace(o.Secrets)
+	o.Description = strings.TrimSpace(o.Description)
 	var tags []string
 	for _, tag := range o.Tags {
 		if tag = strings.TrimSpace(tag); tag != "" {
@@ -116,6 +121,9 @@ func tidyOptions(o run.Options) run.Options {
 	}
 	slices.Sort(tags)
 	o.Tags = slices.Compact(tags)
+	if o.Secrets = slices.Compact(slices.Sorted(slices.Values(o.Secrets))); len(o.Secrets) == 0 {
+		o.Secrets = nil
+	}
 	if len(o.Env) == 0 {
 		o.Env = nil
 	}

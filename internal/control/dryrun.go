@@ -13,7 +13,7 @@ import (
 // DryRun returns what Submit would do, without doing it: whether Nomad would place the workers now and where, or why
 // not. Errors are those of Submit. [trainconf.RunPlaceholder] stands for the run's ID.
 func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, error) {
-	d, err := c.prepare(s, c.paths(ctx))
+	d, err := c.prepare(s, c.around(ctx))
 	if err != nil {
 		return run.DryRun{}, err
 	}
@@ -38,6 +38,7 @@ func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, err
 	if out.Launch, err = c.launchOf(ctx, d); err != nil {
 		return run.DryRun{}, err
 	}
+	out.Secrets = c.look(ctx, d)
 	return out, nil
 }
 
@@ -47,7 +48,7 @@ func (c *Control) launchOf(ctx context.Context, d draft) (run.Launch, error) {
 	if err != nil {
 		return run.Launch{}, err
 	}
-	return c.launch(ctx, r, run.Attempt{RunID: r.ID, Number: 1})
+	return c.launch(ctx, r, run.Attempt{RunID: r.ID, Number: 1, Secrets: d.refs})
 }
 
 func (c *Control) launch(ctx context.Context, r run.Run, a run.Attempt) (run.Launch, error) {

@@ -14,7 +14,7 @@ const unnamed = "unnamed"
 // [run.FieldErrors]. [trainconf.RunPlaceholder] stands for the run's ID.
 func (c *Control) LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error) {
 	s.Name = cmp.Or(s.Name, unnamed)
-	d, err := c.prepare(s, nil)
+	d, err := c.prepare(s, surroundings{secrets: c.registered(ctx)})
 	if err != nil {
 		return run.Launch{}, err
 	}
@@ -32,9 +32,13 @@ func (c *Control) Launch(ctx context.Context, id run.ID) (run.Launch, error) {
 	if err != nil {
 		return run.Launch{}, err
 	}
-	a := run.Attempt{RunID: id, Number: 1}
 	if n := len(attempts); n > 0 {
-		a = attempts[n-1]
+		return c.launch(ctx, r, attempts[n-1])
 	}
-	return c.launch(ctx, r, a)
+	all, err := c.o.Store.Secrets(ctx)
+	if err != nil {
+		return run.Launch{}, err
+	}
+	refs, _ := r.Options.Secrets.Resolve(r.Project, r.Options.Env, all) // none while it waits for one
+	return c.launch(ctx, r, run.Attempt{RunID: id, Number: 1, Secrets: refs})
 }

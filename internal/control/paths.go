@@ -1,11 +1,45 @@
 package control
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"sync"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
+
+// surroundings are what a submission is judged by that is not in it.
+type surroundings struct {
+	paths   pathCheck // nil for whatever they are
+	secrets func() ([]run.Secret, error)
+}
+
+func (c *Control) around(ctx context.Context) surroundings {
+	return surroundings{c.paths(ctx), c.registered(ctx)}
+}
+
+// registered reads the registered secrets once.
+func (c *Control) registered(ctx context.Context) func() ([]run.Secret, error) {
+	return sync.OnceValues(func() ([]run.Secret, error) { return c.o.Store.Secrets(ctx) })
+}
+
+// resolve finds what a submission's secrets stand for, and whether its workers need Vault. What cannot be a name is trainconf's to tell.
+func (in surroundings) resolve(s *run.Submission) (refs []run.SecretRef, errs run.FieldErrors, err error) {
+	s.Shape.Vault = false
+	if len(s.Options.Secrets) == 0 || slices.ContainsFunc(s.Options.Secrets, func(name string) bool { return !run.CheckSecretName(name) }) {
+		return nil, nil, nil
+	}
+	all, err := in.secrets()
+	if err != nil {
+		return nil, nil, err
+	}
+	refs, errs = s.Options.Secrets.Resolve(cmp.Or(s.Project, access.DefaultProject), s.Options.Env, all)
+	s.Shape.Vault = run.NeedVault(refs)
+	return refs, errs, nil
+}
 
 // pathCheck checks a configuration's folders and datasets for a shape.
 type pathCheck func(trainconf.Config, run.Shape) (errs, warns run.FieldErrors)
@@ -43,11 +77,14 @@ func (c *Control) paths(ctx context.Context) pathCheck {
 // Check returns what judges of submissions what trainconf cannot: whether their project allows them, and their paths in the
 // project's storage. What cannot be read has been told by whoever read it.
 func (c *Control) Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
-	check := c.paths(ctx)
+	in := c.around(ctx)
 	return func(s run.Submission) (errs, warns run.FieldErrors) {
 		errs = c.assign(&s)
+		if _, bad, err := in.resolve(&s); err == nil {
+			errs = append(errs, bad...)
+		}
 		if req, err := trainconf.RequestOf(s); err == nil {
-			lost, odd := check(req.EffectiveConfig(), s.Shape)
+			lost, odd := in.paths(req.EffectiveConfig(), s.Shape)
 			errs, warns = append(errs, lost...), odd
 		}
 		return errs, warns

@@ -78,7 +78,7 @@ func checkSpec(s run.SweepSpec) (fields []string, errs run.FieldErrors) {
 }
 
 // points checks every run of a sweep. Errors name the point.
-func (c *Control) points(project string, s run.SweepSpec, fields []string, check pathCheck) ([]point, error) {
+func (c *Control) points(project string, s run.SweepSpec, fields []string, in surroundings) ([]point, error) {
 	all := s.Points()
 	if n := len(all); n < 2 || n > run.MaxSweepRuns {
 		field, value := "grid", strconv.Itoa(n)+" runs"
@@ -111,7 +111,7 @@ func (c *Control) points(project string, s run.SweepSpec, fields []string, check
 				p.values[field] = req.Value(field)
 			}
 			req.Name = runName(s.Name, i+1)
-			bad = c.complete(&p, project, s, req, check)
+			bad = c.complete(&p, project, s, req, in)
 			out = append(out, p)
 			if first, twice := seen[describe(p.values)]; twice {
 				bad = append(bad, run.FieldError{Field: fields[0], Value: fault.Quote(p.values[fields[0]]), Rule: fmt.Sprintf("is the same as point %d", first), Fix: "remove one of the two"})
@@ -149,11 +149,11 @@ func vary(req trainconf.Request, values map[string]string) (trainconf.Request, r
 	return req, errs
 }
 
-func (c *Control) complete(p *point, project string, s run.SweepSpec, req trainconf.Request, check pathCheck) run.FieldErrors {
+func (c *Control) complete(p *point, project string, s run.SweepSpec, req trainconf.Request, in surroundings) run.FieldErrors {
 	sub := req.Submission()
 	sub.Project = project
 	sub.Preset, sub.Origin = s.Preset, run.Origin{Template: s.Origin.Template, Clone: s.Origin.Clone, Point: p.values}
-	d, err := c.prepare(sub, check)
+	d, err := c.prepare(sub, in)
 	if err != nil {
 		if bad := trainconf.AsFieldErrors(err); bad != nil {
 			return bad

@@ -17,7 +17,7 @@ import (
 func (c *Control) Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error) {
 	s.Origin.Sweep, s.Origin.Point = "", nil // only SubmitSweep sets these
 	s.Project = cmp.Or(s.Project, access.DefaultProject)
-	d, err := c.prepare(s, c.paths(ctx))
+	d, err := c.prepare(s, c.around(ctx))
 	if err != nil {
 		return run.Run{}, err
 	}

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
@@ -20,10 +21,11 @@ interval = 10
 func TestOptionsAreKeptAndSent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.register(hub)
 	s := submission()
 	s.Options = run.Options{
 		Description: " why ", Tags: []string{"b", "a", " b "}, Priority: 70, MaxDuration: 3600, Retries: 2, Env: map[string]string{"NCCL_DEBUG": "INFO"},
-		Args: []string{"--train.torch_compile=false"}, Secrets: "nomad/jobs/hub",
+		Args: []string{"--train.torch_compile=false"}, Secrets: run.SecretNames{"HF_TOKEN"},
 	}
 	s.Origin = run.Origin{Template: "mine@3", Clone: "r-0000000000", Sweep: "s-0000000000", Point: map[string]string{"x": "y"}}
 	got, err := r.control.Submit(t.Context(), "test", s)
@@ -38,7 +40,7 @@ func TestOptionsAreKeptAndSent(t *testing.T) {
 	}
 	r.queue.Round(t.Context())
 	d := r.cluster.Dispatched(r.cluster.Jobs()[0])
-	if d.Priority != 70 || d.Env["NCCL_DEBUG"] != "INFO" || len(d.Args) != 1 || len(d.Secrets) != 1 || d.Secrets[0] != (run.SecretRef{In: run.InNomad, Path: "nomad/jobs/hub"}) {
+	if d.Priority != 70 || d.Env["NCCL_DEBUG"] != "INFO" || len(d.Args) != 1 || len(d.Secrets) != 1 || d.Secrets[0] != hub.Ref() {
 		t.Errorf("sent %+v", d)
 	}
 }
@@ -48,7 +50,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	r := newRig(t)
 	s := submission()
 	s.Options = run.Options{
-		Priority: 101, MaxDuration: -1, Retries: -1, Env: map[string]string{"GLOBAL_RANK": "1"}, Tags: []string{strings.Repeat("x", 100)}, Secrets: "../x",
+		Priority: 101, MaxDuration: -1, Retries: -1, Env: map[string]string{"GLOBAL_RANK": "1"}, Tags: []string{strings.Repeat("x", 100)}, Secrets: run.SecretNames{"../x"},
 	}
 	s.Preset, s.Origin.Clone = strings.Repeat("p", 300), "nonsense"
 	_, err := r.control.Submit(t.Context(), "test", s)
@@ -198,6 +200,8 @@ func TestAConfigurationThatGrowsTooLargeIsRefused(t *testing.T) {
 type set access.Settings
 
 func (s set) Settings(string) access.Settings { return access.Settings(s) }
+
+func (s set) ProjectNames(context.Context) []string { return []string{access.DefaultProject} }
 
 func TestARunGetsWhatItsProjectSets(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,7 @@ func (c *Control) SubmitSweep(ctx context.Context, actor string, s run.SweepSpec
 	if errs = append(errs, bad...); len(errs) > 0 {
 		return run.Sweep{}, errs
 	}
-	points, err := c.points(project, s, fields, c.paths(ctx))
+	points, err := c.points(project, s, fields, c.around(ctx))
 	if err != nil {
 		return run.Sweep{}, err
 	}

@@ -29,7 +29,8 @@ type ImportLine struct {
 type ImportSecret struct {
 	Field string `json:"field" doc:"The field, or env for a variable that is not CotrainCore's"`
 	Line  int    `json:"line" doc:"Where it was"`
-	Env   string `json:"env" doc:"The name that it needs as an item of the Nomad variable that options.secrets names"`
+	Env   string `json:"env" doc:"The environment variable that it becomes"`
+	Name  string `json:"secret,omitempty" doc:"The registered secret for it, which options.secrets names; left out where none is registered"`
 }
 
 // ImportOf is what [trainconf.Import] returns, as JSON.

@@ -19,7 +19,7 @@ type Source struct {
 	Config   string            `json:"config,omitempty" doc:"CotrainCore TOML, at most 16 KiB, in place of that of the preset, template or run; it is kept as it is unless set changes it. With neither, the core's defaults"`
 	Shape    *ShapeInput       `json:"shape,omitempty" doc:"What is left out stays as in the preset, template or run, or is one node without GPUs"`
 	Options  *OptionsInput     `json:"options,omitempty" doc:"What is left out stays as in the preset, template or run"`
-	Set      map[string]string `json:"set,omitempty" maxProperties:"200" doc:"Any fields to set, as text: CotrainCore's, such as optim.batch_size, and those of shape and options, such as nodes or max_duration (env: NAME=VALUE lines, args: one a line). An empty value unsets"`
+	Set      map[string]string `json:"set,omitempty" maxProperties:"200" doc:"Any fields to set, as text: CotrainCore's, such as optim.batch_size, and those of shape and options, such as nodes or max_duration (env: NAME=VALUE lines, args: one a line, secrets: names separated by commas). An empty value unsets"`
 }
 
 // ShapeInput is a shape of which anything may be left out.
@@ -43,7 +43,7 @@ type OptionsInput struct {
 	Retries     *int              `json:"retries,omitempty" doc:"Attempts after the first, when one fails"`
 	Env         map[string]string `json:"env,omitempty" doc:"More environment for the trainer. It is stored and shown: not for secrets"`
 	Args        []string          `json:"args,omitempty" doc:"More arguments for the trainer, which win over its configuration. They are stored and shown"`
-	Secrets     *string           `json:"secrets,omitempty" doc:"Path of a Nomad variable whose items become environment of the trainer on its node"`
+	Secrets     run.SecretNames   `json:"secrets,omitempty" doc:"Names of registered secrets that become environment of the trainer on its node"`
 }
 
 // Duration is a length of time, as text such as "2h30m" or as whole seconds.
@@ -99,10 +99,8 @@ func (in *OptionsInput) apply(d *Draft) {
 		return
 	}
 	o := &d.Request.Options
-	for field, given := range map[*string]*string{&o.Description: in.Description, &o.Secrets: in.Secrets} {
-		if given != nil {
-			*field = *given
-		}
+	if in.Description != nil {
+		o.Description = *in.Description
 	}
 	switch {
 	case in.Priority != nil && *in.Priority == 0: // options hold 0 for what was left out
@@ -116,6 +114,9 @@ func (in *OptionsInput) apply(d *Draft) {
 	if in.Tags != nil {
 		tags := slices.Sorted(slices.Values(in.Tags))
 		o.Tags = slices.Compact(tags)
+	}
+	if in.Secrets != nil {
+		o.Secrets = slices.Compact(slices.Sorted(slices.Values(in.Secrets)))
 	}
 	if in.Env != nil {
 		o.Env = maps.Clone(in.Env)

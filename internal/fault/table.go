@@ -28,6 +28,7 @@ const (
 	ErrNoProject  Kind = "no_project"
 	ErrNoToken    Kind = "no_token"
 	ErrNoSession  Kind = "no_session"
+	ErrNoSecret   Kind = "no_secret"
 
 	ErrInvalid Kind = "invalid"
 
@@ -93,6 +94,7 @@ var table = map[Kind]row{
 	ErrNoUser:     {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such user", "There is no such user; it may have been deleted.", "List the users to see which there are."},
 	ErrNoProject:  {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such project", "There is no such project; it may have been deleted.", "List the projects to see which there are."},
 	ErrNoToken:    {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such token", "There is no such API token; it may have been revoked.", "List the tokens to see which there are."},
+	ErrNoSecret:   {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such secret", "There is no registered secret of that name; it may have been removed.", "List the secrets to see which there are."},
 	ErrNoSession:  {ErrNotFound, http.StatusNotFound, ExitNotFound, false, "No such session", "There is no such session; it may have ended.", "List the sessions to see which there are."},
 
 	ErrInvalid: {"", http.StatusUnprocessableEntity, ExitRefused, false, "Invalid request", "Something in the request is invalid.", "Correct it and try again."},

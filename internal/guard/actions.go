@@ -18,6 +18,7 @@ type Control interface {
 	SweepActions
 	Templates
 	Cluster
+	Secrets
 }
 
 // RunActions act on runs.

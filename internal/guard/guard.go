@@ -171,11 +171,10 @@ func (g *Guard) change(ctx context.Context, right access.Right, project string, 
 
 // outside changes something that no transaction of the store can include: an entry says that it begins, and another how it ended.
 // Without the first it is not done.
-func (g *Guard) outside(ctx context.Context, right access.Right, project, subject string, do func() (after any, err error)) error {
-	e := g.entry(ctx, right, project, access.Subject{})
-	e.Subject, e.Outcome = subject, audit.Begun
+func (g *Guard) outside(ctx context.Context, e audit.Entry, do func() (after any, err error)) error {
+	e.Outcome = audit.Begun
 	if err := g.o.Audit.AppendAlone(ctx, e); err != nil {
-		return fmt.Errorf("audit %s: %w", right, err)
+		return fmt.Errorf("audit %s: %w", e.Action, err)
 	}
 	after, err := do()
 	e.At, e.Outcome = g.o.Now(), audit.Done
@@ -184,7 +183,7 @@ func (g *Guard) outside(ctx context.Context, right access.Right, project, subjec
 	}
 	e.After = audit.JSON(after)
 	if missed := g.o.Audit.AppendAlone(context.WithoutCancel(ctx), e); missed != nil {
-		g.o.Logger.WarnContext(ctx, "the audit log has the beginning and not the end", "action", e.Action, "actor", e.Actor.Name, "subject", subject, "outcome", e.Outcome, "err", missed)
+		g.o.Logger.WarnContext(ctx, "the audit log has the beginning and not the end", "action", e.Action, "actor", e.Actor.Name, "subject", e.Subject, "outcome", e.Outcome, "err", missed)
 	}
 	return err
 }

@@ -184,5 +184,7 @@ func (s *Storage) change(ctx context.Context, right access.Right, name string, d
 	if s.folder != "" {
 		name = path.Join(s.folder, name)
 	}
-	return s.g.outside(ctx, right, s.project, "storage:"+storage.Display(name), do)
+	e := s.g.entry(ctx, right, s.project, access.Subject{})
+	e.Subject = "storage:" + storage.Display(name)
+	return s.g.outside(ctx, e, do)
 }

@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"internal/web/storage":       {"internal/web/page", "views/ui", "views/storage", "internal/control", "internal/storage"},
 	"internal/web/sweeps":        {"internal/web/page", "internal/web/form", "internal/web/live", "views/ui", "views/sweeps", "internal/feed", "internal/series", "internal/trainconf"},
 	"internal/web/templates":     {"internal/web/page", "internal/web/form", "views/ui", "views/templates", "internal/trainconf"},
-	"internal/web/webtest":       {"internal/router", "internal/audit/audittest", "internal/web", "internal/auth", "internal/web/help", "views/ui", "docs", "static", "internal/feed", "internal/trainconf"},
+	"internal/web/webtest":       {"internal/run/runtest", "internal/router", "internal/audit/audittest", "internal/web", "internal/auth", "internal/web/help", "views/ui", "docs", "static", "internal/feed", "internal/trainconf"},
 	"internal/cli":               {"internal/client", "internal/config", "internal/draft", "internal/trainconf", "views/ui"},
 	"internal/client":            {"internal/draft", "internal/trainconf"},
 	"internal/draft":             {"internal/trainconf"},
@@ -104,7 +104,7 @@ var allowed = map[string][]string{
 	"internal/store/pgtest":      {},
 	"internal/store/storetest":   {"internal/store", "internal/store/points"},
 	"internal/nomad/nomadtest":   {"internal/nomad"},
-	"internal/api/apitest":       {"internal/audit/audittest", "internal/router", "internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
+	"internal/api/apitest":       {"internal/run/runtest", "internal/audit/audittest", "internal/router", "internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
 	"internal/nomad/conformance": {"internal/certfile", "internal/nomad", "jobs"},
 	"internal/trainconf/gendoc":  {"internal/trainconf"},
 

@@ -25,6 +25,7 @@ type Cluster interface {
 // Store is the part of the store that the queue uses.
 type Store interface {
 	Backlog
+	Secrets(ctx context.Context) ([]run.Secret, error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)

@@ -31,6 +31,11 @@ func (q *Queue) sendAttempt(ctx context.Context, id run.ID, further bool) error 
 	if errors.Is(err, run.ErrNotQueued) {
 		return nil
 	}
+	if errors.Is(err, errHeld) {
+		q.o.Publisher.PublishRun(r)
+		q.Wake() // its shape may be another
+		return err
+	}
 	if err != nil {
 		return q.unstored(ctx, id, err)
 	}
@@ -53,11 +58,19 @@ func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, 
 			return r, d, err
 		}
 	}
-	first := false
+	secrets, err := q.o.Store.Secrets(ctx)
+	if err != nil {
+		return r, d, err
+	}
+	first, held := false, false
 	u, err := q.o.Store.Update(ctx, id, func(u *store.Update) error {
+		var refs []run.SecretRef
+		if refs, held = q.equip(u, secrets); held {
+			return nil
+		}
 		had := u.Attempt.Number
 		ev, err := u.Run.Claim(&u.Attempt, resume, q.o.Now())
-		first = u.Attempt.Number > had
+		first, u.Attempt.Secrets = u.Attempt.Number > had, refs
 		if err == nil && ev == nil { // an earlier process ended, or the store failed, while sending it
 			u.Attempt.MaybeSent = true
 		}
@@ -68,6 +81,9 @@ func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, 
 	})
 	if err != nil {
 		return r, d, err
+	}
+	if held {
+		return u.Run, d, errHeld
 	}
 	d = DispatchOf(u.Run, u.Attempt)
 	d.First = first
@@ -110,13 +126,9 @@ func (q *Queue) finish(id run.ID) {
 
 // DispatchOf is the dispatch for an attempt.
 func DispatchOf(r run.Run, a run.Attempt) nomad.Dispatch {
-	var secrets []run.SecretRef
-	if r.Options.Secrets != "" {
-		secrets = []run.SecretRef{{In: run.InNomad, Path: r.Options.Secrets}}
-	}
 	return nomad.Dispatch{
 		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config), Resume: resumeOf(r, a), MaybeSent: a.MaybeSent, Priority: r.Options.Priority,
-		Env: r.Options.Env, Args: r.Options.Args, Secrets: secrets, CheckpointPath: r.CheckpointPath,
+		Env: r.Options.Env, Args: r.Options.Args, Secrets: a.Secrets, CheckpointPath: r.CheckpointPath,
 	}
 }
 

@@ -359,9 +359,12 @@ func TestARunThatMayTakeNoLongerIsNotTriedAgain(t *testing.T) {
 func TestAnAttemptCarriesWhatTheRunIsTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	if err := r.store.RegisterSecret(t.Context(), hub); err != nil {
+		t.Fatal(err)
+	}
 	id := run.ID("r-0000000002")
 	_, _, err := r.store.CreateRun(t.Context(), run.Run{ID: id, State: run.Queued, Config: "y = 1\n", Shape: run.Shape{Nodes: 1}, CheckpointPath: "c/x",
-		Options: run.Options{Priority: 70, Env: map[string]string{"A": "1"}, Args: []string{"--b"}, Secrets: "nomad/jobs/x"}}, "", run.Event{RunID: id})
+		Options: run.Options{Priority: 70, Env: map[string]string{"A": "1"}, Args: []string{"--b"}, Secrets: run.SecretNames{"HF_TOKEN"}}}, "", run.Event{RunID: id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +372,7 @@ func TestAnAttemptCarriesWhatTheRunIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := r.cluster.Dispatched(r.cluster.Jobs()[0])
-	if d.Priority != 70 || d.Env["A"] != "1" || len(d.Args) != 1 || len(d.Secrets) != 1 || d.Secrets[0] != (run.SecretRef{In: run.InNomad, Path: "nomad/jobs/x"}) || d.CheckpointPath != "c/x" || d.Resume != "" {
+	if d.Priority != 70 || d.Env["A"] != "1" || len(d.Args) != 1 || len(d.Secrets) != 1 || d.Secrets[0] != hub.Ref() || d.CheckpointPath != "c/x" || d.Resume != "" {
 		t.Errorf("sent %+v", d)
 	}
 }

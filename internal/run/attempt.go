@@ -16,6 +16,8 @@ type Attempt struct {
 	MaybeSent bool `json:"maybe_sent,omitempty"`
 	// Resume is the checkpoint folder to continue from, "" to start as the configuration says.
 	Resume string `json:"resume,omitempty"`
+	// Secrets are what the run's secrets stood for when the attempt was made.
+	Secrets []SecretRef `json:"secrets,omitempty"`
 	// Recalled is true for an attempt that was taken back because Nomad placed only some of its workers.
 	Recalled  bool      `json:"recalled,omitempty"`
 	CreatedAt time.Time `json:"created_at"`

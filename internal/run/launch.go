@@ -32,6 +32,8 @@ type DryRun struct {
 	Parent    ParentState `json:"parent"`
 	Warnings  FieldErrors `json:"warnings,omitempty"` // about the configuration
 	Launch    Launch      `json:"launch"`
+	// Secrets tells of each that the run asks for whether it is there.
+	Secrets []SecretLook `json:"secrets,omitempty"`
 }
 
 // ParentState is what a submission would do to its shape's parent job.

@@ -20,6 +20,11 @@ func NoSweep(id string) *fault.Error {
 	return fault.New(fault.ErrNoSweep, fmt.Sprintf("No sweep has the ID %q; it may have been deleted.", named(id)), "")
 }
 
+// NoSecret is the fault for a secret that is not registered.
+func NoSecret(name string) *fault.Error {
+	return fault.New(fault.ErrNoSecret, fmt.Sprintf("No registered secret is called %q; it may have been removed.", named(name)), "")
+}
+
 // NoTemplate is the fault for a missing template, or a missing version of one if version is not 0.
 func NoTemplate(name string, version int) *fault.Error {
 	if strings.Contains(name, "@") {

@@ -15,9 +15,8 @@ type Options struct {
 	// Env and Args are added to the trainer's environment and arguments. Not for secrets: both are stored and shown.
 	Env  map[string]string `json:"env,omitempty"`
 	Args []string          `json:"args,omitempty"`
-	// Secrets is the path of a Nomad variable whose items join the trainer's environment on the node; the values never
-	// leave Nomad.
-	Secrets string `json:"secrets,omitempty"`
+	// Secrets are names of registered secrets, whose values join the trainer's environment on the node; see [Secret].
+	Secrets SecretNames `json:"secrets,omitempty"`
 
 	// Assigned names what was not asked for: "priority" and "max_duration", where they are the limits of the project.
 	Assigned []string `json:"assigned,omitempty"`

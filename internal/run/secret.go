@@ -1,7 +1,7 @@
 package run
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -22,8 +22,9 @@ const (
 
 // Limits of a registered secret, bytes.
 const (
-	MaxSecretPath = 512
-	MaxSecretNote = 500
+	MaxSecretPath  = 512
+	MaxSecretField = 128
+	MaxSecretNote  = 500
 )
 
 var (
@@ -46,6 +47,9 @@ type Secret struct {
 	Projects []string `json:"projects,omitempty"`
 }
 
+// CheckSecretName reports whether a secret can have the name.
+func CheckSecretName(name string) bool { return secretName.MatchString(name) }
+
 // UsableBy reports whether runs of the project may have the secret.
 func (s Secret) UsableBy(project string) bool {
 	return len(s.Projects) == 0 || slices.Contains(s.Projects, project)
@@ -54,29 +58,46 @@ func (s Secret) UsableBy(project string) bool {
 // Ref is what a dispatch says of the secret.
 func (s Secret) Ref() SecretRef { return SecretRef{Env: s.Env, In: s.In, Path: s.Path, Field: s.Field} }
 
-// Check judges a secret that is to be registered. The error is [fault.ErrInvalid] and names what is wrong.
+// Check judges a secret that is to be registered. The error is [FieldErrors].
 func (s Secret) Check() error {
-	bad := func(field, value, rule string) error {
-		return fmt.Errorf("%s %q of the secret: %w: %s", field, value, fault.ErrInvalid, rule)
+	var errs FieldErrors
+	if !CheckSecretName(s.Name) {
+		errs = append(errs, secretError("name", s.Name, "must be 1 to 64 letters, digits and . _ -, beginning with a letter or a digit", "use HF_TOKEN, for example"))
 	}
-	if !secretName.MatchString(s.Name) {
-		return bad("name", s.Name, "1 to 64 letters, digits and . _ -, beginning with a letter or a digit, such as HF_TOKEN")
+	if len(s.Note) > MaxSecretNote || !utf8.ValidString(s.Note) || strings.ContainsFunc(s.Note, fault.Unseen) {
+		errs = append(errs, secretError("note", fault.Clip(s.Note, 40), fmt.Sprintf("must be one line of at most %d bytes", MaxSecretNote), "shorten it"))
 	}
-	if len(s.Note) > MaxSecretNote || !utf8.ValidString(s.Note) {
-		return bad("note", s.Name, fmt.Sprintf("at most %d bytes of text", MaxSecretNote))
+	switch {
+	case s.Env == "" && s.Field != "":
+		errs = append(errs, secretError("env", "", "is needed with a field", "use HF_TOKEN, for example"))
+	case s.Env != "" && s.Field == "":
+		errs = append(errs, secretError("field", "", "is needed with an environment variable", "name the field with the value, or leave both out: then each field becomes a variable of its own name"))
 	}
-	if (s.Env == "") != (s.Field == "") {
-		return bad("environment variable", s.Env, "needed with a field, and only with one: without a field each value has its own name")
+	return errs.or(s.Ref().Check())
+}
+
+// or is the errors with those of another check, nil for none.
+func (e FieldErrors) or(err error) error {
+	var more FieldErrors
+	if errors.As(err, &more) {
+		e = append(e, more...)
 	}
-	return s.Ref().Check()
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
+
+func secretError(field, value, rule, fix string) FieldError {
+	return FieldError{Field: field, Value: fault.Quote(value), Rule: rule, Fix: fix}
 }
 
 // SecretRef is a secret as a dispatch carries it to the node.
 type SecretRef struct {
-	Env   string
-	In    SecretSource
-	Path  string
-	Field string
+	Env   string       `json:"env,omitempty"`
+	In    SecretSource `json:"in"`
+	Path  string       `json:"path"`
+	Field string       `json:"field,omitempty"`
 }
 
 // String says where the value is, for a person.
@@ -91,45 +112,30 @@ func (r SecretRef) String() string {
 	return r.Field + " of " + at
 }
 
-// Check judges what is sent to the template of the job file. The error is [fault.ErrInvalid] and names what is wrong.
+// Check judges what is sent to the template of the job file. The error is [FieldErrors].
 func (r SecretRef) Check() error {
-	bad := func(field, value, rule string) error {
-		return fmt.Errorf("%s %q of the secret: %w: %s", field, value, fault.ErrInvalid, rule)
+	var errs FieldErrors
+	if r.Env != "" && !secretEnv.MatchString(r.Env) {
+		errs = append(errs, secretError("env", r.Env, "must be letters, digits and _, not beginning with a digit", "use HF_TOKEN, for example"))
 	}
+	whole := !slices.ContainsFunc(strings.Split(r.Path, "/"), func(part string) bool { return part == "" || part == "." || part == ".." })
 	switch {
-	case r.Env != "" && !secretEnv.MatchString(r.Env):
-		return bad("environment variable", r.Env, "letters, digits and _, not beginning with a digit, such as HF_TOKEN")
-	case r.In == InNomad && (!variablePath.MatchString(r.Path) || strings.Trim(r.Path, "/") != r.Path):
-		return bad("path", r.Path, "1 to 128 of A-Z a-z 0-9 - _ ~ /, not at its ends, such as cotrain/hub")
+	case r.In == InNomad && (!variablePath.MatchString(r.Path) || !whole):
+		errs = append(errs, secretError("path", r.Path, "must be 1 to 128 of A-Z a-z 0-9 - _ ~, with single / between them", "use cotrain/hub, for example"))
 	case r.In == InNomad && strings.HasPrefix(r.Path, "nomad/") && r.Path != "nomad/jobs" && !strings.HasPrefix(r.Path, "nomad/jobs/"):
-		return bad("path", r.Path, "Nomad keeps what begins with nomad/ for itself, but for nomad/jobs; use a path such as cotrain/hub")
-	case r.In == InVault && (!strings.Contains(strings.Trim(r.Path, "/"), "/") || len(r.Path) > MaxSecretPath || !plain(r.Path) || strings.Trim(r.Path, "/") != r.Path):
-		return bad("path", r.Path, fmt.Sprintf("MOUNT/PATH of at most %d bytes, such as secret/cotrain/shared/hub", MaxSecretPath))
+		errs = append(errs, secretError("path", r.Path, "begins with nomad/, which Nomad keeps for itself, but for nomad/jobs", "use cotrain/hub, for example"))
+	case r.In == InVault && (!strings.Contains(r.Path, "/") || len(r.Path) > MaxSecretPath || !plain(r.Path) || !whole):
+		errs = append(errs, secretError("path", r.Path, fmt.Sprintf("must be MOUNT/PATH of at most %d bytes, with single / between its parts", MaxSecretPath), "use secret/cotrain/shared/hub, for example"))
 	case r.In != InNomad && r.In != InVault:
-		return bad("source", string(r.In), "vault or nomad")
-	case len(r.Field) > 128 || !plain(r.Field):
-		return bad("field", r.Field, "at most 128 bytes of text in one line")
+		errs = append(errs, secretError("in", string(r.In), "must be vault or nomad", "use one of them"))
 	}
-	return nil
+	if len(r.Field) > MaxSecretField || !plain(r.Field) {
+		errs = append(errs, secretError("field", r.Field, fmt.Sprintf("must be at most %d bytes of text in one line", MaxSecretField), "use the name that the value has there"))
+	}
+	return errs.or(nil)
 }
 
 // plain reports whether s is valid text without control characters, which separate references from each other.
 func plain(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f })
-}
-
-// SecretNames are the secrets that a run asks for.
-type SecretNames []string
-
-// UnmarshalJSON takes a list, and the path that runs had here before secrets were registered.
-func (n *SecretNames) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*n = nil
-		if one != "" {
-			*n = SecretNames{one}
-		}
-		return nil
-	}
-	return json.Unmarshal(b, (*[]string)(n))
 }

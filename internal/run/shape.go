@@ -28,9 +28,9 @@ type Shape struct {
 	Folder    string `json:"folder,omitempty"`    // below shared storage: where relative paths begin
 }
 
-// Unassigned is the shape without what a project sets.
+// Unassigned is the shape without what a project and registered secrets set.
 func (s Shape) Unassigned() Shape {
-	s.NodePool, s.Namespace, s.Folder = "", "", ""
+	s.NodePool, s.Namespace, s.Folder, s.Vault = "", "", "", false
 	return s
 }
 

@@ -24,6 +24,7 @@ type auditedRun struct {
 	Template      string      `json:"template,omitempty"`
 	Clone         run.ID      `json:"clone,omitempty"`
 	Sweep         run.SweepID `json:"sweep,omitempty"`
+	AsksFor       []string    `json:"asks_for,omitempty"` // registered secrets
 }
 
 func auditRun(ctx context.Context, tx *db.Tx, before, after *run.Run) error {
@@ -37,7 +38,7 @@ func auditRun(ctx context.Context, tx *db.Tx, before, after *run.Run) error {
 			return nil
 		}
 		id, project = r.ID, r.Project
-		return auditedRun{r.Name, r.State, r.StopRequested, r.Attempt, r.Shape.String(), r.Options.Priority, hashOf(r.Config), r.Preset, r.Origin.Template, r.Origin.Clone, r.Origin.Sweep}
+		return auditedRun{r.Name, r.State, r.StopRequested, r.Attempt, r.Shape.String(), r.Options.Priority, hashOf(r.Config), r.Preset, r.Origin.Template, r.Origin.Clone, r.Origin.Sweep, r.Options.Secrets}
 	}
 	was, is := facts(before), facts(after)
 	return auditlog.Append(ctx, tx, "run:"+string(id), project, was, is)

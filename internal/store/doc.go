@@ -18,6 +18,8 @@
 //	DeleteRun                       lock of the run by deleting it: whoever comes later finds none
 //	StopSweep                       row of the sweep, then locks of those of its runs that are live by then, by ID
 //	DeleteSweep                     row of the sweep; runs come with their sweep only
+//	RegisterSecret                  unique name: the loser is a conflict
+//	ChangeSecret, RemoveSecret      row of the secret
 //	SaveTemplate, DeleteTemplate    lock of the first version; two first ones meet at their unique key
 //	SetWaitReason, ReleaseDue       one statement that compares in the rows; a deadlock over several is repeated
 //	SaveProgress, CompleteOrder     one statement on one row, which compares there

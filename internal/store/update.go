@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -78,6 +79,15 @@ func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Updat
 	if err := fn(&u); err != nil {
 		return u, was, err
 	}
+	if u.Run.Shape != was.Shape { // a secret has moved
+		shape, err := json.Marshal(u.Run.Shape)
+		if err != nil {
+			return u, was, fmt.Errorf("encode shape: %w", err)
+		}
+		if _, err := tx.Exec(ctx, `UPDATE runs SET shape = ? WHERE id = ?`, string(shape), id); err != nil {
+			return u, was, fmt.Errorf("save the shape of run %s: %w", id, err)
+		}
+	}
 	return u, was, s.save(ctx, tx, &u, before, known)
 }
 
@@ -91,7 +101,7 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attem
 		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopCause, r.StopReason, r.ID); err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
-	if a := u.Attempt; a != before && a.Number > 0 {
+	if a := u.Attempt; a.Number > 0 && !reflect.DeepEqual(a, before) {
 		if err := saveAttempt(ctx, tx, a); err != nil {
 			return err
 		}
@@ -120,10 +130,18 @@ const maxReason = 1000
 func clipReason(why string) string { return fault.Clip(why, maxReason) }
 
 func saveAttempt(ctx context.Context, tx *db.Tx, a run.Attempt) error {
-	_, err := tx.Exec(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?,?,?)
+	secrets := ""
+	if len(a.Secrets) > 0 {
+		body, err := json.Marshal(a.Secrets)
+		if err != nil {
+			return fmt.Errorf("encode the secrets of attempt %s: %w", a.Token(), err)
+		}
+		secrets = string(body)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, maybe_sent = excluded.maybe_sent,
-		created_at = excluded.created_at, ended_at = excluded.ended_at, resume = excluded.resume, recalled = excluded.recalled`,
-		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, db.Millis(a.CreatedAt), db.Millis(a.EndedAt), a.Resume, a.Recalled)
+		created_at = excluded.created_at, ended_at = excluded.ended_at, resume = excluded.resume, recalled = excluded.recalled, secrets = excluded.secrets`,
+		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, db.Millis(a.CreatedAt), db.Millis(a.EndedAt), a.Resume, a.Recalled, secrets)
 	if err != nil {
 		return fmt.Errorf("save attempt %s: %w", a.Token(), err)
 	}
@@ -152,12 +170,18 @@ func saveWorker(ctx context.Context, tx *db.Tx, w run.Worker, known map[string]r
 func scanAttempt(row db.Scanner) (run.Attempt, error) {
 	var a run.Attempt
 	var created, ended int64
-	err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended, &a.Resume, &a.Recalled)
+	var secrets string
+	if err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended, &a.Resume, &a.Recalled, &secrets); err != nil {
+		return a, err
+	}
 	a.CreatedAt, a.EndedAt = db.FromMillis(created), db.FromMillis(ended)
-	return a, err
+	if secrets == "" {
+		return a, nil
+	}
+	return a, json.Unmarshal([]byte(secrets), &a.Secrets)
 }
 
-const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume, recalled`
+const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume, recalled, secrets`
 
 func newestAttempt(ctx context.Context, q db.Querier, id run.ID) (run.Attempt, error) {
 	a, err := scanAttempt(q.QueryRow(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number DESC LIMIT 1`, id))

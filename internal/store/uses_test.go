@@ -29,6 +29,7 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		u.Attempt = run.Attempt{RunID: u.Run.ID, Number: u.Attempt.Number + 1, ParentJob: "p", JobID: "planned"}
 		u.Workers = []run.Worker{{AllocID: "planned", RunID: u.Run.ID, Attempt: u.Attempt.Number}}
 		u.Events = append(u.Events, run.Event{RunID: u.Run.ID})
+		u.Run.Shape.Vault = !u.Run.Shape.Vault
 		u.StopJob()
 		return nil
 	}
@@ -158,6 +159,12 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			}
 			return s.SetQueuePlaces(ctx, runs)
 		},
+		"Secrets":        func(ctx context.Context) error { return last(s.Secrets(ctx)) },
+		"RegisterSecret": func(ctx context.Context) error { return s.RegisterSecret(ctx, run.Secret{Name: "planned"}) },
+		"ChangeSecret": func(ctx context.Context) error {
+			return s.ChangeSecret(ctx, run.Secret{Name: "planned", Note: "planned"})
+		},
+		"RemoveSecret": func(ctx context.Context) error { return s.RemoveSecret(ctx, "planned") },
 		"SaveTemplate": func(ctx context.Context) error {
 			return last(s.SaveTemplate(ctx, run.Template{Project: "default", Name: "planned"}, 0))
 		},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 // Change is one field in which two requests differ. "" is not set.
@@ -58,6 +59,10 @@ func (r Request) CommandLine(project string) string {
 		case c.Field == "args":
 			for _, a := range r.Options.Args {
 				words = append(words, "--arg="+a)
+			}
+		case c.Field == run.SecretsField:
+			for _, name := range r.Options.Secrets {
+				words = append(words, "--secret", name)
 			}
 		case placementIndex(c.Field) >= 0:
 			if (c.Field == "gpu_model" || c.Field == "gpu_min_memory") && r.Shape.GPUs == 0 {

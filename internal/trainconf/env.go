@@ -86,10 +86,8 @@ func envProblem(name, value string) *problem {
 	case strings.TrimSpace(value) != value:
 		return &problem{name + " must not begin or end with white space", "use " + strconv.Quote(strings.TrimSpace(value))}
 	}
-	for _, prefix := range ownEnv {
-		if strings.HasPrefix(name, prefix) {
-			return &problem{name + " is set by CoTrain or Nomad: names must not begin with " + prefix, "remove it"}
-		}
+	if p := ownNameProblem(name); p != nil {
+		return p
 	}
 	if !strings.HasPrefix(name, envPrefix) {
 		return nil
@@ -108,11 +106,34 @@ func envProblem(name, value string) *problem {
 	return overrideProblem(name, path, value)
 }
 
+// SecretEnvProblem is what is wrong with the environment variable that a secret becomes, nil for nothing: as with those of runs, the core
+// refuses to start with some, and others are set already.
+func SecretEnvProblem(name string) *run.FieldError {
+	p := ownNameProblem(name)
+	if _, known := schemaEnv[name]; p == nil && strings.HasPrefix(name, envPrefix) && !known {
+		p = &problem{name + " is not known to CotrainCore, which refuses to start with any other name that begins with " + envPrefix, "use " + EnvName("monitor.auth_token") + ", or another name"}
+	}
+	if p == nil {
+		return nil
+	}
+	bad := fieldError("env", name, p.rule, p.fix)
+	return &bad
+}
+
+func ownNameProblem(name string) *problem {
+	for _, prefix := range ownEnv {
+		if strings.HasPrefix(name, prefix) {
+			return &problem{name + " is set by CoTrain or Nomad: names must not begin with " + prefix, "remove it"}
+		}
+	}
+	return nil
+}
+
 // overrideProblem checks a value that overrides a field from outside of the TOML, where the core reads it from text.
 func overrideProblem(name, path, value string) *problem {
 	f := schema[schemaIndex[path]]
 	if f.Secret {
-		return &problem{name + " is a secret, which would be stored with the run", "put it into a Nomad variable as " + EnvName(path) + " and name that in secrets"}
+		return &problem{name + " is a secret, which would be stored with the run", "have it registered as a secret for " + EnvName(path) + ", and name that in secrets"}
 	}
 	canonical, p := f.canonical(value)
 	switch {

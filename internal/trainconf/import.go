@@ -31,16 +31,30 @@ type Line struct {
 	Doubt  string // of a value that was taken although the script may not set it, "" for none
 }
 
-// SecretFound is a secret that was taken out of a text. The worker needs it as an environment variable, which an item of
-// that name in a Nomad variable becomes.
+// SecretFound is a secret that was taken out of a text. The worker needs it as an environment variable, which a registered
+// secret becomes.
 type SecretFound struct {
 	Field string // "monitor.auth_token", or "env" for a variable
 	Line  int
 	Env   string // "ZERO_BAND_MONITOR_AUTH_TOKEN"
+	Name  string // of the registered secret for it; see [Imported.UseSecrets]
 }
 
-// DefaultSecrets is the Nomad variable that an import proposes for secrets: the one that every job may read.
-const DefaultSecrets = "nomad/jobs"
+// UseSecrets has the request ask for the first of these registered secrets that each one found needs.
+func (im *Imported) UseSecrets(usable []run.Secret) {
+	names := slices.Clone(im.Request.Options.Secrets)
+	for i := range im.Secrets {
+		found := &im.Secrets[i]
+		j := slices.IndexFunc(usable, func(s run.Secret) bool { return s.Env == found.Env })
+		if j < 0 || len(names) == run.MaxSecrets {
+			continue
+		}
+		found.Name = usable[j].Name
+		names = append(names, found.Name)
+	}
+	slices.Sort(names)
+	im.Request.Options.Secrets = slices.Compact(names)
+}
 
 // Bounds of an import, beside [MaxTOML].
 const (
@@ -207,12 +221,9 @@ func (im *importer) secret(cfg *Config, path string, line int, text string) {
 
 // reference notes which variable a worker needs.
 func (im *importer) reference(field, env string, line int) {
-	if im.out.Request.Options.Secrets == "" {
-		im.out.Request.Options.Secrets = DefaultSecrets
-	}
 	known := func(s SecretFound) bool { return s.Env == env }
 	if !slices.ContainsFunc(im.out.Secrets, known) && len(im.out.Secrets) < MaxEnv {
-		im.out.Secrets = append(im.out.Secrets, SecretFound{field, line, env})
+		im.out.Secrets = append(im.out.Secrets, SecretFound{Field: field, Line: line, Env: env})
 	}
 }
 

@@ -185,7 +185,7 @@ func (im *importer) assign(w word, text string, exported bool) {
 	case w.expands && !fault.NamesSecret(name): // of a secret the value does not matter
 		im.ignored(w.line, shown, onlyShellKnows)
 	case strings.HasSuffix(shown, "="+fault.Hidden) && !fault.NamesSecret(name) && schemaEnv[name] == "":
-		im.ignored(w.line, shown, "seems to hold a secret: put it into a Nomad variable")
+		im.ignored(w.line, shown, "seems to hold a secret: have it registered, and name it in secrets")
 	default:
 		im.env = append(im.env, found{name, value, w.line, text})
 	}

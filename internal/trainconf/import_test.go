@@ -47,7 +47,7 @@ docker run --rm -e ZERO_BAND_DATA_NUM_WORKERS=2 -e HOME image torchrun train.py
 func TestImportTellsWhatItUnderstoodAndWhatNot(t *testing.T) {
 	t.Parallel()
 	im := Import([]byte(pasted))
-	want := Request{Shape: run.Shape{Nodes: 4, GPUs: 8}, Options: run.Options{Env: map[string]string{"NCCL_DEBUG": "INFO"}, Secrets: "nomad/jobs"},
+	want := Request{Shape: run.Shape{Nodes: 4, GPUs: 8}, Options: run.Options{Env: map[string]string{"NCCL_DEBUG": "INFO"}},
 		Config: with(Config{}, "name_model", "7B", "data.num_workers", "2", "optim.total_steps", "88000", "optim.batch_size", "1024", "optim.optim.lr", "3e-4",
 			"optim.optim.betas1", "0.9", "diloco.inner_steps", "50", "train.micro_bs", "1", "train.torch_compile", "false", "monitor.log_flush_interval", "10", "ckpt.path", "/data/x")}
 	if diff := cmp.Diff(want, im.Request, cmp.AllowUnexported(Config{})); diff != "" {
@@ -106,7 +106,7 @@ func TestImportTellsWhatItUnderstoodAndWhatNot(t *testing.T) {
 	}, errs); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]SecretFound{{"monitor.auth_token", 22, "ZERO_BAND_MONITOR_AUTH_TOKEN"}, {"env", 8, "WANDB_API_KEY"}}, im.Secrets); diff != "" {
+	if diff := cmp.Diff([]SecretFound{{"monitor.auth_token", 22, "ZERO_BAND_MONITOR_AUTH_TOKEN", ""}, {"env", 8, "WANDB_API_KEY", ""}}, im.Secrets); diff != "" {
 		t.Errorf("secrets (-want +got):\n%s", diff)
 	}
 	if strings.Contains(fmt.Sprintf("%+v", im), "hunter2") {
@@ -376,4 +376,18 @@ func FuzzImport(f *testing.F) {
 			t.Fatalf("%q does not survive: %v\n%s", data, err, im.Request.Config.TOML())
 		}
 	})
+}
+
+func TestImportAsksForRegisteredSecrets(t *testing.T) {
+	t.Parallel()
+	im := Import([]byte("export WANDB_API_KEY=x\nexport HF_TOKEN=y\n[monitor]\nauth_token = \"z\"\n"))
+	im.UseSecrets([]run.Secret{{Name: "hub", Env: "HF_TOKEN"}, {Name: "later", Env: "HF_TOKEN"}, {Name: "everything"}, {Name: "watch", Env: "ZERO_BAND_MONITOR_AUTH_TOKEN"}})
+	names := map[string]string{}
+	for _, found := range im.Secrets {
+		names[found.Env] = found.Name
+	}
+	want := map[string]string{"WANDB_API_KEY": "", "HF_TOKEN": "hub", "ZERO_BAND_MONITOR_AUTH_TOKEN": "watch"}
+	if diff := cmp.Diff(want, names); diff != "" || !slices.Equal(im.Request.Options.Secrets, run.SecretNames{"hub", "watch"}) {
+		t.Errorf("asks for %q (-want +got):\n%s", im.Request.Options.Secrets, diff)
+	}
 }

@@ -61,14 +61,14 @@ var placement = [...]Field{
 	{Path: "tags", Section: "run", Label: "Tags", Type: StringList, Placeholder: "baseline,paper", MaxChars: MaxTag, MaxItems: MaxTags,
 		Help: "Words to find it by, separated by commas.", Keywords: "labels"},
 	{Path: "env", Section: "run", Label: "Environment", Type: Lines, Placeholder: "NCCL_DEBUG=INFO", MaxItems: MaxEnv,
-		Help:     "Extra variables for the trainer, NAME=VALUE, one per line. Stored and shown: keep secrets in a Nomad variable.",
+		Help:     "Extra variables for the trainer, NAME=VALUE, one per line. Stored and shown: not for secrets.",
 		Keywords: "variables environ export"},
 	{Path: "args", Section: "run", Label: "Arguments", Type: Lines, Placeholder: "--train.torch_compile=false", MaxItems: MaxArgs,
 		Help:     "Extra arguments for the trainer, one per line. They override the configuration; the environment overrides them.",
 		Keywords: "flags command line"},
-	{Path: "secrets", Section: "run", Label: "Secrets", Type: String, Placeholder: "nomad/jobs/cotrain", MaxChars: 128,
-		Help:     "Nomad variable whose items become environment variables of the trainer. CoTrain never reads the values.",
-		Keywords: "token password credentials vault"},
+	{Path: run.SecretsField, Section: "run", Label: "Secrets", Type: StringList, Placeholder: "HF_TOKEN", MaxChars: 64, MaxItems: run.MaxSecrets,
+		Help:     "Registered secrets that become environment of the trainer on its node. CoTrain never reads the values.",
+		Keywords: "token password credentials vault nomad variable key"},
 }
 
 // PlacementFields returns every setting of a run that is not CotrainCore's, but its name: what of the cluster it asks
@@ -102,8 +102,8 @@ func placementRule(path string) string {
 		return fmt.Sprintf("at most %d lines of the form NAME=VALUE, with at most %d bytes in all", MaxEnv, MaxEnvBytes)
 	case "args":
 		return fmt.Sprintf("at most %d arguments, one a line, with at most %d bytes in all", MaxArgs, MaxArgsBytes)
-	case "secrets":
-		return "the path of a Nomad variable: 1 to 128 of A-Z a-z 0-9 - _ ~ /"
+	case run.SecretsField:
+		return fmt.Sprintf("at most %d names of registered secrets, separated by commas", run.MaxSecrets)
 	}
 	return ""
 }
@@ -121,8 +121,6 @@ func (f Field) oneLine(text string) *problem {
 		}
 	case "site":
 		return siteProblem(text)
-	case "secrets":
-		return secretsProblem(text)
 	}
 	return nil
 }
@@ -136,30 +134,23 @@ func siteProblem(site string) *problem {
 	return nil
 }
 
-var variablePath = regexp.MustCompile(`^[A-Za-z0-9_~/-]{1,128}$`)
-
-// secretsProblem checks the path of a Nomad variable. Nomad keeps what begins with "nomad/" for itself, but for the
-// variables that jobs may read.
-func secretsProblem(path string) *problem {
-	switch {
-	case path == "":
-		return nil
-	case !variablePath.MatchString(path):
-		return &problem{"must be " + placementRule("secrets"), "use nomad/jobs, or the path that nomad var list shows"}
-	case strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.Contains(path, "//"):
-		return &problem{"must not begin or end with /, nor hold it twice in a row", "use " + strings.Trim(squeezeSlashes(path), "/")}
-	case path == "nomad" || strings.HasPrefix(path, "nomad/") && path != "nomad/jobs" && !strings.HasPrefix(path, "nomad/jobs/"):
-		return &problem{"begins with nomad/, which Nomad keeps for itself", "use nomad/jobs, or a path of your own such as cotrain/secrets"}
-	}
-	return nil
+// canonicalNames sorts names of secrets and drops repeats.
+func canonicalNames(names run.SecretNames) (string, *problem) {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return strings.Join(names, ","), secretsProblem(names)
 }
 
-func squeezeSlashes(path string) string {
-	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
-	if len(parts) == 0 {
-		return "nomad/jobs"
+func secretsProblem(names run.SecretNames) *problem {
+	if len(names) > run.MaxSecrets {
+		return &problem{fmt.Sprintf("has %d names, and must have at most %d", len(names), run.MaxSecrets), "remove some"}
 	}
-	return strings.Join(parts, "/")
+	for _, name := range names {
+		if rule, fix := run.SecretNameProblem(name); rule != "" {
+			return &problem{rule, fix}
+		}
+	}
+	return nil
 }
 
 // canonicalTags sorts the tags and drops repeats.
@@ -265,6 +256,6 @@ func ValidateOptions(o run.Options) run.FieldErrors {
 	add("tags", strings.Join(o.Tags, ","), tags.tagsProblem(o.Tags))
 	errs = append(errs, ValidateEnv(o.Env)...)
 	errs = append(errs, ValidateArgs(o.Args)...)
-	add("secrets", o.Secrets, secretsProblem(o.Secrets))
+	add(run.SecretsField, strings.Join(o.Secrets, ","), secretsProblem(o.Secrets))
 	return errs
 }

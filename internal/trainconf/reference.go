@@ -86,9 +86,9 @@ torchrun and arguments after it, over several lines with ` + "`\\`" + `. ` + "`-
 and so is what only the shell knows (` + "`$HOME`" + `). Every line that sets nothing is listed with the reason, mistakes of TOML with their line.
 A text has at most 64 KiB and 5000 lines.
 
-**Secrets** (` + "`monitor.auth_token`" + `, variables such as ` + "`WANDB_API_KEY`" + `) are taken out and shown nowhere. Put them into a Nomad variable, one item
-for each environment variable that the import names (` + "`nomad var put nomad/jobs ZERO_BAND_MONITOR_AUTH_TOKEN=...`" + `), and name
-that variable's path in ` + "`secrets`" + `; only the node that runs the worker reads it.
+**Secrets** (` + "`monitor.auth_token`" + `, variables such as ` + "`WANDB_API_KEY`" + `) are taken out and shown nowhere. Where a secret that the
+project may use is registered for that environment variable, the import names it in ` + "`secrets`" + `; otherwise it says which one an administrator
+has to register (` + "`cotrain secret register`" + `). Only the node that runs the worker reads the value.
 
 `
 

@@ -151,8 +151,11 @@ func (r *Request) equip(field, text string) {
 		}
 	case "args":
 		o.Args = splitLines(text)
-	case "secrets":
-		o.Secrets = text
+	case run.SecretsField:
+		o.Secrets = nil
+		if text != "" {
+			o.Secrets = strings.Split(text, ",")
+		}
 	}
 }
 
@@ -200,8 +203,8 @@ func (r Request) Get(field string) string {
 		return envLines(o.Env)
 	case "args":
 		return strings.Join(o.Args, "\n")
-	case "secrets":
-		return o.Secrets
+	case run.SecretsField:
+		return strings.Join(o.Secrets, ",")
 	}
 	text, _ := r.Config.Get(field)
 	return text
@@ -344,7 +347,7 @@ func (r Request) optionWarnings() run.FieldErrors {
 	for _, name := range slices.Sorted(maps.Keys(r.Options.Env)) {
 		if fault.NamesSecret(name) && !strings.HasPrefix(name, envPrefix) && r.Options.Env[name] != "" {
 			warns = append(warns, fieldError("env", shownEnv(name, r.Options.Env[name]), name+" looks like a secret, and is stored and shown with the run",
-				"put it into a Nomad variable and name that in secrets"))
+				"have it registered as a secret, and name that in secrets"))
 		}
 	}
 	return warns

@@ -50,7 +50,7 @@ func TestARequestTakesEveryFieldAndGivesItBack(t *testing.T) {
 		{"env", " NCCL_DEBUG = INFO \r\n\nA=b=c\nEMPTY=\nPYTHONPATH=/x", "A=b=c\nEMPTY=\nNCCL_DEBUG=INFO\nPYTHONPATH=/x"},
 		{"env", "ZERO_BAND_OPTIM_BATCH_SIZE=64", "ZERO_BAND_OPTIM_BATCH_SIZE=64"},
 		{"args", "--train.torch_compile=false\n  --optim.optim.lr\n7.5e-5\n--data.fake", "--train.torch_compile=false\n--optim.optim.lr\n7.5e-5\n--data.fake"},
-		{"secrets", "nomad/jobs/cotrain-core", "nomad/jobs/cotrain-core"},
+		{"secrets", " WANDB_API_KEY, HF_TOKEN,HF_TOKEN", "HF_TOKEN,WANDB_API_KEY"},
 	} {
 		r := NewRequest()
 		if err := r.Set(tt.field, tt.text); err != nil {
@@ -120,11 +120,11 @@ func TestARequestRefusesWhatBreaksARule(t *testing.T) {
 		{"args", "--train\n@x.toml", "reads a file", "set the fields"},
 		{"args", "--optim.batch_size", "must be a whole number", "use 512"},
 		{"args", many(101, "--x"), "at most 100 arguments", "configuration"},
-		{"secrets", "nomad/other", "Nomad keeps for itself", "nomad/jobs"},
-		{"secrets", "nomad/jobsx", "Nomad keeps for itself", "nomad/jobs"},
-		{"secrets", "/a//b/", "begin or end with /", "use a/b"},
-		{"secrets", "a b", "path of a Nomad variable", "nomad/jobs"},
-		{"secrets", strings.Repeat("a", 129), "path of a Nomad variable", "nomad/jobs"},
+		{"secrets", "HF_TOKEN,nomad/jobs", "nomad/jobs, which is a path", "register that path as a secret"},
+		{"secrets", "a b", "cannot be the name of a secret", "HF_TOKEN"},
+		{"secrets", "A,,B", "one is empty", "A,B"},
+		{"secrets", strings.Repeat("a", 65), "cannot be the name of a secret", "HF_TOKEN"},
+		{"secrets", strings.TrimSuffix(strings.Repeat("ab,a,", run.MaxSecrets)+strings.Join(strings.Split("bcdefghijklmnopqrstuvwxyz", ""), ","), ","), "at most 20", "remove some"},
 		{"node", "3", "not a field of a run", "use nodes"},
 		{"gpu-model", "A100", "not a field of a run", "use gpu_model"},
 		{"batch_size", "3", "not a setting", "use optim.batch_size"},
@@ -211,7 +211,7 @@ func TestCheckFindsAllThatIsWrongAtOnceAndOnceForEachField(t *testing.T) {
 	t.Parallel()
 	r := Request{Config: with(Config{}, "optim.batch_size", "500", "ckpt.interval", "5", "monitor.auth_token", "hunter2"),
 		Shape:   run.Shape{GPUs: 8, Site: "a b"},
-		Options: run.Options{Priority: 101, MaxDuration: 5, Retries: -1, Tags: []string{"a,b"}, Env: map[string]string{"ZERO_BAND_X": "1", "ok": "1"}, Args: []string{"x"}, Secrets: "nomad/x", Description: "\x00"}}
+		Options: run.Options{Priority: 101, MaxDuration: 5, Retries: -1, Tags: []string{"a,b"}, Env: map[string]string{"ZERO_BAND_X": "1", "ok": "1"}, Args: []string{"x"}, Secrets: run.SecretNames{"nomad/x"}, Description: "\x00"}}
 	errs, _ := r.Check()
 	var fields []string
 	for _, e := range errs {
@@ -320,7 +320,7 @@ func TestChangesAreFieldsThatMeanSomethingElse(t *testing.T) {
 func runCommandLine(t *testing.T, words []string) Request {
 	t.Helper()
 	r := NewRequest()
-	var env, args []string
+	var env, args, secrets []string
 	for i := 3; i < len(words); i++ {
 		name, value, joined := strings.Cut(words[i], "=")
 		if !joined {
@@ -342,6 +342,8 @@ func runCommandLine(t *testing.T, words []string) Request {
 			env = append(env, value)
 		case "--arg":
 			args = append(args, value)
+		case "--secret":
+			secrets = append(secrets, value)
 		default:
 			if err := r.Set(strings.ReplaceAll(strings.TrimPrefix(name, "--"), "-", "_"), value); err != nil {
 				t.Fatal(err)
@@ -353,6 +355,9 @@ func runCommandLine(t *testing.T, words []string) Request {
 			t.Fatal(err)
 		}
 	}
+	if err := r.Set("secrets", strings.Join(secrets, ",")); err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 
@@ -363,7 +368,7 @@ func TestTheCommandLineMakesTheSameRun(t *testing.T) {
 		t.Skip("no shell")
 	}
 	long := requestWith(t, "name", `it's "x" $(rm) \`, "description", "two\nlines", "tags", "a b,c", "env", "A=$HOME 'x'\nB=", "args", "--optim.optim.lr\n1e-3\n--data.fake",
-		"secrets", "nomad/jobs", "max_duration", "36h", "retries", "3", "priority", "9", "site", "dc-1", "gpus", "2", "gpu_model", "NVIDIA A40", "gpu_min_memory", "40000", "run_name", "a;b")
+		"secrets", "HF_TOKEN,WANDB_API_KEY", "max_duration", "36h", "retries", "3", "priority", "9", "site", "dc-1", "gpus", "2", "gpu_model", "NVIDIA A40", "gpu_min_memory", "40000", "run_name", "a;b")
 	debug, _ := PresetByName("7B-diloco")
 	plain := RequestOfPreset(debug)
 	plain.Name = "x"

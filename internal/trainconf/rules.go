@@ -313,7 +313,7 @@ func (v *validation) performance() {
 func (v *validation) logging() {
 	c := v.c
 	if c.has("monitor.auth_token") {
-		v.err("monitor.auth_token", "is a secret, which would be stored with the run", "remove it, or put it into a Nomad variable as "+EnvName("monitor.auth_token")+" and name that in secrets")
+		v.err("monitor.auth_token", "is a secret, which would be stored with the run", "remove it, or have it registered as a secret for "+EnvName("monitor.auth_token")+", and name that in secrets")
 	}
 	switch c.Effective("log_level") {
 	case "WARNING", "ERROR", "CRITICAL":

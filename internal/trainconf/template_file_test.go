@@ -17,7 +17,7 @@ func exampleTemplate() run.Template {
 		Shape:  run.Shape{Nodes: 3, GPUs: 2, GPUModel: "A100", GPUMinMemory: 40000, CPU: 1000, Memory: 2048, Site: "dc1"},
 		Options: run.Options{
 			Description: "text with \"quotes\",\n</script> and ünïcode\u2028", Tags: []string{"a", "b"}, Priority: 70, MaxDuration: 3600, Retries: 2,
-			Env: map[string]string{"NCCL_DEBUG": "INFO"}, Args: []string{"--train.torch_compile=false"}, Secrets: "nomad/jobs/x",
+			Env: map[string]string{"NCCL_DEBUG": "INFO"}, Args: []string{"--train.torch_compile=false"}, Secrets: run.SecretNames{"HF_TOKEN", "WANDB_API_KEY"},
 		},
 	}
 }

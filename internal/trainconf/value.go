@@ -236,8 +236,11 @@ func (f Field) canonicalList(text string) (string, *problem) {
 		p.rule += ", and one is empty"
 		return "", p
 	}
-	if f.Path == "tags" {
+	switch f.Path {
+	case "tags":
 		return f.canonicalTags(kept)
+	case run.SecretsField:
+		return canonicalNames(kept)
 	}
 	return strings.Join(kept, ","), nil
 }

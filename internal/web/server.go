@@ -55,6 +55,7 @@ type Deps struct {
 	Guard    Guard
 	Accounts account.Accounts // nil where there is no log-in
 	Admin    admin.Accounts   // nil where nobody manages accounts
+	Secrets  admin.Registry
 	Store    Store
 	Control  Control
 	Audit    audit.Log
@@ -93,7 +94,7 @@ type Server struct {
 
 // New returns a Server; it panics if a required dependency is missing.
 func New(d Deps) *Server {
-	if d.Auth == nil || d.Guard == nil || d.Audit == nil || d.Store == nil || d.Control == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
+	if d.Auth == nil || d.Guard == nil || d.Audit == nil || d.Store == nil || d.Control == nil || d.Secrets == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
 	}
 	if d.System == nil {
@@ -128,7 +129,7 @@ type sections struct {
 }
 
 func (s *Server) sections(d Deps) sections {
-	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control}
+	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control, Secrets: d.Secrets}
 	all := sections{
 		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Servers: d.Servers, Distances: d.Distances},
@@ -142,7 +143,7 @@ func (s *Server) sections(d Deps) sections {
 		templates: &templates.Pages{Site: s.Site, Form: f, Control: d.Control},
 	}
 	if d.Admin != nil {
-		all.admin = &admin.Pages{Site: s.Site, Accounts: d.Admin}
+		all.admin = &admin.Pages{Site: s.Site, Accounts: d.Admin, Registry: d.Secrets}
 		all.search.Accounts = d.Admin
 	}
 	if d.Accounts != nil {

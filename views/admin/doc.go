@@ -1,4 +1,4 @@
-// Package admin is the pages of users, service accounts, projects and members.
+// Package admin is the pages of users, service accounts, projects, members and the secrets of runs.
 package admin
 
 import (
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/views/ui"
 )
 
@@ -31,9 +32,10 @@ type Form struct {
 
 // Overview is what there is to manage.
 type Overview struct {
-	MayUsers, MayProjects, MayAudit bool
-	Users                           []access.User
-	Projects                        []access.Project // whose members one may manage
+	MayUsers, MayProjects, MayAudit, MaySecrets bool
+	Users                                       []access.User
+	Projects                                    []access.Project // whose members one may manage
+	Secrets                                     []run.Secret
 }
 
 func (o Overview) people() string {

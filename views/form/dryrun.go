@@ -8,6 +8,25 @@ type DryRunAnswer struct {
 	Command string
 }
 
+// secretText says whether a secret is there, and secretIcon shows it.
+func secretText(s run.SecretState) string {
+	if s == run.SecretUnknown {
+		return "cannot be told"
+	}
+	return string(s)
+}
+
+func secretIcon(s run.SecretState) string {
+	switch s {
+	case run.SecretPresent:
+		return "succeeded"
+	case run.SecretMissing:
+		return "failed"
+	case run.SecretForbidden, run.SecretUnknown:
+	}
+	return "warning"
+}
+
 // parentText says what a submission would do with the parameterized job.
 func (a DryRunAnswer) parentText() string {
 	switch a.Parent {

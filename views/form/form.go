@@ -50,6 +50,9 @@ func (f Form) Pieces() []templ.Component {
 	for _, s := range f.Sections {
 		for _, x := range s.all() {
 			out = append(out, ui.FieldMessage(x, true), ui.FieldMark(x, true))
+			if x.Kind == ui.KindTicks {
+				out = append(out, ui.Ticks(x, true))
+			}
 		}
 		out = append(out, sectionCount(s, true), foldNote(s, true))
 	}

@@ -131,7 +131,7 @@ type ImportLine struct {
 
 // ImportSecret is a secret that was taken out.
 type ImportSecret struct {
-	Line     int
-	Env      string // the variable that the worker needs
-	Variable string // the Nomad variable that is proposed to hold it
+	Line int
+	Env  string // the variable that the worker needs
+	Name string // of the registered secret for it, "" for none
 }

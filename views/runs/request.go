@@ -30,8 +30,8 @@ func requestFacts(r run.Run) []ui.Fact {
 		ui.Fact{Key: "retries", Label: "Retries", Value: retriesText(o.Retries), Exact: "Further attempts after a failure"},
 		ui.Fact{Key: "limit", Label: "Time limit", Value: limitText(o.MaxDuration), Exact: "From the first start"},
 	)
-	if o.Secrets != "" {
-		facts = append(facts, ui.Fact{Key: "secrets", Label: "Secrets", Value: o.Secrets, Exact: "Nomad variable with environment variables"})
+	if len(o.Secrets) > 0 {
+		facts = append(facts, ui.Fact{Key: "secrets", Label: "Secrets", Value: strings.Join(o.Secrets, ", "), Exact: "Registered secrets that become environment on the node"})
 	}
 	return facts
 }

@@ -2,6 +2,8 @@ package ui
 
 import (
 	"cmp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -10,6 +12,7 @@ type Choice struct {
 	Value, Label string
 	// Real is the choice that Value stands for, where Value is "" for the default.
 	Real string
+	Note string // of a tick
 }
 
 // ChoiceGroup is a titled part of a select field.
@@ -26,6 +29,7 @@ const (
 	KindCheckbox = "checkbox"
 	KindLines    = "lines"  // several lines of text
 	KindSecret   = "secret" // what was typed is never shown again
+	KindTicks    = "ticks"  // some of the choices; its value has commas between them
 )
 
 // Field is one input with its label, help and what is wrong with it.
@@ -44,6 +48,7 @@ type Field struct {
 	Suggest  []string      // values offered while typing
 	Complete string        // what completes it while typing: "storage" or ""
 	Hint     string        // placeholder
+	None     Choice        // a link in place of ticks, where there is nothing to tick
 	// Autocomplete is what a password manager may fill in: username, current-password, new-password; "" for nothing.
 	Autocomplete string
 	Required     bool
@@ -100,11 +105,22 @@ func (f Field) onValue() string {
 	return f.On
 }
 
+// ticked reports whether a choice is among those of the value.
+func (f Field) ticked(c Choice) bool { return slices.Contains(strings.Split(f.Value, ","), c.Value) }
+
+// tickID is the id of a tick; the first has that of the field, which messages refer to.
+func (f Field) tickID(i int) string {
+	if i == 0 {
+		return f.ID()
+	}
+	return f.ID() + "-" + strconv.Itoa(i)
+}
+
 // searchText is what the search of settings looks in.
 func (f Field) searchText() string {
 	words := []string{f.Name, f.Label, f.Help}
 	for _, c := range f.Choices {
-		words = append(words, c.Label)
+		words = append(words, c.Label, c.Note)
 	}
 	return strings.ToLower(strings.Join(words, " "))
 }

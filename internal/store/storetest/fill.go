@@ -30,6 +30,9 @@ func Fill(ctx context.Context, s Store, runs int) error {
 	if err := s.Commit(ctx, []*store.Batch{late}); err != nil {
 		return err
 	}
+	if err := s.RegisterSecret(ctx, run.Secret{Name: "HF_TOKEN", In: run.InNomad, Path: "cotrain/hub"}); err != nil {
+		return err
+	}
 	if _, err := s.SaveTemplate(ctx, run.Template{Project: "default", Name: "one", Config: "x = 1"}, 0); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func testOptions(t *testing.T, s Store) {
 	want := add(t, s, "r-0000000001", func(r *run.Run) {
 		r.Options = run.Options{
 			Description: "why", Tags: []string{"a", "b"}, Priority: 70, MaxDuration: 90, Retries: 2, Env: map[string]string{"K": "v=1\n"},
-			Args: []string{"--x", "y"}, Secrets: "nomad/jobs/x",
+			Args: []string{"--x", "y"}, Secrets: run.SecretNames{"HF_TOKEN", "WANDB_API_KEY"},
 		}
 		r.Origin = run.Origin{Template: "t@2", Clone: "r-0000000000", Sweep: "s-0000000001", Point: map[string]string{"nodes": "2"}}
 		r.CheckpointPath = "models/checkpoints/r-0000000001"

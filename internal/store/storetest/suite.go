@@ -61,6 +61,10 @@ type Store interface {
 	Templates(ctx context.Context, in run.Projects) ([]run.Template, error)
 	TemplateVersions(ctx context.Context, project, name string) ([]run.Template, error)
 	DeleteTemplate(ctx context.Context, project, name string) error
+	Secrets(ctx context.Context) ([]run.Secret, error)
+	RegisterSecret(ctx context.Context, secret run.Secret) error
+	ChangeSecret(ctx context.Context, secret run.Secret) error
+	RemoveSecret(ctx context.Context, name string) error
 	CreateSweep(ctx context.Context, sw run.Sweep, key string, runs []run.Run, evs []run.Event) (run.Sweep, bool, error)
 	Sweep(ctx context.Context, id run.SweepID) (run.Sweep, error)
 	BestRun(ctx context.Context, id run.SweepID) (run.Run, error)
@@ -106,6 +110,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"options and origin of a run come back":                   testOptions,
 		"runs are found by tag and description":                   testWords,
 		"a search finds what has its words":                       testSearch,
+		"secrets are registered, changed and removed":             testSecrets,
+		"an attempt keeps its secrets, and a run its shape":       testAttemptSecrets,
 		"a retry's count, wait and resume survive":                testRetry,
 		"checkpoints of each worker are remembered, newest":       testSaved,
 		"every change of a run has a revision of its own":         testRevision,

@@ -1,4 +1,4 @@
-// Package admin serves the pages on which users, service accounts, projects and their members are managed.
+// Package admin serves the pages on which users, service accounts, projects, their members and the secrets of runs are managed.
 package admin
 
 import (
@@ -79,6 +79,7 @@ type Accounts interface {
 type Pages struct {
 	*page.Site
 	Accounts Accounts
+	Registry Registry
 }
 
 const nav = "admin"
@@ -87,7 +88,7 @@ const nav = "admin"
 func (p *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	may := access.From(ctx).MayAnywhere
-	o := view.Overview{MayUsers: may(access.UsersManage), MayProjects: may(access.ProjectsManage), MayAudit: may(access.AuditRead)}
+	o := view.Overview{MayUsers: may(access.UsersManage), MayProjects: may(access.ProjectsManage), MayAudit: may(access.AuditRead), MaySecrets: may(access.SecretsManage)}
 	var err error
 	if o.Projects, err = p.Accounts.Projects(ctx); err != nil {
 		return err
@@ -95,6 +96,11 @@ func (p *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 	o.Projects = slices.DeleteFunc(o.Projects, func(x access.Project) bool { return !access.From(ctx).May(access.MembersManage, x.Name) })
 	if o.MayUsers {
 		if o.Users, err = p.Accounts.Users(ctx); err != nil {
+			return err
+		}
+	}
+	if o.MaySecrets {
+		if o.Secrets, err = p.Registry.Secrets(ctx, ""); err != nil {
 			return err
 		}
 	}
@@ -175,6 +181,7 @@ func done(w http.ResponseWriter, r *http.Request, path, what string) error {
 // notices are what a page says was done.
 var notices = map[string]string{
 	"saved": "Saved.", "sessions": "Signed out everywhere.", "disabled": "Disabled.", "enabled": "Enabled.", "deleted": "Deleted.", "member": "Member saved.", "removed": "Member removed.",
+	"registered": "Registered.", "unregistered": "Removed. Its value stays where it is.", "stored": "Stored in Nomad.",
 	"linked": "Linked.", "unlinked": "Unlinked.", "factor": "Second factors removed.", "revoked": "Token revoked.", "created": "Created.",
 }
 

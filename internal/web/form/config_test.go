@@ -193,7 +193,7 @@ func TestAnImportFillsTheFormAndKeepsNoSecret(t *testing.T) {
 	if a.Status != 200 {
 		t.Fatalf("status %d", a.Status)
 	}
-	for field, want := range map[string]string{"optim-batch_size": "64", "optim-total_steps": "1000", "train-micro_bs": "4", "secrets": "nomad/jobs"} {
+	for field, want := range map[string]string{"optim-batch_size": "64", "optim-total_steps": "1000", "train-micro_bs": "4"} {
 		if got, _ := a.Doc.Find("#f-" + field).Attr("value"); got != want {
 			t.Errorf("%s is %q, want %q", field, got, want)
 		}

@@ -44,6 +44,9 @@ func Read(form url.Values) *Draft {
 	d.origin, d.preset = readOrigin(lastOf(form, inputOrigin))
 	for _, f := range formFields() {
 		d.typed[f.Path] = typedText(lastOf(form, f.Path))
+		if f.Path == run.SecretsField { // a tick each
+			d.typed[f.Path] = typedText(strings.Join(form[f.Path], ","))
+		}
 	}
 	d.project = page.Text(lastOf(form, page.InputProject), 64)
 	d.typed[inputDiLoCo] = lastOf(form, inputDiLoCo)

@@ -33,10 +33,13 @@ func (p *Pages) Import(w http.ResponseWriter, r *http.Request) error {
 		return run.FieldErrors{{Field: "text", Rule: "must hold a configuration", Fix: "paste CotrainCore's TOML, or choose a file"}}
 	}
 	im := trainconf.Import(pasted)
-	d := draftOf(im.Request)
-	if d.project, err = page.TargetProject(r, access.RunsSubmit, ""); err != nil {
+	project, err := page.TargetProject(r, access.RunsSubmit, "")
+	if err != nil {
 		return err
 	}
+	im.UseSecrets(p.Usable(r.Context(), project))
+	d := draftOf(im.Request)
+	d.project = project
 	report := importReport(im)
 	return p.renderForm(w, r, http.StatusOK, d, func(f *view.Form) { f.Key, f.Import = rand.Text(), &report }, d.untouched(nil))
 }
@@ -76,7 +79,7 @@ func importReport(im trainconf.Imported) view.Import {
 		v.Errors = append(v.Errors, Labelled(e))
 	}
 	for _, sec := range im.Secrets {
-		v.Secrets = append(v.Secrets, view.ImportSecret{Line: sec.Line, Env: sec.Env, Variable: im.Request.Options.Secrets})
+		v.Secrets = append(v.Secrets, view.ImportSecret{Line: sec.Line, Env: sec.Env, Name: sec.Name})
 	}
 	return v
 }

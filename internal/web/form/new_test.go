@@ -57,7 +57,11 @@ func TestEveryPresetFillsAFormThatNeedsNothingButAName(t *testing.T) {
 
 func TestTheFormHasEveryFieldOnce(t *testing.T) {
 	t.Parallel()
-	a := webtest.New(t).Get("/runs/new", 200)
+	s := webtest.New(t)
+	if _, err := s.Secrets.Register(t.Context(), hub); err != nil {
+		t.Fatal(err)
+	}
+	a := s.Get("/runs/new", 200)
 	for _, f := range form.Fields() {
 		id := "f-" + strings.ReplaceAll(f.Path, ".", "-")
 		if n := a.Count(fmt.Sprintf(`#run-form [id="%s"][name="%s"]`, id, f.Path)); n != 1 {

@@ -22,9 +22,16 @@ type Control interface {
 	Nodes(ctx context.Context) ([]run.Node, error)
 }
 
+// Secrets are those that runs may ask for.
+type Secrets interface {
+	// Secrets returns those that runs of a project may use.
+	Secrets(ctx context.Context, project string) ([]run.Secret, error)
+}
+
 // Pages are the section's handlers.
 type Pages struct {
 	*page.Site
 	References
 	Control Control
+	Secrets Secrets
 }

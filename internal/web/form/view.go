@@ -3,8 +3,10 @@ package form
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -26,7 +28,10 @@ type formContext struct {
 	templates []run.Template
 	models    []string // of the cluster
 	sites     []string
-	project   ui.Field
+	secrets   []run.Secret // that its project may use
+
+	mayRegister bool // other secrets
+	project     ui.Field
 }
 
 // contextOf reads the page's context; a missing source is nil.
@@ -37,6 +42,7 @@ func (p *Pages) contextOf(ctx context.Context, d *Draft) formContext {
 			c.source = &sub
 		}
 	}
+	c.secrets, c.mayRegister = p.Usable(ctx, d.project), access.From(ctx).May(access.SecretsManage, "")
 	p.judge(ctx, d)
 	return c
 }
@@ -87,6 +93,9 @@ func (d *Draft) section(sec trainconf.Section, c formContext) view.Section {
 			out.Fields = append(out.Fields, d.field(f, c))
 		}
 	}
+	out.Fields = slices.DeleteFunc(out.Fields, func(f ui.Field) bool { // nothing to tick, and nobody to register anything
+		return f.Kind == ui.KindTicks && len(f.Choices) == 0 && f.None.Value == ""
+	})
 	if sec.Key == inputDiLoCo {
 		on := d.typed[inputDiLoCo] == "on" || d.typed[inputDiLoCo] == "" && d.Request.Config.DiLoCo()
 		value := ""
@@ -143,8 +152,32 @@ func (d *Draft) field(spec trainconf.Field, c formContext) ui.Field {
 		f.Suggest = c.models
 	case "site":
 		f.Suggest = c.sites
+	case run.SecretsField:
+		f.Kind, f.Choices, f.Hint = ui.KindTicks, tickable(f.Value, c.secrets), ""
+		if c.mayRegister {
+			f.None = ui.Choice{Value: "/admin/secrets", Label: "Register one"}
+		}
+		f.Basic = len(f.Choices) > 0
 	}
 	return f
+}
+
+// tickable are the secrets that can be ticked, and those that are and cannot be had.
+func tickable(value string, usable []run.Secret) []ui.Choice {
+	var out []ui.Choice
+	for _, s := range usable {
+		c := ui.Choice{Value: s.Name, Label: s.Name, Note: s.Note}
+		if s.Env != s.Name {
+			c.Note = strings.TrimPrefix(c.Note+" · as "+cmp.Or(s.Env, "variables of their own names"), " · ")
+		}
+		out = append(out, c)
+	}
+	for name := range strings.SplitSeq(value, ",") {
+		if name != "" && !slices.ContainsFunc(usable, func(s run.Secret) bool { return s.Name == name }) {
+			out = append(out, ui.Choice{Value: name, Label: name, Note: "not available here"})
+		}
+	}
+	return out
 }
 
 // choices of a select; choosing the default sets nothing.
@@ -229,6 +262,19 @@ func withUnit(value, unit string) string {
 		}
 	}
 	return strings.TrimSpace(value + " " + unit)
+}
+
+// Usable are the secrets that runs of a project may use; none where they cannot be read.
+func (p *Pages) Usable(ctx context.Context, project string) []run.Secret {
+	project = cmp.Or(project, access.DefaultProject)
+	if !access.From(ctx).May(access.SecretsRead, project) {
+		return nil
+	}
+	all, err := p.Secrets.Secrets(ctx, project)
+	if err != nil {
+		p.Logger.WarnContext(ctx, "list secrets for a form", "err", err)
+	}
+	return all
 }
 
 // judge adds what the project and shared storage make of the form. Fields with errors keep them.

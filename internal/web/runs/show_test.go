@@ -378,13 +378,13 @@ func TestTheRunPageShowsWhatWasAskedFor(t *testing.T) {
 	s := webtest.New(t)
 	r := webtest.Run(run.Running)
 	r.Shape.CPU, r.Shape.Memory = 4000, 8192
-	r.Options = run.Options{Priority: 70, Retries: 2, MaxDuration: 9000, Env: map[string]string{"B": "<2>", "A": "1"}, Args: []string{"--x=1", "a b"}, Secrets: "nomad/jobs/secret"}
+	r.Options = run.Options{Priority: 70, Retries: 2, MaxDuration: 9000, Env: map[string]string{"B": "<2>", "A": "1"}, Args: []string{"--x=1", "a b"}, Secrets: run.SecretNames{"HF_TOKEN", "WANDB_API_KEY"}}
 	s.Fake.AllRuns = []run.Run{r}
 	path := "/runs/" + string(r.ID)
 	a := s.Get(path, 200)
 	for key, want := range map[string]string{
 		"shape": "3 nodes with 2 x A100", "preset": "debug-diloco", "diloco": "sync every 50 steps", "cpu": "4,000 MHz", "memory": "8.00 GiB", "priority": "70",
-		"retries": "up to 2", "limit": "2h30m", "secrets": "nomad/jobs/secret", "args": `--x=1 "a b"`, "env": "A= 1 B= <2>",
+		"retries": "up to 2", "limit": "2h30m", "secrets": "HF_TOKEN, WANDB_API_KEY", "args": `--x=1 "a b"`, "env": "A= 1 B= <2>",
 	} {
 		if got := a.Text(t, "#run-request [data-request="+key+"]"); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)

@@ -37,14 +37,18 @@ func (p *Pages) Import(w http.ResponseWriter, r *http.Request) error {
 		}
 		return refuse(problems...)
 	}
+	project, err := page.TargetProject(r, access.TemplatesSave, "")
+	if err != nil {
+		return err
+	}
+	in.UseSecrets(p.Form.Usable(r.Context(), project))
+	t.Options.Secrets = in.Request.Options.Secrets
 	f := &saveForm{
 		name: t.Name, description: oneLine(t.Description), note: oneLine(t.Note), from: form.FromFile, request: in.Request,
 		sub:      run.Submission{Config: t.Config, Shape: t.Shape, Options: t.Options},
 		findings: findingsOf(in),
 	}
-	if f.sub.Project, err = page.TargetProject(r, access.TemplatesSave, ""); err != nil {
-		return err
-	}
+	f.sub.Project = project
 	if _, preset := trainconf.PresetByName(t.Name); preset {
 		f.name = "my-" + t.Name
 	}
@@ -55,7 +59,11 @@ func (p *Pages) Import(w http.ResponseWriter, r *http.Request) error {
 func findingsOf(in trainconf.Imported) []string {
 	var out []string
 	for _, secret := range in.Secrets {
-		out = append(out, fmt.Sprintf("Line %d: secret removed. Put it into a Nomad variable as %s and name that variable under Secrets.", secret.Line, secret.Env))
+		what := fmt.Sprintf("Line %d: secret removed. No secret is registered for %s: ask an administrator.", secret.Line, secret.Env)
+		if secret.Name != "" {
+			what = fmt.Sprintf("Line %d: secret removed. The registered secret %s stands for it.", secret.Line, secret.Name)
+		}
+		out = append(out, what)
 	}
 	for i, l := range in.Ignored {
 		if i == findingsShown {

@@ -26,6 +26,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/static"
@@ -230,7 +231,8 @@ type Site struct {
 	HTTP *httptest.Server
 	Log  fmt.Stringer // what was logged
 
-	Audit audittest.Log
+	Audit   audittest.Log
+	Secrets runtest.Registry
 }
 
 type logBuffer struct {
@@ -270,7 +272,7 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	log := &logBuffer{}
 	s := &Site{T: t, Fake: &fake{}, Hub: feed.NewHub(func() time.Time { return Now }), Log: log}
 	d := web.Deps{
-		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Audit: &s.Audit, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
+		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Secrets: &s.Secrets, Audit: &s.Audit, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return Now },
 	}
 	for _, c := range change {

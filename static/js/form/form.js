@@ -60,6 +60,14 @@ export function startForm() {
     if (el instanceof HTMLElement) mirror(el.id);
   });
 
+  // Which secrets can be ticked depends on the project. The new ones come without ticks: those of the page are newer.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { target, fragment } = /** @type {CustomEvent} */ (event).detail;
+    if (!(target instanceof HTMLElement) || !target.matches("[data-ticks]")) return;
+    const ticked = new Set(ticks(target).filter((t) => t.checked).map((t) => t.value));
+    for (const t of ticks(fragment)) t.checked = ticked.has(t.value);
+  });
+
   // The answer of a dry run may come far from the button: it is brought into sight, and gets the focus.
   document.addEventListener("htmx:afterSettle", (event) => {
     const answer = event.target;
@@ -85,13 +93,25 @@ function control(el) {
 }
 
 /**
+ * The ticks in an element.
+ * @param {ParentNode} within
+ * @returns {HTMLInputElement[]}
+ */
+function ticks(within) {
+  return [...within.querySelectorAll("input")].filter((el) => el.type === "checkbox");
+}
+
+/**
  * Returns a field to the value that its mark names, and lets the server know as if it had been typed.
  * @param {HTMLElement} button
  */
 function reset(button) {
   const el = document.getElementById(button.dataset.resetFor || "");
   const value = button.dataset.reset || "";
-  if (el instanceof HTMLInputElement && el.type === "checkbox") {
+  const group = el?.closest("[data-ticks]");
+  if (el instanceof HTMLInputElement && group) {
+    for (const t of ticks(group)) t.checked = value.split(",").includes(t.value);
+  } else if (el instanceof HTMLInputElement && el.type === "checkbox") {
     el.checked = value === "true" || (value === "" && el.value === "");
   } else if (el instanceof HTMLSelectElement) {
     const same = [...el.options].find((o) => o.value === value) || [...el.options].find((o) => o.dataset.real === value);
