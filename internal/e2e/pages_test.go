@@ -48,7 +48,7 @@ func TestThePagesOfATeamAreAccessible(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/help", "/help/security", "/help/first-day", "/help/shortcuts", "/search?q=run", "/search?q=nothing-has-this", "/account", "/account/factor", "/device",
-		"/admin", "/admin/users", "/admin/users/ann", "/admin/users/robot", "/admin/users/robot/delete", "/admin/projects", "/projects/vision", "/projects/vision/delete", "/admin/audit", "/admin/audit?q=nothing-has-this",
+		"/admin", "/admin/users", "/admin/users/ann", "/admin/users/robot", "/admin/users/robot/delete", "/admin/projects", "/admin/secrets", "/projects/vision", "/projects/vision/delete", "/admin/audit", "/admin/audit?q=nothing-has-this",
 	} {
 		look(path)
 	}
