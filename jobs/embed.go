@@ -16,3 +16,8 @@ var LaunchScript string
 //
 //go:embed shim/wandb/__init__.py
 var WandbShim string
+
+// Measure is the job file of a measurement of nodes and network.
+//
+//go:embed cotrain-measure.nomad.hcl
+var Measure string

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/app"
 	"github.com/cotrain/cotrain/internal/cli"
+	"github.com/cotrain/cotrain/internal/probe"
 	"github.com/cotrain/cotrain/internal/reftrain"
 )
 
@@ -19,6 +20,6 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	os.Exit(cli.Main(ctx, cli.Programs{
 		Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, ResetPassword: app.ResetPassword,
-		SetupCluster: app.SetupCluster, CheckCluster: app.CheckCluster, Trainer: reftrain.Main,
+		SetupCluster: app.SetupCluster, CheckCluster: app.CheckCluster, Trainer: reftrain.Main, Probe: probe.Main,
 	}))
 }

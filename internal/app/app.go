@@ -164,7 +164,10 @@ func jobSettings(cfg config.Config, mount, executable string) nomad.JobSettings 
 		File: cfg.Job.File, Driver: cfg.Job.Driver, Image: cfg.Job.Image, WorkDir: cfg.Job.WorkDir, Interface: cfg.Job.Interface,
 		NodePool: cfg.Job.NodePool, Datacenters: cfg.Job.Datacenters, KillTimeout: cfg.Job.KillTimeout,
 		Command: cfg.Job.TrainCommand, Trainer: cfg.Job.Trainer, Volumes: cfg.Job.Volumes, Storage: mount, StorageVolume: cfg.Storage.Volume,
-		VaultRole: cfg.Job.VaultRole,
+		VaultRole: cfg.Job.VaultRole, MeasureCommand: cfg.Job.MeasureCommand, MeasureImage: cfg.Job.MeasureImage,
+	}
+	if cfg.Dev {
+		j.MeasureCommand = []string{executable}
 	}
 	if cfg.Dev && len(j.Command) == 0 && j.Trainer == "" {
 		j.Command = []string{executable, "trainer"}

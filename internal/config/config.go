@@ -261,6 +261,10 @@ type Job struct {
 	// Interface is the network interface between workers, such as eth0 (job.interface, COTRAIN_JOB_INTERFACE); "" for
 	// the one that the node uses for the cluster.
 	Interface string
+	// MeasureCommand runs this program on the nodes (job.measure_command, COTRAIN_JOB_MEASURE_COMMAND; cotrain), in MeasureImage if
+	// that is set and Driver runs images (job.measure_image, COTRAIN_JOB_MEASURE_IMAGE). With Dev it is the console's own executable.
+	MeasureCommand []string
+	MeasureImage   string
 }
 
 // Storage is the folder that all workers share. Path lets the console see it, Mount the workers.

@@ -42,7 +42,7 @@ func defaults() Config {
 	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto, Auth: Auth{Local: true, RequireSecondFactor: "none"},
 		OIDC:     OIDC{Scopes: []string{"openid", "profile", "email", "groups"}, Name: "SSO", UserClaim: "preferred_username", GroupsClaim: "groups", SecondFactor: []string{"mfa", "phr", "phrh"}},
 		Database: Database{MaxConnections: 16, ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second},
-		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute}, Storage: Storage{Mode: "2775"}, Vault: Vault{Auth: "token"}}
+		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute, MeasureCommand: []string{"cotrain"}}, Storage: Storage{Mode: "2775"}, Vault: Vault{Auth: "token"}}
 }
 
 func TestDefaultsHoldWhereNothingIsSaid(t *testing.T) {
@@ -135,7 +135,7 @@ func everything() (map[string]string, Config) {
 			"consul.client_key": "key.pem", "consul.tls_server_name": "server.ams.consul", "consul.namespace": "ml", "consul.partition": "gpu", "consul.service": "cotrain",
 			"consul.service_address": "10.0.0.5:8443", "consul.service_tags": "metrics,traefik.enable=true",
 			"job.file": "my.hcl", "job.driver": "docker", "job.image": "registry/core:1", "job.volumes": "/data:/data,/a:/a:ro",
-			"job.train_command": "python3 train.py", "job.trainer": "train.py", "job.work_dir": "/core", "job.datacenters": "dc1,dc2",
+			"job.train_command": "python3 train.py", "job.measure_command": "/opt/cotrain -x", "job.measure_image": "measure:1", "job.trainer": "train.py", "job.work_dir": "/core", "job.datacenters": "dc1,dc2",
 			"job.node_pool": "gpu", "job.kill_timeout": "5m", "job.interface": "eth1", "job.vault_role": "trainers",
 			"storage.path": "/srv/shared", "storage.mount": "/mnt/shared", "storage.volume": "shared", "storage.owner": "trainer", "storage.group": "1000",
 			"storage.mode":    "0770",
@@ -161,7 +161,7 @@ func everything() (map[string]string, Config) {
 			Consul: Consul{Address: "https://consul.example:8501", Token: "c0nsul", Datacenters: []string{"ams", "fra"}, CACert: "ca.pem", ClientCert: "cert.pem", ClientKey: "key.pem",
 				TLSServerName: "server.ams.consul", Namespace: "ml", Partition: "gpu", Service: "cotrain", ServiceAddress: "10.0.0.5:8443", ServiceTags: []string{"metrics", "traefik.enable=true"}},
 			Job: Job{File: "my.hcl", Driver: "docker", Image: "registry/core:1", Volumes: []string{"/data:/data", "/a:/a:ro"},
-				TrainCommand: []string{"python3", "train.py"}, Trainer: "train.py", WorkDir: "/core", Datacenters: []string{"dc1", "dc2"},
+				TrainCommand: []string{"python3", "train.py"}, Trainer: "train.py", MeasureCommand: []string{"/opt/cotrain", "-x"}, MeasureImage: "measure:1", WorkDir: "/core", Datacenters: []string{"dc1", "dc2"},
 				NodePool: "gpu", KillTimeout: 5 * time.Minute, Interface: "eth1", VaultRole: "trainers"},
 			Storage: Storage{Path: "/srv/shared", Mount: "/mnt/shared", Volume: "shared", Owner: "trainer", Group: "1000", Mode: "0770"},
 			Audit:   Audit{Retention: 8760 * time.Hour, Syslog: "tls://logs.example", SyslogCACert: "ca.pem", WebhookPrivate: true},
@@ -260,6 +260,8 @@ image = "registry/core:1"
 volumes = ["/data:/data", "/a:/a:ro"]
 train_command = ["python3", "train.py"]
 trainer = "train.py"
+measure_command = ["/opt/cotrain", "-x"]
+measure_image = "measure:1"
 work_dir = "/core"
 datacenters = ["dc1", "dc2"]
 node_pool = "gpu"

@@ -248,6 +248,11 @@ func Settings() []Setting {
 		{Key: "job.interface", Env: "COTRAIN_JOB_INTERFACE", Help: "network interface between workers",
 			set: put(func(c *Config) *string { return &c.Job.Interface }, word)},
 
+		{Key: "job.measure_command", Env: "COTRAIN_JOB_MEASURE_COMMAND", Default: "cotrain", Help: "this program on the nodes, which a measurement of the cluster runs there", kind: command,
+			set: put(func(c *Config) *[]string { return &c.Job.MeasureCommand }, items(line))},
+		{Key: "job.measure_image", Env: "COTRAIN_JOB_MEASURE_IMAGE", Help: "container image that has it, if job.driver runs one; otherwise it is started on the node",
+			set: put(func(c *Config) *string { return &c.Job.MeasureImage }, word)},
+
 		{Key: "storage.path", Env: "COTRAIN_STORAGE_PATH", Help: "folder that all workers share, as the console sees it; with --dev one in the data folder",
 			set: put(func(c *Config) *string { return &c.Storage.Path }, line)},
 		{Key: "storage.mount", Env: "COTRAIN_STORAGE_MOUNT", Help: "the same folder as workers see it, if that is another path",

@@ -57,6 +57,7 @@ var allowed = map[string][]string{
 	"internal/guard/guardtest":   {"internal/guard", "internal/storage", "internal/trainconf"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
+	"internal/survey":            {"internal/nomad"},
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed"},
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/logparse"},
 	"internal/nomad":             {"internal/certfile", "internal/nomad/failover", "jobs"},

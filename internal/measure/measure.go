@@ -47,8 +47,8 @@ type Node struct {
 	Site string `json:"site" doc:"Its datacenter"`
 	// GPUs are the device names of those that Nomad offers, one each.
 	GPUs []string `json:"gpus,omitempty" doc:"Device names of its GPUs"`
-	// Problem is why nothing is known from it, "" while it is awaited or when it has reported.
-	Problem  string `json:"problem,omitempty" doc:"Why it reported nothing"`
+	// Problem is why not all is known from it, "" while it is awaited or when it has reported all.
+	Problem  string `json:"problem,omitempty" doc:"Why it reported nothing, or not all"`
 	Reported bool   `json:"reported" doc:"Whether it has reported"`
 }
 

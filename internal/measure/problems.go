@@ -48,8 +48,11 @@ func (m *Matrix) Problems(last Measurement) []Problem {
 	silent := map[string]bool{}
 	for _, n := range last.Nodes {
 		if n.Problem != "" {
-			silent[n.ID] = true
-			out = append(out, Problem{NoReport, n.ID, "", fmt.Sprintf("%s reported nothing: %s.", n.Name, strings.TrimSuffix(n.Problem, ".")), "See the node and its allocation in Nomad, and job.measure_command."})
+			what := "did not finish"
+			if !n.Reported {
+				silent[n.ID], what = true, "reported nothing"
+			}
+			out = append(out, Problem{NoReport, n.ID, "", fmt.Sprintf("%s %s: %s.", n.Name, what, strings.TrimSuffix(n.Problem, ".")), "See the node and its allocation in Nomad, and job.measure_command."})
 		}
 	}
 	out = append(out, m.unreachable(silent)...)

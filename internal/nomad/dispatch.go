@@ -46,11 +46,16 @@ func (c *Client) Dispatch(ctx context.Context, d Dispatch) (string, error) {
 	if n := len(d.Payload); n == 0 || n > MaxPayload {
 		return "", fmt.Errorf("configuration of %d bytes: %w: Nomad takes 1 to %d; shorten comments or lists of data sets", n, fault.ErrInvalid, MaxPayload)
 	}
-	doing := "dispatch " + d.Token
 	meta, err := d.Meta()
 	if err != nil {
 		return "", err
 	}
+	return c.dispatch(ctx, d, meta)
+}
+
+// dispatch sends d with a meta of its own until its child exists.
+func (c *Client) dispatch(ctx context.Context, d Dispatch, meta map[string]string) (string, error) {
+	doing := "dispatch " + d.Token
 	for try := 0; try < dispatchTries; try++ {
 		child, eval, err := c.dispatchOnce(ctx, d, meta)
 		if failover.Lost(err) && try+1 < dispatchTries {

@@ -80,16 +80,14 @@ type logFile struct {
 }
 
 // logName formats "trainer.stdout.3".
-func logName(stream string, index int) string {
-	return TaskName + "." + stream + "." + strconv.Itoa(index)
-}
+func logName(log string, index int) string { return log + "." + strconv.Itoa(index) }
 
-// logIndex returns the number at the end of a log file's name or path.
-func logIndex(stream, name string) (int, error) {
-	rest, ok := strings.CutPrefix(path.Base(name), TaskName+"."+stream+".")
+// logIndex returns the number at the end of the name or path of a file of a log, such as "trainer.stdout".
+func logIndex(log, name string) (int, error) {
+	rest, ok := strings.CutPrefix(path.Base(name), log+".")
 	n, err := strconv.Atoi(rest)
 	if !ok || err != nil || n < 0 || rest != strconv.Itoa(n) {
-		return 0, fmt.Errorf("%q is no log file of %s: %w", clean(name), stream, fault.ErrInvalid)
+		return 0, fmt.Errorf("%q is no log file of %s: %w", clean(name), log, fault.ErrInvalid)
 	}
 	return n, nil
 }

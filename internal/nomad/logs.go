@@ -54,9 +54,9 @@ func (c *Client) TailLog(ctx context.Context, allocID, stream string, from Curso
 	if stream != "stdout" && stream != "stderr" {
 		return fmt.Errorf("log stream %q: %w: stdout or stderr", clean(stream), fault.ErrInvalid)
 	}
-	t := &tail{c: c, alloc: allocID, stream: stream, follow: follow, fn: fn, offset: from.Offset}
+	t := &tail{c: c, alloc: allocID, task: TaskName, stream: stream, follow: follow, fn: fn, offset: from.Offset}
 	if from.File != "" {
-		index, err := logIndex(stream, from.File)
+		index, err := logIndex(t.log(), from.File)
 		if err != nil {
 			return err
 		}
@@ -67,10 +67,10 @@ func (c *Client) TailLog(ctx context.Context, allocID, stream string, from Curso
 
 // tail is a TailLog in progress.
 type tail struct {
-	c             *Client
-	alloc, stream string
-	follow        bool
-	fn            func(LogChunk) error
+	c                   *Client
+	alloc, task, stream string
+	follow              bool
+	fn                  func(LogChunk) error
 
 	// The next wanted byte; placed is false until the first file is known.
 	placed bool
@@ -126,6 +126,9 @@ func (t *tail) run(ctx context.Context) error {
 		}
 	}
 }
+
+// log begins the names of the log's files.
+func (t *tail) log() string { return t.task + "." + t.stream }
 
 func (t *tail) doing() string { return "follow " + t.stream + " of allocation " + t.alloc }
 
@@ -218,7 +221,7 @@ func orCause(ctx context.Context, err error) error {
 
 func (t *tail) open(ctx context.Context, start int64) (io.ReadCloser, error) {
 	q := query(ctx)
-	q.Params["task"], q.Params["type"], q.Params["origin"] = TaskName, t.stream, "start"
+	q.Params["task"], q.Params["type"], q.Params["origin"] = t.task, t.stream, "start"
 	q.Params["offset"] = strconv.FormatInt(start, 10)
 	q.Params["follow"] = strconv.FormatBool(t.follow)
 	body, err := t.c.streams.Raw().Response("/v1/client/fs/logs/"+t.alloc, q)
@@ -237,7 +240,7 @@ func (t *tail) list(ctx context.Context) ([]logFile, error) {
 	}
 	var files []logFile
 	for _, info := range infos {
-		if index, err := logIndex(t.stream, info.Name); err == nil && !info.IsDir {
+		if index, err := logIndex(t.log(), info.Name); err == nil && !info.IsDir {
 			files = append(files, logFile{index, info.Size})
 			t.full = max(t.full, info.Size)
 		}
@@ -265,10 +268,10 @@ func (t *tail) locate(files []logFile) (int64, error) {
 			return before + t.offset, nil
 		case f.index == t.index:
 			return 0, fmt.Errorf("%s: %w: byte %d was consumed of %s, which has %d", t.doing(), fault.ErrInvalid,
-				t.offset, logName(t.stream, f.index), f.size)
+				t.offset, logName(t.log(), f.index), f.size)
 		}
 	}
-	return 0, fmt.Errorf("%s: %w: %s does not exist yet", t.doing(), fault.ErrInvalid, logName(t.stream, t.index))
+	return 0, fmt.Errorf("%s: %w: %s does not exist yet", t.doing(), fault.ErrInvalid, logName(t.log(), t.index))
 }
 
 // skipTo moves to the start of a later file and counts the bytes between as lost.
@@ -296,13 +299,13 @@ func (t *tail) check(ctx context.Context, before []logFile) error {
 }
 
 func (t *tail) take(ctx context.Context, fr frame) error {
-	index, err := logIndex(t.stream, fr.File)
+	index, err := logIndex(t.log(), fr.File)
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", t.doing(), fault.ErrNomadUnreachable, err)
 	}
 	switch {
 	case index < t.index:
-		return fmt.Errorf("%s: %s comes after %s: %w", t.doing(), logName(t.stream, index), logName(t.stream, t.index), fault.ErrNomadUnreachable)
+		return fmt.Errorf("%s: %s comes after %s: %w", t.doing(), logName(t.log(), index), logName(t.log(), t.index), fault.ErrNomadUnreachable)
 	case index > t.index:
 		if err := t.advance(ctx, index); err != nil {
 			return err
@@ -313,7 +316,7 @@ func (t *tail) take(ctx context.Context, fr frame) error {
 	if len(fr.Data) == 0 {
 		return nil
 	}
-	chunk := LogChunk{File: logName(t.stream, t.index), Offset: t.offset, Data: fr.Data, Lost: t.lost}
+	chunk := LogChunk{File: logName(t.log(), t.index), Offset: t.offset, Data: fr.Data, Lost: t.lost}
 	if err := t.fn(chunk); err != nil {
 		return err
 	}

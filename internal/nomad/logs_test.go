@@ -31,7 +31,7 @@ func (l *fakeLog) ls(w http.ResponseWriter, _ *http.Request) {
 	defer l.mu.Unlock()
 	list := []map[string]any{{"Name": ".trainer.stdout.fifo", "Size": 0}, {"Name": "trainer.stderr.0", "Size": 9}}
 	for i, f := range l.files {
-		list = append(list, map[string]any{"Name": logName("stdout", l.first+i), "Size": len(f)})
+		list = append(list, map[string]any{"Name": logName("trainer.stdout", l.first+i), "Size": len(f)})
 	}
 	answerJSON(w, list)
 }
@@ -52,7 +52,7 @@ func (l *fakeLog) logs(w http.ResponseWriter, r *http.Request) {
 		// Frames of at most 3 bytes, with the wrong offset that Nomad sends.
 		for rest := f[offset:]; rest != ""; {
 			n := min(3, len(rest))
-			frame, _ := json.Marshal(map[string]any{"Data": []byte(rest[:n]), "File": "alloc/logs/" + logName("stdout", l.first+i), "Offset": 999})
+			frame, _ := json.Marshal(map[string]any{"Data": []byte(rest[:n]), "File": "alloc/logs/" + logName("trainer.stdout", l.first+i), "Offset": 999})
 			_, _ = w.Write(frame)
 			rest = rest[n:]
 		}
@@ -99,7 +99,7 @@ func TestTailLogCountsBytesOfEachFileItself(t *testing.T) {
 	whole := text
 	for file, n := range []int{8, 8, 2} {
 		for offset := 0; offset <= n; offset++ {
-			from := Cursor{logName("stdout", file), int64(offset)}
+			from := Cursor{logName("trainer.stdout", file), int64(offset)}
 			text, lost, _, err := read(t.Context(), c, from)
 			if want := whole[file*8+offset:]; text != want || lost != 0 || err != nil {
 				t.Errorf("from %+v comes %q lost %d, %v; want %q", from, text, lost, err, want)

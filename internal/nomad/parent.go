@@ -59,7 +59,9 @@ func (c *Client) EnsureParent(ctx context.Context, shape run.Shape) (string, err
 	if p.text == text { // settings never change
 		return id, nil
 	}
-	if err := c.ensure(ctx, shape, text); err != nil {
+	vars := c.cfg.Job.variables(shape)
+	parse := func(ctx context.Context) (*api.Job, error) { return c.parse(ctx, text, shape) }
+	if err := c.ensure(ctx, id, contentHash(text, vars), parse); err != nil {
 		return "", err
 	}
 	p.text = text
@@ -74,8 +76,7 @@ func (c *Client) Forget(parentID string) {
 }
 
 // ensure registers the parent unless Nomad has the wanted content. It parses at most once.
-func (c *Client) ensure(ctx context.Context, shape run.Shape, text string) error {
-	id, want := shape.ParentJob(), contentHash(text, c.cfg.Job.variables(shape))
+func (c *Client) ensure(ctx context.Context, id, want string, parse func(context.Context) (*api.Job, error)) error {
 	var job *api.Job
 	for try := 0; ; try++ {
 		index, current, err := c.parentContent(ctx, id)
@@ -86,7 +87,7 @@ func (c *Client) ensure(ctx context.Context, shape run.Shape, text string) error
 			return nil
 		}
 		if job == nil {
-			if job, err = c.parse(ctx, text, shape); err != nil {
+			if job, err = parse(ctx); err != nil {
 				return err
 			}
 			job.Meta[contentKey] = want
@@ -123,29 +124,37 @@ func (c *Client) parentContent(ctx context.Context, id string) (uint64, string, 
 	return index, job.Meta[contentKey], nil
 }
 
-// parse lets Nomad parse the job file and checks what CoTrain relies on.
+// parse lets Nomad parse the job file of runs and checks what CoTrain relies on.
 func (c *Client) parse(ctx context.Context, text string, shape run.Shape) (*api.Job, error) {
+	job, err := c.parseHCL(ctx, c.jobFileName(), text, c.cfg.Job.variables(shape))
+	if err != nil {
+		return nil, err
+	}
+	if missing := lacks(job, shape); missing != "" {
+		return nil, unusable(c.jobFileName(), missing)
+	}
+	if namespace := c.namespace(shape.ParentJob()); namespace != "" {
+		job.Namespace = &namespace
+	}
+	return job, nil
+}
+
+// parseHCL lets Nomad parse a job file.
+func (c *Client) parseHCL(ctx context.Context, file, text, vars string) (*api.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var job api.Job
-	id := shape.ParentJob()
-	req := api.JobsParseRequest{JobHCL: text, Variables: c.cfg.Job.variables(shape)}
+	req := api.JobsParseRequest{JobHCL: text, Variables: vars}
 	if _, err := c.calls.Raw().Write("/v1/jobs/parse", &req, &job, write(ctx)); err != nil {
 		err = classify("parse the job file", err)
 		if said := (*answer)(nil); errors.Is(err, fault.ErrInvalid) && errors.As(err, &said) {
 			why := strings.TrimPrefix(said.text, "Failed to parse job: ")
-			err = unusable(c.jobFileName(), strings.ReplaceAll(why, parsedAs, filepath.Base(c.jobFileName()))).Because(said)
+			err = unusable(file, strings.ReplaceAll(why, parsedAs, filepath.Base(file))).Because(said)
 		}
 		return nil, err
 	}
-	if missing := lacks(&job, shape); missing != "" {
-		return nil, unusable(c.jobFileName(), missing)
-	}
 	if job.Meta == nil {
 		job.Meta = map[string]string{}
-	}
-	if namespace := c.namespace(id); namespace != "" {
-		job.Namespace = &namespace
 	}
 	return &job, nil
 }

@@ -25,7 +25,7 @@ func (c *Client) WhyPending(ctx context.Context, childID string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	metric, waiting := newestFailure(evals)
+	metric, waiting := newestFailure(evals, groupName)
 	if metric == nil && !waiting {
 		if len(evals) == 0 {
 			state, err := c.jobState(ctx, childID)
@@ -60,14 +60,14 @@ func (c *Client) WhyPending(ctx context.Context, childID string) (string, error)
 
 // newestFailure returns the newest evaluation's placement failure, or that it is still to be processed. A completed
 // evaluation means that all is placed.
-func newestFailure(evals []*api.Evaluation) (metric *api.AllocationMetric, waiting bool) {
+func newestFailure(evals []*api.Evaluation, group string) (metric *api.AllocationMetric, waiting bool) {
 	slices.SortFunc(evals, func(a, b *api.Evaluation) int { return int(int64(b.ModifyIndex) - int64(a.ModifyIndex)) })
 	evals = slices.DeleteFunc(evals, func(e *api.Evaluation) bool {
 		return e.WaitUntil.After(time.Now()) // a delayed replacement for a disconnected worker
 	})
 	for _, e := range evals {
 		if e.Status == api.EvalStatusBlocked {
-			return e.FailedTGAllocs[groupName], true
+			return e.FailedTGAllocs[group], true
 		}
 	}
 	if len(evals) == 0 {
@@ -77,7 +77,7 @@ func newestFailure(evals []*api.Evaluation) (metric *api.AllocationMetric, waiti
 	case api.EvalStatusPending:
 		return nil, true
 	case api.EvalStatusComplete:
-		return evals[0].FailedTGAllocs[groupName], false
+		return evals[0].FailedTGAllocs[group], false
 	}
 	return nil, false
 }

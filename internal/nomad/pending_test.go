@@ -137,7 +137,7 @@ func TestTheNewestEvaluationDecidesWhetherSomethingWaits(t *testing.T) {
 		{"a reminder of a node that is away", []*api.Evaluation{{Status: "complete", ModifyIndex: 1}, {Status: "pending", ModifyIndex: 7, WaitUntil: time.Now().Add(time.Hour)}}, false, false},
 		{"cancelled", []*api.Evaluation{{Status: "canceled", ModifyIndex: 5, FailedTGAllocs: failed}}, false, false},
 	} {
-		metric, waiting := newestFailure(c.evals)
+		metric, waiting := newestFailure(c.evals, groupName)
 		if (metric != nil) != c.failure || waiting != c.waiting {
 			t.Errorf("%s: %+v, %v", c.name, metric, waiting)
 		}

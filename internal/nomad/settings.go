@@ -43,6 +43,10 @@ type JobSettings struct {
 
 	// VaultRole is what the workers of shapes with Vault log in as, "" for the default of their node.
 	VaultRole string
+	// MeasureCommand runs this program on a node, as a measurement does; empty is cotrain in the PATH. With MeasureImage it is in that
+	// image, where Driver runs any.
+	MeasureCommand []string
+	MeasureImage   string
 
 	KillTimeout       time.Duration // between SIGTERM and SIGKILL
 	LostAfter         time.Duration // until an unreachable node's worker is replaced

@@ -49,6 +49,7 @@ func TestMainReadsWhatTheJobMakes(t *testing.T) { //nolint:paralleltest // sets 
 	nvidiatest.Install(t, "exit 9")
 	dir, alloc := t.TempDir(), t.TempDir()
 	spec := measure.SpecOf([]measure.Node{{ID: "n", Site: "a"}})
+	spec.Limits.Linger = 0 // nobody comes
 	for name, text := range map[string]string{"measure.json": jsonOf(spec), "peers": "\nn ::1 4711\nbad line\nm 10.0.0.1 5\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -69,7 +69,7 @@ func turn(method string) int {
 	switch {
 	case method == "CreateUser":
 		return 0
-	case slices.Contains([]string{"CreateRun", "CreateSweep", "SaveTemplate", "Update", "Commit", "CreateProject", "CreateToken", "SetFactor", "UseFactor", "AddPasskey", "RegisterSecret", "Audit.AppendAlone"}, method):
+	case slices.Contains([]string{"CreateRun", "CreateSweep", "SaveTemplate", "Update", "Commit", "CreateProject", "CreateToken", "SetFactor", "UseFactor", "AddPasskey", "RegisterSecret", "StartMeasurement", "Audit.AppendAlone"}, method):
 		return 1
 	case strings.HasPrefix(method, "Delete"), method == "Audit.Cut":
 		return 3
@@ -80,7 +80,7 @@ func turn(method string) int {
 // small are the tables that do not grow with runs, events or points: what waits for something, the logs of live runs, what
 // people wrote by hand, the people themselves.
 var small = []string{"orders", "stale_curves", "log_chunks", "templates", "write_checks", "audit_head", "audit_marks", "console", "goose_db_version",
-	"users", "projects", "members", "access_revision", "sessions", "api_tokens", "devices", "identities", "group_roles", "used_logins", "totp", "recovery_codes", "passkeys", "run_secrets"}
+	"users", "projects", "members", "access_revision", "sessions", "api_tokens", "devices", "identities", "group_roles", "used_logins", "totp", "recovery_codes", "passkeys", "run_secrets", "measurements", "measured_nodes"}
 
 // queueIndexes hold only what waits.
 var queueIndexes = regexp.MustCompile(`INDEX (runs_line|attempts_maybe_sent)$`)

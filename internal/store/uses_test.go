@@ -10,6 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/accounts"
@@ -25,6 +26,7 @@ var notQueries = []string{"Close", "Connected", "Database", "Gone", "Lock", "Lim
 func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) error {
 	now := time.UnixMilli(1)
 	ann := access.User{ID: "u-planned", Name: "ann", Kind: access.Person}
+	measured := measure.Measurement{ID: "m-planned", State: measure.Running, StartedAt: time.Now()}
 	attempt := func(u *store.Update) error {
 		u.Attempt = run.Attempt{RunID: u.Run.ID, Number: u.Attempt.Number + 1, ParentJob: "p", JobID: "planned"}
 		u.Workers = []run.Worker{{AllocID: "planned", RunID: u.Run.ID, Attempt: u.Attempt.Number}}
@@ -34,6 +36,12 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		return nil
 	}
 	return map[string]func(context.Context) error{
+		"StartMeasurement": func(ctx context.Context) error { return s.StartMeasurement(ctx, measured) },
+		"SaveMeasurement": func(ctx context.Context) error {
+			return s.SaveMeasurement(ctx, measured, []measure.Report{{Node: measure.Node{ID: "planned"}}}, map[string]bool{})
+		},
+		"NewestMeasurement": func(ctx context.Context) error { return last(s.NewestMeasurement(ctx)) },
+		"MeasuredNodes":     func(ctx context.Context) error { return last(s.MeasuredNodes(ctx)) },
 		"Audit.AppendAlone": func(ctx context.Context) error {
 			entries := make([]audit.Entry, 3000)
 			for i := range entries {

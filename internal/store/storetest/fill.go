@@ -6,13 +6,14 @@ import (
 	"math"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // Fill makes what a console keeps: runs r-0000000000 and so on, which succeeded, with two workers, points as chunks and as
-// rows, curves, and logs sealed and not; the queued run r-000000000v of a sweep; and a template.
+// rows, curves, and logs sealed and not; the queued run r-000000000v of a sweep; a template; and a measurement.
 func Fill(ctx context.Context, s Store, runs int) error {
 	for n := range runs {
 		if err := FillRun(ctx, s, n); err != nil {
@@ -34,6 +35,14 @@ func Fill(ctx context.Context, s Store, runs int) error {
 		return err
 	}
 	if _, err := s.SaveTemplate(ctx, run.Template{Project: "default", Name: "one", Config: "x = 1"}, 0); err != nil {
+		return err
+	}
+	m := measurement(1)
+	if err := s.StartMeasurement(ctx, m); err != nil {
+		return err
+	}
+	m.State = measure.Done
+	if err := s.SaveMeasurement(ctx, m, []measure.Report{{Node: m.Nodes[0], Links: map[string]measure.Link{"b": {At: epoch, Bandwidth: 1}}}}, nil); err != nil {
 		return err
 	}
 	queued := run.Run{ID: "r-000000000v", Project: "default", Name: "swept", State: run.Queued, CreatedAt: epoch, Shape: run.Shape{Nodes: 1}, Origin: run.Origin{Sweep: "s-0000000001"}}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/points"
@@ -74,6 +75,10 @@ type Store interface {
 	NewOrders() <-chan struct{}
 	Orders(ctx context.Context) ([]store.Order, error)
 	CompleteOrder(ctx context.Context, o store.Order) error
+	StartMeasurement(ctx context.Context, m measure.Measurement) error
+	SaveMeasurement(ctx context.Context, m measure.Measurement, reports []measure.Report, known map[string]bool) error
+	NewestMeasurement(ctx context.Context) (measure.Measurement, error)
+	MeasuredNodes(ctx context.Context) ([]measure.Report, error)
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -140,6 +145,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"the queue names no run of another project":               testQueueOfProjects,
 		"any text can be stored, the same everywhere":             testTexts,
 		"names have the order of their bytes":                     testOrder,
+		"the cluster is measured once at a time":                  testMeasurements,
+		"of measurements started at once one wins":                testMeasurementsAtOnce,
+		"what a node measured stays until it measures it again":   testMeasuredNodes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
