@@ -27,7 +27,8 @@ const (
 	StorageDelete Right = "storage.delete"
 	StorageLayout Right = "storage.layout"
 
-	ClusterRead Right = "cluster.read"
+	ClusterRead    Right = "cluster.read"
+	ClusterMeasure Right = "cluster.measure"
 
 	SecretsRead   Right = "secrets.read"
 	SecretsManage Right = "secrets.manage"
@@ -83,7 +84,8 @@ var rights = []Rule{
 	{StorageDelete, InProject, Admin, "Delete from it"},
 	{StorageLayout, InProject, Admin, "Create the folders of its layout"},
 
-	{ClusterRead, AnyProject, Viewer, "See nodes and GPUs"},
+	{ClusterRead, AnyProject, Viewer, "See nodes and GPUs, and what was measured between them"},
+	{ClusterMeasure, Everywhere, "", "Measure nodes and network, which takes bandwidth from runs"},
 
 	{SecretsRead, InProject, Operator, "See which registered secrets the project's runs may use: names, notes and where they are, never values"},
 	{SecretsManage, Everywhere, "", "Register, change and remove secrets for runs, and store their values in Nomad"},

@@ -87,6 +87,7 @@ type Deps struct {
 	Templates Templates
 	Sweeps    Sweeps
 	Launches  Launches
+	Survey    Survey
 	Audit     Audit
 	Storage   StorageOf // nil when shared storage is off
 	Accounts  Accounts  // nil on a console without log-in
@@ -124,7 +125,7 @@ func (h *Handler) Rights() map[string]access.Right { return h.routed.Rights() }
 
 // New returns a Handler. It panics when a dependency is missing, which is a mistake in the wiring.
 func New(d Deps) *Handler {
-	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Audit == nil || d.Admin == nil || d.Secrets == nil || d.Guard == nil || d.System == nil || d.Logger == nil {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Survey == nil || d.Audit == nil || d.Admin == nil || d.Secrets == nil || d.Guard == nil || d.System == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
 	s := &server{Deps: d, rights: map[string]access.Right{}}

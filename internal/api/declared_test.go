@@ -52,6 +52,7 @@ func probes(f *fixture, dir string) []probe {
 	add := func(op, id, query string, headers ...string) {
 		out = append(out, probe{op, at(op, id) + query, "", headers})
 	}
+	out = append(out, probe{"POST /api/v1/cluster/measurements", "/api/v1/cluster/measurements", `{"site":"busy"}`, nil})
 	for _, op := range []string{"", "/workers", "/events", "/logs", "/launch", "/metrics"} {
 		add("GET /api/v1/runs/{id}"+op, running, "")
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/survey"
 	"github.com/cotrain/cotrain/internal/watch"
 	"github.com/cotrain/cotrain/internal/web"
 )
@@ -58,6 +59,7 @@ type App struct {
 	consul    *consul.Client // nil for none
 	discovery *discovery     // nil where Nomad's servers are named
 	actions   *control.Control
+	survey    *survey.Survey
 	store     *store.Store
 	refusals  *audit.Refusals  // appends to the audit log
 	storage   *storage.Storage // nil for none
@@ -194,7 +196,9 @@ func (a *App) wire(client *nomad.Client) error {
 		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, ReconcileSoon: watcher.ReconcileSoon,
 		Storage: a.controlStorage(), Projects: a.logIns, Vault: a.secrets.finder(),
 	})
+	a.survey = survey.New(survey.Options{Cluster: client, Store: a.store, Logger: part("survey"), Now: now})
 	a.loops = append(a.loops, []loop{
+		{"survey", a.survey.Run},
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
 		{"certificate", a.watchCertificate},

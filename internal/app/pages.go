@@ -26,9 +26,9 @@ func (a *App) openPages(client *nomad.Client) error {
 	if err != nil {
 		return err
 	}
-	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Audit: a.refusals, Projects: a.logIns.ProjectNames, Settings: a.logIns.Settings, Logger: a.log.With("part", "guard"), Now: time.Now})
+	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Survey: a.survey, Audit: a.refusals, Projects: a.logIns.ProjectNames, Settings: a.logIns.Settings, Logger: a.log.With("part", "guard"), Now: time.Now})
 	pages := web.Deps{
-		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Secrets: g.Registry(), Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
+		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Survey: g, Secrets: g.Registry(), Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
 		Ready: func(ctx context.Context) error {
 			_, err := client.Ping(ctx)
 			return errors.Join(err, a.store.Ping(ctx))
@@ -37,7 +37,7 @@ func (a *App) openPages(client *nomad.Client) error {
 		Servers: client.Servers, Distances: a.distances.Load,
 	}
 	data := api.Deps{
-		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Audit: a.store.Audit, Admin: a.logIns, Secrets: g.Registry(),
+		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Survey: g, Audit: a.store.Audit, Admin: a.logIns, Secrets: g.Registry(),
 		System: a.health.system, Logger: a.log.With("part", "api"), Version: a.o.Version, Base: a.front.Base(),
 	}
 	if a.front.Public != nil {

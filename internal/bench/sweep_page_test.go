@@ -24,6 +24,7 @@ import (
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/web"
+	"github.com/cotrain/cotrain/internal/web/cluster"
 	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 	"github.com/cotrain/cotrain/static"
@@ -89,7 +90,7 @@ func newSweepSite(b *testing.B) *sweepSite {
 	runs := trainingRuns(b, s, sweep)
 	hub := feed.NewHub(time.Now)
 	pages := web.New(web.Deps{
-		Store: unguarded{s}, Control: readSweeps{store: s}, Audit: s.Audit, Feed: hub, Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Audit: s.Audit, Feed: hub, Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	site := &sweepSite{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -243,3 +244,6 @@ func (s *sweepSite) busy(b *testing.B, chromium string, scripted bool, ready, sc
 	}
 	return busy / watchedFor.Seconds(), reads
 }
+
+// unmeasured is a cluster of which nothing was measured.
+type unmeasured struct{ cluster.Survey }

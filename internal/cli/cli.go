@@ -37,6 +37,8 @@ type Programs struct {
 	// SetupCluster sets up what a console needs in Nomad, Vault and Consul, and CheckCluster checks it; ok is false where something failed.
 	SetupCluster func(ctx context.Context, cfg config.Config, o config.ClusterSetup) (report fmt.Stringer, ok bool, err error)
 	CheckCluster func(ctx context.Context, cfg config.Config, o config.ClusterCheck) (report fmt.Stringer, ok bool, err error)
+	// Probe is what a measurement runs on the nodes; it returns its exit code.
+	Probe func(ctx context.Context, env func(string) string, stdout, stderr io.Writer) int
 	// Trainer is the reference trainer; it returns its exit code.
 	Trainer func(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int
 }
@@ -76,6 +78,9 @@ type process struct {
 func (p *process) run(ctx context.Context) int {
 	if len(p.args) > 0 && p.args[0] == "trainer" {
 		return p.trainer(ctx, p.args[1:]) // its arguments are not ours to parse
+	}
+	if len(p.args) == 1 && p.args[0] == "measure" {
+		return p.programs.Probe(ctx, p.env, p.stdout, p.stderr) // for the job on the nodes, not for people
 	}
 	if len(p.args) > 0 && p.args[0] == "help" {
 		p.args = append(slices.Clone(p.args[1:]), "--help")

@@ -19,7 +19,7 @@ type commands struct {
 	Store    storeCmd    `cmd:"" help:"Move and check a console's own data."`
 	Audit    auditCmd    `cmd:"" help:"Search, export and verify the audit log."`
 	Node     nodeCmd     `cmd:"" help:"List the nodes of the cluster."`
-	Cluster  clusterCmd  `cmd:"" help:"Set up a cluster for the console, and check it."`
+	Cluster  clusterCmd  `cmd:"" help:"Set up a cluster for the console, check it, and measure it."`
 	User     userCmd     `cmd:"" help:"Manage users and service accounts."`
 	Project  projectCmd  `cmd:"" help:"Manage projects and who is in them."`
 	Secret   secretCmd   `cmd:"" help:"Manage the secrets that runs may ask for."`
@@ -91,8 +91,9 @@ type nodeCmd struct {
 }
 
 type clusterCmd struct {
-	Setup clusterSetupCmd `cmd:"" help:"Set up policies, roles, namespaces and tokens in Nomad, Vault and Consul; again changes nothing."`
-	Check clusterCheckCmd `cmd:"" help:"Check the console's rights by using them, and that nodes can run what jobs ask for."`
+	Setup   clusterSetupCmd   `cmd:"" help:"Set up policies, roles, namespaces and tokens in Nomad, Vault and Consul; again changes nothing."`
+	Check   clusterCheckCmd   `cmd:"" help:"Check the console's rights by using them, and that nodes can run what jobs ask for."`
+	Measure clusterMeasureCmd `cmd:"" help:"Measure nodes and the network between them, and say what is wrong."`
 }
 
 type sweepCmd struct {

@@ -12,13 +12,14 @@ import (
 
 	"github.com/cotrain/cotrain/internal/app"
 	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/probe"
 	"github.com/cotrain/cotrain/internal/reftrain"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
 var programs = Programs{
 	Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, ResetPassword: app.ResetPassword,
-	SetupCluster: app.SetupCluster, CheckCluster: app.CheckCluster, Trainer: reftrain.Main,
+	SetupCluster: app.SetupCluster, CheckCluster: app.CheckCluster, Trainer: reftrain.Main, Probe: probe.Main,
 }
 
 // TestMain makes the program of the tests the program itself when its first argument is no flag, so that tests can start

@@ -21,9 +21,11 @@ func (c *trainerCmd) Run(ctx context.Context, p *process) error {
 
 // trainer runs the reference trainer, whose exit codes are its own.
 func (p *process) trainer(ctx context.Context, args []string) int {
-	env := func(name string) string {
-		value, _ := p.environ(name)
-		return value
-	}
-	return p.programs.Trainer(ctx, args, env, p.stdout, p.stderr)
+	return p.programs.Trainer(ctx, args, p.env, p.stdout, p.stderr)
+}
+
+// env is a variable of the environment, "" if it is not set.
+func (p *process) env(name string) string {
+	value, _ := p.environ(name)
+	return value
 }

@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"net/http"
 
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -26,4 +28,29 @@ type NodeList struct {
 // Nodes lists the nodes of the cluster.
 func (c *Client) Nodes(ctx context.Context) (NodeList, error) {
 	return get[NodeList](ctx, c, "/api/v1/nodes", nil)
+}
+
+const measurementsPath = "/api/v1/cluster/measurements"
+
+// MeasureInput says which nodes are measured: all that take work, unless it says more.
+type MeasureInput struct {
+	Nodes []string `json:"nodes,omitempty" maxItems:"256" doc:"Names or IDs"`
+	Site  string   `json:"site,omitempty" maxLength:"200" doc:"Datacenter"`
+}
+
+// Measured is the newest that is known of the nodes and the network between them.
+type Measured struct {
+	Last     *measure.Measurement `json:"last,omitempty" doc:"The measurement that was started last"`
+	Nodes    []measure.Report     `json:"nodes" nullable:"false" doc:"What each node found, by site and name; each value is the newest, whichever measurement it is of"`
+	Problems []measure.Issue    `json:"problems" nullable:"false"`
+}
+
+// Measure starts a measurement.
+func (c *Client) Measure(ctx context.Context, in MeasureInput) (out measure.Measurement, err error) {
+	return out, c.send(ctx, http.MethodPost, measurementsPath, in, &out)
+}
+
+// Measured reads what is known.
+func (c *Client) Measured(ctx context.Context) (Measured, error) {
+	return get[Measured](ctx, c, measurementsPath, nil)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -11,6 +13,29 @@ import (
 type Cluster interface {
 	Nodes(ctx context.Context) ([]run.Node, error)
 	MeasureGPUs(ctx context.Context, nodes []run.Node)
+}
+
+// Survey has the cluster measured; see package survey.
+type Survey interface {
+	Measure(ctx context.Context, actor string, c measure.Choice) (measure.Measurement, error)
+	Known() *measure.Known
+}
+
+// Measure starts a measurement of nodes and the network between them; [fault.ErrConflict] while another goes on.
+func (g *Guard) Measure(ctx context.Context, c measure.Choice) (measure.Measurement, error) {
+	if err := g.anywhere(ctx, access.ClusterMeasure); err != nil {
+		return measure.Measurement{}, err
+	}
+	ctx, _ = audit.Begin(ctx, g.entry(ctx, access.ClusterMeasure, "", access.Subject{}))
+	return g.o.Survey.Measure(ctx, access.From(ctx).Name, c)
+}
+
+// Measured returns the newest that is known of nodes and the network between them.
+func (g *Guard) Measured(ctx context.Context) (*measure.Known, error) {
+	if err := g.anywhere(ctx, access.ClusterRead); err != nil {
+		return nil, err
+	}
+	return g.o.Survey.Known(), nil
 }
 
 // Nodes returns the nodes of the cluster. Runs on them that who asks may not see have no ID.

@@ -11,6 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/guard"
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store/points"
@@ -63,6 +64,12 @@ func (b *behind) AppendAlone(_ context.Context, entries ...audit.Entry) error {
 	}
 	return b.full
 }
+
+func (b *behind) Measure(ctx context.Context, actor string, _ measure.Choice) (measure.Measurement, error) {
+	return measure.Measurement{}, b.acted(ctx, "Measure", actor)
+}
+
+func (b *behind) Known() *measure.Known { return &measure.Known{} }
 
 func (b *behind) ProjectOfRun(_ context.Context, id run.ID) (string, error) {
 	if id != theRun {
@@ -268,7 +275,7 @@ var folders = map[string]string{theirs: "teams/vision", "audio": "teams/audio"}
 func newGuard(t *testing.T) (*guard.Guard, *behind) {
 	t.Helper()
 	b := &behind{}
-	return guard.New(guard.Options{Store: b, Control: b, Audit: b, Projects: func(context.Context) []string { return []string{access.DefaultProject, theirs, "text", "audio"} }, Settings: func(project string) access.Settings { return access.Settings{Folder: folders[project]} }, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}), b
+	return guard.New(guard.Options{Store: b, Control: b, Survey: b, Audit: b, Projects: func(context.Context) []string { return []string{access.DefaultProject, theirs, "text", "audio"} }, Settings: func(project string) access.Settings { return access.Settings{Folder: folders[project]} }, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}), b
 }
 
 // as is a request of a member.

@@ -25,6 +25,7 @@ type Audit interface {
 type Options struct {
 	Store    Store
 	Control  Control
+	Survey   Survey
 	Audit    Audit
 	Projects func(ctx context.Context) []string // names of all projects
 	Settings func(project string) access.Settings

@@ -52,7 +52,7 @@ type Intake struct {
 }
 
 // NewIntake is that of a node among others, for a measurement of a time.
-func NewIntake(self Node, all []Node, at time.Time) *Intake {
+func NewIntake(self Participant, all []Participant, at time.Time) *Intake {
 	in := &Intake{Report: Report{Node: self, Links: map[string]Link{}}, at: at, peers: map[string]bool{}}
 	for _, n := range all {
 		in.peers[n.ID] = n.ID != self.ID
@@ -126,7 +126,7 @@ func (in *Intake) facts(f Facts) Facts {
 		out.Storage = new(disk(*f.Storage))
 	}
 	for _, g := range f.GPUs[:min(len(f.GPUs), maxGPUs)] {
-		gpu := GPU{ID: clean(g.ID), Model: clean(g.Model), Memory: max(0, g.Memory), Temperature: min(max(0, g.Temperature), 1000)}
+		gpu := GPUHealth{ID: clean(g.ID), Model: clean(g.Model), Memory: max(0, g.Memory), Temperature: min(max(0, g.Temperature), 1000)}
 		for _, p := range g.Problems[:min(len(g.Problems), 16)] {
 			gpu.Problems = append(gpu.Problems, clean(p))
 		}

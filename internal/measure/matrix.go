@@ -15,6 +15,19 @@ type Matrix struct {
 	links [][]*Link      // from each to each, nil where unknown
 }
 
+// Known is the newest that is known of the cluster. It is not to be changed.
+type Known struct {
+	Last     Measurement // the zero one for none
+	Matrix   *Matrix
+	Problems []Issue
+}
+
+// Choice says which nodes are measured: those named by name or ID, those of a site, or with neither all that take work.
+type Choice struct {
+	Nodes []string
+	Site  string
+}
+
 // NewMatrix indexes reports, which it keeps. Nodes that are only spoken of are left out.
 func NewMatrix(reports []Report) *Matrix {
 	m := &Matrix{Reports: reports, at: make(map[string]int, len(reports)), links: make([][]*Link, len(reports))}
@@ -165,7 +178,7 @@ type Demand struct {
 	Model   string // of them: a device name, its last part, or "" for any
 }
 
-func (d Demand) suits(n Node) bool {
+func (d Demand) suits(n Participant) bool {
 	if d.Site != "" && n.Site != d.Site {
 		return false
 	}

@@ -19,7 +19,7 @@ var at = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func cluster(sites ...string) []measure.Report {
 	var out []measure.Report
 	for i, s := range sites {
-		out = append(out, measure.Report{Node: measure.Node{ID: fmt.Sprintf("id-%d", i), Name: fmt.Sprintf("n%d", i), Site: s, GPUs: []string{"nvidia/gpu/A100", "nvidia/gpu/A100"}}, Facts: measure.Facts{At: at, Disk: measure.Disk{Free: 50, Total: 100}}, Links: map[string]measure.Link{}})
+		out = append(out, measure.Report{Node: measure.Participant{ID: fmt.Sprintf("id-%d", i), Name: fmt.Sprintf("n%d", i), Site: s, GPUs: []string{"nvidia/gpu/A100", "nvidia/gpu/A100"}}, Facts: measure.Facts{At: at, Disk: measure.Disk{Free: 50, Total: 100}}, Links: map[string]measure.Link{}})
 	}
 	for i := range out {
 		for j := range out {
@@ -56,7 +56,7 @@ func TestProblemsNameWhatIsWrong(t *testing.T) {
 				}
 			}
 			r[1].Links = nil
-			return measure.Measurement{Nodes: []measure.Node{{ID: "id-1", Name: "n1", Problem: "the node is down"}}}
+			return measure.Measurement{Nodes: []measure.Participant{{ID: "id-1", Name: "n1", Problem: "the node is down"}}}
 		}, []string{"no-report: n1 reported nothing: the node is down."}},
 		{"a firewall around one", func(r []measure.Report) measure.Measurement {
 			for i := range r {
@@ -107,14 +107,16 @@ func TestProblemsNameWhatIsWrong(t *testing.T) {
 			return measure.Measurement{}
 		}, []string{"clock: The clock of n3 is 1m30s behind the others'."}},
 		{"GPUs and disks", func(r []measure.Report) measure.Measurement {
-			r[0].Facts.GPUs = []measure.GPU{{ID: "GPU-1", Problems: []string{"2 ECC errors that were not corrected"}}}
+			r[0].Facts.GPUs = []measure.GPUHealth{{ID: "GPU-1", Problems: []string{"2 ECC errors that were not corrected"}}}
 			r[1].Facts.GPUError = "no driver"
 			r[2].Facts.Disk.Free = 3
 			r[3].Facts.Storage = &measure.Disk{Error: "permission denied"}
+			r[0].Facts.Storage, r[1].Facts.Storage = &measure.Disk{Free: 1, Total: 100}, &measure.Disk{Free: 1, Total: 100}
 			return measure.Measurement{}
 		}, []string{
 			"gpu: GPU GPU-1 of n0: 2 ECC errors that were not corrected.", "gpu: The GPUs of n1 cannot be asked: no driver.",
-			"disk: The disk of n2 is 97 % full.", "disk: The shared storage of n3: permission denied.",
+			"disk: The disk of n2 is 97 % full.", "disk: Shared storage on n3: permission denied.",
+			"disk: Shared storage is 99 % full.",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -190,7 +192,7 @@ func TestThePlannerGetsTheSlowestWayThatARunCouldTake(t *testing.T) {
 
 func TestANodeSpeaksOnlyOfItselfAndTakesNothingThatCannotBe(t *testing.T) {
 	t.Parallel()
-	nodes := []measure.Node{{ID: "me"}, {ID: "you"}}
+	nodes := []measure.Participant{{ID: "me"}, {ID: "you"}}
 	in := measure.NewIntake(nodes[0], nodes, at)
 	line := func(l measure.Line) string {
 		b, err := json.Marshal(l)
@@ -210,7 +212,7 @@ func TestANodeSpeaksOnlyOfItselfAndTakesNothingThatCannotBe(t *testing.T) {
 		t.Errorf("%d ignored, ended %v: %s", in.Ignored, in.Ended, d)
 	}
 	in.Take([]byte(line(measure.Line{Kind: measure.LinkLine, To: "you", Link: &measure.Link{Error: "a\x1b[31mb\n\u202e" + strings.Repeat("c", 999), RoundTrip: -1, Bandwidth: -3}}) +
-		line(measure.Line{Kind: measure.FactsLine, Facts: &measure.Facts{MemoryTotal: 5, MemoryAvailable: 9, Disk: measure.Disk{Free: 9, Total: 3, Read: -1}, GPUs: make([]measure.GPU, 1000)}}) +
+		line(measure.Line{Kind: measure.FactsLine, Facts: &measure.Facts{MemoryTotal: 5, MemoryAvailable: 9, Disk: measure.Disk{Free: 9, Total: 3, Read: -1}, GPUs: make([]measure.GPUHealth, 1000)}}) +
 		line(measure.Line{Kind: measure.DoneLine})))
 	l, f := in.Report.Links["you"], in.Report.Facts
 	if len(l.Error) > 300 || !strings.HasPrefix(l.Error, "a [31mb  c") || l.RoundTrip != 0 || !in.Ended {

@@ -27,21 +27,21 @@ func (s State) Active() bool { return s == Starting || s == Running }
 
 // Measurement is one time that nodes measure each other.
 type Measurement struct {
-	ID        string    `json:"id"`
-	State     State     `json:"state" enum:"starting,running,done,failed"`
-	Actor     string    `json:"actor" doc:"Who asked for it"`
-	Nodes     []Node    `json:"nodes" nullable:"false" doc:"Nodes that take part"`
-	StartedAt time.Time `json:"started_at"`
-	EndsBy    time.Time `json:"ends_by" doc:"It is ended then at the latest"`
-	EndedAt   time.Time `json:"ended_at,omitzero"`
-	Problem   string    `json:"problem,omitempty" doc:"Why it is not whole"`
-	JobID     string    `json:"job_id,omitempty" doc:"Nomad's job"`
+	ID        string        `json:"id"`
+	State     State         `json:"state" enum:"starting,running,done,failed"`
+	Actor     string        `json:"actor" doc:"Who asked for it"`
+	Nodes     []Participant `json:"nodes" nullable:"false" doc:"Nodes that take part"`
+	StartedAt time.Time     `json:"started_at"`
+	EndsBy    time.Time     `json:"ends_by" doc:"It is ended then at the latest"`
+	EndedAt   time.Time     `json:"ended_at,omitzero"`
+	Problem   string        `json:"problem,omitempty" doc:"Why it is not whole"`
+	JobID     string        `json:"job_id,omitempty" doc:"Nomad's job"`
 	// Token is what nodes show each other; it is worth nothing after the measurement.
 	Token string `json:"-"`
 }
 
-// Node is a node that takes part.
-type Node struct {
+// Participant is a node that takes part.
+type Participant struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Site string `json:"site" doc:"Its datacenter"`
@@ -112,8 +112,8 @@ type Facts struct {
 	MemoryTotal     int64 `json:"memory_total_bytes"`
 	MemoryAvailable int64 `json:"memory_available_bytes"`
 
-	GPUs     []GPU  `json:"gpus,omitempty"`
-	GPUError string `json:"gpu_error,omitempty" doc:"Why the GPUs could not be asked"`
+	GPUs     []GPUHealth `json:"gpus,omitempty"`
+	GPUError string      `json:"gpu_error,omitempty" doc:"Why the GPUs could not be asked"`
 }
 
 // Disk is how fast a folder is.
@@ -125,8 +125,8 @@ type Disk struct {
 	Error string  `json:"error,omitempty"`
 }
 
-// GPU is how well one is.
-type GPU struct {
+// GPUHealth is how well one is.
+type GPUHealth struct {
 	ID          string   `json:"id"`
 	Model       string   `json:"model"`
 	Memory      int64    `json:"memory_bytes,omitempty"`
@@ -136,7 +136,7 @@ type GPU struct {
 
 // Report is all that is known of a node.
 type Report struct {
-	Node  Node            `json:"node"`
+	Node  Participant     `json:"node"`
 	Facts Facts           `json:"facts,omitzero"`
 	Links map[string]Link `json:"links" nullable:"false" doc:"Its ways to other nodes, by their IDs"`
 }

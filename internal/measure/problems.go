@@ -32,8 +32,8 @@ const (
 	BadDisk     = "disk"
 )
 
-// Problem is one thing that is wrong, of a node or of the way from it to another.
-type Problem struct {
+// Issue is one thing that is wrong, of a node or of the way from it to another.
+type Issue struct {
 	Kind string `json:"kind" enum:"no-report,unreachable,port,slow,asymmetric,clock,gpu,disk"`
 	Node string `json:"node" doc:"ID of the node, or of the one that the way is from"`
 	To   string `json:"to,omitempty" doc:"ID of the node that the way is to"`
@@ -43,8 +43,8 @@ type Problem struct {
 
 // Problems lists what is wrong: of nodes that reported nothing in a measurement (the zero one is of none), and of all that the matrix
 // knows. What is wrong with most ways of a node is told of the node, once.
-func (m *Matrix) Problems(last Measurement) []Problem {
-	var out []Problem
+func (m *Matrix) Problems(last Measurement) []Issue {
+	var out []Issue
 	silent := map[string]bool{}
 	for _, n := range last.Nodes {
 		if n.Problem != "" {
@@ -52,7 +52,7 @@ func (m *Matrix) Problems(last Measurement) []Problem {
 			if !n.Reported {
 				silent[n.ID], what = true, "reported nothing"
 			}
-			out = append(out, Problem{NoReport, n.ID, "", fmt.Sprintf("%s %s: %s.", n.Name, what, strings.TrimSuffix(n.Problem, ".")), "See the node and its allocation in Nomad, and job.measure_command."})
+			out = append(out, Issue{NoReport, n.ID, "", fmt.Sprintf("%s %s: %s.", n.Name, what, strings.TrimSuffix(n.Problem, ".")), "See the node and its allocation in Nomad, and job.measure_command."})
 		}
 	}
 	out = append(out, m.unreachable(silent)...)
@@ -63,6 +63,11 @@ func (m *Matrix) Problems(last Measurement) []Problem {
 	for _, r := range m.Reports {
 		out = append(out, ofNode(r)...)
 	}
+	for _, r := range m.Reports { // it is the same one everywhere
+		if d := r.Facts.Storage; d != nil && full(*d) {
+			return append(out, Issue{BadDisk, r.Node.ID, "", fmt.Sprintf("Shared storage is %s full.", used(*d)), freeFix})
+		}
+	}
 	return out
 }
 
@@ -70,8 +75,8 @@ func (m *Matrix) name(i int) string { return m.Reports[i].Node.Name }
 func (m *Matrix) id(i int) string   { return m.Reports[i].Node.ID }
 
 // gather lists ways with a fault. Those into a node that are most of the ways into it, of two at least, become one, told by whole.
-func (m *Matrix) gather(faulty func(*Link) bool, whole func(to, count, of int, l *Link) Problem, single func(from, to int, l *Link) Problem) []Problem {
-	var out []Problem
+func (m *Matrix) gather(faulty func(*Link) bool, whole func(to, count, of int, l *Link) Issue, single func(from, to int, l *Link) Issue) []Issue {
+	var out []Issue
 	for j := range m.Reports {
 		var from []int
 		of := 0
@@ -96,13 +101,13 @@ func (m *Matrix) gather(faulty func(*Link) bool, whole func(to, count, of int, l
 
 const portsFix = "Open the ports between nodes: Nomad's dynamic ports (20000 to 32000 unless set) and the system's ephemeral ones (32768 to 60999)."
 
-func (m *Matrix) unreachable(silent map[string]bool) []Problem {
+func (m *Matrix) unreachable(silent map[string]bool) []Issue {
 	all := m.gather(func(l *Link) bool { return l.Error != "" },
-		func(to, count, of int, l *Link) Problem {
-			return Problem{Unreachable, m.id(to), "", fmt.Sprintf("%s is not reached by %d of %d nodes: %s.", m.name(to), count, of, strings.TrimSuffix(l.Error, ".")), portsFix}
+		func(to, count, of int, l *Link) Issue {
+			return Issue{Unreachable, m.id(to), "", fmt.Sprintf("%s is not reached by %d of %d nodes: %s.", m.name(to), count, of, strings.TrimSuffix(l.Error, ".")), portsFix}
 		},
-		func(from, to int, l *Link) Problem {
-			return Problem{Unreachable, m.id(from), m.id(to), fmt.Sprintf("%s does not reach %s: %s.", m.name(from), m.name(to), strings.TrimSuffix(l.Error, ".")), portsFix}
+		func(from, to int, l *Link) Issue {
+			return Issue{Unreachable, m.id(from), m.id(to), fmt.Sprintf("%s does not reach %s: %s.", m.name(from), m.name(to), strings.TrimSuffix(l.Error, ".")), portsFix}
 		})
 	out := all[:0]
 	for _, p := range all { // whoever did not come is reported already
@@ -113,19 +118,19 @@ func (m *Matrix) unreachable(silent map[string]bool) []Problem {
 	return out
 }
 
-func (m *Matrix) closed() []Problem {
+func (m *Matrix) closed() []Issue {
 	kinds := func(l *Link) string { return strings.Join(l.Closed, " and ") }
 	return m.gather(func(l *Link) bool { return len(l.Closed) > 0 },
-		func(to, count, of int, l *Link) Problem {
-			return Problem{ClosedPort, m.id(to), "", fmt.Sprintf("The %s port of %s is closed to %d of %d nodes.", kinds(l), m.name(to), count, of), portsFix}
+		func(to, count, of int, l *Link) Issue {
+			return Issue{ClosedPort, m.id(to), "", fmt.Sprintf("The %s port of %s is closed to %d of %d nodes.", kinds(l), m.name(to), count, of), portsFix}
 		},
-		func(from, to int, l *Link) Problem {
-			return Problem{ClosedPort, m.id(from), m.id(to), fmt.Sprintf("The %s port of %s is closed to %s.", kinds(l), m.name(to), m.name(from)), portsFix}
+		func(from, to int, l *Link) Issue {
+			return Issue{ClosedPort, m.id(from), m.id(to), fmt.Sprintf("The %s port of %s is closed to %s.", kinds(l), m.name(to), m.name(from)), portsFix}
 		})
 }
 
 // slow compares each way with the median of those between the same sites.
-func (m *Matrix) slow() []Problem {
+func (m *Matrix) slow() []Issue {
 	type sites struct{ a, b string }
 	usual := map[sites]float64{}
 	between := m.BetweenSites()
@@ -137,7 +142,7 @@ func (m *Matrix) slow() []Problem {
 	of := func(i, j int) float64 { return usual[sites{m.Reports[i].Node.Site, m.Reports[j].Node.Site}] }
 	const fix = "Compare network card, cable, switch port, MTU and virtual private network with the others'."
 	slowNode := map[int]bool{}
-	var out []Problem
+	var out []Issue
 	for i, r := range m.Reports {
 		var shares []float64
 		for j := range m.Reports {
@@ -149,7 +154,7 @@ func (m *Matrix) slow() []Problem {
 		}
 		if share := median(shares); len(shares) >= 4 && share < slowShare { // to two others, both ways
 			slowNode[i] = true
-			out = append(out, Problem{Slow, r.Node.ID, "", fmt.Sprintf("%s is slow: %s to and from others of %s, where %s is usual.", r.Node.Name, Bits(share*of(i, i)), r.Node.Site, Bits(of(i, i))), fix})
+			out = append(out, Issue{Slow, r.Node.ID, "", fmt.Sprintf("%s is slow: %s to and from others of %s, where %s is usual.", r.Node.Name, Bits(share*of(i, i)), r.Node.Site, Bits(of(i, i))), fix})
 		}
 	}
 	for i := range m.Reports {
@@ -158,21 +163,21 @@ func (m *Matrix) slow() []Problem {
 			if l == nil || l.Bandwidth == 0 || l.Bandwidth >= slowShare*of(i, j) || slowNode[i] || slowNode[j] {
 				continue
 			}
-			out = append(out, Problem{Slow, m.id(i), m.id(j), fmt.Sprintf("%s to %s is slow: %s, where %s is usual.", m.name(i), m.name(j), Bits(l.Bandwidth), Bits(of(i, j))), fix})
+			out = append(out, Issue{Slow, m.id(i), m.id(j), fmt.Sprintf("%s to %s is slow: %s, where %s is usual.", m.name(i), m.name(j), Bits(l.Bandwidth), Bits(of(i, j))), fix})
 		}
 	}
 	return out
 }
 
-func (m *Matrix) uneven() []Problem {
-	var out []Problem
+func (m *Matrix) uneven() []Issue {
+	var out []Issue
 	for i := range m.Reports {
 		for j := range m.Reports {
 			l, back := m.links[i][j], m.links[j][i]
 			if l == nil || back == nil || l.Bandwidth == 0 || back.Bandwidth < unevenTimes*l.Bandwidth {
 				continue
 			}
-			out = append(out, Problem{Uneven, m.id(i), m.id(j),
+			out = append(out, Issue{Uneven, m.id(i), m.id(j),
 				fmt.Sprintf("%s to %s takes %s, and back %s.", m.name(i), m.name(j), Bits(l.Bandwidth), Bits(back.Bandwidth)),
 				"An all-reduce is as slow as the slower direction: look for a limit on what leaves " + m.name(i) + ", or reaches " + m.name(j) + "."})
 		}
@@ -198,8 +203,8 @@ func (m *Matrix) Skews() (skew []time.Duration, ok []bool) {
 	return skew, ok
 }
 
-func (m *Matrix) clocks() []Problem {
-	var out []Problem
+func (m *Matrix) clocks() []Issue {
+	var out []Issue
 	skews, ok := m.Skews()
 	for i, skew := range skews {
 		if !ok[i] || skew.Abs() < maxSkew {
@@ -209,35 +214,40 @@ func (m *Matrix) clocks() []Problem {
 		if skew < 0 {
 			way = "behind"
 		}
-		out = append(out, Problem{Clock, m.id(i), "", fmt.Sprintf("The clock of %s is %s %s the others'.", m.name(i), skew.Abs().Round(time.Millisecond), way), "Run an NTP client there, such as chrony."})
+		out = append(out, Issue{Clock, m.id(i), "", fmt.Sprintf("The clock of %s is %s %s the others'.", m.name(i), skew.Abs().Round(time.Millisecond), way), "Run an NTP client there, such as chrony."})
 	}
 	return out
 }
 
-func ofNode(r Report) []Problem {
-	var out []Problem
+func ofNode(r Report) []Issue {
+	var out []Issue
 	n, f := r.Node, r.Facts
 	if f.GPUError != "" {
-		out = append(out, Problem{SickGPU, n.ID, "", fmt.Sprintf("The GPUs of %s cannot be asked: %s.", n.Name, strings.TrimSuffix(f.GPUError, ".")), "Run nvidia-smi there."})
+		out = append(out, Issue{SickGPU, n.ID, "", fmt.Sprintf("The GPUs of %s cannot be asked: %s.", n.Name, strings.TrimSuffix(f.GPUError, ".")), "Run nvidia-smi there."})
 	}
 	for _, g := range f.GPUs {
 		for _, p := range g.Problems {
-			out = append(out, Problem{SickGPU, n.ID, "", fmt.Sprintf("GPU %s of %s: %s.", g.ID, n.Name, strings.TrimSuffix(p, ".")), "Run nvidia-smi -q there; drain the node before it is reset."})
+			out = append(out, Issue{SickGPU, n.ID, "", fmt.Sprintf("GPU %s of %s: %s.", g.ID, n.Name, strings.TrimSuffix(p, ".")), "Run nvidia-smi -q there; drain the node before it is reset."})
 		}
 	}
-	for _, d := range []struct {
-		of string
-		d  *Disk
-	}{{"disk", &f.Disk}, {"shared storage", f.Storage}} {
-		switch {
-		case d.d == nil:
-		case d.d.Error != "":
-			out = append(out, Problem{BadDisk, n.ID, "", fmt.Sprintf("The %s of %s: %s.", d.of, n.Name, strings.TrimSuffix(d.d.Error, ".")), "Check the folder's mount, its rights and its space."})
-		case d.d.Total > 0 && float64(d.d.Free) < nearlyFull*float64(d.d.Total):
-			out = append(out, Problem{BadDisk, n.ID, "", fmt.Sprintf("The %s of %s is %.0f %% full.", d.of, n.Name, 100-100*float64(d.d.Free)/float64(d.d.Total)), "Free some of it: checkpoints and logs need room."})
-		}
+	const mountFix = "Check the folder's mount, its rights and its space."
+	if f.Disk.Error != "" {
+		out = append(out, Issue{BadDisk, n.ID, "", fmt.Sprintf("The disk of %s: %s.", n.Name, strings.TrimSuffix(f.Disk.Error, ".")), mountFix})
+	} else if full(f.Disk) {
+		out = append(out, Issue{BadDisk, n.ID, "", fmt.Sprintf("The disk of %s is %s full.", n.Name, used(f.Disk)), freeFix})
+	}
+	if f.Storage != nil && f.Storage.Error != "" {
+		out = append(out, Issue{BadDisk, n.ID, "", fmt.Sprintf("Shared storage on %s: %s.", n.Name, strings.TrimSuffix(f.Storage.Error, ".")), mountFix})
 	}
 	return out
+}
+
+const freeFix = "Free some of it: checkpoints and logs need room."
+
+func full(d Disk) bool { return d.Total > 0 && float64(d.Free) < nearlyFull*float64(d.Total) }
+
+func used(d Disk) string {
+	return fmt.Sprintf("%.0f %%", 100-100*float64(d.Free)/float64(max(1, d.Total)))
 }
 
 // Bits is a bandwidth for people: "9.41 Gbit/s".

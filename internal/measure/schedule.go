@@ -154,7 +154,7 @@ type Spec struct {
 }
 
 // SpecOf is that of nodes, with the limits that suit them.
-func SpecOf(nodes []Node) Spec {
+func SpecOf(nodes []Participant) Spec {
 	var s Spec
 	for _, n := range nodes {
 		at := slices.Index(s.Sites, n.Site)

@@ -57,7 +57,7 @@ func (c *Client) Measure(ctx context.Context, m measure.Measurement) (string, er
 }
 
 // measureVariables renders the variables file of the job for nodes.
-func (j JobSettings) measureVariables(nodes []measure.Node) string {
+func (j JobSettings) measureVariables(nodes []measure.Participant) string {
 	var b strings.Builder
 	str := func(name, v string) {
 		if v != "" {

@@ -38,7 +38,7 @@ func facts(ctx context.Context, folder, storage string, tool nvidia.Tool) measur
 		f.GPUError = err.Error()
 	}
 	for _, g := range gpus {
-		f.GPUs = append(f.GPUs, measure.GPU{ID: g.ID, Model: g.Model, Memory: int64(g.MemoryMiB) << 20, Temperature: g.Temperature, Problems: g.Problems})
+		f.GPUs = append(f.GPUs, measure.GPUHealth{ID: g.ID, Model: g.Model, Memory: int64(g.MemoryMiB) << 20, Temperature: g.Temperature, Problems: g.Problems})
 	}
 	return f
 }

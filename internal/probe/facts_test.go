@@ -48,7 +48,7 @@ esac`)
 func TestMainReadsWhatTheJobMakes(t *testing.T) { //nolint:paralleltest // sets the PATH
 	nvidiatest.Install(t, "exit 9")
 	dir, alloc := t.TempDir(), t.TempDir()
-	spec := measure.SpecOf([]measure.Node{{ID: "n", Site: "a"}})
+	spec := measure.SpecOf([]measure.Participant{{ID: "n", Site: "a"}})
 	spec.Limits.Linger = 0 // nobody comes
 	for name, text := range map[string]string{"measure.json": jsonOf(spec), "peers": "\nn ::1 4711\nbad line\nm 10.0.0.1 5\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -62,7 +62,7 @@ func TestMainReadsWhatTheJobMakes(t *testing.T) { //nolint:paralleltest // sets 
 	if code := Main(ctx, func(k string) string { return env[k] }, &stdout, &stderr); code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
-	in := measure.NewIntake(measure.Node{ID: "n"}, []measure.Node{{ID: "n"}}, time.Now())
+	in := measure.NewIntake(measure.Participant{ID: "n"}, []measure.Participant{{ID: "n"}}, time.Now())
 	in.Take(stdout.Bytes())
 	if !in.Ended || in.Ignored > 0 || !strings.Contains(in.Report.Facts.GPUError, "exit status 9") {
 		t.Errorf("%+v of %s", in, stdout.String())

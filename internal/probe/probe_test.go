@@ -25,7 +25,7 @@ const patienceOfTests = time.Minute
 // cluster is nodes of one process.
 type cluster struct {
 	t     *testing.T
-	nodes []measure.Node
+	nodes []measure.Participant
 	spec  measure.Spec
 	token string
 
@@ -39,7 +39,7 @@ func newCluster(t *testing.T, sites ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, token: "secret", peers: map[string]string{}, intakes: map[string]*measure.Intake{}, lines: map[string]int{}}
 	for i, s := range sites {
-		c.nodes = append(c.nodes, measure.Node{ID: fmt.Sprintf("node-%d", i), Name: fmt.Sprintf("n%d", i), Site: s})
+		c.nodes = append(c.nodes, measure.Participant{ID: fmt.Sprintf("node-%d", i), Name: fmt.Sprintf("n%d", i), Site: s})
 	}
 	c.spec = measure.SpecOf(c.nodes)
 	c.spec.Limits = measure.Limits{Wait: 2 * time.Second, Duration: 50 * time.Millisecond, Bytes: 8 << 20, Streams: 2, Linger: time.Second, Total: patienceOfTests}

@@ -38,7 +38,7 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 	return map[string]func(context.Context) error{
 		"StartMeasurement": func(ctx context.Context) error { return s.StartMeasurement(ctx, measured) },
 		"SaveMeasurement": func(ctx context.Context) error {
-			return s.SaveMeasurement(ctx, measured, []measure.Report{{Node: measure.Node{ID: "planned"}}}, map[string]bool{})
+			return s.SaveMeasurement(ctx, measured, []measure.Report{{Node: measure.Participant{ID: "planned"}}}, map[string]bool{})
 		},
 		"NewestMeasurement": func(ctx context.Context) error { return last(s.NewestMeasurement(ctx)) },
 		"MeasuredNodes":     func(ctx context.Context) error { return last(s.MeasuredNodes(ctx)) },

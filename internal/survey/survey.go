@@ -57,36 +57,23 @@ type Options struct {
 type Survey struct {
 	o     Options
 	wake  chan struct{}
-	state atomic.Pointer[State]
-}
-
-// State is the newest that is known.
-type State struct {
-	Last     measure.Measurement // the zero one for none
-	Matrix   *measure.Matrix
-	Problems []measure.Problem
+	known atomic.Pointer[measure.Known]
 }
 
 // New returns a Survey, which knows nothing before [Survey.Run].
 func New(o Options) *Survey {
 	o.Poll = cmp.Or(o.Poll, pollEvery)
 	s := &Survey{o: o, wake: make(chan struct{}, 1)}
-	s.state.Store(&State{Matrix: measure.NewMatrix(nil)})
+	s.known.Store(&measure.Known{Matrix: measure.NewMatrix(nil)})
 	return s
 }
 
-// State returns the newest that is known. It is not to be changed.
-func (s *Survey) State() *State { return s.state.Load() }
-
-// Choice says which nodes are measured: those named by name or ID, those of a site, or with neither all that take work.
-type Choice struct {
-	Nodes []string
-	Site  string
-}
+// Known returns the newest that is known.
+func (s *Survey) Known() *measure.Known { return s.known.Load() }
 
 // Measure starts a measurement. While another goes on it is [fault.ErrConflict]; a choice of no node, of too many, or of one that
 // takes no work is [run.FieldErrors].
-func (s *Survey) Measure(ctx context.Context, actor string, c Choice) (measure.Measurement, error) {
+func (s *Survey) Measure(ctx context.Context, actor string, c measure.Choice) (measure.Measurement, error) {
 	nodes, err := s.o.Cluster.Nodes(ctx)
 	if err != nil {
 		return measure.Measurement{}, err
@@ -108,7 +95,7 @@ func (s *Survey) Measure(ctx context.Context, actor string, c Choice) (measure.M
 	return m, nil
 }
 
-func choose(all []run.Node, c Choice) ([]measure.Node, error) {
+func choose(all []run.Node, c measure.Choice) ([]measure.Participant, error) {
 	wrong := func(field, value, rule, fix string) error {
 		return run.FieldErrors{{Field: field, Value: value, Rule: rule, Fix: fix}}
 	}
@@ -143,9 +130,9 @@ func choose(all []run.Node, c Choice) ([]measure.Node, error) {
 	case len(chosen) > measure.MaxNodes:
 		return nil, wrong("nodes", "", fmt.Sprintf("%d nodes are more than are measured at once", len(chosen)), fmt.Sprintf("choose %d at most, by name or by site", measure.MaxNodes))
 	}
-	var out []measure.Node
+	var out []measure.Participant
 	for _, n := range chosen {
-		m := measure.Node{ID: n.ID, Name: n.Name, Site: n.Datacenter}
+		m := measure.Participant{ID: n.ID, Name: n.Name, Site: n.Datacenter}
 		for _, g := range n.GPUs {
 			m.GPUs = append(m.GPUs, g.Model)
 		}
@@ -188,15 +175,15 @@ func (s *Survey) load(ctx context.Context) (measure.Measurement, error) {
 		return m, err
 	}
 	matrix := measure.NewMatrix(reports)
-	s.state.Store(&State{Last: m, Matrix: matrix, Problems: matrix.Problems(m)})
+	s.known.Store(&measure.Known{Last: m, Matrix: matrix, Problems: matrix.Problems(m)})
 	return m, nil
 }
 
 // replace shows how far a measurement is.
 func (s *Survey) replace(m measure.Measurement) {
-	now := *s.State()
+	now := *s.Known()
 	now.Last = m
-	s.state.Store(&now)
+	s.known.Store(&now)
 }
 
 func pause(ctx context.Context, d time.Duration) {

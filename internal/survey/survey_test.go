@@ -157,12 +157,12 @@ func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			w.t.Fatalf("not in time: %s; %+v", what, w.State().Last)
+			w.t.Fatalf("not in time: %s; %+v", what, w.Known().Last)
 		}
 	}
 }
 
-func (w *world) ended() bool { return !w.State().Last.State.Active() }
+func (w *world) ended() bool { return !w.Known().Last.State.Active() }
 
 // places has Nomad place both nodes, which end at once.
 func (w *world) places() {
@@ -171,7 +171,7 @@ func (w *world) places() {
 	})
 }
 
-func (w *world) measure(c survey.Choice) measure.Measurement {
+func (w *world) measure(c measure.Choice) measure.Measurement {
 	w.t.Helper()
 	m, err := w.Measure(w.t.Context(), "ann", c)
 	if err != nil {
@@ -185,17 +185,17 @@ func TestAMeasurementIsFollowedToItsEnd(t *testing.T) {
 	w := newWorld(t)
 	defer w.run()()
 	w.cluster.logs = map[string]string{"1": "hello\n" + says("bbbbbbbb-1", 7) + says("stranger", 9), "2": says("aaaaaaaa-1", 8)}
-	m := w.measure(survey.Choice{})
+	m := w.measure(measure.Choice{})
 	if len(m.Nodes) != 2 || m.Nodes[0].GPUs[0] != "nvidia/gpu/A100" || m.Token == "" {
 		t.Errorf("chosen: %+v", m)
 	}
-	if _, err := w.Measure(t.Context(), "bob", survey.Choice{}); !errors.Is(err, fault.ErrConflict) {
+	if _, err := w.Measure(t.Context(), "bob", measure.Choice{}); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("a second one: %v", err)
 	}
-	w.until("it runs", func() bool { return w.State().Last.State == measure.Running })
+	w.until("it runs", func() bool { return w.Known().Last.State == measure.Running })
 	w.places()
 	w.until("it ends", w.ended)
-	now := w.State()
+	now := w.Known()
 	a := now.Matrix.Link(0, 1)
 	if now.Last.State != measure.Done || now.Last.Problem != "" || a == nil || a.Bandwidth != 7 || !a.At.Equal(m.StartedAt) || len(now.Problems) > 0 || w.cluster.purged != 1 {
 		t.Errorf("%+v, %+v, %+v", now.Last, a, now.Problems)
@@ -205,23 +205,23 @@ func TestAMeasurementIsFollowedToItsEnd(t *testing.T) {
 	}
 	w.restart()
 	defer w.run()()
-	w.until("the next process knows it", func() bool { l := w.State().Matrix; return len(l.Reports) == 2 && l.Link(1, 0).Bandwidth == 8 })
-	w.measure(survey.Choice{Site: "ams"})
+	w.until("the next process knows it", func() bool { l := w.Known().Matrix; return len(l.Reports) == 2 && l.Link(1, 0).Bandwidth == 8 })
+	w.measure(measure.Choice{Site: "ams"})
 }
 
 func TestAMeasurementSurvivesARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	m := w.measure(survey.Choice{}) // nobody has dispatched it
+	m := w.measure(measure.Choice{}) // nobody has dispatched it
 	w.restart()
 	stop := w.run()
-	w.until("it runs", func() bool { return w.State().Last.State == measure.Running })
+	w.until("it runs", func() bool { return w.Known().Last.State == measure.Running })
 	stop()
 	w.restart()
 	defer w.run()()
 	w.cluster.with(func() { w.cluster.logs = map[string]string{"1": says("bbbbbbbb-1", 7), "2": says("aaaaaaaa-1", 8)} })
 	w.places()
-	w.until("it ends", func() bool { return w.State().Last.State == measure.Done })
+	w.until("it ends", func() bool { return w.Known().Last.State == measure.Done })
 	if d := cmp.Diff([]string{m.ID + " " + m.Token}, w.cluster.dispatched); d != "" {
 		t.Error(d)
 	}
@@ -265,11 +265,11 @@ func TestWhatGoesWrongIsToldOfTheNode(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.measure(survey.Choice{})
+			w.measure(measure.Choice{})
 			c.do(w)
 			defer w.run()()
-			w.until("it ends", func() bool { return w.ended() && w.State().Last.ID != "" })
-			now := w.State()
+			w.until("it ends", func() bool { return w.ended() && w.Known().Last.ID != "" })
+			now := w.Known()
 			var got []string
 			for _, p := range now.Problems {
 				got = append(got, p.Kind+": "+p.What)
@@ -284,20 +284,20 @@ func TestWhatGoesWrongIsToldOfTheNode(t *testing.T) {
 func TestNomadAwayEndsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.measure(survey.Choice{})
+	w.measure(measure.Choice{})
 	w.cluster.away = true
 	w.pass(48 * time.Hour)
 	stop := w.run()
 	w.until("it gives up what was never sent", w.ended)
 	stop()
-	if now := w.State().Last; now.State != measure.Failed || now.Problem == "" {
+	if now := w.Known().Last; now.State != measure.Failed || now.Problem == "" {
 		t.Errorf("%+v", now)
 	}
 	w.cluster.with(func() { w.cluster.away = false })
 	w.restart()
 	defer w.run()()
-	w.measure(survey.Choice{})
-	w.until("the next one runs", func() bool { return w.State().Last.State == measure.Running })
+	w.measure(measure.Choice{})
+	w.until("the next one runs", func() bool { return w.Known().Last.State == measure.Running })
 	w.cluster.with(func() { w.cluster.away = true })
 	w.places()
 	w.pass(48 * time.Hour)
@@ -307,8 +307,8 @@ func TestNomadAwayEndsNothing(t *testing.T) {
 	}
 	w.cluster.with(func() { w.cluster.away = false; w.cluster.logs = map[string]string{"1": says("bbbbbbbb-1", 7)} })
 	w.until("it ends when Nomad is back", w.ended)
-	if w.State().Last.State != measure.Done {
-		t.Errorf("%+v", w.State().Last)
+	if w.Known().Last.State != measure.Done {
+		t.Errorf("%+v", w.Known().Last)
 	}
 }
 
@@ -316,14 +316,14 @@ func TestOnlyNodesThatTakeWorkAreMeasured(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, c := range map[string]struct {
-		choice survey.Choice
+		choice measure.Choice
 		want   string
 	}{
-		"unknown":             {survey.Choice{Nodes: []string{"x"}}, "is no node"},
-		"down":                {survey.Choice{Nodes: []string{"a", "c"}}, "takes no work"},
-		"of another site":     {survey.Choice{Nodes: []string{"a"}, Site: "fra"}, "is not in site fra"},
-		"a site without any":  {survey.Choice{Site: "fra"}, "has no node"},
-		"too short for an ID": {survey.Choice{Nodes: []string{"aaaaaaa"}}, "is no node"},
+		"unknown":             {measure.Choice{Nodes: []string{"x"}}, "is no node"},
+		"down":                {measure.Choice{Nodes: []string{"a", "c"}}, "takes no work"},
+		"of another site":     {measure.Choice{Nodes: []string{"a"}, Site: "fra"}, "is not in site fra"},
+		"a site without any":  {measure.Choice{Site: "fra"}, "has no node"},
+		"too short for an ID": {measure.Choice{Nodes: []string{"aaaaaaa"}}, "is no node"},
 	} {
 		_, err := w.Measure(t.Context(), "ann", c.choice)
 		var fields run.FieldErrors
@@ -331,7 +331,7 @@ func TestOnlyNodesThatTakeWorkAreMeasured(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	m := w.measure(survey.Choice{Nodes: []string{"aaaaaaaa", "a", "b"}})
+	m := w.measure(measure.Choice{Nodes: []string{"aaaaaaaa", "a", "b"}})
 	if len(m.Nodes) != 2 {
 		t.Errorf("%+v", m.Nodes)
 	}

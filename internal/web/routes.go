@@ -82,6 +82,8 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("POST /storage/delete", access.StorageDelete, t.storage.Needed(t.storage.Delete))
 	paged("POST /storage/layout", access.StorageLayout, t.storage.Needed(t.storage.Layout))
 	paged("GET /cluster", access.ClusterRead, t.cluster.Nodes)
+	paged("GET /cluster/measure", access.ClusterMeasure, t.cluster.MeasureAsk)
+	paged("POST /cluster/measure", access.ClusterMeasure, t.cluster.Measure)
 	paged("GET /nodes", access.ClusterRead, redirectTo("/cluster"))
 	paged("GET /search", access.SignedIn, t.search.Search)
 	paged("GET /help", access.SignedIn, t.help.Index)

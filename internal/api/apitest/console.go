@@ -18,6 +18,7 @@ import (
 	"github.com/cotrain/cotrain/internal/audit/audittest"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
@@ -56,6 +57,7 @@ type Console struct {
 	keys        map[string]run.ID
 	submissions []run.Submission
 	nodes       []run.Node
+	known       *measure.Known // of the cluster, nil for nothing
 	runs        map[run.ID]*entry
 	templates   map[string][]run.Template // by name in lower case, oldest first
 	beforeSave  func()                    // called once, before a template is saved; or nil
@@ -115,7 +117,7 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) router.Handler {
 	d := api.Deps{
-		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, System: c.System, Guard: c, Logger: logger, Version: "test",
+		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, System: c.System, Guard: c, Logger: logger, Version: "test",
 	}
 	for _, f := range change {
 		f(&d)
@@ -371,6 +373,48 @@ func (c *Console) Delete(_ context.Context, id run.ID) error {
 
 // MeasureGPUs adds nothing: [Console.SetNodes] says what there is.
 func (c *Console) MeasureGPUs(context.Context, []run.Node) {}
+
+// SetKnown sets what is known of the cluster.
+func (c *Console) SetKnown(k measure.Known) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = &k
+}
+
+// Measure is for [api.Survey]: it has ended at once, and finds what [Console.SetKnown] says. In the site busy another goes on.
+func (c *Console) Measure(_ context.Context, choice measure.Choice) (measure.Measurement, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if choice.Site == "busy" {
+		return measure.Measurement{}, fault.ErrConflict
+	}
+	m := measure.Measurement{ID: "m-1", State: measure.Running, Actor: "local", StartedAt: c.clock, EndsBy: c.clock.Add(time.Minute), Nodes: []measure.Participant{}}
+	for _, n := range c.nodes {
+		if len(choice.Nodes) == 0 || slices.Contains(choice.Nodes, n.Name) {
+			m.Nodes = append(m.Nodes, measure.Participant{ID: n.ID, Name: n.Name, Site: n.Datacenter})
+		}
+	}
+	if c.fail == nil {
+		now := measure.Known{Matrix: measure.NewMatrix(nil)}
+		if c.known != nil {
+			now = *c.known
+		}
+		now.Last = m
+		now.Last.State, now.Last.EndedAt = measure.Done, c.clock
+		c.known = &now
+	}
+	return m, c.fail
+}
+
+// Measured is for [api.Survey].
+func (c *Console) Measured(context.Context) (*measure.Known, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil {
+		return &measure.Known{Matrix: measure.NewMatrix(nil)}, c.fail
+	}
+	return c.known, c.fail
+}
 
 // Nodes is for [api.Actions].
 func (c *Console) Nodes(context.Context) ([]run.Node, error) {

@@ -16,7 +16,7 @@ import (
 func measurement(n int) measure.Measurement {
 	return measure.Measurement{
 		ID: fmt.Sprintf("m-%03d", n), State: measure.Starting, Actor: "ann", StartedAt: epoch, EndsBy: epoch.Add(time.Hour), Token: "secret",
-		Nodes: []measure.Node{{ID: "a", Name: "one", Site: "ams", GPUs: []string{"nvidia/gpu/A100"}}, {ID: "b", Name: "two", Site: "ams"}},
+		Nodes: []measure.Participant{{ID: "a", Name: "one", Site: "ams", GPUs: []string{"nvidia/gpu/A100"}}, {ID: "b", Name: "two", Site: "ams"}},
 	}
 }
 
@@ -88,7 +88,7 @@ func testMeasuredNodes(t *testing.T, s Store) {
 		must(t, s.SaveMeasurement(t.Context(), m, reports, known))
 	}
 	day := func(n int) time.Time { return epoch.Add(time.Duration(n) * 24 * time.Hour) }
-	node := func(id string) measure.Node { return measure.Node{ID: id, Name: "node " + id, Site: "ams"} }
+	node := func(id string) measure.Participant { return measure.Participant{ID: id, Name: "node " + id, Site: "ams"} }
 	link := func(n int, bits float64) measure.Link {
 		return measure.Link{At: day(n), RoundTrip: time.Duration(n + 1), Bandwidth: bits, BandwidthAt: day(n)}
 	}

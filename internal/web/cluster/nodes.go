@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -32,6 +33,7 @@ type Pages struct {
 
 	Servers   func() []run.Server   // of Nomad, or nil
 	Distances func() *run.Distances // or nil, as what it returns
+	Survey    Survey
 }
 
 // Nodes lists the cluster's nodes and who uses them.
@@ -48,6 +50,10 @@ func (p *Pages) Nodes(w http.ResponseWriter, r *http.Request) error {
 	if p.Distances != nil {
 		list.Distances = p.Distances()
 	}
+	if list.Network.Known, err = p.Survey.Measured(r.Context()); err != nil {
+		return err
+	}
+	list.Network.May = access.From(r.Context()).MayAnywhere(access.ClusterMeasure)
 	for _, n := range nodes {
 		for _, u := range n.Uses {
 			if _, known := list.Names[u.Run]; known || u.Run == "" {

@@ -25,6 +25,7 @@ import (
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/web"
@@ -44,6 +45,8 @@ type fake struct {
 	Curves     map[string][]run.CurvePoint
 	LogLines   []run.LogLine
 	AllNodes   []run.Node
+	Known      *measure.Known // of the cluster, nil for nothing
+	MeasureErr error
 	Submitted  []run.Submission
 	Did        []string
 	Filters    []run.RunFilter
@@ -205,6 +208,17 @@ func (f *fake) Nodes(context.Context) ([]run.Node, error) {
 }
 func (f *fake) MeasureGPUs(context.Context, []run.Node) {}
 
+func (f *fake) Measured(context.Context) (*measure.Known, error) {
+	if f.Known == nil {
+		return &measure.Known{Matrix: measure.NewMatrix(nil)}, f.Err
+	}
+	return f.Known, f.Err
+}
+
+func (f *fake) Measure(_ context.Context, c measure.Choice) (measure.Measurement, error) {
+	return measure.Measurement{}, cmp.Or(f.MeasureErr, f.act("measure "+c.Site))
+}
+
 // Run is a run with recognizable numbers.
 func Run(s run.State) run.Run {
 	r := run.Run{
@@ -272,7 +286,7 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	log := &logBuffer{}
 	s := &Site{T: t, Fake: &fake{}, Hub: feed.NewHub(func() time.Time { return Now }), Log: log}
 	d := web.Deps{
-		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Secrets: &s.Secrets, Audit: &s.Audit, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
+		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Survey: s.Fake, Secrets: &s.Secrets, Audit: &s.Audit, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return Now },
 	}
 	for _, c := range change {
