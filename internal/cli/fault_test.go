@@ -48,7 +48,7 @@ func newWhole(t *testing.T) *console {
 	}
 	w := whole{c.Console}
 	pages := web.New(web.Deps{
-		Store: w, Control: w, Audit: &c.Audit, Feed: feed.NewHub(time.Now), Assets: assets, Help: &help.Library{}, Guard: apitest.Open{}, Auth: auth.Local{},
+		Store: w, Control: w, Survey: w, Audit: &c.Audit, Feed: feed.NewHub(time.Now), Assets: assets, Help: &help.Library{}, Guard: apitest.Open{}, Auth: auth.Local{},
 		API: c.handler(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return c.now },
 	})
 	srv := httptest.NewServer(pages.Handler())

@@ -42,7 +42,7 @@ type MeasureInput struct {
 type Measured struct {
 	Last     *measure.Measurement `json:"last,omitempty" doc:"The measurement that was started last"`
 	Nodes    []measure.Report     `json:"nodes" nullable:"false" doc:"What each node found, by site and name; each value is the newest, whichever measurement it is of"`
-	Problems []measure.Issue    `json:"problems" nullable:"false"`
+	Problems []measure.Issue      `json:"problems" nullable:"false"`
 }
 
 // Measure starts a measurement.

@@ -57,6 +57,7 @@ func (m *Matrix) Problems(last Measurement) []Issue {
 	}
 	out = append(out, m.unreachable(silent)...)
 	out = append(out, m.closed()...)
+	out = append(out, m.broken(silent)...)
 	out = append(out, m.slow()...)
 	out = append(out, m.uneven()...)
 	out = append(out, m.clocks()...)
@@ -127,6 +128,19 @@ func (m *Matrix) closed() []Issue {
 		func(from, to int, l *Link) Issue {
 			return Issue{ClosedPort, m.id(from), m.id(to), fmt.Sprintf("The %s port of %s is closed to %s.", kinds(l), m.name(to), m.name(from)), portsFix}
 		})
+}
+
+// broken are transfers that broke off, except with those that reported nothing.
+func (m *Matrix) broken(silent map[string]bool) []Issue {
+	var out []Issue
+	for i := range m.Reports {
+		for j := range m.Reports {
+			if l := m.links[i][j]; l != nil && l.BandwidthError != "" && !silent[m.id(i)] && !silent[m.id(j)] {
+				out = append(out, Issue{Unreachable, m.id(i), m.id(j), fmt.Sprintf("The transfer from %s to %s broke off: %s.", m.name(i), m.name(j), strings.TrimSuffix(l.BandwidthError, ".")), "Measure again; if it stays, look for a firewall or an MTU that drops long packets."})
+			}
+		}
+	}
+	return out
 }
 
 // slow compares each way with the median of those between the same sites.

@@ -145,8 +145,8 @@ func (f *following) read(ctx context.Context, probes []nomad.Probe) []string {
 			log, err := f.o.Cluster.ProbeLog(ctx, p.AllocID, maxLog)
 			in.Take(log)
 			problems[i] = cmp.Or(p.Detail, "it did not say why")
-			if err != nil && !errors.Is(err, nomad.ErrNotStarted) && !errors.Is(err, fault.ErrNotFound) {
-				problems[i] = fault.Of(err).Text()
+			if err != nil && p.Detail == "" && !errors.Is(err, nomad.ErrNotStarted) {
+				problems[i] = "its log cannot be read: the node does not answer"
 			}
 			return nil
 		})

@@ -130,7 +130,7 @@ type sections struct {
 }
 
 func (s *Server) sections(d Deps) sections {
-	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control, Secrets: d.Secrets}
+	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control, Secrets: d.Secrets, Survey: d.Survey}
 	all := sections{
 		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Servers: d.Servers, Distances: d.Distances, Survey: d.Survey},

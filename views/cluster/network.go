@@ -95,7 +95,7 @@ func spanCell(s measure.Span, now time.Time) cell {
 func badWays(problems []measure.Issue) map[[2]string]string {
 	out := map[[2]string]string{}
 	for _, p := range problems {
-		if p.To != "" {
+		if p.To != "" && out[[2]string{p.Node, p.To}] == "" { // the worst comes first
 			out[[2]string{p.Node, p.To}] = p.Kind
 		}
 	}

@@ -53,7 +53,7 @@ func PlanPanel(p Plan) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "\" placeholder=\"1000\" maxlength=\"20\" autocomplete=\"off\" aria-describedby=\"f-bandwidth-help\"> <span class=\"field-unit\">Mbit/s</span></div><p class=\"field-help\" id=\"f-bandwidth-help\">For the estimate of sync time; not part of the run.</p></div></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "\" placeholder=\"1000\" maxlength=\"20\" autocomplete=\"off\" aria-describedby=\"f-bandwidth-help\"> <span class=\"field-unit\">Mbit/s</span></div><p class=\"field-help\" id=\"f-bandwidth-help\">For the estimate of sync time, in place of what was measured; not part of the run.</p></div></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

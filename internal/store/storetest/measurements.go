@@ -88,7 +88,9 @@ func testMeasuredNodes(t *testing.T, s Store) {
 		must(t, s.SaveMeasurement(t.Context(), m, reports, known))
 	}
 	day := func(n int) time.Time { return epoch.Add(time.Duration(n) * 24 * time.Hour) }
-	node := func(id string) measure.Participant { return measure.Participant{ID: id, Name: "node " + id, Site: "ams"} }
+	node := func(id string) measure.Participant {
+		return measure.Participant{ID: id, Name: "node " + id, Site: "ams"}
+	}
 	link := func(n int, bits float64) measure.Link {
 		return measure.Link{At: day(n), RoundTrip: time.Duration(n + 1), Bandwidth: bits, BandwidthAt: day(n)}
 	}

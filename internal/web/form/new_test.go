@@ -7,10 +7,12 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/form"
@@ -308,6 +310,44 @@ func TestADefaultOfOneIsNotSaidInThePlural(t *testing.T) {
 	} {
 		if got := a.Text(t, fmt.Sprintf(`[id="%s-help"] .field-default`, id)); got != want {
 			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+}
+
+func TestThePlanTakesTheSlowestMeasuredLinkThatTheRunCouldGet(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	var reports []measure.Report
+	for i, site := range []string{"ams", "ams", "fra", "fra"} {
+		r := measure.Report{Node: measure.Participant{ID: fmt.Sprint(i), Name: fmt.Sprintf("n%d", i), Site: site, GPUs: []string{"nvidia/gpu/A100"}}, Links: map[string]measure.Link{}}
+		for j := range 4 {
+			r.Links[fmt.Sprint(j)] = measure.Link{At: webtest.Now, RoundTrip: 1, Bandwidth: []float64{4e9, 2e9}[(i/2+j/2)%2], BandwidthAt: webtest.Now.Add(-3 * time.Hour)}
+		}
+		reports = append(reports, r)
+	}
+	l := reports[2].Links["3"]
+	l.Bandwidth = 1e9
+	reports[2].Links["3"] = l
+	s.Fake.Known = &measure.Known{Matrix: measure.NewMatrix(reports)}
+	for name, c := range map[string]struct {
+		set  map[string]string
+		want map[string]string
+	}{
+		"anywhere":          {map[string]string{"optim.total_steps": "12"}, map[string]string{"bandwidth": "1.00 Gbit/s slowest of 12 links, n2 to n3, measured 3 h ago", "fastest-site": "ams 4.00 Gbit/s on its slowest measured link"}},
+		"at a site":         {map[string]string{"site": "ams"}, map[string]string{"bandwidth": "4.00 Gbit/s slowest of 2 links, n0 to n1, measured 3 h ago", "fastest-site": ""}},
+		"typed":             {map[string]string{"bandwidth": "500"}, map[string]string{"bandwidth": "500 Mbit/s as given below"}},
+		"of another model":  {map[string]string{"gpu_model": "H100"}, map[string]string{"bandwidth": "", "sync-time": ""}},
+		"on one node alone": {map[string]string{"nodes": "1", "site": "ams"}, map[string]string{"bandwidth": "", "sync-time": ""}},
+	} {
+		_, a := check(t, s, c.set)
+		for key, want := range c.want {
+			got := ""
+			if a.Count(`[data-plan="`+key+`"]`) > 0 {
+				got = a.Text(t, `[data-plan="`+key+`"]`)
+			}
+			if got != want {
+				t.Errorf("%s: %s: %q, want %q", name, key, got, want)
+			}
 		}
 	}
 }

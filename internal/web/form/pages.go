@@ -5,6 +5,7 @@ package form
 import (
 	"context"
 
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
@@ -34,4 +35,10 @@ type Pages struct {
 	References
 	Control Control
 	Secrets Secrets
+	Survey  Survey
+}
+
+// Survey knows how fast the network between nodes is.
+type Survey interface {
+	Measured(ctx context.Context) (*measure.Known, error)
 }

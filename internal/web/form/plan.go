@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -33,7 +34,7 @@ func (d *Draft) bandwidth() (bits float64, problem string) {
 }
 
 // plan estimates the draft.
-func (d *Draft) plan() view.Plan {
+func (d *Draft) plan(c formContext) view.Plan {
 	v := view.Plan{TOML: string(d.Request.Config.TOML()), Command: d.Request.CommandLine(d.project), Bandwidth: page.Text(d.typed[inputBandwidth], 40)}
 	if d.Broken {
 		v.Problem = "Shown once every value can be read."
@@ -42,8 +43,9 @@ func (d *Draft) plan() view.Plan {
 	if problem != "" {
 		v.Warnings = append(v.Warnings, problem)
 	}
-	e := d.Request.Estimate(trainconf.EstimateInput{BandwidthBits: bits})
-	v.Facts = planFacts(d.Request, e, bits)
+	network := networkOf(bits, d.Request.Shape, c)
+	e := d.Request.Estimate(trainconf.EstimateInput{BandwidthBits: network.bits})
+	v.Facts = planFacts(d.Request, e, network)
 	v.Curve = rateCurve(d.Request, e)
 	v.Memory = memoryOf(d.Request, e)
 	for _, w := range e.Warnings {
@@ -52,8 +54,35 @@ func (d *Draft) plan() view.Plan {
 	return v
 }
 
+// network is what is known between the workers of a run.
+type network struct {
+	bits    float64 // bandwidth, 0 where it is not known
+	source  string  // where that is from
+	site    string  // where it is the fastest, "" where there is no choice or it is not known
+	slowest float64 // bandwidth of the slowest way there
+}
+
+// networkOf takes the bandwidth that was typed, or else the slowest that was measured between nodes that the run could get.
+func networkOf(typed float64, shape run.Shape, c formContext) network {
+	n := network{bits: typed, source: "as given below"}
+	if c.measured == nil {
+		return n
+	}
+	demand := measure.Demand{Workers: shape.Nodes, Site: shape.Site, GPUs: shape.GPUs, Model: shape.GPUModel}
+	if way, of := c.measured.Slowest(demand); typed == 0 && of > 0 {
+		at := c.measured.Reports
+		n.bits = way.Bandwidth
+		n.source = fmt.Sprintf("slowest of %s, %s to %s, measured %s", ui.Plural(of, "link"), at[way.From].Node.Name, at[way.To].Node.Name, ui.Ago(way.At, c.now))
+	}
+	if shape.Site == "" {
+		site, way := c.measured.FastestSite(demand)
+		n.site, n.slowest = site, way.Bandwidth
+	}
+	return n
+}
+
 // planFacts lists the estimates with explanations.
-func planFacts(req trainconf.Request, e trainconf.Estimate, bits float64) []ui.Fact {
+func planFacts(req trainconf.Request, e trainconf.Estimate, net network) []ui.Fact {
 	var facts []ui.Fact
 	p := e.Plan
 	add := func(key, label, value, note string) {
@@ -80,7 +109,8 @@ func planFacts(req trainconf.Request, e trainconf.Estimate, bits float64) []ui.F
 	if p.InnerSteps > 0 {
 		add("outer-steps", "Outer steps", ui.Integer(p.OuterSteps), "every "+ui.Integer(p.InnerSteps)+" steps")
 		add("sync", "Sync volume", ui.Bytes(float64(e.SyncBytes)), "per worker and outer step")
-		if bits > 0 && e.SyncBytes > 0 {
+		if net.bits > 0 && e.SyncBytes > 0 {
+			add("bandwidth", "Bandwidth", measure.Bits(net.bits), net.source)
 			add("sync-time", "Sync time", about(e.SyncSeconds), "at this bandwidth")
 			share, note := "unknown", "choose a GPU model to estimate it"
 			if e.SyncShare > 0 {
@@ -88,6 +118,9 @@ func planFacts(req trainconf.Request, e trainconf.Estimate, bits float64) []ui.F
 			}
 			add("sync-share", "Time spent syncing", share, note)
 		}
+	}
+	if net.site != "" {
+		add("fastest-site", "Fastest site", net.site, measure.Bits(net.slowest)+" on its slowest measured link")
 	}
 	if p.Checkpoints > 0 {
 		add("checkpoints", "Checkpoints", ui.Integer(p.Checkpoints), "about "+ui.Bytes(float64(e.CheckpointBytes))+" each, "+ui.Bytes(float64(e.CheckpointsBytesTotal))+" in total")

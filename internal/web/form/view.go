@@ -5,8 +5,10 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -32,6 +34,8 @@ type formContext struct {
 
 	mayRegister bool // other secrets
 	project     ui.Field
+	measured    *measure.Matrix // of the network between nodes, nil for none
+	now         time.Time
 }
 
 // contextOf reads the page's context; a missing source is nil.
@@ -44,12 +48,16 @@ func (p *Pages) contextOf(ctx context.Context, d *Draft) formContext {
 	}
 	c.secrets, c.mayRegister = p.Usable(ctx, d.project), access.From(ctx).May(access.SecretsManage, "")
 	p.judge(ctx, d)
+	c.now = p.Now()
+	if known, err := p.Survey.Measured(ctx); err == nil { // who may not see the cluster has no numbers of it
+		c.measured = known.Matrix
+	}
 	return c
 }
 
 // view returns the form's model, without errors of hidden fields.
 func (d *Draft) view(c formContext, hidden map[string]bool) view.Form {
-	f := view.Form{Preset: d.presetField(c), Origin: d.ref(), Project: c.project, Plan: d.plan()}
+	f := view.Form{Preset: d.presetField(c), Origin: d.ref(), Project: c.project, Plan: d.plan(c)}
 	if c.source != nil {
 		f.Source = "From " + c.source.Title + "."
 	}
