@@ -23,21 +23,31 @@ type clusterMeasureCmd struct {
 
 // Run measures, and prints what is known and what is wrong. It fails if anything is.
 func (c *clusterMeasureCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	var known client.Measured
-	var err error
-	if c.Last {
-		known, err = cl.Measured(ctx)
-	} else {
-		known, err = p.measureCluster(ctx, cl, client.MeasureInput{Nodes: c.Node, Site: c.Site})
+	if !c.Last {
+		return p.measureAndPrint(ctx, cl, client.MeasureInput{Nodes: c.Node, Site: c.Site}, c.Format)
 	}
+	known, err := cl.Measured(ctx)
 	if err != nil {
 		return err
 	}
-	if c.Format == "json" {
-		err = p.printJSON(known)
-	} else {
-		err = p.printMeasured(known)
+	return p.reportMeasured(known, c.Format)
+}
+
+// measureAndPrint measures, waits for the end, and prints what is known then. It fails if anything is wrong.
+func (p *process) measureAndPrint(ctx context.Context, cl *client.Client, in client.MeasureInput, format string) error {
+	known, err := p.measureCluster(ctx, cl, in)
+	if err != nil {
+		return err
 	}
+	return p.reportMeasured(known, format)
+}
+
+func (p *process) reportMeasured(known client.Measured, format string) error {
+	show := p.printMeasured
+	if format == "json" {
+		show = func(known client.Measured) error { return p.printJSON(known) }
+	}
+	err := show(known)
 	if err == nil && measuredBadly(known) {
 		err = errQuiet
 	}
