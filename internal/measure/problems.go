@@ -112,7 +112,7 @@ func (m *Matrix) unreachable(silent map[string]bool) []Issue {
 		})
 	out := all[:0]
 	for _, p := range all { // whoever did not come is reported already
-		if !(p.To == "" && silent[p.Node] || silent[p.To]) {
+		if p.To == "" && !silent[p.Node] || p.To != "" && !silent[p.To] {
 			out = append(out, p)
 		}
 	}

@@ -103,7 +103,7 @@ func choose(all []run.Node, c measure.Choice) ([]measure.Participant, error) {
 	var chosen []run.Node
 	for _, name := range c.Nodes {
 		matches := slices.DeleteFunc(slices.Clone(all), func(n run.Node) bool {
-			return n.Name != name && !(len(name) >= 8 && strings.HasPrefix(n.ID, name))
+			return n.Name != name && (len(name) < 8 || !strings.HasPrefix(n.ID, name))
 		})
 		switch {
 		case len(matches) == 0:
