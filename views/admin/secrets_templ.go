@@ -358,7 +358,7 @@ func RunSecretPage(p ui.Page, d SecretDetails) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<div class=\"admin-cards\"><section class=\"card card-padded\" aria-labelledby=\"about-title\"><h2 id=\"about-title\">Where it is</h2><form method=\"post\" action=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<div class=\"admin-cards\"><section class=\"card card-padded\" aria-labelledby=\"about-title\"><h2 id=\"about-title\">Settings</h2><form method=\"post\" action=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

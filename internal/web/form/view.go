@@ -176,7 +176,7 @@ func tickable(value string, usable []run.Secret) []ui.Choice {
 	for _, s := range usable {
 		c := ui.Choice{Value: s.Name, Label: s.Name, Note: s.Note}
 		if s.Env != s.Name {
-			c.Note = strings.TrimPrefix(c.Note+" · as "+cmp.Or(s.Env, "variables of their own names"), " · ")
+			c.Note = strings.TrimPrefix(c.Note+" · as "+cmp.Or(s.Env, "a variable for each field"), " · ")
 		}
 		out = append(out, c)
 	}
