@@ -2,11 +2,17 @@ package vault_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/vault"
 	"github.com/cotrain/cotrain/internal/vault/vaulttest"
 )
 
@@ -76,5 +82,57 @@ func TestFindLogsInAgainWhenItsTokenIsGone(t *testing.T) {
 	}
 	if f.LogIns != 2 {
 		t.Errorf("logged in %d times", f.LogIns)
+	}
+}
+
+// TestARealVaultTellsNamesAndNoValues needs what [TestARealVault] needs. It has the rights that the console is given.
+func TestARealVaultTellsNamesAndNoValues(t *testing.T) {
+	t.Parallel()
+	address, root := os.Getenv("VAULT_ADDR"), os.Getenv("VAULT_TOKEN")
+	if address == "" || root == "" {
+		t.Skip("VAULT_ADDR and VAULT_TOKEN are not set: nothing ran against a real Vault")
+	}
+	a, err := api.NewClient(api.DefaultConfig())
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(err)
+	name := fmt.Sprintf("cotrain-find-%d", time.Now().UnixNano())
+	one, two := name+"-1", name+"-2"
+	do(a.Sys().Mount(one, &api.MountInput{Type: "kv"}))
+	do(a.Sys().Mount(two, &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
+	do(a.Sys().PutPolicy(name, fmt.Sprintf(`path %q { capabilities = ["read"] }
+path %q { capabilities = ["list"] }`, two+"/subkeys/cotrain/*", one+"/cotrain/*")))
+	t.Cleanup(func() {
+		for _, err := range []error{a.Sys().Unmount(one), a.Sys().Unmount(two), a.Sys().DeletePolicy(name)} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for path, data := range map[string]map[string]any{
+		two + "/data/cotrain/shared/a b/ü#": {"data": map[string]any{"token": "geheim", "deep": map[string]any{"x": "y"}}}, two + "/data/other": {"data": map[string]any{"x": "y"}},
+		one + "/cotrain/hub": {"token": "geheim"}, two + "/data/cotrain/gone": {"data": map[string]any{"x": "y"}},
+	} {
+		_, err := a.Logical().WriteWithContext(t.Context(), path, data)
+		do(err)
+	}
+	_, err = a.Logical().DeleteWithContext(t.Context(), two+"/data/cotrain/gone")
+	do(err)
+	made, err := a.Auth().Token().CreateWithContext(t.Context(), &api.TokenCreateRequest{Policies: []string{name}, TTL: "5m"})
+	do(err)
+	c, err := vault.New(vault.Config{Address: address, Auth: vault.Auth{Method: vault.ByToken, Token: made.Auth.ClientToken}})
+	do(err)
+	for path, want := range map[string]error{
+		two + "/cotrain/shared/a b/ü##token": nil, two + "/cotrain/shared/a b/ü##deep": nil, two + "/cotrain/shared/a b/ü##none": fault.ErrNotFound, two + "/cotrain/gone#x": fault.ErrNotFound,
+		two + "/cotrain/none#x": fault.ErrNotFound, two + "/other#x": fault.ErrForbidden, one + "/cotrain/hub#token": nil, one + "/cotrain/none#x": fault.ErrNotFound, name + "/x#y": fault.ErrNotFound,
+	} {
+		i := strings.LastIndexByte(path, '#')
+		if err := c.Find(t.Context(), path[:i], path[i+1:]); !errors.Is(err, want) || err != nil && strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: %v, want %v", path, err, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -151,6 +153,30 @@ func testSecrets(t *testing.T, target Target) {
 			if !slices.Equal(got, want) || strings.Contains(r.Body, trickySecrets["MY_PLAIN"]) || want == nil && strings.TrimSpace(r.Body) != "[]" {
 				t.Errorf("%s%s: %s", path(b), query, r.Body)
 			}
+		}
+	})
+	t.Run("a variable is put, and found without being read", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, target, nil)
+		b.putVariable(path(b), map[string]string{"old": "x"}) // which goes at the end
+		if err := b.client.FindVariable(b.context(), "", path(b)+"/none"); !errors.Is(err, fault.ErrNotFound) {
+			t.Errorf("one that is not there: %v", err)
+		}
+		if err := b.client.FindVariable(b.context(), "", path(b)); err != nil {
+			t.Error(err)
+		}
+		err := b.client.PutVariable(b.context(), "", path(b), "token", "x y")
+		if errors.Is(err, fault.ErrNotPossible) && strings.Contains(fault.Of(err).Fix, "nomad var put") {
+			return // a token that may only list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w, text := b.secretly(tellEnv("A"), run.SecretRef{Env: "A", In: run.InNomad, Path: path(b), Field: "token"}); !w.OK() || !strings.Contains(text, "A:"+base64.StdEncoding.EncodeToString([]byte("x y"))) {
+			t.Errorf("worker is %+v, printed %q", w, text)
+		}
+		if err := b.client.PutVariable(b.context(), "", path(b), "token", strings.Repeat("geheim", 20_000)); !errors.Is(err, fault.ErrNotPossible) || strings.Contains(err.Error(), "geheim") {
+			t.Errorf("too long: %v", err)
 		}
 	})
 	t.Run("without any nothing is looked up", func(t *testing.T) {
