@@ -8,9 +8,9 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-const secretsPath = "/api/v1/secrets"
+const registryPath = "/api/v1/secrets"
 
-func secretPath(name string) string { return secretsPath + "/" + url.PathEscape(name) }
+func secretPath(name string) string { return registryPath + "/" + url.PathEscape(name) }
 
 // SecretList is registered secrets.
 type SecretList struct {
@@ -55,12 +55,12 @@ type SecretStored struct {
 
 // Secrets lists the secrets that runs of a project may use, "" for all that who asks may see.
 func (c *Client) Secrets(ctx context.Context, project string) (SecretList, error) {
-	return get[SecretList](ctx, c, secretsPath, SecretQuery{project})
+	return get[SecretList](ctx, c, registryPath, SecretQuery{project})
 }
 
 // RegisterSecret registers a secret.
 func (c *Client) RegisterSecret(ctx context.Context, in NewSecret) (out run.Secret, err error) {
-	return out, c.send(ctx, http.MethodPost, secretsPath, in, &out)
+	return out, c.send(ctx, http.MethodPost, registryPath, in, &out)
 }
 
 // ChangeSecret changes all of a secret but its name.
