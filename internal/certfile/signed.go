@@ -22,6 +22,9 @@ import (
 // againMax is the longest wait after a failure to renew.
 const againMax = 5 * time.Minute
 
+// shortest is how long a certificate has to last: it is renewed after two thirds, as seen by the next check.
+const shortest = 3 * checkEvery
+
 // maxCommonName is as X.509 limits it, in bytes.
 const maxCommonName = 64
 
@@ -130,6 +133,10 @@ func (s *Signed) renew(ctx context.Context, ca []byte) error {
 	now := s.now()
 	if err := s.outOfDate(pair.Leaf, now); err != nil {
 		return err
+	}
+	if left := pair.Leaf.NotAfter.Sub(now); left < shortest {
+		return fault.New(fault.ErrInvalid, fmt.Sprintf("The certificate %s lasts for %s only, too short to be renewed in time.", s.from, left.Round(time.Second)),
+			"Have the role, and tls.vault_ttl, allow an hour or more.")
 	}
 	l, err := load(pair, s.order.ClientCA, ca)
 	if err != nil {
