@@ -37,11 +37,12 @@ func (c *Client) Sign(ctx context.Context, path string, request []byte, ttl time
 		data["ttl"] = ttl.String()
 	}
 	var got *api.Secret
+	var refused error // by the role, not by the log-in
 	err = c.call(ctx, "sign a certificate at "+path, func(ctx context.Context, as *api.Client) error {
-		got, err = as.Logical().WriteWithContext(ctx, path, data)
-		return err
+		got, refused = as.Logical().WriteWithContext(ctx, path, data)
+		return refused
 	})
-	if said := answer(err); said != nil && said.StatusCode == http.StatusBadRequest { // it is about names and key types, and tells no secret
+	if said := answer(refused); said != nil && said.StatusCode == http.StatusBadRequest { // it is about names and key types, and tells no secret
 		return nil, fault.New(fault.ErrInvalid, fmt.Sprintf("Vault refuses to sign at %s: %s.", fault.Quote(path), fault.Quote(strings.TrimSuffix(strings.Join(said.Errors, "; "), "."))),
 			"Change the role, or the names that are asked for. Its key_type has to be any, or ec.").Because(err)
 	}

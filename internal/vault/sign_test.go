@@ -76,8 +76,16 @@ func TestWhyVaultSignsNothingIsSaid(t *testing.T) {
 	}{
 		"a name that the role refuses": {answer(400, map[string]any{"error": "common name cotrain.example.com not allowed by this role"}), fault.ErrInvalid, "Vault refuses to sign at pki/sign/cotrain: common name cotrain.example.com not allowed by this role. Change the role"},
 		"a key that the role refuses":  {answer(400, map[string]any{"error": "role requires keys of type rsa"}), fault.ErrInvalid, "keys of type rsa. Change the role, or the names that are asked for. Its key_type has to be any, or ec."},
-		"no right":                     {func(f *vaulttest.Vault) { f.Closed[signPath] = true }, fault.ErrForbidden, "does not let the console sign a certificate at pki/sign/cotrain"},
-		"no such role":                 {func(*vaulttest.Vault) {}, fault.ErrInvalid, "refuses to sign a certificate at pki/sign/cotrain, with code 404"},
+		"a log-in that is refused": {func(f *vaulttest.Vault) {
+			f.Fails = func(r *http.Request) (int, string) {
+				if strings.Contains(r.URL.Path, "/auth/") {
+					return 400, "invalid role or secret ID"
+				}
+				return 0, ""
+			}
+		}, fault.ErrInvalid, "refuses to log in at"},
+		"no right":     {func(f *vaulttest.Vault) { f.Closed[signPath] = true }, fault.ErrForbidden, "does not let the console sign a certificate at pki/sign/cotrain"},
+		"no such role": {func(*vaulttest.Vault) {}, fault.ErrInvalid, "refuses to sign a certificate at pki/sign/cotrain, with code 404"},
 		"sealed": {func(f *vaulttest.Vault) {
 			f.Fails = func(*http.Request) (int, string) { return 503, "Vault is sealed" }
 		}, fault.ErrUnavailable, "Vault is sealed"},
