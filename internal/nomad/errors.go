@@ -84,6 +84,9 @@ func classify(doing string, err error) error {
 	if strings.Contains(said.text, "not enabled but used in the job") { // "Vault %q" before it
 		return fmt.Errorf("%s: %w", doing, fault.New(fault.ErrNomadRefused, "Secrets of the run are in Vault, which Nomad's servers do not know.", enableVault).Because(said))
 	}
+	if strings.Contains(said.text, "HTTP request to an HTTPS server") {
+		return fmt.Errorf("%s: %w", doing, fault.New(fault.ErrNomadUnreachable, "Nomad is asked by HTTP, and takes HTTPS only.", "Give nomad.address (NOMAD_ADDR) with https://, and the authority of its certificate as nomad.ca_cert (NOMAD_CACERT).").Because(said))
+	}
 	kind := said.kind()
 	if errors.Is(kind, fault.ErrInvalid) {
 		return fmt.Errorf("%s: %w", doing, fault.New(fault.ErrNomadRefused, fmt.Sprintf("Nomad refuses the job: %s", strings.TrimSuffix(said.text, ".")+"."), "").Because(said))

@@ -98,3 +98,17 @@ func TestWhatIsWrongWithACertificateIsSaid(t *testing.T) {
 		})
 	}
 }
+
+func TestHTTPToAServerOfHTTPSIsSaid(t *testing.T) {
+	t.Parallel()
+	url := overTLS(t, certtest.New(t).Issue(time.Now().Add(time.Hour), "127.0.0.1"), nil)
+	client, err := New(Config{Address: strings.Replace(url, "https:", "http:", 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	_, err = client.Ping(t.Context())
+	if got := fault.Of(err).Text(); !errors.Is(err, fault.ErrNomadUnreachable) || !strings.Contains(got, "takes HTTPS only. Give nomad.address (NOMAD_ADDR) with https://") {
+		t.Errorf("says %q (%v)", got, err)
+	}
+}
