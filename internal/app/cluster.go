@@ -10,9 +10,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/cluster"
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/consul"
@@ -102,11 +104,11 @@ func SetupCluster(ctx context.Context, cfg config.Config, o config.ClusterSetup)
 	if err != nil {
 		return nil, false, err
 	}
-	if err := c.bootstrap(ctx, o); err != nil {
-		return nil, false, err
-	}
 	options, err := c.setupOptions(o)
 	if err != nil {
+		return nil, false, err
+	}
+	if err := c.bootstrap(ctx, o); err != nil {
 		return nil, false, err
 	}
 	var v cluster.Vault // a nil client in an interface would not be nil
@@ -124,7 +126,8 @@ func SetupCluster(ctx context.Context, cfg config.Config, o config.ClusterSetup)
 	return r, r.OK(), nil
 }
 
-// bootstrap has the management token that was asked for, made if there is none.
+// bootstrap has the management token that was asked for, made if there is none. It is in its file before Nomad knows it, so that it is
+// lost neither with Nomad's answer nor with this process: run again, the command goes on with that file.
 func (c *clients) bootstrap(ctx context.Context, o config.ClusterSetup) error {
 	if o.Bootstrap == "" {
 		return nil
@@ -133,22 +136,44 @@ func (c *clients) bootstrap(ctx context.Context, o config.ClusterSetup) error {
 	if err != nil {
 		return err
 	}
-	if token == "" && o.DryRun {
+	given := token != ""
+	switch {
+	case given && o.DryRun:
+		c.nomad.SetToken(token)
+		return nil
+	case o.DryRun:
 		return fault.Usage("a dry run does not bootstrap, and "+o.Bootstrap+" holds no token", "bootstrap first, or give the management token as NOMAD_TOKEN")
-	}
-	if token == "" {
-		if token, err = c.nomad.Bootstrap(ctx); err != nil {
-			return err
-		}
-		if err := cluster.WriteToken(o.Bootstrap, token); err != nil {
+	case !given:
+		token = cluster.NewSecret()
+		if err := cluster.WriteToken(o.Bootstrap, func() (string, error) { return token, nil }); err != nil {
 			return err
 		}
 	}
+	first, err := c.nomad.Bootstrap(ctx, token)
 	c.nomad.SetToken(token)
-	return nil
+	switch {
+	case first || given: // what else is wrong, setup says
+		return nil
+	case errors.Is(err, fault.ErrUnavailable) || ctx.Err() != nil:
+		return cluster.Plain(err) // it may have arrived
+	}
+	_ = os.Remove(o.Bootstrap) // nothing knows this token
+	if err != nil {
+		return cluster.Plain(err)
+	}
+	return fault.New(fault.ErrNomadDenied, "Nomad's ACLs were bootstrapped before, and "+o.Bootstrap+" did not hold the management token.",
+		"Give that as nomad.token (NOMAD_TOKEN), without --bootstrap. Where it is lost: https://developer.hashicorp.com/nomad/docs/secure/acl/bootstrap tells how to reset it.")
 }
 
+// maxPolicyName is Nomad's limit (structs.validPolicyName).
+const maxPolicyName = 128
+
 func (c *clients) setupOptions(o config.ClusterSetup) (cluster.Options, error) {
+	for _, name := range slices.Concat([]string{c.cfg.Nomad.Namespace, o.ConsoleNamespace}, o.Namespaces) {
+		if !access.CheckNamespace(name) || len("cotrain-console-"+name) > maxPolicyName {
+			return cluster.Options{}, fault.Usage("Nomad can have no namespace "+fault.Quote(name)+" with policies of its own", "give a name of up to 112 letters, digits and dashes: --namespace, --console-namespace, NOMAD_NAMESPACE")
+		}
+	}
 	address, _, _ := strings.Cut(c.cfg.Nomad.Address, ",")
 	out := cluster.Options{
 		DryRun: o.DryRun, Namespace: c.cfg.Nomad.Namespace, Namespaces: o.Namespaces, NodePool: c.cfg.Job.NodePool, StorageVolume: c.cfg.Storage.Volume,

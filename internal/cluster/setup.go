@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -164,13 +165,16 @@ func Setup(ctx context.Context, n Nomad, v Vault, c Consul, o Options) (*Report,
 	}
 	for _, t := range things {
 		item := Item{In: t.in, Kind: t.kind, Name: t.name, State: Failed, Error: down[t.in]}
+		if t.kind == "token" && s.o.TokenInVault {
+			item.Error = cmp.Or(item.Error, down["vault"])
+		}
 		if item.Error == "" {
 			if err := s.see(ctx, t, &item); err != nil {
 				if ctx.Err() != nil {
 					return s.report, ctx.Err()
 				}
 				item.State, item.Error = Failed, told(err)
-				if errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrNomadDenied) || errors.Is(err, fault.ErrForbidden) {
+				if errors.Is(err, errMount) || errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrNomadDenied) || errors.Is(err, fault.ErrForbidden) {
 					down[t.in] = "see above"
 				}
 			}
@@ -195,10 +199,19 @@ func parts(err error) (what, fix string) {
 	if said.Kind == fault.ErrInternal {
 		return why, ""
 	}
+	if said.Kind == fault.ErrNomadUnreachable { // a command neither keeps trying nor knows of runs
+		said.What, said.Fix = "Nomad is not reachable", "Check that it runs, and nomad.address (NOMAD_ADDR)."
+	}
 	if i := strings.LastIndex(why, `": `); i >= 0 { // Get "http://...": dial tcp ...
 		why = why[i+3:]
 	}
-	return said.What + " (" + why + ")", said.Fix
+	return strings.TrimSuffix(said.What, ".") + " (" + why + ").", said.Fix
+}
+
+// Plain is an error of Nomad as a report has it.
+func Plain(err error) error {
+	what, fix := parts(err)
+	return fault.New(fault.Of(err).Kind, what, fix).Because(err)
 }
 
 type setup struct {

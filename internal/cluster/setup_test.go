@@ -193,8 +193,10 @@ func TestSetupGoesOnWithWhatWorks(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		w.vault.Admin["sys/mounts/secret"] = map[string]any{"type": "kv"}
-		if r := w.setup(); r.OK() || !strings.Contains(r.String(), "kv 1, and kv 2 is needed") {
-			t.Errorf("it is\n%s", r)
+		w.o.TokenFile, w.o.TokenInVault = "", true
+		tokens := len(w.nomad.Tokens)
+		if r := w.setup(); r.OK() || !strings.Contains(r.String(), "kv 1, and kv 2 is needed") || len(w.vault.Written) != 0 || len(w.nomad.Tokens) != tokens {
+			t.Errorf("it is\n%s\nand wrote %v", r, w.vault.Written)
 		}
 	})
 	t.Run("nothing answers", func(t *testing.T) {
@@ -255,4 +257,50 @@ func TestTheTokenGoesWhereItIsAskedFor(t *testing.T) {
 			t.Errorf("it gives %v", err)
 		}
 	})
+}
+
+func TestSetupReplacesNothingButAConsolesToken(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{"another secret": "hunter2\n", "a key": "-----BEGIN KEY-----\nAA==\n", "a management token": "00000000-0000-4000-8000-000000000099\n"} {
+		w := newWorld(t)
+		w.nomad.Tokens["00000000-0000-4000-8000-000000000099"] = ""
+		if err := os.WriteFile(w.o.TokenFile, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before := len(w.nomad.Tokens)
+		r := w.setup()
+		if got := states(r, cluster.Failed); !slices.Equal(got, []string{"nomad token " + w.o.TokenFile}) || strings.Contains(r.String(), "hunter2") || !strings.Contains(r.String(), "Name another") {
+			t.Errorf("with %s it is\n%s", name, r)
+		}
+		if b, err := os.ReadFile(w.o.TokenFile); err != nil || string(b) != content || len(w.nomad.Tokens) != before {
+			t.Errorf("with %s the file has %q then, %v", name, b, err)
+		}
+	}
+}
+
+func TestNoTokenIsMadeThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for file, said := range map[string]string{dir: "not a file", filepath.Join(dir, "none", "token"): "No token was made"} {
+		w := newWorld(t)
+		before := len(w.nomad.Tokens)
+		w.o.TokenFile = file
+		if r := w.setup(); !strings.Contains(r.String(), said) || len(w.nomad.Tokens) != before {
+			t.Errorf("with %s it is\n%s and there are %d tokens", file, r, len(w.nomad.Tokens))
+		}
+	}
+	w := newWorld(t)
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(w.o.TokenFile, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.o.TokenFile, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	target := w.o.TokenFile
+	w.o.TokenFile = link
+	w.setup()
+	if token, err := cluster.ReadToken(target); err != nil || w.nomad.Tokens[token] != "cotrain-console" {
+		t.Errorf("through a link the file has %q, %v", token, err)
+	}
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,6 +61,9 @@ func (s *setup) inVault() ([]thing, error) {
 // kv is the engine for secrets. The policies are for its second version.
 func (s *setup) kv() thing { return s.mount(s.o.KVMount, "kv", map[string]any{"version": "2"}) }
 
+// errMount says that something else is at an engine's path. What stands on the engine would be wrong, and is not written.
+var errMount = errors.New("another engine is there")
+
 // mount is a secrets engine.
 func (s *setup) mount(at, kind string, options map[string]any) thing {
 	want := kind
@@ -77,7 +81,7 @@ func (s *setup) mount(at, kind string, options map[string]any) thing {
 			is += " " + version(m)
 		}
 		if is != want {
-			return "", true, fault.New(fault.ErrInvalid, fmt.Sprintf("At %s in Vault is %s, and %s is needed.", at, is, want), "Name another mount: --kv-mount, --nomad-mount.")
+			return "", true, fault.New(fault.ErrInvalid, fmt.Sprintf("At %s in Vault is %s, and %s is needed.", at, is, want), "Name another mount: --kv-mount, --nomad-mount.").Because(errMount)
 		}
 		return is, true, nil
 	}, text(want), func(ctx context.Context) error {

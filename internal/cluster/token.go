@@ -2,11 +2,13 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -19,8 +21,8 @@ const kvField = "nomad_token"
 func (s *setup) forToken() ([]thing, error) {
 	switch {
 	case s.o.TokenFile != "":
-		return []thing{s.token(s.o.TokenFile, func(context.Context) (string, error) { return ReadToken(s.o.TokenFile) }, func(_ context.Context, token string) error {
-			return WriteToken(s.o.TokenFile, token)
+		return []thing{s.token(s.o.TokenFile, func(context.Context) (string, error) { return ReadToken(s.o.TokenFile) }, func(ctx context.Context, create creator) error {
+			return WriteToken(s.o.TokenFile, func() (string, error) { return create(ctx) })
 		})}, nil
 	case s.o.TokenInVault && s.vault == nil:
 		return nil, fault.Usage("the token cannot go into Vault: vault.address is not set", "set VAULT_ADDR, or use --token-file")
@@ -28,9 +30,9 @@ func (s *setup) forToken() ([]thing, error) {
 		return []thing{s.token("vault:"+s.o.KVMount+"/cotrain#"+kvField, s.tokenInVault, s.putTokenInVault)}, nil
 	case s.o.PrintToken:
 		none := func(context.Context) (string, error) { return "", nil }
-		return []thing{s.token("printed", none, func(_ context.Context, token string) error {
-			s.report.Token = token
-			return nil
+		return []thing{s.token("printed", none, func(ctx context.Context, create creator) (err error) {
+			s.report.Token, err = create(ctx)
+			return err
 		})}, nil
 	}
 	if !s.o.ServiceJob && !s.o.NomadEngine {
@@ -39,8 +41,11 @@ func (s *setup) forToken() ([]thing, error) {
 	return nil, nil
 }
 
+// creator makes a token. It is called once the token can be kept: Nomad tells its secret only once.
+type creator func(ctx context.Context) (string, error)
+
 // token is the console's token at a place.
-func (s *setup) token(place string, read func(context.Context) (string, error), write func(context.Context, string) error) thing {
+func (s *setup) token(place string, read func(context.Context) (string, error), keep func(context.Context, creator) error) thing {
 	return thing{"nomad", "token", place, func(ctx context.Context) (string, bool, error) {
 		secret, err := read(ctx)
 		if err != nil || secret == "" {
@@ -52,11 +57,7 @@ func (s *setup) token(place string, read func(context.Context) (string, error), 
 		}
 		return "a token with the role " + consoleName, true, nil
 	}, text("a token with the role " + consoleName), func(ctx context.Context) error {
-		secret, err := s.nomad.CreateToken(ctx, consoleName, consoleName)
-		if err != nil {
-			return err
-		}
-		return write(ctx, secret)
+		return keep(ctx, func(ctx context.Context) (string, error) { return s.nomad.CreateToken(ctx, consoleName, consoleName) })
 	}}
 }
 
@@ -70,7 +71,7 @@ func (s *setup) tokenInVault(ctx context.Context) (string, error) {
 }
 
 // putTokenInVault keeps the other fields, and fails where somebody else changes them at the same time.
-func (s *setup) putTokenInVault(ctx context.Context, token string) error {
+func (s *setup) putTokenInVault(ctx context.Context, create creator) error {
 	data, _, err := s.vault.Get(ctx, s.kvPath())
 	if err != nil {
 		return err
@@ -79,7 +80,9 @@ func (s *setup) putTokenInVault(ctx context.Context, token string) error {
 	if fields == nil {
 		fields = map[string]any{}
 	}
-	fields[kvField] = token
+	if fields[kvField], err = create(ctx); err != nil {
+		return err
+	}
 	version := any(0)
 	if meta, ok := data["metadata"].(map[string]any); ok {
 		version = meta["version"]
@@ -88,33 +91,60 @@ func (s *setup) putTokenInVault(ctx context.Context, token string) error {
 	return err
 }
 
-// ReadToken reads a token from a file, "" if there is none.
+// secretID is the form of Nomad's tokens.
+var secretID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// ReadToken reads a token from a file, "" if there is none. A file with anything else is an error, so that it is neither sent nor replaced.
 func ReadToken(name string) (string, error) {
-	b, err := os.ReadFile(name) // #nosec G304 -- the operator names it
+	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	if err != nil {
-		return "", fault.New(fault.ErrInvalid, fmt.Sprintf("The token in %s cannot be read: %v.", name, err), "Correct its mode, or name another file.")
+	if err == nil && !info.Mode().IsRegular() {
+		return "", fault.New(fault.ErrInvalid, fmt.Sprintf("The token cannot be in %s: that is not a file.", name), "Name a file, which need not be there yet.")
 	}
-	return strings.TrimSpace(string(b)), nil
+	var b []byte
+	if err == nil {
+		b, err = os.ReadFile(name) // #nosec G304 -- the operator names it
+	}
+	if err != nil {
+		return "", fault.New(fault.ErrInvalid, fmt.Sprintf("The token in %s cannot be read: %v.", name, errors.Unwrap(err)), "Correct its mode, or name another file.")
+	}
+	token := strings.TrimSpace(string(b))
+	if token != "" && !secretID.MatchString(token) {
+		return "", fault.New(fault.ErrInvalid, fmt.Sprintf("What %s holds is not a token of Nomad.", name), "Name another file, or one that is not there yet: nothing else is replaced.")
+	}
+	return token, nil
 }
 
-// WriteToken writes a token to a file that only its owner can read, in place of one that is there.
-func WriteToken(name, token string) error {
+// WriteToken keeps a token in a file that only its owner can read, in place of one that is there. The token is made when the file can be written.
+func WriteToken(name string, create func() (string, error)) error {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target // a link stays one
+	}
 	temp, err := os.CreateTemp(filepath.Dir(name), ".token-") // mode 0600
-	if err == nil {
-		_, err = temp.WriteString(token + "\n")
-		err = errors.Join(err, temp.Close())
-		if err == nil {
-			err = os.Rename(temp.Name(), name)
-		}
-		if err != nil {
-			err = errors.Join(err, os.Remove(temp.Name()))
-		}
+	if err != nil {
+		return fault.New(fault.ErrInvalid, fmt.Sprintf("The token cannot be written to %s: %v.", name, errors.Unwrap(err)), "Correct the folder, or name another file. No token was made.")
+	}
+	defer func() { _ = os.Remove(temp.Name()) }() // gone already, unless something failed
+	token, err := create()
+	if err != nil {
+		return errors.Join(err, temp.Close())
+	}
+	_, err = temp.WriteString(token + "\n")
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), name)
 	}
 	if err != nil {
 		return fault.New(fault.ErrInvalid, fmt.Sprintf("The token cannot be written to %s: %v.", name, err), "Name another file. The token that was made is lost: nomad acl token list has it, for nomad acl token delete.")
 	}
 	return nil
+}
+
+// NewSecret is a new secret in the form of Nomad's tokens.
+func NewSecret() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -177,7 +177,10 @@ func (c *Client) CreateManagementToken(ctx context.Context, name string) (secret
 	return secret, err
 }
 
-// TokenHasRole reports whether a token is alive and has an ACL role, and nothing else.
+// ErrManagementToken says that a token may do everything, where one of the console was expected.
+var ErrManagementToken error = fault.New(fault.ErrInvalid, "A management token is kept there, which setup does not replace.", "Name another place for the console's token.")
+
+// TokenHasRole reports whether a token is alive and has an ACL role, and nothing else. It is [ErrManagementToken] where it may do everything.
 func (c *Client) TokenHasRole(ctx context.Context, secret, role string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -190,16 +193,20 @@ func (c *Client) TokenHasRole(ctx context.Context, secret, role string) (bool, e
 		}
 		return false, nil
 	}
-	return got.Type == "client" && len(got.Policies) == 0 && len(got.Roles) == 1 && got.Roles[0].Name == role, nil
+	if got.Type == "management" {
+		return false, ErrManagementToken
+	}
+	return len(got.Policies) == 0 && len(got.Roles) == 1 && got.Roles[0].Name == role, nil
 }
 
-// Bootstrap makes the first management token of a cluster and returns its secret.
-func (c *Client) Bootstrap(ctx context.Context) (secret string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	got, _, err := c.calls.ACLTokens().Bootstrap(write(ctx))
-	if err != nil {
-		return "", classify("bootstrap Nomad's ACLs", err)
+// Bootstrap makes a secret that of a cluster's first management token, and reports false where the cluster has had one before.
+func (c *Client) Bootstrap(ctx context.Context, secret string) (first bool, err error) {
+	err = c.administer(ctx, "bootstrap its ACLs", func(ctx context.Context) error {
+		_, _, err := c.calls.ACLTokens().BootstrapOpts(secret, write(ctx))
+		return err
+	})
+	if said := (*answer)(nil); errors.As(err, &said) && strings.Contains(said.text, "ACL bootstrap already done") {
+		return false, nil
 	}
-	return got.SecretID, nil
+	return err == nil, err
 }

@@ -148,7 +148,7 @@ func (a *Admin) CreateNodePool(_ context.Context, name, _ string) error {
 func (a *Admin) CreateToken(_ context.Context, name, role string) (string, error) {
 	defer a.mu.Unlock()
 	err := a.write("token " + name)
-	secret := fmt.Sprintf("secret-%d", len(a.Tokens))
+	secret := fmt.Sprintf("00000000-0000-4000-8000-%012d", len(a.Tokens))
 	a.Tokens[secret] = role
 	return secret, err
 }
@@ -163,6 +163,9 @@ func (a *Admin) TokenHasRole(_ context.Context, secret, role string) (bool, erro
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	has, ok := a.Tokens[secret]
+	if ok && has == "" {
+		return false, nomad.ErrManagementToken
+	}
 	return ok && has == role, a.Down
 }
 
