@@ -14,6 +14,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -89,7 +90,7 @@ func (s *Signed) Check(ctx context.Context) error {
 	case c == nil:
 		c = fmt.Errorf("it lasts until %s", day(s.inUse.Load().pair.Leaf.NotAfter))
 	}
-	return fmt.Errorf("the certificate %s cannot be renewed: %s; %w", s.from, text(s.failed), c)
+	return fmt.Errorf("the certificate %s cannot be renewed: %s; %w", s.from, strings.TrimSuffix(text(s.failed), "."), c)
 }
 
 // text is an error as people may read it.

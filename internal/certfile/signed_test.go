@@ -125,7 +125,7 @@ func TestWithoutItsSignerACertificateStaysInUseAndIsComplainedAbout(t *testing.T
 			t.Errorf("after %v: %v", after, err)
 		}
 	}
-	says(41*time.Minute, "the certificate from pki/sign/cotrain in Vault cannot be renewed: Vault is sealed. Unseal it.; it lasts until ")
+	says(41*time.Minute, "the certificate from pki/sign/cotrain in Vault cannot be renewed: Vault is sealed. Unseal it; it lasts until ")
 	asked := len(s.requests)
 	says(41*time.Minute+time.Second, "cannot be renewed")
 	if len(s.requests) != asked {
@@ -161,7 +161,7 @@ func TestAnAnswerThatIsNotWhatWasOrderedIsRefused(t *testing.T) {
 		"nothing":       {func([]byte) ([]byte, error) { return nil, nil }, "no certificate for the key"},
 		"no PEM":        {func([]byte) ([]byte, error) { return []byte("<html>"), nil }, "no certificate for the key"},
 		"another key's": {func([]byte) ([]byte, error) { return s.good(other), nil }, "no certificate for the key"},
-		"over too soon": {func(r []byte) ([]byte, error) { return s.ca.Sign(r, s.now, 5*time.Second), nil }, "lasts for 5s only, too short to be renewed in time"},
+		"over too soon": {func(r []byte) ([]byte, error) { return s.ca.Sign(r, s.now, 5*time.Second), nil }, "s only, too short to be renewed in time"},
 		"expired":       {func(r []byte) ([]byte, error) { return s.ca.Sign(r, s.now.Add(-time.Hour), time.Minute), nil }, "expired on"},
 		"of the future": {func(r []byte) ([]byte, error) { return s.ca.Sign(r, s.now.Add(time.Hour), time.Hour), nil }, "is valid only from"},
 		"another chain": {func(r []byte) ([]byte, error) { return slices.Concat(s.ca.Sign(r, s.now, s.lasts), stranger.PEM), nil }, "others that did not sign it"},
