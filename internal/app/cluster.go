@@ -145,7 +145,7 @@ func (c *clients) bootstrap(ctx context.Context, o config.ClusterSetup) error {
 		return fault.Usage("a dry run does not bootstrap, and "+o.Bootstrap+" holds no token", "bootstrap first, or give the management token as NOMAD_TOKEN")
 	case !given:
 		token = cluster.NewSecret()
-		if err := cluster.WriteToken(o.Bootstrap, func() (string, error) { return token, nil }); err != nil {
+		if err := cluster.WriteFirstToken(o.Bootstrap, token); err != nil {
 			return err
 		}
 	}

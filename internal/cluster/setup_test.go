@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -302,5 +303,22 @@ func TestNoTokenIsMadeThatCannotBeKept(t *testing.T) {
 	w.setup()
 	if token, err := cluster.ReadToken(target); err != nil || w.nomad.Tokens[token] != "cotrain-console" {
 		t.Errorf("through a link the file has %q, %v", token, err)
+	}
+}
+
+func TestAFirstTokenReplacesNone(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "management.token")
+	one, two := cluster.NewSecret(), cluster.NewSecret()
+	if err := cluster.WriteFirstToken(file, one); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.WriteFirstToken(file, two); !errors.Is(err, fault.ErrConflict) {
+		t.Errorf("a second one: %v", err)
+	}
+	token, err := cluster.ReadToken(file)
+	left, _ := os.ReadDir(filepath.Dir(file))
+	if err != nil || token != one || one == two || len(left) != 1 {
+		t.Errorf("the file has %q, %v, beside %v", token, err, left)
 	}
 }

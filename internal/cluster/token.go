@@ -122,6 +122,15 @@ func WriteToken(name string, create func() (string, error)) error {
 	if target, err := filepath.EvalSymlinks(name); err == nil {
 		name = target // a link stays one
 	}
+	return keepToken(name, create, os.Rename)
+}
+
+// WriteFirstToken keeps a token as [WriteToken] does, in a file that is not there yet: of two commands at once only one succeeds.
+func WriteFirstToken(name, token string) error {
+	return keepToken(name, func() (string, error) { return token, nil }, os.Link)
+}
+
+func keepToken(name string, create func() (string, error), place func(temp, name string) error) error {
 	temp, err := os.CreateTemp(filepath.Dir(name), ".token-") // mode 0600
 	if err != nil {
 		return fault.New(fault.ErrInvalid, fmt.Sprintf("The token cannot be written to %s: %v.", name, errors.Unwrap(err)), "Correct the folder, or name another file. No token was made.")
@@ -133,7 +142,10 @@ func WriteToken(name string, create func() (string, error)) error {
 	}
 	_, err = temp.WriteString(token + "\n")
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), name)
+		err = place(temp.Name(), name)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fault.New(fault.ErrConflict, fmt.Sprintf("%s is empty, or another setup has just written it.", name), "Run the command again, without that file if it is empty.")
 	}
 	if err != nil {
 		return fault.New(fault.ErrInvalid, fmt.Sprintf("The token cannot be written to %s: %v.", name, err), "Name another file. The token that was made is lost: nomad acl token list has it, for nomad acl token delete.")
