@@ -28,6 +28,13 @@ func TestClusterCommandsSayWhatTheyNeed(t *testing.T) {
 		c.cotrain("cluster", "setup", "--namespace", name).want(t, exitUsage, "can have no namespace", "letters, digits and dashes")
 	}
 	c.cotrain("cluster", "check", "--nomad-address", "nowhere").want(t, exitUsage, "--nomad-address")
+	c.env["NOMAD_CACERT"] = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(c.env["NOMAD_CACERT"], []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.files[c.env["NOMAD_CACERT"]] = "no certificate"
+	c.cotrain("cluster", "check").want(t, exitRefused, "TLS to Nomad cannot be set up: there is no certificate in PEM", "NOMAD_CACERT")
+	delete(c.env, "NOMAD_CACERT")
 	c.env["COTRAIN_DEV"] = "true"
 	c.cotrain("cluster", "check").want(t, exitUsage, "--dev brings its own agent")
 }

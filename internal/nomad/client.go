@@ -186,7 +186,8 @@ func (c *Client) httpTransport(conns int) (http.RoundTripper, error) {
 	files := certfile.Client{CACert: c.cfg.CACert, Cert: c.cfg.ClientCert, Key: c.cfg.ClientKey, ServerName: c.cfg.TLSServerName, SkipVerify: c.cfg.SkipVerify}
 	var err error
 	if t.TLSClientConfig, err = files.Config(); err != nil {
-		return nil, fmt.Errorf("TLS to Nomad: %w: %w", fault.ErrInvalid, err)
+		return nil, fault.New(fault.ErrInvalid, fmt.Sprintf("TLS to Nomad cannot be set up: %v.", err),
+			"Check nomad.ca_cert (NOMAD_CACERT), nomad.client_cert (NOMAD_CLIENT_CERT) and nomad.client_key (NOMAD_CLIENT_KEY).").Because(err)
 	}
 	c.transport = append(c.transport, t)
 	return t, nil
