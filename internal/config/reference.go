@@ -61,7 +61,7 @@ func (c Config) Resolve(get func(Reference) (string, error)) (Config, error) {
 		value, err := get(r)
 		if err != nil {
 			told := fault.Of(err)
-			l.fail(r.Key, p.source, p.ref, "cannot be read from Vault: "+strings.TrimSuffix(lower(told.What), "."), told.Fix)
+			l.fail(r.Key, p.source, p.ref, "cannot be read from Vault: "+strings.TrimSuffix(lower(told.What), "."), lower(strings.TrimSuffix(told.Fix, ".")))
 			continue
 		}
 		typed, bad := p.setting.kind.parse(value)

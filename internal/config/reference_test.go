@@ -69,7 +69,7 @@ func TestWhatIsWrongWithAValueInVaultIsSaidWithoutIt(t *testing.T) {
 		err   error
 		want  []string
 	}{
-		"it cannot be read":     {map[string]string{"NOMAD_TOKEN": "vault:kv/a#b"}, "", fault.New(fault.ErrForbidden, "Vault does not let the console read kv/a.", "Give it a policy."), []string{"NOMAD_TOKEN", "vault:kv/a#b", "does not let the console", "Give it a policy"}},
+		"it cannot be read":     {map[string]string{"NOMAD_TOKEN": "vault:kv/a#b"}, "", fault.New(fault.ErrForbidden, "Vault does not let the console read kv/a.", "Give it a policy."), []string{"NOMAD_TOKEN", "vault:kv/a#b", "does not let the console", "give it a policy"}},
 		"it is empty":           {map[string]string{"NOMAD_TOKEN": "vault:kv/a#b"}, " ", nil, []string{"NOMAD_TOKEN", "is empty"}},
 		"it has lines":          {map[string]string{"NOMAD_TOKEN": "vault:kv/a#b"}, "hush\nhush", nil, []string{"NOMAD_TOKEN"}},
 		"it is no number":       {map[string]string{"COTRAIN_DATABASE_MAX_CONNECTIONS": "vault:kv/a#b"}, "hush", nil, []string{"COTRAIN_DATABASE_MAX_CONNECTIONS", "whole number"}},
