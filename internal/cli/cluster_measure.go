@@ -159,7 +159,7 @@ func (p *process) printMeasuredNodes(m *measure.Matrix) error {
 			slowest = m.Reports[s.Slowest.To].Node.Name + " " + measure.Bits(s.Slowest.Bandwidth)
 		}
 		if ok[i] {
-			clock = fmt.Sprintf("%+.1f ms", float64(skews[i])/float64(time.Millisecond))
+			clock = measure.Skew(skews[i])
 		}
 		shared := measure.Disk{}
 		if r.Facts.Storage != nil {

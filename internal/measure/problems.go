@@ -280,6 +280,14 @@ func Bits(v float64) string {
 // Trip is a round trip for people: "0.312 ms".
 func Trip(d time.Duration) string { return digits(float64(d)/float64(time.Millisecond)) + " ms" }
 
+// Skew is how far a node's clock is ahead, for people: "+0.3 ms", "0.0 ms".
+func Skew(ahead time.Duration) string {
+	if ahead = ahead.Round(100 * time.Microsecond); ahead == 0 {
+		return "0.0 ms"
+	}
+	return fmt.Sprintf("%+.1f ms", float64(ahead)/float64(time.Millisecond))
+}
+
 // digits has three significant ones.
 func digits(v float64) string {
 	if v == 0 {

@@ -136,7 +136,7 @@ func measuredNodes(k *measure.Known) []measuredNode {
 			n.Slowest = measure.Bits(s.Slowest.Bandwidth) + " to " + m.Reports[s.Slowest.To].Node.Name
 		}
 		if compared[i] {
-			n.Clock = fmt.Sprintf("%+.1f ms", float64(skews[i])/float64(time.Millisecond))
+			n.Clock = measure.Skew(skews[i])
 		}
 		if f.Disk.Total > 0 {
 			n.Free = ui.Bytes(float64(f.Disk.Free))
