@@ -176,7 +176,7 @@ func (c *clients) setupOptions(o config.ClusterSetup) (cluster.Options, error) {
 	}
 	address, _, _ := strings.Cut(c.cfg.Nomad.Address, ",")
 	out := cluster.Options{
-		DryRun: o.DryRun, Namespace: c.cfg.Nomad.Namespace, Namespaces: o.Namespaces, NodePool: c.cfg.Job.NodePool, StorageVolume: c.cfg.Storage.Volume,
+		DryRun: o.DryRun, Move: o.Move, Namespace: c.cfg.Nomad.Namespace, Namespaces: o.Namespaces, NodePool: c.cfg.Job.NodePool, StorageVolume: c.cfg.Storage.Volume,
 		ConsulService: c.cfg.Consul.Service, ServiceJob: o.ServiceJob, ConsoleSpace: o.ConsoleNamespace, ConsulMethod: o.ConsulAuthMethod,
 		KVMount: o.KVMount, JWTMount: o.JWTMount, NomadMount: o.NomadMount, DatabaseMount: o.DatabaseMount, NomadEngine: o.NomadEngine, JWKSURL: o.JWKSURL,
 		NomadForVault: address, TokenFile: o.TokenFile, TokenInVault: o.TokenInVault, PrintToken: o.PrintToken,

@@ -52,6 +52,7 @@ type NomadTokens interface {
 // Options is what is to be there.
 type Options struct {
 	DryRun bool // only say what would change
+	Move   bool // rights may go from one place to another
 
 	Namespace     string   // of runs whose project has none
 	Namespaces    []string // further ones
@@ -244,6 +245,21 @@ func (s *setup) see(ctx context.Context, t thing, item *Item) error {
 		return nil
 	}
 	return t.write(ctx)
+}
+
+// stays is a thing that is not changed into that of another place, on which what was set up before depends: a setting is easily
+// forgotten. The text that is there has such a block or none.
+func (s *setup) stays(t thing, block, place, setting string) thing {
+	read := t.read
+	t.read = func(ctx context.Context) (string, bool, error) {
+		is, there, err := read(ctx)
+		if err == nil && there && !s.o.Move && strings.Contains(is, block) && !strings.Contains(is, block+place) {
+			err = fault.New(fault.ErrConflict, fmt.Sprintf("It is not for the %s: the console was set up with another %s.", strings.ReplaceAll(block+place, `"`, ""), setting),
+				fmt.Sprintf("Set %s to what it was, or add --move if that is meant: the console then has its rights here, and no longer there.", setting))
+		}
+		return is, there, err
+	}
+	return t
 }
 
 // diff is what differs line by line, without the lines that are only elsewhere.

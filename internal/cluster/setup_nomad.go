@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/nomad"
@@ -64,8 +65,10 @@ func (s *setup) inNomad() ([]thing, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, s.consolePolicy(nomad.Policy{Name: s.o.of(consoleName, space), Description: "CoTrain's console in the namespace " + space, Rules: console}),
-			s.policy(nomad.Policy{Name: s.o.of(runsName, space), Description: "Runs of CoTrain read their secrets in the namespace " + space, Rules: runs, Namespace: space}))
+		place := strconv.Quote(space)
+		out = append(out,
+			s.stays(s.consolePolicy(nomad.Policy{Name: s.o.of(consoleName, space), Description: "CoTrain's console in the namespace " + space, Rules: console}), "namespace ", place, "NOMAD_NAMESPACE"),
+			s.stays(s.policy(nomad.Policy{Name: s.o.of(runsName, space), Description: "Runs of CoTrain read their secrets in the namespace " + space, Rules: runs, Namespace: space}), "namespace ", place, "NOMAD_NAMESPACE"))
 	}
 	if volume := s.o.StorageVolume; volume != "" {
 		rules, err := files.Fill("policies/storage.hcl", files.Values{"storage_volume": volume})

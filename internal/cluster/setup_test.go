@@ -159,6 +159,31 @@ func TestSetupMendsWhatWasChanged(t *testing.T) {
 	}
 }
 
+// TestSetupMovesNothingUnasked as it would with a setting that was forgotten: a console that runs would lose its rights.
+func TestSetupMovesNothingUnasked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.setup()
+	w.o.Namespace, w.o.KVMount = "default", "kv"
+	r := w.setup()
+	want := []string{"nomad policy cotrain-console", "nomad policy cotrain-runs", "vault policy cotrain-console", "vault policy cotrain-runs"}
+	if got := states(r, cluster.Failed); !slices.Equal(got, want) || r.OK() {
+		t.Errorf("%v were refused, want %v:\n%s", got, want, r)
+	}
+	for _, text := range []string{`It is not for the namespace default: the console was set up with another NOMAD_NAMESPACE.`, `It is not for the path kv/: the console was set up with another --kv-mount.`, "add --move"} {
+		if !strings.Contains(r.String(), text) {
+			t.Errorf("%q is not told:\n%s", text, r)
+		}
+	}
+	if !strings.Contains(w.nomad.Policies["cotrain-console"].Rules, `namespace "training"`) {
+		t.Error("the console's policy was moved")
+	}
+	w.o.Move = true
+	if r := w.setup(); !r.OK() || !strings.Contains(w.nomad.Policies["cotrain-console"].Rules, `namespace "default"`) {
+		t.Errorf("when it is asked for, it is\n%s", r)
+	}
+}
+
 func TestSetupGoesOnWithWhatWorks(t *testing.T) {
 	t.Parallel()
 	t.Run("Vault is sealed", func(t *testing.T) {

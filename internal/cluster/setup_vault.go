@@ -44,9 +44,10 @@ func (s *setup) inVault() ([]thing, error) {
 	if fillErr != nil {
 		return nil, fillErr
 	}
-	out = append(out, s.vaultPolicy(consoleName, func() (string, error) { return console, nil }), s.vaultPolicy(runsName, func() (string, error) {
-		return files.Fill("vault/runs.hcl", files.Values{"kv_mount": o.KVMount, "jwt_accessor": s.accessor})
-	}))
+	out = append(out, s.stays(s.vaultPolicy(consoleName, func() (string, error) { return console, nil }), `path "`, o.KVMount+"/", "--kv-mount"),
+		s.stays(s.vaultPolicy(runsName, func() (string, error) {
+			return files.Fill("vault/runs.hcl", files.Values{"kv_mount": o.KVMount, "jwt_accessor": s.accessor})
+		}), `path "`, o.KVMount+"/", "--kv-mount"))
 	add("auth role", runsName, auth+"role/"+runsName, "vault/jwt-role-runs.json", "bound_claims", "nomad_namespace")
 	if o.ServiceJob {
 		add("auth role", consoleName, auth+"role/"+consoleName, "vault/jwt-role-console.json")

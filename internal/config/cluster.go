@@ -3,6 +3,7 @@ package config
 // ClusterSetup is what "cotrain cluster setup" does beside what the console's settings say. The tags define its flags.
 type ClusterSetup struct {
 	DryRun     bool     `help:"Say what would change, and change nothing."`
+	Move       bool     `help:"Rights may go to another namespace of Nomad, or another KV engine, than the console was set up with."`
 	Namespaces []string `name:"namespace" placeholder:"NAME" help:"Further namespace of Nomad for runs, which a project has; repeat it. Those that were set up before stay."`
 	Bootstrap  string   `placeholder:"FILE" help:"Bootstrap Nomad's ACLs where they are not, and keep the management token in FILE; where they are, use the token in FILE."`
 
