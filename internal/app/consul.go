@@ -91,7 +91,7 @@ func (d *discovery) take(f consul.Found) error {
 		if d.query.Tag != "" {
 			what += " with the tag " + d.query.Tag
 		}
-		err = fault.New(fault.ErrUnavailable, what+".", "Check nomad.address (NOMAD_ADDR), and that Nomad's servers register themselves: see consul catalog services -tags.")
+		err = fault.New(fault.ErrUnavailable, what+".", "Check nomad.address (NOMAD_ADDR), that Nomad's servers register themselves (consul catalog services -tags), and that the token (CONSUL_HTTP_TOKEN) may see them.")
 	}
 	f2 := fault.Of(err)
 	d.fail(fault.New(fault.ErrNomadUnreachable, f2.What, f2.Fix).Because(err))

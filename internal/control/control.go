@@ -84,7 +84,7 @@ type Planner interface {
 
 // Variables are those of Nomad, whose values are never read; see [nomad.Client.FindVariable].
 type Variables interface {
-	FindVariable(ctx context.Context, namespace, path string) error
+	FindVariable(ctx context.Context, namespace, path, field string) error
 	PutVariable(ctx context.Context, namespace, path, field, value string) error
 	NamespaceOf(namespace string) string
 }

@@ -208,7 +208,7 @@ func (c *Control) lookAt(ctx context.Context, l *run.SecretLook, namespace strin
 	var err error
 	switch {
 	case ref.In == run.InNomad:
-		err = c.o.Cluster.FindVariable(ctx, namespace, ref.Path)
+		err = c.o.Cluster.FindVariable(ctx, namespace, ref.Path, ref.Field)
 	case c.o.Vault == nil:
 		err = fault.New(fault.ErrUnavailable, "The console does not reach Vault itself.", "Look yourself: vault kv get "+ref.Path+"; or set vault.address (VAULT_ADDR) and vault.auth.")
 	default:

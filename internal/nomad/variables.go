@@ -12,9 +12,9 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// FindVariable looks whether a namespace ("" for the console's) has a variable, of which nothing is read. The error says what is the
-// matter: [fault.ErrNotFound], [ErrDenied] where the token may not list it, or another.
-func (c *Client) FindVariable(ctx context.Context, namespace, path string) error {
+// FindVariable looks whether a namespace ("" for the console's) has a variable, of which nothing is read: the field is for the remedy alone. The
+// error says what is the matter: [fault.ErrNotFound], [ErrDenied] where the token may not list it, or another.
+func (c *Client) FindVariable(ctx context.Context, namespace, path, field string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	q := query(ctx)
@@ -28,7 +28,7 @@ func (c *Client) FindVariable(ctx context.Context, namespace, path string) error
 		return nil
 	}
 	return fault.New(fault.ErrNotFound, fmt.Sprintf("There is no variable %s in Nomad's namespace %s that the console can see.", path, c.NamespaceOf(namespace)),
-		"Store it: "+c.PutCommand(namespace, path, ""))
+		"Store it: "+c.PutCommand(namespace, path, field))
 }
 
 // PutVariable stores a variable with one item, in place of one that is there. The error never has the value; where the token may not,

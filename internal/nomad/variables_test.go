@@ -23,13 +23,13 @@ func TestVariablesAreListedAndNeverRead(t *testing.T) {
 		}
 		answerJSON(w, []api.VariableMetadata{{Namespace: q.Get("namespace"), Path: map[string]string{"cotrain/hub": "cotrain/hub", "cotrain/hu": "cotrain/hub"}[q.Get("prefix")]}})
 	})
-	if err := c.FindVariable(t.Context(), "team", "cotrain/hub"); err != nil {
+	if err := c.FindVariable(t.Context(), "team", "cotrain/hub", "token"); err != nil {
 		t.Error(err)
 	}
-	if err := c.FindVariable(t.Context(), "team", "cotrain/hu"); !errors.Is(err, fault.ErrNotFound) || !strings.Contains(fault.Of(err).Fix, "nomad var put -namespace=team cotrain/hu FIELD=...") {
+	if err := c.FindVariable(t.Context(), "team", "cotrain/hu", "token"); !errors.Is(err, fault.ErrNotFound) || !strings.Contains(fault.Of(err).Fix, "nomad var put -namespace=team cotrain/hu token=...") {
 		t.Errorf("what another begins with: %v", err)
 	}
-	if err := c.FindVariable(t.Context(), "denied", "cotrain/hub"); !errors.Is(err, ErrDenied) && !errors.Is(err, fault.ErrNamespace) {
+	if err := c.FindVariable(t.Context(), "denied", "cotrain/hub", "token"); !errors.Is(err, ErrDenied) && !errors.Is(err, fault.ErrNamespace) {
 		t.Errorf("denied: %v", err)
 	}
 }

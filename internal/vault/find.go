@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -23,7 +24,7 @@ func (c *Client) Find(ctx context.Context, path, field string) error {
 		case m.version == "2":
 			return findFields(ctx, as, m.path, strings.TrimPrefix(below, "data/"), field)
 		case m.path != "":
-			return findListed(ctx, as, m.path, below)
+			return findListed(ctx, as, m.path, below, field)
 		}
 		return fault.New(fault.ErrNotFound, fmt.Sprintf("Vault shows the console no secrets engine at %s.", fault.Quote(path)), "Correct the path, which begins with the mount, or let the console look there.")
 	})
@@ -33,14 +34,14 @@ func (c *Client) Find(ctx context.Context, path, field string) error {
 func findFields(ctx context.Context, as *api.Client, mount, below, field string) error {
 	got, err := as.Logical().ReadWithDataWithContext(ctx, mount+"subkeys/"+below, map[string][]string{"depth": {"1"}})
 	if refused(err, http.StatusNotFound) || err == nil && got == nil {
-		return nothingAt(mount, below)
+		return nothingAt(mount, below, field)
 	}
 	if err != nil {
 		return err
 	}
 	fields, ok := got.Data["subkeys"].(map[string]any)
 	if !ok {
-		return nothingAt(mount, below) // its newest version is deleted
+		return nothingAt(mount, below, field) // its newest version is deleted
 	}
 	if _, ok := fields[field]; ok || field == "" {
 		return nil
@@ -50,7 +51,7 @@ func findFields(ctx context.Context, as *api.Client, mount, below, field string)
 }
 
 // findListed asks an engine for what is beside the path.
-func findListed(ctx context.Context, as *api.Client, mount, below string) error {
+func findListed(ctx context.Context, as *api.Client, mount, below, field string) error {
 	folder, name := mount, below
 	if i := strings.LastIndexByte(below, '/'); i >= 0 {
 		folder, name = mount+below[:i], below[i+1:]
@@ -65,9 +66,9 @@ func findListed(ctx context.Context, as *api.Client, mount, below string) error 
 			return nil
 		}
 	}
-	return nothingAt(mount, below)
+	return nothingAt(mount, below, field)
 }
 
-func nothingAt(mount, below string) error {
-	return fault.New(fault.ErrNotFound, fmt.Sprintf("There is nothing at %s in Vault.", fault.Quote(mount+below)), "Store it: vault kv put "+fault.Quote(mount+below)+" FIELD=-")
+func nothingAt(mount, below, field string) error {
+	return fault.New(fault.ErrNotFound, fmt.Sprintf("There is nothing at %s in Vault.", fault.Quote(mount+below)), "Store it: vault kv put "+fault.Quote(mount+below)+" "+fault.Quote(cmp.Or(field, "FIELD"))+"=-")
 }

@@ -159,10 +159,10 @@ func testSecrets(t *testing.T, target Target) {
 		t.Parallel()
 		b := newBench(t, target, nil)
 		b.putVariable(path(b), map[string]string{"old": "x"}) // which goes at the end
-		if err := b.client.FindVariable(b.context(), "", path(b)+"/none"); !errors.Is(err, fault.ErrNotFound) {
+		if err := b.client.FindVariable(b.context(), "", path(b)+"/none", ""); !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("one that is not there: %v", err)
 		}
-		if err := b.client.FindVariable(b.context(), "", path(b)); err != nil {
+		if err := b.client.FindVariable(b.context(), "", path(b), ""); err != nil {
 			t.Error(err)
 		}
 		err := b.client.PutVariable(b.context(), "", path(b), "token", "x y")

@@ -9,7 +9,7 @@ import (
 )
 
 // FindVariable looks whether there is a variable.
-func (c *Cluster) FindVariable(_ context.Context, namespace, path string) error {
+func (c *Cluster) FindVariable(_ context.Context, namespace, path, _ string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.variableErr != nil {
