@@ -110,8 +110,11 @@ func (l *stateLog) load(dir string, t *Tables) (err error) {
 		return err
 	}
 	if len(t.lost) > 0 {
-		l.log.Error("variables cannot be read: they were encrypted with another key; they are kept, and are missing until the agent starts with that key",
-			"key", l.keys.String(), "variables", Keys(t.lost, ""), "error", l.keys.err)
+		attrs := []any{"key", l.keys.String(), "variables", Keys(t.lost, "")}
+		if l.keys.err != nil {
+			attrs = append(attrs, "error", l.keys.err)
+		}
+		l.log.Error("variables cannot be read: they were encrypted with another key; they are kept, and are missing until the agent starts with that key", attrs...)
 	}
 	if l.stale && l.keys.Ready() != nil {
 		l.log.Error("variables are on disk in plain text, and cannot be encrypted", "error", l.keys.Ready())
