@@ -307,6 +307,11 @@ func TestAProjectThatIsDeletedLeavesNothing(t *testing.T) {
 		must(t, err)
 		wants(t, fault.ErrInUse, s.DeleteProject(ctx, "vision"))
 		must(t, s.DeleteTemplate(ctx, "vision", "mine"))
+		secret := run.Secret{Name: "HF_TOKEN", In: run.InNomad, Path: "cotrain/hub", Projects: []string{"vision"}}
+		must(t, s.RegisterSecret(ctx, secret))
+		wants(t, fault.ErrInUse, s.DeleteProject(ctx, "vision")) // a later one of that name would have it
+		secret.Projects = []string{"default"}
+		must(t, s.ChangeSecret(ctx, secret))
 		must(t, s.DeleteProject(ctx, "vision"))
 		wants(t, fault.ErrNoProject, s.DeleteProject(ctx, "vision"))
 		wants(t, fault.ErrConflict, s.DeleteProject(ctx, access.DefaultProject))

@@ -154,11 +154,34 @@ func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
 				return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s has %s.", name, table), "Delete them first.")
 			}
 		}
+		if err := noSecretOf(ctx, tx, name); err != nil {
+			return err
+		}
 		if err := executed(ctx, tx, []string{`DELETE FROM projects WHERE name = ?`, `DELETE FROM members WHERE project = ?`, `DELETE FROM group_roles WHERE project = ?`, `DELETE FROM api_tokens WHERE project = ?`}, name); err != nil {
 			return err
 		}
 		return auditlog.Append(ctx, tx, "project:"+name, name, before, nil)
 	})
+}
+
+// noSecretOf is an error where a secret names the project: a later one of its name would have it.
+func noSecretOf(ctx context.Context, tx *db.Tx, project string) error {
+	secrets, err := db.Select(ctx, tx, func(row db.Scanner) (out run.Secret, err error) {
+		var body string
+		if err := row.Scan(&body); err != nil {
+			return out, err
+		}
+		return out, json.Unmarshal([]byte(body), &out)
+	}, `SELECT body FROM run_secrets ORDER BY name`)
+	if err != nil {
+		return err
+	}
+	for _, secret := range secrets {
+		if slices.Contains(secret.Projects, project) {
+			return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s may use the secret %s.", project, secret.Name), "Change that secret first.")
+		}
+	}
+	return nil
 }
 
 // SetMember gives a user a role in a project, "" for none.
