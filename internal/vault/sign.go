@@ -44,7 +44,7 @@ func (c *Client) Sign(ctx context.Context, path string, request []byte, ttl time
 	})
 	if said := answer(refused); said != nil && said.StatusCode == http.StatusBadRequest { // it is about names and key types, and tells no secret
 		return nil, fault.New(fault.ErrInvalid, fmt.Sprintf("Vault refuses to sign at %s: %s.", fault.Quote(path), fault.Quote(strings.TrimSuffix(strings.Join(said.Errors, "; "), "."))),
-			"Change the role, or the names that are asked for. Its key_type has to be any, or ec.").Because(err)
+			"Change the role, or the names (tls.vault_names) and the lifetime (tls.vault_ttl) that are asked for. Its key_type has to be any, or ec.").Because(err)
 	}
 	if err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ func TestWhyVaultSignsNothingIsSaid(t *testing.T) {
 		want   string
 	}{
 		"a name that the role refuses": {answer(400, map[string]any{"error": "common name cotrain.example.com not allowed by this role"}), fault.ErrInvalid, "Vault refuses to sign at pki/sign/cotrain: common name cotrain.example.com not allowed by this role. Change the role"},
-		"a key that the role refuses":  {answer(400, map[string]any{"error": "role requires keys of type rsa"}), fault.ErrInvalid, "keys of type rsa. Change the role, or the names that are asked for. Its key_type has to be any, or ec."},
+		"a key that the role refuses":  {answer(400, map[string]any{"error": "role requires keys of type rsa"}), fault.ErrInvalid, "keys of type rsa. Change the role, or the names (tls.vault_names) and the lifetime (tls.vault_ttl) that are asked for. Its key_type has to be any, or ec."},
 		"a log-in that is refused": {func(f *vaulttest.Vault) {
 			f.Fails = func(r *http.Request) (int, string) {
 				if strings.Contains(r.URL.Path, "/auth/") {
