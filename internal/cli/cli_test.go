@@ -346,7 +346,7 @@ func TestFieldErrorsArePrintedOneALine(t *testing.T) {
 func TestFlagsAreCheckedInTheWordsOfTheConsole(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
-	flags := []string{"--nodes", "0", "--priority", "101", "--max-duration", "soon", "--site", "a b", "--set", "optim.batch_size=many", "--set", "optim.sise=1", "--gpu-model", "A100;", "--secrets", "/x"}
+	flags := []string{"--nodes", "0", "--priority", "101", "--max-duration", "soon", "--site", "a b", "--set", "optim.batch_size=many", "--set", "optim.sise=1", "--gpu-model", "A100;", "--secret", "/x"}
 	r := c.cotrain(append([]string{"run", "submit", "--name", "x", "--preset", "debug"}, flags...)...).want(t, exitUsage)
 	local := strings.Split(strings.TrimSpace(strings.ReplaceAll(r.errOut, "cotrain: ", "")), "\n")
 	body := `{"name":"x","preset":"debug","set":{"nodes":"0","priority":"101","max_duration":"soon","site":"a b","optim.batch_size":"many","optim.sise":"1","gpu_model":"A100;","secrets":"/x"}}`

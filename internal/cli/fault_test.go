@@ -48,7 +48,7 @@ func newWhole(t *testing.T) *console {
 	}
 	w := whole{c.Console}
 	pages := web.New(web.Deps{
-		Store: w, Control: w, Survey: w, Audit: &c.Audit, Feed: feed.NewHub(time.Now), Assets: assets, Help: &help.Library{}, Guard: apitest.Open{}, Auth: auth.Local{},
+		Store: w, Control: w, Survey: w, Secrets: &c.Secrets, Audit: &c.Audit, Feed: feed.NewHub(time.Now), Assets: assets, Help: &help.Library{}, Guard: apitest.Open{}, Auth: auth.Local{},
 		API: c.handler(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return c.now },
 	})
 	srv := httptest.NewServer(pages.Handler())
@@ -78,7 +78,7 @@ func (c *console) read(path string) (status int, body string) {
 func TestPageAPIAndCommandLineSayTheSameOfEachFault(t *testing.T) {
 	t.Parallel()
 	c := newWhole(t)
-	const secret = "/var/lib/secret.db at 10.1.2.3"
+	const inside = "/var/lib/inner.db at 10.1.2.3"
 	cases := map[string]error{
 		"a key of another submission": fault.New(fault.ErrKeyReused, "The key \"k\" belongs to run r-0123456789.", ""),
 		"a run that has ended":        fault.New(fault.ErrAlreadyEnded, "Run r-0123456789 has already succeeded.", ""),
@@ -90,10 +90,10 @@ func TestPageAPIAndCommandLineSayTheSameOfEachFault(t *testing.T) {
 		"what has no words":           errors.New("no words"),
 	}
 	for _, k := range fault.Kinds() {
-		cases[string(k)] = k.Fault().Because(errors.New(secret))
+		cases[string(k)] = k.Fault().Because(errors.New(inside))
 	}
 	for name, cause := range cases {
-		c.Fail(fmt.Errorf("read %s: %w", secret, cause))
+		c.Fail(fmt.Errorf("read %s: %w", inside, cause))
 		want := fault.Of(cause)
 
 		status, html := c.read("/cluster")
@@ -119,7 +119,7 @@ func TestPageAPIAndCommandLineSayTheSameOfEachFault(t *testing.T) {
 		if line, _, _ := strings.Cut(r.errOut, "\n"); line != "cotrain: "+want.Title+": "+want.Text() {
 			t.Errorf("%s: the command line says %q", name, line)
 		}
-		if strings.Contains(html+body+r.errOut+r.out, "secret") || strings.Contains(html+body+r.errOut, "10.1.2.3") {
+		if strings.Contains(html+body+r.errOut+r.out, "inner.db") || strings.Contains(html+body+r.errOut, "10.1.2.3") {
 			t.Errorf("%s: the inside reaches the client", name)
 		}
 	}
