@@ -197,6 +197,9 @@ func (a *App) wire(client *nomad.Client) error {
 		Storage: a.controlStorage(), Projects: a.logIns, Vault: a.secrets.finder(),
 	})
 	a.survey = survey.New(survey.Options{Cluster: client, Store: a.store, Logger: part("survey"), Now: now})
+	if err := a.survey.Load(a.ctx); err != nil {
+		return err
+	}
 	a.loops = append(a.loops, []loop{
 		{"survey", a.survey.Run},
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},

@@ -60,7 +60,7 @@ type Survey struct {
 	known atomic.Pointer[measure.Known]
 }
 
-// New returns a Survey, which knows nothing before [Survey.Run].
+// New returns a Survey, which knows nothing before [Survey.Load] or [Survey.Run].
 func New(o Options) *Survey {
 	o.Poll = cmp.Or(o.Poll, pollEvery)
 	s := &Survey{o: o, wake: make(chan struct{}, 1)}
@@ -162,6 +162,12 @@ func (s *Survey) Run(ctx context.Context) error {
 		case <-s.wake:
 		}
 	}
+}
+
+// Load reads what is known, so that nobody is told of nothing before [Survey.Run] has.
+func (s *Survey) Load(ctx context.Context) error {
+	_, err := s.load(ctx)
+	return err
 }
 
 // load reads what is known.

@@ -218,6 +218,9 @@ func TestAMeasurementSurvivesARestart(t *testing.T) {
 	w.until("it runs", func() bool { return w.Known().Last.State == measure.Running })
 	stop()
 	w.restart()
+	if err := w.Load(t.Context()); err != nil || w.Known().Last.ID != m.ID {
+		t.Errorf("before it runs, it knows %+v, %v", w.Known().Last, err)
+	}
 	defer w.run()()
 	w.cluster.with(func() { w.cluster.logs = map[string]string{"1": says("bbbbbbbb-1", 7), "2": says("aaaaaaaa-1", 8)} })
 	w.places()
