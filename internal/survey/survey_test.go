@@ -31,6 +31,7 @@ type cluster struct {
 	nodes      []run.Node
 	err        error // of starting
 	away       bool
+	refused    int      // calls while it was away
 	dispatched []string // measurements, in order
 	probes     []nomad.Probe
 	logs       map[string]string // by allocation
@@ -42,6 +43,7 @@ func (c *cluster) with(fn func()) { c.mu.Lock(); defer c.mu.Unlock(); fn() }
 
 func (c *cluster) call() error {
 	if c.away {
+		c.refused++
 		return fault.ErrNomadUnreachable
 	}
 	return nil
@@ -304,7 +306,9 @@ func TestNomadAwayEndsNothing(t *testing.T) {
 	w.cluster.with(func() { w.cluster.away = true })
 	w.places()
 	w.pass(48 * time.Hour)
-	time.Sleep(20 * time.Millisecond) // it could end wrongly meanwhile
+	refused := func() (n int) { w.cluster.with(func() { n = w.cluster.refused }); return n }
+	before := refused()
+	w.until("it has looked in vain, late as it is", func() bool { return refused() >= before+3 })
 	if w.ended() {
 		t.Error("its job is left to itself")
 	}
