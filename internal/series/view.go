@@ -2,6 +2,7 @@ package series
 
 import (
 	"math"
+	"math/bits"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -42,44 +43,52 @@ func Columns(points []run.CurvePoint, limit int) View {
 	if len(points) == 0 {
 		return View{Width: 1}
 	}
-	shift := bucketShift(points, max(limit, 1))
-	v := View{Width: 1 << min(shift, 62), Points: int64(len(points))}
-	for start := 0; start < len(points); {
-		bucket := bucketOf(points[start].Step, shift)
-		end := start + 1
-		for end < len(points) && bucketOf(points[end].Step, shift) == bucket {
-			end++
-		}
-		v.Columns = append(v.Columns, columnOf(points[start:end]))
-		start = end
+	b := NewBuilder(1 << min(bucketShift(points, max(limit, 1)), 62))
+	for _, p := range points {
+		b.Add(p)
 	}
-	return v
+	return b.View()
 }
 
-func columnOf(points []run.CurvePoint) Column {
-	first, last := points[0], points[len(points)-1]
-	c := Column{
-		First: first.Step, Last: last.Step, FirstAt: first.At.UnixMilli(), LastAt: last.At.UnixMilli(),
-		Points: len(points), Min: math.NaN(), Max: math.NaN(), Value: math.NaN(),
-	}
-	count := 0
-	for _, p := range points {
-		c.Workers = max(c.Workers, p.Workers)
-		for _, v := range [...]float64{p.Min, p.Max, p.Mean} {
-			c.Odd |= oddOf(v)
-		}
-		c.Min, c.Max = lower(c.Min, p.Min), higher(c.Max, p.Max)
-		if !finite(p.Mean) {
-			continue
-		}
-		if count++; count == 1 {
-			c.Value = p.Mean
-		} else {
-			c.Value = blend(c.Value, p.Mean, 1/float64(count))
-		}
-	}
-	return c
+// Builder makes a view of points as they come.
+type Builder struct {
+	view   View
+	shift  uint
+	bucket uint64 // of the last column
+	means  int    // finite ones in it
 }
+
+// NewBuilder returns a builder of columns of a width, a power of two.
+func NewBuilder(width int64) *Builder {
+	return &Builder{view: View{Width: width}, shift: uint(bits.TrailingZeros64(uint64(width)))} //nolint:gosec // a power of two
+}
+
+// Add adds the point of a further step.
+func (b *Builder) Add(p run.CurvePoint) {
+	if bucket := bucketOf(p.Step, b.shift); len(b.view.Columns) == 0 || bucket != b.bucket {
+		b.bucket, b.means = bucket, 0
+		b.view.Columns = append(b.view.Columns, Column{
+			First: p.Step, FirstAt: p.At.UnixMilli(), Min: math.NaN(), Max: math.NaN(), Value: math.NaN(),
+		})
+	}
+	c := &b.view.Columns[len(b.view.Columns)-1]
+	b.view.Points++
+	c.Points++
+	c.Last, c.LastAt, c.Workers = p.Step, p.At.UnixMilli(), max(c.Workers, p.Workers)
+	c.Odd |= oddOf(p.Min) | oddOf(p.Max) | oddOf(p.Mean)
+	c.Min, c.Max = lower(c.Min, p.Min), higher(c.Max, p.Max)
+	if !finite(p.Mean) {
+		return
+	}
+	if b.means++; b.means == 1 {
+		c.Value = p.Mean
+	} else {
+		c.Value = blend(c.Value, p.Mean, 1/float64(b.means))
+	}
+}
+
+// View returns the columns so far.
+func (b *Builder) View() View { return b.view }
 
 func oddOf(v float64) Odd {
 	switch {
