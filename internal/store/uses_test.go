@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/accounts"
 	"github.com/cotrain/cotrain/internal/store/points"
@@ -123,6 +124,12 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			}
 			return last(s.Curve(ctx, f.Live, "loss", 700))
 		},
+		"View": func(ctx context.Context) error { return viewAll(ctx, s, f.Live) },
+		"Each": func(ctx context.Context) error {
+			return s.Each(ctx, f.Live, "grad_norm", 0, 0, 1000, func(run.CurvePoint) bool { return true })
+		},
+		"RunMetrics":  func(ctx context.Context) error { return last(s.RunMetrics(ctx, f.Live)) },
+		"Joins":       func(ctx context.Context) error { return last(s.Joins(ctx, f.Live)) },
 		"RollUp":      func(ctx context.Context) error { return second(s.RollUp(ctx, f.Live)) },
 		"StaleCurves": func(ctx context.Context) error { return last(s.StaleCurves(ctx)) },
 		"Headline":    func(ctx context.Context) error { return last(s.Headline(ctx, f.Live)) },
@@ -337,4 +344,17 @@ func commitEverything(ctx context.Context, s *store.Store, id run.ID) error {
 		return err
 	}
 	return s.Commit(ctx, []*store.Batch{{RunID: id, AllocID: "planned", Stream: "stdout", Attempt: 3, From: b.To, To: store.Cursor{File: "f", Offset: 5}, Log: []byte("x")}})
+}
+
+// viewAll looks at metrics with a stored curve and without one.
+func viewAll(ctx context.Context, s *store.Store, id run.ID) error {
+	for _, metric := range []string{"loss", "grad_norm"} {
+		for _, q := range []points.ViewQuery{{Worker: points.AllWorkers}, {Worker: 0}, {Worker: 0, Replaced: 1}} {
+			q.From, q.To, q.Limit, q.Smooth = 10, 1000, 100, series.Smoothing{Kernel: series.EMA, Amount: 0.9}
+			if err := last(s.View(ctx, id, metric, q)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
