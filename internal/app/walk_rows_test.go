@@ -17,6 +17,7 @@ var rows = map[string][]row{
 	"GET /runs/{id}/live":                         {{path: "/runs/{run}/live"}},
 	"GET /runs/{id}/events":                       {{path: "/runs/{run}/events"}},
 	"GET /runs/{id}/points":                       {{path: "/runs/{run}/points"}},
+	"GET /runs/{id}/series":                       {{path: "/runs/{run}/series?metric=loss"}},
 	"GET /runs/{id}/logs":                         {{path: "/runs/{run}/logs"}},
 	"GET /runs/{id}/log.txt":                      {{path: "/runs/{run}/log.txt"}},
 	"GET /runs/{id}/config.toml":                  {{path: "/runs/{run}/config.toml"}},

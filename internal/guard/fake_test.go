@@ -13,6 +13,7 @@ import (
 	"github.com/cotrain/cotrain/internal/guard"
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
@@ -133,6 +134,20 @@ func (b *behind) Metrics(context.Context, run.ID) ([]string, error) { return nil
 func (b *behind) PointsPage(context.Context, run.ID, string, int64, *points.PageCursor, int) ([]points.WorkerPoint, error) {
 	return nil, b.passed("PointsPage")
 }
+
+func (b *behind) View(context.Context, run.ID, string, points.ViewQuery) (series.View, error) {
+	return series.View{}, b.passed("View")
+}
+
+func (b *behind) Each(context.Context, run.ID, string, int, int64, int64, func(run.CurvePoint) bool) error {
+	return b.passed("Each")
+}
+
+func (b *behind) RunMetrics(context.Context, run.ID) ([]points.Summary, error) {
+	return nil, b.passed("RunMetrics")
+}
+
+func (b *behind) Joins(context.Context, run.ID) ([]points.Join, error) { return nil, b.passed("Joins") }
 
 func (b *behind) Curve(context.Context, run.ID, string, int64) ([]run.CurvePoint, error) {
 	return nil, b.passed("Curve")

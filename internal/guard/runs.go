@@ -5,6 +5,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
@@ -40,6 +41,15 @@ type Details interface {
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
+	Curves
+}
+
+// Curves reads the curves of one run.
+type Curves interface {
+	View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error)
+	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
+	RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error)
+	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
 }
 
 // visible are the projects whose runs who asks may see, among those given.
@@ -177,4 +187,27 @@ func (g *Guard) PointsPage(ctx context.Context, id run.ID, metric string, from i
 // Curve returns a metric over all workers by step, from a step on.
 func (g *Guard) Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error) {
 	return seen(ctx, g, id, func() ([]run.CurvePoint, error) { return g.o.Store.Curve(ctx, id, metric, fromStep) })
+}
+
+// View summarizes a curve.
+func (g *Guard) View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error) {
+	return seen(ctx, g, id, func() (series.View, error) { return g.o.Store.View(ctx, id, metric, q) })
+}
+
+// Each reads a curve point by point.
+func (g *Guard) Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error {
+	if err := g.see(ctx, id); err != nil {
+		return err
+	}
+	return g.o.Store.Each(ctx, id, metric, worker, from, to, take)
+}
+
+// RunMetrics returns the summaries of a run's metrics, by name.
+func (g *Guard) RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error) {
+	return seen(ctx, g, id, func() ([]points.Summary, error) { return g.o.Store.RunMetrics(ctx, id) })
+}
+
+// Joins returns where a run's further attempts join, by attempt.
+func (g *Guard) Joins(ctx context.Context, id run.ID) ([]points.Join, error) {
+	return seen(ctx, g, id, func() ([]points.Join, error) { return g.o.Store.Joins(ctx, id) })
 }

@@ -116,3 +116,9 @@ func higher(a, b float64) float64 {
 	}
 	return b
 }
+
+// Same reports whether two steps are in the same column.
+func (v View) Same(a, b int64) bool {
+	shift := uint(bits.TrailingZeros64(uint64(v.Width))) //nolint:gosec // a power of two
+	return bucketOf(a, shift) == bucketOf(b, shift)
+}

@@ -39,6 +39,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /runs/{id}/live", access.RunsRead, t.runs.Live)
 	paged("GET /runs/{id}/events", access.RunsRead, t.runs.Events)
 	paged("GET /runs/{id}/points", access.RunsRead, t.runs.Points)
+	paged("GET /runs/{id}/series", access.RunsRead, t.metrics.Series)
 	paged("GET /runs/{id}/logs", access.RunsRead, t.runs.Logs)
 	handle("GET /runs/{id}/log.txt", access.RunsRead, s.wrap(t.runs.LogDownload, downloadTimeout))
 	paged("GET /runs/{id}/config.toml", access.RunsRead, t.runs.Config)

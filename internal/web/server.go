@@ -19,6 +19,7 @@ import (
 	"github.com/cotrain/cotrain/internal/web/form"
 	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/internal/web/live"
+	"github.com/cotrain/cotrain/internal/web/metrics"
 	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/internal/web/runs"
 	"github.com/cotrain/cotrain/internal/web/search"
@@ -30,6 +31,7 @@ import (
 
 // Store is what the sections read.
 type Store interface {
+	metrics.Store
 	runs.Store
 	storage.Runs
 }
@@ -122,6 +124,7 @@ type sections struct {
 	diff      *diff.Pages
 	form      *form.Pages
 	help      *help.Pages
+	metrics   *metrics.Pages
 	runs      *runs.Pages
 	search    *search.Pages
 	storage   *storage.Pages
@@ -137,6 +140,7 @@ func (s *Server) sections(d Deps) sections {
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,
 		help:      &help.Pages{Site: s.Site, Library: d.Help},
+		metrics:   &metrics.Pages{Site: s.Site, Store: d.Store},
 		runs:      &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control},
 		search:    &search.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Documents: d.Help},
 		storage:   &storage.Pages{Site: s.Site, Runs: d.Store, Storage: d.Storage},

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
@@ -80,6 +81,29 @@ func (c *Console) PointsPage(_ context.Context, id run.ID, metric string, from i
 	})
 	return out, err
 }
+
+// View summarizes [Console.Curve], whichever worker is asked for.
+func (c *Console) View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error) {
+	curve, err := c.Curve(ctx, id, metric, q.From)
+	return series.Columns(run.Settled(curve, q.To), q.Limit), err
+}
+
+// Each reads [Console.Curve], whichever worker is asked for.
+func (c *Console) Each(ctx context.Context, id run.ID, metric string, _ int, from, to int64, take func(run.CurvePoint) bool) error {
+	curve, err := c.Curve(ctx, id, metric, from)
+	for _, p := range run.Settled(curve, to) {
+		if !take(p) {
+			break
+		}
+	}
+	return err
+}
+
+// RunMetrics knows of none.
+func (c *Console) RunMetrics(context.Context, run.ID) ([]points.Summary, error) { return nil, nil }
+
+// Joins knows of none.
+func (c *Console) Joins(context.Context, run.ID) ([]points.Join, error) { return nil, nil }
 
 // Curve is for [api.Measurements].
 func (c *Console) Curve(_ context.Context, id run.ID, metric string, fromStep int64) (out []run.CurvePoint, err error) {

@@ -19,8 +19,10 @@ type ViewQuery struct {
 	Worker   int   // its rank, or [AllWorkers]
 	From, To int64 // steps, inclusive
 	Limit    int   // columns at most
+	Width    int64 // of the columns: a power of two, 0 for the narrowest that Limit allows
 	Smooth   series.Smoothing
-	Replaced int // an attempt: what it reported of steps that later ones repeated; 0 for the curve
+	Total    bool // over [AllWorkers], their sum instead of their mean, lowest and highest
+	Replaced int  // an attempt: what it reported of steps that later ones repeated; 0 for the curve
 }
 
 // View summarizes a metric between two steps. A NaN of any worker makes the step NaN. [CurveMetrics] over all workers are as of
@@ -33,6 +35,9 @@ func (ps *Points) View(ctx context.Context, id run.ID, metric string, q ViewQuer
 		return true
 	})
 	err := ps.Each(ctx, id, metric, q.Worker, math.MinInt64, math.MaxInt64, func(p run.CurvePoint) bool {
+		if q.Total {
+			p.Mean, p.Min, p.Max = p.Sum, p.Sum, p.Sum
+		}
 		if p.Step >= q.From && p.Step <= q.To {
 			in = append(in, p)
 		}
@@ -43,6 +48,13 @@ func (ps *Points) View(ctx context.Context, id run.ID, metric string, q ViewQuer
 	}
 	smoother.End()
 	v := series.Columns(in, q.Limit)
+	if q.Width > 0 {
+		b := series.NewBuilder(q.Width)
+		for _, p := range in {
+			b.Add(p)
+		}
+		v = b.View()
+	}
 	if q.Smooth != (series.Smoothing{}) {
 		for i, c := range v.Columns {
 			v.Columns[i].Value = smoothed[c.Last]

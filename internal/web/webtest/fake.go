@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -28,6 +29,8 @@ import (
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
+	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/static"
@@ -148,6 +151,34 @@ func (f *fake) EventsBefore(_ context.Context, _ run.ID, before int64, limit int
 	}
 	return out[max(0, len(out)-limit):], f.Err
 }
+
+// View is of all workers, whichever were asked for.
+func (f *fake) View(_ context.Context, _ run.ID, metric string, q points.ViewQuery) (series.View, error) {
+	return series.Columns(f.Curves[metric], q.Limit), f.Err
+}
+
+func (f *fake) Each(_ context.Context, _ run.ID, metric string, _ int, from, to int64, take func(run.CurvePoint) bool) error {
+	for _, p := range f.Curves[metric] {
+		if p.Step >= from && p.Step <= to && !take(p) {
+			break
+		}
+	}
+	return f.Err
+}
+
+func (f *fake) Metrics(context.Context, run.ID) ([]string, error) {
+	return slices.Sorted(maps.Keys(f.Curves)), f.Err
+}
+
+func (f *fake) RunMetrics(context.Context, run.ID) (out []points.Summary, err error) {
+	for _, name := range slices.Sorted(maps.Keys(f.Curves)) {
+		last := f.Curves[name][len(f.Curves[name])-1]
+		out = append(out, points.Summary{Metric: name, Points: int64(len(f.Curves[name])), Workers: last.Workers, Last: last.Step, Value: last.Mean})
+	}
+	return out, f.Err
+}
+
+func (f *fake) Joins(context.Context, run.ID) ([]points.Join, error) { return nil, f.Err }
 
 func (f *fake) Curve(_ context.Context, _ run.ID, metric string, _ int64) ([]run.CurvePoint, error) {
 	return f.Curves[metric], f.Err
