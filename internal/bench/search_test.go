@@ -60,7 +60,7 @@ func fillEnded(b *testing.B, dir string, n int) {
 	}
 	storetest.Many(b, s, conn, n)
 	for _, q := range []string{
-		`UPDATE runs SET state = 'succeeded' WHERE state NOT IN ('succeeded', 'failed', 'stopped')`, `DELETE FROM log_chunks`, `DELETE FROM stale_curves`, `DELETE FROM streams`,
+		`UPDATE runs SET state = 'succeeded' WHERE state NOT IN ('succeeded', 'failed', 'stopped')`, `DELETE FROM log_chunks`, `DELETE FROM stale_curves`, `DELETE FROM stale_metrics`, `DELETE FROM streams`,
 	} {
 		if _, err := conn.ExecContext(b.Context(), q); err != nil {
 			b.Fatal(err)

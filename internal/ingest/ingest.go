@@ -28,6 +28,7 @@ type Store interface {
 	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
 	LeftUnsealed(ctx context.Context, before time.Time) ([]run.ID, error)
 	SealPoints(ctx context.Context) (more bool, err error)
+	Summarize(ctx context.Context, now time.Time) (more bool, err error)
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	SaveProgress(ctx context.Context, id run.ID, p run.Progress) error
@@ -98,6 +99,7 @@ func (in *Ingest) Run(ctx context.Context) error {
 	g.Go(func() error { return in.write(gctx) })
 	g.Go(func() error { return in.prog.run(gctx) })
 	g.Go(func() error { return in.sealLoop(gctx) })
+	g.Go(func() error { return in.summarizeLoop(gctx) })
 	g.Go(func() error { return in.open.run(gctx) })
 	g.Go(func() error { in.prog.catchUp(gctx); return nil })
 	err := g.Wait()
@@ -238,4 +240,27 @@ func (in *Ingest) sealPoints(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// summarizeLoop updates what lists say of metrics, for at most half of the time: an old database can take long.
+func (in *Ingest) summarizeLoop(ctx context.Context) error {
+	tick := time.NewTicker(sealEvery)
+	defer tick.Stop()
+	var complain complaint
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		var err error
+		until := in.o.Now().Add(sealEvery / 2)
+		for more := true; more && err == nil && in.o.Now().Before(until); {
+			more, err = in.o.Store.Summarize(ctx, in.o.Now())
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		complain.about(in.o.Logger, "summarize metrics", err)
+	}
 }

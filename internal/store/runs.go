@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/accounts"
 	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
@@ -150,10 +151,19 @@ func (s *Store) RunsAtNomad(ctx context.Context) ([]run.Run, error) {
 // FirstStep and FirstAt.
 func (s *Store) SaveProgress(ctx context.Context, id run.ID, p run.Progress) error {
 	at := db.Millis(p.UpdatedAt)
-	_, err := s.db.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1,
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		if err := tx.Require(ctx, "runs", string(id)); err != nil {
+			return err
+		}
+		if err := points.MarkHeadline(ctx, s.Points, tx, id); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1,
 		first_step = CASE WHEN first_attempt = attempt AND first_at > 0 THEN first_step ELSE ? END,
 		first_at = CASE WHEN first_attempt = attempt AND first_at > 0 THEN first_at ELSE ? END, first_attempt = attempt WHERE id = ?`,
-		p.Step, p.Loss, p.HasLoss, p.TokensPerSec, at, p.Step, at, id)
+			p.Step, p.Loss, p.HasLoss, p.TokensPerSec, at, p.Step, at, id)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("save progress of %s: %w", id, err)
 	}

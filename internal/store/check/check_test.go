@@ -129,7 +129,11 @@ var damages = []damage{
 		want: map[check.Kind]int{check.Headline: 2}, repairs: true},
 	{name: "a headline that is too low", statements: []string{`UPDATE runs SET step = 3 WHERE id = 'r-0000000001'`, `UPDATE runs SET step = 3, loss = 2.25 WHERE id = 'r-0000000002'`},
 		want: map[check.Kind]int{check.Headline: 2}, repairs: true},
-	{name: "a headline that was stored before a worker fell back", statements: []string{`UPDATE runs SET step = 1499, loss = CAST(10 AS DOUBLE PRECISION) / 1500 WHERE id = 'r-0000000001'`}},
+	{name: "a headline that was stored before a worker fell back", statements: []string{`UPDATE runs SET step = 1499, loss = CAST(10 AS DOUBLE PRECISION) / 1500 WHERE id = 'r-0000000001'`,
+		`INSERT INTO stale_metrics VALUES ('r-0000000001')`}},
+	{name: "summaries", statements: []string{`UPDATE run_metrics SET low = 3 WHERE run_id = 'r-0000000001' AND metric = 'loss'`, `DELETE FROM run_metrics WHERE run_id = 'r-0000000002' AND metric = 'loss'`},
+		want: map[check.Kind]int{check.Summary: 2}, repairs: true},
+	{name: "summaries that are marked stale", statements: []string{`UPDATE run_metrics SET low = 3 WHERE run_id = 'r-0000000001'`, `INSERT INTO stale_metrics VALUES ('r-0000000001')`}},
 	{name: "columns of chunks", statements: []string{`UPDATE point_chunks SET nans = 3 WHERE id = 1`, `UPDATE point_chunks SET low = NULL WHERE id = 2`, `UPDATE point_chunks SET last_at = 3 WHERE id = 3`},
 		want: map[check.Kind]int{check.Chunk: 3}, repairs: true},
 	{name: "a chunk that is not its series'", statements: []string{`UPDATE point_chunks SET last_step = 5 + last_step WHERE id = 1`}, want: map[check.Kind]int{check.ChunkDamaged: 1}},
@@ -144,7 +148,7 @@ var damages = []damage{
 		want: map[check.Kind]int{check.Curve: 1}, repairs: true},
 	{name: "a curve that is marked stale", statements: []string{`DELETE FROM curve_blocks WHERE run_id = 'r-0000000001' AND block = 1`, `INSERT INTO stale_curves VALUES ('r-0000000001', 0, 512, 1023)`}},
 	{name: "a run that is missing", statements: []string{`DELETE FROM runs WHERE id = 'r-0000000002'`},
-		want: map[check.Kind]int{check.Orphan: 9}}, // attempts, checkpoints, curve_blocks, events, log_blocks, run_texts, series, streams, workers
+		want: map[check.Kind]int{check.Orphan: 10}}, // attempts, checkpoints, curve_blocks, events, log_blocks, run_metrics, run_texts, series, streams, workers
 	{name: "series that are missing", statements: []string{`DELETE FROM series WHERE metric = 'other' OR run_id = 'r-0000000001' AND metric = 'samples'`}, want: map[check.Kind]int{check.PointsUnknown: 1}},
 	{name: "a file that is missing", files: func(t *testing.T, logs string) { must(t, os.Remove(blockOf(t, logs))) }, want: map[check.Kind]int{check.LogMissing: 1}},
 	{name: "a file that is cut", files: func(t *testing.T, logs string) { must(t, os.Truncate(blockOf(t, logs), 20)) }, want: map[check.Kind]int{check.LogDamaged: 1}},
@@ -335,6 +339,7 @@ func derive(t *testing.T, a store.Address) {
 			more = part.More
 		}
 	}
+	must(t, storetest.Summarize(t.Context(), s))
 }
 
 // ageFiles makes files older than those whose row may be about to be written.

@@ -19,14 +19,16 @@ const (
 	headlineDelay = 2 * time.Second
 )
 
-// headline checks that of an ended run. At first it only suspects it.
+// headline checks that of an ended run, and then its summaries, which depend on it. At first it only suspects the headline.
 func (c *checker) headline(ctx context.Context, s *db.Snapshot, id run.ID, again bool) error {
 	f, err := points.CheckHeadline(ctx, s, id)
 	switch {
 	case errors.Is(err, fault.ErrNotFound): // deleted meanwhile
 		return nil
-	case err != nil || f == nil:
+	case err != nil:
 		return err
+	case f == nil:
+		return c.summaries(ctx, s, id)
 	case !again && !c.repair && len(c.suspects) < maxSuspects:
 		c.suspects = append(c.suspects, id)
 		return nil
@@ -51,4 +53,16 @@ func (c *checker) headlines(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// summaries checks what lists say of an ended run's metrics.
+func (c *checker) summaries(ctx context.Context, s *db.Snapshot, id run.ID) error {
+	faults, err := points.CheckSummaries(ctx, s, id)
+	if errors.Is(err, fault.ErrNotFound) { // deleted meanwhile
+		return nil
+	}
+	for _, f := range faults {
+		c.tell(Summary, string(id), "of "+f.Metric, f.Repair)
+	}
+	return err
 }

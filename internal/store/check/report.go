@@ -21,6 +21,7 @@ const (
 	TextIndex       Kind = "text_index"
 	RunEvents       Kind = "run_events"
 	Headline        Kind = "headline"
+	Summary         Kind = "summary"
 	Chunk           Kind = "chunk"
 	ChunkDamaged    Kind = "chunk_damaged"
 	PointsUnknown   Kind = "points_unknown"
@@ -47,6 +48,7 @@ var kinds = []struct {
 	{TextIndex, "texts of runs that the index for searches does not have, or has in excess", ""},
 	{RunEvents, "runs whose events do not lead to their state", "Nothing derives events again: compare with a backup."},
 	{Headline, "ended runs whose step and loss are not those of their curves", ""},
+	{Summary, "summaries of the metrics of ended runs that are not those of their points", ""},
 	{Chunk, "chunks of points whose columns differ from their points", ""},
 	{ChunkDamaged, "chunks of points that cannot be read", "Restore the database from a backup; or delete the chunk, and keep of its points only what curves have: DELETE FROM point_chunks WHERE id = ..., as below."},
 	{PointsUnknown, "points whose series is not known", "They may be the data of a row of the table series that is lost. Do not delete them: restore that row, or the database, from a backup."},

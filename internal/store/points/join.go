@@ -16,23 +16,26 @@ import (
 // join derives a curve from every worker's points, in memory bounded by the curve's steps.
 func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to int64) (out []run.CurvePoint, err error) {
 	err = ps.readPoints(ctx, func(r *reader) error {
-		var sealed bool
-		err := r.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
-			ON c.series = s.id AND c.last_step >= ? AND c.first_step <= ? WHERE s.run_id = ? AND s.metric = ?)`, from, to, id, metric).Scan(&sealed)
-		if err != nil {
-			return err
-		}
-		if sealed {
-			out, err = r.join(ctx, id, metric, from, to)
-		} else { // near the end, without looking at each worker
-			out, err = r.joinRows(ctx, id, metric, from, to)
-		}
+		out, err = r.joined(ctx, id, metric, from, to)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("curve of %s: %w", id, err)
 	}
 	return out, nil
+}
+
+func (r *reader) joined(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
+	var sealed bool
+	err := r.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
+		ON c.series = s.id AND c.last_step >= ? AND c.first_step <= ? WHERE s.run_id = ? AND s.metric = ?)`, from, to, id, metric).Scan(&sealed)
+	if err != nil {
+		return nil, err
+	}
+	if sealed {
+		return r.join(ctx, id, metric, from, to)
+	}
+	return r.joinRows(ctx, id, metric, from, to) // near the end, without looking at each worker
 }
 
 // joinRows joins what is not in chunks.

@@ -24,6 +24,7 @@ type Points struct {
 	sealing sync.Mutex // one SealPoints at a time
 	sealer  sealer
 	heads   heads
+	sums    summaries
 }
 
 // New returns the points in a database.
@@ -31,6 +32,7 @@ func New(d *db.DB) *Points {
 	return &Points{
 		db: d, series: map[seriesKey]int64{}, bounds: map[int64]int64{}, names: map[run.ID]*metricNames{},
 		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
+		sums: summaries{runs: map[run.ID]*staleRun{}},
 	}
 }
 
@@ -44,11 +46,15 @@ type WorkerPoint struct {
 
 // Metrics returns the sorted names of a run's metrics.
 func (ps *Points) Metrics(ctx context.Context, id run.ID) ([]string, error) {
-	rows, err := ps.db.Query(ctx, `SELECT DISTINCT metric FROM series WHERE run_id = ? ORDER BY metric`, id)
+	return metrics(ctx, ps.db, id)
+}
+
+func metrics(ctx context.Context, q db.Querier, id run.ID) ([]string, error) {
+	names, err := db.Select(ctx, q, db.One[string], `SELECT DISTINCT metric FROM series WHERE run_id = ? ORDER BY metric`, id)
 	if err != nil {
 		return nil, fmt.Errorf("metrics of %s: %w", id, err)
 	}
-	return db.Collect(rows, db.One[string])
+	return names, nil
 }
 
 // PageCursor is a position among a metric's points, by rank, then step.

@@ -66,21 +66,12 @@ func (ps *Points) View(ctx context.Context, id run.ID, metric string, q ViewQuer
 // Each calls take for a metric's points between two steps, inclusive, in order, until it returns false: one worker's, or the
 // curve over [AllWorkers]. Its memory does not grow with the curve.
 func (ps *Points) Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error {
-	var err error
-	switch {
-	case worker >= 0:
-		err = ps.eachOf(ctx, id, metric, worker, from, to, take)
-	case slices.Contains(CurveMetrics(), metric):
-		err = ps.eachStored(ctx, id, metric, from, to, take)
-	default:
-		var curve []run.CurvePoint
-		curve, err = ps.join(ctx, id, metric, from, to)
-		for _, p := range curve {
-			if !take(p) {
-				break
-			}
+	err := ps.readPoints(ctx, func(r *reader) error {
+		if worker == AllWorkers {
+			return r.eachOfAll(ctx, id, metric, from, to, take)
 		}
-	}
+		return r.eachOf(ctx, id, metric, worker, from, to, take)
+	})
 	if err != nil {
 		return fmt.Errorf("curve of %s: %w", id, err)
 	}
@@ -88,14 +79,12 @@ func (ps *Points) Each(ctx context.Context, id run.ID, metric string, worker int
 }
 
 // eachOf reads one worker's points.
-func (ps *Points) eachOf(ctx context.Context, id run.ID, metric string, rank int, from, to int64, take func(run.CurvePoint) bool) error {
-	return ps.readPoints(ctx, func(r *reader) error {
-		workers, err := r.workers(ctx, id, metric, rank)
-		if err != nil || len(workers) == 0 || workers[0].rank != rank {
-			return err
-		}
-		return r.each(ctx, workers[0].series, from, to, func(p series.Point) bool { return take(alone(p)) })
-	})
+func (r *reader) eachOf(ctx context.Context, id run.ID, metric string, rank int, from, to int64, take func(run.CurvePoint) bool) error {
+	workers, err := r.workers(ctx, id, metric, rank)
+	if err != nil || len(workers) == 0 || workers[0].rank != rank {
+		return err
+	}
+	return r.each(ctx, workers[0].series, from, to, func(p series.Point) bool { return take(alone(p)) })
 }
 
 // alone is the curve of one worker.
@@ -103,16 +92,19 @@ func alone(p series.Point) run.CurvePoint {
 	return run.CurvePoint{Step: p.Step, Mean: p.Value, Min: p.Value, Max: p.Value, Sum: p.Value, Workers: 1, At: db.FromMillis(p.At)}
 }
 
-// eachStored reads a stored curve.
-func (ps *Points) eachStored(ctx context.Context, id run.ID, metric string, from, to int64, take func(run.CurvePoint) bool) error {
-	curve, err := readCurve(ctx, ps.db, id, metric, curveBlock(from), curveBlock(to))
-	if err != nil {
-		return err
+// eachOfAll reads a stored curve, or joins that of the workers.
+func (r *reader) eachOfAll(ctx context.Context, id run.ID, metric string, from, to int64, take func(run.CurvePoint) bool) (err error) {
+	var curve []run.CurvePoint
+	if slices.Contains(CurveMetrics(), metric) {
+		curve, err = readCurve(ctx, r.tx, id, metric, curveBlock(from), curveBlock(to))
+		curve = curve[fromStep(curve, from):]
+	} else {
+		curve, err = r.joined(ctx, id, metric, from, to)
 	}
-	for _, p := range curve[fromStep(curve, from):] {
+	for _, p := range curve {
 		if p.Step > to || !take(p) {
 			break
 		}
 	}
-	return nil
+	return err
 }

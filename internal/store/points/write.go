@@ -53,11 +53,12 @@ type Writer struct {
 	added   map[run.ID]map[int64]int // rows by series
 	repeats map[run.ID]repeats
 	named   []run.ID // runs whose names were read
+	changes map[run.ID]*change
 }
 
 // NewWriter returns a writer for a transaction.
 func NewWriter(p *Points, tx *db.Tx) *Writer {
-	w := &Writer{p: p, tx: tx, at: map[rowKey]int{}, fresh: map[seriesKey]int64{}, bounds: map[int64]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}}
+	w := &Writer{p: p, tx: tx, at: map[rowKey]int{}, fresh: map[seriesKey]int64{}, bounds: map[int64]int64{}, added: map[run.ID]map[int64]int{}, repeats: map[run.ID]repeats{}, changes: map[run.ID]*change{}}
 	tx.OnEnd(w.end)
 	return w
 }
@@ -96,6 +97,10 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 	}
 	out := Result{Gone: done.gone(r.Attempt)}
 	out.Points = before(r.Points, out.Gone)
+	changed, err := w.change(ctx, r.Run)
+	if err != nil {
+		return out, err
+	}
 	if out.From, out.Rewound = done.lowers(r.Attempt, out.Points); out.Rewound {
 		if err := w.Flush(ctx); err != nil { // earlier reports may hold repeated steps
 			return out, err
@@ -103,6 +108,7 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 		if err := done.repeat(ctx, w.tx, r.Run, r.Attempt, out.From); err != nil {
 			return out, err
 		}
+		changed.reset = true
 	}
 	if err := markStale(ctx, w.tx, r.Run, out.Points); err != nil {
 		return out, err
@@ -125,6 +131,7 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 			w.added[r.Run] = map[int64]int{}
 		}
 		w.added[r.Run][id]++
+		lowerFrom(changed.from, p.Metric, p.Step)
 	}
 	if len(out.Dropped) > 0 {
 		names, err := w.names(ctx, r.Run)
@@ -134,6 +141,16 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 		names.told = true
 	}
 	return out, nil
+}
+
+// change returns what the transaction changes of a run.
+func (w *Writer) change(ctx context.Context, id run.ID) (*change, error) {
+	if c := w.changes[id]; c != nil {
+		return c, nil
+	}
+	c := &change{from: map[string]int64{}}
+	w.changes[id] = c
+	return c, w.p.sums.mark(ctx, w.tx, id, c)
 }
 
 // before returns points before a step, and those without one.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
@@ -125,5 +126,22 @@ func fillCurves(ctx context.Context, s Store, id run.ID) error {
 	if err := s.SaveProgress(ctx, id, head); err != nil {
 		return err
 	}
+	if err := Summarize(ctx, s); err != nil {
+		return err
+	}
 	return s.Seal(ctx, id, 1)
+}
+
+// Summarize brings all summaries of metrics up to date.
+func Summarize(ctx context.Context, s interface {
+	Summarize(ctx context.Context, now time.Time) (bool, error)
+}) error {
+	now := time.Now().AddDate(1, 0, 0) // when all are due
+	for more := true; more; {
+		var err error
+		if more, err = s.Summarize(ctx, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }

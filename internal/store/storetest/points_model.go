@@ -160,3 +160,46 @@ func (m *model) last(metric string, to int64) (last run.CurvePoint) {
 	}
 	return last
 }
+
+// summaries are of the whole curves, and up to the headline of those that it is taken from.
+func (m *model) summaries() []points.Summary {
+	var out []points.Summary
+	for _, metric := range m.metrics() {
+		s := points.Summary{Metric: metric, Low: math.NaN(), High: math.NaN()}
+		for _, p := range m.settled(metric) {
+			if s.Points == 0 {
+				s.First = p.Step
+			}
+			s.Points++
+			s.Workers, s.Last, s.Value = max(s.Workers, p.Workers), p.Step, p.Mean
+			if math.IsNaN(p.Mean) || math.IsInf(p.Mean, 0) {
+				continue
+			}
+			if math.IsNaN(s.Low) || p.Mean < s.Low {
+				s.Low, s.LowStep = p.Mean, p.Step
+			}
+			if math.IsNaN(s.High) || p.Mean > s.High {
+				s.High, s.HighStep = p.Mean, p.Step
+			}
+		}
+		if s.Points > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// shape reports whether a metric has a small curve.
+func (m *model) shape(metric string) bool {
+	return metric == "loss" && slices.ContainsFunc(m.settled(metric), func(p run.CurvePoint) bool {
+		return !math.IsNaN(p.Min) && (!math.IsInf(p.Min, 0) || !math.IsInf(p.Max, 0))
+	})
+}
+
+func (m *model) settled(metric string) []run.CurvePoint {
+	curve := m.curve(metric, math.MinInt64)
+	if slices.Contains(points.CurveMetrics(), metric) {
+		curve = run.Settled(curve, m.step)
+	}
+	return curve
+}

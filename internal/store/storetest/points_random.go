@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
@@ -31,7 +32,7 @@ func RunPoints(t *testing.T, most int, reopen func() (Store, error)) {
 			return
 		}
 		r := newRun(fmt.Sprintf("r-%010d", n), "random")
-		c := &pointsCheck{ctx: context.Background(), s: s, reopen: reopen, id: r.ID, model: newModel(), attempt: 1, cursors: map[string]store.Cursor{}, next: map[int]int64{}}
+		c := &pointsCheck{ctx: context.Background(), s: s, reopen: reopen, id: r.ID, model: newModel(), attempt: 1, cursors: map[string]store.Cursor{}, next: map[int]int64{}, now: epoch}
 		defer func() {
 			s = c.s
 			_ = s.DeleteRun(c.ctx, c.id) // once more, if the check was given up in its middle
@@ -64,6 +65,7 @@ type pointsCheck struct {
 	next    map[int]int64           // by rank: the step that it is at
 	attempt int                     // the newest
 	ended   bool
+	now     time.Time // of summaries
 }
 
 func (c *pointsCheck) must(t *rapid.T, err error) {
@@ -194,6 +196,28 @@ func (c *pointsCheck) rollUp(t *rapid.T) {
 	c.same(t, "headline", head, c.model.headline())
 	c.must(t, c.s.SaveProgress(c.ctx, c.id, head))
 	c.model.step = head.Step
+	c.summarize(t)
+}
+
+// summarize brings the summaries up to date, of a live run or an ended one, which must be what the points say.
+func (c *pointsCheck) summarize(t *rapid.T) {
+	c.now = c.now.Add(time.Hour)
+	for more := true; more; {
+		var err error
+		more, err = c.s.Summarize(c.ctx, c.now)
+		c.must(t, err)
+	}
+	got, err := c.s.RunMetrics(c.ctx, c.id)
+	c.must(t, err)
+	for i, s := range got {
+		columns, err := series.DecodeShape(s.Shape)
+		c.must(t, err)
+		if want := c.model.shape(s.Metric); len(columns) > 40 || (len(columns) > 0) != want {
+			t.Fatalf("the shape of %s has %d columns, want any %v", s.Metric, len(columns), want)
+		}
+		got[i].Shape = nil
+	}
+	c.same(t, "summaries", got, c.model.summaries())
 }
 
 // retry begins another attempt, which trains some steps again.

@@ -10,6 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
@@ -36,6 +37,11 @@ type Store interface {
 	SealPoints(ctx context.Context) (bool, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	RollUp(ctx context.Context, id run.ID) (points.RollUp, bool, error)
+	Summarize(ctx context.Context, now time.Time) (bool, error)
+	RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error)
+	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
+	View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error)
+	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
 	StaleCurves(ctx context.Context) ([]run.ID, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
