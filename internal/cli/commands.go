@@ -14,6 +14,7 @@ type commands struct {
 	Sweep    sweepCmd    `cmd:"" help:"Submit and compare groups of runs."`
 	Template templateCmd `cmd:"" help:"Keep configurations to start from."`
 	Config   configCmd   `cmd:"" help:"Check and convert configurations, without a console."`
+	Parse    parseCmd    `cmd:"" help:"Print the metrics and events in a trainer's log; needs no console."`
 	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`
 	Storage  storageCmd  `cmd:"" help:"Browse the folder that all workers share."`
 	Store    storeCmd    `cmd:"" help:"Move and check a console's own data."`

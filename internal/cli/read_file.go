@@ -14,34 +14,42 @@ import (
 // maxFile is the largest file in bytes that any command reads.
 const maxFile = 4 << 20
 
-// readFile reads a whole file, but no device, which may have no end, and no named pipe, which may have no writer. A pipe that the
-// shell has opened, as in <(command), is read.
-func readFile(name string) ([]byte, error) {
+// openFile opens a file, but no device, which may have no end, and no named pipe, which may have no writer. A pipe that the shell has
+// opened, as in <(command), is read.
+func openFile(name string) (*os.File, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
-	refuse := func(why string) error { return &fs.PathError{Op: "read", Path: name, Err: errors.New(why)} }
 	opened := strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/") || name == "/dev/stdin"
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 	case mode.IsDir():
-		return nil, refuse("is a folder, not a file")
+		return nil, unread(name, "is a folder, not a file")
 	case mode&fs.ModeNamedPipe != 0 && !opened:
-		return nil, refuse("is a named pipe, not a file")
+		return nil, unread(name, "is a named pipe, not a file")
 	case mode&fs.ModeSocket != 0:
-		return nil, refuse("is a socket, not a file")
+		return nil, unread(name, "is a socket, not a file")
 	case mode&fs.ModeDevice != 0 && !opened:
-		return nil, refuse("is a device, not a file")
+		return nil, unread(name, "is a device, not a file")
 	}
-	f, err := os.Open(name) // #nosec G304 -- the user names it
+	return os.Open(name) // #nosec G304 -- the user names it
+}
+
+func unread(name, why string) error {
+	return &fs.PathError{Op: "read", Path: name, Err: errors.New(why)}
+}
+
+// readFile reads a whole file of at most maxFile bytes.
+func readFile(name string) ([]byte, error) {
+	f, err := openFile(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		err = refuse(fmt.Sprintf("has more than %d bytes", maxFile))
+		err = unread(name, fmt.Sprintf("has more than %d bytes", maxFile))
 	}
 	if err != nil {
 		return nil, err

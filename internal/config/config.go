@@ -38,6 +38,9 @@ type Config struct {
 	LogLevel slog.Level
 	// LogFormat is text, json, or auto: text on a terminal and JSON otherwise (log_format, COTRAIN_LOG_FORMAT; auto).
 	LogFormat LogFormat
+	// LogFormats are formats of trainers' logs beside the built-in ones, each NAME: PATTERN (log_formats, COTRAIN_LOG_FORMATS); see
+	// [logparse.SiteFormat].
+	LogFormats []string
 
 	TLS      TLS
 	Proxy    Proxy

@@ -62,9 +62,11 @@ func (l *loader) loadFile(name, source string, settings []Setting) {
 			l.fail("", name, "", fmt.Sprintf("has %d more unknown keys", len(unknown)-i), "check that it is the right file")
 			break
 		}
-		l.fail("", name+": "+key, "", "is not a setting of CoTrain", "remove it, or correct its name")
+		l.fail("", name+": "+key, "", unknownSetting, "remove it, or correct its name")
 	}
 }
+
+const unknownSetting = "is not a setting of CoTrain"
 
 // flatten turns tables into dotted keys, two levels deep; anything deeper is left to be reported as unknown.
 func flatten(flat map[string]any, prefix string, values map[string]any, depth int) {
@@ -113,7 +115,7 @@ func (l *loader) setFromFile(s Setting, value any, source string) {
 	case bool:
 		shown, ok = strconv.FormatBool(v), s.kind == boolean
 	case []any:
-		if texts, fits := stringList(v); fits && (s.kind == list || s.kind == command) {
+		if texts, fits := stringList(v); fits && (s.kind == list || s.kind == command || s.kind == lines) {
 			l.setTyped(s, texts, strings.Join(texts, ", "), source)
 			return
 		}

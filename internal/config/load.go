@@ -313,6 +313,8 @@ func (k kind) parse(s string) (any, *problem) {
 		return texts, nil
 	case command:
 		return strings.Fields(trimmed), nil
+	case lines:
+		return strings.FieldsFunc(trimmed, func(r rune) bool { return r == '\n' || r == '\r' }), nil
 	}
 	return trimmed, nil
 }
@@ -325,7 +327,7 @@ func (k kind) String() string {
 		return "true or false"
 	case duration:
 		return `a duration in quotes, such as "60s"`
-	case list, command:
+	case list, command, lines:
 		return "a list of texts"
 	}
 	return "text in quotes"

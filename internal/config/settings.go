@@ -16,6 +16,7 @@ const (
 	duration      // 60s, 5m
 	list          // separated by commas outside the file
 	command       // separated by white space outside the file
+	lines         // separated by line breaks outside the file
 )
 
 // Setting describes a setting, for help and documentation.
@@ -109,6 +110,8 @@ func Settings() []Setting {
 			set: putSecret(func(c *Config) *Secret { return &c.DevVariablesKey }, longEnough)},
 		{Key: "log_level", Env: "COTRAIN_LOG_LEVEL", Default: "info", Help: "debug, info, warn or error", set: setLogLevel},
 		{Key: "log_format", Env: "COTRAIN_LOG_FORMAT", Default: "auto", Help: "auto, json or text", set: setLogFormat},
+		{Key: "log_formats", Env: "COTRAIN_LOG_FORMATS", Help: "formats of trainers' logs beside the built-in ones, each NAME: PATTERN, where a pattern is text with the places of numbers in braces: acme: it={step} loss={loss}; cotrain parse --config tries them", kind: lines,
+			set: put(func(c *Config) *[]string { return &c.LogFormats }, logFormats)},
 
 		{Key: "tls.cert", Env: "COTRAIN_TLS_CERT", Help: "file with the web server's certificate and those that link it to its authority; read again when it changes",
 			set: put(func(c *Config) *string { return &c.TLS.Cert }, line)},

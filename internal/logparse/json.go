@@ -13,7 +13,8 @@ const maxDepth = 32
 type valueKind uint8
 
 const (
-	otherValue valueKind = iota // true, false, null, object, list
+	otherValue valueKind = iota // true, false, object, list
+	nullValue
 	numberValue
 	stringValue
 )
@@ -124,12 +125,11 @@ func (s *scanner) value(depth int) (value, bool) {
 	case c == '-' || isDigit(c):
 		return s.num()
 	}
-	for _, word := range [...]string{"null", "true", "false"} {
-		if s.word(word) {
-			return value{}, true
-		}
-	}
 	switch {
+	case s.word("null"):
+		return value{kind: nullValue}, true
+	case s.word("true"), s.word("false"):
+		return value{}, true
 	case s.word("NaN"):
 		return value{kind: numberValue, number: math.NaN()}, true
 	case s.word("Infinity"):

@@ -68,7 +68,7 @@ func (p *Parser) machineRecord(b []byte) (res Result, ok bool) {
 		if len(p.metrics) == 0 {
 			return Result{}, true
 		}
-		return Result{Kind: KindSample, Sample: run.Sample{Exact: true, Metrics: p.metrics}}, true
+		return Result{Kind: KindSample, Sample: run.Sample{Exact: true, Metrics: p.metrics}, Format: CotrainCore}, true
 	case "event":
 		return p.machineEvent(m), true
 	}
@@ -91,7 +91,8 @@ func (p *Parser) machineSample(m machine) Result {
 		return Result{}
 	}
 	s.Metrics = p.metrics
-	return Result{Kind: KindSample, Sample: s}
+	p.State.Format = CotrainCore
+	return Result{Kind: KindSample, Sample: s, Format: CotrainCore}
 }
 
 // set sets a metric; the last of a name counts, as in JSON.

@@ -52,7 +52,7 @@ func TestMachineLines(t *testing.T) {
 		{"with CRLF and colour", "\x1b[1mCOTRAIN {\"v\":1,\"kind\":\"metrics\",\"step\":1,\"loss\":1}\x1b[0m\r", "sample 1 exact loss=1"},
 		{"logged at DEBUG", `03:22:58 [DEBUG] [Rank 0] COTRAIN {"v":1,"kind":"metrics","step":1,"loss":1}`, ""},
 		{"quoted", `print('COTRAIN {"v":1,"kind":"metrics","step":1,"loss":1}')`, ""},
-		{"without its prefix", `{"v":1,"kind":"metrics","step":1,"loss":1}`, ""},
+		{"without its prefix it is JSON as any other", `{"v":1,"kind":"metrics","step":1,"loss":1}`, "sample 1 v=1 loss=1"},
 		{"too long", `COTRAIN {"v":1,"kind":"metrics","step":1,"loss":1,"x":"` + strings.Repeat("x", MaxLine) + `"}`, ""},
 	})
 }

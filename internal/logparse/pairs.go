@@ -56,7 +56,11 @@ func (p *Parser) sample(msg []byte, free bool) Result {
 		return Result{}
 	}
 	s.Metrics = p.metrics
-	return Result{Kind: KindSample, Sample: s}
+	res := Result{Kind: KindSample, Sample: s, Format: "steps"}
+	if free {
+		res.Format, p.State.Format = CotrainCore, CotrainCore
+	}
+	return res
 }
 
 // pair adds one metric. n is 1 if it is evidence of a sample: a number, or the start of one at the line's end. good is

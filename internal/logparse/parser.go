@@ -39,6 +39,10 @@ type Result struct {
 	Kind   Kind
 	Sample run.Sample
 	Event  Event
+	// Format is the name of the format that a sample has, CotrainCore's or another's.
+	Format string
+	// Before is how many steps came before the epoch in which Sample.Step counts, where both are known; else 0.
+	Before int64
 }
 
 // State is a parser's memory between lines. It is small, comparable and survives JSON: stored with the log cursor, it
@@ -50,12 +54,25 @@ type State struct {
 	Caught bool `json:"caught,omitempty"`
 	// Root is the position in torchrun's block about the first failed process.
 	Root root `json:"root,omitzero"`
+	// Format is the format of the last sample, "" before the first.
+	Format string `json:"format,omitempty"`
+	// Bar is the progress of a stream whose samples do not tell their step.
+	Bar bar `json:"bar,omitzero"`
+	// Block is true inside of a record of several lines.
+	Block bool `json:"block,omitempty"`
+	// Epoch is the last that a line of its own told.
+	Epoch int64 `json:"epoch,omitempty"`
 }
 
 // Parser reads one stream's lines in order. The zero value is ready; to continue a stream, set State. Not safe for
 // concurrent use.
 type Parser struct {
 	State State
+	// Site are the formats that a site has added, tried first.
+	Site []*SiteFormat
+
+	formats []format
+	last    int // index of State.Format
 
 	stripped []byte       // line without escape sequences
 	text     []byte       // unescaped strings of a machine line
@@ -82,9 +99,19 @@ func (p *Parser) Line(line []byte) Result {
 	case rec.debug:
 		return Result{} // the core's DEBUG output looks like metrics
 	case !rec.found:
-		if whole && bytes.Contains(line, []byte("tep: ")) {
-			return p.sample(stripWrapper(line), false)
+		if !whole {
+			return p.rootCause(line)
 		}
+		if bytes.Contains(line, []byte("tep: ")) {
+			if res := p.sample(stripWrapper(line), false); res.Kind != None {
+				return res
+			}
+			p.metrics = p.metrics[:0]
+		}
+		if res := p.foreign(line); res.Kind != None {
+			return res
+		}
+		p.metrics = p.metrics[:0]
 		return p.rootCause(line)
 	case whole && looksLikePairs(rec.msg):
 		if res := p.sample(rec.msg, true); res.Kind != None {
@@ -95,11 +122,12 @@ func (p *Parser) Line(line []byte) Result {
 	return p.textEvent(rec.msg)
 }
 
-// Overwritten parses an overwritten state of a line, for samples with a step only: everything else is repeated by the
-// last state.
+// Overwritten parses an overwritten state of a line, for samples with a step and the progress of bars only: everything else is
+// repeated by the last state.
 func (p *Parser) Overwritten(line []byte) Result {
 	before := p.State
 	res := p.Line(line)
+	before.Format, before.Bar = p.State.Format, p.State.Bar
 	p.State = before
 	if res.Kind != KindSample || !res.Sample.HasStep {
 		return Result{}

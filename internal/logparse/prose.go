@@ -1,0 +1,48 @@
+package logparse
+
+import "bytes"
+
+// prose reads records that no known trainer prints but many people's own loops do: an epoch or a step first, then names and values
+// in any of the usual ways:
+//
+//	epoch: 0, file: 2/2, batch: 6671/6743, loss: 5.185546875
+//	[Epoch 64 738304/1281167][Iteration 45458] Loss is 1.308916. Current learning rate is 0.046.
+//	Total loss at epoch 5, step at 58800, loss=32.79
+func (p *Parser) prose(msg []byte) Result {
+	if !startsRecord(msg) || oddProse(msg) {
+		return Result{}
+	}
+	r := p.read(msg)
+	p.settle(&r)
+	if r.rank == 0 && !r.inEpoch || r.double || r.measured == 0 {
+		return Result{}
+	}
+	if p.index("loss") < 0 && p.index("val_loss") < 0 && p.index("eval_loss") < 0 && p.index("reward") < 0 && p.index("perplexity") < 0 {
+		return Result{}
+	}
+	return p.record(r, 0)
+}
+
+// startsRecord reports whether the text starts with where training is.
+func startsRecord(b []byte) bool {
+	b = bytes.TrimLeft(b, "[( ")
+	for _, word := range [...]string{"epoch", "step", "iter", "batch", "global", "update", "train", "total loss at"} {
+		if hasFoldPrefix(b, word) {
+			return true
+		}
+	}
+	return len(b) > 0 && isDigit(b[0]) && bytes.Contains(b[:min(len(b), 40)], []byte("]["))
+}
+
+// oddProse reports whether the text speaks about metrics instead of reporting them, or quotes.
+func oddProse(b []byte) bool {
+	if bytes.IndexByte(b, '"') >= 0 || bytes.IndexByte(b, '`') >= 0 || bytes.IndexByte(b, '\'') >= 0 || bytes.IndexByte(b, '{') >= 0 || bytes.IndexByte(b, '?') >= 0 || bytes.Contains(b, []byte("-->")) {
+		return true
+	}
+	for _, word := range [...]string{"best", "Best", "mprove", "reached", "ecreased", "ncreased", "sav", "Sav", "oading", "oaded", "esum", "estor", "early", "Early", "skip", "Skip", "threshold", "expected", "detected", "because", "should", "summary", "verage over"} {
+		if bytes.Contains(b, []byte(word)) {
+			return true
+		}
+	}
+	return false
+}
