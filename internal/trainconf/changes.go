@@ -21,10 +21,36 @@ type Change struct {
 // same are no change: a default written out is the default.
 func (r Request) Changes(from Request) []Change {
 	var out []Change
+	for _, d := range Differences([]Request{from, r}) {
+		out = append(out, Change{d.Field.Path, d.Field.Label, d.Field.shown(from.Get(d.Field.Path)), d.Field.shown(r.Get(d.Field.Path))})
+	}
+	return out
+}
+
+// Difference is a field in which requests differ.
+type Difference struct {
+	Field  Field
+	Values []string // what counts in each request: what it sets, or else the default; secrets are hidden
+}
+
+// Differences lists the fields in which requests differ, as [Request.Changes] does of two.
+func Differences(requests []Request) []Difference {
+	var out []Difference
+	values := make([]string, len(requests))
 	for _, f := range append([]Field{nameField}, AllFields()...) {
-		if r.Value(f.Path) != from.Value(f.Path) {
-			out = append(out, Change{f.Path, f.Label, f.shown(from.Get(f.Path)), f.shown(r.Get(f.Path))})
+		differ := false
+		for i, r := range requests {
+			values[i] = r.Value(f.Path)
+			differ = differ || values[i] != values[0]
 		}
+		if !differ {
+			continue
+		}
+		d := Difference{f, slices.Clone(values)}
+		for i, v := range d.Values {
+			d.Values[i] = f.shown(v)
+		}
+		out = append(out, d)
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -313,6 +314,23 @@ func TestChangesAreFieldsThatMeanSomethingElse(t *testing.T) {
 	}
 	if c := a.Changes(a); len(c) > 0 {
 		t.Errorf("a request differs from itself: %v", c)
+	}
+}
+
+func TestDifferencesAreTheFieldsInWhichAnyOfSeveralDiffers(t *testing.T) {
+	t.Parallel()
+	same := requestWith(t, "optim.batch_size", "512", "monitor.auth_token", "one")
+	got := Differences([]Request{same, same, requestWith(t, "optim.batch_size", "64", "monitor.auth_token", "two")})
+	values := map[string][]string{}
+	for _, d := range got {
+		values[d.Field.Path] = d.Values
+	}
+	want := map[string][]string{"optim.batch_size": {"512", "512", "64"}, "monitor.auth_token": {fault.Hidden, fault.Hidden, fault.Hidden}}
+	if diff := cmp.Diff(want, values); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(Differences(nil)) > 0 || len(Differences([]Request{same})) > 0 {
+		t.Error("none or one differ")
 	}
 }
 
