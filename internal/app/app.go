@@ -182,7 +182,7 @@ func (a *App) wire(client *nomad.Client) error {
 	hub, health := a.hub, a.health
 	part := func(name string) *slog.Logger { return a.log.With("part", name) }
 
-	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore})
+	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Formats: a.cfg.SiteFormats()})
 	var watcher *watch.Watcher
 	q := queue.New(queue.Options{
 		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.ReconcileSoon(id) },

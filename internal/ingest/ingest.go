@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cotrain/cotrain/internal/logparse"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -44,7 +45,7 @@ type Publisher interface {
 	HasViewers(topic string) bool
 }
 
-// Options configures [New]. All fields are required.
+// Options configures [New]. All fields are required but Formats.
 type Options struct {
 	Tailer    Tailer
 	Store     Store
@@ -53,6 +54,8 @@ type Options struct {
 	Now       func() time.Time
 	// Health is called with the outcome of writes: nil when they succeed.
 	Health func(error)
+	// Formats are those that the site has added to the parser's own.
+	Formats []*logparse.SiteFormat
 }
 
 // Ingest owns a goroutine per stream, a writer, and a publisher of progress.

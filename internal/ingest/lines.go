@@ -32,6 +32,8 @@ type parserState struct {
 	Step   int64          `json:"step,omitempty"` // newest reported step
 	Cut    bool           `json:"cut,omitempty"`  // inside an overlong line
 	Events int            `json:"events,omitempty"`
+	// Reports number what a stream without steps reports.
+	Reports reports `json:"reports,omitzero"`
 }
 
 // lineReader cuts a stream's chunks into batches at line ends. The cursor stays before the unfinished line, which is
@@ -43,6 +45,7 @@ type lineReader struct {
 	step   int64
 	cut    bool
 	events int
+	count  reports
 	report run.ExitReport
 
 	from    store.Cursor // stored
@@ -50,14 +53,14 @@ type lineReader struct {
 	end     nomad.Cursor // end of pending
 }
 
-func newLineReader(cur store.Cursor, rank int, log *slog.Logger) *lineReader {
-	r := &lineReader{rank: rank, log: log, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}, report: cur.Report}
+func newLineReader(cur store.Cursor, rank int, formats []*logparse.SiteFormat, log *slog.Logger) *lineReader {
+	r := &lineReader{rank: rank, log: log, parser: logparse.Parser{Site: formats}, from: cur, end: nomad.Cursor{File: cur.File, Offset: cur.Offset}, report: cur.Report}
 	if cur.Parser != "" {
 		var st parserState
 		if err := json.Unmarshal([]byte(cur.Parser), &st); err != nil {
 			log.Warn("stored parser state", "err", err)
 		}
-		r.parser.State, r.step, r.cut, r.events = st.Parse, st.Step, st.Cut, st.Events
+		r.parser.State, r.step, r.cut, r.events, r.count = st.Parse, st.Step, st.Cut, st.Events, st.Reports
 	}
 	return r
 }
@@ -149,7 +152,7 @@ func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 		r.cut = !whole
 		rest = after
 	}
-	state, err := json.Marshal(parserState{r.parser.State, r.step, r.cut, r.events})
+	state, err := json.Marshal(parserState{r.parser.State, r.step, r.cut, r.events, r.count})
 	if err != nil { // cannot happen
 		r.log.Error("encode parser state", "err", err)
 	}
@@ -180,24 +183,41 @@ func (r *lineReader) overwritten(b *store.Batch, line []byte) {
 func (r *lineReader) take(b *store.Batch, res logparse.Result) {
 	switch res.Kind {
 	case logparse.KindSample:
-		if res.Sample.HasStep {
-			r.step, r.report.Step = res.Sample.Step, res.Sample.Step
-		}
-		for _, m := range res.Sample.Metrics {
-			step := res.Sample.Step
-			switch {
-			case res.Sample.HasStep:
-			case strings.HasPrefix(m.Name, systemPrefix):
-				step = byTime
-			case r.step > 0: // belongs to the worker's current step
-				step = r.step
-			default:
-				continue
-			}
-			r.point(b, points.Point{Metric: m.Name, Step: step, Value: m.Value, Exact: res.Sample.Exact})
-		}
+		r.sample(b, res)
 	case logparse.KindEvent:
 		r.event(b, res.Event)
+	}
+}
+
+// sample places the metrics of a sample. Those without a step belong to the step that the stream is at, as its last sample or bar
+// told. A stream that tells no step at all is placed by the number of its reports.
+func (r *lineReader) sample(b *store.Batch, res logparse.Result) {
+	step := res.Sample.Step + res.Before
+	if bar, ok := r.parser.Step(); ok && !res.Sample.HasStep {
+		r.step, r.report.Step = bar, bar
+	}
+	system := 0
+	for _, m := range res.Sample.Metrics {
+		if strings.HasPrefix(m.Name, systemPrefix) {
+			system++
+		}
+	}
+	switch {
+	case res.Sample.HasStep:
+		r.step, r.report.Step = step, step
+	case r.step > 0 || system == len(res.Sample.Metrics):
+		step = r.step
+	case res.Sample.Exact:
+		return // CotrainCore tells its steps; this is from before the first
+	default:
+		step = r.count.next(res.Sample.Metrics)
+	}
+	for _, m := range res.Sample.Metrics {
+		at := step
+		if !res.Sample.HasStep && strings.HasPrefix(m.Name, systemPrefix) {
+			at = byTime
+		}
+		r.point(b, points.Point{Metric: m.Name, Step: at, Value: m.Value, Exact: res.Sample.Exact})
 	}
 }
 

@@ -52,7 +52,7 @@ func (t *tail) run(ctx context.Context) bool {
 			if cur.Done {
 				return true
 			}
-			t.lines, t.stored = newLineReader(cur, t.alloc.worker.Rank, t.log), cur.At
+			t.lines, t.stored = newLineReader(cur, t.alloc.worker.Rank, t.in.o.Formats, t.log), cur.At
 			ended := t.hasEnded()
 			err = t.read(ctx, cur, ended)
 			if ended && (err == nil || errors.Is(err, fault.ErrNotFound) || errors.Is(err, nomad.ErrNotStarted)) {
