@@ -15,7 +15,7 @@ func (p *Parser) columns(msg []byte) Result {
 	first, rest, ok := bytes.Cut(msg, []byte("|"))
 	first = bytes.TrimSpace(first)
 	if !ok {
-		return Result{}
+		return p.aloneLoss(msg)
 	}
 	numbered := allDigits(first)
 	if !numbered && !hasFoldPrefix(first, "step") && !hasFoldPrefix(first, "iter") && !hasFoldPrefix(first, "epoch") && !hasFoldPrefix(first, "ep ") {
@@ -39,6 +39,18 @@ func (p *Parser) columns(msg []byte) Result {
 	}
 	p.settle(&r)
 	if r.rank == 0 || r.double || len(p.metrics) == 0 || named == 0 && r.measured == 0 || oddProse(msg) {
+		return Result{}
+	}
+	return p.record(r, 0)
+}
+
+// aloneLoss reads the loss on held-out data, which stands on a line of its own between such records.
+func (p *Parser) aloneLoss(msg []byte) Result {
+	if p.State.Format != "columns" || !hasAnyPrefix(msg, "val loss ", "validation loss: ", "val loss: ") {
+		return Result{}
+	}
+	r := p.read(msg)
+	if len(p.metrics) != 1 || p.metrics[0].Name != "val_loss" || r.bare > 0 {
 		return Result{}
 	}
 	return p.record(r, 0)

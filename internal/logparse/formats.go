@@ -32,7 +32,7 @@ func formats() []format {
 		{name: "metriclogger", mark: ": ", parse: (*Parser).metricLogger},
 		{name: "deepspeed", mark: "step", parse: (*Parser).deepSpeed},
 		{name: "nanogpt", mark: "loss", parse: (*Parser).nanoGPT},
-		{name: "columns", mark: "|", parse: (*Parser).columns},
+		{name: "columns", mark: "l", parse: (*Parser).columns},
 		{name: "tensorflow", mark: "loss = ", parse: (*Parser).tensorFlow},
 		{name: "hivemind", mark: "Step #", parse: (*Parser).hivemind},
 		{name: "block", mark: "=", parse: (*Parser).block},

@@ -82,7 +82,7 @@ func (s *items) named() item {
 			}
 			s.valueOf(&it)
 			return it
-		case next > end && s.nonFinite(next) > 0:
+		case next > end && s.nonFiniteWord(next):
 			it := item{key: s.b[start:end]}
 			s.i = next
 			s.valueOf(&it)
@@ -94,6 +94,13 @@ func (s *items) named() item {
 		}
 	}
 	return item{key: s.b[start:s.i]}
+}
+
+// nonFiniteWord reports whether nan or inf at i is a value, unlike in "number of nan iterations".
+func (s *items) nonFiniteWord(i int) bool {
+	n := s.nonFinite(i)
+	after := s.at(i + n + 1)
+	return n > 0 && (s.at(i+n) != ' ' || !isWord(after) || isDigit(after))
 }
 
 // signed reports whether "-3", "+3" or ".3" starts at i.
@@ -161,7 +168,7 @@ func (s *items) unnamed() (item, bool) {
 	}
 	start := s.spaces(s.i)
 	end := start
-	for end < len(s.b) && (isKeyByte(s.b[end]) || s.b[end] == ' ' && s.at(end+1) != ' ' && s.at(end+1) != '-') {
+	for end < len(s.b) && (end > start || isWord(s.b[end]) && !isDigit(s.b[end])) && (isKeyByte(s.b[end]) || s.b[end] == ' ' && s.at(end+1) != ' ' && s.at(end+1) != '-') {
 		end++
 	}
 	if c := s.at(end); end > start && (c == '|' || c == ',' || c == ')' || c == 0 || c == ';') {
@@ -378,7 +385,7 @@ func (s *items) unitAt(i int) (unit []byte, end int, ok bool) {
 		for word < len(s.b) && (isWord(s.b[word]) && !isDigit(s.b[word]) || s.b[word] == '/' || s.b[word] == '%') {
 			word++
 		}
-		if c := s.at(s.spaces(word)); word > i+1 && isUnit(s.b[i+1:word]) && (c == 0 || c == '|' || c == ',' || c == ';' || c == '(' || c == ')' || s.at(word) == '\t' || s.at(word+1) == ' ') {
+		if c := s.at(s.spaces(word)); word > i+1 && isUnit(s.b[i+1:word]) && (c == 0 || c == '.' || c == '|' || c == ',' || c == ';' || c == '(' || c == ')' || s.at(word) == '\t' || s.at(word) == ' ' && s.at(word+1) == ' ') {
 			return s.b[i+1 : word], word, true
 		}
 	}
@@ -392,7 +399,7 @@ func isUnit(b []byte) bool {
 	}
 	switch string(b) {
 	case "%", "s", "ms", "us", "ns", "sec", "secs", "seconds", "m", "min", "h", "x", "z", "MB", "GB", "KB", "TB", "MiB", "GiB", "KiB", "TiB",
-		"TFLOPS", "TFLOPs", "GFLOPS", "tokens", "samples", "it", "its", "loss":
+		"TFLOPS", "TFLOPs", "GFLOPS", "tokens", "samples", "it", "its":
 		return true
 	}
 	return false

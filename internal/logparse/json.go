@@ -13,7 +13,8 @@ const maxDepth = 32
 type valueKind uint8
 
 const (
-	otherValue valueKind = iota // true, false, object, list
+	otherValue  valueKind = iota // true, false, list
+	objectValue                  // text is the object as it stands
 	nullValue
 	numberValue
 	stringValue
@@ -119,7 +120,9 @@ func (s *scanner) value(depth int) (value, bool) {
 		text, ok := s.str()
 		return value{kind: stringValue, text: text}, ok
 	case c == '{':
-		return value{}, s.object(nil, depth)
+		start := s.i
+		ok := s.object(nil, depth)
+		return value{kind: objectValue, text: s.b[start:s.i]}, ok
 	case c == '[':
 		return value{}, s.list(depth)
 	case c == '-' || isDigit(c):

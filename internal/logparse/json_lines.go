@@ -4,32 +4,27 @@ package logparse
 //
 //	{"step": 1200, "loss": 2.3125, "lr": 3e-4}
 //	{"epoch": 10, "loss": "3.180", "ppl": "2.67", "num_updates": 21497}
+//	{"msg": "train", "step": 1200, "metrics": {"loss": 2.3125}}
 func (p *Parser) jsonLine(msg []byte) Result {
 	if msg[0] != '{' || msg[len(msg)-1] != '}' {
 		return Result{}
 	}
 	var r reading
-	empty := false // a loss that is null
 	s := scanner{b: msg, buf: p.text}
 	ok := s.object(func(key []byte, v value) {
-		switch v.kind {
-		case stringValue:
-			if n, good := parseDecimal(v.text); good {
-				p.member1(&r, key, n)
-			} else if n, good := parseNonFinite(v.text); good {
-				p.member1(&r, key, n)
-			}
-		case numberValue:
-			p.member1(&r, key, v.number)
-		case nullValue:
-			m := meaningOf(key, nil)
-			empty = empty || m.name == "loss"
+		if v.kind != objectValue || !holdsMetrics(key) {
+			p.jsonMember(&r, key, v)
+			return
 		}
+		inner := scanner{b: v.text, buf: s.buf}
+		inner.object(func(key []byte, v value) { p.jsonMember(&r, key, v) }, 1)
+		s.buf = inner.buf
 	}, 0)
 	p.text = s.buf
 	if !ok || s.next() != 0 || s.i != len(s.b) {
 		return Result{}
 	}
+	empty := r.empty
 	p.settle(&r)
 	if r.measured == 0 && !(empty && r.rank > 0) {
 		return Result{}
@@ -38,6 +33,30 @@ func (p *Parser) jsonLine(msg []byte) Result {
 		return Result{}
 	}
 	return p.record(r, 0)
+}
+
+// holdsMetrics knows the members in which structured loggers nest numbers.
+func holdsMetrics(key []byte) bool {
+	switch string(key) {
+	case "metrics", "fields", "scalars", "logs", "data":
+		return true
+	}
+	return false
+}
+
+func (p *Parser) jsonMember(r *reading, key []byte, v value) {
+	switch v.kind {
+	case stringValue:
+		if n, good := parseDecimal(v.text); good {
+			p.member1(r, key, n)
+		} else if n, good := parseNonFinite(v.text); good {
+			p.member1(r, key, n)
+		}
+	case numberValue:
+		p.member1(r, key, v.number)
+	case nullValue:
+		r.empty = r.empty || meaningOf(key, nil).name == "loss"
+	}
 }
 
 // member1 takes a member of a JSON object or a Python dictionary, whose numbers have no units. The last of a name counts.

@@ -162,6 +162,10 @@ func (h *lead) word() {
 		if n := bytes.IndexByte(day, ' '); n > 0 && n < 3 {
 			h.rest, h.seen = day[n:], true
 		}
+	case hasAnyPrefix(rest, " F ", " P ") && (string(word) == "stdout" || string(word) == "stderr"):
+		h.rest = rest[3:]
+	case rest[0] == ' ' && isReplica(word):
+		h.rest = rest
 	case h.seen:
 		h.name(rest)
 	case rest[0] == ':' && len(rest) > 1 && rest[1] == ' ' && bytes.ContainsAny(word, "0123456789") && bytes.ContainsAny(word, "-."):
@@ -208,10 +212,20 @@ func (h *lead) name(rest []byte) {
 		rest = rest[1:]
 	}
 	after := bytes.TrimLeft(rest, " ")
-	if len(rest) == len(after) || !hasAnyPrefix(after, "- ", "| ", ">> ") {
+	if len(rest) == len(after) {
 		return
 	}
-	h.rest = after[2:]
+	if hasAnyPrefix(after, "- ", "| ", ">> ") {
+		h.rest = after[2:]
+	} else if end := bytes.IndexAny(after[:min(len(after), 10)], " :"); end > 0 && levelNamed(after[:end]) != levelNone {
+		h.rest = after
+	}
+}
+
+// isReplica knows what torchx prints before a line: "trainer/0".
+func isReplica(b []byte) bool {
+	slash := bytes.IndexByte(b, '/')
+	return slash > 0 && allDigits(b[slash+1:])
 }
 
 func isMonth(b []byte) bool {

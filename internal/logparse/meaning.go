@@ -102,14 +102,14 @@ var meanings = func() map[string]meaning {
 	add(metric("learning_rate"), "learning_rate", "lr", "inner_lr", "optim/learning_rate_group0")
 	add(metric("grad_norm"), "grad_norm", "gnorm", "gradient_norm", "gradnorm", "total_grad_norm", "global_grad_norm", "actor/grad_norm", "optim/total_grad_norm")
 	add(metric("tokens_per_second"), "tokens_per_second", "tokens_per_sec", "tps", "tok/s", "tok/sec", "tok_s", "toks/s", "tokens/s", "tokens/sec", "tokens/second",
-		"tokens/s/device", "tokens/s/gpu", "tokens/sec/gpu", "tokens/gpu/s", "tokens_per_second_per_gpu", "tokens_per_gpu_per_second", "tok_per_sec",
+		"tokens/s/device", "tokens/s/gpu", "tokens/sec/gpu", "tokens/gpu/s", "tokens_per_second_per_gpu", "tokens_per_gpu_per_second", "tokens_per_sec_per_gpu", "tok_per_sec",
 		"tgs", "throughput/device/tokens_per_second", "perf/throughput")
 	add(metric("mfu"), "mfu", "bf16_mfu")
 	add(metric("perplexity"), "perplexity", "ppl")
 	add(metric("num_peers"), "num_peers", "diloco_peers")
 	add(metric("total_tokens"), "total_tokens", "throughput/total_tokens")
-	add(metric("reward"), "reward", "critic/rewards/mean")
-	add(meaning{role: roleEpoch}, "epoch", "epoch(train)", "epoch(val)", "epoch(test)", "ep")
+	add(metric("reward"), "reward", "avg_reward", "mean_reward", "critic/rewards/mean")
+	add(meaning{role: roleEpoch}, "epoch", "epoch(train)", "epoch(val)", "epoch(test)", "ep", "end_of_epoch")
 	add(meaning{role: roleStep, rank: 5}, "global_step", "global_steps", "num_updates", "train_num_updates", "valid_num_updates", "current_steps", "trainer/global_step")
 	add(meaning{role: roleStep, rank: 4}, "step", "steps", "_step")
 	add(meaning{role: roleStep, rank: 3}, "iteration", "iter", "it", "iters", "update", "updates", "iter(train)", "iter(val)")

@@ -26,10 +26,13 @@ func (p *Parser) prose(msg []byte) Result {
 // startsRecord reports whether the text starts with where training is.
 func startsRecord(b []byte) bool {
 	b = bytes.TrimLeft(b, "[( ")
-	for _, word := range [...]string{"epoch", "step", "iter", "batch", "global", "update", "train", "total loss at"} {
+	for _, word := range [...]string{"epoch", "step", "iter", "batch", "global", "update", "train", "total loss at", "end of epoch"} {
 		if hasFoldPrefix(b, word) {
 			return true
 		}
+	}
+	if hasAnyPrefix(b, "loss: ") && bytes.Contains(b, []byte("global_step: ")) {
+		return true
 	}
 	return len(b) > 0 && isDigit(b[0]) && bytes.Contains(b[:min(len(b), 40)], []byte("]["))
 }

@@ -21,6 +21,7 @@ type reading struct {
 	like     int  // index + 1 of the first metric that stands for a loss
 	double   bool // a name came twice: two records on one line
 	bare     int  // names without a value
+	empty    bool // a loss that is null
 
 	places [2]item // numbers in brackets without a name
 	nplace int
@@ -112,7 +113,7 @@ func (p *Parser) canonicalItem(r *reading, it item, name string) {
 
 // other adds a metric under its printed name and reports whether it did.
 func (p *Parser) other(r *reading, it item) bool {
-	if it.list || it.of > 0 || len(p.metrics) >= MaxMetrics || !validName(it.key) {
+	if it.list || it.of > 0 || len(p.metrics) >= MaxMetrics || !validName(it.key) || it.number && len(it.key) < 2 {
 		return false
 	}
 	name := p.names.raw(it.key)
