@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -50,7 +49,7 @@ func Value(v any) (json.RawMessage, error) {
 
 // plain reports whether a value surely has nothing to hide and nothing to cut: taking it apart would cost more than the entry.
 func plain(text string) bool {
-	return len(text) <= maxText && !strings.Contains(text, `\`) && !fault.NamesSecret(text) && !mayBePrivate(text)
+	return len(text) <= maxText && !strings.Contains(text, `\`) && !fault.NamesSecret(text) && !privateMarks.In(text)
 }
 
 func compact(v any) (json.RawMessage, error) {
@@ -104,19 +103,15 @@ var privateStarts = []string{"ctk_", "ghp_", "gho_", "github_pat_", "glpat-", "h
 // privateParts are the secrets that a text may hold: passwords in addresses, what follows Bearer, and tokens.
 var privateParts = regexp.MustCompile(`(?i)://[^/@\s]+@|\b(?:bearer|basic)\s+\S{8,}|\b(?:` + strings.ReplaceAll(strings.Join(privateStarts, "|"), ".", `\.`) + `)[\w.-]{10,}`)
 
-// mayBePrivate is false for nearly every text without a match of privateParts, in a tenth of its time.
-func mayBePrivate(text string) bool {
-	lower := strings.ToLower(text)
-	contained := func(mark string) bool { return strings.Contains(lower, mark) }
-	return contained("://") || contained("bearer") || contained("basic") || slices.ContainsFunc(privateStarts, contained)
-}
+// privateMarks are in every text with a match of privateParts, and in few others: to look for them takes a fiftieth of the time.
+var privateMarks = fault.NewWords(append([]string{"://", "bearer", "basic"}, privateStarts...)...)
 
 // maskedText hides the secrets in a text.
 func maskedText(s string) string {
 	if name, _, found := strings.Cut(s, "="); found && fault.NamesSecret(name) && !strings.ContainsAny(name, " \n") {
 		return name + "=" + fault.Hidden
 	}
-	if mayBePrivate(s) {
+	if privateMarks.In(s) {
 		s = privateParts.ReplaceAllStringFunc(s, func(part string) string {
 			if strings.HasPrefix(part, "://") {
 				return "://" + fault.Hidden + "@"

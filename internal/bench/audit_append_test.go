@@ -2,14 +2,19 @@ package bench
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/pgtest"
 )
 
 const (
@@ -18,7 +23,7 @@ const (
 )
 
 // BenchmarkAuditAppend appends entries one by one and by many callers at once, against the 10 000 a second that are wanted, and
-// makes changes with their entries, against the same changes without.
+// makes changes with their entries, against the same changes without, and against what one more row costs a transaction.
 func BenchmarkAuditAppend(b *testing.B) {
 	for range b.N {
 		for _, d := range databases(b) {
@@ -30,6 +35,7 @@ func BenchmarkAuditAppend(b *testing.B) {
 			without, with := changed(b, d.store)
 			b.ReportMetric(without, "us-change-baseline-without-"+d.name)
 			b.ReportMetric(with-without, "us-entry-in-change-"+d.name)
+			b.ReportMetric(bareRow(b, d.name), "us-baseline-bare-row-in-change-"+d.name)
 		}
 	}
 }
@@ -77,4 +83,45 @@ func changed(b *testing.B, s *store.Store) (without, with float64) {
 		took[i%2] = append(took[i%2], time.Since(began))
 	}
 	return micros50(took[0]), micros50(took[1])
+}
+
+// bareTables are one for a change, one of rows as the audit log has, and one that says whose the database is.
+const bareTables = `-- +goose Up
+CREATE TABLE console (id INTEGER PRIMARY KEY, token TEXT NOT NULL) STRICT;
+CREATE TABLE small (n INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE bare (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, name TEXT NOT NULL, session TEXT NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL,
+	request TEXT NOT NULL, action TEXT NOT NULL, project TEXT NOT NULL, subject TEXT NOT NULL, after_value TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
+`
+
+// bareRow is what a row with the texts of an entry, in no chain, adds to a transaction of one row, in microseconds.
+func bareRow(b *testing.B, name string) float64 {
+	b.Helper()
+	o := db.Options{File: filepath.Join(b.TempDir(), "bare.db")}
+	if name == "postgresql" {
+		o.URL = pgtest.URL(b)
+	}
+	d, err := db.Open(b.Context(), o, db.Migrations{Files: fstest.MapFS{"00012_bare.sql": {Data: []byte(bareTables)}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	after, hash := `{"name":"run","state":"queued","shape":"1x8","config_sha256":"`+strings.Repeat("0", 64)+`"}`, make([]byte, 32)
+	var took [2][]time.Duration
+	for i := range 2 * sampled {
+		e := anEntry(i)
+		began := time.Now()
+		err := d.Write(b.Context(), func(tx *db.Tx) error {
+			if _, err := tx.Exec(b.Context(), `INSERT INTO small (n) VALUES (?)`, i); err != nil || i%2 == 0 {
+				return err
+			}
+			_, err := tx.Exec(b.Context(), `INSERT INTO bare (seq, at, name, session, address, agent, request, action, project, subject, after_value, hash) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`,
+				i, e.At.UnixMilli(), e.Actor.Name, e.Actor.Session, e.Actor.Address, e.Actor.Agent, e.Request, e.Action, e.Project, e.Subject, after, hash)
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		took[i%2] = append(took[i%2], time.Since(began))
+	}
+	return micros50(took[1]) - micros50(took[0])
 }

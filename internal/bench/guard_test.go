@@ -21,10 +21,12 @@ import (
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/guard"
+	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/survey"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/help"
@@ -164,16 +166,16 @@ func consoles(b *testing.B, s *store.Store, service *auth.Service) (bare, whole 
 	site := web.Deps{Audit: s.Audit, Feed: hub, Assets: assets, Help: library, Logger: logger, Now: clock, Projects: service.ProjectNames, Admin: service, Accounts: service}
 	data := api.Deps{Audit: s.Audit, Admin: service, Accounts: service, Programs: service, System: func() feed.System { return feed.System{} }, Logger: logger}
 
-	o := open{s, acts}
-	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Guard = o, o, o, o, o, o, o
+	o, known := open{s, acts}, survey.New(survey.Options{Store: s, Logger: logger, Now: time.Now})
+	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Survey, data.Guard = o, o, o, o, o, o, anySurvey{known}, o
 	data.Secrets, site.Secrets = &runtest.Registry{}, &runtest.Registry{}
-	site.Auth, site.Store, site.Control, site.Guard, site.API = anybody{auth.Local{}}, o, o, o, api.New(data)
+	site.Auth, site.Store, site.Control, site.Survey, site.Guard, site.API = anybody{auth.Local{}}, o, o, anySurvey{known}, o, api.New(data)
 	bare = web.New(site).Handler()
 
-	g := guard.New(guard.Options{Store: s, Control: acts, Audit: s.Audit, Projects: service.ProjectNames, Logger: logger, Now: time.Now})
-	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Guard = g, g, g, g, g, g, g
+	g := guard.New(guard.Options{Store: s, Control: acts, Survey: known, Audit: s.Audit, Projects: service.ProjectNames, Logger: logger, Now: time.Now})
+	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Survey, data.Guard = g, g, g, g, g, g, g, g
 	data.Secrets, site.Secrets = g.Registry(), g.Registry()
-	site.Auth, site.Store, site.Control, site.Guard, site.API = service, g, g, g, api.New(data)
+	site.Auth, site.Store, site.Control, site.Survey, site.Guard, site.API = service, g, g, g, g, api.New(data)
 	return bare, web.New(site).Handler()
 }
 
@@ -187,6 +189,15 @@ type anybody struct{ auth.Local }
 func (anybody) Identify(r *http.Request) (context.Context, error) {
 	return access.With(r.Context(), access.Identity{User: "u-root", Name: "root", Administrator: true, Session: "s"}), nil
 }
+
+// anySurvey is a survey for everybody.
+type anySurvey struct{ *survey.Survey }
+
+func (s anySurvey) Measure(ctx context.Context, c measure.Choice) (measure.Measurement, error) {
+	return s.Survey.Measure(ctx, "local", c)
+}
+
+func (s anySurvey) Measured(context.Context) (*measure.Known, error) { return s.Known(), nil }
 
 // open is store and control for everybody, as pages and API take them.
 type open struct {

@@ -26,7 +26,7 @@
 //	accounts: DeleteProject          row of the project before looking what is in it
 //	accounts: what changes rights    row of access_revision, then that of the user; sessions and devices: row of their user, then of the passkey
 //	accounts: SaveSeen, DropExpired  rows that are updated or deleted whole; a deadlock over several is repeated
-//	auditlog.Append                 lock of the log's end, the last one of a transaction
+//	auditlog.Append, Log.Index      lock of the log's end, the last one of a transaction
 //	StartMeasurement                the unique key of the one that goes on: the loser is repeated, and finds it
 //	SaveMeasurement                 the row of the measurement if it goes on; one console writes those of nodes
 //	orders, curve marks             ON CONFLICT merges in the row

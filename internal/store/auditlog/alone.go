@@ -3,6 +3,7 @@ package auditlog
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -85,5 +86,8 @@ func (a *alone) next() {
 func (l *Log) write(ctx context.Context, entries []audit.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	return l.db.Write(ctx, func(tx *db.Tx) error { return appendAll(ctx, tx, entries) })
+	if err := l.db.Write(ctx, func(tx *db.Tx) error { return appendAll(ctx, tx, entries) }); err != nil {
+		return fmt.Errorf("append to the audit log: %w", err)
+	}
+	return nil
 }

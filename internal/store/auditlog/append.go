@@ -3,14 +3,11 @@ package auditlog
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cotrain/cotrain/internal/audit"
-	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
@@ -29,8 +26,8 @@ func Append(ctx context.Context, tx *db.Tx, subject, project string, before, aft
 	if err := setValues(&e, before, after); err != nil {
 		return err
 	}
-	if err := appendAll(ctx, tx, []audit.Entry{e}); err != nil {
-		return err
+	if err := appendOne(ctx, tx, e); err != nil {
+		return fmt.Errorf("append to the audit log: %w", err)
 	}
 	tx.OnEnd(p.Record)
 	return nil
@@ -54,72 +51,60 @@ func setValues(e *audit.Entry, before, after any) error {
 	return nil
 }
 
-// end is the end of the log, and its beginning.
-type end struct {
-	seq, logged, cutSeq int64
-	hash, cutHash       audit.Hash
-}
-
-// lockEnd keeps others from appending until the transaction ends.
-func lockEnd(ctx context.Context, tx *db.Tx) (end, error) {
-	e, err := readEnd(ctx, tx, forUpdate)
-	if !errors.Is(err, fault.ErrNotFound) {
-		return e, err
-	}
-	none := make([]byte, len(audit.Hash{}))
-	if _, err := tx.Exec(ctx, `INSERT INTO audit_head (id, seq, logged, hash, cut_seq, cut_hash) VALUES (0, 0, 0, ?, 0, ?)`, none, none); err != nil {
-		return end{}, err
-	}
-	return readEnd(ctx, tx, forUpdate)
-}
-
-const forUpdate = ` FOR UPDATE`
-
-func readEnd(ctx context.Context, q db.Querier, lock string) (e end, err error) {
-	var hash, cut []byte
-	err = q.QueryRow(ctx, `SELECT seq, logged, hash, cut_seq, cut_hash FROM audit_head WHERE id = 0`+lock).Scan(&e.seq, &e.logged, &hash, &e.cutSeq, &cut)
-	copy(e.hash[:], hash)
-	copy(e.cutHash[:], cut)
-	return e, err
-}
-
 const columns = `seq, at, logged, user_id, name, token, session, address, agent, request, action, project, subject, outcome, reason, before_value, after_value, hash`
 
 // rowsPerInsert saves most of the cost of a statement.
 const rowsPerInsert = 32
 
 var (
+	parameters = `?` + strings.Repeat(`,?`, strings.Count(columns, ","))
 	insertRow  = insertRows(1)
 	insertMany = insertRows(rowsPerInsert)
+	// insertNext inserts nothing if there is or was a row of that number. Rows that were not cut are without gaps, so it is the next.
+	insertNext = `INSERT INTO audit (` + columns + `) SELECT ` + parameters + ` WHERE (SELECT cut_seq FROM audit_head WHERE id = 0) < ? ON CONFLICT DO NOTHING`
 )
 
 func insertRows(n int) string {
-	row := `(?` + strings.Repeat(`,?`, strings.Count(columns, ",")) + `)`
-	return `INSERT INTO audit (` + columns + `) VALUES ` + row + strings.Repeat(`,`+row, n-1)
+	return `INSERT INTO audit (` + columns + `) VALUES (` + parameters + `)` + strings.Repeat(`,(`+parameters+`)`, n-1)
 }
 
-// appendAll gives entries their places in the chain and stores them.
-func appendAll(ctx context.Context, tx *db.Tx, entries []audit.Entry) error {
-	at, err := lockEnd(ctx, tx)
-	if err != nil {
-		return fmt.Errorf("append to the audit log: %w", err)
+// appendOne appends an entry in one statement, if this process has appended the newest before it. It does not note the end
+// (see [Log.Index]): that would cost a change as much again.
+func appendOne(ctx context.Context, tx *db.Tx, e audit.Entry) error {
+	last, known := tx.Kept(lastKey{}).(end)
+	if !known {
+		return appendAll(ctx, tx, []audit.Entry{e})
 	}
-	now := time.UnixMilli(max(time.Now().UnixMilli(), at.logged))
-	var args []any
-	var text []byte
+	if err := lockEnd(ctx, tx); err != nil {
+		return err
+	}
+	at := last
+	res, err := tx.Exec(ctx, insertNext, append(at.next(e, at.now()), at.seq)...)
+	if err != nil {
+		return err
+	}
+	inserted, err := res.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if inserted == 0 {
+		return appendAll(ctx, tx, []audit.Entry{e})
+	}
+	tx.Keep(lastKey{}, at)
+	return nil
+}
+
+// appendAll appends entries wherever the log ends, and notes its new end.
+func appendAll(ctx context.Context, tx *db.Tx, entries []audit.Entry) error {
+	head, err := lockedHead(ctx, tx)
+	if err != nil {
+		return err
+	}
+	at, now := head.end, head.now()
 	for some := range slices.Chunk(entries, rowsPerInsert) {
-		args = args[:0]
+		var args []any
 		for _, e := range some {
-			at.seq++
-			e.Seq, e.Logged = at.seq, now
-			if e.At.IsZero() {
-				e.At = now
-			}
-			e = e.Clean()
-			text = e.AppendCanonical(text[:0])
-			at.hash = at.hash.Next(text)
-			args = append(args, e.Seq, db.Millis(e.At), db.Millis(e.Logged), e.Actor.User, e.Actor.Name, e.Actor.Token, e.Actor.Session, e.Actor.Address, e.Actor.Agent,
-				e.Request, e.Action, e.Project, e.Subject, e.Outcome, e.Reason, string(e.Before), string(e.After), slices.Clone(at.hash[:]))
+			args = append(args, at.next(e, now)...)
 		}
 		if len(some) == rowsPerInsert {
 			_, err = tx.Exec(ctx, insertMany, args...)
@@ -131,11 +116,9 @@ func appendAll(ctx context.Context, tx *db.Tx, entries []audit.Entry) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("append to the audit log: %w", err)
+			return err
 		}
 	}
-	if _, err := tx.Exec(ctx, `UPDATE audit_head SET seq = ?, logged = ?, hash = ? WHERE id = 0`, at.seq, now.UnixMilli(), at.hash[:]); err != nil {
-		return fmt.Errorf("append to the audit log: %w", err)
-	}
-	return nil
+	tx.Keep(lastKey{}, at)
+	return noteEnd(ctx, tx, at)
 }

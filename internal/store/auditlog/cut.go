@@ -39,11 +39,11 @@ func (l *Log) Cut(ctx context.Context, before time.Time, destinations []string) 
 // cuttable returns the newest entry to remove.
 func (l *Log) cuttable(ctx context.Context, before time.Time, destinations []string) (through int64, err error) {
 	err = l.db.Read(ctx, func(tx *db.Snapshot) error {
-		head, err := readHead(ctx, tx)
+		head, err := currentHead(ctx, tx)
 		if err != nil {
 			return err
 		}
-		first, err := firstLogged(ctx, tx, head.CutSeq+1, head.Seq, before)
+		first, err := firstLogged(ctx, tx, head.cutSeq+1, head.seq, before)
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (l *Log) cuttable(ctx context.Context, before time.Time, destinations []str
 
 func (l *Log) cut(ctx context.Context, through int64) (n int64, err error) {
 	err = l.db.Write(ctx, func(tx *db.Tx) error {
-		at, err := lockEnd(ctx, tx)
+		at, err := lockedHead(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -79,6 +79,9 @@ func (l *Log) cut(ctx context.Context, through int64) (n int64, err error) {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `UPDATE audit_head SET cut_seq = ?, cut_hash = ? WHERE id = 0`, upTo, hash); err != nil {
+			return err
+		}
+		if err := noteEnd(ctx, tx, at.end); err != nil { // which may be removed
 			return err
 		}
 		e := audit.Entry{Actor: audit.Actor{Name: audit.Console}, Action: audit.RetentionAction, Subject: "audit", Outcome: audit.Done}

@@ -29,17 +29,20 @@ func scanRow(s db.Scanner) (r audit.Row, err error) {
 }
 
 // Head returns where the log ends, and where it begins.
-func (l *Log) Head(ctx context.Context) (audit.Head, error) { return readHead(ctx, l.db) }
+func (l *Log) Head(ctx context.Context) (audit.Head, error) {
+	h, err := currentHead(ctx, l.db)
+	return audit.Head{Seq: h.seq, Hash: h.hash, CutSeq: h.cutSeq, CutHash: h.cutHash}, err
+}
 
-func readHead(ctx context.Context, q db.Querier) (audit.Head, error) {
-	e, err := readEnd(ctx, q, "")
+func currentHead(ctx context.Context, q db.Querier) (head, error) {
+	h, err := readHead(ctx, q)
 	if errors.Is(err, fault.ErrNotFound) {
-		err = nil // nothing was ever appended
+		return h, nil // nothing was ever appended
 	}
 	if err != nil {
-		return audit.Head{}, fmt.Errorf("read the end of the audit log: %w", err)
+		return h, fmt.Errorf("read the end of the audit log: %w", err)
 	}
-	return audit.Head{Seq: e.seq, Hash: e.hash, CutSeq: e.cutSeq, CutHash: e.cutHash}, nil
+	return h, nil
 }
 
 // readRows is how many rows are read at once.

@@ -240,11 +240,11 @@ func (s *searcher) blocks(ctx context.Context, from, to int64) ([]int64, error) 
 
 // bounds returns the first and the last row that a filter may match.
 func bounds(ctx context.Context, q db.Querier, f audit.Filter) (low, high int64, err error) {
-	head, err := readHead(ctx, q)
+	head, err := currentHead(ctx, q)
 	if err != nil {
 		return 0, 0, err
 	}
-	low, high = head.CutSeq+1, head.Seq
+	low, high = head.cutSeq+1, head.seq
 	if f.Before > 0 {
 		high = min(high, f.Before-1)
 	}

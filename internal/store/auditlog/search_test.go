@@ -133,7 +133,7 @@ func TestTamperingIsFoundAndNamed(t *testing.T) {
 		"some rows":    {`DELETE FROM audit WHERE seq BETWEEN 5 AND 600`, "Entries 5 to 600 are missing."},
 		"the first":    {`DELETE FROM audit WHERE seq < 3`, "Entries 1 to 2 are missing."},
 		"the last":     {`DELETE FROM audit WHERE seq > 990`, "Entries 991 to 1000 are missing at the end."},
-		"a new row":    {`INSERT INTO audit SELECT seq + 1000, at, logged, user_id, name, token, session, address, agent, request, action, project, subject, outcome, reason, before_value, after_value, hash FROM audit WHERE seq = 1`, "Entry 1001 was changed. And 1 more."},
+		"a new row":    {`INSERT INTO audit SELECT seq + 1000, at, logged, user_id, name, token, session, address, agent, request, action, project, subject, outcome, reason, before_value, after_value, hash FROM audit WHERE seq = 1`, "Entry 1001 was changed."},
 		"moved rows":   {`UPDATE audit SET name = CASE WHEN seq = 8 THEN 'x' ELSE 'y' END WHERE seq IN (8, 9)`, "Entry 8 was changed. And 1 more."},
 		"a forged cut": {`UPDATE audit_head SET cut_seq = 10, cut_hash = (SELECT hash FROM audit WHERE seq = 10)`, "The log begins with entry 11, and no entry says"},
 	} {

@@ -125,21 +125,24 @@ func setMark(ctx context.Context, tx *db.Tx, name string, seq int64) error {
 // indexedAtOnce is the rows of one transaction.
 const indexedAtOnce = 32 * blockRows
 
-// Index indexes the next rows, if they fill a block, and reports whether there are more. Until then a search reads them.
+// Index indexes the next rows, if they fill a block, and reports whether there are more. Until then a search reads them. It also
+// notes the end of the log, if changes have moved it.
 func (l *Log) Index(ctx context.Context) (more bool, err error) {
 	var upTo, last int64
+	var moved bool
 	var places, blocks []int64
 	err = l.db.Read(ctx, func(tx *db.Snapshot) error {
-		head, err := readHead(ctx, tx)
+		head, err := currentHead(ctx, tx)
 		if err != nil {
 			return err
 		}
+		moved = head.seq > head.noted.seq
 		at, err := mark(ctx, tx, indexMark)
 		if err != nil {
 			return err
 		}
-		at = max(at, head.CutSeq)
-		last = blockOf(head.Seq+1)*blockRows - 1 // of the last block that is full
+		at = max(at, head.cutSeq)
+		last = blockOf(head.seq+1)*blockRows - 1 // of the last block that is full
 		if upTo = min(last, at+indexedAtOnce); upTo <= at {
 			upTo = 0
 			return nil
@@ -151,10 +154,22 @@ func (l *Log) Index(ctx context.Context) (more bool, err error) {
 		places, blocks = postings(found)
 		return nil
 	})
-	if err != nil || upTo == 0 {
+	if err != nil || upTo == 0 && !moved {
 		return false, err
 	}
 	err = l.db.Write(ctx, func(tx *db.Tx) error {
+		if moved {
+			head, err := lockedHead(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if err := noteEnd(ctx, tx, head.end); err != nil {
+				return err
+			}
+		}
+		if upTo == 0 {
+			return nil
+		}
 		if len(places) > 0 {
 			err := tx.InsertRows(ctx, "audit_terms", []db.Column{{Name: "place", Ints: places}, {Name: "block", Ints: blocks}}, ` ON CONFLICT DO NOTHING`)
 			if err != nil {

@@ -39,26 +39,29 @@ func (c *Verification) Next(ctx context.Context, n int) (done bool, err error) {
 // part verifies what is read in one snapshot, with the end as it is there.
 func (c *Verification) part(ctx context.Context, n int) (done bool, err error) {
 	err = c.log.db.Read(ctx, func(tx *db.Snapshot) error {
-		head, err := readHead(ctx, tx)
+		head, err := currentHead(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if !c.begun || head.CutSeq > c.at {
-			c.begun, c.at = true, head.CutSeq
-			c.v.Begin(head.CutSeq, head.CutHash)
+		if !c.begun || head.cutSeq > c.at {
+			c.begun, c.at = true, head.cutSeq
+			c.v.Begin(head.cutSeq, head.cutHash)
 		}
 		found, err := rows(ctx, tx, c.at, n)
 		if err != nil {
 			return err
 		}
+		noted := map[int64]audit.Hash{head.noted.seq: head.noted.hash}
 		for _, r := range found {
 			c.text = r.AppendCanonical(c.text[:0])
-			c.v.Add(audit.Link{Seq: r.Seq, Hash: r.Hash, Text: c.text})
+			link := audit.Link{Seq: r.Seq, Hash: r.Hash, Text: c.text}
+			c.v.Add(link)
+			c.v.Expect(link, noted)
 			c.at = max(c.at, r.Seq)
 		}
 		if done = len(found) < n; done {
-			c.v.End(head.Seq, head.Hash)
-			c.at = max(c.at, head.Seq)
+			c.v.End(head.seq, head.hash)
+			c.at = max(c.at, head.seq)
 		}
 		return nil
 	})

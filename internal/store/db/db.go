@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -39,6 +40,7 @@ type DB struct {
 	owner       *owner      // PostgreSQL's
 	maxConns    int         // to PostgreSQL
 	twice       bool        // see Options
+	kept        sync.Map    // see Tx.Keep
 }
 
 // Open opens or creates a database and migrates it. It refuses a schema newer than the migrations, and PostgreSQL in use by

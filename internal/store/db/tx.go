@@ -14,6 +14,7 @@ type Tx struct {
 	dialect *dialect
 	tx      *sql.Tx
 	stmts   *statements
+	kept    *sync.Map
 	missed  []string
 	ended   []func(committed bool)
 }
@@ -21,9 +22,24 @@ type Tx struct {
 // OnEnd calls fn after the transaction committed or failed; one of which that is not known has failed.
 func (t *Tx) OnEnd(fn func(committed bool)) { t.ended = append(t.ended, fn) }
 
-// Lock waits until no other transaction changes a row, of runs or sweeps, and keeps others from it until this one ends. No
+// Keep keeps a value for later transactions of this process ([Tx.Kept]), once this one has committed.
+func (t *Tx) Keep(key, value any) {
+	t.OnEnd(func(committed bool) {
+		if committed {
+			t.kept.Store(key, value)
+		}
+	})
+}
+
+// Kept is what a transaction of this process kept last, nil for nothing. Others may have changed the database since: compare.
+func (t *Tx) Kept(key any) any {
+	value, _ := t.kept.Load(key)
+	return value
+}
+
+// Lock waits until no other transaction changes a row, of runs, sweeps or audit_head, and keeps others from it until this one ends. No
 // row is no error. Lock several in the order of their keys.
-func (t *Tx) Lock(ctx context.Context, table, id string) error {
+func (t *Tx) Lock(ctx context.Context, table string, id any) error {
 	if !t.dialect.concurrent {
 		return nil
 	}
@@ -96,7 +112,7 @@ func (d *DB) transact(ctx context.Context, fn func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
-	t := &Tx{dialect: d.dialect, tx: tx, stmts: d.stmts}
+	t := &Tx{dialect: d.dialect, tx: tx, stmts: d.stmts, kept: &d.kept}
 	if err = fn(t); err != nil {
 		_ = tx.Rollback() // report the first error
 	} else if err = tx.Commit(); err == nil {

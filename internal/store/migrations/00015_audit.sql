@@ -21,7 +21,8 @@ CREATE TABLE audit (
     hash         BLOB NOT NULL
 ) STRICT;
 
--- One row: the newest of audit, and the newest that retention has removed. Who appends locks it, last in its transaction.
+-- One row: the newest of audit or one a moment before it, and the newest that retention has removed. Who appends locks it, last in its
+-- transaction.
 CREATE TABLE audit_head (
     id       INTEGER PRIMARY KEY,
     seq      INTEGER NOT NULL,
