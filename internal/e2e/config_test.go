@@ -71,9 +71,9 @@ func TestConfiguringRunsInTheBrowser(t *testing.T) {
 	b.waitFor("the run's page", `document.querySelector("#run-page") !== null`)
 	id := eval[string](b, `document.querySelector("#run-page").dataset.runId`)
 	b.waitFor("it succeeded", `document.querySelector("#run-headline").dataset.runState === "succeeded"`)
-	b.open("/runs/" + id + "/launch")
-	b.waitFor("its launch is shown", `document.body.innerText.includes("launch.sh") || document.querySelector("[data-launch]") !== null`)
-	b.accessible("the launch of a run")
+	b.open("/runs/" + id + "/config")
+	b.waitFor("its launch is shown", `document.querySelector("[data-launch-part=script]") !== null && document.querySelector("#config-toml").innerText.includes("debugmodel")`)
+	b.accessible("the configuration of a run")
 
 	b.open("/runs/" + id)
 	b.click(`[data-action="clone"]`)

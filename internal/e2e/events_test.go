@@ -23,7 +23,7 @@ func TestEarlierEventsAreReachedOnALivePage(t *testing.T) {
 		"--set", "optim.total_steps=600", "--set", "ckpt.interval=1", "--set", "ckpt.path="+t.TempDir())
 	c.eventually("more events than a page shows", func() bool { return c.run(id).Progress.Step >= 230 })
 	b := openBrowser(t, c)
-	b.open("/runs/" + string(id))
+	b.open("/runs/" + string(id) + "/events")
 	b.do("mark the page", script(`window.sameDocument = true`), chromedp.Focus("#events-earlier"))
 	oldest := eval[string](b, `document.querySelector("#event-list").lastElementChild.id`)
 	b.do("ask for earlier events", chromedp.KeyEvent("\r"))

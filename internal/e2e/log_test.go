@@ -13,7 +13,7 @@ func TestTheLogGoesToItsStartAndToItsEnd(t *testing.T) {
 	id := c.submit("--name", "talkative", "--preset", "debug", "--nodes", "1", "--gpus", "0", "--set", "optim.total_steps=300")
 	c.becomes(id, run.Succeeded)
 	b := openBrowser(t, c)
-	b.open("/runs/" + string(id))
+	b.open("/runs/" + string(id) + "/logs")
 	const inView = `(() => { const v = document.querySelector("[data-log-view]").getBoundingClientRect(), seen = (l) => { const p = l.getBoundingClientRect(); return p.height > 0 && p.bottom > v.top && p.top < v.bottom; }; return [...document.querySelectorAll(".log-line")].filter(seen).map((l) => l.innerText).join("\n"); })()`
 	const tenth, last = `/step: 10,/`, `/Training finished/`
 	b.waitFor("the end is shown", last+`.test(`+inView+`)`)

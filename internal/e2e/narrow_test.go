@@ -134,7 +134,7 @@ func TestEveryPageFitsNarrowScreens(t *testing.T) {
 	done, template := "/runs/"+string(d.done), "/templates/a-template-with-a-name-of-more-than-forty-characters"
 	for _, page := range []string{
 		"/", "/?q=no+such+run", "/?state=succeeded", "/runs/new", "/runs/new?preset=7B-diloco", "/runs/import",
-		done, done + "/launch", done + "/template", done + "/delete", "/runs/" + string(d.waiting), "/runs/" + string(d.waiting) + "/stop",
+		done, done + "/metrics", done + "/logs", done + "/logs?worker=0", done + "/workers", done + "/events", done + "/config", done + "/template", done + "/delete", "/runs/" + string(d.waiting), "/runs/" + string(d.waiting) + "/stop",
 		"/templates", template, template + "?version=1", template + "/delete", "/templates/7B-diloco",
 		"/diff", "/diff?a=run:" + string(d.done) + "&b=preset:7B-diloco", "/diff?a=run:r-x&b=nothing",
 		"/?open=" + d.sweep, "/sweeps/new", "/sweeps", "/sweeps/new?from=preset:7B", "/sweeps/" + d.sweep, "/sweeps/" + d.sweep + "?metric=throughput", "/sweeps/" + d.sweep + "/delete",
@@ -144,8 +144,7 @@ func TestEveryPageFitsNarrowScreens(t *testing.T) {
 		b.emulate(390)
 		b.open(page)
 		b.do("open what is folded", script(`document.querySelectorAll("details").forEach((d) => d.open = true)`))
-		b.waitFor("curves are drawn", `[...document.querySelectorAll("#chart-loss, #sweep-chart")].every((c) => c.querySelector("canvas") || c.querySelector("[data-chart-empty]:not([hidden])"))`)
-		b.waitFor("the launch is there", `!document.querySelector("[data-launch-section] .fold-body .with-script")`)
+		b.waitFor("curves are drawn", `[...document.querySelectorAll(".overview .chart, .metrics .chart, #sweep-chart")].every((c) => c.querySelector("canvas") || c.querySelector("[data-chart-empty]:not([hidden])"))`)
 		b.fits(page)
 	}
 

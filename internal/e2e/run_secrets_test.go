@@ -78,8 +78,8 @@ func TestASecretReachesTheTrainerAndNothingElse(t *testing.T) {
 		t.Errorf("the trainer did not have the value; it printed\n%s", cli("run", "logs", string(id), "--raw"))
 	}
 	for _, path := range []string{
-		"/admin/secrets", "/admin/secrets/HF_TOKEN", "/admin/secrets/HF_TOKEN/remove", "/admin/audit", "/runs/" + string(id), "/runs/" + string(id) + "/launch", "/runs/" + string(id) + "/job.json",
-		"/runs/" + string(id) + "/events", "/runs/" + string(id) + "/log.txt", "/runs/new?clone=" + string(id), "/api/v1/secrets", "/api/v1/runs/" + string(id), "/api/v1/runs/" + string(id) + "/launch", "/api/v1/audit",
+		"/admin/secrets", "/admin/secrets/HF_TOKEN", "/admin/secrets/HF_TOKEN/remove", "/admin/audit", "/runs/" + string(id), "/runs/" + string(id) + "/config", "/runs/" + string(id) + "/job.json",
+		"/runs/" + string(id) + "/events", "/runs/" + string(id) + "/logs", "/runs/" + string(id) + "/log.txt", "/runs/new?clone=" + string(id), "/api/v1/secrets", "/api/v1/runs/" + string(id), "/api/v1/runs/" + string(id) + "/launch", "/api/v1/audit",
 	} {
 		_, body, err := p.get(path)
 		if err != nil {

@@ -149,6 +149,10 @@ func (b *behind) RunMetrics(context.Context, run.ID) ([]points.Summary, error) {
 
 func (b *behind) Joins(context.Context, run.ID) ([]points.Join, error) { return nil, b.passed("Joins") }
 
+func (b *behind) SavedCheckpoints(context.Context, run.ID) ([]run.SavedCheckpoint, error) {
+	return nil, b.passed("SavedCheckpoints")
+}
+
 func (b *behind) Curve(context.Context, run.ID, string, int64) ([]run.CurvePoint, error) {
 	return nil, b.passed("Curve")
 }

@@ -38,6 +38,7 @@ type Details interface {
 	Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error)
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
@@ -170,6 +171,11 @@ func (g *Guard) EventsBefore(ctx context.Context, id run.ID, before int64, limit
 // Logs returns lines, oldest first.
 func (g *Guard) Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error) {
 	return seen(ctx, g, id, func() ([]run.LogLine, error) { return g.o.Store.Logs(ctx, id, q) })
+}
+
+// SavedCheckpoints returns the newest that workers reported.
+func (g *Guard) SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error) {
+	return seen(ctx, g, id, func() ([]run.SavedCheckpoint, error) { return g.o.Store.SavedCheckpoints(ctx, id) })
 }
 
 // Metrics returns the names, sorted.

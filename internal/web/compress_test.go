@@ -15,7 +15,7 @@ import (
 func TestAnswersAreCompressedForWhoeverCanReadThem(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
-	for _, path := range []string{"/", "/templates", "/static/css/ui/base.css", "/static/js/runs/show.js", "/nothing"} {
+	for _, path := range []string{"/", "/templates", "/static/css/ui/base.css", "/static/js/runs/run.js", "/nothing"} {
 		plain := s.Do(http.MethodGet, path, nil, "Accept-Encoding", "identity")
 		small := s.Do(http.MethodGet, path, nil, "Accept-Encoding", "gzip, deflate, br, zstd")
 		if got := plain.Header.Get("Content-Encoding"); got != "" {

@@ -33,7 +33,8 @@ func TestEveryPageHasLandmarksOneHeadingUniqueIDsAndNoInlineCode(t *testing.T) {
 	s.Fake.AllTemplates, s.Fake.AllSweeps = []run.Template{webtest.Template("mine", 1)}, []run.Sweep{sweep}
 	for path, status := range map[string]int{
 		"/": 200, "/runs/new": 200, "/runs/" + id: 200, "/runs/" + id + "/stop": 200, "/runs/" + id + "/delete": 200,
-		"/cluster": 200, "/admin/audit": 200, "/admin/audit?since=x": 422, "/dev/components": 200, "/runs/" + id + "/launch": 200, "/runs/" + id + "/template": 200,
+		"/cluster": 200, "/admin/audit": 200, "/admin/audit?since=x": 422, "/dev/components": 200, "/runs/" + id + "/template": 200,
+		"/runs/" + id + "/metrics": 200, "/runs/" + id + "/logs": 200, "/runs/" + id + "/workers": 200, "/runs/" + id + "/mesh": 200, "/runs/" + id + "/events": 200, "/runs/" + id + "/config": 200,
 		"/templates": 200, "/templates/mine": 200, "/templates/mine/delete": 200, "/templates/7B": 200, "/diff": 200, "/diff?a=preset:7B&b=template:mine@1": 200,
 		"/diff?a=x": 404, "/sweeps": 200, "/sweeps/new?from=preset:7B": 200, "/sweeps/new": 200, "/sweeps/" + string(sweep.ID): 200, "/sweeps/" + string(sweep.ID) + "/stop": 200, "/nothing": 404, "/?state=x": 422, "/help": 200, "/search": 200, "/search?q=first": 200, "/search?q=%3Cscript%3E": 200, "/help/database": 200, "/help/x": 404,
 	} {

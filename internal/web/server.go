@@ -141,7 +141,7 @@ func (s *Server) sections(d Deps) sections {
 		form:      f,
 		help:      &help.Pages{Site: s.Site, Library: d.Help},
 		metrics:   &metrics.Pages{Site: s.Site, Store: d.Store},
-		runs:      &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control},
+		runs:      &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control, Files: d.Storage != nil},
 		search:    &search.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Documents: d.Help},
 		storage:   &storage.Pages{Site: s.Site, Runs: d.Store, Storage: d.Storage},
 		sweeps:    &sweeps.Pages{Site: s.Site, Form: f, Store: d.Store, Control: d.Control},

@@ -100,7 +100,7 @@ func TestWhoReadsSlowlyIsNotWaitedForLong(t *testing.T) {
 	}{
 		"a page":                     {"/?limit=100", 20 * time.Second},
 		"a log":                      {"/runs/%s/log.txt", 11 * time.Minute},
-		"a file of assets":           {"/static/js/runs/show.js", 40 * time.Second},
+		"a file of assets":           {"/static/js/runs/run.js", 40 * time.Second},
 		"a page that does not exist": {"/nothing", 40 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import { startSearch } from "./ui/search.js";
 import { startForm } from "./form/form.js";
 import { startBanners } from "./live/banners.js";
 import { Live } from "./live/socket.js";
-import { startRunPage } from "./runs/show.js";
+import { startRunPage } from "./runs/run.js";
 import { startListPage } from "./runs/list.js";
 import { startSweepPage } from "./sweeps/show.js";
 import { startComplete } from "./form/complete.js";

@@ -6,7 +6,12 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/views/ui"
+)
+
+// How many events a live page keeps: the tab, beyond those that its reader loaded, and the overview.
+const (
+	mostEvents = 300
+	fewEvents  = 20
 )
 
 // EventPage is a piece of what happened to a run.
@@ -35,7 +40,7 @@ func (p EventPage) oldest() int64 {
 
 // earlierHref is the address of the page with the events before these.
 func (p EventPage) earlierHref() string {
-	return fmt.Sprintf("%s?events_before=%d#events-title", ui.RunPath(p.Run), p.oldest())
+	return fmt.Sprintf("%s?before=%d", TabEvents.Path(p.Run), p.oldest())
 }
 
 // earlierValues is what a request for the events before these says.

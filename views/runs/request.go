@@ -52,7 +52,10 @@ func limitText(seconds int64) string {
 
 // attemptText is the number of the newest attempt, of those that there may be.
 func attemptText(r run.Run) string {
-	if r.Options.Retries == 0 {
+	switch {
+	case r.Attempt == 0:
+		return ui.Absent
+	case r.Options.Retries == 0:
 		return ui.Integer(r.Attempt)
 	}
 	return ui.Integer(r.Attempt) + " of " + ui.Integer(1+r.Options.Retries+r.PortConflicts)

@@ -1,10 +1,13 @@
 package runs
 
 import (
+	"net/http"
 	"slices"
 
+	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/web/page"
 )
 
 // maxPoints bounds a curve: more than the pixels of a wide screen.
@@ -54,4 +57,26 @@ func columnsOf(seq int64, loss, throughput []run.CurvePoint) columns {
 // thin reduces a curve to maxPoints.
 func thin(curve []run.CurvePoint) []run.CurvePoint {
 	return series.Downsample(curve, maxPoints/series.PointsPerBucket)
+}
+
+// Points returns the page's curves, in the form of the socket's samples.
+func (p *Pages) Points(w http.ResponseWriter, r *http.Request) error {
+	id, err := page.RunID(r)
+	if err != nil {
+		return err
+	}
+	seq := p.Seq(feed.RunTopic(id))
+	shown, err := p.Store.Run(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	loss, err := p.Store.Curve(r.Context(), id, "loss", 0)
+	if err != nil {
+		return err
+	}
+	throughput, err := p.Store.Curve(r.Context(), id, "tokens_per_second", 0)
+	if err != nil {
+		return err
+	}
+	return page.JSON(w, http.StatusOK, columnsOf(seq, thin(run.Settled(loss, shown.Progress.Step)), thin(run.Settled(throughput, shown.Progress.Step))))
 }

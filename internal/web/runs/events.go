@@ -6,6 +6,8 @@ import (
 	"math"
 	"net/http"
 
+	"github.com/a-h/templ"
+
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
 	view "github.com/cotrain/cotrain/views/runs"
@@ -14,21 +16,32 @@ import (
 // eventsShown is the events per page.
 const eventsShown = 200
 
-// Events returns older events, to append to the timeline.
+// Events shows what happened, the newest or those before a sequence. A page asks for older ones as rows alone.
 func (p *Pages) Events(w http.ResponseWriter, r *http.Request) error {
-	found, err := p.run(r)
-	if err != nil {
-		return err
-	}
 	before, err := page.Number(r, "before", 0, 0, math.MaxInt64)
 	if err != nil {
 		return err
 	}
-	events, err := p.eventPage(r.Context(), found.ID, before)
-	if err != nil {
-		return err
+	if page.IsFragment(r) {
+		id, err := page.RunID(r)
+		if err != nil {
+			return err
+		}
+		events, err := p.eventPage(r.Context(), id, before)
+		if err != nil {
+			return err
+		}
+		return p.Render(w, r, http.StatusOK, view.EarlierEvents(events, p.Now()))
 	}
-	return p.Render(w, r, http.StatusOK, view.EarlierEvents(events, p.Now()))
+	return p.Tab(w, r, view.TabEvents, func(ctx context.Context, f view.Frame) (templ.Component, error) {
+		events, err := p.eventPage(ctx, f.Run.ID, before)
+		return view.EventsTab(events, f.Now), err
+	})
+}
+
+func (p *Pages) newestEvents(ctx context.Context, f view.Frame) (templ.Component, error) {
+	events, err := p.eventPage(ctx, f.Run.ID, 0)
+	return view.EventsTab(events, f.Now), err
 }
 
 // eventPage reads the newest events before a sequence, 0 for the end.

@@ -45,16 +45,25 @@ func (p *Pages) originOf(ctx context.Context, r run.Run) view.Origin {
 
 // templatePage is the page of a template's version or preset that a run of a project refers to; "" if gone.
 func (p *Pages) templatePage(ctx context.Context, project, ref string) string {
-	named, err := trainconf.ParseRef("", "template:"+ref)
+	named, err := refIn(project, ref)
 	switch {
 	case err != nil:
 		return ""
 	case named.Preset != "":
 		return ui.TemplatePath(named.Preset)
 	}
-	t, err := p.Control.Template(ctx, cmp.Or(named.Template.Project, project), named.Template.Name, named.Template.Version)
+	t, err := p.Control.Template(ctx, named.Template.Project, named.Template.Name, named.Template.Version)
 	if err != nil {
 		return ""
 	}
 	return ui.VersionPath(t.Where())
+}
+
+// refIn reads the name of a template or preset that a run of a project refers to.
+func refIn(project, ref string) (trainconf.Ref, error) {
+	named, err := trainconf.ParseRef("", "template:"+ref)
+	if named.Preset == "" {
+		named.Template.Project = cmp.Or(named.Template.Project, project)
+	}
+	return named, err
 }

@@ -33,7 +33,11 @@ type Details interface {
 	Workers(ctx context.Context, id run.ID) ([]run.Worker, error)
 	// EventsBefore returns the newest limit events before a sequence, oldest first.
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
-	// Curve returns a metric over all workers by step.
+	// SavedCheckpoints returns the newest that workers reported.
+	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
+	// Metrics returns the names, sorted.
+	Metrics(ctx context.Context, id run.ID) ([]string, error)
+	// Curve returns a metric over all workers by step, from a step on.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	// Logs returns lines, oldest first.
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
@@ -73,6 +77,7 @@ type Pages struct {
 	*page.Site
 	Store   Store
 	Control Control
+	Files   bool // there is shared storage to look into
 }
 
 func (p *Pages) run(r *http.Request) (run.Run, error) {

@@ -45,6 +45,7 @@ type fake struct {
 	AllRuns    []run.Run // newest first
 	AllWorkers []run.Worker
 	AllEvents  []run.Event
+	Saved      []run.SavedCheckpoint
 	Curves     map[string][]run.CurvePoint
 	LogLines   []run.LogLine
 	AllNodes   []run.Node
@@ -164,6 +165,10 @@ func (f *fake) Each(_ context.Context, _ run.ID, metric string, _ int, from, to 
 		}
 	}
 	return f.Err
+}
+
+func (f *fake) SavedCheckpoints(context.Context, run.ID) ([]run.SavedCheckpoint, error) {
+	return f.Saved, f.Err
 }
 
 func (f *fake) Metrics(context.Context, run.ID) ([]string, error) {

@@ -2,8 +2,6 @@
 // reader loaded of earlier times stays, and never is there a hole between two events.
 import { refreshTimes } from "../ui/times.js";
 
-const most = 300; // events in the page, and how many more than the reader loaded
-
 /** @param {HTMLElement} page */
 export function startEvents(page) {
   const events = new Events();
@@ -19,7 +17,8 @@ function sequence(row) {
 
 class Events {
   constructor() {
-    this.most = most;
+    this.step = Number(this.list?.dataset.most || 0); // events in the page, and how many more than the reader loaded
+    this.most = this.step;
   }
 
   get list() {
@@ -41,7 +40,7 @@ class Events {
   loaded(event) {
     const list = event.target;
     if (!(list instanceof HTMLElement) || !list.matches("[data-timeline]")) return;
-    this.most = Math.max(this.most, list.children.length + most);
+    this.most = Math.max(this.most, list.children.length + this.step);
     refreshTimes(list);
   }
 
@@ -50,11 +49,12 @@ class Events {
     document.querySelector("[data-event-empty]")?.remove();
     const list = this.list;
     const link = document.getElementById("events-earlier");
-    if (!list || !(link instanceof HTMLAnchorElement) || list.children.length <= this.most || link.classList.contains("htmx-request")) return;
+    if (!list || list.children.length <= this.most || link?.classList.contains("htmx-request")) return;
     while (list.children.length > this.most) list.lastElementChild?.remove();
+    if (!(link instanceof HTMLAnchorElement)) return; // the overview has the newest alone
     const before = sequence(list.lastElementChild);
     const url = new URL(link.href);
-    url.searchParams.set("events_before", before);
+    url.searchParams.set("before", before);
     link.href = url.href;
     link.setAttribute("hx-vals", JSON.stringify({ before: Number(before) }));
     link.hidden = false;

@@ -2,24 +2,40 @@ package runs
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"math"
 	"net/http"
 	"strconv"
 
-	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/a-h/templ"
+
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/runs"
 )
 
 const (
+	logShown     = 300
 	maxLogPage   = 2000
 	downloadPage = 5000
+	maxRank      = 1 << 20
 )
 
-// Logs returns lines as JSON: the newest, those before a position, or those after one (after=0: the first). More says
-// whether there are others beyond them.
+// Logs shows the newest lines, of all workers or one.
 func (p *Pages) Logs(w http.ResponseWriter, r *http.Request) error {
+	return p.Tab(w, r, view.TabLogs, func(ctx context.Context, f view.Frame) (templ.Component, error) {
+		l := view.Logs{Run: f.Run, Rank: rankOf(r)}
+		lines, err := p.Store.Logs(ctx, f.Run.ID, run.LogQuery{Rank: l.Rank, Tail: true, Limit: logShown + 1})
+		l.More = len(lines) > logShown
+		l.Lines = lines[max(0, len(lines)-logShown):]
+		return view.LogsTab(l), err
+	})
+}
+
+// Lines returns lines as JSON: the newest, those before a position, or those after one (after=0: the first). More says
+// whether there are others beyond them.
+func (p *Pages) Lines(w http.ResponseWriter, r *http.Request) error {
 	found, err := p.run(r)
 	if err != nil {
 		return err
@@ -98,35 +114,11 @@ func (p *Pages) LogDownload(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Config downloads the dispatched configuration.
-func (p *Pages) Config(w http.ResponseWriter, r *http.Request) error {
-	found, err := p.run(r)
-	if err != nil {
-		return err
+// rankOf is the query's worker, -1 for all or if invalid.
+func rankOf(r *http.Request) int {
+	rank, err := strconv.Atoi(r.URL.Query().Get("worker"))
+	if err != nil || rank < 0 || rank > maxRank {
+		return -1
 	}
-	page.Attach(w, string(found.ID)+".toml", "application/toml")
-	_, _ = w.Write([]byte(found.Config)) // the client has gone
-	return nil
-}
-
-// Points returns the page's curves, in the form of the socket's samples.
-func (p *Pages) Points(w http.ResponseWriter, r *http.Request) error {
-	id, err := page.RunID(r)
-	if err != nil {
-		return err
-	}
-	seq := p.Seq(feed.RunTopic(id))
-	shown, err := p.Store.Run(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	loss, err := p.Store.Curve(r.Context(), id, "loss", 0)
-	if err != nil {
-		return err
-	}
-	throughput, err := p.Store.Curve(r.Context(), id, "tokens_per_second", 0)
-	if err != nil {
-		return err
-	}
-	return page.JSON(w, http.StatusOK, columnsOf(seq, thin(run.Settled(loss, shown.Progress.Step)), thin(run.Settled(throughput, shown.Progress.Step))))
+	return rank
 }

@@ -23,8 +23,8 @@ func TestARunsLaunchIsShownPartByPart(t *testing.T) {
 	t.Parallel()
 	s, r := launchSite(t)
 	base := "/runs/" + string(r.ID)
-	a := s.Get(base+"/launch", 200)
-	for _, part := range []string{"reproduce", "command", "environment", "script", "meta", "job", "config"} {
+	a := s.Get(base+"/config", 200)
+	for _, part := range []string{"reproduce", "command", "environment", "script", "meta", "job"} {
 		if a.Count(`[data-launch-part=`+part+`]`) != 1 {
 			t.Errorf("no part %s", part)
 		}
@@ -33,7 +33,7 @@ func TestARunsLaunchIsShownPartByPart(t *testing.T) {
 		t.Errorf("reproduce %q", got)
 	}
 	s.Fake.AllRuns[0].Project = "vision"
-	if got := s.Get(base+"/launch", 200).Text(t, "#launch-reproduce"); !strings.Contains(got, " --project vision ") {
+	if got := s.Get(base+"/config", 200).Text(t, "#launch-reproduce"); !strings.Contains(got, " --project vision ") {
 		t.Errorf("reproduce of another project %q", got)
 	}
 	if got := a.Text(t, "[data-env=COTRAIN_NODES]"); got != "COTRAIN_NODES 3 job" {
@@ -42,14 +42,8 @@ func TestARunsLaunchIsShownPartByPart(t *testing.T) {
 	if a.Count(`[data-copy="#launch-script"]`) != 1 || a.Count(`a[download][href="`+base+`/job.json"]`) != 1 {
 		t.Error("no way to copy or to download")
 	}
-	page := s.Get(base, 200)
-	if page.Count(`#launch[hx-get="`+base+`/launch"]`) != 1 || page.Count(`#launch a[href="`+base+`/launch"]`) != 1 {
-		t.Error("the run's page does not lead to it")
-	}
-	for _, action := range []string{"clone", "save-template", "compare"} {
-		if page.Count(`#run-headline [data-action=`+action+`]`) != 1 {
-			t.Errorf("no button %s", action)
-		}
+	if a.Text(t, "#config-toml") != strings.TrimSpace(strings.Join(strings.Fields(r.Config), " ")) || a.Count(`a[download][href="`+base+`/config.toml"]`) != 2 {
+		t.Errorf("the configuration is %q", a.Text(t, "#config-toml"))
 	}
 	for file, want := range map[string]string{"launch.sh": webtest.Launch().Script, "job.json": "{\n  \"ID\": \"cotrain-core-abc\"\n}\n"} {
 		got := s.Get(base+"/"+file, 200)
@@ -64,13 +58,13 @@ func TestWithoutNomadALaunchSaysWhatIsKnown(t *testing.T) {
 	s, r := launchSite(t)
 	s.Fake.LaunchErr = fault.ErrUnavailable
 	base := "/runs/" + string(r.ID)
-	a := s.Get(base+"/launch", 200)
-	if a.Count("[data-launch-problem]") != 1 || a.Count("#launch-reproduce") != 1 || a.Text(t, "#launch-config") == "" || a.Count("[data-launch-part=job]") != 0 {
+	a := s.Get(base+"/config", 200)
+	if a.Count("[data-launch-problem]") != 1 || a.Count("#launch-reproduce") != 1 || a.Text(t, "#config-toml") == "" || a.Count("[data-launch-part=job]") != 0 {
 		t.Error("the page does not say what is known")
 	}
 	s.Get(base+"/job.json", 503)
 	s.Get(base, 200)
-	s.Get("/runs/r-0000000000/launch", 404)
+	s.Get("/runs/r-0000000000/config", 404)
 }
 
 func TestTheFormsLaunchCanBeDownloadedBeforeItIsSubmitted(t *testing.T) {
@@ -120,5 +114,69 @@ func TestARunSaysWhereItCameFromAlsoWhenThatIsGone(t *testing.T) {
 	}
 	if list := s.Get("/", 200); list.Count("tr[data-run-id] [data-tag]") != 2 || list.Count("tr[data-sweep-id]") != 0 {
 		t.Error("the list does not show the tags, or a sweep that is gone")
+	}
+}
+
+func TestTheConfigurationShowsWhatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	r.Shape.CPU, r.Shape.Memory = 4000, 8192
+	r.Options = run.Options{Priority: 70, Retries: 2, MaxDuration: 9000, Env: map[string]string{"B": "<2>", "A": "1"}, Args: []string{"--x=1", "a b"}, Secrets: run.SecretNames{"HF_TOKEN", "WANDB_API_KEY"}}
+	s.Fake.AllRuns = []run.Run{r}
+	path := "/runs/" + string(r.ID) + "/config"
+	a := s.Get(path, 200)
+	for key, want := range map[string]string{
+		"shape": "3 nodes with 2 x A100", "preset": "debug-diloco", "diloco": "sync every 50 steps", "cpu": "4,000 MHz", "memory": "8.00 GiB", "priority": "70",
+		"retries": "up to 2", "limit": "2h30m", "secrets": "HF_TOKEN, WANDB_API_KEY", "args": `--x=1 "a b"`, "env": "A= 1 B= <2>",
+	} {
+		if got := a.Text(t, "#run-request [data-request="+key+"]"); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	if s.Get("/runs/"+string(r.ID)+"/live?tab=config", 200).Count("#run-request, #config-toml") != 0 {
+		t.Error("what never changes is sent again")
+	}
+	s.Fake.AllRuns[0].Options, s.Fake.AllRuns[0].Shape.CPU = run.Options{}, 0
+	plain := s.Get(path, 200)
+	for key, want := range map[string]string{"cpu": "100 MHz", "priority": "50", "retries": "none", "limit": "none"} {
+		if got := plain.Text(t, "#run-request [data-request="+key+"]"); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	if plain.Count("[data-request=env], [data-request=args], [data-request=secrets]") != 0 {
+		t.Error("what was not asked for has a place")
+	}
+}
+
+func TestTheConfigurationShowsWhatDiffersFromWhatTheRunWasMadeFrom(t *testing.T) {
+	t.Parallel()
+	s, r := launchSite(t)
+	r.Project, r.Preset = "vision", "mine@2"
+	r.Config = webtest.Template("x", 1, "optim.batch_size", "64").Config
+	made := webtest.Template("mine", 2, "ckpt.path", "/x")
+	made.Project = "vision"
+	s.Fake.AllRuns, s.Fake.AllTemplates = []run.Run{r}, []run.Template{made}
+	path := "/runs/" + string(r.ID) + "/config"
+	a := s.Get(path, 200)
+	if got := a.Doc.Find("#changes-title a").AttrOr("href", ""); got != "/templates/mine?version=2&project=vision" {
+		t.Errorf("made from %q", got)
+	}
+	for field, want := range map[string]string{"optim.batch_size": "16 64", "ckpt.path": "/x not set"} {
+		row := `#run-changes [data-diff-field="` + field + `"] `
+		if got := a.Text(t, row+"[data-side=before]") + " " + a.Text(t, row+"[data-side=after]"); got != want {
+			t.Errorf("%s: %q, want %q", field, got, want)
+		}
+	}
+	if a.Count("#run-changes [data-diff-field=name]") != 0 {
+		t.Error("a name counts against a template")
+	}
+	s.Fake.AllTemplates = nil
+	if s.Get(path, 200).Count("#run-changes") != 0 {
+		t.Error("differences from a template that is gone")
+	}
+	s.Fake.AllRuns[0].Preset = "debug-diloco"
+	if got := s.Get(path, 200).Text(t, "#changes-title"); got != "Changes from debug-diloco" {
+		t.Errorf("made from a preset: %q", got)
 	}
 }

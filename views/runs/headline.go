@@ -2,60 +2,18 @@ package runs
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// Detail is everything on one run's page.
-type Detail struct {
-	Run     run.Run
-	Workers []run.Worker
-	History EventPage
-	Log     LogView
-	Origin  Origin
-	Seq     int64 // of the run's topic, read before the rest
-	Now     time.Time
-}
-
-// LogView is the newest piece of a run's log.
-type LogView struct {
-	Rank  int // -1 for all workers
-	Lines []run.LogLine
-	More  bool // older lines exist
-}
-
-// Topic is the name under which the run's updates are published.
-func (d Detail) Topic() string { return "run:" + string(d.Run.ID) }
-
-func (d Detail) logTabs() []ui.Tab {
-	base := ui.RunPath(d.Run.ID)
-	tabs := []ui.Tab{{Key: "-1", Label: "All workers", Href: base + "#logs", Current: d.Log.Rank < 0}}
-	n := max(d.Run.Shape.Nodes, len(d.Workers))
-	for rank := range min(n, 512) {
-		tabs = append(tabs, ui.Tab{
-			Key: strconv.Itoa(rank), Label: "Worker " + strconv.Itoa(rank),
-			Href: fmt.Sprintf("%s?worker=%d#logs", base, rank), Current: d.Log.Rank == rank,
-		})
+// note is the cause of a failure, or what is suspicious about a run; "" for none.
+func note(r run.Run) string {
+	if r.State == run.Failed {
+		return ui.ReasonText(r)
 	}
-	return tabs
-}
-
-func (d Detail) firstPos() string {
-	if len(d.Log.Lines) == 0 {
-		return "0"
-	}
-	return strconv.FormatInt(int64(d.Log.Lines[0].Pos), 10)
-}
-
-func (d Detail) lastPos() string {
-	if len(d.Log.Lines) == 0 {
-		return "0"
-	}
-	return strconv.FormatInt(int64(d.Log.Lines[len(d.Log.Lines)-1].Pos), 10)
+	return ui.Warning(r)
 }
 
 func lossTitle(r run.Run) string {
@@ -102,34 +60,6 @@ func timeLeft(r run.Run, now time.Time) (label, value, title string) {
 // canStop is true while there is something to stop that nobody has asked to stop yet.
 func canStop(r run.Run) bool {
 	return !r.State.Terminal() && r.State != run.Stopping && !r.StopRequested
-}
-
-// machineLine reports whether a log line is meant for the console rather than for a person.
-func machineLine(text string) bool { return strings.HasPrefix(text, "COTRAIN {") }
-
-func exitText(w run.Worker) string {
-	code, signal := w.Exit()
-	switch {
-	case w.OOM:
-		return "out of memory"
-	case w.Stopped():
-		return "stopped"
-	case !w.Exited:
-		return ui.Absent
-	case signal != 0 && code == 0:
-		return fmt.Sprintf("signal %d", signal)
-	case signal != 0:
-		return fmt.Sprintf("%d (signal %d)", code, signal)
-	}
-	return strconv.Itoa(code)
-}
-
-// workerSince is when the worker came into the state that it is in, as far as it is known.
-func workerSince(w run.Worker) time.Time {
-	if w.State.Terminal() && !w.EndedAt.IsZero() {
-		return w.EndedAt
-	}
-	return w.StartedAt
 }
 
 // cloneHref is the address of the form that begins with a run's settings.

@@ -1,5 +1,7 @@
-// One run's page, live: headline, workers and events arrive as fragments, curves as samples, logs as lines.
+// A tab of a run, live: the headline and what the tab shows arrive as fragments, curves as samples, logs as lines. What the tab
+// does not show is not looked at.
 import { apply, morph, parse } from "../live/fragments.js";
+import { paced } from "../live/pace.js";
 import { startCharts } from "./chart.js";
 import { startEvents } from "./events.js";
 import { startLogs } from "./logs.js";
@@ -7,6 +9,13 @@ import { at } from "../ui/base.js";
 import { refreshTimes } from "../ui/times.js";
 
 const queueEvery = 10000;
+const rereadEvery = 2000;
+
+/** Which messages are news for what a tab reads anew, as no fragment has it. */
+const news = {
+  checkpoints: (/** @type {any} */ m) => m.type === "html" && m.data.includes('data-event-kind="checkpoint'),
+  mesh: (/** @type {any} */ m) => m.type === "samples",
+};
 
 /**
  * @param {import("../live/socket.js").Live} live
@@ -18,12 +27,14 @@ export function startRunPage(live, page) {
   const events = startEvents(page);
   const url = page.dataset.liveUrl || "";
   const inner = Number(page.dataset.innerSteps || 0);
+  const isNews = news[/** @type {keyof news} */ (page.dataset.tab)];
   charts.forEach((c) => (c.markEvery = inner));
 
   /** @type {any[]|null} samples that came while the points are being read, which may not have them yet */
   let late = null;
 
   async function points() {
+    if (charts.length === 0) return;
     late = [];
     const response = await fetch(page.dataset.pointsUrl || "", { headers: { Accept: "application/json" } });
     if (!response.ok) throw new Error(`points: ${response.status}`);
@@ -35,7 +46,8 @@ export function startRunPage(live, page) {
     late = null;
   }
 
-  async function reread() {
+  /** Brings all live parts of the tab up to date, and returns the sequence that they are of. */
+  async function parts() {
     const response = await fetch(url, { headers: { Accept: "text/html" } });
     if (response.status === 404) {
       location.assign(at("/"));
@@ -50,13 +62,21 @@ export function startRunPage(live, page) {
       const old = part.id ? document.getElementById(part.id) : null;
       if (old) morph(old, part);
     }
-    await Promise.all([points(), logs.catchUp()]);
     refreshTimes(page);
     return seq;
   }
 
+  async function reread() {
+    const seq = await parts();
+    await Promise.all([points(), logs?.catchUp()]);
+    return seq;
+  }
+
+  const rereadSoon = paced(async () => void (await parts()), rereadEvery);
+
   live.follow(page.dataset.topic || "", Number(page.dataset.seq), {
     message: (m) => {
+      if (isNews?.(m)) rereadSoon();
       switch (m.type) {
         case "html":
           apply(m.data);
@@ -67,7 +87,7 @@ export function startRunPage(live, page) {
           charts.forEach((c) => c.upsert(m.data));
           break;
         case "log":
-          logs.receive(m.data);
+          logs?.receive(m.data);
           break;
         case "deleted":
           location.assign(at("/"));
@@ -80,7 +100,7 @@ export function startRunPage(live, page) {
   // A place in the queue changes without a message to those behind.
   setInterval(() => {
     const waits = document.querySelector("#run-headline [data-run-line]");
-    if (waits && !document.hidden) reread().catch(() => {}); // the next time may do
+    if (waits && !document.hidden) parts().catch(() => {}); // the next time may do
   }, queueEvery);
 
   retryPoints(points);

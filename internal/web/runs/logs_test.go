@@ -1,0 +1,114 @@
+package runs_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/runs"
+	"github.com/cotrain/cotrain/internal/web/webtest"
+)
+
+func TestLogLinesArePlainOnTheServerAndKeepTheirColoursForTheScript(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	s.Fake.AllRuns = []run.Run{r}
+	s.Fake.LogLines = []run.LogLine{
+		{Pos: 7, Rank: 0, Stream: "stderr", At: webtest.Now, Text: "\x1b[32mINFO\x1b[0m <b>step</b>"},
+		{Pos: 9, Rank: 1, Stream: "stdout", At: webtest.Now, Text: "plain"},
+		{Pos: 10, Rank: 0, Stream: "stdout", At: webtest.Now, Text: `COTRAIN {"v":1}`},
+	}
+	a := s.Get("/runs/"+string(r.ID)+"/logs", 200)
+	if a.Count(".log-machine") != 1 || a.Count(`.log-machine[data-pos="10"]`) != 1 {
+		t.Error("the line for the console is not told apart")
+	}
+	if got := a.Text(t, `.log-line[data-pos="7"] .log-text`); got != "INFO <b>step</b>" {
+		t.Errorf("text %q", got)
+	}
+	if got, _ := a.Doc.Find(`.log-line[data-pos="7"]`).Attr("data-raw"); got != "␛[32mINFO␛[0m <b>step</b>" {
+		t.Errorf("raw %q", got)
+	}
+	if _, ok := a.Doc.Find(`.log-line[data-pos="9"]`).Attr("data-raw"); ok {
+		t.Error("a line without colours carries them")
+	}
+	one := s.Get("/runs/"+string(r.ID)+"/logs?worker=1", 200)
+	if one.Count(".log-line") != 1 || one.Text(t, `.log .tab[aria-current]`) != "Worker 1" {
+		t.Errorf("worker 1: %d lines, tab %q", one.Count(".log-line"), one.Text(t, `.log .tab[aria-current]`))
+	}
+	for _, q := range []string{"?worker=-5", "?worker=x", "?worker=99999999999999999999"} {
+		if got := s.Get("/runs/"+string(r.ID)+"/logs"+q, 200).Text(t, `.log .tab[aria-current]`); got != "All workers" {
+			t.Errorf("%s: tab %q", q, got)
+		}
+	}
+}
+
+func TestLogPagesGoBackInTime(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	s.Fake.AllRuns = []run.Run{r}
+	for i := range 25 {
+		s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(i + 1), Rank: i % 2, At: webtest.Now, Text: fmt.Sprint("line ", i+1)})
+	}
+	read := func(query string) (first, last run.LogPos, n int, more bool) {
+		var got struct {
+			Lines []run.LogLine
+			More  bool
+		}
+		if err := json.Unmarshal([]byte(s.Get("/runs/"+string(r.ID)+"/log.json"+query, 200).Body), &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Lines) == 0 {
+			return 0, 0, 0, got.More
+		}
+		return got.Lines[0].Pos, got.Lines[len(got.Lines)-1].Pos, len(got.Lines), got.More
+	}
+	for query, want := range map[string]string{
+		"?limit=10":                    "16 25 10 true",
+		"?limit=10&before=16":          "6 15 10 true",
+		"?limit=10&before=6":           "1 5 5 false",
+		"?limit=5&before=1":            "0 0 0 false",
+		"?limit=5&worker=1":            "16 24 5 true",
+		"?limit=25":                    "1 25 25 false",
+		"?limit=2000&before=999999999": "1 25 25 false",
+		"?limit=10&after=0":            "1 10 10 true",
+		"?limit=10&after=10":           "11 20 10 true",
+		"?limit=10&after=20":           "21 25 5 false",
+		"?limit=5&after=0&worker=1":    "2 10 5 true",
+	} {
+		first, last, n, more := read(query)
+		if got := fmt.Sprint(first, last, n, more); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	for _, q := range []string{"?limit=0", "?limit=2001", "?limit=x", "?before=-1", "?before=99999999999999999999", "?after=-1", "?after=x"} {
+		s.Get("/runs/"+string(r.ID)+"/log.json"+q, 422)
+	}
+}
+
+func TestTheWholeLogIsDownloaded(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	s.Fake.AllRuns = []run.Run{r}
+	const lines = runs.DownloadPage + 17
+	for i := range lines {
+		s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(i + 1), Rank: i % 2, Text: fmt.Sprint("line ", i+1)})
+	}
+	a := s.Get("/runs/"+string(r.ID)+"/log.txt", 200)
+	if n := strings.Count(a.Body, "\n"); n != lines || !strings.HasPrefix(a.Body, "[0] line 1\n[1] line 2\n") || !strings.HasSuffix(a.Body, fmt.Sprintf("line %d\n", lines)) {
+		t.Errorf("%d lines, begins %.30q", n, a.Body)
+	}
+	if got := a.Header.Get("Content-Disposition"); got != `attachment; filename="`+string(r.ID)+`.log"` {
+		t.Errorf("file %q", got)
+	}
+	if one := s.Get("/runs/"+string(r.ID)+"/log.txt?worker=1", 200); !strings.HasPrefix(one.Body, "line 2\nline 4\n") {
+		t.Errorf("worker 1 begins %.30q", one.Body)
+	}
+	if toml := s.Get("/runs/"+string(r.ID)+"/config.toml", 200); toml.Body != r.Config {
+		t.Errorf("configuration %q", toml.Body)
+	}
+}
