@@ -97,6 +97,27 @@ func (c *clients) find(ctx context.Context, d *discovery) {
 	})
 }
 
+type vaultSystem interface {
+	cluster.Vault
+	cluster.CheckedVault
+}
+
+type consulSystem interface {
+	cluster.Consul
+	cluster.CheckedConsul
+}
+
+// systems are Vault and Consul, nil for none: a nil client in an interface would not be nil.
+func (c *clients) systems() (v vaultSystem, k consulSystem) {
+	if c.vault != nil {
+		v = c.vault
+	}
+	if c.consul != nil {
+		k = c.consul
+	}
+	return v, k
+}
+
 // SetupCluster sets up what the console needs in Nomad, Vault and Consul, and reports whether all of it is there.
 func SetupCluster(ctx context.Context, cfg config.Config, o config.ClusterSetup) (report fmt.Stringer, ok bool, err error) {
 	c, err := openClients(ctx, cfg)
@@ -111,14 +132,7 @@ func SetupCluster(ctx context.Context, cfg config.Config, o config.ClusterSetup)
 	if err := c.bootstrap(ctx, o); err != nil {
 		return nil, false, err
 	}
-	var v cluster.Vault // a nil client in an interface would not be nil
-	if c.vault != nil {
-		v = c.vault
-	}
-	var k cluster.Consul
-	if c.consul != nil {
-		k = c.consul
-	}
+	v, k := c.systems()
 	r, err := cluster.Setup(ctx, c.nomad, v, k, options)
 	if err != nil {
 		return nil, false, err
@@ -221,14 +235,7 @@ func CheckCluster(ctx context.Context, cfg config.Config, o config.ClusterCheck)
 	if service, tag, scheme, ok := cfg.Nomad.Discovery(); ok {
 		site.Discovers, site.DiscoversTag, site.Plain = service, tag, scheme == "http"
 	}
-	var v cluster.CheckedVault // a nil client in an interface would not be nil
-	if c.vault != nil {
-		v = c.vault
-	}
-	var k cluster.CheckedConsul
-	if c.consul != nil {
-		k = c.consul
-	}
+	v, k := c.systems()
 	f, err := cluster.Check(ctx, c.nomad, v, k, site)
 	if err != nil {
 		return nil, false, err

@@ -32,6 +32,9 @@ var (
 	harmless           = []string{"parse-job", "read-logs", "list-scaling-policies", "read-scaling-policy", "read-job-scaling", "csi-list-volume", "csi-read-volume", "host-volume-read", "plan-job", "register-job"}
 )
 
+// tokenCommand makes the console's token.
+const tokenCommand = "cotrain cluster setup --token-file FILE, with --bootstrap FILE where Nomad has no management token yet"
+
 const variablesPath = "cotrain/*"
 
 // rights checks the token: what is missing, and what is too much.
@@ -42,14 +45,14 @@ func (c *check) rights(ctx context.Context) {
 		c.failed("rights", "token", err, "")
 		return
 	case err != nil:
-		c.add(Fail, "rights", "token", "Nomad does not accept the console's token.", "Make one, and set it as nomad.token (NOMAD_TOKEN_FILE): cotrain cluster setup --token-file FILE")
+		c.add(Fail, "rights", "token", "Nomad does not accept the console's token.", "Make one, and set it as nomad.token (NOMAD_TOKEN_FILE): "+tokenCommand)
 		return
 	case !g.ACLs:
 		c.add(Warn, "rights", "acl", "Nomad's ACLs are off: everybody who reaches it may do everything.", "Set acl { enabled = true } on all agents, as in nomad/agent/server.hcl, then: cotrain cluster setup --bootstrap FILE --token-file FILE")
 	case g.Management:
 		c.add(Warn, "rights", "token", "The console has a management token, which may do everything in Nomad.", "cotrain cluster setup --token-file FILE makes one with the rights that it needs.")
 	case slices.Equal(g.Policies, []string{"anonymous"}) || len(g.Policies) == 0:
-		c.add(Fail, "rights", "token", "The console has no token, or one without policies.", "Make one, and set it as nomad.token (NOMAD_TOKEN_FILE): cotrain cluster setup --token-file FILE")
+		c.add(Fail, "rights", "token", "The console has no token, or one without policies.", "Make one, and set it as nomad.token (NOMAD_TOKEN_FILE): "+tokenCommand)
 		return
 	default:
 		c.add(OK, "rights", "token", "Its policies are "+strings.Join(g.Policies, ", ")+".", "")

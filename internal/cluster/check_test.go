@@ -150,6 +150,7 @@ func TestTheTokenItself(t *testing.T) {
 		{"a management token", func(w *world) { w.nomad.Token = "root" }, cluster.Warn, "token", "management token"},
 		{"one that Nomad does not know", func(w *world) { w.nomad.Token = "other" }, cluster.Fail, "token", "NOMAD_TOKEN_FILE"},
 		{"none", func(w *world) { w.nomad.Token = "" }, cluster.Fail, "token", "no token"},
+		{"none, and how to get the first", func(w *world) { w.nomad.Token = "" }, cluster.Fail, "token", "--bootstrap FILE where Nomad has no management token yet"},
 		{"ACLs are off", func(w *world) { w.nomad.ACLsOff = true }, cluster.Warn, "acl", "everybody"},
 		{"policies that it may not read, and no allocation", func(w *world) { w.nomad.Hidden, w.nomad.NoAllocs = true, true }, cluster.Warn, "read-fs in training", "Check again"},
 		{"a namespace that is not there", func(w *world) { w.nomad.Spaces = []string{"training"} }, cluster.Fail, "namespace team-a", "cotrain cluster setup --namespace team-a"},

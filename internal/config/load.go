@@ -27,7 +27,7 @@ type Flags map[string]string
 // flags and variables count as absent. All problems are returned at once, as [run.FieldErrors] whose fields name the
 // source. Values that are in Vault are not there yet: see [Config.References].
 func Load(flags Flags, environ func(string) (string, bool), readFile func(string) ([]byte, error)) (Config, error) {
-	l := loader{environ: environ, read: readFile, from: map[string]origin{}, refs: map[string]pending{}}
+	l := loader{environ: environ, read: readFile, from: map[string]origin{}, refs: map[string]pending{}, refused: map[string]bool{}}
 	settings := Settings()
 	for _, s := range settings {
 		l.setText(s, s.Default, "default of "+s.Key)
@@ -92,6 +92,7 @@ type loader struct {
 	read    func(string) ([]byte, error)
 	from    map[string]origin  // by key, where set; of secrets also where refused
 	refs    map[string]pending // by key
+	refused map[string]bool    // by key, where what was given is none: nothing further is said of its absence
 	errs    run.FieldErrors
 	// nomadErrs are about reaching Nomad, and Consul for it. Dev drops them: a variable left over in a shell must not stop the embedded
 	// agent.
@@ -118,6 +119,7 @@ func (l *loader) setText(s Setting, value, source string) {
 	}
 	typed, p := s.kind.parse(value)
 	if p != nil {
+		l.refused[s.Key] = true
 		l.fail(s.Key, source, value, p.rule, p.fix)
 		return
 	}
@@ -129,6 +131,7 @@ func (l *loader) setTyped(s Setting, typed any, shown, source string) {
 		if p.hide {
 			shown = hiddenSecret
 		}
+		l.refused[s.Key] = true
 		l.fail(s.Key, source, shown, p.rule, p.fix)
 		return
 	}

@@ -91,7 +91,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 // transport checks how the console is reached as a whole.
 func (l *loader) transport() {
 	pairs := [][2]string{{"tls.cert", "tls.key"}, {"tls.key", "tls.cert"}, {"tls.redirect_listen", "public_url"}, {"tls.vault_names", "tls.vault"}, {"tls.vault_ttl", "tls.vault"}}
-	if l.cfg.TLS.Vault == "" {
+	if l.cfg.TLS.Vault == "" && !l.refused["tls.vault"] {
 		pairs = append(pairs, [2]string{"tls.client_ca", "tls.cert"}, [2]string{"tls.redirect_listen", "tls.cert"})
 	}
 	for _, pair := range pairs {
@@ -106,9 +106,9 @@ func (l *loader) transport() {
 		return
 	}
 	listen, public := l.from["listen"], l.from["public_url"]
-	tls, proxied := l.cfg.TLS.On(), len(l.cfg.Proxy.Trusted) > 0
+	tls, proxied := l.cfg.TLS.On() || l.refused["tls.vault"] || l.refused["tls.cert"], len(l.cfg.Proxy.Trusted) > 0 || l.refused["proxy.trusted"]
 	if network := !isLoopback(l.cfg.Listen); network {
-		if public.source == "" {
+		if public.source == "" && !l.refused["public_url"] {
 			l.fail("listen", listen.source, listen.value, "is reached from the network, which needs public_url (COTRAIN_PUBLIC_URL)", "set it to where browsers find the console, https://cotrain.example.com for example")
 		}
 		if !tls && !proxied && !l.cfg.InsecureHTTP {
@@ -179,7 +179,7 @@ func lastsAMinute(d time.Duration) *problem {
 // needs refuses a setting without another.
 func (l *loader) needs(key, other string) {
 	o, set := l.from[key]
-	if _, also := l.from[other]; !set || also {
+	if _, also := l.from[other]; !set || also || l.refused[other] {
 		return
 	}
 	l.fail(key, o.source, o.value, "needs "+other+" (COTRAIN_"+strings.ToUpper(strings.ReplaceAll(other, ".", "_"))+")", "set both or neither")

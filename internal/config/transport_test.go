@@ -1,12 +1,15 @@
 package config
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 // reached is a console with these settings, as flags in pairs, beside which certificates exist.
@@ -73,6 +76,21 @@ func TestHowAConsoleIsReachedMustBeSafeAsAWhole(t *testing.T) {
 			t.Parallel()
 			tt.w.wantProblem(t, tt.field, tt.rule, tt.fix)
 		})
+	}
+}
+
+func TestWhatIsRefusedIsNotMissedToo(t *testing.T) {
+	t.Parallel()
+	for name, w := range map[string]world{
+		"a path in Vault": reached("listen", "0.0.0.0:8443", "public_url", "https://cotrain.example.com", "tls.vault", "pki/issue/x", "vault.address", "http://vault",
+			"tls.vault_names", "a", "tls.vault_ttl", "72h", "tls.client_ca", "ca", "tls.redirect_listen", ":80"),
+		"a proxy":      reached("listen", "0.0.0.0:8443", "public_url", "https://cotrain.example.com", "proxy.trusted", "proxy.example.com"),
+		"a public URL": reached("listen", "0.0.0.0:8443", "public_url", "cotrain.example.com", "tls.cert", "cert", "tls.key", "key", "tls.redirect_listen", ":80"),
+	} {
+		var errs run.FieldErrors
+		if _, err := w.load(); !errors.As(err, &errs) || len(errs) != 1 {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
