@@ -12,5 +12,5 @@ type agentCmd struct {
 
 // Run serves the embedded agent until ctx ends.
 func (c *agentCmd) Run(ctx context.Context, p *process) error {
-	return p.programs.Agent(ctx, c.Agent, p.logger(config.LogAuto, 0))
+	return p.programs.Agent(ctx, c.Agent, p.logger(config.LogAuto, 0, ""))
 }
