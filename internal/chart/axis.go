@@ -3,27 +3,37 @@ package chart
 import (
 	"context"
 	"math"
+	"slices"
 	"sort"
-	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
-// axis is where the columns of a curve stand on the axis; nil over steps.
+// holds reports whether the range has a value of the axis.
+func (q Query) holds(x float64) bool { return x >= q.From && x <= q.To }
+
+// whole reports whether the range has no ends.
+func (q Query) whole() bool { return math.IsInf(q.From, -1) && math.IsInf(q.To, 1) }
+
+// axis is where the first points of a curve's columns stand on the axis; nil over steps.
 func (a *asked) axis(ctx context.Context, c Curve, worker int) ([]float64, error) {
-	switch {
-	case a.query.X == Step && !c.Clock:
+	if a.query.X == Step && !c.Clock {
 		return nil, nil
-	case a.query.X.metric() == "":
-		x := make([]float64, len(c.View.Columns))
-		for i, column := range c.View.Columns {
-			x[i] = a.clock(column.FirstAt)
-		}
-		return x, nil
 	}
-	return a.alongside(ctx, c, worker)
+	if m := a.query.X.metric(); m != "" {
+		steps := make([]int64, len(c.View.Columns))
+		for i, column := range c.View.Columns {
+			steps[i] = column.First
+		}
+		return a.at(ctx, a.operand(m), worker, steps)
+	}
+	x := make([]float64, len(c.View.Columns))
+	for i, column := range c.View.Columns {
+		x[i] = a.clock(column.FirstAt)
+	}
+	return x, nil
 }
 
 // clock is a time of receipt on the axis: Unix seconds, or seconds since the start.
@@ -42,89 +52,118 @@ func (a *asked) start() int64 {
 	return a.run.StartedAt.UnixMilli()
 }
 
-// alongside is another metric's values in the columns of a curve, NaN where it has none.
-func (a *asked) alongside(ctx context.Context, c Curve, worker int) ([]float64, error) {
-	x := make([]float64, len(c.View.Columns))
+// farStep is from how many steps on it is faster to look for the next step than to read on.
+const farStep = 4096
+
+// at are a metric's values at ascending steps, NaN where it has none.
+func (a *asked) at(ctx context.Context, d Derived, worker int, steps []int64) ([]float64, error) {
+	x := make([]float64, len(steps))
 	for i := range x {
 		x[i] = math.NaN()
 	}
-	if c.Clock {
-		return x, nil
-	}
-	last := c.View.Columns[len(c.View.Columns)-1]
-	v, err := a.store.View(ctx, a.run.ID, a.query.X.metric(), points.ViewQuery{
-		Worker: worker, From: c.View.Columns[0].First, To: last.Last, Limit: a.query.Pixels, Width: c.View.Width,
-	})
-	if err != nil {
-		return nil, err
-	}
-	at := 0
-	for i, column := range c.View.Columns {
-		for at < len(v.Columns) && !v.Same(v.Columns[at].First, column.First) && v.Columns[at].First < column.First {
-			at++
-		}
-		if at < len(v.Columns) && v.Same(v.Columns[at].First, column.First) {
-			x[i] = v.Columns[at].Value
+	last, total := steps[len(steps)-1], run.KnownMetric(d.From).Total
+	for i, more := 0, true; more; {
+		more = false
+		err := a.store.Each(ctx, a.run.ID, d.From, worker, steps[i], last, func(p run.CurvePoint) bool {
+			for i < len(steps) && steps[i] < p.Step {
+				i++
+			}
+			if i < len(steps) && steps[i] == p.Step {
+				x[i] = d.of(p.Step, valueOf(total, p))
+				i++
+			}
+			more = i < len(steps) && steps[i]-p.Step > farStep
+			return i < len(steps) && !more
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return x, nil
 }
 
-const (
-	byClock  = "system/" // starts the names of metrics without steps
-	maxLooks = 5         // each sees a 4096th of what the one before saw
-)
-
-// steps is the range of the query in steps of a metric; from is after to where nothing is in range.
-func (a *asked) steps(ctx context.Context, metric string, worker int) (from, to int64, err error) {
-	q := a.query
-	if math.IsInf(q.From, -1) && math.IsInf(q.To, 1) || q.X == Step && strings.HasPrefix(metric, byClock) {
-		return math.MinInt64, math.MaxInt64, nil
-	}
-	if q.X == Step {
-		return whole(math.Ceil(q.From)), whole(math.Floor(q.To)), nil
-	}
-	// Each look takes the columns around the ends of the range and looks closer, until they are single steps.
-	view := points.ViewQuery{Worker: worker, From: math.MinInt64, To: math.MaxInt64, Limit: MaxWidth}
-	for range maxLooks {
-		c := Curve{}
-		if c.View, err = a.store.View(ctx, a.run.ID, metric, view); err != nil || len(c.View.Columns) == 0 {
-			return 0, -1, err
-		}
-		c.Clock = c.View.Columns[0].First > run.MaxStep
-		x, err := a.axis(ctx, c, worker)
-		if err != nil {
-			return 0, -1, err
-		}
-		from, to = around(c.View, x, q.From, q.To)
-		if c.View.Width == 1 || from == view.From && to == view.To {
-			break
-		}
-		view.From, view.To = from, to
-	}
-	return from, to, nil
+// span is the steps of a query's range.
+type span struct {
+	from, to  int64
+	scattered bool // x does not ascend with the steps: which of them are in range is to be asked of each
 }
 
-// around is the range of steps of the columns whose x is in range, and of those next to them where columns are wider than a step.
-// x ascends but for what is missing.
-func around(v series.View, x []float64, low, high float64) (from, to int64) {
-	known := func(i int) float64 {
-		for ; i < len(x) && math.IsNaN(x[i]); i++ {
+// span finds the range of the query in steps of a line; from is after to where nothing is in range.
+func (a *asked) span(ctx context.Context, l line, worker int) (span, error) {
+	q, all := a.query, span{from: math.MinInt64, to: math.MaxInt64}
+	switch {
+	case q.whole() || q.X == Step && l.clock():
+		return all, nil
+	case q.X == Step:
+		return span{from: whole(math.Ceil(q.From)), to: whole(math.Floor(q.To))}, nil
+	}
+	of := a.operand(l.metrics[0])
+	if m := q.X.metric(); m != "" {
+		of = a.operand(m)
+	}
+	_, from, ascends, err := a.crossing(ctx, of, worker, func(x float64) bool { return x >= q.From })
+	if err != nil || !ascends {
+		all.scattered = true
+		return all, err
+	}
+	to, _, ascends, err := a.crossing(ctx, of, worker, func(x float64) bool { return x > q.To })
+	if err != nil || !ascends {
+		all.scattered = true
+		return all, err
+	}
+	return span{from: from, to: to}, nil
+}
+
+// crossing is where x passes a bound: the last step of a metric before, and the first one after. Each look takes the two columns
+// around that and looks closer, until they are single steps. ascends is false where x does not.
+func (a *asked) crossing(ctx context.Context, d Derived, worker int, passed func(x float64) bool) (before, after int64, ascends bool, err error) {
+	q := points.ViewQuery{Worker: worker, From: math.MinInt64, To: math.MaxInt64, Limit: MaxWidth, Total: run.KnownMetric(d.From).Total, Replaced: a.query.Replaced}
+	before, after = math.MinInt64, math.MaxInt64
+	for {
+		v, err := a.store.View(ctx, a.run.ID, d.From, q)
+		if err != nil || len(v.Columns) == 0 {
+			return before, after, true, err
 		}
-		if i == len(x) {
-			return math.Inf(1)
+		x, ascends := a.places(v, d)
+		if !ascends {
+			return 0, 0, false, nil
 		}
-		return x[i]
+		i := sort.Search(len(x), func(i int) bool { return passed(x[i]) })
+		column := func(i int) series.Column { return v.Columns[i] }
+		if v.Width == 1 {
+			if i > 0 {
+				before = column(i - 1).Last
+			}
+			if i < len(x) {
+				after = column(i).First
+			}
+			return before, after, true, nil
+		}
+		if i > 1 {
+			before = column(i - 2).Last
+		}
+		if i+1 < len(x) {
+			after = column(i + 1).First
+		}
+		q.From, q.To = column(max(0, i-1)).First, column(min(i, len(x)-1)).Last
 	}
-	first := sort.Search(len(x), func(i int) bool { return known(i) >= low })
-	end := sort.Search(len(x), func(i int) bool { return known(i) > high })
-	if v.Width > 1 {
-		first, end = max(0, first-1), min(len(x), end+1)
+}
+
+// places are where columns stand on the axis, by time of receipt or by the value of their own metric, and whether that ascends.
+func (a *asked) places(v series.View, d Derived) (x []float64, ascends bool) {
+	byTime := a.query.X.metric() == ""
+	x = make([]float64, len(v.Columns))
+	for i, c := range v.Columns {
+		switch {
+		case byTime:
+			x[i] = a.clock(c.FirstAt)
+		case c.Odd != 0:
+			return nil, false
+		default:
+			x[i] = d.of(c.First, c.Value)
+		}
 	}
-	if first >= end {
-		return 0, -1
-	}
-	return v.Columns[first].First, v.Columns[end-1].Last
+	return x, slices.IsSorted(x)
 }
 
 // whole is a float as a step.

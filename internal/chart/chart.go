@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
@@ -41,7 +39,7 @@ type Curve struct {
 	Formula string // of a derived metric, or ""
 	Clock   bool   // measured by the clock: it has no steps
 	View    series.View
-	X       []float64 // of each column, nil over steps; NaN where the axis has no value
+	X       []float64 // of each column's first point, nil over steps; NaN where the axis has no value
 }
 
 // Answer is what a chart draws.
@@ -57,16 +55,15 @@ type Charts struct{ store Store }
 // New returns charts of what a store has.
 func New(s Store) *Charts { return &Charts{s} }
 
-// Answer reads the curves of a run.
+// Answer reads the curves of a run. Those over all workers end where the headline does: see [asked.settled].
 func (c *Charts) Answer(ctx context.Context, r run.Run, q Query) (Answer, error) {
 	out := Answer{Run: r.ID, X: q.X}
-	names, err := c.store.Metrics(ctx, r.ID)
+	a, err := c.ask(ctx, r, q)
 	if err != nil {
 		return out, err
 	}
-	a := asked{Charts: c, run: r, query: q, derived: derivedOf(names, sequenceLength(r))}
 	for _, m := range q.Metrics {
-		for _, worker := range a.workers(ctx, m) {
+		for _, worker := range a.workers() {
 			curve, err := a.curve(ctx, m, worker)
 			if err != nil {
 				return out, fmt.Errorf("curve %s of %s: %w", m, r.ID, err)
@@ -85,160 +82,70 @@ type asked struct {
 	run     run.Run
 	query   Query
 	derived []Derived
-	ranks   []int
 }
 
-// workers are the ranks to draw of a metric.
-func (a *asked) workers(ctx context.Context, metric string) []int {
+func (c *Charts) ask(ctx context.Context, r run.Run, q Query) (*asked, error) {
+	names, err := c.store.Metrics(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	a := &asked{Charts: c, run: r, query: q, derived: DerivedOf(names, r)}
+	a.query.Pixels = max(1, min(q.Pixels, maxColumns/(len(a.workers())*max(1, len(q.Metrics)))))
+	return a, nil
+}
+
+// maxColumns bounds an answer.
+const maxColumns = MaxMetrics * MaxWidth
+
+// workers are the ranks to draw of each metric.
+func (a *asked) workers() []int {
 	if a.query.Workers != EachWorker {
 		return []int{int(a.query.Workers)}
 	}
-	if a.ranks == nil {
-		for rank := range min(a.run.Shape.Nodes, MaxOfEach) {
-			a.ranks = append(a.ranks, rank)
-		}
+	ranks := make([]int, max(1, min(a.run.Shape.Nodes, MaxOfEach)))
+	for rank := range ranks {
+		ranks[rank] = rank
 	}
-	return a.ranks
+	return ranks
 }
 
 func (a *asked) curve(ctx context.Context, metric string, worker int) (Curve, error) {
 	out := Curve{Metric: metric, Worker: worker}
-	f, err := a.formula(metric, &out)
-	if err != nil {
+	l, err := a.line(metric)
+	if err != nil || a.query.Replaced > 0 && l.value != nil { // what was replaced is shown as it was printed
 		return out, err
 	}
-	operand := metric
-	if f != nil {
-		operand = f.Metrics[0]
-	}
-	from, to, err := a.steps(ctx, operand, worker)
-	if err != nil || from > to {
+	out.Formula = l.formula
+	span, err := a.span(ctx, l, worker)
+	if err != nil || span.from > span.to {
 		return out, err
 	}
-	q := points.ViewQuery{Worker: worker, From: from, To: to, Limit: a.query.Pixels, Smooth: a.query.Smooth, Replaced: a.query.Replaced, Total: totalled[metric]}
-	if f == nil {
-		out.View, err = a.store.View(ctx, a.run.ID, metric, q)
+	q := points.ViewQuery{
+		Worker: worker, From: span.from, To: min(span.to, a.settled(l, worker)), Limit: a.query.Pixels,
+		Smooth: a.query.Smooth, Replaced: a.query.Replaced, Total: run.KnownMetric(metric).Total,
+	}
+	if l.value == nil && (!span.scattered || a.query.Replaced > 0) {
+		out.View, err = a.store.View(ctx, a.run.ID, l.metrics[0], q)
 	} else {
-		out.View, err = a.evaluate(ctx, f, q)
+		out.View, err = a.evaluate(ctx, l, q, span)
 	}
 	if err != nil || len(out.View.Columns) == 0 {
 		return out, err
 	}
 	out.Clock = out.View.Columns[0].First > run.MaxStep
+	if out.Clock && a.query.X.metric() != "" {
+		return Curve{}, nil // no steps at which the axis has values
+	}
 	out.X, err = a.axis(ctx, out, worker)
 	return out, err
 }
 
-// formula is that of a metric which is computed, nil for others.
-func (a *asked) formula(metric string, out *Curve) (*Formula, error) {
-	if text, ok := strings.CutPrefix(metric, "="); ok {
-		return ParseFormula(text)
+// settled is the last step of a curve. Over all workers it is the headline's while the run is live, so that it does not end with
+// steps that some workers have yet to report; the metrics of the headline end there for ever.
+func (a *asked) settled(l line, worker int) int64 {
+	p := a.run.Progress
+	if worker >= 0 || a.query.Replaced > 0 || l.clock() || !p.HasLoss && p.TokensPerSec == 0 || a.run.State.Terminal() && !l.headline() {
+		return math.MaxInt64
 	}
-	i := slices.IndexFunc(a.derived, func(d Derived) bool { return d.Name == metric })
-	if i < 0 {
-		return nil, nil
-	}
-	out.Formula = a.derived[i].Formula
-	return ParseFormula(out.Formula)
-}
-
-// totalled are the metrics whose value over workers is their sum.
-var totalled = map[string]bool{"tokens_per_second": true, "samples_per_second": true}
-
-// block is how many points of each metric a formula reads at once.
-const block = 1 << 15
-
-// evaluate computes a formula at each step that all its metrics have, from their values over the workers.
-func (a *asked) evaluate(ctx context.Context, f *Formula, q points.ViewQuery) (series.View, error) {
-	of := q
-	of.Smooth, of.Total = series.Smoothing{}, false
-	first, err := a.store.View(ctx, a.run.ID, f.Metrics[0], of)
-	if err != nil || len(first.Columns) == 0 {
-		return series.View{}, err
-	}
-	build, newest := series.NewBuilder(first.Width), map[int64]float64{}
-	from := q.From
-	if q.Smooth != (series.Smoothing{}) {
-		from = math.MinInt64 // all earlier points count
-	}
-	smooth := q.Smooth.Smoother(func(p run.CurvePoint) bool {
-		if p.Step >= q.From && p.Step <= q.To {
-			build.Add(p)
-			newest[int64(len(build.View().Columns))] = p.Mean
-		}
-		return p.Step <= q.To
-	})
-	err = a.each(ctx, f, q.Worker, from, func(p run.CurvePoint) bool { return smooth.Add(p) })
-	smooth.End()
-	v := build.View()
-	if q.Smooth != (series.Smoothing{}) {
-		for i := range v.Columns {
-			v.Columns[i].Value = newest[int64(i)+1]
-		}
-	}
-	return v, err
-}
-
-// each calls take with a formula's value at each step from one on, until it returns false.
-func (a *asked) each(ctx context.Context, f *Formula, worker int, from int64, take func(run.CurvePoint) bool) error {
-	columns := make([][]run.CurvePoint, len(f.Metrics))
-	values := make([]float64, len(f.Metrics))
-	for more := true; more; {
-		to := int64(math.MaxInt64)
-		for i, m := range f.Metrics {
-			columns[i] = columns[i][:0]
-			err := a.store.Each(ctx, a.run.ID, m, worker, from, to, func(p run.CurvePoint) bool {
-				columns[i] = append(columns[i], p)
-				return i > 0 || len(columns[0]) < block
-			})
-			if err != nil {
-				return err
-			}
-			if i == 0 && len(columns[0]) == block {
-				to = columns[0][block-1].Step
-			}
-		}
-		more = to < math.MaxInt64
-		joinSteps(columns, func(points []run.CurvePoint) {
-			for i, p := range points {
-				values[i] = valueOf(f.Metrics[i], p)
-			}
-			p := points[0]
-			p.Mean = f.eval(values)
-			p.Min, p.Max, p.Sum = p.Mean, p.Mean, p.Mean
-			more = take(p) && more
-		})
-		from = to + 1
-	}
-	return nil
-}
-
-func valueOf(metric string, p run.CurvePoint) float64 {
-	if totalled[metric] {
-		return p.Sum
-	}
-	return p.Mean
-}
-
-// joinSteps calls take with the points of each step that all columns have.
-func joinSteps(columns [][]run.CurvePoint, take func([]run.CurvePoint)) {
-	at := make([]int, len(columns))
-	same := make([]run.CurvePoint, len(columns))
-next:
-	for _, p := range columns[0] {
-		same[0] = p
-		for i := 1; i < len(columns); i++ {
-			for at[i] < len(columns[i]) && columns[i][at[i]].Step < p.Step {
-				at[i]++
-			}
-			if at[i] == len(columns[i]) {
-				return
-			}
-			if columns[i][at[i]].Step != p.Step {
-				continue next
-			}
-			same[i] = columns[i][at[i]]
-		}
-		take(same)
-	}
+	return p.Step
 }

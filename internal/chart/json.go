@@ -14,7 +14,8 @@ import (
 //	"value":[…],"odd":[[3,"NaN"]]}]}
 //
 // with a number for each column. x is left out over steps, min and max where every column is one value. What is not finite is null,
-// and named by column in odd.
+// and named by column in odd. A derived metric has its formula, and one without steps "clock":true. What happened beside the curves
+// is asked for once a page: see [Charts.Marks].
 func (a Answer) AppendJSON(out []byte) []byte {
 	out = append(out, `{"run":`...)
 	out = appendString(out, string(a.Run))

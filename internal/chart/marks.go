@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -16,22 +18,26 @@ import (
 
 // Mark is something that happened at a step of a run.
 type Mark struct {
-	Step  int64     `json:"step"`
-	At    time.Time `json:"at,omitzero"`
-	Kind  string    `json:"kind"` // restart, join, loss, sync, checkpoint, nan, evaluation
-	Text  string    `json:"text"`
-	Event int64     `json:"event,omitempty"` // its sequence, 0 if it is none
+	Step    int64     `json:"step"`
+	At      time.Time `json:"at,omitzero"`
+	Kind    string    `json:"kind"`
+	Text    string    `json:"text"`
+	Worker  int       `json:"worker"`            // its rank, -1 for the run
+	Attempt int       `json:"attempt,omitempty"` // that begins here
+	Event   int64     `json:"event,omitempty"`   // its sequence, 0 if it is none
 }
 
 // Kinds of marks.
 const (
 	Restart    = "restart"
 	Joined     = "join"
-	Lost       = "loss"
-	SyncLost   = "sync"
+	Lost       = "loss" // of a worker
+	Synced     = "sync"
+	SyncFailed = "sync_failed"
 	Checkpoint = "checkpoint"
 	NotFinite  = "nan"
 	Evaluation = "evaluation"
+	OffPlan    = "schedule" // the learning rate leaves its schedule
 )
 
 // kinds are the marks of events.
@@ -40,52 +46,93 @@ var kinds = map[string]string{
 	"recovery_done":    Joined,
 	"evicted":          Lost,
 	"heartbeat_lost":   Lost,
-	"sync_failed":      SyncLost,
+	"sync_failed":      SyncFailed,
 	"checkpoint_saved": Checkpoint,
-	"evaluation_done":  Evaluation,
+	"diverged":         NotFinite,
 }
 
-// marked is how many of a run's newest events are looked at.
-const marked = 2000
+// Bounds of marks.
+const (
+	markedEvents = 5000 // the newest are looked at
+	markedSteps  = 200  // of syncs, and of evaluations
+	MaxMarks     = 2000 // the newest are kept
+)
 
 // Marks are what happened to a run, by step, the newest of each step and kind. Events know their time only: they stand at the step
 // that was reported then.
 func (c *Charts) Marks(ctx context.Context, r run.Run) ([]Mark, error) {
-	var out []Mark
-	joins, err := c.store.Joins(ctx, r.ID)
+	a, err := c.ask(ctx, r, Query{Workers: AllWorkers, X: Step})
 	if err != nil {
 		return nil, err
 	}
-	for _, j := range joins {
-		out = append(out, Mark{Step: j.From, Kind: Restart, Text: fmt.Sprintf("attempt %d", j.Attempt)})
-	}
-	if d := r.Diverged; d != nil {
-		out = append(out, Mark{Step: d.Step, Kind: NotFinite, Text: fmt.Sprintf("loss is not finite on worker %d", d.Rank)})
-	}
-	events, err := c.store.EventsBefore(ctx, r.ID, math.MaxInt64, marked)
-	if err != nil {
+	m := marker{asked: a}
+	if m.names, err = c.store.Metrics(ctx, r.ID); err != nil {
 		return nil, err
 	}
-	steps, err := c.store.View(ctx, r.ID, "loss", points.ViewQuery{Worker: points.AllWorkers, From: math.MinInt64, To: run.MaxStep, Limit: MaxWidth})
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range events {
-		if kind, ok := kinds[e.Kind]; ok {
-			out = append(out, Mark{Step: stepAt(steps, e.At.UnixMilli()), At: e.At, Kind: kind, Text: textOf(e), Event: e.Seq})
+	for _, find := range []func(context.Context) error{m.events, m.steps, m.schedule} {
+		if err := find(ctx); err != nil {
+			return nil, fmt.Errorf("marks of %s: %w", r.ID, err)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Mark) int {
+	slices.SortStableFunc(m.out, func(a, b Mark) int {
 		return cmp.Or(cmp.Compare(a.Step, b.Step), cmp.Compare(a.Kind, b.Kind), -cmp.Compare(a.Event, b.Event))
 	})
-	return slices.CompactFunc(out, func(a, b Mark) bool { return a.Step == b.Step && a.Kind == b.Kind }), nil
+	out := slices.CompactFunc(m.out, func(a, b Mark) bool { return a.Step == b.Step && a.Kind == b.Kind })
+	return out[max(0, len(out)-MaxMarks):], nil
 }
 
-func textOf(e run.Event) string {
-	if e.Rank >= 0 {
-		return fmt.Sprintf("worker %d: %s", e.Rank, e.Message)
+type marker struct {
+	*asked
+	names []string
+	out   []Mark
+}
+
+func (m *marker) events(ctx context.Context) error {
+	events, err := m.store.EventsBefore(ctx, m.run.ID, math.MaxInt64, markedEvents)
+	if err != nil {
+		return err
 	}
-	return e.Message
+	steps, err := m.clockwork(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		kind, ok := kinds[e.Kind]
+		if !ok {
+			continue
+		}
+		mark := Mark{Step: stepAt(steps, e.At.UnixMilli()), At: e.At, Kind: kind, Text: e.Message, Worker: e.Rank, Event: e.Seq}
+		if d := m.run.Diverged; kind == NotFinite && d != nil && e.Attempt == m.run.Attempt {
+			mark.Step = d.Step
+		}
+		m.out = append(m.out, mark)
+	}
+	joins, err := m.store.Joins(ctx, m.run.ID)
+	if err != nil {
+		return err
+	}
+	for _, j := range joins {
+		mark := Mark{Step: j.From, Kind: Restart, Text: fmt.Sprintf("Attempt %d", j.Attempt), Worker: -1, Attempt: j.Attempt}
+		if i := slices.IndexFunc(events, func(e run.Event) bool { return e.Attempt == j.Attempt }); i >= 0 {
+			mark.At, mark.Event = events[i].At, events[i].Seq
+		}
+		m.out = append(m.out, mark)
+	}
+	return nil
+}
+
+// clockwork is the curve that tells which step was reported when: that of the headline, or else of any metric with steps.
+func (m *marker) clockwork(ctx context.Context) (series.View, error) {
+	for _, name := range slices.Concat(points.CurveMetrics(), m.names) {
+		if strings.HasPrefix(name, byClock) || !slices.Contains(m.names, name) {
+			continue
+		}
+		v, err := m.store.View(ctx, m.run.ID, name, points.ViewQuery{Worker: points.AllWorkers, From: math.MinInt64, To: run.MaxStep, Limit: MaxWidth})
+		if err != nil || len(v.Columns) > 0 {
+			return v, err
+		}
+	}
+	return series.View{}, nil
 }
 
 // stepAt is the newest step that was reported before a time, between the ends of a column in proportion.
@@ -102,4 +149,70 @@ func stepAt(v series.View, at int64) int64 {
 		return c.Last
 	}
 	return c.First + int64(float64(c.Last-c.First)*float64(at-c.FirstAt)/float64(c.LastAt-c.FirstAt))
+}
+
+// evaluations are the last parts of the names of metrics that an evaluation reports.
+var evaluations = []string{"val_loss", "eval_loss", "eval/loss", "val/loss", "validation/loss", "eval_accuracy", "eval/accuracy"}
+
+// steps marks what metrics tell: outer steps and evaluations.
+func (m *marker) steps(ctx context.Context) error {
+	for _, of := range []struct {
+		kind, text, unit string
+		metrics          []string // the first that there is
+	}{
+		{Synced, "Synced in ", " s", []string{"sync_seconds", "all_reduce_seconds"}},
+		{Evaluation, "", "", evaluations},
+	} {
+		i := slices.IndexFunc(of.metrics, func(name string) bool { return slices.Contains(m.names, name) })
+		if i < 0 {
+			continue
+		}
+		v, err := m.store.View(ctx, m.run.ID, of.metrics[i], points.ViewQuery{Worker: points.AllWorkers, From: math.MinInt64, To: run.MaxStep, Limit: markedSteps})
+		if err != nil {
+			return err
+		}
+		for _, c := range v.Columns {
+			text := of.text
+			if text == "" {
+				text = of.metrics[i] + " "
+			}
+			text += strconv.FormatFloat(c.Value, 'g', 4, 64) + of.unit
+			if c.Points > 1 {
+				text += fmt.Sprintf(", mean of %d until step %d", c.Points, c.Last)
+			}
+			m.out = append(m.out, Mark{Step: c.First, At: time.UnixMilli(c.FirstAt).UTC(), Kind: of.kind, Text: text, Worker: -1})
+		}
+	}
+	return nil
+}
+
+// offPlan is the share by which a learning rate may differ from its schedule, and of its peak, since it is often printed with few
+// digits.
+const (
+	offPlan = 0.01
+	ofPeak  = 0.001
+)
+
+// schedule marks where the learning rate leaves the configuration's schedule by more than 1 %. Trainers differ in whether they report
+// the rate of a step or of the one before or after; each will do.
+func (m *marker) schedule(ctx context.Context) error {
+	planned := m.operand(Planned)
+	if planned.value == nil {
+		return nil
+	}
+	off, peak := false, 0.0
+	return m.store.Each(ctx, m.run.ID, planned.From, points.AllWorkers, 0, m.settled(line{metrics: []string{planned.From}}, points.AllWorkers), func(p run.CurvePoint) bool {
+		low, high := math.Inf(1), math.Inf(-1)
+		for step := p.Step - 1; step <= p.Step+1; step++ {
+			rate := planned.value(max(0, step), 0)
+			low, high, peak = min(low, rate), max(high, rate), max(peak, rate)
+		}
+		slack := offPlan*high + ofPeak*peak
+		was := off
+		off = !(p.Mean >= low-slack && p.Mean <= high+slack)
+		if off && !was {
+			m.out = append(m.out, Mark{Step: p.Step, At: p.At, Kind: OffPlan, Worker: -1, Text: fmt.Sprintf("Learning rate %.4g, planned %.4g", p.Mean, planned.value(p.Step, 0))})
+		}
+		return len(m.out) < 2*MaxMarks
+	})
 }

@@ -30,34 +30,38 @@ func (c Config) curve(steps int64) []RatePoint {
 		at = append(at, int64(float64(steps)*float64(i)/curvePoints))
 	}
 	slices.Sort(at)
-	lr := c.float("optim.optim.lr")
+	rate := c.LearningRate()
 	out := []RatePoint{}
 	for _, step := range slices.Compact(at) {
 		if step >= 0 && step <= steps {
-			out = append(out, RatePoint{step, lr * c.schedule(step)})
+			out = append(out, RatePoint{step, rate(step)})
 		}
 	}
 	return out
 }
 
-// schedule is the factor of the learning rate after so many steps. cosine and linear are those of transformers
-// (optimization.py, get_cosine_schedule_with_warmup with half a cycle and get_linear_schedule_with_warmup), wsd-sqrt is the
-// core's own (lr_scheduler.py). A cosine that goes on after its last step rises again, in transformers too.
-func (c Config) schedule(step int64) float64 {
-	t, warmup, total := float64(step), c.float("optim.warmup_steps"), c.float("optim.total_steps")
-	if t < warmup {
-		return t / math.Max(1, warmup)
-	}
+// LearningRate returns the schedule of the learning rate, by the number of steps; see [RatePoint]. cosine and linear are those of
+// transformers (optimization.py, get_cosine_schedule_with_warmup with half a cycle and get_linear_schedule_with_warmup), wsd-sqrt
+// is the core's own (lr_scheduler.py). A cosine that goes on after its last step rises again, in transformers too.
+func (c Config) LearningRate() func(step int64) float64 {
+	peak, warmup, stable, total := c.float("optim.optim.lr"), c.float("optim.warmup_steps"), c.float("optim.stable_steps"), c.float("optim.total_steps")
+	after := func(t float64) float64 { return (1 + math.Cos(math.Pi*(t-warmup)/math.Max(1, total-warmup))) / 2 }
 	switch c.Effective("optim.sched_type") {
 	case "linear":
-		return math.Max(0, (total-t)/math.Max(1, total-warmup))
+		after = func(t float64) float64 { return (total - t) / math.Max(1, total-warmup) }
 	case "wsd-sqrt":
-		stable := c.float("optim.stable_steps")
-		if t < stable || total <= stable { // then the rules refuse more steps than stable
-			return 1
+		after = func(t float64) float64 {
+			if t < stable || total <= stable { // then the rules refuse more steps than stable
+				return 1
+			}
+			return 1 - math.Sqrt((t-stable)/(total-stable))
 		}
-		return math.Max(0, 1-math.Sqrt((t-stable)/(total-stable)))
 	}
-	progress := (t - warmup) / math.Max(1, total-warmup)
-	return math.Max(0, (1+math.Cos(math.Pi*progress))/2)
+	return func(step int64) float64 {
+		t := float64(step)
+		if t < warmup {
+			return peak * (t / math.Max(1, warmup))
+		}
+		return peak * math.Max(0, after(t))
+	}
 }

@@ -32,9 +32,9 @@ func TestTheLearningRateIsThatOfTheCoresSchedulers(t *testing.T) {
 		{"a warm-up that never ends", []string{"optim.warmup_steps", "10", "optim.total_steps", "4"}, map[int64]float64{0: 0, 4: 0.4, 5: 0.5}},
 		{"a cosine beyond its end rises", []string{"optim.warmup_steps", "0", "optim.total_steps", "100"}, map[int64]float64{150: 0.5}},
 	} {
-		c := with(Config{}, tt.pairs...)
+		rate := with(Config{}, append(tt.pairs, "optim.optim.lr", "1")...).LearningRate()
 		for step, want := range tt.want {
-			if got := c.schedule(step); !near(got, want) {
+			if got := rate(step); !near(got, want) {
 				t.Errorf("%s: after step %d the factor is %v, want %v", tt.name, step, got, want)
 			}
 		}
