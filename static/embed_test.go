@@ -53,7 +53,7 @@ func TestEveryFileThatAScriptOrAStyleSheetNamesExists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile(`(?:from|import\(|url\()\s*"([^"]+)"`)
+	names := regexp.MustCompile(`(?:from\s+|import\(\s*|url\(\s*)"([^"]+)"`)
 	found := 0
 	for _, folder := range []string{"js", "css"} {
 		err := fs.WalkDir(os.DirFS("."), folder, func(file string, d fs.DirEntry, err error) error {

@@ -13,15 +13,18 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
-// evaluate runs expressions over the exports of js/ui/numbers.js and returns the value of each as JSON.
-func evaluate(t *testing.T, expressions []string) map[string]string {
+// numbers are the exports of js/ui/numbers.js.
+const numbers = `import { number, axisLabels, powerOf, integer, duration } from "./js/ui/numbers.js";`
+
+// evaluate runs expressions after a script and returns the value of each as JSON.
+func evaluate(t *testing.T, script string, expressions []string) map[string]string {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("node is not installed (make build needs it too)")
 	}
 	cmd := exec.CommandContext(t.Context(), node, "--input-type=module", "-e",
-		`import { number, axisLabels, powerOf, integer, duration } from "./js/ui/numbers.js"; console.log(JSON.stringify([`+strings.Join(expressions, ",")+`]));`)
+		script+` console.log(JSON.stringify([`+strings.Join(expressions, ",")+`]));`)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -37,10 +40,10 @@ func evaluate(t *testing.T, expressions []string) map[string]string {
 	return got
 }
 
-// written asserts what expressions come to.
-func written(t *testing.T, want map[string]string) {
+// written asserts what expressions come to after a script.
+func written(t *testing.T, script string, want map[string]string) {
 	t.Helper()
-	for expression, got := range evaluate(t, slices.Sorted(maps.Keys(want))) {
+	for expression, got := range evaluate(t, script, slices.Sorted(maps.Keys(want))) {
 		if got != want[expression] {
 			t.Errorf("%s: %s, want %s", expression, got, want[expression])
 		}
@@ -49,7 +52,7 @@ func written(t *testing.T, want map[string]string) {
 
 func TestTheLabelsOfAnAxisSayWhereItsTicksAre(t *testing.T) {
 	t.Parallel()
-	written(t, map[string]string{
+	written(t, numbers, map[string]string{
 		`axisLabels([4.25, 4.5, 4.75, 5], 0.25)`:             `["4.25","4.50","4.75","5.00"]`,
 		`axisLabels([0, 2.5, 5], 2.5)`:                       `["0","2.5","5.0"]`,
 		`axisLabels([2, 4, 6], 2)`:                           `["2","4","6"]`,
@@ -77,5 +80,5 @@ func TestTheScriptWritesNumbersAsTheServerDoes(t *testing.T) {
 	for _, s := range []float64{-3, 0.4, 59.6, 3599, 7500, 277200} {
 		want[fmt.Sprintf("duration(%v)", s)] = fmt.Sprintf("%q", ui.Duration(time.Duration(s*float64(time.Second))))
 	}
-	written(t, want)
+	written(t, numbers, want)
 }

@@ -37,8 +37,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("POST /runs/sample", access.RunsSubmit, t.runs.Sample)
 	paged("GET /runs/{id}/series", access.RunsRead, t.metrics.Series)
 	paged("GET /runs/{id}", access.RunsRead, t.runs.Overview)
-	paged("GET /runs/{id}/metrics", access.RunsRead, t.runs.Metrics)
-
+	paged("GET /runs/{id}/metrics", access.RunsRead, t.metrics.Show)
 	paged("GET /runs/{id}/marks", access.RunsRead, t.metrics.Marks)
 	paged("GET /runs/{id}/logs", access.RunsRead, t.runs.Logs)
 	paged("GET /runs/{id}/workers", access.RunsRead, t.runs.Workers)

@@ -134,14 +134,15 @@ type sections struct {
 
 func (s *Server) sections(d Deps) sections {
 	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control, Secrets: d.Secrets, Survey: d.Survey}
+	ofRuns := &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control, Files: d.Storage != nil}
 	all := sections{
 		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Servers: d.Servers, Distances: d.Distances, Survey: d.Survey},
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,
 		help:      &help.Pages{Site: s.Site, Library: d.Help},
-		metrics:   &metrics.Pages{Site: s.Site, Store: d.Store},
-		runs:      &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control, Files: d.Storage != nil},
+		metrics:   &metrics.Pages{Site: s.Site, Store: d.Store, Runs: ofRuns},
+		runs:      ofRuns,
 		search:    &search.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Documents: d.Help},
 		storage:   &storage.Pages{Site: s.Site, Runs: d.Store, Storage: d.Storage},
 		sweeps:    &sweeps.Pages{Site: s.Site, Form: f, Store: d.Store, Control: d.Control},

@@ -1,8 +1,8 @@
-// A tab of a run, live: the headline and what the tab shows arrive as fragments, curves as samples, logs as lines. What the tab
+// A tab of a run, live: the headline and what the tab shows arrive as fragments, logs as lines, and charts ask for their curves. What the tab
 // does not show is not looked at.
 import { apply, morph, parse } from "../live/fragments.js";
 import { paced } from "../live/pace.js";
-import { startCharts } from "./chart.js";
+import { startCurves } from "./curves.js";
 import { startEvents } from "./events.js";
 import { startLogs } from "./logs.js";
 import { at } from "../ui/base.js";
@@ -22,29 +22,11 @@ const news = {
  * @param {HTMLElement} page
  */
 export function startRunPage(live, page) {
-  const charts = startCharts(page);
+  const charts = startCurves(page);
   const logs = startLogs(page);
   const events = startEvents(page);
   const url = page.dataset.liveUrl || "";
-  const inner = Number(page.dataset.innerSteps || 0);
   const isNews = news[/** @type {keyof news} */ (page.dataset.tab)];
-  charts.forEach((c) => (c.markEvery = inner));
-
-  /** @type {any[]|null} samples that came while the points are being read, which may not have them yet */
-  let late = null;
-
-  async function points() {
-    if (charts.length === 0) return;
-    late = [];
-    const response = await fetch(page.dataset.pointsUrl || "", { headers: { Accept: "application/json" } });
-    if (!response.ok) throw new Error(`points: ${response.status}`);
-    const answer = await response.json();
-    for (const c of charts) {
-      c.replace(answer);
-      for (const samples of late ?? []) c.upsert(samples);
-    }
-    late = null;
-  }
 
   /** Brings all live parts of the tab up to date, and returns the sequence that they are of. */
   async function parts() {
@@ -68,7 +50,8 @@ export function startRunPage(live, page) {
 
   async function reread() {
     const seq = await parts();
-    await Promise.all([points(), logs?.catchUp()]);
+    charts?.news();
+    await logs?.catchUp();
     return seq;
   }
 
@@ -81,10 +64,10 @@ export function startRunPage(live, page) {
         case "html":
           apply(m.data);
           events.trim();
+          charts?.news();
           break;
         case "samples":
-          late?.push(m.data);
-          charts.forEach((c) => c.upsert(m.data));
+          charts?.news();
           break;
         case "log":
           logs?.receive(m.data);
@@ -102,18 +85,4 @@ export function startRunPage(live, page) {
     const waits = document.querySelector("#run-headline [data-run-line]");
     if (waits && !document.hidden) parts().catch(() => {}); // the next time may do
   }, queueEvery);
-
-  retryPoints(points);
-}
-
-/** @param {() => Promise<void>} points */
-async function retryPoints(points) {
-  for (let wait = 1000; ; wait = Math.min(30000, wait * 2)) {
-    try {
-      await points();
-      return;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, wait));
-    }
-  }
 }

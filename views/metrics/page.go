@@ -1,0 +1,197 @@
+package metrics
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/views/charts"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// Metric is one metric of a run.
+type Metric struct {
+	Name    string
+	Formula string // of a derived metric, or ""
+	Known   bool   // whether what follows is known
+	Points  int64
+	Last    float64
+	Low     float64
+	High    float64
+	Steps   bool // it has steps; system metrics have times
+	Step    int64
+}
+
+// Detail is everything on the page.
+type Detail struct {
+	Run     run.Run
+	All     []Metric // sorted by name
+	Query   string   // what the list is searched for
+	Axis    string
+	Smooth  string
+	Workers string
+	Shown   int // the attempt whose replaced part is shown, 0 for none
+	Clip    bool
+	LogX    bool
+	Table   bool     // numbers rather than charts
+	Own     []string // charts that were added: formulas or names
+}
+
+const (
+	// openFigures is how many charts are open at once before any group is opened by hand.
+	openFigures = 24
+	rankChoices = 64
+)
+
+// curated is the first row: of each chart the first metric that the run has, and what is drawn beside it.
+var curated = []struct {
+	title  string
+	unit   string
+	names  []string
+	beside []string
+}{
+	{"Loss", "", []string{"loss", "train/loss", "train_loss"}, []string{"val_loss", "eval_loss", "eval/loss", "val/loss"}},
+	{"Perplexity", "", []string{"perplexity"}, []string{"val_perplexity", "eval_perplexity"}},
+	{"Learning rate", "", []string{"learning_rate", "train/learning_rate", "lr", "train/lr"}, []string{"planned/learning_rate"}},
+	{"Throughput", "tokens/s", []string{"tokens_per_second", "train/tokens_per_second"}, nil},
+	{"MFU", "%", []string{"mfu", "train/mfu"}, nil},
+	{"Gradient norm", "", []string{"grad_norm", "train/grad_norm", "gradient_norm"}, nil},
+	{"Accuracy", "", []string{"accuracy", "train/accuracy", "eval_accuracy", "eval/accuracy", "val_accuracy"}, nil},
+	{"z loss", "", []string{"z_loss", "train/z_loss"}, nil},
+	{"Outer MFU", "%", []string{"outer_mfu"}, nil},
+	{"Sync time", "s", []string{"sync_seconds", "all_reduce_seconds"}, nil},
+}
+
+func (d Detail) has(name string) bool {
+	_, ok := slices.BinarySearchFunc(d.All, name, func(m Metric, name string) int { return cmp.Compare(m.Name, name) })
+	return ok
+}
+
+func (d Detail) metric(name string) Metric {
+	if i, ok := slices.BinarySearchFunc(d.All, name, func(m Metric, name string) int { return cmp.Compare(m.Name, name) }); ok {
+		return d.All[i]
+	}
+	return Metric{Name: name}
+}
+
+// Curated is the first row.
+func (d Detail) Curated() (out []charts.Figure) {
+	for _, c := range curated {
+		i := slices.IndexFunc(c.names, d.has)
+		if i < 0 {
+			continue
+		}
+		f := d.figure(d.metric(c.names[i]))
+		f.Title, f.Unit, f.ID = c.title, c.unit, "chart-"+c.names[0]
+		for _, name := range c.beside {
+			if d.has(name) {
+				f.Metrics = append(f.Metrics, name)
+			}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func (d Detail) own() (out []charts.Figure) {
+	for _, m := range d.Own {
+		out = append(out, charts.Figure{Title: m, Metrics: []string{m}, Own: true})
+	}
+	return out
+}
+
+func (d Detail) figure(m Metric) charts.Figure {
+	f := charts.Figure{Title: m.Name, Metrics: []string{m.Name}}
+	if m.Formula != "" {
+		f.Note = "derived"
+	}
+	return f
+}
+
+// Group is the metrics whose names begin alike.
+type Group struct {
+	Name    string // "" for names without a slash
+	Metrics []Metric
+	Open    bool
+}
+
+func (g Group) title() string { return cmp.Or(g.Name, "Metrics") }
+
+func (g Group) id() string { return "group-" + g.Name }
+
+// Groups are the metrics that match the search, by what their names have before the first slash. Few are open at once.
+func (d Detail) Groups() (out []Group) {
+	words := strings.Fields(strings.ToLower(d.Query))
+	for _, m := range d.All {
+		if strings.HasPrefix(m.Name, "planned/") || !holdsAll(strings.ToLower(m.Name), words) {
+			continue
+		}
+		name, _, found := strings.Cut(m.Name, "/")
+		if !found {
+			name = ""
+		}
+		i := slices.IndexFunc(out, func(g Group) bool { return g.Name == name })
+		if i < 0 {
+			i = len(out)
+			out = append(out, Group{Name: name})
+		}
+		out[i].Metrics = append(out[i].Metrics, m)
+	}
+	slices.SortStableFunc(out, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
+	open := 0
+	for i := range out {
+		open += len(out[i].Metrics)
+		out[i].Open = open <= openFigures || d.Query != "" && i == 0
+	}
+	return out
+}
+
+func holdsAll(name string, words []string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(name, w) })
+}
+
+func (d Detail) axes() []ui.Choice {
+	out := []ui.Choice{{Value: "step", Label: "Step"}}
+	if d.has("total_tokens") {
+		out = append(out, ui.Choice{Value: "tokens", Label: "Tokens"})
+	}
+	out = append(out, ui.Choice{Value: "time", Label: "Time of day"}, ui.Choice{Value: "elapsed", Label: "Time since start"})
+	return withChosen(out, d.Axis)
+}
+
+// otherAxes are the metrics that a chart can be drawn over.
+func (d Detail) otherAxes() (out []ui.Choice) {
+	for _, m := range d.All {
+		if len(out) < openFigures && m.Formula == "" && !strings.HasPrefix(m.Name, "system/") && !strings.HasPrefix(m.Name, "planned/") {
+			out = append(out, ui.Choice{Value: m.Name, Label: m.Name})
+		}
+	}
+	return out
+}
+
+func (d Detail) workers() []ui.Choice {
+	out := []ui.Choice{{Value: "all", Label: "mean and range"}, {Value: "each", Label: "a line each"}}
+	for rank := range min(d.Run.Shape.Nodes, rankChoices) {
+		out = append(out, ui.Choice{Value: strconv.Itoa(rank), Label: "worker " + strconv.Itoa(rank)})
+	}
+	return withChosen(out, d.Workers)
+}
+
+func (d Detail) replaced() []ui.Choice {
+	out := []ui.Choice{{Value: "", Label: "hidden"}}
+	for a := 1; a < d.Run.Attempt; a++ {
+		out = append(out, ui.Choice{Value: strconv.Itoa(a), Label: "of attempt " + strconv.Itoa(a)})
+	}
+	return out
+}
+
+func withChosen(in []ui.Choice, value string) []ui.Choice {
+	if value == "" || slices.ContainsFunc(in, func(c ui.Choice) bool { return c.Value == value }) {
+		return in
+	}
+	return append(in, ui.Choice{Value: value, Label: value})
+}
+
+func (d Detail) base() string { return ui.RunPath(d.Run.ID) }
