@@ -49,6 +49,8 @@ var rows = map[string][]row{
 	"GET /templates/{name}/delete":                {{path: "/templates/{template}/delete?project={p}"}},
 	"POST /templates/{name}/delete":               {{path: "/templates/{freshtemplate}/delete?project={p}", action: "templates.delete"}, {path: "/templates/{freshtemplate}/delete", body: "in_project={p}", action: "templates.delete"}},
 	"GET /diff":                                   {{path: "/diff?a=run:{run}&b=preset:debug", list: true, answers: []int{404}}, {path: "/diff?a=template:{p}/{template}&b=preset:debug", list: true, answers: []int{404}}},
+	"GET /compare":                                {{path: "/compare?runs={run}", list: true}, {path: "/compare?q={run}&project={p}", list: true}, {path: "/compare?sweep={sweep}", list: true, answers: []int{404}}},
+	"GET /compare/series":                         {{path: "/compare/series?runs={run}&metric=loss", list: true}, {path: "/compare/series?sweep={sweep}&metric=loss", list: true, answers: []int{404}}},
 	"GET /sweeps":                                 {{path: "/sweeps?project={p}", list: true}},
 	"GET /sweeps/new":                             {{path: "/sweeps/new?from=run:{run}", list: true, answers: []int{404}}},
 	"POST /sweeps/new":                            {{path: "/sweeps/new", body: "{form}&in_project={p}", list: true}},

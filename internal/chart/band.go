@@ -25,13 +25,12 @@ func (c *Charts) Band(ctx context.Context, runs []run.Run, q Query) (Answer, err
 	out := Answer{X: q.X}
 	b := band{query: q}
 	for _, r := range runs {
-		names, err := c.store.Metrics(ctx, r.ID)
+		one, err := c.ask(ctx, r, q)
 		if err != nil {
 			return out, err
 		}
-		one := asked{Charts: c, run: r, query: q, derived: derivedOf(names, sequenceLength(r))}
 		if r.Progress.Step > b.longest().Progress.Step {
-			b.members = append([]asked{one}, b.members...)
+			b.members = append([]*asked{one}, b.members...)
 		} else {
 			b.members = append(b.members, one)
 		}
@@ -51,7 +50,7 @@ func (c *Charts) Band(ctx context.Context, runs []run.Run, q Query) (Answer, err
 // band is one query of several runs, that with the most steps first.
 type band struct {
 	query   Query
-	members []asked
+	members []*asked
 }
 
 func (b *band) longest() run.Run {
@@ -92,19 +91,17 @@ func (b *band) curve(ctx context.Context, metric string) (Curve, error) {
 // steps is the range of the query in steps, as wide as any run needs it.
 func (b *band) steps(ctx context.Context, metric string) (from, to int64, err error) {
 	from, to = math.MaxInt64, math.MinInt64
-	for i := range b.members {
-		operand := metric
-		if f, err := b.members[i].formula(metric, &Curve{}); err != nil {
-			return 0, -1, err
-		} else if f != nil {
-			operand = f.Metrics[0]
-		}
-		first, last, err := b.members[i].steps(ctx, operand, int(AllWorkers))
+	for _, m := range b.members {
+		l, err := m.line(metric)
 		if err != nil {
 			return 0, -1, err
 		}
-		if first <= last {
-			from, to = min(from, first), max(to, last)
+		s, err := m.span(ctx, l, int(AllWorkers))
+		if err != nil {
+			return 0, -1, err
+		}
+		if s.from <= s.to {
+			from, to = min(from, s.from), max(to, s.to)
 		}
 	}
 	return from, to, nil
@@ -214,23 +211,14 @@ func (b *band) each(ctx context.Context, metric string, from, to int64, take fun
 
 // some appends the first points of a run from a step on, at most a block.
 func (a *asked) some(ctx context.Context, metric string, out []run.CurvePoint, from, to int64) ([]run.CurvePoint, error) {
-	f, err := a.formula(metric, &Curve{})
+	l, err := a.line(metric)
 	if err != nil {
 		return nil, err
 	}
-	take := func(p run.CurvePoint) bool {
-		if p.Step > to || len(out) == bandBlock {
-			return false
-		}
-		p.Mean = valueOf(metric, p)
+	err = a.each(ctx, l, points.AllWorkers, from, min(to, a.settled(l, points.AllWorkers)), func(p run.CurvePoint, _ float64) bool {
 		out = append(out, p)
 		return len(out) < bandBlock
-	}
-	if f == nil {
-		err = a.store.Each(ctx, a.run.ID, metric, points.AllWorkers, from, to, take)
-	} else {
-		err = a.each(ctx, f, points.AllWorkers, from, take)
-	}
+	})
 	return out, err
 }
 

@@ -70,6 +70,8 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /templates/{name}/delete", access.TemplatesDelete, t.templates.DeleteAsk)
 	paged("POST /templates/{name}/delete", access.TemplatesDelete, t.templates.Delete)
 	paged("GET /diff", access.SignedIn, t.diff.Show)
+	paged("GET /compare", access.RunsRead, t.compare.Show)
+	paged("GET /compare/series", access.RunsRead, t.compare.Series)
 	paged("GET /sweeps", access.RunsRead, t.sweeps.List)
 	paged("GET /sweeps/new", access.RunsSubmit, t.sweeps.New)
 	large("POST /sweeps/new", access.RunsSubmit, t.sweeps.FromForm, form.MaxBody)

@@ -15,6 +15,7 @@ import (
 	"github.com/cotrain/cotrain/internal/web/admin"
 	"github.com/cotrain/cotrain/internal/web/audit"
 	"github.com/cotrain/cotrain/internal/web/cluster"
+	"github.com/cotrain/cotrain/internal/web/compare"
 	"github.com/cotrain/cotrain/internal/web/diff"
 	"github.com/cotrain/cotrain/internal/web/form"
 	"github.com/cotrain/cotrain/internal/web/help"
@@ -31,6 +32,7 @@ import (
 
 // Store is what the sections read.
 type Store interface {
+	compare.Store
 	metrics.Store
 	runs.Store
 	storage.Runs
@@ -121,6 +123,7 @@ type sections struct {
 	audit     *audit.Pages
 	admin     *admin.Pages // nil where nobody manages accounts
 	cluster   *cluster.Pages
+	compare   *compare.Pages
 	diff      *diff.Pages
 	form      *form.Pages
 	help      *help.Pages
@@ -138,6 +141,7 @@ func (s *Server) sections(d Deps) sections {
 	all := sections{
 		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Servers: d.Servers, Distances: d.Distances, Survey: d.Survey},
+		compare:   &compare.Pages{Site: s.Site, Store: d.Store, Sweeps: d.Control},
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,
 		help:      &help.Pages{Site: s.Site, Library: d.Help},

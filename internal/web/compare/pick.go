@@ -1,0 +1,104 @@
+package compare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/compare"
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/compare"
+)
+
+// picked are the runs of a comparison.
+type picked struct {
+	runs    []run.Run
+	missing []string // asked for, and not there
+	bounded string   // which were left out, or ""
+	title   string   // of the sweep, or ""
+	fields  []string // of the sweep
+}
+
+// pick reads the runs that a query names.
+func (p *Pages) pick(r *http.Request, q view.Query) (picked, error) {
+	switch {
+	case len(q.Runs) > 0:
+		return p.byID(r.Context(), q.Runs)
+	case q.Sweep != "":
+		return p.ofSweep(r.Context(), q.Sweep)
+	case len(q.Filter) > 0:
+		return p.filtered(r)
+	}
+	return picked{}, nil
+}
+
+func (p *Pages) byID(ctx context.Context, ids []run.ID) (out picked, err error) {
+	if len(ids) > compare.MaxRuns {
+		ids = ids[:compare.MaxRuns]
+		out.bounded = fmt.Sprintf("The first %d runs are compared.", compare.MaxRuns)
+	}
+	for _, id := range ids {
+		var found run.Run
+		if _, err = run.ParseID(string(id)); err == nil {
+			found, err = p.Store.Run(ctx, id)
+		} else {
+			err = fault.ErrNotFound
+		}
+		switch {
+		case errors.Is(err, fault.ErrNotFound):
+			out.missing = append(out.missing, string(id))
+		case err != nil:
+			return out, err
+		default:
+			out.runs = append(out.runs, found)
+		}
+	}
+	return out, nil
+}
+
+func (p *Pages) ofSweep(ctx context.Context, id run.SweepID) (picked, error) {
+	sweep, err := p.Sweeps.Sweep(ctx, id)
+	if err != nil {
+		return picked{}, err
+	}
+	out := picked{title: sweep.Name, fields: sweep.Fields}
+	out.runs, err = p.newest(ctx, run.RunFilter{Projects: run.AllProjects(), Sweep: id}, &out)
+	slices.Reverse(out.runs) // in the order of the sweep's points
+	return out, err
+}
+
+// filtered are the newest runs that the list would show, sweeps unfolded.
+func (p *Pages) filtered(r *http.Request) (out picked, err error) {
+	q := r.URL.Query()
+	project, err := page.SelectedProject(r)
+	if err != nil {
+		return out, err
+	}
+	f := run.RunFilter{Projects: page.Projects(project), Owner: page.Text(q.Get("owner"), 127), Text: page.Text(q.Get("q"), 200)}
+	for _, v := range q["state"] {
+		if v == "" {
+			continue
+		}
+		state, err := run.ParseState(v)
+		if err != nil {
+			return out, err
+		}
+		f.States = append(f.States, state)
+	}
+	out.runs, err = p.newest(r.Context(), f, &out)
+	return out, err
+}
+
+func (p *Pages) newest(ctx context.Context, f run.RunFilter, out *picked) ([]run.Run, error) {
+	f.Limit = compare.MaxRuns + 1
+	runs, err := p.Store.Runs(ctx, f)
+	if len(runs) > compare.MaxRuns {
+		runs = runs[:compare.MaxRuns]
+		out.bounded = fmt.Sprintf("The newest %d runs are compared.", compare.MaxRuns)
+	}
+	return runs, err
+}

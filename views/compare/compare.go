@@ -1,0 +1,236 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/compare"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/views/ui"
+)
+
+// Data is a comparison.
+type Data struct {
+	Query       Query
+	Rows        []Row    // in the order of the table
+	Missing     []string // runs that were asked for and are not there
+	Bounded     string   // which runs were left out, or ""
+	Title       string   // of the sweep, or ""
+	Base        int      // index in Rows, -1 for none
+	Groups      []Group  // nil unless grouped
+	Names       []string // of all metrics
+	GroupBy     []ui.Choice
+	Choices     []ui.Choice // runs to add
+	Problem     string      // what is wrong with the query, or ""
+	Differences []Difference
+	Analysis    *Analysis // nil for fewer than three runs, or where nothing differs
+	Now         time.Time
+}
+
+// Row is one run.
+type Row struct {
+	Run    run.Run
+	Key    string // of its line: the run's or the group's
+	Slot   int    // colour and dash of its line
+	Group  string // label, "" unless grouped
+	Values compare.Values
+}
+
+// Group is runs that are drawn as one line.
+type Group struct {
+	Key, Label string
+	Slot       int
+	Runs       int
+	Finals     []Spread // by metric
+}
+
+// Spread is the values of a group's runs; N is how many have one.
+type Spread struct {
+	N               int
+	Mean, Low, High float64
+}
+
+// Difference is a setting in which runs differ.
+type Difference struct {
+	Field, Label string
+	Values       []string // by row
+}
+
+// slots is how many lines look different: 8 colours with 4 dashes each.
+const slots = 32
+
+// byValue reports whether there are too many lines for a look each: then the colour is that of the final value.
+func (d Data) byValue() bool { return len(d.Groups) == 0 && len(d.Rows) > slots || len(d.Groups) > slots }
+
+// swatch is the class of a line's sample.
+func swatch(slot int) string {
+	return fmt.Sprintf("swatch swatch-%d swatch-dash-%d", slot%8+1, slot/8%4)
+}
+
+// sharedColumns is how many runs have a column each in the table of differences.
+const sharedColumns = 8
+
+// Share is how many runs have a value of a setting.
+type Share struct {
+	Value string
+	Keys  string // of the lines, separated by blanks
+	Runs  int
+}
+
+// shares groups the runs by their value of a setting, in the order of their first.
+func (d Data) shares(values []string) (out []Share) {
+	at := map[string]int{}
+	for i, v := range values {
+		n, ok := at[v]
+		if !ok {
+			n = len(out)
+			at[v] = n
+			out = append(out, Share{Value: v})
+		} else {
+			out[n].Keys += " "
+		}
+		out[n].Keys += d.Rows[i].Key
+		out[n].Runs++
+	}
+	return out
+}
+
+// base is a value of the baseline.
+func (d Data) base(of func(compare.Values) float64) float64 {
+	if d.Base < 0 {
+		return math.NaN()
+	}
+	return of(d.Rows[d.Base].Values)
+}
+
+// delta is how a value differs from the baseline's, as text and as a judgement: better, worse or "".
+func delta(metric string, value, base float64) (text, judgement string) {
+	d, ok := compare.DeltaOf(value, base)
+	if !ok {
+		return "", ""
+	}
+	text = signed(d.Absolute, ui.Number)
+	if !math.IsNaN(d.Percent) && !math.IsInf(d.Percent, 0) {
+		text += " (" + signed(d.Percent, func(v float64) string { return strconv.FormatFloat(v, 'f', percentDigits(v), 64) }) + "%)"
+	}
+	switch compare.DirectionOf(metric).Judge(value, base) {
+	case 1:
+		judgement = "better"
+	case -1:
+		judgement = "worse"
+	}
+	return text, judgement
+}
+
+func percentDigits(v float64) int {
+	switch v = math.Abs(v); {
+	case v >= 100:
+		return 0
+	case v >= 1:
+		return 1
+	}
+	return 2
+}
+
+// signed writes a number with its sign, a proper minus included.
+func signed(v float64, number func(float64) string) string {
+	switch {
+	case v < 0:
+		return "−" + number(-v)
+	case v > 0:
+		return "+" + number(v)
+	}
+	return "±0"
+}
+
+func number(v float64) string {
+	if math.IsNaN(v) {
+		return ui.Absent
+	}
+	return ui.Number(v)
+}
+
+// final is a run's last value, which may be NaN itself.
+func final(v compare.Value) string {
+	if math.IsNaN(v.Final) && v.FinalStep > 0 {
+		return "NaN"
+	}
+	return number(v.Final)
+}
+
+// at says exactly what a value is and at which step it was.
+func at(v float64, step int64) string {
+	if math.IsNaN(v) {
+		return ""
+	}
+	return ui.Exact(v) + " at step " + ui.Integer(step)
+}
+
+// smoothings are offered; another of the address stays chosen.
+func (d Data) smoothings() []ui.Choice {
+	out := []ui.Choice{{Value: "", Label: "None"}, {Value: "ema:0.6", Label: "EMA 0.6"}, {Value: "ema:0.9", Label: "EMA 0.9"}, {Value: "ema:0.99", Label: "EMA 0.99"}, {Value: "gauss:10", Label: "Gaussian, 10 points"}, {Value: "gauss:100", Label: "Gaussian, 100 points"}, {Value: "twema:60s", Label: "EMA over 1 min"}}
+	return chosen(out, d.Query.Smooth)
+}
+
+func (d Data) axes() []ui.Choice {
+	out := []ui.Choice{{Value: "", Label: "Step"}, {Value: "tokens", Label: "Tokens"}, {Value: "elapsed", Label: "Time since start"}, {Value: "time", Label: "Time"}}
+	return chosen(out, d.Query.X)
+}
+
+// chosen adds a value that is not among choices.
+func chosen(choices []ui.Choice, value string) []ui.Choice {
+	for _, c := range choices {
+		if c.Value == value {
+			return choices
+		}
+	}
+	return append(choices, ui.Choice{Value: value, Label: value})
+}
+
+// order is the value of aria-sort for a column.
+func (q Query) order(column string) string {
+	switch {
+	case q.Sort != column:
+		return "none"
+	case q.Desc:
+		return "descending"
+	}
+	return "ascending"
+}
+
+// hidden reports whether a line is hidden.
+func (q Query) hidden(key string) bool {
+	return slices.Contains(q.Hidden, key)
+}
+
+// withoutMissing is the address without the runs that are not there.
+func (d Data) withoutMissing() string {
+	q := d.Query
+	q.Runs = slices.DeleteFunc(slices.Clone(q.Runs), func(id run.ID) bool { return slices.Contains(d.Missing, string(id)) })
+	return q.Href()
+}
+
+func bestTitle(metric string) string {
+	if compare.DirectionOf(metric) == compare.Lower {
+		return "Lowest " + metric
+	}
+	return "Highest " + metric
+}
+
+// exactFinal is the value that colours a run's line where there are too many for a look each.
+func exactFinal(r Row) string {
+	if v := r.Values.Metrics[0].Final; !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return ui.Exact(v)
+	}
+	return ""
+}
+
+func tokensTitle(r Row) string {
+	if math.IsNaN(r.Values.Tokens) {
+		return ""
+	}
+	return ui.Exact(r.Values.Tokens)
+}
