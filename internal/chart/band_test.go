@@ -47,7 +47,7 @@ func (curves) Joins(context.Context, run.ID) ([]points.Join, error)             
 var epoch = time.UnixMilli(1_700_000_000_000)
 
 // line is a curve with a value every so many steps, a second each.
-func line(steps, every int64, value func(step int64) float64) (out []run.CurvePoint) {
+func straight(steps, every int64, value func(step int64) float64) (out []run.CurvePoint) {
 	for step := int64(0); step < steps; step += every {
 		v := value(step)
 		out = append(out, run.CurvePoint{Step: step, Mean: v, Min: v, Max: v, Sum: v, Workers: 1, At: epoch.Add(time.Duration(step) * time.Second)})
@@ -83,9 +83,9 @@ func bandOf(t *testing.T, c curves, q Query) Curve {
 func TestABandIsTheMeanAndTheExtremesOfTheRunsThatHaveAStep(t *testing.T) {
 	t.Parallel()
 	c := curves{
-		"r-1": {"loss": line(4, 1, func(int64) float64 { return 1 })},
-		"r-2": {"loss": line(6, 2, func(int64) float64 { return 4 })},
-		"r-3": {"loss": line(1, 1, func(int64) float64 { return math.NaN() })},
+		"r-1": {"loss": straight(4, 1, func(int64) float64 { return 1 })},
+		"r-2": {"loss": straight(6, 2, func(int64) float64 { return 4 })},
+		"r-3": {"loss": straight(1, 1, func(int64) float64 { return math.NaN() })},
 		"r-4": {},
 	}
 	v := bandOf(t, c, Query{Metrics: []string{"loss"}}).View
@@ -104,14 +104,14 @@ func TestABandIsOfAllPointsAtAnyWidth(t *testing.T) {
 	const steps = 3*bandBlock + 17
 	spike := int64(2*bandBlock + 5)
 	c := curves{
-		"r-1": {"loss": line(steps, 1, func(int64) float64 { return 1 })},
-		"r-2": {"loss": line(steps, 1, func(s int64) float64 {
+		"r-1": {"loss": straight(steps, 1, func(int64) float64 { return 1 })},
+		"r-2": {"loss": straight(steps, 1, func(s int64) float64 {
 			if s == spike {
 				return 1001
 			}
 			return 3
 		})},
-		"r-3": {"loss": line(steps, 1000, func(int64) float64 { return 2 })},
+		"r-3": {"loss": straight(steps, 1000, func(int64) float64 { return 2 })},
 	}
 	v := bandOf(t, c, Query{Metrics: []string{"loss"}}).View
 	if v.Points != steps || len(v.Columns) > 100 {
@@ -129,8 +129,8 @@ func TestABandIsOfAllPointsAtAnyWidth(t *testing.T) {
 func TestABandOfSparseRunsIsNoWiderThanItsColumns(t *testing.T) {
 	t.Parallel()
 	c := curves{ // one has few points, at any width 100 columns: the other has many
-		"r-1": {"loss": line(100_000, 2000, func(int64) float64 { return 1 })},
-		"r-2": {"loss": line(60_000, 1, func(int64) float64 { return 2 })},
+		"r-1": {"loss": straight(100_000, 2000, func(int64) float64 { return 1 })},
+		"r-2": {"loss": straight(60_000, 1, func(int64) float64 { return 2 })},
 	}
 	runs := runsOf(c)
 	runs[0].Progress.Step = 100_000
@@ -143,7 +143,7 @@ func TestABandOfSparseRunsIsNoWiderThanItsColumns(t *testing.T) {
 func TestABandIsSmoothedOverAllItsPoints(t *testing.T) {
 	t.Parallel()
 	value := func(s int64) float64 { return float64(s % 7) }
-	c := curves{"r-1": {"loss": line(500, 1, value)}, "r-2": {"loss": line(500, 1, func(s int64) float64 { return value(s) + 2 })}}
+	c := curves{"r-1": {"loss": straight(500, 1, value)}, "r-2": {"loss": straight(500, 1, func(s int64) float64 { return value(s) + 2 })}}
 	smooth := series.Smoothing{Kernel: series.EMA, Amount: 0.9}
 	whole := bandOf(t, c, Query{Metrics: []string{"loss"}, Smooth: smooth, Pixels: 1000}).View
 	part := bandOf(t, c, Query{Metrics: []string{"loss"}, Smooth: smooth, Pixels: 1000, From: 300, To: 310}).View
@@ -155,9 +155,9 @@ func TestABandIsSmoothedOverAllItsPoints(t *testing.T) {
 func TestABandStandsAtTheMeanOfItsRunsOnAnyAxis(t *testing.T) {
 	t.Parallel()
 	c := curves{
-		"r-1": {"loss": line(3, 1, func(int64) float64 { return 1 }), "total_tokens": line(3, 1, func(s int64) float64 { return float64(s) * 100 })},
-		"r-2": {"loss": line(3, 1, func(int64) float64 { return 2 }), "total_tokens": line(3, 1, func(s int64) float64 { return float64(s) * 300 })},
-		"r-3": {"loss": line(3, 1, func(int64) float64 { return 3 })},
+		"r-1": {"loss": straight(3, 1, func(int64) float64 { return 1 }), "total_tokens": straight(3, 1, func(s int64) float64 { return float64(s) * 100 })},
+		"r-2": {"loss": straight(3, 1, func(int64) float64 { return 2 }), "total_tokens": straight(3, 1, func(s int64) float64 { return float64(s) * 300 })},
+		"r-3": {"loss": straight(3, 1, func(int64) float64 { return 3 })},
 	}
 	for axis, want := range map[Axis][]float64{Tokens: {0, 200, 400}, Elapsed: {1, 2, 3}, "none": {math.NaN(), math.NaN(), math.NaN()}} {
 		if diff := cmp.Diff(want, bandOf(t, c, Query{Metrics: []string{"=loss * 2"}, X: axis}).X, cmpopts.EquateNaNs()); diff != "" {

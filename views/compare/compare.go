@@ -63,7 +63,9 @@ type Difference struct {
 const slots = 32
 
 // byValue reports whether there are too many lines for a look each: then the colour is that of the final value.
-func (d Data) byValue() bool { return len(d.Groups) == 0 && len(d.Rows) > slots || len(d.Groups) > slots }
+func (d Data) byValue() bool {
+	return len(d.Groups) == 0 && len(d.Rows) > slots || len(d.Groups) > slots
+}
 
 // swatch is the class of a line's sample.
 func swatch(slot int) string {

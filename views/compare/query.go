@@ -17,10 +17,10 @@ type Query struct {
 	Metrics []string
 	X       string // the axis of the charts, "" for steps
 	Smooth  string
-	Group   string     // what makes a group, "" for none
-	Base    run.ID     // "" for none
-	At      string     // a step, or ""
-	Sort    string     // a column, "" for the order of the runs
+	Group   string // what makes a group, "" for none
+	Base    run.ID // "" for none
+	At      string // a step, or ""
+	Sort    string // a column, "" for the order of the runs
 	Desc    bool
 	Hidden  []string   // keys of lines
 	View    url.Values // of the charts, which the scripts read and write

@@ -82,4 +82,3 @@ func shadeLines(lines []view.Parallel, better compare.Direction) {
 		lines[i].Shade = rank * shades / len(lines)
 	}
 }
-

@@ -113,4 +113,3 @@ func (p *Pages) lines(ctx context.Context, lines []line, q chart.Query) ([]byte,
 	}
 	return append(out, "]}"...), nil
 }
-
