@@ -18,7 +18,7 @@ const (
 )
 
 // lineWriter appends what a line yields.
-type lineWriter func(dst []byte, line int64, res logparse.Result) []byte
+type lineWriter func(dst []byte, line int64, res *logparse.Result) []byte
 
 // logBlock is some whole lines of a log.
 type logBlock struct {
@@ -112,11 +112,12 @@ func parseLog(in io.Reader, out io.Writer, site []*logparse.SiteFormat, write li
 func (b *logBlock) parse(p *logparse.Parser, start logparse.State, write lineWriter) {
 	p.State, b.start, b.out = start, start, b.out[:0]
 	number := b.first
+	var res logparse.Result // outside of the loop, because it is allocated
 	for rest := b.data; len(rest) > 0; number++ {
 		line, after, _ := bytes.Cut(rest, []byte("\n"))
 		rest = after
-		if res := p.Line(line); res.Kind != logparse.None {
-			b.out = write(b.out, number, res)
+		if res = p.Line(line); res.Kind != logparse.None {
+			b.out = write(b.out, number, &res)
 		}
 	}
 	b.end = p.State

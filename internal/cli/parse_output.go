@@ -14,7 +14,7 @@ import (
 
 // appendJSONLine appends {"line":0,"step":1,"metrics":{...},"extra":{...},"event":{...}}. Metrics of CotrainCore, and those with
 // names that trainers share, are "metrics"; others, under the names that their trainer prints, are "extra".
-func appendJSONLine(dst []byte, line int64, res logparse.Result) []byte {
+func appendJSONLine(dst []byte, line int64, res *logparse.Result) []byte {
 	dst = append(dst, `{"line":`...)
 	dst = strconv.AppendInt(dst, line, 10)
 	dst = append(dst, `,"step":`...)
@@ -24,11 +24,16 @@ func appendJSONLine(dst []byte, line int64, res logparse.Result) []byte {
 	if res.Kind == logparse.KindEvent {
 		metrics = nil
 	}
-	dst, left := appendMembers(dst, metrics, func(name string) bool { return res.Format == logparse.CotrainCore || logparse.Shared(name) })
+	left := 0
+	if res.Format == logparse.CotrainCore {
+		dst, _ = appendMembers(dst, metrics, anyName)
+	} else {
+		dst, left = appendMembers(dst, metrics, logparse.Shared)
+	}
 	dst = append(dst, '}')
 	if left > 0 {
 		dst = append(dst, `,"extra":{`...)
-		dst, _ = appendMembers(dst, metrics, func(name string) bool { return !logparse.Shared(name) })
+		dst, _ = appendMembers(dst, metrics, ownName)
 		dst = append(dst, '}')
 	}
 	if res.Kind == logparse.KindEvent {
@@ -50,11 +55,15 @@ func appendEvent(dst []byte, ev logparse.Event) []byte {
 	}
 	if len(ev.Metrics) > 0 {
 		dst = append(dst, `,"numbers":{`...)
-		dst, _ = appendMembers(dst, ev.Metrics, func(string) bool { return true })
+		dst, _ = appendMembers(dst, ev.Metrics, anyName)
 		dst = append(dst, '}')
 	}
 	return append(dst, '}')
 }
+
+func anyName(string) bool { return true }
+
+func ownName(name string) bool { return !logparse.Shared(name) }
 
 // appendMembers appends those metrics whose name is wanted, and says how many are not.
 func appendMembers(dst []byte, metrics []run.Metric, wanted func(name string) bool) (out []byte, left int) {
@@ -68,8 +77,7 @@ func appendMembers(dst []byte, metrics []run.Metric, wanted func(name string) bo
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = appendJSONText(dst, m.Name)
-		dst = append(dst, ':')
+		dst = append(appendJSONText(dst, m.Name), ':')
 		switch {
 		case math.IsNaN(m.Value):
 			dst = append(dst, `"NaN"`...)
@@ -84,7 +92,7 @@ func appendMembers(dst []byte, metrics []run.Metric, wanted func(name string) bo
 	return dst, left
 }
 
-func appendStep(dst []byte, res logparse.Result, none string) []byte {
+func appendStep(dst []byte, res *logparse.Result, none string) []byte {
 	switch {
 	case res.Kind == logparse.KindSample && res.Sample.HasStep:
 		return strconv.AppendInt(dst, res.Sample.Step, 10)
@@ -95,34 +103,46 @@ func appendStep(dst []byte, res logparse.Result, none string) []byte {
 }
 
 // appendNumber appends the shortest decimal number that reads as v. Printed metrics have few decimals, for which this is several
-// times faster than strconv: n/10^k is rounded once, so it is v exactly if the decimal number reads as v.
+// times faster than strconv: n/10^4 is rounded once, so if that is v, then its decimal digits read as v.
 func appendNumber(dst []byte, v float64) []byte {
 	const scale, places = 1e4, 4
-	n := math.Round(v * scale)
-	if a := math.Abs(n); !(a < 1e15) || n/scale != v || a == 0 {
-		dst = strconv.AppendFloat(dst, v, 'g', -1, 64)
-		return dst
+	a := math.Abs(v)
+	if !(a < 1e11) || a == 0 {
+		return strconv.AppendFloat(dst, v, 'g', -1, 64)
 	}
-	whole := int64(n)
-	if whole < 0 {
-		dst, whole = append(dst, '-'), -whole
+	n := uint64(a*scale + 0.5)
+	if float64(n)/scale != a {
+		return strconv.AppendFloat(dst, v, 'g', -1, 64)
 	}
-	dst = strconv.AppendInt(dst, whole/scale, 10)
-	part := whole % scale
-	if part == 0 {
-		return dst
+	var buf [24]byte
+	at := len(buf)
+	whole, part := n/scale, n%scale
+	if part > 0 {
+		left := places
+		for part%10 == 0 {
+			part /= 10
+			left--
+		}
+		for ; left > 0; left-- {
+			at--
+			buf[at] = byte('0' + part%10)
+			part /= 10
+		}
+		at--
+		buf[at] = '.'
 	}
-	dst = append(dst, '.')
-	var digits [places]byte
-	for i := places - 1; i >= 0; i-- {
-		digits[i] = byte('0' + part%10)
-		part /= 10
+	for {
+		at--
+		buf[at] = byte('0' + whole%10)
+		if whole /= 10; whole == 0 {
+			break
+		}
 	}
-	end := places
-	for digits[end-1] == '0' {
-		end--
+	if v < 0 {
+		at--
+		buf[at] = '-'
 	}
-	return append(dst, digits[:end]...)
+	return append(dst, buf[at:]...)
 }
 
 // appendJSONText appends a JSON string in which everything is escaped that a terminal would obey.
@@ -156,7 +176,7 @@ func appendJSONText(dst []byte, s string) []byte {
 }
 
 // appendRow appends a row of the table for people.
-func appendRow(dst []byte, line int64, res logparse.Result) []byte {
+func appendRow(dst []byte, line int64, res *logparse.Result) []byte {
 	var number [24]byte
 	dst = pad(dst, strconv.AppendInt(number[:0], line, 10), -8)
 	dst = pad(append(dst, "  "...), appendStep(number[:0], res, "-"), -10)

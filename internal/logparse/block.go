@@ -8,6 +8,9 @@ import "bytes"
 //	    train/CrossEntropyLoss=7.210
 //	    optim/total_grad_norm=1.30
 //
+//	[batch=10/4800]:
+//		 Train loss/train/total: 11.2512
+//
 // The lines after the first belong to its step; see [Parser.Step].
 func (p *Parser) block(msg []byte) Result {
 	if hasAnyPrefix(msg, "[step=", "[batch=") {
@@ -24,11 +27,13 @@ func (p *Parser) block(msg []byte) Result {
 	if !p.State.Block {
 		return Result{}
 	}
-	name, value, ok := bytes.Cut(msg, []byte("="))
-	if !ok || bytes.IndexByte(name, '/') < 0 || bytes.IndexByte(name, ' ') >= 0 {
+	msg = bytes.TrimPrefix(msg, []byte("Train "))
+	sep := bytes.IndexAny(msg, "=:")
+	if sep <= 0 || bytes.IndexByte(msg[:sep], '/') < 0 || !validName(msg[:sep]) {
 		p.State.Block = false
 		return Result{}
 	}
+	name, value := msg[:sep], bytes.TrimLeft(msg[sep+1:], " ")
 	v, ok := parsePrinted(value)
 	if !ok {
 		return Result{}

@@ -14,7 +14,8 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// logCase is one line of testdata/cases.jsonl: lines that people saw, and what they say.
+// logCase is one line of testdata/cases.jsonl, lines that people saw and what they say, or of testdata/formats.jsonl, lines as the
+// trainers' own code prints them.
 type logCase struct {
 	ID     string                     `json:"id"`
 	Kind   string                     `json:"kind"`
@@ -46,9 +47,11 @@ type caseExpect struct {
 	Extra   map[string]any `json:"extra"`
 }
 
-func loadCases(t testing.TB) []logCase {
+func loadCases(t testing.TB) []logCase { return loadCasesFrom(t, "testdata/cases.jsonl") }
+
+func loadCasesFrom(t testing.TB, name string) []logCase {
 	t.Helper()
-	f, err := os.Open("testdata/cases.jsonl")
+	f, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +135,17 @@ func TestMetricsCasesComeOutExactly(t *testing.T) {
 	}
 	if exact != 97 {
 		t.Errorf("%d samples compared, want 97", exact)
+	}
+}
+
+func TestLinesOfEachFormatComeOutExactly(t *testing.T) {
+	t.Parallel()
+	exact := 0
+	for _, c := range loadCasesFrom(t, "testdata/formats.jsonl") {
+		exact += checkCase(t, c)
+	}
+	if exact < 120 {
+		t.Errorf("only %d samples compared", exact)
 	}
 }
 

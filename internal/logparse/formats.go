@@ -35,7 +35,8 @@ func formats() []format {
 		{name: "columns", mark: "l", parse: (*Parser).columns},
 		{name: "tensorflow", mark: "loss = ", parse: (*Parser).tensorFlow},
 		{name: "hivemind", mark: "Step #", parse: (*Parser).hivemind},
-		{name: "block", mark: "=", parse: (*Parser).block},
+		{name: "block", mark: "/", parse: (*Parser).block},
+		{name: "levanter", mark: "postfix:", parse: (*Parser).levanter},
 		{name: "logfmt", mark: "=", parse: (*Parser).logfmt},
 		{name: "pairs", mark: "", loose: true, parse: (*Parser).prose},
 	}
@@ -107,8 +108,8 @@ func (p *Parser) matched(name string, res Result) Result {
 	return res
 }
 
-// promising reports whether a line could be a record at all: each has a loss, an epoch, a step or an iteration, or is JSON.
+// promising reports whether a line could be a record at all: each has a loss, an epoch, a step, an iteration or a batch, or is JSON.
 func promising(line []byte) bool {
 	return bytes.Contains(line, []byte("oss")) || bytes.IndexByte(line, '{') >= 0 || bytes.IndexByte(line, '}') >= 0 || bytes.Contains(line, []byte("tep")) ||
-		bytes.Contains(line, []byte("poch")) || bytes.Contains(line, []byte("ter")) || bytes.Contains(line, []byte("%|"))
+		bytes.Contains(line, []byte("poch")) || bytes.Contains(line, []byte("ter")) || bytes.Contains(line, []byte("%|")) || bytes.Contains(line, []byte("atch"))
 }

@@ -17,6 +17,15 @@ func FuzzLine(f *testing.F) {
 			}
 		}
 	}
+	for _, c := range loadCasesFrom(f, "testdata/formats.jsonl") {
+		for _, line := range c.Lines {
+			f.Add([]byte(line))
+		}
+	}
+	site, err := NewSiteFormat("acme", "[{_}] it={step} loss={loss}")
+	if err != nil {
+		f.Fatal(err)
+	}
 	for _, line := range corpus(400) {
 		f.Add(line)
 	}
@@ -24,10 +33,10 @@ func FuzzLine(f *testing.F) {
 	f.Add([]byte("\x1b]0;title\x07step: 1, loss: 1,234.5%\r\n"))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		before := slices.Clone(line)
-		var used Parser
+		used := Parser{Site: []*SiteFormat{site}}
 		used.Line(line)
 		used.Line([]byte(head + "Caught an exception, terminating children"))
-		fresh := Parser{State: used.State}
+		fresh := Parser{State: used.State, Site: used.Site}
 		res := used.Line(line)
 		first := say(res)
 		checkResult(t, res)

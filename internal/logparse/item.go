@@ -21,6 +21,9 @@ type items struct {
 	i int
 }
 
+// maxUnit bounds what may stand after a number as its name.
+const maxUnit = 40
+
 // maxKeyWords bounds names that have spaces.
 const maxKeyWords = 6
 
@@ -168,7 +171,7 @@ func (s *items) unnamed() (item, bool) {
 	}
 	start := s.spaces(s.i)
 	end := start
-	for end < len(s.b) && (end > start || isWord(s.b[end]) && !isDigit(s.b[end])) && (isKeyByte(s.b[end]) || s.b[end] == ' ' && s.at(end+1) != ' ' && s.at(end+1) != '-') {
+	for end < min(len(s.b), start+maxUnit) && (end > start || isWord(s.b[end]) && !isDigit(s.b[end])) && (isKeyByte(s.b[end]) || s.b[end] == ' ' && s.at(end+1) != ' ' && s.at(end+1) != '-') {
 		end++
 	}
 	if c := s.at(end); end > start && (c == '|' || c == ',' || c == ')' || c == 0 || c == ';') {

@@ -32,8 +32,8 @@ func (p *Parser) keras(msg []byte) Result {
 	}
 	_, rest, _ = bytes.Cut(rest, []byte(" - "))
 	r := p.read(rest)
-	p.drop("ETA", "ms/step", "s/epoch", "us/step", "s/step", "s")
 	p.settle(&r)
+	p.drop("ETA", "ms/step", "s/epoch", "us/step", "s/step", "s")
 	if len(p.metrics) == 0 || r.measured == 0 && r.others == 0 || r.rank > 0 {
 		return Result{}
 	}

@@ -120,8 +120,8 @@ func (h *lead) level(l headLevel) {
 // digits removes dates, times, the address of "10.0.0.1:" and the rank of "3: ".
 func (h *lead) digits() {
 	b := h.rest
-	end := bytes.IndexByte(b, ' ')
-	if end <= 0 || end > 40 {
+	end := bytes.IndexAny(b[:min(len(b), 42)], " \t")
+	if end <= 0 {
 		return
 	}
 	word := b[:end]
@@ -211,8 +211,12 @@ func (h *lead) name(rest []byte) {
 	for len(rest) > 0 && (rest[0] == ':' || isWord(rest[0])) {
 		rest = rest[1:]
 	}
-	after := bytes.TrimLeft(rest, " ")
+	after := bytes.TrimLeft(rest, " \t")
 	if len(rest) == len(after) {
+		return
+	}
+	if rest[0] == '\t' {
+		h.rest = after
 		return
 	}
 	if hasAnyPrefix(after, "- ", "| ", ">> ") {

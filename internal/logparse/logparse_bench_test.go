@@ -50,9 +50,9 @@ func allocs(lines [][]byte) float64 {
 // Not parallel, as testing.AllocsPerRun demands.
 func TestNoAllocationForAnyKindOfLine(t *testing.T) {
 	samples, others := splitCorpus()
-	for _, c := range loadCases(t) {
+	for _, c := range append(loadCases(t), loadCasesFrom(t, "testdata/formats.jsonl")...) {
 		for _, line := range c.Lines {
-			others = append(others, []byte(line)) // failures and noise, long lines among them
+			others = append(others, []byte(line)) // failures, noise and samples of other trainers, long lines among them
 		}
 	}
 	for _, line := range []string{

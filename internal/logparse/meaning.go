@@ -96,14 +96,14 @@ var meanings = func() map[string]meaning {
 	metric := func(name string) meaning { return meaning{role: roleMetric, name: name} }
 	add(metric("loss"), "loss")
 	add(meaning{role: roleLike, name: "loss"}, "train_loss", "training_loss", "lm_loss", "total_loss", "loss_total", "reduced_train_loss", "step_loss", "train_loss_step",
-		"loss_train", "average_loss", "avg_loss", "mean_loss", "crossentropyloss", "cross_entropy_loss", "loss/train/total", "loss/total_loss", "total_loss/loss")
+		"loss_train", "average_loss", "avg_loss", "mean_loss", "crossentropyloss", "cross_entropy_loss", "loss/train/total", "ce_loss", "loss/total_loss", "total_loss/loss")
 	add(metric("val_loss"), "val_loss", "valid_loss", "validation_loss", "loss_val", "val/loss", "valid/loss", "validation/loss", "loss/val/total")
 	add(metric("eval_loss"), "eval_loss", "evaluation_loss", "eval/loss", "loss_eval")
-	add(metric("learning_rate"), "learning_rate", "lr", "inner_lr", "optim/learning_rate_group0")
+	add(metric("learning_rate"), "learning_rate", "lr", "inner_lr", "optim/learning_rate_group0", "optim/lr")
 	add(metric("grad_norm"), "grad_norm", "gnorm", "gradient_norm", "gradnorm", "total_grad_norm", "global_grad_norm", "actor/grad_norm", "optim/total_grad_norm")
 	add(metric("tokens_per_second"), "tokens_per_second", "tokens_per_sec", "tps", "tok/s", "tok/sec", "tok_s", "toks/s", "tokens/s", "tokens/sec", "tokens/second",
 		"tokens/s/device", "tokens/s/gpu", "tokens/sec/gpu", "tokens/gpu/s", "tokens_per_second_per_gpu", "tokens_per_gpu_per_second", "tokens_per_sec_per_gpu", "tok_per_sec",
-		"tgs", "throughput/device/tokens_per_second", "perf/throughput")
+		"tgs", "throughput/device/tokens_per_second", "throughput/device/tps", "throughput/tokens_per_sec", "perf/throughput")
 	add(metric("mfu"), "mfu", "bf16_mfu")
 	add(metric("perplexity"), "perplexity", "ppl")
 	add(metric("num_peers"), "num_peers", "diloco_peers")

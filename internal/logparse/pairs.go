@@ -18,6 +18,68 @@ func looksLikePairs(msg []byte) bool {
 	return false
 }
 
+// plainSample reads the samples that nearly all are, plain decimal numbers only, in one pass. ok is false for every other line, which
+// sample reads.
+func (p *Parser) plainSample(msg []byte) (res Result, ok bool) {
+	s := run.Sample{}
+	for i := 0; ; i += len(pairSep) {
+		start := i
+		for i < len(msg) && isKey(msg[i]) {
+			i++
+		}
+		key := msg[start:i]
+		if len(key) == 0 || len(key) > MaxName || isDigit(key[0]) || i+2 >= len(msg) || msg[i] != ':' || msg[i+1] != ' ' {
+			return Result{}, false
+		}
+		i += 2
+		isStep := string(key) == "step"
+		if isStep {
+			digits := i
+			for i < len(msg) && isDigit(msg[i]) {
+				i++
+			}
+			step, valid := parseStep(msg[digits:i])
+			if !valid || s.HasStep {
+				return Result{}, false
+			}
+			s.Step, s.HasStep = step, true
+		} else {
+			v, n, valid := scanDecimal(msg[i:])
+			if !valid || !p.addPlain(key, v) {
+				return Result{}, false
+			}
+			i += n
+		}
+		if i == len(msg) {
+			break
+		}
+		if i+2 >= len(msg) || msg[i] != ',' || msg[i+1] != ' ' {
+			return Result{}, false
+		}
+	}
+	if !s.HasStep || len(p.metrics) == 0 {
+		return Result{}, false
+	}
+	s.Metrics = p.metrics
+	p.State.Format = CotrainCore
+	return Result{Kind: KindSample, Sample: s, Format: CotrainCore}, true
+}
+
+// addPlain adds a metric, unless the line needs a closer look.
+func (p *Parser) addPlain(key []byte, v float64) bool {
+	if len(p.metrics) >= MaxMetrics || len(key) >= 4 && (key[len(key)-1] == 'p') && equalFold(key[len(key)-4:], "step") {
+		return false
+	}
+	name := p.names.metric(key)
+	for i := range p.metrics {
+		if p.metrics[i].Name == name {
+			return false
+		}
+	}
+	p.add(name, v)
+	return true
+}
+
 // sample reads "step: 12, loss: 4.1234, ...". Keys may be added and, after a head (free), come in any order; without one
 // the step must be first. Non-numbers are left out. What could be two merged records, or prose, is ignored.
 func (p *Parser) sample(msg []byte, free bool) Result {
@@ -109,4 +171,12 @@ func splitPair(seg []byte) (key, value []byte, ok bool) {
 	return key, bytes.TrimSpace(seg[i+1:]), true
 }
 
-func isKey(c byte) bool { return isWord(c) || c == '/' || c == '.' || c == '-' }
+func isKey(c byte) bool { return keyBytes[c] }
+
+// keyBytes are the bytes of names; a table, because every byte of every sample is looked up.
+var keyBytes = func() (out [256]bool) {
+	for c := range out {
+		out[c] = isWord(byte(c)) || c == '/' || c == '.' || c == '-'
+	}
+	return out
+}()

@@ -114,6 +114,10 @@ func (p *Parser) Line(line []byte) Result {
 		p.metrics = p.metrics[:0]
 		return p.rootCause(line)
 	case whole && looksLikePairs(rec.msg):
+		if res, ok := p.plainSample(rec.msg); ok {
+			return res
+		}
+		p.metrics = p.metrics[:0]
 		if res := p.sample(rec.msg, true); res.Kind != None {
 			return res
 		}

@@ -172,7 +172,7 @@ func (p *Parser) heldOut(name string) {
 	for _, m := range p.metrics {
 		if m.Name == name || !Shared(m.Name) {
 			kept = append(kept, m)
-		} else if m.Name == "perplexity" {
+		} else if m.Name == "perplexity" && p.index("valid_ppl") < 0 {
 			kept = append(kept, run.Metric{Name: "valid_ppl", Value: m.Value})
 		}
 	}
