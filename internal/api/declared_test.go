@@ -52,7 +52,11 @@ func probes(f *fixture, dir string) []probe {
 	add := func(op, id, query string, headers ...string) {
 		out = append(out, probe{op, at(op, id) + query, "", headers})
 	}
-	out = append(out, probe{"POST /api/v1/cluster/measurements", "/api/v1/cluster/measurements", `{"site":"busy"}`, nil})
+	out = append(out, probe{"POST /api/v1/cluster/measurements", "/api/v1/cluster/measurements", `{"site":"busy"}`, nil},
+		probe{"POST /api/v1/cluster/measurements", "/api/v1/cluster/measurements", `{"site":"long"}`, nil})
+	for range 2 {
+		add("POST /api/v1/cluster/measurements/{id}/stop", "m-1", "")
+	}
 	for _, op := range []string{"", "/workers", "/events", "/logs", "/launch", "/metrics"} {
 		add("GET /api/v1/runs/{id}"+op, running, "")
 	}

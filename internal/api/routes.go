@@ -45,6 +45,7 @@ func (s *server) routes() {
 	route(s, access.ClusterRead, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", answer(s.listNodes), away)
 	route(s, access.ClusterRead, "GET /api/v1/cluster/measurements", http.StatusOK, "get-measurements", "What nodes measured of themselves and of the network between them", answer(s.getMeasurements))
 	route(s, access.ClusterMeasure, "POST /api/v1/cluster/measurements", http.StatusAccepted, "start-measurement", "Measure nodes and the network between them; one at a time", answer(s.startMeasurement), conflict, away)
+	route(s, access.ClusterMeasure, "POST /api/v1/cluster/measurements/{id}/stop", http.StatusAccepted, "stop-measurement", "End a measurement with what nodes have reported by then", answer(s.stopMeasurement), conflict, missing)
 	route(s, access.SignedIn, "GET /api/v1/account", http.StatusOK, "get-account", "Who is asking, and with which token", answer(s.getAccount))
 	route(s, access.Account, "GET /api/v1/tokens", http.StatusOK, "list-tokens", "API tokens of who is asking, newest first", answer(s.listTokens))
 	route(s, access.Account, "POST /api/v1/tokens", http.StatusCreated, "create-token", "Make an API token; a token makes none that may do more", s.createToken)

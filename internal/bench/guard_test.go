@@ -197,6 +197,10 @@ func (s anySurvey) Measure(ctx context.Context, c measure.Choice) (measure.Measu
 	return s.Survey.Measure(ctx, "local", c)
 }
 
+func (s anySurvey) StopMeasurement(ctx context.Context, id string) (measure.Measurement, error) {
+	return s.Survey.StopMeasurement(ctx, "local", id)
+}
+
 func (s anySurvey) Measured(context.Context) (*measure.Known, error) { return s.Known(), nil }
 
 // open is store and control for everybody, as pages and API take them.

@@ -3,12 +3,14 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/views/ui"
 )
@@ -66,6 +68,11 @@ func (p *process) measureCluster(ctx context.Context, cl *client.Client, in clie
 		return client.Measured{}, err
 	}
 	p.say("measuring %s, until %s at the latest", ui.Plural(len(m.Nodes), "node"), m.EndsBy.Local().Format(time.TimeOnly))
+	defer func() {
+		if ctx.Err() != nil {
+			p.stopMeasuring(context.WithoutCancel(ctx), cl, m.ID)
+		}
+	}()
 	for {
 		if err := p.wait(ctx, p.poll); err != nil {
 			return client.Measured{}, err
@@ -77,6 +84,21 @@ func (p *process) measureCluster(ctx context.Context, cl *client.Client, in clie
 		if known.Last == nil || known.Last.ID != m.ID || !known.Last.State.Active() {
 			return known, nil
 		}
+	}
+}
+
+// stopFor is how long an interrupted command tries to stop what it has started.
+const stopFor = 10 * time.Second
+
+// stopMeasuring stops a measurement whose command is interrupted, and says whether that went well.
+func (p *process) stopMeasuring(ctx context.Context, cl *client.Client, id string) {
+	ctx, cancel := context.WithTimeout(ctx, stopFor)
+	defer cancel()
+	switch err := cl.StopMeasurement(ctx, id); {
+	case err == nil:
+		p.say("the measurement is stopped")
+	case !errors.Is(err, fault.ErrConflict): // it has ended
+		p.say("the measurement goes on, for it cannot be stopped: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,20 @@ func TestClusterMeasureFailsIfAnythingIsWrong(t *testing.T) {
 	none := newConsole(t)
 	if out := none.cotrain("cluster", "measure", "--last"); out.code != exitDone || !strings.Contains(out.errOut, "nothing has been measured yet") {
 		t.Errorf("%+v", out)
+	}
+}
+
+func TestClusterMeasureInterruptedStopsIt(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errOut output
+	errOut.told = func(string) { cancel() }
+	code := c.process(&out, &errOut, "cluster", "measure", "--site", "long").run(ctx)
+	result{code, out.String(), errOut.String()}.want(t, exitFailed, "the measurement is stopped", "interrupted")
+	known, err := c.Measured(t.Context())
+	if err != nil || known.Last.StoppedBy != "local" {
+		t.Errorf("%+v, %v", known.Last, err)
 	}
 }
 

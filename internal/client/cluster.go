@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
@@ -48,6 +49,11 @@ type Measured struct {
 // Measure starts a measurement.
 func (c *Client) Measure(ctx context.Context, in MeasureInput) (out measure.Measurement, err error) {
 	return out, c.send(ctx, http.MethodPost, measurementsPath, in, &out)
+}
+
+// StopMeasurement ends a measurement.
+func (c *Client) StopMeasurement(ctx context.Context, id string) error {
+	return c.send(ctx, http.MethodPost, measurementsPath+"/"+url.PathEscape(id)+"/stop", nil, nil)
 }
 
 // Measured reads what is known.

@@ -18,6 +18,7 @@ type Cluster interface {
 // Survey has the cluster measured; see package survey.
 type Survey interface {
 	Measure(ctx context.Context, actor string, c measure.Choice) (measure.Measurement, error)
+	StopMeasurement(ctx context.Context, actor, id string) (measure.Measurement, error)
 	Known() *measure.Known
 }
 
@@ -28,6 +29,15 @@ func (g *Guard) Measure(ctx context.Context, c measure.Choice) (measure.Measurem
 	}
 	ctx, _ = audit.Begin(ctx, g.entry(ctx, access.ClusterMeasure, "", access.Subject{}))
 	return g.o.Survey.Measure(ctx, access.From(ctx).Name, c)
+}
+
+// StopMeasurement ends a measurement; [fault.ErrConflict] when it has ended.
+func (g *Guard) StopMeasurement(ctx context.Context, id string) (measure.Measurement, error) {
+	if err := g.anywhere(ctx, access.ClusterMeasure); err != nil {
+		return measure.Measurement{}, err
+	}
+	ctx, _ = audit.Begin(ctx, g.entry(ctx, access.ClusterMeasure, "", access.Subject{}))
+	return g.o.Survey.StopMeasurement(ctx, access.From(ctx).Name, id)
 }
 
 // Measured returns the newest that is known of nodes and the network between them.

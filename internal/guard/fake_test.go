@@ -70,6 +70,10 @@ func (b *behind) Measure(ctx context.Context, actor string, _ measure.Choice) (m
 	return measure.Measurement{}, b.acted(ctx, "Measure", actor)
 }
 
+func (b *behind) StopMeasurement(ctx context.Context, actor, _ string) (measure.Measurement, error) {
+	return measure.Measurement{}, b.acted(ctx, "StopMeasurement", actor)
+}
+
 func (b *behind) Known() *measure.Known { return &measure.Known{} }
 
 func (b *behind) ProjectOfRun(_ context.Context, id run.ID) (string, error) {

@@ -67,7 +67,7 @@ func argument(t reflect.Type) reflect.Value {
 }
 
 // forAdministrators are methods that no role of a project allows.
-func forAdministrators(method string) bool { return method == "Measure" }
+func forAdministrators(method string) bool { return method == "Measure" || method == "StopMeasurement" }
 
 func TestAnAdministratorMeasuresTheCluster(t *testing.T) {
 	t.Parallel()
@@ -75,6 +75,9 @@ func TestAnAdministratorMeasuresTheCluster(t *testing.T) {
 	ctx := access.With(t.Context(), access.Identity{User: "u1", Name: "ann", Administrator: true})
 	if _, err := g.Measure(ctx, measure.Choice{}); err != nil || !slices.Equal(b.actors, []string{"ann"}) || b.pending[0].Action != "cluster.measure" {
 		t.Errorf("%v, by %v, %+v", err, b.actors, b.pending)
+	}
+	if _, err := g.StopMeasurement(ctx, "m-1"); err != nil || !slices.Equal(b.actors, []string{"ann", "ann"}) || b.pending[1].Action != "cluster.measure" {
+		t.Errorf("stopped: %v, by %v, %+v", err, b.actors, b.pending)
 	}
 	limited := access.With(t.Context(), access.Identity{User: "u1", Name: "ann", Administrator: true, Token: "t", Limit: &access.Limit{Scopes: []access.Scope{access.ScopeWrite}, Project: theirs}})
 	if _, err := g.Measure(limited, measure.Choice{}); !errors.Is(err, fault.ErrForbidden) {
@@ -142,7 +145,7 @@ func TestAViewerSeesEverythingAndChangesNothing(t *testing.T) {
 		}
 	}
 	slices.Sort(refused)
-	want := []string{"Delete", "Delete", "DeleteSweep", "DeleteTemplate", "DryRun", "LaunchOf", "Measure", "Repair", "SaveTemplate", "Stop", "StopSweep", "Submit", "SubmitSweep"}
+	want := []string{"Delete", "Delete", "DeleteSweep", "DeleteTemplate", "DryRun", "LaunchOf", "Measure", "Repair", "SaveTemplate", "Stop", "StopMeasurement", "StopSweep", "Submit", "SubmitSweep"}
 	if !slices.Equal(refused, want) || len(b.actors) > 0 {
 		t.Errorf("refused %v, want %v; actors %v", refused, want, b.actors)
 	}

@@ -34,6 +34,7 @@ type Measurement struct {
 	StartedAt time.Time     `json:"started_at"`
 	EndsBy    time.Time     `json:"ends_by" doc:"It is ended then at the latest"`
 	EndedAt   time.Time     `json:"ended_at,omitzero"`
+	StoppedBy string        `json:"stopped_by,omitempty" doc:"Who stopped it"`
 	Problem   string        `json:"problem,omitempty" doc:"Why it is not whole"`
 	JobID     string        `json:"job_id,omitempty" doc:"Nomad's job"`
 	// Token is what nodes show each other; it is worth nothing after the measurement.

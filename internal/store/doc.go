@@ -28,7 +28,7 @@
 //	accounts: SaveSeen, DropExpired  rows that are updated or deleted whole; a deadlock over several is repeated
 //	auditlog.Append, Log.Index      lock of the log's end, the last one of a transaction
 //	StartMeasurement                the unique key of the one that goes on: the loser is repeated, and finds it
-//	SaveMeasurement                 the row of the measurement if it goes on; one console writes those of nodes
+//	SaveMeasurement, StopMeasurement  row of the measurement; one console writes those of nodes
 //	orders, curve marks             ON CONFLICT merges in the row
 //	Ping, Tidy                      rows that nobody else uses
 //

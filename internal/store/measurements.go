@@ -23,7 +23,25 @@ const (
 
 // auditedMeasurement is what the audit log tells of one.
 type auditedMeasurement struct {
-	Nodes []string `json:"nodes"`
+	Nodes   []string `json:"nodes"`
+	Stopped bool     `json:"stopped,omitempty"`
+}
+
+func auditMeasurement(ctx context.Context, tx *db.Tx, before, after *measure.Measurement) error {
+	if audit.Of(ctx) == nil {
+		return nil
+	}
+	facts := func(m *measure.Measurement) any {
+		if m == nil {
+			return nil
+		}
+		of := auditedMeasurement{Stopped: m.StoppedBy != ""}
+		for _, n := range m.Nodes {
+			of.Nodes = append(of.Nodes, n.Name)
+		}
+		return of
+	}
+	return auditlog.Append(ctx, tx, "measurement:"+after.ID, "", facts(before), facts(after))
 }
 
 func encodeMeasurement(m measure.Measurement) (active any, token, facts string, err error) {
@@ -51,14 +69,7 @@ func (s *Store) StartMeasurement(ctx context.Context, m measure.Measurement) err
 		if _, err := tx.Exec(ctx, `INSERT INTO measurements (id, active, started_at, token, facts) VALUES (?,?,?,?,?)`, m.ID, active, db.Millis(m.StartedAt), token, facts); err != nil {
 			return err
 		}
-		if audit.Of(ctx) == nil {
-			return nil
-		}
-		var names []string
-		for _, n := range m.Nodes {
-			names = append(names, n.Name)
-		}
-		return auditlog.Append(ctx, tx, "measurement:"+m.ID, "", nil, auditedMeasurement{names})
+		return auditMeasurement(ctx, tx, nil, &m)
 	})
 	if err != nil {
 		return fmt.Errorf("store measurement %s: %w", m.ID, err)
@@ -66,14 +77,59 @@ func (s *Store) StartMeasurement(ctx context.Context, m measure.Measurement) err
 	return nil
 }
 
+// StopMeasurement stores who stopped a measurement, and returns it. One that has ended is [fault.ErrConflict].
+func (s *Store) StopMeasurement(ctx context.Context, id, actor string) (m measure.Measurement, err error) {
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
+		var active bool
+		if m, active, err = lockMeasurement(ctx, tx, id); err != nil {
+			return missing(err, fault.New(fault.ErrNotFound, "There is no measurement "+fault.Quote(id)+".", "See GET /api/v1/cluster/measurements for the newest."))
+		}
+		if !active {
+			return fault.New(fault.ErrConflict, "Measurement "+id+" has ended.", "There is nothing to stop.")
+		}
+		if m.StoppedBy != "" {
+			return nil
+		}
+		before := m
+		m.StoppedBy = actor
+		_, _, facts, err := encodeMeasurement(m)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE measurements SET facts = ? WHERE id = ?`, facts, id); err != nil {
+			return err
+		}
+		return auditMeasurement(ctx, tx, &before, &m)
+	})
+	if err != nil {
+		return m, fmt.Errorf("stop measurement %s: %w", id, err)
+	}
+	return m, nil
+}
+
+func lockMeasurement(ctx context.Context, tx *db.Tx, id string) (m measure.Measurement, active bool, err error) {
+	var going int
+	var facts string
+	err = tx.QueryRow(ctx, `SELECT coalesce(active, 0), token, facts FROM measurements WHERE id = ? FOR UPDATE`, id).Scan(&going, &m.Token, &facts)
+	if err == nil {
+		err = json.Unmarshal([]byte(facts), &m)
+	}
+	return m, going == 1, err
+}
+
 // SaveMeasurement stores how far a measurement is, unless it has ended, and what nodes have reported, over what they did before. With
 // known, nodes that are not in it are forgotten.
 func (s *Store) SaveMeasurement(ctx context.Context, m measure.Measurement, reports []measure.Report, known map[string]bool) error {
-	active, token, facts, err := encodeMeasurement(m)
-	if err != nil {
-		return fmt.Errorf("encode measurement %s: %w", m.ID, err)
-	}
-	err = s.db.Write(ctx, func(tx *db.Tx) error {
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		stored, _, err := lockMeasurement(ctx, tx, m.ID)
+		if err != nil && !errors.Is(err, fault.ErrNotFound) {
+			return err
+		}
+		m.StoppedBy = stored.StoppedBy // meanwhile
+		active, token, facts, err := encodeMeasurement(m)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `UPDATE measurements SET active = ?, token = ?, facts = ? WHERE id = ? AND active = 1`, active, token, facts, m.ID); err != nil {
 			return err
 		}

@@ -38,6 +38,10 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 	}
 	return map[string]func(context.Context) error{
 		"StartMeasurement": func(ctx context.Context) error { return s.StartMeasurement(ctx, measured) },
+		"StopMeasurement": func(ctx context.Context) error {
+			_, err := s.StopMeasurement(ctx, measured.ID, "ann")
+			return err
+		},
 		"SaveMeasurement": func(ctx context.Context) error {
 			return s.SaveMeasurement(ctx, measured, []measure.Report{{Node: measure.Participant{ID: "planned"}}}, map[string]bool{})
 		},

@@ -53,6 +53,9 @@ type following struct {
 // look brings the measurement as far as it goes now, and reports whether it has ended. What failed is tried again.
 func (f *following) look(ctx context.Context) (done bool, err error) {
 	late := !f.o.Now().Before(f.m.EndsBy)
+	if last := f.Known().Last; last.ID == f.m.ID {
+		f.m.StoppedBy = last.StoppedBy
+	}
 	if f.m.JobID == "" {
 		child, err := f.o.Cluster.Measure(ctx, f.m)
 		switch {
@@ -74,7 +77,7 @@ func (f *following) look(ctx context.Context) (done bool, err error) {
 	}
 	waiting := slices.ContainsFunc(probes, func(p nomad.Probe) bool { return !p.Terminal })
 	missing := len(probes) < len(f.m.Nodes)
-	over := state.Found && state.Stopped || !state.Found
+	over := state.Found && state.Stopped || !state.Found || f.m.StoppedBy != ""
 	if !late && !over && (waiting || missing && f.o.Now().Before(f.m.StartedAt.Add(placing)) || len(probes) == 0) {
 		return false, nil
 	}
@@ -87,7 +90,9 @@ func (f *following) look(ctx context.Context) (done bool, err error) {
 // finish reads what nodes have printed, ends the job and stores the result.
 func (f *following) finish(ctx context.Context, probes []nomad.Probe, late bool) (done bool, err error) {
 	why := ""
-	if len(probes) < len(f.m.Nodes) {
+	if f.m.StoppedBy != "" {
+		why = "the measurement was stopped first"
+	} else if len(probes) < len(f.m.Nodes) {
 		if why, err = f.o.Cluster.Unplaced(ctx, f.m.JobID); err != nil {
 			return false, err
 		}
@@ -107,6 +112,8 @@ func (f *following) finish(ctx context.Context, probes []nomad.Probe, late bool)
 		switch at := slices.IndexFunc(probes, func(p nomad.Probe) bool { return p.NodeID == n.ID }); {
 		case at < 0:
 			n.Problem = why
+		case !in.Ended && f.m.StoppedBy != "":
+			n.Problem = "the measurement was stopped first"
 		case !in.Ended:
 			n.Problem = problems[at]
 		default:
@@ -123,7 +130,9 @@ func (f *following) finish(ctx context.Context, probes []nomad.Probe, late bool)
 			f.o.Logger.Warn("lines of a node say nothing that counts", "node", n.Name, "lines", in.Ignored)
 		}
 	}
-	if late {
+	if f.m.StoppedBy != "" {
+		f.m.Problem = "Stopped by " + f.m.StoppedBy + "."
+	} else if late {
 		f.m.Problem = "It took too long and was ended."
 	} else if f.m.State == measure.Failed {
 		f.m.Problem = "No node reported anything."

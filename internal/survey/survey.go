@@ -39,6 +39,7 @@ type Cluster interface {
 // Store is the part of the store that survey uses.
 type Store interface {
 	StartMeasurement(ctx context.Context, m measure.Measurement) error
+	StopMeasurement(ctx context.Context, id, actor string) (measure.Measurement, error)
 	SaveMeasurement(ctx context.Context, m measure.Measurement, reports []measure.Report, known map[string]bool) error
 	NewestMeasurement(ctx context.Context) (measure.Measurement, error)
 	MeasuredNodes(ctx context.Context) ([]measure.Report, error)
@@ -93,6 +94,25 @@ func (s *Survey) Measure(ctx context.Context, actor string, c measure.Choice) (m
 	default:
 	}
 	return m, nil
+}
+
+// StopMeasurement ends a measurement with what nodes have reported by then. One that has ended is [fault.ErrConflict].
+func (s *Survey) StopMeasurement(ctx context.Context, actor, id string) (measure.Measurement, error) {
+	m, err := s.o.Store.StopMeasurement(ctx, id, actor)
+	if err != nil {
+		return m, err
+	}
+	for {
+		was := s.known.Load()
+		if was.Last.ID != id {
+			return m, nil
+		}
+		now := *was
+		now.Last.StoppedBy = m.StoppedBy
+		if s.known.CompareAndSwap(was, &now) {
+			return m, nil
+		}
+	}
 }
 
 func choose(all []run.Node, c measure.Choice) ([]measure.Participant, error) {

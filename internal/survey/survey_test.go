@@ -343,3 +343,46 @@ func TestOnlyNodesThatTakeWorkAreMeasured(t *testing.T) {
 		t.Errorf("%+v", m.Nodes)
 	}
 }
+
+func TestAMeasurementIsStoppedWithWhatThereIsByThen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stop := w.run()
+	w.cluster.with(func() {
+		w.cluster.probes = []nomad.Probe{{AllocID: "1", NodeID: "aaaaaaaa-1", Terminal: true}, {AllocID: "2", NodeID: "bbbbbbbb-1"}}
+		w.cluster.logs = map[string]string{"1": says("bbbbbbbb-1", 7), "2": "hello\n"}
+	})
+	m := w.measure(measure.Choice{})
+	w.until("it runs", func() bool { return w.Known().Last.State == measure.Running })
+	stop() // a console that is killed before it sees that it is to stop
+	if _, err := w.StopMeasurement(t.Context(), "bob", m.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	defer w.run()()
+	w.until("it ends", func() bool { return w.Known().Last.ID == m.ID && w.ended() })
+	last := w.Known().Last
+	if last.State != measure.Done || last.StoppedBy != "bob" || last.Problem != "Stopped by bob." || last.Nodes[0].Problem != "" || last.Nodes[1].Problem != "the measurement was stopped first" || w.cluster.purged != 1 {
+		t.Errorf("%+v, purged %d times", last, w.cluster.purged)
+	}
+	if _, err := w.StopMeasurement(t.Context(), "bob", m.ID); !errors.Is(err, fault.ErrConflict) {
+		t.Errorf("again: %v", err)
+	}
+	if _, err := w.StopMeasurement(t.Context(), "bob", "m-none"); !errors.Is(err, fault.ErrNotFound) {
+		t.Errorf("one that there is not: %v", err)
+	}
+}
+
+func TestARunningMeasurementIsStoppedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	defer w.run()()
+	m := w.measure(measure.Choice{})
+	if _, err := w.StopMeasurement(t.Context(), "bob", m.ID); err != nil { // perhaps before Nomad has it
+		t.Fatal(err)
+	}
+	w.until("it ends", w.ended)
+	if last := w.Known().Last; last.State != measure.Failed || last.Problem != "Stopped by bob." || w.cluster.purged != 1 {
+		t.Errorf("%+v", last)
+	}
+}

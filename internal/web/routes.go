@@ -94,6 +94,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /cluster", access.ClusterRead, t.cluster.Nodes)
 	paged("GET /cluster/measure", access.ClusterMeasure, t.cluster.MeasureAsk)
 	paged("POST /cluster/measure", access.ClusterMeasure, t.cluster.Measure)
+	paged("POST /cluster/measure/stop", access.ClusterMeasure, t.cluster.StopMeasurement)
 	paged("GET /nodes", access.ClusterRead, redirectTo("/cluster"))
 	paged("GET /search", access.SignedIn, t.search.Search)
 	paged("GET /help", access.SignedIn, t.help.Index)

@@ -18,6 +18,7 @@ type Network struct {
 // Paths of the measurement.
 const (
 	MeasurePath = "/cluster/measure"
+	StopPath    = "/cluster/measure/stop"
 	networkID   = "network"
 )
 

@@ -381,7 +381,24 @@ func (c *Console) SetKnown(k measure.Known) {
 	c.known = &k
 }
 
-// Measure is for [api.Survey]: it has ended at once, and finds what [Console.SetKnown] says. In the site busy another goes on.
+// StopMeasurement is for [api.Survey].
+func (c *Console) StopMeasurement(_ context.Context, id string) (measure.Measurement, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil || c.known.Last.ID != id {
+		return measure.Measurement{}, fault.ErrNotFound
+	}
+	if !c.known.Last.State.Active() {
+		return measure.Measurement{}, fault.ErrConflict
+	}
+	now := *c.known
+	now.Last.StoppedBy, now.Last.State = "local", measure.Done
+	c.known = &now
+	return now.Last, c.fail
+}
+
+// Measure is for [api.Survey]: it has ended at once, and finds what [Console.SetKnown] says. In the site long it goes on until it is
+// stopped, and in the site busy another one does.
 func (c *Console) Measure(_ context.Context, choice measure.Choice) (measure.Measurement, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -400,7 +417,9 @@ func (c *Console) Measure(_ context.Context, choice measure.Choice) (measure.Mea
 			now = *c.known
 		}
 		now.Last = m
-		now.Last.State, now.Last.EndedAt = measure.Done, c.clock
+		if choice.Site != "long" {
+			now.Last.State, now.Last.EndedAt = measure.Done, c.clock
+		}
 		c.known = &now
 	}
 	return m, c.fail

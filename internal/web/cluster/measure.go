@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -16,6 +17,8 @@ import (
 type Survey interface {
 	// Measure is [fault.ErrConflict] while another measurement goes on; a choice that cannot be measured is [run.FieldErrors].
 	Measure(ctx context.Context, c measure.Choice) (measure.Measurement, error)
+	// StopMeasurement is [fault.ErrConflict] when it has ended.
+	StopMeasurement(ctx context.Context, id string) (measure.Measurement, error)
 	Measured(ctx context.Context) (*measure.Known, error)
 }
 
@@ -59,6 +62,17 @@ func (p *Pages) Measure(w http.ResponseWriter, r *http.Request) error {
 	case errors.As(err, &fields):
 		return p.measureForm(w, r, http.StatusUnprocessableEntity, view.MeasureForm{Site: site, Error: fields.Error()})
 	case err != nil:
+		return err
+	}
+	return page.Redirect(w, r, "/cluster#measured")
+}
+
+// StopMeasurement ends a measurement. One that has ended meanwhile is as good.
+func (p *Pages) StopMeasurement(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	if _, err := p.Survey.StopMeasurement(r.Context(), page.Text(r.PostForm.Get("id"), 100)); err != nil && !errors.Is(err, fault.ErrConflict) {
 		return err
 	}
 	return page.Redirect(w, r, "/cluster#measured")

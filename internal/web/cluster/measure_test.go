@@ -85,6 +85,9 @@ func TestTheMatrixShowsWhatWasMeasuredAndWhatIsWrong(t *testing.T) {
 	if got := b.Text(t, "[data-measurement=running]"); got != "Measuring 2 nodes since 1 min 00 s; at most 1 min 00 s left." {
 		t.Errorf("%q", got)
 	}
+	if got := b.Doc.Find("[data-action=stop-measurement] [name=id]").AttrOr("value", ""); got != "m-2" {
+		t.Errorf("what is stopped: %q", got)
+	}
 	if b.Count("[data-matrix=nodes]") != 0 || b.Count("[data-measured]") != 30 || b.Count("[data-action=ask-measure]") != 0 || b.Count("#measured[hx-get]") != 1 {
 		t.Error("of many nodes not each way is shown, and while it goes on nobody starts another")
 	}
@@ -112,6 +115,19 @@ func TestAMeasurementIsAskedForOnceAndSaysWhatItCosts(t *testing.T) {
 	if got := post("fra", 303).Header.Get("Location"); got != "/cluster#measured" || s.Fake.Did[0] != "measure fra" {
 		t.Errorf("leads to %s after %v", got, s.Fake.Did)
 	}
+	stop := func(status int) {
+		t.Helper()
+		if a := s.Do("POST", "/cluster/measure/stop", url.Values{"id": {"m-2"}}); a.Status != status || status == 303 && a.Header.Get("Location") != "/cluster#measured" {
+			t.Errorf("stopped with %d, to %s", a.Status, a.Header.Get("Location"))
+		}
+	}
+	if stop(303); s.Fake.Did[1] != "stop measurement m-2" {
+		t.Errorf("did %v", s.Fake.Did)
+	}
+	s.Fake.MeasureErr = fault.ErrConflict // it has just ended
+	stop(303)
+	s.Fake.MeasureErr = fault.ErrNotFound
+	stop(404)
 	s.Fake.MeasureErr = run.FieldErrors{{Field: "site", Value: "fra", Rule: "has no node that takes work", Fix: "choose another"}}
 	if b := post("fra", 422); !strings.Contains(b.Text(t, ".note-danger"), "has no node") {
 		t.Error("it is not said why")

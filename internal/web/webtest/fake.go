@@ -251,6 +251,10 @@ func (f *fake) Measured(context.Context) (*measure.Known, error) {
 	return f.Known, f.Err
 }
 
+func (f *fake) StopMeasurement(_ context.Context, id string) (measure.Measurement, error) {
+	return measure.Measurement{}, cmp.Or(f.MeasureErr, f.act("stop measurement "+id))
+}
+
 func (f *fake) Measure(_ context.Context, c measure.Choice) (measure.Measurement, error) {
 	return measure.Measurement{}, cmp.Or(f.MeasureErr, f.act("measure "+c.Site))
 }
