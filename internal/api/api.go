@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
@@ -95,6 +96,7 @@ type Deps struct {
 	Admin     Admin
 	Secrets   Registry
 	System    func() feed.System
+	Cache     *chart.Cache // of answers to charts; nil counts nothing
 
 	Guard   Guard
 	Logger  *slog.Logger

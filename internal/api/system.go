@@ -7,5 +7,10 @@ import (
 )
 
 func (s *server) getSystem(context.Context, *struct{}) (out client.System, err error) {
-	return client.System(s.System()), nil
+	now := s.System()
+	out = client.System{Nomad: now.Nomad, Store: now.Store, Message: now.Message}
+	if s.Cache != nil {
+		out.Charts = client.CacheStats(s.Cache.Stats())
+	}
+	return out, nil
 }

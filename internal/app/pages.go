@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
 	"github.com/cotrain/cotrain/docs"
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/auth"
+	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/guard"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/web"
@@ -15,6 +17,9 @@ import (
 	"github.com/cotrain/cotrain/internal/web/storage"
 	"github.com/cotrain/cotrain/static"
 )
+
+// chartBytes is what the cache of answers to charts may take: some thousand of them.
+const chartBytes = 64 << 20
 
 // openPages makes the pages and the API. What they read and do goes through the guard.
 func (a *App) openPages(client *nomad.Client) error {
@@ -27,8 +32,10 @@ func (a *App) openPages(client *nomad.Client) error {
 		return err
 	}
 	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Survey: a.survey, Audit: a.refusals, Projects: a.logIns.ProjectNames, Settings: a.logIns.Settings, Logger: a.log.With("part", "guard"), Now: time.Now})
+	cache := chart.NewCache(chartBytes, rand.Text())
 	pages := web.Deps{
-		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Survey: g, Secrets: g.Registry(), Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
+		Cache: cache,
+		Auth:  auth.Local{}, Guard: g, Store: g, Control: g, Survey: g, Secrets: g.Registry(), Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
 		Ready: func(ctx context.Context) error {
 			_, err := client.Ping(ctx)
 			return errors.Join(err, a.store.Ping(ctx))
@@ -37,6 +44,7 @@ func (a *App) openPages(client *nomad.Client) error {
 		Servers: client.Servers, Distances: a.distances.Load,
 	}
 	data := api.Deps{
+		Cache: cache,
 		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Survey: g, Audit: a.store.Audit, Admin: a.logIns, Secrets: g.Registry(),
 		System: a.health.system, Logger: a.log.With("part", "api"), Version: a.o.Version, Base: a.front.Base(),
 	}

@@ -114,12 +114,15 @@ func (a *asked) span(ctx context.Context, l line, worker int) (span, error) {
 	return span{from: from, to: to}, nil
 }
 
+// maxLooks is more than it takes to see single steps: each sees the 2000th part of what the one before saw.
+const maxLooks = 8
+
 // crossing is where x passes a bound: the last step of a metric before, and the first one after. Each look takes the two columns
 // around that and looks closer, until they are single steps. ascends is false where x does not.
 func (a *asked) crossing(ctx context.Context, d Derived, worker int, passed func(x float64) bool) (before, after int64, ascends bool, err error) {
 	q := points.ViewQuery{Worker: worker, From: math.MinInt64, To: math.MaxInt64, Limit: MaxWidth, Total: run.KnownMetric(d.From).Total, Replaced: a.query.Replaced}
 	before, after = math.MinInt64, math.MaxInt64
-	for {
+	for range maxLooks {
 		v, err := a.store.View(ctx, a.run.ID, d.From, q)
 		if err != nil || len(v.Columns) == 0 {
 			return before, after, true, err
@@ -147,6 +150,7 @@ func (a *asked) crossing(ctx context.Context, d Derived, worker int, passed func
 		}
 		q.From, q.To = column(max(0, i-1)).First, column(min(i, len(x)-1)).Last
 	}
+	return before, after, false, nil // it changes meanwhile
 }
 
 // places are where columns stand on the axis, by time of receipt or by the value of their own metric, and whether that ascends.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
@@ -66,7 +67,7 @@ func ParseFormula(text string) (*Formula, error) {
 type formulaParser struct{ text string }
 
 func (p formulaParser) wrong(rule, fix string) error {
-	return run.FieldError{Field: "metric", Value: "=" + p.text, Rule: rule, Fix: fix}
+	return run.FieldError{Field: "metric", Value: fault.Clip("="+p.text, 2*maxName), Rule: rule, Fix: fix}
 }
 
 // compile turns a tree into a function of the values of f.Metrics.
@@ -107,7 +108,7 @@ func (p formulaParser) literal(n *ast.BasicLit, f *Formula) (func([]float64) flo
 	}
 	number, err := strconv.ParseFloat(n.Value, 64)
 	if err != nil {
-		return nil, p.wrong(fmt.Sprintf("has %s where a number should be", n.Value), "write it as 2 or 1e-3")
+		return nil, p.wrong(fmt.Sprintf("has %s where a number should be", fault.Clip(n.Value, maxName)), "write it as 2 or 1e-3")
 	}
 	return func([]float64) float64 { return number }, nil
 }
@@ -153,7 +154,7 @@ func (p formulaParser) call(n *ast.CallExpr, f *Formula) (func([]float64) float6
 	}
 	fn, ok := functions[name.Name]
 	if !ok {
-		return nil, p.wrong("has no function "+name.Name, "use "+functionNames())
+		return nil, p.wrong("has no function "+fault.Clip(name.Name, maxName), "use "+functionNames())
 	}
 	if len(n.Args) != fn.arguments {
 		return nil, p.wrong(fmt.Sprintf("gives %s %d arguments, which takes %d", name.Name, len(n.Args), fn.arguments), "separate them by commas")

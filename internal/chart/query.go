@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 )
@@ -73,7 +74,9 @@ func ParseQuery(v url.Values) (Query, error) {
 	add := func(err error) { errs = append(errs, fieldErrors(err)...) }
 	if x := v.Get("x"); x != "" {
 		q.X = Axis(x)
-		add(checkName("x", q.X.metric()))
+		if m := q.X.metric(); m != "" {
+			add(checkName("x", m))
+		}
 	}
 	for name, to := range map[string]*float64{"from": &q.From, "to": &q.To} {
 		if text := v.Get(name); text != "" {
@@ -86,7 +89,7 @@ func ParseQuery(v url.Values) (Query, error) {
 	if text := v.Get("px"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > MaxWidth {
-			add(run.FieldError{Field: "px", Value: text, Rule: fmt.Sprintf("is not 1 to %d", MaxWidth), Fix: "give the width of the chart in pixels"})
+			add(run.FieldError{Field: "px", Value: fault.Clip(text, 2*maxName), Rule: fmt.Sprintf("is not 1 to %d", MaxWidth), Fix: "give the width of the chart in pixels"})
 		}
 		q.Pixels = n
 	}
@@ -99,7 +102,7 @@ func ParseQuery(v url.Values) (Query, error) {
 	if text := v.Get("replaced"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			add(run.FieldError{Field: "replaced", Value: text, Rule: "is no attempt", Fix: "give the number of an attempt, such as 1"})
+			add(run.FieldError{Field: "replaced", Value: fault.Clip(text, 2*maxName), Rule: "is no attempt", Fix: "give the number of an attempt, such as 1"})
 		}
 		q.Replaced = n
 	}
@@ -113,7 +116,7 @@ func ParseQuery(v url.Values) (Query, error) {
 func parseBound(name, text string, to *float64) error {
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-		return run.FieldError{Field: name, Value: text, Rule: "is no finite number", Fix: "give a value of the x axis, or leave it out"}
+		return run.FieldError{Field: name, Value: fault.Clip(text, 2*maxName), Rule: "is no finite number", Fix: "give a value of the x axis, or leave it out"}
 	}
 	*to = n
 	return nil
@@ -128,7 +131,7 @@ func (q *Query) parseWorkers(text string) error {
 	default:
 		rank, err := strconv.Atoi(text)
 		if err != nil || rank < 0 {
-			return run.FieldError{Field: "workers", Value: text, Rule: "is no rank", Fix: `use all, each, or a rank such as 0`}
+			return run.FieldError{Field: "workers", Value: fault.Clip(text, 2*maxName), Rule: "is no rank", Fix: `use all, each, or a rank such as 0`}
 		}
 		q.Workers = Workers(rank)
 	}
@@ -164,8 +167,8 @@ func fieldErrors(err error) run.FieldErrors {
 
 // checkName accepts what may be a metric's name.
 func checkName(field, name string) error {
-	if len(name) > maxName+len("system/") || !utf8.ValidString(name) {
-		return run.FieldError{Field: field, Value: name, Rule: fmt.Sprintf("is no name of at most %d bytes of UTF-8", maxName), Fix: "use a name that the run's list of metrics shows"}
+	if name == "" || len(name) > maxName+len("system/") || !utf8.ValidString(name) {
+		return run.FieldError{Field: field, Value: fault.Clip(name, 2*maxName), Rule: fmt.Sprintf("is no name of 1 to %d bytes of UTF-8", maxName), Fix: "use a name that the run's list of metrics shows"}
 	}
 	return nil
 }

@@ -14,6 +14,18 @@ type System struct {
 	Nomad   string `json:"nomad" doc:"ok or unreachable"`
 	Store   string `json:"store" doc:"ok or failing"`
 	Message string `json:"message" doc:"What is wrong and what comes of it, in a sentence or two; empty when all is well"`
+
+	Charts CacheStats `json:"charts" doc:"The cache of answers to charts"`
+}
+
+// CacheStats is what a cache has done since the console started.
+type CacheStats struct {
+	Requests  int64 `json:"requests"`
+	Unchanged int64 `json:"unchanged" doc:"Answered with 304: the client had it"`
+	Hits      int64 `json:"hits" doc:"Answered from the cache"`
+	Entries   int   `json:"entries"`
+	Bytes     int64 `json:"bytes"`
+	Limit     int64 `json:"limit" doc:"The most bytes kept; the least recently used go first"`
 }
 
 // System reads how the console is.

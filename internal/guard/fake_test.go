@@ -151,6 +151,10 @@ func (b *behind) RunMetrics(context.Context, run.ID) ([]points.Summary, error) {
 	return nil, b.passed("RunMetrics")
 }
 
+func (b *behind) PointsVersion(context.Context, run.ID) (int64, error) {
+	return 0, b.passed("PointsVersion")
+}
+
 func (b *behind) Joins(context.Context, run.ID) ([]points.Join, error) { return nil, b.passed("Joins") }
 
 func (b *behind) SavedCheckpoints(context.Context, run.ID) ([]run.SavedCheckpoint, error) {

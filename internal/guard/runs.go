@@ -51,6 +51,7 @@ type Curves interface {
 	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
 	RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error)
 	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
+	PointsVersion(ctx context.Context, id run.ID) (int64, error)
 }
 
 // visible are the projects whose runs who asks may see, among those given.
@@ -211,6 +212,11 @@ func (g *Guard) Each(ctx context.Context, id run.ID, metric string, worker int, 
 // RunMetrics returns the summaries of a run's metrics, by name.
 func (g *Guard) RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error) {
 	return seen(ctx, g, id, func() ([]points.Summary, error) { return g.o.Store.RunMetrics(ctx, id) })
+}
+
+// PointsVersion returns a number that grows whenever a run's points may have changed, while this console runs.
+func (g *Guard) PointsVersion(ctx context.Context, id run.ID) (int64, error) {
+	return seen(ctx, g, id, func() (int64, error) { return g.o.Store.PointsVersion(ctx, id) })
 }
 
 // Joins returns where a run's further attempts join, by attempt.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/router"
@@ -66,6 +67,7 @@ type Deps struct {
 	Audit    audit.Log
 	Storage  storage.Of // nil when off
 	Feed     Feed
+	Cache    *chart.Cache // of answers to charts
 	Assets   *static.Assets
 	Help     *help.Library
 	API      router.Handler                  // mounted at /api/
@@ -99,7 +101,7 @@ type Server struct {
 
 // New returns a Server; it panics if a required dependency is missing.
 func New(d Deps) *Server {
-	if d.Auth == nil || d.Guard == nil || d.Audit == nil || d.Store == nil || d.Control == nil || d.Secrets == nil || d.Survey == nil || d.Feed == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
+	if d.Auth == nil || d.Guard == nil || d.Audit == nil || d.Store == nil || d.Control == nil || d.Secrets == nil || d.Survey == nil || d.Feed == nil || d.Cache == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
 	}
 	if d.System == nil {
@@ -145,7 +147,7 @@ func (s *Server) sections(d Deps) sections {
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,
 		help:      &help.Pages{Site: s.Site, Library: d.Help},
-		metrics:   &metrics.Pages{Site: s.Site, Store: d.Store, Runs: ofRuns},
+		metrics:   &metrics.Pages{Site: s.Site, Store: d.Store, Runs: ofRuns, Cache: d.Cache},
 		runs:      ofRuns,
 		search:    &search.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Documents: d.Help},
 		storage:   &storage.Pages{Site: s.Site, Runs: d.Store, Storage: d.Storage},

@@ -35,6 +35,7 @@ func Delete(ctx context.Context, p *Points, tx *db.Tx, id run.ID) error {
 func (ps *Points) forget(id run.ID) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
+	ps.versions.change(id)
 	maps.DeleteFunc(ps.series, func(k seriesKey, n int64) bool {
 		if k.run == id {
 			delete(ps.bounds, n)

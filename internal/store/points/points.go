@@ -21,6 +21,8 @@ type Points struct {
 	bounds map[int64]int64     // of series: no row has a greater step
 	names  map[run.ID]*metricNames
 
+	versions versions
+
 	sealing sync.Mutex // one SealPoints at a time
 	sealer  sealer
 	heads   heads
@@ -30,7 +32,7 @@ type Points struct {
 // New returns the points in a database.
 func New(d *db.DB) *Points {
 	return &Points{
-		db: d, series: map[seriesKey]int64{}, bounds: map[int64]int64{}, names: map[run.ID]*metricNames{},
+		db: d, series: map[seriesKey]int64{}, bounds: map[int64]int64{}, names: map[run.ID]*metricNames{}, versions: versions{of: map[run.ID]int64{}},
 		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
 		sums: summaries{runs: map[run.ID]*staleRun{}},
 	}

@@ -76,6 +76,7 @@ func (ps *Points) RollUp(ctx context.Context, id run.ID) (RollUp, bool, error) {
 		}
 		r.More = r.To < to
 	}
+	defer ps.changed(id)
 	err = ps.db.Write(ctx, func(tx *db.Tx) error {
 		if err := tx.Require(ctx, "runs", string(id)); err != nil {
 			return err

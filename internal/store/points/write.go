@@ -68,6 +68,9 @@ func (w *Writer) end(committed bool) {
 	w.p.heads.add(w.added) // in any case: a commit that failed may have succeeded
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
+	for id := range w.repeats {
+		w.p.versions.change(id)
+	}
 	if !committed {
 		for n := range w.bounds {
 			delete(w.p.bounds, n)

@@ -25,4 +25,6 @@ type Pages struct {
 	*page.Site
 	Store Store
 	Runs  *runs.Pages // the frame of the tab
+
+	Cache *chart.Cache
 }

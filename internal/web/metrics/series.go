@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/run"
@@ -22,11 +23,12 @@ func (p *Pages) Series(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer, err := chart.New(p.Store).Answer(r.Context(), found, q)
+	tag, body, err := p.Cache.Answer(r.Context(), p.Store, found, q, func(tag string) bool { return knows(r, tag) })
 	if err != nil {
 		return err
 	}
-	return unlessKnown(w, r, answer.AppendJSON(nil))
+	send(w, tag, body)
+	return nil
 }
 
 // Marks answers with what happened to a run: {"run":"r-…","marks":[…]} of [chart.Mark].
@@ -46,7 +48,13 @@ func (p *Pages) Marks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("encode marks: %w", err)
 	}
-	return unlessKnown(w, r, body)
+	sum := sha256.Sum256(body)
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
+	if knows(r, tag) {
+		body = nil
+	}
+	send(w, tag, body)
+	return nil
 }
 
 func (p *Pages) run(r *http.Request) (run.Run, error) {
@@ -57,17 +65,25 @@ func (p *Pages) run(r *http.Request) (run.Run, error) {
 	return p.Store.Run(r.Context(), id)
 }
 
-// unlessKnown answers with JSON, or tells the browser that what it has is still right.
-func unlessKnown(w http.ResponseWriter, r *http.Request, body []byte) error {
-	sum := sha256.Sum256(body)
-	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+// knows reports whether the browser has the answer with a tag.
+func knows(r *http.Request, tag string) bool {
+	for _, known := range strings.Split(r.Header.Get("If-None-Match"), ",") {
+		if known = strings.TrimPrefix(strings.TrimSpace(known), "W/"); known == tag || known == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// send answers with JSON, or without a body tells the browser that what it has is still right. It is to ask each time: whether it may
+// still see the run, and whether the run is the same.
+func send(w http.ResponseWriter, tag string, body []byte) {
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", "private, no-cache")
-	if r.Header.Get("If-None-Match") == tag {
+	if body == nil {
 		w.WriteHeader(http.StatusNotModified)
-		return nil
+		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(body) // the client has gone
-	return nil
 }

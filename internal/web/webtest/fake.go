@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit/audittest"
 	"github.com/cotrain/cotrain/internal/auth"
+	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/measure"
@@ -42,7 +44,8 @@ var Now = time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
 // fake is a store and a control in memory.
 type fake struct {
 	mu         sync.Mutex
-	AllRuns    []run.Run // newest first
+	version    atomic.Int64 // of points
+	AllRuns    []run.Run    // newest first
 	AllWorkers []run.Worker
 	AllEvents  []run.Event
 	Saved      []run.SavedCheckpoint
@@ -181,6 +184,11 @@ func (f *fake) RunMetrics(context.Context, run.ID) (out []points.Summary, err er
 		out = append(out, points.Summary{Metric: name, Points: int64(len(f.Curves[name])), Workers: last.Workers, Last: last.Step, Value: last.Mean})
 	}
 	return out, f.Err
+}
+
+// PointsVersion is never the same: nobody tells when the curves are changed.
+func (f *fake) PointsVersion(context.Context, run.ID) (int64, error) {
+	return f.version.Add(1), f.Err
 }
 
 func (f *fake) Joins(context.Context, run.ID) ([]points.Join, error) { return nil, f.Err }
@@ -326,7 +334,7 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	log := &logBuffer{}
 	s := &Site{T: t, Fake: &fake{}, Hub: feed.NewHub(func() time.Time { return Now }), Log: log}
 	d := web.Deps{
-		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Survey: s.Fake, Secrets: &s.Secrets, Audit: &s.Audit, Feed: s.Hub, Assets: assets, Help: library, Dev: true,
+		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Survey: s.Fake, Secrets: &s.Secrets, Audit: &s.Audit, Feed: s.Hub, Cache: chart.NewCache(1<<20, "test"), Assets: assets, Help: library, Dev: true,
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return Now },
 	}
 	for _, c := range change {
