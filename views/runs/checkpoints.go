@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/views/ui"
@@ -16,6 +18,7 @@ type Checkpoint struct {
 	Attempt int
 	Workers int    // that reported it
 	Folder  string // that another run can continue from, or what a worker printed
+	Files   string // folder of worker 0's files, below the run's, or ""
 	Whole   bool   // a run can continue from it
 }
 
@@ -45,6 +48,12 @@ func CheckpointsOf(r run.Run, saved []run.SavedCheckpoint) []Checkpoint {
 			found[k] = &Checkpoint{Step: s.Step, Attempt: s.Attempt, Folder: cmp.Or(folder, s.Path), Whole: ok}
 		}
 		found[k].Workers++
+		if x := found[k]; s.Rank == 0 && x.Whole {
+			x.Files = x.Folder
+			if strings.HasPrefix(path.Base(path.Dir(s.Path)), "worker_") {
+				x.Files = path.Join(r.CheckpointPath, "worker_0", path.Base(x.Folder))
+			}
+		}
 	}
 	keys := slices.SortedFunc(maps.Keys(found), func(a, b key) int {
 		return cmp.Or(cmp.Compare(b.step, a.step), cmp.Compare(b.attempt, a.attempt))
@@ -72,9 +81,12 @@ func (c Checkpoints) everyText() string {
 	return "Saved to "
 }
 
-// filesHref is a checkpoint's folder in shared storage.
-func (c Checkpoints) filesHref(folder string) string {
-	return ui.InProject("/storage?"+url.Values{"path": {folder}}.Encode(), c.Run.Project)
+// filesHref is a checkpoint's folder in shared storage, "" where it is elsewhere: relative paths begin there.
+func (c Checkpoints) filesHref(x Checkpoint) string {
+	if !c.Files || x.Files == "" || path.IsAbs(x.Files) || strings.Contains(x.Files, "://") {
+		return ""
+	}
+	return ui.InProject("/storage?"+url.Values{"path": {x.Files}}.Encode(), c.Run.Project)
 }
 
 // resumeHref is the form for a run with the same settings that continues from a checkpoint.

@@ -11,7 +11,7 @@ import (
 // How many events a live page keeps: the tab, beyond those that its reader loaded, and the overview.
 const (
 	mostEvents = 300
-	fewEvents  = 20
+	fewEvents  = 8
 )
 
 // EventPage is a piece of what happened to a run.

@@ -23,7 +23,11 @@ type Mesh struct {
 
 // outerText is how many outer steps are done, of those there are.
 func (m Mesh) outerText() string {
-	done := ui.Integer(m.Run.Progress.Step / m.Run.InnerSteps)
+	n := m.Run.Progress.Step / m.Run.InnerSteps
+	if outer := m.newest().Outer; outer != nil {
+		n = max(n, *outer)
+	}
+	done := ui.Integer(n)
 	if m.Run.StepsTotal <= 0 {
 		return done
 	}

@@ -26,7 +26,7 @@ const firstPreset = "debug-diloco"
 // inputPreset is the source of a new form: a preset's name, or "template:name@version".
 const inputPreset = "preset"
 
-// New shows the form, filled from the query's source; a typed name stays.
+// New shows the form, filled from the query's source, with the name and the checkpoint to resume from that the query gives.
 func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	d, err := p.draftOfQuery(r)
 	if err != nil {
@@ -35,9 +35,11 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	if d.project, err = page.TargetProject(r, access.RunsSubmit, d.project); err != nil {
 		return err
 	}
-	if name := r.URL.Query().Get(InputName); name != "" {
-		d.typed[InputName] = page.Text(name, maxText)
-		d.check()
+	for param, field := range map[string]string{InputName: InputName, "resume": "ckpt.resume"} {
+		if text := r.URL.Query().Get(param); text != "" {
+			d.typed[field] = page.Text(text, maxText)
+			d.check()
+		}
 	}
 	if page.IsFragment(r) { // keep the name out of the address
 		w.Header().Set("HX-Replace-Url", "/runs/new?"+d.query(page.AskedProject(r)))

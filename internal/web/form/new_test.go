@@ -19,6 +19,20 @@ import (
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
+func TestTheFormOfACloneResumesFromTheCheckpointThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Succeeded)
+	r.Config = webtest.Template("x", 1).Config
+	s.Fake.AllRuns = []run.Run{r}
+	for resume, want := range map[string]string{"": "", "models/<b>/step_100": "models/<b>/step_100"} {
+		form := webtest.FormOf(t, s.Get("/runs/new?clone="+string(r.ID)+"&resume="+url.QueryEscape(resume), 200))
+		if form.Get("ckpt.resume") != want || form.Get("name") != r.Name {
+			t.Errorf("%q: it resumes from %q and is called %q", resume, form.Get("ckpt.resume"), form.Get("name"))
+		}
+	}
+}
+
 func TestEveryPresetFillsAFormThatNeedsNothingButAName(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/a-h/templ"
@@ -82,7 +83,7 @@ func (p *Pages) baseOf(ctx context.Context, r run.Run, req trainconf.Request) vi
 		b = view.Base{Title: ref.Label(), Ref: "template:" + start.Origin.Template, Href: ui.VersionPath(ref)}
 	}
 	for _, change := range req.Changes(start.Request) {
-		if change.Field != trainconf.FieldName { // which a template has none of
+		if !slices.Contains([]string{trainconf.FieldName, "description", "tags"}, change.Field) { // words about one run
 			b.Changes = append(b.Changes, diff.Row(change))
 		}
 	}

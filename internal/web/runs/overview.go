@@ -16,7 +16,7 @@ import (
 
 const (
 	tailShown    = 100 // newest log lines; most may be machine lines, which are hidden
-	newestEvents = 8
+	eventsListed = 8
 )
 
 // moved are parameters of the run's page whose tabs have an address of their own.
@@ -59,7 +59,7 @@ func (p *Pages) overview(ctx context.Context, f view.Frame) (view.Overview, erro
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { o.Workers, err = p.Store.Workers(ctx, f.Run.ID); return })
 	g.Go(func() (err error) {
-		o.Events, err = p.Store.EventsBefore(ctx, f.Run.ID, math.MaxInt64, newestEvents)
+		o.Events, err = p.Store.EventsBefore(ctx, f.Run.ID, math.MaxInt64, eventsListed)
 		return
 	})
 	return o, g.Wait()

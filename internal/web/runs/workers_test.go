@@ -71,7 +71,7 @@ func TestTheOverviewListsFewWorkersAndThoseThatAreNotWellFirst(t *testing.T) {
 	if n := a.Count("#run-workers-short li"); n != 8 || a.Count("[data-worker-rank]") != 8 {
 		t.Errorf("%d rows", n)
 	}
-	if got := a.Text(t, "#run-workers-short li:first-child"); got != "200 n200 none failed – <b>exit code 1</b>" {
+	if got := a.Text(t, "#run-workers-short li:first-child"); got != "200 n200 failed – <b>exit code 1</b>" {
 		t.Errorf("the first is %q", got)
 	}
 	if got := a.Text(t, "#run-workers-short .card-empty"); got != "292 more running" {

@@ -4,15 +4,18 @@
 import { singleKeys } from "./keys.js";
 
 /** How many actions of the page are offered. */
-const most = 6;
+const most = 8;
 
-/** @param {Element} el */
+/**
+ * What is written on a button or link, without its key.
+ * @param {HTMLElement} el
+ */
 function nameOf(el) {
-  return (el.getAttribute("aria-label") || (el instanceof HTMLElement ? el.innerText : "")).trim();
+  return (el.getAttribute("aria-label") || el.querySelector("span")?.textContent || el.innerText).trim();
 }
 
 /**
- * What can be done on the page now: buttons and links with a name, none twice, none of the rows of a table.
+ * What can be done on the page now: buttons and links with a name, also of its menus, none twice, none of the rows of a table.
  * @param {string} text
  * @returns {Map<string, HTMLElement>}
  */
@@ -21,7 +24,7 @@ function actionsOf(text) {
   const out = new Map();
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   for (const el of document.querySelectorAll("main [data-action]")) {
-    if (!(el instanceof HTMLElement) || el.closest("dialog, [popover], tr") || !el.checkVisibility({ visibilityProperty: true })) continue;
+    if (!(el instanceof HTMLElement) || el.closest("dialog, tr") || !(el.closest("[popover]") || el.checkVisibility({ visibilityProperty: true }))) continue;
     const name = nameOf(el);
     if (name && !out.has(name) && out.size < most && words.every((w) => name.toLowerCase().includes(w))) out.set(name, el);
   }
