@@ -25,7 +25,6 @@ var rows = map[string][]row{
 	"GET /runs/{id}/events":                       {{path: "/runs/{run}/events"}},
 	"GET /runs/{id}/config":                       {{path: "/runs/{run}/config"}},
 	"GET /runs/{id}/launch":                       {{path: "/runs/{run}/launch"}},
-	"GET /runs/{id}/points":                       {{path: "/runs/{run}/points"}},
 	"GET /runs/{id}/log.json":                     {{path: "/runs/{run}/log.json"}},
 	"GET /runs/{id}/log.txt":                      {{path: "/runs/{run}/log.txt"}},
 	"GET /runs/{id}/config.toml":                  {{path: "/runs/{run}/config.toml"}},

@@ -101,7 +101,7 @@ var allowed = map[string][]string{
 	"views/compare":              {"internal/compare", "views/ui"},
 	"views/diff":                 {"views/ui"},
 	"views/form":                 {"views/ui", "views/runs"},
-	"views/gallery":              {"views/ui", "views/runs"},
+	"views/gallery":              {"views/ui", "views/charts", "views/runs"},
 	"views/help":                 {"views/ui"},
 	"views/metrics":              {"views/ui", "views/charts"},
 	"views/runs":                 {"views/ui", "views/charts", "views/diff", "views/sweeps"},

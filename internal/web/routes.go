@@ -47,7 +47,6 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /runs/{id}/config", access.RunsRead, t.runs.Config)
 	paged("GET /runs/{id}/launch", access.RunsRead, t.runs.Launch)
 	paged("GET /runs/{id}/live", access.RunsRead, t.runs.Live)
-	paged("GET /runs/{id}/points", access.RunsRead, t.runs.Points)
 	paged("GET /runs/{id}/log.json", access.RunsRead, t.runs.Lines)
 	handle("GET /runs/{id}/log.txt", access.RunsRead, s.wrap(t.runs.LogDownload, downloadTimeout))
 	paged("GET /runs/{id}/config.toml", access.RunsRead, t.runs.ConfigFile)

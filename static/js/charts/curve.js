@@ -11,6 +11,7 @@
  * @property {number} slot     its colour and dash, see palette.js; -1 for a plan, which is drawn muted
  * @property {boolean} [hidden]
  * @property {boolean} [faint] while another is highlighted
+ * @property {boolean} [thin]  one of very many: a single line from the lowest to the highest value of each column
  * @property {Series} series
  * @property {number[]} x      NaN where the axis has no value
  * @property {boolean} holes    some x are NaN

@@ -39,10 +39,10 @@ export function runSource(url, look = {}) {
       const parts = ask.replaced ? [ask, { ...ask, replaced: 0 }] : [ask];
       const tags = tag.split(" ");
       const answers = await Promise.all(parts.map((part, i) => get(url, part, tags.length === parts.length ? tags[i] : "", signal)));
-      if (answers.every((a) => a.series === null)) return null;
+      if (answers.every((a) => a.body === null)) return null;
       // One that has not changed beside one that has is read again: it is in the browser's cache.
-      const whole = await Promise.all(answers.map((a, i) => (a.series === null ? get(url, parts[i], "", signal) : a)));
-      const curves = whole.flatMap(({ series }, i) => curvesOf(series || [], ask, parts[i].replaced, name));
+      const whole = await Promise.all(answers.map((a, i) => (a.body === null ? get(url, parts[i], "", signal) : a)));
+      const curves = whole.flatMap(({ body }, i) => curvesOf(body?.series || [], ask, parts[i].replaced, name));
       return { curves, tag: whole.map((a) => a.tag).join(" ") };
     },
   };
@@ -88,24 +88,25 @@ export function seriesURL(url, ask) {
   if (ask.smooth) p.set("smooth", ask.smooth);
   if (ask.workers !== "all") p.set("workers", ask.workers);
   if (ask.replaced) p.set("replaced", String(ask.replaced));
-  return `${url}?${p}`;
+  return `${url}${url.includes("?") ? "&" : "?"}${p}`;
 }
 
 /**
+ * What the server answers to an ask, null if that is what the tag was of.
  * @param {string} url
  * @param {Ask} ask
  * @param {string} tag
  * @param {AbortSignal} signal
- * @returns {Promise<{series: import("./curve.js").Series[]|null, tag: string}>}
+ * @returns {Promise<{body: any, tag: string}>}
  */
-async function get(url, ask, tag, signal) {
+export async function get(url, ask, tag, signal) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (tag) headers["If-None-Match"] = tag;
   const response = await fetch(seriesURL(url, ask), { headers, signal });
-  if (response.status === 304) return { series: null, tag };
+  if (response.status === 304) return { body: null, tag };
   if (!response.ok) throw await refusal(response);
-  return { series: (await response.json()).series, tag: response.headers.get("ETag") || "" };
+  return { body: await response.json(), tag: response.headers.get("ETag") || "" };
 }
 
 /** @param {Response} response */

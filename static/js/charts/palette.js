@@ -2,6 +2,7 @@
 import { tokenColour } from "../ui/theme.js";
 
 const colours = 8; // --series-1 to --series-8
+export const shades = 1000; // slots from here on are colours that stand for values, --shade-1 to --shade-8
 const dashes = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 
 /** @type {Map<string, string>} asking the browser at each redraw would cost more than drawing */
@@ -17,11 +18,13 @@ export function colour(token) {
 
 /** @param {number} slot of a curve, -1 for a plan */
 export function strokeOf(slot) {
-  return slot < 0 ? colour("--muted") : colour(`--series-${(slot % colours) + 1}`);
+  if (slot < 0) return colour("--muted");
+  return colour(slot < shades ? `--series-${(slot % colours) + 1}` : `--shade-${slot - shades + 1}`);
 }
 
 /** @param {number} slot */
 export function dashOf(slot) {
+  if (slot >= shades) return dashes[0];
   return slot < 0 ? dashes[1] : dashes[Math.floor(slot / colours) % dashes.length];
 }
 

@@ -46,7 +46,7 @@ export function shapesOf(c, xs, ys, { smoothed, power }) {
   const raw = c.series.width === 1 && wide && smoothed;
   const out = /** @type {Shape[]} */ ([]);
   const [first, end] = inSight(c, xs);
-  const dotted = c.slot >= 0 && xs.size > sparse * (end - first);
+  const dotted = c.slot >= 0 && !c.thin && xs.size > sparse * (end - first);
   /** @type {number[]} */
   let line = [];
   /** @type {number[]} */
@@ -56,12 +56,12 @@ export function shapesOf(c, xs, ys, { smoothed, power }) {
   const dots = [];
   const crosses = [];
   const close = () => {
-    if (wide && top.length > 2) {
+    if (wide && !c.thin && top.length > 2) {
       out.push({ kind: "area", at: top.concat(reversed(bottom)), slot: c.slot, alpha: (smoothed ? 0.1 : 0.2) * dim, width: 0 });
       for (const edge of raw ? [top] : [top, bottom]) out.push({ kind: "line", at: edge, slot: c.slot, alpha: (smoothed ? 0.32 : 0.45) * dim, width: 1 });
     }
     const joined = line.length > 2 && c.ascending;
-    if (joined) out.push({ kind: "line", at: line, slot: c.slot, alpha: dim, width: c.slot < 0 ? 1.25 : 1.75 });
+    if (joined) out.push({ kind: "line", at: line, slot: c.slot, alpha: dim, width: c.thin ? (c.faint ? 0.75 : 1) : c.slot < 0 ? 1.25 : 1.75 });
     if (!joined || dotted) dots.push(...line);
     [line, top, bottom] = [[], [], []];
   };
@@ -78,9 +78,13 @@ export function shapesOf(c, xs, ys, { smoothed, power }) {
       close();
       continue;
     }
-    line.push(x, sy(value / by));
-    if (!wide) continue;
     const [low, high] = bounds(c, i);
+    if (c.thin && wide && !smoothed && low !== null && high !== null && !(ys.log && low <= 0)) {
+      line.push(x, sy(low / by), x, sy(high / by));
+      continue;
+    }
+    line.push(x, sy(value / by));
+    if (!wide || c.thin) continue;
     bottom.push(x, sy(ys.log && (low ?? value) <= 0 ? ys.min : (low ?? value) / by));
     top.push(x, sy((high ?? value) / by));
   }
