@@ -18,6 +18,7 @@ const (
 	RunsSubmit Right = "runs.submit"
 	RunsStop   Right = "runs.stop"
 	RunsDelete Right = "runs.delete"
+	RunsEdit   Right = "runs.edit"
 
 	TemplatesRead   Right = "templates.read"
 	TemplatesSave   Right = "templates.save"
@@ -75,6 +76,7 @@ var rights = []Rule{
 	{RunsSubmit, InProject, Operator, "Submit runs and sweeps"},
 	{RunsStop, InProject, Operator, "Stop runs and sweeps"},
 	{RunsDelete, InProject, Operator, "Delete ended runs and sweeps"},
+	{RunsEdit, InProject, Operator, "Tag runs, write notes on them, archive ended ones"},
 
 	{TemplatesRead, InProject, Viewer, "See templates and their versions"},
 	{TemplatesSave, InProject, Operator, "Save versions of templates"},

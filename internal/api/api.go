@@ -24,8 +24,9 @@ import (
 type Runs interface {
 	// Run returns a run, or an error that matches [fault.ErrNotFound].
 	Run(ctx context.Context, id run.ID) (run.Run, error)
-	// Runs returns those that match, newest first.
+	// Runs returns those that match, newest first; ListRuns a page of them, in the filter's order.
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	ListRuns(ctx context.Context, f run.RunFilter) (run.Page, error)
 	// CheckpointKeepers returns those of every project that match; those that who asks may not see have no project.
 	CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	// Lines tells of those that wait for their turn where they stand.
@@ -66,6 +67,8 @@ type Actions interface {
 	// Stop and Delete return an error that matches [fault.ErrConflict] when the state does not allow it.
 	Stop(ctx context.Context, id run.ID) error
 	Delete(ctx context.Context, id run.ID) error
+	// Edit changes what people add to a run; what is not valid is [run.FieldErrors].
+	Edit(ctx context.Context, id run.ID, e run.Edit) error
 	// Nodes returns the nodes of the cluster.
 	Nodes(ctx context.Context) ([]run.Node, error)
 	// MeasureGPUs adds what the nodes' GPUs are doing.

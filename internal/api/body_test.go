@@ -37,6 +37,10 @@ var takingBodies = []struct {
 	{"POST /api/v1/cluster/measurements", `{"site":"ams"}`, 202},
 	{"POST /api/v1/device", `{"name":"x","scopes":["read"]}`, 200},
 	{"POST /api/v1/device/token", `{"device_code":"device-secret"}`, 200},
+	{"PATCH /api/v1/runs/r-0000000000", `{"tag":["x"]}`, 404},
+	{"POST /api/v1/runs/bulk/edit", `{"runs":["r-0000000000"],"edit":{"note":"x"}}`, 200},
+	{"POST /api/v1/runs/bulk/stop", `{"runs":["r-0000000000"]}`, 200},
+	{"POST /api/v1/runs/bulk/delete", `{"runs":["r-0000000000"]}`, 200},
 }
 
 func TestNoBodyHasAKeyTwiceOrInAnotherCase(t *testing.T) {
@@ -87,7 +91,7 @@ func TestEveryOperationWithABodyIsTriedWithOne(t *testing.T) {
 	for path, operations := range doc.Paths {
 		for method, op := range operations {
 			if op.RequestBody != nil {
-				take = append(take, strings.ToUpper(method)+" "+strings.NewReplacer("{name}", "mine", "{project}", "default", "{user}", "ann").Replace(path))
+				take = append(take, strings.ToUpper(method)+" "+strings.NewReplacer("{name}", "mine", "{project}", "default", "{user}", "ann", "{id}", "r-0000000000").Replace(path))
 			}
 		}
 	}

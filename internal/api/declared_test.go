@@ -39,7 +39,7 @@ func probes(f *fixture, dir string) []probe {
 	var out []probe
 	for _, tt := range takingBodies {
 		_, path, _ := strings.Cut(tt.target, " ")
-		op := strings.NewReplacer("/mine", "/{name}", "/default", "/{project}", "/ann", "/{user}").Replace(tt.target)
+		op := strings.NewReplacer("/mine", "/{name}", "/default", "/{project}", "/ann", "/{user}", "/r-0000000000", "/{id}").Replace(tt.target)
 		out = append(out, probe{op, path, tt.body, nil})
 		if strings.Contains(tt.body, `"preset":"debug"`) {
 			out = append(out, probe{op, path, strings.Replace(tt.body, `"preset":"debug"`, `"clone":"r-zzzzzzzzzz"`, 1), nil})
@@ -64,6 +64,9 @@ func probes(f *fixture, dir string) []probe {
 	add("GET /api/v1/runs", "", "")
 	add("GET /api/v1/runs", "", "?sweep=s-0000000000")
 	add("GET /api/v1/runs/{id}", running, "", "If-None-Match", "*")
+	for id, body := range map[string]string{running: `{"archived":true}`, ended: `{"archived":true}`} {
+		out = append(out, probe{"PATCH /api/v1/runs/{id}", "/api/v1/runs/" + id, body, nil})
+	}
 	add("POST /api/v1/runs/{id}/stop", ended, "")
 	add("POST /api/v1/runs/{id}/stop", running, "")
 	add("DELETE /api/v1/runs/{id}", running, "")

@@ -31,11 +31,15 @@ func (s *server) routes() {
 	const missing, conflict, outdated, away = http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable
 	const unchanged, part, beyond = http.StatusNotModified, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable
 
-	route(s, access.RunsRead, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first", answer(s.listRuns), missing)
+	route(s, access.RunsRead, "GET /api/v1/runs", http.StatusOK, "list-runs", "List runs, newest first or in another order", answer(s.listRuns), missing)
 	route(s, access.RunsSubmit, "POST /api/v1/runs", http.StatusCreated, "submit-run", "Submit a run", s.submitRun, missing)
 	route(s, access.RunsSubmit, "POST /api/v1/runs/dry-run", http.StatusOK, "dry-run", "Dry run: what submitting now would do", answer(s.dryRun), missing, away)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}", http.StatusOK, "get-run", "One run with its workers and attempts", s.getRun, missing, unchanged)
 	route(s, access.RunsDelete, "DELETE /api/v1/runs/{id}", http.StatusNoContent, "delete-run", "Delete a run that has ended, with its metrics, events and logs", s.deleteRun, missing, conflict)
+	route(s, access.RunsEdit, "PATCH /api/v1/runs/{id}", http.StatusOK, "edit-run", "Change a run's tags and note, archive it", answer(s.editRun), missing, conflict)
+	route(s, access.RunsEdit, "POST /api/v1/runs/bulk/edit", http.StatusOK, "edit-runs", "Change tags and notes of many runs, archive them", answer(s.editRuns))
+	route(s, access.RunsStop, "POST /api/v1/runs/bulk/stop", http.StatusOK, "stop-runs", "Stop many runs", answer(s.stopRuns))
+	route(s, access.RunsDelete, "POST /api/v1/runs/bulk/delete", http.StatusOK, "delete-runs", "Delete many runs that have ended", answer(s.deleteRuns))
 	route(s, access.RunsStop, "POST /api/v1/runs/{id}/stop", http.StatusAccepted, "stop-run", "Stop a run", answer(s.stopRun), missing, conflict)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/workers", http.StatusOK, "list-workers", "Workers of the newest attempt", answer(s.listWorkers), missing)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "Events of a run, oldest first", answer(s.listEvents), missing)

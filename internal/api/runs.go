@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
@@ -30,7 +31,7 @@ func (s *server) find(ctx context.Context, name string) (run.Run, error) {
 
 func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (out client.RunPage, err error) {
 	projects, bad := projectsOf(in.Project)
-	f := run.RunFilter{Projects: projects, Owner: in.Owner, Text: in.Text, Limit: in.Limit + 1}
+	f := run.RunFilter{Projects: projects, Owner: in.Owner, Text: in.Text, Limit: in.Limit}
 	for _, group := range in.State {
 		for name := range strings.SplitSeq(group, ",") {
 			st, err := run.ParseState(strings.TrimSpace(name))
@@ -48,26 +49,41 @@ func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (out client
 		}
 		f.Sweep = sw.ID
 	}
-	if in.Before != "" {
-		id, err := run.ParseID(in.Before)
-		if err != nil {
-			bad = append(bad, run.FieldError{Field: "before", Value: in.Before, Rule: "is not the ID of a run", Fix: "use the next of the previous page"})
+	f.Model, f.Node, f.Archived = in.Model, in.Node, archivedBy[in.Archived]
+	for _, group := range in.Tag {
+		f.Tags = append(f.Tags, run.SplitTags(group)...)
+	}
+	for _, t := range []struct {
+		field, given string
+		into         *time.Time
+	}{{"since", in.Since, &f.Since}, {"until", in.Until, &f.Until}} {
+		var err error
+		if *t.into, err = run.ParseTime(t.field, t.given); err != nil {
+			bad = append(bad, trainconf.AsFieldErrors(err)...)
 		}
-		f.Before = id
+	}
+	order, err := run.ParseOrder(in.Sort)
+	if err != nil {
+		bad = append(bad, trainconf.AsFieldErrors(err)...)
+	} else if f.Order = order; in.Before != "" {
+		at, err := order.ParseCursor(in.Before)
+		if err != nil {
+			bad = append(bad, trainconf.AsFieldErrors(err)...)
+		}
+		f.After = &at
 	}
 	if len(bad) > 0 {
 		return out, invalid("query", bad...)
 	}
-	runs, err := s.Runs.Runs(ctx, f)
+	page, err := s.Runs.ListRuns(ctx, f)
 	if err != nil {
 		return out, err
 	}
-	more := false
-	if out.Items, more = firstPage(runs, in.Limit); more {
-		out.Next = out.Items[in.Limit-1].ID
-	}
+	out.Items, out.Next = notNil(page.Runs), page.Next
 	return out, s.Runs.SetQueuePlaces(ctx, out.Items)
 }
+
+var archivedBy = map[string]run.Archived{"no": run.WithoutArchived, "only": run.OnlyArchived, "all": run.WithArchived}
 
 type getRunInput struct {
 	ID          string   `path:"id" doc:"ID of the run, such as r-0123456789"`
@@ -150,6 +166,45 @@ func (s *server) deleteRun(ctx context.Context, in *runParam) (*struct{}, error)
 		return nil, err
 	}
 	return nil, s.Actions.Delete(ctx, r.ID)
+}
+
+type editRunInput struct {
+	ID   string `path:"id" doc:"ID of the run, such as r-0123456789"`
+	Body run.Edit
+}
+
+// editRun answers with the run as it is then.
+func (s *server) editRun(ctx context.Context, in *editRunInput) (out run.Run, err error) {
+	r, err := s.find(ctx, in.ID)
+	if err != nil {
+		return out, err
+	}
+	if err := s.Actions.Edit(ctx, r.ID, in.Body); err != nil {
+		return out, err
+	}
+	return s.find(ctx, in.ID)
+}
+
+func (s *server) editRuns(ctx context.Context, in *struct{ Body client.BulkEdit }) (run.BulkResult, error) {
+	return bulk(ctx, in.Body.BulkRuns, func(ctx context.Context, id run.ID) error { return s.Actions.Edit(ctx, id, in.Body.Edit) })
+}
+
+func (s *server) stopRuns(ctx context.Context, in *struct{ Body client.BulkRuns }) (run.BulkResult, error) {
+	return bulk(ctx, in.Body, s.Actions.Stop)
+}
+
+func (s *server) deleteRuns(ctx context.Context, in *struct{ Body client.BulkRuns }) (run.BulkResult, error) {
+	return bulk(ctx, in.Body, s.Actions.Delete)
+}
+
+// bulk does something with each run. An ID of the wrong form is that of no run.
+func bulk(ctx context.Context, in client.BulkRuns, do func(context.Context, run.ID) error) (run.BulkResult, error) {
+	return run.Bulk(ctx, in.Runs, func(ctx context.Context, id run.ID) error {
+		if _, err := run.ParseID(string(id)); err != nil {
+			return run.NoRun(string(id))
+		}
+		return do(ctx, id)
+	})
 }
 
 // projectsOf reads the parameter of lists: every project without it.

@@ -35,7 +35,7 @@ type commands struct {
 type runCmd struct {
 	Submit    runSubmitCmd    `cmd:"" help:"Submit a run."`
 	Clone     runCloneCmd     `cmd:"" help:"Submit the same run again, with changes."`
-	List      runListCmd      `cmd:"" help:"List runs, newest first."`
+	List      runListCmd      `cmd:"" help:"List runs, newest first or in another order."`
 	Show      runShowCmd      `cmd:"" help:"Show one run with its workers."`
 	Logs      runLogsCmd      `cmd:"" help:"Print a run's log."`
 	Events    runEventsCmd    `cmd:"" help:"Print what happened to a run."`
@@ -43,6 +43,9 @@ type runCmd struct {
 	Launch    runLaunchCmd    `cmd:"" help:"Show exactly what starts a run's workers."`
 	Reproduce runReproduceCmd `cmd:"" help:"Print the command that makes the same run."`
 	Stop      runStopCmd      `cmd:"" help:"Stop a run."`
+	Tag       runTagCmd       `cmd:"" help:"Add tags to runs, or remove them."`
+	Note      runNoteCmd      `cmd:"" help:"Write a note on a run."`
+	Archive   runArchiveCmd   `cmd:"" help:"Leave ended runs out of lists, or bring them back."`
 	Delete    runDeleteCmd    `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
 }
 

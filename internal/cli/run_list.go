@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -15,6 +17,13 @@ type runListCmd struct {
 	State     []string `placeholder:"STATE" help:"Only runs in this state. Repeat it, or separate with commas, for more."`
 	Text      string   `help:"Only runs with this in their name, ID, tags or description, in any case; one or two characters are where a word begins."`
 	Sweep     string   `placeholder:"ID" help:"Only the runs of this sweep."`
+	Tag       []string `placeholder:"TAG" help:"Only runs with this tag. Repeat it, or separate with commas, for those with all of several."`
+	Model     string   `placeholder:"PRESET" help:"Only runs made from this preset."`
+	Node      string   `placeholder:"NAME" help:"Only runs that had a worker on this node."`
+	Since     string   `placeholder:"TIME" help:"Only runs created since: 2026-01-31 or 2026-01-31T12:00:00Z."`
+	Until     string   `placeholder:"TIME" help:"Only runs created before."`
+	Archived  string   `default:"no" enum:"no,only,all" help:"Whether to list archived runs: no, only or all."`
+	Sort      string   `placeholder:"KEY" help:"Order: created, name, project, owner, model, step, loss, throughput, duration, ended, or metric:NAME:last, low or high. With - in front the highest come first: --sort=-loss."`
 	Limit     int      `default:"50" help:"At most this many."`
 }
 
@@ -28,10 +37,16 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	if c.Limit < 1 {
 		return fault.Usage("--limit must be at least 1", "leave it out for 50")
 	}
+	if _, err := run.ParseOrder(c.Sort); err != nil {
+		return err
+	}
 	var all client.RunPage
 	var err error
-	all.Items, all.Next, err = pages(c.Limit, func(from run.ID, n int) ([]run.Run, run.ID, error) {
-		page, err := cl.Runs(ctx, client.RunsQuery{ProjectsQuery: c.ofProjects(p), Owner: c.Owner, State: c.State, Text: c.Text, Sweep: c.Sweep, Before: string(from), Limit: n})
+	all.Items, all.Next, err = pages(c.Limit, func(from string, n int) ([]run.Run, string, error) {
+		page, err := cl.Runs(ctx, client.RunsQuery{
+			ProjectsQuery: c.ofProjects(p), Owner: c.Owner, State: c.State, Text: c.Text, Sweep: c.Sweep, Tag: c.Tag, Model: c.Model, Node: c.Node, Since: c.Since, Until: c.Until,
+			Archived: c.Archived, Sort: c.Sort, Before: from, Limit: n,
+		})
 		return page.Items, page.Next, err
 	})
 	if err != nil {
@@ -45,11 +60,18 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	if many {
 		head = append(head, "PROJECT", "OWNER")
 	}
+	tagged := slices.ContainsFunc(all.Items, func(r run.Run) bool { return len(r.Options.Tags) > 0 })
+	if tagged {
+		head = append(head, "TAGS")
+	}
 	t := p.table(head...)
 	for _, r := range all.Items {
 		row := []string{string(r.ID), short(r.Name, 40), string(r.State), steps(r), loss(r), r.Shape.String(), p.ago(r.CreatedAt)}
 		if many {
 			row = append(row, r.Project, short(setOr(r.Owner), 40))
+		}
+		if tagged {
+			row = append(row, short(strings.Join(r.Options.Tags, ","), 60))
 		}
 		t.row(row...)
 	}
@@ -59,8 +81,8 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	switch {
 	case all.Next != "":
 		p.say("there are more runs; --limit shows more, --state and --text narrow it down")
-	case len(all.Items) == 0 && (len(c.State) > 0 || c.Text != "" || c.Sweep != "" || c.Owner != "" || c.project(p) != ""):
-		p.say("no run matches --project, --owner, --state, --text and --sweep as given")
+	case len(all.Items) == 0 && (len(c.State) > 0 || len(c.Tag) > 0 || c.Text+c.Sweep+c.Owner+c.Model+c.Node+c.Since+c.Until != "" || c.Archived == "only" || c.project(p) != ""):
+		p.say("no run matches the filters as given")
 	case len(all.Items) == 0:
 		p.say("no runs; submit one with \"cotrain run submit --preset debug-diloco --name first\"")
 	}

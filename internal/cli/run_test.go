@@ -84,7 +84,7 @@ func TestAListLongerThanAPageIsReadInPages(t *testing.T) {
 	for _, r := range got.Items {
 		ids[r.ID] = true
 	}
-	if len(ids) != listPage+10 || got.Next != got.Items[listPage+9].ID {
+	if len(ids) != listPage+10 || got.Next != string(got.Items[listPage+9].ID) {
 		t.Errorf("%d runs, next %q", len(ids), got.Next)
 	}
 }

@@ -52,21 +52,29 @@ func (c *Client) DryRun(ctx context.Context, s Submission) (out run.DryRun, err 
 // RunsQuery says which runs to list.
 type RunsQuery struct {
 	ProjectsQuery
-	Owner  string   `query:"owner" maxLength:"127" doc:"Only runs that the user with this login name submitted"`
-	State  []string `query:"state,explode" maxItems:"20" doc:"Only runs in any of these states; repeat it, or separate with commas"`
-	Text   string   `query:"text" maxLength:"200" doc:"Only runs whose name, ID, description or a tag contains this, in any case. One or two characters alone match where a word begins. Spaces between words and signs do not count"`
-	Sweep  string   `query:"sweep" maxLength:"60" doc:"Only runs of the sweep with this ID"`
-	Before string   `query:"before" maxLength:"60" doc:"Cursor: the next of the previous page"`
-	Limit  int      `query:"limit" default:"50" minimum:"1" maximum:"500"`
+	Owner string   `query:"owner" maxLength:"127" doc:"Only runs that the user with this login name submitted"`
+	State []string `query:"state,explode" maxItems:"20" doc:"Only runs in any of these states; repeat it, or separate with commas"`
+	Text  string   `query:"text" maxLength:"200" doc:"Only runs whose name, ID, description or a tag contains this, in any case. One or two characters alone match where a word begins. Spaces between words and signs do not count"`
+	Sweep string   `query:"sweep" maxLength:"60" doc:"Only runs of the sweep with this ID"`
+	Tag   []string `query:"tag,explode" maxItems:"20" doc:"Only runs with all of these tags; repeat it, or separate with commas"`
+	Model string   `query:"model" maxLength:"200" doc:"Only runs made from this preset"`
+	Node  string   `query:"node" maxLength:"200" doc:"Only runs that had a worker on the node with this name"`
+	Since string   `query:"since" maxLength:"40" doc:"Only runs created then or later: RFC 3339, or a date, which begins at midnight UTC"`
+	Until string   `query:"until" maxLength:"40" doc:"Only runs created before: RFC 3339, or a date, which begins at midnight UTC"`
+	// Archived is no, only or all.
+	Archived string `query:"archived" default:"no" enum:"no,only,all" doc:"Whether to list archived runs"`
+	Sort     string `query:"sort" maxLength:"150" doc:"Order: created, name, project, owner, model, step, loss, throughput, duration, ended, or metric:NAME:last, low or high, with - in front for the highest first. Runs without a value come last. Left out, the newest first"`
+	Before   string `query:"before" maxLength:"400" doc:"Cursor: the next of the previous page, which has the same sort"`
+	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
 }
 
 // RunPage is a page of runs.
 type RunPage struct {
 	Items []run.Run `json:"items" nullable:"false"`
-	Next  run.ID    `json:"next,omitempty" doc:"Cursor of the next page, for before; absent on the last"`
+	Next  string    `json:"next,omitempty" doc:"Cursor of the next page, for before; absent on the last"`
 }
 
-// Runs lists runs, newest first.
+// Runs lists runs.
 func (c *Client) Runs(ctx context.Context, q RunsQuery) (RunPage, error) {
 	return get[RunPage](ctx, c, runsPath, q)
 }
@@ -91,6 +99,37 @@ func (c *Client) Run(ctx context.Context, id run.ID) (RunDetail, error) {
 // StopRun stops a run, and returns it as it is then.
 func (c *Client) StopRun(ctx context.Context, id run.ID) (out run.Run, err error) {
 	return out, c.send(ctx, http.MethodPost, runPath(id, "/stop"), nil, &out)
+}
+
+// EditRun changes what people add to a run, and returns it as it is then.
+func (c *Client) EditRun(ctx context.Context, id run.ID, e run.Edit) (out run.Run, err error) {
+	return out, c.send(ctx, http.MethodPatch, runPath(id, ""), e, &out)
+}
+
+// BulkRuns names the runs of an action on many.
+type BulkRuns struct {
+	Runs []run.ID `json:"runs" minItems:"1" maxItems:"1000" nullable:"false" doc:"IDs of the runs"`
+}
+
+// BulkEdit is an edit of many runs.
+type BulkEdit struct {
+	BulkRuns
+	Edit run.Edit `json:"edit"`
+}
+
+// EditRuns changes what people add to each of many runs.
+func (c *Client) EditRuns(ctx context.Context, ids []run.ID, e run.Edit) (out run.BulkResult, err error) {
+	return out, c.send(ctx, http.MethodPost, runsPath+"/bulk/edit", BulkEdit{BulkRuns{ids}, e}, &out)
+}
+
+// StopRuns stops each of many runs.
+func (c *Client) StopRuns(ctx context.Context, ids []run.ID) (out run.BulkResult, err error) {
+	return out, c.send(ctx, http.MethodPost, runsPath+"/bulk/stop", BulkRuns{ids}, &out)
+}
+
+// DeleteRuns deletes each of many runs.
+func (c *Client) DeleteRuns(ctx context.Context, ids []run.ID) (out run.BulkResult, err error) {
+	return out, c.send(ctx, http.MethodPost, runsPath+"/bulk/delete", BulkRuns{ids}, &out)
 }
 
 // DeleteRun deletes a run that has ended.

@@ -26,6 +26,7 @@ type RunActions interface {
 	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
 	Stop(ctx context.Context, actor string, id run.ID) error
 	Delete(ctx context.Context, actor string, id run.ID) error
+	Edit(ctx context.Context, actor string, id run.ID, e run.Edit) error
 	Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors)
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 	Launch(ctx context.Context, id run.ID) (run.Launch, error)
@@ -80,6 +81,13 @@ func (g *Guard) Stop(ctx context.Context, id run.ID) error {
 // Delete removes an ended run; [fault.ErrConflict] if its state does not allow it.
 func (g *Guard) Delete(ctx context.Context, id run.ID) error {
 	return g.changeRun(ctx, access.RunsDelete, id, g.o.Control.Delete)
+}
+
+// Edit changes what people add to a run.
+func (g *Guard) Edit(ctx context.Context, id run.ID, e run.Edit) error {
+	return g.changeRun(ctx, access.RunsEdit, id, func(ctx context.Context, actor string, id run.ID) error {
+		return g.o.Control.Edit(ctx, actor, id, e)
+	})
 }
 
 func (g *Guard) changeRun(ctx context.Context, right access.Right, id run.ID, do func(ctx context.Context, actor string, id run.ID) error) error {

@@ -98,6 +98,32 @@ func (b *behind) Runs(_ context.Context, f run.RunFilter) ([]run.Run, error) {
 	return b.runs, b.listed("Runs", f.Projects)
 }
 
+func (b *behind) ListRuns(_ context.Context, f run.RunFilter) (run.Page, error) {
+	return run.Page{}, b.listed("ListRuns", f.Projects)
+}
+
+func (b *behind) RowMetrics(_ context.Context, ids []run.ID, _ []string) (map[run.ID]map[string]points.Summary, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return nil, b.passed("RowMetrics")
+}
+
+func (b *behind) Layout(context.Context, string, access.UserID, run.LayoutPage) (string, error) {
+	return "", b.passed("Layout")
+}
+
+func (b *behind) SetLayout(ctx context.Context, _ string, user access.UserID, _ run.LayoutPage, _ string) error {
+	if user == "" {
+		return b.acted(ctx, "SetProjectLayout", access.From(ctx).Name)
+	}
+	return b.passed("SetLayout")
+}
+
+func (b *behind) Edit(ctx context.Context, actor string, _ run.ID, _ run.Edit) error {
+	return b.acted(ctx, "Edit", actor)
+}
+
 func (b *behind) CountRuns(_ context.Context, f run.RunFilter) (run.Counts, error) {
 	return nil, b.listed("CountRuns", f.Projects)
 }

@@ -14,6 +14,7 @@ type Store interface {
 	Owners
 	Runs
 	Details
+	Layouts
 }
 
 // Owners tells which project owns what; what does not exist is [fault.ErrNotFound].
@@ -26,6 +27,8 @@ type Owners interface {
 type Runs interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	ListRuns(ctx context.Context, f run.RunFilter) (run.Page, error)
+	RowMetrics(ctx context.Context, ids []run.ID, metrics []string) (map[run.ID]map[string]points.Summary, error)
 	CountRuns(ctx context.Context, f run.RunFilter) (run.Counts, error)
 	SetQueuePlaces(ctx context.Context, runs []run.Run) error
 	BestRun(ctx context.Context, id run.SweepID) (run.Run, error)
@@ -94,6 +97,23 @@ func (g *Guard) Run(ctx context.Context, id run.ID) (run.Run, error) {
 func (g *Guard) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
 	f.Projects = visible(ctx, access.RunsRead, f.Projects)
 	return g.o.Store.Runs(ctx, f)
+}
+
+// ListRuns returns a page of matching runs, in the filter's order, and the cursor of the next.
+func (g *Guard) ListRuns(ctx context.Context, f run.RunFilter) (run.Page, error) {
+	f.Projects = visible(ctx, access.RunsRead, f.Projects)
+	return g.o.Store.ListRuns(ctx, f)
+}
+
+// RowMetrics returns summaries of some metrics of runs that a list shows, as far as who asks may see them.
+func (g *Guard) RowMetrics(ctx context.Context, ids []run.ID, metrics []string) (map[run.ID]map[string]points.Summary, error) {
+	var seen []run.ID
+	for _, id := range ids {
+		if g.see(ctx, id) == nil {
+			seen = append(seen, id)
+		}
+	}
+	return g.o.Store.RowMetrics(ctx, seen, metrics)
 }
 
 // CheckpointKeepers returns matching runs of every project, since what is deleted from shared storage may be of any. Of those

@@ -6,7 +6,7 @@ const DefaultPriority = 50
 // Options are a run's settings beside its configuration and shape. The zero value is the default of each.
 type Options struct {
 	Description string   `json:"description,omitempty"` // free text, shown with the run
-	Tags        []string `json:"tags,omitempty"`        // for search; sorted, no duplicates
+	Tags        []string `json:"tags,omitempty"`        // for search; sorted, no duplicates; see [Edit]
 
 	Priority    int   `json:"priority,omitempty"`             // 1 to 100, higher goes first; 0 is [DefaultPriority]
 	MaxDuration int64 `json:"max_duration_seconds,omitempty"` // seconds after the first start until the run is stopped; 0 for no limit

@@ -79,6 +79,14 @@ func NewID(t time.Time) ID {
 	return ID("r-" + idEncoding.EncodeToString(b[:])[:10])
 }
 
+// FirstID is before every ID of a run created at t or later, and after those of earlier ones.
+func FirstID(t time.Time) ID {
+	ms := uint64(min(max(0, t.Sub(idEpoch)/time.Millisecond), 1<<40-1))
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], ms<<24)
+	return ID("r-" + idEncoding.EncodeToString(b[:])[:10])
+}
+
 // Number is the number in an ID, which has 50 bits: they have the same order. What is no ID is an error of [ParseID].
 func (id ID) Number() (int64, error) {
 	if _, err := ParseID(string(id)); err != nil {
@@ -144,6 +152,10 @@ type Run struct {
 
 	// Diverged is where the newest attempt's loss stopped being finite; nil if it never did.
 	Diverged *Diverged `json:"-"`
+
+	// Note is what people write about the run, and Archived leaves it out of lists unless asked for; see [Edit].
+	Note     string `json:"note,omitempty"`
+	Archived bool   `json:"archived,omitempty"`
 
 	// Revision grows with every stored change.
 	Revision int64 `json:"-"`

@@ -48,17 +48,42 @@ type LogQuery struct {
 	Limit  int    // 1 to 10000
 }
 
-// RunFilter selects runs, newest first. The zero filter finds nothing.
+// RunFilter selects runs, and their order. The zero filter finds nothing.
 type RunFilter struct {
 	Projects Projects
 	Owner    string // who submitted it; "" for everybody
 
-	States []State // empty for all
-	Text   string  // in name, ID, description or a tag, in any case; one or two characters alone are where a word begins
-	Sweep  SweepID // "" for all
-	Folded bool    // only the newest matching run of each sweep
-	Before ID      // older than this run; "" for the newest
-	Limit  int     // 1 to 1000
+	States   []State   // empty for all
+	Text     string    // in name, ID, description or a tag, in any case; one or two characters alone are where a word begins
+	Sweep    SweepID   // "" for all
+	Tags     []string  // has all of them
+	Model    string    // the preset it was made from; "" for any
+	Node     string    // name of a node that a worker was placed on; "" for any
+	Since    time.Time // created then or later; zero for any time
+	Until    time.Time // created before
+	Archived Archived
+
+	Order  Order // zero for the newest first
+	Folded bool  // only the newest matching run of each sweep; newest first only
+	Before ID    // older than this run, newest first; "" for the newest
+	After  *Position
+	Limit  int // 1 to 1000
+}
+
+// Archived says whether archived runs are among those sought.
+type Archived string
+
+// What may be asked for.
+const (
+	WithArchived    Archived = ""
+	WithoutArchived Archived = "no"
+	OnlyArchived    Archived = "only"
+)
+
+// Page is a page of runs, and the cursor of the next one, "" on the last.
+type Page struct {
+	Runs []Run
+	Next string
 }
 
 // Runs are counted only so far: a million of them, too, in a moment.

@@ -25,6 +25,9 @@ type auditedRun struct {
 	Clone         run.ID      `json:"clone,omitempty"`
 	Sweep         run.SweepID `json:"sweep,omitempty"`
 	AsksFor       []string    `json:"asks_for,omitempty"` // registered secrets
+	Tags          []string    `json:"tags,omitempty"`
+	Note          string      `json:"note,omitempty"`
+	Archived      bool        `json:"archived,omitempty"`
 }
 
 func auditRun(ctx context.Context, tx *db.Tx, before, after *run.Run) error {
@@ -38,7 +41,7 @@ func auditRun(ctx context.Context, tx *db.Tx, before, after *run.Run) error {
 			return nil
 		}
 		id, project = r.ID, r.Project
-		return auditedRun{r.Name, r.State, r.StopRequested, r.Attempt, r.Shape.String(), r.Options.Priority, hashOf(r.Config), r.Preset, r.Origin.Template, r.Origin.Clone, r.Origin.Sweep, r.Options.Secrets}
+		return auditedRun{r.Name, r.State, r.StopRequested, r.Attempt, r.Shape.String(), r.Options.Priority, hashOf(r.Config), r.Preset, r.Origin.Template, r.Origin.Clone, r.Origin.Sweep, r.Options.Secrets, r.Options.Tags, r.Note, r.Archived}
 	}
 	was, is := facts(before), facts(after)
 	return auditlog.Append(ctx, tx, "run:"+string(id), project, was, is)

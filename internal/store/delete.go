@@ -37,7 +37,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM run_texts WHERE id = ?`, id); err != nil {
 			return err
 		}
-		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "checkpoints"} {
+		for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "checkpoints", "run_labels", "run_results"} {
 			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
 				return err
 			}

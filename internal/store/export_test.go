@@ -18,6 +18,9 @@ func (s *Store) LimitPages(ctx context.Context, n int) error {
 	return err
 }
 
+// AlongIndexes has lists walk along indexes however few runs there are, and give up soon if they find little.
+func (s *Store) AlongIndexes(lookedAt int) { s.sizes = sizes{lookedAt: lookedAt} }
+
 // Lock returns the file that keeps other consoles from the folder.
 func (s *Store) Lock() *os.File { return s.lock }
 

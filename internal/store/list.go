@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -17,45 +19,100 @@ const (
 	maxNumber = 1 << 50
 	// listBatch is the most runs that one step looks at.
 	listBatch = 2000
-	// patience is how many runs with the text are looked at before those of a narrower path, which has at most few runs.
-	patience, few = 2000, 20_000
+	// patience is how many runs with the text are looked at before those of a narrower path.
+	patience = 2000
 	// foundAtOnce is how many runs a search reads that takes as long for one.
 	foundAtOnce = 5000
 	// resolvedAtOnce bounds a statement's parameters.
 	resolvedAtOnce = 500
 )
 
-// Runs returns the runs that match, newest first. What it reads is bounded by the page, not by how many runs there are or
-// match, except where nearly all runs with the text, or of the owner, are in other states or projects than those asked for.
+// Runs returns the runs that match, in the filter's order. What newest first reads is bounded by the page, not by how many runs there are or
+// match, except where nearly all runs that an index finds for one part of the filter do not match another.
 func (s *Store) Runs(ctx context.Context, f run.RunFilter) (out []run.Run, err error) {
+	l, err := s.ListRuns(ctx, f)
+	return l.Runs, err
+}
+
+// sizes decide which of several ways leads to the runs of a list.
+type sizes struct {
+	few       int // how many runs a path may have to be narrow
+	fewSorted int // how many runs are sorted here rather than found along an index of the order
+	lookedAt  int // how many runs are looked at along an index of the order, before all that match are sorted here
+}
+
+var usual = sizes{few: 20_000, fewSorted: 4000, lookedAt: 3000}
+
+// ListRuns returns a page of the runs that match, and the cursor of the next one; see [Store.Runs].
+func (s *Store) ListRuns(ctx context.Context, f run.RunFilter) (out run.Page, err error) {
 	if f.Projects.None() {
-		return nil, nil
+		return out, nil
 	}
-	f.Limit = min(max(f.Limit, 1), 1000)
+	limit := min(max(f.Limit, 1), 1000)
+	f.Limit = limit + 1
 	err = s.db.Read(ctx, func(tx *db.Snapshot) error {
-		l := lister{tx: tx, search: s.db.Search, f: f, text: sought(f.Text), folded: map[run.SweepID]bool{}}
-		ids, err := l.ids(ctx)
-		if err != nil || len(ids) == 0 {
+		l := newLister(tx, s, f)
+		places, err := l.places(ctx)
+		if err != nil || len(places) == 0 {
 			return err
 		}
-		out, err = db.Select(ctx, tx, scanRun, `SELECT `+runColumns+` FROM runs WHERE id IN (`+marks(len(ids))+`) ORDER BY id DESC`, anys(ids)...)
+		if len(places) > limit {
+			places = places[:limit]
+			out.Next = f.Order.Cursor(places[limit-1])
+		}
+		out.Runs, err = readRuns(ctx, tx, places)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+		return run.Page{}, fmt.Errorf("list runs: %w", err)
 	}
 	return out, nil
 }
 
-// lister walks down the runs that match, from the newest, until it has enough.
+// readRuns returns the runs at places, in their order.
+func readRuns(ctx context.Context, tx *db.Snapshot, places []run.Position) ([]run.Run, error) {
+	at := make(map[run.ID]int, len(places))
+	ids := make([]any, len(places))
+	for i, p := range places {
+		at[p.ID], ids[i] = i, p.ID
+	}
+	found, err := db.Select(ctx, tx, scanRun, `SELECT `+runColumns+` FROM runs WHERE id IN (`+marks(len(ids))+`)`, ids...)
+	slices.SortFunc(found, func(a, b run.Run) int { return cmp.Compare(at[a.ID], at[b.ID]) })
+	return found, err
+}
+
+// lister finds runs that match until it has enough: newest first it walks down, for other orders see order.go.
 type lister struct {
 	tx     *db.Snapshot
 	search func(text string, below int64, limit int) []db.Query
+	sizes  sizes
+	now    int64
 	f      run.RunFilter
 	text   string
+	within bounds
 	rare   bool                 // the first query of the search has not found enough
 	looked int                  // how many runs with the text were found
 	folded map[run.SweepID]bool // sweeps that need no further run
+}
+
+func newLister(tx *db.Snapshot, s *Store, f run.RunFilter) *lister {
+	return &lister{tx: tx, search: s.db.Search, sizes: s.sizes, now: time.Now().UnixMilli(), f: f, text: sought(f.Text), within: within(f), folded: map[run.SweepID]bool{}}
+}
+
+// places are where the runs are in the order.
+func (l *lister) places(ctx context.Context) ([]run.Position, error) {
+	if l.f.Order != (run.Order{}) {
+		return l.sorted(ctx)
+	}
+	if l.f.After != nil {
+		l.f.Before = l.f.After.ID
+	}
+	ids, err := l.ids(ctx)
+	out := make([]run.Position, len(ids))
+	for i, id := range ids {
+		out[i].ID = id
+	}
+	return out, err
 }
 
 // listed is a run as the list is filtered.
@@ -74,9 +131,9 @@ func (l *lister) ids(ctx context.Context) (ids []run.ID, err error) {
 	if err != nil {
 		return nil, err
 	}
-	before := l.f.Before
-	if before == "" {
-		before = afterAll
+	before := l.within.below
+	if l.f.Before != "" {
+		before = min(before, l.f.Before)
 	}
 	tried := false
 	for n, more := l.f.Limit, true; more && len(ids) < l.f.Limit; n = min(2*n, listBatch) {
@@ -98,7 +155,7 @@ func (l *lister) ids(ctx context.Context) (ids []run.ID, err error) {
 		}
 		if l.looked >= patience && !tried {
 			tried = true
-			p, err := narrowest(ctx, l.tx, l.f, few)
+			p, err := narrowest(ctx, l.tx, l.f, l.sizes.few)
 			if err != nil {
 				return nil, err
 			}
@@ -112,28 +169,37 @@ func (l *lister) ids(ctx context.Context) (ids []run.ID, err error) {
 
 // start returns the way to list what matches.
 func (l *lister) start(ctx context.Context) (next, error) {
+	named := l.f.Owner != "" || l.f.Model != "" || len(labels(l.f)) > 0
 	switch {
 	case l.f.Sweep != "":
 		return l.walk(bySweep(l.f)), nil
+	case l.text == "" && !named:
+		return l.walk(byProject(l.f)), nil
+	case l.text != "" && len(labels(l.f)) == 0:
+		return l.find, nil
+	}
+	p, err := narrowest(ctx, l.tx, l.f, l.sizes.few)
+	switch {
+	case err != nil:
+		return nil, err
+	case p != nil:
+		return l.walk(p), nil
 	case l.text != "":
 		return l.find, nil
-	case l.f.Owner == "":
-		return l.walk(byProject(l.f)), nil
 	}
-	p, err := narrowest(ctx, l.tx, l.f, few)
-	if p == nil {
-		p = byOwner(l.f)
-	}
-	return l.walk(p), err
+	return l.walk(broad(l.f)), nil
 }
 
-// walk reads along a path. The text, if any, is checked for each run.
-func (l *lister) walk(p path) next {
+// walk reads along a path. The text and the labels, if any, and further conditions are checked for each run.
+func (l *lister) walk(p path, further ...func(*params) string) next {
 	return func(ctx context.Context, before run.ID, n int) (batch []listed, last run.ID, more bool, err error) {
 		for some := range slices.Chunk(p, spansAtOnce) {
 			var args params
-			limit, conditions := args.add(n), append(l.conditions(&args), `id < `+args.add(before))
-			q := `SELECT id, sweep FROM (` + some.union(&args, `id, sweep`, limit, conditions...) + `) AS every ORDER BY id DESC LIMIT ` + limit
+			limit, conditions := args.add(n), l.conditions(&args, p)
+			for _, condition := range further {
+				conditions = append(conditions, condition(&args))
+			}
+			q := `SELECT id, sweep FROM (` + some.union(&args, `id, sweep`, limit, bounds{l.within.from, before}, conditions...) + `) AS every ORDER BY id DESC LIMIT ` + limit
 			found, err := db.Select(ctx, l.tx, scanListed, q, args...)
 			if err != nil {
 				return nil, "", false, err
@@ -148,20 +214,12 @@ func (l *lister) walk(p path) next {
 	}
 }
 
-// conditions of a walk: without the runs of folded sweeps, and with the text.
-func (l *lister) conditions(args *params) (out []string) {
+// conditions of a walk: without the runs of folded sweeps, and with the text and the labels.
+func (l *lister) conditions(args *params, p path) (out []string) {
 	if len(l.folded) > 0 {
 		out = append(out, `sweep NOT IN (`+args.list(anys(slices.Collect(maps.Keys(l.folded))))+`)`)
 	}
-	if l.text != "" {
-		out = append(out, hasText(args.add(l.text)))
-	}
-	return out
-}
-
-// hasText is the condition that a run's text contains another.
-func hasText(text string) string {
-	return `instr((SELECT text FROM run_texts WHERE run_texts.id = runs.id), ` + text + `) > 0`
+	return append(out, matching(args, l.text, p.unknown(l.f))...)
 }
 
 // find looks for up to n runs with the text, and keeps those that match the rest of the filter.
@@ -195,32 +253,44 @@ func (l *lister) find(ctx context.Context, before run.ID, n int) (batch []listed
 		return nil, "", false, nil
 	}
 	for some := range slices.Chunk(ids, resolvedAtOnce) {
-		found, err := db.Select(ctx, l.tx, scanFound, `SELECT id, sweep, state, project, owner FROM runs INDEXED BY runs_list WHERE id IN (`+marks(len(some))+`) ORDER BY id DESC`, anys(some)...)
+		found, err := l.look(ctx, some, "")
 		if err != nil {
 			return nil, "", false, err
 		}
-		for _, r := range found { // in the query, states would tempt PostgreSQL to read all runs in them
-			if r.matches(l.f) {
-				batch = append(batch, r.listed)
-			}
+		for _, r := range found {
+			batch = append(batch, r.listed)
 		}
 	}
-	return batch, ids[len(ids)-1], len(ids) == n, nil
+	last = ids[len(ids)-1]
+	return batch, last, len(ids) == n && last >= l.within.from, nil
 }
 
-// found is a run that has the text.
+// look returns those of up to [resolvedAtOnce] runs that match, with a text, newest first.
+func (l *lister) look(ctx context.Context, ids []run.ID, text string) ([]found, error) {
+	var args params
+	terms := append([]string{`archived IN (0, 1)`, `id IN (` + args.list(anys(ids)) + `)`}, matching(&args, text, labels(l.f))...)
+	out, err := db.Select(ctx, l.tx, scanFound, `SELECT `+foundColumns+` FROM runs INDEXED BY runs_list WHERE `+strings.Join(terms, ` AND `)+` ORDER BY id DESC`, args...)
+	// States in the query would tempt PostgreSQL to read all runs in them.
+	return slices.DeleteFunc(out, func(r found) bool { return !r.matches(l.f) || r.id < l.within.from || r.id >= l.within.below }), err
+}
+
+// found is a run as an index of the list knows it.
 type found struct {
 	listed
-	state          run.State
-	project, owner string
+	state                  run.State
+	project, owner, preset string
+	archived               bool
 }
 
+const foundColumns = `id, sweep, state, project, owner, preset, archived`
+
 func scanFound(row db.Scanner) (v found, err error) {
-	return v, row.Scan(&v.id, &v.sweep, &v.state, &v.project, &v.owner)
+	return v, row.Scan(&v.id, &v.sweep, &v.state, &v.project, &v.owner, &v.preset, &v.archived)
 }
 
 func (r found) matches(f run.RunFilter) bool {
-	return f.Projects.Include(r.project) && (f.Owner == "" || f.Owner == r.owner) && (len(f.States) == 0 || slices.Contains(f.States, r.state))
+	return f.Projects.Include(r.project) && (f.Owner == "" || f.Owner == r.owner) && (len(f.States) == 0 || slices.Contains(f.States, r.state)) &&
+		(f.Model == "" || f.Model == r.preset) && (f.Archived == run.WithArchived || r.archived == (f.Archived == run.OnlyArchived)) && (f.Sweep == "" || f.Sweep == r.sweep)
 }
 
 // fold folds the sweeps of a batch that an earlier page shows, because a newer run of theirs matches. A sweep has one project
@@ -239,14 +309,12 @@ func (l *lister) fold(ctx context.Context, batch []listed) error {
 		return nil
 	}
 	var args params
-	q := `SELECT DISTINCT sweep FROM runs WHERE sweep <> '' AND sweep IN (` + args.list(sweeps) + `) AND id >= ` + args.add(l.f.Before)
-	if len(l.f.States) > 0 {
-		q += ` AND state IN (` + args.list(anys(l.f.States)) + `)`
+	terms := []string{`sweep <> ''`, `sweep IN (` + args.list(sweeps) + `)`, `id >= ` + args.add(l.f.Before), `id < ` + args.add(l.within.below)}
+	for _, c := range facets(l.f) {
+		terms = append(terms, c.sql(&args))
 	}
-	if l.text != "" {
-		q += ` AND ` + hasText(args.add(l.text))
-	}
-	found, err := db.Select(ctx, l.tx, db.One[run.SweepID], q, args...)
+	terms = append(terms, matching(&args, l.text, labels(l.f))...)
+	found, err := db.Select(ctx, l.tx, db.One[run.SweepID], `SELECT DISTINCT sweep FROM runs WHERE `+strings.Join(terms, ` AND `), args...)
 	for _, id := range found {
 		l.folded[id] = true
 	}

@@ -19,7 +19,7 @@ func migrations() (db.Migrations, error) {
 	if err != nil {
 		return db.Migrations{}, fmt.Errorf("read migrations: %w", err)
 	}
-	return db.Migrations{Files: files, After: map[int64]func(context.Context, *db.Tx) error{12: fillTexts}}, nil
+	return db.Migrations{Files: files, After: map[int64]func(context.Context, *db.Tx) error{12: fillTexts, 24: fillLabels}}, nil
 }
 
 // fillTexts makes the runs of an older database searchable.

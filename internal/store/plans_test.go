@@ -80,7 +80,7 @@ func turn(method string) int {
 // small are the tables that do not grow with runs, events or points: what waits for something, the logs of live runs, what
 // people wrote by hand, the people themselves.
 var small = []string{"orders", "stale_curves", "stale_metrics", "log_chunks", "templates", "write_checks", "audit_head", "audit_marks", "console", "goose_db_version",
-	"users", "projects", "members", "access_revision", "sessions", "api_tokens", "devices", "identities", "group_roles", "used_logins", "totp", "recovery_codes", "passkeys", "run_secrets", "measurements", "measured_nodes"}
+	"users", "projects", "members", "access_revision", "sessions", "api_tokens", "devices", "identities", "group_roles", "used_logins", "totp", "recovery_codes", "passkeys", "run_secrets", "measurements", "measured_nodes", "layouts"}
 
 // queueIndexes hold only what waits.
 var queueIndexes = regexp.MustCompile(`INDEX (runs_line|attempts_maybe_sent)$`)

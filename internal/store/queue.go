@@ -40,7 +40,7 @@ type ReadyGroup struct {
 func (g ReadyGroup) Full() bool { return g.Parallel > 0 && g.Live >= g.Parallel }
 
 const dispatching = `SELECT id FROM (
-		SELECT id, priority FROM runs WHERE state = '` + string(run.Dispatching) + `'
+		SELECT id, priority FROM runs WHERE archived = 0 AND state = '` + string(run.Dispatching) + `'
 		UNION ALL SELECT r.id, r.priority FROM attempts a INDEXED BY attempts_maybe_sent CROSS JOIN runs r ON r.id = a.run_id
 			WHERE a.maybe_sent = 1 AND r.state = '` + string(run.Queued) + `' AND r.not_before = 0) AS sent
 	ORDER BY priority DESC, id`
@@ -113,7 +113,7 @@ func (s *Store) ReadyOf(ctx context.Context, g ReadyGroup, limit int) ([]ReadyRu
 
 const unplaced = `SELECT r.id, r.project, r.shape, coalesce((SELECT a.job_id FROM attempts a WHERE a.run_id = r.id AND a.number = r.attempt), ''),
 		(SELECT count(DISTINCT rank) FROM workers w WHERE w.run_id = r.id AND w.attempt = r.attempt)
-	FROM runs r WHERE r.state IN ('` + string(run.Dispatching) + `','` + string(run.Pending) + `','` + string(run.Degraded) + `','` + string(run.Stopping) + `')`
+	FROM runs r WHERE r.archived = 0 AND r.state IN ('` + string(run.Dispatching) + `','` + string(run.Pending) + `','` + string(run.Degraded) + `','` + string(run.Stopping) + `')`
 
 // Unplaced is a run that Nomad may not have placed in full.
 type Unplaced struct {

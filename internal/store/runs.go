@@ -17,7 +17,7 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank, project, owner`
+	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank, project, owner, note, archived`
 
 func scanRun(row db.Scanner) (run.Run, error) {
 	var r run.Run
@@ -29,7 +29,7 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
 		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopCause, &r.StopReason, &r.FirstStep, &firstAt,
-		&divergedIn, &diverged.Step, &diverged.Rank, &r.Project, &r.Owner)
+		&divergedIn, &diverged.Step, &diverged.Rank, &r.Project, &r.Owner, &r.Note, &r.Archived)
 	if err != nil {
 		return r, err
 	}
@@ -92,10 +92,10 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 		return false, fmt.Errorf("encode origin: %w", err)
 	}
 	res, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, max_seconds)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, clipReason(r.Reason), r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0, r.Project, r.Owner,
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0, r.Project, r.Owner, r.Note, r.Archived,
 		keyIn(r.Project, key), r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.Options.MaxDuration)
 	if err != nil {
 		return false, err
@@ -105,6 +105,14 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 	}
 	if err := insertText(ctx, tx, r); err != nil {
 		return false, err
+	}
+	if err := addLabels(ctx, tx, r.ID, labelTag, r.Options.Tags); err != nil {
+		return false, err
+	}
+	if r.State.Terminal() {
+		if err := points.SaveResults(ctx, tx, r.ID); err != nil {
+			return false, err
+		}
 	}
 	for i := range evs {
 		if err := insertEvent(ctx, tx, &evs[i]); err != nil {
@@ -139,7 +147,7 @@ func (s *Store) RunByKey(ctx context.Context, project, key string) (run.Run, err
 
 // RunsAtNomad returns the runs that Nomad may have workers of, newest first.
 func (s *Store) RunsAtNomad(ctx context.Context) ([]run.Run, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+runColumns+` FROM runs WHERE state IN (?,?,?,?) ORDER BY id DESC`,
+	rows, err := s.db.Query(ctx, `SELECT `+runColumns+` FROM runs WHERE archived = 0 AND state IN (?,?,?,?) ORDER BY id DESC`,
 		run.Pending, run.Running, run.Degraded, run.Stopping)
 	if err != nil {
 		return nil, fmt.Errorf("list runs at Nomad: %w", err)
@@ -158,10 +166,14 @@ func (s *Store) SaveProgress(ctx context.Context, id run.ID, p run.Progress) err
 		if err := points.MarkHeadline(ctx, s.Points, tx, id); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1,
+		var ended int64
+		err := tx.QueryRow(ctx, `UPDATE runs SET step = ?, loss = ?, has_loss = ?, tokens_per_sec = ?, progress_at = ?, revision = revision + 1,
 		first_step = CASE WHEN first_attempt = attempt AND first_at > 0 THEN first_step ELSE ? END,
-		first_at = CASE WHEN first_attempt = attempt AND first_at > 0 THEN first_at ELSE ? END, first_attempt = attempt WHERE id = ?`,
-			p.Step, p.Loss, p.HasLoss, p.TokensPerSec, at, p.Step, at, id)
+		first_at = CASE WHEN first_attempt = attempt AND first_at > 0 THEN first_at ELSE ? END, first_attempt = attempt WHERE id = ? RETURNING ended_at`,
+			p.Step, p.Loss, p.HasLoss, p.TokensPerSec, at, p.Step, at, id).Scan(&ended)
+		if err == nil && ended > 0 {
+			err = points.SaveResults(ctx, tx, id)
+		}
 		return err
 	})
 	if err != nil {

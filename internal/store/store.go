@@ -31,6 +31,7 @@ type Store struct {
 	unstored  atomic.Int64 // bytes of the newest batches that failed; 0 after a success
 
 	ordered chan struct{}
+	sizes   sizes
 }
 
 // What is in a data folder: SQLite's database, and the archive of logs.
@@ -128,7 +129,7 @@ func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Points: points.New(d), Accounts: accounts.New(d), Audit: auditlog.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1)}, nil
+	return &Store{Points: points.New(d), Accounts: accounts.New(d), Audit: auditlog.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1), sizes: usual}, nil
 }
 
 // Database names the database and its version, for logs.

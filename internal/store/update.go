@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // Update is a change of a run, stored in one transaction.
@@ -88,6 +90,9 @@ func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Updat
 			return u, was, fmt.Errorf("save the shape of run %s: %w", id, err)
 		}
 	}
+	if err := relabel(ctx, tx, was, u.Run); err != nil {
+		return u, was, fmt.Errorf("label run %s: %w", id, err)
+	}
 	return u, was, s.save(ctx, tx, &u, before, known)
 }
 
@@ -114,6 +119,11 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attem
 	for i := range u.Events {
 		if err := insertEvent(ctx, tx, &u.Events[i]); err != nil {
 			return err
+		}
+	}
+	if r.State.Terminal() {
+		if err := points.SaveResults(ctx, tx, r.ID); err != nil {
+			return fmt.Errorf("save the results of run %s: %w", r.ID, err)
 		}
 	}
 	for _, o := range u.Orders {
@@ -153,7 +163,8 @@ func saveWorker(ctx context.Context, tx *db.Tx, w run.Worker, known map[string]r
 	if err != nil {
 		return fmt.Errorf("encode worker %s: %w", w.AllocID, err)
 	}
-	if old, ok := known[w.AllocID]; ok {
+	old, ok := known[w.AllocID]
+	if ok {
 		if was, err := json.Marshal(old); err == nil && string(was) == string(body) {
 			return nil
 		}
@@ -164,7 +175,10 @@ func saveWorker(ctx context.Context, tx *db.Tx, w run.Worker, known map[string]r
 	if err != nil {
 		return fmt.Errorf("save worker %s: %w", w.AllocID, err)
 	}
-	return nil
+	if slices.Equal(nodeLabel(old), nodeLabel(w)) {
+		return nil
+	}
+	return addLabels(ctx, tx, w.RunID, labelNode, nodeLabel(w))
 }
 
 func scanAttempt(row db.Scanner) (run.Attempt, error) {

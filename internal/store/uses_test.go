@@ -20,7 +20,7 @@ import (
 )
 
 // notQueries are the methods that a console does not call, or that execute nothing.
-var notQueries = []string{"Close", "Connected", "Database", "Gone", "Lock", "LimitPages", "NewOrders", "Plan"}
+var notQueries = []string{"AlongIndexes", "Close", "Connected", "Database", "Gone", "Lock", "LimitPages", "NewOrders", "Plan"}
 
 // uses calls every method of a store that executes statements, in every way in which a page, the API, the command line, the
 // queue or ingest does. A method without an entry fails the tests of plans.
@@ -180,6 +180,14 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			}
 			return s.SetQueuePlaces(ctx, runs)
 		},
+		"RowMetrics": func(ctx context.Context) error {
+			return last(s.RowMetrics(ctx, []run.ID{f.Live, f.Middle}, []string{"loss", "eval/loss"}))
+		},
+		"Layout": func(ctx context.Context) error { return last(s.Layout(ctx, "", ann.ID, run.LayoutRuns)) },
+		"SetLayout": func(ctx context.Context) error {
+			return errors.Join(s.SetLayout(ctx, "", ann.ID, run.LayoutRuns, "{}"), s.SetLayout(ctx, access.DefaultProject, "", run.LayoutRuns, "{}"), s.SetLayout(ctx, "", ann.ID, run.LayoutRuns, ""))
+		},
+		"ListRuns":       func(ctx context.Context) error { return everyOrder(ctx, s, f) },
 		"Secrets":        func(ctx context.Context) error { return last(s.Secrets(ctx)) },
 		"RegisterSecret": func(ctx context.Context) error { return s.RegisterSecret(ctx, run.Secret{Name: "planned"}) },
 		"ChangeSecret": func(ctx context.Context) error {
@@ -329,6 +337,49 @@ func everyList(ctx context.Context, s *store.Store, f storetest.Filled) error {
 					if err := last(s.Runs(ctx, filter)); err != nil {
 						return fmt.Errorf("%+v: %w", filter, err)
 					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// everyOrder lists runs in every order, under each part of a filter, and further on.
+func everyOrder(ctx context.Context, s *store.Store, f storetest.Filled) error {
+	orders := []string{"", "created", "name", "-name", "project", "-owner", "model", "step", "-loss", "throughput", "duration", "-ended", "metric:loss:last", "-metric:eval/loss:low", "metric:loss:high", "metric:none:last"}
+	for _, filter := range []run.RunFilter{{}, {Archived: run.WithoutArchived}, {Sweep: f.Ended}, {Tags: []string{storetest.FrequentTag}, Node: storetest.FrequentNode}, {Tags: []string{"tag-7"}}, {Model: "7b", Owner: "ann"}, {Model: "debug-1"}, {Owner: "user-3"},
+		{Text: storetest.RareText, Model: "7b"}, {Text: storetest.FrequentText, Tags: []string{"tag-7"}}, {Text: storetest.FrequentText}, {States: []run.State{run.Failed}, Archived: run.OnlyArchived},
+		{Projects: run.InProjects(storetest.TinyProject, storetest.SomeProject), States: []run.State{run.Succeeded}}, {Since: time.UnixMilli(1), Until: time.Now()}} {
+		if filter.Projects.None() {
+			filter.Projects = run.AllProjects()
+		}
+		if err := last(s.CountRuns(ctx, filter)); err != nil {
+			return err
+		}
+		for _, order := range orders {
+			var err error
+			if filter.Order, err = run.ParseOrder(order); err != nil {
+				return err
+			}
+			filter.Limit, filter.After = 50, nil
+			for range 2 {
+				page, err := s.ListRuns(ctx, filter)
+				if err != nil {
+					return fmt.Errorf("%s of %+v: %w", order, filter, err)
+				}
+				if page.Next == "" {
+					break
+				}
+				at, err := filter.Order.ParseCursor(page.Next)
+				if err != nil {
+					return err
+				}
+				filter.After = &at
+			}
+			if filter.Order.Metric == "none" {
+				filter.After = &run.Position{ID: f.Middle, None: true}
+				if err := last(s.ListRuns(ctx, filter)); err != nil {
+					return err
 				}
 			}
 		}

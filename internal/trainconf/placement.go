@@ -15,8 +15,6 @@ import (
 // Limits of a run's options. They keep a run's page readable and its dispatch within Nomad's limits.
 const (
 	MaxDescription = 2000               // characters
-	MaxTags        = 20                 // tags of a run
-	MaxTag         = 40                 // characters of a tag
 	MaxEnv         = 100                // environment variables
 	MaxEnvBytes    = 4096               // of all variables as KEY=VALUE lines
 	MaxArgs        = 100                // arguments
@@ -58,7 +56,7 @@ var placement = [...]Field{
 
 	{Path: "description", Section: "run", Label: "Description", Type: Text, Placeholder: "Why this run", MaxChars: MaxDescription,
 		Help: "Shown with the run.", Keywords: "notes comment"},
-	{Path: "tags", Section: "run", Label: "Tags", Type: StringList, Placeholder: "baseline,paper", MaxChars: MaxTag, MaxItems: MaxTags,
+	{Path: "tags", Section: "run", Label: "Tags", Type: StringList, Placeholder: "baseline,paper", MaxChars: run.MaxTag, MaxItems: run.MaxTags,
 		Help: "Words to find it by, separated by commas.", Keywords: "labels"},
 	{Path: "env", Section: "run", Label: "Environment", Type: Lines, Placeholder: "NCCL_DEBUG=INFO", MaxItems: MaxEnv,
 		Help:     "Extra variables for the trainer, NAME=VALUE, one per line. Stored and shown: not for secrets.",
@@ -97,7 +95,7 @@ func placementRule(path string) string {
 	case "site":
 		return fmt.Sprintf("at most %d letters A-Z and a-z, digits and . _ -", MaxSite)
 	case "tags":
-		return fmt.Sprintf("at most %d words of at most %d characters, separated by commas", MaxTags, MaxTag)
+		return fmt.Sprintf("at most %d words of at most %d characters, separated by commas", run.MaxTags, run.MaxTag)
 	case "env":
 		return fmt.Sprintf("at most %d lines of the form NAME=VALUE, with at most %d bytes in all", MaxEnv, MaxEnvBytes)
 	case "args":
@@ -154,26 +152,18 @@ func secretsProblem(names run.SecretNames) *problem {
 }
 
 // canonicalTags sorts the tags and drops repeats.
-func (f Field) canonicalTags(tags []string) (string, *problem) {
+func canonicalTags(tags []string) (string, *problem) {
 	slices.Sort(tags)
 	tags = slices.Compact(tags)
-	if p := f.tagsProblem(tags); p != nil {
+	if p := tagsProblem(tags); p != nil {
 		return "", p
 	}
 	return strings.Join(tags, ","), nil
 }
 
-func (f Field) tagsProblem(tags []string) *problem {
-	if len(tags) > f.MaxItems {
-		return &problem{fmt.Sprintf("has %d tags, and must have at most %d", len(tags), f.MaxItems), "remove some"}
-	}
-	for _, t := range tags {
-		if n := utf8.RuneCountInString(t); n > f.MaxChars {
-			return &problem{fmt.Sprintf("has a tag of %d characters, and must have at most %d in each", n, f.MaxChars), "shorten " + strconv.Quote(fault.Quote(t))}
-		}
-		if t == "" || strings.TrimSpace(t) != t || strings.Contains(t, ",") || !utf8.ValidString(t) || strings.ContainsFunc(t, fault.Unseen) {
-			return &problem{"has a tag that is empty, or holds a comma, control characters or white space around it", "use words such as " + f.Placeholder}
-		}
+func tagsProblem(tags []string) *problem {
+	if rule, fix := run.TagsProblem(tags); rule != "" {
+		return &problem{rule, fix}
 	}
 	return nil
 }
@@ -251,9 +241,8 @@ func ValidateOptions(o run.Options) run.FieldErrors {
 		}
 		add(n.field, value, f.broken(near))
 	}
-	tags := placement[placementIndex("tags")]
 	add("description", o.Description, placement[placementIndex("description")].textProblem(o.Description))
-	add("tags", strings.Join(o.Tags, ","), tags.tagsProblem(o.Tags))
+	add("tags", strings.Join(o.Tags, ","), tagsProblem(o.Tags))
 	errs = append(errs, ValidateEnv(o.Env)...)
 	errs = append(errs, ValidateArgs(o.Args)...)
 	add(run.SecretsField, strings.Join(o.Secrets, ","), secretsProblem(o.Secrets))

@@ -238,7 +238,7 @@ func (f Field) canonicalList(text string) (string, *problem) {
 	}
 	switch f.Path {
 	case "tags":
-		return f.canonicalTags(kept)
+		return canonicalTags(kept)
 	case run.SecretsField:
 		return canonicalNames(kept)
 	}

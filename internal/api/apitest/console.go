@@ -276,24 +276,35 @@ func (c *Console) CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run
 }
 
 // Runs is for [api.Runs].
-func (c *Console) Runs(_ context.Context, f run.RunFilter) ([]run.Run, error) {
+func (c *Console) Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
+	page, err := c.ListRuns(ctx, f)
+	return page.Runs, err
+}
+
+// ListRuns is for [api.Runs].
+func (c *Console) ListRuns(_ context.Context, f run.RunFilter) (run.Page, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.fail != nil {
-		return nil, c.fail
-	}
-	var out []run.Run
+	var all []run.Run
 	for _, e := range c.runs {
-		r := e.run
-		if !f.Projects.Include(r.Project) || f.Owner != "" && r.Owner != f.Owner || len(f.States) > 0 && !slices.Contains(f.States, r.State) || f.Sweep != "" && r.Origin.Sweep != f.Sweep || f.Before != "" && r.ID >= f.Before ||
-			!strings.Contains(strings.ToLower(r.Name+" "+string(r.ID)), strings.ToLower(f.Text)) {
-			continue
-		}
-		out = append(out, r)
+		all = append(all, e.run)
 	}
-	slices.SortFunc(out, func(a, b run.Run) int { return strings.Compare(string(b.ID), string(a.ID)) })
-	return out[:min(len(out), f.Limit)], nil
+	return runtest.List(all, f), c.fail
 }
+
+// RowMetrics is for the pages.
+func (c *Console) RowMetrics(context.Context, []run.ID, []string) (map[run.ID]map[string]points.Summary, error) {
+	return nil, c.fail
+}
+
+// Layout and the other two are for the pages, which nobody arranges.
+func (c *Console) Layout(context.Context, string, run.LayoutPage) (string, error) { return "", nil }
+
+// SetLayout is for the pages.
+func (c *Console) SetLayout(context.Context, string, run.LayoutPage, string) error { return nil }
+
+// SetProjectLayout is for the pages.
+func (c *Console) SetProjectLayout(context.Context, string, run.LayoutPage, string) error { return nil }
 
 // Workers is for [api.Details].
 func (c *Console) Workers(_ context.Context, id run.ID) (ws []run.Worker, err error) {
@@ -358,6 +369,11 @@ func (c *Console) Stop(_ context.Context, id run.ID) error {
 		e.run.State, e.run.StopRequested = run.Stopping, true
 		return nil
 	})
+}
+
+// Edit is for [api.Actions].
+func (c *Console) Edit(_ context.Context, id run.ID, e run.Edit) error {
+	return c.with(id, func(of *entry) error { return e.Apply(&of.run) })
 }
 
 // Delete is for [api.Actions].

@@ -127,8 +127,8 @@ func KeepProject(ctx context.Context, tx *db.Tx, name string) error {
 	return missing(tx.QueryRow(ctx, `SELECT 1 FROM projects WHERE name = ? FOR KEY SHARE`, name).Scan(&one), fault.ErrNoProject)
 }
 
-// owned are the tables whose rows are of a project: while there is one the project stays.
-var owned = [...]string{"runs", "sweeps", "templates"}
+// owned are the tables whose rows are of a project, as their indexes begin: while there is one the project stays.
+var owned = [...]struct{ table, where string }{{"runs", "archived = 0 AND "}, {"runs", "archived = 1 AND "}, {"sweeps", ""}, {"templates", ""}}
 
 // DeleteProject deletes a project that owns nothing, with its memberships and the tokens that are for it alone.
 func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
@@ -143,21 +143,21 @@ func (a *Accounts) DeleteProject(ctx context.Context, name string) error {
 		if name == access.DefaultProject {
 			return fault.New(fault.ErrNotPossible, "The project default stays: it owns what names no project.", "")
 		}
-		for _, table := range owned {
+		for _, o := range owned {
 			// The first from it on is found by index, also by a plan that is made for any project.
 			var first string
-			err := tx.QueryRow(ctx, `SELECT project FROM `+table+` WHERE project >= ? ORDER BY project LIMIT 1`, name).Scan(&first)
+			err := tx.QueryRow(ctx, `SELECT project FROM `+o.table+` WHERE `+o.where+`project >= ? ORDER BY project LIMIT 1`, name).Scan(&first)
 			if err != nil && !errors.Is(err, fault.ErrNotFound) {
 				return err
 			}
 			if first == name {
-				return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s has %s.", name, table), "Delete them first.")
+				return fault.New(fault.ErrInUse, fmt.Sprintf("Project %s has %s.", name, o.table), "Delete them first.")
 			}
 		}
 		if err := noSecretOf(ctx, tx, name); err != nil {
 			return err
 		}
-		if err := executed(ctx, tx, []string{`DELETE FROM projects WHERE name = ?`, `DELETE FROM members WHERE project = ?`, `DELETE FROM group_roles WHERE project = ?`, `DELETE FROM api_tokens WHERE project = ?`}, name); err != nil {
+		if err := executed(ctx, tx, []string{`DELETE FROM projects WHERE name = ?`, `DELETE FROM members WHERE project = ?`, `DELETE FROM group_roles WHERE project = ?`, `DELETE FROM api_tokens WHERE project = ?`, `DELETE FROM layouts WHERE project = ?`}, name); err != nil {
 			return err
 		}
 		return auditlog.Append(ctx, tx, "project:"+name, name, before, nil)

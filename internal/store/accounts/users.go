@@ -193,6 +193,7 @@ var leaving = []string{
 	`UPDATE users SET deleted = 1, administrator = 0, display_name = '', email = '', password = '' WHERE id = ?`,
 	`DELETE FROM sessions WHERE user_id = ?`, `DELETE FROM api_tokens WHERE user_id = ?`, `DELETE FROM devices WHERE user_id = ?`, `DELETE FROM members WHERE user_id = ?`,
 	`DELETE FROM group_roles WHERE user_id = ?`, `DELETE FROM totp WHERE user_id = ?`, `DELETE FROM recovery_codes WHERE user_id = ?`, `DELETE FROM passkeys WHERE user_id = ?`,
+	`DELETE FROM layouts WHERE owner = ?`,
 }
 
 // DeleteUser deletes a user with its sessions, tokens and memberships; runs stay, and tell its name.

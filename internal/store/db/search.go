@@ -22,7 +22,7 @@ func (d *DB) Search(text string, below int64, limit int) []Query {
 // searchSQLite walks down the index from the newest run that has some trigrams of the text.
 func searchSQLite(text string, below int64, limit int) []Query {
 	return []Query{{`SELECT t.id FROM run_text_index i CROSS JOIN run_texts t ON t.number = i.rowid
-		WHERE i.run_text_index MATCH ? AND i.rowid < ? AND instr(t.text, ?) > 0 ORDER BY i.rowid DESC LIMIT ?`,
+		WHERE i.run_text_index MATCH ?1 AND i.rowid < ?2 AND instr(t.text, ?3) > 0 ORDER BY i.rowid DESC LIMIT ?4`,
 		[]any{matchAll(telling(text)), below, text, limit}}}
 }
 

@@ -266,8 +266,10 @@ func (ps *Points) unmark(ctx context.Context, id run.ID, r *staleRun, changes in
 		if !done {
 			return nil
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM stale_metrics WHERE run_id = ?`, id)
-		return err
+		if _, err := tx.Exec(ctx, `DELETE FROM stale_metrics WHERE run_id = ?`, id); err != nil {
+			return err
+		}
+		return SaveResults(ctx, tx, id)
 	})
 	if err != nil || !done {
 		return err

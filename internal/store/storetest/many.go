@@ -52,13 +52,19 @@ func Many(t testing.TB, s Store, conn *sql.DB, n int) Filled {
 		"state": fmt.Sprintf(`CASE WHEN i >= %d THEN 'queued' WHEN i >= %d THEN CASE i %% 10 WHEN 0 THEN 'dispatching' WHEN 1 THEN 'pending' WHEN 2 THEN 'degraded' WHEN 3 THEN 'stopping' ELSE 'running' END
 			WHEN i %% 10 < 7 THEN 'succeeded' WHEN i %% 10 < 9 THEN 'failed' ELSE 'stopped' END`, queued, queued-liveRuns),
 		"not_before": fmt.Sprintf(`CASE WHEN i >= %d AND i %% 10 > 6 THEN i ELSE 0 END`, queued),
-		"started_at": "i", "max_seconds": "i % 2 * 3600", "priority": "1 + i % 100", "reason": "'reason ' || (i % 3)", "loss": "2 + (i * 7919) % 1000 / 500.0",
+		"started_at": "i", "max_seconds": "i % 2 * 3600", "ended_at": fmt.Sprintf(`CASE WHEN i < %d THEN 5000 + i * 7919 %% 1000 ELSE 0 END`, queued-liveRuns), "archived": fmt.Sprintf(`CASE WHEN i %% 7 = 0 AND i < %d THEN 1 ELSE 0 END`, queued-liveRuns),
+		"owner": `CASE WHEN i % 2 = 0 THEN 'ann' ELSE 'user-' || (i % 40) END`, "preset": `CASE WHEN i % 3 = 0 THEN '7b' ELSE 'debug-' || (i % 8) END`, "step": "i * 104729 % 5000",
+		"priority": "1 + i % 100", "reason": "'reason ' || (i % 3)", "loss": "2 + (i * 7919) % 1000 / 500.0",
 		"shape": `CASE i % 3 WHEN 0 THEN '{"nodes":1}' WHEN 1 THEN '{"nodes":2}' ELSE t.shape END`,
 	})
 	c.copy("run_texts", "id", "", map[string]string{"number": numberOfNumber, "text": `replace('  ' || ` + name + `, '-', '  -  ') || '
   r  -  ' || substr(` + idOfNumber + `, 3)`})
 	const tenth = "i % 10 = 3"
 	live := fmt.Sprint("i >= ", queued-liveRuns, " AND ", tenth)
+	for _, l := range [][3]string{{"tag", "'" + FrequentTag + "'", "i % 2 = 1"}, {"tag", "'tag-' || (i % 1000)", "i % 3 = 0"}, {"node", "'node-' || (i % 200)", ""}, {"node", "'" + FrequentNode + "'", "i % 5 < 2"}} {
+		c.labels(l[0], l[1], l[2])
+	}
+	c.results()
 	c.copy("attempts", "run_id", tenth, map[string]string{"job_id": "'job ' || i", "maybe_sent": "CASE WHEN i % 100000 = 93 THEN 1 ELSE 0 END"})
 	c.copy("workers", "run_id", tenth, map[string]string{"alloc_id": "t.alloc_id || i"})
 	c.copy("streams", "run_id", tenth, map[string]string{"alloc_id": "t.alloc_id || i"})
@@ -86,6 +92,32 @@ const (
 	TinyProject = "tiny"
 	SomeProject = "p1"
 )
+
+// FrequentTag is of every second run, [FrequentNode] of two in five; there are others of few.
+const (
+	FrequentTag  = "wide"
+	FrequentNode = "gpu-1"
+)
+
+// labels gives runs a label, whose value may be of i.
+func (c copier) labels(kind, label, where string) {
+	c.t.Helper()
+	if where != "" {
+		where = ` WHERE ` + where
+	}
+	c.exec(fmt.Sprintf(`INSERT INTO run_labels (kind, label, run_id) %s SELECT '%s', %s, %s FROM n%s`, c.numbers(), kind, label, idOfNumber, where))
+}
+
+// results gives ended runs what they are sorted by.
+func (c copier) results() {
+	c.t.Helper()
+	for metric, value := range map[string]string{" step": "step", " loss": "loss", " throughput": "1000 + step", " duration": "ended_at / 1000.0", " ended": "ended_at / 1000.0"} {
+		c.exec(fmt.Sprintf(`INSERT INTO run_results (run_id, metric, last) SELECT id, '%s', %s FROM runs WHERE ended_at > 0`, metric, value))
+	}
+	for _, metric := range []string{"loss", "eval/loss"} {
+		c.exec(fmt.Sprintf(`INSERT INTO run_results (run_id, metric, last, low, high) SELECT id, '%s', loss, loss / 2, loss * 2 FROM runs WHERE ended_at > 0`, metric))
+	}
+}
 
 // sampleConfig is about as long as a configuration is.
 var sampleConfig = strings.Repeat("[optim.optim]\nlr = 0.0004 # as in the paper\n", 25)

@@ -85,6 +85,9 @@ type Store interface {
 	SaveMeasurement(ctx context.Context, m measure.Measurement, reports []measure.Report, known map[string]bool) error
 	NewestMeasurement(ctx context.Context) (measure.Measurement, error)
 	MeasuredNodes(ctx context.Context) ([]measure.Report, error)
+	Layout(ctx context.Context, project string, user access.UserID, page run.LayoutPage) (string, error)
+	SetLayout(ctx context.Context, project string, user access.UserID, page run.LayoutPage, data string) error
+	ListRuns(ctx context.Context, f run.RunFilter) (run.Page, error)
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -98,6 +101,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a repeated key returns the first run":                    testKey,
 		"a taken ID is a conflict":                                testTakenID,
 		"runs are listed newest first, filtered and paged":        testList,
+		"lists are filtered and sorted as a model says":           Lists,
+		"tags, notes and archive change":                          testEdits,
 		"runs that may have workers are found by their state":     testRunsAtNomad,
 		"an update stores run, attempt, workers and events":       testUpdate,
 		"an update whose function fails changes nothing":          testUpdateFails,
@@ -145,6 +150,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a sweep is stopped with its runs":                        testStopSweep,
 		"the best run of a sweep has the lowest loss":             testBestRun,
 		"a sweep with runs is not deleted":                        testDeleteSweep,
+		"a layout is a user's, or else the project's":             testLayouts,
 		"orders are kept until they are done":                     testOrders,
 		"what another project owns is not found":                  testProjects,
 		"names and keys are unique in a project":                  testProjectsNames,

@@ -1,0 +1,346 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
+)
+
+// textOrders are the orders of texts: what is compared, and the index that begins with it, after archived.
+var textOrders = map[string]struct{ expression, index string }{
+	"name": {"lower(name)", "runs_by_name"}, "project": {"project", "runs_by_project"}, "owner": {"owner", "runs_by_owner"}, "model": {"preset", "runs_by_preset"},
+}
+
+// sorted finds the runs in an order other than newest first. Few runs are read and sorted. Of many it walks along an index of the order for
+// a while, since most filters fill a page soon; one that does not has few runs after all, which are then found by their own index.
+func (l *lister) sorted(ctx context.Context) ([]run.Position, error) {
+	if l.f.Sweep != "" {
+		return l.sortAll(ctx, l.walk(bySweep(l.f)))
+	}
+	p, err := narrowest(ctx, l.tx, l.f, l.sizes.fewSorted)
+	if err != nil {
+		return nil, err
+	}
+	if p != nil {
+		return l.sortAll(ctx, l.walk(p))
+	}
+	if l.text != "" {
+		if ids, err := l.findFew(ctx); err != nil || ids != nil {
+			return ids, err
+		}
+	}
+	if by, ok := textOrders[l.f.Order.By]; ok || l.f.Order.By == "" {
+		return l.alongTexts(ctx, by.expression, by.index)
+	}
+	return l.alongValues(ctx)
+}
+
+// findFew sorts the runs that a search finds, if they are few, or returns nil.
+func (l *lister) findFew(ctx context.Context) ([]run.Position, error) {
+	queries := l.search(l.text, maxNumber, l.sizes.fewSorted)
+	q := queries[len(queries)-1]
+	found, err := db.Select(ctx, l.tx, db.One[run.ID], q.SQL, q.Args...)
+	if err != nil || len(found) >= l.sizes.fewSorted {
+		return nil, err
+	}
+	ids := []run.ID{}
+	for some := range slices.Chunk(found, resolvedAtOnce) {
+		matching, err := l.look(ctx, some, "")
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range matching {
+			ids = append(ids, r.id)
+		}
+	}
+	return l.sortIDs(ctx, ids)
+}
+
+// sortAll sorts all that a walk leads to.
+func (l *lister) sortAll(ctx context.Context, next next) ([]run.Position, error) {
+	var ids []run.ID
+	before := l.within.below
+	for more := true; more; {
+		var batch []listed
+		var err error
+		if batch, before, more, err = next(ctx, before, sortBatch); err != nil {
+			return nil, err
+		}
+		for _, r := range batch {
+			ids = append(ids, r.id)
+		}
+	}
+	return l.sortIDs(ctx, ids)
+}
+
+// sortBatch is how many runs to be sorted are read at once.
+const sortBatch = 5000
+
+// sortIDs sorts runs, and returns the page.
+func (l *lister) sortIDs(ctx context.Context, ids []run.ID) ([]run.Position, error) {
+	out := make([]run.Position, len(ids))
+	at := make(map[run.ID]int, len(ids))
+	for i, id := range ids {
+		out[i], at[id] = run.Position{ID: id, None: !l.f.Order.Texts() && l.f.Order.By != ""}, i
+	}
+	set := func(found []run.Position) {
+		for _, p := range found {
+			if i, ok := at[p.ID]; ok {
+				out[i] = p
+			}
+		}
+	}
+	if l.f.Order.By != "" && !l.f.Order.Texts() {
+		live, err := l.underWay(ctx)
+		if err != nil {
+			return nil, err
+		}
+		set(live)
+	}
+	for some := range slices.Chunk(ids, resolvedAtOnce) {
+		found, err := l.valuesOf(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		set(found)
+	}
+	return l.page(out), nil
+}
+
+// asOf is when durations of runs under way are taken, in Unix milliseconds: on each page as on the first, where the order says.
+func (l *lister) asOf() int64 {
+	if l.f.After != nil && l.f.After.AsOf > 0 {
+		return l.f.After.AsOf
+	}
+	return l.now
+}
+
+// page sorts, and cuts what is on the page.
+func (l *lister) page(all []run.Position) []run.Position {
+	if l.f.Order.By == "duration" {
+		for i := range all {
+			all[i].AsOf = l.asOf()
+		}
+	}
+	if l.f.After != nil {
+		all = slices.DeleteFunc(all, func(p run.Position) bool { return l.f.Order.Compare(p, *l.f.After) <= 0 })
+	}
+	slices.SortFunc(all, l.f.Order.Compare)
+	return all[:min(len(all), l.f.Limit)]
+}
+
+func scanText(row db.Scanner) (p run.Position, err error)  { return p, row.Scan(&p.ID, &p.Text) }
+func scanValue(row db.Scanner) (p run.Position, err error) { return p, row.Scan(&p.ID, &p.Value) }
+
+func scanMaybe(row db.Scanner) (p run.Position, err error) {
+	var value sql.NullFloat64
+	err = row.Scan(&p.ID, &value)
+	p.Value, p.None = value.Float64, !value.Valid
+	return p, err
+}
+
+// valuesOf reads what some runs, which need not be under way, are sorted by.
+func (l *lister) valuesOf(ctx context.Context, ids []run.ID) ([]run.Position, error) {
+	var args params
+	list := args.list(anys(ids))
+	if l.f.Order.By == "" {
+		return nil, nil
+	}
+	if by, ok := textOrders[l.f.Order.By]; ok {
+		return db.Select(ctx, l.tx, scanText, `SELECT id, `+by.expression+` FROM runs WHERE id IN (`+list+`)`, args...)
+	}
+	metric, of := resultOf(l.f.Order)
+	// With IS NOT NULL PostgreSQL could prefer the index by value, and read all that have the metric.
+	return db.Select(ctx, l.tx, scanMaybe, `SELECT run_id, `+of+` FROM run_results WHERE run_id IN (`+list+`) AND metric = `+args.add(metric), args...)
+}
+
+// underWay reads the values of matching runs that have started and not ended.
+func (l *lister) underWay(ctx context.Context) ([]run.Position, error) {
+	var args params
+	value := liveValue(l.f.Order, &args, l.asOf())
+	terms := []string{`started_at > 0`, `ended_at = 0`}
+	for _, c := range facets(l.f) {
+		terms = append(terms, c.sql(&args))
+	}
+	if l.f.Sweep != "" {
+		terms = append(terms, `sweep = `+args.add(l.f.Sweep))
+	}
+	terms = append(terms, `id >= `+args.add(l.within.from), `id < `+args.add(l.within.below))
+	terms = append(terms, matching(&args, l.text, labels(l.f))...)
+	return db.Select(ctx, l.tx, scanValue, `SELECT id, value FROM (SELECT id, `+value+` AS value FROM runs INDEXED BY runs_under_way WHERE `+strings.Join(terms, ` AND `)+`) AS live WHERE value IS NOT NULL`, args...)
+}
+
+// liveValue is the value of a run under way.
+func liveValue(o run.Order, args *params, now int64) string {
+	switch o.By {
+	case "step":
+		return `CASE WHEN progress_at > 0 THEN CAST(step AS DOUBLE PRECISION) END`
+	case "loss":
+		return `CASE WHEN has_loss = 1 THEN loss END`
+	case "throughput":
+		return `CASE WHEN tokens_per_sec > 0 THEN tokens_per_sec END`
+	case "duration":
+		return `CAST(` + args.add(now) + ` - started_at AS DOUBLE PRECISION) / 1000`
+	case "metric":
+		return `(SELECT m.` + o.Of + ` FROM run_metrics m WHERE m.run_id = runs.id AND m.metric = ` + args.add(o.Metric) + `)`
+	}
+	return `NULL`
+}
+
+// resultOf is where the value that ended runs are sorted by is in run_results: its metric, and its column; see [points.SaveResults].
+func resultOf(o run.Order) (metric, of string) {
+	if o.By == "metric" {
+		return o.Metric, o.Of
+	}
+	return " " + o.By, "last"
+}
+
+// alongTexts walks along an index that begins with a text, or with the ID.
+func (l *lister) alongTexts(ctx context.Context, expression, index string) ([]run.Position, error) {
+	way, compare := "DESC", "<"
+	if l.f.Order.Up {
+		way, compare = "ASC", ">"
+	}
+	spans, text, order, after := along(l.f, index), expression, expression+` `+way+`, id `+way, `(`+expression+`, id) `
+	if expression == "" {
+		spans, text, order, after = byProject(l.f), `''`, `id `+way, `id `
+	}
+	out, found, err := l.walkOrder(ctx, func(last *run.Position, n int) (batch []run.Position, err error) {
+		for _, s := range spans {
+			var args params
+			var terms []string
+			switch {
+			case last == nil:
+			case expression == "":
+				terms = append(terms, after+compare+` `+args.add(last.ID))
+			default:
+				terms = append(terms, after+compare+` (`+args.add(last.Text)+`, `+args.add(last.ID)+`)`)
+			}
+			some, err := db.Select(ctx, l.tx, scanText, `SELECT id, `+text+` FROM `+s.from(&args, l.within, terms)+` ORDER BY `+order+` LIMIT `+args.add(n), args...)
+			if err != nil {
+				return nil, err
+			}
+			batch = append(batch, some...)
+		}
+		slices.SortFunc(batch, l.f.Order.Compare)
+		return batch[:min(len(batch), n)], nil
+	})
+	if err == nil && !found {
+		return l.sortAll(ctx, l.walk(broad(l.f)))
+	}
+	return l.page(out), err
+}
+
+// alongValues walks along the values of ended runs, merges those of runs under way, and ends with the runs that have none.
+func (l *lister) alongValues(ctx context.Context) ([]run.Position, error) {
+	all, err := l.underWay(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live := map[run.ID]bool{}
+	for _, p := range all {
+		live[p.ID] = true
+	}
+	if l.f.After == nil || !l.f.After.None {
+		ended, found, err := l.walkOrder(ctx, l.values(ctx))
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return l.sortAll(ctx, l.walk(broad(l.f)))
+		}
+		all = append(all, ended...)
+	}
+	all = l.page(all)
+	if len(all) == l.f.Limit {
+		return all, nil
+	}
+	none, err := l.withoutValue(ctx, live, l.f.Limit-len(all))
+	return append(all, none...), err
+}
+
+// values reads along the index of ended runs' values.
+func (l *lister) values(ctx context.Context) func(last *run.Position, n int) ([]run.Position, error) {
+	metric, of := resultOf(l.f.Order)
+	way, compare := "DESC", "<"
+	if l.f.Order.Up {
+		way, compare = "ASC", ">"
+	}
+	return func(last *run.Position, n int) ([]run.Position, error) {
+		var args params
+		terms := []string{`metric = ` + args.add(metric), of + ` IS NOT NULL`}
+		if last != nil {
+			terms = append(terms, `(`+of+`, run_id) `+compare+` (`+args.add(last.Value)+`, `+args.add(last.ID)+`)`)
+		}
+		return db.Select(ctx, l.tx, scanValue, `SELECT run_id, `+of+` FROM run_results INDEXED BY run_results_by_`+of+` WHERE `+strings.Join(terms, ` AND `)+
+			` ORDER BY `+of+` `+way+`, run_id `+way+` LIMIT `+args.add(n), args...)
+	}
+}
+
+// walkOrder reads along an index of the order and keeps the runs that match until there are enough; found is false where that takes too
+// long.
+func (l *lister) walkOrder(ctx context.Context, read func(last *run.Position, n int) ([]run.Position, error)) (out []run.Position, found bool, err error) {
+	after := l.f.After
+	for n, looked := min(2*l.f.Limit, resolvedAtOnce), 0; looked < l.sizes.lookedAt; n = 2 * resolvedAtOnce {
+		batch, err := read(after, n)
+		if err != nil {
+			return nil, false, err
+		}
+		some, err := l.keep(ctx, batch)
+		if err != nil {
+			return nil, false, err
+		}
+		if out = append(out, some...); len(out) >= l.f.Limit || len(batch) < n {
+			return out, true, nil
+		}
+		after, looked = &batch[n-1], looked+n
+	}
+	return nil, false, nil
+}
+
+// keep returns the positions of runs that match.
+func (l *lister) keep(ctx context.Context, batch []run.Position) (out []run.Position, err error) {
+	for some := range slices.Chunk(batch, resolvedAtOnce) {
+		ids := make([]run.ID, len(some))
+		at := make(map[run.ID]run.Position, len(some))
+		for i, p := range some {
+			ids[i], at[p.ID] = p.ID, p
+		}
+		found, err := l.look(ctx, ids, l.text)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			out = append(out, at[r.id])
+		}
+	}
+	return out, nil
+}
+
+// withoutValue finds up to n of the runs that have none, newest first.
+func (l *lister) withoutValue(ctx context.Context, live map[run.ID]bool, n int) (out []run.Position, err error) {
+	before := l.within.below
+	if l.f.After != nil && l.f.After.None {
+		before = min(before, l.f.After.ID)
+	}
+	metric, of := resultOf(l.f.Order)
+	next := l.walk(broad(l.f), func(args *params) string {
+		return `(SELECT v.` + of + ` FROM run_results v WHERE v.run_id = runs.id AND v.metric = ` + args.add(metric) + `) IS NULL`
+	})
+	for more := true; more && len(out) < n; {
+		var batch []listed
+		if batch, before, more, err = next(ctx, before, n+len(live)); err != nil {
+			return nil, err
+		}
+		for _, r := range batch {
+			if !live[r.id] && len(out) < n {
+				out = append(out, run.Position{ID: r.id, None: true})
+			}
+		}
+	}
+	return out, nil
+}
