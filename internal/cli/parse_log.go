@@ -5,14 +5,15 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cotrain/cotrain/internal/logparse"
 )
 
 const (
-	// parseBlock is how many bytes of a log are parsed at a time.
-	parseBlock = 1 << 20
+	// parseBlock is how many bytes of a log are parsed at a time: few enough for a processor's cache.
+	parseBlock = 256 << 10
 	// maxWrongGuesses is after how many wrong guesses in a row blocks are no longer parsed ahead.
 	maxWrongGuesses = 8
 )
@@ -39,15 +40,17 @@ func parseLog(in io.Reader, out io.Writer, site []*logparse.SiteFormat, write li
 	work := make(chan *logBlock, 2*workers)
 	free := make(chan *logBlock, 4*workers+2)
 	stop := make(chan struct{})
+	var workersDone sync.WaitGroup
 	defer func() {
 		close(stop)
 		for range ordered { // the reader ends
 		}
+		workersDone.Wait()
 	}()
 	var guess atomic.Pointer[logparse.State]
 	guess.Store(&logparse.State{})
 	for range workers {
-		go func() {
+		workersDone.Go(func() {
 			p := logparse.Parser{Site: site}
 			for b := range work {
 				if state := guess.Load(); state != nil {
@@ -56,7 +59,7 @@ func parseLog(in io.Reader, out io.Writer, site []*logparse.SiteFormat, write li
 				}
 				close(b.done)
 			}
-		}()
+		})
 	}
 	var readErr error
 	go func() {
@@ -140,8 +143,6 @@ func readBlocks(in io.Reader, take func() *logBlock, give func(*logBlock) bool) 
 		}
 		if err != nil {
 			end = len(b.data)
-		} else if len(b.data) < parseBlock/2 {
-			continue
 		}
 		if end > 0 {
 			next := take()

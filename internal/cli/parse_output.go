@@ -25,7 +25,9 @@ func appendJSONLine(dst []byte, line int64, res *logparse.Result) []byte {
 		metrics = nil
 	}
 	left := 0
-	if res.Format == logparse.CotrainCore {
+	if res.Printed != nil {
+		dst = appendPrinted(dst, metrics, res.Printed)
+	} else if res.Format == logparse.CotrainCore {
 		dst, _ = appendMembers(dst, metrics, anyName)
 	} else {
 		dst, left = appendMembers(dst, metrics, logparse.Shared)
@@ -59,6 +61,20 @@ func appendEvent(dst []byte, ev logparse.Event) []byte {
 		dst = append(dst, '}')
 	}
 	return append(dst, '}')
+}
+
+// appendPrinted appends metrics with the numbers of the line. Their names are words, in which nothing is to be escaped.
+func appendPrinted(dst []byte, metrics []run.Metric, numbers [][]byte) []byte {
+	for i, m := range metrics {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '"')
+		dst = append(dst, m.Name...)
+		dst = append(dst, '"', ':')
+		dst = append(dst, numbers[i]...)
+	}
+	return dst
 }
 
 func anyName(string) bool { return true }

@@ -21,7 +21,8 @@ func looksLikePairs(msg []byte) bool {
 // plainSample reads the samples that nearly all are, plain decimal numbers only, in one pass. ok is false for every other line, which
 // sample reads.
 func (p *Parser) plainSample(msg []byte) (res Result, ok bool) {
-	s := run.Sample{}
+	s, strict := run.Sample{}, true
+	p.printed = p.printed[:0]
 	for i := 0; ; i += len(pairSep) {
 		start := i
 		for i < len(msg) && isKey(msg[i]) {
@@ -48,6 +49,8 @@ func (p *Parser) plainSample(msg []byte) (res Result, ok bool) {
 			if !valid || !p.addPlain(key, v) {
 				return Result{}, false
 			}
+			strict = strict && (msg[i] >= '1' && msg[i] <= '9' || msg[i] == '0' && (n == 1 || msg[i+1] == '.'))
+			p.printed = append(p.printed, msg[i:i+n])
 			i += n
 		}
 		if i == len(msg) {
@@ -62,7 +65,11 @@ func (p *Parser) plainSample(msg []byte) (res Result, ok bool) {
 	}
 	s.Metrics = p.metrics
 	p.State.Format = CotrainCore
-	return Result{Kind: KindSample, Sample: s, Format: CotrainCore}, true
+	res = Result{Kind: KindSample, Sample: s, Format: CotrainCore}
+	if strict {
+		res.Printed = p.printed
+	}
+	return res, true
 }
 
 // addPlain adds a metric, unless the line needs a closer look.

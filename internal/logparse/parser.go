@@ -43,6 +43,9 @@ type Result struct {
 	Format string
 	// Before is how many steps came before the epoch in which Sample.Step counts, where both are known; else 0.
 	Before int64
+	// Printed are the metrics of Sample as the line has them, where all are numbers as JSON has them too and their names are words;
+	// else nil. Copying them is faster than printing the numbers again.
+	Printed [][]byte
 }
 
 // State is a parser's memory between lines. It is small, comparable and survives JSON: stored with the log cursor, it
@@ -78,6 +81,7 @@ type Parser struct {
 	text     []byte       // unescaped strings of a machine line
 	fields   []field      // numbers of a machine line
 	metrics  []run.Metric // of the last result
+	printed  [][]byte     // likewise
 	names    names
 }
 
@@ -95,6 +99,12 @@ func (p *Parser) Line(line []byte) Result {
 		}
 	}
 	rec := findRecord(line)
+	if whole && rec.found && !rec.debug {
+		if res, ok := p.plainSample(rec.msg); ok {
+			return res
+		}
+		p.metrics = p.metrics[:0]
+	}
 	switch {
 	case rec.debug:
 		return Result{} // the core's DEBUG output looks like metrics
@@ -114,10 +124,6 @@ func (p *Parser) Line(line []byte) Result {
 		p.metrics = p.metrics[:0]
 		return p.rootCause(line)
 	case whole && looksLikePairs(rec.msg):
-		if res, ok := p.plainSample(rec.msg); ok {
-			return res
-		}
-		p.metrics = p.metrics[:0]
 		if res := p.sample(rec.msg, true); res.Kind != None {
 			return res
 		}
