@@ -47,6 +47,7 @@ type NomadTokens interface {
 	CreateToken(ctx context.Context, name, role string) (secret string, err error)
 	CreateManagementToken(ctx context.Context, name string) (secret string, err error)
 	TokenHasRole(ctx context.Context, secret, role string) (bool, error)
+	OtherTokens(ctx context.Context, name, secret string) (accessors []string, err error)
 }
 
 // Options is what is to be there.
@@ -181,6 +182,9 @@ func Setup(ctx context.Context, n Nomad, v Vault, c Consul, o Options) (*Report,
 			}
 		}
 		s.report.Items = append(s.report.Items, item)
+	}
+	if down["nomad"] == "" && down["vault"] == "" {
+		s.noteSpareTokens(ctx)
 	}
 	return s.report, nil
 }

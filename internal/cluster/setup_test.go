@@ -347,3 +347,22 @@ func TestAFirstTokenReplacesNone(t *testing.T) {
 		t.Errorf("the file has %q, %v, beside %v", token, err, left)
 	}
 }
+
+func TestTokensThatAKilledSetupLeftAreTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if r := w.setup(); slices.ContainsFunc(r.Notes, func(n string) bool { return strings.Contains(n, "token delete") }) {
+		t.Errorf("the token in use is said to be spare:\n%s", r)
+	}
+	const spare = "00000000-0000-4000-8000-00000000aaaa"
+	w.nomad.Tokens[spare] = "cotrain-console"
+	r := w.setup()
+	told := slices.DeleteFunc(slices.Clone(r.Notes), func(n string) bool { return !strings.Contains(n, "token delete") })
+	if len(told) != 1 || !strings.HasSuffix(told[0], "nomad acl token delete accessor-of-"+spare) || !r.OK() {
+		t.Errorf("told %q:\n%s", told, r)
+	}
+	w.o.DryRun, w.o.TokenFile = true, filepath.Join(t.TempDir(), "none-yet")
+	if got := strings.Count(w.setup().String(), "token delete"); got != 2 {
+		t.Errorf("without a token that is in use %d of 2 are told", got)
+	}
+}

@@ -61,6 +61,34 @@ func (s *setup) token(place string, read func(context.Context) (string, error), 
 	}}
 }
 
+// noteSpareTokens tells of the console's tokens in Nomad beside the one in use: a set-up that is killed between the making of a token and
+// its keeping leaves one that nobody knows.
+func (s *setup) noteSpareTokens(ctx context.Context) {
+	var secret string
+	var err error
+	switch {
+	case s.o.TokenFile != "":
+		secret, err = ReadToken(s.o.TokenFile)
+	case s.o.TokenInVault:
+		secret, err = s.tokenInVault(ctx)
+	case s.o.PrintToken:
+		secret = s.report.Token
+	default:
+		return
+	}
+	if err != nil {
+		return // as the report says
+	}
+	others, err := s.nomad.OtherTokens(ctx, consoleName, secret)
+	if err != nil {
+		s.report.Notes = append(s.report.Notes, "Whether Nomad has spare tokens of the console is not known: "+told(err))
+		return
+	}
+	for _, accessor := range others {
+		s.report.Notes = append(s.report.Notes, "Nomad has another token with the name "+consoleName+", of another console, or left by a setup that was replaced or killed. Where nothing uses it: nomad acl token delete "+accessor)
+	}
+}
+
 func (s *setup) kvPath() string { return s.o.KVMount + "/data/cotrain" }
 
 func (s *setup) tokenInVault(ctx context.Context) (string, error) {

@@ -199,6 +199,28 @@ func (c *Client) TokenHasRole(ctx context.Context, secret, role string) (bool, e
 	return len(got.Policies) == 0 && len(got.Roles) == 1 && got.Roles[0].Name == role, nil
 }
 
+// OtherTokens are the accessors of the tokens with a name, but for the one with a secret.
+func (c *Client) OtherTokens(ctx context.Context, name, secret string) (accessors []string, err error) {
+	err = c.administer(ctx, "list tokens", func(ctx context.Context) error {
+		own := ""
+		if secret != "" {
+			q := query(ctx)
+			q.AuthToken = secret
+			if self, _, err := c.calls.ACLTokens().Self(q); err == nil { // or else it is none of them
+				own = self.AccessorID
+			}
+		}
+		all, _, err := c.calls.ACLTokens().List(query(ctx))
+		for _, t := range all {
+			if t.Name == name && t.AccessorID != own {
+				accessors = append(accessors, t.AccessorID)
+			}
+		}
+		return err
+	})
+	return accessors, err
+}
+
 // Bootstrap makes a secret that of a cluster's first management token, and reports false where the cluster has had one before.
 func (c *Client) Bootstrap(ctx context.Context, secret string) (first bool, err error) {
 	err = c.administer(ctx, "bootstrap its ACLs", func(ctx context.Context) error {

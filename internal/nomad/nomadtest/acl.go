@@ -169,6 +169,19 @@ func (a *Admin) TokenHasRole(_ context.Context, secret, role string) (bool, erro
 	return ok && has == role, a.Down
 }
 
+// OtherTokens is [nomad.Client.OtherTokens], for tokens that are named as their role.
+func (a *Admin) OtherTokens(_ context.Context, name, secret string) (accessors []string, err error) {
+	defer a.mu.Unlock()
+	err = a.read()
+	for s, role := range a.Tokens {
+		if role == name && s != secret {
+			accessors = append(accessors, "accessor-of-"+s)
+		}
+	}
+	slices.Sort(accessors)
+	return accessors, err
+}
+
 var (
 	spaceBlock   = regexp.MustCompile(`(?s)namespace "([^"]*)" \{\n(.*?)\n\}`)
 	capabilities = regexp.MustCompile(`(?m)^  capabilities = \[(.*)\]`)
