@@ -85,6 +85,34 @@ func TestTheClusterIsMeasured(t *testing.T) {
 	}
 }
 
+// TestAMeasuredClusterIsAccessibleAndFitsNarrowScreens shows what nodes have measured of each other, and a measurement under way.
+func TestAMeasuredClusterIsAccessibleAndFitsNarrowScreens(t *testing.T) {
+	t.Parallel()
+	p := devConsole(t, t.TempDir(), "COTRAIN_DEV_NODES=3")
+	if _, errOut, _ := p.cli("cluster", "measure"); !strings.Contains(errOut, "measuring 3 nodes") { // its exit code depends on this machine's disk
+		t.Fatal(errOut)
+	}
+	b := openBrowser(t, p)
+	b.open("/cluster")
+	b.waitFor("the measured ways are there", `document.querySelectorAll("[data-matrix=nodes] td").length === 9 && document.querySelectorAll("[data-measured]").length === 3`)
+	b.accessible("the measured cluster")
+	b.fits("the measured cluster")
+	if got := eval[string](b, `getComputedStyle(document.querySelector(".table-ways")).borderCollapse`); got != "separate" {
+		t.Errorf("the borders of a matrix are %s: those of its first column do not stay with it", got)
+	}
+	c, err := client.New(p.url(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Measure(t.Context(), client.MeasureInput{}); err != nil {
+		t.Fatal(err)
+	}
+	b.open("/cluster")
+	b.accessible("a cluster that is being measured")
+	b.do("stop it", script(`document.querySelector("[data-action=stop-measurement] button").click()`))
+	b.waitFor("it is stopped", `document.querySelector("[data-measurement=done], [data-measurement=failed]")?.innerText.includes("Stopped by")`)
+}
+
 // killProbe kills the process of one node in a measurement, and reports whether there was one.
 func killProbe(t *testing.T, dir string) bool {
 	t.Helper()

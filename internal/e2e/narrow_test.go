@@ -200,3 +200,25 @@ func TestNoFieldOfTheFormHidesBehindABar(t *testing.T) {
 		}
 	}
 }
+
+// TestTheListOfDocumentsIsFoldedWhereThereIsNoRoom opens a document on a phone and on a desk.
+func TestTheListOfDocumentsIsFoldedWhereThereIsNoRoom(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t, devConsole(t, t.TempDir()))
+	seen := `document.querySelector(".doc-side .doc-link").checkVisibility({contentVisibilityAuto: true, visibilityProperty: true}) && document.querySelector(".doc-side .doc-link").getClientRects().length > 0`
+	b.open("/help/security")
+	if !eval[bool](b, seen) {
+		t.Error("the documents are not listed beside one")
+	}
+	b.fits("a document")
+	b.emulate(390)
+	if eval[bool](b, seen) || eval[float64](b, `document.querySelector(".doc-side").getBoundingClientRect().height`) > 60 {
+		t.Error("the list of documents is not folded on a phone")
+	}
+	b.do("open it", script(`document.querySelector(".doc-fold summary").click()`))
+	if !eval[bool](b, seen) {
+		t.Error("it does not open")
+	}
+	b.fits("a document with the list of all")
+	b.accessible("a document with the list of all")
+}
