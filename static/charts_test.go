@@ -5,7 +5,7 @@ import "testing"
 // A series of a server's answer, and what is made of it.
 const curves = `
 	globalThis.document = { addEventListener() {} };
-	const { curveOf, gapOf, extent, range, nearest, deviation, bounds } = await import("./js/charts/curve.js");
+	const { curveOf, gapOf, extent, range, nearest, bounds } = await import("./js/charts/curve.js");
 	const { readView, writeView, smoothingAt, notchOf, askedRange, shifted } = await import("./js/charts/view.js");
 	const { shapesOf } = await import("./js/charts/shapes.js");
 	const { placesOf, wordsOf } = await import("./js/charts/marks.js");
@@ -145,17 +145,6 @@ func TestMarksThatWouldOverlapStandTogether(t *testing.T) {
 		places + `.map((p) => p.marks.map((m) => m.kind))`:              `[["nan","checkpoint"],["restart"]]`,
 		places + `.map((p) => p.x)`:                                     `[10,50]`,
 		`wordsOf([{ step: 1200, kind: "restart", text: "attempt 2" }])`: `"restart at step 1,200: attempt 2"`,
-	})
-}
-
-func TestADeviationFromThePlanIsNamed(t *testing.T) {
-	t.Parallel()
-	plan := `series({ metric: "planned/learning_rate", step: [0, 1, 2], value: [1, 2, 3] })`
-	written(t, curves, map[string]string{
-		`deviation(series({ step: [0, 1, 2], value: [1, 2.001, 2.5] }), ` + plan + `, String)`: `"off plan from step 2: 2.5, planned 3"`,
-		`deviation(series({ step: [0, 1, 2], value: [1, 2, 3] }), ` + plan + `, String)`:       `""`,
-		`deviation(series({ width: 2, step: [0], value: [9] }), ` + plan + `, String)`:         `""`,
-		`deviation(undefined, ` + plan + `, String)`:                                           `""`,
 	})
 }
 

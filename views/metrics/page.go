@@ -117,7 +117,7 @@ type Group struct {
 	Open    bool
 }
 
-func (g Group) title() string { return cmp.Or(g.Name, "Metrics") }
+func (g Group) title() string { return cmp.Or(g.Name, "Ungrouped") }
 
 func (g Group) id() string { return "group-" + g.Name }
 

@@ -1,6 +1,6 @@
 // One chart: it asks a source for its curves while it is in sight, draws them, and says what is under the crosshair.
 import { span } from "./axes.js";
-import { deviation, extent, range } from "./curve.js";
+import { extent, range } from "./curve.js";
 import { save } from "./export.js";
 import { Legend } from "./legend.js";
 import { Refusal } from "./load.js";
@@ -9,11 +9,12 @@ import { Plot } from "./plot.js";
 import { describe, lastSpot, placeText, spotAt, valueText } from "./readout.js";
 import { askedRange } from "./view.js";
 import { attachZoom } from "./zoom.js";
-import { number, powerOf } from "../ui/numbers.js";
+import { powerOf } from "../ui/numbers.js";
 
 const near = 12; // pixels from a point within which a click means it
 const leastPixels = 64; // and the grid of the widths that are asked for, so that equal charts ask alike
 const mostPixels = 4096;
+const mostLines = 60; // more annotations have signs, but no lines: they would hide the curve
 const leastApart = 24; // pixels between syncs for them to be shown
 
 /** @typedef {import("./curve.js").Curve} Curve */
@@ -235,12 +236,10 @@ export class Chart {
     const y = span(low === null ? null : low / 10 ** power, high === null ? null : high / 10 ** power, log);
     this.log?.setAttribute("aria-pressed", String(logY));
     this.tell(beyond, logY && !log);
-    const marks = this.kind === "step" ? (this.board.marks || []).map((m) => ({ x: m.step, token: kinds[m.kind]?.token || "--muted" })) : [];
-    // Faint ones would only darken the plot: the signs on top stand for them.
-    const few = marks.filter((m) => m.x >= x[0] && m.x <= x[1]);
+    const lines = this.kind === "step" ? this.board.marks.filter((m) => m.kind !== "sync" && m.step >= x[0] && m.step <= x[1]) : [];
     return {
       curves: this.ordered(), x, y, kind: this.kind, label: this.label(), power, logX, logY: log, smoothed: view.smooth !== "",
-      rules: this.syncs(x), marks: few.length > 60 ? few.filter((m) => m.token === "--danger" || m.token === "--warning").slice(-60) : few,
+      rules: this.syncs(x), marks: lines.slice(-mostLines).map((m) => ({ x: m.step, token: kinds[m.kind]?.token || "--muted" })),
     };
   }
 
@@ -275,13 +274,10 @@ export class Chart {
    */
   tell(beyond, unlogged) {
     const odd = this.curves.reduce((sum, c) => sum + (c.hidden ? 0 : c.odd.size), 0);
-    const actual = this.curves.find((c) => c.slot >= 0);
-    const plan = this.curves.find((c) => c.slot < 0);
     const words = [
       odd > 0 ? `✕ ${odd} not finite` : "",
       beyond > 0 ? `axis clipped to the 1st–99th percentile, ${beyond} beyond` : "",
       unlogged ? "nothing above 0 for a log scale" : "",
-      this.board.view.x === "step" && !this.board.view.smooth ? deviation(actual?.series, plan?.series, number) : "",
     ].filter(Boolean);
     this.note.textContent = words.join(" · ");
     this.el.dataset.odd = String(odd);
@@ -289,7 +285,7 @@ export class Chart {
 
   placeMarks() {
     if (!this.plot) return;
-    const marks = this.kind === "step" ? this.board.marks || [] : [];
+    const marks = this.kind === "step" ? this.board.marks : [];
     const left = (/** @type {number} */ x) => this.plot?.left(x) ?? NaN;
     const inset = /** @type {HTMLElement|null} */ (this.area.querySelector(".u-over"))?.offsetLeft || 0;
     this.signs.show(placesOf(marks, (m) => m.step, left, this.plot.width()), (x) => left(x) + inset);

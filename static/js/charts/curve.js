@@ -157,21 +157,3 @@ export function lastColumn(c) {
   while (i >= 0 && c.series.value[i] === null) i--;
   return i;
 }
-
-/**
- * Where a metric first left its plan by more than a hundredth, in words, or "".
- * @param {Series|undefined} actual
- * @param {Series|undefined} plan
- * @param {(v: number) => string} write
- */
-export function deviation(actual, plan, write) {
-  if (!actual || !plan || actual.width !== plan.width) return "";
-  const planned = new Map(plan.step.map((step, i) => [Math.floor(step / plan.width), plan.value[i]]));
-  for (let i = 0; i < actual.step.length; i++) {
-    const want = planned.get(Math.floor(actual.step[i] / actual.width));
-    const is = actual.value[i];
-    if (is === null || want === null || want === undefined) continue;
-    if (Math.abs(is - want) > 0.01 * Math.max(Math.abs(is), Math.abs(want))) return `off plan from step ${actual.step[i].toLocaleString("en")}: ${write(is)}, planned ${write(want)}`;
-  }
-  return "";
-}

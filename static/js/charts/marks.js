@@ -10,13 +10,16 @@ export const kinds = /** @type {Record<string, {sign: string, token: string, wor
   nan: { sign: "!", token: "--danger", word: "not finite" },
   loss: { sign: "×", token: "--danger", word: "worker lost" },
   restart: { sign: "↻", token: "--warning", word: "restart" },
-  sync: { sign: "~", token: "--warning", word: "sync failed" },
+  sync_failed: { sign: "≁", token: "--warning", word: "sync failed" },
+  schedule: { sign: "≠", token: "--warning", word: "off schedule" },
   join: { sign: "+", token: "--info", word: "join" },
   evaluation: { sign: "e", token: "--violet", word: "evaluation" },
   checkpoint: { sign: "c", token: "--success", word: "checkpoint" },
+  sync: { sign: "~", token: "--muted", word: "sync" },
 });
 
 const apart = 14; // pixels between signs
+const someSyncs = 12; // more in sight have no signs
 const order = Object.keys(kinds);
 
 /**
@@ -29,7 +32,9 @@ const order = Object.keys(kinds);
  */
 export function placesOf(marks, xOf, left, width) {
   const out = /** @type {Place[]} */ ([]);
-  const inSight = marks.map((mark) => ({ mark, x: xOf(mark) })).filter(({ x }) => left(x) >= 0 && left(x) <= width);
+  let inSight = marks.map((mark) => ({ mark, x: xOf(mark) })).filter(({ x }) => left(x) >= 0 && left(x) <= width);
+  const other = inSight.filter(({ mark }) => mark.kind !== "sync");
+  if (inSight.length - other.length > someSyncs) inSight = other;
   inSight.sort((a, b) => a.x - b.x);
   for (const { mark, x } of inSight) {
     const last = out[out.length - 1];
@@ -56,7 +61,7 @@ export class Marks {
     this.strip = strip;
     this.href = href;
     this.tip = document.createElement("p");
-    this.tip.className = "mark-tip";
+    this.tip.className = "chart-tip";
     this.tip.hidden = true;
     /** @type {HTMLAnchorElement[]} */
     this.signs = [];
@@ -73,7 +78,7 @@ export class Marks {
     places.forEach(({ x, marks }, i) => {
       const kind = kinds[marks[0].kind];
       const el = this.signs[i];
-      el.className = `mark mark-${marks[0].kind}`;
+      el.className = `chart-mark chart-mark-${marks[0].kind}`;
       el.textContent = marks.length > 1 && !kind ? String(marks.length) : kind?.sign || "•";
       el.href = this.href(marks[0]);
       el.setAttribute("aria-label", wordsOf(marks));
