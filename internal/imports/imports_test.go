@@ -98,7 +98,7 @@ var allowed = map[string][]string{
 	"views/admin":                {"views/ui"},
 	"views/charts":               {"views/ui"},
 	"views/cluster":              {"views/ui"},
-	"views/compare":              {"internal/compare", "views/ui"},
+	"views/compare":              {"internal/compare", "views/charts", "views/ui"},
 	"views/diff":                 {"views/ui"},
 	"views/form":                 {"views/ui", "views/runs"},
 	"views/gallery":              {"views/ui", "views/charts", "views/runs"},

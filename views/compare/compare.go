@@ -35,6 +35,7 @@ type Row struct {
 	Run    run.Run
 	Key    string // of its line: the run's or the group's
 	Slot   int    // colour and dash of its line
+	Shade  int    // its colour where there are too many lines for a look each, from 0 for the best or lowest value
 	Group  string // label, "" unless grouped
 	Values compare.Values
 }
@@ -43,6 +44,7 @@ type Row struct {
 type Group struct {
 	Key, Label string
 	Slot       int
+	Shade      int
 	Runs       int
 	Finals     []Spread // by metric
 }
@@ -67,8 +69,14 @@ func (d Data) byValue() bool {
 	return len(d.Groups) == 0 && len(d.Rows) > slots || len(d.Groups) > slots
 }
 
+// Shades is how many colours stand for values.
+const Shades = 8
+
 // swatch is the class of a line's sample.
-func swatch(slot int) string {
+func (d Data) swatch(slot, shade int) string {
+	if d.byValue() {
+		return fmt.Sprintf("swatch shade-%d", shade)
+	}
 	return fmt.Sprintf("swatch swatch-%d swatch-dash-%d", slot%8+1, slot/8%4)
 }
 
@@ -220,14 +228,6 @@ func bestTitle(metric string) string {
 		return "Lowest " + metric
 	}
 	return "Highest " + metric
-}
-
-// exactFinal is the value that colours a run's line where there are too many for a look each.
-func exactFinal(r Row) string {
-	if v := r.Values.Metrics[0].Final; !math.IsNaN(v) && !math.IsInf(v, 0) {
-		return ui.Exact(v)
-	}
-	return ""
 }
 
 func tokensTitle(r Row) string {

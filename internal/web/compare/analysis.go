@@ -14,7 +14,6 @@ import (
 const (
 	leastRuns = 3 // of two there is nothing to tell
 	maxAxes   = 8 // of settings; more are not read
-	shades    = 8
 )
 
 // FieldsOf are the settings to analyse: those that a sweep varied, or else all that differ and say how a run trains.
@@ -61,24 +60,30 @@ func Analyse(rows []view.Row, fields []compare.Field, metric string, index int) 
 		known = append(known, v)
 	}
 	a.Axes = append(a.Axes, compare.MetricAxis(metric, known))
-	shadeLines(a.Lines, compare.DirectionOf(metric))
+	for i, shade := range shadesOf(known, compare.DirectionOf(metric)) {
+		a.Lines[i].Shade = shade
+	}
 	return a
 }
 
-// shadeLines gives lines a shade by the rank of their value: 0 for the best eighth or, where none is better, the lowest.
-func shadeLines(lines []view.Parallel, better compare.Direction) {
-	order := make([]int, len(lines))
-	for i := range order {
-		order[i] = i
+// shadesOf gives each value a shade by its rank: 0 for the best eighth or, where none is better, the lowest; 7 where there is none.
+func shadesOf(values []float64, better compare.Direction) []int {
+	order := make([]int, 0, len(values))
+	out := make([]int, len(values))
+	for i, v := range values {
+		if out[i] = view.Shades - 1; !math.IsNaN(v) {
+			order = append(order, i)
+		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		c := cmp.Compare(lines[a].Value, lines[b].Value)
+		c := cmp.Compare(values[a], values[b])
 		if better == compare.Higher {
 			return -c
 		}
 		return c
 	})
 	for rank, i := range order {
-		lines[i].Shade = rank * shades / len(lines)
+		out[i] = rank * view.Shades / len(order)
 	}
+	return out
 }

@@ -98,6 +98,7 @@ func (p *Pages) data(ctx context.Context, q view.Query, found picked) (view.Data
 	if q.Group != "" && d.Rows[0].Group != "" {
 		d.Groups = groupsOf(d.Rows, len(q.Metrics))
 	}
+	shade(&d)
 	differences := trainconf.Differences(requests)
 	d.GroupBy = groupChoices(differences, found.runs, q.Group)
 	d.Analysis = Analyse(d.Rows, FieldsOf(differences, found.fields), q.Metrics[0], 0)
@@ -137,6 +138,30 @@ func rows(runs []run.Run, requests []trainconf.Request, values []compare.Values,
 		out[i] = row
 	}
 	return out
+}
+
+// shade colours lines by the final value of the first metric, for where there are too many for a look each.
+func shade(d *view.Data) {
+	better := compare.DirectionOf(d.Query.Metrics[0])
+	if d.Groups != nil {
+		means := make([]float64, len(d.Groups))
+		for i, g := range d.Groups {
+			if means[i] = math.NaN(); g.Finals[0].N > 0 {
+				means[i] = g.Finals[0].Mean
+			}
+		}
+		for i, n := range shadesOf(means, better) {
+			d.Groups[i].Shade = n
+		}
+		return
+	}
+	finals := make([]float64, len(d.Rows))
+	for i, r := range d.Rows {
+		finals[i] = r.Values.Metrics[0].Final
+	}
+	for i, n := range shadesOf(finals, better) {
+		d.Rows[i].Shade = n
+	}
 }
 
 // sortRows sorts by the query's column, what has no value last. It returns where each row was.

@@ -1,0 +1,246 @@
+package compare_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/webtest"
+)
+
+// withRuns starts a site with runs of different losses and learning rates, oldest first in what is returned.
+func withRuns(t *testing.T, n int) (*webtest.Site, []run.ID) {
+	t.Helper()
+	s := webtest.New(t)
+	var ids []run.ID
+	for i := range n {
+		r := webtest.Run(run.Succeeded)
+		r.ID = run.NewID(webtest.Now.Add(time.Duration(i) * time.Second))
+		r.Name = fmt.Sprintf("try %d", i)
+		r.Config = fmt.Sprintf("name_model = \"150M\"\n[optim.optim]\nlr = %.4g\n", 1e-4*float64(i/2+1))
+		r.Progress.Loss, r.Progress.HasLoss = 4-0.5*float64(i), true
+		s.Fake.AllRuns = append([]run.Run{r}, s.Fake.AllRuns...)
+		ids = append(ids, r.ID)
+	}
+	return s, ids
+}
+
+func list(ids []run.ID) string {
+	parts := make([]string, len(ids))
+	for i, id := range ids {
+		parts[i] = string(id)
+	}
+	return strings.Join(parts, ",")
+}
+
+func TestRunsAreComparedInTheOrderThatTheAddressNames(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 3)
+	a := s.Get("/compare?runs="+string(ids[2])+","+string(ids[0])+"&base="+string(ids[0]), 200)
+	if a.Count("#compare-rows > tr") != 2 || a.Count("#compare-rows > tr:first-child[data-run='"+string(ids[2])+"']") != 1 {
+		t.Errorf("%d rows", a.Count("#compare-rows > tr"))
+	}
+	if got := a.Text(t, "[data-run='"+string(ids[2])+"'] [data-value-of='final:loss']"); got != "3.00 −1.00 (−25.0%) , better" {
+		t.Errorf("final loss %q", got)
+	}
+	if a.Count("[data-run='"+string(ids[0])+"'] [data-delta]") != 0 || a.Count(".row-base") != 1 {
+		t.Error("the baseline is compared to itself")
+	}
+	if got := a.Text(t, "[data-setting='optim.optim.lr'] td:last-child"); got != "0.0001" || a.Count("[data-setting]") != 1 {
+		t.Errorf("differences: %q of %d", got, a.Count("[data-setting]"))
+	}
+	if a.Count("a[href^='/diff?a=run']") != 1 || a.Count("[data-analysis]") != 0 {
+		t.Error("two runs have no link to their diff, or an analysis")
+	}
+	if got := a.Doc.Find("#compare-page").AttrOr("data-series-url", ""); got != "/compare/series?runs="+string(ids[2])+","+string(ids[0]) {
+		t.Errorf("series from %s", got)
+	}
+}
+
+func TestWhatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 1)
+	a := s.Get("/compare?runs="+string(ids[0])+",r-0000000000,%3Cb%3Ex", 200)
+	if got := a.Text(t, "[data-missing]"); !strings.Contains(got, "r-0000000000, <b>x") || a.Count("#compare-rows > tr") != 1 {
+		t.Errorf("missing: %q", got)
+	}
+	if got := a.Doc.Find("[data-missing] + a").AttrOr("href", ""); got != "/compare?runs="+string(ids[0]) {
+		t.Errorf("without them: %s", got)
+	}
+	if a = s.Get("/compare", 200); a.Count("[data-empty]") != 1 || a.Count("#compare-form") != 1 {
+		t.Error("nothing to compare has no page")
+	}
+	s.Get("/compare?sweep=s-0000000000", 404)
+	s.Get("/compare?state=asleep", 422)
+}
+
+func TestRunsAndMetricsAreAddedAndRemoved(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 3)
+	one, two := string(ids[0]), string(ids[1])
+	for from, to := range map[string]string{
+		"/compare?runs=" + one + "&add=" + two + "&metric=loss&metric=&x=&at=": "/compare?runs=" + one + "," + two,
+		"/compare?runs=" + one + "," + two + "&remove=" + one + "&base=" + one: "/compare?runs=" + two,
+		"/compare?q=try+1&add=" + one:                                          "/compare?runs=" + two + "," + one,
+		"/compare?runs=" + one + "&metric=loss&metric=lr&without=loss":         "/compare?runs=" + one + "&metric=lr",
+		"/compare?runs=" + one + "&base=" + one + "&base=" + two:               "/compare?runs=" + one + "&base=" + two,
+	} {
+		if a := s.Do("GET", from, nil); a.Status != http.StatusSeeOther || a.Header.Get("Location") != to {
+			t.Errorf("%s: %d to %s, want %s", from, a.Status, a.Header.Get("Location"), to)
+		}
+	}
+}
+
+func TestAMistakeInTheQueryIsSaidAndTheRestShown(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 2)
+	for _, bad := range []string{"metric=%3Dloss%2B", "smooth=ema:2", "at=x", "metric=a&metric=b&metric=c&metric=d&metric=e&metric=f&metric=g&metric=h&metric=i"} {
+		a := s.Get("/compare?runs="+list(ids)+"&"+bad, 422)
+		if a.Count("[data-problem]") != 1 || a.Count("#compare-rows > tr") != 2 {
+			t.Errorf("%s: %q", bad, a.Text(t, "[data-problem]"))
+		}
+	}
+}
+
+func TestManyRunsAreBoundedAndColouredByValue(t *testing.T) {
+	t.Parallel()
+	s, _ := withRuns(t, 205)
+	a := s.Get("/compare?q=try", 200)
+	if a.Count("#compare-rows > tr") != 200 || a.Text(t, "[data-bounded]") != "The newest 200 runs are compared." {
+		t.Errorf("%d rows", a.Count("#compare-rows > tr"))
+	}
+	if a.Doc.Find("#compare-page").AttrOr("data-by-value", "") != "true" || a.Count("#compare-rows > tr:first-child .shade-0") != 1 || a.Count("#compare-rows > tr:last-child .shade-7") != 1 {
+		t.Error("the lines are not coloured from the best to the worst")
+	}
+	if a.Count("[data-setting='optim.optim.lr'] .share") != 12 {
+		t.Errorf("%d values of the learning rate", a.Count("[data-setting='optim.optim.lr'] .share"))
+	}
+}
+
+func TestRunsAreGrouped(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 5)
+	s.Fake.AllRuns[0].Options.Env = map[string]string{"SEED": "7"}
+	s.Fake.AllRuns[1].Options.Args = []string{"--seed", "8"}
+	for group, want := range map[string]int{"optim.optim.lr": 3, "settings": 3, "tag": 1, "no.such": 0, "monitor.auth_token": 0} {
+		a := s.Get("/compare?runs="+list(ids)+"&group="+group, 200)
+		if got := a.Count("tr[data-line^='g-']"); got != want {
+			t.Errorf("by %s: %d groups, want %d", group, got, want)
+		}
+	}
+	a := s.Get("/compare?runs="+list(ids)+"&group=settings", 200)
+	if got := a.Text(t, "tr[data-slot='0']"); !strings.HasPrefix(got, "lr 0.0001 2 3.75 3.50 to 4.00") {
+		t.Errorf("first group: %q", got)
+	}
+	if got := a.Doc.Find("#compare-page").AttrOr("data-series-url", ""); !strings.HasSuffix(got, "&group=settings") {
+		t.Errorf("series from %s", got)
+	}
+}
+
+func TestTheRunsAreSortedByAColumnWithWhatHasNoValueLast(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 3)
+	s.Fake.AllRuns[1].Progress.Loss = math.NaN() // of ids[1]
+	for sort, want := range map[string][]run.ID{
+		"final:loss": {ids[2], ids[0], ids[1]}, "final:loss&desc=1": {ids[0], ids[2], ids[1]}, "name&desc=1": {ids[2], ids[1], ids[0]}, "final:gone": {ids[0], ids[1], ids[2]},
+	} {
+		a := s.Get("/compare?runs="+list(ids)+"&sort="+sort, 200)
+		for i, id := range want {
+			if a.Count(fmt.Sprintf("#compare-rows > tr:nth-child(%d)[data-run='%s'][data-slot]", i+1, id)) != 1 {
+				t.Errorf("%s: row %d is not %s", sort, i+1, id)
+			}
+		}
+	}
+}
+
+func TestTheAnalysisTellsWhatTheMetricDependsOn(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 8)
+	s.Fake.AllRuns[0].State = run.Failed
+	s.Fake.AllRuns[1].Progress.Loss = math.Inf(1)
+	a := s.Get("/compare?runs="+list(ids), 200)
+	if got := a.Doc.Find("[data-importance='optim.optim.lr'] [data-rho]").AttrOr("data-rho", ""); got != "−0.96" {
+		t.Errorf("rank correlation %q", got)
+	}
+	if got := a.Text(t, "[data-excluded]"); got != "Left out: 1 failed, 1 without a finite value." || a.Count("[data-few]") != 1 {
+		t.Errorf("left out: %q", got)
+	}
+	if a.Count("[data-parallel-run]") != 6 || a.Count(".parallel-axis") != 2 || a.Count(".parallel-handle[role=slider][tabindex='0']") != 4 {
+		t.Errorf("%d lines through %d axes", a.Count("[data-parallel-run]"), a.Count(".parallel-axis"))
+	}
+	var stops [][2]any
+	if err := json.Unmarshal([]byte(a.Doc.Find("[data-axis='0']").AttrOr("data-stops", "")), &stops); err != nil || len(stops) != 3 || stops[2][1] != "0.0003" {
+		t.Errorf("stops %v %v", stops, err)
+	}
+}
+
+func TestASweepIsComparedInItsOrder(t *testing.T) {
+	t.Parallel()
+	s, sweep := webtest.WithSweep(t)
+	a := s.Get("/compare?sweep="+string(sweep.ID), 200)
+	if a.Count("#compare-rows > tr") != 4 || a.Text(t, "h1") != "Compare "+sweep.Name || !strings.HasSuffix(a.Text(t, "#compare-rows > tr:first-child th"), "#1") {
+		t.Errorf("%d rows of %q", a.Count("#compare-rows > tr"), a.Text(t, "h1"))
+	}
+}
+
+func TestTheLinesOfAllRunsAreOneAnswer(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 3)
+	s.Fake.Curves = map[string][]run.CurvePoint{"loss": nil}
+	for step := range int64(10) {
+		v := float64(step)
+		s.Fake.Curves["loss"] = append(s.Fake.Curves["loss"], run.CurvePoint{Step: step, Mean: v, Min: v, Max: v, Sum: v, Workers: 1, At: webtest.Now})
+	}
+	type answer struct {
+		Lines []struct {
+			Key    string
+			Answer struct {
+				Series []struct {
+					Step  []int64
+					Value []float64
+				}
+			}
+		}
+	}
+	ask := func(query string) (out answer, tag string) {
+		a := s.Get("/compare/series?runs="+list(ids)+"&metric=loss"+query, 200)
+		if err := json.Unmarshal([]byte(a.Body), &out); err != nil {
+			t.Fatal(err)
+		}
+		return out, a.Header.Get("ETag")
+	}
+	each, tag := ask("")
+	if len(each.Lines) != 3 || each.Lines[1].Key != string(ids[1]) || len(each.Lines[1].Answer.Series[0].Step) != 10 {
+		t.Errorf("%+v", each)
+	}
+	if a := s.Do("GET", "/compare/series?runs="+list(ids)+"&metric=loss", nil, "If-None-Match", tag); a.Status != http.StatusNotModified {
+		t.Errorf("again: %d", a.Status)
+	}
+	grouped, _ := ask("&group=optim.optim.lr")
+	if len(grouped.Lines) != 2 || !strings.HasPrefix(grouped.Lines[0].Key, "g-") || grouped.Lines[0].Answer.Series[0].Value[9] != 9 {
+		t.Errorf("%+v", grouped)
+	}
+	s.Get("/compare/series?runs="+list(ids)+"&metric=%3Dloss%2B", 422)
+	s.Get("/compare/series?runs="+list(ids), 422)
+}
+
+func TestHostileNamesAreText(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 4)
+	const evil = `"><script>alert(1)</script>`
+	for i := range s.Fake.AllRuns {
+		s.Fake.AllRuns[i].Name = evil
+		s.Fake.AllRuns[i].Options.Tags = []string{evil}
+	}
+	q := url.Values{"runs": {list(ids)}, "metric": {evil[:20]}, "group": {"tag"}, "hide": {evil}, "sort": {evil}, "q": {evil}, "log": {evil}}
+	a := s.Get("/compare?"+q.Encode(), 200)
+	if a.Count("main script") != 0 || a.Count("tr[data-name]") == 0 {
+		t.Error("a name is markup")
+	}
+}

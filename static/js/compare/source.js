@@ -1,0 +1,30 @@
+// The curves of several runs or groups in one answer.
+import { curveOf } from "../charts/curve.js";
+import { get } from "../charts/load.js";
+import { shades } from "../charts/palette.js";
+
+/** @typedef {{name: string, slot: number, shade: number|null}} Look of a line; by shade where there are too many for a look each */
+
+/**
+ * @param {string} url of the series, with the runs
+ * @param {Map<string, Look>} looks by key
+ * @returns {import("../charts/load.js").Source}
+ */
+export function linesSource(url, looks) {
+  return {
+    async load(ask, tag, signal) {
+      const { body, tag: next } = await get(url, { ...ask, workers: "all", replaced: 0 }, tag, signal);
+      if (!body) return null;
+      const curves = [];
+      for (const { key, answer } of body.lines) {
+        const look = looks.get(key);
+        if (!look) continue; // a run that the page does not have yet
+        const thin = look.shade !== null;
+        for (const s of answer.series) {
+          curves.push({ ...curveOf(s, { key, name: look.name, slot: look.shade === null ? look.slot : shades + look.shade, seconds: s.clock && ask.x === "step" }), thin });
+        }
+      }
+      return { curves, tag: next };
+    },
+  };
+}
