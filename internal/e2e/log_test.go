@@ -27,4 +27,10 @@ func TestTheLogGoesToItsStartAndToItsEnd(t *testing.T) {
 	b.click("[data-log-end]")
 	b.waitFor("the end is shown again", last+`.test(`+inView+`)`)
 	b.accessible("a log")
+
+	b.open("/runs/" + string(id) + "/logs?step=150")
+	b.waitFor("the line of the step is in the middle", `/step: 150,/.test(document.querySelector(".log-line[aria-current]").innerText) && /step: 150,/.test(`+inView+`)`)
+	b.do("go on", script(`document.querySelector("[data-log-later]").click()`))
+	b.waitFor("later lines are added, to the end", last+`.test(document.querySelector("[data-log-lines]").innerText) && document.querySelector("[data-log-later]").hidden`)
+	b.accessible("a log at a step")
 }

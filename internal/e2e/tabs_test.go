@@ -12,8 +12,8 @@ import (
 
 // tabNews is what of each tab changes while the run trains, as an expression of JavaScript.
 var tabNews = []struct{ path, news string }{
-	{"", `document.querySelector("#chart-loss").dataset.points + document.querySelector(".log-line:last-child").dataset.pos + document.querySelector("#event-list > li").id`},
-	{"/metrics", `document.querySelector("#chart-throughput").dataset.points`},
+	{"", `document.querySelector("#chart-loss[data-points]").dataset.points + document.querySelector(".log-line:last-child").dataset.pos + document.querySelector("#event-list > li").id`},
+	{"/metrics", `document.querySelector("[data-points]").dataset.points`},
 	{"/logs", `document.querySelector(".log-line:last-child").dataset.pos`},
 	{"/workers", `document.querySelector("#run-workers tr[data-worker-rank]").dataset.workerState`},
 	{"/mesh", `document.querySelector("#run-mesh tr[data-sync-step]").dataset.syncStep`},

@@ -13,7 +13,9 @@ type Logs struct {
 	Run   run.Run
 	Rank  int // -1 for all workers
 	Lines []run.LogLine
-	More  bool // older lines exist
+	More  bool       // older lines exist
+	Later bool       // newer ones do
+	Spot  run.LogPos // the line that was asked for, 0 for none
 }
 
 // maxLogTabs bounds the workers to choose from.

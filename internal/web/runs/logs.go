@@ -22,10 +22,16 @@ const (
 	maxRank      = 1 << 20
 )
 
-// Logs shows the newest lines, of all workers or one.
+// Logs shows the newest lines, or those around a step or a moment, of all workers or one.
 func (p *Pages) Logs(w http.ResponseWriter, r *http.Request) error {
 	return p.Tab(w, r, view.TabLogs, func(ctx context.Context, f view.Frame) (templ.Component, error) {
 		l := view.Logs{Run: f.Run, Rank: rankOf(r)}
+		if at, err := p.moment(ctx, f.Run.ID, r); err != nil || !at.IsZero() {
+			if err == nil {
+				err = p.around(ctx, &l, at)
+			}
+			return view.LogsTab(l), err
+		}
 		lines, err := p.Store.Logs(ctx, f.Run.ID, run.LogQuery{Rank: l.Rank, Tail: true, Limit: logShown + 1})
 		l.More = len(lines) > logShown
 		l.Lines = lines[max(0, len(lines)-logShown):]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/runs"
@@ -110,5 +111,47 @@ func TestTheWholeLogIsDownloaded(t *testing.T) {
 	}
 	if toml := s.Get("/runs/"+string(r.ID)+"/config.toml", 200); toml.Body != r.Config {
 		t.Errorf("configuration %q", toml.Body)
+	}
+}
+
+func TestTheLogIsShownAroundAStepOrAMoment(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	s.Fake.AllRuns = []run.Run{r}
+	var loss []run.CurvePoint
+	for i := range 1000 {
+		at := webtest.Now.Add(time.Duration(i) * time.Second)
+		s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(3*i + 7), Rank: i % 2, At: at, Text: fmt.Sprint("line ", i)})
+		if i%10 == 0 {
+			loss = append(loss, run.CurvePoint{Step: int64(i / 10), At: at})
+		}
+	}
+	s.Fake.Curves = map[string][]run.CurvePoint{"loss": loss}
+	path := "/runs/" + string(r.ID) + "/logs"
+	for query, want := range map[string]string{
+		"?step=50": "line 500, of 350 to 649, true true", "?step=50&worker=1": "line 501, of 201 to 799, true true", "?step=0": "line 0, of 0 to 149, false true", "?step=99": "line 990, of 840 to 999, true false",
+		"?at=" + webtest.Now.Add(123500*time.Millisecond).Format(time.RFC3339Nano): "line 124, of 0 to 273, false true", "?at=2001-01-01T00:00:00Z": "line 0, of 0 to 149, false true",
+		"?at=2099-01-01T00:00:00Z": "line 999, of 850 to 999, true false",
+	} {
+		a := s.Get(path+query, 200)
+		number := func(selector string) string {
+			return strings.TrimPrefix(strings.TrimSpace(a.Doc.Find(selector+" .log-text").Text()), "line ")
+		}
+		log := a.Doc.Find("#logs")
+		got := fmt.Sprintf("line %s, of %s to %s, %s %s", number(".log-line[aria-current]"), number(".log-line:first-child"), number(".log-line:last-child"), log.AttrOr("data-more", ""), log.AttrOr("data-later", ""))
+		if got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	if a := s.Get(path+"?step=5000", 200); a.Count(".log-line[aria-current]") != 0 || a.Count(".log-line") != 300 {
+		t.Error("a step that is still to come is not at the end")
+	}
+	for _, query := range []string{"?step=x", "?step=-1", "?step=99999999999999999999", "?at=now", "?at=%3Cb%3E"} {
+		s.Get(path+query, 422)
+	}
+	s.Fake.LogLines = nil
+	if a := s.Get(path+"?step=50", 200); a.Count(".log-line") != 0 || a.Text(t, "[data-log-empty]") != "No lines yet" {
+		t.Error("a log without lines shows some")
 	}
 }

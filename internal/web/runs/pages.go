@@ -35,12 +35,18 @@ type Details interface {
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 	// SavedCheckpoints returns the newest that workers reported.
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
-	// Metrics returns the names, sorted.
-	Metrics(ctx context.Context, id run.ID) ([]string, error)
-	// Curve returns a metric over all workers by step, from a step on.
-	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	// Logs returns lines, oldest first.
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+}
+
+// Measurements read the metrics of one run.
+type Measurements interface {
+	// Metrics returns the names, sorted.
+	Metrics(ctx context.Context, id run.ID) ([]string, error)
+	// Each tells of a metric's points from one step to another, over all workers with worker -1, until take returns false.
+	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
+	// Curve returns a metric over all workers by step, from a step on.
+	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 }
 
 // Store reads runs and what belongs to them.
@@ -48,6 +54,7 @@ type Store interface {
 	Finder
 	Counter
 	Details
+	Measurements
 }
 
 // Actions act on a run.

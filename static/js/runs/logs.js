@@ -28,6 +28,19 @@ class Logs extends Tail {
     section.querySelector("[data-log-end]")?.addEventListener("click", () => this.setFollow(true));
     this.earlier.addEventListener("click", () => void this.loadEarlier());
     this.later.addEventListener("click", () => void this.loadLater());
+    const spot = this.list.querySelector("[aria-current]");
+    if (spot instanceof HTMLElement) this.show(spot);
+  }
+
+  /**
+   * Shows a line that was asked for, and those around it.
+   * @param {HTMLElement} line
+   */
+  show(line) {
+    this.setFollow(false);
+    this.atEnd = this.section.dataset.later !== "true";
+    this.later.hidden = this.atEnd;
+    this.view.scrollTop = line.offsetTop - (this.view.clientHeight - line.offsetHeight) / 2;
   }
 
   /** The position of the first line in the page. */
