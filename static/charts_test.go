@@ -96,7 +96,7 @@ func TestTheCrosshairReadsTheNearestColumn(t *testing.T) {
 		`valueText({ curve: curve({ step: [1], value: [-1e-7] }), i: 0 })`:                                                                             `"−1e-7"`,
 		`valueText({ curve: curve({ step: [1], value: [null], odd: [[0, "NaN"]] }), i: 0 })`:                                                           `"NaN"`,
 		`placeText({ curve: curve({ step: [1200], value: [2] }), i: 0 }, { x: "step", kind: "step", smoothed: false })`:                                `"at step 1,200"`,
-		`placeText({ curve: curve({ width: 16, step: [1201], value: [2], min: [1], max: [3] }), i: 0 }, { x: "step", kind: "step", smoothed: false })`: `"mean of steps 1,201–1,215 · 1.00 to 3.00"`,
+		`placeText({ curve: curve({ width: 16, step: [1201, 1216], value: [2, 2], min: [1, 2], max: [3, 2] }), i: 0 }, { x: "step", kind: "step", smoothed: false })`: `"mean of steps 1,201–1,215 · 1.00 to 3.00"`,
 		`placeText({ curve: curve({ step: [3], x: [3600], value: [2] }), i: 0 }, { x: "elapsed", kind: "elapsed", smoothed: true })`:                   `"after 1 h 00 min · step 3 · smoothed"`,
 		`lastSpot([curve({ step: [1, 2], value: [1, null] })]).i`:                                                                                      `0`,
 	})

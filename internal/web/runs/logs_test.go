@@ -144,6 +144,11 @@ func TestTheLogIsShownAroundAStepOrAMoment(t *testing.T) {
 			t.Errorf("%s: %s, want %s", query, got, want)
 		}
 	}
+	s.Fake.LogLines[620].Text = "step: 62, loss: 2.5" // printed before the last worker reported the step
+	s.Fake.Curves["loss"][62].At = webtest.Now.Add(640 * time.Second)
+	if got := s.Get(path+"?step=62&metric=loss", 200).Text(t, ".log-line[aria-current] .log-text"); got != "step: 62, loss: 2.5" {
+		t.Errorf("the line %q is shown, not the one that names the step", got)
+	}
 	if a := s.Get(path+"?step=5000", 200); a.Count(".log-line[aria-current]") != 0 || a.Count(".log-line") != 300 {
 		t.Error("a step that is still to come is not at the end")
 	}

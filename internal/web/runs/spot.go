@@ -1,9 +1,12 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"net/http"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -11,7 +14,22 @@ import (
 	view "github.com/cotrain/cotrain/views/runs"
 )
 
-// moment is the time that a request for the log asks for, or when the step was reported that it asks for; zero for neither.
+// spot is where a request opens the log: at a time or, if naming is set, at the line near it that names the step.
+type spot struct {
+	at     time.Time
+	naming *regexp.Regexp
+}
+
+// spotOf is what a request for the log asks for, the zero value for its end.
+func (p *Pages) spotOf(ctx context.Context, id run.ID, r *http.Request) (s spot, err error) {
+	s.at, err = p.moment(ctx, id, r)
+	if step := r.URL.Query().Get("step"); err == nil && step != "" {
+		s.naming, err = regexp.Compile(`\b` + regexp.QuoteMeta(step) + `\b`)
+	}
+	return s, err
+}
+
+// moment is the time that a request asks for, or when the step was reported that it asks for; zero for neither.
 func (p *Pages) moment(ctx context.Context, id run.ID, r *http.Request) (at time.Time, err error) {
 	q := r.URL.Query()
 	if text := q.Get("at"); text != "" {
@@ -31,7 +49,7 @@ func (p *Pages) moment(ctx context.Context, id run.ID, r *http.Request) (at time
 	if err != nil {
 		return at, err
 	}
-	for _, metric := range append([]string{"loss"}, names...) {
+	for _, metric := range append([]string{cmp.Or(q.Get("metric"), "loss")}, names...) {
 		err := p.Store.Each(ctx, id, metric, -1, step, run.MaxStep, func(c run.CurvePoint) bool { at = c.At; return false })
 		if err != nil || !at.IsZero() {
 			return at, err
@@ -40,8 +58,8 @@ func (p *Pages) moment(ctx context.Context, id run.ID, r *http.Request) (at time
 	return at, nil
 }
 
-// around reads the lines before and after a moment.
-func (p *Pages) around(ctx context.Context, l *view.Logs, at time.Time) error {
+// around reads the lines before and after a spot.
+func (p *Pages) around(ctx context.Context, l *view.Logs, s spot) error {
 	const half = logShown / 2
 	q := run.LogQuery{Rank: l.Rank, Tail: true, Limit: 1}
 	newest, err := p.Store.Logs(ctx, l.Run.ID, q)
@@ -56,7 +74,7 @@ func (p *Pages) around(ctx context.Context, l *view.Logs, at time.Time) error {
 		switch {
 		case err != nil:
 			return err
-		case len(next) == 0 || !next[0].At.Before(at):
+		case len(next) == 0 || !next[0].At.Before(s.at):
 			high = middle
 		default:
 			low = next[0].Pos
@@ -76,6 +94,11 @@ func (p *Pages) around(ctx context.Context, l *view.Logs, at time.Time) error {
 	l.Lines, l.Spot = append(before, after...), newest[0].Pos
 	if len(after) > 0 {
 		l.Spot = after[0].Pos
+	}
+	if s.naming != nil {
+		if i := slices.IndexFunc(l.Lines, func(line run.LogLine) bool { return s.naming.MatchString(line.Text) }); i >= 0 {
+			l.Spot = l.Lines[i].Pos
+		}
 	}
 	return err
 }

@@ -87,6 +87,7 @@ export function placeText({ curve, i }, { x, kind, smoothed }) {
  */
 function stepsText(s, i) {
   if (s.width === 1) return `step ${integer(s.step[i])}`;
+  if (i === s.step.length - 1) return `steps from ${integer(s.step[i])}`; // as far as there are any
   return `steps ${integer(s.step[i])}–${integer((Math.floor(s.step[i] / s.width) + 1) * s.width - 1)}`;
 }
 

@@ -36,6 +36,7 @@ function logHref(url, { curve, i }) {
   const p = new URLSearchParams();
   if (curve.series.clock) p.set("at", new Date(curve.series.step[i]).toISOString());
   else p.set("step", String(curve.series.step[i]));
+  if (!curve.series.clock && !curve.series.formula && !curve.series.metric.startsWith("=")) p.set("metric", curve.series.metric);
   if (curve.series.worker >= 0) p.set("worker", String(curve.series.worker));
   return `${url}?${p}`;
 }
