@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -132,6 +131,9 @@ func seriesOf(b *browser, id run.ID, query string) (out []struct {
 	return out
 }
 
+// shift is the bit of that key.
+const shift = 8
+
 const lossArea = `#chart-loss [data-chart-area]`
 
 // lossRead is the readout of the chart of the loss: its exact value and step.
@@ -175,7 +177,7 @@ func TestTheChartsOfARun(t *testing.T) {
 		before := eval[float64](b, `Number(new URLSearchParams(location.search).get("from"))`)
 		b.do("pan", chromedp.KeyEvent("ArrowRight"))
 		b.waitFor("it has moved", fmt.Sprintf(`Number(new URLSearchParams(location.search).get("from")) > %v`, before))
-		b.do("move the crosshair", chromedp.KeyEvent("ArrowLeft", chromedp.KeyModifiers(input.ModifierShift)))
+		b.do("move the crosshair", chromedp.KeyEvent("ArrowLeft", chromedp.KeyModifiers(shift)))
 		b.do("reset", chromedp.KeyEvent("0"))
 		b.waitFor("all is in sight", `!new URLSearchParams(location.search).has("from")`)
 		b.do("go to the next annotation", chromedp.KeyEvent("m"))
@@ -245,7 +247,7 @@ func TestTheChartsOfARun(t *testing.T) {
 	t.Run("Enter opens the log at the step", func(*testing.T) {
 		b.open(page + fmt.Sprintf("?from=%d&to=%d", 4001-3, 4001+3))
 		b.waitFor("the part is drawn", drawn)
-		b.do("go there", chromedp.Focus(lossArea), chromedp.KeyEvent("ArrowLeft", chromedp.KeyModifiers(input.ModifierShift)), chromedp.KeyEvent("\r"))
+		b.do("go there", chromedp.Focus(lossArea), chromedp.KeyEvent("ArrowLeft", chromedp.KeyModifiers(shift)), chromedp.KeyEvent("\r"))
 		b.waitFor("the log has a line in the middle", `location.pathname.endsWith("/logs") && document.querySelector(".log-asked")`)
 	})
 
