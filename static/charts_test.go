@@ -78,6 +78,7 @@ func TestTheAxisCoversWhatIsInSight(t *testing.T) {
 		`logSplits(0.5, 2000).every((v) => v >= 0.5 && v <= 2000)`: `true`,
 		`logSplits(1, 9)`:                   `[1,2,3,4,5,6,7,8,9]`,
 		`logSplits(1e-6, 1e6).length <= 10`: `true`,
+		`flat(logSplits(2.3, 2.61))`:        `[2.3,2.4,2.5,2.6]`,
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/auth"
+	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/guard"
@@ -163,7 +164,7 @@ func consoles(b *testing.B, s *store.Store, service *auth.Service) (bare, whole 
 	var seconds atomic.Int64 // pass at each look at the clock, so that no request is one too many
 	clock := func() time.Time { return time.Now().Add(time.Duration(seconds.Add(1)) * time.Second) }
 	acts := control.New(control.Options{Store: s, Queue: noQueue{}, Cluster: nomadtest.New(), Publisher: hub, Logger: logger, Now: time.Now, ReconcileSoon: func(run.ID) {}})
-	site := web.Deps{Audit: s.Audit, Feed: hub, Assets: assets, Help: library, Logger: logger, Now: clock, Projects: service.ProjectNames, Admin: service, Accounts: service}
+	site := web.Deps{Audit: s.Audit, Feed: hub, Cache: chart.NewCache(1<<20, "bench"), Assets: assets, Help: library, Logger: logger, Now: clock, Projects: service.ProjectNames, Admin: service, Accounts: service}
 	data := api.Deps{Audit: s.Audit, Admin: service, Accounts: service, Programs: service, System: func() feed.System { return feed.System{} }, Logger: logger}
 
 	o, known := open{s, acts}, survey.New(survey.Options{Store: s, Logger: logger, Now: time.Now})

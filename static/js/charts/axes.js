@@ -43,10 +43,11 @@ export function frame(look, drawn) {
         ...axis,
         gap: 6,
         space: 36,
+        splits: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ min, /** @type {number} */ max, /** @type {number} */ step) => (look().logY ? logSplits(min, max) : multiples(min, max, step)),
         size: (/** @type {any} */ _, /** @type {string[]|null} */ labels) => Math.max(60, Math.ceil(Math.max(0, ...(labels || []).map((l) => (l || "").length)) * digit) + 14),
         filter: (/** @type {any} */ _, /** @type {number[]} */ v) => v,
         values: (/** @type {any} */ _, /** @type {number[]} */ v, /** @type {number} */ __, /** @type {number} */ ___, /** @type {number} */ step) => {
-          const labels = look().logY ? logLabels(v) : axisLabels(v, step, look().power);
+          const labels = !look().logY ? axisLabels(v, step, look().power) : isEven(v) ? axisLabels(v, v[1] - v[0]) : logLabels(v);
           drawn("y", v, labels);
           return labels;
         },
@@ -74,19 +75,41 @@ function splits({ kind, logX }, u, min, max, step, space) {
     by = clock.find((c) => c >= least) || Math.ceil(least / 86400) * 86400;
   }
   const offset = kind === "time" ? new Date(min * 1000).getTimezoneOffset() * 60 : 0;
+  return multiples(min - offset, max - offset, by).map((v) => v + offset);
+}
+
+/**
+ * @param {number} min
+ * @param {number} max
+ * @param {number} step
+ */
+function multiples(min, max, step) {
   const out = [];
-  for (let i = Math.ceil((min - offset) / by); i * by + offset <= max && out.length < 100; i++) out.push(i * by + offset);
+  for (let i = Math.ceil(min / step); i * step <= max && out.length < 100; i++) out.push(i * step);
   return out;
 }
 
 /**
- * Powers of ten, and where there are few, what lies between.
+ * Whether labels are as far apart in value as multiples are: a log scale of less than half a decade has such.
+ * @param {number[]} v
+ */
+function isEven(v) {
+  return v.length > 2 && Math.abs(v[2] - v[1] - (v[1] - v[0])) < 1e-6 * v[0];
+}
+
+/**
+ * Powers of ten, and where there are few, what lies between: in less than half a decade, even steps.
  * @param {number} min above 0
  * @param {number} max
  */
 export function logSplits(min, max) {
   const out = [];
   const decades = Math.log10(max / min);
+  if (decades < 0.5) {
+    const rough = (max - min) / 4;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    return multiples(min, max, [1, 2, 5, 10].map((s) => s * power).find((s) => s >= rough) || rough);
+  }
   const every = Math.max(1, Math.ceil(decades / 8));
   const steps = decades < 1 ? [1, 2, 3, 4, 5, 6, 7, 8, 9] : decades < 3 ? [1, 2, 5] : [1];
   for (let e = Math.floor(Math.log10(min)); 10 ** e <= max; e += every) {

@@ -1,6 +1,6 @@
 // One chart: it asks a source for its curves while it is in sight, draws them, and says what is under the crosshair.
 import { span } from "./axes.js";
-import { extent, range } from "./curve.js";
+import { extent, lastColumn, nearest, range } from "./curve.js";
 import { save } from "./export.js";
 import { Legend } from "./legend.js";
 import { Refusal } from "./load.js";
@@ -300,7 +300,8 @@ export class Chart {
     const plot = this.plot;
     this.pointer = { x, top };
     if (!plot) return;
-    this.spot = x === null ? lastSpot(this.curves) : spotAt(this.curves, x, top === null ? undefined : (v) => Math.abs(plot.top(v) - top));
+    const at = x ?? (this.board.view.to === null ? null : (this.range()?.[1] ?? null)); // null: the newest
+    this.spot = at === null ? lastSpot(this.curves) : spotAt(this.curves, at, top === null ? undefined : (v) => Math.abs(plot.top(v) - top));
     plot.point(x === null || !this.spot ? null : x, this.spot);
     if (this.spot) {
       const { curve, i } = this.spot;
@@ -313,8 +314,8 @@ export class Chart {
     }
     if (this.curves.length > 1) {
       this.legend.read(this.curves.map((c) => {
-        const at = x === null ? lastSpot([{ ...c, hidden: false }]) : spotAt([{ ...c, hidden: false }], x);
-        return at ? c.series.value[at.i] : null;
+        const i = at === null ? lastColumn(c) : nearest(c, at);
+        return i < 0 ? null : c.series.value[i];
       }));
     }
     this.area.classList.toggle("chart-at-point", top !== null && this.atPoint(top));

@@ -56,7 +56,8 @@ export function runSource(url, look = {}) {
  */
 function curvesOf(series, ask, replaced, name) {
   const many = ask.metrics.filter((m) => !m.startsWith(plan)).length > 1;
-  return series.map((s) => {
+  // A plan is the same for every worker.
+  return series.filter((s) => !s.metric.startsWith(plan) || s.worker <= 0).map((s) => {
     const slot = s.metric.startsWith(plan) ? -1 : many ? ask.metrics.indexOf(s.metric) : Math.max(0, s.worker);
     const curve = curveOf(s, { name: name(s, many), slot, seconds: s.clock && ask.x === "step" });
     if (!replaced) return curve;
