@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	logFrom  = 50 // ratio of the largest to the smallest value from which an axis is logarithmic
+	logFrom  = 20 // ratio of the largest to the smallest value from which an axis is logarithmic
 	maxTicks = 7
 )
 

@@ -143,7 +143,7 @@ func (s *Server) sections(d Deps) sections {
 	all := sections{
 		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Servers: d.Servers, Distances: d.Distances, Survey: d.Survey},
-		compare:   &compare.Pages{Site: s.Site, Store: d.Store, Sweeps: d.Control},
+		compare:   &compare.Pages{Site: s.Site, Store: d.Store, Sweeps: d.Control, Cache: d.Cache},
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,
 		help:      &help.Pages{Site: s.Site, Library: d.Help},

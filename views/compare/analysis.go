@@ -81,7 +81,8 @@ func share(v float64) string {
 
 // The picture of the parallel coordinates, in pixels.
 const (
-	axisGap    = 170
+	axisGap    = 170 // at least
+	axesWidth  = 620 // for few axes
 	axisTop    = 44
 	axisHeight = 260
 	axisLeft   = 70
@@ -89,10 +90,11 @@ const (
 	axisRight  = 100
 )
 
-func (a *Analysis) width() int  { return axisLeft + axisGap*(len(a.Axes)-1) + axisRight }
+func (a *Analysis) width() int  { return axisLeft + a.gap()*(len(a.Axes)-1) + axisRight }
 func (a *Analysis) height() int { return axisTop + axisHeight + axisBottom }
+func (a *Analysis) gap() int    { return max(axisGap, axesWidth/max(1, len(a.Axes)-1)) }
 
-func axisX(i int) string { return strconv.Itoa(axisLeft + i*axisGap) }
+func (a *Analysis) axisX(i int) string { return strconv.Itoa(axisLeft + i*a.gap()) }
 
 // axisY is where a place of an axis stands, whose low end is below.
 func axisY(place float64) string {
@@ -109,7 +111,7 @@ func (a *Analysis) path(l Parallel) string {
 			pen = "M"
 			continue
 		}
-		b.WriteString(pen + axisX(i) + " " + axisY(p))
+		b.WriteString(pen + a.axisX(i) + " " + axisY(p))
 		pen = "L"
 	}
 	return b.String()

@@ -141,8 +141,10 @@ func percentDigits(v float64) int {
 		return 0
 	case v >= 1:
 		return 1
+	case v >= 0.1:
+		return 2
 	}
-	return 2
+	return 4
 }
 
 // signed writes a number with its sign, a proper minus included.

@@ -490,12 +490,12 @@ func runTable(d Data) templ.Component {
 			}
 		}
 		for _, m := range d.Query.Metrics {
-			templ_7745c5c3_Err = column(d, "final:"+m, m, "Final value of "+m, true).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = column(d, "final:"+m, "Final "+m, "Final value of "+m, true).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			if compare.DirectionOf(m) != compare.Neutral {
-				templ_7745c5c3_Err = column(d, "best:"+m, "Best", bestTitle(m), true).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = column(d, "best:"+m, "Best "+m, bestTitle(m), true).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

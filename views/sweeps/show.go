@@ -9,6 +9,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/views/compare"
 	"github.com/cotrain/cotrain/views/ui"
 )
 
@@ -42,9 +43,11 @@ type Detail struct {
 	Sort    string // key of the column that sorts, "" for the number
 	Desc    bool
 	Metric  string // loss or throughput: which values are best
-	Seq     int64  // of the topic that the page follows
-	Topic   string
-	Now     time.Time
+	// Analysis tells how the metric depends on what was varied; nil where there is nothing to tell.
+	Analysis *compare.Analysis
+	Seq      int64 // of the topic that the page follows
+	Topic    string
+	Now      time.Time
 }
 
 // The metrics by which a run of a sweep can be best.

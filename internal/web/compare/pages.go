@@ -29,4 +29,5 @@ type Pages struct {
 	*page.Site
 	Store  Store
 	Sweeps Sweeps
+	Cache  *chart.Cache
 }

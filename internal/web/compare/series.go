@@ -88,13 +88,12 @@ func (p *Pages) lines(ctx context.Context, lines []line, q chart.Query) ([]byte,
 	g.SetLimit(linesAtATime)
 	for i, l := range lines {
 		g.Go(func() error {
-			var a chart.Answer
-			var err error
 			if len(l.runs) == 1 {
-				a, err = charts.Answer(ctx, l.runs[0], q)
-			} else {
-				a, err = charts.Band(ctx, l.runs, q)
+				_, body, err := p.Cache.Answer(ctx, p.Store, l.runs[0], q, func(string) bool { return false })
+				parts[i] = body
+				return err
 			}
+			a, err := charts.Band(ctx, l.runs, q)
 			parts[i] = a.AppendJSON(nil)
 			return err
 		})

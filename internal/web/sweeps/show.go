@@ -9,11 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/compare"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
+	webcompare "github.com/cotrain/cotrain/internal/web/compare"
 	"github.com/cotrain/cotrain/internal/web/form"
 	"github.com/cotrain/cotrain/internal/web/live"
 	"github.com/cotrain/cotrain/internal/web/page"
+	compareview "github.com/cotrain/cotrain/views/compare"
 	view "github.com/cotrain/cotrain/views/sweeps"
 )
 
@@ -51,11 +54,36 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 		d.Metric = view.MetricThroughput
 	}
 	markBest(d.Runs, d.Metric)
+	d.Analysis = analysis(d)
 	d.Sort, d.Desc = page.Text(q.Get("sort"), 200), q.Get("desc") == "1"
 	if !sortSweep(d.Runs, d.Columns, d.Sort, d.Desc, d.Now) {
 		d.Sort = ""
 	}
 	return p.Render(w, r, http.StatusOK, view.Page(p.Frame(r, d.Sweep.Name, "sweeps"), d))
+}
+
+// analysis tells how the chosen metric depends on the varied fields. It reads no more than the page has: the runs' headlines.
+func analysis(d view.Detail) *compareview.Analysis {
+	metric := map[string]string{view.MetricLoss: "loss", view.MetricThroughput: "tokens_per_second"}[d.Metric]
+	rows := make([]compareview.Row, len(d.Runs))
+	fields := make([]compare.Field, len(d.Columns))
+	for i, c := range d.Columns {
+		fields[i] = compare.Field{Name: c.Field, Label: c.Label, Values: make([]string, len(d.Runs))}
+	}
+	for i, r := range d.Runs {
+		final := math.NaN()
+		switch p := r.Run.Progress; {
+		case d.Metric == view.MetricLoss && p.HasLoss:
+			final = p.Loss
+		case d.Metric == view.MetricThroughput && p.TokensPerSec > 0:
+			final = p.TokensPerSec
+		}
+		rows[i] = compareview.Row{Run: r.Run, Key: string(r.Run.ID), Values: compare.Values{Metrics: []compare.Value{{Final: final}}}}
+		for n, v := range r.Values {
+			fields[n].Values[i] = v
+		}
+	}
+	return webcompare.Analyse(rows, fields, metric, 0)
 }
 
 // Head returns the part of a sweep's page that follows its runs' states.

@@ -3,6 +3,7 @@
 import { apply } from "../live/fragments.js";
 import { paced } from "../live/pace.js";
 import { Rows } from "../live/rows.js";
+import { Parallel } from "../compare/parallel.js";
 import { at } from "../ui/base.js";
 import { SweepChart } from "./chart.js";
 
@@ -39,6 +40,12 @@ export function startSweepPage(live, page) {
   const figure = page.querySelector("[data-sweep-chart]");
   const chart = figure instanceof HTMLElement ? new SweepChart(figure) : null;
   const table = new SweepTable(page);
+  const parallel = page.querySelector("[data-parallel]");
+  if (parallel instanceof HTMLElement) {
+    new Parallel(parallel, (out) => {
+      for (const [id, r] of table.runs) r.el.hidden = out.has(id);
+    });
+  }
 
   const head = paced(async () => {
     const response = await fetch(page.dataset.headUrl || "", { headers: { Accept: "text/html" } });
