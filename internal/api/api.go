@@ -17,6 +17,7 @@ import (
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
@@ -56,6 +57,11 @@ type Measurements interface {
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	// Curve returns the metric over all workers by step, from a step on.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
+	// View, Each, Joins and PointsVersion are for charts.
+	View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error)
+	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
+	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
+	PointsVersion(ctx context.Context, id run.ID) (int64, error)
 }
 
 // Actions is what a person can do.
@@ -99,7 +105,7 @@ type Deps struct {
 	Admin     Admin
 	Secrets   Registry
 	System    func() feed.System
-	Cache     *chart.Cache // of answers to charts; nil counts nothing
+	Cache     *chart.Cache // of answers to charts
 
 	Guard   Guard
 	Logger  *slog.Logger
@@ -130,7 +136,7 @@ func (h *Handler) Rights() map[string]access.Right { return h.routed.Rights() }
 
 // New returns a Handler. It panics when a dependency is missing, which is a mistake in the wiring.
 func New(d Deps) *Handler {
-	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Survey == nil || d.Audit == nil || d.Admin == nil || d.Secrets == nil || d.Guard == nil || d.System == nil || d.Logger == nil {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Survey == nil || d.Audit == nil || d.Admin == nil || d.Secrets == nil || d.Guard == nil || d.Cache == nil || d.System == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
 	s := &server{Deps: d, rights: map[string]access.Right{}}

@@ -184,7 +184,7 @@ func TestWhatTheConsoleSuffersFromIsTold(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.SetSystem(feed.System{Nomad: "unreachable", Store: "ok", Message: "Nomad is not reachable."})
-	if got := get[client.System](f, "/api/v1/system"); got != (client.System{Nomad: "unreachable", Store: "ok", Message: "Nomad is not reachable."}) {
+	if got := get[client.System](f, "/api/v1/system"); got != (client.System{Nomad: "unreachable", Store: "ok", Message: "Nomad is not reachable.", Charts: client.CacheStats{Limit: 1 << 20}}) {
 		t.Errorf("%+v", got)
 	}
 }

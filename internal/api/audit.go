@@ -73,7 +73,7 @@ func (s *server) getAuditHead(ctx context.Context, _ *struct{}) (out client.Audi
 	return out, nil
 }
 
-// exportPattern is the one route whose work is not bounded by [answerTimeout].
+// exportPattern is a route whose work is not bounded by [answerTimeout].
 const exportPattern = "GET /api/v1/audit/export"
 
 // exportTimeout bounds each piece of an export, so that a reader who stops reading ends it.

@@ -67,6 +67,12 @@ func probes(f *fixture, dir string) []probe {
 	for id, body := range map[string]string{running: `{"archived":true}`, ended: `{"archived":true}`} {
 		out = append(out, probe{"PATCH /api/v1/runs/{id}", "/api/v1/runs/" + id, body, nil})
 	}
+	add("GET /api/v1/runs/{id}/series", running, "?metric=loss")
+	add("GET /api/v1/runs/{id}/series", running, "?metric=loss", "If-None-Match", "*")
+	add("GET /api/v1/runs/{id}/series", "r-zzzzzzzzzz", "?metric=loss")
+	for _, id := range []string{running, "r-zzzzzzzzzz"} {
+		add("GET /api/v1/metrics", "", "?run="+id)
+	}
 	add("POST /api/v1/runs/{id}/stop", ended, "")
 	add("POST /api/v1/runs/{id}/stop", running, "")
 	add("DELETE /api/v1/runs/{id}", running, "")

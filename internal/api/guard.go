@@ -36,7 +36,7 @@ func (s *server) guard(routed *router.Router) http.Handler {
 		case "":
 			unrouted(w, r, found)
 			return
-		case exportPattern:
+		case exportPattern, metricsExportPattern:
 		default:
 			ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 			defer cancel()

@@ -46,6 +46,8 @@ func (s *server) routes() {
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", answer(s.readLogs), missing)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what starts or started a run's workers", answer(s.getLaunch), missing, away)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", answer(s.readMetrics), missing)
+	register(s, access.RunsRead, maxBody, "application/json", "GET /api/v1/runs/{id}/series", http.StatusOK, "read-series", "Curves of a run, summarized into columns as charts show them", s.readSeries, []int{missing, unchanged})
+	register(s, access.RunsRead, maxBody, "text/csv", metricsExportPattern, http.StatusOK, "export-metrics", "All values of metrics of runs, as CSV, Parquet or JSON lines", s.exportMetrics, []int{missing})
 	route(s, access.ClusterRead, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", answer(s.listNodes), away)
 	route(s, access.ClusterRead, "GET /api/v1/cluster/measurements", http.StatusOK, "get-measurements", "What nodes measured of themselves and of the network between them", answer(s.getMeasurements))
 	route(s, access.ClusterMeasure, "POST /api/v1/cluster/measurements", http.StatusAccepted, "start-measurement", "Measure nodes and the network between them; one at a time", answer(s.startMeasurement), conflict, away)

@@ -8,9 +8,5 @@ import (
 
 func (s *server) getSystem(context.Context, *struct{}) (out client.System, err error) {
 	now := s.System()
-	out = client.System{Nomad: now.Nomad, Store: now.Store, Message: now.Message}
-	if s.Cache != nil {
-		out.Charts = client.CacheStats(s.Cache.Stats())
-	}
-	return out, nil
+	return client.System{Nomad: now.Nomad, Store: now.Store, Message: now.Message, Charts: client.CacheStats(s.Cache.Stats())}, nil
 }

@@ -2,7 +2,8 @@ package audit
 
 import (
 	"strconv"
-	"strings"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // CSVHeader names the columns of [Row.CSV].
@@ -10,7 +11,7 @@ func CSVHeader() []string {
 	return []string{"seq", "at", "logged", "user", "name", "token", "session", "address", "agent", "request", "action", "project", "subject", "outcome", "reason", "before", "after", "hash"}
 }
 
-// CSV is the row for a table in CSV. Texts that a spreadsheet would take for a formula begin with an apostrophe.
+// CSV is the row for a table in CSV. Its texts are cells as of [fault.Cell].
 func (r Row) CSV() []string {
 	a := r.Actor
 	out := []string{
@@ -18,9 +19,7 @@ func (r Row) CSV() []string {
 		r.Request, r.Action, r.Project, r.Subject, string(r.Outcome), r.Reason, string(r.Before), string(r.After), r.Hash.String(),
 	}
 	for i, text := range out {
-		if text != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(text[0])) {
-			out[i] = "'" + text
-		}
+		out[i] = fault.Cell(text)
 	}
 	return out
 }

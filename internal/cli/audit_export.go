@@ -31,14 +31,19 @@ func (c *auditExportCmd) Run(ctx context.Context, p *process, cl *client.Client)
 		_, err := cl.ExportAudit(ctx, q, &linesWriter{p: p})
 		return err
 	}
-	if _, err := os.Lstat(c.Output); err == nil && !c.Force {
-		return fault.Usage(p.text(c.Output)+" is there already", "add --force to replace it, or name another file with --output")
+	return p.save(c.Output, c.Force, func(f *os.File) (int64, error) { return cl.ExportAudit(ctx, q, f) })
+}
+
+// save writes a file, and says how large it is. Until it is whole, its name ends in .part.
+func (p *process) save(name string, force bool, write func(*os.File) (int64, error)) error {
+	if _, err := os.Lstat(name); err == nil && !force {
+		return fault.Usage(p.text(name)+" is there already", "add --force to replace it, or name another file with --output")
 	}
-	n, err := keepFile(c.Output, func(f *os.File) (int64, error) { return cl.ExportAudit(ctx, q, f) })
+	n, err := keepFile(name, write)
 	if err != nil {
 		return err
 	}
-	return p.print("%s  %s\n", p.text(c.Output), bytesText(n))
+	return p.print("%s  %s\n", p.text(name), bytesText(n))
 }
 
 // linesWriter writes text that came from elsewhere: a terminal shows it, and does not obey it.

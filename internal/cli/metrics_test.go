@@ -6,6 +6,8 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -82,6 +84,31 @@ func TestMetricsAreFilteredByWorkerAndStep(t *testing.T) {
 	c.cotrain("run", "metrics", id, "--worker", "2").want(t, exitNotFound, "no worker 2", "0 to 1")
 	c.cotrain("run", "metrics", id, "--worker=-2").want(t, exitUsage, "--worker")
 	c.cotrain("run", "metrics", id, "--from=-1").want(t, exitUsage, "--from")
+}
+
+func TestMetricsAreExportedToAFile(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	var ids []string
+	for n := range 2 {
+		id := c.Add(run.Run{State: run.Succeeded})
+		ids = append(ids, string(id))
+		c.SetMetric(id, "loss", []points.WorkerPoint{{Rank: 0, Step: 1, Value: run.Number(n), At: 1000}, {Rank: 1, Step: 1, Value: run.Number(math.NaN()), At: 1000}}, nil)
+		c.SetMetric(id, "=mfu", []points.WorkerPoint{{Rank: 0, Step: 1, Value: 30, At: 1000}}, nil)
+	}
+	head, time := "run,metric,worker,step,time,value,attempt\n", "1970-01-01T00:00:01.000Z"
+	if r := c.cotrain("run", "metrics", ids[0], ids[1], "--format", "csv", "--metric", "loss", "--worker", "0").want(t, exitDone); r.out != head+ids[0]+",loss,0,1,"+time+",0,1\n"+ids[1]+",loss,0,1,"+time+",1,1\n" {
+		t.Errorf("CSV is %s", r.out)
+	}
+	c.cotrain("run", "metrics", ids[0], "--format", "csv").want(t, exitDone, ",'=mfu,", ",NaN,")
+	file := filepath.Join(t.TempDir(), "m.parquet")
+	c.cotrain("run", "metrics", ids[0], ids[1], "--format", "parquet", "-o", file).want(t, exitDone, "m.parquet")
+	if b, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(b), "PAR1") || !strings.HasSuffix(string(b), "PAR1") {
+		t.Errorf("the file is %d bytes, %v", len(b), err)
+	}
+	c.cotrain("run", "metrics", ids[0], "--format", "csv", "-o", file).want(t, exitUsage, "--force")
+	c.cotrain("run", "metrics", ids[0], ids[1]).want(t, exitUsage, "--format csv")
+	c.cotrain("run", "metrics", ids[0], "r-0000000000", "--format", "jsonl").want(t, exitNotFound)
 }
 
 // metricsServer is a console that tells of each request for values before it answers.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,11 +21,19 @@ import (
 const metricsPage = 20000
 
 type runMetricsCmd struct {
-	Remote `embed:""`
-	ID     run.ID   `arg:"" help:"ID of the run."`
-	Metric []string `placeholder:"NAME" help:"Only this metric. Repeat it, or separate with commas, for more."`
-	Worker int      `default:"-1" placeholder:"N" help:"Only this worker's values."`
-	From   int64    `placeholder:"STEP" help:"Only from this step on."`
+	Addr      string   `help:"Address of the console, instead of COTRAIN_ADDR." placeholder:"URL"`
+	PlainHTTP bool     `name:"plain-http" help:"Send the API token over plain HTTP, where everybody on the way can read it, instead of COTRAIN_PLAIN_HTTP_TOKEN=true."`
+	Format    string   `enum:"table,json,csv,parquet,jsonl" default:"table" help:"table: a summary; json: all values of a run; csv, parquet, jsonl: all values of runs, a row each."`
+	ID        []run.ID `arg:"" help:"IDs of runs; table and json take one."`
+	Metric    []string `placeholder:"NAME" help:"Only this metric. Repeat it, or separate with commas, for more."`
+	Worker    int      `default:"-1" placeholder:"N" help:"Only this worker's values."`
+	From      int64    `placeholder:"STEP" help:"Only from this step on."`
+	Output    string   `short:"o" default:"-" placeholder:"FILE" help:"File to write csv, parquet or jsonl to, - for stdout."`
+	Force     bool     `help:"Replace a file that is there."`
+}
+
+func (c *runMetricsCmd) connect(p *process) (*client.Client, error) {
+	return Remote{Addr: c.Addr, PlainHTTP: c.PlainHTTP}.connect(p)
 }
 
 // metricsSink gets values page by page: metric after metric, by worker and step.
@@ -31,6 +41,26 @@ type metricsSink interface {
 	begin(metric string) error
 	add(points []client.Point) error
 	end() error // of everything
+}
+
+// export writes all values as rows. Until a file is whole, its name ends in .part.
+func (c *runMetricsCmd) export(ctx context.Context, p *process, cl *client.Client) error {
+	q := client.MetricsExport{Metric: c.Metric, Worker: c.Worker, From: c.From, Form: c.Format}
+	for _, id := range c.ID {
+		q.Run = append(q.Run, string(id))
+	}
+	write := func(w io.Writer) (int64, error) { return cl.ExportMetrics(ctx, q, w) }
+	switch {
+	case c.Output != "-":
+		return p.save(c.Output, c.Force, func(f *os.File) (int64, error) { return write(f) })
+	case c.Format == "parquet" && p.terminal:
+		return fault.Usage("Parquet is nothing to look at", "name a file with --output")
+	case c.Format == "parquet":
+		_, err := write(p.stdout)
+		return err
+	}
+	_, err := write(&linesWriter{p: p})
+	return err
 }
 
 // Run prints metrics: all values as JSON, or a summary as a table. A run can have millions of values, so neither keeps them.
@@ -41,11 +71,17 @@ func (c *runMetricsCmd) Run(ctx context.Context, p *process, cl *client.Client) 
 	if c.From < 0 {
 		return fault.Usage("--from must be a step, from 0", "leave it out for all steps")
 	}
-	head, err := cl.Metrics(ctx, c.ID, client.MetricsQuery{Worker: -1})
+	if c.Format != "table" && c.Format != "json" {
+		return c.export(ctx, p, cl)
+	}
+	if len(c.ID) > 1 || c.Output != "-" {
+		return fault.Usage("--format "+c.Format+" prints one run", "name one, without --output, or use --format csv, parquet or jsonl")
+	}
+	head, err := cl.Metrics(ctx, c.ID[0], client.MetricsQuery{Worker: -1})
 	if err != nil {
 		return err
 	}
-	if err := p.checkWorker(ctx, cl, c.ID, c.Worker); err != nil {
+	if err := p.checkWorker(ctx, cl, c.ID[0], c.Worker); err != nil {
 		return err
 	}
 	wanted := head.Names
@@ -79,7 +115,7 @@ func (c *runMetricsCmd) read(ctx context.Context, cl *client.Client, metric stri
 	}
 	q := client.MetricsQuery{Metric: []string{metric}, Limit: metricsPage, From: c.From, Worker: c.Worker}
 	for {
-		page, err := cl.Metrics(ctx, c.ID, q)
+		page, err := cl.Metrics(ctx, c.ID[0], q)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -66,6 +67,31 @@ type MetricsPage struct {
 	Metrics map[string][]Point          `json:"metrics,omitempty" doc:"By name: this page's values, by worker and step. Every metric that was asked for is here; one that the run does not have, or that has none on this page, is empty"`
 	Curves  map[string][]run.CurvePoint `json:"curves,omitempty" doc:"By name: this page of the curve over all workers, by step"`
 	Next    string                      `json:"next,omitempty" doc:"Cursor of the next page, for after; absent on the last. Whoever follows it gets every value that was there at the first page exactly once, and perhaps some that came meanwhile"`
+}
+
+// MetricsExport says which values of metrics to export, and how.
+type MetricsExport struct {
+	Run    []string `query:"run,explode" required:"true" minItems:"1" maxItems:"200" doc:"ID of a run; repeat it for more"`
+	Metric []string `query:"metric,explode" maxItems:"64" doc:"Name of a metric; repeat it for more. All without it; what a run does not have is left out"`
+	Worker int      `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Only the values of the worker with this rank; -1 for all"`
+	From   int64    `query:"from" minimum:"0" doc:"Only from this step on"`
+	Form   string   `query:"format" enum:"csv,parquet,jsonl" default:"csv" doc:"CSV, Parquet or JSON lines, with the columns run, metric, worker, step, time, value and attempt. In CSV a name that a spreadsheet would take for a formula begins with an apostrophe"`
+}
+
+// ExportMetrics copies values as a table to w, by run, metric, worker and step, and returns the bytes.
+func (c *Client) ExportMetrics(ctx context.Context, q MetricsExport, w io.Writer) (int64, error) {
+	return c.download(ctx, "/api/v1/metrics"+encode(q), w)
+}
+
+// SeriesQuery says which curves of a run to summarize, and how.
+type SeriesQuery struct {
+	Metric  []string `query:"metric,explode" required:"true" minItems:"1" maxItems:"64" doc:"Name of a metric, or a formula such as =val_loss-loss; repeat it for more. Perplexity, samples_per_second and planned/learning_rate are derived where they can be"`
+	X       string   `query:"x" maxLength:"107" doc:"What the range is of, and the member x of the answer: step (the default), time (Unix seconds), elapsed (seconds since the start), tokens, or the name of another metric"`
+	From    string   `query:"from" maxLength:"40" doc:"Start of the range, in units of x; open without it"`
+	To      string   `query:"to" maxLength:"40" doc:"End of the range, included"`
+	Columns int      `query:"columns" default:"800" minimum:"1" maximum:"4096" doc:"At most so many columns, each as wide as a power of two of steps, with the lowest, the highest and the mean of its values. Of width 1, each is one step"`
+	Smooth  string   `query:"smooth" maxLength:"40" doc:"ema:0.9, twema:600s or gauss:50, over all points before they are summarized"`
+	Workers string   `query:"workers" maxLength:"10" doc:"all (the default) for the curve over all, each, or a rank"`
 }
 
 // Point is one value that one worker reported.

@@ -38,3 +38,11 @@ func Cut(s string, n int) string {
 func Unseen(r rune) bool {
 	return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || (r >= 0x202A && r <= 0x202E) || (r >= 0x2066 && r <= 0x2069)
 }
+
+// Cell is a text as a cell of CSV: what a spreadsheet would take for a formula begins with an apostrophe.
+func Cell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}

@@ -53,7 +53,8 @@ var allowed = map[string][]string{
 	"internal/cli":               {"internal/client", "internal/config", "internal/draft", "internal/trainconf", "views/ui", "internal/logparse"},
 	"internal/client":            {"internal/draft", "internal/trainconf"},
 	"internal/draft":             {"internal/trainconf"},
-	"internal/api":               {"internal/chart", "internal/client", "internal/draft", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/series", "internal/storage", "internal/router"},
+	"internal/metricfile":        {},
+	"internal/api":               {"internal/chart", "internal/metricfile", "internal/client", "internal/draft", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/series", "internal/storage", "internal/router"},
 	"internal/auth":              {"internal/auth/oidc", "internal/auth/passkey", "internal/inbound", "internal/store/accounts"},
 	"internal/auth/oidc":         {},
 	"internal/auth/passkey":      {},
@@ -112,7 +113,7 @@ var allowed = map[string][]string{
 	"internal/store/pgtest":      {},
 	"internal/store/storetest":   {"internal/store", "internal/store/points"},
 	"internal/nomad/nomadtest":   {"internal/nomad"},
-	"internal/api/apitest":       {"internal/series", "internal/run/runtest", "internal/audit/audittest", "internal/router", "internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
+	"internal/api/apitest":       {"internal/chart", "internal/series", "internal/run/runtest", "internal/audit/audittest", "internal/router", "internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
 	"internal/nomad/conformance": {"internal/certfile", "internal/nomad", "jobs"},
 	"internal/trainconf/gendoc":  {"internal/trainconf"},
 
@@ -144,6 +145,7 @@ var external = map[string][]string{
 	"github.com/pquerna/otp":             {"internal/auth"},
 	"github.com/boombuler/barcode":       {"internal/web/account"},
 	"github.com/yuin/goldmark":           {"internal/web/help"},
+	"github.com/parquet-go/parquet-go":   {"internal/metricfile"},
 	"github.com/hashicorp/golang-lru/v2": {"internal/chart"},
 }
 

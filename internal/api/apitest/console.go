@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/api"
 	"github.com/cotrain/cotrain/internal/audit/audittest"
+	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/measure"
@@ -51,6 +53,7 @@ type Console struct {
 	Audit   audittest.Log
 	Secrets runtest.Registry
 
+	version     atomic.Int64 // of points
 	mu          sync.Mutex
 	fail        error
 	refusal     error // of the guard
@@ -117,7 +120,7 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) router.Handler {
 	d := api.Deps{
-		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, System: c.System, Guard: c, Logger: logger, Version: "test",
+		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, Cache: chart.NewCache(1<<20, "test"), System: c.System, Guard: c, Logger: logger, Version: "test",
 	}
 	for _, f := range change {
 		f(&d)
