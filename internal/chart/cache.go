@@ -13,6 +13,13 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
+// Versioned is a store that knows what has not changed.
+type Versioned interface {
+	Store
+	// PointsVersion returns a number that grows whenever a run's points may have changed.
+	PointsVersion(ctx context.Context, id run.ID) (int64, error)
+}
+
 // Cache keeps encoded answers while nothing that they are made from has changed. Their tag is made from what could change them, so
 // that an answer is never compared, expired or thrown away for being old: a changed run asks for another tag. Whoever asks must have
 // been allowed to see the run before.
@@ -54,7 +61,7 @@ func (c *Cache) Stats() CacheStats {
 }
 
 // Answer returns the JSON of an answer and its entity tag; no body where known says that the client has it.
-func (c *Cache) Answer(ctx context.Context, s Store, r run.Run, q Query, known func(tag string) bool) (tag string, body []byte, err error) {
+func (c *Cache) Answer(ctx context.Context, s Versioned, r run.Run, q Query, known func(tag string) bool) (tag string, body []byte, err error) {
 	version, err := s.PointsVersion(ctx, r.ID)
 	if err != nil {
 		return "", nil, err

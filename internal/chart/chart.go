@@ -30,8 +30,6 @@ type History interface {
 type Store interface {
 	Points
 	History
-	// PointsVersion returns a number that grows whenever a run's points may have changed.
-	PointsVersion(ctx context.Context, id run.ID) (int64, error)
 }
 
 // Curve is one line of a chart.

@@ -15,7 +15,7 @@ type Store interface {
 	// Run returns a run, or an error that matches [fault.ErrNotFound].
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
-	chart.Store
+	chart.Versioned
 	compare.Store
 }
 

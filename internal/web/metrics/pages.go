@@ -15,7 +15,7 @@ import (
 type Store interface {
 	// Run returns a run, or an error that matches [fault.ErrNotFound].
 	Run(ctx context.Context, id run.ID) (run.Run, error)
-	chart.Store
+	chart.Versioned
 	// RunMetrics returns the summaries of a run's metrics, by name.
 	RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error)
 }
