@@ -33,10 +33,12 @@ class Logs extends Tail {
   }
 
   /**
-   * Shows a line that was asked for, and those around it.
-   * @param {HTMLElement} line
+   * Shows a line that was asked for, or the next one that is not hidden, and those around it.
+   * @param {HTMLElement} asked
    */
-  show(line) {
+  show(asked) {
+    let line = asked;
+    while (!line.checkVisibility() && line.nextElementSibling instanceof HTMLElement) line = line.nextElementSibling;
     this.setFollow(false);
     this.atEnd = this.section.dataset.later !== "true";
     this.later.hidden = this.atEnd;
