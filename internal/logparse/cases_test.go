@@ -144,7 +144,7 @@ func TestLinesOfEachFormatComeOutExactly(t *testing.T) {
 	for _, c := range loadCasesFrom(t, "testdata/formats.jsonl") {
 		exact += checkCase(t, c)
 	}
-	if exact < 120 {
+	if exact < 180 {
 		t.Errorf("only %d samples compared", exact)
 	}
 }

@@ -38,7 +38,7 @@ func (p *Parser) jsonLine(msg []byte) Result {
 // holdsMetrics knows the members in which structured loggers nest numbers.
 func holdsMetrics(key []byte) bool {
 	switch string(key) {
-	case "metrics", "fields", "scalars", "logs", "data":
+	case "metrics", "fields", "scalars", "logs", "data", "train":
 		return true
 	}
 	return false

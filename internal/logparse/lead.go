@@ -166,6 +166,8 @@ func (h *lead) word() {
 		h.rest = rest[3:]
 	case rest[0] == ' ' && isReplica(word):
 		h.rest = rest
+	case h.seen && rest[0] == ' ' && syslogTag(rest[1:]) > 0:
+		h.rest = rest[1+syslogTag(rest[1:]):]
 	case h.seen:
 		h.name(rest)
 	case rest[0] == ':' && len(rest) > 1 && rest[1] == ' ' && bytes.ContainsAny(word, "0123456789") && bytes.ContainsAny(word, "-."):
@@ -224,6 +226,22 @@ func (h *lead) name(rest []byte) {
 	} else if end := bytes.IndexAny(after[:min(len(after), 10)], " :"); end > 0 && levelNamed(after[:end]) != levelNone {
 		h.rest = after
 	}
+}
+
+// syslogTag returns the length of "program[123]:", which stands after the host.
+func syslogTag(b []byte) int {
+	n := 0
+	for n < len(b) && isKey(b[n]) {
+		n++
+	}
+	digits := n + 1
+	for digits < len(b) && isDigit(b[digits]) {
+		digits++
+	}
+	if n == 0 || digits == n+1 || b[n] != '[' || !hasAnyPrefix(b[digits:], "]:") {
+		return 0
+	}
+	return digits + 2
 }
 
 // isReplica knows what torchx prints before a line: "trainer/0".

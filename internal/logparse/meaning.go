@@ -95,7 +95,7 @@ var meanings = func() map[string]meaning {
 	}
 	metric := func(name string) meaning { return meaning{role: roleMetric, name: name} }
 	add(metric("loss"), "loss")
-	add(meaning{role: roleLike, name: "loss"}, "train_loss", "training_loss", "lm_loss", "total_loss", "loss_total", "reduced_train_loss", "step_loss", "train_loss_step",
+	add(meaning{role: roleLike, name: "loss"}, "train_loss", "training_loss", "lm_loss", "total_loss", "loss_total", "reduced_train_loss", "step_loss", "train_loss_step", "loss_step",
 		"loss_train", "average_loss", "avg_loss", "mean_loss", "crossentropyloss", "cross_entropy_loss", "loss/train/total", "ce_loss", "loss/total_loss", "total_loss/loss")
 	add(metric("val_loss"), "val_loss", "valid_loss", "validation_loss", "loss_val", "val/loss", "valid/loss", "validation/loss", "loss/val/total")
 	add(metric("eval_loss"), "eval_loss", "evaluation_loss", "eval/loss", "loss_eval")

@@ -129,7 +129,12 @@ func (p *Parser) Line(line []byte) Result {
 		}
 		p.metrics = p.metrics[:0]
 	}
-	return p.textEvent(rec.msg)
+	res := p.textEvent(rec.msg)
+	if res.Kind == None && whole && line[0] == '[' && bytes.HasPrefix(line, rankMark) {
+		p.metrics = p.metrics[:0]
+		return p.foreign(rec.msg) // others print such a head, too
+	}
+	return res
 }
 
 // Overwritten parses an overwritten state of a line, for samples with a step and the progress of bars only: everything else is

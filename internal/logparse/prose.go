@@ -25,6 +25,11 @@ func (p *Parser) prose(msg []byte) Result {
 
 // startsRecord reports whether the text starts with where training is.
 func startsRecord(b []byte) bool {
+	if s := (items{b: b}); s.at(0) == '[' {
+		if it, ok := s.position(); ok && it.of > 0 {
+			return true // "[100/1000] loss: 2.3"
+		}
+	}
 	b = bytes.TrimLeft(b, "[( ")
 	for _, word := range [...]string{"epoch", "step", "iter", "batch", "global", "update", "train", "total loss at", "end of epoch"} {
 		if hasFoldPrefix(b, word) {
