@@ -222,6 +222,34 @@ func (r *ChunkReader) Next() bool {
 	return true
 }
 
+// Block returns the points of the next block, up to 128, as columns that are valid until the next call; or false as Next does. Use
+// either.
+func (r *ChunkReader) Block() (b Block, ok bool) {
+	if r.left == 0 || r.err != nil {
+		return Block{}, false
+	}
+	before, first := r.point.Step, !r.read
+	if r.err = r.fill(); r.err != nil {
+		return Block{}, false
+	}
+	b = Block{r.step[:r.size], r.time[:r.size], r.value[:r.size]}
+	for _, step := range b.Steps {
+		if !first && step <= before {
+			r.err = fmt.Errorf("%w: step %d comes after step %d", ErrDamaged, step, before)
+			return Block{}, false
+		}
+		before, first = step, false
+	}
+	r.point.Step, r.read = before, true
+	return b, true
+}
+
+// Block are points of one worker, by column.
+type Block struct {
+	Steps, Times []int64
+	Values       []float64
+}
+
 // Point is the current point.
 func (r *ChunkReader) Point() Point { return r.point }
 

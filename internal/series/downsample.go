@@ -2,7 +2,6 @@ package series
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -43,27 +42,6 @@ func Downsample(points []run.CurvePoint, buckets int) []run.CurvePoint {
 		start = end
 	}
 	return out
-}
-
-// bucketShift returns log2 of the bucket width. Steps share a bucket of width 2^k if they differ in no bit from k up, so
-// one pass counts the buckets of every width.
-func bucketShift(points []run.CurvePoint, buckets int) uint {
-	var highest [65]int // neighbours whose highest differing bit is n-1
-	for i := 1; i < len(points); i++ {
-		highest[bits.Len64(uint64(points[i-1].Step^points[i].Step))]++
-	}
-	used := 1
-	for n := 64; n > 0; n-- {
-		if used += highest[n]; used > buckets {
-			return uint(n) //nolint:gosec // 1 to 64
-		}
-	}
-	return 0
-}
-
-// bucketOf numbers buckets in step order, negative ones too.
-func bucketOf(step int64, shift uint) uint64 {
-	return (uint64(step) ^ 1<<63) >> shift //nolint:gosec // the sign bit is flipped on purpose
 }
 
 // appendBucket appends the reduced bucket.

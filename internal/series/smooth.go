@@ -21,7 +21,7 @@ const (
 	Gaussian Kernel = "gauss" // centred, with Amount as the standard deviation in points
 )
 
-// Smoothing of a curve; the zero value is none. Values that are not finite have no weight.
+// Smoothing of a curve; the zero value is none. Values that are not finite have no weight, and averages pass over them.
 type Smoothing struct {
 	Kernel Kernel
 	Amount float64
@@ -83,14 +83,12 @@ func (s Smoothing) String() string {
 // negligible is the weight, of 1, that changes no sum of float64.
 const negligible = 1e-18
 
-// Reach is how many points before and after one affect its smoothed value: those further away are negligible. An EMA by time
-// may reach any number of points back, which is -1.
-func (s Smoothing) Reach() (before, after int) {
+// reach is how many points before and after one affect its smoothed value, of an EMA only finite ones: those further away are
+// negligible.
+func (s Smoothing) reach() (before, after int) {
 	switch s.Kernel {
 	case EMA:
-		return int(math.Ceil(math.Log(negligible) / math.Log(s.Amount))), 0
-	case TimedEMA:
-		return -1, 0
+		return int(min(math.Ceil(math.Log(negligible)/math.Log(s.Amount)), math.MaxInt32)), 0
 	case Gaussian:
 		n := int(math.Ceil(s.Amount * math.Sqrt(-2*math.Log(negligible))))
 		return n, n
@@ -117,7 +115,7 @@ type Smoother struct {
 func (s Smoothing) Smoother(take func(run.CurvePoint) bool) *Smoother {
 	m := &Smoother{smoothing: s, take: take, value: math.NaN()}
 	if s.Kernel == Gaussian {
-		reach, _ := s.Reach()
+		reach, _ := s.reach()
 		m.kernel = make([]float64, reach+1)
 		for i := range m.kernel {
 			x := float64(i) / s.Amount
@@ -130,12 +128,18 @@ func (s Smoothing) Smoother(take func(run.CurvePoint) bool) *Smoother {
 // Add adds the next point and reports whether more are wanted.
 func (m *Smoother) Add(p run.CurvePoint) bool {
 	switch m.smoothing.Kernel {
-	case EMA:
-		p.Mean = m.average(p.Mean, m.smoothing.Amount)
-	case TimedEMA:
-		p.Mean = m.average(p.Mean, m.decay(p.At))
 	case Gaussian:
 		return m.slide(p)
+	case EMA:
+		if finite(p.Mean) {
+			m.average(p.Mean, m.smoothing.Amount)
+		}
+		p.Mean = m.value
+	case TimedEMA:
+		if finite(p.Mean) {
+			m.average(p.Mean, m.decay(p.At))
+		}
+		p.Mean = m.value
 	}
 	return !m.ended && m.end(m.take(p))
 }
@@ -153,17 +157,13 @@ func (m *Smoother) end(more bool) bool {
 	return more
 }
 
-// average is the weighted mean of a value and those before, whose weight decays.
-func (m *Smoother) average(v, decay float64) float64 {
-	m.weight *= decay
-	if finite(v) {
-		if m.weight++; m.weight == 1 {
-			m.value = v
-		} else {
-			m.value = blend(m.value, v, 1/m.weight)
-		}
+// average adds a value that weighs 1 to those before, whose weight decays.
+func (m *Smoother) average(v, decay float64) {
+	if m.weight = m.weight*decay + 1; m.weight == 1 {
+		m.value = v
+	} else {
+		m.value = blend(m.value, v, 1/m.weight)
 	}
-	return m.value
 }
 
 // decay is how much earlier points still weigh at a time. A clock that was set back does not make them weigh more.

@@ -49,11 +49,18 @@ func plainly(s Smoothing, points []run.CurvePoint) []float64 {
 			if finite(points[j].Mean) {
 				sum, weights = sum+w*points[j].Mean, weights+w
 			}
-			switch {
-			case s.Kernel == EMA:
+			if s.Kernel == Gaussian || !finite(points[j].Mean) {
+				continue
+			}
+			if s.Kernel == EMA {
 				decay *= s.Amount
-			case j > 0:
-				decay *= math.Exp2(-max(0, points[j].At.Sub(points[j-1].At).Seconds()) / s.Amount)
+				continue
+			}
+			for k := j - 1; k >= 0; k-- { // the finite one before
+				if finite(points[k].Mean) {
+					decay *= math.Exp2(-max(0, points[j].At.Sub(points[k].At).Seconds()) / s.Amount)
+					break
+				}
 			}
 		}
 		for j := i + 1; s.Kernel == Gaussian && j < len(points); j++ {

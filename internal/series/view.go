@@ -3,6 +3,7 @@ package series
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -20,11 +21,12 @@ const (
 // Column summarizes the points of a curve within one interval of steps.
 type Column struct {
 	First, Last     int64   // steps of its first and last point
-	FirstAt, LastAt int64   // when those were received, Unix milliseconds
+	FirstAt, LastAt int64   // when the earliest and the latest of them was received, Unix milliseconds
 	Points          int     // steps with a value
+	Means           int     // steps with a finite mean
 	Workers         int     // the most workers of a step
 	Min, Max        float64 // over steps and workers, of finite values; NaN if there are none
-	Value           float64 // mean of the finite values of its steps or, of a smoothed curve, its value at Last; NaN if there are none
+	Value           float64 // mean of the finite means of its steps or, of a smoothed curve, its value at Last; NaN if there are none
 	Odd             Odd
 }
 
@@ -40,66 +42,150 @@ type View struct {
 // Columns summarizes points of ascending steps into at most limit columns (at least 1), as narrow as possible. Of width 1, each is
 // one point.
 func Columns(points []run.CurvePoint, limit int) View {
-	if len(points) == 0 {
-		return View{Width: 1}
-	}
-	b := NewBuilder(1 << min(bucketShift(points, max(limit, 1)), 62))
+	b := Builder{shift: bucketShift(points, max(limit, 1))}
 	for _, p := range points {
 		b.Add(p)
 	}
 	return b.View()
 }
 
-// Builder makes a view of points as they come.
+// Same reports whether two steps are in the same column.
+func (v View) Same(a, b int64) bool {
+	shift := shiftOfWidth(v.Width)
+	return bucketOf(a, shift) == bucketOf(b, shift)
+}
+
+// Builder makes a view of points and of columns, in the order of their steps.
 type Builder struct {
-	view   View
-	shift  uint
-	bucket uint64 // of the last column
-	means  int    // finite ones in it
+	shift   uint
+	points  int64
+	columns []Column
 }
 
 // NewBuilder returns a builder of columns of a width, a power of two.
-func NewBuilder(width int64) *Builder {
-	return &Builder{view: View{Width: width}, shift: uint(bits.TrailingZeros64(uint64(width)))} //nolint:gosec // a power of two
+func NewBuilder(width int64) *Builder { return &Builder{shift: shiftOfWidth(width)} }
+
+func shiftOfWidth(width int64) uint { return uint(bits.TrailingZeros64(uint64(width))) } //nolint:gosec // a power of two
+
+// View returns the columns so far.
+func (b *Builder) View() View {
+	return View{Width: 1 << min(b.shift, 62), Points: b.points, Columns: b.columns}
 }
 
 // Add adds the point of a further step.
-func (b *Builder) Add(p run.CurvePoint) {
-	if bucket := bucketOf(p.Step, b.shift); len(b.view.Columns) == 0 || bucket != b.bucket {
-		b.bucket, b.means = bucket, 0
-		b.view.Columns = append(b.view.Columns, Column{
-			First: p.Step, FirstAt: p.At.UnixMilli(), Min: math.NaN(), Max: math.NaN(), Value: math.NaN(),
-		})
-	}
-	c := &b.view.Columns[len(b.view.Columns)-1]
-	b.view.Points++
-	c.Points++
-	c.Last, c.LastAt, c.Workers = p.Step, p.At.UnixMilli(), max(c.Workers, p.Workers)
-	c.Odd |= oddOf(p.Min) | oddOf(p.Max) | oddOf(p.Mean)
-	c.Min, c.Max = lower(c.Min, p.Min), higher(c.Max, p.Max)
-	if !finite(p.Mean) {
+func (b *Builder) Add(p run.CurvePoint) { b.column(pointColumn(p)) }
+
+func (b *Builder) column(c Column) {
+	b.points += int64(c.Points)
+	if n := len(b.columns); n > 0 && bucketOf(b.columns[n-1].Last, b.shift) == bucketOf(c.First, b.shift) {
+		b.columns[n-1].add(c)
 		return
 	}
-	if b.means++; b.means == 1 {
-		c.Value = p.Mean
-	} else {
-		c.Value = blend(c.Value, p.Mean, 1/float64(b.means))
+	b.columns = append(b.columns, c)
+}
+
+// block adds points of one worker.
+func (b *Builder) block(points Block) {
+	for len(points.Steps) > 0 {
+		bucket := bucketOf(points.Steps[0], b.shift)
+		n := len(points.Steps)
+		if bucketOf(points.Steps[n-1], b.shift) != bucket {
+			n, _ = slices.BinarySearchFunc(points.Steps, bucket, func(step int64, bucket uint64) int {
+				if bucketOf(step, b.shift) <= bucket {
+					return -1
+				}
+				return 1
+			})
+		}
+		b.column(points.head(n).column())
+		points = Block{points.Steps[n:], points.Times[n:], points.Values[n:]}
 	}
 }
 
-// View returns the columns so far.
-func (b *Builder) View() View { return b.view }
+func (b Block) head(n int) Block { return Block{b.Steps[:n], b.Times[:n], b.Values[:n]} }
+
+func (b Block) column() Column {
+	c := Column{
+		First: b.Steps[0], Last: b.Steps[len(b.Steps)-1], FirstAt: slices.Min(b.Times), LastAt: slices.Max(b.Times), Points: len(b.Steps), Workers: 1,
+		Min: math.NaN(), Max: math.NaN(), Value: math.NaN(),
+	}
+	low, high, sum := math.Inf(1), math.Inf(-1), 0.0
+	for _, v := range b.Values {
+		if v-v != 0 {
+			c.Odd |= oddOf(v)
+			continue
+		}
+		c.Means++
+		low, high, sum = min(low, v), max(high, v), sum+v
+	}
+	if c.Means == 0 {
+		return c
+	}
+	c.Min, c.Max, c.Value = low, high, sum/float64(c.Means)
+	if math.IsInf(sum, 0) {
+		c.Value = low/2 + high/2
+		for i, n := 0, 0.0; i < len(b.Values); i++ {
+			if v := b.Values[i]; finite(v) {
+				n++
+				c.Value = blend(c.Value, v, 1/n)
+			}
+		}
+	}
+	return c
+}
+
+// ColumnOf summarizes at least one point.
+func ColumnOf(points []run.CurvePoint) Column {
+	c := pointColumn(points[0])
+	for _, p := range points[1:] {
+		c.add(pointColumn(p))
+	}
+	return c
+}
+
+func pointColumn(p run.CurvePoint) Column {
+	at := p.At.UnixMilli()
+	c := Column{
+		First: p.Step, Last: p.Step, FirstAt: at, LastAt: at, Points: 1, Workers: p.Workers,
+		Min: p.Min, Max: p.Max, Value: p.Mean, Means: 1, Odd: oddOf(p.Min) | oddOf(p.Max) | oddOf(p.Mean),
+	}
+	if c.Odd != 0 {
+		c.Min, c.Max = lower(math.NaN(), p.Min), higher(math.NaN(), p.Max)
+		if !finite(p.Mean) {
+			c.Means, c.Value = 0, math.NaN()
+		}
+	}
+	return c
+}
+
+// add appends a column of later steps.
+func (c *Column) add(o Column) {
+	c.Last = o.Last
+	c.FirstAt, c.LastAt = min(c.FirstAt, o.FirstAt), max(c.LastAt, o.LastAt)
+	c.Points += o.Points
+	c.Workers = max(c.Workers, o.Workers)
+	c.Min, c.Max, c.Odd = lower(c.Min, o.Min), higher(c.Max, o.Max), c.Odd|o.Odd
+	if o.Means == 0 {
+		return
+	}
+	if c.Means == 0 {
+		c.Value = o.Value
+	} else {
+		c.Value = blend(c.Value, o.Value, float64(o.Means)/float64(c.Means+o.Means))
+	}
+	c.Means += o.Means
+}
 
 func oddOf(v float64) Odd {
 	switch {
-	case math.IsNaN(v):
-		return HasNaN
+	case finite(v):
+		return 0
 	case math.IsInf(v, 1):
 		return HasInf
 	case math.IsInf(v, -1):
 		return HasNegativeInf
 	}
-	return 0
+	return HasNaN
 }
 
 // lower is the smaller of two numbers that are finite, or else the one that is.
@@ -115,10 +201,4 @@ func higher(a, b float64) float64 {
 		return a
 	}
 	return b
-}
-
-// Same reports whether two steps are in the same column.
-func (v View) Same(a, b int64) bool {
-	shift := uint(bits.TrailingZeros64(uint64(v.Width))) //nolint:gosec // a power of two
-	return bucketOf(a, shift) == bucketOf(b, shift)
 }

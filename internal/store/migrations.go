@@ -9,6 +9,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 //go:embed migrations/*.sql
@@ -19,7 +20,7 @@ func migrations() (db.Migrations, error) {
 	if err != nil {
 		return db.Migrations{}, fmt.Errorf("read migrations: %w", err)
 	}
-	return db.Migrations{Files: files, After: map[int64]func(context.Context, *db.Tx) error{12: fillTexts, 24: fillLabels}}, nil
+	return db.Migrations{Files: files, After: map[int64]func(context.Context, *db.Tx) error{12: fillTexts, 24: fillLabels, 26: points.FillColumns}}, nil
 }
 
 // fillTexts makes the runs of an older database searchable.

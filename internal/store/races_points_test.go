@@ -25,7 +25,7 @@ func (r *race) leftovers() {
 	if err := r.Tidy(r.t.Context()); err != nil {
 		r.t.Error(err)
 	}
-	for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "checkpoints", "curve_blocks", "stale_curves", "repeats", "series", "run_metrics", "stale_metrics"} {
+	for _, table := range []string{"attempts", "workers", "events", "streams", "log_chunks", "log_blocks", "checkpoints", "curve_blocks", "curve_columns", "stale_curves", "repeats", "series", "run_metrics", "stale_metrics"} {
 		if n := r.ask(`SELECT count(*) FROM ` + table + ` WHERE run_id NOT IN (SELECT id FROM runs)`); n > 0 {
 			r.t.Errorf("%d rows of %s are of a deleted run", n, table)
 		}

@@ -100,12 +100,20 @@ type CurveFault struct {
 	From, To int64
 	Missing  bool  // the curve has more than the points do: points are gone, and it is their last copy
 	Damaged  error // or nil
+	columns  bool  // the curve is right, but the columns of its blocks are not
 }
 
 // Repair marks the steps, for [Points.RollUp] to derive them again; a block that cannot be read goes. All points of the
 // run must be there and readable: RollUp takes every step between two marks, of every metric.
 func (f CurveFault) Repair(ctx context.Context, tx *db.Tx) error {
-	if f.Damaged != nil {
+	if f.Damaged != nil || f.columns {
+		first, last := groupOf(curveBlock(f.From)), groupOf(curveBlock(f.To))
+		if err := deleteColumns(ctx, tx, f.Run, f.Metric, first, last); err != nil {
+			return err
+		}
+		f.From, f.To = first*groupSteps, (last+1)*groupSteps-1 // whose columns are derived with them
+	}
+	if f.Damaged != nil && !f.columns {
 		if _, err := tx.Exec(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ?`,
 			f.Run, f.Metric, curveBlock(f.From), curveBlock(f.To)); err != nil {
 			return err
@@ -131,6 +139,9 @@ func CheckCurves(ctx context.Context, s *db.Snapshot, id run.ID) (faults []Curve
 			return nil, err
 		}
 		if err := c.run(ctx); err != nil {
+			return nil, err
+		}
+		if err := c.columns(ctx); err != nil {
 			return nil, err
 		}
 		faults = append(faults, c.faults...)
@@ -163,26 +174,20 @@ func (c *curveCheck) run(ctx context.Context) error {
 
 // next returns the first step from one on that the stored curve or a worker may have.
 func (c *curveCheck) next(ctx context.Context, from int64) (first int64, found bool, err error) {
-	first = math.MaxInt64
-	least := func(query string, args ...any) error {
-		var step sql.NullInt64
-		err := c.r.tx.QueryRow(ctx, query, args...).Scan(&step)
-		if err == nil && step.Valid && step.Int64 < first {
-			first, found = step.Int64, true
-		}
-		return err
-	}
-	if err := least(`SELECT min(block) * ? FROM curve_blocks WHERE run_id = ? AND metric = ? AND block >= ?`, curveSteps, c.id, c.metric, curveBlock(from)); err != nil {
+	var stored sql.NullInt64
+	err = c.r.tx.QueryRow(ctx, `SELECT min(block) * ? FROM curve_blocks WHERE run_id = ? AND metric = ? AND block >= ?`, curveSteps, c.id, c.metric, curveBlock(from)).Scan(&stored)
+	if err != nil {
 		return 0, false, err
 	}
-	for _, w := range c.workers {
-		if err := least(`SELECT min(step) FROM points WHERE series = ? AND step >= ?`, w.series, from); err != nil {
-			return 0, false, err
-		}
-		if err := least(`SELECT min(CASE WHEN first_step < ?1 THEN ?1 ELSE first_step END) FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = ?2 AND last_step >= ?1`, from, w.series); err != nil {
-			return 0, false, err
-		}
+	first, found = math.MaxInt64, stored.Valid
+	if found {
+		first = stored.Int64
 	}
+	step, any, err := c.r.firstStep(ctx, c.workers, from)
+	if err != nil {
+		return 0, false, err
+	}
+	first, found = min(first, step), found || any
 	return first, found && first < math.MaxInt64-2*checkSteps, nil
 }
 
@@ -212,6 +217,68 @@ func (c *curveCheck) compare(ctx context.Context, from, to int64) error {
 	}
 	c.tell(c.unmarked(have), c.unmarked(want))
 	return nil
+}
+
+// columns compares the columns of the stored curve's blocks with the blocks.
+func (c *curveCheck) columns(ctx context.Context) error {
+	for group := int64(math.MinInt64 / groupSteps); ; group++ {
+		var rows, blocks sql.NullInt64
+		err := c.r.tx.QueryRow(ctx, `SELECT min(block) FROM curve_columns WHERE run_id = ? AND metric = ? AND block >= ?`, c.id, c.metric, group).Scan(&rows)
+		if err == nil {
+			err = c.r.tx.QueryRow(ctx, `SELECT min(block) FROM curve_blocks WHERE run_id = ? AND metric = ? AND block >= ?`, c.id, c.metric, group*groupBlocks).Scan(&blocks)
+		}
+		switch of := groupOf(blocks.Int64); {
+		case err != nil || !rows.Valid && !blocks.Valid:
+			return err
+		case !blocks.Valid || rows.Valid && rows.Int64 < of:
+			group = rows.Int64
+		default:
+			group = of
+		}
+		if err := c.group(ctx, group); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *curveCheck) group(ctx context.Context, group int64) error {
+	f := CurveFault{Run: c.id, Metric: c.metric, From: group * groupSteps, To: (group+1)*groupSteps - 1, columns: true}
+	told := slices.ContainsFunc(c.faults, func(o CurveFault) bool { return o.From <= f.To && f.From <= o.To })
+	stale := slices.ContainsFunc(c.stale, func(s [2]int64) bool { return s[0] <= f.To && f.From <= s[1] })
+	if told || stale {
+		return nil // the columns are derived with the blocks
+	}
+	var want []series.Column
+	for block := group * groupBlocks; block < (group+1)*groupBlocks; block++ {
+		curve, err := readCurve(ctx, c.r.tx, c.id, c.metric, block, block)
+		if errors.Is(err, series.ErrDamaged) {
+			return nil // told by compare
+		}
+		if err != nil {
+			return err
+		}
+		if len(curve) > 0 {
+			want = append(want, series.ColumnOf(curve))
+		}
+	}
+	have, err := readColumns(ctx, c.r.tx, c.id, c.metric, group, group)
+	if errors.Is(err, series.ErrDamaged) {
+		f.Damaged = err
+	} else if err != nil {
+		return err
+	}
+	if f.Damaged != nil || !slices.EqualFunc(have, want, sameColumn) {
+		c.faults = append(c.faults, f)
+	}
+	return nil
+}
+
+func sameColumn(a, b series.Column) bool {
+	if !same(a.Min, b.Min) || !same(a.Max, b.Max) || !near(a.Value, b.Value) {
+		return false
+	}
+	a.Min, a.Max, a.Value, b.Min, b.Max, b.Value = 0, 0, 0, 0, 0, 0
+	return a == b
 }
 
 // stored reads whole blocks of the stored curve, each with its own steps.

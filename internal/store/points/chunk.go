@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// chunkPoints is the points per chunk. Their blobs take a few pages on purpose: of SQLite's pages, chunks of 960 waste 1.2
+	// chunkPoints is the most points per chunk, 2048 where there is one of each step: see cutAt. Their blobs take a few pages on purpose: of SQLite's pages, chunks of 960 waste 1.2
 	// bytes a point, of 2560 0.45 and of 4096 0.35. More would cost a live run, whose newest points are rows of 29 bytes.
 	chunkPoints = 2560
 	// headPoints is how many of a series' newest points stay rows, since they are read, merged and corrected.
@@ -59,6 +59,10 @@ func seriesName(ctx context.Context, tx db.Querier, id int64) string {
 	var rank int
 	if err := tx.QueryRow(ctx, `SELECT run_id, metric, rank FROM series WHERE id = ?`, id).Scan(&runID, &metric, &rank); err != nil {
 		return fmt.Sprintf("series %d", id)
+	}
+	if rank < 0 {
+		attempt, worker := replacedOf(rank)
+		return fmt.Sprintf("series %s of worker %d of %s, replaced of attempt %d", metric, worker, runID, attempt)
 	}
 	return fmt.Sprintf("series %s of worker %d of %s", metric, rank, runID)
 }

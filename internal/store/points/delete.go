@@ -17,7 +17,7 @@ const (
 
 // Delete hides a run's points, within a transaction; [Points.Tidy] deletes them.
 func Delete(ctx context.Context, p *Points, tx *db.Tx, id run.ID) error {
-	for _, table := range []string{"curve_blocks", "stale_curves", "repeats", "run_metrics", "stale_metrics"} {
+	for _, table := range []string{"curve_blocks", "curve_columns", "stale_curves", "repeats", "run_metrics", "stale_metrics"} {
 		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE run_id = ?`, id); err != nil {
 			return err
 		}
@@ -45,6 +45,7 @@ func (ps *Points) forget(id run.ID) {
 	delete(ps.names, id)
 	ps.heads.forget(id)
 	ps.sums.forget(id)
+	ps.looked.change(id, &change{reset: true})
 }
 
 // Tidy deletes the points of deleted runs.

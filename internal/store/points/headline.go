@@ -98,7 +98,7 @@ func newest(ctx context.Context, q db.Querier, id run.ID, metric string) ([]run.
 	rows, err := q.Query(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
 		FROM series s LEFT JOIN points p ON p.series = s.id AND p.step = (SELECT max(step) FROM points WHERE series = s.id)
 		LEFT JOIN point_chunks c ON c.id = (SELECT id FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id ORDER BY last_step DESC, attempt DESC LIMIT 1)
-		WHERE s.run_id = ? AND s.metric = ? ORDER BY s.rank`, id, metric)
+		WHERE s.run_id = ? AND s.metric = ? AND s.rank >= 0 ORDER BY s.rank`, id, metric)
 	if err != nil {
 		return nil, err
 	}

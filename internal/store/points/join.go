@@ -28,7 +28,7 @@ func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to i
 func (r *reader) joined(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
 	var sealed bool
 	err := r.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
-		ON c.series = s.id AND c.last_step >= ? AND c.first_step <= ? WHERE s.run_id = ? AND s.metric = ?)`, from, to, id, metric).Scan(&sealed)
+		ON c.series = s.id AND c.last_step >= ? AND c.first_step <= ? WHERE s.run_id = ? AND s.metric = ? AND s.rank >= 0)`, from, to, id, metric).Scan(&sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (r *reader) joined(ctx context.Context, id run.ID, metric string, from, to 
 // joinRows joins what is not in chunks.
 func (r *reader) joinRows(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
 	rows, err := r.tx.Query(ctx, `SELECT p.step, p.value, p.at FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
-		WHERE s.run_id = ? AND s.metric = ? ORDER BY p.step, s.rank`, from, to, id, metric)
+		WHERE s.run_id = ? AND s.metric = ? AND s.rank >= 0 ORDER BY p.step, s.rank`, from, to, id, metric)
 	if err != nil {
 		return nil, err
 	}
@@ -70,13 +70,18 @@ func (r *reader) joinRows(ctx context.Context, id run.ID, metric string, from, t
 	return out, db.MapError(rows.Err())
 }
 
-// join reads one worker after the other. Workers report the same steps, so nearly every point matches one of the first
-// worker's; the rest is merged as in a log-structured tree, since each worker may have its own steps.
+// join joins all workers.
 func (r *reader) join(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
-	workers, err := r.workers(ctx, id, metric, math.MinInt)
+	workers, err := r.workers(ctx, id, metric, 0)
 	if err != nil {
 		return nil, err
 	}
+	return r.joinWorkers(ctx, workers, from, to)
+}
+
+// joinWorkers reads one worker after the other. Workers report the same steps, so nearly every point matches one of the first
+// worker's; the rest is merged as in a log-structured tree, since each worker may have its own steps.
+func (r *reader) joinWorkers(ctx context.Context, workers []worker, from, to int64) ([]run.CurvePoint, error) {
 	var levels [][]stepSum // each sorted by step; the first is the longest
 	for _, w := range workers {
 		var sums, fresh []stepSum

@@ -48,8 +48,8 @@ func killWhileSealing(t *testing.T, p place) {
 		}
 		rows, n, err := s.CountPoints(t.Context())
 		must(t, err)
-		if c, err := s.Cursor(t.Context(), "a0", "stdout"); err != nil || int64(rows)+20*int64(n) != 2*c.Offset { // each point once
-			t.Errorf("%d rows and %d chunks of 20, %v; want %d points", rows, n, err, 2*c.Offset)
+		if c, err := s.Cursor(t.Context(), "a0", "stdout"); err != nil || int64(rows)+16*int64(n) != 2*c.Offset { // each point once
+			t.Errorf("%d rows and %d chunks of 16, %v; want %d points", rows, n, err, 2*c.Offset)
 		}
 		chunks = n
 		must(t, s.Close())

@@ -27,6 +27,7 @@ type Points struct {
 	sealer  sealer
 	heads   heads
 	sums    summaries
+	looked  looked
 }
 
 // New returns the points in a database.
@@ -34,7 +35,7 @@ func New(d *db.DB) *Points {
 	return &Points{
 		db: d, series: map[seriesKey]int64{}, bounds: map[int64]int64{}, names: map[run.ID]*metricNames{}, versions: versions{of: map[run.ID]int64{}},
 		sealer: sealer{perChunk: chunkPoints, keep: headPoints}, heads: heads{runs: map[run.ID]map[int64]int{}},
-		sums: summaries{runs: map[run.ID]*staleRun{}},
+		sums: summaries{runs: map[run.ID]*staleRun{}}, looked: looked{curves: map[curveKey]*lookedCurve{}},
 	}
 }
 

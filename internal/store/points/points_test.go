@@ -140,25 +140,69 @@ func newestPointsStayRows(t *testing.T, p place) {
 	counts(t, s, "199 steps", 2*199, 0)
 	must(t, train(t.Context(), s, 0, 199, 200))
 	must(t, sealAll(t.Context(), s))
-	counts(t, s, "200 steps", 2*100, 2)
+	counts(t, s, "200 steps", 2*136, 2)          // chunks end at multiples of 64
 	must(t, train(t.Context(), s, 0, 200, 5250)) // more of a series than one call does
 	must(t, train(t.Context(), s, 1, 0, 50))
 	must(t, sealAll(t.Context(), s))
-	counts(t, s, "5250 steps", 2*(150+50), 2*51)
+	counts(t, s, "5250 steps", 2*(194+50), 2*79)
 	_, err := s.Update(t.Context(), pointsRun, func(u *store.Update) error {
 		_, err := u.Run.Transition(run.Failed, "test", "", time.UnixMilli(9000))
 		return err
 	})
 	must(t, err)
 	must(t, sealAll(t.Context(), s))
-	counts(t, s, "ended", 0, 2*(53+1))
+	counts(t, s, "ended", 0, 2*(82+1))
 	must(t, train(t.Context(), s, 1, 50, 51)) // late
 	must(t, sealAll(t.Context(), s))
-	counts(t, s, "later", 0, 2*(53+2))
+	counts(t, s, "later", 0, 2*(82+2))
 	must(t, again(t.Context(), s, 150))
-	counts(t, s, "repeated from step 150 on", 1, 2*(2+2))
+	counts(t, s, "repeated from step 150 on", 1, 2*(3+2+80)) // of which 80 are replaced, one of them the end of another
 	must(t, s.DeleteRun(t.Context(), pointsRun))
 	counts(t, s, "deleted", 0, 0)
+}
+
+// TestReplacedPartsAreOfTheNewestAttempts has each attempt repeat half of the one before.
+func TestReplacedPartsAreOfTheNewestAttempts(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		s := open(t, p)
+		s.SetPointsPerChunk(20)
+		must(t, createPointsRun(t.Context(), s))
+		const attempts = 12
+		for attempt := 1; attempt <= attempts; attempt++ {
+			for rank := range 2 {
+				b := &store.Batch{RunID: pointsRun, AllocID: fmt.Sprint(attempt, "/", rank), Stream: "stdout", Rank: rank, Attempt: attempt, At: time.UnixMilli(1), To: store.Cursor{File: "f", Offset: 1}}
+				for step := int64(50 * (attempt - 1)); step < int64(50*(attempt+1)); step++ {
+					for _, m := range []string{"loss", "other"} {
+						b.Points = append(b.Points, points.Point{Metric: m, Step: step, Value: float64(attempt + 100*rank)})
+					}
+				}
+				must(t, s.Commit(t.Context(), []*store.Batch{b}))
+			}
+			must(t, sealAll(t.Context(), s))
+		}
+		must(t, s.Tidy(t.Context()))
+		joins, err := s.Joins(t.Context(), pointsRun)
+		if err != nil || len(joins) != attempts-1 || joins[0] != (points.Join{Attempt: 2, From: 50}) {
+			t.Errorf("joins %+v, %v", joins, err)
+		}
+		for attempt := 1; attempt <= attempts; attempt++ {
+			for _, metric := range []string{"loss", "other"} {
+				for _, worker := range []int{points.AllWorkers, 1} {
+					v, err := s.View(t.Context(), pointsRun, metric, points.ViewQuery{Worker: worker, To: 1000, Limit: 1, Replaced: attempt})
+					must(t, err)
+					want := int64(50)
+					if attempt < attempts-8 || attempt == attempts {
+						want = 0
+					}
+					if v.Points != want || want > 0 && (v.Columns[0].First != int64(50*attempt) || v.Columns[0].Max != float64(attempt+100)) {
+						t.Errorf("attempt %d, %s of worker %d: %+v", attempt, metric, worker, v)
+					}
+				}
+			}
+		}
+		must(t, s.DeleteRun(t.Context(), pointsRun))
+		counts(t, s, "deleted", 0, 0)
+	})
 }
 
 // TestRowsOfAnEarlierConsoleAreSealed has more series than one look at them takes in.
@@ -181,8 +225,11 @@ func earlierRowsAreSealed(t *testing.T, p place) {
 	must(t, sealAll(t.Context(), s))
 	chunks, left := 0, 0
 	for rank := range 300 {
-		n := max(0, (rank%20+1)/5-1)
-		chunks, left = chunks+2*n, left+2*(rank%20+1-5*n)
+		n := max(0, (rank%20+1-10)/4+1) // 4 steps at a time, while there are 10
+		if rank%20+1 < 10 {
+			n = 0
+		}
+		chunks, left = chunks+2*n, left+2*(rank%20+1-4*n)
 	}
 	if left == rows {
 		t.Fatal("nothing to seal")
@@ -223,16 +270,16 @@ func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// The chunk of steps 300 to 399 of worker 1.
-	execute(t, dir, `CREATE TABLE kept AS SELECT * FROM point_chunks WHERE first_step = 300 AND series = (SELECT id FROM series WHERE metric = 'other' AND rank = 1)`)
+	// The chunk of steps 320 to 383 of worker 1.
+	execute(t, dir, `CREATE TABLE kept AS SELECT * FROM point_chunks WHERE first_step = 320 AND series = (SELECT id FROM series WHERE metric = 'other' AND rank = 1)`)
 	for _, set := range []string{
-		`data = x'00'`, `data = x''`, `data = substr(data, 1, length(data) - 1)`, `data = zeroblob(length(data))`, `count = 101`, `count = 0`, `count = -1`, `count = 1 << 40`, `first_step = 301`,
+		`data = x'00'`, `data = x''`, `data = substr(data, 1, length(data) - 1)`, `data = zeroblob(length(data))`, `count = 65`, `count = 0`, `count = -1`, `count = 1 << 40`, `first_step = 321`,
 	} {
 		execute(t, dir, `UPDATE point_chunks SET `+set+` WHERE id = (SELECT id FROM kept)`)
 		said(set+": all points", errorOf(storetest.AllPoints(t.Context(), s, pointsRun, "other")))
 		said(set+": a page of it", errorOf(page(350, 1)))
 		said(set+": the curve", errorOf(s.Curve(t.Context(), pointsRun, "other", 0)))
-		for what, after := range map[string]int64{"before": -1, "after": 399} {
+		for what, after := range map[string]int64{"before": -1, "after": 383} {
 			if pts, err := page(after, 300); err != nil || len(pts) != 300 {
 				t.Errorf("%s: the page %s it has %d points, %v", set, what, len(pts), err)
 			}
@@ -242,7 +289,7 @@ func TestADamagedChunkIsSaidSoAndOnlyByWhatReadsIt(t *testing.T) {
 			t.Errorf("%s: repaired there are %d points, %v", set, len(pts), err)
 		}
 	}
-	execute(t, dir, `UPDATE point_chunks SET first_step = 301 WHERE id = (SELECT id FROM kept)`)
+	execute(t, dir, `UPDATE point_chunks SET first_step = 321 WHERE id = (SELECT id FROM kept)`)
 	must(t, again(t.Context(), s, 350)) // nobody waits for it
 	said("once steps are repeated", errorOf(page(350, 1)))
 }

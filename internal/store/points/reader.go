@@ -27,9 +27,9 @@ type worker struct {
 	rank   int
 }
 
-// workers returns a metric's series from a rank on.
+// workers returns a metric's series from a rank on, without replaced ones.
 func (r *reader) workers(ctx context.Context, id run.ID, metric string, from int) ([]worker, error) {
-	return db.Select(ctx, r.tx, func(row db.Scanner) (w worker, err error) { return w, row.Scan(&w.series, &w.rank) }, `SELECT id, rank FROM series WHERE run_id = ? AND metric = ? AND rank >= ? ORDER BY rank`, id, metric, from)
+	return db.Select(ctx, r.tx, func(row db.Scanner) (w worker, err error) { return w, row.Scan(&w.series, &w.rank) }, `SELECT id, rank FROM series WHERE run_id = ? AND metric = ? AND rank >= ? ORDER BY rank`, id, metric, max(from, 0))
 }
 
 // source is where a series' points come from, in ascending steps: its rows or a chunk.

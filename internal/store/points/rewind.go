@@ -2,13 +2,11 @@ package points
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
@@ -70,64 +68,22 @@ func (r repeats) lowers(attempt int, points []Point) (first int64, lower bool) {
 	return first, first < from
 }
 
-// repeat records the lowest step of a further attempt and removes earlier attempts' points from there on: points and
-// curves are of one training. Points without a step stay.
-func (r repeats) repeat(ctx context.Context, tx *db.Tx, id run.ID, attempt int, first int64) error {
+// repeat records the lowest step of a further attempt and replaces earlier attempts' points from there on: points and
+// curves are of one training. Points without a step stay. It returns the replaced series that have rows.
+func (r repeats) repeat(ctx context.Context, tx *db.Tx, id run.ID, attempt int, first int64) (withRows []int64, err error) {
 	r[attempt] = first
-	_, err := tx.Exec(ctx, `INSERT INTO repeats (run_id, attempt, from_step) VALUES (?,?,?)
+	_, err = tx.Exec(ctx, `INSERT INTO repeats (run_id, attempt, from_step) VALUES (?,?,?)
 		ON CONFLICT (run_id, attempt) DO UPDATE SET from_step = excluded.from_step`, id, attempt, first)
 	if err == nil {
-		err = rewind(ctx, tx, id, first, attempt)
+		withRows, err = replace(ctx, tx, id, first, attempt)
+	}
+	if err == nil {
+		err = cutCurves(ctx, tx, id, first)
 	}
 	if err != nil {
-		return fmt.Errorf("attempt %d of %s repeats step %d: %w", attempt, id, first, err)
+		return nil, fmt.Errorf("attempt %d of %s repeats step %d: %w", attempt, id, first, err)
 	}
-	return nil
-}
-
-func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
-	for _, q := range []string{
-		`DELETE FROM points WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND step BETWEEN ? AND ? AND attempt < ?`,
-		`DELETE FROM point_chunks WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND first_step BETWEEN ? AND ? AND attempt < ?`,
-	} {
-		if _, err := tx.Exec(ctx, q, id, from, run.MaxStep, attempt); err != nil {
-			return err
-		}
-	}
-	if err := cutChunks(ctx, tx, id, from, attempt); err != nil {
-		return err
-	}
-	return cutCurves(ctx, tx, id, from)
-}
-
-// cutChunks cuts chunks that span a step. Damaged ones stay: readers get an error, and writing must not stop.
-func cutChunks(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) error {
-	chunks, err := db.Select(ctx, tx, scanChunk, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_last
-		WHERE series IN (SELECT id FROM series WHERE run_id = ?) AND last_step >= ? AND first_step < ? AND attempt < ?`, id, from, from, attempt)
-	if err != nil {
-		return err
-	}
-	for _, c := range chunks {
-		if err := c.cut(ctx, tx, from); err != nil && !errors.Is(err, series.ErrDamaged) {
-			return err
-		}
-	}
-	return nil
-}
-
-// cut removes the points from a step on, by lowering the chunk's count; its data stays.
-func (c chunk) cut(ctx context.Context, tx *db.Tx, from int64) error {
-	points, err := series.DecodeChunk(c.data, c.count)
-	if err != nil {
-		return err
-	}
-	if points[0].Step != c.first {
-		return fmt.Errorf("%w: it begins at step %d, not %d", series.ErrDamaged, points[0].Step, c.first)
-	}
-	st := series.StatsOf(slices.DeleteFunc(points, func(p series.Point) bool { return p.Step >= from }))
-	_, err = tx.Exec(ctx, `UPDATE point_chunks SET last_step = ?, count = ?, nans = ?, low = ?, high = ?, sum = ?, first_at = ?, last_at = ? WHERE id = ?`,
-		st.Last, st.Count, st.NaNs, st.Min, st.Max, st.Sum, st.FirstAt, st.LastAt, c.id)
-	return err
+	return withRows, nil
 }
 
 // cutCurves removes the curves from a step on. Steps that remain in points are derived again, also those a concurrent
@@ -137,17 +93,13 @@ func cutCurves(ctx context.Context, tx *db.Tx, id run.ID, from int64) error {
 	if err := tx.QueryRow(ctx, `SELECT coalesce(max(to_step), 0) FROM stale_curves WHERE run_id = ?`, id).Scan(&last); err != nil {
 		return err
 	}
-	block := curveBlock(from)
 	for _, metric := range CurveMetrics() {
 		p, err := Last(ctx, tx, id, metric, math.MaxInt64)
 		if err != nil {
 			return err
 		}
 		last = max(last, p.Step)
-		if _, err := tx.Exec(ctx, `DELETE FROM curve_blocks WHERE run_id = ? AND metric = ? AND block > ?`, id, metric, block); err != nil {
-			return err
-		}
-		if err := saveCurve(ctx, tx, id, metric, from, (block+1)*curveSteps-1, nil); err != nil {
+		if err := cutCurve(ctx, tx, id, metric, from); err != nil {
 			return err
 		}
 	}

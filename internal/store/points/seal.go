@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -231,16 +232,17 @@ func (ps *Points) sealDue(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			n := len(rows) - d.keep
-			if d.keep > 0 {
-				n -= n % ps.sealer.perChunk
-			}
-			n = max(n, 0)
-			if err := sealOldest(ctx, tx, d.series, rows[:n], ps.sealer.perChunk); err != nil {
-				return fmt.Errorf("%s: %w", seriesName(ctx, tx, d.series), err)
+			whole = len(rows) < limit
+			n := 0
+			for left := len(rows) - d.keep; left > 0 && (left >= ps.sealer.perChunk || whole && d.keep == 0); left = len(rows) - d.keep - n {
+				cut := n + cutAt(rows[n:], ps.sealer.perChunk)
+				if err := sealOldest(ctx, tx, d.series, rows[n:cut]); err != nil {
+					return fmt.Errorf("%s: %w", seriesName(ctx, tx, d.series), err)
+				}
+				n = cut
 			}
 			work += len(rows) + perSeries
-			if whole = len(rows) < limit; whole {
+			if whole {
 				due = due[1:]
 				n = counted - (len(rows) - n) // so that exactly the remaining rows stay counted
 			}
@@ -279,11 +281,23 @@ func oldestRows(ctx context.Context, tx *db.Tx, id int64, limit int) ([]row, err
 	return db.Select(ctx, tx, scanRow, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? ORDER BY step LIMIT ?`, id, limit)
 }
 
-// sealOldest replaces a series' oldest rows by chunks.
-func sealOldest(ctx context.Context, tx *db.Tx, id int64, rows []row, perChunk int) error {
-	if len(rows) == 0 {
-		return nil
+// cutAt returns how many of the oldest rows become a chunk: more than half of most where there are as many, up to the step with the
+// most zeros at its end. So the columns of a view, whose bounds have many, contain whole chunks.
+func cutAt(rows []row, most int) int {
+	if len(rows) < most {
+		return len(rows)
 	}
+	cut, zeros := most, 0
+	for n := min(most, len(rows)-1); n > most/2; n-- {
+		if z := bits.Len64(uint64(rows[n-1].point.Step ^ rows[n].point.Step)); z > zeros {
+			cut, zeros = n, z
+		}
+	}
+	return cut
+}
+
+// sealOldest replaces a series' oldest rows by chunks, one of each kind.
+func sealOldest(ctx context.Context, tx *db.Tx, id int64, rows []row) error {
 	byKind := map[kind][]series.Point{}
 	var kinds []kind // in order of occurrence
 	for _, r := range rows {
@@ -293,10 +307,8 @@ func sealOldest(ctx context.Context, tx *db.Tx, id int64, rows []row, perChunk i
 		byKind[r.kind] = append(byKind[r.kind], r.point)
 	}
 	for _, k := range kinds {
-		for points := range slices.Chunk(byKind[k], perChunk) {
-			if err := insertChunk(ctx, tx, id, k, points); err != nil {
-				return err
-			}
+		if err := insertChunk(ctx, tx, id, k, byKind[k]); err != nil {
+			return err
 		}
 	}
 	_, err := tx.Exec(ctx, `DELETE FROM points WHERE series = ? AND step BETWEEN ? AND ?`, id, rows[0].point.Step, rows[len(rows)-1].point.Step)

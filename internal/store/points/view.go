@@ -2,6 +2,8 @@ package points
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -26,41 +28,195 @@ type ViewQuery struct {
 }
 
 // View summarizes a metric between two steps. A NaN of any worker makes the step NaN. [CurveMetrics] over all workers are as of
-// the last [Points.RollUp].
-func (ps *Points) View(ctx context.Context, id run.ID, metric string, q ViewQuery) (series.View, error) {
-	var in []run.CurvePoint
-	smoothed := map[int64]float64{}
-	smoother := q.Smooth.Smoother(func(p run.CurvePoint) bool {
-		smoothed[p.Step] = p.Mean
-		return true
-	})
-	err := ps.Each(ctx, id, metric, q.Worker, math.MinInt64, math.MaxInt64, func(p run.CurvePoint) bool {
-		if q.Total {
-			p.Mean, p.Min, p.Max = p.Sum, p.Sum, p.Sum
+// the last [Points.RollUp]. It decodes only the chunks that a column does not wholly contain.
+func (ps *Points) View(ctx context.Context, id run.ID, metric string, q ViewQuery) (v series.View, err error) {
+	many, err := ps.isJoined(ctx, id, metric, q)
+	if err == nil && many {
+		var parts []series.Part
+		if parts, err = ps.looked.parts(ctx, ps, id, metric); err == nil {
+			v, err = q.summarize(parts)
 		}
-		if p.Step >= q.From && p.Step <= q.To {
-			in = append(in, p)
-		}
-		return smoother.Add(p)
-	})
+	} else if err == nil {
+		err = ps.readPoints(ctx, func(r *reader) error {
+			parts, err := r.parts(ctx, id, metric, q)
+			if err == nil {
+				v, err = q.summarize(parts)
+			}
+			return err
+		})
+	}
 	if err != nil {
-		return series.View{}, err
-	}
-	smoother.End()
-	v := series.Columns(in, q.Limit)
-	if q.Width > 0 {
-		b := series.NewBuilder(q.Width)
-		for _, p := range in {
-			b.Add(p)
-		}
-		v = b.View()
-	}
-	if q.Smooth != (series.Smoothing{}) {
-		for i, c := range v.Columns {
-			v.Columns[i].Value = smoothed[c.Last]
-		}
+		return series.View{}, fmt.Errorf("curve of %s: %w", id, err)
 	}
 	return v, nil
+}
+
+func (q ViewQuery) summarize(parts []series.Part) (series.View, error) {
+	if q.Total && q.Worker == AllWorkers {
+		parts = totals(parts)
+	}
+	return series.Summarize(parts, q.From, q.To, q.Limit, q.Width, q.Smooth)
+}
+
+// totals are parts of sums over workers. Their columns do not know them, but those of one worker.
+func totals(parts []series.Part) []series.Part {
+	out := slices.Clone(parts)
+	for i, p := range parts {
+		if p.Workers == 1 && !p.Unknown {
+			continue
+		}
+		out[i].Unknown, out[i].Blocks = true, nil
+		out[i].Each = func(take func(run.CurvePoint) bool) error {
+			return p.Each(func(p run.CurvePoint) bool {
+				p.Mean, p.Min, p.Max = p.Sum, p.Sum, p.Sum
+				return take(p)
+			})
+		}
+	}
+	return out
+}
+
+// isJoined reports whether a view is of a curve that must be joined of many workers.
+func (ps *Points) isJoined(ctx context.Context, id run.ID, metric string, q ViewQuery) (many bool, err error) {
+	if q.Worker != AllWorkers || q.Replaced != 0 || slices.Contains(CurveMetrics(), metric) {
+		return false, nil
+	}
+	err = ps.db.QueryRow(ctx, `SELECT count(*) > 1 FROM series WHERE run_id = ? AND metric = ? AND rank >= 0`, id, metric).Scan(&many)
+	return many, err
+}
+
+// parts are those of a view.
+func (r *reader) parts(ctx context.Context, id run.ID, metric string, q ViewQuery) ([]series.Part, error) {
+	from, to := q.From, q.To
+	if q.Smooth != (series.Smoothing{}) { // which depends on points outside
+		from, to = math.MinInt64, math.MaxInt64
+	}
+	switch {
+	case q.Replaced != 0:
+		return r.partsOfReplaced(ctx, id, metric, q)
+	case q.Worker == AllWorkers && slices.Contains(CurveMetrics(), metric):
+		return r.partsOfStored(ctx, id, metric, from, to)
+	}
+	workers, err := r.workers(ctx, id, metric, q.Worker)
+	if err != nil || len(workers) == 0 || q.Worker != AllWorkers && workers[0].rank != q.Worker {
+		return nil, err
+	}
+	return r.partsOfSeries(ctx, workers[0].series, from, to)
+}
+
+// partsOfSeries are a series' chunks, each a part if no other and no row has steps in it, and what is between them.
+func (r *reader) partsOfSeries(ctx context.Context, id, from, to int64) ([]series.Part, error) {
+	chunks, err := db.Select(ctx, r.tx, scanPart, `SELECT id, first_step, last_step, count, nans, low, high, sum, first_at, last_at FROM point_chunks INDEXED BY point_chunks_by_first
+		WHERE series = ? AND last_step >= ? AND first_step <= ? ORDER BY first_step, id`, id, from, to)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.Select(ctx, r.tx, scanRow, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step`, id, from, to)
+	if err != nil {
+		return nil, err
+	}
+	var out []series.Part
+	for len(chunks) > 0 || len(rows) > 0 {
+		if len(chunks) == 0 || len(rows) > 0 && rows[0].point.Step < chunks[0].First {
+			n := len(rows)
+			if len(chunks) > 0 {
+				n = slices.IndexFunc(rows, func(w row) bool { return w.point.Step >= chunks[0].First })
+			}
+			if n < 0 {
+				n = len(rows)
+			}
+			curve := make([]run.CurvePoint, n)
+			for i, w := range rows[:n] {
+				curve[i] = alone(w.point)
+			}
+			out, rows = append(out, series.PartsOf(curve)...), rows[n:]
+			continue
+		}
+		part := chunks[0].Part
+		n, late := 1, 0
+		for grown := true; grown; { // with what overlaps
+			grown = false
+			for ; n < len(chunks) && chunks[n].First <= part.Last; n++ {
+				part.Last, part.Points, part.Unknown, grown = max(part.Last, chunks[n].Last), part.Points+chunks[n].Points, true, true
+			}
+			for ; late < len(rows) && rows[late].point.Step <= part.Last; late++ {
+				part.Points, part.Unknown, grown = part.Points+1, true, true
+			}
+		}
+		if n == 1 && late == 0 {
+			r.readChunk(ctx, id, &part, chunks[0])
+		} else {
+			first, last := part.First, part.Last
+			part.Each = func(take func(run.CurvePoint) bool) error {
+				return r.each(ctx, id, first, last, func(p series.Point) bool { return take(alone(p)) })
+			}
+		}
+		out, chunks, rows = append(out, part), chunks[n:], rows[late:]
+	}
+	return out, nil
+}
+
+// readChunk has a part read by its chunk alone.
+func (r *reader) readChunk(ctx context.Context, id int64, part *series.Part, c chunkPart) {
+	open := func() (*source, error) {
+		var data []byte
+		if err := r.tx.QueryRow(ctx, `SELECT data FROM point_chunks WHERE id = ?`, c.id).Scan(&data); err != nil {
+			return nil, err
+		}
+		s := &source{}
+		if n := len(r.free); n > 0 {
+			s, r.free = r.free[n-1], r.free[:n-1]
+		}
+		return s, s.chunk.Open(data, c.Points)
+	}
+	read := func(take func(*source) error) error {
+		s, err := open()
+		if err == nil {
+			err = take(s)
+			r.free = append(r.free, s)
+		}
+		if errors.Is(err, series.ErrDamaged) {
+			return fmt.Errorf("chunk %d of %s: %w", c.id, seriesName(ctx, r.tx, id), err)
+		}
+		return err
+	}
+	part.Each = func(take func(run.CurvePoint) bool) error {
+		return read(func(s *source) error {
+			for s.chunk.Next() && take(alone(s.chunk.Point())) {
+			}
+			return s.chunk.Err()
+		})
+	}
+	part.Blocks = func(take func(series.Block)) error {
+		return read(func(s *source) error {
+			for b, ok := s.chunk.Block(); ok; b, ok = s.chunk.Block() {
+				take(b)
+			}
+			return s.chunk.Err()
+		})
+	}
+}
+
+// chunkPart is a chunk as a part.
+type chunkPart struct {
+	series.Part
+	id int64
+}
+
+// scanPart reads a chunk's columns. Infinities, which they do not count, leave it unknown.
+func scanPart(row db.Scanner) (p chunkPart, err error) {
+	var nans int
+	var low, high, sum sql.NullFloat64
+	if err := row.Scan(&p.id, &p.First, &p.Last, &p.Points, &nans, &low, &high, &sum, &p.FirstAt, &p.LastAt); err != nil {
+		return p, err
+	}
+	p.Workers, p.Means = 1, p.Points-nans
+	p.Min, p.Max, p.Value = db.FromNull(low), db.FromNull(high), db.FromNull(sum)/float64(p.Means)
+	if nans > 0 {
+		p.Odd = series.HasNaN
+	}
+	p.Unknown = p.Means > 0 && (math.IsInf(p.Min, 0) || math.IsInf(p.Max, 0) || math.IsInf(p.Value, 0) || math.IsNaN(p.Value))
+	return p, nil
 }
 
 // Each calls take for a metric's points between two steps, inclusive, in order, until it returns false: one worker's, or the
@@ -92,19 +248,59 @@ func alone(p series.Point) run.CurvePoint {
 	return run.CurvePoint{Step: p.Step, Mean: p.Value, Min: p.Value, Max: p.Value, Sum: p.Value, Workers: 1, At: db.FromMillis(p.At)}
 }
 
-// eachOfAll reads a stored curve, or joins that of the workers.
-func (r *reader) eachOfAll(ctx context.Context, id run.ID, metric string, from, to int64, take func(run.CurvePoint) bool) (err error) {
-	var curve []run.CurvePoint
+// joinSteps is how many steps are joined at a time: what one call of Each holds.
+const joinSteps = 1 << 16
+
+// eachOfAll reads a stored curve, or joins that of the workers, some steps at a time.
+func (r *reader) eachOfAll(ctx context.Context, id run.ID, metric string, from, to int64, take func(run.CurvePoint) bool) error {
 	if slices.Contains(CurveMetrics(), metric) {
-		curve, err = readCurve(ctx, r.tx, id, metric, curveBlock(from), curveBlock(to))
-		curve = curve[fromStep(curve, from):]
-	} else {
-		curve, err = r.joined(ctx, id, metric, from, to)
+		return r.eachStored(ctx, id, metric, from, to, take)
 	}
-	for _, p := range curve {
-		if p.Step > to || !take(p) {
-			break
+	workers, err := r.workers(ctx, id, metric, math.MinInt)
+	if err != nil {
+		return err
+	}
+	for {
+		first, found, err := r.firstStep(ctx, workers, from)
+		if err != nil || !found || first > to {
+			return err
+		}
+		last := to
+		if first < to-joinSteps {
+			last = first + joinSteps - 1
+		}
+		curve, err := r.joined(ctx, id, metric, first, last)
+		if err != nil {
+			return err
+		}
+		for _, p := range curve {
+			if !take(p) {
+				return nil
+			}
+		}
+		if last == to {
+			return nil
+		}
+		from = last + 1
+	}
+}
+
+// firstStep returns the first step from one on that a worker may have.
+func (r *reader) firstStep(ctx context.Context, workers []worker, from int64) (first int64, found bool, err error) {
+	first = math.MaxInt64
+	for _, w := range workers {
+		for _, query := range []string{
+			`SELECT min(step) FROM points WHERE series = ?2 AND step >= ?1`,
+			`SELECT min(CASE WHEN first_step < ?1 THEN ?1 ELSE first_step END) FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = ?2 AND last_step >= ?1`,
+		} {
+			var step sql.NullInt64
+			if err := r.tx.QueryRow(ctx, query, from, w.series).Scan(&step); err != nil {
+				return 0, false, err
+			}
+			if step.Valid && step.Int64 <= first {
+				first, found = step.Int64, true
+			}
 		}
 	}
-	return err
+	return first, found, nil
 }

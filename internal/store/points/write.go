@@ -66,6 +66,9 @@ func NewWriter(p *Points, tx *db.Tx) *Writer {
 // end updates the caches after the transaction.
 func (w *Writer) end(committed bool) {
 	w.p.heads.add(w.added) // in any case: a commit that failed may have succeeded
+	for id, c := range w.changes {
+		w.p.looked.change(id, c)
+	}
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	for id := range w.repeats {
@@ -108,8 +111,12 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 		if err := w.Flush(ctx); err != nil { // earlier reports may hold repeated steps
 			return out, err
 		}
-		if err := done.repeat(ctx, w.tx, r.Run, r.Attempt, out.From); err != nil {
+		replaced, err := done.repeat(ctx, w.tx, r.Run, r.Attempt, out.From)
+		if err != nil {
 			return out, err
+		}
+		for _, id := range replaced {
+			w.add(r.Run, id, w.p.sealer.keep+w.p.sealer.perChunk) // at most: sealing counts them
 		}
 		changed.reset = true
 	}
@@ -130,10 +137,7 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 		if err := w.row(ctx, id, p, r); err != nil {
 			return out, err
 		}
-		if w.added[r.Run] == nil {
-			w.added[r.Run] = map[int64]int{}
-		}
-		w.added[r.Run][id]++
+		w.add(r.Run, id, 1)
 		lowerFrom(changed.from, p.Metric, p.Step)
 	}
 	if len(out.Dropped) > 0 {
@@ -144,6 +148,14 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 		names.told = true
 	}
 	return out, nil
+}
+
+// add counts rows of a series.
+func (w *Writer) add(id run.ID, series int64, rows int) {
+	if w.added[id] == nil {
+		w.added[id] = map[int64]int{}
+	}
+	w.added[id][series] += rows
 }
 
 // change returns what the transaction changes of a run.

@@ -76,6 +76,7 @@ func Many(t testing.TB, s Store, conn *sql.DB, n int) Filled {
 	c.copy("series", "run_id", tenth, map[string]string{"id": ""})
 	c.exec(`INSERT INTO run_metrics (run_id, metric, points, workers, first_step, last_step, low_step, high_step) SELECT run_id, metric, 4000, 1, 0, 3999, 0, 6 FROM series`)
 	c.copy("curve_blocks", "run_id", "i % 100 = 3", nil)
+	c.copy("curve_columns", "run_id", "i % 10 = 3", nil)
 	c.copy("stale_curves", "run_id", live, nil)
 	c.copyPoints()
 	return f

@@ -16,10 +16,19 @@ type model struct {
 	points map[string]map[int]map[int64]modelPoint // by metric, rank and step
 	first  map[int]int64                           // by attempt from the second on: the lowest step of a curve that it has reported
 	step   int64                                   // of the stored headline
+
+	replaced map[replacedKey]modelPoint // what a later attempt has repeated
+	covered  map[replacedKey]bool       // what a point of a later attempt took the place of before that: it may be kept, too
+}
+
+type replacedKey struct {
+	metric        string
+	attempt, rank int
+	step          int64
 }
 
 func newModel() *model {
-	return &model{points: map[string]map[int]map[int64]modelPoint{}, first: map[int]int64{}}
+	return &model{points: map[string]map[int]map[int64]modelPoint{}, first: map[int]int64{}, replaced: map[replacedKey]modelPoint{}, covered: map[replacedKey]bool{}}
 }
 
 type modelPoint struct {
@@ -40,9 +49,15 @@ func (m *model) commit(b *store.Batch) {
 			m.step = min(m.step, p.Step-1)
 		}
 	}
-	for _, ranks := range m.points {
-		for _, steps := range ranks {
-			maps.DeleteFunc(steps, func(step int64, p modelPoint) bool { return m.gone(p.attempt, step) })
+	for metric, ranks := range m.points {
+		for rank, steps := range ranks {
+			maps.DeleteFunc(steps, func(step int64, p modelPoint) bool {
+				gone := m.gone(p.attempt, step)
+				if gone {
+					m.replaced[replacedKey{metric, p.attempt, rank, step}] = p
+				}
+				return gone
+			})
 		}
 	}
 	for _, p := range wanted {
@@ -70,6 +85,7 @@ func (m *model) add(b *store.Batch, p points.Point) {
 		m.points[p.Metric][b.Rank] = steps
 	}
 	old, ok := steps[p.Step]
+	m.covered[replacedKey{p.Metric, old.attempt, b.Rank, p.Step}] = true
 	if !ok || old.attempt < b.Attempt || (old.attempt == b.Attempt && (p.Exact || !old.exact)) {
 		steps[p.Step] = modelPoint{p.Value, b.At.UnixMilli(), b.Attempt, p.Exact}
 	}
@@ -90,6 +106,15 @@ func (m *model) page(metric string, from int64, after *points.PageCursor) []poin
 		}
 	}
 	return out
+}
+
+// of is the curve of one worker, or of all.
+func (m *model) of(metric string, worker int) []run.CurvePoint {
+	if worker == points.AllWorkers {
+		return m.curve(metric, math.MinInt64)
+	}
+	alone := model{points: map[string]map[int]map[int64]modelPoint{metric: {worker: m.points[metric][worker]}}}
+	return alone.curve(metric, math.MinInt64)
 }
 
 func (m *model) curve(metric string, from int64) []run.CurvePoint {

@@ -43,8 +43,10 @@ func RunPoints(t *testing.T, most int, reopen func() (Store, error)) {
 			"commit": c.commit, "commit more": c.commit, "seal": c.seal, "seal all": c.sealAll, "kill while sealing": c.kill, "reopen": c.again,
 			"roll up": c.rollUp, "retry": c.retry, "end": c.end, "read": c.read, "read pages": c.readPages,
 		})
+		c.readReplaced(t)
 		c.sealAll(t)
 		c.read(t)
+		c.readReplaced(t)
 		c.readPages(t)
 		c.rollUp(t)
 		c.must(t, c.s.DeleteRun(c.ctx, c.id))
@@ -196,7 +198,95 @@ func (c *pointsCheck) rollUp(t *rapid.T) {
 	c.same(t, "headline", head, c.model.headline())
 	c.must(t, c.s.SaveProgress(c.ctx, c.id, head))
 	c.model.step = head.Step
+	for _, metric := range points.CurveMetrics() {
+		c.view(t, metric)
+	}
 	c.summarize(t)
+}
+
+// view looks at a metric, of one worker or of all, in columns, and reads it point by point.
+func (c *pointsCheck) view(t *rapid.T, metric string) {
+	q := points.ViewQuery{Worker: rapid.IntRange(points.AllWorkers, 3).Draw(t, "worker"), From: math.MinInt64, To: math.MaxInt64, Limit: rapid.IntRange(0, 12).Draw(t, "columns")}
+	if rapid.Bool().Draw(t, "a part") {
+		q.From, q.To = rapid.Int64Range(-1, 300).Draw(t, "from"), rapid.Int64Range(0, 400).Draw(t, "to")
+	}
+	curve := c.model.of(metric, q.Worker)
+	var in []run.CurvePoint
+	for _, p := range curve {
+		if p.Step >= q.From && p.Step <= q.To {
+			in = append(in, p)
+		}
+	}
+	var each []run.CurvePoint
+	c.must(t, c.s.Each(c.ctx, c.id, metric, q.Worker, q.From, q.To, func(p run.CurvePoint) bool {
+		each = append(each, p)
+		return true
+	}))
+	c.same(t, "each of "+metric, each, in)
+	v, err := c.s.View(c.ctx, c.id, metric, q)
+	c.must(t, err)
+	if len(v.Columns) > max(q.Limit, 1) || v.Width < 1 || v.Width&(v.Width-1) != 0 || v.Points != int64(len(in)) {
+		t.Fatalf("%d of %d points of %s in %d columns of %d steps, %d at most", v.Points, len(in), metric, len(v.Columns), v.Width, q.Limit)
+	}
+	var want []series.Column
+	for _, p := range in {
+		if n := len(want); n == 0 || want[n-1].Last&^(v.Width-1) != p.Step&^(v.Width-1) {
+			want = append(want, series.ColumnOf([]run.CurvePoint{p}))
+		} else {
+			of := slices.DeleteFunc(slices.Clone(in), func(o run.CurvePoint) bool { return o.Step < want[n-1].First || o.Step > p.Step })
+			want[n-1] = series.ColumnOf(of)
+		}
+	}
+	c.sameColumns(t, fmt.Sprintf("columns of %s for %+v", metric, q), v.Columns, want)
+	q.Smooth = rapid.SampledFrom([]series.Smoothing{{Kernel: series.EMA, Amount: 0.7}, {Kernel: series.TimedEMA, Amount: 2}, {Kernel: series.Gaussian, Amount: 1.5}}).Draw(t, "smoothing")
+	smoothed := map[int64]float64{}
+	m := q.Smooth.Smoother(func(p run.CurvePoint) bool { smoothed[p.Step] = p.Mean; return true })
+	for _, p := range curve {
+		m.Add(p)
+	}
+	m.End()
+	v, err = c.s.View(c.ctx, c.id, metric, q)
+	c.must(t, err)
+	for i := range want {
+		want[i].Value = smoothed[want[i].Last]
+	}
+	c.sameColumns(t, fmt.Sprintf("smoothed %s for %+v", metric, q), v.Columns, want)
+}
+
+// readReplaced reads what later attempts have repeated, of each worker and attempt.
+func (c *pointsCheck) readReplaced(t *rapid.T) {
+	found := map[replacedKey]modelPoint{}
+	for _, metric := range c.model.metrics() {
+		for attempt := 1; attempt <= c.attempt; attempt++ {
+			for rank := range 3 {
+				v, err := c.s.View(c.ctx, c.id, metric, points.ViewQuery{Worker: rank, From: math.MinInt64, To: math.MaxInt64, Limit: math.MaxInt32, Replaced: attempt})
+				c.must(t, err)
+				for _, col := range v.Columns {
+					key := replacedKey{metric, attempt, rank, col.First}
+					if want, ok := c.model.replaced[key]; ok || !c.model.covered[key] {
+						value := col.Value
+						if col.Odd != 0 {
+							value = want.value
+						}
+						found[key] = modelPoint{value, col.FirstAt, attempt, want.exact}
+					}
+				}
+			}
+		}
+	}
+	if !cmp.Equal(found, c.model.replaced, cmp.AllowUnexported(modelPoint{}), nearly) {
+		t.Fatalf("replaced: %+v, want %+v", found, c.model.replaced)
+	}
+}
+
+// sameColumns allows for means in which large values cancel out.
+func (c *pointsCheck) sameColumns(t *rapid.T, what string, got, want []series.Column) {
+	for i := range min(len(got), len(want)) {
+		if a, b := got[i].Value, want[i].Value; math.Abs(a-b) <= 1e-15*1e9*100+1e-12*math.Abs(b) {
+			got[i].Value = b
+		}
+	}
+	c.same(t, what, got, want)
 }
 
 // summarize brings the summaries up to date, of a live run or an ended one, which must be what the points say.
@@ -255,6 +345,7 @@ func (c *pointsCheck) read(t *rapid.T) {
 		got, err := c.s.Curve(c.ctx, c.id, metric, from)
 		c.must(t, err)
 		c.same(t, "curve of "+metric, got, c.model.curve(metric, from))
+		c.view(t, metric)
 	}
 }
 
