@@ -111,7 +111,7 @@ var allowed = map[string][]string{
 	"views/sweeps":               {"views/compare", "views/ui"},
 	"views/templates":            {"views/ui"},
 	"internal/store/pgtest":      {},
-	"internal/store/storetest":   {"internal/store", "internal/store/points"},
+	"internal/store/storetest":   {"internal/store", "internal/store/points", "internal/series"},
 	"internal/nomad/nomadtest":   {"internal/nomad"},
 	"internal/api/apitest":       {"internal/chart", "internal/series", "internal/run/runtest", "internal/audit/audittest", "internal/router", "internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
 	"internal/nomad/conformance": {"internal/certfile", "internal/nomad", "jobs"},
