@@ -58,7 +58,7 @@ func BenchmarkViews(b *testing.B) {
 			b.ReportMetric(spent(points.ViewQuery{From: spikeAt - viewedPoints/2000, To: spikeAt + viewedPoints/2000}), "ms-zoom1000-"+of.name)
 			b.ReportMetric(spent(points.ViewQuery{From: 0, To: viewedPoints, Smooth: series.Smoothing{Kernel: series.EMA, Amount: 0.9}}), "ms-ema-"+of.name)
 			b.ReportMetric(all, "baseline-ms-all-"+of.name)
-			b.ReportMetric(all/first, "ratio-"+of.name+"(>=20)")
+			b.ReportMetric(all/first, "ratio-"+of.name+"(>=5)")
 			b.ReportMetric(bytes/(1<<20), "MiB-"+of.name)
 		}
 	}
