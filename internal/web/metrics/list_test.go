@@ -31,7 +31,7 @@ func site(t *testing.T, names ...string) (*webtest.Site, string) {
 // get opens a page, without what its scripts copy.
 func get(t *testing.T, s *webtest.Site, path string) webtest.Answer {
 	t.Helper()
-	a := get(t, s, path)
+	a := s.Get(path, 200)
 	a.Doc.Find("template").Remove()
 	return a
 }
