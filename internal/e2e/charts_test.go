@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -175,9 +176,9 @@ func TestTheChartsOfARun(t *testing.T) {
 		}
 		b.waitFor("the address has the zoom", `new URLSearchParams(location.search).get("from") > 0`)
 		before := eval[float64](b, `Number(new URLSearchParams(location.search).get("from"))`)
-		b.do("pan", chromedp.KeyEvent("ArrowRight"))
+		b.do("pan", chromedp.KeyEvent(kb.ArrowRight))
 		b.waitFor("it has moved", fmt.Sprintf(`Number(new URLSearchParams(location.search).get("from")) > %v`, before))
-		b.do("move the crosshair", chromedp.KeyEvent("ArrowLeft", chromedp.KeyModifiers(shift)))
+		b.do("move the crosshair", chromedp.KeyEvent(kb.ArrowLeft, chromedp.KeyModifiers(shift)))
 		b.do("reset", chromedp.KeyEvent("0"))
 		b.waitFor("all is in sight", `!new URLSearchParams(location.search).has("from")`)
 		b.do("go to the next annotation", chromedp.KeyEvent("m"))
@@ -247,8 +248,8 @@ func TestTheChartsOfARun(t *testing.T) {
 	t.Run("Enter opens the log at the step", func(*testing.T) {
 		b.open(page + fmt.Sprintf("?from=%d&to=%d", 4001-3, 4001+3))
 		b.waitFor("the part is drawn", drawn)
-		b.do("go there", chromedp.Focus(lossArea), chromedp.KeyEvent("ArrowLeft", chromedp.KeyModifiers(shift)), chromedp.KeyEvent("\r"))
-		b.waitFor("the log has a line in the middle", `location.pathname.endsWith("/logs") && document.querySelector(".log-asked")`)
+		b.do("go there", chromedp.Focus(lossArea), chromedp.KeyEvent(kb.ArrowLeft, chromedp.KeyModifiers(shift)), chromedp.KeyEvent("\r"))
+		b.waitFor("the log has a line in the middle", `location.pathname.endsWith("/logs") && document.querySelector(".log-line[aria-current]")`)
 	})
 
 	t.Run("two thousand metrics are searched and opened", func(*testing.T) {

@@ -300,9 +300,12 @@ export class Chart {
     const plot = this.plot;
     this.pointer = { x, top };
     if (!plot) return;
-    const at = x ?? (this.board.view.to === null ? null : (this.range()?.[1] ?? null)); // null: the newest
+    const range = this.range();
+    const at = x ?? (this.board.view.to === null ? null : (range?.[1] ?? null)); // null: the newest
     this.spot = at === null ? lastSpot(this.curves) : spotAt(this.curves, at, top === null ? undefined : (v) => Math.abs(plot.top(v) - top));
+    if (this.spot && range && !(this.spot.curve.x[this.spot.i] >= range[0] && this.spot.curve.x[this.spot.i] <= range[1])) this.spot = null;
     plot.point(x === null || !this.spot ? null : x, this.spot);
+    if (!this.spot) this.readout.textContent = this.readout.title = "";
     if (this.spot) {
       const { curve, i } = this.spot;
       const name = this.curves.length > 1 && curve.name ? `${curve.name}: ` : "";
