@@ -221,6 +221,9 @@ func (o open) Submit(ctx context.Context, s run.Submission) (run.Run, error) {
 }
 func (o open) Stop(ctx context.Context, id run.ID) error   { return o.acts.Stop(ctx, "local", id) }
 func (o open) Delete(ctx context.Context, id run.ID) error { return o.acts.Delete(ctx, "local", id) }
+func (o open) Edit(ctx context.Context, id run.ID, e run.Edit) error {
+	return o.acts.Edit(ctx, "local", id, e)
+}
 func (o open) DryRun(ctx context.Context, s run.Submission) (run.DryRun, error) {
 	return o.acts.DryRun(ctx, s)
 }

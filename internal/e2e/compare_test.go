@@ -51,7 +51,8 @@ func TestRunsAreComparedInTheBrowser(t *testing.T) {
 	b.do("group by the rate", script(`document.querySelector("#c-group").value = "optim.optim.lr"; document.querySelector("#compare-form").requestSubmit(document.querySelector('[data-action="update"]'))`))
 	b.waitFor("a line for each group", `location.search.includes("group=optim.optim.lr") && document.querySelectorAll('tr[data-line^="g-"]').length === 3 && `+drawn(3))
 	b.accessible("the comparison of groups")
-	for _, width := range []int64{390, 2560} {
+	b.fits("the comparison of groups")
+	for _, width := range []int64{1440, 2560} {
 		b.do(fmt.Sprintf("be %d wide", width), chromedp.EmulateViewport(width, 1000))
 		if got := eval[int64](b, `document.scrollingElement.scrollWidth`); got > width {
 			t.Errorf("the comparison is %d wide on a screen of %d", got, width)
