@@ -112,8 +112,8 @@ func (d *pyDict) quoted() ([]byte, bool) {
 
 func (d *pyDict) value(key []byte) bool {
 	s := items{b: d.b, i: d.i}
-	switch c := s.at(s.i); {
-	case c == '\'' || c == '"':
+	switch s.at(s.i) {
+	case '\'', '"':
 		text, ok := d.quoted()
 		if !ok {
 			return false
@@ -126,7 +126,7 @@ func (d *pyDict) value(key []byte) bool {
 			d.texts++
 		}
 		return true
-	case c == '[' || c == '{' || c == '(':
+	case '[', '{', '(':
 		d.texts++
 		return d.nested()
 	}

@@ -87,7 +87,7 @@ func (p *Parser) foreign(line []byte) Result {
 
 func (p *Parser) tryFormat(i int, msg []byte) Result {
 	f := &p.formats[i]
-	if f.mark != "" && bytes.Index(msg, []byte(f.mark)) < 0 {
+	if f.mark != "" && !bytes.Contains(msg, []byte(f.mark)) {
 		return Result{}
 	}
 	p.metrics, p.text = p.metrics[:0], p.text[:0]

@@ -50,7 +50,7 @@ func TestHostileLinesAreBounded(t *testing.T) {
 			p := Parser{Site: []*SiteFormat{site}}
 			res := p.Line([]byte(line[:min(size, len(line))]))
 			checkResult(t, res)
-			if len(p.metrics) > MaxMetrics || p.names.plain != nil && len(p.names.plain) > maxNames {
+			if len(p.metrics) > MaxMetrics || len(p.names.plain) > maxNames {
 				t.Errorf("%s: %d metrics, %d names", name, len(p.metrics), len(p.names.plain))
 			}
 		}

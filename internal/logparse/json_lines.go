@@ -26,7 +26,7 @@ func (p *Parser) jsonLine(msg []byte) Result {
 	}
 	empty := r.empty
 	p.settle(&r)
-	if r.measured == 0 && !(empty && r.rank > 0) {
+	if r.measured == 0 && (!empty || r.rank == 0) {
 		return Result{}
 	}
 	if r.rank == 0 && !r.inEpoch && p.index("loss") < 0 && p.index("val_loss") < 0 && p.index("eval_loss") < 0 {

@@ -11,7 +11,7 @@ func (p *Parser) megatron(msg []byte) Result {
 	if rest, ok := bytes.CutPrefix(msg, []byte("validation loss at iteration ")); ok {
 		return p.megatronValidation(rest)
 	}
-	if !hasAnyPrefix(msg, "iteration ") && !(hasAnyPrefix(msg, "samples/sec: ") && bytes.Contains(msg, []byte("| iteration "))) {
+	if !hasAnyPrefix(msg, "iteration ") && (!hasAnyPrefix(msg, "samples/sec: ") || !bytes.Contains(msg, []byte("| iteration "))) {
 		return Result{}
 	}
 	if bytes.Count(msg, []byte("|")) < 2 {
