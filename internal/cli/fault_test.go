@@ -34,6 +34,10 @@ func (w whole) CountRuns(context.Context, run.RunFilter) (run.Counts, error) { r
 func (w whole) BestRun(context.Context, run.SweepID) (run.Run, error) {
 	return run.Run{}, fault.ErrNotFound
 }
+func (w whole) SavedCheckpoints(context.Context, run.ID) ([]run.SavedCheckpoint, error) {
+	return nil, nil
+}
+
 func (w whole) LaunchOf(context.Context, run.Submission) (run.Launch, error) {
 	return run.Launch{}, nil
 }
