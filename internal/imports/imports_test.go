@@ -105,7 +105,7 @@ var allowed = map[string][]string{
 	"views/gallery":              {"views/ui", "views/charts", "views/runs"},
 	"views/help":                 {"views/ui"},
 	"views/metrics":              {"views/ui", "views/charts"},
-	"views/runs":                 {"views/ui", "views/charts", "views/diff", "views/sweeps"},
+	"views/runs":                 {"views/ui", "views/charts", "views/compare", "views/diff", "views/sweeps"},
 	"views/search":               {"views/ui"},
 	"views/storage":              {"views/ui"},
 	"views/sweeps":               {"views/compare", "views/ui"},

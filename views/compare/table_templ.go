@@ -44,7 +44,7 @@ func groupTable(d Data) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</span></div><div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Groups\"><table class=\"table table-compare\"><thead><tr><th scope=\"col\">Group</th><th scope=\"col\" class=\"num\">Runs</th>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</span></div><div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Values of groups\"><table class=\"table table-compare\"><thead><tr><th scope=\"col\">Group</th><th scope=\"col\" class=\"num\">Runs</th>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -475,7 +475,7 @@ func runTable(d Data) templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 40, "<section class=\"list-group\" aria-labelledby=\"compared-title\"><div class=\"list-head\"><h2 id=\"compared-title\">Runs</h2><span class=\"muted\" data-shown-count aria-live=\"polite\"></span><div class=\"list-head-end actions with-script\"><button class=\"button button-small\" type=\"button\" data-action=\"show-all\">Show all</button> <button class=\"button button-small\" type=\"button\" data-action=\"hide-all\">Hide all</button></div></div><div class=\"table-scroll table-compare-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Runs\"><table class=\"table table-compare\"><thead><tr>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 40, "<section class=\"list-group\" aria-labelledby=\"compared-title\"><div class=\"list-head\"><h2 id=\"compared-title\">Runs</h2><span class=\"muted\" data-shown-count aria-live=\"polite\"></span><div class=\"list-head-end actions with-script\"><button class=\"button button-small\" type=\"button\" data-action=\"show-all\">Show all</button> <button class=\"button button-small\" type=\"button\" data-action=\"hide-all\">Hide all</button></div></div><div class=\"table-scroll table-compare-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Values of runs\"><table class=\"table table-compare\"><thead><tr>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

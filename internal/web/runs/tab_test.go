@@ -153,8 +153,8 @@ func TestActionsAreFewAndTheRestIsInOneMenu(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
 	for state, want := range map[run.State]string{
-		run.Running: "ask-stop clone | compare save-template download-log download-config", run.Stopping: "clone | compare save-template download-log download-config",
-		run.Succeeded: "clone | compare save-template download-log download-config ask-delete",
+		run.Running: "ask-stop clone | compare-runs compare save-template download-log download-config", run.Stopping: "clone | compare-runs compare save-template download-log download-config",
+		run.Succeeded: "clone | compare-runs compare save-template download-log download-config ask-delete",
 	} {
 		r := webtest.Run(state)
 		s.Fake.AllRuns = []run.Run{r}
