@@ -181,6 +181,7 @@ func TestTheChartsOfARun(t *testing.T) {
 		b.do("move the crosshair", chromedp.KeyEvent(kb.ArrowLeft, chromedp.KeyModifiers(shift)))
 		b.do("reset", chromedp.KeyEvent("0"))
 		b.waitFor("all is in sight", `!new URLSearchParams(location.search).has("from")`)
+		b.waitFor("the restart is in sight", `document.querySelector("#chart-loss .chart-mark-restart")`)
 		b.do("go to the next annotation", chromedp.KeyEvent("m"))
 		b.waitFor("its words are shown", `document.activeElement.matches(".chart-mark") && document.querySelector("#chart-loss .chart-tip").checkVisibility()`)
 	})

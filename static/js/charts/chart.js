@@ -132,6 +132,8 @@ export class Chart {
     const ask = this.ask();
     const asked = JSON.stringify(ask);
     if (asked === this.asked && !news) {
+      this.loading?.abort(); // of a view that has been left meanwhile
+      this.loading = null;
       this.draw();
       return;
     }
