@@ -167,7 +167,7 @@ func consoles(b *testing.B, s *store.Store, service *auth.Service) (bare, whole 
 	site := web.Deps{Audit: s.Audit, Feed: hub, Cache: chart.NewCache(1<<20, "bench"), Assets: assets, Help: library, Logger: logger, Now: clock, Projects: service.ProjectNames, Admin: service, Accounts: service}
 	data := api.Deps{Audit: s.Audit, Admin: service, Accounts: service, Programs: service, System: func() feed.System { return feed.System{} }, Logger: logger}
 
-	o, known := open{s, acts}, survey.New(survey.Options{Store: s, Logger: logger, Now: time.Now})
+	o, known := open{unguarded{s}, acts}, survey.New(survey.Options{Store: s, Logger: logger, Now: time.Now})
 	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Survey, data.Guard = o, o, o, o, o, o, anySurvey{known}, o
 	data.Secrets, site.Secrets = &runtest.Registry{}, &runtest.Registry{}
 	site.Auth, site.Store, site.Control, site.Survey, site.Guard, site.API = anybody{auth.Local{}}, o, o, anySurvey{known}, o, api.New(data)
@@ -206,15 +206,11 @@ func (s anySurvey) Measured(context.Context) (*measure.Known, error) { return s.
 
 // open is store and control for everybody, as pages and API take them.
 type open struct {
-	*store.Store
+	unguarded
 	acts *control.Control
 }
 
 func (open) Allow(context.Context, access.Right, access.Subject) error { return nil }
-
-func (o open) CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run.Run, error) {
-	return o.Runs(ctx, f)
-}
 
 func (o open) Submit(ctx context.Context, s run.Submission) (run.Run, error) {
 	return o.acts.Submit(ctx, "local", s)

@@ -78,6 +78,15 @@ func (u unguarded) CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]ru
 	return u.Runs(ctx, f)
 }
 
+// Layout is none: nobody arranges these pages.
+func (u unguarded) Layout(context.Context, string, run.LayoutPage) (string, error) { return "", nil }
+
+// SetLayout is for [web.Store].
+func (u unguarded) SetLayout(context.Context, string, run.LayoutPage, string) error { return nil }
+
+// SetProjectLayout is for [web.Store].
+func (u unguarded) SetProjectLayout(context.Context, string, run.LayoutPage, string) error { return nil }
+
 func newSweepSite(b *testing.B) *sweepSite {
 	b.Helper()
 	s, err := store.Open(b.Context(), b.TempDir())

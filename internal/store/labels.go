@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
@@ -17,8 +18,12 @@ const (
 	labelNode = "node"
 )
 
+// maxLabel is the most bytes of a label: it is a key.
+const maxLabel = 200
+
 func addLabels(ctx context.Context, tx *db.Tx, id run.ID, kind string, labels []string) error {
 	for _, label := range labels {
+		label = fault.Cut(label, maxLabel)
 		if _, err := tx.Exec(ctx, `INSERT INTO run_labels (kind, label, run_id) VALUES (?,?,?) ON CONFLICT DO NOTHING`, kind, label, id); err != nil {
 			return err
 		}

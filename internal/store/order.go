@@ -12,7 +12,7 @@ import (
 
 // textOrders are the orders of texts: what is compared, and the index that begins with it, after archived.
 var textOrders = map[string]struct{ expression, index string }{
-	"name": {"lower(name)", "runs_by_name"}, "project": {"project", "runs_by_project"}, "owner": {"owner", "runs_by_owner"}, "model": {"preset", "runs_by_preset"},
+	"name": {"substr(lower(name), 1, 100)", "runs_by_name"}, "project": {"project", "runs_by_project"}, "owner": {"owner", "runs_by_owner"}, "model": {"preset", "runs_by_preset"},
 }
 
 // sorted finds the runs in an order other than newest first. Few runs are read and sorted. Of many it walks along an index of the order for

@@ -13,6 +13,7 @@ import { Live } from "./live/socket.js";
 import { startRunPage } from "./runs/run.js";
 import { startListPage } from "./runs/list.js";
 import { startComparePage } from "./compare/compare.js";
+import { startMenus } from "./runs/select.js";
 import { startSweepPage } from "./sweeps/show.js";
 import { startComplete } from "./form/complete.js";
 import { startGallery } from "./gallery.js";
@@ -27,6 +28,7 @@ startForm();
 startComplete();
 startSearch();
 startKeys();
+startMenus();
 
 const live = new Live();
 startBanners(live);

@@ -25,7 +25,7 @@ func references() []reference {
 
 // RunTables are the tables whose rows belong to the run in run_id.
 func RunTables() []string {
-	return []string{"attempts", "checkpoints", "curve_blocks", "curve_columns", "events", "log_blocks", "log_chunks", "repeats", "run_metrics", "series", "stale_curves", "stale_metrics", "streams", "workers"}
+	return []string{"attempts", "checkpoints", "curve_blocks", "curve_columns", "events", "log_blocks", "log_chunks", "repeats", "run_labels", "run_metrics", "run_results", "series", "stale_curves", "stale_metrics", "streams", "workers"}
 }
 
 // orphans looks for rows of what does not exist.

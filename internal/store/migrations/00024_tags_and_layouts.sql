@@ -33,7 +33,7 @@ CREATE INDEX runs_by_project ON runs (archived, project, id, state, sweep, owner
 CREATE INDEX runs_by_project_state ON runs (archived, project, state, id, sweep, owner, preset);
 CREATE INDEX runs_by_owner ON runs (archived, owner, id, state, sweep, project, preset);
 CREATE INDEX runs_by_preset ON runs (archived, preset, id, state, sweep, project, owner);
-CREATE INDEX runs_by_name ON runs (archived, (lower(name)), id, state, sweep, project, owner, preset);
+CREATE INDEX runs_by_name ON runs (archived, (substr(lower(name), 1, 100)), id, state, sweep, project, owner, preset);
 -- Runs that have started and not ended: the few whose numbers change.
 CREATE INDEX runs_under_way ON runs (id) WHERE started_at > 0 AND ended_at = 0;
 

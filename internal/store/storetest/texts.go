@@ -28,16 +28,17 @@ func testTexts(t *testing.T, s Store) {
 		id := run.ID("r-000000000" + digit)
 		ctx := t.Context()
 		r := newRun(string(id), given)
-		r.Preset, r.Config, r.Reason, r.CheckpointPath, r.StopReason = given, given, given, given, given
+		r.Config, r.Reason, r.CheckpointPath, r.StopReason = given, given, given, given
 		r.Origin.Template = given
 		if len(given) < 10 { // else the index of the name's words is enough to wait for
 			r.Options.Description, r.Options.Tags = given, []string{given}
+			r.Preset = given // which lists are filtered by, as by the owner
 		}
 		_, _, err := s.CreateRun(ctx, r, "", run.Event{RunID: id, At: epoch, Kind: given, Level: given, Actor: given, Message: given})
 		must(t, err)
 		got, err := s.Run(ctx, id)
 		must(t, err)
-		for what, text := range map[string]string{"name": got.Name, "preset": got.Preset, "config": got.Config, "path": got.CheckpointPath, "stop reason": got.StopReason} {
+		for what, text := range map[string]string{"name": got.Name, "config": got.Config, "path": got.CheckpointPath, "stop reason": got.StopReason} {
 			sameText(t, what, text, want)
 		}
 		short := shortened(t, "reason", got.Reason, want)

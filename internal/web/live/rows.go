@@ -29,6 +29,7 @@ type Row struct {
 	ID      run.ID      `json:"id"`
 	Sweep   run.SweepID `json:"sweep,omitempty"`
 	Badge   string      `json:"badge"`
+	Labels  string      `json:"labels,omitempty"` // what people added
 	Reason  string      `json:"reason,omitempty"`
 	Step    int64       `json:"step"`
 	Total   int64       `json:"steps_total"`
@@ -42,7 +43,7 @@ type Row struct {
 // RowOf makes a run's row.
 func RowOf(r run.Run) Row {
 	row := Row{
-		ID: r.ID, Sweep: r.Origin.Sweep, Badge: ui.BadgeOf(r), Reason: ui.WaitReason(r), Step: r.Progress.Step, Total: r.StepsTotal,
+		ID: r.ID, Sweep: r.Origin.Sweep, Badge: ui.BadgeOf(r), Labels: ui.LabelsOf(r), Reason: ui.WaitReason(r), Step: r.Progress.Step, Total: r.StepsTotal,
 		Rate: run.Number(r.Progress.TokensPerSec), Workers: ui.WorkersText(r),
 	}
 	if r.Progress.HasLoss {

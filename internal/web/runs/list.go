@@ -2,14 +2,23 @@ package runs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
+	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
+	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/internal/web/sweeps"
 	view "github.com/cotrain/cotrain/views/runs"
@@ -21,35 +30,34 @@ const (
 	openedShown = 20 // runs per unfolded sweep
 )
 
-// List shows runs, newest first, filtered by the query's q, state and before. A sweep is one entry; open unfolds it.
+// List shows runs as the address filters and sorts them. Newest first a sweep is one entry, which open unfolds.
 func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
-	list, filter, err := listQuery(r)
+	list, filter, err := p.listQuery(r, r.URL.Query())
 	if err != nil {
 		return err
 	}
 	list.Seq, list.Now = p.Seq(list.Topic), p.Now()
-	if list.Counts, err = p.Store.CountRuns(r.Context(), filter); err != nil {
-		return err
-	}
-	runs, err := p.Store.Runs(r.Context(), filter)
+	chosen, err := p.chosenColumns(r, &list)
 	if err != nil {
 		return err
 	}
-	if len(runs) > listSize {
-		runs = runs[:listSize]
-		list.Older = runs[listSize-1].ID
-	}
-	if err := p.Store.SetQueuePlaces(r.Context(), runs); err != nil {
+	var found run.Page
+	g, ctx := errgroup.WithContext(r.Context())
+	g.Go(func() (err error) { list.Counts, err = p.Store.CountRuns(ctx, filter); return err })
+	g.Go(func() (err error) { found, err = p.Store.ListRuns(ctx, filter); return err })
+	if err := g.Wait(); err != nil {
 		return err
 	}
-	for _, found := range runs {
-		entry := view.Entry{Run: found}
-		if found.Origin.Sweep != "" {
-			if entry.Sweep, err = p.foldedSweep(r.Context(), found.Origin.Sweep, list, filter); err != nil {
-				return err
-			}
-		}
-		list.Entries = append(list.Entries, entry)
+	list.Next = found.Next
+	if err := p.Store.SetQueuePlaces(r.Context(), found.Runs); err != nil {
+		return err
+	}
+	several := func(of func(run.Run) string) bool {
+		return slices.ContainsFunc(found.Runs, func(r run.Run) bool { return of(r) != of(found.Runs[0]) })
+	}
+	list.Shown = view.Columns(chosen, several(func(r run.Run) string { return r.Project }), several(func(r run.Run) string { return r.Owner }))
+	if err := p.fill(r.Context(), &list, found.Runs, filter); err != nil {
+		return err
 	}
 	if page.IsFragment(r) {
 		w.Header().Set("HX-Push-Url", list.Href())
@@ -57,44 +65,216 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 	return p.Render(w, r, http.StatusOK, view.ListPage(p.Frame(r, "Runs", "runs"), list))
 }
 
-func listQuery(r *http.Request) (view.List, run.RunFilter, error) {
-	q := r.URL.Query()
-	list := view.List{Text: page.Text(q.Get("q"), 200), Owner: page.Text(q.Get("owner"), 127), Project: page.Text(q.Get(page.ParamProject), 64), Topic: feed.RunsTopic}
+// fill makes the rows.
+func (p *Pages) fill(ctx context.Context, list *view.List, runs []run.Run, filter run.RunFilter) error {
+	ids := make([]run.ID, len(runs))
+	for i, r := range runs {
+		ids[i] = r.ID
+	}
+	metrics, err := p.Store.RowMetrics(ctx, ids, view.Metrics(list.Shown))
+	if err != nil {
+		return err
+	}
+	for _, found := range runs {
+		entry := view.Entry{Run: found, Metrics: map[string]view.Metric{}}
+		for name, s := range metrics[found.ID] {
+			m := view.Metric{Last: s.Value, Low: s.Low, High: s.High}
+			shape, err := series.DecodeShape(s.Shape)
+			if err != nil {
+				return fmt.Errorf("curve of %s: %w", found.ID, err)
+			}
+			for _, c := range shape {
+				m.Curve = append(m.Curve, view.CurveColumn(c))
+			}
+			entry.Metrics[name] = m
+		}
+		if found.Origin.Sweep != "" && filter.Folded {
+			if entry.Sweep, err = p.foldedSweep(ctx, found.Origin.Sweep, *list, filter); err != nil {
+				return err
+			}
+		}
+		list.Entries = append(list.Entries, entry)
+	}
+	return nil
+}
+
+// listQuery reads a list's address, and what it asks the store for.
+func (p *Pages) listQuery(r *http.Request, q url.Values) (list view.List, filter run.RunFilter, err error) {
+	f, err := readFilter(q)
+	if err != nil {
+		return list, filter, err
+	}
+	list = view.List{Filter: f, Topic: feed.RunsTopic, All: q.Get("all") == "1"}
 	shown, err := page.SelectedProject(r)
-	filter := run.RunFilter{Projects: page.Projects(shown), Owner: list.Owner, Text: list.Text, Folded: true, Limit: listSize + 1}
 	if err != nil {
 		return list, filter, err
 	}
 	if shown != "" {
 		list.Topic = feed.RunsOf(shown)
 	}
-	if v := q.Get("state"); v != "" {
-		state, err := run.ParseState(v)
+	if access.From(r.Context()).May(access.ProjectEdit, shown) {
+		list.Default = shown
+	}
+	for _, preset := range trainconf.Presets() {
+		list.Presets = append(list.Presets, preset.Name)
+	}
+	filter = run.RunFilter{
+		Projects: page.Projects(shown), Owner: f.Owner, Text: f.Text, Tags: f.Tags, Model: f.Model, Node: f.Node, Archived: f.Archived, Order: f.Sort,
+		Folded: f.Sort == run.Order{}, Limit: listSize,
+	}
+	if f.State != "" {
+		filter.States = []run.State{f.State}
+	}
+	if filter.Since, filter.Until, err = p.between(f); err != nil {
+		return list, filter, err
+	}
+	if f.Before != "" {
+		at, err := f.Sort.ParseCursor(f.Before)
 		if err != nil {
 			return list, filter, err
 		}
-		list.State, filter.States = state, []run.State{state}
+		filter.After = &at
 	}
-	if v := q.Get("before"); v != "" {
-		id, err := run.ParseID(v)
-		if err != nil {
-			return list, filter, page.BadCursor("before", v, "the ID of a run")
+	return list, filter, nil
+}
+
+func readFilter(q url.Values) (view.Filter, error) {
+	f := view.Filter{
+		Text: page.Text(q.Get("q"), 200), Project: page.Text(q.Get(page.ParamProject), 64), Owner: page.Text(q.Get("owner"), 127), Model: page.Text(q.Get("model"), 200), Node: page.Text(q.Get("node"), 200),
+		From: page.Text(q.Get("from"), 40), To: page.Text(q.Get("to"), 40), Archived: run.WithoutArchived, Before: q.Get("before"),
+	}
+	switch q.Get("archived") {
+	case "all":
+		f.Archived = run.WithArchived
+	case "only":
+		f.Archived = run.OnlyArchived
+	}
+	for _, s := range view.Spans() {
+		if s.Value == q.Get("within") {
+			f.Within = s.Value
 		}
-		list.Before, filter.Before = id, id
+	}
+	for _, given := range q["tag"] {
+		f.Tags = append(f.Tags, run.SplitTags(page.Text(given, 1000))...)
+	}
+	slices.Sort(f.Tags)
+	f.Tags = slices.Compact(f.Tags)
+	if rule, fix := run.TagsProblem(f.Tags); rule != "" {
+		return f, run.FieldErrors{{Field: "tag", Value: fault.Quote(strings.Join(f.Tags, ",")), Rule: rule, Fix: fix}}
+	}
+	for _, given := range q["cols"] {
+		f.Columns = append(f.Columns, run.SplitTags(page.Text(given, 2000))...)
+	}
+	if metric := page.Text(q.Get("metric"), run.MaxMetricName); metric != "" {
+		o := run.Order{By: "metric", Metric: metric, Of: q.Get("of"), Up: true}
+		if _, err := run.ParseOrder(o.String()); err != nil {
+			return f, err
+		}
+		f.Columns = append(f.Columns, o.String())
+	}
+	var err error
+	if v := q.Get("state"); v != "" {
+		if f.State, err = run.ParseState(v); err != nil {
+			return f, err
+		}
+	}
+	if f.Sort, err = run.ParseOrder(q.Get("sort")); err != nil {
+		return f, err
 	}
 	for _, v := range q["open"] {
 		id, err := run.ParseSweepID(v)
 		if err != nil {
-			return list, filter, page.BadCursor("open", v, "the ID of a sweep")
+			return f, page.BadCursor("open", v, "the ID of a sweep")
 		}
-		if !slices.Contains(list.Open, id) {
-			list.Open = append(list.Open, id)
+		if !slices.Contains(f.Open, id) {
+			f.Open = append(f.Open, id)
 		}
 	}
-	if n := len(list.Open); n > openSweeps { // keep the last ones
-		list.Open = list.Open[n-openSweeps:]
+	if n := len(f.Open); n > openSweeps { // keep the last ones
+		f.Open = f.Open[n-openSweeps:]
 	}
-	return list, filter, nil
+	return f, nil
+}
+
+// between is when the runs were created that a filter asks for. The last day is one of them.
+func (p *Pages) between(f view.Filter) (since, until time.Time, err error) {
+	if since, err = run.ParseTime("from", f.From); err != nil {
+		return since, until, err
+	}
+	if until, err = run.ParseTime("to", f.To); err != nil {
+		return since, until, err
+	}
+	if len(f.To) == len(time.DateOnly) {
+		until = until.AddDate(0, 0, 1)
+	}
+	now := p.Now().UTC()
+	within := map[string]time.Time{"today": now.Truncate(24 * time.Hour), "7d": now.AddDate(0, 0, -7), "30d": now.AddDate(0, 0, -30)}[f.Within]
+	if within.After(since) {
+		since = within
+	}
+	return since, until, nil
+}
+
+// columnsLayout is how the layout of the list is stored.
+type columnsLayout struct {
+	Columns []string `json:"columns"`
+}
+
+// chosenColumns are those of the address, or else as they were saved; none for the usual ones.
+func (p *Pages) chosenColumns(r *http.Request, list *view.List) ([]string, error) {
+	project, err := page.SelectedProject(r)
+	if err != nil {
+		return nil, err
+	}
+	data, err := p.Store.Layout(r.Context(), project, run.LayoutRuns)
+	if err != nil || data == "" {
+		return list.Columns, err
+	}
+	list.Saved = true
+	var saved columnsLayout
+	if len(list.Columns) > 0 || json.Unmarshal([]byte(data), &saved) != nil { // of another release
+		return list.Columns, nil
+	}
+	return saved.Columns, nil
+}
+
+// SaveColumns saves the columns of the list, for who asks or as the default of the project.
+func (p *Pages) SaveColumns(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	f, err := readFilter(r.PostForm)
+	if err != nil {
+		return err
+	}
+	project := f.Project
+	if project == "" {
+		if project, err = page.SelectedProject(r); err != nil {
+			return err
+		}
+	}
+	data := ""
+	if shown := view.Columns(f.Columns, false, false); r.PostForm.Get("for") != "nobody" {
+		var l columnsLayout
+		for _, c := range shown {
+			l.Columns = append(l.Columns, c.Key)
+		}
+		b, err := json.Marshal(l)
+		if err != nil {
+			return fmt.Errorf("encode columns: %w", err)
+		}
+		data = string(b)
+	}
+	if r.PostForm.Get("for") == "project" {
+		err = p.Store.SetProjectLayout(r.Context(), project, run.LayoutRuns, data)
+	} else {
+		err = p.Store.SetLayout(r.Context(), project, run.LayoutRuns, data)
+	}
+	if err != nil {
+		return err
+	}
+	f.Columns = nil
+	return page.Redirect(w, r, f.Href())
 }
 
 // foldedSweep reads a sweep for the list; nil if deleted with runs left.
@@ -113,7 +293,8 @@ func (p *Pages) foldedSweep(ctx context.Context, id run.SweepID, list view.List,
 	if !out.Open {
 		return out, nil
 	}
-	runs, err := p.Store.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), Sweep: id, Text: filter.Text, States: filter.States, Limit: run.MaxSweepRuns})
+	filter.Sweep, filter.Projects, filter.Folded, filter.After, filter.Limit = id, run.AllProjects(), false, nil, run.MaxSweepRuns
+	runs, err := p.Store.Runs(ctx, filter)
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func TestFiltersReachTheStoreAndStayInTheAddresses(t *testing.T) {
 		t.Fatalf("status %d, %d rows", a.Status, a.Count("tr[data-run-id]"))
 	}
 	got := s.Fake.Filters[0]
-	if got.Text != "first" || len(got.States) != 1 || got.States[0] != run.Failed || got.Limit != runs.ListSize+1 {
+	if got.Text != "first" || len(got.States) != 1 || got.States[0] != run.Failed || got.Limit != runs.ListSize {
 		t.Errorf("filter %+v", got)
 	}
 	if got := a.Header.Get("HX-Push-Url"); got != "/?q=first&state=failed" {
@@ -156,11 +156,11 @@ func TestFiltersKeepTheProjectOfTheAddress(t *testing.T) {
 	s.Fake.AllRuns = []run.Run{webtest.Run(run.Running)}
 	a := s.Get("/?project=default&state=running&owner=ann", 200)
 	for name, want := range map[string]string{"project": "default", "state": "running", "owner": "ann"} {
-		if got := a.Doc.Find(`input[form=filters][name="`+name+`"]`).AttrOr("value", ""); got != want {
+		if got := a.Doc.Find(`input[form=filters][name="`+name+`"], #filters input[name="`+name+`"]`).AttrOr("value", ""); got != want {
 			t.Errorf("the form sends %s %q", name, got)
 		}
 	}
-	if got := a.Doc.Find("[data-filter-owner] a").AttrOr("href", ""); got != "/?project=default&state=running" {
+	if got := a.Doc.Find("[data-chip=owner]").AttrOr("href", ""); got != "/?project=default&state=running" {
 		t.Errorf("everybody's: %q", got)
 	}
 }
@@ -217,8 +217,8 @@ func TestAFilterThatMakesNoSenseIsRefused(t *testing.T) {
 	s := webtest.New(t)
 	for q, detail := range map[string]string{
 		"/?state=nonsense":     `state = "nonsense": is not a state of a run; use one of queued, dispatching, pending, running, degraded, stopping, paused, succeeded, failed, stopped`,
-		"/?before=../../etc":   `before = "../../etc": is not the ID of a run; leave it out to start with the newest`,
-		"/?before=r-":          `before = "r-": is not the ID of a run; leave it out to start with the newest`,
+		"/?before=../../etc":   `before = "../../etc": is not a place in this list; use the next of the previous page, with the same sort`,
+		"/?before=r-":          `before = "r-": is not a place in this list; use the next of the previous page, with the same sort`,
 		"/sweeps?before=r-123": `before = "r-123": is not the ID of a sweep; leave it out to start with the newest`,
 	} {
 		if a := s.Get(q, 422); a.Text(t, "h1") != "Invalid request" || a.Text(t, ".error-detail") != detail {

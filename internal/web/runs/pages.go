@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
 
@@ -15,6 +16,10 @@ type Finder interface {
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	// Runs returns matching runs, newest first.
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	// ListRuns returns a page of matching runs, in the filter's order.
+	ListRuns(ctx context.Context, f run.RunFilter) (run.Page, error)
+	// RowMetrics returns summaries of some metrics of runs.
+	RowMetrics(ctx context.Context, ids []run.ID, metrics []string) (map[run.ID]map[string]points.Summary, error)
 	// SetQueuePlaces fills in the queue places of waiting runs.
 	SetQueuePlaces(ctx context.Context, runs []run.Run) error
 }
@@ -55,6 +60,14 @@ type Store interface {
 	Counter
 	Details
 	Measurements
+	Layouts
+}
+
+// Layouts keeps which columns people chose.
+type Layouts interface {
+	Layout(ctx context.Context, project string, page run.LayoutPage) (string, error)
+	SetLayout(ctx context.Context, project string, page run.LayoutPage, data string) error
+	SetProjectLayout(ctx context.Context, project string, page run.LayoutPage, data string) error
 }
 
 // Actions act on a run.
@@ -63,6 +76,8 @@ type Actions interface {
 	// Stop and Delete return [fault.ErrConflict] if the state does not allow it.
 	Stop(ctx context.Context, id run.ID) error
 	Delete(ctx context.Context, id run.ID) error
+	// Edit changes tags and note, or archives; what is not valid is [run.FieldErrors].
+	Edit(ctx context.Context, id run.ID, e run.Edit) error
 	// Launch returns what started the workers. Nomad unreachable is [fault.ErrUnavailable].
 	Launch(ctx context.Context, id run.ID) (run.Launch, error)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -57,9 +58,12 @@ type fake struct {
 	Submitted  []run.Submission
 	Did        []string
 	Filters    []run.RunFilter
-	QueuePlace *run.QueuePlace // of every queued run
-	Err        error           // returned by everything when set
-	NodesErr   error           // returned by Nodes
+	QueuePlace *run.QueuePlace                      // of every queued run
+	Rows       map[run.ID]map[string]points.Summary // metrics of rows
+	Asked      []string                             // the metrics of rows that were asked for last
+	Layouts    map[string]string                    // by project, user and page
+	Err        error                                // returned by everything when set
+	NodesErr   error                                // returned by Nodes
 	SubmitErr  error
 	Judge      func(ctx context.Context, s run.Submission) (errs, warns run.FieldErrors) // of drafts, or nil
 	Panics     bool
@@ -80,29 +84,62 @@ func (f *fake) Run(_ context.Context, id run.ID) (run.Run, error) {
 	return run.Run{}, run.NoRun(string(id))
 }
 
-func (f *fake) Runs(_ context.Context, q run.RunFilter) ([]run.Run, error) {
+func (f *fake) Runs(ctx context.Context, q run.RunFilter) ([]run.Run, error) {
+	p, err := f.ListRuns(ctx, q)
+	return p.Runs, err
+}
+
+func (f *fake) ListRuns(_ context.Context, q run.RunFilter) (run.Page, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Filters = append(f.Filters, q)
-	var out []run.Run
-	folded := map[run.SweepID]bool{}
-	for _, r := range f.AllRuns {
-		if !matches(r, q) || folded[r.Origin.Sweep] || (q.Before != "" && r.ID >= q.Before) || len(out) >= q.Limit {
-			continue
-		}
-		out = append(out, r)
-		folded[r.Origin.Sweep] = q.Folded && r.Origin.Sweep != ""
+	return runtest.List(f.AllRuns, q), f.Err
+}
+
+func (f *fake) RowMetrics(_ context.Context, ids []run.ID, metrics []string) (map[run.ID]map[string]points.Summary, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Asked = metrics
+	return f.Rows, f.Err
+}
+
+func (f *fake) Layout(_ context.Context, project string, page run.LayoutPage) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return cmp.Or(f.Layouts[project+"/ann/"+string(page)], f.Layouts[project+"//"+string(page)]), f.Err
+}
+
+func (f *fake) SetLayout(_ context.Context, project string, page run.LayoutPage, data string) error {
+	return f.setLayout(project+"/ann/"+string(page), data)
+}
+
+func (f *fake) SetProjectLayout(_ context.Context, project string, page run.LayoutPage, data string) error {
+	return f.setLayout(project+"//"+string(page), data)
+}
+
+func (f *fake) setLayout(key, data string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.Layouts == nil {
+		f.Layouts = map[string]string{}
 	}
-	return out, f.Err
+	f.Layouts[key] = data
+	return f.Err
+}
+
+func (f *fake) Edit(_ context.Context, id run.ID, e run.Edit) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.AllRuns {
+		if f.AllRuns[i].ID == id {
+			return errors.Join(f.Err, e.Apply(&f.AllRuns[i]))
+		}
+	}
+	return run.NoRun(string(id))
 }
 
 func (f *fake) CheckpointKeepers(ctx context.Context, q run.RunFilter) ([]run.Run, error) {
 	return f.Runs(ctx, q)
-}
-
-func matches(r run.Run, q run.RunFilter) bool {
-	return (len(q.States) == 0 || slices.Contains(q.States, r.State)) && strings.Contains(r.Name, q.Text) && (q.Sweep == "" || r.Origin.Sweep == q.Sweep) &&
-		q.Projects.Include(r.Project) && (q.Owner == "" || r.Owner == q.Owner)
 }
 
 func (f *fake) CountRuns(_ context.Context, q run.RunFilter) (run.Counts, error) {
@@ -110,7 +147,7 @@ func (f *fake) CountRuns(_ context.Context, q run.RunFilter) (run.Counts, error)
 	defer f.mu.Unlock()
 	out := run.Counts{}
 	for _, r := range f.AllRuns {
-		if matches(r, run.RunFilter{Projects: q.Projects, Owner: q.Owner, Text: q.Text}) {
+		if q.States = nil; runtest.Matches(r, q) {
 			n := out[r.State].N + 1
 			out[r.State] = run.Count{N: n, More: n == run.Counted}
 		}

@@ -3,7 +3,7 @@
 import { duration, integer, number } from "../ui/numbers.js";
 
 /**
- * @typedef {{id: string, sweep?: string, badge: string, reason?: string, step: number, steps_total: number,
+ * @typedef {{id: string, sweep?: string, badge: string, labels?: string, reason?: string, step: number, steps_total: number,
  *   loss: number|string|null, tokens_per_second: number|string, workers: string, started: number, ended: number}} Row
  */
 
@@ -15,12 +15,12 @@ const countEvery = 5000; // durations of runs that say nothing
 export class Rows {
   /**
    * @param {string} selector of the rows, which have data-run-id
-   * @param {(changed: Row[]) => void} changed is told of runs that are new here, or have another badge
+   * @param {(changed: Row[]) => void} changed is told of runs that are new here, or have another badge or other labels
    */
   constructor(selector, changed) {
     this.selector = selector;
     this.changed = changed;
-    /** @type {Map<string, string>} the badge of each run that has been seen */
+    /** @type {Map<string, string>} badge and labels of each run that has been seen */
     this.known = new Map();
     /** @type {Map<string, Row>} not shown yet */
     this.pending = new Map();
@@ -47,7 +47,7 @@ export class Rows {
     this.near.clear();
     for (const el of document.querySelectorAll(this.selector)) {
       this.observer.observe(el);
-      this.known.set(el.getAttribute("data-run-id") || "", el.getAttribute("data-row-badge") || "");
+      this.known.set(el.getAttribute("data-run-id") || "", shown(el.getAttribute("data-row-badge"), el.getAttribute("data-row-labels")));
     }
   }
 
@@ -55,8 +55,9 @@ export class Rows {
   receive(rows) {
     const changed = [];
     for (const r of rows) {
-      if (this.known.get(r.id) !== r.badge) changed.push(r);
-      this.known.set(r.id, r.badge);
+      const now = shown(r.badge, r.labels);
+      if (this.known.get(r.id) !== now) changed.push(r);
+      this.known.set(r.id, now);
       this.pending.set(r.id, r);
     }
     if (changed.length > 0) this.changed(changed);
@@ -93,6 +94,13 @@ export class Rows {
     if (this.pending.size > 0) this.timer = setTimeout(() => this.soon(), frameEvery);
   }
 }
+
+/**
+ * What a row shows that only the server can render anew.
+ * @param {string|null} badge
+ * @param {string|null|undefined} labels
+ */
+const shown = (badge, labels) => `${badge || ""} ${labels || ""}`;
 
 /** @type {WeakMap<Element, Record<string, Element|null>>} */
 const cells = new WeakMap();

@@ -3,12 +3,18 @@
 import { morph } from "../live/fragments.js";
 import { paced } from "../live/pace.js";
 import { Rows } from "../live/rows.js";
+import { keepSelection, selecting, startSelection } from "./select.js";
 
 const readEvery = 1000; // milliseconds
 const foldedEvery = 10000;
 
 /** @param {import("../live/socket.js").Live} live */
 export function startListPage(live) {
+  const selection = startSelection();
+
+  /** Whether rows stay where they are until asked: in another order than newest first, and while runs are selected. */
+  const steady = () => document.getElementById("run-list")?.dataset.steady === "true" || selecting();
+
   async function read() {
     const before = location.href;
     const response = await fetch(before, { headers: { Accept: "text/html" } });
@@ -22,11 +28,21 @@ export function startListPage(live) {
     if (document.querySelector("form[data-sending]")) return Number(fresh.dataset.seq);
     // The first run brings the filters; the last one takes them away. Another project may have been selected in another tab.
     if (Boolean(page.getElementById("filters")) !== Boolean(document.getElementById("filters")) || fresh.dataset.topic !== old.dataset.topic) location.reload();
+    keepSelection(fresh);
     morph(old, fresh);
     rows.watch();
+    selection();
     return Number(fresh.dataset.seq);
   }
-  const soon = paced(async () => void (await read()), readEvery);
+  const now = paced(async () => void (await read()), readEvery);
+  const soon = () => {
+    const changed = document.querySelector("[data-list-changed]");
+    if (changed instanceof HTMLElement && steady()) changed.hidden = false;
+    else now();
+  };
+  document.addEventListener("click", (e) => {
+    if (e.target instanceof Element && e.target.closest('[data-action="show-changes"]')) now();
+  });
   const later = paced(async () => void (await read()), foldedEvery);
 
   const rows = new Rows("#run-list tr[data-run-id]", soon);
