@@ -85,21 +85,21 @@ func TestTheAxisCoversWhatIsInSight(t *testing.T) {
 func TestTheCrosshairReadsTheNearestColumn(t *testing.T) {
 	t.Parallel()
 	written(t, curves, map[string]string{
-		`nearest(curve({ step: [0, 10, 20], value: [1, 2, 3] }), 14)`:                                                                                  `1`,
-		`nearest(curve({ step: [0, 10, 20], value: [1, 2, 3] }), 99)`:                                                                                  `2`,
-		`nearest(curve({ step: [0, 10, 20], value: [1, 2, 3] }), -5)`:                                                                                  `0`,
-		`nearest(curve({ step: [1, 2, 3], x: [5, 1, 9], value: [1, 2, 3] }), 2)`:                                                                       `1`,
-		`nearest(curve({ step: [1, 2, 3, 4], x: [1, null, null, 4], value: [1, 2, 3, 4] }), 3)`:                                                        `3`,
-		`nearest(curve({ step: [], value: [] }), 3)`:                                                                                                   `-1`,
-		`spotAt([curve({ step: [1], value: [1] }), curve({ step: [1], value: [5] })], 1, (v) => Math.abs(v - 4)).curve.series.value[0]`:                `5`,
-		`spotAt([{ ...curve({ step: [1], value: [1] }), hidden: true }], 1)`:                                                                           `null`,
-		`valueText({ curve: curve({ step: [1], value: [2.31254430001] }), i: 0 })`:                                                                     `"2.31254430001"`,
-		`valueText({ curve: curve({ step: [1], value: [-1e-7] }), i: 0 })`:                                                                             `"−1e-7"`,
-		`valueText({ curve: curve({ step: [1], value: [null], odd: [[0, "NaN"]] }), i: 0 })`:                                                           `"NaN"`,
-		`placeText({ curve: curve({ step: [1200], value: [2] }), i: 0 }, { x: "step", kind: "step", smoothed: false })`:                                `"at step 1,200"`,
+		`nearest(curve({ step: [0, 10, 20], value: [1, 2, 3] }), 14)`:                                                                                                 `1`,
+		`nearest(curve({ step: [0, 10, 20], value: [1, 2, 3] }), 99)`:                                                                                                 `2`,
+		`nearest(curve({ step: [0, 10, 20], value: [1, 2, 3] }), -5)`:                                                                                                 `0`,
+		`nearest(curve({ step: [1, 2, 3], x: [5, 1, 9], value: [1, 2, 3] }), 2)`:                                                                                      `1`,
+		`nearest(curve({ step: [1, 2, 3, 4], x: [1, null, null, 4], value: [1, 2, 3, 4] }), 3)`:                                                                       `3`,
+		`nearest(curve({ step: [], value: [] }), 3)`:                                                                                                                  `-1`,
+		`spotAt([curve({ step: [1], value: [1] }), curve({ step: [1], value: [5] })], 1, (v) => Math.abs(v - 4)).curve.series.value[0]`:                               `5`,
+		`spotAt([{ ...curve({ step: [1], value: [1] }), hidden: true }], 1)`:                                                                                          `null`,
+		`valueText({ curve: curve({ step: [1], value: [2.31254430001] }), i: 0 })`:                                                                                    `"2.31254430001"`,
+		`valueText({ curve: curve({ step: [1], value: [-1e-7] }), i: 0 })`:                                                                                            `"−1e-7"`,
+		`valueText({ curve: curve({ step: [1], value: [null], odd: [[0, "NaN"]] }), i: 0 })`:                                                                          `"NaN"`,
+		`placeText({ curve: curve({ step: [1200], value: [2] }), i: 0 }, { x: "step", kind: "step", smoothed: false })`:                                               `"at step 1,200"`,
 		`placeText({ curve: curve({ width: 16, step: [1201, 1216], value: [2, 2], min: [1, 2], max: [3, 2] }), i: 0 }, { x: "step", kind: "step", smoothed: false })`: `"mean of steps 1,201–1,215 · 1.00 to 3.00"`,
-		`placeText({ curve: curve({ step: [3], x: [3600], value: [2] }), i: 0 }, { x: "elapsed", kind: "elapsed", smoothed: true })`:                   `"after 1 h 00 min · step 3 · smoothed"`,
-		`lastSpot([curve({ step: [1, 2], value: [1, null] })]).i`:                                                                                      `0`,
+		`placeText({ curve: curve({ step: [3], x: [3600], value: [2] }), i: 0 }, { x: "elapsed", kind: "elapsed", smoothed: true })`:                                  `"after 1 h 00 min · step 3 · smoothed"`,
+		`lastSpot([curve({ step: [1, 2], value: [1, null] })]).i`:                                                                                                     `0`,
 	})
 }
 

@@ -85,7 +85,9 @@ func (u unguarded) Layout(context.Context, string, run.LayoutPage) (string, erro
 func (u unguarded) SetLayout(context.Context, string, run.LayoutPage, string) error { return nil }
 
 // SetProjectLayout is for [web.Store].
-func (u unguarded) SetProjectLayout(context.Context, string, run.LayoutPage, string) error { return nil }
+func (u unguarded) SetProjectLayout(context.Context, string, run.LayoutPage, string) error {
+	return nil
+}
 
 func newSweepSite(b *testing.B) *sweepSite {
 	b.Helper()

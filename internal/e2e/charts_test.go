@@ -193,7 +193,7 @@ func TestTheChartsOfARun(t *testing.T) {
 		b.do("drag", chromedp.MouseEvent(chromedp.MousePressed, x+w*0.4, y+h/2, chromedp.ButtonLeft, chromedp.ClickCount(1)),
 			chromedp.MouseEvent(chromedp.MouseMoved, x+w*0.5, y+h/2, chromedp.ButtonLeft), chromedp.MouseEvent(chromedp.MouseMoved, x+w*0.6, y+h/2, chromedp.ButtonLeft),
 			chromedp.MouseEvent(chromedp.MouseReleased, x+w*0.6, y+h/2, chromedp.ButtonLeft, chromedp.ClickCount(1)))
-		b.waitFor("it is closer", fmt.Sprintf(`(p => p.get("to") - p.get("from") < 100)(new URLSearchParams(location.search))`))
+		b.waitFor("it is closer", `(p => p.get("to") - p.get("from") < 100)(new URLSearchParams(location.search))`)
 		from, to := eval[int64](b, `Number(new URLSearchParams(location.search).get("from"))`), eval[int64](b, `Number(new URLSearchParams(location.search).get("to"))`)
 		exact := seriesOf(b, id, fmt.Sprintf("metric=loss&from=%d&to=%d", from, to))[0]
 		b.do("point", chromedp.MouseEvent(chromedp.MouseMoved, x+w*0.3, y+h*0.7))

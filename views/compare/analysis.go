@@ -142,11 +142,9 @@ func (a *Analysis) stops(i int) string {
 		if math.IsNaN(p) {
 			continue
 		}
-		text := axis.Field.Label
+		text := ui.Number(l.Value)
 		if axis.Field.Values != nil {
 			text = axis.Field.Values[l.Index]
-		} else {
-			text = ui.Number(l.Value)
 		}
 		at := len(stops)
 		for at > 0 && stops[at-1].place > p {

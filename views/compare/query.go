@@ -104,11 +104,6 @@ func (q Query) withBase(id run.ID) string {
 	return q.Href()
 }
 
-func (q Query) withoutMetric(name string) string {
-	q.Metrics = slices.DeleteFunc(slices.Clone(q.Metrics), func(m string) bool { return m == name })
-	return q.Href()
-}
-
 // carried are the parameters that the form does not ask for.
 func (q Query) carried() [][2]string {
 	var out [][2]string

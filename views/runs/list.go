@@ -222,16 +222,6 @@ func keys(q url.Values) func(func(string) bool) {
 	}
 }
 
-// projects reports whether the list shows more than one.
-func (l List) projects() bool {
-	return slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Run.Project != l.Entries[0].Run.Project })
-}
-
-// owners reports whether the list shows more than one.
-func (l List) owners() bool {
-	return slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Run.Owner != l.Entries[0].Run.Owner })
-}
-
 // toggleHref is the list's address with a sweep opened, or closed.
 func (l List) toggleHref(s FoldedSweep) string {
 	f := l.Filter
