@@ -228,7 +228,7 @@ func (w *walk) visit(t *testing.T, who asker, pattern string, right access.Right
 }
 
 // changing is what is different in each answer, or while others are at work.
-var changing = regexp.MustCompile(`data-(system-)?seq="\d+"|\b[A-Z2-7]{26}\b|[0-9a-f]{32,}|<option value="(run|template):[^<]*</option>`)
+var changing = regexp.MustCompile(`data-(system-)?seq="\d+"|\b[A-Z2-7]{26}\b|[0-9a-f]{32,}|<option value="(run:|template:|r-)[^<]*</option>`)
 
 // difference is where two texts begin to differ.
 func difference(a, b string) string {

@@ -124,7 +124,13 @@ func (m printed) answer(r run.Run, q chart.Query, metric string, worker int) (se
 	x := make([]float64, len(v.Columns))
 	for i, column := range v.Columns {
 		at := slices.IndexFunc(in, func(p run.CurvePoint) bool { return p.Step == column.First })
-		if x[i] = place(in[at]); q.Smooth.Kernel != "" {
+		x[i] = place(in[at])
+		if q.X == chart.Time || q.X == chart.Elapsed { // of the earliest, should the clock have jumped
+			for _, p := range in[at : at+column.Points] {
+				x[i] = min(x[i], place(p))
+			}
+		}
+		if q.Smooth.Kernel != "" {
 			v.Columns[i].Value = smooth[column.Last]
 		}
 	}

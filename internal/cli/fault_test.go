@@ -16,6 +16,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/cotrain/cotrain/internal/api/apitest"
+	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -52,7 +53,7 @@ func newWhole(t *testing.T) *console {
 	}
 	w := whole{c.Console}
 	pages := web.New(web.Deps{
-		Store: w, Control: w, Survey: w, Secrets: &c.Secrets, Audit: &c.Audit, Feed: feed.NewHub(time.Now), Assets: assets, Help: &help.Library{}, Guard: apitest.Open{}, Auth: auth.Local{},
+		Store: w, Control: w, Survey: w, Secrets: &c.Secrets, Audit: &c.Audit, Feed: feed.NewHub(time.Now), Assets: assets, Help: &help.Library{}, Guard: apitest.Open{}, Cache: chart.NewCache(1<<20, "test"), Auth: auth.Local{},
 		API: c.handler(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return c.now },
 	})
 	srv := httptest.NewServer(pages.Handler())

@@ -27,7 +27,7 @@ type Flags map[string]string
 // flags and variables count as absent. All problems are returned at once, as [run.FieldErrors] whose fields name the
 // source. Values that are in Vault are not there yet: see [Config.References].
 func Load(flags Flags, environ func(string) (string, bool), readFile func(string) ([]byte, error)) (Config, error) {
-	l := loader{environ: environ, read: readFile, from: map[string]origin{}, refs: map[string]pending{}, refused: map[string]bool{}}
+	l := newLoader(environ, readFile)
 	settings := Settings()
 	for _, s := range settings {
 		l.setText(s, s.Default, "default of "+s.Key)
@@ -53,7 +53,7 @@ func Load(flags Flags, environ func(string) (string, bool), readFile func(string
 		return Config{}, errs
 	}
 	cfg := l.cfg
-	cfg.unresolved = &l
+	cfg.unresolved = l
 	return cfg, nil
 }
 
@@ -97,6 +97,10 @@ type loader struct {
 	// nomadErrs are about reaching Nomad, and Consul for it. Dev drops them: a variable left over in a shell must not stop the embedded
 	// agent.
 	nomadErrs run.FieldErrors
+}
+
+func newLoader(environ func(string) (string, bool), readFile func(string) ([]byte, error)) *loader {
+	return &loader{environ: environ, read: readFile, from: map[string]origin{}, refs: map[string]pending{}, refused: map[string]bool{}}
 }
 
 // fail adds a problem; the value is cut to 200 bytes.

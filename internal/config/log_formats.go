@@ -43,7 +43,7 @@ func (c Config) SiteFormats() []*logparse.SiteFormat {
 // LogFormats reads the formats of a site from a configuration file, on a machine that may have nothing else that the file names:
 // secrets are not read.
 func LogFormats(name string, readFile func(string) ([]byte, error)) ([]*logparse.SiteFormat, error) {
-	l := loader{read: readFile, from: map[string]origin{}, refs: map[string]pending{}}
+	l := newLoader(nil, readFile)
 	l.loadFile(name, "--config", slices.DeleteFunc(Settings(), func(s Setting) bool { return s.Secret }))
 	errs := slices.DeleteFunc(l.errs, func(e run.FieldError) bool { return e.Rule == unknownSetting })
 	if len(errs) > 0 {
