@@ -151,7 +151,7 @@ var damages = []damage{
 		want: map[check.Kind]int{check.Curve: 1}, repairs: true},
 	{name: "a curve that is marked stale", statements: []string{`DELETE FROM curve_blocks WHERE run_id = 'r-0000000001' AND block = 1`, `INSERT INTO stale_curves VALUES ('r-0000000001', 0, 512, 1023)`}},
 	{name: "a run that is missing", statements: []string{`DELETE FROM runs WHERE id = 'r-0000000002'`},
-		want: map[check.Kind]int{check.Orphan: 11}}, // attempts, checkpoints, curve_blocks, curve_columns, events, log_blocks, run_metrics, run_texts, series, streams, workers
+		want: map[check.Kind]int{check.Orphan: 13}}, // attempts, checkpoints, curve_blocks, curve_columns, events, log_blocks, run_labels, run_metrics, run_results, run_texts, series, streams, workers
 	{name: "series that are missing", statements: []string{`DELETE FROM series WHERE metric = 'other' OR run_id = 'r-0000000001' AND metric = 'samples'`}, want: map[check.Kind]int{check.PointsUnknown: 1}},
 	{name: "a file that is missing", files: func(t *testing.T, logs string) { must(t, os.Remove(blockOf(t, logs))) }, want: map[check.Kind]int{check.LogMissing: 1}},
 	{name: "a file that is cut", files: func(t *testing.T, logs string) { must(t, os.Truncate(blockOf(t, logs), 20)) }, want: map[check.Kind]int{check.LogDamaged: 1}},
