@@ -13,7 +13,8 @@ func TestRunsAreFilteredSelectedTaggedStoppedAndDeleted(t *testing.T) {
 	b := openBrowser(t, c)
 	for range 2 {
 		b.open("/")
-		b.do("submit a sample run", script(`await fetch("/runs/sample", {method: "POST"})`))
+		b.do("submit a sample run", script(`void fetch("/runs/sample", {method: "POST"}).then(() => (window.sent = true))`))
+		b.waitFor("it is submitted", `window.sent === true`)
 	}
 	b.open("/")
 	b.waitFor("both runs are listed", `document.querySelectorAll("tr[data-run-id]").length === 2`)

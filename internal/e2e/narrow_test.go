@@ -40,7 +40,7 @@ const layoutFaults = `(screen) => {
 		if (scrolls && el.tabIndex < 0 && ![...el.querySelectorAll(controls)].some(seen)) faults.add(name(el) + " scrolls, but not by keyboard");
 		if (/hidden|clip/.test(style.overflowX) && el.scrollWidth > el.clientWidth + 1 && el.innerText && !el.matches(".row-tag, .mark-text")) faults.add(name(el) + " is cut");
 		if (!el.matches(controls)) continue;
-		if (el.matches("a") && style.display === "inline") continue; // a link in a sentence
+		if ((el.matches("a") && style.display === "inline") || style.pointerEvents === "none") continue; // a link in a sentence, or for keys alone
 		const label = el.closest("label");
 		const whole = getComputedStyle(el, "::after").position === "absolute" ? el.closest("tr") : label; // a card leads where its name does
 		const target = (whole || el).getBoundingClientRect();

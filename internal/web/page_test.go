@@ -53,7 +53,8 @@ func TestEveryPageHasLandmarksOneHeadingUniqueIDsAndNoInlineCode(t *testing.T) {
 		})
 		a.Doc.Find("input:not([type=hidden]), select, textarea").Each(func(_ int, el *goquery.Selection) {
 			id, _ := el.Attr("id")
-			if a.Doc.Find(`label[for="`+id+`"]`).Length() == 0 {
+			named := el.AttrOr("aria-label", "") != "" || strings.TrimSpace(el.Closest("label").Text()) != ""
+			if !named && a.Doc.Find(`label[for="`+id+`"]`).Length() == 0 {
 				t.Errorf("%s: input %q has no label", path, id)
 			}
 		})

@@ -88,7 +88,7 @@ func Chart(f Figure) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "><figcaption class=\"chart-title\"><h3 class=\"chart-name\" title=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "><figcaption class=\"chart-title\"><h2 class=\"chart-name\" title=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -114,7 +114,7 @@ func Chart(f Figure) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "</h3><span class=\"chart-unit\" data-chart-unit>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "</h2><span class=\"chart-unit\" data-chart-unit>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -176,7 +176,7 @@ func Templates() templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<template id=\"chart-parts\"><span class=\"chart-tools\" data-chart-tools><button type=\"button\" class=\"chart-tool\" data-tool=\"log\" aria-pressed=\"false\" title=\"Logarithmic y axis\">log</button> <button type=\"button\" class=\"chart-tool\" data-tool=\"full\" title=\"Full screen\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<template id=\"chart-parts\"><span class=\"chart-tools\" data-chart-tools><button type=\"button\" class=\"chart-tool\" data-tool=\"log\" aria-pressed=\"false\" title=\"log scale\">log</button> <button type=\"button\" class=\"chart-tool\" data-tool=\"full\" title=\"Full screen\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

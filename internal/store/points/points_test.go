@@ -51,9 +51,9 @@ func open(t *testing.T, p place) *store.Store {
 
 func TestPoints(t *testing.T) {
 	onBoth(t, func(t *testing.T, p place) {
-		most := 100
+		most := 25
 		if p.url != "" {
-			most = 20
+			most = 3
 		}
 		storetest.RunPoints(t, most, func() (storetest.Store, error) {
 			s, err := p.open(t.Context())

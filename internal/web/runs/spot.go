@@ -7,12 +7,15 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
 	view "github.com/cotrain/cotrain/views/runs"
 )
+
+const machine = "COTRAIN {" // starts lines that the page folds
 
 // spot is where a request opens the log: at a time or, if naming is set, at the line near it that names the step.
 type spot struct {
@@ -24,7 +27,7 @@ type spot struct {
 func (p *Pages) spotOf(ctx context.Context, id run.ID, r *http.Request) (s spot, err error) {
 	s.at, err = p.moment(ctx, id, r)
 	if step := r.URL.Query().Get("step"); err == nil && step != "" {
-		s.naming, err = regexp.Compile(`\b` + regexp.QuoteMeta(step) + `\b`)
+		s.naming, err = regexp.Compile(`(?i)\b(step|iter|iteration)\W{1,4}` + regexp.QuoteMeta(step) + `\b`)
 	}
 	return s, err
 }
@@ -96,7 +99,7 @@ func (p *Pages) around(ctx context.Context, l *view.Logs, s spot) error {
 		l.Spot = after[0].Pos
 	}
 	if s.naming != nil {
-		if i := slices.IndexFunc(l.Lines, func(line run.LogLine) bool { return s.naming.MatchString(line.Text) }); i >= 0 {
+		if i := slices.IndexFunc(l.Lines, func(line run.LogLine) bool { return !strings.HasPrefix(line.Text, machine) && s.naming.MatchString(line.Text) }); i >= 0 {
 			l.Spot = l.Lines[i].Pos
 		}
 	}
