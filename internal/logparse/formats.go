@@ -37,6 +37,7 @@ func formats() []format {
 		{name: "hivemind", mark: "Step #", parse: (*Parser).hivemind},
 		{name: "block", mark: "/", parse: (*Parser).block},
 		{name: "levanter", mark: "postfix:", parse: (*Parser).levanter},
+		{name: "clu", mark: "] ", parse: (*Parser).clu},
 		{name: "logfmt", mark: "=", parse: (*Parser).logfmt},
 		{name: "pairs", mark: "", loose: true, parse: (*Parser).prose},
 	}

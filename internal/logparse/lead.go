@@ -24,6 +24,7 @@ type lead struct {
 	rest  []byte
 	seen  bool // a time or a level, so that names may follow
 	debug bool
+	pid   bool // the head told the process: a number in brackets after it is the record's
 }
 
 // strip removes one part.
@@ -94,7 +95,7 @@ func (h *lead) bracket(inside []byte, glued bool) bool {
 		return true
 	}
 	if inside[0] == '(' || isDigit(inside[0]) {
-		return (glued || h.seen) && bytes.IndexByte(inside, '/') < 0 && bytes.IndexByte(inside, '.') < 0
+		return (glued || h.seen && !h.pid) && bytes.IndexByte(inside, '/') < 0 && bytes.IndexByte(inside, '.') < 0
 	}
 	if hasFoldPrefix(inside, "rank ") || bytes.Contains(inside, []byte(".py")) || h.seen && bytes.IndexByte(inside, ':') > 0 {
 		return true
@@ -204,7 +205,7 @@ func (h *lead) afterLevel(level headLevel, rest []byte) {
 // glog removes the rest of "I0811 21:54:55.531340 1383 metric_logger.py:226] ".
 func (h *lead) glog(rest []byte) {
 	if end := bytes.Index(rest[:min(len(rest), 120)], []byte("] ")); end > 0 && hasTime(rest[:end]) {
-		h.rest, h.seen = rest[end+2:], true
+		h.rest, h.seen, h.pid = rest[end+2:], true, true
 	}
 }
 
