@@ -9,7 +9,7 @@ import "bytes"
 //	[Epoch 64 738304/1281167][Iteration 45458] Loss is 1.308916. Current learning rate is 0.046.
 //	Total loss at epoch 5, step at 58800, loss=32.79
 func (p *Parser) prose(msg []byte) Result {
-	if !startsRecord(msg) || oddProse(msg) {
+	if !startsRecord(msg) || oddProse(msg) || endsCall(msg) {
 		return Result{}
 	}
 	r := p.read(msg)
@@ -31,7 +31,7 @@ func startsRecord(b []byte) bool {
 		}
 	}
 	b = bytes.TrimLeft(b, "[( ")
-	for _, word := range [...]string{"epoch", "step", "iter", "batch", "global", "update", "train", "total loss at", "end of epoch"} {
+	for _, word := range [...]string{"epoch", "step", "iter", "batch", "global", "update", "train", "total loss at", "end of epoch", "ep ", "ep:", "ep="} {
 		if hasFoldPrefix(b, word) {
 			return true
 		}
@@ -40,6 +40,11 @@ func startsRecord(b []byte) bool {
 		return true
 	}
 	return len(b) > 0 && isDigit(b[0]) && bytes.Contains(b[:min(len(b), 40)], []byte("]["))
+}
+
+// endsCall reports whether the text closes a parenthesis that it does not open: the end of a call that a traceback quotes.
+func endsCall(b []byte) bool {
+	return b[len(b)-1] == ')' && bytes.Count(b, []byte(")")) > bytes.Count(b, []byte("("))
 }
 
 // oddProse reports whether the text speaks about metrics instead of reporting them, or quotes.
