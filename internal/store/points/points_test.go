@@ -51,9 +51,9 @@ func open(t *testing.T, p place) *store.Store {
 
 func TestPoints(t *testing.T) {
 	onBoth(t, func(t *testing.T, p place) {
-		most := 25
+		most := 60
 		if p.url != "" {
-			most = 3
+			most = 8
 		}
 		storetest.RunPoints(t, most, func() (storetest.Store, error) {
 			s, err := p.open(t.Context())

@@ -281,8 +281,27 @@ func (r *reader) eachOfAll(ctx context.Context, id run.ID, metric string, from, 
 		if last == to {
 			return nil
 		}
-		from = last + 1
+		if from = last + 1; len(curve) == 0 { // a chunk spans a gap, which may be of any size
+			if from, found, err = r.nextStep(ctx, workers, from); err != nil || !found {
+				return err
+			}
+		}
 	}
+}
+
+// nextStep returns the first step from one on that a worker has.
+func (r *reader) nextStep(ctx context.Context, workers []worker, from int64) (next int64, found bool, err error) {
+	next = math.MaxInt64
+	for _, w := range workers {
+		err := r.each(ctx, w.series, from, next, func(p series.Point) bool {
+			next, found = p.Step, true
+			return false
+		})
+		if err != nil {
+			return 0, false, err
+		}
+	}
+	return next, found, nil
 }
 
 // firstStep returns the first step from one on that a worker may have.
