@@ -255,7 +255,7 @@ func TestTheChartsOfARun(t *testing.T) {
 
 	t.Run("two thousand metrics are searched and opened", func(*testing.T) {
 		b.open(page)
-		b.do("search", chromedp.SendKeys(`[name="q"]`, "norm0042"))
+		b.do("search", chromedp.SendKeys(`#metrics-view [name="q"]`, "norm0042"))
 		b.waitFor("one is left, and drawn", `document.querySelectorAll("tr[data-metric]").length === 1 && document.querySelector("#metric-groups canvas")`)
 		b.do("forget the search", script(`location.assign(location.pathname)`))
 		b.waitFor("all are back", `document.querySelectorAll("tr[data-metric]").length > 2000`)

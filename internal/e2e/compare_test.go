@@ -22,7 +22,13 @@ func TestRunsAreComparedInTheBrowser(t *testing.T) {
 	}
 	b := openBrowser(t, c)
 	b.wide()
-	b.open(fmt.Sprintf("/compare?runs=%s,%s,%s&base=%s", ids[0], ids[1], ids[2], ids[0]))
+	page := fmt.Sprintf("/compare?runs=%s,%s,%s&base=%s", ids[0], ids[1], ids[2], ids[0])
+	b.open("/")
+	b.do("ask until what the runs reached is summarized", script(fmt.Sprintf(`(function ask() {
+		fetch("%s").then((a) => a.text()).then((text) => text.split("41.0 k").length === 4 ? (window.ready = true) : setTimeout(ask, 300));
+	})()`, page)))
+	b.waitFor("it is", `window.ready === true`)
+	b.open(page)
 	drawn := func(curves int) string {
 		return fmt.Sprintf(`Number(document.querySelector("figure[data-curves]").dataset.points) === 60 && document.querySelectorAll(".chart-key[aria-pressed=true]").length === %d`, curves)
 	}

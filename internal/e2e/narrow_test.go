@@ -144,7 +144,7 @@ func TestEveryPageFitsNarrowScreens(t *testing.T) {
 		b.emulate(390)
 		b.open(page)
 		b.do("open what is folded", script(`document.querySelectorAll("details").forEach((d) => d.open = true)`))
-		b.waitFor("curves are drawn", `[...document.querySelectorAll(".overview .chart, .metrics .chart, #sweep-chart")].every((c) => c.querySelector("canvas") || c.querySelector("[data-chart-empty]:not([hidden])"))`)
+		b.waitFor("curves are drawn", `[...document.querySelectorAll(".overview .chart, .metrics .chart, #sweep-chart")].filter((c) => c.getBoundingClientRect().top < innerHeight).every((c) => c.querySelector("canvas") || c.querySelector("[data-chart-empty]:not([hidden])"))`)
 		b.fits(page)
 	}
 
