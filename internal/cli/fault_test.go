@@ -16,8 +16,8 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/cotrain/cotrain/internal/api/apitest"
-	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/auth"
+	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"

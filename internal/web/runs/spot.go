@@ -99,7 +99,9 @@ func (p *Pages) around(ctx context.Context, l *view.Logs, s spot) error {
 		l.Spot = after[0].Pos
 	}
 	if s.naming != nil {
-		if i := slices.IndexFunc(l.Lines, func(line run.LogLine) bool { return !strings.HasPrefix(line.Text, machine) && s.naming.MatchString(line.Text) }); i >= 0 {
+		if i := slices.IndexFunc(l.Lines, func(line run.LogLine) bool {
+			return !strings.HasPrefix(line.Text, machine) && s.naming.MatchString(line.Text)
+		}); i >= 0 {
 			l.Spot = l.Lines[i].Pos
 		}
 	}
