@@ -12,9 +12,7 @@ func TestRunsAreFilteredSelectedTaggedStoppedAndDeleted(t *testing.T) {
 	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
 	b := openBrowser(t, c)
 	for range 2 {
-		b.open("/")
-		b.do("submit a sample run", script(`void fetch("/runs/sample", {method: "POST"}).then(() => (window.sent = true))`))
-		b.waitFor("it is submitted", `window.sent === true`)
+		c.submit("--name", "listed", "--preset", "debug", "--nodes", "1", "--gpus", "0", "--set", "optim.total_steps=4000")
 	}
 	b.open("/")
 	b.waitFor("both runs are listed", `document.querySelectorAll("tr[data-run-id]").length === 2`)
