@@ -269,7 +269,6 @@ func TestTheChartsOfARun(t *testing.T) {
 	b.open(page)
 	b.waitFor("the loss is drawn", drawn)
 	b.accessible("the tab Metrics")
-	b.fits("the tab Metrics")
 }
 
 // overOf is where the curves of the loss are.

@@ -45,7 +45,7 @@ func TestTheCuratedRowHasWhatTheRunHasInItsOrder(t *testing.T) {
 	t.Parallel()
 	s, path := site(t, "grad_norm", "train/loss", "mfu", "val_loss", "tokens_per_second", "odd/one")
 	a := get(t, s, path)
-	if got := strings.Join(texts(a, "#curated-charts h3"), ", "); got != "Loss, Throughput, MFU, Gradient norm" {
+	if got := strings.Join(texts(a, "#curated-charts h2"), ", "); got != "Loss, Throughput, MFU, Gradient norm" {
 		t.Errorf("curated: %s", got)
 	}
 	if got := a.Doc.Find("#chart-loss").AttrOr("data-metrics", ""); got != `["train/loss","val_loss"]` {
