@@ -216,9 +216,7 @@ func TestTheListOfDocumentsIsFoldedWhereThereIsNoRoom(t *testing.T) {
 		t.Error("the list of documents is not folded on a phone")
 	}
 	b.do("open it", script(`document.querySelector(".doc-fold summary").click()`))
-	if !eval[bool](b, seen) {
-		t.Error("it does not open")
-	}
+	b.waitFor("it opens", seen)
 	b.fits("a document with the list of all")
 	b.accessible("a document with the list of all")
 }

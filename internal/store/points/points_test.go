@@ -161,6 +161,46 @@ func newestPointsStayRows(t *testing.T, p place) {
 	counts(t, s, "deleted", 0, 0)
 }
 
+// TestTheLaterOfTwoReportsIsTheOneThatIsReplaced has a worker report a sealed step again, and an attempt repeat both.
+func TestTheLaterOfTwoReportsIsTheOneThatIsReplaced(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		s := open(t, p)
+		s.SetPointsPerChunk(5)
+		must(t, createPointsRun(t.Context(), s))
+		report := func(file string, attempt int, steps map[int64]float64) {
+			b := &store.Batch{RunID: pointsRun, AllocID: fmt.Sprint("a", attempt), Stream: file, Attempt: attempt, At: time.UnixMilli(1_700_000_000_000), To: store.Cursor{File: file, Offset: 1}}
+			for step, v := range steps {
+				b.Points = append(b.Points, points.Point{Metric: "loss", Step: step, Value: v})
+			}
+			must(t, s.Commit(t.Context(), []*store.Batch{b}))
+			must(t, sealAll(t.Context(), s))
+		}
+		first := map[int64]float64{}
+		for step := range int64(200) {
+			first[step] = 1
+		}
+		report("first", 1, first)
+		_, err := s.Update(t.Context(), pointsRun, func(u *store.Update) error {
+			_, err := u.Run.Transition(run.Failed, "test", "", time.UnixMilli(9000))
+			return err
+		})
+		must(t, err)
+		must(t, sealAll(t.Context(), s))
+		report("again", 1, map[int64]float64{3: 2})
+		report("next", 2, map[int64]float64{2: 3})
+		v, err := s.View(t.Context(), pointsRun, "loss", points.ViewQuery{To: 1000, Limit: 1000, Replaced: 1})
+		must(t, err)
+		for _, c := range v.Columns {
+			if want := map[bool]float64{true: 2, false: 1}[c.First == 3]; c.Value != want {
+				t.Errorf("step %d of the replaced attempt is %v, want %v", c.First, c.Value, want)
+			}
+		}
+		if len(v.Columns) != 198 {
+			t.Errorf("%d replaced steps, want 198", len(v.Columns))
+		}
+	})
+}
+
 // TestReplacedPartsAreOfTheNewestAttempts has each attempt repeat half of the one before.
 func TestReplacedPartsAreOfTheNewestAttempts(t *testing.T) {
 	onBoth(t, func(t *testing.T, p place) {

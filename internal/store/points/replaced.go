@@ -1,6 +1,7 @@
 package points
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,22 +79,51 @@ func cutChunks(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt in
 	type cut struct {
 		chunk
 		replaced int64
+		whole    bool
 	}
-	chunks, err := db.Select(ctx, tx, func(row db.Scanner) (c cut, err error) {
+	scan := func(row db.Scanner) (c cut, err error) {
 		err = row.Scan(&c.id, &c.kind.attempt, &c.kind.exact, &c.first, &c.last, &c.count, &c.data, &c.replaced)
 		return c, err
-	}, `SELECT c.id, c.attempt, c.exact, c.first_step, c.last_step, c.count, c.data, t.id FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
+	}
+	spanning := ` FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
 		ON c.series = s.id AND c.last_step >= ? AND c.first_step < ? AND c.attempt < ?
-		JOIN series t ON t.run_id = s.run_id AND t.metric = s.metric AND t.rank = `+replacedRankSQL("c.attempt")+` WHERE s.run_id = ? AND s.rank >= 0`, from, from, attempt, id)
+		JOIN series t ON t.run_id = s.run_id AND t.metric = s.metric AND t.rank = ` + replacedRankSQL("c.attempt")
+	chunks, err := db.Select(ctx, tx, scan, `SELECT c.id, c.attempt, c.exact, c.first_step, c.last_step, c.count, c.data, t.id`+spanning+
+		` WHERE s.run_id = ? AND s.rank >= 0`, from, from, attempt, id)
+	if err != nil || len(chunks) == 0 {
+		return err
+	}
+	// What a worker reported again is in the later chunk, which must stay the later one of the two.
+	later, err := db.Select(ctx, tx, db.One[int64], `SELECT DISTINCT w.id`+spanning+` JOIN point_chunks w ON w.series = t.id AND w.id > c.id AND w.first_step <= c.last_step
+		WHERE s.run_id = ? AND s.rank >= 0`, from, from, attempt, id)
 	if err != nil {
 		return err
 	}
+	for _, n := range later {
+		chunks = append(chunks, cut{chunk: chunk{id: n}, whole: true})
+	}
+	slices.SortFunc(chunks, func(a, b cut) int { return cmp.Compare(a.id, b.id) })
 	for _, c := range chunks {
-		if err := c.cut(ctx, tx, from, c.replaced); err != nil && !errors.Is(err, series.ErrDamaged) {
+		if c.whole {
+			err = c.insertAgain(ctx, tx)
+		} else {
+			err = c.cut(ctx, tx, from, c.replaced)
+		}
+		if err != nil && !errors.Is(err, series.ErrDamaged) {
 			return err
 		}
 	}
 	return nil
+}
+
+// insertAgain makes a chunk the latest of its series.
+func (c chunk) insertAgain(ctx context.Context, tx *db.Tx) error {
+	const columns = `series, attempt, exact, first_step, last_step, count, nans, low, high, sum, first_at, last_at, data`
+	if _, err := tx.Exec(ctx, `INSERT INTO point_chunks (`+columns+`) SELECT `+columns+` FROM point_chunks WHERE id = ?`, c.id); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM point_chunks WHERE id = ?`, c.id)
+	return err
 }
 
 // cut moves the points from a step on to another series. The chunk's data stays: its count is lowered.

@@ -274,8 +274,8 @@ func (c *pointsCheck) readReplaced(t *rapid.T) {
 			}
 		}
 	}
-	if !cmp.Equal(found, c.model.replaced, cmp.AllowUnexported(modelPoint{}), nearly) {
-		t.Fatalf("replaced: %+v, want %+v", found, c.model.replaced)
+	if d := cmp.Diff(c.model.replaced, found, cmp.AllowUnexported(replacedKey{}, modelPoint{}), nearly); d != "" {
+		t.Fatalf("the replaced points differ (-want +got):\n%s", d)
 	}
 }
 
