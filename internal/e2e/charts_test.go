@@ -25,7 +25,7 @@ const (
 	spike       = 99.5
 	nanAt       = 15_001
 	restartedAt = 18_000
-	manyMetrics = points.MaxMetrics
+	manyMetrics = 2000
 )
 
 func chartLoss(rank int, step int64) float64 {

@@ -471,7 +471,7 @@ func TestHostileOutputIsStoredAndBounded(t *testing.T) {
 	b.WriteString(strings.Repeat("\n", 70_000))
 	b.WriteString(strings.Repeat("12:00:00 [INFO] [Rank 0] Saved checkpoint to /c/step_1 in 0.2 seconds\n", 3000))
 	b.WriteString("12:00:00 [INFO] [Rank 0] Saved checkpoint to /c/step_9 in 0.2 seconds\n") // no event any more
-	for i := range 700 {
+	for i := range points.MaxMetrics + 200 {
 		fmt.Fprintf(&b, `COTRAIN {"v":1,"kind":"metrics","step":1,"name_%d":1}`+"\n", i)
 	}
 	b.WriteString(`COTRAIN {"v":1,"kind":"metrics","step":9007199254740000,"loss":1}` + "\n")
@@ -528,6 +528,13 @@ func TestAStreamThatWasGoodIsOpenedAgainSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.stop()
+		seen := &store.Batch{RunID: r.id, AllocID: "earlier", Stream: "stdout", To: store.Cursor{File: nomadtest.File, Offset: 1}}
+		for i := range points.MaxMetrics - 500 {
+			seen.Points = append(seen.Points, points.Point{Metric: fmt.Sprint("earlier_", i), Step: 1})
+		}
+		if err := r.store.Commit(t.Context(), []*store.Batch{seen}); err != nil {
+			t.Fatal(err)
+		}
 		b := &breakingTailer{}
 		r.tailer = b
 		r.start()

@@ -9,8 +9,8 @@ import (
 )
 
 // MaxMetrics is how many metrics of a run are kept beside those of the headline, first come first served: a log is
-// untrusted, and each metric is a permanent series per worker.
-const MaxMetrics = 500
+// untrusted, and each metric is a permanent series per worker. Those who log norms of each layer have two thousand.
+const MaxMetrics = 4000
 
 // maxMetricName is the most bytes of a metric's name, which is part of a key; a log can print longer ones.
 const maxMetricName = 500

@@ -20,7 +20,7 @@ func TestOnlySoManyMetricsOfARunAreKept(t *testing.T) {
 	report := func(rank, from, to int) *store.Batch {
 		b := &store.Batch{RunID: pointsRun, AllocID: fmt.Sprint("a", rank), Stream: "stdout", Rank: rank, Attempt: 1, From: at[rank], To: store.Cursor{File: "f", Offset: at[rank].Offset + 1}}
 		for i := from; i < to; i++ {
-			b.Points = append(b.Points, points.Point{Metric: fmt.Sprintf("name_%03d", i), Step: b.To.Offset, Value: 1})
+			b.Points = append(b.Points, points.Point{Metric: fmt.Sprintf("name_%04d", i), Step: b.To.Offset, Value: 1})
 		}
 		b.Points = append(b.Points, points.Point{Metric: "loss", Step: b.To.Offset, Value: 1})
 		return b
@@ -32,23 +32,24 @@ func TestOnlySoManyMetricsOfARunAreKept(t *testing.T) {
 			at[b.Rank] = b.To
 		}
 	}
-	commit(report(0, 0, 400))
+	const most = points.MaxMetrics
+	commit(report(0, 0, most-100))
 	stale := report(0, 0, 1)
 	stale.From = store.Cursor{File: "elsewhere", Offset: 1}
-	if err := s.Commit(t.Context(), []*store.Batch{report(1, 900, 999), stale}); err == nil { // they never came to be
+	if err := s.Commit(t.Context(), []*store.Batch{report(1, most+400, most+499), stale}); err == nil { // they never came to be
 		t.Error("a stale cursor is taken")
 	}
-	over := report(1, 300, 600)
-	commit(report(0, 400, 450), over)
-	if len(over.Events) != 1 || over.Events[0].Seq == 0 || !strings.Contains(over.Events[0].Message, "the first 500 metrics of a run are kept; worker 1 reports 100 more, which are dropped: name_500, name_501, name_502") {
+	over := report(1, most-200, most+100)
+	commit(report(0, most-100, most-50), over)
+	if len(over.Events) != 1 || over.Events[0].Seq == 0 || !strings.Contains(over.Events[0].Message, "the first 4000 metrics of a run are kept; worker 1 reports 100 more, which are dropped: name_4000, name_4001, name_4002") {
 		t.Errorf("the worker's events are %+v", over.Events)
 	}
-	commit(report(0, 600, 700), report(1, 450, 460))
+	commit(report(0, most+100, most+200), report(1, most-50, most-40))
 	must(t, s.Close())
 	s = open(t, place{dir: dir})
-	commit(report(0, 600, 700), report(1, 0, 10))
+	commit(report(0, most+100, most+200), report(1, 0, 10))
 	names, err := s.Metrics(t.Context(), pointsRun)
-	if err != nil || len(names) != points.MaxMetrics+1 || names[0] != "loss" || names[500] != "name_499" {
+	if err != nil || len(names) != most+1 || names[0] != "loss" || names[most] != fmt.Sprintf("name_%04d", most-1) {
 		t.Errorf("%d metrics, %v", len(names), err)
 	}
 	events, err := s.Events(t.Context(), pointsRun, 0, 100)
@@ -62,7 +63,7 @@ func TestOnlySoManyMetricsOfARunAreKept(t *testing.T) {
 	if told != 1 {
 		t.Errorf("it is told %d times: %+v", told, events)
 	}
-	curve, err := s.PointsPage(t.Context(), pointsRun, "name_005", 0, &points.PageCursor{Rank: 1}, 10)
+	curve, err := s.PointsPage(t.Context(), pointsRun, "name_0005", 0, &points.PageCursor{Rank: 1}, 10)
 	if err != nil || len(curve) != 1 {
 		t.Errorf("a metric that is kept has %d values of worker 1, %v", len(curve), err)
 	}
