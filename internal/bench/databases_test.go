@@ -51,7 +51,9 @@ func ratio(b *testing.B, lite, pg time.Duration) {
 // BenchmarkDatabases does the same work on SQLite and on PostgreSQL.
 func BenchmarkDatabases(b *testing.B) {
 	b.Run("submit", func(b *testing.B) { versus(b, submits) })
-	b.Run("ingest", func(b *testing.B) { versus(b, wholePath) })
+	b.Run("ingest", func(b *testing.B) {
+		versus(b, func(b *testing.B, s *store.Store) time.Duration { return wholePath(b, s, fewWorkers) })
+	})
 	b.Run("run-page", func(b *testing.B) { versus(b, runPages) })
 	b.Run("queue-round", queueRounds)
 	b.Run("idle-console", idleConsoles)
@@ -117,7 +119,7 @@ func queueRounds(b *testing.B) {
 // attempts and events, its curves and the end of its log.
 func runPages(b *testing.B, s *store.Store) time.Duration {
 	b.Helper()
-	wholePath(b, s)
+	wholePath(b, s, fewWorkers)
 	const id = run.ID("r-0000000001")
 	for more := true; more; {
 		r, _, err := s.RollUp(b.Context(), id)
@@ -141,7 +143,7 @@ func runPages(b *testing.B, s *store.Store) time.Duration {
 			return err
 		}
 		for _, metric := range []string{"loss", "tokens_per_second"} {
-			if curve, err := s.Curve(ctx, id, metric, 0); err != nil || len(curve) != ingestSteps {
+			if curve, err := s.Curve(ctx, id, metric, 0); err != nil || len(curve) != fewWorkers.steps {
 				return fmt.Errorf("%d steps of %s: %w", len(curve), metric, err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -30,13 +31,7 @@ func older(t *testing.T, dir string, version int64, statements ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newer, err := filepath.Glob("migrations/0001[2-9]*.sql") // which goose's own reader does not know
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range newer {
-		newer[i] = filepath.Base(newer[i])
-	}
+	newer := slices.DeleteFunc(migrationNames(t), func(name string) bool { return name < "00012" }) // which goose's own reader does not know
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"), goose.WithExcludeNames(newer))
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +47,18 @@ func older(t *testing.T, dir string, version int64, statements ...string) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func migrationNames(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range names {
+		names[i] = filepath.Base(names[i])
+	}
+	return names
 }
 
 // TestADatabaseOfTheFirstSchemaIsBroughtUpToDate makes one with the first migration alone.
@@ -306,5 +313,75 @@ func hasDefaultProject(t *testing.T, s *store.Store) {
 	}
 	if list, err := s.Templates(t.Context(), run.InProjects("vision")); err != nil || len(list) != 0 {
 		t.Errorf("templates of another project: %+v, %v", list, err)
+	}
+}
+
+// TestSeriesOfSeveralAttemptsAreBroughtUpToDate has one in which two attempts reported, of which the second repeats steps from 2 on, one
+// of a worker that the second attempt did not hear of, and what of each was replaced.
+func TestSeriesOfSeveralAttemptsAreBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]string{"SQLite": "", "PostgreSQL": pgtest.URL(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at26 := fstest.MapFS{}
+			for _, file := range migrationNames(t) {
+				if file > "00027" {
+					continue
+				}
+				data, err := os.ReadFile(filepath.Join("migrations", file))
+				if err != nil {
+					t.Fatal(err)
+				}
+				at26[file] = &fstest.MapFile{Data: data}
+			}
+			dir := t.TempDir()
+			d, err := db.Open(t.Context(), db.Options{URL: url, File: filepath.Join(dir, "cotrain.db")}, db.Migrations{Files: at26})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, q := range []string{
+				`INSERT INTO repeats VALUES ('r-0000000001', 2, 2)`,
+				`INSERT INTO series (id, run_id, metric, rank) VALUES (1, 'r-0000000001', 'other', 0), (2, 'r-0000000001', 'other', -1048577), (3, 'r-0000000001', 'other', 1), (4, 'r-0000000001', 'other', -1048578)`,
+				`INSERT INTO points VALUES (1, 1, 11, 5, 1, 1), (1, 2, 12, 5, 1, 2), (2, 2, 22, 5, 1, 1), (2, 3, 23, 5, 1, 1), (3, 1, 31, 5, 1, 1), (4, 2, 42, 5, 1, 1)`,
+			} {
+				if _, err := d.Exec(t.Context(), q); err != nil {
+					t.Fatalf("%s: %v", q, err)
+				}
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s, err := store.OpenAt(t.Context(), dir, db.Options{URL: url})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			for _, want := range []struct {
+				worker, replaced int
+				values           []float64
+			}{{0, 0, []float64{11, 12}}, {0, 1, []float64{22, 23}}, {1, 0, []float64{31}}, {1, 1, nil}} {
+				v, err := s.View(t.Context(), "r-0000000001", "other", points.ViewQuery{Worker: want.worker, To: 100, Limit: 100, Replaced: want.replaced})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var have []float64
+				for _, c := range v.Columns {
+					have = append(have, c.Value)
+				}
+				if !slices.Equal(have, want.values) {
+					t.Errorf("worker %d, replaced of attempt %d: %v, want %v", want.worker, want.replaced, have, want.values)
+				}
+			}
+			if err := s.Tidy(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if pts, err := storetest.AllPoints(t.Context(), s, "r-0000000001", "other"); err != nil || len(pts) != 3 {
+				t.Errorf("tidied it has %d points, %v", len(pts), err)
+			}
+		})
 	}
 }

@@ -56,13 +56,9 @@ func insertChunk(ctx context.Context, tx *db.Tx, id int64, kind kind, points []s
 // seriesName names a series in an error.
 func seriesName(ctx context.Context, tx db.Querier, id int64) string {
 	var runID, metric string
-	var rank int
-	if err := tx.QueryRow(ctx, `SELECT run_id, metric, rank FROM series WHERE id = ?`, id).Scan(&runID, &metric, &rank); err != nil {
+	var rank, attempt int
+	if err := tx.QueryRow(ctx, `SELECT run_id, metric, rank, attempt FROM series WHERE id = ?`, id).Scan(&runID, &metric, &rank, &attempt); err != nil {
 		return fmt.Sprintf("series %d", id)
 	}
-	if rank < 0 {
-		attempt, worker := replacedOf(rank)
-		return fmt.Sprintf("series %s of worker %d of %s, replaced of attempt %d", metric, worker, runID, attempt)
-	}
-	return fmt.Sprintf("series %s of worker %d of %s", metric, rank, runID)
+	return fmt.Sprintf("series %s of worker %d of %s in attempt %d", metric, rank, runID, attempt)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -49,7 +50,7 @@ func settled(ctx context.Context, q db.Querier, id run.ID, innerSteps int64) (st
 		return 0, 0, err
 	}
 	for _, metric := range CurveMetrics() {
-		reported, err := newest(ctx, q, id, metric)
+		reported, err := newest(ctx, q, id, metric, attempt)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -93,31 +94,29 @@ func Last(ctx context.Context, q db.Querier, id run.ID, metric string, to int64)
 	}
 }
 
-// newest returns the newest step that each worker reported of a metric, by rank.
-func newest(ctx context.Context, q db.Querier, id run.ID, metric string) ([]run.WorkerStep, error) {
-	rows, err := q.Query(ctx, `SELECT s.rank, p.step, p.at, p.attempt, c.last_step, c.last_at, c.attempt
+// newest returns the newest step that each worker reported of a metric in the newest attempt, by rank.
+func newest(ctx context.Context, q db.Querier, id run.ID, metric string, attempt int) ([]run.WorkerStep, error) {
+	rows, err := q.Query(ctx, `SELECT s.rank, p.step, p.at, c.last_step, c.last_at
 		FROM series s LEFT JOIN points p ON p.series = s.id AND p.step = (SELECT max(step) FROM points WHERE series = s.id)
-		LEFT JOIN point_chunks c ON c.id = (SELECT id FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id ORDER BY last_step DESC, attempt DESC LIMIT 1)
-		WHERE s.run_id = ? AND s.metric = ? AND s.rank >= 0 ORDER BY s.rank`, id, metric)
+		LEFT JOIN point_chunks c ON c.id = (SELECT id FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = s.id ORDER BY last_step DESC LIMIT 1)
+		WHERE s.run_id = ? AND s.metric = ? AND s.attempt = ? ORDER BY s.rank`, id, metric, attempt)
 	if err != nil {
 		return nil, err
 	}
-	type place struct{ step, at, attempt sql.NullInt64 }
-	all, err := db.Collect(rows, func(row db.Scanner) (run.WorkerStep, error) {
+	type place struct{ step, at sql.NullInt64 }
+	out, err := db.Collect(rows, func(row db.Scanner) (run.WorkerStep, error) {
 		var rank int
 		var head, chunk place
-		err := row.Scan(&rank, &head.step, &head.at, &head.attempt, &chunk.step, &chunk.at, &chunk.attempt)
+		err := row.Scan(&rank, &head.step, &head.at, &chunk.step, &chunk.at)
 		best := head
-		if chunk.step.Valid && (!head.step.Valid || chunk.step.Int64 > head.step.Int64 || chunk.step.Int64 == head.step.Int64 && chunk.attempt.Int64 > head.attempt.Int64) {
+		if chunk.step.Valid && (!head.step.Valid || chunk.step.Int64 > head.step.Int64) {
 			best = chunk
 		}
-		return run.WorkerStep{Rank: rank, Attempt: int(best.attempt.Int64), Step: best.step.Int64, At: best.at.Int64}, err
-	})
-	out := all[:0]
-	for _, r := range all {
-		if r.Attempt > 0 { // else it has no points
-			out = append(out, r)
+		w := run.WorkerStep{Rank: rank, Step: best.step.Int64, At: best.at.Int64}
+		if best.step.Valid {
+			w.Attempt = attempt
 		}
-	}
-	return out, err
+		return w, err
+	})
+	return slices.DeleteFunc(out, func(w run.WorkerStep) bool { return w.Attempt == 0 }), err // without points
 }

@@ -28,7 +28,7 @@ func (ps *Points) join(ctx context.Context, id run.ID, metric string, from, to i
 func (r *reader) joined(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
 	var sealed bool
 	err := r.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM series s JOIN point_chunks c INDEXED BY point_chunks_by_last
-		ON c.series = s.id AND c.last_step >= ? AND c.first_step <= ? WHERE s.run_id = ? AND s.metric = ? AND s.rank >= 0)`, from, to, id, metric).Scan(&sealed)
+		ON c.series = s.id AND c.last_step >= ? AND c.first_step <= ?`+unrepeated("c.first_step")+` WHERE s.run_id = ? AND s.metric = ?)`, from, to, id, metric).Scan(&sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -40,33 +40,41 @@ func (r *reader) joined(ctx context.Context, id run.ID, metric string, from, to 
 
 // joinRows joins what is not in chunks.
 func (r *reader) joinRows(ctx context.Context, id run.ID, metric string, from, to int64) ([]run.CurvePoint, error) {
-	rows, err := r.tx.Query(ctx, `SELECT p.step, p.value, p.at FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?
-		WHERE s.run_id = ? AND s.metric = ? AND s.rank >= 0 ORDER BY p.step, s.rank`, from, to, id, metric)
+	rows, err := r.tx.Query(ctx, `SELECT s.rank, p.step, p.value, p.at FROM series s JOIN points p ON p.series = s.id AND p.step BETWEEN ? AND ?`+unrepeated("p.step")+`
+		WHERE s.run_id = ? AND s.metric = ? ORDER BY p.step, s.rank, s.attempt`, from, to, id, metric)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // already read
 	var out []run.CurvePoint
 	var sum stepSum
+	var last series.Point // of a worker, which another of a later attempt may follow
+	lastRank, any := 0, false
+	add := func(next series.Point, another bool) {
+		if any && sum.workers == 0 {
+			sum = sumOf(last)
+		} else if any {
+			sum.add(sumOf(last))
+		}
+		if any && (!another || next.Step != last.Step) {
+			out = append(out, sum.point())
+			sum = stepSum{}
+		}
+	}
 	for rows.Next() {
 		var p series.Point
 		var v sql.NullFloat64
-		if err := rows.Scan(&p.Step, &v, &p.At); err != nil {
+		var rank int
+		if err := rows.Scan(&rank, &p.Step, &v, &p.At); err != nil {
 			return nil, err
 		}
 		p.Value = db.FromNull(v)
-		if sum.workers > 0 && sum.step == p.Step {
-			sum.add(sumOf(p))
-			continue
+		if !any || rank != lastRank || p.Step != last.Step {
+			add(p, true)
 		}
-		if sum.workers > 0 {
-			out = append(out, sum.point())
-		}
-		sum = sumOf(p)
+		last, lastRank, any = p, rank, true
 	}
-	if sum.workers > 0 {
-		out = append(out, sum.point())
-	}
+	add(last, false)
 	return out, db.MapError(rows.Err())
 }
 
@@ -88,7 +96,7 @@ func (r *reader) joinWorkers(ctx context.Context, workers []worker, from, to int
 		if len(levels) > 0 {
 			sums = levels[0]
 		}
-		err := r.each(ctx, w.series, from, to, func(p series.Point) bool {
+		err := r.each(ctx, w, from, to, func(p series.Point) bool {
 			if len(sums) > 0 && sums[0].step < p.Step {
 				if sums = sums[1:]; len(sums) > 0 && sums[0].step < p.Step { // a gap
 					n, _ := slices.BinarySearchFunc(sums, p.Step, func(s stepSum, step int64) int { return cmp.Compare(s.step, step) })
@@ -116,9 +124,9 @@ func (r *reader) joinWorkers(ctx context.Context, workers []worker, from, to int
 	for _, l := range slices.Backward(levels) {
 		all = mergeSums(l, all)
 	}
-	out := make([]run.CurvePoint, len(all))
-	for i, s := range all {
-		out[i] = s.point()
+	out := slices.Grow([]run.CurvePoint(nil), len(all))
+	for _, s := range all {
+		out = append(out, s.point())
 	}
 	return out, nil
 }

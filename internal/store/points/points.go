@@ -69,7 +69,7 @@ type PageCursor struct {
 // PointsPage returns at most limit values of a metric at or after a step, by rank and step, following the cursor if not
 // nil. It reads about one chunk more than it returns.
 func (ps *Points) PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *PageCursor, limit int) ([]WorkerPoint, error) {
-	place := PageCursor{Rank: math.MinInt, Step: math.MinInt64}
+	place := PageCursor{Rank: math.MinInt32, Step: math.MinInt64}
 	if after != nil {
 		place = *after
 	}
@@ -90,7 +90,7 @@ func (ps *Points) PointsPage(ctx context.Context, id run.ID, metric string, from
 			if len(out) >= limit {
 				break
 			}
-			err := r.each(ctx, w.series, first, math.MaxInt64, func(p series.Point) bool {
+			err := r.each(ctx, w, first, math.MaxInt64, func(p series.Point) bool {
 				out = append(out, WorkerPoint{Rank: w.rank, Step: p.Step, Value: run.Number(p.Value), At: p.At})
 				return len(out) < limit
 			})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
@@ -21,19 +20,9 @@ func (ps *Points) readPoints(ctx context.Context, fn func(*reader) error) error 
 	return ps.db.Read(ctx, func(tx *db.Snapshot) error { return fn(&reader{tx: tx}) })
 }
 
-// worker is a worker's series of a metric.
-type worker struct {
-	series int64
-	rank   int
-}
-
-// workers returns a metric's series from a rank on, without replaced ones.
-func (r *reader) workers(ctx context.Context, id run.ID, metric string, from int) ([]worker, error) {
-	return db.Select(ctx, r.tx, func(row db.Scanner) (w worker, err error) { return w, row.Scan(&w.series, &w.rank) }, `SELECT id, rank FROM series WHERE run_id = ? AND metric = ? AND rank >= ? ORDER BY rank`, id, metric, max(from, 0))
-}
-
-// source is where a series' points come from, in ascending steps: its rows or a chunk.
+// source is where a segment's points come from, in ascending steps: its rows or a chunk.
 type source struct {
+	of    segment
 	point series.Point // current
 	kind  kind
 	order int64 // breaks ties between kinds; see the migration
@@ -51,7 +40,7 @@ func (s *source) next() (bool, error) {
 			return false, s.chunk.Err()
 		}
 		s.point = s.chunk.Point()
-		return true, nil
+		return !s.of.ends(s.point.Step), nil
 	}
 	if len(s.rows) == 0 {
 		return false, nil
@@ -71,49 +60,67 @@ func (s *source) wins(o *source) bool {
 	return s.order > o.order
 }
 
-// merge reads one series. It holds the chunks that span the current step and the next ones.
+// merge reads one worker's segments. It holds the chunks that span the current step and the next ones.
 type merge struct {
 	r        *reader
-	series   int64
 	from, to int64
 	open     []*source // each at its current point
-	waiting  []chunk   // the next ones
-	last     chunk     // the last one read from the database
-	whole    bool      // there are no others
+	feeds    []*feed
+}
+
+// feed is a segment's chunks.
+type feed struct {
+	of      segment
+	waiting []chunk // the next ones
+	last    chunk   // the last one read from the database
+	whole   bool    // there are no others
 }
 
 // chunksAtOnce is how many chunks are read at once, most readers' all.
 const chunksAtOnce = 64
 
-// each calls take for a series' points in a range, each step once, in order, until take returns false.
-func (r *reader) each(ctx context.Context, id, from, to int64, take func(series.Point) bool) error {
-	rows, err := db.Select(ctx, r.tx, scanRow, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step`, id, from, to)
-	if err != nil {
-		return err
+// each calls take for a worker's points in a range, each step once, in order, until take returns false.
+func (r *reader) each(ctx context.Context, w worker, from, to int64, take func(series.Point) bool) error {
+	m := merge{r: r, from: from, to: to}
+	for _, of := range w.segments {
+		rows, err := r.rows(ctx, of, from, to)
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			m.open = append(m.open, &source{of: of, point: rows[0].point, kind: rows[0].kind, rows: rows[1:], order: rowsOrder})
+		}
+		m.feeds = append(m.feeds, &feed{of: of, last: chunk{first: math.MinInt64}})
 	}
-	m := merge{r: r, series: id, from: from, to: to, last: chunk{first: math.MinInt64}}
-	if err = m.run(ctx, &source{rows: rows, order: rowsOrder}, take); errors.Is(err, series.ErrDamaged) {
-		return fmt.Errorf("%s: %w", seriesName(ctx, r.tx, id), err)
-	}
-	return err
+	return m.run(ctx, take)
 }
 
-func (m *merge) run(ctx context.Context, rows *source, take func(series.Point) bool) error {
-	if ok, err := rows.next(); err != nil {
-		return err
-	} else if ok {
-		m.open = append(m.open, rows)
-	}
-	if err := m.wait(ctx); err != nil {
-		return err
+// rows returns a segment's rows in a range.
+func (r *reader) rows(ctx context.Context, of segment, from, to int64) ([]row, error) {
+	first, last := of.within(from, to)
+	return db.Select(ctx, r.tx, scanRow, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ?`+wanted("step")+` ORDER BY step`,
+		of.series, first, last, of.last)
+}
+
+func (m *merge) run(ctx context.Context, take func(series.Point) bool) error {
+	for _, f := range m.feeds {
+		if err := m.wait(ctx, f); err != nil {
+			return err
+		}
 	}
 	for {
 		step, any := m.step()
-		for len(m.waiting) > 0 && (!any || m.waiting[0].first <= step) {
-			if err := m.enter(ctx); err != nil {
-				return err
+		for entered := true; entered; {
+			entered = false
+			for _, f := range m.feeds {
+				for len(f.waiting) > 0 && (!any || f.waiting[0].first <= step) {
+					if err := m.enter(ctx, f); err != nil {
+						return err
+					}
+					step, any = m.step()
+					entered = true
+				}
 			}
-			step, any = m.step()
 		}
 		if !any || step > m.to {
 			return nil
@@ -164,29 +171,31 @@ func (m *merge) take(step int64) (series.Point, error) {
 	return point, nil
 }
 
-// wait reads the next chunks, unless some wait.
-func (m *merge) wait(ctx context.Context) (err error) {
-	if len(m.waiting) > 0 || m.whole {
+// wait reads a feed's next chunks, unless some wait.
+func (m *merge) wait(ctx context.Context, f *feed) (err error) {
+	if len(f.waiting) > 0 || f.whole {
 		return nil
 	}
-	m.waiting, err = db.Select(ctx, m.r.tx, scanChunk, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_first
-		WHERE series = ? AND last_step >= ? AND first_step <= ? AND (first_step > ? OR first_step = ? AND id > ?) ORDER BY first_step, id LIMIT ?`,
-		m.series, m.from, m.to, m.last.first, m.last.first, m.last.id, chunksAtOnce)
-	if m.whole = len(m.waiting) < chunksAtOnce; !m.whole {
-		m.last = m.waiting[chunksAtOnce-1]
+	first, last := f.of.within(m.from, m.to)
+	f.waiting, err = db.Select(ctx, m.r.tx, scanChunk, `SELECT `+chunkColumns+` FROM point_chunks INDEXED BY point_chunks_by_first
+		WHERE series = ? AND last_step >= ? AND first_step <= ?`+wanted("first_step")+` AND (first_step > ? OR first_step = ? AND id > ?) ORDER BY first_step, id LIMIT ?`,
+		f.of.series, first, last, f.of.last, f.last.first, f.last.first, f.last.id, chunksAtOnce)
+	if f.whole = len(f.waiting) < chunksAtOnce; !f.whole {
+		f.last = f.waiting[chunksAtOnce-1]
 	}
 	return err
 }
 
-// enter starts reading the first waiting chunk at the first wanted step.
-func (m *merge) enter(ctx context.Context) error {
-	c := m.waiting[0]
-	m.waiting = m.waiting[1:]
+// enter starts reading a feed's first waiting chunk at the first wanted step.
+func (m *merge) enter(ctx context.Context, f *feed) error {
+	c := f.waiting[0]
+	f.waiting = f.waiting[1:]
 	s := &source{}
 	if n := len(m.r.free); n > 0 {
 		s, m.r.free = m.r.free[n-1], m.r.free[:n-1]
 	}
-	s.kind, s.order = c.kind, c.id
+	s.of, s.kind, s.order = f.of, c.kind, c.id
+	from, _ := f.of.within(m.from, m.to)
 	err := s.chunk.Open(c.data, c.count)
 	for first := true; err == nil; first = false {
 		var ok bool
@@ -195,13 +204,16 @@ func (m *merge) enter(ctx context.Context) error {
 		}
 		if first && s.point.Step != c.first {
 			err = fmt.Errorf("%w: it begins at step %d, not %d", series.ErrDamaged, s.point.Step, c.first)
-		} else if s.point.Step >= m.from {
+		} else if s.point.Step >= from {
 			m.open = append(m.open, s)
 			break
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("chunk %d: %w", c.id, err)
+	if errors.Is(err, series.ErrDamaged) {
+		return fmt.Errorf("%s: chunk %d: %w", seriesName(ctx, m.r.tx, f.of.series), c.id, err)
 	}
-	return m.wait(ctx)
+	if err != nil {
+		return err
+	}
+	return m.wait(ctx, f)
 }

@@ -68,22 +68,22 @@ func (r repeats) lowers(attempt int, points []Point) (first int64, lower bool) {
 	return first, first < from
 }
 
-// repeat records the lowest step of a further attempt and replaces earlier attempts' points from there on: points and
-// curves are of one training. Points without a step stay. It returns the replaced series that have rows.
-func (r repeats) repeat(ctx context.Context, tx *db.Tx, id run.ID, attempt int, first int64) (withRows []int64, err error) {
+// repeat records the lowest step of a further attempt, where the series of earlier ones end: points and curves are of one training.
+// Points without a step stay.
+func (r repeats) repeat(ctx context.Context, tx *db.Tx, id run.ID, attempt int, first int64) error {
 	r[attempt] = first
-	_, err = tx.Exec(ctx, `INSERT INTO repeats (run_id, attempt, from_step) VALUES (?,?,?)
+	_, err := tx.Exec(ctx, `INSERT INTO repeats (run_id, attempt, from_step) VALUES (?,?,?)
 		ON CONFLICT (run_id, attempt) DO UPDATE SET from_step = excluded.from_step`, id, attempt, first)
 	if err == nil {
-		withRows, err = replace(ctx, tx, id, first, attempt)
+		_, err = tx.Exec(ctx, `UPDATE series SET until = ? WHERE run_id = ? AND attempt < ? AND until > ?`, first, id, attempt, first)
 	}
 	if err == nil {
 		err = cutCurves(ctx, tx, id, first)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("attempt %d of %s repeats step %d: %w", attempt, id, first, err)
+		return fmt.Errorf("attempt %d of %s repeats step %d: %w", attempt, id, first, err)
 	}
-	return withRows, nil
+	return nil
 }
 
 // cutCurves removes the curves from a step on. Steps that remain in points are derived again, also those a concurrent

@@ -109,7 +109,7 @@ func (ps *Points) emptyUntil(ctx context.Context, id run.ID, after, to int64) (i
 				return err
 			}
 			for _, w := range workers {
-				err := r.each(ctx, w.series, after+1, to, func(p series.Point) bool {
+				err := r.each(ctx, w, after+1, to, func(p series.Point) bool {
 					to = p.Step - 1
 					return false
 				})

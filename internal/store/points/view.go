@@ -1,6 +1,7 @@
 package points
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -81,7 +82,7 @@ func (ps *Points) isJoined(ctx context.Context, id run.ID, metric string, q View
 	if q.Worker != AllWorkers || q.Replaced != 0 || slices.Contains(CurveMetrics(), metric) {
 		return false, nil
 	}
-	err = ps.db.QueryRow(ctx, `SELECT count(*) > 1 FROM series WHERE run_id = ? AND metric = ? AND rank >= 0`, id, metric).Scan(&many)
+	err = ps.db.QueryRow(ctx, `SELECT count(DISTINCT rank) > 1 FROM series WHERE run_id = ? AND metric = ?`, id, metric).Scan(&many)
 	return many, err
 }
 
@@ -101,19 +102,28 @@ func (r *reader) parts(ctx context.Context, id run.ID, metric string, q ViewQuer
 	if err != nil || len(workers) == 0 || q.Worker != AllWorkers && workers[0].rank != q.Worker {
 		return nil, err
 	}
-	return r.partsOfSeries(ctx, workers[0].series, from, to)
+	return r.partsOfWorker(ctx, workers[0], from, to)
 }
 
-// partsOfSeries are a series' chunks, each a part if no other and no row has steps in it, and what is between them.
-func (r *reader) partsOfSeries(ctx context.Context, id, from, to int64) ([]series.Part, error) {
-	chunks, err := db.Select(ctx, r.tx, scanPart, `SELECT id, first_step, last_step, count, nans, low, high, sum, first_at, last_at FROM point_chunks INDEXED BY point_chunks_by_first
-		WHERE series = ? AND last_step >= ? AND first_step <= ? ORDER BY first_step, id`, id, from, to)
-	if err != nil {
-		return nil, err
+// partsOfWorker are the chunks of a worker's segments, each a part if it is whole and no other and no row has steps in it, and what is
+// between them.
+func (r *reader) partsOfWorker(ctx context.Context, w worker, from, to int64) ([]series.Part, error) {
+	var chunks []chunkPart
+	var rows []row
+	for _, of := range w.segments {
+		some, err := r.chunksOf(ctx, of, from, to)
+		if err != nil {
+			return nil, err
+		}
+		more, err := r.rows(ctx, of, from, to)
+		if err != nil {
+			return nil, err
+		}
+		chunks, rows = append(chunks, some...), append(rows, more...)
 	}
-	rows, err := db.Select(ctx, r.tx, scanRow, `SELECT step, value, at, exact, attempt FROM points WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step`, id, from, to)
-	if err != nil {
-		return nil, err
+	if len(w.segments) > 1 {
+		slices.SortStableFunc(chunks, func(a, b chunkPart) int { return cmp.Compare(a.First, b.First) })
+		rows = winners(rows)
 	}
 	var out []series.Part
 	for len(chunks) > 0 || len(rows) > 0 {
@@ -143,12 +153,12 @@ func (r *reader) partsOfSeries(ctx context.Context, id, from, to int64) ([]serie
 				part.Points, part.Unknown, grown = part.Points+1, true, true
 			}
 		}
-		if n == 1 && late == 0 {
-			r.readChunk(ctx, id, &part, chunks[0])
+		if n == 1 && late == 0 && !chunks[0].cut {
+			r.readChunk(ctx, &part, chunks[0])
 		} else {
 			first, last := part.First, part.Last
 			part.Each = func(take func(run.CurvePoint) bool) error {
-				return r.each(ctx, id, first, last, func(p series.Point) bool { return take(alone(p)) })
+				return r.each(ctx, w, first, last, func(p series.Point) bool { return take(alone(p)) })
 			}
 		}
 		out, chunks, rows = append(out, part), chunks[n:], rows[late:]
@@ -156,8 +166,35 @@ func (r *reader) partsOfSeries(ctx context.Context, id, from, to int64) ([]serie
 	return out, nil
 }
 
+// chunksOf returns a segment's chunks in a range. Of one that it cuts only the steps are known.
+func (r *reader) chunksOf(ctx context.Context, of segment, from, to int64) ([]chunkPart, error) {
+	first, last := of.within(from, to)
+	chunks, err := db.Select(ctx, r.tx, scanPart, `SELECT id, first_step, last_step, count, nans, low, high, sum, first_at, last_at FROM point_chunks INDEXED BY point_chunks_by_first
+		WHERE series = ? AND last_step >= ? AND first_step <= ?`+wanted("first_step")+` ORDER BY first_step, id`, of.series, first, last, of.last)
+	for i := range chunks {
+		c := &chunks[i]
+		c.series = of.series
+		if c.First < of.first {
+			c.First, c.cut = of.first, true
+		}
+		if of.ends(c.Last) {
+			c.Last, c.cut = of.last, true
+		}
+		c.Unknown = c.Unknown || c.cut
+	}
+	return chunks, err
+}
+
+// winners sorts rows of several attempts and leaves one of each step.
+func winners(rows []row) []row {
+	slices.SortStableFunc(rows, func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.point.Step, b.point.Step), cmp.Compare(b.kind.attempt, a.kind.attempt))
+	})
+	return slices.CompactFunc(rows, func(a, b row) bool { return a.point.Step == b.point.Step })
+}
+
 // readChunk has a part read by its chunk alone.
-func (r *reader) readChunk(ctx context.Context, id int64, part *series.Part, c chunkPart) {
+func (r *reader) readChunk(ctx context.Context, part *series.Part, c chunkPart) {
 	open := func() (*source, error) {
 		var data []byte
 		if err := r.tx.QueryRow(ctx, `SELECT data FROM point_chunks WHERE id = ?`, c.id).Scan(&data); err != nil {
@@ -176,7 +213,7 @@ func (r *reader) readChunk(ctx context.Context, id int64, part *series.Part, c c
 			r.free = append(r.free, s)
 		}
 		if errors.Is(err, series.ErrDamaged) {
-			return fmt.Errorf("chunk %d of %s: %w", c.id, seriesName(ctx, r.tx, id), err)
+			return fmt.Errorf("chunk %d of %s: %w", c.id, seriesName(ctx, r.tx, c.series), err)
 		}
 		return err
 	}
@@ -200,7 +237,8 @@ func (r *reader) readChunk(ctx context.Context, id int64, part *series.Part, c c
 // chunkPart is a chunk as a part.
 type chunkPart struct {
 	series.Part
-	id int64
+	id, series int64
+	cut        bool // some of its points are not wanted
 }
 
 // scanPart reads a chunk's columns. Infinities, which they do not count, leave it unknown.
@@ -240,7 +278,7 @@ func (r *reader) eachOf(ctx context.Context, id run.ID, metric string, rank int,
 	if err != nil || len(workers) == 0 || workers[0].rank != rank {
 		return err
 	}
-	return r.each(ctx, workers[0].series, from, to, func(p series.Point) bool { return take(alone(p)) })
+	return r.each(ctx, workers[0], from, to, func(p series.Point) bool { return take(alone(p)) })
 }
 
 // alone is the curve of one worker.
@@ -293,7 +331,7 @@ func (r *reader) eachOfAll(ctx context.Context, id run.ID, metric string, from, 
 func (r *reader) nextStep(ctx context.Context, workers []worker, from int64) (next int64, found bool, err error) {
 	next = math.MaxInt64
 	for _, w := range workers {
-		err := r.each(ctx, w.series, from, next, func(p series.Point) bool {
+		err := r.each(ctx, w, from, next, func(p series.Point) bool {
 			next, found = p.Step, true
 			return false
 		})
@@ -308,16 +346,19 @@ func (r *reader) nextStep(ctx context.Context, workers []worker, from int64) (ne
 func (r *reader) firstStep(ctx context.Context, workers []worker, from int64) (first int64, found bool, err error) {
 	first = math.MaxInt64
 	for _, w := range workers {
-		for _, query := range []string{
-			`SELECT min(step) FROM points WHERE series = ?2 AND step >= ?1`,
-			`SELECT min(CASE WHEN first_step < ?1 THEN ?1 ELSE first_step END) FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = ?2 AND last_step >= ?1`,
-		} {
-			var step sql.NullInt64
-			if err := r.tx.QueryRow(ctx, query, from, w.series).Scan(&step); err != nil {
-				return 0, false, err
-			}
-			if step.Valid && step.Int64 <= first {
-				first, found = step.Int64, true
+		for _, of := range w.segments {
+			at := max(from, of.first)
+			for _, query := range []string{
+				`SELECT min(step) FROM points WHERE series = ? AND step >= ?` + wanted("step"),
+				`SELECT min(first_step) FROM point_chunks INDEXED BY point_chunks_by_last WHERE series = ? AND last_step >= ?` + wanted("first_step"),
+			} {
+				var step sql.NullInt64
+				if err := r.tx.QueryRow(ctx, query, of.series, at, of.last).Scan(&step); err != nil {
+					return 0, false, err
+				}
+				if step.Valid && max(step.Int64, at) <= first {
+					first, found = max(step.Int64, at), true
+				}
 			}
 		}
 	}

@@ -108,15 +108,8 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 		return out, err
 	}
 	if out.From, out.Rewound = done.lowers(r.Attempt, out.Points); out.Rewound {
-		if err := w.Flush(ctx); err != nil { // earlier reports may hold repeated steps
+		if err := done.repeat(ctx, w.tx, r.Run, r.Attempt, out.From); err != nil {
 			return out, err
-		}
-		replaced, err := done.repeat(ctx, w.tx, r.Run, r.Attempt, out.From)
-		if err != nil {
-			return out, err
-		}
-		for _, id := range replaced {
-			w.add(r.Run, id, w.p.sealer.keep+w.p.sealer.perChunk) // at most: sealing counts them
 		}
 		changed.reset = true
 	}
@@ -127,7 +120,7 @@ func (w *Writer) Add(ctx context.Context, r Report) (Result, error) {
 		if len(p.Metric) > maxMetricName {
 			p.Metric = fault.Clip(p.Metric, maxMetricName)
 		}
-		id, ok, err := w.seriesID(ctx, seriesKey{r.Run, p.Metric, r.Rank}, &out)
+		id, ok, err := w.seriesID(ctx, seriesKey{r.Run, p.Metric, r.Rank, r.Attempt}, &out)
 		if err != nil {
 			return out, err
 		}
@@ -183,12 +176,12 @@ func before(points []Point, step int64) []Point {
 }
 
 type seriesKey struct {
-	run    run.ID
-	metric string
-	rank   int
+	run           run.ID
+	metric        string
+	rank, attempt int
 }
 
-// seriesID returns a worker's series of a metric; ok is false if dropped.
+// seriesID returns a worker's series of a metric in an attempt; ok is false if dropped.
 func (w *Writer) seriesID(ctx context.Context, k seriesKey, out *Result) (id int64, ok bool, err error) {
 	w.p.mu.Lock()
 	id, ok = w.p.series[k]
@@ -202,8 +195,8 @@ func (w *Writer) seriesID(ctx context.Context, k seriesKey, out *Result) (id int
 	if ok, err = w.keeps(ctx, k.run, k.metric, out); err != nil || !ok {
 		return 0, false, err
 	}
-	err = w.tx.QueryRow(ctx, `INSERT INTO series (run_id, metric, rank) VALUES (?,?,?)
-		ON CONFLICT (run_id, metric, rank) DO UPDATE SET rank = excluded.rank RETURNING id`, k.run, k.metric, k.rank).Scan(&id)
+	err = w.tx.QueryRow(ctx, `INSERT INTO series (run_id, metric, rank, attempt, until) VALUES (?,?,?,?,?)
+		ON CONFLICT (run_id, metric, rank, attempt) DO UPDATE SET rank = excluded.rank RETURNING id`, k.run, k.metric, k.rank, k.attempt, out.Gone).Scan(&id)
 	if err != nil {
 		return 0, false, fmt.Errorf("series %s of %s: %w", k.metric, k.run, err)
 	}

@@ -74,7 +74,7 @@ func Many(t testing.TB, s Store, conn *sql.DB, n int) Filled {
 	c.copy("checkpoints", "run_id", tenth, nil)
 	c.copy("repeats", "run_id", tenth, nil)
 	c.copy("series", "run_id", tenth, map[string]string{"id": ""})
-	c.exec(`INSERT INTO run_metrics (run_id, metric, points, workers, first_step, last_step, low_step, high_step) SELECT run_id, metric, 4000, 1, 0, 3999, 0, 6 FROM series`)
+	c.exec(`INSERT INTO run_metrics (run_id, metric, points, workers, first_step, last_step, low_step, high_step) SELECT DISTINCT run_id, metric, 4000, 1, 0, 3999, 0, 6 FROM series`)
 	c.copy("curve_blocks", "run_id", "i % 100 = 3", nil)
 	c.copy("curve_columns", "run_id", "i % 10 = 3", nil)
 	c.copy("stale_curves", "run_id", live, nil)
@@ -242,7 +242,7 @@ func (c copier) copyPoints() {
 	c.t.Helper()
 	columns := slices.DeleteFunc(c.columns("point_chunks"), func(name string) bool { return name == "id" || name == "series" })
 	list := strings.Join(columns, ", ")
-	c.exec(fmt.Sprintf(`INSERT INTO point_chunks (series, %[1]s) SELECT s.id, %[1]s FROM series s CROSS JOIN (SELECT * FROM point_chunks LIMIT 1) AS t WHERE s.run_id <> '%[2]s'`, list, c.sample))
+	c.exec(fmt.Sprintf(`INSERT INTO point_chunks (series, %[1]s) SELECT s.id, %[1]s FROM (SELECT id FROM series WHERE run_id <> '%[2]s') AS s CROSS JOIN (SELECT %[1]s FROM point_chunks LIMIT 1) AS t`, list, c.sample))
 	c.exec(fmt.Sprintf(`INSERT INTO points (series, step, value, at, exact, attempt) SELECT s.id, step, value, at, exact, attempt
 		FROM (SELECT id FROM series WHERE run_id <> '%s' ORDER BY id DESC LIMIT %d) AS s CROSS JOIN (SELECT * FROM points ORDER BY series, step LIMIT 20) AS t`, c.sample, 2*liveRuns))
 }

@@ -18,7 +18,7 @@ type model struct {
 	step   int64                                   // of the stored headline
 
 	replaced map[replacedKey]modelPoint // what a later attempt has repeated
-	covered  map[replacedKey]bool       // what a point of a later attempt took the place of before that: it may be kept, too
+	covered  map[replacedKey]bool       // what a point of a later attempt took the place of otherwise: it may be kept, too
 }
 
 type replacedKey struct {
@@ -85,7 +85,9 @@ func (m *model) add(b *store.Batch, p points.Point) {
 		m.points[p.Metric][b.Rank] = steps
 	}
 	old, ok := steps[p.Step]
-	m.covered[replacedKey{p.Metric, old.attempt, b.Rank, p.Step}] = true
+	if ok && old.attempt != b.Attempt { // one of the two is not seen
+		m.covered[replacedKey{p.Metric, min(old.attempt, b.Attempt), b.Rank, p.Step}] = true
+	}
 	if !ok || old.attempt < b.Attempt || (old.attempt == b.Attempt && (p.Exact || !old.exact)) {
 		steps[p.Step] = modelPoint{p.Value, b.At.UnixMilli(), b.Attempt, p.Exact}
 	}
