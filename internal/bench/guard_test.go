@@ -160,12 +160,12 @@ func consoles(b *testing.B, s *store.Store, service *auth.Service) (bare, whole 
 	if err != nil {
 		b.Fatal(err)
 	}
-	hub, logger := feed.NewHub(time.Now), slog.New(slog.DiscardHandler)
+	hub, logger, charts := feed.NewHub(time.Now), slog.New(slog.DiscardHandler), chart.NewCache(1<<20, "bench")
 	var seconds atomic.Int64 // pass at each look at the clock, so that no request is one too many
 	clock := func() time.Time { return time.Now().Add(time.Duration(seconds.Add(1)) * time.Second) }
 	acts := control.New(control.Options{Store: s, Queue: noQueue{}, Cluster: nomadtest.New(), Publisher: hub, Logger: logger, Now: time.Now, ReconcileSoon: func(run.ID) {}})
-	site := web.Deps{Audit: s.Audit, Feed: hub, Cache: chart.NewCache(1<<20, "bench"), Assets: assets, Help: library, Logger: logger, Now: clock, Projects: service.ProjectNames, Admin: service, Accounts: service}
-	data := api.Deps{Audit: s.Audit, Admin: service, Accounts: service, Programs: service, System: func() feed.System { return feed.System{} }, Logger: logger}
+	site := web.Deps{Audit: s.Audit, Feed: hub, Cache: charts, Assets: assets, Help: library, Logger: logger, Now: clock, Projects: service.ProjectNames, Admin: service, Accounts: service}
+	data := api.Deps{Audit: s.Audit, Admin: service, Accounts: service, Programs: service, Cache: charts, System: func() feed.System { return feed.System{} }, Logger: logger}
 
 	o, known := open{unguarded{s}, acts}, survey.New(survey.Options{Store: s, Logger: logger, Now: time.Now})
 	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Survey, data.Guard = o, o, o, o, o, o, anySurvey{known}, o
