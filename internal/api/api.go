@@ -88,7 +88,7 @@ type Launches interface {
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
 }
 
-// Deps is what the API is made from; everything but Storage, Accounts, Programs and PublicURL is needed.
+// Deps is what the API is made from; everything but Storage, Accounts, Programs, Catalog and PublicURL is needed.
 type Deps struct {
 	Runs    Runs
 	Details Details
@@ -104,6 +104,7 @@ type Deps struct {
 	Programs  Programs  // the same
 	Admin     Admin
 	Secrets   Registry
+	Catalog   func() *run.Catalog // of Consul; nil on a console without it, as what it returns before Consul has answered
 	System    func() feed.System
 	Cache     *chart.Cache // of answers to charts
 

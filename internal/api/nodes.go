@@ -12,5 +12,14 @@ func (s *server) listNodes(ctx context.Context, _ *struct{}) (out client.NodeLis
 	for i := range nodes {
 		nodes[i].GPUs, nodes[i].Uses = notNil(nodes[i].GPUs), notNil(nodes[i].Uses)
 	}
-	return client.NodeList{Items: notNil(nodes)}, err
+	out.Items = notNil(nodes)
+	if s.Catalog == nil || s.Catalog() == nil {
+		return out, err
+	}
+	c := s.Catalog()
+	out.Consul = &client.ConsulCatalog{Problem: c.Problem, Stale: notNil(c.Join(out.Items))}
+	if !c.At.IsZero() {
+		out.Consul.At = &c.At
+	}
+	return out, err
 }

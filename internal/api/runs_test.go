@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -201,6 +202,19 @@ func TestNodesAndPresetsAreListed(t *testing.T) {
 	f.SetNodes(run.Node{ID: "1", Name: "a", GPUs: []run.GPU{{ID: "g", Model: "m"}}, Simulated: true})
 	if got := get[struct{ Items []run.Node }](f, "/api/v1/nodes"); len(got.Items) != 1 || !got.Items[0].Simulated {
 		t.Errorf("%+v", got)
+	}
+	f.SetCatalog(&run.Catalog{Nodes: []run.ConsulNode{{Name: "a", Datacenter: "ams", Health: run.ConsulCritical}}, At: time.Unix(100, 0).UTC(), Problem: "Consul is away."})
+	type nodeList struct {
+		Items  []run.Node
+		Consul struct {
+			At      time.Time
+			Problem string
+			Stale   []run.ConsulNode
+		}
+	}
+	f.SetNodes(run.Node{ID: "1", Name: "a", Status: "ready"})
+	if got := get[nodeList](f, "/api/v1/nodes"); got.Consul.At.Unix() != 100 || got.Consul.Problem == "" || got.Consul.Stale == nil || got.Items[0].Consul.Datacenter != "ams" || got.Items[0].Disagreement == "" {
+		t.Errorf("with Consul: %+v", got)
 	}
 	presets := get[struct {
 		Items []struct {

@@ -67,6 +67,7 @@ type App struct {
 	loops     []loop
 
 	distances atomic.Pointer[run.Distances] // nil before the first estimate
+	catalog   atomic.Pointer[run.Catalog]   // of Consul, nil before its first answer
 
 	ctx      context.Context // ends with the loops; its cause is a loop's error
 	end      context.CancelCauseFunc
@@ -157,6 +158,7 @@ func nomadConfig(cfg config.Config, job nomad.JobSettings, log *slog.Logger) nom
 	return nomad.Config{
 		Address: n.Address, Token: string(n.Token), Namespace: n.Namespace, Region: n.Region, CACert: n.CACert, ClientCert: n.ClientCert, ClientKey: n.ClientKey,
 		TLSServerName: n.TLSServerName, SkipVerify: n.SkipVerify, Job: job, Logger: log.With("part", "nomad"),
+		ConsulNames: cfg.Consul.Address != "" && !cfg.Dev,
 	}
 }
 

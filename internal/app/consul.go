@@ -36,7 +36,9 @@ func (a *App) openConsul() error {
 		return err
 	}
 	a.acquired("consul client", func(context.Context) error { a.consul.Close(); return nil })
-	a.loops = append(a.loops, loop{"distances", a.watchDistances})
+	a.loops = append(a.loops, loop{"distances", a.watchDistances}, loop{"catalog", func(ctx context.Context) error {
+		return a.consul.WatchCatalog(ctx, func(c run.Catalog) { a.catalog.Store(&c) })
+	}})
 	return nil
 }
 

@@ -116,6 +116,26 @@ func TestServersOfNomadAreFoundInConsul(t *testing.T) {
 	becomes(t, "all is well again", message(""))
 }
 
+func TestTheCatalogIsShownAndStaysWithoutConsul(t *testing.T) {
+	t.Parallel()
+	agent := consultest.New(t, "ams")
+	agent.SetNode("ams", consultest.Node{Name: "gone", Checks: []consultest.Check{{ID: "serfHealth", Service: "nomad-client", Status: "critical", Output: "not live"}}})
+	server, _ := nomadServer(t, "a")
+	app, _ := newApp(t, testConfig(t, func(c *config.Config) {
+		c.Dev, c.Nomad.Address, c.Consul.Address = false, server.URL, agent.Address()
+	}))
+	start(t, app)
+	becomes(t, "the catalog is known", func() bool { c := app.catalog.Load(); return c != nil && c.Problem == "" && len(c.Nodes) == 2 })
+	agent.Stop()
+	becomes(t, "it is old", func() bool {
+		c := app.catalog.Load()
+		return strings.Contains(c.Problem, "is not reachable") && len(c.Nodes) == 2 && !c.At.IsZero()
+	})
+	if code, err := get(app, "/readyz"); code != http.StatusOK || err != nil {
+		t.Errorf("it is ready: %d, %v", code, err)
+	}
+}
+
 func TestNobodyAsksNomadBeforeConsulHasSaidWhereItIs(t *testing.T) {
 	t.Parallel()
 	agent := consultest.New(t, "ams")

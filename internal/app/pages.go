@@ -41,12 +41,13 @@ func (a *App) openPages(client *nomad.Client) error {
 			return errors.Join(err, a.store.Ping(ctx))
 		},
 		System: a.health.system, Logger: a.log.With("part", "web"), Now: time.Now, Dev: a.cfg.Dev, Front: a.front,
-		Servers: client.Servers, Distances: a.distances.Load,
+		Servers: client.Servers, Distances: a.distances.Load, Catalog: a.catalog.Load,
 	}
 	data := api.Deps{
 		Cache: cache,
 		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Survey: g, Audit: a.store.Audit, Admin: a.logIns, Secrets: g.Registry(),
-		System: a.health.system, Logger: a.log.With("part", "api"), Version: a.o.Version, Base: a.front.Base(),
+		Catalog: a.catalog.Load,
+		System:  a.health.system, Logger: a.log.With("part", "api"), Version: a.o.Version, Base: a.front.Base(),
 	}
 	if a.front.Public != nil {
 		data.PublicURL = a.front.Public.String()

@@ -155,6 +155,28 @@ func TestNodesAreListed(t *testing.T) {
 	}
 }
 
+func TestNodesAreListedWithTheirEntriesInConsul(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.SetNodes(run.Node{ID: "1", Name: "a", Status: "ready", Eligible: true}, run.Node{ID: "2", Name: "b", Status: "ready", Eligible: true}, run.Node{ID: "3", Name: "c", Status: "down"})
+	lost := []run.ConsulCheck{{ID: "serfHealth", Name: "Serf", Status: run.ConsulCritical, Output: "not live\x1b[31m"}}
+	c.SetCatalog(&run.Catalog{Problem: "Consul is away.", Nodes: []run.ConsulNode{
+		{Name: "a", Health: run.ConsulPassing, Meta: map[string]string{"zone": "r1", "site": "ams"}}, {Name: "b", Health: run.ConsulCritical, Failing: lost, More: 2},
+		{Name: "gone", Datacenter: "dc1", Client: true, Health: run.ConsulCritical, Failing: lost},
+	}})
+	r := c.cotrain("node", "list").want(t, exitDone, "CONSUL", "passing       site=ams,zone=r1", "critical (3)  -")
+	for _, want := range []string{
+		"b: Ready in Nomad, and Consul's other agents do not reach its agent", "b: Consul's check Serf is critical: not live", "b: 2 more checks fail", "gone in dc1: in Consul's catalog, and not in Nomad", "Consul: Consul is away.",
+	} {
+		if !strings.Contains(r.errOut, want) {
+			t.Errorf("it does not say %q: %s", want, r.errOut)
+		}
+	}
+	if strings.Contains(r.out+r.errOut, "\x1b") {
+		t.Error("the output of a check reaches the terminal")
+	}
+}
+
 func TestLogsOfAWorkerThatTheRunDoesNotHaveAreNotFound(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
@@ -35,7 +36,15 @@ func (c *Client) System(ctx context.Context) (System, error) {
 
 // NodeList is the nodes of the cluster.
 type NodeList struct {
-	Items []run.Node `json:"items" nullable:"false"`
+	Items  []run.Node     `json:"items" nullable:"false"`
+	Consul *ConsulCatalog `json:"consul,omitempty" doc:"On a console with Consul"`
+}
+
+// ConsulCatalog is how fresh what Consul says of nodes is, and what it has beside Nomad's.
+type ConsulCatalog struct {
+	At      *time.Time       `json:"at,omitempty" doc:"When Consul said so last; absent for never"`
+	Problem string           `json:"problem,omitempty" doc:"Why it is old or not whole"`
+	Stale   []run.ConsulNode `json:"stale" nullable:"false" doc:"Entries of Nomad clients that fail, and that Nomad does not have"`
 }
 
 // Nodes lists the nodes of the cluster.

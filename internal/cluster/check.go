@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/cotrain/cotrain/internal/nomad"
 )
 
 // Level is how bad a finding is.
@@ -106,12 +108,14 @@ func Check(ctx context.Context, n CheckedNomad, v CheckedVault, c CheckedConsul,
 	}
 	if c != nil {
 		checkConsul(ctx, f, c, s)
+		look.inConsul(ctx, c)
 	}
 	return f, ctx.Err()
 }
 
 type check struct {
 	*Findings
-	nomad CheckedNomad
-	site  Site
+	nomad     CheckedNomad
+	site      Site
+	inspected []nomad.Inspected // nil when they cannot be
 }

@@ -127,9 +127,10 @@ func (c *check) nodes(ctx context.Context) {
 		}
 		return
 	}
+	c.inspected = all
 	var fit []nomad.Inspected
 	for _, n := range all {
-		if n.Ready && n.Eligible && (n.Pool == job.Pool || job.Pool == "all") && inDatacenters(n.Datacenter, job.Datacenters) {
+		if n.Status == "ready" && n.Eligible && (n.Pool == job.Pool || job.Pool == "all") && inDatacenters(n.Datacenter, job.Datacenters) {
 			fit = append(fit, n)
 		}
 	}

@@ -108,6 +108,28 @@ func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 	}
 }
 
+func TestNodesAreComparedWithConsul(t *testing.T) {
+	t.Parallel()
+	w := ready(t)
+	name := w.nomad.Nodes[0].Name
+	w.consul.SetNode("dc1", consultest.Node{Name: name})
+	if f := w.check(w.site()); f.Count(cluster.Warn) != 0 || !slices.Contains(at(f, cluster.OK), "nodes") {
+		t.Errorf("it finds\n%s", f)
+	}
+	lost := consultest.Check{ID: "serfHealth", Name: "Serf Health Status", Status: "critical", Output: "Agent not live"}
+	w.consul.SetNode("dc1", consultest.Node{Name: name, Checks: []consultest.Check{lost}})
+	w.consul.SetNode("dc1", consultest.Node{Name: "gone", Checks: []consultest.Check{lost, {ID: "http", Service: "nomad-client", Status: "passing"}}})
+	f := w.check(w.site())
+	if got := at(f, cluster.Warn); !slices.Equal(got, []string{"node gone", "node " + name, "node " + name}) || f.Count(cluster.Fail) != 0 {
+		t.Errorf("it warns of %v\n%s", got, f)
+	}
+	for _, want := range []string{"stale", "Ready in Nomad, and Consul's other agents do not reach its agent", "Consul's check Serf Health Status is critical: Agent not live."} {
+		if !strings.Contains(f.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, f)
+		}
+	}
+}
+
 func TestWhatIsTooMuchIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, old, with, about string }{
@@ -195,7 +217,7 @@ func TestNodesAndServers(t *testing.T) {
 		{"an old node", func(_ *nomadtest.Admin, n *nomad.Inspected) { n.Version = "1.7.7" }, cluster.Fail, "Nomad 1.7.7"},
 		{"another pool", func(_ *nomadtest.Admin, n *nomad.Inspected) { n.Pool = "gpu" }, cluster.Fail, "None of 1 nodes"},
 		{"another datacenter", func(a *nomadtest.Admin, _ *nomad.Inspected) { a.Job.Datacenters = []string{"eu-*"} }, cluster.Fail, "eu-*"},
-		{"a node that is down", func(_ *nomadtest.Admin, n *nomad.Inspected) { n.Ready = false }, cluster.Fail, "None of 1 nodes"},
+		{"a node that is down", func(_ *nomadtest.Admin, n *nomad.Inspected) { n.Status = "down" }, cluster.Fail, "None of 1 nodes"},
 		{"a clock that is behind", func(a *nomadtest.Admin, n *nomad.Inspected) { a.Skew[n.ID] = -3 * time.Second }, cluster.Warn, "at least 2.95s behind"},
 		{"a clock that is far ahead", func(a *nomadtest.Admin, n *nomad.Inspected) { a.Skew[n.ID] = time.Minute }, cluster.Fail, "at least 59.95s ahead"},
 		{"a full disk", func(a *nomadtest.Admin, _ *nomad.Inspected) { a.DiskUsed = 89.3 }, cluster.Warn, "89 % full"},

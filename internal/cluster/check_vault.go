@@ -11,6 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/consul"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 func isDenied(err error) bool { return errors.Is(err, nomad.ErrDenied) }
@@ -103,6 +104,7 @@ func has(rights []string, needed ...string) bool {
 type CheckedConsul interface {
 	TryRights(ctx context.Context, service string) []consul.Tried
 	Instances(ctx context.Context, service, tag string) (int, error)
+	Catalog(ctx context.Context) (run.Catalog, error)
 }
 
 func checkConsul(ctx context.Context, f *Findings, c CheckedConsul, s Site) {

@@ -32,12 +32,12 @@ func onAgents(t *testing.T, test func(t *testing.T, address string)) {
 }
 
 // call makes a request that this package does not make, and returns its status.
-func call(t *testing.T, address, method, path string) int {
+func call(t *testing.T, address, method, path string, body ...string) int {
 	t.Helper()
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
-	r, err := http.NewRequestWithContext(t.Context(), method, address+path, http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), method, address+path, strings.NewReader(strings.Join(body, "")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,53 @@ type Found struct {
 // Watch calls fn, never twice at the same time, with what is known of a service, first when Consul has answered or failed and then
 // when that changes, until ctx ends.
 func (c *Client) Watch(ctx context.Context, q Query, fn func(Found)) error {
-	w := &watch{c: c, q: q, fn: fn, known: map[string][]Instance{}, errs: map[string]error{}}
+	told, last := false, Found{}
+	ask := func(ctx context.Context, datacenter string, index uint64) ([]Instance, uint64, error) {
+		return c.instances(ctx, q, datacenter, index)
+	}
+	return follow(ctx, c, leastPause, ask, func(k known[Instance]) {
+		if told && reflect.DeepEqual(k.all, last.Instances) && text(k.err) == text(last.Err) {
+			return
+		}
+		told, last = true, Found{k.all, k.err}
+		fn(last)
+	})
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fault.Of(err).Text()
+}
+
+// known is what all datacenters have said; of one that cannot be asked now what it said before.
+type known[T any] struct {
+	all         []T // of the preferred datacenter first
+	datacenters []string
+	at          time.Time // when the last of them answered, zero if one never has
+	err         error     // what is wrong, nil for nothing
+}
+
+// watch follows all datacenters.
+type watch[T any] struct {
+	c     *Client
+	pause time.Duration // between two queries, at least
+	// ask returns nil for no answer, and when it is to be asked again the index of this one. An answer may come with an error, too.
+	ask func(ctx context.Context, datacenter string, index uint64) ([]T, uint64, error)
+	fn  func(known[T])
+
+	mu     sync.Mutex
+	order  []string // datacenters
+	listed error    // why they are not known
+	said   map[string][]T
+	at     map[string]time.Time
+	errs   map[string]error
+}
+
+// follow calls fn, never twice at the same time, whenever a datacenter has answered or failed, once all have, until ctx ends.
+func follow[T any](ctx context.Context, c *Client, least time.Duration, ask func(context.Context, string, uint64) ([]T, uint64, error), fn func(known[T])) error {
+	w := &watch[T]{c: c, pause: least, ask: ask, fn: fn, said: map[string][]T{}, at: map[string]time.Time{}, errs: map[string]error{}}
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -89,22 +135,7 @@ func (c *Client) Watch(ctx context.Context, q Query, fn func(Found)) error {
 	}
 }
 
-// watch is a Watch in progress.
-type watch struct {
-	c  *Client
-	q  Query
-	fn func(Found)
-
-	mu     sync.Mutex
-	order  []string // datacenters
-	listed error    // why they are not known
-	known  map[string][]Instance
-	errs   map[string]error
-	told   bool
-	last   Found
-}
-
-func (w *watch) datacenters(names []string, err error) {
+func (w *watch[T]) datacenters(names []string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.listed = err
@@ -114,7 +145,7 @@ func (w *watch) datacenters(names []string, err error) {
 	w.tell()
 }
 
-func (w *watch) set(ctx context.Context, datacenter string, found []Instance, err error) {
+func (w *watch[T]) set(ctx context.Context, datacenter string, found []T, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if ctx.Err() != nil {
@@ -122,43 +153,38 @@ func (w *watch) set(ctx context.Context, datacenter string, found []Instance, er
 	}
 	w.errs[datacenter] = err
 	if found != nil {
-		w.known[datacenter] = found
+		w.said[datacenter] = found
+	}
+	if err == nil {
+		w.at[datacenter] = time.Now()
 	}
 	w.tell()
 }
 
-// tell reports a change. It must be called with mu held.
-func (w *watch) tell() {
-	now := Found{Err: w.listed}
-	for _, dc := range w.order {
-		found, answered := w.known[dc]
+// tell reports what is known. It must be called with mu held.
+func (w *watch[T]) tell() {
+	now := known[T]{datacenters: w.order, err: w.listed}
+	for i, dc := range w.order {
+		found, answered := w.said[dc]
 		if !answered && w.errs[dc] == nil {
 			return // it will in a moment
 		}
-		now.Instances = append(now.Instances, found...)
-		if now.Err == nil {
-			now.Err = w.errs[dc]
+		now.all = append(now.all, found...)
+		if at := w.at[dc]; i == 0 || at.Before(now.at) {
+			now.at = at
+		}
+		if now.err == nil {
+			now.err = w.errs[dc]
 		}
 	}
-	if now.Err == nil && len(w.order) == 0 {
+	if now.err == nil && len(w.order) == 0 {
 		return
 	}
-	if w.told && reflect.DeepEqual(now.Instances, w.last.Instances) && text(now.Err) == text(w.last.Err) {
-		return
-	}
-	w.told, w.last = true, now
 	w.fn(now)
 }
 
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return fault.Of(err).Text()
-}
-
 // follow asks one datacenter by blocking queries. The index goes back to 0 when Consul's has, and is never used if it is 0.
-func (w *watch) follow(ctx context.Context, datacenter string) {
+func (w *watch[T]) follow(ctx context.Context, datacenter string) {
 	wait := backOff()
 	var index uint64
 	for {
@@ -167,7 +193,7 @@ func (w *watch) follow(ctx context.Context, datacenter string) {
 			return
 		}
 		w.set(ctx, datacenter, found, err)
-		again := leastPause
+		again := w.pause
 		switch {
 		case found == nil:
 			again, index = wait.NextBackOff(), 0
@@ -183,18 +209,31 @@ func (w *watch) follow(ctx context.Context, datacenter string) {
 	}
 }
 
-// ask returns nil for no answer. An answer may come with an error, too: that of a server which has lost the others.
-func (w *watch) ask(ctx context.Context, datacenter string, index uint64) ([]Instance, uint64, error) {
+// blocking is a query that Consul holds back while nothing has changed since an index, 0 for one that it answers at once.
+func blocking(ctx context.Context, datacenter string, index uint64) (*api.QueryOptions, context.CancelFunc) {
 	limit := callTimeout
 	if index > 0 {
 		limit = blockAtMost
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
+	return (&api.QueryOptions{Datacenter: datacenter, AllowStale: true, WaitIndex: index, WaitTime: blockFor}).WithContext(ctx), cancel
+}
+
+// leaderless is the error of an answer by a server that has lost the others, nil for another.
+func (c *Client) leaderless(doing string, meta *api.QueryMeta) error {
+	if meta.KnownLeader {
+		return nil
+	}
+	return c.classify(doing, api.StatusError{Code: 500, Body: "No cluster leader"})
+}
+
+// instances asks one datacenter for the healthy instances of a service.
+func (c *Client) instances(ctx context.Context, of Query, datacenter string, index uint64) ([]Instance, uint64, error) {
+	q, cancel := blocking(ctx, datacenter, index)
 	defer cancel()
-	q := (&api.QueryOptions{Datacenter: datacenter, AllowStale: true, WaitIndex: index, WaitTime: blockFor}).WithContext(ctx)
-	entries, meta, err := w.c.api.Health().Service(w.q.Service, w.q.Tag, true, q)
+	entries, meta, err := c.api.Health().Service(of.Service, of.Tag, true, q)
 	if err != nil {
-		return nil, 0, w.c.classify(fmt.Sprintf("find %s in Consul's datacenter %s", w.q.Service, datacenter), err)
+		return nil, 0, c.classify(fmt.Sprintf("find %s in Consul's datacenter %s", of.Service, datacenter), err)
 	}
 	found := []Instance{}
 	for _, e := range entries {
@@ -208,12 +247,10 @@ func (w *watch) ask(ctx context.Context, datacenter string, index uint64) ([]Ins
 	slices.SortFunc(found, func(a, b Instance) int {
 		return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Address, b.Address), a.Port-b.Port)
 	})
-	switch {
-	case !meta.KnownLeader:
-		err = w.c.classify("find "+w.q.Service, api.StatusError{Code: 500, Body: "No cluster leader"})
-	case len(found) == 0 && meta.ResultsFilteredByACLs:
-		err = fault.New(fault.ErrUnavailable, fmt.Sprintf("Consul at %s hides the service %s from the console's token.", w.c.cfg.Address, w.q.Service),
-			fmt.Sprintf("Give the token (consul.token, CONSUL_HTTP_TOKEN) service:read of %s, and node:read.", w.q.Service)).Because(errors.New("filtered by ACLs"))
+	err = c.leaderless("find "+of.Service, meta)
+	if err == nil && len(found) == 0 && meta.ResultsFilteredByACLs {
+		err = fault.New(fault.ErrUnavailable, fmt.Sprintf("Consul at %s hides the service %s from the console's token.", c.cfg.Address, of.Service),
+			fmt.Sprintf("Give the token (consul.token, CONSUL_HTTP_TOKEN) service:read of %s, and node:read.", of.Service)).Because(errors.New("filtered by ACLs"))
 	}
 	return found, meta.LastIndex, err
 }

@@ -56,6 +56,8 @@ type Config struct {
 
 	// HTTPClient reaches an agent in this process, else nil. It must not have a time-out, and use an [http.Transport].
 	HTTPClient *http.Client
+	// ConsulNames has nodes told with their names in Consul.
+	ConsulNames bool
 	// LogStreams is the most open log streams, 0 for [DefaultLogStreams]; beyond that they take turns.
 	LogStreams int
 	Job        JobSettings
@@ -82,6 +84,8 @@ type Client struct {
 	mu       sync.Mutex
 	parents  map[string]*parent // by job ID
 	children map[string]child   // by parent job ID
+
+	consulNames map[string]namedAt // by node ID
 }
 
 const (

@@ -3,6 +3,7 @@ package nomad
 import (
 	"cmp"
 	"context"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 const (
@@ -25,13 +28,15 @@ type Inspected struct {
 	ID, Name         string
 	Datacenter, Pool string
 	Version          string            // of Nomad
-	Ready, Eligible  bool              // it is up; it takes new work
+	Status           string            // ready, down, disconnected, initializing
+	Eligible         bool              // it takes new work
 	TLS              bool              // its API
 	Drivers          map[string]string // task drivers that it has, with what is wrong or ""
 	Runtimes         string            // of docker
 	GPUs, UnfitGPUs  int               // healthy and not
 	Volumes          map[string]bool   // host volumes, and whether they are read-only
 	Meta             map[string]string
+	ConsulName       run.ConsulName
 }
 
 // Inspect returns every node of the region in detail, by name.
@@ -63,8 +68,9 @@ func (c *Client) inspect(ctx context.Context, id string) (Inspected, error) {
 	}
 	out := Inspected{
 		ID: n.ID, Name: n.Name, Datacenter: n.Datacenter, Pool: n.NodePool, Version: n.Attributes["nomad.version"], TLS: n.TLSEnabled, Meta: n.Meta,
-		Ready: n.Status == api.NodeStatusReady, Eligible: n.SchedulingEligibility == api.NodeSchedulingEligible && !n.Drain,
-		Drivers: map[string]string{}, Volumes: map[string]bool{}, Runtimes: n.Attributes["driver.docker.runtimes"],
+		Status: n.Status, Eligible: n.SchedulingEligibility == api.NodeSchedulingEligible && !n.Drain,
+		ConsulName: run.ConsulName{Name: n.Attributes["unique.consul.name"], Datacenter: n.Attributes["consul.datacenter"], Address: hostOf(n.HTTPAddr)},
+		Drivers:    map[string]string{}, Volumes: map[string]bool{}, Runtimes: n.Attributes["driver.docker.runtimes"],
 	}
 	for name, d := range n.Drivers {
 		switch {
@@ -94,6 +100,14 @@ func (c *Client) inspect(ctx context.Context, id string) (Inspected, error) {
 		}
 	}
 	return out, nil
+}
+
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	return host
 }
 
 // Host is a node's machine as it is now.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -21,6 +22,9 @@ func (c *Client) Nodes(ctx context.Context) ([]run.Node, error) {
 	nodes := make([]run.Node, 0, len(stubs))
 	for _, s := range stubs {
 		nodes = append(nodes, node(s))
+	}
+	if c.cfg.ConsulNames {
+		c.setConsulNames(ctx, stubs, nodes)
 	}
 	slices.SortFunc(nodes, func(a, b run.Node) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
 	return nodes, nil
@@ -61,6 +65,48 @@ func (c *Client) nodeStubs(ctx context.Context) ([]*api.NodeListStub, error) {
 	q.Params["resources"] = "true"
 	stubs, _, err := list[api.NodeListStub](c, "list nodes", "/v1/nodes", q)
 	return stubs, err
+}
+
+// namedAt is a node's name in Consul, as of an index of its entry.
+type namedAt struct {
+	name  run.ConsulName
+	index uint64
+}
+
+// setConsulNames sets the nodes' names in Consul. A list of nodes does not have them: each node is read once for as long as its entry
+// stays as it is. Of one that cannot be read the address alone is known.
+func (c *Client) setConsulNames(ctx context.Context, stubs []*api.NodeListStub, nodes []run.Node) {
+	c.mu.Lock()
+	before := c.consulNames
+	c.mu.Unlock()
+	now := make([]namedAt, len(stubs))
+	var reading errgroup.Group
+	reading.SetLimit(inspectAtOnce)
+	for i, s := range stubs {
+		now[i] = namedAt{run.ConsulName{Address: s.Address}, s.ModifyIndex}
+		if was, ok := before[s.ID]; ok && was.index == s.ModifyIndex {
+			now[i] = was
+			continue
+		}
+		reading.Go(func() error {
+			n, err := c.inspect(ctx, s.ID)
+			if err != nil {
+				now[i].index = 0 // next time again
+				c.log.Debug("no name in Consul", "node", s.Name, "err", err)
+				return nil
+			}
+			now[i].name = n.ConsulName
+			return nil
+		})
+	}
+	_ = reading.Wait() // never fails
+	names := make(map[string]namedAt, len(stubs))
+	for i, s := range stubs {
+		nodes[i].ConsulName, names[s.ID] = now[i].name, now[i]
+	}
+	c.mu.Lock()
+	c.consulNames = names
+	c.mu.Unlock()
 }
 
 // simulatedKey is the embedded agent's device attribute of simulated GPUs.

@@ -259,7 +259,7 @@ func TestInspection(t *testing.T) {
 	}
 	n := nodes[0]
 	drivers := fmt.Sprint(n.Drivers)
-	if drivers != "map[docker: exec:it is not healthy podman:no socket]" || !n.Ready || !n.Eligible || !n.TLS || n.GPUs != 1 || n.UnfitGPUs != 1 || !n.Volumes["cotrain"] || n.Meta["zone"] != "r1" || n.Version != "2.0.5" {
+	if drivers != "map[docker: exec:it is not healthy podman:no socket]" || n.Status != "ready" || !n.Eligible || !n.TLS || n.GPUs != 1 || n.UnfitGPUs != 1 || !n.Volumes["cotrain"] || n.Meta["zone"] != "r1" || n.Version != "2.0.5" {
 		t.Errorf("the node is %+v", n)
 	}
 	job, err := c.JobFacts(t.Context())

@@ -18,6 +18,11 @@ type Node struct {
 	Stats []GPUStats `json:"gpu_stats,omitempty"`
 	// Simulated is true for the embedded agent's simulated GPUs.
 	Simulated bool `json:"simulated,omitempty"`
+
+	ConsulName ConsulName `json:"-"`
+	// Consul is what its catalog has of the node, where requested and known; Disagreement is with Nomad, "" for none.
+	Consul       *ConsulNode `json:"consul,omitempty"`
+	Disagreement string      `json:"disagreement,omitempty"`
 }
 
 // GPUStats is the activity of one GPU; nil where the driver does not report it.

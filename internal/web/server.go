@@ -54,7 +54,7 @@ type Feed interface {
 	Seq(topic string) int64
 }
 
-// Deps is what the pages need. Accounts, Admin, Storage, API, Ready, System, Projects, Servers and Distances may be nil.
+// Deps is what the pages need. Accounts, Admin, Storage, API, Ready, System, Projects, Servers, Distances and Catalog may be nil.
 type Deps struct {
 	Auth     Auth
 	Guard    Guard
@@ -82,6 +82,7 @@ type Deps struct {
 
 	Servers   func() []run.Server   // of Nomad; nil for one alone
 	Distances func() *run.Distances // nil where nobody estimates them, and before the first
+	Catalog   func() *run.Catalog   // of Consul; the same
 }
 
 // Server serves browsers.
@@ -142,7 +143,7 @@ func (s *Server) sections(d Deps) sections {
 	ofRuns := &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control, Files: d.Storage != nil}
 	all := sections{
 		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
-		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Servers: d.Servers, Distances: d.Distances, Survey: d.Survey},
+		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Servers: d.Servers, Distances: d.Distances, Catalog: d.Catalog, Survey: d.Survey},
 		compare:   &compare.Pages{Site: s.Site, Store: d.Store, Sweeps: d.Control, Cache: d.Cache},
 		diff:      &diff.Pages{Site: s.Site, References: f.References},
 		form:      f,

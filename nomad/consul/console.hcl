@@ -1,4 +1,5 @@
-# cotrain-console: the console finds Nomad's servers, knows which datacenter is its agent's own, and registers itself.
+# cotrain-console: the console finds Nomad's servers, knows which datacenter is its agent's own, sees nodes with their health, and
+# registers itself.
 #
 # consul_service  name under which it registers; the console's setting consul.service
 
@@ -7,6 +8,11 @@ node_prefix "" {
 }
 
 service "nomad" {
+  policy = "read"
+}
+
+# The health of Nomad's clients, which stands beside that of their nodes.
+service "nomad-client" {
   policy = "read"
 }
 

@@ -60,6 +60,7 @@ type Console struct {
 	keys        map[string]run.ID
 	submissions []run.Submission
 	nodes       []run.Node
+	catalog     *run.Catalog   // of Consul, nil for none
 	known       *measure.Known // of the cluster, nil for nothing
 	runs        map[run.ID]*entry
 	templates   map[string][]run.Template // by name in lower case, oldest first
@@ -120,7 +121,7 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) router.Handler {
 	d := api.Deps{
-		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, Cache: chart.NewCache(1<<20, "test"), System: c.System, Guard: c, Logger: logger, Version: "test",
+		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, Cache: chart.NewCache(1<<20, "test"), Catalog: c.Catalog, System: c.System, Guard: c, Logger: logger, Version: "test",
 	}
 	for _, f := range change {
 		f(&d)
@@ -179,6 +180,20 @@ func (c *Console) Submissions() []run.Submission {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.submissions)
+}
+
+// Catalog is for [api.Deps].
+func (c *Console) Catalog() *run.Catalog {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.catalog
+}
+
+// SetCatalog sets what Consul knows.
+func (c *Console) SetCatalog(catalog *run.Catalog) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.catalog = catalog
 }
 
 // SetNodes sets the nodes of the cluster.

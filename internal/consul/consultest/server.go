@@ -40,9 +40,10 @@ type Server struct {
 	catalog     map[string]map[string][]Instance // by datacenter and service
 	agent       map[string]map[string]any        // registrations by ID
 	kv          map[string]*pair
-	sessions    map[string]time.Duration // lock-delays
-	delayed     map[string]time.Time     // keys, until when nobody gets them
-	coordinates map[string]any           // answers by path
+	sessions    map[string]time.Duration   // lock-delays
+	delayed     map[string]time.Time       // keys, until when nobody gets them
+	coordinates map[string]any             // answers by path
+	nodes       map[string]map[string]Node // in the catalog, by datacenter and name
 
 	token    string
 	noLeader bool
@@ -64,7 +65,7 @@ func New(t *testing.T, datacenters ...string) *Server {
 	t.Helper()
 	s := &Server{
 		t: t, changed: make(chan struct{}), own: datacenters[0], datacenters: datacenters, index: 10, catalog: map[string]map[string][]Instance{}, agent: map[string]map[string]any{},
-		kv: map[string]*pair{}, sessions: map[string]time.Duration{}, delayed: map[string]time.Time{}, coordinates: map[string]any{}, noPath: map[string]bool{}, address: "127.0.0.1:0",
+		kv: map[string]*pair{}, sessions: map[string]time.Duration{}, delayed: map[string]time.Time{}, coordinates: map[string]any{}, nodes: map[string]map[string]Node{}, noPath: map[string]bool{}, address: "127.0.0.1:0",
 	}
 	s.Start()
 	t.Cleanup(s.Stop)
@@ -225,14 +226,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, path string) {
 		reply(w, s.datacenters)
 	case strings.HasPrefix(path, "acl/"):
 		s.acl(w, r, rest("acl/"))
-	case path == "catalog/nodes":
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		nodes := []map[string]any{{"Node": "agent", "Address": "127.0.0.1"}}
-		if s.hides {
-			nodes = nodes[:0]
-		}
-		reply(w, nodes)
+	case strings.HasPrefix(path, "catalog/"):
+		s.catalogs(w, r, path)
+	case path == "health/state/any":
+		s.block(w, r, func() any { return s.checks(r.URL.Query()) })
 	case path == "agent/self":
 		reply(w, map[string]any{"Config": map[string]string{"Datacenter": s.own}})
 	case strings.HasPrefix(path, "health/service/"):

@@ -53,7 +53,7 @@ func NewAdmin() *Admin {
 // GoodNode is a node with all that jobs ask for.
 func GoodNode(name string) nomad.Inspected {
 	return nomad.Inspected{
-		ID: "id-" + name, Name: name, Datacenter: "dc1", Pool: "default", Version: "2.0.5", Ready: true, Eligible: true, TLS: true, Drivers: map[string]string{"docker": ""},
+		ID: "id-" + name, Name: name, Datacenter: "dc1", Pool: "default", Version: "2.0.5", Status: "ready", Eligible: true, TLS: true, Drivers: map[string]string{"docker": ""},
 		Runtimes: "runc,nvidia", GPUs: 8, Volumes: map[string]bool{"cotrain": false}, Meta: map[string]string{"cotrain_max_kill_timeout": "5m"},
 	}
 }

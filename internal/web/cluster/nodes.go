@@ -33,6 +33,7 @@ type Pages struct {
 
 	Servers   func() []run.Server   // of Nomad, or nil
 	Distances func() *run.Distances // or nil, as what it returns
+	Catalog   func() *run.Catalog   // of Consul; the same
 	Survey    Survey
 }
 
@@ -49,6 +50,11 @@ func (p *Pages) Nodes(w http.ResponseWriter, r *http.Request) error {
 	}
 	if p.Distances != nil {
 		list.Distances = p.Distances()
+	}
+	if p.Catalog != nil {
+		if list.Consul = p.Catalog(); list.Consul != nil {
+			list.Stale = list.Consul.Join(nodes)
+		}
 	}
 	if list.Network.Known, err = p.Survey.Measured(r.Context()); err != nil {
 		return err

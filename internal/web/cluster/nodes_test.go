@@ -86,3 +86,46 @@ func TestServersAndRoundTripsAreShown(t *testing.T) {
 		t.Error("the only server is a table")
 	}
 }
+
+func TestNodesStandBesideTheirEntriesInConsul(t *testing.T) {
+	t.Parallel()
+	c := &run.Catalog{
+		Datacenters: []string{"ams"}, At: webtest.Now.Add(-2 * time.Minute), Problem: "Consul is away.",
+		Nodes: []run.ConsulNode{
+			{Name: "one", Datacenter: "ams", Health: run.ConsulPassing, Meta: map[string]string{"zone": "r1", "site": "<b>west</b>", "rack": "7"}},
+			{
+				Name: "gpu-2", Datacenter: "ams-2", Health: run.ConsulCritical, More: 3,
+				Failing: []run.ConsulCheck{{ID: "serfHealth", Name: "Serf Health Status", Status: run.ConsulCritical, Output: "<script>alert(1)</script>"}, {ID: "http", Name: "Nomad Client HTTP Check", Service: "nomad-client", Status: run.ConsulWarning}},
+			},
+			{Name: "gone", Datacenter: "ams", Address: "10.0.0.9", Client: true, Health: run.ConsulCritical, Failing: []run.ConsulCheck{{ID: "serfHealth", Name: "Serf Health Status", Status: run.ConsulCritical}}},
+		},
+	}
+	s := webtest.New(t, func(d *web.Deps) { d.Catalog = func() *run.Catalog { return c } })
+	s.Fake.AllNodes = []run.Node{
+		{ID: "n-1", Name: "one", Datacenter: "ams", Status: "ready"}, {ID: "n-2", Name: "two", Datacenter: "ams", Status: "ready", ConsulName: run.ConsulName{Name: "gpu-2"}}, {ID: "n-3", Name: "three", Status: "ready"},
+	}
+	a := s.Get("/cluster", 200)
+	for selector, want := range map[string]string{
+		"[data-node-id=n-1] .cell-consul .badge":         "passing",
+		"[data-node-id=n-1] [data-meta]":                 "site <b>west</b>, zone r1, rack 7",
+		"[data-node-id=n-2] .cell-consul .badge":         "critical",
+		"[data-node-id=n-2] .cell-consul > span.row-sub": "gpu-2 in ams-2",
+		"[data-node-id=n-2] [data-check=serfHealth]":     "Serf Health Status: <script>alert(1)</script>",
+		"[data-node-id=n-2] [data-check=http]":           "Nomad Client HTTP Check (nomad-client)",
+		"[data-node-id=n-2] .cell-consul li:last-child":  "and 3 more checks",
+		"[data-node-id=n-2] [data-disagreement]":         "Ready in Nomad, and Consul's other agents do not reach its agent: check the Consul agent on it, and its network.",
+		"[data-node-id=n-3] .cell-consul":                "–",
+		"[aria-labelledby=consul] time":                  "2 min ago",
+		"[aria-labelledby=consul] [data-problem]":        "Consul is away.",
+		"[data-stale] th":                                "gone",
+		"[data-stale] .mono":                             "10.0.0.9",
+	} {
+		if got := a.Text(t, selector); got != want {
+			t.Errorf("%s: %q, want %q", selector, got, want)
+		}
+	}
+	c = nil
+	if a := s.Get("/cluster", 200); a.Count(".cell-consul, [aria-labelledby=consul]") != 0 {
+		t.Error("it is shown before Consul has answered")
+	}
+}
