@@ -102,9 +102,8 @@ func (c *Control) SecretUses(ctx context.Context, name string) (run.SecretUses, 
 	return out, nil
 }
 
-// SetSecret stores the value of a secret in its Nomad variable, in each namespace where it may be used, and forgets it. The variable
-// has nothing else afterwards: what other secrets have in it would be lost, so that is refused. It returns the namespaces that have
-// it.
+// SetSecret stores the value of a secret in its Nomad variable, in each namespace where it may be used, and forgets it. What else is in
+// the variable stays. It returns the namespaces that have it.
 func (c *Control) SetSecret(ctx context.Context, name, value string) (namespaces []string, err error) {
 	s, err := c.settable(ctx, name, value)
 	if err != nil {
@@ -138,14 +137,14 @@ func (c *Control) settable(ctx context.Context, name, value string) (run.Secret,
 	if i < 0 {
 		return run.Secret{}, run.NoSecret(name)
 	}
-	if errs := valueErrors(all[i], all, value); len(errs) > 0 {
+	if errs := valueErrors(all[i], value); len(errs) > 0 {
 		return all[i], errs
 	}
 	return all[i], nil
 }
 
 // valueErrors says why the console cannot store a value of a secret. The value is in no message.
-func valueErrors(s run.Secret, all []run.Secret, value string) run.FieldErrors {
+func valueErrors(s run.Secret, value string) run.FieldErrors {
 	bad := func(field, value, rule, fix string) run.FieldErrors {
 		return run.FieldErrors{{Field: field, Value: value, Rule: rule, Fix: fix}}
 	}
@@ -160,11 +159,6 @@ func valueErrors(s run.Secret, all []run.Secret, value string) run.FieldErrors {
 		return bad("value", fmt.Sprintf("%d bytes", len(value)), fmt.Sprintf("must have at most %d bytes", MaxSecretValue), "keep it in Vault, or in shared storage")
 	case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
 		return bad("value", "", "must be text", "encode it, as base64 for example")
-	}
-	for _, other := range all {
-		if other.Name != s.Name && other.In == run.InNomad && other.Path == s.Path {
-			return bad("path", s.Path, "also holds "+other.Name+", which would be lost: the console does not read what is there", "give each secret its own path, or use nomad var put "+s.Path)
-		}
 	}
 	return nil
 }

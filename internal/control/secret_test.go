@@ -208,11 +208,17 @@ func TestAValueGoesToNomadInEveryNamespaceThatUsesIt(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(where, []string{"default", "team-t", "team-v"}) {
 		t.Errorf("stored in %v, %v", where, err)
 	}
+	r.register(changed(hub, func(s *run.Secret) {
+		s.Name, s.Env, s.Field, s.Path, s.Projects = "TWO", "TWO", "second", "cotrain/one", []string{"vision"}
+	}))
+	if _, err := r.control.SetSecret(t.Context(), "TWO", "zwei"); err != nil {
+		t.Error(err)
+	}
 	if where, err = r.control.SetSecret(t.Context(), "ONE", "eins"); err != nil || !reflect.DeepEqual(where, []string{"team-v"}) {
 		t.Errorf("stored in %v, %v", where, err)
 	}
 	token := map[string]string{"token": "geheim"}
-	want := map[string]map[string]string{"default cotrain/hub": token, "team-t cotrain/hub": token, "team-v cotrain/hub": token, "team-v cotrain/one": {"token": "eins"}}
+	want := map[string]map[string]string{"default cotrain/hub": token, "team-t cotrain/hub": token, "team-v cotrain/hub": token, "team-v cotrain/one": {"token": "eins", "second": "zwei"}}
 	if got := r.cluster.Variables(); !reflect.DeepEqual(got, want) {
 		t.Errorf("there are %v", got)
 	}
@@ -227,17 +233,14 @@ func TestAValueThatTheConsoleCannotStoreIsRefused(t *testing.T) {
 	r := newRig(t)
 	r.register(hub)
 	r.register(changed(hub, func(s *run.Secret) { s.Name, s.Path, s.Field, s.Env = "ALL", "cotrain/all", "", "" }))
-	r.register(changed(hub, func(s *run.Secret) { s.Name, s.Env, s.Field, s.Path = "A", "A", "a", "cotrain/two" }))
-	r.register(changed(hub, func(s *run.Secret) { s.Name, s.Env, s.Field, s.Path = "B", "B", "b", "cotrain/two" }))
 	r.register(run.Secret{Name: "KEYS", In: run.InVault, Path: "secret/keys", Field: "k", Env: "KEYS"})
 	long := strings.Repeat("geheim", 20000)
 	for name, tc := range map[string]struct{ secret, value, field, says string }{
-		"in Vault":              {"KEYS", "geheim", "in", "vault kv patch secret/keys k=-"},
-		"without a field":       {"ALL", "geheim", "field", "nomad var put cotrain/all"},
-		"beside another secret": {"A", "geheim", "path", "also holds B"},
-		"empty":                 {"HF_TOKEN", "", "value", "empty"},
-		"too long":              {"HF_TOKEN", long, "value", "120000 bytes"},
-		"no text":               {"HF_TOKEN", "geheim\xff", "value", "must be text"},
+		"in Vault":        {"KEYS", "geheim", "in", "vault kv patch secret/keys k=-"},
+		"without a field": {"ALL", "geheim", "field", "nomad var put cotrain/all"},
+		"empty":           {"HF_TOKEN", "", "value", "empty"},
+		"too long":        {"HF_TOKEN", long, "value", "120000 bytes"},
+		"no text":         {"HF_TOKEN", "geheim\xff", "value", "must be text"},
 	} {
 		_, err := r.control.SetSecret(t.Context(), tc.secret, tc.value)
 		if got := saidOf(t, err); !strings.Contains(got[tc.field], tc.says) || strings.Contains(fmt.Sprint(err), "geheim") {

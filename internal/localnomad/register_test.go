@@ -106,7 +106,7 @@ func TestBodiesAndPathsFromStrangersDoNoHarm(t *testing.T) {
 		{"PUT", "/v1/jobs", `{"Job":{"ID":"x","Constraints":[null]}}`, 400}, {"PATCH", "/v1/jobs", "", 405}, {"GET", "/v1/zap", "", 404}, {"GET", "/", "", 404},
 		{"GET", "/v1/job/../../etc", "", 404}, {"GET", "/v1/job//x", "", 404}, {"GET", "/v1/allocation/a/b/c", "", 404}, {"DELETE", "/v1/job/none", "", 200},
 		{"GET", "/v1/evaluation/00000000-0000-0000-0000-000000000000", "", 404}, {"GET", "/v1/client/stats?node_id=none", "", 404},
-		{"GET", "/v1/event/stream?topic=a:b:c", "", 400}, {"PUT", "/v1/var/x", `{"Items":{}}`, 400}, {"GET", "/v1/var/none", "", 405},
+		{"GET", "/v1/event/stream?topic=a:b:c", "", 400}, {"PUT", "/v1/var/x", `{"Items":{}}`, 400}, {"GET", "/v1/var/none", "", 404}, {"PUT", "/v1/var/x?cas=y", `{"Items":{"a":"b"}}`, 400}, {"PUT", "/v1/var/x?cas=7", `{"Items":{"a":"b"}}`, 409},
 		{"PUT", "/v1/client/allocation/none/restart", "{}", 404}, {"PUT", "/v1/allocation/none/stop", "", 404},
 	} {
 		if text, code := a.do(c.method, c.path, c.body); code != c.code {

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
@@ -31,30 +34,64 @@ func (c *Client) FindVariable(ctx context.Context, namespace, path, field string
 		"Store it: "+c.PutCommand(namespace, path, field))
 }
 
-// PutVariable stores a variable with one item, in place of one that is there. The error never has the value; where the token may not,
-// or does not take it, it is [fault.ErrNotPossible].
+// putTries is how often a variable that somebody else writes at the same time is read again.
+const putTries = 5
+
+// PutVariable sets one item of a variable, which keeps the others. The error never has a value; where the token may not, or Nomad does
+// not take it, it is [fault.ErrNotPossible].
 func (c *Client) PutVariable(ctx context.Context, namespace, path, field, value string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	w := write(ctx)
-	w.Namespace = cmp.Or(namespace, c.cfg.Namespace)
-	doing := "store variable " + path
-	_, err := c.calls.Raw().Write("/v1/var/"+path, &api.Variable{Path: path, Items: api.VariableItems{field: value}}, nil, w)
-	err = classify(doing, err)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrDenied):
-		return fault.New(fault.ErrNotPossible, fmt.Sprintf("Nomad does not let the console write the variable %s in namespace %s.", path, c.NamespaceOf(namespace)),
-			"Store it yourself: "+c.PutCommand(namespace, path, field)).Because(err)
-	case errors.Is(err, fault.ErrUnavailable):
-		return err
+	where := fmt.Sprintf("the variable %s in namespace %s", path, c.NamespaceOf(namespace))
+	for range putTries {
+		items, index, err := c.variable(ctx, namespace, path)
+		unread := errors.Is(err, ErrDenied)
+		if err != nil && !unread {
+			return err
+		}
+		items[field] = value
+		w := write(ctx)
+		w.Namespace = cmp.Or(namespace, c.cfg.Namespace)
+		_, err = c.calls.Raw().Write(fmt.Sprintf("/v1/var/%s?cas=%d", path, index), &api.Variable{Path: path, Items: items}, nil, w)
+		err = classify("store variable "+path, err)
+		said := (*answer)(nil)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrDenied):
+			return fault.New(fault.ErrNotPossible, "Nomad does not let the console write "+where+".",
+				"Store it yourself: "+c.PutCommand(namespace, path, field)+", or if it is there: "+c.mergeCommand(namespace, path, field)).Because(err)
+		case errors.Is(err, fault.ErrUnavailable):
+			return err
+		case errors.As(err, &said) && said.code == http.StatusConflict: // its text has the items
+			if unread {
+				return fault.New(fault.ErrNotPossible, "There is "+where+", and Nomad does not let the console read it: what else is in it would be lost.",
+					"Give the token variables:read of it, or store it yourself: "+c.mergeCommand(namespace, path, field))
+			}
+			continue
+		}
+		why := "."
+		if said != nil && !slices.ContainsFunc(slices.Collect(maps.Values(items)), func(v string) bool { return v != "" && strings.Contains(said.text, v) }) {
+			why = ": " + strings.TrimSuffix(said.text, ".") + "."
+		}
+		return fault.New(fault.ErrNotPossible, "Nomad does not take "+where+why, "")
 	}
-	why := "."
-	if said := (*answer)(nil); errors.As(err, &said) && !strings.Contains(said.text, value) {
-		why = ": " + strings.TrimSuffix(said.text, ".") + "."
+	return fault.New(fault.ErrNotPossible, "Somebody else is writing "+where+".", "Try again.")
+}
+
+// variable reads a variable to write it again; without one there is no item, and the index is 0.
+func (c *Client) variable(ctx context.Context, namespace, path string) (items api.VariableItems, index uint64, err error) {
+	q := query(ctx)
+	q.Namespace = cmp.Or(namespace, c.cfg.Namespace)
+	var v api.Variable
+	_, err = c.calls.Raw().Query("/v1/var/"+path, &v, q)
+	if err = classify("read variable "+path, err); errors.Is(err, fault.ErrNotFound) {
+		err = nil
 	}
-	return fault.New(fault.ErrNotPossible, fmt.Sprintf("Nomad does not take the variable %s in namespace %s%s", path, c.NamespaceOf(namespace), why), "")
+	if v.Items == nil {
+		v.Items = api.VariableItems{}
+	}
+	return v.Items, v.ModifyIndex, err
 }
 
 // NamespaceOf is the namespace that "" stands for, or the one given.
@@ -65,4 +102,10 @@ func (c *Client) NamespaceOf(namespace string) string {
 // PutCommand is the command line that stores a variable without the value in it.
 func (c *Client) PutCommand(namespace, path, field string) string {
 	return fmt.Sprintf("nomad var put -namespace=%s %s %s=...", c.NamespaceOf(namespace), path, cmp.Or(field, "FIELD"))
+}
+
+// mergeCommand is the command line that sets one item of a variable that is there.
+func (c *Client) mergeCommand(namespace, path, field string) string {
+	space := c.NamespaceOf(namespace)
+	return fmt.Sprintf("nomad var get -namespace=%s -out=json %s | nomad var put -namespace=%s -in=json - %s=...", space, path, space, cmp.Or(field, "FIELD"))
 }

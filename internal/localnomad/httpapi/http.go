@@ -82,7 +82,7 @@ func New(o Options) *API {
 		})},
 		{"/v1/event/stream", "", get(a.streamEvents)},
 		{"/v1/vars", "", get(a.listVars)},
-		{"/v1/var/", "", map[string]handler{"PUT": a.putVar, "DELETE": a.deleteVar}},
+		{"/v1/var/", "", map[string]handler{"GET": a.getVar, "PUT": a.putVar, "DELETE": a.deleteVar}},
 		{"/v1/agent/self", "", get(a.self)},
 		{"/v1/status/leader", "", get(func(http.ResponseWriter, *http.Request, string) (any, error) { return state.Loopback + ":4647", nil })},
 	}

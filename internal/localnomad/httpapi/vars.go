@@ -1,7 +1,10 @@
 package httpapi
 
 import (
+	"cmp"
+	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -32,12 +35,44 @@ func (a *API) putVar(w http.ResponseWriter, r *http.Request, path string) (any, 
 	case size > maxVarSize:
 		return nil, badRequest("items are limited to 64KiB in total size")
 	}
+	check, checked := r.URL.Query()["cas"]
+	cas := uint64(0)
+	if checked {
+		var err error
+		if cas, err = strconv.ParseUint(check[0], 10, 64); err != nil {
+			return nil, badRequest("can not parse cas: %v", err)
+		}
+	}
 	v.Path, v.Namespace, v.Lock = path, api.DefaultNamespace, nil
 	index, err := a.Store.Update(state.VarUpdated, func(tx *state.Tx) error {
+		there := cmp.Or(tx.Vars[path], &api.Variable{Namespace: v.Namespace, Path: path})
+		if checked && there.ModifyIndex != cas {
+			return conflict(there)
+		}
 		return tx.PutVar(&v)
 	})
 	setIndex(w, index)
 	return &v, err
+}
+
+// conflict tells how a variable is that was to be another version, without its items.
+func conflict(there *api.Variable) error {
+	text, err := json.Marshal(there.Metadata())
+	if err != nil {
+		return err
+	}
+	return codedError{http.StatusConflict, string(text)}
+}
+
+func (a *API) getVar(w http.ResponseWriter, _ *http.Request, path string) (any, error) {
+	var v *api.Variable
+	index := uint64(0)
+	a.Store.View(func(t *state.Tables) { v, index = t.Vars[path], t.Index(state.Vars) })
+	setIndex(w, index)
+	if v == nil {
+		return nil, notFound("variable not found")
+	}
+	return v, nil
 }
 
 func (a *API) deleteVar(w http.ResponseWriter, _ *http.Request, path string) (any, error) {

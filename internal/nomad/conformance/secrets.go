@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/nomad/api"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -25,6 +28,14 @@ func (b *bench) putVariable(path string, items map[string]string) {
 			b.Errorf("delete variable %s: %d %s", path, r.Code, r.Body)
 		}
 	})
+}
+
+// itemsAre checks what is in a variable.
+func (b *bench) itemsAre(path string, want map[string]string) {
+	b.Helper()
+	if got := decode[api.Variable](b, b.operator("GET", "/v1/var/"+path, nil)).Items; !maps.Equal(map[string]string(got), want) {
+		b.Errorf("variable %s has %v, want %v", path, got, want)
+	}
 }
 
 // trickySecrets are values that break where something quotes or evaluates wrongly.
@@ -175,9 +186,40 @@ func testSecrets(t *testing.T, target Target) {
 		if w, text := b.secretly(tellEnv("A"), run.SecretRef{Env: "A", In: run.InNomad, Path: path(b), Field: "token"}); !w.OK() || !strings.Contains(text, "A:"+base64.StdEncoding.EncodeToString([]byte("x y"))) {
 			t.Errorf("worker is %+v, printed %q", w, text)
 		}
+		b.itemsAre(path(b), map[string]string{"old": "x", "token": "x y"})
 		if err := b.client.PutVariable(b.context(), "", path(b), "token", strings.Repeat("geheim", 20_000)); !errors.Is(err, fault.ErrNotPossible) || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("too long: %v", err)
 		}
+		b.itemsAre(path(b), map[string]string{"old": "x", "token": "x y"})
+	})
+	t.Run("a variable is written only if it is the version that was read", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, target, nil)
+		if r := b.operator("GET", "/v1/var/"+path(b), nil); r.Code != 404 || r.Body != "variable not found" {
+			t.Errorf("one that is not there: %d %q", r.Code, r.Body)
+		}
+		b.putVariable(path(b), map[string]string{"a": "1"})
+		index := decode[api.Variable](b, b.operator("GET", "/v1/var/"+path(b), nil)).ModifyIndex
+		put := func(query, value string) reply {
+			return b.operator("PUT", "/v1/var/"+path(b)+query, map[string]any{"Path": path(b), "Items": map[string]string{"a": value}})
+		}
+		for query, code := range map[string]int{"?cas=0": 409, fmt.Sprintf("?cas=%d", index-1): 409, "?cas=x": 400} {
+			r := put(query, "2")
+			var there api.Variable
+			if code == 409 {
+				if err := json.Unmarshal([]byte(r.Body), &there); err != nil {
+					t.Errorf("%s: %v", query, err)
+				}
+			}
+			if r.Code != code || code == 409 && there.ModifyIndex != index {
+				t.Errorf("%s: %d %s", query, r.Code, r.Body)
+			}
+		}
+		b.itemsAre(path(b), map[string]string{"a": "1"})
+		if r := put(fmt.Sprintf("?cas=%d", index), "3"); r.Code != 200 {
+			t.Errorf("%d %s", r.Code, r.Body)
+		}
+		b.itemsAre(path(b), map[string]string{"a": "3"})
 	})
 	t.Run("without any nothing is looked up", func(t *testing.T) {
 		t.Parallel()

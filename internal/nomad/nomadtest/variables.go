@@ -21,14 +21,18 @@ func (c *Cluster) FindVariable(_ context.Context, namespace, path, _ string) err
 	return fault.New(fault.ErrNotFound, fmt.Sprintf("There is no variable %s.", path), "Store it.")
 }
 
-// PutVariable stores a variable with one item.
+// PutVariable sets one item of a variable.
 func (c *Cluster) PutVariable(_ context.Context, namespace, path, field, value string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.variableErr != nil {
 		return c.variableErr
 	}
-	c.variables[c.NamespaceOf(namespace)+" "+path] = map[string]string{field: value}
+	key := c.NamespaceOf(namespace) + " " + path
+	if c.variables[key] == nil {
+		c.variables[key] = map[string]string{}
+	}
+	c.variables[key][field] = value
 	return nil
 }
 
