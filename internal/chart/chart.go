@@ -47,6 +47,8 @@ type Answer struct {
 	Run    run.ID
 	X      Axis
 	Curves []Curve // in the order of the query, those with points only
+	// Missing says of what was asked for and the run does not have why there is no curve.
+	Missing run.FieldErrors
 }
 
 // Charts answers queries.
@@ -60,6 +62,9 @@ func (c *Charts) Answer(ctx context.Context, r run.Run, q Query) (Answer, error)
 	out := Answer{Run: r.ID, X: q.X}
 	a, err := c.ask(ctx, r, q)
 	if err != nil {
+		return out, err
+	}
+	if out.Missing, err = a.missing(); err != nil {
 		return out, err
 	}
 	for _, m := range q.Metrics {
@@ -81,6 +86,7 @@ type asked struct {
 	*Charts
 	run     run.Run
 	query   Query
+	printed []string // names of metrics, sorted
 	derived []Derived
 }
 
@@ -89,7 +95,7 @@ func (c *Charts) ask(ctx context.Context, r run.Run, q Query) (*asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &asked{Charts: c, run: r, query: q, derived: DerivedOf(names, r)}
+	a := &asked{Charts: c, run: r, query: q, printed: names, derived: DerivedOf(names, r)}
 	a.query.Pixels = max(1, min(q.Pixels, maxColumns/(len(a.workers())*max(1, len(q.Metrics)))))
 	return a, nil
 }
@@ -120,9 +126,13 @@ func (a *asked) curve(ctx context.Context, metric string, worker int) (Curve, er
 	if err != nil || span.from > span.to {
 		return out, err
 	}
+	end := a.settled(l, worker)
 	q := points.ViewQuery{
-		Worker: worker, From: span.from, To: min(span.to, a.settled(l, worker)), Limit: a.query.Pixels,
-		Smooth: a.query.Smooth, Replaced: a.query.Replaced, Total: run.KnownMetric(metric).Total,
+		Worker: worker, From: span.from, To: min(span.to, end), Limit: a.query.Pixels,
+		Smooth: a.query.Smooth, Replaced: a.query.Replaced, Total: run.KnownMetric(l.metrics[0]).Total,
+	}
+	if end < math.MaxInt64 {
+		q.Before = end + 1
 	}
 	if l.value == nil && (!span.scattered || a.query.Replaced > 0) {
 		out.View, err = a.store.View(ctx, a.run.ID, l.metrics[0], q)

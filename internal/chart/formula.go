@@ -1,14 +1,17 @@
 package chart
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
+	"go/scanner"
 	"go/token"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -18,13 +21,16 @@ import (
 const (
 	maxFormula  = 400 // bytes
 	maxOperands = 8   // metrics
+	maxRest     = 20  // bytes of what a message quotes of it
 )
 
 // Formula is an expression over metrics, evaluated at each step that all of them have.
 type Formula struct {
 	// Metrics are those that it names, each once.
 	Metrics []string
-	eval    func(values []float64) float64
+	// Alone is the metric that it is, unchanged, or "".
+	Alone string
+	eval  func(values []float64) float64
 }
 
 // functions are those that a formula may call.
@@ -52,22 +58,55 @@ func ParseFormula(text string) (*Formula, error) {
 	}
 	tree, err := parser.ParseExpr(text)
 	if err != nil {
-		return nil, p.wrong("is no expression", "write for example val_loss - loss")
+		return nil, p.unread(err)
 	}
 	f := &Formula{}
 	if f.eval, err = p.compile(tree, f); err != nil {
 		return nil, err
 	}
 	if len(f.Metrics) == 0 {
-		return nil, p.wrong("names no metric", "write for example exp(loss)")
+		return nil, p.wrong("names no metric", "name at least one, as in exp(loss)")
+	}
+	if isName(tree) {
+		f.Alone = f.Metrics[0]
 	}
 	return f, nil
+}
+
+// isName reports whether a tree is a name and nothing else.
+func isName(tree ast.Expr) bool {
+	switch n := tree.(type) {
+	case *ast.ParenExpr:
+		return isName(n.X)
+	case *ast.Ident:
+		return true
+	case *ast.BasicLit:
+		return n.Kind == token.STRING
+	}
+	return false
 }
 
 type formulaParser struct{ text string }
 
 func (p formulaParser) wrong(rule, fix string) error {
 	return run.FieldError{Field: "metric", Value: fault.Clip("="+p.text, 2*maxName), Rule: rule, Fix: fix}
+}
+
+// unread says where a formula could not be read any further.
+func (p formulaParser) unread(err error) error {
+	const fix = "write for example val_loss - loss, or (loss - 1) / `train/scale`"
+	if strings.TrimSpace(p.text) == "" {
+		return p.wrong("is empty", fix)
+	}
+	var list scanner.ErrorList
+	if !errors.As(err, &list) || len(list) == 0 {
+		return p.wrong("cannot be read", fix)
+	}
+	read := p.text[:min(len(p.text), max(0, list[0].Pos.Offset))]
+	if strings.TrimSpace(p.text[len(read):]) == "" {
+		return p.wrong("is not finished: a metric, a number or a parenthesis is missing at its end", fix)
+	}
+	return p.wrong(fmt.Sprintf("cannot be read from character %d on, %s", utf8.RuneCountInString(read)+1, strconv.Quote(fault.Clip(p.text[len(read):], maxRest))), fix)
 }
 
 // compile turns a tree into a function of the values of f.Metrics.
@@ -95,14 +134,26 @@ func (p formulaParser) compile(tree ast.Expr, f *Formula) (func([]float64) float
 	case *ast.CallExpr:
 		return p.call(n, f)
 	}
-	return nil, p.wrong("may hold numbers, metrics, + - * /, parentheses and functions only", "write for example (val_loss - loss) / loss; a name such as train/loss in backquotes")
+	return nil, p.wrong(fmt.Sprintf("has %s, which is no number, metric, sum, product or function", strconv.Quote(p.part(tree))), "use + - * /, parentheses, "+functionNames()+", and backquotes around names such as `train/loss`")
+}
+
+// part is the text of a part of the formula.
+func (p formulaParser) part(tree ast.Expr) string {
+	from, to := int(tree.Pos())-1, int(tree.End())-1
+	if from < 0 || to > len(p.text) || from >= to {
+		return fault.Clip(p.text, maxRest)
+	}
+	return fault.Clip(p.text[from:to], maxRest)
 }
 
 func (p formulaParser) literal(n *ast.BasicLit, f *Formula) (func([]float64) float64, error) {
 	if n.Kind == token.STRING {
 		name, err := strconv.Unquote(n.Value)
 		if err != nil {
-			return nil, p.wrong("has a name that cannot be read", "put it in backquotes")
+			return nil, p.wrong("has "+fault.Clip(n.Value, maxName)+", which cannot be read as a name", "put the name in backquotes, as in `train/loss`")
+		}
+		if checkName("metric", name) != nil {
+			return nil, p.wrong(fmt.Sprintf("has %s, and the name of a metric has 1 to %d bytes", fault.Clip(n.Value, maxName), maxName), "write the name between the backquotes, as in `train/loss`")
 		}
 		return p.metric(name, f)
 	}
@@ -144,13 +195,13 @@ func (p formulaParser) binary(n *ast.BinaryExpr, f *Formula) (func([]float64) fl
 	case token.QUO:
 		return func(v []float64) float64 { return x(v) / y(v) }, nil
 	}
-	return nil, p.wrong(fmt.Sprintf("has %q, which is no operation on metrics", n.Op), "use + - * / or pow(x, y)")
+	return nil, p.wrong(fmt.Sprintf("has %q, which is no operation on metrics", n.Op.String()), "use + - * / or pow(x, y)")
 }
 
 func (p formulaParser) call(n *ast.CallExpr, f *Formula) (func([]float64) float64, error) {
 	name, ok := n.Fun.(*ast.Ident)
 	if !ok {
-		return nil, p.wrong("calls what is no function", "use "+functionNames())
+		return nil, p.wrong(fmt.Sprintf("calls %s, which is no function", strconv.Quote(p.part(n.Fun))), "use "+functionNames())
 	}
 	fn, ok := functions[name.Name]
 	if !ok {

@@ -61,6 +61,41 @@ func TestWhatIsNoFormulaIsRefusedWithAFix(t *testing.T) {
 	}
 }
 
+func TestAWrongFormulaIsToldWhereItIsWrong(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                   "is empty",
+		"loss -":             "is not finished",
+		"(loss":              "is not finished",
+		"loss loss":          `cannot be read from character 6 on, "loss"`,
+		"ä + loss )":         `cannot be read from character 10 on, ")"`,
+		"loss + ``":          "has ``, and the name of a metric has 1 to 100 bytes",
+		"loss[0] + 1":        `has "loss[0]", which is no number`,
+		"loss.mean":          `has "loss.mean", which is no number`,
+		"loss % 2":           `has "%", which is no operation`,
+		"median(loss)":       "has no function median; use abs, exp",
+		"pow(loss)":          "gives pow 1 arguments, which takes 2",
+		"1 + 2":              "names no metric; name at least one",
+		"a.b(loss)":          `calls "a.b", which is no function`,
+		"loss + 'x'":         "has 'x' where a number should be",
+		`loss * "train\xff"`: "and the name of a metric has",
+	} {
+		_, err := ParseFormula(text)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "; ") {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestAFormulaOfOneMetricIsThatMetric(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"loss": "loss", "(`train/loss`)": "train/loss", "-loss": "", "loss + 0": "", "exp(loss)": ""} {
+		if f, err := ParseFormula(text); err != nil || f.Alone != want {
+			t.Errorf("%s is %+v, %v", text, f, err)
+		}
+	}
+}
+
 func FuzzFormula(f *testing.F) {
 	f.Add("exp(loss) - `a/b`")
 	f.Add("((((1")

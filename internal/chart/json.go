@@ -14,7 +14,7 @@ import (
 //	"value":[…],"odd":[[3,"NaN"]]}]}
 //
 // with a number for each column. x is left out over steps, min and max where every column is one value. What is not finite is null,
-// and named by column in odd. A derived metric has its formula, and one without steps "clock":true. What happened beside the curves
+// and named by column in odd. Where the run lacks what was asked for, missing says so, for people. A derived metric has its formula, and one without steps "clock":true. What happened beside the curves
 // is asked for once a page: see [Charts.Marks].
 func (a Answer) AppendJSON(out []byte) []byte {
 	out = append(out, `{"run":`...)
@@ -28,7 +28,11 @@ func (a Answer) AppendJSON(out []byte) []byte {
 		}
 		out = c.appendJSON(out)
 	}
-	return append(out, "]}"...)
+	out = append(out, ']')
+	if len(a.Missing) > 0 {
+		out = appendString(append(out, `,"missing":`...), a.Missing.Error())
+	}
+	return append(out, '}')
 }
 
 func (c Curve) appendJSON(out []byte) []byte {

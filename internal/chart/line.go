@@ -22,17 +22,20 @@ type line struct {
 // line resolves a metric that was asked for.
 func (a *asked) line(metric string) (line, error) {
 	text, isFormula := strings.CutPrefix(metric, "=")
-	if !isFormula {
-		d := a.operand(metric)
+	f := &Formula{Alone: metric}
+	if isFormula {
+		var err error
+		if f, err = ParseFormula(text); err != nil {
+			return line{}, err
+		}
+	}
+	if f.Alone != "" {
+		d := a.operand(f.Alone)
 		l := line{metrics: []string{d.From}, formula: d.Formula}
 		if d.value != nil {
 			l.value = func(step int64, v []float64) float64 { return d.value(step, v[0]) }
 		}
 		return l, nil
-	}
-	f, err := ParseFormula(text)
-	if err != nil {
-		return line{}, err
 	}
 	operands := make([]Derived, len(f.Metrics))
 	l := line{metrics: make([]string, len(f.Metrics))}

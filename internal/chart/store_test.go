@@ -2,9 +2,11 @@ package chart_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -343,5 +345,33 @@ func TestTheColumnsOfAnAnswerAreBounded(t *testing.T) {
 	q.Workers, q.Pixels = chart.EachWorker, chart.MaxWidth
 	if got := len(f.answer(t, q).Curves[0].View.Columns); got > chart.MaxWidth/chart.MaxOfEach {
 		t.Errorf("each of %d curves may have %d columns", chart.MaxMetrics*chart.MaxOfEach, got)
+	}
+}
+
+func TestAnAnswerSaysWhatTheRunDoesNotHave(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, openStore(t), 1, 2)
+	if a := f.answer(t, query("loss", "=nosuch * 2")); len(a.Missing) != 0 {
+		t.Errorf("of a run that has reported nothing: %v", a.Missing)
+	}
+	f.report(t, 1, 0, epoch, []points.Point{at("loss", 1, 4), at("grad_norm", 1, 1), at("layer/one", 1, 1)})
+	for _, c := range []struct {
+		query chart.Query
+		want  string
+	}{
+		{query("loss", "perplexity", "=loss - `layer/one`"), ""},
+		{query("los"), `metric = "los": is not reported by this run; use loss`},
+		{query("=zebra - loss"), `metric = "zebra": is not reported by this run; use one that it has, such as grad_norm, layer/one, loss`},
+		{chart.Query{Metrics: []string{"loss"}, X: "zebra", Workers: chart.AllWorkers}, `x = "zebra": is not reported by this run; use one`},
+		{chart.Query{Metrics: []string{"loss"}, X: chart.Step, Workers: 2}, `workers = "2": is no rank of this run; use all, each, or 0 to 1`},
+	} {
+		a := f.answer(t, c.query)
+		if got := a.Missing.Error(); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%+v: %q, want %q", c.query, got, c.want)
+		}
+		var encoded struct{ Missing string }
+		if err := json.Unmarshal(a.AppendJSON(nil), &encoded); err != nil || encoded.Missing != a.Missing.Error() {
+			t.Errorf("it is sent as %q, %v", encoded.Missing, err)
+		}
 	}
 }

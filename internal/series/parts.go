@@ -54,7 +54,7 @@ const (
 // column. The parts ascend. Where points lie unevenly within a part, the columns may be wider than they need be. A width, a power
 // of two, has the columns as wide as that, however many they are.
 func Summarize(parts []Part, from, to int64, limit int, width int64, smoothing Smoothing) (View, error) {
-	in := clip(parts, from, to)
+	in := Clip(parts, from, to)
 	var err error
 	b := &Builder{}
 	if width > 0 {
@@ -89,8 +89,8 @@ func Summarize(parts []Part, from, to int64, limit int, width int64, smoothing S
 	return v, err
 }
 
-// clip returns the parts between two steps.
-func clip(parts []Part, from, to int64) []Part {
+// Clip returns the parts between two steps.
+func Clip(parts []Part, from, to int64) []Part {
 	var out []Part
 	for _, p := range parts {
 		if p.Last < from || p.First > to {

@@ -24,8 +24,9 @@ type ViewQuery struct {
 	Limit    int   // columns at most
 	Width    int64 // of the columns: a power of two, 0 for the narrowest that Limit allows
 	Smooth   series.Smoothing
-	Total    bool // over [AllWorkers], their sum instead of their mean, lowest and highest
-	Replaced int  // an attempt: what it reported of steps that later ones repeated; 0 for the curve
+	Before   int64 // the step at which the curve ends, for smoothing too; 0 for none
+	Total    bool  // over [AllWorkers], their sum instead of their mean, lowest and highest
+	Replaced int   // an attempt: what it reported of steps that later ones repeated; 0 for the curve
 }
 
 // View summarizes a metric between two steps. A NaN of any worker makes the step NaN. [CurveMetrics] over all workers are as of
@@ -55,6 +56,9 @@ func (ps *Points) View(ctx context.Context, id run.ID, metric string, q ViewQuer
 func (q ViewQuery) summarize(parts []series.Part) (series.View, error) {
 	if q.Total && q.Worker == AllWorkers {
 		parts = totals(parts)
+	}
+	if q.Before != 0 && q.Smooth != (series.Smoothing{}) {
+		parts = series.Clip(parts, math.MinInt64, q.Before-1)
 	}
 	return series.Summarize(parts, q.From, q.To, q.Limit, q.Width, q.Smooth)
 }
