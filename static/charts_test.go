@@ -6,7 +6,7 @@ import "testing"
 const curves = `
 	globalThis.document = { addEventListener() {} };
 	const { curveOf, gapOf, extent, range, nearest, bounds } = await import("./js/charts/curve.js");
-	const { readView, writeView, smoothingAt, notchOf, askedRange, shifted } = await import("./js/charts/view.js");
+	const { readView, writeView, layoutOf, smoothingAt, notchOf, askedRange, shifted } = await import("./js/charts/view.js");
 	const { shapesOf } = await import("./js/charts/shapes.js");
 	const { placesOf, wordsOf } = await import("./js/charts/marks.js");
 	const { spotAt, valueText, placeText, lastSpot } = await import("./js/charts/readout.js");
@@ -108,6 +108,10 @@ func TestTheAddressSaysTheView(t *testing.T) {
 	written(t, curves, map[string]string{
 		`search({})`: `"q=grad"`,
 		`search({ x: "tokens", from: 10, to: 20.5, smooth: "ema:0.9", workers: "each", log: ["loss", "a&b"], clip: true, formulas: ["=val_loss - loss"] })`: `"q=grad&x=tokens&from=10&to=20.5&smooth=ema%3A0.9&workers=each&clip=1&log=loss&log=a%26b&formula=%3Dval_loss+-+loss"`,
+		`search({ charts: ["loss", "=a + b"], formulas: ["mfu"] })`:                                                                                         `"q=grad&chart=loss&chart=%3Da+%2B+b&formula=mfu"`,
+		`(() => { const p = new URLSearchParams("q=grad&plain=1"); writeView(readView(p), p, true); return p.toString(); })()`:                              `"q=grad&plain=1"`,
+		`(() => { const p = new URLSearchParams("plain=1"); writeView({ ...readView(p), x: "time" }, p, true); return p.toString(); })()`:                   `"x=time"`,
+		`layoutOf(readView(new URLSearchParams("x=time&from=1&to=2&replaced=1&log=loss&chart=mfu&q=grad")))`:                                                `"x=time&log=loss&chart=mfu"`,
 		`readView(new URLSearchParams(search({ x: "time", from: 1, to: 2, log: ["x y"], replaced: 3, logx: true }))).log`:                                   `["x y"]`,
 		`readView(new URLSearchParams("from=NaN&to=Infinity")).from`:                                                                                        `null`,
 		`readView(new URLSearchParams("from=0&to=5")).from`:                                                                                                 `0`,

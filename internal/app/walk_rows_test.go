@@ -23,6 +23,7 @@ var rows = map[string][]row{
 	"GET /runs/{id}/series":  {{path: "/runs/{run}/series?metric=loss"}},
 	"GET /runs/{id}/metrics": {{path: "/runs/{run}/metrics"}},
 
+	"POST /runs/{id}/metrics/layout":              {{path: "/runs/{run}/metrics/layout", body: "view=x%3Dtime&for=me"}},
 	"GET /runs/{id}/marks":                        {{path: "/runs/{run}/marks"}},
 	"GET /runs/{id}/logs":                         {{path: "/runs/{run}/logs"}},
 	"GET /runs/{id}/workers":                      {{path: "/runs/{run}/workers"}},

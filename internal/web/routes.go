@@ -44,6 +44,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /runs/{id}/series", access.RunsRead, t.metrics.Series)
 	paged("GET /runs/{id}", access.RunsRead, t.runs.Overview)
 	paged("GET /runs/{id}/metrics", access.RunsRead, t.metrics.Show)
+	paged("POST /runs/{id}/metrics/layout", access.RunsRead, t.metrics.SaveLayout)
 	paged("GET /runs/{id}/marks", access.RunsRead, t.metrics.Marks)
 	paged("GET /runs/{id}/logs", access.RunsRead, t.runs.Logs)
 	paged("GET /runs/{id}/workers", access.RunsRead, t.runs.Workers)

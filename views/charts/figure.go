@@ -9,7 +9,8 @@ type Figure struct {
 	Unit    string
 	Metrics []string // drawn together; formulas start with "="
 	Note    string   // how it comes about, such as "derived"
-	Own     bool     // added by whoever looks at it, who may remove it
+	Own     bool     // chosen by whoever looks at it, who may remove it
+	Key     string   // its name among chosen charts, which have an order; "" elsewhere
 }
 
 // metrics is the list as the script reads it.

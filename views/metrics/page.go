@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +37,11 @@ type Detail struct {
 	Clip    bool
 	LogX    bool
 	Table   bool     // numbers rather than charts
-	Own     []string // charts that were added: formulas or names
+	Charts  []string // of the first row, in their order: names or formulas; none for the usual ones
+	Own     []string // charts that the address adds to them
+	Layout  string   // how the tab is shown whatever the run, as parameters of an address
+	Applied bool     // and that is a saved layout, as the address says nothing
+	Saved   bool     // there is one
 }
 
 const (
@@ -45,13 +50,16 @@ const (
 	rankChoices = 64
 )
 
-// curated is the first row: of each chart the first metric that the run has, and what is drawn beside it.
-var curated = []struct {
+// curatedChart shows the first metric of some that a run has, and what is drawn beside it. Its key is the first of them.
+type curatedChart struct {
 	title  string
 	unit   string
 	names  []string
 	beside []string
-}{
+}
+
+// curated is the usual first row.
+var curated = []curatedChart{
 	{"Loss", "", []string{"loss", "train/loss", "train_loss"}, []string{"val_loss", "eval_loss", "eval/loss", "val/loss"}},
 	{"Perplexity", "", []string{"perplexity"}, []string{"val_perplexity", "eval_perplexity"}},
 	{"Learning rate", "", []string{"learning_rate", "train/learning_rate", "lr", "train/lr"}, []string{"planned/learning_rate"}},
@@ -76,30 +84,58 @@ func (d Detail) metric(name string) Metric {
 	return Metric{Name: name}
 }
 
-// Curated is the first row.
-func (d Detail) Curated() (out []charts.Figure) {
-	for _, c := range curated {
-		i := slices.IndexFunc(c.names, d.has)
-		if i < 0 {
-			continue
+// FirstRow has the charts that were chosen, or else the usual ones, and those that the address adds. A saved layout is of many
+// runs: what this one does not have is left out of it.
+func (d Detail) FirstRow() (out []charts.Figure) {
+	keys := d.Charts
+	if len(keys) == 0 {
+		keys = d.usual()
+	}
+	for _, key := range slices.Concat(keys, d.Own) {
+		if f, ok := d.chosen(key); ok || !d.Applied {
+			out = append(out, f)
 		}
-		f := d.figure(d.metric(c.names[i]))
-		f.Title, f.Unit, f.ID = c.title, c.unit, "chart-"+c.names[0]
-		for _, name := range c.beside {
-			if d.has(name) {
-				f.Metrics = append(f.Metrics, name)
-			}
-		}
-		out = append(out, f)
 	}
 	return out
 }
 
-func (d Detail) own() (out []charts.Figure) {
-	for _, m := range d.Own {
-		out = append(out, charts.Figure{Title: m, Metrics: []string{m}, Own: true})
+// usual are the curated charts that the run has something for.
+func (d Detail) usual() (out []string) {
+	for _, c := range curated {
+		if slices.ContainsFunc(c.names, d.has) {
+			out = append(out, c.names[0])
+		}
 	}
 	return out
+}
+
+// usualKeys is the list as the script reads it.
+func (d Detail) usualKeys() string {
+	b, _ := json.Marshal(d.usual()) // strings are never refused
+	return string(b)
+}
+
+// chosen is a chart of the first row, and whether the run has what it shows.
+func (d Detail) chosen(key string) (f charts.Figure, ok bool) {
+	i := slices.IndexFunc(curated, func(c curatedChart) bool { return c.names[0] == key })
+	if i < 0 {
+		f = d.figure(d.metric(key))
+		f.Key, f.Own = key, true
+		return f, strings.HasPrefix(key, "=") || d.has(key)
+	}
+	c := curated[i]
+	name := key
+	if n := slices.IndexFunc(c.names, d.has); n >= 0 {
+		name, ok = c.names[n], true
+	}
+	f = d.figure(d.metric(name))
+	f.Title, f.Unit, f.ID, f.Key, f.Own = c.title, c.unit, "chart-"+key, key, true
+	for _, name := range c.beside {
+		if d.has(name) {
+			f.Metrics = append(f.Metrics, name)
+		}
+	}
+	return f, ok
 }
 
 func (d Detail) figure(m Metric) charts.Figure {

@@ -18,31 +18,39 @@ import (
 	runviews "github.com/cotrain/cotrain/views/runs"
 )
 
-const (
-	maxQuery = 100 // bytes
-	maxOwn   = 16  // charts that an address adds
-)
+const maxQuery = 100 // bytes
 
 // Show shows every metric of a run.
 func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	return p.Runs.Tab(w, r, runviews.TabMetrics, func(ctx context.Context, f runviews.Frame) (templ.Component, error) {
-		d := ask(r)
-		d.Run = f.Run
-		var err error
+		d, err := p.ask(r, f.Run)
+		if err != nil {
+			return nil, err
+		}
 		d.All, err = p.list(ctx, f.Run)
 		return view.Content(d), err
 	})
 }
 
-// ask reads how the page is shown. What its scripts alone understand is handed back to them unread.
-func ask(r *http.Request) view.Detail {
+// ask reads how the page is shown: as the address says, or else as it was saved. What its scripts alone understand is handed back to
+// them unread.
+func (p *Pages) ask(r *http.Request, of run.Run) (view.Detail, error) {
 	q := r.URL.Query()
-	attempt, _ := strconv.Atoi(q.Get("replaced"))
-	own := q["formula"]
-	return view.Detail{
-		Query: page.Text(q.Get("q"), maxQuery), Axis: cmp.Or(page.Text(q.Get("x"), maxQuery), string(chart.Step)), Smooth: page.Text(q.Get("smooth"), maxQuery),
-		Workers: page.Text(q.Get("workers"), maxQuery), Shown: attempt, Clip: q.Has("clip"), LogX: q.Has("logx"), Table: q.Has("table"), Own: own[:min(len(own), maxOwn)],
+	saved, err := p.Store.Layout(r.Context(), of.Project, run.LayoutMetrics)
+	if err != nil {
+		return view.Detail{}, err
 	}
+	d := view.Detail{Run: of, Query: page.Text(q.Get("q"), maxQuery), Table: q.Has("table"), Saved: saved != "", Applied: saved != "" && !saysView(q)}
+	if d.Applied {
+		q = savedView(saved)
+	}
+	d.Layout = layoutOf(q).Encode()
+	d.Shown, _ = strconv.Atoi(q.Get("replaced"))
+	d.Axis, d.Smooth, d.Workers = cmp.Or(page.Text(q.Get("x"), maxQuery), string(chart.Step)), page.Text(q.Get("smooth"), maxQuery), page.Text(q.Get("workers"), maxQuery)
+	d.Clip, d.LogX = q.Has("clip"), q.Has("logx")
+	d.Charts = q["chart"][:min(len(q["chart"]), chart.MaxMetrics)]
+	d.Own = q["formula"][:min(len(q["formula"]), chart.MaxMetrics-len(d.Charts))]
+	return d, nil
 }
 
 // list is the run's metrics by name, with the derived ones.

@@ -45,7 +45,7 @@ func TestTheCuratedRowHasWhatTheRunHasInItsOrder(t *testing.T) {
 	t.Parallel()
 	s, path := site(t, "grad_norm", "train/loss", "mfu", "val_loss", "tokens_per_second", "odd/one")
 	a := get(t, s, path)
-	if got := strings.Join(texts(a, "#curated-charts h2"), ", "); got != "Loss, Throughput, MFU, Gradient norm" {
+	if got := strings.Join(texts(a, "#first-charts h2"), ", "); got != "Loss, Throughput, MFU, Gradient norm" {
 		t.Errorf("curated: %s", got)
 	}
 	if got := a.Doc.Find("#chart-loss").AttrOr("data-metrics", ""); got != `["train/loss","val_loss"]` {
@@ -74,7 +74,7 @@ func TestMetricsAreListedByGroupWithNumbersThatNeedNoScript(t *testing.T) {
 		t.Errorf("%d groups are open with %d charts", a.Count(".metric-group[open]"), a.Count("[data-group-charts] figure"))
 	}
 	table := get(t, s, path+"?table=1")
-	if table.Count("[data-group-charts]") != 0 || table.Count(".table-scroll.no-script") != 0 || table.Count(`#curated-charts[hidden]`) != 1 {
+	if table.Count("[data-group-charts]") != 0 || table.Count(".table-scroll.no-script") != 0 || table.Count(`#first-charts[hidden]`) != 1 {
 		t.Error("the table still has charts")
 	}
 }
@@ -123,7 +123,7 @@ func TestWhatTheAddressSaysIsInTheControls(t *testing.T) {
 		t.Error("smoothing, clipping or the scale differ")
 	}
 	var own []string
-	if err := json.Unmarshal([]byte(a.Doc.Find("#own-charts figure").AttrOr("data-metrics", "")), &own); err != nil || !slices.Equal(own, []string{`=loss * 2 <b>"`}) {
+	if err := json.Unmarshal([]byte(a.Doc.Find("#first-charts figure:last-child").AttrOr("data-metrics", "")), &own); err != nil || !slices.Equal(own, []string{`=loss * 2 <b>"`}) {
 		t.Errorf("own charts: %q, %v", own, err)
 	}
 }

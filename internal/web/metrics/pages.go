@@ -18,6 +18,7 @@ type Store interface {
 	chart.Versioned
 	// RunMetrics returns the summaries of a run's metrics, by name.
 	RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error)
+	runs.Layouts
 }
 
 // Pages are the section's handlers.

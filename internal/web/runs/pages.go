@@ -63,7 +63,7 @@ type Store interface {
 	Layouts
 }
 
-// Layouts keeps which columns people chose.
+// Layouts keeps how people arranged pages.
 type Layouts interface {
 	Layout(ctx context.Context, project string, page run.LayoutPage) (string, error)
 	SetLayout(ctx context.Context, project string, page run.LayoutPage, data string) error

@@ -21,7 +21,7 @@ export function frame(look, drawn) {
   const font = axisFont();
   const axis = { stroke: () => colour("--chart-axis"), grid: { stroke: () => colour("--chart-grid"), width: 1 }, ticks: { show: false }, font, labelFont: font };
   return {
-    padding: [10, (/** @type {any} */ u) => rightPadding(u, look().kind), 0, 0],
+    padding: [14, (/** @type {any} */ u) => rightPadding(u, look().kind), 0, 0],
     axes: [
       {
         ...axis,

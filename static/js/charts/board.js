@@ -23,9 +23,12 @@ const nearby = "400px"; // outside of the window, in which charts are kept
  * @property {(s: import("./readout.js").Spot) => string} [logHref]  where a click on a point leads, "" for nowhere
  * @property {(m: import("./marks.js").Mark) => string} [markHref]
  * @property {() => Promise<import("./marks.js").Mark[]>} [marks]  what happened; asked for again when it may be more
- * @property {(tool: string, chart: Chart) => void} [press]  further buttons of tools
+ * @property {(chart: Chart) => string[]} [tools]  which of the further tools a chart has; to remove its own by default
+ * @property {(tool: string, chart: Chart) => void} [press]  one of them was pressed
  * @property {(view: import("./view.js").View) => void} [changed]
  * @property {boolean} [address]                  whether the address says the view; the default
+ * @property {string} [layout]                    the parameters of a saved view, in place of an address that says none
+ * @property {boolean} [plain]                    an address that says none stands for a saved view: the usual one has to be said
  */
 
 export class Board {
@@ -33,7 +36,7 @@ export class Board {
   constructor(options) {
     this.options = options;
     this.source = options.source;
-    this.view = readView(new URLSearchParams(location.search));
+    this.view = readView(new URLSearchParams(options.layout || location.search));
     /** @type {import("./marks.js").Mark[]} */
     this.marks = [];
     this.annotate = paced(async () => {
@@ -115,7 +118,7 @@ export class Board {
     this.view = { ...this.view, ...change };
     if (this.options.address !== false) {
       const url = new URL(location.href);
-      writeView(this.view, url.searchParams);
+      writeView(this.view, url.searchParams, this.options.plain);
       history.replaceState(history.state, "", url);
     }
     this.options.changed?.(this.view);

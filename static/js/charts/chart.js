@@ -41,6 +41,7 @@ export class Chart {
     /** @type {Curve[]} */
     this.curves = [];
     this.tag = "";
+    this.missing = ""; // what was asked for that there is not, in words
     this.asked = ""; // what the curves answer
     this.pending = ""; // what is being asked
     /** @type {Plot|null} */
@@ -72,7 +73,8 @@ export class Chart {
       if (button instanceof HTMLButtonElement) this.press(button.dataset.tool || "");
     });
     this.log = tools.querySelector('[data-tool="log"]');
-    if (this.el.dataset.own === undefined) tools.querySelector('[data-tool="remove"]')?.remove();
+    const extra = this.board.options.tools?.(this) || (this.el.dataset.own === undefined ? [] : ["remove"]);
+    for (const b of tools.querySelectorAll("[data-extra]")) if (!extra.includes(b.getAttribute("data-tool") || "")) b.remove();
     for (const b of tools.querySelectorAll("button, summary")) b.setAttribute("aria-label", `${b.getAttribute("title") || b.textContent}, ${this.title}`);
   }
 
@@ -91,11 +93,11 @@ export class Chart {
       case "svg":
       case "csv":
         if (this.plot) save(tool, this);
-        this.el.querySelector("details")?.removeAttribute("open");
         break;
       default:
         this.board.options.press?.(tool, this);
     }
+    this.el.querySelector(".chart-menu")?.removeAttribute("open");
   }
 
   fullScreen() {
@@ -148,16 +150,20 @@ export class Chart {
       if (answer) {
         this.curves = answer.curves;
         this.tag = answer.tag;
+        this.missing = answer.missing || "";
         this.clock = answer.curves.some((c) => c.series.clock === true) && ask.x === "step";
       }
       this.asked = asked;
-      this.say("No data");
+      this.say(this.missing || "No data");
       this.draw();
     } catch (e) {
       if (loading.signal.aborted) return;
       this.asked = "";
-      this.say(e instanceof Refusal ? e.message : "The console does not answer. Retrying.");
-      if (!(e instanceof Refusal)) this.board.later();
+      const refused = e instanceof Refusal;
+      if (refused) this.curves = []; // or they would pass for the answer
+      this.say(refused ? e.message : "The console does not answer. Retrying.");
+      if (refused) this.draw();
+      else this.board.later();
     } finally {
       if (this.loading === loading) this.loading = null;
     }
@@ -310,8 +316,8 @@ export class Chart {
     if (!this.spot) this.readout.textContent = this.readout.title = "";
     if (this.spot) {
       const { curve, i } = this.spot;
-      const name = this.curves.length > 1 && curve.name ? `${curve.name}: ` : "";
-      const text = `${name}${valueText(this.spot)} ${placeText(this.spot, this.how)}`;
+      const name = curve.name && (this.curves.length > 1 || curve.series.worker >= 0) ? ` · ${curve.name}` : "";
+      const text = `${valueText(this.spot)} ${placeText(this.spot, this.how)}${name}`;
       if (this.readout.textContent !== text) this.readout.textContent = this.readout.title = text;
       this.readout.dataset.value = String(curve.series.value[i] ?? curve.odd.get(i) ?? "");
       this.readout.dataset.step = String(curve.series.step[i]);

@@ -15,6 +15,7 @@ import { curveOf } from "./curve.js";
  * @typedef {object} Answer
  * @property {import("./curve.js").Curve[]} curves
  * @property {string} tag  what the source needs to tell whether there is something new
+ * @property {string} [missing]  what was asked for that there is not, in words
  *
  * @typedef {object} Source
  * @property {(ask: Ask, tag: string, signal: AbortSignal) => Promise<Answer|null>} load
@@ -43,7 +44,7 @@ export function runSource(url, look = {}) {
       // One that has not changed beside one that has is read again: it is in the browser's cache.
       const whole = await Promise.all(answers.map((a, i) => (a.body === null ? get(url, parts[i], "", signal) : a)));
       const curves = whole.flatMap(({ body }, i) => curvesOf(body?.series || [], ask, parts[i].replaced, name));
-      return { curves, tag: whole.map((a) => a.tag).join(" ") };
+      return { curves, tag: whole.map((a) => a.tag).join(" "), missing: whole[0].body?.missing };
     },
   };
 }
@@ -114,19 +115,20 @@ export async function get(url, ask, tag, signal) {
 async function refusal(response) {
   if (response.status < 400 || response.status >= 500) return new Error(`series: ${response.status}`);
   const problem = await response.json().catch(() => ({}));
-  return new Refusal(problem.detail || `The console answers ${response.status}.`);
+  const words = String(problem.detail || "");
+  return new Refusal(words.slice(words.indexOf("\n") + 1) || `The console answers ${response.status}.`); // without how many there are
 }
 
 /**
- * What the server finds wrong with a metric or formula, or "".
+ * What the server finds wrong with a metric or formula of a run, or "".
  * @param {Source} source
  * @param {string} metric
  */
 export async function mistake(source, metric) {
   try {
-    await source.load({ metrics: [metric], x: "step", from: null, to: null, px: 1, smooth: "", workers: "all", replaced: 0 }, "", new AbortController().signal);
+    const answer = await source.load({ metrics: [metric], x: "step", from: null, to: null, px: 1, smooth: "", workers: "all", replaced: 0 }, "", new AbortController().signal);
+    return answer?.missing || "";
   } catch (e) {
-    if (e instanceof Refusal) return e.message;
+    return e instanceof Refusal ? e.message : "The console does not answer. Try again.";
   }
-  return "";
 }

@@ -18,7 +18,7 @@ export const kinds = /** @type {Record<string, {sign: string, token: string, wor
   sync: { sign: "~", token: "--muted", word: "sync" },
 });
 
-const apart = 14; // pixels between signs
+const apart = 24; // pixels between signs: each can be hit with a finger
 const someSyncs = 12; // more in sight have no signs
 const order = Object.keys(kinds);
 

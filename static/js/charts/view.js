@@ -11,7 +11,8 @@
  * @property {string[]} log      metrics on a log scale
  * @property {boolean} logx
  * @property {boolean} clip      outliers are left out of the y axis
- * @property {string[]} formulas charts of one's own: "=val_loss - loss", or names
+ * @property {string[]} charts   those of the first row, in their order: names or formulas such as "=val_loss - loss"; none for the usual ones
+ * @property {string[]} formulas charts after these
  */
 
 /**
@@ -29,6 +30,7 @@ export function readView(p) {
     log: p.getAll("log"),
     logx: p.has("logx"),
     clip: p.has("clip"),
+    charts: p.getAll("chart"),
     formulas: p.getAll("formula"),
   };
 }
@@ -39,14 +41,18 @@ function numberOf(text) {
   return Number.isFinite(v) ? v : null;
 }
 
+const names = ["x", "from", "to", "smooth", "workers", "replaced", "logx", "clip", "log", "chart", "formula"];
+
 /**
  * Writes a view into the parameters of an address; what is as usual is left out, and what is not of a view stays.
  * @param {View} v
  * @param {URLSearchParams} p
+ * @param {boolean} [plain] the usual view is said, too
  */
-export function writeView(v, p) {
+export function writeView(v, p, plain = false) {
+  for (const name of [...names, "plain"]) p.delete(name);
   /** @type {(name: string, value: string|number|null) => void} */
-  const put = (name, value) => (value === null || value === "" ? p.delete(name) : p.set(name, String(value)));
+  const put = (name, value) => (value === null || value === "" ? undefined : p.append(name, String(value)));
   put("x", v.x === "step" ? "" : v.x);
   put("from", v.from);
   put("to", v.to);
@@ -55,10 +61,20 @@ export function writeView(v, p) {
   put("replaced", v.replaced || "");
   put("logx", v.logx ? 1 : "");
   put("clip", v.clip ? 1 : "");
-  p.delete("log");
-  for (const m of v.log) p.append("log", m);
-  p.delete("formula");
-  for (const f of v.formulas) p.append("formula", f);
+  for (const m of v.log) put("log", m);
+  for (const c of v.charts) put("chart", c);
+  for (const f of v.formulas) put("formula", f);
+  if (plain && !names.some((name) => p.has(name))) p.append("plain", "1");
+}
+
+/**
+ * What of a view is saved as a layout: all that is not of one run.
+ * @param {View} v
+ */
+export function layoutOf(v) {
+  const p = new URLSearchParams();
+  writeView({ ...v, from: null, to: null, replaced: 0 }, p);
+  return p.toString();
 }
 
 /** The kinds of smoothing: what their slider means from its first to its last notch, and how the amount is written. */

@@ -1,6 +1,7 @@
 // The tab Metrics: its controls change the view of all charts, groups fill when they are opened, formulas make charts of one's own.
 import { mistake } from "../charts/load.js";
-import { kernels, notchOf, smoothingAt } from "../charts/view.js";
+import { kernels, layoutOf, notchOf, smoothingAt } from "../charts/view.js";
+import { toast } from "../ui/toast.js";
 
 /** @typedef {import("../charts/board.js").Board} Board */
 
@@ -11,12 +12,19 @@ import { kernels, notchOf, smoothingAt } from "../charts/view.js";
 export function startMetrics(board, page) {
   const form = /** @type {HTMLFormElement} */ (document.getElementById("metrics-view"));
   const reset = page.querySelector('[data-zoom="reset"]');
-  board.options.press = (tool, chart) => tool === "remove" && removeOwn(board, chart);
-  board.options.changed = (view) => reset?.toggleAttribute("disabled", view.from === null && view.to === null);
-  board.options.changed(board.view);
+  const layout = /** @type {HTMLInputElement} */ (page.querySelector("[data-layout-view]"));
+  const row = page.querySelector("#first-charts");
+  board.options.changed = (view) => {
+    reset?.toggleAttribute("disabled", view.from === null && view.to === null);
+    layout.value = layoutOf(view);
+  };
+  if (page.dataset.layout) board.set({}); // the address says what is shown
+  else board.options.changed(board.view);
   startControls(board, form, page);
-  startFormulas(board, page);
-  startGroups(board, page);
+  if (!(row instanceof HTMLElement)) return; // no metrics yet
+  startRow(board, row, form);
+  startFormulas(board, page, row);
+  startGroups(board, page, row);
 }
 
 /**
@@ -86,40 +94,107 @@ function param(name, value) {
 }
 
 /**
+ * The first row: which charts it has, and in which order.
  * @param {Board} board
- * @param {HTMLElement} page
+ * @param {HTMLElement} row
+ * @param {HTMLFormElement} form
  */
-function startFormulas(board, page) {
-  const form = /** @type {HTMLFormElement} */ (page.querySelector("[data-formula-form]"));
-  const input = /** @type {HTMLInputElement} */ (form.querySelector("input"));
-  const message = /** @type {HTMLElement} */ (form.querySelector("[data-formula-message]"));
-  form.addEventListener("submit", async (e) => {
-    e.preventDefault();
-    const text = input.value.trim().replace(/^=\s*/, "");
-    if (!text) return;
-    const formula = `=${text}`;
-    const wrong = await mistake(board.source, formula);
-    message.textContent = wrong;
-    input.setAttribute("aria-invalid", String(wrong !== ""));
-    if (wrong || board.view.formulas.includes(formula)) return;
-    input.value = "";
-    board.set({ formulas: [...board.view.formulas, formula] });
-    const el = figure(formula);
-    el.dataset.own = "";
-    document.getElementById("own-charts")?.append(el);
-    board.scan(el.parentElement || page);
-    el.scrollIntoView({ block: "nearest" });
-  });
+function startRow(board, row, form) {
+  board.options.tools = ({ el, metrics }) => [...(metrics[0].startsWith("=") ? [] : ["x"]), ...(el.parentElement === row ? ["earlier", "later", "remove"] : ["pin"])];
+  board.options.press = (tool, { el, metrics: [metric], title }) => {
+    const [before, after] = [el.previousElementSibling, el.nextElementSibling];
+    switch (tool) {
+      case "x":
+        chooseAxis(board, form, metric);
+        return;
+      case "pin":
+        toast("info", inRow(row, metric) ? `${title} is in the first row already` : `${title} is in the first row now`);
+        if (!inRow(row, metric)) append(board, row, metric);
+        return;
+      case "earlier": // the other one moves: this one keeps the focus
+        if (before) el.after(before);
+        break;
+      case "later":
+        if (after) el.before(after);
+        break;
+      case "remove":
+        el.remove();
+        board.scan(document);
+    }
+    sayRow(board, row);
+  };
+}
+
+/** @param {HTMLElement} row */
+const keysOf = (row) => [...row.children].map((el) => /** @type {HTMLElement} */ (el).dataset.key || "");
+
+/**
+ * @param {HTMLElement} row
+ * @param {string} key
+ */
+const inRow = (row, key) => keysOf(row).includes(key);
+
+/**
+ * Puts the charts of the first row into the view, unless they are the usual ones.
+ * @param {Board} board
+ * @param {HTMLElement} row
+ */
+function sayRow(board, row) {
+  const keys = keysOf(row);
+  board.set({ charts: JSON.stringify(keys) === row.dataset.usual ? [] : keys, formulas: [] });
 }
 
 /**
  * @param {Board} board
- * @param {import("../charts/chart.js").Chart} chart
+ * @param {HTMLElement} row
+ * @param {string} metric
  */
-function removeOwn(board, chart) {
-  board.set({ formulas: board.view.formulas.filter((f) => f !== chart.metrics[0]) });
-  chart.el.remove();
-  board.scan(document);
+function append(board, row, metric) {
+  const el = figure(metric);
+  el.dataset.own = "";
+  el.dataset.key = metric;
+  row.hidden = false;
+  row.append(el);
+  board.scan(row);
+  sayRow(board, row);
+  return el;
+}
+
+/**
+ * @param {Board} board
+ * @param {HTMLFormElement} form
+ * @param {string} metric
+ */
+function chooseAxis(board, form, metric) {
+  const select = /** @type {HTMLSelectElement} */ (form.elements.namedItem("x"));
+  if (![...select.options].some((o) => o.value === metric)) select.add(new Option(metric, metric));
+  select.value = metric;
+  board.set({ x: metric });
+}
+
+/**
+ * @param {Board} board
+ * @param {HTMLElement} page
+ * @param {HTMLElement} row
+ */
+function startFormulas(board, page, row) {
+  const form = /** @type {HTMLFormElement} */ (page.querySelector("[data-formula-form]"));
+  const input = /** @type {HTMLInputElement} */ (form.querySelector("input"));
+  const message = /** @type {HTMLElement} */ (form.querySelector("[data-formula-message]"));
+  /** @param {string} words */
+  const say = (words) => {
+    message.textContent = words;
+    input.setAttribute("aria-invalid", String(words !== ""));
+  };
+  form.addEventListener("submit", async (e) => {
+    e.preventDefault();
+    const formula = `=${input.value.trim().replace(/^=\s*/, "")}`;
+    const wrong = inRow(row, formula) ? `${formula.slice(1)} has a chart already` : await mistake(board.source, formula);
+    say(wrong);
+    if (wrong) return;
+    input.value = "";
+    append(board, row, formula).scrollIntoView({ block: "nearest" });
+  });
 }
 
 /**
@@ -132,8 +207,8 @@ function figure(metric) {
   const el = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
   el.dataset.metrics = JSON.stringify([metric]);
   el.dataset.title = metric;
-  const name = el.querySelector("h3");
-  if (name) name.textContent = name.title = metric;
+  const name = /** @type {HTMLElement} */ (el.querySelector(".chart-name"));
+  name.textContent = name.title = metric;
   return el;
 }
 
@@ -141,8 +216,9 @@ function figure(metric) {
  * Groups get their charts when they are opened: those that the table below them lists.
  * @param {Board} board
  * @param {HTMLElement} page
+ * @param {HTMLElement} row
  */
-function startGroups(board, page) {
+function startGroups(board, page, row) {
   page.addEventListener("toggle", (e) => {
     const group = e.target;
     if (!(group instanceof HTMLDetailsElement) || !group.open) return;
@@ -159,7 +235,7 @@ function startGroups(board, page) {
   document.addEventListener("htmx:afterSettle", () => {
     const query = /** @type {HTMLInputElement} */ (page.querySelector('[name="q"]')).value;
     param("q", query);
-    document.getElementById("curated-charts")?.toggleAttribute("hidden", query !== "");
+    row.hidden = query !== "";
     board.scan(page);
   });
 }

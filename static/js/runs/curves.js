@@ -11,17 +11,19 @@ import { at } from "../ui/base.js";
 export function startCurves(page) {
   if (!document.getElementById("chart-parts")) return null;
   const run = at(`/runs/${page.dataset.runId}`);
+  const metrics = document.getElementById("metrics-page");
   const board = new Board({
+    layout: metrics?.dataset.layout,
+    plain: metrics?.dataset.saved !== undefined,
     source: runSource(`${run}/series`),
     syncEvery: Number(page.dataset.innerSteps || 0),
     logHref: (s) => logHref(`${run}/logs`, s),
-    markHref: (m) => (m.event ? `${run}/events?before=${m.event + 1}#event-${m.event}` : `${run}/events`),
+    markHref: (m) => (m.event ? `${run}/events?before=${m.event + 1}#event-${m.event}` : `${run}/logs?step=${m.step}`),
     marks: async () => {
       const response = await fetch(`${run}/marks`, { headers: { Accept: "application/json" } });
       return response.ok ? (await response.json()).marks : [];
     },
   });
-  const metrics = document.getElementById("metrics-page");
   if (metrics) startMetrics(board, metrics);
   board.scan(page);
   return board;

@@ -1,0 +1,107 @@
+package metrics
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/cotrain/cotrain/internal/chart"
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/web/page"
+)
+
+// The parameters of an address that say how the tab is shown; static/js/charts/view.js writes them.
+var (
+	ofLayout = []string{"x", "smooth", "workers", "logx", "clip", "log", "chart", "formula"} // and are saved
+	ofRun    = []string{"from", "to", "replaced", "plain"}
+)
+
+const maxLayout = 16 << 10 // bytes of parameters
+
+// layout is how one is stored.
+type layout struct {
+	View string `json:"view"`
+}
+
+// saysView reports whether an address says how the tab is shown.
+func saysView(q url.Values) bool {
+	return slices.ContainsFunc(slices.Concat(ofLayout, ofRun), q.Has)
+}
+
+// savedView are the parameters of a stored layout; none of one that another release stored in another way.
+func savedView(data string) url.Values {
+	var l layout
+	if json.Unmarshal([]byte(data), &l) != nil {
+		return nil
+	}
+	v, _ := url.ParseQuery(l.View) // what can be read of it
+	return v
+}
+
+// layoutOf is what is saved of a view.
+func layoutOf(q url.Values) url.Values {
+	out := url.Values{}
+	for _, name := range ofLayout {
+		if v, ok := q[name]; ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// SaveLayout saves how the tab is shown in a run's project, for who asks or as the default of the project.
+func (p *Pages) SaveLayout(w http.ResponseWriter, r *http.Request) error {
+	if err := page.ReadForm(r); err != nil {
+		return err
+	}
+	of, err := p.run(r)
+	if err != nil {
+		return err
+	}
+	to, shown := "/runs/"+string(of.ID)+"/metrics", url.Values(nil)
+	data := ""
+	if who := r.PostForm.Get("for"); who != "nobody" {
+		if shown, err = readLayout(r.PostForm.Get("view")); err != nil {
+			return err
+		}
+		b, err := json.Marshal(layout{shown.Encode()})
+		if err != nil {
+			return fmt.Errorf("encode layout: %w", err)
+		}
+		data = string(b)
+	}
+	if r.PostForm.Get("for") != "project" {
+		if err := p.Store.SetLayout(r.Context(), of.Project, run.LayoutMetrics, data); err != nil {
+			return err
+		}
+		return page.Redirect(w, r, to)
+	}
+	if len(shown) == 0 {
+		data = "" // the usual view needs no default
+	}
+	if err := p.Store.SetProjectLayout(r.Context(), of.Project, run.LayoutMetrics, data); err != nil {
+		return err
+	}
+	if len(shown) == 0 {
+		shown = url.Values{"plain": {"1"}}
+	}
+	return page.Redirect(w, r, to+"?"+shown.Encode()) // whatever who asks has saved
+}
+
+// readLayout checks the parameters of a view as a chart would.
+func readLayout(text string) (url.Values, error) {
+	q, err := url.ParseQuery(text)
+	if err != nil || len(text) > maxLayout {
+		return nil, run.FieldErrors{{Field: "view", Value: fault.Clip(text, 2*maxQuery), Rule: fmt.Sprintf("is not the parameters of an address of up to %d bytes", maxLayout), Fix: "send those that the tab shows, such as x=time&smooth=ema:0.9"}}
+	}
+	q = layoutOf(q)
+	asked := url.Values{"x": q["x"], "smooth": q["smooth"], "workers": q["workers"], "metric": slices.Concat(q["chart"], q["formula"])}
+	if len(asked["metric"]) == 0 {
+		asked.Set("metric", "loss")
+	}
+	_, err = chart.ParseQuery(asked)
+	return q, err
+}
