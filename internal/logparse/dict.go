@@ -58,7 +58,7 @@ func (p *Parser) dictRecord(d *pyDict) Result {
 		d.r.like = 0 // its train_loss is the mean of the run
 	}
 	p.settle(&d.r)
-	if d.r.measured == 0 && (!d.r.inEpoch || d.texts > 0) {
+	if d.r.partStep || d.r.measured == 0 && (!d.r.inEpoch || d.texts > 0) {
 		return Result{}
 	}
 	return p.record(d.r, 0)

@@ -21,7 +21,7 @@ func (p *Parser) jsonLine(msg []byte) Result {
 		s.buf = inner.buf
 	}, 0)
 	p.text = s.buf
-	if !ok || s.next() != 0 || s.i != len(s.b) {
+	if !ok || s.next() != 0 || s.i != len(s.b) || r.partStep {
 		return Result{}
 	}
 	empty := r.empty
@@ -65,6 +65,10 @@ func (p *Parser) member1(r *reading, key []byte, v float64) {
 		return
 	}
 	it := item{key: key, value: v, has: true, assigned: true}
+	if m := meaningOf(key, nil); m.role == roleStep && m.rank >= 4 {
+		_, whole := wholeStep(v)
+		r.partStep = r.partStep || !whole
+	}
 	before := len(p.metrics)
 	p.item(r, it)
 	if m := meaningOf(key, nil); m.role == roleMetric && len(p.metrics) == before {
