@@ -313,12 +313,11 @@ export class Chart {
     this.spot = at === null ? lastSpot(this.curves) : spotAt(this.curves, at, top === null ? undefined : (v) => Math.abs(plot.top(v) - top));
     if (this.spot && range && !(this.spot.curve.x[this.spot.i] >= range[0] && this.spot.curve.x[this.spot.i] <= range[1])) this.spot = null;
     plot.point(x === null || !this.spot ? null : x, this.spot);
-    if (!this.spot) this.readout.textContent = this.readout.title = "";
+    if (!this.spot) this.tellSpot("", "");
     if (this.spot) {
       const { curve, i } = this.spot;
       const name = curve.name && (this.curves.length > 1 || curve.series.worker >= 0) ? ` · ${curve.name}` : "";
-      const text = `${valueText(this.spot)} ${placeText(this.spot, this.how)}${name}`;
-      if (this.readout.textContent !== text) this.readout.textContent = this.readout.title = text;
+      this.tellSpot(valueText(this.spot), placeText(this.spot, this.how) + name);
       this.readout.dataset.value = String(curve.series.value[i] ?? curve.odd.get(i) ?? "");
       this.readout.dataset.step = String(curve.series.step[i]);
       this.readout.dataset.worker = String(curve.series.worker);
@@ -330,6 +329,20 @@ export class Chart {
       }));
     }
     this.area.classList.toggle("chart-at-point", top !== null && this.atPoint(top));
+  }
+
+  /**
+   * Writes the readout.
+   * @param {string} value
+   * @param {string} place
+   */
+  tellSpot(value, place) {
+    const text = `${value} ${place}`.trim();
+    if (this.readout.title === text) return;
+    this.readout.title = text;
+    const [first, second] = this.readout.children;
+    first.textContent = value;
+    second.textContent = place;
   }
 
   /**
@@ -362,7 +375,7 @@ export class Chart {
     if (!spot || !range) return;
     const i = Math.min(spot.curve.x.length - 1, Math.max(0, spot.i + by));
     this.board.hover(this, spot.curve.x[i], null);
-    this.area.setAttribute("aria-label", `${this.title}: ${this.readout.textContent}`);
+    this.area.setAttribute("aria-label", `${this.title}: ${this.readout.title}`);
   }
 
   nextMark() {
