@@ -20,11 +20,11 @@ import (
 // What is drawn: a run of two attempts and two workers, of which one had a single step far out, one that was not a number, and with
 // very many metrics.
 const (
-	chartSteps  = 20_000
-	spikeAt     = 12_345
+	chartSteps  = 10_000
+	spikeAt     = 6_345
 	spike       = 99.5
-	nanAt       = 15_001
-	restartedAt = 18_000
+	nanAt       = 7_501
+	restartedAt = 9_000
 	manyMetrics = 2000
 )
 
@@ -198,7 +198,7 @@ func TestTheChartsOfARun(t *testing.T) {
 		from, to := eval[int64](b, `Number(new URLSearchParams(location.search).get("from"))`), eval[int64](b, `Number(new URLSearchParams(location.search).get("to"))`)
 		exact := seriesOf(b, id, fmt.Sprintf("metric=loss&from=%d&to=%d", from, to))[0]
 		b.do("point", chromedp.MouseEvent(chromedp.MouseMoved, x+w*0.3, y+h*0.7))
-		b.waitFor("the readout is of a step in sight", fmt.Sprintf(`((s) => s >= %d && s <= %d)(Number(document.querySelector("#chart-loss [data-chart-read]").dataset.step))`, from, to))
+		b.waitFor("the readout is of a step in sight", fmt.Sprintf(`((r) => r.dataset.step >= %d && r.dataset.step <= %d && r.innerText.includes("at step"))(document.querySelector("#chart-loss [data-chart-read]"))`, from, to))
 		value, step := lossRead(b)
 		if want := valueAt(exact.Step, exact.Value, step); exact.Width != 1 || value != want {
 			t.Errorf("step %d reads %v, the console says %v in columns of %d", step, value, want, exact.Width)
@@ -212,10 +212,10 @@ func TestTheChartsOfARun(t *testing.T) {
 
 	t.Run("a smoothed value is the same at every zoom", func(*testing.T) {
 		whole := seriesOf(b, id, "metric=loss&smooth=ema:0.99&px=4096")[0]
-		part := seriesOf(b, id, "metric=loss&smooth=ema:0.99&px=4096&from=9000&to=10000")[0]
+		part := seriesOf(b, id, "metric=loss&smooth=ema:0.99&px=4096&from=4000&to=5000")[0]
 		compared := 0
 		for i, step := range whole.Step {
-			if last := step + whole.Width - 1; last >= 9000 && last <= 10000 && whole.Value[i] != nil {
+			if last := step + whole.Width - 1; last >= 4000 && last <= 5000 && whole.Value[i] != nil {
 				if want := valueAt(part.Step, part.Value, last); *whole.Value[i] != want {
 					t.Errorf("step %d is %v in the whole and %v in the part", last, *whole.Value[i], want)
 				}
@@ -230,7 +230,7 @@ func TestTheChartsOfARun(t *testing.T) {
 	t.Run("the address brings the whole view back", func(*testing.T) {
 		b.open(page + "?x=elapsed&smooth=gauss:20&workers=each&log=loss&clip=1&formula=%3Dloss*2")
 		b.waitFor("a curve for each worker", `document.querySelectorAll("#chart-loss .chart-key").length === 2`)
-		b.waitFor("the formula has a chart", `document.querySelector("#own-charts canvas")`)
+		b.waitFor("the formula has a chart", `document.querySelector("#first-charts figure:last-child canvas")`)
 		if got := eval[string](b, `[document.querySelector('[name=x]').value, document.querySelector('[name=workers]').value, document.querySelector('[name=clip]').checked,
 			document.querySelector('#chart-loss [data-tool=log]').getAttribute('aria-pressed'), document.querySelector('[data-kernel]').value, document.querySelector('[data-smoothing]').innerText].join(" ")`); got != "elapsed each true true gauss 20" {
 			t.Errorf("the controls say %q", got)
@@ -244,7 +244,60 @@ func TestTheChartsOfARun(t *testing.T) {
 		b.open(page)
 		b.waitFor("the loss is drawn", drawn)
 		b.do("type", chromedp.SendKeys("#formula", "loss -\r"))
-		b.waitFor("the console's words are shown", `document.querySelector("[data-formula-message]").innerText.includes("is no expression")`)
+		b.waitFor("the console's words are shown", `document.querySelector("[data-formula-message]").innerText.includes('"=loss -": is not finished')`)
+		b.do("name what there is not", script(`document.getElementById("formula").value = "los * 2"`), chromedp.SendKeys("#formula", "\r"))
+		b.waitFor("it is told what there is", `document.querySelector("[data-formula-message]").innerText.includes('"los": is not reported by this run; use loss')`)
+		b.open(page + "?chart=los&workers=9")
+		b.waitFor("so is who follows an address", `["los", "9"].every((v) => document.querySelector("#first-charts [data-chart-empty]").innerText.includes('"' + v + '"'))`)
+	})
+
+	t.Run("the pointer pans, opens the log at a point, and an annotation leads to its event", func(*testing.T) {
+		at := fmt.Sprintf("%s?from=%d&to=%d", page, restartedAt-30, restartedAt+30)
+		b.open(at)
+		b.waitFor("the part is drawn", drawn)
+		x, y, w, h := overOf(b)
+		b.do("drag with shift", chromedp.MouseEvent(chromedp.MousePressed, x+w/2, y+h*0.9, chromedp.ButtonLeft, chromedp.ClickCount(1), chromedp.ButtonModifiers(shift)),
+			chromedp.MouseEvent(chromedp.MouseMoved, x+w*0.4, y+h*0.9, chromedp.ButtonLeft, chromedp.ButtonModifiers(shift)), chromedp.MouseEvent(chromedp.MouseReleased, x+w*0.4, y+h*0.9, chromedp.ButtonLeft, chromedp.ClickCount(1), chromedp.ButtonModifiers(shift)))
+		b.waitFor("it has moved by a tenth", fmt.Sprintf(`Math.abs(Number(new URLSearchParams(location.search).get("from")) - %d) <= 2`, restartedAt-30+6))
+		b.do("look at the restart", chromedp.Focus(lossArea), chromedp.KeyEvent("m"))
+		if href := eval[string](b, `document.activeElement.getAttribute("href")`); !strings.Contains(href, "/events") && !strings.Contains(href, "/logs?step=") {
+			b.t.Errorf("the annotation leads to %s", href)
+		}
+		b.do("point at a value", chromedp.MouseEvent(chromedp.MouseMoved, x+w/2, y+h/2))
+		dot := `((r) => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector("#chart-loss .chart-dot").getBoundingClientRect())`
+		b.waitFor("a point near it is marked", fmt.Sprintf(`!document.querySelector("#chart-loss .chart-dot").hidden && Math.abs(%s[0] - %v) < 20`, dot, x+w/2))
+		point := eval[[]float64](b, dot)
+		b.do("go to it", chromedp.MouseEvent(chromedp.MouseMoved, point[0], point[1]))
+		b.waitFor("it can be clicked", `document.querySelector("#chart-loss .chart-at-point")`)
+		_, step := lossRead(b)
+		b.do("click it", chromedp.MouseClickXY(point[0], point[1]))
+		b.waitFor("the log is open at its step", fmt.Sprintf(`location.pathname.endsWith("/logs") && new URLSearchParams(location.search).get("step") === "%d"`, step))
+	})
+
+	t.Run("charts are arranged, and the arrangement saved", func(*testing.T) {
+		charts := func(of string) string {
+			return `new URLSearchParams(location.search).getAll("chart").join() === "` + of + `"`
+		}
+		press := func(tool string) {
+			b.t.Helper()
+			b.do("press "+tool, script(fmt.Sprintf(`document.querySelector('#first-charts figure [data-tool="%s"]').click()`, tool)))
+		}
+		b.open(page + "?chart=layer000/norm0001&chart=loss&x=elapsed")
+		b.waitFor("the loss is drawn", drawn)
+		b.click(`[data-menu="layout"] summary`)
+		b.click(`[data-action="save-layout"]`)
+		b.waitFor("it is back where the address says nothing, which then says it", charts("layer000/norm0001,loss")+` && location.search.includes("x=elapsed") && document.querySelector("[data-saved]")`)
+		press("later")
+		b.waitFor("the first has moved", charts("loss,layer000/norm0001"))
+		press("x")
+		b.waitFor("it is drawn over the loss", `new URLSearchParams(location.search).get("x") === "loss" && document.querySelector("[name=x]").value === "loss"`)
+		press("remove")
+		b.waitFor("it is gone", charts("layer000/norm0001"))
+		b.do("show one of a group", script(`document.querySelector('#metric-groups [data-tool="pin"]').click()`))
+		b.waitFor("it is in the first row", `document.querySelectorAll("#first-charts figure").length === 2 && document.querySelector("#first-charts figure:last-child .chart-name").innerText !== ""`)
+		b.click(`[data-menu="layout"] summary`)
+		b.click(`[data-action="reset-layout"]`)
+		b.waitFor("the usual charts are back", `location.search === "" && document.querySelector("#first-charts figure").dataset.key === "loss"`)
 	})
 
 	t.Run("Enter opens the log at the step", func(*testing.T) {
@@ -269,6 +322,8 @@ func TestTheChartsOfARun(t *testing.T) {
 	b.open(page)
 	b.waitFor("the loss is drawn", drawn)
 	b.accessible("the tab Metrics")
+	b.do("open the menus", script(`document.querySelectorAll("details.menu").forEach((d) => d.open = true)`))
+	b.fits("the tab Metrics")
 }
 
 // overOf is where the curves of the loss are.
