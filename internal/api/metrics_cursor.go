@@ -59,7 +59,7 @@ func (q *metricsQuery) place(cursor string) (metricPlace, error) {
 // sum is the digest of the request and a place in it.
 func (q *metricsQuery) sum(place []byte) []byte {
 	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%s %s %d %d %d %q ", q.run, q.Mode, q.Worker, q.From, q.Buckets, q.metrics) // a hash takes everything
+	_, _ = fmt.Fprintf(h, "%s %s %d %d %q ", q.run, q.Mode, q.Worker, q.From, q.metrics) // a hash takes everything
 	_, _ = h.Write(place)
 	return h.Sum(nil)[:cursorSum]
 }

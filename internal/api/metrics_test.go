@@ -56,9 +56,6 @@ func TestMetricsKeepNumbersThatAreNotFinite(t *testing.T) {
 	if got := get[answer](f, target+"?metric=loss&mode=curve&from=10"); len(got.Curves["loss"]) != 90 || !math.IsNaN(got.Curves["loss"][0].Mean) || got.Metrics != nil {
 		t.Errorf("curve: %+v", got)
 	}
-	if got := get[answer](f, target+"?metric=loss&mode=curve&buckets=20"); len(got.Curves["loss"]) > 20 || len(got.Curves["loss"]) < 5 {
-		t.Errorf("about 20 points are %d", len(got.Curves["loss"]))
-	}
 }
 
 // metricPage is an answer with values.
@@ -135,25 +132,24 @@ func TestMetricsAreReadInPages(t *testing.T) {
 		values, pages int
 		first, last   string
 	}{
-		"?metric=loss":                                  {14, 1, "loss 0/0", "loss 1/6"},
-		"?metric=loss&limit=14":                         {14, 1, "loss 0/0", "loss 1/6"},
-		"?metric=loss&limit=13":                         {14, 2, "loss 0/0", "loss 1/6"},
-		"?metric=loss&limit=5":                          {14, 3, "loss 0/0", "loss 1/6"},
-		"?metric=loss&limit=1":                          {14, 14, "loss 0/0", "loss 1/6"},
-		"?metric=loss&limit=2&from=5":                   {4, 2, "loss 0/5", "loss 1/6"},
-		"?metric=loss&limit=3&worker=0":                 {7, 3, "loss 0/0", "loss 0/6"},
-		"?metric=loss&limit=3&worker=1":                 {7, 3, "loss 1/0", "loss 1/6"},
-		"?metric=loss&limit=3&worker=1&from=6":          {1, 1, "loss 1/6", "loss 1/6"},
-		"?metric=loss&metric=mfu&limit=4":               {20, 5, "loss 0/0", "mfu 1/2"},
-		"?metric=loss&metric=mfu&limit=14":              {20, 2, "loss 0/0", "mfu 1/2"},
-		"?metric=loss&metric=mfu&metric=loss&limit=19":  {20, 2, "loss 0/0", "mfu 1/2"},
-		"?metric=loss&metric=mfu&worker=1&limit=8":      {10, 2, "loss 1/0", "mfu 1/2"},
-		"?metric=none&metric=loss&metric=nor&limit=14":  {14, 1, "loss 0/0", "loss 1/6"},
-		"?metric=loss&mode=curve":                       {7, 1, "loss 0", "loss 6"},
-		"?metric=loss&mode=curve&limit=3":               {7, 3, "loss 0", "loss 6"},
-		"?metric=loss&metric=mfu&mode=curve&limit=7":    {10, 2, "loss 0", "mfu 2"},
-		"?metric=loss&mode=curve&limit=2&from=3":        {4, 2, "loss 3", "loss 6"},
-		"?metric=loss&mode=curve&limit=1&buckets=10000": {7, 1, "loss 0", "loss 6"},
+		"?metric=loss":                                 {14, 1, "loss 0/0", "loss 1/6"},
+		"?metric=loss&limit=14":                        {14, 1, "loss 0/0", "loss 1/6"},
+		"?metric=loss&limit=13":                        {14, 2, "loss 0/0", "loss 1/6"},
+		"?metric=loss&limit=5":                         {14, 3, "loss 0/0", "loss 1/6"},
+		"?metric=loss&limit=1":                         {14, 14, "loss 0/0", "loss 1/6"},
+		"?metric=loss&limit=2&from=5":                  {4, 2, "loss 0/5", "loss 1/6"},
+		"?metric=loss&limit=3&worker=0":                {7, 3, "loss 0/0", "loss 0/6"},
+		"?metric=loss&limit=3&worker=1":                {7, 3, "loss 1/0", "loss 1/6"},
+		"?metric=loss&limit=3&worker=1&from=6":         {1, 1, "loss 1/6", "loss 1/6"},
+		"?metric=loss&metric=mfu&limit=4":              {20, 5, "loss 0/0", "mfu 1/2"},
+		"?metric=loss&metric=mfu&limit=14":             {20, 2, "loss 0/0", "mfu 1/2"},
+		"?metric=loss&metric=mfu&metric=loss&limit=19": {20, 2, "loss 0/0", "mfu 1/2"},
+		"?metric=loss&metric=mfu&worker=1&limit=8":     {10, 2, "loss 1/0", "mfu 1/2"},
+		"?metric=none&metric=loss&metric=nor&limit=14": {14, 1, "loss 0/0", "loss 1/6"},
+		"?metric=loss&mode=curve":                      {7, 1, "loss 0", "loss 6"},
+		"?metric=loss&mode=curve&limit=3":              {7, 3, "loss 0", "loss 6"},
+		"?metric=loss&metric=mfu&mode=curve&limit=7":   {10, 2, "loss 0", "mfu 2"},
+		"?metric=loss&mode=curve&limit=2&from=3":       {4, 2, "loss 3", "loss 6"},
 	} {
 		places, pages := follow(f, target+query, nil)
 		if len(places) != want.values || pages != want.pages || places[0] != want.first || places[len(places)-1] != want.last {

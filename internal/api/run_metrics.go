@@ -8,7 +8,6 @@ import (
 
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
-	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
 
@@ -65,8 +64,6 @@ func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (out cli
 		page.Metrics, page.Next, err = pageOfMetrics(q, func(name string, after *points.PageCursor, limit int) ([]client.Point, error) {
 			return s.points(ctx, q, name, after, limit)
 		}, func(p client.Point) points.PageCursor { return points.PageCursor{Rank: p.Worker, Step: p.Step} })
-	case in.Buckets > 0:
-		page.Curves, err = s.reducedCurves(ctx, q)
 	default:
 		page.Curves, page.Next, err = pageOfMetrics(q, func(name string, after *points.PageCursor, limit int) ([]run.CurvePoint, error) {
 			return s.curve(ctx, q, name, after, limit)
@@ -136,17 +133,4 @@ func (s *server) curve(ctx context.Context, q *metricsQuery, metric string, afte
 	}
 	curve, err := s.Details.Curve(ctx, q.run, metric, from)
 	return curve[:min(len(curve), limit)], err
-}
-
-// reducedCurves are whole curves, each of so many points at most as were asked for.
-func (s *server) reducedCurves(ctx context.Context, q *metricsQuery) (map[string][]run.CurvePoint, error) {
-	out := map[string][]run.CurvePoint{}
-	for _, name := range q.metrics {
-		curve, err := s.Details.Curve(ctx, q.run, name, q.From)
-		if err != nil {
-			return nil, err
-		}
-		out[name] = notNil(series.Downsample(curve, max(1, q.Buckets/series.PointsPerBucket))) // each bucket becomes a few points
-	}
-	return out, nil
 }

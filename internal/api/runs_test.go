@@ -102,7 +102,6 @@ func TestQueriesThatBreakARuleSayWhich(t *testing.T) {
 		of + "/events?before=0":                                         "before",
 		of + "/events?tail=5001":                                        "tail",
 		of + "/metrics?mode=both":                                       "mode",
-		of + "/metrics?buckets=-1":                                      "buckets",
 		of + "/metrics?limit=0":                                         "limit",
 		of + "/metrics?limit=50001":                                     "limit",
 		of + "/metrics?worker=-2":                                       "worker",

@@ -65,7 +65,6 @@ var rows = map[string][]row{
 	"GET /sweeps/{id}":                            {{path: "/sweeps/{sweep}"}},
 	"GET /sweeps/{id}/head":                       {{path: "/sweeps/{sweep}/head"}},
 	"GET /sweeps/{id}/rows":                       {{path: "/sweeps/{sweep}/rows"}},
-	"GET /sweeps/{id}/points":                     {{path: "/sweeps/{sweep}/points"}},
 	"GET /sweeps/{id}/stop":                       {{path: "/sweeps/{sweep}/stop"}},
 	"POST /sweeps/{id}/stop":                      {{path: "/sweeps/{freshsweep}/stop", action: "runs.stop"}},
 	"GET /sweeps/{id}/delete":                     {{path: "/sweeps/{sweep}/delete"}},

@@ -56,7 +56,7 @@ func BenchmarkSweepPage(b *testing.B) {
 	}
 	for range b.N {
 		site := newSweepSite(b)
-		live, _ := site.busy(b, chromium, true, `Number(document.querySelector("#sweep-chart").dataset.curves) > 0`, "0")
+		live, _ := site.busy(b, chromium, true, `Number(document.querySelector("#sweep-chart").dataset.points) > 0`, "0")
 		whole, reads := site.busy(b, chromium, false, `document.querySelector("#sweep-rows")`, rereading)
 		whole *= watchedFor.Seconds() / reads // as if the machine had been fast enough for one a second
 		b.ReportMetric(live*100, "%-core(<5)")

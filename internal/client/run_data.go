@@ -51,13 +51,12 @@ func (c *Client) Logs(ctx context.Context, id run.ID, q LogsQuery) (LogPage, err
 
 // MetricsQuery says which values of a run to read.
 type MetricsQuery struct {
-	Metric  []string `query:"metric,explode" maxItems:"20" doc:"Name of a metric whose values to return; repeat it for more. Pages go through one after the other, in this order"`
-	Mode    string   `query:"mode" enum:"workers,curve" default:"workers" doc:"Every worker's values, or one curve over all workers"`
-	Worker  int      `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Only the values of the worker with this rank; -1 for all. Not for curves"`
-	From    int64    `query:"from" minimum:"0" doc:"Only from this step on"`
-	Buckets int      `query:"buckets" minimum:"0" maximum:"10000" doc:"For curves: about how many points to reduce each to, keeping extremes, all in one answer; 0 for every point, in pages"`
-	After   string   `query:"after" maxLength:"100" doc:"Cursor: the next of the previous page. Everything but limit must be as it was for that page"`
-	Limit   int      `query:"limit" default:"10000" minimum:"1" maximum:"50000" doc:"At most this many values in one answer, those of all metrics together; not for curves that buckets reduces"`
+	Metric []string `query:"metric,explode" maxItems:"20" doc:"Name of a metric whose values to return; repeat it for more. Pages go through one after the other, in this order"`
+	Mode   string   `query:"mode" enum:"workers,curve" default:"workers" doc:"Every worker's values, or one curve over all workers"`
+	Worker int      `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Only the values of the worker with this rank; -1 for all. Not for curves"`
+	From   int64    `query:"from" minimum:"0" doc:"Only from this step on"`
+	After  string   `query:"after" maxLength:"100" doc:"Cursor: the next of the previous page. Everything but limit must be as it was for that page"`
+	Limit  int      `query:"limit" default:"10000" minimum:"1" maximum:"50000" doc:"At most this many values in one answer, those of all metrics together"`
 }
 
 // MetricsPage is the names of a run's metrics, and a page of the values asked for.

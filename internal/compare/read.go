@@ -16,6 +16,14 @@ import (
 const MaxRuns = 200
 
 const (
+	maxColumns   = 60_000 // of all curves together: more are not seen, and take a browser long
+	leastColumns = 100    // of a curve
+)
+
+// Columns is how many columns each of so many curves may have.
+func Columns(curves int) int { return max(leastColumns, maxColumns/max(1, curves)) }
+
+const (
 	readers = 4    // runs read at the same time
 	nearby  = 1000 // steps before one in which its value may be
 )

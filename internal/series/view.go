@@ -73,7 +73,13 @@ func (b *Builder) View() View {
 }
 
 // Add adds the point of a further step.
-func (b *Builder) Add(p run.CurvePoint) { b.column(pointColumn(p)) }
+func (b *Builder) Add(p run.CurvePoint) {
+	if n := len(b.columns); n > 0 && bucketOf(b.columns[n-1].Last, b.shift) == bucketOf(p.Step, b.shift) && b.columns[n-1].addFinite(p) {
+		b.points++
+		return
+	}
+	b.column(pointColumn(p))
+}
 
 func (b *Builder) column(c Column) {
 	b.points += int64(c.Points)
@@ -176,6 +182,20 @@ func (c *Column) add(o Column) {
 	c.Means += o.Means
 }
 
+// addFinite is add for nearly all points, and twice as fast; it reports whether the point is one of them.
+func (c *Column) addFinite(p run.CurvePoint) bool {
+	if c.Means == 0 || !finite(p.Min) || !finite(p.Max) || !finite(p.Mean) || !finite(c.Min) || !finite(c.Max) {
+		return false
+	}
+	at := p.At.UnixMilli()
+	c.Last, c.FirstAt, c.LastAt = p.Step, min(c.FirstAt, at), max(c.LastAt, at)
+	c.Points, c.Workers = c.Points+1, max(c.Workers, p.Workers)
+	c.Min, c.Max = min(c.Min, p.Min), max(c.Max, p.Max)
+	c.Means++
+	c.Value = blend(c.Value, p.Mean, 1/float64(c.Means))
+	return true
+}
+
 func oddOf(v float64) Odd {
 	switch {
 	case finite(v):
@@ -202,3 +222,9 @@ func higher(a, b float64) float64 {
 	}
 	return b
 }
+
+// blend interpolates from a to b by r, without the overflow of a sum.
+func blend(a, b, r float64) float64 { return a*(1-r) + b*r }
+
+// finite is false for NaN and infinities, which are not 0 less themselves.
+func finite(v float64) bool { return v-v == 0 }

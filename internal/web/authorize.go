@@ -60,6 +60,8 @@ func inProject(w http.ResponseWriter, r *http.Request, of access.Subject) (acces
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	first := access.From(r.Context()).First
 	switch {
+	case s.isData(r):
+		s.fail(w, r, err)
 	case first != nil && safe(r.Method) && !page.IsFragment(r) && r.Header.Get("Upgrade") == "":
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, first.Path, http.StatusSeeOther)

@@ -10,7 +10,9 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/views/ui"
@@ -23,7 +25,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	f := fault.Of(err)
 	problem := ui.Problem{Status: f.Kind.Status(), Title: f.Title, Text: f.Text(), Again: f.Kind.Temporary() || f.Kind == fault.ErrInternal}
-	if fields := trainconf.AsFieldErrors(err); fields != nil {
+	fields := trainconf.AsFieldErrors(err)
+	if fields != nil {
 		problem.Detail = fields.Error()
 	}
 	if problem.Status >= 500 {
@@ -43,15 +46,30 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if page.IsFragment(r) { // htmx expects a part of a page and must tell an error apart
 		w.Header().Set("X-Fault", url.PathEscape(strings.TrimSpace(f.Title+". "+f.Text()+"\n"+problem.Detail)))
 	}
-	if strings.HasPrefix(r.Header.Get("Accept"), "application/json") || strings.HasPrefix(r.URL.Path, "/api/") {
-		writeProblem(w, f.Kind, problem)
+	if strings.HasPrefix(r.Header.Get("Accept"), "application/json") || strings.HasPrefix(r.URL.Path, "/api/") || s.isData(r) {
+		writeProblem(w, r, f.Kind, problem, fields)
 		return
 	}
 	s.writeErrorPage(w, r, problem)
 }
 
-func writeProblem(w http.ResponseWriter, code fault.Kind, p ui.Problem) {
-	body, err := json.Marshal(map[string]any{"type": "about:blank", "code": code, "title": p.Title, "status": p.Status, "detail": strings.TrimSpace(p.Text + "\n" + p.Detail)})
+// isData reports whether only scripts ask for what a request does.
+func (s *Server) isData(r *http.Request) bool {
+	_, pattern := s.routed.Match(r)
+	return s.data[pattern]
+}
+
+// writeProblem answers in the form of the API's errors; the detail names the fields, too.
+func writeProblem(w http.ResponseWriter, r *http.Request, code fault.Kind, p ui.Problem, fields run.FieldErrors) {
+	location := "body"
+	if safe(r.Method) {
+		location = "query"
+	}
+	out := client.Problem{Type: "about:blank", Code: code, Title: p.Title, Status: p.Status, Detail: strings.TrimSpace(p.Text + "\n" + p.Detail), ID: p.ID}
+	for _, f := range fields {
+		out.Errors = append(out.Errors, client.FieldProblem{Location: location, Field: f.Field, Value: fault.Quote(f.Value), Rule: f.Rule, Fix: f.Fix})
+	}
+	body, err := json.Marshal(out)
 	if err != nil { // strings and a number
 		body = []byte(`{}`)
 	}

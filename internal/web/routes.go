@@ -22,6 +22,10 @@ func (s *Server) routes(t sections) http.Handler {
 	paged := func(pattern string, right access.Right, h page.Handler) {
 		handle(pattern, right, s.wrap(h, page.Timeout))
 	}
+	data := func(pattern string, right access.Right, h page.Handler) { // for scripts alone: its errors are JSON, whatever they accept
+		s.data[pattern] = true
+		paged(pattern, right, h)
+	}
 	large := func(pattern string, right access.Right, h page.Handler, body int64) {
 		handle(pattern, right, s.wrapBody(h, page.Timeout, body))
 	}
@@ -41,11 +45,11 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("POST /runs/columns", access.RunsRead, t.runs.SaveColumns)
 	paged("POST /runs/{id}/labels", access.RunsEdit, t.runs.SaveLabels)
 	paged("POST /runs/sample", access.RunsSubmit, t.runs.Sample)
-	paged("GET /runs/{id}/series", access.RunsRead, t.metrics.Series)
+	data("GET /runs/{id}/series", access.RunsRead, t.metrics.Series)
 	paged("GET /runs/{id}", access.RunsRead, t.runs.Overview)
 	paged("GET /runs/{id}/metrics", access.RunsRead, t.metrics.Show)
 	paged("POST /runs/{id}/metrics/layout", access.RunsRead, t.metrics.SaveLayout)
-	paged("GET /runs/{id}/marks", access.RunsRead, t.metrics.Marks)
+	data("GET /runs/{id}/marks", access.RunsRead, t.metrics.Marks)
 	paged("GET /runs/{id}/logs", access.RunsRead, t.runs.Logs)
 	paged("GET /runs/{id}/workers", access.RunsRead, t.runs.Workers)
 	paged("GET /runs/{id}/mesh", access.RunsRead, t.runs.Mesh)
@@ -54,7 +58,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /runs/{id}/config", access.RunsRead, t.runs.Config)
 	paged("GET /runs/{id}/launch", access.RunsRead, t.runs.Launch)
 	paged("GET /runs/{id}/live", access.RunsRead, t.runs.Live)
-	paged("GET /runs/{id}/log.json", access.RunsRead, t.runs.Lines)
+	data("GET /runs/{id}/log.json", access.RunsRead, t.runs.Lines)
 	handle("GET /runs/{id}/log.txt", access.RunsRead, s.wrap(t.runs.LogDownload, downloadTimeout))
 	paged("GET /runs/{id}/config.toml", access.RunsRead, t.runs.ConfigFile)
 	paged("GET /runs/{id}/launch.sh", access.RunsRead, t.runs.Script)
@@ -77,7 +81,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("POST /templates/{name}/delete", access.TemplatesDelete, t.templates.Delete)
 	paged("GET /diff", access.SignedIn, t.diff.Show)
 	paged("GET /compare", access.RunsRead, t.compare.Show)
-	paged("GET /compare/series", access.RunsRead, t.compare.Series)
+	data("GET /compare/series", access.RunsRead, t.compare.Series)
 	paged("GET /sweeps", access.RunsRead, t.sweeps.List)
 	paged("GET /sweeps/new", access.RunsSubmit, t.sweeps.New)
 	large("POST /sweeps/new", access.RunsSubmit, t.sweeps.FromForm, form.MaxBody)
@@ -85,8 +89,7 @@ func (s *Server) routes(t sections) http.Handler {
 	large("POST /sweeps", access.RunsSubmit, t.sweeps.Create, form.MaxBody)
 	paged("GET /sweeps/{id}", access.RunsRead, t.sweeps.Show)
 	paged("GET /sweeps/{id}/head", access.RunsRead, t.sweeps.Head)
-	paged("GET /sweeps/{id}/rows", access.RunsRead, t.sweeps.Rows)
-	paged("GET /sweeps/{id}/points", access.RunsRead, t.sweeps.Points)
+	data("GET /sweeps/{id}/rows", access.RunsRead, t.sweeps.Rows)
 	paged("GET /sweeps/{id}/stop", access.RunsStop, t.sweeps.StopAsk)
 	paged("POST /sweeps/{id}/stop", access.RunsStop, t.sweeps.Stop)
 	paged("GET /sweeps/{id}/delete", access.RunsDelete, t.sweeps.DeleteAsk)

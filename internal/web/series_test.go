@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web"
@@ -90,11 +92,39 @@ func TestAWrongChartSaysWhichFieldIsWrong(t *testing.T) {
 	t.Parallel()
 	s := seriesSite(t)
 	for query, field := range map[string]string{"metric=loss&from=NaN": "from", "": "metric", "metric=loss&px=0": "px", "metric=%3Dloss%3B": "metric", "metric=loss&from=2&to=1": "from"} {
-		a := s.Do(http.MethodGet, "/runs/r-0000000001/series?"+query, nil)
-		if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, field) {
-			t.Errorf("%s: %d %.300s", query, a.Status, a.Body)
+		for _, path := range []string{"/runs/r-0000000001/series?", "/compare/series?runs=r-0000000001&"} {
+			p := problemOf(t, s.Do(http.MethodGet, path+query, nil, "Accept", "text/html"), http.StatusUnprocessableEntity)
+			if len(p.Errors) != 1 || p.Errors[0].Field != field || p.Errors[0].Rule == "" || p.Errors[0].Fix == "" || p.Errors[0].Location != "query" {
+				t.Errorf("%s%s: %+v", path, query, p)
+			}
 		}
 	}
+}
+
+func TestWhatOnlyScriptsReadHasNoPagesForErrors(t *testing.T) {
+	t.Parallel()
+	s := seriesSite(t)
+	for _, path := range []string{"/runs/r-none/series?metric=loss", "/runs/r-none/marks", "/runs/r-none/log.json", "/sweeps/s-none/rows", "/compare/series?sweep=s-none&metric=loss"} {
+		if p := problemOf(t, s.Do(http.MethodGet, path, nil, "Accept", "text/html"), http.StatusNotFound); p.Detail == "" || p.Title == "" {
+			t.Errorf("%s: %+v", path, p)
+		}
+	}
+	out := webtest.New(t, func(d *web.Deps) { d.Guard = signedOut{} })
+	problemOf(t, out.Do(http.MethodGet, seriesPath, nil, "Accept", "text/html"), http.StatusUnauthorized)
+}
+
+type signedOut struct{}
+
+func (signedOut) Allow(context.Context, access.Right, access.Subject) error {
+	return fault.ErrSignedOut
+}
+
+func problemOf(t *testing.T, a webtest.Answer, status int) (p client.Problem) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.Body), &p); err != nil || a.Status != status || p.Status != status || a.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d %s: %.200s, %v", a.Status, a.Header.Get("Content-Type"), a.Body, err)
+	}
+	return p
 }
 
 func TestMarksAreAListWithoutAny(t *testing.T) {

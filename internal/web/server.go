@@ -97,6 +97,7 @@ type Server struct {
 	live    *live.Server
 	guard   Guard
 	routed  *router.Router
+	data    map[string]bool // patterns of what only scripts read
 	handler http.Handler
 }
 
@@ -113,7 +114,7 @@ func New(d Deps) *Server {
 		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, servers: d.Servers, live: live.New(live.Options{
 			Runs: d.Store, Feed: d.Feed, Guard: d.Guard, Auth: d.Auth, Base: d.Front.Base(), Now: d.Now, Logger: d.Logger,
 		}),
-		guard: d.Guard,
+		guard: d.Guard, data: map[string]bool{},
 	}
 	s.routed = router.New(s.authorize)
 	s.handler = s.routes(s.sections(d))

@@ -3,6 +3,7 @@ package compare
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -64,9 +65,40 @@ type Difference struct {
 // slots is how many lines look different: 8 colours with 4 dashes each.
 const slots = 32
 
+// lines is how many lines a chart has.
+func (d Data) lines() int {
+	if len(d.Groups) > 0 {
+		return len(d.Groups)
+	}
+	return len(d.Rows)
+}
+
 // byValue reports whether there are too many lines for a look each: then the colour is that of the final value.
-func (d Data) byValue() bool {
-	return len(d.Groups) == 0 && len(d.Rows) > slots || len(d.Groups) > slots
+func (d Data) byValue() bool { return d.lines() > slots }
+
+// columns is how many columns a whole line has where there are many, whatever the width of the chart; 0 for as many as that has pixels.
+func (d Data) columns() int {
+	if !d.byValue() {
+		return 0
+	}
+	return compare.Columns(d.lines())
+}
+
+// early is what the first chart of many lines will ask for, to be asked for before the scripts run; "" where that depends on the chart.
+func (d Data) early() string {
+	q := d.Query
+	if d.columns() == 0 || q.View.Has("from") {
+		return ""
+	}
+	out := q.SeriesHref() + "&metric=" + url.QueryEscape(q.Metrics[0]) // as seriesURL in static/js/charts/load.js writes it
+	if q.X != "" && q.X != "step" {
+		out += "&x=" + url.QueryEscape(q.X)
+	}
+	out += "&px=" + strconv.Itoa(d.columns())
+	if q.Smooth != "" {
+		out += "&smooth=" + url.QueryEscape(q.Smooth)
+	}
+	return out
 }
 
 // Shades is how many colours stand for values.

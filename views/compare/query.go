@@ -85,7 +85,7 @@ func OfSweep(id run.SweepID) string {
 
 // SeriesHref is where the lines of a metric are read.
 func (q Query) SeriesHref() string {
-	q.View, q.Metrics, q.Sort, q.Desc, q.Base, q.At, q.Hidden = nil, []string{DefaultMetric}, "", false, "", "", nil
+	q.View, q.Metrics, q.X, q.Smooth, q.Sort, q.Desc, q.Base, q.At, q.Hidden = nil, []string{DefaultMetric}, "", "", "", false, "", "", nil
 	return Path + "/series" + strings.TrimPrefix(q.Href(), Path)
 }
 

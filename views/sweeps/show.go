@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/views/compare"
 	"github.com/cotrain/cotrain/views/ui"
@@ -34,6 +36,21 @@ func (r Run) values() templ.Attributes {
 	}
 	return out
 }
+
+// label names the run in the chart by what was varied: "#3 lr 3e-4, nodes 2".
+func (r Run) label(columns []Column) string {
+	var parts []string
+	for i, c := range columns {
+		value := r.Values[i]
+		if value == "" {
+			value = "default"
+		}
+		parts = append(parts, c.Field[strings.LastIndexByte(c.Field, '.')+1:]+" "+fault.Clip(value, maxLabel))
+	}
+	return "#" + strconv.Itoa(r.Number) + " " + strings.Join(parts, ", ")
+}
+
+const maxLabel = 60 // bytes of a value
 
 // Detail is one sweep.
 type Detail struct {

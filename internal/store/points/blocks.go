@@ -52,13 +52,9 @@ func readCurve(ctx context.Context, q db.Querier, id run.ID, metric string, firs
 
 // eachStored reads a stored curve, some blocks at a time.
 func (r *reader) eachStored(ctx context.Context, id run.ID, metric string, from, to int64, take func(run.CurvePoint) bool) error {
-	type block struct {
-		number int64
-		data   []byte
-	}
 	var curve []run.CurvePoint
 	for next, last := curveBlock(from), curveBlock(to); next <= last; {
-		blocks, err := db.Select(ctx, r.tx, func(row db.Scanner) (b block, err error) { return b, row.Scan(&b.number, &b.data) },
+		blocks, err := db.Select(ctx, r.tx, scanBlock,
 			`SELECT block, data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block BETWEEN ? AND ? ORDER BY block LIMIT ?`, id, metric, next, last, blocksAtOnce)
 		if err != nil {
 			return fmt.Errorf("curve %s of %s: %w", metric, id, err)
@@ -87,16 +83,70 @@ func (r *reader) partsOfStored(ctx context.Context, id run.ID, metric string, fr
 	if err != nil {
 		return nil, err
 	}
+	ahead := &blocksAhead{r: r, run: id, metric: metric, last: -1}
 	var out []series.Part
-	for _, c := range groups {
+	for i, c := range groups {
 		if c.Last < from || c.First > to {
 			continue
 		}
 		out = append(out, series.Part{Column: c, Each: func(take func(run.CurvePoint) bool) error {
-			return r.eachStored(ctx, id, metric, c.First, c.Last, take)
+			return ahead.each(ctx, i, curveBlock(c.First), take)
 		}})
 	}
 	return out, nil
+}
+
+// blocksAhead reads single blocks of a stored curve, and while they are asked for one after the other more and more of the next ones
+// with them: a statement costs as much as some blocks.
+type blocksAhead struct {
+	r      *reader
+	run    run.ID
+	metric string
+	last   int // place among the curve's blocks that was asked for, -1 before
+	read   []storedBlock
+	atOnce int
+	curve  []run.CurvePoint // for reuse
+}
+
+type storedBlock struct {
+	number int64
+	data   []byte
+}
+
+func scanBlock(row db.Scanner) (b storedBlock, err error) { return b, row.Scan(&b.number, &b.data) }
+
+// each calls take for the points of a block, at a place among the curve's, until it returns false.
+func (a *blocksAhead) each(ctx context.Context, place int, block int64, take func(run.CurvePoint) bool) error {
+	data, err := a.block(ctx, place, block)
+	if err == nil && data != nil {
+		a.curve, err = series.AppendCurve(a.curve[:0], data)
+	}
+	if err != nil {
+		return fmt.Errorf("curve %s of %s: %w", a.metric, a.run, err)
+	}
+	for _, p := range a.curve {
+		if data == nil || !take(p) {
+			break
+		}
+	}
+	return nil
+}
+
+// block is a block's data, nil for none.
+func (a *blocksAhead) block(ctx context.Context, place int, number int64) (data []byte, err error) {
+	a.atOnce = min(2*a.atOnce, blocksAtOnce)
+	if place != a.last+1 || a.atOnce == 0 {
+		a.atOnce, a.read = 1, nil
+	}
+	a.last = place
+	if len(a.read) == 0 {
+		a.read, err = db.Select(ctx, a.r.tx, scanBlock, `SELECT block, data FROM curve_blocks WHERE run_id = ? AND metric = ? AND block >= ? ORDER BY block LIMIT ?`, a.run, a.metric, number, a.atOnce)
+	}
+	if err != nil || len(a.read) == 0 || a.read[0].number != number {
+		return nil, err
+	}
+	data, a.read = a.read[0].data, a.read[1:]
+	return data, nil
 }
 
 // readColumns reads the columns of a curve's blocks.

@@ -10,14 +10,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cotrain/cotrain/internal/chart"
+	"github.com/cotrain/cotrain/internal/compare"
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-const (
-	linesAtATime = 4      // concurrent reads
-	maxColumns   = 60_000 // of all lines together: more are not seen, and take a browser long
-	leastColumns = 100    // of a line
-)
+const linesAtATime = 4 // concurrent reads
 
 // line is one line of the charts: a run, or a group.
 type line struct {
@@ -41,9 +38,7 @@ func (p *Pages) Series(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	lines := linesOf(found.runs, q.Group)
-	if n := len(lines) * len(asked.Metrics); n > 0 {
-		asked.Pixels = min(asked.Pixels, max(leastColumns, maxColumns/n))
-	}
+	asked.Pixels = min(asked.Pixels, compare.Columns(len(lines)*len(asked.Metrics)))
 	body, err := p.lines(r.Context(), lines, asked)
 	if err != nil {
 		return err

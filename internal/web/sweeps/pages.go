@@ -15,8 +15,6 @@ type Store interface {
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	// SetQueuePlaces fills in the queue places of waiting runs.
 	SetQueuePlaces(ctx context.Context, runs []run.Run) error
-	// Curve returns a metric over all workers by step.
-	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 }
 
 // Finder reads sweeps.

@@ -3,7 +3,6 @@ package sweeps_test
 import (
 	"context"
 	"encoding/json"
-	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -202,11 +201,11 @@ func TestOfEqualRunsOneIsBest(t *testing.T) {
 	}
 }
 
-func TestTheChartOfASweepIsAboveItsRunsAndHasRoomForItsLegend(t *testing.T) {
+func TestTheChartOfASweepIsAboveItsRuns(t *testing.T) {
 	t.Parallel()
 	s, sweep := webtest.WithSweep(t)
 	a := s.Get("/sweeps/"+string(sweep.ID), 200)
-	if a.Count("#sweep-headline + #sweep-chart + section #sweep-rows") != 1 || a.Count("#sweep-chart [data-chart-legend]") != 1 {
+	if a.Count("#sweep-headline + #sweep-chart + section #sweep-rows") != 1 || a.Count("#sweep-chart[data-curves]") != 1 {
 		t.Error("no chart between headline and runs")
 	}
 	for _, cell := range []string{"loss", "throughput", "step", "duration"} {
@@ -237,7 +236,7 @@ func TestWhatOfASweepChangesCanBeReadAlone(t *testing.T) {
 	if len(got.Rows) != 4 || got.Seq != s.Hub.Seq("sweep:"+string(sweep.ID)) || got.Rows[0].Badge != "queued" {
 		t.Errorf("%+v", got)
 	}
-	for _, rest := range []string{"/head", "/rows", "/points"} {
+	for _, rest := range []string{"/head", "/rows"} {
 		s.Get("/sweeps/s-0000000000"+rest, 404)
 	}
 }
@@ -286,15 +285,12 @@ func TestASweepsRunsAreSortedByAnyColumn(t *testing.T) {
 func TestTheCurvesOfASweepNameTheirRuns(t *testing.T) {
 	t.Parallel()
 	s, sweep := webtest.WithSweep(t)
-	s.Fake.Curves = map[string][]run.CurvePoint{"loss": {{Step: 1, Mean: 4}, {Step: 2, Mean: math.NaN()}}}
-	a := s.Get("/sweeps/"+string(sweep.ID)+"/points", 200)
-	for _, want := range []string{`"number":1`, `"number":3`, `"label":"lr 0.003"`, `"steps":[1,2]`, `"loss":[4,"NaN"]`, `"best":true`, `"more":0`} {
-		if !strings.Contains(a.Body, want) {
-			t.Errorf("no %s in %s", want, a.Body)
-		}
+	a := s.Get("/sweeps/"+string(sweep.ID), 200)
+	if got := a.Doc.Find("#sweep-rows > tr").First().AttrOr("data-name", ""); got != "#1 lr 0.1" {
+		t.Errorf("the first curve is named %q", got)
 	}
-	if strings.Contains(a.Body, `"number":4`) {
-		t.Error("a run without measurements has a curve")
+	if a.Count("#sweep-rows > tr[data-line]") != 4 || a.Doc.Find("#sweep-page").AttrOr("data-series-url", "") != "/compare/series?runs=" {
+		t.Error("the curves are not those of a comparison")
 	}
 }
 

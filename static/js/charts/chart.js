@@ -392,7 +392,8 @@ export class Chart {
   highlight(key) {
     if (this.lit === (key || "")) return;
     this.lit = key || "";
-    this.draw();
+    for (const c of this.curves) c.faint = this.lit !== "" && this.lit !== c.key;
+    this.plot?.reorder(this.ordered());
   }
 
   recolour() {

@@ -18,7 +18,8 @@ export class Legend {
 
   /** @param {import("./curve.js").Curve[]} curves */
   show(curves) {
-    const keys = curves.map((c) => `${c.key}\n${c.slot}`).join("\n\n");
+    if (curves.some((c) => c.thin)) curves = []; // too many to list: a table names them
+    const keys = curves.map((c) => `${c.key}\n${c.slot}\n${c.name}`).join("\n\n");
     this.list.hidden = curves.length < 2;
     if (keys !== this.keys) {
       this.keys = keys;

@@ -42,6 +42,9 @@ export class Plot {
     this.dot.className = "chart-dot";
     this.dot.hidden = true;
     this.signs = "";
+    this.place = ""; // that the kept shapes are for
+    /** @type {WeakMap<import("./curve.js").Curve, {plain?: import("./shapes.js").Shape[], faint?: import("./shapes.js").Shape[]}>} */
+    this.kept = new WeakMap();
     this.open();
     this.resize = new ResizeObserver(() => {
       const { width, height } = this.size();
@@ -175,12 +178,28 @@ export class Plot {
     return this.u.bbox.height / devicePixelRatio;
   }
 
-  /** The curves as shapes, in pixels from the top left of where they are. */
+  /**
+   * Paints the same curves again, in another order or fainter.
+   * @param {import("./curve.js").Curve[]} curves
+   */
+  reorder(curves) {
+    this.scene = { ...this.scene, curves };
+    this.u.redraw(false, false);
+  }
+
+  /** The curves as shapes, in pixels from the top left of where they are. Those of a curve are kept while it stays where it is. */
   shapes() {
     const { curves, x, y, logX, logY, power, smoothed } = this.scene;
     const xs = { log: logX, min: x[0], max: x[1], size: this.width() };
     const ys = { log: logY, min: y[0], max: y[1], size: this.height(), flip: true };
-    return curves.filter((c) => !c.hidden).flatMap((c) => shapesOf(c, xs, ys, { smoothed, power }));
+    const place = JSON.stringify([xs, ys, smoothed, power]);
+    if (place !== this.place) this.kept = new WeakMap();
+    this.place = place;
+    return curves.filter((c) => !c.hidden).flatMap((c) => {
+      const kept = this.kept.get(c) || {};
+      this.kept.set(c, kept);
+      return (kept[c.faint ? "faint" : "plain"] ??= shapesOf(c, xs, ys, { smoothed, power }));
+    });
   }
 
   /** @param {any} u */
@@ -228,27 +247,34 @@ function rules(ctx, at, height, stroke, alpha) {
  * @param {CanvasRenderingContext2D} ctx
  * @param {import("./shapes.js").Shape} s
  */
-function shape(ctx, { kind, at, slot, alpha, width }) {
+function shape(ctx, s) {
+  const { kind, slot, alpha, width } = s;
   ctx.globalAlpha = alpha;
   ctx.strokeStyle = ctx.fillStyle = kind === "crosses" ? colour("--danger") : strokeOf(slot);
   ctx.lineWidth = width;
   ctx.setLineDash(kind === "line" ? dashOf(slot) : []);
-  ctx.beginPath();
+  const path = (s.path ??= pathOf(s));
+  if (kind === "crosses") ctx.lineWidth = 1.75;
+  if (kind === "area" || kind === "dots") ctx.fill(path);
+  else ctx.stroke(path);
+}
+
+/** @param {import("./shapes.js").Shape} s */
+function pathOf({ kind, at, width }) {
+  const path = new Path2D();
   for (let i = 0; i < at.length; i += 2) {
     const x = at[i];
     const y = at[i + 1];
     if (kind === "dots") {
-      ctx.moveTo(x + width, y);
-      ctx.arc(x, y, width, 0, 2 * Math.PI);
+      path.moveTo(x + width, y);
+      path.arc(x, y, width, 0, 2 * Math.PI);
     } else if (kind === "crosses") {
-      ctx.moveTo(x - width, y - width);
-      ctx.lineTo(x + width, y + width);
-      ctx.moveTo(x + width, y - width);
-      ctx.lineTo(x - width, y + width);
-    } else if (i === 0) ctx.moveTo(x, y);
-    else ctx.lineTo(x, y);
+      path.moveTo(x - width, y - width);
+      path.lineTo(x + width, y + width);
+      path.moveTo(x + width, y - width);
+      path.lineTo(x - width, y + width);
+    } else if (i === 0) path.moveTo(x, y);
+    else path.lineTo(x, y);
   }
-  if (kind === "crosses") ctx.lineWidth = 1.75;
-  if (kind === "area" || kind === "dots") ctx.fill();
-  else ctx.stroke();
+  return path;
 }

@@ -8,6 +8,7 @@ import { bounds } from "./curve.js";
  * @property {number} slot     of the curve
  * @property {number} alpha
  * @property {number} width    of the line, radius of dots
+ * @property {Path2D} [path]   once it was painted
  *
  * @typedef {{log: boolean, min: number, max: number, size: number, flip?: boolean}} Scale
  */

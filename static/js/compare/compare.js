@@ -3,6 +3,7 @@
 import { Board } from "../charts/board.js";
 import { at } from "../ui/base.js";
 import { Parallel } from "./parallel.js";
+import { followPointer } from "./pointed.js";
 import { linesSource } from "./source.js";
 
 const carried = ["hide", "x", "smooth", "from", "to", "log", "logx", "clip"]; // what the scripts write into the address
@@ -12,18 +13,19 @@ export function startComparePage(page) {
   const lines = new Lines(page);
   if (lines.all.size === 0) return;
   const board = new Board({
-    source: linesSource(at(page.dataset.seriesUrl || ""), lines.all),
+    source: linesSource(() => at(page.dataset.seriesUrl || ""), lines.all, Number(page.dataset.columns)),
     press: (tool, chart) => tool === "remove" && leave({ without: chart.metrics[0] }),
   });
   board.scan(page);
   lines.changed = (hidden) => board.hide(hidden);
-  lines.lit = (key) => board.highlight(key);
   lines.update();
   const figure = page.querySelector("[data-parallel]");
-  if (figure instanceof HTMLElement) {
-    const parallel = new Parallel(figure, (out) => lines.filter(out));
-    lines.litRun = (run) => parallel.highlight(run);
-  }
+  const parallel = figure instanceof HTMLElement ? new Parallel(figure, (out) => lines.filter(out)) : null;
+  followPointer(page, (line, run) => {
+    lines.light(line);
+    board.highlight(line);
+    parallel?.highlight(run);
+  });
   page.addEventListener("click", (e) => {
     const link = e.target instanceof Element ? e.target.closest("a") : null;
     if (link && link.pathname === location.pathname) link.search = carry(new URLSearchParams(link.search)).toString();
@@ -83,16 +85,9 @@ class Lines {
     this.out = new Set();
     /** @type {(hidden: string[]) => void} */
     this.changed = () => {};
-    /** @type {(key: string|null) => void} */
-    this.lit = () => {};
-    /** @type {(run: string|null) => void} */
-    this.litRun = () => {};
-    this.key = "";
-    this.frame = 0;
+    this.lit = "";
     page.addEventListener("change", (e) => this.ticked(e));
     page.addEventListener("click", (e) => this.pressed(e));
-    for (const type of ["pointerover", "focusin"]) page.addEventListener(type, (e) => this.point(e.target));
-    for (const type of ["pointerleave", "focusout"]) page.addEventListener(type, () => this.point(null));
   }
 
   /** @param {Event} e */
@@ -153,20 +148,10 @@ class Lines {
     this.changed(gone);
   }
 
-  /** @param {EventTarget|null} target */
-  point(target) {
-    const el = target instanceof Element ? target.closest("[data-line], [data-of]") : null;
-    const key = el?.getAttribute("data-line") || el?.getAttribute("data-of") || "";
-    const run = el?.getAttribute("data-run") || el?.getAttribute("data-parallel-run") || null;
-    if (key === this.key) return;
-    this.rows.get(this.key)?.classList.remove("is-lit");
-    this.key = key;
+  /** @param {string} key */
+  light(key) {
+    this.rows.get(this.lit)?.classList.remove("is-lit");
     this.rows.get(key)?.classList.add("is-lit");
-    // A pointer that crosses the table passes many rows: only where it is at the next frame counts.
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => {
-      this.lit(key || null);
-      this.litRun(run);
-    });
+    this.lit = key;
   }
 }

@@ -152,7 +152,7 @@ export class Parallel {
     this.changed(out);
   }
 
-  /** @param {string|null} run */
+  /** @param {string} run "" for none */
   highlight(run) {
     for (const l of this.lines) l.el.classList.toggle("is-lit", l.run === run);
   }

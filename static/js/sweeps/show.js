@@ -3,13 +3,15 @@
 import { apply } from "../live/fragments.js";
 import { paced } from "../live/pace.js";
 import { Rows } from "../live/rows.js";
+import { Board } from "../charts/board.js";
 import { Parallel } from "../compare/parallel.js";
+import { followPointer } from "../compare/pointed.js";
+import { linesSource } from "../compare/source.js";
 import { at } from "../ui/base.js";
-import { SweepChart } from "./chart.js";
 
 const headEvery = 1000; // milliseconds
-const curvesEvery = 4000; // while runs are to come into the chart
-const curvesAgain = 60000; // those that are shown are thinned out again, and the best are chosen
+const curvesEvery = 3000;
+const curvesShown = 16; // more cannot be told apart
 const sortEvery = 5000;
 const snapshotEvery = 3000;
 
@@ -37,15 +39,17 @@ function badgeOrder() {
  * @param {HTMLElement} page
  */
 export function startSweepPage(live, page) {
-  const figure = page.querySelector("[data-sweep-chart]");
-  const chart = figure instanceof HTMLElement ? new SweepChart(figure) : null;
   const table = new SweepTable(page);
-  const parallel = page.querySelector("[data-parallel]");
-  if (parallel instanceof HTMLElement) {
-    new Parallel(parallel, (out) => {
-      for (const [id, r] of table.runs) r.el.hidden = out.has(id);
-    });
-  }
+  const board = curvesOf(page, table);
+  const coordinates = page.querySelector("[data-parallel]");
+  const parallel = !(coordinates instanceof HTMLElement) ? null : new Parallel(coordinates, (out) => {
+    for (const [id, r] of table.runs) r.el.hidden = out.has(id);
+    board.hide(out);
+  });
+  followPointer(page, (line, id) => {
+    board.highlight(line);
+    parallel?.highlight(id);
+  });
 
   const head = paced(async () => {
     const response = await fetch(page.dataset.headUrl || "", { headers: { Accept: "text/html" } });
@@ -53,13 +57,7 @@ export function startSweepPage(live, page) {
     else if (!response.ok) throw new Error(`sweep: ${response.status}`);
     else apply(await response.text(), (old) => !(old instanceof HTMLDialogElement && old.open));
   }, headEvery);
-  let drawn = performance.now();
-  const curves = paced(async () => {
-    drawn = performance.now();
-    const response = await fetch(page.dataset.pointsUrl || "", { headers: { Accept: "application/json" } });
-    if (response.ok) chart?.show(await response.json());
-    else if (response.status !== 404) throw new Error(`curves: ${response.status}`);
-  }, curvesEvery);
+  const curves = paced(async () => board.news(), curvesEvery);
   const rows = new Rows("#sweep-rows > tr", head);
 
   /** @param {Row[]} list */
@@ -70,8 +68,7 @@ export function startSweepPage(live, page) {
     }
     rows.receive(list);
     table.receive(list);
-    if (table.best) chart?.mark(table.best.el.dataset.runId || "");
-    if (chart?.append(list) || performance.now() - drawn > curvesAgain) curves();
+    curves();
   }
 
   let read = -Infinity;
@@ -98,7 +95,28 @@ export function startSweepPage(live, page) {
     },
     reread,
   });
-  curves();
+}
+
+/**
+ * The loss of the runs in which it is lowest.
+ * @param {HTMLElement} page
+ * @param {SweepTable} table
+ */
+function curvesOf(page, table) {
+  /** @type {Map<string, import("../compare/source.js").Look>} */
+  const looks = new Map();
+  const unit = page.querySelector("#sweep-chart [data-chart-unit]");
+  const usual = unit?.textContent;
+  const series = () => {
+    const { shown, more } = table.lowest(curvesShown);
+    looks.clear();
+    shown.forEach(([id, r], slot) => looks.set(id, { name: `${r.el.dataset.name}${r === table.best ? ", best" : ""}`, slot, shade: null }));
+    if (unit) unit.textContent = more > 0 ? `${usual}, the ${shown.length} lowest runs of ${shown.length + more}` : `${usual}`;
+    return `${at(page.dataset.seriesUrl || "")}${shown.map(([id]) => id).join(",")}`;
+  };
+  const board = new Board({ source: linesSource(series, looks) });
+  board.scan(page);
+  return board;
 }
 
 /** The runs of the table: which is best, and their order. */
@@ -159,6 +177,15 @@ class SweepTable {
     }
     if (mark) best.el.firstElementChild?.prepend(mark);
     this.best = best;
+  }
+
+  /**
+   * The runs with the lowest loss, by number, and how many more have one.
+   * @param {number} most
+   */
+  lowest(most) {
+    const known = [...this.runs].filter(([, r]) => r.loss === r.loss).sort(([, a], [, b]) => a.loss - b.loss);
+    return { shown: known.slice(0, most).sort(([, a], [, b]) => a.number - b.number), more: Math.max(0, known.length - most) };
   }
 
   /** Puts rows where they belong now, unless somebody is at them. */
