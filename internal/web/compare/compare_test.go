@@ -80,6 +80,26 @@ func TestWhatIsNotThereIsNamed(t *testing.T) {
 	s.Get("/compare?state=asleep", 422)
 }
 
+func TestRunsAreComparedByTheFiltersOfTheList(t *testing.T) {
+	t.Parallel()
+	s, _ := withRuns(t, 4)
+	first, last := &s.Fake.AllRuns[3], &s.Fake.AllRuns[0]
+	first.Options.Tags = []string{"paper"}
+	last.State, last.CreatedAt = run.Failed, webtest.Now.AddDate(0, 0, -40)
+	for query, want := range map[string]int{"tag=paper": 1, "model=7B": 0, "state=failed&state=succeeded": 4, "state=failed": 1, "within=30d": 3, "until=2020-01-01": 0, "archived=only": 0} {
+		if a := s.Get("/compare?"+query, 200); a.Count("#compare-rows > tr") != want {
+			t.Errorf("%s: %d rows, want %d", query, a.Count("#compare-rows > tr"), want)
+		} else if want > 0 && !strings.Contains(a.Doc.Find("#compare-page").AttrOr("data-series-url", ""), query[:strings.IndexByte(query, '=')]) {
+			t.Errorf("%s: the curves are of other runs", query)
+		}
+	}
+	for query, field := range map[string]string{"tag=a%20b%00": "tag", "since=yesterday": "since", "until=x": "until"} {
+		if a := s.Get("/compare/series?metric=loss&"+query, 422); !strings.Contains(a.Body, `"field":"`+field+`"`) {
+			t.Errorf("%s: %s", query, a.Body)
+		}
+	}
+}
+
 func TestRunsAndMetricsAreAddedAndRemoved(t *testing.T) {
 	t.Parallel()
 	s, ids := withRuns(t, 3)
@@ -112,7 +132,7 @@ func TestManyRunsAreBoundedAndColouredByValue(t *testing.T) {
 	t.Parallel()
 	s, _ := withRuns(t, 205)
 	a := s.Get("/compare?q=try", 200)
-	if a.Count("#compare-rows > tr") != 200 || a.Text(t, "[data-bounded]") != "The newest 200 runs are compared." {
+	if a.Count("#compare-rows > tr") != 200 || a.Text(t, "[data-bounded]") != "The newest 200 of 205 matching runs are compared, 5 older ones are left out." {
 		t.Errorf("%d rows", a.Count("#compare-rows > tr"))
 	}
 	if a.Doc.Find("#compare-page").AttrOr("data-by-value", "") != "true" || a.Count("#compare-rows > tr:first-child .shade-0") != 1 || a.Count("#compare-rows > tr:last-child .shade-7") != 1 {

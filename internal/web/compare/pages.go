@@ -15,6 +15,8 @@ type Store interface {
 	// Run returns a run, or an error that matches [fault.ErrNotFound].
 	Run(ctx context.Context, id run.ID) (run.Run, error)
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
+	// CountRuns counts the runs that match, but for their states, by state.
+	CountRuns(ctx context.Context, f run.RunFilter) (run.Counts, error)
 	chart.Versioned
 	compare.Store
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
 	view "github.com/cotrain/cotrain/views/compare"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
 // picked are the runs of a comparison.
@@ -39,7 +40,7 @@ func (p *Pages) pick(r *http.Request, q view.Query) (picked, error) {
 func (p *Pages) byID(ctx context.Context, ids []run.ID) (out picked, err error) {
 	if len(ids) > compare.MaxRuns {
 		ids = ids[:compare.MaxRuns]
-		out.bounded = fmt.Sprintf("The first %d runs are compared.", compare.MaxRuns)
+		out.bounded = fmt.Sprintf("The first %d of the runs that the address names are compared, the others are left out.", compare.MaxRuns)
 	}
 	for _, id := range ids {
 		var found run.Run
@@ -73,32 +74,38 @@ func (p *Pages) ofSweep(ctx context.Context, id run.SweepID) (picked, error) {
 
 // filtered are the newest runs that the list would show, sweeps unfolded.
 func (p *Pages) filtered(r *http.Request) (out picked, err error) {
-	q := r.URL.Query()
 	project, err := page.SelectedProject(r)
 	if err != nil {
 		return out, err
 	}
-	f := run.RunFilter{Projects: page.Projects(project), Owner: page.Text(q.Get("owner"), 127), Text: page.Text(q.Get("q"), 200)}
-	for _, v := range q["state"] {
-		if v == "" {
-			continue
-		}
-		state, err := run.ParseState(v)
-		if err != nil {
-			return out, err
-		}
-		f.States = append(f.States, state)
+	f, err := page.ReadFilter(r.URL.Query(), p.Now(), fromDay, toDay)
+	if err != nil {
+		return out, err
 	}
+	f.Projects = page.Projects(project)
 	out.runs, err = p.newest(r.Context(), f, &out)
 	return out, err
 }
 
+// newest are the newest runs of a filter, and how many are left out.
 func (p *Pages) newest(ctx context.Context, f run.RunFilter, out *picked) ([]run.Run, error) {
 	f.Limit = compare.MaxRuns + 1
 	runs, err := p.Store.Runs(ctx, f)
-	if len(runs) > compare.MaxRuns {
-		runs = runs[:compare.MaxRuns]
-		out.bounded = fmt.Sprintf("The newest %d runs are compared.", compare.MaxRuns)
+	if err != nil || len(runs) <= compare.MaxRuns {
+		return runs, err
 	}
-	return runs, err
+	counts, err := p.Store.CountRuns(ctx, f)
+	n := counts.Total()
+	if len(f.States) > 0 {
+		n = run.Count{}
+		for _, s := range f.States {
+			n.N, n.More = n.N+counts[s].N, n.More || counts[s].More
+		}
+	}
+	all, rest := ui.Integer(n.N), ui.Integer(n.N-compare.MaxRuns)
+	if n.More {
+		all, rest = "more than "+all, "more than "+rest
+	}
+	out.bounded = fmt.Sprintf("The newest %d of %s matching runs are compared, %s older ones are left out.", compare.MaxRuns, all, rest)
+	return runs[:compare.MaxRuns], err
 }

@@ -21,9 +21,15 @@ const (
 	maxHidden  = 64 // bytes of a line's key
 )
 
+// The parameters of the days, of which from and to are the range of the charts.
+const (
+	fromDay = "since"
+	toDay   = "until"
+)
+
 // filters are the parameters by which the list of runs filters, and viewed those of the charts, which the scripts read.
 var (
-	filters = []string{"q", "state", "owner", page.ParamProject}
+	filters = append(page.FilterParams[:], page.ParamProject, fromDay, toDay)
 	viewed  = []string{"from", "to", "log", "logx", "clip"}
 )
 

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -100,7 +98,7 @@ func (p *Pages) fill(ctx context.Context, list *view.List, runs []run.Run, filte
 
 // listQuery reads a list's address, and what it asks the store for.
 func (p *Pages) listQuery(r *http.Request, q url.Values) (list view.List, filter run.RunFilter, err error) {
-	f, err := readFilter(q)
+	f, filter, err := p.readFilter(q)
 	if err != nil {
 		return list, filter, err
 	}
@@ -118,16 +116,7 @@ func (p *Pages) listQuery(r *http.Request, q url.Values) (list view.List, filter
 	for _, preset := range trainconf.Presets() {
 		list.Presets = append(list.Presets, preset.Name)
 	}
-	filter = run.RunFilter{
-		Projects: page.Projects(shown), Owner: f.Owner, Text: f.Text, Tags: f.Tags, Model: f.Model, Node: f.Node, Archived: f.Archived, Order: f.Sort,
-		Folded: f.Sort == run.Order{}, Limit: listSize,
-	}
-	if f.State != "" {
-		filter.States = []run.State{f.State}
-	}
-	if filter.Since, filter.Until, err = p.between(f); err != nil {
-		return list, filter, err
-	}
+	filter.Projects, filter.Order, filter.Folded, filter.Limit = page.Projects(shown), f.Sort, f.Sort == run.Order{}, listSize
 	if f.Before != "" {
 		at, err := f.Sort.ParseCursor(f.Before)
 		if err != nil {
@@ -138,29 +127,23 @@ func (p *Pages) listQuery(r *http.Request, q url.Values) (list view.List, filter
 	return list, filter, nil
 }
 
-func readFilter(q url.Values) (view.Filter, error) {
-	f := view.Filter{
-		Text: page.Text(q.Get("q"), 200), Project: page.Text(q.Get(page.ParamProject), 64), Owner: page.Text(q.Get("owner"), 127), Model: page.Text(q.Get("model"), 200), Node: page.Text(q.Get("node"), 200),
-		From: page.Text(q.Get("from"), 40), To: page.Text(q.Get("to"), 40), Archived: run.WithoutArchived, Before: q.Get("before"),
+// readFilter reads what a list's address says, and which runs match.
+func (p *Pages) readFilter(q url.Values) (f view.Filter, of run.RunFilter, err error) {
+	if of, err = page.ReadFilter(q, p.Now(), "from", "to"); err != nil {
+		return f, of, err
 	}
-	switch q.Get("archived") {
-	case "all":
-		f.Archived = run.WithArchived
-	case "only":
-		f.Archived = run.OnlyArchived
+	f = view.Filter{
+		Text: of.Text, Project: page.Text(q.Get(page.ParamProject), 64), Owner: of.Owner, Tags: of.Tags, Model: of.Model, Node: of.Node, Archived: of.Archived,
+		From: page.Text(q.Get("from"), 40), To: page.Text(q.Get("to"), 40), Before: q.Get("before"),
+	}
+	if len(of.States) > 0 { // one tab
+		of.States = of.States[:1]
+		f.State = of.States[0]
 	}
 	for _, s := range view.Spans() {
 		if s.Value == q.Get("within") {
 			f.Within = s.Value
 		}
-	}
-	for _, given := range q["tag"] {
-		f.Tags = append(f.Tags, run.SplitTags(page.Text(given, 1000))...)
-	}
-	slices.Sort(f.Tags)
-	f.Tags = slices.Compact(f.Tags)
-	if rule, fix := run.TagsProblem(f.Tags); rule != "" {
-		return f, run.FieldErrors{{Field: "tag", Value: fault.Quote(strings.Join(f.Tags, ",")), Rule: rule, Fix: fix}}
 	}
 	for _, given := range q["cols"] {
 		f.Columns = append(f.Columns, run.SplitTags(page.Text(given, 2000))...)
@@ -168,23 +151,17 @@ func readFilter(q url.Values) (view.Filter, error) {
 	if metric := page.Text(q.Get("metric"), run.MaxMetricName); metric != "" {
 		o := run.Order{By: "metric", Metric: metric, Of: q.Get("of"), Up: true}
 		if _, err := run.ParseOrder(o.String()); err != nil {
-			return f, err
+			return f, of, err
 		}
 		f.Columns = append(f.Columns, o.String())
 	}
-	var err error
-	if v := q.Get("state"); v != "" {
-		if f.State, err = run.ParseState(v); err != nil {
-			return f, err
-		}
-	}
 	if f.Sort, err = run.ParseOrder(q.Get("sort")); err != nil {
-		return f, err
+		return f, of, err
 	}
 	for _, v := range q["open"] {
 		id, err := run.ParseSweepID(v)
 		if err != nil {
-			return f, page.BadCursor("open", v, "the ID of a sweep")
+			return f, of, page.BadCursor("open", v, "the ID of a sweep")
 		}
 		if !slices.Contains(f.Open, id) {
 			f.Open = append(f.Open, id)
@@ -193,26 +170,7 @@ func readFilter(q url.Values) (view.Filter, error) {
 	if n := len(f.Open); n > openSweeps { // keep the last ones
 		f.Open = f.Open[n-openSweeps:]
 	}
-	return f, nil
-}
-
-// between is when the runs were created that a filter asks for. The last day is one of them.
-func (p *Pages) between(f view.Filter) (since, until time.Time, err error) {
-	if since, err = run.ParseTime("from", f.From); err != nil {
-		return since, until, err
-	}
-	if until, err = run.ParseTime("to", f.To); err != nil {
-		return since, until, err
-	}
-	if len(f.To) == len(time.DateOnly) {
-		until = until.AddDate(0, 0, 1)
-	}
-	now := p.Now().UTC()
-	within := map[string]time.Time{"today": now.Truncate(24 * time.Hour), "7d": now.AddDate(0, 0, -7), "30d": now.AddDate(0, 0, -30)}[f.Within]
-	if within.After(since) {
-		since = within
-	}
-	return since, until, nil
+	return f, of, nil
 }
 
 // columnsLayout is how the layout of the list is stored.
@@ -243,7 +201,7 @@ func (p *Pages) SaveColumns(w http.ResponseWriter, r *http.Request) error {
 	if err := page.ReadForm(r); err != nil {
 		return err
 	}
-	f, err := readFilter(r.PostForm)
+	f, _, err := p.readFilter(r.PostForm)
 	if err != nil {
 		return err
 	}
