@@ -26,14 +26,26 @@ func (c *runTagCmd) Run(ctx context.Context, p *process, cl *client.Client) erro
 }
 
 type runNoteCmd struct {
-	Remote `embed:""`
-	ID     run.ID `arg:"" help:"ID of the run."`
-	Text   string `arg:"" help:"The note, plain text; \"\" removes it."`
+	Remote  `embed:""`
+	ID      run.ID `arg:"" help:"ID of the run."`
+	Text    string `arg:"" help:"The note, plain text; \"\" removes it."`
+	Replace bool   `help:"Replace the note that the run has."`
 }
 
-// Run writes a note on a run.
+// Run writes a note on a run. One that is there is told, so that whoever replaces it knows what it said.
 func (c *runNoteCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	return p.editRuns(ctx, cl, c.Format, []run.ID{c.ID}, run.Edit{Note: &c.Text}, func(r run.Run) string {
+	d, err := cl.Run(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	was := d.Run.Note
+	if was != "" && !c.Replace {
+		return fault.New(fault.ErrConflict, fmt.Sprintf("Run %s has a note: %s", c.ID, was), "Write over it with --replace.")
+	}
+	if was != "" && c.Format != "json" {
+		p.say("the note was: %s", was)
+	}
+	return p.editRuns(ctx, cl, c.Format, []run.ID{c.ID}, run.Edit{Note: &c.Text, NoteWas: was}, func(r run.Run) string {
 		if r.Note == "" {
 			return "no note"
 		}

@@ -64,7 +64,11 @@ func (p *process) printRun(d client.RunDetail) error {
 	}
 	t.row("Shape", r.Shape.String())
 	t.options(r.Options)
-	t.pairs("Step", steps(r), "Loss", loss(r), "Throughput", throughput, "Created", p.when(r.CreatedAt), "Started", p.when(r.StartedAt), "Ended", p.when(r.EndedAt))
+	archived := ""
+	if r.Archived {
+		archived = "yes"
+	}
+	t.pairs("Note", r.Note, "Archived", archived, "Step", steps(r), "Loss", loss(r), "Throughput", throughput, "Created", p.when(r.CreatedAt), "Started", p.when(r.StartedAt), "Ended", p.when(r.EndedAt))
 	for _, a := range d.Attempts {
 		t.pairs("Attempt "+strconv.Itoa(a.Number), a.JobID)
 	}

@@ -43,6 +43,7 @@ const (
 	ErrKeyReused      Kind = "key_reused"
 	ErrAlreadyEnded   Kind = "already_ended"
 	ErrNotEnded       Kind = "not_ended"
+	ErrNoteChanged    Kind = "note_changed"
 	ErrOutdated       Kind = "outdated"
 	ErrStorageRefused Kind = "storage_refused"
 	ErrInUse          Kind = "in_use"
@@ -108,6 +109,7 @@ var table = map[Kind]row{
 	ErrNotPossible:    {ErrConflict, http.StatusConflict, ExitRefused, false, "Not possible", "That is not possible.", ""},
 	ErrKeyReused:      {ErrConflict, http.StatusConflict, ExitRefused, false, "The key is taken", "The idempotency key belongs to an earlier submission with other settings.", "Use a new key, or repeat the earlier submission unchanged."},
 	ErrAlreadyEnded:   {ErrConflict, http.StatusConflict, ExitRefused, false, "Already ended", "It has ended already.", "There is nothing left to stop."},
+	ErrNoteChanged:    {ErrConflict, http.StatusConflict, ExitRefused, false, "The note was changed meanwhile", "Somebody else has changed the note.", "Read it again; nothing was changed."},
 	ErrNotEnded:       {ErrConflict, http.StatusConflict, ExitRefused, false, "Not ended yet", "It has not ended.", "Stop it first, and wait until it has ended."},
 	ErrOutdated:       {ErrConflict, http.StatusPreconditionFailed, ExitRefused, false, "Changed meanwhile", "It has changed since you loaded it.", "Review the change, then save again."},
 	ErrStorageRefused: {ErrConflict, http.StatusConflict, ExitRefused, false, "The storage does not allow that", "Shared storage, as it is now, does not allow it.", ""},

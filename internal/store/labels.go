@@ -24,11 +24,21 @@ const maxLabel = 200
 func addLabels(ctx context.Context, tx *db.Tx, id run.ID, kind string, labels []string) error {
 	for _, label := range labels {
 		label = fault.Cut(label, maxLabel)
-		if _, err := tx.Exec(ctx, `INSERT INTO run_labels (kind, label, run_id) VALUES (?,?,?) ON CONFLICT DO NOTHING`, kind, label, id); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO run_labels (kind, label, run_id, archived, state, sweep, project, owner, preset, name)
+			SELECT ?, ?, id, archived, state, sweep, project, owner, preset, substr(lower(name), 1, 100) FROM runs WHERE id = ? ON CONFLICT DO NOTHING`, kind, label, id); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// updateLabels has a run's labels follow its row, in what of it changes.
+func updateLabels(ctx context.Context, tx *db.Tx, was, is run.Run) error {
+	if was.State == is.State && was.Archived == is.Archived {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `UPDATE run_labels SET state = ?, archived = ? WHERE run_id = ?`, is.State, is.Archived, is.ID)
+	return err
 }
 
 // relabel stores what [run.Edit] changed, and what the run is found by then.
@@ -102,8 +112,10 @@ func fillLabels(ctx context.Context, tx *db.Tx) error {
 		return err
 	}
 	for _, l := range slices.Concat(tags, nodes) {
-		if err := addLabels(ctx, tx, l.id, l.kind, l.labels); err != nil {
-			return err
+		for _, label := range l.labels {
+			if _, err := tx.Exec(ctx, `INSERT INTO run_labels (kind, label, run_id) VALUES (?,?,?) ON CONFLICT DO NOTHING`, l.kind, fault.Cut(label, maxLabel), l.id); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -258,6 +258,24 @@ func TestAMigrationThatFailsLeavesTheDatabaseAsItWas(t *testing.T) {
 	open(t, dir)
 }
 
+// TestOlderRunsAreFoundByTheirLabels has a run with a tag, and a worker on a node, in a database without labels.
+func TestOlderRunsAreFoundByTheirLabels(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	older(t, dir, 1, `INSERT INTO runs VALUES ('r-0000000001', 'Old One', 'debug', 'x = 1', '{"nodes":2,"gpus":0,"gpu_model":"","gpu_min_memory":0,"cpu":100,"memory":300}',
+			'failed', 'because', 0, 1, 20, 5, 1000, 2000, 3000, 2, 7, 2.5, 1, 100.0, 3000, 'key')`,
+		`INSERT INTO attempts VALUES ('r-0000000001', 1, 'p', 'p/dispatch-1', 0, 1500, 0)`,
+		`INSERT INTO workers (alloc_id, run_id, attempt, rank, state, body) VALUES ('a', 'r-0000000001', 1, 0, 'complete', '{"alloc_id":"a","run_id":"r-0000000001","attempt":1,"node_name":"gpu-1"}')`)
+	older(t, dir, 2, `UPDATE runs SET options = '{"tags":["paper"]}'`)
+	s := open(t, dir)
+	for _, f := range []run.RunFilter{{Tags: []string{"paper"}, Model: "debug"}, {Node: "gpu-1", States: []run.State{run.Failed}}, {Tags: []string{"paper"}, Node: "gpu-1", Archived: run.WithoutArchived, Order: run.Order{By: "name"}}} {
+		f.Projects, f.Limit = run.AllProjects(), 2
+		if page, err := s.ListRuns(t.Context(), f); err != nil || len(page.Runs) != 1 || page.Runs[0].Name != "Old One" {
+			t.Errorf("%+v finds %v, %v", f, page.Runs, err)
+		}
+	}
+}
+
 func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // before are the statements for a sweep and a template of a time without projects.

@@ -19,25 +19,28 @@ var textOrders = map[string]struct{ expression, index string }{
 // a while, since most filters fill a page soon; one that does not has few runs after all, which are then found by their own index.
 func (l *lister) sorted(ctx context.Context) ([]run.Position, error) {
 	if l.f.Sweep != "" {
-		return l.sortAll(ctx, l.walk(bySweep(l.f)))
+		return l.sortAll(ctx, bySweep(l.f))
 	}
 	p, err := narrowest(ctx, l.tx, l.f, l.sizes.fewSorted)
 	if err != nil {
 		return nil, err
 	}
 	if p != nil {
-		return l.sortAll(ctx, l.walk(p))
+		return l.sortAll(ctx, p)
 	}
 	if l.text != "" {
 		if ids, err := l.findFew(ctx); err != nil || ids != nil {
 			return ids, err
 		}
 	}
-	if by, ok := textOrders[l.f.Order.By]; ok || l.f.Order.By == "" {
-		return l.alongTexts(ctx, by.expression, by.index)
+	if l.texts() {
+		return l.alongTexts(ctx)
 	}
-	return l.alongValues(ctx)
+	return l.alongValues(ctx, nil)
 }
+
+// texts reports whether the order is that of texts, or of IDs.
+func (l *lister) texts() bool { return l.f.Order.By == "" || l.f.Order.Texts() }
 
 // findFew sorts the runs that a search finds, if they are few, or returns nil.
 func (l *lister) findFew(ctx context.Context) ([]run.Position, error) {
@@ -60,25 +63,14 @@ func (l *lister) findFew(ctx context.Context) ([]run.Position, error) {
 	return l.sortIDs(ctx, ids)
 }
 
-// sortAll sorts all that a walk leads to.
-func (l *lister) sortAll(ctx context.Context, next next) ([]run.Position, error) {
-	var ids []run.ID
-	before := l.within.below
-	for more := true; more; {
-		var batch []listed
-		var err error
-		if batch, before, more, err = next(ctx, before, sortBatch); err != nil {
-			return nil, err
-		}
-		for _, r := range batch {
-			ids = append(ids, r.id)
-		}
+// sortAll has the database sort all that a path leads to.
+func (l *lister) sortAll(ctx context.Context, p path) ([]run.Position, error) {
+	if !l.texts() {
+		return l.alongValues(ctx, p)
 	}
-	return l.sortIDs(ctx, ids)
+	out, err := l.readTexts(ctx, p, l.f.After, l.f.Limit, func(args *params) []string { return matching(args, l.text, p.unknown(l.f)) })
+	return l.page(out), err
 }
-
-// sortBatch is how many runs to be sorted are read at once.
-const sortBatch = 5000
 
 // sortIDs sorts runs, and returns the page.
 func (l *lister) sortIDs(ctx context.Context, ids []run.ID) ([]run.Position, error) {
@@ -199,44 +191,64 @@ func resultOf(o run.Order) (metric, of string) {
 	return " " + o.By, "last"
 }
 
-// alongTexts walks along an index that begins with a text, or with the ID.
-func (l *lister) alongTexts(ctx context.Context, expression, index string) ([]run.Position, error) {
-	way, compare := "DESC", "<"
-	if l.f.Order.Up {
-		way, compare = "ASC", ">"
+// alongTexts walks along an index that begins with a text, or with the ID. Where that takes too long, runs with a label are sorted, which
+// the label's own rows suffice for.
+func (l *lister) alongTexts(ctx context.Context) ([]run.Position, error) {
+	spans := byProject(l.f)
+	if by, ok := textOrders[l.f.Order.By]; ok {
+		spans = along(l.f, by.index)
 	}
-	spans, text, order, after := along(l.f, index), expression, expression+` `+way+`, id `+way, `(`+expression+`, id) `
-	if expression == "" {
-		spans, text, order, after = byProject(l.f), `''`, `id `+way, `id `
-	}
-	out, found, err := l.walkOrder(ctx, func(last *run.Position, n int) (batch []run.Position, err error) {
-		for _, s := range spans {
-			var args params
-			var terms []string
-			switch {
-			case last == nil:
-			case expression == "":
-				terms = append(terms, after+compare+` `+args.add(last.ID))
-			default:
-				terms = append(terms, after+compare+` (`+args.add(last.Text)+`, `+args.add(last.ID)+`)`)
-			}
-			some, err := db.Select(ctx, l.tx, scanText, `SELECT id, `+text+` FROM `+s.from(&args, l.within, terms)+` ORDER BY `+order+` LIMIT `+args.add(n), args...)
-			if err != nil {
-				return nil, err
-			}
-			batch = append(batch, some...)
-		}
-		slices.SortFunc(batch, l.f.Order.Compare)
-		return batch[:min(len(batch), n)], nil
+	out, found, err := l.walkOrder(ctx, func(last *run.Position, n int) ([]run.Position, error) {
+		return l.readTexts(ctx, spans, last, n, func(*params) []string { return nil })
 	})
 	if err == nil && !found {
-		return l.sortAll(ctx, l.walk(broad(l.f)))
+		if len(labels(l.f)) > 0 {
+			spans = broad(l.f)
+		}
+		return l.sortAll(ctx, spans)
 	}
 	return l.page(out), err
 }
 
-// alongValues walks along the values of ended runs, merges those of runs under way, and ends with the runs that have none.
-func (l *lister) alongValues(ctx context.Context) ([]run.Position, error) {
+// readTexts reads up to n of the runs that spans lead to, after one, under further conditions.
+func (l *lister) readTexts(ctx context.Context, spans path, last *run.Position, n int, further func(*params) []string) (out []run.Position, err error) {
+	way, compare := l.way()
+	text, order, after := `''`, `id `+way, `id `+compare+` `
+	by, ok := textOrders[l.f.Order.By]
+	if ok {
+		text, order, after = by.expression, by.expression+` `+way+`, id `+way, `(`+by.expression+`, id) `+compare+` `
+	}
+	for _, s := range spans {
+		var args params
+		terms := further(&args)
+		switch {
+		case last == nil:
+		case ok:
+			terms = append(terms, after+`(`+args.add(last.Text)+`, `+args.add(last.ID)+`)`)
+		default:
+			terms = append(terms, after+args.add(last.ID))
+		}
+		some, err := db.Select(ctx, l.tx, scanText, `SELECT id, `+text+` FROM `+s.from(&args, l.within, terms)+` ORDER BY `+order+` LIMIT `+args.add(n), args...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	slices.SortFunc(out, l.f.Order.Compare)
+	return out[:min(len(out), n)], nil
+}
+
+// way is the direction of the order, and how what comes later in it compares.
+func (l *lister) way() (way, compare string) {
+	if l.f.Order.Up {
+		return "ASC", ">"
+	}
+	return "DESC", "<"
+}
+
+// alongValues walks along the values of ended runs, or sorts those that a path leads to, merges those of runs under way, and ends with the
+// runs that have none.
+func (l *lister) alongValues(ctx context.Context, p path) ([]run.Position, error) {
 	all, err := l.underWay(ctx)
 	if err != nil {
 		return nil, err
@@ -246,12 +258,20 @@ func (l *lister) alongValues(ctx context.Context) ([]run.Position, error) {
 		live[p.ID] = true
 	}
 	if l.f.After == nil || !l.f.After.None {
-		ended, found, err := l.walkOrder(ctx, l.values(ctx))
-		if err != nil {
-			return nil, err
+		var ended []run.Position
+		found := false
+		if p == nil {
+			if ended, found, err = l.walkOrder(ctx, l.values(ctx)); err != nil {
+				return nil, err
+			}
 		}
 		if !found {
-			return l.sortAll(ctx, l.walk(broad(l.f)))
+			if p == nil {
+				p = broad(l.f)
+			}
+			if ended, err = l.sortValues(ctx, p); err != nil {
+				return nil, err
+			}
 		}
 		all = append(all, ended...)
 	}
@@ -259,17 +279,36 @@ func (l *lister) alongValues(ctx context.Context) ([]run.Position, error) {
 	if len(all) == l.f.Limit {
 		return all, nil
 	}
-	none, err := l.withoutValue(ctx, live, l.f.Limit-len(all))
+	none, err := l.withoutValue(ctx, p, live, l.f.Limit-len(all))
 	return append(all, none...), err
+}
+
+// sortValues sorts the ended runs that a path leads to by their values, and returns a page of them.
+func (l *lister) sortValues(ctx context.Context, p path) (out []run.Position, err error) {
+	metric, of := resultOf(l.f.Order)
+	way, compare := l.way()
+	for _, s := range p {
+		var args params
+		// With IS NOT NULL in the inner query PostgreSQL could prefer the index by value, and read all that have the metric.
+		value := `(SELECT v.` + of + ` FROM run_results v WHERE v.run_id = runs.id AND v.metric = ` + args.add(metric) + `)`
+		inner := `SELECT id, ` + value + ` AS value FROM ` + s.from(&args, l.within, matching(&args, l.text, p.unknown(l.f)))
+		terms := `value IS NOT NULL`
+		if l.f.After != nil {
+			terms += ` AND (value, id) ` + compare + ` (` + args.add(l.f.After.Value) + `, ` + args.add(l.f.After.ID) + `)`
+		}
+		some, err := db.Select(ctx, l.tx, scanValue, `SELECT id, value FROM (`+inner+`) AS valued WHERE `+terms+` ORDER BY value `+way+`, id `+way+` LIMIT `+args.add(l.f.Limit), args...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
 }
 
 // values reads along the index of ended runs' values.
 func (l *lister) values(ctx context.Context) func(last *run.Position, n int) ([]run.Position, error) {
 	metric, of := resultOf(l.f.Order)
-	way, compare := "DESC", "<"
-	if l.f.Order.Up {
-		way, compare = "ASC", ">"
-	}
+	way, compare := l.way()
 	return func(last *run.Position, n int) ([]run.Position, error) {
 		var args params
 		terms := []string{`metric = ` + args.add(metric), of + ` IS NOT NULL`}
@@ -282,10 +321,11 @@ func (l *lister) values(ctx context.Context) func(last *run.Position, n int) ([]
 }
 
 // walkOrder reads along an index of the order and keeps the runs that match until there are enough; found is false where that takes too
-// long.
+// long: longer than to sort those with a label, if that is all to do.
 func (l *lister) walkOrder(ctx context.Context, read func(last *run.Position, n int) ([]run.Position, error)) (out []run.Position, found bool, err error) {
-	after := l.f.After
-	for n, looked := min(2*l.f.Limit, resolvedAtOnce), 0; looked < l.sizes.lookedAt; n = 2 * resolvedAtOnce {
+	after, looked := l.f.After, 0
+	cheap := l.texts() && l.text == "" && len(labels(l.f)) == 1
+	for n := min(2*l.f.Limit, resolvedAtOnce); looked < l.sizes.lookedAt && (!cheap || looked == 0 || len(out) > 0); n = 2 * resolvedAtOnce {
 		batch, err := read(after, n)
 		if err != nil {
 			return nil, false, err
@@ -321,14 +361,17 @@ func (l *lister) keep(ctx context.Context, batch []run.Position) (out []run.Posi
 	return out, nil
 }
 
-// withoutValue finds up to n of the runs that have none, newest first.
-func (l *lister) withoutValue(ctx context.Context, live map[run.ID]bool, n int) (out []run.Position, err error) {
+// withoutValue finds up to n of the runs that have none, newest first, on a path or else the broad one.
+func (l *lister) withoutValue(ctx context.Context, p path, live map[run.ID]bool, n int) (out []run.Position, err error) {
 	before := l.within.below
 	if l.f.After != nil && l.f.After.None {
 		before = min(before, l.f.After.ID)
 	}
 	metric, of := resultOf(l.f.Order)
-	next := l.walk(broad(l.f), func(args *params) string {
+	if p == nil {
+		p = broad(l.f)
+	}
+	next := l.walk(p, func(args *params) string {
 		return `(SELECT v.` + of + ` FROM run_results v WHERE v.run_id = runs.id AND v.metric = ` + args.add(metric) + `) IS NULL`
 	})
 	for more := true; more && len(out) < n; {

@@ -95,13 +95,9 @@ func bySweep(f run.RunFilter) path {
 	return path{{where: append([]condition{{"sweep", []any{f.Sweep}}}, facets(f)...)}}
 }
 
-// byLabel leads through the runs with a label.
+// byLabel leads through the runs with a label, which knows what they are filtered by.
 func byLabel(f run.RunFilter, l label) path {
-	p := along(f, "runs_list")
-	for i := range p {
-		p[i].kind, p[i].label = l.kind, l.text
-	}
-	return p
+	return path{{kind: l.kind, label: l.text, where: facets(f)}}
 }
 
 // label is a tag or a node.
@@ -139,7 +135,7 @@ func narrowest(ctx context.Context, q db.Querier, f run.RunFilter, most int) (be
 	}
 	whole := run.RunFilter{Projects: run.AllProjects(), Archived: f.Archived, Since: f.Since, Until: f.Until}
 	for _, l := range labels(f) {
-		consider(byLabel(f, l), func(most int) (int, error) { return l.count(ctx, q, within(f), most) })
+		consider(byLabel(f, l), func(most int) (int, error) { return byLabel(f, l).count(ctx, q, within(f), most) })
 	}
 	if f.Owner != "" {
 		of := whole
@@ -162,16 +158,12 @@ func narrowest(ctx context.Context, q db.Querier, f run.RunFilter, most int) (be
 	return best, nil
 }
 
-// count counts the runs with a label, up to so many.
-func (l label) count(ctx context.Context, q db.Querier, b bounds, most int) (n int, err error) {
-	err = q.QueryRow(ctx, `SELECT count(*) FROM (SELECT run_id FROM run_labels WHERE kind = ? AND label = ? AND run_id >= ? AND run_id < ? LIMIT ?) AS labelled`,
-		l.kind, l.text, b.from, b.below, most).Scan(&n)
-	return n, err
-}
-
 // broad is the path where none is narrow: that of what is named most exactly.
 func broad(f run.RunFilter) path {
+	named := labels(f)
 	switch {
+	case len(named) > 0:
+		return byLabel(f, named[0])
 	case f.Owner != "" && len(f.States) == 0:
 		return along(f, "runs_by_owner", "owner")
 	case f.Model != "" && f.Projects.All && len(f.States) == 0:
@@ -214,23 +206,18 @@ func (p path) count(ctx context.Context, q db.Querier, b bounds, most int) (n in
 func (p path) union(args *params, columns, limit string, b bounds, conditions ...string) string {
 	out := make([]string, len(p))
 	for i, s := range p {
-		out[i] = fmt.Sprintf(`SELECT %s FROM (SELECT %s FROM %s ORDER BY %s DESC LIMIT %s) AS s%d`, columns, columns, s.from(args, b, conditions), s.key(), limit, i)
+		out[i] = fmt.Sprintf(`SELECT %s FROM (SELECT %s FROM %s ORDER BY id DESC LIMIT %s) AS s%d`, columns, columns, s.from(args, b, conditions), limit, i)
 	}
 	return strings.Join(out, ` UNION ALL `)
-}
-
-// key is the column in whose order the span is.
-func (s span) key() string {
-	if s.kind != "" {
-		return "run_id"
-	}
-	return "id"
 }
 
 // from selects what is in the span, between bounds, and under further conditions.
 func (s span) from(args *params, b bounds, conditions []string) string {
 	from := `runs`
-	if s.index != "" {
+	switch {
+	case s.kind != "": // as if these were the runs
+		from = `(SELECT run_id AS id, archived, state, sweep, project, owner, preset, name FROM run_labels WHERE kind = ` + args.add(s.kind) + ` AND label = ` + args.add(s.label) + `) AS runs`
+	case s.index != "":
 		from += ` INDEXED BY ` + s.index
 	}
 	var terms []string
@@ -240,14 +227,10 @@ func (s span) from(args *params, b bounds, conditions []string) string {
 		}
 		terms = append(terms, c.sql(args))
 	}
-	if s.kind != "" {
-		from = `run_labels CROSS JOIN ` + from + ` ON id = run_id`
-		terms = append(terms, `kind = `+args.add(s.kind), `label = `+args.add(s.label))
-	}
 	if b.from != "" {
-		terms = append(terms, s.key()+` >= `+args.add(b.from))
+		terms = append(terms, `id >= `+args.add(b.from))
 	}
-	terms = append(terms, s.key()+` < `+args.add(b.below))
+	terms = append(terms, `id < `+args.add(b.below))
 	return from + ` WHERE ` + strings.Join(append(terms, conditions...), ` AND `)
 }
 

@@ -93,6 +93,9 @@ func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Updat
 	if err := relabel(ctx, tx, was, u.Run); err != nil {
 		return u, was, fmt.Errorf("label run %s: %w", id, err)
 	}
+	if err := updateLabels(ctx, tx, was, u.Run); err != nil {
+		return u, was, fmt.Errorf("label run %s: %w", id, err)
+	}
 	return u, was, s.save(ctx, tx, &u, before, known)
 }
 

@@ -63,7 +63,7 @@ func (c *checker) runs(ctx context.Context) error {
 				p.runs[rows[i].ID] = &rows[i]
 			}
 			after = p.last
-			for _, look := range []func(context.Context) error{p.readTexts, p.attempts, p.workers, p.events} {
+			for _, look := range []func(context.Context) error{p.readTexts, p.labels, p.attempts, p.workers, p.events} {
 				if err := look(ctx); err != nil {
 					return err
 				}

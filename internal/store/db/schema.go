@@ -83,10 +83,10 @@ const (
 
 var postgresCatalog = catalog{
 	columns: `SELECT c.relname, a.attname, format_type(a.atttypid, NULL), a.attnotnull, coalesce((SELECT k.place FROM pg_index i,
-			unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (column_number, place) WHERE i.indrelid = c.oid AND i.indisprimary AND k.column_number = a.attnum), 0)
+			unnest((i.indkey::smallint[])[:i.indnkeyatts - 1]) WITH ORDINALITY AS k (column_number, place) WHERE i.indrelid = c.oid AND i.indisprimary AND k.column_number = a.attnum), 0)
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname COLLATE "C", a.attnum`,
-	uniqueKeys: `SELECT c.relname, (SELECT string_agg(a.attname, ',') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey::smallint[]))
+	uniqueKeys: `SELECT c.relname, (SELECT string_agg(a.attname, ',') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY ((i.indkey::smallint[])[:i.indnkeyatts - 1]))
 		FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
 		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')`,
 	reindex:       `REINDEX INDEX run_text_index`,

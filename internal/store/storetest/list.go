@@ -228,7 +228,7 @@ func testEdits(t *testing.T, s Store) {
 	finds(0, run.RunFilter{Text: "zeta"})
 	finds(0, run.RunFilter{Tags: []string{"zeta"}})
 	finds(1, run.RunFilter{Text: "new"})
-	r = edit(run.Edit{Tags: &[]string{}})
+	r = edit(run.EditTags([]string{"alpha", "new"}, nil))
 	same(t, "tags", cmp.Or(len(r.Options.Tags), 0), 0)
 	finds(0, run.RunFilter{Tags: []string{"new"}})
 	must(t, s.DeleteRun(t.Context(), id))

@@ -118,31 +118,3 @@ func (p *Pages) selection(r *http.Request, q url.Values) (b view.Bulk, err error
 	}
 	return b, nil
 }
-
-// SaveLabels changes a run's tags and note, or archives it.
-func (p *Pages) SaveLabels(w http.ResponseWriter, r *http.Request) error {
-	if err := page.ReadForm(r); err != nil {
-		return err
-	}
-	id, err := page.RunID(r)
-	if err != nil {
-		return err
-	}
-	var e run.Edit
-	if r.PostForm.Has("tags") {
-		tags := run.SplitTags(r.PostForm.Get("tags"))
-		e.Tags = &tags
-	}
-	if r.PostForm.Has("note") {
-		note := r.PostForm.Get("note")
-		e.Note = &note
-	}
-	if v := r.PostForm.Get("archived"); v != "" {
-		yes := v == "yes"
-		e.Archived = &yes
-	}
-	if err := p.Control.Edit(r.Context(), id, e); err != nil {
-		return err
-	}
-	return page.Redirect(w, r, "/runs/"+string(id))
-}

@@ -149,7 +149,55 @@ func TestLabelsAreEditedOnTheRunsPage(t *testing.T) {
 	if a.Text(t, "#run-labels [data-note]") != "why not" || a.Count("#run-labels a[data-tag]") != 2 || a.Count("#run-labels [data-archived]") != 1 || a.Count("[data-action=unarchive]") != 1 {
 		t.Error("labels are not shown")
 	}
-	if a := s.Do("POST", path+"/labels", url.Values{"tags": {strings.Repeat("x", 50)}}); a.Status != 422 {
+	a = s.Do("POST", path+"/labels", url.Values{"tags": {"a, b, " + strings.Repeat("x", 50)}, "tags-were": {"a, b"}, "note": {"long thoughts"}, "note-was": {"why\r\nnot"}})
+	if a.Status != 422 || a.Doc.Find("#labels-tags").AttrOr("value", "") != "a, b, "+strings.Repeat("x", 50) || a.Text(t, "#labels-note") != "long thoughts" ||
+		!strings.Contains(a.Text(t, "#labels-tags-error"), "50 characters") || a.Count("#labels-note-error") != 0 {
 		t.Errorf("a tag too long: %d", a.Status)
+	}
+}
+
+// TestTwoPeopleEditLabelsAtOnce has a second person save a form that both have open.
+func TestTwoPeopleEditLabelsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	path := "/runs/" + three(s)[1]
+	form := func(a webtest.Answer) url.Values {
+		out := url.Values{}
+		for _, name := range []string{"tags", "tags-were", "note-was"} {
+			out.Set(name, a.Doc.Find("[data-labels-form] [name="+name+"]").AttrOr("value", ""))
+		}
+		out.Set("note", a.Doc.Find("[data-labels-form] [name=note]").Text())
+		return out
+	}
+	s.Do("POST", path+"/labels", url.Values{"tags": {"old, both"}, "note": {"first"}})
+	ann, bob := form(s.Get(path, 200)), form(s.Get(path, 200))
+	ann.Set("tags", "both, ann")
+	ann.Set("note", "ann's")
+	bob.Set("tags", "old, both, bob")
+	bob.Set("note", "bob's")
+	if a := s.Do("POST", path+"/labels", ann); a.Status != 303 {
+		t.Fatal(a.Status)
+	}
+	a := s.Do("POST", path+"/labels", bob)
+	if a.Status != 409 || a.Text(t, "[data-note]") != "ann's" || a.Text(t, "#labels-note") != "bob's" || a.Doc.Find("#labels-tags").AttrOr("value", "") != "old, both, bob" {
+		t.Fatalf("bob's note over ann's: %d", a.Status)
+	}
+	if got := s.Get(path, 200); got.Text(t, "#run-labels [data-note]") != "ann's" || got.Doc.Find("#run-labels a[data-tag]").Text() != "annboth" {
+		t.Error("something of a refused edit is stored")
+	}
+	if a := s.Do("POST", path+"/labels", form(a)); a.Status != 303 {
+		t.Fatalf("after reading ann's: %d", a.Status)
+	}
+	if got := s.Get(path, 200); got.Text(t, "#run-labels [data-note]") != "bob's" || got.Doc.Find("#run-labels a[data-tag]").Text() != "annbobboth" {
+		t.Error("tags of both, and the note that was saved last, are not shown")
+	}
+	tagsOnly := form(s.Get(path, 200))
+	s.Do("POST", path+"/labels", url.Values{"tags": {"x"}, "tags-were": {"x"}, "note": {"meanwhile"}, "note-was": {"bob's"}})
+	tagsOnly.Set("tags", "")
+	if a := s.Do("POST", path+"/labels", tagsOnly); a.Status != 303 {
+		t.Errorf("tags alone: %d", a.Status)
+	}
+	if got := s.Get(path, 200); got.Text(t, "#run-labels [data-note]") != "meanwhile" || got.Count("#run-labels a[data-tag]") != 0 {
+		t.Error("a note that was not touched was changed")
 	}
 }
