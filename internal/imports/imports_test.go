@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 	"internal/web/sweeps":        {"internal/compare", "internal/web/compare", "views/compare", "internal/web/page", "internal/web/form", "internal/web/live", "views/ui", "views/sweeps", "internal/feed", "internal/trainconf"},
 	"internal/web/templates":     {"internal/web/page", "internal/web/form", "views/ui", "views/templates", "internal/trainconf"},
 	"internal/web/webtest":       {"internal/series", "internal/store/points", "internal/run/runtest", "internal/router", "internal/audit/audittest", "internal/web", "internal/auth", "internal/web/help", "views/ui", "docs", "static", "internal/feed", "internal/trainconf", "internal/chart"},
-	"internal/cli":               {"internal/client", "internal/config", "internal/draft", "internal/trainconf", "views/ui", "internal/logparse"},
+	"internal/cli":               {"internal/client", "internal/config", "internal/draft", "internal/trainconf", "views/ui", "internal/diagnose", "internal/logparse"},
 	"internal/client":            {"internal/draft", "internal/trainconf"},
 	"internal/draft":             {"internal/trainconf"},
 	"internal/metricfile":        {},

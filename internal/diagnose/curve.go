@@ -1,0 +1,193 @@
+package diagnose
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+)
+
+// Rules of how a loss ends. A loss is NaN or infinite for good from 2 reports on: mixed precision skips a single step. It has spiked
+// where at the end it stays for 3 reports above 3 times its best mean of 3, or for 20 above twice that, and by 1.5 at least.
+const (
+	nanReports   = 2
+	spikeReports = 3
+	spikeTimes   = 3
+	longReports  = 20
+	longTimes    = 2
+	spikeBy      = 1.5
+)
+
+// curve follows the loss. It is a few numbers, whatever the length of the log.
+type curve struct {
+	name    uint32 // of the metric, so that two losses are not taken for one
+	reports int64
+	recent  [3]float64 // finite ones, the newest at reports % 3
+	finite  int64
+	best    float64  // lowest mean of 3
+	bad     int      // NaN or infinite in a row, up to now
+	high    int      // above spikeTimes in a row
+	higher  int      // above longTimes
+	ended   float64  // newest finite loss
+	since   sighting // where the present row of bad or high reports starts
+	newest  kept     // its newest line
+}
+
+// read looks for a loss in a line, and reports whether there is one. It is on the path of every step, so it allocates nothing.
+func (c *curve) read(line []byte, number int64) bool {
+	for from := 0; from < len(line); {
+		i := bytes.Index(line[from:], []byte("oss"))
+		if i < 0 {
+			return false
+		}
+		at := from + i
+		from = at + 3
+		if at == 0 || line[at-1]|0x20 != 'l' || isEvaluation(line[:at-1]) {
+			continue
+		}
+		if value, ok := lossAfter(line[from:]); ok {
+			c.add(value, metricName(line, at-1), line, number)
+			return true
+		}
+	}
+	return false
+}
+
+// isEvaluation knows the names of losses that are not the training's: val_loss, eval loss, aux_loss, z_loss, "best loss".
+func isEvaluation(before []byte) bool {
+	n := len(before)
+	if n == 0 || before[n-1] == '\'' || before[n-1] == '"' {
+		return false
+	}
+	if isLetter(before[n-1]) || before[n-1] == '.' {
+		return true // "gloss", "crossEntropyLoss", "torch.nn.loss"
+	}
+	var folded [12]byte
+	word := folded[:copy(folded[:], before[max(0, n-len(folded)):])]
+	for i, c := range word {
+		if isLetter(c) {
+			word[i] = c | fold
+		}
+	}
+	for _, name := range [...]string{"val", "eval", "test", "aux", "z_", "best", "max_", "min_", "kl_", "dev_", "kl ", "target", "max ", "min "} {
+		if i := bytes.LastIndex(word, []byte(name)); i >= 0 && bytes.IndexAny(word[i:], ",|:;={") < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// lossAfter reads the number after the word: ": 1.5", "=1.5", "': 1.5", " 1.5", " (avg): 1.5" not.
+func lossAfter(b []byte) (float64, bool) {
+	i := 0
+	for i < len(b) && i < 6 && bytes.IndexByte([]byte(`'": =`), b[i]) >= 0 {
+		i++
+	}
+	if i == 0 {
+		return 0, false
+	}
+	n := i
+	for n < len(b) && n-i < 24 && (isDigit(b[n]) || bytes.IndexByte([]byte(".eE+-"), b[n]) >= 0) {
+		n++
+	}
+	if n > i {
+		if !isDigit(b[i]) && (n == i+1 || b[i] != '-' || !isDigit(b[i+1])) {
+			if b[i] == '-' && hasFold(b[i+1:], "inf") {
+				return math.Inf(-1), true
+			}
+			return 0, false
+		}
+		text := bytes.TrimRight(b[i:n], ".eE+-")
+		v, err := strconv.ParseFloat(string(text), 64)
+		return v, err == nil
+	}
+	switch word := bytes.TrimLeft(b[i:], "'\""); {
+	case isWordOf(word, "nan"):
+		return math.NaN(), true
+	case isWordOf(word, "inf"), isWordOf(word, "infinity"):
+		return math.Inf(1), true
+	}
+	return 0, false
+}
+
+func isWordOf(b []byte, word string) bool {
+	return hasFold(b, word) && (len(b) == len(word) || !isLetter(b[len(word)]) && b[len(word)] != '_' && b[len(word)] != '(')
+}
+
+func hasFold(b []byte, word string) bool {
+	return len(b) >= len(word) && bytes.EqualFold(b[:len(word)], []byte(word))
+}
+
+// metricName is a hash of the name that ends with the word loss.
+func metricName(line []byte, at int) uint32 {
+	h := uint32(2166136261)
+	for i := at - 1; i >= 0 && i > at-24 && (isLetter(line[i]) || line[i] == '_'); i-- {
+		h = (h ^ uint32(line[i]|0x20)) * 16777619
+	}
+	return h
+}
+
+func (c *curve) add(v float64, name uint32, line []byte, number int64) {
+	if c.reports == 0 {
+		c.name = name
+	} else if name != c.name {
+		return
+	}
+	c.reports++
+	if v == 0 && zeroForNaN(line) {
+		v = math.NaN()
+	}
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		if c.bad++; c.bad == 1 {
+			c.since = sighting{rank: -1, kept: kept{text: c.since.kept.text}}
+			c.since.kept.set(line, number)
+		}
+		c.newest.set(line, number)
+		return
+	}
+	c.bad = 0
+	c.ended = v
+	c.recent[c.finite%3] = v
+	if c.finite++; c.finite < 3 {
+		return
+	}
+	if mean := (c.recent[0] + c.recent[1] + c.recent[2]) / 3; c.finite == 3 || mean < c.best {
+		c.best = mean
+	}
+	far := c.best > 0 && v > c.best+spikeBy
+	c.high = next(c.high, far && v > spikeTimes*c.best)
+	if c.higher = next(c.higher, far && v > longTimes*c.best); c.higher == 1 {
+		c.since = sighting{rank: -1, kept: kept{text: c.since.kept.text}}
+		c.since.kept.set(line, number)
+	}
+	if c.higher > 0 {
+		c.newest.set(line, number)
+	}
+}
+
+func next(row int, goesOn bool) int {
+	if goesOn {
+		return row + 1
+	}
+	return 0
+}
+
+// zeroForNaN knows Hugging Face's Trainer, which prints a loss of 0.0 for NaN.
+func zeroForNaN(line []byte) bool {
+	i := bytes.Index(line, []byte("grad_norm"))
+	return i >= 0 && isNaNText(line[i+len("grad_norm"):])
+}
+
+func isNaNText(b []byte) bool {
+	return isWordOf(bytes.TrimLeft(b, `'": =`), "nan")
+}
+
+// end says how the curve ended: "nan", "spike" or "".
+func (c *curve) end() string {
+	switch {
+	case c.bad >= nanReports:
+		return "nan"
+	case c.bad == 0 && (c.high >= spikeReports || c.higher >= longReports):
+		return "spike"
+	}
+	return ""
+}

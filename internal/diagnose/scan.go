@@ -1,0 +1,405 @@
+package diagnose
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+const (
+	// scanBlock is how many bytes of a log are searched at a time: few enough for a processor's cache.
+	scanBlock = 256 << 10
+	// maxUnit is the longest text that rules see at once; of longer lines they see what surrounds a text that was found.
+	maxUnit = 2048
+	before  = 512 // bytes that they see before it
+	// followed is how many lines after the last frame of a traceback its exception is waited for.
+	followed = 64
+)
+
+// structure are texts that say how lines belong together.
+var structure = []string{
+	"Traceback (most recent call last)",
+	`File "`,
+	"During handling of the above exception",
+	"The above exception was the direct cause",
+	"Caught an exception, terminating children",
+	"terminate called",
+	"Root Cause (first observed failure)",
+	"Error: ",
+	"Exception: ",
+}
+
+// Indexes of structure.
+const (
+	textTraceback = iota
+	textFrame
+	textDuring
+	textCause
+	textCaught
+	textTerminate
+	textRoot
+)
+
+// Scanner reads the output of a process. Its memory does not depend on how much there is.
+type Scanner struct {
+	rules *Rules
+	line  int64 // number of the next line
+	// inside is set within a line that is longer than a block.
+	inside bool
+
+	seen   []seen // of each rule
+	curve  curve
+	traces [8]trace
+	turn   int // the trace that is given up next
+	chain  chain
+	caught int64 // until which line a message is CotrainCore's fatal error
+	what   int64 // until which line what() is said
+	root   int64 // until which line torchrun tells of the first failure
+	watch  int64 // until which line all lines are looked at
+	follow int   // rule whose message goes on
+	more   int   // for how many lines
+
+	found    []int32 // texts of the line
+	counts   []uint32
+	stamp    uint32
+	stripped []byte
+}
+
+// chain is how the next exception follows from the one before it.
+type chain uint8
+
+const (
+	unchained chain = iota
+	during
+	because
+)
+
+// trace is a traceback of a rank under way.
+type trace struct {
+	rank   int
+	open   bool
+	indent int   // of the word Traceback
+	frame  int64 // line of the newest frame
+	deep   int   // its indentation
+	at     []byte
+	user   bool // at is in no library
+	shown  kept
+}
+
+// NewScanner returns a scanner at the start of a log.
+func (r *Rules) NewScanner() *Scanner {
+	s := &Scanner{rules: r, seen: make([]seen, len(r.rules)), counts: make([]uint32, len(r.rules)+len(r.markers)), caught: -1, what: -1, root: -1, watch: -1}
+	for i := range s.traces {
+		s.traces[i].rank = -2
+		s.traces[i].frame = -1
+	}
+	return s
+}
+
+// Scan reads a log up to its end.
+func (s *Scanner) Scan(in io.Reader) error {
+	buf, n := make([]byte, scanBlock), 0
+	for {
+		m, err := in.Read(buf[n:])
+		n += m
+		end := bytes.LastIndexByte(buf[:n], '\n') + 1
+		if err != nil {
+			end = n
+		} else if end == 0 && n == len(buf) { // a longer line: texts at the cut are found with what follows
+			s.block(buf[:n])
+			s.inside = true
+			n = copy(buf, buf[n-before:n])
+			continue
+		}
+		s.block(buf[:end])
+		n = copy(buf, buf[end:n])
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// Line reads one line, without its end.
+func (s *Scanner) Line(line []byte) {
+	s.block(line)
+	s.line++
+	s.inside = false
+}
+
+// Lines returns how many lines have been read.
+func (s *Scanner) Lines() int64 { return s.line }
+
+// block reads whole lines, or a part of a line.
+func (s *Scanner) block(b []byte) {
+	at, counted := 0, 0
+	text, loss := -1, -1 // next places, in front of at when they are not known
+	for at < len(b) {
+		start := at
+		if s.line+int64(bytes.Count(b[counted:at], newline)) > s.watch {
+			if text < at {
+				text = s.rules.finder.next(b, at)
+			}
+			if loss < at {
+				loss = indexFrom(b, at, lossText)
+			}
+			if text == len(b) && loss == len(b) {
+				break
+			}
+			start = bytes.LastIndexByte(b[at:min(text, loss)], '\n') + 1 + at
+		}
+		end := indexFrom(b, start, newline)
+		lines := bytes.Count(b[counted:start], newline)
+		s.line += int64(lines)
+		if lines > 0 {
+			s.inside = false
+		}
+		counted = start
+		if loss < end && loss >= start {
+			s.curve.read(b[start:min(end, start+maxUnit)], s.line)
+		}
+		if s.line <= s.watch || text < end {
+			s.one(b[start:end])
+		}
+		at = end + 1
+	}
+	if lines := bytes.Count(b[counted:], newline); lines > 0 {
+		s.line += int64(lines)
+		s.inside = false
+	}
+}
+
+var (
+	newline  = []byte("\n")
+	lossText = []byte("oss")
+)
+
+func indexFrom(b []byte, from int, text []byte) int {
+	if i := bytes.Index(b[from:], text); i >= 0 {
+		return from + i
+	}
+	return len(b)
+}
+
+// one reads a line: the segments that a carriage return or a NUL separates, and of long ones what surrounds a text.
+func (s *Scanner) one(line []byte) {
+	line = bytes.TrimRight(line, "\r\x00")
+	for {
+		segment, rest, more := cutBreak(line)
+		s.segment(segment)
+		if !more {
+			return
+		}
+		line = rest
+	}
+}
+
+func cutBreak(line []byte) (segment, rest []byte, more bool) {
+	if i := bytes.IndexAny(line, "\r\x00"); i >= 0 {
+		return line[:i], line[i+1:], true
+	}
+	return line, nil, false
+}
+
+func (s *Scanner) segment(b []byte) {
+	if len(b) <= maxUnit {
+		s.unit(b, !s.inside)
+		return
+	}
+	for at := 0; at < len(b); {
+		hit := s.rules.finder.next(b, at)
+		if hit == len(b) {
+			return
+		}
+		start := max(at, hit-before)
+		end := min(len(b), start+maxUnit)
+		s.unit(b[start:end], start == 0 && !s.inside)
+		if at = end; end < len(b) { // a text at the cut is seen whole the next time
+			at = max(hit+1, end-before/2)
+		}
+	}
+}
+
+// unit reads a text of at most maxUnit bytes. whole says that it starts a line.
+func (s *Scanner) unit(text []byte, whole bool) {
+	if bytes.IndexByte(text, escape) >= 0 {
+		s.stripped = stripEscapes(s.stripped[:0], text)
+		text = s.stripped
+	}
+	h := readHead(text)
+	if !whole {
+		h = head{rest: text, rank: -1}
+	}
+	s.found = s.found[:0]
+	s.rules.finder.each(text, func(id int32) { s.found = append(s.found, id) })
+	if s.quoted(text, &h) {
+		return
+	}
+	u := unit{text: text, head: h}
+	s.shape(&u)
+	if s.marked(&u) {
+		return
+	}
+	s.match(&u)
+}
+
+// unit is a text with what is known of it.
+type unit struct {
+	text []byte
+	head
+	ends    bool // it tells of the end of a process
+	known   bool // a rule has matched it
+	handled bool // it says itself that it was handled
+	trace   *trace
+	chain   chain
+}
+
+// quoted follows tracebacks, and reports whether a line only quotes source code.
+func (s *Scanner) quoted(text []byte, h *head) bool {
+	trimmed := h.rest
+	if bytes.HasPrefix(trimmed, []byte("│")) || bytes.HasPrefix(trimmed, []byte("╭")) || bytes.HasPrefix(trimmed, []byte("❱")) {
+		return true
+	}
+	t := s.trace(h.rank)
+	for _, id := range s.found {
+		switch id {
+		case textTraceback:
+			t = s.open(h.rank)
+			t.open, t.indent, t.frame, t.deep, t.user = true, h.indent, s.line, h.indent, false
+			t.at = t.at[:0]
+			s.watch = max(s.watch, s.line+followed)
+			if bytes.HasPrefix(trimmed, []byte("Traceback")) {
+				return true
+			}
+		case textFrame:
+			if bytes.HasPrefix(trimmed, []byte(`File "`)) {
+				if t == nil {
+					t = s.open(h.rank)
+					t.open = false
+					t.user = false
+				}
+				t.enter(trimmed, h.indent, s.line, text)
+				s.watch = max(s.watch, s.line+followed)
+				return true
+			}
+		case textDuring:
+			s.chain = during
+			return true
+		case textCause:
+			s.chain = because
+			return true
+		}
+	}
+	// The source below a frame is indented further, and so are the carets below that.
+	return t != nil && h.indent > t.deep && s.line-t.frame <= 3 && h.level == noLevel
+}
+
+// enter notes a frame: File "/app/train.py", line 12, in main.
+func (t *trace) enter(frame []byte, indent int, line int64, text []byte) {
+	t.frame, t.deep = line, indent
+	if !t.open {
+		t.indent = max(0, indent-2)
+	}
+	rest := frame[len(`File "`):]
+	file, rest, ok := bytes.Cut(rest, []byte(`"`))
+	rest, isLine := bytes.CutPrefix(rest, []byte(", line "))
+	_, digits, isNumber := number(rest)
+	if !ok || !isLine || !isNumber || len(file) == 0 {
+		return
+	}
+	user := file[0] != '<' && !bytes.Contains(file, []byte("site-packages")) && !bytes.Contains(file, []byte("dist-packages")) &&
+		!bytes.Contains(file, []byte("/lib/python"))
+	if t.user && !user {
+		return // the last frame of the user's own code tells more
+	}
+	t.user = user
+	if i := bytes.LastIndexByte(file, '/'); i >= 0 && len(file)-i > 1 {
+		file = file[i+1:]
+	}
+	t.at = append(append(append(t.at[:0], file[:min(len(file), maxFact)]...), ':'), rest[:digits]...)
+	t.shown.set(text, line)
+}
+
+func (s *Scanner) trace(rank int) *trace {
+	for i := range s.traces {
+		if s.traces[i].rank == rank {
+			return &s.traces[i]
+		}
+	}
+	return nil
+}
+
+// open returns the trace of a rank, or one that is given up for it.
+func (s *Scanner) open(rank int) *trace {
+	if t := s.trace(rank); t != nil {
+		return t
+	}
+	t := &s.traces[s.turn]
+	s.turn = (s.turn + 1) % len(s.traces)
+	*t = trace{rank: rank, at: t.at[:0], shown: kept{text: t.shown.text[:0]}}
+	return t
+}
+
+// shape finds out whether a line ends a process.
+func (s *Scanner) shape(u *unit) {
+	t := s.trace(u.rank)
+	open := t != nil && t.open && s.line-t.frame < followed && u.indent <= t.indent && len(u.rest) > 0
+	if name, _ := exception(u.rest, open); name != nil {
+		u.ends = true
+		u.chain, s.chain = s.chain, unchained
+		if t != nil && s.line-t.frame < followed {
+			u.trace = t
+		}
+	}
+	if open {
+		t.open = false
+	}
+	if s.line <= s.caught && u.core {
+		u.ends, s.caught = true, -1
+	}
+	if s.line <= s.what && bytes.Contains(u.text, []byte("what():")) || u.level == fatal {
+		u.ends = true
+	}
+	for _, id := range s.found {
+		switch id {
+		case textCaught:
+			s.caught, s.watch = s.line+2, max(s.watch, s.line+2)
+		case textTerminate:
+			s.what, s.watch = s.line+4, max(s.watch, s.line+4)
+			u.ends = true
+		case textRoot:
+			s.root, s.watch = s.line+9, max(s.watch, s.line+9)
+		}
+	}
+}
+
+const escape = 0x1b
+
+// stripEscapes appends src without terminal escape sequences.
+func stripEscapes(dst, src []byte) []byte {
+	for i := 0; i < len(src); {
+		if src[i] != escape {
+			dst = append(dst, src[i])
+			i++
+			continue
+		}
+		i++
+		switch {
+		case i < len(src) && src[i] == '[': // CSI: up to a letter
+			for i++; i < len(src) && (src[i] < 0x40 || src[i] > 0x7e); i++ {
+			}
+			i++
+		case i < len(src) && src[i] == ']': // OSC: up to BEL or ST
+			for i++; i < len(src) && src[i] != 0x07 && src[i] != escape; i++ {
+			}
+			if i < len(src) && src[i] == 0x07 {
+				i++
+			}
+		default:
+			i++
+		}
+	}
+	return dst
+}
