@@ -84,7 +84,7 @@ func TestNodesAreFollowedWithTheirHealth(t *testing.T) {
 				"Node": name, "Address": "192.0.2.7", "NodeMeta": map[string]string{"site": "ams", "zone": "r1"}, "SkipNodeUpdate": false,
 				"Service": map[string]any{"ID": "nomad-client", "Service": "nomad-client", "Port": 4646},
 				"Checks": []map[string]any{
-					{"Node": name, "CheckID": "serfHealth", "Name": "Serf Health Status", "Status": agent, "Output": output},
+					{"Node": name, "CheckID": "agent", "Name": "Agent", "Status": agent, "Output": output}, // Consul's leader removes nodes that have serfHealth and no agent
 					{"Node": name, "CheckID": "http", "Name": "Nomad Client HTTP Check", "ServiceID": "nomad-client", "Status": client},
 				},
 			})
@@ -102,14 +102,15 @@ func TestNodesAreFollowedWithTheirHealth(t *testing.T) {
 		w := watchCatalog(t, c)
 		register("passing", "passing", "")
 		defer deregister()
+		eventually(t, "Nomad's client on it is known", func() bool { _, n := w.node(name); return n.Client }) // its check comes after the node
 		n := w.becomes(name, "passing:")
-		if !n.Client || n.Address != "192.0.2.7" || n.Meta["site"] != "ams" || n.Meta["zone"] != "r1" || n.Datacenter == "" {
+		if n.Address != "192.0.2.7" || n.Meta["site"] != "ams" || n.Meta["zone"] != "r1" || n.Datacenter == "" {
 			t.Errorf("it is %+v", n)
 		}
 		register("passing", "warning", "")
 		w.becomes(name, "warning: http=warning")
 		register("critical", "warning", "Agent\tnot live\x1b[31m or\nunreachable.\n"+strings.Repeat("x", 5000))
-		n = w.becomes(name, "critical: serfHealth=critical http=warning")
+		n = w.becomes(name, "critical: agent=critical http=warning")
 		if got := n.Failing[0].Output; !strings.HasPrefix(got, "Agent not live [31m or unreachable. xxx") || len(got) > 310 {
 			t.Errorf("the output is %q", got)
 		}

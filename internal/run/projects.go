@@ -1,7 +1,6 @@
 package run
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -44,7 +43,10 @@ func (p Projects) Include(project string) bool { return p.All || slices.Contains
 // ProjectFor returns the project in which to do something: the one given, or the one that goes without saying. Which right is
 // had there is not checked.
 func ProjectFor(who access.Identity, right access.Right, given string) (string, error) {
-	if project := cmp.Or(given, who.ImpliedProject(right)); project != "" {
+	if given != "" {
+		return given, nil
+	}
+	if project := who.ImpliedProject(right); project != "" {
 		return project, nil
 	}
 	_, may := who.Projects(right)
