@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -64,12 +65,34 @@ func (l *lister) findFew(ctx context.Context) ([]run.Position, error) {
 }
 
 // sortAll has the database sort all that a path leads to.
-func (l *lister) sortAll(ctx context.Context, p path) ([]run.Position, error) {
+func (l *lister) sortAll(ctx context.Context, p path) (out []run.Position, err error) {
 	if !l.texts() {
 		return l.alongValues(ctx, p)
 	}
-	out, err := l.readTexts(ctx, p, l.f.After, l.f.Limit, func(args *params) []string { return matching(args, l.text, p.unknown(l.f)) })
-	return l.page(out), err
+	way, compare := l.way()
+	for _, s := range p {
+		var args params
+		text := cmp.Or(textOrders[l.f.Order.By].expression, `''`)
+		if s.kind != "" && l.f.Order.By == "name" {
+			text = "name" // labels have it as it is compared
+		}
+		all, where := l.all(&args, p, s, text), ""
+		if l.f.After != nil {
+			where = ` WHERE (value, id) ` + compare + ` (` + args.add(l.f.After.Text) + `, ` + args.add(l.f.After.ID) + `)`
+		}
+		some, err := db.Select(ctx, l.tx, scanText, `SELECT id, value FROM `+all+where+` ORDER BY value `+way+`, id `+way+` LIMIT `+args.add(l.f.Limit), args...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return l.page(out), nil
+}
+
+// all is a table of the IDs that a span of a path leads to, each with a value. Its limit keeps PostgreSQL from walking along another index
+// instead, which has the order but reads what does not match.
+func (l *lister) all(args *params, p path, s span, value string) string {
+	return `(SELECT id, ` + value + ` AS value FROM ` + s.from(args, l.within, matching(args, l.text, p.unknown(l.f))) + ` ORDER BY id DESC LIMIT ` + args.add(maxNumber) + `) AS found`
 }
 
 // sortIDs sorts runs, and returns the page.
@@ -199,7 +222,7 @@ func (l *lister) alongTexts(ctx context.Context) ([]run.Position, error) {
 		spans = along(l.f, by.index)
 	}
 	out, found, err := l.walkOrder(ctx, func(last *run.Position, n int) ([]run.Position, error) {
-		return l.readTexts(ctx, spans, last, n, func(*params) []string { return nil })
+		return l.readTexts(ctx, spans, last, n)
 	})
 	if err == nil && !found {
 		if len(labels(l.f)) > 0 {
@@ -210,23 +233,23 @@ func (l *lister) alongTexts(ctx context.Context) ([]run.Position, error) {
 	return l.page(out), err
 }
 
-// readTexts reads up to n of the runs that spans lead to, after one, under further conditions.
-func (l *lister) readTexts(ctx context.Context, spans path, last *run.Position, n int, further func(*params) []string) (out []run.Position, err error) {
+// readTexts reads up to n of the runs that spans lead to, after one, in the order of an index.
+func (l *lister) readTexts(ctx context.Context, spans path, last *run.Position, n int) (out []run.Position, err error) {
 	way, compare := l.way()
-	text, order, after := `''`, `id `+way, `id `+compare+` `
 	by, ok := textOrders[l.f.Order.By]
+	text, order := cmp.Or(by.expression, `''`), `id `+way
 	if ok {
-		text, order, after = by.expression, by.expression+` `+way+`, id `+way, `(`+by.expression+`, id) `+compare+` `
+		order = by.expression + ` ` + way + `, ` + order
 	}
 	for _, s := range spans {
 		var args params
-		terms := further(&args)
+		var terms []string
 		switch {
 		case last == nil:
 		case ok:
-			terms = append(terms, after+`(`+args.add(last.Text)+`, `+args.add(last.ID)+`)`)
+			terms = append(terms, `(`+by.expression+`, id) `+compare+` (`+args.add(last.Text)+`, `+args.add(last.ID)+`)`)
 		default:
-			terms = append(terms, after+args.add(last.ID))
+			terms = append(terms, `id `+compare+` `+args.add(last.ID))
 		}
 		some, err := db.Select(ctx, l.tx, scanText, `SELECT id, `+text+` FROM `+s.from(&args, l.within, terms)+` ORDER BY `+order+` LIMIT `+args.add(n), args...)
 		if err != nil {
@@ -289,14 +312,12 @@ func (l *lister) sortValues(ctx context.Context, p path) (out []run.Position, er
 	way, compare := l.way()
 	for _, s := range p {
 		var args params
-		// With IS NOT NULL in the inner query PostgreSQL could prefer the index by value, and read all that have the metric.
 		value := `(SELECT v.` + of + ` FROM run_results v WHERE v.run_id = runs.id AND v.metric = ` + args.add(metric) + `)`
-		inner := `SELECT id, ` + value + ` AS value FROM ` + s.from(&args, l.within, matching(&args, l.text, p.unknown(l.f)))
-		terms := `value IS NOT NULL`
+		all, terms := l.all(&args, p, s, value), `value IS NOT NULL`
 		if l.f.After != nil {
 			terms += ` AND (value, id) ` + compare + ` (` + args.add(l.f.After.Value) + `, ` + args.add(l.f.After.ID) + `)`
 		}
-		some, err := db.Select(ctx, l.tx, scanValue, `SELECT id, value FROM (`+inner+`) AS valued WHERE `+terms+` ORDER BY value `+way+`, id `+way+` LIMIT `+args.add(l.f.Limit), args...)
+		some, err := db.Select(ctx, l.tx, scanValue, `SELECT id, value FROM `+all+` WHERE `+terms+` ORDER BY value `+way+`, id `+way+` LIMIT `+args.add(l.f.Limit), args...)
 		if err != nil {
 			return nil, err
 		}
