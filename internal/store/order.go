@@ -221,14 +221,16 @@ func (l *lister) alongTexts(ctx context.Context) ([]run.Position, error) {
 	if by, ok := textOrders[l.f.Order.By]; ok {
 		spans = along(l.f, by.index)
 	}
-	out, found, err := l.walkOrder(ctx, func(last *run.Position, n int) ([]run.Position, error) {
-		return l.readTexts(ctx, spans, last, n)
-	})
+	most, labelled := maxNumber, len(labels(l.f))
+	switch {
+	case labelled == 1 && l.text == "": // sorted as soon as they could be found
+		most = 1
+	case labelled > 0:
+		most = l.sizes.lookedAt
+	}
+	out, found, err := l.walkOrder(ctx, most, func(last *run.Position, n int) ([]run.Position, error) { return l.readTexts(ctx, spans, last, n) })
 	if err == nil && !found {
-		if len(labels(l.f)) > 0 {
-			spans = broad(l.f)
-		}
-		return l.sortAll(ctx, spans)
+		return l.sortAll(ctx, broad(l.f))
 	}
 	return l.page(out), err
 }
@@ -284,7 +286,7 @@ func (l *lister) alongValues(ctx context.Context, p path) ([]run.Position, error
 		var ended []run.Position
 		found := false
 		if p == nil {
-			if ended, found, err = l.walkOrder(ctx, l.values(ctx)); err != nil {
+			if ended, found, err = l.walkOrder(ctx, l.sizes.lookedAt, l.values(ctx)); err != nil {
 				return nil, err
 			}
 		}
@@ -341,12 +343,11 @@ func (l *lister) values(ctx context.Context) func(last *run.Position, n int) ([]
 	}
 }
 
-// walkOrder reads along an index of the order and keeps the runs that match until there are enough; found is false where that takes too
-// long: longer than to sort those with a label, if that is all to do.
-func (l *lister) walkOrder(ctx context.Context, read func(last *run.Position, n int) ([]run.Position, error)) (out []run.Position, found bool, err error) {
+// walkOrder reads along an index of the order and keeps the runs that match until there are enough; found is false where there are not
+// among so many, and those at first were none.
+func (l *lister) walkOrder(ctx context.Context, most int, read func(last *run.Position, n int) ([]run.Position, error)) (out []run.Position, found bool, err error) {
 	after, looked := l.f.After, 0
-	cheap := l.texts() && l.text == "" && len(labels(l.f)) == 1
-	for n := min(2*l.f.Limit, resolvedAtOnce); looked < l.sizes.lookedAt && (!cheap || looked == 0 || len(out) > 0); n = 2 * resolvedAtOnce {
+	for n := min(2*l.f.Limit, resolvedAtOnce); looked < most; n = 2 * resolvedAtOnce {
 		batch, err := read(after, n)
 		if err != nil {
 			return nil, false, err
@@ -358,7 +359,9 @@ func (l *lister) walkOrder(ctx context.Context, read func(last *run.Position, n 
 		if out = append(out, some...); len(out) >= l.f.Limit || len(batch) < n {
 			return out, true, nil
 		}
-		after, looked = &batch[n-1], looked+n
+		if after, looked = &batch[n-1], looked+n; looked == n && len(out) > 0 {
+			most = max(most, l.sizes.lookedAt)
+		}
 	}
 	return nil, false, nil
 }

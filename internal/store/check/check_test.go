@@ -60,6 +60,18 @@ func console(t *testing.T, template string, o db.Options) store.Address {
 	return a
 }
 
+// copyOf is a copy of a console.
+func copyOf(t *testing.T, a store.Address) store.Address {
+	t.Helper()
+	if a.Database.URL == "" {
+		return console(t, a.Folder, db.Options{})
+	}
+	out := store.Address{Folder: filepath.Join(t.TempDir(), "data"), Database: a.Database}
+	must(t, os.CopyFS(out.Folder, os.DirFS(a.Folder)))
+	out.Database.URL = pgtest.Copy(t, a.Database.URL)
+	return out
+}
+
 func run(t *testing.T, a store.Address, repair bool) *check.Report {
 	t.Helper()
 	in, err := store.Inspect(t.Context(), a, repair)
@@ -184,14 +196,14 @@ func TestDamageIsFound(t *testing.T) {
 	for name, open := range databases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			whole := console(t, filled, open(t))
 			for _, d := range damages {
 				if d.lite && name != "SQLite" {
 					continue
 				}
 				t.Run(d.name, func(t *testing.T) {
 					t.Parallel()
-					a := console(t, filled, open(t))
-					d.try(t, a)
+					d.try(t, copyOf(t, whole))
 				})
 			}
 		})

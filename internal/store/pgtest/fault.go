@@ -71,7 +71,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 		srv.Stop()
 		srv.must("remove", s.close())
 	})
-	name, err := s.create()
+	name, err := s.create(empty)
 	if err != nil {
 		t.Fatalf("create a database: %v", err)
 	}

@@ -231,10 +231,10 @@ func (s *server) exec(sql string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// create makes a new, empty database.
-func (s *server) create() (string, error) {
+// create makes a new database, as another is.
+func (s *server) create(template string) (string, error) {
 	name := fmt.Sprintf("test%d", s.databases.Add(1))
-	sql := "CREATE DATABASE " + name + " TEMPLATE template0 ENCODING 'UTF8'"
+	sql := "CREATE DATABASE " + name + " TEMPLATE " + template + " ENCODING 'UTF8'"
 	if s.disk {
 		sql += " TABLESPACE disk"
 	}
