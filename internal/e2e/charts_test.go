@@ -274,6 +274,29 @@ func TestTheChartsOfARun(t *testing.T) {
 		b.waitFor("the log is open at its step", fmt.Sprintf(`location.pathname.endsWith("/logs") && new URLSearchParams(location.search).get("step") === "%d"`, step))
 	})
 
+	t.Run("a chart fills the screen, and is taken elsewhere", func(*testing.T) {
+		b.open(page)
+		b.waitFor("the loss is drawn", drawn)
+		b.do("fill the screen", chromedp.Focus(lossArea), chromedp.KeyEvent("f"))
+		b.waitFor("the curves have it", `document.fullscreenElement?.id === "chart-loss" && document.querySelector("#chart-loss canvas").clientHeight > innerHeight / 2`)
+		b.do("leave it", chromedp.KeyEvent("f"))
+		b.waitFor("it is left", `!document.fullscreenElement`)
+		b.do("keep what is downloaded", script(`window.files = []; URL.createObjectURL = (file) => (files.push(file), "#")`))
+		b.do("download", script(`for (const tool of ["png", "svg", "csv"]) document.querySelector("#chart-loss [data-tool=" + tool + "]").click()`))
+		b.waitFor("there are three files", `files.length === 3`)
+		files := eval[map[string]string](b, `Promise.all(files.map(async (f) => [f.type, await f.text()])).then(Object.fromEntries)`, chromedp.EvalAwaitPromise)
+		if !strings.HasPrefix(files["image/png"], "\ufffdPNG") || len(files["image/png"]) < 2000 {
+			b.t.Errorf("the picture begins with %.20q", files["image/png"])
+		}
+		if problem := eval[string](b, `files.find((f) => f.type === "image/svg+xml").text().then((text) => { const svg = new DOMParser().parseFromString(text, "image/svg+xml"); return svg.querySelector("parsererror")?.textContent || (svg.querySelector("polyline, polygon") ? "" : "no curve") })`, chromedp.EvalAwaitPromise); problem != "" {
+			b.t.Errorf("the drawing: %s", problem)
+		}
+		whole := seriesOf(b, id, "metric=loss&px=4096")[0]
+		if rows := strings.Count(files["text/csv"], "\n"); rows < 100 || !strings.Contains(files["text/csv"], fmt.Sprint(",", spike, ",")) || highest(whole.Max) != spike {
+			b.t.Errorf("the table has %d lines, and begins with %.300s", rows, files["text/csv"])
+		}
+	})
+
 	t.Run("charts are arranged, and the arrangement saved", func(*testing.T) {
 		charts := func(of string) string {
 			return `new URLSearchParams(location.search).getAll("chart").join() === "` + of + `"`

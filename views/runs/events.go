@@ -2,8 +2,10 @@ package runs
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -47,6 +49,11 @@ func (p EventPage) earlierHref() string {
 func (p EventPage) earlierValues() string { return fmt.Sprintf(`{"before":%d}`, p.oldest()) }
 
 func eventID(e run.Event) string { return "event-" + strconv.FormatInt(e.Seq, 10) }
+
+// eventLog is where the log of an event's worker has what it printed then.
+func eventLog(e run.Event) string {
+	return TabLogs.Path(e.RunID) + "?" + url.Values{"at": {e.At.UTC().Format(time.RFC3339Nano)}, "worker": {strconv.Itoa(e.Rank)}}.Encode()
+}
 
 func eventIcon(e run.Event) string {
 	switch {

@@ -5,6 +5,8 @@ import { toast } from "../ui/toast.js";
 
 /** @typedef {import("../charts/board.js").Board} Board */
 
+const notAxes = /^(=|system\/|(step|tokens|time|elapsed)$)/; // no metrics, without steps, and those whose names mean another axis
+
 /**
  * @param {Board} board of the run
  * @param {HTMLElement} page
@@ -100,7 +102,7 @@ function param(name, value) {
  * @param {HTMLFormElement} form
  */
 function startRow(board, row, form) {
-  board.options.tools = ({ el, metrics }) => [...(metrics[0].startsWith("=") ? [] : ["x"]), ...(el.parentElement === row ? ["earlier", "later", "remove"] : ["pin"])];
+  board.options.tools = ({ el, metrics }) => [...(notAxes.test(metrics[0]) ? [] : ["x"]), ...(el.parentElement === row ? ["earlier", "later", "remove"] : ["pin"])];
   board.options.press = (tool, { el, metrics: [metric], title }) => {
     const [before, after] = [el.previousElementSibling, el.nextElementSibling];
     switch (tool) {
