@@ -95,9 +95,9 @@ func watch(t *testing.T, b *browser, long time.Duration) {
 	for end := time.Now().Add(long); time.Now().Before(end); {
 		<-tick.C
 		f := b.footprint()
-		t.Log(f)
 		if first.points == 0 {
 			first = f
+			continue
 		}
 		flat(t, first, f)
 	}
