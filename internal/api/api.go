@@ -55,6 +55,8 @@ type Measurements interface {
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	// PointsPage returns up to limit values, by rank and step: of the steps from one on, those after a place, nil for the first.
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
+	// ReplacedPage is PointsPage of what an attempt reported of steps that later ones repeated.
+	ReplacedPage(ctx context.Context, id run.ID, metric string, attempt int, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	// Curve returns the metric over all workers by step, from a step on.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	// View, Each, Joins and PointsVersion are for charts.
@@ -62,6 +64,8 @@ type Measurements interface {
 	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
 	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
 	PointsVersion(ctx context.Context, id run.ID) (int64, error)
+	// RunMetrics returns what is known of a run's metrics without reading them, by name.
+	RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error)
 }
 
 // Actions is what a person can do.

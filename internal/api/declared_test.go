@@ -72,6 +72,7 @@ func probes(f *fixture, dir string) []probe {
 	add("GET /api/v1/runs/{id}/series", "r-zzzzzzzzzz", "?metric=loss")
 	for _, id := range []string{running, "r-zzzzzzzzzz"} {
 		add("GET /api/v1/metrics", "", "?run="+id)
+		add("GET /api/v1/compare", "", "?run="+id)
 	}
 	add("POST /api/v1/runs/{id}/stop", ended, "")
 	add("POST /api/v1/runs/{id}/stop", running, "")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -121,7 +122,7 @@ func TestAnExportHoldsEveryValueExactly(t *testing.T) {
 		if got := exported(t, format, w.Body.Bytes()); !slices.EqualFunc(got, want, sameRow) {
 			t.Errorf("%s has %d rows, want %d", format, len(got), len(want))
 		}
-		w = f.do("GET", "/api/v1/metrics?run="+ids[1]+"&metric=loss&metric=nothing&worker=1&from=6990&format="+format, "")
+		w = f.do("GET", "/api/v1/metrics?run="+ids[1]+"&metric=loss&metric=loss&worker=1&from=6990&format="+format, "")
 		part := slices.DeleteFunc(slices.Clone(want), func(r metricfile.Row) bool {
 			return r.Run != ids[1] || r.Metric != "loss" || r.Worker != 1 || *r.Step < 6990
 		})
@@ -208,5 +209,29 @@ func TestSeriesAreAnsweredAsToCharts(t *testing.T) {
 		if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), field) || w.Body.Len() > 3000 {
 			t.Errorf("%.60s: %d %.300s", query, w.Code, w.Body)
 		}
+	}
+}
+
+func TestAnExportHoldsWhatWasReplacedIfAskedFor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := f.Add(run.Run{State: run.Succeeded})
+	at := func(step int64, v float64) points.WorkerPoint { return points.WorkerPoint{Step: step, Value: run.Number(v)} }
+	f.SetMetric(id, "loss", []points.WorkerPoint{at(1, 5), at(2, 4), at(3, 3)}, nil)
+	f.SetReplaced(id, "loss", []points.WorkerPoint{at(2, 9), at(3, 8)})
+	read := func(query string) (out []string) {
+		for _, r := range exported(t, "csv", f.do("GET", "/api/v1/metrics?run="+string(id)+query, "").Body.Bytes()) {
+			out = append(out, fmt.Sprint(*r.Step, " ", r.Value, " ", *r.Attempt))
+		}
+		return out
+	}
+	if got := read(""); !slices.Equal(got, []string{"1 5 1", "2 4 2", "3 3 2"}) {
+		t.Errorf("%q", got)
+	}
+	if got := read("&replaced=true"); !slices.Equal(got, []string{"1 5 1", "2 4 2", "3 3 2", "2 9 1", "3 8 1"}) {
+		t.Errorf("with what was replaced: %q", got)
+	}
+	if w := f.do("GET", "/api/v1/metrics?run="+string(id)+"&metric=nothing", ""); w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), `"field":"metric"`) {
+		t.Errorf("an unknown metric: %d %s", w.Code, w.Body)
 	}
 }

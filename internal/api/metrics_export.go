@@ -38,12 +38,23 @@ func (s *server) exportMetrics(ctx context.Context, in *client.MetricsExport) (*
 		return nil, invalid("query", run.FieldError{Field: "format", Value: fault.Quote(in.Form), Rule: "is no format", Fix: "use csv, parquet or jsonl"})
 	}
 	var runs []exportedRun
+	var names []string
 	for _, name := range slices.Compact(in.Run) {
-		r, err := s.exportedRun(ctx, name, in.Metric)
+		r, err := s.exportedRun(ctx, name)
 		if err != nil {
 			return nil, err
 		}
+		names = append(names, r.metrics...)
 		runs = append(runs, r)
+	}
+	slices.Sort(names)
+	if bad := unknownMetrics(in.Metric, slices.Compact(names)); bad != nil {
+		return nil, invalid("query", bad...)
+	}
+	for i := range runs {
+		if len(in.Metric) > 0 {
+			runs[i].metrics = slices.DeleteFunc(runs[i].metrics, func(m string) bool { return !slices.Contains(in.Metric, m) })
+		}
 	}
 	name := "metrics." + format.Name
 	if len(runs) == 1 {
@@ -69,7 +80,7 @@ func (s *server) exportMetrics(ctx context.Context, in *client.MetricsExport) (*
 	}}, nil
 }
 
-func (s *server) exportedRun(ctx context.Context, name string, wanted []string) (out exportedRun, err error) {
+func (s *server) exportedRun(ctx context.Context, name string) (out exportedRun, err error) {
 	r, err := s.find(ctx, name)
 	if err != nil {
 		return out, err
@@ -78,44 +89,68 @@ func (s *server) exportedRun(ctx context.Context, name string, wanted []string) 
 	if out.metrics, err = s.Details.Metrics(ctx, r.ID); err != nil {
 		return out, err
 	}
-	if len(wanted) > 0 {
-		out.metrics = slices.DeleteFunc(out.metrics, func(m string) bool { return !slices.Contains(wanted, m) })
-	}
 	out.joins, err = s.Details.Joins(ctx, r.ID)
 	return out, err
 }
 
-// writeMetrics writes a run's values. Each page asks again whether who reads may.
+// writeMetrics writes a run's values, each metric's with what later attempts replaced after it if that is asked for.
 func (s *server) writeMetrics(ctx context.Context, table metricfile.Writer, r exportedRun, in *client.MetricsExport) error {
-	rows := make([]metricfile.Row, 0, exportRows)
 	for _, metric := range r.metrics {
-		var after *points.PageCursor
-		if in.Worker > 0 {
-			after = &points.PageCursor{Rank: in.Worker - 1, Step: math.MaxInt64}
+		err := s.writePages(ctx, table, in, func(after *points.PageCursor) ([]points.WorkerPoint, error) {
+			return s.Details.PointsPage(ctx, r.id, metric, in.From, after, exportRows)
+		}, func(p points.WorkerPoint) metricfile.Row { return r.row(metric, p) })
+		if err != nil {
+			return err
 		}
-		for {
-			page, err := s.Details.PointsPage(ctx, r.id, metric, in.From, after, exportRows)
+		for attempt := 1; in.Replaced && attempt < r.attempts(); attempt++ {
+			err := s.writePages(ctx, table, in, func(after *points.PageCursor) ([]points.WorkerPoint, error) {
+				return s.Details.ReplacedPage(ctx, r.id, metric, attempt, in.From, after, exportRows)
+			}, func(p points.WorkerPoint) metricfile.Row {
+				row, reported := r.row(metric, p), int32(attempt) //nolint:gosec // attempts are fewer
+				row.Attempt = &reported
+				return row
+			})
 			if err != nil {
 				return err
 			}
-			rows = rows[:0]
-			for _, p := range page {
-				if in.Worker >= 0 && p.Rank != in.Worker {
-					break // only those of higher ranks follow
-				}
-				rows = append(rows, r.row(metric, p))
-			}
-			if err := table.Write(rows); err != nil {
-				return err
-			}
-			if len(rows) < exportRows {
-				break
-			}
-			last := page[len(page)-1]
-			after = &points.PageCursor{Rank: last.Rank, Step: last.Step}
 		}
 	}
 	return nil
+}
+
+// writePages writes what it reads page by page. Each page asks again whether who reads may.
+func (s *server) writePages(ctx context.Context, table metricfile.Writer, in *client.MetricsExport, read func(after *points.PageCursor) ([]points.WorkerPoint, error), row func(points.WorkerPoint) metricfile.Row) error {
+	var after *points.PageCursor
+	if in.Worker > 0 {
+		after = &points.PageCursor{Rank: in.Worker - 1, Step: math.MaxInt64}
+	}
+	rows := make([]metricfile.Row, 0, exportRows)
+	for {
+		page, err := read(after)
+		if err != nil {
+			return err
+		}
+		rows = rows[:0]
+		for _, p := range page {
+			if in.Worker >= 0 && p.Rank != in.Worker {
+				break // only those of higher ranks follow
+			}
+			rows = append(rows, row(p))
+		}
+		if err := table.Write(rows); err != nil || len(rows) < exportRows {
+			return err
+		}
+		last := page[len(page)-1]
+		after = &points.PageCursor{Rank: last.Rank, Step: last.Step}
+	}
+}
+
+// attempts is the number of the newest attempt that repeated steps, 0 for none.
+func (r exportedRun) attempts() (n int) {
+	for _, j := range r.joins {
+		n = max(n, j.Attempt)
+	}
+	return n
 }
 
 // row is a value as a row. Its attempt is the newest that began at its step or before: it removed what others had reported from there.

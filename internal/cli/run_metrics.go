@@ -28,6 +28,7 @@ type runMetricsCmd struct {
 	Metric    []string `placeholder:"NAME" help:"Only this metric. Repeat it, or separate with commas, for more."`
 	Worker    int      `default:"-1" placeholder:"N" help:"Only this worker's values."`
 	From      int64    `placeholder:"STEP" help:"Only from this step on."`
+	Replaced  bool     `help:"With csv, parquet or jsonl: also what attempts reported of steps that later ones repeated; the column attempt tells."`
 	Output    string   `short:"o" default:"-" placeholder:"FILE" help:"File to write csv, parquet or jsonl to, - for stdout."`
 	Force     bool     `help:"Replace a file that is there."`
 }
@@ -45,7 +46,7 @@ type metricsSink interface {
 
 // export writes all values as rows. Until a file is whole, its name ends in .part.
 func (c *runMetricsCmd) export(ctx context.Context, p *process, cl *client.Client) error {
-	q := client.MetricsExport{Metric: c.Metric, Worker: c.Worker, From: c.From, Form: c.Format}
+	q := client.MetricsExport{Metric: c.Metric, Worker: c.Worker, From: c.From, Replaced: c.Replaced, Form: c.Format}
 	for _, id := range c.ID {
 		q.Run = append(q.Run, string(id))
 	}
@@ -74,8 +75,8 @@ func (c *runMetricsCmd) Run(ctx context.Context, p *process, cl *client.Client) 
 	if c.Format != "table" && c.Format != "json" {
 		return c.export(ctx, p, cl)
 	}
-	if len(c.ID) > 1 || c.Output != "-" {
-		return fault.Usage("--format "+c.Format+" prints one run", "name one, without --output, or use --format csv, parquet or jsonl")
+	if len(c.ID) > 1 || c.Output != "-" || c.Replaced {
+		return fault.Usage("--format "+c.Format+" prints one run as it counts", "name one, without --output and --replaced, or use --format csv, parquet or jsonl")
 	}
 	head, err := cl.Metrics(ctx, c.ID[0], client.MetricsQuery{Worker: -1})
 	if err != nil {

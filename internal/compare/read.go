@@ -60,7 +60,7 @@ func Read(ctx context.Context, s Store, runs []run.Run, metrics []string, at *in
 			}
 			out[i] = valuesOf(r, names[i], metrics)
 			for m, name := range metrics {
-				if at == nil || !out[i].known(m) {
+				if at == nil || !out[i].Known(m) {
 					continue
 				}
 				if err := out[i].Metrics[m].readAt(ctx, s, r.ID, name, *at); err != nil {
@@ -112,8 +112,8 @@ func valuesOf(r run.Run, known []points.Summary, metrics []string) Values {
 	return out
 }
 
-// known reports whether the run has a metric.
-func (v Values) known(metric int) bool {
+// Known reports whether the run has a metric.
+func (v Values) Known(metric int) bool {
 	return v.Metrics[metric].FinalStep != 0 || !math.IsNaN(v.Metrics[metric].Final)
 }
 

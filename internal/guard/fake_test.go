@@ -165,6 +165,10 @@ func (b *behind) PointsPage(context.Context, run.ID, string, int64, *points.Page
 	return nil, b.passed("PointsPage")
 }
 
+func (b *behind) ReplacedPage(context.Context, run.ID, string, int, int64, *points.PageCursor, int) ([]points.WorkerPoint, error) {
+	return nil, b.passed("ReplacedPage")
+}
+
 func (b *behind) View(context.Context, run.ID, string, points.ViewQuery) (series.View, error) {
 	return series.View{}, b.passed("View")
 }

@@ -44,6 +44,7 @@ type Details interface {
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
+	ReplacedPage(ctx context.Context, id run.ID, metric string, attempt int, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	Curves
 }
@@ -208,6 +209,13 @@ func (g *Guard) Metrics(ctx context.Context, id run.ID) ([]string, error) {
 func (g *Guard) PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error) {
 	return seen(ctx, g, id, func() ([]points.WorkerPoint, error) {
 		return g.o.Store.PointsPage(ctx, id, metric, from, after, limit)
+	})
+}
+
+// ReplacedPage is PointsPage of what an attempt reported of steps that later ones repeated.
+func (g *Guard) ReplacedPage(ctx context.Context, id run.ID, metric string, attempt int, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error) {
+	return seen(ctx, g, id, func() ([]points.WorkerPoint, error) {
+		return g.o.Store.ReplacedPage(ctx, id, metric, attempt, from, after, limit)
 	})
 }
 

@@ -31,7 +31,7 @@ var words = map[string][]string{
 // standard library. app and cmd wire everything and are free.
 var allowed = map[string][]string{
 	"internal/web":               {"internal/client", "internal/web/account", "internal/web/compare", "internal/web/page", "internal/web/live", "internal/web/form", "internal/web/diff", "internal/web/cluster", "internal/web/runs", "internal/web/storage", "internal/web/sweeps", "internal/web/templates", "views/ui", "views/gallery", "views/runs", "static", "internal/feed", "internal/inbound", "internal/trainconf", "internal/web/help", "internal/web/metrics", "internal/web/search", "internal/ratelimit", "internal/web/audit", "internal/web/admin", "internal/router", "internal/chart"},
-	"internal/compare":           {"internal/store/points"},
+	"internal/compare":           {"internal/store/points", "internal/trainconf"},
 	"internal/web/compare":       {"internal/web/page", "internal/web/form", "internal/chart", "internal/compare", "internal/trainconf", "views/compare", "views/ui"},
 	"internal/chart":             {"internal/series", "internal/store/points", "internal/trainconf"},
 	"internal/web/metrics":       {"internal/web/page", "internal/chart", "internal/store/points", "internal/web/runs", "views/charts", "views/metrics", "views/runs"},
@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 	"internal/client":            {"internal/draft", "internal/trainconf"},
 	"internal/draft":             {"internal/trainconf"},
 	"internal/metricfile":        {},
-	"internal/api":               {"internal/chart", "internal/metricfile", "internal/client", "internal/draft", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/series", "internal/storage", "internal/router"},
+	"internal/api":               {"internal/chart", "internal/compare", "internal/metricfile", "internal/client", "internal/draft", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/series", "internal/storage", "internal/router"},
 	"internal/auth":              {"internal/auth/oidc", "internal/auth/passkey", "internal/inbound", "internal/store/accounts"},
 	"internal/auth/oidc":         {},
 	"internal/auth/passkey":      {},

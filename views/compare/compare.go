@@ -47,13 +47,7 @@ type Group struct {
 	Slot       int
 	Shade      int
 	Runs       int
-	Finals     []Spread // by metric
-}
-
-// Spread is the values of a group's runs; N is how many have one.
-type Spread struct {
-	N               int
-	Mean, Low, High float64
+	Finals     []compare.Spread // by metric
 }
 
 // Difference is a setting in which runs differ.

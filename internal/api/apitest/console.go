@@ -87,6 +87,7 @@ type entry struct {
 	lines    []run.LogLine
 	points   map[string][]points.WorkerPoint
 	curves   map[string][]run.CurvePoint
+	replaced map[string][]points.WorkerPoint // of the first attempt, by a second one
 }
 
 // New returns a console without runs, whose clock begins in 2026 and moves on by a second for each run.
@@ -266,6 +267,13 @@ func (c *Console) SetMetric(id run.ID, name string, points []points.WorkerPoint,
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.runs[id].points[name], c.runs[id].curves[name] = points, curve
+}
+
+// SetReplaced has a run's second attempt repeat steps for which the first one reported values.
+func (c *Console) SetReplaced(id run.ID, name string, values []points.WorkerPoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs[id].replaced = map[string][]points.WorkerPoint{name: values}
 }
 
 // with calls fn with a run and the lock.

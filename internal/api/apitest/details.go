@@ -82,6 +82,17 @@ func (c *Console) PointsPage(_ context.Context, id run.ID, metric string, from i
 	return out, err
 }
 
+// ReplacedPage is for [api.Measurements].
+func (c *Console) ReplacedPage(_ context.Context, id run.ID, metric string, attempt int, from int64, after *points.PageCursor, limit int) (out []points.WorkerPoint, err error) {
+	err = c.with(id, func(e *entry) error {
+		if after == nil && attempt == 1 {
+			out = e.replaced[metric]
+		}
+		return nil
+	})
+	return out, err
+}
+
 // View summarizes [Console.Curve], whichever worker is asked for.
 func (c *Console) View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error) {
 	curve, err := c.Curve(ctx, id, metric, q.From)
@@ -99,14 +110,45 @@ func (c *Console) Each(ctx context.Context, id run.ID, metric string, _ int, fro
 	return err
 }
 
-// RunMetrics knows of none.
-func (c *Console) RunMetrics(context.Context, run.ID) ([]points.Summary, error) { return nil, nil }
+// RunMetrics summarizes [Console.Curve].
+func (c *Console) RunMetrics(ctx context.Context, id run.ID) (out []points.Summary, err error) {
+	names, err := c.Metrics(ctx, id)
+	for _, name := range names {
+		curve, err := c.Curve(ctx, id, name, 0)
+		if err != nil {
+			return nil, err
+		}
+		if len(curve) == 0 {
+			continue
+		}
+		whole, last := series.ColumnOf(curve), curve[len(curve)-1]
+		s := points.Summary{Metric: name, Points: int64(whole.Points), Workers: whole.Workers, First: whole.First, Last: last.Step, Value: last.Mean, Low: whole.Min, High: whole.Max}
+		for _, p := range curve {
+			if p.Mean == whole.Min {
+				s.LowStep = p.Step
+			}
+			if p.Mean == whole.Max {
+				s.HighStep = p.Step
+			}
+		}
+		out = append(out, s)
+	}
+	return out, err
+}
 
 // PointsVersion is never the same: nobody tells when values are set.
 func (c *Console) PointsVersion(context.Context, run.ID) (int64, error) { return c.version.Add(1), nil }
 
-// Joins knows of none.
-func (c *Console) Joins(context.Context, run.ID) ([]points.Join, error) { return nil, nil }
+// Joins knows that of a second attempt that replaced values.
+func (c *Console) Joins(_ context.Context, id run.ID) (out []points.Join, err error) {
+	err = c.with(id, func(e *entry) error {
+		for _, list := range e.replaced {
+			out = []points.Join{{Attempt: 2, From: list[0].Step}}
+		}
+		return nil
+	})
+	return out, err
+}
 
 // Curve is for [api.Measurements].
 func (c *Console) Curve(_ context.Context, id run.ID, metric string, fromStep int64) (out []run.CurvePoint, err error) {

@@ -69,17 +69,30 @@ type PageCursor struct {
 // PointsPage returns at most limit values of a metric at or after a step, by rank and step, following the cursor if not
 // nil. It reads about one chunk more than it returns.
 func (ps *Points) PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *PageCursor, limit int) ([]WorkerPoint, error) {
+	return ps.page(ctx, id, from, after, limit, func(r *reader, rank int) ([]worker, error) { return r.workers(ctx, id, metric, rank) })
+}
+
+// ReplacedPage is [Points.PointsPage] of what an attempt reported of steps that later ones repeated.
+func (ps *Points) ReplacedPage(ctx context.Context, id run.ID, metric string, attempt int, from int64, after *PageCursor, limit int) ([]WorkerPoint, error) {
+	return ps.page(ctx, id, from, after, limit, func(r *reader, _ int) ([]worker, error) { return r.replacedWorkers(ctx, id, metric, attempt) })
+}
+
+// page reads series of workers, which come by rank.
+func (ps *Points) page(ctx context.Context, id run.ID, from int64, after *PageCursor, limit int, of func(r *reader, rank int) ([]worker, error)) ([]WorkerPoint, error) {
 	place := PageCursor{Rank: math.MinInt32, Step: math.MinInt64}
 	if after != nil {
 		place = *after
 	}
 	var out []WorkerPoint
 	err := ps.readPoints(ctx, func(r *reader) error {
-		workers, err := r.workers(ctx, id, metric, place.Rank)
+		workers, err := of(r, place.Rank)
 		if err != nil {
 			return err
 		}
 		for _, w := range workers {
+			if w.rank < place.Rank {
+				continue
+			}
 			first := from
 			if after != nil && w.rank == place.Rank {
 				if place.Step == math.MaxInt64 {

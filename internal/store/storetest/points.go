@@ -24,6 +24,7 @@ var nearly = cmp.Options{
 // Pages is the part of a store that [AllPoints] reads.
 type Pages interface {
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
+	ReplacedPage(ctx context.Context, id run.ID, metric string, attempt int, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 }
 
 // AllPoints returns a metric's values of every worker, by rank and step.

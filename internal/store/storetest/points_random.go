@@ -277,6 +277,38 @@ func (c *pointsCheck) readReplaced(t *rapid.T) {
 	if d := cmp.Diff(c.model.replaced, found, cmp.AllowUnexported(replacedKey{}, modelPoint{}), nearly); d != "" {
 		t.Fatalf("the replaced points differ (-want +got):\n%s", d)
 	}
+	c.pageReplaced(t)
+}
+
+// pageReplaced reads the same in small pages.
+func (c *pointsCheck) pageReplaced(t *rapid.T) {
+	const limit = 7
+	paged := map[replacedKey]bool{}
+	for _, metric := range c.model.metrics() {
+		for attempt := 1; attempt <= c.attempt; attempt++ {
+			for after := (*points.PageCursor)(nil); ; {
+				page, err := c.s.ReplacedPage(c.ctx, c.id, metric, attempt, math.MinInt64, after, limit)
+				c.must(t, err)
+				for _, p := range page {
+					key := replacedKey{metric, attempt, p.Rank, p.Step}
+					want, ok := c.model.replaced[key]
+					if paged[key] || !ok && !c.model.covered[key] || ok && want.value != float64(p.Value) && !(math.IsNaN(want.value) && math.IsNaN(float64(p.Value))) {
+						t.Fatalf("%+v is %v, want %v", key, p.Value, want)
+					}
+					paged[key] = true
+					after = &points.PageCursor{Rank: p.Rank, Step: p.Step}
+				}
+				if len(page) < limit {
+					break
+				}
+			}
+		}
+	}
+	for key := range c.model.replaced {
+		if !paged[key] {
+			t.Fatalf("%+v is on no page", key)
+		}
+	}
 }
 
 // sameColumns allows for means in which large values cancel out.

@@ -19,7 +19,7 @@ const (
 // FieldsOf are the settings to analyse: those that a sweep varied, or else all that differ and say how a run trains.
 func FieldsOf(differences []trainconf.Difference, only []string) (out []compare.Field) {
 	for _, d := range differences {
-		if len(only) > 0 && !slices.Contains(only, d.Field.Path) || d.Field.Secret || slices.Contains(aside, d.Field.Path) || d.Field.Path == "ckpt.path" {
+		if len(only) > 0 && !slices.Contains(only, d.Field.Path) || d.Field.Secret || compare.Aside(d.Field.Path) || d.Field.Path == "ckpt.path" {
 			continue
 		}
 		out = append(out, compare.Field{Name: d.Field.Path, Label: d.Field.Label, Values: d.Values})

@@ -57,12 +57,12 @@ func (p *Pages) Series(w http.ResponseWriter, r *http.Request) error {
 }
 
 func linesOf(runs []run.Run, group string) (out []line) {
-	groups := labels(group, runs, Requests(runs))
+	groups := compare.GroupBy(group, runs, compare.Requests(runs))
 	at := map[string]int{}
 	for i, r := range runs {
 		key := string(r.ID)
 		if groups != nil {
-			key = groups[i].key
+			key = groups[i].Key
 		}
 		n, ok := at[key]
 		if !ok {

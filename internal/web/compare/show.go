@@ -93,7 +93,7 @@ func (p *Pages) data(ctx context.Context, q view.Query, found picked) (view.Data
 		return d, err
 	}
 	d.Names = names
-	requests := Requests(found.runs)
+	requests := compare.Requests(found.runs)
 	d.Rows = rows(found.runs, requests, values, q.Group)
 	if q.Group != "" && d.Rows[0].Group != "" {
 		d.Groups = groupsOf(d.Rows, len(q.Metrics))
@@ -113,23 +113,14 @@ func (p *Pages) data(ctx context.Context, q view.Query, found picked) (view.Data
 	return d, nil
 }
 
-// Requests are what runs were asked with, as far as it can be read.
-func Requests(runs []run.Run) []trainconf.Request {
-	out := make([]trainconf.Request, len(runs))
-	for i, r := range runs {
-		out[i], _ = trainconf.RequestOfRun(r)
-	}
-	return out
-}
-
 func rows(runs []run.Run, requests []trainconf.Request, values []compare.Values, group string) []view.Row {
 	out := make([]view.Row, len(runs))
-	groups := labels(group, runs, requests)
+	groups := compare.GroupBy(group, runs, requests)
 	slots := map[string]int{}
 	for i, r := range runs {
 		row := view.Row{Run: r, Key: string(r.ID), Values: values[i]}
 		if groups != nil {
-			row.Key, row.Group = groups[i].key, groups[i].text
+			row.Key, row.Group = groups[i].Key, groups[i].Text
 		}
 		if _, ok := slots[row.Key]; !ok {
 			slots[row.Key] = len(slots)
