@@ -15,6 +15,9 @@ ct_rank=${NOMAD_ALLOC_INDEX:-0}
 ct_task_dir=${NOMAD_TASK_DIR:?is not set: this script runs as a Nomad task}
 ct_config=$ct_task_dir/config.toml
 ct_proc=${COTRAIN_PROC_DIR:-/proc}
+# Where this worker listens: in a network namespace of its own (mode = "bridge") that is another address than others reach it at.
+ct_own_ip=${NOMAD_ALLOC_IP_rdzv:-${NOMAD_IP_rdzv:-}}
+ct_own_port=${NOMAD_ALLOC_PORT_rdzv:-${NOMAD_PORT_rdzv:-}}
 ct_set=''  # names that this script has set
 ct_run=' ' # names that the run has set
 
@@ -181,8 +184,8 @@ enter_directory() {
 
 # find_worker0: sets ct_addr and ct_port, waits for at most $COTRAIN_RENDEZVOUS_TIMEOUT seconds.
 find_worker0() {
-	if [ "$ct_rank" -eq 0 ] && [ -n "${NOMAD_IP_rdzv:-}" ] && [ -n "${NOMAD_PORT_rdzv:-}" ]; then
-		ct_addr=$NOMAD_IP_rdzv ct_port=$NOMAD_PORT_rdzv
+	if [ "$ct_rank" -eq 0 ] && [ -n "$ct_own_ip" ] && [ -n "$ct_own_port" ]; then
+		ct_addr=$ct_own_ip ct_port=$ct_own_port
 		return 0
 	fi
 	ct_timeout=${COTRAIN_RENDEZVOUS_TIMEOUT:-600}
@@ -309,8 +312,8 @@ choose_interface() {
 		elif [ -n "${GLOO_SOCKET_IFNAME:-}" ]; then
 			ct_if=$GLOO_SOCKET_IFNAME ct_why='the environment of the node names it'
 		else
-			ct_if=$(interface_of "${NOMAD_IP_rdzv:-}")
-			ct_why="it holds ${NOMAD_IP_rdzv:-}"
+			ct_if=$(interface_of "$ct_own_ip")
+			ct_why="it holds $ct_own_ip"
 		fi
 		[ -z "$ct_if" ] || give GLOO_SOCKET_IFNAME "$ct_if"
 		;;
@@ -318,7 +321,7 @@ choose_interface() {
 	if [ -n "$ct_if" ]; then
 		event interface "workers talk through $ct_if: $ct_why"
 	else
-		event interface "no interface holds ${NOMAD_IP_rdzv:-an address of this worker}: the trainer's default is used" ',"level":"warning"'
+		event interface "no interface holds ${ct_own_ip:-an address of this worker}: the trainer's default is used" ',"level":"warning"'
 	fi
 }
 

@@ -152,6 +152,7 @@ func TestLaunchChoosesTheInterfaceThatHoldsTheAddress(t *testing.T) {
 			{name: "an address of another machine", ip: noIP, addr: "10.0.3.70", want: "", event: "the trainer's default"},
 			{name: "IPv6 without ip", ip: noIP, addr: "2001:db8::7", want: "", event: "the trainer's default"},
 			{name: "no address", ip: noIP, addr: "", want: "", event: "the trainer's default"},
+			{name: "that of its own network", ip: withIP, addr: "10.0.9.9", want: "enp5s0", event: "it holds 10.0.3.7", env: map[string]string{"NOMAD_ALLOC_IP_rdzv": "10.0.3.7"}},
 			{name: "the job's", ip: withIP, addr: "10.0.3.7", want: "eth7", event: "the job names it", env: map[string]string{"COTRAIN_INTERFACE": "eth7", "GLOO_SOCKET_IFNAME": "eth8"}},
 			{name: "the node's", ip: withIP, addr: "10.0.3.7", want: "eth8", event: "the environment of the node", env: map[string]string{"GLOO_SOCKET_IFNAME": "eth8"}},
 			{name: "the run's", ip: withIP, addr: "10.0.3.7", want: "eth9", event: "the run names it",
