@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/feed"
@@ -78,8 +79,10 @@ func (u unguarded) CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]ru
 	return u.Runs(ctx, f)
 }
 
-// Layout is none: nobody arranges these pages.
-func (u unguarded) Layout(context.Context, string, run.LayoutPage) (string, error) { return "", nil }
+// Layout is for [web.Store].
+func (u unguarded) Layout(ctx context.Context, project string, page run.LayoutPage) (string, error) {
+	return u.Store.Layout(ctx, project, access.From(ctx).User, page)
+}
 
 // SetLayout is for [web.Store].
 func (u unguarded) SetLayout(context.Context, string, run.LayoutPage, string) error { return nil }
