@@ -32,30 +32,31 @@ type curve struct {
 	newest  kept     // its newest line
 }
 
-// read looks for a loss in a line, and reports whether there is one. It is on the path of every step, so it allocates nothing.
-func (c *curve) read(line []byte, number int64) bool {
-	for from := 0; from < len(line); {
-		i := bytes.Index(line[from:], []byte("oss"))
+// read looks for a loss in a line, from a place on where "oss" stands, and reports whether there is one. It is on the path of every
+// step, so it allocates nothing.
+func (c *curve) read(line []byte, at int, number int64) bool {
+	for {
+		if at > 0 && line[at-1]|fold == 'l' && !isEvaluation(line[:at-1]) {
+			if value, ok := lossAfter(line[at+3:]); ok {
+				c.add(value, metricName(line, at-1), line, number)
+				return true
+			}
+		}
+		i := bytes.Index(line[at+3:], lossText)
 		if i < 0 {
 			return false
 		}
-		at := from + i
-		from = at + 3
-		if at == 0 || line[at-1]|0x20 != 'l' || isEvaluation(line[:at-1]) {
-			continue
-		}
-		if value, ok := lossAfter(line[from:]); ok {
-			c.add(value, metricName(line, at-1), line, number)
-			return true
-		}
+		at += 3 + i
 	}
-	return false
 }
 
 // isEvaluation knows the names of losses that are not the training's: val_loss, eval loss, aux_loss, z_loss, "best loss".
 func isEvaluation(before []byte) bool {
 	n := len(before)
 	if n == 0 || before[n-1] == '\'' || before[n-1] == '"' {
+		return false
+	}
+	if n > 1 && before[n-1] == ' ' && bytes.IndexByte([]byte(",|:;])}"), before[n-2]) >= 0 {
 		return false
 	}
 	if isLetter(before[n-1]) || before[n-1] == '.' {
@@ -79,14 +80,14 @@ func isEvaluation(before []byte) bool {
 // lossAfter reads the number after the word: ": 1.5", "=1.5", "': 1.5", " 1.5", " (avg): 1.5" not.
 func lossAfter(b []byte) (float64, bool) {
 	i := 0
-	for i < len(b) && i < 6 && bytes.IndexByte([]byte(`'": =`), b[i]) >= 0 {
+	for i < len(b) && i < 6 && (b[i] == ' ' || b[i] == ':' || b[i] == '=' || b[i] == '\'' || b[i] == '"') {
 		i++
 	}
 	if i == 0 {
 		return 0, false
 	}
 	n := i
-	for n < len(b) && n-i < 24 && (isDigit(b[n]) || bytes.IndexByte([]byte(".eE+-"), b[n]) >= 0) {
+	for n < len(b) && n-i < 24 && (isDigit(b[n]) || b[n] == '.' || b[n]|fold == 'e' || b[n] == '+' || b[n] == '-') {
 		n++
 	}
 	if n > i {
@@ -96,9 +97,7 @@ func lossAfter(b []byte) (float64, bool) {
 			}
 			return 0, false
 		}
-		text := bytes.TrimRight(b[i:n], ".eE+-")
-		v, err := strconv.ParseFloat(string(text), 64)
-		return v, err == nil
+		return parseLoss(bytes.TrimRight(b[i:n], ".eE+-"))
 	}
 	switch word := bytes.TrimLeft(b[i:], "'\""); {
 	case isWordOf(word, "nan"):
@@ -107,6 +106,27 @@ func lossAfter(b []byte) (float64, bool) {
 		return math.Inf(1), true
 	}
 	return 0, false
+}
+
+// parseLoss reads a number; plain decimals, which almost all are, without the care that exact rounding takes.
+func parseLoss(b []byte) (float64, bool) {
+	var mantissa, scale int64 = 0, 1
+	point := false
+	for i, c := range b {
+		switch {
+		case isDigit(c) && i < 17:
+			mantissa = mantissa*10 + int64(c-'0')
+			if point {
+				scale *= 10
+			}
+		case c == '.' && !point:
+			point = true
+		default:
+			v, err := strconv.ParseFloat(string(b), 64)
+			return v, err == nil
+		}
+	}
+	return float64(mantissa) / float64(scale), len(b) > 0
 }
 
 func isWordOf(b []byte, word string) bool {

@@ -59,6 +59,7 @@ type Scanner struct {
 	follow int   // rule whose message goes on
 	more   int   // for how many lines
 
+	hits     []int32 // lines of the block with a text
 	found    []int32 // texts of the line
 	counts   []uint32
 	stamp    uint32
@@ -132,42 +133,48 @@ func (s *Scanner) Line(line []byte) {
 // Lines returns how many lines have been read.
 func (s *Scanner) Lines() int64 { return s.line }
 
-// block reads whole lines, or a part of a line.
+// block reads whole lines, or a part of a line: those with a text of a rule, those with a loss, and those that are watched.
 func (s *Scanner) block(b []byte) {
-	at, counted := 0, 0
-	text, loss := -1, -1 // next places, in front of at when they are not known
-	for at < len(b) {
+	s.hits = s.rules.finder.lines(b, s.hits[:0])
+	hits, loss := s.hits, -1
+	for at := 0; at < len(b); {
 		start := at
-		if s.line+int64(bytes.Count(b[counted:at], newline)) > s.watch {
-			if text < at {
-				text = s.rules.finder.next(b, at)
+		if s.line > s.watch {
+			for len(hits) > 0 && int(hits[0]) < at {
+				hits = hits[1:]
 			}
 			if loss < at {
 				loss = indexFrom(b, at, lossText)
 			}
-			if text == len(b) && loss == len(b) {
-				break
+			next := loss
+			if len(hits) > 0 {
+				next = min(next, int(hits[0]))
 			}
-			start = bytes.LastIndexByte(b[at:min(text, loss)], '\n') + 1 + at
+			start = bytes.LastIndexByte(b[at:next], '\n') + 1 + at
+			if next == len(b) {
+				start = bytes.LastIndexByte(b, '\n') + 1
+			}
+			if lines := bytes.Count(b[at:start], newline); lines > 0 {
+				s.line += int64(lines)
+				s.inside = false
+			}
+			if next == len(b) {
+				return
+			}
+		} else if loss < at {
+			loss = indexFrom(b, at, lossText)
 		}
 		end := indexFrom(b, start, newline)
-		lines := bytes.Count(b[counted:start], newline)
-		s.line += int64(lines)
-		if lines > 0 {
-			s.inside = false
+		if loss < end {
+			s.curve.read(b[start:min(end, loss+maxUnit)], loss-start, s.line)
 		}
-		counted = start
-		if loss < end && loss >= start {
-			s.curve.read(b[start:min(end, start+maxUnit)], s.line)
-		}
-		if s.line <= s.watch || text < end {
+		if s.line <= s.watch || len(hits) > 0 && int(hits[0]) < end {
 			s.one(b[start:end])
 		}
-		at = end + 1
-	}
-	if lines := bytes.Count(b[counted:], newline); lines > 0 {
-		s.line += int64(lines)
-		s.inside = false
+		if at = end + 1; end < len(b) {
+			s.line++
+			s.inside = false
+		}
 	}
 }
 
