@@ -81,12 +81,7 @@ func builtinRules(t testing.TB) *Rules {
 	return rules
 }
 
-func (c logCase) diagnose(t testing.TB, rules *Rules) Cause {
-	t.Helper()
-	var b strings.Builder
-	for _, line := range c.Lines {
-		b.WriteString(string(line) + "\n")
-	}
+func (c logCase) exit() Exit {
 	exit := Exit{Known: c.Exit.Code != nil || c.Exit.Signal != nil, OOMKilled: c.Exit.OOMKilled}
 	if c.Exit.Code != nil {
 		exit.Code = *c.Exit.Code
@@ -94,11 +89,20 @@ func (c logCase) diagnose(t testing.TB, rules *Rules) Cause {
 	if c.Exit.Signal != nil {
 		exit.Signal = *c.Exit.Signal
 	}
+	return exit
+}
+
+func (c logCase) diagnose(t testing.TB, rules *Rules) Cause {
+	t.Helper()
+	var b strings.Builder
+	for _, line := range c.Lines {
+		b.WriteString(string(line) + "\n")
+	}
 	s := rules.NewScanner()
 	if err := s.Scan(strings.NewReader(b.String())); err != nil {
 		t.Fatal(err)
 	}
-	return s.Cause(exit)
+	return s.Cause(c.exit())
 }
 
 // score counts right answers, and logs the wrong ones.

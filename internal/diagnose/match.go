@@ -8,7 +8,7 @@ import (
 // Effects of the place of a line on the weight of what a rule sees in it.
 const (
 	endsBonus     = 10 // it ends a process
-	warningMinus  = 45
+	warningMinus  = 60
 	infoMinus     = 25
 	handledMinus  = 60 // CotrainCore logs what it handles at ERROR
 	stepsFree     = 8  // steps that may follow a fatal error, as streams are written in turns
@@ -59,7 +59,7 @@ func (s *Scanner) marked(u *unit) bool {
 	s.stamp++
 	for _, id := range s.found {
 		for _, o := range s.rules.owners[id] {
-			if !o.marker || s.counts[len(s.seen)+o.index] == s.stamp {
+			if o.role != ofMarker || s.counts[len(s.seen)+o.index] == s.stamp {
 				continue
 			}
 			m := s.rules.markers[o.index]
@@ -100,7 +100,14 @@ func (s *Scanner) match(u *unit) {
 	}
 	for _, id := range s.found {
 		for _, o := range s.rules.owners[id] {
-			if !o.marker && o.index >= 0 {
+			if o.role == vetoes {
+				s.counts[o.index] = s.stamp
+			}
+		}
+	}
+	for _, id := range s.found {
+		for _, o := range s.rules.owners[id] {
+			if o.role == ofRule {
 				s.ask(u, o.index)
 			}
 		}

@@ -12,6 +12,8 @@ type Rule struct {
 	Category string `toml:"category"`
 	// Any are texts of which one must stand in the line, whatever its case.
 	Any []string `toml:"any"`
+	// None are texts of which none may stand in the line; they cost nothing, other than Unless.
+	None []string `toml:"none"`
 	// Match is a regular expression that the line must match, Unless one that it must not.
 	Match  string `toml:"match"`
 	Unless string `toml:"unless"`

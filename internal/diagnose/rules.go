@@ -37,16 +37,26 @@ type Rules struct {
 	categories []Category
 
 	finder *finder
-	// owners are the rules and markers of each text of the finder.
+	// owners are those of each text of the finder.
 	owners [][]owner
 	shaped []int // rules for any line of a shape
 }
 
-// owner is a rule, or with marker set a marker.
+// owner is who asked for a text.
 type owner struct {
-	index  int
-	marker bool
+	index int
+	role  role
 }
+
+// role is what a text means to its owner.
+type role uint8
+
+const (
+	ofStructure role = iota
+	ofMarker
+	ofRule // the rule may match
+	vetoes // the rule does not match
+)
 
 // Category is a kind of cause, with what it means and what to do in general.
 type Category struct {
@@ -222,13 +232,14 @@ func (r *Rules) compile(name string) error {
 		}
 	}
 	for _, text := range structure {
-		own([]string{text}, owner{index: -1})
+		own([]string{text}, owner{})
 	}
 	for i, m := range r.markers {
-		own(m.Any, owner{i, true})
+		own(m.Any, owner{i, ofMarker})
 	}
 	for i, rule := range r.rules {
-		own(rule.Any, owner{i, false})
+		own(rule.Any, owner{i, ofRule})
+		own(rule.None, owner{i, vetoes})
 		if len(rule.Any) == 0 && rule.Shape != "" {
 			r.shaped = append(r.shaped, i)
 		}
@@ -240,7 +251,7 @@ func (r *Rules) compile(name string) error {
 func (r *Rules) checkMarker(name string, m *Marker) error {
 	c := check{file: name, rule: m.ID}
 	c.id(m.ID)
-	c.texts(m.Any)
+	c.texts("any", m.Any)
 	m.match, m.unless = c.expr("match", m.Match), c.expr("unless", m.Unless)
 	switch m.Effect {
 	case ignore, handled:
@@ -266,7 +277,7 @@ func (r *Rules) checkRule(rule *Rule) error {
 	c.category("category", rule.Category, r.categories)
 	switch {
 	case len(rule.Any) > 0:
-		c.texts(rule.Any)
+		c.texts("any", rule.Any)
 	case rule.Shape == "" && len(rule.Exit) == 0 && rule.Curve == "":
 		c.fail("any", "", "is empty", `name a text that every such line has, such as any = ["out of memory"]`)
 	}
@@ -280,6 +291,9 @@ func (r *Rules) checkRule(rule *Rule) error {
 		if !exitForm.MatchString(exit) {
 			c.fail("exit", exit, "is no end of a process", `use "oom-killed", "signal 11", "code 3" or "failed"`)
 		}
+	}
+	if len(rule.None) > 0 {
+		c.texts("none", rule.None)
 	}
 	rule.match, rule.unless = c.expr("match", rule.Match), c.expr("unless", rule.Unless)
 	if len(rule.Facts) > maxFacts {
@@ -365,13 +379,13 @@ func (c *check) category(field, name string, known []Category) {
 	}
 }
 
-func (c *check) texts(texts []string) {
+func (c *check) texts(field string, texts []string) {
 	if len(texts) == 0 || len(texts) > maxTexts {
-		c.fail("any", "", fmt.Sprintf("has %d texts", len(texts)), fmt.Sprintf("use 1 to %d", maxTexts))
+		c.fail(field, "", fmt.Sprintf("has %d texts", len(texts)), fmt.Sprintf("use 1 to %d", maxTexts))
 	}
 	for _, text := range texts {
 		if len(text) < minText || len(text) > maxLong || strings.ContainsAny(text, "\n\r\x1b\x00") {
-			c.fail("any", text, fmt.Sprintf("has %d bytes or is not of one line", len(text)), fmt.Sprintf("use %d to %d bytes of one line", minText, maxLong))
+			c.fail(field, text, fmt.Sprintf("has %d bytes or is not of one line", len(text)), fmt.Sprintf("use %d to %d bytes of one line", minText, maxLong))
 		}
 	}
 }
