@@ -27,11 +27,12 @@ $(VENDORED): package.json package-lock.json
 	npm run --silent vendor
 	@touch $@
 
-generate: ## views/*_templ.go from views/*.templ, docs/configuration.md and docs/settings.md from their tables, the table of rights in docs/security.md
+generate: ## views/*_templ.go from views/*.templ, docs/configuration.md and docs/settings.md from their tables, the table of rights in docs/security.md, the causes in docs/troubleshooting.md
 	$(GO) tool templ generate -path views -log-level error
 	$(GO) run ./internal/trainconf/gendoc > docs/configuration.md
 	$(GO) run ./internal/config/gendoc > docs/settings.md
 	$(GO) run ./internal/access/gendoc docs/security.md
+	$(GO) run ./internal/diagnose/gendoc docs/troubleshooting.md
 
 # Tests see for themselves when nothing moves any more; go's own limit is for what they miss.
 test: build ## all tests that this machine can run; says what it skipped and why
@@ -41,7 +42,7 @@ check: drift lint vuln fuzz test ## generated code, format, vet, lint, import ru
 
 drift: $(VENDORED) generate ## generated code and formats are as committed
 	@test -z "$$(gofmt -l cmd internal views static jobs terraform)" || { gofmt -l cmd internal views static jobs terraform; echo "not gofmt-ed: run make fmt"; exit 1; }
-	@git diff --exit-code --stat -- '*_templ.go' docs/configuration.md docs/settings.md docs/security.md || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
+	@git diff --exit-code --stat -- '*_templ.go' docs/configuration.md docs/settings.md docs/security.md docs/troubleshooting.md || { echo "generated code differs from its source: commit what make generate wrote"; exit 1; }
 	@$(GO) mod tidy -diff >/dev/null || { echo "go.mod is not tidy: run go mod tidy"; exit 1; }
 	@! grep -q '"resolved"' package-lock.json || { echo "package-lock.json holds download addresses: npm config set omit-lockfile-registry-resolved true"; exit 1; }
 
@@ -61,11 +62,12 @@ $(GOVULNCHECK):
 	GOBIN=$(CURDIR)/bin $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 
 # Counts of inputs, not times: at the end of a time the go command sometimes fails with "context deadline exceeded".
-fuzz: $(VENDORED) ## the import of configurations, and what decodes stored points, checkpoints and passkeys, with inputs of its own: two minutes
+fuzz: $(VENDORED) ## the import of configurations, diagnosis, and what decodes stored points, checkpoints and passkeys, with inputs of its own: two minutes
 	$(GO) test -run '^$$' -fuzz FuzzImport -fuzztime 150000x -fuzzminimizetime 100x ./internal/trainconf
 	$(GO) test -run '^$$' -fuzz FuzzDecodeChunk -fuzztime 50000x -fuzzminimizetime 100x ./internal/series
 	$(GO) test -run '^$$' -fuzz FuzzAppendCurve -fuzztime 50000x -fuzzminimizetime 100x ./internal/series
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 50000x -fuzzminimizetime 100x ./internal/dcp
+	$(GO) test -run '^$$' -fuzz FuzzScan -fuzztime 10000x -fuzzminimizetime 100x ./internal/diagnose
 	$(GO) test -run '^$$' -fuzz FuzzAnswers -fuzztime 50000x -fuzzminimizetime 100x ./internal/auth/passkey
 
 fmt: ## format Go and templ

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -214,5 +215,16 @@ func TestBrokenRulesAreRefused(t *testing.T) {
 	}
 	if _, err := builtin.With("acme.toml", []byte(many.String())); err == nil || !strings.Contains(err.Error(), "rules and markers of at most") {
 		t.Errorf("%d rules: %v", maxRules, err)
+	}
+}
+
+func TestTheReferenceIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	stored, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(stored), builtinRules(t).Reference()) {
+		t.Error("docs/troubleshooting.md has not what Reference returns: go run ./internal/diagnose/gendoc docs/troubleshooting.md")
 	}
 }

@@ -89,6 +89,8 @@ var allowed = map[string][]string{
 	"internal/hostile":           {},
 	"internal/access/gendoc":     {},
 	"internal/config/gendoc":     {"internal/config"},
+	"internal/diagnose":          {},
+	"internal/diagnose/gendoc":   {"internal/diagnose"},
 	"internal/certfile":          {},
 	"internal/certfile/certtest": {},
 	"internal/dcp":               {},
