@@ -18,7 +18,7 @@ import (
 const (
 	MaxFile  = 256 << 10 // bytes
 	maxRules = 1000      // of all files together
-	maxTexts = 40        // of a rule
+	maxTexts = 60        // of a rule
 	maxLong  = 200       // bytes of a text to search for
 	maxExpr  = 1000      // bytes of an expression
 	maxMore  = 4
