@@ -55,6 +55,10 @@ func TestWhichLineIsTheCause(t *testing.T) {
 		{"a clean end outweighs an exception", Exit{Known: true}, []string{"ValueError: bad", "bye"}, None},
 		{"a NaN that passes is none", Exit{}, []string{"step 1 loss 2.5", "step 2 loss nan", "step 3 loss 2.4"}, None},
 		{"losses of validation are not the training's", Exit{}, []string{"val_loss: nan", "val_loss: nan", "val_loss: nan"}, None},
+		{"a training that finished lost nobody that it needed", Exit{}, []string{"05:00:10 [INFO] [Rank 0] Evicting nodes: [1]", step, "05:10:00 [INFO] [Rank 0] Training finished, exiting ..."}, None},
+		{"nor did one that ended well", Exit{Known: true}, []string{"05:00:10 [INFO] [Rank 0] Evicting nodes: [1]", step}, None},
+		{"what Python ignores at its end", Exit{}, []string{"Exception ignored in: <function f at 0x7f>", "Traceback (most recent call last):", `  File "/opt/a.py", line 1, in f`, "    x()", "OSError: [Errno 28] No space left on device"}, None},
+		{"an import that is tried", Exit{}, []string{"A matching Triton is not available, some optimizations will not be enabled.", "Error caught was: No module named 'triton'"}, None},
 		{"no output at all", Exit{Known: true, Code: 3}, nil, Unknown},
 		{"no output and no end", Exit{}, nil, None},
 	} {

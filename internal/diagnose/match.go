@@ -72,21 +72,20 @@ func (s *Scanner) marked(u *unit) bool {
 				return true
 			case handled:
 				u.handled = !u.ends
-				s.drop(func(r *Rule, g *sighting) bool { return s.line-g.kept.line <= m.Reach })
+				s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky && s.line-g.kept.line <= m.Reach })
 			case recovered:
-				s.drop(func(r *Rule, g *sighting) bool { return slices.Contains(m.Clears, r.Category) })
+				s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky && slices.Contains(m.Clears, r.Category) })
+			case finished:
+				s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky || r.Echo })
 			}
 		}
 	}
 	return false
 }
 
-// drop forgets what was handled, as far as its rule is not sticky.
+// drop forgets what is over.
 func (s *Scanner) drop(over func(*Rule, *sighting) bool) {
 	for i, rule := range s.rules.rules {
-		if rule.Sticky {
-			continue
-		}
 		for _, g := range []*sighting{&s.seen[i].first, &s.seen[i].last} {
 			g.ok = g.ok && !over(rule, g)
 		}

@@ -64,8 +64,8 @@ type Marker struct {
 	Any    []string `toml:"any"`
 	Match  string   `toml:"match"`
 	Unless string   `toml:"unless"`
-	// Effect is "ignore": the line tells nothing; "handled": what it and the Reach lines before it tell was handled; or "recovered":
-	// what was seen of the Clears categories is over.
+	// Effect is "ignore": the line tells nothing; "handled": what it and the Reach lines before it tell was handled; "recovered": what
+	// was seen of the Clears categories is over; or "finished": the training ended well, whatever others did.
 	Effect string   `toml:"effect"`
 	Reach  int64    `toml:"reach"`
 	Clears []string `toml:"clears"`
@@ -78,6 +78,7 @@ const (
 	ignore    = "ignore"
 	handled   = "handled"
 	recovered = "recovered"
+	finished  = "finished"
 )
 
 // tier orders causes: a real one, an echo, an unknown one.

@@ -254,7 +254,7 @@ func (r *Rules) checkMarker(name string, m *Marker) error {
 	c.texts("any", m.Any)
 	m.match, m.unless = c.expr("match", m.Match), c.expr("unless", m.Unless)
 	switch m.Effect {
-	case ignore, handled:
+	case ignore, handled, finished:
 	case recovered:
 		if len(m.Clears) == 0 {
 			c.fail("clears", "", "is empty", "name the categories that are over")
@@ -263,7 +263,7 @@ func (r *Rules) checkMarker(name string, m *Marker) error {
 			c.category("clears", category, r.categories)
 		}
 	default:
-		c.fail("effect", m.Effect, "is no effect", "use ignore, handled or recovered")
+		c.fail("effect", m.Effect, "is no effect", "use ignore, handled, recovered or finished")
 	}
 	if m.Reach < 0 || m.Reach > 1000 {
 		c.fail("reach", fmt.Sprint(m.Reach), "is out of range", "use 0 to 1000 lines")

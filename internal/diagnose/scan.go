@@ -24,7 +24,8 @@ var structure = []string{
 	"The above exception was the direct cause",
 	"Caught an exception, terminating children",
 	"terminate called",
-	"Root Cause (first observed failure)",
+	"Exception ignored in",
+	"--- Logging error ---",
 	"Error: ",
 	"Exception: ",
 }
@@ -37,7 +38,8 @@ const (
 	textCause
 	textCaught
 	textTerminate
-	textRoot
+	textIgnored
+	textLogging
 )
 
 // Scanner reads the output of a process. Its memory does not depend on how much there is.
@@ -54,7 +56,7 @@ type Scanner struct {
 	chain  chain
 	caught int64 // until which line a message is CotrainCore's fatal error
 	what   int64 // until which line what() is said
-	root   int64 // until which line torchrun tells of the first failure
+	over   int64 // until which line an exception is one that Python ignores
 	watch  int64 // until which line all lines are looked at
 	follow int   // rule whose message goes on
 	more   int   // for how many lines
@@ -89,7 +91,7 @@ type trace struct {
 
 // NewScanner returns a scanner at the start of a log.
 func (r *Rules) NewScanner() *Scanner {
-	s := &Scanner{rules: r, seen: make([]seen, len(r.rules)), counts: make([]uint32, len(r.rules)+len(r.markers)), caught: -1, what: -1, root: -1, watch: -1}
+	s := &Scanner{rules: r, seen: make([]seen, len(r.rules)), counts: make([]uint32, len(r.rules)+len(r.markers)), caught: -1, what: -1, over: -1, watch: -1}
 	for i := range s.traces {
 		s.traces[i].rank = -2
 		s.traces[i].frame = -1
@@ -355,6 +357,9 @@ func (s *Scanner) shape(u *unit) {
 	open := t != nil && t.open && s.line-t.frame < followed && u.indent <= t.indent && len(u.rest) > 0
 	if name, _ := exception(u.rest, open); name != nil {
 		u.ends = true
+		if s.line <= s.over {
+			u.ends, u.handled, s.over = false, true, -1
+		}
 		u.chain, s.chain = s.chain, unchained
 		if t != nil && s.line-t.frame < followed {
 			u.trace = t
@@ -376,8 +381,8 @@ func (s *Scanner) shape(u *unit) {
 		case textTerminate:
 			s.what, s.watch = s.line+4, max(s.watch, s.line+4)
 			u.ends = true
-		case textRoot:
-			s.root, s.watch = s.line+9, max(s.watch, s.line+9)
+		case textIgnored, textLogging:
+			s.over = s.line + followed
 		}
 	}
 }
