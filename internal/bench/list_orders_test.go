@@ -18,8 +18,9 @@ func BenchmarkListAnyFilterAndOrder(b *testing.B) {
 		{Node: storetest.FrequentNode}, {Node: "node-7"}, {Model: "7b"}, {Model: "debug-1"}, {Owner: "ann"}, {Owner: "user-3"}, {Owner: "ann", Model: "7b"}, {States: []run.State{run.Failed}},
 		{States: []run.State{run.Queued, run.Stopped}}, {Text: storetest.RareText}, {Text: storetest.FrequentText}, {Text: storetest.NoText}, {Text: storetest.FrequentText, Tags: []string{"tag-7"}},
 		{Projects: run.InProjects(storetest.SomeProject)}, {Projects: run.InProjects(storetest.TinyProject)}, {Since: time.Date(2025, 2, 1, 0, 0, 0, 0, time.UTC)},
+		{Tags: []string{storetest.FrequentTag}, Owner: "ann"}, {Node: storetest.FrequentNode, States: []run.State{run.Failed}}, // of many each, and none of both
 	}
-	orders := []string{"", "created", "name", "-owner", "step", "-loss", "throughput", "-duration", "-ended", "metric:loss:last", "-metric:eval/loss:low", "metric:none:last"}
+	orders := []string{"", "created", "name", "-name", "-owner", "step", "-loss", "throughput", "-duration", "-ended", "metric:loss:last", "-metric:eval/loss:low", "metric:none:last"}
 	for _, d := range databases(b) {
 		storetest.Many(b, d.store, d.sql, n)
 		if d.name == "postgresql" {
