@@ -26,7 +26,7 @@ func TestRunsAreComparedToABaseline(t *testing.T) {
 	rate := func(lr string) string { return "[optim.optim]\nlr = " + lr + "\n" }
 	one := f.Add(run.Run{Name: "one", State: run.Succeeded, Config: rate("0.1")})
 	two := f.Add(run.Run{Name: "two", State: run.Running, Config: rate("0.2"), Options: run.Options{Env: map[string]string{"SEED": "2"}}})
-	f.SetMetric(one, "loss", []points.WorkerPoint{{}}, curveTo(4, 3))
+	f.SetMetric(one, "loss", []points.WorkerPoint{{}}, curveTo(4, 2.5))
 	f.SetMetric(two, "loss", []points.WorkerPoint{{}}, curveTo(5, 2))
 	f.SetMetric(two, "lr", []points.WorkerPoint{{}}, curveTo(0.2, 0.1))
 	target := "/api/v1/compare?run=" + string(one) + "&run=" + string(two)
@@ -35,11 +35,11 @@ func TestRunsAreComparedToABaseline(t *testing.T) {
 	n := func(v float64) *run.Number { x := run.Number(v); return &x }
 	yes, no := true, false
 	want := []map[string]client.ComparedMetric{
-		{"loss": {Final: &client.Reached{Value: 4, Step: 30}, Best: &client.Reached{Value: 3, Step: 20}, At: &client.Reached{Value: 3, Step: 20}}},
+		{"loss": {Final: &client.Reached{Value: 4, Step: 30}, Best: &client.Reached{Value: 2.5, Step: 20}, At: &client.Reached{Value: 2.5, Step: 20}}},
 		{
 			"loss": {
-				Final: &client.Reached{Value: 5, Step: 30, Difference: n(1), Percent: n(25), Better: &no}, Best: &client.Reached{Value: 2, Step: 20, Difference: n(-1), Percent: n(-1. / 3 * 100), Better: &yes},
-				At: &client.Reached{Value: 2, Step: 20, Difference: n(-1), Percent: n(-1. / 3 * 100), Better: &yes},
+				Final: &client.Reached{Value: 5, Step: 30, Difference: n(1), Percent: n(25), Better: &no}, Best: &client.Reached{Value: 2, Step: 20, Difference: n(-0.5), Percent: n(-20), Better: &yes},
+				At: &client.Reached{Value: 2, Step: 20, Difference: n(-0.5), Percent: n(-20), Better: &yes},
 			},
 			"lr": {Final: &client.Reached{Value: 0.2, Step: 30}, At: &client.Reached{Value: 0.1, Step: 20}},
 		},

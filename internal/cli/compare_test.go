@@ -34,7 +34,7 @@ func TestRunsAreComparedAsATableAndAsJSON(t *testing.T) {
 	if got := fromJSON[client.Comparison](t, c.cotrain("compare", ids[0], ids[1], "--format", "json", "--at", "12")); len(got.Runs) != 2 || got.Runs[1].Values["loss"].At.Value != 3 {
 		t.Errorf("%+v", got)
 	}
-	c.cotrain("compare", ids[0], "--metric", "nothing").want(t, exitFailed, "nothing")
+	c.cotrain("compare", ids[0], "--metric", "nothing").want(t, exitRefused, `metric = "nothing": is reported by none of the runs; use one of loss`)
 	c.cotrain("compare", "r-0000000000").want(t, exitNotFound, "r-0000000000")
-	c.cotrain("compare").want(t, exitFailed, "name 1 to 200 runs")
+	c.cotrain("compare").want(t, exitRefused, "name 1 to 200 runs")
 }
