@@ -122,6 +122,9 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			}
 			return last(s.PointsPage(ctx, f.Live, "loss", 0, &points.PageCursor{Rank: 0, Step: 1000}, 100))
 		},
+		"ReplacedPage": func(ctx context.Context) error {
+			return last(s.ReplacedPage(ctx, f.Live, "loss", 1, 0, &points.PageCursor{Rank: 0, Step: 1000}, 100))
+		},
 		"Curve": func(ctx context.Context) error {
 			if err := last(s.Curve(ctx, f.Live, "grad_norm", 0)); err != nil {
 				return err
