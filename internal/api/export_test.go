@@ -216,7 +216,9 @@ func TestAnExportHoldsWhatWasReplacedIfAskedFor(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	id := f.Add(run.Run{State: run.Succeeded})
-	at := func(step int64, v float64) points.WorkerPoint { return points.WorkerPoint{Step: step, Value: run.Number(v)} }
+	at := func(step int64, v float64) points.WorkerPoint {
+		return points.WorkerPoint{Step: step, Value: run.Number(v)}
+	}
 	f.SetMetric(id, "loss", []points.WorkerPoint{at(1, 5), at(2, 4), at(3, 3)}, nil)
 	f.SetReplaced(id, "loss", []points.WorkerPoint{at(2, 9), at(3, 8)})
 	read := func(query string) (out []string) {
