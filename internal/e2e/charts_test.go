@@ -259,7 +259,9 @@ func TestTheChartsOfARun(t *testing.T) {
 		b.do("drag with shift", chromedp.MouseEvent(chromedp.MousePressed, x+w/2, y+h*0.9, chromedp.ButtonLeft, chromedp.ClickCount(1), chromedp.ButtonModifiers(shift)),
 			chromedp.MouseEvent(chromedp.MouseMoved, x+w*0.4, y+h*0.9, chromedp.ButtonLeft, chromedp.ButtonModifiers(shift)), chromedp.MouseEvent(chromedp.MouseReleased, x+w*0.4, y+h*0.9, chromedp.ButtonLeft, chromedp.ClickCount(1), chromedp.ButtonModifiers(shift)))
 		b.waitFor("it has moved by a tenth", fmt.Sprintf(`Math.abs(Number(new URLSearchParams(location.search).get("from")) - %d) <= 2`, restartedAt-30+6))
+		b.waitFor("what happened is known", `document.querySelector("#chart-loss .chart-mark-restart")`)
 		b.do("look at the restart", chromedp.Focus(lossArea), chromedp.KeyEvent("m"))
+		b.waitFor("it has the focus", `document.activeElement.matches(".chart-mark")`)
 		if href := eval[string](b, `document.activeElement.getAttribute("href")`); !strings.Contains(href, "/events") && !strings.Contains(href, "/logs?step=") {
 			b.t.Errorf("the annotation leads to %s", href)
 		}
