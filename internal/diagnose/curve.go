@@ -70,7 +70,7 @@ func isEvaluation(before []byte) bool {
 		}
 	}
 	for _, name := range [...]string{"val", "eval", "test", "aux", "z_", "best", "max_", "min_", "kl_", "dev_", "kl ", "target", "max ", "min "} {
-		if i := bytes.LastIndex(word, []byte(name)); i >= 0 && bytes.IndexAny(word[i:], ",|:;={") < 0 {
+		if i := bytes.LastIndex(word, []byte(name)); i >= 0 && !bytes.ContainsAny(word[i:], ",|:;={") {
 			return true
 		}
 	}

@@ -31,7 +31,7 @@ func (s *Scanner) Cause(exit Exit) Cause {
 	}
 	var all []candidate
 	for i, rule := range s.rules.rules {
-		if c := s.weigh(i, rule, exit); c.score >= least && !(rule.Echo && exit.clean()) {
+		if c := s.weigh(i, rule, exit); c.score >= least && (!rule.Echo || !exit.clean()) {
 			all = append(all, c)
 		}
 	}

@@ -68,27 +68,6 @@ type Scanner struct {
 	stripped []byte
 }
 
-// chain is how the next exception follows from the one before it.
-type chain uint8
-
-const (
-	unchained chain = iota
-	during
-	because
-)
-
-// trace is a traceback of a rank under way.
-type trace struct {
-	rank   int
-	open   bool
-	indent int   // of the word Traceback
-	frame  int64 // line of the newest frame
-	deep   int   // its indentation
-	at     []byte
-	user   bool // at is in no library
-	shown  kept
-}
-
 // NewScanner returns a scanner at the start of a log.
 func (r *Rules) NewScanner() *Scanner {
 	s := &Scanner{rules: r, seen: make([]seen, len(r.rules)), counts: make([]uint32, len(r.rules)+len(r.markers)), caught: -1, what: -1, over: -1, watch: -1}
@@ -263,92 +242,6 @@ type unit struct {
 	handled bool // it says itself that it was handled
 	trace   *trace
 	chain   chain
-}
-
-// quoted follows tracebacks, and reports whether a line only quotes source code.
-func (s *Scanner) quoted(text []byte, h *head) bool {
-	trimmed := h.rest
-	if bytes.HasPrefix(trimmed, []byte("│")) || bytes.HasPrefix(trimmed, []byte("╭")) || bytes.HasPrefix(trimmed, []byte("❱")) {
-		return true
-	}
-	t := s.trace(h.rank)
-	for _, id := range s.found {
-		switch id {
-		case textTraceback:
-			t = s.open(h.rank)
-			t.open, t.indent, t.frame, t.deep, t.user = true, h.indent, s.line, h.indent, false
-			t.at = t.at[:0]
-			s.watch = max(s.watch, s.line+followed)
-			if bytes.HasPrefix(trimmed, []byte("Traceback")) {
-				return true
-			}
-		case textFrame:
-			if bytes.HasPrefix(trimmed, []byte(`File "`)) {
-				if t == nil {
-					t = s.open(h.rank)
-					t.open = false
-					t.user = false
-				}
-				t.enter(trimmed, h.indent, s.line, text)
-				s.watch = max(s.watch, s.line+followed)
-				return true
-			}
-		case textDuring:
-			s.chain = during
-			return true
-		case textCause:
-			s.chain = because
-			return true
-		}
-	}
-	// The source below a frame is indented further, and so are the carets below that.
-	return t != nil && h.indent > t.deep && s.line-t.frame <= 3 && h.level == noLevel
-}
-
-// enter notes a frame: File "/app/train.py", line 12, in main.
-func (t *trace) enter(frame []byte, indent int, line int64, text []byte) {
-	t.frame, t.deep = line, indent
-	if !t.open {
-		t.indent = max(0, indent-2)
-	}
-	rest := frame[len(`File "`):]
-	file, rest, ok := bytes.Cut(rest, []byte(`"`))
-	rest, isLine := bytes.CutPrefix(rest, []byte(", line "))
-	_, digits, isNumber := number(rest)
-	if !ok || !isLine || !isNumber || len(file) == 0 {
-		return
-	}
-	user := file[0] != '<' && !bytes.Contains(file, []byte("site-packages")) && !bytes.Contains(file, []byte("dist-packages")) &&
-		!bytes.Contains(file, []byte("/lib/python"))
-	if t.user && !user {
-		return // the last frame of the user's own code tells more
-	}
-	t.user = user
-	if i := bytes.LastIndexByte(file, '/'); i >= 0 && len(file)-i > 1 {
-		file = file[i+1:]
-	}
-	t.at = append(append(append(t.at[:0], file[:min(len(file), maxFact)]...), ':'), rest[:digits]...)
-	t.shown.set(text, line)
-}
-
-func (s *Scanner) trace(rank int) *trace {
-	for i := range s.traces {
-		if s.traces[i].rank == rank {
-			return &s.traces[i]
-		}
-	}
-	return nil
-}
-
-// open returns the trace of a rank, or one that is given up for it.
-func (s *Scanner) open(rank int) *trace {
-	if t := s.trace(rank); t != nil {
-		return t
-	}
-	t := &s.traces[s.turn]
-	s.turn = (s.turn + 1) % len(s.traces)
-	*t = trace{rank: rank, at: t.at[:0], shown: kept{text: t.shown.text[:0]}}
-	return t
 }
 
 // shape finds out whether a line ends a process.
