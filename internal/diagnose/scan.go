@@ -26,6 +26,10 @@ var structure = []string{
 	"terminate called",
 	"Exception ignored in",
 	"--- Logging error ---",
+	"AssertionError",
+	"NotImplementedError",
+	"TimeoutError",
+	"RuntimeError",
 	"Error: ",
 	"Exception: ",
 }
