@@ -56,7 +56,7 @@ func isEvaluation(before []byte) bool {
 	if n == 0 || before[n-1] == '\'' || before[n-1] == '"' {
 		return false
 	}
-	if n > 1 && before[n-1] == ' ' && bytes.IndexByte([]byte(",|:;])}"), before[n-2]) >= 0 {
+	if n > 1 && before[n-1] == ' ' && bytes.IndexByte([]byte(",|;])}"), before[n-2]) >= 0 {
 		return false
 	}
 	if isLetter(before[n-1]) || before[n-1] == '.' {
@@ -70,7 +70,7 @@ func isEvaluation(before []byte) bool {
 		}
 	}
 	for _, name := range [...]string{"val", "eval", "test", "aux", "z_", "best", "max_", "min_", "kl_", "dev_", "kl ", "target", "max ", "min "} {
-		if i := bytes.LastIndex(word, []byte(name)); i >= 0 && !bytes.ContainsAny(word[i:], ",|:;={") {
+		if i := bytes.LastIndex(word, []byte(name)); i >= 0 && !bytes.ContainsAny(word[i:], ",|;={") {
 			return true
 		}
 	}

@@ -37,7 +37,10 @@ func (s *Scanner) factsOf(c candidate, exit Exit) facts {
 		message = rest
 	}
 	f.known["exception"] = clean(name, maxFact)
-	f.known["message"] = clean(message, 2*maxFact)
+	f.known["message"] = strings.TrimRight(clean(message, 2*maxFact), ".!?: ")
+	if f.known["message"] == "" {
+		f.known["message"] = "(no message)"
+	}
 	return f
 }
 

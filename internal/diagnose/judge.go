@@ -107,7 +107,7 @@ func nothing(exit Exit) Cause {
 	return c
 }
 
-// evidence are the lines of the winner and the best lines of the two that come next, in the order of the log.
+// evidence are the lines of the winner, and those of up to two other rules of its category, in the order of the log.
 func (s *Scanner) evidence(all []candidate) []Evidence {
 	out := []Evidence{}
 	add := func(k kept) {
@@ -116,10 +116,12 @@ func (s *Scanner) evidence(all []candidate) []Evidence {
 			out = append(out, Evidence{k.line, text})
 		}
 	}
-	for i, c := range all[:min(len(all), 3)] {
-		if c.best == nil {
+	others := 0
+	for i, c := range all {
+		if c.best == nil || c.rule.Category != all[0].rule.Category || others > 2 {
 			continue
 		}
+		others++
 		add(c.best.kept)
 		if i > 0 {
 			continue

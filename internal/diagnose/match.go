@@ -46,14 +46,6 @@ func (k *kept) set(line []byte, number int64) {
 // seen is what a rule has seen: the first and the newest line that count.
 type seen struct{ first, last sighting }
 
-// newest is the sighting that was made last.
-func (e *seen) newest() *sighting {
-	if e.first.ok && (!e.last.ok || e.first.kept.line > e.last.kept.line) {
-		return &e.first
-	}
-	return &e.last
-}
-
 // marked applies the markers of a line, and reports whether it tells nothing else.
 func (s *Scanner) marked(u *unit) bool {
 	s.stamp++
@@ -167,12 +159,17 @@ func bonus(u *unit, rule *Rule) int {
 	return 0
 }
 
-// goOn keeps a line that belongs to the message before it.
+// goOn keeps a line that belongs to the messages before it.
 func (s *Scanner) goOn(u *unit) {
 	s.more--
-	g := s.seen[s.follow].newest()
-	if g.ok && g.more < maxMore && s.line-g.kept.line <= maxMore && len(bytes.TrimSpace(u.text)) > 0 {
-		g.after[g.more].set(u.text, s.line)
-		g.more++
+	if len(bytes.TrimSpace(u.text)) == 0 {
+		return
+	}
+	reach := int64(s.rules.rules[s.follow].More)
+	for _, g := range []*sighting{&s.seen[s.follow].first, &s.seen[s.follow].last} {
+		if g.ok && g.more < maxMore && s.line > g.kept.line && s.line-g.kept.line <= reach {
+			g.after[g.more].set(u.text, s.line)
+			g.more++
+		}
 	}
 }
