@@ -65,7 +65,7 @@ type Scanner struct {
 	follow int   // rule whose message goes on
 	more   int   // for how many lines
 
-	hits     []int32 // lines of the block with a text
+	hits     []int32 // of a line
 	found    []int32 // texts of the line
 	counts   []uint32
 	stamp    uint32
@@ -84,33 +84,68 @@ func (r *Rules) NewScanner() *Scanner {
 
 // Scan reads a log up to its end.
 func (s *Scanner) Scan(in io.Reader) error {
-	buf, n := make([]byte, scanBlock), 0
+	const ahead = 2 // blocks
+	free, ready := make(chan *piece, ahead+1), make(chan *piece, ahead)
+	for range ahead + 1 {
+		free <- &piece{buf: make([]byte, scanBlock)}
+	}
+	var readErr error
+	go func() {
+		defer close(ready)
+		readErr = s.rules.finder.read(in, free, ready)
+	}()
+	for p := range ready {
+		s.block(p.data, p.hits)
+		s.inside = s.inside || p.cut
+		free <- p
+	}
+	return readErr
+}
+
+// piece is a part of a log: whole lines, or if cut a part of a line that is longer than a block.
+type piece struct {
+	buf  []byte
+	data []byte // the first bytes of buf
+	hits []int32
+	cut  bool
+}
+
+// read searches a log for texts, ahead of who reads the lines.
+func (f *finder) read(in io.Reader, free <-chan *piece, ready chan<- *piece) error {
+	p, n := <-free, 0
 	for {
-		m, err := in.Read(buf[n:])
+		m, err := in.Read(p.buf[n:])
 		n += m
-		end := bytes.LastIndexByte(buf[:n], '\n') + 1
-		if err != nil {
-			end = n
-		} else if end == 0 && n == len(buf) { // a longer line: texts at the cut are found with what follows
-			s.block(buf[:n])
-			s.inside = true
-			n = copy(buf, buf[n-before:n])
+		end := bytes.LastIndexByte(p.buf[:n], '\n') + 1
+		rest := end // from where on the next piece goes on
+		p.cut = err == nil && end == 0 && n == len(p.buf)
+		switch {
+		case err != nil:
+			end, rest = n, n
+		case p.cut: // texts at the cut are found with what follows
+			end, rest = n, n-before
+		case end == 0:
 			continue
 		}
-		s.block(buf[:end])
-		n = copy(buf, buf[end:n])
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
+		p.data = p.buf[:end]
+		p.hits = f.lines(p.data, p.hits[:0])
+		ready <- p
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
 			return err
 		}
+		next := <-free
+		n = copy(next.buf, p.buf[rest:n])
+		p = next
 	}
 }
 
 // Line reads one line, without its end.
 func (s *Scanner) Line(line []byte) {
-	s.block(line)
+	s.hits = s.rules.finder.lines(line, s.hits[:0])
+	s.block(line, s.hits)
 	s.line++
 	s.inside = false
 }
@@ -119,9 +154,8 @@ func (s *Scanner) Line(line []byte) {
 func (s *Scanner) Lines() int64 { return s.line }
 
 // block reads whole lines, or a part of a line: those with a text of a rule, those with a loss, and those that are watched.
-func (s *Scanner) block(b []byte) {
-	s.hits = s.rules.finder.lines(b, s.hits[:0])
-	hits, loss := s.hits, -1
+func (s *Scanner) block(b []byte, hits []int32) {
+	loss := -1
 	for at := 0; at < len(b); {
 		start := at
 		if s.line > s.watch {
