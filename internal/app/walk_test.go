@@ -95,7 +95,7 @@ func (w wish) String() string {
 // expect fills in what the table says. An allowed request has the status 0, since it may end in many ways.
 func (w *wish) expect() {
 	see := w.row.subject.See()
-	page := !strings.HasPrefix(w.path, "/api/")
+	page := !strings.HasPrefix(w.path, "/api/") && !w.row.data
 	safe := w.method == http.MethodGet || w.method == http.MethodHead
 	known := w.who.user.ID != ""
 	allowed := w.who.mayAnywhere(w.right)
@@ -342,6 +342,7 @@ type row struct {
 	browser    bool         // refuses tokens, whatever their rights
 	wrong      bool         // has a proof that is wrong
 	named      bool         // names its project in the query or body
+	data       bool         // a page's script asks it, which a way to log in would not help
 	list       bool         // finds what is of the project that the query names
 	answers    []int        // other statuses with which it is answered
 	also       access.Right // needed too, though not of the route
