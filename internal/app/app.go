@@ -17,6 +17,7 @@ import (
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/consul"
 	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/diagnose"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/ingest"
@@ -190,8 +191,12 @@ func (a *App) wire(client *nomad.Client) error {
 		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.ReconcileSoon(id) },
 		Checkpoints: a.queueCheckpoints(),
 	})
+	rules, err := diagnose.Builtin()
+	if err != nil {
+		return err
+	}
 	watcher = watch.New(watch.Options{
-		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Health: health.setNomad,
+		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Rules: rules, Health: health.setNomad,
 		Released: func(run.ID) { q.Wake() }, Changed: q.Changed,
 	})
 	a.actions = control.New(control.Options{

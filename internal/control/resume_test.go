@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/diagnose"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
@@ -59,9 +60,13 @@ func newConsole(t *testing.T) *console {
 	c := &console{t: t, rig: &rig{cluster: nomadtest.New(), store: s, hub: feed.NewHub(time.Now)}}
 	logger := slog.New(slog.DiscardHandler)
 	in := ingest.New(ingest.Options{Tailer: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {}})
+	rules, err := diagnose.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var w *watch.Watcher
 	c.queue = queue.New(queue.Options{Cluster: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Dispatched: func(id run.ID) { w.ReconcileSoon(id) }, Checkpoints: &c.disk})
-	w = watch.New(watch.Options{Cluster: c.cluster, Store: s, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {},
+	w = watch.New(watch.Options{Cluster: c.cluster, Store: s, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Rules: rules, Health: func(error) {},
 		Released: func(run.ID) { c.queue.Wake() }, Changed: func() { c.queue.Changed() }})
 	c.control = control.New(control.Options{Store: s, Queue: c.queue, Cluster: c.cluster, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, ReconcileSoon: w.ReconcileSoon})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -19,7 +19,9 @@ type Attempt struct {
 	// Secrets are what the run's secrets stood for when the attempt was made.
 	Secrets []SecretRef `json:"secrets,omitempty"`
 	// Recalled is true for an attempt that was taken back because Nomad placed only some of its workers.
-	Recalled  bool      `json:"recalled,omitempty"`
+	Recalled bool `json:"recalled,omitempty"`
+	// Cause is why it failed, nil unless it did.
+	Cause     *Cause    `json:"cause,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 }
@@ -47,7 +49,7 @@ func (r *Run) Claim(a *Attempt, resume string, now time.Time) (*Event, error) {
 		*a = Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), Resume: resume, CreatedAt: now}
 		r.Attempt = a.Number
 	}
-	r.NotBefore = time.Time{}
+	r.NotBefore, r.Cause = time.Time{}, nil
 	why := ""
 	if a.Resume != "" {
 		why = "continues from " + a.Resume

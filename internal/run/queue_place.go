@@ -46,10 +46,13 @@ func (l QueuePlace) More() int { return max(0, l.Position-1-len(l.Ahead)) }
 
 // Ordinal is the position in words: "First", "22nd".
 func (l QueuePlace) Ordinal() string {
-	n := l.Position
-	if n <= 1 {
+	if l.Position <= 1 {
 		return "First"
 	}
+	return ordinal(l.Position)
+}
+
+func ordinal(n int) string {
 	suffix := "th"
 	if n%100 < 11 || n%100 > 13 {
 		switch n % 10 {

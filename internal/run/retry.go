@@ -25,10 +25,11 @@ const (
 	LongestRetryWait = 5 * time.Minute
 )
 
-// Retry decides what follows a failed attempt. If the run is to be tried again it counts the retry, sets NotBefore and
+// Retry decides what follows a failed attempt, whose cause may be nil. If the run is to be tried again it counts the retry, sets NotBefore and
 // returns the reason to record; otherwise it returns the final reason and false. A requested stop is never retried.
-func (r *Run) Retry(o Observation, why string, now time.Time) (reason string, again bool) {
+func (r *Run) Retry(o Observation, cause *Cause, why string, now time.Time) (reason string, again bool) {
 	c := r.count(o.Workers)
+	why = cause.because(why)
 	switch {
 	case r.StopRequested || !o.Found: // somebody purged it from Nomad: how it ended is unknown
 		return why, false
@@ -36,7 +37,7 @@ func (r *Run) Retry(o Observation, why string, now time.Time) (reason string, ag
 		r.PortConflicts++
 	case r.Options.Retries == 0:
 		return why, false
-	case c.firstBad != nil && c.firstBad.hopeless():
+	case c.firstBad != nil && c.firstBad.hopeless(), cause.Known() && !cause.Retryable:
 		return why + "; trying again would not help", false
 	case r.Retried >= r.Options.Retries:
 		return fmt.Sprintf("%s (attempt %d of %d)", why, r.Attempt, r.attempts()), false

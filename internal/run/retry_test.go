@@ -51,7 +51,7 @@ func TestRetryFollowsTheCause(t *testing.T) {
 		{"which can be retried as others", Run{Attempt: 6, PortConflicts: 5, Options: Options{Retries: 1}}, []Worker{ended(0, ExitPorts)}, false, true, 5, "attempt 7 of 7"},
 	} {
 		r := tc.run
-		reason, again := r.Retry(Observation{Found: !tc.gone, Workers: tc.workers}, "why", now)
+		reason, again := r.Retry(Observation{Found: !tc.gone, Workers: tc.workers}, nil, "why", now)
 		if again != tc.again || r.PortConflicts != tc.ports || !strings.Contains(reason, tc.reason) {
 			t.Errorf("%s: again %v, %d port conflicts: %s", tc.name, again, r.PortConflicts, reason)
 		}
@@ -70,7 +70,7 @@ func TestTheWaitDoublesUpToItsLongest(t *testing.T) {
 	now := time.Unix(1000, 0)
 	var waits []string
 	for r.Attempt = 1; r.Attempt <= 8; r.Attempt++ {
-		if _, again := r.Retry(Observation{Found: true}, "why", now); !again {
+		if _, again := r.Retry(Observation{Found: true}, nil, "why", now); !again {
 			t.Fatal("not tried again")
 		}
 		waits = append(waits, ShortDuration(r.NotBefore.Sub(now)))

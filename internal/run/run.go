@@ -153,6 +153,9 @@ type Run struct {
 	// Diverged is where the newest attempt's loss stopped being finite; nil if it never did.
 	Diverged *Diverged `json:"-"`
 
+	// Cause is why the newest attempt failed; nil unless it did, and once another begins.
+	Cause *Cause `json:"cause,omitempty"`
+
 	// Note is what people write about the run, and Archived leaves it out of lists unless asked for; see [Edit].
 	Note     string `json:"note,omitempty"`
 	Archived bool   `json:"archived,omitempty"`

@@ -17,11 +17,11 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank, project, owner, note, archived`
+	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank, project, owner, note, archived, cause`
 
 func scanRun(row db.Scanner) (run.Run, error) {
 	var r run.Run
-	var shape, options, origin string
+	var shape, options, origin, cause string
 	var created, started, ended, progressAt, notBefore, firstAt int64
 	var loss, rate sql.NullFloat64
 	var divergedIn int
@@ -29,7 +29,7 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
 		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopCause, &r.StopReason, &r.FirstStep, &firstAt,
-		&divergedIn, &diverged.Step, &diverged.Rank, &r.Project, &r.Owner, &r.Note, &r.Archived)
+		&divergedIn, &diverged.Step, &diverged.Rank, &r.Project, &r.Owner, &r.Note, &r.Archived, &cause)
 	if err != nil {
 		return r, err
 	}
@@ -41,6 +41,9 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	}
 	if err := json.Unmarshal([]byte(origin), &r.Origin); err != nil {
 		return r, fmt.Errorf("origin of run %s: %w", r.ID, err)
+	}
+	if r.Cause, err = decodeCause(cause); err != nil {
+		return r, fmt.Errorf("cause of run %s: %w", r.ID, err)
 	}
 	if divergedIn > 0 && divergedIn == r.Attempt {
 		r.Diverged = &diverged
@@ -91,11 +94,15 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 	if err != nil {
 		return false, fmt.Errorf("encode origin: %w", err)
 	}
+	cause, err := encodeCause(r.Cause)
+	if err != nil {
+		return false, err
+	}
 	res, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, max_seconds)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, clipReason(r.Reason), r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0, r.Project, r.Owner, r.Note, r.Archived,
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0, r.Project, r.Owner, r.Note, r.Archived, cause,
 		keyIn(r.Project, key), r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.Options.MaxDuration)
 	if err != nil {
 		return false, err

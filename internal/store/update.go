@@ -103,10 +103,14 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attem
 	u.Run.Revision++
 	u.Run.Reason = clipReason(u.Run.Reason)
 	r := u.Run
+	cause, err := encodeCause(r.Cause)
+	if err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
-		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_cause = ?, stop_reason = ? WHERE id = ?`,
+		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_cause = ?, stop_reason = ?, cause = ? WHERE id = ?`,
 		r.State, r.Reason, r.StopRequested, r.Attempt, db.Millis(r.StartedAt), db.Millis(r.EndedAt), r.Progress.Participants,
-		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopCause, r.StopReason, r.ID); err != nil {
+		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopCause, r.StopReason, cause, r.ID); err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
 	if a := u.Attempt; a.Number > 0 && !reflect.DeepEqual(a, before) {
@@ -151,10 +155,19 @@ func saveAttempt(ctx context.Context, tx *db.Tx, a run.Attempt) error {
 		}
 		secrets = string(body)
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO attempts (`+attemptColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?)
+	cause, err := encodeCause(a.Cause)
+	if err != nil {
+		return err
+	}
+	var fingerprint, node string
+	if a.Cause != nil {
+		fingerprint, node = a.Cause.Fingerprint, a.Cause.Node
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO attempts (`+attemptColumns+`, fingerprint, cause_node) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (run_id, number) DO UPDATE SET parent_job = excluded.parent_job, job_id = excluded.job_id, maybe_sent = excluded.maybe_sent,
-		created_at = excluded.created_at, ended_at = excluded.ended_at, resume = excluded.resume, recalled = excluded.recalled, secrets = excluded.secrets`,
-		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, db.Millis(a.CreatedAt), db.Millis(a.EndedAt), a.Resume, a.Recalled, secrets)
+		created_at = excluded.created_at, ended_at = excluded.ended_at, resume = excluded.resume, recalled = excluded.recalled, secrets = excluded.secrets,
+		cause = excluded.cause, fingerprint = excluded.fingerprint, cause_node = excluded.cause_node`,
+		a.RunID, a.Number, a.ParentJob, a.JobID, a.MaybeSent, db.Millis(a.CreatedAt), db.Millis(a.EndedAt), a.Resume, a.Recalled, secrets, cause, fingerprint, node)
 	if err != nil {
 		return fmt.Errorf("save attempt %s: %w", a.Token(), err)
 	}
@@ -187,18 +200,19 @@ func saveWorker(ctx context.Context, tx *db.Tx, w run.Worker, known map[string]r
 func scanAttempt(row db.Scanner) (run.Attempt, error) {
 	var a run.Attempt
 	var created, ended int64
-	var secrets string
-	if err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended, &a.Resume, &a.Recalled, &secrets); err != nil {
+	var secrets, cause string
+	if err := row.Scan(&a.RunID, &a.Number, &a.ParentJob, &a.JobID, &a.MaybeSent, &created, &ended, &a.Resume, &a.Recalled, &secrets, &cause); err != nil {
 		return a, err
 	}
 	a.CreatedAt, a.EndedAt = db.FromMillis(created), db.FromMillis(ended)
-	if secrets == "" {
-		return a, nil
+	var err error
+	if a.Cause, err = decodeCause(cause); err != nil || secrets == "" {
+		return a, err
 	}
 	return a, json.Unmarshal([]byte(secrets), &a.Secrets)
 }
 
-const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume, recalled, secrets`
+const attemptColumns = `run_id, number, parent_job, job_id, maybe_sent, created_at, ended_at, resume, recalled, secrets, cause`
 
 func newestAttempt(ctx context.Context, q db.Querier, id run.ID) (run.Attempt, error) {
 	a, err := scanAttempt(q.QueryRow(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE run_id = ? ORDER BY number DESC LIMIT 1`, id))

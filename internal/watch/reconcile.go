@@ -63,6 +63,9 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 		if err := w.o.Logs.Flush(ctx, id); err != nil {
 			return err
 		}
+		if c.cause, err = w.cause(ctx, id, attempt, nomad.NewestPerRank(c.found), w.o.Now()); err != nil {
+			return err
+		}
 	}
 	u, err := w.o.Store.Update(ctx, id, c.apply)
 	if err != nil {
@@ -126,6 +129,7 @@ type change struct {
 	obs     run.Observation
 	why     string
 	drained bool
+	cause   *run.Cause // of the workers that failed, once all have ended
 
 	outcome
 }
@@ -167,7 +171,8 @@ func (c *change) apply(u *store.Update) error {
 	}
 	state, why = c.recalled(u, state, why)
 	if state == run.Failed {
-		if why, c.again = r.Retry(c.obs, why, now); c.again {
+		r.Cause, u.Attempt.Cause = c.cause, c.cause
+		if why, c.again = r.Retry(c.obs, c.cause, why, now); c.again {
 			state = run.Queued
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cotrain/cotrain/internal/diagnose"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
@@ -32,6 +33,7 @@ type Store interface {
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
+	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
 	ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error)
 	NewOrders() <-chan struct{}
 	Orders(ctx context.Context) ([]store.Order, error)
@@ -60,6 +62,7 @@ type Options struct {
 	Publisher Publisher
 	Logger    *slog.Logger
 	Now       func() time.Time
+	Rules     *diagnose.Rules // by which failures are explained
 	// Released is called with runs that left Nomad, ended or to be retried; it must not block.
 	Released func(run.ID)
 	// Changed is called when nodes or allocations may have changed; it must not block.

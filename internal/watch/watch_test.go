@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/cotrain/cotrain/internal/diagnose"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/nomad"
@@ -83,7 +84,11 @@ func (r *rig) start() {
 	hub := feed.NewHub(time.Now)
 	logger := slog.New(slog.DiscardHandler)
 	in := ingest.New(ingest.Options{Tailer: r.cluster, Store: s, Publisher: hub, Logger: logger, Now: time.Now, Health: func(error) {}})
-	w := watch.New(watch.Options{Cluster: r.cluster, Store: s, Logs: in, Publisher: hub, Logger: logger, Now: r.now, Released: func(id run.ID) {
+	rules, err := diagnose.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := watch.New(watch.Options{Cluster: r.cluster, Store: s, Logs: in, Publisher: hub, Logger: logger, Now: r.now, Rules: rules, Released: func(id run.ID) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.released = append(r.released, id)

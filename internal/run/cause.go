@@ -1,0 +1,75 @@
+package run
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Cause is why an attempt failed, as far as its workers' logs and ends tell.
+type Cause struct {
+	Attempt int       `json:"attempt"`
+	At      time.Time `json:"at"`
+	// Category is one of docs/troubleshooting.md; [UnknownCause] where nothing tells.
+	Category string `json:"category"`
+	Summary  string `json:"summary"` // one sentence
+	Hint     string `json:"hint"`    // what to do
+	// Retryable says whether the same run, unchanged, may pass, perhaps on another node.
+	Retryable bool `json:"retryable"`
+	// Rank is the worker whose output or end tells, -1 for none, and Node where it was.
+	Rank int    `json:"rank"`
+	Node string `json:"node,omitempty"`
+	// Victims are the workers that ended because of it.
+	Victims  []int       `json:"victims,omitempty"`
+	Evidence []CauseLine `json:"evidence,omitempty"`
+	// Fingerprint is equal for failures of the same cause and the same thing, such as a file.
+	Fingerprint string `json:"fingerprint"`
+}
+
+// CauseLine is a line of a worker's log that speaks for a cause.
+type CauseLine struct {
+	Pos  LogPos `json:"pos,omitempty"` // 0 for what is not of the log, such as what Nomad says
+	Text string `json:"text"`          // in one line without control characters, clipped
+}
+
+// UnknownCause is the category of failures whose cause nothing tells.
+const UnknownCause = "unknown"
+
+// Known reports whether something tells the cause.
+func (c *Cause) Known() bool { return c != nil && c.Category != UnknownCause }
+
+// because is the reason of a run whose attempt ended as in how.
+func (c *Cause) because(how string) string {
+	if !c.Known() {
+		return how
+	}
+	return c.Summary + " (" + how + ")"
+}
+
+// Hardware reports whether the category says that a node, not the run, is at fault.
+func (c *Cause) Hardware() bool {
+	return c != nil && slices.Contains([]string{"ecc_error_xid", "cuda_driver_mismatch", "no_gpu_visible", "driver_failure"}, c.Category)
+}
+
+// CauseCount is how often a cause was seen.
+type CauseCount struct {
+	Failures int // attempts that failed of it
+	Runs     int
+	Node     string // where most of them failed
+	OnNode   int
+}
+
+// String is "the 4th time in 7 days, 3 of them on gpu-7", or "".
+func (c CauseCount) String() string {
+	if c.Failures < 2 {
+		return ""
+	}
+	text := fmt.Sprintf("the %s time in %d days", ordinal(c.Failures), int(CauseWindow.Hours())/24)
+	if c.Node != "" && c.OnNode > 1 {
+		text += fmt.Sprintf(", %d of them on %s", c.OnNode, c.Node)
+	}
+	return text
+}
+
+// CauseWindow is the time in which equal causes are counted.
+const CauseWindow = 7 * 24 * time.Hour

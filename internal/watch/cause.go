@@ -1,0 +1,105 @@
+package watch
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/diagnose"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+const (
+	// diagnosed is of how many failed workers the logs are read, those that ended first: the others are their victims.
+	diagnosed = 32
+	// diagnosedLines is how many of a worker's newest lines are read, in pages of pageLines.
+	diagnosedLines = 20_000
+	pageLines      = 5000
+)
+
+// suspect is a worker that failed, and why its own log and end say so.
+type suspect struct {
+	worker run.Worker
+	cause  diagnose.Cause
+	lines  []run.LogLine
+}
+
+// cause says why an attempt failed, from the logs and ends of its workers; nil if none failed.
+func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.Worker, now time.Time) (*run.Cause, error) {
+	failed := slices.DeleteFunc(slices.Clone(ws), func(wk run.Worker) bool { return wk.OK() || !wk.State.Terminal() })
+	own := slices.DeleteFunc(slices.Clone(failed), func(wk run.Worker) bool { return wk.Stopping }) // which was told to end
+	if len(own) == 0 {
+		return nil, nil
+	}
+	slices.SortStableFunc(own, func(a, b run.Worker) int { return a.EndedAt.Compare(b.EndedAt) })
+	var root suspect
+	for i, wk := range own[:min(len(own), diagnosed)] {
+		s, err := w.suspect(ctx, id, a, wk)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 || s.cause.Beats(root.cause) {
+			root = s
+		}
+	}
+	c := &run.Cause{
+		Attempt: a.Number, At: now, Category: root.cause.Category, Summary: root.cause.Summary, Hint: root.cause.Hint, Retryable: root.cause.Retryable,
+		Rank: root.worker.Rank, Node: root.worker.NodeName, Fingerprint: root.cause.Fingerprint(),
+	}
+	if c.Category == diagnose.None { // nothing in the log, and an end that says nothing
+		c.Category = run.UnknownCause
+	}
+	for _, wk := range failed {
+		if wk.Rank != c.Rank {
+			c.Victims = append(c.Victims, wk.Rank)
+		}
+	}
+	slices.Sort(c.Victims)
+	for _, e := range root.cause.Evidence {
+		line := run.CauseLine{Text: e.Text}
+		if e.Line < int64(len(root.lines)) {
+			line.Pos = root.lines[e.Line].Pos
+		}
+		c.Evidence = append(c.Evidence, line)
+	}
+	return c, nil
+}
+
+// suspect diagnoses one worker.
+func (w *Watcher) suspect(ctx context.Context, id run.ID, a run.Attempt, wk run.Worker) (suspect, error) {
+	s := suspect{worker: wk}
+	var err error
+	if s.lines, err = w.lastLines(ctx, id, wk.Rank, a.CreatedAt); err != nil {
+		return s, err
+	}
+	scan := w.o.Rules.NewScanner()
+	for _, l := range s.lines {
+		scan.Line([]byte(l.Text))
+	}
+	if wk.Detail != "" { // what Nomad says of its task
+		scan.Line([]byte(wk.Detail))
+	}
+	code, signal := wk.Exit()
+	s.cause = scan.Cause(diagnose.Exit{Known: wk.Exited, Code: code, Signal: signal, OOMKilled: wk.OOM})
+	return s, nil
+}
+
+// lastLines returns the newest lines of a worker since a time of the console's clock, oldest first.
+func (w *Watcher) lastLines(ctx context.Context, id run.ID, rank int, since time.Time) ([]run.LogLine, error) {
+	var pages [][]run.LogLine
+	q := run.LogQuery{Rank: rank, Tail: true, Limit: pageLines}
+	for n := 0; n < diagnosedLines; n += pageLines {
+		page, err := w.o.Store.Logs(ctx, id, q)
+		if err != nil {
+			return nil, err
+		}
+		older, _ := slices.BinarySearchFunc(page, since, func(l run.LogLine, at time.Time) int { return l.At.Compare(at) })
+		pages = append(pages, page[older:])
+		if older > 0 || len(page) < pageLines {
+			break
+		}
+		q.Before = page[0].Pos
+	}
+	slices.Reverse(pages)
+	return slices.Concat(pages...), nil
+}
