@@ -62,6 +62,12 @@ func (p *process) printRun(d client.RunDetail) error {
 	for _, field := range slices.Sorted(maps.Keys(r.Origin.Point)) {
 		t.row("Varied", field+" = "+r.Origin.Point[field])
 	}
+	if c := r.Cause; c != nil {
+		t.pairs("Cause", c.Title+": "+c.Summary, "What to do", c.Hint, "Seen", c.Seen.String())
+		for i, line := range c.Evidence {
+			t.row(map[bool]string{true: "Evidence"}[i == 0], line.Text)
+		}
+	}
 	t.row("Shape", r.Shape.String())
 	t.options(r.Options)
 	archived := ""

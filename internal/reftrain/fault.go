@@ -9,7 +9,7 @@ import (
 
 // fault is one entry of COTRAIN_TRAINER_FAULT.
 type fault struct {
-	kind string // exit, garbage, longline, flood, binary, hang, silent
+	kind string // exit, garbage, longline, flood, binary, hang, silent, or one of deaths
 	n    int    // exit code or number of lines
 	step int64
 	rank int // -1 for every worker
@@ -75,10 +75,12 @@ func parseFault(part string) (fault, error) {
 		if f.n, err = strconv.Atoi(kind[len("exit"):]); err != nil || f.n < 1 || f.n > 255 {
 			return f, fmt.Errorf("an exit code is 1 to 255")
 		}
+	case !hasCount && deaths[kind] != "":
+		f.kind = kind
 	case !hasCount && (kind == "garbage" || kind == "longline" || kind == "binary" || kind == "hang"):
 		f.kind = kind
 	default:
-		return f, fmt.Errorf("expected exit<code>, garbage, longline, flood=<lines>, binary, hang or silent")
+		return f, fmt.Errorf("expected exit<code>, cuda-oom, disk-full, nccl-timeout, no-dataset, garbage, longline, flood=<lines>, binary, hang or silent")
 	}
 	return f, nil
 }
@@ -109,8 +111,35 @@ func (t *trainer) inject(ctx context.Context) error {
 			<-ctx.Done() // heartbeats go on, as those of a hung CotrainCore do
 			return ctx.Err()
 		}
+		if text := deaths[f.kind]; text != "" {
+			t.log.raw(text)
+			return faultExit{1}
+		}
 	}
 	return nil
+}
+
+// deaths are what trainers of the field print as they die, by the fault.
+var deaths = map[string]string{
+	"cuda-oom": `Traceback (most recent call last):
+  File "/opt/core/train.py", line 412, in train
+    loss.backward()
+  File "/usr/lib/python3/dist-packages/torch/autograd/graph.py", line 825, in _engine_run_backward
+    return Variable._execution_engine.run_backward(
+torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.25 GiB. GPU 0 has a total capacity of 79.10 GiB of which 1.50 GiB is free.
+`,
+	"disk-full": `Traceback (most recent call last):
+  File "/opt/core/ckpt_utils.py", line 96, in save
+    torch.save(state, path)
+OSError: [Errno 28] No space left on device: 'step_20/model.pt'
+`,
+	"nccl-timeout": `[rank0]:[E ProcessGroupNCCL.cpp:616] [Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1874, OpType=ALLREDUCE, NumelIn=4194304, NumelOut=4194304, Timeout(ms)=600000) ran for 600057 milliseconds before timing out.
+`,
+	"no-dataset": `Traceback (most recent call last):
+  File "/opt/core/data.py", line 61, in get_dataset
+    return load_dataset(name)
+FileNotFoundError: [Errno 2] No such file or directory: 'datasets/fineweb/train-00000.parquet'
+`,
 }
 
 func (t *trainer) flood(lines int) {

@@ -2,7 +2,6 @@ package run
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -10,8 +9,9 @@ import (
 type Cause struct {
 	Attempt int       `json:"attempt"`
 	At      time.Time `json:"at"`
-	// Category is one of docs/troubleshooting.md; [UnknownCause] where nothing tells.
+	// Category is one of docs/troubleshooting.md, [UnknownCause] where nothing tells, and Title its name in words.
 	Category string `json:"category"`
+	Title    string `json:"title"`
 	Summary  string `json:"summary"` // one sentence
 	Hint     string `json:"hint"`    // what to do
 	// Retryable says whether the same run, unchanged, may pass, perhaps on another node.
@@ -24,6 +24,8 @@ type Cause struct {
 	Evidence []CauseLine `json:"evidence,omitempty"`
 	// Fingerprint is equal for failures of the same cause and the same thing, such as a file.
 	Fingerprint string `json:"fingerprint"`
+	// Seen counts the failures of the project's runs with this fingerprint in [CauseWindow], with this one.
+	Seen CauseCount `json:"seen,omitzero"`
 }
 
 // CauseLine is a line of a worker's log that speaks for a cause.
@@ -46,29 +48,35 @@ func (c *Cause) because(how string) string {
 	return c.Summary + " (" + how + ")"
 }
 
-// Hardware reports whether the category says that a node, not the run, is at fault.
-func (c *Cause) Hardware() bool {
-	return c != nil && slices.Contains([]string{"ecc_error_xid", "cuda_driver_mismatch", "no_gpu_visible", "driver_failure"}, c.Category)
-}
-
 // CauseCount is how often a cause was seen.
 type CauseCount struct {
-	Failures int // attempts that failed of it
-	Runs     int
-	Node     string // where most of them failed
-	OnNode   int
+	Failures int    `json:"failures"` // attempts
+	Runs     int    `json:"runs"`
+	Node     string `json:"node,omitempty"` // where most of them failed
+	OnNode   int    `json:"on_node,omitempty"`
 }
 
-// String is "the 4th time in 7 days, 3 of them on gpu-7", or "".
+// With counts another failure on a node.
+func (c CauseCount) With(node string) CauseCount {
+	c.Failures++
+	c.Runs = max(c.Runs, 1)
+	if node != "" && (c.Node == node || c.OnNode == 0) {
+		c.Node = node
+		c.OnNode++
+	}
+	return c
+}
+
+// String is "The 4th time in 7 days, 3 of them on gpu-7.", or "".
 func (c CauseCount) String() string {
 	if c.Failures < 2 {
 		return ""
 	}
-	text := fmt.Sprintf("the %s time in %d days", ordinal(c.Failures), int(CauseWindow.Hours())/24)
+	text := fmt.Sprintf("The %s time in %d days", ordinal(c.Failures), int(CauseWindow.Hours())/24)
 	if c.Node != "" && c.OnNode > 1 {
 		text += fmt.Sprintf(", %d of them on %s", c.OnNode, c.Node)
 	}
-	return text
+	return text + "."
 }
 
 // CauseWindow is the time in which equal causes are counted.

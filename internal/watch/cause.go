@@ -25,7 +25,7 @@ type suspect struct {
 }
 
 // cause says why an attempt failed, from the logs and ends of its workers; nil if none failed.
-func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.Worker, now time.Time) (*run.Cause, error) {
+func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.Worker) (*run.Cause, error) {
 	failed := slices.DeleteFunc(slices.Clone(ws), func(wk run.Worker) bool { return wk.OK() || !wk.State.Terminal() })
 	own := slices.DeleteFunc(slices.Clone(failed), func(wk run.Worker) bool { return wk.Stopping }) // which was told to end
 	if len(own) == 0 {
@@ -43,11 +43,16 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 		}
 	}
 	c := &run.Cause{
-		Attempt: a.Number, At: now, Category: root.cause.Category, Summary: root.cause.Summary, Hint: root.cause.Hint, Retryable: root.cause.Retryable,
+		Attempt: a.Number, At: w.o.Now(), Category: root.cause.Category, Summary: root.cause.Summary, Hint: root.cause.Hint, Retryable: root.cause.Retryable,
 		Rank: root.worker.Rank, Node: root.worker.NodeName, Fingerprint: root.cause.Fingerprint(),
 	}
 	if c.Category == diagnose.None { // nothing in the log, and an end that says nothing
 		c.Category = run.UnknownCause
+	}
+	for _, k := range w.o.Rules.Categories() {
+		if k.Name == c.Category {
+			c.Title = k.Title
+		}
 	}
 	for _, wk := range failed {
 		if wk.Rank != c.Rank {
@@ -62,7 +67,21 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 		}
 		c.Evidence = append(c.Evidence, line)
 	}
-	return c, nil
+	return c, w.count(ctx, id, c)
+}
+
+// count says how often a cause has been seen of late.
+func (w *Watcher) count(ctx context.Context, id run.ID, c *run.Cause) error {
+	if !c.Known() {
+		return nil
+	}
+	r, err := w.o.Store.Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	c.Seen, err = w.o.Store.CountCause(ctx, run.InProjects(r.Project), c.Fingerprint, c.At.Add(-run.CauseWindow))
+	c.Seen = c.Seen.With(c.Node)
+	return err
 }
 
 // suspect diagnoses one worker.

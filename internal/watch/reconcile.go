@@ -63,7 +63,7 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 		if err := w.o.Logs.Flush(ctx, id); err != nil {
 			return err
 		}
-		if c.cause, err = w.cause(ctx, id, attempt, nomad.NewestPerRank(c.found), w.o.Now()); err != nil {
+		if c.cause, err = w.cause(ctx, id, attempt, nomad.NewestPerRank(c.found)); err != nil {
 			return err
 		}
 	}

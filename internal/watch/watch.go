@@ -34,6 +34,7 @@ type Store interface {
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	CountCause(ctx context.Context, in run.Projects, fingerprint string, since time.Time) (run.CauseCount, error)
 	ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error)
 	NewOrders() <-chan struct{}
 	Orders(ctx context.Context) ([]store.Order, error)

@@ -26,7 +26,7 @@ const (
 func (p *Pages) Logs(w http.ResponseWriter, r *http.Request) error {
 	return p.Tab(w, r, view.TabLogs, func(ctx context.Context, f view.Frame) (templ.Component, error) {
 		l := view.Logs{Run: f.Run, Rank: rankOf(r)}
-		if at, err := p.spotOf(ctx, f.Run.ID, r); err != nil || !at.at.IsZero() {
+		if at, err := p.spotOf(ctx, f.Run.ID, r); err != nil || at.line > 0 || !at.at.IsZero() {
 			if err == nil {
 				err = p.around(ctx, &l, at)
 			}

@@ -17,14 +17,19 @@ import (
 
 const machine = "COTRAIN {" // starts lines that the page folds
 
-// spot is where a request opens the log: at a time or, if naming is set, at the line near it that names the step.
+// spot is where a request opens the log: at a line, at a time or, if naming is set, at the line near it that names the step.
 type spot struct {
+	line   run.LogPos // the one itself, 0 for none
 	at     time.Time
 	naming *regexp.Regexp
 }
 
 // spotOf is what a request for the log asks for, the zero value for its end.
 func (p *Pages) spotOf(ctx context.Context, id run.ID, r *http.Request) (s spot, err error) {
+	line, err := page.Number(r, "line", 0, 0, math.MaxInt64)
+	if s.line = run.LogPos(line); err != nil || s.line > 0 {
+		return s, err
+	}
 	s.at, err = p.moment(ctx, id, r)
 	if step := r.URL.Query().Get("step"); err == nil && step != "" {
 		s.naming, err = regexp.Compile(`(?i)\b(step|iter|iteration)\W{1,4}` + regexp.QuoteMeta(step) + `\b`)
@@ -71,6 +76,9 @@ func (p *Pages) around(ctx context.Context, l *view.Logs, s spot) error {
 	}
 	// The line that is sought is the first after low: lines are stored in the order in which they came.
 	low, high := run.LogPos(0), newest[0].Pos
+	if s.line > 0 {
+		low, high = s.line-1, s.line-1
+	}
 	for low < high {
 		middle := low + (high-low)/2
 		next, err := p.Store.Logs(ctx, l.Run.ID, run.LogQuery{Rank: l.Rank, After: middle, Limit: 1})
