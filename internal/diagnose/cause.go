@@ -48,10 +48,16 @@ type Evidence struct {
 	Text string `json:"text"` // without escape sequences, clipped
 }
 
+// anyException is the category of whatever a program raises: what it says is all that tells one from another.
+const anyException = "python_exception"
+
 // Fingerprint is equal for failures of the same cause and the same entity.
 func (c Cause) Fingerprint() string {
 	if c.Rule == "" {
 		return c.Category
+	}
+	if c.Entity == "" && c.Category == anyException {
+		return c.Category + "/" + c.Rule + "/" + c.Summary
 	}
 	if c.Entity == "" {
 		return c.Category + "/" + c.Rule

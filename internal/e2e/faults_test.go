@@ -60,6 +60,7 @@ func TestTrainersThatMisbehave(t *testing.T) {
 		step  int64
 	}{
 		{"exit1@4", run.Failed, 4},
+		{"cuda-oom@4", run.Failed, 4},
 		{"garbage@3", run.Succeeded, 8},
 		{"binary@3", run.Succeeded, 8},
 		{"longline@3", run.Succeeded, 8},
@@ -76,6 +77,9 @@ func TestTrainersThatMisbehave(t *testing.T) {
 			}
 			if tc.want == run.Failed && !strings.Contains(r.Reason, "exited with code 1") {
 				t.Errorf("the reason is %q", r.Reason)
+			}
+			if tc.fault == "cuda-oom@4" && (r.Cause == nil || r.Cause.Category != "cuda_oom" || !strings.HasPrefix(r.Reason, "GPU memory ran out")) {
+				t.Errorf("its cause is %+v: %s", r.Cause, r.Reason)
 			}
 			if strings.HasPrefix(tc.fault, "flood") {
 				logs, _, code := c.cli("run", "logs", string(id))

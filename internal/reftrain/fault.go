@@ -1,6 +1,7 @@
 package reftrain
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -16,9 +17,14 @@ type fault struct {
 }
 
 // faultExit is an injected exit.
-type faultExit struct{ code int }
+type faultExit struct {
+	code int
+	says string // what its exception says, "" for that it was injected
+}
 
-func (f faultExit) Error() string { return fmt.Sprintf("injected fault: exit with code %d", f.code) }
+func (f faultExit) Error() string {
+	return cmp.Or(f.says, fmt.Sprintf("injected fault: exit with code %d", f.code))
+}
 
 // Bounds of what a fault may print.
 const (
@@ -93,7 +99,7 @@ func (t *trainer) inject(ctx context.Context) error {
 		}
 		switch f.kind {
 		case "exit":
-			return faultExit{f.n}
+			return faultExit{code: f.n}
 		case "garbage":
 			t.log.raw("step: , loss: nan nan\x1b[31m {\"loss\": }\nCOTRAIN {\"v\":1,\"kind\":\nstep: 99999999999999999999, loss: 1e999\n\r\r\n")
 		case "longline":
@@ -113,7 +119,8 @@ func (t *trainer) inject(ctx context.Context) error {
 		}
 		if text := deaths[f.kind]; text != "" {
 			t.log.raw(text)
-			return faultExit{1}
+			lines := strings.Split(strings.TrimSpace(text), "\n")
+			return faultExit{1, lines[len(lines)-1]}
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -45,7 +46,7 @@ func (c *Cause) because(how string) string {
 	if !c.Known() {
 		return how
 	}
-	return c.Summary + " (" + how + ")"
+	return strings.TrimSuffix(c.Summary, ".") + " (" + how + ")"
 }
 
 // CauseCount is how often a cause was seen.
