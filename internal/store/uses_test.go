@@ -160,12 +160,16 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"LeftUnsealed":     func(ctx context.Context) error { return last(s.LeftUnsealed(ctx, time.Now())) },
 		"UnsealedRuns":     func(ctx context.Context) error { return last(s.UnsealedRuns(ctx, store.SealBytes)) },
 		"SavedCheckpoints": func(ctx context.Context) error { return last(s.SavedCheckpoints(ctx, f.Live)) },
-		"DeleteRun":        func(ctx context.Context) error { return s.DeleteRun(ctx, "r-v000000001") },
-		"Tidy":             s.Tidy,
-		"Dispatching":      func(ctx context.Context) error { return last(s.Dispatching(ctx)) },
-		"Expired":          func(ctx context.Context) error { return last(s.Expired(ctx, now)) },
-		"ReleaseDue":       func(ctx context.Context) error { return s.ReleaseDue(ctx, time.UnixMilli(math.MaxInt32)) },
-		"ReadyGroups":      func(ctx context.Context) error { return last(s.ReadyGroups(ctx)) },
+		"CountCause": func(ctx context.Context) error {
+			_, err := s.CountCause(ctx, run.InProjects("default", "other"), "python_exception/exception", time.UnixMilli(1000))
+			return err
+		},
+		"DeleteRun":   func(ctx context.Context) error { return s.DeleteRun(ctx, "r-v000000001") },
+		"Tidy":        s.Tidy,
+		"Dispatching": func(ctx context.Context) error { return last(s.Dispatching(ctx)) },
+		"Expired":     func(ctx context.Context) error { return last(s.Expired(ctx, now)) },
+		"ReleaseDue":  func(ctx context.Context) error { return s.ReleaseDue(ctx, time.UnixMilli(math.MaxInt32)) },
+		"ReadyGroups": func(ctx context.Context) error { return last(s.ReadyGroups(ctx)) },
 		"ReadyOf": func(ctx context.Context) error {
 			groups, err := s.ReadyGroups(ctx)
 			if err != nil || len(groups) == 0 {

@@ -132,7 +132,7 @@ func TestTheLogIsShownAroundAStepOrAMoment(t *testing.T) {
 	for query, want := range map[string]string{
 		"?step=50": "line 500, of 350 to 649, true true", "?step=50&worker=1": "line 501, of 201 to 799, true true", "?step=0": "line 0, of 0 to 149, false true", "?step=99": "line 990, of 840 to 999, true false",
 		"?at=" + webtest.Now.Add(123500*time.Millisecond).Format(time.RFC3339Nano): "line 124, of 0 to 273, false true", "?at=2001-01-01T00:00:00Z": "line 0, of 0 to 149, false true",
-		"?at=2099-01-01T00:00:00Z": "line 999, of 850 to 999, true false",
+		"?at=2099-01-01T00:00:00Z": "line 999, of 850 to 999, true false", "?line=307": "line 100, of 0 to 249, false true",
 	} {
 		a := s.Get(path+query, 200)
 		number := func(selector string) string {

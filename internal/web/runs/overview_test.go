@@ -178,3 +178,52 @@ func TestASuccessThatIsWorthALookIsMarked(t *testing.T) {
 		t.Errorf("%d marks in the list", list.Count("tbody .badge.state-warned"))
 	}
 }
+
+// TestAFailedRunSaysWhy also has one that waits for its next attempt, and one whose log says nothing.
+func TestAFailedRunSaysWhy(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Failed)
+	r.Options.Retries = 2
+	r.Reason = "why"
+	r.Cause = &run.Cause{
+		Attempt: 1, Category: "cuda_oom", Title: "GPU out of memory", Summary: "GPU memory ran out.", Hint: "Lower train.micro_bs.", Rank: 1, Node: "gpu-<7>", Victims: []int{0, 2},
+		Evidence: []run.CauseLine{{Pos: 77, Text: "torch.OutOfMemoryError: <b>"}, {Text: "Exit Code: 1"}}, Seen: run.CauseCount{Failures: 3, Runs: 2, Node: "gpu-7", OnNode: 2},
+	}
+	s.Fake.AllRuns = []run.Run{r}
+	a := s.Get("/runs/"+string(r.ID), 200)
+	for selector, want := range map[string]string{
+		".cause-title": "GPU out of memory", "[data-cause-summary]": "GPU memory ran out.", "[data-cause-hint]": "Lower train.micro_bs. Troubleshooting",
+		"[data-run-reason]": "It is not tried again: unchanged it would fail in the same way.", "[data-cause-where]": "Worker 1 on gpu-<7>; workers 0, 2 ended because of it.",
+		"[data-cause-seen]": "The 3rd time in 7 days, 2 of them on gpu-7.", ".cause-lines": "torch.OutOfMemoryError: <b> Exit Code: 1",
+	} {
+		if got := a.Text(t, selector); got != want {
+			t.Errorf("%s says %q, want %q", selector, got, want)
+		}
+	}
+	if href, _ := a.Doc.Find(".cause-lines a").Attr("href"); href != "/runs/"+string(r.ID)+"/logs?worker=1&line=77" || a.Count(".cause-lines a") != 1 {
+		t.Errorf("the line leads to %q", href)
+	}
+	for want, change := range map[string]func(*run.Run){
+		"Attempt 2 follows.": func(r *run.Run) { r.State, r.Cause.Retryable = run.Queued, true },
+		"It is not tried again: it was submitted without retries.":        func(r *run.Run) { r.Cause.Retryable, r.Options.Retries = true, 0 },
+		"It is not tried again: its retries are used up (2 of 2).":        func(r *run.Run) { r.Cause.Category, r.Retried = run.UnknownCause, 2 },
+		"It is not tried again, because it was stopped.":                  func(r *run.Run) { r.StopRequested = true },
+		"It is not tried again: unchanged it would fail in the same way.": func(*run.Run) {},
+	} {
+		other := r
+		cause := *r.Cause
+		other.Cause, other.Attempt = &cause, 1
+		change(&other)
+		s.Fake.AllRuns = []run.Run{other}
+		if got := s.Get("/runs/"+string(r.ID), 200).Text(t, "[data-run-reason]"); got != want {
+			t.Errorf("what follows is %q, want %q", got, want)
+		}
+	}
+	well := r
+	well.State = run.Running
+	s.Fake.AllRuns = []run.Run{well}
+	if s.Get("/runs/"+string(r.ID), 200).Count(".cause") != 0 {
+		t.Error("a run that goes on has a card")
+	}
+}
