@@ -119,7 +119,7 @@ func (v Values) Known(metric int) bool {
 
 func (v *Value) readAt(ctx context.Context, s Store, id run.ID, metric string, at int64) error {
 	return s.Each(ctx, id, metric, points.AllWorkers, max(at, math.MinInt64+nearby)-nearby, at, func(p run.CurvePoint) bool {
-		v.At, v.AtStep = p.Mean, p.Step
+		v.At, v.AtStep = run.KnownMetric(metric).Over(p), p.Step
 		return true
 	})
 }

@@ -59,6 +59,14 @@ func KnownMetrics() []string {
 	return names
 }
 
+// Over is a metric's value over the workers of a step.
+func (m MetricInfo) Over(p CurvePoint) float64 {
+	if m.Total {
+		return p.Sum
+	}
+	return p.Mean
+}
+
 // KnownMetric is what is known of a metric. One in a group, such as train/loss, is what its last part is, under its own name.
 func KnownMetric(name string) MetricInfo {
 	_, last := MetricGroup(name)

@@ -37,3 +37,13 @@ func TestAGroupIsWhatANameHasBeforeItsLastSlash(t *testing.T) {
 		}
 	}
 }
+
+func TestRatesAreAddedOverWorkers(t *testing.T) {
+	t.Parallel()
+	p := CurvePoint{Mean: 2, Sum: 6, Workers: 3}
+	for name, want := range map[string]float64{"tokens_per_second": 6, "train/tokens_per_second": 6, "samples_per_second": 6, "loss": 2, "mfu": 2, "unheard": 2} {
+		if got := KnownMetric(name).Over(p); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}

@@ -113,9 +113,9 @@ func CheckSummaries(ctx context.Context, s *db.Snapshot, id run.ID) (faults []Su
 	}
 	r := &reader{tx: s}
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		want := newSummary(name)
+		want, known := newSummary(name), run.KnownMetric(name)
 		if err := r.eachOfAll(ctx, id, name, math.MinInt64, settledTo(name, headline), func(p run.CurvePoint) bool {
-			want.add(p)
+			want.add(p, known.Over(p))
 			return true
 		}); err != nil {
 			return nil, err

@@ -19,8 +19,8 @@ type Summary struct {
 	Points            int64   // steps with a value
 	Workers           int     // the most of a step
 	First, Last       int64   // steps; Unix milliseconds for metrics without steps
-	Value             float64 // mean over workers at Last
-	Low, High         float64 // lowest and highest mean that are finite; NaN for none
+	Value             float64 // over workers at Last: see run.MetricInfo.Over
+	Low, High         float64 // lowest and highest that are finite; NaN for none
 	LowStep, HighStep int64
 	Shape             []byte // of the loss: see series.DecodeShape
 }
@@ -35,22 +35,22 @@ func newSummary(metric string) Summary {
 	return Summary{Metric: metric, Value: math.NaN(), Low: math.NaN(), High: math.NaN()}
 }
 
-// add adds the next point of the curve.
-func (s *Summary) add(p run.CurvePoint) {
+// add adds the next point of the curve, and its value.
+func (s *Summary) add(p run.CurvePoint, value float64) {
 	if s.Points == 0 {
 		s.First = p.Step
 	}
 	s.Points++
 	s.Workers = max(s.Workers, p.Workers)
-	s.Last, s.Value = p.Step, p.Mean
-	if math.IsNaN(p.Mean) || math.IsInf(p.Mean, 0) {
+	s.Last, s.Value = p.Step, value
+	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return
 	}
-	if !(p.Mean >= s.Low) {
-		s.Low, s.LowStep = p.Mean, p.Step
+	if !(value >= s.Low) {
+		s.Low, s.LowStep = value, p.Step
 	}
-	if !(p.Mean <= s.High) {
-		s.High, s.HighStep = p.Mean, p.Step
+	if !(value <= s.High) {
+		s.High, s.HighStep = value, p.Step
 	}
 }
 
@@ -95,12 +95,12 @@ func settledTo(metric string, headline int64) int64 {
 // summarize adds what follows a base to it, and returns the base of the steps before next.
 func (ps *Points) summarize(ctx context.Context, id run.ID, from base, next, headline int64) (whole Summary, before base, err error) {
 	whole, before = from.Summary, from
-	passed := false
+	passed, known := false, run.KnownMetric(from.Metric)
 	err = ps.Each(ctx, id, from.Metric, AllWorkers, from.next, settledTo(from.Metric, headline), func(p run.CurvePoint) bool {
 		if !passed && p.Step >= next {
 			before, passed = base{whole, next}, true
 		}
-		whole.add(p)
+		whole.add(p, known.Over(p))
 		return true
 	})
 	if !passed && whole.Points > 0 && whole.Last < math.MaxInt64 {

@@ -198,15 +198,19 @@ func (m *model) summaries() []points.Summary {
 				s.First = p.Step
 			}
 			s.Points++
-			s.Workers, s.Last, s.Value = max(s.Workers, p.Workers), p.Step, p.Mean
-			if math.IsNaN(p.Mean) || math.IsInf(p.Mean, 0) {
+			value := p.Mean
+			if metric == "tokens_per_second" {
+				value = p.Sum
+			}
+			s.Workers, s.Last, s.Value = max(s.Workers, p.Workers), p.Step, value
+			if math.IsNaN(value) || math.IsInf(value, 0) {
 				continue
 			}
-			if math.IsNaN(s.Low) || p.Mean < s.Low {
-				s.Low, s.LowStep = p.Mean, p.Step
+			if math.IsNaN(s.Low) || value < s.Low {
+				s.Low, s.LowStep = value, p.Step
 			}
-			if math.IsNaN(s.High) || p.Mean > s.High {
-				s.High, s.HighStep = p.Mean, p.Step
+			if math.IsNaN(s.High) || value > s.High {
+				s.High, s.HighStep = value, p.Step
 			}
 		}
 		if s.Points > 0 {
