@@ -206,6 +206,7 @@ func TestTheChartsOfARun(t *testing.T) {
 		if mean := (chartLoss(0, step) + chartLoss(1, step)) / 2; value != mean {
 			t.Errorf("step %d reads %v, the workers printed %v", step, value, mean)
 		}
+		x, y, w, h = overOf(b)
 		b.do("double click", chromedp.MouseEvent(chromedp.MousePressed, x+w/2, y+h/2, chromedp.ButtonLeft, chromedp.ClickCount(2)), chromedp.MouseEvent(chromedp.MouseReleased, x+w/2, y+h/2, chromedp.ButtonLeft, chromedp.ClickCount(2)))
 		b.waitFor("all is in sight", `!new URLSearchParams(location.search).has("from")`)
 	})
@@ -265,6 +266,7 @@ func TestTheChartsOfARun(t *testing.T) {
 		if href := eval[string](b, `document.activeElement.getAttribute("href")`); !strings.Contains(href, "/events") && !strings.Contains(href, "/logs?step=") {
 			b.t.Errorf("the annotation leads to %s", href)
 		}
+		x, y, w, h = overOf(b)
 		b.do("point at a value", chromedp.MouseEvent(chromedp.MouseMoved, x+w/2, y+h/2))
 		dot := `((r) => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector("#chart-loss .chart-dot").getBoundingClientRect())`
 		b.waitFor("a point near it is marked", fmt.Sprintf(`!document.querySelector("#chart-loss .chart-dot").hidden && Math.abs(%s[0] - %v) < 20`, dot, x+w/2))
@@ -351,9 +353,14 @@ func TestTheChartsOfARun(t *testing.T) {
 	b.fits("the tab Metrics")
 }
 
-// overOf is where the curves of the loss are.
+// overOf is where the curves of the loss are, once the page around them has come to rest.
 func overOf(b *browser) (x, y, w, h float64) {
 	b.t.Helper()
+	b.waitFor("the chart stands still", `(() => {
+		const place = JSON.stringify(document.querySelector("#chart-loss .u-over").getBoundingClientRect()), now = performance.now();
+		if (window.stands?.place !== place) window.stands = { place, since: now };
+		return now - window.stands.since > 300;
+	})()`)
 	box := eval[[]float64](b, `((r) => [r.x, r.y, r.width, r.height])(document.querySelector("#chart-loss .u-over").getBoundingClientRect())`)
 	return box[0], box[1], box[2], box[3]
 }
