@@ -45,11 +45,14 @@ func TestALineBreaksWhereStepsAreMissing(t *testing.T) {
 		`gapOf([1, 100], 1) === Infinity`:        `true`,
 		`gapOf([0, 0.1, 0.2, 0.3, 0.4], 1)`:      `1`,
 		`gapOf([0, 1000, 2000, 3000, 4000], 1)`:  `4000`,
-		`gapOf([NaN, 1, 2, 3, 4, 5], 0)`:         `4`,
 		`gapOf([], 1) === Infinity`:              `true`,
 		`gapOf([5, 5, 5, 5, 5], 1) === Infinity`: `true`,
-		`shapes(curve({ step: [0, 1, 2, 3, 4, 9, 10], value: [1, 1, 1, 1, 1, 1, 1] })).filter((s) => s.kind === "line").map((s) => s.at.length)`: `[10,4]`,
-		`shapes(curve({ step: [0, 1, 2, 3], value: [1, 1, null, 1], odd: [[2, "NaN"]] })).map((s) => s.kind)`:                                    `["line","dots","crosses"]`,
+		`shapes(curve({ step: [0, 1, 2, 3, 4, 9, 10], value: [1, 1, 1, 1, 1, 1, 1] })).filter((s) => s.kind === "line").map((s) => s.at.length)`:                                   `[10,4]`,
+		`shapes(curve({ step: [0, 1, 2, 3, 4, 5, 6], x: [0, 0.1, 0.2, 0.3, 0.4, 9, 10], value: [1, 1, 1, 1, 1, 1, 1] })).filter((s) => s.kind === "line").map((s) => s.at.length)`: `[14]`,
+		`shapes(curve({ step: [0, 1, 2, 3, 4, 9, 10], x: [0, 1, 2, 3, 4, 5, 6], value: [1, 1, 1, 1, 1, 1, 1] })).filter((s) => s.kind === "line").map((s) => s.at.length)`:         `[10,4]`,
+		`curve({ step: [0, 1, 2, 8, 16, 24, 32], x: [1, null, null, 2, 3, 4, 5], value: [1, 1, 1, 1, 1, 1, 1] }).gap`:                                                              `32`,
+		`curve({ step: [1000, 2000, 3000, 4000, 5000], width: 1000, value: [1, 1, 1, 1, 1], clock: true }, { seconds: true }).gap`:                                                 `4000`,
+		`shapes(curve({ step: [0, 1, 2, 3], value: [1, 1, null, 1], odd: [[2, "NaN"]] })).map((s) => s.kind)`:                                                                      `["line","dots","crosses"]`,
 	})
 }
 

@@ -16,7 +16,7 @@
  * @property {number[]} x      NaN where the axis has no value
  * @property {boolean} holes    some x are NaN
  * @property {boolean} ascending  false for a metric over another that goes back: points instead of a line
- * @property {number} gap      neighbours further apart are not joined
+ * @property {number} gap      neighbours with more steps between them are not joined
  * @property {Map<number, string>} odd  columns with what is not finite, such as "NaN"
  */
 
@@ -31,17 +31,18 @@ export function curveOf(series, look) {
   /** @type {Map<number, string>} */
   const odd = new Map();
   for (const [i, name] of series.odd || []) odd.set(i, odd.has(i) ? `${odd.get(i)}, ${name}` : name);
-  return { key: look.key || `${series.metric}\n${series.worker}`, name: look.name, slot: look.slot, series, x, holes: x.some(Number.isNaN), ascending, gap: gapOf(x, series.x ? 0 : series.width), odd };
+  return { key: look.key || `${series.metric}\n${series.worker}`, name: look.name, slot: look.slot, series, x, holes: x.some(Number.isNaN), ascending, gap: gapOf(series.step.filter((_, i) => !Number.isNaN(x[i])), series.width), odd };
 }
 
 /**
- * The distance from which neighbours are not joined: four times what is usual, and over one column.
- * @param {number[]} x
+ * The steps from which neighbours are not joined: four times what is usual, and over one column. Whatever the axis, gaps are of steps: a
+ * pause between two of them misses nothing.
+ * @param {number[]} steps
  * @param {number} width of a column
  */
-export function gapOf(x, width) {
+export function gapOf(steps, width) {
   const distances = [];
-  for (let i = 1; i < x.length; i++) if (x[i] > x[i - 1]) distances.push(x[i] - x[i - 1]);
+  for (let i = 1; i < steps.length; i++) if (steps[i] > steps[i - 1]) distances.push(steps[i] - steps[i - 1]);
   if (distances.length < 4) return Infinity;
   distances.sort((a, b) => a - b);
   return Math.max(width, 4 * distances[distances.length >> 1]);

@@ -70,8 +70,9 @@ export function shapesOf(c, xs, ys, { smoothed, power }) {
   for (let i = first; i < end; i++) {
     const at = c.x[i];
     if (Number.isNaN(at) || (xs.log && at <= 0)) continue;
-    if (at - before > c.gap) close();
-    before = at;
+    const step = c.series.step[i];
+    if (step - before > c.gap) close();
+    before = step;
     const x = sx(at);
     if (c.odd.has(i)) crosses.push(x, ys.size - 5);
     const value = c.series.value[i];
