@@ -9,7 +9,7 @@ const curves = `
 	const { readView, writeView, layoutOf, smoothingAt, notchOf, askedRange, shifted } = await import("./js/charts/view.js");
 	const { shapesOf } = await import("./js/charts/shapes.js");
 	const { placesOf, wordsOf } = await import("./js/charts/marks.js");
-	const { spotAt, valueText, placeText, lastSpot } = await import("./js/charts/readout.js");
+	const { spotAt, valueText, exactText, placeText, lastSpot } = await import("./js/charts/readout.js");
 	const { seriesURL } = await import("./js/charts/load.js");
 	const { logSplits, span } = await import("./js/charts/axes.js");
 	const { csv } = await import("./js/charts/export.js");
@@ -66,6 +66,16 @@ func TestASingleStepThatSticksOutIsDrawn(t *testing.T) {
 	})
 }
 
+func TestWhereXGoesBackEachPointHasItsOwnRange(t *testing.T) {
+	t.Parallel()
+	back := `shapes(curve({ step: [0, 1, 2], x: [2, 8, 4], value: [2, 3, 2], min: [1, 2, 1], max: [3, 4, 3] }))`
+	written(t, curves, map[string]string{
+		back + `.map((s) => s.kind)`:                       `["bars","dots"]`,
+		back + `.find((s) => s.kind === "bars").at`:        `[20,20,20,40,80,10,80,30,40,20,40,40]`,
+		back + `.find((s) => s.kind === "dots").at.length`: `6`,
+	})
+}
+
 func TestTheAxisCoversWhatIsInSight(t *testing.T) {
 	t.Parallel()
 	written(t, curves, map[string]string{
@@ -96,12 +106,18 @@ func TestTheCrosshairReadsTheNearestColumn(t *testing.T) {
 		`nearest(curve({ step: [], value: [] }), 3)`:                                                                                                                  `-1`,
 		`spotAt([curve({ step: [1], value: [1] }), curve({ step: [1], value: [5] })], 1, (v) => Math.abs(v - 4)).curve.series.value[0]`:                               `5`,
 		`spotAt([{ ...curve({ step: [1], value: [1] }), hidden: true }], 1)`:                                                                                          `null`,
-		`valueText({ curve: curve({ step: [1], value: [2.31254430001] }), i: 0 })`:                                                                                    `"2.31254430001"`,
+		`valueText({ curve: curve({ step: [1], value: [2.446610705015342] }), i: 0 })`:                                                                                `"2.446611"`,
+		`valueText({ curve: curve({ step: [1], value: [18968.466579742075] }), i: 0 })`:                                                                               `"18968.47"`,
+		`valueText({ curve: curve({ step: [1], value: [2.5] }), i: 0 })`:                                                                                              `"2.5"`,
+		`exactText({ curve: curve({ step: [1], value: [-2.31254430001] }), i: 0 })`:                                                                                   `"−2.31254430001"`,
+		`exactText({ curve: curve({ step: [1], value: [null], odd: [[0, "NaN"]] }), i: 0 })`:                                                                          `"NaN"`,
 		`valueText({ curve: curve({ step: [1], value: [-1e-7] }), i: 0 })`:                                                                                            `"−1e-7"`,
 		`valueText({ curve: curve({ step: [1], value: [null], odd: [[0, "NaN"]] }), i: 0 })`:                                                                          `"NaN"`,
 		`placeText({ curve: curve({ step: [1200], value: [2] }), i: 0 }, { x: "step", kind: "step", smoothed: false })`:                                               `"at step 1,200"`,
 		`placeText({ curve: curve({ width: 16, step: [1201, 1216], value: [2, 2], min: [1, 2], max: [3, 2] }), i: 0 }, { x: "step", kind: "step", smoothed: false })`: `"mean of steps 1,201–1,215 · 1.00 to 3.00"`,
 		`placeText({ curve: curve({ step: [3], x: [3600], value: [2] }), i: 0 }, { x: "elapsed", kind: "elapsed", smoothed: true })`:                                  `"after 1 h 00 min · step 3 · smoothed"`,
+		`placeText({ curve: curve({ step: [7], value: [2.107], min: [2], max: [2.02] }), i: 0 }, { x: "step", kind: "step", smoothed: true })`:                        `"at step 7 · smoothed · raw 2.00 to 2.02"`,
+		`placeText({ curve: curve({ step: [7], value: [2.107], min: [2], max: [2] }), i: 0 }, { x: "step", kind: "step", smoothed: true })`:                           `"at step 7 · smoothed · raw 2.00"`,
 		`lastSpot([curve({ step: [1, 2], value: [1, null] })]).i`:                                                                                                     `0`,
 	})
 }

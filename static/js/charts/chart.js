@@ -6,7 +6,7 @@ import { Legend } from "./legend.js";
 import { Refusal } from "./load.js";
 import { Marks, kinds, placesOf } from "./marks.js";
 import { Plot } from "./plot.js";
-import { describe, lastSpot, placeText, spotAt, valueText } from "./readout.js";
+import { describe, exactText, lastSpot, placeText, spotAt, valueText } from "./readout.js";
 import { askedRange } from "./view.js";
 import { attachZoom } from "./zoom.js";
 import { powerOf } from "../ui/numbers.js";
@@ -317,7 +317,7 @@ export class Chart {
     if (this.spot) {
       const { curve, i } = this.spot;
       const name = curve.name && (this.curves.length > 1 || curve.series.worker >= 0) ? ` · ${curve.name}` : "";
-      this.tellSpot(valueText(this.spot), placeText(this.spot, this.how) + name);
+      this.tellSpot(valueText(this.spot), placeText(this.spot, this.how) + name, exactText(this.spot));
       this.readout.dataset.value = String(curve.series.value[i] ?? curve.odd.get(i) ?? "");
       this.readout.dataset.step = String(curve.series.step[i]);
       this.readout.dataset.worker = String(curve.series.worker);
@@ -335,9 +335,10 @@ export class Chart {
    * Writes the readout.
    * @param {string} value
    * @param {string} place
+   * @param {string} [exact] the value not rounded, to be seen on hovering
    */
-  tellSpot(value, place) {
-    const text = `${value} ${place}`.trim();
+  tellSpot(value, place, exact = value) {
+    const text = `${exact} ${place}`.trim();
     if (this.readout.title === text) return;
     this.readout.title = text;
     const [first, second] = this.readout.children;

@@ -135,6 +135,8 @@ function element({ kind, at, slot, alpha, width }) {
       return `<polygon points="${points.join(" ")}" fill="${strokeOf(slot)}" ${look}></polygon>`;
     case "line":
       return `<polyline points="${points.join(" ")}" fill="none" stroke="${strokeOf(slot)}" stroke-width="${width}"${dashed(slot)} ${look}></polyline>`;
+    case "bars":
+      return `<path d="${points.map((p, i) => (i % 2 ? "L" : "M") + p).join("")}" stroke="${strokeOf(slot)}" stroke-width="${width}" ${look}></path>`;
     case "dots":
       return `<g fill="${strokeOf(slot)}" ${look}>${points.map((p) => `<circle cx="${p.split(",")[0]}" cy="${p.split(",")[1]}" r="${width}"></circle>`).join("")}</g>`;
   }

@@ -273,7 +273,7 @@ function pathOf({ kind, at, width }) {
       path.lineTo(x + width, y + width);
       path.moveTo(x + width, y - width);
       path.lineTo(x - width, y + width);
-    } else if (i === 0) path.moveTo(x, y);
+    } else if (i === 0 || (kind === "bars" && i % 4 === 0)) path.moveTo(x, y);
     else path.lineTo(x, y);
   }
   return path;

@@ -45,18 +45,28 @@ export function lastSpot(curves) {
   return null;
 }
 
+const readable = 7; // significant digits: floats have up to 17
+
 /**
- * A value at a spot as it was sent, not rounded.
+ * A value at a spot.
  * @param {Spot} s
  */
 export function valueText({ curve, i }) {
   const value = curve.series.value[i];
-  if (value !== null) return exact(value);
-  return curve.odd.get(i) || "–";
+  return value === null ? exactText({ curve, i }) : signed(Number(value.toPrecision(readable)));
+}
+
+/**
+ * A value at a spot as it was sent, not rounded.
+ * @param {Spot} s
+ */
+export function exactText({ curve, i }) {
+  const value = curve.series.value[i];
+  return value === null ? curve.odd.get(i) || "–" : signed(value);
 }
 
 /** @param {number} v */
-function exact(v) {
+function signed(v) {
   return String(v).replace("e+", "e").replace("-", "−");
 }
 
@@ -74,7 +84,9 @@ export function placeText({ curve, i }, { x, kind, smoothed }) {
   if (!series.clock) parts.push(`${parts.length > 0 ? "" : series.width > 1 ? "mean of " : "at "}${stepsText(series, i)}`);
   if (smoothed) parts.push("smoothed");
   const [low, high] = bounds(curve, i);
-  if (low !== null && high !== null && low !== high) parts.push(`${number(low)} to ${number(high)}`);
+  const raw = smoothed ? "raw " : "";
+  if (low !== null && high !== null && low !== high) parts.push(`${raw}${number(low)} to ${number(high)}`);
+  else if (raw && low !== null && low !== series.value[i]) parts.push(raw + number(low));
   const odd = curve.odd.get(i);
   if (odd && series.value[i] !== null) parts.push(`holds ${odd}`);
   return parts.join(" · ");

@@ -3,7 +3,7 @@ import { bounds } from "./curve.js";
 
 /**
  * @typedef {object} Shape
- * @property {"line"|"area"|"dots"|"crosses"} kind
+ * @property {"line"|"area"|"bars"|"dots"|"crosses"} kind  bars join two points each
  * @property {number[]} at     x and y of each point in turn, in CSS pixels from the top left of the plot
  * @property {number} slot     of the curve
  * @property {number} alpha
@@ -56,8 +56,11 @@ export function shapesOf(c, xs, ys, { smoothed, power }) {
   let bottom = [];
   const dots = [];
   const crosses = [];
+  const bars = [];
   const close = () => {
-    if (wide && !c.thin && top.length > 2) {
+    if (!c.ascending) {
+      for (let i = 0; i < top.length; i += 2) bars.push(top[i], top[i + 1], bottom[i], bottom[i + 1]);
+    } else if (wide && !c.thin && top.length > 2) {
       out.push({ kind: "area", at: top.concat(reversed(bottom)), slot: c.slot, alpha: (smoothed ? 0.1 : 0.2) * dim, width: 0 });
       for (const edge of raw ? [top] : [top, bottom]) out.push({ kind: "line", at: edge, slot: c.slot, alpha: (smoothed ? 0.32 : 0.45) * dim, width: 1 });
     }
@@ -91,6 +94,7 @@ export function shapesOf(c, xs, ys, { smoothed, power }) {
     top.push(x, sy((high ?? value) / by));
   }
   close();
+  if (bars.length > 0) out.push({ kind: "bars", at: bars, slot: c.slot, alpha: (smoothed ? 0.32 : 0.45) * dim, width: 1 });
   if (dots.length > 0) out.push({ kind: "dots", at: dots, slot: c.slot, alpha: dim, width: 2 });
   if (crosses.length > 0) out.push({ kind: "crosses", at: crosses, slot: c.slot, alpha: dim, width: 4 });
   return out;
