@@ -122,6 +122,30 @@ func TestTheCrosshairReadsTheNearestColumn(t *testing.T) {
 	})
 }
 
+func TestACurveWithoutAPlaceOnTheAxisSaysWhy(t *testing.T) {
+	t.Parallel()
+	const answers = curves + `
+	const { runSource } = await import("./js/charts/load.js");
+	const { linesSource } = await import("./js/compare/source.js");
+	const ask = { metrics: ["loss"], x: "lr", from: null, to: null, px: 64, smooth: "", workers: "all", replaced: 0 };
+	const load = async (source, body) => {
+		globalThis.fetch = async () => new Response(JSON.stringify(body));
+		const { curves, missing } = await source.load(ask, "", new AbortController().signal);
+		return [curves.length, missing || ""];
+	};
+	const of = (x, missing) => ({ missing, series: [series({ step: [1, 2], x, value: [3, 4] })] });
+	const lines = linesSource(() => "/s", new Map([["a", { name: "a", slot: 0, shade: null }], ["b", { name: "b", slot: 1, shade: null }]]));
+	const both = (a, b) => ({ lines: [{ key: "a", answer: a }, { key: "b", answer: b }] });
+`
+	written(t, answers, map[string]string{
+		`await load(runSource("/s"), of([null, null], "no lr"))`:               `[0,"no lr"]`,
+		`await load(runSource("/s"), of([null, null]))`:                        `[0,"No step has a value of lr as well."]`,
+		`await load(runSource("/s"), of([null, 1]))`:                           `[1,""]`,
+		`await load(lines, both(of([null, null]), of([null, null], "no lr")))`: `[0,"no lr"]`,
+		`await load(lines, both(of([1, 2]), of([null, null], "no lr")))`:       `[1,"no lr"]`,
+	})
+}
+
 func TestTheAddressSaysTheView(t *testing.T) {
 	t.Parallel()
 	written(t, curves, map[string]string{

@@ -35,6 +35,10 @@ func (c *Charts) Band(ctx context.Context, runs []run.Run, q Query) (Answer, err
 			b.members = append(b.members, one)
 		}
 	}
+	var err error
+	if out.Missing, err = b.missing(); err != nil {
+		return out, err
+	}
 	for _, m := range q.Metrics {
 		curve, err := b.curve(ctx, m)
 		if err != nil {
@@ -58,6 +62,16 @@ func (b *band) longest() run.Run {
 		return run.Run{}
 	}
 	return b.members[0].run
+}
+
+// missing is what the first run lacks of the query, if all of them lack something.
+func (b *band) missing() (out run.FieldErrors, err error) {
+	for i := len(b.members) - 1; i >= 0; i-- {
+		if out, err = b.members[i].missing(); err != nil || len(out) == 0 {
+			break
+		}
+	}
+	return out, err
 }
 
 func (b *band) curve(ctx context.Context, metric string) (Curve, error) {

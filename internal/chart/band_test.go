@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,6 +163,18 @@ func TestABandStandsAtTheMeanOfItsRunsOnAnyAxis(t *testing.T) {
 	for axis, want := range map[Axis][]float64{Tokens: {0, 200, 400}, Elapsed: {1, 2, 3}, "none": {math.NaN(), math.NaN(), math.NaN()}} {
 		if diff := cmp.Diff(want, bandOf(t, c, Query{Metrics: []string{"=loss * 2"}, X: axis}).X, cmpopts.EquateNaNs()); diff != "" {
 			t.Errorf("over %s: %s", axis, diff)
+		}
+	}
+}
+
+func TestABandSaysWhatAllOfItsRunsLack(t *testing.T) {
+	t.Parallel()
+	one := straight(3, 1, func(int64) float64 { return 1 })
+	c := curves{"r-1": {"loss": one, "mfu": one}, "r-2": {"loss": one}, "r-3": {"loss": one}}
+	for x, want := range map[Axis]string{"zebra": `x = "zebra": is not reported by this run`, "mfu": "", Step: ""} {
+		a, err := New(c).Band(t.Context(), runsOf(c), Query{Metrics: []string{"loss"}, X: x, From: math.Inf(-1), To: math.Inf(1), Pixels: 100, Workers: AllWorkers})
+		if got := a.Missing.Error(); err != nil || !strings.HasPrefix(got, want) || (got == "") != (want == "") {
+			t.Errorf("over %s: %q, %v", x, got, err)
 		}
 	}
 }

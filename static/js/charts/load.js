@@ -44,9 +44,23 @@ export function runSource(url, look = {}) {
       // One that has not changed beside one that has is read again: it is in the browser's cache.
       const whole = await Promise.all(answers.map((a, i) => (a.body === null ? get(url, parts[i], "", signal) : a)));
       const curves = whole.flatMap(({ body }, i) => curvesOf(body?.series || [], ask, parts[i].replaced, name));
-      return { curves, tag: whole.map((a) => a.tag).join(" "), missing: whole[0].body?.missing };
+      return answered(curves, ask.x, whole.map((a) => a.tag).join(" "), whole[0].body?.missing);
     },
   };
+}
+
+/**
+ * An answer of the curves that have a place on the axis, and why there are none.
+ * @param {import("./curve.js").Curve[]} curves
+ * @param {string} x
+ * @param {string} tag
+ * @param {string} [missing]
+ * @returns {Answer}
+ */
+export function answered(curves, x, tag, missing) {
+  const placed = curves.filter((c) => !c.x.every(Number.isNaN));
+  const apart = curves.length > 0 && placed.length === 0 ? `No step has a value of ${x} as well.` : "";
+  return { curves: placed, tag, missing: missing || apart };
 }
 
 /**

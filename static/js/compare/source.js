@@ -1,6 +1,6 @@
 // The curves of several runs or groups in one answer.
 import { curveOf } from "../charts/curve.js";
-import { get } from "../charts/load.js";
+import { answered, get } from "../charts/load.js";
 import { shades } from "../charts/palette.js";
 
 /** @typedef {{name: string, slot: number, shade: number|null}} Look of a line; by shade where there are too many for a look each */
@@ -26,7 +26,7 @@ export function linesSource(url, looks, columns = 0) {
           curves.push({ ...curveOf(s, { key, name: look.name, slot: look.shade === null ? look.slot : shades + look.shade, seconds: s.clock && ask.x === "step" }), thin });
         }
       }
-      return { curves, tag: next, missing: curves.length > 0 ? "" : body.lines[0]?.answer.missing };
+      return answered(curves, ask.x, next, body.lines.find((/** @type {any} */ l) => l.answer.missing)?.answer.missing);
     },
   };
 }
