@@ -22,7 +22,7 @@ func (a *asked) axis(ctx context.Context, c Curve, worker int) ([]float64, error
 	if a.query.X == Step && !c.Clock {
 		return nil, nil
 	}
-	if m := a.query.X.metric(); m != "" {
+	if m := a.query.X.Metric(); m != "" {
 		steps := make([]int64, len(c.View.Columns))
 		for i, column := range c.View.Columns {
 			steps[i] = column.First
@@ -98,7 +98,7 @@ func (a *asked) span(ctx context.Context, l line, worker int) (span, error) {
 		return span{from: whole(math.Ceil(q.From)), to: whole(math.Floor(q.To))}, nil
 	}
 	of := a.operand(l.metrics[0])
-	if m := q.X.metric(); m != "" {
+	if m := q.X.Metric(); m != "" {
 		of = a.operand(m)
 	}
 	_, from, ascends, err := a.crossing(ctx, of, worker, func(x float64) bool { return x >= q.From })
@@ -155,7 +155,7 @@ func (a *asked) crossing(ctx context.Context, d Derived, worker int, passed func
 
 // places are where columns stand on the axis, by time of receipt or by the value of their own metric, and whether that ascends.
 func (a *asked) places(v series.View, d Derived) (x []float64, ascends bool) {
-	byTime := a.query.X.metric() == ""
+	byTime := a.query.X.Metric() == ""
 	x = make([]float64, len(v.Columns))
 	for i, c := range v.Columns {
 		switch {

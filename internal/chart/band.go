@@ -123,7 +123,7 @@ func (b *band) steps(ctx context.Context, metric string) (from, to int64, err er
 
 // axis is where the columns stand, nil over steps.
 func (b *band) axis(ctx context.Context, c Curve) ([]float64, error) {
-	metric := b.query.X.metric()
+	metric := b.query.X.Metric()
 	if metric == "" && b.query.X == Step {
 		return nil, nil
 	}

@@ -143,7 +143,7 @@ func (a *asked) curve(ctx context.Context, metric string, worker int) (Curve, er
 		return out, err
 	}
 	out.Clock = out.View.Columns[0].First > run.MaxStep
-	if out.Clock && a.query.X.metric() != "" {
+	if out.Clock && a.query.X.Metric() != "" {
 		return Curve{}, nil // no steps at which the axis has values
 	}
 	out.X, err = a.axis(ctx, out, worker)

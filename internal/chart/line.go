@@ -135,7 +135,7 @@ func (a *asked) smoothed(ctx context.Context, l line, q points.ViewQuery, s span
 
 // place is where a point stands on the axis; x is its value of the axis' metric.
 func (a *asked) place(p run.CurvePoint, x float64) float64 {
-	if a.query.X.metric() == "" {
+	if a.query.X.Metric() == "" {
 		return a.clock(p.At.UnixMilli())
 	}
 	return x
@@ -149,7 +149,7 @@ const block = 1 << 14
 func (a *asked) each(ctx context.Context, l line, worker int, from, to int64, take func(p run.CurvePoint, x float64) bool) error {
 	operands, own := l.metrics, len(l.metrics)
 	var axis Derived
-	if m := a.query.X.metric(); m != "" {
+	if m := a.query.X.Metric(); m != "" {
 		axis = a.operand(m)
 		operands = append(slices.Clone(operands), axis.From)
 	}

@@ -32,7 +32,7 @@ func (a *asked) missing() (out run.FieldErrors, err error) {
 			out = append(out, a.lacks("metric", name)...)
 		}
 	}
-	if m := a.query.X.metric(); m != "" {
+	if m := a.query.X.Metric(); m != "" {
 		out = append(out, a.lacks("x", m)...)
 	}
 	if rank, nodes := int(a.query.Workers), a.run.Shape.Nodes; rank >= nodes && nodes > 0 {

@@ -43,8 +43,8 @@ const (
 	Tokens  Axis = "tokens"  // the metric total_tokens
 )
 
-// metric is the metric that the axis shows, or "".
-func (a Axis) metric() string {
+// Metric is the metric that the axis shows, or "".
+func (a Axis) Metric() string {
 	switch a {
 	case Step, Time, Elapsed:
 		return ""
@@ -74,7 +74,7 @@ func ParseQuery(v url.Values) (Query, error) {
 	add := func(err error) { errs = append(errs, fieldErrors(err)...) }
 	if x := v.Get("x"); x != "" {
 		q.X = Axis(x)
-		if m := q.X.metric(); m != "" {
+		if m := q.X.Metric(); m != "" {
 			add(checkName("x", m))
 		}
 	}

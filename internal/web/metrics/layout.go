@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
+	view "github.com/cotrain/cotrain/views/metrics"
 )
 
 // The parameters of an address that say how the tab is shown; static/js/charts/view.js writes them.
@@ -38,6 +40,30 @@ func savedView(data string) url.Values {
 		return nil
 	}
 	v, _ := url.ParseQuery(l.View) // what can be read of it
+	return v
+}
+
+// drawable leaves out of a saved layout the axis and the formulas that a run lacks metrics for. Of a run without any nothing is known yet.
+func drawable(v url.Values, all []view.Metric) url.Values {
+	if len(v) == 0 || len(all) == 0 {
+		return v
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(all, func(m view.Metric) bool { return m.Name == name })
+	}
+	if x := chart.Axis(v.Get("x")).Metric(); x != "" && !has(x) {
+		v.Del("x")
+	}
+	for _, name := range []string{"chart", "formula"} {
+		v[name] = slices.DeleteFunc(v[name], func(key string) bool {
+			text, isFormula := strings.CutPrefix(key, "=")
+			if !isFormula {
+				return false
+			}
+			f, err := chart.ParseFormula(text)
+			return err != nil || slices.ContainsFunc(f.Metrics, func(m string) bool { return !has(m) })
+		})
+	}
 	return v
 }
 

@@ -74,6 +74,29 @@ func TestALayoutIsSavedForOneselfAndForTheProject(t *testing.T) {
 	}
 }
 
+func TestALayoutLeavesOutTheAxisAndTheFormulasThatARunLacks(t *testing.T) {
+	t.Parallel()
+	s, path := site(t, "loss", "mfu")
+	save(s, path, "me", "x=bogus&chart=mfu&chart=%3Dgone-loss&chart=%3Dloss*2&formula=%3Dgone&formula=%3Dmfu%2Bperplexity")
+	a := get(t, s, path)
+	if got := a.Doc.Find("#metrics-page").AttrOr("data-layout", ""); row(a) != "mfu =loss*2 =mfu+perplexity" || strings.Contains(got, "bogus") || strings.Contains(got, "gone") {
+		t.Errorf("shown: %s, of the layout %s", row(a), got)
+	}
+	if a.Doc.Find(`[name="x"] option[selected]`).AttrOr("value", "") != "step" {
+		t.Error("the axis is not the usual one")
+	}
+	for _, x := range []string{"mfu", "perplexity", "time"} {
+		save(s, path, "me", "x="+x)
+		if got := get(t, s, path).Doc.Find(`[name="x"] option[selected]`).AttrOr("value", ""); got != x {
+			t.Errorf("x = %s is shown over %s", x, got)
+		}
+	}
+	save(s, path, "me", "x=tokens")
+	if got := get(t, s, path).Doc.Find(`[name="x"] option[selected]`).AttrOr("value", ""); got != "step" {
+		t.Errorf("over tokens, which there are none of, it is %s", got)
+	}
+}
+
 func TestALayoutOfAnotherReleaseIsNone(t *testing.T) {
 	t.Parallel()
 	s, path := site(t, "loss")

@@ -23,26 +23,26 @@ const maxQuery = 100 // bytes
 // Show shows every metric of a run.
 func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	return p.Runs.Tab(w, r, runviews.TabMetrics, func(ctx context.Context, f runviews.Frame) (templ.Component, error) {
-		d, err := p.ask(r, f.Run)
+		all, err := p.list(ctx, f.Run)
 		if err != nil {
 			return nil, err
 		}
-		d.All, err = p.list(ctx, f.Run)
+		d, err := p.ask(r, f.Run, all)
 		return view.Content(d), err
 	})
 }
 
 // ask reads how the page is shown: as the address says, or else as it was saved. What its scripts alone understand is handed back to
 // them unread.
-func (p *Pages) ask(r *http.Request, of run.Run) (view.Detail, error) {
+func (p *Pages) ask(r *http.Request, of run.Run, all []view.Metric) (view.Detail, error) {
 	q := r.URL.Query()
 	saved, err := p.Store.Layout(r.Context(), of.Project, run.LayoutMetrics)
 	if err != nil {
 		return view.Detail{}, err
 	}
-	d := view.Detail{Run: of, Query: page.Text(q.Get("q"), maxQuery), Table: q.Has("table"), Saved: saved != "", Applied: saved != "" && !saysView(q)}
+	d := view.Detail{Run: of, All: all, Query: page.Text(q.Get("q"), maxQuery), Table: q.Has("table"), Saved: saved != "", Applied: saved != "" && !saysView(q)}
 	if d.Applied {
-		q = savedView(saved)
+		q = drawable(savedView(saved), all)
 	}
 	d.Layout = layoutOf(q).Encode()
 	d.Shown, _ = strconv.Atoi(q.Get("replaced"))
