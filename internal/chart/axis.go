@@ -69,7 +69,7 @@ func (a *asked) at(ctx context.Context, d Derived, worker int, steps []int64) ([
 				i++
 			}
 			if i < len(steps) && steps[i] == p.Step {
-				x[i] = d.of(p.Step, valueOf(total, p))
+				x[i] = d.Of(p.Step, valueOf(total, p))
 				i++
 			}
 			more = i < len(steps) && steps[i]-p.Step > farStep
@@ -164,7 +164,7 @@ func (a *asked) places(v series.View, d Derived) (x []float64, ascends bool) {
 		case c.Odd != 0:
 			return nil, false
 		default:
-			x[i] = d.of(c.First, c.Value)
+			x[i] = d.Of(c.First, c.Value)
 		}
 	}
 	return x, slices.IsSorted(x)

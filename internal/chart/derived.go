@@ -17,8 +17,8 @@ type Derived struct {
 	value   func(step int64, v float64) float64 // nil for the printed one itself
 }
 
-// of is its value where the printed metric is v.
-func (d Derived) of(step int64, v float64) float64 {
+// Of is its value where the printed metric is v. All but [Planned] rise with it.
+func (d Derived) Of(step int64, v float64) float64 {
 	if d.value == nil {
 		return v
 	}

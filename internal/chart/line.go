@@ -45,7 +45,7 @@ func (a *asked) line(metric string) (line, error) {
 	}
 	l.value = func(step int64, v []float64) float64 {
 		for i, d := range operands {
-			v[i] = d.of(step, v[i])
+			v[i] = d.Of(step, v[i])
 		}
 		return f.eval(v)
 	}
@@ -169,7 +169,7 @@ func (a *asked) each(ctx context.Context, l line, worker int, from, to int64, ta
 				values[n] = rows.values[n][i]
 			}
 			if len(operands) > own {
-				x = axis.of(p.Step, values[own])
+				x = axis.Of(p.Step, values[own])
 			}
 			if l.value != nil {
 				p.Sum = l.value(p.Step, values[:own])

@@ -63,17 +63,23 @@ func (p *Pages) list(ctx context.Context, of run.Run) ([]view.Metric, error) {
 	if err != nil {
 		return nil, err
 	}
+	listed := func(d chart.Derived) view.Metric {
+		m := view.Metric{Name: d.Name, Formula: d.Formula}
+		i, ok := slices.BinarySearchFunc(summaries, d.From, func(s points.Summary, name string) int { return cmp.Compare(s.Metric, name) })
+		if !ok || d.Name == chart.Planned { // which does not rise with what it is derived from
+			return m
+		}
+		s := summaries[i]
+		m.Known, m.Points, m.Step, m.Steps = true, s.Points, s.Last, s.Last <= run.MaxStep
+		m.Last, m.Low, m.High = d.Of(s.Last, s.Value), d.Of(s.Last, s.Low), d.Of(s.Last, s.High)
+		return m
+	}
 	out := make([]view.Metric, 0, len(names))
 	for _, name := range names {
-		m := view.Metric{Name: name}
-		if i, ok := slices.BinarySearchFunc(summaries, name, func(s points.Summary, name string) int { return cmp.Compare(s.Metric, name) }); ok {
-			s := summaries[i]
-			m = view.Metric{Name: name, Known: true, Points: s.Points, Last: s.Value, Low: s.Low, High: s.High, Step: s.Last, Steps: s.Last <= run.MaxStep}
-		}
-		out = append(out, m)
+		out = append(out, listed(chart.Derived{Name: name, From: name}))
 	}
 	for _, d := range chart.DerivedOf(names, of) {
-		out = append(out, view.Metric{Name: d.Name, Formula: d.Formula})
+		out = append(out, listed(d))
 	}
 	slices.SortFunc(out, func(a, b view.Metric) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil

@@ -70,12 +70,18 @@ func TestMetricsAreListedByGroupWithNumbersThatNeedNoScript(t *testing.T) {
 	if derived.Find(".tag").AttrOr("title", "") != "exp(loss)" {
 		t.Error("perplexity is not marked as derived from the loss")
 	}
+	if got := strings.Join(texts(a, `tr[data-metric="perplexity"] > *`), " | "); got != "perplexity derived | 12.2 | 1.00 | 1.00 | 2 | 2" {
+		t.Errorf("row: %s", got)
+	}
 	if a.Count(".metric-group[open]") != 3 || a.Count("[data-group-charts] figure") != 5 {
 		t.Errorf("%d groups are open with %d charts", a.Count(".metric-group[open]"), a.Count("[data-group-charts] figure"))
 	}
 	table := get(t, s, path+"?table=1")
-	if table.Count("[data-group-charts]") != 0 || table.Count(".table-scroll.no-script") != 0 || table.Count(`#first-charts[hidden]`) != 1 {
-		t.Error("the table still has charts")
+	if table.Count("[data-group-charts]") != 0 || table.Count(".table-scroll.no-script") != 0 || table.Count(`#first-charts[hidden]`) != 0 {
+		t.Error("the table has charts, or the first row is gone")
+	}
+	if !strings.Contains(table.Text(t, "#metric-groups"), "of the whole run, whatever the zoom") || strings.Contains(a.Text(t, "#metric-groups"), "whatever the zoom") {
+		t.Error("the table does not say that a zoom leaves it as it is")
 	}
 }
 
