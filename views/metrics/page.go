@@ -29,6 +29,7 @@ type Metric struct {
 type Detail struct {
 	Run     run.Run
 	All     []Metric // sorted by name
+	Notice  string   // what was just done, or ""
 	Query   string   // what the list is searched for
 	Axis    string
 	Smooth  string

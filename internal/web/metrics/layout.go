@@ -21,6 +21,15 @@ var (
 	ofRun    = []string{"from", "to", "replaced", "plain"}
 )
 
+// paramDone says for whom a layout was just saved, and notices what the page says of it.
+const paramDone = "done"
+
+var notices = map[string]string{
+	"me":      "Layout saved: this is how the tab looks for you, of all runs of the project.",
+	"project": "Layout saved for the project: this is what everybody in it sees who has saved none.",
+	"nobody":  "Your saved layout is forgotten.",
+}
+
 const maxLayout = 16 << 10 // bytes of parameters
 
 // layout is how one is stored.
@@ -103,7 +112,7 @@ func (p *Pages) SaveLayout(w http.ResponseWriter, r *http.Request) error {
 		if err := p.Store.SetLayout(r.Context(), of.Project, run.LayoutMetrics, data); err != nil {
 			return err
 		}
-		return page.Redirect(w, r, to)
+		return page.Redirect(w, r, to+"?"+url.Values{paramDone: {r.PostForm.Get("for")}}.Encode())
 	}
 	if len(shown) == 0 {
 		data = "" // the usual view needs no default
@@ -114,6 +123,7 @@ func (p *Pages) SaveLayout(w http.ResponseWriter, r *http.Request) error {
 	if len(shown) == 0 {
 		shown = url.Values{"plain": {"1"}}
 	}
+	shown.Set(paramDone, "project")
 	return page.Redirect(w, r, to+"?"+shown.Encode()) // whatever who asks has saved
 }
 

@@ -44,7 +44,7 @@ func TestALayoutIsSavedForOneselfAndForTheProject(t *testing.T) {
 		t.Error("there is something to reset, or no default to save")
 	}
 	const shown = "x=time&smooth=ema%3A0.9&chart=layer%2Fnorm&chart=gone&from=3&q=x"
-	if a := save(s, path, "me", shown); a.Status != 303 || a.Header.Get("Location") != path {
+	if a := save(s, path, "me", shown); a.Status != 303 || a.Header.Get("Location") != path+"?done=me" {
 		t.Fatalf("saved: %d to %s", a.Status, a.Header.Get("Location"))
 	}
 	a := get(t, s, path+"?q=norm")
@@ -59,7 +59,7 @@ func TestALayoutIsSavedForOneselfAndForTheProject(t *testing.T) {
 			t.Errorf("%s shows %s", query, row(a))
 		}
 	}
-	if a := save(s, path, "project", "chart=mfu"); a.Status != 303 || a.Header.Get("Location") != path+"?chart=mfu" {
+	if a := save(s, path, "project", "chart=mfu"); a.Status != 303 || a.Header.Get("Location") != path+"?chart=mfu&done=project" {
 		t.Errorf("saved for the project: %d to %s", a.Status, a.Header.Get("Location"))
 	}
 	if got := row(get(t, s, path)); got != "layer/norm" {
@@ -69,7 +69,7 @@ func TestALayoutIsSavedForOneselfAndForTheProject(t *testing.T) {
 	if got := row(get(t, s, path)); got != "mfu" {
 		t.Errorf("who has none sees %s", got)
 	}
-	if a := save(s, path, "project", ""); a.Header.Get("Location") != path+"?plain=1" || len(s.Fake.Layouts["default//metrics"]) != 0 {
+	if a := save(s, path, "project", ""); a.Header.Get("Location") != path+"?done=project&plain=1" || len(s.Fake.Layouts["default//metrics"]) != 0 {
 		t.Errorf("the usual view leaves the default %q, and leads to %s", s.Fake.Layouts["default//metrics"], a.Header.Get("Location"))
 	}
 }
@@ -94,6 +94,23 @@ func TestALayoutLeavesOutTheAxisAndTheFormulasThatARunLacks(t *testing.T) {
 	save(s, path, "me", "x=tokens")
 	if got := get(t, s, path).Doc.Find(`[name="x"] option[selected]`).AttrOr("value", ""); got != "step" {
 		t.Errorf("over tokens, which there are none of, it is %s", got)
+	}
+}
+
+func TestThePageSaysThatALayoutWasSaved(t *testing.T) {
+	t.Parallel()
+	s, path := site(t, "loss", "mfu")
+	for who, want := range map[string]string{"me": "for you", "project": "everybody", "nobody": "forgotten"} {
+		a := get(t, s, save(s, path, who, "chart=mfu").Header.Get("Location"))
+		if got := strings.Join(texts(a, "[data-notice][role=status]"), ""); !strings.Contains(got, want) {
+			t.Errorf("saved for %s, the page says %q", who, got)
+		}
+		if strings.Contains(a.Doc.Find("[data-layout-view]").AttrOr("value", ""), "done") {
+			t.Error("the next layout would have it")
+		}
+	}
+	if a := get(t, s, path+"?done=bogus"); a.Count("[data-notice]") != 0 || row(a) != "mfu" {
+		t.Error("what was not done is told of, or is a view")
 	}
 }
 

@@ -40,7 +40,7 @@ func (p *Pages) ask(r *http.Request, of run.Run, all []view.Metric) (view.Detail
 	if err != nil {
 		return view.Detail{}, err
 	}
-	d := view.Detail{Run: of, All: all, Query: page.Text(q.Get("q"), maxQuery), Table: q.Has("table"), Saved: saved != "", Applied: saved != "" && !saysView(q)}
+	d := view.Detail{Run: of, All: all, Notice: notices[q.Get(paramDone)], Query: page.Text(q.Get("q"), maxQuery), Table: q.Has("table"), Saved: saved != "", Applied: saved != "" && !saysView(q)}
 	if d.Applied {
 		q = drawable(savedView(saved), all)
 	}

@@ -20,6 +20,7 @@ export function startMetrics(board, page) {
     reset?.toggleAttribute("disabled", view.from === null && view.to === null);
     layout.value = layoutOf(view);
   };
+  param("done", ""); // it was said
   if (page.dataset.layout) board.set({}); // the address says what is shown
   else board.options.changed(board.view);
   startControls(board, form, page);
