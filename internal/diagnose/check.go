@@ -46,7 +46,9 @@ func (e *RuleError) Error() string {
 func (r *Rules) checkMarker(name string, m *Marker) error {
 	c := check{file: name, rule: m.ID}
 	c.id(m.ID)
-	c.texts("any", m.Any)
+	if len(m.Any) > 0 || m.Match == "" {
+		c.texts("any", m.Any)
+	}
 	m.match, m.unless = c.expr("match", m.Match), c.expr("unless", m.Unless)
 	switch m.Effect {
 	case ignore, handled, finished:

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -24,6 +25,20 @@ const (
 	refused  = "RuntimeError: [../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.0.0.3]:38032"
 	step     = "03:22:58 [INFO] [Rank 0] step: 12, loss: 4.1234, tokens_per_second: 89174.58, mfu: 18.19, diloco_peers: 3"
 )
+
+// ok is the end of a process that succeeded.
+var ok = Exit{Known: true}
+
+// amid is the log of a training with some lines amid its steps, too few of which follow to speak against them.
+func amid(lines ...string) []string {
+	steps := func(from int) (out []string) {
+		for i := range 3 {
+			out = append(out, fmt.Sprintf("step %d loss %.2f", from+i, 3-0.1*float64(from+i)))
+		}
+		return out
+	}
+	return slices.Concat(steps(1), lines, steps(4))
+}
 
 func TestWhichLineIsTheCause(t *testing.T) {
 	t.Parallel()
@@ -60,6 +75,31 @@ func TestWhichLineIsTheCause(t *testing.T) {
 		{"nor did one that ended well", Exit{Known: true}, []string{"05:00:10 [INFO] [Rank 0] Evicting nodes: [1]", step}, None},
 		{"what Python ignores at its end", Exit{}, []string{"Exception ignored in: <function f at 0x7f>", "Traceback (most recent call last):", `  File "/opt/a.py", line 1, in f`, "    x()", "OSError: [Errno 28] No space left on device"}, None},
 		{"an import that is tried", Exit{}, []string{"A matching Triton is not available, some optimizations will not be enabled.", "Error caught was: No module named 'triton'"}, None},
+		{"a port that is taken, and another tried", ok, amid("INFO: Address already in use, trying port 29501"), None},
+		{"without an exit either", Exit{}, amid("INFO: Address already in use, trying port 29501"), None},
+		{"a warning with one letter", Exit{}, amid("[W] Connection reset by peer"), None},
+		{"one of glog without its bracket", Exit{}, amid("W1128 12:00:00.123 Connection reset by peer"), None},
+		{"one in logfmt", Exit{}, []string{`time=2026-01-02T03:04:05Z level=warning msg="No space left on device"`}, None},
+		{"one in JSON", Exit{}, []string{`{"ts": "2026-01-02T03:04:05Z", "level": "warn", "msg": "No space left on device"}`}, None},
+		{"one of Python's logging", Exit{}, []string{"2026-01-02 03:04:05,123 - trainer - WARNING - No space left on device"}, None},
+		{"information counts where the process failed", Exit{Known: true, Code: 1}, []string{"[info] No space left on device"}, "disk_full"},
+		{"a check that passed", Exit{}, amid("INFO No space left on device check passed"), None},
+		{"a module that is done without", Exit{}, amid("ModuleNotFoundError: No module named flash_attn; using sdpa"), None},
+		{"or instead of which another is used", Exit{}, amid("ImportError: cannot import name 'flash' from 'attn', using eager attention instead"), None},
+		{"but the exception of a traceback is the end", Exit{}, []string{"Traceback (most recent call last):", `  File "/app/t.py", line 3, in f`, "    g()", "ImportError: no module for sdpa, fallback found; using none"}, "python_import_error"},
+		{"a fallback that failed is no way out", Exit{}, []string{"ModuleNotFoundError: No module named flash_attn and the fallback also failed"}, "python_import_error"},
+		{"a text of help", Exit{}, amid("  --oom-action  what to do on CUDA out of memory (default: raise)"), None},
+		{"a text of help on a line of its own", Exit{}, amid("                        what to do on CUDA out of memory (default: raise)"), None},
+		{"a dump of the configuration", Exit{}, amid(`config: {"on_nan": "raise", "msg": "Loss is NaN"}`), None},
+		{"one of argparse", Exit{}, amid(`Namespace(on_oom='CUDA out of memory', lr=0.1)`), None},
+		{"one in lines", Exit{}, amid("{", `  "oom_text": "CUDA out of memory",`, "}"), None},
+		{"a sample that quotes", Exit{}, amid(`sample 3: User asked: why "RuntimeError: CUDA error: device-side assert triggered"?`), None},
+		{"a question in a sample", Exit{}, amid("User: why do I get CUDA out of memory?"), None},
+		{"a sample that cannot be read", Exit{}, []string{"sample 3: OSError: [Errno 28] No space left on device: '/data/x'"}, "disk_full"},
+		{"what was seen before a training completed", Exit{}, append(amid("OSError: [Errno 28] No space left on device"), "Training completed."), None},
+		{"unless the process failed then", Exit{Known: true, Code: 1}, append(amid("OSError: [Errno 28] No space left on device"), "Training completed."), "disk_full"},
+		{"a clean end outweighs all that did not spoil it", ok, []string{oom}, None},
+		{"but not a loss that is lost", ok, []string{"step 1 loss 2.5", "step 2 loss nan", "step 3 loss nan", "Training completed."}, "nan_loss"},
 		{"no output at all", Exit{Known: true, Code: 3}, nil, Unknown},
 		{"no output and no end", Exit{}, nil, None},
 	} {

@@ -1,6 +1,9 @@
 package diagnose
 
-import "bytes"
+import (
+	"bytes"
+	"regexp"
+)
 
 // level is that of a log record.
 type level uint8
@@ -86,7 +89,7 @@ func (h *head) bracket(b []byte, end byte) int {
 	inside := b[1:n]
 	if l := levelOf(bytes.TrimSpace(inside)); l != noLevel {
 		h.level = l
-	} else if len(inside) > 1 && (isDigit(inside[1]) || inside[1] == ' ') && h.level == noLevel {
+	} else if len(inside) == 1 || len(inside) > 1 && (isDigit(inside[1]) || inside[1] == ' ') && h.level == noLevel {
 		h.level = glogLevel(inside[0])
 	}
 	if rank, ok := rankIn(inside); ok {
@@ -131,15 +134,16 @@ func (h *head) word(b []byte) int {
 		}
 		return 0
 	}
-	if l := levelOf(word); l != noLevel && n < len(b) {
+	if l := levelOf(word); l != noLevel && n < len(b) && (l < failure || word[0] != 'E' && word[0] != 'F' && word[0] != 'C' || word[1] < 'a') { // "Error while": a message
 		h.level = l
 		return n
 	}
 	if len(word) >= 4 && len(word) <= 5 && allDigits(word[1:]) && n < len(b) && glogLevel(word[0]) != noLevel {
+		h.level = glogLevel(word[0])
 		if end := bytes.Index(b[:min(len(b), 120)], []byte("] ")); end > 0 {
-			h.level = glogLevel(word[0])
 			return end + 1
 		}
+		return n
 	}
 	if rest := bytes.TrimLeft(b[n:], " "); len(rest) > 1 && rest[0] == '|' && rest[1] == ' ' && !allDigits(word) {
 		return n // a container
@@ -147,20 +151,46 @@ func (h *head) word(b []byte) int {
 	return 0
 }
 
+// levelOf reads the word for a level, in any case.
 func levelOf(word []byte) level {
-	switch string(word) {
-	case "DEBUG", "TRACE", "debug":
+	var folded [8]byte
+	if len(word) > len(folded) {
+		return noLevel
+	}
+	for i, c := range word {
+		if isLetter(c) {
+			c |= fold
+		}
+		folded[i] = c
+	}
+	switch string(folded[:len(word)]) {
+	case "debug", "trace", "dbg":
 		return debug
-	case "INFO", "NOTE", "info", "NOTICE":
+	case "info", "inf", "note", "notice":
 		return info
-	case "WARNING", "WARN", "warning", "warn", "Warning":
+	case "warning", "warn", "wrn":
 		return warning
-	case "ERROR", "error":
+	case "error", "err":
 		return failure
-	case "CRITICAL", "FATAL", "critical", "fatal":
+	case "critical", "fatal":
 		return fatal
 	}
 	return noLevel
+}
+
+// mark is where a level stands in the text of a line that does not start with one: " - INFO - ", "level=info", `"level": "info"`.
+var mark = regexp.MustCompile(`(?i)(?:[-|:] ?\b(info|warning|warn|debug|notice) ?[-|:]|\b(?:level|lvl|severity|levelname)"?[=:] ?"?(info|warning|warn|debug|notice)\b)`)
+
+// markedLevel reads a level that the head did not reach.
+func markedLevel(line []byte) level {
+	at := mark.FindSubmatchIndex(line[:min(len(line), maxHead)])
+	switch {
+	case at == nil:
+		return noLevel
+	case at[2] >= 0:
+		return levelOf(line[at[2]:at[3]])
+	}
+	return levelOf(line[at[4]:at[5]])
 }
 
 func glogLevel(c byte) level {

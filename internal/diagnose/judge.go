@@ -31,7 +31,7 @@ func (s *Scanner) Cause(exit Exit) Cause {
 	}
 	var all []candidate
 	for i, rule := range s.rules.rules {
-		if c := s.weigh(i, rule, exit); c.score >= least && (!rule.Echo || !exit.clean()) {
+		if c := s.weigh(i, rule, exit); c.score >= least && (!exit.clean() || s.rules.spoils(rule.Category)) {
 			all = append(all, c)
 		}
 	}
@@ -71,6 +71,9 @@ func (s *Scanner) weigh(index int, rule *Rule, exit Exit) candidate {
 		return out
 	}
 	for _, g := range []*sighting{&s.seen[index].first, &s.seen[index].last} {
+		if g.kept.line <= s.finished && !rule.Sticky && !exit.failed() {
+			continue
+		}
 		if score := rule.Weight + g.bonus - s.stepsSince(g); g.ok && score > out.score {
 			out.best, out.score = g, score
 		}

@@ -9,7 +9,7 @@ import (
 const (
 	endsBonus     = 10 // it ends a process
 	warningMinus  = 60
-	infoMinus     = 25
+	infoMinus     = 45
 	handledMinus  = 60 // CotrainCore logs what it handles at ERROR
 	stepsFree     = 8  // steps that may follow a fatal error, as streams are written in turns
 	stepsMinus    = 12 // for each doubling of the steps beyond
@@ -49,28 +49,41 @@ type seen struct{ first, last sighting }
 // marked applies the markers of a line, and reports whether it tells nothing else.
 func (s *Scanner) marked(u *unit) bool {
 	s.stamp++
+	told := false // a rule has a text in it
 	for _, id := range s.found {
 		for _, o := range s.rules.owners[id] {
+			told = told || o.role == ofRule
 			if o.role != ofMarker || s.counts[len(s.seen)+o.index] == s.stamp {
 				continue
 			}
-			m := s.rules.markers[o.index]
 			s.counts[len(s.seen)+o.index] = s.stamp
-			if m.match != nil && !m.match.Match(u.text) || m.unless != nil && m.unless.Match(u.text) {
-				continue
-			}
-			switch m.Effect {
-			case ignore:
+			if s.apply(s.rules.markers[o.index], u, u.text) {
 				return true
-			case handled:
-				u.handled = !u.ends
-				s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky && s.line-g.kept.line <= m.Reach })
-			case recovered:
-				s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky && slices.Contains(m.Clears, r.Category) })
-			case finished:
-				s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky || r.Echo })
 			}
 		}
+	}
+	if !told {
+		return false
+	}
+	return slices.ContainsFunc(s.rules.plain, func(i int) bool { return s.apply(s.rules.markers[i], u, u.rest) })
+}
+
+// apply applies a marker if it matches, and reports whether the line is to be ignored.
+func (s *Scanner) apply(m *Marker, u *unit, text []byte) bool {
+	if m.match != nil && !m.match.Match(text) || m.unless != nil && m.unless.Match(text) {
+		return false
+	}
+	switch m.Effect {
+	case ignore:
+		return true
+	case handled:
+		u.handled = u.handled || !u.ends || u.bare
+		s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky && s.line-g.kept.line <= m.Reach })
+	case recovered:
+		s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky && slices.Contains(m.Clears, r.Category) })
+	case finished:
+		s.finished = s.line
+		s.drop(func(r *Rule, _ *sighting) bool { return r.Echo })
 	}
 	return false
 }

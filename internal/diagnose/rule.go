@@ -60,12 +60,13 @@ type Fact struct {
 
 // Marker is a kind of line that says how to take others. Its fields are those of a [[marker]] in TOML.
 type Marker struct {
-	ID     string   `toml:"id"`
+	ID string `toml:"id"`
+	// Without Any, Match and Unless look at the messages, after times and levels, of the lines in which a rule has a text.
 	Any    []string `toml:"any"`
 	Match  string   `toml:"match"`
 	Unless string   `toml:"unless"`
 	// Effect is "ignore": the line tells nothing; "handled": what it and the Reach lines before it tell was handled; "recovered": what
-	// was seen of the Clears categories is over; or "finished": the training ended well, whatever others did.
+	// was seen of the Clears categories is over; or "finished": the training ended well, so what was seen counts only if the process failed.
 	Effect string   `toml:"effect"`
 	Reach  int64    `toml:"reach"`
 	Clears []string `toml:"clears"`

@@ -26,6 +26,7 @@ type Rules struct {
 	// owners are those of each text of the finder.
 	owners [][]owner
 	shaped []int // rules for any line of a shape
+	plain  []int // markers without texts
 }
 
 // owner is who asked for a text.
@@ -50,6 +51,8 @@ type Category struct {
 	Title   string `toml:"title"`
 	Meaning string `toml:"meaning"`
 	Advice  string `toml:"advice"`
+	// Spoils marks what makes a successful end worthless; no other cause stands against one.
+	Spoils bool `toml:"spoils"`
 }
 
 // file is what a file of rules holds.
@@ -58,6 +61,11 @@ type file struct {
 	Rule     []Rule     `toml:"rule"`
 	Marker   []Marker   `toml:"marker"`
 	Fact     []Fact     `toml:"fact"`
+}
+
+// spoils reports whether a cause makes a successful end worthless.
+func (r *Rules) spoils(category string) bool {
+	return slices.ContainsFunc(r.categories, func(c Category) bool { return c.Spoils && c.Name == category })
 }
 
 // Builtin returns the rules that come with the program.
@@ -202,6 +210,9 @@ func (r *Rules) compile(name string) error {
 	}
 	for i, m := range r.markers {
 		own(m.Any, owner{i, ofMarker})
+		if len(m.Any) == 0 {
+			r.plain = append(r.plain, i)
+		}
 	}
 	for i, rule := range r.rules {
 		own(rule.Any, owner{i, ofRule})

@@ -53,17 +53,18 @@ type Scanner struct {
 	// inside is set within a line that is longer than a block.
 	inside bool
 
-	seen   []seen // of each rule
-	curve  curve
-	traces [8]trace
-	turn   int // the trace that is given up next
-	chain  chain
-	caught int64 // until which line a message is CotrainCore's fatal error
-	what   int64 // until which line what() is said
-	over   int64 // until which line an exception is one that Python ignores
-	watch  int64 // until which line all lines are looked at
-	follow int   // rule whose message goes on
-	more   int   // for how many lines
+	seen     []seen // of each rule
+	curve    curve
+	traces   [8]trace
+	turn     int // the trace that is given up next
+	chain    chain
+	caught   int64 // until which line a message is CotrainCore's fatal error
+	what     int64 // until which line what() is said
+	finished int64 // newest line that says that the training ended well, -1 without one
+	over     int64 // until which line an exception is one that Python ignores
+	watch    int64 // until which line all lines are looked at
+	follow   int   // rule whose message goes on
+	more     int   // for how many lines
 
 	hits     []int32 // of a line
 	found    []int32 // texts of the line
@@ -74,7 +75,7 @@ type Scanner struct {
 
 // NewScanner returns a scanner at the start of a log.
 func (r *Rules) NewScanner() *Scanner {
-	s := &Scanner{rules: r, seen: make([]seen, len(r.rules)), counts: make([]uint32, len(r.rules)+len(r.markers)), caught: -1, what: -1, over: -1, watch: -1}
+	s := &Scanner{rules: r, seen: make([]seen, len(r.rules)), counts: make([]uint32, len(r.rules)+len(r.markers)), caught: -1, what: -1, finished: -1, over: -1, watch: -1}
 	for i := range s.traces {
 		s.traces[i].rank = -2
 		s.traces[i].frame = -1
@@ -265,6 +266,9 @@ func (s *Scanner) unit(text []byte, whole bool) {
 	}
 	u := unit{text: text, head: h}
 	s.shape(&u)
+	if u.level == noLevel && !u.ends && len(s.found) > 0 {
+		u.level = markedLevel(text)
+	}
 	if s.marked(&u) {
 		return
 	}
@@ -276,6 +280,7 @@ type unit struct {
 	text []byte
 	head
 	ends    bool // it tells of the end of a process
+	bare    bool // only by its form: an exception without a traceback
 	known   bool // a rule has matched it
 	handled bool // it says itself that it was handled
 	trace   *trace
@@ -287,23 +292,23 @@ func (s *Scanner) shape(u *unit) {
 	t := s.trace(u.rank)
 	open := t != nil && t.open && s.line-t.frame < followed && u.indent <= t.indent && len(u.rest) > 0
 	if name, _ := exception(u.rest, open); name != nil {
-		u.ends = true
+		u.ends, u.bare = true, !open
 		if s.line <= s.over {
 			u.ends, u.handled, s.over = false, true, -1
 		}
 		u.chain, s.chain = s.chain, unchained
 		if t != nil && s.line-t.frame < followed {
-			u.trace = t
+			u.trace, u.bare = t, false
 		}
 	}
 	if open {
 		t.open = false
 	}
 	if s.line <= s.caught && u.core {
-		u.ends, s.caught = true, -1
+		u.ends, u.bare, s.caught = true, false, -1
 	}
 	if s.line <= s.what && bytes.Contains(u.text, []byte("what():")) || u.level == fatal {
-		u.ends = true
+		u.ends, u.bare = true, false
 	}
 	for _, id := range s.found {
 		switch id {
