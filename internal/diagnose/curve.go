@@ -6,10 +6,9 @@ import (
 	"strconv"
 )
 
-// Rules of how a loss ends. A loss is NaN or infinite for good from 2 reports on: mixed precision skips a single step. It has spiked
-// where at the end it stays for 3 reports above 3 times its best mean of 3, or for 20 above twice that, and by 1.5 at least.
+// Rules of how a loss ends. It is lost where its last report is NaN or infinite; one that came back is a step that mixed precision
+// skipped. It has spiked where at the end it stays for 3 reports above 3 times its best mean of 3, or for 20 above twice that, and by 1.5 at least.
 const (
-	nanReports   = 2
 	spikeReports = 3
 	spikeTimes   = 3
 	longReports  = 20
@@ -204,9 +203,9 @@ func isNaNText(b []byte) bool {
 // end says how the curve ended: "nan", "spike" or "".
 func (c *curve) end() string {
 	switch {
-	case c.bad >= nanReports:
+	case c.bad > 0:
 		return "nan"
-	case c.bad == 0 && (c.high >= spikeReports || c.higher >= longReports):
+	case c.high >= spikeReports || c.higher >= longReports:
 		return "spike"
 	}
 	return ""

@@ -70,6 +70,7 @@ func TestWhichLineIsTheCause(t *testing.T) {
 		{"a clean end outweighs an exception", Exit{Known: true}, []string{"ValueError: bad", "bye"}, None},
 		{"a NaN that passes is none", Exit{}, []string{"step 1 loss 2.5", "step 2 loss nan", "step 3 loss 2.4"}, None},
 		{"an exception explains the kill of what did not end", Exit{Known: true, Code: 137}, []string{"KeyError: 'x'", "exits with return code = -9"}, "python_exception"},
+		{"one at the end is", Exit{}, []string{"step 1 loss 2.5", "step 2 loss 2.4", "step 3 loss nan"}, "nan_loss"},
 		{"losses of validation are not the training's", Exit{}, []string{"val_loss: nan", "Validation: loss nan", "eval loss nan", "val_loss: nan"}, None},
 		{"a training that finished lost nobody that it needed", Exit{}, []string{"05:00:10 [INFO] [Rank 0] Evicting nodes: [1]", step, "05:10:00 [INFO] [Rank 0] Training finished, exiting ..."}, None},
 		{"nor did one that ended well", Exit{Known: true}, []string{"05:00:10 [INFO] [Rank 0] Evicting nodes: [1]", step}, None},
