@@ -75,6 +75,7 @@ type pyDict struct {
 
 // members reads up to and with the closing brace.
 func (d *pyDict) members() bool {
+	d.p.aliases = d.p.aliases[:0]
 	for {
 		key, ok := d.quoted()
 		if !ok || !hasAnyPrefix(d.b[d.i:], ": ") {

@@ -81,6 +81,7 @@ type Parser struct {
 	text     []byte       // unescaped strings of a machine line
 	fields   []field      // numbers of a machine line
 	metrics  []run.Metric // of the last result
+	aliases  []alias      // among them
 	printed  [][]byte     // likewise
 	names    names
 }

@@ -22,6 +22,8 @@ type reading struct {
 	double   bool // a name came twice: two records on one line
 	bare     int  // names without a value
 	empty    bool // a loss that is null
+	members  int  // of a JSON object that may be measured
+	numbers  int  // those that are numbers
 	partStep bool // a step that is no whole number: the record belongs to no step
 
 	places [2]item // numbers in brackets without a name
