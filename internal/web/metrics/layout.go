@@ -3,6 +3,7 @@ package metrics
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,6 +20,7 @@ import (
 var (
 	ofLayout = []string{"x", "smooth", "workers", "logx", "clip", "log", "chart", "formula"} // and are saved
 	ofRun    = []string{"from", "to", "replaced", "plain"}
+	ofTab    = slices.Concat(ofLayout, ofRun, []string{"q"}) // with the search of the list
 )
 
 // paramDone says for whom a layout was just saved, and notices what the page says of it.
@@ -89,7 +91,8 @@ func layoutOf(q url.Values) url.Values {
 
 // SaveLayout saves how the tab is shown in a run's project, for who asks or as the default of the project.
 func (p *Pages) SaveLayout(w http.ResponseWriter, r *http.Request) error {
-	if err := page.ReadForm(r); err != nil {
+	who, err := page.LayoutFor(r)
+	if err != nil {
 		return err
 	}
 	of, err := p.run(r)
@@ -98,8 +101,8 @@ func (p *Pages) SaveLayout(w http.ResponseWriter, r *http.Request) error {
 	}
 	to, shown := "/runs/"+string(of.ID)+"/metrics", url.Values(nil)
 	data := ""
-	if who := r.PostForm.Get("for"); who != "nobody" {
-		if shown, err = readLayout(r.PostForm.Get("view")); err != nil {
+	if who != "nobody" {
+		if shown, err = readLayout(r.PostForm["view"]); err != nil {
 			return err
 		}
 		b, err := json.Marshal(layout{shown.Encode()})
@@ -108,7 +111,7 @@ func (p *Pages) SaveLayout(w http.ResponseWriter, r *http.Request) error {
 		}
 		data = string(b)
 	}
-	if r.PostForm.Get("for") != "project" {
+	if who != "project" {
 		if err := p.Store.SetLayout(r.Context(), of.Project, run.LayoutMetrics, data); err != nil {
 			return err
 		}
@@ -128,10 +131,19 @@ func (p *Pages) SaveLayout(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readLayout checks the parameters of a view as a chart would.
-func readLayout(text string) (url.Values, error) {
+func readLayout(given []string) (url.Values, error) {
+	if len(given) != 1 { // an empty one is the usual view
+		return nil, run.FieldErrors{{Field: "view", Rule: "is not given once", Fix: "send the parameters that the tab shows, such as x=time&smooth=ema:0.9"}}
+	}
+	text := given[0]
 	q, err := url.ParseQuery(text)
 	if err != nil || len(text) > maxLayout {
 		return nil, run.FieldErrors{{Field: "view", Value: fault.Clip(text, 2*maxQuery), Rule: fmt.Sprintf("is not the parameters of an address of up to %d bytes", maxLayout), Fix: "send those that the tab shows, such as x=time&smooth=ema:0.9"}}
+	}
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		if !slices.Contains(ofTab, name) {
+			return nil, run.FieldErrors{{Field: "view", Value: fault.Clip(name, 40), Rule: "is no parameter of the tab", Fix: "send some of " + strings.Join(ofLayout, ", ")}}
+		}
 	}
 	q = layoutOf(q)
 	asked := url.Values{"x": q["x"], "smooth": q["smooth"], "workers": q["workers"], "metric": slices.Concat(q["chart"], q["formula"])}

@@ -130,6 +130,7 @@ func TestAWrongLayoutIsRefused(t *testing.T) {
 	s, path := site(t, "loss")
 	for view, want := range map[string]string{
 		"x=%zz": "view", "smooth=median": "smooth", "workers=-7": "workers", "chart=": "metric", "formula=%3Dloss+-": "is not finished", strings.Repeat("chart=a&", 100): "metric", "x=" + strings.Repeat("a", 20_000): "view",
+		"x=time&mother=1": "mother",
 	} {
 		if a := save(s, path, "me", view); a.Status != 422 || !strings.Contains(a.Body, want) {
 			t.Errorf("%.50s: %d", view, a.Status)
@@ -137,6 +138,16 @@ func TestAWrongLayoutIsRefused(t *testing.T) {
 	}
 	if a := save(s, "/runs/"+string(run.ID("r-0000000009"))+"/metrics", "me", ""); a.Status != 404 {
 		t.Errorf("of a run that is not there: %d", a.Status)
+	}
+	for want, sent := range map[string]url.Values{
+		"is nobody that a layout is saved for": {"for": {"bogus"}, "view": {"x=time"}},
+		"send me, project":                     {"view": {"x=time"}},
+		"is not given once":                    {"for": {"me"}},
+		"send the parameters":                  {"for": {"me"}, "view": {"x=time", "x=tokens"}},
+	} {
+		if a := s.Do("POST", path+"/layout", sent); a.Status != 422 || !strings.Contains(a.Body, want) {
+			t.Errorf("%v: %d, without %q", sent, a.Status, want)
+		}
 	}
 	if len(s.Fake.Layouts) != 0 {
 		t.Errorf("saved: %v", s.Fake.Layouts)

@@ -46,6 +46,19 @@ func tooLarge(r *http.Request, limit int64) *fault.Error {
 		"Shorten the text or choose a smaller file.")
 }
 
+// LayoutFor reads for whom the form of a layout saves it: me, project, or nobody, which resets it.
+func LayoutFor(r *http.Request) (string, error) {
+	if err := ReadForm(r); err != nil {
+		return "", err
+	}
+	who := r.PostForm.Get("for")
+	switch who {
+	case "me", "project", "nobody":
+		return who, nil
+	}
+	return "", run.FieldErrors{{Field: "for", Value: Text(who, 40), Rule: "is nobody that a layout is saved for", Fix: "send me, project, or nobody to reset it"}}
+}
+
 // IsFragment reports whether htmx asks for a part of a page.
 func IsFragment(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" }
 

@@ -131,6 +131,9 @@ func TestColumnsAreChosenSortedAndSaved(t *testing.T) {
 	if a := s.Get("/", 200); a.Count("thead .col-note") != 1 || a.Count("thead .col-loss") != 0 || a.Count("[data-action=reset-columns]") != 1 {
 		t.Error("the saved columns are not shown")
 	}
+	if b := s.Do("POST", "/runs/columns", url.Values{"for": {"bogus"}}); b.Status != 422 {
+		t.Errorf("columns of somebody else: %d", b.Status)
+	}
 	s.Do("POST", "/runs/columns", url.Values{"for": {"nobody"}})
 	if a := s.Get("/", 200); a.Count("thead .col-loss") != 1 {
 		t.Error("the usual columns do not come back")

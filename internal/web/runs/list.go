@@ -198,7 +198,8 @@ func (p *Pages) chosenColumns(r *http.Request, list *view.List) ([]string, error
 
 // SaveColumns saves the columns of the list, for who asks or as the default of the project.
 func (p *Pages) SaveColumns(w http.ResponseWriter, r *http.Request) error {
-	if err := page.ReadForm(r); err != nil {
+	who, err := page.LayoutFor(r)
+	if err != nil {
 		return err
 	}
 	f, _, err := p.readFilter(r.PostForm)
@@ -212,7 +213,7 @@ func (p *Pages) SaveColumns(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	data := ""
-	if shown := view.Columns(f.Columns, false, false); r.PostForm.Get("for") != "nobody" {
+	if shown := view.Columns(f.Columns, false, false); who != "nobody" {
 		var l columnsLayout
 		for _, c := range shown {
 			l.Columns = append(l.Columns, c.Key)
@@ -223,7 +224,7 @@ func (p *Pages) SaveColumns(w http.ResponseWriter, r *http.Request) error {
 		}
 		data = string(b)
 	}
-	if r.PostForm.Get("for") == "project" {
+	if who == "project" {
 		err = p.Store.SetProjectLayout(r.Context(), project, run.LayoutRuns, data)
 	} else {
 		err = p.Store.SetLayout(r.Context(), project, run.LayoutRuns, data)
