@@ -96,6 +96,19 @@ func (l List) lives() (n int) {
 	return n
 }
 
+// sweepSpans are how many columns the cells of a sweep's row have: its counts from the state on, its best loss where that of a run
+// is, and its best run in what tells of training behind it.
+func (l List) sweepSpans() (counts, loss, best int) {
+	live := slices.DeleteFunc(slices.Clone(l.Shown), func(c Column) bool { return !c.Live })
+	switch at := slices.IndexFunc(live, func(c Column) bool { return c.Key == "loss" }); {
+	case at >= 0:
+		return 1 + at, 1, len(live) - at - 1
+	case len(live) > 0:
+		return len(live), 0, 1
+	}
+	return 1, 0, 0
+}
+
 func (l List) shows(key string) bool {
 	return slices.ContainsFunc(l.Shown, func(c Column) bool { return c.Key == key })
 }

@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -11,6 +12,34 @@ func TestACountSaysWhereItStops(t *testing.T) {
 	for c, want := range map[run.Count]string{{}: "0", {N: 7}: "7", {N: 10_000, More: true}: "10,000+", {More: true}: ""} {
 		if got := count(c); got != want {
 			t.Errorf("%+v is shown as %q, want %q", c, got, want)
+		}
+	}
+}
+
+// before is how many columns are in front of one, behind the run's name and with its state.
+func before(l List, key string) int {
+	for i, c := range l.Shown {
+		if c.Key == key {
+			return i + 1
+		}
+	}
+	return -1
+}
+
+func TestTheCellsOfASweepStandUnderTheColumnsOfItsRuns(t *testing.T) {
+	t.Parallel()
+	for _, keys := range []string{"", "loss", "step,loss", "progress,step,loss,curve", "progress,step,curve", "created", "loss,throughput,metric:mfu:last"} {
+		var given []string
+		if keys != "" {
+			given = strings.Split(keys, ",")
+		}
+		l := List{Shown: Columns(given, false, false)}
+		counts, loss, best := l.sweepSpans()
+		if counts+loss+best != 1+l.lives() {
+			t.Errorf("%q: %d + %d + %d cells in %d columns", keys, counts, loss, best, 1+l.lives())
+		}
+		if want := before(l, "loss"); loss == 1 != (want > 0) || loss == 1 && counts != want {
+			t.Errorf("%q: the best loss is column %d, the loss is column %d", keys, counts, want)
 		}
 	}
 }
