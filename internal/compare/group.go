@@ -22,9 +22,18 @@ type Group struct {
 	Text string // that names it
 }
 
+// Groups reports whether runs can be grouped by something.
+func Groups(by string) bool {
+	if by == BySettings || by == ByTag || by == BySweep {
+		return true
+	}
+	f, ok := trainconf.Lookup(by)
+	return ok && !f.Secret
+}
+
 // GroupBy are the groups of runs, nil where nothing groups them so.
 func GroupBy(by string, runs []run.Run, requests []trainconf.Request) []Group {
-	if by == "" {
+	if !Groups(by) {
 		return nil
 	}
 	out := make([]Group, len(runs))
@@ -37,10 +46,6 @@ func GroupBy(by string, runs []run.Run, requests []trainconf.Request) []Group {
 	case BySweep:
 		of = func(i int) string { return string(runs[i].Origin.Sweep) }
 	default:
-		f, ok := trainconf.Lookup(by)
-		if !ok || f.Secret {
-			return nil
-		}
 		of = func(i int) string { return requests[i].Value(by) }
 	}
 	for i := range out {

@@ -128,6 +128,26 @@ func TestAMistakeInTheQueryIsSaidAndTheRestShown(t *testing.T) {
 	}
 }
 
+func TestWhatSaysNothingOfTheRunsIsSaid(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 2)
+	for query, want := range map[string]string{
+		"base=bogus": "The baseline is not among the runs.", "group=bogus": "Nothing groups runs by bogus.", "tag=paper": "The filter tag is ignored: runs names the runs.",
+		"since=2026-01-01": "The filter since is ignored", "sweep=s-0000000001": "Sweep is ignored: runs names the runs.",
+	} {
+		a := s.Get("/compare?runs="+list(ids)+"&"+query, 422)
+		if got := a.Text(t, "[data-problem]"); !strings.HasPrefix(got, want) || a.Count("#compare-rows > tr") != 2 {
+			t.Errorf("%s: %q", query, got)
+		}
+		if got := a.Doc.Find("#compare-page").AttrOr("data-series-url", ""); got != "/compare/series?runs="+list(ids) {
+			t.Errorf("%s: the curves are of %s", query, got)
+		}
+	}
+	s.Get("/compare?runs="+list(ids)+"&project=default", 200)
+	s.Get("/compare?q=try&within=1y", 422)
+	s.Get("/compare?q=try&archived=maybe", 422)
+}
+
 func TestManyRunsAreBoundedAndColouredByValue(t *testing.T) {
 	t.Parallel()
 	s, _ := withRuns(t, 205)
@@ -149,7 +169,11 @@ func TestRunsAreGrouped(t *testing.T) {
 	s.Fake.AllRuns[0].Options.Env = map[string]string{"SEED": "7"}
 	s.Fake.AllRuns[1].Options.Args = []string{"--seed", "8"}
 	for group, want := range map[string]int{"optim.optim.lr": 3, "settings": 3, "tag": 1, "no.such": 0, "monitor.auth_token": 0} {
-		a := s.Get("/compare?runs="+list(ids)+"&group="+group, 200)
+		status := 200
+		if want == 0 {
+			status = 422
+		}
+		a := s.Get("/compare?runs="+list(ids)+"&group="+group, status)
 		if got := a.Count("tr[data-line^='g-']"); got != want {
 			t.Errorf("by %s: %d groups, want %d", group, got, want)
 		}
@@ -258,7 +282,7 @@ func TestHostileNamesAreText(t *testing.T) {
 		s.Fake.AllRuns[i].Name = evil
 		s.Fake.AllRuns[i].Options.Tags = []string{evil}
 	}
-	q := url.Values{"runs": {list(ids)}, "metric": {evil[:20]}, "group": {"tag"}, "hide": {evil}, "sort": {evil}, "q": {evil}, "log": {evil}}
+	q := url.Values{"runs": {list(ids)}, "metric": {evil[:20]}, "group": {"tag"}, "hide": {evil}, "sort": {evil}, "log": {evil}}
 	a := s.Get("/compare?"+q.Encode(), 200)
 	if a.Count("main script") != 0 || a.Count("tr[data-name]") == 0 {
 		t.Error("a name is markup")

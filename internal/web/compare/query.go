@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/compare"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -68,13 +70,49 @@ func readQuery(r *http.Request) (q view.Query, moved bool, err error) {
 		}
 	}
 	moved = v.Has("without") || len(v["base"]) > 1 || slices.ContainsFunc([]string{"metric", "x", "smooth", "group", "at", "add", "base"}, func(name string) bool { return slices.Contains(v[name], "") })
-	if err := checkCharts(&q); err != nil {
-		errs = append(errs, err...)
-	}
+	errs = append(errs, checkRuns(&q)...)
+	errs = append(errs, checkCharts(&q)...)
 	if len(errs) > 0 {
 		return q, moved, errs
 	}
 	return q, moved, nil
+}
+
+// checkRuns checks that the runs are named in one way, of which the first is taken.
+func checkRuns(q *view.Query) (errs run.FieldErrors) {
+	by := "runs"
+	switch {
+	case len(q.Runs) > 0 && q.Sweep != "":
+		errs = append(errs, run.FieldError{Field: "sweep", Value: string(q.Sweep), Rule: "sweep is ignored: runs names the runs", Fix: "leave out one of the two"})
+		q.Sweep = ""
+	case q.Sweep != "":
+		by = "sweep"
+	case len(q.Runs) == 0:
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(q.Filter)) {
+		if name != page.ParamProject { // of the page, not only a filter
+			errs = append(errs, run.FieldError{Field: name, Value: q.Filter.Get(name), Rule: "the filter " + name + " is ignored: " + by + " names the runs", Fix: "leave out one of the two"})
+			q.Filter.Del(name)
+		}
+	}
+	return errs
+}
+
+// checkFound checks what the query says of the runs that it found, and leaves out what is not so.
+func checkFound(q *view.Query, found picked) (errs run.FieldErrors) {
+	if len(found.runs) == 0 {
+		return nil
+	}
+	if q.Base != "" && !slices.Contains(found.missing, string(q.Base)) && !slices.ContainsFunc(found.runs, func(r run.Run) bool { return r.ID == q.Base }) {
+		errs = append(errs, run.FieldError{Field: "base", Value: string(q.Base), Rule: "the baseline is not among the runs", Fix: "choose one of them"})
+		q.Base = ""
+	}
+	if q.Group != "" && !compare.Groups(q.Group) {
+		errs = append(errs, run.FieldError{Field: "group", Value: q.Group, Rule: "nothing groups runs by " + fault.Clip(q.Group, 60), Fix: "use settings, tag, sweep, or the path of a setting such as optim.optim.lr"})
+		q.Group = ""
+	}
+	return errs
 }
 
 func pick(to, from url.Values, name string) {

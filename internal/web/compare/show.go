@@ -35,6 +35,7 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request) error {
 	if edited(&q, r, found) || moved && bad == nil {
 		return page.Redirect(w, r, q.Href())
 	}
+	bad = append(bad, checkFound(&q, found)...)
 	d, err := p.data(r.Context(), q, found)
 	if err != nil {
 		return err

@@ -20,11 +20,14 @@ func ReadFilter(q url.Values, now time.Time, from, to string) (f run.RunFilter, 
 	f = run.RunFilter{Text: Text(q.Get("q"), 200), Owner: Text(q.Get("owner"), 127), Model: Text(q.Get("model"), 200), Node: Text(q.Get("node"), 200), Archived: run.WithoutArchived}
 	var errs run.FieldErrors
 	add := func(err error) { errs = append(errs, fieldErrors(err)...) }
-	switch q.Get("archived") {
+	switch v := q.Get("archived"); v {
+	case "", "no":
 	case "all":
 		f.Archived = run.WithArchived
 	case "only":
 		f.Archived = run.OnlyArchived
+	default:
+		add(run.FieldError{Field: "archived", Value: fault.Quote(Text(v, 40)), Rule: "is not no, all or only", Fix: "use all to see archived runs, too"})
 	}
 	for _, given := range q["state"] {
 		if given == "" {
@@ -63,7 +66,11 @@ func readDays(f *run.RunFilter, q url.Values, now time.Time, from, to string) (e
 		f.Until = f.Until.AddDate(0, 0, 1)
 	}
 	now = now.UTC()
-	within := map[string]time.Time{"today": now.Truncate(24 * time.Hour), "7d": now.AddDate(0, 0, -7), "30d": now.AddDate(0, 0, -30)}[q.Get("within")]
+	span := q.Get("within")
+	within, ok := map[string]time.Time{"": {}, "today": now.Truncate(24 * time.Hour), "7d": now.AddDate(0, 0, -7), "30d": now.AddDate(0, 0, -30)}[span]
+	if !ok {
+		return run.FieldError{Field: "within", Value: fault.Quote(Text(span, 40)), Rule: "is not today, 7d or 30d", Fix: "use one of them, or give a day in " + from}
+	}
 	if within.After(f.Since) {
 		f.Since = within
 	}

@@ -129,12 +129,13 @@ func (p *Pages) listQuery(r *http.Request, q url.Values) (list view.List, filter
 
 // readFilter reads what a list's address says, and which runs match.
 func (p *Pages) readFilter(q url.Values) (f view.Filter, of run.RunFilter, err error) {
-	if of, err = page.ReadFilter(q, p.Now(), "from", "to"); err != nil {
+	from, to := dayParams(q)
+	if of, err = page.ReadFilter(q, p.Now(), from, to); err != nil {
 		return f, of, err
 	}
 	f = view.Filter{
 		Text: of.Text, Project: page.Text(q.Get(page.ParamProject), 64), Owner: of.Owner, Tags: of.Tags, Model: of.Model, Node: of.Node, Archived: of.Archived,
-		From: page.Text(q.Get("from"), 40), To: page.Text(q.Get("to"), 40), Before: q.Get("before"),
+		From: page.Text(q.Get(from), 40), To: page.Text(q.Get(to), 40), Before: q.Get("before"),
 	}
 	if len(of.States) > 0 { // one tab
 		of.States = of.States[:1]
@@ -171,6 +172,17 @@ func (p *Pages) readFilter(q url.Values) (f view.Filter, of run.RunFilter, err e
 		f.Open = f.Open[n-openSweeps:]
 	}
 	return f, of, nil
+}
+
+// dayParams are the parameters of the days: from and to, or since and until as the API and comparisons name them.
+func dayParams(q url.Values) (from, to string) {
+	name := func(ours, theirs string) string {
+		if q.Get(ours) == "" && q.Has(theirs) {
+			return theirs
+		}
+		return ours
+	}
+	return name("from", "since"), name("to", "until")
 }
 
 // columnsLayout is how the layout of the list is stored.

@@ -219,6 +219,9 @@ func TestAFilterThatMakesNoSenseIsRefused(t *testing.T) {
 		"/?state=nonsense":     `state = "nonsense": is not a state of a run; use one of queued, dispatching, pending, running, degraded, stopping, paused, succeeded, failed, stopped`,
 		"/?before=../../etc":   `before = "../../etc": is not a place in this list; use the next of the previous page, with the same sort`,
 		"/?before=r-":          `before = "r-": is not a place in this list; use the next of the previous page, with the same sort`,
+		"/?within=1y":          `within = "1y": is not today, 7d or 30d; use one of them, or give a day in from`,
+		"/?archived=maybe":     `archived = "maybe": is not no, all or only; use all to see archived runs, too`,
+		"/?since=yesterday":    `since = "yesterday": is not a time; write it as 2026-01-31 or 2026-01-31T12:00:00Z`,
 		"/sweeps?before=r-123": `before = "r-123": is not the ID of a sweep; leave it out to start with the newest`,
 	} {
 		if a := s.Get(q, 422); a.Text(t, "h1") != "Invalid request" || a.Text(t, ".error-detail") != detail {
