@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/compare"
@@ -242,6 +243,30 @@ func (q Query) order(column string) string {
 // hidden reports whether a line is hidden.
 func (q Query) hidden(key string) bool {
 	return slices.Contains(q.Hidden, key)
+}
+
+// missingShown is how many of the runs that are not there are named.
+const missingShown = 10
+
+// missing names the runs that are not there.
+func (d Data) missing() string {
+	if n := len(d.Missing) - missingShown; n > 0 {
+		return strings.Join(d.Missing[:missingShown], ", ") + " and " + ui.Integer(n) + " more"
+	}
+	return strings.Join(d.Missing, ", ")
+}
+
+// why says why there is nothing to compare.
+func (d Data) why() string {
+	switch q := d.Query; {
+	case len(q.Runs) > 0:
+		return "None of the runs that the address names is there."
+	case q.Sweep != "":
+		return "The sweep has no runs."
+	case len(q.Filter) > 0:
+		return "Nothing matches the filters of the address."
+	}
+	return "Tick runs in a list and choose Compare, or add them by ID."
 }
 
 // withoutMissing is the address without the runs that are not there.

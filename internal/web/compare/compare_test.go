@@ -163,6 +163,38 @@ func TestManyRunsAreBoundedAndColouredByValue(t *testing.T) {
 	}
 }
 
+func TestRunsThatAreNotThereTakeNobodysPlace(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 203)
+	var gone []run.ID
+	for i := range 201 {
+		gone = append(gone, run.ID(fmt.Sprintf("r-%010d", i)))
+	}
+	a := s.Get("/compare?runs="+list(gone)+","+list(ids[:1]), 200)
+	if got := a.Text(t, "[data-missing]"); a.Count("#compare-rows > tr") != 1 || a.Count("[data-bounded]") != 0 || !strings.Contains(got, "r-0000000009 and 191 more. Deleted") || strings.Contains(got, "r-0000000010") {
+		t.Errorf("%d rows, and missing: %s", a.Count("#compare-rows > tr"), got)
+	}
+	if got := a.Doc.Find("[data-missing] + a").AttrOr("href", ""); got != "/compare?runs="+string(ids[0]) {
+		t.Errorf("without them: %.100s", got)
+	}
+	a = s.Get("/compare?runs="+list(gone[:2])+","+list(ids), 200)
+	if got := a.Text(t, "[data-bounded]"); got != "Of the runs that the address names, the first 200 are compared, 3 are left out." || a.Count("#compare-rows > tr") != 200 {
+		t.Errorf("%d rows: %q", a.Count("#compare-rows > tr"), got)
+	}
+}
+
+func TestWhyThereIsNothingToCompareIsSaid(t *testing.T) {
+	t.Parallel()
+	s, _ := withRuns(t, 1)
+	for query, want := range map[string]string{
+		"": "Tick runs in a list and choose Compare, or add them by ID.", "?tag=none-such": "Nothing matches the filters of the address.", "?runs=r-0000000000": "None of the runs that the address names is there.",
+	} {
+		if got := s.Get("/compare"+query, 200).Text(t, "[data-empty]"); !strings.Contains(got, want) {
+			t.Errorf("%s: %q", query, got)
+		}
+	}
+}
+
 func TestRunsAreGrouped(t *testing.T) {
 	t.Parallel()
 	s, ids := withRuns(t, 5)

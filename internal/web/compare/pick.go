@@ -15,6 +15,8 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
+const maxNamed = 5 * compare.MaxRuns // runs that are looked up: not all that an address names need be there
+
 // picked are the runs of a comparison.
 type picked struct {
 	runs    []run.Run
@@ -38,11 +40,12 @@ func (p *Pages) pick(r *http.Request, q view.Query) (picked, error) {
 }
 
 func (p *Pages) byID(ctx context.Context, ids []run.ID) (out picked, err error) {
-	if len(ids) > compare.MaxRuns {
-		ids = ids[:compare.MaxRuns]
-		out.bounded = fmt.Sprintf("The first %d of the runs that the address names are compared, the others are left out.", compare.MaxRuns)
-	}
-	for _, id := range ids {
+	rest := 0
+	for i, id := range ids {
+		if len(out.runs) == compare.MaxRuns || i == maxNamed {
+			rest = len(ids) - i
+			break
+		}
 		var found run.Run
 		if _, err = run.ParseID(string(id)); err == nil {
 			found, err = p.Store.Run(ctx, id)
@@ -57,6 +60,9 @@ func (p *Pages) byID(ctx context.Context, ids []run.ID) (out picked, err error) 
 		default:
 			out.runs = append(out.runs, found)
 		}
+	}
+	if rest > 0 {
+		out.bounded = fmt.Sprintf("Of the runs that the address names, the first %s are compared, %s are left out.", ui.Integer(len(out.runs)), ui.Integer(rest))
 	}
 	return out, nil
 }

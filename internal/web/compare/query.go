@@ -135,11 +135,11 @@ func split(lists []string) (out []string) {
 	return out
 }
 
-// ids reads what may be runs, each once; one more than can be compared shows that there are too many.
+// ids reads what may be runs, each once.
 func ids(lists []string) (out []run.ID) {
 	known := map[string]bool{}
 	for _, text := range split(lists) {
-		if !known[text] && len(out) <= compare.MaxRuns {
+		if !known[text] {
 			known[text] = true
 			out = append(out, run.ID(page.Text(text, 60)))
 		}
