@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/PuerkitoBio/goquery"
+
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
@@ -192,6 +194,25 @@ func TestWhyThereIsNothingToCompareIsSaid(t *testing.T) {
 		if got := s.Get("/compare"+query, 200).Text(t, "[data-empty]"); !strings.Contains(got, want) {
 			t.Errorf("%s: %q", query, got)
 		}
+	}
+}
+
+func TestAFormulaHasAChartAndSaysWhyItHasNoColumns(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 3)
+	for _, query := range []string{"&at=3", "&group=optim.optim.lr"} {
+		a := s.Get("/compare?runs="+list(ids)+"&metric=loss&metric=%3Dloss*2"+query, 200)
+		if a.Count("[data-column='final:loss']") != 1 || a.Count("[data-column*='=loss']") != 0 || a.Count("[data-value-of*='=loss']") != 0 || a.Count("[data-formulas]") != 1 {
+			t.Errorf("%s: the tables have columns of the formula, or do not say why not", query)
+		}
+		a.Doc.Find(".table-compare").Each(func(_ int, table *goquery.Selection) {
+			if head, cells := table.Find("thead th").Length(), table.Find("tbody tr:first-child > *").Length(); head != cells {
+				t.Errorf("%s: %d columns and %d cells", query, head, cells)
+			}
+		})
+	}
+	if a := s.Get("/compare?runs="+list(ids), 200); a.Count("[data-formulas]") != 0 {
+		t.Error("without a formula its columns are explained")
 	}
 }
 
