@@ -54,4 +54,5 @@ func TestRunsAreTaggedNotedAndArchived(t *testing.T) {
 	if got := names("--tag", "both", "--sort", "name"); !slices.Equal(got, []string{"ended", "live"}) {
 		t.Errorf("brought back: %v", got)
 	}
+	c.cotrain("run", "list", "--sort", "metric:nope:low").want(t, exitDone, "live", "no run of the list has the metric nope")
 }

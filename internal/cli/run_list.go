@@ -37,11 +37,11 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	if c.Limit < 1 {
 		return fault.Usage("--limit must be at least 1", "leave it out for 50")
 	}
-	if _, err := run.ParseOrder(c.Sort); err != nil {
+	order, err := run.ParseOrder(c.Sort)
+	if err != nil {
 		return err
 	}
 	var all client.RunPage
-	var err error
 	all.Items, all.Next, err = pages(c.Limit, func(from string, n int) ([]run.Run, string, error) {
 		page, err := cl.Runs(ctx, client.RunsQuery{
 			ProjectsQuery: c.ofProjects(p), Owner: c.Owner, State: c.State, Text: c.Text, Sweep: c.Sweep, Tag: c.Tag, Model: c.Model, Node: c.Node, Since: c.Since, Until: c.Until,
@@ -51,6 +51,11 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	})
 	if err != nil {
 		return err
+	}
+	if order.Metric != "" && len(all.Items) > 0 {
+		if err := sayUnsorted(ctx, p, cl, all.Items[0].ID, order.Metric); err != nil {
+			return err
+		}
 	}
 	if c.Format == "json" {
 		return p.printJSON(all)
@@ -86,5 +91,15 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	case len(all.Items) == 0:
 		p.say("no runs; submit one with \"cotrain run submit --preset debug-diloco --name first\"")
 	}
+	return nil
+}
+
+// sayUnsorted says where runs could not be sorted by a metric: those without it come last, so if the first lacks it, all do.
+func sayUnsorted(ctx context.Context, p *process, cl *client.Client, first run.ID, metric string) error {
+	page, err := cl.Metrics(ctx, first, client.MetricsQuery{Limit: 1})
+	if err != nil || slices.Contains(page.Names, metric) {
+		return err
+	}
+	p.say("no run of the list has the metric %s, so the newest come first; \"cotrain run metrics RUN\" lists those of a run", metric)
 	return nil
 }
