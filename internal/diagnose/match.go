@@ -8,8 +8,7 @@ import (
 // Effects of the place of a line on the weight of what a rule sees in it.
 const (
 	endsBonus     = 10 // it ends a process
-	warningMinus  = 60
-	infoMinus     = 45
+	benignMinus   = 60 // in warnings, information and below
 	handledMinus  = 60 // CotrainCore logs what it handles at ERROR
 	stepsFree     = 8  // steps that may follow a fatal error, as streams are written in turns
 	stepsMinus    = 12 // for each doubling of the steps beyond
@@ -164,10 +163,8 @@ func bonus(u *unit, rule *Rule) int {
 		return 0
 	case u.core && u.level == failure:
 		return -handledMinus
-	case u.level == warning:
-		return -warningMinus
-	case u.level == info || u.level == debug:
-		return -infoMinus
+	case u.level != noLevel && u.level <= warning:
+		return -benignMinus
 	}
 	return 0
 }
