@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,6 +28,7 @@ const exportRows = 20_000
 // exportedRun is a run of an export, with the metrics to export and where its attempts join.
 type exportedRun struct {
 	id      run.ID
+	nodes   int
 	metrics []string
 	joins   []points.Join
 }
@@ -39,13 +42,18 @@ func (s *server) exportMetrics(ctx context.Context, in *client.MetricsExport) (*
 	}
 	var runs []exportedRun
 	var names []string
+	nodes := 0
 	for _, name := range slices.Compact(in.Run) {
 		r, err := s.exportedRun(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		names = append(names, r.metrics...)
+		nodes = max(nodes, r.nodes)
 		runs = append(runs, r)
+	}
+	if in.Worker >= nodes && nodes > 0 {
+		return nil, invalid("query", run.FieldError{Field: "worker", Value: strconv.Itoa(in.Worker), Rule: "is the rank of a worker in none of the runs", Fix: fmt.Sprintf("use 0 to %d, or -1 for all", nodes-1)})
 	}
 	slices.Sort(names)
 	if bad := unknownMetrics(in.Metric, slices.Compact(names)); bad != nil {
@@ -85,7 +93,7 @@ func (s *server) exportedRun(ctx context.Context, name string) (out exportedRun,
 	if err != nil {
 		return out, err
 	}
-	out.id = r.ID
+	out.id, out.nodes = r.ID, r.Shape.Nodes
 	if out.metrics, err = s.Details.Metrics(ctx, r.ID); err != nil {
 		return out, err
 	}

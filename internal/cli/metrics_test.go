@@ -81,7 +81,16 @@ func TestMetricsAreFilteredByWorkerAndStep(t *testing.T) {
 	if loss := got.Metrics["loss"]; len(loss) != 1 || loss[0].Worker != 1 || loss[0].Step != 3 {
 		t.Errorf("%+v", got)
 	}
-	c.cotrain("run", "metrics", id, "--worker", "2").want(t, exitNotFound, "no worker 2", "0 to 1")
+	other := string(c.Add(run.Run{State: run.Running, Shape: run.Shape{Nodes: 1}}))
+	for _, format := range []string{"table", "json", "csv", "jsonl"} {
+		if r := c.cotrain("run", "metrics", id, "--worker", "2", "--format", format).want(t, exitNotFound, "no worker 2", "0 to 1"); r.out != "" {
+			t.Errorf("%s: %q", format, r.out)
+		}
+	}
+	if r := c.cotrain("run", "metrics", id, other, "--worker", "2", "--format", "csv").want(t, exitRefused, "none of the runs", "0 to 1"); r.out != "" {
+		t.Errorf("of two: %q", r.out)
+	}
+	c.cotrain("run", "metrics", other, id, "--worker", "1", "--format", "csv").want(t, exitDone)
 	c.cotrain("run", "metrics", id, "--worker=-2").want(t, exitUsage, "--worker")
 	c.cotrain("run", "metrics", id, "--from=-1").want(t, exitUsage, "--from")
 }
@@ -91,7 +100,7 @@ func TestMetricsAreExportedToAFile(t *testing.T) {
 	c := newConsole(t)
 	var ids []string
 	for n := range 2 {
-		id := c.Add(run.Run{State: run.Succeeded})
+		id := c.Add(run.Run{State: run.Succeeded, Shape: run.Shape{Nodes: 2}})
 		ids = append(ids, string(id))
 		c.SetMetric(id, "loss", []points.WorkerPoint{{Rank: 0, Step: 1, Value: run.Number(n), At: 1000}, {Rank: 1, Step: 1, Value: run.Number(math.NaN()), At: 1000}}, nil)
 		c.SetMetric(id, "=mfu", []points.WorkerPoint{{Rank: 0, Step: 1, Value: 30, At: 1000}}, nil)

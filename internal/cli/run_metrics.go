@@ -73,6 +73,11 @@ func (c *runMetricsCmd) Run(ctx context.Context, p *process, cl *client.Client) 
 		return fault.Usage("--from must be a step, from 0", "leave it out for all steps")
 	}
 	if c.Format != "table" && c.Format != "json" {
+		if len(c.ID) == 1 { // of several, the console says whether none has it
+			if err := p.checkWorker(ctx, cl, c.ID[0], c.Worker); err != nil {
+				return err
+			}
+		}
 		return c.export(ctx, p, cl)
 	}
 	if len(c.ID) > 1 || c.Output != "-" || c.Replaced {

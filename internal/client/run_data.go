@@ -72,7 +72,7 @@ type MetricsPage struct {
 type MetricsExport struct {
 	Run      []string `query:"run,explode" required:"true" minItems:"1" maxItems:"200" doc:"ID of a run; repeat it for more"`
 	Metric   []string `query:"metric,explode" maxItems:"64" doc:"Name of a metric; repeat it for more. All without it. One that only some of the runs have is left out for the others; one that none has is an error"`
-	Worker   int      `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Only the values of the worker with this rank; -1 for all"`
+	Worker   int      `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Only the values of the worker with this rank; -1 for all. A rank that none of the runs has is an error"`
 	From     int64    `query:"from" minimum:"0" doc:"Only from this step on"`
 	Replaced bool     `query:"replaced" doc:"Also, after the rows of each metric, what attempts reported of steps that later ones repeated, with the attempt that did; of the last 8 before the newest"`
 	Form     string   `query:"format" enum:"csv,parquet,jsonl" default:"csv" doc:"CSV, Parquet or JSON lines, with the columns run, metric, worker, step, time, value and attempt. In CSV a name that a spreadsheet would take for a formula begins with an apostrophe"`
