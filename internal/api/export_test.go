@@ -206,7 +206,7 @@ func TestSeriesAreAnsweredAsToCharts(t *testing.T) {
 	}
 	for query, field := range map[string]string{"metric=loss&from=NaN": "from", "metric=loss&from=2&to=1": "from", "metric=%3Dloss%3B": "metric", "metric=" + strings.Repeat("a", 10_000): "metric", "metric=loss&columns=0": "columns", "": "metric", "metric=loss&smooth=x": "smooth", "metric=loss&workers=x": "workers"} {
 		w := f.do("GET", "/api/v1/runs/"+string(id)+"/series?"+query, "")
-		if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), field) || w.Body.Len() > 3000 {
+		if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), `"location":"query","field":"`+field) || w.Body.Len() > 3000 {
 			t.Errorf("%.60s: %d %.300s", query, w.Code, w.Body)
 		}
 	}

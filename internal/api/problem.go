@@ -125,7 +125,7 @@ func tooLarge(ctx huma.Context) *fault.Error {
 	if n, err := strconv.ParseInt(ctx.Header("Content-Length"), 10, 64); err == nil && n > limit {
 		what += fmt.Sprintf(" has %d bytes, and", n)
 	}
-	return fault.New(fault.ErrTooLarge, fmt.Sprintf("%s may have at most %d bytes.", what, limit), "Shorten what it carries: a configuration has at most 16384 bytes.")
+	return fault.New(fault.ErrTooLarge, fmt.Sprintf("%s may have at most %d bytes.", what, limit), "Shorten what it carries: "+documentPath+" says how long each field may be.")
 }
 
 // write answers with the problem where huma does not.

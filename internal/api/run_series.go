@@ -8,6 +8,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 type readSeriesInput struct {
@@ -35,8 +36,13 @@ func (s *server) readSeries(ctx context.Context, in *readSeriesInput) (*readSeri
 		v.Set(name, text)
 	}
 	q, err := chart.ParseQuery(v)
-	if err != nil {
-		return nil, err
+	if fields := trainconf.AsFieldErrors(err); fields != nil {
+		for i, f := range fields {
+			if f.Field == "formula" { // which has no parameter of its own
+				fields[i].Field, fields[i].Value = "metric", "="+f.Value
+			}
+		}
+		return nil, invalid("query", fields...)
 	}
 	out := &readSeriesOutput{Status: http.StatusOK, CacheControl: "private, no-cache", ContentType: "application/json"}
 	out.ETag, out.Body, err = s.Cache.Answer(ctx, s.Details, r, q, func(tag string) bool { return matches(in.IfNoneMatch, tag) })

@@ -173,7 +173,9 @@ func TestBodiesAreBounded(t *testing.T) {
 		t.Errorf("64 KiB: %d %s", w.Code, w.Body)
 	}
 	for _, size := range []int{64<<10 + 1, 1 << 20} {
-		f.problem(f.do("POST", "/api/v1/runs", body(size)), 413)
+		if p := f.problem(f.do("POST", "/api/v1/runs", body(size)), 413); strings.Contains(p.Detail, "configuration") || !strings.Contains(p.Detail, "/api/v1/openapi.json says how long") {
+			t.Errorf("%d bytes: %s", size, p.Detail)
+		}
 	}
 }
 

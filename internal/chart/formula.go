@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -50,11 +51,11 @@ var functions = map[string]struct {
 }
 
 // ParseFormula reads numbers, names of metrics, + - * /, parentheses and functions. A name that is no word stands in backquotes:
-// val_loss - `train/loss`. Errors are [run.FieldError]s of the field "metric".
+// val_loss - `train/loss`. Errors are [run.FieldError]s of the field "formula".
 func ParseFormula(text string) (*Formula, error) {
 	p := formulaParser{text: text}
 	if len(text) > maxFormula {
-		return nil, p.wrong(fmt.Sprintf("is %d characters long, at most %d are allowed", len(text), maxFormula), "shorten it")
+		return nil, p.wrong(fmt.Sprintf("has %d bytes, at most %d are allowed", len(text), maxFormula), "shorten it")
 	}
 	tree, err := parser.ParseExpr(text)
 	if err != nil {
@@ -89,7 +90,7 @@ func isName(tree ast.Expr) bool {
 type formulaParser struct{ text string }
 
 func (p formulaParser) wrong(rule, fix string) error {
-	return run.FieldError{Field: "metric", Value: fault.Clip("="+p.text, 2*maxName), Rule: rule, Fix: fix}
+	return run.FieldError{Field: "formula", Value: fault.Clip(p.text, 2*maxName), Rule: rule, Fix: fix}
 }
 
 // unread says where a formula could not be read any further.
@@ -104,7 +105,8 @@ func (p formulaParser) unread(err error) error {
 	}
 	read := p.text[:min(len(p.text), max(0, list[0].Pos.Offset))]
 	if strings.TrimSpace(p.text[len(read):]) == "" {
-		return p.wrong("is not finished: a metric, a number or a parenthesis is missing at its end", fix)
+		end := utf8.RuneCountInString(strings.TrimRightFunc(p.text, unicode.IsSpace))
+		return p.wrong(fmt.Sprintf("is not finished: a metric, a number or a parenthesis is missing after character %d, its last", end), fix)
 	}
 	return p.wrong(fmt.Sprintf("cannot be read from character %d on, %s", utf8.RuneCountInString(read)+1, strconv.Quote(fault.Clip(p.text[len(read):], maxRest))), fix)
 }

@@ -65,7 +65,8 @@ func TestAWrongFormulaIsToldWhereItIsWrong(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                   "is empty",
-		"loss -":             "is not finished",
+		"loss -":             "missing after character 6, its last",
+		"ä*  ":               `formula = "ä*  ": is not finished: a metric, a number or a parenthesis is missing after character 2`,
 		"(loss":              "is not finished",
 		"loss loss":          `cannot be read from character 6 on, "loss"`,
 		"ä + loss )":         `cannot be read from character 10 on, ")"`,

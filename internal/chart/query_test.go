@@ -34,7 +34,7 @@ func TestAWrongQueryNamesItsFields(t *testing.T) {
 		strings.Repeat("metric=a&", 65):        "metric",
 		"metric=" + strings.Repeat("a", 10000): "metric",
 		"metric=%ff":                           "metric",
-		"metric=%3D":                           "metric",
+		"metric=%3D":                           "formula",
 		"metric=a&from=NaN&to=-Inf":            "from to",
 		"metric=a&from=1e999":                  "from",
 		"metric=a&from=2&to=1":                 "from",

@@ -245,7 +245,7 @@ func TestTheChartsOfARun(t *testing.T) {
 		b.open(page)
 		b.waitFor("the loss is drawn", drawn)
 		b.do("type", chromedp.SendKeys("#formula", "loss -\r"))
-		b.waitFor("the console's words are shown", `document.querySelector("[data-formula-message]").innerText.includes('"=loss -": is not finished')`)
+		b.waitFor("the console's words are shown", `document.querySelector("[data-formula-message]").innerText.includes('formula = "loss -": is not finished')`)
 		b.do("name what there is not", script(`document.getElementById("formula").value = "los * 2"`), chromedp.SendKeys("#formula", "\r"))
 		b.waitFor("it is told what there is", `document.querySelector("[data-formula-message]").innerText.includes('"los": is not reported by this run; use loss')`)
 		b.open(page + "?chart=los&workers=9")

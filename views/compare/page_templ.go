@@ -554,7 +554,7 @@ func controls(d Data) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, "</datalist></div><div class=\"field\"><label for=\"c-metric\">Add metric or formula</label> <input class=\"input mono\" id=\"c-metric\" type=\"text\" name=\"metric\" list=\"compare-metrics\" placeholder=\"val_loss, =val_loss - loss\" maxlength=\"400\" autocomplete=\"off\" spellcheck=\"false\"> <datalist id=\"compare-metrics\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, "</datalist></div><div class=\"field\"><label for=\"c-metric\">Add metric or formula</label> <input class=\"input mono\" id=\"c-metric\" type=\"text\" name=\"metric\" list=\"compare-metrics\" placeholder=\"val_loss, =val_loss - loss\" maxlength=\"4000\" autocomplete=\"off\" spellcheck=\"false\"> <datalist id=\"compare-metrics\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

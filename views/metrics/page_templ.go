@@ -398,7 +398,7 @@ func controls(d Detail) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "> Table</label> <button class=\"button no-script\" type=\"submit\">Show</button></div></form><div class=\"metrics-row\"><form class=\"metrics-formula with-script\" data-formula-form novalidate><label for=\"formula\">Formula</label> <input class=\"input mono\" id=\"formula\" name=\"formula\" placeholder=\"val_loss - loss\" autocomplete=\"off\" spellcheck=\"false\" maxlength=\"400\" aria-describedby=\"formula-message\"> <button class=\"button\" type=\"submit\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "> Table</label> <button class=\"button no-script\" type=\"submit\">Show</button></div></form><div class=\"metrics-row\"><form class=\"metrics-formula with-script\" data-formula-form novalidate><label for=\"formula\">Formula</label> <input class=\"input mono\" id=\"formula\" name=\"formula\" placeholder=\"val_loss - loss\" autocomplete=\"off\" spellcheck=\"false\" maxlength=\"4000\" aria-describedby=\"formula-message\"> <button class=\"button\" type=\"submit\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -173,7 +173,7 @@ func checkCharts(q *view.Query) run.FieldErrors {
 	bad := trainconf.AsFieldErrors(err)
 	for _, f := range bad {
 		switch f.Field {
-		case "metric":
+		case "metric", "formula":
 			q.Metrics = []string{view.DefaultMetric}
 		case "x":
 			q.X = ""
