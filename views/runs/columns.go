@@ -58,6 +58,26 @@ func Columns(given []string, projects, owners bool) (out []Column) {
 	return out
 }
 
+// WithSorted adds the column of an order to those that are shown, so that the list shows how it is sorted.
+func WithSorted(shown []Column, o run.Order) []Column {
+	if o.By == "" || o.By == nameColumn.Sort {
+		return shown
+	}
+	key := o.By
+	if o.By == "metric" {
+		o.Up = true
+		key = o.String()
+	}
+	keys := []string{key} // first: of metrics there may be too many
+	for _, c := range shown {
+		keys = append(keys, c.Key)
+	}
+	if slices.Contains(keys[1:], key) {
+		return shown
+	}
+	return Columns(keys, false, false)
+}
+
 func metricColumns(given []string) (out []Column) {
 	for _, key := range given {
 		o, err := run.ParseOrder(key)

@@ -43,3 +43,27 @@ func TestTheCellsOfASweepStandUnderTheColumnsOfItsRuns(t *testing.T) {
 		}
 	}
 }
+
+func TestTheColumnOfTheOrderIsShown(t *testing.T) {
+	t.Parallel()
+	usual := Columns(nil, false, false)
+	for sort, want := range map[string]string{"": "", "-created": "", "name": "", "-loss": "", "metric:loss:low": "metric:loss:low", "-metric:eval/loss:last": "metric:eval/loss:last", "-model": "model", "ended": "ended"} {
+		o, err := run.ParseOrder(sort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := List{Shown: WithSorted(usual, o), Filter: Filter{Sort: o}}
+		added := 0
+		if want != "" {
+			added = 1
+		}
+		if len(l.Shown) != len(usual)+added || want != "" && !l.shows(want) {
+			t.Errorf("%q: %d columns, want %d with %q", sort, len(l.Shown), len(usual)+added, want)
+		}
+		for _, c := range l.Shown {
+			if c.Key == want && l.sorted(c) == "" {
+				t.Errorf("%q: the column does not say that it is sorted", sort)
+			}
+		}
+	}
+}

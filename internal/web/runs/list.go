@@ -54,6 +54,7 @@ func (p *Pages) List(w http.ResponseWriter, r *http.Request) error {
 		return slices.ContainsFunc(found.Runs, func(r run.Run) bool { return of(r) != of(found.Runs[0]) })
 	}
 	list.Shown = view.Columns(chosen, several(func(r run.Run) string { return r.Project }), several(func(r run.Run) string { return r.Owner }))
+	list.Shown = view.WithSorted(list.Shown, list.Sort)
 	if err := p.fill(r.Context(), &list, found.Runs, filter); err != nil {
 		return err
 	}
