@@ -15,6 +15,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/hostile"
 	"github.com/cotrain/cotrain/internal/metricfile"
 	"github.com/cotrain/cotrain/internal/run"
@@ -187,22 +188,20 @@ func TestSeriesAreAnsweredAsToCharts(t *testing.T) {
 	}
 	curve[50].Mean, curve[50].Min, curve[50].Max = math.NaN(), math.NaN(), math.NaN()
 	f.SetMetric(id, "loss", []points.WorkerPoint{{Step: 1}}, curve)
-	type answer struct {
-		Run    run.ID
-		Series []struct {
-			Metric  string
-			Formula string
-			Step    []int64
-			Value   []*float64
-			Odd     [][]any
-		}
-	}
+	type answer = client.SeriesAnswer
 	got := get[answer](f, "/api/v1/runs/"+string(id)+"/series?metric=loss&metric=%3Dloss*2")
 	if got.Run != id || len(got.Series) != 2 || len(got.Series[0].Step) != 100 || *got.Series[0].Value[7] != 7.0/3 || *got.Series[1].Value[7] != 14.0/3 || got.Series[0].Value[50] != nil || len(got.Series[0].Odd) != 1 {
 		t.Errorf("the answer is %+v", got)
 	}
 	if got := get[answer](f, "/api/v1/runs/"+string(id)+"/series?metric=loss&columns=10&from=16&to=31.5"); len(got.Series[0].Step) != 8 || got.Series[0].Step[0] != 16 {
 		t.Errorf("of a part there are steps %v", got.Series[0].Step)
+	}
+	for _, query := range []string{"metric=loss&metric=perplexity&metric=gone&columns=10", "metric=loss&x=elapsed&workers=each"} { // the document knows each member
+		in := json.NewDecoder(f.do("GET", "/api/v1/runs/"+string(id)+"/series?"+query, "").Body)
+		in.DisallowUnknownFields()
+		if err := in.Decode(&answer{}); err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
 	}
 	for query, field := range map[string]string{"metric=loss&from=NaN": "from", "metric=loss&from=2&to=1": "from", "metric=%3Dloss%3B": "metric", "metric=" + strings.Repeat("a", 10_000): "metric", "metric=loss&columns=0": "columns", "": "metric", "metric=loss&smooth=x": "smooth", "metric=loss&workers=x": "workers"} {
 		w := f.do("GET", "/api/v1/runs/"+string(id)+"/series?"+query, "")

@@ -79,7 +79,7 @@ func TestTheDocumentDescribesWhatIsSent(t *testing.T) {
 	doc := decode[document](f, w, 200)
 	names := slices.Sorted(maps.Keys(doc.Components.Schemas))
 	for _, name := range []string{"Run", "Worker", "Attempt", "Event", "LogLine", "Node", "Problem", "Progress", "CurvePoint", "Point", "Shape", "Options", "OptionsInput", "ShapeInput", "Submission", "Validation",
-		"Estimate", "Import", "Launch", "EnvVar", "DryRun", "Template", "TemplateInput", "Diff", "Sweep", "SweepInput", "SweepDetail", "SweepRun", "Axis"} {
+		"Estimate", "Import", "Launch", "EnvVar", "DryRun", "Template", "TemplateInput", "Diff", "Sweep", "SweepInput", "SweepDetail", "SweepRun", "Axis", "SeriesAnswer", "Series"} {
 		if !slices.Contains(names, name) {
 			t.Errorf("no schema %s among %v", name, names)
 		}
@@ -88,6 +88,9 @@ func TestTheDocumentDescribesWhatIsSent(t *testing.T) {
 		if content := doc.Paths[path]["get"].Responses["200"].Content; len(content) != 1 || content[want[0]].Schema["type"] != want[1] {
 			t.Errorf("%s does not document that it answers with %s: %v", path, want, content)
 		}
+	}
+	if content := doc.Paths["/api/v1/runs/{id}/series"]["get"].Responses["200"].Content; content["application/json"].Schema["$ref"] != "#/components/schemas/SeriesAnswer" {
+		t.Errorf("what curves are is not documented: %v", content)
 	}
 	if slices.Contains(names, "ErrorModel") || strings.Contains(w.Body.String(), "ErrorModel") {
 		t.Error("the document has an error body that is never sent")

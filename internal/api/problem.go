@@ -25,6 +25,7 @@ const problemType = "application/problem+json"
 // Media types of answers that are files.
 const (
 	schemaType = "application/schema+json"
+	seriesType = "application/json" // of curves, which are written without huma
 	tomlType   = "application/toml"
 )
 

@@ -46,7 +46,7 @@ func (s *server) routes() {
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", answer(s.readLogs), missing)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what starts or started a run's workers", answer(s.getLaunch), missing, away)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", answer(s.readMetrics), missing)
-	register(s, access.RunsRead, maxBody, "application/json", "GET /api/v1/runs/{id}/series", http.StatusOK, "read-series", "Curves of a run, summarized into columns as charts show them", s.readSeries, []int{missing, unchanged})
+	register(s, access.RunsRead, maxBody, seriesType, "GET /api/v1/runs/{id}/series", http.StatusOK, "read-series", "Curves of a run, summarized into columns as charts show them", s.readSeries, []int{missing, unchanged})
 	route(s, access.RunsRead, "GET /api/v1/compare", http.StatusOK, "compare-runs", "What runs reached, and in which settings they differ", answer(s.compare), missing)
 	register(s, access.RunsRead, maxBody, "text/csv", metricsExportPattern, http.StatusOK, "export-metrics", "All values of metrics of runs, as CSV, Parquet or JSON lines", s.exportMetrics, []int{missing})
 	route(s, access.ClusterRead, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", answer(s.listNodes), away)
@@ -202,6 +202,9 @@ func (s *server) response(code int, media string) *huma.Response {
 	case code == http.StatusNotModified:
 	case code >= 400: // the standard library answers it
 		out.Content = map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}
+	case media == seriesType:
+		schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[client.SeriesAnswer](), true, "SeriesAnswer")
+		out.Content = map[string]*huma.MediaType{media: {Schema: schema}}
 	case media == schemaType:
 		out.Content = map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}}
 	default:

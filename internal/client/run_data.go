@@ -94,6 +94,30 @@ type SeriesQuery struct {
 	Workers string   `query:"workers" maxLength:"10" doc:"all (the default) for the curve over all, each, or a rank"`
 }
 
+// SeriesAnswer is what [SeriesQuery] is answered with.
+type SeriesAnswer struct {
+	Run     run.ID   `json:"run"`
+	X       string   `json:"x" doc:"What the range is of, as asked for"`
+	Series  []Series `json:"series" nullable:"false" doc:"A curve for each metric that the run has, and with workers=each for each worker"`
+	Missing string   `json:"missing,omitempty" doc:"What was asked for and the run does not have, for people"`
+}
+
+// Series is a curve in columns: each list has one entry for each of them.
+type Series struct {
+	Metric  string     `json:"metric"`
+	Worker  int        `json:"worker" doc:"Rank of the worker, or -1 for the curve over all"`
+	Formula string     `json:"formula,omitempty" doc:"How a derived metric is computed"`
+	Clock   bool       `json:"clock,omitempty" doc:"The metric is without steps: step is the time in Unix milliseconds"`
+	Width   int64      `json:"width" doc:"Steps of a column: a power of two, 1 where each column is one step"`
+	Points  int64      `json:"points" doc:"Points of the range that the columns are of"`
+	Step    []int64    `json:"step" nullable:"false" doc:"The first step of each column"`
+	X       []*float64 `json:"x,omitempty" doc:"Where each column is on the axis x; absent over steps"`
+	Min     []*float64 `json:"min,omitempty" doc:"The lowest value of each column; absent where all columns are one value"`
+	Max     []*float64 `json:"max,omitempty" doc:"The highest, likewise"`
+	Value   []*float64 `json:"value" nullable:"false" doc:"The mean of each column's finite values, smoothed if asked for; null where it has none"`
+	Odd     [][2]any   `json:"odd,omitempty" doc:"Columns with values that are not finite, as pairs: the index of the column, and NaN, Infinity or -Infinity"`
+}
+
 // Point is one value that one worker reported.
 type Point struct {
 	Worker int        `json:"worker" doc:"Rank of the worker"`
