@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/diagnose"
@@ -32,6 +33,8 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 		return nil, nil
 	}
 	slices.SortStableFunc(own, func(a, b run.Worker) int { return a.EndedAt.Compare(b.EndedAt) })
+	// Who is told to end after somebody failed is told because of it.
+	own = append(own[:1], slices.DeleteFunc(own[1:], func(wk run.Worker) bool { return terminated(wk) && !terminated(own[0]) })...)
 	var root suspect
 	for i, wk := range own[:min(len(own), diagnosed)] {
 		s, err := w.suspect(ctx, id, a, wk)
@@ -99,8 +102,21 @@ func (w *Watcher) suspect(ctx context.Context, id run.ID, a run.Attempt, wk run.
 		scan.Line([]byte(wk.Detail))
 	}
 	code, signal := wk.Exit()
-	s.cause = scan.Cause(diagnose.Exit{Known: wk.Exited, Code: code, Signal: signal, OOMKilled: wk.OOM})
+	exit := diagnose.Exit{Known: wk.Exited, Code: code, Signal: signal, OOMKilled: wk.OOM}
+	s.cause = scan.Cause(exit)
+	if s.cause.Echo && signal == 0 && code > 1 && code < signalExit { // a code of the program's own, which no lost connection gives
+		s.cause = w.o.Rules.NewScanner().Cause(exit)
+	}
 	return s, nil
+}
+
+// signalExit and above are exit codes of processes that a signal ended.
+const signalExit = 128
+
+// terminated reports whether SIGTERM ended a worker.
+func terminated(wk run.Worker) bool {
+	code, signal := wk.Exit()
+	return signal == int(syscall.SIGTERM) || code == signalExit+int(syscall.SIGTERM)
 }
 
 // lastLines returns the newest lines of a worker since a time of the console's clock, oldest first.

@@ -91,7 +91,7 @@ func TestRightsAreAskedBeforeTheCache(t *testing.T) {
 func TestAWrongChartSaysWhichFieldIsWrong(t *testing.T) {
 	t.Parallel()
 	s := seriesSite(t)
-	for query, field := range map[string]string{"metric=loss&from=NaN": "from", "": "metric", "metric=loss&px=0": "px", "metric=%3Dloss%3B": "metric", "metric=loss&from=2&to=1": "from"} {
+	for query, field := range map[string]string{"metric=loss&from=NaN": "from", "": "metric", "metric=loss&px=0": "px", "metric=%3Dloss%3B": "formula", "metric=loss&from=2&to=1": "from"} {
 		for _, path := range []string{"/runs/r-0000000001/series?", "/compare/series?runs=r-0000000001&"} {
 			p := problemOf(t, s.Do(http.MethodGet, path+query, nil, "Accept", "text/html"), http.StatusUnprocessableEntity)
 			if len(p.Errors) != 1 || p.Errors[0].Field != field || p.Errors[0].Rule == "" || p.Errors[0].Fix == "" || p.Errors[0].Location != "query" {

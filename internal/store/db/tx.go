@@ -117,6 +117,8 @@ func (d *DB) transact(ctx context.Context, fn func(*Tx) error) error {
 		_ = tx.Rollback() // report the first error
 	} else if err = tx.Commit(); err == nil {
 		d.stmts.prepare(ctx, t.missed) // only now is the one connection free
+	} else if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil { // rolled back before it was committed
+		err = ctx.Err()
 	} else if d.dialect.uncertain(err) {
 		err = unknown{err}
 	}
