@@ -304,10 +304,12 @@ func (f *fake) Measure(_ context.Context, c measure.Choice) (measure.Measurement
 	return measure.Measurement{}, cmp.Or(f.MeasureErr, f.act("measure "+c.Site))
 }
 
-// Run is a run with recognizable numbers.
+var made atomic.Int64
+
+// Run is a run with recognizable numbers. Each is a millisecond older than the one made before it, so that runs listed in the order of their making are newest first.
 func Run(s run.State) run.Run {
 	r := run.Run{
-		ID: run.NewID(Now), Project: access.DefaultProject, Owner: "ann", Name: "first try", Preset: "debug-diloco", Config: "name_model = \"150M\"\n", State: s,
+		ID: run.NewID(Now.Add(-time.Duration(made.Add(1)) * time.Millisecond)), Project: access.DefaultProject, Owner: "ann", Name: "first try", Preset: "debug-diloco", Config: "name_model = \"150M\"\n", State: s,
 		Shape: run.Shape{Nodes: 3, GPUs: 2, GPUModel: "A100"}, Attempt: 1, StepsTotal: 1000, InnerSteps: 50, CreatedAt: Now.Add(-time.Hour),
 	}
 	if s != run.Queued && s != run.Dispatching && s != run.Pending {
