@@ -129,7 +129,8 @@ var (
 		"unpermitted metadata keys", "required meta keys", "did not provide required", "Failed to parse job", "validation error"}
 	goneTexts = []string{"Unknown allocation", "unknown allocation", "state for allocation", "alloc not found", "job not found", "eval not found", "no such file or directory"}
 	awayTexts = []string{"No cluster leader", "No path to region", "No path to node", "No Node Connection", "no servers",
-		"leadership lost", "rpc error", "connection refused", "connection reset", "i/o timeout", "Nomad server", "server is not"}
+		"leadership lost", "rpc error", "connection refused", "connection reset", "i/o timeout", "Nomad server", "server is not",
+		"session shutdown", "stream closed", "broken pipe"}
 	deniedText = []string{"Permission denied", "ACL token not found", "ACL token expired"}
 )
 
@@ -153,7 +154,8 @@ func (a *answer) kind() error {
 		return ErrNotStarted
 	case anyIn(a.text, parentTexts):
 		return ErrParentMissing
-	case anyIn(a.text, awayTexts), strings.HasPrefix(a.text, "<"): // HTML comes from a proxy; Nomad answers in plain text
+	case anyIn(a.text, awayTexts), strings.HasPrefix(a.text, "<"), // HTML comes from a proxy; Nomad answers in plain text
+		a.code == http.StatusInternalServerError && (a.text == "EOF" || strings.HasSuffix(a.text, ": EOF")): // its connection to a node broke in the middle
 		return fault.ErrNomadUnreachable
 	case a.code == http.StatusNotFound || anyIn(a.text, goneTexts):
 		return fault.ErrNotFound
