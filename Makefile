@@ -27,12 +27,13 @@ $(VENDORED): package.json package-lock.json
 	npm run --silent vendor
 	@touch $@
 
-generate: ## views/*_templ.go from views/*.templ, docs/configuration.md and docs/settings.md from their tables, the table of rights in docs/security.md, the causes in docs/troubleshooting.md
+generate: ## views/*_templ.go from views/*.templ, docs/configuration.md and docs/settings.md from their tables, the table of rights in docs/security.md, the causes and errors in docs/troubleshooting.md; fails for an error that the catalogue does not have
 	$(GO) tool templ generate -path views -log-level error
 	$(GO) run ./internal/trainconf/gendoc > docs/configuration.md
 	$(GO) run ./internal/config/gendoc > docs/settings.md
 	$(GO) run ./internal/access/gendoc docs/security.md
 	$(GO) run ./internal/diagnose/gendoc docs/troubleshooting.md
+	$(GO) run ./internal/fault/gendoc . docs/troubleshooting.md
 
 # Tests see for themselves when nothing moves any more; go's own limit is for what they miss.
 test: build ## all tests that this machine can run; says what it skipped and why

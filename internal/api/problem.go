@@ -51,7 +51,7 @@ func (p *problem) GetHeaders() http.Header {
 
 // problemOf is a fault as a body.
 func problemOf(f *fault.Error) *problem {
-	return &problem{client.Problem{Type: "about:blank", Code: f.Kind, Title: f.Title, Status: f.Kind.Status(), Detail: f.Text()}}
+	return &problem{client.Problem{Type: f.Kind.Help(), Code: f.Kind, Title: f.Title, Status: f.Kind.Status(), Detail: f.Text()}}
 }
 
 // classify maps an error to what a client learns of it. No text of an error that was not written for clients gets through.

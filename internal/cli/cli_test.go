@@ -338,7 +338,7 @@ func TestFieldErrorsArePrintedOneALine(t *testing.T) {
 	c.files["bad.toml"] = "[train]\nmicro_bs = 0\n\n[optim]\nbatch = 5\n"
 	r := c.cotrain("run", "submit", "--name", " ", "--file", "bad.toml").want(t, exitRefused)
 	lines := strings.Split(strings.TrimSpace(r.errOut), "\n")
-	if len(lines) != 4 || !strings.Contains(lines[0], "3 errors") || !strings.Contains(lines[1], `train.micro_bs = "0": line 2: `) {
+	if len(lines) != 5 || !strings.Contains(lines[4], "cotrain explain invalid") || !strings.Contains(lines[0], "3 errors") || !strings.Contains(lines[1], `train.micro_bs = "0": line 2: `) {
 		t.Errorf("%q", lines)
 	}
 }
@@ -349,6 +349,11 @@ func TestFlagsAreCheckedInTheWordsOfTheConsole(t *testing.T) {
 	flags := []string{"--nodes", "0", "--priority", "101", "--max-duration", "soon", "--site", "a b", "--set", "optim.batch_size=many", "--set", "optim.sise=1", "--gpu-model", "A100;", "--secret", "/x"}
 	r := c.cotrain(append([]string{"run", "submit", "--name", "x", "--preset", "debug"}, flags...)...).want(t, exitUsage)
 	local := strings.Split(strings.TrimSpace(strings.ReplaceAll(r.errOut, "cotrain: ", "")), "\n")
+	if last := len(local) - 1; local[last] != `(usage: "cotrain explain usage" says more)` {
+		t.Errorf("%q", local[last])
+	} else {
+		local = local[:last]
+	}
 	body := `{"name":"x","preset":"debug","set":{"nodes":"0","priority":"101","max_duration":"soon","site":"a b","optim.batch_size":"many","optim.sise":"1","gpu_model":"A100;","secrets":"/x"}}`
 	res := httptest.NewRecorder()
 	req := httptest.NewRequest(http.MethodPost, "/api/v1/runs", strings.NewReader(body))

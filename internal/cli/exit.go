@@ -63,7 +63,27 @@ func (p *process) report(err error) int {
 	default:
 		p.say("%s", err.Error())
 	}
+	if code := codeOf(err); code != "" {
+		p.say("(%s: \"cotrain explain %s\" says more)", string(code), string(code))
+	}
 	return exitCode(err)
+}
+
+// codeOf is the code under which the catalogue has an error; "" where nothing went wrong, or a run's cause has been told.
+func codeOf(err error) fault.Kind {
+	var usage *fault.UsageError
+	var fields run.FieldErrors
+	var status exitStatus
+	var spoken interface{ Fault() *fault.Error }
+	switch {
+	case err == nil, errors.Is(err, errQuiet), errors.As(err, &status), errors.Is(err, context.Canceled):
+		return ""
+	case errors.As(err, &usage), errors.As(err, &fields):
+		return fault.ErrUsage
+	case errors.As(err, &spoken), errors.Is(err, context.DeadlineExceeded):
+		return fault.Of(err).Kind
+	}
+	return fault.ErrLocal
 }
 
 // say prints to stderr. What came from elsewhere may hold anything, so control characters are shown, not sent.

@@ -107,7 +107,7 @@ func TestPageAPIAndCommandLineSayTheSameOfEachFault(t *testing.T) {
 			t.Fatal(err)
 		}
 		title, text := doc.Find("h1").Text(), strings.TrimSpace(doc.Find(".error-page h1 + p").Text())
-		if status != want.Kind.Status() || title != want.Title || text != want.Text() {
+		if status != want.Kind.Status() || title != want.Title || text != want.Text() || doc.Find("[data-error-code]").Text() != string(want.Kind) || doc.Find(`.error-page a[href="`+want.Kind.Help()+`"]`).Length() != 1 {
 			t.Errorf("%s: the page says %d %q %q, want %d %q %q", name, status, title, text, want.Kind.Status(), want.Title, want.Text())
 		}
 
@@ -116,13 +116,16 @@ func TestPageAPIAndCommandLineSayTheSameOfEachFault(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &p); err != nil {
 			t.Fatalf("%s: %v in %s", name, err, body)
 		}
-		if status != want.Kind.Status() || p.Code != want.Kind || p.Title != want.Title || p.Detail != want.Text() {
+		if status != want.Kind.Status() || p.Code != want.Kind || p.Title != want.Title || p.Detail != want.Text() || p.Type != want.Kind.Help() {
 			t.Errorf("%s: the API says %d %+v", name, status, p)
 		}
 
 		r := c.cotrain("node", "list").want(t, want.Kind.Exit())
 		if line, _, _ := strings.Cut(r.errOut, "\n"); line != "cotrain: "+want.Title+": "+want.Text() {
 			t.Errorf("%s: the command line says %q", name, line)
+		}
+		if !strings.Contains(r.errOut, "\"cotrain explain "+string(want.Kind)+"\"") {
+			t.Errorf("%s: the command line names no code: %q", name, r.errOut)
 		}
 		if strings.Contains(html+body+r.errOut+r.out, "inner.db") || strings.Contains(html+body+r.errOut, "10.1.2.3") {
 			t.Errorf("%s: the inside reaches the client", name)

@@ -9,7 +9,7 @@ import (
 
 // Problem is the body of every error (RFC 9457): what happened, and what to do.
 type Problem struct {
-	Type   string         `json:"type" doc:"Always about:blank: code says what kind of problem it is"`
+	Type   string         `json:"type" doc:"Where on this console the code is described"`
 	Code   fault.Kind     `json:"code" doc:"The kind of problem, for programs: no_run, key_reused, disk_full, ..."`
 	Title  string         `json:"title" doc:"What happened, in a few words"`
 	Status int            `json:"status" doc:"The HTTP status"`

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 // Reference is the part of docs/troubleshooting.md that tells of all categories and rules, as Markdown.
@@ -11,7 +13,7 @@ func (r *Rules) Reference() string {
 	var b strings.Builder
 	b.WriteString("\n| category | what it is | a retry |\n| --- | --- | --- |\n")
 	for _, c := range r.categories {
-		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s |\n", c.Name, anchor(c.Title), c.Title, retries(r.Of(c.Name)))
+		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s |\n", c.Name, run.CauseAnchor(c.Title), c.Title, retries(r.Of(c.Name)))
 	}
 	for _, c := range r.categories {
 		fmt.Fprintf(&b, "\n### %s\n\n`%s`: %s %s\n", c.Title, c.Name, c.Meaning, c.Advice)
@@ -58,16 +60,3 @@ func plain(summary string) string {
 }
 
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
-
-// anchor is the address of a heading.
-func anchor(title string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == ' ':
-			return '-'
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-':
-			return r
-		}
-		return -1
-	}, strings.ToLower(title))
-}

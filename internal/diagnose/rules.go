@@ -10,6 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 //go:embed rules/*.toml
@@ -54,6 +55,9 @@ type Category struct {
 	// Spoils marks what makes a successful end worthless; no other cause stands against one.
 	Spoils bool `toml:"spoils"`
 }
+
+// Help is where on a console the category is described.
+func (c Category) Help() string { return run.CauseHelp(c.Title) }
 
 // file is what a file of rules holds.
 type file struct {

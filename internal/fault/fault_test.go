@@ -24,15 +24,15 @@ func TestEveryKindIsComplete(t *testing.T) {
 			t.Errorf("%s: title %q, which %q has too", k, f.Title, other)
 		}
 		titles[f.Title] = k
-		for _, sentence := range []string{f.What, f.Fix} {
-			if sentence != "" && !strings.HasSuffix(sentence, ".") {
+		for _, sentence := range []string{f.What, k.Why(), f.Fix} {
+			if !strings.HasSuffix(sentence, ".") {
 				t.Errorf("%s: %q is not a sentence", k, sentence)
 			}
 		}
-		if f.What == "" || k.Status() < 400 || k.Status() > 599 || k.Exit() < fault.ExitFailed || k.Exit() > fault.ExitRefused {
+		if k.Status() < 400 || k.Status() > 599 || k.Exit() < fault.ExitFailed || k.Exit() > fault.ExitRefused {
 			t.Errorf("%s: %+v, status %d, exit %d", k, f, k.Status(), k.Exit())
 		}
-		if (k.Exit() == fault.ExitNotFound) != errors.Is(k, fault.ErrNotFound) || (k.Exit() == fault.ExitRefused) != (k.Status() < 500 && !errors.Is(k, fault.ErrNotFound) && k != fault.ErrTooSlow) {
+		if (k.Exit() == fault.ExitNotFound) != errors.Is(k, fault.ErrNotFound) || (k.Exit() == fault.ExitRefused) != (k.Status() < 500 && !errors.Is(k, fault.ErrNotFound) && k != fault.ErrTooSlow && k != fault.ErrUsage) {
 			t.Errorf("%s: exit %d does not fit the status %d", k, k.Exit(), k.Status())
 		}
 		if !errors.Is(fmt.Errorf("do it: %w", k), k) || errors.Is(k, fault.Kind("")) {

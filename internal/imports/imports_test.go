@@ -91,6 +91,7 @@ var allowed = map[string][]string{
 	"internal/config/gendoc":     {"internal/config"},
 	"internal/diagnose":          {},
 	"internal/diagnose/gendoc":   {"internal/diagnose"},
+	"internal/fault/gendoc":      {},
 	"internal/certfile":          {},
 	"internal/certfile/certtest": {},
 	"internal/dcp":               {},

@@ -29,6 +29,25 @@ type Cause struct {
 	Seen CauseCount `json:"seen,omitzero"`
 }
 
+// Help is where on a console the cause's category is described.
+func (c *Cause) Help() string { return CauseHelp(c.Title) }
+
+// CauseHelp is where on a console a category is described, by its title.
+func CauseHelp(title string) string { return "/help/troubleshooting#" + CauseAnchor(title) }
+
+// CauseAnchor is the fragment of a category's heading, by its title.
+func CauseAnchor(title string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-':
+			return r
+		}
+		return -1
+	}, strings.ToLower(title))
+}
+
 // CauseLine is a line of a worker's log that speaks for a cause.
 type CauseLine struct {
 	Pos  LogPos `json:"pos,omitempty"` // 0 for what is not of the log, such as what Nomad says

@@ -160,7 +160,7 @@ func TestAMistakeOfTheConsoleTellsNothingOfItsInside(t *testing.T) {
 	if strings.Contains(a.Body, "secret") || strings.Contains(a.Body, "10.1.2.3") {
 		t.Error("the error reaches the client")
 	}
-	id := a.Text(t, ".error-page code")
+	id := a.Text(t, ".error-page code:last-of-type")
 	if id == "" || !strings.Contains(s.Log.String(), "id="+id) || !strings.Contains(s.Log.String(), "secret of the inside") {
 		t.Errorf("the log does not have it as %q", id)
 	}

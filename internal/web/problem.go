@@ -24,7 +24,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // the client has gone
 	}
 	f := fault.Of(err)
-	problem := ui.Problem{Status: f.Kind.Status(), Title: f.Title, Text: f.Text(), Again: f.Kind.Temporary() || f.Kind == fault.ErrInternal}
+	problem := ui.Problem{Status: f.Kind.Status(), Title: f.Title, Text: f.Text(), Code: string(f.Kind), Help: f.Kind.Help(), Again: f.Kind.Temporary() || f.Kind == fault.ErrInternal}
 	fields := trainconf.AsFieldErrors(err)
 	if fields != nil {
 		problem.Detail = fields.Error()
@@ -44,6 +44,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	if page.IsFragment(r) { // htmx expects a part of a page and must tell an error apart
+		w.Header().Set("X-Fault-Help", f.Kind.Help())
 		w.Header().Set("X-Fault", url.PathEscape(strings.TrimSpace(f.Title+". "+f.Text()+"\n"+problem.Detail)))
 	}
 	if strings.HasPrefix(r.Header.Get("Accept"), "application/json") || strings.HasPrefix(r.URL.Path, "/api/") || s.isData(r) {
@@ -65,7 +66,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, code fault.Kind, p ui.
 	if safe(r.Method) {
 		location = "query"
 	}
-	out := client.Problem{Type: "about:blank", Code: code, Title: p.Title, Status: p.Status, Detail: strings.TrimSpace(p.Text + "\n" + p.Detail), ID: p.ID}
+	out := client.Problem{Type: code.Help(), Code: code, Title: p.Title, Status: p.Status, Detail: strings.TrimSpace(p.Text + "\n" + p.Detail), ID: p.ID}
 	for _, f := range fields {
 		out.Errors = append(out.Errors, client.FieldProblem{Location: location, Field: f.Field, Value: fault.Quote(f.Value), Rule: f.Rule, Fix: f.Fix})
 	}

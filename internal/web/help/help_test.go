@@ -9,6 +9,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/cotrain/cotrain/docs"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
@@ -49,6 +50,12 @@ func TestEveryDocumentIsServedAndItsLinksLeadSomewhere(t *testing.T) {
 				t.Errorf("%s: %s leads nowhere", name, href)
 			}
 		})
+	}
+	guide := s.Get("/help/troubleshooting", 200)
+	for _, k := range fault.Kinds() {
+		if _, fragment, _ := strings.Cut(k.Help(), "#"); guide.Count(`h4[id="`+fragment+`"]`) != 1 {
+			t.Errorf("%s: %s leads nowhere", string(k), k.Help())
+		}
 	}
 	s.Get("/help/run.png", 404)
 	s.Get("/help/..%2fREADME", 404)

@@ -78,8 +78,8 @@ export function startActions() {
     }
   });
   document.addEventListener("htmx:responseError", (event) => {
-    const text = faultOf(/** @type {CustomEvent} */ (event).detail);
-    toast("danger", text || "The server failed. Try again in a moment.");
+    const detail = /** @type {CustomEvent} */ (event).detail;
+    toast("danger", faultOf(detail) || "The server failed. Try again in a moment.", detail.xhr?.getResponseHeader("X-Fault-Help") || "");
   });
   document.addEventListener("htmx:sendError", () => toast("danger", "Server unreachable. Try again in a moment."));
 }
