@@ -92,6 +92,8 @@ var allowed = map[string][]string{
 	"internal/diagnose":          {},
 	"internal/diagnose/gendoc":   {"internal/diagnose"},
 	"internal/fault/gendoc":      {},
+	"internal/rhythm":            {},
+	"internal/rhythm/rhythmtest": {"internal/rhythm"},
 	"internal/certfile":          {},
 	"internal/certfile/certtest": {},
 	"internal/dcp":               {},

@@ -1,0 +1,158 @@
+package rhythm
+
+import "math"
+
+// Trouble is what is wrong with a loss.
+type Trouble uint8
+
+// The troubles.
+const (
+	Fine Trouble = iota
+	NotFinite
+	Diverged
+	Plateau
+)
+
+// The rules of losses; docs/failures.md explains them.
+const (
+	notFiniteInRow = 3   // losses that are NaN or infinite
+	highInRow      = 10  // losses far above the usual
+	lossWindow     = 128 // what is usual
+	lossLearned    = 50
+	lossSigmas     = 8.0
+	lossShare      = 0.1 // of the usual, at least
+
+	leastHorizon  = 512  // reports that a plateau spans at least
+	horizonShare  = 10   // one part in so many of all steps is a plateau's span otherwise
+	horizonBlocks = 16   // means that the span is cut into
+	plateauShare  = 2e-3 // of the loss: less than that it falls within a span, surely
+)
+
+// usualEvery is after how many losses the usual is computed again.
+const usualEvery = 16
+
+// Loss watches the losses of a worker. The zero value is not ready; see [NewLoss].
+type Loss struct {
+	recent    window
+	added     int
+	usual     float64
+	high      float64 // above which a loss is far from usual
+	bad, over int     // in a row
+	first     int64   // step of the first of either
+
+	block  int // losses in a block
+	now    mean
+	blocks []mean // the newest 2*horizonBlocks
+	flat   int    // times in a row that it did not fall
+
+	told [Plateau + 1]bool
+}
+
+// mean is a running mean and variance.
+type mean struct {
+	n         int
+	mean, sum float64 // sum of squared distances
+	step      int64   // of its first
+}
+
+func (m *mean) add(v float64) {
+	m.n++
+	d := v - m.mean
+	m.mean += d / float64(m.n)
+	m.sum += d * (v - m.mean)
+}
+
+// means is the mean of blocks.
+func means(blocks []mean) (m mean) {
+	for _, b := range blocks {
+		m.add(b.mean)
+	}
+	return m
+}
+
+// NewLoss watches a run of so many steps in all, of which one in stride is reported.
+func NewLoss(steps, stride int64) *Loss {
+	horizon := max(leastHorizon, steps/max(1, stride)/horizonShare)
+	return &Loss{high: math.Inf(1), block: int(horizon / horizonBlocks)}
+}
+
+// Add takes the loss of a step and returns the trouble that it completes, each once, and the step where that began.
+func (l *Loss) Add(step int64, loss float64) (Trouble, int64) {
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		if l.bad++; l.bad == 1 {
+			l.first = step
+		}
+		if l.bad >= notFiniteInRow {
+			return l.tell(NotFinite, l.first)
+		}
+		return Fine, 0
+	}
+	if l.bad > 0 {
+		l.bad, l.over = 0, 0
+	}
+	if loss > l.high {
+		if l.over++; l.over == 1 {
+			l.first = step
+		}
+		if l.over < highInRow {
+			return Fine, 0 // a spike is not learned
+		}
+		t, since := l.tell(Diverged, l.first)
+		*l = Loss{high: math.Inf(1), block: l.block, told: l.told} // it learns anew
+		return t, since
+	}
+	l.over = 0
+	l.learn(loss)
+	return l.falls(step, loss)
+}
+
+func (l *Loss) tell(t Trouble, since int64) (Trouble, int64) {
+	if l.told[t] {
+		return Fine, 0
+	}
+	l.told[t] = true
+	return t, since
+}
+
+func (l *Loss) learn(loss float64) {
+	l.recent.add(loss, lossWindow)
+	if l.added++; l.added < lossLearned || l.added%usualEvery != 0 {
+		return
+	}
+	median, deviation := spread(l.recent.values)
+	l.usual = median
+	l.high = median + max(lossSigmas*deviation, lossShare*math.Abs(median))
+}
+
+// falls finds plateaus: spans in which the mean loss is surely hardly lower than in the span before.
+func (l *Loss) falls(step int64, loss float64) (Trouble, int64) {
+	if l.now.n == 0 {
+		l.now.step = step
+	}
+	l.now.add(loss)
+	if l.now.n < l.block {
+		return Fine, 0
+	}
+	l.blocks = append(l.blocks, l.now)
+	l.now = mean{}
+	if extra := len(l.blocks) - 2*horizonBlocks; extra > 0 {
+		l.blocks = append(l.blocks[:0], l.blocks[extra:]...)
+	}
+	if len(l.blocks) < 2*horizonBlocks {
+		return Fine, 0
+	}
+	before, after := means(l.blocks[:horizonBlocks]), means(l.blocks[horizonBlocks:])
+	// The means of blocks tell how sure the difference is, as single losses that follow each other do not.
+	unsure := math.Sqrt((before.sum + after.sum) / (horizonBlocks - 1) / horizonBlocks)
+	if before.mean-after.mean+unsure > plateauShare*math.Abs(before.mean) {
+		l.flat = 0
+		return Fine, 0
+	}
+	if l.flat++; l.flat < horizonBlocks/2 {
+		return Fine, 0
+	}
+	return l.tell(Plateau, l.blocks[horizonBlocks].step)
+}
+
+// Usual is the loss that the run had before a trouble, 0 until it is known.
+func (l *Loss) Usual() float64 { return l.usual }
