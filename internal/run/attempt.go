@@ -42,14 +42,14 @@ func (r *Run) Claim(a *Attempt, resume string, now time.Time) (*Event, error) {
 	default:
 		return nil, ErrNotQueued
 	}
-	if a.Number > 0 && a.JobID == "" && !a.MaybeSent {
-		a.CreatedAt = now // not stored yet
+	if a.Number > 0 && a.JobID == "" && !a.MaybeSent { // never sent
+		a.CreatedAt, a.Resume = now, resume
 	}
 	if a.Number == 0 || a.JobID != "" {
 		*a = Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), Resume: resume, CreatedAt: now}
 		r.Attempt = a.Number
 	}
-	r.NotBefore, r.Cause = time.Time{}, nil
+	r.NotBefore, r.Cause, r.NextResume = time.Time{}, nil, ""
 	why := ""
 	if a.Resume != "" {
 		why = "continues from " + a.Resume

@@ -47,7 +47,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 	case over:
 		return Failed, "Nomad ended the job before it placed every worker"
 	case o.Stopped && r.StopCause != "": // Nomad has stopped it
-		return Stopping, cmp.Or(r.StopReason, ReasonStopping)
+		return Stopping, r.endingReason()
 	case r.StopRequested || o.Stopped || r.State == Stopping:
 		return Stopping, r.Reason
 	case c.firstBad != nil:

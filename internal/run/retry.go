@@ -90,8 +90,17 @@ func portConflict(ws []Worker) bool {
 
 // Expired reports whether the run has exceeded its maximum duration.
 func (r *Run) Expired(now time.Time) bool {
-	limit := time.Duration(r.Options.MaxDuration) * time.Second
+	limit := time.Duration(r.MaxSeconds()) * time.Second
 	return limit > 0 && !r.StartedAt.IsZero() && now.Sub(r.StartedAt) >= limit
+}
+
+// MaxSeconds is how many seconds after its first start the run is stopped, 0 for never: its maximum duration and the time that
+// it was idle.
+func (r *Run) MaxSeconds() int64 {
+	if r.Options.MaxDuration <= 0 {
+		return 0
+	}
+	return r.Options.MaxDuration + r.Idle
 }
 
 // ShortDuration formats a duration without trailing zero units: "2h30m", "45s", "1h".

@@ -80,10 +80,10 @@ func TestTheWaitDoublesUpToItsLongest(t *testing.T) {
 	}
 }
 
-func TestAFailedAttemptMayBeFollowedByAnother(t *testing.T) {
+func TestAnotherAttemptMayFollow(t *testing.T) {
 	t.Parallel()
 	for _, s := range States() {
-		want := s == Pending || s == Running || s == Degraded || s == Stopping || s == Dispatching || s == Paused
+		want := s == Pending || s == Running || s == Degraded || s == Stopping || s == Dispatching || s == Paused || s == Failed || s == Stopped
 		if CanFollow(s, Queued) != want {
 			t.Errorf("%s to queued: %v", s, !want)
 		}

@@ -130,6 +130,12 @@ type Run struct {
 	StopReason    string    `json:"-"`                        // the cause in a sentence; "" where it needs none
 	Attempt       int       `json:"attempt"`                  // newest attempt, 0 before the first
 
+	// Pausing is a pause that was requested and has not come yet, and NextResume what the next attempt continues from.
+	Pausing    *Pausing     `json:"pausing,omitempty"`
+	NextResume ResumeChoice `json:"next_resume,omitempty"`
+	// Idle is how many seconds it was paused or ended between attempts; they do not count for its maximum duration.
+	Idle int64 `json:"idle_seconds,omitempty"`
+
 	StepsTotal int64 `json:"steps_total"` // total steps, rounded up to an outer step
 	InnerSteps int64 `json:"inner_steps"` // DiLoCo inner steps, 0 without DiLoCo
 
@@ -142,6 +148,7 @@ type Run struct {
 
 	CreatedAt time.Time `json:"created_at"`
 	StartedAt time.Time `json:"started_at,omitzero"` // first worker started
+	PausedAt  time.Time `json:"paused_at,omitzero"`  // zero unless it is paused
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 
 	Progress Progress `json:"progress"`
@@ -187,6 +194,13 @@ func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, 
 	if !CanFollow(r.State, to) {
 		return nil, fmt.Errorf("run %s is %s and cannot become %s: %w", r.ID, r.State, to, fault.ErrConflict)
 	}
+	switch {
+	case r.State.Terminal():
+		r.reopen(at)
+	case r.State == Paused:
+		r.rested(r.PausedAt, at)
+		r.PausedAt = time.Time{}
+	}
 	level := levelOf(to)
 	if to == Succeeded && reason != "" {
 		level = "warning" // with caveats
@@ -196,10 +210,31 @@ func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, 
 	if to == Running && r.StartedAt.IsZero() {
 		r.StartedAt = at
 	}
+	if to.Terminal() || to == Paused {
+		r.Pausing = nil
+	}
+	if to == Paused {
+		r.PausedAt = at
+	}
 	if to.Terminal() {
-		r.EndedAt = at
+		r.EndedAt, r.NextResume = at, ""
 	}
 	return ev, nil
+}
+
+// reopen takes back what the end of a run meant.
+func (r *Run) reopen(now time.Time) {
+	r.rested(r.EndedAt, now)
+	r.EndedAt, r.NotBefore, r.Archived, r.Cause = time.Time{}, time.Time{}, false, nil
+	r.StopRequested, r.StopCause, r.StopReason = false, "", ""
+	r.Retried = 0 // who asks for another attempt gives its retries anew
+}
+
+// rested counts the time since then as idle.
+func (r *Run) rested(since, now time.Time) {
+	if !r.StartedAt.IsZero() && !since.IsZero() && now.After(since) {
+		r.Idle += int64(now.Sub(since) / time.Second)
+	}
 }
 
 // levelOf is the level of the event for a state.

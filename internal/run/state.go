@@ -39,7 +39,7 @@ func ParseState(s string) (State, error) {
 	return "", FieldErrors{{Field: "state", Value: named(s), Rule: "is not a state of a run", Fix: "use one of " + strings.Join(names, ", ")}}
 }
 
-// Terminal reports whether the state is final.
+// Terminal reports whether the run has ended. Only a person's retry leads out of it, and never out of [Succeeded].
 func (s State) Terminal() bool { return s == Succeeded || s == Failed || s == Stopped }
 
 // Live reports whether Nomad may hold workers of the run.
@@ -48,13 +48,15 @@ func (s State) Live() bool {
 }
 
 var transitions = map[State][]State{
-	Queued:      {Dispatching, Stopped, Failed},
-	Dispatching: {Queued, Pending, Stopped, Failed},
-	Pending:     {Running, Degraded, Stopping, Succeeded, Failed, Stopped, Queued}, // queued: for another attempt
-	Running:     {Degraded, Stopping, Succeeded, Failed, Stopped, Queued},
-	Degraded:    {Running, Pending, Stopping, Succeeded, Failed, Stopped, Queued},
+	Queued:      {Dispatching, Paused, Stopped, Failed},
+	Dispatching: {Queued, Pending, Paused, Stopped, Failed},
+	Pending:     {Running, Degraded, Stopping, Paused, Succeeded, Failed, Stopped, Queued}, // queued: for another attempt
+	Running:     {Degraded, Stopping, Paused, Succeeded, Failed, Stopped, Queued},
+	Degraded:    {Running, Pending, Stopping, Paused, Succeeded, Failed, Stopped, Queued},
 	Stopping:    {Stopped, Paused, Succeeded, Failed, Queued},
 	Paused:      {Queued, Stopped},
+	Failed:      {Queued}, // by a person's retry
+	Stopped:     {Queued},
 }
 
 // CanFollow reports whether a run may go from one state to another.

@@ -11,14 +11,29 @@ import (
 // StopCause is why the workers of a run are stopped.
 type StopCause string
 
-// The causes. The first three end the run; the others allow another attempt.
+// The causes. The first four end the run; the others allow another attempt.
 const (
 	StopByPerson StopCause = "asked"   // by a person
 	StopExpired  StopCause = "expired" // see [Run.Expired]
+	StopKilled   StopCause = "killed"  // by a person, without time to save
 	StopAgent    StopCause = "agent"   // the embedded agent shuts down
 	StopDoomed   StopCause = "doomed"  // see [Run.Doomed]
 	StopOverdue  StopCause = "overdue" // see [Run.Overdue]
+	StopPause    StopCause = "pause"   // see [Run.Pause]
+	StopRestart  StopCause = "restart" // see [Run.Restart]
 )
+
+// Next is the state that follows once the workers have ended, "" where how they ended decides.
+func (c StopCause) Next() State {
+	switch c {
+	case StopOverdue, StopRestart:
+		return Queued
+	case StopPause:
+		return Paused
+	default:
+		return ""
+	}
+}
 
 // Reasons of a run that a person is stopping.
 const (
@@ -46,6 +61,10 @@ func (r *Run) Stop(a Attempt, actor string, cause StopCause, now time.Time) (*Ev
 	}
 	asked := r.StopRequested
 	why := cause.reason(r)
+	r.Pausing = nil
+	if r.StopCause.Next() != "" { // nothing follows now
+		r.StopCause, r.StopReason = "", ""
+	}
 	r.StopRequested, r.StopCause, r.StopReason = true, cmp.Or(r.StopCause, cause), cmp.Or(r.StopReason, why)
 	to := Stopping
 	switch {
@@ -58,6 +77,8 @@ func (r *Run) Stop(a Attempt, actor string, cause StopCause, now time.Time) (*Ev
 		return nil, nil
 	case r.State == Queued && a.MaybeSent: // its workers may be training; sending again finds them
 		to, why = Dispatching, "to be stopped as soon as Nomad says whether it has it"
+	case r.State == Paused && a.JobID != "":
+		to, why = Stopped, cmp.Or(why, "stopped while it was paused")
 	case r.State == Queued && a.JobID != "":
 		to, why = Stopped, cmp.Or(why, "stopped before it was tried again")
 	case r.State == Queued || r.State == Paused:
@@ -70,10 +91,27 @@ func (r *Run) Stop(a Attempt, actor string, cause StopCause, now time.Time) (*Ev
 	return ev, err
 }
 
+// ReasonKilling is the reason of a run whose workers are being killed.
+const ReasonKilling = "its workers are being killed"
+
+// Kill requests the end of a run as [Run.Stop] does, without time for its workers to save. It may follow a stop.
+func (r *Run) Kill(a Attempt, actor string, now time.Time) (*Event, error) {
+	was := r.State
+	ev, err := r.Stop(a, actor, StopByPerson, now)
+	if err != nil || r.State != Stopping {
+		return ev, err
+	}
+	r.StopCause, r.StopReason, r.Reason = StopKilled, "killed on request, without time to save", ReasonKilling
+	if ev == nil || was == Stopping {
+		ev = r.event("stop", actor, "asked to kill the workers at once", now)
+	}
+	ev.Message = cmp.Or(ev.Message, "asked to kill the workers at once")
+	return ev, nil
+}
+
 // StopWorkers records why the workers of a run are to be stopped, when another attempt may follow.
 func (r *Run) StopWorkers(cause StopCause, why string, now time.Time) (*Event, error) {
-	r.StopCause, r.StopReason = cause, why
-	return r.Transition(Stopping, Console, why, now)
+	return r.stopWorkers(cause, why, Console, now)
 }
 
 func endedAs(s State) string {

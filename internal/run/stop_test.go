@@ -39,6 +39,19 @@ func TestStopSaysWhatItFinds(t *testing.T) {
 			t.Errorf("%s: history keeps %q, which is over once Nomad has the order", tc.name, ev.Message)
 		}
 	}
+	stopping := Run{State: Stopping, StopRequested: true, StopCause: StopByPerson}
+	ev, err := stopping.Kill(Attempt{Number: 1, JobID: "p/1"}, "me", now)
+	if err != nil || stopping.Reason != ReasonKilling || stopping.StopCause != StopKilled || ev == nil || ev.Kind != "stop" {
+		t.Errorf("killed while it is stopping: %+v, %+v, %v", stopping, ev, err)
+	}
+	held := Run{State: Queued}
+	if _, err := held.Kill(Attempt{}, "me", now); err != nil || held.State != Stopped || held.StopReason != "" {
+		t.Errorf("killed before it was sent: %+v, %v", held, err)
+	}
+	paused := Run{State: Stopping, StopCause: StopPause, StopReason: "paused"}
+	if _, err := paused.Stop(Attempt{Number: 1, JobID: "p/1"}, "me", StopByPerson, now); err != nil || paused.StopCause != StopByPerson || paused.StopReason != "" {
+		t.Errorf("stopped while it is pausing: %+v, %v", paused, err)
+	}
 	over := Run{State: Failed}
 	if _, err := over.Stop(Attempt{}, "me", StopByPerson, now); !errors.Is(err, fault.ErrConflict) {
 		t.Errorf("one that is over: %v", err)

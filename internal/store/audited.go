@@ -17,6 +17,8 @@ type auditedRun struct {
 	State         run.State   `json:"state"`
 	StopRequested bool        `json:"stop_requested,omitempty"`
 	Attempt       int         `json:"attempt,omitempty"`
+	Pausing       string      `json:"pausing,omitempty"`
+	NextResume    string      `json:"next_resume,omitempty"`
 	Shape         string      `json:"shape"`
 	Priority      int         `json:"priority,omitempty"`
 	Config        string      `json:"config_sha256"`
@@ -41,7 +43,7 @@ func auditRun(ctx context.Context, tx *db.Tx, before, after *run.Run) error {
 			return nil
 		}
 		id, project = r.ID, r.Project
-		return auditedRun{r.Name, r.State, r.StopRequested, r.Attempt, r.Shape.String(), r.Options.Priority, hashOf(r.Config), r.Preset, r.Origin.Template, r.Origin.Clone, r.Origin.Sweep, r.Options.Secrets, r.Options.Tags, r.Note, r.Archived}
+		return auditedRun{r.Name, r.State, r.StopRequested, r.Attempt, r.Pausing.String(), string(r.NextResume), r.Shape.String(), r.Options.Priority, hashOf(r.Config), r.Preset, r.Origin.Template, r.Origin.Clone, r.Origin.Sweep, r.Options.Secrets, r.Options.Tags, r.Note, r.Archived}
 	}
 	was, is := facts(before), facts(after)
 	return auditlog.Append(ctx, tx, "run:"+string(id), project, was, is)

@@ -17,19 +17,19 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank, project, owner, note, archived, cause`
+	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank, project, owner, note, archived, cause, pausing, next_resume, idle_seconds, paused_at`
 
 func scanRun(row db.Scanner) (run.Run, error) {
 	var r run.Run
-	var shape, options, origin, cause string
-	var created, started, ended, progressAt, notBefore, firstAt int64
+	var shape, options, origin, cause, pausing string
+	var created, started, ended, progressAt, notBefore, firstAt, pausedAt int64
 	var loss, rate sql.NullFloat64
 	var divergedIn int
 	var diverged run.Diverged
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
 		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopCause, &r.StopReason, &r.FirstStep, &firstAt,
-		&divergedIn, &diverged.Step, &diverged.Rank, &r.Project, &r.Owner, &r.Note, &r.Archived, &cause)
+		&divergedIn, &diverged.Step, &diverged.Rank, &r.Project, &r.Owner, &r.Note, &r.Archived, &cause, &pausing, &r.NextResume, &r.Idle, &pausedAt)
 	if err != nil {
 		return r, err
 	}
@@ -45,10 +45,15 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	if r.Cause, err = decodeCause(cause); err != nil {
 		return r, fmt.Errorf("cause of run %s: %w", r.ID, err)
 	}
+	if pausing != "" {
+		if err := json.Unmarshal([]byte(pausing), &r.Pausing); err != nil {
+			return r, fmt.Errorf("pause of run %s: %w", r.ID, err)
+		}
+	}
 	if divergedIn > 0 && divergedIn == r.Attempt {
 		r.Diverged = &diverged
 	}
-	r.NotBefore, r.FirstAt = db.FromMillis(notBefore), db.FromMillis(firstAt)
+	r.NotBefore, r.FirstAt, r.PausedAt = db.FromMillis(notBefore), db.FromMillis(firstAt), db.FromMillis(pausedAt)
 	r.CreatedAt, r.StartedAt, r.EndedAt, r.Progress.UpdatedAt = db.FromMillis(created), db.FromMillis(started), db.FromMillis(ended), db.FromMillis(progressAt)
 	r.Progress.Loss, r.Progress.TokensPerSec = db.FromNull(loss), db.FromNull(rate)
 	return r, nil
@@ -98,12 +103,16 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 	if err != nil {
 		return false, err
 	}
+	pausing, err := encodePausing(r.Pausing)
+	if err != nil {
+		return false, err
+	}
 	res, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, max_seconds)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, clipReason(r.Reason), r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0, r.Project, r.Owner, r.Note, r.Archived, cause,
-		keyIn(r.Project, key), r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.Options.MaxDuration)
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0, r.Project, r.Owner, r.Note, r.Archived, cause, pausing, r.NextResume, r.Idle, db.Millis(r.PausedAt),
+		keyIn(r.Project, key), r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.MaxSeconds())
 	if err != nil {
 		return false, err
 	}
@@ -136,6 +145,18 @@ func (s *Store) Run(ctx context.Context, id run.ID) (run.Run, error) {
 		return r, fmt.Errorf("run %s: %w", id, missing(err, run.NoRun(string(id))))
 	}
 	return r, nil
+}
+
+// encodePausing is a pause as it is stored, "" for none.
+func encodePausing(p *run.Pausing) (string, error) {
+	if p == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(p)
+	if err != nil {
+		return "", fmt.Errorf("encode pause: %w", err)
+	}
+	return string(b), nil
 }
 
 // keyIn is how an idempotency key is stored, unique in its project; no project has a slash in its name.

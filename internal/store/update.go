@@ -46,6 +46,24 @@ func (u *Update) Stop(actor string, cause run.StopCause, now time.Time) error {
 	return nil
 }
 
+// Kill ends the run as Stop does, and orders Nomad to kill its workers without giving them time to save.
+func (u *Update) Kill(actor string, now time.Time) error {
+	if err := u.Record(u.Run.Kill(u.Attempt, actor, now)); err != nil {
+		return err
+	}
+	u.order(Order{Kill: true})
+	return nil
+}
+
+// Restart has another attempt follow, and orders Nomad to stop the workers of this one; see [run.Run.Restart].
+func (u *Update) Restart(from run.ResumeChoice, actor, why string, now time.Time) error {
+	if err := u.Record(u.Run.Restart(from, actor, why, now)); err != nil {
+		return err
+	}
+	u.StopJob()
+	return nil
+}
+
 // Update loads a run, lets fn change it, and stores run, newest attempt, workers and new events together. It returns
 // what was stored. An error of fn cancels the change and is returned as is. fn must not block, and is called again if
 // another transaction was in the way.
@@ -96,10 +114,10 @@ func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Updat
 	if err := updateLabels(ctx, tx, was, u.Run); err != nil {
 		return u, was, fmt.Errorf("label run %s: %w", id, err)
 	}
-	return u, was, s.save(ctx, tx, &u, before, known)
+	return u, was, s.save(ctx, tx, &u, was.State, before, known)
 }
 
-func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attempt, known map[string]run.Worker) error {
+func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, was run.State, before run.Attempt, known map[string]run.Worker) error {
 	u.Run.Revision++
 	u.Run.Reason = clipReason(u.Run.Reason)
 	r := u.Run
@@ -107,10 +125,16 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attem
 	if err != nil {
 		return err
 	}
+	pausing, err := encodePausing(r.Pausing)
+	if err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
-		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_cause = ?, stop_reason = ?, cause = ? WHERE id = ?`,
+		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_cause = ?, stop_reason = ?, cause = ?,
+		pausing = ?, next_resume = ?, idle_seconds = ?, paused_at = ?, max_seconds = ? WHERE id = ?`,
 		r.State, r.Reason, r.StopRequested, r.Attempt, db.Millis(r.StartedAt), db.Millis(r.EndedAt), r.Progress.Participants,
-		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopCause, r.StopReason, cause, r.ID); err != nil {
+		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopCause, r.StopReason, cause,
+		pausing, r.NextResume, r.Idle, db.Millis(r.PausedAt), r.MaxSeconds(), r.ID); err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
 	if a := u.Attempt; a.Number > 0 && !reflect.DeepEqual(a, before) {
@@ -128,7 +152,7 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, before run.Attem
 			return err
 		}
 	}
-	if r.State.Terminal() {
+	if r.State.Terminal() || was.Terminal() { // or is tried again: then it has no results
 		if err := points.SaveResults(ctx, tx, r.ID); err != nil {
 			return fmt.Errorf("save the results of run %s: %w", r.ID, err)
 		}

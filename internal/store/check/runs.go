@@ -32,12 +32,12 @@ type runColumns struct {
 }
 
 func (r *storedRun) wanted() runColumns {
-	return runColumns{cmp.Or(r.Options.Priority, run.DefaultPriority), r.Origin.Sweep, r.Options.MaxDuration}
+	return runColumns{cmp.Or(r.Options.Priority, run.DefaultPriority), r.Origin.Sweep, r.MaxSeconds()}
 }
 
 func scanRun(row db.Scanner) (r storedRun, err error) {
 	var options, origin string
-	if err := row.Scan(&r.ID, &r.Name, &options, &origin, &r.columns.Priority, &r.columns.Sweep, &r.columns.MaxSeconds, &r.State); err != nil {
+	if err := row.Scan(&r.ID, &r.Name, &options, &origin, &r.columns.Priority, &r.columns.Sweep, &r.columns.MaxSeconds, &r.State, &r.Idle); err != nil {
 		return r, err
 	}
 	r.damaged = errors.Join(json.Unmarshal([]byte(options), &r.Options), json.Unmarshal([]byte(origin), &r.Origin))
@@ -52,7 +52,7 @@ func (c *checker) runs(ctx context.Context) error {
 	for after, more := run.ID(""), true; more; {
 		var rows []storedRun
 		err := c.read(ctx, func(s *db.Snapshot) (err error) {
-			rows, err = db.Select(ctx, s, scanRun, `SELECT id, name, options, origin, priority, sweep, max_seconds, state
+			rows, err = db.Select(ctx, s, scanRun, `SELECT id, name, options, origin, priority, sweep, max_seconds, state, idle_seconds
 				FROM runs WHERE id > ? ORDER BY id LIMIT ?`, after, runsAtOnce)
 			if more = len(rows) > 0; err != nil || !more {
 				return err

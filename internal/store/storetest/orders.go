@@ -73,6 +73,15 @@ func testOrders(t *testing.T, s Store) {
 	if has(two, purge); !signalled() {
 		t.Error("nobody is told of the purge")
 	}
+	_, err := s.Update(t.Context(), two.RunID, func(u *store.Update) error { u.Run.State = run.Running; return u.Kill("me", epoch) })
+	must(t, err)
+	kill := two
+	kill.Kill = true
+	has(kill, purge)
+	stop("r-0000000002", nil) // changes nothing
+	must(t, s.CompleteOrder(t.Context(), two))
+	has(kill, purge)
+	two = kill
 	for _, done := range []store.Order{one, two, purge} {
 		if err := s.CompleteOrder(t.Context(), done); err != nil {
 			t.Fatal(err)

@@ -72,6 +72,58 @@ func testRetry(t *testing.T, s Store) {
 	}
 }
 
+// testActions has what people asked of a run come back as it was stored.
+func testActions(t *testing.T, s Store) {
+	id := add(t, s, "r-0000000001", func(r *run.Run) {
+		r.State, r.StartedAt, r.Options.MaxDuration = run.Running, epoch, 100
+	}).ID
+	pausing := run.Pausing{When: run.PauseAtCheckpoint, After: 20, Next: 30}
+	_, err := s.Update(t.Context(), id, func(u *store.Update) error {
+		u.Run.Pausing, u.Run.NextResume, u.Run.Idle = &pausing, run.ResumeAt(20), 7
+		return nil
+	})
+	must(t, err)
+	r, err := s.Run(t.Context(), id)
+	must(t, err)
+	if r.Pausing == nil || *r.Pausing != pausing || r.NextResume != "step_20" || r.Idle != 7 {
+		t.Errorf("run is %+v", r)
+	}
+	move := func(to run.State, after time.Duration) run.Run {
+		t.Helper()
+		u, err := s.Update(t.Context(), id, func(u *store.Update) error { return u.Move(to, "me", "", epoch.Add(after)) })
+		must(t, err)
+		r, err := s.Run(t.Context(), id)
+		must(t, err)
+		same(t, "stored run", r, u.Run)
+		return r
+	}
+	if r := move(run.Paused, 10*time.Second); !r.PausedAt.Equal(epoch.Add(10*time.Second)) || r.Pausing != nil {
+		t.Errorf("paused it is %+v", r)
+	}
+	if r := move(run.Queued, 30*time.Second); r.Idle != 27 || !r.PausedAt.IsZero() {
+		t.Errorf("resumed it is %+v", r)
+	}
+	for after, want := range map[time.Duration]int{126 * time.Second: 0, 127 * time.Second: 1} { // 100 s of its own
+		ids, err := s.Expired(t.Context(), epoch.Add(after))
+		must(t, err)
+		same(t, "expired runs", len(ids), want)
+	}
+	ended := func() int {
+		page, err := s.ListRuns(t.Context(), run.RunFilter{Projects: run.AllProjects(), Order: run.Order{By: "ended"}, Limit: 10})
+		must(t, err)
+		return len(page.Runs)
+	}
+	move(run.Failed, 40*time.Second)
+	same(t, "runs by their end", ended(), 1)
+	if r := move(run.Queued, 50*time.Second); r.Idle != 37 || !r.EndedAt.IsZero() {
+		t.Errorf("tried again it is %+v", r)
+	}
+	same(t, "runs by their end, once one is tried again", ended(), 1)
+	move(run.Dispatching, 51*time.Second)
+	move(run.Pending, 52*time.Second)
+	same(t, "runs by their end, once one is at Nomad", ended(), 1) // under way and ended it would be there twice
+}
+
 func testSaved(t *testing.T, s Store) {
 	id, other := create(t, s, "r-0000000001", "a").ID, create(t, s, "r-0000000002", "b").ID
 	cur := map[int]store.Cursor{}

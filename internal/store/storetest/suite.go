@@ -130,6 +130,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"secrets are registered, changed and removed":             testSecrets,
 		"an attempt keeps its secrets, and a run its shape":       testAttemptSecrets,
 		"a retry's count, wait and resume survive":                testRetry,
+		"what people asked of a run survives":                     testActions,
 		"checkpoints of each worker are remembered, newest":       testSaved,
 		"every change of a run has a revision of its own":         testRevision,
 		"a further attempt replaces the steps that it repeats":    testRepeat,

@@ -1,0 +1,95 @@
+package run
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
+)
+
+// Restart has the workers of a run stopped and another attempt follow, which continues from what is chosen. It counts neither as
+// failure nor as retry. why is told in the history; "" where a person asked. A run without workers is [fault.ErrConflict].
+func (r *Run) Restart(from ResumeChoice, actor, why string, now time.Time) (*Event, error) {
+	if r.StopRequested || r.State != Pending && r.State != Running && r.State != Degraded {
+		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s and has no workers to restart.", r.ID, r.State), r.instead())
+	}
+	r.Pausing, r.NextResume = nil, from
+	ev, err := r.stopWorkers(StopRestart, cmp.Or(why, "restarted")+": continues from "+from.String(), actor, now)
+	r.Reason = ReasonRestarting
+	return ev, err
+}
+
+// RetryNow makes another attempt of a run that has failed or was stopped, or ends the wait of one that is to be tried again
+// anyway. Any other is [fault.ErrConflict].
+func (r *Run) RetryNow(a Attempt, from ResumeChoice, actor string, now time.Time) (*Event, error) {
+	switch {
+	case r.State == Failed || r.State == Stopped:
+		ev, err := r.Transition(Queued, actor, "", now)
+		if err == nil {
+			r.NextResume, r.Reason = from, r.resumed(a, from)
+			ev.Message = "tried again"
+			if r.Reason != "" {
+				ev.Message += ": " + r.Reason
+			}
+		}
+		return ev, err
+	case r.State == Queued && a.JobID != "" && !a.MaybeSent:
+		if r.NotBefore.IsZero() && r.NextResume == from {
+			return nil, nil
+		}
+		r.NotBefore, r.NextResume, r.Reason = time.Time{}, from, r.resumed(a, from)
+		return r.event("retry", actor, "tried again without waiting: "+r.Reason, now), nil
+	}
+	return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s and cannot be tried again.", r.ID, r.State), r.instead())
+}
+
+// Retrying reports whether the run waits for another attempt because the last one failed.
+func (r *Run) Retrying() bool {
+	return r.State == Queued && r.Attempt > 0 && (r.Cause != nil || r.Retried+r.PortConflicts > 0 && !r.NotBefore.IsZero())
+}
+
+// StopRetrying ends a run that waits for another attempt as failed, with the cause of the last one. One that does not wait for
+// that, or that Nomad may have, is [fault.ErrConflict].
+func (r *Run) StopRetrying(a Attempt, actor string, now time.Time) (*Event, error) {
+	if !r.Retrying() || a.MaybeSent {
+		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s does not wait to be tried again.", r.ID), "Stop it to end it.")
+	}
+	r.NotBefore = time.Time{}
+	return r.Transition(Failed, actor, r.Cause.because(fmt.Sprintf("attempt %d failed; not tried again on request", a.Number)), now)
+}
+
+// AfterStop decides what follows an attempt that ended as in state, where its workers were stopped for another attempt or a
+// pause. ok is false where how it ended decides, and for a run that has succeeded or is to end.
+func (r *Run) AfterStop(state State) (to State, why string, ok bool) {
+	next := r.StopCause.Next()
+	if r.StopRequested || next == "" || state != Failed && state != Stopped {
+		return "", "", false
+	}
+	why = r.StopReason
+	if r.Pausing != nil {
+		next = Paused
+	}
+	r.StopCause, r.StopReason = "", ""
+	return next, why, true
+}
+
+// endingReason is what is told while the workers end.
+func (r *Run) endingReason() string {
+	switch r.StopCause {
+	case StopPause:
+		return ReasonPausing
+	case StopRestart:
+		return ReasonRestarting
+	case StopKilled:
+		return ReasonKilling
+	default:
+		return cmp.Or(r.StopReason, ReasonStopping)
+	}
+}
+
+// stopWorkers records why and by whom the workers of a run are to be stopped, when another attempt may follow.
+func (r *Run) stopWorkers(cause StopCause, why, actor string, now time.Time) (*Event, error) {
+	r.StopCause, r.StopReason = cause, why
+	return r.Transition(Stopping, actor, why, now)
+}

@@ -1,0 +1,156 @@
+package run
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/fault"
+)
+
+// PauseWhen says when a pause stops the workers.
+type PauseWhen string
+
+// The times.
+const (
+	PauseAtCheckpoint PauseWhen = "checkpoint" // once every worker has saved the next checkpoint
+	PauseNow          PauseWhen = "now"
+)
+
+// ParsePauseWhen reads when to pause, [PauseAtCheckpoint] where nothing is given. Errors are [FieldErrors].
+func ParsePauseWhen(s string) (PauseWhen, error) {
+	switch when := PauseWhen(s); when {
+	case "":
+		return PauseAtCheckpoint, nil
+	case PauseAtCheckpoint, PauseNow:
+		return when, nil
+	}
+	return "", FieldErrors{{Field: "when", Value: named(s), Rule: "is no time to pause", Fix: "use checkpoint or now"}}
+}
+
+// Pausing is a pause that has not come yet.
+type Pausing struct {
+	When PauseWhen `json:"when"`
+	// After is the step of the newest complete checkpoint when it was requested: a later one is waited for.
+	After int64 `json:"after,omitempty"`
+	// Next is about the step of the next checkpoint, 0 if unknown.
+	Next int64 `json:"next,omitempty"`
+}
+
+// String says what is going to happen.
+func (p *Pausing) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.When == PauseNow:
+		return "to be paused"
+	case p.Next > 0:
+		return fmt.Sprintf("pauses at the next checkpoint, about step %d", p.Next)
+	}
+	return "pauses at the next checkpoint"
+}
+
+// Reasons of a run that is being paused or waits to be resumed.
+const (
+	ReasonPausing    = "pausing: workers are saving and exiting"
+	ReasonRestarting = "restarting: workers are saving and exiting"
+)
+
+// Pause requests that the workers of a run with newest attempt a are stopped until it is resumed. It keeps its place in the
+// queue. A run that is not at Nomad is paused at once; at the next checkpoint means that the watcher has the workers stopped
+// then. Pausing again changes only when. What has ended, or is to end, is [fault.ErrConflict].
+func (r *Run) Pause(a Attempt, p Pausing, actor string, now time.Time) (*Event, error) {
+	switch {
+	case r.State.Terminal():
+		return nil, fault.New(fault.ErrAlreadyEnded, fmt.Sprintf("Run %s has already %s.", r.ID, endedAs(r.State)), "There is nothing left to pause.")
+	case r.StopRequested:
+		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is being stopped.", r.ID), "Retry it once it has stopped.")
+	case r.State == Paused, r.State == Stopping && r.StopCause == StopPause:
+		return nil, nil
+	case r.State == Queued && a.MaybeSent: // its workers may be training; sending again finds them
+		r.Pausing = &Pausing{When: PauseNow}
+		return r.Transition(Dispatching, actor, "to be paused as soon as Nomad says whether it has it", now)
+	case r.State == Queued:
+		r.NotBefore = time.Time{}
+		return r.Transition(Paused, actor, "held in the queue until it is resumed", now)
+	case r.State == Dispatching: // whoever is sending it sees the request afterwards
+		r.Pausing, r.Reason = &Pausing{When: PauseNow}, "to be paused as soon as Nomad has it"
+		return nil, nil
+	case r.State == Stopping:
+		r.Pausing = &Pausing{When: PauseNow}
+		return r.event("pause", actor, "paused once its workers have ended", now), nil
+	case p.When == PauseNow:
+		ev, err := r.stopWorkers(StopPause, "paused", actor, now)
+		r.Reason, r.Pausing = ReasonPausing, nil
+		return ev, err
+	case r.CheckpointPath == "":
+		return nil, FieldErrors{{Field: "when", Value: string(p.When), Rule: "waits for a checkpoint, and the configuration saves none (ckpt.path)", Fix: "use now: it starts over when it is resumed"}}
+	case r.Pausing != nil:
+		return nil, nil
+	}
+	r.Pausing, r.Reason = &p, p.String()
+	return r.event("pause", actor, p.String(), now), nil
+}
+
+// PauseDue reports whether the workers of a run that is to be paused are to be stopped now, given the complete checkpoints of
+// its newest attempt, newest first.
+func (r *Run) PauseDue(points []ResumePoint) bool {
+	if r.Pausing == nil || r.StopRequested || r.State != Pending && r.State != Running && r.State != Degraded {
+		return false
+	}
+	return r.Pausing.When == PauseNow || len(points) > 0 && points[0].Step > r.Pausing.After
+}
+
+// PauseWorkers has the workers stopped because the time of the pause has come.
+func (r *Run) PauseWorkers(why string, now time.Time) (*Event, error) {
+	r.Pausing = nil
+	ev, err := r.stopWorkers(StopPause, why, Console, now)
+	r.Reason = ReasonPausing
+	return ev, err
+}
+
+// Resume lets a paused run take its turn again, with what it continues from. A pause that has not come yet is withdrawn; if
+// its workers are ending already, another attempt follows. A run that is not paused is [fault.ErrConflict].
+func (r *Run) Resume(a Attempt, from ResumeChoice, actor string, now time.Time) (*Event, error) {
+	switch {
+	case r.State == Paused:
+		r.NextResume, r.NotBefore, r.Cause, r.StopCause, r.StopReason = from, time.Time{}, nil, "", ""
+		return r.Transition(Queued, actor, r.resumed(a, from), now)
+	case r.State == Stopping && r.StopCause == StopPause && !r.StopRequested:
+		r.StopCause, r.StopReason, r.NextResume, r.Reason = StopRestart, "resumed", from, ReasonRestarting
+		return r.event("resume", actor, "resumed: another attempt follows once its workers have ended", now), nil
+	case r.Pausing != nil && !r.StopRequested:
+		r.Pausing, r.Reason = nil, ""
+		return r.event("resume", actor, "the pause was withdrawn", now), nil
+	}
+	return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s, not paused.", r.ID, r.State), r.instead())
+}
+
+// resumed is the reason of a run that takes its turn again.
+func (r *Run) resumed(a Attempt, from ResumeChoice) string {
+	if a.JobID == "" {
+		return ""
+	}
+	return "continues from " + from.String()
+}
+
+// instead says which action a state allows.
+func (r *Run) instead() string {
+	switch {
+	case r.State == Failed || r.State == Stopped:
+		return "Retry it."
+	case r.State == Succeeded:
+		return "Clone it to train again."
+	case r.State == Paused:
+		return "Resume it."
+	case r.State == Pending || r.State == Running || r.State == Degraded:
+		return "Restart it to begin another attempt."
+	case r.State == Stopping:
+		return "Wait until its workers have ended."
+	}
+	return "It takes its turn by itself."
+}
+
+// event is what a person did to a run without a change of its state.
+func (r *Run) event(kind, actor, message string, now time.Time) *Event {
+	return &Event{RunID: r.ID, At: now, Kind: kind, Level: "info", Actor: actor, Attempt: r.Attempt, Rank: -1, Message: message}
+}
