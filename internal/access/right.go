@@ -74,7 +74,7 @@ var rights = []Rule{
 
 	{RunsRead, InProject, Viewer, "See runs and sweeps with their metrics, logs and events"},
 	{RunsSubmit, InProject, Operator, "Submit runs and sweeps"},
-	{RunsStop, InProject, Operator, "Stop runs and sweeps"},
+	{RunsStop, InProject, Operator, "Stop, pause, resume, restart and retry runs, and stop sweeps"},
 	{RunsDelete, InProject, Operator, "Delete ended runs and sweeps"},
 	{RunsEdit, InProject, Operator, "Tag runs, write notes on them, archive ended ones"},
 

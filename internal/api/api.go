@@ -77,6 +77,8 @@ type Actions interface {
 	// Stop and Delete return an error that matches [fault.ErrConflict] when the state does not allow it.
 	Stop(ctx context.Context, id run.ID) error
 	Delete(ctx context.Context, id run.ID) error
+	// Act does something else with a run; the same errors, and [run.FieldErrors] for a checkpoint that it cannot continue from.
+	Act(ctx context.Context, id run.ID, a run.Action) error
 	// Edit changes what people add to a run; what is not valid is [run.FieldErrors].
 	Edit(ctx context.Context, id run.ID, e run.Edit) error
 	// Nodes returns the nodes of the cluster.

@@ -148,18 +148,6 @@ func (s *server) listWorkers(ctx context.Context, in *runParam) (out client.Work
 	return client.WorkerList{Items: notNil(workers)}, err
 }
 
-// stopRun answers as soon as the request is on its way; the run's state tells how it goes on.
-func (s *server) stopRun(ctx context.Context, in *runParam) (out run.Run, err error) {
-	r, err := s.find(ctx, in.ID)
-	if err != nil {
-		return out, err
-	}
-	if err := s.Actions.Stop(ctx, r.ID); err != nil {
-		return out, err
-	}
-	return s.find(ctx, in.ID)
-}
-
 func (s *server) deleteRun(ctx context.Context, in *runParam) (*struct{}, error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {

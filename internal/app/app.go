@@ -185,11 +185,11 @@ func (a *App) wire(client *nomad.Client) error {
 	hub, health := a.hub, a.health
 	part := func(name string) *slog.Logger { return a.log.With("part", name) }
 
-	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Formats: a.cfg.SiteFormats()})
 	var watcher *watch.Watcher
+	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Saved: func(id run.ID) { watcher.ReconcileSoon(id) }, Formats: a.cfg.SiteFormats()})
 	q := queue.New(queue.Options{
 		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.ReconcileSoon(id) },
-		Checkpoints: a.queueCheckpoints(),
+		Checkpoints: a.checkpoints(),
 	})
 	rules, err := diagnose.Builtin()
 	if err != nil {
@@ -197,11 +197,11 @@ func (a *App) wire(client *nomad.Client) error {
 	}
 	watcher = watch.New(watch.Options{
 		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Rules: rules, Health: health.setNomad,
-		Released: func(run.ID) { q.Wake() }, Changed: q.Changed,
+		Released: func(run.ID) { q.Wake() }, Changed: q.Changed, Checkpoints: a.checkpoints(),
 	})
 	a.actions = control.New(control.Options{
 		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, ReconcileSoon: watcher.ReconcileSoon,
-		Storage: a.controlStorage(), Projects: a.logIns, Vault: a.secrets.finder(),
+		Storage: a.controlStorage(), Projects: a.logIns, Vault: a.secrets.finder(), KillTimeout: a.killTimeout(),
 	})
 	a.survey = survey.New(survey.Options{Cluster: client, Store: a.store, Logger: part("survey"), Now: now})
 	if err := a.survey.Load(a.ctx); err != nil {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/localnomad/task"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/reftrain"
 	"github.com/cotrain/cotrain/internal/run"
@@ -87,9 +89,17 @@ func (a *App) controlStorage() control.Storage {
 	return a.storage
 }
 
-func (a *App) queueCheckpoints() queue.Checkpoints {
+func (a *App) checkpoints() queue.Checkpoints {
 	if a.storage == nil {
 		return nil
 	}
 	return a.storage
+}
+
+// killTimeout is how long workers have to save when they are stopped.
+func (a *App) killTimeout() time.Duration {
+	if a.agent != nil {
+		return min(a.cfg.Job.KillTimeout, task.MaxKillTimeout)
+	}
+	return a.cfg.Job.KillTimeout
 }

@@ -217,6 +217,12 @@ func (o open) Submit(ctx context.Context, s run.Submission) (run.Run, error) {
 }
 func (o open) Stop(ctx context.Context, id run.ID) error   { return o.acts.Stop(ctx, "local", id) }
 func (o open) Delete(ctx context.Context, id run.ID) error { return o.acts.Delete(ctx, "local", id) }
+func (o open) Act(ctx context.Context, id run.ID, a run.Action) error {
+	return o.acts.Act(ctx, "local", id, a)
+}
+func (o open) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
+	return o.acts.Outlook(ctx, id)
+}
 func (o open) Edit(ctx context.Context, id run.ID, e run.Edit) error {
 	return o.acts.Edit(ctx, "local", id, e)
 }

@@ -46,10 +46,17 @@ type runCmd struct {
 	Launch    runLaunchCmd    `cmd:"" help:"Show exactly what starts a run's workers."`
 	Reproduce runReproduceCmd `cmd:"" help:"Print the command that makes the same run."`
 	Stop      runStopCmd      `cmd:"" help:"Stop a run."`
-	Tag       runTagCmd       `cmd:"" help:"Add tags to runs, or remove them."`
-	Note      runNoteCmd      `cmd:"" help:"Write a note on a run."`
-	Archive   runArchiveCmd   `cmd:"" help:"Leave ended runs out of lists, or bring them back."`
-	Delete    runDeleteCmd    `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
+	Pause     runPauseCmd     `cmd:"" help:"Stop a run's workers until it is resumed; it keeps its place in the queue."`
+	Resume    runResumeCmd    `cmd:"" help:"Let a paused run take its turn again, or withdraw a pause."`
+	Restart   runRestartCmd   `cmd:"" help:"Stop a run's workers, and have another attempt follow."`
+	Retry     runRetryCmd     `cmd:"" help:"Make another attempt of a failed or stopped run, or end its wait for one."`
+
+	StopRetrying runStopRetryingCmd `cmd:"" help:"End a run that waits to be tried again as failed."`
+
+	Tag     runTagCmd     `cmd:"" help:"Add tags to runs, or remove them."`
+	Note    runNoteCmd    `cmd:"" help:"Write a note on a run."`
+	Archive runArchiveCmd `cmd:"" help:"Leave ended runs out of lists, or bring them back."`
+	Delete  runDeleteCmd  `cmd:"" help:"Delete a run that has ended, with its metrics, events and logs."`
 }
 
 type tokenCmd struct {

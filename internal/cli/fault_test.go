@@ -39,6 +39,11 @@ func (w whole) SavedCheckpoints(context.Context, run.ID) ([]run.SavedCheckpoint,
 	return nil, nil
 }
 
+func (w whole) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
+	r, err := w.Run(ctx, id)
+	return run.Outlook{Run: r}, err
+}
+
 func (w whole) LaunchOf(context.Context, run.Submission) (run.Launch, error) {
 	return run.Launch{}, nil
 }

@@ -11,13 +11,18 @@ import (
 type runStopCmd struct {
 	Remote   `embed:""`
 	ID       run.ID        `arg:"" help:"ID of the run."`
+	Force    bool          `help:"Kill its workers at once, without time to save a checkpoint."`
 	Wait     bool          `help:"Wait until the run has ended."`
 	Patience time.Duration `default:"5m" help:"With --wait: how long to wait for a console that is away."`
 }
 
 // Run stops the run.
 func (c *runStopCmd) Run(ctx context.Context, p *process, cl *client.Client) error {
-	r, err := cl.StopRun(ctx, c.ID)
+	stop := cl.StopRun
+	if c.Force {
+		stop = cl.KillRun
+	}
+	r, err := stop(ctx, c.ID)
 	if err != nil {
 		return err
 	}

@@ -101,6 +101,26 @@ func (c *Client) StopRun(ctx context.Context, id run.ID) (out run.Run, err error
 	return out, c.send(ctx, http.MethodPost, runPath(id, "/stop"), nil, &out)
 }
 
+// KillRun ends a run without time for its workers to save, and returns it as it is then.
+func (c *Client) KillRun(ctx context.Context, id run.ID) (out run.Run, err error) {
+	return out, c.send(ctx, http.MethodPost, runPath(id, "/stop?force=true"), nil, &out)
+}
+
+// Acted is a run after an action, and what happens next.
+type Acted struct {
+	Run  run.Run `json:"run"`
+	Next string  `json:"next" doc:"What happens next, in a sentence"`
+}
+
+// Act pauses, resumes, restarts or retries a run, with when or from in the query.
+func (c *Client) Act(ctx context.Context, id run.ID, a run.Act, query url.Values) (out Acted, err error) {
+	path := runPath(id, "/"+string(a))
+	if q := query.Encode(); q != "" {
+		path += "?" + q
+	}
+	return out, c.send(ctx, http.MethodPost, path, nil, &out)
+}
+
 // EditRun changes what people add to a run, and returns it as it is then.
 func (c *Client) EditRun(ctx context.Context, id run.ID, e run.Edit) (out run.Run, err error) {
 	return out, c.send(ctx, http.MethodPatch, runPath(id, ""), e, &out)

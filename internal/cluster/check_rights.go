@@ -28,7 +28,7 @@ type NomadRights interface {
 
 // What the console needs of a namespace and its variables. Nomad takes some for others: submit-job covers parsing, read-fs the logs.
 var (
-	neededCapabilities = []string{"list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs"}
+	neededCapabilities = []string{"list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs", "alloc-lifecycle"}
 	harmless           = []string{"parse-job", "read-logs", "list-scaling-policies", "read-scaling-policy", "read-job-scaling", "csi-list-volume", "csi-read-volume", "host-volume-read", "plan-job", "register-job"}
 )
 

@@ -133,7 +133,7 @@ func TestNodesAreComparedWithConsul(t *testing.T) {
 func TestWhatIsTooMuchIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, old, with, about string }{
-		{"a capability", `"read-fs"]`, `"read-fs", "alloc-exec"]`, "alloc-exec"},
+		{"a capability", `"read-fs", `, `"read-fs", "alloc-exec", `, "alloc-exec"},
 		{"changing nodes", "node {\n  policy = \"read\"", "node {\n  policy = \"write\"", "node:write"},
 		{"reading secrets", `["list"]`, `["list", "read"]`, "variables:read"},
 		{"an operator's rights", "# Nodes", "operator {\n  policy = \"write\"\n}\n# Nodes", "operator:write"},

@@ -33,6 +33,8 @@ type Runs interface {
 	RunOfJob(ctx context.Context, jobID string) (run.ID, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	DeleteRun(ctx context.Context, id run.ID) error
+	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
+	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 }
 
 // Templates is the part of the store about templates.
@@ -108,6 +110,8 @@ type Publisher interface {
 // Storage checks the paths of a configuration, where they can be seen; see package storage.
 type Storage interface {
 	CheckPaths(ctx context.Context, c trainconf.Config, shape run.Shape) (errs, warns run.FieldErrors)
+	// CheckpointProblem says what is wrong with a checkpoint, where its folder can be seen; see [storage.Storage.CheckpointProblem].
+	CheckpointProblem(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error)
 	// Below maps a path of a run of a project with that folder to one of shared storage.
 	Below(folder, given string) (string, bool)
 }
@@ -131,6 +135,8 @@ type Options struct {
 	Storage       Storage      // nil for none
 	Projects      Projects     // nil where nothing is set for any
 	Vault         Vault        // nil for none
+	// KillTimeout is how long workers have to save when they are stopped; 0 if it is not known.
+	KillTimeout time.Duration
 }
 
 // Control performs the actions on runs, templates and sweeps.

@@ -29,6 +29,10 @@ func (s *shelf) CheckPaths(_ context.Context, c trainconf.Config, shape run.Shap
 	return errs, run.FieldErrors{{Field: "data.dataset_name_or_paths", Value: c.Effective("data.dataset_name_or_paths"), Rule: "is not in shared storage", Fix: "put it there"}}
 }
 
+func (s *shelf) CheckpointProblem(context.Context, string, run.Shape, bool) (what string, known bool, err error) {
+	return "", false, nil
+}
+
 // Below takes every path but an address for one of shared storage, which the nodes see at /mnt/shared.
 func (s *shelf) Below(folder, given string) (string, bool) {
 	p, absolute := strings.CutPrefix(given, "/mnt/shared/")

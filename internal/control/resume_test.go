@@ -28,10 +28,14 @@ type console struct {
 	t    *testing.T
 	skip atomic.Int64
 	disk disk
+
+	watcher *watch.Watcher
 }
 
 // disk is shared storage that sees what is wrong with some folders.
 type disk struct {
+	shelf
+
 	mu   sync.Mutex
 	lack map[string]string
 }
@@ -59,19 +63,19 @@ func newConsole(t *testing.T) *console {
 	}
 	c := &console{t: t, rig: &rig{cluster: nomadtest.New(), store: s, hub: feed.NewHub(time.Now)}}
 	logger := slog.New(slog.DiscardHandler)
-	in := ingest.New(ingest.Options{Tailer: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {}})
+	in := ingest.New(ingest.Options{Tailer: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {},
+		Saved: func(id run.ID) { c.watcher.ReconcileSoon(id) }})
 	rules, err := diagnose.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var w *watch.Watcher
-	c.queue = queue.New(queue.Options{Cluster: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Dispatched: func(id run.ID) { w.ReconcileSoon(id) }, Checkpoints: &c.disk})
-	w = watch.New(watch.Options{Cluster: c.cluster, Store: s, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Rules: rules, Health: func(error) {},
-		Released: func(run.ID) { c.queue.Wake() }, Changed: func() { c.queue.Changed() }})
-	c.control = control.New(control.Options{Store: s, Queue: c.queue, Cluster: c.cluster, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, ReconcileSoon: w.ReconcileSoon})
+	c.queue = queue.New(queue.Options{Cluster: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Dispatched: func(id run.ID) { c.watcher.ReconcileSoon(id) }, Checkpoints: &c.disk})
+	c.watcher = watch.New(watch.Options{Cluster: c.cluster, Store: s, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, Rules: rules, Health: func(error) {},
+		Released: func(run.ID) { c.queue.Wake() }, Checkpoints: &c.disk, Changed: func() { c.queue.Changed() }})
+	c.control = control.New(control.Options{Store: s, Queue: c.queue, Cluster: c.cluster, Logs: in, Publisher: c.hub, Logger: logger, Now: c.now, ReconcileSoon: c.watcher.ReconcileSoon, Storage: &c.disk})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	for _, loop := range []func(context.Context) error{in.Run, w.Run, c.queue.Run} {
+	for _, loop := range []func(context.Context) error{in.Run, c.watcher.Run, c.queue.Run} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil {
 				t.Error(err)

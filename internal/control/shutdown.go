@@ -27,6 +27,9 @@ func (c *Control) StopWorking(ctx context.Context) error {
 	for _, r := range live {
 		ended := false
 		u, err := c.o.Store.Update(ctx, r.ID, func(u *store.Update) error {
+			if u.Run.Pausing != nil || u.Run.State == run.Stopping && u.Run.StopCause == run.StopPause {
+				return c.hasten(u)
+			}
 			if ended = !endsWithAgent(u); ended || u.Run.State == run.Stopping {
 				return nil
 			}
@@ -49,9 +52,21 @@ func (c *Control) StopWorking(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// hasten has a pause that waits for a checkpoint come now.
+func (c *Control) hasten(u *store.Update) error {
+	if u.Run.Pausing == nil || u.Run.State == run.Stopping || u.Run.State == run.Dispatching {
+		return nil
+	}
+	u.StopJob()
+	return u.Record(u.Run.PauseWorkers("paused with the console, whose embedded agent ran it", c.o.Now()))
+}
+
 // endsWithAgent reports whether the run has workers and no further attempt.
 func endsWithAgent(u *store.Update) bool {
 	r := u.Run
+	if r.State == run.Stopping && r.StopCause.Next() != "" {
+		return false // another attempt follows
+	}
 	return r.State.Live() && u.Attempt.JobID != "" && (r.Options.Retries <= r.Retried || r.StopRequested) &&
 		slices.ContainsFunc(u.Workers, func(w run.Worker) bool { return !w.State.Terminal() })
 }

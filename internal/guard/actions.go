@@ -26,6 +26,8 @@ type RunActions interface {
 	Submit(ctx context.Context, actor string, s run.Submission) (run.Run, error)
 	Stop(ctx context.Context, actor string, id run.ID) error
 	Delete(ctx context.Context, actor string, id run.ID) error
+	Act(ctx context.Context, actor string, id run.ID, a run.Action) error
+	Outlook(ctx context.Context, id run.ID) (run.Outlook, error)
 	Edit(ctx context.Context, actor string, id run.ID, e run.Edit) error
 	Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors)
 	DryRun(ctx context.Context, s run.Submission) (run.DryRun, error)
@@ -76,6 +78,18 @@ func (g *Guard) Submit(ctx context.Context, s run.Submission) (made run.Run, err
 // Stop ends a run; [fault.ErrConflict] if its state does not allow it.
 func (g *Guard) Stop(ctx context.Context, id run.ID) error {
 	return g.changeRun(ctx, access.RunsStop, id, g.o.Control.Stop)
+}
+
+// Act pauses, resumes, restarts, retries or kills a run; [fault.ErrConflict] if its state does not allow it.
+func (g *Guard) Act(ctx context.Context, id run.ID, a run.Action) error {
+	return g.changeRun(ctx, access.RunsStop, id, func(ctx context.Context, actor string, id run.ID) error {
+		return g.o.Control.Act(ctx, actor, id, a)
+	})
+}
+
+// Outlook tells what an action would mean now.
+func (g *Guard) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
+	return seen(ctx, g, id, func() (run.Outlook, error) { return g.o.Control.Outlook(ctx, id) })
 }
 
 // Delete removes an ended run; [fault.ErrConflict] if its state does not allow it.

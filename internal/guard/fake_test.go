@@ -120,6 +120,14 @@ func (b *behind) SetLayout(ctx context.Context, _ string, user access.UserID, _ 
 	return b.passed("SetLayout")
 }
 
+func (b *behind) Act(ctx context.Context, actor string, _ run.ID, _ run.Action) error {
+	return b.acted(ctx, "Act", actor)
+}
+
+func (b *behind) Outlook(context.Context, run.ID) (run.Outlook, error) {
+	return run.Outlook{}, b.passed("Outlook")
+}
+
 func (b *behind) Edit(ctx context.Context, actor string, _ run.ID, _ run.Edit) error {
 	return b.acted(ctx, "Edit", actor)
 }

@@ -147,7 +147,7 @@ func TestAViewerSeesEverythingAndChangesNothing(t *testing.T) {
 		}
 	}
 	slices.Sort(refused)
-	want := []string{"Delete", "Delete", "DeleteSweep", "DeleteTemplate", "DryRun", "Edit", "LaunchOf", "Measure", "Repair", "SaveTemplate", "SetProjectLayout", "Stop", "StopMeasurement", "StopSweep", "Submit", "SubmitSweep"}
+	want := []string{"Act", "Delete", "Delete", "DeleteSweep", "DeleteTemplate", "DryRun", "Edit", "LaunchOf", "Measure", "Repair", "SaveTemplate", "SetProjectLayout", "Stop", "StopMeasurement", "StopSweep", "Submit", "SubmitSweep"}
 	if !slices.Equal(refused, want) || len(b.actors) > 0 {
 		t.Errorf("refused %v, want %v; actors %v", refused, want, b.actors)
 	}
@@ -161,7 +161,7 @@ func TestWhoMayActsUnderTheirNameAndWithAnEntry(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if len(b.actors) != 9 || slices.ContainsFunc(b.actors, func(a string) bool { return a != "ann" }) {
+	if len(b.actors) != 10 || slices.ContainsFunc(b.actors, func(a string) bool { return a != "ann" }) {
 		t.Errorf("actors %v", b.actors)
 	}
 	for _, p := range b.pending {

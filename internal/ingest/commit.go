@@ -90,6 +90,9 @@ func (in *Ingest) store(ctx context.Context, group []*commitRequest) {
 }
 
 func (in *Ingest) publish(b *store.Batch) {
+	if len(b.Checkpoints) > 0 && in.o.Saved != nil {
+		in.o.Saved(b.RunID)
+	}
 	topic := feed.RunTopic(b.RunID)
 	if b.Repeated { // samples cannot be taken back
 		in.o.Publisher.Publish(topic, feed.Gap, struct{}{})

@@ -54,6 +54,8 @@ type Options struct {
 	Now       func() time.Time
 	// Health is called with the outcome of writes: nil when they succeed.
 	Health func(error)
+	// Saved is called with runs of which a worker reported a checkpoint; nil for nobody. It must not block.
+	Saved func(run.ID)
 	// Formats are those that the site has added to the parser's own.
 	Formats []*logparse.SiteFormat
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -137,6 +138,35 @@ func (c *Client) evaluationExists(ctx context.Context, parentID, id string) (boo
 // Stop sends SIGTERM to a child job, and SIGKILL after the kill time-out. A job that has ended or is gone is no error.
 func (c *Client) Stop(ctx context.Context, childID string) error {
 	return c.deregister(ctx, "stop job ", childID, false)
+}
+
+// Kill stops a child job, and kills its workers at once. Workers that have ended meanwhile are no error. With ACLs the token needs
+// alloc-lifecycle.
+func (c *Client) Kill(ctx context.Context, childID string) error {
+	if err := c.Stop(ctx, childID); err != nil { // first: else their end is a failure
+		return err
+	}
+	workers, _, err := c.Workers(ctx, childID)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, w := range workers {
+		if !w.State.Terminal() && w.Started {
+			errs = append(errs, c.killWorker(ctx, childID, w.AllocID))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Client) killWorker(ctx context.Context, childID, allocID string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := classify("kill worker "+allocID, c.calls.Allocations().Signal(&api.Allocation{ID: allocID}, c.about(ctx, childID), TaskName, "SIGKILL"))
+	if said := (*answer)(nil); errors.Is(err, fault.ErrNotFound) || errors.As(err, &said) && strings.Contains(said.text, "not running") {
+		return nil // it has ended
+	}
+	return err
 }
 
 // Purge stops a child job and removes it from Nomad.

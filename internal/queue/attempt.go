@@ -18,7 +18,7 @@ func (q *Queue) prepare(ctx context.Context, id run.ID) (resume, passed string, 
 	if err != nil {
 		return "", "", err
 	}
-	if n := len(attempts); n == 0 || attempts[n-1].JobID == "" { // the same attempt again; its workers may be training
+	if n := len(attempts); n == 0 || attempts[n-1].JobID == "" && attempts[n-1].MaybeSent { // the same attempt again; its workers may be training
 		return "", "", nil
 	}
 	saved, err := q.o.Store.SavedCheckpoints(ctx, id)
@@ -32,10 +32,10 @@ func (q *Queue) prepare(ctx context.Context, id run.ID) (resume, passed string, 
 	return point.Folder, passed, nil
 }
 
-// resumePoint returns the newest complete checkpoint, zero for none, and why newer ones were passed over. Where the
+// resumePoint returns the newest complete checkpoint that the choice of a person allows, zero for none, and why newer ones were passed over. Where the
 // files cannot be seen, the workers' reports decide.
 func (q *Queue) resumePoint(ctx context.Context, r run.Run, saved []run.SavedCheckpoint) (point run.ResumePoint, passed string, err error) {
-	for _, p := range r.ResumeFrom(saved) {
+	for _, p := range r.NextResume.Among(r.ResumeFrom(saved)) {
 		lack, known := "", false
 		if q.o.Checkpoints != nil {
 			if lack, known, err = q.o.Checkpoints.CheckpointProblem(ctx, p.Folder, r.Shape, r.InnerSteps > 0); err != nil {

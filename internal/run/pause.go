@@ -135,19 +135,20 @@ func (r *Run) resumed(a Attempt, from ResumeChoice) string {
 
 // instead says which action a state allows.
 func (r *Run) instead() string {
-	switch {
-	case r.State == Failed || r.State == Stopped:
+	switch r.State {
+	case Failed, Stopped:
 		return "Retry it."
-	case r.State == Succeeded:
+	case Succeeded:
 		return "Clone it to train again."
-	case r.State == Paused:
+	case Paused:
 		return "Resume it."
-	case r.State == Pending || r.State == Running || r.State == Degraded:
+	case Pending, Running, Degraded:
 		return "Restart it to begin another attempt."
-	case r.State == Stopping:
+	case Stopping:
 		return "Wait until its workers have ended."
+	default:
+		return "It takes its turn by itself."
 	}
-	return "It takes its turn by itself."
 }
 
 // event is what a person did to a run without a change of its state.

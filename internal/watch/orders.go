@@ -80,8 +80,11 @@ func (w *Watcher) deliver(ctx context.Context, o store.Order) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	call := w.o.Cluster.Stop
-	if o.Purge {
+	switch {
+	case o.Purge:
 		call = w.o.Cluster.Purge
+	case o.Kill:
+		call = w.o.Cluster.Kill
 	}
 	if err := call(ctx, o.JobID); err != nil {
 		return err
@@ -99,13 +102,15 @@ func (w *Watcher) orderFailed(ctx context.Context, o store.Order, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	w.o.Logger.Warn("order to Nomad", "run", o.RunID, "job", o.JobID, "purge", o.Purge, "err", err)
+	w.o.Logger.Warn("order to Nomad", "run", o.RunID, "job", o.JobID, "kill", o.Kill, "purge", o.Purge, "err", err)
 	switch {
 	case o.JobID == "" || o.Purge:
 	case errors.Is(err, fault.ErrUnavailable):
 		w.explainStopping(ctx, o, "Nomad unreachable, retrying: the workers go on until the stop gets through")
 	case errors.Is(err, nomad.ErrDenied):
 		w.explainStopping(ctx, o, "Nomad refuses the console's token: the workers go on until it may stop jobs")
+	case o.Kill:
+		w.explainStopping(ctx, o, "not every worker could be killed yet, retrying: the others end within their kill time-out")
 	default:
 		w.explainStopping(ctx, o, "Nomad did not take the stop, retrying: the workers go on until it does")
 	}

@@ -26,14 +26,3 @@ func (c *change) recall(u *store.Update, now time.Time) error {
 	u.Attempt.Recalled = true
 	return u.Record(r.StopWorkers(run.StopOverdue, r.OverdueReason(c.obs), now))
 }
-
-// recalled requeues a run whose recalled attempt has ended, unless training finished or a stop was requested meanwhile.
-func (c *change) recalled(u *store.Update, state run.State, why string) (run.State, string) {
-	if !u.Attempt.Recalled || u.Run.StopRequested || state != run.Failed && state != run.Stopped {
-		return state, why
-	}
-	c.again = true
-	why = u.Run.StopReason
-	u.Run.StopCause, u.Run.StopReason = "", ""
-	return run.Queued, why
-}

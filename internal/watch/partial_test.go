@@ -116,8 +116,7 @@ func TestAWorkerThatFailsWhileItsAttemptIsTakenBackIsNoFailureOfTheRun(t *testin
 	r.cluster.Set(r.child, 0, func(w *run.Worker) { w.Detail = "seen again" })
 	r.update(func(u *store.Update) error {
 		u.Attempt.Recalled = true
-		_, err := u.Run.Transition(run.Stopping, "cotrain", "taken back", time.Now())
-		return err
+		return u.Record(u.Run.StopWorkers(run.StopOverdue, "taken back", time.Now()))
 	})
 	r.cluster.Set(r.child, 0, nomadtest.End(75))
 	if got := r.becomes(run.Queued); got.Retried != 0 {

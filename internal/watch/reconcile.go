@@ -1,10 +1,12 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -66,6 +68,9 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 		if c.cause, err = w.cause(ctx, id, attempt, nomad.NewestPerRank(c.found)); err != nil {
 			return err
 		}
+	}
+	if err := c.saved(ctx, id); err != nil {
+		return err
 	}
 	u, err := w.o.Store.Update(ctx, id, c.apply)
 	if err != nil {
@@ -129,17 +134,19 @@ type change struct {
 	obs     run.Observation
 	why     string
 	drained bool
-	cause   *run.Cause // of the workers that failed, once all have ended
+	cause   *run.Cause        // of the workers that failed, once all have ended
+	points  []run.ResumePoint // the newest complete checkpoint, of a run that is being paused
 
 	outcome
 }
 
 // outcome is what [change.apply] found.
 type outcome struct {
-	moved   bool // a worker changed
-	waiting bool // ended, but logs are not stored yet
-	changed bool // state or reason changed
-	again   bool // another attempt follows
+	moved   bool   // a worker changed
+	waiting bool   // ended, but logs are not stored yet
+	changed bool   // state or reason changed
+	again   bool   // the attempt is over, and the run is not
+	level   string // of the event that says so
 }
 
 // apply changes the run. The store may call it again, with the run as it is then.
@@ -169,12 +176,9 @@ func (c *change) apply(u *store.Update) error {
 			return err
 		}
 	}
-	state, why = c.recalled(u, state, why)
-	if state == run.Failed {
-		r.Cause, u.Attempt.Cause = c.cause, c.cause
-		if why, c.again = r.Retry(c.obs, c.cause, why, now); c.again {
-			state = run.Queued
-		}
+	state, why = c.followed(u, state, why, now)
+	if p := r.Pausing; p != nil && (state == run.Running || state == run.Degraded || state == run.Pending) {
+		why = strings.TrimPrefix(why+"; "+p.String(), "; ")
 	}
 	if err := c.move(u, state, why, now); err != nil {
 		return err
@@ -191,10 +195,13 @@ func (c *change) apply(u *store.Update) error {
 	if err := c.recall(u, now); err != nil {
 		return err
 	}
+	if err := c.pause(u, now); err != nil {
+		return err
+	}
 	if err := c.expire(u, now); err != nil {
 		return err
 	}
-	if r.StopRequested || doomed != "" || u.Attempt.Recalled { // in case Nomad has forgotten it
+	if r.StopRequested || doomed != "" || r.State == run.Stopping && r.StopCause.Next() != "" { // in case Nomad has forgotten it
 		c.order(u)
 	}
 	c.changed = r.State != before || r.Reason != reason
@@ -217,7 +224,7 @@ func (c *change) expire(u *store.Update, now time.Time) error {
 	return u.Stop(run.Console, run.StopExpired, now)
 }
 
-// move changes the run's state, by Nomad as actor except for another attempt.
+// move changes the run's state, by Nomad as actor except where another attempt may follow.
 func (c *change) move(u *store.Update, to run.State, why string, at time.Time) error {
 	actor := run.Nomad
 	if c.again {
@@ -225,7 +232,7 @@ func (c *change) move(u *store.Update, to run.State, why string, at time.Time) e
 	}
 	ev, err := u.Run.Transition(to, actor, why, at)
 	if ev != nil && c.again {
-		ev.Level = "warning" // an attempt failed
+		ev.Level = cmp.Or(c.level, "warning") // an attempt failed
 	}
 	return u.Record(ev, err)
 }

@@ -22,6 +22,7 @@ type Cluster interface {
 	Workers(ctx context.Context, childID string) ([]run.Worker, nomad.JobState, error)
 	WhyPending(ctx context.Context, childID string) (string, error)
 	Stop(ctx context.Context, childID string) error
+	Kill(ctx context.Context, childID string) error
 	Purge(ctx context.Context, childID string) error
 }
 
@@ -35,6 +36,7 @@ type Store interface {
 	Seal(ctx context.Context, id run.ID, atLeast int) error
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
 	CountCause(ctx context.Context, in run.Projects, fingerprint string, since time.Time) (run.CauseCount, error)
+	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error)
 	NewOrders() <-chan struct{}
 	Orders(ctx context.Context) ([]store.Order, error)
@@ -55,7 +57,12 @@ type Publisher interface {
 	PublishRun(r run.Run, evs ...run.Event)
 }
 
-// Options configures [New]. All fields are required.
+// Checkpoints checks the files of a checkpoint; see [storage.Storage.CheckpointProblem].
+type Checkpoints interface {
+	CheckpointProblem(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error)
+}
+
+// Options configures [New]. Only Checkpoints is optional.
 type Options struct {
 	Cluster   Cluster
 	Store     Store
@@ -64,7 +71,9 @@ type Options struct {
 	Logger    *slog.Logger
 	Now       func() time.Time
 	Rules     *diagnose.Rules // by which failures are explained
-	// Released is called with runs that left Nomad, ended or to be retried; it must not block.
+	// Checkpoints is nil where the runs' folders cannot be seen: what workers report decides when to pause then.
+	Checkpoints Checkpoints
+	// Released is called with runs that left Nomad, ended, paused or to be retried; it must not block.
 	Released func(run.ID)
 	// Changed is called when nodes or allocations may have changed; it must not block.
 	Changed func()

@@ -3,7 +3,7 @@
 # namespace  the namespace
 
 namespace "${namespace}" {
-  capabilities = ["list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs"]
+  capabilities = ["list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs", "alloc-lifecycle"]
 
   # That a run's secret exists, never what it is.
   variables {

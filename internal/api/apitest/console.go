@@ -397,6 +397,28 @@ func (c *Console) Stop(_ context.Context, id run.ID) error {
 	})
 }
 
+// Act is for [api.Actions].
+func (c *Console) Act(_ context.Context, id run.ID, a run.Action) error {
+	return c.with(id, func(e *entry) (err error) {
+		r, attempt := &e.run, run.Attempt{Number: e.run.Attempt, JobID: "p/1"}
+		switch a.Act {
+		case run.ActPause:
+			_, err = r.Pause(attempt, run.Pausing{When: a.When}, "ann", c.clock)
+		case run.ActResume:
+			_, err = r.Resume(attempt, a.From, "ann", c.clock)
+		case run.ActRestart:
+			_, err = r.Restart(a.From, "ann", "", c.clock)
+		case run.ActRetry:
+			_, err = r.RetryNow(attempt, a.From, "ann", c.clock)
+		case run.ActStopRetrying:
+			_, err = r.StopRetrying(attempt, "ann", c.clock)
+		case run.ActKill:
+			_, err = r.Kill(attempt, "ann", c.clock)
+		}
+		return err
+	})
+}
+
 // Edit is for [api.Actions].
 func (c *Console) Edit(_ context.Context, id run.ID, e run.Edit) error {
 	return c.with(id, func(of *entry) error { return e.Apply(&of.run) })

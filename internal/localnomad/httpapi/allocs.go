@@ -83,4 +83,18 @@ func (a *API) restartAllocation(_ http.ResponseWriter, r *http.Request, id strin
 	return map[string]any{"Index": 0}, nil
 }
 
+func (a *API) signalAllocation(_ http.ResponseWriter, r *http.Request, id string) (any, error) {
+	var req struct{ Task, Signal string }
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		return nil, err
+	}
+	if a.Store.Alloc(id) == nil {
+		return nil, unknownAlloc(id)
+	}
+	if err := a.Runners.Signal(id, req.Task, req.Signal); err != nil {
+		return nil, err
+	}
+	return map[string]any{"Index": 0}, nil
+}
+
 func unknownAlloc(id string) error { return notFound("Unknown allocation %s", strconv.Quote(id)) }

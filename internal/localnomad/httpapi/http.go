@@ -69,6 +69,7 @@ func New(o Options) *API {
 		{"/v1/allocations", "", get(a.listAllocations)},
 		{"/v1/allocation/", "/stop", put(a.stopAllocation)},
 		{"/v1/client/allocation/", "/restart", put(a.restartAllocation)},
+		{"/v1/client/allocation/", "/signal", put(a.signalAllocation)},
 		{"/v1/client/fs/logs/", "", get(a.serveLogs)},
 		{"/v1/client/fs/ls/", "", get(a.listDir)},
 		{"/v1/client/stats", "", get(a.nodeStats)},

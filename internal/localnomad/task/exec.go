@@ -104,7 +104,7 @@ func (t *taskRunner) terminate(proc *os.Process, exited chan struct{}) {
 }
 
 func (t *taskRunner) killTimeout() time.Duration {
-	return min(state.Deref(t.task.KillTimeout), maxKillTimeout)
+	return min(state.Deref(t.task.KillTimeout), MaxKillTimeout)
 }
 
 // command resolves what to run: in the task's directories first, then on the task's PATH, as the drivers do.

@@ -122,6 +122,28 @@ func (rs *Runners) Restart(id, name string) error {
 	return err
 }
 
+// Signal sends a signal to a task's process, or to those of all tasks without a name: SIGKILL to its whole group, as nothing else
+// would end what it started.
+func (rs *Runners) Signal(id, name, signal string) error {
+	sig, err := signalByName(signal)
+	if err != nil {
+		return err
+	}
+	r := rs.get(id)
+	if r == nil {
+		return ErrNotRunning
+	}
+	err = ErrNotRunning
+	for _, t := range r.tasks {
+		if name == "" || name == t.task.Name {
+			if e := t.signal(sig); e == nil {
+				err = nil
+			}
+		}
+	}
+	return err
+}
+
 // FailNode kills everything on a node at once. Nobody tells the state: nodes that fail tell nobody.
 func (rs *Runners) FailNode(id string) {
 	for _, r := range rs.all() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -15,8 +16,8 @@ import (
 )
 
 const (
-	// maxKillTimeout is the longest a task may take to end, as a client's max_kill_timeout.
-	maxKillTimeout = 30 * time.Second
+	// MaxKillTimeout is the longest a task may take to end, as a client's max_kill_timeout.
+	MaxKillTimeout = 30 * time.Second
 	// drainTimeout is how long output is still read after a task's processes are dead:
 	// only a process that escaped the kill can hold the pipe open.
 	drainTimeout = 2 * time.Second
@@ -254,6 +255,20 @@ func (t *taskRunner) killNow() {
 	if t.proc != nil {
 		killGroup(t.proc.Pid)
 	}
+}
+
+// signal sends a signal to the process.
+func (t *taskRunner) signal(sig syscall.Signal) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.proc == nil:
+		return ErrNotRunning
+	case sig == syscall.SIGKILL:
+		killGroup(t.proc.Pid)
+		return nil
+	}
+	return t.proc.Signal(sig)
 }
 
 // requestRestart ends the process and has it started again at once, outside the restart policy.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
@@ -76,6 +77,26 @@ func testOutcomes(t *testing.T, target Target) {
 			t.Errorf("worker is %+v, want one that never started, with the driver's words", w)
 		}
 	})
+}
+
+// testKilling kills a worker that ignores the stop, long before its kill time-out.
+func testKilling(t *testing.T, target Target) {
+	b := newBench(t, target, func(j *nomad.JobSettings) { j.KillTimeout = 25 * time.Second })
+	child := b.dispatch(`trap '' TERM; sleep 601 & echo up; while :; do sleep 0.1; done`)
+	w := b.workers(child, 1, "a running worker", func(w run.Worker) bool { return w.State == run.WorkerRunning })[0]
+	b.printed(w.AllocID, "stdout", "up\n")
+	if err := b.client.Kill(b.context(), child); err != nil {
+		t.Fatal(err)
+	}
+	w = b.ended(child)
+	if w.State != run.WorkerComplete || !w.Stopping || w.Signal != 9 {
+		t.Errorf("a killed worker is %+v", w)
+	}
+	for _, e := range [...]error{b.client.Kill(b.context(), child), b.client.Kill(b.context(), child+"-none")} {
+		if e != nil {
+			t.Errorf("killing what has ended, or is not there: %v", e)
+		}
+	}
 }
 
 func testStopping(t *testing.T, target Target) {

@@ -281,6 +281,28 @@ func (c *Cluster) Stop(_ context.Context, child string) (err error) {
 	return err
 }
 
+// Kill stops the child as [Cluster.Stop] does; its workers end at once, by SIGKILL.
+func (c *Cluster) Kill(ctx context.Context, child string) error {
+	if err := c.Stop(ctx, child); err != nil {
+		return err
+	}
+	var err error
+	c.change(func() {
+		if err = c.call("Kill"); err != nil {
+			return
+		}
+		if j := c.jobs[child]; j != nil {
+			for i := range j.workers {
+				if w := &j.workers[i]; !w.State.Terminal() {
+					End(137)(w)
+					w.Signal = 9
+				}
+			}
+		}
+	})
+	return err
+}
+
 // Purge forgets the child.
 func (c *Cluster) Purge(_ context.Context, child string) (err error) {
 	c.change(func() {

@@ -76,6 +76,10 @@ type Actions interface {
 	// Stop and Delete return [fault.ErrConflict] if the state does not allow it.
 	Stop(ctx context.Context, id run.ID) error
 	Delete(ctx context.Context, id run.ID) error
+	// Act does something else with a run; the same errors, and [run.FieldErrors] for a checkpoint that it cannot continue from.
+	Act(ctx context.Context, id run.ID, a run.Action) error
+	// Outlook tells what an action would mean now.
+	Outlook(ctx context.Context, id run.ID) (run.Outlook, error)
 	// Edit changes tags and note, or archives; what is not valid is [run.FieldErrors].
 	Edit(ctx context.Context, id run.ID, e run.Edit) error
 	// Launch returns what started the workers. Nomad unreachable is [fault.ErrUnavailable].

@@ -55,6 +55,7 @@ type fake struct {
 	AllNodes   []run.Node
 	Known      *measure.Known // of the cluster, nil for nothing
 	MeasureErr error
+	SaveTime   time.Duration // of checkpoints
 	Submitted  []run.Submission
 	Did        []string
 	Filters    []run.RunFilter
@@ -271,6 +272,16 @@ func (f *fake) Check(ctx context.Context) func(run.Submission) (errs, warns run.
 
 func (f *fake) Stop(_ context.Context, id run.ID) error {
 	return f.act("stop " + string(id))
+}
+
+func (f *fake) Act(_ context.Context, id run.ID, a run.Action) error {
+	return f.act(strings.TrimSpace(fmt.Sprintf("%s %s %s%s", a.Act, id, a.When, a.From)))
+}
+
+func (f *fake) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
+	r, err := f.Run(ctx, id)
+	points := []run.ResumePoint{{Step: 450, Folder: "models/checkpoints/x/step_450"}, {Step: 400, Folder: "models/checkpoints/x/step_400"}}
+	return run.Outlook{Run: r, Points: points, Next: 550, SaveTime: f.SaveTime, KillTimeout: 30 * time.Second}, err
 }
 
 func (f *fake) Delete(_ context.Context, id run.ID) error {

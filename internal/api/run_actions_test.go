@@ -1,0 +1,72 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+func TestActionsAnswerWithTheRunAndWhatHappensNext(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, tt := range []struct {
+		from  run.State
+		path  string
+		state run.State
+		next  string
+	}{
+		{run.Running, "/pause", run.Running, "It trains on and pauses at the next checkpoint."},
+		{run.Running, "/pause?when=now", run.Stopping, "then it is paused"},
+		{run.Queued, "/pause", run.Paused, "It is paused and keeps its place in the queue. Its 4 GPUs are free."},
+		{run.Paused, "/resume?from=120", run.Queued, "continues from the checkpoint of step 120"},
+		{run.Running, "/restart?from=start", run.Stopping, "then another attempt continues from the beginning"},
+		{run.Failed, "/retry", run.Queued, "continues from the newest complete checkpoint"},
+		{run.Stopped, "/retry?from=step_20", run.Queued, "continues from the checkpoint of step 20"},
+	} {
+		r := f.Add(run.Run{Name: "a", State: tt.from, Attempt: 1, CheckpointPath: "c", Shape: run.Shape{Nodes: 2, GPUs: 2}})
+		got := decode[client.Acted](f, f.do("POST", "/api/v1/runs/"+string(r)+tt.path, ""), http.StatusAccepted)
+		if got.Run.ID != r || got.Run.State != tt.state || !strings.Contains(got.Next, tt.next) {
+			t.Errorf("%s of one that is %s: %s, %q", tt.path, tt.from, got.Run.State, got.Next)
+		}
+	}
+	waits := f.Add(run.Run{Name: "a", State: run.Queued, Attempt: 1, Cause: &run.Cause{Category: "cuda_oom", Summary: "x"}})
+	if got := decode[client.Acted](f, f.do("POST", "/api/v1/runs/"+string(waits)+"/stop-retrying", ""), http.StatusAccepted); got.Run.State != run.Failed || got.Run.Cause == nil {
+		t.Errorf("it is %+v", got.Run)
+	}
+	ends := f.Add(run.Run{Name: "a", State: run.Stopping, Attempt: 1, StopRequested: true})
+	if got := decode[run.Run](f, f.do("POST", "/api/v1/runs/"+string(ends)+"/stop?force=true", ""), http.StatusAccepted); got.Reason != run.ReasonKilling {
+		t.Errorf("it is %+v", got)
+	}
+}
+
+func TestActionsThatAreNotPossibleSayWhatIs(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	running := "/api/v1/runs/" + string(f.Add(run.Run{Name: "a", State: run.Running}))
+	done := "/api/v1/runs/" + string(f.Add(run.Run{Name: "b", State: run.Succeeded}))
+	for _, tt := range []struct {
+		path   string
+		status int
+		says   string
+	}{
+		{running + "/pause?when=later", 422, "use checkpoint or now"},
+		{running + "/pause", 422, "use now"},
+		{running + "/resume", 409, "Restart it"},
+		{running + "/retry?from=best", 422, "use newest, start"},
+		{running + "/retry", 409, "Restart it"},
+		{running + "/stop-retrying", 409, "Stop it"},
+		{done + "/retry", 409, "Clone it"},
+		{done + "/restart", 409, "Clone it"},
+		{done + "/pause", 409, "nothing left to pause"},
+		{done + "/stop?force=true", 409, "already"},
+		{"/api/v1/runs/r-zzzzzzzzzz/pause", 404, "no such run"},
+	} {
+		w := f.do("POST", tt.path, "")
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) {
+			t.Errorf("%s: status %d, %s", tt.path, w.Code, w.Body)
+		}
+	}
+}
