@@ -68,7 +68,9 @@ func (e Entry) Clean() Entry {
 		{&e.Actor.Address, maxName}, {&e.Actor.Agent, maxAgent}, {&e.Request, maxName}, {&e.Action, maxName}, {&e.Project, maxName},
 		{&e.Subject, maxSubject}, {(*string)(&e.Outcome), maxName}, {&e.Reason, maxReason},
 	} {
-		*t.text = fault.Clip(strings.ReplaceAll(*t.text, "\x00", "\uFFFD"), t.most)
+		if *t.text != "" {
+			*t.text = fault.Clip(strings.ReplaceAll(*t.text, "\x00", "\uFFFD"), t.most)
+		}
 	}
 	e.At, e.Logged = e.At.UTC().Truncate(time.Millisecond), e.Logged.UTC().Truncate(time.Millisecond)
 	return e

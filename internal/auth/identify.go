@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"strings"
@@ -178,7 +177,7 @@ func (s *Service) stored(ctx context.Context, ref reference) (*credential, error
 }
 
 func requestOf(r *http.Request) audit.Request {
-	return audit.Request{ID: strings.ToLower(rand.Text()[:16]), Address: addressOf(r.Context()), Agent: fault.Cut(r.UserAgent(), maxAgent)}
+	return audit.Request{ID: newRequestID(), Address: addressOf(r.Context()), Agent: fault.Cut(r.UserAgent(), maxAgent)}
 }
 
 // addressOf is a client's, "" if it is not known.

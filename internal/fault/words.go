@@ -1,6 +1,8 @@
 package fault
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -8,7 +10,8 @@ import (
 
 // Words are looked for in a text all at once, without regard to case.
 type Words struct {
-	after [utf8.RuneSelf][]string // what follows a first letter
+	after   [utf8.RuneSelf][]string // what follows a first letter
+	seconds [utf8.RuneSelf]uint32   // and the last five bits of what follows it first, which upper and lower case share
 }
 
 // NewWords returns words of ASCII in lower case.
@@ -16,9 +19,13 @@ func NewWords(words ...string) *Words {
 	w := new(Words)
 	for _, word := range words {
 		first := rune(word[0])
-		w.after[first] = append(w.after[first], word[1:])
-		if upper := unicode.ToUpper(first); upper != first {
-			w.after[upper] = append(w.after[upper], word[1:])
+		for _, c := range slices.Compact([]rune{first, unicode.ToUpper(first)}) {
+			w.after[c] = append(w.after[c], word[1:])
+			if len(word) == 1 {
+				w.seconds[c] = math.MaxUint32
+				continue
+			}
+			w.seconds[c] |= 1 << (word[1] & 31)
 		}
 	}
 	return w
@@ -30,11 +37,13 @@ func (w *Words) In(text string) bool {
 		text = strings.ToLower(text) // the Kelvin sign is a k
 	}
 	for i := range len(text) {
-		if c := text[i]; c < utf8.RuneSelf {
-			for _, rest := range w.after[c] {
-				if startsWith(text[i+1:], rest) {
-					return true
-				}
+		c := text[i]
+		if c >= utf8.RuneSelf || w.seconds[c] == 0 {
+			continue
+		}
+		if rest := text[i+1:]; w.seconds[c] == math.MaxUint32 || rest != "" && w.seconds[c]>>(rest[0]&31)&1 == 1 {
+			if slices.ContainsFunc(w.after[c], func(word string) bool { return startsWith(rest, word) }) {
+				return true
 			}
 		}
 	}

@@ -60,26 +60,41 @@ var (
 	parameters = `?` + strings.Repeat(`,?`, strings.Count(columns, ","))
 	insertRow  = insertRows(1)
 	insertMany = insertRows(rowsPerInsert)
-	// insertNext inserts nothing if there is or was a row of that number. Rows that were not cut are without gaps, so it is the next.
-	insertNext = `INSERT INTO audit (` + columns + `) SELECT ` + parameters + ` WHERE (SELECT cut_seq FROM audit_head WHERE id = 0) < ? ON CONFLICT DO NOTHING`
 )
 
 func insertRows(n int) string {
 	return `INSERT INTO audit (` + columns + `) VALUES (` + parameters + `)` + strings.Repeat(`,(`+parameters+`)`, n-1)
 }
 
+// insertNext locks the end of the log and inserts a row, or nothing if there is or was one of its number. Rows that were not cut are
+// without gaps, so it is the next. A parameter costs more than a character: what an entry does not have, such as either its token or
+// its session, is none.
+func insertNext(row []any) (query string, args []any) {
+	values := make([]byte, 0, 3*len(row))
+	args = make([]any, 0, len(row))
+	for _, v := range row {
+		if v == "" {
+			values = append(values, `'',`...)
+			continue
+		}
+		values, args = append(values, '?', ','), append(args, v)
+	}
+	return `INSERT INTO audit (` + columns + `) SELECT ` + string(values[:len(values)-1]) +
+		` FROM (SELECT cut_seq FROM audit_head WHERE id = 0 FOR UPDATE) AS head WHERE cut_seq < ?1 ON CONFLICT DO NOTHING`, args // ?1 is the number
+}
+
 // appendOne appends an entry in one statement, if this process has appended the newest before it. It does not note the end
 // (see [Log.Index]): that would cost a change as much again.
+// The lock is the same statement's: one of its own would be another wait for PostgreSQL. What others append while it waits it meets as a
+// conflict, whatever its snapshot has.
 func appendOne(ctx context.Context, tx *db.Tx, e audit.Entry) error {
 	last, known := tx.Kept(lastKey{}).(end)
 	if !known {
 		return appendAll(ctx, tx, []audit.Entry{e})
 	}
-	if err := lockEnd(ctx, tx); err != nil {
-		return err
-	}
 	at := last
-	res, err := tx.Exec(ctx, insertNext, append(at.next(e, at.now()), at.seq)...)
+	query, args := insertNext(at.next(e, at.now()))
+	res, err := tx.Exec(ctx, query, args...)
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,8 @@ func (e *end) next(of audit.Entry, now time.Time) []any {
 	of = of.Clean()
 	e.hash = e.hash.Next(of.AppendCanonical(make([]byte, 0, usualText)))
 	return []any{
-		of.Seq, db.Millis(of.At), db.Millis(of.Logged), of.Actor.User, of.Actor.Name, of.Actor.Token, of.Actor.Session, of.Actor.Address, of.Actor.Agent,
-		of.Request, of.Action, of.Project, of.Subject, of.Outcome, of.Reason, string(of.Before), string(of.After), slices.Clone(e.hash[:]),
+		of.Seq, db.Millis(of.At), db.Millis(of.Logged), string(of.Actor.User), of.Actor.Name, string(of.Actor.Token), of.Actor.Session, of.Actor.Address, of.Actor.Agent,
+		of.Request, of.Action, of.Project, of.Subject, string(of.Outcome), of.Reason, string(of.Before), string(of.After), slices.Clone(e.hash[:]),
 	}
 }
 

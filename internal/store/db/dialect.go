@@ -119,7 +119,9 @@ func arguments(args []any) ([]any, error) {
 		switch v := a.(type) {
 		case nil, int, int64, []byte:
 		case string:
-			args[i] = clean(v)
+			if s := clean(v); s != v { // the same again would be an allocation
+				args[i] = s
+			}
 		case bool:
 			args[i] = number(v)
 		case float64:

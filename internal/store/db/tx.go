@@ -61,7 +61,7 @@ type statements struct {
 }
 
 // maxStatements is more than the store has.
-const maxStatements = 100
+const maxStatements = 200
 
 // Write runs fn in one write transaction, again with a new one if that lost to another transaction or its connection broke
 // before the commit: fn must set, not add to, what it leaves behind. A connection that breaks in the commit leaves open
