@@ -74,6 +74,21 @@ func probes(f *fixture, dir string) []probe {
 		add("GET /api/v1/metrics", "", "?run="+id)
 		add("GET /api/v1/compare", "", "?run="+id)
 	}
+	acting := func(op string, r run.Run) {
+		id := string(f.Add(r))
+		for range 2 { // the second time it is not possible
+			add("POST /api/v1/runs/{id}/"+op, id, "")
+		}
+		add("POST /api/v1/runs/{id}/"+op, "r-zzzzzzzzzz", "")
+	}
+	acting("resume", run.Run{Name: "c", State: run.Paused})
+	acting("restart", run.Run{Name: "c", State: run.Running})
+	acting("stop-retrying", run.Run{Name: "c", State: run.Queued, Attempt: 1, Cause: &run.Cause{}})
+	acting("retry", run.Run{Name: "c", State: run.Failed})
+	add("POST /api/v1/runs/{id}/retry", ended, "")
+	add("POST /api/v1/runs/{id}/pause", string(f.Add(run.Run{Name: "c", State: run.Queued})), "?when=later")
+	acting("pause", run.Run{Name: "c", State: run.Queued})
+	add("POST /api/v1/runs/{id}/pause", ended, "")
 	add("POST /api/v1/runs/{id}/stop", ended, "")
 	add("POST /api/v1/runs/{id}/stop", running, "")
 	add("DELETE /api/v1/runs/{id}", running, "")

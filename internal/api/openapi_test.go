@@ -62,7 +62,7 @@ func TestTheDocumentListsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 		"GET /api/v1/templates/{name}", "GET /api/v1/templates/{name}/file", "GET /api/v1/templates/{name}/versions", "GET /api/v1/tokens",
 		"GET /api/v1/users", "GET /api/v1/users/{name}", "GET /api/v1/users/{name}/identities", "GET /api/v1/users/{name}/tokens", "PATCH /api/v1/projects/{project}", "PATCH /api/v1/runs/{id}", "PATCH /api/v1/users/{name}",
 		"POST /api/v1/cluster/measurements", "POST /api/v1/cluster/measurements/{id}/stop", "POST /api/v1/config/import", "POST /api/v1/config/validate", "POST /api/v1/device", "POST /api/v1/device/token", "POST /api/v1/projects",
-		"POST /api/v1/runs", "POST /api/v1/runs/bulk/delete", "POST /api/v1/runs/bulk/edit", "POST /api/v1/runs/bulk/stop", "POST /api/v1/runs/dry-run", "POST /api/v1/runs/{id}/stop", "POST /api/v1/secrets", "POST /api/v1/storage/layout", "POST /api/v1/sweeps",
+		"POST /api/v1/runs", "POST /api/v1/runs/bulk/delete", "POST /api/v1/runs/bulk/edit", "POST /api/v1/runs/bulk/stop", "POST /api/v1/runs/dry-run", "POST /api/v1/runs/{id}/pause", "POST /api/v1/runs/{id}/restart", "POST /api/v1/runs/{id}/resume", "POST /api/v1/runs/{id}/retry", "POST /api/v1/runs/{id}/stop", "POST /api/v1/runs/{id}/stop-retrying", "POST /api/v1/secrets", "POST /api/v1/storage/layout", "POST /api/v1/sweeps",
 		"POST /api/v1/sweeps/{id}/stop", "POST /api/v1/tokens", "POST /api/v1/users", "POST /api/v1/users/{name}/identities",
 		"POST /api/v1/users/{name}/password", "POST /api/v1/users/{name}/tokens",
 		"PUT /api/v1/projects/{project}/members/{user}", "PUT /api/v1/secrets/{name}", "PUT /api/v1/secrets/{name}/value", "PUT /api/v1/templates/{name}",

@@ -62,7 +62,7 @@ func TestActionsThatAreNotPossibleSayWhatIs(t *testing.T) {
 		{done + "/restart", 409, "Clone it"},
 		{done + "/pause", 409, "nothing left to pause"},
 		{done + "/stop?force=true", 409, "already"},
-		{"/api/v1/runs/r-zzzzzzzzzz/pause", 404, "no such run"},
+		{"/api/v1/runs/r-zzzzzzzzzz/pause", 404, "No run has the ID"},
 	} {
 		w := f.do("POST", tt.path, "")
 		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) {

@@ -22,8 +22,8 @@ func TestPagesOfferOnlyWhatOneMayDo(t *testing.T) {
 	started := run.Sweep{ID: "s-0000000001", Project: access.DefaultProject, Name: "a sweep", Counts: map[run.State]int{run.Running: 2}}
 	done := run.Sweep{ID: "s-0000000002", Project: access.DefaultProject, Name: "another", Counts: map[run.State]int{run.Succeeded: 2}}
 	pages := map[string][]string{
-		"/runs/" + string(live.ID):      {"[data-action=clone]", "[data-action=save-template]", "[data-action=ask-stop]", "#stop-dialog"},
-		"/runs/" + string(ended.ID):     {"[data-action=ask-delete]", "#delete-dialog"},
+		"/runs/" + string(live.ID):      {"[data-action=clone]", "[data-action=save-template]", "[data-action=ask-stop]", "[data-action=ask-pause]", "[data-action=ask-kill]"},
+		"/runs/" + string(ended.ID):     {"[data-action=ask-retry]", "[data-action=retry-changed]", "[data-action=ask-delete]", "#delete-dialog"},
 		"/sweeps":                       {"[data-action=new-sweep]"},
 		"/sweeps/" + string(started.ID): {"[data-action=ask-stop]", "#stop-dialog"},
 		"/sweeps/" + string(done.ID):    {"[data-action=ask-delete]", "#delete-dialog"},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/form"
 	"github.com/cotrain/cotrain/internal/web/page"
 	"github.com/cotrain/cotrain/static"
@@ -69,6 +70,10 @@ func (s *Server) routes(t sections) http.Handler {
 	}
 	paged("GET /runs/{id}/stop", access.RunsStop, t.runs.StopAsk)
 	paged("POST /runs/{id}/stop", access.RunsStop, t.runs.Stop)
+	for _, a := range run.Acts() {
+		paged("GET /runs/{id}/"+string(a), access.RunsStop, t.runs.AskAct(a))
+		paged("POST /runs/{id}/"+string(a), access.RunsStop, t.runs.Act(a))
+	}
 	paged("GET /runs/{id}/delete", access.RunsDelete, t.runs.DeleteAsk)
 	paged("POST /runs/{id}/delete", access.RunsDelete, t.runs.Delete)
 	paged("GET /templates", access.TemplatesRead, t.templates.List)

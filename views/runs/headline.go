@@ -65,13 +65,27 @@ func canStop(r run.Run) bool {
 // cloneHref is the address of the form that begins with a run's settings.
 func cloneHref(id run.ID) string { return "/runs/new?clone=" + string(id) }
 
+// endingText is what the workers of a stopping run end for.
+func endingText(r run.Run) string {
+	switch r.StopCause.Next() {
+	case run.Paused:
+		return "Pausing"
+	case run.Queued:
+		return "Restarting"
+	default:
+		return "Stopping"
+	}
+}
+
 // StopConfirm asks before a run is stopped.
-func StopConfirm(r run.Run) ui.Confirm {
+func StopConfirm(o run.Outlook) ui.Confirm {
+	r := o.Run
 	return ui.Confirm{
+		Warning: o.TooShort(),
 		Key: "stop", Title: fmt.Sprintf("Stop “%s”?", r.Name), Icon: "stop", Label: "Stop run", KeepLabel: "Keep running",
 		Effects: []string{
 			"Workers save a checkpoint if one is configured, then exit. Those still running after the kill timeout are killed.",
-			"Curves, logs and events are kept.",
+			"Curves, logs and events are kept. You can retry it later; to go on where it is, pause it instead.",
 		},
 		Action: ui.RunPath(r.ID) + "/stop", Back: ui.RunPath(r.ID),
 	}

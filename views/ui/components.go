@@ -1,6 +1,8 @@
 package ui
 
-// Confirm asks before an action that cannot be undone.
+import "github.com/a-h/templ"
+
+// Confirm asks before an action.
 type Confirm struct {
 	Key       string // stop or delete
 	Title     string
@@ -10,6 +12,9 @@ type Confirm struct {
 	Label     string   // of the button that does it
 	KeepLabel string   // of the way out
 	Icon      string
+	Plain     bool            // nothing is lost
+	Warning   string          // "" for none
+	Fields    templ.Component // what is chosen with it, nil for nothing
 }
 
 func noteIcon(kind string) string {

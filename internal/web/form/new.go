@@ -35,6 +35,11 @@ func (p *Pages) New(w http.ResponseWriter, r *http.Request) error {
 	if d.project, err = page.TargetProject(r, access.RunsSubmit, d.project); err != nil {
 		return err
 	}
+	if d.typed["ckpt.resume"] == "" && r.URL.Query().Get("retry") != "" {
+		if err := p.continueFrom(r.Context(), d); err != nil {
+			return err
+		}
+	}
 	for param, field := range map[string]string{InputName: InputName, "resume": "ckpt.resume"} {
 		if text := r.URL.Query().Get(param); text != "" {
 			d.typed[field] = page.Text(text, maxText)
@@ -52,6 +57,8 @@ func (p *Pages) draftOfQuery(r *http.Request) (*Draft, error) {
 	q := r.URL.Query()
 	field, ref := inputPreset, "preset:"+firstPreset
 	switch {
+	case q.Get("retry") != "":
+		field, ref = "retry", "run:"+q.Get("retry")
 	case q.Get("clone") != "":
 		field, ref = "clone", "run:"+q.Get("clone")
 	case q.Get("template") != "":
@@ -70,6 +77,17 @@ func (p *Pages) draftOfQuery(r *http.Request) (*Draft, error) {
 	d := draftOf(sub.Request)
 	d.origin, d.preset, d.project = sub.Origin, sub.Preset, sub.Project
 	return d, nil
+}
+
+// continueFrom has a run that is tried again with changes continue from its newest complete checkpoint, if it has one.
+func (p *Pages) continueFrom(ctx context.Context, d *Draft) error {
+	o, err := p.Control.Outlook(ctx, d.origin.Clone)
+	if err != nil || len(o.Points) == 0 {
+		return err
+	}
+	d.typed["ckpt.resume"] = o.Points[0].Folder
+	d.check()
+	return nil
 }
 
 // query encodes the form's source, and the project that was asked for.

@@ -21,6 +21,8 @@ type Control interface {
 	// LaunchOf returns what would start the workers. Nomad unreachable is [fault.ErrUnavailable].
 	LaunchOf(ctx context.Context, s run.Submission) (run.Launch, error)
 	Nodes(ctx context.Context) ([]run.Node, error)
+	// Outlook tells which checkpoints of a run there are.
+	Outlook(ctx context.Context, id run.ID) (run.Outlook, error)
 }
 
 // Secrets are those that runs may ask for.

@@ -43,12 +43,31 @@ func refusesNodes(err error) bool {
 
 // StopAsk confirms stopping a run.
 func (p *Pages) StopAsk(w http.ResponseWriter, r *http.Request) error {
-	return p.ask(w, r, view.StopConfirm)
+	return p.askWith(w, r, view.StopConfirm)
 }
 
 // DeleteAsk confirms deleting a run.
 func (p *Pages) DeleteAsk(w http.ResponseWriter, r *http.Request) error {
 	return p.ask(w, r, view.DeleteConfirm)
+}
+
+// AskAct returns the page that confirms an action.
+func (p *Pages) AskAct(a run.Act) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return p.askWith(w, r, func(o run.Outlook) ui.Confirm { return view.ActConfirm(a, o) })
+	}
+}
+
+func (p *Pages) askWith(w http.ResponseWriter, r *http.Request, question func(run.Outlook) ui.Confirm) error {
+	id, err := page.RunID(r)
+	if err != nil {
+		return err
+	}
+	o, err := p.Control.Outlook(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return p.Ask(w, r, "runs", question(o))
 }
 
 func (p *Pages) ask(w http.ResponseWriter, r *http.Request, question func(run.Run) ui.Confirm) error {
@@ -62,6 +81,28 @@ func (p *Pages) ask(w http.ResponseWriter, r *http.Request, question func(run.Ru
 // Stop stops a run.
 func (p *Pages) Stop(w http.ResponseWriter, r *http.Request) error {
 	return p.act(w, r, p.Control.Stop, ui.RunPath)
+}
+
+// Act carries out an action, with what was chosen.
+func (p *Pages) Act(a run.Act) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := page.ReadForm(r); err != nil {
+			return err
+		}
+		when, err := run.ParsePauseWhen(r.PostForm.Get("when"))
+		if err != nil {
+			return err
+		}
+		from, err := run.ParseResumeChoice(r.PostForm.Get("from"))
+		if err != nil {
+			return err
+		}
+		action := run.Action{Act: a, From: from}
+		if a == run.ActPause {
+			action.When = when
+		}
+		return p.act(w, r, func(ctx context.Context, id run.ID) error { return p.Control.Act(ctx, id, action) }, ui.RunPath)
+	}
 }
 
 // Delete deletes a run that has ended.

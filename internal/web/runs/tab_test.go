@@ -86,7 +86,7 @@ func TestEachTabHasItsAddressAndTheWholeHead(t *testing.T) {
 		if got, want := tabsOf(a), strings.Replace(all, label, "["+label+"]", 1); got != want {
 			t.Errorf("%s: %s", tail, got)
 		}
-		for _, selector := range []string{"#run-headline h1", "#run-headline .badge", "[data-run-reason]", `[data-metric="progress"]`, `.stats [data-metric="loss"]`, `.stats [data-metric="throughput"]`, `.stats [data-metric="participants"]`, `.stats [data-metric="attempt"]`, `#run-headline [data-action="ask-stop"]`, "dialog#stop-dialog"} {
+		for _, selector := range []string{"#run-headline h1", "#run-headline .badge", "[data-run-reason]", `[data-metric="progress"]`, `.stats [data-metric="loss"]`, `.stats [data-metric="throughput"]`, `.stats [data-metric="participants"]`, `.stats [data-metric="attempt"]`, `#run-headline [data-action="ask-stop"]`} {
 			if a.Count(selector) != 1 {
 				t.Errorf("%s: %d %s", tail, a.Count(selector), selector)
 			}
@@ -153,8 +153,11 @@ func TestActionsAreFewAndTheRestIsInOneMenu(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
 	for state, want := range map[run.State]string{
-		run.Running: "ask-stop clone | compare-runs compare save-template download-log download-config", run.Stopping: "clone | compare-runs compare save-template download-log download-config",
-		run.Succeeded: "clone | compare-runs compare save-template download-log download-config ask-delete",
+		run.Running: "ask-pause ask-stop clone | ask-restart ask-kill retry-changed compare-runs compare save-template download-log download-config", run.Stopping: "clone | ask-kill retry-changed compare-runs compare save-template download-log download-config",
+		run.Queued:    "ask-pause ask-stop clone | retry-changed compare-runs compare save-template download-log download-config",
+		run.Paused:    "ask-resume ask-stop clone | retry-changed compare-runs compare save-template download-log download-config",
+		run.Failed:    "ask-retry clone | retry-changed compare-runs compare save-template download-log download-config ask-delete",
+		run.Succeeded: "clone | retry-changed compare-runs compare save-template download-log download-config ask-delete",
 	} {
 		r := webtest.Run(state)
 		s.Fake.AllRuns = []run.Run{r}

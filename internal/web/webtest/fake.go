@@ -275,7 +275,7 @@ func (f *fake) Stop(_ context.Context, id run.ID) error {
 }
 
 func (f *fake) Act(_ context.Context, id run.ID, a run.Action) error {
-	return f.act(strings.TrimSpace(fmt.Sprintf("%s %s %s%s", a.Act, id, a.When, a.From)))
+	return f.act(strings.TrimSpace(fmt.Sprintf("%s %s %s%s", a.Act, id, a.When, string(a.From))))
 }
 
 func (f *fake) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {

@@ -25,6 +25,36 @@ function faultOf(detail) {
   return decodeURIComponent(detail.xhr?.getResponseHeader("X-Fault") || "");
 }
 
+/**
+ * Shows the question that a link leads to in a dialog; where that fails the link is followed.
+ * @param {HTMLAnchorElement} link
+ */
+async function ask(link) {
+  try {
+    const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const question = page.querySelector("[data-confirm]");
+    if (!answer.ok || !question) throw new Error("no question");
+    document.getElementById("ask-dialog")?.remove();
+    const dialog = document.createElement("dialog");
+    dialog.id = "ask-dialog";
+    dialog.className = "dialog";
+    dialog.setAttribute("aria-labelledby", "confirm-title");
+    dialog.append(...[...question.childNodes].map((n) => document.importNode(n, true)));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      link.focus();
+    });
+    document.body.append(dialog);
+    document.querySelectorAll("[popover]:popover-open").forEach((p) => /** @type {HTMLElement} */ (p).hidePopover());
+    dialog.showModal();
+  } catch {
+    location.assign(link.href);
+  } finally {
+    link.removeAttribute("aria-busy");
+  }
+}
+
 export function startActions() {
   document.addEventListener("click", (event) => {
     const target = event.target instanceof Element ? event.target : null;
@@ -33,6 +63,12 @@ export function startActions() {
     if (copier instanceof HTMLElement) void copy(copier);
     target.closest("[data-dismiss]")?.closest(".toast")?.remove();
 
+    const asker = target.closest("a[data-ask]");
+    if (asker instanceof HTMLAnchorElement && !event.ctrlKey && !event.metaKey && !event.shiftKey && !asker.hasAttribute("aria-busy")) {
+      event.preventDefault();
+      asker.setAttribute("aria-busy", "true");
+      void ask(asker);
+    }
     const opener = target.closest("[data-dialog]");
     if (opener instanceof HTMLElement) {
       const dialog = document.getElementById(opener.dataset.dialog || "");
