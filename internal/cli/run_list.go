@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -69,6 +70,10 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	if tagged {
 		head = append(head, "TAGS")
 	}
+	noticed := slices.ContainsFunc(all.Items, func(r run.Run) bool { return len(r.Notices) > 0 })
+	if noticed {
+		head = append(head, "NOTICE")
+	}
 	t := p.table(head...)
 	for _, r := range all.Items {
 		row := []string{string(r.ID), short(r.Name, 40), string(r.State), steps(r), loss(r), r.Shape.String(), p.ago(r.CreatedAt)}
@@ -77,6 +82,9 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 		}
 		if tagged {
 			row = append(row, short(strings.Join(r.Options.Tags, ","), 60))
+		}
+		if noticed {
+			row = append(row, noticeOf(r))
 		}
 		t.row(row...)
 	}
@@ -92,6 +100,18 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 		p.say("no runs; submit one with \"cotrain run submit --preset debug-diloco --name first\"")
 	}
 	return nil
+}
+
+// noticeOf is the gravest notice of a run, with how many more there are, or a dash.
+func noticeOf(r run.Run) string {
+	switch n := len(r.Notices); n {
+	case 0:
+		return "-"
+	case 1:
+		return short(r.Notices[0].Text, 80)
+	default:
+		return short(r.Notices[0].Text, 70) + fmt.Sprintf(" (and %d more)", n-1)
+	}
 }
 
 // sayUnsorted says where runs could not be sorted by a metric: those without it come last, so if the first lacks it, all do.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -66,6 +67,12 @@ func (p *process) printRun(d client.RunDetail) error {
 		t.pairs("Cause", c.Title+": "+c.Summary, "What to do", c.Hint, "Seen", c.Seen.String())
 		for i, line := range c.Evidence {
 			t.row(map[bool]string{true: "Evidence"}[i == 0], line.Text)
+		}
+	}
+	for _, n := range r.Notices {
+		t.pairs("Notice", run.Sentence(n.Text), "Since", p.when(n.Since), "Next", n.Next, "What to do", n.Hint)
+		for i, line := range n.Evidence {
+			t.row(map[bool]string{true: "Newest lines"}[i == 0], fmt.Sprintf("worker %d: %s", line.Rank, line.Text))
 		}
 	}
 	t.row("Shape", r.Shape.String())

@@ -28,6 +28,11 @@ type Placement struct {
 	Priority     *string `placeholder:"N" help:"1 to 100, more is sooner (50)."`
 	MaxDuration  *string `name:"max-duration" placeholder:"2h30m" help:"Time from the first start after which the run is stopped."`
 	Retries      *string `placeholder:"N" help:"Attempts after the first, when one fails."`
+	OnHang       *string `name:"on-hang" placeholder:"DO" help:"What to do about a hang: alert, dump (stacks, where the site has set how) or restart (alert)."`
+	OnNaN        *string `name:"on-nan" placeholder:"DO" help:"What to do about a loss of NaN: alert, stop or rollback (alert)."`
+	OnDivergence *string `name:"on-divergence" placeholder:"DO" help:"What to do about a loss that diverges: alert, stop or rollback (alert)."`
+	OnPlateau    *string `name:"on-plateau" placeholder:"DO" help:"What to do about a loss that falls no more: alert, stop or rollback (alert)."`
+	RollbackLR   *string `name:"rollback-lr" placeholder:"X" help:"What a rollback multiplies the learning rate by (1)."`
 }
 
 // Equipment is the flags of what the trainer gets besides its configuration, and of how a run is found.
@@ -58,6 +63,7 @@ func (c Changes) named() map[string]*string {
 	return map[string]*string{
 		"nodes": c.Nodes, "gpus": c.GPUs, "gpu_model": c.GPUModel, "gpu_min_memory": c.GPUMinMemory, "cpu": c.CPU, "memory": c.Memory,
 		"site": c.Site, "priority": c.Priority, "max_duration": c.MaxDuration, "retries": c.Retries, "tags": c.Tags,
+		"on_hang": c.OnHang, "on_nan": c.OnNaN, "on_divergence": c.OnDivergence, "on_plateau": c.OnPlateau, "rollback_lr": c.RollbackLR,
 	}
 }
 

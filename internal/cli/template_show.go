@@ -53,11 +53,20 @@ func (t *table) pairs(namesAndValues ...string) {
 // options writes the options that are set, except the description.
 func (t *table) options(o run.Options) {
 	req := trainconf.Request{Options: o}
-	t.pairs("Tags", req.Get("tags"), "Priority", req.Get("priority"), "Max duration", req.Get("max_duration"), "Retries", req.Get("retries"))
+	t.pairs("Tags", req.Get("tags"), "Priority", req.Get("priority"), "Max duration", req.Get("max_duration"), "Retries", req.Get("retries"),
+		"On a hang", o.OnHang, "On NaN", o.OnNaN, "On divergence", o.OnDivergence, "On a plateau", o.OnPlateau, "Learning rate after a rollback", times(req.Get("rollback_lr")))
 	for _, name := range slices.Sorted(maps.Keys(o.Env)) {
 		t.row("Environment", name+"="+o.Env[name])
 	}
 	t.pairs("Arguments", strings.Join(o.Args, " "), "Secrets", strings.Join(o.Secrets, ", "))
+}
+
+// times is "x 0.5", or nothing.
+func times(factor string) string {
+	if factor == "" {
+		return ""
+	}
+	return "x " + factor
 }
 
 // readTemplate reads a version of a template, or a preset as version 0 of one, by what diff and list call it: "mine", "mine@2",

@@ -64,7 +64,7 @@ func newConsole(t *testing.T) *console {
 	c := &console{t: t, rig: &rig{cluster: nomadtest.New(), store: s, hub: feed.NewHub(time.Now)}}
 	logger := slog.New(slog.DiscardHandler)
 	in := ingest.New(ingest.Options{Tailer: c.cluster, Store: s, Publisher: c.hub, Logger: logger, Now: c.now, Health: func(error) {},
-		Saved: func(id run.ID) { c.watcher.ReconcileSoon(id) }})
+		Pulse: func(b *store.Batch) { c.watcher.Pulse(b) }})
 	rules, err := diagnose.Builtin()
 	if err != nil {
 		t.Fatal(err)

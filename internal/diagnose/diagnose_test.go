@@ -184,6 +184,9 @@ func TestEveryRuleDecidesSomething(t *testing.T) {
 		}
 	}
 	for _, c := range rules.Categories() {
+		if c.Console {
+			continue
+		}
 		if !decided[c.Name] {
 			t.Errorf("no case is of category %s", c.Name)
 		}

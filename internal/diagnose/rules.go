@@ -54,6 +54,8 @@ type Category struct {
 	Advice  string `toml:"advice"`
 	// Spoils marks what makes a successful end worthless; no other cause stands against one.
 	Spoils bool `toml:"spoils"`
+	// Console marks what the console itself decides, by no rule.
+	Console bool `toml:"console"`
 }
 
 // Help is where on a console the category is described.

@@ -41,6 +41,11 @@ type OptionsInput struct {
 	MaxDuration *Duration         `json:"max_duration,omitempty"`
 	MaxSeconds  *int64            `json:"max_duration_seconds,omitempty" doc:"The same as max_duration, as runs have it; max_duration wins"`
 	Retries     *int              `json:"retries,omitempty" doc:"Attempts after the first, when one fails"`
+	OnHang      *string           `json:"on_hang,omitempty" enum:"alert,dump,restart" doc:"What to do about a hang"`
+	OnNaN       *string           `json:"on_nan,omitempty" enum:"alert,stop,rollback" doc:"What to do about a loss that is not finite"`
+	OnDiverged  *string           `json:"on_divergence,omitempty" enum:"alert,stop,rollback" doc:"What to do about a loss that diverges"`
+	OnPlateau   *string           `json:"on_plateau,omitempty" enum:"alert,stop,rollback" doc:"What to do about a loss that falls no more"`
+	RollbackLR  *float64          `json:"rollback_lr,omitempty" doc:"What a rollback multiplies the learning rate by, 0.01 to 1"`
 	Env         map[string]string `json:"env,omitempty" doc:"More environment for the trainer. It is stored and shown: not for secrets"`
 	Args        []string          `json:"args,omitempty" doc:"More arguments for the trainer, which win over its configuration. They are stored and shown"`
 	Secrets     run.SecretNames   `json:"secrets,omitempty" doc:"Names of registered secrets that become environment of the trainer on its node"`
@@ -110,6 +115,14 @@ func (in *OptionsInput) apply(d *Draft) {
 	}
 	if in.Retries != nil {
 		o.Retries = *in.Retries
+	}
+	for field, given := range map[string]*string{"on_hang": in.OnHang, "on_nan": in.OnNaN, "on_divergence": in.OnDiverged, "on_plateau": in.OnPlateau} {
+		if given != nil {
+			d.add(d.Request.Set(field, *given))
+		}
+	}
+	if in.RollbackLR != nil {
+		d.add(d.Request.Set("rollback_lr", strconv.FormatFloat(*in.RollbackLR, 'g', -1, 64)))
 	}
 	if in.Tags != nil {
 		tags := slices.Sorted(slices.Values(in.Tags))

@@ -63,7 +63,7 @@ var allowed = map[string][]string{
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/survey":            {"internal/nomad"},
-	"internal/watch":             {"internal/nomad", "internal/store", "internal/feed", "internal/diagnose"},
+	"internal/watch":             {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/diagnose", "internal/rhythm", "internal/trainconf"},
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/logparse"},
 	"internal/nomad":             {"internal/certfile", "internal/nomad/failover", "jobs"},
 	"internal/nomad/failover":    {},

@@ -90,8 +90,8 @@ func (in *Ingest) store(ctx context.Context, group []*commitRequest) {
 }
 
 func (in *Ingest) publish(b *store.Batch) {
-	if len(b.Checkpoints) > 0 && in.o.Saved != nil {
-		in.o.Saved(b.RunID)
+	if in.o.Pulse != nil {
+		in.o.Pulse(b)
 	}
 	topic := feed.RunTopic(b.RunID)
 	if b.Repeated { // samples cannot be taken back

@@ -45,7 +45,7 @@ type Publisher interface {
 	HasViewers(topic string) bool
 }
 
-// Options configures [New]. All fields are required but Formats.
+// Options configures [New]. All fields are required but Formats and Pulse.
 type Options struct {
 	Tailer    Tailer
 	Store     Store
@@ -54,10 +54,10 @@ type Options struct {
 	Now       func() time.Time
 	// Health is called with the outcome of writes: nil when they succeed.
 	Health func(error)
-	// Saved is called with runs of which a worker reported a checkpoint; nil for nobody. It must not block.
-	Saved func(run.ID)
 	// Formats are those that the site has added to the parser's own.
 	Formats []*logparse.SiteFormat
+	// Pulse is called with every stored batch, if not nil; it must not block.
+	Pulse func(*store.Batch)
 }
 
 // Ingest owns a goroutine per stream, a writer, and a publisher of progress.
@@ -82,6 +82,8 @@ type alloc struct {
 	end    context.CancelFunc
 	lost   run.Unwritten // set before ended is done
 	left   int           // streams not drained yet
+	reads  int           // streams that are being read
+	since  time.Time     // when the last of them began to be
 }
 
 // New returns an idle Ingest; see Run.
@@ -171,6 +173,30 @@ func (in *Ingest) Drained(allocID string) bool {
 	defer in.mu.Unlock()
 	a := in.allocs[allocID]
 	return a != nil && a.left == 0
+}
+
+// Hears reports since when a worker's output is read as it comes, if it is.
+func (in *Ingest) Hears(allocID string) (since time.Time, ok bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	a := in.allocs[allocID]
+	if a == nil || a.reads < len(streams) {
+		return time.Time{}, false
+	}
+	return a.since, true
+}
+
+// listens counts a stream that is read, until the function that it returns is called.
+func (in *Ingest) listens(a *alloc) (ends func()) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	a.reads++
+	a.since = in.o.Now()
+	return func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		a.reads--
+	}
 }
 
 // Forget stops following the workers of a finished or deleted run.

@@ -47,6 +47,7 @@ type lineReader struct {
 	events int
 	count  reports
 	report run.ExitReport
+	pulse  run.Pulse // of the batch
 
 	from    store.Cursor // stored
 	pending []byte       // bytes after from, without newline
@@ -143,11 +144,15 @@ func (r *lineReader) finish(whole bool) *store.Batch {
 // batch parses raw and moves the cursor to its end.
 func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 	b := &store.Batch{From: r.from, Log: raw}
+	r.pulse = run.Pulse{}
 	for rest := raw; len(rest) > 0; {
 		line, after, whole := bytes.Cut(rest, []byte("\n"))
 		r.overwritten(b, line)
 		if !r.cut {
 			r.take(b, r.parser.Line(line))
+			if s, ok := ofDay(line); ok {
+				r.pulse.OfDay, r.pulse.HasOfDay = s, true
+			}
 		}
 		r.cut = !whole
 		rest = after
@@ -158,6 +163,7 @@ func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 	}
 	b.To = store.Cursor{File: to.File, Offset: to.Offset, Parser: string(state), Report: r.report}
 	r.from = b.To
+	b.Pulse = r.pulse
 	return b
 }
 
@@ -204,6 +210,7 @@ func (r *lineReader) sample(b *store.Batch, res logparse.Result) {
 	}
 	switch {
 	case res.Sample.HasStep:
+		r.pulse.Began = r.pulse.Began || step < r.step && hasLoss(res.Sample.Metrics)
 		r.step, r.report.Step = step, step
 	case r.step > 0 || system == len(res.Sample.Metrics):
 		step = r.step
@@ -212,6 +219,7 @@ func (r *lineReader) sample(b *store.Batch, res logparse.Result) {
 	default:
 		step = r.count.next(res.Sample.Metrics)
 	}
+	r.feel(res, step, system == len(res.Sample.Metrics))
 	for _, m := range res.Sample.Metrics {
 		at := step
 		if !res.Sample.HasStep && strings.HasPrefix(m.Name, systemPrefix) {
@@ -243,6 +251,7 @@ var facts = map[string]bool{logparse.MeshSize: true, logparse.Parameters: true, 
 
 func (r *lineReader) event(b *store.Batch, ev logparse.Event) {
 	r.note(ev)
+	r.hear(ev)
 	if facts[ev.Name] && r.rank != 0 {
 		return
 	}

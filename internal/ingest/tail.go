@@ -122,6 +122,7 @@ func (t *tail) read(ctx context.Context, cur store.Cursor, ended bool) error {
 	follow, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.alloc.ended, cancel)()
+	defer t.in.listens(t.alloc)()
 	err := t.in.o.Tailer.TailLog(follow, t.alloc.worker.AllocID, t.stream, from, true, take)
 	if t.hasEnded() && ctx.Err() == nil && errors.Is(err, context.Canceled) {
 		return nil

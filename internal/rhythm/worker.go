@@ -44,6 +44,8 @@ const (
 	timesMost   = 3.0   // of the longest interval
 	forget      = 0.998 // of the longest, by every interval
 
+	timesLag = 2.0 // of the longest that a report came late
+
 	phaseSigmas = 8.0
 	phaseMedian = 3.0
 	phaseMost   = 2.0
@@ -73,6 +75,7 @@ type Worker struct {
 
 	plain   window  // seconds per step
 	longest float64 // seconds of a plain interval; fades
+	lag     float64 // longest that a report came late, in seconds; fades
 	stride  window  // steps from report to report
 	phases  [len(marks)]phase
 	best    float64 // lowest median of recentSteps intervals, 0 before the first
@@ -87,6 +90,9 @@ func NewWorker(e Expected, began time.Time) *Worker {
 	}
 	return w
 }
+
+// Expect sets what the configuration says.
+func (w *Worker) Expect(e Expected) { w.expected = e }
 
 // Step is the newest step that it reported, -1 for none, and At when, or when it began.
 func (w *Worker) Step() int64 { return w.step }
@@ -128,6 +134,7 @@ func (w *Worker) Report(step int64, at time.Time, took time.Duration) {
 	if w.reports > 0 && w.marks&excused == 0 && (at.After(w.at) || took > 0) {
 		seconds := at.Sub(w.at).Seconds()
 		if took > 0 {
+			w.lag = max(w.lag*forget, seconds-took.Seconds())
 			seconds = took.Seconds()
 		}
 		w.interval(float64(step-w.step), seconds)
@@ -190,6 +197,7 @@ func (w *Worker) Limit() (time.Duration, Mark) {
 	}
 	median, deviation := spread(w.plain.values)
 	limit := max(Floor.Seconds(), stride*(median+sigmas*deviation), stride*w.patience()*median, timesMost*w.longest)
+	limit += timesLag * w.lag
 	if w.plain.len() < learned {
 		limit = max(limit, Unseen.Seconds())
 	}

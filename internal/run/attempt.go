@@ -49,7 +49,7 @@ func (r *Run) Claim(a *Attempt, resume string, now time.Time) (*Event, error) {
 		*a = Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), Resume: resume, CreatedAt: now}
 		r.Attempt = a.Number
 	}
-	r.NotBefore, r.Cause, r.NextResume = time.Time{}, nil, ""
+	r.NotBefore, r.Cause, r.Notices, r.NextResume = time.Time{}, nil, nil, ""
 	why := ""
 	if a.Resume != "" {
 		why = "continues from " + a.Resume

@@ -28,7 +28,7 @@ func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 		attempt int
 	}
 	ranks := map[key]map[int]bool{}
-	for _, s := range saved {
+	for _, s := range r.Rollback.allowed(saved) {
 		if s.Rank < 0 || s.Rank >= r.Shape.Nodes || !r.savesAt(s) {
 			continue
 		}

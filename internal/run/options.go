@@ -12,6 +12,14 @@ type Options struct {
 	MaxDuration int64 `json:"max_duration_seconds,omitempty"` // seconds after the first start until the run is stopped; 0 for no limit
 	Retries     int   `json:"retries,omitempty"`              // further attempts after a failure
 
+	// What is done about a hang and about a loss that is not finite, diverges or falls no more; see [Options.Policy]. A rollback multiplies
+	// the learning rate by RollbackLR, 0 for 1.
+	OnHang       string  `json:"on_hang,omitempty"`
+	OnNaN        string  `json:"on_nan,omitempty"`
+	OnDivergence string  `json:"on_divergence,omitempty"`
+	OnPlateau    string  `json:"on_plateau,omitempty"`
+	RollbackLR   float64 `json:"rollback_lr,omitempty"`
+
 	// Env and Args are added to the trainer's environment and arguments. Not for secrets: both are stored and shown.
 	Env  map[string]string `json:"env,omitempty"`
 	Args []string          `json:"args,omitempty"`

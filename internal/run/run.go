@@ -163,6 +163,11 @@ type Run struct {
 	// Cause is why the newest attempt failed; nil unless it did, and once another begins.
 	Cause *Cause `json:"cause,omitempty"`
 
+	// Notices are what is wrong while it runs, the gravest first; see [Run.Observe].
+	Notices []Notice `json:"notices,omitempty"`
+	// Rollback is how it went back because of its loss; nil if it never did.
+	Rollback *Rollback `json:"rollback,omitempty"`
+
 	// Note is what people write about the run, and Archived leaves it out of lists unless asked for; see [Edit].
 	Note     string `json:"note,omitempty"`
 	Archived bool   `json:"archived,omitempty"`

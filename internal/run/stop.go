@@ -13,20 +13,23 @@ type StopCause string
 
 // The causes. The first four end the run; the others allow another attempt.
 const (
-	StopByPerson StopCause = "asked"   // by a person
-	StopExpired  StopCause = "expired" // see [Run.Expired]
-	StopKilled   StopCause = "killed"  // by a person, without time to save
-	StopAgent    StopCause = "agent"   // the embedded agent shuts down
-	StopDoomed   StopCause = "doomed"  // see [Run.Doomed]
-	StopOverdue  StopCause = "overdue" // see [Run.Overdue]
-	StopPause    StopCause = "pause"   // see [Run.Pause]
-	StopRestart  StopCause = "restart" // see [Run.Restart]
+	StopByPerson StopCause = "asked"    // by a person
+	StopExpired  StopCause = "expired"  // see [Run.Expired]
+	StopKilled   StopCause = "killed"   // by a person, without time to save
+	StopAgent    StopCause = "agent"    // the embedded agent shuts down
+	StopDoomed   StopCause = "doomed"   // see [Run.Doomed]
+	StopOverdue  StopCause = "overdue"  // see [Run.Overdue]
+	StopPause    StopCause = "pause"    // see [Run.Pause]
+	StopRestart  StopCause = "restart"  // see [Run.Restart]
+	StopHang     StopCause = "hang"     // no worker went on, and the options say to restart
+	StopLoss     StopCause = "loss"     // the loss is in trouble, and the options say to stop; ends the run
+	StopRollback StopCause = "rollback" // the same, and the options say to go back
 )
 
 // Next is the state that follows once the workers have ended, "" where how they ended decides.
 func (c StopCause) Next() State {
 	switch c {
-	case StopOverdue, StopRestart:
+	case StopOverdue, StopRestart, StopRollback:
 		return Queued
 	case StopPause:
 		return Paused

@@ -38,6 +38,7 @@ type Batch struct {
 	Points      []points.Point
 	Events      []run.Event
 	Checkpoints []Checkpoint
+	Pulse       run.Pulse // not stored
 
 	ChunkID  int64 // set by Commit: position of Log; 0 if Log is empty
 	Repeated bool  // set by Commit: the attempt repeats steps, whose earlier reports were removed

@@ -108,6 +108,9 @@ func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Updat
 			return u, was, fmt.Errorf("save the shape of run %s: %w", id, err)
 		}
 	}
+	if err := saveWatched(ctx, tx, &was, &u.Run); err != nil {
+		return u, was, err
+	}
 	if err := relabel(ctx, tx, was, u.Run); err != nil {
 		return u, was, fmt.Errorf("label run %s: %w", id, err)
 	}

@@ -21,6 +21,7 @@ const (
 	MaxArgsBytes   = 4096               // of all arguments, one a line
 	MaxRetries     = 20                 // attempts after the first
 	MaxSite        = 64                 // characters of a datacenter's name
+	MinRollbackLR  = 0.01               // a lower learning rate trains no more
 	MinDuration    = 60                 // seconds: a run that ends before it has started is a mistake
 	MaxDuration    = 365 * 24 * 60 * 60 // seconds
 )
@@ -53,6 +54,17 @@ var placement = [...]Field{
 		Help: "Stops the run this long after its first start; empty for no limit.", Keywords: "timeout time limit deadline"},
 	{Path: "retries", Section: "placement", Label: "Retries", Unit: "attempts", Type: Int, Default: "0", Min: num(0), Max: num(MaxRetries),
 		Help: "Further attempts after a failure, each from the newest complete checkpoint.", Keywords: "restart again attempts"},
+
+	{Path: "on_hang", Section: "watch", Label: "On a hang", Type: Choice, Default: run.PolicyAlert, Choices: run.HangPolicies(),
+		Help: "Alert; ask for stacks too; or restart, as a failed attempt that is retried.", Keywords: "stuck deadlock stall freeze timeout watchdog"},
+	{Path: "on_nan", Section: "watch", Label: "On a loss of NaN", Type: Choice, Default: run.PolicyAlert, Choices: run.LossPolicies(),
+		Help: "Alert, stop, or go back to a checkpoint before it.", Keywords: "infinite not finite overflow"},
+	{Path: "on_divergence", Section: "watch", Label: "On divergence", Type: Choice, Default: run.PolicyAlert, Choices: run.LossPolicies(),
+		Help: "The same for a loss that rises far above what is usual and stays there.", Keywords: "loss spike diverge explode"},
+	{Path: "on_plateau", Section: "watch", Label: "On a plateau", Type: Choice, Default: run.PolicyAlert, Choices: run.LossPolicies(),
+		Help: "The same for a loss that hardly falls any more.", Keywords: "early stopping stagnate flat"},
+	{Path: "rollback_lr", Section: "watch", Label: "Learning rate after going back", Unit: "×", Type: Float, Default: "1", Min: num(MinRollbackLR), Max: num(1),
+		Help: "What the learning rate is multiplied by each time.", Keywords: "lower learning rate factor rollback"},
 
 	{Path: "description", Section: "run", Label: "Description", Type: Text, Placeholder: "Why this run", MaxChars: MaxDescription,
 		Help: "Shown with the run.", Keywords: "notes comment"},
@@ -240,6 +252,18 @@ func ValidateOptions(o run.Options) run.FieldErrors {
 			value, near = value+" seconds", FormatDuration(min(max(n.value, MinDuration), MaxDuration))
 		}
 		add(n.field, value, f.broken(near))
+	}
+	for _, c := range [...]struct{ field, value string }{{"on_hang", o.OnHang}, {"on_nan", o.OnNaN}, {"on_divergence", o.OnDivergence}, {"on_plateau", o.OnPlateau}} {
+		if f := placement[placementIndex(c.field)]; c.value != "" && !slices.Contains(f.Choices, c.value) {
+			_, err := f.Check(c.value)
+			errs = append(errs, AsFieldErrors(err)...)
+		}
+	}
+	if f := placement[placementIndex("rollback_lr")]; o.RollbackLR != 0 && !f.inBounds(o.RollbackLR) {
+		add("rollback_lr", strconv.FormatFloat(o.RollbackLR, 'g', -1, 64), f.broken(f.nearestBound(o.RollbackLR)))
+	}
+	if o.OnHang == run.PolicyRestart && o.Retries == 0 {
+		add("on_hang", o.OnHang, &problem{"needs retries: a restart is a failed attempt that is tried again", "set retries to 1 or more, or on_hang to alert"})
 	}
 	add("description", o.Description, placement[placementIndex("description")].textProblem(o.Description))
 	add("tags", strings.Join(o.Tags, ","), tagsProblem(o.Tags))

@@ -71,9 +71,12 @@ func (r *Request) Set(field, value string) error {
 	if err != nil {
 		return err
 	}
-	if f.Section == "placement" {
+	switch f.Section {
+	case "placement":
 		r.place(f, canonical)
-	} else {
+	case "watch":
+		r.guard(f.Path, canonical)
+	default:
 		r.equip(f.Path, canonical)
 	}
 	return nil
@@ -130,6 +133,23 @@ func (r *Request) place(f Field, text string) {
 		o.MaxDuration, _ = ParseDuration(text)
 	case "retries":
 		o.Retries = n
+	}
+}
+
+// guard sets one of the fields of section "watch" to a canonical text.
+func (r *Request) guard(field, text string) {
+	o := &r.Options
+	for name, into := range map[string]*string{"on_hang": &o.OnHang, "on_nan": &o.OnNaN, "on_divergence": &o.OnDivergence, "on_plateau": &o.OnPlateau} {
+		if name == field {
+			if *into = text; text == run.PolicyAlert {
+				*into = ""
+			}
+		}
+	}
+	if field == "rollback_lr" {
+		if o.RollbackLR, _ = strconv.ParseFloat(text, 64); o.RollbackLR == 1 { // canonical; "" is 0
+			o.RollbackLR = 0
+		}
 	}
 }
 
@@ -195,6 +215,19 @@ func (r Request) Get(field string) string {
 			return ""
 		}
 		return FormatDuration(o.MaxDuration)
+	case "on_hang":
+		return o.OnHang
+	case "on_nan":
+		return o.OnNaN
+	case "on_divergence":
+		return o.OnDivergence
+	case "on_plateau":
+		return o.OnPlateau
+	case "rollback_lr":
+		if o.RollbackLR == 0 {
+			return ""
+		}
+		return strconv.FormatFloat(o.RollbackLR, 'g', -1, 64)
 	case "description":
 		return o.Description
 	case "tags":

@@ -60,6 +60,9 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 	if err := c.listen(ctx, id); err != nil {
 		return err
 	}
+	if err := c.observe(ctx, id); err != nil {
+		return err
+	}
 	if c.drained && len(found) > 0 && !slices.ContainsFunc(found, func(wk run.Worker) bool { return !wk.State.Terminal() }) {
 		// Final numbers first, so whoever sees the final state sees them too.
 		if err := w.o.Logs.Flush(ctx, id); err != nil {
@@ -79,7 +82,7 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 	if c.moved {
 		w.o.Publisher.Publish(feed.RunTopic(id), feed.Workers, u.Workers)
 	}
-	if c.moved || c.changed || len(u.Events) > 0 {
+	if c.moved || c.changed || c.noticed || len(u.Events) > 0 {
 		w.o.Publisher.PublishRun(u.Run, u.Events...)
 	}
 	return w.follow(ctx, u, c)
@@ -136,6 +139,7 @@ type change struct {
 	drained bool
 	cause   *run.Cause        // of the workers that failed, once all have ended
 	points  []run.ResumePoint // the newest complete checkpoint, of a run that is being paused
+	notices []run.Notice
 
 	outcome
 }
@@ -147,6 +151,7 @@ type outcome struct {
 	changed bool   // state or reason changed
 	again   bool   // the attempt is over, and the run is not
 	level   string // of the event that says so
+	noticed bool   // notices changed
 }
 
 // apply changes the run. The store may call it again, with the run as it is then.
@@ -176,6 +181,7 @@ func (c *change) apply(u *store.Update) error {
 			return err
 		}
 	}
+	state, why = c.hung(u, state, why)
 	state, why = c.followed(u, state, why, now)
 	if p := r.Pausing; p != nil && (state == run.Running || state == run.Degraded || state == run.Pending) {
 		why = strings.TrimPrefix(why+"; "+p.String(), "; ")
@@ -201,7 +207,10 @@ func (c *change) apply(u *store.Update) error {
 	if err := c.expire(u, now); err != nil {
 		return err
 	}
-	if r.StopRequested || doomed != "" || r.State == run.Stopping && r.StopCause.Next() != "" { // in case Nomad has forgotten it
+	if err := c.act(u, now); err != nil {
+		return err
+	}
+	if r.StopRequested || doomed != "" || r.State == run.Stopping && (r.StopCause.Next() != "" || r.StopCause == run.StopHang) { // in case Nomad has forgotten it
 		c.order(u)
 	}
 	c.changed = r.State != before || r.Reason != reason
@@ -363,6 +372,7 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change) error {
 		delete(w.ended, id)
 		w.mu.Unlock()
 		w.o.Logs.Forget(id)
+		w.vitals.forget(id)
 		w.o.Released(id)
 		return w.o.Store.Seal(ctx, id, 1)
 	}

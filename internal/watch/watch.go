@@ -14,6 +14,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/store/points"
 )
 
 // Cluster is the part of [nomad.Client] that watch uses.
@@ -34,9 +35,10 @@ type Store interface {
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	Seal(ctx context.Context, id run.ID, atLeast int) error
+	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
+	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
 	CountCause(ctx context.Context, in run.Projects, fingerprint string, since time.Time) (run.CauseCount, error)
-	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error)
 	NewOrders() <-chan struct{}
 	Orders(ctx context.Context) ([]store.Order, error)
@@ -47,6 +49,7 @@ type Store interface {
 type Logs interface {
 	Follow(w run.Worker)
 	Drained(allocID string) bool
+	Hears(allocID string) (since time.Time, ok bool)
 	Forget(id run.ID)
 	Flush(ctx context.Context, id run.ID) error
 }
@@ -103,13 +106,19 @@ type Watcher struct {
 	kick chan run.ID
 	back chan struct{} // Nomad answers again
 
+	began  time.Time // this console
+	vitals vitals
+
 	mu    sync.Mutex
 	ended map[run.ID]time.Time // when a run was first seen ended, while its logs are read
 }
 
 // New returns an idle watcher; see Run.
 func New(o Options) *Watcher {
-	return &Watcher{o: o, kick: make(chan run.ID, 1024), back: make(chan struct{}, 1), ended: map[run.ID]time.Time{}}
+	return &Watcher{
+		o: o, kick: make(chan run.ID, 1024), back: make(chan struct{}, 1), ended: map[run.ID]time.Time{},
+		began: o.Now(), vitals: vitals{runs: map[run.ID]*vital{}},
+	}
 }
 
 // ReconcileSoon asks for a comparison; it never blocks.

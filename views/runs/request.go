@@ -30,6 +30,16 @@ func requestFacts(r run.Run) []ui.Fact {
 		ui.Fact{Key: "retries", Label: "Retries", Value: retriesText(o.Retries), Exact: "Further attempts after a failure"},
 		ui.Fact{Key: "limit", Label: "Time limit", Value: limitText(o.MaxDuration), Exact: "From the first start"},
 	)
+	for _, p := range []struct{ key, label, value string }{
+		{"on-hang", "On a hang", o.OnHang}, {"on-nan", "On NaN", o.OnNaN}, {"on-divergence", "On divergence", o.OnDivergence}, {"on-plateau", "On a plateau", o.OnPlateau},
+	} {
+		if p.value != "" {
+			facts = append(facts, ui.Fact{Key: p.key, Label: p.label, Value: p.value})
+		}
+	}
+	if o.RollbackLR != 0 {
+		facts = append(facts, ui.Fact{Key: "rollback-lr", Label: "Learning rate after going back", Value: "× " + ui.Number(o.RollbackLR)})
+	}
 	if len(o.Secrets) > 0 {
 		facts = append(facts, ui.Fact{Key: "secrets", Label: "Secrets", Value: strings.Join(o.Secrets, ", "), Exact: "Registered secrets that become environment on the node"})
 	}

@@ -40,6 +40,8 @@ func BadgeOf(r run.Run) string {
 func Warning(r run.Run) string {
 	notice := r.LossNotice()
 	switch {
+	case r.State.Live() && len(r.Notices) > 0:
+		return noticed(r, notice)
 	case r.State.Live() && notice != "" && r.Reason != "":
 		return Sentence(notice + "; " + r.Reason)
 	case r.State.Live() && notice != "":
@@ -52,6 +54,21 @@ func Warning(r run.Run) string {
 		return "The last loss is " + Number(r.Progress.Loss) + ": training diverged."
 	}
 	return ""
+}
+
+// noticed is the gravest notice of a live run, with how many more there are.
+func noticed(r run.Run, loss string) string {
+	text := run.Sentence(r.Notices[0].Text)
+	if n := len(r.Notices) - 1; n > 0 {
+		text += fmt.Sprintf(" And %d more.", n)
+	}
+	if r.Reason != "" {
+		text += " " + Sentence(r.Reason)
+	}
+	if loss != "" && r.Notice(run.NoticeNotFinite) == nil {
+		text += " " + Sentence(loss)
+	}
+	return text
 }
 
 // Waiting reports whether workers are not placed yet: the row then has a reason instead of numbers.

@@ -1,0 +1,160 @@
+package run
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// NoticeKind is what a notice is about.
+type NoticeKind string
+
+// The kinds, the gravest first.
+const (
+	NoticeHang      NoticeKind = "hang"       // no worker goes on
+	NoticeNotFinite NoticeKind = "not_finite" // the loss is NaN or infinite
+	NoticeDiverged  NoticeKind = "diverged"   // the loss rose far above what was usual, and stays there
+	NoticeAlone     NoticeKind = "alone"      // a worker trains without the others
+	NoticeMesh      NoticeKind = "mesh"       // the mesh has fewer workers than the run
+	NoticeClock     NoticeKind = "clock"      // a worker's clock is apart from worker 0's
+	NoticeSlow      NoticeKind = "slow"       // a worker is slower than the others
+	NoticePlateau   NoticeKind = "plateau"    // the loss does not fall any more
+)
+
+// NoticeKinds lists them, the gravest first.
+func NoticeKinds() []NoticeKind {
+	return []NoticeKind{NoticeHang, NoticeNotFinite, NoticeDiverged, NoticeAlone, NoticeMesh, NoticeClock, NoticeSlow, NoticePlateau}
+}
+
+// Notice is something that is wrong with a live run as far as its workers' logs tell.
+type Notice struct {
+	Kind NoticeKind `json:"kind"`
+	Rank int        `json:"rank"` // the worker that it is about, -1 for all
+	Node string     `json:"node,omitempty"`
+	// Since is when it began by the console's clock, and Step where, 0 for unknown.
+	Since time.Time `json:"since"`
+	Step  int64     `json:"step,omitempty"`
+	Text  string    `json:"text"` // one sentence without a full stop
+	Hint  string    `json:"hint,omitempty"`
+	// Next is what the run's policy does about it, and At when; zero for at once or never.
+	Next string    `json:"next,omitempty"`
+	At   time.Time `json:"at,omitzero"`
+	// Evidence is the newest line of each worker, the one that it is about first.
+	Evidence []NoticeLine `json:"evidence,omitempty"`
+}
+
+// NoticeLine is the newest line of a worker.
+type NoticeLine struct {
+	Rank int       `json:"rank"`
+	Pos  LogPos    `json:"pos,omitempty"`
+	At   time.Time `json:"at,omitzero"`
+	Text string    `json:"text"` // in one line without control characters, clipped
+}
+
+// key tells notices apart.
+func (n Notice) key() string { return fmt.Sprintf("%s %d", n.Kind, n.Rank) }
+
+// MaxNotices bounds a run's notices: a thousand workers may be slow at once.
+const MaxNotices = 16
+
+// SortNotices puts the gravest first, and drops what exceeds MaxNotices.
+func SortNotices(list []Notice) []Notice {
+	kinds := NoticeKinds()
+	slices.SortStableFunc(list, func(a, b Notice) int {
+		return cmp.Or(cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)), cmp.Compare(a.Rank, b.Rank))
+	})
+	return list[:min(len(list), MaxNotices)]
+}
+
+// Notice returns the run's notice of a kind, nil if there is none.
+func (r *Run) Notice(kind NoticeKind) *Notice {
+	for i := range r.Notices {
+		if r.Notices[i].Kind == kind {
+			return &r.Notices[i]
+		}
+	}
+	return nil
+}
+
+// Observe replaces the notices of a live run by those that hold now, and returns the events of what began and ended. What goes on keeps
+// its beginning and its evidence.
+func (r *Run) Observe(now []Notice, at time.Time) []Event {
+	old := map[string]Notice{}
+	for _, n := range r.Notices {
+		old[n.key()] = n
+	}
+	var out []Event
+	event := func(n Notice, kind, level, text string) {
+		out = append(out, Event{RunID: r.ID, At: at, Kind: kind, Level: level, Actor: Console, Attempt: r.Attempt, Rank: n.Rank, Message: text})
+	}
+	now = SortNotices(now)
+	for i, n := range now {
+		was, ok := old[n.key()]
+		delete(old, n.key())
+		if ok {
+			now[i].Since, now[i].Evidence = was.Since, cmpSlice(was.Evidence, n.Evidence)
+			continue
+		}
+		text := Sentence(n.Text)
+		if n.Next != "" {
+			text += " " + n.Next
+		}
+		event(n, string(n.Kind), n.level(), text)
+	}
+	for _, n := range r.Notices {
+		if _, over := old[n.key()]; over {
+			event(n, string(n.Kind)+"_over", "info", n.over(at))
+		}
+	}
+	r.Notices = now
+	return out
+}
+
+// cmpSlice is the first list that has anything.
+func cmpSlice(a, b []NoticeLine) []NoticeLine {
+	if len(a) > 0 {
+		return a
+	}
+	return b
+}
+
+func (n Notice) level() string {
+	switch n.Kind {
+	case NoticeHang, NoticeNotFinite, NoticeDiverged, NoticeAlone:
+		return "error"
+	default:
+		return "warning"
+	}
+}
+
+// over says that a notice holds no more.
+func (n Notice) over(at time.Time) string {
+	who := "the run"
+	if n.Rank >= 0 {
+		who = fmt.Sprintf("worker %d", n.Rank)
+	}
+	switch n.Kind {
+	case NoticeHang:
+		return fmt.Sprintf("%s goes on after %s", who, ShortDuration(at.Sub(n.Since)))
+	case NoticeNotFinite, NoticeDiverged, NoticePlateau:
+		return "the loss is as usual again"
+	case NoticeAlone:
+		return who + " trains with the others again"
+	case NoticeMesh:
+		return "all workers are in the mesh again"
+	case NoticeClock:
+		return "the clock of " + who + " agrees with worker 0's again"
+	default:
+		return who + " is as fast as the others again"
+	}
+}
+
+// Sentence is text with a capital and a full stop.
+func Sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+}

@@ -1,0 +1,37 @@
+package run
+
+import "cmp"
+
+// What is done about a hang, and about a loss that is not finite, diverges or falls no more. "" is PolicyAlert.
+const (
+	PolicyAlert    = "alert"    // a notice and an event
+	PolicyDump     = "dump"     // of a hang: and stacks, where the site has configured how
+	PolicyRestart  = "restart"  // of a hang: and the attempt ends as one that failed
+	PolicyStop     = "stop"     // of a loss: the run is stopped
+	PolicyRollback = "rollback" // of a loss: another attempt continues from a checkpoint before it
+)
+
+// HangPolicies and LossPolicies list what there is, the default first.
+func HangPolicies() []string { return []string{PolicyAlert, PolicyDump, PolicyRestart} }
+
+// LossPolicies lists what may be done about a loss.
+func LossPolicies() []string { return []string{PolicyAlert, PolicyStop, PolicyRollback} }
+
+// Policy is what the options say to do about a kind of notice.
+func (o Options) Policy(kind NoticeKind) string {
+	p := ""
+	switch kind {
+	case NoticeHang:
+		p = o.OnHang
+	case NoticeNotFinite:
+		p = o.OnNaN
+	case NoticeDiverged:
+		p = o.OnDivergence
+	case NoticePlateau:
+		p = o.OnPlateau
+	}
+	return cmp.Or(p, PolicyAlert)
+}
+
+// MaxRollbacks bounds how often a run goes back because of its loss.
+const MaxRollbacks = 3

@@ -1,0 +1,18 @@
+package run
+
+// Pulse is what a piece of a worker's log tells of how it goes on, for those who watch; it is not stored.
+type Pulse struct {
+	Step  int64 // the newest step that it reports, 0 for none
+	Began bool  // the trainer began again: its steps went back
+
+	Clock    float64 // when it reported the step by its own clock, in Unix seconds; 0 where it does not say
+	OfDay    int     // seconds since midnight of the newest line that tells, by its own clock
+	HasOfDay bool
+
+	Synced    bool // finished a sync with the others
+	Saved     bool // saved a checkpoint
+	Evaluated bool
+	// SyncFailed is true after all attempts of an all-reduce failed: it trains on without the others.
+	SyncFailed bool
+	Peers      int // workers in its mesh, itself among them; 0 where it does not say
+}

@@ -1,0 +1,49 @@
+package run
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Rollback is how a run went back because of its loss.
+type Rollback struct {
+	Count int `json:"count"` // times, in all
+	// Before is the step where the trouble began: the next attempts continue from a checkpoint before it.
+	Before int64 `json:"before"`
+	// LR is what the configured learning rate is multiplied by, 1 for nothing.
+	LR float64 `json:"lr"`
+	// Attempt is the one that went back: what it saved from Before on is of no use.
+	Attempt int `json:"attempt"`
+}
+
+// RollBack has the next attempt continue before a step, with the learning rate that the options say. It returns a sentence that says so, or
+// false if it has gone back too often.
+func (r *Run) RollBack(before int64) (next string, ok bool) {
+	b := Rollback{LR: 1}
+	if r.Rollback != nil {
+		b = *r.Rollback
+	}
+	if b.Count >= MaxRollbacks {
+		return "", false
+	}
+	b.Count++
+	b.Before, b.Attempt = before, r.Attempt
+	if f := r.Options.RollbackLR; f > 0 {
+		b.LR *= f
+	}
+	r.Rollback = &b
+	next = fmt.Sprintf("going back to a checkpoint before step %d (%d of %d)", before, b.Count, MaxRollbacks)
+	if b.LR != 1 {
+		next += ", with the learning rate multiplied by " + strconv.FormatFloat(b.LR, 'g', 3, 64)
+	}
+	return next, true
+}
+
+// allowed drops the checkpoints that a rollback excludes: what was saved from its step on, but by attempts that followed it.
+func (b *Rollback) allowed(saved []SavedCheckpoint) []SavedCheckpoint {
+	if b == nil {
+		return saved
+	}
+	return slices.DeleteFunc(slices.Clone(saved), func(s SavedCheckpoint) bool { return s.Step >= b.Before && s.Attempt <= b.Attempt })
+}

@@ -1,0 +1,87 @@
+package watch
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// observe finds what is wrong with the run.
+func (c *change) observe(ctx context.Context, id run.ID) error {
+	r, err := c.w.o.Store.Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	c.notices, err = c.w.notices(ctx, r, c.attempt, c.obs.Workers)
+	return err
+}
+
+// act stores the notices, and does what the run's options say about them.
+func (c *change) act(u *store.Update, now time.Time) error {
+	r := &u.Run
+	if r.State == run.Stopping { // they say why
+		return nil
+	}
+	before := r.Notices
+	if r.State != run.Running && r.State != run.Degraded {
+		r.Notices = nil
+		c.noticed = len(before) > 0
+		return nil
+	}
+	u.Events = append(u.Events, r.Observe(c.notices, now)...)
+	c.noticed = !reflect.DeepEqual(before, r.Notices)
+	for _, n := range r.Notices {
+		if ev, err := c.obey(u, n, now); ev || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// obey does what the options say about a notice, and reports whether that ends the attempt.
+func (c *change) obey(u *store.Update, n run.Notice, now time.Time) (bool, error) {
+	r := &u.Run
+	if r.StopRequested {
+		return false, nil
+	}
+	switch policy := r.Options.Policy(n.Kind); {
+	case n.Kind == run.NoticeHang && policy == run.PolicyRestart && !n.At.IsZero() && !now.Before(n.At):
+		return true, u.Record(r.StopWorkers(run.StopHang, n.Text, now))
+	case policy == run.PolicyStop:
+		r.StopReason = "stopped because " + n.Text
+		return true, u.Stop(run.Console, run.StopLoss, now)
+	}
+	return false, nil
+}
+
+// hung makes an attempt that was stopped because it hung one that failed, unless training finished or a stop was requested meanwhile.
+func (c *change) hung(u *store.Update, state run.State, why string) (run.State, string) {
+	r := &u.Run
+	if r.StopCause != run.StopHang || r.StopRequested || state != run.Failed && state != run.Stopped {
+		return state, why
+	}
+	n := r.Notice(run.NoticeHang)
+	if n == nil {
+		return run.Failed, r.StopReason
+	}
+	cause := &run.Cause{
+		Attempt: u.Attempt.Number, At: c.w.o.Now(), Category: categoryHang, Summary: run.Sentence(n.Text), Hint: n.Hint, Retryable: true, Rank: n.Rank, Node: n.Node,
+		Fingerprint: categoryHang,
+	}
+	for _, k := range c.w.o.Rules.Categories() {
+		if k.Name == categoryHang {
+			cause.Title = k.Title
+		}
+	}
+	for _, l := range n.Evidence {
+		cause.Evidence = append(cause.Evidence, run.CauseLine{Pos: l.Pos, Text: l.Text})
+	}
+	c.cause = cause
+	return run.Failed, r.StopReason
+}
+
+// categoryHang is the cause of an attempt that was ended because it hung.
+const categoryHang = "hang"

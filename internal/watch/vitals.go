@@ -1,0 +1,248 @@
+package watch
+
+import (
+	"sync"
+	"time"
+
+	"github.com/cotrain/cotrain/internal/rhythm"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store"
+)
+
+// vitals are what the logs of live runs tell of how they go on.
+type vitals struct {
+	mu   sync.Mutex
+	runs map[run.ID]*vital
+}
+
+// vital is what is known of an attempt.
+type vital struct {
+	attempt  int
+	expected rhythm.Expected
+	steps    int64 // of the whole run
+	learned  bool  // what was stored before this console began is learned
+	members  map[string]*member
+	slow     map[int]bool // ranks that were slow at the last look
+}
+
+// member is a worker, by its allocation.
+type member struct {
+	rank   int
+	rhythm *rhythm.Worker
+	loss   *rhythm.Loss
+	clock  clock
+
+	lossStep int64   // newest step whose loss was watched
+	told     float64 // its clock at the newest report, 0 for unknown
+	peers    int
+	alone    int64 // step since which it trains alone, -1 for none
+	aloneAt  time.Time
+	trouble  *trouble // with its loss
+}
+
+// trouble is one that a loss had.
+type trouble struct {
+	kind rhythm.Trouble
+	step int64
+	at   time.Time
+	last float64
+}
+
+func newMember(rank int, e rhythm.Expected, steps int64, began time.Time) *member {
+	return &member{rank: rank, rhythm: rhythm.NewWorker(e, began), loss: rhythm.NewLoss(steps, 1), alone: -1}
+}
+
+// Pulse takes what a batch of a worker's log tells. It does not block.
+func (w *Watcher) Pulse(b *store.Batch) {
+	if len(b.Checkpoints) > 0 {
+		w.ReconcileSoon(b.RunID) // a pause may wait for it
+	}
+	p := b.Pulse
+	if p == (run.Pulse{}) {
+		return
+	}
+	w.vitals.mu.Lock()
+	defer w.vitals.mu.Unlock()
+	v := w.vitals.of(b.RunID, b.Attempt)
+	if v == nil {
+		return
+	}
+	m := v.members[b.AllocID]
+	if m == nil {
+		m = newMember(b.Rank, v.expected, v.steps, b.At)
+		v.members[b.AllocID] = m
+	}
+	m.take(b)
+}
+
+// of returns an attempt's vital, new where there is none; nil if a later attempt is known. The caller holds mu.
+func (v *vitals) of(id run.ID, attempt int) *vital {
+	known := v.runs[id]
+	if known != nil && known.attempt > attempt {
+		return nil
+	}
+	if known == nil || known.attempt < attempt {
+		known = &vital{attempt: attempt, members: map[string]*member{}, slow: map[int]bool{}}
+		v.runs[id] = known
+	}
+	return known
+}
+
+func (v *vitals) forget(id run.ID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.runs, id)
+}
+
+// take learns from a batch.
+func (m *member) take(b *store.Batch) {
+	p := b.Pulse
+	if p.Began {
+		m.rhythm.Restart(b.At)
+		m.lossStep, m.told = 0, 0
+	}
+	m.clock.take(p, b.At)
+	for mark, is := range map[rhythm.Mark]bool{rhythm.Sync: p.Synced, rhythm.Checkpoint: p.Saved, rhythm.Evaluation: p.Evaluated} {
+		if is {
+			m.rhythm.Mark(mark)
+		}
+	}
+	if p.Step > m.rhythm.Step() {
+		var took time.Duration
+		if p.Clock > 0 && m.told > 0 && p.Clock > m.told {
+			took = time.Duration((p.Clock - m.told) * float64(time.Second))
+		}
+		m.told = p.Clock
+		m.rhythm.Report(p.Step, b.At, min(took, 24*time.Hour))
+	}
+	if p.Peers > 0 {
+		m.peers = p.Peers
+	}
+	switch {
+	case p.Synced:
+		m.alone = -1
+	case p.SyncFailed && m.alone < 0:
+		m.alone, m.aloneAt = max(0, m.rhythm.Step()), b.At
+	}
+	for _, pt := range b.Points {
+		if pt.Metric == "loss" && pt.Step > m.lossStep {
+			m.watchLoss(pt.Step, pt.Value, b.At)
+		}
+	}
+}
+
+func (m *member) watchLoss(step int64, loss float64, at time.Time) {
+	m.lossStep = step
+	if kind, since := m.loss.Add(step, loss); kind != rhythm.Fine && (m.trouble == nil || m.trouble.kind == rhythm.Plateau) {
+		m.trouble = &trouble{kind: kind, step: since, at: at}
+	}
+	if m.trouble != nil {
+		m.trouble.last = loss
+	}
+}
+
+// Of a clock.
+const (
+	lags     = 32               // newest measurements that count
+	leastLag = 8                // measurements that it takes
+	skewed   = 3 * time.Second  // apart from worker 0: told
+	evicted  = 10 * time.Second // apart from worker 0: CotrainCore takes it for dead
+	// zone is what time zones differ by: of a time of day only the rest counts.
+	zone = 15 * time.Minute
+)
+
+// clock compares a worker's clock with the console's: by how much later than printed its lines arrive.
+type clock struct {
+	exact, coarse lagWindow
+}
+
+type lagWindow struct {
+	lag  [lags]time.Duration
+	n    int
+	next int
+}
+
+func (w *lagWindow) add(d time.Duration) {
+	w.lag[w.next] = d
+	w.next = (w.next + 1) % lags
+	w.n = min(w.n+1, lags)
+}
+
+// least is the shortest lag: the others were longer on the way.
+func (w *lagWindow) least() (time.Duration, bool) {
+	if w.n < leastLag {
+		return 0, false
+	}
+	out := w.lag[0]
+	for _, d := range w.lag[:w.n] {
+		out = min(out, d)
+	}
+	return out, true
+}
+
+func (c *clock) take(p run.Pulse, at time.Time) {
+	if p.Clock > 0 {
+		c.exact.add(time.Duration((float64(at.UnixMilli())/1000 - p.Clock) * float64(time.Second)))
+	}
+	if p.HasOfDay {
+		at = at.UTC()
+		sinceMidnight := time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute + time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
+		c.coarse.add(wrap(sinceMidnight - time.Duration(p.OfDay)*time.Second))
+	}
+}
+
+// wrap brings a difference of times of day to within half a zone.
+func wrap(d time.Duration) time.Duration {
+	d %= zone
+	switch {
+	case d >= zone/2:
+		d -= zone
+	case d < -zone/2:
+		d += zone
+	}
+	return d
+}
+
+// behind is by how much a clock is behind another.
+func (c *clock) behind(o *clock) (time.Duration, bool) {
+	for _, pair := range [][2]*lagWindow{{&c.exact, &o.exact}, {&c.coarse, &o.coarse}} {
+		mine, ok := pair[0].least()
+		other, too := pair[1].least()
+		if ok && too {
+			return wrapIf(mine-other, pair[0] == &c.coarse), true
+		}
+	}
+	return 0, false
+}
+
+func wrapIf(d time.Duration, coarse bool) time.Duration {
+	if coarse {
+		return wrap(d)
+	}
+	return d
+}
+
+// current returns the member of each rank, by the allocations that run now.
+func (v *vital) current(ws []run.Worker, now time.Time) (members []*member, workers []run.Worker) {
+	top := -1
+	for _, wk := range ws {
+		top = max(top, wk.Rank)
+	}
+	members, workers = make([]*member, top+1), make([]run.Worker, top+1)
+	for _, wk := range ws {
+		if wk.Rank < 0 || wk.State != run.WorkerRunning || !wk.Started {
+			continue
+		}
+		m := v.members[wk.AllocID]
+		if m == nil {
+			began := wk.StartedAt
+			if began.IsZero() {
+				began = now
+			}
+			m = newMember(wk.Rank, v.expected, v.steps, began)
+			v.members[wk.AllocID] = m
+		}
+		members[wk.Rank], workers[wk.Rank] = m, wk
+	}
+	return members, workers
+}
