@@ -32,10 +32,12 @@ func (r *lineReader) feel(res logparse.Result, step int64, system bool) {
 // hear takes the pulse of an event.
 func (r *lineReader) hear(ev logparse.Event) {
 	switch ev.Name {
-	case logparse.OuterStepDone, logparse.SyncDone, logparse.AllReduceDone:
-		r.pulse.Synced, r.pulse.SyncFailed = true, false
+	case logparse.OuterStepDone, logparse.AllReduceDone: // also of one that failed
+		r.pulse.Synced = true
+	case logparse.SyncDone:
+		r.pulse.Synced, r.pulse.Joined, r.pulse.SyncFailed = true, true, false
 	case logparse.SyncFailed:
-		r.pulse.SyncFailed = true
+		r.pulse.SyncFailed, r.pulse.Joined = true, false
 	case logparse.CheckpointSaved:
 		r.pulse.Saved = true
 	case logparse.MeshReady, logparse.MeshSize:

@@ -4,14 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // fault is one entry of COTRAIN_TRAINER_FAULT.
 type fault struct {
-	kind string // exit, garbage, longline, flood, binary, hang, silent, or one of deaths
-	n    int    // exit code or number of lines
+	kind string // exit, garbage, longline, flood, binary, hang, silent, slow, clock, alone, nan, spike, flat, or one of deaths
+	n    int    // exit code, number of lines, or by how much
 	step int64
 	rank int // -1 for every worker
 }
@@ -81,14 +83,90 @@ func parseFault(part string) (fault, error) {
 		if f.n, err = strconv.Atoi(kind[len("exit"):]); err != nil || f.n < 1 || f.n > 255 {
 			return f, fmt.Errorf("an exit code is 1 to 255")
 		}
+	case hasCount && counted[kind] != 0:
+		f.kind = kind
+		if f.n, err = strconv.Atoi(count); err != nil || f.n < -counted[kind] || f.n > counted[kind] || f.n == 0 || f.n < 2 && kind == "slow" {
+			return f, fmt.Errorf("slow takes 2 to %d times as long; a clock is at most %d seconds ahead (or behind, with a minus)", counted["slow"], counted["clock"])
+		}
+	case !hasCount && troubles[kind]:
+		f.kind = kind
 	case !hasCount && deaths[kind] != "":
 		f.kind = kind
 	case !hasCount && (kind == "garbage" || kind == "longline" || kind == "binary" || kind == "hang"):
 		f.kind = kind
 	default:
-		return f, fmt.Errorf("expected exit<code>, cuda-oom, disk-full, nccl-timeout, no-dataset, garbage, longline, flood=<lines>, binary, hang or silent")
+		return f, fmt.Errorf("expected one of the faults that --help lists")
 	}
 	return f, nil
+}
+
+// counted are the faults with a number other than lines and codes, with the most that it may be.
+var counted = map[string]int{"slow": 1000, "clock": 3600}
+
+// troubles are those that last from their step on.
+var troubles = map[string]bool{"alone": true, "nan": true, "spike": true, "flat": true}
+
+// suffers reports whether a fault of a kind has begun at this worker: that of the step itself counts.
+func (t *trainer) suffers(kind string) (n int, yes bool) {
+	for _, f := range t.faults {
+		if f.kind == kind && t.s.Step >= f.step && (f.rank < 0 || f.rank == t.world.rank) {
+			return f.n, true
+		}
+	}
+	return 0, false
+}
+
+// spiked is how far a loss is raised by each step of the fault spike.
+const spiked = 0.5
+
+// shown is the loss that a worker prints: the true one, unless a fault spoils it. The parameters stay well, or the mesh would refuse them.
+func (t *trainer) shown(loss float64) float64 {
+	if _, nan := t.suffers("nan"); nan {
+		return math.NaN()
+	}
+	if _, flat := t.suffers("flat"); flat {
+		if t.flat == 0 {
+			t.flat = loss
+		}
+		return t.flat
+	}
+	if _, spike := t.suffers("spike"); spike {
+		t.risen += spiked
+	}
+	return loss + t.risen
+}
+
+// clock is the time by a worker's own clock.
+func (t *trainer) clock() time.Time {
+	now := time.Now()
+	if t.s == nil { // before it has a state
+		return now
+	}
+	if n, wrong := t.suffers("clock"); wrong {
+		return now.Add(time.Duration(n) * time.Second)
+	}
+	return now
+}
+
+// slowed is how much longer a step is to take that took so long.
+func (t *trainer) slowed(took time.Duration) time.Duration {
+	n, slow := t.suffers("slow")
+	if !slow {
+		return 0
+	}
+	return time.Duration(n-1) * max(took, t.pace)
+}
+
+// isolated prints what a CotrainCore prints whose all-reduces fail, after which it goes on by itself.
+func (t *trainer) isolated() bool {
+	if _, alone := t.suffers("alone"); !alone {
+		return false
+	}
+	for i := range 3 {
+		t.log.error("Error syncing pseudo gradient: [gloo] Timed out waiting 600000ms for recv operation to complete, retry %d/3", i+1)
+	}
+	t.log.error("Failed to sync pseudo gradient after 3 retries, continuing with local gradient")
+	return true
 }
 
 // inject does what COTRAIN_TRAINER_FAULT asks for after this step.

@@ -1,6 +1,7 @@
 package reftrain
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -21,10 +22,25 @@ const (
 	exitStopped  = 143 // 128 + SIGTERM, as a shell reports it
 )
 
-const usage = `usage: cotrain trainer @config.toml [--section.field value ...]
+const usage = `usage: cotrain trainer [--fault LIST] @config.toml [--section.field value ...]
 
 Trains a small language model on the CPU as CotrainCore's configuration says.
 GLOBAL_ADDR, GLOBAL_PORT, GLOBAL_RANK, GLOBAL_WORLD_SIZE and GLOBAL_UNIQUE_ID connect workers.
+
+COTRAIN_TRAINER_PACE is the least time of a step, such as 200ms.
+--fault breaks it for tests: a list of faults, separated by commas, each with @STEP and, to strike one worker only, :RANK. So do the
+variables COTRAIN_TRAINER_FAULT, for all runs of a console, and TRAINER_FAULT, which a run may set in its own environment.
+  exit<code>@N, cuda-oom@N, disk-full@N, nccl-timeout@N, no-dataset@N    ends so
+  hang@N           goes no further; heartbeats go on
+  slow=X@N         takes X times as long for each step from N on
+  clock=S@N        its clock is S seconds ahead from step N on, or behind with a minus
+  alone@N          its all-reduces fail from step N on, and it trains on by itself
+  nan@N            its loss is NaN from step N on
+  spike@N          its loss rises by 0.5 with every step from N on
+  flat@N           its loss stays as it is at step N
+  garbage@N, longline@N, flood=LINES@N, binary@N    prints so
+  silent           prints nothing
+For example: --fault slow=5@40:1,hang@80:2
 `
 
 // Main runs one worker of the reference trainer until training is finished, and returns the exit code: 0 when it is
@@ -47,6 +63,7 @@ type process struct {
 	envNames       []string // names of the variables that exist
 	stdout, stderr io.Writer
 	timing         timing
+	fault          string       // the list that --fault gives
 	listener       net.Listener // worker 0 listens here instead of at GLOBAL_ADDR:GLOBAL_PORT, if not nil
 }
 
@@ -61,6 +78,11 @@ func (p process) run(ctx context.Context) int {
 	if len(p.args) == 1 && (p.args[0] == "-h" || p.args[0] == "--help") {
 		_, _ = io.WriteString(p.stdout, usage) // nobody is left to tell
 		return exitFinished
+	}
+	if len(p.args) > 1 && p.args[0] == "--fault" {
+		p.fault, p.args = p.args[1], p.args[2:]
+	} else if len(p.args) > 0 && strings.HasPrefix(p.args[0], "--fault=") {
+		p.fault, p.args = strings.TrimPrefix(p.args[0], "--fault="), p.args[1:]
 	}
 	t, err := p.setUp()
 	if errors.Is(err, errNoData) { // the core finds out once it has begun
@@ -103,7 +125,7 @@ func (p process) setUp() (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	faults, err := parseFaults(p.env("COTRAIN_TRAINER_FAULT"))
+	faults, err := parseFaults(cmp.Or(p.fault, p.env("COTRAIN_TRAINER_FAULT"), p.env("TRAINER_FAULT")))
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +149,7 @@ func (p process) setUp() (*trainer, error) {
 		return &trainer{log: log}, err
 	}
 	t.pace, t.faults, t.processes = pace, faults, max(1, gpus)
+	log.now = t.clock
 	return t, nil
 }
 

@@ -28,11 +28,12 @@ func (t *trainer) step(ctx context.Context) error {
 	tokens := o.BatchSize * t.corpus.seq
 	t.s.TotalTokens += int64(tokens * t.peers())
 	t.rate.count(float64(tokens), time.Now())
-	t.report(ce, z, norm)
+	t.report(t.shown(ce), z, norm)
 	if err := t.inject(ctx); err != nil {
 		return err
 	}
-	return t.wait(ctx, t.pace-time.Since(start))
+	took := time.Since(start)
+	return t.wait(ctx, max(0, t.pace-took)+t.slowed(took))
 }
 
 // peers is how many workers take part.

@@ -26,6 +26,8 @@ type trainer struct {
 	// processes is for how many this worker writes checkpoints: one for each of its GPUs.
 	processes int
 	faults    []fault
+	flat      float64 // the loss that the fault flat repeats
+	risen     float64 // by how much the fault spike raises it
 	log       *logger
 
 	corpus *corpus
@@ -267,6 +269,11 @@ func (t *trainer) synchronise(ctx context.Context) (time.Duration, error) {
 		t.log.info("global_pg size : %d, local_pg size: 1", v.size())
 	}
 	t.view = v
+	if t.isolated() {
+		outerStep(d.OuterLR, t.s.base, t.s.momentum, pseudo)
+		copy(t.s.params, t.s.base)
+		return time.Since(start), nil
+	}
 	t.log.info("Sync psuedo-gradient in %.6f seconds", time.Since(start).Seconds()) //nolint:misspell // CotrainCore writes it so
 	took := time.Since(start)
 	t.log.info("all reduce pseudo gradient in: %s seconds", pyFloat(took.Seconds()))

@@ -98,7 +98,7 @@ func (l *Loss) Add(step int64, loss float64) (Trouble, int64) {
 			return Fine, 0 // a spike is not learned
 		}
 		t, since := l.tell(Diverged, l.first)
-		*l = Loss{high: math.Inf(1), block: l.block, told: l.told} // it learns anew
+		*l = Loss{high: math.Inf(1), block: l.block, told: l.told, usual: l.usual} // it learns anew
 		return t, since
 	}
 	l.over = 0
@@ -154,5 +154,5 @@ func (l *Loss) falls(step int64, loss float64) (Trouble, int64) {
 	return l.tell(Plateau, l.blocks[horizonBlocks].step)
 }
 
-// Usual is the loss that the run had before a trouble, 0 until it is known.
+// Usual is the median of late, or before a divergence; 0 until it is known.
 func (l *Loss) Usual() float64 { return l.usual }

@@ -13,6 +13,7 @@ type Hang struct {
 	Limit   time.Duration // how long it could have taken
 	Phases  Mark          // what the limit allows for
 	Waiting []int         // workers that have gone further, and wait for it
+	GoesOn  bool          // others have gone further, and go on
 }
 
 // FindHang says who hangs among workers by rank, if anyone does. Workers that are nil do not count. A worker that waits for others that
@@ -48,16 +49,25 @@ func FindHang(workers []*Worker, now time.Time) (Hang, bool) {
 			if together && h.Phases&Sync != 0 {
 				return Hang{}, false // it is on its way
 			}
-		case w.step > of.step:
+		case w.step > of.step && w.quiet(now):
 			h.Waiting = append(h.Waiting, i)
+		case w.step > of.step:
+			h.GoesOn = true
 		case late[i]:
 			same++
 		}
 	}
-	if same > 0 && len(h.Waiting) == 0 {
+	if same > 0 && len(h.Waiting) == 0 && !h.GoesOn {
 		h.Rank = -1
 	}
 	return h, true
+}
+
+// quiet reports whether a worker has been still for clearly longer than its steps take.
+func (w *Worker) quiet(now time.Time) bool {
+	stride, _ := spread(w.stride.values)
+	median, _ := spread(w.plain.values)
+	return now.Sub(w.at) > max(Floor/2, seconds(timesMost*max(1, stride)*median))
 }
 
 // Straggler is a worker that is slow.

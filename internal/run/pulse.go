@@ -9,7 +9,8 @@ type Pulse struct {
 	OfDay    int     // seconds since midnight of the newest line that tells, by its own clock
 	HasOfDay bool
 
-	Synced    bool // finished a sync with the others
+	Synced    bool // finished an outer step
+	Joined    bool // averaged with the others in it
 	Saved     bool // saved a checkpoint
 	Evaluated bool
 	// SyncFailed is true after all attempts of an all-reduce failed: it trains on without the others.

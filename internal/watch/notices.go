@@ -99,8 +99,10 @@ func (l *look) hang() []run.Notice {
 	}
 	switch l.r.Options.Policy(run.NoticeHang) {
 	case run.PolicyRestart:
-		n.At = h.Since.Add(actAfter * h.Limit)
-		n.Next = "It is restarted unless it goes on."
+		if n.Next = "It is not restarted while the others go on."; !h.GoesOn {
+			n.At = h.Since.Add(actAfter * h.Limit)
+			n.Next = "It is restarted unless it goes on."
+		}
 	case run.PolicyDump:
 		n.Next = "Its workers are asked for their stacks."
 	}
@@ -109,10 +111,6 @@ func (l *look) hang() []run.Notice {
 
 // hangText says who hangs, since which step, and who waits.
 func (l *look) hangText(h rhythm.Hang) string {
-	who, has := "no worker", ""
-	if h.Rank >= 0 {
-		who, has = l.name(h.Rank), "no step"
-	}
 	limit := run.ShortDuration(h.Limit)
 	var text string
 	switch {
@@ -123,7 +121,10 @@ func (l *look) hangText(h rhythm.Hang) string {
 	case h.Rank < 0:
 		text = fmt.Sprintf("all workers stopped at step %d: nothing for longer than the %s that this run's rhythm allows", h.Step, limit)
 	default:
-		text = fmt.Sprintf("%s hangs: %s after step %d for longer than the %s that this run's rhythm allows", who, has, h.Step, limit)
+		text = fmt.Sprintf("%s hangs: no step after step %d for longer than the %s that this run's rhythm allows", l.name(h.Rank), h.Step, limit)
+	}
+	if h.GoesOn {
+		text += "; others go on without it"
 	}
 	if len(h.Waiting) > 0 {
 		text += "; " + ranks(h.Waiting) + wait(h.Waiting) + " for it"
@@ -319,6 +320,7 @@ const (
 	// evidenceWorkers bounds of how many workers the newest line is shown, and evidenceLine its length.
 	evidenceWorkers = 16
 	evidenceLine    = 300
+	evidenceTail    = 10 // lines among which that is
 )
 
 // evidence is the newest line of each worker, that of the one that hangs first.
@@ -334,11 +336,18 @@ func (w *Watcher) evidence(ctx context.Context, id run.ID, first int, ws []run.W
 	}
 	var out []run.NoticeLine
 	for _, rank := range order[:min(len(order), evidenceWorkers)] {
-		lines, err := w.o.Store.Logs(ctx, id, run.LogQuery{Rank: rank, Tail: true, Limit: 1})
+		lines, err := w.o.Store.Logs(ctx, id, run.LogQuery{Rank: rank, Tail: true, Limit: evidenceTail})
 		if err != nil {
 			return nil, err
 		}
-		for _, l := range lines {
+		if n := len(lines); n > 0 {
+			l := lines[n-1]
+			for _, older := range slices.Backward(lines) { // what people read, rather than what machines do
+				if !strings.HasPrefix(older.Text, "COTRAIN {") {
+					l = older
+					break
+				}
+			}
 			out = append(out, run.NoticeLine{Rank: rank, Pos: l.Pos, At: l.At, Text: oneLine(l.Text)})
 		}
 	}

@@ -119,7 +119,7 @@ func (m *member) take(b *store.Batch) {
 		m.peers = p.Peers
 	}
 	switch {
-	case p.Synced:
+	case p.Joined:
 		m.alone = -1
 	case p.SyncFailed && m.alone < 0:
 		m.alone, m.aloneAt = max(0, m.rhythm.Step()), b.At
