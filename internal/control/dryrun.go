@@ -56,6 +56,6 @@ func (c *Control) launch(ctx context.Context, r run.Run, a run.Attempt) (run.Lau
 	if err != nil {
 		return run.Launch{}, err
 	}
-	l.Config = r.Config
+	l.Config = queue.ConfigOf(r)
 	return l, nil
 }

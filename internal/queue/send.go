@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -127,10 +128,33 @@ func (q *Queue) finish(id run.ID) {
 // DispatchOf is the dispatch for an attempt.
 func DispatchOf(r run.Run, a run.Attempt) nomad.Dispatch {
 	return nomad.Dispatch{
-		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(r.Config), Resume: resumeOf(r, a), MaybeSent: a.MaybeSent, Priority: r.Options.Priority,
+		Token: a.Token(), RunID: r.ID, Attempt: a.Number, Payload: []byte(ConfigOf(r)), Resume: resumeOf(r, a), MaybeSent: a.MaybeSent, Priority: r.Options.Priority,
 		Env: r.Options.Env, Args: r.Options.Args, Secrets: a.Secrets, CheckpointPath: r.CheckpointPath,
 	}
 }
+
+// ConfigOf is the configuration that a run's workers get: its own, with the learning rate that going back left of it. An argument that sets
+// the learning rate still wins.
+func ConfigOf(r run.Run) string {
+	if r.Rollback == nil || r.Rollback.LR == 1 {
+		return r.Config
+	}
+	cfg, err := trainconf.Parse([]byte(r.Config))
+	if err != nil {
+		return r.Config // accepted by an older version
+	}
+	lr, err := strconv.ParseFloat(cfg.Effective(learningRate), 64)
+	if err == nil {
+		err = cfg.Set(learningRate, strconv.FormatFloat(lr*r.Rollback.LR, 'g', 6, 64))
+	}
+	if err != nil {
+		return r.Config
+	}
+	return string(cfg.TOML())
+}
+
+// learningRate is CotrainCore's field.
+const learningRate = "optim.optim.lr"
 
 // resumeOf is the checkpoint folder to pass to the workers, "" for what the configuration says. With several DiLoCo
 // workers each has its own part, which only the launch script finds, so they always get it.

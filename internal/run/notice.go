@@ -15,7 +15,7 @@ type NoticeKind string
 const (
 	NoticeHang      NoticeKind = "hang"       // no worker goes on
 	NoticeNotFinite NoticeKind = "not_finite" // the loss is NaN or infinite
-	NoticeDiverged  NoticeKind = "diverged"   // the loss rose far above what was usual, and stays there
+	NoticeDiverged  NoticeKind = "divergence" // the loss rose far above what was usual, and stays there
 	NoticeAlone     NoticeKind = "alone"      // a worker trains without the others
 	NoticeMesh      NoticeKind = "mesh"       // the mesh has fewer workers than the run
 	NoticeClock     NoticeKind = "clock"      // a worker's clock is apart from worker 0's

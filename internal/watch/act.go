@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"time"
 
@@ -53,6 +54,13 @@ func (c *change) obey(u *store.Update, n run.Notice, now time.Time) (bool, error
 	case policy == run.PolicyStop:
 		r.StopReason = "stopped because " + n.Text
 		return true, u.Stop(run.Console, run.StopLoss, now)
+	case policy == run.PolicyRollback:
+		next, ok := r.RollBack(n.Step)
+		if !ok {
+			r.StopReason = fmt.Sprintf("stopped because %s, after it went back %d times", n.Text, run.MaxRollbacks)
+			return true, u.Stop(run.Console, run.StopLoss, now)
+		}
+		return true, u.Record(r.StopWorkers(run.StopRollback, n.Text+"; "+next, now))
 	}
 	return false, nil
 }

@@ -50,11 +50,11 @@ func (c *change) pause(u *store.Update, now time.Time) error {
 // followed decides what follows an attempt that has ended: that it was stopped for, or what its end calls for.
 func (c *change) followed(u *store.Update, state run.State, why string, now time.Time) (run.State, string) {
 	r := &u.Run
+	asked := !u.Attempt.Recalled && r.StopCause != run.StopRollback
 	if to, reason, ok := r.AfterStop(state); ok {
-		c.again = true
-		c.level = "info"
-		if u.Attempt.Recalled {
-			c.level = "warning"
+		c.again, c.level = true, "warning"
+		if asked {
+			c.level = "info"
 		}
 		if to == run.Paused {
 			reason = c.pausedReason(r)
