@@ -64,7 +64,7 @@ func (p *process) printRun(d client.RunDetail) error {
 		t.row("Varied", field+" = "+r.Origin.Point[field])
 	}
 	if c := r.Cause; c != nil {
-		t.pairs("Cause", c.Title+": "+c.Summary, "What to do", c.Hint, "Seen", c.Seen.String())
+		t.pairs("Cause", c.Title+": "+c.Summary, "What to do", c.Hint, "What follows", r.Follows(), "Seen", c.Seen.String())
 		for i, line := range c.Evidence {
 			t.row(map[bool]string{true: "Evidence"}[i == 0], line.Text)
 		}

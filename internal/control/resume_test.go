@@ -276,8 +276,8 @@ func history(t *testing.T, c *console, id run.ID) {
 	folder := "models/checkpoints/" + string(id) + "/step_10"
 	want := []string{
 		"0 submitted: 2 nodes without GPUs", "1 ",
-		"1 attempt 1 failed: worker 0 on node-1 exited with code 1; trying again (attempt 2 of 2)", "2 continues from " + folder,
-		"2 attempt 2 failed: worker 0 on node-1 exited with code 76; trying again (attempt 3 of 3)", "3 continues from " + folder,
+		"1 attempt 1 failed: worker 0 on node-1 exited with code 1; attempt 2 follows in 10s: retry 1 of 1", "2 continues from " + folder,
+		"2 attempt 2 failed: worker 0 on node-1 exited with code 76; attempt 3 follows in 10s: its ports were taken before training started, which does not count as a retry", "3 continues from " + folder,
 	}
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 		t.Errorf("history is\n%q, want\n%q", got, want)

@@ -67,7 +67,7 @@ func endsWithAgent(u *store.Update) bool {
 	if r.State == run.Stopping && r.StopCause.Next() != "" {
 		return false // another attempt follows
 	}
-	return r.State.Live() && u.Attempt.JobID != "" && (r.Options.Retries <= r.Retried || r.StopRequested) &&
+	return r.State.Live() && u.Attempt.JobID != "" && (!r.MayRetry() || r.StopRequested) &&
 		slices.ContainsFunc(u.Workers, func(w run.Worker) bool { return !w.State.Terminal() })
 }
 

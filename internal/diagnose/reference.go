@@ -11,9 +11,9 @@ import (
 // Reference is the part of docs/troubleshooting.md that tells of all categories and rules, as Markdown.
 func (r *Rules) Reference() string {
 	var b strings.Builder
-	b.WriteString("\n| category | what it is | a retry |\n| --- | --- | --- |\n")
+	b.WriteString("\n| category | what it is | a retry | retries without progress |\n| --- | --- | --- | --- |\n")
 	for _, c := range r.categories {
-		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s |\n", c.Name, run.CauseAnchor(c.Title), c.Title, retries(r.Of(c.Name)))
+		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s | %s |\n", c.Name, run.CauseAnchor(c.Title), c.Title, retries(r.Of(c.Name)), r.RetryRules().Of(c.Name))
 	}
 	for _, c := range r.categories {
 		fmt.Fprintf(&b, "\n### %s\n\n`%s`: %s %s\n", c.Title, c.Name, c.Meaning, c.Advice)

@@ -56,6 +56,14 @@ type Category struct {
 	Spoils bool `toml:"spoils"`
 	// Console marks what the console itself decides, by no rule.
 	Console bool `toml:"console"`
+	// Retries and what follows say how failures of the category are retried; see [run.RetryRule].
+	Retries         int      `toml:"retries"`
+	Wait            duration `toml:"wait"`
+	LongestWait     duration `toml:"longest_wait"`
+	OtherNode       bool     `toml:"other_node"`
+	OlderCheckpoint bool     `toml:"older_checkpoint"`
+	EntityEnds      bool     `toml:"entity_ends"`
+	Never           bool     `toml:"never"`
 }
 
 // Help is where on a console the category is described.

@@ -163,7 +163,7 @@ func TestActionsInAnyOrderKeepARunWhole(t *testing.T) {
 				if to, because, ok := r.AfterStop(state); ok {
 					state, why = to, because
 				} else if state == Failed {
-					if _, again := r.Retry(Observation{Found: true}, nil, "x", now); again {
+					if _, again := r.Retry(Failure{Observation: Observation{Found: true}, Why: "x"}, testRules, now); again {
 						state = Queued
 					}
 				}

@@ -25,6 +25,10 @@ type Cause struct {
 	Evidence []CauseLine `json:"evidence,omitempty"`
 	// Fingerprint is equal for failures of the same cause and the same thing, such as a file.
 	Fingerprint string `json:"fingerprint"`
+	// Entity is the one thing that failed, such as a file, "" where nothing names one.
+	Entity string `json:"entity,omitempty"`
+	// Retry is what follows; nil for failures of older versions.
+	Retry *RetryPlan `json:"retry,omitempty"`
 	// Seen counts the failures of the project's runs with this fingerprint in [CauseWindow], with this one.
 	Seen CauseCount `json:"seen,omitzero"`
 }

@@ -163,7 +163,7 @@ func TestWhatTorchrunHidesIsNotTriedInVain(t *testing.T) {
 		r := Run{State: Running, Attempt: 1, Shape: Shape{Nodes: 1}, Options: Options{Retries: 1}}
 		o := Observation{Found: true, Dead: true, Workers: []Worker{left(0, 1, told)}}
 		_, why := r.Derive(o)
-		if why, got := r.Retry(o, nil, why, time.Unix(0, 0)); got != again {
+		if why, got := r.Retry(Failure{Observation: o, Why: why}, testRules, time.Unix(0, 0)); got != again {
 			t.Errorf("%+v: tried again %v: %s", told, got, why)
 		}
 	}

@@ -10,7 +10,9 @@ type Options struct {
 
 	Priority    int   `json:"priority,omitempty"`             // 1 to 100, higher goes first; 0 is [DefaultPriority]
 	MaxDuration int64 `json:"max_duration_seconds,omitempty"` // seconds after the first start until the run is stopped; 0 for no limit
-	Retries     int   `json:"retries,omitempty"`              // further attempts after a failure
+	Retries     int   `json:"retries,omitempty"`              // further attempts after failures without progress between them; see [Run.Retry]
+	// Retry is how many of them there are for a category of causes, where that is not what its rule says; see [RetryRule].
+	Retry RetryPolicy `json:"retry,omitempty"`
 
 	// What is done about a hang and about a loss that is not finite, diverges or falls no more; see [Options.Policy]. A rollback multiplies
 	// the learning rate by RollbackLR, 0 for 1.

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,49 +20,269 @@ const (
 // MaxPortConflicts is how many attempts may end with [ExitPorts] before it counts as an ordinary failure.
 const MaxPortConflicts = 5
 
-// The wait before another attempt doubles from the first to the longest.
-const (
-	FirstRetryWait   = 10 * time.Second
-	LongestRetryWait = 5 * time.Minute
-)
-
-// Retry decides what follows a failed attempt, whose cause may be nil. If the run is to be tried again it counts the retry, sets NotBefore and
-// returns the reason to record; otherwise it returns the final reason and false. A requested stop is never retried.
-func (r *Run) Retry(o Observation, cause *Cause, why string, now time.Time) (reason string, again bool) {
-	c := r.count(o.Workers)
-	why = cause.because(why)
-	switch {
-	case r.StopRequested || !o.Found: // somebody purged it from Nomad: how it ended is unknown
-		return why, false
-	case portConflict(o.Workers) && r.PortConflicts < MaxPortConflicts:
-		r.PortConflicts++
-	case r.Options.Retries == 0:
-		return why, false
-	case c.firstBad != nil && c.firstBad.hopeless(), cause.Known() && !cause.Retryable:
-		return why + "; trying again would not help", false
-	case r.Retried >= r.Options.Retries:
-		return fmt.Sprintf("%s (attempt %d of %d)", why, r.Attempt, r.attempts()), false
-	default:
-		r.Retried++
-	}
-	r.StopCause, r.StopReason = "", ""
-	r.NotBefore = now.Add(retryWait(r.Retried + r.PortConflicts))
-	return fmt.Sprintf("attempt %d failed: %s; trying again (attempt %d of %d)", r.Attempt, why, r.Attempt+1, r.attempts()), true
+// Failure is a failed attempt.
+type Failure struct {
+	Observation
+	Cause *Cause            // nil where no worker failed
+	Why   string            // how it ended, in a sentence
+	Saved []SavedCheckpoint // as the run's workers reported them
+	// Resume is the checkpoint folder that it continued from, "" for none of the run's own.
+	Resume string
 }
 
-// attempts is the most attempts the run can have, as of now.
-func (r *Run) attempts() int { return 1 + r.Options.Retries + r.PortConflicts }
+// RetryPlan says what follows a failed attempt.
+type RetryPlan struct {
+	Again bool      `json:"again"`
+	At    time.Time `json:"at,omitzero"` // not before
+	Why   string    `json:"why"`         // in sentences
+	// Avoid names the nodes that the next attempt avoids.
+	Avoid []string `json:"avoid,omitempty"`
+}
 
-// retryWait is the wait before the n-th retry, from 1.
-func retryWait(n int) time.Duration {
-	wait := FirstRetryWait
-	for range n - 1 {
-		if wait >= LongestRetryWait {
-			break
-		}
-		wait *= 2
+// Retry decides what follows a failed attempt, keeps the plan with the failure's cause, and returns the reason to record: for the next
+// attempt, or else the final one. A requested stop is never followed.
+func (r *Run) Retry(f Failure, rules RetryRules, now time.Time) (reason string, again bool) {
+	f.Why = f.Cause.because(f.Why)
+	v := r.judge(f, rules)
+	r.Ledger, r.Retried, r.PortConflicts = v.ledger, v.retried, v.conflicts
+	plan := RetryPlan{Again: v.again, Why: v.why}
+	if v.again {
+		r.NotBefore, plan.At = now.Add(v.wait), now.Add(v.wait)
+		r.StopCause, r.StopReason = "", ""
+		r.Shape.Avoid, plan.Avoid = r.Ledger.Avoided()
 	}
-	return min(wait, LongestRetryWait)
+	if f.Cause != nil {
+		f.Cause.Retry = &plan
+	}
+	if v.again {
+		return fmt.Sprintf("attempt %d failed: %s; attempt %d follows in %s: %s", r.Attempt, f.Why, r.Attempt+1, ShortDuration(v.wait), v.why), true
+	}
+	if v.why == "" || r.Options.most() == 0 { // nobody expects a retry
+		return f.Why, false
+	}
+	return f.Why + "; " + v.why, false
+}
+
+// Follows says whether a run whose newest attempt failed is tried again, and why, in a sentence; "" for any other.
+func (r *Run) Follows() string {
+	if r.Cause == nil {
+		return ""
+	}
+	plan := r.Cause.Retry
+	switch {
+	case r.State == Queued && plan != nil && plan.Again:
+		return fmt.Sprintf("Attempt %d follows: %s.", r.Attempt+1, plan.Why)
+	case r.State == Queued:
+		return fmt.Sprintf("Attempt %d follows.", r.Attempt+1)
+	case r.StopRequested:
+		return "It is not tried again, because it was stopped."
+	case plan != nil && plan.Why != "":
+		return strings.ToUpper(plan.Why[:1]) + plan.Why[1:] + "."
+	}
+	return "It is not tried again."
+}
+
+// ForgetFailures gives a run all its retries back: a person has looked at it. Nodes with failures of hardware stay avoided.
+func (r *Run) ForgetFailures() {
+	r.Ledger = RetryLedger{Best: r.Ledger.Best, Strikes: r.Ledger.Strikes, Broken: r.Ledger.Broken}
+	r.Retried, r.PortConflicts = 0, 0
+}
+
+// verdict is a decision about a failed attempt.
+type verdict struct {
+	again              bool
+	why                string // as the end of a sentence; "" where there is nothing to say
+	wait               time.Duration
+	ledger             RetryLedger
+	retried, conflicts int
+}
+
+// judge decides, changing nothing.
+func (r *Run) judge(f Failure, rules RetryRules) verdict {
+	v := verdict{ledger: r.Ledger.clone(), retried: r.Retried, conflicts: r.PortConflicts}
+	j := judgement{r: r, f: f, rule: r.ruleOf(f, rules), got: r.reached(f)}
+	if j.rule.EntityEnds && f.Cause.Entity != "" {
+		j.entity = fingerprintOf(f)
+	}
+	switch {
+	case r.StopRequested, !f.Found: // purged from Nomad: how it ended is unknown
+		return v
+	case portConflict(f.Workers) && r.PortConflicts < MaxPortConflicts:
+		v.conflicts++
+		v.again, v.wait = true, RetryRule{}.wait(v.conflicts)
+		v.why = "its ports were taken before training started, which does not count as a retry"
+		return v
+	}
+	j.count(&v)
+	if v.why = j.refusal(&v); v.why != "" {
+		return v
+	}
+	j.follow(&v)
+	return v
+}
+
+// judgement is a failed attempt being judged.
+type judgement struct {
+	r        *Run
+	f        Failure
+	rule     RetryRule
+	got      reach
+	progress bool
+	entity   string // the fingerprint that may fail only once, or ""
+	repeated bool   // it has failed before
+	failures int    // of this cause since the last progress, with this one
+	best     int64  // before this attempt
+}
+
+// count enters the failure into the ledger.
+func (j *judgement) count(v *verdict) {
+	l := &v.ledger
+	j.best = l.Best
+	if j.progress = j.got.known && j.got.step > l.Best; j.progress {
+		l.Best, l.Failures, v.retried = j.got.step, map[string]int{}, 0
+	}
+	if j.got.known {
+		l.Unknown = 0
+		l.Failures[fingerprintOf(j.f)]++
+	} else {
+		l.Unknown++
+	}
+	j.failures = l.Failures[fingerprintOf(j.f)]
+	if j.entity != "" {
+		j.repeated = slices.Contains(l.Entities, j.entity)
+		l.Entities = note(l.Entities, j.entity, maxEntities)
+	}
+	if j.rule.OlderCheckpoint && j.f.Resume != "" {
+		l.Broken = note(l.Broken, j.f.Resume, maxBroken)
+	}
+	if s, ok := j.strike(); ok {
+		l.strike(s)
+	}
+}
+
+// strike is the node that the failure counts against.
+func (j *judgement) strike() (Strike, bool) {
+	if !j.rule.OtherNode || j.f.Cause == nil {
+		return Strike{}, false
+	}
+	i := slices.IndexFunc(j.f.Workers, func(w Worker) bool { return w.Rank == j.f.Cause.Rank && w.NodeID != "" })
+	if i < 0 {
+		return Strike{}, false
+	}
+	w := j.f.Workers[i]
+	return Strike{NodeID: w.NodeID, Node: w.NodeName, Category: j.f.Cause.Category, Attempt: j.r.Attempt}, true
+}
+
+// changes reports whether the next attempt would differ in what this one failed of.
+func (j *judgement) changes() bool {
+	return j.rule.OtherNode || j.rule.OlderCheckpoint && j.f.Resume != ""
+}
+
+// refusal says why no attempt follows, "" if one does.
+func (j *judgement) refusal(v *verdict) string {
+	o, cause := j.r.Options, j.f.Cause
+	first := j.r.count(j.f.Workers).firstBad
+	budget := o.RetriesOf(j.rule)
+	_, asked := o.Retry[j.rule.Category]
+	insists := asked && budget > 0
+	switch {
+	case first != nil && first.hopeless(), j.rule.Never, cause.Known() && !cause.Retryable && !j.changes() && !insists:
+		return "not tried again: unchanged it would fail in the same way"
+	case o.most() == 0:
+		return "not tried again: it was submitted without retries"
+	case budget == 0 && asked:
+		return "not tried again: the run asks for no retries of " + j.rule.Category
+	case budget == 0:
+		return "not tried again: a retry does not help against " + j.rule.Category
+	case j.repeated:
+		return "not tried again: " + cause.Entity + " has failed before, so it would again"
+	case !j.got.known && v.ledger.Unknown > MaxUnknownProgress:
+		return fmt.Sprintf("not tried again: of %d attempts in a row nothing tells how far they got", v.ledger.Unknown)
+	case j.got.known && j.failures > budget:
+		return fmt.Sprintf("not tried again: no progress since %s, and attempt %d failed of the same cause (%s)", j.mark(), j.r.Attempt, used(j.failures-1, budget))
+	case j.got.known && v.retried >= max(o.Retries, budget):
+		return fmt.Sprintf("not tried again: no progress since %s, and its retries are used up (%s)", j.mark(), used(v.retried, max(o.Retries, budget)))
+	}
+	return ""
+}
+
+// mark is how far earlier attempts got, as a person reads it.
+func (j *judgement) mark() string {
+	if j.best == 0 {
+		return "the first attempt, before the first step"
+	}
+	return fmt.Sprintf("step %d", j.best)
+}
+
+func used(n, of int) string {
+	if of == 1 {
+		return fmt.Sprintf("%d of 1 retry", n)
+	}
+	return fmt.Sprintf("%d of %d retries", n, of)
+}
+
+// follow has another attempt follow, and says why.
+func (j *judgement) follow(v *verdict) {
+	budget := j.r.Options.RetriesOf(j.rule)
+	v.again, v.wait = true, j.rule.wait(max(1, j.failures+v.ledger.Unknown))
+	switch {
+	case !j.got.known:
+		v.why = fmt.Sprintf("nothing tells how far it got, so it uses up no retry (%d of at most %d such attempts in a row)", v.ledger.Unknown, MaxUnknownProgress)
+	case j.progress && j.r.Retried > 0:
+		v.retried++
+		v.why = fmt.Sprintf("it got from step %d to step %d, which gives all retries back (retry 1 of %d)", j.best, j.got.step, budget)
+	default:
+		v.retried++
+		v.why = fmt.Sprintf("retry %d of %d", j.failures, budget)
+		if j.failures > 1 {
+			v.why += ", no progress since " + j.mark()
+		}
+	}
+	if s, ok := j.strike(); ok {
+		v.why += "; not on " + s.Node + ", where it failed"
+	}
+	if j.rule.OlderCheckpoint && j.f.Resume != "" {
+		v.why += "; from a checkpoint older than " + j.f.Resume
+	}
+}
+
+// reach is how far an attempt got.
+type reach struct {
+	step  int64 // newest step, or step of a complete checkpoint; 0 for none
+	known bool  // false where logs that would tell are missing
+}
+
+func (r *Run) reached(f Failure) reach {
+	out := reach{known: true}
+	for _, w := range f.Workers {
+		out.step = max(out.step, w.Report.Step)
+		out.known = out.known && (w.Report.Read || !w.Started)
+	}
+	own := slices.DeleteFunc(slices.Clone(f.Saved), func(s SavedCheckpoint) bool { return s.Attempt != r.Attempt })
+	if points := r.ResumeFrom(own); len(points) > 0 {
+		out.step = max(out.step, points[0].Step)
+	}
+	out.known = out.known || out.step > 0
+	return out
+}
+
+// ruleOf is the rule for a failure.
+func (r *Run) ruleOf(f Failure, rules RetryRules) RetryRule {
+	if f.Cause.Known() {
+		return rules.Of(f.Cause.Category)
+	}
+	if c := r.count(f.Workers); c.firstBad == nil || c.firstBad.State == WorkerLost { // Nomad never placed all, or lost one
+		return lostNode
+	}
+	return rules.Of(UnknownCause)
+}
+
+// fingerprintOf is what failures of one cause have in common.
+func fingerprintOf(f Failure) string {
+	if f.Cause == nil {
+		return UnknownCause
+	}
+	return f.Cause.Fingerprint[:min(len(f.Cause.Fingerprint), maxFingerprint)]
 }
 
 // hopeless reports whether another attempt would fail in the same way.

@@ -17,69 +17,6 @@ func ended(rank, code int, mod ...func(*Worker)) Worker {
 	return w
 }
 
-func TestRetryFollowsTheCause(t *testing.T) {
-	t.Parallel()
-	killed := func(w *Worker) { w.Stopping, w.ExitCode, w.State = true, 143, WorkerComplete }
-	lost := func(w *Worker) { w.State, w.Exited = WorkerLost, false }
-	early := func(w *Worker) { w.EndedAt = time.Unix(1, 0) }
-	now := time.Unix(1000, 0)
-	for _, tc := range []struct {
-		name    string
-		run     Run
-		workers []Worker
-		gone    bool
-		again   bool
-		ports   int
-		reason  string // part of it
-	}{
-		{"a worker that fails is tried again", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, 1)}, false, true, 0, "attempt 1 failed: why; trying again (attempt 2 of 3)"},
-		{"without retries it is not", Run{Attempt: 1}, []Worker{ended(0, 1)}, false, false, 0, "why"},
-		{"once they are used up it is not", Run{Attempt: 3, Retried: 2, Options: Options{Retries: 2}}, []Worker{ended(0, 1)}, false, false, 0, "why (attempt 3 of 3)"},
-		{"a lost node can pass", Run{Attempt: 1, Options: Options{Retries: 1}}, []Worker{ended(0, 0, lost)}, false, true, 0, "trying again"},
-		{"no workers at all can pass", Run{Attempt: 1, Options: Options{Retries: 1}}, nil, false, true, 0, "trying again"},
-		{"a wrong configuration cannot pass", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, ExitUsage)}, false, false, 0, "would not help"},
-		{"nor can what is missing on the node", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, ExitMissing)}, false, false, 0, "would not help"},
-		{"nor a missing command", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, ExitNoCommand)}, false, false, 0, "would not help"},
-		{"the first failure is the cause", Run{Attempt: 1, Options: Options{Retries: 2}}, []Worker{ended(0, ExitUsage), ended(1, 1, early)}, false, true, 0, "trying again"},
-		{"a stop is never followed", Run{Attempt: 1, StopRequested: true, Options: Options{Retries: 2}}, []Worker{ended(0, 1)}, false, false, 0, "why"},
-		{"a job that somebody removed is not sent again", Run{Attempt: 1, Options: Options{Retries: 2}}, nil, true, false, 0, "why"},
-		{"taken ports do not count", Run{Attempt: 1}, []Worker{ended(0, ExitPorts), ended(1, 0, killed)}, false, true, 1, "attempt 1 failed: why; trying again (attempt 2 of 2)"},
-		{"a worker that waited for worker 0 in vain is the same", Run{Attempt: 1}, []Worker{ended(0, ExitPorts), ended(1, ExitRendezvous)}, false, true, 1, "trying again"},
-		{"taken ports beside another failure are not the cause", Run{Attempt: 1}, []Worker{ended(0, 1), ended(1, ExitPorts)}, false, false, 0, "why"},
-		{"nor beside a worker that finished", Run{Attempt: 1}, []Worker{ended(0, 0), ended(1, ExitPorts)}, false, false, 0, "why"},
-		{"ports that are taken for ever are a failure", Run{Attempt: 6, PortConflicts: 5}, []Worker{ended(0, ExitPorts)}, false, false, 5, "why"},
-		{"which can be retried as others", Run{Attempt: 6, PortConflicts: 5, Options: Options{Retries: 1}}, []Worker{ended(0, ExitPorts)}, false, true, 5, "attempt 7 of 7"},
-	} {
-		r := tc.run
-		reason, again := r.Retry(Observation{Found: !tc.gone, Workers: tc.workers}, nil, "why", now)
-		if again != tc.again || r.PortConflicts != tc.ports || !strings.Contains(reason, tc.reason) {
-			t.Errorf("%s: again %v, %d port conflicts: %s", tc.name, again, r.PortConflicts, reason)
-		}
-		if counted := r.Retried - tc.run.Retried; again && counted+r.PortConflicts-tc.run.PortConflicts != 1 || !again && counted != 0 {
-			t.Errorf("%s: counted as %d retries, %d port conflicts", tc.name, counted, r.PortConflicts)
-		}
-		if again != r.NotBefore.After(now) {
-			t.Errorf("%s: waits until %s", tc.name, r.NotBefore)
-		}
-	}
-}
-
-func TestTheWaitDoublesUpToItsLongest(t *testing.T) {
-	t.Parallel()
-	r := Run{Options: Options{Retries: 20}}
-	now := time.Unix(1000, 0)
-	var waits []string
-	for r.Attempt = 1; r.Attempt <= 8; r.Attempt++ {
-		if _, again := r.Retry(Observation{Found: true}, nil, "why", now); !again {
-			t.Fatal("not tried again")
-		}
-		waits = append(waits, ShortDuration(r.NotBefore.Sub(now)))
-	}
-	if got := strings.Join(waits, " "); got != "10s 20s 40s 1m20s 2m40s 5m 5m 5m" {
-		t.Errorf("waits are %s", got)
-	}
-}
-
 func TestAnotherAttemptMayFollow(t *testing.T) {
 	t.Parallel()
 	for _, s := range States() {

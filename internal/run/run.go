@@ -142,9 +142,11 @@ type Run struct {
 	// CheckpointPath is the configuration's ckpt.path, "" when it saves none.
 	CheckpointPath string `json:"checkpoint_path,omitempty"`
 
-	Retried       int       `json:"retried,omitempty"`        // failed attempts that were retried; see [Options.Retries]
-	PortConflicts int       `json:"port_conflicts,omitempty"` // attempts lost to taken ports before training; not in Retried
-	NotBefore     time.Time `json:"not_before,omitzero"`      // the next attempt waits until then
+	Retried       int `json:"retried,omitempty"`        // retries used up since the last progress; see [Options.Retries]
+	PortConflicts int `json:"port_conflicts,omitempty"` // attempts lost to taken ports before training; not in Retried
+	// Ledger is what failed attempts have used of the retries.
+	Ledger    RetryLedger `json:"-"`
+	NotBefore time.Time   `json:"not_before,omitzero"` // the next attempt waits until then
 
 	CreatedAt time.Time `json:"created_at"`
 	StartedAt time.Time `json:"started_at,omitzero"` // first worker started
@@ -232,7 +234,7 @@ func (r *Run) reopen(now time.Time) {
 	r.rested(r.EndedAt, now)
 	r.EndedAt, r.NotBefore, r.Archived, r.Cause = time.Time{}, time.Time{}, false, nil
 	r.StopRequested, r.StopCause, r.StopReason = false, "", ""
-	r.Retried = 0 // who asks for another attempt gives its retries anew
+	r.ForgetFailures() // who asks for another attempt gives its retries anew
 }
 
 // rested counts the time since then as idle.

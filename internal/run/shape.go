@@ -21,6 +21,8 @@ type Shape struct {
 	Site string `json:"site,omitempty"`
 	// Vault has the workers' nodes log in at Vault, for secrets that are there.
 	Vault bool `json:"vault,omitempty"`
+	// Avoid are nodes on which hardware failed under the run; see [Run.Retry].
+	Avoid NodeIDs `json:"avoid,omitempty"`
 
 	// Of the run's project, which sets them; "" is what the console's own settings say.
 	NodePool  string `json:"node_pool,omitempty"`
@@ -28,9 +30,9 @@ type Shape struct {
 	Folder    string `json:"folder,omitempty"`    // below shared storage: where relative paths begin
 }
 
-// Unassigned is the shape without what a project and registered secrets set.
+// Unassigned is the shape without what a project, registered secrets and failed attempts set.
 func (s Shape) Unassigned() Shape {
-	s.NodePool, s.Namespace, s.Folder, s.Vault = "", "", "", false
+	s.NodePool, s.Namespace, s.Folder, s.Vault, s.Avoid = "", "", "", false, ""
 	return s
 }
 

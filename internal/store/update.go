@@ -99,7 +99,7 @@ func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Updat
 	if err := fn(&u); err != nil {
 		return u, was, err
 	}
-	if u.Run.Shape != was.Shape { // a secret has moved
+	if u.Run.Shape != was.Shape { // a secret has moved, or a node is avoided
 		shape, err := json.Marshal(u.Run.Shape)
 		if err != nil {
 			return u, was, fmt.Errorf("encode shape: %w", err)
@@ -132,11 +132,15 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, was run.State, b
 	if err != nil {
 		return err
 	}
+	ledger, err := encodeLedger(r.Ledger)
+	if err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `UPDATE runs SET state = ?, reason = ?, stop_requested = ?, attempt = ?, started_at = ?,
-		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_cause = ?, stop_reason = ?, cause = ?,
+		ended_at = ?, participants = ?, retried = ?, port_conflicts = ?, not_before = ?, revision = ?, stop_cause = ?, stop_reason = ?, cause = ?, ledger = ?,
 		pausing = ?, next_resume = ?, idle_seconds = ?, paused_at = ?, max_seconds = ? WHERE id = ?`,
 		r.State, r.Reason, r.StopRequested, r.Attempt, db.Millis(r.StartedAt), db.Millis(r.EndedAt), r.Progress.Participants,
-		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopCause, r.StopReason, cause,
+		r.Retried, r.PortConflicts, db.Millis(r.NotBefore), r.Revision, r.StopCause, r.StopReason, cause, ledger,
 		pausing, r.NextResume, r.Idle, db.Millis(r.PausedAt), r.MaxSeconds(), r.ID); err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}

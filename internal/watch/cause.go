@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,16 +42,19 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 		if err != nil {
 			return nil, err
 		}
-		if i == 0 || s.cause.Beats(root.cause) {
+		if i == 0 || s.beats(root) {
 			root = s
 		}
 	}
 	c := &run.Cause{
 		Attempt: a.Number, At: w.o.Now(), Category: root.cause.Category, Summary: root.cause.Summary, Hint: root.cause.Hint, Retryable: root.cause.Retryable,
-		Rank: root.worker.Rank, Node: root.worker.NodeName, Fingerprint: root.cause.Fingerprint(),
+		Rank: root.worker.Rank, Node: root.worker.NodeName, Fingerprint: root.cause.Fingerprint(), Entity: root.cause.Entity,
 	}
 	if c.Category == diagnose.None { // nothing in the log, and an end that says nothing
 		c.Category = run.UnknownCause
+	}
+	if root.worker.State == run.WorkerLost && !c.Known() {
+		c.Summary, c.Hint, c.Fingerprint, c.Retryable = sentence(root.worker.Failure()), lostHint, lostFingerprint, true
 	}
 	for _, k := range w.o.Rules.Categories() {
 		if k.Name == c.Category {
@@ -71,6 +75,32 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 		c.Evidence = append(c.Evidence, line)
 	}
 	return c, w.count(ctx, id, c)
+}
+
+// A node that went away, with what ran on it.
+const (
+	lostFingerprint = run.UnknownCause + "/node-lost"
+	lostHint        = "See whether the node is up and reaches Nomad's servers; other nodes take its place where they have room."
+)
+
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
+
+// beats reports whether s explains the failure of an attempt better. A signal or a lost node is something that happened to the worker
+// itself, though nothing says why: a lost connection to it is not.
+func (s suspect) beats(other suspect) bool {
+	switch {
+	case s.struck() && other.cause.Echo:
+		return true
+	case s.cause.Echo && other.struck():
+		return false
+	}
+	return s.cause.Beats(other.cause)
+}
+
+// struck reports whether the worker was ended from outside.
+func (s suspect) struck() bool {
+	_, signal := s.worker.Exit()
+	return s.worker.State == run.WorkerLost || s.worker.OOM || signal != 0 && !terminated(s.worker)
 }
 
 // count says how often a cause has been seen of late.

@@ -154,7 +154,7 @@ func TestWhyTheLaunchScriptGivesUpIsToldOfTheWorker(t *testing.T) {
 		r.cluster.Print(r.child, rank, `COTRAIN {"v":1,"kind":"event","name":"command_missing","rank":0,"message":"there is no torchrun","level":"error","exit_code":127}`+"\n")
 		r.cluster.Set(r.child, rank, nomadtest.End(127))
 	}
-	if got := r.becomes(run.Failed); !strings.HasPrefix(got.Reason, "worker 0 on node-1 exited with code 127: there is no torchrun; trying again would not help") {
+	if got := r.becomes(run.Failed); !strings.HasPrefix(got.Reason, "worker 0 on node-1 exited with code 127: there is no torchrun; not tried again: unchanged it would fail") {
 		t.Errorf("reason is %q", got.Reason)
 	}
 }

@@ -64,8 +64,8 @@ func (c *change) followed(u *store.Update, state run.State, why string, now time
 	if state != run.Failed {
 		return state, why
 	}
+	why, c.again = r.Retry(c.failure(why), c.w.o.Rules.RetryRules(), now)
 	r.Cause, u.Attempt.Cause = c.cause, c.cause
-	why, c.again = r.Retry(c.obs, c.cause, why, now)
 	switch {
 	case !c.again:
 		return state, why

@@ -71,6 +71,9 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 		if c.cause, err = w.cause(ctx, id, attempt, nomad.NewestPerRank(c.found)); err != nil {
 			return err
 		}
+		if c.reports, err = w.o.Store.SavedCheckpoints(ctx, id); err != nil {
+			return err
+		}
 	}
 	if err := c.saved(ctx, id); err != nil {
 		return err
@@ -137,8 +140,9 @@ type change struct {
 	obs     run.Observation
 	why     string
 	drained bool
-	cause   *run.Cause        // of the workers that failed, once all have ended
-	points  []run.ResumePoint // the newest complete checkpoint, of a run that is being paused
+	cause   *run.Cause            // of the workers that failed, once all have ended
+	reports []run.SavedCheckpoint // the workers' own
+	points  []run.ResumePoint     // the newest complete checkpoint, of a run that is being paused
 	notices []run.Notice
 
 	outcome
@@ -215,6 +219,11 @@ func (c *change) apply(u *store.Update) error {
 	}
 	c.changed = r.State != before || r.Reason != reason
 	return nil
+}
+
+// failure is the attempt as one that failed.
+func (c *change) failure(why string) run.Failure {
+	return run.Failure{Observation: c.obs, Cause: c.cause, Why: why, Saved: c.reports, Resume: c.attempt.Resume}
 }
 
 // order orders Nomad to stop the rest of the attempt.

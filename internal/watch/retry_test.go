@@ -54,7 +54,7 @@ func TestAFailedAttemptGoesBackToTheQueue(t *testing.T) {
 	r.becomes(run.Stopping) // worker 1 cannot go on
 	r.cluster.Set(r.child, 1, nomadtest.End(143))
 	got := r.becomes(run.Queued)
-	const why = "attempt 1 failed: worker 0 on node-1 exited with code 1; trying again (attempt 2 of 3)"
+	const why = "attempt 1 failed: worker 0 on node-1 exited with code 1; attempt 2 follows in 10s: retry 1 of 1"
 	if got.Reason != why || got.Retried != 1 || got.NotBefore.IsZero() || got.Progress.Participants != 0 || got.StartedAt.IsZero() || !got.EndedAt.IsZero() {
 		t.Errorf("it waits as %+v", got)
 	}
@@ -93,7 +93,7 @@ func TestWhatCannotPassIsNotTriedAgain(t *testing.T) {
 	for rank := range 2 {
 		r.cluster.Set(r.child, rank, nomadtest.End(run.ExitUsage))
 	}
-	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "exited with code 2; trying again would not help") {
+	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "exited with code 2; not tried again: unchanged it would fail in the same way") {
 		t.Errorf("reason is %q", got.Reason)
 	}
 }
@@ -104,7 +104,7 @@ func TestTakenPortsAreTriedAgainWithoutRetries(t *testing.T) {
 	for rank := range 2 {
 		r.cluster.Set(r.child, rank, nomadtest.End(run.ExitPorts))
 	}
-	if got := r.becomes(run.Queued); got.Retried != 0 || got.PortConflicts != 1 || !strings.Contains(got.Reason, "trying again (attempt 2 of 2)") {
+	if got := r.becomes(run.Queued); got.Retried != 0 || got.PortConflicts != 1 || !strings.Contains(got.Reason, "attempt 2 follows in 10s: its ports were taken") {
 		t.Errorf("it is %+v", got)
 	}
 }

@@ -16,23 +16,6 @@ func showsCause(r run.Run) bool {
 
 func causeTitle(c *run.Cause) string { return cmp.Or(c.Title, "Failed") }
 
-// follows says whether the run is tried again.
-func follows(r run.Run) string {
-	switch c := r.Cause; {
-	case r.State == run.Queued:
-		return fmt.Sprintf("Attempt %d follows.", r.Attempt+1)
-	case r.StopRequested:
-		return "It is not tried again, because it was stopped."
-	case c.Known() && !c.Retryable:
-		return "It is not tried again: unchanged it would fail in the same way."
-	case r.Options.Retries == 0:
-		return "It is not tried again: it was submitted without retries."
-	case r.Retried >= r.Options.Retries:
-		return fmt.Sprintf("It is not tried again: its retries are used up (%d of %d).", r.Retried, r.Options.Retries)
-	}
-	return "It is not tried again."
-}
-
 // causeWhere says which worker failed first, and which ended because of it.
 func causeWhere(c *run.Cause) string {
 	out := fmt.Sprintf("Worker %d", c.Rank)

@@ -27,7 +27,7 @@ func requestFacts(r run.Run) []ui.Fact {
 		ui.Fact{Key: "cpu", Label: "CPU per worker", Value: ui.Integer(cmp.Or(r.Shape.CPU, run.DefaultWorkerCPU)) + " MHz"},
 		ui.Fact{Key: "memory", Label: "Memory per worker", Value: ui.Bytes(float64(cmp.Or(r.Shape.Memory, run.DefaultWorkerMemory)) * 1024 * 1024)},
 		ui.Fact{Key: "priority", Label: "Priority", Value: ui.Integer(cmp.Or(o.Priority, run.DefaultPriority)), Exact: "1 to 100; higher starts sooner"},
-		ui.Fact{Key: "retries", Label: "Retries", Value: retriesText(o.Retries), Exact: "Further attempts after a failure"},
+		ui.Fact{Key: "retries", Label: "Retries", Value: retriesText(o), Exact: "Further attempts after failures without progress between them"},
 		ui.Fact{Key: "limit", Label: "Time limit", Value: limitText(o.MaxDuration), Exact: "From the first start"},
 	)
 	for _, p := range []struct{ key, label, value string }{
@@ -46,11 +46,15 @@ func requestFacts(r run.Run) []ui.Fact {
 	return facts
 }
 
-func retriesText(n int) string {
-	if n == 0 {
-		return "none"
+func retriesText(o run.Options) string {
+	var out []string
+	if o.Retries > 0 {
+		out = append(out, "up to "+ui.Integer(o.Retries))
 	}
-	return "up to " + ui.Integer(n)
+	if len(o.Retry) > 0 {
+		out = append(out, strings.ReplaceAll(o.Retry.String(), ",", ", "))
+	}
+	return cmp.Or(strings.Join(out, "; "), "none")
 }
 
 func limitText(seconds int64) string {
@@ -60,15 +64,12 @@ func limitText(seconds int64) string {
 	return run.ShortDuration(time.Duration(seconds) * time.Second)
 }
 
-// attemptText is the number of the newest attempt, of those that there may be.
+// attemptText is the number of the newest attempt.
 func attemptText(r run.Run) string {
-	switch {
-	case r.Attempt == 0:
+	if r.Attempt == 0 {
 		return ui.Absent
-	case r.Options.Retries == 0:
-		return ui.Integer(r.Attempt)
 	}
-	return ui.Integer(r.Attempt) + " of " + ui.Integer(1+r.Options.Retries+r.PortConflicts)
+	return ui.Integer(r.Attempt)
 }
 
 // sortedEnv is an environment by name.

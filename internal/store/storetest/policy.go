@@ -23,7 +23,7 @@ func add(t *testing.T, s Store, id string, change func(*run.Run)) run.Run {
 func testOptions(t *testing.T, s Store) {
 	want := add(t, s, "r-0000000001", func(r *run.Run) {
 		r.Options = run.Options{
-			Description: "why", Tags: []string{"a", "b"}, Priority: 70, MaxDuration: 90, Retries: 2, Env: map[string]string{"K": "v=1\n"},
+			Description: "why", Tags: []string{"a", "b"}, Priority: 70, MaxDuration: 90, Retries: 2, Retry: run.RetryPolicy{"cuda_oom": 0}, Env: map[string]string{"K": "v=1\n"},
 			Args: []string{"--x", "y"}, Secrets: run.SecretNames{"HF_TOKEN", "WANDB_API_KEY"},
 		}
 		r.Origin = run.Origin{Template: "t@2", Clone: "r-0000000000", Sweep: "s-0000000001", Point: map[string]string{"nodes": "2"}}
@@ -57,8 +57,11 @@ func testWords(t *testing.T, s Store) {
 
 func testRetry(t *testing.T, s Store) {
 	id := create(t, s, "r-0000000001", "a").ID
+	ledger := run.RetryLedger{Best: 7, Failures: map[string]int{"segfault": 2}, Broken: []string{"ckpt/step_7"}, Strikes: []run.Strike{{NodeID: "n", Node: "gpu-7", Attempt: 1}}}
 	_, err := s.Update(t.Context(), id, func(u *store.Update) error {
 		u.Run.Retried, u.Run.PortConflicts, u.Run.NotBefore = 2, 1, epoch
+		u.Run.Ledger = ledger
+		u.Run.Shape.Avoid = "n"
 		u.Attempt = run.Attempt{RunID: id, Number: 3, ParentJob: "p", Resume: "ckpt/step_7", CreatedAt: epoch}
 		return nil
 	})
@@ -70,6 +73,8 @@ func testRetry(t *testing.T, s Store) {
 	if r.Retried != 2 || r.PortConflicts != 1 || !r.NotBefore.Equal(epoch) || len(as) != 1 || as[0].Resume != "ckpt/step_7" {
 		t.Errorf("run %+v, attempts %+v", r, as)
 	}
+	same(t, "ledger", r.Ledger, ledger)
+	same(t, "avoided nodes", r.Shape.Avoid, run.NodeIDs("n"))
 }
 
 // testActions has what people asked of a run come back as it was stored.

@@ -131,7 +131,7 @@ func TestARunThatWillBeTriedAgainSaysWhen(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
 	r := webtest.Run(run.Queued)
-	r.Reason, r.NotBefore = "attempt 1 failed: worker 0 exited with code 1; trying again (attempt 2 of 3)", webtest.Now.Add(75*time.Second)
+	r.Reason, r.NotBefore = "attempt 1 failed: worker 0 exited with code 1; attempt 2 follows in 1m15s: retry 1 of 2", webtest.Now.Add(75*time.Second)
 	s.Fake.AllRuns = []run.Run{r}
 	a := s.Get("/runs/"+string(r.ID), 200)
 	if got := strings.TrimSpace(a.Doc.Find("[data-run-reason] [data-next-attempt]").Text()); got != "Next attempt in 1 min 15 s" {
@@ -189,12 +189,13 @@ func TestAFailedRunSaysWhy(t *testing.T) {
 	r.Cause = &run.Cause{
 		Attempt: 1, Category: "cuda_oom", Title: "GPU out of memory", Summary: "GPU memory ran out.", Hint: "Lower train.micro_bs.", Rank: 1, Node: "gpu-<7>", Victims: []int{0, 2},
 		Evidence: []run.CauseLine{{Pos: 77, Text: "torch.OutOfMemoryError: <b>"}, {Text: "Exit Code: 1"}}, Seen: run.CauseCount{Failures: 3, Runs: 2, Node: "gpu-7", OnNode: 2},
+		Retry: &run.RetryPlan{Why: "not tried again: unchanged it would fail in the same way"},
 	}
 	s.Fake.AllRuns = []run.Run{r}
 	a := s.Get("/runs/"+string(r.ID), 200)
 	for selector, want := range map[string]string{
 		".cause-title": "GPU out of memory", "[data-cause-summary]": "GPU memory ran out.", "[data-cause-hint]": "Lower train.micro_bs. Troubleshooting",
-		"[data-run-reason]": "It is not tried again: unchanged it would fail in the same way.", "[data-cause-where]": "Worker 1 on gpu-<7>; workers 0, 2 ended because of it.",
+		"[data-run-reason]": "Not tried again: unchanged it would fail in the same way.", "[data-cause-where]": "Worker 1 on gpu-<7>; workers 0, 2 ended because of it.",
 		"[data-cause-seen]": "The 3rd time in 7 days, 2 of them on gpu-7.", ".cause-lines": "torch.OutOfMemoryError: <b> Exit Code: 1",
 	} {
 		if got := a.Text(t, selector); got != want {
@@ -205,11 +206,13 @@ func TestAFailedRunSaysWhy(t *testing.T) {
 		t.Errorf("the line leads to %q", href)
 	}
 	for want, change := range map[string]func(*run.Run){
-		"Attempt 2 follows.": func(r *run.Run) { r.State, r.Cause.Retryable = run.Queued, true },
-		"It is not tried again: it was submitted without retries.":        func(r *run.Run) { r.Cause.Retryable, r.Options.Retries = true, 0 },
-		"It is not tried again: its retries are used up (2 of 2).":        func(r *run.Run) { r.Cause.Category, r.Retried = run.UnknownCause, 2 },
-		"It is not tried again, because it was stopped.":                  func(r *run.Run) { r.StopRequested = true },
-		"It is not tried again: unchanged it would fail in the same way.": func(*run.Run) {},
+		"Attempt 2 follows: retry 1 of 2; not on gpu-7, where it failed.": func(r *run.Run) {
+			r.State, r.Cause.Retry = run.Queued, &run.RetryPlan{Again: true, Why: "retry 1 of 2; not on gpu-7, where it failed"}
+		},
+		"Attempt 2 follows.":                                        func(r *run.Run) { r.State = run.Queued }, // a person wants it
+		"It is not tried again, because it was stopped.":            func(r *run.Run) { r.StopRequested = true },
+		"Not tried again: unchanged it would fail in the same way.": func(*run.Run) {},
+		"It is not tried again.":                                    func(r *run.Run) { r.Cause.Retry = nil }, // an older version's
 	} {
 		other := r
 		cause := *r.Cause
