@@ -7,6 +7,8 @@
 # so, and runs start with the version before it. Names that CoTrain relies on, and that must stay:
 # the meta keys, the group "workers", the task "trainer" and the variables.
 #
+# After a failure of hardware CoTrain adds constraints to what it sends, one for each node that the run avoids (node.unique.id).
+#
 # Functions that read files are off on the server, so the scripts arrive as variables.
 
 variable "job_id" { type = string }

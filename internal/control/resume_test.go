@@ -274,10 +274,11 @@ func history(t *testing.T, c *console, id run.ID) {
 		}
 	}
 	folder := "models/checkpoints/" + string(id) + "/step_10"
+	const unseen = "; its files could not be checked, because the console does not see them"
 	want := []string{
 		"0 submitted: 2 nodes without GPUs", "1 ",
-		"1 attempt 1 failed: worker 0 on node-1 exited with code 1; attempt 2 follows in 10s: retry 1 of 1", "2 continues from " + folder,
-		"2 attempt 2 failed: worker 0 on node-1 exited with code 76; attempt 3 follows in 10s: its ports were taken before training started, which does not count as a retry", "3 continues from " + folder,
+		"1 attempt 1 failed: worker 0 on node-1 exited with code 1; attempt 2 follows in 10s: retry 1 of 1", "2 continues from " + folder + unseen,
+		"2 attempt 2 failed: worker 0 on node-1 exited with code 76; attempt 3 follows in 10s: its ports were taken before training started, which does not count as a retry", "3 continues from " + folder + unseen,
 	}
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 		t.Errorf("history is\n%q, want\n%q", got, want)
@@ -295,7 +296,8 @@ func TestARunGoesOnFromACheckpointThatIsWholeOnTheDisk(t *testing.T) {
 	}{
 		{"both whole", nil, "/step_10", "continues from %[1]s/step_10"},
 		{"the newest broken", []int64{10}, "/step_5", "continues from %[1]s/step_5; %[1]s/step_10 is an incomplete checkpoint: data/_0.pt is missing"},
-		{"both broken", []int64{5, 10}, "", "%[1]s/step_10 is an incomplete checkpoint: data/_0.pt is missing"},
+		{"both broken", []int64{5, 10}, "", "%[1]s/step_10 is an incomplete checkpoint: data/_0.pt is missing; %[1]s/step_5 is an incomplete checkpoint: data/_0.pt is missing; " +
+			"no complete checkpoint is left, so it starts as its configuration says"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -136,8 +136,14 @@ func (c *Client) parse(ctx context.Context, text string, shape run.Shape) (*api.
 	if namespace := c.namespace(shape.ParentJob()); namespace != "" {
 		job.Namespace = &namespace
 	}
+	for _, id := range shape.Avoid.List() { // here, so that every site's job file can do it
+		job.Constraints = append(job.Constraints, &api.Constraint{LTarget: nodeIDAttr, Operand: "!=", RTarget: id})
+	}
 	return job, nil
 }
+
+// nodeIDAttr is the attribute that names a node.
+const nodeIDAttr = "${node.unique.id}"
 
 // parseHCL lets Nomad parse a job file.
 func (c *Client) parseHCL(ctx context.Context, file, text, vars string) (*api.Job, error) {

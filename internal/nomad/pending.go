@@ -104,6 +104,7 @@ type demand struct {
 	driver      string
 	datacenters []string
 	pool        string
+	avoid       []string // IDs of nodes
 }
 
 func demandOf(job *api.Job) (demand, bool) {
@@ -117,7 +118,7 @@ func demandOf(job *api.Job) (demand, bool) {
 			}
 			d := demand{
 				workers: deref(g.Count), driver: t.Driver, datacenters: job.Datacenters,
-				pool: orDefault(deref(job.NodePool), "default"),
+				pool: orDefault(deref(job.NodePool), "default"), avoid: avoided(job),
 			}
 			if r := t.Resources; r != nil {
 				d.cpu, d.memory = int64(deref(r.CPU)), int64(deref(r.MemoryMB))
@@ -129,6 +130,17 @@ func demandOf(job *api.Job) (demand, bool) {
 		}
 	}
 	return demand{}, false
+}
+
+// avoided are the nodes that the job's constraints rule out by ID.
+func avoided(job *api.Job) []string {
+	var out []string
+	for _, c := range job.Constraints {
+		if c != nil && c.LTarget == nodeIDAttr && c.Operand == "!=" {
+			out = append(out, c.RTarget)
+		}
+	}
+	return out
 }
 
 // used is what allocations occupy on a node.
@@ -173,7 +185,7 @@ func (d demand) suitable(n *api.NodeListStub) bool {
 	if n.Status != api.NodeStatusReady || n.SchedulingEligibility != api.NodeSchedulingEligible || n.Drain {
 		return false
 	}
-	if d.pool != api.NodePoolAll && orDefault(n.NodePool, "default") != d.pool {
+	if slices.Contains(d.avoid, n.ID) || d.pool != api.NodePoolAll && orDefault(n.NodePool, "default") != d.pool {
 		return false
 	}
 	return inDatacenters(d.datacenters, n.Datacenter)
@@ -184,8 +196,24 @@ func (d demand) hasDriver(n *api.NodeListStub) bool {
 	return info != nil && info.Detected && info.Healthy
 }
 
-// why writes the sentence, the most exclusive reason first.
+// why writes the sentence, with the nodes that are out of the question.
 func why(d demand, m *api.AllocationMetric, nodes []*api.NodeListStub, use map[string]used) string {
+	text := short(d, m, nodes, use)
+	var names []string
+	for _, n := range nodes {
+		if slices.Contains(d.avoid, n.ID) {
+			names = append(names, n.Name)
+		}
+	}
+	if len(names) == 0 {
+		return text
+	}
+	slices.Sort(names)
+	return clean(text + "; it avoids " + strings.Join(names, ", "))
+}
+
+// short says what is short, the most exclusive reason first.
+func short(d demand, m *api.AllocationMetric, nodes []*api.NodeListStub, use map[string]used) string {
 	var suitable, withDriver []*api.NodeListStub
 	for _, n := range nodes {
 		if !d.suitable(n) {

@@ -1,14 +1,18 @@
 package nomad
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/jobs"
 )
@@ -31,6 +35,48 @@ func TestAFitTellsWhatIsFreeAndWhatOurRunsWouldFree(t *testing.T) {
 	}
 	if d := cmp.Diff(map[string]int{"cotrain-core-x/dispatch-1": 1, "other": 1}, in.Placed); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestAvoidedNodesHaveNoRoom(t *testing.T) {
+	t.Parallel()
+	f, c := newFake(t)
+	p := &fakeParents{}
+	p.serve(f)
+	f.HandleFunc("PUT /v1/job/{id}/plan", func(w http.ResponseWriter, _ *http.Request) {
+		answerJSON(w, map[string]any{"FailedTGAllocs": map[string]any{groupName: map[string]any{}}})
+	})
+	shape := testShape
+	shape.Nodes, shape.Avoid = 3, run.NewNodeIDs("a", "gone")
+	job, need, err := c.child(t.Context(), shape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ruled []string
+	for _, k := range job.Constraints {
+		ruled = append(ruled, k.LTarget+" "+k.Operand+" "+k.RTarget)
+	}
+	if !slices.Equal(ruled, []string{"${node.unique.id} != a", "${node.unique.id} != gone"}) {
+		t.Errorf("the job is sent with %q", ruled)
+	}
+	avoided := gpuNode("a", 4)
+	avoided.Name = "gpu-a"
+	in := roomOf([]*api.NodeListStub{avoided, gpuNode("b", 1)}, nil)
+	need.workers, need.driver, need.device, need.gpus, need.datacenters, need.pool = 3, "docker", &api.RequestedDevice{Name: "gpu"}, 1, []string{"*"}, "default"
+	if fit := need.fit(in); len(fit.Nodes) != 1 || fit.Nodes[0].ID != "b" {
+		t.Errorf("it fits on %+v", fit.Nodes)
+	}
+	if text := why(need, &api.AllocationMetric{}, in.nodes, in.use); !strings.Contains(text, "the cluster has room for 1") || !strings.HasSuffix(text, "; it avoids gpu-a") {
+		t.Errorf("it waits because %q", text)
+	}
+	plain := testShape
+	plain.Nodes = 3
+	if job, _, err := c.child(t.Context(), plain); err != nil || len(job.Constraints) != 0 {
+		t.Errorf("one that avoids none is sent with %+v, %v", job.Constraints, err)
+	}
+	shape.Avoid = run.NewNodeIDs("1", "2", "3", "4", "5", "6", "7", "8", "9")
+	if _, err := c.Fit(t.Context(), shape, Room{}); !errors.Is(err, fault.ErrInvalid) {
+		t.Errorf("nine of them: %v", err)
 	}
 }
 

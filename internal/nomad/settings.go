@@ -95,6 +95,8 @@ func (c *Client) checkShape(s run.Shape) error {
 		return fmt.Errorf("GPU model: %w: at most 200 bytes of text", fault.ErrInvalid)
 	case len(s.Site) > 200 || !utf8.ValidString(s.Site):
 		return fmt.Errorf("site: %w: at most 200 bytes of text", fault.ErrInvalid)
+	case len(s.Avoid.List()) > run.MaxAvoided || len(s.Avoid) > 100*run.MaxAvoided:
+		return fmt.Errorf("avoided nodes: %w: at most %d", fault.ErrInvalid, run.MaxAvoided)
 	case s.Site != "" && !inDatacenters(c.cfg.Job.Datacenters, s.Site):
 		return fmt.Errorf("site %q: %w: workers may run in %s", clean(s.Site), fault.ErrInvalid, strings.Join(c.cfg.Job.Datacenters, ", "))
 	}

@@ -3,13 +3,15 @@ package queue
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// prepare returns the checkpoint folder that the next attempt continues from, and why not a newer one. Reports of
+// prepare returns the checkpoint folder that the next attempt continues from, and what a person should know about that choice. Reports of
 // repeated steps are removed later, when the attempt reports the first of them; see [store.Store.Commit].
-func (q *Queue) prepare(ctx context.Context, id run.ID) (resume, passed string, err error) {
+func (q *Queue) prepare(ctx context.Context, id run.ID) (resume, note string, err error) {
 	r, err := q.o.Store.Run(ctx, id)
 	if err != nil || r.State != run.Queued || r.Attempt == 0 {
 		return "", "", err
@@ -25,29 +27,48 @@ func (q *Queue) prepare(ctx context.Context, id run.ID) (resume, passed string, 
 	if err != nil {
 		return "", "", err
 	}
-	point, passed, err := q.resumePoint(ctx, r, saved)
+	point, note, err := q.resumePoint(ctx, r, saved)
 	if err != nil {
 		return "", "", fmt.Errorf("prepare another attempt of %s: %w", id, err)
 	}
-	return point.Folder, passed, nil
+	return point.Folder, note, nil
 }
 
-// resumePoint returns the newest complete checkpoint that the choice of a person allows, zero for none, and why newer ones were passed over. Where the
-// files cannot be seen, the workers' reports decide.
-func (q *Queue) resumePoint(ctx context.Context, r run.Run, saved []run.SavedCheckpoint) (point run.ResumePoint, passed string, err error) {
+// maxPassed is how many checkpoints that were passed over a note names.
+const maxPassed = 3
+
+// resumePoint returns the newest complete checkpoint that the choice of a person allows, zero for none, and a note: why newer ones were passed over, and whether its files
+// could be checked. Where they cannot be seen, the workers' reports decide.
+func (q *Queue) resumePoint(ctx context.Context, r run.Run, saved []run.SavedCheckpoint) (point run.ResumePoint, note string, err error) {
+	var notes []string
 	for _, p := range r.NextResume.Among(r.ResumeFrom(saved)) {
-		lack, known := "", false
-		if q.o.Checkpoints != nil {
-			if lack, known, err = q.o.Checkpoints.CheckpointProblem(ctx, p.Folder, r.Shape, r.InnerSteps > 0); err != nil {
-				return run.ResumePoint{}, "", err
+		lack, known, err := q.lacks(ctx, r, p)
+		if err != nil {
+			return run.ResumePoint{}, "", err
+		}
+		if lack == "" {
+			if !known {
+				notes = append(notes, "its files could not be checked, because the console does not see them")
 			}
+			return p, strings.Join(notes, "; "), nil
 		}
-		if !known || lack == "" {
-			return p, passed, nil
-		}
-		if passed == "" {
-			passed = p.Folder + " " + lack
+		if len(notes) < maxPassed {
+			notes = append(notes, p.Folder+" "+lack)
 		}
 	}
-	return run.ResumePoint{}, passed, nil
+	if len(notes) > 0 {
+		notes = append(notes, "no complete checkpoint is left, so it starts as its configuration says")
+	}
+	return run.ResumePoint{}, strings.Join(notes, "; "), nil
+}
+
+// lacks says why a run cannot continue from a checkpoint, "" if it can; known is false where only the workers' reports say that.
+func (q *Queue) lacks(ctx context.Context, r run.Run, p run.ResumePoint) (lack string, known bool, err error) {
+	if r.NextResume == "" && slices.Contains(r.Ledger.Broken, p.Folder) {
+		return "could not be loaded before", true, nil
+	}
+	if q.o.Checkpoints == nil {
+		return "", false, nil
+	}
+	return q.o.Checkpoints.CheckpointProblem(ctx, p.Folder, r.Shape, r.InnerSteps > 0)
 }

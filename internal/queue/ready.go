@@ -157,6 +157,10 @@ func (q *Queue) measure(ctx context.Context, batch []candidate) (fit []candidate
 		}
 		r.fit, err = q.fit(ctx, r.group.Shape)
 		switch {
+		case err == nil && r.group.Shape.Avoid != "" && !r.fit.Now && r.fit.Freed() < r.fit.Workers:
+			if err := q.fallBack(ctx, r.ID); err != nil {
+				return nil, nil, err
+			}
 		case err == nil:
 			fit = append(fit, r)
 		case affectsEveryRun(err):

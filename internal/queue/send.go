@@ -53,9 +53,9 @@ func (q *Queue) sendAttempt(ctx context.Context, id run.ID, further bool) error 
 
 // claim records that a run is being sent.
 func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, d nomad.Dispatch, err error) {
-	resume, passed := "", ""
+	resume, note := "", ""
 	if further {
-		if resume, passed, err = q.prepare(ctx, id); err != nil {
+		if resume, note, err = q.prepare(ctx, id); err != nil {
 			return r, d, err
 		}
 	}
@@ -75,8 +75,8 @@ func (q *Queue) claim(ctx context.Context, id run.ID, further bool) (r run.Run, 
 		if err == nil && ev == nil { // an earlier process ended, or the store failed, while sending it
 			u.Attempt.MaybeSent = true
 		}
-		if ev != nil && passed != "" {
-			ev.Message = strings.TrimPrefix(ev.Message+"; "+passed, "; ")
+		if ev != nil && note != "" {
+			ev.Message = strings.TrimPrefix(ev.Message+"; "+note, "; ")
 		}
 		return u.Record(ev, err)
 	})

@@ -82,6 +82,24 @@ func (r *Run) Follows() string {
 	return "It is not tried again."
 }
 
+// FallBack lets a queued run use the nodes that it avoids, since no others can hold it, or ends it if it would fail there in the same way.
+// One that avoids none is [ErrNotQueued].
+func (r *Run) FallBack(now time.Time) (*Event, error) {
+	if r.State != Queued || r.Shape.Avoid == "" {
+		return nil, ErrNotQueued
+	}
+	_, names := r.Ledger.Avoided()
+	on := strings.Join(names, ", ")
+	r.Shape.Avoid = ""
+	if c := r.Cause; c.Known() && !c.Retryable && r.Options.Retry[c.Category] == 0 {
+		why := strings.TrimSuffix(c.Summary, ".") + "; not tried again: no node but " + on + " can hold it, and there it would fail in the same way"
+		c.Retry = &RetryPlan{Why: "not tried again: no node but " + on + " can hold it, and there it would fail in the same way"}
+		return r.Transition(Failed, Console, why, now)
+	}
+	return &Event{RunID: r.ID, At: now, Kind: "retry", Level: "warning", Actor: Console, Attempt: r.Attempt, Rank: -1,
+		Message: "no other node can hold it now, so it may run on " + on + " again"}, nil
+}
+
 // ForgetFailures gives a run all its retries back: a person has looked at it. Nodes with failures of hardware stay avoided.
 func (r *Run) ForgetFailures() {
 	r.Ledger = RetryLedger{Best: r.Ledger.Best, Strikes: r.Ledger.Strikes, Broken: r.Ledger.Broken}

@@ -29,6 +29,17 @@ func testRoom(t *testing.T, target Target) {
 	if !fit.Now || fit.Reason != "" || fit.Workers != 2 || fit.Free() < 2 || fit.Freed() < fit.Free() || fit.Need.Memory != int64(b.shape.Memory) || fit.Need.CPU != int64(b.shape.CPU) {
 		t.Fatalf("a small shape: %+v", fit)
 	}
+	ids := make([]string, 0, len(fit.Nodes))
+	for _, n := range fit.Nodes {
+		ids = append(ids, n.ID)
+	}
+	if len(ids) <= run.MaxAvoided {
+		b.shape.Avoid = run.NewNodeIDs(ids...)
+		if _, fit = look(); fit.Now || len(fit.Nodes) != 0 || !strings.Contains(fit.Reason, "it avoids ") {
+			t.Errorf("a shape that avoids every node: %+v", fit)
+		}
+		b.shape.Avoid = ""
+	}
 	child := b.dispatch("sleep 600")
 	if in.Placed[child] != 0 {
 		t.Errorf("%d workers before it was sent", in.Placed[child])

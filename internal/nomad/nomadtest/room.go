@@ -51,6 +51,9 @@ func (c *Cluster) Fit(_ context.Context, shape run.Shape, _ nomad.Room) (run.Fit
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.places)) {
+		if shape.Avoid.Has(name) {
+			continue
+		}
 		n := c.places[name]
 		f.Nodes = append(f.Nodes, run.NodeFit{ID: name, Free: max(0, n-taken[name]), Freed: n, GPUs: n, FreeCPU: int64(n), FreeMemory: int64(n)})
 	}
