@@ -40,16 +40,16 @@ func TestOptionsAndPlacementReachTheRunHoweverTheyAreGiven(t *testing.T) {
 	f := newFixture(t)
 	want := run.Options{
 		Description: "why", Tags: []string{"a", "b"}, Priority: 70, MaxDuration: 9000, Retries: 2,
-		Env: map[string]string{"NCCL_DEBUG": "INFO", "A": "b=c"}, Args: []string{"--train.torch_compile=false"}, Secrets: run.SecretNames{"HF_TOKEN", "WANDB_API_KEY"},
+		Env: map[string]string{"NCCL_DEBUG": "INFO", "A": "b=c"}, Args: []string{"--train.torch_compile=false"}, Secrets: run.SecretNames{"HF_TOKEN", "WANDB_API_KEY"}, Retry: run.RetryPolicy{"cuda_oom": 0},
 	}
 	shape := run.Shape{Nodes: 2, GPUs: 1, GPUModel: "A100", GPUMinMemory: 40000, CPU: 500, Memory: 1000, Site: "dc1"}
 	for name, body := range map[string]string{
 		"as objects": `{"name":"x","preset":"debug","shape":{"nodes":2,"gpus":1,"gpu_model":"A100","gpu_min_memory":40000,"cpu":500,"memory":1000,"site":"dc1"},
-			"options":{"description":"why","tags":["b","a","b"],"priority":70,"max_duration":"2h30m","retries":2,"env":{"NCCL_DEBUG":"INFO","A":"b=c"},"args":["--train.torch_compile=false"],"secrets":["WANDB_API_KEY","HF_TOKEN","HF_TOKEN"]}}`,
+			"options":{"description":"why","tags":["b","a","b"],"priority":70,"max_duration":"2h30m","retries":2,"retry":{"cuda_oom":0},"env":{"NCCL_DEBUG":"INFO","A":"b=c"},"args":["--train.torch_compile=false"],"secrets":["WANDB_API_KEY","HF_TOKEN","HF_TOKEN"]}}`,
 		"seconds": `{"name":"x","preset":"debug","shape":{"nodes":2,"gpus":1,"gpu_model":"A100","gpu_min_memory":40000,"cpu":500,"memory":1000,"site":"dc1"},
-			"options":{"description":"why","tags":["a","b"],"priority":70,"max_duration":9000,"retries":2,"env":{"NCCL_DEBUG":"INFO","A":"b=c"},"args":["--train.torch_compile=false"],"secrets":["WANDB_API_KEY","HF_TOKEN","HF_TOKEN"]}}`,
+			"options":{"description":"why","tags":["a","b"],"priority":70,"max_duration":9000,"retries":2,"retry":{"cuda_oom":0},"env":{"NCCL_DEBUG":"INFO","A":"b=c"},"args":["--train.torch_compile=false"],"secrets":["WANDB_API_KEY","HF_TOKEN","HF_TOKEN"]}}`,
 		"in set": `{"name":"x","preset":"debug","set":{"nodes":"2","gpus":"1","gpu_model":"A100","gpu_min_memory":"40000","cpu":"500","memory":"1000","site":"dc1",
-			"description":"why","tags":"b, a","priority":"70","max_duration":"2h30m","retries":"2","env":"NCCL_DEBUG=INFO\nA=b=c","args":"--train.torch_compile=false","secrets":"WANDB_API_KEY, HF_TOKEN"}}`,
+			"description":"why","tags":"b, a","priority":"70","max_duration":"2h30m","retries":"2","retry":"cuda_oom=0","env":"NCCL_DEBUG=INFO\nA=b=c","args":"--train.torch_compile=false","secrets":"WANDB_API_KEY, HF_TOKEN"}}`,
 		"as a run has them": encode(t, map[string]any{"name": "x", "preset": "debug", "shape": shape, "options": want}),
 	} {
 		got := f.in(t).submit(body)

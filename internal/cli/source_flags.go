@@ -27,7 +27,7 @@ type Placement struct {
 	Site         *string `placeholder:"NAME" help:"Datacenter that all workers must be in."`
 	Priority     *string `placeholder:"N" help:"1 to 100, more is sooner (50)."`
 	MaxDuration  *string `name:"max-duration" placeholder:"2h30m" help:"Time from the first start after which the run is stopped."`
-	Retries      *string `placeholder:"N" help:"Attempts after the first, when one fails."`
+	Retries      *string `placeholder:"N" help:"Attempts after failures without progress between them; progress gives them back."`
 	OnHang       *string `name:"on-hang" placeholder:"DO" help:"What to do about a hang: alert, dump (stacks, where the site has set how) or restart (alert)."`
 	OnNaN        *string `name:"on-nan" placeholder:"DO" help:"What to do about a loss of NaN: alert, stop or rollback (alert)."`
 	OnDivergence *string `name:"on-divergence" placeholder:"DO" help:"What to do about a loss that diverges: alert, stop or rollback (alert)."`
@@ -40,6 +40,7 @@ type Equipment struct {
 	Tags   *string  `aliases:"tag" placeholder:"A,B" help:"Words to find the run by."`
 	Env    []string `sep:"none" placeholder:"NAME=VALUE" help:"Variable for the trainer. It is stored and shown: not for secrets. Repeat it for more."`
 	Arg    []string `sep:"none" placeholder:"X" help:"Argument for the trainer, which wins over its configuration: --arg=--train.torch_compile=false. Repeat it for more."`
+	Retry  []string `sep:"none" placeholder:"CAUSE=N" help:"Retries of one cause of docs/troubleshooting.md, whatever --retries says: --retry cuda_oom=0. Repeat it for more."`
 	Secret []string `sep:"none" placeholder:"NAME" help:"Registered secret that becomes environment of the trainer, on its node. Repeat it for more."`
 }
 
@@ -85,6 +86,9 @@ func (c Changes) source() (draft.Source, error) {
 	}
 	if len(c.Secret) > 0 {
 		src.Set[run.SecretsField] = strings.Join(c.Secret, ",")
+	}
+	if len(c.Retry) > 0 {
+		src.Set[trainconf.FieldRetry] = strings.Join(c.Retry, ",")
 	}
 	var errs run.FieldErrors
 	var scratch trainconf.Request

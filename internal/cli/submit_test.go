@@ -20,10 +20,10 @@ func TestEveryFlagReachesTheRun(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	c.cotrain("run", "submit", "--preset", "debug", "--name", "x", "--nodes", "2", "--gpus", "1", "--site", "dc1", "--priority", "70", "--max-duration", "2h30m", "--retries", "2",
-		"--tag", "b", "--description", "two\nlines", "--env", "NCCL_DEBUG=INFO", "--env", "A=b=c", "--arg=--train.torch_compile=false", "--arg=--log_all_rank", "--secret", "HF_TOKEN").want(t, exitDone)
+		"--tag", "b", "--description", "two\nlines", "--env", "NCCL_DEBUG=INFO", "--env", "A=b=c", "--arg=--train.torch_compile=false", "--arg=--log_all_rank", "--secret", "HF_TOKEN", "--retry", "cuda_oom=0", "--retry", "network_dns=9").want(t, exitDone)
 	got := c.Submissions()[0]
 	want := run.Options{Description: "two\nlines", Tags: []string{"b"}, Priority: 70, MaxDuration: 9000, Retries: 2, Env: map[string]string{"NCCL_DEBUG": "INFO", "A": "b=c"},
-		Args: []string{"--train.torch_compile=false", "--log_all_rank"}, Secrets: run.SecretNames{"HF_TOKEN"}}
+		Args: []string{"--train.torch_compile=false", "--log_all_rank"}, Secrets: run.SecretNames{"HF_TOKEN"}, Retry: run.RetryPolicy{"cuda_oom": 0, "network_dns": 9}}
 	if diff := cmp.Diff(want, got.Options); diff != "" || got.Shape != (run.Shape{Nodes: 2, GPUs: 1, Site: "dc1"}) || got.Origin.Template != "debug" {
 		t.Errorf("%+v\n%s", got, diff)
 	}

@@ -53,7 +53,7 @@ func (t *table) pairs(namesAndValues ...string) {
 // options writes the options that are set, except the description.
 func (t *table) options(o run.Options) {
 	req := trainconf.Request{Options: o}
-	t.pairs("Tags", req.Get("tags"), "Priority", req.Get("priority"), "Max duration", req.Get("max_duration"), "Retries", req.Get("retries"),
+	t.pairs("Tags", req.Get("tags"), "Priority", req.Get("priority"), "Max duration", req.Get("max_duration"), "Retries", req.Get("retries"), "Retries by cause", req.Get("retry"),
 		"On a hang", o.OnHang, "On NaN", o.OnNaN, "On divergence", o.OnDivergence, "On a plateau", o.OnPlateau, "Learning rate after a rollback", times(req.Get("rollback_lr")))
 	for _, name := range slices.Sorted(maps.Keys(o.Env)) {
 		t.row("Environment", name+"="+o.Env[name])

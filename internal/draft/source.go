@@ -40,7 +40,8 @@ type OptionsInput struct {
 	Priority    *int              `json:"priority,omitempty" doc:"1 to 100, more is sooner; left out for the default"`
 	MaxDuration *Duration         `json:"max_duration,omitempty"`
 	MaxSeconds  *int64            `json:"max_duration_seconds,omitempty" doc:"The same as max_duration, as runs have it; max_duration wins"`
-	Retries     *int              `json:"retries,omitempty" doc:"Attempts after the first, when one fails"`
+	Retries     *int              `json:"retries,omitempty" doc:"Further attempts after failures without progress between them; progress gives all of them back"`
+	Retry       run.RetryPolicy   `json:"retry,omitempty" doc:"The same for causes of docs/troubleshooting.md, whatever retries says: {\"cuda_oom\": 0}"`
 	OnHang      *string           `json:"on_hang,omitempty" enum:"alert,dump,restart" doc:"What to do about a hang"`
 	OnNaN       *string           `json:"on_nan,omitempty" enum:"alert,stop,rollback" doc:"What to do about a loss that is not finite"`
 	OnDiverged  *string           `json:"on_divergence,omitempty" enum:"alert,stop,rollback" doc:"What to do about a loss that diverges"`
@@ -115,6 +116,9 @@ func (in *OptionsInput) apply(d *Draft) {
 	}
 	if in.Retries != nil {
 		o.Retries = *in.Retries
+	}
+	if in.Retry != nil {
+		o.Retry = maps.Clone(in.Retry)
 	}
 	for field, given := range map[string]*string{"on_hang": in.OnHang, "on_nan": in.OnNaN, "on_divergence": in.OnDiverged, "on_plateau": in.OnPlateau} {
 		if given != nil {

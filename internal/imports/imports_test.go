@@ -120,6 +120,7 @@ var allowed = map[string][]string{
 	"internal/nomad/nomadtest":   {"internal/nomad"},
 	"internal/api/apitest":       {"internal/chart", "internal/series", "internal/run/runtest", "internal/audit/audittest", "internal/router", "internal/api", "internal/control", "internal/store", "internal/store/points", "internal/feed", "internal/trainconf", "internal/storage"},
 	"internal/nomad/conformance": {"internal/certfile", "internal/nomad", "jobs"},
+	"internal/trainconf":         {"internal/diagnose"},
 	"internal/trainconf/gendoc":  {"internal/trainconf"},
 
 	// The embedded agent: its parts are imported by nobody else.

@@ -86,6 +86,12 @@ func (r Request) CommandLine(project string) string {
 			for _, a := range r.Options.Args {
 				words = append(words, "--arg="+a)
 			}
+		case c.Field == FieldRetry:
+			for item := range strings.SplitSeq(r.Get(FieldRetry), ",") {
+				if item != "" {
+					words = append(words, "--retry", item)
+				}
+			}
 		case c.Field == run.SecretsField:
 			for _, name := range r.Options.Secrets {
 				words = append(words, "--secret", name)

@@ -75,6 +75,7 @@ func Sections() []Section {
 		{"checkpoints", "Checkpoints"},
 		{"logging", "Logging"},
 		{"placement", "Placement"},
+		{"retries", "Retries"},
 		{"watch", "Hangs and losses"},
 	}
 }

@@ -26,6 +26,11 @@ const (
 	MaxDuration    = 365 * 24 * 60 * 60 // seconds
 )
 
+// FieldRetry is the field of the retries by cause.
+const FieldRetry = "retry"
+
+const maxRetryItems = 64
+
 // FieldName is the field that holds a run's name.
 const FieldName = "name"
 
@@ -52,8 +57,11 @@ var placement = [...]Field{
 		Help: "1 to 100; higher starts sooner.", Keywords: "urgent queue"},
 	{Path: "max_duration", Section: "placement", Label: "Time limit", Type: Duration, Placeholder: "12h", Min: num(MinDuration), Max: num(MaxDuration),
 		Help: "Stops the run this long after its first start; empty for no limit.", Keywords: "timeout time limit deadline"},
-	{Path: "retries", Section: "placement", Label: "Retries", Unit: "attempts", Type: Int, Default: "0", Min: num(0), Max: num(MaxRetries),
-		Help: "Further attempts after a failure, each from the newest complete checkpoint.", Keywords: "restart again attempts"},
+	{Path: "retries", Section: "retries", Label: "Retries", Unit: "attempts", Type: Int, Default: "0", Min: num(0), Max: num(MaxRetries), Basic: true,
+		Help: "Further attempts after failures without progress between them; progress gives all of them back.", Keywords: "restart again attempts failure"},
+	{Path: FieldRetry, Section: "retries", Label: "Retries by cause", Type: StringList, Placeholder: "cuda_oom=1,network_dns=10", MaxChars: 64, MaxItems: maxRetryItems,
+		Help:     "Attempts after failures of one cause without progress, whatever Retries says. Each continues from the newest complete checkpoint.",
+		Keywords: "restart again attempts failure hardware node backoff wait oom nccl"},
 
 	{Path: "on_hang", Section: "watch", Label: "On a hang", Type: Choice, Default: run.PolicyAlert, Choices: run.HangPolicies(),
 		Help: "Alert; ask for stacks too; or restart, as a failed attempt that is retried.", Keywords: "stuck deadlock stall freeze timeout watchdog"},
@@ -82,7 +90,7 @@ var placement = [...]Field{
 }
 
 // PlacementFields returns every setting of a run that is not CotrainCore's, but its name: what of the cluster it asks
-// for (section "placement"), and the rest (section "run").
+// for (section "placement"), what follows its failures (section "retries"), and the rest (section "run").
 func PlacementFields() []Field { return slices.Clone(placement[:]) }
 
 // placementIndex finds a field of placement; there are few.
@@ -112,6 +120,8 @@ func placementRule(path string) string {
 		return fmt.Sprintf("at most %d lines of the form NAME=VALUE, with at most %d bytes in all", MaxEnv, MaxEnvBytes)
 	case "args":
 		return fmt.Sprintf("at most %d arguments, one a line, with at most %d bytes in all", MaxArgs, MaxArgsBytes)
+	case FieldRetry:
+		return fmt.Sprintf("causes of docs/troubleshooting.md with 0 to %d retries, separated by commas", MaxRetries)
 	case run.SecretsField:
 		return fmt.Sprintf("at most %d names of registered secrets, separated by commas", run.MaxSecrets)
 	}
@@ -253,6 +263,7 @@ func ValidateOptions(o run.Options) run.FieldErrors {
 		}
 		add(n.field, value, f.broken(near))
 	}
+	add(FieldRetry, o.Retry.String(), retryProblem(o.Retry))
 	for _, c := range [...]struct{ field, value string }{{"on_hang", o.OnHang}, {"on_nan", o.OnNaN}, {"on_divergence", o.OnDivergence}, {"on_plateau", o.OnPlateau}} {
 		if f := placement[placementIndex(c.field)]; c.value != "" && !slices.Contains(f.Choices, c.value) {
 			_, err := f.Check(c.value)
@@ -262,7 +273,7 @@ func ValidateOptions(o run.Options) run.FieldErrors {
 	if f := placement[placementIndex("rollback_lr")]; o.RollbackLR != 0 && !f.inBounds(o.RollbackLR) {
 		add("rollback_lr", strconv.FormatFloat(o.RollbackLR, 'g', -1, 64), f.broken(f.nearestBound(o.RollbackLR)))
 	}
-	if o.OnHang == run.PolicyRestart && o.Retries == 0 {
+	if o.OnHang == run.PolicyRestart && o.Retries == 0 && o.Retry["hang"] == 0 {
 		add("on_hang", o.OnHang, &problem{"needs retries: a restart is a failed attempt that is tried again", "set retries to 1 or more, or on_hang to alert"})
 	}
 	add("description", o.Description, placement[placementIndex("description")].textProblem(o.Description))

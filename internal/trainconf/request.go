@@ -72,7 +72,7 @@ func (r *Request) Set(field, value string) error {
 		return err
 	}
 	switch f.Section {
-	case "placement":
+	case "placement", "retries":
 		r.place(f, canonical)
 	case "watch":
 		r.guard(f.Path, canonical)
@@ -106,7 +106,7 @@ func unknownField(field, value string) run.FieldError {
 	return fieldError(field, value, "is not a field of a run", "use "+near+", or remove it")
 }
 
-// place sets one of the fields of section "placement" to a canonical text.
+// place sets one of the fields of the sections "placement" and "retries" to a canonical text.
 func (r *Request) place(f Field, text string) {
 	n, _ := strconv.Atoi(text) // canonical; "" is 0
 	s, o := &r.Shape, &r.Options
@@ -133,6 +133,8 @@ func (r *Request) place(f Field, text string) {
 		o.MaxDuration, _ = ParseDuration(text)
 	case "retries":
 		o.Retries = n
+	case FieldRetry:
+		o.Retry = retryPolicy(text)
 	}
 }
 
@@ -215,6 +217,8 @@ func (r Request) Get(field string) string {
 			return ""
 		}
 		return FormatDuration(o.MaxDuration)
+	case FieldRetry:
+		return o.Retry.String()
 	case "on_hang":
 		return o.OnHang
 	case "on_nan":

@@ -160,7 +160,7 @@ func TestARequestRefusesWhatBreaksARule(t *testing.T) {
 
 func TestEveryPlacementFieldIsDescribedAndItsOwnExamplesPass(t *testing.T) {
 	t.Parallel()
-	want := "nodes gpus gpu_model gpu_min_memory cpu memory site priority max_duration retries on_hang on_nan on_divergence on_plateau rollback_lr description tags env args secrets"
+	want := "nodes gpus gpu_model gpu_min_memory cpu memory site priority max_duration retries retry on_hang on_nan on_divergence on_plateau rollback_lr description tags env args secrets"
 	var paths []string
 	for _, f := range PlacementFields() {
 		paths = append(paths, f.Path)
@@ -212,7 +212,7 @@ func TestCheckFindsAllThatIsWrongAtOnceAndOnceForEachField(t *testing.T) {
 	t.Parallel()
 	r := Request{Config: with(Config{}, "optim.batch_size", "500", "ckpt.interval", "5", "monitor.auth_token", "hunter2"),
 		Shape:   run.Shape{GPUs: 8, Site: "a b"},
-		Options: run.Options{Priority: 101, MaxDuration: 5, Retries: -1, Tags: []string{"a,b"}, Env: map[string]string{"ZERO_BAND_X": "1", "ok": "1"}, Args: []string{"x"}, Secrets: run.SecretNames{"nomad/x"}, Description: "\x00"}}
+		Options: run.Options{Priority: 101, MaxDuration: 5, Retries: -1, Retry: run.RetryPolicy{"nothing": 1}, Tags: []string{"a,b"}, Env: map[string]string{"ZERO_BAND_X": "1", "ok": "1"}, Args: []string{"x"}, Secrets: run.SecretNames{"nomad/x"}, Description: "\x00"}}
 	errs, _ := r.Check()
 	var fields []string
 	for _, e := range errs {
@@ -221,7 +221,7 @@ func TestCheckFindsAllThatIsWrongAtOnceAndOnceForEachField(t *testing.T) {
 			t.Errorf("%+v lacks something, or holds a secret", e)
 		}
 	}
-	want := "name nodes site priority max_duration retries description tags env args secrets optim.batch_size ckpt.path monitor.auth_token"
+	want := "name nodes site priority max_duration retries retry description tags env args secrets optim.batch_size ckpt.path monitor.auth_token"
 	slices.Sort(fields)
 	sorted := strings.Fields(want)
 	slices.Sort(sorted)

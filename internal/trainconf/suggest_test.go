@@ -16,7 +16,7 @@ func TestWhatTakesTheirPlaceIsNamedForSettingsThatAreNotThere(t *testing.T) {
 		"diloco.local_steps": "diloco.inner_steps", "model.type": "type_model", "model_name": "name_model", "monitor.interval": "monitor.log_flush_interval", "optim.optim.wd": "optim.optim.weight_decay",
 		"num_nodes": "nodes", "gpus_per_node": "gpus", "cpus": "cpu", "timeout": "max_duration", "labels": "tags", "max-duration": "max_duration", "Nodes": "nodes",
 		// typing errors
-		"optim.z_los": "optim.z_loss", "trian.micro_bs": "train.micro_bs", "data.num_workrs": "data.num_workers", "optim.stable": "optim.stable_steps", "data.rank": "data.data_rank", "retrys": "retries",
+		"optim.z_los": "optim.z_loss", "trian.micro_bs": "train.micro_bs", "data.num_workrs": "data.num_workers", "optim.stable": "optim.stable_steps", "data.rank": "data.data_rank", "retrys": "retry",
 		// nothing is better than a field that means something else
 		"optim.decay_steps": "", "optim.min_lr": "", "optim.eps": "", "train.dtype": "", "train.memory_monitor": "", "monitor.path": "", "data.interval": "", "data.max_samples": "", "diloco.timeout": "", "seed": "", "nope": "", "run": "",
 	} {

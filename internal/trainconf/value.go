@@ -241,6 +241,8 @@ func (f Field) canonicalList(text string) (string, *problem) {
 		return canonicalTags(kept)
 	case run.SecretsField:
 		return canonicalNames(kept)
+	case FieldRetry:
+		return canonicalRetry(kept)
 	}
 	return strings.Join(kept, ","), nil
 }

@@ -30,7 +30,28 @@ const (
 	KindLines    = "lines"  // several lines of text
 	KindSecret   = "secret" // what was typed is never shown again
 	KindTicks    = "ticks"  // some of the choices; its value has commas between them
+	KindTable    = "table"  // a choice in each of its rows; likewise
 )
+
+// FieldRow is a row of a table: one of its choices counts, the first of them for the default.
+type FieldRow struct {
+	Label, Note string
+	Choices     []Choice
+	Cells       []string // of the columns
+}
+
+// chosen is the row's choice that a value holds.
+func (r FieldRow) chosen(value string) string {
+	for _, c := range r.Choices {
+		if c.Value != "" && slices.Contains(strings.Split(value, ","), c.Value) {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// grouped reports whether the field is more than one input.
+func (f Field) grouped() bool { return f.Kind == KindTicks || f.Kind == KindTable }
 
 // Field is one input with its label, help and what is wrong with it.
 type Field struct {
@@ -44,6 +65,8 @@ type Field struct {
 	// On and Off are what a checkbox sends; both "" for "true" and nothing.
 	On, Off  string
 	Choices  []Choice
+	Columns  []string      // heads of a table: of the label, the choice, and the cells
+	Rows     []FieldRow    // of a table
 	Groups   []ChoiceGroup // further choices of a select
 	Suggest  []string      // values offered while typing
 	Complete string        // what completes it while typing: "storage" or ""
@@ -121,6 +144,9 @@ func (f Field) searchText() string {
 	words := []string{f.Name, f.Label, f.Help}
 	for _, c := range f.Choices {
 		words = append(words, c.Label, c.Note)
+	}
+	for _, r := range f.Rows {
+		words = append(words, r.Label, r.Note)
 	}
 	return strings.ToLower(strings.Join(words, " "))
 }

@@ -44,8 +44,9 @@ func Read(form url.Values) *Draft {
 	d.origin, d.preset = readOrigin(lastOf(form, inputOrigin))
 	for _, f := range formFields() {
 		d.typed[f.Path] = typedText(lastOf(form, f.Path))
-		if f.Path == run.SecretsField { // a tick each
-			d.typed[f.Path] = typedText(strings.Join(form[f.Path], ","))
+		if f.Path == run.SecretsField || f.Path == trainconf.FieldRetry { // an input each
+			given := slices.DeleteFunc(slices.Clone(form[f.Path]), func(s string) bool { return s == "" })
+			d.typed[f.Path] = typedText(strings.Join(given, ","))
 		}
 	}
 	d.project = page.Text(lastOf(form, page.InputProject), 64)

@@ -365,3 +365,41 @@ func TestThePlanTakesTheSlowestMeasuredLinkThatTheRunCouldGet(t *testing.T) {
 		}
 	}
 }
+
+func TestRetriesAreChosenByCause(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	a := s.Get("/runs/new?preset=debug", 200)
+	rows := a.Doc.Find(`[data-field="retry"] tbody tr`)
+	if rows.Length() < 30 || a.Count(`[data-field="retry"] select[name="retry"]`) != rows.Length() {
+		t.Fatalf("the table has %d rows", rows.Length())
+	}
+	for selector, want := range map[string]string{
+		`[data-field="retry"] tr:has(option[value="ecc_error_xid=0"])`: "GPU hardware fault ecc_error_xid default: up to 3 never 1 2 3 5 10 20 10s to 5m on another node",
+		`[data-field="retry"] tr:has(option[value="cuda_oom=0"])`:      "GPU out of memory cuda_oom default: never never 1 2 3 5 10 20 10s to 5m any node",
+	} {
+		if got := strings.Join(strings.Fields(a.Text(t, selector)), " "); got != want {
+			t.Errorf("a row says %q, want %q", got, want)
+		}
+	}
+	if a.Count(`option[value^="config_invalid"]`) != 0 {
+		t.Error("retries of an invalid configuration are offered")
+	}
+	form := webtest.FormOf(t, a)
+	form.Set("name", "x")
+	form.Set("retries", "2")
+	form["retry"] = append(form["retry"], "network_dns=7", "cuda_oom=0")
+	s.Do("POST", "/runs", form)
+	got := s.Fake.Submitted[0].Options
+	if got.Retries != 2 || got.Retry.String() != "cuda_oom=0,network_dns=7" {
+		t.Fatalf("submitted %+v", got)
+	}
+	form["retry"] = []string{"config_invalid=3", "network_dns=7"}
+	a = s.Do("POST", "/runs", form)
+	if text := a.Text(t, "#f-retry-message"); !strings.Contains(text, "never retried") {
+		t.Errorf("the form says %q", text)
+	}
+	if v, _ := a.Doc.Find(`option[value="network_dns=7"]`).Attr("selected"); a.Doc.Find(`option[value="network_dns=7"][selected]`).Length() != 1 {
+		t.Errorf("what was chosen is lost: %q", v)
+	}
+}

@@ -166,6 +166,9 @@ func (d *Draft) field(spec trainconf.Field, c formContext) ui.Field {
 			f.None = ui.Choice{Value: "/admin/secrets", Label: "Register one"}
 		}
 		f.Basic = len(f.Choices) > 0
+	case trainconf.FieldRetry:
+		f.Kind, f.Hint = ui.KindTable, ""
+		f.Columns, f.Rows = []string{"Cause", "Retries", "Wait", "Next attempt"}, retryRows(f.Value)
 	}
 	return f
 }

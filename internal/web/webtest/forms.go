@@ -97,6 +97,10 @@ func FormOf(t *testing.T, a Answer) url.Values {
 				return
 			}
 		}
+		if el.Closest("[data-field-table]").Length() > 0 { // an input in each row
+			out.Add(name, value)
+			return
+		}
 		if out.Has(name) && el.AttrOr("type", "") != "checkbox" { // which has a hidden one for when it is not ticked
 			t.Errorf("the form has two inputs named %s", name)
 		}

@@ -109,7 +109,10 @@ function reset(button) {
   const el = document.getElementById(button.dataset.resetFor || "");
   const value = button.dataset.reset || "";
   const group = el?.closest("[data-ticks]");
-  if (el instanceof HTMLInputElement && group) {
+  const table = el?.closest("[data-field-table]");
+  if (table) {
+    for (const row of table.querySelectorAll("select")) row.value = [...row.options].find((o) => value.split(",").includes(o.value))?.value ?? "";
+  } else if (el instanceof HTMLInputElement && group) {
     for (const t of ticks(group)) t.checked = value.split(",").includes(t.value);
   } else if (el instanceof HTMLInputElement && el.type === "checkbox") {
     el.checked = value === "true" || (value === "" && el.value === "");
@@ -121,6 +124,7 @@ function reset(button) {
   } else {
     return;
   }
+  if (!el) return;
   el.focus();
   el.dispatchEvent(new Event("input", { bubbles: true }));
   el.dispatchEvent(new Event("change", { bubbles: true }));
