@@ -34,6 +34,8 @@ type Cause struct {
 	Rule string `json:"-"`
 	// Echo marks what follows from the end of another process.
 	Echo bool `json:"-"`
+	// Guess marks a category that is only the most frequent of those that it could be.
+	Guess bool `json:"-"`
 	// Entity is the one thing that failed, such as a file or a host; "" where the rule names none.
 	Entity string `json:"-"`
 	// Rank is that of the process whose line decided, -1 where no line tells.

@@ -45,7 +45,7 @@ func (s *Scanner) Cause(exit Exit) Cause {
 	facts := s.factsOf(won, exit)
 	c := Cause{
 		Category: won.rule.Category, Retryable: won.rule.Retryable, Summary: expand(won.rule.Summary, facts.value), Hint: won.rule.Hint,
-		Evidence: s.evidence(all), Rule: won.rule.ID, Echo: won.rule.Echo, Entity: facts.value(won.rule.Entity), Rank: facts.rank(),
+		Evidence: s.evidence(all), Rule: won.rule.ID, Echo: won.rule.Echo, Guess: won.rule.Guess, Entity: facts.value(won.rule.Entity), Rank: facts.rank(),
 		tier: won.rule.tier(), score: won.score,
 	}
 	return c

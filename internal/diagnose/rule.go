@@ -35,6 +35,8 @@ type Rule struct {
 	Weight int `toml:"weight"`
 	// Echo marks what follows from the end of another process.
 	Echo bool `toml:"echo"`
+	// Guess marks a category that is only the most frequent reason for what the rule sees: nobody should rely on it.
+	Guess bool `toml:"guess"`
 	// Sticky rules count in full in warnings, and where a line speaks of further tries.
 	Sticky bool `toml:"sticky"`
 	// Retryable, Summary and Hint are those of the cause. In Summary {name} is a fact, and [parts] need theirs.

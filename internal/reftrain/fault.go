@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -51,6 +52,18 @@ func parseFaults(s string) ([]fault, error) {
 	return out, nil
 }
 
+// faultsOf leaves of a list the faults of an attempt ("" is the first), without what says so: "exit1@20#1" happens in the first only.
+func faultsOf(list, attempt string) string {
+	var out []string
+	for part := range strings.SplitSeq(list, ",") {
+		what, only, limited := strings.Cut(part, "#")
+		if !limited || strings.TrimSpace(only) == cmp.Or(attempt, "1") {
+			out = append(out, what)
+		}
+	}
+	return strings.Join(out, ",")
+}
+
 func parseFault(part string) (fault, error) {
 	f := fault{rank: -1}
 	what, rank, hasRank := strings.Cut(part, ":")
@@ -92,7 +105,7 @@ func parseFault(part string) (fault, error) {
 		f.kind = kind
 	case !hasCount && deaths[kind] != "":
 		f.kind = kind
-	case !hasCount && (kind == "garbage" || kind == "longline" || kind == "binary" || kind == "hang"):
+	case !hasCount && (kind == "garbage" || kind == "longline" || kind == "binary" || kind == "hang" || kind == "kill"):
 		f.kind = kind
 	default:
 		return f, fmt.Errorf("expected one of the faults that --help lists")
@@ -191,6 +204,11 @@ func (t *trainer) inject(ctx context.Context) error {
 				b[i] = byte(r.uniform() * 256)
 			}
 			t.log.raw(string(b) + "\n")
+		case "kill":
+			if self, err := os.FindProcess(os.Getpid()); err != nil || self.Kill() != nil {
+				return faultExit{code: 1}
+			}
+			<-ctx.Done() // for the moment until it arrives
 		case "hang":
 			<-ctx.Done() // heartbeats go on, as those of a hung CotrainCore do
 			return ctx.Err()
@@ -219,6 +237,22 @@ torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.25 GiB. GPU 0 ha
 OSError: [Errno 28] No space left on device: 'step_20/model.pt'
 `,
 	"nccl-timeout": `[rank0]:[E ProcessGroupNCCL.cpp:616] [Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1874, OpType=ALLREDUCE, NumelIn=4194304, NumelOut=4194304, Timeout(ms)=600000) ran for 600057 milliseconds before timing out.
+`,
+	"bad-dataset": `Traceback (most recent call last):
+  File "/opt/core/data.py", line 88, in read
+    return pq.ParquetFile(path)
+pyarrow.lib.ArrowInvalid: Parquet magic bytes not found in footer: datasets/fineweb/train-00007.parquet is corrupted or this is not a parquet file.
+`,
+	"bad-checkpoint": `Traceback (most recent call last):
+  File "/opt/core/ckpt_utils.py", line 141, in load
+    return torch.load(path)
+RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory: models/checkpoints/step_10/__0_0.distcp
+`,
+	"ecc": `NVRM: Xid (PCI:0000:3b:00): 48, pid=2101, An uncorrectable double bit error (DBE) has been detected on GPU.
+Traceback (most recent call last):
+  File "/opt/core/train.py", line 412, in train
+    loss.backward()
+RuntimeError: CUDA error: uncorrectable ECC error encountered
 `,
 	"no-dataset": `Traceback (most recent call last):
   File "/opt/core/data.py", line 61, in get_dataset

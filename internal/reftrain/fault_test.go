@@ -27,6 +27,16 @@ func TestFaultsAreRead(t *testing.T) {
 	}
 }
 
+func TestFaultsOfAnAttempt(t *testing.T) {
+	t.Parallel()
+	const list = "exit1@20#1, kill@30:2#2,silent"
+	for attempt, want := range map[string]string{"": "exit1@20,silent", "1": "exit1@20,silent", "2": " kill@30:2,silent", "3": "silent"} {
+		if got := faultsOf(list, attempt); got != want {
+			t.Errorf("in attempt %q they are %q, want %q", attempt, got, want)
+		}
+	}
+}
+
 func TestFaultsDoWhatTheySay(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -125,7 +125,7 @@ func (p process) setUp() (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	faults, err := parseFaults(cmp.Or(p.fault, p.env("COTRAIN_TRAINER_FAULT"), p.env("TRAINER_FAULT")))
+	faults, err := parseFaults(faultsOf(cmp.Or(p.fault, p.env("COTRAIN_TRAINER_FAULT"), p.env("TRAINER_FAULT")), p.env("NOMAD_META_attempt")))
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ var placement = [...]Field{
 	{Path: "retries", Section: "retries", Label: "Retries", Unit: "attempts", Type: Int, Default: "0", Min: num(0), Max: num(MaxRetries), Basic: true,
 		Help: "Further attempts after failures without progress between them; progress gives all of them back.", Keywords: "restart again attempts failure"},
 	{Path: FieldRetry, Section: "retries", Label: "Retries by cause", Type: StringList, Placeholder: "cuda_oom=1,network_dns=10", MaxChars: 64, MaxItems: maxRetryItems,
-		Help:     "Attempts after failures of one cause without progress, whatever Retries says. Each continues from the newest complete checkpoint.",
+		Help:     "Attempts after failures of one cause without progress. A default is never more than Retries; a number that is set counts by itself.",
 		Keywords: "restart again attempts failure hardware node backoff wait oom nccl"},
 
 	{Path: "on_hang", Section: "watch", Label: "On a hang", Type: Choice, Default: run.PolicyAlert, Choices: run.HangPolicies(),

@@ -50,8 +50,11 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 		Attempt: a.Number, At: w.o.Now(), Category: root.cause.Category, Summary: root.cause.Summary, Hint: root.cause.Hint, Retryable: root.cause.Retryable,
 		Rank: root.worker.Rank, Node: root.worker.NodeName, Fingerprint: root.cause.Fingerprint(), Entity: root.cause.Entity,
 	}
-	if c.Category == diagnose.None { // nothing in the log, and an end that says nothing
+	switch {
+	case c.Category == diagnose.None: // nothing in the log, and an end that says nothing
 		c.Category = run.UnknownCause
+	case root.cause.Guess && !root.worker.OOM: // a process that was only killed may pass
+		c.Category, c.Retryable = run.UnknownCause, true
 	}
 	if root.worker.State == run.WorkerLost && !c.Known() {
 		c.Summary, c.Hint, c.Fingerprint, c.Retryable = sentence(root.worker.Failure()), lostHint, lostFingerprint, true
@@ -128,8 +131,8 @@ func (w *Watcher) suspect(ctx context.Context, id run.ID, a run.Attempt, wk run.
 	for _, l := range s.lines {
 		scan.Line([]byte(l.Text))
 	}
-	if wk.Detail != "" { // what Nomad says of its task
-		scan.Line([]byte(wk.Detail))
+	if words := ownWords(wk.Detail); words != "" {
+		scan.Line([]byte(words))
 	}
 	code, signal := wk.Exit()
 	exit := diagnose.Exit{Known: wk.Exited, Code: code, Signal: signal, OOMKilled: wk.OOM}
@@ -138,6 +141,18 @@ func (w *Watcher) suspect(ctx context.Context, id run.ID, a run.Attempt, wk run.
 		s.cause = w.o.Rules.NewScanner().Cause(exit)
 	}
 	return s, nil
+}
+
+// ownWords is what Nomad says of a task, without the exit code and signal, which are known better.
+func ownWords(detail string) string {
+	if !strings.HasPrefix(detail, "Exit Code: ") {
+		return detail
+	}
+	_, words, _ := strings.Cut(detail, "Exit Message: ")
+	if strings.Contains(words, "exit code") { // the task driver's own repetition
+		return ""
+	}
+	return words
 }
 
 // signalExit and above are exit codes of processes that a signal ended.

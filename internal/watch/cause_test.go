@@ -97,3 +97,28 @@ func TestFailuresOfACauseAreCounted(t *testing.T) {
 		t.Errorf("the second time is %q", second)
 	}
 }
+
+// TestAProcessThatWasOnlyKilledIsTriedAgain has a worker killed, as Nomad and a launcher say it: nobody says that memory ran out.
+func TestAProcessThatWasOnlyKilledIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for text, oom := range map[string]bool{"step: 3\n": false, "failed (exitcode: -9) local_rank: 0 (pid: 7) of binary: /usr/bin/python\n": false, "step: 4\n": true} {
+		r := newRetryRig(t, run.Options{Retries: 2})
+		r.startBoth()
+		for rank := range 2 {
+			r.cluster.Print(r.child, rank, text)
+			r.cluster.Set(r.child, rank, func(w *run.Worker) {
+				nomadtest.End(137)(w)
+				w.Detail, w.OOM = "Exit Code: 137, Signal: 9, Exit Message: \"Docker container exited with non-zero exit code: 137\"", oom
+			})
+		}
+		if oom {
+			if got := r.becomes(run.Failed); got.Cause == nil || got.Cause.Category != "host_oom_sigkill" {
+				t.Errorf("out of memory: %+v", got.Cause)
+			}
+			continue
+		}
+		if got := r.becomes(run.Queued); got.Cause == nil || got.Cause.Category != run.UnknownCause || !got.Cause.Retryable {
+			t.Errorf("%q: %+v", text, got.Cause)
+		}
+	}
+}
