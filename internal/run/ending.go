@@ -139,7 +139,7 @@ func (w Worker) Failure() string {
 	case w.OOM:
 		return w.name() + " ran out of memory and was killed"
 	case w.Stopped() && signal == sigKill:
-		return w.name() + " was killed: it had not ended in time after it was stopped"
+		return w.name() + " was killed after it was told to stop"
 	case w.Stopped():
 		return w.name() + " was stopped"
 	case w.Exited && signal != 0:

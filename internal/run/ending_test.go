@@ -145,7 +145,7 @@ func TestHowAWorkerEnded(t *testing.T) {
 		{left(1, 127, ExitReport{ExitCode: 127, Why: "no torchrun"}), "worker 1 on n exited with code 127: no torchrun"},
 		{with(left(1, 1, ExitReport{}), stop), "worker 1 on n was stopped"},
 		{with(left(1, 143, ExitReport{Signal: 15}), stop), "worker 1 on n was stopped"},
-		{with(left(1, 1, ExitReport{Signal: 9}), stop), "worker 1 on n was killed: it had not ended in time after it was stopped"},
+		{with(left(1, 1, ExitReport{Signal: 9}), stop), "worker 1 on n was killed after it was told to stop"},
 		{with(left(1, 137, ExitReport{}), func(w *Worker) { w.Signal = 9 }), "worker 1 on n was ended by signal 9"},
 		{with(left(1, 137, ExitReport{}), func(w *Worker) { w.OOM = true }), "worker 1 on n ran out of memory and was killed"},
 		{Worker{Rank: 2, State: WorkerUnknown}, "worker 2 is on a node that is disconnected"},

@@ -82,7 +82,7 @@ func StopConfirm(o run.Outlook) ui.Confirm {
 	r := o.Run
 	return ui.Confirm{
 		Warning: o.TooShort(),
-		Key: "stop", Title: fmt.Sprintf("Stop “%s”?", r.Name), Icon: "stop", Label: "Stop run", KeepLabel: "Keep running",
+		Key:     "stop", Title: fmt.Sprintf("Stop “%s”?", r.Name), Icon: "stop", Label: "Stop run", KeepLabel: "Keep running",
 		Effects: []string{
 			"Workers save a checkpoint if one is configured, then exit. Those still running after the kill timeout are killed.",
 			"Curves, logs and events are kept. You can retry it later; to go on where it is, pause it instead.",
