@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -97,7 +99,11 @@ func TestPausedNowAndRestartedFromACheckpoint(t *testing.T) {
 
 func TestATrainerThatIgnoresTheStopIsKilled(t *testing.T) {
 	t.Parallel()
-	c := devConsole(t, t.TempDir(), `COTRAIN_JOB_COMMAND=["/bin/sh","-c","trap '' TERM; echo deaf; while :; do sleep 0.2; done"]`)
+	trainer := filepath.Join(t.TempDir(), "deaf.sh")
+	if err := os.WriteFile(trainer, []byte("trap '' TERM\necho deaf\nwhile :; do sleep 0.2; done\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := devConsole(t, t.TempDir(), "COTRAIN_JOB_TRAIN_COMMAND=/bin/sh "+trainer)
 	id := c.submit(saving("deaf", 20)...)
 	c.becomes(id, run.Running)
 	c.eventually("it is deaf", func() bool { return strings.Contains(c.does(id, "logs"), "deaf") })
@@ -114,7 +120,7 @@ func TestATrainerThatIgnoresTheStopIsKilled(t *testing.T) {
 
 func TestAFailedRunIsRetriedFromItsCheckpoint(t *testing.T) {
 	t.Parallel()
-	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=20ms", "COTRAIN_TRAINER_FAULT=exit1@30")
+	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=20ms", "COTRAIN_TRAINER_FAULT=nccl-timeout@30")
 	id := c.submit(saving("a", 60)...)
 	if r := c.becomes(id, run.Failed); r.Cause == nil {
 		t.Fatalf("it failed as %+v", r)
@@ -145,7 +151,7 @@ func TestAFailedRunIsRetriedFromItsCheckpoint(t *testing.T) {
 func TestAPauseOutlivesTheConsole(t *testing.T) {
 	t.Parallel()
 	c, _, _, restart := agentConsole(t, "COTRAIN_TRAINER_PACE=100ms")
-	id := c.submit(saving("a", 200)...)
+	id := c.submit(saving("a", 200, "--set", "ckpt.path="+t.TempDir())...)
 	c.passes(id, 3)
 	c.does(id, "pause")
 	c.kill()
