@@ -210,7 +210,9 @@ func (r *lineReader) sample(b *store.Batch, res logparse.Result) {
 	}
 	switch {
 	case res.Sample.HasStep:
-		r.pulse.Began = r.pulse.Began || step < r.step && hasLoss(res.Sample.Metrics)
+		if step < r.step && hasLoss(res.Sample.Metrics) {
+			r.pulse = run.Pulse{Began: true}
+		}
 		r.step, r.report.Step = step, step
 	case r.step > 0 || system == len(res.Sample.Metrics):
 		step = r.step

@@ -20,7 +20,9 @@ func (r *lineReader) feel(res logparse.Result, step int64, system bool) {
 	for _, m := range res.Sample.Metrics {
 		switch {
 		case m.Name == "time" && res.Sample.Exact && res.Sample.HasStep:
-			p.Clock = m.Value
+			if len(p.Clocks) < run.MaxClocks {
+				p.Clocks = append(p.Clocks, run.StepClock{Step: step, At: m.Value})
+			}
 		case m.Name == "num_peers":
 			p.Peers = peers(m.Value)
 		case isEvaluation(m.Name):

@@ -1,12 +1,21 @@
 package run
 
+// StepClock is when a worker reported a step by its own clock, in Unix seconds.
+type StepClock struct {
+	Step int64
+	At   float64
+}
+
+// MaxClocks bounds the clocks of a pulse.
+const MaxClocks = 512
+
 // Pulse is what a piece of a worker's log tells of how it goes on, for those who watch; it is not stored.
 type Pulse struct {
 	Step  int64 // the newest step that it reports, 0 for none
 	Began bool  // the trainer began again: its steps went back
 
-	Clock    float64 // when it reported the step by its own clock, in Unix seconds; 0 where it does not say
-	OfDay    int     // seconds since midnight of the newest line that tells, by its own clock
+	Clocks   []StepClock // when it reported steps by its own clock, where it says, in the order of the log
+	OfDay    int         // seconds since midnight of the newest line that tells, by its own clock
 	HasOfDay bool
 
 	Synced    bool // finished an outer step

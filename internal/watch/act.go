@@ -88,7 +88,7 @@ func (c *change) hung(u *store.Update, state run.State, why string) (run.State, 
 		cause.Evidence = append(cause.Evidence, run.CauseLine{Pos: l.Pos, Text: l.Text})
 	}
 	c.cause = cause
-	return run.Failed, r.StopReason
+	return run.Failed, "it was ended because it hung"
 }
 
 // categoryHang is the cause of an attempt that was ended because it hung.

@@ -58,7 +58,7 @@ func (w *Watcher) Pulse(b *store.Batch) {
 		w.ReconcileSoon(b.RunID) // a pause may wait for it
 	}
 	p := b.Pulse
-	if p == (run.Pulse{}) {
+	if p.Step == 0 && !p.HasOfDay && !p.Synced && !p.Saved && !p.SyncFailed && p.Peers == 0 {
 		return
 	}
 	w.vitals.mu.Lock()
@@ -107,13 +107,20 @@ func (m *member) take(b *store.Batch) {
 			m.rhythm.Mark(mark)
 		}
 	}
-	if p.Step > m.rhythm.Step() {
-		var took time.Duration
-		if p.Clock > 0 && m.told > 0 && p.Clock > m.told {
-			took = time.Duration((p.Clock - m.told) * float64(time.Second))
+	for _, c := range p.Clocks {
+		if c.Step <= m.rhythm.Step() {
+			continue
 		}
-		m.told = p.Clock
-		m.rhythm.Report(p.Step, b.At, min(took, 24*time.Hour))
+		var took time.Duration
+		if m.told > 0 && c.At > m.told {
+			took = time.Duration(min(c.At-m.told, day) * float64(time.Second))
+		}
+		m.told = c.At
+		m.rhythm.Report(c.Step, b.At, took)
+	}
+	if p.Step > m.rhythm.Step() {
+		m.told = 0
+		m.rhythm.Report(p.Step, b.At, 0)
 	}
 	if p.Peers > 0 {
 		m.peers = p.Peers
@@ -130,6 +137,9 @@ func (m *member) take(b *store.Batch) {
 		}
 	}
 }
+
+// day bounds in seconds what a worker's clock may say of an interval.
+const day = 24 * 60 * 60
 
 func (m *member) watchLoss(step int64, loss float64, at time.Time) {
 	m.lossStep = step
@@ -181,8 +191,9 @@ func (w *lagWindow) least() (time.Duration, bool) {
 }
 
 func (c *clock) take(p run.Pulse, at time.Time) {
-	if p.Clock > 0 {
-		c.exact.add(time.Duration((float64(at.UnixMilli())/1000 - p.Clock) * float64(time.Second)))
+	if n := len(p.Clocks); n > 0 {
+		off := float64(at.UnixMilli())/1000 - p.Clocks[n-1].At
+		c.exact.add(time.Duration(max(-day, min(off, day)) * float64(time.Second)))
 	}
 	if p.HasOfDay {
 		at = at.UTC()
