@@ -97,14 +97,11 @@ func (l *look) hang() []run.Notice {
 	if h.Rank >= 0 {
 		n.Node = l.workers[h.Rank].NodeName
 	}
-	switch l.r.Options.Policy(run.NoticeHang) {
-	case run.PolicyRestart:
+	if l.r.Options.Policy(run.NoticeHang) == run.PolicyRestart {
 		if n.Next = "It is not restarted while the others go on."; !h.GoesOn {
 			n.At = h.Since.Add(actAfter * h.Limit)
 			n.Next = "It is restarted unless it goes on."
 		}
-	case run.PolicyDump:
-		n.Next = "Its workers are asked for their stacks."
 	}
 	return []run.Notice{n}
 }

@@ -190,8 +190,8 @@ func TestLossesAreActedOnAsTheOptionsSay(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			r := watchedRig(t, tc.o)
-			for rank := range 3 {
-				r.trains(rank, 1, 120, 1, tc.loss)
+			for rank, loss := range []func(int) string{tc.loss, usual, usual} {
+				r.trains(rank, 1, 120, 1, loss)
 			}
 			if tc.reason == "" {
 				if n := r.noticed(tc.kind); n.Rank != 0 || n.Step != 60 {
