@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
+
+// faulty submits a run of three workers with a fault of the reference trainer.
+func (p *process) faulty(fault string, more ...string) run.ID {
+	p.t.Helper()
+	return p.submit(append([]string{"--name", fault, "--preset", "debug-diloco", "--nodes", "3", "--gpus", "0", "--set", "optim.total_steps=5000", "--set", "env=TRAINER_FAULT=" + fault}, more...)...)
+}
+
+// noticed waits for a notice of a run.
+func (p *process) noticed(id run.ID, kind run.NoticeKind) run.Notice {
+	p.t.Helper()
+	var n run.Notice
+	p.eventually(string(id)+" has a notice of "+string(kind), func() bool {
+		r := p.run(id)
+		if r.State.Terminal() {
+			p.t.Fatalf("it ended before: %s: %s", r.State, r.Reason)
+		}
+		if found := r.Notice(kind); found != nil {
+			n = *found
+			return true
+		}
+		return false
+	})
+	return n
+}
+
+func TestAHangOnItsPage(t *testing.T) {
+	t.Parallel()
+	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
+	b := openBrowser(t, c)
+	id := c.faulty("hang@62:1", "--on-hang", "restart", "--retries", "1")
+	b.open("/runs/" + string(id))
+	b.waitFor("the alert comes by itself", `document.querySelector('[data-notice="hang"] [data-notice-text]')?.textContent.includes('Worker 1')`)
+	b.waitFor("with the newest line of each worker", `document.querySelectorAll('[data-notice="hang"] dd a').length === 3`)
+	b.accessible("a run that hangs")
+	c.eventually("it is tried again", func() bool { return c.run(id).Attempt == 2 })
+	b.waitFor("the alert is gone", `!document.querySelector('[data-notice="hang"]')`)
+}
+
+func TestAWorkerThatIsStoppedIsSeenAndOneThatHangsIsRestarted(t *testing.T) {
+	t.Parallel()
+	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
+	restarted := c.faulty("hang@82:1", "--on-hang", "restart", "--retries", "1")
+	id := c.faulty("slow=2@4000", "--on-hang", "alert")
+	c.eventually("it trains", func() bool { return c.run(id).Progress.Step > 60 })
+	stopped := c.trainer(id, 1)
+	if err := syscall.Kill(stopped, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	n := c.noticed(id, run.NoticeHang)
+	if n.Rank != 1 || len(n.Evidence) != 3 || n.Evidence[0].Rank != 1 {
+		t.Errorf("the notice is %+v", n)
+	}
+	if _, page, err := c.get("/runs/" + string(id)); err != nil || !strings.Contains(page, `data-notice="hang"`) {
+		t.Errorf("its page does not say so: %v", err)
+	}
+	if out, _, code := c.cli("run", "show", string(id)); code != 0 || !strings.Contains(out, "Newest lines") {
+		t.Errorf("run show: code %d\n%s", code, out)
+	}
+	if err := syscall.Kill(stopped, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually("it is tried again", func() bool { return c.run(restarted).Attempt == 2 })
+	r := c.run(restarted)
+	if r.Retried != 1 {
+		t.Errorf("the run is %+v", r)
+	}
+}
+
+// trainer is the process of a worker of a run.
+func (p *process) trainer(id run.ID, rank int) int {
+	p.t.Helper()
+	workers := p.workers(id)
+	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, file := range procs {
+		line, err := os.ReadFile(file)
+		if err != nil { // it has ended
+			continue
+		}
+		if words := strings.Split(string(line), "\x00"); len(words) > 2 && words[1] == "trainer" && strings.Contains(words[2], workers[rank].AllocID) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return pid
+		}
+	}
+	p.t.Fatalf("worker %d of %s has no process", rank, id)
+	return 0
+}
