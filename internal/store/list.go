@@ -38,10 +38,10 @@ func (s *Store) Runs(ctx context.Context, f run.RunFilter) (out []run.Run, err e
 type sizes struct {
 	few       int // how many runs a path may have to be narrow
 	fewSorted int // how many runs are sorted here rather than found along an index of the order
-	lookedAt  int // how many runs are looked at along an index of the order, before all that match are sorted here
+	lookedAt  int // how many runs are looked at along an index of the order, before all that match are picked out of it
 }
 
-var usual = sizes{few: 20_000, fewSorted: 4000, lookedAt: 3000}
+var usual = sizes{few: 20_000, fewSorted: 4000, lookedAt: 500}
 
 // ListRuns returns a page of the runs that match, and the cursor of the next one; see [Store.Runs].
 func (s *Store) ListRuns(ctx context.Context, f run.RunFilter) (out run.Page, err error) {

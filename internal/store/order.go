@@ -17,7 +17,7 @@ var textOrders = map[string]struct{ expression, index string }{
 }
 
 // sorted finds the runs in an order other than newest first. Few runs are read and sorted. Of many it walks along an index of the order for
-// a while, since most filters fill a page soon; one that does not has few runs after all, which are then found by their own index.
+// a while, since most filters fill a page soon. Where that does not, it knows all that match, and picks them out of the rest of the index.
 func (l *lister) sorted(ctx context.Context) ([]run.Position, error) {
 	if l.f.Sweep != "" {
 		return l.sortAll(ctx, bySweep(l.f))
@@ -116,13 +116,11 @@ func (l *lister) sortIDs(ctx context.Context, ids []run.ID) ([]run.Position, err
 		}
 		set(live)
 	}
-	for some := range slices.Chunk(ids, resolvedAtOnce) {
-		found, err := l.valuesOf(ctx, some)
-		if err != nil {
-			return nil, err
-		}
-		set(found)
+	found, err := l.valuesOfAll(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
+	set(found)
 	return l.page(out), nil
 }
 
@@ -173,6 +171,17 @@ func (l *lister) valuesOf(ctx context.Context, ids []run.ID) ([]run.Position, er
 	return db.Select(ctx, l.tx, scanMaybe, `SELECT run_id, `+of+` FROM run_results WHERE run_id IN (`+list+`) AND metric = `+args.add(metric), args...)
 }
 
+func (l *lister) valuesOfAll(ctx context.Context, ids []run.ID) (out []run.Position, err error) {
+	for some := range slices.Chunk(ids, resolvedAtOnce) {
+		found, err := l.valuesOf(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
 // underWay reads the values of matching runs that have started and not ended.
 func (l *lister) underWay(ctx context.Context) ([]run.Position, error) {
 	var args params
@@ -214,46 +223,33 @@ func resultOf(o run.Order) (metric, of string) {
 	return " " + o.By, "last"
 }
 
-// alongTexts walks along an index that begins with a text, or with the ID. Where that takes too long, runs with a label are sorted, which
+// alongTexts walks along an index that begins with a text, or with the ID. Where that takes too long, runs with one label are sorted, which
 // the label's own rows suffice for.
 func (l *lister) alongTexts(ctx context.Context) ([]run.Position, error) {
 	spans := byProject(l.f)
 	if by, ok := textOrders[l.f.Order.By]; ok {
 		spans = along(l.f, by.index)
 	}
-	most, labelled := maxNumber, len(labels(l.f))
-	switch {
-	case labelled == 1 && l.text == "": // sorted as soon as they could be found
+	most, ofLabel := l.sizes.lookedAt, len(labels(l.f)) == 1 && l.text == ""
+	if ofLabel {
 		most = 1
-	case labelled > 0:
-		most = l.sizes.lookedAt
 	}
 	out, found, err := l.walkOrder(ctx, most, func(last *run.Position, n int) ([]run.Position, error) { return l.readTexts(ctx, spans, last, n) })
 	if err == nil && !found {
-		return l.sortAll(ctx, broad(l.f))
+		if ofLabel {
+			return l.sortAll(ctx, broad(l.f))
+		}
+		out, err = l.pickTexts(ctx, spans)
 	}
 	return l.page(out), err
 }
 
 // readTexts reads up to n of the runs that spans lead to, after one, in the order of an index.
 func (l *lister) readTexts(ctx context.Context, spans path, last *run.Position, n int) (out []run.Position, err error) {
-	way, compare := l.way()
-	by, ok := textOrders[l.f.Order.By]
-	text, order := cmp.Or(by.expression, `''`), `id `+way
-	if ok {
-		order = by.expression + ` ` + way + `, ` + order
-	}
 	for _, s := range spans {
 		var args params
-		var terms []string
-		switch {
-		case last == nil:
-		case ok:
-			terms = append(terms, `(`+by.expression+`, id) `+compare+` (`+args.add(last.Text)+`, `+args.add(last.ID)+`)`)
-		default:
-			terms = append(terms, `id `+compare+` `+args.add(last.ID))
-		}
-		some, err := db.Select(ctx, l.tx, scanText, `SELECT id, `+text+` FROM `+s.from(&args, l.within, terms)+` ORDER BY `+order+` LIMIT `+args.add(n), args...)
+		from := l.textsFrom(&args, s, last)
+		some, err := db.Select(ctx, l.tx, scanText, `SELECT id, `+cmp.Or(textOrders[l.f.Order.By].expression, `''`)+from+` LIMIT `+args.add(n), args...)
 		if err != nil {
 			return nil, err
 		}
@@ -261,6 +257,25 @@ func (l *lister) readTexts(ctx context.Context, spans path, last *run.Position, 
 	}
 	slices.SortFunc(out, l.f.Order.Compare)
 	return out[:min(len(out), n)], nil
+}
+
+// textsFrom selects what a span leads to after one, in the order of its index.
+func (l *lister) textsFrom(args *params, s span, last *run.Position) string {
+	way, compare := l.way()
+	by, ok := textOrders[l.f.Order.By]
+	var terms []string
+	order := `id ` + way
+	if ok {
+		order = by.expression + ` ` + way + `, ` + order
+	}
+	switch {
+	case last == nil:
+	case ok:
+		terms = append(terms, `(`+by.expression+`, id) `+compare+` (`+args.add(last.Text)+`, `+args.add(last.ID)+`)`)
+	default:
+		terms = append(terms, `id `+compare+` `+args.add(last.ID))
+	}
+	return ` FROM ` + s.from(args, l.within, terms) + ` ORDER BY ` + order
 }
 
 // way is the direction of the order, and how what comes later in it compares.
@@ -286,17 +301,14 @@ func (l *lister) alongValues(ctx context.Context, p path) ([]run.Position, error
 		var ended []run.Position
 		found := false
 		if p == nil {
-			if ended, found, err = l.walkOrder(ctx, l.sizes.lookedAt, l.values(ctx)); err != nil {
-				return nil, err
+			if ended, found, err = l.walkOrder(ctx, l.sizes.lookedAt, l.values(ctx)); err == nil && !found {
+				ended, err = l.pickValues(ctx)
 			}
+		} else {
+			ended, err = l.sortValues(ctx, p)
 		}
-		if !found {
-			if p == nil {
-				p = broad(l.f)
-			}
-			if ended, err = l.sortValues(ctx, p); err != nil {
-				return nil, err
-			}
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, ended...)
 	}
@@ -330,59 +342,23 @@ func (l *lister) sortValues(ctx context.Context, p path) (out []run.Position, er
 
 // values reads along the index of ended runs' values.
 func (l *lister) values(ctx context.Context) func(last *run.Position, n int) ([]run.Position, error) {
-	metric, of := resultOf(l.f.Order)
-	way, compare := l.way()
+	_, of := resultOf(l.f.Order)
 	return func(last *run.Position, n int) ([]run.Position, error) {
 		var args params
-		terms := []string{`metric = ` + args.add(metric), of + ` IS NOT NULL`}
-		if last != nil {
-			terms = append(terms, `(`+of+`, run_id) `+compare+` (`+args.add(last.Value)+`, `+args.add(last.ID)+`)`)
-		}
-		return db.Select(ctx, l.tx, scanValue, `SELECT run_id, `+of+` FROM run_results INDEXED BY run_results_by_`+of+` WHERE `+strings.Join(terms, ` AND `)+
-			` ORDER BY `+of+` `+way+`, run_id `+way+` LIMIT `+args.add(n), args...)
+		from := l.valuesFrom(&args, last)
+		return db.Select(ctx, l.tx, scanValue, `SELECT run_id, `+of+from+` LIMIT `+args.add(n), args...)
 	}
 }
 
-// walkOrder reads along an index of the order and keeps the runs that match until there are enough; found is false where there are not
-// among so many, and those at first were none.
-func (l *lister) walkOrder(ctx context.Context, most int, read func(last *run.Position, n int) ([]run.Position, error)) (out []run.Position, found bool, err error) {
-	after, looked := l.f.After, 0
-	for n := min(2*l.f.Limit, resolvedAtOnce); looked < most; n = 2 * resolvedAtOnce {
-		batch, err := read(after, n)
-		if err != nil {
-			return nil, false, err
-		}
-		some, err := l.keep(ctx, batch)
-		if err != nil {
-			return nil, false, err
-		}
-		if out = append(out, some...); len(out) >= l.f.Limit || len(batch) < n {
-			return out, true, nil
-		}
-		if after, looked = &batch[n-1], looked+n; looked == n && len(out) > 0 {
-			most = max(most, l.sizes.lookedAt)
-		}
+// valuesFrom selects the values of ended runs after one, in the order of their index.
+func (l *lister) valuesFrom(args *params, last *run.Position) string {
+	metric, of := resultOf(l.f.Order)
+	way, compare := l.way()
+	terms := []string{`metric = ` + args.add(metric), of + ` IS NOT NULL`}
+	if last != nil {
+		terms = append(terms, `(`+of+`, run_id) `+compare+` (`+args.add(last.Value)+`, `+args.add(last.ID)+`)`)
 	}
-	return nil, false, nil
-}
-
-// keep returns the positions of runs that match.
-func (l *lister) keep(ctx context.Context, batch []run.Position) (out []run.Position, err error) {
-	for some := range slices.Chunk(batch, resolvedAtOnce) {
-		ids := make([]run.ID, len(some))
-		at := make(map[run.ID]run.Position, len(some))
-		for i, p := range some {
-			ids[i], at[p.ID] = p.ID, p
-		}
-		found, err := l.look(ctx, ids, l.text)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range found {
-			out = append(out, at[r.id])
-		}
-	}
-	return out, nil
+	return ` FROM run_results INDEXED BY run_results_by_` + of + ` WHERE ` + strings.Join(terms, ` AND `) + ` ORDER BY ` + of + ` ` + way + `, run_id ` + way
 }
 
 // withoutValue finds up to n of the runs that have none, newest first, on a path or else the broad one.
