@@ -28,6 +28,8 @@ type Runs interface {
 	// Runs returns those that match, newest first; ListRuns a page of them, in the filter's order.
 	Runs(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	ListRuns(ctx context.Context, f run.RunFilter) (run.Page, error)
+	// RowMetrics returns summaries of some metrics of runs.
+	RowMetrics(ctx context.Context, ids []run.ID, metrics []string) (map[run.ID]map[string]points.Summary, error)
 	// CheckpointKeepers returns those of every project that match; those that who asks may not see have no project.
 	CheckpointKeepers(ctx context.Context, f run.RunFilter) ([]run.Run, error)
 	// Lines tells of those that wait for their turn where they stand.

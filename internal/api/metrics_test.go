@@ -41,14 +41,22 @@ func TestMetricsKeepNumbersThatAreNotFinite(t *testing.T) {
 	if all.Run != id || !slices.Equal(all.Names, []string{"loss", "mfu"}) || len(all.Metrics) != 0 {
 		t.Errorf("%+v", all)
 	}
-	w := f.do("GET", target+"?metric=loss&metric=nothing", "")
+	w := f.do("GET", target+"?metric=loss&metric=mfu", "")
 	got := decode[answer](f, w, 200)
 	loss := got.Metrics["loss"]
 	if len(loss) != 3 || loss[0].Value != 4.5 || loss[0].At != "1970-01-01T00:00:01Z" || !math.IsNaN(float64(loss[1].Value)) || loss[2].Worker != 1 || !math.IsInf(float64(loss[2].Value), -1) {
 		t.Errorf("%s", w.Body)
 	}
-	if nothing, ok := got.Metrics["nothing"]; !ok || nothing == nil || len(nothing) != 0 {
-		t.Errorf("a metric that is not there is %v", nothing)
+	if none, ok := got.Metrics["mfu"]; !ok || none == nil || len(none) != 0 {
+		t.Errorf("a metric without values is %v", none)
+	}
+	for query, want := range map[string]string{"?metric=loss&metric=los": "Use loss", "?metric=none%22&mode=curve": "loss, mfu"} {
+		if w := f.do("GET", target+query, ""); w.Code != 404 || !strings.Contains(w.Body.String(), "has not reported the metric") || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+	if got := get[answer](f, "/api/v1/runs/"+string(f.Add(run.Run{State: run.Running}))+"/metrics?metric=loss"); len(got.Metrics["loss"]) != 0 {
+		t.Errorf("of a run that has reported nothing yet: %+v", got)
 	}
 	if got := get[answer](f, target+"?metric=loss&from=2"); len(got.Metrics["loss"]) != 2 {
 		t.Errorf("from step 2: %+v", got)
@@ -105,6 +113,8 @@ func metricFixture(t *testing.T) (f *fixture, id run.ID, target string) {
 	id = f.Add(run.Run{State: run.Running})
 	f.SetMetric(id, "loss", measured(2, 7), drawn(7))
 	f.SetMetric(id, "mfu", measured(2, 3), drawn(3))
+	f.SetMetric(id, "none", nil, nil)
+	f.SetMetric(id, "nor", nil, nil)
 	return f, id, "/api/v1/runs/" + string(id) + "/metrics"
 }
 

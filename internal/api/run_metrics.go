@@ -2,13 +2,17 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/points"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 type readMetricsInput struct {
@@ -58,6 +62,9 @@ func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (out cli
 	if err != nil {
 		return out, err
 	}
+	if err := unreported(r.ID, q.metrics, names); err != nil {
+		return out, err
+	}
 	page.Names = notNil(names)
 	switch {
 	case in.Mode != "curve":
@@ -70,6 +77,21 @@ func (s *server) readMetrics(ctx context.Context, in *readMetricsInput) (out cli
 		}, func(p run.CurvePoint) points.PageCursor { return points.PageCursor{Step: p.Step} })
 	}
 	return page, err
+}
+
+// unreported is an error that matches [fault.ErrNotFound] for a metric that the run has not reported. One that has reported none may yet.
+func unreported(id run.ID, asked, names []string) error {
+	for _, m := range asked {
+		if len(names) == 0 || slices.Contains(names, m) {
+			continue
+		}
+		fix := "Use one of its metrics, such as " + strings.Join(names[:min(len(names), namedMetrics)], ", ") + "; without metric the answer names all."
+		if near := trainconf.Near(m, names); len(near) > 0 {
+			fix = "Use " + strings.Join(near, " or ") + "; without metric the answer names all."
+		}
+		return fault.New(fault.ErrNotFound, fmt.Sprintf("The run %s has not reported the metric %s.", id, fault.Quote(m)), fix)
+	}
+	return nil
 }
 
 // pageOfMetrics takes values metric by metric until the page is full. next is "" when there are no more.

@@ -80,7 +80,29 @@ func (s *server) listRuns(ctx context.Context, in *client.RunsQuery) (out client
 		return out, err
 	}
 	out.Items, out.Next = notNil(page.Runs), page.Next
+	if out.Sorted, err = s.sortedBy(ctx, out.Items, f.Order); err != nil {
+		return out, err
+	}
 	return out, s.Runs.SetQueuePlaces(ctx, out.Items)
+}
+
+// sortedBy are the values of the metric that runs are sorted by.
+func (s *server) sortedBy(ctx context.Context, runs []run.Run, o run.Order) (map[run.ID]run.Number, error) {
+	if o.Metric == "" {
+		return nil, nil //nolint:nilnil // none to tell
+	}
+	ids := make([]run.ID, len(runs))
+	for i, r := range runs {
+		ids[i] = r.ID
+	}
+	summaries, err := s.Runs.RowMetrics(ctx, ids, []string{o.Metric})
+	out := map[run.ID]run.Number{}
+	for id, of := range summaries {
+		if m, ok := of[o.Metric]; ok {
+			out[id] = run.Number(map[string]float64{"last": m.Value, "low": m.Low, "high": m.High}[o.Of])
+		}
+	}
+	return out, err
 }
 
 var archivedBy = map[string]run.Archived{"no": run.WithoutArchived, "only": run.OnlyArchived, "all": run.WithArchived}

@@ -54,5 +54,7 @@ func TestRunsAreTaggedNotedAndArchived(t *testing.T) {
 	if got := names("--tag", "both", "--sort", "name"); !slices.Equal(got, []string{"ended", "live"}) {
 		t.Errorf("brought back: %v", got)
 	}
+	c.SetMetric(run.ID(ended), "eval/loss", nil, []run.CurvePoint{{Step: 1, Mean: 3, Min: 3, Max: 3, Workers: 1}, {Step: 2, Mean: 2.5, Min: 2.25, Max: 2.75, Workers: 1}})
+	c.cotrain("run", "list", "--sort", "metric:eval/loss:low").want(t, exitDone, "EVAL/LOSS LOW", "2.25")
 	c.cotrain("run", "list", "--sort", "metric:nope:low").want(t, exitDone, "live", "no run of the list has the metric nope")
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,21 +43,20 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	if err != nil {
 		return err
 	}
-	var all client.RunPage
+	all := client.RunPage{Sorted: map[run.ID]run.Number{}}
 	all.Items, all.Next, err = pages(c.Limit, func(from string, n int) ([]run.Run, string, error) {
 		page, err := cl.Runs(ctx, client.RunsQuery{
 			ProjectsQuery: c.ofProjects(p), Owner: c.Owner, State: c.State, Text: c.Text, Sweep: c.Sweep, Tag: c.Tag, Model: c.Model, Node: c.Node, Since: c.Since, Until: c.Until,
 			Archived: c.Archived, Sort: c.Sort, Before: from, Limit: n,
 		})
+		maps.Copy(all.Sorted, page.Sorted)
 		return page.Items, page.Next, err
 	})
 	if err != nil {
 		return err
 	}
-	if order.Metric != "" && len(all.Items) > 0 {
-		if err := sayUnsorted(ctx, p, cl, all.Items[0].ID, order.Metric); err != nil {
-			return err
-		}
+	if order.Metric != "" && len(all.Items) > 0 && len(all.Sorted) == 0 {
+		p.say("no run of the list has the metric %s, so the newest come first; \"cotrain run metrics RUN\" lists those of a run", order.Metric)
 	}
 	if c.Format == "json" {
 		return p.printJSON(all)
@@ -65,6 +65,9 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	many := projects(all.Items, func(r run.Run) string { return r.Project }) || projects(all.Items, func(r run.Run) string { return r.Owner })
 	if many {
 		head = append(head, "PROJECT", "OWNER")
+	}
+	if order.Metric != "" {
+		head = slices.Insert(head, 5, strings.ToUpper(short(order.Metric, 40)+" "+order.Of))
 	}
 	tagged := slices.ContainsFunc(all.Items, func(r run.Run) bool { return len(r.Options.Tags) > 0 })
 	if tagged {
@@ -77,6 +80,9 @@ func (c *runListCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	t := p.table(head...)
 	for _, r := range all.Items {
 		row := []string{string(r.ID), short(r.Name, 40), string(r.State), steps(r), loss(r), r.Shape.String(), p.ago(r.CreatedAt)}
+		if order.Metric != "" {
+			row = slices.Insert(row, 5, sortedBy(all.Sorted, r.ID))
+		}
 		if many {
 			row = append(row, r.Project, short(setOr(r.Owner), 40))
 		}
@@ -114,12 +120,11 @@ func noticeOf(r run.Run) string {
 	}
 }
 
-// sayUnsorted says where runs could not be sorted by a metric: those without it come last, so if the first lacks it, all do.
-func sayUnsorted(ctx context.Context, p *process, cl *client.Client, first run.ID, metric string) error {
-	page, err := cl.Metrics(ctx, first, client.MetricsQuery{Limit: 1})
-	if err != nil || slices.Contains(page.Names, metric) {
-		return err
+// sortedBy is the value that a run is sorted by.
+func sortedBy(values map[run.ID]run.Number, id run.ID) string {
+	v, ok := values[id]
+	if !ok {
+		return "-"
 	}
-	p.say("no run of the list has the metric %s, so the newest come first; \"cotrain run metrics RUN\" lists those of a run", metric)
-	return nil
+	return figure(float64(v))
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"bufio"
 	"context"
 	"encoding/json"
@@ -103,6 +104,10 @@ func (c *runMetricsCmd) Run(ctx context.Context, p *process, cl *client.Client) 
 		if !slices.Contains(head.Names, name) {
 			p.say("run %s has no metric %q; it has %s", head.Run, name, orNone(head.Names))
 			missing = true
+			if err := cmp.Or(sink.begin(name), sink.add(nil)); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := c.read(ctx, cl, name, sink); err != nil {
 			return err

@@ -63,7 +63,7 @@ type MetricsQuery struct {
 type MetricsPage struct {
 	Run     run.ID                      `json:"run"`
 	Names   []string                    `json:"names" nullable:"false" doc:"All metrics of the run"`
-	Metrics map[string][]Point          `json:"metrics,omitempty" doc:"By name: this page's values, by worker and step. Every metric that was asked for is here; one that the run does not have, or that has none on this page, is empty"`
+	Metrics map[string][]Point          `json:"metrics,omitempty" doc:"By name: this page's values, by worker and step. Every metric that was asked for is here; one that has none on this page is empty, and one that the run has not reported is an error"`
 	Curves  map[string][]run.CurvePoint `json:"curves,omitempty" doc:"By name: this page of the curve over all workers, by step"`
 	Next    string                      `json:"next,omitempty" doc:"Cursor of the next page, for after; absent on the last. Whoever follows it gets every value that was there at the first page exactly once, and perhaps some that came meanwhile"`
 }

@@ -72,6 +72,8 @@ type RunsQuery struct {
 type RunPage struct {
 	Items []run.Run `json:"items" nullable:"false"`
 	Next  string    `json:"next,omitempty" doc:"Cursor of the next page, for before; absent on the last"`
+	// Sorted is what the runs are sorted by.
+	Sorted map[run.ID]run.Number `json:"sorted,omitempty" doc:"With sort=metric:NAME:last, low or high: that value of each run of the page, by ID; a run that has not reported the metric is left out"`
 }
 
 // Runs lists runs.

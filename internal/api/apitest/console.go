@@ -318,9 +318,22 @@ func (c *Console) ListRuns(_ context.Context, f run.RunFilter) (run.Page, error)
 	return runtest.List(all, f), c.fail
 }
 
-// RowMetrics is for the pages.
-func (c *Console) RowMetrics(context.Context, []run.ID, []string) (map[run.ID]map[string]points.Summary, error) {
-	return nil, c.fail
+// RowMetrics picks from [Console.RunMetrics].
+func (c *Console) RowMetrics(ctx context.Context, ids []run.ID, metrics []string) (map[run.ID]map[string]points.Summary, error) {
+	out := map[run.ID]map[string]points.Summary{}
+	for _, id := range ids {
+		all, err := c.RunMetrics(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		out[id] = map[string]points.Summary{}
+		for _, m := range all {
+			if slices.Contains(metrics, m.Metric) {
+				out[id][m.Metric] = m
+			}
+		}
+	}
+	return out, c.fail
 }
 
 // Layout and the other two are for the pages, which nobody arranges.
