@@ -42,8 +42,9 @@ type Value struct {
 
 // Values are those of one run.
 type Values struct {
-	Tokens  float64 // trained, NaN if not known
-	Metrics []Value // as asked for
+	Tokens  float64          // trained, NaN if not known
+	Newest  map[string]int64 // the step of each metric's newest value as of its last summary
+	Metrics []Value          // as asked for
 }
 
 // Read returns what each run reached in each metric, and the names of all metrics. The best is known where the [Direction] of the
@@ -88,7 +89,10 @@ func valuesOf(r run.Run, known []points.Summary, metrics []string) Values {
 	for _, m := range known {
 		byName[m.Metric] = m
 	}
-	out := Values{Tokens: nan, Metrics: make([]Value, len(metrics))}
+	out := Values{Tokens: nan, Metrics: make([]Value, len(metrics)), Newest: make(map[string]int64, len(known))}
+	for _, m := range known {
+		out.Newest[m.Metric] = m.Last
+	}
 	if m, ok := byName["total_tokens"]; ok {
 		out.Tokens = m.Value
 	}
@@ -106,6 +110,7 @@ func valuesOf(r run.Run, known []points.Summary, metrics []string) Values {
 			}
 		case name == "loss" && r.Progress.HasLoss: // it is known before it is summarized
 			v.Final, v.FinalStep = r.Progress.Loss, r.Progress.Step
+			out.Newest[name] = r.Progress.Step
 		}
 		out.Metrics[i] = v
 	}

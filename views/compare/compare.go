@@ -185,9 +185,6 @@ func signed(v float64, number func(float64) string) string {
 	return "±0"
 }
 
-// isFormula reports whether a metric is a formula, of which no values are stored for the tables.
-func isFormula(metric string) bool { return strings.HasPrefix(metric, "=") }
-
 func number(v float64) string {
 	if math.IsNaN(v) {
 		return ui.Absent

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/webtest"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
 // withRuns starts a site with runs of different losses and learning rates, oldest first in what is returned.
@@ -197,22 +199,33 @@ func TestWhyThereIsNothingToCompareIsSaid(t *testing.T) {
 	}
 }
 
-func TestAFormulaHasAChartAndSaysWhyItHasNoColumns(t *testing.T) {
+func TestTablesHaveTheValuesOfAFormula(t *testing.T) {
 	t.Parallel()
 	s, ids := withRuns(t, 3)
-	for _, query := range []string{"&at=3", "&group=optim.optim.lr"} {
-		a := s.Get("/compare?runs="+list(ids)+"&metric=loss&metric=%3Dloss*2"+query, 200)
-		if a.Count("[data-column='final:loss']") != 1 || a.Count("[data-column*='=loss']") != 0 || a.Count("[data-value-of*='=loss']") != 0 || a.Count("[data-formulas]") != 1 {
-			t.Errorf("%s: the tables have columns of the formula, or do not say why not", query)
+	s.Fake.Curves = map[string][]run.CurvePoint{"loss": {{Step: 1, Mean: 5, Sum: 5}, {Step: 3, Mean: 2.5, Sum: 2.5}}, "val_loss": {{Step: 1, Mean: 6, Sum: 6}}}
+	if got := s.Get("/compare?runs="+list(ids)+"&metric=%3Dval_loss-loss", 200).Text(t, "tr[data-run='"+string(ids[0])+"'] [data-value-of='final:=val_loss-loss']"); got != "1.00" {
+		t.Errorf("at the last step that both have: %q", got)
+	}
+	for _, query := range []string{"&at=3", "&group=optim.optim.lr", "&sort=final:%3Dloss*2"} {
+		a := s.Get("/compare?runs="+list(ids)+"&metric=loss&metric=%3Dloss*2&metric=%3Dloss-none"+query, 200)
+		if a.Count("[data-column='final:=loss*2']") != 1 || a.Count("[data-column='best:=loss*2']") != 0 {
+			t.Errorf("%s: no final or a best value of the formula", query)
+		}
+		for _, id := range ids {
+			loss, twice := a.Text(t, "tr[data-run='"+string(id)+"'] [data-value-of='final:loss']"), a.Text(t, "tr[data-run='"+string(id)+"'] [data-value-of='final:=loss*2']")
+			x, _ := strconv.ParseFloat(strings.Fields(loss)[0], 64)
+			if y, err := strconv.ParseFloat(strings.Fields(twice)[0], 64); err != nil || x == 0 || y != 2*x {
+				t.Errorf("%s: twice %q is %q", query, loss, twice)
+			}
+			if got := a.Text(t, "tr[data-run='"+string(id)+"'] [data-value-of='final:=loss-none']"); got != ui.Absent {
+				t.Errorf("%s: a formula without one of its metrics is %q", query, got)
+			}
 		}
 		a.Doc.Find(".table-compare").Each(func(_ int, table *goquery.Selection) {
 			if head, cells := table.Find("thead th").Length(), table.Find("tbody tr:first-child > *").Length(); head != cells {
 				t.Errorf("%s: %d columns and %d cells", query, head, cells)
 			}
 		})
-	}
-	if a := s.Get("/compare?runs="+list(ids), 200); a.Count("[data-formulas]") != 0 {
-		t.Error("without a formula its columns are explained")
 	}
 }
 

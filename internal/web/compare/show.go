@@ -93,6 +93,9 @@ func (p *Pages) data(ctx context.Context, q view.Query, found picked) (view.Data
 	if err != nil {
 		return d, err
 	}
+	if err := p.formulas(ctx, found.runs, values, q.Metrics, step); err != nil {
+		return d, err
+	}
 	d.Names = names
 	requests := compare.Requests(found.runs)
 	d.Rows = rows(found.runs, requests, values, q.Group)
