@@ -39,8 +39,9 @@ const (
 	MembersManage  Right = "members.manage"
 	ProjectsManage Right = "projects.manage"
 
-	UsersManage Right = "users.manage"
-	AuditRead   Right = "audit.read"
+	UsersManage  Right = "users.manage"
+	CausesManage Right = "causes.manage"
+	AuditRead    Right = "audit.read"
 )
 
 // Place is where a right counts.
@@ -97,6 +98,7 @@ var rights = []Rule{
 	{MembersManage, InProject, Admin, "Add and remove members of a project, and change their roles"},
 	{ProjectsManage, Everywhere, "", "Create and delete projects, and set their namespace, node pool, folder and limits"},
 
+	{CausesManage, Everywhere, "", "Add and change the rules that explain failures, and try them on the stored logs of all projects"},
 	{UsersManage, Everywhere, "", "Manage users, their sessions and tokens"},
 	{AuditRead, InProject, Admin, "Read the audit log: a project's admins what concerns it, administrators all"},
 }

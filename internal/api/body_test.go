@@ -34,6 +34,8 @@ var takingBodies = []struct {
 	{"POST /api/v1/secrets", `{"name":"mine","in":"nomad","path":"cotrain/mine"}`, 201},
 	{"PUT /api/v1/secrets/mine", `{"in":"vault","path":"secret/mine"}`, 200},
 	{"PUT /api/v1/secrets/mine/value", `{"value":"x"}`, 200},
+	{"PUT /api/v1/causes/rules", `{"text":"","revision":0}`, 200},
+	{"POST /api/v1/causes/rules/try", `{"text":""}`, 200},
 	{"POST /api/v1/cluster/measurements", `{"site":"ams"}`, 202},
 	{"POST /api/v1/device", `{"name":"x","scopes":["read"]}`, 200},
 	{"POST /api/v1/device/token", `{"device_code":"device-secret"}`, 200},

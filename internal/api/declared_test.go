@@ -132,6 +132,10 @@ func probes(f *fixture, dir string) []probe {
 	for range 2 {
 		out = append(out, probe{"POST /api/v1/secrets", "/api/v1/secrets", `{"name":"A",` + hub[1:], nil})
 	}
+	for range 2 { // the second time over an older revision
+		out = append(out, probe{"PUT /api/v1/causes/rules", "/api/v1/causes/rules", `{"text":"","revision":0}`, nil})
+	}
+	out = append(out, probe{"POST /api/v1/causes/rules/try", "/api/v1/causes/rules/try", `{"text":""}`, nil})
 	out = append(out, probe{"POST /api/v1/secrets", "/api/v1/secrets", `{"name":"B","in":"nomad","path":"` + runtest.Refused + `"}`, nil})
 	for _, of := range []string{"A", "NOPE"} {
 		out = append(out, probe{"GET /api/v1/secrets/{name}", "/api/v1/secrets/" + of, "", nil}, probe{"PUT /api/v1/secrets/{name}", "/api/v1/secrets/" + of, hub, nil},

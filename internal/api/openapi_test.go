@@ -54,18 +54,18 @@ func TestTheDocumentListsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 		"DELETE /api/v1/secrets/{name}", "DELETE /api/v1/storage/file", "DELETE /api/v1/sweeps/{id}", "DELETE /api/v1/templates/{name}", "DELETE /api/v1/tokens/{id}",
 		"DELETE /api/v1/users/{name}", "DELETE /api/v1/users/{name}/factor", "DELETE /api/v1/users/{name}/identities", "DELETE /api/v1/users/{name}/sessions",
 		"DELETE /api/v1/users/{name}/tokens/{id}", "GET /api/v1/account", "GET /api/v1/audit", "GET /api/v1/audit/export",
-		"GET /api/v1/audit/head", "GET /api/v1/cluster/measurements", "GET /api/v1/compare", "GET /api/v1/config/schema", "GET /api/v1/diff", "GET /api/v1/metrics", "GET /api/v1/nodes", "GET /api/v1/presets", "GET /api/v1/projects",
+		"GET /api/v1/audit/head", "GET /api/v1/causes/rules", "GET /api/v1/cluster/measurements", "GET /api/v1/compare", "GET /api/v1/config/schema", "GET /api/v1/diff", "GET /api/v1/metrics", "GET /api/v1/nodes", "GET /api/v1/presets", "GET /api/v1/projects",
 		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/members", "GET /api/v1/runs", "GET /api/v1/runs/{id}",
 		"GET /api/v1/runs/{id}/events", "GET /api/v1/runs/{id}/launch", "GET /api/v1/runs/{id}/logs", "GET /api/v1/runs/{id}/metrics", "GET /api/v1/runs/{id}/series",
 		"GET /api/v1/runs/{id}/workers", "GET /api/v1/secrets", "GET /api/v1/secrets/{name}", "GET /api/v1/storage", "GET /api/v1/storage/complete", "GET /api/v1/storage/file", "GET /api/v1/storage/list",
 		"GET /api/v1/storage/usage", "GET /api/v1/sweeps", "GET /api/v1/sweeps/{id}", "GET /api/v1/system", "GET /api/v1/templates",
 		"GET /api/v1/templates/{name}", "GET /api/v1/templates/{name}/file", "GET /api/v1/templates/{name}/versions", "GET /api/v1/tokens",
 		"GET /api/v1/users", "GET /api/v1/users/{name}", "GET /api/v1/users/{name}/identities", "GET /api/v1/users/{name}/tokens", "PATCH /api/v1/projects/{project}", "PATCH /api/v1/runs/{id}", "PATCH /api/v1/users/{name}",
-		"POST /api/v1/cluster/measurements", "POST /api/v1/cluster/measurements/{id}/stop", "POST /api/v1/config/import", "POST /api/v1/config/validate", "POST /api/v1/device", "POST /api/v1/device/token", "POST /api/v1/projects",
+		"POST /api/v1/causes/rules/try", "POST /api/v1/cluster/measurements", "POST /api/v1/cluster/measurements/{id}/stop", "POST /api/v1/config/import", "POST /api/v1/config/validate", "POST /api/v1/device", "POST /api/v1/device/token", "POST /api/v1/projects",
 		"POST /api/v1/runs", "POST /api/v1/runs/bulk/delete", "POST /api/v1/runs/bulk/edit", "POST /api/v1/runs/bulk/stop", "POST /api/v1/runs/dry-run", "POST /api/v1/runs/{id}/pause", "POST /api/v1/runs/{id}/restart", "POST /api/v1/runs/{id}/resume", "POST /api/v1/runs/{id}/retry", "POST /api/v1/runs/{id}/stop", "POST /api/v1/runs/{id}/stop-retrying", "POST /api/v1/secrets", "POST /api/v1/storage/layout", "POST /api/v1/sweeps",
 		"POST /api/v1/sweeps/{id}/stop", "POST /api/v1/tokens", "POST /api/v1/users", "POST /api/v1/users/{name}/identities",
 		"POST /api/v1/users/{name}/password", "POST /api/v1/users/{name}/tokens",
-		"PUT /api/v1/projects/{project}/members/{user}", "PUT /api/v1/secrets/{name}", "PUT /api/v1/secrets/{name}/value", "PUT /api/v1/templates/{name}",
+		"PUT /api/v1/causes/rules", "PUT /api/v1/projects/{project}/members/{user}", "PUT /api/v1/secrets/{name}", "PUT /api/v1/secrets/{name}/value", "PUT /api/v1/templates/{name}",
 	}
 	if !slices.Equal(listed, want) {
 		t.Errorf("the document lists\n%s\nand not\n%s", strings.Join(listed, "\n"), strings.Join(want, "\n"))

@@ -109,6 +109,9 @@ func (s *server) routes() {
 	route(s, access.MembersManage, "PUT /api/v1/projects/{project}/members/{user}", http.StatusNoContent, "set-member", "Add a member to a project, or change its role", s.setMember, missing)
 	route(s, access.MembersManage, "DELETE /api/v1/projects/{project}/members/{user}", http.StatusNoContent, "remove-member", "Remove a member from a project", s.removeMember, missing)
 
+	route(s, access.CausesManage, "GET /api/v1/causes/rules", http.StatusOK, "get-cause-rules", "The site's own rules that explain failures", answer(s.getCauseRules))
+	routeLarge(s, access.CausesManage, "PUT /api/v1/causes/rules", http.StatusOK, "save-cause-rules", "Have rules explain failures from now on, over the revision that was read", answer(s.saveCauseRules), outdated)
+	routeLarge(s, access.CausesManage, "POST /api/v1/causes/rules/try", http.StatusOK, "try-cause-rules", "What rules would have said of the newest failures; nothing is changed", answer(s.tryCauseRules), away)
 	route(s, access.SecretsRead, "GET /api/v1/secrets", http.StatusOK, "list-secrets", "List registered secrets by name: where they are, never their values", answer(s.listSecrets))
 	route(s, access.SecretsManage, "POST /api/v1/secrets", http.StatusCreated, "register-secret", "Register a secret that runs may ask for", answer(s.registerSecret), conflict)
 	route(s, access.SecretsManage, "GET /api/v1/secrets/{name}", http.StatusOK, "get-secret", "One registered secret", answer(s.getSecret), missing)

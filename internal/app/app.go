@@ -17,7 +17,6 @@ import (
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/consul"
 	"github.com/cotrain/cotrain/internal/control"
-	"github.com/cotrain/cotrain/internal/diagnose"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/ingest"
@@ -25,6 +24,7 @@ import (
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/siterules"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/survey"
@@ -47,6 +47,7 @@ type App struct {
 	cfg       config.Config
 	log       *slog.Logger
 	secrets   *secrets
+	rules     *siterules.Rules // of diagnosis
 	hub       *feed.Hub
 	health    *health
 	front     inbound.Front
@@ -191,10 +192,11 @@ func (a *App) wire(client *nomad.Client) error {
 		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.ReconcileSoon(id) },
 		Checkpoints: a.checkpoints(),
 	})
-	rules, err := diagnose.Builtin()
+	rules, err := siterules.New(siterules.Options{Store: a.store, Logger: part("rules"), Now: now})
 	if err != nil {
 		return err
 	}
+	a.rules = rules
 	watcher = watch.New(watch.Options{
 		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Rules: rules, Health: health.setNomad,
 		Released: func(run.ID) { q.Wake() }, Changed: q.Changed, Checkpoints: a.checkpoints(),

@@ -35,7 +35,7 @@ func (a *App) openPages(client *nomad.Client) error {
 	cache := chart.NewCache(chartBytes, rand.Text())
 	pages := web.Deps{
 		Cache: cache,
-		Auth:  auth.Local{}, Guard: g, Store: g, Control: g, Survey: g, Secrets: g.Registry(), Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
+		Auth:  auth.Local{}, Guard: g, Store: g, Control: g, Survey: g, Secrets: g.Registry(), Causes: g.SiteRules(a.rules), Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
 		Ready: func(ctx context.Context) error {
 			_, err := client.Ping(ctx)
 			return errors.Join(err, a.store.Ping(ctx))
@@ -45,7 +45,7 @@ func (a *App) openPages(client *nomad.Client) error {
 	}
 	data := api.Deps{
 		Cache: cache,
-		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Survey: g, Audit: a.store.Audit, Admin: a.logIns, Secrets: g.Registry(),
+		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Survey: g, Audit: a.store.Audit, Admin: a.logIns, Secrets: g.Registry(), Causes: g.SiteRules(a.rules),
 		Catalog: a.catalog.Load,
 		System:  a.health.system, Logger: a.log.With("part", "api"), Version: a.o.Version, Base: a.front.Base(),
 	}

@@ -170,6 +170,7 @@ func consoles(b *testing.B, s *store.Store, service *auth.Service) (bare, whole 
 	o, known := open{unguarded{s}, acts}, survey.New(survey.Options{Store: s, Logger: logger, Now: time.Now})
 	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Survey, data.Guard = o, o, o, o, o, o, anySurvey{known}, o
 	data.Secrets, site.Secrets = &runtest.Registry{}, &runtest.Registry{}
+	data.Causes, site.Causes = &runtest.CauseRules{}, &runtest.CauseRules{}
 	site.Auth, site.Store, site.Control, site.Survey, site.Guard, site.API = anybody{auth.Local{}}, o, o, anySurvey{known}, o, api.New(data)
 	bare = web.New(site).Handler()
 

@@ -16,6 +16,7 @@ type commands struct {
 	Config   configCmd   `cmd:"" help:"Check and convert configurations, without a console."`
 	Parse    parseCmd    `cmd:"" help:"Print the metrics and events in a trainer's log; needs no console."`
 	Diagnose diagnoseCmd `cmd:"" help:"Say why a process failed, from its log; needs no console."`
+	Cause    causeCmd    `cmd:"" help:"Add rules that explain failures, and try them on past ones."`
 	Explain  explainCmd  `cmd:"" help:"Say what a code of an error or of a cause means; needs no console."`
 	Compare  compareCmd  `cmd:"" help:"Compare what runs reached, and in which settings they differ."`
 	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`

@@ -26,7 +26,7 @@ func (c *nodeListCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 	if c.Format == "json" {
 		return p.printJSON(list)
 	}
-	header := []string{"NAME", "STATUS", "DATACENTER", "CPU", "MEMORY", "GPUS", "FREE", "GPU LOAD", "USED BY", "ID"}
+	header := []string{"NAME", "STATUS", "DATACENTER", "CPU", "MEMORY", "GPUS", "FREE", "GPU LOAD", "USED BY", "FAILED, 7 DAYS", "ID"}
 	if list.Consul != nil {
 		header = append(header, "CONSUL", "META")
 	}
@@ -39,7 +39,7 @@ func (c *nodeListCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 		if len(n.GPUs) > 0 {
 			free = strconv.Itoa(n.FreeGPUs())
 		}
-		row := []string{n.Name, status, n.Datacenter, fmt.Sprintf("%d MHz", n.CPU), fmt.Sprintf("%d MiB", n.Memory), gpus(n.GPUs), free, setOr(gpuLoad(n.Stats)), setOr(usersOf(n)), short(n.ID, 9)}
+		row := []string{n.Name, status, n.Datacenter, fmt.Sprintf("%d MHz", n.CPU), fmt.Sprintf("%d MiB", n.Memory), gpus(n.GPUs), free, setOr(gpuLoad(n.Stats)), setOr(usersOf(n)), failures(n.Failures), short(n.ID, 9)}
 		if list.Consul != nil {
 			row = append(row, consulHealth(n.Consul), consulMeta(n.Consul))
 		}
@@ -130,6 +130,17 @@ func gpuLoad(stats []run.GPUStats) string {
 		parts = append(parts, fmt.Sprintf("%.0f of %.0f GiB", float64(used)/1024, float64(total)/1024))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// failures is how much failed on a node: "3, 2 of the node itself".
+func failures(n *run.NodeFailures) string {
+	switch {
+	case n == nil:
+		return "-"
+	case n.Hardware > 0:
+		return fmt.Sprintf("%d, %d of the node itself", n.Failures, n.Hardware)
+	}
+	return strconv.Itoa(n.Failures)
 }
 
 // usersOf says who is on a node, and with how many GPUs: "r-0123456789 (2), other-job (1), r-1234567890".

@@ -21,6 +21,13 @@ const (
 	maxMore  = 4
 	maxFacts = 8
 	maxWords = 500 // bytes of a summary or hint
+	// maxSteps bounds the instructions of a compiled expression: for each byte of a line, matching may take as many steps.
+	maxSteps = 2000
+	// maxOwnSteps bounds those of a further file together.
+	maxOwnSteps = 12_000
+	// maxOwnFacts and MaxOwn bound what a further file adds.
+	maxOwnFacts = 20
+	MaxOwn      = 200 // rules and markers
 )
 
 // RuleError is a broken field of a rule.
@@ -204,7 +211,24 @@ func (c *check) expr(field, text string) *regexp.Regexp {
 		}
 		c.fail(field, text, "is no regular expression: "+why, "use RE2's syntax (no look-around, no back references), in single quotes")
 	}
+	if n := steps(text); n > maxSteps {
+		c.fail(field, text, fmt.Sprintf("compiles to %d instructions of at most %d", n, maxSteps), "repeat less: {1,50} makes fifty copies")
+		return nil
+	}
 	return e
+}
+
+// steps counts the instructions of an expression.
+func steps(text string) int {
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return 0
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return 0
+	}
+	return len(program.Inst)
 }
 
 func (c *check) words(field, text string) {

@@ -73,6 +73,7 @@ type Marker struct {
 	Reach  int64    `toml:"reach"`
 	Clears []string `toml:"clears"`
 
+	file          string
 	match, unless *regexp.Regexp
 }
 

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"path"
@@ -101,12 +102,37 @@ func Builtin() (*Rules, error) {
 	return r, r.compile("rules")
 }
 
+// Current returns the rules themselves: they are a source of rules that never change.
+func (r *Rules) Current(context.Context) *Rules { return r }
+
 // With returns these rules with those of a file of TOML: a rule or marker with the ID of another takes its place. Errors are
 // [*RuleError].
 func (r *Rules) With(name string, data []byte) (*Rules, error) {
 	out := &Rules{rules: slices.Clone(r.rules), markers: slices.Clone(r.markers), facts: slices.Clone(r.facts), categories: slices.Clone(r.categories)}
 	if err := out.add(name, data); err != nil {
 		return nil, err
+	}
+	own := 0
+	for _, rule := range out.rules {
+		if rule.file == name {
+			own += steps(rule.Match) + steps(rule.Unless)
+			for _, e := range rule.Facts {
+				own += steps(e)
+			}
+		}
+	}
+	for _, m := range out.markers {
+		if m.file == name {
+			own += steps(m.Match) + steps(m.Unless)
+		}
+	}
+	switch n := len(out.facts) - len(r.facts); {
+	case own > maxOwnSteps:
+		return nil, &RuleError{File: name, Problem: fmt.Sprintf("has expressions of %d instructions together, of at most %d", own, maxOwnSteps), Fix: "repeat less in them, or leave them out where a text says enough"}
+	case len(out.categories) > len(r.categories):
+		return nil, &RuleError{File: name, Field: "category", Problem: "makes a category of its own", Fix: "use one of docs/troubleshooting.md: programs know no other"}
+	case n > maxOwnFacts:
+		return nil, &RuleError{File: name, Field: "fact", Problem: fmt.Sprintf("makes %d facts of at most %d", n, maxOwnFacts), Fix: "put expressions into the facts of a rule"}
 	}
 	if err := out.compile(name); err != nil {
 		return nil, err
@@ -140,6 +166,9 @@ func (r *Rules) add(name string, data []byte) error {
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return &RuleError{File: name, Field: unknown[0].String(), Problem: "is no field of a rule", Fix: "docs/development.md has the fields"}
+	}
+	if n := len(f.Rule) + len(f.Marker); n > MaxOwn {
+		return &RuleError{File: name, Problem: fmt.Sprintf("has %d rules and markers of at most %d", n, MaxOwn), Fix: "make one rule of those that say the same"}
 	}
 	r.categories = append(r.categories, f.Category...)
 	for _, fact := range f.Fact {
@@ -177,6 +206,7 @@ func (r *Rules) add(name string, data []byte) error {
 	}
 	for i := range f.Marker {
 		m := &f.Marker[i]
+		m.file = name
 		if err := r.checkMarker(name, m); err != nil {
 			return err
 		}

@@ -31,8 +31,8 @@ func (p *process) told(id run.ID, text string) bool {
 	return slices.ContainsFunc(got.Items, func(ev run.Event) bool { return strings.Contains(ev.Message, text) })
 }
 
-// saving is a run that saves a checkpoint every ten of its 40 steps.
-var saving = []string{"--nodes", "1", "--gpus", "0", "--preset", "debug", "--set", "optim.total_steps=40", "--set", "ckpt.path=models/checkpoints/{run}", "--set", "ckpt.interval=10"}
+// oneWorker is a run that saves a checkpoint every ten of its 40 steps.
+var oneWorker = []string{"--nodes", "1", "--gpus", "0", "--preset", "debug", "--set", "optim.total_steps=40", "--set", "ckpt.path=models/checkpoints/{run}", "--set", "ckpt.interval=10"}
 
 // TestFailuresAreFollowedAsTheirCauseDeserves has real trainers fail in an attempt each, and looks at what follows.
 func TestFailuresAreFollowedAsTheirCauseDeserves(t *testing.T) {
@@ -54,7 +54,7 @@ func TestFailuresAreFollowedAsTheirCauseDeserves(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_FAULT="+tc.faults)
-			id := c.submit(append(append([]string{"--name", tc.name}, tc.more...), saving...)...)
+			id := c.submit(append(append([]string{"--name", tc.name}, tc.more...), oneWorker...)...)
 			r := c.becomes(id, tc.want)
 			if !strings.Contains(r.Reason, tc.reason) {
 				t.Errorf("it ended because %q", r.Reason)
@@ -86,7 +86,7 @@ func TestATruncatedCheckpointIsPassedOver(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	c := devConsole(t, dir, "COTRAIN_TRAINER_FAULT=kill@23#1")
-	id := c.submit(append([]string{"--name", "truncated", "--retries", "3"}, saving...)...)
+	id := c.submit(append([]string{"--name", "truncated", "--retries", "3"}, oneWorker...)...)
 	c.becomes(id, run.Queued, run.Running)
 	c.eventually("it waits for its next attempt", func() bool { r := c.run(id); return r.State == run.Queued && r.Attempt == 1 })
 	shards, err := filepath.Glob(filepath.Join(dir, "storage", "models", "checkpoints", string(id), "step_20", "*.distcp"))
@@ -112,7 +112,7 @@ func TestAFaultOfHardwareMovesTheRunToAnotherNode(t *testing.T) {
 		t.Run(nodes+" nodes", func(t *testing.T) {
 			t.Parallel()
 			c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_FAULT=ecc@23#1", "COTRAIN_DEV_NODES="+nodes)
-			id := c.submit(append([]string{"--name", "ecc", "--retries", "3"}, saving...)...)
+			id := c.submit(append([]string{"--name", "ecc", "--retries", "3"}, oneWorker...)...)
 			r := c.becomes(id, run.Succeeded)
 			as, ws := c.attempts(id), c.workers(id)
 			if len(as) != 2 || as[0].Cause == nil || as[0].Cause.Category != "ecc_error_xid" || len(as[0].Cause.Retry.Avoid) != 1 || as[0].Cause.Retry.Avoid[0] != as[0].Cause.Node {

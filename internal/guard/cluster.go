@@ -48,7 +48,7 @@ func (g *Guard) Measured(ctx context.Context) (*measure.Known, error) {
 	return g.o.Survey.Known(), nil
 }
 
-// Nodes returns the nodes of the cluster. Runs on them that who asks may not see have no ID.
+// Nodes returns the nodes of the cluster. Runs on them that who asks may not see have no ID, and count in no failures.
 func (g *Guard) Nodes(ctx context.Context) ([]run.Node, error) {
 	if err := g.anywhere(ctx, access.ClusterRead); err != nil {
 		return nil, err
@@ -58,7 +58,14 @@ func (g *Guard) Nodes(ctx context.Context) ([]run.Node, error) {
 		return nil, err
 	}
 	seen := visible(ctx, access.RunsRead, run.AllProjects())
-	for _, n := range nodes {
+	failures, err := g.o.Store.NodeFailures(ctx, seen, g.o.Now().Add(-run.CauseWindow))
+	if err != nil {
+		return nil, err
+	}
+	for at, n := range nodes {
+		if f, ok := failures[n.Name]; ok {
+			nodes[at].Failures = &f
+		}
 		for i := range n.Uses {
 			u := &n.Uses[i]
 			if u.Run == "" || seen.All {

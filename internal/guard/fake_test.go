@@ -275,7 +275,14 @@ func (b *behind) DeleteTemplate(ctx context.Context, actor, _, _ string) error {
 }
 
 func (b *behind) Nodes(context.Context) ([]run.Node, error) {
-	return []run.Node{{ID: "n1", Uses: []run.GPUUse{{Job: "job of " + string(theRun), Run: theRun}}}}, b.passed("Nodes")
+	return []run.Node{{ID: "n1", Name: "gpu-1", Uses: []run.GPUUse{{Job: "job of " + string(theRun), Run: theRun}}}}, b.passed("Nodes")
+}
+
+func (b *behind) NodeFailures(_ context.Context, in run.Projects, _ time.Time) (map[string]run.NodeFailures, error) {
+	if !in.Include(theirs) {
+		return nil, nil
+	}
+	return map[string]run.NodeFailures{"gpu-1": {Failures: 1}}, nil
 }
 
 func (b *behind) MeasureGPUs(context.Context, []run.Node) { _ = b.passed("MeasureGPUs") }

@@ -18,7 +18,7 @@ import (
 )
 
 // openMethods tell nothing that needs a right, or have tests of their own.
-var openMethods = []string{"Allow", "Registry", "Storages", "Path", "Mount", "Touches", "CheckDeletable", "CheckpointKeepers"}
+var openMethods = []string{"Allow", "Registry", "SiteRules", "Storages", "Path", "Mount", "Touches", "CheckDeletable", "CheckpointKeepers"}
 
 // callAll calls every method with the run, the sweep and the project that there are, and returns the errors by name.
 func callAll(ctx context.Context, of any) map[string]error {

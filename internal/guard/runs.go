@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/run"
@@ -14,6 +15,7 @@ type Store interface {
 	Owners
 	Runs
 	Details
+	NodeFailures(ctx context.Context, in run.Projects, since time.Time) (map[string]run.NodeFailures, error)
 	Layouts
 }
 

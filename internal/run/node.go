@@ -19,6 +19,9 @@ type Node struct {
 	// Simulated is true for the embedded agent's simulated GPUs.
 	Simulated bool `json:"simulated,omitempty"`
 
+	// Failures counts what failed there of late, of the runs that one may see; nil for nothing.
+	Failures *NodeFailures `json:"failures,omitempty"`
+
 	ConsulName ConsulName `json:"-"`
 	// Consul is what its catalog has of the node, where requested and known; Disagreement is with Nomad, "" for none.
 	Consul       *ConsulNode `json:"consul,omitempty"`

@@ -29,6 +29,7 @@
 //	auditlog.Append, Log.Index      lock of the log's end, the last one of a transaction
 //	StartMeasurement                the unique key of the one that goes on: the loser is repeated, and finds it
 //	SaveMeasurement, StopMeasurement  row of the measurement; one console writes those of nodes
+//	SaveCauseRules                  the unique revision: the loser is repeated, and finds a newer one
 //	SetLayout                       one row, whose last writer wins
 //	orders, curve marks             ON CONFLICT merges in the row
 //	Ping, Tidy                      rows that nobody else uses

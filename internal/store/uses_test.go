@@ -160,6 +160,19 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"LeftUnsealed":     func(ctx context.Context) error { return last(s.LeftUnsealed(ctx, time.Now())) },
 		"UnsealedRuns":     func(ctx context.Context) error { return last(s.UnsealedRuns(ctx, store.SealBytes)) },
 		"SavedCheckpoints": func(ctx context.Context) error { return last(s.SavedCheckpoints(ctx, f.Live)) },
+		"CauseRules":       func(ctx context.Context) error { return last(s.CauseRules(ctx)) },
+		"SaveCauseRules": func(ctx context.Context) error {
+			now, err := s.CauseRules(ctx)
+			if err != nil {
+				return err
+			}
+			return last(s.SaveCauseRules(ctx, run.CauseRules{Revision: now.Revision, Text: "# planned"}))
+		},
+		"Failures":       func(ctx context.Context) error { return last(s.Failures(ctx, time.UnixMilli(1000), 20)) },
+		"AttemptWorkers": func(ctx context.Context) error { return last(s.AttemptWorkers(ctx, f.Live, 1)) },
+		"NodeFailures": func(ctx context.Context) error {
+			return last(s.NodeFailures(ctx, run.InProjects("default", "other"), time.UnixMilli(1000)))
+		},
 		"CountCause": func(ctx context.Context) error {
 			_, err := s.CountCause(ctx, run.InProjects("default", "other"), "python_exception/exception", time.UnixMilli(1000))
 			return err

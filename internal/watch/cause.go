@@ -17,6 +17,8 @@ const (
 	// diagnosedLines is how many of a worker's newest lines are read, in pages of pageLines.
 	diagnosedLines = 20_000
 	pageLines      = 5000
+	// skippedLines is how many lines of later attempts are passed over on the way to those of an earlier one.
+	skippedLines = 100_000
 )
 
 // suspect is a worker that failed, and why its own log and end say so.
@@ -26,8 +28,51 @@ type suspect struct {
 	lines  []run.LogLine
 }
 
+// siteBudget is how long the rules of a site may take over one failure; after it the built-in ones alone explain it.
+const siteBudget = 10 * time.Second
+
 // cause says why an attempt failed, from the logs and ends of its workers; nil if none failed.
 func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.Worker) (*run.Cause, error) {
+	x := Explainer{Store: w.o.Store, Now: w.o.Now}
+	limited, cancel := context.WithTimeout(ctx, siteBudget)
+	defer cancel()
+	c, err := x.Cause(limited, w.o.Rules.Current(ctx), id, a, ws, time.Time{})
+	if err == nil || ctx.Err() != nil || limited.Err() == nil {
+		return c, err
+	}
+	w.o.Logger.WarnContext(ctx, "the rules of the site take too long; the built-in ones explain the failure", "run", id, "limit", siteBudget)
+	rules, err := diagnose.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	return x.Cause(ctx, rules, id, a, ws, time.Time{})
+}
+
+// RuleSource has the rules by which failures are explained, as they are now; [diagnose.Rules] is one itself.
+type RuleSource interface {
+	Current(ctx context.Context) *diagnose.Rules
+	// Categories are those of all rules; no site has its own.
+	Categories() []diagnose.Category
+	// RetryRules say how failures of each are retried.
+	RetryRules() run.RetryRules
+}
+
+// ExplainStore is what an [Explainer] reads.
+type ExplainStore interface {
+	Run(ctx context.Context, id run.ID) (run.Run, error)
+	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	CountCause(ctx context.Context, in run.Projects, fingerprint string, since time.Time) (run.CauseCount, error)
+}
+
+// Explainer says why attempts failed, from what is stored of them.
+type Explainer struct {
+	Store ExplainStore
+	Now   func() time.Time
+}
+
+// Cause explains an attempt by the logs and ends of its workers; it is nil if none failed. Lines received at or after until are of a later
+// attempt; the zero time is for the newest one.
+func (x Explainer) Cause(ctx context.Context, rules *diagnose.Rules, id run.ID, a run.Attempt, ws []run.Worker, until time.Time) (*run.Cause, error) {
 	failed := slices.DeleteFunc(slices.Clone(ws), func(wk run.Worker) bool { return wk.OK() || !wk.State.Terminal() })
 	own := slices.DeleteFunc(slices.Clone(failed), func(wk run.Worker) bool { return wk.Stopping }) // which was told to end
 	if len(own) == 0 {
@@ -38,7 +83,7 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 	own = append(own[:1], slices.DeleteFunc(own[1:], func(wk run.Worker) bool { return terminated(wk) && !terminated(own[0]) })...)
 	var root suspect
 	for i, wk := range own[:min(len(own), diagnosed)] {
-		s, err := w.suspect(ctx, id, a, wk)
+		s, err := x.suspect(ctx, rules, id, wk, a.CreatedAt, until)
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +92,7 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 		}
 	}
 	c := &run.Cause{
-		Attempt: a.Number, At: w.o.Now(), Category: root.cause.Category, Summary: root.cause.Summary, Hint: root.cause.Hint, Retryable: root.cause.Retryable,
+		Attempt: a.Number, At: x.Now(), Category: root.cause.Category, Summary: root.cause.Summary, Hint: root.cause.Hint, Retryable: root.cause.Retryable,
 		Rank: root.worker.Rank, Node: root.worker.NodeName, Fingerprint: root.cause.Fingerprint(), Entity: root.cause.Entity,
 	}
 	switch {
@@ -59,7 +104,7 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 	if root.worker.State == run.WorkerLost && !c.Known() {
 		c.Summary, c.Hint, c.Fingerprint, c.Retryable = sentence(root.worker.Failure()), lostHint, lostFingerprint, true
 	}
-	for _, k := range w.o.Rules.Categories() {
+	for _, k := range rules.Categories() {
 		if k.Name == c.Category {
 			c.Title = k.Title
 		}
@@ -77,7 +122,7 @@ func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.
 		}
 		c.Evidence = append(c.Evidence, line)
 	}
-	return c, w.count(ctx, id, c)
+	return c, x.count(ctx, id, c)
 }
 
 // A node that went away, with what ran on it.
@@ -107,28 +152,31 @@ func (s suspect) struck() bool {
 }
 
 // count says how often a cause has been seen of late.
-func (w *Watcher) count(ctx context.Context, id run.ID, c *run.Cause) error {
+func (x Explainer) count(ctx context.Context, id run.ID, c *run.Cause) error {
 	if !c.Known() {
 		return nil
 	}
-	r, err := w.o.Store.Run(ctx, id)
+	r, err := x.Store.Run(ctx, id)
 	if err != nil {
 		return err
 	}
-	c.Seen, err = w.o.Store.CountCause(ctx, run.InProjects(r.Project), c.Fingerprint, c.At.Add(-run.CauseWindow))
+	c.Seen, err = x.Store.CountCause(ctx, run.InProjects(r.Project), c.Fingerprint, c.At.Add(-run.CauseWindow))
 	c.Seen = c.Seen.With(c.Node)
 	return err
 }
 
 // suspect diagnoses one worker.
-func (w *Watcher) suspect(ctx context.Context, id run.ID, a run.Attempt, wk run.Worker) (suspect, error) {
+func (x Explainer) suspect(ctx context.Context, rules *diagnose.Rules, id run.ID, wk run.Worker, since, until time.Time) (suspect, error) {
 	s := suspect{worker: wk}
 	var err error
-	if s.lines, err = w.lastLines(ctx, id, wk.Rank, a.CreatedAt); err != nil {
+	if s.lines, err = x.lastLines(ctx, id, wk.Rank, since, until); err != nil {
 		return s, err
 	}
-	scan := w.o.Rules.NewScanner()
+	scan := rules.NewScanner()
 	for _, l := range s.lines {
+		if ctx.Err() != nil { // rules of a site may be slow
+			return s, ctx.Err()
+		}
 		scan.Line([]byte(l.Text))
 	}
 	if words := ownWords(wk.Detail); words != "" {
@@ -138,7 +186,7 @@ func (w *Watcher) suspect(ctx context.Context, id run.ID, a run.Attempt, wk run.
 	exit := diagnose.Exit{Known: wk.Exited, Code: code, Signal: signal, OOMKilled: wk.OOM}
 	s.cause = scan.Cause(exit)
 	if s.cause.Echo && signal == 0 && code > 1 && code < signalExit { // a code of the program's own, which no lost connection gives
-		s.cause = w.o.Rules.NewScanner().Cause(exit)
+		s.cause = rules.NewScanner().Cause(exit)
 	}
 	return s, nil
 }
@@ -164,17 +212,26 @@ func terminated(wk run.Worker) bool {
 	return signal == int(syscall.SIGTERM) || code == signalExit+int(syscall.SIGTERM)
 }
 
-// lastLines returns the newest lines of a worker since a time of the console's clock, oldest first.
-func (w *Watcher) lastLines(ctx context.Context, id run.ID, rank int, since time.Time) ([]run.LogLine, error) {
+// lastLines returns the newest lines of a worker between two times of the console's clock, oldest first; no until is the end.
+func (x Explainer) lastLines(ctx context.Context, id run.ID, rank int, since, until time.Time) ([]run.LogLine, error) {
 	var pages [][]run.LogLine
 	q := run.LogQuery{Rank: rank, Tail: true, Limit: pageLines}
-	for n := 0; n < diagnosedLines; n += pageLines {
-		page, err := w.o.Store.Logs(ctx, id, q)
+	by := func(l run.LogLine, at time.Time) int { return l.At.Compare(at) }
+	for n, skipped := 0, 0; n < diagnosedLines && skipped < skippedLines; {
+		page, err := x.Store.Logs(ctx, id, q)
 		if err != nil {
 			return nil, err
 		}
-		older, _ := slices.BinarySearchFunc(page, since, func(l run.LogLine, at time.Time) int { return l.At.Compare(at) })
-		pages = append(pages, page[older:])
+		older, _ := slices.BinarySearchFunc(page, since, by)
+		newer := len(page)
+		if !until.IsZero() {
+			newer, _ = slices.BinarySearchFunc(page, until, by)
+		}
+		skipped += len(page) - newer
+		if older < newer {
+			pages = append(pages, page[older:newer])
+			n += newer - older
+		}
 		if older > 0 || len(page) < pageLines {
 			break
 		}

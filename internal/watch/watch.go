@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cotrain/cotrain/internal/diagnose"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
@@ -73,7 +72,7 @@ type Options struct {
 	Publisher Publisher
 	Logger    *slog.Logger
 	Now       func() time.Time
-	Rules     *diagnose.Rules // by which failures are explained and retried
+	Rules     RuleSource // by which failures are explained and retried
 	// Checkpoints is nil where the runs' folders cannot be seen: what workers report decides when to pause then.
 	Checkpoints Checkpoints
 	// Released is called with runs that left Nomad, ended, paused or to be retried; it must not block.

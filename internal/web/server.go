@@ -61,6 +61,7 @@ type Deps struct {
 	Accounts account.Accounts // nil where there is no log-in
 	Admin    admin.Accounts   // nil where nobody manages accounts
 	Secrets  admin.Registry
+	Causes   admin.CauseRules // nil where Admin is
 	Store    Store
 	Control  Control
 	Survey   cluster.Survey
@@ -157,7 +158,7 @@ func (s *Server) sections(d Deps) sections {
 		templates: &templates.Pages{Site: s.Site, Form: f, Control: d.Control},
 	}
 	if d.Admin != nil {
-		all.admin = &admin.Pages{Site: s.Site, Accounts: d.Admin, Registry: d.Secrets}
+		all.admin = &admin.Pages{Site: s.Site, Accounts: d.Admin, Registry: d.Secrets, Causes: d.Causes}
 		all.search.Accounts = d.Admin
 	}
 	if d.Accounts != nil {

@@ -32,10 +32,10 @@ type Form struct {
 
 // Overview is what there is to manage.
 type Overview struct {
-	MayUsers, MayProjects, MayAudit, MaySecrets bool
-	Users                                       []access.User
-	Projects                                    []access.Project // whose members one may manage
-	Secrets                                     []run.Secret
+	MayUsers, MayProjects, MayAudit, MaySecrets, MayCauses bool
+	Users                                                  []access.User
+	Projects                                               []access.Project // whose members one may manage
+	Secrets                                                []run.Secret
 }
 
 func (o Overview) people() string {

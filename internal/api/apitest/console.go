@@ -52,6 +52,7 @@ func (c *Console) Refuse(err error) {
 type Console struct {
 	Audit   audittest.Log
 	Secrets runtest.Registry
+	Causes  runtest.CauseRules
 
 	version     atomic.Int64 // of points
 	mu          sync.Mutex
@@ -122,7 +123,7 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) router.Handler {
 	d := api.Deps{
-		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, Cache: chart.NewCache(1<<20, "test"), Catalog: c.Catalog, System: c.System, Guard: c, Logger: logger, Version: "test",
+		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, Causes: &c.Causes, Cache: chart.NewCache(1<<20, "test"), Catalog: c.Catalog, System: c.System, Guard: c, Logger: logger, Version: "test",
 	}
 	for _, f := range change {
 		f(&d)

@@ -80,6 +80,7 @@ type Pages struct {
 	*page.Site
 	Accounts Accounts
 	Registry Registry
+	Causes   CauseRules
 }
 
 const nav = "admin"
@@ -88,7 +89,7 @@ const nav = "admin"
 func (p *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	may := access.From(ctx).MayAnywhere
-	o := view.Overview{MayUsers: may(access.UsersManage), MayProjects: may(access.ProjectsManage), MayAudit: may(access.AuditRead), MaySecrets: may(access.SecretsManage)}
+	o := view.Overview{MayUsers: may(access.UsersManage), MayProjects: may(access.ProjectsManage), MayAudit: may(access.AuditRead), MaySecrets: may(access.SecretsManage), MayCauses: may(access.CausesManage)}
 	var err error
 	if o.Projects, err = p.Accounts.Projects(ctx); err != nil {
 		return err
@@ -118,7 +119,7 @@ func messageOf(err error) (m message, other error) {
 	switch f := fault.Of(err); {
 	case err == nil:
 	case errors.As(err, &m.fields):
-	case slices.Contains([]fault.Kind{fault.ErrConflict, fault.ErrNotPossible, fault.ErrInUse, fault.ErrNoUser, fault.ErrNoProject}, f.Kind):
+	case slices.Contains([]fault.Kind{fault.ErrConflict, fault.ErrNotPossible, fault.ErrInUse, fault.ErrNoUser, fault.ErrNoProject, fault.ErrOutdated, fault.ErrBusy}, f.Kind):
 		m.text = f.Text()
 	default:
 		return m, err
@@ -182,6 +183,7 @@ func done(w http.ResponseWriter, r *http.Request, path, what string) error {
 var notices = map[string]string{
 	"saved": "Saved.", "sessions": "Signed out everywhere.", "disabled": "Disabled.", "enabled": "Enabled.", "deleted": "Deleted.", "member": "Member saved.", "removed": "Member removed.",
 	"registered": "Registered.", "unregistered": "Removed. Its value stays where it is.", "stored": "Stored in Nomad.",
+	"rules":  "Saved. The next failure is explained by these rules.",
 	"linked": "Linked.", "unlinked": "Unlinked.", "factor": "Second factors removed.", "revoked": "Token revoked.", "created": "Created.",
 }
 

@@ -30,6 +30,7 @@ var places = [...]place{
 	{title: "Users", href: "/admin/users", words: "administration accounts people", right: access.UsersManage, admin: true},
 	{title: "Audit log", href: "/admin/audit", words: "administration changes refusals history", right: access.AuditRead, admin: true},
 	{title: "Secrets", href: "/admin/secrets", words: "administration tokens keys passwords vault nomad variables", right: access.SecretsManage, admin: true},
+	{title: "Causes of failures", href: "/admin/causes", words: "administration rules diagnosis categories errors", right: access.CausesManage, admin: true},
 	{title: "Projects", href: "/admin/projects", words: "administration members roles", right: access.ProjectsManage, admin: true},
 	{title: "Help", href: "/help", words: "documents documentation manual", right: access.SignedIn},
 	{title: "Keyboard shortcuts", href: "/help/shortcuts", words: "keys help", key: "?", right: access.SignedIn},

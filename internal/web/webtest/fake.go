@@ -345,6 +345,7 @@ type Site struct {
 
 	Audit   audittest.Log
 	Secrets runtest.Registry
+	Causes  runtest.CauseRules
 }
 
 type logBuffer struct {
@@ -384,7 +385,7 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	log := &logBuffer{}
 	s := &Site{T: t, Fake: &fake{}, Hub: feed.NewHub(func() time.Time { return Now }), Log: log}
 	d := web.Deps{
-		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Survey: s.Fake, Secrets: &s.Secrets, Audit: &s.Audit, Feed: s.Hub, Cache: chart.NewCache(1<<20, "test"), Assets: assets, Help: library, Dev: true,
+		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Survey: s.Fake, Secrets: &s.Secrets, Causes: &s.Causes, Audit: &s.Audit, Feed: s.Hub, Cache: chart.NewCache(1<<20, "test"), Assets: assets, Help: library, Dev: true,
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return Now },
 	}
 	for _, c := range change {
