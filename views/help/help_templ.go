@@ -147,7 +147,7 @@ func DocumentPage(p ui.Page, all []Document, d Document) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<div class=\"doc-page\"><aside class=\"doc-side\"><details class=\"fold doc-fold\"><summary class=\"fold-head\"><span class=\"fold-title\">Documents and contents</span></summary><nav class=\"doc-nav\" aria-label=\"Documents\"><ul>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<div class=\"doc-page\"><aside class=\"doc-side\" tabindex=\"0\" aria-label=\"Contents\"><details class=\"fold doc-fold\"><summary class=\"fold-head\"><span class=\"fold-title\">Documents and contents</span></summary><nav class=\"doc-nav\" aria-label=\"Documents\"><ul>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
