@@ -46,47 +46,76 @@ func (c *Control) change(ctx context.Context, id run.ID, do func(u *store.Update
 	return nil
 }
 
-// resumePoints are the checkpoints that an attempt of a run could continue from, newest first: those that every worker reported, without
-// those that are seen to be broken. why says what is wrong with the broken ones, by step.
-func (c *Control) resumePoints(ctx context.Context, r run.Run) (points []run.ResumePoint, why map[int64]string, err error) {
+// offered is how many checkpoints a person is offered to continue from; others can be named.
+const offered = 20
+
+// resumePoints are the newest checkpoints that an attempt of a run could continue from, newest first: those that every worker reported,
+// without those that are seen to be broken.
+func (c *Control) resumePoints(ctx context.Context, r run.Run) (points []run.ResumePoint, err error) {
 	saved, err := c.o.Store.SavedCheckpoints(ctx, r.ID)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	why = map[int64]string{}
 	for _, p := range r.ResumeFrom(saved) {
-		if c.o.Storage != nil {
-			lack, known, err := c.o.Storage.CheckpointProblem(ctx, p.Folder, r.Shape, r.InnerSteps > 0)
-			switch {
-			case err != nil && ctx.Err() != nil:
-				return nil, nil, err
-			case err != nil, !known: // it is looked at again before it is sent
-			case lack != "":
-				why[p.Step] = p.Folder + " " + lack
-				continue
-			}
+		lack, _, err := c.lacks(ctx, r, p)
+		if err != nil {
+			return nil, err
 		}
-		points = append(points, p)
+		if lack == "" {
+			points = append(points, p)
+		}
+		if len(points) == offered {
+			break
+		}
 	}
-	return points, why, nil
+	return points, nil
 }
 
-// checkChoice refuses to continue from a checkpoint that is not there, or not complete.
-func (c *Control) checkChoice(ctx context.Context, r run.Run, from run.ResumeChoice) error {
+// lacks says why a run cannot continue from a checkpoint, "" if it can; seen is true where its files were looked at. What cannot be seen now
+// is looked at again before it is sent.
+func (c *Control) lacks(ctx context.Context, r run.Run, p run.ResumePoint) (lack string, seen bool, err error) {
+	if c.o.Storage == nil || r.CheckpointPath == "" {
+		return "", false, nil
+	}
+	lack, seen, err = c.o.Storage.CheckpointProblem(ctx, p.Folder, r.Shape, r.InnerSteps > 0)
+	if err != nil {
+		return "", false, ctx.Err()
+	}
+	return lack, seen, nil
+}
+
+// checkChoice returns what a run continues from: the choice, or [run.ResumeStart] for the newest checkpoint of a run without any. It refuses a
+// checkpoint that is not there, or not complete.
+func (c *Control) checkChoice(ctx context.Context, r run.Run, from run.ResumeChoice) (run.ResumeChoice, error) {
 	step, named := from.Step()
 	if !named {
-		return nil
+		points, err := c.resumePoints(ctx, r.Unspoiled())
+		if err == nil && len(points) == 0 && r.Attempt > 0 && from == run.ResumeNewest {
+			return run.ResumeStart, nil
+		}
+		return from, err
 	}
-	points, why, err := c.resumePoints(ctx, r)
+	lack, seen, err := c.lacks(ctx, r, r.PointAt(step))
+	if err != nil || seen && lack == "" {
+		return from, err
+	}
+	if lack == "" { // reports decide
+		saved, err := c.o.Store.SavedCheckpoints(ctx, r.ID)
+		if err == nil {
+			err = from.Check(r.ResumeFrom(saved))
+		}
+		return from, err
+	}
+	points, err := c.resumePoints(ctx, r)
 	if err != nil {
-		return err
+		return from, err
 	}
 	err = from.Check(points)
 	var fields run.FieldErrors
-	if errors.As(err, &fields) && why[step] != "" {
-		fields[0].Rule = "names a checkpoint that cannot be used: " + why[step]
+	if errors.As(err, &fields) {
+		fields[0].Rule = "names a checkpoint that cannot be used: " + r.PointAt(step).Folder + " " + lack
 	}
-	return err
+	return from, err
 }
 
 // Outlook tells what an action on a run would mean now.
@@ -96,7 +125,7 @@ func (c *Control) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
 		return run.Outlook{}, err
 	}
 	out := run.Outlook{Run: r, KillTimeout: c.o.KillTimeout}
-	if out.Points, _, err = c.resumePoints(ctx, r); err != nil {
+	if out.Points, err = c.resumePoints(ctx, r.Unspoiled()); err != nil {
 		return out, err
 	}
 	evs, err := c.o.Store.EventsBefore(ctx, id, maxSeq, recentEvents)

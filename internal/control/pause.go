@@ -15,7 +15,7 @@ func (c *Control) pause(ctx context.Context, actor string, id run.ID, when run.P
 	}
 	p := run.Pausing{When: when}
 	if when == run.PauseAtCheckpoint {
-		points, _, err := c.resumePoints(ctx, r)
+		points, err := c.resumePoints(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (c *Control) resume(ctx context.Context, actor string, id run.ID, from run.
 	if err != nil {
 		return err
 	}
-	if err := c.checkChoice(ctx, r, from); err != nil {
+	if from, err = c.checkChoice(ctx, r, from); err != nil {
 		return err
 	}
 	return c.change(ctx, id, func(u *store.Update) error {

@@ -14,7 +14,7 @@ func (c *Control) restart(ctx context.Context, actor string, id run.ID, from run
 	if err != nil {
 		return err
 	}
-	if err := c.checkChoice(ctx, r, from); err != nil {
+	if from, err = c.checkChoice(ctx, r, from); err != nil {
 		return err
 	}
 	return c.change(ctx, id, func(u *store.Update) error { return u.Restart(from, actor, "", c.o.Now()) })
@@ -27,7 +27,7 @@ func (c *Control) retry(ctx context.Context, actor string, id run.ID, from run.R
 	if err != nil {
 		return err
 	}
-	if err := c.checkChoice(ctx, r, from); err != nil {
+	if from, err = c.checkChoice(ctx, r, from); err != nil {
 		return err
 	}
 	do := func() error {

@@ -41,7 +41,11 @@ const maxPassed = 3
 // could be checked. Where they cannot be seen, the workers' reports decide.
 func (q *Queue) resumePoint(ctx context.Context, r run.Run, saved []run.SavedCheckpoint) (point run.ResumePoint, note string, err error) {
 	var notes []string
-	for _, p := range r.NextResume.Among(r.ResumeFrom(saved)) {
+	candidates := r.NextResume.Among(r.ResumeFrom(saved))
+	if step, ok := r.NextResume.Step(); ok && q.o.Checkpoints != nil && (len(candidates) == 0 || candidates[0].Step != step) { // an old one, of which no report is left
+		candidates = append([]run.ResumePoint{r.PointAt(step)}, candidates...)
+	}
+	for _, p := range candidates {
 		lack, known, err := q.lacks(ctx, r, p)
 		if err != nil {
 			return run.ResumePoint{}, "", err
@@ -56,8 +60,8 @@ func (q *Queue) resumePoint(ctx context.Context, r run.Run, saved []run.SavedChe
 			notes = append(notes, p.Folder+" "+lack)
 		}
 	}
-	if len(notes) > 0 {
-		notes = append(notes, "no complete checkpoint is left, so it starts as its configuration says")
+	if len(notes) > 0 || len(saved) > 0 && r.NextResume != run.ResumeStart {
+		notes = append(notes, "no complete checkpoint "+r.Excluded()+"is left, so it starts as its configuration says")
 	}
 	return run.ResumePoint{}, strings.Join(notes, "; "), nil
 }

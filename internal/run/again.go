@@ -15,7 +15,8 @@ func (r *Run) Restart(from ResumeChoice, actor, why string, now time.Time) (*Eve
 		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s and has no workers to restart.", r.ID, r.State), r.instead())
 	}
 	r.Pausing, r.NextResume = nil, from
-	ev, err := r.stopWorkers(StopRestart, cmp.Or(why, "restarted")+": continues from "+from.String(), actor, now)
+	r.excludeSpoiled()
+	ev, err := r.stopWorkers(StopRestart, cmp.Or(why, "restarted")+": "+r.continues(from), actor, now)
 	r.Reason = ReasonRestarting
 	return ev, err
 }
@@ -25,6 +26,7 @@ func (r *Run) Restart(from ResumeChoice, actor, why string, now time.Time) (*Eve
 func (r *Run) RetryNow(a Attempt, from ResumeChoice, actor string, now time.Time) (*Event, error) {
 	switch {
 	case r.State == Failed || r.State == Stopped:
+		r.excludeSpoiled()
 		ev, err := r.Transition(Queued, actor, "", now)
 		if err == nil {
 			r.NextResume, r.Reason = from, r.resumed(a, from)

@@ -64,11 +64,12 @@ const UnknownCause = "unknown"
 // Known reports whether something tells the cause.
 func (c *Cause) Known() bool { return c != nil && c.Category != UnknownCause }
 
-// because is the reason of a run whose attempt ended as in how.
+// because is the reason of a run whose attempt ended as in how, of which a known cause has the details.
 func (c *Cause) because(how string) string {
 	if !c.Known() {
 		return how
 	}
+	how, _, _ = strings.Cut(how, ": ")
 	return strings.TrimSuffix(c.Summary, ".") + " (" + how + ")"
 }
 

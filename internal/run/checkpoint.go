@@ -46,9 +46,14 @@ func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 	}
 	var out []ResumePoint
 	for _, step := range slices.Backward(slices.Sorted(maps.Keys(whole))) {
-		out = append(out, ResumePoint{Step: step, Folder: strings.TrimRight(r.CheckpointPath, "/") + "/" + stepFolder(step)})
+		out = append(out, r.PointAt(step))
 	}
 	return out
+}
+
+// PointAt is the checkpoint of a step, whether or not there is one.
+func (r *Run) PointAt(step int64) ResumePoint {
+	return ResumePoint{Step: step, Folder: strings.TrimRight(r.CheckpointPath, "/") + "/" + stepFolder(step)}
 }
 
 // ResumePoint is a checkpoint that an attempt may continue from.

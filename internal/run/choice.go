@@ -73,11 +73,16 @@ func (c ResumeChoice) Check(points []ResumePoint) error {
 		have = append(have, strconv.FormatInt(p.Step, 10))
 	}
 	fix := "it has no complete checkpoint: use start"
-	if len(have) > 0 {
-		fix = "use newest, start, or one of " + strings.Join(have[:min(len(have), 10)], ", ")
+	if n := len(have); n > maxNamed {
+		fix = fmt.Sprintf("use newest, start, or one of %d steps such as %s and %s", n, strings.Join(have[:maxNamed], ", "), have[n-1])
+	} else if n > 0 {
+		fix = "use newest, start, or one of " + strings.Join(have, ", ")
 	}
-	return FieldErrors{{Field: "from", Value: strconv.FormatInt(step, 10), Rule: "is no step at which every worker of the run has saved a checkpoint", Fix: fix}}
+	return FieldErrors{{Field: "from", Value: strconv.FormatInt(step, 10), Rule: "is no step of which every worker of the run is known to have a checkpoint", Fix: fix}}
 }
+
+// maxNamed is how many steps an error names, newest first.
+const maxNamed = 10
 
 // String says what the attempt continues from.
 func (c ResumeChoice) String() string {

@@ -113,6 +113,7 @@ func (r *Run) PauseWorkers(why string, now time.Time) (*Event, error) {
 func (r *Run) Resume(a Attempt, from ResumeChoice, actor string, now time.Time) (*Event, error) {
 	switch {
 	case r.State == Paused:
+		r.excludeSpoiled()
 		r.NextResume, r.NotBefore, r.Cause, r.StopCause, r.StopReason = from, time.Time{}, nil, "", ""
 		return r.Transition(Queued, actor, r.resumed(a, from), now)
 	case r.State == Stopping && r.StopCause == StopPause && !r.StopRequested:
@@ -130,7 +131,7 @@ func (r *Run) resumed(a Attempt, from ResumeChoice) string {
 	if a.JobID == "" {
 		return ""
 	}
-	return "continues from " + from.String()
+	return r.continues(from)
 }
 
 // instead says which action a state allows.

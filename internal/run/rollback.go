@@ -40,6 +40,45 @@ func (r *Run) RollBack(before int64) (next string, ok bool) {
 	return next, true
 }
 
+// Exclude has the next attempts continue before a step, where the loss of this one went wrong, unless a person names another checkpoint.
+func (r *Run) Exclude(before int64) {
+	b := Rollback{LR: 1}
+	if r.Rollback != nil {
+		b = *r.Rollback
+	}
+	b.Before, b.Attempt = before, r.Attempt
+	r.Rollback = &b
+}
+
+// excludeSpoiled excludes what a loss that is not finite has spoiled.
+func (r *Run) excludeSpoiled() {
+	if r.Diverged != nil {
+		r.Exclude(r.Diverged.Step)
+	}
+}
+
+// Unspoiled is the run as it would be tried again, without the checkpoints that a loss that is not finite has spoiled.
+func (r Run) Unspoiled() Run {
+	r.excludeSpoiled()
+	return r
+}
+
+// Excluded is "before step 120 " where later checkpoints are excluded, or "".
+func (r *Run) Excluded() string {
+	if r.Rollback == nil {
+		return ""
+	}
+	return fmt.Sprintf("before step %d ", r.Rollback.Before)
+}
+
+// continues is what an attempt after this one continues from.
+func (r *Run) continues(from ResumeChoice) string {
+	if from == ResumeNewest && r.Rollback != nil && r.Rollback.Attempt == r.Attempt {
+		return fmt.Sprintf("continues from %s before step %d, where the loss went wrong", from, r.Rollback.Before)
+	}
+	return "continues from " + from.String()
+}
+
 // allowed drops the checkpoints that a rollback excludes: what was saved from its step on, but by attempts that followed it.
 func (b *Rollback) allowed(saved []SavedCheckpoint) []SavedCheckpoint {
 	if b == nil {

@@ -15,8 +15,8 @@ type Checkpoint struct {
 }
 
 // keptCheckpoints is the steps remembered per worker. Workers save together, so the newest that all have saved is among
-// them.
-const keptCheckpoints = 20
+// them, and a run that goes back behind a trouble finds one before it. Older ones can be named where storage can be seen.
+const keptCheckpoints = 200
 
 // saveCheckpoints stores a batch's checkpoints below the steps that a later attempt repeats.
 func saveCheckpoints(ctx context.Context, tx *db.Tx, b *Batch, gone int64) error {

@@ -52,12 +52,13 @@ func (c *change) obey(u *store.Update, n run.Notice, now time.Time) (bool, error
 	case n.Kind == run.NoticeHang && policy == run.PolicyRestart && !n.At.IsZero() && !now.Before(n.At):
 		return true, u.Record(r.StopWorkers(run.StopHang, n.Text, now))
 	case policy == run.PolicyStop:
-		r.StopReason = "stopped because " + n.Text
+		r.StopReason = "because " + n.Text
+		r.Exclude(n.Step)
 		return true, u.Stop(run.Console, run.StopLoss, now)
 	case policy == run.PolicyRollback:
 		next, ok := r.RollBack(n.Step)
 		if !ok {
-			r.StopReason = fmt.Sprintf("stopped because %s, after it went back %d times", n.Text, run.MaxRollbacks)
+			r.StopReason = fmt.Sprintf("because %s, after it went back %d times", n.Text, run.MaxRollbacks)
 			return true, u.Stop(run.Console, run.StopLoss, now)
 		}
 		return true, u.Record(r.StopWorkers(run.StopRollback, n.Text+"; "+next, now))

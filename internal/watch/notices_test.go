@@ -132,7 +132,7 @@ func TestAHangEndsTheAttemptAsOneThatFailedWhereTheOptionsSaySo(t *testing.T) {
 		r.cluster.Set(r.child, rank, func(w *run.Worker) { w.State, w.Stopping, w.Exited, w.ExitCode = run.WorkerComplete, true, true, 143 })
 	}
 	got := r.becomes(run.Queued)
-	if got.Retried != 1 || len(got.Notices) != 0 || !strings.Contains(got.Reason, "trying again") {
+	if got.Retried != 1 || len(got.Notices) != 0 || !strings.Contains(got.Reason, "attempt 2 follows") {
 		t.Errorf("the run is %+v", got)
 	}
 	attempts, err := r.store.Attempts(t.Context(), r.id)
@@ -177,7 +177,7 @@ func TestLossesAreActedOnAsTheOptionsSay(t *testing.T) {
 		lr     float64
 	}{
 		{"an alert for NaN", run.Options{}, broken, run.NoticeNotFinite, "", 0},
-		{"a stop for NaN", run.Options{OnNaN: run.PolicyStop}, broken, run.NoticeNotFinite, "stopped because the loss of worker 0 on node-1 is not finite since step 60", 0},
+		{"a stop for NaN", run.Options{OnNaN: run.PolicyStop}, broken, run.NoticeNotFinite, "because the loss of worker 0 on node-1 is not finite since step 60", 0},
 		{"going back for NaN", run.Options{OnNaN: run.PolicyRollback, RollbackLR: 0.5}, broken, run.NoticeNotFinite,
 			"the loss of worker 0 on node-1 is not finite since step 60; going back to a checkpoint before step 60 (1 of 3), with the learning rate multiplied by 0.5", 0.5},
 		{"a stop for divergence", run.Options{OnDivergence: run.PolicyStop}, func(step int) string {
@@ -185,7 +185,7 @@ func TestLossesAreActedOnAsTheOptionsSay(t *testing.T) {
 				return fmt.Sprint(step)
 			}
 			return usual(step)
-		}, run.NoticeDiverged, "stopped because the loss of worker 0 on node-1 rose from about 3.03 at step 100 and stays above what is usual", 0},
+		}, run.NoticeDiverged, "because the loss of worker 0 on node-1 rose from about 3.03 at step 100 and stays above what is usual", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

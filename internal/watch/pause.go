@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -71,7 +72,8 @@ func (c *change) followed(u *store.Update, state run.State, why string, now time
 		return state, why
 	case r.Pausing != nil:
 		r.NotBefore = time.Time{}
-		return run.Paused, why
+		failed, _, _ := strings.Cut(why, fmt.Sprintf("; attempt %d follows", r.Attempt+1))
+		return run.Paused, failed
 	}
 	return run.Queued, why
 }

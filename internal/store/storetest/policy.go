@@ -149,12 +149,16 @@ func testSaved(t *testing.T, s Store) {
 	same(t, "checkpoints", got, []run.SavedCheckpoint{
 		{Attempt: 2, Rank: 0, Step: 20, Path: "c/step_20"}, {Attempt: 1, Rank: 0, Step: 10, Path: "c/step_10"}, {Attempt: 1, Rank: 1, Step: 10, Path: "c/step_10"},
 	})
-	for step := int64(1000); step < 1100; step++ {
-		save(0, 2, step)
+	for first := int64(1000); first < 1300; first += 100 {
+		var steps []int64
+		for step := first; step < first+100; step++ {
+			steps = append(steps, step)
+		}
+		save(0, 2, steps...)
 	}
 	got, err = s.SavedCheckpoints(t.Context(), id)
 	must(t, err)
-	if len(got) != 21 || got[0].Step != 1099 || got[20].Rank != 1 {
+	if len(got) != 201 || got[0].Step != 1299 || got[200].Rank != 1 {
 		t.Errorf("after very many there are %d: %+v", len(got), got)
 	}
 	if got, err := s.SavedCheckpoints(t.Context(), other); err != nil || len(got) != 0 {
