@@ -37,11 +37,34 @@ func (c *runShowCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	if err := p.print("\n"); err != nil {
 		return err
 	}
+	if err := p.printLosses(d); err != nil {
+		return err
+	}
 	t := p.table("WORKER", "NODE", "STATE", "GPUS", "STARTED", "DETAIL")
 	for _, w := range d.Workers {
 		t.row(strconv.Itoa(w.Rank), w.NodeName, string(w.State), gpus(w.GPUs), p.ago(w.StartedAt), short(detail(w), 80))
 	}
 	return t.flush()
+}
+
+// printLosses says of each worker that was lost why it ended, unless the whole attempt failed: then the run has the cause.
+func (p *process) printLosses(d client.RunDetail) error {
+	lost := run.Losses(d.Workers)
+	if len(lost) == 0 || d.Run.Cause != nil {
+		return nil
+	}
+	t := p.table()
+	for _, w := range lost {
+		c := w.Cause
+		t.pairs(fmt.Sprintf("Worker %d", w.Rank), c.Title+": "+c.Summary, "What to do", c.Hint, "What follows", d.Run.AfterLoss(d.Workers, w), "Seen", c.Seen.String())
+		for i, line := range c.Evidence {
+			t.row(map[bool]string{true: "Evidence"}[i == 0], printable(line.Text))
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	return p.print("\n")
 }
 
 // printRun prints what concerns the run as a whole.
@@ -66,7 +89,7 @@ func (p *process) printRun(d client.RunDetail) error {
 	if c := r.Cause; c != nil {
 		t.pairs("Cause", c.Title+": "+c.Summary, "What to do", c.Hint, "What follows", r.Follows(), "Seen", c.Seen.String())
 		for i, line := range c.Evidence {
-			t.row(map[bool]string{true: "Evidence"}[i == 0], line.Text)
+			t.row(map[bool]string{true: "Evidence"}[i == 0], printable(line.Text))
 		}
 	}
 	for _, n := range r.Notices {

@@ -81,6 +81,15 @@ type CauseCount struct {
 	OnNode   int    `json:"on_node,omitempty"`
 }
 
+// Without takes away a failure on a node.
+func (c CauseCount) Without(node string) CauseCount {
+	c.Failures = max(0, c.Failures-1)
+	if node == c.Node {
+		c.OnNode = max(0, c.OnNode-1)
+	}
+	return c
+}
+
 // With counts another failure on a node.
 func (c CauseCount) With(node string) CauseCount {
 	c.Failures++

@@ -51,7 +51,7 @@ func (r *Run) Derive(o Observation) (State, string) {
 	case r.StopRequested || o.Stopped || r.State == Stopping:
 		return Stopping, r.Reason
 	case c.firstBad != nil:
-		return Degraded, r.failure(*c.firstBad)
+		return Degraded, c.firstBad.Cause.because(r.failure(*c.firstBad))
 	case c.unknown > 0:
 		return Degraded, "the connection to a worker's node is lost"
 	case c.running+c.ok >= r.Shape.Nodes:

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// NodeFailures counts the attempts that failed in [CauseWindow] because of what happened on a node.
+// NodeFailures counts what failed in [CauseWindow] because of what happened on a node: attempts, and workers lost by those that went on.
 type NodeFailures struct {
 	Failures int           `json:"failures"`
 	Hardware int           `json:"hardware" doc:"Of them, those of a cause that is of the node: its GPUs, drivers or disks"`

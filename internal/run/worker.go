@@ -51,6 +51,8 @@ type Worker struct {
 	Unwritten Unwritten `json:"-"`
 	// Report is what its log says about its end.
 	Report ExitReport `json:"told,omitzero"`
+	// Cause is why it ended while others of its attempt went on, nil for workers that did well and before its log has been read.
+	Cause *Cause `json:"cause,omitempty"`
 }
 
 // Unwritten counts the bytes of each stream that a node could not write.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -89,7 +90,8 @@ func (s *Store) AttemptWorkers(ctx context.Context, id run.ID, attempt int) ([]r
 	return workers(ctx, s.db, id, attempt)
 }
 
-// NodeFailures counts on each node, by name, the attempts that failed since a time because of what happened there: the newest thousand of all.
+// NodeFailures counts on each node, by name, what failed since a time because of what happened there, attempts and workers lost by those that
+// went on: the newest thousand of each.
 func (s *Store) NodeFailures(ctx context.Context, in run.Projects, since time.Time) (map[string]run.NodeFailures, error) {
 	if in.None() {
 		return nil, nil
@@ -98,19 +100,26 @@ func (s *Store) NodeFailures(ctx context.Context, in run.Projects, since time.Ti
 	if !in.All {
 		where, args = ` AND r.project IN (`+marks(len(in.Names))+`)`, anys(in.Names)
 	}
+	args = append(append([]any{db.Millis(since)}, args...), mostCounted)
 	list, err := db.Select(ctx, s.db, func(row db.Scanner) (*run.Cause, error) {
 		var data string
 		if err := row.Scan(&data); err != nil {
 			return nil, err
 		}
 		return decodeCause(data)
-	}, `SELECT a.cause FROM attempts a JOIN runs r ON r.id = a.run_id WHERE a.fingerprint <> '' AND a.ended_at >= ?`+where+` ORDER BY a.ended_at DESC LIMIT ?`,
-		append(append([]any{db.Millis(since)}, args...), mostCounted)...)
+	}, `SELECT a.cause FROM attempts a JOIN runs r ON r.id = a.run_id WHERE a.fingerprint <> '' AND a.ended_at >= ?`+where+` ORDER BY a.ended_at DESC LIMIT ?`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("count the failures of nodes: %w", err)
 	}
+	lost, err := db.Select(ctx, s.db, func(row db.Scanner) (*run.Cause, error) {
+		w, err := scanWorker(row)
+		return w.Cause, err
+	}, `SELECT w.body FROM workers w JOIN runs r ON r.id = w.run_id WHERE w.fingerprint <> '' AND w.cause_at >= ?`+ofOthers+where+` ORDER BY w.cause_at DESC LIMIT ?`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("count the workers that nodes lost: %w", err)
+	}
 	out := map[string]run.NodeFailures{}
-	for _, c := range list {
+	for _, c := range slices.Concat(list, lost) {
 		if c != nil && c.Node != "" {
 			out[c.Node] = out[c.Node].With(c)
 		}

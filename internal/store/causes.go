@@ -32,7 +32,11 @@ func decodeCause(data string) (*run.Cause, error) {
 // mostCounted bounds the failures that one count reads.
 const mostCounted = 1000
 
-// CountCause counts the attempts of some projects' runs that failed of a cause since a time: the newest thousand at most.
+// ofOthers are workers lost by attempts that did not fail themselves: of one that did, the attempt alone counts.
+const ofOthers = ` AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.run_id = w.run_id AND a.number = w.attempt AND a.fingerprint <> '')`
+
+// CountCause counts what failed of a cause since a time in some projects' runs, attempts and workers lost by those that went on: the newest
+// thousand of each at most.
 func (s *Store) CountCause(ctx context.Context, in run.Projects, fingerprint string, since time.Time) (run.CauseCount, error) {
 	var count run.CauseCount
 	if in.None() || fingerprint == "" {
@@ -43,11 +47,17 @@ func (s *Store) CountCause(ctx context.Context, in run.Projects, fingerprint str
 		where, args = ` AND r.project IN (`+marks(len(in.Names))+`)`, anys(in.Names)
 	}
 	type failure struct{ run, node string }
-	list, err := db.Select(ctx, s.db, func(row db.Scanner) (f failure, err error) { return f, row.Scan(&f.run, &f.node) },
-		`SELECT a.run_id, a.cause_node FROM attempts a JOIN runs r ON r.id = a.run_id WHERE a.fingerprint = ? AND a.fingerprint <> '' AND a.ended_at >= ?`+where+` ORDER BY a.ended_at DESC LIMIT ?`,
-		append(append([]any{fingerprint, db.Millis(since)}, args...), mostCounted)...)
-	if err != nil {
-		return count, fmt.Errorf("count causes: %w", err)
+	var list []failure
+	for _, from := range []string{
+		`SELECT a.run_id, a.cause_node FROM attempts a JOIN runs r ON r.id = a.run_id WHERE a.fingerprint = ? AND a.fingerprint <> '' AND a.ended_at >= ?` + where + ` ORDER BY a.ended_at DESC LIMIT ?`,
+		`SELECT w.run_id, w.cause_node FROM workers w JOIN runs r ON r.id = w.run_id WHERE w.fingerprint = ? AND w.fingerprint <> '' AND w.cause_at >= ?` + ofOthers + where + ` ORDER BY w.cause_at DESC LIMIT ?`,
+	} {
+		found, err := db.Select(ctx, s.db, func(row db.Scanner) (f failure, err error) { return f, row.Scan(&f.run, &f.node) },
+			from, append(append([]any{fingerprint, db.Millis(since)}, args...), mostCounted)...)
+		if err != nil {
+			return count, fmt.Errorf("count causes: %w", err)
+		}
+		list = append(list, found...)
 	}
 	runs, nodes := map[string]bool{}, map[string]int{}
 	for _, f := range list {

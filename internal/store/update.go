@@ -216,9 +216,14 @@ func saveWorker(ctx context.Context, tx *db.Tx, w run.Worker, known map[string]r
 			return nil
 		}
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO workers (alloc_id, run_id, attempt, rank, state, started_at, body) VALUES (?,?,?,?,?,?,?)
-		ON CONFLICT (alloc_id) DO UPDATE SET state = excluded.state, started_at = excluded.started_at, body = excluded.body`,
-		w.AllocID, w.RunID, w.Attempt, w.Rank, w.State, db.Millis(w.StartedAt), string(body))
+	var cause run.Cause
+	if w.Cause != nil {
+		cause = *w.Cause
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO workers (alloc_id, run_id, attempt, rank, state, started_at, body, fingerprint, cause_node, cause_at) VALUES (?,?,?,?,?,?,?,?,?,?)
+		ON CONFLICT (alloc_id) DO UPDATE SET state = excluded.state, started_at = excluded.started_at, body = excluded.body,
+		fingerprint = excluded.fingerprint, cause_node = excluded.cause_node, cause_at = excluded.cause_at`,
+		w.AllocID, w.RunID, w.Attempt, w.Rank, w.State, db.Millis(w.StartedAt), string(body), cause.Fingerprint, cause.Node, db.Millis(cause.At))
 	if err != nil {
 		return fmt.Errorf("save worker %s: %w", w.AllocID, err)
 	}
@@ -277,14 +282,15 @@ func workers(ctx context.Context, q db.Querier, id run.ID, attempt int) ([]run.W
 	if err != nil {
 		return nil, fmt.Errorf("workers of %s: %w", id, err)
 	}
-	return db.Collect(rows, func(row db.Scanner) (run.Worker, error) {
-		var body string
-		var w run.Worker
-		if err := row.Scan(&body); err != nil {
-			return w, err
-		}
-		return w, json.Unmarshal([]byte(body), &w)
-	})
+	return db.Collect(rows, scanWorker)
+}
+
+func scanWorker(row db.Scanner) (w run.Worker, err error) {
+	var body string
+	if err := row.Scan(&body); err != nil {
+		return w, err
+	}
+	return w, json.Unmarshal([]byte(body), &w)
 }
 
 // Workers returns the workers of a run's newest attempt, by rank.

@@ -122,7 +122,7 @@ func (x Explainer) Cause(ctx context.Context, rules *diagnose.Rules, id run.ID, 
 		}
 		c.Evidence = append(c.Evidence, line)
 	}
-	return c, x.count(ctx, id, c)
+	return c, x.count(ctx, id, c, ws)
 }
 
 // A node that went away, with what ran on it.
@@ -151,8 +151,8 @@ func (s suspect) struck() bool {
 	return s.worker.State == run.WorkerLost || s.worker.OOM || signal != 0 && !terminated(s.worker)
 }
 
-// count says how often a cause has been seen of late.
-func (x Explainer) count(ctx context.Context, id run.ID, c *run.Cause) error {
+// count says how often a cause has been seen of late. Workers of the attempt itself that were lost of it before count as the attempt.
+func (x Explainer) count(ctx context.Context, id run.ID, c *run.Cause, ws []run.Worker) error {
 	if !c.Known() {
 		return nil
 	}
@@ -161,6 +161,11 @@ func (x Explainer) count(ctx context.Context, id run.ID, c *run.Cause) error {
 		return err
 	}
 	c.Seen, err = x.Store.CountCause(ctx, run.InProjects(r.Project), c.Fingerprint, c.At.Add(-run.CauseWindow))
+	for _, wk := range ws {
+		if wk.Cause != nil && wk.Cause.Fingerprint == c.Fingerprint {
+			c.Seen = c.Seen.Without(wk.Cause.Node)
+		}
+	}
 	c.Seen = c.Seen.With(c.Node)
 	return err
 }

@@ -60,6 +60,9 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 	if err := c.listen(ctx, id); err != nil {
 		return err
 	}
+	if err := c.explain(ctx, id); err != nil {
+		return err
+	}
 	if err := c.observe(ctx, id); err != nil {
 		return err
 	}
@@ -140,6 +143,7 @@ type change struct {
 	obs     run.Observation
 	why     string
 	drained bool
+	unread  bool                  // the log of a worker that ended is not stored yet
 	cause   *run.Cause            // of the workers that failed, once all have ended
 	reports []run.SavedCheckpoint // the workers' own
 	points  []run.ResumePoint     // the newest complete checkpoint, of a run that is being paused
@@ -166,7 +170,7 @@ func (c *change) apply(u *store.Update) error {
 	if r.Attempt != c.attempt.Number || u.Attempt.JobID != c.attempt.JobID {
 		return fmt.Errorf("run %s moved on to another attempt: %w", r.ID, fault.ErrConflict)
 	}
-	c.workers(u, now)
+	explained := c.workers(u, now)
 	before, reason := r.State, r.Reason
 	state, why := r.Derive(c.obs)
 	if state == run.Pending {
@@ -218,6 +222,9 @@ func (c *change) apply(u *store.Update) error {
 		c.order(u)
 	}
 	c.changed = r.State != before || r.Reason != reason
+	for _, wk := range explained {
+		u.Events = append(u.Events, lossEvent(r, c.obs.Workers, wk, now))
+	}
 	return nil
 }
 
@@ -269,8 +276,8 @@ func firstStart(ws []run.Worker, fallback time.Time) time.Time {
 	return out
 }
 
-// workers merges Nomad's list into the stored workers. Those that Nomad has forgotten stay as they were.
-func (c *change) workers(u *store.Update, now time.Time) {
+// workers merges Nomad's list into the stored workers, and returns those that have a cause now. Those that Nomad has forgotten stay as they were.
+func (c *change) workers(u *store.Update, now time.Time) (explained []run.Worker) {
 	index := map[string]int{}
 	for i, wk := range u.Workers {
 		index[wk.AllocID] = i
@@ -288,9 +295,17 @@ func (c *change) workers(u *store.Update, now time.Time) {
 			u.Workers = append(u.Workers, wk)
 			c.moved = true
 			u.Events = append(u.Events, workerEvent(wk, now))
+			if wk.Cause != nil {
+				explained = append(explained, wk)
+			}
 			continue
 		}
 		old := u.Workers[i]
+		if wk.Cause == nil {
+			wk.Cause = old.Cause
+		} else if old.Cause == nil {
+			explained = append(explained, wk)
+		}
 		if old.State != wk.State || old.Started != wk.Started || corrected(old, wk) {
 			u.Events = append(u.Events, workerEvent(wk, now))
 		}
@@ -306,6 +321,7 @@ func (c *change) workers(u *store.Update, now time.Time) {
 	}
 	c.moved = c.moved || u.Run.Progress.Participants != running
 	u.Run.Progress.Participants = running
+	return explained
 }
 
 // disconnected records since when a worker's node is gone, and gives the worker up after lostAfter.
@@ -331,7 +347,7 @@ func corrected(old, wk run.Worker) bool {
 
 func sameWorker(a, b run.Worker) bool {
 	return a.State == b.State && a.Started == b.Started && a.Stopping == b.Stopping && a.Detail == b.Detail && a.NodeName == b.NodeName &&
-		a.Exited == b.Exited && a.ExitCode == b.ExitCode && a.Report == b.Report && slices.Equal(a.GPUs, b.GPUs)
+		a.Exited == b.Exited && a.ExitCode == b.ExitCode && a.Report == b.Report && (a.Cause == nil) == (b.Cause == nil) && slices.Equal(a.GPUs, b.GPUs)
 }
 
 func workerEvent(wk run.Worker, now time.Time) run.Event {
@@ -374,6 +390,9 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change) error {
 			w.ended[id] = w.o.Now()
 		}
 		w.mu.Unlock()
+		time.AfterFunc(again, func() { w.ReconcileSoon(id) })
+		return nil
+	case c.unread && !c.again && !u.Run.State.Terminal():
 		time.AfterFunc(again, func() { w.ReconcileSoon(id) })
 		return nil
 	case u.Run.State.Terminal() || c.again:

@@ -43,3 +43,23 @@ func causeWhere(c *run.Cause) string {
 func causeLine(id run.ID, c *run.Cause, line run.CauseLine) string {
 	return fmt.Sprintf("%s?worker=%d&line=%d", TabLogs.Path(id), c.Rank, line.Pos)
 }
+
+// losses are the workers whose causes the overview shows, and how many more there are.
+func losses(r run.Run, workers []run.Worker) (shown []run.Worker, more int) {
+	if showsCause(r) {
+		return nil, 0
+	}
+	const most = 4
+	all := run.Losses(workers)
+	n := min(len(all), most)
+	return all[:n], len(all) - n
+}
+
+// lossCause is "GPU out of memory: worker 1 on node-2".
+func lossCause(w run.Worker) string {
+	out := fmt.Sprintf("%s: worker %d", causeTitle(w.Cause), w.Rank)
+	if w.NodeName != "" {
+		out += " on " + w.NodeName
+	}
+	return out
+}

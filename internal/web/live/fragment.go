@@ -64,14 +64,14 @@ func (s *Server) renderFragment(ctx context.Context, m feed.Message) (own bool, 
 			return own, "", err
 		}
 		r := run.Run{ID: run.ID(m.Topic[len("run:"):])}
-		if len(workers) == 0 { // only then does the table need the rest of the run
+		if len(workers) == 0 || len(run.Losses(workers)) > 0 { // only then do the parts need the rest of the run
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
 			if r, err = s.o.Runs.Run(ctx, r.ID); err != nil {
 				return own, "", err
 			}
 		}
-		html, err = s.toString(ctx, templ.Join(view.Workers(r, workers, s.o.Now()), view.WorkersShort(r, workers, s.o.Now())))
+		html, err = s.toString(ctx, templ.Join(view.Losses(r, workers), view.Workers(r, workers, s.o.Now()), view.WorkersShort(r, workers, s.o.Now())))
 		return own, html, err
 	}
 	var e run.Event

@@ -230,3 +230,32 @@ func TestAFailedRunSaysWhy(t *testing.T) {
 		t.Error("a run that goes on has a card")
 	}
 }
+
+// TestARunThatGoesOnSaysWhyItLostAWorker also has one whose newest attempt failed, which has a card of its own.
+func TestARunThatGoesOnSaysWhyItLostAWorker(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Degraded)
+	r.Shape.Nodes, r.InnerSteps = 2, 5
+	cause := &run.Cause{Category: "cuda_oom", Title: "GPU out of memory", Summary: "GPU memory ran out.", Hint: "Lower train.micro_bs.", Rank: 1, Evidence: []run.CauseLine{{Pos: 77, Text: "CUDA out of memory <b>"}}}
+	s.Fake.AllRuns = []run.Run{r}
+	s.Fake.AllWorkers = []run.Worker{{AllocID: "a", RunID: r.ID, State: run.WorkerRunning}, {AllocID: "b", RunID: r.ID, Rank: 1, NodeName: "gpu-<7>", State: run.WorkerFailed, Cause: cause}}
+	a := s.Get("/runs/"+string(r.ID), 200)
+	for selector, want := range map[string]string{
+		"#run-losses .cause-title": "GPU out of memory: worker 1 on gpu-<7>", "#run-losses [data-cause-summary]": "GPU memory ran out.", "#run-losses [data-cause-hint]": "Lower train.micro_bs. Troubleshooting",
+		"[data-cause-follows]": "1 of 2 workers trains on without it. It is not replaced in this attempt: restart the run to train with all 2 again.", "#run-losses .cause-lines": "CUDA out of memory <b>",
+	} {
+		if got := a.Text(t, selector); got != want {
+			t.Errorf("%s says %q, want %q", selector, got, want)
+		}
+	}
+	if href, _ := a.Doc.Find(".cause-lines a").Attr("href"); href != "/runs/"+string(r.ID)+"/logs?worker=1&line=77" {
+		t.Errorf("the line leads to %q", href)
+	}
+	failed := r
+	failed.State, failed.Cause = run.Failed, cause
+	s.Fake.AllRuns = []run.Run{failed}
+	if a := s.Get("/runs/"+string(r.ID), 200); a.Count("#run-losses .cause") != 0 || a.Count(".cause") != 1 {
+		t.Errorf("a run that failed has %d cards", a.Count(".cause"))
+	}
+}

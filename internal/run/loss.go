@@ -1,0 +1,42 @@
+package run
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Losses are the workers of an attempt that ended with a cause of their own, those that ended first before others.
+func Losses(ws []Worker) []Worker {
+	out := slices.DeleteFunc(slices.Clone(ws), func(w Worker) bool { return w.Cause == nil })
+	slices.SortStableFunc(out, func(a, b Worker) int { return a.EndedAt.Compare(b.EndedAt) })
+	return out
+}
+
+// AfterLoss says in a sentence what follows the end of one worker of the run's newest attempt.
+func (r *Run) AfterLoss(ws []Worker, lost Worker) string {
+	switch r.State {
+	case Succeeded:
+		return "The others finished without it."
+	case Failed, Stopped:
+		return "The run has ended; its reason says why."
+	case Stopping:
+		return "The other workers are being stopped."
+	case Running, Degraded, Pending:
+	default:
+		return fmt.Sprintf("The next attempt starts with all %d workers.", r.Shape.Nodes)
+	}
+	if lost.Rank == 0 || r.InnerSteps == 0 {
+		return "The others cannot go on without it and are stopped."
+	}
+	left := 0
+	for _, w := range ws {
+		if w.State == WorkerRunning {
+			left++
+		}
+	}
+	verb := "train"
+	if left == 1 {
+		verb = "trains"
+	}
+	return fmt.Sprintf("%d of %d workers %s on without it. It is not replaced in this attempt: restart the run to train with all %d again.", left, r.Shape.Nodes, verb, r.Shape.Nodes)
+}
