@@ -208,7 +208,7 @@ func TestTheSampleRunInTheBrowser(t *testing.T) {
 		t.Errorf("the final step is %q", got)
 	}
 	b.waitFor("the whole curve is there", `Number(document.querySelector("#chart-loss").dataset.points) === `+total)
-	if n := eval[int](b, `document.querySelectorAll("#event-list > li").length`); n < 5 {
+	if n := eval[int](b, `document.querySelectorAll("#event-list > .event").length`); n < 5 {
 		t.Errorf("%d events", n)
 	}
 	b.accessible("a finished run")

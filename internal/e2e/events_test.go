@@ -9,10 +9,10 @@ import (
 )
 
 // unbroken is true of a timeline, newest first, in which no event is missing and none comes twice. Only one run writes events.
-const unbroken = `(() => { const s = [...document.querySelectorAll("#event-list > li")].map(l => Number(l.id.slice(6))); return s.every((n, i) => i === 0 || n === s[i-1] - 1) })()`
+const unbroken = `(() => { const s = [...document.querySelectorAll("#event-list > .event")].map(l => Number(l.id.slice(6))); return s.every((n, i) => i === 0 || n === s[i-1] - 1) })()`
 
 // shown is how many events the timeline shows.
-const shown = `document.querySelectorAll("#event-list > li").length`
+const shown = `document.querySelectorAll("#event-list > .event").length`
 
 // TestEarlierEventsAreReachedOnALivePage follows a run that saves a checkpoint at each step. The console is killed under the
 // page in the middle, so that the page reads its timeline anew.

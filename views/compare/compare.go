@@ -200,6 +200,12 @@ func final(v compare.Value) string {
 	return number(v.Final)
 }
 
+// unreported reports whether a run has never reported a metric; of formulas it does not say.
+func (r Row) unreported(metric string) bool {
+	_, ok := r.Values.Newest[metric]
+	return !ok && !strings.HasPrefix(metric, "=")
+}
+
 // at says exactly what a value is and at which step it was.
 func at(v float64, step int64) string {
 	if math.IsNaN(v) {

@@ -22,6 +22,9 @@ type EventPage struct {
 	Events []run.Event // oldest first
 	More   bool        // older ones exist
 	Before int64       // the sequence that all of these come before, 0 for the newest
+	State  run.State   // of the run
+
+	Attempts []Segment // oldest first
 }
 
 // place is the ID of a part of the timeline. That of older events has other ones, so that nothing live gets into it.

@@ -354,3 +354,20 @@ func TestHostileNamesAreText(t *testing.T) {
 		t.Error("a name is markup")
 	}
 }
+
+func TestAMetricThatARunHasNotReportedIsSaidSo(t *testing.T) {
+	t.Parallel()
+	s, ids := withRuns(t, 2)
+	s.Fake.AllRuns[0].Progress.HasLoss = false
+	a := s.Get("/compare?runs="+list(ids)+"&metric=loss&metric=nosuch&metric=%3Dloss*2&base="+string(ids[0]), 200)
+	for i, want := range []map[string]string{{"loss": "4.00", "nosuch": "not reported by this run"}, {"loss": "not reported by this run", "nosuch": "not reported by this run"}} {
+		for metric, text := range want {
+			if got := a.Text(t, fmt.Sprintf("[data-run='%s'] [data-value-of='final:%s']", ids[i], metric)); got != text {
+				t.Errorf("%s of run %d: %q, want %q", metric, i, got, text)
+			}
+		}
+		if got := a.Text(t, fmt.Sprintf("[data-run='%s'] [data-value-of='final:=loss*2']", ids[i])); got != ui.Absent {
+			t.Errorf("the formula of run %d: %q", i, got)
+		}
+	}
+}

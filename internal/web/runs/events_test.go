@@ -3,11 +3,13 @@ package runs_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/web/runs"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
@@ -128,5 +130,57 @@ func TestAShortTimelineHasNeitherALinkNorAWordAboutItsBeginning(t *testing.T) {
 		if a.Count("#events-earlier[hidden]") != 1 || a.Count("[data-events-beginning][hidden]") != 1 || a.Count("[data-event-empty]") == 1 != (n == 0) {
 			t.Errorf("with %d events: %s", n, a.Text(t, "#run-events"))
 		}
+	}
+}
+
+func TestEventsOfEachAttemptAreBelowWhatItContinuedAndHowItEnded(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	r.Attempt = 4
+	s.Fake.AllRuns = []run.Run{r}
+	attempt := func(n int, resume string) run.Attempt {
+		a := run.Attempt{RunID: r.ID, Number: n, Resume: resume, CreatedAt: webtest.Now}
+		if n < 4 {
+			a.EndedAt = webtest.Now
+		}
+		return a
+	}
+	oom := attempt(1, "")
+	oom.Cause = &run.Cause{Title: "GPU out of memory", Summary: "It was full.", Rank: 2, Evidence: []run.CauseLine{{Pos: 0, Text: "no place"}, {Pos: 41, Text: "CUDA out of memory"}}}
+	unclear := attempt(3, "/elsewhere")
+	unclear.Cause = &run.Cause{Title: "Unknown cause", Rank: -1}
+	s.Fake.AllTries = []run.Attempt{oom, attempt(2, "/ckpt/step_1200"), unclear, attempt(4, "")}
+	s.Fake.AllJoins = []points.Join{{Attempt: 4, From: 1300}}
+	for i, e := range []run.Event{
+		{Kind: "state", To: run.Queued}, {Kind: "state", To: run.Running, Attempt: 1}, {Kind: "state", To: run.Queued, Attempt: 1}, {Kind: "state", To: run.Running, Attempt: 2}, {Kind: "note", Attempt: 1},
+		{Kind: "state", To: run.Paused, Attempt: 2}, {Kind: "note", Attempt: 3}, {Kind: "state", To: run.Running, Attempt: 4},
+	} {
+		e.Seq, e.RunID, e.Rank, e.At = int64(i+1), r.ID, -1, webtest.Now
+		s.Fake.AllEvents = append(s.Fake.AllEvents, e)
+	}
+	path := "/runs/" + string(r.ID)
+	a := s.Get(path+"/events", 200)
+	ids := a.Doc.Find("#event-list > li").Map(func(_ int, li *goquery.Selection) string { return li.AttrOr("id", "") })
+	if got, want := strings.Join(ids, " "), "attempt-4 event-8 attempt-3 event-7 attempt-2 event-6 event-5 event-4 attempt-1 event-3 event-2 event-1"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for n, want := range map[int][2]string{
+		1: {"from the start", "failed: GPU out of memory"}, 2: {"continued from step 1,200", "paused"},
+		3: {"continued from /elsewhere", "failed: Unknown cause"}, 4: {"continued, first report of step 1,300", "running"},
+	} {
+		head := fmt.Sprint("#attempt-", n)
+		if from, end := a.Text(t, head+" [data-attempt-from]"), a.Text(t, head+" [data-attempt-end]"); from != want[0] || end != want[1] {
+			t.Errorf("attempt %d: %q, %q", n, from, end)
+		}
+	}
+	if got := a.Doc.Find("#attempt-1 a").AttrOr("href", ""); got != path+"/logs?worker=2&line=41" {
+		t.Errorf("the cause leads to %s", got)
+	}
+	if got := a.Doc.Find("#attempt-3 a").AttrOr("href", ""); got != "/help/troubleshooting#unknown-cause" {
+		t.Errorf("the cause without a line leads to %s", got)
+	}
+	if a := s.Get(path+"/events?before=3", 200); a.Count("#attempt-1") != 1 || a.Count("#attempt-2") != 0 {
+		t.Error("the page of earlier events does not say whose they are")
 	}
 }

@@ -38,6 +38,9 @@ type Details interface {
 	Workers(ctx context.Context, id run.ID) ([]run.Worker, error)
 	// EventsBefore returns the newest limit events before a sequence, oldest first.
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
+	// Attempts returns the run's, oldest first, and Joins where further ones join the curves.
+	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
+	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
 	// SavedCheckpoints returns the newest that workers reported.
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	// Logs returns lines, oldest first.

@@ -49,6 +49,8 @@ type fake struct {
 	AllRuns    []run.Run    // newest first
 	AllWorkers []run.Worker
 	AllEvents  []run.Event
+	AllTries   []run.Attempt
+	AllJoins   []points.Join
 	Saved      []run.SavedCheckpoint
 	Curves     map[string][]run.CurvePoint
 	LogLines   []run.LogLine
@@ -229,7 +231,9 @@ func (f *fake) PointsVersion(context.Context, run.ID) (int64, error) {
 	return f.version.Add(1), f.Err
 }
 
-func (f *fake) Joins(context.Context, run.ID) ([]points.Join, error) { return nil, f.Err }
+func (f *fake) Joins(context.Context, run.ID) ([]points.Join, error) { return f.AllJoins, f.Err }
+
+func (f *fake) Attempts(context.Context, run.ID) ([]run.Attempt, error) { return f.AllTries, f.Err }
 
 func (f *fake) Curve(_ context.Context, _ run.ID, metric string, _ int64) ([]run.CurvePoint, error) {
 	return f.Curves[metric], f.Err

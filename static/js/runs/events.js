@@ -2,6 +2,8 @@
 // reader loaded of earlier times stays, and never is there a hole between two events.
 import { refreshTimes } from "../ui/times.js";
 
+const heads = "[data-attempt-head]"; // of attempts, among their events
+
 /** @param {HTMLElement} page */
 export function startEvents(page) {
   const events = new Events();
@@ -41,6 +43,7 @@ class Events {
     const list = event.target;
     if (!(list instanceof HTMLElement) || !list.matches("[data-timeline]")) return;
     this.most = Math.max(this.most, list.children.length + this.step);
+    this.head(list);
     refreshTimes(list);
   }
 
@@ -49,8 +52,9 @@ class Events {
     document.querySelector("[data-event-empty]")?.remove();
     const list = this.list;
     const link = document.getElementById("events-earlier");
+    if (list) this.head(list);
     if (!list || list.children.length <= this.most || link?.classList.contains("htmx-request")) return;
-    while (list.children.length > this.most) list.lastElementChild?.remove();
+    while (list.children.length > this.most || list.lastElementChild?.matches(heads)) list.lastElementChild?.remove();
     if (!(link instanceof HTMLAnchorElement)) return; // the overview has the newest alone
     const before = sequence(list.lastElementChild);
     const url = new URL(link.href);
@@ -62,15 +66,31 @@ class Events {
   }
 
   /**
+   * Keeps each attempt's head once, above its newest event.
+   * @param {HTMLElement} list
+   */
+  head(list) {
+    const seen = new Set();
+    for (const head of list.querySelectorAll(heads)) {
+      if (seen.has(head.id)) head.remove();
+      seen.add(head.id);
+    }
+    const newest = list.querySelector(heads);
+    const first = list.firstElementChild;
+    if (newest && first instanceof HTMLElement && Number(first.dataset.attempt) <= Number(newest.getAttribute("data-attempt-head"))) list.prepend(newest);
+  }
+
+  /**
    * Gives a fresh timeline the older events of the page, when the two meet.
    * @param {HTMLElement} fresh
    */
   join(fresh) {
-    const rows = fresh.querySelector("#event-list");
+    const rows = /** @type {HTMLElement|null} */ (fresh.querySelector("#event-list"));
     const end = document.getElementById("events-end");
     const meeting = document.getElementById(rows?.lastElementChild?.id || "");
     if (!rows || !end || !meeting) return;
     for (let row = meeting.nextElementSibling; row; row = row.nextElementSibling) rows.append(row.cloneNode(true));
+    this.head(rows);
     fresh.querySelector("#events-end")?.replaceWith(end.cloneNode(true));
   }
 }

@@ -14,6 +14,7 @@ const rereadEvery = 2000;
 /** Which messages are news for what a tab reads anew, as no fragment has it. */
 const news = {
   checkpoints: (/** @type {any} */ m) => m.type === "html" && m.data.includes('data-event-kind="checkpoint'),
+  events: (/** @type {any} */ m) => m.type === "html" && m.data.includes('data-event-kind="state"'), // an attempt began or ended
   mesh: (/** @type {any} */ m) => m.type === "samples",
 };
 
