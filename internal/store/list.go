@@ -86,6 +86,8 @@ type lister struct {
 	tx     *db.Snapshot
 	search func(text string, below int64, limit int) []db.Query
 	sizes  sizes
+	sorts  bool // the database sorts many runs fast: PostgreSQL, which reads a set at once, and with several processes
+	many   bool // so many that it does now
 	now    int64
 	f      run.RunFilter
 	text   string
@@ -96,7 +98,7 @@ type lister struct {
 }
 
 func newLister(tx *db.Snapshot, s *Store, f run.RunFilter) *lister {
-	return &lister{tx: tx, search: s.db.Search, sizes: s.sizes, now: time.Now().UnixMilli(), f: f, text: sought(f.Text), within: within(f), folded: map[run.SweepID]bool{}}
+	return &lister{tx: tx, search: s.db.Search, sizes: s.sizes, sorts: s.db.Shared(), now: time.Now().UnixMilli(), f: f, text: sought(f.Text), within: within(f), folded: map[run.SweepID]bool{}}
 }
 
 // places are where the runs are in the order.

@@ -17,7 +17,8 @@ var textOrders = map[string]struct{ expression, index string }{
 }
 
 // sorted finds the runs in an order other than newest first. Few runs are read and sorted. Of many it walks along an index of the order for
-// a while, since most filters fill a page soon. Where that does not, it knows all that match, and picks them out of the rest of the index.
+// a while, since most filters fill a page soon. Where that does not, PostgreSQL sorts all that match. SQLite takes longer for that: there all
+// that match are picked out of the rest of the index, which PostgreSQL in turn could not read without the runs themselves.
 func (l *lister) sorted(ctx context.Context) ([]run.Position, error) {
 	if l.f.Sweep != "" {
 		return l.sortAll(ctx, bySweep(l.f))
@@ -92,7 +93,11 @@ func (l *lister) sortAll(ctx context.Context, p path) (out []run.Position, err e
 // all is a table of the IDs that a span of a path leads to, each with a value. Its limit keeps PostgreSQL from walking along another index
 // instead, which has the order but reads what does not match.
 func (l *lister) all(args *params, p path, s span, value string) string {
-	return `(SELECT id, ` + value + ` AS value FROM ` + s.from(args, l.within, matching(args, l.text, p.unknown(l.f))) + ` ORDER BY id DESC LIMIT ` + args.add(maxNumber) + `) AS found`
+	conditions := matching
+	if l.many {
+		conditions = matchingAll
+	}
+	return `(SELECT id, ` + value + ` AS value FROM ` + s.from(args, l.within, conditions(args, l.text, p.unknown(l.f))) + ` ORDER BY id DESC LIMIT ` + args.add(maxNumber) + `) AS found`
 }
 
 // sortIDs sorts runs, and returns the page.
@@ -236,7 +241,7 @@ func (l *lister) alongTexts(ctx context.Context) ([]run.Position, error) {
 	}
 	out, found, err := l.walkOrder(ctx, most, func(last *run.Position, n int) ([]run.Position, error) { return l.readTexts(ctx, spans, last, n) })
 	if err == nil && !found {
-		if ofLabel {
+		if l.many = l.sorts; ofLabel || l.many {
 			return l.sortAll(ctx, broad(l.f))
 		}
 		out, err = l.pickTexts(ctx, spans)
@@ -302,7 +307,11 @@ func (l *lister) alongValues(ctx context.Context, p path) ([]run.Position, error
 		found := false
 		if p == nil {
 			if ended, found, err = l.walkOrder(ctx, l.sizes.lookedAt, l.values(ctx)); err == nil && !found {
-				ended, err = l.pickValues(ctx)
+				if l.many = l.sorts; l.many {
+					ended, err = l.sortValues(ctx, broad(l.f))
+				} else {
+					ended, err = l.pickValues(ctx)
+				}
 			}
 		} else {
 			ended, err = l.sortValues(ctx, p)

@@ -253,6 +253,17 @@ func matching(args *params, text string, want []label) (out []string) {
 	return out
 }
 
+// matchingAll are the same conditions for where very many runs are read: as sets, which PostgreSQL reads once and merges.
+func matchingAll(args *params, text string, want []label) (out []string) {
+	if text != "" {
+		out = append(out, `id IN (SELECT t.id FROM run_texts t WHERE instr(t.text, `+args.add(text)+`) > 0)`)
+	}
+	for _, l := range want {
+		out = append(out, `id IN (SELECT l.run_id FROM run_labels l WHERE l.kind = `+args.add(l.kind)+` AND l.label = `+args.add(l.text)+`)`)
+	}
+	return out
+}
+
 // params are the parameters of a statement, by number: a value may stand in several places.
 type params []any
 
