@@ -82,7 +82,7 @@ func (c *Cache) Answer(ctx context.Context, s Versioned, r run.Run, q Query, kno
 // tag names everything that an answer depends on: the run as it is, its points, and the query.
 func (c *Cache) tag(r run.Run, q Query, version int64) string {
 	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%q %q %d %d %q %+v %q %v", c.instance, r.ID, version, r.Revision, r.State, r.Progress, q.Metrics, []any{q.X, q.From, q.To, q.Pixels, q.Smooth, q.Workers, q.Replaced}) // a hash takes everything
+	_, _ = fmt.Fprintf(h, "%q %q %d %d %q %+v %q %v", c.instance, r.ID, version, r.Revision, r.State, r.Progress, q.Metrics, []any{q.X, q.From, q.To, q.Pixels, q.Smooth, q.Workers, q.Replaced, q.Newest}) // a hash takes everything
 	return `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`
 }
 

@@ -39,7 +39,8 @@ type Curve struct {
 	Formula string // of a derived metric, or ""
 	Clock   bool   // measured by the clock: it has no steps
 	View    series.View
-	X       []float64 // of each column's first point, nil over steps; NaN where the axis has no value
+	Newest  *run.CurvePoint // where the query asks for it and it is of no replaced part
+	X       []float64       // of each column's first point, nil over steps; NaN where the axis has no value
 }
 
 // Answer is what a chart draws.
@@ -141,6 +142,11 @@ func (a *asked) curve(ctx context.Context, metric string, worker int) (Curve, er
 	}
 	if err != nil || len(out.View.Columns) == 0 {
 		return out, err
+	}
+	if a.query.Newest && a.query.Replaced == 0 {
+		if out.Newest, err = a.newest(ctx, l, worker, out.View.Columns[len(out.View.Columns)-1].Last); err != nil {
+			return out, err
+		}
 	}
 	out.Clock = out.View.Columns[0].First > run.MaxStep
 	if out.Clock && a.query.X.Metric() != "" {

@@ -14,7 +14,7 @@ import (
 //	"value":[…],"odd":[[3,"NaN"]]}]}
 //
 // with a number for each column. x is left out over steps, min and max where every column is one value. What is not finite is null,
-// and named by column in odd. Where the run lacks what was asked for, missing says so, for people. A derived metric has its formula, and one without steps "clock":true. What happened beside the curves
+// and named by column in odd. The newest value, [step, value], is there if it was asked for. Where the run lacks what was asked for, missing says so, for people. A derived metric has its formula, and one without steps "clock":true. What happened beside the curves
 // is asked for once a page: see [Charts.Marks].
 func (a Answer) AppendJSON(out []byte) []byte {
 	out = append(out, `{"run":`...)
@@ -61,6 +61,10 @@ func (c Curve) appendJSON(out []byte) []byte {
 		float("max", func(i int) float64 { return columns[i].Max })
 	}
 	float("value", func(i int) float64 { return columns[i].Value })
+	if p := c.Newest; p != nil {
+		out = strconv.AppendInt(append(out, `,"newest":[`...), p.Step, 10)
+		out = append(appendFloat(append(out, ','), p.Mean), ']')
+	}
 	return append(c.appendOdd(out), '}')
 }
 

@@ -18,6 +18,15 @@ func (c *Charts) Operands(ctx context.Context, r run.Run, metric string) ([]stri
 	return l.metrics, err
 }
 
+// newest returns the point of a curve at a step.
+func (a *asked) newest(ctx context.Context, l line, worker int, step int64) (out *run.CurvePoint, err error) {
+	err = a.each(ctx, l, worker, step, step, func(p run.CurvePoint, _ float64) bool {
+		out = &p
+		return true
+	})
+	return out, err
+}
+
 // Newest returns the value over all workers of a metric or a formula at its newest step up to one, among so many steps before it; false
 // where it has none there.
 func (c *Charts) Newest(ctx context.Context, r run.Run, metric string, to, among int64) (p run.CurvePoint, found bool, err error) {

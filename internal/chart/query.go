@@ -64,12 +64,14 @@ type Query struct {
 	Workers  Workers
 	// Replaced is an attempt whose points that later ones repeated are asked for, 0 for the curve.
 	Replaced int
+	// Newest asks for the newest value of each curve in the range, too.
+	Newest bool
 }
 
-// ParseQuery reads a query of an address: metric (repeated), x, from, to, px, smooth, workers (all, each or a rank), replaced (an attempt). Its
-// errors are all [run.FieldErrors].
+// ParseQuery reads a query of an address: metric (repeated), x, from, to, px, smooth, workers (all, each or a rank), replaced (an attempt), newest
+// (any text). Its errors are all [run.FieldErrors].
 func ParseQuery(v url.Values) (Query, error) {
-	q := Query{Metrics: v["metric"], X: Step, From: math.Inf(-1), To: math.Inf(1), Pixels: defaultPixels, Workers: AllWorkers}
+	q := Query{Metrics: v["metric"], X: Step, From: math.Inf(-1), To: math.Inf(1), Pixels: defaultPixels, Workers: AllWorkers, Newest: v.Get("newest") != ""}
 	var errs run.FieldErrors
 	add := func(err error) { errs = append(errs, fieldErrors(err)...) }
 	if x := v.Get("x"); x != "" {

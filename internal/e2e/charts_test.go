@@ -211,6 +211,16 @@ func TestTheChartsOfARun(t *testing.T) {
 		b.waitFor("all is in sight", `!new URLSearchParams(location.search).has("from")`)
 	})
 
+	t.Run("the table is of what the charts are zoomed to", func(*testing.T) {
+		b.open(page + "?table=1&from=101&to=120")
+		cell := func(name string) string {
+			return `document.querySelector('tr[data-metric="loss"] [data-cell="` + name + `"]').textContent`
+		}
+		b.waitFor("the numbers are of the range", cell("points")+` === "20" && `+cell("step")+` === "120"`)
+		b.click(`[data-zoom="reset"]`)
+		b.waitFor("they are of the whole run again", cell("points")+` !== "20" && document.querySelector("[data-table-range]").textContent === "Of the whole run"`)
+	})
+
 	t.Run("a smoothed value is the same at every zoom", func(*testing.T) {
 		whole := seriesOf(b, id, "metric=loss&smooth=ema:0.99&px=4096")[0]
 		part := seriesOf(b, id, "metric=loss&smooth=ema:0.99&px=4096&from=4000&to=5000")[0]

@@ -1,6 +1,7 @@
 // The tab Metrics: its controls change the view of all charts, groups fill when they are opened, formulas make charts of one's own.
 import { mistake } from "../charts/load.js";
 import { kernels, layoutOf, notchOf, smoothingAt } from "../charts/view.js";
+import { Numbers } from "./numbers.js";
 import { toast } from "../ui/toast.js";
 
 /** @typedef {import("../charts/board.js").Board} Board */
@@ -16,7 +17,9 @@ export function startMetrics(board, page) {
   const reset = page.querySelector('[data-zoom="reset"]');
   const layout = /** @type {HTMLInputElement} */ (page.querySelector("[data-layout-view]"));
   const row = page.querySelector("#first-charts");
+  const numbers = new Numbers(page, () => board.view);
   board.options.changed = (view) => {
+    numbers.changed();
     reset?.toggleAttribute("disabled", view.from === null && view.to === null);
     layout.value = layoutOf(view);
   };
@@ -240,5 +243,6 @@ function startGroups(board, page, row) {
     param("q", query);
     row.hidden = query !== "";
     board.scan(page);
+    page.dispatchEvent(new Event("rows"));
   });
 }
