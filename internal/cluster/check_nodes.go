@@ -198,7 +198,7 @@ func (c *check) node(n nomad.Inspected, job nomad.JobFacts) {
 			c.add(Fail, "nodes", about, what, "client { host_volume \""+v+"\" { path = \"...\" read_only = false } } in its agent's configuration, and restart it.")
 		}
 	}
-	switch limit, err := time.ParseDuration(n.Meta["cotrain_max_kill_timeout"]); {
+	switch limit, err := time.ParseDuration(n.Meta[nomad.KillLimitMeta]); {
 	case err != nil:
 		c.add(Warn, "nodes", about, fmt.Sprintf("How long it lets a worker save its last checkpoint is not known: 30 s unless it has max_kill_timeout, and jobs ask for %v.", job.KillTimeout),
 			"Set client { max_kill_timeout = \"5m\" } and meta { cotrain_max_kill_timeout = \"5m\" }, as in nomad/agent/gpu-client.hcl.")

@@ -124,22 +124,14 @@ func (c *Control) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
 	if err != nil {
 		return run.Outlook{}, err
 	}
-	out := run.Outlook{Run: r, KillTimeout: c.o.KillTimeout}
+	out := run.Outlook{Run: r}
 	if out.Points, err = c.resumePoints(ctx, r.Unspoiled()); err != nil {
 		return out, err
 	}
-	evs, err := c.o.Store.EventsBefore(ctx, id, maxSeq, recentEvents)
-	if err != nil {
-		return out, err
-	}
-	out.SaveTime, out.Next = run.SaveTime(evs), nextCheckpoint(r)
-	return out, nil
+	out.Next = nextCheckpoint(r)
+	out.Saving, err = c.saving(ctx, id)
+	return out, err
 }
-
-const (
-	maxSeq       = 1<<63 - 1
-	recentEvents = 200
-)
 
 // nextCheckpoint is about the step at which a run saves next, 0 if it is not known, or the run ends before.
 func nextCheckpoint(r run.Run) int64 {

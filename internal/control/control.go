@@ -34,6 +34,7 @@ type Runs interface {
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
 	DeleteRun(ctx context.Context, id run.ID) error
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
+	Workers(ctx context.Context, id run.ID) ([]run.Worker, error)
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 }
 
@@ -73,6 +74,7 @@ type Cluster interface {
 	Nodes(ctx context.Context) ([]run.Node, error)
 	GPUUses(ctx context.Context) (map[string][]run.GPUUse, error)
 	GPUStats(ctx context.Context, nodeID string) ([]run.GPUStats, error)
+	KillLimit(ctx context.Context, nodeIDs []string) (limit time.Duration, node string)
 	Planner
 	Variables
 }

@@ -25,6 +25,9 @@ func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, err
 		return run.DryRun{}, bad
 	}
 	out := run.DryRun{Warnings: d.warns}
+	if short := c.savesInTime(ctx)(s, d.conf); short != nil {
+		out.Warnings = append(out.Warnings, *short)
+	}
 	shape := d.run.Shape
 	if out.ParentJob, _, out.Parent, err = c.o.Cluster.Job(ctx, shape); err != nil {
 		return run.DryRun{}, err

@@ -77,15 +77,19 @@ func (c *Control) paths(ctx context.Context) pathCheck {
 // Check returns what judges of submissions what trainconf cannot: whether their project allows them, and their paths in the
 // project's storage. What cannot be read has been told by whoever read it.
 func (c *Control) Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
-	in := c.around(ctx)
+	in, saves := c.around(ctx), c.savesInTime(ctx)
 	return func(s run.Submission) (errs, warns run.FieldErrors) {
 		errs = c.assign(&s)
 		if _, bad, err := in.resolve(&s); err == nil {
 			errs = append(errs, bad...)
 		}
 		if req, err := trainconf.RequestOf(s); err == nil {
-			lost, odd := in.paths(req.EffectiveConfig(), s.Shape)
+			conf := req.EffectiveConfig()
+			lost, odd := in.paths(conf, s.Shape)
 			errs, warns = append(errs, lost...), odd
+			if short := saves(s, conf); short != nil {
+				warns = append(warns[:len(warns):len(warns)], *short)
+			}
 		}
 		return errs, warns
 	}

@@ -3,8 +3,10 @@ package control_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
@@ -189,11 +191,52 @@ func TestABrokenCheckpointCannotBeChosen(t *testing.T) {
 		t.Errorf("it is chosen: %v", err)
 	}
 	out, err := c.control.Outlook(t.Context(), r.ID)
-	if err != nil || len(out.Points) != 1 || out.Points[0].Step != 5 || out.SaveTime.Milliseconds() != 200 || out.Next != 20 {
+	if err != nil || len(out.Points) != 1 || out.Points[0].Step != 5 || out.Took.Milliseconds() != 200 || out.Next != 20 {
 		t.Errorf("outlook is %+v, %v", out, err)
 	}
 	if step, repeated := out.Continues(run.ResumeNewest); step != 5 || repeated != 12 {
 		t.Errorf("it continues from %d and repeats %d", step, repeated)
+	}
+}
+
+func TestSlowSavingIsToldBeforeItIsCutOff(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	r, job := c.trained() // saving took 200 ms
+	c.set(job, func(w *run.Worker) { w.NodeID = "n1" }, 0, 1)
+	c.eventually("it is known where its workers are", func() bool {
+		workers, err := c.store.Workers(t.Context(), r.ID)
+		return err == nil && len(workers) == 2 && workers[0].NodeID == "n1" && workers[1].NodeID == "n1"
+	})
+	for _, tt := range []struct {
+		limit time.Duration
+		short bool
+	}{{0, false}, {time.Second, false}, {200 * time.Millisecond, true}} {
+		c.cluster.SetKillLimit(tt.limit)
+		out, err := c.control.Outlook(t.Context(), r.ID)
+		if err != nil || out.KillTimeout != tt.limit || strings.Contains(out.TooShort(), "on node-1 are killed") != tt.short {
+			t.Errorf("with a limit of %v: %q, %+v, %v", tt.limit, out.TooShort(), out.Saving, err)
+		}
+		like, other, clone := submission(), submission(), submission()
+		like.Config, other.Config, clone.Config = saving, saving, saving
+		other.Shape.Nodes, clone.Shape.Nodes, clone.Origin.Clone = 3, 3, r.ID
+		bare := like
+		bare.Config = config
+		for what, given := range map[string]struct {
+			run.Submission
+			told bool
+		}{"one like it": {like, tt.short}, "a clone with more nodes": {clone, tt.short}, "one of another shape": {other, false}, "one that saves nothing": {bare, false}} {
+			_, warns := c.control.Check(t.Context())(given.Submission)
+			dry, err := c.control.DryRun(t.Context(), given.Submission)
+			for how, list := range map[string]run.FieldErrors{"form": warns, "dry run": dry.Warnings} {
+				told := slices.ContainsFunc(list, func(e run.FieldError) bool {
+					return e.Field == "max_kill_timeout" && strings.Contains(e.Rule, "in "+r.Name)
+				})
+				if err != nil || told != given.told {
+					t.Errorf("with a limit of %v the %s of %s says %v, %v", tt.limit, how, what, list, err)
+				}
+			}
+		}
 	}
 }
 

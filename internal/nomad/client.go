@@ -85,7 +85,8 @@ type Client struct {
 	parents  map[string]*parent // by job ID
 	children map[string]child   // by parent job ID
 
-	consulNames map[string]namedAt // by node ID
+	consulNames map[string]namedAt   // by node ID
+	killLimits  map[string]killLimit // by node ID
 }
 
 const (

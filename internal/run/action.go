@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -58,9 +59,14 @@ type Outlook struct {
 	// Points are the checkpoints that an attempt could continue from, newest first: complete as far as can be seen.
 	Points []ResumePoint
 	Next   int64 // about the step of the next checkpoint, 0 for none or unknown
-	// SaveTime is the longest that the run took to save a checkpoint of late, and KillTimeout how long workers have to save one when
-	// they are stopped; 0 for unknown.
-	SaveTime, KillTimeout time.Duration
+	Saving
+}
+
+// Saving compares how long saving a checkpoint takes with the time that workers have for it; 0 for unknown.
+type Saving struct {
+	Took        time.Duration // the longest of late
+	KillTimeout time.Duration // until workers are killed that were told to stop
+	Node        string        // whose max_kill_timeout that is, "" for job.kill_timeout
 }
 
 // Continues says from which step an attempt would continue, and how many steps it would repeat.
@@ -72,12 +78,45 @@ func (o Outlook) Continues(from ResumeChoice) (step, repeated int64) {
 }
 
 // TooShort warns that workers may be killed before they have saved, "" where they have the time, or nobody knows.
-func (o Outlook) TooShort() string {
-	if o.SaveTime <= 0 || o.KillTimeout <= 0 || o.SaveTime < o.KillTimeout {
+func (s Saving) TooShort() string {
+	if !s.short() {
 		return ""
 	}
-	return fmt.Sprintf("Saving a checkpoint took %s of late, and workers are killed %s after they are told to stop: the last checkpoint may be cut off. Raise job.kill_timeout, and max_kill_timeout of the nodes.",
-		ShortDuration(max(o.SaveTime, time.Second)), ShortDuration(o.KillTimeout))
+	on := ""
+	if s.Node != "" {
+		on = " on " + s.Node
+	}
+	return fmt.Sprintf("Saving a checkpoint took %s of late, and workers%s are killed %s after they are told to stop: the last checkpoint may be cut off. %s.",
+		ShortDuration(max(s.Took, time.Second)), on, ShortDuration(s.KillTimeout), upperFirst(s.fix()))
+}
+
+// TooShortFor is the same as a warning about a submission like the run of that name; nil where [Saving.TooShort] is "".
+func (s Saving) TooShortFor(name string) *FieldError {
+	if !s.short() {
+		return nil
+	}
+	field, on := "job.kill_timeout", ""
+	if s.Node != "" {
+		field, on = "max_kill_timeout", " on "+s.Node
+	}
+	return &FieldError{Field: field, Fix: s.fix(), Rule: fmt.Sprintf("gives workers%s %s to save when they are stopped, and saving a checkpoint took %s of late in %s: the last one may be cut off",
+		on, ShortDuration(s.KillTimeout), ShortDuration(max(s.Took, time.Second)), name)}
+}
+
+func (s Saving) short() bool { return s.Took > 0 && s.KillTimeout > 0 && s.Took >= s.KillTimeout }
+
+func (s Saving) fix() string {
+	if s.Node != "" {
+		return "raise max_kill_timeout of the nodes"
+	}
+	return "raise job.kill_timeout, and max_kill_timeout of the nodes"
+}
+
+func upperFirst(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // NextCheckpoint is the step of the next checkpoint after a step, 0 without an interval.

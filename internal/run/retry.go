@@ -77,7 +77,7 @@ func (r *Run) Follows() string {
 	case r.StopRequested:
 		return "It is not tried again, because it was stopped."
 	case plan != nil && plan.Why != "":
-		return strings.ToUpper(plan.Why[:1]) + plan.Why[1:] + "."
+		return upperFirst(plan.Why) + "."
 	}
 	return "It is not tried again."
 }

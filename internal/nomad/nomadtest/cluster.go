@@ -37,6 +37,7 @@ type Cluster struct {
 
 	places    map[string]int
 	forbidden string
+	killLimit time.Duration // of every node, 0 for unknown
 
 	variables   map[string]map[string]string // by namespace and path
 	variableErr error
@@ -344,6 +345,19 @@ func (c *Cluster) GPUStats(_ context.Context, nodeID string) ([]run.GPUStats, er
 	}
 	return []run.GPUStats{{ID: nodeID + "-gpu", Utilization: new(int64(0))}}, nil
 }
+
+// KillLimit answers what [Cluster.SetKillLimit] set, for node-1.
+func (c *Cluster) KillLimit(_ context.Context, nodeIDs []string) (limit time.Duration, node string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(nodeIDs) == 0 || c.call("KillLimit") != nil || c.killLimit == 0 {
+		return 0, ""
+	}
+	return c.killLimit, "node-1"
+}
+
+// SetKillLimit is the max_kill_timeout of every node.
+func (c *Cluster) SetKillLimit(limit time.Duration) { c.change(func() { c.killLimit = limit }) }
 
 // Watch tells a resync at first and after each time of being down, and a hint for every job at every change.
 func (c *Cluster) Watch(ctx context.Context, fn func(nomad.Hint)) error {

@@ -285,7 +285,7 @@ func (f *fake) Act(_ context.Context, id run.ID, a run.Action) error {
 func (f *fake) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
 	r, err := f.Run(ctx, id)
 	points := []run.ResumePoint{{Step: 450, Folder: "models/checkpoints/x/step_450"}, {Step: 400, Folder: "models/checkpoints/x/step_400"}}
-	return run.Outlook{Run: r, Points: points, Next: 550, SaveTime: f.SaveTime, KillTimeout: 30 * time.Second}, err
+	return run.Outlook{Run: r, Points: points, Next: 550, Saving: run.Saving{Took: f.SaveTime, KillTimeout: 30 * time.Second}}, err
 }
 
 func (f *fake) Delete(_ context.Context, id run.ID) error {
