@@ -56,7 +56,7 @@ func (s *Scanner) marked(u *unit) bool {
 				continue
 			}
 			s.counts[len(s.seen)+o.index] = s.stamp
-			if s.apply(s.rules.markers[o.index], u, u.text) {
+			if s.apply(o.index, u, u.text) {
 				return true
 			}
 		}
@@ -64,12 +64,13 @@ func (s *Scanner) marked(u *unit) bool {
 	if !told {
 		return false
 	}
-	return slices.ContainsFunc(s.rules.plain, func(i int) bool { return s.apply(s.rules.markers[i], u, u.rest) })
+	return slices.ContainsFunc(s.rules.plain, func(i int) bool { return s.apply(i, u, u.rest) })
 }
 
 // apply applies a marker if it matches, and reports whether the line is to be ignored.
-func (s *Scanner) apply(m *Marker, u *unit, text []byte) bool {
-	if m.match != nil && !m.match.Match(text) || m.unless != nil && m.unless.Match(text) {
+func (s *Scanner) apply(index int, u *unit, text []byte) bool {
+	m, id := s.rules.markers[index], 2*(len(s.seen)+index)
+	if m.match != nil && !s.matches(id, m.match, text) || m.unless != nil && s.matches(id+1, m.unless, text) {
 		return false
 	}
 	switch m.Effect {
@@ -129,7 +130,7 @@ func (s *Scanner) ask(u *unit, index int) {
 		return
 	}
 	s.counts[index] = s.stamp
-	if rule.Shape != "" && !u.ends || rule.unless != nil && rule.unless.Match(u.text) || rule.match != nil && !rule.match.Match(u.text) {
+	if rule.Shape != "" && !u.ends || rule.unless != nil && s.matches(2*index+1, rule.unless, u.text) || rule.match != nil && !s.matches(2*index, rule.match, u.text) {
 		return
 	}
 	u.known = true

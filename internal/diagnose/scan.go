@@ -71,6 +71,8 @@ type Scanner struct {
 	counts   []uint32
 	stamp    uint32
 	stripped []byte
+	units    int // that were looked at
+	memo     memo
 }
 
 // NewScanner returns a scanner at the start of a log.
@@ -264,10 +266,13 @@ func (s *Scanner) unit(text []byte, whole bool) {
 	if s.quoted(text, &h) {
 		return
 	}
+	if s.units++; s.units > memoAfter {
+		s.memo.start(text)
+	}
 	u := unit{text: text, head: h}
 	s.shape(&u)
 	if u.level == noLevel && !u.ends && len(s.found) > 0 {
-		u.level = markedLevel(text)
+		u.level = s.levelOfText(text)
 	}
 	if s.marked(&u) {
 		return
