@@ -7,6 +7,7 @@ import (
 	"github.com/cotrain/cotrain/internal/audit"
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
 // Cluster reads the nodes.
@@ -62,8 +63,10 @@ func (g *Guard) Nodes(ctx context.Context) ([]run.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	rules := trainconf.RetryRules()
 	for at, n := range nodes {
 		if f, ok := failures[n.Name]; ok {
+			f = f.By(rules)
 			nodes[at].Failures = &f
 		}
 		for i := range n.Uses {

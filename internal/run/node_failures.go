@@ -11,7 +11,7 @@ import (
 // NodeFailures counts what failed in [CauseWindow] because of what happened on a node: attempts, and workers lost by those that went on.
 type NodeFailures struct {
 	Failures int           `json:"failures"`
-	Hardware int           `json:"hardware" doc:"Of them, those of a cause that is of the node: its GPUs, drivers or disks"`
+	Hardware int           `json:"hardware" doc:"Of them, those of a cause that another node may not have, such as its GPUs or drivers"`
 	Last     time.Time     `json:"last,omitzero"`
 	Causes   []CauseOnNode `json:"causes" nullable:"false" doc:"Most frequent first"`
 }
@@ -23,15 +23,20 @@ type CauseOnNode struct {
 	Failures int    `json:"failures"`
 }
 
-// hardware are the categories that tell of the node rather than of the run.
-var hardware = []string{"ecc_error_xid", "cuda_driver_mismatch", "no_gpu_visible", "bus_error_shm", "disk_full", "driver_failure"}
+// By counts as of the node what retries avoid the node for.
+func (n NodeFailures) By(rules RetryRules) NodeFailures {
+	n.Hardware = 0
+	for _, c := range n.Causes {
+		if rules.Of(c.Category).OtherNode {
+			n.Hardware += c.Failures
+		}
+	}
+	return n
+}
 
-// With counts another failure.
+// With counts another failure; see By.
 func (n NodeFailures) With(c *Cause) NodeFailures {
 	n.Failures++
-	if slices.Contains(hardware, c.Category) {
-		n.Hardware++
-	}
 	if c.At.After(n.Last) {
 		n.Last = c.At
 	}
