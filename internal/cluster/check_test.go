@@ -80,7 +80,7 @@ func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 		{"variables:list in training", "cotrain-console", `(?s)  variables \{.*?\n  \}\n`, ""}, {"node:read", "cotrain-console", `(?s)\nnode \{.*?\n\}\n`, "\n"},
 		{"node_pool:read", "cotrain-console", `(?s)node_pool "\*" \{.*?\n\}\n`, ""}, {"host_volume:write in training", "cotrain-storage", `"write"`, `"read"`},
 	}
-	for _, right := range []string{"list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs"} {
+	for _, right := range []string{"list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs", "alloc-lifecycle"} {
 		list = append(list, missing{right + " in training", "cotrain-console", `"` + right + `",? ?`, ""}, missing{right + " in team-a", "cotrain-console-team-a", `"` + right + `",? ?`, ""})
 	}
 	for _, m := range list {

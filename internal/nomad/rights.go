@@ -48,6 +48,7 @@ var (
 		{"submit-job", "register and stop the jobs of runs", (*Client).trySubmit},
 		{"dispatch-job", "start runs", (*Client).tryDispatch},
 		{"read-fs", "read logs", (*Client).tryLogs},
+		{"alloc-lifecycle", "kill workers that are forced to stop", (*Client).tryKill},
 	}
 	clusterRights = []try{
 		{"node:read", "see nodes, GPUs and their load", (*Client).tryNodes},
@@ -156,24 +157,44 @@ func (c *Client) tryDispatch(ctx context.Context, namespace string) error {
 	return allowed(classify("dispatch a job", err))
 }
 
-// tryLogs lists the folder of any allocation: of one that is not there Nomad says so before it asks for rights.
-func (c *Client) tryLogs(ctx context.Context, namespace string) error {
+// anyAllocation is the ID of one: of an allocation that is not there Nomad says so before it asks for rights.
+func (c *Client) anyAllocation(ctx context.Context, namespace string) (string, error) {
 	q := in(ctx, namespace)
 	q.PerPage = 1
 	var stubs []struct{ ID string }
 	_, err := c.calls.Raw().Query("/v1/allocations", &stubs, q)
 	switch err = classify("list allocations", err); {
 	case errors.Is(err, ErrDenied): // that is said about read-job
-		return ErrUntested
+		return "", ErrUntested
 	case err != nil:
-		return err
+		return "", err
 	case len(stubs) == 0:
-		return ErrUntested
+		return "", ErrUntested
 	}
-	q = in(ctx, namespace)
+	return stubs[0].ID, nil
+}
+
+// tryLogs lists the folder of an allocation.
+func (c *Client) tryLogs(ctx context.Context, namespace string) error {
+	id, err := c.anyAllocation(ctx, namespace)
+	if err != nil {
+		return err
+	}
+	q := in(ctx, namespace)
 	q.Params["path"] = "/"
-	_, err = c.calls.Raw().Query("/v1/client/fs/ls/"+url.PathEscape(stubs[0].ID), new([]struct{}), q)
+	_, err = c.calls.Raw().Query("/v1/client/fs/ls/"+url.PathEscape(id), new([]struct{}), q)
 	return allowed(classify("read logs", err))
+}
+
+// tryKill signals a task that no allocation has, so that nothing gets the signal.
+func (c *Client) tryKill(ctx context.Context, namespace string) error {
+	id, err := c.anyAllocation(ctx, namespace)
+	if err != nil {
+		return err
+	}
+	req := map[string]string{"Task": probe, "Signal": "SIGCONT"}
+	_, err = c.calls.Raw().Write("/v1/client/allocation/"+url.PathEscape(id)+"/signal", req, nil, writeIn(ctx, namespace))
+	return allowed(classify("signal a worker", err), "Task not found", "not found", "not running")
 }
 
 func (c *Client) tryNodes(ctx context.Context, _ string) error {

@@ -42,6 +42,14 @@ func guarded(f *fakeNomad, denied string) {
 	handle("PUT /v1/job/{id}/dispatch", refuse(500, "parameterized job not found"))
 	handle("GET /v1/allocations", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, []map[string]string{{"ID": "a1"}}) })
 	handle("GET /v1/client/fs/ls/{alloc}", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, []any{}) })
+	handle("PUT /v1/client/allocation/{alloc}/signal", func(w http.ResponseWriter, r *http.Request) {
+		var given struct{ Task string }
+		if err := json.NewDecoder(r.Body).Decode(&given); err != nil || given.Task != probe {
+			answerJSON(w, map[string]any{}) // a worker would get it
+			return
+		}
+		refuse(500, "Task not found")(w, r)
+	})
 	handle("GET /v1/nodes", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, []any{}) })
 	handle("GET /v1/node/pools", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, []map[string]string{{"Name": "all"}}) })
 	handle("PUT /v1/node/{id}/eligibility", refuse(500, "node not found"))
@@ -103,7 +111,7 @@ func TestRightsAreTriedWithoutSideEffects(t *testing.T) {
 func TestEachRightThatIsRefusedIsNamed(t *testing.T) {
 	t.Parallel()
 	for right, path := range map[string]string{
-		"list-jobs": "GET /v1/jobs", "read-job": "GET /v1/job/{id}", "submit-job": "PUT /v1/jobs", "dispatch-job": "/dispatch", "read-fs": "/fs/ls", "node:read": "GET /v1/nodes",
+		"list-jobs": "GET /v1/jobs", "read-job": "GET /v1/job/{id}", "submit-job": "PUT /v1/jobs", "dispatch-job": "/dispatch", "read-fs": "/fs/ls", "alloc-lifecycle": "/signal", "node:read": "GET /v1/nodes",
 		"node:write": "/eligibility", "variables:read": "/v1/var/",
 	} {
 		t.Run(right, func(t *testing.T) {
@@ -126,7 +134,7 @@ func TestWhatCannotBeTriedIsSaid(t *testing.T) {
 	f.HandleFunc("GET /v1/node/pools", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, []any{}) })
 	f.HandleFunc("PUT /v1/jobs/parse", refuse(400, "Failed to parse job: input.hcl:1: no"))
 	got := results(c.TryNamespace(t.Context(), "team-a"), c.TryCluster(t.Context()))
-	if !errors.Is(got["read-fs"], ErrUntested) || !errors.Is(got["submit-job"], ErrUntested) || !errors.Is(got["node_pool:read"], ErrDenied) {
+	if !errors.Is(got["read-fs"], ErrUntested) || !errors.Is(got["alloc-lifecycle"], ErrUntested) || !errors.Is(got["submit-job"], ErrUntested) || !errors.Is(got["node_pool:read"], ErrDenied) {
 		t.Errorf("without allocations, pools and a usable job file: %v", got)
 	}
 }

@@ -276,7 +276,7 @@ func (a *Admin) mayIn(space, capability string) error {
 // TryNamespace is [nomad.Client.TryNamespace].
 func (a *Admin) TryNamespace(_ context.Context, space string) []nomad.Tried {
 	var out []nomad.Tried
-	for _, right := range []string{"list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs"} {
+	for _, right := range []string{"list-jobs", "read-job", "submit-job", "dispatch-job", "read-fs", "alloc-lifecycle"} {
 		out = append(out, nomad.Tried{Right: right, For: "do what takes " + right, Err: a.mayIn(space, right)})
 	}
 	if out[2].Err == nil && a.Volume != "" {
@@ -288,7 +288,7 @@ func (a *Admin) TryNamespace(_ context.Context, space string) []nomad.Tried {
 		out[2].Err = fault.New(fault.ErrNamespace, "Nomad has no namespace "+space+".", "")
 	}
 	if a.NoAllocs {
-		out[4].Err = nomad.ErrUntested
+		out[4].Err, out[5].Err = nomad.ErrUntested, nomad.ErrUntested
 	}
 	return out
 }
