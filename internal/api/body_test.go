@@ -41,6 +41,8 @@ var takingBodies = []struct {
 	{"POST /api/v1/device/token", `{"device_code":"device-secret"}`, 200},
 	{"PATCH /api/v1/runs/r-0000000000", `{"tag":["x"]}`, 404},
 	{"POST /api/v1/runs/bulk/edit", `{"runs":["r-0000000000"],"edit":{"note":"x"}}`, 200},
+	{"POST /api/v1/runs/bulk/pause", `{"runs":["r-0000000000"],"when":"now"}`, 200},
+	{"POST /api/v1/runs/bulk/resume", `{"runs":["r-0000000000"]}`, 200},
 	{"POST /api/v1/runs/bulk/stop", `{"runs":["r-0000000000"]}`, 200},
 	{"POST /api/v1/runs/bulk/delete", `{"runs":["r-0000000000"]}`, 200},
 }

@@ -13,7 +13,7 @@ type stopInput struct {
 }
 
 // stopRun answers, as all actions do, as soon as the request is on its way; the run's state tells how it goes on.
-func (s *server) stopRun(ctx context.Context, in *stopInput) (out run.Run, err error) {
+func (s *server) stopRun(ctx context.Context, in *stopInput) (out client.Stopped, err error) {
 	r, err := s.find(ctx, in.ID)
 	if err != nil {
 		return out, err
@@ -26,7 +26,9 @@ func (s *server) stopRun(ctx context.Context, in *stopInput) (out run.Run, err e
 	if err != nil {
 		return out, err
 	}
-	return s.find(ctx, in.ID)
+	out.Run, err = s.find(ctx, in.ID)
+	out.Next = out.WhatNext()
+	return out, err
 }
 
 type pauseInput struct {

@@ -42,6 +42,30 @@ func TestActionsAnswerWithTheRunAndWhatHappensNext(t *testing.T) {
 	}
 }
 
+func TestManyRunsArePausedAndResumed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	running := string(f.Add(run.Run{Name: "a", State: run.Running, Attempt: 1, CheckpointPath: "c"}))
+	bare, done := string(f.Add(run.Run{Name: "b", State: run.Running, Attempt: 1})), string(f.Add(run.Run{Name: "c", State: run.Succeeded}))
+	for _, tt := range []struct{ path, more, done, failed, why string }{
+		{"pause", "", running, bare, "ckpt.path"},
+		{"pause", `,"when":"now"`, bare, done, "already"},
+		{"resume", "", running, done, "not paused"},
+	} {
+		got := decode[run.BulkResult](f, f.do("POST", "/api/v1/runs/bulk/"+tt.path, `{"runs":["`+tt.done+`","`+tt.failed+`"]`+tt.more+`}`), http.StatusOK)
+		if len(got.Done) != 1 || string(got.Done[0]) != tt.done || len(got.Failed) != 1 || string(got.Failed[0].ID) != tt.failed || !strings.Contains(got.Failed[0].What, tt.why) {
+			t.Errorf("%s%s: %+v", tt.path, tt.more, got)
+		}
+	}
+	if w := f.do("POST", "/api/v1/runs/bulk/pause", `{"runs":["`+running+`"],"when":"later"}`); w.Code != 422 {
+		t.Errorf("a time that there is not: %d", w.Code)
+	}
+	ends := f.Add(run.Run{Name: "d", State: run.Running, Attempt: 1})
+	if got := decode[client.Stopped](f, f.do("POST", "/api/v1/runs/"+string(ends)+"/stop", ""), http.StatusAccepted); got.ID != ends || !strings.Contains(got.Next, "then it is stopped") {
+		t.Errorf("a stop says %q", got.Next)
+	}
+}
+
 func TestActionsThatAreNotPossibleSayWhatIs(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -137,7 +137,7 @@ func (s *server) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, er
 	if err != nil {
 		return nil, err
 	}
-	out := &getRunOutput{Status: http.StatusOK, CacheControl: "private, no-cache", Body: client.RunDetail{Run: r, Workers: notNil(workers), Attempts: notNil(attempts)}}
+	out := &getRunOutput{Status: http.StatusOK, CacheControl: "private, no-cache", Body: client.RunDetail{Run: r, Workers: notNil(workers), Attempts: notNil(attempts), Next: r.Outcome()}}
 	b, err := json.Marshal(out.Body)
 	if err != nil {
 		return nil, fmt.Errorf("encode run %s: %w", r.ID, err)
@@ -201,6 +201,22 @@ func (s *server) editRuns(ctx context.Context, in *struct{ Body client.BulkEdit 
 
 func (s *server) stopRuns(ctx context.Context, in *struct{ Body client.BulkRuns }) (run.BulkResult, error) {
 	return bulk(ctx, in.Body, s.Actions.Stop)
+}
+
+func (s *server) pauseRuns(ctx context.Context, in *struct{ Body client.BulkPause }) (run.BulkResult, error) {
+	when, err := run.ParsePauseWhen(in.Body.When)
+	if err != nil {
+		return run.BulkResult{}, err
+	}
+	return bulk(ctx, in.Body.BulkRuns, func(ctx context.Context, id run.ID) error {
+		return s.Actions.Act(ctx, id, run.Action{Act: run.ActPause, When: when})
+	})
+}
+
+func (s *server) resumeRuns(ctx context.Context, in *struct{ Body client.BulkRuns }) (run.BulkResult, error) {
+	return bulk(ctx, in.Body, func(ctx context.Context, id run.ID) error {
+		return s.Actions.Act(ctx, id, run.Action{Act: run.ActResume})
+	})
 }
 
 func (s *server) deleteRuns(ctx context.Context, in *struct{ Body client.BulkRuns }) (run.BulkResult, error) {

@@ -52,7 +52,7 @@ type runCmd struct {
 	Restart   runRestartCmd   `cmd:"" help:"Stop a run's workers, and have another attempt follow."`
 	Retry     runRetryCmd     `cmd:"" help:"Make another attempt of a failed or stopped run, or end its wait for one."`
 
-	StopRetrying runStopRetryingCmd `cmd:"" help:"End a run that waits to be tried again as failed."`
+	StopRetrying runStopRetryingCmd `cmd:"" help:"End a run that waits to be tried again as failed, or have no attempt follow the one under way."`
 
 	Tag     runTagCmd     `cmd:"" help:"Add tags to runs, or remove them."`
 	Note    runNoteCmd    `cmd:"" help:"Write a note on a run."`

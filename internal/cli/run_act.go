@@ -82,5 +82,10 @@ func (p *process) act(ctx context.Context, cl *client.Client, format string, id 
 	if format == "json" {
 		return p.printJSON(done)
 	}
-	return p.print("%s  %s\n%s\n", done.Run.ID, p.text(string(done.Run.State)+because(done.Run.Reason)), p.text(done.Next))
+	return p.printNext(done.Run, done.Next)
+}
+
+// printNext prints the state of a run that somebody has acted on, and what happens next.
+func (p *process) printNext(r run.Run, next string) error {
+	return p.print("%s  %s\n%s\n", r.ID, p.text(string(r.State)+because(r.Reason)), p.text(next))
 }

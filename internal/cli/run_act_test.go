@@ -24,6 +24,11 @@ func TestRunsArePausedResumedRestartedAndRetried(t *testing.T) {
 	c.cotrain("run", "retry", add(run.Failed)).want(t, exitDone, "queued", "the newest complete checkpoint")
 	c.cotrain("run", "retry", add(run.Failed), "--from", "best").want(t, exitRefused, "use newest, start")
 	c.cotrain("run", "retry", add(run.Succeeded)).want(t, exitRefused, "Clone it")
-	c.cotrain("run", "stop-retrying", add(run.Running)).want(t, exitRefused, "does not wait")
+	c.cotrain("run", "stop-retrying", add(run.Running)).want(t, exitRefused, "without retries", "Stop it")
+	tries := string(c.Add(run.Run{Name: "a", State: run.Running, Attempt: 4, Options: run.Options{Retries: 2}, Shape: run.Shape{Nodes: 1}}))
+	for range 2 {
+		c.cotrain("run", "stop-retrying", tries).want(t, exitDone, "should attempt 4 fail", "not tried again")
+	}
+	c.cotrain("run", "show", tries).want(t, exitDone, "should attempt 4 fail")
 	c.cotrain("run", "stop", add(run.Stopping), "--force").want(t, exitDone, "killed")
 }

@@ -88,9 +88,16 @@ func (p *process) printRun(d client.RunDetail) error {
 	}
 	if c := r.Cause; c != nil {
 		t.pairs("Cause", c.Title+": "+c.Summary, "What to do", c.Hint, "What follows", r.Follows(), "Seen", c.Seen.String())
+		t.pairs("Worker", causeWorker(c))
 		for i, line := range c.Evidence {
 			t.row(map[bool]string{true: "Evidence"}[i == 0], printable(line.Text))
 		}
+	}
+	if r.NotBefore.After(p.now()) {
+		t.row("Next attempt", "in "+age(r.NotBefore.Sub(p.now()))+", "+r.NotBefore.Local().Format("2006-01-02 15:04:05"))
+	}
+	if r.Cause == nil || !r.Retrying() { // else that is what follows
+		t.pairs("Next", d.Next)
 	}
 	for _, n := range r.Notices {
 		t.pairs("Notice", run.Sentence(n.Text), "Since", p.when(n.Since), "Next", n.Next, "What to do", n.Hint)
@@ -109,6 +116,21 @@ func (p *process) printRun(d client.RunDetail) error {
 		t.pairs("Attempt "+strconv.Itoa(a.Number), a.JobID)
 	}
 	return t.flush()
+}
+
+// causeWorker says where an attempt failed first, "" where nobody knows.
+func causeWorker(c *run.Cause) string {
+	if c.Rank < 0 {
+		return ""
+	}
+	out := "worker " + strconv.Itoa(c.Rank) + " failed first"
+	if c.Node != "" {
+		out += ", on " + c.Node
+	}
+	if n := len(c.Victims); n > 0 {
+		out += fmt.Sprintf("; %d more ended because of it", n)
+	}
+	return out
 }
 
 // when is a time in both forms, or nothing.

@@ -34,10 +34,10 @@ func (c *runStopCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 		if err != nil {
 			return err
 		}
-		r = d.Run
+		r = client.Stopped{Run: d.Run, Next: d.Run.WhatNext()}
 	}
 	if c.Format == "json" {
 		return p.printJSON(r)
 	}
-	return p.print("%s  %s\n", r.ID, p.text(string(r.State)+because(r.Reason)))
+	return p.printNext(r.Run, r.Next)
 }

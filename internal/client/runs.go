@@ -86,6 +86,7 @@ type RunDetail struct {
 	Run      run.Run       `json:"run"`
 	Workers  []run.Worker  `json:"workers" nullable:"false" doc:"Of the newest attempt, by rank"`
 	Attempts []run.Attempt `json:"attempts" nullable:"false" doc:"Oldest first"`
+	Next     string        `json:"next,omitempty" doc:"What happens next with a run that has not ended, in a sentence: it waits, is tried again and why, is paused or stopped; nothing where it only goes on"`
 }
 
 // WorkerList is the workers of a run's newest attempt.
@@ -98,13 +99,19 @@ func (c *Client) Run(ctx context.Context, id run.ID) (RunDetail, error) {
 	return get[RunDetail](ctx, c, runPath(id, ""), nil)
 }
 
+// Stopped is a run that somebody has asked to stop, and what happens next.
+type Stopped struct {
+	run.Run
+	Next string `json:"next" doc:"What happens next, in a sentence"`
+}
+
 // StopRun stops a run, and returns it as it is then.
-func (c *Client) StopRun(ctx context.Context, id run.ID) (out run.Run, err error) {
+func (c *Client) StopRun(ctx context.Context, id run.ID) (out Stopped, err error) {
 	return out, c.send(ctx, http.MethodPost, runPath(id, "/stop"), nil, &out)
 }
 
 // KillRun ends a run without time for its workers to save, and returns it as it is then.
-func (c *Client) KillRun(ctx context.Context, id run.ID) (out run.Run, err error) {
+func (c *Client) KillRun(ctx context.Context, id run.ID) (out Stopped, err error) {
 	return out, c.send(ctx, http.MethodPost, runPath(id, "/stop?force=true"), nil, &out)
 }
 
@@ -137,6 +144,22 @@ type BulkRuns struct {
 type BulkEdit struct {
 	BulkRuns
 	Edit run.Edit `json:"edit"`
+}
+
+// BulkPause is a pause of many runs.
+type BulkPause struct {
+	BulkRuns
+	When string `json:"when,omitempty" doc:"checkpoint: once every worker has saved the next checkpoint, which is what happens without it; now: at once"`
+}
+
+// PauseRuns pauses each of many runs.
+func (c *Client) PauseRuns(ctx context.Context, ids []run.ID, when run.PauseWhen) (out run.BulkResult, err error) {
+	return out, c.send(ctx, http.MethodPost, runsPath+"/bulk/pause", BulkPause{BulkRuns{ids}, string(when)}, &out)
+}
+
+// ResumeRuns resumes each of many runs.
+func (c *Client) ResumeRuns(ctx context.Context, ids []run.ID) (out run.BulkResult, err error) {
+	return out, c.send(ctx, http.MethodPost, runsPath+"/bulk/resume", BulkRuns{ids}, &out)
 }
 
 // EditRuns changes what people add to each of many runs.

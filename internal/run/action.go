@@ -39,7 +39,7 @@ func (r *Run) Allowed(a Act) bool {
 	case ActRetry:
 		return r.State == Failed || r.State == Stopped || r.Retrying()
 	case ActStopRetrying:
-		return r.Retrying()
+		return r.Retrying() || r.MayGiveUp()
 	case ActKill:
 		return (works || r.State == Stopping) && r.StopCause != StopKilled
 	}
@@ -144,39 +144,4 @@ func SaveTime(evs []Event) (longest time.Duration) {
 		}
 	}
 	return longest
-}
-
-// WhatNext says in a sentence what happens next with a run that somebody has acted on.
-func (r *Run) WhatNext() string {
-	gpus := ""
-	if n := r.Shape.TotalGPUs(); n == 1 {
-		gpus = " Its GPU is free."
-	} else if n > 1 {
-		gpus = fmt.Sprintf(" Its %d GPUs are free.", n)
-	}
-	switch {
-	case r.StopRequested && r.StopCause == StopKilled && r.State == Stopping:
-		return "Its workers are killed; then it is stopped."
-	case r.StopRequested && r.State.Live():
-		return "Its workers save and exit, or are killed when their time is over; then it is stopped."
-	case r.State == Stopping && r.StopCause.Next() == Queued:
-		return "Its workers save and exit; then another attempt continues from " + r.NextResume.String() + "."
-	case r.State == Stopping && (r.StopCause == StopPause || r.Pausing != nil):
-		return "Its workers save and exit; then it is paused and keeps its place in the queue."
-	case r.Pausing != nil && r.Pausing.When == PauseAtCheckpoint:
-		return "It trains on and " + r.Pausing.String() + "."
-	case r.Pausing != nil:
-		return "It is paused as soon as Nomad answers."
-	case r.State == Paused:
-		return "It is paused and keeps its place in the queue." + gpus
-	case r.State == Queued && r.Attempt > 0:
-		return "It waits for its turn and continues from " + r.NextResume.String() + "."
-	case r.State == Queued:
-		return "It waits for its turn."
-	case r.State == Failed:
-		return "It has ended as failed, and is not tried again."
-	case r.State == Stopped:
-		return "It is stopped."
-	}
-	return "It goes on as before."
 }

@@ -51,10 +51,25 @@ func (r *Run) Retrying() bool {
 	return r.State == Queued && r.Attempt > 0 && (r.Cause != nil || r.Retried+r.PortConflicts > 0 && !r.NotBefore.IsZero())
 }
 
-// StopRetrying ends a run that waits for another attempt as failed, with the cause of the last one. One that does not wait for
-// that, or that Nomad may have, is [fault.ErrConflict].
+// MayGiveUp reports whether a failure of the attempt under way could be followed by another, which nobody has ruled out.
+func (r *Run) MayGiveUp() bool {
+	goesOn := r.State.Live() && (r.State != Stopping || r.StopCause == StopHang)
+	return goesOn && !r.StopRequested && !r.Ledger.GivenUp && r.Options.most() > 0
+}
+
+// StopRetrying ends a run that waits for another attempt as failed, with the cause of the last one. Of one whose attempt is under way
+// it means that none follows should it fail; saying so twice is no error. One that is not tried again anyway, or that waits and Nomad
+// may have, is [fault.ErrConflict].
 func (r *Run) StopRetrying(a Attempt, actor string, now time.Time) (*Event, error) {
-	if !r.Retrying() || a.MaybeSent {
+	switch {
+	case r.MayGiveUp():
+		r.Ledger.GivenUp = true
+		return r.event("retry", actor, fmt.Sprintf("should attempt %d fail, it is not tried again", r.Attempt), now), nil
+	case r.State.Live() && r.Ledger.GivenUp:
+		return nil, nil
+	case r.State.Live() && r.Options.most() == 0:
+		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s was submitted without retries.", r.ID), "Stop it to end it now.")
+	case !r.Retrying() || a.MaybeSent:
 		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s does not wait to be tried again.", r.ID), "Stop it to end it.")
 	}
 	r.NotBefore = time.Time{}

@@ -98,6 +98,45 @@ func TestStopRetrying(t *testing.T) {
 	}
 }
 
+func TestStopRetryingWhileAnAttemptRuns(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	for name, r := range map[string]Run{
+		"pending": {State: Pending}, "running": {State: Running}, "degraded": {State: Degraded}, "hung": {State: Stopping, StopCause: StopHang},
+	} {
+		r.Attempt, r.Options = 4, Options{Retries: 3}
+		if !r.Allowed(ActStopRetrying) {
+			t.Errorf("one that is %s may not be given up", name)
+		}
+		was := r.State
+		ev, err := r.StopRetrying(sent, "me", now)
+		if err != nil || r.State != was || ev.Message != "should attempt 4 fail, it is not tried again" || ev.Actor != "me" || r.Allowed(ActStopRetrying) || r.MayRetry() {
+			t.Errorf("%s: %+v, %+v, %v", name, r, ev, err)
+		}
+		if ev, err := r.StopRetrying(sent, "me", now); ev != nil || err != nil {
+			t.Errorf("%s, twice: %+v, %v", name, ev, err)
+		}
+		for _, f := range []Failure{oneFailure("network", 10), oneFailure(UnknownCause, 0, exitCode(ExitPorts))} {
+			r := r
+			if why, again := r.Retry(f, testRules, now); again || !strings.HasSuffix(why, "; not tried again on request") {
+				t.Errorf("%s: it is tried again: %s", name, why)
+			}
+		}
+		r.State = Failed
+		if _, err := r.RetryNow(sent, ResumeNewest, "me", now); err != nil || !r.MayRetry() {
+			t.Errorf("%s: who retries it gives no retries: %v", name, err)
+		}
+	}
+	for name, r := range map[string]Run{
+		"being stopped": {State: Running, StopRequested: true, Options: Options{Retries: 3}}, "restarting": {State: Stopping, StopCause: StopRestart, Options: Options{Retries: 3}},
+		"without retries": {State: Running}, "done": {State: Succeeded, Options: Options{Retries: 3}},
+	} {
+		if _, err := r.StopRetrying(sent, "me", now); r.Allowed(ActStopRetrying) || !errors.Is(err, fault.ErrConflict) {
+			t.Errorf("one that is %s: %v", name, err)
+		}
+	}
+}
+
 // TestActionsInAnyOrderKeepARunWhole has people and the cluster act on a run in random order.
 func TestActionsInAnyOrderKeepARunWhole(t *testing.T) {
 	t.Parallel()

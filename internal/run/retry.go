@@ -123,6 +123,9 @@ func (r *Run) judge(f Failure, rules RetryRules) verdict {
 		j.entity = fingerprintOf(f)
 	}
 	switch {
+	case r.Ledger.GivenUp:
+		v.why = "not tried again on request"
+		return v
 	case r.StopRequested, !f.Found: // purged from Nomad: how it ended is unknown
 		return v
 	case portConflict(f.Workers) && r.PortConflicts < MaxPortConflicts:
@@ -233,7 +236,10 @@ func (j *judgement) mark() string {
 }
 
 func used(n, of int) string {
-	if of == 1 {
+	switch {
+	case n > of: // the rules allow fewer than they did
+		return fmt.Sprintf("%d so far, and %d allowed now", n, of)
+	case of == 1:
 		return fmt.Sprintf("%d of 1 retry", n)
 	}
 	return fmt.Sprintf("%d of %d retries", n, of)

@@ -42,6 +42,8 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /runs/bulk", access.RunsRead, t.runs.BulkAsk)
 	paged("POST /runs/bulk/edit", access.RunsEdit, t.runs.BulkEdit)
 	paged("POST /runs/bulk/stop", access.RunsStop, t.runs.BulkStop)
+	paged("POST /runs/bulk/pause", access.RunsStop, t.runs.BulkPause)
+	paged("POST /runs/bulk/resume", access.RunsStop, t.runs.BulkResume)
 	paged("POST /runs/bulk/delete", access.RunsDelete, t.runs.BulkDelete)
 	paged("POST /runs/columns", access.RunsRead, t.runs.SaveColumns)
 	paged("POST /runs/{id}/labels", access.RunsEdit, t.runs.SaveLabels)

@@ -55,7 +55,10 @@ func more(r run.Run) (out []button) {
 		out = append(out, button{run.ActRestart, "Restart…", "sync", ""})
 	}
 	if r.Allowed(run.ActStopRetrying) {
-		out = append(out, button{run.ActStopRetrying, "Stop retrying", "stop", ""}, button{run.ActPause, "Hold in the queue", "paused", ""})
+		out = append(out, button{run.ActStopRetrying, "Stop retrying…", "stop", ""})
+	}
+	if r.Retrying() {
+		out = append(out, button{run.ActPause, "Hold in the queue…", "paused", ""})
 	}
 	if r.Allowed(run.ActKill) {
 		out = append(out, button{run.ActKill, "Force stop…", "failed", ""})
@@ -101,6 +104,9 @@ func ActConfirm(a run.Act, o run.Outlook) ui.Confirm {
 	case run.ActStopRetrying:
 		c.Title, c.Label, c.Icon = fmt.Sprintf("Stop retrying “%s”?", r.Name), "Stop retrying", "stop"
 		c.Effects = []string{"It ends as failed, with the cause of its last attempt.", "You can retry it later."}
+		if !r.Retrying() {
+			c.Effects = []string{fmt.Sprintf("Attempt %d goes on.", r.Attempt), "Should it fail, the run ends as failed: no other attempt follows. You can retry it then."}
+		}
 	case run.ActKill:
 		c.Title, c.Label, c.Icon, c.Plain, c.KeepLabel = fmt.Sprintf("Force “%s” to stop?", r.Name), "Kill workers", "failed", false, "Keep"
 		c.Effects = []string{"Its workers are killed at once, and save nothing.", "Then it is stopped; its curves, logs and events are kept."}

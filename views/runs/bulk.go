@@ -30,11 +30,15 @@ var bulkActions = map[string]bulkAction{
 	"archive":   {"Archive", "Archive", "folder", "edit", "Lists leave them out unless asked.", func(r run.Run) bool { return r.State.Terminal() }, "not ended, and stay in the lists"},
 	"unarchive": {"Bring back", "Bring back", "folder", "edit", "Lists show them again.", nil, ""},
 	"stop":      {"Stop", "Stop", "stop", "stop", "Their workers get SIGTERM and may save a checkpoint.", func(r run.Run) bool { return !r.State.Terminal() }, "ended already"},
+	"pause":     {"Pause", "Pause", "paused", "pause", "Each trains on until all of its workers have saved the next checkpoint; then its GPUs are free. Those that wait are held. They keep their places in the queue.", func(r run.Run) bool { return r.Allowed(run.ActPause) }, "ended, paused or being stopped, and stay as they are"},
+	"resume":    {"Resume", "Resume", "play", "resume", "They take their turns in the queue, and continue from their newest complete checkpoints. Pauses that have not come yet are withdrawn.", func(r run.Run) bool { return r.Allowed(run.ActResume) }, "not paused, and stay as they are"},
 	"delete":    {"Delete", "Delete", "trash", "delete", "Metrics, events and logs go for good. Checkpoints stay.", func(r run.Run) bool { return r.State.Terminal() }, "not ended, and stay"},
 }
 
 // BulkActions are what [Bulk] asks about.
-func BulkActions() []string { return []string{"tag", "archive", "unarchive", "stop", "delete"} }
+func BulkActions() []string {
+	return []string{"tag", "archive", "unarchive", "pause", "resume", "stop", "delete"}
+}
 
 func (b Bulk) action() bulkAction { return bulkActions[b.Do] }
 

@@ -27,7 +27,7 @@ func requestFacts(r run.Run) []ui.Fact {
 		ui.Fact{Key: "cpu", Label: "CPU per worker", Value: ui.Integer(cmp.Or(r.Shape.CPU, run.DefaultWorkerCPU)) + " MHz"},
 		ui.Fact{Key: "memory", Label: "Memory per worker", Value: ui.Bytes(float64(cmp.Or(r.Shape.Memory, run.DefaultWorkerMemory)) * 1024 * 1024)},
 		ui.Fact{Key: "priority", Label: "Priority", Value: ui.Integer(cmp.Or(o.Priority, run.DefaultPriority)), Exact: "1 to 100; higher starts sooner"},
-		ui.Fact{Key: "retries", Label: "Retries", Value: retriesText(o), Exact: "Further attempts after failures without progress between them"},
+		ui.Fact{Key: "retries", Label: "Retries", Value: retriesText(r), Exact: "Further attempts after failures without progress between them"},
 		ui.Fact{Key: "limit", Label: "Time limit", Value: limitText(o.MaxDuration), Exact: "From the first start"},
 	)
 	for _, p := range []struct{ key, label, value string }{
@@ -46,8 +46,11 @@ func requestFacts(r run.Run) []ui.Fact {
 	return facts
 }
 
-func retriesText(o run.Options) string {
-	var out []string
+func retriesText(r run.Run) string {
+	if r.Ledger.GivenUp {
+		return "stopped on request"
+	}
+	o, out := r.Options, []string(nil)
 	if o.Retries > 0 {
 		out = append(out, "up to "+ui.Integer(o.Retries))
 	}

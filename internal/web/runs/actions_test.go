@@ -48,7 +48,7 @@ func TestActionsSayWhatTheyMean(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
 	running := webtest.Run(run.Running)
-	running.CheckpointPath = "ckpt"
+	running.CheckpointPath, running.Options.Retries = "ckpt", 2
 	fails, waits, paused, bare := webtest.Run(run.Failed), webtest.Run(run.Queued), webtest.Run(run.Paused), webtest.Run(run.Running)
 	waits.Retried, waits.NotBefore, waits.Cause = 1, webtest.Now.Add(time.Minute), &run.Cause{Category: "cuda_oom", Summary: "x"}
 	s.Fake.AllRuns = []run.Run{running, fails, waits, paused, bare}
@@ -69,6 +69,7 @@ func TestActionsSayWhatTheyMean(t *testing.T) {
 		{fails, "retry", []string{"Attempt 2 of the same run"}, "select[name=from]", url.Values{"from": {"newest"}}, "retry %s"},
 		{waits, "retry", []string{"without waiting"}, "select[name=from]", nil, "retry %s"},
 		{waits, "stop-retrying", []string{"ends as failed"}, "", nil, "stop-retrying %s"},
+		{running, "stop-retrying", []string{"Attempt 1 goes on.", "no other attempt follows"}, "", nil, "stop-retrying %s"},
 		{running, "kill", []string{"save nothing", "continue from step 450 and repeat 50 steps"}, "", nil, "kill %s"},
 	} {
 		path := "/runs/" + string(tt.of.ID) + "/" + tt.act

@@ -50,6 +50,24 @@ func (p *Pages) BulkStop(w http.ResponseWriter, r *http.Request) error {
 	return p.bulk(w, r, p.Control.Stop)
 }
 
+// BulkPause pauses the runs that are selected.
+func (p *Pages) BulkPause(w http.ResponseWriter, r *http.Request) error {
+	return p.bulk(w, r, func(ctx context.Context, id run.ID) error {
+		when, err := run.ParsePauseWhen(r.PostForm.Get("when"))
+		if err != nil {
+			return err
+		}
+		return p.Control.Act(ctx, id, run.Action{Act: run.ActPause, When: when})
+	})
+}
+
+// BulkResume resumes the runs that are selected.
+func (p *Pages) BulkResume(w http.ResponseWriter, r *http.Request) error {
+	return p.bulk(w, r, func(ctx context.Context, id run.ID) error {
+		return p.Control.Act(ctx, id, run.Action{Act: run.ActResume})
+	})
+}
+
 // BulkDelete deletes the runs that are selected.
 func (p *Pages) BulkDelete(w http.ResponseWriter, r *http.Request) error {
 	return p.bulk(w, r, p.Control.Delete)

@@ -62,6 +62,48 @@ func TestASelectionIsComparedTaggedAndDeleted(t *testing.T) {
 	}
 }
 
+func TestASelectionIsPausedAndResumed(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	ids := three(s)
+	paused := webtest.Run(run.Paused)
+	paused.ID = run.NewID(webtest.Now.Add(-9 * time.Hour))
+	s.Fake.AllRuns = append(s.Fake.AllRuns, paused)
+	ids = append(ids, string(paused.ID))
+	all := strings.Join(ids, "&run=")
+	for _, tt := range []struct {
+		do, others, fields string
+		form               url.Values
+		did                string
+	}{
+		{"pause", "3 runs of them: ended, paused or being stopped, and stay as they are.", "input[name=when][value=checkpoint][checked], input[name=when][value=now]", url.Values{"run": ids[:1], "when": {"now"}}, "pause " + ids[0] + " now"},
+		{"pause", "", "", url.Values{"run": ids[:1]}, "pause " + ids[0] + " checkpoint"},
+		{"resume", "3 runs of them: not paused, and stay as they are.", "", url.Values{"run": ids[3:]}, "resume " + ids[3]},
+	} {
+		if s.Get("/", 200).Count("#bulk button[value="+tt.do+"]") != 1 {
+			t.Errorf("%s is not offered", tt.do)
+		}
+		ask := s.Get("/runs/bulk?do="+tt.do+"&run="+all, 200)
+		if got := ask.Text(t, "[data-bulk-others]"); tt.others != "" && got != tt.others {
+			t.Errorf("%s says %q", tt.do, got)
+		}
+		for selector := range strings.SplitSeq(tt.fields, ", ") {
+			if selector != "" && ask.Count("form[action='/runs/bulk/"+tt.do+"'] "+selector) != 1 {
+				t.Errorf("%s has no %s", tt.do, selector)
+			}
+		}
+		if a := s.Do("POST", "/runs/bulk/"+tt.do, tt.form); a.Status != 303 {
+			t.Errorf("%s: %d", tt.do, a.Status)
+		}
+		if got := s.Fake.Did[len(s.Fake.Did)-1]; got != tt.did {
+			t.Errorf("did %q, want %q", got, tt.did)
+		}
+	}
+	if a := s.Do("POST", "/runs/bulk/pause", url.Values{"run": ids[:1], "when": {"later"}}); strings.Contains(a.Body, "1 of 1 run changed") || !strings.Contains(a.Body, "use checkpoint or now") {
+		t.Errorf("a time that there is not: %d", a.Status)
+	}
+}
+
 func TestWhatMatchesIsTaggedAsAWhole(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
