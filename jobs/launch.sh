@@ -408,11 +408,35 @@ interpreter() {
 	esac
 }
 
+# dump_py: prints what every Python process of the trainer begins with: its stacks are printed on the signal that asks for
+# them. Python takes the first sitecustomize that it finds, so this one goes on to the next.
+dump_py() {
+	cat <<'END'
+import faulthandler
+import os
+import signal
+import sys
+
+try:
+    faulthandler.register(getattr(signal, os.environ["COTRAIN_DUMP_SIGNAL"]), all_threads=True)
+except Exception:  # no such signal, or no stderr: training goes on without
+    pass
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [p for p in sys.path if os.path.abspath(p or ".") != here]
+this = sys.modules.pop(__name__)
+try:
+    import sitecustomize
+except ImportError:
+    sys.modules[__name__] = this
+END
+}
+
 # torchrun_py: prints the program that runs torchrun, for versions before 2.12 too, which know no time-out but their own.
 torchrun_py() {
 	cat <<'END'
 import os
 import runpy
+import signal
 import sys
 import traceback
 
@@ -432,6 +456,43 @@ def wait_for_processes():
     api.PContext.close = close_patiently
 
 
+def catches(pid, number):
+    with open("/proc/%d/status" % pid) as status:
+        for line in status:
+            if line.startswith("SigCgt:"):
+                return int(line.split()[1], 16) >> (number - 1) & 1
+    return False
+
+
+def pass_on(number, frame):
+    """Passes a signal on to the processes of torchrun that catch it: any other would end."""
+    for name in os.listdir("/proc"):
+        try:
+            with open("/proc/%d/stat" % int(name)) as stat:
+                parent = int(stat.read().rsplit(")", 1)[1].split()[1])
+            if parent == os.getpid() and catches(int(name), number):
+                os.kill(int(name), number)
+        except (ValueError, OSError):  # no process, or one that has ended
+            pass
+
+
+def pass_on_dumps():
+    """Has torchrun, which ends on SIGQUIT and dies of others, pass on the signal that asks for stacks."""
+    from torch.distributed.elastic.multiprocessing import api
+
+    number = getattr(signal, os.environ["COTRAIN_DUMP_SIGNAL"])
+    start = api.PContext.start
+
+    def start_and_pass_on(self):
+        try:
+            return start(self)  # sets handlers of its own
+        finally:
+            signal.signal(number, pass_on)
+
+    signal.signal(number, pass_on)
+    api.PContext.start = start_and_pass_on
+
+
 script = sys.argv[1]
 sys.argv = sys.argv[1:]
 sys.path[0] = os.path.dirname(script)
@@ -439,6 +500,11 @@ try:
     wait_for_processes()
 except Exception as e:
     print("cotrain: this torchrun may kill its processes 30 s after a stop: %r" % e, file=sys.stderr)
+if os.environ.get("COTRAIN_DUMP_SIGNAL"):
+    try:
+        pass_on_dumps()
+    except Exception as e:
+        print("cotrain: this torchrun may end when its stacks are asked for: %r" % e, file=sys.stderr)
 try:
     runpy.run_path(script, run_name="__main__")
 except Exception as e:
@@ -478,6 +544,8 @@ become() {
 # As process 1 of a container the shell would ignore these while it waits.
 trap 'exit 143' TERM
 trap 'exit 130' INT
+# Ignored by what is executed, too, unless it knows better: a trainer that prints no stacks must not die of being asked.
+[ -z "${COTRAIN_DUMP_SIGNAL:-}" ] || trap '' "${COTRAIN_DUMP_SIGNAL#SIG}"
 
 [ -s "$ct_config" ] || give_up 78 config_missing "the run's configuration is not at $ct_config"
 
@@ -528,6 +596,9 @@ record_start
 ct_python=${PYTHONPATH:-}${ct_home:+${PYTHONPATH:+:}$ct_home}
 if [ "${COTRAIN_REAL_WANDB:-}" != 1 ]; then
 	ct_python=$ct_task_dir/shim${ct_python:+:$ct_python}
+fi
+if [ -n "${COTRAIN_DUMP_SIGNAL:-}" ] && mkdir -p "$ct_task_dir/dump" && dump_py >"$ct_task_dir/dump/sitecustomize.py"; then
+	ct_python=$ct_task_dir/dump${ct_python:+:$ct_python}
 fi
 [ "$ct_python" = "${PYTHONPATH:-}" ] || give PYTHONPATH "$ct_python"
 

@@ -17,6 +17,9 @@ class SignalException(Exception):
         super().__init__("got a signal")
         self.sigval = sigval
 class PContext:
+    ended = None
+    def start(self):
+        signal.signal(signal.SIGQUIT, self.ended)
     def close(self, death_sig=None, timeout=30):
         print("close", death_sig, timeout)
 class ChildFailedError(Exception):

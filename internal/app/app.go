@@ -178,7 +178,18 @@ func jobSettings(cfg config.Config, mount, executable string) nomad.JobSettings 
 	if cfg.Dev && len(j.Command) == 0 && j.Trainer == "" {
 		j.Command = []string{executable, "trainer"}
 	}
+	if signal := dumpSignal(cfg); signal != "" { // the launch script has torchrun pass it on
+		j.Env = map[string]string{"COTRAIN_DUMP_SIGNAL": signal}
+	}
 	return j
+}
+
+// dumpSignal is the signal on which workers print their stacks, "" for none.
+func dumpSignal(cfg config.Config) string {
+	if cfg.Job.DumpSignal == "" && cfg.Dev && len(cfg.Job.TrainCommand) == 0 && cfg.Job.Trainer == "" {
+		return "SIGQUIT" // the reference trainer's
+	}
+	return cfg.Job.DumpSignal
 }
 
 func (a *App) wire(client *nomad.Client) error {
@@ -199,7 +210,7 @@ func (a *App) wire(client *nomad.Client) error {
 	a.rules = rules
 	watcher = watch.New(watch.Options{
 		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Rules: rules, Health: health.setNomad,
-		Released: func(run.ID) { q.Wake() }, Changed: q.Changed, Checkpoints: a.checkpoints(),
+		Released: func(run.ID) { q.Wake() }, Changed: q.Changed, Checkpoints: a.checkpoints(), DumpSignal: dumpSignal(a.cfg),
 	})
 	a.actions = control.New(control.Options{
 		Store: a.store, Queue: q, Cluster: client, Logs: in, Publisher: hub, Logger: part("control"), Now: now, ReconcileSoon: watcher.ReconcileSoon,

@@ -100,9 +100,12 @@ func (p *process) printRun(d client.RunDetail) error {
 		t.pairs("Next", d.Next)
 	}
 	for _, n := range r.Notices {
-		t.pairs("Notice", run.Sentence(n.Text), "Since", p.when(n.Since), "Next", n.Next, "What to do", n.Hint)
+		t.pairs("Notice", run.Sentence(n.Text), "Since", p.when(n.Since), "Next", n.Next, "Stacks asked for", p.when(n.Asked), "What to do", n.Hint)
 		for i, line := range n.Evidence {
 			t.row(map[bool]string{true: "Newest lines"}[i == 0], fmt.Sprintf("worker %d: %s", line.Rank, line.Text))
+		}
+		for i, line := range n.Stacks {
+			t.row(map[bool]string{true: "Stacks"}[i == 0], fmt.Sprintf("worker %d: %s", line.Rank, line.Text))
 		}
 	}
 	t.row("Shape", r.Shape.String())

@@ -28,7 +28,7 @@ type Placement struct {
 	Priority     *string `placeholder:"N" help:"1 to 100, more is sooner (50)."`
 	MaxDuration  *string `name:"max-duration" placeholder:"2h30m" help:"Time from the first start after which the run is stopped."`
 	Retries      *string `placeholder:"N" help:"Attempts after failures without progress between them; progress gives them back."`
-	OnHang       *string `name:"on-hang" placeholder:"DO" help:"What to do about a hang: alert or restart (alert)."`
+	OnHang       *string `name:"on-hang" placeholder:"DO" help:"What to do about a hang: alert, dump or restart (alert)."`
 	OnNaN        *string `name:"on-nan" placeholder:"DO" help:"What to do about a loss of NaN: alert, stop or rollback (alert)."`
 	OnDivergence *string `name:"on-divergence" placeholder:"DO" help:"What to do about a loss that diverges: alert, stop or rollback (alert)."`
 	OnPlateau    *string `name:"on-plateau" placeholder:"DO" help:"What to do about a loss that falls no more: alert, stop or rollback (alert)."`

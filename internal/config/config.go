@@ -258,6 +258,9 @@ type Job struct {
 	// KillTimeout is how long a worker has, after SIGTERM, to save a checkpoint (job.kill_timeout,
 	// COTRAIN_JOB_KILL_TIMEOUT; 60s; 1s to 1h). Nomad clients cap it at their max_kill_timeout.
 	KillTimeout time.Duration
+	// DumpSignal has a trainer print its stacks and go on (job.dump_signal, COTRAIN_JOB_DUMP_SIGNAL): SIGQUIT, SIGUSR1 or SIGUSR2; ""
+	// where none does. With Dev the reference trainer's is SIGQUIT.
+	DumpSignal string
 	// VaultRole is the role of Vault that workers with secrets there log in with (job.vault_role, COTRAIN_JOB_VAULT_ROLE); "" for the
 	// default of their node.
 	VaultRole string

@@ -246,6 +246,8 @@ func Settings() []Setting {
 			set: put(func(c *Config) *string { return &c.Job.NodePool }, word)},
 		{Key: "job.kill_timeout", Env: "COTRAIN_JOB_KILL_TIMEOUT", Default: "60s", Help: "time for a last checkpoint after SIGTERM, 1s to 1h", kind: duration,
 			set: put(func(c *Config) *time.Duration { return &c.Job.KillTimeout }, timeout)},
+		{Key: "job.dump_signal", Env: "COTRAIN_JOB_DUMP_SIGNAL", Help: "signal on which a trainer that hangs prints its stacks and goes on: SIGQUIT, SIGUSR1 or SIGUSR2; with --dev SIGQUIT for the reference trainer",
+			set: put(func(c *Config) *string { return &c.Job.DumpSignal }, oneOf("SIGQUIT", "SIGUSR1", "SIGUSR2"))},
 		{Key: "job.vault_role", Env: "COTRAIN_JOB_VAULT_ROLE", Help: "role with which workers log in to Vault for the secrets of runs; unset: the default of their node",
 			set: put(func(c *Config) *string { return &c.Job.VaultRole }, word)},
 		{Key: "job.interface", Env: "COTRAIN_JOB_INTERFACE", Help: "network interface between workers",

@@ -42,7 +42,7 @@ type OptionsInput struct {
 	MaxSeconds  *int64            `json:"max_duration_seconds,omitempty" doc:"The same as max_duration, as runs have it; max_duration wins"`
 	Retries     *int              `json:"retries,omitempty" doc:"Further attempts after failures without progress between them; progress gives all of them back"`
 	Retry       run.RetryPolicy   `json:"retry,omitempty" doc:"The same for causes of docs/troubleshooting.md, whatever retries says: {\"cuda_oom\": 0}"`
-	OnHang      *string           `json:"on_hang,omitempty" enum:"alert,restart" doc:"What to do about a hang"`
+	OnHang      *string           `json:"on_hang,omitempty" enum:"alert,dump,restart" doc:"What to do about a hang"`
 	OnNaN       *string           `json:"on_nan,omitempty" enum:"alert,stop,rollback" doc:"What to do about a loss that is not finite"`
 	OnDiverged  *string           `json:"on_divergence,omitempty" enum:"alert,stop,rollback" doc:"What to do about a loss that diverges"`
 	OnPlateau   *string           `json:"on_plateau,omitempty" enum:"alert,stop,rollback" doc:"What to do about a loss that falls no more"`

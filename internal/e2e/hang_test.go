@@ -48,6 +48,30 @@ func TestAHangOnItsPage(t *testing.T) {
 	b.waitFor("the alert is gone", `!document.querySelector('[data-notice="hang"]')`)
 }
 
+func TestAHungWorkersStacksAreInItsLog(t *testing.T) {
+	t.Parallel()
+	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
+	id := c.faulty("hang@62:1", "--on-hang", "dump")
+	c.eventually("the stacks are there", func() bool { n := c.noticed(id, run.NoticeHang); return len(n.Stacks) > 0 })
+	n := c.noticed(id, run.NoticeHang)
+	if n.Stacks[0].Rank != 1 || n.Stacks[0].Text != "SIGQUIT: the stacks of this worker" || n.Next != "Stacks were asked for with SIGQUIT." {
+		t.Errorf("the notice is %+v", n)
+	}
+	log, errs, code := c.cli("run", "logs", string(id), "--worker", "1")
+	if code != 0 || strings.Count(log, "SIGQUIT: the stacks of this worker") != 1 || !strings.Contains(log, "reftrain.(*trainer).inject(") {
+		t.Errorf("the log of worker 1: code %d\n%s%s", code, log, errs)
+	}
+	if _, page, err := c.get("/runs/" + string(id)); err != nil || !strings.Contains(page, "Their stacks, asked for at") || !strings.Contains(page, n.Stacks[1].Text) {
+		t.Errorf("its page does not show them: %v", err)
+	}
+	if out, _, code := c.cli("run", "show", string(id)); code != 0 || !strings.Contains(out, "Stacks asked for") {
+		t.Errorf("run show: code %d\n%s", code, out)
+	}
+	if r := c.run(id); r.State != run.Running {
+		t.Errorf("asking ended it: %s %s", r.State, r.Reason)
+	}
+}
+
 func TestAWorkerThatIsStoppedIsSeenAndOneThatHangsIsRestarted(t *testing.T) {
 	t.Parallel()
 	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")

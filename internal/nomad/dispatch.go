@@ -153,16 +153,17 @@ func (c *Client) Kill(ctx context.Context, childID string) error {
 	var errs []error
 	for _, w := range workers {
 		if !w.State.Terminal() && w.Started {
-			errs = append(errs, c.killWorker(ctx, childID, w.AllocID))
+			errs = append(errs, c.Signal(ctx, childID, w.AllocID, "SIGKILL"))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (c *Client) killWorker(ctx context.Context, childID, allocID string) error {
+// Signal sends a signal to the trainer of a worker. One that has ended meanwhile is no error. With ACLs the token needs alloc-lifecycle.
+func (c *Client) Signal(ctx context.Context, childID, allocID, signal string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err := classify("kill worker "+allocID, c.calls.Allocations().Signal(&api.Allocation{ID: allocID}, c.about(ctx, childID), TaskName, "SIGKILL"))
+	err := classify("send "+signal+" to worker "+allocID, c.calls.Allocations().Signal(&api.Allocation{ID: allocID}, c.about(ctx, childID), TaskName, signal))
 	if said := (*answer)(nil); errors.Is(err, fault.ErrNotFound) || errors.As(err, &said) && strings.Contains(said.text, "not running") {
 		return nil // it has ended
 	}

@@ -27,7 +27,8 @@ const usage = `usage: cotrain trainer [--fault LIST] @config.toml [--section.fie
 Trains a small language model on the CPU as CotrainCore's configuration says.
 GLOBAL_ADDR, GLOBAL_PORT, GLOBAL_RANK, GLOBAL_WORLD_SIZE and GLOBAL_UNIQUE_ID connect workers.
 
-COTRAIN_TRAINER_PACE is the least time of a step, such as 200ms.
+COTRAIN_TRAINER_PACE is the least time of a step, such as 200ms. COTRAIN_DUMP_SIGNAL is the signal on which it prints its stacks and
+goes on: SIGQUIT, SIGUSR1 or SIGUSR2.
 --fault breaks it for tests: a list of faults, separated by commas, each with @STEP and, to strike one worker only, :RANK. So do the
 variables COTRAIN_TRAINER_FAULT, for all runs of a console, and TRAINER_FAULT, which a run may set in its own environment.
   exit<code>@N, cuda-oom@N, disk-full@N, nccl-timeout@N, no-dataset@N    ends so
@@ -45,7 +46,8 @@ For example: --fault slow=5@40:1,hang@80:2
 
 // Main runs one worker of the reference trainer until training is finished, and returns the exit code: 0 when it is
 // finished, 1 when it failed, 2 for a configuration or an environment that is not valid, 143 when ctx was cancelled
-// (SIGTERM), after a checkpoint at the present step if ckpt.path is set. args are the arguments after "trainer"; env
+// (SIGTERM), after a checkpoint at the present step if ckpt.path is set. On the signal that COTRAIN_DUMP_SIGNAL names it prints its stacks
+// on stderr and goes on. args are the arguments after "trainer"; env
 // returns the value of an environment variable, "" where there is none.
 func Main(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	var names []string
@@ -53,6 +55,7 @@ func Main(ctx context.Context, args []string, env func(string) string, stdout, s
 		name, _, _ := strings.Cut(kv, "=")
 		names = append(names, name)
 	}
+	defer dumpOn(env("COTRAIN_DUMP_SIGNAL"), stderr)()
 	return process{args: args, env: env, envNames: names, stdout: stdout, stderr: stderr, timing: defaultTiming()}.run(ctx)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -43,9 +44,12 @@ type Notice struct {
 	At   time.Time `json:"at,omitzero"`
 	// Evidence is the newest line of each worker, the one that it is about first.
 	Evidence []NoticeLine `json:"evidence,omitempty"`
+	// Asked is when the stacks of workers were asked for, and Stacks where those begin in their logs.
+	Asked  time.Time    `json:"asked,omitzero"`
+	Stacks []NoticeLine `json:"stacks,omitempty"`
 }
 
-// NoticeLine is the newest line of a worker.
+// NoticeLine is a line of a worker.
 type NoticeLine struct {
 	Rank int       `json:"rank"`
 	Pos  LogPos    `json:"pos,omitempty"`
@@ -94,7 +98,10 @@ func (r *Run) Observe(now []Notice, at time.Time) []Event {
 		was, ok := old[n.key()]
 		delete(old, n.key())
 		if ok {
-			now[i].Since, now[i].Evidence = was.Since, cmpSlice(was.Evidence, n.Evidence)
+			now[i].Since, now[i].Evidence, now[i].Stacks = was.Since, cmpSlice(was.Evidence, n.Evidence), cmpSlice(n.Stacks, was.Stacks)
+			if len(was.Stacks) == 0 && len(n.Stacks) > 0 {
+				event(n, EventStacks, "info", n.stacksText())
+			}
 			continue
 		}
 		text := Sentence(n.Text)
@@ -110,6 +117,24 @@ func (r *Run) Observe(now []Notice, at time.Time) []Event {
 	}
 	r.Notices = now
 	return out
+}
+
+// EventStacks is the kind of the event that stacks which were asked for are in the logs.
+const EventStacks = "stacks"
+
+// stacksText says whose stacks are in the logs, and how the first begins.
+func (n Notice) stacksText() string {
+	var who []string
+	for _, l := range n.Stacks {
+		if name := strconv.Itoa(l.Rank); !slices.Contains(who, name) {
+			who = append(who, name)
+		}
+	}
+	s := ""
+	if len(who) > 1 {
+		s = "s"
+	}
+	return fmt.Sprintf("the stacks of worker%s %s are in the log: %s", s, strings.Join(who, ", "), n.Stacks[0].Text)
 }
 
 // cmpSlice is the first list that has anything.

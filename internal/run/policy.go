@@ -5,13 +5,14 @@ import "cmp"
 // What is done about a hang, and about a loss that is not finite, diverges or falls no more. "" is PolicyAlert.
 const (
 	PolicyAlert    = "alert"    // a notice and an event
-	PolicyRestart  = "restart"  // of a hang: and the attempt ends as one that failed
+	PolicyDump     = "dump"     // of a hang: and the stacks of those that hang are asked for
+	PolicyRestart  = "restart"  // of a hang: as PolicyDump, and the attempt ends as one that failed
 	PolicyStop     = "stop"     // of a loss: the run is stopped
 	PolicyRollback = "rollback" // of a loss: another attempt continues from a checkpoint before it
 )
 
 // HangPolicies and LossPolicies list what there is, the default first.
-func HangPolicies() []string { return []string{PolicyAlert, PolicyRestart} }
+func HangPolicies() []string { return []string{PolicyAlert, PolicyDump, PolicyRestart} }
 
 // LossPolicies lists what may be done about a loss.
 func LossPolicies() []string { return []string{PolicyAlert, PolicyStop, PolicyRollback} }

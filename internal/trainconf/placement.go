@@ -64,7 +64,7 @@ var placement = [...]Field{
 		Keywords: "restart again attempts failure hardware node backoff wait oom nccl"},
 
 	{Path: "on_hang", Section: "watch", Label: "On a hang", Type: Choice, Default: run.PolicyAlert, Choices: run.HangPolicies(),
-		Help: "Alert, or restart as a failed attempt that is retried.", Keywords: "stuck deadlock stall freeze timeout watchdog"},
+		Help: "Alert, ask for the stacks too, or then restart as a failed attempt that is retried.", Keywords: "stuck deadlock stall freeze timeout watchdog stack trace dump"},
 	{Path: "on_nan", Section: "watch", Label: "On a loss of NaN", Type: Choice, Default: run.PolicyAlert, Choices: run.LossPolicies(),
 		Help: "Alert, stop, or go back to a checkpoint before it.", Keywords: "infinite not finite overflow"},
 	{Path: "on_divergence", Section: "watch", Label: "On divergence", Type: Choice, Default: run.PolicyAlert, Choices: run.LossPolicies(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -85,7 +86,7 @@ func (c *change) hung(u *store.Update, state run.State, why string) (run.State, 
 			cause.Title = k.Title
 		}
 	}
-	for _, l := range n.Evidence {
+	for _, l := range slices.Concat(n.Stacks, n.Evidence) {
 		cause.Evidence = append(cause.Evidence, run.CauseLine{Pos: l.Pos, Text: l.Text})
 	}
 	c.cause = cause

@@ -41,6 +41,11 @@ func (w *Watcher) notices(ctx context.Context, r run.Run, a run.Attempt, ws []ru
 				return nil, err
 			}
 		}
+		if out[i].Kind == run.NoticeHang {
+			if err := w.dump(ctx, a, &l, &out[i]); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return out, nil
 }
@@ -52,6 +57,7 @@ type look struct {
 	now     time.Time
 	members []*member // by rank, nil for those that do not run
 	workers []run.Worker
+	hangs   rhythm.Hang // set by hang
 }
 
 // excuse does not blame workers for what nobody could hear.
@@ -103,6 +109,7 @@ func (l *look) hang() []run.Notice {
 			n.Next = "It is restarted unless it goes on."
 		}
 	}
+	l.hangs = h
 	return []run.Notice{n}
 }
 

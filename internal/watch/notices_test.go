@@ -1,7 +1,9 @@
 package watch_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +125,7 @@ func TestAHangEndsTheAttemptAsOneThatFailedWhereTheOptionsSaySo(t *testing.T) {
 	}
 	r.reaches(40)
 	r.skip.Add(int64(30 * time.Second))
-	if n := r.noticed(run.NoticeHang); n.Next != "It is restarted unless it goes on." || n.At.IsZero() {
+	if n := r.noticed(run.NoticeHang); n.Next != "Stacks were asked for with SIGUSR2. It is restarted unless it goes on." || n.At.IsZero() {
 		t.Errorf("the notice is %+v", n)
 	}
 	r.skip.Add(int64(5 * time.Minute))
@@ -138,6 +140,58 @@ func TestAHangEndsTheAttemptAsOneThatFailedWhereTheOptionsSaySo(t *testing.T) {
 	attempts, err := r.store.Attempts(t.Context(), r.id)
 	if c := attempts[0].Cause; err != nil || c == nil || c.Category != "hang" || c.Rank != 1 || len(c.Evidence) == 0 || !c.Retryable {
 		t.Errorf("the cause is %+v, %v", c, err)
+	}
+}
+
+func TestTheStacksOfThoseThatHangAreAskedForOnceWhereTheOptionsSaySo(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		policy  string
+		signals []string
+		next    string
+	}{
+		{run.PolicyAlert, nil, ""},
+		{run.PolicyDump, []string{"1 SIGUSR2", "0 SIGUSR2", "2 SIGUSR2"}, "Stacks were asked for with SIGUSR2."},
+		{run.PolicyRestart, []string{"1 SIGUSR2", "0 SIGUSR2", "2 SIGUSR2"}, "Stacks were asked for with SIGUSR2. It is restarted unless it goes on."},
+	} {
+		t.Run(tc.policy, func(t *testing.T) {
+			t.Parallel()
+			r := watchedRig(t, run.Options{OnHang: tc.policy, Retries: 1})
+			for rank, to := range []int{50, 40, 50} {
+				r.trains(rank, 1, to, 1, usual)
+			}
+			r.cluster.PrintErr(r.child, 1, "Thread 0x7 (most recent call first):\n  of an earlier time\n")
+			r.reaches(40)
+			r.cluster.Fail("Signal", errors.New("the node is away"))
+			r.skip.Add(int64(30 * time.Second))
+			if n := r.noticed(run.NoticeHang); tc.signals != nil && (!n.Asked.IsZero() || !strings.HasPrefix(n.Next, "The stacks could not be asked for, trying again.")) {
+				t.Errorf("what could not be asked for is %+v", n)
+			}
+			r.cluster.Fail("Signal", nil)
+			n := run.Notice{}
+			r.looks("it has what to do next", func(got run.Run) bool {
+				if found := got.Notice(run.NoticeHang); found != nil {
+					n = *found
+				}
+				return n.Next == tc.next && n.Asked.IsZero() == (tc.signals == nil)
+			})
+			if tc.signals != nil {
+				r.cluster.PrintErr(r.child, 1, "\nThread 0x7f11 (most recent call first):\n  File \"/core/all_reduce.py\", line 88 in recv\n")
+				r.looks("the stacks are there", func(got run.Run) bool {
+					n = *got.Notice(run.NoticeHang)
+					return len(n.Stacks) == 2
+				})
+				if l := n.Stacks[1]; l.Rank != 1 || l.Pos == 0 || l.Text != `File "/core/all_reduce.py", line 88 in recv` {
+					t.Errorf("the stacks are %+v", n.Stacks)
+				}
+				if evs := r.events(run.EventStacks); len(evs) != 1 || evs[0].Message != "the stacks of worker 1 are in the log: Thread 0x7f11 (most recent call first):" {
+					t.Errorf("the events are %+v", evs)
+				}
+			}
+			if got := r.cluster.Signals(); !slices.Equal(got, tc.signals) {
+				t.Errorf("it was sent %q", got)
+			}
+		})
 	}
 }
 

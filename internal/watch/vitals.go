@@ -38,6 +38,7 @@ type member struct {
 	alone    int64 // step since which it trains alone, -1 for none
 	aloneAt  time.Time
 	trouble  *trouble // with its loss
+	asked    int64    // step at which its stacks were asked for, -2 for never
 }
 
 // trouble is one that a loss had.
@@ -49,7 +50,7 @@ type trouble struct {
 }
 
 func newMember(rank int, e rhythm.Expected, steps int64, began time.Time) *member {
-	return &member{rank: rank, rhythm: rhythm.NewWorker(e, began), loss: rhythm.NewLoss(steps, 1), alone: -1}
+	return &member{rank: rank, rhythm: rhythm.NewWorker(e, began), loss: rhythm.NewLoss(steps, 1), alone: -1, asked: -2}
 }
 
 // Pulse takes what a batch of a worker's log tells. It does not block.

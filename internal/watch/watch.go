@@ -24,6 +24,7 @@ type Cluster interface {
 	Stop(ctx context.Context, childID string) error
 	Kill(ctx context.Context, childID string) error
 	Purge(ctx context.Context, childID string) error
+	Signal(ctx context.Context, childID, allocID, signal string) error
 }
 
 // Store is the part of the store that watch uses.
@@ -76,6 +77,8 @@ type Options struct {
 	Rules     RuleSource // by which failures are explained and retried
 	// Checkpoints is nil where the runs' folders cannot be seen: what workers report decides when to pause then.
 	Checkpoints Checkpoints
+	// DumpSignal has a trainer print its stacks and go on; "" where none does.
+	DumpSignal string
 	// Released is called with runs that left Nomad, ended, paused or to be retried; it must not block.
 	Released func(run.ID)
 	// Changed is called when nodes or allocations may have changed; it must not block.

@@ -85,13 +85,13 @@ func (r *rig) start() {
 	logger := slog.New(slog.DiscardHandler)
 	var w *watch.Watcher
 	in := ingest.New(ingest.Options{
-		Tailer: r.cluster, Store: s, Publisher: hub, Logger: logger, Now: time.Now, Health: func(error) {}, Pulse: func(b *store.Batch) { w.Pulse(b) },
+		Tailer: r.cluster, Store: s, Publisher: hub, Logger: logger, Now: r.now, Health: func(error) {}, Pulse: func(b *store.Batch) { w.Pulse(b) },
 	})
 	rules, err := diagnose.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w = watch.New(watch.Options{Cluster: r.cluster, Store: s, Logs: in, Publisher: hub, Logger: logger, Now: r.now, Rules: rules, Released: func(id run.ID) {
+	w = watch.New(watch.Options{Cluster: r.cluster, Store: s, Logs: in, Publisher: hub, Logger: logger, Now: r.now, Rules: rules, DumpSignal: "SIGUSR2", Released: func(id run.ID) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.released = append(r.released, id)

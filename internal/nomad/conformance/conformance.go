@@ -52,7 +52,7 @@ func Run(t *testing.T, target Target) {
 		test func(*testing.T, Target)
 	}{
 		{"agent", testAgent}, {"parents", testParents}, {"dispatch", testDispatch}, {"dispatch refusals", testDispatchRefusals},
-		{"outcomes", testOutcomes}, {"stopping", testStopping}, {"killing", testKilling}, {"environment", testEnvironment}, {"rendezvous", testRendezvous},
+		{"outcomes", testOutcomes}, {"stopping", testStopping}, {"killing", testKilling}, {"signals", testSignals}, {"environment", testEnvironment}, {"rendezvous", testRendezvous},
 		{"logs", testLogs}, {"log rotation", testLogRotation}, {"log refusals", testLogRefusals}, {"events", testEvents}, {"event stream", testEventStream},
 		{"blocking queries", testBlocking}, {"pending", testPending}, {"devices", testDevices}, {"lists", testLists},
 		{"plan", testPlan}, {"room", testRoom}, {"a parent before it is registered", testJobBeforeRegistration},

@@ -79,6 +79,30 @@ func testOutcomes(t *testing.T, target Target) {
 	})
 }
 
+// testSignals has a worker answer a signal and go on, as one does that prints its stacks.
+func testSignals(t *testing.T, target Target) {
+	b := newBench(t, target, nil)
+	child := b.dispatch(`trap 'echo stacks >&2' QUIT; trap 'echo other >&2' USR2; echo up; while :; do sleep 0.1; done`)
+	w := b.workers(child, 1, "a running worker", func(w run.Worker) bool { return w.State == run.WorkerRunning })[0]
+	b.printed(w.AllocID, "stdout", "up\n")
+	for _, s := range [...]struct{ signal, answer string }{{"SIGQUIT", "stacks\n"}, {"SIGUSR2", "stacks\nother\n"}} {
+		if err := b.client.Signal(b.context(), child, w.AllocID, s.signal); err != nil {
+			t.Fatal(err)
+		}
+		b.printed(w.AllocID, "stderr", s.answer)
+	}
+	if w := b.workers(child, 1, "a running worker", func(run.Worker) bool { return true })[0]; w.State != run.WorkerRunning {
+		t.Errorf("the signal ended it: %+v", w)
+	}
+	if err := b.client.Kill(b.context(), child); err != nil {
+		t.Fatal(err)
+	}
+	b.ended(child)
+	if err := b.client.Signal(b.context(), child, w.AllocID, "SIGQUIT"); err != nil {
+		t.Errorf("a worker that has ended: %v", err)
+	}
+}
+
 // testKilling kills a worker that ignores the stop, long before its kill time-out.
 func testKilling(t *testing.T, target Target) {
 	b := newBench(t, target, func(j *nomad.JobSettings) { j.KillTimeout = 25 * time.Second })

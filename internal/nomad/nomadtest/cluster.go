@@ -29,6 +29,7 @@ type Cluster struct {
 	byToken  map[string]string
 	logs     map[string][]byte // by allocation and stream
 	calls    map[string]int
+	signals  []string         // that were sent
 	failing  map[string]error // by method
 	noParent int
 	why      string
@@ -180,9 +181,16 @@ func End(code int) func(*run.Worker) {
 func (c *Cluster) Collect(child string) { c.change(func() { delete(c.jobs, child) }) }
 
 // Print appends to a worker's stdout.
-func (c *Cluster) Print(child string, rank int, text string) {
+func (c *Cluster) Print(child string, rank int, text string) { c.print(child, rank, "stdout", text) }
+
+// PrintErr appends to the same worker's stderr.
+func (c *Cluster) PrintErr(child string, rank int, text string) {
+	c.print(child, rank, "stderr", text)
+}
+
+func (c *Cluster) print(child string, rank int, stream, text string) {
 	c.change(func() {
-		key := Alloc(child, rank) + "/stdout"
+		key := Alloc(child, rank) + "/" + stream
 		c.logs[key] = append(c.logs[key], text...)
 	})
 }
@@ -302,6 +310,32 @@ func (c *Cluster) Kill(ctx context.Context, child string) error {
 		}
 	})
 	return err
+}
+
+// Signal notes what was sent to a worker that has not ended; see [Cluster.Signals].
+func (c *Cluster) Signal(_ context.Context, child, allocID, signal string) (err error) {
+	c.change(func() {
+		if err = c.call("Signal"); err != nil {
+			return
+		}
+		j := c.jobs[child]
+		if j == nil {
+			return
+		}
+		for _, w := range j.workers {
+			if w.AllocID == allocID && !w.State.Terminal() {
+				c.signals = append(c.signals, fmt.Sprintf("%d %s", w.Rank, signal))
+			}
+		}
+	})
+	return err
+}
+
+// Signals are the signals that were sent, in order, each a worker's rank and a name: "1 SIGQUIT".
+func (c *Cluster) Signals() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.signals)
 }
 
 // Purge forgets the child.
