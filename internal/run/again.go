@@ -54,7 +54,7 @@ func (r *Run) Retrying() bool {
 // MayGiveUp reports whether a failure of the attempt under way could be followed by another, which nobody has ruled out.
 func (r *Run) MayGiveUp() bool {
 	goesOn := r.State.Live() && (r.State != Stopping || r.StopCause == StopHang)
-	return goesOn && !r.StopRequested && !r.Ledger.GivenUp && r.Options.most() > 0
+	return goesOn && !r.StopRequested && !r.GivenUp && r.Options.most() > 0
 }
 
 // StopRetrying ends a run that waits for another attempt as failed, with the cause of the last one. Of one whose attempt is under way
@@ -63,9 +63,9 @@ func (r *Run) MayGiveUp() bool {
 func (r *Run) StopRetrying(a Attempt, actor string, now time.Time) (*Event, error) {
 	switch {
 	case r.MayGiveUp():
-		r.Ledger.GivenUp = true
+		r.GivenUp = true
 		return r.event("retry", actor, fmt.Sprintf("should attempt %d fail, it is not tried again", r.Attempt), now), nil
-	case r.State.Live() && r.Ledger.GivenUp:
+	case r.State.Live() && r.GivenUp:
 		return nil, nil
 	case r.State.Live() && r.Options.most() == 0:
 		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s was submitted without retries.", r.ID), "Stop it to end it now.")

@@ -19,7 +19,7 @@ func (r *Run) WhatNext() string {
 		return "Its workers save and exit; then another attempt continues from " + r.NextResume.String() + "."
 	case r.State == Stopping && (r.StopCause == StopPause || r.Pausing != nil):
 		return "Its workers save and exit; then it is paused and keeps its place in the queue."
-	case r.State.Live() && r.Ledger.GivenUp && r.Pausing == nil && r.State != Stopping:
+	case r.State.Live() && r.GivenUp && r.Pausing == nil && r.State != Stopping:
 		return fmt.Sprintf("It goes on; should attempt %d fail, it ends as failed and is not tried again.", r.Attempt)
 	case r.Pausing != nil && r.Pausing.When == PauseAtCheckpoint:
 		return "It trains on and " + r.Pausing.String() + "."

@@ -103,7 +103,7 @@ func (r *Run) FallBack(now time.Time) (*Event, error) {
 // ForgetFailures gives a run all its retries back: a person has looked at it. Nodes with failures of hardware stay avoided.
 func (r *Run) ForgetFailures() {
 	r.Ledger = RetryLedger{Best: r.Ledger.Best, Strikes: r.Ledger.Strikes, Broken: r.Ledger.Broken}
-	r.Retried, r.PortConflicts = 0, 0
+	r.Retried, r.PortConflicts, r.GivenUp = 0, 0, false
 }
 
 // verdict is a decision about a failed attempt.
@@ -123,7 +123,7 @@ func (r *Run) judge(f Failure, rules RetryRules) verdict {
 		j.entity = fingerprintOf(f)
 	}
 	switch {
-	case r.Ledger.GivenUp:
+	case r.GivenUp:
 		v.why = "not tried again on request"
 		return v
 	case r.StopRequested, !f.Found: // purged from Nomad: how it ended is unknown

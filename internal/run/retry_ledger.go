@@ -18,8 +18,6 @@ type RetryLedger struct {
 	Entities []string `json:"entities,omitempty"`
 	// Broken are checkpoint folders that an attempt could not load.
 	Broken []string `json:"broken,omitempty"`
-	// GivenUp is true once a person wants no attempt to follow a failure; see [Run.StopRetrying].
-	GivenUp bool `json:"given_up,omitempty"`
 	// Strikes are failures of hardware, newest last.
 	Strikes []Strike `json:"strikes,omitempty"`
 }

@@ -120,4 +120,4 @@ func (o Options) RetriesOf(rule RetryRule) int {
 }
 
 // MayRetry reports whether a failure of some cause would be followed by another attempt.
-func (r *Run) MayRetry() bool { return !r.Ledger.GivenUp && r.Retried < r.Options.most() }
+func (r *Run) MayRetry() bool { return !r.GivenUp && r.Retried < r.Options.most() }

@@ -144,6 +144,8 @@ type Run struct {
 
 	Retried       int `json:"retried,omitempty"`        // retries used up since the last progress; see [Options.Retries]
 	PortConflicts int `json:"port_conflicts,omitempty"` // attempts lost to taken ports before training; not in Retried
+	// GivenUp is true once a person wants no attempt to follow a failure; see [Run.StopRetrying].
+	GivenUp bool `json:"given_up,omitempty"`
 	// Ledger is what failed attempts have used of the retries.
 	Ledger    RetryLedger `json:"-"`
 	NotBefore time.Time   `json:"not_before,omitzero"` // the next attempt waits until then

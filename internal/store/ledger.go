@@ -7,9 +7,15 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
+// storedLedger is what is stored of a run's retries.
+type storedLedger struct {
+	run.RetryLedger
+	GivenUp bool `json:"given_up,omitempty"`
+}
+
 // encodeLedger is "" for what most runs have.
-func encodeLedger(l run.RetryLedger) (string, error) {
-	data, err := json.Marshal(l)
+func encodeLedger(r run.Run) (string, error) {
+	data, err := json.Marshal(storedLedger{r.Ledger, r.GivenUp})
 	if err != nil {
 		return "", fmt.Errorf("encode ledger: %w", err)
 	}
@@ -19,9 +25,12 @@ func encodeLedger(l run.RetryLedger) (string, error) {
 	return string(data), nil
 }
 
-func decodeLedger(data string) (l run.RetryLedger, err error) {
+func decodeLedger(data string, r *run.Run) error {
 	if data == "" {
-		return l, nil
+		return nil
 	}
-	return l, json.Unmarshal([]byte(data), &l)
+	var l storedLedger
+	err := json.Unmarshal([]byte(data), &l)
+	r.Ledger, r.GivenUp = l.RetryLedger, l.GivenUp
+	return err
 }

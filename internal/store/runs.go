@@ -53,7 +53,7 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	if r.Notices, r.Rollback, err = decodeWatched(notices, rollback); err != nil {
 		return r, fmt.Errorf("notices of run %s: %w", r.ID, err)
 	}
-	if r.Ledger, err = decodeLedger(ledger); err != nil {
+	if err = decodeLedger(ledger, &r); err != nil {
 		return r, fmt.Errorf("ledger of run %s: %w", r.ID, err)
 	}
 	if divergedIn > 0 && divergedIn == r.Attempt {
@@ -117,7 +117,7 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 	if err != nil {
 		return false, err
 	}
-	ledger, err := encodeLedger(r.Ledger)
+	ledger, err := encodeLedger(r)
 	if err != nil {
 		return false, err
 	}

@@ -132,7 +132,7 @@ func (s *Store) save(ctx context.Context, tx *db.Tx, u *Update, was run.State, b
 	if err != nil {
 		return err
 	}
-	ledger, err := encodeLedger(r.Ledger)
+	ledger, err := encodeLedger(r)
 	if err != nil {
 		return err
 	}

@@ -137,7 +137,7 @@ func Headline(r run.Run, now time.Time) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if r.State.Live() && r.Ledger.GivenUp && !r.StopRequested {
+		if r.State.Live() && r.GivenUp && !r.StopRequested {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<p class=\"reason\" data-given-up>Not tried again if it fails, on request</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -47,7 +47,7 @@ func requestFacts(r run.Run) []ui.Fact {
 }
 
 func retriesText(r run.Run) string {
-	if r.Ledger.GivenUp {
+	if r.GivenUp {
 		return "stopped on request"
 	}
 	o, out := r.Options, []string(nil)

@@ -60,7 +60,7 @@ func testRetry(t *testing.T, s Store) {
 	ledger := run.RetryLedger{Best: 7, Failures: map[string]int{"segfault": 2}, Broken: []string{"ckpt/step_7"}, Strikes: []run.Strike{{NodeID: "n", Node: "gpu-7", Attempt: 1}}}
 	_, err := s.Update(t.Context(), id, func(u *store.Update) error {
 		u.Run.Retried, u.Run.PortConflicts, u.Run.NotBefore = 2, 1, epoch
-		u.Run.Ledger = ledger
+		u.Run.Ledger, u.Run.GivenUp = ledger, true
 		u.Run.Shape.Avoid = "n"
 		u.Attempt = run.Attempt{RunID: id, Number: 3, ParentJob: "p", Resume: "ckpt/step_7", CreatedAt: epoch}
 		return nil
@@ -74,6 +74,7 @@ func testRetry(t *testing.T, s Store) {
 		t.Errorf("run %+v, attempts %+v", r, as)
 	}
 	same(t, "ledger", r.Ledger, ledger)
+	same(t, "given up", r.GivenUp, true)
 	same(t, "avoided nodes", r.Shape.Avoid, run.NodeIDs("n"))
 }
 
