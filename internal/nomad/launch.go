@@ -153,6 +153,9 @@ func (l worker0) env(meta map[string]string) []run.EnvVar {
 func (l worker0) scriptEnv() map[string]string {
 	out := map[string]string{}
 	var python []string
+	if l.get("COTRAIN_DUMP_SIGNAL") != "" {
+		python = append(python, "<task folder>/dump")
+	}
 	if l.get("COTRAIN_REAL_WANDB") != "1" {
 		python = append(python, "<task folder>/shim")
 	}

@@ -78,7 +78,7 @@ func TestALaunchIsDescribedAsTheScriptDoesIt(t *testing.T) {
 		{name: "one node", nodes: 1, d: Dispatch{Payload: []byte("x = 1")}},
 		{name: "one node with GPUs, resumed", nodes: 1, env: map[string]string{"COTRAIN_GPUS": "4", "COTRAIN_KILL_TIMEOUT": "1m30s"}, d: Dispatch{Payload: []byte("x = 1"), Resume: "/a b/step_1"}},
 		{name: "a world", nodes: 3, env: map[string]string{"COTRAIN_GPUS": "2"}, d: Dispatch{Payload: []byte("x = 1"), CheckpointPath: "/c", Args: []string{"--a", "it's"}}},
-		{name: "DiLoCo", nodes: 3, env: map[string]string{"COTRAIN_GPUS": "2", "PYTHONPATH": "/lib"}, d: Dispatch{Payload: []byte(diloco), CheckpointPath: "c/", Resume: "c/step_2"}},
+		{name: "DiLoCo", nodes: 3, env: map[string]string{"COTRAIN_GPUS": "2", "COTRAIN_DUMP_SIGNAL": "SIGUSR1", "PYTHONPATH": "/lib"}, d: Dispatch{Payload: []byte(diloco), CheckpointPath: "c/", Resume: "c/step_2"}},
 		{name: "DiLoCo alone", nodes: 1, d: Dispatch{Payload: []byte("diloco.inner_steps = 2"), CheckpointPath: "/c"}},
 		{name: "a command of the site", nodes: 2, command: []string{"trainer", "a b"}, d: Dispatch{Payload: []byte("x = 1")}},
 		{name: "a trainer in a folder, and storage", nodes: 1, env: map[string]string{"COTRAIN_WORK_DIR": "/usr/lib/", "COTRAIN_STORAGE": "/tmp", "PYTHONPATH": "/lib"}, d: Dispatch{Payload: []byte("x = 1")}},
