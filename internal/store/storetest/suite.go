@@ -153,6 +153,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"the best run of a sweep has the lowest loss":             testBestRun,
 		"a sweep with runs is not deleted":                        testDeleteSweep,
 		"a layout is a user's, or else the project's":             testLayouts,
+		"notices and rollbacks are kept until they are over":      testWatched,
 		"orders are kept until they are done":                     testOrders,
 		"what another project owns is not found":                  testProjects,
 		"names and keys are unique in a project":                  testProjectsNames,
