@@ -152,7 +152,7 @@ func New(d Deps) *Handler {
 	s := &server{Deps: d, rights: map[string]access.Right{}}
 	s.routed = router.New(s.authorize)
 	s.api = humago.New(operations{s}, s.config())
-	s.api.UseMiddleware(s.onceEach)
+	s.api.UseMiddleware(s.onceEach, s.noBody)
 	s.routes()
 	delete(s.api.OpenAPI().Components.Schemas.Map(), "ErrorModel") // huma's own; asProblem replaces it in every answer
 	document := sync.OnceValue(s.document)                         // a tenth of the console's start, and few ask for it

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -120,4 +121,21 @@ func (s *server) authorize(pattern string, right access.Right, next http.Handler
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// emptyBodyBytes are enough to see that a body has more than nothing, {} or null.
+const emptyBodyBytes = 64
+
+// noBody refuses a body where an operation takes none: what it asks for would be ignored.
+func (s *server) noBody(ctx huma.Context, next func(huma.Context)) {
+	if ctx.Operation().RequestBody == nil && ctx.BodyReader() != nil {
+		body, err := io.ReadAll(io.LimitReader(ctx.BodyReader(), emptyBodyBytes))
+		if text := strings.TrimSpace(string(body)); err == nil && text != "" && text != "{}" && text != "null" {
+			p := invalid("body", run.FieldError{Field: "body", Value: fault.Quote(text), Rule: "is not taken by this operation", Fix: "leave it out; options go in the query, as in ?from=120"})
+			_, w := humago.Unwrap(ctx)
+			p.write(w)
+			return
+		}
+	}
+	next(ctx)
 }

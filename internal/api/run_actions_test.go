@@ -42,6 +42,21 @@ func TestActionsAnswerWithTheRunAndWhatHappensNext(t *testing.T) {
 	}
 }
 
+func TestAnActionIgnoresNoBody(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := string(f.Add(run.Run{Name: "a", State: run.Running, Attempt: 1, CheckpointPath: "c"}))
+	for path, body := range map[string]string{"/restart": `{"from":"start"}`, "/stop": `{"force":true}`, "/pause": "{bad"} {
+		got := f.do("POST", "/api/v1/runs/"+id+path, body)
+		if p := decode[client.Problem](f, got, http.StatusUnprocessableEntity); len(p.Errors) != 1 || p.Errors[0].Field != "body" || !strings.Contains(p.Errors[0].Fix, "query") {
+			t.Errorf("%s with %s: %+v", path, body, p)
+		}
+	}
+	for _, empty := range []string{"{}", " null "} {
+		decode[client.Acted](f, f.do("POST", "/api/v1/runs/"+id+"/pause", empty), http.StatusAccepted)
+	}
+}
+
 func TestManyRunsArePausedAndResumed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

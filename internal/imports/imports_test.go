@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 	"internal/guard/guardtest":   {"internal/guard", "internal/storage", "internal/trainconf"},
 	"internal/control":           {"internal/queue", "internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
-	"internal/siterules":         {"internal/diagnose", "internal/nomad", "internal/watch"},
+	"internal/siterules":         {"internal/diagnose", "internal/nomad", "internal/trainconf", "internal/watch"},
 	"internal/survey":            {"internal/nomad"},
 	"internal/watch":             {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/diagnose", "internal/rhythm", "internal/trainconf"},
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/logparse"},

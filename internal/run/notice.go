@@ -93,7 +93,10 @@ func (r *Run) Observe(now []Notice, at time.Time) []Event {
 	event := func(n Notice, kind, level, text string) {
 		out = append(out, Event{RunID: r.ID, At: at, Kind: kind, Level: level, Actor: Console, Attempt: r.Attempt, Rank: n.Rank, Message: text})
 	}
-	now = SortNotices(now)
+	hangs := func(rank int) bool {
+		return slices.ContainsFunc(now, func(n Notice) bool { return n.Kind == NoticeHang && n.Rank == rank })
+	}
+	now = SortNotices(slices.DeleteFunc(now, func(n Notice) bool { return n.Kind == NoticeSlow && hangs(n.Rank) })) // it says less
 	for i, n := range now {
 		was, ok := old[n.key()]
 		delete(old, n.key())
@@ -111,13 +114,16 @@ func (r *Run) Observe(now []Notice, at time.Time) []Event {
 		event(n, string(n.Kind), n.level(), text)
 	}
 	for _, n := range r.Notices {
-		if _, over := old[n.key()]; over {
-			event(n, string(n.Kind)+"_over", "info", n.over(at))
+		if _, over := old[n.key()]; over && (n.Kind != NoticeSlow || !hangs(n.Rank)) {
+			event(n, string(n.Kind)+NoticeOver, "info", n.over(at))
 		}
 	}
 	r.Notices = now
 	return out
 }
+
+// NoticeOver ends the kind of the event that a notice is over.
+const NoticeOver = "_over"
 
 // EventStacks is the kind of the event that stacks which were asked for are in the logs.
 const EventStacks = "stacks"

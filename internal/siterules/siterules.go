@@ -3,6 +3,7 @@ package siterules
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/cotrain/cotrain/internal/diagnose"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/trainconf"
 	"github.com/cotrain/cotrain/internal/watch"
 )
 
@@ -100,6 +102,9 @@ func (s *Rules) use(ctx context.Context, stored run.CauseRules) (*diagnose.Rules
 func (s *Rules) compile(text string) (*diagnose.Rules, error) {
 	if err := run.CheckCauseRules(text); err != nil {
 		return nil, err
+	}
+	if line, deep := trainconf.TooDeep([]byte(text)); deep != "" {
+		return nil, run.FieldErrors{{Field: "text", Rule: fmt.Sprintf("line %d %s", line, deep), Fix: "write tables [[rule]] with plain keys and lists of texts"}}
 	}
 	rules, err := s.builtin.With(file, []byte(text))
 	var broken *diagnose.RuleError

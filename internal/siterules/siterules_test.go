@@ -161,6 +161,8 @@ func TestRulesThatAreWrongTakeNoEffectAndSayWhy(t *testing.T) {
 		"slow together":            {slow(30), "together"},
 		"too long":                 {"#" + strings.Repeat("x", run.MaxCauseRules), "at most"},
 		"a category of its own":    {licence + "[[category]]\nname = \"acme\"\ntitle = \"x\"\n", "category of its own"},
+		"a key of very many parts": {strings.Repeat("a.", 8000) + "a = 1", "line 1 nests keys too deeply"},
+		"lists in lists":           {"rule = " + strings.Repeat("[", 20000), "line 1 nests lists too deeply"},
 		"a NUL":                    {licence + "\x00", "must be text"},
 	} {
 		var fields run.FieldErrors

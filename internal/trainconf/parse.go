@@ -28,9 +28,9 @@ const maxFaults = 50
 // minute. maxBraces and maxNesting keep that under a tenth of a second; a file of ours needs under a hundredth of them. It calls
 // itself for each list in a list, which costs a kilobyte of stack: maxLists bounds that.
 const (
-	maxLists   = 16      // lists within each other
-	maxBraces  = 64      // opening braces in the file, outside of texts and comments
-	maxNesting = 2000000 // sum over lines of (dots in the line + dots in its table's header + braces so far) squared
+	maxLists   = 16     // lists within each other
+	maxBraces  = 64     // opening braces in the file, outside of texts and comments
+	maxNesting = 500000 // sum over lines of (dots in the line + dots in its table's header + braces so far) squared
 )
 
 // Parse reads CotrainCore's TOML. Every problem is reported with its line, as [run.FieldErrors]; the
@@ -136,8 +136,28 @@ func checkFile(data []byte) *run.FieldError {
 		f := fieldError(FieldConfig, "", "must be UTF-8 text", "save the file as UTF-8")
 		return &f
 	}
+	switch line, deep := TooDeep(data); deep {
+	case "":
+		return nil
+	case deepLists:
+		f := fieldError(FieldConfig, "", where(line)+deep, "use text in quotes, with commas between its items: no setting is a list")
+		return &f
+	default:
+		f := fieldError(FieldConfig, "", where(line)+deep, "use keys of at most three parts, such as optim.optim.lr")
+		return &f
+	}
+}
+
+// What nests too deeply.
+const (
+	deepLists = "nests lists too deeply"
+	deepKeys  = "nests keys too deeply"
+)
+
+// TooDeep says what in a text of TOML nests too deeply for the library, and in which line, counted from 1; "" where nothing does. It takes time and memory
+// with the square of the depth, so a short text could take all there is.
+func TooDeep(data []byte) (line int, what string) {
 	braces, lists, header, cost := 0, 0, 0, 0
-	line := 0
 	var texts tomlTexts
 	for text := range bytes.Lines(data) {
 		line++
@@ -152,15 +172,13 @@ func checkFile(data []byte) *run.FieldError {
 		weight := dots + header + braces
 		cost += weight * weight
 		if deep {
-			f := fieldError(FieldConfig, "", where(line)+"nests lists too deeply", "use text in quotes, with commas between its items: no setting is a list")
-			return &f
+			return line, deepLists
 		}
 		if braces > maxBraces || cost > maxNesting {
-			f := fieldError(FieldConfig, "", where(line)+"nests keys too deeply", "use keys of at most three parts, such as optim.optim.lr")
-			return &f
+			return line, deepKeys
 		}
 	}
-	return nil
+	return 0, ""
 }
 
 // nestLists follows the lists that are open over one line, and says whether they became too many. The brackets of a header count too:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -33,7 +34,11 @@ func (c *change) act(u *store.Update, now time.Time) error {
 		c.noticed = len(before) > 0
 		return nil
 	}
-	u.Events = append(u.Events, r.Observe(c.notices, now)...)
+	events := r.Observe(c.notices, now)
+	if slices.ContainsFunc(c.obs.Workers, func(wk run.Worker) bool { return wk.State.Terminal() }) { // what is over because workers ended has not become well
+		events = slices.DeleteFunc(events, func(ev run.Event) bool { return strings.HasSuffix(ev.Kind, run.NoticeOver) })
+	}
+	u.Events = append(u.Events, events...)
 	c.noticed = !reflect.DeepEqual(before, r.Notices)
 	for _, n := range r.Notices {
 		if ev, err := c.obey(u, n, now); ev || err != nil {
