@@ -52,7 +52,7 @@ func ratio(b *testing.B, lite, pg time.Duration) {
 func BenchmarkDatabases(b *testing.B) {
 	b.Run("submit", func(b *testing.B) { versus(b, submits) })
 	b.Run("ingest", func(b *testing.B) {
-		versus(b, func(b *testing.B, s *store.Store) time.Duration { return wholePath(b, s, fewWorkers) })
+		versus(b, func(b *testing.B, s *store.Store) time.Duration { return wholePath(b, s, fewWorkers, nil) })
 	})
 	b.Run("run-page", func(b *testing.B) { versus(b, runPages) })
 	b.Run("queue-round", queueRounds)
@@ -119,7 +119,7 @@ func queueRounds(b *testing.B) {
 // attempts and events, its curves and the end of its log.
 func runPages(b *testing.B, s *store.Store) time.Duration {
 	b.Helper()
-	wholePath(b, s, fewWorkers)
+	wholePath(b, s, fewWorkers, nil)
 	const id = run.ID("r-0000000001")
 	for more := true; more; {
 		r, _, err := s.RollUp(b.Context(), id)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/storetest"
+	"github.com/cotrain/cotrain/internal/watch"
 )
 
 // trainLoad is what workers print: a machine line of some metrics at each step.
@@ -40,9 +42,27 @@ func BenchmarkIngest(b *testing.B) {
 	b.Run("workers=1000", func(b *testing.B) { ingested(b, manyWorkers, "ratio(>=0.1)") })
 }
 
+// BenchmarkIngestWatched runs the same path with the watch that learns from every batch, and prints what the watch takes of the time that
+// the rest takes. Runs with and without it differ by more than that on a busy machine, so the calls are timed themselves; ingest makes
+// them one after the other, between its commits.
+func BenchmarkIngestWatched(b *testing.B) {
+	for range b.N {
+		var spent atomic.Int64
+		w := watch.New(watch.Options{Now: time.Now})
+		whole := wholePath(b, openSQLite(b), fewWorkers, func(batch *store.Batch) {
+			began := time.Now()
+			w.Pulse(batch)
+			spent.Add(int64(time.Since(began)))
+		})
+		took := time.Duration(spent.Load())
+		b.ReportMetric(took.Seconds()/(whole-took).Seconds(), "watch-adds(<=0.1)")
+		b.ReportMetric(float64(took.Nanoseconds())/float64(fewWorkers.workers*fewWorkers.steps), "ns/step")
+	}
+}
+
 func ingested(b *testing.B, load trainLoad, unit string) {
 	for range b.N {
-		whole := wholePath(b, openSQLite(b), load)
+		whole := wholePath(b, openSQLite(b), load, nil)
 		bare := bareInserts(b, load)
 		samples := float64(load.workers * load.steps * load.metrics)
 		b.ReportMetric(samples/whole.Seconds(), "samples/s")
@@ -51,7 +71,7 @@ func ingested(b *testing.B, load trainLoad, unit string) {
 	}
 }
 
-func wholePath(b *testing.B, s *store.Store, load trainLoad) time.Duration {
+func wholePath(b *testing.B, s *store.Store, load trainLoad, pulse func(*store.Batch)) time.Duration {
 	b.Helper()
 	text := load.log()
 	cluster := nomadtest.New()
@@ -67,6 +87,7 @@ func wholePath(b *testing.B, s *store.Store, load trainLoad) time.Duration {
 		cluster.Print(child, rank, text)
 	}
 	in := ingest.New(ingest.Options{
+		Pulse:  pulse,
 		Tailer: cluster, Store: s, Publisher: feed.NewHub(time.Now), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Health: func(err error) {
 			if err != nil {
 				b.Error(err)
