@@ -35,6 +35,57 @@ func (p *process) noticed(id run.ID, kind run.NoticeKind) run.Notice {
 	return n
 }
 
+func TestFaultsOfLiveRunsAreNoticed(t *testing.T) {
+	t.Parallel()
+	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
+	for _, tc := range []struct {
+		fault string
+		kind  run.NoticeKind
+		rank  int
+		says  string
+	}{
+		{"slow=5@30:1", run.NoticeSlow, 1, "is slow"},
+		{"alone@20:1", run.NoticeAlone, 1, "trains alone since step 20"},
+		{"nan@60:2", run.NoticeNotFinite, 2, "is not finite since step 60"},
+		{"spike@150:1", run.NoticeDiverged, 1, "stays above what is usual"},
+		{"clock=-15@10:2", run.NoticeClock, 2, "behind worker 0's: the mesh takes it for dead"},
+	} {
+		id := c.faulty(tc.fault)
+		if n := c.noticed(id, tc.kind); n.Rank != tc.rank || !strings.Contains(n.Text, tc.says) || n.Hint == "" {
+			t.Errorf("%s: %+v", tc.fault, n)
+		}
+		list, errs, code := c.cli("run", "list")
+		if code != 0 || !strings.Contains(list, "NOTICE") {
+			t.Errorf("%s: the list: code %d\n%s%s", tc.fault, code, list, errs)
+		}
+		if _, errs, code := c.cli("run", "stop", string(id), "--wait"); code != 0 {
+			t.Fatalf("stop: code %d\n%s", code, errs)
+		}
+	}
+}
+
+func TestALossThatIsNoNumberStopsTheRunOrSendsItBack(t *testing.T) {
+	t.Parallel()
+	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
+	id := c.faulty("nan@40", "--on-nan", "stop")
+	if r := c.becomes(id, run.Stopped); !strings.Contains(r.Reason, "is not finite since step 40") {
+		t.Errorf("the reason is %q", r.Reason)
+	}
+	id = c.faulty("nan@40", "--on-nan", "rollback", "--rollback-lr", "0.5", "--set", "ckpt.path="+t.TempDir(), "--set", "ckpt.interval=20")
+	r := c.becomes(id, run.Stopped) // it comes again every time
+	if !strings.Contains(r.Reason, "after it went back 3 times") || r.Attempt != 4 || r.Retried != 0 {
+		t.Errorf("attempt %d, %d retries, because %q", r.Attempt, r.Retried, r.Reason)
+	}
+	logs, _, _ := c.cli("run", "events", string(id))
+	if !strings.Contains(logs, "step_20") || strings.Contains(logs, "continues from") && strings.Contains(logs, "/step_40\n") {
+		t.Errorf("it did not go back to step 20:\n%s", logs)
+	}
+	config, errs, code := c.cli("run", "launch", string(id), "--config")
+	if code != 0 || !strings.Contains(config, "lr = 5e-5\n") {
+		t.Errorf("the last attempt's learning rate is not an eighth of 4e-4: code %d\n%s%s", code, config, errs)
+	}
+}
+
 func TestAHangOnItsPage(t *testing.T) {
 	t.Parallel()
 	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
