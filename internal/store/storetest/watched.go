@@ -44,7 +44,9 @@ func testWatched(t *testing.T, s Store) {
 	is("another change", []run.Notice{hang, plateau}, back)
 	change(nil, func(r *run.Run) { r.Notices = []run.Notice{plateau} })
 	is("one is over", []run.Notice{plateau}, back)
-	change(nil, func(r *run.Run) { r.Notices, r.Rollback = nil, &run.Rollback{Count: 3, Before: 20, LR: 0.125, Attempt: 2} })
+	change(nil, func(r *run.Run) {
+		r.Notices, r.Rollback = nil, &run.Rollback{Count: 3, Before: 20, LR: 0.125, Attempt: 2}
+	})
 	is("the last is over", nil, &run.Rollback{Count: 3, Before: 20, LR: 0.125, Attempt: 2})
 	r, err := s.Run(t.Context(), other)
 	must(t, err)
