@@ -189,7 +189,7 @@ func (l *look) losses() []run.Notice {
 		n.Kind, n.Text = run.NoticeNotFinite, fmt.Sprintf("the loss of %s is not finite since step %d", l.name(worst.rank), t.step)
 		n.Hint = "Go back to a checkpoint before that step with a lower learning rate, a longer warm-up or clipped gradients, or leave out the data of that step."
 	case rhythm.Diverged:
-		n.Kind, n.Text = run.NoticeDiverged, fmt.Sprintf("the loss of %s rose from about %s at step %d and stays above what is usual", l.name(worst.rank), strconv.FormatFloat(worst.loss.Usual(), 'g', 3, 64), t.step)
+		n.Kind, n.Text = run.NoticeDiverged, fmt.Sprintf("the loss of %s rose from about %s at step %d and stays above what is usual", l.name(worst.rank), strconv.FormatFloat(t.usual, 'g', 3, 64), t.step)
 		n.Hint = "Go back to a checkpoint before that step with a lower learning rate."
 	default:
 		n.Kind, n.Rank, n.Node, n.Text = run.NoticePlateau, -1, "", fmt.Sprintf("the loss has hardly fallen since step %d", t.step)

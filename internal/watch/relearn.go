@@ -47,6 +47,11 @@ func (w *Watcher) relearn(ctx context.Context, r run.Run, a run.Attempt, ws []ru
 		}
 		if heard := v.members[wk.AllocID]; heard != nil { // by this console, meanwhile
 			m.rhythm.Report(heard.rhythm.Step(), heard.rhythm.At(), 0)
+			for _, p := range heard.heard { // what was not stored yet when the past was read
+				if p.step > m.lossStep {
+					m.watchLoss(p.step, p.loss, p.at)
+				}
+			}
 			m.clock, m.told, m.peers, m.alone, m.aloneAt = heard.clock, heard.told, heard.peers, heard.alone, heard.aloneAt
 		}
 		v.members[wk.AllocID] = m

@@ -32,8 +32,10 @@ type member struct {
 	loss   *rhythm.Loss
 	clock  clock
 
-	lossStep int64   // newest step whose loss was watched
-	told     float64 // its clock at the newest report, 0 for unknown
+	lossStep int64       // newest step whose loss was watched
+	early    bool        // heard before the past was learned
+	heard    []heardLoss // until then
+	told     float64     // its clock at the newest report, 0 for unknown
 	peers    int
 	alone    int64 // step since which it trains alone, -1 for none
 	aloneAt  time.Time
@@ -43,10 +45,11 @@ type member struct {
 
 // trouble is one that a loss had.
 type trouble struct {
-	kind rhythm.Trouble
-	step int64
-	at   time.Time
-	last float64
+	usual float64 // loss before it
+	kind  rhythm.Trouble
+	step  int64
+	at    time.Time
+	last  float64
 }
 
 func newMember(rank int, e rhythm.Expected, steps int64, began time.Time) *member {
@@ -71,6 +74,7 @@ func (w *Watcher) Pulse(b *store.Batch) {
 	m := v.members[b.AllocID]
 	if m == nil {
 		m = newMember(b.Rank, v.expected, v.steps, b.At)
+		m.early = !v.learned
 		v.members[b.AllocID] = m
 	}
 	m.take(b)
@@ -135,8 +139,18 @@ func (m *member) take(b *store.Batch) {
 	for _, pt := range b.Points {
 		if pt.Metric == "loss" && pt.Step > m.lossStep {
 			m.watchLoss(pt.Step, pt.Value, b.At)
+			if m.early && len(m.heard) < relearned {
+				m.heard = append(m.heard, heardLoss{pt.Step, pt.Value, b.At})
+			}
 		}
 	}
+}
+
+// heardLoss is a loss that was heard before the past was learned.
+type heardLoss struct {
+	step int64
+	loss float64
+	at   time.Time
 }
 
 // day bounds in seconds what a worker's clock may say of an interval.
@@ -145,7 +159,7 @@ const day = 24 * 60 * 60
 func (m *member) watchLoss(step int64, loss float64, at time.Time) {
 	m.lossStep = step
 	if kind, since := m.loss.Add(step, loss); kind != rhythm.Fine && (m.trouble == nil || m.trouble.kind == rhythm.Plateau) {
-		m.trouble = &trouble{kind: kind, step: since, at: at}
+		m.trouble = &trouble{kind: kind, step: since, at: at, usual: m.loss.Usual()}
 	}
 	if m.trouble != nil {
 		m.trouble.last = loss
