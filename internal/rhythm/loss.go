@@ -72,8 +72,14 @@ func means(blocks []mean) (m mean) {
 
 // NewLoss watches a run of so many steps in all, of which one in stride is reported.
 func NewLoss(steps, stride int64) *Loss {
-	horizon := max(leastHorizon, steps/max(1, stride)/horizonShare)
-	return &Loss{high: math.Inf(1), block: int(horizon / horizonBlocks)}
+	l := &Loss{high: math.Inf(1)}
+	l.Expect(steps, stride)
+	return l
+}
+
+// Expect says how long the run is, of which one step in stride is reported, where that becomes known later. What was learned stays.
+func (l *Loss) Expect(steps, stride int64) {
+	l.block = int(max(leastHorizon, steps/max(1, stride)/horizonShare) / horizonBlocks)
 }
 
 // Add takes the loss of a step and returns the trouble that it completes, each once, and the step where that began.

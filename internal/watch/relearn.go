@@ -26,7 +26,7 @@ func (w *Watcher) relearn(ctx context.Context, r run.Run, a run.Attempt, ws []ru
 	v.expected, v.steps = expect(r), r.StepsTotal
 	for _, m := range v.members {
 		m.rhythm.Expect(v.expected)
-		m.loss = rhythm.NewLoss(v.steps, 1)
+		m.loss.Expect(v.steps, 1)
 	}
 	fresh := a.CreatedAt.After(w.began) || r.Progress.Step == 0
 	v.learned = fresh
