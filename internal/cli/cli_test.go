@@ -261,7 +261,7 @@ func TestHelpAndVersionNeedNoConsole(t *testing.T) {
 func TestTheTrainerGetsItsArgumentsUntouched(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
-	c.cotrain("trainer", "--help").want(t, exitDone, "usage: cotrain trainer @config.toml")
+	c.cotrain("trainer", "--help").want(t, exitDone, "usage: cotrain trainer [--fault LIST] @config.toml")
 	c.cotrain("trainer", "@/nowhere/config.toml", "--optim.lr", "1").want(t, exitUsage, "/nowhere/config.toml")
 }
 

@@ -145,7 +145,7 @@ func TestNodesAreListed(t *testing.T) {
 		{ID: "a", Utilization: new(int64(87)), MemoryUsed: new(int64(40960)), MemoryTotal: new(int64(81920))},
 		{ID: "b", Utilization: new(int64(0)), MemoryUsed: new(int64(4)), MemoryTotal: new(int64(81920))}, {ID: "c", Power: new(int64(9))},
 	}})
-	r := c.cotrain("node", "list").want(t, exitDone, "n1", "ready, takes no new work", "8000 MHz", "2048 MiB", "4 x sim/gpu/S (simulated)  1     -                    r-0123456789 (2), other (1)  01234567", "44 %, 40 of 160 GiB")
+	r := c.cotrain("node", "list").want(t, exitDone, "n1", "ready, takes no new work", "8000 MHz", "2048 MiB", "4 x sim/gpu/S (simulated)  1     -                    r-0123456789 (2), other (1)  -               01234567", "44 %, 40 of 160 GiB")
 	if strings.Count(r.out, "simulated") != 1 || !strings.Contains(r.out, "-                          -     -                    -") {
 		t.Errorf("%s", r.out)
 	}
