@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
 	"github.com/cotrain/cotrain/internal/run"
@@ -322,6 +324,37 @@ func TestARetryDoesNotWriteIntoTheFolderOfAnother(t *testing.T) {
 	err = c.control.Act(t.Context(), "me", r.ID, run.Action{Act: run.ActRetry})
 	if !errors.Is(err, fault.ErrInvalid) || !strings.Contains(err.Error(), string(other.ID)) || c.run(r.ID).State != run.Failed {
 		t.Errorf("it is tried again: %v", err)
+	}
+}
+
+// TestManyRetriesAtOnceMakeOneAttempt has no one be told that the run stands in its own way.
+func TestManyRetriesAtOnceMakeOneAttempt(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	s := submission()
+	s.Config = strings.ReplaceAll(saving, "{run}", "mine")
+	r, err := c.control.Submit(t.Context(), "me", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.set(c.child(r.ID, 1), nomadtest.End(1), 0, 1)
+	c.becomes(r.ID, run.Failed)
+	var g errgroup.Group
+	for range 8 {
+		g.Go(func() error {
+			err := c.control.Act(t.Context(), "me", r.ID, run.Action{Act: run.ActRetry})
+			if errors.Is(err, fault.ErrConflict) { // it is being sent already
+				return nil
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Errorf("a retry is refused: %v", err)
+	}
+	c.child(r.ID, 2)
+	if n := c.run(r.ID).Attempt; n != 2 {
+		t.Errorf("it has %d attempts", n)
 	}
 }
 

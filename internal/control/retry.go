@@ -38,7 +38,10 @@ func (c *Control) retry(ctx context.Context, actor string, id run.ID, from run.R
 		return do() // accepted by an older version, or it has its folders
 	}
 	d := draft{run: r, fixed: fixedFolders(req.EffectiveConfig())}
-	return c.reserveFolders(ctx, r.Project, []draft{d}, func() (bool, error) { return false, nil }, do)
+	return c.reserveFolders(ctx, r.Project, []draft{d}, func() (bool, error) { // somebody else may have been quicker, and it has its folders again
+		now, err := c.o.Store.Run(ctx, id)
+		return err == nil && !now.State.Terminal(), err
+	}, do)
 }
 
 // stopRetrying ends a run that waits for its next attempt as failed.
