@@ -103,8 +103,11 @@ func TestAHungWorkersStacksAreInItsLog(t *testing.T) {
 	t.Parallel()
 	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
 	id := c.faulty("hang@62:1", "--on-hang", "dump")
-	c.eventually("the stacks are there", func() bool { n := c.noticed(id, run.NoticeHang); return len(n.Stacks) > 0 })
-	n := c.noticed(id, run.NoticeHang)
+	var n run.Notice
+	c.eventually("the stacks of the hung worker are there", func() bool { // those of the waiting ones may come first, and lines by and by
+		n = c.noticed(id, run.NoticeHang)
+		return len(n.Stacks) > 1 && n.Stacks[0].Rank == 1
+	})
 	if n.Stacks[0].Rank != 1 || n.Stacks[0].Text != "SIGQUIT: the stacks of this worker" || n.Next != "Stacks were asked for with SIGQUIT." {
 		t.Errorf("the notice is %+v", n)
 	}
