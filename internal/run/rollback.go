@@ -20,19 +20,15 @@ type Rollback struct {
 // RollBack has the next attempt continue before a step, with the learning rate that the options say. It returns a sentence that says so, or
 // false if it has gone back too often.
 func (r *Run) RollBack(before int64) (next string, ok bool) {
-	b := Rollback{LR: 1}
-	if r.Rollback != nil {
-		b = *r.Rollback
-	}
-	if b.Count >= MaxRollbacks {
+	if r.Rollback != nil && r.Rollback.Count >= MaxRollbacks {
 		return "", false
 	}
+	r.Exclude(before)
+	b := r.Rollback
 	b.Count++
-	b.Before, b.Attempt = before, r.Attempt
 	if f := r.Options.RollbackLR; f > 0 {
 		b.LR *= f
 	}
-	r.Rollback = &b
 	next = fmt.Sprintf("going back to a checkpoint before step %d (%d of %d)", before, b.Count, MaxRollbacks)
 	if b.LR != 1 {
 		next += ", with the learning rate multiplied by " + strconv.FormatFloat(b.LR, 'g', 3, 64)

@@ -59,7 +59,9 @@ func (c *change) obey(u *store.Update, n run.Notice, now time.Time) (bool, error
 		return true, u.Record(r.StopWorkers(run.StopHang, n.Text, now))
 	case policy == run.PolicyStop:
 		r.StopReason = "because " + n.Text
-		r.Exclude(n.Step)
+		if n.Kind != run.NoticePlateau { // which spoils nothing
+			r.Exclude(n.Step)
+		}
 		return true, u.Stop(run.Console, run.StopLoss, now)
 	case policy == run.PolicyRollback:
 		next, ok := r.RollBack(n.Step)
