@@ -25,6 +25,28 @@ type Metric struct {
 	Step    int64
 }
 
+// cell is a number of a metric in the table.
+type cell struct{ name, text, exact string }
+
+// cells are the same ones whatever is known, as scripts fill them with the numbers of what the charts are zoomed to.
+func (m Metric) cells() []cell {
+	cells := []cell{{name: "last"}, {name: "low"}, {name: "high"}, {name: "step"}, {name: "points"}}
+	for i := range cells {
+		cells[i].text = ui.Absent
+	}
+	if !m.Known {
+		return cells
+	}
+	for i, v := range []float64{m.Last, m.Low, m.High} {
+		cells[i].text, cells[i].exact = ui.Number(v), ui.Exact(v)
+	}
+	if m.Steps {
+		cells[3].text = ui.Integer(m.Step)
+	}
+	cells[4].text = ui.Integer(m.Points)
+	return cells
+}
+
 // Detail is everything on the page.
 type Detail struct {
 	Run     run.Run

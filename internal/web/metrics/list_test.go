@@ -85,6 +85,19 @@ func TestMetricsAreListedByGroupWithNumbersThatNeedNoScript(t *testing.T) {
 	}
 }
 
+func TestEveryMetricHasCellsForTheNumbersOfAZoom(t *testing.T) {
+	t.Parallel()
+	s, path := site(t, "loss")
+	s.Fake.Curves["late"] = nil
+	a := get(t, s, path)
+	for name, last := range map[string]string{"loss": "2.50", "late": "–"} {
+		row := a.Doc.Find(`tr[data-metric="` + name + `"]`)
+		if n := row.Find("td[data-cell]").Length(); n != 5 || row.Find(`[data-cell="last"]`).Text() != last {
+			t.Errorf("%s has %d cells: %q", name, n, row.Text())
+		}
+	}
+}
+
 func TestTheListIsSearchedByEveryWord(t *testing.T) {
 	t.Parallel()
 	s, path := site(t, "train/loss", "train/Grad_Norm", "eval/loss", "planned/learning_rate")

@@ -220,6 +220,9 @@ func (f *fake) Metrics(context.Context, run.ID) ([]string, error) {
 
 func (f *fake) RunMetrics(context.Context, run.ID) (out []points.Summary, err error) {
 	for _, name := range slices.Sorted(maps.Keys(f.Curves)) {
+		if len(f.Curves[name]) == 0 {
+			continue // not summarized yet
+		}
 		last := f.Curves[name][len(f.Curves[name])-1]
 		out = append(out, points.Summary{Metric: name, Points: int64(len(f.Curves[name])), Workers: last.Workers, Last: last.Step, Value: last.Mean})
 	}
