@@ -154,9 +154,12 @@ func TestAMissingTorchrunIsNamed(t *testing.T) {
 	c.admit(&pass{})
 	id := c.submit("--preset", "debug", "--name", "no torchrun", "--nodes", "1", "--gpus", "0", "--retries", "2")
 	r := c.becomes(id, run.Failed)
-	for _, want := range []string{"exited with code 127", "torchrun is not in the PATH", "COTRAIN_JOB_TRAIN_COMMAND", "unchanged it would fail in the same way"} {
+	for _, want := range []string{"exited with code 127", "The command torchrun does not exist on this node", "unchanged it would fail in the same way"} {
 		if !strings.Contains(r.Reason, want) {
 			t.Errorf("the reason %q does not say %q", r.Reason, want)
 		}
+	}
+	if r.Cause == nil || r.Cause.Retryable || !strings.Contains(r.Cause.Hint, "COTRAIN_JOB_TRAIN_COMMAND") {
+		t.Errorf("its cause is %+v", r.Cause)
 	}
 }
