@@ -10,10 +10,14 @@ import (
 // patience is how long nothing at all may move, on a slow and busy machine, before a test gives up.
 const patience = 2 * time.Minute
 
+// enough is how long even a test whose runs move waits for one thing, so that what never comes true is told before go's own limit.
+const enough = 4 * patience
+
 // until asks again and again until ok. It gives up when it has not been for patience, and in that time no run of the console
 // has come a step further either: training takes as long as the machine needs.
 func (p *process) until(ok func() bool) bool {
-	seen, moved, looked := "", time.Now(), time.Time{}
+	seen, began, looked := "", time.Now(), time.Time{}
+	moved := began
 	for ; !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Since(looked) > time.Second {
 			if now := p.movement(); now != seen {
@@ -21,7 +25,7 @@ func (p *process) until(ok func() bool) bool {
 			}
 			looked = time.Now()
 		}
-		if time.Since(moved) > patience {
+		if time.Since(moved) > patience || time.Since(began) > enough {
 			return false
 		}
 	}

@@ -18,7 +18,7 @@ var tabNews = []struct{ path, news string }{
 	{"/workers", `document.querySelector("#run-workers tr[data-worker-rank]").dataset.workerState`},
 	{"/mesh", `document.querySelector("#run-mesh tr[data-sync-step]").dataset.syncStep`},
 	{"/checkpoints", `document.querySelector("#run-checkpoints tr[data-checkpoint-step]").dataset.checkpointStep`},
-	{"/events", `document.querySelector("#event-list > li").id`},
+	{"/events", `document.querySelector("#event-list > li[id^=event-]").id`},
 	{"/config", ``},
 }
 
