@@ -43,7 +43,7 @@
 // COTRAIN_TRAINER_FAULT is for tests only: a comma list of faults, each with the step after which it happens, and
 // optionally ":rank" to limit it to one worker: "exit1@20", "exit1@20:2" (leave with that code at once),
 // "cuda-oom@20", "disk-full@20", "nccl-timeout@20", "no-dataset@1", "bad-dataset@5", "bad-checkpoint@1", "ecc@20" (print what a trainer of the field prints then, and exit with 1),
-// "kill@20" (end by SIGKILL), "garbage@10" (lines of nonsense), "longline@5" (one line of 1 MiB), "flood=100000@5" (that many lines),
+// "kill@20" (end by SIGKILL), "eat@20" (take memory until the kernel does that, 4 GiB at most), "garbage@10" (lines of nonsense), "longline@5" (one line of 1 MiB), "flood=100000@5" (that many lines),
 // "binary@3" (4 KiB of bytes that are no text), "hang@12" (no more progress until SIGTERM), "silent" (print
 // nothing from the start). With "#1" at its end, as in "ecc@20:1#1", a fault happens in that attempt of a run only.
 package reftrain

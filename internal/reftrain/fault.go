@@ -13,7 +13,7 @@ import (
 
 // fault is one entry of COTRAIN_TRAINER_FAULT.
 type fault struct {
-	kind string // exit, garbage, longline, flood, binary, hang, silent, slow, clock, alone, nan, spike, flat, or one of deaths
+	kind string // exit, garbage, longline, flood, binary, kill, eat, hang, silent, slow, clock, alone, nan, spike, flat, or one of deaths
 	n    int    // exit code, number of lines, or by how much
 	step int64
 	rank int // -1 for every worker
@@ -34,6 +34,12 @@ const (
 	maxFloodLines = 10_000_000
 	longLineBytes = 1 << 20
 	binaryBytes   = 4 << 10
+)
+
+// What the fault eat takes: so much at a time, and at most so much where nothing kills it.
+const (
+	biteBytes = 16 << 20
+	maxEaten  = 4 << 30
 )
 
 // parseFaults reads a comma list such as "exit1@20,flood=1000@5:2".
@@ -105,7 +111,7 @@ func parseFault(part string) (fault, error) {
 		f.kind = kind
 	case !hasCount && deaths[kind] != "":
 		f.kind = kind
-	case !hasCount && (kind == "garbage" || kind == "longline" || kind == "binary" || kind == "hang" || kind == "kill"):
+	case !hasCount && (kind == "garbage" || kind == "longline" || kind == "binary" || kind == "hang" || kind == "kill" || kind == "eat"):
 		f.kind = kind
 	default:
 		return f, fmt.Errorf("expected one of the faults that --help lists")
@@ -209,6 +215,8 @@ func (t *trainer) inject(ctx context.Context) error {
 				return faultExit{code: 1}
 			}
 			<-ctx.Done() // for the moment until it arrives
+		case "eat":
+			return eat(ctx)
 		case "hang":
 			<-ctx.Done() // heartbeats go on, as those of a hung CotrainCore do
 			return ctx.Err()
@@ -220,6 +228,22 @@ func (t *trainer) inject(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// eat takes memory until the kernel kills this process.
+func eat(ctx context.Context) error {
+	var eaten [][]byte
+	for range maxEaten / biteBytes {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		bite := make([]byte, biteBytes)
+		for i := 0; i < len(bite); i += os.Getpagesize() {
+			bite[i] = 1 // only then it is there
+		}
+		eaten = append(eaten, bite)
+	}
+	return faultExit{1, fmt.Sprintf("injected fault: nothing limits this worker's memory to less than %d MiB", len(eaten)*biteBytes>>20)}
 }
 
 // deaths are what trainers of the field print as they die, by the fault.

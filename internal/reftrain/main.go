@@ -32,6 +32,8 @@ goes on: SIGQUIT, SIGUSR1 or SIGUSR2.
 --fault breaks it for tests: a list of faults, separated by commas, each with @STEP and, to strike one worker only, :RANK. So do the
 variables COTRAIN_TRAINER_FAULT, for all runs of a console, and TRAINER_FAULT, which a run may set in its own environment.
   exit<code>@N, cuda-oom@N, disk-full@N, nccl-timeout@N, no-dataset@N    ends so
+  kill@N           is killed by a signal
+  eat@N            takes memory until the kernel kills it, 4 GiB at most
   hang@N           goes no further; heartbeats go on
   slow=X@N         takes X times as long for each step from N on
   clock=S@N        its clock is S seconds ahead from step N on, or behind with a minus

@@ -29,7 +29,7 @@ func (r *allocRunner) newEvent(kind, message string, details map[string]string) 
 }
 
 func (r *allocRunner) terminated(x exit) *api.TaskEvent {
-	details := map[string]string{"exit_code": strconv.Itoa(x.code), "signal": strconv.Itoa(x.signal), "oom_killed": "false"}
+	details := map[string]string{"exit_code": strconv.Itoa(x.code), "signal": strconv.Itoa(x.signal), "oom_killed": strconv.FormatBool(x.oom)}
 	parts := []string{fmt.Sprintf("Exit Code: %d", x.code)}
 	if x.signal != 0 {
 		parts = append(parts, fmt.Sprintf("Signal: %d", x.signal))

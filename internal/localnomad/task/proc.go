@@ -19,6 +19,7 @@ import (
 type exit struct {
 	code   int
 	signal int
+	oom    bool // the kernel killed it for want of memory
 	err    error
 }
 
@@ -99,8 +100,10 @@ func (sp *spawner) close() {
 // wait waits for a process, kills what is left of its group, and only then lets the process ID be used again.
 func (sp *spawner) wait(proc *os.Process) exit {
 	waitUnreaped(proc.Pid)
+	oom := outOfMemory(proc.Pid)
 	killGroup(proc.Pid)
 	x := exitOf(proc.Wait())
+	x.oom = oom && x.signal == int(syscall.SIGKILL)
 	sp.reaper.remove(proc.Pid)
 	return x
 }
