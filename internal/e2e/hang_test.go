@@ -72,8 +72,8 @@ func TestALossThatIsNoNumberStopsTheRunOrSendsItBack(t *testing.T) {
 		t.Errorf("the reason is %q", r.Reason)
 	}
 	id = c.faulty("nan@40", "--on-nan", "rollback", "--rollback-lr", "0.5", "--set", "ckpt.path="+t.TempDir(), "--set", "ckpt.interval=20")
-	r := c.becomes(id, run.Stopped) // it comes again every time
-	if !strings.Contains(r.Reason, "after it went back 3 times") || r.Attempt != 4 || r.Retried != 0 {
+	r := c.becomes(id, run.Failed) // it comes again every time
+	if !strings.Contains(r.Reason, "after it went back 3 times") || r.Attempt != 4 || r.Retried != 0 || r.Cause == nil || r.Cause.Category != "nan_loss" {
 		t.Errorf("attempt %d, %d retries, because %q", r.Attempt, r.Retried, r.Reason)
 	}
 	logs, _, _ := c.cli("run", "events", string(id))
@@ -83,6 +83,23 @@ func TestALossThatIsNoNumberStopsTheRunOrSendsItBack(t *testing.T) {
 	config, errs, code := c.cli("run", "launch", string(id), "--config")
 	if code != 0 || !strings.Contains(config, "lr = 5e-5\n") {
 		t.Errorf("the last attempt's learning rate is not an eighth of 4e-4: code %d\n%s%s", code, config, errs)
+	}
+}
+
+// TestALossThatRisesAgainIsSentBackAgain has a loss diverge a few steps after each checkpoint that it is sent back to.
+func TestALossThatRisesAgainIsSentBackAgain(t *testing.T) {
+	t.Parallel()
+	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
+	id := c.faulty("spike@90:1", "--on-divergence", "rollback", "--set", "ckpt.path="+t.TempDir(), "--set", "ckpt.interval=20")
+	r := c.becomes(id, run.Failed)
+	if r.Attempt != 4 || r.Cause == nil || r.Cause.Category != "loss_spike" || r.Cause.Rank != 1 || len(r.Cause.Evidence) != 1 || !strings.Contains(r.Reason, "after it went back 3 times") {
+		t.Errorf("attempt %d failed of %+v, because %q", r.Attempt, r.Cause, r.Reason)
+	}
+	events, _, _ := c.cli("run", "events", string(id))
+	for _, want := range []string{"(1 of 3)", "(2 of 3)", "(3 of 3)", "step_80"} {
+		if !strings.Contains(events, want) {
+			t.Errorf("%q is not in the history:\n%s", want, events)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	leastHorizon  = 512  // reports that a plateau spans at least
 	horizonShare  = 10   // one part in so many of all steps is a plateau's span otherwise
 	horizonBlocks = 16   // means that the span is cut into
+	flatInRow     = 8    // times that it did not fall
 	plateauShare  = 2e-3 // of the loss: less than that it falls within a span, surely
 )
 
@@ -79,7 +80,22 @@ func NewLoss(steps, stride int64) *Loss {
 
 // Expect says how long the run is, of which one step in stride is reported, where that becomes known later. What was learned stays.
 func (l *Loss) Expect(steps, stride int64) {
-	l.block = int(max(leastHorizon, steps/max(1, stride)/horizonShare) / horizonBlocks)
+	l.block = int(horizon(steps, stride) / horizonBlocks)
+}
+
+// horizon is how many reports a plateau spans.
+func horizon(steps, stride int64) int64 { return max(leastHorizon, steps/max(1, stride)/horizonShare) }
+
+// Memory is how many losses before the newest decide about the next, for a run of so many steps in all of which one in stride is reported:
+// for a divergence, and for a plateau.
+func Memory(steps, stride int64) (divergence, plateau int64) {
+	span := horizon(steps, stride)
+	return lossWindow + usualEvery, 2*span + (flatInRow+1)*span/horizonBlocks
+}
+
+// Again begins another attempt, which is compared with what was learned: what was told of earlier ones may be told again.
+func (l *Loss) Again() {
+	l.told, l.flat = [Plateau + 1]bool{}, 0
 }
 
 // Add takes the loss of a step and returns the trouble that it completes, each once, and the step where that began.
@@ -154,11 +170,14 @@ func (l *Loss) falls(step int64, loss float64) (Trouble, int64) {
 		l.flat = 0
 		return Fine, 0
 	}
-	if l.flat++; l.flat < horizonBlocks/2 {
+	if l.flat++; l.flat < flatInRow {
 		return Fine, 0
 	}
 	return l.tell(Plateau, l.blocks[horizonBlocks].step)
 }
+
+// Flat reports whether the loss does not fall, as far as the newest losses tell.
+func (l *Loss) Flat() bool { return l.flat >= flatInRow }
 
 // Usual is the median of late, or before a divergence; 0 until it is known.
 func (l *Loss) Usual() float64 { return l.usual }

@@ -242,3 +242,82 @@ func TestASpikeThatPassesIsNoDivergence(t *testing.T) {
 		}
 	}
 }
+
+func TestAnotherAttemptIsComparedWithTheEarlierOnes(t *testing.T) {
+	t.Parallel()
+	l := rhythm.NewLoss(100_000, 1)
+	feed := func(from, to int64, loss func(int64) float64) (seen rhythm.Trouble, since int64) {
+		for step := from; step <= to; step++ {
+			if trouble, at := l.Add(step, loss(step)); trouble != rhythm.Fine {
+				seen, since = trouble, at
+			}
+		}
+		return seen, since
+	}
+	even := func(step int64) float64 { return 3 + float64(step%7)/100 }
+	rising := func(from int64) func(int64) float64 {
+		return func(step int64) float64 { return even(step) + float64(max(0, step-from+1)) }
+	}
+	feed(1, 100, even)
+	if seen, since := feed(101, 121, rising(105)); seen != rhythm.Diverged || since != 105 {
+		t.Errorf("trouble %d since %d", seen, since)
+	}
+	l.Again()
+	if seen, _ := feed(122, 300, even); seen != rhythm.Fine {
+		t.Errorf("as before there is trouble %d", seen)
+	}
+	if seen, since := feed(301, 330, rising(310)); seen != rhythm.Diverged || since != 310 {
+		t.Errorf("told once more it is trouble %d since %d", seen, since)
+	}
+}
+
+func TestTheMemoryOfALossIsEnoughToTellWhatIsWrongWithIt(t *testing.T) {
+	t.Parallel()
+	for _, steps := range []int64{0, 1000, 88_000} {
+		divergence, plateau := rhythm.Memory(steps, 1)
+		told := map[rhythm.Trouble]bool{}
+		l := rhythm.NewLoss(steps, 1)
+		for step := range plateau {
+			trouble, _ := l.Add(step, 3+float64(step%7)/100)
+			told[trouble] = true
+		}
+		if !told[rhythm.Plateau] || !l.Flat() {
+			t.Errorf("%d losses of a run of %d steps do not tell that it falls no more", plateau, steps)
+		}
+		l = rhythm.NewLoss(steps, 1)
+		for step := range divergence {
+			l.Add(step, 3+float64(step%7)/100)
+		}
+		for step := range int64(10) {
+			trouble, _ := l.Add(divergence+step, 9)
+			told[trouble] = true
+		}
+		if !told[rhythm.Diverged] {
+			t.Errorf("%d losses do not tell what is usual", divergence)
+		}
+	}
+}
+
+// TestATrainerThatBeganAgainKeepsItsRhythm but neither how fast it was, nor when phases come.
+func TestATrainerThatBeganAgainKeepsItsRhythm(t *testing.T) {
+	t.Parallel()
+	w, other := rhythm.NewWorker(rhythm.Expected{Sync: 50}, epoch), rhythm.NewWorker(rhythm.Expected{Sync: 50}, epoch)
+	at := steady(w, epoch, 1, 220, 50)
+	steady(other, epoch, 1, 220, 50)
+	w.Restart(at)
+	at = steady(w, at, 1001, 1001, 0)
+	if limit, _ := w.Limit(); limit < rhythm.Unseen {
+		t.Errorf("after its first step, when it may compile once more, the limit is %v", limit)
+	}
+	at = steady(w, at, 1002, 1003, 0)
+	if limit, due := w.Limit(); limit > 2*time.Minute || due != rhythm.Sync {
+		t.Errorf("after its third step the limit is %v for phases %b", limit, due)
+	}
+	if recent, _ := w.Recent(); recent != 0 {
+		t.Errorf("after three steps it is said to take %v s for each", recent)
+	}
+	steady(w, at, 1004, 1040, 0)
+	if recent, best := w.Recent(); recent != 1 || best != 1 {
+		t.Errorf("it takes %v s for each, %v at its best", recent, best)
+	}
+}

@@ -80,6 +80,7 @@ type Worker struct {
 	phases  [len(marks)]phase
 	best    float64 // lowest median of recentSteps intervals, 0 before the first
 	since   int     // intervals since best was looked at
+	own     int     // plain intervals since it began, or began again
 }
 
 // NewWorker returns a worker that began at a time and has reported nothing.
@@ -117,9 +118,10 @@ func (w *Worker) Excuse(until time.Time) {
 // excused marks an interval whose length says nothing.
 const excused Mark = 1 << 7
 
-// Restart forgets the steps, not the rhythm: its trainer began again.
+// Restart forgets the steps and how fast it was, perhaps on another node, not the rhythm: its trainer began again.
 func (w *Worker) Restart(at time.Time) {
 	w.step, w.reports, w.began, w.at, w.marks = -1, 0, at, at, 0
+	w.best, w.since, w.own = 0, 0, 0
 	for i := range w.phases {
 		w.phases[i].last = -1
 	}
@@ -146,12 +148,13 @@ func (w *Worker) Report(step int64, at time.Time, took time.Duration) {
 // interval learns from the time between two reports.
 func (w *Worker) interval(steps, seconds float64) {
 	w.stride.add(steps, phaseWindow)
-	if w.reports == 1 { // a second compilation is common
+	if w.reports == 1 { // which may have compiled
 		return
 	}
 	if w.marks == 0 {
 		w.plain.add(seconds/steps, plainWindow)
 		w.longest = max(w.longest*forget, seconds)
+		w.own++
 		w.improve()
 		return
 	}
@@ -198,7 +201,7 @@ func (w *Worker) Limit() (time.Duration, Mark) {
 	median, deviation := spread(w.plain.values)
 	limit := max(Floor.Seconds(), stride*(median+sigmas*deviation), stride*w.patience()*median, timesMost*w.longest)
 	limit += timesLag * w.lag
-	if w.plain.len() < learned {
+	if w.plain.len() < learned || w.reports == 1 { // a second compilation is common
 		limit = max(limit, Unseen.Seconds())
 	}
 	var due Mark
@@ -236,6 +239,9 @@ const early = 0.8
 // due reports whether a phase may be under way after the newest step.
 func (w *Worker) due(i int, stride float64) bool {
 	p := &w.phases[i]
+	if p.last < 0 && p.extra.len() > 0 { // it began again: from which step on the phase is due shows once it has come
+		return true
+	}
 	if p.gaps.len() >= 2 {
 		least, most := slices.Min(p.gaps.values), slices.Max(p.gaps.values)
 		if least < most || stride > 1 { // a report may be just before it, or just after
@@ -265,7 +271,7 @@ func multiple(step, every int64, stride float64) bool {
 
 // Recent is the median seconds of a step lately, 0 until it is known, and Best the lowest that it has been.
 func (w *Worker) Recent() (recent, best float64) {
-	if w.plain.len() < recentSteps {
+	if w.own < recentSteps {
 		return 0, 0
 	}
 	recent, _ = spread(w.plain.newest(recentSteps))

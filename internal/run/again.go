@@ -53,7 +53,7 @@ func (r *Run) Retrying() bool {
 
 // MayGiveUp reports whether a failure of the attempt under way could be followed by another, which nobody has ruled out.
 func (r *Run) MayGiveUp() bool {
-	goesOn := r.State.Live() && (r.State != Stopping || r.StopCause == StopHang)
+	goesOn := r.State.Live() && (r.State != Stopping || r.StopCause.Fails())
 	return goesOn && !r.StopRequested && !r.GivenUp && r.Options.most() > 0
 }
 

@@ -103,6 +103,7 @@ func TestStopRetryingWhileAnAttemptRuns(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for name, r := range map[string]Run{
 		"pending": {State: Pending}, "running": {State: Running}, "degraded": {State: Degraded}, "hung": {State: Stopping, StopCause: StopHang},
+		"spoiled": {State: Stopping, StopCause: StopSpoiled},
 	} {
 		r.Attempt, r.Options = 4, Options{Retries: 3}
 		if !r.Allowed(ActStopRetrying) {

@@ -24,7 +24,11 @@ const (
 	StopHang     StopCause = "hang"     // no worker went on, and the options say to restart
 	StopLoss     StopCause = "loss"     // the loss is in trouble, and the options say to stop; ends the run
 	StopRollback StopCause = "rollback" // the same, and the options say to go back
+	StopSpoiled  StopCause = "spoiled"  // the same, and the run has gone back as often as it may: it fails
 )
+
+// Fails reports whether an attempt that is stopped for it is one that failed.
+func (c StopCause) Fails() bool { return c == StopHang || c == StopSpoiled }
 
 // Next is the state that follows once the workers have ended, "" where how they ended decides.
 func (c StopCause) Next() State {

@@ -65,40 +65,57 @@ func (c *change) obey(u *store.Update, n run.Notice, now time.Time) (bool, error
 		return true, u.Stop(run.Console, run.StopLoss, now)
 	case policy == run.PolicyRollback:
 		next, ok := r.RollBack(n.Step)
-		if !ok {
-			r.StopReason = fmt.Sprintf("because %s, after it went back %d times", n.Text, run.MaxRollbacks)
+		switch {
+		case ok:
+			return true, u.Record(r.StopWorkers(run.StopRollback, n.Text+"; "+next, now))
+		case n.Kind == run.NoticePlateau: // which spoils nothing
+			r.StopReason = "because " + spent(n)
 			return true, u.Stop(run.Console, run.StopLoss, now)
 		}
-		return true, u.Record(r.StopWorkers(run.StopRollback, n.Text+"; "+next, now))
+		r.Exclude(n.Step)
+		return true, u.Record(r.StopWorkers(run.StopSpoiled, spent(n), now))
 	}
 	return false, nil
 }
 
-// hung makes an attempt that was stopped because it hung one that failed, unless training finished or a stop was requested meanwhile.
-func (c *change) hung(u *store.Update, state run.State, why string) (run.State, string) {
+// spent says that a loss went wrong once more than a run may go back.
+func spent(n run.Notice) string {
+	return fmt.Sprintf("%s, after it went back %d times", n.Text, run.MaxRollbacks)
+}
+
+// given makes an attempt that was stopped because it hung, or because its loss went wrong once too often, one that failed of that, unless
+// training finished or a stop was requested meanwhile.
+func (c *change) given(u *store.Update, state run.State, why string) (run.State, string) {
 	r := &u.Run
-	if r.StopCause != run.StopHang || r.StopRequested || state != run.Failed && state != run.Stopped {
+	if !r.StopCause.Fails() || r.StopRequested || state != run.Failed && state != run.Stopped {
 		return state, why
 	}
-	n := r.Notice(run.NoticeHang)
-	if n == nil {
-		return run.Failed, r.StopReason
+	for kind, category := range map[run.NoticeKind]string{run.NoticeHang: "hang", run.NoticeNotFinite: "nan_loss", run.NoticeDiverged: "loss_spike"} {
+		if n := r.Notice(kind); n != nil && (kind == run.NoticeHang) == (r.StopCause == run.StopHang) {
+			c.cause = c.causeOf(u.Attempt.Number, *n, category)
+			if kind == run.NoticeHang {
+				return run.Failed, "it was ended because it hung"
+			}
+			c.cause.Summary = run.Sentence(spent(*n))
+			return run.Failed, "it may not go back once more"
+		}
 	}
-	cause := &run.Cause{
-		Attempt: u.Attempt.Number, At: c.w.o.Now(), Category: categoryHang, Summary: run.Sentence(n.Text), Hint: n.Hint, Retryable: true, Rank: n.Rank, Node: n.Node,
-		Fingerprint: categoryHang,
+	return run.Failed, r.StopReason
+}
+
+// causeOf is a notice as the cause of an attempt that was ended for it.
+func (c *change) causeOf(attempt int, n run.Notice, category string) *run.Cause {
+	out := &run.Cause{
+		Attempt: attempt, At: c.w.o.Now(), Category: category, Summary: run.Sentence(n.Text), Hint: n.Hint, Retryable: category == "hang", Rank: n.Rank, Node: n.Node,
+		Fingerprint: category,
 	}
 	for _, k := range c.w.o.Rules.Categories() {
-		if k.Name == categoryHang {
-			cause.Title = k.Title
+		if k.Name == category {
+			out.Title = k.Title
 		}
 	}
 	for _, l := range slices.Concat(n.Stacks, n.Evidence) {
-		cause.Evidence = append(cause.Evidence, run.CauseLine{Pos: l.Pos, Text: l.Text})
+		out.Evidence = append(out.Evidence, run.CauseLine{Pos: l.Pos, Text: l.Text})
 	}
-	c.cause = cause
-	return run.Failed, "it was ended because it hung"
+	return out
 }
-
-// categoryHang is the cause of an attempt that was ended because it hung.
-const categoryHang = "hang"

@@ -35,9 +35,9 @@ func (w *Watcher) notices(ctx context.Context, r run.Run, a run.Attempt, ws []ru
 	out := slices.Concat(l.hang(), l.losses(), l.alone(), l.mesh(), l.clocks(), l.slow())
 	w.vitals.mu.Unlock()
 	for i := range out {
-		if out[i].Kind == run.NoticeHang && r.Notice(run.NoticeHang) == nil {
+		if others, ok := l.witnesses(out[i]); ok && r.Notice(out[i].Kind) == nil {
 			var err error
-			if out[i].Evidence, err = w.evidence(ctx, r.ID, out[i].Rank, l.workers); err != nil {
+			if out[i].Evidence, err = w.evidence(ctx, r.ID, out[i].Rank, others); err != nil {
 				return nil, err
 			}
 		}
@@ -48,6 +48,18 @@ func (w *Watcher) notices(ctx context.Context, r run.Run, a run.Attempt, ws []ru
 		}
 	}
 	return out, nil
+}
+
+// witnesses are the workers beside the one that a notice is about whose newest lines speak for it; ok is false where no line does.
+func (l *look) witnesses(n run.Notice) (others []run.Worker, ok bool) {
+	switch n.Kind {
+	case run.NoticeHang:
+		return l.workers, true
+	case run.NoticeNotFinite, run.NoticeDiverged:
+		return nil, true
+	default:
+		return nil, false
+	}
 }
 
 // look is one look at an attempt.

@@ -13,10 +13,13 @@ import (
 )
 
 // watchedRig is a rig whose three workers run, with a sync every 50 steps and a checkpoint every 50.
-func watchedRig(t *testing.T, o run.Options) *rig {
+func watchedRig(t *testing.T, o run.Options) *rig { return watchedRigOf(t, o, 100_000) }
+
+// watchedRigOf is one of so many steps.
+func watchedRigOf(t *testing.T, o run.Options, steps int64) *rig {
 	t.Helper()
 	r := newRigOf(t, run.Run{
-		ID: "r-0000000001", State: run.Queued, Shape: run.Shape{Nodes: 3}, InnerSteps: 50, StepsTotal: 100_000, Options: o, CheckpointPath: "ck",
+		ID: "r-0000000001", State: run.Queued, Shape: run.Shape{Nodes: 3}, InnerSteps: 50, StepsTotal: steps, Options: o, CheckpointPath: "ck",
 		Config: "[ckpt]\npath = \"ck\"\ninterval = 50\n[diloco]\ninner_steps = 50\n[train]\nmicro_bs = 1\n",
 	})
 	for rank := range 3 {

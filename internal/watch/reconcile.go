@@ -189,7 +189,7 @@ func (c *change) apply(u *store.Update) error {
 			return err
 		}
 	}
-	state, why = c.hung(u, state, why)
+	state, why = c.given(u, state, why)
 	state, why = c.followed(u, state, why, now)
 	if p := r.Pausing; p != nil && (state == run.Running || state == run.Degraded || state == run.Pending) {
 		why = strings.TrimPrefix(why+"; "+p.String(), "; ")
@@ -218,7 +218,7 @@ func (c *change) apply(u *store.Update) error {
 	if err := c.act(u, now); err != nil {
 		return err
 	}
-	if r.StopRequested || doomed != "" || r.State == run.Stopping && (r.StopCause.Next() != "" || r.StopCause == run.StopHang) { // in case Nomad has forgotten it
+	if r.StopRequested || doomed != "" || r.State == run.Stopping && (r.StopCause.Next() != "" || r.StopCause.Fails()) { // in case Nomad has forgotten it
 		c.order(u)
 	}
 	c.changed = r.State != before || r.Reason != reason

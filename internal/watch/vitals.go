@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -32,7 +33,9 @@ type member struct {
 	loss   *rhythm.Loss
 	clock  clock
 
+	steps    int64       // of the whole run
 	lossStep int64       // newest step whose loss was watched
+	stride   int64       // steps from one loss to the next, 0 until it is known
 	early    bool        // heard before the past was learned
 	heard    []heardLoss // until then
 	told     float64     // its clock at the newest report, 0 for unknown
@@ -49,11 +52,25 @@ type trouble struct {
 	kind  rhythm.Trouble
 	step  int64
 	at    time.Time
-	last  float64
+	well  int // losses in a row that are as they were before it
 }
 
 func newMember(rank int, e rhythm.Expected, steps int64, began time.Time) *member {
-	return &member{rank: rank, rhythm: rhythm.NewWorker(e, began), loss: rhythm.NewLoss(steps, 1), alone: -1, asked: -2}
+	return &member{rank: rank, rhythm: rhythm.NewWorker(e, began), loss: rhythm.NewLoss(steps, 1), steps: steps, alone: -1, asked: -2}
+}
+
+// expect sets what the run's configuration says, where that becomes known later.
+func (m *member) expect(e rhythm.Expected, steps int64) {
+	m.steps = steps
+	m.rhythm.Expect(e)
+	m.loss.Expect(steps, m.stride)
+}
+
+// again begins another attempt, which is compared with the earlier ones. What was wrong with those does not count.
+func (m *member) again(at time.Time) {
+	m.rhythm.Restart(at)
+	m.loss.Again()
+	m.trouble, m.lossStep = nil, 0
 }
 
 // Pulse takes what a batch of a worker's log tells. It does not block.
@@ -71,13 +88,18 @@ func (w *Watcher) Pulse(b *store.Batch) {
 	if v == nil {
 		return
 	}
-	m := v.members[b.AllocID]
+	v.member(b.AllocID, b.Rank, b.At).take(b)
+}
+
+// member returns a worker by its allocation, a new one that began at a time where it is not known.
+func (v *vital) member(alloc string, rank int, began time.Time) *member {
+	m := v.members[alloc]
 	if m == nil {
-		m = newMember(b.Rank, v.expected, v.steps, b.At)
+		m = newMember(rank, v.expected, v.steps, began)
 		m.early = !v.learned
-		v.members[b.AllocID] = m
+		v.members[alloc] = m
 	}
-	m.take(b)
+	return m
 }
 
 // of returns an attempt's vital, new where there is none; nil if a later attempt is known. The caller holds mu.
@@ -157,13 +179,35 @@ type heardLoss struct {
 const day = 24 * 60 * 60
 
 func (m *member) watchLoss(step int64, loss float64, at time.Time) {
+	if m.stride == 0 && m.lossStep > 0 && step > m.lossStep {
+		m.stride = step - m.lossStep
+		m.loss.Expect(m.steps, m.stride)
+	}
 	m.lossStep = step
 	if kind, since := m.loss.Add(step, loss); kind != rhythm.Fine && (m.trouble == nil || m.trouble.kind == rhythm.Plateau) {
 		m.trouble = &trouble{kind: kind, step: since, at: at, usual: m.loss.Usual()}
 	}
-	if m.trouble != nil {
-		m.trouble.last = loss
+	if m.trouble != nil && m.trouble.passed(loss, m.loss) {
+		m.trouble = nil
+		m.loss.Again()
 	}
+}
+
+const (
+	// wellAgain is how many losses in a row end a trouble, which are at most asBefore above what was usual before it.
+	wellAgain = 50
+	asBefore  = 0.1
+)
+
+// passed reports whether a loss ends the trouble.
+func (t *trouble) passed(loss float64, l *rhythm.Loss) bool {
+	if t.kind == rhythm.Plateau {
+		return !l.Flat()
+	}
+	if t.well++; !run.Finite(loss) || t.usual != 0 && loss > t.usual+asBefore*math.Abs(t.usual) {
+		t.well = 0
+	}
+	return t.well >= wellAgain
 }
 
 // Of a clock.
@@ -171,7 +215,7 @@ const (
 	lags     = 32               // newest measurements that count
 	leastLag = 8                // measurements that it takes
 	skewed   = 3 * time.Second  // apart from worker 0: told
-	evicted  = 10 * time.Second // apart from worker 0: CotrainCore takes it for dead
+	evicted  = 10 * time.Second // behind worker 0: CotrainCore takes it for dead
 	// zone is what time zones differ by: of a time of day only the rest counts.
 	zone = 15 * time.Minute
 )
@@ -259,16 +303,7 @@ func (v *vital) current(ws []run.Worker, now time.Time) (members []*member, work
 		if wk.Rank < 0 || wk.State != run.WorkerRunning || !wk.Started {
 			continue
 		}
-		m := v.members[wk.AllocID]
-		if m == nil {
-			began := wk.StartedAt
-			if began.IsZero() {
-				began = now
-			}
-			m = newMember(wk.Rank, v.expected, v.steps, began)
-			v.members[wk.AllocID] = m
-		}
-		members[wk.Rank], workers[wk.Rank] = m, wk
+		members[wk.Rank], workers[wk.Rank] = v.member(wk.AllocID, wk.Rank, orNow(wk.StartedAt, now)), wk
 	}
 	return members, workers
 }
