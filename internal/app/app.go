@@ -141,7 +141,7 @@ func (a *App) openNomad() (*nomad.Client, error) {
 	var err error
 	a.agent, err = localnomad.New(localnomad.Options{
 		DataDir: filepath.Join(a.cfg.DataDir, "agent"), Nodes: a.cfg.DevNodes, SimulatedGPUs: a.cfg.DevGPUs,
-		VariablesKey: string(a.cfg.DevVariablesKey), Logger: a.log.With("part", "agent"),
+		VariablesKey: string(a.cfg.DevVariablesKey), Clocks: a.cfg.DevSkews(), Logger: a.log.With("part", "agent"),
 	})
 	if err != nil {
 		return nil, err

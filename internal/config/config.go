@@ -31,6 +31,8 @@ type Config struct {
 	// DevGPUs is the simulated GPUs of each (dev_gpus, COTRAIN_DEV_GPUS; 0 to 64). Nil is the machine's own GPUs, or 2
 	// simulated ones if it has none; no GPUs if nvidia-smi fails.
 	DevGPUs *int
+	// DevClocks is by how much its nodes' clocks are ahead, each NODE=DURATION (dev_clocks, COTRAIN_DEV_CLOCKS); see [Config.DevSkews].
+	DevClocks []string
 	// DevVariablesKey encrypts its variables on disk (COTRAIN_DEV_VARIABLES_KEY, or the content of the file named by
 	// dev_variables_key_file); "" for a key that it makes itself.
 	DevVariablesKey Secret

@@ -126,7 +126,7 @@ func everything() (map[string]string, Config) {
 			"tls.cert": "cert.pem", "tls.key": "key.pem", "tls.client_ca": "ca.pem", "tls.redirect_listen": "[::]:80", "proxy.trusted": "10.0.0.0/8,fd00::1",
 			"auth.local": "false", "oidc.issuer": "https://id.example/realms/x", "oidc.client_id": "cotrain", "oidc.scopes": "openid,email", "oidc.name": "Example ID", "oidc.user_claim": "email",
 			"oidc.groups_claim": "roles", "oidc.groups": "platform=administrator,ml=vision:operator", "oidc.allowed_groups": "staff,ml", "oidc.second_factor": "mfa,2", "oidc.ca_cert": "ca.pem",
-			"data_dir": "/data", "dev": "false", "dev_nodes": "3", "dev_gpus": "0", "log_level": "debug", "log_format": "json", "log_formats": "acme: it={step} loss={loss}\nother: [{_}] l={loss}, n={grad_norm}",
+			"data_dir": "/data", "dev": "false", "dev_nodes": "3", "dev_gpus": "0", "dev_clocks": "local-1=1m,local-2=-12s", "log_level": "debug", "log_format": "json", "log_formats": "acme: it={step} loss={loss}\nother: [{_}] l={loss}, n={grad_norm}",
 			"database.url": "postgres://cotrain@db.example/cotrain", "database.ssl_mode": "verify-full", "database.ssl_root_cert": "ca.pem", "database.ssl_cert": "cert.pem",
 			"database.ssl_key": "key.pem", "database.max_connections": "32", "database.connect_timeout": "2s", "database.timeout": "1m",
 			"nomad.address": "https://nomad.example:4646", "nomad.namespace": "train", "nomad.region": "eu", "nomad.ca_cert": "ca.pem",
@@ -150,7 +150,7 @@ func everything() (map[string]string, Config) {
 			Auth:   Auth{RequireSecondFactor: "everybody"},
 			Listen: "[::]:8443", PublicURL: "https://example.com/cotrain", Hosts: []string{"cotrain", "10.0.0.5"}, InsecureHTTP: true,
 			TLS:   TLS{Cert: "cert.pem", Key: "key.pem", ClientCA: "ca.pem", RedirectListen: "[::]:80"},
-			Proxy: Proxy{Trusted: []string{"10.0.0.0/8", "fd00::1"}}, DataDir: "/data", DevNodes: 3, DevGPUs: new(0), LogLevel: slog.LevelDebug, LogFormat: LogJSON,
+			Proxy: Proxy{Trusted: []string{"10.0.0.0/8", "fd00::1"}}, DataDir: "/data", DevNodes: 3, DevGPUs: new(0), DevClocks: []string{"local-1=1m", "local-2=-12s"}, LogLevel: slog.LevelDebug, LogFormat: LogJSON,
 			LogFormats: []string{"acme: it={step} loss={loss}", "other: [{_}] l={loss}, n={grad_norm}"},
 			OIDC: OIDC{Issuer: "https://id.example/realms/x", ClientID: "cotrain", ClientSecret: "s3cret", Scopes: []string{"openid", "email"}, Name: "Example ID", UserClaim: "email", GroupsClaim: "roles",
 				Groups:        []access.GroupGrant{{Group: "platform"}, {Group: "ml", Grant: access.Grant{Project: "vision", Role: access.Operator}}},
@@ -196,6 +196,7 @@ data_dir = "/data"
 dev = false
 dev_nodes = 3
 dev_gpus = 0
+dev_clocks = ["local-1=1m", "local-2=-12s"]
 log_level = "debug"
 log_format = "json"
 log_formats = ["acme: it={step} loss={loss}", "other: [{_}] l={loss}, n={grad_norm}"]
@@ -336,6 +337,8 @@ func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
 		{"a number that is none", env("COTRAIN_DEV_NODES", "many"), "COTRAIN_DEV_NODES", "whole number", "use 1"},
 		{"no nodes", world{flags: Flags{"dev_nodes": "0"}}, "--dev-nodes", "from 1 to 64", "use 1"},
 		{"too many GPUs", env("COTRAIN_DEV_GPUS", "65"), "COTRAIN_DEV_GPUS", "from 0 to 64", "use 64"},
+		{"a clock of no node", env("COTRAIN_DEV_CLOCKS", "node-1=2s"), "COTRAIN_DEV_CLOCKS", "must be a node of the embedded agent and a duration of at most 24h", "use the form local-2=-12s"},
+		{"a clock of another day", env("COTRAIN_DEV_CLOCKS", "local-1=25h"), "COTRAIN_DEV_CLOCKS", "at most 24h", "use the form local-2=-12s"},
 		{"neither true nor false", env("COTRAIN_DEV", "perhaps"), "COTRAIN_DEV", "true or false", "use true"},
 		{"an unknown level", env("COTRAIN_LOG_LEVEL", "loud"), "COTRAIN_LOG_LEVEL", "debug, info, warn or error", "use info"},
 		{"an unknown format", env("COTRAIN_LOG_FORMAT", "xml"), "COTRAIN_LOG_FORMAT", "auto, json or text", "use auto"},

@@ -106,6 +106,8 @@ func Settings() []Setting {
 			set: put(func(c *Config) *int { return &c.DevNodes }, between(1, 64))},
 		{Key: "dev_gpus", Env: "COTRAIN_DEV_GPUS", Help: "simulated GPUs of each of those nodes; unset: the machine's NVIDIA GPUs, or 2 simulated ones where it has none; none where nvidia-smi fails", kind: number,
 			set: setDevGPUs},
+		{Key: "dev_clocks", Env: "COTRAIN_DEV_CLOCKS", Help: "by how much those nodes say that their clocks are ahead, or with a minus behind, to try what the console makes of it, each NODE=DURATION: local-2=-12s", kind: list,
+			set: put(func(c *Config) *[]string { return &c.DevClocks }, items(devClock))},
 		{Key: "dev_variables_key", Env: "COTRAIN_DEV_VARIABLES_KEY", Help: "key that encrypts the embedded agent's variables on disk, 32 characters or more; unset: one that it makes in agent/variables.key of the data folder", Secret: true,
 			set: putSecret(func(c *Config) *Secret { return &c.DevVariablesKey }, longEnough)},
 		{Key: "log_level", Env: "COTRAIN_LOG_LEVEL", Default: "info", Help: "debug, info, warn or error", set: setLogLevel},

@@ -103,6 +103,23 @@ func TestALossThatRisesAgainIsSentBackAgain(t *testing.T) {
 	}
 }
 
+func TestTheClocksOfNodesAreComparedBeforeARun(t *testing.T) {
+	t.Parallel()
+	c := devConsole(t, t.TempDir(), "COTRAIN_DEV_NODES=3", "COTRAIN_DEV_GPUS=1", "COTRAIN_DEV_CLOCKS=local-2=-12s")
+	id := c.submit("--name", "clocks", "--preset", "debug-diloco", "--nodes", "3", "--gpus", "1", "--set", "optim.total_steps=5000")
+	n := c.noticed(id, run.NoticeClock)
+	workers := c.workers(id)
+	says := " behind worker 0's: the mesh takes it for dead"
+	if workers[0].NodeName == "local-2" {
+		says = " ahead of worker 0's"
+	} else if n.Node != "local-2" {
+		t.Errorf("it is about %s", n.Node)
+	}
+	if !strings.HasPrefix(n.Text, "the clock of worker ") || !strings.HasSuffix(n.Text, says) || !strings.Contains(n.Text, " is 1") || !strings.Contains(n.Text, " s (± ") {
+		t.Errorf("the notice is %+v", n)
+	}
+}
+
 func TestAHangOnItsPage(t *testing.T) {
 	t.Parallel()
 	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")

@@ -44,6 +44,8 @@ type Options struct {
 	JobGCAfter time.Duration
 	// Logger receives the agent's own log (default: discarded).
 	Logger *slog.Logger
+	// Clocks is by how much nodes' clocks are ahead in what the nodes say of themselves, by node name: a fault for tests.
+	Clocks map[string]time.Duration
 	// Now is the clock (default time.Now).
 	Now func() time.Time
 }

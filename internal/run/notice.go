@@ -29,7 +29,7 @@ func NoticeKinds() []NoticeKind {
 	return []NoticeKind{NoticeHang, NoticeNotFinite, NoticeDiverged, NoticeAlone, NoticeMesh, NoticeClock, NoticeSlow, NoticePlateau}
 }
 
-// Notice is something that is wrong with a live run as far as its workers' logs tell.
+// Notice is something that is wrong with a live run as far as its workers' logs and nodes tell.
 type Notice struct {
 	Kind NoticeKind `json:"kind"`
 	Rank int        `json:"rank"` // the worker that it is about, -1 for all

@@ -29,7 +29,11 @@ func (c *change) act(u *store.Update, now time.Time) error {
 		return nil
 	}
 	before := r.Notices
-	if r.State != run.Running && r.State != run.Degraded {
+	switch r.State {
+	case run.Running, run.Degraded:
+	case run.Pending:
+		r.Notices = slices.DeleteFunc(slices.Clone(r.Notices), func(n run.Notice) bool { return n.Kind != run.NoticeClock })
+	default:
 		r.Notices = nil
 		c.noticed = len(before) > 0
 		return nil

@@ -14,23 +14,24 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// notices says what is wrong with a live run, as far as its workers' logs tell.
+// notices says what is wrong with a live run, as far as its workers' logs and the clocks of their nodes tell.
 func (w *Watcher) notices(ctx context.Context, r run.Run, a run.Attempt, ws []run.Worker) ([]run.Notice, error) {
-	if r.State != run.Running && r.State != run.Degraded || !slices.ContainsFunc(ws, func(wk run.Worker) bool { return wk.State == run.WorkerRunning }) {
+	l := look{r: r, now: w.o.Now(), placed: ws, nodes: &w.clocks}
+	switch {
+	case r.State == run.Dispatching || r.State == run.Pending: // its workers do not all train yet
+		return l.clocks(), nil
+	case r.State != run.Running && r.State != run.Degraded || !slices.ContainsFunc(ws, func(wk run.Worker) bool { return wk.State == run.WorkerRunning }):
 		return nil, nil
 	}
 	if err := w.relearn(ctx, r, a, ws); err != nil {
 		return nil, err
 	}
-	now := w.o.Now()
 	w.vitals.mu.Lock()
-	v := w.vitals.of(r.ID, a.Number)
-	if v == nil {
+	if l.v = w.vitals.of(r.ID, a.Number); l.v == nil {
 		w.vitals.mu.Unlock()
 		return nil, nil
 	}
-	l := look{r: r, v: v, now: now}
-	l.members, l.workers = v.current(ws, now)
+	l.members, l.workers = l.v.current(ws, l.now)
 	l.excuse(w.o.Logs)
 	out := slices.Concat(l.hang(), l.losses(), l.alone(), l.mesh(), l.clocks(), l.slow())
 	w.vitals.mu.Unlock()
@@ -69,6 +70,8 @@ type look struct {
 	now     time.Time
 	members []*member // by rank, nil for those that do not run
 	workers []run.Worker
+	placed  []run.Worker // also those that do not run yet
+	nodes   *nodeClocks
 	hangs   rhythm.Hang // set by hang
 }
 
@@ -88,11 +91,13 @@ func (l *look) excuse(logs Logs) {
 	}
 }
 
-func (l *look) name(rank int) string {
-	if node := l.workers[rank].NodeName; node != "" {
-		return fmt.Sprintf("worker %d on %s", rank, node)
+func (l *look) name(rank int) string { return named(rank, l.workers[rank].NodeName) }
+
+func named(rank int, node string) string {
+	if node == "" {
+		return fmt.Sprintf("worker %d", rank)
 	}
-	return fmt.Sprintf("worker %d", rank)
+	return fmt.Sprintf("worker %d on %s", rank, node)
 }
 
 // actAfter is how many limits a hang lasts before the attempt is restarted.
@@ -259,40 +264,6 @@ func (l *look) mesh() []run.Notice {
 	return []run.Notice{{Kind: run.NoticeMesh, Rank: -1, Since: m.rhythm.At(), Step: max(0, m.rhythm.Step()),
 		Text: fmt.Sprintf("the mesh has %d of %d workers, as %s reports", least, l.r.Shape.Nodes, l.name(who)),
 		Hint: "The others are still to join, were dropped, or did not find it. Those that run outside of it train for nothing."}}
-}
-
-func (l *look) clocks() []run.Notice {
-	if len(l.members) == 0 || l.members[0] == nil {
-		return nil
-	}
-	var out []run.Notice
-	for rank, m := range l.members[1:] {
-		rank++
-		if m == nil {
-			continue
-		}
-		behind, ok := m.clock.behind(&l.members[0].clock)
-		least := skewed
-		for _, n := range l.r.Notices { // what was told is taken back when it is clearly over
-			if n.Kind == run.NoticeClock && n.Rank == rank {
-				least = skewed / 2
-			}
-		}
-		if !ok || behind.Abs() < least {
-			continue
-		}
-		way := "behind"
-		if behind < 0 {
-			way = "ahead of"
-		}
-		text := fmt.Sprintf("the clock of %s is about %s %s worker 0's", l.name(rank), run.ShortDuration(behind.Abs()), way)
-		if behind > evicted {
-			text += ": the mesh takes it for dead"
-		}
-		out = append(out, run.Notice{Kind: run.NoticeClock, Rank: rank, Node: l.workers[rank].NodeName, Since: l.now, Text: text,
-			Hint: "A worker whose clock is more than 10 s behind worker 0's is dropped alive. Run an NTP client on the node, such as chrony."})
-	}
-	return out
 }
 
 func (l *look) slow() []run.Notice {

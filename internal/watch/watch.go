@@ -25,6 +25,7 @@ type Cluster interface {
 	Kill(ctx context.Context, childID string) error
 	Purge(ctx context.Context, childID string) error
 	Signal(ctx context.Context, childID, allocID, signal string) error
+	Host(ctx context.Context, nodeID string) (nomad.Host, error)
 }
 
 // Store is the part of the store that watch uses.
@@ -111,6 +112,7 @@ type Watcher struct {
 
 	began  time.Time // this console
 	vitals vitals
+	clocks nodeClocks
 
 	mu    sync.Mutex
 	ended map[run.ID]time.Time // when a run was first seen ended, while its logs are read
@@ -120,7 +122,7 @@ type Watcher struct {
 func New(o Options) *Watcher {
 	return &Watcher{
 		o: o, kick: make(chan run.ID, 1024), back: make(chan struct{}, 1), ended: map[run.ID]time.Time{},
-		began: o.Now(), vitals: vitals{runs: map[run.ID]*vital{}},
+		began: o.Now(), vitals: vitals{runs: map[run.ID]*vital{}}, clocks: newNodeClocks(),
 	}
 }
 
@@ -141,6 +143,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return w.loop(gctx, resync) })
 	g.Go(func() error { return w.deliverOrders(gctx) })
+	g.Go(func() error { return w.measureClocks(gctx) })
 	err := g.Wait()
 	if ctx.Err() != nil {
 		return nil

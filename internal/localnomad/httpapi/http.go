@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -30,7 +31,9 @@ type Options struct {
 	Logs    *logfile.Hub
 	// DeviceStats measures a node's devices.
 	DeviceStats func(ctx context.Context, n *api.Node) []*api.DeviceGroupStats
-	Region      string
+	// Now is the clock of a node, by name.
+	Now    func(node string) time.Time
+	Region string
 	// Version is that of Nomad whose behaviour this is.
 	Version string
 	Log     *slog.Logger

@@ -26,7 +26,7 @@ func (a *API) listNodes(w http.ResponseWriter, r *http.Request, _ string) (any, 
 	})
 }
 
-// nodeStats answers what a node's devices are doing, and no more than that.
+// nodeStats answers what a node's devices are doing, by the node's clock, and no more than that.
 func (a *API) nodeStats(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	id := r.URL.Query().Get("node_id")
 	n := a.Store.Node(id)
@@ -36,7 +36,11 @@ func (a *API) nodeStats(_ http.ResponseWriter, r *http.Request, _ string) (any, 
 	if state.Gone(n) {
 		return nil, notFound("No path to node")
 	}
-	return &api.HostStats{
+	type stats struct { // as Nomad answers; the structs of its client leave the time out
+		*api.HostStats
+		Timestamp int64
+	}
+	return stats{&api.HostStats{
 		Memory: &api.HostMemoryStats{}, CPU: []*api.HostCPUStats{}, DiskStats: []*api.HostDiskStats{}, DeviceStats: a.DeviceStats(r.Context(), n),
-	}, nil
+	}, a.Now(n.Name).UnixNano()}, nil
 }

@@ -300,4 +300,7 @@ func testLists(t *testing.T, target Target) {
 	if _, err := b.client.GPUStats(b.context(), n.ID); err != nil {
 		t.Errorf("what its devices are doing: %v", err)
 	}
+	if h, err := b.client.Host(b.context(), n.ID); err != nil || !h.Known || h.Most < h.Least {
+		t.Errorf("its clock: %+v, %v", h, err)
+	}
 }

@@ -39,6 +39,7 @@ type Cluster struct {
 	places    map[string]int
 	forbidden string
 	killLimit time.Duration // of every node, 0 for unknown
+	clocks    map[string]time.Duration
 
 	variables   map[string]map[string]string // by namespace and path
 	variableErr error
@@ -60,7 +61,7 @@ type job struct {
 // New returns an empty cluster.
 func New() *Cluster {
 	return &Cluster{
-		changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{}, failing: map[string]error{}, variables: map[string]map[string]string{},
+		changed: make(chan struct{}), jobs: map[string]*job{}, byToken: map[string]string{}, logs: map[string][]byte{}, calls: map[string]int{}, failing: map[string]error{}, variables: map[string]map[string]string{}, clocks: map[string]time.Duration{},
 		plan:   Plan{Fits: true, Places: []run.Place{{Node: "node-1", NodeID: "n1", Datacenter: "dc1", Workers: 4}}},
 		parent: run.ParentNew, places: map[string]int{"node-1": manyPlaces},
 	}
@@ -378,6 +379,22 @@ func (c *Cluster) GPUStats(_ context.Context, nodeID string) ([]run.GPUStats, er
 		return nil, err
 	}
 	return []run.GPUStats{{ID: nodeID + "-gpu", Utilization: new(int64(0))}}, nil
+}
+
+// Host answers a node's clock as [Cluster.SetClock] set it, known to a tenth of a second; unset it is not known.
+func (c *Cluster) Host(_ context.Context, nodeID string) (nomad.Host, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.call("Host"); err != nil {
+		return nomad.Host{}, err
+	}
+	ahead, known := c.clocks[nodeID]
+	return nomad.Host{Least: ahead - 50*time.Millisecond, Most: ahead + 50*time.Millisecond, Known: known}, nil
+}
+
+// SetClock is by how much a node's clock is ahead.
+func (c *Cluster) SetClock(nodeID string, ahead time.Duration) {
+	c.change(func() { c.clocks[nodeID] = ahead })
 }
 
 // KillLimit answers what [Cluster.SetKillLimit] set, for node-1.
