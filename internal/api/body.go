@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -137,17 +138,24 @@ var plainRules = [...]struct {
 	{regexp.MustCompile(`^unknown query parameter$`), "is not a parameter"},
 }
 
-// fieldProblem says in words what huma says.
-func fieldProblem(e *huma.ErrorDetail) client.FieldProblem {
+// fieldProblem says in words what huma says, which does not tell the values of parameters that it does not know.
+func fieldProblem(e *huma.ErrorDetail, parameter func(name string) string) client.FieldProblem {
 	var own client.FieldProblem
 	if rest, ok := strings.CutPrefix(e.Message, bodyMark); ok && json.Unmarshal([]byte(rest), &own) == nil {
 		return own
 	}
 	location, field, _ := strings.Cut(strings.ReplaceAll(e.Location, dotSign, "."), ".")
 	f := client.FieldProblem{Location: fault.Quote(location), Field: fault.Quote(field), Rule: fault.Quote(e.Message), Fix: "see " + documentPath}
-	value, isText := e.Value.(string)
-	if e.Value != nil && !isText {
-		b, err := json.Marshal(e.Value)
+	given := e.Value
+	if inside, ok := given.(map[string]any); ok && e.Message == validation.MsgUnexpectedProperty { // the object that has it
+		given = inside[e.Location[strings.LastIndexByte(e.Location, '.')+1:]]
+	}
+	if location == "query" && given == "" {
+		given = parameter(field)
+	}
+	value, isText := given.(string)
+	if given != nil && !isText {
+		b, err := json.Marshal(given)
 		if err == nil { // it came from JSON
 			value = string(b)
 		}
@@ -164,7 +172,7 @@ func fieldProblem(e *huma.ErrorDetail) client.FieldProblem {
 	}
 	switch {
 	case strings.HasPrefix(f.Rule, "is not a "):
-		f.Value, f.Fix = "", "remove it, or correct its name"
+		f.Fix = "remove it, or correct its name"
 		if lower := strings.ToLower(field); lower != field {
 			f.Fix = "remove it, or correct its name: case matters"
 		}

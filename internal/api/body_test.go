@@ -126,8 +126,11 @@ func TestAValueOfTheWrongKindIsToldByItsFieldWithWhatWouldPass(t *testing.T) {
 		{`"options":{"env":{"A":1}}`, "options.env.A", "1", "must be text", "write it in quotes"},
 		{`"set":{"nodes":2}`, "set.nodes", "2", "must be text", "write it in quotes"},
 		{`"set":{"optim.batch_size":2,"optim.optim.lr":"1e-4"}`, "set.optim.batch_size", "2", "must be text", "write it in quotes"},
-		{`"set":{"optim.optim.lr":"1e-4"},"nope":1`, "nope", "", "is not a field", "remove it, or correct its name"},
-		{`"nope":1`, "nope", "", "is not a field", "remove it, or correct its name"},
+		{`"set":{"optim.optim.lr":"1e-4"},"nope":1`, "nope", "1", "is not a field", "remove it, or correct its name"},
+		{`"nope":1`, "nope", "1", "is not a field", "remove it, or correct its name"},
+		{`"options":{"retriez":{"cuda_oom":2}}`, "options.retriez", `{"cuda_oom":2}`, "is not a field", "remove it, or correct its name"},
+		{`"a.b":"c"`, "a.b", "c", "is not a field", "remove it, or correct its name"},
+		{`"api_token":"hush"`, "api_token", "(hidden)", "is not a field", "remove it, or correct its name"},
 		{"\"config\":\"\xff\"", "", "", "must be UTF-8 text", "encode the body as UTF-8"},
 	} {
 		p := f.problem(f.do("POST", "/api/v1/runs", `{"name":"x",`+tt.body+`}`), 422)

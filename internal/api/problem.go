@@ -111,7 +111,7 @@ func asProblem(ctx huma.Context, _ string, v any) (any, error) {
 		if len(p.Errors) == 50 {
 			break
 		}
-		p.Errors = append(p.Errors, fieldProblem(e))
+		p.Errors = append(p.Errors, fieldProblem(e, ctx.Query))
 	}
 	return p, nil
 }
