@@ -100,7 +100,13 @@ func (c *causeTryCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 	if err := t.flush(); err != nil {
 		return err
 	}
-	p.say("%d of %d failures would be explained otherwise; %d more could not be read", out.Changed, len(out.Trials), out.Found-len(out.Trials))
+	p.say("%d of %d failures would be explained otherwise", out.Changed, len(out.Trials))
+	if out.TimedOut > 0 {
+		p.say("%d failures could not be read in time: what these rules would say of them is not known; try fewer with --limit, or make expressions cheaper", out.TimedOut)
+	}
+	if n := out.Found - out.TimedOut - len(out.Trials); n > 0 {
+		p.say("%d failures were deleted meanwhile", n)
+	}
 	return nil
 }
 

@@ -12,10 +12,11 @@ func TestRulesOfCausesAreTriedSavedAndRemoved(t *testing.T) {
 	c := newConsole(t)
 	c.files["acme.toml"] = "[[rule]]\nid = \"acme\"\n"
 	c.files["bad.toml"] = "broken"
-	c.Causes.Trials = run.CauseTrials{Found: 2, Changed: 1, Trials: []run.CauseTrial{
+	c.Causes.Trials = run.CauseTrials{Found: 5, TimedOut: 3, Changed: 1, Trials: []run.CauseTrial{
 		{Run: "r-0000000002", Attempt: 2, Changed: true, Now: run.Answer{Category: "unknown"}, With: run.Answer{Category: "config_invalid", Summary: "The licence server denied it."}},
 	}}
-	if r := c.cotrain("cause", "try", "acme.toml").want(t, exitDone, "config_invalid", "The licence server denied it."); !strings.Contains(r.errOut, "1 of 1 failures would be explained otherwise; 1 more could not be read") {
+	if r := c.cotrain("cause", "try", "acme.toml").want(t, exitDone, "config_invalid", "The licence server denied it."); !strings.Contains(r.errOut, "1 of 1 failures would be explained otherwise") ||
+		!strings.Contains(r.errOut, "3 failures could not be read in time") || !strings.Contains(r.errOut, "1 failures were deleted meanwhile") {
 		t.Error(r.errOut)
 	}
 	c.cotrain("cause", "try", "bad.toml").want(t, exitRefused, `text = "broken"`, "start each rule with [[rule]]")

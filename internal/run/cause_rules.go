@@ -34,7 +34,9 @@ type CauseRule struct {
 type CauseTrials struct {
 	Trials  []CauseTrial `json:"trials" nullable:"false" doc:"Newest first"`
 	Changed int          `json:"changed" doc:"How many of them would have another cause"`
-	Found   int          `json:"found" doc:"How many failures were found; those that are not in trials could not be read in time, or have no logs left"`
+	Found   int          `json:"found" doc:"How many failures were found; those that are not in trials could not be read in time, or were deleted meanwhile"`
+	// TimedOut are those of Found that are not in Trials because time was over.
+	TimedOut int `json:"timed_out" doc:"How many of them could not be read in time: of these nothing is known"`
 }
 
 // CauseTrial is a past failure, with what is said of it now and with other rules.

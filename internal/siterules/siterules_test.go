@@ -251,7 +251,7 @@ func TestHostileExpressionsEndInTime(t *testing.T) {
 	}
 	p := &past{logs: map[run.ID][]string{"r-1": lines, "r-2": lines, "r-3": lines, "r-4": lines, "r-5": lines, "r-6": lines, "r-7": lines, "r-8": lines}}
 	got, err := rulesOver(t, p).TryCauseRules(t.Context(), text.String(), 100) // minutes without limits
-	if err != nil || got.Found != 8 || len(got.Trials) == 8 {
-		t.Errorf("%d of %d tried, %v", len(got.Trials), got.Found, err)
+	if err != nil || got.Found != 8 || len(got.Trials) == 8 || got.TimedOut != 8-len(got.Trials) || got.Changed > len(got.Trials) {
+		t.Errorf("%d of %d tried, %d not in time, %v", len(got.Trials), got.Found, got.TimedOut, err)
 	}
 }

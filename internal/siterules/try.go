@@ -48,30 +48,42 @@ func (s *Rules) TryCauseRules(ctx context.Context, text string, limit int) (run.
 	out.Found = len(failures)
 	limited, cancel := context.WithTimeout(ctx, tryBudget)
 	defer cancel()
-	for _, f := range failures {
-		trial, ok, err := s.try(limited, f, now, with)
-		if limited.Err() != nil && ctx.Err() == nil {
-			break
-		}
-		if err != nil {
+	for i, f := range failures {
+		trial, err := s.try(limited, f, now, with)
+		switch {
+		case ctx.Err() != nil:
+			return out, ctx.Err()
+		case limited.Err() != nil:
+			out.TimedOut += len(failures) - i
+			return out, nil
+		case errors.Is(err, errSlow):
+			out.TimedOut++
+		case errors.Is(err, errNothing):
+			out.Found--
+		case errors.Is(err, fault.ErrNotFound): // deleted meanwhile
+		case err != nil:
 			return out, err
-		}
-		if !ok {
-			continue
-		}
-		out.Trials = append(out.Trials, trial)
-		if trial.Changed {
-			out.Changed++
+		default:
+			out.Trials = append(out.Trials, trial)
+			if trial.Changed {
+				out.Changed++
+			}
 		}
 	}
 	return out, nil
 }
 
-// try explains a failure by two sets of rules. It is not ok where nothing is left to read, or reading takes too long.
-func (s *Rules) try(ctx context.Context, f run.PastFailure, now, with *diagnose.Rules) (t run.CauseTrial, ok bool, err error) {
+// Why a failure is not tried.
+var (
+	errSlow    = errors.New("it takes too long")
+	errNothing = errors.New("no worker failed by itself: the console ended the attempt, and rules say nothing of that")
+)
+
+// try explains a failure by two sets of rules.
+func (s *Rules) try(ctx context.Context, f run.PastFailure, now, with *diagnose.Rules) (t run.CauseTrial, err error) {
 	ws, err := s.o.Store.AttemptWorkers(ctx, f.RunID, f.Number)
 	if err != nil {
-		return t, false, err
+		return t, err
 	}
 	limited, cancel := context.WithTimeout(ctx, tryEach)
 	defer cancel()
@@ -79,13 +91,16 @@ func (s *Rules) try(ctx context.Context, f run.PastFailure, now, with *diagnose.
 	for i, rules := range []*diagnose.Rules{now, with} {
 		causes[i], err = watch.Explainer{Store: s.o.Store, Now: s.o.Now}.Cause(limited, rules, f.RunID, f.Attempt, nomad.NewestPerRank(ws), f.Next)
 		switch {
-		case limited.Err() != nil && ctx.Err() == nil, errors.Is(err, fault.ErrNotFound): // deleted meanwhile
-			return t, false, nil
+		case limited.Err() != nil && ctx.Err() == nil:
+			return t, errSlow
 		case err != nil:
-			return t, false, err
+			return t, err
 		}
+	}
+	if causes[0] == nil && causes[1] == nil {
+		return t, errNothing
 	}
 	t = run.CauseTrial{Run: f.RunID, Name: f.Name, Project: f.Project, Attempt: f.Number, At: f.EndedAt, Now: run.AnswerOf(causes[0]), With: run.AnswerOf(causes[1])}
 	t.Changed = t.Now != t.With
-	return t, causes[0] != nil || causes[1] != nil, nil
+	return t, nil
 }

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
 // CausesPath is the address of the site's rules of diagnosis.
@@ -28,6 +30,11 @@ type CauseRules struct {
 	Trials   *run.CauseTrials // nil where nothing was tried
 	Notice   string
 	Now      time.Time
+}
+
+// trialsTitle is the result of a trial.
+func trialsTitle(t run.CauseTrials) string {
+	return fmt.Sprintf("%d of %s would be explained otherwise", t.Changed, ui.Plural(len(t.Trials), "failure"))
 }
 
 func retryWord(a run.Answer) string {

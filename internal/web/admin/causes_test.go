@@ -17,7 +17,7 @@ func TestRulesOfCausesAreTriedBeforeTheyAreSaved(t *testing.T) {
 	if got := s.Get("/admin/causes", 200); got.Count("[data-rule], [data-trials]") != 0 || got.Doc.Find("[name=revision]").AttrOr("value", "") != "0" {
 		t.Error("there are rules before there are any")
 	}
-	s.Causes.Trials = run.CauseTrials{Found: 3, Changed: 1, Trials: []run.CauseTrial{
+	s.Causes.Trials = run.CauseTrials{Found: 5, TimedOut: 2, Changed: 1, Trials: []run.CauseTrial{
 		{Run: "r-0000000001", Name: "same", Project: "default", Attempt: 1, Now: run.Answer{Title: "Unknown", Summary: "Nothing says why."}},
 		{Run: "r-0000000002", Name: "<b>other</b>", Project: "default", Attempt: 2, Changed: true, Now: run.Answer{Title: "Unknown"}, With: run.Answer{Title: "Invalid configuration", Summary: "The licence server denied it.", Retryable: true}},
 	}}
@@ -25,7 +25,8 @@ func TestRulesOfCausesAreTriedBeforeTheyAreSaved(t *testing.T) {
 	page := post(t, s, "/admin/causes/try", 200, "text", text, "revision", "0", "limit", "50")
 	webtest.AssertNoInlineCode(t, page)
 	rows := page.Doc.Find("[data-trial]")
-	if rows.Length() != 2 || rows.First().AttrOr("data-changed", "") != "true" || !strings.Contains(rows.First().Text(), "Invalid configuration") || page.Text(t, "#trials-title") != "1 failure of 2 would be explained otherwise" || page.Count("[data-unread]") != 1 {
+	if rows.Length() != 2 || rows.First().AttrOr("data-changed", "") != "true" || !strings.Contains(rows.First().Text(), "Invalid configuration") || page.Text(t, "#trials-title") != "1 of 2 failures would be explained otherwise" || page.Count("[data-unread]") != 1 ||
+		!strings.HasPrefix(page.Text(t, "[data-timed-out]"), "2 failures could not be read in time") {
 		t.Errorf("%d rows, %s", rows.Length(), page.Doc.Find("[data-trials]").Text())
 	}
 	if got := page.Doc.Find("textarea[name=text]").Text(); strings.TrimSpace(got) != strings.TrimSpace(text) || page.Doc.Find("#f-limit [selected]").AttrOr("value", "") != "50" {
