@@ -62,13 +62,15 @@ func TestManyRunsArePausedAndResumed(t *testing.T) {
 	f := newFixture(t)
 	running := string(f.Add(run.Run{Name: "a", State: run.Running, Attempt: 1, CheckpointPath: "c"}))
 	bare, done := string(f.Add(run.Run{Name: "b", State: run.Running, Attempt: 1})), string(f.Add(run.Run{Name: "c", State: run.Succeeded}))
-	for _, tt := range []struct{ path, more, done, failed, why string }{
-		{"pause", "", running, bare, "ckpt.path"},
-		{"pause", `,"when":"now"`, bare, done, "already"},
-		{"resume", "", running, done, "not paused"},
+	for _, tt := range []struct{ path, more, done, failed, why, next string }{
+		{"pause", "", running, bare, "ckpt.path", "It trains on and pauses at the next checkpoint."},
+		{"pause", `,"when":"now"`, bare, done, "already", "Its workers save and exit; then it is paused and keeps its place in the queue."},
+		{"resume", "", running, done, "not paused", "It goes on as before."},
+		{"stop", "", running, done, "already", "Its workers save and exit, or are killed when their time is over; then it is stopped."},
 	} {
 		got := decode[run.BulkResult](f, f.do("POST", "/api/v1/runs/bulk/"+tt.path, `{"runs":["`+tt.done+`","`+tt.failed+`"]`+tt.more+`}`), http.StatusOK)
-		if len(got.Done) != 1 || string(got.Done[0]) != tt.done || len(got.Failed) != 1 || string(got.Failed[0].ID) != tt.failed || !strings.Contains(got.Failed[0].What, tt.why) {
+		if len(got.Done) != 1 || string(got.Done[0]) != tt.done || len(got.Failed) != 1 || string(got.Failed[0].ID) != tt.failed || !strings.Contains(got.Failed[0].What, tt.why) ||
+			len(got.Next) != 1 || got.Next[run.ID(tt.done)] != tt.next {
 			t.Errorf("%s%s: %+v", tt.path, tt.more, got)
 		}
 	}

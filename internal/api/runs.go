@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
@@ -200,7 +202,7 @@ func (s *server) editRuns(ctx context.Context, in *struct{ Body client.BulkEdit 
 }
 
 func (s *server) stopRuns(ctx context.Context, in *struct{ Body client.BulkRuns }) (run.BulkResult, error) {
-	return bulk(ctx, in.Body, s.Actions.Stop)
+	return s.actAll(ctx, in.Body, s.Actions.Stop)
 }
 
 func (s *server) pauseRuns(ctx context.Context, in *struct{ Body client.BulkPause }) (run.BulkResult, error) {
@@ -208,19 +210,39 @@ func (s *server) pauseRuns(ctx context.Context, in *struct{ Body client.BulkPaus
 	if err != nil {
 		return run.BulkResult{}, err
 	}
-	return bulk(ctx, in.Body.BulkRuns, func(ctx context.Context, id run.ID) error {
+	return s.actAll(ctx, in.Body.BulkRuns, func(ctx context.Context, id run.ID) error {
 		return s.Actions.Act(ctx, id, run.Action{Act: run.ActPause, When: when})
 	})
 }
 
 func (s *server) resumeRuns(ctx context.Context, in *struct{ Body client.BulkRuns }) (run.BulkResult, error) {
-	return bulk(ctx, in.Body, func(ctx context.Context, id run.ID) error {
+	return s.actAll(ctx, in.Body, func(ctx context.Context, id run.ID) error {
 		return s.Actions.Act(ctx, id, run.Action{Act: run.ActResume})
 	})
 }
 
 func (s *server) deleteRuns(ctx context.Context, in *struct{ Body client.BulkRuns }) (run.BulkResult, error) {
 	return bulk(ctx, in.Body, s.Actions.Delete)
+}
+
+// actAll is bulk for what single runs answer with what happens next.
+func (s *server) actAll(ctx context.Context, in client.BulkRuns, do func(context.Context, run.ID) error) (run.BulkResult, error) {
+	next := map[run.ID]string{}
+	out, err := bulk(ctx, in, func(ctx context.Context, id run.ID) error {
+		if err := do(ctx, id); err != nil {
+			return err
+		}
+		r, err := s.find(ctx, string(id))
+		switch {
+		case errors.Is(err, fault.ErrNotFound): // deleted since
+			return nil
+		case err == nil:
+			next[id] = r.WhatNext()
+		}
+		return err
+	})
+	out.Next = next
+	return out, err
 }
 
 // bulk does something with each run. An ID of the wrong form is that of no run.

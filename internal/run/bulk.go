@@ -13,6 +13,7 @@ const MaxBulk = 1000
 // BulkResult tells what became of each run of an action on many.
 type BulkResult struct {
 	Done   []ID          `json:"done" nullable:"false" doc:"Runs that were changed"`
+	Next   map[ID]string `json:"next,omitempty" doc:"What happens next with each of them, in a sentence, after a pause, a resume or a stop"`
 	Failed []BulkFailure `json:"failed,omitempty" nullable:"false" doc:"Runs that were not, and why"`
 }
 
