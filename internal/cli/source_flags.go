@@ -27,7 +27,7 @@ type Placement struct {
 	Site         *string `placeholder:"NAME" help:"Datacenter that all workers must be in."`
 	Priority     *string `placeholder:"N" help:"1 to 100, more is sooner (50)."`
 	MaxDuration  *string `name:"max-duration" placeholder:"2h30m" help:"Time from the first start after which the run is stopped."`
-	Retries      *string `placeholder:"N" help:"Attempts after failures without progress between them; progress gives them back."`
+	Retries      *string `placeholder:"N" help:"Further attempts after failures; counted anew once an attempt gets further than all before it."`
 	OnHang       *string `name:"on-hang" placeholder:"DO" help:"What to do about a hang: alert, dump or restart (alert)."`
 	OnNaN        *string `name:"on-nan" placeholder:"DO" help:"What to do about a loss of NaN: alert, stop or rollback (alert)."`
 	OnDivergence *string `name:"on-divergence" placeholder:"DO" help:"What to do about a loss that diverges: alert, stop or rollback (alert)."`

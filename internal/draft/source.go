@@ -40,7 +40,7 @@ type OptionsInput struct {
 	Priority    *int              `json:"priority,omitempty" doc:"1 to 100, more is sooner; left out for the default"`
 	MaxDuration *Duration         `json:"max_duration,omitempty"`
 	MaxSeconds  *int64            `json:"max_duration_seconds,omitempty" doc:"The same as max_duration, as runs have it; max_duration wins"`
-	Retries     *int              `json:"retries,omitempty" doc:"Further attempts after failures without progress between them; progress gives all of them back"`
+	Retries     *int              `json:"retries,omitempty" doc:"Further attempts after failures; counted anew once an attempt gets further than all before it"`
 	Retry       run.RetryPolicy   `json:"retry,omitempty" doc:"The same for causes of docs/troubleshooting.md, whatever retries says: {\"cuda_oom\": 0}"`
 	OnHang      *string           `json:"on_hang,omitempty" enum:"alert,dump,restart" doc:"What to do about a hang"`
 	OnNaN       *string           `json:"on_nan,omitempty" enum:"alert,stop,rollback" doc:"What to do about a loss that is not finite"`

@@ -58,9 +58,9 @@ var placement = [...]Field{
 	{Path: "max_duration", Section: "placement", Label: "Time limit", Type: Duration, Placeholder: "12h", Min: num(MinDuration), Max: num(MaxDuration),
 		Help: "Stops the run this long after its first start; empty for no limit.", Keywords: "timeout time limit deadline"},
 	{Path: "retries", Section: "retries", Label: "Retries", Unit: "attempts", Type: Int, Default: "0", Min: num(0), Max: num(MaxRetries), Basic: true,
-		Help: "Further attempts after failures without progress between them; progress gives all of them back.", Keywords: "restart again attempts failure"},
+		Help: "Further attempts after failures; counted anew once an attempt gets further than all before it.", Keywords: "restart again attempts failure"},
 	{Path: FieldRetry, Section: "retries", Label: "Retries by cause", Type: StringList, Placeholder: "cuda_oom=1,network_dns=10", MaxChars: 64, MaxItems: maxRetryItems,
-		Help:     "Attempts after failures of one cause without progress. A default is never more than Retries; a number that is set counts by itself.",
+		Help:     "Of the default and Retries the lower counts; a number that is set counts by itself.",
 		Keywords: "restart again attempts failure hardware node backoff wait oom nccl"},
 
 	{Path: "on_hang", Section: "watch", Label: "On a hang", Type: Choice, Default: run.PolicyAlert, Choices: run.HangPolicies(),
@@ -272,6 +272,9 @@ func ValidateOptions(o run.Options) run.FieldErrors {
 	}
 	if f := placement[placementIndex("rollback_lr")]; o.RollbackLR != 0 && !f.inBounds(o.RollbackLR) {
 		add("rollback_lr", strconv.FormatFloat(o.RollbackLR, 'g', -1, 64), f.broken(f.nearestBound(o.RollbackLR)))
+	}
+	if o.RollbackLR != 0 && !slices.Contains([]string{o.OnNaN, o.OnDivergence, o.OnPlateau}, run.PolicyRollback) {
+		add("rollback_lr", strconv.FormatFloat(o.RollbackLR, 'g', -1, 64), &problem{"is for a run that goes back, and no policy says so", "set on_nan, on_divergence or on_plateau to rollback, or leave it out"})
 	}
 	if o.OnHang == run.PolicyRestart && o.Retries == 0 && o.Retry["hang"] == 0 {
 		add("on_hang", o.OnHang, &problem{"needs retries: a restart is a failed attempt that is tried again", "set retries to 1 or more, or on_hang to alert"})

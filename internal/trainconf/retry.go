@@ -15,7 +15,7 @@ import (
 // RetryRules are the rules that a run's retries by cause take the place of.
 func RetryRules() run.RetryRules { return diagnose.BuiltinRetryRules() }
 
-// canonicalRetry sorts retries by cause, such as "cuda_oom=0". The last of a cause counts.
+// canonicalRetry sorts retries by cause, such as "cuda_oom=0".
 func canonicalRetry(items []string) (string, *problem) {
 	policy := run.RetryPolicy{}
 	for _, item := range items {
@@ -24,7 +24,11 @@ func canonicalRetry(items []string) (string, *problem) {
 		if err != nil {
 			return "", &problem{fmt.Sprintf("must be %s, and %.80q has no number", placementRule(FieldRetry), item), "write cuda_oom=0, for example"}
 		}
-		policy[strings.TrimSpace(category)] = n
+		category = strings.TrimSpace(category)
+		if first, twice := policy[category]; twice {
+			return "", &problem{fmt.Sprintf("names %.80q twice, with %d and with %d", category, first, n), fmt.Sprintf("name it once, such as %.80s=%d", category, n)}
+		}
+		policy[category] = n
 	}
 	return policy.String(), retryProblem(policy)
 }
