@@ -46,7 +46,7 @@ func (c *diagnoseCmd) Run(p *process) error {
 	if c.Format == "json" {
 		return p.print("%s\n", appendCause(nil, cause))
 	}
-	return p.printText(causeText(cause))
+	return p.printText(causeText(cause, rules.Outlook(cause)))
 }
 
 func (c *diagnoseCmd) exit() (diagnose.Exit, error) {
@@ -103,18 +103,14 @@ func appendCause(dst []byte, c diagnose.Cause) []byte {
 }
 
 // causeText is a cause for a person. Lines of the log come from elsewhere, so they are shown, never obeyed.
-func causeText(c diagnose.Cause) string {
+func causeText(c diagnose.Cause, outlook string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", printable(c.Summary))
 	if c.Hint != "" {
 		fmt.Fprintf(&b, "%s\n", printable(c.Hint))
 	}
-	retry := "a retry will not help"
-	if c.Retryable {
-		retry = "a retry may pass"
-	}
-	if c.Category != diagnose.None {
-		fmt.Fprintf(&b, "\ncategory  %s (%s)\n", c.Category, retry)
+	if outlook != "" {
+		fmt.Fprintf(&b, "\ncategory  %s (%s)\n", c.Category, outlook)
 	}
 	for _, e := range c.Evidence {
 		fmt.Fprintf(&b, "%8d  %s\n", e.Line+1, printable(e.Text))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/diagnose"
 	"github.com/cotrain/cotrain/internal/fault"
@@ -19,7 +20,14 @@ type explained struct {
 	Title    string `json:"title"`
 	Meaning  string `json:"meaning"`
 	Advice   string `json:"advice"`
-	Help     string `json:"help"`
+	// Retries is how the console retries it, such as "3, after 10s to 40s, on another node".
+	Retries string `json:"retries"`
+	Help    string `json:"help"`
+}
+
+// explainedOf explains a category.
+func explainedOf(rules *diagnose.Rules, k diagnose.Category) explained {
+	return explained{k.Name, k.Title, k.Meaning, k.Advice, rules.RetryRules().Of(k.Name).String(), k.Help()}
 }
 
 // Run prints what the catalogue of errors and the rules of diagnosis have.
@@ -29,10 +37,11 @@ func (c *explainCmd) Run(p *process) error {
 		return err
 	}
 	if c.Code == "" {
-		return c.list(p, rules.Categories())
+		return c.list(p, rules)
 	}
-	kind := fault.Kind(c.Code)
-	category := slices.IndexFunc(rules.Categories(), func(k diagnose.Category) bool { return k.Name == c.Code })
+	code := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(c.Code)), "-", "_")
+	kind := fault.Kind(code)
+	category := slices.IndexFunc(rules.Categories(), func(k diagnose.Category) bool { return k.Name == code })
 	isCategory := category >= 0
 	if !isCategory && !kind.Known() {
 		return run.FieldErrors{{Field: "CODE", Value: c.Code, Rule: "is no code of an error, and no category of a cause", Fix: `use one that "cotrain explain" lists`}}
@@ -40,8 +49,7 @@ func (c *explainCmd) Run(p *process) error {
 	e := kind.Entry()
 	var cause explained
 	if isCategory {
-		k := rules.Categories()[category]
-		cause = explained{k.Name, k.Title, k.Meaning, k.Advice, k.Help()}
+		cause = explainedOf(rules, rules.Categories()[category])
 	}
 	if c.Format == "json" {
 		var all []any
@@ -59,11 +67,12 @@ func (c *explainCmd) Run(p *process) error {
 			return err
 		}
 	}
-	return p.print("Cause %s: %s\n  %s\n  What to do: %s\n  On a console: %s\n", cause.Category, cause.Title, cause.Meaning, cause.Advice, cause.Help)
+	return p.print("Cause %s: %s\n  %s\n  What to do: %s\n  Retries without progress: %s\n  On a console: %s\n", cause.Category, cause.Title, cause.Meaning, cause.Advice, cause.Retries, cause.Help)
 }
 
 // list prints a line for each code.
-func (c *explainCmd) list(p *process, categories []diagnose.Category) error {
+func (c *explainCmd) list(p *process, rules *diagnose.Rules) error {
+	categories := rules.Categories()
 	if c.Format == "json" {
 		var all struct {
 			Errors []fault.Entry `json:"errors"`
@@ -73,7 +82,7 @@ func (c *explainCmd) list(p *process, categories []diagnose.Category) error {
 			all.Errors = append(all.Errors, k.Entry())
 		}
 		for _, k := range categories {
-			all.Causes = append(all.Causes, explained{k.Name, k.Title, k.Meaning, k.Advice, k.Help()})
+			all.Causes = append(all.Causes, explainedOf(rules, k))
 		}
 		return p.printJSON(all)
 	}

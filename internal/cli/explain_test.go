@@ -28,6 +28,8 @@ func TestExplainSaysWhatEachCodeMeans(t *testing.T) {
 		c.cotrain("explain", k.Name).want(t, exitDone, "Cause "+k.Name, k.Meaning, k.Advice, k.Help())
 	}
 	c.cotrain("explain", "disk_full").want(t, exitDone, "Error disk_full", "Cause disk_full")
+	c.cotrain("explain", "CUDA_OOM").want(t, exitDone, "Cause cuda_oom", "Retries without progress: 0")
+	c.cotrain("explain", "Ecc-Error-Xid").want(t, exitDone, "Cause ecc_error_xid", "3, after 10s to 40s, on another node")
 	c.cotrain("explain", "nonsense").want(t, exitUsage, `CODE = "nonsense"`, "cotrain explain")
 
 	var all struct{ Errors, Causes []map[string]any }

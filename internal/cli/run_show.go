@@ -90,7 +90,11 @@ func (p *process) printRun(d client.RunDetail) error {
 		t.pairs("Cause", c.Title+": "+c.Summary, "What to do", c.Hint, "What follows", r.Follows(), "Seen", c.Seen.String())
 		t.pairs("Worker", causeWorker(c))
 		for i, line := range c.Evidence {
-			t.row(map[bool]string{true: "Evidence"}[i == 0], printable(line.Text))
+			text := line.Text
+			if line.Rank != nil {
+				text = "worker " + strconv.Itoa(*line.Rank) + ": " + text
+			}
+			t.row(map[bool]string{true: "Evidence"}[i == 0], printable(text))
 		}
 	}
 	if r.NotBefore.After(p.now()) {
@@ -126,10 +130,7 @@ func causeWorker(c *run.Cause) string {
 	if c.Rank < 0 {
 		return ""
 	}
-	out := "worker " + strconv.Itoa(c.Rank) + " failed first"
-	if c.Node != "" {
-		out += ", on " + c.Node
-	}
+	out := run.WorkerName(c.Rank, c.Node)
 	if n := len(c.Victims); n > 0 {
 		out += fmt.Sprintf("; %d more ended because of it", n)
 	}

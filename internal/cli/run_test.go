@@ -92,13 +92,13 @@ func TestAListLongerThanAPageIsReadInPages(t *testing.T) {
 func TestShowPrintsTheRunAndItsWorkers(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
-	id := c.Add(run.Run{Name: "mine", State: run.Degraded, Reason: "worker 1 on n2 exited with code 3", Shape: run.Shape{Nodes: 2, GPUs: 1}, StepsTotal: 10,
+	id := c.Add(run.Run{Name: "mine", State: run.Degraded, Reason: "worker 1 (n2) exited with code 3", Shape: run.Shape{Nodes: 2, GPUs: 1}, StepsTotal: 10,
 		StartedAt: c.now.Add(-90 * time.Minute), Progress: run.Progress{Step: 5, Loss: math.NaN(), HasLoss: true, TokensPerSec: 51234}})
 	c.SetWorkers(id, []run.Worker{
 		{Rank: 0, NodeName: "n1", State: run.WorkerRunning, GPUs: []run.GPU{{ID: "1", Model: "nvidia/gpu/A100"}, {ID: "2", Model: "nvidia/gpu/A100"}}},
 		{Rank: 1, NodeName: "n2", State: run.WorkerFailed, Exited: true, ExitCode: 3, GPUs: []run.GPU{{ID: "1", Model: "sim/gpu/SimGPU-24"}}},
 	}, run.Attempt{Number: 1, JobID: "cotrain-core-x/dispatch-1"})
-	c.cotrain("run", "show", string(id)).want(t, exitDone, string(id), "mine", "degraded: worker 1 on n2 exited with code 3", "5/10 (50%)", "NaN", "51.2 k tok/s",
+	c.cotrain("run", "show", string(id)).want(t, exitDone, string(id), "mine", "degraded: worker 1 (n2) exited with code 3", "5/10 (50%)", "NaN", "51.2 k tok/s",
 		"1h30m ago", "2 x nvidia/gpu/A100 ", "1 x sim/gpu/SimGPU-24 (simulated)", "cotrain-core-x/dispatch-1", "exited with code 3")
 	got := fromJSON[map[string]any](t, c.cotrain("run", "show", string(id), "--format", "json"))
 	if got["run"] == nil || len(got["workers"].([]any)) != 2 || len(got["attempts"].([]any)) != 1 {

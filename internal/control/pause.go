@@ -40,8 +40,10 @@ func (c *Control) resume(ctx context.Context, actor string, id run.ID, from run.
 	if err != nil {
 		return err
 	}
-	if from, err = c.checkChoice(ctx, r, from); err != nil {
-		return err
+	if !r.Withdraws() {
+		if from, err = c.checkChoice(ctx, r, from); err != nil {
+			return err
+		}
 	}
 	return c.change(ctx, id, func(u *store.Update) error {
 		return u.Record(u.Run.Resume(u.Attempt, from, actor, c.o.Now()))

@@ -277,8 +277,8 @@ func history(t *testing.T, c *console, id run.ID) {
 	const unseen = "; its files could not be checked, because the console does not see them"
 	want := []string{
 		"0 submitted: 2 nodes without GPUs", "1 ",
-		"1 attempt 1 failed: worker 0 on node-1 exited with code 1; attempt 2 follows in 10s: retry 1 of 1", "2 continues from " + folder + unseen,
-		"2 attempt 2 failed: worker 0 on node-1 exited with code 76; attempt 3 follows in 10s: its ports were taken before training started, which does not count as a retry", "3 continues from " + folder + unseen,
+		"1 attempt 1 failed: worker 0 (node-1) exited with code 1; attempt 2 follows in 10s: retry 1 of 1", "2 continues from " + folder + unseen,
+		"2 attempt 2 failed: worker 0 (node-1) exited with code 76; attempt 3 follows in 10s: its ports were taken before training started, which does not count as a retry", "3 continues from " + folder + unseen,
 	}
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 		t.Errorf("history is\n%q, want\n%q", got, want)

@@ -36,12 +36,15 @@ type Cause struct {
 	Echo bool `json:"-"`
 	// Guess marks a category that is only the most frequent of those that it could be.
 	Guess bool `json:"-"`
+	// Blank marks that nothing tells whether it would fail again.
+	Blank bool `json:"-"`
 	// Entity is the one thing that failed, such as a file or a host; "" where the rule names none.
 	Entity string `json:"-"`
 	// Rank is that of the process whose line decided, -1 where no line tells.
 	Rank int `json:"-"`
 
 	tier, score int
+	same        string // the summary, whichever process it is
 }
 
 // Evidence is a line of the output.
@@ -59,7 +62,7 @@ func (c Cause) Fingerprint() string {
 		return c.Category
 	}
 	if c.Entity == "" && c.Category == anyException {
-		return c.Category + "/" + c.Rule + "/" + c.Summary
+		return c.Category + "/" + c.Rule + "/" + c.same
 	}
 	if c.Entity == "" {
 		return c.Category + "/" + c.Rule

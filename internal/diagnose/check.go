@@ -115,6 +115,14 @@ func (r *Rules) checkRule(rule *Rule) error {
 	if rule.Weight < 1 || rule.Weight > 100 {
 		c.fail("weight", fmt.Sprint(rule.Weight), "is out of range", "use 1 to 100; 70 for a text that means one thing")
 	}
+	for _, k := range r.categories {
+		if k.Name == rule.Category && rule.Retryable && k.Retries == 0 {
+			c.fail("retryable", "true", "contradicts "+k.Name+", which is not retried", "leave it out, or use a category that is retried")
+		}
+	}
+	if rule.Blank && (rule.Retryable || rule.Category != Unknown) {
+		c.fail("blank", "true", "is for rules of "+Unknown+" that are not retryable", "leave it out")
+	}
 	c.words("summary", rule.Summary)
 	c.words("hint", rule.Hint)
 	for _, name := range factNames(rule.Summary) {

@@ -126,7 +126,7 @@ func TestSummariesNameTheFacts(t *testing.T) {
 		{[]string{"OSError: [Errno 28] No space left on device: '/data/ckpt/step_5'"}, []string{"/data/ckpt/step_5"}},
 		{[]string{"ModuleNotFoundError: No module named 'flash_attn'"}, []string{"import flash_attn."}},
 		{[]string{"ImportError: cannot import name 'a' from 'b.c' (/opt/b.py)"}, []string{"import a from b.c."}},
-		{[]string{"[rank7]: AssertionError"}, []string{"AssertionError: (no message) (rank 7)"}},
+		{[]string{"[rank7]: AssertionError"}, []string{"ended on rank 7 with AssertionError: (no message)"}},
 		{[]string{"torch.distributed.DistBackendError: NCCL error in: a.hpp:268, unhandled system error, NCCL version 2.21.5", "ncclSystemError: System call failed.", "Last error:", "Call to ibv_modify_qp failed with error Connection timed out"}, []string{"ibv_modify_qp failed"}},
 		{[]string{"20:25:46 [INFO] [Rank 0] Caught an exception, terminating children", "20:25:46 [INFO] [Rank 0] The client socket has timed out after 300000ms while trying to connect to (10.0.0.1, 5565)."}, []string{"10.0.0.1", "port 5565"}},
 		{[]string{"Traceback (most recent call last):", `  File "/app/train.py", line 12, in main`, "    f()", `  File "/opt/lib/python3.11/site-packages/torch/a.py", line 9, in g`, "    h()", "KeyError: 'x'"}, []string{"KeyError: 'x'", "train.py:12"}},

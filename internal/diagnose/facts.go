@@ -16,7 +16,7 @@ type facts struct {
 }
 
 func (s *Scanner) factsOf(c candidate, exit Exit) facts {
-	f := facts{own: c.rule.facts, best: c.best, known: map[string]string{"exit": exit.String()}}
+	f := facts{own: c.rule.facts, best: c.best, known: map[string]string{"exit": exit.String(), processFact: s.process}}
 	for _, fact := range s.rules.facts {
 		f.shared = append(f.shared, fact.match)
 	}
@@ -57,6 +57,25 @@ func (f facts) value(name string) string {
 		}
 	}
 	return ""
+}
+
+// unranked is value without what differs between processes that fail in the same way.
+func (f facts) unranked(name string) string {
+	if name == "rank" {
+		return ""
+	}
+	return f.value(name)
+}
+
+// processFact is a fact of no line: how the process is called.
+const processFact = "process"
+
+// naming has a summary call the process by its name, where it has one, in place of its rank: processes of several launchers have the same.
+func (s *Scanner) naming(summary string) string {
+	if s.process == "" {
+		return summary
+	}
+	return strings.ReplaceAll(summary, "rank {rank}", "{"+processFact+"}")
 }
 
 // find looks for a fact in the line, then in those that follow.

@@ -43,12 +43,11 @@ func (s *Scanner) Cause(exit Exit) Cause {
 	}
 	won := all[0]
 	facts := s.factsOf(won, exit)
-	c := Cause{
-		Category: won.rule.Category, Retryable: won.rule.Retryable, Summary: expand(won.rule.Summary, facts.value), Hint: won.rule.Hint,
-		Evidence: s.evidence(all), Rule: won.rule.ID, Echo: won.rule.Echo, Guess: won.rule.Guess, Entity: facts.value(won.rule.Entity), Rank: facts.rank(),
-		tier: won.rule.tier(), score: won.score,
+	return Cause{
+		Category: won.rule.Category, Retryable: won.rule.Retryable, Summary: expand(s.naming(won.rule.Summary), facts.value), Hint: won.rule.Hint,
+		Evidence: s.evidence(all), Rule: won.rule.ID, Echo: won.rule.Echo, Guess: won.rule.Guess, Blank: won.rule.Blank, Entity: facts.value(won.rule.Entity), Rank: facts.rank(),
+		tier: won.rule.tier(), score: won.score, same: expand(won.rule.Summary, facts.unranked),
 	}
-	return c
 }
 
 func (c candidate) line() int64 {
@@ -103,7 +102,7 @@ func (s *Scanner) stepsSince(g *sighting) int {
 func nothing(exit Exit) Cause {
 	c := Cause{Category: None, Summary: "Nothing in the output tells of a failure.", Evidence: []Evidence{}, Rank: -1, tier: 3}
 	if exit.failed() {
-		c.Category = Unknown
+		c.Category, c.Blank = Unknown, true
 		c.Summary = "The process ended with " + exit.String() + ", and nothing in its output says why."
 		c.Hint = "Look at the output of the other workers and at the node's own logs."
 	}

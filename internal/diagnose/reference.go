@@ -11,9 +11,9 @@ import (
 // Reference is the part of docs/troubleshooting.md that tells of all categories and rules, as Markdown.
 func (r *Rules) Reference() string {
 	var b strings.Builder
-	b.WriteString("\n| category | what it is | a retry | retries without progress |\n| --- | --- | --- | --- |\n")
-	for _, c := range r.categories {
-		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s | %s |\n", c.Name, run.CauseAnchor(c.Title), c.Title, retries(r.Of(c.Name)), r.RetryRules().Of(c.Name))
+	b.WriteString("\n| category | what it is | retries without progress |\n| --- | --- | --- |\n")
+	for _, rule := range r.RetryRules() {
+		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s |\n", rule.Category, run.CauseAnchor(rule.Title), rule.Title, rule)
 	}
 	for _, c := range r.categories {
 		fmt.Fprintf(&b, "\n### %s\n\n`%s`: %s %s\n", c.Title, c.Name, c.Meaning, c.Advice)
@@ -23,30 +23,20 @@ func (r *Rules) Reference() string {
 		}
 		b.WriteString("\n| rule | what it says | what to do | a retry |\n| --- | --- | --- | --- |\n")
 		for _, rule := range rules {
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", rule.ID, cell(plain(rule.Summary)), cell(rule.Hint), retries([]Rule{rule}))
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", rule.ID, cell(plain(rule.Summary)), cell(rule.Hint), r.outlook(rule))
 		}
 	}
 	b.WriteString("\n")
 	return b.String()
 }
 
-// retries says whether a retry may help.
-func retries(rules []Rule) string {
-	yes := 0
-	for _, rule := range rules {
-		if rule.Retryable {
-			yes++
-		}
+// outlook says of a rule whether a retry may pass.
+func (r *Rules) outlook(rule Rule) string {
+	text := r.Outlook(Cause{Category: rule.Category, Retryable: rule.Retryable, Blank: rule.Blank, Guess: rule.Guess})
+	if rule.Blank || rule.Guess {
+		return "not known"
 	}
-	switch {
-	case len(rules) == 0:
-		return ""
-	case yes == 0:
-		return "will not help"
-	case yes == len(rules):
-		return "may pass"
-	}
-	return "depends"
+	return strings.TrimPrefix(text, "a retry ")
 }
 
 var (

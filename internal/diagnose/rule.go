@@ -39,6 +39,8 @@ type Rule struct {
 	Guess bool `toml:"guess"`
 	// Sticky rules count in full in warnings, and where a line speaks of further tries.
 	Sticky bool `toml:"sticky"`
+	// Blank marks what says only that a process failed: whether it would again, nobody knows.
+	Blank bool `toml:"blank"`
 	// Retryable, Summary and Hint are those of the cause. In Summary {name} is a fact, and [parts] need theirs.
 	Retryable bool   `toml:"retryable"`
 	Summary   string `toml:"summary"`

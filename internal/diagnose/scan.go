@@ -48,8 +48,9 @@ const (
 
 // Scanner reads the output of a process. Its memory does not depend on how much there is.
 type Scanner struct {
-	rules *Rules
-	line  int64 // number of the next line
+	rules   *Rules
+	process string // its name in summaries, "" for its rank
+	line    int64  // number of the next line
 	// inside is set within a line that is longer than a block.
 	inside bool
 
@@ -84,6 +85,9 @@ func (r *Rules) NewScanner() *Scanner {
 	}
 	return s
 }
+
+// Process has summaries call the process by a name, such as "worker 3 (gpu-7)", and not by the rank that its lines tell.
+func (s *Scanner) Process(name string) { s.process = name }
 
 // Scan reads a log up to its end.
 func (s *Scanner) Scan(in io.Reader) error {

@@ -104,7 +104,7 @@ func TestTorchrun(t *testing.T) {
 	t.Run("a worker of the mesh is killed", func(t *testing.T) {
 		id := c.torch("killed", append(diloco, "--env", "FAULT=1:8:-9", "--retries", "1")...)
 		r := c.becomes(id, run.Succeeded)
-		if !strings.HasPrefix(r.Reason, "finished, but worker 1 on ") || !strings.HasSuffix(r.Reason, " was ended by signal 9 (step 7)") || r.Retried != 0 {
+		if !strings.HasPrefix(r.Reason, "finished, but worker 1 (") || !strings.HasSuffix(r.Reason, " was ended by signal 9 (step 7)") || r.Retried != 0 {
 			t.Errorf("it ended as %q after %d retries", r.Reason, r.Retried)
 		}
 	})

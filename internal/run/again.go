@@ -9,17 +9,28 @@ import (
 )
 
 // Restart has the workers of a run stopped and another attempt follow, which continues from what is chosen. It counts neither as
-// failure nor as retry. why is told in the history; "" where a person asked. A run without workers is [fault.ErrConflict].
+// failure nor as retry, and takes the place of a pause that has not come. why is told in the history; "" where a person asked. A run without
+// workers that train is [fault.ErrConflict].
 func (r *Run) Restart(from ResumeChoice, actor, why string, now time.Time) (*Event, error) {
-	if r.StopRequested || r.State != Pending && r.State != Running && r.State != Degraded {
+	switch {
+	case r.State == Stopping:
+		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s: its workers are ending already.", r.ID, r.doing()), r.instead())
+	case r.StopRequested || r.State != Pending && r.State != Running && r.State != Degraded:
 		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s and has no workers to restart.", r.ID, r.State), r.instead())
+	}
+	why = cmp.Or(why, "restarted")
+	if r.Pausing != nil {
+		why += inPlaceOfPause
 	}
 	r.Pausing, r.NextResume = nil, from
 	r.excludeSpoiled()
-	ev, err := r.stopWorkers(StopRestart, cmp.Or(why, "restarted")+": "+r.continues(from), actor, now)
+	ev, err := r.stopWorkers(StopRestart, why+": "+r.continues(from), actor, now)
 	r.Reason = ReasonRestarting
 	return ev, err
 }
+
+// inPlaceOfPause is part of the reason of a restart that withdraws a pause.
+const inPlaceOfPause = " in place of the pause"
 
 // RetryNow makes another attempt of a run that has failed or was stopped, or ends the wait of one that is to be tried again
 // anyway. Any other is [fault.ErrConflict].
@@ -40,7 +51,8 @@ func (r *Run) RetryNow(a Attempt, from ResumeChoice, actor string, now time.Time
 		if r.NotBefore.IsZero() && r.NextResume == from {
 			return nil, nil
 		}
-		r.NotBefore, r.NextResume, r.Reason = time.Time{}, from, r.resumed(a, from)
+		r.dropWait()
+		r.NextResume, r.Reason = from, r.resumed(a, from)
 		return r.event("retry", actor, "tried again without waiting: "+r.Reason, now), nil
 	}
 	return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s and cannot be tried again.", r.ID, r.State), r.instead())
@@ -72,7 +84,7 @@ func (r *Run) StopRetrying(a Attempt, actor string, now time.Time) (*Event, erro
 	case !r.Retrying() || a.MaybeSent:
 		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s does not wait to be tried again.", r.ID), "Stop it to end it.")
 	}
-	r.NotBefore = time.Time{}
+	r.forgo("not tried again on request")
 	return r.Transition(Failed, actor, r.Cause.because(fmt.Sprintf("attempt %d failed; not tried again on request", a.Number)), now)
 }
 
@@ -89,6 +101,19 @@ func (r *Run) AfterStop(state State) (to State, why string, ok bool) {
 	}
 	r.StopCause, r.StopReason = "", ""
 	return next, why, true
+}
+
+// doing is the state in a word, of a run whose workers are ending what for.
+func (r *Run) doing() string {
+	switch {
+	case r.State != Stopping || r.StopRequested:
+		return string(r.State)
+	case r.StopCause == StopPause || r.Pausing != nil:
+		return "pausing"
+	case r.StopCause.Next() == Queued:
+		return "restarting"
+	}
+	return string(r.State)
 }
 
 // endingReason is what is told while the workers end.

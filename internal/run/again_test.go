@@ -16,7 +16,7 @@ func TestRestart(t *testing.T) {
 	now := time.Unix(1000, 0)
 	r := Run{State: Running, Pausing: &Pausing{When: PauseAtCheckpoint}}
 	ev, err := r.Restart(ResumeStart, "me", "", now)
-	if err != nil || r.State != Stopping || r.StopCause != StopRestart || r.NextResume != ResumeStart || r.Pausing != nil || ev.Message != "restarted: continues from the beginning" {
+	if err != nil || r.State != Stopping || r.StopCause != StopRestart || r.NextResume != ResumeStart || r.Pausing != nil || ev.Message != "restarted in place of the pause: continues from the beginning" || !strings.HasSuffix(r.WhatNext(), "The pause is withdrawn.") {
 		t.Errorf("%+v, %+v, %v", r, ev, err)
 	}
 	to, why, ok := r.AfterStop(Failed)

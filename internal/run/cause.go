@@ -54,6 +54,8 @@ func CauseAnchor(title string) string {
 
 // CauseLine is a line of a worker's log that speaks for a cause.
 type CauseLine struct {
+	// Rank is the worker whose line it is, nil for that of the cause.
+	Rank *int   `json:"rank,omitempty" doc:"Worker whose line it is, where that is not the cause's"`
 	Pos  LogPos `json:"pos,omitempty"` // 0 for what is not of the log, such as what Nomad says
 	Text string `json:"text"`          // in one line without control characters, clipped
 }
@@ -64,13 +66,22 @@ const UnknownCause = "unknown"
 // Known reports whether something tells the cause.
 func (c *Cause) Known() bool { return c != nil && c.Category != UnknownCause }
 
-// because is the reason of a run whose attempt ended as in how, of which a known cause has the details.
+// because is the reason of a run whose attempt ended as in how, of which a known cause has the details. The worker is named once.
 func (c *Cause) because(how string) string {
 	if !c.Known() {
 		return how
 	}
 	how, _, _ = strings.Cut(how, ": ")
-	return strings.TrimSuffix(c.Summary, ".") + " (" + how + ")"
+	text := strings.TrimSuffix(c.Summary, ".")
+	name := WorkerName(c.Rank, c.Node)
+	rest, ofWorker := strings.CutPrefix(how, name+" ")
+	switch {
+	case ofWorker && strings.Contains(text, name):
+		how = rest
+	case ofWorker:
+		return text + "; " + how
+	}
+	return text + " (" + how + ")"
 }
 
 // CauseCount is how often a cause was seen.

@@ -7,8 +7,8 @@ import (
 
 // Diverged is the first non-finite loss of an attempt, by step.
 type Diverged struct {
-	Step int64
-	Rank int // the worker that reported it
+	Step int64 `json:"step"`
+	Rank int   `json:"rank"` // the worker that reported it
 }
 
 // Finite reports whether a value is neither NaN nor infinite.

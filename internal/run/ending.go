@@ -153,11 +153,14 @@ func (w Worker) Failure() string {
 const sigKill = 9
 
 // name is the worker with its node.
-func (w Worker) name() string {
-	if w.NodeName == "" {
-		return fmt.Sprintf("worker %d", w.Rank)
+func (w Worker) name() string { return WorkerName(w.Rank, w.NodeName) }
+
+// WorkerName is how sentences name a worker: "worker 3 (gpu-7)".
+func WorkerName(rank int, node string) string {
+	if node == "" {
+		return fmt.Sprintf("worker %d", rank)
 	}
-	return fmt.Sprintf("worker %d on %s", w.Rank, w.NodeName)
+	return fmt.Sprintf("worker %d (%s)", rank, node)
 }
 
 func because(detail string) string {

@@ -1,6 +1,9 @@
 package run
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // WhatNext says in a sentence what happens next with a run that somebody has acted on.
 func (r *Run) WhatNext() string {
@@ -15,10 +18,16 @@ func (r *Run) WhatNext() string {
 		return "Its workers are killed; then it is stopped."
 	case r.StopRequested && r.State.Live():
 		return "Its workers save and exit, or are killed when their time is over; then it is stopped."
-	case r.State == Stopping && r.StopCause.Next() == Queued:
-		return "Its workers save and exit; then another attempt continues from " + r.NextResume.String() + "."
-	case r.State == Stopping && (r.StopCause == StopPause || r.Pausing != nil):
+	case r.State == Stopping && (r.StopCause == StopPause || r.Pausing != nil && r.StopCause.Next() != ""):
 		return "Its workers save and exit; then it is paused and keeps its place in the queue."
+	case r.State == Stopping && r.Pausing != nil:
+		return "Its workers are ending. Should another attempt follow, the run is paused in its place."
+	case r.State == Stopping && r.StopCause.Next() == Queued:
+		text := "Its workers save and exit; then another attempt " + r.continues(r.NextResume) + "."
+		if strings.Contains(r.StopReason, inPlaceOfPause) {
+			text += " The pause is withdrawn."
+		}
+		return text
 	case r.State.Live() && r.GivenUp && r.Pausing == nil && r.State != Stopping:
 		return fmt.Sprintf("It goes on; should attempt %d fail, it ends as failed and is not tried again.", r.Attempt)
 	case r.Pausing != nil && r.Pausing.When == PauseAtCheckpoint:
@@ -26,11 +35,11 @@ func (r *Run) WhatNext() string {
 	case r.Pausing != nil:
 		return "It is paused as soon as Nomad answers."
 	case r.State == Paused:
-		return "It is paused and keeps its place in the queue." + gpus
+		return strings.TrimSuffix("It is paused and keeps its place in the queue."+gpus+" "+r.Follows(), " ")
 	case r.Retrying() && !r.NotBefore.IsZero():
 		return "It waits to be tried again. " + r.Follows()
 	case r.State == Queued && r.Attempt > 0:
-		return "It waits for its turn and continues from " + r.NextResume.String() + "."
+		return "It waits for its turn and " + r.continues(r.NextResume) + "."
 	case r.State == Queued:
 		return "It waits for its turn."
 	case r.State == Succeeded:

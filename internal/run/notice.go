@@ -164,7 +164,7 @@ func (n Notice) level() string {
 func (n Notice) over(at time.Time) string {
 	who := "the run"
 	if n.Rank >= 0 {
-		who = fmt.Sprintf("worker %d", n.Rank)
+		who = WorkerName(n.Rank, n.Node)
 	}
 	switch n.Kind {
 	case NoticeHang:

@@ -70,14 +70,16 @@ func (r *Run) Pause(a Attempt, p Pausing, actor string, now time.Time) (*Event, 
 		r.Pausing = &Pausing{When: PauseNow}
 		return r.Transition(Dispatching, actor, "to be paused as soon as Nomad says whether it has it", now)
 	case r.State == Queued:
-		r.NotBefore = time.Time{}
+		r.dropWait()
 		return r.Transition(Paused, actor, "held in the queue until it is resumed", now)
 	case r.State == Dispatching: // whoever is sending it sees the request afterwards
 		r.Pausing, r.Reason = &Pausing{When: PauseNow}, "to be paused as soon as Nomad has it"
 		return nil, nil
+	case r.State == Stopping && r.Pausing != nil:
+		return nil, nil
 	case r.State == Stopping:
 		r.Pausing = &Pausing{When: PauseNow}
-		return r.event("pause", actor, "paused once its workers have ended", now), nil
+		return r.event("pause", actor, "to be paused once its workers have ended, in place of another attempt", now), nil
 	case p.When == PauseNow:
 		ev, err := r.stopWorkers(StopPause, "paused", actor, now)
 		r.Reason, r.Pausing = ReasonPausing, nil
@@ -108,8 +110,9 @@ func (r *Run) PauseWorkers(why string, now time.Time) (*Event, error) {
 	return ev, err
 }
 
-// Resume lets a paused run take its turn again, with what it continues from. A pause that has not come yet is withdrawn; if
-// its workers are ending already, another attempt follows. A run that is not paused is [fault.ErrConflict].
+// Resume lets a paused run take its turn again, with what it continues from. A pause that has not come yet is withdrawn, so the attempt goes
+// on with what it has; if its workers are ending already, another attempt follows, and resuming again changes only what that continues from.
+// A run that is not paused is [fault.ErrConflict].
 func (r *Run) Resume(a Attempt, from ResumeChoice, actor string, now time.Time) (*Event, error) {
 	switch {
 	case r.State == Paused:
@@ -119,12 +122,26 @@ func (r *Run) Resume(a Attempt, from ResumeChoice, actor string, now time.Time) 
 	case r.State == Stopping && r.StopCause == StopPause && !r.StopRequested:
 		r.StopCause, r.StopReason, r.NextResume, r.Reason = StopRestart, "resumed", from, ReasonRestarting
 		return r.event("resume", actor, "resumed: another attempt follows once its workers have ended", now), nil
-	case r.Pausing != nil && !r.StopRequested:
-		r.Pausing, r.Reason = nil, ""
+	case r.State == Stopping && r.StopCause == StopRestart && !r.StopRequested && r.Pausing == nil:
+		if r.NextResume == from {
+			return nil, nil
+		}
+		r.NextResume = from
+		return r.event("resume", actor, "the attempt that follows "+r.continues(from), now), nil
+	case r.Withdraws() && from != ResumeNewest:
+		return nil, FieldErrors{{Field: "from", Value: string(from), Rule: "is for an attempt to come, and this one trains on, since its pause has not come", Fix: "leave it out to withdraw the pause, or restart the run from there"}}
+	case r.Withdraws():
+		r.Pausing = nil
+		if r.State != Stopping {
+			r.Reason = ""
+		}
 		return r.event("resume", actor, "the pause was withdrawn", now), nil
 	}
-	return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s, not paused.", r.ID, r.State), r.instead())
+	return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s, not paused.", r.ID, r.doing()), r.instead())
 }
+
+// Withdraws reports whether resuming the run only withdraws a pause that has not come.
+func (r *Run) Withdraws() bool { return r.Pausing != nil && !r.StopRequested && r.State != Paused }
 
 // resumed is the reason of a run that takes its turn again.
 func (r *Run) resumed(a Attempt, from ResumeChoice) string {
@@ -146,6 +163,12 @@ func (r *Run) instead() string {
 	case Pending, Running, Degraded:
 		return "Restart it to begin another attempt."
 	case Stopping:
+		switch r.doing() {
+		case "pausing":
+			return "Resume it: another attempt follows once its workers have ended."
+		case "restarting":
+			return "Another attempt follows once its workers have ended."
+		}
 		return "Wait until its workers have ended."
 	default:
 		return "It takes its turn by itself."

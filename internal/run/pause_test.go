@@ -103,6 +103,20 @@ func TestResume(t *testing.T) {
 	if _, err := ending.Resume(sent, "", "me", now); err != nil || ending.StopCause != StopRestart || ending.State != Stopping {
 		t.Errorf("one whose workers are ending: %+v, %v", ending, err)
 	}
+	if ev, err := ending.Resume(sent, "", "me", now); err != nil || ev != nil || ending.StopCause != StopRestart {
+		t.Errorf("a second time: %+v, %v", ev, err)
+	}
+	if ev, err := ending.Resume(sent, ResumeStart, "me", now); err != nil || ev.Message != "the attempt that follows continues from the beginning" || ending.NextResume != ResumeStart {
+		t.Errorf("with another choice: %+v, %v", ev, err)
+	}
+	from := Run{State: Running, Pausing: &Pausing{When: PauseAtCheckpoint}}
+	if _, err := from.Resume(sent, ResumeAt(20), "me", now); !errors.Is(err, fault.ErrInvalid) || from.Pausing == nil {
+		t.Errorf("a choice for an attempt that goes on: %v", err)
+	}
+	again := Run{State: Stopping, StopCause: StopRestart}
+	if _, err := again.Pause(sent, Pausing{When: PauseNow}, "me", now); err != nil || !strings.Contains(again.WhatNext(), "then it is paused") {
+		t.Errorf("a pause in place of a restart: %v, %s", err, again.WhatNext())
+	}
 	if to, _, ok := ending.AfterStop(Stopped); to != Queued || !ok {
 		t.Errorf("after that: %s, %v", to, ok)
 	}

@@ -1,6 +1,9 @@
 package run
 
-import "cmp"
+import (
+	"cmp"
+	"fmt"
+)
 
 // What is done about a hang, and about a loss that is not finite, diverges or falls no more. "" is PolicyAlert.
 const (
@@ -31,6 +34,34 @@ func (o Options) Policy(kind NoticeKind) string {
 		p = o.OnPlateau
 	}
 	return cmp.Or(p, PolicyAlert)
+}
+
+// policyFields are the options by kind of notice.
+var policyFields = map[NoticeKind]string{NoticeHang: "on_hang", NoticeNotFinite: "on_nan", NoticeDiverged: "on_divergence", NoticePlateau: "on_plateau"}
+
+// EndedBy is the notice because of which a policy had the workers of the run stopped, nil if none did.
+func (r *Run) EndedBy() *Notice {
+	switch r.StopCause {
+	case StopHang:
+		return r.Notice(NoticeHang)
+	case StopLoss, StopRollback, StopSpoiled:
+		for _, kind := range []NoticeKind{NoticeNotFinite, NoticeDiverged, NoticePlateau} {
+			if n := r.Notice(kind); n != nil && r.Options.Policy(kind) != PolicyAlert {
+				return n
+			}
+		}
+	}
+	return nil
+}
+
+// StopPolicy says which of the run's policies ended it for good, because of a notice of that kind.
+func (r *Run) StopPolicy(kind NoticeKind) string {
+	policy := r.Options.Policy(kind)
+	text := fmt.Sprintf("its policy is %s = %s", policyFields[kind], policy)
+	if policy == PolicyRollback {
+		text += fmt.Sprintf(", and it went back %d times already", MaxRollbacks)
+	}
+	return text
 }
 
 // MaxRollbacks bounds how often a run goes back because of its loss.

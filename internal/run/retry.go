@@ -40,9 +40,9 @@ type RetryPlan struct {
 }
 
 // Retry decides what follows a failed attempt, keeps the plan with the failure's cause, and returns the reason to record: for the next
-// attempt, or else the final one. A requested stop is never followed.
+// attempt, or else the final one. A requested stop is never followed. When the next attempt follows is not part of it: [Run.NotBefore] has that.
 func (r *Run) Retry(f Failure, rules RetryRules, now time.Time) (reason string, again bool) {
-	f.Why = f.Cause.because(f.Why)
+	f.Why = f.Cause.because(r.ofRoot(f))
 	v := r.judge(f, rules)
 	r.Ledger, r.Retried, r.PortConflicts = v.ledger, v.retried, v.conflicts
 	plan := RetryPlan{Again: v.again, Why: v.why}
@@ -55,7 +55,7 @@ func (r *Run) Retry(f Failure, rules RetryRules, now time.Time) (reason string, 
 		f.Cause.Retry = &plan
 	}
 	if v.again {
-		return fmt.Sprintf("attempt %d failed: %s; attempt %d follows in %s: %s", r.Attempt, f.Why, r.Attempt+1, ShortDuration(v.wait), v.why), true
+		return fmt.Sprintf("attempt %d failed: %s; attempt %d follows: %s", r.Attempt, f.Why, r.Attempt+1, v.why), true
 	}
 	if v.why == "" || r.Options.most() == 0 { // nobody expects a retry
 		return f.Why, false
@@ -63,27 +63,84 @@ func (r *Run) Retry(f Failure, rules RetryRules, now time.Time) (reason string, 
 	return f.Why + "; " + v.why, false
 }
 
-// Follows says whether a run whose newest attempt failed is tried again, and why, in a sentence; "" for any other.
+// ofRoot is how a failed attempt ended, by the worker that failed of its cause: others may have ended before it was seen to.
+func (r *Run) ofRoot(f Failure) string {
+	if f.Cause == nil {
+		return f.Why
+	}
+	i := slices.IndexFunc(f.Workers, func(w Worker) bool {
+		return w.Rank == f.Cause.Rank && w.State.Terminal() && !w.Stopping && (!w.OK() || r.leftEarly(w))
+	})
+	if i < 0 {
+		return f.Why
+	}
+	if how := r.failure(f.Workers[i]); !strings.Contains(f.Why, how) {
+		return how
+	}
+	return f.Why
+}
+
+// WithWait is a reason of [Run.Retry] with when the next attempt follows, for the history: it stays true there.
+func (r *Run) WithWait(reason string, now time.Time) string {
+	next := fmt.Sprintf("; attempt %d follows", r.Attempt+1)
+	i := strings.LastIndex(reason, next+": ")
+	if i < 0 || !r.NotBefore.After(now) {
+		return reason
+	}
+	i += len(next)
+	return reason[:i] + " in " + ShortDuration(r.NotBefore.Sub(now)) + reason[i:]
+}
+
+// PausedFailed has a run be paused in place of the attempt that a reason of [Run.Retry] announces, and returns the reason for that.
+func (r *Run) PausedFailed(reason string) string {
+	r.dropWait()
+	if i := strings.LastIndex(reason, fmt.Sprintf("; attempt %d follows: ", r.Attempt+1)); i >= 0 {
+		return reason[:i] + "; paused as requested"
+	}
+	return reason
+}
+
+// Follows says whether a run whose newest attempt failed, or was stopped by its policy, is tried again, and why, in a sentence; "" for any
+// other.
 func (r *Run) Follows() string {
 	if r.Cause == nil {
 		return ""
 	}
 	plan := r.Cause.Retry
+	next := fmt.Sprintf("Attempt %d follows", r.Attempt+1)
+	if r.State == Paused {
+		next += " when it is resumed"
+	}
 	switch {
-	case r.State == Queued && plan != nil && plan.Again:
-		return fmt.Sprintf("Attempt %d follows: %s.", r.Attempt+1, plan.Why)
-	case r.State == Queued:
-		return fmt.Sprintf("Attempt %d follows.", r.Attempt+1)
+	case (r.State == Queued || r.State == Paused) && plan != nil && plan.Again:
+		return next + ": " + plan.Why + "."
+	case r.State == Queued || r.State == Paused:
+		return next + "."
+	case plan != nil && !plan.Again && plan.Why != "":
+		return upperFirst(plan.Why) + "."
 	case r.StopRequested:
 		return "It is not tried again, because it was stopped."
-	case plan != nil && plan.Why != "":
-		return upperFirst(plan.Why) + "."
 	}
 	return "It is not tried again."
 }
 
-// FallBack lets a queued run use the nodes that it avoids, since no others can hold it, or ends it if it would fail there in the same way.
-// One that avoids none is [ErrNotQueued].
+// dropWait has the next attempt wait for no time.
+func (r *Run) dropWait() {
+	r.NotBefore = time.Time{}
+	if r.Cause != nil && r.Cause.Retry != nil {
+		r.Cause.Retry.At = time.Time{}
+	}
+}
+
+// forgo has no attempt follow the failed one.
+func (r *Run) forgo(why string) {
+	r.NotBefore = time.Time{}
+	if r.Cause != nil {
+		r.Cause.Retry = &RetryPlan{Why: why}
+	}
+}
+
+// FallBack lets a queued run use the nodes that it avoids, since no others can hold it. One that avoids none is [ErrNotQueued].
 func (r *Run) FallBack(now time.Time) (*Event, error) {
 	if r.State != Queued || r.Shape.Avoid == "" {
 		return nil, ErrNotQueued
@@ -91,11 +148,6 @@ func (r *Run) FallBack(now time.Time) (*Event, error) {
 	_, names := r.Ledger.Avoided()
 	on := strings.Join(names, ", ")
 	r.Shape.Avoid = ""
-	if c := r.Cause; c.Known() && !c.Retryable && r.Options.Retry[c.Category] == 0 {
-		why := strings.TrimSuffix(c.Summary, ".") + "; not tried again: no node but " + on + " can hold it, and there it would fail in the same way"
-		c.Retry = &RetryPlan{Why: "not tried again: no node but " + on + " can hold it, and there it would fail in the same way"}
-		return r.Transition(Failed, Console, why, now)
-	}
 	return &Event{RunID: r.ID, At: now, Kind: "retry", Level: "warning", Actor: Console, Attempt: r.Attempt, Rank: -1,
 		Message: "no other node can hold it now, so it may run on " + on + " again"}, nil
 }
@@ -195,9 +247,7 @@ func (j *judgement) strike() (Strike, bool) {
 }
 
 // changes reports whether the next attempt would differ in what this one failed of.
-func (j *judgement) changes() bool {
-	return j.rule.OtherNode || j.rule.OlderCheckpoint && j.f.Resume != ""
-}
+func (j *judgement) changes() bool { return j.rule.OlderCheckpoint && j.f.Resume != "" }
 
 // refusal says why no attempt follows, "" if one does.
 func (j *judgement) refusal(v *verdict) string {
@@ -207,7 +257,7 @@ func (j *judgement) refusal(v *verdict) string {
 	_, asked := o.Retry[j.rule.Category]
 	insists := asked && budget > 0
 	switch {
-	case first != nil && first.hopeless(), j.rule.Never, cause.Known() && !cause.Retryable && !j.changes() && !insists:
+	case first != nil && first.hopeless(), j.rule.Never, cause != nil && !cause.Retryable && !j.changes() && !insists:
 		return "not tried again: unchanged it would fail in the same way"
 	case o.most() == 0:
 		return "not tried again: it was submitted without retries"
@@ -220,9 +270,9 @@ func (j *judgement) refusal(v *verdict) string {
 	case !j.got.known && v.ledger.Unknown > MaxUnknownProgress:
 		return fmt.Sprintf("not tried again: of %d attempts in a row nothing tells how far they got", v.ledger.Unknown)
 	case j.got.known && j.failures > budget:
-		return fmt.Sprintf("not tried again: no progress since %s, and attempt %d failed of the same cause (%s)", j.mark(), j.r.Attempt, used(j.failures-1, budget))
+		return fmt.Sprintf("not tried again: no progress since %s, and attempt %d failed of the same cause; %s%s", j.mark(), j.r.Attempt, used(j.failures-1, budget), o.limit(j.rule))
 	case j.got.known && v.retried >= max(o.Retries, budget):
-		return fmt.Sprintf("not tried again: no progress since %s, and its retries are used up (%s)", j.mark(), used(v.retried, max(o.Retries, budget)))
+		return fmt.Sprintf("not tried again: no progress since %s; %s by all causes together", j.mark(), used(v.retried, max(o.Retries, budget)))
 	}
 	return ""
 }
@@ -238,28 +288,28 @@ func (j *judgement) mark() string {
 func used(n, of int) string {
 	switch {
 	case n > of: // the rules allow fewer than they did
-		return fmt.Sprintf("%d so far, and %d allowed now", n, of)
+		return fmt.Sprintf("%d retries used, and %d allowed now", n, of)
 	case of == 1:
-		return fmt.Sprintf("%d of 1 retry", n)
+		return fmt.Sprintf("%d of 1 retry used", n)
 	}
-	return fmt.Sprintf("%d of %d retries", n, of)
+	return fmt.Sprintf("%d of %d retries used", n, of)
 }
 
 // follow has another attempt follow, and says why.
 func (j *judgement) follow(v *verdict) {
-	budget := j.r.Options.RetriesOf(j.rule)
+	budget, limit := j.r.Options.RetriesOf(j.rule), j.r.Options.limit(j.rule)
 	v.again, v.wait = true, j.rule.wait(max(1, j.failures+v.ledger.Unknown))
 	switch {
 	case !j.got.known:
 		v.why = fmt.Sprintf("nothing tells how far it got, so it uses up no retry (%d of at most %d such attempts in a row)", v.ledger.Unknown, MaxUnknownProgress)
 	case j.progress && j.r.Retried > 0:
 		v.retried++
-		v.why = fmt.Sprintf("it got from step %d to step %d, which gives all retries back (retry 1 of %d)", j.best, j.got.step, budget)
+		v.why = fmt.Sprintf("retry 1 of %d%s; counted anew, because it got from step %d to step %d", budget, limit, j.best, j.got.step)
 	default:
 		v.retried++
-		v.why = fmt.Sprintf("retry %d of %d", j.failures, budget)
+		v.why = fmt.Sprintf("retry %d of %d%s", j.failures, budget, limit)
 		if j.failures > 1 {
-			v.why += ", no progress since " + j.mark()
+			v.why += "; no progress since " + j.mark()
 		}
 	}
 	if s, ok := j.strike(); ok {

@@ -19,6 +19,7 @@ var testRules = RetryRules{
 	{Category: "file", EntityEnds: true},
 	{Category: "config", Never: true},
 	{Category: "ecc", Retries: 3, OtherNode: true},
+	{Category: "driver", OtherNode: true},
 	{Category: "checkpoint", Retries: 2, OlderCheckpoint: true, EntityEnds: true},
 	{Category: UnknownCause, Retries: 1},
 }
@@ -27,7 +28,7 @@ var testRules = RetryRules{
 func oneFailure(category string, step int64, mod ...func(*Failure)) Failure {
 	w := Worker{Rank: 0, NodeID: "n1", NodeName: "node-1", State: WorkerFailed, Started: true, Exited: true, ExitCode: 1, EndedAt: time.Unix(100, 0)}
 	w.Report = ExitReport{Read: step >= 0, Step: max(0, step)}
-	c := &Cause{Category: category, Summary: "It is " + category + ".", Retryable: category != "oom" && category != "config" && category != "file" && category != "checkpoint", Fingerprint: category}
+	c := &Cause{Category: category, Summary: "It is " + category + ".", Retryable: !slices.Contains([]string{"oom", "config", "file", "checkpoint", "driver"}, category), Fingerprint: category}
 	f := Failure{Observation: Observation{Found: true, Workers: []Worker{w}}, Cause: c, Why: "why"}
 	for _, m := range mod {
 		m(&f)
@@ -76,23 +77,23 @@ func TestRetriesAreCountedByCauseWithoutProgress(t *testing.T) {
 		again    bool      // after the last
 		reason   string    // part of the last
 	}{
-		{"a crash is tried again once", retries(3), []Failure{oneFailure("crash", 10)}, true, "attempt 1 failed: It is crash (why); attempt 2 follows in 10s: retry 1 of 1"},
-		{"without retries it is not", retries(0), []Failure{oneFailure("crash", 10)}, false, "It is crash (why)"},
-		{"the same crash without progress ends it", retries(3), []Failure{oneFailure("crash", 10), oneFailure("crash", 10)}, false, "no progress since step 10, and attempt 2 failed of the same cause (1 of 1 retry)"},
+		{"a crash is tried again once", retries(3), []Failure{oneFailure("crash", 10)}, true, "attempt 1 failed: It is crash; worker 0 (node-1) exited with code 1; attempt 2 follows: retry 1 of 1, the limit for crash (the run allows 3)"},
+		{"without retries it is not", retries(0), []Failure{oneFailure("crash", 10)}, false, "It is crash; worker 0 (node-1) exited with code 1"},
+		{"the same crash without progress ends it", retries(3), []Failure{oneFailure("crash", 10), oneFailure("crash", 10)}, false, "no progress since step 10, and attempt 2 failed of the same cause; 1 of 1 retry used, the limit for crash (the run allows 3)"},
 		{"also before the first step", retries(3), []Failure{oneFailure("crash", 0), oneFailure("crash", 0)}, false, "no progress since the first attempt, before the first step"},
 		{"also where it fell back", retries(3), []Failure{oneFailure("crash", 10), oneFailure("crash", 7)}, false, "no progress since step 10"},
-		{"progress gives the retry back", retries(3), []Failure{oneFailure("crash", 10), oneFailure("crash", 20)}, true, "it got from step 10 to step 20, which gives all retries back (retry 1 of 1)"},
+		{"progress gives the retry back", retries(3), []Failure{oneFailure("crash", 10), oneFailure("crash", 20)}, true, "retry 1 of 1, the limit for crash (the run allows 3); counted anew, because it got from step 10 to step 20"},
 		{"again and again", retries(1), []Failure{oneFailure("crash", 10), oneFailure("crash", 20), oneFailure("crash", 30), oneFailure("crash", 31)}, true, "from step 30 to step 31"},
 		{"until there is none", retries(1), []Failure{oneFailure("crash", 10), oneFailure("crash", 20), oneFailure("crash", 20)}, false, "no progress since step 20"},
 		{"a complete checkpoint is progress", retries(1), []Failure{oneFailure("crash", 0), oneFailure("crash", 0, savedAt(2, 5))}, true, "from step 0 to step 5"},
 		{"one of an earlier attempt is not", retries(1), []Failure{oneFailure("crash", 0), oneFailure("crash", 0, savedAt(1, 5))}, false, "no progress"},
-		{"another cause has retries of its own", retries(3), []Failure{oneFailure("crash", 10), oneFailure("network", 10)}, true, "retry 1 of 3"},
-		{"but all share those of the run", retries(2), []Failure{oneFailure("crash", 10), oneFailure("network", 10), oneFailure("ecc", 10)}, false, "no progress since step 10, and its retries are used up (2 of 2 retries)"},
+		{"another cause has retries of its own", retries(3), []Failure{oneFailure("crash", 10), oneFailure("network", 10)}, true, "retry 1 of 3, the limit of the run"},
+		{"but all share those of the run", retries(2), []Failure{oneFailure("crash", 10), oneFailure("network", 10), oneFailure("ecc", 10)}, false, "no progress since step 10; 2 of 2 retries used by all causes together"},
 		{"what time heals is tried more often", retries(9), []Failure{oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0)}, true, "retry 5 of 5"},
-		{"and not for ever", retries(9), []Failure{oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0)}, false, "5 of 5 retries"},
-		{"the run's number is the most", retries(2), []Failure{oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0)}, false, "2 of 2 retries"},
-		{"a run may ask for more of one cause", retries(0, "network=2"), []Failure{oneFailure("network", 0), oneFailure("network", 0)}, true, "retry 2 of 2"},
-		{"and no more than that", retries(0, "network=2"), []Failure{oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0)}, false, "2 of 2 retries"},
+		{"and not for ever", retries(9), []Failure{oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0)}, false, "5 of 5 retries used, the limit for network (the run allows 9)"},
+		{"the run's number is the most", retries(2), []Failure{oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0)}, false, "2 of 2 retries used"},
+		{"a run may ask for more of one cause", retries(0, "network=2"), []Failure{oneFailure("network", 0), oneFailure("network", 0)}, true, "retry 2 of 2, as the run sets for network; no progress"},
+		{"and no more than that", retries(0, "network=2"), []Failure{oneFailure("network", 0), oneFailure("network", 0), oneFailure("network", 0)}, false, "2 of 2 retries used"},
 		{"or for none", retries(5, "network=0"), []Failure{oneFailure("network", 0)}, false, "the run asks for no retries of network"},
 		{"unknown progress uses nothing up", retries(1), []Failure{oneFailure("crash", -1), oneFailure("crash", -1), oneFailure("crash", 5), oneFailure("crash", -1)}, true, "nothing tells how far it got, so it uses up no retry (1 of at most 5 such attempts in a row)"},
 		{"but is bounded", retries(1), []Failure{oneFailure("crash", -1), oneFailure("crash", -1), oneFailure("crash", -1), oneFailure("crash", -1), oneFailure("crash", -1), oneFailure("crash", -1)}, false, "of 6 attempts in a row nothing tells"},
@@ -105,13 +106,15 @@ func TestRetriesAreCountedByCauseWithoutProgress(t *testing.T) {
 		{"the same file twice ends it", retries(5, "file=5"), []Failure{oneFailure("file", 10, ofFile("a.parquet")), oneFailure("file", 10, ofFile("a.parquet"))}, false, "a.parquet has failed before"},
 		{"even with progress between", retries(5, "file=5"), []Failure{oneFailure("file", 10, ofFile("a.parquet")), oneFailure("file", 20, ofFile("a.parquet"))}, false, "a.parquet has failed before"},
 		{"another file does not", retries(5, "file=5"), []Failure{oneFailure("file", 10, ofFile("a.parquet")), oneFailure("file", 10, ofFile("b.parquet"))}, true, "retry 1 of 5"},
-		{"a checkpoint that cannot be loaded is passed over", retries(5), []Failure{oneFailure("checkpoint", 0, resumed("c/step_30"))}, true, "retry 1 of 2; from a checkpoint older than c/step_30"},
+		{"a checkpoint that cannot be loaded is passed over", retries(5), []Failure{oneFailure("checkpoint", 0, resumed("c/step_30"))}, true, "retry 1 of 2, the limit for checkpoint (the run allows 5); from a checkpoint older than c/step_30"},
 		{"one that the configuration names cannot", retries(5), []Failure{oneFailure("checkpoint", 0)}, false, "unchanged it would fail"},
-		{"hardware goes to another node", retries(5), []Failure{oneFailure("ecc", 0, onNode("7"))}, true, "retry 1 of 3; not on node-7, where it failed"},
+		{"hardware goes to another node", retries(5), []Failure{oneFailure("ecc", 0, onNode("7"))}, true, "retry 1 of 3, the limit for ecc (the run allows 5); not on node-7, where it failed"},
+		{"nor what another node would not heal", retries(5), []Failure{oneFailure("driver", 0, onNode("7"))}, false, "unchanged it would fail"},
+		{"unless the run asks for it, and then elsewhere", retries(5, "driver=1"), []Failure{oneFailure("driver", 0, onNode("7"))}, true, "retry 1 of 1, as the run sets for driver; not on node-7, where it failed"},
 		{"a lost node can pass", retries(2), []Failure{oneFailure(UnknownCause, 0, lost)}, true, "attempt 2 follows"},
 		{"no workers at all can pass", retries(2), []Failure{oneFailure("", 0, noWorkers), oneFailure("", 0, noWorkers)}, true, "retry 2 of 2"},
 		{"taken ports do not count", retries(0), []Failure{oneFailure(UnknownCause, 0, exitCode(ExitPorts))}, true, "does not count as a retry"},
-		{"a job that somebody removed is not sent again", retries(5), []Failure{oneFailure("crash", 10, func(f *Failure) { f.Found = false })}, false, "It is crash (why)"},
+		{"a job that somebody removed is not sent again", retries(5), []Failure{oneFailure("crash", 10, func(f *Failure) { f.Found = false })}, false, "It is crash; worker 0 (node-1) exited with code 1"},
 	} {
 		r := Run{Options: tc.options, Shape: Shape{Nodes: 1}, CheckpointPath: "c"}
 		for i, f := range tc.failures {
@@ -136,7 +139,7 @@ func TestRetriesAreCountedByCauseWithoutProgress(t *testing.T) {
 func TestAStopIsNeverFollowed(t *testing.T) {
 	t.Parallel()
 	r := Run{Attempt: 1, StopRequested: true, Options: Options{Retries: 3}, Shape: Shape{Nodes: 1}}
-	if reason, again := r.Retry(oneFailure("crash", 3), testRules, time.Unix(0, 0)); again || r.Retried != 0 || reason != "It is crash (why)" {
+	if reason, again := r.Retry(oneFailure("crash", 3), testRules, time.Unix(0, 0)); again || r.Retried != 0 || reason != "It is crash; worker 0 (node-1) exited with code 1" {
 		t.Errorf("again %v, %d retries used: %s", again, r.Retried, reason)
 	}
 }
@@ -270,5 +273,70 @@ func TestAPolicyIsWrittenInOrder(t *testing.T) {
 	}
 	if got := NewNodeIDs("b", "", "a,c", "a", "b"); got != "a,b" || !slices.Equal(got.List(), []string{"a", "b"}) || NodeIDs("").List() != nil {
 		t.Errorf("the IDs are %q", got)
+	}
+}
+
+func TestTheReasonNamesTheWorkerThatFailedOfTheCause(t *testing.T) {
+	t.Parallel()
+	bad := func(rank int, at int64) Worker {
+		return Worker{Rank: rank, NodeName: fmt.Sprintf("gpu-%d", rank), State: WorkerFailed, Started: true, Exited: true, ExitCode: rank + 1, EndedAt: time.Unix(at, 0), Report: ExitReport{Read: true}}
+	}
+	victim, root := bad(0, 100), bad(3, 101) // the victim was seen to end first
+	for summary, want := range map[string]string{
+		"GPU memory ran out on worker 3 (gpu-3): 2 GiB were asked for.": "GPU memory ran out on worker 3 (gpu-3): 2 GiB were asked for (exited with code 4)",
+		"A module is missing.": "A module is missing; worker 3 (gpu-3) exited with code 4",
+	} {
+		r := Run{Shape: Shape{Nodes: 4}, Attempt: 1, Options: Options{Retries: 3}}
+		o := Observation{Found: true, Dead: true, Workers: []Worker{victim, root}}
+		c := &Cause{Category: "crash", Retryable: true, Summary: summary, Rank: 3, Node: "gpu-3", Victims: []int{0}, Fingerprint: "crash"}
+		now := time.Unix(200, 0)
+		reason, again := r.Retry(Failure{Observation: o, Cause: c, Why: r.endedBy(o.Workers, victim)}, testRules, now)
+		if !again || reason != "attempt 1 failed: "+want+"; attempt 2 follows: retry 1 of 1, the limit for crash (the run allows 3)" {
+			t.Errorf("the reason is %q", reason)
+		}
+		if told := r.WithWait(reason, now); told != strings.Replace(reason, "attempt 2 follows:", "attempt 2 follows in 10s:", 1) {
+			t.Errorf("the history says %q", told)
+		}
+		r.State, r.Cause = Paused, c
+		if got := r.PausedFailed(reason); got != "attempt 1 failed: "+want+"; paused as requested" || !r.NotBefore.IsZero() || !c.Retry.At.IsZero() || !strings.HasPrefix(r.Follows(), "Attempt 2 follows when it is resumed: retry 1 of 1") {
+			t.Errorf("paused, it is %q; %s", got, r.Follows())
+		}
+	}
+	unknown := Run{Shape: Shape{Nodes: 4}, Attempt: 1}
+	if reason, _ := unknown.Retry(Failure{Observation: Observation{Found: true, Workers: []Worker{victim, root}}, Cause: &Cause{Category: UnknownCause, Rank: 3}, Why: victim.Failure()}, testRules, time.Unix(0, 0)); !strings.HasPrefix(reason, "worker 3 (gpu-3) exited with code 4") {
+		t.Errorf("without a known cause it is %q", reason)
+	}
+}
+
+func TestWhatIsNotToFollowAnyMoreIsSaid(t *testing.T) {
+	t.Parallel()
+	waits := func() *Run {
+		return &Run{State: Queued, Attempt: 1, NotBefore: time.Unix(500, 0), Options: Options{Retries: 3}, Cause: &Cause{Category: "crash", Summary: "It is crash.", Rank: -1, Retry: &RetryPlan{Again: true, Why: "retry 1 of 1", At: time.Unix(500, 0)}}}
+	}
+	now := time.Unix(400, 0)
+	given, stopped, held := waits(), waits(), waits()
+	if _, err := given.StopRetrying(sent, "me", now); err != nil || given.Follows() != "Not tried again on request." || given.Cause.Retry.Again {
+		t.Errorf("given up: %v, %s", err, given.Follows())
+	}
+	if _, err := stopped.Stop(sent, "me", StopByPerson, now); err != nil || stopped.State != Stopped || stopped.Follows() != "Not tried again, because it was stopped." {
+		t.Errorf("stopped: %v, %s, %s", err, stopped.State, stopped.Follows())
+	}
+	if _, err := held.Pause(sent, Pausing{When: PauseNow}, "me", now); err != nil || held.State != Paused || held.Follows() != "Attempt 2 follows when it is resumed: retry 1 of 1." || !held.Cause.Retry.At.IsZero() {
+		t.Errorf("held: %v, %s, %s", err, held.State, held.Follows())
+	}
+}
+
+func TestAPolicyThatEndsARunIsNamed(t *testing.T) {
+	t.Parallel()
+	r := Run{StopCause: StopLoss, Options: Options{OnDivergence: PolicyStop, OnPlateau: PolicyRollback}, Notices: []Notice{{Kind: NoticeNotFinite}, {Kind: NoticeDiverged, Step: 7}, {Kind: NoticePlateau}}}
+	if n := r.EndedBy(); n == nil || n.Step != 7 || r.StopPolicy(n.Kind) != "its policy is on_divergence = stop" {
+		t.Errorf("it is %+v", n)
+	}
+	if got := r.StopPolicy(NoticePlateau); got != "its policy is on_plateau = rollback, and it went back 3 times already" {
+		t.Errorf("it is %q", got)
+	}
+	r.StopCause = StopByPerson
+	if n := r.EndedBy(); n != nil {
+		t.Errorf("a person's stop is that of %+v", n)
 	}
 }

@@ -2,6 +2,7 @@ package run
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,8 @@ type RetryRule struct {
 	Category, Title string
 	// Retries is how many attempts follow failures of one cause without progress between them.
 	Retries int
+	// Which says which of the rules that give the category are retried, "" for all.
+	Which string
 	// Wait is the time before the first of them, doubled for each further one up to LongestWait; zero is [FirstRetryWait] and [LongestRetryWait].
 	Wait, LongestWait time.Duration
 	// OtherNode has the next attempt avoid the node that failed.
@@ -49,7 +52,7 @@ func (r RetryRule) Waits() (first, longest time.Duration) {
 	return first, max(first, cmp.Or(r.LongestWait, LongestRetryWait))
 }
 
-// String is "3, after 10s to 5m, on another node".
+// String is "3, after 10s to 5m, on another node; only disk-evicted".
 func (r RetryRule) String() string {
 	switch {
 	case r.Never:
@@ -67,6 +70,9 @@ func (r RetryRule) String() string {
 	}
 	if r.OlderCheckpoint {
 		out += ", from an older checkpoint"
+	}
+	if r.Which != "" {
+		out += "; " + r.Which
 	}
 	return out
 }
@@ -117,6 +123,22 @@ func (o Options) RetriesOf(rule RetryRule) int {
 		return 0
 	}
 	return min(rule.Retries, o.Retries)
+}
+
+// limit says which number [Options.RetriesOf] is, to stand behind it; "" where the run and the rule have the same.
+func (o Options) limit(rule RetryRule) string {
+	_, asked := o.Retry[rule.Category]
+	switch {
+	case asked && !rule.Never && rule != lostNode:
+		return ", as the run sets for " + rule.Category
+	case rule.Retries < o.Retries && rule == lostNode:
+		return fmt.Sprintf(", the limit for lost nodes (the run allows %d)", o.Retries)
+	case rule.Retries < o.Retries:
+		return fmt.Sprintf(", the limit for %s (the run allows %d)", rule.Category, o.Retries)
+	case o.Retries < rule.Retries:
+		return ", the limit of the run"
+	}
+	return ""
 }
 
 // MayRetry reports whether a failure of some cause would be followed by another attempt.

@@ -126,7 +126,7 @@ type Run struct {
 	Reason string `json:"reason,omitempty"` // why it is in this state, or ""
 
 	StopRequested bool      `json:"stop_requested,omitempty"` // no attempt follows this one: see [Run.Stop]
-	StopCause     StopCause `json:"-"`                        // why its workers are being or were stopped, or ""
+	StopCause     StopCause `json:"stop_cause,omitempty"`     // why its workers are being or were stopped, or ""
 	StopReason    string    `json:"-"`                        // the cause in a sentence; "" where it needs none
 	Attempt       int       `json:"attempt"`                  // newest attempt, 0 before the first
 
@@ -162,7 +162,7 @@ type Run struct {
 	FirstAt   time.Time `json:"first_at,omitzero"`
 
 	// Diverged is where the newest attempt's loss stopped being finite; nil if it never did.
-	Diverged *Diverged `json:"-"`
+	Diverged *Diverged `json:"diverged,omitempty"`
 
 	// Cause is why the newest attempt failed; nil unless it did, and once another begins.
 	Cause *Cause `json:"cause,omitempty"`

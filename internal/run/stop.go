@@ -84,6 +84,9 @@ func (r *Run) Stop(a Attempt, actor string, cause StopCause, now time.Time) (*Ev
 		return nil, nil
 	case r.State == Queued && a.MaybeSent: // its workers may be training; sending again finds them
 		to, why = Dispatching, "to be stopped as soon as Nomad says whether it has it"
+	case (r.State == Paused || r.State == Queued) && r.Cause != nil:
+		r.forgo("not tried again, because it was stopped")
+		to, why = Stopped, cmp.Or(why, "stopped before it was tried again")
 	case r.State == Paused && a.JobID != "":
 		to, why = Stopped, cmp.Or(why, "stopped while it was paused")
 	case r.State == Queued && a.JobID != "":

@@ -94,32 +94,12 @@ func (c *change) given(u *store.Update, state run.State, why string) (run.State,
 	if !r.StopCause.Fails() || r.StopRequested || state != run.Failed && state != run.Stopped {
 		return state, why
 	}
-	for kind, category := range map[run.NoticeKind]string{run.NoticeHang: "hang", run.NoticeNotFinite: "nan_loss", run.NoticeDiverged: "loss_spike"} {
-		if n := r.Notice(kind); n != nil && (kind == run.NoticeHang) == (r.StopCause == run.StopHang) {
-			c.cause = c.causeOf(u.Attempt.Number, *n, category)
-			if kind == run.NoticeHang {
-				return run.Failed, "it was ended because it hung"
-			}
-			c.cause.Summary = run.Sentence(spent(*n))
-			return run.Failed, "it may not go back once more"
-		}
+	if c.policed == nil {
+		return run.Failed, r.StopReason
 	}
-	return run.Failed, r.StopReason
-}
-
-// causeOf is a notice as the cause of an attempt that was ended for it.
-func (c *change) causeOf(attempt int, n run.Notice, category string) *run.Cause {
-	out := &run.Cause{
-		Attempt: attempt, At: c.w.o.Now(), Category: category, Summary: run.Sentence(n.Text), Hint: n.Hint, Retryable: category == "hang", Rank: n.Rank, Node: n.Node,
-		Fingerprint: category,
+	c.cause = c.policed
+	if r.StopCause == run.StopHang {
+		return run.Failed, "it was ended because it hung"
 	}
-	for _, k := range c.w.o.Rules.Categories() {
-		if k.Name == category {
-			out.Title = k.Title
-		}
-	}
-	for _, l := range slices.Concat(n.Stacks, n.Evidence) {
-		out.Evidence = append(out.Evidence, run.CauseLine{Pos: l.Pos, Text: l.Text})
-	}
-	return out
+	return run.Failed, "it may not go back once more"
 }

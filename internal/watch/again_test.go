@@ -74,7 +74,7 @@ func TestALossThatDivergesAgainIsSentBackUntilThatIsUsedUp(t *testing.T) {
 				}
 				r.looks("it is stopped", func(got run.Run) bool { return got.State == run.Stopping })
 				got := r.becomes(run.Stopping)
-				want := fmt.Sprintf("the loss of worker 1 on node-1 rose from about 3.03 at step %d and stays above what is usual", trouble)
+				want := fmt.Sprintf("the loss of worker 1 (node-1) rose from about 3.03 at step %d and stays above what is usual", trouble)
 				if attempt < 3 {
 					want += fmt.Sprintf("; going back to a checkpoint before step %d (%d of 3)", trouble, attempt+1)
 				} else {

@@ -98,9 +98,10 @@ func (x Explainer) Cause(ctx context.Context, rules *diagnose.Rules, id run.ID, 
 	switch {
 	case c.Category == diagnose.None: // nothing in the log, and an end that says nothing
 		c.Category = run.UnknownCause
-	case root.cause.Guess && !root.worker.OOM: // a process that was only killed may pass
+	case root.cause.Guess && !root.worker.OOM: // a process that was only killed
 		c.Category, c.Retryable = run.UnknownCause, true
 	}
+	c.Retryable = c.Retryable || root.cause.Blank // nobody knows that it would fail again
 	if root.worker.State == run.WorkerLost && !c.Known() {
 		c.Summary, c.Hint, c.Fingerprint, c.Retryable = sentence(root.worker.Failure()), lostHint, lostFingerprint, true
 	}
@@ -177,7 +178,9 @@ func (x Explainer) suspect(ctx context.Context, rules *diagnose.Rules, id run.ID
 	if s.lines, err = x.lastLines(ctx, id, wk.Rank, since, until); err != nil {
 		return s, err
 	}
+	name := run.WorkerName(wk.Rank, wk.NodeName)
 	scan := rules.NewScanner()
+	scan.Process(name)
 	for _, l := range s.lines {
 		if ctx.Err() != nil { // rules of a site may be slow
 			return s, ctx.Err()
@@ -191,7 +194,9 @@ func (x Explainer) suspect(ctx context.Context, rules *diagnose.Rules, id run.ID
 	exit := diagnose.Exit{Known: wk.Exited, Code: code, Signal: signal, OOMKilled: wk.OOM}
 	s.cause = scan.Cause(exit)
 	if s.cause.Echo && signal == 0 && code > 1 && code < signalExit { // a code of the program's own, which no lost connection gives
-		s.cause = rules.NewScanner().Cause(exit)
+		scan = rules.NewScanner()
+		scan.Process(name)
+		s.cause = scan.Cause(exit)
 	}
 	return s, nil
 }

@@ -31,7 +31,7 @@ func TestTheWorkerThatFailedFirstIsTold(t *testing.T) {
 	if c == nil || c.Category != "cuda_oom" || c.Retryable || c.Rank != 0 || c.Node != "node-1" || !slices.Equal(c.Victims, []int{1}) || c.Attempt != 1 || c.Title == "" || c.Hint == "" || !strings.Contains(c.Summary, "2.25 GiB") {
 		t.Fatalf("the cause is %+v", c)
 	}
-	if !strings.HasPrefix(got.Reason, strings.TrimSuffix(c.Summary, ".")+" (worker ") || !strings.HasSuffix(got.Reason, "; not tried again: unchanged it would fail in the same way") {
+	if !strings.HasPrefix(got.Reason, "GPU memory ran out on GPU 0 of worker 0 (node-1): ") || !strings.HasPrefix(got.Reason, strings.TrimSuffix(c.Summary, ".")+" (exited with code 1)") || !strings.HasSuffix(got.Reason, "; not tried again: unchanged it would fail in the same way") {
 		t.Errorf("the reason is %q", got.Reason)
 	}
 	lines, err := r.store.Logs(t.Context(), r.id, run.LogQuery{Rank: 0, Limit: 100})

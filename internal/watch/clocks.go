@@ -165,7 +165,7 @@ func (l *look) clocks() []run.Notice {
 		if by < 0 {
 			way = "ahead of"
 		}
-		text := fmt.Sprintf("the clock of %s is %s %s worker 0's", named(wk.Rank, wk.NodeName), how, way)
+		text := fmt.Sprintf("the clock of %s is %s %s worker 0's", run.WorkerName(wk.Rank, wk.NodeName), how, way)
 		if by > evicted {
 			text += ": the mesh takes it for dead"
 		}

@@ -27,7 +27,7 @@ func TestAClockThatIsApartIsNoticedBeforeTheWorkersRun(t *testing.T) {
 	r.cluster.Fail("Host", nil)
 	r.skip.Add(int64(time.Hour)) // when it is asked again
 	n := r.noticed(run.NoticeClock)
-	if n.Rank != 1 || n.Node != "gpu-b" || n.Text != "the clock of worker 1 on gpu-b is 12.0 s (± 0.1 s) behind worker 0's: the mesh takes it for dead" || !strings.Contains(n.Hint, "chrony") {
+	if n.Rank != 1 || n.Node != "gpu-b" || n.Text != "the clock of worker 1 (gpu-b) is 12.0 s (± 0.1 s) behind worker 0's: the mesh takes it for dead" || !strings.Contains(n.Hint, "chrony") {
 		t.Errorf("the notice is %+v", n)
 	}
 	if got, err := r.store.Run(t.Context(), r.id); err != nil || got.State != run.Pending {

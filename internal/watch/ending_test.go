@@ -36,7 +36,7 @@ func TestAMeshThatLosesAWorkerAndFinishesHasSucceeded(t *testing.T) {
 	r.becomes(run.Degraded)
 	r.leaves(0, 1000, 0, finished)
 	r.leaves(2, 1000, 0, finished)
-	const why = "finished, but worker 1 on node-1 exited with code 7 (step 10)"
+	const why = "finished, but worker 1 (node-1) exited with code 7 (step 10)"
 	if got := r.becomes(run.Succeeded); got.Reason != why || got.Retried != 0 || got.Attempt != 1 {
 		t.Errorf("it is %+v", got)
 	}
@@ -51,7 +51,7 @@ func TestAWorldThatLosesAWorkerHasFailed(t *testing.T) {
 	r.leaves(1, 10, 7)
 	r.leaves(0, 1000, 0, finished) // a mesh would have succeeded
 	r.leaves(2, 1000, 0, finished)
-	if got := r.becomes(run.Failed); got.Reason != "worker 1 on node-1 exited with code 7" {
+	if got := r.becomes(run.Failed); got.Reason != "worker 1 (node-1) exited with code 7" {
 		t.Errorf("reason is %q", got.Reason)
 	}
 }
@@ -62,7 +62,7 @@ func TestExitCodeZeroFarFromTheEndIsNoSuccess(t *testing.T) {
 	for rank := range 3 {
 		r.leaves(rank, 120+rank, 0)
 	}
-	if got := r.becomes(run.Failed); got.Reason != "worker 0 on node-1 exited with code 0 at step 120 of 1000, without having finished" {
+	if got := r.becomes(run.Failed); got.Reason != "worker 0 (node-1) exited with code 0 at step 120 of 1000, without having finished" {
 		t.Errorf("reason is %q", got.Reason)
 	}
 }
@@ -125,7 +125,7 @@ func TestWhatTorchrunHidesIsToldOfTheWorker(t *testing.T) {
 	for _, rank := range []int{1, 2} {
 		r.cluster.Set(r.child, rank, nomadtest.End(1))
 	}
-	if got := r.becomes(run.Failed); got.Reason != "worker 0 on node-1 was ended by signal 9" {
+	if got := r.becomes(run.Failed); got.Reason != "worker 0 (node-1) was ended by signal 9" {
 		t.Errorf("reason is %q", got.Reason)
 	}
 	ws, err := r.store.Workers(t.Context(), r.id)
@@ -142,7 +142,7 @@ func TestWhatTorchrunHidesIsToldOfTheWorker(t *testing.T) {
 			told = ev.Message
 		}
 	}
-	if told != "worker 0 on node-1 was ended by signal 9" {
+	if told != "worker 0 (node-1) was ended by signal 9" {
 		t.Errorf("the last that is told of it is %q", told)
 	}
 }
@@ -154,7 +154,7 @@ func TestWhyTheLaunchScriptGivesUpIsToldOfTheWorker(t *testing.T) {
 		r.cluster.Print(r.child, rank, `COTRAIN {"v":1,"kind":"event","name":"command_missing","rank":0,"message":"there is no torchrun","level":"error","exit_code":127}`+"\n")
 		r.cluster.Set(r.child, rank, nomadtest.End(127))
 	}
-	if got := r.becomes(run.Failed); !strings.HasPrefix(got.Reason, "worker 0 on node-1 exited with code 127: there is no torchrun; not tried again: unchanged it would fail") {
+	if got := r.becomes(run.Failed); !strings.HasPrefix(got.Reason, "worker 0 (node-1) exited with code 127: there is no torchrun; not tried again: unchanged it would fail") {
 		t.Errorf("reason is %q", got.Reason)
 	}
 }

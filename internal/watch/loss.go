@@ -69,13 +69,9 @@ func (c *change) read(wk run.Worker) bool {
 
 // lossEvent tells why a worker ended, and what the others do.
 func lossEvent(r *run.Run, ws []run.Worker, wk run.Worker, now time.Time) run.Event {
-	where := ""
-	if wk.NodeName != "" {
-		where = " on " + wk.NodeName
-	}
 	next, _, _ := strings.Cut(r.AfterLoss(ws, wk), ".")
 	return run.Event{
 		RunID: wk.RunID, At: now, Kind: "cause", Level: "warning", Actor: run.Console, Attempt: wk.Attempt, Rank: wk.Rank,
-		Message: fmt.Sprintf("worker %d%s: %s %s", wk.Rank, where, wk.Cause.Summary, next),
+		Message: fmt.Sprintf("%s: %s %s", run.WorkerName(wk.Rank, wk.NodeName), wk.Cause.Summary, next),
 	}
 }

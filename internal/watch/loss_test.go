@@ -21,7 +21,7 @@ func TestAWorkerLostByARunThatGoesOnHasItsCause(t *testing.T) {
 		t.Errorf("the cause is %+v", lost.Cause)
 	}
 	got := r.becomes(run.Degraded)
-	if got.Cause != nil || !strings.HasPrefix(got.Reason, strings.TrimSuffix(lost.Cause.Summary, ".")+" (worker 1 on node-1") {
+	if got.Cause != nil || !strings.HasPrefix(got.Reason, strings.TrimSuffix(lost.Cause.Summary, ".")+" (exited with code 1)") {
 		t.Errorf("the run has the cause %+v and the reason %q", got.Cause, got.Reason)
 	}
 	failures, err := r.store.NodeFailures(t.Context(), run.AllProjects(), lost.Cause.At.Add(-time.Hour))

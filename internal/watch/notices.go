@@ -91,14 +91,7 @@ func (l *look) excuse(logs Logs) {
 	}
 }
 
-func (l *look) name(rank int) string { return named(rank, l.workers[rank].NodeName) }
-
-func named(rank int, node string) string {
-	if node == "" {
-		return fmt.Sprintf("worker %d", rank)
-	}
-	return fmt.Sprintf("worker %d on %s", rank, node)
-}
+func (l *look) name(rank int) string { return run.WorkerName(rank, l.workers[rank].NodeName) }
 
 // actAfter is how many limits a hang lasts before the attempt is restarted.
 const actAfter = 2

@@ -100,7 +100,7 @@ func TestAHangNamesWhoStoppedAndWhoWaitsAndIsOverOnceItGoesOn(t *testing.T) {
 	r.looks("nothing is wrong", func(got run.Run) bool { return len(got.Notices) == 0 })
 	r.skip.Add(int64(time.Minute))
 	n := r.noticed(run.NoticeHang)
-	if n.Rank != 1 || n.Step != 40 || !strings.Contains(n.Text, "worker 1 on node-1 hangs: no step after step 40") || !strings.Contains(n.Text, "workers 0 and 2 wait for it at step 50") {
+	if n.Rank != 1 || n.Step != 40 || !strings.Contains(n.Text, "worker 1 (node-1) hangs: no step after step 40") || !strings.Contains(n.Text, "workers 0 and 2 wait for it at step 50") {
 		t.Errorf("the notice is %+v", n)
 	}
 	if len(n.Evidence) != 3 || n.Evidence[0].Rank != 1 || !strings.HasSuffix(n.Evidence[0].Text, "reading shard 7") || n.Evidence[0].Pos == 0 {
@@ -115,7 +115,7 @@ func TestAHangNamesWhoStoppedAndWhoWaitsAndIsOverOnceItGoesOn(t *testing.T) {
 	r.skip.Store(0)
 	r.trains(1, 41, 42, 1, usual)
 	r.looks("it is over", func(got run.Run) bool { return got.Notice(run.NoticeHang) == nil })
-	if evs := r.events("hang_over"); len(evs) != 1 || !strings.HasPrefix(evs[0].Message, "worker 1 goes on after ") {
+	if evs := r.events("hang_over"); len(evs) != 1 || !strings.HasPrefix(evs[0].Message, "worker 1 (node-1) goes on after ") {
 		t.Errorf("the events are %+v", evs)
 	}
 }
@@ -141,7 +141,8 @@ func TestAHangEndsTheAttemptAsOneThatFailedWhereTheOptionsSaySo(t *testing.T) {
 		t.Errorf("the run is %+v", got)
 	}
 	attempts, err := r.store.Attempts(t.Context(), r.id)
-	if c := attempts[0].Cause; err != nil || c == nil || c.Category != "hang" || c.Rank != 1 || len(c.Evidence) == 0 || !c.Retryable {
+	if c := attempts[0].Cause; err != nil || c == nil || c.Category != "hang" || c.Rank != 1 || len(c.Evidence) == 0 || !c.Retryable || c.Seen.Failures != 1 ||
+		!slices.ContainsFunc(c.Evidence, func(l run.CauseLine) bool { return l.Rank != nil && *l.Rank == 0 }) {
 		t.Errorf("the cause is %+v, %v", c, err)
 	}
 }
@@ -232,17 +233,20 @@ func TestLossesAreActedOnAsTheOptionsSay(t *testing.T) {
 		kind   run.NoticeKind
 		reason string
 		lr     float64
+
+		category, plan string // of the cause
+		step           int    // that its second line is of
 	}{
-		{"an alert for NaN", run.Options{}, broken, run.NoticeNotFinite, "", 0},
-		{"a stop for NaN", run.Options{OnNaN: run.PolicyStop}, broken, run.NoticeNotFinite, "because the loss of worker 0 on node-1 is not finite since step 60", 0},
+		{"an alert for NaN", run.Options{}, broken, run.NoticeNotFinite, "", 0, "", "", 0},
+		{"a stop for NaN", run.Options{OnNaN: run.PolicyStop}, broken, run.NoticeNotFinite, "because the loss of worker 0 (node-1) is not finite since step 60", 0, "nan_loss", "its policy is on_nan = stop", 60},
 		{"going back for NaN", run.Options{OnNaN: run.PolicyRollback, RollbackLR: 0.5}, broken, run.NoticeNotFinite,
-			"the loss of worker 0 on node-1 is not finite since step 60; going back to a checkpoint before step 60 (1 of 3), with the learning rate multiplied by 0.5", 0.5},
+			"the loss of worker 0 (node-1) is not finite since step 60; going back to a checkpoint before step 60 (1 of 3), with the learning rate multiplied by 0.5", 0.5, "nan_loss", "going back to a checkpoint before step 60", 60},
 		{"a stop for divergence", run.Options{OnDivergence: run.PolicyStop}, func(step int) string {
 			if step >= 100 {
 				return fmt.Sprint(step)
 			}
 			return usual(step)
-		}, run.NoticeDiverged, "because the loss of worker 0 on node-1 rose from about 3.03 at step 100 and stays above what is usual", 0},
+		}, run.NoticeDiverged, "because the loss of worker 0 (node-1) rose from about 3.03 at step 100 and stays above what is usual", 0, "loss_spike", "its policy is on_divergence = stop", 100},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -264,11 +268,34 @@ func TestLossesAreActedOnAsTheOptionsSay(t *testing.T) {
 			for rank := range 3 {
 				r.cluster.Set(r.child, rank, func(w *run.Worker) { w.State, w.Stopping, w.Exited, w.ExitCode = run.WorkerComplete, true, true, 143 })
 			}
+			got = r.becomes(map[bool]run.State{true: run.Stopped, false: run.Queued}[tc.lr == 0])
+			attempts, err := r.store.Attempts(t.Context(), r.id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := attempts[0].Cause
+			if c == nil || c.Category != tc.category || c.Title == "" || c.Rank != 0 || c.Node != "node-1" || !slices.Equal(c.Victims, []int{1, 2}) || c.Retryable || c.Hint == "" ||
+				!strings.HasPrefix(c.Summary, "The loss of worker 0 (node-1) ") || c.Seen.Failures != 1 || c.Retry == nil || !strings.Contains(c.Retry.Why, tc.plan) {
+				t.Fatalf("the cause is %+v", c)
+			}
+			lines, err := r.store.Logs(t.Context(), r.id, run.LogQuery{Rank: 0, Limit: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(c.Evidence) != 5 || !strings.Contains(c.Evidence[1].Text, fmt.Sprintf(`"step":%d,`, tc.step)) {
+				t.Errorf("the evidence is %+v", c.Evidence)
+			}
+			for _, e := range c.Evidence {
+				if !slices.ContainsFunc(lines, func(l run.LogLine) bool { return l.Pos == e.Pos && l.Text == e.Text }) {
+					t.Errorf("%+v is no line of worker 0", e)
+				}
+			}
 			if tc.lr == 0 {
-				r.becomes(run.Stopped)
+				if got.Cause == nil || got.Follows() != "Not tried again: "+tc.plan+"." {
+					t.Errorf("the run has the cause %+v; %s", got.Cause, got.Follows())
+				}
 				return
 			}
-			got = r.becomes(run.Queued)
 			saved := []run.SavedCheckpoint{}
 			for rank := range 3 {
 				for _, step := range []int64{50, 100} {
@@ -290,7 +317,7 @@ func TestSlowWorkersClocksMeshesAndThoseAloneAreNamed(t *testing.T) {
 			r.trains(rank, step, step, seconds, usual)
 		}
 	}
-	if n := r.noticed(run.NoticeSlow); n.Rank != 2 || !strings.HasPrefix(n.Text, "worker 2 on node-1 is slow: 3 s a step, the others 1 s") {
+	if n := r.noticed(run.NoticeSlow); n.Rank != 2 || !strings.HasPrefix(n.Text, "worker 2 (node-1) is slow: 3 s a step, the others 1 s") {
 		t.Errorf("the notice is %+v", n)
 	}
 	r.cluster.Print(r.child, 1, "12:00:00 [ERROR] [Rank 0] Failed to sync pseudo gradient after 3 retries\n12:00:00 [INFO] [Rank 0] effective mfu: 30.0\n")

@@ -97,9 +97,7 @@ func TestAnAttemptThatStaysPlacedInPartIsTakenBackWhole(t *testing.T) {
 	if ev := r.newest(); ev.Level != "warning" || ev.Actor != "cotrain" || ev.Message != why {
 		t.Errorf("event is %+v", ev)
 	}
-	if !r.wasReleased() {
-		t.Error("the queue was not told")
-	}
+	r.eventually("the queue is told", r.wasReleased)
 	as, err := r.store.Attempts(t.Context(), r.id)
 	if err != nil || !as[0].Recalled || as[0].EndedAt.IsZero() {
 		t.Errorf("attempt %+v, %v", as, err)
@@ -189,7 +187,7 @@ func TestAWorkerThatComesAfterTheEndIsStopped(t *testing.T) {
 	r.becomes(run.Stopping)
 	r.eventually("Nomad is told to stop it", func() bool { return r.cluster.Calls("Stop") > 0 })
 	r.cluster.Set(r.child, 2, nomadtest.End(143))
-	if got := r.becomes(run.Succeeded); got.Reason != "finished, but worker 2 on node-1 was stopped" || got.Retried != 0 {
+	if got := r.becomes(run.Succeeded); got.Reason != "finished, but worker 2 (node-1) was stopped" || got.Retried != 0 {
 		t.Errorf("it is %+v", got)
 	}
 }
@@ -197,8 +195,8 @@ func TestAWorkerThatComesAfterTheEndIsStopped(t *testing.T) {
 func TestAWorkerThatFindsNobodyAfterTheEndIsNoFailure(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ said, reason string }{
-		"and worker 0 said so":      {finished, "finished, but worker 2 on node-1 exited with code 75"},
-		"and worker 0 said nothing": {"", "finished, but no worker reported a step or the end of training; worker 2 on node-1 exited with code 75"},
+		"and worker 0 said so":      {finished, "finished, but worker 2 (node-1) exited with code 75"},
+		"and worker 0 said nothing": {"", "finished, but no worker reported a step or the end of training; worker 2 (node-1) exited with code 75"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -51,8 +50,13 @@ func (c *change) pause(u *store.Update, now time.Time) error {
 // followed decides what follows an attempt that has ended: that it was stopped for, or what its end calls for.
 func (c *change) followed(u *store.Update, state run.State, why string, now time.Time) (run.State, string) {
 	r := &u.Run
-	asked := !u.Attempt.Recalled && r.StopCause != run.StopRollback
+	back := r.StopCause == run.StopRollback
+	asked := !u.Attempt.Recalled && !back
 	if to, reason, ok := r.AfterStop(state); ok {
+		if back && c.policed != nil {
+			c.policed.Retry = &run.RetryPlan{Again: to == run.Queued, Why: reason}
+			u.Attempt.Cause = c.policed
+		}
 		c.again, c.level = true, "warning"
 		if asked {
 			c.level = "info"
@@ -62,7 +66,12 @@ func (c *change) followed(u *store.Update, state run.State, why string, now time
 		}
 		return to, reason
 	}
-	if state != run.Failed {
+	switch {
+	case state == run.Stopped && r.StopCause == run.StopLoss && c.policed != nil:
+		c.policed.Retry = &run.RetryPlan{Why: "not tried again: " + r.StopPolicy(c.by)}
+		r.Cause, u.Attempt.Cause = c.policed, c.policed
+		return state, why
+	case state != run.Failed:
 		return state, why
 	}
 	why, c.again = r.Retry(c.failure(why), c.w.o.Rules.RetryRules(), now)
@@ -71,10 +80,9 @@ func (c *change) followed(u *store.Update, state run.State, why string, now time
 	case !c.again:
 		return state, why
 	case r.Pausing != nil:
-		r.NotBefore = time.Time{}
-		failed, _, _ := strings.Cut(why, fmt.Sprintf("; attempt %d follows", r.Attempt+1))
-		return run.Paused, failed
+		return run.Paused, r.PausedFailed(why)
 	}
+	c.told = r.WithWait(why, now)
 	return run.Queued, why
 }
 

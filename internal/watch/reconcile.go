@@ -74,6 +74,9 @@ func (w *Watcher) compare(ctx context.Context, id run.ID) error {
 		if c.cause, err = w.cause(ctx, id, attempt, nomad.NewestPerRank(c.found)); err != nil {
 			return err
 		}
+		if c.policed, c.by, err = w.policed(ctx, id, attempt, nomad.NewestPerRank(c.found)); err != nil {
+			return err
+		}
 		if c.reports, err = w.o.Store.SavedCheckpoints(ctx, id); err != nil {
 			return err
 		}
@@ -145,6 +148,8 @@ type change struct {
 	drained bool
 	unread  bool                  // the log of a worker that ended is not stored yet
 	cause   *run.Cause            // of the workers that failed, once all have ended
+	policed *run.Cause            // of an attempt that the run's policy ended, then
+	by      run.NoticeKind        // what the policy is about
 	reports []run.SavedCheckpoint // the workers' own
 	points  []run.ResumePoint     // the newest complete checkpoint, of a run that is being paused
 	notices []run.Notice
@@ -159,6 +164,7 @@ type outcome struct {
 	changed bool   // state or reason changed
 	again   bool   // the attempt is over, and the run is not
 	level   string // of the event that says so
+	told    string // what that says, "" for the reason
 	noticed bool   // notices changed
 }
 
@@ -257,7 +263,7 @@ func (c *change) move(u *store.Update, to run.State, why string, at time.Time) e
 	}
 	ev, err := u.Run.Transition(to, actor, why, at)
 	if ev != nil && c.again {
-		ev.Level = cmp.Or(c.level, "warning") // an attempt failed
+		ev.Level, ev.Message = cmp.Or(c.level, "warning"), cmp.Or(c.told, ev.Message) // an attempt failed
 	}
 	return u.Record(ev, err)
 }

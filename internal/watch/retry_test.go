@@ -54,11 +54,12 @@ func TestAFailedAttemptGoesBackToTheQueue(t *testing.T) {
 	r.becomes(run.Stopping) // worker 1 cannot go on
 	r.cluster.Set(r.child, 1, nomadtest.End(143))
 	got := r.becomes(run.Queued)
-	const why = "attempt 1 failed: worker 0 on node-1 exited with code 1; attempt 2 follows in 10s: retry 1 of 1"
+	const why, told = "attempt 1 failed: worker 0 (node-1) exited with code 1; attempt 2 follows: retry 1 of 1, the limit for unknown (the run allows 2)",
+		"attempt 1 failed: worker 0 (node-1) exited with code 1; attempt 2 follows in 10s: retry 1 of 1, the limit for unknown (the run allows 2)"
 	if got.Reason != why || got.Retried != 1 || got.NotBefore.IsZero() || got.Progress.Participants != 0 || got.StartedAt.IsZero() || !got.EndedAt.IsZero() {
 		t.Errorf("it waits as %+v", got)
 	}
-	if ev := r.newest(); ev.Message != why || ev.Actor != "cotrain" || ev.Level != "warning" || ev.Attempt != 1 || ev.To != run.Queued {
+	if ev := r.newest(); ev.Message != told || ev.Actor != "cotrain" || ev.Level != "warning" || ev.Attempt != 1 || ev.To != run.Queued {
 		t.Errorf("event is %+v", ev)
 	}
 	as, err := r.store.Attempts(t.Context(), r.id)
@@ -104,7 +105,7 @@ func TestTakenPortsAreTriedAgainWithoutRetries(t *testing.T) {
 	for rank := range 2 {
 		r.cluster.Set(r.child, rank, nomadtest.End(run.ExitPorts))
 	}
-	if got := r.becomes(run.Queued); got.Retried != 0 || got.PortConflicts != 1 || !strings.Contains(got.Reason, "attempt 2 follows in 10s: its ports were taken") {
+	if got := r.becomes(run.Queued); got.Retried != 0 || got.PortConflicts != 1 || !strings.Contains(got.Reason, "attempt 2 follows: its ports were taken") {
 		t.Errorf("it is %+v", got)
 	}
 }

@@ -204,11 +204,11 @@ func TestAFailedWorkerDegradesAndThenFailsTheRun(t *testing.T) {
 	r.cluster.Set(r.child, 1, nomadtest.Start)
 	r.becomes(run.Running)
 	r.cluster.Set(r.child, 1, nomadtest.End(3))
-	if got := r.becomes(run.Degraded); !strings.Contains(got.Reason, "worker 1 on node-1 exited with code 3") {
+	if got := r.becomes(run.Degraded); !strings.Contains(got.Reason, "worker 1 (node-1) exited with code 3") {
 		t.Errorf("reason is %q", got.Reason)
 	}
 	r.cluster.Set(r.child, 0, nomadtest.End(1))
-	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "worker 1 on node-1 exited with code 3") {
+	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "worker 1 (node-1) exited with code 3") {
 		t.Errorf("reason is %q", got.Reason)
 	}
 }
@@ -293,7 +293,7 @@ func TestLosingWorker0StopsTheOthersAndFailsTheRun(t *testing.T) {
 	r.becomes(run.Stopping)
 	r.eventually("Nomad is told to stop", func() bool { return r.cluster.Calls("Stop") > 0 })
 	r.cluster.Set(r.child, 1, nomadtest.End(143))
-	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "worker 0 on node-1 exited with code 127") {
+	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "worker 0 (node-1) exited with code 127") {
 		t.Errorf("reason is %q", got.Reason)
 	}
 }
@@ -323,7 +323,7 @@ func TestAWorkerWhoseNodeStaysAwayIsLost(t *testing.T) {
 		got, err := r.store.Run(t.Context(), r.id)
 		return err == nil && got.State == run.Failed
 	})
-	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "worker 1 on node-1 was lost: its node has been disconnected") {
+	if got := r.becomes(run.Failed); !strings.Contains(got.Reason, "worker 1 (node-1) was lost: its node has been disconnected") {
 		t.Errorf("reason is %q", got.Reason)
 	}
 	r.eventually("Nomad is told that nobody waits for it", func() bool { return r.cluster.Calls("Stop") > 0 })

@@ -29,7 +29,7 @@ func (b button) name() string {
 func buttons(r run.Run) (out []button) {
 	if r.Allowed(run.ActResume) {
 		label := "Resume"
-		if r.State != run.Paused {
+		if r.Withdraws() {
 			label = "Cancel pause"
 		}
 		out = append(out, button{run.ActResume, label, "play", "p"})
@@ -79,9 +79,15 @@ func ActConfirm(a run.Act, o run.Outlook) ui.Confirm {
 	case run.ActResume:
 		c.Title, c.Label, c.Icon = fmt.Sprintf("Resume “%s”?", r.Name), "Resume run", "play"
 		switch {
-		case r.Pausing != nil:
+		case r.Withdraws():
 			c.Title, c.Label, c.KeepLabel = fmt.Sprintf("Cancel the pause of “%s”?", r.Name), "Cancel pause", "Back"
 			c.Effects = []string{"It trains on as before."}
+			if r.State == run.Stopping {
+				c.Effects = []string{"Its workers are ending all the same; then it is tried again, or ends, as without the pause."}
+			}
+		case r.State == run.Stopping:
+			c.Effects = []string{"Its workers are already saving and exiting for the pause. Once they have ended, another attempt takes its turn in the queue.", "Curves, logs and events go on where they were."}
+			c.Fields = fromField(o)
 		case r.Attempt == 0:
 			c.Effects = []string{"It takes its turn in the queue, where it has kept its place."}
 		default:
@@ -91,6 +97,9 @@ func ActConfirm(a run.Act, o run.Outlook) ui.Confirm {
 	case run.ActRestart:
 		c.Title, c.Label, c.Icon, c.Warning = fmt.Sprintf("Restart “%s”?", r.Name), "Restart run", "sync", o.TooShort()
 		c.Effects = []string{"Its workers save a checkpoint if they can, and exit. Another attempt follows as soon as " + r.Shape.String() + " are free.", "It counts neither as a failure nor as a retry."}
+		if r.Pausing != nil {
+			c.Effects = append(c.Effects, "The pause that was requested is withdrawn.")
+		}
 		c.Fields = fromField(o)
 	case run.ActRetry:
 		c.Title, c.Label, c.Icon = fmt.Sprintf("Retry “%s”?", r.Name), "Retry run", "sync"

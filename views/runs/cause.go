@@ -7,21 +7,25 @@ import (
 	"strings"
 
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/views/ui"
 )
 
-// showsCause reports whether the head tells why the newest attempt failed.
-func showsCause(r run.Run) bool {
-	return r.Cause != nil && (r.State == run.Failed || r.State == run.Queued)
+// showsCause reports whether the head tells why the newest attempt failed, or why its policy stopped it.
+func showsCause(r run.Run) bool { return r.Cause != nil && !r.State.Live() }
+
+// causeLabel is what the card says.
+func causeLabel(r run.Run) string {
+	if r.State == run.Stopped && r.StopCause == run.StopLoss {
+		return "Why it was stopped"
+	}
+	return "Why it failed"
 }
 
 func causeTitle(c *run.Cause) string { return cmp.Or(c.Title, "Failed") }
 
 // causeWhere says which worker failed first, and which ended because of it.
 func causeWhere(c *run.Cause) string {
-	out := fmt.Sprintf("Worker %d", c.Rank)
-	if c.Node != "" {
-		out += " on " + c.Node
-	}
+	out := ui.Sentence(run.WorkerName(c.Rank, c.Node))
 	const most = 8
 	var names []string
 	for _, rank := range c.Victims[:min(len(c.Victims), most)] {
@@ -41,7 +45,22 @@ func causeWhere(c *run.Cause) string {
 
 // causeLine opens the log at a line.
 func causeLine(id run.ID, c *run.Cause, line run.CauseLine) string {
-	return fmt.Sprintf("%s?worker=%d&line=%d", TabLogs.Path(id), c.Rank, line.Pos)
+	rank := c.Rank
+	if line.Rank != nil {
+		rank = *line.Rank
+	}
+	if rank < 0 {
+		return fmt.Sprintf("%s?line=%d", TabLogs.Path(id), line.Pos)
+	}
+	return fmt.Sprintf("%s?worker=%d&line=%d", TabLogs.Path(id), rank, line.Pos)
+}
+
+// causeLineOf names the worker of a line that is not the cause's, "" for one that is.
+func causeLineOf(line run.CauseLine) string {
+	if line.Rank == nil {
+		return ""
+	}
+	return "worker " + strconv.Itoa(*line.Rank)
 }
 
 // losses are the workers whose causes the overview shows, and how many more there are.
@@ -55,11 +74,7 @@ func losses(r run.Run, workers []run.Worker) (shown []run.Worker, more int) {
 	return all[:n], len(all) - n
 }
 
-// lossCause is "GPU out of memory: worker 1 on node-2".
+// lossCause is "GPU out of memory: worker 1 (node-2)".
 func lossCause(w run.Worker) string {
-	out := fmt.Sprintf("%s: worker %d", causeTitle(w.Cause), w.Rank)
-	if w.NodeName != "" {
-		out += " on " + w.NodeName
-	}
-	return out
+	return causeTitle(w.Cause) + ": " + run.WorkerName(w.Rank, w.NodeName)
 }

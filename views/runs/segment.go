@@ -1,7 +1,6 @@
 package runs
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strconv"
@@ -126,8 +125,8 @@ func (s Segment) class() string {
 func (s Segment) causeHref() string {
 	c := s.Attempt.Cause
 	for _, line := range c.Evidence {
-		if line.Pos > 0 && c.Rank >= 0 {
-			return fmt.Sprintf("%s?worker=%d&line=%d", TabLogs.Path(s.Attempt.RunID), c.Rank, line.Pos)
+		if line.Pos > 0 {
+			return causeLine(s.Attempt.RunID, c, line)
 		}
 	}
 	return c.Help()

@@ -21,7 +21,7 @@ func retryRows(value string) []ui.FieldRow {
 		if rule.Never {
 			continue
 		}
-		row := ui.FieldRow{Label: rule.Title, Note: rule.Category, Choices: []ui.Choice{{Label: standardRetries(rule)}}, Cells: []string{waits(rule), where(rule)}}
+		row := ui.FieldRow{Label: rule.Title, Note: note(rule), Choices: []ui.Choice{{Label: standardRetries(rule)}}, Cells: []string{waits(rule), where(rule)}}
 		for n := range trainconf.MaxRetries + 1 {
 			item := rule.Category + "=" + strconv.Itoa(n)
 			if slices.Contains(offeredRetries[:], n) || slices.Contains(chosen, item) {
@@ -31,6 +31,14 @@ func retryRows(value string) []ui.FieldRow {
 		out = append(out, row)
 	}
 	return out
+}
+
+// note is the category, and of which of its kinds the default is.
+func note(r run.RetryRule) string {
+	if r.Which == "" {
+		return r.Category
+	}
+	return r.Category + ": " + r.Which
 }
 
 func countOrNever(n int) string {

@@ -90,11 +90,11 @@ func TestASuccessThatIsNotCleanSaysSo(t *testing.T) {
 	if a := s.Get("/", 200); a.Count("[data-caveat]") != 0 {
 		t.Error("a clean one is marked in the list")
 	}
-	s.Fake.AllRuns[0].Reason = "finished, but worker 1 on n1 exited with code 7 (step 10)"
-	if got := s.Get("/runs/"+string(r.ID), 200).Text(t, "[data-run-reason] .note-warning"); got != "Warning Finished, but worker 1 on n1 exited with code 7 (step 10)" {
+	s.Fake.AllRuns[0].Reason = "finished, but worker 1 (n1) exited with code 7 (step 10)"
+	if got := s.Get("/runs/"+string(r.ID), 200).Text(t, "[data-run-reason] .note-warning"); got != "Warning Finished, but worker 1 (n1) exited with code 7 (step 10)" {
 		t.Errorf("its page says %q", got)
 	}
-	if got := s.Get("/", 200).Text(t, "[data-caveat]"); got != "Finished, but worker 1 on n1 exited with code 7 (step 10)" {
+	if got := s.Get("/", 200).Text(t, "[data-caveat]"); got != "Finished, but worker 1 (n1) exited with code 7 (step 10)" {
 		t.Errorf("the list says %q", got)
 	}
 }
@@ -131,7 +131,7 @@ func TestARunThatWillBeTriedAgainSaysWhen(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
 	r := webtest.Run(run.Queued)
-	r.Reason, r.NotBefore = "attempt 1 failed: worker 0 exited with code 1; attempt 2 follows in 1m15s: retry 1 of 2", webtest.Now.Add(75*time.Second)
+	r.Reason, r.NotBefore = "attempt 1 failed: worker 0 exited with code 1; attempt 2 follows: retry 1 of 2", webtest.Now.Add(75*time.Second)
 	s.Fake.AllRuns = []run.Run{r}
 	a := s.Get("/runs/"+string(r.ID), 200)
 	if got := strings.TrimSpace(a.Doc.Find("[data-run-reason] [data-next-attempt]").Text()); got != "Next attempt in 1 min 15 s" {
@@ -195,7 +195,7 @@ func TestAFailedRunSaysWhy(t *testing.T) {
 	a := s.Get("/runs/"+string(r.ID), 200)
 	for selector, want := range map[string]string{
 		".cause-title": "GPU out of memory", "[data-cause-summary]": "GPU memory ran out.", "[data-cause-hint]": "Lower train.micro_bs. Troubleshooting",
-		"[data-run-reason]": "Not tried again: unchanged it would fail in the same way.", "[data-cause-where]": "Worker 1 on gpu-<7>; workers 0, 2 ended because of it.",
+		"[data-run-reason]": "Not tried again: unchanged it would fail in the same way.", "[data-cause-where]": "Worker 1 (gpu-<7>); workers 0, 2 ended because of it.",
 		"[data-cause-seen]": "The 3rd time in 7 days, 2 of them on gpu-7.", ".cause-lines": "torch.OutOfMemoryError: <b> Exit Code: 1",
 	} {
 		if got := a.Text(t, selector); got != want {
@@ -209,8 +209,11 @@ func TestAFailedRunSaysWhy(t *testing.T) {
 		"Attempt 2 follows: retry 1 of 2; not on gpu-7, where it failed.": func(r *run.Run) {
 			r.State, r.Cause.Retry = run.Queued, &run.RetryPlan{Again: true, Why: "retry 1 of 2; not on gpu-7, where it failed"}
 		},
+		"Attempt 2 follows when it is resumed: retry 1 of 2.": func(r *run.Run) {
+			r.State, r.Cause.Retry = run.Paused, &run.RetryPlan{Again: true, Why: "retry 1 of 2"}
+		},
 		"Attempt 2 follows.":                                        func(r *run.Run) { r.State = run.Queued }, // a person wants it
-		"It is not tried again, because it was stopped.":            func(r *run.Run) { r.StopRequested = true },
+		"It is not tried again, because it was stopped.":            func(r *run.Run) { r.StopRequested, r.Cause.Retry = true, &run.RetryPlan{} },
 		"Not tried again: unchanged it would fail in the same way.": func(*run.Run) {},
 		"It is not tried again.":                                    func(r *run.Run) { r.Cause.Retry = nil }, // an older version's
 	} {
@@ -242,7 +245,7 @@ func TestARunThatGoesOnSaysWhyItLostAWorker(t *testing.T) {
 	s.Fake.AllWorkers = []run.Worker{{AllocID: "a", RunID: r.ID, State: run.WorkerRunning}, {AllocID: "b", RunID: r.ID, Rank: 1, NodeName: "gpu-<7>", State: run.WorkerFailed, Cause: cause}}
 	a := s.Get("/runs/"+string(r.ID), 200)
 	for selector, want := range map[string]string{
-		"#run-losses .cause-title": "GPU out of memory: worker 1 on gpu-<7>", "#run-losses [data-cause-summary]": "GPU memory ran out.", "#run-losses [data-cause-hint]": "Lower train.micro_bs. Troubleshooting",
+		"#run-losses .cause-title": "GPU out of memory: worker 1 (gpu-<7>)", "#run-losses [data-cause-summary]": "GPU memory ran out.", "#run-losses [data-cause-hint]": "Lower train.micro_bs. Troubleshooting",
 		"[data-cause-follows]": "1 of 2 workers trains on without it. It is not replaced in this attempt: restart the run to train with all 2 again.", "#run-losses .cause-lines": "CUDA out of memory <b>",
 	} {
 		if got := a.Text(t, selector); got != want {
