@@ -10,8 +10,9 @@ const minText = 6
 // least like what a healthy log is full of.
 type finder struct {
 	texts [][]byte // folded
-	// offsets are where in each text its window is.
+	// offsets are where in each text its window is, and windows its bytes.
 	offsets []int
+	windows []uint64
 	// skip has for each hash of three bytes how far the window may move, 0 where a text may be.
 	skip [1 << hashBits]uint8
 	// heads has the first text whose window ends with that hash, nexts the one after each, -1 none.
@@ -37,6 +38,7 @@ func newFinder(texts []string) *finder {
 		}
 		offset := rarest(folded, usual)
 		f.texts, f.offsets = append(f.texts, folded), append(f.offsets, offset)
+		f.windows = append(f.windows, window(folded[offset:]))
 		for end := 3; end <= minText; end++ {
 			h := hashAt(folded, offset+end-3)
 			f.skip[h] = min(f.skip[h], uint8(minText-end)) // #nosec G115 -- less than minText
@@ -166,21 +168,28 @@ func (f *finder) look(b []byte, end int, hits []int32) (int, []int32) {
 
 // at reports whether a text starts at a place whose hash is that of one.
 func (f *finder) at(b []byte, start int) bool {
+	w := window(b[start:])
 	for id := f.heads[hash(binary.LittleEndian.Uint32(b[start+minText-4:])>>8)]; id >= 0; id = f.nexts[id] {
-		if f.stands(id, b, start) {
+		if f.windows[id] == w && f.stands(id, b, start) {
 			return true
 		}
 	}
 	return false
 }
 
-// each calls found with every text that starts in b, once for each place.
-func (f *finder) each(b []byte, found func(id int32)) {
+// window returns the bytes of a window, which b starts with, folded.
+func window(b []byte) uint64 {
+	const low, high = minText - 4, 8 * (minText - 4)
+	return (uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[low:]))<<high) | fold*0x010101010101
+}
+
+// each calls found with every text in b and where it starts, once for each place.
+func (f *finder) each(b []byte, found func(id int32, at int)) {
 	for at := f.next(b, 0); at < len(b); at = f.next(b, at+1) {
-		h := hash(binary.LittleEndian.Uint32(b[at+minText-4:]) >> 8)
-		for id := f.heads[h]; id >= 0; id = f.nexts[id] {
-			if f.stands(id, b, at) {
-				found(id)
+		w := window(b[at:])
+		for id := f.heads[hash(binary.LittleEndian.Uint32(b[at+minText-4:])>>8)]; id >= 0; id = f.nexts[id] {
+			if f.windows[id] == w && f.stands(id, b, at) {
+				found(id, at-f.offsets[id])
 			}
 		}
 	}

@@ -23,6 +23,7 @@ type head struct {
 	indent int    // spaces before it
 	level  level
 	rank   int  // -1 without one
+	rankAt int  // where in the line its digits are, -1 without
 	core   bool // a record of CotrainCore
 }
 
@@ -31,20 +32,31 @@ const maxHead = 300
 
 // readHead takes one part after the other from a line.
 func readHead(line []byte) head {
-	h := head{rest: line, rank: -1}
+	h := head{rest: line, rank: -1, rankAt: -1}
 	h.core = isCore(line)
 	for range 12 {
 		h.rest = h.spaces(h.rest)
-		if len(h.rest) == 0 || len(line)-len(h.rest) > maxHead {
+		at := len(line) - len(h.rest)
+		if len(h.rest) == 0 || at > maxHead {
 			break
 		}
-		n := h.part(h.rest)
+		n := h.part(h.rest, at)
 		if n == 0 {
 			break
 		}
 		h.rest, h.indent = h.rest[n:], 0
 	}
+	h.rank = rankOf(line, h.rankAt)
 	return h
+}
+
+// rankOf reads the rank whose digits are at a place in a line.
+func rankOf(line []byte, at int) int {
+	if at < 0 {
+		return -1
+	}
+	rank, _, _ := number(line[at:])
+	return rank
 }
 
 func (h *head) spaces(b []byte) []byte {
@@ -56,13 +68,13 @@ func (h *head) spaces(b []byte) []byte {
 	return b[n:]
 }
 
-// part returns the length of the part with which b starts, 0 if the message starts.
-func (h *head) part(b []byte) int {
+// part returns the length of the part with which b, at a place in the line, starts, 0 if the message starts.
+func (h *head) part(b []byte, at int) int {
 	switch b[0] {
 	case '[':
-		return h.bracket(b, ']')
+		return h.bracket(b, at, ']')
 	case '(':
-		if n := h.bracket(b, ')'); n > 0 && (bytes.Contains(b[:n], []byte("pid")) || bytes.Contains(b[:n], []byte("rank"))) {
+		if n := h.bracket(b, at, ')'); n > 0 && (bytes.Contains(b[:n], []byte("pid")) || bytes.Contains(b[:n], []byte("rank"))) {
 			return n
 		}
 		return 0
@@ -81,7 +93,7 @@ func (h *head) part(b []byte) int {
 }
 
 // bracket reads "[rank0]:", "[2026-01-02 03:04:05]", "[ERROR]", "[E123 ... file.cc:1]" and the like.
-func (h *head) bracket(b []byte, end byte) int {
+func (h *head) bracket(b []byte, at int, end byte) int {
 	n := bytes.IndexByte(b[:min(len(b), 120)], end)
 	if n < 0 {
 		return 0
@@ -92,11 +104,11 @@ func (h *head) bracket(b []byte, end byte) int {
 	} else if len(inside) == 1 || len(inside) > 1 && (isDigit(inside[1]) || inside[1] == ' ') && h.level == noLevel {
 		h.level = glogLevel(inside[0])
 	}
-	if rank, ok := rankIn(inside); ok {
-		h.rank = rank
+	if rank := rankIn(inside); rank >= 0 {
+		h.rankAt = at + 1 + rank
 	} else if bytes.HasPrefix(b[n+1:], []byte("<std")) {
-		if rank, _, ok := number(inside); ok {
-			h.rank = rank
+		if _, _, ok := number(inside); ok {
+			h.rankAt = at + 1
 		}
 	}
 	n++
@@ -216,19 +228,19 @@ func isCore(b []byte) bool {
 	return end > 0 && bytes.HasPrefix(b[end:], []byte("] [Rank "))
 }
 
-// rankIn reads "rank0", "Rank 3", "default1", "PG 1 Rank 0".
-func rankIn(b []byte) (int, bool) {
+// rankIn returns where the digits are of "rank0", "Rank 3", "default1", "PG 1 Rank 0", -1 for none.
+func rankIn(b []byte) int {
 	for _, name := range [...]string{"ank", "default"} {
 		i := bytes.Index(b, []byte(name))
 		if i < 0 {
 			continue
 		}
 		rest := bytes.TrimLeft(b[i+len(name):], " :=")
-		if rank, _, ok := number(rest); ok {
-			return rank, true
+		if _, _, ok := number(rest); ok {
+			return len(b) - len(rest)
 		}
 	}
-	return 0, false
+	return -1
 }
 
 // number reads a number of at most six digits.

@@ -2,8 +2,10 @@ package diagnose
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -28,12 +30,30 @@ func (s *Scanner) state() int {
 	for _, t := range s.traces {
 		n += cap(t.at) + cap(t.shown.text)
 	}
-	return n
+	return n + s.memo.size()
 }
 
-// maxState bounds what is kept: the lines of a block, and of each rule two sightings with what belongs to them.
+// size counts the bytes of the notes that are kept, without the slots.
+func (m *memo) size() (n int) {
+	if m == nil {
+		return 0
+	}
+	for _, set := range m.sets {
+		for _, of := range set {
+			if of.notes != nil {
+				n += notesBytes + 4*(cap(of.notes.structure)+cap(of.notes.markers)+cap(of.notes.rules)+cap(of.notes.shaped)) + 16*cap(of.notes.depends)
+			}
+		}
+	}
+	return n + cap(m.masked) + cap(m.raw) + 16*cap(m.fixed)
+}
+
+// notesBytes is about what notes take without their lists, which have 100 entries at most.
+const notesBytes = 256
+
+// maxState bounds what is kept: the lines of a block, of each rule two sightings with what belongs to them, and notes.
 func maxState(r *Rules) int {
-	return 4*scanBlock + 64<<10 + len(r.rules)*2*(3+maxMore)*2*maxKept
+	return 4*scanBlock + 64<<10 + len(r.rules)*2*(3+maxMore)*2*maxKept + memoSets*memoWays*(notesBytes+4*100)
 }
 
 // lorry is a log of a line that comes again and again.
@@ -79,7 +99,18 @@ func hostileLogs() map[string]io.Reader {
 		"lines that match many rules": &lorry{line: everything, left: 10_000},
 		"a million failures":          &lorry{line: "ValueError: no\n", left: 1_000_000},
 		"a million NaN":               &lorry{line: "step 1 loss nan\n", left: 1_000_000},
+		"lines that all differ":       differing(100_000),
 	}
+}
+
+// differing are failures of which each has a form of its own, and comes twice.
+func differing(lines int) io.Reader {
+	var b strings.Builder
+	for i := range lines {
+		name := strings.Map(func(r rune) rune { return r + 'g' - '0' }, strconv.Itoa(i/2))
+		fmt.Fprintf(&b, "RuntimeError: %s: [Errno 28] No space left on device: '/data/%s'\n", name, name)
+	}
+	return strings.NewReader(b.String())
 }
 
 func TestHostileLogsAreReadWithBoundedState(t *testing.T) {

@@ -45,42 +45,16 @@ func (k *kept) set(line []byte, number int64) {
 // seen is what a rule has seen: the first and the newest line that count.
 type seen struct{ first, last sighting }
 
-// marked applies the markers of a line, and reports whether it tells nothing else.
-func (s *Scanner) marked(u *unit) bool {
-	s.stamp++
-	told := false // a rule has a text in it
-	for _, id := range s.found {
-		for _, o := range s.rules.owners[id] {
-			told = told || o.role == ofRule
-			if o.role != ofMarker || s.counts[len(s.seen)+o.index] == s.stamp {
-				continue
-			}
-			s.counts[len(s.seen)+o.index] = s.stamp
-			if s.apply(o.index, u, u.text) {
-				return true
-			}
-		}
-	}
-	if !told {
-		return false
-	}
-	return slices.ContainsFunc(s.rules.plain, func(i int) bool { return s.apply(i, u, u.rest) })
-}
-
-// apply applies a marker if it matches, and reports whether the line is to be ignored.
-func (s *Scanner) apply(index int, u *unit, text []byte) bool {
-	m, id := s.rules.markers[index], 2*(len(s.seen)+index)
-	if m.match != nil && !s.matches(id, m.match, text) || m.unless != nil && s.matches(id+1, m.unless, text) {
-		return false
-	}
+// apply applies a marker, and reports whether the line is to be ignored.
+func (s *Scanner) apply(m *Marker, u *unit) bool {
 	switch m.Effect {
 	case ignore:
 		return true
 	case handled:
 		u.handled = u.handled || !u.ends || u.bare
-		s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky && s.line-g.kept.line <= m.Reach })
+		s.forget(m.Reach)
 	case recovered:
-		s.drop(func(r *Rule, g *sighting) bool { return !r.Sticky && slices.Contains(m.Clears, r.Category) })
+		s.drop(func(r *Rule, _ *sighting) bool { return !r.Sticky && slices.Contains(m.Clears, r.Category) })
 	case finished:
 		s.finished = s.line
 		s.drop(func(r *Rule, _ *sighting) bool { return r.Echo })
@@ -90,47 +64,71 @@ func (s *Scanner) apply(index int, u *unit, text []byte) bool {
 
 // drop forgets what is over.
 func (s *Scanner) drop(over func(*Rule, *sighting) bool) {
-	for i, rule := range s.rules.rules {
-		for _, g := range []*sighting{&s.seen[i].first, &s.seen[i].last} {
-			g.ok = g.ok && !over(rule, g)
-		}
+	for i := range s.seen {
+		s.seen[i].drop(s.rules.rules[i], over)
 	}
 }
 
-// match asks the rules of the texts of a line.
+func (e *seen) drop(rule *Rule, over func(*Rule, *sighting) bool) {
+	for _, g := range []*sighting{&e.first, &e.last} {
+		g.ok = g.ok && !over(rule, g)
+	}
+}
+
+// forget drops what the newest lines told.
+func (s *Scanner) forget(reach int64) {
+	over := func(r *Rule, g *sighting) bool { return !r.Sticky && s.line-g.kept.line <= reach }
+	if s.line-s.recent.oldest() <= reach {
+		s.drop(over)
+		return
+	}
+	for _, of := range s.recent.all {
+		s.seen[of.rule].drop(s.rules.rules[of.rule], over)
+	}
+}
+
+// recent are the newest sightings.
+type recent struct {
+	all [16]struct {
+		line int64
+		rule int
+	}
+	next int
+}
+
+func (r *recent) add(line int64, rule int) {
+	of := &r.all[r.next%len(r.all)]
+	of.line, of.rule = line, rule
+	r.next++
+}
+
+// oldest is the line before which sightings may be missing.
+func (r *recent) oldest() int64 {
+	if r.next < len(r.all) {
+		return -1 << 62
+	}
+	return r.all[r.next%len(r.all)].line
+}
+
+// match has the rules of a line see it.
 func (s *Scanner) match(u *unit) {
 	if s.more > 0 {
 		s.goOn(u)
 	}
-	for _, id := range s.found {
-		for _, o := range s.rules.owners[id] {
-			if o.role == vetoes {
-				s.counts[o.index] = s.stamp
-			}
-		}
-	}
-	for _, id := range s.found {
-		for _, o := range s.rules.owners[id] {
-			if o.role == ofRule {
-				s.ask(u, o.index)
-			}
-		}
+	for _, i := range u.rules {
+		s.see(u, int(i))
 	}
 	if u.ends && !u.known { // what a rule knows is no mere exception
-		for _, i := range s.rules.shaped {
-			s.ask(u, i)
+		for _, i := range u.shaped {
+			s.see(u, int(i))
 		}
 	}
 }
 
-// ask has a rule look at a line, once.
-func (s *Scanner) ask(u *unit, index int) {
+// see keeps the line that a rule has seen, if it counts.
+func (s *Scanner) see(u *unit, index int) {
 	rule := s.rules.rules[index]
-	if s.counts[index] == s.stamp {
-		return
-	}
-	s.counts[index] = s.stamp
-	if rule.Shape != "" && !u.ends || rule.unless != nil && s.matches(2*index+1, rule.unless, u.text) || rule.match != nil && !s.matches(2*index, rule.match, u.text) {
+	if rule.Shape != "" && !u.ends {
 		return
 	}
 	u.known = true
@@ -142,6 +140,7 @@ func (s *Scanner) ask(u *unit, index int) {
 	if !e.first.ok || u.chain == during && rule.Shape != "" && e.first.rank == u.rank {
 		g = &e.first // the exception that ended the process, not the one that it was handling
 	}
+	s.recent.add(s.line, index)
 	g.ok, g.bonus, g.steps, g.rank, g.more = true, bonus(u, rule), s.curve.reports, u.rank, 0
 	g.kept.set(u.text, s.line)
 	g.at, g.frame.text = g.at[:0], g.frame.text[:0]

@@ -1,92 +1,145 @@
 package diagnose
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"regexp"
+	"slices"
 )
 
 const (
-	// memoAfter is how many lines are looked at before answers are kept: most logs have fewer that tell anything.
-	memoAfter = 4096
-	// memoTimes is how often an expression gives the same answer to lines that differ by their numbers alone before it is not asked again.
-	memoTimes = 8
-	memoBits  = 16
+	// memoAfter is how many lines are looked at before notes are kept: most logs have fewer that tell anything.
+	memoAfter = 256
+	// memoSets and memoWays bound the kept notes.
+	memoSets = 1 << 11
+	memoWays = 4
 )
 
-// memo keeps the answers of expressions to lines that come again and again: in a log full of errors they are nearly all the work. Its
-// memory is fixed, and a newer answer takes the place of an older one.
+// memo keeps the notes of lines that come again and again: in a log full of errors they are nearly all the work. Lines that differ by
+// their digits alone share notes, as long as the rules look at none of those digits; else those that differ by the other digits do. Its
+// memory is bounded, and newer notes take the place of older ones.
 type memo struct {
-	seed    maphash.Seed
-	masked  []byte
-	line    uint64 // of the present line, with its numbers masked
-	answers []answer
+	seed   maphash.Seed
+	masked []byte
+	fixed  []span // of the line, whose digits its notes depend on
+	raw    []byte // what stands there
+	sets   [][memoWays]slot
+	turn   uint // the slot of a full set that is given up next
 }
 
-// answer is what an expression said of a line.
-type answer struct {
+// slot is of lines that have been seen; those seen once have no notes yet.
+type slot struct {
 	key   uint64
-	value uint8
-	times uint8
+	notes *notes
 }
 
-// start takes the next line.
-func (m *memo) start(text []byte) {
-	if m.answers == nil {
-		m.seed, m.answers = maphash.MakeSeed(), make([]answer, 1<<memoBits)
+// span is a part of a line.
+type span struct{ from, to int }
+
+func newMemo(sets int) *memo {
+	return &memo{seed: maphash.MakeSeed(), sets: make([][memoWays]slot, sets)}
+}
+
+// notesOf returns what a text says by itself, from memory where the like came before.
+func (s *Scanner) notesOf(text []byte, whole bool) *notes {
+	const depth = 8 // one is the rule
+	if s.units++; s.units > memoAfter {
+		if s.memo == nil {
+			s.memo = newMemo(memoSets)
+		}
+		m := s.memo
+		key := m.start(text, whole)
+		for range depth {
+			of := m.slot(key)
+			if of == nil {
+				break
+			}
+			if of.notes == nil {
+				of.notes = s.shared(text, whole)
+			}
+			if len(of.notes.depends) == 0 {
+				return of.notes
+			}
+			key = m.further(key, text, of.notes.depends)
+		}
 	}
-	m.masked = mask(m.masked[:0], text)
-	m.line = maphash.Bytes(m.seed, m.masked)
+	s.read(&s.notes, text, whole)
+	return &s.notes
 }
 
-// mask appends text with each number as one digit.
+// shared are the notes of all lines that differ from one by digits outside of what is fixed alone, or else what must be fixed.
+func (s *Scanner) shared(text []byte, whole bool) *notes {
+	d := s.rules.digits()
+	var depends []span
+	add := func(of span) {
+		if !slices.ContainsFunc(s.memo.fixed, func(o span) bool { return o.from <= of.from && o.to >= of.to }) {
+			depends = append(depends, of)
+		}
+	}
+	d.finder.each(s.memo.masked, func(id int32, at int) { add(span{at, at + len(d.finder.texts[id])}) })
+	n := &notes{}
+	s.read(n, text, whole)
+	s.judge(n, text, func(e *regexp.Regexp, of []byte) bool {
+		yes, from := d.matches(e, of)
+		if from < len(of) {
+			add(span{len(text) - len(of) + from, len(text)})
+		}
+		return yes
+	})
+	if len(depends) > 0 {
+		return &notes{depends: depends}
+	}
+	return n
+}
+
+// start takes the next line and returns its key.
+func (m *memo) start(text []byte, whole bool) uint64 {
+	m.masked, m.fixed = mask(m.masked[:0], text), m.fixed[:0]
+	key := maphash.Bytes(m.seed, m.masked)
+	if whole {
+		key ^= 1
+	}
+	return key
+}
+
+// further fixes more of the line and returns the next key.
+func (m *memo) further(key uint64, text []byte, depends []span) uint64 {
+	m.raw = binary.LittleEndian.AppendUint64(m.raw[:0], key)
+	for _, of := range depends {
+		m.fixed = append(m.fixed, of)
+		m.raw = append(m.raw, text[of.from:of.to]...)
+	}
+	return maphash.Bytes(m.seed, m.raw)
+}
+
+// slot returns the slot of a key, nil the first time.
+func (m *memo) slot(key uint64) *slot {
+	set := &m.sets[key>>32%uint64(len(m.sets))]
+	for i := range set {
+		if set[i].key == key {
+			return &set[i]
+		}
+	}
+	m.turn++
+	set[m.turn%memoWays] = slot{key: key}
+	return nil
+}
+
+// mask appends text with all digits as 0.
 func mask(dst, text []byte) []byte {
-	number := false
+	const each = 0x0101010101010101
+	for len(text) >= 8 {
+		w := binary.LittleEndian.Uint64(text)
+		low := w ^ '0'*each // 0 to 9 of digits
+		digits := ^(low&(0x7f*each) + (0x80-10)*each | low) & (0x80 * each)
+		dst = binary.LittleEndian.AppendUint64(dst, w&^(digits>>7*0x0f))
+		text = text[8:]
+	}
 	for _, c := range text {
 		if isDigit(c) {
-			if !number {
-				dst = append(dst, '0')
-			}
-			number = true
-			continue
+			c = '0'
 		}
-		number = false
 		dst = append(dst, c)
 	}
 	return dst
-}
-
-// recall returns the answer numbered id to the present line, of ask where it has not been the same often enough.
-func (m *memo) recall(id int, ask func() uint8) uint8 {
-	key := (m.line ^ uint64(id)*0x9E3779B97F4A7C15) * 0xD6E8FEB86659FD93 // #nosec G115 -- an index
-	a := &m.answers[key>>(64-memoBits)]
-	if a.key == key && a.times >= memoTimes {
-		return a.value
-	}
-	value := ask()
-	if a.key != key || a.value != value {
-		*a = answer{key: key, value: value}
-	}
-	a.times++
-	return value
-}
-
-// matches is e.Match(text), from memory where the scanner has seen the like often. Expressions have numbers of their own.
-func (s *Scanner) matches(id int, e *regexp.Regexp, text []byte) bool {
-	if s.units <= memoAfter {
-		return e.Match(text)
-	}
-	return s.memo.recall(id, func() uint8 {
-		if e.Match(text) {
-			return 1
-		}
-		return 0
-	}) == 1
-}
-
-// levelOfText is [markedLevel] from memory.
-func (s *Scanner) levelOfText(text []byte) level {
-	if s.units <= memoAfter {
-		return markedLevel(text)
-	}
-	return level(s.memo.recall(-1, func() uint8 { return uint8(markedLevel(text)) }))
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 
@@ -25,6 +26,8 @@ type Rules struct {
 	categories []Category
 
 	finder *finder
+	texts  []string // of the finder
+	digits func() *digits
 	// owners are those of each text of the finder.
 	owners [][]owner
 	shaped []int // rules for any line of a shape
@@ -265,6 +268,7 @@ func (r *Rules) compile(name string) error {
 			r.shaped = append(r.shaped, i)
 		}
 	}
-	r.finder = newFinder(texts)
+	r.finder, r.texts = newFinder(texts), texts
+	r.digits = sync.OnceValue(r.newDigits) // few logs need them
 	return nil
 }

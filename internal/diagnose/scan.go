@@ -44,6 +44,7 @@ const (
 	textTerminate
 	textIgnored
 	textLogging
+	textsOfStructure // how many they are
 )
 
 // Scanner reads the output of a process. Its memory does not depend on how much there is.
@@ -72,8 +73,10 @@ type Scanner struct {
 	counts   []uint32
 	stamp    uint32
 	stripped []byte
-	units    int // that were looked at
-	memo     memo
+	units    int   // that were looked at
+	notes    notes // of one that is not kept
+	memo     *memo
+	recent   recent
 }
 
 // NewScanner returns a scanner at the start of a log.
@@ -218,7 +221,9 @@ func indexFrom(b []byte, from int, text []byte) int {
 
 // one reads a line: the segments that a carriage return or a NUL separates, and of long ones what surrounds a text.
 func (s *Scanner) one(line []byte) {
-	line = bytes.TrimRight(line, "\r\x00")
+	for len(line) > 0 && (line[len(line)-1] == '\r' || line[len(line)-1] == 0) {
+		line = line[:len(line)-1]
+	}
 	for {
 		segment, rest, more := cutBreak(line)
 		s.segment(segment)
@@ -230,10 +235,17 @@ func (s *Scanner) one(line []byte) {
 }
 
 func cutBreak(line []byte) (segment, rest []byte, more bool) {
-	if i := bytes.IndexAny(line, "\r\x00"); i >= 0 {
-		return line[:i], line[i+1:], true
+	at := bytes.IndexByte(line, '\r')
+	if at < 0 {
+		at = len(line)
 	}
-	return line, nil, false
+	if i := bytes.IndexByte(line[:at], 0); i >= 0 {
+		at = i
+	}
+	if at == len(line) {
+		return line, nil, false
+	}
+	return line[:at], line[at+1:], true
 }
 
 func (s *Scanner) segment(b []byte) {
@@ -261,25 +273,23 @@ func (s *Scanner) unit(text []byte, whole bool) {
 		s.stripped = stripEscapes(s.stripped[:0], text)
 		text = s.stripped
 	}
-	h := readHead(text)
-	if !whole {
-		h = head{rest: text, rank: -1}
-	}
-	s.found = s.found[:0]
-	s.rules.finder.each(text, func(id int32) { s.found = append(s.found, id) })
-	if s.quoted(text, &h) {
+	n := s.notesOf(text, whole)
+	u := unit{text: text, notes: n, head: n.head}
+	u.rest, u.rank = text[n.message:], rankOf(text, n.rankAt)
+	if s.quoted(&u) {
 		return
 	}
-	if s.units++; s.units > memoAfter {
-		s.memo.start(text)
+	if !n.judged {
+		s.judge(n, text, matches)
 	}
-	u := unit{text: text, head: h}
 	s.shape(&u)
-	if u.level == noLevel && !u.ends && len(s.found) > 0 {
-		u.level = s.levelOfText(text)
+	if u.level == noLevel {
+		u.level = n.marked
 	}
-	if s.marked(&u) {
-		return
+	for _, i := range n.markers {
+		if s.apply(s.rules.markers[i], &u) {
+			return
+		}
 	}
 	s.match(&u)
 }
@@ -287,6 +297,7 @@ func (s *Scanner) unit(text []byte, whole bool) {
 // unit is a text with what is known of it.
 type unit struct {
 	text []byte
+	*notes
 	head
 	ends    bool // it tells of the end of a process
 	bare    bool // only by its form: an exception without a traceback
@@ -300,7 +311,7 @@ type unit struct {
 func (s *Scanner) shape(u *unit) {
 	t := s.trace(u.rank)
 	open := t != nil && t.open && s.line-t.frame < followed && u.indent <= t.indent && len(u.rest) > 0
-	if name, _ := exception(u.rest, open); name != nil {
+	if open && u.raised || !open && u.raisedAlone {
 		u.ends, u.bare = true, !open
 		if s.line <= s.over {
 			u.ends, u.handled, s.over = false, true, -1
@@ -316,10 +327,10 @@ func (s *Scanner) shape(u *unit) {
 	if s.line <= s.caught && u.core {
 		u.ends, u.bare, s.caught = true, false, -1
 	}
-	if s.line <= s.what && bytes.Contains(u.text, []byte("what():")) || u.level == fatal {
+	if s.line <= s.what && u.what || u.level == fatal {
 		u.ends, u.bare = true, false
 	}
-	for _, id := range s.found {
+	for _, id := range u.structure {
 		switch id {
 		case textCaught:
 			s.caught, s.watch = s.line+2, max(s.watch, s.line+2)

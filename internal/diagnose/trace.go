@@ -24,30 +24,29 @@ type trace struct {
 }
 
 // quoted follows tracebacks, and reports whether a line only quotes source code.
-func (s *Scanner) quoted(text []byte, h *head) bool {
-	trimmed := h.rest
-	if bytes.HasPrefix(trimmed, []byte("│")) || bytes.HasPrefix(trimmed, []byte("╭")) || bytes.HasPrefix(trimmed, []byte("❱")) {
+func (s *Scanner) quoted(u *unit) bool {
+	if u.boxed {
 		return true
 	}
-	t := s.trace(h.rank)
-	for _, id := range s.found {
+	t := s.trace(u.rank)
+	for _, id := range u.structure {
 		switch id {
 		case textTraceback:
-			t = s.open(h.rank)
-			t.open, t.indent, t.frame, t.deep, t.user = true, h.indent, s.line, h.indent, false
+			t = s.open(u.rank)
+			t.open, t.indent, t.frame, t.deep, t.user = true, u.indent, s.line, u.indent, false
 			t.at = t.at[:0]
 			s.watch = max(s.watch, s.line+followed)
-			if bytes.HasPrefix(trimmed, []byte("Traceback")) {
+			if bytes.HasPrefix(u.rest, []byte("Traceback")) {
 				return true
 			}
 		case textFrame:
-			if bytes.HasPrefix(trimmed, []byte(`File "`)) {
+			if bytes.HasPrefix(u.rest, []byte(`File "`)) {
 				if t == nil {
-					t = s.open(h.rank)
+					t = s.open(u.rank)
 					t.open = false
 					t.user = false
 				}
-				t.enter(trimmed, h.indent, s.line, text)
+				t.enter(u.rest, u.indent, s.line, u.text)
 				s.watch = max(s.watch, s.line+followed)
 				return true
 			}
@@ -60,7 +59,7 @@ func (s *Scanner) quoted(text []byte, h *head) bool {
 		}
 	}
 	// The source below a frame is indented further, and so are the carets below that.
-	return t != nil && h.indent > t.deep && s.line-t.frame <= 3 && h.level == noLevel
+	return t != nil && u.indent > t.deep && s.line-t.frame <= 3 && u.level == noLevel
 }
 
 // enter notes a frame: File "/app/train.py", line 12, in main.
