@@ -15,7 +15,7 @@ type finder struct {
 	windows []uint64
 	// skip has for each hash of three bytes how far the window may move, 0 where a text may be.
 	skip [1 << hashBits]uint8
-	// heads has the first text whose window ends with that hash, nexts the one after each, -1 none.
+	// heads has for each hash of a window the first text with such a one, nexts the one after each, -1 none.
 	heads [1 << hashBits]int32
 	nexts []int32
 }
@@ -38,13 +38,12 @@ func newFinder(texts []string) *finder {
 		}
 		offset := rarest(folded, usual)
 		f.texts, f.offsets = append(f.texts, folded), append(f.offsets, offset)
-		f.windows = append(f.windows, window(folded[offset:]))
+		w := window(folded[offset:])
+		f.windows = append(f.windows, w)
+		f.nexts[id], f.heads[hashOf(w)] = f.heads[hashOf(w)], int32(id) // #nosec G115 -- bounded by maxRules and maxTexts
 		for end := 3; end <= minText; end++ {
 			h := hashAt(folded, offset+end-3)
 			f.skip[h] = min(f.skip[h], uint8(minText-end)) // #nosec G115 -- less than minText
-			if end == minText {
-				f.nexts[id], f.heads[h] = f.heads[h], int32(id) // #nosec G115 -- bounded by maxRules and maxTexts
-			}
 		}
 	}
 	return f
@@ -166,10 +165,10 @@ func (f *finder) look(b []byte, end int, hits []int32) (int, []int32) {
 	return end + 1, hits
 }
 
-// at reports whether a text starts at a place whose hash is that of one.
+// at reports whether the window of a text starts at a place.
 func (f *finder) at(b []byte, start int) bool {
 	w := window(b[start:])
-	for id := f.heads[hash(binary.LittleEndian.Uint32(b[start+minText-4:])>>8)]; id >= 0; id = f.nexts[id] {
+	for id := f.heads[hashOf(w)]; id >= 0; id = f.nexts[id] {
 		if f.windows[id] == w && f.stands(id, b, start) {
 			return true
 		}
@@ -183,11 +182,14 @@ func window(b []byte) uint64 {
 	return (uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[low:]))<<high) | fold*0x010101010101
 }
 
+// hashOf is the hash of a window.
+func hashOf(w uint64) uint32 { return uint32(w * 0x9E3779B97F4A7C15 >> (64 - hashBits)) }
+
 // each calls found with every text in b and where it starts, once for each place.
 func (f *finder) each(b []byte, found func(id int32, at int)) {
 	for at := f.next(b, 0); at < len(b); at = f.next(b, at+1) {
 		w := window(b[at:])
-		for id := f.heads[hash(binary.LittleEndian.Uint32(b[at+minText-4:])>>8)]; id >= 0; id = f.nexts[id] {
+		for id := f.heads[hashOf(w)]; id >= 0; id = f.nexts[id] {
 			if f.windows[id] == w && f.stands(id, b, at) {
 				found(id, at-f.offsets[id])
 			}

@@ -198,3 +198,12 @@ func TestAMaskHidesDigitsAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestANumberThatTellsAnotherCauseIsSeenAmongManyLikeIt(t *testing.T) {
+	t.Parallel()
+	lines := slices.Repeat([]string{"NVRM: Xid (PCI:0000:0f:00): 31, pid=712, name=python"}, 5000)
+	lines = append(lines, "NVRM: Xid (PCI:0000:0f:00): 79, pid=712, name=python")
+	if got := causeOf(t, builtinRules(t), Exit{}, lines...); got.Category != "ecc_error_xid" || got.Evidence[0].Line != 5000 {
+		t.Errorf("%s by %+v", got.Category, got.Evidence)
+	}
+}
