@@ -12,6 +12,7 @@ type item struct {
 	bracket   bool    // a number in brackets without a name: "[3/10]"
 	number    bool    // printed before its name
 	assigned  bool    // ":" or "=" stands between name and value
+	rounded   bool    // a multiple, "22.8K"
 	glued     bool    // another name begins inside of the value: two records on one line
 }
 
@@ -287,6 +288,13 @@ func (s *items) scalar(it *item) bool {
 		return false
 	}
 	at := s.i + n
+	it.rounded = false
+	if e := multiple(s.at(at)); e != "" && s.ends(at+1) {
+		if exact, ok := parseDecimal([]byte(string(s.b[s.i:at]) + e)); ok {
+			v, it.rounded = exact, true
+			at++
+		}
+	}
 	of := 0.0
 	if slash := s.spaces(at); s.at(slash) == '/' {
 		if next := s.spaces(slash + 1); isDigit(s.at(next)) {
@@ -303,6 +311,15 @@ func (s *items) scalar(it *item) bool {
 	}
 	it.value, it.of, it.unit, it.has, s.i = v, of, unit, true, end
 	return true
+}
+
+// ends reports whether a value ends before i.
+func (s *items) ends(i int) bool {
+	switch s.at(i) {
+	case 0, ' ', ',', ';', '|', ')', ']', '\t':
+		return true
+	}
+	return false
 }
 
 // number reads the number at i and returns its length, 0 for none: decimal, with thousands separators, nan or inf.
@@ -395,7 +412,7 @@ func (s *items) unitAt(i int) (unit []byte, end int, ok bool) {
 	return unit, i, true
 }
 
-// isUnit knows the units that trainers print; a multiple such as "3.2k" is no exact number.
+// isUnit knows the units that trainers print.
 func isUnit(b []byte) bool {
 	if bytes.IndexByte(b, '/') > 0 {
 		return true

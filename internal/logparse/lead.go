@@ -83,7 +83,8 @@ func (h *lead) group() {
 }
 
 func (h *lead) bracket(inside []byte, glued bool) bool {
-	if level := levelNamed(inside); level != levelNone {
+	name, _, _ := bytes.Cut(inside, []byte("|")) // "[INFO|DP=0|PP=0|TP=0]:"
+	if level := levelNamed(name); level != levelNone {
 		h.level(level)
 		return true
 	}
@@ -127,7 +128,7 @@ func (h *lead) digits() {
 	}
 	word := b[:end]
 	switch {
-	case isClock(word):
+	case isClock(word), isDay(word, b[end:]):
 		h.rest, h.seen = b[end:], true
 	case word[end-1] == ':' && bytes.Count(word, []byte(".")) == 3, word[end-1] == ':' && allDigits(word[:end-1]) && end <= 6:
 		rest := bytes.TrimLeft(b[end:], " ")
@@ -277,6 +278,15 @@ func isClock(b []byte) bool {
 		}
 	}
 	return colons >= 1 && colons <= 3 && hasTime(b) || strokes == 2 && colons == 0 && len(b) >= 8 && len(b) <= 12
+}
+
+// isDay reports whether a word is a date without a year, "04/21", before a time.
+func isDay(word, rest []byte) bool {
+	if len(word) != len("04/21") || word[2] != '/' && word[2] != '-' || !allDigits(word[:2]) || !allDigits(word[3:]) {
+		return false
+	}
+	rest = bytes.TrimLeft(rest, " ")
+	return len(rest) > len("21:03:53") && rest[2] == ':' && rest[5] == ':' && isDigit(rest[0]) && isDigit(rest[7])
 }
 
 // hasTime reports whether b holds "d:dd".

@@ -177,6 +177,21 @@ func parseGrouped(b []byte) (float64, bool) {
 	return parseDecimal(out)
 }
 
+// multiple is the exponent of "22.8K", "1.2M", "85.8G" and "85.8B".
+func multiple(c byte) string {
+	switch c {
+	case 'k', 'K':
+		return "e3"
+	case 'M':
+		return "e6"
+	case 'G', 'B':
+		return "e9"
+	case 'T':
+		return "e12"
+	}
+	return ""
+}
+
 // parseStep reads a non-negative integer.
 func parseStep(b []byte) (int64, bool) {
 	if len(b) == 0 || len(b) > 16 {

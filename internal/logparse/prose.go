@@ -8,6 +8,7 @@ import "bytes"
 //	epoch: 0, file: 2/2, batch: 6671/6743, loss: 5.185546875
 //	[Epoch 64 738304/1281167][Iteration 45458] Loss is 1.308916. Current learning rate is 0.046.
 //	Total loss at epoch 5, step at 58800, loss=32.79
+//	eval @ step 400: loss=1.87 perplexity=6.49
 func (p *Parser) prose(msg []byte) Result {
 	if !startsRecord(msg) || oddProse(msg) || endsCall(msg) {
 		return Result{}
@@ -16,6 +17,14 @@ func (p *Parser) prose(msg []byte) Result {
 	p.settle(&r)
 	if r.rank == 0 && !r.inEpoch || r.double || r.measured == 0 {
 		return Result{}
+	}
+	if name := heldOutLoss(msg); name != "" {
+		if r.rank < 3 && !r.inEpoch {
+			return Result{} // a progress bar
+		}
+		if p.index("val_loss") < 0 && p.index("eval_loss") < 0 {
+			p.heldOut(name)
+		}
 	}
 	if p.index("loss") < 0 && p.index("val_loss") < 0 && p.index("eval_loss") < 0 && p.index("reward") < 0 && p.index("perplexity") < 0 {
 		return Result{}
@@ -31,6 +40,9 @@ func startsRecord(b []byte) bool {
 		}
 	}
 	b = bytes.TrimLeft(b, "[( ")
+	if heldOutLoss(b) != "" {
+		return true
+	}
 	for _, word := range [...]string{"epoch", "step", "iter", "batch", "global", "update", "train", "total loss at", "end of epoch", "ep ", "ep:", "ep="} {
 		if hasFoldPrefix(b, word) {
 			return true
@@ -40,6 +52,19 @@ func startsRecord(b []byte) bool {
 		return true
 	}
 	return len(b) > 0 && isDigit(b[0]) && bytes.Contains(b[:min(len(b), 40)], []byte("]["))
+}
+
+// heldOutLoss is the name of the loss of a record that starts with what it is measured on, "" for one of training: "eval @ step 400:
+// loss 2.31", "[val] step 400 | ...".
+func heldOutLoss(b []byte) string {
+	b = bytes.TrimLeft(b, "[( ")
+	switch {
+	case hasFoldPrefix(b, "eval"):
+		return "eval_loss"
+	case hasFoldPrefix(b, "valid"), hasFoldPrefix(b, "val "), hasFoldPrefix(b, "val]"):
+		return "val_loss"
+	}
+	return ""
 }
 
 // endsCall reports whether the text closes a parenthesis that it does not open: the end of a call that a traceback quotes.

@@ -56,7 +56,14 @@ func (p *Parser) item(r *reading, it item) {
 		r.double = r.double || it.glued
 		return
 	}
-	switch m := meaningOf(it.key, it.unit); m.role {
+	m := meaningOf(it.key, it.unit)
+	if it.rounded && m.name != "tokens_per_second" && m.name != "total_tokens" { // no exact number
+		if !it.number {
+			r.bare++
+		}
+		return
+	}
+	switch m.role {
 	case roleStep, rolePart:
 		r.setStep(it, m.rank)
 	case roleEpoch:
