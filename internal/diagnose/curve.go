@@ -8,12 +8,17 @@ import (
 
 // Rules of how a loss ends. It is lost where its last report is NaN or infinite; one that came back is a step that mixed precision
 // skipped. It has spiked where at the end it stays for 3 reports above 3 times its best mean of 3, or for 20 above twice that, and by 1.5 at least.
+// A language model's loss cannot rise that far, as one that guesses has about 11: of a steady loss 1.6 times and 2.5 are enough, if
+// that is 6 times what it strayed before.
 const (
 	spikeReports = 3
 	spikeTimes   = 3
 	longReports  = 20
 	longTimes    = 2
 	spikeBy      = 1.5
+	leapTimes    = 1.6
+	leapBy       = 2.5
+	leapStrays   = 6
 )
 
 // curve follows the loss. It is a few numbers, whatever the length of the log.
@@ -26,6 +31,9 @@ type curve struct {
 	bad     int      // NaN or infinite in a row, up to now
 	high    int      // above spikeTimes in a row
 	higher  int      // above longTimes
+	leapt   int      // above what a steady loss may rise
+	level   float64  // running mean, not of what leapt
+	strays  float64  // running mean of the distance from it
 	ended   float64  // newest finite loss
 	since   sighting // where the present row of bad or high reports starts
 	newest  kept     // its newest line
@@ -167,6 +175,7 @@ func (c *curve) add(v float64, name uint32, line []byte, number int64) {
 	c.ended = v
 	c.recent[c.finite%3] = v
 	if c.finite++; c.finite < 3 {
+		c.follow(v)
 		return
 	}
 	if mean := (c.recent[0] + c.recent[1] + c.recent[2]) / 3; c.finite == 3 || mean < c.best {
@@ -174,13 +183,27 @@ func (c *curve) add(v float64, name uint32, line []byte, number int64) {
 	}
 	far := c.best > 0 && v > c.best+spikeBy
 	c.high = next(c.high, far && v > spikeTimes*c.best)
-	if c.higher = next(c.higher, far && v > longTimes*c.best); c.higher == 1 {
+	c.higher = next(c.higher, far && v > longTimes*c.best)
+	c.leapt = next(c.leapt, far && v > leapTimes*c.best && v > c.best+max(leapBy, leapStrays*c.strays))
+	if c.leapt == 0 {
+		c.follow(v)
+	}
+	if max(c.higher, c.leapt) == 1 {
 		c.since = sighting{rank: -1, kept: kept{text: c.since.kept.text}}
 		c.since.kept.set(line, number)
 	}
-	if c.higher > 0 {
+	if max(c.higher, c.leapt) > 0 {
 		c.newest.set(line, number)
 	}
+}
+
+// follow moves the level of the loss, and how far it strays from it.
+func (c *curve) follow(v float64) {
+	if c.finite == 1 {
+		c.level = v
+	}
+	c.strays += (math.Abs(v-c.level) - c.strays) / 8
+	c.level += (v - c.level) / 4
 }
 
 func next(row int, goesOn bool) int {
@@ -205,7 +228,7 @@ func (c *curve) end() string {
 	switch {
 	case c.bad > 0:
 		return "nan"
-	case c.high >= spikeReports || c.higher >= longReports:
+	case c.high >= spikeReports || c.higher >= longReports || c.leapt >= spikeReports:
 		return "spike"
 	}
 	return ""

@@ -54,7 +54,9 @@ func (s *Scanner) apply(m *Marker, u *unit) bool {
 		u.handled = u.handled || !u.ends || u.bare
 		s.forget(m.Reach)
 	case recovered:
-		s.drop(func(r *Rule, _ *sighting) bool { return !r.Sticky && slices.Contains(m.Clears, r.Category) })
+		s.drop(func(r *Rule, _ *sighting) bool {
+			return (m.Sticky || !r.Sticky) && slices.Contains(m.Clears, r.Category)
+		})
 	case finished:
 		s.finished = s.line
 		s.drop(func(r *Rule, _ *sighting) bool { return r.Echo })

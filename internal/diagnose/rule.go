@@ -74,6 +74,8 @@ type Marker struct {
 	Effect string   `toml:"effect"`
 	Reach  int64    `toml:"reach"`
 	Clears []string `toml:"clears"`
+	// Sticky says that what sticky rules saw of them is over, too.
+	Sticky bool `toml:"sticky"`
 
 	file          string
 	match, unless *regexp.Regexp
