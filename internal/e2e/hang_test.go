@@ -96,7 +96,7 @@ func TestALossThatRisesAgainIsSentBackAgain(t *testing.T) {
 		t.Errorf("attempt %d failed of %+v, because %q", r.Attempt, r.Cause, r.Reason)
 	}
 	events, _, _ := c.cli("run", "events", string(id))
-	for _, want := range []string{"(1 of 3)", "(2 of 3)", "(3 of 3)", "step_80"} {
+	for _, want := range []string{"(1 of 3)", "(2 of 3)", "(3 of 3)", "step_80", "It has gone back 3 times already, so it fails."} {
 		if !strings.Contains(events, want) {
 			t.Errorf("%q is not in the history:\n%s", want, events)
 		}

@@ -18,7 +18,7 @@ type SavedCheckpoint struct {
 
 // ResumeFrom returns the checkpoints that another attempt may continue from, newest first. With DiLoCo every worker
 // saves its own part, so all must have reported the step in one attempt. Without, worker 0 reports for all. A report may
-// precede the other workers' files: check the folder where it can be seen.
+// precede the other workers' files: check the folder where it can be seen. Those that a rollback passes over come last.
 func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 	if r.CheckpointPath == "" {
 		return nil
@@ -48,7 +48,10 @@ func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 	for _, step := range slices.Backward(slices.Sorted(maps.Keys(whole))) {
 		out = append(out, r.PointAt(step))
 	}
-	return out
+	if r.NextResume != ResumeNewest {
+		return out
+	}
+	return r.Rollback.passOver(out, r.Attempt)
 }
 
 // PointAt is the checkpoint of a step, whether or not there is one.
@@ -63,6 +66,16 @@ type ResumePoint struct {
 }
 
 func stepFolder(step int64) string { return "step_" + strconv.FormatInt(step, 10) }
+
+// stepOf is the step of a checkpoint by its folder, 0 where that does not tell.
+func stepOf(folder string) int64 {
+	text, ok := strings.CutPrefix(path.Base(folder), "step_")
+	step, err := strconv.ParseInt(text, 10, 64)
+	if !ok || err != nil {
+		return 0
+	}
+	return step
+}
 
 // savesAt reports whether a printed path is where the run saves a step: below CheckpointPath, with DiLoCo in a folder
 // for each worker (jobs/launch.sh). A relative path may be printed with the working directory before it.

@@ -36,3 +36,49 @@ func TestWhatALossHasSpoiledIsNotContinuedFrom(t *testing.T) {
 		t.Errorf("what was there is lost: %+v", b)
 	}
 }
+
+func TestALossThatGoesWrongAtTheSamePlaceGoesBackFurther(t *testing.T) {
+	t.Parallel()
+	saved := func(attempt int, steps ...int64) (out []SavedCheckpoint) {
+		for _, step := range steps {
+			out = append(out, SavedCheckpoint{Attempt: attempt, Step: step, Path: "c/" + stepFolder(step)})
+		}
+		return out
+	}
+	r := Run{State: Running, Attempt: 1, CheckpointPath: "c", Shape: Shape{Nodes: 1}}
+	for _, tc := range []struct {
+		resume  string
+		trouble int64
+		saved   []SavedCheckpoint
+		from    int64
+		says    string
+	}{
+		{"", 130, saved(1, 40, 80, 120), 120, "before step 130 (1 of 3)"},
+		{"c/step_120", 125, saved(1, 40, 80, 120), 80, "before step 125 (2 of 3), before step 120 where there is one, since from there it went no further"},
+		{"c/step_80", 140, append(saved(1, 40, 80), saved(3, 120)...), 120, "before step 140 (3 of 3)"}, // it went further
+	} {
+		next, ok := r.RollBack(Attempt{Number: r.Attempt, Resume: tc.resume}, tc.trouble)
+		if !ok || next != "going back to a checkpoint "+tc.says {
+			t.Errorf("attempt %d: %q, %v", r.Attempt, next, ok)
+		}
+		if points := r.ResumeFrom(tc.saved); len(points) == 0 || points[0].Step != tc.from {
+			t.Errorf("attempt %d is followed by one that continues from %+v, want step %d", r.Attempt, points, tc.from)
+		}
+		r.Attempt++
+	}
+	if next, ok := r.RollBack(Attempt{Resume: "c/step_120"}, 125); ok {
+		t.Errorf("it goes back a fourth time: %q", next)
+	}
+	only := Run{Attempt: 2, CheckpointPath: "c", Shape: Shape{Nodes: 1}, Rollback: &Rollback{Count: 2, Before: 60, LR: 1, Attempt: 2, PassOver: 40}}
+	if points := only.ResumeFrom(saved(1, 40)); len(points) != 1 || points[0].Step != 40 {
+		t.Errorf("without an older one it continues from %+v", points)
+	}
+	named := Run{Attempt: 2, CheckpointPath: "c", Shape: Shape{Nodes: 1}, NextResume: "step_40", Rollback: &Rollback{Count: 2, Before: 60, LR: 1, Attempt: 2, PassOver: 40}}
+	if points := named.NextResume.Among(named.ResumeFrom(saved(1, 20, 40))); points[0].Step != 40 {
+		t.Errorf("though a person names step 40 it continues from %+v", points)
+	}
+	only.Attempt = 3 // which has its own
+	if points := only.ResumeFrom(saved(3, 20, 40)); points[0].Step != 40 {
+		t.Errorf("a later attempt continues from %+v", points)
+	}
+}

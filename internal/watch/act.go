@@ -68,7 +68,7 @@ func (c *change) obey(u *store.Update, n run.Notice, now time.Time) (bool, error
 		}
 		return true, u.Stop(run.Console, run.StopLoss, now)
 	case policy == run.PolicyRollback:
-		next, ok := r.RollBack(n.Step)
+		next, ok := r.RollBack(u.Attempt, n.Step)
 		switch {
 		case ok:
 			return true, u.Record(r.StopWorkers(run.StopRollback, n.Text+"; "+next, now))

@@ -36,9 +36,9 @@ func (w *Watcher) notices(ctx context.Context, r run.Run, a run.Attempt, ws []ru
 	out := slices.Concat(l.hang(), l.losses(), l.alone(), l.mesh(), l.clocks(), l.slow())
 	w.vitals.mu.Unlock()
 	for i := range out {
-		if others, ok := l.witnesses(out[i]); ok && r.Notice(out[i].Kind) == nil {
+		if others, about, ok := l.witnesses(out[i]); ok && r.Notice(out[i].Kind) == nil {
 			var err error
-			if out[i].Evidence, err = w.evidence(ctx, r.ID, out[i].Rank, others); err != nil {
+			if out[i].Evidence, err = w.evidence(ctx, r.ID, out[i].Rank, others, about); err != nil {
 				return nil, err
 			}
 		}
@@ -51,15 +51,16 @@ func (w *Watcher) notices(ctx context.Context, r run.Run, a run.Attempt, ws []ru
 	return out, nil
 }
 
-// witnesses are the workers beside the one that a notice is about whose newest lines speak for it; ok is false where no line does.
-func (l *look) witnesses(n run.Notice) (others []run.Worker, ok bool) {
+// witnesses are the workers beside the one that a notice is about whose newest lines speak for it, and what those lines name; ok is false
+// where no line does.
+func (l *look) witnesses(n run.Notice) (others []run.Worker, about string, ok bool) {
 	switch n.Kind {
 	case run.NoticeHang:
-		return l.workers, true
+		return l.workers, "", true
 	case run.NoticeNotFinite, run.NoticeDiverged:
-		return nil, true
+		return nil, "loss", true
 	default:
-		return nil, false
+		return nil, "", false
 	}
 }
 
@@ -209,7 +210,7 @@ func (l *look) losses() []run.Notice {
 	case run.PolicyStop:
 		n.Next = "The run is stopped."
 	case run.PolicyRollback:
-		n.Next = "It goes back to a checkpoint before that step."
+		n.Next = l.r.NextRollback(n.Kind)
 	}
 	return []run.Notice{n}
 }
@@ -267,18 +268,23 @@ func (l *look) slow() []run.Notice {
 		}
 	}
 	was := l.v.slow
-	l.v.slow = map[int]bool{}
+	l.v.slow = map[int]int64{}
 	var out []run.Notice
-	for _, s := range rhythm.FindStragglers(ws, func(rank int) bool { return was[rank] }) {
-		l.v.slow[s.Rank] = true
-		if !was[s.Rank] {
-			continue // it must be slow twice in a row
+	for _, s := range rhythm.FindStragglers(ws, func(rank int) bool { _, slow := was[rank]; return slow }) {
+		step := ws[s.Rank].Step()
+		first, again := was[s.Rank]
+		if !again {
+			first = step
+		}
+		l.v.slow[s.Rank] = first
+		if step == first {
+			continue // it must be slow twice in a row, with steps between
 		}
 		text := fmt.Sprintf("%s is slow: %s a step, the others %s", l.name(s.Rank), per(s.Recent), per(s.Others))
 		if s.Recent > 1.25*s.Best {
 			text += fmt.Sprintf(", itself %s at its best", per(s.Best))
 		}
-		out = append(out, run.Notice{Kind: run.NoticeSlow, Rank: s.Rank, Node: l.workers[s.Rank].NodeName, Since: l.now, Step: l.members[s.Rank].rhythm.Step(), Text: text,
+		out = append(out, run.Notice{Kind: run.NoticeSlow, Rank: s.Rank, Node: l.workers[s.Rank].NodeName, Since: l.now, Step: step, Text: text,
 			Hint: "The others wait for it at every sync. Compare the GPU clocks, temperatures and neighbours of its node."})
 	}
 	return out
@@ -303,8 +309,8 @@ const (
 	evidenceTail    = 10 // lines among which that is
 )
 
-// evidence is the newest line of each worker, that of the one that hangs first.
-func (w *Watcher) evidence(ctx context.Context, id run.ID, first int, ws []run.Worker) ([]run.NoticeLine, error) {
+// evidence is the newest line of each worker, that of one first, and if there are some that name what it is about, the newest of those.
+func (w *Watcher) evidence(ctx context.Context, id run.ID, first int, ws []run.Worker, about string) ([]run.NoticeLine, error) {
 	var order []int
 	if first >= 0 {
 		order = append(order, first)
@@ -323,7 +329,7 @@ func (w *Watcher) evidence(ctx context.Context, id run.ID, first int, ws []run.W
 		if n := len(lines); n > 0 {
 			l := lines[n-1]
 			for _, older := range slices.Backward(lines) { // what people read, rather than what machines do
-				if !strings.HasPrefix(older.Text, "COTRAIN {") {
+				if !strings.HasPrefix(older.Text, "COTRAIN {") && strings.Contains(older.Text, about) {
 					l = older
 					break
 				}

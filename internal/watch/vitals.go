@@ -23,7 +23,7 @@ type vital struct {
 	steps    int64 // of the whole run
 	learned  bool  // what was stored before this console began is learned
 	members  map[string]*member
-	slow     map[int]bool // ranks that were slow at the last look
+	slow     map[int]int64 // ranks that were slow at the last look, and the step at which they first were
 }
 
 // member is a worker, by its allocation.
@@ -109,7 +109,7 @@ func (v *vitals) of(id run.ID, attempt int) *vital {
 		return nil
 	}
 	if known == nil || known.attempt < attempt {
-		known = &vital{attempt: attempt, members: map[string]*member{}, slow: map[int]bool{}}
+		known = &vital{attempt: attempt, members: map[string]*member{}, slow: map[int]int64{}}
 		v.runs[id] = known
 	}
 	return known
