@@ -66,6 +66,11 @@ func (r *Run) caveats(ws []Worker) string {
 	if notice := r.LossNotice(); notice != "" {
 		out = append(out, notice)
 	}
+	for _, n := range r.Notices {
+		if text := n.caveat(); text != "" {
+			out = append(out, text)
+		}
+	}
 	if !slices.ContainsFunc(ws, func(w Worker) bool { return w.Report.Finished || w.Report.Step > 0 || !w.Report.Read }) {
 		out = append(out, "no worker reported a step or the end of training")
 	}

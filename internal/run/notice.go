@@ -160,6 +160,22 @@ func (n Notice) level() string {
 	}
 }
 
+// Lasts reports whether what a notice tells of a worker still counts once that has finished.
+func (n Notice) Lasts() bool { return n.caveat() != "" }
+
+// caveat is what a notice says of a run that has finished, "" for nothing.
+func (n Notice) caveat() string {
+	who := Worker{Rank: n.Rank, NodeName: n.Node}.name()
+	switch n.Kind {
+	case NoticeAlone:
+		return fmt.Sprintf("%s trained alone from step %d on", who, n.Step)
+	case NoticeDiverged:
+		return fmt.Sprintf("the loss of %s rose far above what was usual at step %d, and stayed there", who, n.Step)
+	default: // a loss that is not finite is told by its last value
+		return ""
+	}
+}
+
 // over says that a notice holds no more.
 func (n Notice) over(at time.Time) string {
 	who := "the run"

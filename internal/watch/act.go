@@ -38,7 +38,7 @@ func (c *change) act(u *store.Update, now time.Time) error {
 		c.noticed = len(before) > 0
 		return nil
 	}
-	events := r.Observe(c.notices, now)
+	events := r.Observe(slices.Concat(c.notices, lasting(r.Notices, c.notices, c.obs.Workers)), now)
 	if slices.ContainsFunc(c.obs.Workers, func(wk run.Worker) bool { return wk.State.Terminal() }) { // what is over because workers ended has not become well
 		events = slices.DeleteFunc(events, func(ev run.Event) bool { return strings.HasSuffix(ev.Kind, run.NoticeOver) })
 	}
@@ -50,6 +50,18 @@ func (c *change) act(u *store.Update, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// lasting are the notices of workers that have finished which still count, of those that there were, unless they are told anyway.
+func lasting(were, are []run.Notice, ws []run.Worker) (out []run.Notice) {
+	for _, n := range were {
+		finished := slices.ContainsFunc(ws, func(wk run.Worker) bool { return wk.Rank == n.Rank && wk.OK() })
+		told := slices.ContainsFunc(are, func(other run.Notice) bool { return other.Kind == n.Kind && other.Rank == n.Rank })
+		if n.Lasts() && finished && !told {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // obey does what the options say about a notice, and reports whether that ends the attempt.

@@ -350,3 +350,26 @@ func TestSlowWorkersClocksMeshesAndThoseAloneAreNamed(t *testing.T) {
 		t.Errorf("the notice is %+v", n)
 	}
 }
+
+func TestARunThatFinishedSaysWhatStandsAgainstIt(t *testing.T) {
+	t.Parallel()
+	r := watchedRigOf(t, run.Options{}, 120)
+	for rank, loss := range []func(int) string{usual, usual, rises(90)} {
+		r.trains(rank, 1, 120, 1, loss)
+	}
+	r.cluster.Print(r.child, 1, "12:00:00 [ERROR] [Rank 0] Failed to sync pseudo gradient after 3 retries\n")
+	r.noticed(run.NoticeAlone)
+	r.noticed(run.NoticeDiverged)
+	for _, rank := range []int{1, 2, 0} { // worker 0 is the last
+		r.cluster.Print(r.child, rank, "12:00:01 [INFO] [Rank 0] Training finished, exiting ...\n")
+		r.cluster.Set(r.child, rank, nomadtest.End(0))
+		r.looks("it is looked at", func(got run.Run) bool {
+			return got.State.Terminal() || got.Notice(run.NoticeAlone) != nil && got.Notice(run.NoticeDiverged) != nil
+		})
+	}
+	got := r.becomes(run.Succeeded)
+	const want = "finished, but the loss of worker 2 on node-1 rose far above what was usual at step 90, and stayed there; worker 1 on node-1 trained alone from step 120 on"
+	if got.Reason != want || len(got.Notices) != 0 {
+		t.Errorf("it ended because %q, with %+v", got.Reason, got.Notices)
+	}
+}
