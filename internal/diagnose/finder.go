@@ -129,15 +129,21 @@ func (f *finder) lines(b []byte, out []int32) []int32 {
 		c := int(f.skip[hash(binary.LittleEndian.Uint32(b[end[1]-3:])>>8)])
 		d := int(f.skip[hash(binary.LittleEndian.Uint32(b[end[2]-3:])>>8)])
 		e := int(f.skip[hash(binary.LittleEndian.Uint32(b[end[3]-3:])>>8)])
+		end[0], end[1], end[2], end[3] = end[0]+a, end[1]+c, end[2]+d, end[3]+e
 		if a*c*d*e != 0 {
-			end[0], end[1], end[2], end[3] = end[0]+a, end[1]+c, end[2]+d, end[3]+e
 			continue
 		}
-		for i, skip := range [lanes]int{a, c, d, e} {
-			end[i] += skip
-			if skip == 0 {
-				end[i], hits[i] = f.look(b, end[i], hits[i])
-			}
+		if a == 0 {
+			end[0], hits[0] = f.look(b, end[0], hits[0])
+		}
+		if c == 0 {
+			end[1], hits[1] = f.look(b, end[1], hits[1])
+		}
+		if d == 0 {
+			end[2], hits[2] = f.look(b, end[2], hits[2])
+		}
+		if e == 0 {
+			end[3], hits[3] = f.look(b, end[3], hits[3])
 		}
 	}
 	for i := range lanes {

@@ -189,8 +189,25 @@ func smooth(parts []Part, columns []Column, s Smoothing) error {
 			}
 			return at < end
 		})
+		block := func(b Block) {
+			for len(b.Steps) > 0 && at < end {
+				n := sort.Search(len(b.Steps), func(i int) bool { return b.Steps[i] >= columns[at].Last })
+				m.skip(b.Values[:n])
+				if n < len(b.Steps) {
+					m.Add(run.CurvePoint{Step: b.Steps[n], Mean: b.Values[n]})
+					n++
+				}
+				b = b.tail(n)
+			}
+		}
 		for i := first; i <= last && at < end; i++ {
-			if err := parts[i].Each(m.Add); err != nil {
+			var err error
+			if s.Kernel == EMA && parts[i].Blocks != nil {
+				err = parts[i].Blocks(block)
+			} else {
+				err = parts[i].Each(m.Add)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -208,15 +225,24 @@ func reach(parts []Part, step int64, s Smoothing) (first, last int) {
 	if s.Kernel == TimedEMA {
 		return reachInTime(parts, at, s), at
 	}
-	for n := 0; first > 0 && n < before; {
-		first--
-		switch p := parts[first]; {
+	n := 0
+	count := func(p Part) {
+		switch {
 		case p.Unknown:
 		case s.Kernel == EMA:
 			n += p.Means
 		default:
 			n += p.Points
 		}
+	}
+	if at < len(parts) && parts[at].Last == step { // all of it comes before, but for the point itself
+		if count(parts[at]); n > 0 {
+			n--
+		}
+	}
+	for first > 0 && n < before {
+		first--
+		count(parts[first])
 	}
 	for n := 0; last < len(parts)-1 && n < after; {
 		if last++; !parts[last].Unknown {

@@ -31,6 +31,34 @@ func drawCurve(t *rapid.T, most int) []run.CurvePoint {
 	return out
 }
 
+// ofOneWorker makes a curve that of a worker alone.
+func ofOneWorker(curve []run.CurvePoint) []run.CurvePoint {
+	for i, p := range curve {
+		curve[i] = run.CurvePoint{Step: p.Step, Mean: p.Mean, Min: p.Mean, Max: p.Mean, Sum: p.Mean, Workers: 1, At: p.At}
+	}
+	return curve
+}
+
+// inBlocks has parts of one worker read in blocks, too.
+func inBlocks(t *rapid.T, parts []Part) {
+	for i := range parts {
+		each := parts[i].Each
+		parts[i].Blocks = func(take func(Block)) error {
+			var all Block
+			err := each(func(p run.CurvePoint) bool {
+				all = Block{append(all.Steps, p.Step), append(all.Times, p.At.UnixMilli()), append(all.Values, p.Mean)}
+				return true
+			})
+			for len(all.Steps) > 0 {
+				n := rapid.IntRange(1, len(all.Steps)).Draw(t, "block")
+				take(all.head(n))
+				all = all.tail(n)
+			}
+			return err
+		}
+	}
+}
+
 // drawParts splits a curve, and counts how many of its points are read.
 func drawParts(t *rapid.T, curve []run.CurvePoint, read *int) (parts []Part) {
 	for len(curve) > 0 {
@@ -103,7 +131,14 @@ func TestAViewOfPartsIsThatOfTheirPoints(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		curve := drawCurve(t, 400)
 		read := 0
+		alone := rapid.Bool().Draw(t, "one worker")
+		if alone {
+			curve = ofOneWorker(curve)
+		}
 		parts := drawParts(t, curve, &read)
+		if alone {
+			inBlocks(t, parts)
+		}
 		from, to := int64(math.MinInt64), int64(math.MaxInt64)
 		if len(curve) > 0 && rapid.Bool().Draw(t, "a part") {
 			from = curve[rapid.IntRange(0, len(curve)-1).Draw(t, "from")].Step

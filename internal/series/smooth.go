@@ -144,6 +144,15 @@ func (m *Smoother) Add(p run.CurvePoint) bool {
 	return !m.ended && m.end(m.take(p))
 }
 
+// skip adds points, of an EMA, whose smoothed values nobody wants.
+func (m *Smoother) skip(values []float64) {
+	for _, v := range values {
+		if finite(v) {
+			m.average(v, m.smoothing.Amount)
+		}
+	}
+}
+
 // End passes on the points that waited for later ones.
 func (m *Smoother) End() {
 	for !m.ended && m.next < len(m.window) {

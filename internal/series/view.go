@@ -104,11 +104,13 @@ func (b *Builder) block(points Block) {
 			})
 		}
 		b.column(points.head(n).column())
-		points = Block{points.Steps[n:], points.Times[n:], points.Values[n:]}
+		points = points.tail(n)
 	}
 }
 
 func (b Block) head(n int) Block { return Block{b.Steps[:n], b.Times[:n], b.Values[:n]} }
+
+func (b Block) tail(n int) Block { return Block{b.Steps[n:], b.Times[n:], b.Values[n:]} }
 
 func (b Block) column() Column {
 	c := Column{
