@@ -61,7 +61,7 @@ func heldOutLoss(b []byte) string {
 	switch {
 	case hasFoldPrefix(b, "eval"):
 		return "eval_loss"
-	case hasFoldPrefix(b, "valid"), hasFoldPrefix(b, "val "), hasFoldPrefix(b, "val]"):
+	case hasFoldPrefix(b, "valid"), hasFoldPrefix(b, "val") && len(b) > len("val") && !isWord(b[len("val")]):
 		return "val_loss"
 	}
 	return ""
