@@ -368,7 +368,7 @@ func TestARunThatFinishedSaysWhatStandsAgainstIt(t *testing.T) {
 		})
 	}
 	got := r.becomes(run.Succeeded)
-	const want = "finished, but the loss of worker 2 on node-1 rose far above what was usual at step 90, and stayed there; worker 1 on node-1 trained alone from step 120 on"
+	const want = "finished, but the loss of worker 2 (node-1) rose far above what was usual at step 90, and stayed there; worker 1 (node-1) trained alone from step 120 on"
 	if got.Reason != want || len(got.Notices) != 0 {
 		t.Errorf("it ended because %q, with %+v", got.Reason, got.Notices)
 	}
