@@ -312,6 +312,7 @@ func TestLossesAreActedOnAsTheOptionsSay(t *testing.T) {
 func TestSlowWorkersClocksMeshesAndThoseAloneAreNamed(t *testing.T) {
 	t.Parallel()
 	r := watchedRig(t, run.Options{})
+	clock := func() string { return time.Now().UTC().Format("15:04:05") }
 	step := 1
 	further := func() {
 		for rank, seconds := range []float64{1, 1, 3} {
@@ -329,13 +330,13 @@ func TestSlowWorkersClocksMeshesAndThoseAloneAreNamed(t *testing.T) {
 	if n := r.noticed(run.NoticeSlow); n.Rank != 2 || !strings.HasPrefix(n.Text, "worker 2 (node-1) is slow: 3 s a step, the others 1 s") {
 		t.Errorf("the notice is %+v", n)
 	}
-	r.cluster.Print(r.child, 1, "12:00:00 [ERROR] [Rank 0] Failed to sync pseudo gradient after 3 retries\n12:00:00 [INFO] [Rank 0] effective mfu: 30.0\n")
+	r.cluster.Print(r.child, 1, clock()+" [ERROR] [Rank 0] Failed to sync pseudo gradient after 3 retries\n"+clock()+" [INFO] [Rank 0] effective mfu: 30.0\n")
 	if n := r.noticed(run.NoticeAlone); n.Rank != 1 || n.Step < 80 {
 		t.Errorf("the notice is %+v", n)
 	}
-	r.cluster.Print(r.child, 1, "12:00:01 [INFO] [Rank 0] Sync psuedo-gradient in 1.5 seconds\n")
+	r.cluster.Print(r.child, 1, clock()+" [INFO] [Rank 0] Sync psuedo-gradient in 1.5 seconds\n")
 	r.looks("it trains with the others again", func(got run.Run) bool { return got.Notice(run.NoticeAlone) == nil })
-	r.cluster.Print(r.child, 0, "12:00:02 [INFO] [Rank 0] Elastic Device mesh init done with 2 peers in 0.05 seconds\n")
+	r.cluster.Print(r.child, 0, clock()+" [INFO] [Rank 0] Elastic Device mesh init done with 2 peers in 0.05 seconds\n")
 	if n := r.noticed(run.NoticeMesh); !strings.HasPrefix(n.Text, "the mesh has 2 of 3 workers") {
 		t.Errorf("the notice is %+v", n)
 	}
