@@ -64,7 +64,7 @@ var allowed = map[string][]string{
 	"internal/queue":             {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/siterules":         {"internal/diagnose", "internal/nomad", "internal/trainconf", "internal/watch"},
 	"internal/survey":            {"internal/nomad"},
-	"internal/watch":             {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/diagnose", "internal/rhythm", "internal/trainconf"},
+	"internal/watch":             {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/diagnose", "internal/logparse", "internal/rhythm", "internal/trainconf"},
 	"internal/ingest":            {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/logparse"},
 	"internal/nomad":             {"internal/certfile", "internal/nomad/failover", "jobs"},
 	"internal/nomad/failover":    {},
