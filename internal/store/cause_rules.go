@@ -73,7 +73,7 @@ func causeRulesAudit(r run.CauseRules) any {
 func (s *Store) Failures(ctx context.Context, since time.Time, limit int) ([]run.PastFailure, error) {
 	rows, err := s.db.Query(ctx, `SELECT a.run_id, a.number, a.created_at, a.ended_at, r.name, r.project,
 		COALESCE((SELECT n.created_at FROM attempts n WHERE n.run_id = a.run_id AND n.number = a.number + 1), 0)
-		FROM attempts a JOIN runs r ON r.id = a.run_id WHERE a.fingerprint <> '' AND a.ended_at >= ? ORDER BY a.ended_at DESC LIMIT ?`, db.Millis(since), limit)
+		FROM attempts a JOIN runs r ON r.id = a.run_id WHERE a.fingerprint <> '' AND a.fingerprint NOT LIKE 'policy/%' AND a.ended_at >= ? ORDER BY a.ended_at DESC LIMIT ?`, db.Millis(since), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list failures: %w", err)
 	}

@@ -96,7 +96,7 @@ func (p *Pages) SaveCauseRules(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) causeRules(w http.ResponseWriter, r *http.Request, stored run.CauseRules, d draftRules, trials *run.CauseTrials, m message) error {
-	field := ui.Field{Name: "text", Label: "Rules", Kind: ui.KindLines, Value: d.text, Help: "TOML. One with the ID of a built-in rule takes its place; off = true turns that off. Regular expressions are RE2.", Hint: view.ExampleRule}
+	field := ui.Field{Name: "text", Label: "TOML", Kind: ui.KindLines, Value: d.text, Help: "A rule with the ID of a built-in one takes its place; off = true turns that off. Regular expressions are RE2.", Hint: view.ExampleRule}
 	limit := ui.Field{Name: "limit", Label: "Failures to try on", Kind: ui.KindSelect, Value: strconv.FormatInt(d.limit, 10)}
 	for _, n := range []string{"10", "20", "50", "100"} {
 		limit.Choices = append(limit.Choices, ui.Choice{Value: n, Label: "newest " + n})

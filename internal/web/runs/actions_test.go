@@ -63,7 +63,7 @@ func TestActionsSayWhatTheyMean(t *testing.T) {
 	}{
 		{running, "pause", []string{"6 GPUs are free", "keeps its place", "about step 550", "repeats 50 steps", "the last checkpoint may be cut off"}, "input[name=when][value=checkpoint][checked], input[name=when][value=now]", url.Values{"when": {"now"}}, "pause %s now"},
 		{running, "pause", nil, "", nil, "pause %s checkpoint"},
-		{bare, "pause", []string{"saves no checkpoints", "starts over"}, "input[name=when][value=now][checked]", url.Values{"when": {"now"}}, "pause %s now"},
+		{bare, "pause", []string{"saves no checkpoints", "starts over"}, "input[type=hidden][name=when][value=now]", url.Values{"when": {"now"}}, "pause %s now"},
 		{paused, "resume", []string{"3 nodes with 2 x A100", "go on where they were"}, "option[value=newest], option[value=step_400], option[value=start]", url.Values{"from": {"step_400"}}, "resume %s step_400"},
 		{running, "restart", []string{"neither as a failure", "Newest complete checkpoint (step 450): repeats 50 steps"}, "select[name=from]", url.Values{"from": {"start"}}, "restart %s start"},
 		{fails, "retry", []string{"Attempt 2 of the same run"}, "select[name=from]", url.Values{"from": {"newest"}}, "retry %s"},
