@@ -76,7 +76,7 @@ func cell(c db.TableColumn) *rapid.Generator[any] {
 	var g *rapid.Generator[any]
 	switch c.Type {
 	case db.Text:
-		g = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a", "b", "\n", "é", "\uFFFD", "👍", strings.Repeat("x", 70_000)})).AsAny()
+		g = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a", "b", "\n", "é", "\uFFFD", "👍"})).AsAny()
 	case db.Integer:
 		g = rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64(), rapid.SampledFrom([]int64{math.MinInt64, -1, math.MaxInt64})).AsAny()
 	case db.Double:
@@ -191,7 +191,12 @@ func insertRandom(ctx context.Context, rt *rapid.T, d *db.DB, table db.Table) {
 	}
 	for range rapid.IntRange(0, 3).Draw(rt, "rows of "+table.Name) {
 		var values []any
-		for _, c := range table.Columns {
+		long := rapid.IntRange(-1, len(table.Columns)-1).Draw(rt, "long text") // one at most: an entry of an index holds no more than 2.7 KB, compressed
+		for i, c := range table.Columns {
+			if i == long && c.Type == db.Text {
+				values = append(values, strings.Repeat("x", 70_000))
+				continue
+			}
 			values = append(values, cell(c).Draw(rt, table.Name+"."+c.Name))
 		}
 		if _, err := d.Exec(ctx, `INSERT INTO `+table.Name+` (`+strings.Join(names, ", ")+`) VALUES (?`+strings.Repeat(",?", len(values)-1)+`) ON CONFLICT DO NOTHING`, values...); err != nil {
