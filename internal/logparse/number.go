@@ -194,17 +194,19 @@ func multiple(c byte) string {
 
 // parseStep reads a non-negative integer.
 func parseStep(b []byte) (int64, bool) {
-	if len(b) == 0 || len(b) > 16 {
-		return 0, false
-	}
-	var n int64
-	for _, c := range b {
-		if !isDigit(c) {
-			return 0, false
+	n, size, ok := scanStep(b)
+	return n, ok && size == len(b)
+}
+
+// scanStep reads the non-negative integer at the start of b and returns its length.
+func scanStep(b []byte) (n int64, size int, ok bool) {
+	for size < len(b) && isDigit(b[size]) {
+		if n = n*10 + int64(b[size]-'0'); size == 16 {
+			return 0, 0, false
 		}
-		n = n*10 + int64(c-'0')
+		size++
 	}
-	return n, n < maxStep
+	return n, size, size > 0 && n < maxStep
 }
 
 func wholeStep(v float64) (int64, bool) {

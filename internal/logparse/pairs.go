@@ -18,40 +18,38 @@ func looksLikePairs(msg []byte) bool {
 	return false
 }
 
+// plainKey is a key of a plain sample with its colon and space, and the metric that it names, "" for the step.
+type plainKey struct {
+	text []byte
+	name string
+}
+
 // plainSample reads the samples that nearly all are, plain decimal numbers only, in one pass. ok is false for every other line, which
-// sample reads.
+// sample reads. The keys of one sample are expected in the next.
 func (p *Parser) plainSample(msg []byte) (res Result, ok bool) {
-	s, strict := run.Sample{}, true
+	s, strict, expected := run.Sample{}, true, true
 	p.printed = p.printed[:0]
-	for i := 0; ; i += len(pairSep) {
-		start := i
-		for i < len(msg) && isKey(msg[i]) {
-			i++
-		}
-		key := msg[start:i]
-		if len(key) == 0 || len(key) > MaxName || isDigit(key[0]) || i+2 >= len(msg) || msg[i] != ':' || msg[i+1] != ' ' {
+	for i, n := 0, 0; ; i, n = i+len(pairSep), n+1 {
+		if expected = expected && n < len(p.keys) && bytes.HasPrefix(msg[i:], p.keys[n].text); !expected && !p.plainKey(msg[i:], n) {
 			return Result{}, false
 		}
-		i += 2
-		isStep := string(key) == "step"
-		if isStep {
-			digits := i
-			for i < len(msg) && isDigit(msg[i]) {
-				i++
-			}
-			step, valid := parseStep(msg[digits:i])
-			if !valid || s.HasStep {
+		key := &p.keys[n]
+		i += len(key.text)
+		if key.name == "" {
+			step, size, valid := scanStep(msg[i:])
+			if !valid {
 				return Result{}, false
 			}
-			s.Step, s.HasStep = step, true
+			s.Step, s.HasStep, i = step, true, i+size
 		} else {
-			v, n, valid := scanDecimal(msg[i:])
-			if !valid || !p.addPlain(key, v) {
+			v, size, valid := scanDecimal(msg[i:])
+			if !valid {
 				return Result{}, false
 			}
-			strict = strict && (msg[i] >= '1' && msg[i] <= '9' || msg[i] == '0' && (n == 1 || msg[i+1] == '.'))
-			p.printed = append(p.printed, msg[i:i+n])
-			i += n
+			p.add(key.name, v)
+			strict = strict && (msg[i] >= '1' && msg[i] <= '9' || msg[i] == '0' && (size == 1 || msg[i+1] == '.'))
+			p.printed = append(p.printed, msg[i:i+size])
+			i += size
 		}
 		if i == len(msg) {
 			break
@@ -72,18 +70,34 @@ func (p *Parser) plainSample(msg []byte) (res Result, ok bool) {
 	return res, true
 }
 
-// addPlain adds a metric, unless the line needs a closer look.
-func (p *Parser) addPlain(key []byte, v float64) bool {
-	if len(p.metrics) >= MaxMetrics || len(key) >= 4 && (key[len(key)-1] == 'p') && equalFold(key[len(key)-4:], "step") {
+// plainKey reads the key with which msg starts into p.keys[n], behind those of the same line; not one that needs a closer look.
+func (p *Parser) plainKey(msg []byte, n int) bool {
+	size := 0
+	for size < len(msg) && isKey(msg[size]) {
+		size++
+	}
+	key := msg[:size]
+	if size == 0 || size > MaxName || isDigit(key[0]) || size+2 >= len(msg) || msg[size] != ':' || msg[size+1] != ' ' {
 		return false
 	}
-	name := p.names.metric(key)
-	for i := range p.metrics {
-		if p.metrics[i].Name == name {
+	name := ""
+	if string(key) != "step" {
+		if len(p.metrics) >= MaxMetrics || size >= 4 && key[size-1] == 'p' && equalFold(key[size-4:], "step") {
 			return false
 		}
+		name = p.names.metric(key)
 	}
-	p.add(name, v)
+	for _, before := range p.keys[:n] {
+		if before.name == name {
+			return false // the step twice, or a metric
+		}
+	}
+	if p.keys = p.keys[:n]; n < cap(p.keys) {
+		p.keys = p.keys[:n+1] // with its text's memory
+	} else {
+		p.keys = append(p.keys, plainKey{})
+	}
+	p.keys[n] = plainKey{append(p.keys[n].text[:0], msg[:size+2]...), name}
 	return true
 }
 

@@ -83,11 +83,19 @@ type Parser struct {
 	metrics  []run.Metric // of the last result
 	aliases  []alias      // among them
 	printed  [][]byte     // likewise
+	keys     []plainKey   // of the last plain sample
 	names    names
 }
 
 // Line parses a line of any length and content, without its newline.
 func (p *Parser) Line(line []byte) Result {
+	if rec, _ := plainHead(line); rec.found && !rec.debug && len(line) <= MaxLine && isDigit(line[0]) && isDigit(line[1]) && line[2] == ':' {
+		// Nearly all lines: every byte is looked at, so that no other record, escape or break is in it.
+		p.metrics, p.text, p.fields = p.metrics[:0], p.text[:0], p.fields[:0]
+		if res, ok := p.plainSample(rec.msg); ok {
+			return res
+		}
+	}
 	line, whole := window(line)
 	line = p.clean(line)
 	if len(line) == 0 {
