@@ -95,7 +95,7 @@ func longSeries(b *testing.B) *store.Store {
 			b.Fatal(err)
 		}
 	}
-	exec(`INSERT INTO series (id, run_id, metric, rank) VALUES (1, ?, ?, 0)`, string(viewedID), chunkedMetric)
+	exec(`INSERT INTO series (id, run_id, metric, rank, attempt, until) VALUES (1, ?, ?, 0, 1, ?)`, string(viewedID), chunkedMetric, int64(math.MaxInt64))
 	rnd := rand.New(rand.NewPCG(1, 2))
 	const perChunk, perBlock, perGroup = 2048, 512, 128
 	var chunk []series.Point
