@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 )
 
@@ -15,10 +14,7 @@ import (
 // loss, and counts a word with grep -c, in turns; it counts the fastest of three. The ratio should be at most 4.
 // COTRAIN_BENCH_PARSE_MIB=1024 takes a log of 1 GiB.
 func BenchmarkDiagnose(b *testing.B) {
-	mib := parseMiB
-	if n, err := strconv.Atoi(os.Getenv("COTRAIN_BENCH_PARSE_MIB")); err == nil && n > 0 {
-		mib = n
-	}
+	mib := logMiB()
 	log := filepath.Join(b.TempDir(), "log")
 	if _, err := writeCoreLog(log, mib<<20); err != nil {
 		b.Fatal(err)
@@ -42,13 +38,13 @@ func BenchmarkDiagnose(b *testing.B) {
 }
 
 // BenchmarkDiagnoseDense takes a log in which nearly every line looks like an error: the lines of all known failures, again and again. There is
-// no bound for its ratio to grep -c, which reads no further than the first word of each line.
+// no bound for its ratio to grep -c, which reads no further than the first word of each line. COTRAIN_BENCH_PARSE_MIB sets its size, too.
 func BenchmarkDiagnoseDense(b *testing.B) {
 	lines, err := failureLines("../logparse/testdata/cases.jsonl")
 	if err != nil {
 		b.Fatal(err)
 	}
-	const mib = 64
+	mib := logMiB()
 	log := filepath.Join(b.TempDir(), "log")
 	if err := os.WriteFile(log, bytes.Repeat(lines, mib<<20/len(lines)+1), 0o600); err != nil {
 		b.Fatal(err)

@@ -12,16 +12,18 @@ import (
 	"time"
 )
 
-// parseMiB is the size of the log; COTRAIN_BENCH_PARSE_MIB=1024 takes one of 1 GiB.
-const parseMiB = 256
+// logMiB is the size of a log; COTRAIN_BENCH_PARSE_MIB=1024 takes one of 1 GiB.
+func logMiB() int {
+	if n, err := strconv.Atoi(os.Getenv("COTRAIN_BENCH_PARSE_MIB")); err == nil && n > 0 {
+		return n
+	}
+	return 256
+}
 
 // BenchmarkParse reads a log of CotrainCore's lines with cotrain parse and with grep -c, in turns; it counts the fastest of three.
 // The ratio should be at most 3.
 func BenchmarkParse(b *testing.B) {
-	mib := parseMiB
-	if n, err := strconv.Atoi(os.Getenv("COTRAIN_BENCH_PARSE_MIB")); err == nil && n > 0 {
-		mib = n
-	}
+	mib := logMiB()
 	log := filepath.Join(b.TempDir(), "log")
 	lines, err := writeCoreLog(log, mib<<20)
 	if err != nil {
