@@ -12,6 +12,8 @@ type format struct {
 	mark  string // occurs in each of its records; the cheapest check there is
 	loose bool   // reads what any trainer might print; a stream with records of another format is not read so
 	parse func(*Parser, []byte) Result
+
+	marked []byte // mark, in the form that is searched for
 }
 
 // formats are tried in this order, after the one that matched last in the stream.
@@ -60,6 +62,9 @@ func (p *Parser) foreign(line []byte) Result {
 	}
 	if p.formats == nil {
 		p.formats = formats()
+		for i := range p.formats {
+			p.formats[i].marked = []byte(p.formats[i].mark)
+		}
 	}
 	last := p.last
 	if last >= len(p.formats) || p.formats[last].name != p.State.Format {
@@ -88,7 +93,7 @@ func (p *Parser) foreign(line []byte) Result {
 
 func (p *Parser) tryFormat(i int, msg []byte) Result {
 	f := &p.formats[i]
-	if f.mark != "" && !bytes.Contains(msg, []byte(f.mark)) {
+	if !bytes.Contains(msg, f.marked) {
 		return Result{}
 	}
 	p.metrics, p.text = p.metrics[:0], p.text[:0]

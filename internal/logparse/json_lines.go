@@ -94,7 +94,7 @@ func (p *Parser) member1(r *reading, key []byte, v float64) {
 		return
 	}
 	it := item{key: key, value: v, has: true, assigned: true}
-	m := meaningOf(key, nil)
+	m := p.meaningOf(key, nil)
 	if m.role == roleStep && m.rank >= 4 {
 		_, whole := wholeStep(v)
 		r.partStep = r.partStep || !whole

@@ -25,6 +25,38 @@ type meaning struct {
 // maxMeaning is the longest name that can have a canonical one.
 const maxMeaning = 40
 
+// knownNames bounds a parser's memory of what names mean; knownBytes is the longest that it holds.
+const (
+	knownNames = 64
+	knownBytes = 24
+)
+
+// known is a name with its meaning.
+type known struct {
+	key  [knownBytes]byte
+	size int
+	meaning
+}
+
+// meaningOf is [meaningOf] from memory: a stream has few names, and each of its records has them.
+func (p *Parser) meaningOf(key, unit []byte) meaning {
+	if len(key) == 0 || len(key) > knownBytes {
+		return meaningOf(key, unit)
+	}
+	if p.known == nil {
+		p.known = make([]known, knownNames)
+	}
+	k := &p.known[(31*len(key)+7*int(key[0])+int(key[len(key)-1]))%knownNames]
+	if k.size == len(key) && bytes.Equal(k.key[:k.size], key) {
+		return k.meaning
+	}
+	m := meaningOf(key, unit)
+	if m == meaningOf(key, nil) && m == meaningOf(key, []byte("tok")) { // whatever the unit
+		k.size, k.meaning = copy(k.key[:], key), m
+	}
+	return m
+}
+
 // meaningOf reads a printed name without regard to case, spaces, dots and dashes.
 func meaningOf(key, unit []byte) meaning {
 	var buf [maxMeaning]byte

@@ -85,6 +85,7 @@ type Parser struct {
 	printed  [][]byte     // likewise
 	keys     []plainKey   // of the last plain sample
 	names    names
+	known    []known // names of the stream
 }
 
 // Line parses a line of any length and content, without its newline.

@@ -56,7 +56,7 @@ func (p *Parser) item(r *reading, it item) {
 		r.double = r.double || it.glued
 		return
 	}
-	m := meaningOf(it.key, it.unit)
+	m := p.meaningOf(it.key, it.unit)
 	if it.rounded && m.name != "tokens_per_second" && m.name != "total_tokens" { // no exact number
 		if !it.number {
 			r.bare++

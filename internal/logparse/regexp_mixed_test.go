@@ -140,20 +140,18 @@ func TestATableOfRegularExpressionsReadsTheSameInMixedStreams(t *testing.T) {
 	}
 }
 
-// BenchmarkMixedAgainstRegexp times the parser and a table of regular expressions on logs of eleven trainers in turns.
+// BenchmarkMixedAgainstRegexp times the parser and a table of regular expressions on logs of eleven trainers in turns, the fastest pass of each.
 func BenchmarkMixedAgainstRegexp(b *testing.B) {
 	streams := mixedStreams(100)
 	baseline := newMixedRegexp()
-	var ours, theirs time.Duration
-	lines := 0
+	ours, theirs := time.Hour, time.Hour
+	lines := float64(len(streams) * len(streams[0]))
 	for b.Loop() {
 		start := time.Now()
-		for range 10 {
-			for _, stream := range streams {
-				var p Parser
-				for _, line := range stream {
-					p.Line(line)
-				}
+		for _, stream := range streams {
+			var p Parser
+			for _, line := range stream {
+				p.Line(line)
 			}
 		}
 		middle := time.Now()
@@ -162,12 +160,10 @@ func BenchmarkMixedAgainstRegexp(b *testing.B) {
 				baseline.line(line)
 			}
 		}
-		ours += middle.Sub(start)
-		theirs += time.Since(middle)
-		lines += len(streams) * len(streams[0])
+		ours, theirs = min(ours, middle.Sub(start)), min(theirs, time.Since(middle))
 	}
 	b.StopTimer()
-	b.ReportMetric(10*float64(lines)/ours.Seconds(), "lines/s")
-	b.ReportMetric(float64(lines)/theirs.Seconds(), "regexp-lines/s")
-	b.ReportMetric(10*theirs.Seconds()/ours.Seconds(), "ratio")
+	b.ReportMetric(lines/ours.Seconds(), "lines/s")
+	b.ReportMetric(lines/theirs.Seconds(), "regexp-lines/s")
+	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "ratio(>=5)")
 }
