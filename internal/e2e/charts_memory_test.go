@@ -21,7 +21,7 @@ const (
 	streamingCharts = 20
 	streamedSteps   = 400     // that come in the short test
 	heapGrowth      = 2 << 20 // bytes: new points, and what the engine keeps; answers that are never let go of are twice as much
-	nodeGrowth      = 300     // DOM nodes and listeners, but those of signs, which come and go
+	nodeGrowth      = 1000    // DOM nodes and listeners, but those of signs, which come and go with ticks and words; one a chart and step would be eight times that
 	looks           = 5
 	watchEvery      = time.Minute
 )
