@@ -190,7 +190,7 @@ func TestARunThatIsToBePausedIsPausedWhenItsConsoleEnds(t *testing.T) {
 func TestActionsInTheBrowser(t *testing.T) {
 	t.Parallel()
 	c := devConsole(t, t.TempDir(), "COTRAIN_TRAINER_PACE=50ms")
-	id := c.submit(saving("first try", 400)...)
+	id := c.submit(saving("first try", 4000)...)
 	c.passes(id, 45)
 	b := openBrowser(t, c)
 	state := func(want run.State) {
