@@ -21,6 +21,8 @@ const (
 	lossLearned    = 50
 	lossSigmas     = 8.0
 	lossShare      = 0.1 // of the usual, at least
+	onsetPart      = 16  // losses that tell a level of which a rise began
+	onsetSigmas    = 2.0 // above that: ordinary noise
 
 	leastHorizon  = 512  // reports that a plateau spans at least
 	horizonShare  = 10   // one part in so many of all steps is a plateau's span otherwise
@@ -35,6 +37,7 @@ const usualEvery = 16
 // Loss watches the losses of a worker. The zero value is not ready; see [NewLoss].
 type Loss struct {
 	recent    window
+	steps     [lossWindow]int64 // of the values of recent
 	added     int
 	usual     float64
 	high      float64 // above which a loss is far from usual
@@ -119,12 +122,12 @@ func (l *Loss) Add(step int64, loss float64) (Trouble, int64) {
 		if l.over < highInRow {
 			return Fine, 0 // a spike is not learned
 		}
-		t, since := l.tell(Diverged, l.first)
+		t, since := l.tell(Diverged, l.onset())
 		*l = Loss{high: math.Inf(1), block: l.block, told: l.told, usual: l.usual} // it learns anew
 		return t, since
 	}
 	l.over = 0
-	l.learn(loss)
+	l.learn(step, loss)
 	return l.falls(step, loss)
 }
 
@@ -136,7 +139,31 @@ func (l *Loss) tell(t Trouble, since int64) (Trouble, int64) {
 	return t, since
 }
 
-func (l *Loss) learn(loss float64) {
+// onset is where the rise began that came to be far above the usual: the step after the newest loss before it which was still usual. The
+// median of all that is remembered lags behind a loss that falls, so the level is the lowest that a part of it had.
+func (l *Loss) onset() int64 {
+	n := l.recent.len()
+	at := func(back int) int { return (l.added - 1 - back) % lossWindow } // the place of a loss so many before the newest
+	usual := math.Inf(1)
+	part := make([]float64, onsetPart)
+	for from := 0; from+onsetPart <= n; from += onsetPart / 2 {
+		for i := range part {
+			part[i] = l.recent.values[at(from+i)]
+		}
+		if median, deviation := spread(part); median+onsetSigmas*deviation < usual {
+			usual = median + onsetSigmas*deviation
+		}
+	}
+	for back := range n {
+		if i := at(back); l.recent.values[i] <= usual {
+			return min(l.first, l.steps[i]+1)
+		}
+	}
+	return l.first
+}
+
+func (l *Loss) learn(step int64, loss float64) {
+	l.steps[l.added%lossWindow] = step
 	l.recent.add(loss, lossWindow)
 	if l.added++; l.added < lossLearned || l.added%usualEvery != 0 {
 		return

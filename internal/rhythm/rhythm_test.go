@@ -271,6 +271,29 @@ func TestAnotherAttemptIsComparedWithTheEarlierOnes(t *testing.T) {
 	}
 }
 
+// TestADivergenceIsNamedWhereItsRiseBegan has the loss fall, so that a rise stays below what was usual for a while.
+func TestADivergenceIsNamedWhereItsRiseBegan(t *testing.T) {
+	t.Parallel()
+	for _, began := range []int64{102, 150, 400} {
+		l := rhythm.NewLoss(100_000, 1)
+		for step := int64(1); ; step++ {
+			loss := 2 + 4/math.Sqrt(float64(step)) + 0.02*math.Sin(float64(step))
+			if step >= began {
+				loss += 0.5 * float64(step-began+1)
+			}
+			if trouble, since := l.Add(step, loss); trouble == rhythm.Diverged {
+				if since != began {
+					t.Errorf("a rise from step %d on is said to begin at %d", began, since)
+				}
+				break
+			}
+			if step > began+60 {
+				t.Fatalf("a rise from step %d on is not seen", began)
+			}
+		}
+	}
+}
+
 func TestTheMemoryOfALossIsEnoughToTellWhatIsWrongWithIt(t *testing.T) {
 	t.Parallel()
 	for _, steps := range []int64{0, 1000, 88_000} {
