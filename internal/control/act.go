@@ -95,6 +95,7 @@ func (c *Control) checkChoice(ctx context.Context, r run.Run, from run.ResumeCho
 		}
 		return from, err
 	}
+	r.NextResume = from
 	lack, seen, err := c.lacks(ctx, r, r.PointAt(step))
 	if err != nil || seen && lack == "" {
 		return from, err

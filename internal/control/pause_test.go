@@ -173,12 +173,15 @@ func TestPauseNowAndResumeFromWhatIsChosen(t *testing.T) {
 			if d := c.cluster.Dispatched(second); d.Resume != want {
 				t.Errorf("it continues from %q", d.Resume)
 			}
-			if got := c.run(r.ID); got.NextResume != "" {
-				t.Errorf("the choice is kept: %q", got.NextResume)
+			if got := c.run(r.ID); got.NextResume != tc.from { // in case it ends before it reports
+				t.Errorf("the choice is forgotten: %q", got.NextResume)
 			}
 			c.set(second, nomadtest.Start, 0, 1)
 			c.trains(second, int64(tc.points), int64(tc.points), func(int64, int) float64 { return 2000 })
 			c.eventually("the repeated steps are gone", func() bool { return len(c.curve(r.ID)) == tc.points })
+			if got := c.run(r.ID); got.NextResume != run.ResumeNewest {
+				t.Errorf("the choice is kept: %q", got.NextResume)
+			}
 		})
 	}
 }

@@ -49,10 +49,14 @@ func (r *Run) Claim(a *Attempt, resume string, now time.Time) (*Event, error) {
 		*a = Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), Resume: resume, CreatedAt: now}
 		r.Attempt = a.Number
 	}
-	r.NotBefore, r.Cause, r.Notices, r.NextResume = time.Time{}, nil, nil, ""
+	// What was chosen holds until the attempt reports, in case it ends before.
+	r.NotBefore, r.Cause, r.Notices = time.Time{}, nil, nil
 	why := ""
-	if a.Resume != "" {
+	switch {
+	case a.Resume != "":
 		why = "continues from " + a.Resume
+	case r.NextResume == ResumeStart, r.Rollback != nil && r.Rollback.Attempt == a.Number-1:
+		why = "continues from the beginning"
 	}
 	return r.Transition(Dispatching, Console, why, now)
 }

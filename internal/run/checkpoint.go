@@ -18,7 +18,7 @@ type SavedCheckpoint struct {
 
 // ResumeFrom returns the checkpoints that another attempt may continue from, newest first. With DiLoCo every worker
 // saves its own part, so all must have reported the step in one attempt. Without, worker 0 reports for all. A report may
-// precede the other workers' files: check the folder where it can be seen. Those that a rollback passes over come last.
+// precede the other workers' files: check the folder where it can be seen. Those that a rollback excludes are left out.
 func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 	if r.CheckpointPath == "" {
 		return nil
@@ -28,7 +28,7 @@ func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 		attempt int
 	}
 	ranks := map[key]map[int]bool{}
-	for _, s := range r.Rollback.allowed(saved) {
+	for _, s := range r.Rollback.allowed(saved, r.NextResume) {
 		if s.Rank < 0 || s.Rank >= r.Shape.Nodes || !r.savesAt(s) {
 			continue
 		}
@@ -48,10 +48,7 @@ func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 	for _, step := range slices.Backward(slices.Sorted(maps.Keys(whole))) {
 		out = append(out, r.PointAt(step))
 	}
-	if r.NextResume != ResumeNewest {
-		return out
-	}
-	return r.Rollback.passOver(out, r.Attempt)
+	return out
 }
 
 // PointAt is the checkpoint of a step, whether or not there is one.

@@ -15,14 +15,14 @@ type Rollback struct {
 	LR float64 `json:"lr"`
 	// Attempt is the one that went back: what it saved from Before on is of no use.
 	Attempt int `json:"attempt"`
-	// PassOver is the step of the checkpoint from which the loss went wrong at the same place again, 0 for none: an older one is taken where
-	// there is one.
+	// PassOver is the step of the checkpoint from which the loss went wrong at the same place again, 0 for none: an older one is taken, or the
+	// beginning.
 	PassOver int64 `json:"pass_over,omitempty"`
 }
 
-// RollBack has the attempt after a continue before a step, with the learning rate that the options say. It returns a sentence that says so,
-// or false if the run has gone back too often.
-func (r *Run) RollBack(a Attempt, before int64) (next string, ok bool) {
+// RollBack has the attempt after a continue before a step, with the learning rate that the options say, or from the beginning where none of
+// the saved checkpoints is left. It returns a sentence that says so, or false if the run has gone back too often.
+func (r *Run) RollBack(a Attempt, before int64, saved []SavedCheckpoint) (next string, ok bool) {
 	was := Rollback{}
 	if r.Rollback != nil {
 		was = *r.Rollback
@@ -36,10 +36,23 @@ func (r *Run) RollBack(a Attempt, before int64) (next string, ok bool) {
 	if f := r.Options.RollbackLR; f > 0 {
 		b.LR *= f
 	}
-	next = fmt.Sprintf("going back to a checkpoint before step %d (%d of %d)", before, b.Count, MaxRollbacks)
 	if was.Count > 0 && was.Attempt < r.Attempt && before <= was.Before {
-		if b.PassOver = stepOf(a.Resume); b.PassOver > 0 {
-			next += fmt.Sprintf(", before step %d where there is one, since from there it went no further", b.PassOver)
+		b.PassOver = max(1, stepOf(a.Resume)) // 1 where it started over
+	}
+	times := fmt.Sprintf(" (%d of %d)", b.Count, MaxRollbacks)
+	r.NextResume = ResumeNewest
+	switch from := len(r.ResumeFrom(saved)) > 0; {
+	case from && b.PassOver > 0:
+		next = fmt.Sprintf("going back to a checkpoint before step %d%s, since from there it went no further than step %d", b.PassOver, times, before)
+	case from:
+		next = fmt.Sprintf("going back to a checkpoint before step %d%s", before, times)
+	default:
+		if r.CheckpointPath == "" || b.PassOver > 0 { // no report of an older one is on its way
+			r.NextResume = ResumeStart
+		}
+		next = fmt.Sprintf("continues from the beginning%s: no checkpoint is older than step %d", times, b.limit())
+		if b.PassOver == 1 {
+			next = fmt.Sprintf("continues from the beginning%s, from which it went no further than step %d", times, before)
 		}
 	}
 	if b.LR != 1 {
@@ -48,8 +61,20 @@ func (r *Run) RollBack(a Attempt, before int64) (next string, ok bool) {
 	return next, true
 }
 
+// limit is the step before which a checkpoint is to be.
+func (b *Rollback) limit() int64 {
+	if b.PassOver > 0 {
+		return min(b.Before, b.PassOver)
+	}
+	return b.Before
+}
+
 // NextRollback is what the policy to go back does about a notice, in a sentence.
-func (r *Run) NextRollback(kind NoticeKind) string {
+func (r *Run) NextRollback(kind NoticeKind, step int64, a Attempt, saved []SavedCheckpoint) string {
+	trial := *r
+	if _, ok := trial.RollBack(a, step, saved); ok && len(trial.ResumeFrom(saved)) == 0 {
+		return "It starts over, since no checkpoint is from before the trouble."
+	}
 	switch {
 	case r.Rollback == nil || r.Rollback.Count < MaxRollbacks:
 		return "It goes back to a checkpoint before that step."
@@ -65,7 +90,10 @@ func (r *Run) Exclude(before int64) {
 	if r.Rollback != nil {
 		b = *r.Rollback
 	}
-	b.Before, b.Attempt, b.PassOver = before, r.Attempt, 0
+	if before > b.Before { // it went further
+		b.PassOver = 0
+	}
+	b.Before, b.Attempt = before, r.Attempt
 	r.Rollback = &b
 }
 
@@ -87,33 +115,26 @@ func (r *Run) Excluded() string {
 	if r.Rollback == nil {
 		return ""
 	}
-	return fmt.Sprintf("before step %d ", r.Rollback.Before)
+	return fmt.Sprintf("before step %d ", r.Rollback.limit())
 }
 
 // continues is what an attempt after this one continues from.
 func (r *Run) continues(from ResumeChoice) string {
 	if from == ResumeNewest && r.Rollback != nil && r.Rollback.Attempt == r.Attempt {
-		return fmt.Sprintf("continues from %s before step %d, where the loss went wrong", from, r.Rollback.Before)
+		return fmt.Sprintf("continues from %s before step %d, where the loss went wrong", from, r.Rollback.limit())
 	}
 	return "continues from " + from.String()
 }
 
 // allowed drops the checkpoints that a rollback excludes: what was saved from its step on, but by attempts that followed it.
-func (b *Rollback) allowed(saved []SavedCheckpoint) []SavedCheckpoint {
+// A person may name one from which the loss went wrong again.
+func (b *Rollback) allowed(saved []SavedCheckpoint, chosen ResumeChoice) []SavedCheckpoint {
 	if b == nil {
 		return saved
 	}
-	return slices.DeleteFunc(slices.Clone(saved), func(s SavedCheckpoint) bool { return s.Step >= b.Before && s.Attempt <= b.Attempt })
-}
-
-// passOver puts the checkpoints that a rollback passes over behind older ones, for the attempt that follows it.
-func (b *Rollback) passOver(newestFirst []ResumePoint, attempt int) []ResumePoint {
-	if b == nil || b.PassOver == 0 || b.Attempt != attempt {
-		return newestFirst
+	limit := b.limit()
+	if _, named := chosen.Step(); named {
+		limit = b.Before
 	}
-	i := slices.IndexFunc(newestFirst, func(p ResumePoint) bool { return p.Step < b.PassOver })
-	if i < 0 {
-		return newestFirst
-	}
-	return slices.Concat(newestFirst[i:], newestFirst[:i])
+	return slices.DeleteFunc(slices.Clone(saved), func(s SavedCheckpoint) bool { return s.Step >= limit && s.Attempt <= b.Attempt })
 }

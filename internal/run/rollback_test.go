@@ -54,10 +54,10 @@ func TestALossThatGoesWrongAtTheSamePlaceGoesBackFurther(t *testing.T) {
 		says    string
 	}{
 		{"", 130, saved(1, 40, 80, 120), 120, "before step 130 (1 of 3)"},
-		{"c/step_120", 125, saved(1, 40, 80, 120), 80, "before step 125 (2 of 3), before step 120 where there is one, since from there it went no further"},
+		{"c/step_120", 125, saved(1, 40, 80, 120), 80, "before step 120 (2 of 3), since from there it went no further than step 125"},
 		{"c/step_80", 140, append(saved(1, 40, 80), saved(3, 120)...), 120, "before step 140 (3 of 3)"}, // it went further
 	} {
-		next, ok := r.RollBack(Attempt{Number: r.Attempt, Resume: tc.resume}, tc.trouble)
+		next, ok := r.RollBack(Attempt{Number: r.Attempt, Resume: tc.resume}, tc.trouble, tc.saved)
 		if !ok || next != "going back to a checkpoint "+tc.says {
 			t.Errorf("attempt %d: %q, %v", r.Attempt, next, ok)
 		}
@@ -66,19 +66,62 @@ func TestALossThatGoesWrongAtTheSamePlaceGoesBackFurther(t *testing.T) {
 		}
 		r.Attempt++
 	}
-	if next, ok := r.RollBack(Attempt{Resume: "c/step_120"}, 125); ok {
+	if next, ok := r.RollBack(Attempt{Resume: "c/step_120"}, 125, nil); ok {
 		t.Errorf("it goes back a fourth time: %q", next)
-	}
-	only := Run{Attempt: 2, CheckpointPath: "c", Shape: Shape{Nodes: 1}, Rollback: &Rollback{Count: 2, Before: 60, LR: 1, Attempt: 2, PassOver: 40}}
-	if points := only.ResumeFrom(saved(1, 40)); len(points) != 1 || points[0].Step != 40 {
-		t.Errorf("without an older one it continues from %+v", points)
 	}
 	named := Run{Attempt: 2, CheckpointPath: "c", Shape: Shape{Nodes: 1}, NextResume: "step_40", Rollback: &Rollback{Count: 2, Before: 60, LR: 1, Attempt: 2, PassOver: 40}}
 	if points := named.NextResume.Among(named.ResumeFrom(saved(1, 20, 40))); points[0].Step != 40 {
 		t.Errorf("though a person names step 40 it continues from %+v", points)
 	}
-	only.Attempt = 3 // which has its own
-	if points := only.ResumeFrom(saved(3, 20, 40)); points[0].Step != 40 {
+	named.NextResume, named.Attempt = ResumeNewest, 3 // which has its own
+	if points := named.ResumeFrom(saved(3, 20, 40)); points[0].Step != 40 {
 		t.Errorf("a later attempt continues from %+v", points)
+	}
+}
+
+// TestARejectedCheckpointIsNeverContinuedFrom is about a loss that goes wrong at one place whatever it continues from.
+func TestARejectedCheckpointIsNeverContinuedFrom(t *testing.T) {
+	t.Parallel()
+	var saved []SavedCheckpoint
+	for _, step := range []int64{50, 100} {
+		saved = append(saved, SavedCheckpoint{Attempt: 1, Step: step, Path: "c/" + stepFolder(step)})
+	}
+	r := Run{State: Running, Attempt: 1, CheckpointPath: "c", Shape: Shape{Nodes: 1}}
+	resume := ""
+	for _, want := range []struct {
+		from   int64
+		choice ResumeChoice
+		says   string
+	}{
+		{100, ResumeNewest, "going back to a checkpoint before step 102 (1 of 3)"},
+		{50, ResumeNewest, "going back to a checkpoint before step 100 (2 of 3), since from there it went no further than step 102"},
+		{0, ResumeStart, "continues from the beginning (3 of 3): no checkpoint is older than step 50"},
+	} {
+		next, ok := r.RollBack(Attempt{Number: r.Attempt, Resume: resume}, 102, saved)
+		if !ok || next != want.says || r.NextResume != want.choice {
+			t.Fatalf("attempt %d: %q, %v, from %q", r.Attempt, next, ok, r.NextResume)
+		}
+		for range 2 { // the second time after an attempt that ended before its first step
+			var got int64
+			if points := r.ResumeFrom(saved); len(points) > 0 {
+				got = points[0].Step
+			}
+			if got != want.from {
+				t.Errorf("after attempt %d it continues from step %d, want %d", r.Attempt, got, want.from)
+			}
+			r.Attempt++
+		}
+		resume = "c/" + stepFolder(want.from)
+	}
+	none := Run{State: Running, Attempt: 1, Shape: Shape{Nodes: 1}}
+	if says := none.NextRollback(NoticeNotFinite, 90, Attempt{Number: 1}, nil); !strings.Contains(says, "starts over") || none.Rollback != nil {
+		t.Errorf("without checkpoints it says %q", says)
+	}
+	if next, _ := none.RollBack(Attempt{Number: 1}, 90, nil); next != "continues from the beginning (1 of 3): no checkpoint is older than step 90" {
+		t.Errorf("without checkpoints it says %q", next)
+	}
+	none.State = Queued
+	if ev, err := none.Claim(&Attempt{Number: 1, JobID: "j"}, "", time.Unix(1000, 0)); err != nil || ev.Message != "continues from the beginning" || none.NextResume != ResumeStart {
+		t.Errorf("it is sent with %+v, %v, and the next is from %q", ev, err, none.NextResume)
 	}
 }

@@ -171,6 +171,11 @@ func (c *commit) batch(ctx context.Context, b *Batch) error {
 		if err := saveCheckpoints(ctx, c.tx, b, res.Gone); err != nil {
 			return err
 		}
+		if b.Repeated || len(b.Checkpoints) > 0 {
+			if err := spendChoice(ctx, c.tx, b); err != nil {
+				return err
+			}
+		}
 	}
 	for i := range b.Events {
 		if err := insertEvent(ctx, c.tx, &b.Events[i]); err != nil {

@@ -26,3 +26,11 @@ func rewind(ctx context.Context, tx *db.Tx, id run.ID, from int64, attempt int) 
 	_, err = tx.Exec(ctx, `UPDATE runs SET first_at = 0 WHERE id = ? AND first_at > 0`, id)
 	return err
 }
+
+// spendChoice forgets what the attempt of a batch was to continue from once that has reported something of its own, so that the next continues
+// from what it saved. One that was chosen while its workers end is for the next.
+func spendChoice(ctx context.Context, tx *db.Tx, b *Batch) error {
+	_, err := tx.Exec(ctx, `UPDATE runs SET next_resume = '', revision = revision + 1 WHERE id = ? AND attempt = ? AND next_resume <> '' AND state IN (?,?,?,?)`,
+		b.RunID, b.Attempt, run.Dispatching, run.Pending, run.Running, run.Degraded)
+	return err
+}

@@ -18,8 +18,19 @@ func (c *change) observe(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return err
 	}
-	c.notices, err = c.w.notices(ctx, r, c.attempt, c.obs.Workers)
-	return err
+	if c.notices, err = c.w.notices(ctx, r, c.attempt, c.obs.Workers); err != nil {
+		return err
+	}
+	for i, n := range c.notices {
+		if r.Options.Policy(n.Kind) != run.PolicyRollback {
+			continue
+		}
+		if c.back, err = c.w.o.Store.SavedCheckpoints(ctx, id); err != nil {
+			return err
+		}
+		c.notices[i].Next = r.NextRollback(n.Kind, n.Step, c.attempt, c.back)
+	}
+	return nil
 }
 
 // act stores the notices, and does what the run's options say about them.
@@ -80,7 +91,7 @@ func (c *change) obey(u *store.Update, n run.Notice, now time.Time) (bool, error
 		}
 		return true, u.Stop(run.Console, run.StopLoss, now)
 	case policy == run.PolicyRollback:
-		next, ok := r.RollBack(u.Attempt, n.Step)
+		next, ok := r.RollBack(u.Attempt, n.Step, c.back)
 		switch {
 		case ok:
 			return true, u.Record(r.StopWorkers(run.StopRollback, n.Text+"; "+next, now))

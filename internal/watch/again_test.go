@@ -75,10 +75,13 @@ func TestALossThatDivergesAgainIsSentBackUntilThatIsUsedUp(t *testing.T) {
 				r.looks("it is stopped", func(got run.Run) bool { return got.State == run.Stopping })
 				got := r.becomes(run.Stopping)
 				want := fmt.Sprintf("the loss of worker 1 (node-1) rose from about 3.03 at step %d and stays above what is usual", trouble)
-				if attempt < 3 {
-					want += fmt.Sprintf("; going back to a checkpoint before step %d (%d of 3)", trouble, attempt+1)
-				} else {
+				switch attempt {
+				case 0:
+					want += "; continues from the beginning (1 of 3): no checkpoint is older than step 160"
+				case 3:
 					want += ", after it went back 3 times"
+				default:
+					want += fmt.Sprintf("; continues from the beginning (%d of 3), from which it went no further than step %d", attempt+1, trouble)
 				}
 				if got.StopReason != want {
 					t.Fatalf("attempt %d is stopped because %q, want %q", attempt+1, got.StopReason, want)

@@ -206,11 +206,8 @@ func (l *look) losses() []run.Notice {
 		n.Kind, n.Rank, n.Node, n.Text = run.NoticePlateau, -1, "", fmt.Sprintf("the loss has hardly fallen since step %d", t.step)
 		n.Hint = "Lower the learning rate, or stop here if it is good enough."
 	}
-	switch l.r.Options.Policy(n.Kind) {
-	case run.PolicyStop:
+	if l.r.Options.Policy(n.Kind) == run.PolicyStop {
 		n.Next = "The run is stopped."
-	case run.PolicyRollback:
-		n.Next = l.r.NextRollback(n.Kind)
 	}
 	return []run.Notice{n}
 }

@@ -240,7 +240,7 @@ func TestLossesAreActedOnAsTheOptionsSay(t *testing.T) {
 		{"an alert for NaN", run.Options{}, broken, run.NoticeNotFinite, "", 0, "", "", 0},
 		{"a stop for NaN", run.Options{OnNaN: run.PolicyStop}, broken, run.NoticeNotFinite, "because the loss of worker 0 (node-1) is not finite since step 60", 0, "nan_loss", "its policy is on_nan = stop", 60},
 		{"going back for NaN", run.Options{OnNaN: run.PolicyRollback, RollbackLR: 0.5}, broken, run.NoticeNotFinite,
-			"the loss of worker 0 (node-1) is not finite since step 60; going back to a checkpoint before step 60 (1 of 3), with the learning rate multiplied by 0.5", 0.5, "nan_loss", "going back to a checkpoint before step 60", 60},
+			"the loss of worker 0 (node-1) is not finite since step 60; continues from the beginning (1 of 3): no checkpoint is older than step 60, with the learning rate multiplied by 0.5", 0.5, "nan_loss", "continues from the beginning (1 of 3)", 60},
 		{"a stop for divergence", run.Options{OnDivergence: run.PolicyStop}, func(step int) string {
 			if step >= 100 {
 				return fmt.Sprint(step)
