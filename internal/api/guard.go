@@ -131,11 +131,25 @@ func (s *server) noBody(ctx huma.Context, next func(huma.Context)) {
 	if ctx.Operation().RequestBody == nil && ctx.BodyReader() != nil {
 		body, err := io.ReadAll(io.LimitReader(ctx.BodyReader(), emptyBodyBytes))
 		if text := strings.TrimSpace(string(body)); err == nil && text != "" && text != "{}" && text != "null" {
-			p := invalid("body", run.FieldError{Field: "body", Value: fault.Quote(text), Rule: "is not taken by this operation", Fix: "leave it out; options go in the query, as in ?from=120"})
+			p := invalid("body", run.FieldError{Field: "body", Value: fault.Quote(text), Rule: "is not taken by this operation", Fix: "leave it out" + inQuery(ctx.Operation())})
 			_, w := humago.Unwrap(ctx)
 			p.write(w)
 			return
 		}
 	}
 	next(ctx)
+}
+
+// inQuery says which options an operation takes in its query, "" for none.
+func inQuery(op *huma.Operation) string {
+	var names []string
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			names = append(names, "?"+p.Name+"=")
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; options go in the query: " + strings.Join(names, ", ")
 }

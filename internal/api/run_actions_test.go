@@ -20,7 +20,7 @@ func TestActionsAnswerWithTheRunAndWhatHappensNext(t *testing.T) {
 	}{
 		{run.Running, "/pause", run.Running, "It trains on and pauses at the next checkpoint."},
 		{run.Running, "/pause?when=now", run.Stopping, "then it is paused"},
-		{run.Queued, "/pause", run.Paused, "It is paused and keeps its place in the queue. Its 4 GPUs are free."},
+		{run.Queued, "/pause", run.Paused, "It is paused and keeps its place in the queue. It holds no GPUs."},
 		{run.Paused, "/resume?from=120", run.Queued, "continues from the checkpoint of step 120"},
 		{run.Running, "/restart?from=start", run.Stopping, "then another attempt continues from the beginning"},
 		{run.Failed, "/retry", run.Queued, "continues from the newest complete checkpoint"},
@@ -47,8 +47,9 @@ func TestAnActionIgnoresNoBody(t *testing.T) {
 	f := newFixture(t)
 	id := string(f.Add(run.Run{Name: "a", State: run.Running, Attempt: 1, CheckpointPath: "c"}))
 	for path, body := range map[string]string{"/restart": `{"from":"start"}`, "/stop": `{"force":true}`, "/pause": "{bad"} {
+		option := map[string]string{"/restart": "?from=", "/stop": "?force=", "/pause": "?when="}[path]
 		got := f.do("POST", "/api/v1/runs/"+id+path, body)
-		if p := decode[client.Problem](f, got, http.StatusUnprocessableEntity); len(p.Errors) != 1 || p.Errors[0].Field != "body" || !strings.Contains(p.Errors[0].Fix, "query") {
+		if p := decode[client.Problem](f, got, http.StatusUnprocessableEntity); len(p.Errors) != 1 || p.Errors[0].Field != "body" || !strings.HasSuffix(p.Errors[0].Fix, "query: "+option) {
 			t.Errorf("%s with %s: %+v", path, body, p)
 		}
 	}
@@ -64,7 +65,7 @@ func TestManyRunsArePausedAndResumed(t *testing.T) {
 	bare, done := string(f.Add(run.Run{Name: "b", State: run.Running, Attempt: 1})), string(f.Add(run.Run{Name: "c", State: run.Succeeded}))
 	for _, tt := range []struct{ path, more, done, failed, why, next string }{
 		{"pause", "", running, bare, "ckpt.path", "It trains on and pauses at the next checkpoint."},
-		{"pause", `,"when":"now"`, bare, done, "already", "Its workers save and exit; then it is paused and keeps its place in the queue."},
+		{"pause", `,"when":"now"`, bare, done, "already", "Its workers save and exit; then it is paused and keeps its place in the queue. When it is resumed it continues from the beginning."},
 		{"resume", "", running, done, "not paused", "It goes on as before."},
 		{"stop", "", running, done, "already", "Its workers save and exit, or are killed when their time is over; then it is stopped."},
 	} {

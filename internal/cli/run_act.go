@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"net/url"
+	"strings"
 
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/run"
@@ -20,7 +22,22 @@ func (c *runPauseCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 	if c.Now {
 		when = run.PauseNow
 	}
-	return p.act(ctx, cl, c.Format, c.ID, run.ActPause, url.Values{"when": {string(when)}})
+	return inFlags(p.act(ctx, cl, c.Format, c.ID, run.ActPause, url.Values{"when": {string(when)}}))
+}
+
+// inFlags names the flag of a pause where a console names its parameter.
+func inFlags(err error) error {
+	var refused *client.Problem
+	if errors.As(err, &refused) {
+		for i, f := range refused.Errors {
+			if f.Field == "when" {
+				refused.Errors[i].Field, refused.Errors[i].Value = "--now", ""
+				refused.Errors[i].Rule = "is needed: without it a pause " + f.Rule
+				refused.Errors[i].Fix = strings.Replace(f.Fix, "use now", "use --now", 1)
+			}
+		}
+	}
+	return err
 }
 
 // fromFlag is what the next attempt continues from.

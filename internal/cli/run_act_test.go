@@ -15,6 +15,9 @@ func TestRunsArePausedResumedRestartedAndRetried(t *testing.T) {
 	}
 	running := add(run.Running)
 	c.cotrain("run", "pause", running).want(t, exitDone, "running", "It trains on and pauses at the next checkpoint.")
+	bare := string(c.Add(run.Run{Name: "a", State: run.Running, Attempt: 1}))
+	c.cotrain("run", "pause", bare).want(t, exitRefused, "--now: is needed", "use --now: it starts over")
+	c.cotrain("run", "stop-retrying", add(run.Failed)).want(t, exitRefused, "has already failed, and is not tried again")
 	c.cotrain("run", "resume", running).want(t, exitDone, "It goes on as before.")
 	c.cotrain("run", "pause", running, "--now").want(t, exitDone, "stopping", "then it is paused")
 	if got := fromJSON[client.Acted](t, c.cotrain("run", "resume", add(run.Paused), "--from", "40", "--format", "json").want(t, exitDone)); got.Run.State != run.Queued || got.Run.NextResume != "step_40" || got.Next == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
@@ -130,6 +131,11 @@ func (c *Control) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
 		return out, err
 	}
 	out.Next = nextCheckpoint(r)
+	ws, err := c.o.Store.Workers(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	out.Gone = r.Gone(slices.DeleteFunc(ws, func(w run.Worker) bool { return w.Attempt != r.Attempt }))
 	out.Saving, err = c.saving(ctx, id)
 	return out, err
 }

@@ -14,16 +14,15 @@ func (c *Control) pause(ctx context.Context, actor string, id run.ID, when run.P
 		return err
 	}
 	p := run.Pausing{When: when}
-	if when == run.PauseAtCheckpoint {
-		points, err := c.resumePoints(ctx, r)
-		if err != nil {
-			return err
-		}
-		if p.Next = nextCheckpoint(r); len(points) > 0 {
-			p.After = points[0].Step
-		}
+	points, err := c.resumePoints(ctx, r)
+	if err != nil {
+		return err
+	}
+	if p.Next = nextCheckpoint(r); len(points) > 0 {
+		p.After = points[0].Step
 	}
 	return c.change(ctx, id, func(u *store.Update) error {
+		p.Gone = u.Run.Gone(u.Workers)
 		if err := u.Record(u.Run.Pause(u.Attempt, p, actor, c.o.Now())); err != nil {
 			return err
 		}

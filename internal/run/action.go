@@ -31,7 +31,8 @@ func (r *Run) Allowed(a Act) bool {
 	works := r.State == Pending || r.State == Running || r.State == Degraded
 	switch a {
 	case ActPause:
-		return !r.State.Terminal() && !r.StopRequested && r.State != Paused && r.Pausing == nil && r.StopCause != StopPause
+		return !r.State.Terminal() && !r.StopRequested && r.State != Paused && r.StopCause != StopPause &&
+			(r.Pausing == nil || works && r.Pausing.When == PauseAtCheckpoint)
 	case ActResume:
 		return !r.StopRequested && (r.State == Paused || r.Pausing != nil || r.State == Stopping && r.StopCause == StopPause)
 	case ActRestart:
@@ -39,7 +40,7 @@ func (r *Run) Allowed(a Act) bool {
 	case ActRetry:
 		return r.State == Failed || r.State == Stopped || r.Retrying()
 	case ActStopRetrying:
-		return r.Retrying() || r.MayGiveUp()
+		return r.Retrying() || r.heldRetry() || r.MayGiveUp()
 	case ActKill:
 		return (works || r.State == Stopping) && r.StopCause != StopKilled
 	}
@@ -59,6 +60,8 @@ type Outlook struct {
 	// Points are the checkpoints that an attempt could continue from, newest first: complete as far as can be seen.
 	Points []ResumePoint
 	Next   int64 // about the step of the next checkpoint, 0 for none or unknown
+	// Gone names a worker without which no checkpoint will be complete; "" for none.
+	Gone string
 	Saving
 }
 

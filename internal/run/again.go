@@ -63,6 +63,11 @@ func (r *Run) Retrying() bool {
 	return r.State == Queued && r.Attempt > 0 && (r.Cause != nil || r.Retried+r.PortConflicts > 0 && !r.NotBefore.IsZero())
 }
 
+// heldRetry reports whether the run was paused while it waits for another attempt because the last one failed.
+func (r *Run) heldRetry() bool {
+	return r.State == Paused && r.Attempt > 0 && r.Cause != nil
+}
+
 // MayGiveUp reports whether a failure of the attempt under way could be followed by another, which nobody has ruled out.
 func (r *Run) MayGiveUp() bool {
 	goesOn := r.State.Live() && (r.State != Stopping || r.StopCause.Fails())
@@ -81,7 +86,9 @@ func (r *Run) StopRetrying(a Attempt, actor string, now time.Time) (*Event, erro
 		return nil, nil
 	case r.State.Live() && r.Options.most() == 0:
 		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s was submitted without retries.", r.ID), "Stop it to end it now.")
-	case !r.Retrying() || a.MaybeSent:
+	case r.State.Terminal():
+		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s has already %s, and is not tried again.", r.ID, endedAs(r.State)), "")
+	case !r.Retrying() && !r.heldRetry() || a.MaybeSent:
 		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s does not wait to be tried again.", r.ID), "Stop it to end it.")
 	}
 	r.forgo("not tried again on request")
@@ -118,6 +125,9 @@ func (r *Run) doing() string {
 
 // endingReason is what is told while the workers end.
 func (r *Run) endingReason() string {
+	if r.Pausing != nil && r.StopCause.Next() != "" {
+		return ReasonPausing
+	}
 	switch r.StopCause {
 	case StopPause:
 		return ReasonPausing

@@ -13,13 +13,20 @@ func (r *Run) WhatNext() string {
 	} else if n > 1 {
 		gpus = fmt.Sprintf(" Its %d GPUs are free.", n)
 	}
+	if gpus != "" && r.Reason == reasonHeld {
+		gpus = " It holds no GPUs."
+	}
 	switch {
 	case r.StopRequested && r.StopCause == StopKilled && r.State == Stopping:
 		return "Its workers are killed; then it is stopped."
 	case r.StopRequested && r.State.Live():
 		return "Its workers save and exit, or are killed when their time is over; then it is stopped."
 	case r.State == Stopping && (r.StopCause == StopPause || r.Pausing != nil && r.StopCause.Next() != ""):
-		return "Its workers save and exit; then it is paused and keeps its place in the queue."
+		text := "Its workers save and exit; then it is paused and keeps its place in the queue."
+		if cost, ok := strings.CutPrefix(r.StopReason, pausedPrefix); ok {
+			text += " When it is resumed it " + cost + "."
+		}
+		return text
 	case r.State == Stopping && r.Pausing != nil:
 		return "Its workers are ending. Should another attempt follow, the run is paused in its place."
 	case r.State == Stopping && r.StopCause.Next() == Queued:
@@ -30,8 +37,11 @@ func (r *Run) WhatNext() string {
 		return text
 	case r.State.Live() && r.GivenUp && r.Pausing == nil && r.State != Stopping:
 		return fmt.Sprintf("It goes on; should attempt %d fail, it ends as failed and is not tried again.", r.Attempt)
+	case r.Pausing != nil && r.Pausing.Gone != "":
+		return Sentence(r.Pausing.Gone+": the pause does not come") + " Paused now, it " +
+			strings.TrimPrefix(r.pausedNow(*r.Pausing), pausedPrefix) + "."
 	case r.Pausing != nil && r.Pausing.When == PauseAtCheckpoint:
-		return "It trains on and " + r.Pausing.String() + "."
+		return "It trains on and " + r.pauses() + "."
 	case r.Pausing != nil:
 		return "It is paused as soon as Nomad answers."
 	case r.State == Paused:

@@ -2,6 +2,9 @@ package run
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -34,6 +37,8 @@ type Pausing struct {
 	After int64 `json:"after,omitempty"`
 	// Next is about the step of the next checkpoint, 0 if unknown.
 	Next int64 `json:"next,omitempty"`
+	// Gone says which worker has ended or hangs, so that no checkpoint will be complete; "" for none.
+	Gone string `json:"gone,omitempty"`
 }
 
 // String says what is going to happen.
@@ -43,11 +48,101 @@ func (p *Pausing) String() string {
 		return ""
 	case p.When == PauseNow:
 		return "to be paused"
+	case p.Gone != "":
+		return p.Gone + ": the pause does not come, and pausing now would continue from " + fromStep(p.After) + " and repeat the steps since"
 	case p.Next > 0:
 		return fmt.Sprintf("pauses at the next checkpoint, about step %d", p.Next)
 	}
 	return "pauses at the next checkpoint"
 }
+
+// pauses is what happens with a run that is to be paused, without a step that has passed.
+func (r *Run) pauses() string {
+	p := *r.Pausing
+	if p.Next <= r.Progress.Step {
+		p.Next = 0
+	}
+	return p.String()
+}
+
+// PauseReason adds the pause that has not come to why a run is as it is.
+func (r *Run) PauseReason(why string) string {
+	if r.Pausing == nil {
+		return why
+	}
+	return strings.TrimPrefix(why+"; "+r.pauses(), "; ")
+}
+
+// Gone names a worker without which no checkpoint will be complete, because it has ended or hangs, "" for none.
+func (r *Run) Gone(ws []Worker) string {
+	newest := map[int]Worker{}
+	for _, w := range ws {
+		if old, ok := newest[w.Rank]; !ok || w.StartedAt.After(old.StartedAt) {
+			newest[w.Rank] = w
+		}
+	}
+	ws = slices.SortedFunc(maps.Values(newest), func(a, b Worker) int { return a.Rank - b.Rank })
+	if w := r.count(ws).firstBad; w != nil {
+		return w.name() + " has ended, and without it no checkpoint will be complete"
+	}
+	switch n := r.Notice(NoticeHang); {
+	case n == nil:
+		return ""
+	case n.Rank < 0:
+		return "no worker goes on, so no checkpoint will be complete"
+	default:
+		return WorkerName(n.Rank, n.Node) + " hangs, and until it goes on no checkpoint will be complete"
+	}
+}
+
+// PauseGone notes of which worker a pause at a checkpoint is told that it has gone, and returns the event if that is news.
+func (r *Run) PauseGone(gone string, now time.Time) *Event {
+	p := r.Pausing
+	if p == nil || p.When != PauseAtCheckpoint || p.Gone == gone {
+		return nil
+	}
+	first := p.Gone == ""
+	changed := *p
+	changed.Gone, r.Pausing = gone, &changed
+	if !first || gone == "" {
+		return nil
+	}
+	ev := r.event("pause", Console, changed.String(), now)
+	ev.Level = "warning"
+	return ev
+}
+
+// fromStep is what an attempt continues from.
+func fromStep(step int64) string {
+	if step == 0 {
+		return "the beginning"
+	}
+	return fmt.Sprintf("step %d", step)
+}
+
+// pausedNow is the reason of a pause at once, with what it costs.
+func (r *Run) pausedNow(p Pausing) string {
+	repeated := max(0, r.Progress.Step-p.After)
+	text := pausedPrefix + "continues from " + fromStep(p.After)
+	switch {
+	case repeated == 0:
+		return text
+	case repeated == 1:
+		text += " and repeats 1 step"
+	default:
+		text += fmt.Sprintf(" and repeats %d steps", repeated)
+	}
+	if p.Gone == "" && r.CheckpointPath != "" {
+		text += ", unless its workers save as they exit"
+	}
+	return text
+}
+
+// pausedPrefix begins the reason of a pause at once.
+const pausedPrefix = "paused: when it is resumed it "
+
+// reasonHeld is the reason of a run that was paused while it waited for its turn.
+const reasonHeld = "held in the queue until it is resumed"
 
 // Reasons of a run that is being paused or waits to be resumed.
 const (
@@ -71,7 +166,7 @@ func (r *Run) Pause(a Attempt, p Pausing, actor string, now time.Time) (*Event, 
 		return r.Transition(Dispatching, actor, "to be paused as soon as Nomad says whether it has it", now)
 	case r.State == Queued:
 		r.dropWait()
-		return r.Transition(Paused, actor, "held in the queue until it is resumed", now)
+		return r.Transition(Paused, actor, reasonHeld, now)
 	case r.State == Dispatching: // whoever is sending it sees the request afterwards
 		r.Pausing, r.Reason = &Pausing{When: PauseNow}, "to be paused as soon as Nomad has it"
 		return nil, nil
@@ -79,13 +174,19 @@ func (r *Run) Pause(a Attempt, p Pausing, actor string, now time.Time) (*Event, 
 		return nil, nil
 	case r.State == Stopping:
 		r.Pausing = &Pausing{When: PauseNow}
+		if r.StopCause.Next() != "" {
+			r.Reason = ReasonPausing
+		}
 		return r.event("pause", actor, "to be paused once its workers have ended, in place of another attempt", now), nil
 	case p.When == PauseNow:
-		ev, err := r.stopWorkers(StopPause, "paused", actor, now)
+		ev, err := r.stopWorkers(StopPause, r.pausedNow(p), actor, now)
 		r.Reason, r.Pausing = ReasonPausing, nil
 		return ev, err
 	case r.CheckpointPath == "":
 		return nil, FieldErrors{{Field: "when", Value: string(p.When), Rule: "waits for a checkpoint, and the configuration saves none (ckpt.path)", Fix: "use now: it starts over when it is resumed"}}
+	case p.Gone != "":
+		return nil, FieldErrors{{Field: "when", Value: string(p.When), Rule: "waits for a checkpoint that every worker has saved: " + p.Gone,
+			Fix: "use now: it " + strings.TrimPrefix(r.pausedNow(p), pausedPrefix)}}
 	case r.Pausing != nil:
 		return nil, nil
 	}
@@ -134,6 +235,8 @@ func (r *Run) Resume(a Attempt, from ResumeChoice, actor string, now time.Time) 
 		r.Pausing = nil
 		if r.State != Stopping {
 			r.Reason = ""
+		} else if r.StopCause.Next() != "" {
+			r.Reason = r.endingReason()
 		}
 		return r.event("resume", actor, "the pause was withdrawn", now), nil
 	}

@@ -54,8 +54,8 @@ var transitions = map[State][]State{
 	Running:     {Degraded, Stopping, Paused, Succeeded, Failed, Stopped, Queued},
 	Degraded:    {Running, Pending, Stopping, Paused, Succeeded, Failed, Stopped, Queued},
 	Stopping:    {Stopped, Paused, Succeeded, Failed, Queued},
-	Paused:      {Queued, Stopped},
-	Failed:      {Queued}, // by a person's retry
+	Paused:      {Queued, Stopped, Failed}, // failed: a retry that was held is given up
+	Failed:      {Queued},                  // by a person's retry
 	Stopped:     {Queued},
 }
 

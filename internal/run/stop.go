@@ -71,6 +71,9 @@ func (r *Run) Stop(a Attempt, actor string, cause StopCause, now time.Time) (*Ev
 	r.Pausing = nil
 	if r.StopCause.Next() != "" { // nothing follows now
 		r.StopCause, r.StopReason = "", ""
+		if r.State == Stopping {
+			r.Reason = cmp.Or(why, ReasonStopping)
+		}
 	}
 	r.StopRequested, r.StopCause, r.StopReason = true, cmp.Or(r.StopCause, cause), cmp.Or(r.StopReason, why)
 	to := Stopping

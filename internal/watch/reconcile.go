@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -198,8 +197,11 @@ func (c *change) apply(u *store.Update) error {
 	}
 	state, why = c.given(u, state, why)
 	state, why = c.followed(u, state, why, now)
-	if p := r.Pausing; p != nil && (state == run.Running || state == run.Degraded || state == run.Pending) {
-		why = strings.TrimPrefix(why+"; "+p.String(), "; ")
+	if state == run.Running || state == run.Degraded || state == run.Pending {
+		if ev := r.PauseGone(r.Gone(c.obs.Workers), now); ev != nil {
+			u.Events = append(u.Events, *ev)
+		}
+		why = r.PauseReason(why)
 	}
 	if err := c.move(u, state, why, now); err != nil {
 		return err

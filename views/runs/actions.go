@@ -3,6 +3,7 @@ package runs
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/a-h/templ"
 
@@ -41,7 +42,11 @@ func buttons(r run.Run) (out []button) {
 		}
 		out = append(out, button{run.ActRetry, label, "sync", "r"})
 	} else if r.Allowed(run.ActPause) && r.State != run.Stopping {
-		out = append(out, button{run.ActPause, "Pause", "paused", "p"})
+		b := button{run.ActPause, "Pause", "paused", "p"}
+		if r.Pausing != nil { // then the key cancels that
+			b.label, b.key = "Pause now", ""
+		}
+		out = append(out, b)
 	}
 	if canStop(r) {
 		out = append(out, button{"", "Stop", "stop", "s"})
@@ -113,7 +118,7 @@ func ActConfirm(a run.Act, o run.Outlook) ui.Confirm {
 	case run.ActStopRetrying:
 		c.Title, c.Label, c.Icon = fmt.Sprintf("Stop retrying “%s”?", r.Name), "Stop retrying", "stop"
 		c.Effects = []string{"It ends as failed, with the cause of its last attempt.", "You can retry it later."}
-		if !r.Retrying() {
+		if r.State.Live() {
 			c.Effects = []string{fmt.Sprintf("Attempt %d goes on.", r.Attempt), "Should it fail, the run ends as failed: no other attempt follows. You can retry it then."}
 		}
 	case run.ActKill:
@@ -145,6 +150,12 @@ func pauseConfirm(c *ui.Confirm, o run.Outlook) {
 	if r.CheckpointPath == "" {
 		c.Warning = "It saves no checkpoints: when it is resumed it starts over."
 	}
+	if o.Gone != "" && r.CheckpointPath != "" && r.State != run.Stopping {
+		c.Warning = run.Sentence(o.Gone + ": it can only be paused now")
+	}
+	if choices := pauseChoices(o); len(choices) == 1 { // nobody sees its note elsewhere
+		c.Effects = append(c.Effects, choices[0].Note)
+	}
 	c.Fields = pauseFields(o)
 }
 
@@ -159,12 +170,19 @@ func pauseChoices(o run.Outlook) []ui.Choice {
 	}
 	step, repeated := o.Continues(run.ResumeNewest)
 	note := "Continues from " + stepText(step) + ", and repeats " + ui.Plural(int(repeated), "step") + " unless its workers save as they exit."
+	if o.Gone != "" {
+		note = strings.Replace(note, " unless its workers save as they exit", "", 1)
+	}
 	if repeated == 0 {
 		note = "Continues from " + stepText(step) + "."
 	}
+	now := ui.Choice{Value: string(run.PauseNow), Label: "Now", Note: note}
+	if o.Gone != "" || o.Run.Pausing != nil {
+		return []ui.Choice{now}
+	}
 	return []ui.Choice{
 		{Value: string(run.PauseAtCheckpoint), Label: soon, Note: "It trains on until every worker has saved it. Hardly a step is repeated."},
-		{Value: string(run.PauseNow), Label: "Now", Note: note},
+		now,
 	}
 }
 

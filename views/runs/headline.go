@@ -67,10 +67,11 @@ func cloneHref(id run.ID) string { return "/runs/new?clone=" + string(id) }
 
 // endingText is what the workers of a stopping run end for.
 func endingText(r run.Run) string {
-	switch r.StopCause.Next() {
-	case run.Paused:
+	next := r.StopCause.Next()
+	switch {
+	case next == run.Paused, next != "" && r.Pausing != nil:
 		return "Pausing"
-	case run.Queued:
+	case next == run.Queued:
 		return "Restarting"
 	default:
 		return "Stopping"
