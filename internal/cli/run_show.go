@@ -104,7 +104,7 @@ func (p *process) printRun(d client.RunDetail) error {
 		t.pairs("Next", d.Next)
 	}
 	for _, n := range r.Notices {
-		t.pairs("Notice", run.Sentence(n.Text), "Since", p.when(n.Since), "Next", n.Next, "Stacks asked for", p.when(n.Asked), "What to do", n.Hint)
+		t.pairs("Notice", run.Sentence(n.Text), "Since", p.when(n.Since), "Next", n.Next, "Stacks asked for", p.when(n.Asked), "Stacks tell", run.Sentence(n.StacksTell), "What to do", n.Hint)
 		for i, line := range n.Evidence {
 			t.row(map[bool]string{true: "Newest lines"}[i == 0], fmt.Sprintf("worker %d: %s", line.Rank, line.Text))
 		}

@@ -47,6 +47,8 @@ type Notice struct {
 	// Asked is when the stacks of workers were asked for, and Stacks where those begin in their logs.
 	Asked  time.Time    `json:"asked,omitzero"`
 	Stacks []NoticeLine `json:"stacks,omitempty"`
+	// StacksTell is what the stacks say of who does not wait for the others, where all stopped at one step; without a full stop.
+	StacksTell string `json:"stacks_tell,omitempty"`
 }
 
 // NoticeLine is a line of a worker.
@@ -102,6 +104,7 @@ func (r *Run) Observe(now []Notice, at time.Time) []Event {
 		delete(old, n.key())
 		if ok {
 			now[i].Since, now[i].Evidence, now[i].Stacks = was.Since, cmpSlice(was.Evidence, n.Evidence), cmpSlice(n.Stacks, was.Stacks)
+			now[i].StacksTell = cmp.Or(n.StacksTell, was.StacksTell)
 			if len(was.Stacks) == 0 && len(n.Stacks) > 0 {
 				event(n, EventStacks, "info", n.stacksText())
 			}

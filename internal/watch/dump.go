@@ -2,6 +2,8 @@ package watch
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -9,8 +11,7 @@ import (
 )
 
 const (
-	// dumpWorkers bounds how many workers are asked for their stacks, and dumpLines how many lines of the first one's are evidence: of
-	// the others it is where they begin.
+	// dumpWorkers bounds how many workers are asked for their stacks, and dumpLines how many lines of each one's are evidence.
 	dumpWorkers = 16
 	dumpLines   = 8
 	// dumpWait is how long the stacks may take to arrive, and dumpTail among how many of a worker's newest lines they are looked for.
@@ -53,9 +54,33 @@ func (w *Watcher) dump(ctx context.Context, a run.Attempt, l *look, n *run.Notic
 	if l.now.Sub(n.Asked) > dumpWait {
 		return nil
 	}
-	var err error
-	n.Stacks, err = w.stacks(ctx, l.r.ID, who, n.Asked)
-	return err
+	all, err := w.stacks(ctx, l.r.ID, who, n.Asked)
+	if err != nil {
+		return err
+	}
+	if l.hangs.Rank < 0 && len(all) > 0 {
+		running := 0
+		for _, m := range l.members {
+			if m != nil {
+				running++
+			}
+		}
+		n.StacksTell = tell(all, running)
+		slices.SortStableFunc(all, func(a, b []run.NoticeLine) int { // those to look at first
+			switch {
+			case waits(a) == waits(b):
+				return 0
+			case waits(a):
+				return 1
+			default:
+				return -1
+			}
+		})
+	}
+	for _, s := range all {
+		n.Stacks = append(n.Stacks, s[:min(len(s), dumpLines)]...)
+	}
+	return nil
 }
 
 func join(a, b string) string {
@@ -92,22 +117,50 @@ func (w *Watcher) ask(ctx context.Context, a run.Attempt, m *member, wk run.Work
 	return nil
 }
 
-// stacks are what workers have printed on stderr since they were asked.
-func (w *Watcher) stacks(ctx context.Context, id run.ID, who []int, since time.Time) ([]run.NoticeLine, error) {
-	var out []run.NoticeLine
-	for i, rank := range who {
+// stacks are what workers have printed on stderr since they were asked, a list for each that has.
+func (w *Watcher) stacks(ctx context.Context, id run.ID, who []int, since time.Time) ([][]run.NoticeLine, error) {
+	var all [][]run.NoticeLine
+	for _, rank := range who {
 		lines, err := w.o.Store.Logs(ctx, id, run.LogQuery{Rank: rank, Tail: true, Limit: dumpTail})
 		if err != nil {
 			return nil, err
 		}
-		lines = slices.DeleteFunc(lines, func(l run.LogLine) bool { return l.Stream != "stderr" || l.At.Before(since) || oneLine(l.Text) == "" })
-		most := 1
-		if i == 0 {
-			most = dumpLines
+		var out []run.NoticeLine
+		for _, l := range lines {
+			if text := oneLine(l.Text); l.Stream == "stderr" && !l.At.Before(since) && text != "" {
+				out = append(out, run.NoticeLine{Rank: rank, Pos: l.Pos, At: l.At, Text: text})
+			}
 		}
-		for _, l := range lines[:min(len(lines), most)] {
-			out = append(out, run.NoticeLine{Rank: rank, Pos: l.Pos, At: l.At, Text: oneLine(l.Text)})
+		if len(out) > 0 {
+			all = append(all, out)
 		}
 	}
-	return out, nil
+	return all, nil
+}
+
+// collective is in a frame of a worker that waits for others: of torch.distributed, NCCL and Gloo, and of the reference trainer.
+var collective = regexp.MustCompile(`(?i)all_?reduce|all_?gather|reduce_?scatter|broadcast|barrier|all_?to_?all|reftrain\.\(\*\w+\)\.(synchronise|average)\(`)
+
+// waits reports whether a worker's stacks show that it waits in a collective.
+func waits(stacks []run.NoticeLine) bool {
+	return slices.ContainsFunc(stacks, func(l run.NoticeLine) bool { return collective.MatchString(l.Text) })
+}
+
+// tell names the worker that the others wait for, where the stacks of all workers but one show a collective. With a worker that has not
+// printed any, or more than one without, nobody can be told.
+func tell(all [][]run.NoticeLine, running int) string {
+	var apart []int
+	for _, s := range all {
+		if !waits(s) {
+			apart = append(apart, s[0].Rank)
+		}
+	}
+	switch {
+	case len(all) < running:
+		return fmt.Sprintf("stacks of %d of %d workers so far, which do not tell who hangs", len(all), running)
+	case len(apart) == 1 && running > 1:
+		return fmt.Sprintf("the others wait in a collective, worker %d does not: look at it first", apart[0])
+	default:
+		return "the stacks do not tell who hangs"
+	}
 }

@@ -132,7 +132,7 @@ func (l *look) hangText(h rhythm.Hang) string {
 	case h.Step < 0:
 		return fmt.Sprintf("%s has reported no first step within %s", l.name(max(0, h.Rank)), limit)
 	case h.Rank < 0 && h.Phases&rhythm.Sync != 0:
-		text = fmt.Sprintf("all workers stopped at step %d, in the sync: nothing for longer than the %s that this run's rhythm allows", h.Step, limit)
+		text = fmt.Sprintf("all workers stopped at step %d, where a sync is due: nothing for longer than the %s that this run's rhythm allows", h.Step, limit)
 	case h.Rank < 0:
 		text = fmt.Sprintf("all workers stopped at step %d: nothing for longer than the %s that this run's rhythm allows", h.Step, limit)
 	default:
@@ -252,9 +252,35 @@ func (l *look) mesh() []run.Notice {
 		return nil
 	}
 	m := l.members[who]
+	hint := "The others are still to join, were dropped, or did not find it. Those that run outside of it train for nothing."
+	if gone := l.ended(); len(gone) > 0 {
+		has := " has"
+		if len(gone) > 1 {
+			has = " have"
+		}
+		ended := ranks(gone)
+		ended = strings.ToUpper(ended[:1]) + ended[1:] + has + " ended."
+		if len(gone) >= l.r.Shape.Nodes-least {
+			hint = ended + " The mesh goes on without."
+		} else {
+			hint = ended + " " + hint
+		}
+	}
 	return []run.Notice{{Kind: run.NoticeMesh, Rank: -1, Since: m.rhythm.At(), Step: max(0, m.rhythm.Step()),
 		Text: fmt.Sprintf("the mesh has %d of %d workers, as %s reports", least, l.r.Shape.Nodes, l.name(who)),
-		Hint: "The others are still to join, were dropped, or did not find it. Those that run outside of it train for nothing."}}
+		Hint: hint}}
+}
+
+// ended are the ranks whose workers have ended, and that none runs in.
+func (l *look) ended() (out []int) {
+	for _, wk := range l.placed {
+		runs := wk.Rank < 0 || wk.Rank < len(l.members) && l.members[wk.Rank] != nil
+		if wk.State.Terminal() && !runs && !slices.Contains(out, wk.Rank) {
+			out = append(out, wk.Rank)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (l *look) slow() []run.Notice {

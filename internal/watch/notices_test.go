@@ -337,7 +337,7 @@ func TestSlowWorkersClocksMeshesAndThoseAloneAreNamed(t *testing.T) {
 	r.cluster.Print(r.child, 1, clock()+" [INFO] [Rank 0] Sync psuedo-gradient in 1.5 seconds\n")
 	r.looks("it trains with the others again", func(got run.Run) bool { return got.Notice(run.NoticeAlone) == nil })
 	r.cluster.Print(r.child, 0, clock()+" [INFO] [Rank 0] Elastic Device mesh init done with 2 peers in 0.05 seconds\n")
-	if n := r.noticed(run.NoticeMesh); !strings.HasPrefix(n.Text, "the mesh has 2 of 3 workers") {
+	if n := r.noticed(run.NoticeMesh); !strings.HasPrefix(n.Text, "the mesh has 2 of 3 workers") || !strings.HasPrefix(n.Hint, "The others are still to join") {
 		t.Errorf("the notice is %+v", n)
 	}
 	r.looks("a clock is apart", func(got run.Run) bool { // lines that are read at once count once
@@ -372,5 +372,65 @@ func TestARunThatFinishedSaysWhatStandsAgainstIt(t *testing.T) {
 	const want = "finished, but the loss of worker 2 (node-1) rose far above what was usual at step 90, and stayed there; worker 1 (node-1) trained alone from step 120 on"
 	if got.Reason != want || len(got.Notices) != 0 {
 		t.Errorf("it ended because %q, with %+v", got.Reason, got.Notices)
+	}
+}
+
+func TestASmallerMeshNamesTheWorkersThatHaveEnded(t *testing.T) {
+	t.Parallel()
+	r := watchedRig(t, run.Options{})
+	r.cluster.Set(r.child, 1, nomadtest.End(7))
+	r.cluster.Print(r.child, 0, "12:00:00 [INFO] [Rank 0] Elastic Device mesh init done with 2 peers in 0.05 seconds\n")
+	r.looks("the worker that ended is named", func(got run.Run) bool {
+		n := got.Notice(run.NoticeMesh)
+		return n != nil && n.Hint == "Worker 1 has ended. The mesh goes on without."
+	})
+}
+
+func TestStacksOfAllThatStoppedAtOneStepNameTheOneThatDoesNotWait(t *testing.T) {
+	t.Parallel()
+	const waits, away = "  File \"/torch/distributed.py\", line 88 in all_reduce\n", "  File \"/train/data.py\", line 7 in read\n"
+	for _, tc := range []struct {
+		name   string
+		prints []string // by rank
+		first  int
+		says   string
+	}{
+		{"one does not wait", []string{waits, waits, away}, 2, "the others wait in a collective, worker 2 does not: look at it first"},
+		{"all wait", []string{waits, waits, waits}, 0, "the stacks do not tell who hangs"},
+		{"one has not answered", []string{waits, "", away}, 2, "stacks of 2 of 3 workers so far, which do not tell who hangs"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := watchedRig(t, run.Options{OnHang: run.PolicyDump})
+			for rank := range 3 {
+				r.trains(rank, 1, 49, 1, usual)
+			}
+			r.reaches(49)
+			r.skip.Add(int64(11 * time.Minute)) // a sync that has never been seen may take ten
+			n := run.Notice{}
+			r.looks("the stacks are asked for", func(got run.Run) bool {
+				if found := got.Notice(run.NoticeHang); found != nil {
+					n = *found
+				}
+				return !n.Asked.IsZero()
+			})
+			if n.Rank != -1 || !strings.Contains(n.Text, "all workers stopped at step 49") || strings.Contains(n.Text, "in the sync") {
+				t.Errorf("the notice is %+v", n)
+			}
+			answers := 0
+			for rank, frame := range tc.prints {
+				if frame != "" {
+					answers++
+					r.cluster.PrintErr(r.child, rank, "Thread 0x7f11 (most recent call first):\n"+frame+strings.Repeat("  File \"/train.py\", line 3 in loop\n", 20))
+				}
+			}
+			r.looks("the stacks are there", func(got run.Run) bool {
+				n = *got.Notice(run.NoticeHang)
+				return len(n.Stacks) == 8*answers && n.StacksTell == tc.says
+			})
+			if n.Stacks[0].Rank != tc.first {
+				t.Errorf("the stacks are %+v", n.Stacks)
+			}
+		})
 	}
 }

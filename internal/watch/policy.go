@@ -31,6 +31,9 @@ func (w *Watcher) policed(ctx context.Context, id run.ID, a run.Attempt, ws []ru
 		Attempt: a.Number, At: w.o.Now(), Category: category, Summary: run.Sentence(n.Text), Hint: n.Hint, Retryable: n.Kind == run.NoticeHang,
 		Rank: n.Rank, Node: n.Node, Fingerprint: "policy/" + category,
 	}
+	if n.StacksTell != "" {
+		c.Summary += " " + run.Sentence(n.StacksTell)
+	}
 	if r.StopCause == run.StopSpoiled {
 		c.Summary = run.Sentence(spent(*n))
 	}
