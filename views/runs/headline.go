@@ -54,6 +54,9 @@ func timeLeft(r run.Run, now time.Time) (label, value, title string) {
 	if d, ok := ui.ETA(r); ok {
 		return "Time left", ui.Duration(d), "At the current pace: about " + r.Progress.UpdatedAt.Add(d).UTC().Format("2006-01-02 15:04 UTC")
 	}
+	if r.State.Live() && r.Notice(run.NoticeHang) != nil {
+		return "Time left", ui.Absent, "Unknown while the run hangs"
+	}
 	return "Time left", ui.Absent, "Known after the first steps"
 }
 

@@ -85,6 +85,7 @@ func TestTheTimeLeftFollowsThePaceSoFar(t *testing.T) {
 		"total not known":     func(r *run.Run) { r.StepsTotal = 0 },
 		"not running":         func(r *run.Run) { r.State = run.Stopping },
 		"clock went backward": func(r *run.Run) { r.Progress.UpdatedAt = start },
+		"it hangs":            func(r *run.Run) { r.Notices = []run.Notice{{Kind: run.NoticeHang}} },
 		"absurdly long":       func(r *run.Run) { r.StepsTotal = math.MaxInt64 },
 	} {
 		other := r

@@ -182,10 +182,13 @@ func percent(r run.Run) string {
 }
 
 // ETA is the time left at the pace since the attempt's first step, so that start-up does not count; false when nothing can
-// be said.
+// be said, as of a run that hangs.
 func ETA(r run.Run) (time.Duration, bool) {
 	p := r.Progress
 	done, took := p.Step-r.FirstStep, p.UpdatedAt.Sub(r.FirstAt)
+	if r.Notice(run.NoticeHang) != nil {
+		return 0, false
+	}
 	if (r.State != run.Running && r.State != run.Degraded) || r.StepsTotal <= p.Step || r.FirstAt.IsZero() || done <= 0 || took <= 0 {
 		return 0, false
 	}

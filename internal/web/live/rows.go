@@ -31,6 +31,8 @@ type Row struct {
 	Badge   string      `json:"badge"`
 	Labels  string      `json:"labels,omitempty"` // what people added
 	Reason  string      `json:"reason,omitempty"`
+	Notice  string      `json:"notice,omitempty"` // the kind of the gravest
+	Says    string      `json:"says,omitempty"`   // that notice
 	Step    int64       `json:"step"`
 	Total   int64       `json:"steps_total"`
 	Loss    *run.Number `json:"loss"` // null before the first
@@ -46,6 +48,8 @@ func RowOf(r run.Run) Row {
 		ID: r.ID, Sweep: r.Origin.Sweep, Badge: ui.BadgeOf(r), Labels: ui.LabelsOf(r), Reason: ui.WaitReason(r), Step: r.Progress.Step, Total: r.StepsTotal,
 		Rate: run.Number(r.Progress.TokensPerSec), Workers: ui.WorkersText(r),
 	}
+	kind, says := ui.NoticeOf(r)
+	row.Notice, row.Says = string(kind), says
 	if r.Progress.HasLoss {
 		loss := run.Number(r.Progress.Loss)
 		row.Loss = &loss

@@ -204,6 +204,11 @@ func TestTheListGetsTheNewestStatesTogether(t *testing.T) {
 	if rows := c.next().rows(t); len(rows) != 1 { // the next message comes, if later
 		t.Errorf("%d rows", len(rows))
 	}
+	waits.State, waits.Notices = run.Running, []run.Notice{{Kind: run.NoticeHang, Text: "worker 1 hangs"}}
+	s.Hub.PublishRun(waits)
+	if rows := c.next().rows(t); len(rows) != 1 || rows[0].Notice != "hang" || !strings.HasPrefix(rows[0].Says, "Worker 1 hangs.") {
+		t.Errorf("a hang is shown as %+v", rows)
+	}
 }
 
 func TestAViewerGoesOnWhereItStopped(t *testing.T) {

@@ -3,7 +3,7 @@
 import { duration, integer, number } from "../ui/numbers.js";
 
 /**
- * @typedef {{id: string, sweep?: string, badge: string, labels?: string, reason?: string, step: number, steps_total: number,
+ * @typedef {{id: string, sweep?: string, badge: string, labels?: string, reason?: string, notice?: string, says?: string, step: number, steps_total: number,
  *   loss: number|string|null, tokens_per_second: number|string, workers: string, started: number, ended: number}} Row
  */
 
@@ -136,6 +136,7 @@ function write(el, text, title) {
  */
 function show(el, r) {
   if (el.getAttribute("data-row-badge") !== r.badge) badge(el, r.badge);
+  notice(el, r.notice ?? "", r.says ?? "");
   const reason = el.querySelector("[data-row-reason]");
   if (reason) {
     if (r.reason) write(reason, r.reason, r.reason);
@@ -186,4 +187,25 @@ function badge(el, key) {
   el.querySelector("[data-badge]")?.replaceWith(copy);
   el.setAttribute("data-row-badge", key);
   el.setAttribute("data-run-state", copy.dataset.state || "");
+}
+
+/**
+ * Shows the gravest notice of a run behind its badge, or none.
+ * @param {Element} el
+ * @param {string} kind
+ * @param {string} says
+ */
+function notice(el, kind, says) {
+  let mark = el.querySelector("[data-row-notice]");
+  if (kind !== (mark?.getAttribute("data-row-notice") ?? "")) {
+    mark?.remove();
+    const templates = document.getElementById("badges");
+    const fresh = kind && templates instanceof HTMLTemplateElement ? templates.content.querySelector(`[data-row-notice="${CSS.escape(kind)}"]`) : null;
+    mark = fresh ? /** @type {HTMLElement} */ (fresh.cloneNode(true)) : null;
+    if (mark) el.querySelector("[data-badge]")?.after(mark);
+  }
+  if (mark) {
+    write(mark.querySelector("[data-row-notice-text]"), says);
+    if (mark.getAttribute("title") !== says) mark.setAttribute("title", says);
+  }
 }
