@@ -124,10 +124,10 @@ func fromStep(step int64) string {
 func (r *Run) pausedNow(p Pausing) string {
 	repeated := max(0, r.Progress.Step-p.After)
 	text := pausedPrefix + "continues from " + fromStep(p.After)
-	switch {
-	case repeated == 0:
+	switch repeated {
+	case 0:
 		return text
-	case repeated == 1:
+	case 1:
 		text += " and repeats 1 step"
 	default:
 		text += fmt.Sprintf(" and repeats %d steps", repeated)
