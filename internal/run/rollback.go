@@ -73,7 +73,7 @@ func (b *Rollback) limit() int64 {
 func (r *Run) NextRollback(kind NoticeKind, step int64, a Attempt, saved []SavedCheckpoint) string {
 	trial := *r
 	if _, ok := trial.RollBack(a, step, saved); ok && len(trial.ResumeFrom(saved)) == 0 {
-		return "It starts over, since no checkpoint is from before the trouble."
+		return "It starts over, since no older checkpoint is left."
 	}
 	switch {
 	case r.Rollback == nil || r.Rollback.Count < MaxRollbacks:
