@@ -88,13 +88,17 @@ func (p *process) printRun(d client.RunDetail) error {
 	}
 	if c := r.Cause; c != nil {
 		t.pairs("Cause", c.Title+": "+c.Summary, "What to do", c.Hint, "What follows", r.Follows(), "Seen", c.Seen.String())
-		t.pairs("Worker", causeWorker(c))
+		t.pairs("Worker", causeWorker(c), "Ended with", c.Exit)
+		label := "Evidence"
+		if c.Tail {
+			label = "Last lines of its log"
+		}
 		for i, line := range c.Evidence {
 			text := line.Text
 			if line.Rank != nil {
 				text = "worker " + strconv.Itoa(*line.Rank) + ": " + text
 			}
-			t.row(map[bool]string{true: "Evidence"}[i == 0], printable(text))
+			t.row(map[bool]string{true: label}[i == 0], printable(text))
 		}
 	}
 	if r.NotBefore.After(p.now()) {

@@ -104,7 +104,7 @@ func nothing(exit Exit) Cause {
 	if exit.failed() {
 		c.Category, c.Blank = Unknown, true
 		c.Summary = "The process ended with " + exit.String() + ", and nothing in its output says why."
-		c.Hint = "Look at the output of the other workers and at the node's own logs."
+		c.Hint = "Read the last lines of its output, and the node's own logs."
 	}
 	return c
 }

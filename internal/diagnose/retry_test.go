@@ -31,7 +31,7 @@ func TestCategoriesSayHowTheyAreRetried(t *testing.T) {
 		}
 	}
 	for category, want := range map[string]string{
-		"ecc_error_xid": "3, after 10s to 40s, on another node", "config_invalid": "never", "cuda_oom": "0", "unknown": "1, after 10s; not open-files", "disk_full": "1, after 5m; only disk-evicted", "cuda_driver_mismatch": "0", "python_exception": "1, after 10s; only cuda-other",
+		"ecc_error_xid": "3, after 10s to 40s, on another node", "config_invalid": "never", "cuda_oom": "0", "unknown": "1, after 10s; not open-files; 5 of lost nodes", "disk_full": "1, after 5m; only disk-evicted", "cuda_driver_mismatch": "0", "python_exception": "1, after 10s; only cuda-other",
 		"network_dns": "5, after 30s to 8m", "checkpoint_corrupt": "2, after 10s to 20s, from an older checkpoint",
 	} {
 		if got := all.Of(category).String(); got != want {

@@ -51,7 +51,7 @@ func parseFaults(s string) ([]fault, error) {
 		}
 		f, err := parseFault(part)
 		if err != nil {
-			return nil, fmt.Errorf("COTRAIN_TRAINER_FAULT: %q: %w", cut(part), err)
+			return nil, fmt.Errorf("%q: %w", cut(part), err)
 		}
 		out = append(out, f)
 	}

@@ -1,7 +1,6 @@
 package reftrain
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -130,9 +129,15 @@ func (p process) setUp() (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	faults, err := parseFaults(faultsOf(cmp.Or(p.fault, p.env("COTRAIN_TRAINER_FAULT"), p.env("TRAINER_FAULT")), p.env("NOMAD_META_attempt")))
+	asked, by := p.fault, "--fault"
+	for _, name := range []string{"COTRAIN_TRAINER_FAULT", "TRAINER_FAULT"} {
+		if asked == "" {
+			asked, by = p.env(name), name
+		}
+	}
+	faults, err := parseFaults(faultsOf(asked, p.env("NOMAD_META_attempt")))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", by, err)
 	}
 	pace := time.Duration(0)
 	if s := p.env("COTRAIN_TRAINER_PACE"); s != "" {

@@ -23,6 +23,10 @@ type Cause struct {
 	// Victims are the workers that ended because of it.
 	Victims  []int       `json:"victims,omitempty"`
 	Evidence []CauseLine `json:"evidence,omitempty"`
+	// Tail says that the evidence is only the last lines of the log, since none tells the cause.
+	Tail bool `json:"tail,omitempty"`
+	// Exit is how the process of Rank ended, such as "signal 9" or "exit code 2"; "" where that is not known.
+	Exit string `json:"exit,omitempty"`
 	// Fingerprint is equal for failures of the same cause and the same thing, such as a file.
 	Fingerprint string `json:"fingerprint"`
 	// Entity is the one thing that failed, such as a file, "" where nothing names one.

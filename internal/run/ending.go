@@ -133,6 +133,20 @@ func (w Worker) Exit() (code, signal int) {
 	return w.ExitCode, w.Signal
 }
 
+// Ended is how the process ended: "signal 9" or "exit code 2", "" where that is not known.
+func (w Worker) Ended() string {
+	code, signal := w.Exit()
+	switch {
+	case !w.Exited:
+		return ""
+	case signal != 0:
+		return fmt.Sprintf("signal %d", signal)
+	case code > firstSignalExit:
+		return fmt.Sprintf("exit code %d (signal %d)", code, code-firstSignalExit)
+	}
+	return fmt.Sprintf("exit code %d", code)
+}
+
 // Failure describes in one sentence how the worker ended.
 func (w Worker) Failure() string {
 	code, signal := w.Exit()

@@ -249,6 +249,8 @@ func (j *judgement) strike() (Strike, bool) {
 // changes reports whether the next attempt would differ in what this one failed of.
 func (j *judgement) changes() bool { return j.rule.OlderCheckpoint && j.f.Resume != "" }
 
+const withoutRetries = "not tried again: it was submitted without retries"
+
 // refusal says why no attempt follows, "" if one does.
 func (j *judgement) refusal(v *verdict) string {
 	o, cause := j.r.Options, j.f.Cause
@@ -257,10 +259,12 @@ func (j *judgement) refusal(v *verdict) string {
 	_, asked := o.Retry[j.rule.Category]
 	insists := asked && budget > 0
 	switch {
-	case first != nil && first.hopeless(), j.rule.Never, cause != nil && !cause.Retryable && !j.changes() && !insists:
+	case o.most() == 0 && first != nil && first.Hopeless():
+		return withoutRetries
+	case first != nil && first.Hopeless(), j.rule.Never, cause != nil && !cause.Retryable && !j.changes() && !insists:
 		return "not tried again: unchanged it would fail in the same way"
 	case o.most() == 0:
-		return "not tried again: it was submitted without retries"
+		return withoutRetries
 	case budget == 0 && asked:
 		return "not tried again: the run asks for no retries of " + j.rule.Category
 	case budget == 0:
@@ -359,8 +363,8 @@ func fingerprintOf(f Failure) string {
 	return f.Cause.Fingerprint[:min(len(f.Cause.Fingerprint), maxFingerprint)]
 }
 
-// hopeless reports whether another attempt would fail in the same way.
-func (w Worker) hopeless() bool {
+// Hopeless reports whether another attempt would fail in the same way.
+func (w Worker) Hopeless() bool {
 	code, signal := w.Exit()
 	return w.Exited && signal == 0 && (code == ExitUsage || code == ExitMissing || code == ExitNoCommand)
 }

@@ -74,6 +74,9 @@ func (r RetryRule) String() string {
 	if r.Which != "" {
 		out += "; " + r.Which
 	}
+	if r.Category == UnknownCause {
+		out += fmt.Sprintf("; %d of lost nodes", lostNode.Retries)
+	}
 	return out
 }
 
@@ -135,6 +138,8 @@ func (o Options) limit(rule RetryRule) string {
 		return fmt.Sprintf(", the limit for lost nodes (the run allows %d)", o.Retries)
 	case rule.Retries < o.Retries:
 		return fmt.Sprintf(", the limit for %s (the run allows %d)", rule.Category, o.Retries)
+	case o.Retries < rule.Retries && rule == lostNode:
+		return fmt.Sprintf(", the limit of the run (lost nodes have %d)", rule.Retries)
 	case o.Retries < rule.Retries:
 		return ", the limit of the run"
 	}

@@ -105,13 +105,17 @@ func (x Explainer) Cause(ctx context.Context, rules *diagnose.Rules, id run.ID, 
 	if root.worker.State == run.WorkerLost && !c.Known() {
 		c.Summary, c.Hint, c.Fingerprint, c.Retryable = sentence(root.worker.Failure()), lostHint, lostFingerprint, true
 	}
+	c.Exit = root.worker.Ended()
+	if !c.Known() {
+		root.untold(c)
+	}
 	for _, k := range rules.Categories() {
 		if k.Name == c.Category {
 			c.Title = k.Title
 		}
 	}
 	for _, wk := range failed {
-		if wk.Rank != c.Rank {
+		if wk.Rank != c.Rank && root.ended(wk) {
 			c.Victims = append(c.Victims, wk.Rank)
 		}
 	}
@@ -122,6 +126,9 @@ func (x Explainer) Cause(ctx context.Context, rules *diagnose.Rules, id run.ID, 
 			line.Pos = root.lines[e.Line].Pos
 		}
 		c.Evidence = append(c.Evidence, line)
+	}
+	if len(c.Evidence) == 0 && (!c.Known() || root.worker.Hopeless()) {
+		c.Evidence, c.Tail = root.tail(), true
 	}
 	return c, x.count(ctx, id, c, ws)
 }
@@ -154,9 +161,6 @@ func (s suspect) struck() bool {
 
 // count says how often a cause has been seen of late. Workers of the attempt itself that were lost of it before count as the attempt.
 func (x Explainer) count(ctx context.Context, id run.ID, c *run.Cause, ws []run.Worker) error {
-	if !c.Known() {
-		return nil
-	}
 	r, err := x.Store.Run(ctx, id)
 	if err != nil {
 		return err

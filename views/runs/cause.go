@@ -43,6 +43,14 @@ func causeWhere(c *run.Cause) string {
 	return out + "."
 }
 
+// causeLinesLabel says what the lines are.
+func causeLinesLabel(c *run.Cause) string {
+	if c.Tail {
+		return "Last lines of its log"
+	}
+	return "Lines that say so"
+}
+
 // causeLine opens the log at a line.
 func causeLine(id run.ID, c *run.Cause, line run.CauseLine) string {
 	rank := c.Rank
