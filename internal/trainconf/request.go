@@ -298,7 +298,7 @@ func (r Request) CheckUnnamed() (errs, warns run.FieldErrors) {
 	for i := range warns {
 		warns[i] = withSource(warns[i], set)
 	}
-	return errs, append(warns, r.optionWarnings()...)
+	return errs, append(append(warns, r.optionWarnings()...), r.rollbackWarnings(cfg)...)
 }
 
 // EffectiveConfig is the configuration as the core sees it: arguments win over the TOML, and environment wins over both.
@@ -385,6 +385,20 @@ func (r Request) optionWarnings() run.FieldErrors {
 		if fault.NamesSecret(name) && !strings.HasPrefix(name, envPrefix) && r.Options.Env[name] != "" {
 			warns = append(warns, fieldError("env", shownEnv(name, r.Options.Env[name]), name+" looks like a secret, and is stored and shown with the run",
 				"have it registered as a secret, and name that in secrets"))
+		}
+	}
+	return warns
+}
+
+// rollbackWarnings tells of policies that go back where nothing is saved to go back to.
+func (r Request) rollbackWarnings(c Config) run.FieldErrors {
+	if c.number("ckpt.interval") > 0 && c.has("ckpt.path") {
+		return nil
+	}
+	var warns run.FieldErrors
+	for _, p := range [][2]string{{"on_nan", r.Options.OnNaN}, {"on_divergence", r.Options.OnDivergence}, {"on_plateau", r.Options.OnPlateau}} {
+		if p[1] == run.PolicyRollback {
+			warns = append(warns, fieldError(p[0], p[1], "there is no checkpoint to go back to: it starts over", "set ckpt.path and ckpt.interval"))
 		}
 	}
 	return warns
