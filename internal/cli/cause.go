@@ -66,7 +66,7 @@ func (c *causeShowCmd) Run(ctx context.Context, p *process, cl *client.Client) e
 
 // readRules reads a file of rules.
 func (p *process) readRules(file string) (string, error) {
-	data, err := p.readText("FILE "+file, file, run.MaxCauseRules, "remove rules that never decide")
+	data, err := p.readText("FILE "+file, file, run.MaxCauseRules, "write at least one [[rule]], and remove those that never decide")
 	return string(data), err
 }
 

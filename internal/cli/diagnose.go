@@ -29,15 +29,11 @@ func (c *diagnoseCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	in := p.stdin
-	if c.File != "-" {
-		f, err := openFile(c.File)
-		if err != nil {
-			return fault.Usage(fmt.Sprintf("%s: %v", c.File, pathReason(err)), "name a log, or - for the standard input")
-		}
-		defer func() { _ = f.Close() }() // it was only read
-		in = f
+	in, done, err := p.openLog(c.File, "diagnose")
+	if err != nil {
+		return err
 	}
+	defer done()
 	scanner := rules.NewScanner()
 	if err := scanner.Scan(in); err != nil {
 		return err

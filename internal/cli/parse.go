@@ -21,15 +21,11 @@ func (c *parseCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	in := p.stdin
-	if c.File != "-" {
-		f, err := openFile(c.File)
-		if err != nil {
-			return fault.Usage(fmt.Sprintf("%s: %v", c.File, pathReason(err)), "name a log, or - for the standard input")
-		}
-		defer func() { _ = f.Close() }() // it was only read
-		in = f
+	in, done, err := p.openLog(c.File, "parse")
+	if err != nil {
+		return err
 	}
+	defer done()
 	write := appendJSONLine
 	if c.Format == "table" {
 		write = appendRow
