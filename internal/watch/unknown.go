@@ -12,6 +12,8 @@ import (
 const (
 	// tailLines is how many of a worker's last lines stand in for evidence where nothing tells the cause.
 	tailLines = 5
+	// machine begins lines that the launch script and trainers print for the console.
+	machine = "COTRAIN {"
 	// aftermath is how soon after the root a worker ends that ends because of it: the core evicts a peer after 10 s without a heartbeat,
 	// and agents may report ends late.
 	aftermath = 30 * time.Second
@@ -56,11 +58,11 @@ func (s suspect) ended(wk run.Worker) bool {
 	return wk.EndedAt.Sub(s.worker.EndedAt).Abs() <= aftermath
 }
 
-// tail is the last lines of the worker's log that are not empty.
+// tail is the last lines of the worker's log that are neither empty nor for the console.
 func (s suspect) tail() []run.CauseLine {
 	var out []run.CauseLine
 	for _, l := range slices.Backward(s.lines) {
-		if text := oneLine(l.Text); strings.TrimSpace(text) != "" {
+		if text := oneLine(l.Text); strings.TrimSpace(text) != "" && !strings.HasPrefix(text, machine) {
 			out = append(out, run.CauseLine{Pos: l.Pos, Text: text})
 		}
 		if len(out) == tailLines {

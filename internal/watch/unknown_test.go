@@ -15,7 +15,7 @@ func TestAFailureThatNothingExplainsShowsTheLastLines(t *testing.T) {
 	t.Parallel()
 	r := newRetryRig(t, run.Options{})
 	r.startBoth()
-	r.cluster.Print(r.child, 0, "one\ntwo\n\nthree\nfour\nfive\n\nsix\n")
+	r.cluster.Print(r.child, 0, "one\ntwo\n\nthree\nfour\nfive\n\nCOTRAIN {\"v\":1,\"kind\":\"metrics\"}\nsix\n")
 	r.cluster.Set(r.child, 0, func(w *run.Worker) {
 		nomadtest.End(137)(w)
 		w.Signal = 9
