@@ -7,6 +7,9 @@ import (
 	"github.com/cotrain/cotrain/views/ui"
 )
 
+// openStacks is how many lines of stacks are shown unasked: those of two workers.
+const openStacks = 16
+
 // noticeLine is the address of a line in the log.
 func noticeLine(id run.ID, l run.NoticeLine) string {
 	return fmt.Sprintf("%s?worker=%d&line=%d", TabLogs.Path(id), l.Rank, l.Pos)
