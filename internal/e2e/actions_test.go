@@ -220,12 +220,13 @@ func TestActionsInTheBrowser(t *testing.T) {
 	state(run.Stopped)
 
 	b.click(`[data-action="ask-retry"]`)
-	b.waitFor("it asks what to continue from", `document.querySelector("#ask-dialog[open] option[value=step_20]") !== null`)
+	b.waitFor("it asks what to continue from", `document.querySelectorAll("#ask-dialog[open] option[value^=step_]").length > 1`)
 	b.accessible("the question before a retry")
-	b.do("choose step 20", script(`document.querySelector("#ask-dialog select[name=from]").value = "step_20"`))
+	oldest := eval[string](b, `[...document.querySelectorAll("#ask-dialog option[value^=step_]")].at(-1).value`)
+	b.do("choose the oldest that it offers", script(fmt.Sprintf(`document.querySelector("#ask-dialog select[name=from]").value = %q`, oldest)))
 	b.click(`#ask-dialog [data-action="retry"]`)
 	state(run.Running)
-	c.eventually("it continues from step 20", func() bool { return c.said(id, "/step_20") })
+	c.eventually("it continues from there", func() bool { return c.said(id, "/"+oldest) })
 
 	b.click(`[popovertarget="run-menu"]`)
 	b.click(`[data-action="retry-changed"]`)
