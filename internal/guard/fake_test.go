@@ -167,6 +167,26 @@ func (b *behind) Logs(context.Context, run.ID, run.LogQuery) ([]run.LogLine, err
 	return nil, b.passed("Logs")
 }
 
+func (b *behind) LogMap(context.Context, run.ID, run.LogFilter) (run.LogMap, error) {
+	return run.LogMap{}, b.passed("LogMap")
+}
+
+func (b *behind) LogLines(context.Context, run.ID, run.LogFilter, run.LogSpot, int) (run.LogPage, error) {
+	return run.LogPage{}, b.passed("LogLines")
+}
+
+func (b *behind) FindLog(context.Context, run.ID, run.LogFilter, run.LogPos, bool) (run.LogLine, bool, error) {
+	return run.LogLine{}, false, b.passed("FindLog")
+}
+
+func (b *behind) SearchLog(context.Context, run.ID, run.LogFilter, func(run.LogFound) error) error {
+	return b.passed("SearchLog")
+}
+
+func (b *behind) EachLog(context.Context, run.ID, run.LogFilter, run.LogPos, func(run.RawLine) error) error {
+	return b.passed("EachLog")
+}
+
 func (b *behind) Metrics(context.Context, run.ID) ([]string, error) { return nil, b.passed("Metrics") }
 
 func (b *behind) PointsPage(context.Context, run.ID, string, int64, *points.PageCursor, int) ([]points.WorkerPoint, error) {

@@ -42,13 +42,23 @@ type Details interface {
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Events(ctx context.Context, id run.ID, after int64, limit int) ([]run.Event, error)
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
-	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	LogReader
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	ReplacedPage(ctx context.Context, id run.ID, metric string, attempt int, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 	Curves
+}
+
+// LogReader reads the log of one run.
+type LogReader interface {
+	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	LogMap(ctx context.Context, id run.ID, f run.LogFilter) (run.LogMap, error)
+	LogLines(ctx context.Context, id run.ID, f run.LogFilter, at run.LogSpot, limit int) (run.LogPage, error)
+	FindLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, back bool) (line run.LogLine, found bool, err error)
+	SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error
+	EachLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, fn func(run.RawLine) error) error
 }
 
 // Curves reads the curves of one run.
@@ -195,6 +205,40 @@ func (g *Guard) EventsBefore(ctx context.Context, id run.ID, before int64, limit
 // Logs returns lines, oldest first.
 func (g *Guard) Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error) {
 	return seen(ctx, g, id, func() ([]run.LogLine, error) { return g.o.Store.Logs(ctx, id, q) })
+}
+
+// LogMap tells how many lines a filter leaves of a run's log, and where.
+func (g *Guard) LogMap(ctx context.Context, id run.ID, f run.LogFilter) (run.LogMap, error) {
+	return seen(ctx, g, id, func() (run.LogMap, error) { return g.o.Store.LogMap(ctx, id, f) })
+}
+
+// LogLines returns lines that a filter leaves, at a place.
+func (g *Guard) LogLines(ctx context.Context, id run.ID, f run.LogFilter, at run.LogSpot, limit int) (run.LogPage, error) {
+	return seen(ctx, g, id, func() (run.LogPage, error) { return g.o.Store.LogLines(ctx, id, f, at, limit) })
+}
+
+// FindLog returns the next line that a filter leaves behind a position, or the last before it.
+func (g *Guard) FindLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, back bool) (line run.LogLine, found bool, err error) {
+	if err := g.see(ctx, id); err != nil {
+		return line, false, err
+	}
+	return g.o.Store.FindLog(ctx, id, f, from, back)
+}
+
+// SearchLog tells, piece by piece, which lines a filter leaves.
+func (g *Guard) SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error {
+	if err := g.see(ctx, id); err != nil {
+		return err
+	}
+	return g.o.Store.SearchLog(ctx, id, f, tell)
+}
+
+// EachLog calls fn for the lines that a filter leaves, from a position on.
+func (g *Guard) EachLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, fn func(run.RawLine) error) error {
+	if err := g.see(ctx, id); err != nil {
+		return err
+	}
+	return g.o.Store.EachLog(ctx, id, f, from, fn)
 }
 
 // SavedCheckpoints returns the newest that workers reported.

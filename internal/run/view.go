@@ -27,27 +27,6 @@ func Settled(curve []CurvePoint, step int64) []CurvePoint {
 	return curve[:n]
 }
 
-// LogPos is a position in a run's log, all workers' lines in the order of arrival. Zero is the start.
-type LogPos int64
-
-// LogLine is a stored line of a worker.
-type LogLine struct {
-	Pos    LogPos    `json:"pos"`
-	Rank   int       `json:"rank"`
-	Stream string    `json:"stream"` // stdout or stderr
-	At     time.Time `json:"at"`     // received by the console
-	Text   string    `json:"text"`   // valid UTF-8 without the newline; control characters kept
-}
-
-// LogQuery selects lines of a run's log.
-type LogQuery struct {
-	Rank   int    // -1 for all workers
-	After  LogPos // ignored with Tail
-	Tail   bool   // the newest Limit lines, oldest first
-	Before LogPos // with Tail, 0 for the end
-	Limit  int    // 1 to 10000
-}
-
 // RunFilter selects runs, and their order. The zero filter finds nothing.
 type RunFilter struct {
 	Projects Projects

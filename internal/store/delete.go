@@ -50,7 +50,7 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
-	s.lastBlock.Store(nil)
+	s.blocks.open.Purge()
 	if err := s.blobs.DeleteAll(ctx, string(id)); err != nil {
 		return err
 	}

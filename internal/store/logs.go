@@ -1,33 +1,17 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/logarchive"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// MaxLines is the most lines of a batch, so that a line number fits beside the chunk's ID in a run.LogPos.
-const MaxLines = 1<<16 - 1
-
-// chunk is a piece of a worker's stream, in the order of arrival.
-type chunk struct {
-	id     int64
-	rank   int
-	stream string
-	at     int64
-	data   []byte
-}
-
-// Pos is the position of line i of a chunk.
-func Pos(chunkID int64, line int) run.LogPos { return run.LogPos(chunkID<<16 | int64(line)) }
+// MaxLines is the most lines of a batch.
+const MaxLines = logarchive.MaxLines
 
 func insertChunk(ctx context.Context, tx *db.Tx, b *Batch) error {
 	if len(b.Log) == 0 {
@@ -43,18 +27,13 @@ func insertChunk(ctx context.Context, tx *db.Tx, b *Batch) error {
 
 // Lines splits what the batch stored into lines with positions.
 func (b *Batch) Lines() []run.LogLine {
-	return chunk{b.ChunkID, b.Rank, b.Stream, b.At.UnixMilli(), b.Log}.lines()
+	return linesOf(logarchive.Chunk{ID: b.ChunkID, Rank: b.Rank, Stream: b.Stream, At: b.At.UnixMilli(), Data: b.Log})
 }
 
-// lines cuts a chunk at newlines. A last piece without one is a line too: the end of the stream or part of an overlong
-// line.
-func (c chunk) lines() []run.LogLine {
+func linesOf(c logarchive.Chunk) []run.LogLine {
 	var out []run.LogLine
-	for i, rest := 0, c.data; len(rest) > 0; i++ {
-		line, after, _ := bytes.Cut(rest, []byte("\n"))
-		rest = after
-		text := strings.ToValidUTF8(string(bytes.TrimSuffix(line, []byte("\r"))), "\uFFFD")
-		out = append(out, run.LogLine{Pos: Pos(c.id, i), Rank: c.rank, Stream: c.stream, At: db.FromMillis(c.at), Text: text})
+	for i, line := range c.Lines() {
+		out = append(out, c.Line(i, line))
 	}
 	return out
 }
@@ -82,71 +61,24 @@ type logReader struct {
 	q     run.LogQuery
 }
 
-type block struct {
-	first, last int64
-	ranks, blob string
+func scanChunk(row db.Scanner) (logarchive.Chunk, error) {
+	var c logarchive.Chunk
+	return c, row.Scan(&c.ID, &c.Rank, &c.Stream, &c.At, &c.Data)
 }
 
-func scanBlock(row db.Scanner) (block, error) {
-	var b block
-	return b, row.Scan(&b.first, &b.last, &b.ranks, &b.blob)
-}
-
-func scanChunk(row db.Scanner) (chunk, error) {
-	var c chunk
-	return c, row.Scan(&c.id, &c.rank, &c.stream, &c.at, &c.data)
-}
-
-func (r *logReader) blocks(ctx context.Context, where string, arg any) ([]block, error) {
-	rows, err := r.tx.Query(ctx, `SELECT first_chunk, last_chunk, ranks, blob FROM log_blocks WHERE run_id = ? AND `+where, r.id, arg)
+// blocks returns the sealed blocks that may have lines for the query, without what they hold.
+func (r *logReader) blocks(ctx context.Context, where string, arg any) ([]logPiece, error) {
+	all, err := db.Select(ctx, r.tx, scanPiece, selectPieces+where, r.id, arg)
 	if err != nil {
 		return nil, fmt.Errorf("log blocks of %s: %w", r.id, err)
 	}
-	all, err := db.Collect(rows, scanBlock)
-	return slices.DeleteFunc(all, func(b block) bool { return r.q.Rank >= 0 && !strings.Contains(b.ranks, fmt.Sprintf(",%d,", r.q.Rank)) }), err
-}
-
-// open returns a block's chunks. The last one is cached for readers that page through a log. A block that is gone or damaged is
-// a line that says so: the others can still be read.
-func (r *logReader) open(ctx context.Context, b block) ([]chunk, error) {
-	if last := r.store.lastBlock.Load(); last != nil && last.blob == b.blob {
-		return last.chunks, nil
-	}
-	data, err := r.store.blobs.Get(ctx, b.blob)
-	var chunks []chunk
-	if err == nil {
-		chunks, err = decodeBlock(data)
-	}
-	switch {
-	case errors.Is(err, fault.ErrNotFound):
-		return b.lost("is missing", r.q.Rank), nil
-	case errors.Is(err, errBlock):
-		return b.lost("is damaged", r.q.Rank), nil
-	case err == nil:
-		r.store.lastBlock.Store(&openBlock{b.blob, chunks})
-	}
-	return chunks, err
-}
-
-// lost stands for the lines of a block, of the worker that is asked for, or else the first that has some.
-func (b block) lost(how string, rank int) []chunk {
-	if rank < 0 {
-		first, _, _ := strings.Cut(strings.TrimPrefix(b.ranks, ","), ",")
-		rank, _ = strconv.Atoi(first) // as written by us
-	}
-	return []chunk{{id: b.first, rank: rank, stream: "stderr", data: fmt.Appendf(nil, "[CoTrain: lines of the log are lost here: the file %s of its archive %s]\n", b.blob, how)}}
-}
-
-// openBlock is a decompressed block; immutable.
-type openBlock struct {
-	blob   string
-	chunks []chunk
+	return slices.DeleteFunc(all, func(p logPiece) bool { return r.q.Rank >= 0 && !slices.Contains(p.ranks, r.q.Rank) }), nil
 }
 
 // skips reports whether the query wants no line of the chunk.
-func (r *logReader) skips(c chunk) bool {
-	return (r.q.Rank >= 0 && c.rank != r.q.Rank) || (!r.q.Tail && c.id < int64(r.q.After)>>16) ||
-		(r.q.Tail && r.q.Before != 0 && c.id > int64(r.q.Before)>>16)
+func (r *logReader) skips(c logarchive.Chunk) bool {
+	return (r.q.Rank >= 0 && c.Rank != r.q.Rank) || (!r.q.Tail && c.ID < int64(r.q.After)>>16) ||
+		(r.q.Tail && r.q.Before != 0 && c.ID > int64(r.q.Before)>>16)
 }
 
 func (r *logReader) wants(l run.LogLine) bool {
@@ -162,11 +94,11 @@ func (r *logReader) wants(l run.LogLine) bool {
 func (r *logReader) forward(ctx context.Context) ([]run.LogLine, error) {
 	var out []run.LogLine
 	from := int64(r.q.After) >> 16
-	take := func(c chunk) bool {
+	take := func(c logarchive.Chunk) bool {
 		if r.skips(c) {
 			return true
 		}
-		for _, l := range c.lines() {
+		for _, l := range linesOf(c) {
 			if r.wants(l) {
 				out = append(out, l)
 				if len(out) == r.q.Limit {
@@ -181,7 +113,7 @@ func (r *logReader) forward(ctx context.Context) ([]run.LogLine, error) {
 		return nil, err
 	}
 	for _, b := range blocks {
-		chunks, err := r.open(ctx, b)
+		chunks, err := r.store.open(ctx, b)
 		if err != nil {
 			return nil, err
 		}
@@ -199,7 +131,7 @@ func (r *logReader) forward(ctx context.Context) ([]run.LogLine, error) {
 const fewChunks, manyChunks = 2, 64
 
 // eachChunk calls take for unsealed chunks from an ID on, or back from it, until it returns false.
-func (r *logReader) eachChunk(ctx context.Context, from int64, back bool, take func(chunk) bool) error {
+func (r *logReader) eachChunk(ctx context.Context, from int64, back bool, take func(logarchive.Chunk) bool) error {
 	where, next := `id >= ? ORDER BY id`, int64(1)
 	if back {
 		where, next = `id <= ? ORDER BY id DESC`, -1
@@ -217,17 +149,17 @@ func (r *logReader) eachChunk(ctx context.Context, from int64, back bool, take f
 		if len(chunks) < n {
 			return nil
 		}
-		from = chunks[n-1].id + next
+		from = chunks[n-1].ID + next
 	}
 }
 
 func (r *logReader) tail(ctx context.Context) ([]run.LogLine, error) {
 	var out []run.LogLine // reversed at the end
-	take := func(c chunk) bool {
+	take := func(c logarchive.Chunk) bool {
 		if r.skips(c) {
 			return true
 		}
-		for _, l := range slices.Backward(c.lines()) {
+		for _, l := range slices.Backward(linesOf(c)) {
 			if r.wants(l) {
 				out = append(out, l)
 				if len(out) == r.q.Limit {
@@ -251,7 +183,7 @@ func (r *logReader) tail(ctx context.Context) ([]run.LogLine, error) {
 		}
 	blocks:
 		for _, b := range blocks {
-			chunks, err := r.open(ctx, b)
+			chunks, err := r.store.open(ctx, b)
 			if err != nil {
 				return nil, err
 			}

@@ -27,8 +27,8 @@ type Store struct {
 	lock  *os.File // held while open; nil with OpenWith
 	blobs Blobs
 
-	lastBlock atomic.Pointer[openBlock]
-	unstored  atomic.Int64 // bytes of the newest batches that failed; 0 after a success
+	blocks   *blocks
+	unstored atomic.Int64 // bytes of the newest batches that failed; 0 after a success
 
 	ordered chan struct{}
 	sizes   sizes
@@ -129,7 +129,7 @@ func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Points: points.New(d), Accounts: accounts.New(d), Audit: auditlog.New(d), db: d, blobs: blobs, ordered: make(chan struct{}, 1), sizes: usual}, nil
+	return &Store{Points: points.New(d), Accounts: accounts.New(d), Audit: auditlog.New(d), db: d, blobs: blobs, blocks: newBlocks(), ordered: make(chan struct{}, 1), sizes: usual}, nil
 }
 
 // Database names the database and its version, for logs.

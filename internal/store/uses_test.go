@@ -156,6 +156,20 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			}
 			return nil
 		},
+		"LogMap": func(ctx context.Context) error { return last(s.LogMap(ctx, f.Live, run.LogFilter{Rank: -1})) },
+		"LogLines": func(ctx context.Context) error {
+			return last(s.LogLines(ctx, f.Live, run.AllLines(), run.LogSpot{}, 100))
+		},
+		"FindLog": func(ctx context.Context) error {
+			_, _, err := s.FindLog(ctx, f.Live, run.LogFilter{Rank: -1, Find: run.LogPattern{Text: "loss"}}, 0, false)
+			return err
+		},
+		"SearchLog": func(ctx context.Context) error {
+			return s.SearchLog(ctx, f.Live, run.LogFilter{Rank: -1, Find: run.LogPattern{Text: "loss"}}, func(run.LogFound) error { return nil })
+		},
+		"EachLog": func(ctx context.Context) error {
+			return s.EachLog(ctx, f.Live, run.AllLines(), 0, func(run.RawLine) error { return nil })
+		},
 		"Seal":             func(ctx context.Context) error { return s.Seal(ctx, f.Live, 1) },
 		"LeftUnsealed":     func(ctx context.Context) error { return last(s.LeftUnsealed(ctx, time.Now())) },
 		"UnsealedRuns":     func(ctx context.Context) error { return last(s.UnsealedRuns(ctx, store.SealBytes)) },

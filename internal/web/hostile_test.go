@@ -21,7 +21,7 @@ func TestHostileTextsStayTexts(t *testing.T) {
 	t.Parallel()
 	s := whole(t, "")
 	texts := hostile.Texts()
-	s.Fake.AllRuns, s.Fake.AllEvents, s.Fake.LogLines, s.Fake.AllNodes = nil, nil, nil, nil
+	s.Fake.AllRuns, s.Fake.AllEvents, s.Fake.Log, s.Fake.AllNodes = nil, nil, nil, nil
 	for i := 0; i < len(texts); i += 4 { // four in each: a page for every text would take long
 		some := slices.Concat(texts[i:min(i+4, len(texts))], texts[:4])
 		r := webtest.Run(run.States()[i/4%len(run.States())])
@@ -31,7 +31,7 @@ func TestHostileTextsStayTexts(t *testing.T) {
 	}
 	for i, text := range texts {
 		s.Fake.AllEvents = append(s.Fake.AllEvents, run.Event{Seq: int64(i + 1), At: webtest.Now, Kind: "state", Actor: text, Message: text})
-		s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(i + 1), Text: text})
+		s.Fake.Log = append(s.Fake.Log, run.LogLine{Pos: run.LogPos(i + 1), Text: text})
 		s.Fake.AllNodes = append(s.Fake.AllNodes, run.Node{ID: "node-" + text, Name: text, Status: text, GPUs: []run.GPU{{Model: text}}})
 	}
 	all := strings.Join(texts, " ")

@@ -39,6 +39,7 @@ var limits = []limit{
 	}},
 	{"searches", 200, 50 * time.Millisecond, false, []string{
 		"GET /{$}", "GET /search", "GET /admin/audit", "GET /storage/complete", "GET /api/v1/runs", "GET /api/v1/audit", "GET /api/v1/storage/complete",
+		"GET /runs/{id}/log/search", "GET /runs/{id}/log/find",
 	}},
 	{"downloads", 200, 100 * time.Millisecond, false, []string{
 		"GET /runs/{id}/log.txt", "GET /storage/file", "GET /templates/{name}/export",

@@ -26,7 +26,7 @@ func TestEveryPageHasLandmarksOneHeadingUniqueIDsAndNoInlineCode(t *testing.T) {
 	s.Fake.AllRuns = []run.Run{r}
 	s.Fake.AllWorkers = []run.Worker{{Rank: 0, NodeName: "n0", State: run.WorkerRunning}}
 	s.Fake.AllEvents = []run.Event{{Seq: 1, Kind: "state", To: run.Running, Rank: -1, At: webtest.Now}}
-	s.Fake.LogLines = []run.LogLine{{Pos: 1, Text: "hello", At: webtest.Now}}
+	s.Fake.Log = []run.LogLine{{Pos: 1, Text: "hello", At: webtest.Now}}
 	s.Fake.AllNodes = []run.Node{{ID: "abcdefgh-1", Name: "n0", Status: "ready", Eligible: true, Simulated: true, GPUs: []run.GPU{{Model: "a/b/X"}}}}
 	id := string(r.ID)
 	sweep := run.Sweep{ID: run.NewSweepID(webtest.Now), Name: "rates", Fields: []string{"nodes"}, Counts: map[run.State]int{run.Running: 1}}

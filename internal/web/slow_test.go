@@ -107,7 +107,7 @@ func TestWhoReadsSlowlyIsNotWaitedForLong(t *testing.T) {
 			t.Parallel()
 			s := whole(t, "")
 			for i := range 20_000 {
-				s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(i + 2), Text: "step"})
+				s.Fake.Log = append(s.Fake.Log, run.LogLine{Pos: run.LogPos(i + 2), Text: "step"})
 			}
 			path := c.path
 			if strings.Contains(path, "%s") {
@@ -229,7 +229,7 @@ func TestADownloadEndsWhenItsSessionExpires(t *testing.T) {
 			r := webtest.Run(run.Running)
 			s.Fake.AllRuns = []run.Run{r}
 			for i := range 4000 {
-				s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(i + 1), Text: "step"})
+				s.Fake.Log = append(s.Fake.Log, run.LogLine{Pos: run.LogPos(i + 1), Text: "step"})
 			}
 			w := &pieces{ResponseWriter: httptest.NewRecorder(), first: func() { now, logIn.err = now.Add(c.after), c.err }}
 			cut := func() (cut any) {

@@ -60,7 +60,7 @@ func wholeIn(t *testing.T, dir, base string) *webtest.Site {
 	s.Fake.AllTemplates = []run.Template{webtest.Template("mine", 2, "name_model", "150M"), webtest.Template("mine", 1)}
 	s.Fake.AllNodes = []run.Node{{ID: "aaaaaaaa-1", Name: "alpha", Status: "ready", Eligible: true}}
 	s.Fake.AllEvents = []run.Event{{Seq: 1, At: webtest.Now, Kind: "state", Message: "running"}}
-	s.Fake.LogLines = []run.LogLine{{Pos: 1, Text: "step 1"}}
+	s.Fake.Log = []run.LogLine{{Pos: 1, Text: "step 1"}}
 	return s
 }
 

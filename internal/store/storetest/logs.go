@@ -85,7 +85,7 @@ func testSeal(t *testing.T, s Store) {
 	a, b := create(t, s, "r-0000000001", "a").ID, create(t, s, "r-0000000002", "b").ID
 	big := strings.Repeat(strings.Repeat("x", 99)+"\n", 6000)
 	cur := store.Cursor{}
-	for range 5 { // 3 MB: more than one block
+	for range 10 { // 6 MB: more than one block
 		bt := batch(a, 0, cur, big)
 		must(t, s.Commit(t.Context(), []*store.Batch{bt, batchSmall(b, bt)}))
 		cur = bt.To
@@ -118,10 +118,10 @@ func testSeal(t *testing.T, s Store) {
 		}
 		n, after = n+len(lines), lines[len(lines)-1].Pos
 	}
-	same(t, "lines after sealing", n, 30000)
+	same(t, "lines after sealing", n, 60000)
 	lines, err := s.Logs(t.Context(), b, run.LogQuery{Rank: -1, Limit: 100})
 	must(t, err)
-	same(t, "lines of the other run", len(lines), 5)
+	same(t, "lines of the other run", len(lines), 10)
 }
 
 // batchSmall is one line of another run, in step with bt.

@@ -46,6 +46,11 @@ type Store interface {
 	StaleCurves(ctx context.Context) ([]run.ID, error)
 	Headline(ctx context.Context, id run.ID) (run.Progress, error)
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	LogMap(ctx context.Context, id run.ID, f run.LogFilter) (run.LogMap, error)
+	LogLines(ctx context.Context, id run.ID, f run.LogFilter, at run.LogSpot, limit int) (run.LogPage, error)
+	FindLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, back bool) (run.LogLine, bool, error)
+	SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error
+	EachLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, fn func(run.RawLine) error) error
 	Seal(ctx context.Context, id run.ID, atLeast int) error
 	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
 	LeftUnsealed(ctx context.Context, before time.Time) ([]run.ID, error)
@@ -121,6 +126,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"points are the same before and after sealing":            testSealPoints,
 		"points are paged by rank and step":                       testPointsPage,
 		"logs read the same before and after sealing":             testLogs,
+		"what a filter leaves of a log":                           testLogLines,
+		"a search of a log ends when it is told to":               testLogSearchEnds,
 		"sealing waits for enough and keeps other runs out of it": testSeal,
 		"many batches at once lose nothing":                       testConcurrent,
 		"deleting removes a run and nothing else":                 testDelete,

@@ -17,7 +17,7 @@ func TestLogLinesArePlainOnTheServerAndKeepTheirColoursForTheScript(t *testing.T
 	s := webtest.New(t)
 	r := webtest.Run(run.Running)
 	s.Fake.AllRuns = []run.Run{r}
-	s.Fake.LogLines = []run.LogLine{
+	s.Fake.Log = []run.LogLine{
 		{Pos: 7, Rank: 0, Stream: "stderr", At: webtest.Now, Text: "\x1b[32mINFO\x1b[0m <b>step</b>"},
 		{Pos: 9, Rank: 1, Stream: "stdout", At: webtest.Now, Text: "plain"},
 		{Pos: 10, Rank: 0, Stream: "stdout", At: webtest.Now, Text: `COTRAIN {"v":1}`},
@@ -52,7 +52,7 @@ func TestLogPagesGoBackInTime(t *testing.T) {
 	r := webtest.Run(run.Running)
 	s.Fake.AllRuns = []run.Run{r}
 	for i := range 25 {
-		s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(i + 1), Rank: i % 2, At: webtest.Now, Text: fmt.Sprint("line ", i+1)})
+		s.Fake.Log = append(s.Fake.Log, run.LogLine{Pos: run.LogPos(i + 1), Rank: i % 2, At: webtest.Now, Text: fmt.Sprint("line ", i+1)})
 	}
 	read := func(query string) (first, last run.LogPos, n int, more bool) {
 		var got struct {
@@ -97,7 +97,7 @@ func TestTheWholeLogIsDownloaded(t *testing.T) {
 	s.Fake.AllRuns = []run.Run{r}
 	const lines = runs.DownloadPage + 17
 	for i := range lines {
-		s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(i + 1), Rank: i % 2, Text: fmt.Sprint("line ", i+1)})
+		s.Fake.Log = append(s.Fake.Log, run.LogLine{Pos: run.LogPos(i + 1), Rank: i % 2, Text: fmt.Sprint("line ", i+1)})
 	}
 	a := s.Get("/runs/"+string(r.ID)+"/log.txt", 200)
 	if n := strings.Count(a.Body, "\n"); n != lines || !strings.HasPrefix(a.Body, "[0] line 1\n[1] line 2\n") || !strings.HasSuffix(a.Body, fmt.Sprintf("line %d\n", lines)) {
@@ -122,7 +122,7 @@ func TestTheLogIsShownAroundAStepOrAMoment(t *testing.T) {
 	var loss []run.CurvePoint
 	for i := range 1000 {
 		at := webtest.Now.Add(time.Duration(i) * time.Second)
-		s.Fake.LogLines = append(s.Fake.LogLines, run.LogLine{Pos: run.LogPos(3*i + 7), Rank: i % 2, At: at, Text: fmt.Sprint("line ", i)})
+		s.Fake.Log = append(s.Fake.Log, run.LogLine{Pos: run.LogPos(3*i + 7), Rank: i % 2, At: at, Text: fmt.Sprint("line ", i)})
 		if i%10 == 0 {
 			loss = append(loss, run.CurvePoint{Step: int64(i / 10), At: at})
 		}
@@ -144,7 +144,7 @@ func TestTheLogIsShownAroundAStepOrAMoment(t *testing.T) {
 			t.Errorf("%s: %s, want %s", query, got, want)
 		}
 	}
-	s.Fake.LogLines[620].Text = "step: 62, loss: 2.5" // printed before the last worker reported the step
+	s.Fake.Log[620].Text = "step: 62, loss: 2.5" // printed before the last worker reported the step
 	s.Fake.Curves["loss"][62].At = webtest.Now.Add(640 * time.Second)
 	if got := s.Get(path+"?step=62&metric=loss", 200).Text(t, ".log-line[aria-current] .log-text"); got != "step: 62, loss: 2.5" {
 		t.Errorf("the line %q is shown, not the one that names the step", got)
@@ -155,7 +155,7 @@ func TestTheLogIsShownAroundAStepOrAMoment(t *testing.T) {
 	for _, query := range []string{"?step=x", "?step=-1", "?step=99999999999999999999", "?at=now", "?at=%3Cb%3E"} {
 		s.Get(path+query, 422)
 	}
-	s.Fake.LogLines = nil
+	s.Fake.Log = nil
 	if a := s.Get(path+"?step=50", 200); a.Count(".log-line") != 0 || a.Text(t, "[data-log-empty]") != "No lines yet" {
 		t.Error("a log without lines shows some")
 	}

@@ -43,8 +43,22 @@ type Details interface {
 	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
 	// SavedCheckpoints returns the newest that workers reported.
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
+	LogReader
+}
+
+// LogReader reads the log of one run.
+type LogReader interface {
 	// Logs returns lines, oldest first.
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	// LogMap tells how many lines a filter leaves, and where; LogLines returns them at a place.
+	LogMap(ctx context.Context, id run.ID, f run.LogFilter) (run.LogMap, error)
+	LogLines(ctx context.Context, id run.ID, f run.LogFilter, at run.LogSpot, limit int) (run.LogPage, error)
+	// FindLog returns the next line that a filter leaves behind a position, or the last before it.
+	FindLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, back bool) (line run.LogLine, found bool, err error)
+	// SearchLog tells, piece by piece, which lines a filter leaves.
+	SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error
+	// EachLog calls fn for the lines that a filter leaves, from a position on.
+	EachLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, fn func(run.RawLine) error) error
 }
 
 // Measurements read the metrics of one run.

@@ -53,7 +53,7 @@ type fake struct {
 	AllJoins   []points.Join
 	Saved      []run.SavedCheckpoint
 	Curves     map[string][]run.CurvePoint
-	LogLines   []run.LogLine
+	Log        []run.LogLine
 	AllNodes   []run.Node
 	Known      *measure.Known // of the cluster, nil for nothing
 	MeasureErr error
@@ -244,7 +244,7 @@ func (f *fake) Curve(_ context.Context, _ run.ID, metric string, _ int64) ([]run
 
 func (f *fake) Logs(_ context.Context, _ run.ID, q run.LogQuery) ([]run.LogLine, error) {
 	var out []run.LogLine
-	for _, l := range f.LogLines {
+	for _, l := range f.Log {
 		if (q.Rank < 0 || l.Rank == q.Rank) && (q.Tail || l.Pos > q.After) && (!q.Tail || q.Before == 0 || l.Pos < q.Before) {
 			out = append(out, l)
 		}

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/logarchive"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/db"
+)
+
+// logPiece is a stretch of a run's log: a sealed block, or chunks that are in none yet.
+type logPiece struct {
+	logarchive.About
+	described bool // About is complete
+	ranks     []int
+	blob      string // "" for chunks
+	chunks    []logarchive.Chunk
+}
+
+// selectPieces reads a run's blocks, for scanPiece.
+const selectPieces = `SELECT first_chunk, last_chunk, ranks, since, until, counts, blob FROM log_blocks WHERE run_id = ? AND `
+
+func scanPiece(row db.Scanner) (p logPiece, err error) {
+	var counts []byte
+	var ranks string
+	if err := row.Scan(&p.First, &p.Last, &ranks, &p.Since, &p.Until, &counts, &p.blob); err != nil {
+		return p, err
+	}
+	for rank := range strings.SplitSeq(strings.Trim(ranks, ","), ",") {
+		n, _ := strconv.Atoi(rank) // as written by us
+		p.ranks = append(p.ranks, n)
+	}
+	p.described = len(counts) > 0
+	p.Counts, err = logarchive.DecodeCounts(counts)
+	return p, err
+}
+
+// blocks are what is kept in memory of sealed blocks, which never change.
+type blocks struct {
+	open   *lru.Cache[string, []logarchive.Chunk] // the last few, for readers that page through a log
+	lost   *lru.Cache[string, lostBlock]          // those that cannot be read
+	counts *lru.Cache[countKey, int]              // lines that patterns leave
+	memory sync.Pool                              // of *[]byte, for those that are looked through
+}
+
+// lostBlock is what stands for a block since it could not be read.
+type lostBlock struct {
+	chunks []logarchive.Chunk
+	since  time.Time
+}
+
+// countKey is a filter and a block.
+type countKey struct{ blob, filter string }
+
+const (
+	openBlocks  = 4
+	lostBlocks  = 1000
+	blockCounts = 50_000
+	// lostFor is how long a block that could not be read counts as lost: its file may come back.
+	lostFor = time.Minute
+)
+
+func newBlocks() *blocks {
+	b := &blocks{memory: sync.Pool{New: func() any { return new([]byte) }}}
+	b.lost, _ = lru.New[string, lostBlock](lostBlocks)
+	b.open, _ = lru.New[string, []logarchive.Chunk](openBlocks) // fails for sizes below 1 only
+	b.counts, _ = lru.New[countKey, int](blockCounts)
+	return b
+}
+
+// open returns a piece's chunks, which nobody changes.
+func (s *Store) open(ctx context.Context, p logPiece) ([]logarchive.Chunk, error) {
+	if p.chunks != nil {
+		return p.chunks, nil
+	}
+	if chunks, ok := s.blocks.open.Get(p.blob); ok {
+		return chunks, nil
+	}
+	chunks, lost, err := s.decode(ctx, p, nil)
+	if err == nil && !lost {
+		s.blocks.open.Add(p.blob, chunks)
+	}
+	return chunks, err
+}
+
+// pass calls fn with a piece's chunks, which it must not keep.
+func (s *Store) pass(ctx context.Context, p logPiece, fn func([]logarchive.Chunk, bool) error) error {
+	if p.chunks != nil {
+		return fn(p.chunks, false)
+	}
+	memory := s.blocks.memory.Get().(*[]byte)
+	defer s.blocks.memory.Put(memory)
+	chunks, lost, err := s.decode(ctx, p, memory)
+	if err != nil {
+		return err
+	}
+	return fn(chunks, lost)
+}
+
+// decode reads a block. One that is gone or damaged is a line of each of its workers that says so: the others can still be read.
+func (s *Store) decode(ctx context.Context, p logPiece, memory *[]byte) (chunks []logarchive.Chunk, lost bool, err error) {
+	data, err := s.blobs.Get(ctx, p.blob)
+	if err == nil {
+		if chunks, err = logarchive.Decode(data, memory); err == nil {
+			return chunks, false, nil
+		}
+	}
+	switch {
+	case errors.Is(err, fault.ErrNotFound):
+		chunks = p.lost("is missing")
+	case errors.Is(err, logarchive.ErrDamaged):
+		chunks = p.lost("is damaged")
+	default:
+		return nil, false, err
+	}
+	s.blocks.lost.Add(p.blob, lostBlock{chunks, time.Now()})
+	return chunks, true, nil
+}
+
+// lost stands for the lines of a block.
+func (p logPiece) lost(how string) (out []logarchive.Chunk) {
+	for i, rank := range p.ranks {
+		out = append(out, logarchive.Chunk{ID: min(p.First+int64(i), p.Last), Rank: rank, Stream: "stderr", At: p.Since,
+			Data: fmt.Appendf(nil, "[CoTrain: lines of worker %d are lost here: the file %s of the archive of logs %s]\n", rank, p.blob, how)})
+	}
+	return out
+}
+
+// logView is a run's log at one moment: its blocks, and what is not sealed.
+type logView struct {
+	store  *Store
+	run    run.ID
+	pieces []logPiece // each described
+}
+
+// view reads what there is of a log.
+func (s *Store) view(ctx context.Context, id run.ID) (*logView, error) {
+	v := &logView{store: s, run: id}
+	var tail []logarchive.Chunk
+	err := s.db.Read(ctx, func(tx *db.Snapshot) (err error) {
+		if v.pieces, err = db.Select(ctx, tx, scanPiece, selectPieces+`first_chunk > ? ORDER BY first_chunk`, id, -1); err != nil {
+			return err
+		}
+		tail = nil // of an earlier try
+		r := logReader{store: s, tx: tx, id: id}
+		return r.eachChunk(ctx, 0, false, func(c logarchive.Chunk) bool { tail = append(tail, c); return true })
+	})
+	if err == nil {
+		err = v.describe(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log of %s: %w", id, err)
+	}
+	if len(tail) > 0 {
+		v.pieces = append(v.pieces, logPiece{About: logarchive.Describe(tail), described: true, chunks: tail})
+	}
+	return v, nil
+}
+
+// describe replaces blocks that are known to be lost, and completes the rows of those that an earlier version sealed, once and for all.
+func (v *logView) describe(ctx context.Context) error {
+	var incomplete []int
+	for i := range v.pieces {
+		p := &v.pieces[i]
+		if lost, ok := v.store.blocks.lost.Get(p.blob); ok && time.Since(lost.since) < lostFor {
+			p.About, p.chunks, p.described = logarchive.Describe(lost.chunks), lost.chunks, true
+		}
+		if !p.described {
+			incomplete = append(incomplete, i)
+		}
+	}
+	return inOrder(ctx, len(incomplete), func(ctx context.Context, i int) (p logPiece, err error) {
+		p = v.pieces[incomplete[i]]
+		return p, v.store.pass(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
+			p.About, p.described = logarchive.Describe(chunks), true
+			if lost {
+				p.chunks = slices.Clone(chunks)
+				return nil
+			}
+			_, err := v.store.db.Exec(ctx, `UPDATE log_blocks SET since = ?, until = ?, counts = ?, trigrams = ? WHERE run_id = ? AND first_chunk = ?`,
+				p.Since, p.Until, logarchive.AppendCounts(nil, p.Counts), []byte(logarchive.MakeTrigrams(chunks)), v.run, p.First)
+			return err
+		})
+	}, func(i int, p logPiece) error {
+		v.pieces[incomplete[i]] = p
+		return nil
+	})
+}
