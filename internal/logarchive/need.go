@@ -43,24 +43,93 @@ func needOf(re *syntax.Regexp) (n need, folds bool) {
 	case syntax.OpStar, syntax.OpQuest:
 		_, folds = needOf(re.Sub[0])
 		return need{}, folds
-	case syntax.OpConcat, syntax.OpAlternate:
-		subs := make([]need, len(re.Sub))
+	case syntax.OpConcat:
+		return needAll(re.Sub)
+	case syntax.OpAlternate:
+		n.any = make([]need, len(re.Sub))
+		open := false
 		for i, sub := range re.Sub {
 			var f bool
-			subs[i], f = needOf(sub)
-			folds = folds || f
+			n.any[i], f = needOf(sub)
+			folds, open = folds || f, open || n.any[i].empty()
 		}
-		if re.Op == syntax.OpConcat {
-			return need{all: subs}, folds
+		if open {
+			n = need{}
 		}
-		for _, s := range subs {
-			if s.empty() {
-				return need{}, folds
-			}
-		}
-		return need{any: subs}, folds
+		return n, folds
 	}
 	return need{}, false
+}
+
+// needAll is what expressions need that follow each other. Where all their texts are known they are joined, so that loss: [34] needs
+// "loss: 3" or "loss: 4".
+func needAll(subs []*syntax.Regexp) (n need, folds bool) {
+	joined := []string{""}
+	flush := func() {
+		if len(joined) > 1 || joined[0] != "" {
+			n.all = append(n.all, oneOf(joined))
+		}
+		joined = []string{""}
+	}
+	for _, sub := range subs {
+		texts := textsOf(sub)
+		if len(texts)*len(joined) > maxAnchors {
+			flush()
+		}
+		if texts == nil || len(texts) > maxAnchors {
+			flush()
+			s, f := needOf(sub)
+			n.all, folds = append(n.all, s), folds || f
+			continue
+		}
+		var longer []string
+		for _, before := range joined {
+			for _, text := range texts {
+				longer = append(longer, before+text)
+			}
+		}
+		joined = longer
+	}
+	flush()
+	return n, folds
+}
+
+func oneOf(texts []string) (n need) {
+	if len(texts) == 1 {
+		return need{text: texts[0]}
+	}
+	for _, t := range texts {
+		if t == "" {
+			return need{}
+		}
+		n.any = append(n.any, need{text: t})
+	}
+	return n
+}
+
+// textsOf are all texts that an expression matches, nil if they are many or ignore case.
+func textsOf(re *syntax.Regexp) []string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase == 0 {
+			return []string{string(re.Rune)}
+		}
+	case syntax.OpCharClass:
+		var out []string
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
+				if out = append(out, string(r)); len(out) > maxAnchors {
+					return nil
+				}
+			}
+		}
+		return out
+	case syntax.OpCapture:
+		return textsOf(re.Sub[0])
+	case syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		return []string{""}
+	}
+	return nil
 }
 
 func (n need) empty() bool {

@@ -59,7 +59,7 @@ func (t Trigrams) each(trigram uint32, fn func(at uint32) bool) bool {
 	h := uint64(trigram)*0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019 // the golden ratio, and a constant of the splitmix generator
 	h ^= h >> 29
 	for i := range uint64(trigramHashes) {
-		x := uint32((h + i*(h>>32|1)) & 0xffffffff)                 // #nosec G115 -- masked
+		x := uint32((h + i*(h>>32|1)) & 0xffffffff)            // #nosec G115 -- masked
 		if !fn(uint32(uint64(x) * uint64(len(t)) * 8 >> 32)) { // #nosec G115 -- below the number of bits
 			return false
 		}
