@@ -187,6 +187,10 @@ func (b *behind) EachLog(context.Context, run.ID, run.LogFilter, run.LogPos, fun
 	return b.passed("EachLog")
 }
 
+func (b *behind) EachLogAround(context.Context, run.ID, run.LogFilter, run.LogPos, int, func(run.RawLine) error) error {
+	return b.passed("EachLogAround")
+}
+
 func (b *behind) Metrics(context.Context, run.ID) ([]string, error) { return nil, b.passed("Metrics") }
 
 func (b *behind) PointsPage(context.Context, run.ID, string, int64, *points.PageCursor, int) ([]points.WorkerPoint, error) {

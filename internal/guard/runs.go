@@ -59,6 +59,7 @@ type LogReader interface {
 	FindLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, back bool) (line run.LogLine, found bool, err error)
 	SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error
 	EachLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, fn func(run.RawLine) error) error
+	EachLogAround(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, lines int, fn func(run.RawLine) error) error
 }
 
 // Curves reads the curves of one run.
@@ -239,6 +240,14 @@ func (g *Guard) EachLog(ctx context.Context, id run.ID, f run.LogFilter, from ru
 		return err
 	}
 	return g.o.Store.EachLog(ctx, id, f, from, fn)
+}
+
+// EachLogAround calls fn for those lines and the ones around them.
+func (g *Guard) EachLogAround(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, lines int, fn func(run.RawLine) error) error {
+	if err := g.see(ctx, id); err != nil {
+		return err
+	}
+	return g.o.Store.EachLogAround(ctx, id, f, from, lines, fn)
 }
 
 // SavedCheckpoints returns the newest that workers reported.

@@ -2,6 +2,7 @@ package logarchive
 
 import (
 	"bytes"
+	"math"
 	"regexp"
 	"regexp/syntax"
 	"sync"
@@ -14,7 +15,7 @@ import (
 type Matcher struct {
 	filter run.LogFilter
 	since  int64 // milliseconds since 1970
-	until  int64 // 0 for the end
+	until  int64
 	find   *finder
 	hide   *regexp.Regexp
 }
@@ -30,7 +31,7 @@ type finder struct {
 
 // NewMatcher compiles a filter; errors are [run.FieldErrors] of q or hide.
 func NewMatcher(f run.LogFilter) (*Matcher, error) {
-	m := &Matcher{filter: f}
+	m := &Matcher{filter: f, since: math.MinInt64, until: math.MaxInt64}
 	if !f.Since.IsZero() {
 		m.since = f.Since.UnixMilli()
 	}
@@ -76,7 +77,7 @@ func (m *Matcher) wants(rank int, stream string) bool {
 }
 
 // during reports whether a time is wanted.
-func (m *Matcher) during(at int64) bool { return at >= m.since && (m.until == 0 || at < m.until) }
+func (m *Matcher) during(at int64) bool { return at >= m.since && at < m.until }
 
 func (m *Matcher) level(l run.LogLevel) bool {
 	if l == run.LevelMachine {
@@ -87,7 +88,7 @@ func (m *Matcher) level(l run.LogLevel) bool {
 
 // Count is how many lines of a block are wanted, and whether that can be told without opening it.
 func (m *Matcher) Count(a About) (n int, known bool) {
-	if m.until != 0 && a.Since >= m.until || a.Until < m.since {
+	if a.Since >= m.until || a.Until < m.since {
 		return 0, true
 	}
 	for _, c := range a.Counts {
@@ -187,11 +188,13 @@ func (m *Matcher) line(line []byte, found bool) bool {
 			return false
 		}
 	}
-	if m.hide == nil && (m.find == nil || found) {
-		return true
-	}
-	text := bytes.TrimSuffix(visible(line), []byte("\r"))
-	return (m.find == nil || found || m.find.re.Match(text)) && (m.hide == nil || !m.hide.Match(text))
+	return m.hide == nil && (m.find == nil || found) || m.Line(line)
+}
+
+// Line reports whether a line has the pattern, if there is one, and nothing that is hidden.
+func (m *Matcher) Line(line []byte) bool {
+	text := bytes.TrimSuffix(Visible(line), []byte("\r"))
+	return (m.find == nil || m.find.re.Match(text)) && (m.hide == nil || !m.hide.Match(text))
 }
 
 // maxMarks bounds the places of one line.
@@ -202,7 +205,7 @@ func (m *Matcher) Marks(text string) (marks [][2]int) {
 	if m.find == nil {
 		return nil
 	}
-	text = string(visible([]byte(text)))
+	text = string(Visible([]byte(text)))
 	at, units := 0, 0
 	until := func(to int) int {
 		for _, r := range text[at:to] {

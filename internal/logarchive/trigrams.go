@@ -26,7 +26,7 @@ func MakeTrigrams(chunks []Chunk) Trigrams {
 	clear(seen[:])
 	var buf []byte
 	for _, c := range chunks {
-		buf = appendLower(buf[:0], visible(c.Data))
+		buf = appendLower(buf[:0], Visible(c.Data))
 		var t uint32
 		for i, b := range buf {
 			t = (t<<8 | uint32(b)) & 0xffffff

@@ -4,8 +4,8 @@ import "bytes"
 
 const esc = 0x1b
 
-// visible is text without the escape sequences of terminals, which colour it: the same bytes if it has none, and never fewer lines.
-func visible(text []byte) []byte {
+// Visible is text without the escape sequences of terminals, which colour it: the same bytes if it has none, and never fewer lines.
+func Visible(text []byte) []byte {
 	at := bytes.IndexByte(text, esc)
 	if at < 0 {
 		return text

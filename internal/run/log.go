@@ -35,6 +35,7 @@ type RawLine struct {
 	Stream string
 	At     time.Time
 	Text   []byte // with its line feed, if it has one; nobody may change or keep it
+	Found  bool   // holds the pattern, where lines around it are told too
 }
 
 // LogLevel is how much a line matters, as the program says that printed it.

@@ -167,6 +167,9 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"SearchLog": func(ctx context.Context) error {
 			return s.SearchLog(ctx, f.Live, run.LogFilter{Rank: -1, Find: run.LogPattern{Text: "loss"}}, func(run.LogFound) error { return nil })
 		},
+		"EachLogAround": func(ctx context.Context) error {
+			return s.EachLogAround(ctx, f.Live, run.LogFilter{Rank: -1, Find: run.LogPattern{Text: "loss"}}, 0, 2, func(run.RawLine) error { return nil })
+		},
 		"EachLog": func(ctx context.Context) error {
 			return s.EachLog(ctx, f.Live, run.AllLines(), 0, func(run.RawLine) error { return nil })
 		},

@@ -66,7 +66,7 @@ func (s *Server) routes(t sections) http.Handler {
 	data("GET /runs/{id}/log/lines", access.RunsRead, t.runs.LogLines)
 	data("GET /runs/{id}/log/find", access.RunsRead, t.runs.LogFind)
 	handle("GET /runs/{id}/log/search", access.RunsRead, s.wrap(t.runs.LogSearch, downloadTimeout))
-	handle("GET /runs/{id}/log.txt", access.RunsRead, s.wrap(t.runs.LogDownload, downloadTimeout))
+	handle("GET /runs/{id}/log.txt", access.RunsRead, s.wrap(t.runs.LogDownload, 0))
 	paged("GET /runs/{id}/config.toml", access.RunsRead, t.runs.ConfigFile)
 	paged("GET /runs/{id}/launch.sh", access.RunsRead, t.runs.Script)
 	paged("GET /runs/{id}/job.json", access.RunsRead, t.runs.Job)

@@ -228,7 +228,7 @@ func TestADownloadEndsWhenItsSessionExpires(t *testing.T) {
 			s := webtest.New(t, func(d *web.Deps) { d.Auth, d.Now = logIn, func() time.Time { return now } })
 			r := webtest.Run(run.Running)
 			s.Fake.AllRuns = []run.Run{r}
-			for i := range 4000 {
+			for i := range 20000 {
 				s.Fake.Log = append(s.Fake.Log, run.LogLine{Pos: run.LogPos(i + 1), Text: "step"})
 			}
 			w := &pieces{ResponseWriter: httptest.NewRecorder(), first: func() { now, logIn.err = now.Add(c.after), c.err }}

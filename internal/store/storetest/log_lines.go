@@ -143,12 +143,49 @@ func checkLines(t *testing.T, s Store, id run.ID, name string, f run.LogFilter, 
 	}))
 	same(t, name+": hits", hits, len(want))
 	same(t, name+": found", found, places(want))
+	for _, n := range []int{0, 1, 3, 50} {
+		checkAround(t, s, id, name, f, n)
+	}
 	middle := all[len(all)/2].Pos
 	must(t, s.EachLog(ctx, id, f, middle, func(l run.RawLine) error {
 		printed = append(printed, l.Pos)
 		return nil
 	}))
 	same(t, name+": from the middle", printed, places(slices.DeleteFunc(slices.Clone(want), func(l run.LogLine) bool { return l.Pos < middle })))
+}
+
+// checkAround compares lines with those around them with what the lines say that the filter leaves without its pattern.
+func checkAround(t *testing.T, s Store, id run.ID, name string, f run.LogFilter, n int) {
+	t.Helper()
+	type told struct {
+		Pos   run.LogPos
+		Found bool
+	}
+	collect := func(f run.LogFilter) (out []told) {
+		t.Helper()
+		must(t, s.EachLog(t.Context(), id, f, 0, func(l run.RawLine) error { out = append(out, told{l.Pos, false}); return nil }))
+		return out
+	}
+	found := collect(f)
+	rest := f
+	rest.Find = run.LogPattern{}
+	lines := collect(rest)
+	keep := make([]bool, len(lines))
+	for i, l := range lines {
+		if lines[i].Found = slices.Contains(found, l); lines[i].Found {
+			for j := max(0, i-n); j <= min(len(lines)-1, i+n); j++ {
+				keep[j] = true
+			}
+		}
+	}
+	var want, got []told
+	for i, l := range lines {
+		if keep[i] {
+			want = append(want, l)
+		}
+	}
+	must(t, s.EachLogAround(t.Context(), id, f, 0, n, func(l run.RawLine) error { got = append(got, told{l.Pos, l.Found}); return nil }))
+	same(t, fmt.Sprintf("%s: %d lines around", name, n), got, want)
 }
 
 func testLogSearchEnds(t *testing.T, s Store) {

@@ -51,6 +51,7 @@ type Store interface {
 	FindLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, back bool) (run.LogLine, bool, error)
 	SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error
 	EachLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, fn func(run.RawLine) error) error
+	EachLogAround(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, lines int, fn func(run.RawLine) error) error
 	Seal(ctx context.Context, id run.ID, atLeast int) error
 	UnsealedRuns(ctx context.Context, atLeast int) ([]run.ID, error)
 	LeftUnsealed(ctx context.Context, before time.Time) ([]run.ID, error)

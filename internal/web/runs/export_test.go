@@ -2,8 +2,7 @@ package runs
 
 // For the tests of pages that are full.
 const (
-	DownloadPage = downloadPage
-	EventsShown  = eventsShown
-	ListSize     = listSize
-	OpenedShown  = openedShown
+	EventsShown = eventsShown
+	ListSize    = listSize
+	OpenedShown = openedShown
 )

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/logarchive"
+	"github.com/cotrain/cotrain/internal/logfile"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
@@ -120,6 +121,19 @@ func (p *Pages) LogFind(w http.ResponseWriter, r *http.Request) error {
 		return page.JSON(w, http.StatusOK, map[string]any{"found": false})
 	}
 	return page.JSON(w, http.StatusOK, map[string]any{"found": true, "line": line})
+}
+
+// LogDownload sends lines as a file, as [logfile.Parse] reads it.
+func (p *Pages) LogDownload(w http.ResponseWriter, r *http.Request) error {
+	found, err := p.run(r)
+	if err != nil {
+		return err
+	}
+	f, err := logfile.Parse(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	return f.Serve(w, r, p.Store, found.ID)
 }
 
 // LogSearch streams how far a search has come as JSON lines, a [run.LogFound] for each piece of the log, then {"done":true}. What goes wrong

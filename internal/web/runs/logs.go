@@ -1,9 +1,7 @@
 package runs
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -16,10 +14,9 @@ import (
 )
 
 const (
-	logShown     = 300
-	maxLogPage   = 2000
-	downloadPage = 5000
-	maxRank      = 1 << 20
+	logShown   = 300
+	maxLogPage = 2000
+	maxRank    = 1 << 20
 )
 
 // Logs shows the newest lines, or those around a step or a moment, of all workers or one.
@@ -78,46 +75,6 @@ func (p *Pages) Lines(w http.ResponseWriter, r *http.Request) error {
 		lines = []run.LogLine{}
 	}
 	return page.JSON(w, http.StatusOK, map[string]any{"lines": lines, "more": more})
-}
-
-// LogDownload streams the whole log as text: one worker's lines, or all with their ranks.
-func (p *Pages) LogDownload(w http.ResponseWriter, r *http.Request) error {
-	found, err := p.run(r)
-	if err != nil {
-		return err
-	}
-	q := run.LogQuery{Rank: rankOf(r), Limit: downloadPage}
-	name := string(found.ID)
-	if q.Rank >= 0 {
-		name += "-worker-" + strconv.Itoa(q.Rank)
-	}
-	lines, err := p.Store.Logs(r.Context(), found.ID, q)
-	if err != nil {
-		return err
-	}
-	page.Attach(w, name+".log", "text/plain; charset=utf-8")
-	out := bufio.NewWriter(w)
-	for len(lines) > 0 {
-		for _, l := range lines {
-			if q.Rank < 0 {
-				_, err = fmt.Fprintf(out, "[%d] %s\n", l.Rank, l.Text)
-			} else {
-				_, err = fmt.Fprintln(out, l.Text)
-			}
-			if err != nil {
-				return nil // the client has gone
-			}
-		}
-		if len(lines) < q.Limit {
-			break
-		}
-		q.After = lines[len(lines)-1].Pos
-		if lines, err = p.Store.Logs(r.Context(), found.ID, q); err != nil {
-			return err
-		}
-	}
-	_ = out.Flush() // the client has gone
-	return nil
 }
 
 // rankOf is the query's worker, -1 for all or if invalid.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/cotrain/cotrain/internal/logfile"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/web/page"
@@ -57,8 +58,7 @@ type LogReader interface {
 	FindLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, back bool) (line run.LogLine, found bool, err error)
 	// SearchLog tells, piece by piece, which lines a filter leaves.
 	SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error
-	// EachLog calls fn for the lines that a filter leaves, from a position on.
-	EachLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, fn func(run.RawLine) error) error
+	logfile.Source
 }
 
 // Measurements read the metrics of one run.

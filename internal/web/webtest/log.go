@@ -78,3 +78,7 @@ func (f *fake) EachLog(_ context.Context, _ run.ID, filter run.LogFilter, from r
 	}
 	return err
 }
+
+func (f *fake) EachLogAround(ctx context.Context, id run.ID, filter run.LogFilter, from run.LogPos, _ int, fn func(run.RawLine) error) error {
+	return f.EachLog(ctx, id, filter, from, fn)
+}
