@@ -15,6 +15,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/logfile"
 	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
@@ -48,6 +49,7 @@ type Details interface {
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 	// Logs returns lines, oldest first.
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
+	logfile.Source
 	Measurements
 }
 

@@ -57,9 +57,13 @@ func probes(f *fixture, dir string) []probe {
 	for range 2 {
 		add("POST /api/v1/cluster/measurements/{id}/stop", "m-1", "")
 	}
-	for _, op := range []string{"", "/workers", "/events", "/logs", "/launch", "/metrics"} {
+	for _, op := range []string{"", "/workers", "/events", "/logs", "/logs/file", "/launch", "/metrics"} {
 		add("GET /api/v1/runs/{id}"+op, running, "")
 	}
+	add("GET /api/v1/runs/{id}/logs/file", "r-zzzzzzzzzz", "")
+	f.Log(run.ID(running), 0, "a line")
+	add("GET /api/v1/runs/{id}/logs/file", running, "", "Range", "bytes=0-1")
+	add("GET /api/v1/runs/{id}/logs/file", running, "", "Range", "bytes=99999-")
 	add("GET /api/v1/runs", "", "?state=nope")
 	add("GET /api/v1/runs", "", "")
 	add("GET /api/v1/runs", "", "?sweep=s-0000000000")

@@ -55,6 +55,7 @@ func (s *server) routes() {
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", answer(s.readMetrics), missing)
 	register(s, access.RunsRead, maxBody, seriesType, "GET /api/v1/runs/{id}/series", http.StatusOK, "read-series", "Curves of a run, summarized into columns as charts show them", s.readSeries, []int{missing, unchanged})
 	route(s, access.RunsRead, "GET /api/v1/compare", http.StatusOK, "compare-runs", "What runs reached, and in which settings they differ", answer(s.compare), missing)
+	register(s, access.RunsRead, maxBody, "text/plain", logFilePattern, http.StatusOK, "send-log", "Lines of a run's log as a file: found, filtered, as text, as printed or as JSON lines", s.sendLog, []int{missing, part, beyond})
 	register(s, access.RunsRead, maxBody, "text/csv", metricsExportPattern, http.StatusOK, "export-metrics", "All values of metrics of runs, as CSV, Parquet or JSON lines", s.exportMetrics, []int{missing})
 	route(s, access.ClusterRead, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", answer(s.listNodes), away)
 	route(s, access.ClusterRead, "GET /api/v1/cluster/measurements", http.StatusOK, "get-measurements", "What nodes measured of themselves and of the network between them", answer(s.getMeasurements))

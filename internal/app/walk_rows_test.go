@@ -195,6 +195,7 @@ var rows = map[string][]row{
 	"POST /api/v1/runs/{id}/stop":                      {{path: "/api/v1/runs/{freshrun}/stop", action: "runs.stop"}},
 	"GET /api/v1/runs/{id}/workers":                    {{path: "/api/v1/runs/{run}/workers"}},
 	"GET /api/v1/runs/{id}/events":                     {{path: "/api/v1/runs/{run}/events"}},
+	"GET /api/v1/runs/{id}/logs/file":                  {{path: "/api/v1/runs/{run}/logs/file"}},
 	"GET /api/v1/runs/{id}/logs":                       {{path: "/api/v1/runs/{run}/logs"}},
 	"GET /api/v1/runs/{id}/launch":                     {{path: "/api/v1/runs/{run}/launch"}},
 	"GET /api/v1/runs/{id}/metrics":                    {{path: "/api/v1/runs/{run}/metrics"}},

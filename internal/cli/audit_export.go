@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"os"
 
@@ -49,7 +50,8 @@ func (p *process) save(name string, force bool, write func(*os.File) (int64, err
 // linesWriter writes text that came from elsewhere: a terminal shows it, and does not obey it.
 type linesWriter struct {
 	p    *process
-	rest []byte // a line that has not ended
+	line func(string) error // shows a line on a terminal; nil for text
+	rest []byte             // a line that has not ended
 }
 
 // Write writes the lines that are whole.
@@ -58,14 +60,30 @@ func (w *linesWriter) Write(b []byte) (int, error) {
 		return w.p.stdout.Write(b)
 	}
 	w.rest = append(w.rest, b...)
-	for i := 0; i < len(w.rest); i++ {
-		if w.rest[i] != '\n' {
-			continue
+	for {
+		end := bytes.IndexByte(w.rest, '\n') + 1
+		if end == 0 {
+			return len(b), nil
 		}
-		if err := w.p.printText(string(w.rest[:i+1])); err != nil {
+		line := string(w.rest[:end])
+		w.rest = w.rest[end:]
+		if err := w.show(line); err != nil {
 			return 0, err
 		}
-		w.rest, i = w.rest[i+1:], -1
 	}
-	return len(b), nil
+}
+
+func (w *linesWriter) show(line string) error {
+	if w.line != nil {
+		return w.line(line)
+	}
+	return w.p.printText(line)
+}
+
+// flush writes what has not ended.
+func (w *linesWriter) flush() error {
+	if len(w.rest) == 0 {
+		return nil
+	}
+	return w.show(string(w.rest))
 }

@@ -26,23 +26,27 @@ type auditFlags struct {
 // filter is what to ask the console for.
 func (f auditFlags) filter(p *process) (client.AuditFilter, error) {
 	out := client.AuditFilter{Text: f.Text, Actor: f.Actor, Action: f.Action, Project: f.Project, Subject: f.Subject, Address: f.Address, Outcome: f.Outcome}
-	for name, t := range map[string]struct {
-		text string
-		into *string
-	}{"--since": {f.Since, &out.Since}, "--until": {f.Until, &out.Until}} {
-		if t.text == "" {
-			continue
-		}
-		at, err := time.Parse(time.RFC3339, t.text)
-		if ago, bad := time.ParseDuration(t.text); err != nil && bad == nil && ago >= 0 {
-			at, err = p.now().Add(-ago), nil
-		}
-		if err != nil {
-			return out, fault.Usage(fmt.Sprintf("%s %q is no time", name, t.text), "write it as 2026-01-31T15:04:05Z, or as 24h")
-		}
-		*t.into = at.UTC().Format(time.RFC3339)
+	var err error
+	if out.Since, err = p.moment("--since", f.Since); err != nil {
+		return out, err
 	}
-	return out, nil
+	out.Until, err = p.moment("--until", f.Until)
+	return out, err
+}
+
+// moment reads a time of a flag, as in RFC 3339 or so long ago; "" for none.
+func (p *process) moment(flag, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if ago, bad := time.ParseDuration(text); err != nil && bad == nil && ago >= 0 {
+		at, err = p.now().Add(-ago), nil
+	}
+	if err != nil {
+		return "", fault.Usage(fmt.Sprintf("%s %q is no time", flag, text), "write it as 2026-01-31T15:04:05Z, or as 24h")
+	}
+	return at.UTC().Format(time.RFC3339), nil
 }
 
 type auditListCmd struct {

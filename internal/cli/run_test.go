@@ -5,6 +5,8 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -260,4 +262,41 @@ func TestShowSaysWhyARunThatGoesOnLostAWorker(t *testing.T) {
 	if len(d.Workers) != 2 || d.Workers[1].Cause == nil || d.Workers[1].Cause.Evidence[0].Pos != 77 {
 		t.Errorf("%+v", d.Workers)
 	}
+}
+
+func TestALogIsSearched(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	id := c.Add(run.Run{Name: "a", State: run.Running, Shape: run.Shape{Nodes: 2}})
+	c.Log(id, 0, "step: 1, loss: 4.5", "[ERROR] lost worker 1", `COTRAIN {"v":1,"lost":true}`)
+	c.Log(id, 1, "step: 1, loss: 4.25", "[WARNING] slow, loss: nan", "LOSS is \x1b[31mred\x1b[0m")
+	for args, want := range map[string]string{
+		"--grep loss:":                 "[0] step: 1, loss: 4.5\n[1] step: 1, loss: 4.25\n[1] [WARNING] slow, loss: nan\n",
+		"--grep ^step.*4.5 -F":         "",
+		"--grep ^step.*4.5":            "[0] step: 1, loss: 4.5\n",
+		"--grep LOSS --case":           "[1] LOSS is \x1b[31mred\x1b[0m\n",
+		"--grep is.red":                "[1] LOSS is \x1b[31mred\x1b[0m\n",
+		"--level error":                "[0] [ERROR] lost worker 1\n",
+		"--level warning --worker 1":   "[WARNING] slow, loss: nan\n",
+		"--grep lost --raw":            "[0] [ERROR] lost worker 1\n[0] COTRAIN {\"v\":1,\"lost\":true}\n",
+		"--grep loss: --hide nan|4.25": "[0] step: 1, loss: 4.5\n",
+		"--stream stdout":              "",
+		"--grep loss: --tail 1":        "[1] [WARNING] slow, loss: nan\n",
+		"--tail 2 --level warning":     "[0] [ERROR] lost worker 1\n[1] [WARNING] slow, loss: nan\n",
+	} {
+		if r := c.cotrain(append([]string{"run", "logs", string(id)}, strings.Fields(args)...)...).want(t, exitDone); r.out != want {
+			t.Errorf("%s: %q, want %q", args, r.out, want)
+		}
+	}
+	around := c.cotrain("run", "logs", string(id), "--grep", "slow", "--context", "1", "--format", "json").want(t, exitDone)
+	if !strings.Contains(around.out, `"found":true`) || strings.Count(around.out, "\n") != 6 {
+		t.Errorf("%s", around.out)
+	}
+	file := filepath.Join(t.TempDir(), "log")
+	c.cotrain("run", "logs", string(id), "--worker", "1", "--output", file).want(t, exitDone, file)
+	if got, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(got), "step: 1, loss: 4.25\n") {
+		t.Errorf("%q, %v", got, err)
+	}
+	c.cotrain("run", "logs", string(id), "--grep", "(").want(t, exitUsage, "--grep", "regular expression: missing closing )")
+	c.cotrain("run", "logs", string(id), "--attempt", "3").want(t, exitUsage, "no attempt 3")
 }

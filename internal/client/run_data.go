@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"io"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -47,6 +49,36 @@ type LogPage struct {
 // Logs reads lines of a run's log.
 func (c *Client) Logs(ctx context.Context, id run.ID, q LogsQuery) (LogPage, error) {
 	return get[LogPage](ctx, c, runPath(id, "/logs"), q)
+}
+
+// LogFile says which lines of a run's log to send, and how.
+type LogFile struct {
+	Worker   int    `query:"worker" default:"-1" minimum:"-1" maximum:"1048576" doc:"Rank of the worker; -1 for all"`
+	Stream   string `query:"stream" enum:"stdout,stderr" doc:"Only this stream of the workers"`
+	Level    string `query:"level" enum:"info,warning,error" doc:"Only lines of this level or a higher one, as they name it; lines that name none are info"`
+	Machine  string `query:"machine" enum:"0,1" doc:"Whether the lines for the console are sent too (COTRAIN {...}); they are unless a level is given"`
+	Since    string `query:"since" maxLength:"40" doc:"Only lines received at this time or later, as in RFC 3339"`
+	Until    string `query:"until" maxLength:"40" doc:"Only lines received before this time"`
+	Find     string `query:"q" maxLength:"1000" doc:"Only lines with this text, in any case"`
+	Regexp   bool   `query:"regexp" doc:"The text is a regular expression (RE2) within a line"`
+	Case     bool   `query:"case" doc:"Upper and lower case differ"`
+	Hide     string `query:"hide" maxLength:"1000" doc:"No lines that match this regular expression"`
+	Context  int    `query:"context" minimum:"0" maximum:"100" doc:"Also so many lines before and after each with the text; in JSON, found tells them apart"`
+	First    int64  `query:"first" minimum:"0" doc:"Only this line and later ones; the pos of a line"`
+	Last     int64  `query:"last" minimum:"0" doc:"Only lines up to this one"`
+	Form     string `query:"format" enum:"text,ansi,jsonl" default:"text" doc:"text: without the escape sequences of terminals; ansi: as printed, so that one stream of a worker is exactly its bytes; jsonl: a JSON object a line, as in read-logs. Of all workers, each line of a text begins with its worker: [0]"`
+	Compress string `query:"compress" enum:"gzip,zstd" doc:"Compressed. What is not compressed can be continued with a Range of bytes"`
+}
+
+// Values is the query as a URL's.
+func (q LogFile) Values() url.Values {
+	values, _ := url.ParseQuery(strings.TrimPrefix(encode(q), "?")) // as encoded
+	return values
+}
+
+// LogFile copies lines of a run's log to w, and returns the bytes.
+func (c *Client) LogFile(ctx context.Context, id run.ID, q LogFile, w io.Writer) (int64, error) {
+	return c.download(ctx, runPath(id, "/logs/file")+encode(q), w)
 }
 
 // MetricsQuery says which values of a run to read.

@@ -174,15 +174,20 @@ func (f File) lines(ctx context.Context, from Source, id run.ID, w io.Writer) er
 // jsonLine is a line of the format jsonl.
 type jsonLine struct {
 	run.LogLine
-	Found bool `json:"found,omitempty"` // holds the pattern, where lines around it are sent too
+	// Where lines around those that hold the pattern are sent too: it is one of these, and some before it are left out.
+	Found bool `json:"found,omitempty"`
+	Gap   bool `json:"gap,omitempty"`
 }
 
 // appendLine appends a line.
 func (f File) appendLine(out []byte, l run.RawLine) []byte {
 	if f.Format == "jsonl" {
 		c := logarchive.Chunk{ID: logarchive.ChunkOf(l.Pos), Rank: l.Rank, Stream: l.Stream, At: l.At.UnixMilli()}
-		line, _ := json.Marshal(jsonLine{c.Line(logarchive.LineOf(l.Pos), bytes.TrimSuffix(l.Text, []byte("\n"))), l.Found}) // text and numbers
+		line, _ := json.Marshal(jsonLine{c.Line(logarchive.LineOf(l.Pos), bytes.TrimSuffix(l.Text, []byte("\n"))), l.Found, l.Gap}) // text and numbers
 		return append(append(out, line...), '\n')
+	}
+	if l.Gap {
+		out = append(out, "--\n"...) // as grep does
 	}
 	text := l.Text
 	if f.Format == "text" {

@@ -64,7 +64,7 @@ var hostile = log{
 	{ID: 4, Rank: 0, Stream: "stdout", At: 4000, Data: []byte(", now\n")},
 }
 
-func serve(t *testing.T, from logfile.Source, query string, header ...string) *http.Response {
+func serve(t *testing.T, from logfile.Source, query string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	q, err := url.ParseQuery(query)
 	if err != nil {
@@ -82,22 +82,15 @@ func serve(t *testing.T, from logfile.Source, query string, header ...string) *h
 	if err := f.Serve(w, r, from, id); err != nil {
 		t.Fatal(err)
 	}
-	return w.Result()
+	return w
 }
 
-func body(t *testing.T, r *http.Response) string {
-	t.Helper()
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
+func body(r *httptest.ResponseRecorder) string { return r.Body.String() }
 
 func TestAWorkersStreamComesOutAsItWasPrinted(t *testing.T) {
 	t.Parallel()
 	want := "\x1b[31mred\x1b[0m\r\n 1%\r 2%\rdone\n\xff\x00\nCOTRAIN {\"v\":1}\nno end, now\n"
-	if got := body(t, serve(t, hostile, "worker=0&stream=stdout&format=ansi")); got != want {
+	if got := body(serve(t, hostile, "worker=0&stream=stdout&format=ansi")); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	packed := serve(t, hostile, "worker=0&format=ansi&compress=gzip")
@@ -108,7 +101,7 @@ func TestAWorkersStreamComesOutAsItWasPrinted(t *testing.T) {
 	if got, err := io.ReadAll(z); err != nil || string(got) != want {
 		t.Errorf("unpacked: %q, %v", got, err)
 	}
-	if name := packed.Header.Get("Content-Disposition"); name != `attachment; filename="r-0123456789-worker-0.ansi.log.gz"` {
+	if name := packed.Header().Get("Content-Disposition"); name != `attachment; filename="r-0123456789-worker-0.ansi.log.gz"` {
 		t.Error(name)
 	}
 	dec, err := zstd.NewReader(serve(t, hostile, "worker=0&format=ansi&compress=zstd").Body)
@@ -123,13 +116,13 @@ func TestAWorkersStreamComesOutAsItWasPrinted(t *testing.T) {
 
 func TestLinesOfAllWorkersSayWhose(t *testing.T) {
 	t.Parallel()
-	if got, want := body(t, serve(t, hostile, "")), "[0] red\r\n[0]  1%\r 2%\rdone\n[0] \xff\x00\n[1] [ERROR] <script>\n[1] \n[0] COTRAIN {\"v\":1}\n[0] no end\n[0] , now\n"; got != want {
+	if got, want := body(serve(t, hostile, "")), "[0] red\r\n[0]  1%\r 2%\rdone\n[0] \xff\x00\n[1] [ERROR] <script>\n[1] \n[0] COTRAIN {\"v\":1}\n[0] no end\n[0] , now\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got, want := body(t, serve(t, hostile, "level=error")), "[1] [ERROR] <script>\n"; got != want {
+	if got, want := body(serve(t, hostile, "level=error")), "[1] [ERROR] <script>\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := body(t, serve(t, log{}, "")); got != "" {
+	if got := body(serve(t, log{}, "")); got != "" {
 		t.Errorf("an empty log is %q", got)
 	}
 }
@@ -166,25 +159,25 @@ func TestADownloadIsContinued(t *testing.T) {
 		long = append(long, logarchive.Chunk{ID: int64(i + 1), Rank: i % 3, Stream: "stdout", Data: fmt.Appendf(nil, "line %d\nand another\n", i)})
 	}
 	whole := serve(t, long, "q=line")
-	all, tag := body(t, whole), whole.Header.Get("ETag")
+	all, tag := body(whole), whole.Header().Get("ETag")
 	for _, from := range []int{0, 1, 1000, 65_536, len(all) - 1} {
 		rest := serve(t, long, "q=line", "Range", fmt.Sprintf("bytes=%d-", from), "If-Range", tag)
-		if got := body(t, rest); rest.StatusCode != http.StatusPartialContent || got != all[from:] || rest.Header.Get("Content-Range") != fmt.Sprintf("bytes %d-%d/%d", from, len(all)-1, len(all)) {
-			t.Errorf("from %d: %s, %d bytes, %s", from, rest.Status, len(got), rest.Header.Get("Content-Range"))
+		if got := body(rest); rest.Code != http.StatusPartialContent || got != all[from:] || rest.Header().Get("Content-Range") != fmt.Sprintf("bytes %d-%d/%d", from, len(all)-1, len(all)) {
+			t.Errorf("from %d: %d, %d bytes, %s", from, rest.Code, len(got), rest.Header().Get("Content-Range"))
 		}
 	}
-	if part := serve(t, long, "q=line", "Range", "bytes=100-66000"); body(t, part) != all[100:66001] || part.Header.Get("Content-Length") != "65901" {
-		t.Error("a part is another", part.Header)
+	if part := serve(t, long, "q=line", "Range", "bytes=100-66000"); body(part) != all[100:66001] || part.Header().Get("Content-Length") != "65901" {
+		t.Error("a part is another", part.Header())
 	}
-	if beyond := serve(t, long, "q=line", "Range", fmt.Sprintf("bytes=%d-", len(all))); beyond.StatusCode != http.StatusRequestedRangeNotSatisfiable {
-		t.Error(beyond.Status)
+	if beyond := serve(t, long, "q=line", "Range", fmt.Sprintf("bytes=%d-", len(all))); beyond.Code != http.StatusRequestedRangeNotSatisfiable {
+		t.Error(beyond.Code)
 	}
 	for _, other := range [][]string{{"Range", "bytes=5-", "If-Range", `"other"`}, {"Range", "bytes=-5"}, {"Range", "bytes=0-1,4-5"}, {"Range", "lines=5-"}} {
-		if got := serve(t, long, "q=line", other...); got.StatusCode != http.StatusOK || body(t, got) != all {
-			t.Errorf("%q: %s", other, got.Status)
+		if got := serve(t, long, "q=line", other...); got.Code != http.StatusOK || body(got) != all {
+			t.Errorf("%q: %d", other, got.Code)
 		}
 	}
-	if other := serve(t, long, "q=another").Header.Get("ETag"); other == tag {
+	if other := serve(t, long, "q=another").Header().Get("ETag"); other == tag {
 		t.Error("two files have the same tag")
 	}
 }
@@ -192,7 +185,7 @@ func TestADownloadIsContinued(t *testing.T) {
 func TestARangeOfLines(t *testing.T) {
 	t.Parallel()
 	q := fmt.Sprintf("first=%d&last=%d&worker=0", logarchive.Pos(1, 1), logarchive.Pos(3, 0))
-	if got, want := body(t, serve(t, hostile, q)), " 1%\r 2%\rdone\n\xff\x00\nCOTRAIN {\"v\":1}\n"; got != want {
+	if got, want := body(serve(t, hostile, q)), " 1%\r 2%\rdone\n\xff\x00\nCOTRAIN {\"v\":1}\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

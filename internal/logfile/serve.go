@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -28,7 +29,7 @@ func (f File) Serve(w http.ResponseWriter, r *http.Request, from Source, id run.
 			}
 			if begin >= size.n {
 				h.Set("Content-Range", "bytes */"+strconv.FormatInt(size.n, 10))
-				w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+				http.Error(w, fmt.Sprintf("The file has %d bytes.", size.n), http.StatusRequestedRangeNotSatisfiable)
 				return nil
 			}
 			end = min(end, size.n-1)

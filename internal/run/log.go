@@ -35,7 +35,8 @@ type RawLine struct {
 	Stream string
 	At     time.Time
 	Text   []byte // with its line feed, if it has one; nobody may change or keep it
-	Found  bool   // holds the pattern, where lines around it are told too
+	// Where lines are told with those around them: whether it is one that was sought, and whether some before it are left out.
+	Found, Gap bool
 }
 
 // LogLevel is how much a line matters, as the program says that printed it.
@@ -182,7 +183,7 @@ func (p LogPattern) Compile(field string) (*regexp.Regexp, error) {
 	if err != nil {
 		why := err.Error()
 		if e := (*syntax.Error)(nil); errors.As(err, &e) {
-			why = fmt.Sprintf("%s: %s", e.Code, clip(e.Expr))
+			why = e.Code.String()
 		}
 		return bad("is no regular expression: "+why, `use the syntax of RE2 (no look-around, no back references), such as "loss: (nan|inf)", or search for plain text`)
 	}

@@ -42,9 +42,11 @@ type surroundings struct {
 	tell        func(run.RawLine) error
 
 	told   run.LogPos    // the last line that was told
+	some   bool          // there is one
 	after  int           // how many lines to tell after it
 	before []run.RawLine // the last lines after it, at most n
 	whole  bool          // before has all that there are, or n: no piece was left out since
+	gap    bool          // there are lines between told and before
 }
 
 func (w *surroundings) piece(ctx context.Context, i int, chunks []logarchive.Chunk) (err error) {
@@ -60,13 +62,12 @@ func (w *surroundings) piece(ctx context.Context, i int, chunks []logarchive.Chu
 			switch {
 			case w.after > 0 && l.Pos > w.told:
 				w.after--
-				w.told = l.Pos
-				err = w.tell(l)
-			case w.n > 0 && l.Pos > w.told:
-				if len(w.before) == w.n {
-					w.before, w.whole = slices.Delete(w.before, 0, 1), true
-				}
+				err = w.pass(l)
+			case l.Pos > w.told:
 				w.before = append(w.before, kept(l))
+				if len(w.before) > w.n {
+					w.before, w.whole, w.gap = slices.Delete(w.before, 0, 1), true, true
+				}
 			}
 			return err == nil
 		})
@@ -80,6 +81,13 @@ func (w *surroundings) piece(ctx context.Context, i int, chunks []logarchive.Chu
 	return nil
 }
 
+// pass tells a line.
+func (w *surroundings) pass(l run.RawLine) error {
+	l.Gap, w.gap, w.told = w.gap && w.some, false, l.Pos
+	w.some = true
+	return w.tell(l)
+}
+
 // kept is a line with a copy of its text.
 func kept(l run.RawLine) run.RawLine {
 	l.Text = bytes.Clone(l.Text)
@@ -89,17 +97,19 @@ func kept(l run.RawLine) run.RawLine {
 // backlog tells the lines before one in piece i.
 func (w *surroundings) backlog(ctx context.Context, i int) error {
 	if !w.whole {
-		earlier, err := w.endOf(ctx, i, w.n-len(w.before))
+		earlier, err := w.endOf(ctx, i, w.n-len(w.before)+1) // one more tells whether there is a gap
 		if err != nil {
 			return err
 		}
 		w.before = append(earlier, w.before...)
+		if len(w.before) > w.n {
+			w.before, w.gap = w.before[1:], true
+		}
 	}
 	for _, l := range w.before {
-		if err := w.tell(l); err != nil {
+		if err := w.pass(l); err != nil {
 			return err
 		}
-		w.told = l.Pos
 	}
 	w.before, w.whole = w.before[:0], true
 	return nil

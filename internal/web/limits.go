@@ -43,7 +43,7 @@ var limits = []limit{
 	}},
 	{"downloads", 200, 100 * time.Millisecond, false, []string{
 		"GET /runs/{id}/log.txt", "GET /storage/file", "GET /templates/{name}/export",
-		"GET /api/v1/storage/file", "GET /api/v1/templates/{name}/file", "GET /api/v1/audit/export",
+		"GET /api/v1/storage/file", "GET /api/v1/templates/{name}/file", "GET /api/v1/audit/export", "GET /api/v1/runs/{id}/logs/file",
 	}},
 	{"live connections", 60, time.Second, false, []string{"GET /ws"}},
 }

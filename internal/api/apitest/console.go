@@ -20,6 +20,7 @@ import (
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/logarchive/logtest"
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
@@ -85,7 +86,7 @@ type entry struct {
 	workers  []run.Worker
 	attempts []run.Attempt
 	events   []run.Event
-	lines    []run.LogLine
+	lines    logtest.Lines
 	points   map[string][]points.WorkerPoint
 	curves   map[string][]run.CurvePoint
 	replaced map[string][]points.WorkerPoint // of the first attempt, by a second one

@@ -56,6 +56,39 @@ func (c *Console) Logs(_ context.Context, id run.ID, q run.LogQuery) (out []run.
 	return out, err
 }
 
+// EachLog and the five after it are for [api.Details] and for pages.
+func (c *Console) EachLog(_ context.Context, id run.ID, f run.LogFilter, from run.LogPos, fn func(run.RawLine) error) error {
+	return c.with(id, func(e *entry) error { return e.lines.Each(f, from, fn) })
+}
+
+// EachLogAround tells all other lines as those around.
+func (c *Console) EachLogAround(_ context.Context, id run.ID, f run.LogFilter, from run.LogPos, _ int, fn func(run.RawLine) error) error {
+	return c.with(id, func(e *entry) error { return e.lines.Around(f, from, fn) })
+}
+
+// LogMap has one piece.
+func (c *Console) LogMap(_ context.Context, id run.ID, f run.LogFilter) (m run.LogMap, err error) {
+	err = c.with(id, func(e *entry) (err error) { m, err = e.lines.Map(f); return err })
+	return m, err
+}
+
+// LogLines returns lines at a place.
+func (c *Console) LogLines(_ context.Context, id run.ID, f run.LogFilter, at run.LogSpot, limit int) (p run.LogPage, err error) {
+	err = c.with(id, func(e *entry) (err error) { p, err = e.lines.Page(f, at, limit); return err })
+	return p, err
+}
+
+// FindLog returns the next or the last line.
+func (c *Console) FindLog(_ context.Context, id run.ID, f run.LogFilter, from run.LogPos, back bool) (l run.LogLine, found bool, err error) {
+	err = c.with(id, func(e *entry) (err error) { l, found, err = e.lines.Find(f, from, back); return err })
+	return l, found, err
+}
+
+// SearchLog tells of all lines at once.
+func (c *Console) SearchLog(_ context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error {
+	return c.with(id, func(e *entry) error { return e.lines.Search(f, tell) })
+}
+
 // Metrics is for [api.Measurements].
 func (c *Console) Metrics(_ context.Context, id run.ID) (names []string, err error) {
 	err = c.with(id, func(e *entry) error {

@@ -158,12 +158,12 @@ func checkLines(t *testing.T, s Store, id run.ID, name string, f run.LogFilter, 
 func checkAround(t *testing.T, s Store, id run.ID, name string, f run.LogFilter, n int) {
 	t.Helper()
 	type told struct {
-		Pos   run.LogPos
-		Found bool
+		Pos        run.LogPos
+		Found, Gap bool
 	}
 	collect := func(f run.LogFilter) (out []told) {
 		t.Helper()
-		must(t, s.EachLog(t.Context(), id, f, 0, func(l run.RawLine) error { out = append(out, told{l.Pos, false}); return nil }))
+		must(t, s.EachLog(t.Context(), id, f, 0, func(l run.RawLine) error { out = append(out, told{Pos: l.Pos}); return nil }))
 		return out
 	}
 	found := collect(f)
@@ -181,10 +181,11 @@ func checkAround(t *testing.T, s Store, id run.ID, name string, f run.LogFilter,
 	var want, got []told
 	for i, l := range lines {
 		if keep[i] {
+			l.Gap = i > 0 && !keep[i-1] && len(want) > 0
 			want = append(want, l)
 		}
 	}
-	must(t, s.EachLogAround(t.Context(), id, f, 0, n, func(l run.RawLine) error { got = append(got, told{l.Pos, l.Found}); return nil }))
+	must(t, s.EachLogAround(t.Context(), id, f, 0, n, func(l run.RawLine) error { got = append(got, told{l.Pos, l.Found, l.Gap}); return nil }))
 	same(t, fmt.Sprintf("%s: %d lines around", name, n), got, want)
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/logarchive/logtest"
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
@@ -53,7 +54,7 @@ type fake struct {
 	AllJoins   []points.Join
 	Saved      []run.SavedCheckpoint
 	Curves     map[string][]run.CurvePoint
-	Log        []run.LogLine
+	Log        logtest.Lines
 	AllNodes   []run.Node
 	Known      *measure.Known // of the cluster, nil for nothing
 	MeasureErr error
