@@ -117,6 +117,7 @@ type Deps struct {
 	Causes    CauseRules
 	Catalog   func() *run.Catalog // of Consul; nil on a console without it, as what it returns before Consul has answered
 	System    func() feed.System
+	Stream    Stream
 	Cache     *chart.Cache // of answers to charts
 
 	Guard   Guard
@@ -148,7 +149,7 @@ func (h *Handler) Rights() map[string]access.Right { return h.routed.Rights() }
 
 // New returns a Handler. It panics when a dependency is missing, which is a mistake in the wiring.
 func New(d Deps) *Handler {
-	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Survey == nil || d.Audit == nil || d.Admin == nil || d.Secrets == nil || d.Causes == nil || d.Guard == nil || d.Cache == nil || d.System == nil || d.Logger == nil {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Survey == nil || d.Audit == nil || d.Admin == nil || d.Secrets == nil || d.Causes == nil || d.Guard == nil || d.Cache == nil || d.System == nil || d.Stream == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
 	s := &server{Deps: d, rights: map[string]access.Right{}}

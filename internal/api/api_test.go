@@ -57,6 +57,20 @@ func (f *fixture) do(method, target, body string, headers ...string) *httptest.R
 	return w
 }
 
+// glance sends a GET whose client has gone before the answer, which would not end otherwise.
+func (f *fixture) glance(target string, headers ...string) *httptest.ResponseRecorder {
+	f.t.Helper()
+	ctx, cancel := context.WithCancel(f.t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	f.h.ServeHTTP(w, r)
+	return w
+}
+
 // get decodes a successful answer.
 func get[T any](f *fixture, target string) T {
 	f.t.Helper()

@@ -246,7 +246,11 @@ func TestTheDocumentDeclaresWhatIsAnswered(t *testing.T) {
 			answered[op+" "+fmt.Sprint(f.do(method, path, "").Code)] = true
 		}
 	}
+	const following = "GET /api/v1/stream"
+	f.Refuse(fault.ErrNotFound)
+	answered[following+" "+fmt.Sprint(f.do("GET", "/api/v1/stream?topics=runs", "").Code)] = true
 	f.Refuse(nil)
+	answered[following+" "+fmt.Sprint(f.glance("/api/v1/stream?topics=runs").Code)] = true
 	off := newFixture(t) // shared storage
 	for op := range declared {
 		if method, path, _ := strings.Cut(op, " "); strings.HasPrefix(path, "/api/v1/storage") {

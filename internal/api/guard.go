@@ -37,7 +37,7 @@ func (s *server) guard(routed *router.Router) http.Handler {
 		case "":
 			unrouted(w, r, found)
 			return
-		case exportPattern, metricsExportPattern, logFilePattern:
+		case exportPattern, metricsExportPattern, logFilePattern, streamPattern:
 		default:
 			ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 			defer cancel()

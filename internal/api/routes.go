@@ -57,6 +57,7 @@ func (s *server) routes() {
 	route(s, access.RunsRead, "GET /api/v1/compare", http.StatusOK, "compare-runs", "What runs reached, and in which settings they differ", answer(s.compare), missing)
 	register(s, access.RunsRead, maxBody, "text/plain", logFilePattern, http.StatusOK, "send-log", "Lines of a run's log as a file: found, filtered, as text, as printed or as JSON lines", s.sendLog, []int{missing, part, beyond})
 	register(s, access.RunsRead, maxBody, "text/csv", metricsExportPattern, http.StatusOK, "export-metrics", "All values of metrics of runs, as CSV, Parquet or JSON lines", s.exportMetrics, []int{missing})
+	register(s, access.SignedIn, maxBody, streamType, streamPattern, http.StatusOK, "stream", "Follow topics as Server-Sent Events; each topic has a right of its own", s.stream, []int{missing, away})
 	route(s, access.ClusterRead, "GET /api/v1/nodes", http.StatusOK, "list-nodes", "Nodes of the cluster", answer(s.listNodes), away)
 	route(s, access.ClusterRead, "GET /api/v1/cluster/measurements", http.StatusOK, "get-measurements", "What nodes measured of themselves and of the network between them", answer(s.getMeasurements))
 	route(s, access.ClusterMeasure, "POST /api/v1/cluster/measurements", http.StatusAccepted, "start-measurement", "Measure nodes and the network between them; one at a time", answer(s.startMeasurement), conflict, away)

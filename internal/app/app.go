@@ -27,6 +27,7 @@ import (
 	"github.com/cotrain/cotrain/internal/siterules"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/stream"
 	"github.com/cotrain/cotrain/internal/survey"
 	"github.com/cotrain/cotrain/internal/watch"
 	"github.com/cotrain/cotrain/internal/web"
@@ -52,6 +53,7 @@ type App struct {
 	health    *health
 	front     inbound.Front
 	listener  net.Listener
+	stream    *stream.Server
 	pages     *web.Server
 	server    *http.Server
 	certs     certificate        // nil without TLS
@@ -240,6 +242,7 @@ func (a *App) wire(client *nomad.Client) error {
 		return err
 	}
 	a.server = a.newServer(a.pages.Handler())
+	a.server.RegisterOnShutdown(a.stream.End) // an event stream is a request under way
 	a.acquired("pages", a.pages.Close)
 	return nil
 }

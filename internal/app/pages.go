@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/guard"
 	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/stream"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/internal/web/storage"
@@ -62,6 +63,12 @@ func (a *App) openPages(client *nomad.Client) error {
 	if !a.cfg.Dev {
 		pages.Auth, pages.Accounts, data.Accounts, data.Programs = a.logIns, a.logIns, a.logIns, a.logIns
 	}
+	following := stream.Options{Feed: a.hub, Guard: g, Auth: pages.Auth, Logger: a.log.With("part", "stream"), Limits: stream.Limits{Connections: a.cfg.Live.Connections, PerUser: a.cfg.Live.PerUser}}
+	if a.cfg.Dev { // where everybody is one user
+		following.Limits.PerUser = 0
+	}
+	a.stream = stream.New(following)
+	pages.Stream, data.Stream = a.stream, a.stream
 	pages.API = api.New(data)
 	a.pages = web.New(pages)
 	return nil

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -22,8 +23,10 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
+	"github.com/cotrain/cotrain/internal/stream"
 )
 
 // soon is a bound for what takes less than a second, and less than sockets need to look by themselves.
@@ -107,8 +110,23 @@ func TestEveryTopicForEveryAsker(t *testing.T) {
 					t.Errorf("%s: %s: %v, want it refused", who.name, named, err)
 				}
 				_ = conn.Close()
+				w.streams(t, who, named, may(who, project))
 			}
 		}
+	}
+}
+
+// streams checks that an event stream has the same rights as a socket.
+func (w *world) streams(t *testing.T, who asker, topic string, may bool) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.app.Addr()+stream.Path+"?topics="+topic, nil)
+	must(t, err)
+	req.Header.Set(who.header, who.value)
+	res, err := http.DefaultTransport.RoundTrip(req)
+	must(t, err)
+	_ = res.Body.Close()
+	if (res.StatusCode == http.StatusOK) != may || !may && res.StatusCode != http.StatusForbidden && res.StatusCode != http.StatusNotFound {
+		t.Errorf("%s: %s as an event stream: %d", who.name, topic, res.StatusCode)
 	}
 }
 
@@ -188,6 +206,7 @@ func TestSocketsAndDownloadsEndWithAccess(t *testing.T) {
 			who = w.clone(t, who)
 			conn := w.follow(t, who, topic)
 			bodies := map[string]io.Reader{}
+			events := w.download(t, who, stream.Path+"?topics="+topic)
 			for _, path := range []string{"/storage/file?path=large.bin&project=" + projects[0], "/api/v1/storage/file?path=large.bin&project=" + projects[0]} {
 				bodies[path] = w.download(t, who, path)
 			}
@@ -213,6 +232,14 @@ func TestSocketsAndDownloadsEndWithAccess(t *testing.T) {
 					t.Errorf("the socket: %v", err)
 				}
 			}
+			if end.follows {
+				w.app.hub.Publish(topic, feed.Gap, struct{}{})
+				if lines := bufio.NewScanner(events); !slices.Contains(slices.Collect(until(lines, "event: gap")), "event: gap") {
+					t.Errorf("the event stream: %v", lines.Err())
+				}
+			} else if _, err := io.Copy(io.Discard, events); err != nil {
+				t.Errorf("the event stream: %v, want its end", err)
+			}
 			for path, body := range bodies {
 				n, err := io.Copy(io.Discard, body)
 				if whole := err == nil; whole != end.stays || whole && n < written-1 {
@@ -220,6 +247,14 @@ func TestSocketsAndDownloadsEndWithAccess(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// until yields lines up to one.
+func until(lines *bufio.Scanner, last string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for lines.Scan() && yield(lines.Text()) && lines.Text() != last {
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/audit"
+	"github.com/cotrain/cotrain/internal/stream"
 )
 
 // asker is somebody who asks the console.
@@ -178,11 +179,27 @@ func (w *walk) ask(t *testing.T, x wish) *httptest.ResponseRecorder {
 		r.Header.Set(x.who.header, x.who.value)
 	}
 	rec := httptest.NewRecorder()
-	w.app.server.Handler.ServeHTTP(rec, r)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	w.app.server.Handler.ServeHTTP(&glance{rec, x.path, cancel}, r.WithContext(ctx))
 	w.mu.Lock()
 	w.wishes = append(w.wishes, x)
 	w.mu.Unlock()
 	return rec
+}
+
+// glance is a client that goes once an event stream, which would not end, has begun.
+type glance struct {
+	*httptest.ResponseRecorder
+	path string
+	gone func()
+}
+
+func (g *glance) Write(b []byte) (int, error) {
+	if strings.HasPrefix(g.path, stream.Path) {
+		g.gone()
+	}
+	return g.ResponseRecorder.Write(b)
 }
 
 // visit asks for a route in every project, by one asker.

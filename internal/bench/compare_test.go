@@ -171,7 +171,7 @@ func newCompareSite(b *testing.B) (url string, ids []string) {
 	}
 	hub := feed.NewHub(time.Now)
 	pages := web.New(web.Deps{
-		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Audit: s.Audit, Feed: hub, Assets: assets, Help: &help.Library{}, Guard: webtest.Open{},
+		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Audit: s.Audit, Feed: hub, Stream: streams(hub), Assets: assets, Help: &help.Library{}, Guard: webtest.Open{},
 		Secrets: &runtest.Registry{}, Cache: chart.NewCache(64<<20, "bench"), Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	server := httptest.NewServer(pages.Handler())

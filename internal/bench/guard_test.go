@@ -165,13 +165,14 @@ func consoles(b *testing.B, s *store.Store, service *auth.Service) (bare, whole 
 	clock := func() time.Time { return time.Now().Add(time.Duration(seconds.Add(1)) * time.Second) }
 	acts := control.New(control.Options{Store: s, Queue: noQueue{}, Cluster: nomadtest.New(), Publisher: hub, Logger: logger, Now: time.Now, ReconcileSoon: func(run.ID) {}})
 	site := web.Deps{Audit: s.Audit, Feed: hub, Cache: charts, Assets: assets, Help: library, Logger: logger, Now: clock, Projects: service.ProjectNames, Admin: service, Accounts: service}
-	data := api.Deps{Audit: s.Audit, Admin: service, Accounts: service, Programs: service, Cache: charts, System: func() feed.System { return feed.System{} }, Logger: logger}
+	data := api.Deps{Stream: streams(hub), Audit: s.Audit, Admin: service, Accounts: service, Programs: service, Cache: charts, System: func() feed.System { return feed.System{} }, Logger: logger}
 
 	o, known := open{unguarded{s}, acts}, survey.New(survey.Options{Store: s, Logger: logger, Now: time.Now})
 	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Survey, data.Guard = o, o, o, o, o, o, anySurvey{known}, o
 	data.Secrets, site.Secrets = &runtest.Registry{}, &runtest.Registry{}
 	data.Causes, site.Causes = &runtest.CauseRules{}, &runtest.CauseRules{}
 	site.Auth, site.Store, site.Control, site.Survey, site.Guard, site.API = anybody{auth.Local{}}, o, o, anySurvey{known}, o, api.New(data)
+	site.Stream = streams(hub)
 	bare = web.New(site).Handler()
 
 	g := guard.New(guard.Options{Store: s, Control: acts, Survey: known, Audit: s.Audit, Projects: service.ProjectNames, Logger: logger, Now: time.Now})

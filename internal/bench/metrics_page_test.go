@@ -44,8 +44,9 @@ func BenchmarkMetricsPage(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	hub := feed.NewHub(time.Now)
 	pages := web.New(web.Deps{
-		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Secrets: &runtest.Registry{}, Cache: chart.NewCache(1<<20, "bench"), Audit: s.Audit, Feed: feed.NewHub(time.Now), Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{},
+		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Secrets: &runtest.Registry{}, Cache: chart.NewCache(1<<20, "bench"), Audit: s.Audit, Feed: hub, Stream: streams(hub), Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{},
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	defer func() {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +14,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cotrain/cotrain/internal/auth"
+	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/stream"
+	"github.com/cotrain/cotrain/internal/web/webtest"
 )
 
 // binary is the program, built once.
@@ -107,4 +113,9 @@ func start(b *testing.B, env []string, args ...string) started {
 		b.Fatalf("cotrain %v does not listen", args)
 	}
 	return started{}
+}
+
+// streams are live connections that nothing bounds, for everybody.
+func streams(hub *feed.Hub) *stream.Server {
+	return stream.New(stream.Options{Feed: hub, Guard: webtest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler)})
 }

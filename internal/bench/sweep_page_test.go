@@ -106,7 +106,7 @@ func newSweepSite(b *testing.B) *sweepSite {
 	runs := trainingRuns(b, s, sweep)
 	hub := feed.NewHub(time.Now)
 	pages := web.New(web.Deps{
-		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Secrets: &runtest.Registry{}, Cache: chart.NewCache(1<<20, "bench"), Audit: s.Audit, Feed: hub, Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Secrets: &runtest.Registry{}, Cache: chart.NewCache(1<<20, "bench"), Audit: s.Audit, Feed: hub, Stream: streams(hub), Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	site := &sweepSite{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

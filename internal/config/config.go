@@ -44,6 +44,7 @@ type Config struct {
 	// [logparse.SiteFormat].
 	LogFormats []string
 
+	Live     Live
 	TLS      TLS
 	Proxy    Proxy
 	Auth     Auth
@@ -71,6 +72,15 @@ const (
 	LogJSON LogFormat = "json"
 	LogText LogFormat = "text"
 )
+
+// Live is how many live connections there may be: sockets of pages and programs, and event streams.
+type Live struct {
+	// Connections is how many in all (live.connections, COTRAIN_LIVE_CONNECTIONS; 10000).
+	Connections int
+	// PerUser is how many of one user (live.connections_per_user, COTRAIN_LIVE_CONNECTIONS_PER_USER; 200); with Dev, where
+	// everybody is one, there is no such limit.
+	PerUser int
+}
 
 // TLS is how the web server encrypts. The files are read again when they change.
 type TLS struct {

@@ -115,6 +115,11 @@ func Settings() []Setting {
 		{Key: "log_formats", Env: "COTRAIN_LOG_FORMATS", Help: "formats of trainers' logs beside the built-in ones, each NAME: PATTERN, where a pattern is text with the places of numbers in braces: acme: it={step} loss={loss}; cotrain parse --config tries them", kind: lines,
 			set: put(func(c *Config) *[]string { return &c.LogFormats }, logFormats)},
 
+		{Key: "live.connections", Env: "COTRAIN_LIVE_CONNECTIONS", Default: "10000", Help: "live connections in all, sockets and event streams, 1 to 1000000; each takes about 50 KB and a file descriptor", kind: number,
+			set: put(func(c *Config) *int { return &c.Live.Connections }, between(1, 1_000_000))},
+		{Key: "live.connections_per_user", Env: "COTRAIN_LIVE_CONNECTIONS_PER_USER", Default: "200", Help: "live connections of one user, 1 to 1000000", kind: number,
+			set: put(func(c *Config) *int { return &c.Live.PerUser }, between(1, 1_000_000))},
+
 		{Key: "tls.cert", Env: "COTRAIN_TLS_CERT", Help: "file with the web server's certificate and those that link it to its authority; read again when it changes",
 			set: put(func(c *Config) *string { return &c.TLS.Cert }, line)},
 		{Key: "tls.key", Env: "COTRAIN_TLS_KEY", Help: "file with the key of that certificate",

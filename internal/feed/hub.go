@@ -48,6 +48,8 @@ type Message struct {
 	Run run.ID `json:"-"`
 	// Project is that of the run that it is about; "" for other messages, which tell nothing of any.
 	Project string `json:"-"`
+
+	encoded *encodings
 }
 
 // Samples updates a run's curves by column: series[metric][statistic][i] belongs to steps[i]; null where absent.
@@ -241,7 +243,7 @@ func (h *Hub) publish(name string, m Message) {
 	defer h.mu.Unlock()
 	t := h.topic(name)
 	t.seq++
-	m.Topic, m.Seq = name, t.seq
+	m.Topic, m.Seq, m.encoded = name, t.seq, &encodings{}
 	t.ring = append(t.ring, m)
 	t.bytes += len(m.Data)
 	for len(t.ring) > ringSize || (t.bytes > ringBytes && len(t.ring) > 1) {

@@ -57,7 +57,7 @@ func (s *Subscription) Close() {
 // once closed.
 func (s *Subscription) Next(ctx context.Context) ([]Message, error) {
 	for {
-		if ms := s.take(); len(ms) > 0 {
+		if ms := s.Take(); len(ms) > 0 {
 			return ms, nil
 		}
 		select {
@@ -70,8 +70,11 @@ func (s *Subscription) Next(ctx context.Context) ([]Message, error) {
 	}
 }
 
-// take advances to the newest messages and returns those in between, or else registers for a wake-up.
-func (s *Subscription) take() []Message {
+// Wake receives once there are messages after a [Subscription.Take] that returned none.
+func (s *Subscription) Wake() <-chan struct{} { return s.wake }
+
+// Take advances to the newest messages and returns those in between; if there are none, [Subscription.Wake] tells of the next.
+func (s *Subscription) Take() []Message {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	var out []Message
@@ -87,6 +90,17 @@ func (s *Subscription) take() []Message {
 		p.topic.waiting[s] = struct{}{}
 	}
 	return nil
+}
+
+// Positions is how far each topic is taken; see [Subscription.Take].
+func (s *Subscription) Positions() map[string]int64 {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	out := make(map[string]int64, len(s.places))
+	for _, p := range s.places {
+		out[p.name] = p.seq
+	}
+	return out
 }
 
 func (s *Subscription) closed() bool {
@@ -107,6 +121,9 @@ func (s *Subscription) wakeUp() {
 
 // Coalesce drops states and workers that a later message of the batch replaces.
 func Coalesce(batch []Message) []Message {
+	if len(batch) < 2 {
+		return batch
+	}
 	type subject struct {
 		topic, typ, run string
 	}

@@ -7,14 +7,14 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/web/live"
+	"github.com/cotrain/cotrain/internal/stream"
 )
 
 // Auth finds out who asks.
 type Auth interface {
 	// Identify returns the request's context with who sends it, or why what it presents does not count.
 	Identify(r *http.Request) (context.Context, error)
-	live.Auth
+	stream.Auth
 }
 
 // authenticate tells handlers who asks.
@@ -26,7 +26,7 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
-		if rec, ok := w.(*recorder); ok && safe(r.Method) {
+		if rec, ok := w.(*recorder); ok && safe(r.Method) && r.URL.Path != stream.Path { // that asks again by itself, for its topics
 			rec.still = s.still(ctx)
 		}
 		next.ServeHTTP(w, r)
@@ -34,7 +34,7 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 }
 
 // still returns whether who asks may do all that they could when they asked. Whatever is long, a log, a file or an export, ends
-// when they may less, as a socket does. It costs nothing until something changes, or [live.Recheck] has passed.
+// when they may less, as a socket does. It costs nothing until something changes, or [stream.Recheck] has passed.
 func (s *Server) still(ctx context.Context) func() bool {
 	before := access.From(ctx)
 	if !before.Known() {
@@ -45,7 +45,7 @@ func (s *Server) still(ctx context.Context) func() bool {
 		select {
 		case <-changed:
 		default:
-			if s.Now().Sub(asked) < live.Recheck {
+			if s.Now().Sub(asked) < stream.Recheck {
 				return true
 			}
 		}

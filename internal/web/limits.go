@@ -45,7 +45,7 @@ var limits = []limit{
 		"GET /runs/{id}/log.txt", "GET /storage/file", "GET /templates/{name}/export",
 		"GET /api/v1/storage/file", "GET /api/v1/templates/{name}/file", "GET /api/v1/audit/export", "GET /api/v1/runs/{id}/logs/file",
 	}},
-	{"live connections", 60, time.Second, false, []string{"GET /ws"}},
+	{"live connections", 60, time.Second, false, []string{"GET /ws", "GET /api/v1/stream"}},
 }
 
 // badTokens limits requests with a token that is none, by network. It spares the store, and is generous: nobody guesses a

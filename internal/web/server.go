@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/stream"
 	"github.com/cotrain/cotrain/internal/web/account"
 	"github.com/cotrain/cotrain/internal/web/admin"
 	"github.com/cotrain/cotrain/internal/web/audit"
@@ -50,7 +51,6 @@ type Control interface {
 
 // Feed is the hub that live pages follow.
 type Feed interface {
-	live.Feed
 	Seq(topic string) int64
 }
 
@@ -68,7 +68,8 @@ type Deps struct {
 	Audit    audit.Log
 	Storage  storage.Of // nil when off
 	Feed     Feed
-	Cache    *chart.Cache // of answers to charts
+	Stream   *stream.Server // of the feed, for sockets
+	Cache    *chart.Cache   // of answers to charts
 	Assets   *static.Assets
 	Help     *help.Library
 	API      router.Handler                  // mounted at /api/
@@ -96,6 +97,7 @@ type Server struct {
 	ready   func(ctx context.Context) error
 	servers func() []run.Server // or nil
 	live    *live.Server
+	stream  *stream.Server
 	guard   Guard
 	routed  *router.Router
 	data    map[string]bool // patterns of what only scripts read
@@ -104,7 +106,7 @@ type Server struct {
 
 // New returns a Server; it panics if a required dependency is missing.
 func New(d Deps) *Server {
-	if d.Auth == nil || d.Guard == nil || d.Audit == nil || d.Store == nil || d.Control == nil || d.Secrets == nil || d.Survey == nil || d.Feed == nil || d.Cache == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
+	if d.Auth == nil || d.Guard == nil || d.Audit == nil || d.Store == nil || d.Control == nil || d.Secrets == nil || d.Survey == nil || d.Feed == nil || d.Stream == nil || d.Cache == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
 	}
 	if d.System == nil {
@@ -112,8 +114,8 @@ func New(d Deps) *Server {
 	}
 	s := &Server{
 		Site: &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects, Admin: d.Admin != nil},
-		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, servers: d.Servers, live: live.New(live.Options{
-			Runs: d.Store, Feed: d.Feed, Guard: d.Guard, Auth: d.Auth, Base: d.Front.Base(), Now: d.Now, Logger: d.Logger,
+		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, servers: d.Servers, stream: d.Stream, live: live.New(live.Options{
+			Runs: d.Store, Stream: d.Stream, Base: d.Front.Base(), Now: d.Now, Logger: d.Logger,
 		}),
 		guard: d.Guard, data: map[string]bool{},
 	}
@@ -173,5 +175,5 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Rights is the right that each route needs, by its pattern, with those of the API.
 func (s *Server) Rights() map[string]access.Right { return s.routed.Rights() }
 
-// Close closes all sockets and waits for their end, or ctx's.
-func (s *Server) Close(ctx context.Context) error { return s.live.Close(ctx) }
+// Close ends all live connections and waits for their end, or ctx's.
+func (s *Server) Close(ctx context.Context) error { return s.stream.Close(ctx) }

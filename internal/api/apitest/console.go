@@ -26,6 +26,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/store/points"
+	"github.com/cotrain/cotrain/internal/stream"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
@@ -54,6 +55,7 @@ type Console struct {
 	Audit   audittest.Log
 	Secrets runtest.Registry
 	Causes  runtest.CauseRules
+	Hub     *feed.Hub
 
 	version     atomic.Int64 // of points
 	mu          sync.Mutex
@@ -95,6 +97,7 @@ type entry struct {
 // New returns a console without runs, whose clock begins in 2026 and moves on by a second for each run.
 func New() *Console {
 	return &Console{
+		Hub:  feed.NewHub(time.Now),
 		keys: map[string]run.ID{}, runs: map[run.ID]*entry{}, templates: map[string][]run.Template{}, sweepKeys: map[string]run.SweepID{},
 		dry: run.DryRun{Fits: true, ParentJob: "cotrain-core-x", Parent: run.ParentNew}, clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
@@ -124,13 +127,20 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) router.Handler {
 	d := api.Deps{
-		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, Causes: &c.Causes, Cache: chart.NewCache(1<<20, "test"), Catalog: c.Catalog, System: c.System, Guard: c, Logger: logger, Version: "test",
+		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, Causes: &c.Causes, Cache: chart.NewCache(1<<20, "test"), Catalog: c.Catalog, System: c.System, Stream: stream.New(stream.Options{Feed: c.Hub, Guard: c, Auth: auth{}, Logger: logger}), Guard: c, Logger: logger, Version: "test",
 	}
 	for _, f := range change {
 		f(&d)
 	}
 	return local{api.New(d)}
 }
+
+// auth is a log-in of which nothing changes.
+type auth struct{}
+
+func (auth) Changed() <-chan struct{} { return nil }
+
+func (auth) Still(ctx context.Context) (access.Identity, error) { return access.From(ctx), nil }
 
 // local is the API for everybody at this machine.
 type local struct{ *api.Handler }

@@ -59,7 +59,7 @@ func TestLongMessagesAreCompressed(t *testing.T) {
 	before := read.Load()
 	publish(s, topic, feed.Workers, workers)
 	long := len(c.next().Data)
-	if wire := read.Load() - before; long < 50_000 || wire > int64(long)/10 {
+	if wire := read.Load() - before; long < 40_000 || wire > int64(long)/10 {
 		t.Errorf("a message of %d bytes took %d on the wire", long, wire)
 	}
 }

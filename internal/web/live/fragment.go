@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
@@ -17,24 +16,42 @@ import (
 	view "github.com/cotrain/cotrain/views/runs"
 )
 
-// fragment renders a message's change of a run's page, or "". Viewers who may do the same share the work.
-func (s *Server) fragment(ctx context.Context, m feed.Message) (string, error) {
+// fragment renders a message's change of a run's page, or nil. Viewers who may do the same share the frame.
+func (s *Server) fragment(ctx context.Context, m feed.Message) (*frame, error) {
 	if m.Type != feed.State && m.Type != feed.Workers && m.Type != feed.EventType {
-		return "", nil
+		return nil, nil
 	}
 	who := access.From(ctx)
-	key := fragmentKey{m.Topic, m.Type, who.Role(m.Project), who.MayAnywhere(access.RunsSubmit), m.Seq}
-	if html, ok := s.fragments.get(key); ok {
-		return html, nil
+	shared := s.fragments.of(fragmentKey{m.Topic, m.Type, who.Role(m.Project), who.MayAnywhere(access.RunsSubmit), m.Seq})
+	mine := false
+	shared.once.Do(func() {
+		mine = true
+		shared.fragment = s.newFragment(ctx, m)
+	})
+	if mine || !shared.own {
+		return shared.frame, shared.err
 	}
+	f := s.newFragment(ctx, m)
+	return f.frame, f.err
+}
+
+// fragment is a rendered change, nil where there is none.
+type fragment struct {
+	frame *frame
+	own   bool // the viewer's
+	err   error
+}
+
+func (s *Server) newFragment(ctx context.Context, m feed.Message) (f fragment) {
 	own, html, err := s.renderFragment(ctx, m)
+	if err != nil || html == "" {
+		return fragment{nil, own || err != nil, err} // the next one tries again
+	}
+	made, err := newFrame(outgoing{Topic: m.Topic, Seq: m.Seq, Type: "html", Data: html})
 	if err != nil {
-		return "", fmt.Errorf("fragment of %s for %s: %w", m.Type, m.Topic, err)
+		return fragment{nil, own, err}
 	}
-	if !own {
-		s.fragments.put(key, html)
-	}
-	return html, nil
+	return fragment{made.(*frame), own, nil}
 }
 
 // renderFragment reports whether the fragment is the viewer's own: that of a waiting run tells of runs of other projects only
@@ -95,10 +112,16 @@ type fragmentKey struct {
 	seq        int64
 }
 
-// fragmentCache holds recent fragments, so each message is rendered once per run.
+// sharedFragment is rendered by the first who needs it.
+type sharedFragment struct {
+	once sync.Once
+	fragment
+}
+
+// fragmentCache holds recent fragments, so each message is rendered once per role.
 type fragmentCache struct {
 	mu    sync.Mutex
-	html  map[fragmentKey]string
+	all   map[fragmentKey]*sharedFragment
 	order []fragmentKey
 	next  int
 }
@@ -106,24 +129,19 @@ type fragmentCache struct {
 const fragmentsKept = 256
 
 func newFragmentCache() *fragmentCache {
-	return &fragmentCache{html: make(map[fragmentKey]string, fragmentsKept), order: make([]fragmentKey, fragmentsKept)}
+	return &fragmentCache{all: make(map[fragmentKey]*sharedFragment, fragmentsKept), order: make([]fragmentKey, fragmentsKept)}
 }
 
-func (c *fragmentCache) get(k fragmentKey) (string, bool) {
+// of returns the fragment of a key, in place of the oldest where it is new.
+func (c *fragmentCache) of(k fragmentKey) *sharedFragment {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	html, ok := c.html[k]
-	return html, ok
-}
-
-func (c *fragmentCache) put(k fragmentKey, html string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.html[k]; ok {
-		return
+	if f, ok := c.all[k]; ok {
+		return f
 	}
-	delete(c.html, c.order[c.next])
-	c.html[k] = html
+	delete(c.all, c.order[c.next])
+	c.all[k] = &sharedFragment{}
 	c.order[c.next] = k
 	c.next = (c.next + 1) % len(c.order)
+	return c.all[k]
 }

@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/feed"
@@ -17,12 +15,6 @@ import (
 
 // rowsType is a message with many runs' newest states, as a list of [Row].
 const rowsType = "rows"
-
-// The shortest time between such messages: 500 training runs change 500 times a second.
-const (
-	rowsEvery    = time.Second
-	rowsEveryRow = 4 * time.Millisecond // plus this per row
-)
 
 // Row is a run's row in a list.
 type Row struct {
@@ -63,92 +55,24 @@ func RowOf(r run.Run) Row {
 	return row
 }
 
-// manyRuns reports whether a topic has many runs' states.
-func manyRuns(topic string) bool {
-	return topic == feed.RunsTopic || strings.HasPrefix(topic, feed.RunsOf("")) || strings.HasPrefix(topic, feed.SweepTopic(""))
-}
-
-// heldRows are unsent states, the newest per run.
-type heldRows struct {
-	topics map[string]*topicRows
-	due    time.Time // when to send
-}
-
-type topicRows struct {
-	seq  int64
-	runs map[run.ID]run.Run
-}
-
-// take holds a state for the next message, if the topic has many runs.
-func (h *heldRows) take(m feed.Message) (bool, error) {
-	if m.Type != feed.State || !manyRuns(m.Topic) {
-		return false, nil
+// rowsOf makes states one message of rows, with the queue places that states lack.
+func (s *Server) rowsOf(ctx context.Context, states []feed.Message) (outgoing, error) {
+	runs := make([]run.Run, len(states))
+	for i, m := range states {
+		if err := json.Unmarshal(m.Data, &runs[i]); err != nil {
+			return outgoing{}, fmt.Errorf("state of %s: %w", m.Topic, err)
+		}
 	}
-	var r run.Run
-	if err := json.Unmarshal(m.Data, &r); err != nil {
-		return false, fmt.Errorf("state of %s: %w", m.Topic, err)
-	}
-	if len(h.topics) == 0 {
-		h.topics = map[string]*topicRows{}
-	}
-	t := h.topics[m.Topic]
-	if t == nil {
-		t = &topicRows{runs: map[run.ID]run.Run{}}
-		h.topics[m.Topic] = t
-	}
-	t.seq, t.runs[r.ID] = m.Seq, r
-	return true, nil
-}
-
-// next waits for messages, or until rows are due; then there may be none.
-func (h *heldRows) next(ctx context.Context, sub *feed.Subscription) ([]feed.Message, error) {
-	if len(h.topics) == 0 {
-		return sub.Next(ctx)
-	}
-	wait, cancel := context.WithDeadline(ctx, h.due)
-	defer cancel()
-	batch, err := sub.Next(wait)
-	if err != nil && wait.Err() != nil && ctx.Err() == nil {
-		return nil, nil
-	}
-	return batch, err
-}
-
-// release returns a topic's held rows, or nil.
-func (h *heldRows) release(topic string, now time.Time) *topicRows {
-	t := h.topics[topic]
-	if t != nil {
-		delete(h.topics, topic)
-		h.due = now.Add(rowsEvery + time.Duration(len(t.runs))*rowsEveryRow)
-	}
-	return t
-}
-
-// rowsMessage reads the queue places, which states lack.
-func (s *Server) rowsMessage(ctx context.Context, topic string, t *topicRows) outgoing {
-	runs := slices.SortedFunc(maps.Values(t.runs), func(a, b run.Run) int { return cmp.Compare(a.ID, b.ID) })
+	last := states[len(states)-1]
+	slices.SortFunc(runs, func(a, b run.Run) int { return cmp.Compare(a.ID, b.ID) })
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := s.o.Runs.SetQueuePlaces(ctx, runs); err != nil {
-		s.o.Logger.Warn("lines for the socket", "topic", topic, "err", err)
+		s.o.Logger.Warn("queue places for the socket", "topic", last.Topic, "err", err)
 	}
 	rows := make([]Row, len(runs))
 	for i, r := range runs {
 		rows[i] = RowOf(r)
 	}
-	return outgoing{Topic: topic, Seq: t.seq, Type: rowsType, Data: rows}
-}
-
-// sendRows sends rows that are due.
-func (c *socket) sendRows(ctx context.Context, held *heldRows) error {
-	now := time.Now()
-	if now.Before(held.due) {
-		return nil
-	}
-	for topic := range held.topics {
-		if err := c.send(c.server.rowsMessage(ctx, topic, held.release(topic, now))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return outgoing{Topic: last.Topic, Seq: last.Seq, Type: rowsType, Data: rows}, nil
 }

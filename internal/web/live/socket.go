@@ -5,66 +5,55 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"sync"
-	"sync/atomic"
+	"strconv"
 	"time"
 
 	"github.com/gorilla/websocket"
 
-	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
-	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/stream"
+	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// Limits of a socket; a client that exceeds them is disconnected.
+// Limits of a socket beside those of package stream; a client that exceeds them is disconnected.
 const (
-	maxSockets       = 512
-	maxTopics        = 16
 	maxClientMessage = 8 << 10 // bytes
 	maxSubscribes    = 100     // messages per socket
-	writeTimeout     = 10 * time.Second
-	pingEvery        = 25 * time.Second
-	silenceTimeout   = 70 * time.Second // longer than two pings
-	compressFrom     = 1 << 10          // bytes; shorter messages are faster uncompressed
+	silenceTimeout   = 70 * time.Second
+	maxCloseReason   = 120 // bytes; 123 fit into the frame
 )
 
+// closeNotAllowed is the code with which a socket is closed whose topics its viewer may not follow, or no longer. The page then
+// reloads itself.
+const closeNotAllowed = 4403
+
 // subscribeMessage is a client's only message: the topics it wants from now on, each with the last sequence it has. A
-// topic without one starts now.
+// topic without one starts now. Page asks for rows and fragments, which are the console's own.
 type subscribeMessage struct {
 	Sub   []string         `json:"sub"`
-	Since map[string]int64 `json:"since"`
+	Since stream.Positions `json:"since"`
+	Page  bool             `json:"page"`
 }
 
-// parseSubscribe checks a client's message.
-func parseSubscribe(b []byte) (since map[string]int64, topics []subject, err error) {
+// parseSubscribe checks a client's message; an error is [run.FieldErrors].
+func parseSubscribe(b []byte) (topics stream.Positions, page bool, err error) {
 	var m subscribeMessage
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&m); err != nil {
-		return nil, nil, fmt.Errorf("socket message: %w: %w", fault.ErrInvalid, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, nil, fmt.Errorf("socket message: %w: more than one value", fault.ErrInvalid)
-	}
-	if len(m.Sub) == 0 || len(m.Sub) > maxTopics {
-		return nil, nil, fmt.Errorf("socket message: %w: %d topics, 1 to %d are allowed", fault.ErrInvalid, len(m.Sub), maxTopics)
-	}
-	since = make(map[string]int64, len(m.Sub))
-	for _, topic := range m.Sub {
-		of, err := parseTopic(topic)
-		if err != nil {
-			return nil, nil, fmt.Errorf("socket message: %w: no topic %.80q", fault.ErrInvalid, topic)
-		}
-		topics = append(topics, of)
-		since[topic] = -1
-		if seq, ok := m.Since[topic]; ok {
-			since[topic] = seq
+	err = dec.Decode(&m)
+	if err == nil {
+		if _, end := dec.Token(); !errors.Is(end, io.EOF) {
+			err = errors.New("more than one value")
 		}
 	}
-	return since, topics, nil
+	if err != nil {
+		return nil, false, run.FieldErrors{{Field: "message", Rule: "is not " + `{"sub":[...],"since":{...}}`, Fix: "see docs/stream.md"}}
+	}
+	topics, err = stream.Topics("sub", m.Sub, m.Since)
+	return topics, m.Page, err
 }
 
 // Connect upgrades the request and serves the socket until either side ends it, or who asked may not follow its topics any more.
@@ -72,14 +61,13 @@ func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 	if !websocket.IsWebSocketUpgrade(r) {
 		return fault.ErrNotSocket
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return fault.ErrTooManyPages
+	v, err := s.o.Stream.Connect(context.WithoutCancel(r.Context())) // the request's ends where it began
+	if err != nil {
+		return err
 	}
+	defer v.Close()
 	upgrader := websocket.Upgrader{
-		ReadBufferSize: 1024, WriteBufferSize: 4096, EnableCompression: true,
+		ReadBufferSize: 1024, WriteBufferSize: 4096, WriteBufferPool: &s.buffers, EnableCompression: true,
 		CheckOrigin: func(*http.Request) bool { return true },
 		Error:       func(http.ResponseWriter, *http.Request, int, error) {}, // reported by our return value
 	}
@@ -87,49 +75,31 @@ func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fault.New(fault.ErrBadRequest, "The request does not open a WebSocket of version 13.", "").Because(err)
 	}
-	if !s.enter() {
-		return conn.Close()
-	}
-	defer s.sockets.Done()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context())) // the request's ends where it began
-	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
-	c := &socket{server: s, conn: conn}
-	c.who.Store(new(access.From(ctx)))
-	if err := c.serve(ctx); err != nil {
+	c := &socket{server: s, conn: conn, viewer: v}
+	defer context.AfterFunc(v.Context(), func() { // closing unblocks reads and writes
+		c.goodbye(websocket.CloseGoingAway, "the console is stopping")
+	})()
+	if err := c.serve(); err != nil {
 		s.o.Logger.Debug("socket ended", "err", err)
 	}
 	return nil
 }
 
-// socket is a live connection: its goroutine reads, one writes, one pings.
+// socket is a live connection: its goroutine reads, that of the subscription writes.
 type socket struct {
 	server *Server
 	conn   *websocket.Conn
-	write  sync.Mutex // one message at a time
-	who    atomic.Pointer[access.Identity]
-	topics atomic.Pointer[[]subject] // that are followed
+	viewer *stream.Viewer
 }
 
-// serve reads until the connection or ctx ends, and waits for its goroutines.
-func (c *socket) serve(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
+// serve reads until the connection ends.
+func (c *socket) serve() error {
 	defer func() { _ = c.conn.Close() }() // may be closed already
-
-	wg.Go(func() { c.ping(ctx) })
-	wg.Go(func() { c.watchAccess(ctx) })
-	wg.Go(func() { // closing unblocks reads and writes
-		<-ctx.Done()
-		c.goodbye(websocket.CloseGoingAway, "the console is stopping")
-	})
 	c.conn.SetReadLimit(maxClientMessage)
 	alive := func(string) error { return c.conn.SetReadDeadline(time.Now().Add(silenceTimeout)) }
 	c.conn.SetPongHandler(alive)
-	endSubscription := func() {}
-	defer func() { endSubscription() }()
+	end := func() {}
+	defer func() { end() }()
 	for n := 0; ; n++ {
 		if err := alive(""); err != nil {
 			return err
@@ -138,88 +108,39 @@ func (c *socket) serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		since, topics, err := parseSubscribe(body)
-		if err == nil && (kind != websocket.TextMessage || n >= maxSubscribes) {
-			err = fmt.Errorf("socket: %w: not a text message, or too many", fault.ErrInvalid)
+		topics, page, err := parseSubscribe(body)
+		if kind != websocket.TextMessage {
+			err = run.FieldErrors{{Field: "message", Rule: "is binary", Fix: "send text"}}
+		} else if n >= maxSubscribes {
+			err = run.FieldErrors{{Field: "messages", Value: strconv.Itoa(n + 1), Rule: "must be at most " + strconv.Itoa(maxSubscribes), Fix: "connect again"}}
 		}
 		if err != nil {
-			c.goodbye(websocket.ClosePolicyViolation, "not a message of this protocol")
+			c.goodbye(websocket.ClosePolicyViolation, trainconf.AsFieldErrors(err).Error())
 			return err
 		}
-		c.topics.Store(&topics)
-		if err := c.mayFollow(ctx); err != nil {
-			c.goodbye(closeNotAllowed, "not allowed")
+		end() // the viewer is one subscription's at a time
+		end = func() {}
+		pump, err := c.viewer.Follow(topics)
+		if err != nil {
+			c.refuse(err)
 			return err
 		}
-		endSubscription()
-		endSubscription = c.subscribe(ctx, cancel, &wg, since)
+		end = c.subscribe(pump, &sink{server: c.server, conn: c.conn, page: page})
 	}
 }
 
-// subscribe starts a writer for the topics, and returns a function that ends it and waits.
-func (c *socket) subscribe(ctx context.Context, fail func(), wg *sync.WaitGroup, since map[string]int64) func() {
-	sub := c.server.o.Feed.Subscribe(since)
-	ctx, cancel := context.WithCancel(ctx)
+// subscribe starts to send, and returns a function that ends it and waits.
+func (c *socket) subscribe(pump *stream.Pump, to *sink) func() {
+	ctx, cancel := context.WithCancel(c.viewer.Context())
 	done := make(chan struct{})
-	wg.Go(func() {
+	go func() { // ends with the context; the caller waits
 		defer close(done)
-		defer sub.Close()
-		if err := c.pump(ctx, sub); ctx.Err() == nil {
+		if err := pump.Run(ctx, to); ctx.Err() == nil {
 			c.server.o.Logger.Debug("socket cannot be written", "err", err)
-			_ = c.conn.Close() // ends the read
-			fail()
+			c.refuse(err) // ends the read
 		}
-	})
+	}()
 	return func() { cancel(); <-done }
-}
-
-// pump writes messages until the subscription, ctx or the connection ends, and returns why.
-func (c *socket) pump(ctx context.Context, sub *feed.Subscription) error {
-	if err := c.send(outgoing{Type: "ping"}); err != nil { // confirms the subscription
-		return err
-	}
-	var held heldRows
-	for {
-		batch, err := held.next(ctx, sub)
-		if err != nil {
-			return err
-		}
-		ctx := access.With(ctx, *c.who.Load())
-		for _, m := range feed.Coalesce(visible(ctx, batch)) {
-			if err := c.pass(ctx, &held, m); err != nil {
-				return err
-			}
-		}
-		if err := c.sendRows(ctx, &held); err != nil {
-			return err
-		}
-	}
-}
-
-// pass sends a message with its fragment, or holds it for the next rows.
-func (c *socket) pass(ctx context.Context, held *heldRows, m feed.Message) error {
-	took, err := held.take(m)
-	if err != nil {
-		c.server.o.Logger.Warn("rows for the socket", "err", err)
-	}
-	if took {
-		return nil
-	}
-	if rows := held.release(m.Topic, time.Now()); rows != nil { // earlier states must not follow m
-		if err := c.send(c.server.rowsMessage(ctx, m.Topic, rows)); err != nil {
-			return err
-		}
-	}
-	html, err := c.server.fragment(ctx, m)
-	if err != nil {
-		c.server.o.Logger.Warn("render for the socket", "topic", m.Topic, "type", m.Type, "err", err)
-	}
-	if html != "" {
-		if err := c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: "html", Data: html}); err != nil {
-			return err
-		}
-	}
-	return c.send(outgoing{Topic: m.Topic, Seq: m.Seq, Type: m.Type, Data: m.Data})
 }
 
 // read returns the client's next message. The connection limits the compressed size, this the rest.
@@ -236,46 +157,17 @@ func (c *socket) read() (kind int, body []byte, err error) {
 	return kind, body, err
 }
 
-type outgoing struct {
-	Topic string `json:"topic,omitempty"`
-	Seq   int64  `json:"seq,omitempty"`
-	Type  string `json:"type"`
-	Data  any    `json:"data,omitempty"`
-}
-
-func (c *socket) send(m outgoing) error {
-	body, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encode %s for the socket: %w", m.Type, err)
+// refuse closes the socket for an error of its pump.
+func (c *socket) refuse(err error) {
+	if errors.Is(err, stream.ErrNotAllowed) {
+		c.goodbye(closeNotAllowed, "not allowed, or not any more")
+		return
 	}
-	c.write.Lock()
-	defer c.write.Unlock()
-	if err := c.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
-	c.conn.EnableWriteCompression(len(body) >= compressFrom) // if the client supports it
-	return c.conn.WriteMessage(websocket.TextMessage, body)
-}
-
-// ping sends a control frame, which the browser answers, and a message, which the page sees.
-func (c *socket) ping(ctx context.Context) {
-	ticker := time.NewTicker(pingEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) != nil || c.send(outgoing{Type: "ping"}) != nil {
-			_ = c.conn.Close() // ends the read, and so the rest
-			return
-		}
-	}
+	c.goodbye(websocket.CloseInternalServerErr, "")
 }
 
 func (c *socket) goodbye(code int, why string) {
 	// The client may have gone.
-	_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(time.Second))
+	_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, fault.Cut(why, maxCloseReason)), time.Now().Add(time.Second))
 	_ = c.conn.Close()
 }

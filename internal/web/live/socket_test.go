@@ -17,6 +17,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/stream"
 	"github.com/cotrain/cotrain/internal/web/live"
 	"github.com/cotrain/cotrain/internal/web/webtest"
 )
@@ -66,11 +67,11 @@ type received struct {
 	Data  json.RawMessage
 }
 
-// next is the next message that is not a ping.
+// next is the next message of a topic.
 func (c *client) next() received {
 	c.t.Helper()
 	for {
-		if m := c.any(); m.Type != "ping" {
+		if m := c.any(); m.Topic != "" {
 			return m
 		}
 	}
@@ -88,11 +89,11 @@ func (c *client) any() received {
 	return m
 }
 
-// subscribed waits for the ping that a subscription begins with.
+// subscribed waits for what a subscription begins with.
 func (c *client) subscribed() {
 	c.t.Helper()
-	if m := c.any(); m.Type != "ping" {
-		c.t.Fatalf("%+v before the ping", m)
+	if m := c.any(); m.Type != stream.SubscribedType {
+		c.t.Fatalf("%+v before the confirmation", m)
 	}
 }
 
@@ -123,7 +124,7 @@ func TestAViewerGetsFragmentsAndTheMessagesThemselves(t *testing.T) {
 	s := webtest.New(t)
 	r := webtest.Run(run.Running)
 	topic := feed.RunTopic(r.ID)
-	c := connect(s, fmt.Sprintf(`{"sub":[%q]}`, topic))
+	c := connect(s, fmt.Sprintf(`{"sub":[%q],"page":true}`, topic))
 	c.subscribed()
 
 	publish(s, topic, feed.State, r)
@@ -185,7 +186,7 @@ func TestTheListGetsTheNewestStatesTogether(t *testing.T) {
 		s.Hub.PublishRun(waits)
 	}
 	publish(s, feed.RunsTopic, feed.Deleted, map[string]string{"id": "r-0000000003"})
-	c := connect(s, fmt.Sprintf(`{"sub":["runs"],"since":{"runs":%d}}`, since))
+	c := connect(s, fmt.Sprintf(`{"sub":["runs"],"page":true,"since":{"runs":%d}}`, since))
 	m := c.next()
 	rows := m.rows(t)
 	if len(rows) != 2 || m.Seq != since+6 {
@@ -264,7 +265,7 @@ func TestASweepsViewerGetsTheNewestStateOfEachRun(t *testing.T) {
 			s.Hub.PublishRun(r)
 		}
 	}
-	c := connect(s, fmt.Sprintf(`{"sub":[%q],"since":{%q:%d}}`, topic, topic, since))
+	c := connect(s, fmt.Sprintf(`{"sub":[%q],"page":true,"since":{%q:%d}}`, topic, topic, since))
 	rows := c.next().rows(t)
 	for i, id := range ids {
 		if len(rows) != len(ids) || rows[i].ID != id || rows[i].Badge != "succeeded" {
@@ -276,7 +277,7 @@ func TestASweepsViewerGetsTheNewestStateOfEachRun(t *testing.T) {
 func TestGarbageEndsTheSocketAndNothingElse(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
-	many := `"runs"` + strings.Repeat(`,"runs"`, live.MaxTopics)
+	many := `"runs"` + strings.Repeat(`,"runs"`, stream.MaxTopics)
 	for name, message := range map[string]string{
 		"not JSON":               "hello",
 		"empty":                  "",

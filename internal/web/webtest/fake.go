@@ -35,6 +35,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/points"
+	"github.com/cotrain/cotrain/internal/stream"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/help"
 	"github.com/cotrain/cotrain/static"
@@ -348,8 +349,10 @@ type Site struct {
 	Fake *fake
 	Hub  *feed.Hub
 	Web  *web.Server
-	HTTP *httptest.Server
-	Log  fmt.Stringer // what was logged
+	// Stream is the server of live connections.
+	Stream *stream.Server
+	HTTP   *httptest.Server
+	Log    fmt.Stringer // what was logged
 
 	Audit   audittest.Log
 	Secrets runtest.Registry
@@ -399,6 +402,8 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	for _, c := range change {
 		c(&d)
 	}
+	s.Stream = stream.New(stream.Options{Feed: s.Hub, Guard: d.Guard, Auth: d.Auth, Logger: d.Logger})
+	d.Stream = s.Stream
 	s.Web = web.New(d)
 	s.HTTP = httptest.NewServer(s.Web.Handler())
 	t.Cleanup(func() {

@@ -92,7 +92,7 @@ export class Live {
       /** @type {Record<string, number>} */
       const since = {};
       for (const [topic, t] of this.topics) since[topic] = t.since;
-      socket.send(JSON.stringify({ sub: [...this.topics.keys()], since }));
+      socket.send(JSON.stringify({ sub: [...this.topics.keys()], since, page: true }));
     });
     socket.addEventListener("message", (event) => {
       // Only an answer proves that the server is there; a proxy may open a socket to nothing.

@@ -1,4 +1,4 @@
-package live
+package stream
 
 import "testing"
 
@@ -8,7 +8,7 @@ func TestTopicsAreKnownByTheirNames(t *testing.T) {
 		"sweep:s-0123456789": true, "sweep:r-0123456789": false, "sweep:": false, "run:r-0123456789": true, "run:s-0123456789": false, "node:x": false, "": false,
 		"runs": true, "runs:": false, "runs:vision": true, "runs:-x": false, "runs:a:b": false, "system": true, "system:x": false,
 	} {
-		if _, err := parseTopic(topic); (err == nil) != want {
+		if _, ok := subjectOf(topic); ok != want {
 			t.Errorf("%q: %v", topic, !want)
 		}
 	}
