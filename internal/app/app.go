@@ -25,6 +25,7 @@ import (
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/siterules"
+	"github.com/cotrain/cotrain/internal/status"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/stream"
@@ -228,6 +229,7 @@ func (a *App) wire(client *nomad.Client) error {
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
 		{"certificate", a.watchCertificate},
 	}...)
+	a.loops = append(a.loops, loop{"status", status.New(status.Options{Store: a.store, Feed: hub, Files: a.statusFiles(), Logger: part("status"), Now: now}).Run})
 	if a.secrets.vault != nil {
 		a.secrets.follow(client.SetToken)
 		a.loops = append(a.loops, loop{"vault", func(ctx context.Context) error { return a.secrets.vault.Run(ctx, health.setVault) }})

@@ -77,11 +77,13 @@ func (w *world) follow(t *testing.T, who asker, topic string) *websocket.Conn {
 
 // topics are all kinds of topics, with what is needed to follow one of a project.
 var topics = map[string]func(a asker, project string) bool{
-	"system":        func(asker, string) bool { return true },
-	"runs":          func(a asker, _ string) bool { return a.mayAnywhere(access.RunsRead) },
-	"runs:{p}":      func(a asker, p string) bool { return a.may(access.RunsRead, p) },
-	"run:{run}":     func(a asker, p string) bool { return a.may(access.RunsRead, p) && p != nowhere },
-	"sweep:{sweep}": func(a asker, p string) bool { return a.may(access.RunsRead, p) && p != nowhere },
+	"system":         func(asker, string) bool { return true },
+	"runs":           func(a asker, _ string) bool { return a.mayAnywhere(access.RunsRead) },
+	"runs:{p}":       func(a asker, p string) bool { return a.may(access.RunsRead, p) },
+	"training":       func(a asker, _ string) bool { return a.mayAnywhere(access.RunsRead) },
+	"training:{run}": func(a asker, p string) bool { return a.may(access.RunsRead, p) && p != nowhere },
+	"run:{run}":      func(a asker, p string) bool { return a.may(access.RunsRead, p) && p != nowhere },
+	"sweep:{sweep}":  func(a asker, p string) bool { return a.may(access.RunsRead, p) && p != nowhere },
 }
 
 func TestEveryTopicForEveryAsker(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/reftrain"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/status"
 	"github.com/cotrain/cotrain/internal/storage"
 )
 
@@ -42,6 +43,21 @@ func (a *App) openStorage(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// statusFiles is where statuses of runs are written, nil for nowhere.
+func (a *App) statusFiles() status.Files {
+	if a.storage == nil {
+		return nil
+	}
+	return files{a.storage}
+}
+
+// files are those of all projects.
+type files struct{ all *storage.Storage }
+
+func (f files) Replace(ctx context.Context, folder, name string, content []byte) error {
+	return f.all.In(folder).Replace(ctx, name, content)
 }
 
 // makeFolder makes a project's folder with its layout, or says as [run.FieldErrors] why it cannot.

@@ -10,7 +10,7 @@ import (
 )
 
 // Message types. Data holds, as JSON: a run.Run for State, []run.Worker for Workers, [Samples], [Log], a run.Event for
-// Event, [System]; {} for Gap and Deleted.
+// Event, [System], a status.Status for TrainingProgress, the ID of a run or sweep for Deleted, {} for Gap.
 const (
 	State       = "state"
 	Workers     = "workers"
@@ -20,13 +20,21 @@ const (
 	SystemType  = "system"
 	Gap         = "gap"
 	Deleted     = "deleted"
+	// TrainingProgress is for front ends that know no more of runs.
+	TrainingProgress = "training.progress"
 )
 
 // Topics beside those of runs and sweeps.
 const (
 	RunsTopic   = "runs"
 	SystemTopic = "system"
+	// TrainingTopic has the progress of all runs.
+	TrainingTopic = "training"
 )
+
+// TrainingOf is the topic of one run's progress; [TrainingTopic] has that of all. Those who follow a run itself have its state, and
+// are spared the same once more.
+func TrainingOf(id run.ID) string { return TrainingTopic + ":" + string(id) }
 
 // RunsOf is the topic of one project's runs; [RunsTopic] has those of all.
 func RunsOf(project string) string { return RunsTopic + ":" + project }
@@ -173,6 +181,13 @@ func (h *Hub) HasViewers(name string) bool {
 	return t != nil && t.viewers > 0
 }
 
+// Keeps reports whether anyone follows the topic, or did not long ago and may come back.
+func (h *Hub) Keeps(name string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.topics[name] != nil
+}
+
 // PublishRun publishes a run and its events to its viewers, and its state to those of its sweep and the lists. States
 // older than the last are dropped. Configuration, environment and arguments never change and are left out.
 func (h *Hub) PublishRun(r run.Run, evs ...run.Event) {
@@ -200,6 +215,17 @@ func (h *Hub) PublishDeleted(r run.Run) {
 	m.Project = r.Project
 	for _, topic := range []string{RunTopic(r.ID), RunsTopic, RunsOf(r.Project)} {
 		h.publish(topic, m)
+	}
+}
+
+// PublishTraining publishes a run's progress to those who follow it.
+func (h *Hub) PublishTraining(r run.Run, data any) {
+	m := encode(TrainingProgress, data)
+	m.Run, m.Project = r.ID, r.Project
+	for _, topic := range []string{TrainingOf(r.ID), TrainingTopic} {
+		if h.Keeps(topic) {
+			h.publish(topic, m)
+		}
 	}
 }
 

@@ -119,7 +119,10 @@ func (s *Subscription) wakeUp() {
 	}
 }
 
-// Coalesce drops states and workers that a later message of the batch replaces.
+// Replaces reports whether a message of the type replaces earlier ones of its run.
+func Replaces(typ string) bool { return typ == State || typ == Workers || typ == TrainingProgress }
+
+// Coalesce drops messages that a later one of the batch replaces.
 func Coalesce(batch []Message) []Message {
 	if len(batch) < 2 {
 		return batch
@@ -130,7 +133,7 @@ func Coalesce(batch []Message) []Message {
 	seen := map[subject]bool{}
 	out := make([]Message, 0, len(batch))
 	for _, m := range slices.Backward(batch) {
-		if m.Type == State || m.Type == Workers {
+		if Replaces(m.Type) {
 			key := subject{m.Topic, m.Type, string(m.Run)}
 			if seen[key] {
 				continue

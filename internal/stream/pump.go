@@ -133,7 +133,7 @@ func (p *Pump) tend(ctx context.Context) error {
 // pass sends messages, or holds them.
 func (p *Pump) pass(ctx context.Context, batch []feed.Message) error {
 	for _, m := range feed.Coalesce(p.viewer.visible(batch)) {
-		if m.Type == feed.State && HasManyRuns(m.Topic) {
+		if feed.Replaces(m.Type) && HasManyRuns(m.Topic) {
 			p.hold(m)
 			continue
 		}
@@ -154,7 +154,7 @@ func (p *Pump) pass(ctx context.Context, batch []feed.Message) error {
 
 // HasManyRuns reports whether a topic has many runs' states.
 func HasManyRuns(topic string) bool {
-	return topic == feed.RunsTopic || strings.HasPrefix(topic, feed.RunsOf("")) || strings.HasPrefix(topic, feed.SweepTopic(""))
+	return topic == feed.RunsTopic || topic == feed.TrainingTopic || strings.HasPrefix(topic, feed.RunsOf("")) || strings.HasPrefix(topic, feed.SweepTopic(""))
 }
 
 func (p *Pump) hold(m feed.Message) {

@@ -37,10 +37,10 @@ func subjectOf(topic string) (s subject, ok bool) {
 	switch {
 	case topic == feed.SystemTopic:
 		s.right = access.SignedIn
-	case topic == feed.RunsTopic:
+	case topic == feed.RunsTopic, topic == feed.TrainingTopic:
 	case kind == feed.RunsTopic && named && access.CheckProjectName(name):
 		s.of = access.Subject{Kind: access.SubjectProject, ID: name}
-	case kind == "run":
+	case kind == "run", kind == feed.TrainingTopic:
 		s.of = access.Subject{Kind: access.SubjectRun, ID: name}
 		_, err = run.ParseID(name)
 	case kind == "sweep":
@@ -61,7 +61,7 @@ func Topics(field string, topics []string, since Positions) (Positions, error) {
 	out := Positions{}
 	for _, topic := range topics {
 		if _, ok := subjectOf(topic); !ok {
-			return nil, run.FieldErrors{{Field: field, Value: fault.Quote(topic), Rule: "is no topic", Fix: "use run:ID, sweep:ID, runs, runs:PROJECT or system"}}
+			return nil, run.FieldErrors{{Field: field, Value: fault.Quote(topic), Rule: "is no topic", Fix: "use run:ID, training:ID, sweep:ID, runs, runs:PROJECT, training or system"}}
 		}
 		out[topic] = FromNow
 		if seq, ok := since[topic]; ok {

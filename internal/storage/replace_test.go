@@ -1,0 +1,74 @@
+package storage
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+func TestAFileIsReplacedAsAWhole(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{})
+	dir := s.Path()
+	const name = "logs/training/r-0000000001/status.json"
+	path := filepath.Join(dir, name)
+	content := func(i int) []byte { return fmt.Appendf(nil, "%0100000d", i) }
+	if err := s.Replace(t.Context(), name, content(0)); err != nil {
+		t.Fatal(err)
+	}
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for i := range 200 {
+			if err := s.Replace(t.Context(), name, content(i)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 200 {
+		if b, err := os.ReadFile(path); err != nil || len(b) != 100_000 {
+			t.Fatalf("read %d bytes, %v", len(b), err)
+		}
+	}
+	writing.Wait()
+	names, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(names) != 1 {
+		t.Errorf("left %v, %v", names, err)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || info.Mode()&shownBits != DefaultMode&shownBits {
+		t.Errorf("the folder is %v, %v: jobs write there, too", info.Mode(), err)
+	}
+}
+
+func TestReplacingGoesNowhereElse(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{})
+	dir := s.Path()
+	outside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "status.json"), []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range [][2]string{{outside, "logs/training/dir"}, {filepath.Join(outside, "status.json"), "logs/training/.status.json.new"}, {filepath.Join(outside, "status.json"), "logs/training/status.json"}} {
+		if err := os.Symlink(link[0], filepath.Join(dir, link[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Replace(t.Context(), "logs/training/dir/status.json", []byte("x")); err == nil {
+		t.Error("a folder that is a link was written through")
+	}
+	for _, bad := range []string{"../x", "/etc/x", "logs/../../x", ""} {
+		if err := s.Replace(t.Context(), bad, []byte("x")); err == nil {
+			t.Errorf("%q was written", bad)
+		}
+	}
+	if err := s.Replace(t.Context(), "logs/training/status.json", []byte("new")); err != nil { // in place of the link
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(outside, "status.json")); err != nil || string(b) != "kept" {
+		t.Errorf("outside is %q, %v", b, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "logs/training/status.json")); err != nil || string(b) != "new" {
+		t.Errorf("inside is %q, %v", b, err)
+	}
+}
