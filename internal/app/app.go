@@ -106,12 +106,10 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 	if err := a.openTransport(ctx); err != nil {
 		return nil, err
 	}
-	if a.store, err = store.OpenAt(ctx, cfg.DataDir, a.database()); err != nil {
+	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
-	a.acquired("store", func(context.Context) error { return a.store.Close() })
 	a.refusals = audit.NewRefusals(a.store.Audit, cmp.Or(o.refusals, audit.RefusalsAtOnce), time.Now)
-	a.log.Info("database", "part", "store", "is", a.store.Database())
 	if err := a.openLogIns(ctx); err != nil {
 		return nil, err
 	}
@@ -201,7 +199,7 @@ func (a *App) wire(client *nomad.Client) error {
 	part := func(name string) *slog.Logger { return a.log.With("part", name) }
 
 	var watcher *watch.Watcher
-	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Formats: a.cfg.SiteFormats(), Pulse: func(b *store.Batch) { watcher.Pulse(b) }})
+	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Archive: health.setArchive, Formats: a.cfg.SiteFormats(), Pulse: func(b *store.Batch) { watcher.Pulse(b) }})
 	q := queue.New(queue.Options{
 		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.ReconcileSoon(id) },
 		Checkpoints: a.checkpoints(),
@@ -227,7 +225,7 @@ func (a *App) wire(client *nomad.Client) error {
 		{"survey", a.survey.Run},
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
-		{"certificate", a.watchCertificate},
+		{"certificate", a.watchCertificate}, {"archive", a.watchArchive},
 	}...)
 	a.loops = append(a.loops, loop{"status", status.New(status.Options{Store: a.store, Feed: hub, Files: a.statusFiles(), Logger: part("status"), Now: now}).Run})
 	if a.secrets.vault != nil {

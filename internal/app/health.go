@@ -22,6 +22,7 @@ type health struct {
 	nomad    error
 	store    error
 	job      error            // why the job file is unusable
+	archive  error            // why sealed blocks of logs cannot be written
 	tls      error            // what is wrong with the certificate
 	vault    map[string]error // what is wrong with the token, "", or a path
 	consul   map[string]error // by what Consul is asked for
@@ -37,6 +38,16 @@ func newHealth(hub *feed.Hub, log *slog.Logger, postgres bool) *health {
 func (h *health) setNomad(err error) { h.set(func() { h.nomad = err }) }
 func (h *health) setStore(err error) { h.set(func() { h.store = err }) }
 func (h *health) setTLS(err error)   { h.set(func() { h.tls = err }) }
+
+func (h *health) setArchive(err error) {
+	h.set(func() { h.archive = err })
+}
+
+func (h *health) archiveOK() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.archive == nil
+}
 
 func (h *health) setJobFile(err error, earlier bool) {
 	h.set(func() { h.job, h.earlierJob = err, earlier })
@@ -92,7 +103,7 @@ func (h *health) set(change func()) {
 	}
 	if now.Message != "" {
 		others := slices.AppendSeq(slices.Collect(maps.Values(h.vault)), maps.Values(h.consul))
-		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(append(others, h.nomad, h.store, h.job, h.tls)...))
+		h.log.Warn("not healthy", "nomad", now.Nomad, "store", now.Store, "err", errors.Join(append(others, h.nomad, h.store, h.archive, h.job, h.tls)...))
 	} else {
 		h.log.Info("healthy again")
 	}
@@ -115,6 +126,9 @@ func (h *health) now() feed.System {
 	}
 	if err := first(h.consul); err != nil {
 		s.Message = fault.Of(err).Text() + " The console goes on with the servers of Nomad that it knows."
+	}
+	if h.archive != nil {
+		s.Message = fault.Of(h.archive).Text() + " No line is lost: logs wait in the database until their archive takes them; those that are in it cannot be read meanwhile."
 	}
 	if h.tls != nil {
 		s.Message = "TLS: " + h.tls.Error() + "."

@@ -17,7 +17,7 @@ const (
 	requestGrace = 5 * time.Second
 	// stepGrace is for each teardown step after the total time is over.
 	stepGrace = 2 * time.Second
-	// tidyEvery is the pause before a failed tidy is retried.
+	// tidyEvery is the pause before it is looked again for what was deleted and still takes room.
 	tidyEvery = time.Minute
 )
 
@@ -106,16 +106,13 @@ func recovered(ctx context.Context, run func(context.Context) error) (err error)
 	return run(ctx)
 }
 
-// tidy finishes an earlier process's deletions. Nothing depends on it, so failures are just retried.
+// tidy finishes deletions of an earlier process, and those that the archive of logs did not take. Nothing depends on it, so failures
+// are just retried.
 func (a *App) tidy(ctx context.Context) error {
 	for {
-		err := a.store.Tidy(ctx)
-		if err == nil {
-			<-ctx.Done()
-			return nil
-		}
-		if ctx.Err() == nil {
-			a.log.Warn("deleted runs still take room", "err", err, "again", tidyEvery)
+		err := errors.Join(a.store.Points.Tidy(ctx), a.store.TidyLogs(ctx))
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("what was deleted still takes room", "err", err, "again", tidyEvery)
 		}
 		select {
 		case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/s3"
 	"github.com/cotrain/cotrain/internal/vault"
 )
 
@@ -15,6 +16,8 @@ type secrets struct {
 	vault *vault.Client // nil where none is
 	refs  map[string]vault.Ref
 	log   *slog.Logger
+
+	bucket *s3.Bucket // of logs, nil for none
 
 	login atomic.Pointer[[2]string] // user and password of the database, where Vault has both
 }
@@ -105,6 +108,9 @@ func (s *secrets) follow(setToken func(string)) {
 				s.log.Info("the user of the database was replaced", "setting", key, "user", values[0])
 				return nil
 			}, ref, s.refs["database.password"])
+		case s.ofBucket(key):
+			s.followBucket()
+		case key == "logs.s3_secret_key" && s.ofBucket("logs.s3_access_key"): // with its access key
 		case key == "database.password" && s.login.Load() != nil: // with its user
 		default:
 			s.vault.Follow(func(context.Context, []string) error {
@@ -113,4 +119,19 @@ func (s *secrets) follow(setToken func(string)) {
 			}, ref)
 		}
 	}
+}
+
+// ofBucket reports whether a setting is the access key of the store of logs, and its secret key is in Vault with it.
+func (s *secrets) ofBucket(key string) bool {
+	access, secret := s.refs["logs.s3_access_key"], s.refs["logs.s3_secret_key"]
+	return key == "logs.s3_access_key" && s.bucket != nil && access.Path != "" && access.Path == secret.Path
+}
+
+// followBucket replaces the keys of the store of logs as they change.
+func (s *secrets) followBucket() {
+	s.vault.Follow(func(_ context.Context, values []string) error {
+		s.bucket.SetKeys(values[0], values[1])
+		s.log.Info("the keys of the archive of logs were replaced", "setting", "logs.s3_access_key")
+		return nil
+	}, s.refs["logs.s3_access_key"], s.refs["logs.s3_secret_key"])
 }

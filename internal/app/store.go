@@ -26,12 +26,14 @@ func (a *App) database() db.Options {
 	return o
 }
 
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 // tellEvery is how often a copy says how far it is with a long table.
 const tellEvery = 5 * time.Second
 
 // CopyStore copies a console's data between a data folder with SQLite and the configured PostgreSQL database, which is "".
 func CopyStore(ctx context.Context, cfg config.Config, from, to string, tell func(string)) (fmt.Stringer, error) {
-	cfg, secrets, err := readSecrets(ctx, cfg, slog.New(slog.DiscardHandler))
+	cfg, secrets, err := readSecrets(ctx, cfg, quiet())
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +41,12 @@ func CopyStore(ctx context.Context, cfg config.Config, from, to string, tell fun
 	if cfg.Database.URL == "" {
 		return nil, fault.Usage("no PostgreSQL database is named", "give its URL with --from or --to, or set database.url (COTRAIN_DATABASE_URL)")
 	}
+	bucket, err := openBucket(cfg) // in which logs stay
+	if err != nil {
+		return nil, err
+	}
 	told := time.Now()
-	copied, err := store.Copy(ctx, side(cfg, from), side(cfg, to), func(p transfer.Progress) {
+	copied, err := store.Copy(ctx, withArchive(side(cfg, from), bucket), withArchive(side(cfg, to), bucket), func(p transfer.Progress) {
 		if !p.Done && time.Since(told) < tellEvery {
 			return
 		}
@@ -66,12 +72,16 @@ func side(cfg config.Config, folder string) store.Address {
 
 // CheckStore checks the data of the configured console, and reports whether nothing is wrong.
 func CheckStore(ctx context.Context, cfg config.Config, repair bool) (report fmt.Stringer, clean bool, err error) {
-	cfg, secrets, err := readSecrets(ctx, cfg, slog.New(slog.DiscardHandler))
+	cfg, secrets, err := readSecrets(ctx, cfg, quiet())
 	if err != nil {
 		return nil, false, err
 	}
 	defer secrets.close(ctx)
-	in, err := store.Inspect(ctx, side(cfg, ""), repair)
+	bucket, err := openBucket(cfg)
+	if err != nil {
+		return nil, false, err
+	}
+	in, err := store.Inspect(ctx, withArchive(side(cfg, ""), bucket), repair)
 	if err != nil {
 		return nil, false, startError(err)
 	}

@@ -31,6 +31,10 @@ type Programs struct {
 	// CheckStore checks the configured console's, and reports whether it is clean. Results say themselves, as JSON too.
 	CopyStore  func(ctx context.Context, cfg config.Config, from, to string, tell func(string)) (fmt.Stringer, error)
 	CheckStore func(ctx context.Context, cfg config.Config, repair bool) (report fmt.Stringer, clean bool, err error)
+	// VerifyLogs reads the sealed blocks of the configured console's logs, and MigrateLogs copies them to the configured S3 store or back
+	// from it; ok is false where something is missing or damaged.
+	VerifyLogs  func(ctx context.Context, cfg config.Config, tell func(string)) (report fmt.Stringer, ok bool, err error)
+	MigrateLogs func(ctx context.Context, cfg config.Config, back, remove bool, tell func(string)) (report fmt.Stringer, ok bool, err error)
 	// ResetPassword gives a person of the configured console a one-time password, and says how many API tokens stay valid, and what
 	// else to know.
 	ResetPassword func(ctx context.Context, cfg config.Config, name string, removeFactor, revokeTokens bool) (password string, tokens int, notes []string, err error)

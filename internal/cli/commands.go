@@ -22,6 +22,7 @@ type commands struct {
 	Diff     diffCmd     `cmd:"" help:"Show how two runs, templates or presets differ."`
 	Storage  storageCmd  `cmd:"" help:"Browse the folder that all workers share."`
 	Store    storeCmd    `cmd:"" help:"Move and check a console's own data."`
+	Logs     logsCmd     `cmd:"" help:"Verify and move the archive of logs."`
 	Audit    auditCmd    `cmd:"" help:"Search, export and verify the audit log."`
 	Node     nodeCmd     `cmd:"" help:"List the nodes of the cluster."`
 	Cluster  clusterCmd  `cmd:"" help:"Set up a cluster for the console, check it, and measure it."`
@@ -156,6 +157,11 @@ type storeCmd struct {
 	Check storeCheckCmd `cmd:"" help:"Compare what the database derives with its sources, also while the console runs."`
 }
 
+type logsCmd struct {
+	Verify  logsVerifyCmd  `cmd:"" help:"Read every block of the archive of logs and report what is missing, damaged or stray, also while the console runs."`
+	Migrate logsMigrateCmd `cmd:"" help:"Copy the archive of logs between the data folder and the S3 store, and verify the copy."`
+}
+
 const description = `Console for distributed training with CotrainCore on Nomad.
 
 COTRAIN_ADDR names the console that the commands talk to (http://127.0.0.1:8080), COTRAIN_PROJECT the project.
@@ -167,6 +173,8 @@ func newCommands() *commands {
 	c.Server.Plugins = kong.Plugins{newFlags(config.Settings())}
 	c.Store.Copy.Plugins = kong.Plugins{newFlags(storeSettings())}
 	c.Store.Check.Plugins = kong.Plugins{newFlags(storeSettings())}
+	c.Logs.Verify.Plugins = kong.Plugins{newFlags(storeSettings())}
+	c.Logs.Migrate.Plugins = kong.Plugins{newFlags(storeSettings())}
 	c.Cluster.Setup.Plugins = kong.Plugins{newFlags(clusterSettings())}
 	c.Cluster.Check.Plugins = kong.Plugins{newFlags(clusterSettings())}
 	c.User.ResetPassword.Plugins = kong.Plugins{newFlags(storeSettings())}

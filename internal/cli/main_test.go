@@ -18,7 +18,7 @@ import (
 )
 
 var programs = Programs{
-	Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, ResetPassword: app.ResetPassword,
+	Server: app.Serve, Agent: app.ServeAgent, CopyStore: app.CopyStore, CheckStore: app.CheckStore, VerifyLogs: app.VerifyLogs, MigrateLogs: app.MigrateLogs, ResetPassword: app.ResetPassword,
 	SetupCluster: app.SetupCluster, CheckCluster: app.CheckCluster, Trainer: reftrain.Main, Probe: probe.Main,
 }
 

@@ -12,7 +12,9 @@ import (
 
 // storeSettings are the settings that say where a console's data is.
 func storeSettings() []config.Setting {
-	return slices.DeleteFunc(config.Settings(), func(s config.Setting) bool { return s.Key != "data_dir" && !strings.HasPrefix(s.Key, "database.") })
+	return slices.DeleteFunc(config.Settings(), func(s config.Setting) bool {
+		return s.Key != "data_dir" && !strings.HasPrefix(s.Key, "database.") && !strings.HasPrefix(s.Key, "logs.s3_")
+	})
 }
 
 // clusterSettings are the settings that say where the cluster is, and what jobs ask of it.

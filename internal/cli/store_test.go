@@ -91,7 +91,7 @@ func TestACheckFailsWithFindingsUntilTheyAreRepaired(t *testing.T) {
 	if err := os.Rename(files[0], files[0]+".away"); err != nil {
 		t.Fatal(err)
 	}
-	c.cotrain("store", "check", "--data-dir", dir).want(t, exitFailed, "sealed blocks of logs whose file is missing: 1", "Restore the files")
+	c.cotrain("store", "check", "--data-dir", dir).want(t, exitFailed, "sealed blocks of logs that are missing: 1", "Restore them")
 	r := c.cotrain("store", "check", "--data-dir", dir, "--format", "json", "--repair").want(t, exitFailed)
 	var report struct {
 		Found []struct {
@@ -118,5 +118,5 @@ func TestACheckFailsWithFindingsUntilTheyAreRepaired(t *testing.T) {
 	if err := errors.Join(os.WriteFile(stray, []byte("x"), 0o600), os.Chtimes(stray, old, old)); err != nil {
 		t.Fatal(err)
 	}
-	c.cotrain("store", "check", "--data-dir", dir).want(t, exitDone, "Nothing is wrong", "Note: files in logs/ that no row names: 1")
+	c.cotrain("store", "check", "--data-dir", dir).want(t, exitDone, "Nothing is wrong", "Note: blobs in the archive of logs that no row names: 1")
 }

@@ -54,6 +54,7 @@ type Config struct {
 	Consul   Consul
 	Job      Job
 	Storage  Storage
+	Logs     Logs
 	Audit    Audit
 	Vault    Vault
 

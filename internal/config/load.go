@@ -264,6 +264,7 @@ func (l *loader) crossCheck() {
 	l.transport()
 	l.logIn()
 	l.database()
+	l.logs()
 	if s := &l.cfg.Storage; s.Path == "" && l.cfg.Dev {
 		s.Path = filepath.Join(l.cfg.DataDir, "storage")
 	}

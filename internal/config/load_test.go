@@ -42,7 +42,8 @@ func defaults() Config {
 	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto, Live: Live{Connections: 10000, PerUser: 200}, Auth: Auth{Local: true, RequireSecondFactor: "none"},
 		OIDC:     OIDC{Scopes: []string{"openid", "profile", "email", "groups"}, Name: "SSO", UserClaim: "preferred_username", GroupsClaim: "groups", SecondFactor: []string{"mfa", "phr", "phrh"}},
 		Database: Database{MaxConnections: 16, ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second},
-		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute, MeasureCommand: []string{"cotrain"}}, Storage: Storage{Mode: "2775"}, Vault: Vault{Auth: "token"}}
+		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute, MeasureCommand: []string{"cotrain"}}, Storage: Storage{Mode: "2775"}, Vault: Vault{Auth: "token"},
+		Logs: Logs{S3Endpoint: "https://s3.amazonaws.com", S3Addressing: "auto", S3Timeout: 30 * time.Second}}
 }
 
 func TestDefaultsHoldWhereNothingIsSaid(t *testing.T) {
@@ -144,9 +145,13 @@ func everything() (map[string]string, Config) {
 			"database.user":              "cotrain", "vault.address": "https://vault.example:8200", "vault.auth": "approle", "vault.auth_mount": "machines", "vault.role": "role",
 			"vault.renewed_token_file": "token", "vault.jwt_file": "jwt", "vault.namespace": "ns1", "vault.ca_cert": "ca.pem", "vault.client_cert": "cert.pem", "vault.client_key": "key.pem",
 			"vault.tls_server_name": "vault",
+			"logs.s3_bucket":        "cotrain-logs", "logs.s3_endpoint": "https://s3.example:9000", "logs.s3_region": "eu-1", "logs.s3_prefix": "a/b", "logs.s3_addressing": "path", "logs.s3_ca_cert": "ca.pem",
+			"logs.s3_client_cert": "cert.pem", "logs.s3_client_key": "key.pem", "logs.s3_tls_server_name": "s3", "logs.s3_timeout": "5s", "logs.retention": "2160h", "logs.max_size": "1.5 TB",
 		}, Config{
 			Vault: Vault{Address: "https://vault.example:8200", Auth: "approle", AuthMount: "machines", Role: "role", TokenFile: "token", JWTFile: "jwt", Namespace: "ns1", CACert: "ca.pem",
 				ClientCert: "cert.pem", ClientKey: "key.pem", ServerName: "vault"},
+			Logs: Logs{S3Bucket: "cotrain-logs", S3Endpoint: "https://s3.example:9000", S3Region: "eu-1", S3Prefix: "a/b", S3Addressing: "path", S3CACert: "ca.pem", S3ClientCert: "cert.pem",
+				S3ClientKey: "key.pem", S3TLSServerName: "s3", S3AccessKey: "acc3ss", S3SecretKey: "k3y", S3Timeout: 5 * time.Second, Retention: 2160 * time.Hour, MaxBytes: 1_500_000_000_000},
 			Auth:   Auth{RequireSecondFactor: "everybody"},
 			Listen: "[::]:8443", PublicURL: "https://example.com/cotrain", Hosts: []string{"cotrain", "10.0.0.5"}, InsecureHTTP: true,
 			TLS:   TLS{Cert: "cert.pem", Key: "key.pem", ClientCA: "ca.pem", RedirectListen: "[::]:80"},
@@ -173,10 +178,12 @@ func everything() (map[string]string, Config) {
 func TestEverySettingCanBeGivenInEveryWay(t *testing.T) {
 	t.Parallel()
 	values, want := everything()
-	files := map[string]string{"ca.pem": "", "cert.pem": "", "key.pem": "", "my.hcl": "", "token": "t0ken\n", "password": "hunter2\n", "secret": "s3cret\n", "consul": "c0nsul\n"}
+	files := map[string]string{"ca.pem": "", "cert.pem": "", "key.pem": "", "my.hcl": "", "token": "t0ken\n", "password": "hunter2\n", "secret": "s3cret\n", "consul": "c0nsul\n", "access": "acc3ss\n", "s3key": "k3y\n"}
 	w := map[string]world{
-		"flags":     {files: files, flags: Flags{"nomad.token_file": "token", "database.password_file": "password", "oidc.client_secret_file": "secret", "consul.token_file": "consul"}},
-		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken", "COTRAIN_DATABASE_PASSWORD": "hunter2", "COTRAIN_OIDC_CLIENT_SECRET": "s3cret", "CONSUL_HTTP_TOKEN": "c0nsul"}},
+		"flags": {files: files, flags: Flags{"nomad.token_file": "token", "database.password_file": "password", "oidc.client_secret_file": "secret", "consul.token_file": "consul",
+			"logs.s3_access_key_file": "access", "logs.s3_secret_key_file": "s3key"}},
+		"variables": {files: files, env: map[string]string{"NOMAD_TOKEN": "t0ken", "COTRAIN_DATABASE_PASSWORD": "hunter2", "COTRAIN_OIDC_CLIENT_SECRET": "s3cret", "CONSUL_HTTP_TOKEN": "c0nsul",
+			"COTRAIN_LOGS_S3_ACCESS_KEY": "acc3ss", "COTRAIN_LOGS_S3_SECRET_KEY": "k3y"}},
 	}
 	for _, s := range Settings() {
 		if !slices.Contains(s.Keys(), s.Key) || strings.HasPrefix(s.Key, "tls.vault") { // which excludes tls.cert
@@ -283,6 +290,21 @@ volume = "shared"
 owner = "trainer"
 group = "1000"
 mode = "0770"
+[logs]
+s3_bucket = "cotrain-logs"
+s3_endpoint = "https://s3.example:9000"
+s3_region = "eu-1"
+s3_prefix = "a/b"
+s3_addressing = "path"
+s3_access_key_file = "access"
+s3_secret_key_file = "s3key"
+s3_ca_cert = "ca.pem"
+s3_client_cert = "cert.pem"
+s3_client_key = "key.pem"
+s3_tls_server_name = "s3"
+s3_timeout = "5s"
+retention = "2160h"
+max_size = "1.5 TB"
 [audit]
 retention = "8760h"
 syslog = "tls://logs.example"

@@ -277,7 +277,7 @@ func Settings() []Setting {
 			set: put(func(c *Config) *string { return &c.Storage.Group }, word)},
 		{Key: "storage.mode", Env: "COTRAIN_STORAGE_MODE", Default: "2775", Help: "mode of the folders that jobs write, in octal",
 			set: put(func(c *Config) *string { return &c.Storage.Mode }, octalMode)},
-
+	}, logSettings(), []Setting{
 		{Key: "audit.retention", Env: "COTRAIN_AUDIT_RETENTION", Default: "0s", Help: "how long entries of the audit log are kept, 24h or more; 0s for ever", kind: duration,
 			set: put(func(c *Config) *time.Duration { return &c.Audit.Retention }, retention)},
 		{Key: "audit.syslog", Env: "COTRAIN_AUDIT_SYSLOG", Help: "syslog server that gets each entry, udp://, tcp:// or tls://HOST:PORT",

@@ -46,6 +46,7 @@ const (
 	ErrNomadUnreachable   Kind = "nomad_unreachable"
 	ErrStoreUnavailable   Kind = "store_unavailable"
 	ErrStorageUnavailable Kind = "storage_unavailable"
+	ErrArchiveUnavailable Kind = "archive_unavailable"
 	ErrFull               Kind = "disk_full"
 	ErrTimeout            Kind = "timeout"
 	ErrInterrupted        Kind = "interrupted"

@@ -230,6 +230,13 @@ var table = map[Kind]row{
 		why:   "The mount hangs or is gone: the file server is down, or the network is cut.",
 		fix:   "Check its mount (COTRAIN_STORAGE_PATH) on the console's machine; try again in a moment.",
 	},
+	ErrArchiveUnavailable: {
+		general: ErrUnavailable, status: http.StatusServiceUnavailable, exit: ExitFailed, temporary: true,
+		title: "Log archive unavailable",
+		what:  "The archive of logs does not answer.",
+		why:   "The S3 store that has the sealed blocks of logs is down, refuses the console's key, or the network is cut. New lines stay in the database meanwhile.",
+		fix:   "Try again in a moment; if it persists, check the store and the settings logs.s3_* of the console.",
+	},
 	ErrFull: {
 		general: ErrUnavailable, status: http.StatusInsufficientStorage, exit: ExitFailed,
 		title: "The disk is full",

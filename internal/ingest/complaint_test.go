@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -156,8 +158,67 @@ func TestALogThatCannotBeSealedKeepsNoOtherFromIt(t *testing.T) {
 	})
 }
 
-// TestALogThatWasNotSealedAtItsEndIsSealedLater has a run end and nobody seal its log.
-func TestALogThatWasNotSealedAtItsEndIsSealedLater(t *testing.T) {
+// awayStore has logs to seal, and an archive that does not answer until it is told to. It counts how often it is asked.
+type awayStore struct {
+	*store.Store
+	mu    sync.Mutex
+	here  bool
+	asked int
+	left  []run.ID
+}
+
+func (s *awayStore) UnsealedRuns(context.Context, int) ([]run.ID, error) { return nil, nil }
+
+func (s *awayStore) LeftUnsealed(context.Context, time.Time) ([]run.ID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.left), nil
+}
+
+func (s *awayStore) Seal(_ context.Context, id run.ID, _ int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	if !s.here {
+		return fault.ErrArchiveUnavailable.Fault()
+	}
+	s.left = slices.DeleteFunc(s.left, func(other run.ID) bool { return other == id })
+	return nil
+}
+
+// TestAnArchiveThatIsAwayIsToldAndWaitedFor for an hour.
+func TestAnArchiveThatIsAwayIsToldAndWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		s := &awayStore{Store: r.store, left: []run.ID{"r-0000000002", "r-0000000003", "r-0000000004"}}
+		var told []bool // by one goroutine
+		in := ingest.New(ingest.Options{Tailer: goneTailer{}, Store: s, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Health: func(error) {}, Archive: func(err error) {
+			if ok := err == nil; len(told) == 0 || told[len(told)-1] != ok {
+				told = append(told, ok)
+			}
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = in.Run(ctx) })
+		time.Sleep(time.Hour)
+		s.mu.Lock()
+		if s.asked < 1000 || s.asked > 2000 {
+			t.Errorf("it is asked %d times in an hour, not once for all runs every two seconds", s.asked)
+		}
+		s.here = true
+		s.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		cancel()
+		wg.Wait()
+		if len(s.left) > 0 || !slices.Equal(told, []bool{false, true}) {
+			t.Errorf("not sealed after its return: %v; told %v", s.left, told)
+		}
+	})
+}
+
+// TestALogIsSealedAfterItsEnd has a run end.
+func TestALogIsSealedAfterItsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -179,7 +240,7 @@ func TestALogThatWasNotSealedAtItsEndIsSealedLater(t *testing.T) {
 		if _, err := r.store.Update(t.Context(), r.id, func(u *store.Update) error { return u.Move(run.Stopped, "ann", "", time.Now()) }); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(30 * time.Second)
+		time.Sleep(4 * time.Second)
 		if unsealed() != 1 {
 			t.Error("it is sealed while its last lines may be on their way")
 		}

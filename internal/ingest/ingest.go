@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/logparse"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/run"
@@ -54,6 +55,8 @@ type Options struct {
 	Now       func() time.Time
 	// Health is called with the outcome of writes: nil when they succeed.
 	Health func(error)
+	// Archive is called with the outcome of sealing logs: nil when the archive takes them. It may be nil.
+	Archive func(error)
 	// Formats are those that the site has added to the parser's own.
 	Formats []*logparse.SiteFormat
 	// Pulse is called with every stored batch, if not nil; it must not block.
@@ -105,7 +108,8 @@ func (in *Ingest) Run(ctx context.Context) error {
 	in.mu.Unlock()
 	g.Go(func() error { return in.write(gctx) })
 	g.Go(func() error { return in.prog.run(gctx) })
-	g.Go(func() error { return in.sealLoop(gctx) })
+	g.Go(func() error { return in.sealLoop(gctx, "seal logs", in.sealLogs) })
+	g.Go(func() error { return in.sealLoop(gctx, "seal points", in.sealPoints) })
 	g.Go(func() error { return in.summarizeLoop(gctx) })
 	g.Go(func() error { return in.open.run(gctx) })
 	g.Go(func() error { in.prog.catchUp(gctx); return nil })
@@ -225,40 +229,51 @@ func (in *Ingest) Flush(ctx context.Context, id run.ID) error {
 // sealEvery is how often old log lines and points are sealed.
 const sealEvery = 2 * time.Second
 
-func (in *Ingest) sealLoop(ctx context.Context) error {
+// sealLoop seals logs or points: each has a loop, since an archive that does not answer takes its time.
+func (in *Ingest) sealLoop(ctx context.Context, what string, seal func(context.Context) error) error {
 	tick := time.NewTicker(sealEvery)
 	defer tick.Stop()
-	var logs, points complaint
+	var complain complaint
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		forLogs, forPoints := in.sealLogs(ctx), in.sealPoints(ctx)
+		err := seal(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		logs.about(in.o.Logger, "seal logs", forLogs)
-		points.about(in.o.Logger, "seal points", forPoints)
+		complain.about(in.o.Logger, what, err)
 	}
 }
 
-// sealLeft is how long after its end a run's log is sealed if watch, which does that at the end, could not.
-const sealLeft = time.Minute
+// sealLeft is how long after its end the rest of a run's log is sealed: its last lines are there.
+const sealLeft = 5 * time.Second
 
-// sealLogs seals each run's log that is long enough, or was left; a failure does not stop the others.
+// sealLogs seals each run's log that is long enough, or was left. A failure does not stop the others, but that of the archive does: it
+// would fail for them, too.
 func (in *Ingest) sealLogs(ctx context.Context) error {
 	long, err := in.o.Store.UnsealedRuns(ctx, store.SealBytes)
 	left, other := in.o.Store.LeftUnsealed(ctx, in.o.Now().Add(-sealLeft))
 	errs := []error{err, other}
-	for _, id := range long {
-		errs = append(errs, in.o.Store.Seal(ctx, id, store.SealBytes))
+	seal := func(ids []run.ID, atLeast int) (err error) {
+		for _, id := range ids {
+			if err = in.o.Store.Seal(ctx, id, atLeast); errors.Is(err, fault.ErrArchiveUnavailable) {
+				return err
+			}
+			errs = append(errs, err)
+		}
+		return nil
 	}
-	for _, id := range left {
-		errs = append(errs, in.o.Store.Seal(ctx, id, 1))
+	away := seal(long, store.SealBytes)
+	if away == nil {
+		away = seal(left, 1)
 	}
-	return errors.Join(errs...)
+	if in.o.Archive != nil && ctx.Err() == nil && (away != nil || len(long)+len(left) > 0) {
+		in.o.Archive(away)
+	}
+	return errors.Join(append(errs, away)...)
 }
 
 // sealPoints seals points for as long as the logs can wait: an old database can take hours.

@@ -19,7 +19,20 @@ type Address struct {
 	Folder string
 	// Database has a URL unless it is SQLite in Folder.
 	Database db.Options
+	// Archive has the sealed blocks of logs; nil for the folder logs in Folder.
+	Archive Blobs
 }
+
+// archive is where the sealed blocks of logs are.
+func (a Address) archive() (Blobs, error) {
+	if a.Archive != nil {
+		return a.Archive, nil
+	}
+	return a.logs()
+}
+
+// logs is the folder of sealed blocks in the data folder.
+func (a Address) logs() (Blobs, error) { return NewFileBlobs(filepath.Join(a.Folder, logsFolder)) }
 
 // resolved has an absolute folder, the same for each way to write it, and the database's file.
 func (a Address) resolved() Address {
@@ -91,7 +104,7 @@ func openDatabase(ctx context.Context, o db.Options, open func(context.Context, 
 // Inspection is a console's data, to be checked.
 type Inspection struct {
 	DB   *db.DB
-	Logs string // the folder of sealed blocks
+	Logs Blobs // the sealed blocks
 
 	unlock func() error
 }
@@ -102,7 +115,7 @@ func Inspect(ctx context.Context, a Address, alone bool) (*Inspection, error) {
 	if err := a.exists(); err != nil {
 		return nil, err
 	}
-	i := &Inspection{Logs: filepath.Join(a.Folder, logsFolder), unlock: func() error { return nil }}
+	i := &Inspection{unlock: func() error { return nil }}
 	open := db.OpenReading
 	if alone {
 		open = db.OpenExisting
@@ -114,6 +127,9 @@ func Inspect(ctx context.Context, a Address, alone bool) (*Inspection, error) {
 	var err error
 	if i.DB, err = openDatabase(ctx, a.Database, open); err != nil {
 		return nil, errors.Join(err, i.unlock())
+	}
+	if i.Logs, err = a.archive(); err != nil {
+		return nil, errors.Join(err, i.DB.Close(), i.unlock())
 	}
 	return i, nil
 }
@@ -128,4 +144,4 @@ func OpenBeside(ctx context.Context, a Address) (*db.DB, error) {
 }
 
 // Close ends the inspection.
-func (i *Inspection) Close() error { return errors.Join(i.DB.Close(), i.unlock()) }
+func (i *Inspection) Close() error { return errors.Join(i.DB.Close(), i.Logs.Close(), i.unlock()) }

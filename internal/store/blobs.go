@@ -7,15 +7,23 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
 )
 
-// Blobs holds write-once data that is read whole: the sealed blocks of logs. Names are slash-separated paths.
+// Blobs holds write-once data that is read whole: the sealed blocks of logs. Names are slash-separated paths. While the place does not
+// answer, errors are [fault.ErrUnavailable].
 type Blobs interface {
-	Put(ctx context.Context, name string, data []byte) error // replaces
-	Get(ctx context.Context, name string) ([]byte, error)    // fault.ErrNotFound
-	DeleteAll(ctx context.Context, folder string) error      // everything below; no error if empty
+	Put(ctx context.Context, name string, data []byte) error        // replaces
+	Get(ctx context.Context, name string) ([]byte, error)           // fault.ErrNotFound
+	Stat(ctx context.Context, name string) (bytes int64, err error) // fault.ErrNotFound
+	Delete(ctx context.Context, name string) error                  // no error if it is not there
+	DeleteAll(ctx context.Context, folder string) error             // everything below; no error if empty
+	// Each calls fn for every blob below a folder, "" for all, those of one folder in a row.
+	Each(ctx context.Context, folder string, fn func(name string, bytes int64, at time.Time) error) error
+	String() string // names the place, for people
+	Close() error
 }
 
 // FileBlobs keeps blobs as files below one folder.
@@ -33,18 +41,11 @@ func NewFileBlobs(dir string) (*FileBlobs, error) {
 	return &FileBlobs{root}, nil
 }
 
-func (b *FileBlobs) close() error { return b.root.Close() }
+// Close closes the folder.
+func (b *FileBlobs) Close() error { return b.root.Close() }
 
-func (b *FileBlobs) has(name string) (bool, error) {
-	_, err := b.root.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("archive %s: %w", name, err)
-	}
-	return true, nil
-}
+// String is the folder.
+func (b *FileBlobs) String() string { return b.root.Name() }
 
 // Put writes a temporary file and renames it, so readers never see half a blob.
 func (b *FileBlobs) Put(_ context.Context, name string, data []byte) error {
@@ -73,10 +74,52 @@ func (b *FileBlobs) Get(_ context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
+// Stat returns the size of a blob.
+func (b *FileBlobs) Stat(_ context.Context, name string) (int64, error) {
+	info, err := b.root.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("archive %s: %w", name, fault.ErrNotFound)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("archive %s: %w", name, err)
+	}
+	return info.Size(), nil
+}
+
+// Delete removes a blob, and its folder with the last one.
+func (b *FileBlobs) Delete(_ context.Context, name string) error {
+	if err := b.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete archive %s: %w", name, err)
+	}
+	_ = b.root.Remove(filepath.Dir(name)) // unless something is in it
+	return nil
+}
+
 // DeleteAll removes a folder of blobs.
 func (b *FileBlobs) DeleteAll(_ context.Context, folder string) error {
 	if err := b.root.RemoveAll(folder); err != nil {
 		return fmt.Errorf("delete archive %s: %w", folder, err)
+	}
+	return nil
+}
+
+// Each walks the folder. What is deleted meanwhile is left out.
+func (b *FileBlobs) Each(ctx context.Context, folder string, fn func(name string, bytes int64, at time.Time) error) error {
+	err := fs.WalkDir(b.root.FS(), filepath.Clean(folder), func(name string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil //nolint:nilerr // deleted meanwhile
+		}
+		return fn(name, info.Size(), info.ModTime())
+	})
+	if err != nil {
+		return fmt.Errorf("list archive: %w", err)
 	}
 	return nil
 }

@@ -20,11 +20,12 @@ type Copied struct {
 
 // LogsCopied counts sealed blocks of logs.
 type LogsCopied struct {
-	Folder  string `json:"folder"` // that the destination's console has them in
+	Folder  string `json:"folder"` // or bucket, that the destination's console has them in
 	Blocks  int    `json:"blocks"`
 	Copied  int    `json:"copied"` // 0 where they stay
 	Bytes   int64  `json:"bytes"`  // of the copied ones
 	Missing int    `json:"missing"`
+	Damaged int    `json:"damaged"`
 }
 
 // String says it to a person.
@@ -41,6 +42,9 @@ func (c *Copied) String() string {
 	}
 	if c.Logs.Missing > 0 {
 		text += fmt.Sprintf("%d of %d sealed blocks of logs were already missing.\n", c.Logs.Missing, c.Logs.Blocks)
+	}
+	if c.Logs.Damaged > 0 {
+		text += fmt.Sprintf("%d of %d sealed blocks of logs were already damaged.\n", c.Logs.Damaged, c.Logs.Blocks)
 	}
 	return text
 }
@@ -77,9 +81,26 @@ func Copy(ctx context.Context, from, to Address, tell func(transfer.Progress)) (
 	defer func() { err = errors.Join(err, target.Close()) }()
 	out = &Copied{From: source.Name(), To: target.Name()}
 	logs := func() (err error) {
-		out.Logs, err = copyLogs(ctx, source, from.Folder, to.Folder)
+		out.Logs, err = copyArchives(ctx, source, from, to)
 		return err
 	}
 	out.Tables, err = transfer.Copy(ctx, source, target, logs, tell)
 	return out, err
+}
+
+// copyArchives copies the sealed blocks from one console's archive to another's.
+func copyArchives(ctx context.Context, d *db.DB, from, to Address) (out LogsCopied, err error) {
+	source, err := from.archive()
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	target := source
+	if to.Archive != from.Archive || to.Archive == nil && to.Folder != from.Folder {
+		if target, err = to.archive(); err != nil {
+			return out, err
+		}
+		defer func() { err = errors.Join(err, target.Close()) }()
+	}
+	return copyLogs(ctx, d, source, target, func(LogsCopied) {})
 }

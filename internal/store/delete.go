@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/points"
@@ -45,16 +47,26 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 		if err := points.Delete(ctx, s.Points, tx, id); err != nil {
 			return err
 		}
+		if err := leave(ctx, tx, string(id)+"/"); err != nil {
+			return err
+		}
 		return auditRun(ctx, tx, was, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
 	s.blocks.open.Purge()
-	if err := s.blobs.DeleteAll(ctx, string(id)); err != nil {
-		return err
-	}
 	return s.Tidy(ctx)
+}
+
+// Tidy deletes what is left of deleted runs: their points, and what the archive of logs has of them. That it does not answer is no
+// error of a deletion: [Store.TidyLogs] comes back to it.
+func (s *Store) Tidy(ctx context.Context) error {
+	logs := s.TidyLogs(ctx)
+	if errors.Is(logs, fault.ErrUnavailable) {
+		logs = nil
+	}
+	return errors.Join(s.Points.Tidy(ctx), logs)
 }
 
 func jobsOf(ctx context.Context, tx *db.Tx, id run.ID) ([]string, error) {

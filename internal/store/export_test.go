@@ -31,3 +31,9 @@ var Migrations = migrations
 func (s *Store) Plan(ctx context.Context, query string, args ...any) ([]string, error) {
 	return s.db.Explain(ctx, query, args...)
 }
+
+// Exec executes a statement.
+func (s *Store) Exec(ctx context.Context, query string, args ...any) error {
+	_, err := s.db.Exec(ctx, query, args...)
+	return err
+}

@@ -24,16 +24,17 @@ type logPiece struct {
 	described bool // About is complete
 	ranks     []int
 	blob      string // "" for chunks
+	sum       string // of the blob, "" for an old one
 	chunks    []logarchive.Chunk
 }
 
 // selectPieces reads a run's blocks, for scanPiece.
-const selectPieces = `SELECT first_chunk, last_chunk, ranks, since, until, counts, blob FROM log_blocks WHERE run_id = ? AND `
+const selectPieces = `SELECT first_chunk, last_chunk, ranks, since, until, counts, blob, sum FROM log_blocks WHERE run_id = ? AND `
 
 func scanPiece(row db.Scanner) (p logPiece, err error) {
 	var counts []byte
 	var ranks string
-	if err := row.Scan(&p.First, &p.Last, &ranks, &p.Since, &p.Until, &counts, &p.blob); err != nil {
+	if err := row.Scan(&p.First, &p.Last, &ranks, &p.Since, &p.Until, &counts, &p.blob, &p.sum); err != nil {
 		return p, err
 	}
 	for rank := range strings.SplitSeq(strings.Trim(ranks, ","), ",") {
@@ -111,7 +112,7 @@ func (s *Store) pass(ctx context.Context, p logPiece, fn func([]logarchive.Chunk
 func (s *Store) decode(ctx context.Context, p logPiece, memory *[]byte) (chunks []logarchive.Chunk, lost bool, err error) {
 	data, err := s.blobs.Get(ctx, p.blob)
 	if err == nil {
-		if chunks, err = logarchive.Decode(data, memory); err == nil {
+		if chunks, err = openBlob(data, p.sum, memory); err == nil {
 			return chunks, false, nil
 		}
 	}

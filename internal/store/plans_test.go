@@ -80,7 +80,7 @@ func turn(method string) int {
 // small are the tables that do not grow with runs, events or points: what waits for something, the logs of live runs, what
 // people wrote by hand, the people themselves.
 var small = []string{"orders", "stale_curves", "stale_metrics", "log_chunks", "templates", "write_checks", "audit_head", "audit_marks", "console", "goose_db_version",
-	"users", "projects", "members", "access_revision", "sessions", "api_tokens", "devices", "identities", "group_roles", "used_logins", "totp", "recovery_codes", "passkeys", "run_secrets", "cause_rules", "measurements", "measured_nodes", "layouts"}
+	"users", "projects", "members", "access_revision", "sessions", "api_tokens", "devices", "identities", "group_roles", "used_logins", "totp", "recovery_codes", "passkeys", "run_secrets", "cause_rules", "measurements", "measured_nodes", "layouts", "log_leftovers", "log_limits", "log_usage"}
 
 // frequentText is in the one statement that may read all of a table, the texts of runs: those of a text that thousands have, for an order
 // in which they come late. The index of texts takes twice as long for every second run.

@@ -31,22 +31,23 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 		}
 		about := logarchive.Describe(chunks)
 		name := fmt.Sprintf("%s/%012d.zst", id, about.First)
-		if err := s.blobs.Put(ctx, name, logarchive.Encode(chunks)); err != nil {
+		data := logarchive.Encode(chunks)
+		if err := s.blobs.Put(ctx, name, data); err != nil {
 			return err
 		}
 		err = s.db.Write(ctx, func(tx *db.Tx) error {
 			if err := tx.Require(ctx, "runs", string(id)); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, `INSERT INTO log_blocks (run_id, first_chunk, last_chunk, ranks, bytes, blob, since, until, counts, trigrams) VALUES (?,?,?,?,?,?,?,?,?,?)`,
-				id, about.First, about.Last, ranks(chunks), size, name, about.Since, about.Until, logarchive.AppendCounts(nil, about.Counts), []byte(logarchive.MakeTrigrams(chunks))); err != nil {
+			if _, err := tx.Exec(ctx, `INSERT INTO log_blocks (run_id, first_chunk, last_chunk, ranks, bytes, blob, since, until, counts, trigrams, sum, size) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`,
+				id, about.First, about.Last, ranks(chunks), size, name, about.Since, about.Until, logarchive.AppendCounts(nil, about.Counts), []byte(logarchive.MakeTrigrams(chunks)), sumOf(data), len(data)); err != nil {
 				return err
 			}
 			_, err := tx.Exec(ctx, `DELETE FROM log_chunks WHERE run_id = ? AND id <= ?`, id, about.Last)
 			return err
 		})
 		if errors.Is(err, fault.ErrNotFound) { // deleted, perhaps before the blob was there
-			return s.blobs.DeleteAll(ctx, string(id))
+			return s.blobs.Delete(ctx, name)
 		}
 		if err != nil {
 			return fmt.Errorf("seal log of %s: %w", id, err)
@@ -109,9 +110,9 @@ type BlockFacts struct {
 	Bytes       int    // of their lines
 }
 
-// ReadBlock checks a block and returns its facts.
-func ReadBlock(data []byte) (f BlockFacts, err error) {
-	chunks, err := logarchive.Decode(data, nil)
+// ReadBlock checks a block, also against its row's checksum if that is not "", and returns its facts.
+func ReadBlock(data []byte, sum string) (f BlockFacts, err error) {
+	chunks, err := openBlob(data, sum, nil)
 	if err != nil {
 		return f, err
 	}

@@ -48,6 +48,12 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 // OpenAt is [Open] with the database elsewhere: where it has a URL, dir holds only logs/. It refuses a newer schema, another
 // console's database or folder, and explains an unwritable dir.
 func OpenAt(ctx context.Context, dir string, o db.Options) (*Store, error) {
+	return OpenAddress(ctx, Address{Folder: dir, Database: o})
+}
+
+// OpenAddress is [OpenAt] with the archive of logs elsewhere, too, where the address has one; the store closes it.
+func OpenAddress(ctx context.Context, a Address) (s *Store, err error) {
+	dir, o := a.Folder, a.Database
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, cannotOpen(dir, fmt.Errorf("data folder %s: %w", dir, err))
 	}
@@ -58,13 +64,12 @@ func OpenAt(ctx context.Context, dir string, o db.Options) (*Store, error) {
 	if err != nil {
 		return nil, cannotOpen(dir, err)
 	}
-	blobs, err := NewFileBlobs(filepath.Join(dir, logsFolder))
+	blobs, err := a.archive()
 	if err != nil {
 		return nil, errors.Join(cannotOpen(dir, err), unlockDir(lock))
 	}
 	o.File = filepath.Join(dir, databaseFile)
-	s, err := OpenWith(ctx, o, blobs)
-	if err != nil {
+	if s, err = OpenWith(ctx, o, blobs); err != nil {
 		return nil, errors.Join(err, unlockDir(lock))
 	}
 	s.lock = lock
@@ -135,6 +140,27 @@ func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
 // Database names the database and its version, for logs.
 func (s *Store) Database() string { return s.db.String() }
 
+// Archive names where the sealed blocks of logs are.
+func (s *Store) Archive() string { return s.blobs.String() }
+
+// LacksOldLogs reports whether the archive does not have the oldest or the newest sealed block: it may be another than before.
+func (s *Store) LacksOldLogs(ctx context.Context) (bool, error) {
+	names, err := db.Select(ctx, s.db, db.One[string], `SELECT blob FROM (SELECT blob FROM log_blocks WHERE run_id > '' ORDER BY run_id, first_chunk LIMIT 1) AS oldest
+		UNION ALL SELECT blob FROM (SELECT blob FROM log_blocks WHERE run_id > '' ORDER BY run_id DESC, first_chunk DESC LIMIT 1) AS newest`)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		if _, err := s.blobs.Stat(ctx, name); err != nil {
+			if errors.Is(err, fault.ErrNotFound) {
+				return true, nil
+			}
+			return false, err
+		}
+	}
+	return false, nil
+}
+
 // Connected is an error while the connection to a database elsewhere is lost.
 func (s *Store) Connected() error { return s.db.Connected() }
 
@@ -143,7 +169,7 @@ func (s *Store) Gone() <-chan error { return s.db.Gone() }
 
 // Close closes the store; commits are on disk.
 func (s *Store) Close() error {
-	err := s.db.Close()
+	err := errors.Join(s.db.Close(), s.blobs.Close())
 	if s.lock != nil {
 		err = errors.Join(err, unlockDir(s.lock))
 	}

@@ -125,6 +125,8 @@ func TestAFolderThatCannotBeWrittenIsSaidSo(t *testing.T) {
 // fullBlobs is an archive on a full disk.
 type fullBlobs struct{ store.Blobs }
 
+func (fullBlobs) Close() error { return nil }
+
 func (fullBlobs) Put(context.Context, string, []byte) error {
 	return errors.New("no space left on device")
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // notQueries are the methods that a console does not call, or that execute nothing.
-var notQueries = []string{"AlongIndexes", "Close", "Connected", "Database", "Gone", "Lock", "LimitPages", "NewOrders", "Plan"}
+var notQueries = []string{"AlongIndexes", "Archive", "Close", "Connected", "Database", "Exec", "Gone", "Lock", "LimitPages", "NewOrders", "Plan"}
 
 // uses calls every method of a store that executes statements, in every way in which a page, the API, the command line, the
 // queue or ingest does. A method without an entry fails the tests of plans.
@@ -194,12 +194,14 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			_, err := s.CountCause(ctx, run.InProjects("default", "other"), "python_exception/exception", time.UnixMilli(1000))
 			return err
 		},
-		"DeleteRun":   func(ctx context.Context) error { return s.DeleteRun(ctx, "r-v000000001") },
-		"Tidy":        s.Tidy,
-		"Dispatching": func(ctx context.Context) error { return last(s.Dispatching(ctx)) },
-		"Expired":     func(ctx context.Context) error { return last(s.Expired(ctx, now)) },
-		"ReleaseDue":  func(ctx context.Context) error { return s.ReleaseDue(ctx, time.UnixMilli(math.MaxInt32)) },
-		"ReadyGroups": func(ctx context.Context) error { return last(s.ReadyGroups(ctx)) },
+		"DeleteRun":    func(ctx context.Context) error { return s.DeleteRun(ctx, "r-v000000001") },
+		"Tidy":         s.Tidy,
+		"TidyLogs":     s.TidyLogs,
+		"LacksOldLogs": func(ctx context.Context) error { return last(s.LacksOldLogs(ctx)) },
+		"Dispatching":  func(ctx context.Context) error { return last(s.Dispatching(ctx)) },
+		"Expired":      func(ctx context.Context) error { return last(s.Expired(ctx, now)) },
+		"ReleaseDue":   func(ctx context.Context) error { return s.ReleaseDue(ctx, time.UnixMilli(math.MaxInt32)) },
+		"ReadyGroups":  func(ctx context.Context) error { return last(s.ReadyGroups(ctx)) },
 		"ReadyOf": func(ctx context.Context) error {
 			groups, err := s.ReadyGroups(ctx)
 			if err != nil || len(groups) == 0 {

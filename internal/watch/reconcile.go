@@ -411,7 +411,6 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change) error {
 		w.o.Logs.Forget(id)
 		w.vitals.forget(id)
 		w.o.Released(id)
-		return w.o.Store.Seal(ctx, id, 1)
 	}
 	return nil
 }

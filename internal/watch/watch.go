@@ -35,7 +35,6 @@ type Store interface {
 	RunOfJob(ctx context.Context, jobID string) (run.ID, error)
 	Attempts(ctx context.Context, id run.ID) ([]run.Attempt, error)
 	Update(ctx context.Context, id run.ID, fn func(*store.Update) error) (store.Update, error)
-	Seal(ctx context.Context, id run.ID, atLeast int) error
 	AttemptWorkers(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error)
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	PointsPage(ctx context.Context, id run.ID, metric string, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)

@@ -15,16 +15,36 @@ const repairWith = "Stop the console and run \"cotrain store check --repair\", w
 
 // Run checks a console's data. With repair, the data being the caller's alone, it also derives again what can be.
 func Run(ctx context.Context, in *store.Inspection, repair bool) (*Report, error) {
-	c := &checker{db: in.DB, logs: in.Logs, repair: repair, found: map[Kind]*Found{}, unread: map[run.ID]bool{}}
+	c := newChecker(in)
+	c.repair = repair
+	return c.all(ctx, c.database, c.documents, c.orphans, c.texts, c.chunks, c.runs, c.headlines, c.reindex, c.blocks, c.files, c.audit)
+}
+
+// Logs reads every sealed block of logs, and compares the archive with the rows of the database; progress is told how many blocks
+// were read.
+func Logs(ctx context.Context, in *store.Inspection, progress func(blocks int)) (*Report, error) {
+	c := newChecker(in)
+	c.progress = progress
+	c.report.Archive = in.Logs.String()
+	return c.all(ctx, c.blocks, c.files)
+}
+
+func newChecker(in *store.Inspection) *checker {
+	c := &checker{db: in.DB, logs: in.Logs, found: map[Kind]*Found{}, unread: map[run.ID]bool{}, progress: func(int) {}}
 	c.report.Database, c.report.Found = in.DB.Name(), []Found{}
-	for _, part := range []func(context.Context) error{c.database, c.documents, c.orphans, c.texts, c.chunks, c.runs, c.headlines, c.reindex, c.blocks, c.files, c.audit} {
+	return c
+}
+
+// all reports what the parts find.
+func (c *checker) all(ctx context.Context, parts ...func(context.Context) error) (*Report, error) {
+	for _, part := range parts {
 		if err := part(ctx); err != nil {
-			return nil, fmt.Errorf("check %s: %w", in.DB.Name(), err)
+			return nil, fmt.Errorf("check %s: %w", c.db.Name(), err)
 		}
 	}
 	for _, k := range kinds {
 		if f := c.found[k.kind]; f != nil {
-			f.What, f.Remedy, f.Note = k.what, k.remedy, k.kind == LogUnknown
+			f.What, f.Remedy, f.Note = k.what, k.remedy, k.kind == LogUnknown && c.report.Archive == ""
 			if f.Remedy == "" {
 				f.Remedy = repairWith
 			}
@@ -36,11 +56,13 @@ func Run(ctx context.Context, in *store.Inspection, repair bool) (*Report, error
 
 type checker struct {
 	db     *db.DB
-	logs   string
+	logs   store.Blobs
 	repair bool
 	report Report
-	found  map[Kind]*Found
-	fixes  []fix // of the snapshot being read
+
+	progress func(blocks int)
+	found    map[Kind]*Found
+	fixes    []fix // of the snapshot being read
 
 	rebuilt  bool            // the index of texts was
 	unread   map[run.ID]bool // runs with points that cannot be read

@@ -56,10 +56,10 @@ var kinds = []struct {
 	{PointsUnknown, "points whose series is not known", "They may be the data of a row of the table series that is lost. Do not delete them: restore that row, or the database, from a backup."},
 	{PointsMissing, "points are missing that the curve still has", "Restore the database from a backup. The curve is the last copy of these points, and is left as it is."},
 	{Curve, "curves that differ from the points that they are taken from", ""},
-	{LogMissing, "sealed blocks of logs whose file is missing", "Restore the files from a backup of the folder logs/, or name the right data folder. Without them those lines are lost, and everything else works."},
-	{LogDamaged, "sealed blocks of logs whose file is not what it should be", "Restore the files from a backup of the folder logs/."},
+	{LogMissing, "sealed blocks of logs that are missing", "Restore them from a backup of the archive (the folder logs/, or the bucket), or name the right data folder or bucket; after a change from one to the other, run cotrain logs migrate. Without them those lines are lost, and everything else works."},
+	{LogDamaged, "sealed blocks of logs that are not what they should be", "Restore them from a backup of the archive (the folder logs/, or the bucket). Those lines alone are lost."},
 	{AuditChain, "entries of the audit log that were changed, removed or inserted", "Keep a copy of the database, and compare with an export, or with what was forwarded (cotrain audit verify --expect)."},
-	{LogUnknown, "files in logs/ that no row names", "They do no harm: a backup of a console at work has some. They can be deleted."},
+	{LogUnknown, "blobs in the archive of logs that no row names", "They do no harm: a backup of a console at work has some. They can be deleted."},
 }
 
 // examples is how many findings of a kind are told.
@@ -85,9 +85,11 @@ type Found struct {
 // Report is the result of a check.
 type Report struct {
 	Database string  `json:"database"`
+	Archive  string  `json:"archive,omitempty"` // of [Logs]: where they are
 	Runs     int     `json:"runs"`
 	Chunks   int     `json:"chunks"`
 	Blocks   int     `json:"log_blocks"`
+	Bytes    int64   `json:"log_bytes"` // that were read of their blobs
 	Found    []Found `json:"found"`
 }
 
@@ -99,7 +101,11 @@ func (r *Report) Clean() bool {
 // String says it to a person.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d runs, %d chunks of points and %d sealed blocks of logs checked.\n", r.Database, r.Runs, r.Chunks, r.Blocks)
+	if r.Archive != "" {
+		fmt.Fprintf(&b, "%s: %d sealed blocks of logs checked, %d bytes.\n", r.Archive, r.Blocks, r.Bytes)
+	} else {
+		fmt.Fprintf(&b, "%s: %d runs, %d chunks of points and %d sealed blocks of logs checked.\n", r.Database, r.Runs, r.Chunks, r.Blocks)
+	}
 	if !slices.ContainsFunc(r.Found, func(f Found) bool { return !f.Note }) {
 		b.WriteString("Nothing is wrong.\n")
 	}
