@@ -2,8 +2,10 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"database/sql"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/logfile"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/storetest"
@@ -218,4 +221,29 @@ func (l storedLog) indexed(b *testing.B) (size int64) {
 		b.Fatal(err)
 	}
 	return size
+}
+
+// BenchmarkLogDownload writes an archived log as text, plain and compressed. The baseline is zstd -dc | gzip -1 on the same blocks.
+func BenchmarkLogDownload(b *testing.B) {
+	l := archived(b, logMiB(), 64<<10)
+	for _, compress := range []string{"", "gzip", "zstd"} {
+		b.Run(cmp.Or(compress, "plain"), func(b *testing.B) {
+			f := logfile.File{Filter: run.AllLines(), Format: "text", Compress: compress}
+			for range b.N {
+				took := time.Hour
+				for range 3 {
+					began := time.Now()
+					if err := f.Write(b.Context(), l.store, l.id, io.Discard); err != nil {
+						b.Fatal(err)
+					}
+					took = min(took, time.Since(began))
+				}
+				gzip := fastest(b, nil, "sh", "-c", "zstd -dc -- "+strings.Join(l.blocks, " ")+" | gzip -1 >/dev/null")
+				mib := float64(l.size) / (1 << 20)
+				b.ReportMetric(mib/took.Seconds(), "MiB/s")
+				b.ReportMetric(mib/gzip.Seconds(), "MiB/s-baseline-zstd-gzip-1")
+				b.ReportMetric(gzip.Seconds()/took.Seconds(), "ratio(>=1)")
+			}
+		})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +52,7 @@ type blocks struct {
 	open   *lru.Cache[string, []logarchive.Chunk] // the last few, for readers that page through a log
 	lost   *lru.Cache[string, lostBlock]          // those that cannot be read
 	counts *lru.Cache[countKey, int]              // lines that patterns leave
+	slots  chan struct{}                          // of those that look through blocks
 	memory sync.Pool                              // of *[]byte, for those that are looked through
 }
 
@@ -72,7 +74,7 @@ const (
 )
 
 func newBlocks() *blocks {
-	b := &blocks{memory: sync.Pool{New: func() any { return new([]byte) }}}
+	b := &blocks{slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), memory: sync.Pool{New: func() any { return new([]byte) }}}
 	b.lost, _ = lru.New[string, lostBlock](lostBlocks)
 	b.open, _ = lru.New[string, []logarchive.Chunk](openBlocks) // fails for sizes below 1 only
 	b.counts, _ = lru.New[countKey, int](blockCounts)
@@ -92,6 +94,17 @@ func (s *Store) open(ctx context.Context, p logPiece) ([]logarchive.Chunk, error
 		s.blocks.open.Add(p.blob, chunks)
 	}
 	return chunks, err
+}
+
+// scan is pass for work that is bounded: few do it at once, however many search.
+func (s *Store) scan(ctx context.Context, p logPiece, fn func([]logarchive.Chunk, bool) error) error {
+	select {
+	case s.blocks.slots <- struct{}{}:
+		defer func() { <-s.blocks.slots }()
+		return s.pass(ctx, p, fn)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // pass calls fn with a piece's chunks, which it must not keep.
@@ -182,7 +195,7 @@ func (v *logView) describe(ctx context.Context) error {
 	}
 	return inOrder(ctx, len(incomplete), func(ctx context.Context, i int) (p logPiece, err error) {
 		p = v.pieces[incomplete[i]]
-		return p, v.store.pass(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
+		return p, v.store.scan(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
 			p.About, p.described = logarchive.Describe(chunks), true
 			if lost {
 				p.chunks = slices.Clone(chunks)

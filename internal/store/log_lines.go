@@ -47,7 +47,7 @@ func (s *Store) filtered(ctx context.Context, id run.ID, f run.LogFilter) (*filt
 	}
 	return out, inOrder(ctx, len(unknown), func(ctx context.Context, i int) (n int, err error) {
 		p := v.pieces[unknown[i]]
-		return n, v.store.pass(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
+		return n, v.store.scan(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
 			for _, c := range chunks {
 				m.Each(c, func(int, []byte) bool { n++; return true })
 				if ctx.Err() != nil {
@@ -208,7 +208,7 @@ func (s *Store) FindLog(ctx context.Context, id run.ID, f run.LogFilter, from ru
 		if !may[i] || !back && p.Last < chunk || back && p.First > chunk {
 			continue
 		}
-		err := s.pass(ctx, p, func(chunks []logarchive.Chunk, _ bool) error {
+		err := s.scan(ctx, p, func(chunks []logarchive.Chunk, _ bool) error {
 			for _, c := range chunks {
 				if !m.Each(c, func(i int, text []byte) bool {
 					pos := logarchive.Pos(c.ID, i)
@@ -289,7 +289,7 @@ func (s *Store) SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell 
 		if !may[i] {
 			return found, nil
 		}
-		return found, s.pass(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
+		return found, s.scan(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
 			for _, c := range chunks {
 				m.Each(c, func(i int, line []byte) bool {
 					if found.Hits++; len(found.Lines) < pieceHits {
