@@ -88,7 +88,7 @@ func (p *process) printRun(d client.RunDetail) error {
 	}
 	if c := r.Cause; c != nil {
 		t.pairs("Cause", c.Title+": "+c.Summary, "What to do", c.Hint, "What follows", r.Follows(), "Seen", c.Seen.String())
-		t.pairs("Worker", causeWorker(c), "Ended with", c.Exit)
+		t.pairs("Worker", causeWorker(c), "Ended with", c.Exit, "Also", strings.Join(c.Also, " "))
 		label := "Evidence"
 		if c.Tail {
 			label = "Last lines of its log"
@@ -124,9 +124,17 @@ func (p *process) printRun(d client.RunDetail) error {
 	}
 	t.pairs("Note", r.Note, "Archived", archived, "Step", steps(r), "Loss", loss(r), "Throughput", throughput, "Created", p.when(r.CreatedAt), "Started", p.when(r.StartedAt), "Ended", p.when(r.EndedAt))
 	for _, a := range d.Attempts {
-		t.pairs("Attempt "+strconv.Itoa(a.Number), a.JobID)
+		t.pairs("Attempt "+strconv.Itoa(a.Number), attemptText(a))
 	}
 	return t.flush()
+}
+
+// attemptText is the job of an attempt, with why it ended where that is known.
+func attemptText(a run.Attempt) string {
+	if a.Cause == nil {
+		return a.JobID
+	}
+	return strings.TrimPrefix(a.JobID+"; "+a.Cause.Title+": "+a.Cause.Summary, "; ")
 }
 
 // causeWorker says where an attempt failed first, "" where nobody knows.

@@ -21,7 +21,9 @@ type Cause struct {
 	Rank int    `json:"rank"`
 	Node string `json:"node,omitempty"`
 	// Victims are the workers that ended because of it.
-	Victims  []int       `json:"victims,omitempty"`
+	Victims []int `json:"victims,omitempty"`
+	// Also says in sentences what else went wrong in the attempt, which is neither the cause nor because of it.
+	Also     []string    `json:"also,omitempty" doc:"What else went wrong in the attempt, which is neither the cause nor because of it: sentences"`
 	Evidence []CauseLine `json:"evidence,omitempty"`
 	// Tail says that the evidence is only the last lines of the log, since none tells the cause.
 	Tail bool `json:"tail,omitempty"`

@@ -25,3 +25,17 @@ func (r *Run) LossNotice() string {
 	}
 	return fmt.Sprintf("the loss is %v at step %d", p.Loss, p.Step)
 }
+
+// Spoiled says since when the loss of the newest attempt, if that is the one, is wrong; "" if it is not.
+func (r *Run) Spoiled(a Attempt) string {
+	if a.Number != r.Attempt {
+		return ""
+	}
+	if n := r.Notice(NoticeDiverged); n != nil {
+		return Sentence(n.Text)
+	}
+	if r.Diverged == nil {
+		return ""
+	}
+	return fmt.Sprintf("The loss of worker %d was not finite at step %d.", r.Diverged.Rank, r.Diverged.Step)
+}

@@ -169,6 +169,12 @@ func (w Worker) Failure() string {
 	return w.name() + " failed" + because(w.Detail)
 }
 
+// Brief is [Worker.Failure] without what the launch script or Nomad say of it.
+func (w Worker) Brief() string {
+	text, _, _ := strings.Cut(w.Failure(), ": ")
+	return text
+}
+
 const sigKill = 9
 
 // name is the worker with its node.

@@ -40,3 +40,15 @@ func (r *Run) AfterLoss(ws []Worker, lost Worker) string {
 	}
 	return fmt.Sprintf("%d of %d workers %s on without it. It is not replaced in this attempt: restart the run to train with all %d again.", left, r.Shape.Nodes, verb, r.Shape.Nodes)
 }
+
+// WentOn reports whether a worker of an attempt trained past a sync that another, which had ended, was missing from. Until the next sync it
+// trains on by itself whatever becomes of others.
+func (r *Run) WentOn(a Attempt, w, without Worker) bool {
+	last := without.Report.Step
+	if last == 0 { // it ended before its first
+		if last = stepOf(a.Resume); last == 0 && a.Number == r.Attempt && r.FirstStep > 0 {
+			last = r.FirstStep - 1
+		}
+	}
+	return r.InnerSteps > 0 && w.Report.Step > (last/r.InnerSteps+1)*r.InnerSteps
+}

@@ -65,19 +65,26 @@ func (r *Run) Retry(f Failure, rules RetryRules, now time.Time) (reason string, 
 
 // ofRoot is how a failed attempt ended, by the worker that failed of its cause: others may have ended before it was seen to.
 func (r *Run) ofRoot(f Failure) string {
-	if f.Cause == nil {
+	w := r.root(f)
+	if w == nil || f.Cause == nil {
 		return f.Why
 	}
-	i := slices.IndexFunc(f.Workers, func(w Worker) bool {
-		return w.Rank == f.Cause.Rank && w.State.Terminal() && !w.Stopping && (!w.OK() || r.leftEarly(w))
-	})
-	if i < 0 {
-		return f.Why
-	}
-	if how := r.failure(f.Workers[i]); !strings.Contains(f.Why, how) {
+	if how := r.failure(*w); !strings.Contains(f.Why, how) {
 		return how
 	}
 	return f.Why
+}
+
+// root is the worker that failed of the cause, or the first that failed where nobody knows; nil for none.
+func (r *Run) root(f Failure) *Worker {
+	if f.Cause != nil {
+		for i, w := range f.Workers {
+			if w.Rank == f.Cause.Rank && w.State.Terminal() && !w.Stopping && (!w.OK() || r.leftEarly(w)) {
+				return &f.Workers[i]
+			}
+		}
+	}
+	return r.count(f.Workers).firstBad
 }
 
 // WithWait is a reason of [Run.Retry] with when the next attempt follows, for the history: it stays true there.
@@ -254,7 +261,7 @@ const withoutRetries = "not tried again: it was submitted without retries"
 // refusal says why no attempt follows, "" if one does.
 func (j *judgement) refusal(v *verdict) string {
 	o, cause := j.r.Options, j.f.Cause
-	first := j.r.count(j.f.Workers).firstBad
+	first := j.r.root(j.f)
 	budget := o.RetriesOf(j.rule)
 	_, asked := o.Retry[j.rule.Category]
 	insists := asked && budget > 0
@@ -349,7 +356,7 @@ func (r *Run) ruleOf(f Failure, rules RetryRules) RetryRule {
 	if f.Cause.Known() {
 		return rules.Of(f.Cause.Category)
 	}
-	if c := r.count(f.Workers); c.firstBad == nil || c.firstBad.State == WorkerLost { // Nomad never placed all, or lost one
+	if w := r.root(f); w == nil || w.State == WorkerLost { // Nomad never placed all, or lost one
 		return lostNode
 	}
 	return rules.Of(UnknownCause)

@@ -30,6 +30,7 @@ type Store interface {
 	SaveCauseRules(ctx context.Context, in run.CauseRules) (run.CauseRules, error)
 	Failures(ctx context.Context, since time.Time, limit int) ([]run.PastFailure, error)
 	AttemptWorkers(ctx context.Context, id run.ID, attempt int) ([]run.Worker, error)
+	ExitReports(ctx context.Context, id run.ID) (map[string]run.ExitReport, error)
 }
 
 // Options configures [New]; all are needed.

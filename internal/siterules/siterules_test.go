@@ -67,6 +67,10 @@ func (p *past) AttemptWorkers(_ context.Context, id run.ID, _ int) ([]run.Worker
 	return []run.Worker{{AllocID: "a", RunID: id, Attempt: 1, State: run.WorkerFailed, Exited: true, ExitCode: 1, NodeName: "gpu-1"}}, nil
 }
 
+func (p *past) ExitReports(context.Context, run.ID) (map[string]run.ExitReport, error) {
+	return nil, nil
+}
+
 func (p *past) Run(_ context.Context, id run.ID) (run.Run, error) {
 	return run.Run{ID: id, Project: "default"}, nil
 }

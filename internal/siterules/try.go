@@ -85,6 +85,13 @@ func (s *Rules) try(ctx context.Context, f run.PastFailure, now, with *diagnose.
 	if err != nil {
 		return t, err
 	}
+	told, err := s.o.Store.ExitReports(ctx, f.RunID)
+	if err != nil {
+		return t, err
+	}
+	for i := range ws {
+		ws[i].Report = told[ws[i].AllocID]
+	}
 	limited, cancel := context.WithTimeout(ctx, tryEach)
 	defer cancel()
 	var causes [2]*run.Cause

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/diagnose"
@@ -21,19 +20,12 @@ const (
 	skippedLines = 100_000
 )
 
-// suspect is a worker that failed, and why its own log and end say so.
-type suspect struct {
-	worker run.Worker
-	cause  diagnose.Cause
-	lines  []run.LogLine
-}
-
 // siteBudget is how long the rules of a site may take over one failure; after it the built-in ones alone explain it.
 const siteBudget = 10 * time.Second
 
-// cause says why an attempt failed, from the logs and ends of its workers; nil if none failed.
-func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.Worker) (*run.Cause, error) {
-	x := Explainer{Store: w.o.Store, Now: w.o.Now}
+// cause says why workers of an attempt failed, from their logs and ends, beside others; nil if none did.
+func (w *Watcher) cause(ctx context.Context, id run.ID, a run.Attempt, ws []run.Worker, others ...run.Worker) (*run.Cause, error) {
+	x := Explainer{Store: w.o.Store, Now: w.o.Now, Others: others}
 	limited, cancel := context.WithTimeout(ctx, siteBudget)
 	defer cancel()
 	c, err := x.Cause(limited, w.o.Rules.Current(ctx), id, a, ws, time.Time{})
@@ -68,6 +60,8 @@ type ExplainStore interface {
 type Explainer struct {
 	Store ExplainStore
 	Now   func() time.Time
+	// Others are workers of the attempt that are not to be explained, and may go on.
+	Others []run.Worker
 }
 
 // Cause explains an attempt by the logs and ends of its workers; it is nil if none failed. Lines received at or after until are of a later
@@ -78,19 +72,21 @@ func (x Explainer) Cause(ctx context.Context, rules *diagnose.Rules, id run.ID, 
 	if len(own) == 0 {
 		return nil, nil
 	}
+	r, err := x.Store.Run(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	slices.SortStableFunc(own, func(a, b run.Worker) int { return a.EndedAt.Compare(b.EndedAt) })
-	// Who is told to end after somebody failed is told because of it.
-	own = append(own[:1], slices.DeleteFunc(own[1:], func(wk run.Worker) bool { return terminated(wk) && !terminated(own[0]) })...)
-	var root suspect
-	for i, wk := range own[:min(len(own), diagnosed)] {
+	var all []suspect
+	for _, wk := range ofInterest(own) {
 		s, err := x.suspect(ctx, rules, id, wk, a.CreatedAt, until)
 		if err != nil {
 			return nil, err
 		}
-		if i == 0 || s.beats(root) {
-			root = s
-		}
+		all = append(all, s)
 	}
+	st := story{r: r, attempt: a, all: all}
+	root := st.root()
 	c := &run.Cause{
 		Attempt: a.Number, At: x.Now(), Category: root.cause.Category, Summary: root.cause.Summary, Hint: root.cause.Hint, Retryable: root.cause.Retryable,
 		Rank: root.worker.Rank, Node: root.worker.NodeName, Fingerprint: root.cause.Fingerprint(), Entity: root.cause.Entity,
@@ -114,12 +110,13 @@ func (x Explainer) Cause(ctx context.Context, rules *diagnose.Rules, id run.ID, 
 			c.Title = k.Title
 		}
 	}
-	for _, wk := range failed {
-		if wk.Rank != c.Rank && root.ended(wk) {
-			c.Victims = append(c.Victims, wk.Rank)
-		}
+	c.Victims, c.Also = st.others(root, failed)
+	if x.alone(root, failed) {
+		c.Hint = aloneHint
 	}
-	slices.Sort(c.Victims)
+	if spoiled := r.Spoiled(a); spoiled != "" && !slices.Contains(lossCategories, c.Category) {
+		c.Also = append(c.Also, spoiled)
+	}
 	for _, e := range root.cause.Evidence {
 		line := run.CauseLine{Text: e.Text}
 		if e.Line < int64(len(root.lines)) {
@@ -130,7 +127,7 @@ func (x Explainer) Cause(ctx context.Context, rules *diagnose.Rules, id run.ID, 
 	if len(c.Evidence) == 0 && (!c.Known() || root.worker.Hopeless()) {
 		c.Evidence, c.Tail = root.tail(), true
 	}
-	return c, x.count(ctx, id, c, ws)
+	return c, x.count(ctx, r.Project, c, ws)
 }
 
 // A node that went away, with what ran on it.
@@ -141,31 +138,9 @@ const (
 
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
 
-// beats reports whether s explains the failure of an attempt better. A signal or a lost node is something that happened to the worker
-// itself, though nothing says why: a lost connection to it is not.
-func (s suspect) beats(other suspect) bool {
-	switch {
-	case s.struck() && other.cause.Echo:
-		return true
-	case s.cause.Echo && other.struck():
-		return false
-	}
-	return s.cause.Beats(other.cause)
-}
-
-// struck reports whether the worker was ended from outside.
-func (s suspect) struck() bool {
-	_, signal := s.worker.Exit()
-	return s.worker.State == run.WorkerLost || s.worker.OOM || signal != 0 && !terminated(s.worker)
-}
-
 // count says how often a cause has been seen of late. Workers of the attempt itself that were lost of it before count as the attempt.
-func (x Explainer) count(ctx context.Context, id run.ID, c *run.Cause, ws []run.Worker) error {
-	r, err := x.Store.Run(ctx, id)
-	if err != nil {
-		return err
-	}
-	c.Seen, err = x.Store.CountCause(ctx, run.InProjects(r.Project), c.Fingerprint, c.At.Add(-run.CauseWindow))
+func (x Explainer) count(ctx context.Context, project string, c *run.Cause, ws []run.Worker) (err error) {
+	c.Seen, err = x.Store.CountCause(ctx, run.InProjects(project), c.Fingerprint, c.At.Add(-run.CauseWindow))
 	for _, wk := range ws {
 		if wk.Cause != nil && wk.Cause.Fingerprint == c.Fingerprint {
 			c.Seen = c.Seen.Without(wk.Cause.Node)
@@ -173,57 +148,6 @@ func (x Explainer) count(ctx context.Context, id run.ID, c *run.Cause, ws []run.
 	}
 	c.Seen = c.Seen.With(c.Node)
 	return err
-}
-
-// suspect diagnoses one worker.
-func (x Explainer) suspect(ctx context.Context, rules *diagnose.Rules, id run.ID, wk run.Worker, since, until time.Time) (suspect, error) {
-	s := suspect{worker: wk}
-	var err error
-	if s.lines, err = x.lastLines(ctx, id, wk.Rank, since, until); err != nil {
-		return s, err
-	}
-	name := run.WorkerName(wk.Rank, wk.NodeName)
-	scan := rules.NewScanner()
-	scan.Process(name)
-	for _, l := range s.lines {
-		if ctx.Err() != nil { // rules of a site may be slow
-			return s, ctx.Err()
-		}
-		scan.Line([]byte(l.Text))
-	}
-	if words := ownWords(wk.Detail); words != "" {
-		scan.Line([]byte(words))
-	}
-	code, signal := wk.Exit()
-	exit := diagnose.Exit{Known: wk.Exited, Code: code, Signal: signal, OOMKilled: wk.OOM}
-	s.cause = scan.Cause(exit)
-	if s.cause.Echo && signal == 0 && code > 1 && code < signalExit { // a code of the program's own, which no lost connection gives
-		scan = rules.NewScanner()
-		scan.Process(name)
-		s.cause = scan.Cause(exit)
-	}
-	return s, nil
-}
-
-// ownWords is what Nomad says of a task, without the exit code and signal, which are known better.
-func ownWords(detail string) string {
-	if !strings.HasPrefix(detail, "Exit Code: ") {
-		return detail
-	}
-	_, words, _ := strings.Cut(detail, "Exit Message: ")
-	if strings.Contains(words, "exit code") { // the task driver's own repetition
-		return ""
-	}
-	return words
-}
-
-// signalExit and above are exit codes of processes that a signal ended.
-const signalExit = 128
-
-// terminated reports whether SIGTERM ended a worker.
-func terminated(wk run.Worker) bool {
-	code, signal := wk.Exit()
-	return signal == int(syscall.SIGTERM) || code == signalExit+int(syscall.SIGTERM)
 }
 
 // lastLines returns the newest lines of a worker between two times of the console's clock, oldest first; no until is the end.

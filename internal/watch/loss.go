@@ -48,7 +48,7 @@ func (c *change) explain(ctx context.Context, id run.ID) error {
 		if err := c.w.o.Logs.Flush(ctx, id); err != nil {
 			return err
 		}
-		if causes[wk.AllocID], err = c.w.cause(ctx, id, c.attempt, []run.Worker{wk}); err != nil {
+		if causes[wk.AllocID], err = c.w.cause(ctx, id, c.attempt, []run.Worker{wk}, besides(newest, wk)...); err != nil {
 			return err
 		}
 		left--
@@ -57,6 +57,11 @@ func (c *change) explain(ctx context.Context, id run.ID) error {
 		c.found[i].Cause = causes[c.found[i].AllocID]
 	}
 	return nil
+}
+
+// besides are the other workers.
+func besides(ws []run.Worker, of run.Worker) []run.Worker {
+	return slices.DeleteFunc(slices.Clone(ws), func(wk run.Worker) bool { return wk.AllocID == of.AllocID })
 }
 
 // lost reports whether a worker ended, neither well nor because it was told to.

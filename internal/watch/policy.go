@@ -52,7 +52,7 @@ func (w *Watcher) policed(ctx context.Context, id run.ID, a run.Attempt, ws []ru
 	} else if c.Evidence, err = x.losses(ctx, id, *n, a.CreatedAt); err != nil {
 		return nil, "", err
 	}
-	return c, n.Kind, x.count(ctx, id, c, ws)
+	return c, n.Kind, x.count(ctx, r.Project, c, ws)
 }
 
 // noticed are the lines of a notice as those of a cause at a worker.

@@ -43,21 +43,6 @@ func (s suspect) untold(c *run.Cause) {
 // byEnd reports whether nothing but the end of the process tells of the failure.
 func (s suspect) byEnd() bool { return len(s.cause.Evidence) == 0 || s.cause.Guess }
 
-// ended reports whether another worker ended because of the root: told to, or soon after it. A node that goes away, and a process that
-// is killed, end for reasons of their own.
-func (s suspect) ended(wk run.Worker) bool {
-	other := suspect{worker: wk}
-	switch {
-	case wk.State == run.WorkerLost:
-		return false
-	case wk.Stopping, terminated(wk):
-		return true
-	case other.struck():
-		return false
-	}
-	return wk.EndedAt.Sub(s.worker.EndedAt).Abs() <= aftermath
-}
-
 // tail is the last lines of the worker's log that are neither empty nor for the console.
 func (s suspect) tail() []run.CauseLine {
 	var out []run.CauseLine
