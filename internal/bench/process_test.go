@@ -25,6 +25,9 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(viewersEnv) != "" {
+		os.Exit(beViewers())
+	}
 	flag.Parse()
 	if flag.Lookup("test.bench").Value.String() == "" { // go test ./... measures nothing
 		os.Exit(m.Run())

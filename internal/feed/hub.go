@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -85,24 +86,31 @@ type System struct {
 const (
 	// ringSize is the messages kept per topic: half a minute at 20 a second.
 	ringSize = 600
-	// ringBytes bounds the memory of one topic's ring.
+	// ringBytes bounds the memory of one topic's ring, which may hold twice as much until it is next moved.
 	ringBytes = 512 << 10
 	// idleTopics is how many topics without viewers keep their ring.
 	idleTopics = 64
 )
 
 type topic struct {
-	seq     int64
-	ring    []Message // oldest first, no gaps; the last has sequence seq
+	window
+	now     atomic.Pointer[window] // a copy, for readers without the hub's lock
 	bytes   int
+	dropped int // messages before the ring that are still in memory
 	used    time.Time
 	viewers int
 	waiting map[*Subscription]struct{} // in Next, having read everything
 }
 
+// window is what a topic has at a time. Its messages are never changed.
+type window struct {
+	seq  int64
+	ring []Message // oldest first, no gaps; the last has sequence seq
+}
+
 // since returns the messages after a sequence, or a [Gap] if the ring does not reach back that far or the sequence is
 // another process's.
-func (t *topic) since(name string, from int64) []Message {
+func (t window) since(name string, from int64) []Message {
 	if from > t.seq || from < t.seq-int64(len(t.ring)) {
 		return []Message{{Topic: name, Seq: t.seq, Type: Gap, Data: json.RawMessage(`{}`)}}
 	}
@@ -128,7 +136,8 @@ func (h *Hub) topic(name string) *topic {
 	t := h.topics[name]
 	if t == nil {
 		h.evictIdle()
-		t = &topic{seq: h.first(name), waiting: map[*Subscription]struct{}{}}
+		t = &topic{window: window{seq: h.first(name)}, waiting: map[*Subscription]struct{}{}}
+		t.now.Store(&window{seq: t.seq})
 		h.topics[name] = t
 	}
 	t.used = h.now()
@@ -274,9 +283,13 @@ func (h *Hub) publish(name string, m Message) {
 	t.bytes += len(m.Data)
 	for len(t.ring) > ringSize || (t.bytes > ringBytes && len(t.ring) > 1) {
 		t.bytes -= len(t.ring[0].Data)
-		t.ring[0] = Message{} // free the data; append moves the rest when it next grows
 		t.ring = t.ring[1:]
+		t.dropped++
 	}
+	if t.dropped > len(t.ring) { // free them
+		t.ring, t.dropped = append(make([]Message, 0, 2*len(t.ring)), t.ring...), 0
+	}
+	t.now.Store(&window{t.seq, t.ring})
 	for s := range t.waiting {
 		s.wakeUp()
 	}

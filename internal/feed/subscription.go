@@ -9,7 +9,7 @@ import (
 // Subscription is a viewer's positions in its topics. It holds no messages: Next reads the rings.
 type Subscription struct {
 	hub    *Hub
-	places []place // guarded by the hub
+	places []place // of who takes
 	wake   chan struct{}
 	done   chan struct{}
 	once   sync.Once
@@ -73,17 +73,15 @@ func (s *Subscription) Next(ctx context.Context) ([]Message, error) {
 // Wake receives once there are messages after a [Subscription.Take] that returned none.
 func (s *Subscription) Wake() <-chan struct{} { return s.wake }
 
-// Take advances to the newest messages and returns those in between; if there are none, [Subscription.Wake] tells of the next.
+// Take advances to the newest messages and returns those in between; if there are none, [Subscription.Wake] tells of the next. One
+// goroutine takes. Only who finds nothing needs the hub's lock: many that are woken together do not wait for each other.
 func (s *Subscription) Take() []Message {
+	if out := s.take(); len(out) > 0 {
+		return out
+	}
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
-	var out []Message
-	for i := range s.places {
-		p := &s.places[i]
-		out = append(out, p.topic.since(p.name, p.seq)...)
-		p.seq = p.topic.seq
-	}
-	if len(out) > 0 || s.closed() {
+	if out := s.take(); len(out) > 0 || s.closed() {
 		return out
 	}
 	for _, p := range s.places {
@@ -92,10 +90,21 @@ func (s *Subscription) Take() []Message {
 	return nil
 }
 
-// Positions is how far each topic is taken; see [Subscription.Take].
+func (s *Subscription) take() (out []Message) {
+	for i := range s.places {
+		p := &s.places[i]
+		now := p.topic.now.Load()
+		if now.seq == p.seq {
+			continue
+		}
+		out = append(out, now.since(p.name, p.seq)...)
+		p.seq = now.seq
+	}
+	return out
+}
+
+// Positions is how far each topic is taken by [Subscription.Take].
 func (s *Subscription) Positions() map[string]int64 {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
 	out := make(map[string]int64, len(s.places))
 	for _, p := range s.places {
 		out[p.name] = p.seq

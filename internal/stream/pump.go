@@ -50,6 +50,7 @@ type Pump struct {
 	recheck time.Time
 	checks  int
 	timer   *time.Timer
+	armed   time.Time // when the timer fires
 }
 
 // Follow returns a pump of topics, or why the viewer may not follow them: an error that matches [ErrNotAllowed], or that of
@@ -68,6 +69,7 @@ func (p *Pump) Run(ctx context.Context, to Sink) error {
 	p.to, p.sub = to, p.viewer.server.o.Feed.Subscribe(p.topics)
 	defer p.sub.Close()
 	p.at, p.recheck, p.timer = p.sub.Positions(), time.Now().Add(Recheck), time.NewTimer(Recheck)
+	p.armed = p.recheck
 	defer p.timer.Stop()
 	if err := to.Begin(p.at); err != nil {
 		return err
@@ -95,13 +97,17 @@ func (p *Pump) wait(ctx context.Context) error {
 	if len(p.held) > 0 && p.due.Before(next) {
 		next = p.due
 	}
-	p.timer.Reset(time.Until(next))
+	if !next.Equal(p.armed) {
+		p.timer.Reset(time.Until(next))
+		p.armed = next
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-p.sub.Wake():
 	case <-p.changed:
 	case <-p.timer.C:
+		p.armed = time.Time{}
 	}
 	return p.tend(ctx)
 }

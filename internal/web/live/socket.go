@@ -56,16 +56,16 @@ func parseSubscribe(b []byte) (topics stream.Positions, page bool, err error) {
 	return topics, m.Page, err
 }
 
-// Connect upgrades the request and serves the socket until either side ends it, or who asked may not follow its topics any more.
+// Connect upgrades the request. The socket is then served until either side ends it, or who asked may not follow its topics any
+// more; not by the request's goroutine, which would keep its buffers and its deep stack, more than the socket itself needs.
 func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 	if !websocket.IsWebSocketUpgrade(r) {
 		return fault.ErrNotSocket
 	}
-	v, err := s.o.Stream.Connect(context.WithoutCancel(r.Context())) // the request's ends where it began
+	v, err := s.o.Stream.Connect(context.WithoutCancel(r.Context()))
 	if err != nil {
 		return err
 	}
-	defer v.Close()
 	upgrader := websocket.Upgrader{
 		ReadBufferSize: 1024, WriteBufferSize: 4096, WriteBufferPool: &s.buffers, EnableCompression: true,
 		CheckOrigin: func(*http.Request) bool { return true },
@@ -73,15 +73,11 @@ func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
+		v.Close()
 		return fault.New(fault.ErrBadRequest, "The request does not open a WebSocket of version 13.", "").Because(err)
 	}
 	c := &socket{server: s, conn: conn, viewer: v}
-	defer context.AfterFunc(v.Context(), func() { // closing unblocks reads and writes
-		c.goodbye(websocket.CloseGoingAway, "the console is stopping")
-	})()
-	if err := c.serve(); err != nil {
-		s.o.Logger.Debug("socket ended", "err", err)
-	}
+	go c.serve() // ends with the viewer, for which the stream's Close waits
 	return nil
 }
 
@@ -92,8 +88,18 @@ type socket struct {
 	viewer *stream.Viewer
 }
 
-// serve reads until the connection ends.
-func (c *socket) serve() error {
+func (c *socket) serve() {
+	defer c.viewer.Close()
+	defer context.AfterFunc(c.viewer.Context(), func() { // closing unblocks reads and writes
+		c.goodbye(websocket.CloseGoingAway, "the console is stopping")
+	})()
+	if err := c.listen(); err != nil {
+		c.server.o.Logger.Debug("socket ended", "err", err)
+	}
+}
+
+// listen reads until the connection ends.
+func (c *socket) listen() error {
 	defer func() { _ = c.conn.Close() }() // may be closed already
 	c.conn.SetReadLimit(maxClientMessage)
 	alive := func(string) error { return c.conn.SetReadDeadline(time.Now().Add(silenceTimeout)) }
