@@ -25,6 +25,14 @@ type Settings struct {
 	NodePool  string `json:"node_pool,omitempty" doc:"Node pool of its workers; the console's without"`
 	Folder    string `json:"folder,omitempty" doc:"Its folder in shared storage, which other projects do not see; without, it shares what is nobody's"`
 	Limits    Limits `json:"limits"`
+	// Logs counts for the logs of all its runs that have ended, a day after it was set.
+	Logs LogLimits `json:"logs,omitzero"`
+}
+
+// LogLimits are how much is kept of the logs of ended runs; 0 is no limit but that of the console.
+type LogLimits struct {
+	Retention int64 `json:"retention_seconds,omitempty" doc:"How long the log of a run is kept after its end, a day or more"`
+	MaxBytes  int64 `json:"max_bytes,omitempty" doc:"The most that its logs may take as they are stored, 1,000,000 or more; the logs of the runs that ended first are deleted"`
 }
 
 // Limits are the most that one run may ask for; 0 is no limit.

@@ -196,7 +196,7 @@ func (s *server) createProject(ctx context.Context, in *createProjectInput) (acc
 	b := in.Body
 	return s.Admin.CreateProject(ctx, access.Project{
 		Name: b.Name, Description: b.Description,
-		Settings: access.Settings{Namespace: b.Namespace, NodePool: b.NodePool, Folder: b.Folder, Limits: b.Limits},
+		Settings: access.Settings{Namespace: b.Namespace, NodePool: b.NodePool, Folder: b.Folder, Limits: b.Limits, Logs: b.Logs},
 	})
 }
 
@@ -212,6 +212,7 @@ func (s *server) changeProject(ctx context.Context, in *changeProjectInput) (acc
 		set(&p.Settings.NodePool, in.Body.NodePool)
 		set(&p.Settings.Folder, in.Body.Folder)
 		set(&p.Settings.Limits, in.Body.Limits)
+		set(&p.Settings.Logs, in.Body.Logs)
 	})
 }
 

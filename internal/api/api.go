@@ -50,6 +50,8 @@ type Details interface {
 	// Logs returns lines, oldest first.
 	Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error)
 	logfile.Source
+	// LogFate tells what becomes of the log.
+	LogFate(ctx context.Context, id run.ID) (run.LogFate, error)
 	Measurements
 }
 

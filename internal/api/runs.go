@@ -139,7 +139,12 @@ func (s *server) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, er
 	if err != nil {
 		return nil, err
 	}
-	out := &getRunOutput{Status: http.StatusOK, CacheControl: "private, no-cache", Body: client.RunDetail{Run: r, Workers: notNil(workers), Attempts: notNil(attempts), Next: r.Outcome()}}
+	log, err := s.Details.LogFate(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &getRunOutput{Status: http.StatusOK, CacheControl: "private, no-cache", Body: client.RunDetail{Run: r, Workers: notNil(workers), Attempts: notNil(attempts), Next: r.Outcome(),
+		Log: client.LogState{LogFate: log, Text: strings.Join(log.Texts(), " ")}}}
 	b, err := json.Marshal(out.Body)
 	if err != nil {
 		return nil, fmt.Errorf("encode run %s: %w", r.ID, err)

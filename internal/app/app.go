@@ -23,6 +23,7 @@ import (
 	"github.com/cotrain/cotrain/internal/localnomad"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/queue"
+	"github.com/cotrain/cotrain/internal/retention"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/siterules"
 	"github.com/cotrain/cotrain/internal/status"
@@ -226,6 +227,7 @@ func (a *App) wire(client *nomad.Client) error {
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
 		{"certificate", a.watchCertificate}, {"archive", a.watchArchive},
+		{"retention", retention.New(retention.Options{Store: a.store, Limits: a.logLimits, Publisher: hub, Logger: part("retention"), Now: now}).Run},
 	}...)
 	a.loops = append(a.loops, loop{"status", status.New(status.Options{Store: a.store, Feed: hub, Files: a.statusFiles(), Logger: part("status"), Now: now}).Run})
 	if a.secrets.vault != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/config"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/s3"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/check"
@@ -61,6 +62,20 @@ func (a *App) openStore(ctx context.Context) error {
 		a.log.Warn("older logs are not in the archive that is configured; copy them with: cotrain logs migrate", "part", "store", "archive", a.store.Archive())
 	}
 	return nil
+}
+
+// logLimits are those of all logs and of projects, as they are set now.
+func (a *App) logLimits() (out []run.LogLimit) {
+	if l := (run.LogLimit{Age: a.cfg.Logs.Retention, Bytes: a.cfg.Logs.MaxBytes}); l.Any() {
+		out = append(out, l)
+	}
+	for _, name := range a.logIns.ProjectNames(a.ctx) {
+		set := a.logIns.Settings(name).Logs
+		if l := (run.LogLimit{Project: name, Age: time.Duration(set.Retention) * time.Second, Bytes: set.MaxBytes}); l.Any() {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // archiveCheck is how often an archive that failed is tried again; sealing, which does so too, may have nothing to do.

@@ -429,6 +429,9 @@ func TestSettingsOfProjectsAreCheckedAndSeenByTheirRuns(t *testing.T) {
 		"less than no workers":               {"workers", func(s *access.Settings) { s.Limits.Workers = -1 }},
 		"more GPUs than any number of nodes": {"gpus", func(s *access.Settings) { s.Limits.GPUs = 1 << 40 }},
 		"a priority that Nomad lacks":        {"priority", func(s *access.Settings) { s.Limits.Priority = 101 }},
+		"logs that are kept for an hour":     {"retention_seconds", func(s *access.Settings) { s.Logs.Retention = 3600 }},
+		"logs that outlive everybody":        {"retention_seconds", func(s *access.Settings) { s.Logs.Retention = 1 << 40 }},
+		"less than no logs":                  {"max_bytes", func(s *access.Settings) { s.Logs.MaxBytes = -1 }},
 		"a negative time":                    {"max_duration_seconds", func(s *access.Settings) { s.Limits.MaxDuration = -1 }},
 	} {
 		s := access.Settings{}

@@ -140,6 +140,9 @@ func checkText(p access.Project) error {
 // maxLimit bounds what a project's limits may say: seconds of 30 years, and more workers than there are.
 const maxLimit = 1_000_000_000
 
+// maxBytes bounds what a project's limits of logs may say: an exabyte.
+const maxBytes = 1_000_000_000_000_000_000
+
 // checkSettings judges new settings of a project, as an administrator of the console may give it.
 func (s *Service) checkSettings(ctx context.Context, from, to access.Project) error {
 	before, after := from.Settings, to.Settings
@@ -168,6 +171,13 @@ func (s *Service) checkSettings(ctx context.Context, from, to access.Project) er
 	most("gpus", int64(l.GPUs), maxLimit)
 	most("priority", int64(l.Priority), 100) // Nomad's scale
 	most("max_duration_seconds", l.MaxDuration, maxLimit)
+	between := func(field string, value, low, high int64) {
+		if value != 0 && (value < low || value > high) {
+			errs = append(errs, run.FieldError{Field: field, Value: strconv.FormatInt(value, 10), Rule: fmt.Sprintf("must be 0, for no limit, or from %d to %d", low, high), Fix: "use " + strconv.FormatInt(min(max(value, low), high), 10)})
+		}
+	}
+	between("retention_seconds", after.Logs.Retention, 86_400, maxLimit)
+	between("max_bytes", after.Logs.MaxBytes, 1_000_000, maxBytes)
 	if len(errs) > 0 {
 		return errs
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
@@ -41,6 +42,28 @@ type projectSettings struct {
 	MaxGPUs     *int    `name:"max-gpus" placeholder:"N" help:"Most GPUs of a run, over all its workers; 0 for no limit."`
 	MaxPriority *int    `placeholder:"N" help:"Highest priority of a run; 0 for no limit."`
 	MaxDuration *string `placeholder:"TIME" help:"Longest time limit of a run, such as 12h, and that of runs that set none; 0s for no limit."`
+
+	LogRetention *string `placeholder:"TIME" help:"How long logs are kept after a run's end, such as 90d; 0s for as long as the console keeps them."`
+	MaxLogSize   *string `placeholder:"SIZE" help:"Most that its logs may take, such as 50GB; 0 for no limit but the console's."`
+}
+
+// logs are the limits before with what the flags say.
+func (c projectSettings) logs(l access.LogLimits) (access.LogLimits, error) {
+	if c.LogRetention != nil {
+		seconds, ok := trainconf.ParseDuration(*c.LogRetention)
+		if !ok {
+			return l, fault.Usage("--log-retention "+fault.Quote(*c.LogRetention)+" is no time", "write it like 90d or 0s")
+		}
+		l.Retention = seconds
+	}
+	if c.MaxLogSize != nil {
+		n, ok := run.ParseSize(*c.MaxLogSize)
+		if !ok && *c.MaxLogSize != "0" {
+			return l, fault.Usage("--max-log-size "+fault.Quote(*c.MaxLogSize)+" is no size of 1MB or more", "write it like 500MB, 1.5TB or 0")
+		}
+		l.MaxBytes = n
+	}
+	return l, nil
 }
 
 func (c projectSettings) limited() bool {
@@ -76,7 +99,11 @@ func (c *projectCreateCmd) Run(ctx context.Context, p *process, cl *client.Clien
 	if err != nil {
 		return err
 	}
-	in := client.ProjectInput{Name: c.Name, Limits: limits}
+	logs, err := c.logs(access.LogLimits{})
+	if err != nil {
+		return err
+	}
+	in := client.ProjectInput{Name: c.Name, Limits: limits, Logs: logs}
 	for field, value := range map[*string]*string{&in.Description: c.Description, &in.Namespace: c.Namespace, &in.NodePool: c.NodePool, &in.Folder: c.Folder} {
 		if value != nil {
 			*field = *value
@@ -114,6 +141,7 @@ func (c *projectShowCmd) Run(ctx context.Context, p *process, cl *client.Client)
 	}{
 		{"Most workers", int64(l.Workers), strconv.Itoa(l.Workers)}, {"Most GPUs", int64(l.GPUs), strconv.Itoa(l.GPUs)},
 		{"Highest priority", int64(l.Priority), strconv.Itoa(l.Priority)}, {"Longest run", l.MaxDuration, trainconf.FormatDuration(l.MaxDuration)},
+		{"Logs kept for", x.Settings.Logs.Retention, trainconf.FormatDuration(x.Settings.Logs.Retention)}, {"Most of logs", x.Settings.Logs.MaxBytes, run.FormatSize(x.Settings.Logs.MaxBytes)},
 	} {
 		if n.value > 0 {
 			t.row(n.name, n.text)
@@ -141,6 +169,17 @@ func (c *projectChangeCmd) Run(ctx context.Context, p *process, cl *client.Clien
 			return err
 		}
 		in.Limits = &limits
+	}
+	if c.LogRetention != nil || c.MaxLogSize != nil {
+		before, err := cl.Project(ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		logs, err := c.logs(before.Settings.Logs)
+		if err != nil {
+			return err
+		}
+		in.Logs = &logs
 	}
 	if in == (client.ProjectChange{}) {
 		return fault.Usage("there is nothing to change", "add --description, for example")

@@ -107,6 +107,7 @@ func (p *process) printRun(d client.RunDetail) error {
 	if r.Cause == nil || !r.Retrying() { // else that is what follows
 		t.pairs("Next", d.Next)
 	}
+	t.pairs("Log", d.Log.Text)
 	for _, n := range r.Notices {
 		t.pairs("Notice", run.Sentence(n.Text), "Since", p.when(n.Since), "Next", n.Next, "Stacks asked for", p.when(n.Asked), "Stacks tell", run.Sentence(n.StacksTell), "What to do", n.Hint)
 		for i, line := range n.Evidence {

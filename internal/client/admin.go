@@ -78,6 +78,8 @@ type ProjectInput struct {
 	NodePool    string        `json:"node_pool,omitempty" doc:"Node pool of its workers; the console's without"`
 	Folder      string        `json:"folder,omitempty" doc:"Its folder in shared storage, which other projects do not see; without, it shares what is nobody's"`
 	Limits      access.Limits `json:"limits,omitzero" doc:"The most that one run may ask for"`
+
+	Logs access.LogLimits `json:"logs,omitzero" doc:"How much is kept of the logs of ended runs"`
 }
 
 // ProjectChange is what of a project is to change; what is left out stays. All but the description is for administrators of
@@ -88,6 +90,8 @@ type ProjectChange struct {
 	NodePool    *string        `json:"node_pool,omitempty" doc:"Node pool of its workers; empty for the console's"`
 	Folder      *string        `json:"folder,omitempty" doc:"Its folder in shared storage, which other projects do not see; empty for what is nobody's"`
 	Limits      *access.Limits `json:"limits,omitempty" doc:"The most that one run may ask for, instead of all the limits before"`
+
+	Logs *access.LogLimits `json:"logs,omitempty" doc:"How much is kept of the logs of ended runs, instead of both limits before; counts a day later"`
 }
 
 // MemberList is who is in a project.

@@ -87,6 +87,13 @@ type RunDetail struct {
 	Workers  []run.Worker  `json:"workers" nullable:"false" doc:"Of the newest attempt, by rank"`
 	Attempts []run.Attempt `json:"attempts" nullable:"false" doc:"Oldest first"`
 	Next     string        `json:"next,omitempty" doc:"What happens next with a run that has not ended, in a sentence: it waits, is tried again and why, is paused or stopped; nothing where it only goes on"`
+	Log      LogState      `json:"log" doc:"How much the run's log takes, and what becomes of it"`
+}
+
+// LogState is how much a run's log takes in the archive, and what becomes of it.
+type LogState struct {
+	run.LogFate
+	Text string `json:"text,omitempty" doc:"When and why it is or was deleted, in sentences; nothing where it is kept"`
 }
 
 // WorkerList is the workers of a run's newest attempt.

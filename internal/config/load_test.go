@@ -349,6 +349,9 @@ func TestAListInTheFileKeepsSpacesInWords(t *testing.T) {
 func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
 	t.Parallel()
 	env := func(name, value string) world { return world{env: map[string]string{name: value}} }
+	s3 := func(name, value string) world {
+		return world{env: map[string]string{"COTRAIN_LOGS_S3_BUCKET": "logs", name: value}}
+	}
 	file := func(text string) world {
 		return world{flags: Flags{"config": "c.toml"}, files: map[string]string{"c.toml": text}}
 	}
@@ -386,6 +389,18 @@ func TestProblemsNameTheirSourceAndWhatPasses(t *testing.T) {
 		{"a service without Consul", env("COTRAIN_CONSUL_SERVICE", "cotrain"), "COTRAIN_CONSUL_SERVICE", "needs consul.address", "http://127.0.0.1:8500"},
 		{"a service's name with an underscore", env("COTRAIN_CONSUL_SERVICE", "co_train"), "COTRAIN_CONSUL_SERVICE", "dashes", "use cotrain"},
 		{"a service's address for everybody", env("COTRAIN_CONSUL_SERVICE_ADDRESS", "0.0.0.0:80"), "COTRAIN_CONSUL_SERVICE_ADDRESS", "others can reach", "use 10.0.0.5"},
+		{"an endpoint of S3 without a bucket", env("COTRAIN_LOGS_S3_ENDPOINT", "https://s3.example"), "COTRAIN_LOGS_S3_ENDPOINT", "logs.s3_bucket (COTRAIN_LOGS_S3_BUCKET) is not set", "set logs.s3_bucket"},
+		{"an endpoint of S3 with a bucket in it", s3("COTRAIN_LOGS_S3_ENDPOINT", "https://s3.example/bucket"), "COTRAIN_LOGS_S3_ENDPOINT", "after the port", "use https://s3.example"},
+		{"an endpoint of S3 with a password", s3("COTRAIN_LOGS_S3_ENDPOINT", "https://me:hunter2@s3.example"), "COTRAIN_LOGS_S3_ENDPOINT", "user or password", "COTRAIN_LOGS_S3_SECRET_KEY"},
+		{"an endpoint of S3 without a scheme", s3("COTRAIN_LOGS_S3_ENDPOINT", "s3.example:9000"), "COTRAIN_LOGS_S3_ENDPOINT", "begins with https://", "use https://"},
+		{"a bucket in capitals", env("COTRAIN_LOGS_S3_BUCKET", "Logs"), "COTRAIN_LOGS_S3_BUCKET", "lower-case", "use cotrain-logs"},
+		{"a prefix that leads out", s3("COTRAIN_LOGS_S3_PREFIX", "a/../b"), "COTRAIN_LOGS_S3_PREFIX", "slashes between", "use cotrain/logs"},
+		{"a prefix with a slash before", s3("COTRAIN_LOGS_S3_PREFIX", "/a"), "COTRAIN_LOGS_S3_PREFIX", "slashes between", "use cotrain/logs"},
+		{"an access key alone", s3("COTRAIN_LOGS_S3_ACCESS_KEY", "hunter2"), "COTRAIN_LOGS_S3_ACCESS_KEY", "needs logs.s3_secret_key", "both or neither"},
+		{"an authority of S3 that is missing", s3("COTRAIN_LOGS_S3_CA_CERT", "gone"), "COTRAIN_LOGS_S3_CA_CERT", "cannot be read", "correct"},
+		{"an address of buckets that is none", s3("COTRAIN_LOGS_S3_ADDRESSING", "dns"), "COTRAIN_LOGS_S3_ADDRESSING", "path, host or auto", "use auto"},
+		{"logs for an hour", env("COTRAIN_LOGS_RETENTION", "1h"), "COTRAIN_LOGS_RETENTION", "at least 24h", "use 8760h"},
+		{"a size without a unit", env("COTRAIN_LOGS_MAX_SIZE", "500"), "COTRAIN_LOGS_MAX_SIZE", "with its unit", "use 500GB"},
 		{"white space in a namespace", env("NOMAD_NAMESPACE", "a b"), "NOMAD_NAMESPACE", "one word", "remove"},
 		{"two tokens", world{env: map[string]string{"NOMAD_TOKEN": "a", "NOMAD_TOKEN_FILE": "b"}}, "NOMAD_TOKEN_FILE", "together with NOMAD_TOKEN", "unset"},
 		{"a relative mount", env("COTRAIN_STORAGE_MOUNT", "shared"), "COTRAIN_STORAGE_MOUNT", "absolute path", "use /srv/cotrain"},

@@ -1,12 +1,12 @@
 package config
 
 import (
-	"math"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 // Logs is where the sealed blocks of logs are: in the folder logs of DataDir, or with S3Bucket in an S3-compatible store.
@@ -132,26 +132,8 @@ func (l *loader) logs() {
 	}
 }
 
-// sizePattern is a number with a unit.
-var sizePattern = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([kKMGT]i?)B$`)
-
-// ParseSize reads 500MB, 1.5 TB or 2GiB; ok is false for what is none, or less than 1 MB.
-func ParseSize(s string) (bytes int64, ok bool) {
-	m := sizePattern.FindStringSubmatch(strings.TrimSpace(s))
-	if m == nil {
-		return 0, false
-	}
-	n, err := strconv.ParseFloat(m[1], 64)
-	base := 1000.0
-	if strings.HasSuffix(m[2], "i") {
-		base = 1024
-	}
-	n *= math.Pow(base, float64(1+strings.Index("KMGT", strings.ToUpper(m[2][:1]))))
-	return int64(n), err == nil && n >= 1e6 && n <= 1e18
-}
-
 func setMaxSize(c *Config, value any) *problem {
-	n, ok := ParseSize(value.(string))
+	n, ok := run.ParseSize(value.(string))
 	if !ok {
 		return broken("must be a size with its unit, MB, GB or TB, of 1MB or more", "use 500GB, for example")
 	}

@@ -191,6 +191,14 @@ func (b *behind) EachLogAround(context.Context, run.ID, run.LogFilter, run.LogPo
 	return b.passed("EachLogAround")
 }
 
+func (b *behind) LogFate(context.Context, run.ID) (run.LogFate, error) {
+	return run.LogFate{}, b.passed("LogFate")
+}
+
+func (b *behind) LogUsage(context.Context) ([]run.LogUsage, error) {
+	return []run.LogUsage{{Project: "vision", Bytes: 1}, {Project: "speech", Bytes: 2}, {Bytes: 3}}, b.passed("LogUsage")
+}
+
 func (b *behind) Metrics(context.Context, run.ID) ([]string, error) { return nil, b.passed("Metrics") }
 
 func (b *behind) PointsPage(context.Context, run.ID, string, int64, *points.PageCursor, int) ([]points.WorkerPoint, error) {

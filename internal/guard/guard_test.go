@@ -111,7 +111,7 @@ func TestWhatIsOfAnotherProjectDoesNotExist(t *testing.T) {
 		}
 	}
 	b.through = slices.DeleteFunc(b.through, func(name string) bool {
-		return slices.Contains([]string{"Nodes", "MeasureGPUs", "Runs", "ListRuns", "CountRuns", "Sweeps", "Templates"}, name) // these show what is theirs
+		return slices.Contains([]string{"Nodes", "MeasureGPUs", "Runs", "ListRuns", "CountRuns", "Sweeps", "Templates", "LogUsage"}, name) // these show what is theirs
 	})
 	if len(b.through) > 0 {
 		t.Errorf("got through: %v", b.through)
@@ -128,6 +128,28 @@ func TestWhatIsOfAnotherProjectDoesNotExist(t *testing.T) {
 	}
 	if len(b.log) < 10 {
 		t.Errorf("%d refusals in the audit log", len(b.log))
+	}
+}
+
+func TestUsageIsToldOfOnesOwnProjects(t *testing.T) {
+	t.Parallel()
+	g, _ := newGuard(t)
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		want []string
+	}{
+		"a viewer":         {as(t.Context(), map[string]access.Role{"speech": access.Viewer}), []string{"speech"}},
+		"of another":       {as(t.Context(), map[string]access.Role{"text": access.Admin}), nil},
+		"an administrator": {access.With(t.Context(), access.Local()), []string{"vision", "speech", ""}},
+	} {
+		all, err := g.LogUsage(c.ctx)
+		var got []string
+		for _, u := range all {
+			got = append(got, u.Project)
+		}
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s sees %q, %v", name, got, err)
+		}
 	}
 }
 

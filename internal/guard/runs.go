@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/access"
@@ -60,6 +61,8 @@ type LogReader interface {
 	SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error
 	EachLog(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, fn func(run.RawLine) error) error
 	EachLogAround(ctx context.Context, id run.ID, f run.LogFilter, from run.LogPos, lines int, fn func(run.RawLine) error) error
+	LogFate(ctx context.Context, id run.ID) (run.LogFate, error)
+	LogUsage(ctx context.Context) ([]run.LogUsage, error)
 }
 
 // Curves reads the curves of one run.
@@ -248,6 +251,23 @@ func (g *Guard) EachLogAround(ctx context.Context, id run.ID, f run.LogFilter, f
 		return err
 	}
 	return g.o.Store.EachLogAround(ctx, id, f, from, lines, fn)
+}
+
+// LogFate tells what becomes of a run's log.
+func (g *Guard) LogFate(ctx context.Context, id run.ID) (run.LogFate, error) {
+	return seen(ctx, g, id, func() (run.LogFate, error) { return g.o.Store.LogFate(ctx, id) })
+}
+
+// LogUsage returns how much the logs of each project take that who asks may see, and for who manages projects of all, with the project "".
+func (g *Guard) LogUsage(ctx context.Context) ([]run.LogUsage, error) {
+	if err := g.anywhere(ctx, access.ProjectRead); err != nil {
+		return nil, err
+	}
+	all, err := g.o.Store.LogUsage(ctx)
+	who := access.From(ctx)
+	return slices.DeleteFunc(all, func(u run.LogUsage) bool {
+		return u.Project == "" && !who.May(access.ProjectsManage, "") || u.Project != "" && !who.May(access.ProjectRead, u.Project)
+	}), err
 }
 
 // SavedCheckpoints returns the newest that workers reported.

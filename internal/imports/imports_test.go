@@ -76,6 +76,7 @@ var allowed = map[string][]string{
 	"internal/cluster":            {"internal/nomad", "internal/consul", "nomad"},
 	"internal/consul":             {"internal/certfile"},
 	"internal/vault":              {"internal/certfile"},
+	"internal/retention":          {"internal/store"},
 	"internal/s3":                 {"internal/certfile"},
 	"internal/s3/s3test":          {},
 	"internal/store":              {"internal/logarchive", "internal/store/accounts", "internal/store/auditlog", "internal/store/db", "internal/store/points", "internal/store/transfer"},

@@ -20,6 +20,9 @@ func (s *Store) DeleteRun(ctx context.Context, id run.ID) error {
 		if err != nil {
 			return err
 		}
+		if err := forgetLogBytes(ctx, tx, id); err != nil {
+			return err
+		}
 		res, err := tx.Exec(ctx, `DELETE FROM runs WHERE id = ?`, id)
 		if err != nil {
 			return err

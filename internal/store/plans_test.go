@@ -86,8 +86,8 @@ var small = []string{"orders", "stale_curves", "stale_metrics", "log_chunks", "t
 // in which they come late. The index of texts takes twice as long for every second run.
 const frequentText = `SELECT coalesce(string_agg(id, ','), '') FROM (SELECT id FROM run_texts WHERE`
 
-// queueIndexes hold only what waits.
-var queueIndexes = regexp.MustCompile(`INDEX (runs_line|attempts_maybe_sent)$`)
+// queueIndexes hold only what waits, for its turn or to be measured.
+var queueIndexes = regexp.MustCompile(`INDEX (runs_line|attempts_maybe_sent|log_blocks_unmeasured)$`)
 
 // TestNoQueryReadsAWholeTableInSQLite has SQLite explain all that the store executes. It has no statistics, so that the plans
 // are the same for a few runs as for a million.

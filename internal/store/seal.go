@@ -43,8 +43,10 @@ func (s *Store) Seal(ctx context.Context, id run.ID, atLeast int) error {
 				id, about.First, about.Last, ranks(chunks), size, name, about.Since, about.Until, logarchive.AppendCounts(nil, about.Counts), []byte(logarchive.MakeTrigrams(chunks)), sumOf(data), len(data)); err != nil {
 				return err
 			}
-			_, err := tx.Exec(ctx, `DELETE FROM log_chunks WHERE run_id = ? AND id <= ?`, id, about.Last)
-			return err
+			if _, err := tx.Exec(ctx, `DELETE FROM log_chunks WHERE run_id = ? AND id <= ?`, id, about.Last); err != nil {
+				return err
+			}
+			return addLogBytes(ctx, tx, id, int64(len(data)))
 		})
 		if errors.Is(err, fault.ErrNotFound) { // deleted, perhaps before the blob was there
 			return s.blobs.Delete(ctx, name)

@@ -194,8 +194,24 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			_, err := s.CountCause(ctx, run.InProjects("default", "other"), "python_exception/exception", time.UnixMilli(1000))
 			return err
 		},
-		"DeleteRun":    func(ctx context.Context) error { return s.DeleteRun(ctx, "r-v000000001") },
-		"Tidy":         s.Tidy,
+		"DeleteRun":   func(ctx context.Context) error { return s.DeleteRun(ctx, "r-v000000001") },
+		"Tidy":        s.Tidy,
+		"LogFate":     func(ctx context.Context) error { return last(s.LogFate(ctx, f.Live)) },
+		"LogUsage":    func(ctx context.Context) error { return last(s.LogUsage(ctx)) },
+		"MeasureLogs": func(ctx context.Context) error { return last(s.MeasureLogs(ctx)) },
+		"SetLogLimits": func(ctx context.Context) error {
+			if _, err := s.SetLogLimits(ctx, []run.LogLimit{{Bytes: 1}}, now); err != nil {
+				return err
+			}
+			return last(s.SetLogLimits(ctx, []run.LogLimit{{Bytes: 1, Project: "default", Age: time.Hour}, {Age: time.Hour}}, now))
+		},
+		"OldestLogs": func(ctx context.Context) error {
+			return errors.Join(last(s.OldestLogs(ctx, "default", time.Now(), 100)), last(s.OldestLogs(ctx, "", time.Now(), 100)))
+		},
+		"DeleteLog": func(ctx context.Context) error {
+			_, _, err := s.DeleteLog(ctx, f.Oldest, run.DeletedLog{At: now, Age: 1})
+			return err
+		},
 		"TidyLogs":     s.TidyLogs,
 		"LacksOldLogs": func(ctx context.Context) error { return last(s.LacksOldLogs(ctx)) },
 		"Dispatching":  func(ctx context.Context) error { return last(s.Dispatching(ctx)) },

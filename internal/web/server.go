@@ -38,6 +38,7 @@ type Store interface {
 	metrics.Store
 	runs.Store
 	storage.Runs
+	admin.Usage
 }
 
 // Control is what the sections act with.
@@ -160,7 +161,7 @@ func (s *Server) sections(d Deps) sections {
 		templates: &templates.Pages{Site: s.Site, Form: f, Control: d.Control},
 	}
 	if d.Admin != nil {
-		all.admin = &admin.Pages{Site: s.Site, Accounts: d.Admin, Registry: d.Secrets, Causes: d.Causes}
+		all.admin = &admin.Pages{Site: s.Site, Accounts: d.Admin, Registry: d.Secrets, Causes: d.Causes, Usage: d.Store}
 		all.search.Accounts = d.Admin
 	}
 	if d.Accounts != nil {

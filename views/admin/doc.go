@@ -2,7 +2,9 @@
 package admin
 
 import (
+	"cmp"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +38,14 @@ type Overview struct {
 	Users                                                  []access.User
 	Projects                                               []access.Project // whose members one may manage
 	Secrets                                                []run.Secret
+	Logs                                                   []run.LogUsage // by project, and of all at the end
+}
+
+// largest are the projects whose logs take most.
+func (o Overview) largest() []run.LogUsage {
+	of := slices.DeleteFunc(slices.Clone(o.Logs), func(u run.LogUsage) bool { return u.Project == "" || u.Bytes == 0 })
+	slices.SortStableFunc(of, func(a, b run.LogUsage) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return of[:min(len(of), 5)]
 }
 
 func (o Overview) people() string {
@@ -202,6 +212,7 @@ type ProjectDetails struct {
 	Members                                            []access.Member
 	MayEdit, MayMembers, MayDelete, MayUsers, MayAudit bool
 	MaySettings                                        bool
+	Logs                                               run.LogUsage
 	Settings                                           []ui.Fact // for who may not change them
 	About, Member                                      Form
 	Now                                                time.Time

@@ -56,6 +56,7 @@ type Console struct {
 	Secrets runtest.Registry
 	Causes  runtest.CauseRules
 	Hub     *feed.Hub
+	Fate    run.LogFate // of all logs
 
 	version     atomic.Int64 // of points
 	mu          sync.Mutex

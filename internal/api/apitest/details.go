@@ -36,6 +36,11 @@ func (c *Console) EventsBefore(_ context.Context, id run.ID, before int64, limit
 	return out, err
 }
 
+// LogFate is for [api.Details].
+func (c *Console) LogFate(_ context.Context, id run.ID) (f run.LogFate, err error) {
+	return c.Fate, c.with(id, func(*entry) error { return nil })
+}
+
 // Logs is for [api.Details].
 func (c *Console) Logs(_ context.Context, id run.ID, q run.LogQuery) (out []run.LogLine, err error) {
 	err = c.with(id, func(e *entry) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/auth"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/webtest"
@@ -206,16 +207,16 @@ func TestAProjectIsManagedByItsAdminsAndSeenByItsMembersOnly(t *testing.T) {
 	if page.Count("#f-namespace") != 0 || page.Count("[data-setting]") != 0 {
 		t.Error("a project's admin is offered its settings")
 	}
-	full := []string{"description", "Large ones", "namespace", "", "node_pool", "gpu", "folder", "teams/llm", "workers", "8", "gpus", "", "priority", "60", "max_duration_seconds", "1d"}
+	full := []string{"description", "Large ones", "namespace", "", "node_pool", "gpu", "folder", "teams/llm", "workers", "8", "gpus", "", "priority", "60", "max_duration_seconds", "1d", "retention_seconds", "90d", "max_bytes", "1.5TB"}
 	post(t, ann, "/projects/llm", 403, full...)
 	post(t, s, "/projects/llm", 303, full...)
 	if page := s.Get("/projects/llm", 200); page.Doc.Find("#f-node_pool").AttrOr("value", "") != "gpu" || page.Doc.Find("#f-max_duration_seconds").AttrOr("value", "") != "1d" || page.Doc.Find("#f-gpus").AttrOr("value", "") != "" {
 		t.Error("the settings are not shown to be changed")
 	}
-	if page := ann.Get("/projects/llm", 200); page.Text(t, "[data-setting=workers] dd") != "8" || page.Count("[data-setting]") != 5 {
+	if page := ann.Get("/projects/llm", 200); page.Text(t, "[data-setting=workers] dd") != "8" || page.Count("[data-setting]") != 7 || page.Text(t, "[data-setting=retention_seconds] dd") != "90d" || page.Text(t, "[data-setting=max_bytes] dd") != "1.5 TB" {
 		t.Error("a project's admin does not see its settings")
 	}
-	for i, bad := range map[int]string{7: "/etc", 9: "many", 13: "200", 15: "soon"} {
+	for i, bad := range map[int]string{7: "/etc", 9: "many", 13: "200", 15: "soon", 17: "5s", 19: "much"} {
 		wrong := slices.Clone(full)
 		wrong[i] = bad
 		if a := post(t, s, "/projects/llm", 422, wrong...); a.Count("#f-"+wrong[i-1]+"-message.field-error") != 1 || a.Doc.Find("#f-"+wrong[i-1]).AttrOr("value", "") != bad {
@@ -285,5 +286,21 @@ func TestWhatAPersonIsSignedInWithIsShownAndRevoked(t *testing.T) {
 	post(t, s, "/admin/users/ann/tokens/"+string(token.ID)+"/revoke", 303)
 	if page := s.Get("/admin/users/ann", 200); page.Count("[data-session], [data-token]") != 0 {
 		t.Error("a session or token stays")
+	}
+}
+
+func TestAdministratorsSeeWhatLogsTake(t *testing.T) {
+	t.Parallel()
+	s := site(t, accounts(t), boss)
+	s.Fake.LogUsages = []run.LogUsage{{Project: "default", Bytes: 12_300_000, MaxBytes: 50_000_000}, {Project: "small", Bytes: 1}, {Bytes: 12_300_001, Retention: 90 * 86_400}}
+	page := s.Get("/admin", 200)
+	if got := page.Text(t, "[data-admin=logs] .muted"); got != "12.3 MB, kept for 90 days after a run's end" {
+		t.Errorf("in all %q", got)
+	}
+	if got := page.Text(t, "[data-log-usage=default] dd"); got != "12.3 MB of 50 MB" || page.Count("[data-log-usage]") != 2 {
+		t.Errorf("of a project %q", got)
+	}
+	if got := s.Get("/projects/default", 200).Text(t, "[data-log-usage]"); got != "Logs: 12.3 MB of 50 MB" {
+		t.Errorf("on its page %q", got)
 	}
 }

@@ -75,12 +75,18 @@ type Accounts interface {
 	Identities
 }
 
+// Usage tells how much the logs of projects take, of those that who asks may see, and of all with the project "".
+type Usage interface {
+	LogUsage(ctx context.Context) ([]run.LogUsage, error)
+}
+
 // Pages are the section's handlers.
 type Pages struct {
 	*page.Site
 	Accounts Accounts
 	Registry Registry
 	Causes   CauseRules
+	Usage    Usage
 }
 
 const nav = "admin"
@@ -102,6 +108,11 @@ func (p *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	if o.MaySecrets {
 		if o.Secrets, err = p.Registry.Secrets(ctx, ""); err != nil {
+			return err
+		}
+	}
+	if o.MayProjects {
+		if o.Logs, err = p.Usage.LogUsage(ctx); err != nil {
 			return err
 		}
 	}

@@ -51,6 +51,52 @@ func settings() []setting {
 				return "", ""
 			},
 		},
+		logRetention(), logSize(),
+	}
+}
+
+const keptForEver = "the console's own limit"
+
+func logRetention() setting {
+	return setting{
+		name: "retention_seconds", label: "Keep logs after a run's end", help: "Such as 90d. A change counts a day later.", hint: keptForEver,
+		get: func(s access.Settings) string {
+			if s.Logs.Retention == 0 {
+				return ""
+			}
+			return trainconf.FormatDuration(s.Logs.Retention)
+		},
+		set: func(s *access.Settings, text string) (rule, fix string) {
+			seconds, ok := trainconf.ParseDuration(text)
+			if !ok && text != "" {
+				return "is no time", "write it like 90d, or leave it empty"
+			}
+			s.Logs.Retention = seconds
+			return "", ""
+		},
+	}
+}
+
+func logSize() setting {
+	return setting{
+		name: "max_bytes", label: "Most that its logs take", help: "Such as 50GB. Beyond it the logs of the runs that ended first are deleted.", hint: keptForEver,
+		get: func(s access.Settings) string {
+			if s.Logs.MaxBytes == 0 {
+				return ""
+			}
+			return run.FormatSize(s.Logs.MaxBytes)
+		},
+		set: func(s *access.Settings, text string) (rule, fix string) {
+			n, ok := run.ParseSize(text)
+			if before := s.Logs.MaxBytes; text == run.FormatSize(before) {
+				n = before // not rounded
+			}
+			if !ok && text != "" {
+				return "is no size of 1MB or more", "write it like 500MB or 1.5TB, or leave it empty"
+			}
+			s.Logs.MaxBytes = n
+			return "", ""
+		},
 	}
 }
 

@@ -77,6 +77,15 @@ func (p *Pages) project(w http.ResponseWriter, r *http.Request, typed *projectIn
 	if d.Members, err = p.Accounts.Members(ctx, x.Name); err != nil {
 		return err
 	}
+	usage, err := p.Usage.LogUsage(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range usage {
+		if u.Project == x.Name {
+			d.Logs = u
+		}
+	}
 	input := projectInput{description: x.Description, settings: inputOf(x.Settings)}
 	if typed != nil {
 		input = *typed

@@ -62,5 +62,6 @@ func (p *Pages) overview(ctx context.Context, f view.Frame) (view.Overview, erro
 		o.Events, err = p.Store.EventsBefore(ctx, f.Run.ID, math.MaxInt64, eventsListed)
 		return
 	})
+	g.Go(func() (err error) { o.LogFate, err = p.Store.LogFate(ctx, f.Run.ID); return })
 	return o, g.Wait()
 }

@@ -59,6 +59,8 @@ type LogReader interface {
 	// SearchLog tells, piece by piece, which lines a filter leaves.
 	SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell func(run.LogFound) error) error
 	logfile.Source
+	// LogFate tells what becomes of the log.
+	LogFate(ctx context.Context, id run.ID) (run.LogFate, error)
 }
 
 // Measurements read the metrics of one run.

@@ -56,6 +56,8 @@ type fake struct {
 	Saved      []run.SavedCheckpoint
 	Curves     map[string][]run.CurvePoint
 	Log        logtest.Lines
+	LogFates   run.LogFate
+	LogUsages  []run.LogUsage
 	AllNodes   []run.Node
 	Known      *measure.Known // of the cluster, nil for nothing
 	MeasureErr error
@@ -211,6 +213,10 @@ func (f *fake) Each(_ context.Context, _ run.ID, metric string, _ int, from, to 
 	}
 	return f.Err
 }
+
+func (f *fake) LogFate(context.Context, run.ID) (run.LogFate, error) { return f.LogFates, f.Err }
+
+func (f *fake) LogUsage(context.Context) ([]run.LogUsage, error) { return f.LogUsages, f.Err }
 
 func (f *fake) SavedCheckpoints(context.Context, run.ID) ([]run.SavedCheckpoint, error) {
 	return f.Saved, f.Err
