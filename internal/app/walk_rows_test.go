@@ -34,7 +34,6 @@ var rows = map[string][]row{
 	"GET /runs/{id}/events":                       {{path: "/runs/{run}/events"}},
 	"GET /runs/{id}/config":                       {{path: "/runs/{run}/config"}},
 	"GET /runs/{id}/launch":                       {{path: "/runs/{run}/launch"}},
-	"GET /runs/{id}/log.json":                     {{path: "/runs/{run}/log.json", data: true}},
 	"GET /runs/{id}/log/map":                      {{path: "/runs/{run}/log/map", data: true}},
 	"GET /runs/{id}/log/lines":                    {{path: "/runs/{run}/log/lines", data: true}},
 	"GET /runs/{id}/log/find":                     {{path: "/runs/{run}/log/find", data: true}},

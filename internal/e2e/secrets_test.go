@@ -86,7 +86,7 @@ func TestNoSecretComesOut(t *testing.T) {
 	id := p.submit(shortRun("planted")...)
 	p.becomes(id, run.Succeeded)
 	ask(http.MethodGet, "/runs/"+string(id), "", "")
-	for _, path := range []string{"/metrics", "/logs", "/log.json", "/log.txt", "/workers", "/events", "/config", "/config.toml", "/launch.sh", "/job.json"} {
+	for _, path := range []string{"/metrics", "/logs", "/log/lines?machine=1", "/log.txt", "/workers", "/events", "/config", "/config.toml", "/launch.sh", "/job.json"} {
 		ask(http.MethodGet, "/runs/"+string(id)+path, "", "")
 	}
 	for _, args := range [][]string{{"run", "list"}, {"run", "show", string(id)}, {"run", "logs", string(id), "--raw"}, {"run", "launch", string(id)}, {"node", "list"}, {"run", "show", "r-none"}} {

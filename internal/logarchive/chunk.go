@@ -3,8 +3,10 @@ package logarchive
 import (
 	"bytes"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -49,7 +51,37 @@ func (c Chunk) Lines() iter.Seq2[int, []byte] {
 // Line is line i, whose bytes are given, as it is shown.
 func (c Chunk) Line(i int, line []byte) run.LogLine {
 	text := strings.ToValidUTF8(string(bytes.TrimSuffix(line, []byte("\r"))), "\uFFFD")
-	return run.LogLine{Pos: Pos(c.ID, i), Rank: c.Rank, Stream: c.Stream, At: time.UnixMilli(c.At).UTC(), Text: text, Level: LevelOf(line), Cut: len(line) >= CutAt}
+	l := run.LogLine{Pos: Pos(c.ID, i), Rank: c.Rank, Stream: c.Stream, At: time.UnixMilli(c.At).UTC(), Text: text, Level: LevelOf(line), Cut: len(line) >= CutAt}
+	if isBinary(line) {
+		quoted := strconv.Quote(string(line[:min(len(line), escapedBytes)]))
+		l.Binary, l.Escaped = len(line), quoted[1:len(quoted)-1]
+	}
+	return l
+}
+
+// escapedBytes is how much of a line that is no text is shown.
+const escapedBytes = 1 << 10
+
+// isBinary reports whether a line is no text: it has a zero, or more than one in eight of its first characters is neither valid UTF-8 nor
+// what a terminal understands.
+func isBinary(line []byte) bool {
+	head := line[:min(len(line), escapedBytes)]
+	characters, strange := 0, 0
+	for len(head) > 0 {
+		r, n := utf8.DecodeRune(head)
+		if r == utf8.RuneError && n == 1 && !utf8.FullRune(head) && len(line) > escapedBytes {
+			break // cut here
+		}
+		switch {
+		case r == 0:
+			return true
+		case r == utf8.RuneError && n == 1, r < ' ' && r != '\t' && r != '\r' && r != '\b' && r != '\a' && r != '\f' && r != '\v' && r != esc, r == 0x7f:
+			strange++
+		}
+		characters++
+		head = head[n:]
+	}
+	return strange*8 > characters
 }
 
 // Raw is line i, whose bytes are given, as it was printed.

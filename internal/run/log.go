@@ -26,6 +26,9 @@ type LogLine struct {
 	Level  LogLevel  `json:"level,omitempty"`
 	// Cut says that the worker's next line continues this one, which is longer than the console takes at once.
 	Cut bool `json:"cut,omitempty"`
+	// Binary is how many bytes were printed of a line that is no text, and Escaped the first of them, as in a string of Go.
+	Binary  int    `json:"binary,omitempty"`
+	Escaped string `json:"escaped,omitempty"`
 }
 
 // RawLine is a line as it was printed.

@@ -64,7 +64,7 @@ func TestHostileTextsStayTexts(t *testing.T) {
 				t.Errorf("the heading is %q, want %q", got, want)
 			}
 		}
-		for _, path := range []string{"/log.json", "/series?metric=loss"} {
+		for _, path := range []string{"/log/lines", "/series?metric=loss"} {
 			if a := s.Get("/runs/"+string(r.ID)+path, http.StatusOK); !json.Valid([]byte(a.Body)) || strings.Contains(a.Header.Get("Content-Type"), "html") {
 				t.Errorf("%s: %s %.200s", path, a.Header.Get("Content-Type"), a.Body)
 			}

@@ -61,7 +61,6 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /runs/{id}/config", access.RunsRead, t.runs.Config)
 	paged("GET /runs/{id}/launch", access.RunsRead, t.runs.Launch)
 	paged("GET /runs/{id}/live", access.RunsRead, t.runs.Live)
-	data("GET /runs/{id}/log.json", access.RunsRead, t.runs.Lines)
 	data("GET /runs/{id}/log/map", access.RunsRead, t.runs.LogMap)
 	data("GET /runs/{id}/log/lines", access.RunsRead, t.runs.LogLines)
 	data("GET /runs/{id}/log/find", access.RunsRead, t.runs.LogFind)

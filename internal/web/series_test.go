@@ -104,7 +104,7 @@ func TestAWrongChartSaysWhichFieldIsWrong(t *testing.T) {
 func TestWhatOnlyScriptsReadHasNoPagesForErrors(t *testing.T) {
 	t.Parallel()
 	s := seriesSite(t)
-	for _, path := range []string{"/runs/r-none/series?metric=loss", "/runs/r-none/marks", "/runs/r-none/log.json", "/sweeps/s-none/rows", "/compare/series?sweep=s-none&metric=loss"} {
+	for _, path := range []string{"/runs/r-none/series?metric=loss", "/runs/r-none/marks", "/runs/r-none/log/map", "/sweeps/s-none/rows", "/compare/series?sweep=s-none&metric=loss"} {
 		if p := problemOf(t, s.Do(http.MethodGet, path, nil, "Accept", "text/html"), http.StatusNotFound); p.Detail == "" || p.Title == "" {
 			t.Errorf("%s: %+v", path, p)
 		}

@@ -18,6 +18,7 @@ func (ls Lines) left(f run.LogFilter) (out Lines, err error) {
 		return nil, err
 	}
 	for _, l := range ls {
+		l.Level = logarchive.LevelOf([]byte(l.Text))
 		m.Each(logarchive.Chunk{Rank: l.Rank, Stream: l.Stream, At: l.At.UnixMilli(), Data: []byte(l.Text + "\n")}, func(int, []byte) bool {
 			out = append(out, l)
 			return true

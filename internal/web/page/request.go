@@ -82,9 +82,14 @@ func Number(r *http.Request, name string, otherwise, low, high int64) (int64, er
 	if v == "" {
 		return otherwise, nil
 	}
-	n, err := strconv.ParseInt(v, 10, 64)
+	return ParseNumber(name, v, otherwise, low, high)
+}
+
+// ParseNumber reads the value of a field; the error names one that would pass.
+func ParseNumber(name, value string, otherwise, low, high int64) (int64, error) {
+	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || n < low || n > high {
-		return 0, run.FieldErrors{{Field: name, Value: Text(v, 40), Rule: fmt.Sprintf("is not a whole number from %d to %d", low, high), Fix: fmt.Sprintf("use %d", otherwise)}}
+		return 0, run.FieldErrors{{Field: name, Value: Text(value, 40), Rule: fmt.Sprintf("is not a whole number from %d to %d", low, high), Fix: fmt.Sprintf("use %d", otherwise)}}
 	}
 	return n, nil
 }

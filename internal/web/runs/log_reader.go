@@ -15,9 +15,11 @@ import (
 // The script of the log's tab asks these four. All take a filter in their query, as [run.ParseLogFilter] reads it; lines are numbered
 // from 0 as the filter leaves them.
 
-// shownLine is a line, and where in its visible text the pattern is: from and to in UTF-16 units.
+// shownLine is a line, how many bytes its text has if only the beginning is given, and where in its visible text the pattern is: from and
+// to in UTF-16 units.
 type shownLine struct {
 	run.LogLine
+	Bytes int      `json:"bytes,omitempty"`
 	Marks [][2]int `json:"marks,omitempty"`
 }
 
@@ -53,7 +55,7 @@ func (p *Pages) LogMap(w http.ResponseWriter, r *http.Request) error {
 }
 
 // LogLines answers with lines from a number on (from), around a position (pos), a time (at) or a step (step), or with the last. With mark,
-// a pattern is marked in them, and does not choose them: mark, regexp and case are as q.
+// a pattern is marked in them, and does not choose them: mark, regexp and case are as q. With text, no more bytes are given of each.
 func (p *Pages) LogLines(w http.ResponseWriter, r *http.Request) error {
 	found, f, err := p.filtered(r)
 	if err != nil {
@@ -67,6 +69,10 @@ func (p *Pages) LogLines(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	most, err := page.Number(r, "text", maxLineText, 1, maxLineText)
+	if err != nil {
+		return err
+	}
 	marker, err := logarchive.NewMatcher(run.LogFilter{Find: run.LogPattern{Text: r.URL.Query().Get("mark"), Regexp: r.URL.Query().Get("regexp") != "", Case: r.URL.Query().Get("case") != ""}})
 	if err != nil {
 		return err
@@ -77,10 +83,16 @@ func (p *Pages) LogLines(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := shownPage{LogPage: got, Lines: make([]shownLine, len(got.Lines))}
 	for i, l := range got.Lines {
-		out.Lines[i] = shownLine{l, marker.Marks(l.Text)}
+		out.Lines[i] = shownLine{LogLine: l, Marks: marker.Marks(l.Text)}
+		if whole := len(l.Text); whole > int(most) {
+			out.Lines[i].Text, out.Lines[i].Bytes = fault.Cut(l.Text, int(most)), whole
+		}
 	}
 	return page.JSON(w, http.StatusOK, out)
 }
+
+// maxLineText is more than a line has.
+const maxLineText = 1 << 30
 
 // placeOf is where a request wants to read.
 func (p *Pages) placeOf(r *http.Request, id run.ID) (spot run.LogSpot, err error) {

@@ -17,7 +17,7 @@ func TestARunThatDoesNotExistIsNotFoundOnEveryAddress(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
 	for _, id := range []string{"r-0000000000", "nonsense", "r-ABCDEFGHIJ", strings.Repeat("x", 2000)} {
-		for _, rest := range []string{"", "/metrics", "/logs", "/workers", "/mesh", "/checkpoints", "/events", "/config", "/launch", "/live", "/series?metric=loss", "/log.json", "/log.txt", "/config.toml", "/stop", "/delete"} {
+		for _, rest := range []string{"", "/metrics", "/logs", "/workers", "/mesh", "/checkpoints", "/events", "/config", "/launch", "/live", "/series?metric=loss", "/log/lines", "/log/map", "/log.txt", "/config.toml", "/stop", "/delete"} {
 			if a := s.Do("GET", "/runs/"+id+rest, nil); a.Status != 404 {
 				t.Errorf("%.20s%s: %d", id, rest, a.Status)
 			}

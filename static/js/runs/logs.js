@@ -1,192 +1,349 @@
-// The log tab: besides the newest lines one worker or all, the first and the last line, earlier and later ones. What scrolls out at one
-// end can be loaded again.
-import { element, Tail } from "./tail.js";
+// The log tab: any line of any worker, found, followed, and beside those of others.
+import { Pane } from "./log/pane.js";
+import { Search } from "./log/search.js";
+import { Source } from "./log/source.js";
+import { State } from "./log/state.js";
+import { Selection } from "./log/selection.js";
+import { showFound, showProblem, startBar } from "./log/bar.js";
+import { histogram } from "./log/strip.js";
+import { element } from "./log/row.js";
+import { source, Tail } from "./tail.js";
+import { paced } from "../live/pace.js";
+import { localClocks } from "../ui/times.js";
 
-/** @typedef {import("./tail.js").Line} Line */
+/** @typedef {import("./log/row.js").Line} Line */
+
+const renewEvery = 5000; // milliseconds between searches of a log that grows
+const togetherAfter = 120; // milliseconds until the other panes come to the time of this one
+const lastPos = Number.MAX_SAFE_INTEGER;
 
 /**
  * @param {HTMLElement} root
- * @returns {Tail|null}
+ * @returns {Tail|Logs|null}
  */
 export function startLogs(root) {
   const section = root.querySelector("[data-log]");
   if (!(section instanceof HTMLElement)) return null;
-  return section.querySelector("[data-log-earlier]") ? new Logs(section) : new Tail(section);
+  return section.dataset.log === "all" ? new Logs(section) : new Tail(section);
 }
 
-class Logs extends Tail {
+export class Logs {
   /** @param {HTMLElement} section */
   constructor(section) {
-    super(section, 2000, 500);
-    this.earlier = /** @type {HTMLButtonElement} */ (section.querySelector("[data-log-earlier]"));
-    this.later = /** @type {HTMLButtonElement} */ (section.querySelector("[data-log-later]"));
-    this.followButton = /** @type {HTMLButtonElement} */ (section.querySelector("[data-log-follow]"));
-    section.querySelector(".tabs")?.addEventListener("click", (event) => this.chooseTab(event));
-    this.followButton.addEventListener("click", () => this.setFollow(!this.follow));
-    section.querySelector("[data-log-machine]")?.addEventListener("click", (event) => this.showMachine(/** @type {HTMLElement} */ (event.currentTarget)));
-    section.querySelector("[data-log-start]")?.addEventListener("click", () => void this.toStart());
-    section.querySelector("[data-log-end]")?.addEventListener("click", () => this.setFollow(true));
-    this.earlier.addEventListener("click", () => void this.loadEarlier());
-    this.later.addEventListener("click", () => void this.loadLater());
-    const spot = this.list.querySelector("[aria-current]");
-    if (spot instanceof HTMLElement) this.show(spot);
+    this.section = section;
+    this.url = section.dataset.logUrl || "";
+    this.bar = /** @type {HTMLFormElement} */ (section.querySelector("[data-log-bar]"));
+    this.home = /** @type {HTMLElement} */ (section.querySelector("[data-log-panes]"));
+    this.state = new State(this.bar);
+    this.events = [...section.querySelectorAll("[data-log-place]")].map((el) => ({
+      mark: el.getAttribute("data-log-place") || "", at: Date.parse(el.getAttribute("data-at") || ""), label: el.querySelector("[dir]")?.textContent || "",
+    }));
+    this.search = new Search(this.url, () => this.found());
+    this.hit = 0; // position of the hit that was gone to
+    /** @type {Pane[]} */
+    this.panes = [];
+    this.template = /** @type {HTMLElement} */ (this.home.firstElementChild?.cloneNode(true));
+    this.template.querySelector("[data-log-lines]")?.replaceChildren();
+    this.generation = 0;
+    this.together = 0;
+    this.filter = "";
+    this.pattern = "";
+    /** @type {Map<string, Line>} lines that are still rewritten, as progress bars are */
+    this.open = new Map();
+    this.openList = document.createElement("ol");
+    this.openList.className = "log-lines log-open";
+    this.home.after(this.openList);
+    this.selection = new Selection(this);
+    this.renew = paced(() => this.searchAgain(), renewEvery);
+    localClocks(section);
+    this.found();
+    this.wrap(false);
+    startBar(this, this.bar);
+    void this.begin();
+  }
+
+  /** Shows the place of the page's address, and follows the log where it names none. */
+  async begin() {
+    const asked = this.home.querySelector(".log-line[aria-current]");
+    const from = new URL(location.href).searchParams.get("from");
+    if (asked instanceof HTMLElement) this.selection.restore(Number(asked.dataset.pos), this.state.line);
+    const place = asked instanceof HTMLElement ? { pos: Number(asked.dataset.pos) } : null;
+    await this.build(place, place === null && from === null);
+    if (from !== null) this.panes[0]?.view.show(Number(from) || 0, "start");
+    this.links();
+    if (this.state.pattern.has("q")) this.apply();
   }
 
   /**
-   * Shows a line that was asked for, or the next one that is not hidden, and those around it.
-   * @param {HTMLElement} asked
+   * Makes the panes anew for what the bar asks.
+   * @param {Record<string, string|number>|null} place what to show, null for the end
+   * @param {boolean} follow
+   * @returns {Promise<boolean>} whether the filter is one
    */
-  show(asked) {
-    let line = asked;
-    while (!line.checkVisibility() && line.nextElementSibling instanceof HTMLElement) line = line.nextElementSibling;
-    this.setFollow(false);
-    this.atEnd = this.section.dataset.later !== "true";
-    this.later.hidden = this.atEnd;
-    this.view.scrollTop = line.offsetTop - (this.view.clientHeight - line.offsetHeight) / 2;
-  }
-
-  /** The position of the first line in the page. */
-  get first() {
-    return Number(/** @type {HTMLElement|null} */ (this.list.querySelector("[data-pos]"))?.dataset.pos || this.last);
-  }
-
-  /**
-   * Machine lines repeat what the charts show, so they are out of the way until asked for.
-   * @param {HTMLElement} button
-   */
-  showMachine(button) {
-    const shown = this.section.toggleAttribute("data-machine");
-    button.setAttribute("aria-pressed", String(shown));
-    if (this.follow) this.toEnd();
-  }
-
-  /** @override */
-  trimStart() {
-    const trimmed = super.trimStart();
-    if (trimmed) this.earlier.hidden = false;
-    return trimmed;
-  }
-
-  /** @override */
-  update() {
-    super.update();
-    this.later.hidden = this.atEnd;
-  }
-
-  /**
-   * @override
-   * @param {boolean} on
-   */
-  setFollow(on) {
-    this.followButton.setAttribute("aria-pressed", String(on));
-    super.setFollow(on);
-  }
-
-  /** @param {Event} event */
-  chooseTab(event) {
-    const tab = event.target instanceof Element ? event.target.closest("[data-tab]") : null;
-    if (!(tab instanceof HTMLAnchorElement)) return;
-    event.preventDefault();
-    for (const other of this.section.querySelectorAll("[data-tab]")) {
-      if (other === tab) other.setAttribute("aria-current", "true");
-      else other.removeAttribute("aria-current");
-    }
-    this.rank = Number(tab.dataset.tab);
-    history.replaceState(history.state, "", tab.href);
-    const download = this.section.querySelector("[data-log-download]");
-    if (download instanceof HTMLAnchorElement) {
-      const to = new URL(download.href);
-      to.searchParams.set("worker", String(this.rank));
-      download.href = to.href;
-    }
-    this.setFollow(true);
-    void this.loadTail();
-  }
-
-  /** Shows the first lines of all. */
-  async toStart() {
+  async build(place, follow) {
     const generation = ++this.generation;
-    this.setFollow(false);
-    const { lines, more } = await this.read({ after: 0, limit: this.page });
-    if (generation !== this.generation) return;
-    this.fill(lines, false, !more);
-    this.view.scrollTop = 0;
-    this.view.focus({ preventScroll: true });
-  }
-
-  /**
-   * @override
-   * @param {Line[]} lines
-   * @param {boolean} earlier
-   * @param {boolean} atEnd
-   */
-  fill(lines, earlier, atEnd) {
-    this.earlier.hidden = !earlier;
-    super.fill(lines, earlier, atEnd);
-  }
-
-  loadEarlier() {
-    return this.loadMore(this.earlier, async () => {
-      const { lines, more } = await this.read({ before: this.first, limit: this.page });
-      return () => {
-        const before = this.view.scrollHeight;
-        const top = this.view.scrollTop;
-        this.setFollow(false);
-        this.list.prepend(...lines.map(element));
-        this.earlier.hidden = !more;
-        this.view.scrollTop = top + this.view.scrollHeight - before;
-        this.trimEnd();
-        this.update();
-      };
+    const filter = this.state.filter;
+    const ranks = this.state.side.length > 1 ? this.state.side.map(String) : [filter.get("worker") || ""];
+    const sources = ranks.map((rank) => {
+      const own = new URLSearchParams(filter);
+      if (rank) own.set("worker", rank);
+      const s = new Source(this.url, own, () => {});
+      if (this.pattern && this.search.active) s.mark = this.marks;
+      return s;
     });
-  }
-
-  loadLater() {
-    return this.loadMore(this.later, async () => {
-      const { lines, more } = await this.read({ after: this.last, limit: this.page });
-      return () => {
-        this.list.append(...lines.map(element));
-        if (lines.length > 0) this.last = lines[lines.length - 1].pos;
-        this.atEnd = !more;
-        this.trimStart();
-        this.update();
-      };
-    });
-  }
-
-  /**
-   * @param {HTMLButtonElement} button what was pressed
-   * @param {() => Promise<() => void>} load reads lines, and returns what shows them
-   */
-  async loadMore(button, load) {
-    const generation = ++this.generation;
-    button.setAttribute("aria-busy", "true");
     try {
-      const show = await load();
-      if (generation === this.generation) show();
-    } catch {
-      button.textContent = "Loading failed, try again";
-    } finally {
-      button.removeAttribute("aria-busy");
+      await Promise.all(sources.map((s) => s.tail()));
+    } catch (error) {
+      const problem = /** @type {any} */ (error).field;
+      if (problem) showProblem(this.section, problem, /** @type {Error} */ (error).message);
+      else this.say("The log could not be read. Try again.");
+      return false;
     }
+    if (generation !== this.generation) return true;
+    this.filter = String(filter);
+    for (const p of this.panes) p.close();
+    const elements = sources.map((_, i) => (i === 0 && this.panes.length === 0 ? /** @type {HTMLElement} */ (this.home.firstElementChild) : /** @type {HTMLElement} */ (this.template.cloneNode(true))));
+    elements.forEach((el, i) => {
+      el.toggleAttribute("data-log-beside", ranks.length > 1);
+      if (ranks.length > 1) {
+        const head = document.createElement("h3");
+        head.className = `log-pane-head rank-${Number(ranks[i]) % 8}`;
+        head.textContent = `Worker ${ranks[i]}`;
+        el.prepend(head);
+        el.querySelector("[data-log-view]")?.setAttribute("aria-label", `Log lines of worker ${ranks[i]}`);
+      }
+    });
+    this.home.replaceChildren(...elements);
+    this.panes = sources.map((s, i) => new Pane(elements[i], s, this));
+    await Promise.all(this.panes.map(async (p) => {
+      if (place) await p.goTo(place, "middle");
+      p.view.start();
+      if (!place && follow) p.view.setFollow(true);
+      else if (!place) p.view.toEnd();
+    }));
+    this.followed();
+    for (const p of this.panes) p.remap();
+    return true;
   }
 
-  trimEnd() {
-    const extra = this.list.children.length - this.most;
-    if (extra <= 0) return;
-    for (let i = 0; i < extra; i++) this.list.lastElementChild?.remove();
-    this.last = Number(/** @type {HTMLElement|null} */ (this.list.lastElementChild)?.dataset.pos || this.last);
-    this.atEnd = false;
+  get marks() {
+    const q = new URLSearchParams(this.state.pattern);
+    q.set("mark", q.get("q") || "");
+    q.delete("q");
+    return q;
+  }
+
+  /** Does what the bar asks now. */
+  async apply() {
+    this.state.write();
+    const pattern = String(this.state.pattern);
+    const filter = String(this.state.filter);
+    const searched = String(this.state.search);
+    if (searched !== this.searched || this.search.failed) {
+      this.searched = searched;
+      this.hit = 0;
+      if (!pattern) {
+        this.search.clear();
+        this.found();
+      } else if (!(await this.search.start(this.state.search)) || searched !== String(this.state.search)) {
+        return;
+      }
+    }
+    showProblem(this.section, "hide", "");
+    if (filter !== this.filter) {
+      const top = this.panes[0]?.topLine;
+      const follow = this.panes[0]?.view.follow ?? true;
+      this.pattern = pattern;
+      await this.build(follow || !top ? null : { pos: top.pos }, follow);
+    } else if (pattern !== this.pattern) {
+      this.pattern = pattern;
+      for (const p of this.panes) p.source.setMark(pattern ? this.marks : new URLSearchParams());
+    }
+    this.links();
+  }
+
+  searched = "";
+
+  /** The links of the page have its filter: of downloads, and of places. */
+  links() {
+    for (const a of /** @type {NodeListOf<HTMLAnchorElement>} */ (this.bar.querySelectorAll("[data-log-download]"))) {
+      const to = new URL(a.href);
+      const q = new URLSearchParams(this.state.filter);
+      for (const keep of ["format", "compress"]) if (to.searchParams.get(keep)) q.set(keep, to.searchParams.get(keep) || "");
+      for (const [k, v] of this.selection.range) q.set(k, v);
+      to.search = String(q);
+      a.href = to.href;
+    }
+    const note = this.bar.querySelector("[data-log-download-note]");
+    if (note) note.textContent = this.selection.range.length > 0 ? "The selected lines" : "The lines of this page’s filters";
+  }
+
+  /** @param {boolean} chosen by the reader */
+  wrap(chosen) {
+    if (chosen) {
+      this.state.wrapped = true;
+      this.state.write();
+    }
+    this.section.toggleAttribute("data-wrap", this.state.value("wrap") !== "");
+    for (const p of this.panes) p.view.reshape();
+  }
+
+  /** Shows the workers beside each other that are ticked, up to four. */
+  chooseSides() {
+    const boxes = this.state.sides();
+    this.state.side = boxes.filter((b) => b.checked).map((b) => Number(b.value)).slice(0, 4);
+    for (const b of boxes) b.disabled = !b.checked && this.state.side.length >= 4;
+    this.state.write();
+    const top = this.panes[0]?.topLine;
+    const follow = this.panes[0]?.view.follow ?? true;
+    void this.build(follow || !top ? null : { at: top.at }, follow);
+  }
+
+  // What the panes ask.
+
+  /** @param {Line} line */
+  marked(line) {
+    return line.pos === this.hit || this.selection.has(line.pos);
   }
 
   /**
-   * The newest lines again, unless the reader is elsewhere.
-   * @override
+   * A pane shows another place: the others go to the same time.
+   * @param {Pane} pane
+   * @param {"reader"|"script"} by
    */
+  moved(pane, by) {
+    if (by !== "reader" || this.panes.length < 2) return;
+    clearTimeout(this.together);
+    this.together = setTimeout(() => {
+      const at = pane.topLine?.at;
+      for (const p of this.panes) {
+        if (p === pane) continue;
+        if (pane.view.follow) p.view.setFollow(true);
+        else if (at) p.goTo({ at }, "start").catch(() => {});
+      }
+    }, togetherAfter);
+  }
+
+  followed() {
+    const on = this.panes.some((p) => p.view.follow);
+    this.bar.querySelector("[data-log-follow]")?.setAttribute("aria-pressed", String(on));
+  }
+
+  mapped() {
+    const places = this.panes[0]?.strip.places;
+    const home = this.section.querySelector("[data-log-histogram]");
+    if (places && home instanceof HTMLElement) histogram(home, this.search, places, (at) => void this.goTo({ at: at.toISOString() }));
+  }
+
+  /**
+   * @param {Pane} pane
+   * @param {number} n
+   * @param {Line} line
+   * @param {boolean} further to the range that is selected
+   */
+  select(pane, n, line, further) {
+    if (pane.view.follow) pane.view.setFollow(false);
+    this.selection.choose(pane, n, line, further);
+    this.redraw();
+    this.links();
+  }
+
+  redraw() {
+    for (const p of this.panes) p.view.soon();
+  }
+
+  // What the bar asks.
+
+  follow() {
+    const on = !this.panes.some((p) => p.view.follow);
+    for (const p of this.panes) p.view.setFollow(on);
+  }
+
+  /** @param {boolean} start or end */
+  ends(start) {
+    for (const p of this.panes) {
+      if (start) p.view.toStart();
+      else p.view.setFollow(true);
+    }
+    this.panes[0]?.view.view.focus({ preventScroll: true });
+  }
+
+  /** @param {Record<string, string|number>} place */
+  async goTo(place) {
+    try {
+      const line = await this.panes[0]?.goTo(place, "middle");
+      if (line) this.hit = line.pos;
+      await Promise.all(this.panes.slice(1).map((p) => p.goTo(line ? { at: line.at } : place, "middle")));
+      this.redraw();
+    } catch {
+      this.say("That place could not be read.");
+    }
+  }
+
+  /** @param {boolean} back */
+  async step(back) {
+    if (!this.search.active) return;
+    const top = this.panes[0]?.topLine;
+    const from = this.hit || (top ? top.pos - 1 : 0);
+    let line = await this.search.step(from, back);
+    if (!line) {
+      line = await this.search.step(back ? lastPos : 0, back);
+      if (line) this.say(back ? "From the end" : "From the start");
+    }
+    if (!line) return;
+    await this.goTo({ pos: line.pos });
+    this.hit = line.pos;
+    this.found();
+    this.redraw();
+  }
+
+  /** Something is known of the search. */
+  found() {
+    showFound(this.section, this.search, this.hit);
+    this.mapped();
+    for (const p of this.panes) p.strip.draw();
+  }
+
+  async searchAgain() {
+    const query = this.search.query;
+    if (!query || this.search.share < 1) return;
+    const fresh = new Search(this.url, () => {});
+    await fresh.finish(query);
+    if (this.search.query === query && fresh.share === 1) this.search.adopt(fresh);
+  }
+
+  /** @param {string} text */
+  say(text) {
+    const status = this.section.querySelector("[data-log-status]");
+    if (status) status.textContent = text;
+  }
+
+  // What the socket tells.
+
+  /** @param {{lines: Line[], skipped: number, open?: Line[]}} data */
+  receive(data) {
+    for (const line of data.lines || []) this.open.delete(source(line));
+    for (const line of data.open || []) {
+      if (line.text === "") this.open.delete(source(line));
+      else this.open.set(source(line), line);
+    }
+    for (const p of this.panes) {
+      p.source.receive(data.lines || [], data.skipped || 0);
+      p.remap();
+    }
+    if (this.search.active) this.renew();
+    this.showOpen();
+  }
+
+  showOpen() {
+    const lines = [...this.open.values()].filter((l) => this.panes.some((p) => p.source.simple && p.source.wants(l)));
+    this.openList.replaceChildren(...lines.map((l) => element(l, (pos) => this.state.href(pos))));
+  }
+
+  /** After a gap: what came meanwhile. */
   async catchUp() {
-    if (this.atEnd && this.follow) return super.catchUp();
-    this.open.clear();
-    this.atEnd = false;
-    this.update();
+    this.open.clear(); // those that are still open are told again
+    this.showOpen();
+    await Promise.all(this.panes.map((p) => p.source.tail()));
   }
 }

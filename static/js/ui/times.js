@@ -17,6 +17,14 @@ export function ago(seconds) {
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
 /**
+ * A moment in the reader's zone.
+ * @param {Date} date
+ */
+export function fullTime(date) {
+  return full.format(date);
+}
+
+/**
  * The time of day in the reader's zone, 24 hours.
  * @param {Date} date
  */
