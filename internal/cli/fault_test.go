@@ -39,6 +39,8 @@ func (w whole) SavedCheckpoints(context.Context, run.ID) ([]run.SavedCheckpoint,
 	return nil, nil
 }
 
+func (w whole) LogUsage(context.Context) ([]run.LogUsage, error) { return nil, nil }
+
 func (w whole) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
 	r, err := w.Run(ctx, id)
 	return run.Outlook{Run: r}, err
