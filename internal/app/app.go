@@ -200,7 +200,7 @@ func (a *App) wire(client *nomad.Client) error {
 	part := func(name string) *slog.Logger { return a.log.With("part", name) }
 
 	var watcher *watch.Watcher
-	in := ingest.New(ingest.Options{Tailer: client, Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Archive: health.setArchive, Formats: a.cfg.SiteFormats(), Pulse: func(b *store.Batch) { watcher.Pulse(b) }})
+	in := ingest.New(ingest.Options{Tailer: client, Statuses: a.followStatuses(), Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Archive: health.setArchive, Formats: a.cfg.SiteFormats(), Pulse: func(b *store.Batch) { watcher.Pulse(b) }})
 	q := queue.New(queue.Options{
 		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.ReconcileSoon(id) },
 		Checkpoints: a.checkpoints(),

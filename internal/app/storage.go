@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/control"
+	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/localnomad/task"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/reftrain"
@@ -58,6 +59,22 @@ type files struct{ all *storage.Storage }
 
 func (f files) Replace(ctx context.Context, folder, name string, content []byte) error {
 	return f.all.In(folder).Replace(ctx, name, content)
+}
+
+// Read is for [status.Reader].
+func (f files) Read(ctx context.Context, folder, name string, since time.Time, most int64) ([]byte, time.Time, error) {
+	return f.all.In(folder).Read(ctx, name, since, most)
+}
+
+// Where is for [status.Reader].
+func (f files) Where(folder, name string) string { return path.Join(f.all.Path(), folder, name) }
+
+// followStatuses reads what trainers write into status files, nil where they write none.
+func (a *App) followStatuses() ingest.Statuses {
+	if a.storage == nil || a.cfg.Job.StatusFile == "" {
+		return nil
+	}
+	return status.NewFollower(status.FollowOptions{Path: a.cfg.Job.StatusFile, Files: files{a.storage}, Runs: a.store, Logger: a.log.With("part", "status")})
 }
 
 // makeFolder makes a project's folder with its layout, or says as [run.FieldErrors] why it cannot.

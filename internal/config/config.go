@@ -274,6 +274,9 @@ type Job struct {
 	// DumpSignal has a trainer print its stacks and go on (job.dump_signal, COTRAIN_JOB_DUMP_SIGNAL): SIGQUIT, SIGUSR1 or SIGUSR2; ""
 	// where none does. With Dev the reference trainer's is SIGQUIT.
 	DumpSignal string
+	// StatusFile is where a trainer writes its progress, in shared storage, with {run} and {attempt} (job.status_file,
+	// COTRAIN_JOB_STATUS_FILE; "" for nowhere).
+	StatusFile string
 	// VaultRole is the role of Vault that workers with secrets there log in with (job.vault_role, COTRAIN_JOB_VAULT_ROLE); "" for the
 	// default of their node.
 	VaultRole string

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -255,6 +256,8 @@ func Settings() []Setting {
 			set: put(func(c *Config) *time.Duration { return &c.Job.KillTimeout }, timeout)},
 		{Key: "job.dump_signal", Env: "COTRAIN_JOB_DUMP_SIGNAL", Help: "signal on which a trainer that hangs prints its stacks and goes on: SIGQUIT, SIGUSR1 or SIGUSR2; with --dev SIGQUIT for the reference trainer",
 			set: put(func(c *Config) *string { return &c.Job.DumpSignal }, oneOf("SIGQUIT", "SIGUSR1", "SIGUSR2"))},
+		{Key: "job.status_file", Env: "COTRAIN_JOB_STATUS_FILE", Help: "file in shared storage that a trainer writes its progress into, such as logs/training/{run}/trainer.json; see docs/stream.md",
+			set: put(func(c *Config) *string { return &c.Job.StatusFile }, line, statusFile)},
 		{Key: "job.vault_role", Env: "COTRAIN_JOB_VAULT_ROLE", Help: "role with which workers log in to Vault for the secrets of runs; unset: the default of their node",
 			set: put(func(c *Config) *string { return &c.Job.VaultRole }, word)},
 		{Key: "job.interface", Env: "COTRAIN_JOB_INTERFACE", Help: "network interface between workers",
@@ -291,6 +294,20 @@ func Settings() []Setting {
 		{Key: "audit.webhook_private", Env: "COTRAIN_AUDIT_WEBHOOK_PRIVATE", Default: "false", Help: "allow a webhook at a private or loopback address", kind: boolean,
 			set: put(func(c *Config) *bool { return &c.Audit.WebhookPrivate })},
 	})
+}
+
+// statusFile accepts a path of its own for each run, which is not where the console writes.
+func statusFile(name string) *problem {
+	switch {
+	case name == "":
+	case !strings.Contains(name, "{run}"):
+		return broken("must name {run}, which stands for the run's ID", "use logs/training/{run}/trainer.json")
+	case strings.HasPrefix(name, "/") || slices.Contains(strings.Split(name, "/"), "..") || strings.HasSuffix(name, "/"):
+		return broken("must be a file below shared storage", "use logs/training/{run}/trainer.json")
+	case path.Clean(name) == "logs/training/{run}/status.json":
+		return broken("is the file that the console writes", "use logs/training/{run}/trainer.json")
+	}
+	return nil
 }
 
 // longEnough accepts a key that nobody guesses.

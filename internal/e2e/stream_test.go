@@ -219,3 +219,45 @@ func same(t *testing.T, c *process, id run.ID, got []run.LogLine) {
 		t.Errorf("%d lines came, and %d are stored", len(have), len(want))
 	}
 }
+
+// TestATrainerWithoutLogsIsSeenByItsStatusFile has a trainer that prints nothing that can be parsed write its progress into a file.
+func TestATrainerWithoutLogsIsSeenByItsStatusFile(t *testing.T) {
+	t.Parallel()
+	dir, storage := t.TempDir(), t.TempDir()
+	script := filepath.Join(dir, "train.sh")
+	const text = `set -e
+f=%s/logs/training/$NOMAD_META_run_id/trainer.json
+mkdir -p "$(dirname $f)"
+for i in $(seq 1 30); do
+  echo "working hard"
+  printf '{"step":' > $f
+  sleep 0.1
+  echo "{\"step\":$i,\"loss\":$((40-i)).5,\"metrics\":{\"accuracy\":0.$i}}" > $f.new
+  mv $f.new $f
+done
+`
+	if err := os.WriteFile(script, fmt.Appendf(nil, text, storage), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := devConsole(t, dir, "COTRAIN_STORAGE_PATH="+storage, "COTRAIN_JOB_STATUS_FILE=logs/training/{run}/trainer.json", "COTRAIN_JOB_TRAIN_COMMAND=/bin/sh "+script)
+	id := c.submit("--name", "quiet", "--preset", "debug", "--nodes", "1", "--gpus", "0", "--set", "optim.total_steps=30")
+	c.eventually("its progress is seen while it runs", func() bool { p := c.run(id).Progress; return p.Step > 0 && p.HasLoss })
+	c.eventually("its last status is stored", func() bool {
+		r := c.run(id)
+		return r.State.Terminal() && r.Progress.Step == 30 && r.Progress.Loss == 10.5
+	})
+	var status struct {
+		SessionID string
+		State     run.State
+		Progress  float64
+		Loss      float64
+		Metrics   map[string]float64
+	}
+	c.eventually("status.json tells of the end with all metrics", func() bool {
+		b, err := os.ReadFile(filepath.Join(storage, "logs", "training", string(id), "status.json"))
+		return err == nil && json.Unmarshal(b, &status) == nil && status.State.Terminal() && status.Metrics["accuracy"] == 0.30
+	})
+	if status.SessionID != string(id) || status.Progress != 100 || status.Loss != 10.5 {
+		t.Errorf("status.json is %+v", status)
+	}
+}

@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"internal/web/account":        {"internal/inbound", "internal/web/page", "views/account", "views/ui"},
 	"internal/web/admin":          {"internal/web/form", "internal/web/page", "views/admin", "views/ui", "internal/trainconf"},
 	"internal/web/page":           {"views/ui", "internal/feed"},
-	"internal/status":             {"internal/feed", "internal/store/points", "internal/trainconf"},
+	"internal/status":             {"internal/feed", "internal/store/points", "internal/trainconf", "internal/nomad"},
 	"internal/stream":             {"internal/feed"},
 	"internal/web/live":           {"views/ui", "views/runs", "internal/feed", "internal/inbound", "internal/stream", "internal/trainconf"},
 	"internal/web/form":           {"internal/web/page", "views/ui", "views/form", "views/runs", "internal/trainconf"},

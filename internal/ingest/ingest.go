@@ -46,9 +46,15 @@ type Publisher interface {
 	HasViewers(topic string) bool
 }
 
-// Options configures [New]. All fields are required but Formats and Pulse.
+// Statuses reads what a trainer writes into a status file, as lines; see [status.Follower].
+type Statuses interface {
+	TailStatus(ctx context.Context, w run.Worker, from nomad.Cursor, follow bool, fn func(nomad.LogChunk) error) error
+}
+
+// Options configures [New]. All fields are required but Statuses, Formats and Pulse.
 type Options struct {
 	Tailer    Tailer
+	Statuses  Statuses // nil where trainers write none
 	Store     Store
 	Publisher Publisher
 	Logger    *slog.Logger
@@ -84,6 +90,7 @@ type alloc struct {
 	ended  context.Context // done once the worker has ended
 	end    context.CancelFunc
 	lost   run.Unwritten // set before ended is done
+	names  []string      // of its streams
 	left   int           // streams not drained yet
 	reads  int           // streams that are being read
 	since  time.Time     // when the last of them began to be
@@ -121,7 +128,16 @@ func (in *Ingest) Run(ctx context.Context) error {
 	return err
 }
 
-var streams = [...]string{"stdout", "stderr"}
+// statusStream has what the first worker's trainer writes into a status file.
+const statusStream = "status"
+
+// streamsOf names the streams of a worker.
+func (in *Ingest) streamsOf(w run.Worker) []string {
+	if in.o.Statuses != nil && w.Rank == 0 {
+		return []string{"stdout", "stderr", statusStream}
+	}
+	return []string{"stdout", "stderr"}
+}
 
 // Follow follows a started worker's log, and reads the rest once it has ended. Call it at every change of the worker; it
 // never blocks.
@@ -133,7 +149,8 @@ func (in *Ingest) Follow(w run.Worker) {
 		if !w.Started && !w.State.Terminal() {
 			return
 		}
-		a = &alloc{worker: w, left: len(streams)}
+		a = &alloc{worker: w, names: in.streamsOf(w)}
+		a.left = len(a.names)
 		a.ended, a.end = context.WithCancel(context.Background())
 		in.allocs[w.AllocID] = a
 		in.prog.touch(w.RunID)
@@ -154,7 +171,7 @@ func (in *Ingest) start(a *alloc) {
 	}
 	ctx, cancel := context.WithCancel(in.ctx)
 	a.cancel = cancel
-	for _, stream := range streams {
+	for _, stream := range a.names {
 		in.tails.Go(func() {
 			t := newTail(in, a, stream)
 			if !t.run(ctx) {
@@ -184,7 +201,7 @@ func (in *Ingest) Hears(allocID string) (since time.Time, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	a := in.allocs[allocID]
-	if a == nil || a.reads < len(streams) {
+	if a == nil || a.reads < len(a.names) {
 		return time.Time{}, false
 	}
 	return a.since, true

@@ -117,17 +117,25 @@ func (t *tail) read(ctx context.Context, cur store.Cursor, ended bool) error {
 	from := nomad.Cursor{File: cur.File, Offset: cur.Offset}
 	take := func(c nomad.LogChunk) error { return t.take(ctx, c) } // a worker's end must not cut a commit short
 	if ended {
-		return t.in.o.Tailer.TailLog(ctx, t.alloc.worker.AllocID, t.stream, from, false, take)
+		return t.source(ctx, from, false, take)
 	}
 	follow, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.alloc.ended, cancel)()
 	defer t.in.listens(t.alloc)()
-	err := t.in.o.Tailer.TailLog(follow, t.alloc.worker.AllocID, t.stream, from, true, take)
+	err := t.source(follow, from, true, take)
 	if t.hasEnded() && ctx.Err() == nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
+}
+
+// source reads the stream from where it comes.
+func (t *tail) source(ctx context.Context, from nomad.Cursor, follow bool, take func(nomad.LogChunk) error) error {
+	if t.stream == statusStream {
+		return t.in.o.Statuses.TailStatus(ctx, t.alloc.worker, from, follow, take)
+	}
+	return t.in.o.Tailer.TailLog(ctx, t.alloc.worker.AllocID, t.stream, from, follow, take)
 }
 
 // take turns a chunk into batches and waits until they are stored.

@@ -2,10 +2,13 @@ package storage
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"syscall"
+	"time"
 )
 
 // File is an open regular file. Close it.
@@ -59,4 +62,33 @@ func regular(p string, info fs.FileInfo) error {
 	}
 	_, special := kindOf(info.Mode())
 	return &Refusal{Path: named(p), Reason: "It is a " + special + ", not a file.", Fix: "Devices, sockets and FIFOs are never opened."}
+}
+
+// Read returns the content of a regular file that was last changed at a time or later, nil if that was earlier. One of more than most
+// bytes is a [Refusal].
+func (s *Storage) Read(ctx context.Context, name string, since time.Time, most int64) (content []byte, changed time.Time, err error) {
+	p, err := clean(name)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	type result struct {
+		content []byte
+		changed time.Time
+	}
+	r, err := await(ctx, s, func(_ context.Context, s *Storage) (out result, err error) {
+		f, err := s.open(p)
+		if err != nil {
+			return out, explain(name, err)
+		}
+		defer func() { _ = f.Close() }() // only read
+		if out.changed = f.Info.ModTime(); out.changed.Before(since) {
+			return out, nil
+		}
+		out.content, err = io.ReadAll(io.LimitReader(f, most+1))
+		if int64(len(out.content)) > most {
+			err = &Refusal{Path: named(p), Reason: fmt.Sprintf("It has more than %d bytes.", most), Fix: "Shorten it."}
+		}
+		return out, explain(name, err)
+	}, nil)
+	return r.content, r.changed, err
 }

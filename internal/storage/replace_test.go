@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestAFileIsReplacedAsAWhole(t *testing.T) {
@@ -70,5 +71,32 @@ func TestReplacingGoesNowhereElse(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "logs/training/status.json")); err != nil || string(b) != "new" {
 		t.Errorf("inside is %q, %v", b, err)
+	}
+}
+
+func TestAFileIsReadIfItHasChanged(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{})
+	const name = "logs/training/x.json"
+	if err := s.Replace(t.Context(), name, []byte("12345")); err != nil {
+		t.Fatal(err)
+	}
+	content, changed, err := s.Read(t.Context(), name, time.Time{}, 5)
+	if err != nil || string(content) != "12345" || changed.IsZero() {
+		t.Fatalf("%q, %v, %v", content, changed, err)
+	}
+	if content, _, err = s.Read(t.Context(), name, changed.Add(1), 5); err != nil || content != nil {
+		t.Errorf("%q, %v, although it has not changed", content, err)
+	}
+	if _, _, err = s.Read(t.Context(), name, changed, 4); err == nil {
+		t.Error("a longer one was read")
+	}
+	if err := os.Symlink("/etc/passwd", filepath.Join(s.Path(), "logs/training/out.json")); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"logs/training/out.json", "../x", "logs/training", "nothing"} {
+		if content, _, err := s.Read(t.Context(), bad, time.Time{}, 100); err == nil {
+			t.Errorf("%s has %q", bad, content)
+		}
 	}
 }
