@@ -61,9 +61,16 @@ func address(path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
-// download is the address of the lines that the page shows, in a format.
-func (l Logs) download(format, compress string) string {
-	q := l.Filter.Values()
+// download is the address of the lines that the page shows, or of those that match, in a format.
+func (l Logs) download(format, compress string, matches bool) string {
+	f := l.Filter
+	if matches {
+		f.Find = l.Find
+	}
+	q := f.Values()
+	if !f.Machine {
+		q.Set("machine", "0")
+	}
 	set := func(name, value string) {
 		if value != "" {
 			q.Set(name, value)

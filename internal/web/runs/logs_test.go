@@ -72,7 +72,7 @@ func TestTheLogIsFilteredWithoutAScript(t *testing.T) {
 		t.Errorf("to other lines: %s", got)
 	}
 	chosen := s.Get(path+"?q=a|b&regexp=1&only=1&level=error&hide=x&worker=1", 200)
-	if got := chosen.Doc.Find("[data-log-download]").First().AttrOr("href", ""); got != "/runs/"+string(r.ID)+"/log.txt?format=text&hide=x&level=error&q=a%7Cb&regexp=1&worker=1" {
+	if got := chosen.Doc.Find("[data-log-download]").First().AttrOr("href", ""); got != "/runs/"+string(r.ID)+"/log.txt?format=text&hide=x&level=error&machine=0&q=a%7Cb&regexp=1&worker=1" {
 		t.Errorf("the download is of %s", got)
 	}
 	if chosen.Count(`[name="regexp"][checked]`) != 1 || chosen.Count(`[name="case"][checked]`) != 0 || chosen.Doc.Find(`[name="hide"]`).AttrOr("value", "") != "x" {

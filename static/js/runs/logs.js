@@ -168,7 +168,10 @@ export class Logs {
   links() {
     for (const a of /** @type {NodeListOf<HTMLAnchorElement>} */ (this.bar.querySelectorAll("[data-log-download]"))) {
       const to = new URL(a.href);
-      const q = new URLSearchParams(this.state.filter);
+      const matches = a.parentElement?.hasAttribute("data-log-matches");
+      const q = matches ? this.state.search : this.state.filter;
+      if (!q.has("machine")) q.set("machine", "0");
+      if (matches && a.parentElement) a.parentElement.hidden = !q.has("q") || this.state.value("only") !== "";
       for (const keep of ["format", "compress"]) if (to.searchParams.get(keep)) q.set(keep, to.searchParams.get(keep) || "");
       for (const [k, v] of this.selection.range) q.set(k, v);
       to.search = String(q);

@@ -69,7 +69,7 @@ export class Selection {
    * @returns {[string, string][]}
    */
   get range() {
-    return this.from && this.to ? [["line", `${this.from.pos}-${this.to.pos}`]] : [];
+    return this.from && this.to ? [["first", String(this.from.pos)], ["last", String(this.to.pos)]] : [];
   }
 
   /**
