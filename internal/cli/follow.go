@@ -118,10 +118,10 @@ func (p *process) progress(r run.Run) string {
 		return string(r.State)
 	}
 	s := fmt.Sprintf("%s  step %s  loss %s  %s", r.State, steps(r), loss(r), rate(r.Progress.TokensPerSec))
-	if left := r.StepsTotal - r.Progress.Step; left > 0 && !r.StartedAt.IsZero() {
-		eta := float64(p.now().Sub(r.StartedAt)) / float64(r.Progress.Step) * float64(left)
-		if eta > 0 && eta < float64(10*365*24*time.Hour) {
-			s += "  ETA " + age(time.Duration(eta))
+	if low, high, ok := r.TimeLeft(p.now()); ok {
+		s += "  ETA " + age(low)
+		if to := age(high); to != age(low) {
+			s += " to " + to
 		}
 	}
 	return s + fmt.Sprintf("  %d of %d workers", r.Progress.Participants, r.Shape.Nodes)

@@ -44,7 +44,8 @@ func (c *console) newest() run.ID {
 func (c *console) begin(id run.ID) {
 	c.Change(id, func(r *run.Run) {
 		r.State, r.StepsTotal, r.StartedAt = run.Running, 10, c.now.Add(-60e9)
-		r.Progress = run.Progress{Step: 4, Loss: 2.5, HasLoss: true, TokensPerSec: 5120, Participants: 2}
+		r.Progress = run.Progress{Step: 4, Loss: 2.5, HasLoss: true, TokensPerSec: 5120, Participants: 2, UpdatedAt: c.now}
+		r.Pace = run.Pace{Low: 15, High: 15}
 	})
 }
 
@@ -115,7 +116,7 @@ func TestOnATerminalTheProgressIsOneLineAtTheBottom(t *testing.T) {
 	if want := "== queued|== running|[0] a|== succeeded"; strings.Join(got, "|") != want {
 		t.Errorf("the screen shows %q", screen)
 	}
-	if n := strings.Count(r.out, "\r\x1b[Krunning  step 5/10 (50%)  loss 2.5  5.12 k tok/s  ETA 1m0s  2 of 2 workers"); n < 1 {
+	if n := strings.Count(r.out, "\r\x1b[Krunning  step 5/10 (50%)  loss 2.5  5.12 k tok/s  ETA 1m15s  2 of 2 workers"); n < 1 {
 		t.Errorf("step 5 is not shown: %q", r.out)
 	}
 }

@@ -156,6 +156,8 @@ type Run struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 
 	Progress Progress `json:"progress"`
+	// Pace is how fast it goes on lately, zero unless it runs and that is known; see [Run.TimeLeft].
+	Pace Pace `json:"pace,omitzero"`
 	// FirstStep is the first known step of the newest attempt and FirstAt its time, zero until then: start-up ends
 	// there.
 	FirstStep int64     `json:"first_step,omitempty"`

@@ -12,14 +12,14 @@ import (
 
 // saveWatched stores what watching a run has found, where that changed.
 func saveWatched(ctx context.Context, tx *db.Tx, was, now *run.Run) error {
-	if reflect.DeepEqual(was.Notices, now.Notices) && reflect.DeepEqual(was.Rollback, now.Rollback) {
+	if reflect.DeepEqual(was.Notices, now.Notices) && reflect.DeepEqual(was.Rollback, now.Rollback) && was.Pace == now.Pace {
 		return nil
 	}
 	notices, rollback, err := encodeWatched(now)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE runs SET notices = ?, rollback = ? WHERE id = ?`, notices, rollback, now.ID); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE runs SET notices = ?, rollback = ?, pace_low = ?, pace_high = ? WHERE id = ?`, notices, rollback, now.Pace.Low, now.Pace.High, now.ID); err != nil {
 		return fmt.Errorf("save the notices of run %s: %w", now.ID, err)
 	}
 	return nil

@@ -17,19 +17,19 @@ import (
 
 const runColumns = `id, name, preset, config, shape, state, reason, stop_requested, attempt, steps_total, inner_steps,
 	created_at, started_at, ended_at, participants, step, loss, has_loss, tokens_per_sec, progress_at, options, origin, ckpt_path,
-	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank, project, owner, note, archived, cause, pausing, next_resume, idle_seconds, paused_at, notices, rollback, ledger`
+	retried, port_conflicts, not_before, revision, stop_cause, stop_reason, first_step, first_at, diverged_attempt, diverged_step, diverged_rank, project, owner, note, archived, cause, pausing, next_resume, idle_seconds, paused_at, notices, rollback, ledger, pace_low, pace_high`
 
 func scanRun(row db.Scanner) (run.Run, error) {
 	var r run.Run
 	var shape, options, origin, cause, pausing, notices, rollback, ledger string
 	var created, started, ended, progressAt, notBefore, firstAt, pausedAt int64
-	var loss, rate sql.NullFloat64
+	var loss, rate, low, high sql.NullFloat64
 	var divergedIn int
 	var diverged run.Diverged
 	err := row.Scan(&r.ID, &r.Name, &r.Preset, &r.Config, &shape, &r.State, &r.Reason, &r.StopRequested, &r.Attempt, &r.StepsTotal,
 		&r.InnerSteps, &created, &started, &ended, &r.Progress.Participants, &r.Progress.Step, &loss, &r.Progress.HasLoss, &rate, &progressAt,
 		&options, &origin, &r.CheckpointPath, &r.Retried, &r.PortConflicts, &notBefore, &r.Revision, &r.StopCause, &r.StopReason, &r.FirstStep, &firstAt,
-		&divergedIn, &diverged.Step, &diverged.Rank, &r.Project, &r.Owner, &r.Note, &r.Archived, &cause, &pausing, &r.NextResume, &r.Idle, &pausedAt, &notices, &rollback, &ledger)
+		&divergedIn, &diverged.Step, &diverged.Rank, &r.Project, &r.Owner, &r.Note, &r.Archived, &cause, &pausing, &r.NextResume, &r.Idle, &pausedAt, &notices, &rollback, &ledger, &low, &high)
 	if err != nil {
 		return r, err
 	}
@@ -62,6 +62,7 @@ func scanRun(row db.Scanner) (run.Run, error) {
 	r.NotBefore, r.FirstAt, r.PausedAt = db.FromMillis(notBefore), db.FromMillis(firstAt), db.FromMillis(pausedAt)
 	r.CreatedAt, r.StartedAt, r.EndedAt, r.Progress.UpdatedAt = db.FromMillis(created), db.FromMillis(started), db.FromMillis(ended), db.FromMillis(progressAt)
 	r.Progress.Loss, r.Progress.TokensPerSec = db.FromNull(loss), db.FromNull(rate)
+	r.Pace = run.Pace{Low: low.Float64, High: high.Float64}
 	return r, nil
 }
 
@@ -122,10 +123,10 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 		return false, err
 	}
 	res, err := tx.Exec(ctx, `INSERT INTO runs (`+runColumns+`, submit_key, sweep, priority, max_seconds)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
 		r.ID, r.Name, r.Preset, r.Config, string(shape), r.State, clipReason(r.Reason), r.StopRequested, r.Attempt, r.StepsTotal, r.InnerSteps,
 		db.Millis(r.CreatedAt), db.Millis(r.StartedAt), db.Millis(r.EndedAt), 0, 0, 0.0, 0, 0.0, 0,
-		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0, r.Project, r.Owner, r.Note, r.Archived, cause, pausing, r.NextResume, r.Idle, db.Millis(r.PausedAt), notices, rollback, ledger,
+		string(options), string(origin), r.CheckpointPath, r.Retried, r.PortConflicts, db.Millis(r.NotBefore), 0, r.StopCause, r.StopReason, r.FirstStep, db.Millis(r.FirstAt), 0, 0, 0, r.Project, r.Owner, r.Note, r.Archived, cause, pausing, r.NextResume, r.Idle, db.Millis(r.PausedAt), notices, rollback, ledger, r.Pace.Low, r.Pace.High,
 		keyIn(r.Project, key), r.Origin.Sweep, cmp.Or(r.Options.Priority, run.DefaultPriority), r.MaxSeconds())
 	if err != nil {
 		return false, err

@@ -18,7 +18,7 @@ func (c *change) observe(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return err
 	}
-	if c.notices, err = c.w.notices(ctx, r, c.attempt, c.obs.Workers); err != nil {
+	if c.notices, c.pace, err = c.w.notices(ctx, r, c.attempt, c.obs.Workers); err != nil {
 		return err
 	}
 	for i, n := range c.notices {
@@ -40,8 +40,13 @@ func (c *change) act(u *store.Update, now time.Time) error {
 		return nil
 	}
 	before := r.Notices
+	pace := r.Pace
+	r.Pace = run.Pace{}
 	switch r.State {
 	case run.Running, run.Degraded:
+		if r.Pace = c.pace; !r.Pace.Differs(pace) {
+			r.Pace = pace
+		}
 	case run.Pending:
 		r.Notices = slices.DeleteFunc(slices.Clone(r.Notices), func(n run.Notice) bool { return n.Kind != run.NoticeClock })
 	default:

@@ -14,41 +14,54 @@ import (
 	"github.com/cotrain/cotrain/internal/trainconf"
 )
 
-// notices says what is wrong with a live run, as far as its workers' logs and the clocks of their nodes tell.
-func (w *Watcher) notices(ctx context.Context, r run.Run, a run.Attempt, ws []run.Worker) ([]run.Notice, error) {
+// notices says what is wrong with a live run, as far as its workers' logs and the clocks of their nodes tell, and how fast it goes on.
+func (w *Watcher) notices(ctx context.Context, r run.Run, a run.Attempt, ws []run.Worker) (out []run.Notice, pace run.Pace, err error) {
 	l := look{r: r, now: w.o.Now(), placed: ws, nodes: &w.clocks}
 	switch {
 	case r.State == run.Dispatching || r.State == run.Pending: // its workers do not all train yet
-		return l.clocks(), nil
+		return l.clocks(), pace, nil
 	case r.State != run.Running && r.State != run.Degraded || !slices.ContainsFunc(ws, func(wk run.Worker) bool { return wk.State == run.WorkerRunning }):
-		return nil, nil
+		return nil, pace, nil
 	}
 	if err := w.relearn(ctx, r, a, ws); err != nil {
-		return nil, err
+		return nil, pace, err
 	}
 	w.vitals.mu.Lock()
 	if l.v = w.vitals.of(r.ID, a.Number); l.v == nil {
 		w.vitals.mu.Unlock()
-		return nil, nil
+		return nil, pace, nil
 	}
 	l.members, l.workers = l.v.current(ws, l.now)
 	l.excuse(w.o.Logs)
-	out := slices.Concat(l.hang(), l.losses(), l.alone(), l.mesh(), l.clocks(), l.slow())
+	pace = l.pace()
+	out = slices.Concat(l.hang(), l.losses(), l.alone(), l.mesh(), l.clocks(), l.slow())
 	w.vitals.mu.Unlock()
 	for i := range out {
 		if others, about, ok := l.witnesses(out[i]); ok && r.Notice(out[i].Kind) == nil {
-			var err error
 			if out[i].Evidence, err = w.evidence(ctx, r.ID, out[i].Rank, others, about); err != nil {
-				return nil, err
+				return nil, pace, err
 			}
 		}
 		if out[i].Kind == run.NoticeHang {
 			if err := w.dump(ctx, a, &l, &out[i]); err != nil {
-				return nil, err
+				return nil, pace, err
 			}
 		}
 	}
-	return out, nil
+	return out, pace, nil
+}
+
+// pace is that of the slowest worker: the others wait for it.
+func (l *look) pace() (p run.Pace) {
+	for _, m := range l.members {
+		if m == nil {
+			continue
+		}
+		if low, high, known := m.rhythm.Pace(); known {
+			p.Low, p.High = max(p.Low, low), max(p.High, high)
+		}
+	}
+	return p
 }
 
 // witnesses are the workers beside the one that a notice is about whose newest lines speak for it, and what those lines name; ok is false

@@ -152,6 +152,7 @@ type change struct {
 	reports []run.SavedCheckpoint // the workers' own
 	points  []run.ResumePoint     // the newest complete checkpoint, of a run that is being paused
 	notices []run.Notice
+	pace    run.Pace
 	back    []run.SavedCheckpoint // what a rollback chooses from
 
 	outcome

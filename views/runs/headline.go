@@ -2,6 +2,7 @@ package runs
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
@@ -51,8 +52,14 @@ func timeLeft(r run.Run, now time.Time) (label, value, title string) {
 	if r.State.Terminal() {
 		return "Duration", ui.DurationText(r, now), "From the first worker's start to the end"
 	}
-	if d, ok := ui.ETA(r); ok {
-		return "Time left", ui.Duration(d), "At the current pace: about " + r.Progress.UpdatedAt.Add(d).UTC().Format("2006-01-02 15:04 UTC")
+	if text, ok := ui.TimeLeft(r, now); ok {
+		low, high, _ := r.TimeLeft(now)
+		const minute = "2006-01-02 15:04 UTC"
+		title = "At the recent pace, syncs and checkpoints included: until " + now.Add(low).UTC().Format(minute)
+		if to := now.Add(high).UTC().Format(minute); !strings.HasSuffix(title, to) {
+			title += ", or " + to
+		}
+		return "Time left", text, title
 	}
 	if r.State.Live() && r.Notice(run.NoticeHang) != nil {
 		return "Time left", ui.Absent, "Unknown while the run hangs"

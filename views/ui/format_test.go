@@ -67,32 +67,19 @@ func TestBytesAreInBinaryUnits(t *testing.T) {
 	}
 }
 
-func TestTheTimeLeftFollowsThePaceSoFar(t *testing.T) {
+func TestTheTimeLeftIsARangeWhereItIsUncertain(t *testing.T) {
 	t.Parallel()
-	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	r := run.Run{ // an hour to start, then a hundred steps in a minute
-		State: run.Running, StartedAt: start.Add(-time.Hour), StepsTotal: 410, FirstStep: 10, FirstAt: start,
-		Progress: run.Progress{Step: 110, UpdatedAt: start.Add(time.Minute)},
-	}
-	if d, ok := ETA(r); !ok || d != 3*time.Minute {
-		t.Errorf("eta = %v, %v, want 3 min", d, ok)
-	}
-	for name, change := range map[string]func(*run.Run){
-		"no step yet":         func(r *run.Run) { r.Progress.Step, r.FirstStep = 0, 0 },
-		"only the first step": func(r *run.Run) { r.Progress.Step = r.FirstStep },
-		"first step unknown":  func(r *run.Run) { r.FirstAt = time.Time{} },
-		"all steps done":      func(r *run.Run) { r.Progress.Step = 410 },
-		"total not known":     func(r *run.Run) { r.StepsTotal = 0 },
-		"not running":         func(r *run.Run) { r.State = run.Stopping },
-		"clock went backward": func(r *run.Run) { r.Progress.UpdatedAt = start },
-		"it hangs":            func(r *run.Run) { r.Notices = []run.Notice{{Kind: run.NoticeHang}} },
-		"absurdly long":       func(r *run.Run) { r.StepsTotal = math.MaxInt64 },
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for want, pace := range map[string]run.Pace{
+		"2 h 10 min to 2 h 40 min": {Low: 77.9, High: 96.1}, "1 h 40 min": {Low: 60, High: 60}, "3 min 20 s": {Low: 2, High: 2.04}, "7 min to 13 min": {Low: 4.2, High: 7.8}, "2 h": {Low: 72, High: 72}, "50 s to 1 min 30 s": {Low: 0.5, High: 0.9},
 	} {
-		other := r
-		change(&other)
-		if d, ok := ETA(other); ok {
-			t.Errorf("%s: eta = %v, want none", name, d)
+		r := run.Run{State: run.Running, StepsTotal: 110, Pace: pace, Progress: run.Progress{Step: 10, UpdatedAt: now}}
+		if got, ok := TimeLeft(r, now); !ok || got != want {
+			t.Errorf("%+v: %q, %t, want %q", pace, got, ok, want)
 		}
+	}
+	if got, ok := TimeLeft(run.Run{State: run.Running, StepsTotal: 110}, now); ok {
+		t.Errorf("without a pace: %q", got)
 	}
 }
 

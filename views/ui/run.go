@@ -181,22 +181,40 @@ func percent(r run.Run) string {
 	return fmt.Sprintf("%d %%", int(math.Floor(f*100)))
 }
 
-// ETA is the time left at the pace since the attempt's first step, so that start-up does not count; false when nothing can
-// be said, as of a run that hangs.
-func ETA(r run.Run) (time.Duration, bool) {
-	p := r.Progress
-	done, took := p.Step-r.FirstStep, p.UpdatedAt.Sub(r.FirstAt)
-	if r.Notice(run.NoticeHang) != nil {
-		return 0, false
+// TimeLeft is how long the rest of a run takes: a time where that is clear, else from one to another; false when nothing can be said.
+func TimeLeft(r run.Run, now time.Time) (string, bool) {
+	low, high, ok := r.TimeLeft(now)
+	if !ok {
+		return "", false
 	}
-	if (r.State != run.Running && r.State != run.Degraded) || r.StepsTotal <= p.Step || r.FirstAt.IsZero() || done <= 0 || took <= 0 {
-		return 0, false
+	low, high = rounded(low), rounded(high)
+	if high-low <= high/10 {
+		return forecast(low + (high-low)/2), true
 	}
-	left := float64(took) / float64(done) * float64(r.StepsTotal-p.Step)
-	if left > float64(10*365*24*time.Hour) {
-		return 0, false
+	return forecast(low) + " to " + forecast(high), true
+}
+
+// forecast is a duration without a second unit of which there is none: 7 min, 2 h.
+func forecast(d time.Duration) string {
+	text := Duration(d)
+	for _, none := range []string{" 00 s", " 00 min", " 0 h"} {
+		text = strings.TrimSuffix(text, none)
 	}
-	return time.Duration(left), true
+	return text
+}
+
+// rounded is a duration in steps that suit a forecast.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d >= 2*time.Hour:
+		return d.Round(5 * time.Minute)
+	case d >= 10*time.Minute:
+		return d.Round(time.Minute)
+	case d >= 2*time.Minute:
+		return d.Round(10 * time.Second)
+	default:
+		return d.Round(time.Second)
+	}
 }
 
 // elapsed is the time from the first worker's start to the end, or to now.

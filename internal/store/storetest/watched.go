@@ -36,12 +36,15 @@ func testWatched(t *testing.T, s Store) {
 	is("a new run", nil, nil)
 	change(errors.ErrUnsupported, func(r *run.Run) { r.Notices, r.Rollback = []run.Notice{hang}, back })
 	is("a change that was not stored", nil, nil)
-	change(nil, func(r *run.Run) { r.Notices = []run.Notice{hang, plateau} })
+	change(nil, func(r *run.Run) { r.Notices, r.Pace = []run.Notice{hang, plateau}, run.Pace{Low: 1.5, High: 2.25} })
 	is("two notices", []run.Notice{hang, plateau}, nil)
 	change(nil, func(r *run.Run) { r.Rollback = back })
 	is("and a rollback", []run.Notice{hang, plateau}, back)
 	change(nil, func(r *run.Run) { r.Note = "else" })
 	is("another change", []run.Notice{hang, plateau}, back)
+	if r, err := s.Run(t.Context(), id); err != nil || r.Pace != (run.Pace{Low: 1.5, High: 2.25}) {
+		t.Errorf("its pace is %+v, %v", r.Pace, err)
+	}
 	change(nil, func(r *run.Run) { r.Notices = []run.Notice{plateau} })
 	is("one is over", []run.Notice{plateau}, back)
 	change(nil, func(r *run.Run) {

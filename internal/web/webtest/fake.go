@@ -342,6 +342,7 @@ func Run(s run.State) run.Run {
 		r.StartedAt = Now.Add(-10 * time.Minute)
 		r.Progress = run.Progress{Step: 500, Loss: 3.14159, HasLoss: true, TokensPerSec: 12345.6, Participants: 3, UpdatedAt: Now}
 		r.FirstStep, r.FirstAt = 1, Now.Add(-499*time.Second)
+		r.Pace = run.Pace{Low: 1, High: 1}
 	}
 	if s.Terminal() {
 		r.EndedAt = Now
