@@ -194,11 +194,13 @@ func TestTheSampleRunInTheBrowser(t *testing.T) {
 	before := eval[int](b, `Number(document.querySelector("#chart-loss").dataset.points)`)
 	b.waitFor("the loss chart grows", fmt.Sprintf(`Number(document.querySelector("#chart-loss").dataset.points) > %d`, before+3))
 	b.waitFor("log lines of all workers come", `[0, 1, 2].every(r => [...document.querySelectorAll(".log-line")].some(l => l.innerText.includes("step: ")))`)
-	if eta := b.text(`[data-metric="eta"]`); !strings.Contains(eta, "s") {
-		t.Errorf("the time left is %q", eta)
-	}
+	b.waitFor("the time left is known", `/^\d+ (s|min)/.test(document.querySelector('[data-metric="eta"]').innerText)`)
+	b.waitFor("title and icon have the progress", `/^\d+ % · /.test(document.title) && /running-\d\.svg$/.test(document.querySelector("link[rel=icon]").href)`)
+	b.do("ask to be told of the end", script(`window.Notification = class { static permission = "granted"; static requestPermission() { return Promise.resolve("granted"); } constructor(title) { window.told = title; } }`), script(`document.querySelector("[data-notify]").click()`))
+	b.waitFor("it is noted", `document.querySelector("[data-notify]").ariaPressed === "true"`)
 	b.accessible("a live run")
 	b.waitFor("it succeeded", `document.querySelector("#run-headline").dataset.runState === "succeeded"`)
+	b.waitFor("that is told, in title and icon too", `window.told?.endsWith(" succeeded") && document.title.startsWith("succeeded · ") && document.querySelector("link[rel=icon]").href.endsWith("/succeeded.svg") && localStorage.length === 0`)
 	if !eval[bool](b, `window.sameDocument === true`) {
 		t.Error("the page was reloaded")
 	}

@@ -5,8 +5,9 @@ import { at } from "../ui/base.js";
 
 /**
  * @typedef {{topic: string, seq: number, type: string, data: any}} Message
- * @typedef {{message: (m: Message) => void, reread?: () => Promise<number>}} Listener
- * message is called for each message in order; reread re-reads the snapshot and returns its sequence.
+ * @typedef {{message: (m: Message) => void, reread?: () => Promise<number>, hidden?: (m: Message) => void}} Listener
+ * message is called for each message in order; reread re-reads the snapshot and returns its sequence; hidden is called when a message
+ * comes that waits until the tab is seen.
  */
 
 const firstDelay = 500;
@@ -138,6 +139,7 @@ export class Live {
       this.deliver(m);
       return;
     }
+    this.topics.get(m.topic)?.listener.hidden?.(m);
     this.buffer.push(m);
     if (this.buffer.length > waiting) {
       // The sequences stay where rendering stopped, so coming back resumes there or re-reads the snapshot.

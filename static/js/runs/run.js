@@ -5,6 +5,7 @@ import { paced } from "../live/pace.js";
 import { startCurves } from "./curves.js";
 import { startEvents } from "./events.js";
 import { startLogs } from "./logs.js";
+import { Status } from "./status.js";
 import { at } from "../ui/base.js";
 import { refreshTimes } from "../ui/times.js";
 
@@ -26,6 +27,7 @@ export function startRunPage(live, page) {
   const charts = startCurves(page);
   const logs = startLogs(page);
   const events = startEvents(page);
+  const status = new Status(page);
   const url = page.dataset.liveUrl || "";
   const isNews = news[/** @type {keyof news} */ (page.dataset.tab)];
 
@@ -46,6 +48,7 @@ export function startRunPage(live, page) {
       if (old) morph(old, part);
     }
     refreshTimes(page);
+    status.update();
     return seq;
   }
 
@@ -64,6 +67,7 @@ export function startRunPage(live, page) {
       switch (m.type) {
         case "html":
           apply(m.data);
+          status.update();
           events.trim();
           charts?.news();
           break;
@@ -79,6 +83,9 @@ export function startRunPage(live, page) {
       }
     },
     reread,
+    hidden: (m) => {
+      if (m.type === "html") status.peek(m.data);
+    },
   });
 
   // A place in the queue changes without a message to those behind.
