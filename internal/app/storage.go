@@ -11,7 +11,6 @@ import (
 	"github.com/cotrain/cotrain/internal/control"
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/localnomad/task"
-	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/reftrain"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/status"
@@ -122,7 +121,7 @@ func (a *App) controlStorage() control.Storage {
 	return a.storage
 }
 
-func (a *App) checkpoints() queue.Checkpoints {
+func (a *App) checkpoints() run.CheckpointFiles {
 	if a.storage == nil {
 		return nil
 	}

@@ -50,39 +50,30 @@ func (c *Control) change(ctx context.Context, id run.ID, do func(u *store.Update
 // offered is how many checkpoints a person is offered to continue from; others can be named.
 const offered = 20
 
-// resumePoints are the newest checkpoints that an attempt of a run could continue from, newest first: those that every worker reported,
-// without those that are seen to be broken.
-func (c *Control) resumePoints(ctx context.Context, r run.Run) (points []run.ResumePoint, err error) {
+// resumePoints are the newest checkpoints that an attempt of a run could continue from, newest first: see [run.Run.Continuation].
+func (c *Control) resumePoints(ctx context.Context, r run.Run) ([]run.ResumePoint, error) {
 	saved, err := c.o.Store.SavedCheckpoints(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range r.ResumeFrom(saved) {
-		lack, _, err := c.lacks(ctx, r, p)
-		if err != nil {
-			return nil, err
-		}
-		if lack == "" {
-			points = append(points, p)
-		}
-		if len(points) == offered {
-			break
-		}
-	}
-	return points, nil
+	r.NextResume = run.ResumeNewest
+	next, err := r.Continuation(ctx, saved, seen{c}, offered)
+	return next.Points, err
 }
 
-// lacks says why a run cannot continue from a checkpoint, "" if it can; seen is true where its files were looked at. What cannot be seen now
-// is looked at again before it is sent.
-func (c *Control) lacks(ctx context.Context, r run.Run, p run.ResumePoint) (lack string, seen bool, err error) {
-	if c.o.Storage == nil || r.CheckpointPath == "" {
+// seen are the files of checkpoints as far as they can be seen now: what cannot is looked at again before it is sent.
+type seen struct{ c *Control }
+
+// CheckpointProblem implements [run.CheckpointFiles].
+func (s seen) CheckpointProblem(ctx context.Context, folder string, shape run.Shape, diloco bool) (lack string, known bool, err error) {
+	if s.c.o.Storage == nil || folder == "" {
 		return "", false, nil
 	}
-	lack, seen, err = c.o.Storage.CheckpointProblem(ctx, p.Folder, r.Shape, r.InnerSteps > 0)
+	lack, known, err = s.c.o.Storage.CheckpointProblem(ctx, folder, shape, diloco)
 	if err != nil {
 		return "", false, ctx.Err()
 	}
-	return lack, seen, nil
+	return lack, known, nil
 }
 
 // checkChoice returns what a run continues from: the choice, or [run.ResumeStart] for the newest checkpoint of a run without any. It refuses a
@@ -90,15 +81,18 @@ func (c *Control) lacks(ctx context.Context, r run.Run, p run.ResumePoint) (lack
 func (c *Control) checkChoice(ctx context.Context, r run.Run, from run.ResumeChoice) (run.ResumeChoice, error) {
 	step, named := from.Step()
 	if !named {
-		points, err := c.resumePoints(ctx, r.Unspoiled())
+		points, err := c.resumePoints(ctx, r)
 		if err == nil && len(points) == 0 && r.Attempt > 0 && from == run.ResumeNewest {
 			return run.ResumeStart, nil
 		}
 		return from, err
 	}
 	r.NextResume = from
-	lack, seen, err := c.lacks(ctx, r, r.PointAt(step))
-	if err != nil || seen && lack == "" {
+	if r.CheckpointPath == "" {
+		return from, from.Check(nil)
+	}
+	lack, known, err := seen{c}.CheckpointProblem(ctx, r.PointAt(step).Folder, r.Shape, r.InnerSteps > 0)
+	if err != nil || known && lack == "" {
 		return from, err
 	}
 	if lack == "" { // reports decide
@@ -127,10 +121,12 @@ func (c *Control) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
 		return run.Outlook{}, err
 	}
 	out := run.Outlook{Run: r}
-	if out.Points, err = c.resumePoints(ctx, r.Unspoiled()); err != nil {
+	if out.Points, err = c.resumePoints(ctx, r); err != nil {
 		return out, err
 	}
-	out.Next = nextCheckpoint(r)
+	if out.Next, err = c.nextCheckpoint(ctx, r); err != nil {
+		return out, err
+	}
 	ws, err := c.o.Store.Workers(ctx, id)
 	if err != nil {
 		return out, err
@@ -140,19 +136,28 @@ func (c *Control) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
 	return out, err
 }
 
-// nextCheckpoint is about the step at which a run saves next, 0 if it is not known, or the run ends before.
-func nextCheckpoint(r run.Run) int64 {
+// nextCheckpoint is about the step at which a run saves next, 0 if it is not known, or the run ends before. Reports of saved checkpoints may be
+// newer than its progress.
+func (c *Control) nextCheckpoint(ctx context.Context, r run.Run) (int64, error) {
 	conf, err := trainconf.Parse([]byte(r.Config))
 	if err != nil {
-		return 0 // accepted by an older version
+		return 0, nil // accepted by an older version
 	}
 	var interval int64
 	text, _ := conf.Get("ckpt.interval")
 	if _, err := fmt.Sscan(text, &interval); err != nil {
-		return 0
+		return 0, nil
 	}
-	if next := run.NextCheckpoint(r.Progress.Step, interval); next <= r.StepsTotal {
-		return next
+	saved, err := c.o.Store.SavedCheckpoints(ctx, r.ID)
+	if err != nil {
+		return 0, err
 	}
-	return 0
+	whole, err := r.NewestWhole(ctx, saved, seen{c})
+	if err != nil {
+		return 0, err
+	}
+	if next := run.NextCheckpoint(max(r.Progress.Step, whole.Step), interval); next <= r.StepsTotal {
+		return next, nil
+	}
+	return 0, nil
 }

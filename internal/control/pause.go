@@ -18,8 +18,20 @@ func (c *Control) pause(ctx context.Context, actor string, id run.ID, when run.P
 	if err != nil {
 		return err
 	}
-	if p.Next = nextCheckpoint(r); len(points) > 0 {
-		p.After = points[0].Step
+	if len(points) > 0 {
+		p.From = points[0].Step
+	}
+	saved, err := c.o.Store.SavedCheckpoints(ctx, id)
+	if err != nil {
+		return err
+	}
+	whole, err := r.NewestWhole(ctx, saved, seen{c})
+	if err != nil {
+		return err
+	}
+	p.After = whole.Step
+	if p.Next, err = c.nextCheckpoint(ctx, r); err != nil {
+		return err
 	}
 	return c.change(ctx, id, func(u *store.Update) error {
 		p.Gone = u.Run.Gone(u.Workers)

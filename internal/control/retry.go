@@ -17,7 +17,14 @@ func (c *Control) restart(ctx context.Context, actor string, id run.ID, from run
 	if from, err = c.checkChoice(ctx, r, from); err != nil {
 		return err
 	}
-	return c.change(ctx, id, func(u *store.Update) error { return u.Restart(from, actor, "", c.o.Now()) })
+	points, err := c.resumePoints(ctx, r)
+	if err != nil {
+		return err
+	}
+	return c.change(ctx, id, func(u *store.Update) error {
+		now := run.Outlook{Run: u.Run, Points: points, Gone: u.Run.Gone(u.Workers)}
+		return u.Restart(from, actor, now.Cost(from), c.o.Now())
+	})
 }
 
 // retry makes another attempt of a run that has ended, or of one that waits for its next attempt, without the wait. A run that writes

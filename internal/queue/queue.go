@@ -52,11 +52,6 @@ type Publisher interface {
 	HasViewers(topic string) bool
 }
 
-// Checkpoints checks the files of a checkpoint; see [storage.Storage.CheckpointProblem].
-type Checkpoints interface {
-	CheckpointProblem(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error)
-}
-
 // Options configures [New]. Only Checkpoints is optional.
 type Options struct {
 	Cluster   Cluster
@@ -66,7 +61,7 @@ type Options struct {
 	Now       func() time.Time
 	// Dispatched is called with runs that Nomad has accepted; it must not block.
 	Dispatched  func(run.ID)
-	Checkpoints Checkpoints // nil where the runs' folders cannot be seen
+	Checkpoints run.CheckpointFiles // nil where the runs' folders cannot be seen
 }
 
 const (

@@ -9,22 +9,22 @@ import (
 )
 
 // Restart has the workers of a run stopped and another attempt follow, which continues from what is chosen. It counts neither as
-// failure nor as retry, and takes the place of a pause that has not come. why is told in the history; "" where a person asked. A run without
-// workers that train is [fault.ErrConflict].
-func (r *Run) Restart(from ResumeChoice, actor, why string, now time.Time) (*Event, error) {
+// failure nor as retry, and takes the place of a pause that has not come. cost is what it repeats, see [Outlook.Cost]. A run without workers
+// that train is [fault.ErrConflict].
+func (r *Run) Restart(from ResumeChoice, actor, cost string, now time.Time) (*Event, error) {
 	switch {
 	case r.State == Stopping:
 		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s: its workers are ending already.", r.ID, r.doing()), r.instead())
 	case r.StopRequested || r.State != Pending && r.State != Running && r.State != Degraded:
 		return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s and has no workers to restart.", r.ID, r.State), r.instead())
 	}
-	why = cmp.Or(why, "restarted")
+	why := "restarted"
 	if r.Pausing != nil {
 		why += inPlaceOfPause
 	}
-	r.Pausing, r.NextResume = nil, from
-	r.excludeSpoiled()
-	ev, err := r.stopWorkers(StopRestart, why+": "+r.continues(from), actor, now)
+	r.Pausing = nil
+	r.choose(from)
+	ev, err := r.stopWorkers(StopRestart, why+": "+r.continues(from)+cost, actor, now)
 	r.Reason = ReasonRestarting
 	return ev, err
 }
@@ -37,10 +37,10 @@ const inPlaceOfPause = " in place of the pause"
 func (r *Run) RetryNow(a Attempt, from ResumeChoice, actor string, now time.Time) (*Event, error) {
 	switch {
 	case r.State == Failed || r.State == Stopped:
-		r.excludeSpoiled()
 		ev, err := r.Transition(Queued, actor, "", now)
 		if err == nil {
-			r.NextResume, r.Reason = from, r.resumed(a, from)
+			r.choose(from)
+			r.Reason = r.resumed(a, from)
 			ev.Message = "tried again"
 			if r.Reason != "" {
 				ev.Message += ": " + r.Reason
@@ -52,7 +52,8 @@ func (r *Run) RetryNow(a Attempt, from ResumeChoice, actor string, now time.Time
 			return nil, nil
 		}
 		r.dropWait()
-		r.NextResume, r.Reason = from, r.resumed(a, from)
+		r.choose(from)
+		r.Reason = r.resumed(a, from)
 		return r.event("retry", actor, "tried again without waiting: "+r.Reason, now), nil
 	}
 	return nil, fault.New(fault.ErrConflict, fmt.Sprintf("Run %s is %s and cannot be tried again.", r.ID, r.State), r.instead())

@@ -161,7 +161,7 @@ func TestActionsInAnyOrderKeepARunWhole(t *testing.T) {
 				})(t)
 			},
 			"checkpoint": func(t *rapid.T) {
-				if r.PauseDue([]ResumePoint{{Step: 20}}) {
+				if r.PauseDue(ResumePoint{Step: 20}) {
 					act("checkpoint", func() (*Event, error) { return r.PauseWorkers("saved", now) })(t)
 				}
 			},

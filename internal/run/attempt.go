@@ -45,6 +45,7 @@ func (r *Run) Claim(a *Attempt, resume string, now time.Time) (*Event, error) {
 	if a.Number > 0 && a.JobID == "" && !a.MaybeSent { // never sent
 		a.CreatedAt, a.Resume = now, resume
 	}
+	r.excludeSpoiled() // of a run that an older version ended
 	if a.Number == 0 || a.JobID != "" {
 		*a = Attempt{RunID: r.ID, Number: a.Number + 1, ParentJob: r.Shape.ParentJob(), Resume: resume, CreatedAt: now}
 		r.Attempt = a.Number

@@ -16,10 +16,27 @@ type SavedCheckpoint struct {
 	Path    string // as the trainer printed it: never open it
 }
 
-// ResumeFrom returns the checkpoints that another attempt may continue from, newest first. With DiLoCo every worker
-// saves its own part, so all must have reported the step in one attempt. Without, worker 0 reports for all. A report may
-// precede the other workers' files: check the folder where it can be seen. Those that a rollback excludes are left out.
-func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
+// ResumeFrom returns the checkpoints that another attempt may continue from by the workers' reports, newest first. A report may precede the
+// other workers' files: [Run.Continuation] looks at those.
+func (r *Run) ResumeFrom(saved []SavedCheckpoint) (out []ResumePoint) {
+	for _, p := range r.candidates(saved) {
+		if p.lack == "" {
+			out = append(out, p.ResumePoint)
+		}
+	}
+	return out
+}
+
+// candidate is a checkpoint that every worker reported.
+type candidate struct {
+	ResumePoint
+	lack string // what is known to be wrong with it
+}
+
+// candidates are the checkpoints that are complete by the workers' reports, newest first. With DiLoCo every worker saves its own part, so all
+// must have reported the step in one attempt. Without, worker 0 reports for all. Left out is what was saved after a loss went wrong, be it
+// that of the attempt under way.
+func (r *Run) candidates(saved []SavedCheckpoint) []candidate {
 	if r.CheckpointPath == "" {
 		return nil
 	}
@@ -28,7 +45,7 @@ func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 		attempt int
 	}
 	ranks := map[key]map[int]bool{}
-	for _, s := range r.Rollback.allowed(saved, r.NextResume) {
+	for _, s := range r.excluding().allowed(saved, r.NextResume) {
 		if s.Rank < 0 || s.Rank >= r.Shape.Nodes || !r.savesAt(s) {
 			continue
 		}
@@ -38,15 +55,20 @@ func (r *Run) ResumeFrom(saved []SavedCheckpoint) []ResumePoint {
 		}
 		ranks[k][s.Rank] = true
 	}
-	whole := map[int64]bool{}
+	whole := map[int64]int{} // the newest attempt that saved it
 	for k, by := range ranks {
 		if by[0] && (r.InnerSteps == 0 || len(by) == r.Shape.Nodes) {
-			whole[k.step] = true
+			whole[k.step] = max(whole[k.step], k.attempt)
 		}
 	}
-	var out []ResumePoint
+	_, named := r.NextResume.Step()
+	var out []candidate
 	for _, step := range slices.Backward(slices.Sorted(maps.Keys(whole))) {
-		out = append(out, r.PointAt(step))
+		c := candidate{ResumePoint: r.PointAt(step)}
+		if !named && r.Ledger.broken(c.Folder, whole[step]) {
+			c.lack = "could not be loaded before"
+		}
+		out = append(out, c)
 	}
 	return out
 }

@@ -46,16 +46,18 @@ func (c ResumeChoice) Step() (step int64, ok bool) {
 
 // Among returns the points that the choice allows, newest first: a broken checkpoint leads to the one before it.
 func (c ResumeChoice) Among(points []ResumePoint) []ResumePoint {
-	if c == ResumeStart {
-		return nil
-	}
-	step, ok := c.Step()
 	for i, p := range points {
-		if !ok || p.Step <= step {
+		if c.allows(p.Step) {
 			return points[i:]
 		}
 	}
 	return nil
+}
+
+// allows reports whether the choice allows the checkpoint of a step.
+func (c ResumeChoice) allows(step int64) bool {
+	newest, named := c.Step()
+	return c != ResumeStart && (!named || step <= newest)
 }
 
 // Check returns an error unless the choice can be made: one of the points is the checkpoint that it names. Errors are

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -28,14 +29,11 @@ func (r *Run) LossNotice() string {
 
 // Spoiled says since when the loss of the newest attempt, if that is the one, is wrong; "" if it is not.
 func (r *Run) Spoiled(a Attempt) string {
-	if a.Number != r.Attempt {
+	if _, spoiled := r.spoiledFrom(); a.Number != r.Attempt || !spoiled {
 		return ""
 	}
-	if n := r.Notice(NoticeDiverged); n != nil {
-		return Sentence(n.Text)
+	if n := r.Notice(NoticeDiverged); n != nil || r.Diverged == nil {
+		return Sentence(cmp.Or(n, r.Notice(NoticeNotFinite)).Text)
 	}
-	if r.Diverged == nil {
-		return ""
-	}
-	return fmt.Sprintf("The loss of worker %d was not finite at step %d.", r.Diverged.Rank, r.Diverged.Step)
+	return fmt.Sprintf("The loss of worker %d is not finite since step %d.", r.Diverged.Rank, r.Diverged.Step)
 }

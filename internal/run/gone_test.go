@@ -12,12 +12,12 @@ func TestAPauseSaysThatNoCheckpointWillBeComplete(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
 	r := Run{State: Degraded, CheckpointPath: "c", Shape: Shape{Nodes: 2}, Progress: Progress{Step: 440}}
-	_, err := r.Pause(sent, Pausing{When: PauseAtCheckpoint, After: 50, Next: 450, Gone: r.Gone(oneGone)}, "me", now)
+	_, err := r.Pause(sent, Pausing{When: PauseAtCheckpoint, From: 50, After: 50, Next: 450, Gone: r.Gone(oneGone)}, "me", now)
 	if err == nil || r.Pausing != nil || !strings.Contains(err.Error(), "worker 1 (n2) has ended") || !strings.Contains(err.Error(), "use now: it continues from step 50 and repeats 390 steps") {
 		t.Errorf("asked for when a worker has ended: %v", err)
 	}
 	r.State, r.Progress.Step = Running, 60
-	if _, err := r.Pause(sent, Pausing{When: PauseAtCheckpoint, After: 50, Next: 100}, "me", now); err != nil || !strings.Contains(r.WhatNext(), "about step 100") {
+	if _, err := r.Pause(sent, Pausing{When: PauseAtCheckpoint, From: 50, After: 50, Next: 100}, "me", now); err != nil || !strings.Contains(r.WhatNext(), "about step 100") {
 		t.Fatalf("asked for before: %v, %s", err, r.WhatNext())
 	}
 	if r.Progress.Step = 120; strings.Contains(r.WhatNext(), "100") || strings.Contains(r.PauseReason(""), "100") {
@@ -47,10 +47,35 @@ func TestAPauseSaysThatNoCheckpointWillBeComplete(t *testing.T) {
 func TestAPauseNowSaysWhatItRepeats(t *testing.T) {
 	t.Parallel()
 	r := Run{State: Running, CheckpointPath: "c", Progress: Progress{Step: 61}}
-	ev, err := r.Pause(sent, Pausing{When: PauseNow, After: 50}, "me", time.Unix(1000, 0))
+	ev, err := r.Pause(sent, Pausing{When: PauseNow, From: 50}, "me", time.Unix(1000, 0))
 	const cost = "continues from step 50 and repeats 11 steps, unless its workers save as they exit"
 	if err != nil || !strings.Contains(ev.Message, cost) || !strings.HasSuffix(r.WhatNext(), "When it is resumed it "+cost+".") {
 		t.Errorf("%v, %+v, %s", err, ev, r.WhatNext())
+	}
+}
+
+func TestWhatALossHasSpoiledIsNoReasonToSave(t *testing.T) {
+	t.Parallel()
+	r := Run{State: Running, CheckpointPath: "c", Progress: Progress{Step: 61}, Notices: []Notice{{Kind: NoticeNotFinite, Step: 50}}}
+	ev, err := r.Pause(sent, Pausing{When: PauseNow, After: 60, From: 40}, "me", time.Unix(1000, 0))
+	if err != nil || !strings.HasSuffix(ev.Message, "continues from step 40 and repeats 21 steps") {
+		t.Errorf("%v, %+v", err, ev)
+	}
+}
+
+func TestARestartSaysWhatItRepeats(t *testing.T) {
+	t.Parallel()
+	r := Run{State: Running, CheckpointPath: "c", Progress: Progress{Step: 439}}
+	o := Outlook{Run: r, Points: []ResumePoint{{Step: 200}, {Step: 100}}}
+	for from, want := range map[ResumeChoice]string{
+		ResumeNewest: "continues from the newest complete checkpoint, step 200, and repeats 239 steps, unless its workers save as they exit",
+		"step_100":   "continues from the checkpoint of step 100 and repeats 339 steps",
+		ResumeStart:  "continues from the beginning and repeats 439 steps",
+	} {
+		again := r
+		if ev, err := again.Restart(from, "me", o.Cost(from), time.Unix(1000, 0)); err != nil || ev.Message != "restarted: "+want || !strings.HasSuffix(again.WhatNext(), "then another attempt "+want+".") {
+			t.Errorf("%v, %+v, %s", err, ev, again.WhatNext())
+		}
 	}
 }
 

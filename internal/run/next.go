@@ -30,7 +30,11 @@ func (r *Run) WhatNext() string {
 	case r.State == Stopping && r.Pausing != nil:
 		return "Its workers are ending. Should another attempt follow, the run is paused in its place."
 	case r.State == Stopping && r.StopCause.Next() == Queued:
-		text := "Its workers save and exit; then another attempt " + r.continues(r.NextResume) + "."
+		_, does, ok := strings.Cut(r.StopReason, ": ")
+		if !ok || r.StopCause != StopRestart {
+			does = r.continues(r.NextResume)
+		}
+		text := "Its workers save and exit; then another attempt " + does + "."
 		if strings.Contains(r.StopReason, inPlaceOfPause) {
 			text += " The pause is withdrawn."
 		}

@@ -33,8 +33,10 @@ func ParsePauseWhen(s string) (PauseWhen, error) {
 // Pausing is a pause that has not come yet.
 type Pausing struct {
 	When PauseWhen `json:"when"`
-	// After is the step of the newest complete checkpoint when it was requested: a later one is waited for.
+	// After is the step of the attempt's newest complete checkpoint when it was requested: a later one is waited for.
 	After int64 `json:"after,omitempty"`
+	// From is the step from which the run would have continued then, 0 for the beginning.
+	From int64 `json:"from,omitempty"`
 	// Next is about the step of the next checkpoint, 0 if unknown.
 	Next int64 `json:"next,omitempty"`
 	// Gone says which worker has ended or hangs, so that no checkpoint will be complete; "" for none.
@@ -49,7 +51,7 @@ func (p *Pausing) String() string {
 	case p.When == PauseNow:
 		return "to be paused"
 	case p.Gone != "":
-		return p.Gone + ": the pause does not come, and pausing now would continue from " + fromStep(p.After) + " and repeat the steps since"
+		return p.Gone + ": the pause does not come, and pausing now would continue from " + fromStep(p.From) + " and repeat the steps since"
 	case p.Next > 0:
 		return fmt.Sprintf("pauses at the next checkpoint, about step %d", p.Next)
 	}
@@ -122,17 +124,12 @@ func fromStep(step int64) string {
 
 // pausedNow is the reason of a pause at once, with what it costs.
 func (r *Run) pausedNow(p Pausing) string {
-	repeated := max(0, r.Progress.Step-p.After)
-	text := pausedPrefix + "continues from " + fromStep(p.After)
-	switch repeated {
-	case 0:
+	text := pausedPrefix + "continues from " + fromStep(p.From)
+	if r.Progress.Step <= p.From {
 		return text
-	case 1:
-		text += " and repeats 1 step"
-	default:
-		text += fmt.Sprintf(" and repeats %d steps", repeated)
 	}
-	if p.Gone == "" && r.CheckpointPath != "" {
+	text += " and repeats " + steps(r.Progress.Step-p.From)
+	if r.mayStillSave(p.Gone) {
 		text += ", unless its workers save as they exit"
 	}
 	return text
@@ -194,13 +191,13 @@ func (r *Run) Pause(a Attempt, p Pausing, actor string, now time.Time) (*Event, 
 	return r.event("pause", actor, p.String(), now), nil
 }
 
-// PauseDue reports whether the workers of a run that is to be paused are to be stopped now, given the complete checkpoints of
-// its newest attempt, newest first.
-func (r *Run) PauseDue(points []ResumePoint) bool {
+// PauseDue reports whether the workers of a run that is to be paused are to be stopped now, given the newest complete checkpoint of its newest
+// attempt.
+func (r *Run) PauseDue(whole ResumePoint) bool {
 	if r.Pausing == nil || r.StopRequested || r.State != Pending && r.State != Running && r.State != Degraded {
 		return false
 	}
-	return r.Pausing.When == PauseNow || len(points) > 0 && points[0].Step > r.Pausing.After
+	return r.Pausing.When == PauseNow || whole.Step > r.Pausing.After
 }
 
 // PauseWorkers has the workers stopped because the time of the pause has come.
@@ -217,17 +214,18 @@ func (r *Run) PauseWorkers(why string, now time.Time) (*Event, error) {
 func (r *Run) Resume(a Attempt, from ResumeChoice, actor string, now time.Time) (*Event, error) {
 	switch {
 	case r.State == Paused:
-		r.excludeSpoiled()
-		r.NextResume, r.NotBefore, r.Cause, r.StopCause, r.StopReason = from, time.Time{}, nil, "", ""
+		r.choose(from)
+		r.NotBefore, r.Cause, r.StopCause, r.StopReason = time.Time{}, nil, "", ""
 		return r.Transition(Queued, actor, r.resumed(a, from), now)
 	case r.State == Stopping && r.StopCause == StopPause && !r.StopRequested:
-		r.StopCause, r.StopReason, r.NextResume, r.Reason = StopRestart, "resumed", from, ReasonRestarting
+		r.choose(from)
+		r.StopCause, r.StopReason, r.Reason = StopRestart, "resumed", ReasonRestarting
 		return r.event("resume", actor, "resumed: another attempt follows once its workers have ended", now), nil
 	case r.State == Stopping && r.StopCause == StopRestart && !r.StopRequested && r.Pausing == nil:
 		if r.NextResume == from {
 			return nil, nil
 		}
-		r.NextResume = from
+		r.choose(from)
 		return r.event("resume", actor, "the attempt that follows "+r.continues(from), now), nil
 	case r.Withdraws() && from != ResumeNewest:
 		return nil, FieldErrors{{Field: "from", Value: string(from), Rule: "is for an attempt to come, and this one trains on, since its pause has not come", Fix: "leave it out to withdraw the pause, or restart the run from there"}}

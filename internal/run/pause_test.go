@@ -62,26 +62,20 @@ func TestPauseSaysWhatItFinds(t *testing.T) {
 
 func TestAPauseAtACheckpointWaitsForANewOne(t *testing.T) {
 	t.Parallel()
-	at := func(steps ...int64) (out []ResumePoint) {
-		for _, s := range steps {
-			out = append(out, ResumePoint{Step: s})
-		}
-		return out
-	}
 	for _, tc := range []struct {
 		name    string
 		run     Run
-		points  []ResumePoint
+		whole   int64
 		wantDue bool
 	}{
-		{"no checkpoint", Run{State: Running, Pausing: &Pausing{When: PauseAtCheckpoint}}, nil, false},
-		{"the one that there was", Run{State: Running, Pausing: &Pausing{When: PauseAtCheckpoint, After: 20}}, at(20, 10), false},
-		{"a new one", Run{State: Degraded, Pausing: &Pausing{When: PauseAtCheckpoint, After: 20}}, at(30, 20), true},
-		{"now", Run{State: Pending, Pausing: &Pausing{When: PauseNow}}, nil, true},
-		{"nobody asked", Run{State: Running}, at(30), false},
-		{"it ends anyway", Run{State: Stopping, Pausing: &Pausing{When: PauseNow}}, at(30), false},
+		{"no checkpoint", Run{State: Running, Pausing: &Pausing{When: PauseAtCheckpoint}}, 0, false},
+		{"the one that there was", Run{State: Running, Pausing: &Pausing{When: PauseAtCheckpoint, After: 20}}, 20, false},
+		{"a new one", Run{State: Degraded, Pausing: &Pausing{When: PauseAtCheckpoint, After: 20}}, 30, true},
+		{"now", Run{State: Pending, Pausing: &Pausing{When: PauseNow}}, 0, true},
+		{"nobody asked", Run{State: Running}, 30, false},
+		{"it ends anyway", Run{State: Stopping, Pausing: &Pausing{When: PauseNow}}, 30, false},
 	} {
-		if got := tc.run.PauseDue(tc.points); got != tc.wantDue {
+		if got := tc.run.PauseDue(ResumePoint{Step: tc.whole}); got != tc.wantDue {
 			t.Errorf("%s: %v", tc.name, got)
 		}
 	}

@@ -58,6 +58,9 @@ func (r *Run) EndedBy() *Notice {
 func (r *Run) StopPolicy(kind NoticeKind) string {
 	policy := r.Options.Policy(kind)
 	text := fmt.Sprintf("its policy is %s = %s", policyFields[kind], policy)
+	if policy == PolicyRollback && (r.Rollback == nil || r.Rollback.Count < MaxRollbacks) {
+		return text + ", and starting over unchanged would not help"
+	}
 	if policy == PolicyRollback {
 		text += fmt.Sprintf(", and it went back %d times already", MaxRollbacks)
 	}

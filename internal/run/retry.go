@@ -233,7 +233,7 @@ func (j *judgement) count(v *verdict) {
 		l.Entities = note(l.Entities, j.entity, maxEntities)
 	}
 	if j.rule.OlderCheckpoint && j.f.Resume != "" {
-		l.Broken = note(l.Broken, j.f.Resume, maxBroken)
+		l.damaged(j.f.Resume, j.r.Attempt)
 	}
 	if s, ok := j.strike(); ok {
 		l.strike(s)

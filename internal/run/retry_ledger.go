@@ -1,7 +1,9 @@
 package run
 
 import (
+	"encoding/json"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -16,10 +18,46 @@ type RetryLedger struct {
 	Unknown int `json:"unknown,omitempty"`
 	// Entities are fingerprints with a file, which may fail only once, with or without progress.
 	Entities []string `json:"entities,omitempty"`
-	// Broken are checkpoint folders that an attempt could not load.
-	Broken []string `json:"broken,omitempty"`
+	// Broken are checkpoints that a worker could not load.
+	Broken []BrokenCheckpoint `json:"broken,omitempty"`
 	// Strikes are failures of hardware, newest last.
 	Strikes []Strike `json:"strikes,omitempty"`
+}
+
+// BrokenCheckpoint is a checkpoint that a worker could not load.
+type BrokenCheckpoint struct {
+	Folder string `json:"folder"`
+	// Attempt is the newest that could not: a later one may save it anew.
+	Attempt int `json:"attempt"`
+}
+
+// UnmarshalJSON also reads the bare folder of older versions, which is never trusted again.
+func (b *BrokenCheckpoint) UnmarshalJSON(data []byte) error {
+	if json.Unmarshal(data, &b.Folder) == nil {
+		b.Attempt = math.MaxInt32
+		return nil
+	}
+	type plain BrokenCheckpoint
+	return json.Unmarshal(data, (*plain)(b))
+}
+
+// broken reports whether a checkpoint that was saved by an attempt could not be loaded since.
+func (l RetryLedger) broken(folder string, savedBy int) bool {
+	return slices.ContainsFunc(l.Broken, func(b BrokenCheckpoint) bool { return b.Folder == folder && b.Attempt >= savedBy })
+}
+
+// damaged notes that an attempt could not load a checkpoint.
+func (l *RetryLedger) damaged(folder string, attempt int) {
+	l.Broken = slices.DeleteFunc(slices.Clone(l.Broken), func(b BrokenCheckpoint) bool { return b.Folder == folder })
+	l.Broken = append(l.Broken, BrokenCheckpoint{folder, attempt})
+	l.Broken = l.Broken[max(0, len(l.Broken)-maxBroken):]
+}
+
+// LearnOfLoss notes what a worker that ended teaches of the checkpoint that its attempt continued from, whether or not the others go on.
+func (r *Run) LearnOfLoss(a Attempt, w Worker, rules RetryRules) {
+	if w.Cause.Known() && a.Resume != "" && rules.Of(w.Cause.Category).OlderCheckpoint {
+		r.Ledger.damaged(a.Resume, a.Number)
+	}
 }
 
 // Strike is a failure that counts against a node.

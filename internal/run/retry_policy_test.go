@@ -328,11 +328,15 @@ func TestWhatIsNotToFollowAnyMoreIsSaid(t *testing.T) {
 
 func TestAPolicyThatEndsARunIsNamed(t *testing.T) {
 	t.Parallel()
-	r := Run{StopCause: StopLoss, Options: Options{OnDivergence: PolicyStop, OnPlateau: PolicyRollback}, Notices: []Notice{{Kind: NoticeNotFinite}, {Kind: NoticeDiverged, Step: 7}, {Kind: NoticePlateau}}}
+	r := Run{StopCause: StopLoss, Rollback: &Rollback{Count: MaxRollbacks}, Options: Options{OnDivergence: PolicyStop, OnPlateau: PolicyRollback}, Notices: []Notice{{Kind: NoticeNotFinite}, {Kind: NoticeDiverged, Step: 7}, {Kind: NoticePlateau}}}
 	if n := r.EndedBy(); n == nil || n.Step != 7 || r.StopPolicy(n.Kind) != "its policy is on_divergence = stop" {
 		t.Errorf("it is %+v", n)
 	}
 	if got := r.StopPolicy(NoticePlateau); got != "its policy is on_plateau = rollback, and it went back 3 times already" {
+		t.Errorf("it is %q", got)
+	}
+	r.Rollback = nil
+	if got := r.StopPolicy(NoticePlateau); got != "its policy is on_plateau = rollback, and starting over unchanged would not help" {
 		t.Errorf("it is %q", got)
 	}
 	r.StopCause = StopByPerson

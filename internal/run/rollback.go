@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,21 +22,24 @@ type Rollback struct {
 }
 
 // RollBack has the attempt after a continue before a step, with the learning rate that the options say, or from the beginning where none of
-// the saved checkpoints is left. It returns a sentence that says so, or false if the run has gone back too often.
-func (r *Run) RollBack(a Attempt, before int64, saved []SavedCheckpoint) (next string, ok bool) {
+// the saved checkpoints is left. It returns a sentence that says so, or why the run may not go back: it has too often, or would only
+// repeat what it did.
+func (r *Run) RollBack(a Attempt, before int64, saved []SavedCheckpoint) (next, refused string) {
 	was := Rollback{}
 	if r.Rollback != nil {
 		was = *r.Rollback
 	}
 	if was.Count >= MaxRollbacks {
-		return "", false
+		return "", fmt.Sprintf("after it went back %d times", MaxRollbacks)
+	}
+	factor := cmp.Or(r.Options.RollbackLR, 1)
+	if a.Resume == "" && factor == 1 && !slices.ContainsFunc(saved, func(s SavedCheckpoint) bool { return s.Step < before }) {
+		return "", "before its first checkpoint, and starting over unchanged would go wrong again (rollback_lr is 1)"
 	}
 	r.Exclude(before)
 	b := r.Rollback
 	b.Count++
-	if f := r.Options.RollbackLR; f > 0 {
-		b.LR *= f
-	}
+	b.LR *= factor
 	if was.Count > 0 && was.Attempt < r.Attempt && before <= was.Before {
 		b.PassOver = max(1, stepOf(a.Resume)) // 1 where it started over
 	}
@@ -55,10 +59,15 @@ func (r *Run) RollBack(a Attempt, before int64, saved []SavedCheckpoint) (next s
 			next = fmt.Sprintf("continues from the beginning%s, from which it went no further than step %d", times, before)
 		}
 	}
-	if b.LR != 1 {
-		next += ", with the learning rate multiplied by " + strconv.FormatFloat(b.LR, 'g', 3, 64)
+	return next + b.slower(), ""
+}
+
+// slower is ", with the learning rate multiplied by 0.5", or "".
+func (b *Rollback) slower() string {
+	if b.LR == 1 {
+		return ""
 	}
-	return next, true
+	return ", with the learning rate multiplied by " + strconv.FormatFloat(b.LR, 'g', 3, 64)
 }
 
 // limit is the step before which a checkpoint is to be.
@@ -72,23 +81,32 @@ func (b *Rollback) limit() int64 {
 // NextRollback is what the policy to go back does about a notice, in a sentence.
 func (r *Run) NextRollback(kind NoticeKind, step int64, a Attempt, saved []SavedCheckpoint) string {
 	trial := *r
-	if _, ok := trial.RollBack(a, step, saved); ok && len(trial.ResumeFrom(saved)) == 0 {
-		return "It starts over, since no older checkpoint is left."
-	}
+	_, refused := trial.RollBack(a, step, saved)
 	switch {
-	case r.Rollback == nil || r.Rollback.Count < MaxRollbacks:
+	case refused == "" && len(trial.ResumeFrom(saved)) == 0:
+		return "It starts over, since no older checkpoint is left."
+	case refused == "":
 		return "It goes back to a checkpoint before that step."
-	case kind == NoticePlateau: // which spoils nothing
-		return fmt.Sprintf("It has gone back %d times already, so it is stopped.", MaxRollbacks)
+	case r.Rollback == nil || r.Rollback.Count < MaxRollbacks:
+		refused = "It has no older checkpoint, and starting over unchanged would go wrong again (rollback_lr is 1)"
+	default:
+		refused = fmt.Sprintf("It has gone back %d times already", MaxRollbacks)
 	}
-	return fmt.Sprintf("It has gone back %d times already, so it fails.", MaxRollbacks)
+	if kind == NoticePlateau { // which spoils nothing
+		return refused + ", so it is stopped."
+	}
+	return refused + ", so it fails."
 }
 
-// Exclude has the next attempts continue before a step, where the loss of this one went wrong, unless a person names another checkpoint.
+// Exclude has the next attempts continue before a step, where the loss of this one went wrong, unless a person names another checkpoint. Of one
+// attempt the earliest step counts. One whose loss was wrong from its first step on continued from what was excluded already.
 func (r *Run) Exclude(before int64) {
 	b := Rollback{LR: 1}
 	if r.Rollback != nil {
 		b = *r.Rollback
+		if b.Attempt == r.Attempt && b.Before > 0 || r.FirstStep > 0 && before <= r.FirstStep && b.Before > 1 {
+			before = min(before, b.Before)
+		}
 	}
 	if before > b.Before { // it went further
 		b.PassOver = 0
@@ -97,33 +115,74 @@ func (r *Run) Exclude(before int64) {
 	r.Rollback = &b
 }
 
-// excludeSpoiled excludes what a loss that is not finite has spoiled.
+// spoiledFrom is the step where the loss of the newest attempt went wrong and has been since; ok is false while it is well. Of a loss that was
+// not finite once and came back, nothing is spoiled.
+func (r *Run) spoiledFrom() (step int64, ok bool) {
+	for _, kind := range []NoticeKind{NoticeNotFinite, NoticeDiverged} {
+		if n := r.Notice(kind); n != nil && n.Step > 0 && (!ok || n.Step < step) {
+			step, ok = n.Step, true
+		}
+	}
+	if !ok && r.Diverged != nil && r.Progress.HasLoss && !Finite(r.Progress.Loss) {
+		return r.Diverged.Step, true
+	}
+	return step, ok
+}
+
+// excludeSpoiled excludes what a loss that went wrong has spoiled.
 func (r *Run) excludeSpoiled() {
-	if r.Diverged != nil {
-		r.Exclude(r.Diverged.Step)
+	if step, ok := r.spoiledFrom(); ok {
+		r.Exclude(step)
 	}
 }
 
-// Unspoiled is the run as it would be tried again, without the checkpoints that a loss that is not finite has spoiled.
-func (r Run) Unspoiled() Run {
+// excluding is the rollback as it is once the attempt under way has ended.
+func (r *Run) excluding() *Rollback {
+	trial := *r
+	trial.excludeSpoiled()
+	return trial.Rollback
+}
+
+// startOver forgets how often and how the run went back: the next attempt begins as the configuration says, and continues nothing of before.
+func (r *Run) startOver() {
+	r.Ledger.Best = 0
+	if r.Attempt > 0 {
+		r.Rollback = &Rollback{LR: 1, Before: 1, Attempt: r.Attempt}
+	}
+}
+
+// choose has the next attempt continue from what a person chose.
+func (r *Run) choose(from ResumeChoice) {
 	r.excludeSpoiled()
-	return r
+	if r.NextResume = from; from == ResumeStart {
+		r.startOver()
+	}
 }
 
 // Excluded is "before step 120 " where later checkpoints are excluded, or "".
 func (r *Run) Excluded() string {
-	if r.Rollback == nil {
-		return ""
+	if b := r.excluding(); b != nil && b.limit() > 1 {
+		return fmt.Sprintf("before step %d ", b.limit())
 	}
-	return fmt.Sprintf("before step %d ", r.Rollback.limit())
+	return ""
 }
 
 // continues is what an attempt after this one continues from.
 func (r *Run) continues(from ResumeChoice) string {
-	if from == ResumeNewest && r.Rollback != nil && r.Rollback.Attempt == r.Attempt {
-		return fmt.Sprintf("continues from %s before step %d, where the loss went wrong", from, r.Rollback.limit())
+	text := "continues from " + from.String()
+	b := r.excluding()
+	if b == nil || from == ResumeStart {
+		return text
 	}
-	return "continues from " + from.String()
+	if from == ResumeNewest && b.Attempt == r.Attempt && b.limit() > 1 {
+		text += fmt.Sprintf(" before step %d, ", b.limit())
+		if b.limit() < b.Before {
+			text += fmt.Sprintf("from which the loss went wrong at step %d", b.Before)
+		} else {
+			text += "where the loss went wrong"
+		}
+	}
+	return text + b.slower()
 }
 
 // allowed drops the checkpoints that a rollback excludes: what was saved from its step on, but by attempts that followed it.
@@ -134,7 +193,9 @@ func (b *Rollback) allowed(saved []SavedCheckpoint, chosen ResumeChoice) []Saved
 	}
 	limit := b.limit()
 	if _, named := chosen.Step(); named {
-		limit = b.Before
+		if limit = b.Before; limit <= 1 { // it only started over
+			return saved
+		}
 	}
 	return slices.DeleteFunc(slices.Clone(saved), func(s SavedCheckpoint) bool { return s.Step >= limit && s.Attempt <= b.Attempt })
 }

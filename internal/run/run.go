@@ -206,6 +206,8 @@ func (r *Run) Transition(to State, actor, reason string, at time.Time) (*Event, 
 		return nil, fmt.Errorf("run %s is %s and cannot become %s: %w", r.ID, r.State, to, fault.ErrConflict)
 	}
 	switch {
+	case r.State.Live() && !to.Live(): // of what its loss has spoiled no later attempt knows
+		r.excludeSpoiled()
 	case r.State.Terminal():
 		r.reopen(at)
 	case r.State == Paused:
@@ -239,6 +241,10 @@ func (r *Run) reopen(now time.Time) {
 	r.EndedAt, r.NotBefore, r.Archived, r.Cause = time.Time{}, time.Time{}, false, nil
 	r.StopRequested, r.StopCause, r.StopReason = false, "", ""
 	r.ForgetFailures() // who asks for another attempt gives its retries anew
+	if r.Rollback != nil {
+		anew := *r.Rollback
+		anew.Count, r.Rollback = 0, &anew
+	}
 }
 
 // rested counts the time since then as idle.

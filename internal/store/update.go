@@ -56,8 +56,8 @@ func (u *Update) Kill(actor string, now time.Time) error {
 }
 
 // Restart has another attempt follow, and orders Nomad to stop the workers of this one; see [run.Run.Restart].
-func (u *Update) Restart(from run.ResumeChoice, actor, why string, now time.Time) error {
-	if err := u.Record(u.Run.Restart(from, actor, why, now)); err != nil {
+func (u *Update) Restart(from run.ResumeChoice, actor, cost string, now time.Time) error {
+	if err := u.Record(u.Run.Restart(from, actor, cost, now)); err != nil {
 		return err
 	}
 	u.StopJob()

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -96,23 +95,18 @@ func (c *change) obey(u *store.Update, n run.Notice, now time.Time) (bool, error
 		}
 		return true, u.Stop(run.Console, run.StopLoss, now)
 	case policy == run.PolicyRollback:
-		next, ok := r.RollBack(u.Attempt, n.Step, c.back)
+		next, refused := r.RollBack(u.Attempt, n.Step, c.back)
 		switch {
-		case ok:
+		case refused == "":
 			return true, u.Record(r.StopWorkers(run.StopRollback, n.Text+"; "+next, now))
 		case n.Kind == run.NoticePlateau: // which spoils nothing
-			r.StopReason = "because " + spent(n)
+			r.StopReason = "because " + n.Text + ", " + refused
 			return true, u.Stop(run.Console, run.StopLoss, now)
 		}
 		r.Exclude(n.Step)
-		return true, u.Record(r.StopWorkers(run.StopSpoiled, spent(n), now))
+		return true, u.Record(r.StopWorkers(run.StopSpoiled, n.Text+", "+refused, now))
 	}
 	return false, nil
-}
-
-// spent says that a loss went wrong once more than a run may go back.
-func spent(n run.Notice) string {
-	return fmt.Sprintf("%s, after it went back %d times", n.Text, run.MaxRollbacks)
 }
 
 // given makes an attempt that was stopped because it hung, or because its loss went wrong once too often, one that failed of that, unless
@@ -129,5 +123,5 @@ func (c *change) given(u *store.Update, state run.State, why string) (run.State,
 	if r.StopCause == run.StopHang {
 		return run.Failed, "it was ended because it hung"
 	}
-	return run.Failed, "it may not go back once more"
+	return run.Failed, "it may not go back"
 }

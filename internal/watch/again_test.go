@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestALossThatDivergesAgainIsSentBackUntilThatIsUsedUp(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("a console that was restarted: %v", restarted), func(t *testing.T) {
 			t.Parallel()
-			r := watchedRig(t, run.Options{OnDivergence: run.PolicyRollback})
+			r := watchedRig(t, run.Options{OnDivergence: run.PolicyRollback, RollbackLR: 0.5})
 			resumed := 0
 			for attempt, trouble := range []int{160, 120, 110, 105} { // each soon after the step that it continues from
 				if attempt > 0 {
@@ -77,11 +78,11 @@ func TestALossThatDivergesAgainIsSentBackUntilThatIsUsedUp(t *testing.T) {
 				want := fmt.Sprintf("the loss of worker 1 (node-1) rose from about 3.03 at step %d and stays above what is usual", trouble)
 				switch attempt {
 				case 0:
-					want += "; continues from the beginning (1 of 3): no checkpoint is older than step 160"
+					want += "; continues from the beginning (1 of 3): no checkpoint is older than step 160, with the learning rate multiplied by 0.5"
 				case 3:
 					want += ", after it went back 3 times"
 				default:
-					want += fmt.Sprintf("; continues from the beginning (%d of 3), from which it went no further than step %d", attempt+1, trouble)
+					want += fmt.Sprintf("; continues from the beginning (%d of 3), from which it went no further than step %d, with the learning rate multiplied by %g", attempt+1, trouble, math.Pow(0.5, float64(attempt+1)))
 				}
 				if got.StopReason != want {
 					t.Fatalf("attempt %d is stopped because %q, want %q", attempt+1, got.StopReason, want)

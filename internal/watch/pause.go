@@ -3,13 +3,14 @@ package watch
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 )
 
-// saved reads the complete checkpoints of a run that is to be paused at one, or that is being paused, newest first.
+// saved reads the newest complete checkpoint of a run that is to be paused at one, or that is being paused, and what it would continue from.
 func (c *change) saved(ctx context.Context, id run.ID) error {
 	r, err := c.w.o.Store.Run(ctx, id)
 	if err != nil || r.Pausing == nil && r.StopCause != run.StopPause {
@@ -19,30 +20,22 @@ func (c *change) saved(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range r.ResumeFrom(saved) {
-		if c.w.o.Checkpoints != nil {
-			lack, known, err := c.w.o.Checkpoints.CheckpointProblem(ctx, p.Folder, r.Shape, r.InnerSteps > 0)
-			if err != nil {
-				return err
-			}
-			if known && lack != "" {
-				continue
-			}
-		}
-		c.points = append(c.points, p)
-		break // older ones say no more
+	if c.whole, err = r.NewestWhole(ctx, saved, c.w.o.Checkpoints); err != nil {
+		return err
 	}
-	return nil
+	r.NextResume = run.ResumeNewest
+	c.next, err = r.Continuation(ctx, saved, c.w.o.Checkpoints, 1)
+	return err
 }
 
 // pause has the workers stopped once the time of a pause has come.
 func (c *change) pause(u *store.Update, now time.Time) error {
-	if !u.Run.PauseDue(c.points) {
+	if !u.Run.PauseDue(c.whole) {
 		return nil
 	}
 	why := "paused"
 	if u.Run.Pausing.When == run.PauseAtCheckpoint {
-		why = fmt.Sprintf("the checkpoint of step %d is complete: pausing", c.points[0].Step)
+		why = fmt.Sprintf("the checkpoint of step %d is complete: pausing", c.whole.Step)
 	}
 	return u.Record(u.Run.PauseWorkers(why, now))
 }
@@ -88,11 +81,17 @@ func (c *change) followed(u *store.Update, state run.State, why string, now time
 
 // pausedReason says where a paused run stands.
 func (c *change) pausedReason(r *run.Run) string {
-	switch {
-	case len(c.points) == 0 && r.Progress.Step > 0:
-		return fmt.Sprintf("paused at step %d without a complete checkpoint: it starts over when it is resumed", r.Progress.Step)
-	case len(c.points) == 0:
+	at := max(r.Progress.Step, c.whole.Step)
+	switch next := c.next.Step(); {
+	case next == 0 && at > 0 && r.Excluded() == "":
+		return fmt.Sprintf("paused at step %d without a complete checkpoint: it starts over when it is resumed", at)
+	case next == 0 && at > 0:
+		return fmt.Sprintf("paused at step %d without a complete checkpoint %s, where the loss went wrong: it starts over when it is resumed", at, strings.TrimSpace(r.Excluded()))
+	case next == 0:
 		return "paused before its first step"
+	case next < c.whole.Step && r.Excluded() != "":
+		return fmt.Sprintf("paused at step %d, to continue from step %d, the newest complete checkpoint %s", at, next, strings.TrimSpace(r.Excluded()))
+	default:
+		return fmt.Sprintf("paused at step %d, to continue from step %d", at, next)
 	}
-	return fmt.Sprintf("paused at step %d, to continue from step %d", max(r.Progress.Step, c.points[0].Step), c.points[0].Step)
 }

@@ -35,7 +35,7 @@ func (w *Watcher) policed(ctx context.Context, id run.ID, a run.Attempt, ws []ru
 		c.Summary += " " + run.Sentence(n.StacksTell)
 	}
 	if r.StopCause == run.StopSpoiled {
-		c.Summary = run.Sentence(spent(*n))
+		c.Summary = run.Sentence(r.StopReason)
 	}
 	for _, k := range w.o.Rules.Categories() {
 		if k.Name == category {

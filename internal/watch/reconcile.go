@@ -150,7 +150,8 @@ type change struct {
 	policed *run.Cause            // of an attempt that the run's policy ended, then
 	by      run.NoticeKind        // what the policy is about
 	reports []run.SavedCheckpoint // the workers' own
-	points  []run.ResumePoint     // the newest complete checkpoint, of a run that is being paused
+	whole   run.ResumePoint       // the attempt's newest complete checkpoint, of a run that is being paused
+	next    run.Continuation      // what that would continue from
 	notices []run.Notice
 	pace    run.Pace
 	back    []run.SavedCheckpoint // what a rollback chooses from
@@ -178,6 +179,9 @@ func (c *change) apply(u *store.Update) error {
 		return fmt.Errorf("run %s moved on to another attempt: %w", r.ID, fault.ErrConflict)
 	}
 	explained := c.workers(u, now)
+	for _, wk := range explained {
+		r.LearnOfLoss(u.Attempt, wk, c.w.o.Rules.RetryRules())
+	}
 	before, reason := r.State, r.Reason
 	state, why := r.Derive(c.obs)
 	if state == run.Pending {

@@ -84,7 +84,7 @@ func TestALossThatWentWrongIsNotWhyAWorkerThatTrainedOnEnded(t *testing.T) {
 			r.cluster.Set(r.child, rank, map[int]func(*run.Worker){0: killed, 1: nomadtest.End(1)}[rank])
 		}
 		got := r.becomes(run.Queued)
-		if c := got.Cause; c == nil || c.Category != run.UnknownCause || c.Rank != 0 || c.Exit != "exit code 137 (signal 9)" && c.Exit != "signal 9" || !slices.Equal(c.Victims, []int{1}) || !slices.Equal(c.Also, []string{"The loss of worker 1 was not finite at step 2."}) {
+		if c := got.Cause; c == nil || c.Category != run.UnknownCause || c.Rank != 0 || c.Exit != "exit code 137 (signal 9)" && c.Exit != "signal 9" || !slices.Equal(c.Victims, []int{1}) || !slices.Equal(c.Also, []string{"The loss of worker 1 is not finite since step 2."}) {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}

@@ -61,11 +61,6 @@ type Publisher interface {
 	PublishRun(r run.Run, evs ...run.Event)
 }
 
-// Checkpoints checks the files of a checkpoint; see [storage.Storage.CheckpointProblem].
-type Checkpoints interface {
-	CheckpointProblem(ctx context.Context, folder string, shape run.Shape, diloco bool) (what string, known bool, err error)
-}
-
 // Options configures [New]. Only Checkpoints is optional.
 type Options struct {
 	Cluster   Cluster
@@ -76,7 +71,7 @@ type Options struct {
 	Now       func() time.Time
 	Rules     RuleSource // by which failures are explained and retried
 	// Checkpoints is nil where the runs' folders cannot be seen: what workers report decides when to pause then.
-	Checkpoints Checkpoints
+	Checkpoints run.CheckpointFiles
 	// DumpSignal has a trainer print its stacks and go on; "" where none does.
 	DumpSignal string
 	// Released is called with runs that left Nomad, ended, paused or to be retried; it must not block.

@@ -57,7 +57,7 @@ func testWords(t *testing.T, s Store) {
 
 func testRetry(t *testing.T, s Store) {
 	id := create(t, s, "r-0000000001", "a").ID
-	ledger := run.RetryLedger{Best: 7, Failures: map[string]int{"segfault": 2}, Broken: []string{"ckpt/step_7"}, Strikes: []run.Strike{{NodeID: "n", Node: "gpu-7", Attempt: 1}}}
+	ledger := run.RetryLedger{Best: 7, Failures: map[string]int{"segfault": 2}, Broken: []run.BrokenCheckpoint{{Folder: "ckpt/step_7", Attempt: 2}}, Strikes: []run.Strike{{NodeID: "n", Node: "gpu-7", Attempt: 1}}}
 	_, err := s.Update(t.Context(), id, func(u *store.Update) error {
 		u.Run.Retried, u.Run.PortConflicts, u.Run.NotBefore = 2, 1, epoch
 		u.Run.Ledger, u.Run.GivenUp = ledger, true
@@ -83,7 +83,7 @@ func testActions(t *testing.T, s Store) {
 	id := add(t, s, "r-0000000001", func(r *run.Run) {
 		r.State, r.StartedAt, r.Options.MaxDuration = run.Running, epoch, 100
 	}).ID
-	pausing := run.Pausing{When: run.PauseAtCheckpoint, After: 20, Next: 30}
+	pausing := run.Pausing{When: run.PauseAtCheckpoint, After: 20, From: 10, Next: 30}
 	_, err := s.Update(t.Context(), id, func(u *store.Update) error {
 		u.Run.Pausing, u.Run.NextResume, u.Run.Idle = &pausing, run.ResumeAt(20), 7
 		return nil
