@@ -123,7 +123,7 @@ func (l *look) hang() []run.Notice {
 		return nil
 	}
 	n := run.Notice{Kind: run.NoticeHang, Rank: h.Rank, Since: h.Since, Step: max(0, h.Step), Text: l.hangText(h),
-		Hint: "Look at the newest line of each worker, and at the GPUs and the network of the node. A hung trainer keeps sending heartbeats, so the mesh does not drop it."}
+		Hint: "Look at the newest line of each worker, and at the GPUs and the network of the node. A trainer that waits for its GPU, data or network goes on sending heartbeats, so the mesh does not drop it; one that is stopped or cut off sends none."}
 	if h.Rank >= 0 {
 		n.Node = l.workers[h.Rank].NodeName
 	}
