@@ -100,6 +100,7 @@ func (r *Rules) checkRule(rule *Rule) error {
 		c.texts("none", rule.None)
 	}
 	rule.match, rule.unless = c.expr("match", rule.Match), c.expr("unless", rule.Unless)
+	rule.unlessFrame = c.expr("unless_frame", rule.UnlessFrame)
 	if len(rule.Facts) > maxFacts {
 		c.fail("facts", "", fmt.Sprintf("has %d expressions", len(rule.Facts)), fmt.Sprintf("use at most %d", maxFacts))
 	}

@@ -37,6 +37,23 @@ type curve struct {
 	ended   float64  // newest finite loss
 	since   sighting // where the present row of bad or high reports starts
 	newest  kept     // its newest line
+	bar     []byte   // of a progress bar, what stands before its times: which step it is at
+	again   bool     // the bar is at the same step as the time before
+}
+
+// maxBar is how much of a progress bar tells its step.
+const maxBar = 256
+
+// redraw reads a progress bar that is drawn again: the same loss at the same step is one report.
+func (c *curve) redraw(bar []byte, at int, number int64) {
+	step := bar[:min(len(bar), maxBar)]
+	if i := bytes.IndexByte(step, '['); i > 0 {
+		step = step[:i]
+	}
+	c.again = bytes.Equal(step, c.bar)
+	c.bar = append(c.bar[:0], step...)
+	c.read(bar, at, number)
+	c.again = false
 }
 
 // read looks for a loss in a line, from a place on where "oss" stands, and reports whether there is one. It is on the path of every
@@ -157,6 +174,9 @@ func (c *curve) add(v float64, name uint32, line []byte, number int64) {
 	if c.reports == 0 {
 		c.name = name
 	} else if name != c.name {
+		return
+	}
+	if c.again && (c.bad == 0 && v == c.ended || c.bad > 0 && (math.IsNaN(v) || math.IsInf(v, 0))) {
 		return
 	}
 	c.reports++

@@ -16,7 +16,7 @@ import (
 
 // state counts the bytes that a scanner keeps.
 func (s *Scanner) state() int {
-	n := 4*(cap(s.hits)+cap(s.found)+cap(s.counts)) + cap(s.stripped) + cap(s.curve.newest.text)
+	n := 4*(cap(s.hits)+cap(s.found)+cap(s.counts)) + cap(s.stripped) + cap(s.curve.newest.text) + cap(s.curve.bar)
 	sightings := []*sighting{&s.curve.since}
 	for i := range s.seen {
 		sightings = append(sightings, &s.seen[i].first, &s.seen[i].last)
@@ -28,7 +28,7 @@ func (s *Scanner) state() int {
 		}
 	}
 	for _, t := range s.traces {
-		n += cap(t.at) + cap(t.shown.text)
+		n += cap(t.at) + cap(t.shown.text) + cap(t.frames)
 	}
 	return n + s.memo.size()
 }
@@ -86,6 +86,7 @@ func hostileLogs() map[string]io.Reader {
 		"a line of texts":             strings.NewReader(fill("CUDA out of memory ")),
 		"a line of almost texts":      strings.NewReader(fill("CUDA out of memor ")),
 		"carriage returns":            strings.NewReader(fill("CUDA out of memory\r")),
+		"progress bars":               strings.NewReader(fill("1/9 [loss=2.5]\r2/9 [CUDA out of memory, loss=nan]\r")),
 		"NULs":                        strings.NewReader(fill("CUDA out of memory\x00")),
 		"escapes":                     strings.NewReader(fill("\x1b[31mCUDA out of \x1b[0mmemory\n")),
 		"unfinished escapes":          strings.NewReader(fill("\x1b]CUDA out of memory")),

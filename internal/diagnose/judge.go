@@ -35,6 +35,12 @@ func (s *Scanner) Cause(exit Exit) Cause {
 			all = append(all, c)
 		}
 	}
+	for i := range all {
+		if slices.ContainsFunc(all, func(end candidate) bool { return s.survived(all[i], end) }) {
+			all[i].score -= survivedMinus
+		}
+	}
+	all = slices.DeleteFunc(all, func(c candidate) bool { return c.score < least })
 	slices.SortStableFunc(all, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.rule.tier(), b.rule.tier()), cmp.Compare(b.score, a.score), cmp.Compare(a.line(), b.line()))
 	})
@@ -73,29 +79,59 @@ func (s *Scanner) weigh(index int, rule *Rule, exit Exit) candidate {
 		if g.kept.line <= s.finished && !rule.Sticky && !exit.failed() {
 			continue
 		}
-		if score := rule.Weight + g.bonus - s.stepsSince(g); g.ok && score > out.score {
+		if score := rule.Weight + g.bonus - s.stepsSince(g, exit); g.ok && score > out.score {
 			out.best, out.score = g, score
 		}
 	}
 	if out.best == nil && rule.ends(exit) {
 		out.score = rule.Weight
+		for _, id := range rule.Needs {
+			if g := s.newest(id); g != nil && (out.best == nil || g.kept.line > out.best.kept.line) {
+				out.best = g
+			}
+		}
 	}
 	return out
 }
 
 // saw reports whether the rule of an ID has seen a line that counts.
-func (s *Scanner) saw(id string) bool {
-	at := slices.IndexFunc(s.rules.rules, func(r *Rule) bool { return r.ID == id })
-	return s.seen[at].first.ok || s.seen[at].last.ok
+func (s *Scanner) saw(id string) bool { return s.newest(id) != nil }
+
+// newest is the newest line that counts of those that the rule of an ID has seen, nil without one.
+func (s *Scanner) newest(id string) *sighting {
+	e := &s.seen[slices.IndexFunc(s.rules.rules, func(r *Rule) bool { return r.ID == id })]
+	switch {
+	case e.last.ok:
+		return &e.last
+	case e.first.ok:
+		return &e.first
+	}
+	return nil
 }
 
-// stepsSince is what the steps after a line take away from it: the process went on.
-func (s *Scanner) stepsSince(g *sighting) int {
-	n := s.curve.reports - g.steps
+// after counts the steps that were reported after a line.
+func (s *Scanner) after(g *sighting) int64 { return s.curve.reports - g.steps }
+
+// stepsSince is what the steps after a line take away from it: the process went on, all the more where nobody knows that it failed.
+func (s *Scanner) stepsSince(g *sighting, exit Exit) int {
+	n := s.after(g)
 	if n <= stepsFree {
 		return 0
 	}
-	return min(maxStepsMinus, stepsMinus*bits.Len64(uint64(n/stepsFree)))
+	each := stepsMinus
+	if !exit.failed() {
+		each = stepsMinusUnknown
+	}
+	return min(maxStepsMinus, each*bits.Len64(uint64(n/stepsFree)))
+}
+
+// survived reports whether the process of one error went on with its steps until another ended it.
+func (s *Scanner) survived(c, end candidate) bool {
+	if c.best == nil || end.best == nil || c.rule.Curve != "" || end.rule.Curve != "" || end.rule.tier() > 0 || end.best.bonus != endsBonus {
+		return false
+	}
+	same := c.best.rank == end.best.rank || c.best.rank < 0 || end.best.rank < 0
+	return same && s.after(c.best) > stepsFree && s.after(end.best) <= stepsFree
 }
 
 // nothing is the answer where no rule decides.

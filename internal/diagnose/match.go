@@ -13,6 +13,10 @@ const (
 	stepsFree     = 8  // steps that may follow a fatal error, as streams are written in turns
 	stepsMinus    = 12 // for each doubling of the steps beyond
 	maxStepsMinus = 70
+	// stepsMinusUnknown is for each doubling where nobody knows that the process failed.
+	stepsMinusUnknown = 25
+	// survivedMinus is for an error after which steps followed, up to an exception that ended the process.
+	survivedMinus = 60
 )
 
 // maxKept is how much of a line is kept: enough to find facts in.
@@ -131,6 +135,9 @@ func (s *Scanner) match(u *unit) {
 func (s *Scanner) see(u *unit, index int) {
 	rule := s.rules.rules[index]
 	if rule.Shape != "" && !u.ends {
+		return
+	}
+	if rule.unlessFrame != nil && u.trace != nil && s.framed(u.trace, index) {
 		return
 	}
 	u.known = true

@@ -17,6 +17,8 @@ type Rule struct {
 	// Match is a regular expression that the line must match, Unless one that it must not.
 	Match  string `toml:"match"`
 	Unless string `toml:"unless"`
+	// UnlessFrame is one that no frame of the traceback above must match, nor the source that it quotes: what was being done.
+	UnlessFrame string `toml:"unless_frame"`
 	// More is how many of the lines that follow belong to the message.
 	More int `toml:"more"`
 	// Facts are expressions whose named groups are facts for Summary, as those of Match are; of names that differ by digits at
@@ -50,9 +52,10 @@ type Rule struct {
 	// Off removes a rule of the same ID that was there before.
 	Off bool `toml:"off"`
 
-	file          string
-	match, unless *regexp.Regexp
-	facts         []*regexp.Regexp // match among them
+	file                       string
+	match, unless, unlessFrame *regexp.Regexp
+
+	facts []*regexp.Regexp // match among them
 }
 
 // Fact is an expression with a group that finds a fact in the lines of any rule. Its fields are those of a [[fact]] in TOML.

@@ -118,7 +118,7 @@ func (r *Rules) With(name string, data []byte) (*Rules, error) {
 	own := 0
 	for _, rule := range out.rules {
 		if rule.file == name {
-			own += steps(rule.Match) + steps(rule.Unless)
+			own += steps(rule.Match) + steps(rule.Unless) + steps(rule.UnlessFrame)
 			for _, e := range rule.Facts {
 				own += steps(e)
 			}

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"bytes"
 	"errors"
+	"hash/maphash"
 	"io"
 )
 
@@ -58,6 +59,8 @@ type Scanner struct {
 	seen     []seen // of each rule
 	curve    curve
 	traces   [8]trace
+	framings [64]framing
+	seed     maphash.Seed
 	turn     int // the trace that is given up next
 	chain    chain
 	caught   int64 // until which line a message is CotrainCore's fatal error
@@ -81,7 +84,7 @@ type Scanner struct {
 
 // NewScanner returns a scanner at the start of a log.
 func (r *Rules) NewScanner() *Scanner {
-	s := &Scanner{rules: r, seen: make([]seen, len(r.rules)), counts: make([]uint32, len(r.rules)+len(r.markers)), caught: -1, what: -1, finished: -1, over: -1, watch: -1}
+	s := &Scanner{rules: r, seen: make([]seen, len(r.rules)), counts: make([]uint32, len(r.rules)+len(r.markers)), caught: -1, what: -1, finished: -1, over: -1, watch: -1, seed: maphash.MakeSeed()}
 	for i := range s.traces {
 		s.traces[i].rank = -2
 		s.traces[i].frame = -1
@@ -166,6 +169,7 @@ func (s *Scanner) Lines() int64 { return s.line }
 // block reads whole lines, or a part of a line: those with a text of a rule, those with a loss, and those that are watched.
 func (s *Scanner) block(b []byte, hits []int32) {
 	loss := -1
+	drawn := bytes.IndexByte(b, '\r') >= 0
 	for at := 0; at < len(b); {
 		start := at
 		if s.line > s.watch {
@@ -194,11 +198,17 @@ func (s *Scanner) block(b []byte, hits []int32) {
 			loss = indexFrom(b, at, lossText)
 		}
 		end := indexFrom(b, start, newline)
-		if loss < end {
+		hit := s.line <= s.watch || len(hits) > 0 && int(hits[0]) < end
+		switch progress := drawn && bytes.IndexByte(b[start:end], '\r') >= 0; {
+		case progress && loss < end:
+			s.redrawn(b[start:end], hit)
+		case loss < end:
 			s.curve.read(b[start:min(end, loss+maxUnit)], loss-start, s.line)
-		}
-		if s.line <= s.watch || len(hits) > 0 && int(hits[0]) < end {
-			s.one(b[start:end])
+			fallthrough
+		default:
+			if hit {
+				s.one(b[start:end])
+			}
 		}
 		if at = end + 1; end < len(b) {
 			s.line++
@@ -231,6 +241,20 @@ func (s *Scanner) one(line []byte) {
 			return
 		}
 		line = rest
+	}
+}
+
+// redrawn reads a line that is drawn again and again, as progress bars are: each time may be a step.
+func (s *Scanner) redrawn(line []byte, hit bool) {
+	for more := true; more; {
+		var segment []byte
+		segment, line, more = cutBreak(line)
+		if loss := indexFrom(segment, 0, lossText); loss < len(segment) {
+			s.curve.redraw(segment[:min(len(segment), loss+maxUnit)], loss, s.line)
+		}
+		if hit && len(segment) > 0 {
+			s.segment(segment)
+		}
 	}
 }
 

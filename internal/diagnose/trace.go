@@ -1,6 +1,9 @@
 package diagnose
 
-import "bytes"
+import (
+	"bytes"
+	"hash/maphash"
+)
 
 // chain is how the next exception follows from the one before it.
 type chain uint8
@@ -21,6 +24,35 @@ type trace struct {
 	at     []byte
 	user   bool // at is in no library
 	shown  kept
+	frames []byte // the newest lines of the traceback: frames, and the source that they quote
+}
+
+// maxFrames is how much of a traceback rules see.
+const maxFrames = 2048
+
+// quote keeps a line of the traceback.
+func (t *trace) quote(text []byte) {
+	text = text[:min(len(text), maxFrames/4)]
+	if over := len(t.frames) + len(text) + 1 - maxFrames; over > 0 {
+		t.frames = t.frames[:copy(t.frames, t.frames[over:])]
+	}
+	t.frames = append(append(t.frames, text...), '\n')
+}
+
+// framed reports whether a traceback has a frame that a rule must not see. Logs repeat tracebacks, and expressions take long, so answers are kept.
+func (s *Scanner) framed(t *trace, rule int) bool {
+	key := maphash.Bytes(s.seed, t.frames) + uint64(rule) // #nosec G115 -- an index
+	of := &s.framings[key%uint64(len(s.framings))]
+	if of.key != key {
+		of.key, of.yes = key, s.rules.rules[rule].unlessFrame.Match(t.frames)
+	}
+	return of.yes
+}
+
+// framing is whether a rule must not see the frames of a key.
+type framing struct {
+	key uint64
+	yes bool
 }
 
 // quoted follows tracebacks, and reports whether a line only quotes source code.
@@ -34,7 +66,7 @@ func (s *Scanner) quoted(u *unit) bool {
 		case textTraceback:
 			t = s.open(u.rank)
 			t.open, t.indent, t.frame, t.deep, t.user = true, u.indent, s.line, u.indent, false
-			t.at = t.at[:0]
+			t.at, t.frames = t.at[:0], t.frames[:0]
 			s.watch = max(s.watch, s.line+followed)
 			if bytes.HasPrefix(u.rest, []byte("Traceback")) {
 				return true
@@ -59,11 +91,19 @@ func (s *Scanner) quoted(u *unit) bool {
 		}
 	}
 	// The source below a frame is indented further, and so are the carets below that.
-	return t != nil && u.indent > t.deep && s.line-t.frame <= 3 && u.level == noLevel
+	if t == nil || u.indent <= t.deep || s.line-t.frame > 3 || u.level != noLevel {
+		return false
+	}
+	t.quote(u.text)
+	return true
 }
 
 // enter notes a frame: File "/app/train.py", line 12, in main.
 func (t *trace) enter(frame []byte, indent int, line int64, text []byte) {
+	if !t.open && line-t.frame > followed {
+		t.frames = t.frames[:0]
+	}
+	t.quote(text)
 	t.frame, t.deep = line, indent
 	if !t.open {
 		t.indent = max(0, indent-2)
@@ -104,6 +144,6 @@ func (s *Scanner) open(rank int) *trace {
 	}
 	t := &s.traces[s.turn]
 	s.turn = (s.turn + 1) % len(s.traces)
-	*t = trace{rank: rank, at: t.at[:0], shown: kept{text: t.shown.text[:0]}}
+	*t = trace{rank: rank, at: t.at[:0], shown: kept{text: t.shown.text[:0]}, frames: t.frames[:0]}
 	return t
 }
