@@ -29,7 +29,9 @@ func (f File) Serve(w http.ResponseWriter, r *http.Request, from Source, id run.
 			}
 			if begin >= size.n {
 				h.Set("Content-Range", "bytes */"+strconv.FormatInt(size.n, 10))
-				http.Error(w, fmt.Sprintf("The file has %d bytes.", size.n), http.StatusRequestedRangeNotSatisfiable)
+				h.Set("Content-Type", "text/plain; charset=utf-8") // as [http.ServeContent] answers
+				w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+				_, _ = fmt.Fprintf(w, "The file has %d bytes.\n", size.n) // the client may have gone
 				return nil
 			}
 			end = min(end, size.n-1)
