@@ -230,6 +230,9 @@ func (a *App) wire(client *nomad.Client) error {
 		{"retention", retention.New(retention.Options{Store: a.store, Limits: a.logLimits, Publisher: hub, Logger: part("retention"), Now: now}).Run},
 	}...)
 	a.loops = append(a.loops, loop{"status", status.New(status.Options{Store: a.store, Feed: hub, Files: a.statusFiles(), Logger: part("status"), Now: now}).Run})
+	if a.storage != nil && a.cfg.Storage.MirrorLogs {
+		a.loops = append(a.loops, loop{"mirror of logs", status.NewMirror(status.MirrorOptions{Store: a.store, Files: files{a.storage}, Logger: part("status")}).Run})
+	}
 	if a.secrets.vault != nil {
 		a.secrets.follow(client.SetToken)
 		a.loops = append(a.loops, loop{"vault", func(ctx context.Context) error { return a.secrets.vault.Run(ctx, health.setVault) }})

@@ -68,6 +68,11 @@ func (f files) Read(ctx context.Context, folder, name string, since time.Time, m
 // Where is for [status.Reader].
 func (f files) Where(folder, name string) string { return path.Join(f.all.Path(), folder, name) }
 
+// Extend is for [status.LogFiles].
+func (f files) Extend(ctx context.Context, folder, name string, offset int64, content []byte) error {
+	return f.all.In(folder).Extend(ctx, name, offset, content)
+}
+
 // followStatuses reads what trainers write into status files, nil where they write none.
 func (a *App) followStatuses() ingest.Statuses {
 	if a.storage == nil || a.cfg.Job.StatusFile == "" {

@@ -138,7 +138,7 @@ func everything() (map[string]string, Config) {
 			"job.file": "my.hcl", "job.driver": "docker", "job.image": "registry/core:1", "job.volumes": "/data:/data,/a:/a:ro",
 			"job.train_command": "python3 train.py", "job.measure_command": "/opt/cotrain -x", "job.measure_image": "measure:1", "job.trainer": "train.py", "job.work_dir": "/core", "job.datacenters": "dc1,dc2",
 			"job.node_pool": "gpu", "job.kill_timeout": "5m", "job.dump_signal": "SIGUSR2", "job.interface": "eth1", "job.vault_role": "trainers", "job.status_file": "logs/training/{run}/trainer.json",
-			"storage.path": "/srv/shared", "storage.mount": "/mnt/shared", "storage.volume": "shared", "storage.owner": "trainer", "storage.group": "1000",
+			"storage.path": "/srv/shared", "storage.mirror_logs": "true", "storage.mount": "/mnt/shared", "storage.volume": "shared", "storage.owner": "trainer", "storage.group": "1000",
 			"storage.mode":     "0770",
 			"live.connections": "500", "live.connections_per_user": "5", "audit.retention": "8760h", "audit.syslog": "tls://logs.example", "audit.syslog_ca_cert": "ca.pem", "audit.webhook_private": "true",
 			"auth.require_second_factor": "everybody",
@@ -169,7 +169,7 @@ func everything() (map[string]string, Config) {
 			Job: Job{File: "my.hcl", Driver: "docker", Image: "registry/core:1", Volumes: []string{"/data:/data", "/a:/a:ro"},
 				TrainCommand: []string{"python3", "train.py"}, Trainer: "train.py", MeasureCommand: []string{"/opt/cotrain", "-x"}, MeasureImage: "measure:1", WorkDir: "/core", Datacenters: []string{"dc1", "dc2"},
 				NodePool: "gpu", KillTimeout: 5 * time.Minute, DumpSignal: "SIGUSR2", Interface: "eth1", VaultRole: "trainers", StatusFile: "logs/training/{run}/trainer.json"},
-			Storage: Storage{Path: "/srv/shared", Mount: "/mnt/shared", Volume: "shared", Owner: "trainer", Group: "1000", Mode: "0770"},
+			Storage: Storage{MirrorLogs: true, Path: "/srv/shared", Mount: "/mnt/shared", Volume: "shared", Owner: "trainer", Group: "1000", Mode: "0770"},
 			Live:    Live{Connections: 500, PerUser: 5},
 			Audit:   Audit{Retention: 8760 * time.Hour, Syslog: "tls://logs.example", SyslogCACert: "ca.pem", WebhookPrivate: true},
 		}
@@ -285,6 +285,7 @@ dump_signal = "SIGUSR2"
 interface = "eth1"
 vault_role = "trainers"
 [storage]
+mirror_logs = true
 path = "/srv/shared"
 mount = "/mnt/shared"
 volume = "shared"

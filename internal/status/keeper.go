@@ -101,13 +101,7 @@ func (k *Keeper) take(ctx context.Context, batch []feed.Message) {
 
 // readAll notes all runs that are under way, which may have changed unseen.
 func (k *Keeper) readAll(ctx context.Context) {
-	var states []run.State
-	for _, s := range run.States() {
-		if !s.Terminal() {
-			states = append(states, s)
-		}
-	}
-	runs, err := k.o.Store.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), States: states, Limit: 1000})
+	runs, err := k.o.Store.Runs(ctx, run.RunFilter{Projects: run.AllProjects(), States: underWay(), Limit: 1000})
 	if err != nil && ctx.Err() == nil {
 		k.o.Logger.Warn("runs under way cannot be read for their status", "err", err)
 	}

@@ -39,11 +39,11 @@ func (w *world) Run(_ context.Context, id run.ID) (run.Run, error) {
 	return r, nil
 }
 
-func (w *world) Runs(context.Context, run.RunFilter) (out []run.Run, err error) {
+func (w *world) Runs(_ context.Context, f run.RunFilter) (out []run.Run, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.runs {
-		if !r.State.Terminal() {
+		if len(f.States) == 0 || !r.State.Terminal() {
 			out = append(out, r)
 		}
 	}

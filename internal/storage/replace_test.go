@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -98,5 +100,38 @@ func TestAFileIsReadIfItHasChanged(t *testing.T) {
 		if content, _, err := s.Read(t.Context(), bad, time.Time{}, 100); err == nil {
 			t.Errorf("%s has %q", bad, content)
 		}
+	}
+}
+
+func TestAFileIsExtendedInPlaceAndNowhereElse(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{})
+	const name = "logs/training/r/worker-0.log"
+	for _, step := range []struct {
+		offset        int64
+		content, want string
+	}{{0, "one\n", "one\n"}, {4, "two\n", "one\ntwo\n"}, {4, "2\n", "one\n2\n"}} {
+		if err := s.Extend(t.Context(), name, step.offset, []byte(step.content)); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(filepath.Join(s.Path(), name)); err != nil || string(b) != step.want {
+			t.Errorf("%q, %v, want %q", b, err, step.want)
+		}
+	}
+	kept := filepath.Join(s.Path(), "models", "kept")
+	if err := os.WriteFile(kept, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(s.Path(), "logs", "training")
+	if err := errors.Join(os.Link(kept, filepath.Join(dir, "hard")), os.Symlink(kept, filepath.Join(dir, "soft")), syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"logs/training/hard", "logs/training/soft", "logs/training/fifo", "logs/training", "../x"} {
+		if err := s.Extend(t.Context(), bad, 0, []byte("x")); err == nil {
+			t.Errorf("%s was written", bad)
+		}
+	}
+	if b, err := os.ReadFile(kept); err != nil || string(b) != "kept" {
+		t.Errorf("%q, %v", b, err)
 	}
 }
