@@ -91,12 +91,17 @@ func (a *App) watchArchive(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if a.secrets.bucket == nil || a.health.archiveOK() {
-			continue
-		}
-		if err := a.secrets.bucket.Check(ctx); ctx.Err() == nil {
-			a.health.setArchive(err)
-		}
+		a.checkArchive(ctx)
+	}
+}
+
+// checkArchive tries an archive that failed.
+func (a *App) checkArchive(ctx context.Context) {
+	if a.secrets.bucket == nil || a.health.archiveOK() {
+		return
+	}
+	if err := a.secrets.bucket.Check(ctx); ctx.Err() == nil {
+		a.health.setArchive(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5" // #nosec G501 -- Content-MD5 is what every S3 checks an upload with
 	"crypto/sha256"
@@ -217,7 +218,7 @@ func (b *Bucket) Each(ctx context.Context, folder string, fn func(name string, b
 	for o := range b.core.ListObjectsIter(limit, b.cfg.Bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
 		waits.Stop()
 		if o.Err != nil {
-			return b.classify(ctx, "list the archive", o.Err)
+			return b.classify(ctx, "list the archive", cmp.Or(context.Cause(limit), o.Err))
 		}
 		name := o.Key
 		if b.cfg.Prefix != "" {

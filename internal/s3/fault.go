@@ -21,9 +21,15 @@ func answered(err error) bool {
 }
 
 // Refused reports whether an error is a definite answer about what is configured: the bucket, the keys or the certificates.
-func Refused(err error) bool { return errors.Is(err, errRefused) }
+func Refused(err error) bool {
+	var r refusedError
+	return errors.As(err, &r)
+}
 
-var errRefused = errors.New("refused")
+// refusedError marks such an answer.
+type refusedError struct{ error }
+
+func (e refusedError) Unwrap() error { return e.error }
 
 // classify makes err a fault that says what an operator can do; nil stays nil, and what the end of ctx caused is left.
 func (b *Bucket) classify(ctx context.Context, doing string, err error) error {
@@ -37,7 +43,7 @@ func (b *Bucket) classify(ctx context.Context, doing string, err error) error {
 	}
 	what, fix, refused := b.explain(err, said)
 	if refused {
-		err = errors.Join(errRefused, err)
+		err = refusedError{err}
 	}
 	return fmt.Errorf("%s: %w", doing, fault.New(fault.ErrArchiveUnavailable, what, fix).Because(err))
 }
@@ -73,7 +79,7 @@ func (b *Bucket) explain(err error, said minio.ErrorResponse) (what, fix string,
 			"Check logs.s3_access_key and logs.s3_secret_key, and that they may list the bucket, and get, put and delete objects in it.", true
 	case said.StatusCode >= http.StatusMultipleChoices:
 		return fmt.Sprintf("S3 at %s answers %d: %s.", at, said.StatusCode, answer), "Check that logs.s3_endpoint (COTRAIN_LOGS_S3_ENDPOINT) is an S3-compatible store, and its log.", false
-	case b.cfg.AccessKey == "" && strings.Contains(err.Error(), "169.254."):
+	case b.cfg.AccessKey == "" && said.StatusCode == 0 && !strings.Contains(err.Error(), strings.SplitN(at, "://", 2)[1]): // nobody got as far as the store
 		return "This machine has no role from which to take credentials for S3: " + oneLine(cause(err)) + ".", "Set logs.s3_access_key and logs.s3_secret_key (COTRAIN_LOGS_S3_ACCESS_KEY, COTRAIN_LOGS_S3_SECRET_KEY).", true
 	}
 	return fmt.Sprintf("S3 at %s does not answer: %s.", at, oneLine(cause(err))), "Check logs.s3_endpoint (COTRAIN_LOGS_S3_ENDPOINT), and that it runs.", false
