@@ -14,6 +14,7 @@ import { localClocks } from "../ui/times.js";
 /** @typedef {import("./log/row.js").Line} Line */
 
 const renewEvery = 5000; // milliseconds between searches of a log that grows
+const drawEvery = 300; // milliseconds between drawings of what a search has found
 const togetherAfter = 120; // milliseconds until the other panes come to the time of this one
 const lastPos = Number.MAX_SAFE_INTEGER;
 
@@ -54,6 +55,10 @@ export class Logs {
     this.openList.className = "log-lines log-open";
     this.home.after(this.openList);
     this.selection = new Selection(this);
+    this.drawFound = paced(async () => {
+      this.mapped();
+      for (const p of this.panes) p.strip.draw();
+    }, drawEvery);
     this.renew = paced(() => this.searchAgain(), renewEvery);
     localClocks(section);
     this.found();
@@ -303,8 +308,7 @@ export class Logs {
   /** Something is known of the search. */
   found() {
     showFound(this.section, this.search, this.hit);
-    this.mapped();
-    for (const p of this.panes) p.strip.draw();
+    this.drawFound();
   }
 
   async searchAgain() {

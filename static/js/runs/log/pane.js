@@ -5,6 +5,7 @@ import { Strip } from "./strip.js";
 import { View } from "./view.js";
 import { doLine } from "./row.js";
 import { paced } from "../../live/pace.js";
+import { fullTime } from "../../ui/times.js";
 
 /** @typedef {import("./row.js").Line} Line */
 
@@ -33,6 +34,11 @@ export class Pane {
     this.strip.search = logs.search;
     this.remap = paced(() => this.map(), mapEvery);
     el.querySelector("[data-log-view]")?.addEventListener("click", (event) => this.clicked(/** @type {MouseEvent} */ (event)));
+    // Writing out a time is slow, and few are pointed at.
+    el.querySelector("[data-log-view]")?.addEventListener("pointerover", (event) => {
+      const time = event.target instanceof Element ? event.target.closest("time") : null;
+      if (time && !time.title) time.title = fullTime(new Date(time.dateTime));
+    });
     el.querySelector("[data-log-view]")?.addEventListener("keydown", (event) => this.pressed(/** @type {KeyboardEvent} */ (event)));
   }
 

@@ -1,7 +1,7 @@
 // A line of a log as an element: its gutter, and its text as a terminal would leave it. What is folded opens with a press; see doLine.
 import { paint, parse } from "../ansi.js";
 import { integer } from "../../ui/numbers.js";
-import { clock, fullTime } from "../../ui/times.js";
+import { clock } from "../../ui/times.js";
 
 /**
  * A line, as /log/lines gives it and as the socket does.
@@ -33,7 +33,6 @@ export function element(line, href, repeats = 1) {
   const time = document.createElement("time");
   time.dateTime = line.at;
   time.textContent = clock(at);
-  time.title = fullTime(at);
   const rank = span(`log-rank rank-${line.rank % 8}`, String(line.rank));
   rank.title = `Worker ${line.rank}`;
   const level = span("log-level", "");
