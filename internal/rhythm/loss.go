@@ -28,6 +28,8 @@ const (
 	horizonShare  = 10   // one part in so many of all steps is a plateau's span otherwise
 	horizonBlocks = 16   // means that the span is cut into
 	flatInRow     = 8    // times that it did not fall
+	mostBlocks    = 256  // that are remembered, for where a plateau began: of a run that is not repeated, all
+	blockSigmas   = 3.0  // above the level of a plateau: ordinary noise
 	plateauShare  = 2e-3 // of the loss: less than that it falls within a span, surely
 )
 
@@ -46,7 +48,7 @@ type Loss struct {
 
 	block  int // losses in a block
 	now    mean
-	blocks []mean // the newest 2*horizonBlocks
+	blocks []mean // the newest mostBlocks, of which 2*horizonBlocks tell a plateau
 	flat   int    // times in a row that it did not fall
 
 	told [Plateau + 1]bool
@@ -184,13 +186,14 @@ func (l *Loss) falls(step int64, loss float64) (Trouble, int64) {
 	}
 	l.blocks = append(l.blocks, l.now)
 	l.now = mean{}
-	if extra := len(l.blocks) - 2*horizonBlocks; extra > 0 {
+	if extra := len(l.blocks) - mostBlocks; extra > 0 {
 		l.blocks = append(l.blocks[:0], l.blocks[extra:]...)
 	}
-	if len(l.blocks) < 2*horizonBlocks {
+	first := len(l.blocks) - 2*horizonBlocks
+	if first < 0 {
 		return Fine, 0
 	}
-	before, after := means(l.blocks[:horizonBlocks]), means(l.blocks[horizonBlocks:])
+	before, after := means(l.blocks[first:first+horizonBlocks]), means(l.blocks[first+horizonBlocks:])
 	// The means of blocks tell how sure the difference is, as single losses that follow each other do not.
 	unsure := math.Sqrt((before.sum + after.sum) / (horizonBlocks - 1) / horizonBlocks)
 	if before.mean-after.mean+unsure > plateauShare*math.Abs(before.mean) {
@@ -200,7 +203,17 @@ func (l *Loss) falls(step int64, loss float64) (Trouble, int64) {
 	if l.flat++; l.flat < flatInRow {
 		return Fine, 0
 	}
-	return l.tell(Plateau, l.blocks[horizonBlocks].step)
+	return l.tell(Plateau, l.levelled(first+horizonBlocks, after))
+}
+
+// levelled is where the level of a plateau was reached: the first step of the blocks before a place that are hardly above it.
+func (l *Loss) levelled(at int, level mean) int64 {
+	noise := math.Sqrt(level.sum / (horizonBlocks - 1))
+	most := level.mean + plateauShare*math.Abs(level.mean) + blockSigmas*noise
+	for at > 0 && l.blocks[at-1].mean <= most {
+		at--
+	}
+	return l.blocks[at].step
 }
 
 // Flat reports whether the loss does not fall, as far as the newest losses tell.

@@ -344,3 +344,24 @@ func TestATrainerThatBeganAgainKeepsItsRhythm(t *testing.T) {
 		t.Errorf("it takes %v s for each, %v at its best", recent, best)
 	}
 }
+
+// TestAPlateauBeganWhereTheLossStoppedFalling has a loss fall to a level, with and without noise, and stay.
+func TestAPlateauBeganWhereTheLossStoppedFalling(t *testing.T) {
+	t.Parallel()
+	for name, noise := range map[string]float64{"constant": 0, "noisy": 0.02} {
+		l := rhythm.NewLoss(4000, 1)
+		var began int64
+		for step := int64(1); step <= 4000 && began == 0; step++ {
+			loss := 3.0 + noise*math.Sin(float64(step*step))
+			if step < 150 {
+				loss += 0.02 * float64(150-step)
+			}
+			if kind, since := l.Add(step, loss); kind == rhythm.Plateau {
+				began = since
+			}
+		}
+		if began < 129 || began > 192 { // the blocks of 32 around it
+			t.Errorf("%s: it began at step %d, want about 150", name, began)
+		}
+	}
+}
