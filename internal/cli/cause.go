@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/cotrain/cotrain/internal/client"
@@ -95,7 +96,7 @@ func (c *causeTryCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 			t.row(string(x.Run), strconv.Itoa(x.Attempt), x.Now.Category, "the same", short(x.Now.Summary, 60))
 			continue
 		}
-		t.row(string(x.Run), strconv.Itoa(x.Attempt), x.Now.Category, x.With.Category, short(x.With.Summary, 60))
+		t.row(string(x.Run), strconv.Itoa(x.Attempt), x.Now.Category, otherwise(x), short(x.With.Summary, 60))
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -108,6 +109,19 @@ func (c *causeTryCmd) Run(ctx context.Context, p *process, cl *client.Client) er
 		p.say("%d failures were deleted meanwhile", n)
 	}
 	return nil
+}
+
+// otherwise is the category that rules give a failure, and what else differs where that does not.
+func otherwise(x run.CauseTrial) string {
+	switch {
+	case x.Now.Category != x.With.Category:
+		return x.With.Category
+	case x.Now.Rank != x.With.Rank:
+		return fmt.Sprintf("of worker %d", x.With.Rank)
+	case x.Now.Retryable != x.With.Retryable:
+		return map[bool]string{true: "may pass", false: "cannot pass"}[x.With.Retryable]
+	}
+	return "in other words"
 }
 
 type causeSaveCmd struct {

@@ -254,7 +254,7 @@ func TestShowSaysWhyARunThatGoesOnLostAWorker(t *testing.T) {
 	id := c.Add(run.Run{Name: "a", State: run.Degraded, Attempt: 1, Shape: run.Shape{Nodes: 2}, InnerSteps: 5})
 	cause := &run.Cause{Title: "GPU out of memory", Summary: "GPU memory ran out.", Hint: "Lower train.micro_bs.", Rank: 1, Evidence: []run.CauseLine{{Pos: 77, Text: "CUDA out of memory\x1b[2J"}}}
 	c.SetWorkers(id, []run.Worker{{State: run.WorkerRunning}, {Rank: 1, State: run.WorkerFailed, Cause: cause}})
-	got := c.cotrain("run", "show", string(id)).want(t, exitDone, "Worker 1", "GPU out of memory: GPU memory ran out.", "Lower train.micro_bs.", "1 of 2 workers trains on without it.", "CUDA out of memory")
+	got := c.cotrain("run", "show", string(id)).want(t, exitDone, "Worker 1", "GPU out of memory: GPU memory ran out.", "Lower train.micro_bs.", "1 of 2 workers is left, without a step since then.", "CUDA out of memory")
 	if strings.Contains(got.out, "\x1b") {
 		t.Errorf("it prints %q", got.out)
 	}

@@ -45,7 +45,7 @@ func TestFailuresAreFollowedAsTheirCauseDeserves(t *testing.T) {
 		reason       string // part of the final one
 	}{
 		{"killed", "kill@23#1", []string{"--retries", "3"}, []string{"", "20"}, run.Succeeded, ""},
-		{"killed at the same step", "kill@23", []string{"--retries", "3"}, []string{"", "20"}, run.Failed, "no progress since step 23, and attempt 2 failed of the same cause; 1 of 1 retry used"},
+		{"killed at the same step", "kill@23", []string{"--retries", "3"}, []string{"", "20"}, run.Failed, "no progress since step 23, and it failed of the same cause as attempt 1; 1 of 1 retry used"},
 		{"killed each time later", "kill@13#1,kill@24#2,kill@33#3", []string{"--retries", "1"}, []string{"", "10", "20", "30"}, run.Succeeded, ""},
 		{"an invalid configuration", "exit2@1", []string{"--retries", "3"}, []string{""}, run.Failed, "unchanged it would fail in the same way"},
 		{"the same damaged file", "bad-dataset@23", []string{"--retry", "dataset_corrupt=5"}, []string{"", "20"}, run.Failed, "has failed before, so it would again"},

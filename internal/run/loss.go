@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Losses are the workers of an attempt that ended with a cause of their own, those that ended first before others.
@@ -34,12 +35,22 @@ func (r *Run) AfterLoss(ws []Worker, lost Worker) string {
 			left++
 		}
 	}
-	verb := "train"
+	what := "train on without it"
 	if left == 1 {
-		verb = "trains"
+		what = "trains on without it"
 	}
-	return fmt.Sprintf("%d of %d workers %s on without it. It is not replaced in this attempt: restart the run to train with all %d again.", left, r.Shape.Nodes, verb, r.Shape.Nodes)
+	is := map[bool]string{true: "is", false: "are"}[left == 1]
+	switch n := r.Notice(NoticeHang); {
+	case n != nil && (n.Rank < 0 || left == 1):
+		what = is + " left, and no step comes"
+	case !r.Progress.UpdatedAt.After(lost.EndedAt.Add(settled)):
+		what = is + " left, without a step since then"
+	}
+	return fmt.Sprintf("%d of %d workers %s. It is not replaced in this attempt: restart the run to train with all %d again.", left, r.Shape.Nodes, what, r.Shape.Nodes)
 }
+
+// settled is how late the newest progress from before a worker's end may be stored.
+const settled = 3 * time.Second
 
 // WentOn reports whether a worker of an attempt trained past a sync that another, which had ended, was missing from. Until the next sync it
 // trains on by itself whatever becomes of others.

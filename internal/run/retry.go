@@ -210,6 +210,7 @@ type judgement struct {
 	progress bool
 	entity   string // the fingerprint that may fail only once, or ""
 	repeated bool   // it has failed before
+	alike    int    // the attempt before that failed of the same cause since then, 0 for none
 	failures int    // of this cause since the last progress, with this one
 	best     int64  // before this attempt
 }
@@ -219,11 +220,12 @@ func (j *judgement) count(v *verdict) {
 	l := &v.ledger
 	j.best = l.Best
 	if j.progress = j.got.known && j.got.step > l.Best; j.progress {
-		l.Best, l.Failures, v.retried = j.got.step, map[string]int{}, 0
+		l.Best, l.Failures, l.Last, v.retried = j.got.step, map[string]int{}, map[string]int{}, 0
 	}
 	if j.got.known {
 		l.Unknown = 0
 		l.Failures[fingerprintOf(j.f)]++
+		j.alike, l.Last[fingerprintOf(j.f)] = l.Last[fingerprintOf(j.f)], j.r.Attempt
 	} else {
 		l.Unknown++
 	}
@@ -281,7 +283,7 @@ func (j *judgement) refusal(v *verdict) string {
 	case !j.got.known && v.ledger.Unknown > MaxUnknownProgress:
 		return fmt.Sprintf("not tried again: of %d attempts in a row nothing tells how far they got", v.ledger.Unknown)
 	case j.got.known && j.failures > budget:
-		return fmt.Sprintf("not tried again: no progress since %s, and attempt %d failed of the same cause; %s%s", j.mark(), j.r.Attempt, used(j.failures-1, budget), o.limit(j.rule))
+		return fmt.Sprintf("not tried again: no progress since %s, and it failed of the same cause as %s; %s%s", j.mark(), j.before(), used(j.failures-1, budget), o.limit(j.rule))
 	case j.got.known && v.retried >= max(o.Retries, budget):
 		return fmt.Sprintf("not tried again: no progress since %s; %s by all causes together", j.mark(), used(v.retried, max(o.Retries, budget)))
 	}
@@ -294,6 +296,14 @@ func (j *judgement) mark() string {
 		return "the first attempt, before the first step"
 	}
 	return fmt.Sprintf("step %d", j.best)
+}
+
+// before is the attempt that failed of the same cause, as a person reads it.
+func (j *judgement) before() string {
+	if j.alike == 0 || j.alike == j.r.Attempt { // counted by an older version
+		return "an earlier attempt"
+	}
+	return fmt.Sprintf("attempt %d", j.alike)
 }
 
 func used(n, of int) string {
@@ -328,6 +338,13 @@ func (j *judgement) follow(v *verdict) {
 	}
 	if j.rule.OlderCheckpoint && j.f.Resume != "" {
 		v.why += "; from a checkpoint older than " + j.f.Resume
+	}
+}
+
+// NoteReach notes how far an attempt got that ended for another reason than a failure: what it reached is progress, too.
+func (r *Run) NoteReach(f Failure) {
+	if got := r.reached(f); got.known && got.step > r.Ledger.Best && r.NextResume != ResumeStart {
+		r.Ledger.Best, r.Ledger.Failures, r.Ledger.Last, r.Retried = got.step, nil, nil, 0
 	}
 }
 

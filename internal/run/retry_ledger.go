@@ -14,6 +14,8 @@ type RetryLedger struct {
 	Best int64 `json:"best,omitempty"`
 	// Failures counts those since then by fingerprint.
 	Failures map[string]int `json:"failures,omitempty"`
+	// Last is the newest attempt that failed of each of them.
+	Last map[string]int `json:"last,omitempty"`
 	// Unknown counts attempts in a row of which nothing tells how far they got.
 	Unknown int `json:"unknown,omitempty"`
 	// Entities are fingerprints with a file, which may fail only once, with or without progress.
@@ -85,6 +87,9 @@ func (l RetryLedger) clone() RetryLedger {
 	l.Failures = maps.Clone(l.Failures)
 	if l.Failures == nil {
 		l.Failures = map[string]int{}
+	}
+	if l.Last = maps.Clone(l.Last); l.Last == nil {
+		l.Last = map[string]int{}
 	}
 	l.Entities, l.Broken, l.Strikes = slices.Clone(l.Entities), slices.Clone(l.Broken), slices.Clone(l.Strikes)
 	return l

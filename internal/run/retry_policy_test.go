@@ -79,7 +79,7 @@ func TestRetriesAreCountedByCauseWithoutProgress(t *testing.T) {
 	}{
 		{"a crash is tried again once", retries(3), []Failure{oneFailure("crash", 10)}, true, "attempt 1 failed: It is crash; worker 0 (node-1) exited with code 1; attempt 2 follows: retry 1 of 1, the limit for crash (the run allows 3)"},
 		{"without retries it is not", retries(0), []Failure{oneFailure("crash", 10)}, false, "It is crash; worker 0 (node-1) exited with code 1"},
-		{"the same crash without progress ends it", retries(3), []Failure{oneFailure("crash", 10), oneFailure("crash", 10)}, false, "no progress since step 10, and attempt 2 failed of the same cause; 1 of 1 retry used, the limit for crash (the run allows 3)"},
+		{"the same crash without progress ends it", retries(3), []Failure{oneFailure("crash", 10), oneFailure("crash", 10)}, false, "no progress since step 10, and it failed of the same cause as attempt 1; 1 of 1 retry used, the limit for crash (the run allows 3)"},
 		{"also before the first step", retries(3), []Failure{oneFailure("crash", 0), oneFailure("crash", 0)}, false, "no progress since the first attempt, before the first step"},
 		{"also where it fell back", retries(3), []Failure{oneFailure("crash", 10), oneFailure("crash", 7)}, false, "no progress since step 10"},
 		{"progress gives the retry back", retries(3), []Failure{oneFailure("crash", 10), oneFailure("crash", 20)}, true, "retry 1 of 1, the limit for crash (the run allows 3); counted anew, because it got from step 10 to step 20"},
@@ -342,5 +342,26 @@ func TestAPolicyThatEndsARunIsNamed(t *testing.T) {
 	r.StopCause = StopByPerson
 	if n := r.EndedBy(); n != nil {
 		t.Errorf("a person's stop is that of %+v", n)
+	}
+}
+
+// TestWhatAnAttemptReachedBeforeAPauseCounts has an attempt be paused at step 100, and the next fail.
+func TestWhatAnAttemptReachedBeforeAPauseCounts(t *testing.T) {
+	t.Parallel()
+	r := Run{Attempt: 2, Shape: Shape{Nodes: 1}, Retried: 1, Ledger: RetryLedger{Best: 50, Failures: map[string]int{"crash": 1}, Last: map[string]int{"crash": 1}}}
+	reached := func(step int64) Failure {
+		return Failure{Observation: Observation{Found: true, Workers: []Worker{{State: WorkerComplete, Started: true, Report: ExitReport{Step: step, Read: true}}}}}
+	}
+	r.NoteReach(reached(40))
+	if r.Ledger.Best != 50 || r.Retried != 1 {
+		t.Errorf("it got no further: %+v, %d used", r.Ledger, r.Retried)
+	}
+	r.NoteReach(reached(100))
+	if r.Ledger.Best != 100 || len(r.Ledger.Failures) > 0 || r.Retried != 0 {
+		t.Errorf("it got further: %+v, %d used", r.Ledger, r.Retried)
+	}
+	r.Ledger.Best, r.NextResume = 0, ResumeStart
+	if r.NoteReach(reached(100)); r.Ledger.Best != 0 {
+		t.Error("what is left behind counts")
 	}
 }

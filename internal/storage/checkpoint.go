@@ -91,7 +91,7 @@ func (s *Storage) anyProblem(ctx context.Context, p string, w workers) (string, 
 			return "", err
 		}
 		if lack != "" && dir != p {
-			lack = "is " + named(dir) + " for a worker, which " + lack
+			lack = "cannot be used: of it a worker reads " + named(dir) + ", which " + lack
 		}
 		if lack != "" {
 			return lack, nil

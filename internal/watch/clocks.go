@@ -169,8 +169,12 @@ func (l *look) clocks() []run.Notice {
 		if by > evicted {
 			text += ": the mesh takes it for dead"
 		}
+		hint := "A worker whose clock is more than 10 s behind worker 0's is dropped alive."
+		if by < 0 {
+			hint = "A worker whose clock is ahead of worker 0's is missed that much later once it has died."
+		}
 		out = append(out, run.Notice{Kind: run.NoticeClock, Rank: wk.Rank, Node: wk.NodeName, Since: l.now, Text: text,
-			Hint: "A worker whose clock is more than 10 s behind worker 0's is dropped alive. Run an NTP client on both nodes, such as chrony: chronyc tracking says whether it keeps the clock."})
+			Hint: hint + " Run an NTP client on both nodes, such as chrony: chronyc tracking says whether it keeps the clock."})
 	}
 	return out
 }

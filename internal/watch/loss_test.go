@@ -38,7 +38,7 @@ func TestAWorkerLostByARunThatGoesOnHasItsCause(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, ev := range evs {
-		if ev.Kind == "cause" && ev.Rank == 1 && ev.Actor == run.Console && strings.HasSuffix(ev.Message, "1 of 2 workers trains on without it") {
+		if ev.Kind == "cause" && ev.Rank == 1 && ev.Actor == run.Console && strings.HasSuffix(ev.Message, "1 of 2 workers is left, without a step since then") {
 			told++
 		}
 	}

@@ -275,7 +275,7 @@ func TestLossesAreActedOnAsTheOptionsSay(t *testing.T) {
 			}
 			c := attempts[0].Cause
 			if c == nil || c.Category != tc.category || c.Title == "" || c.Rank != 0 || c.Node != "node-1" || !slices.Equal(c.Victims, []int{1, 2}) || c.Retryable || c.Hint == "" ||
-				!strings.HasPrefix(c.Summary, "The loss of worker 0 (node-1) ") || c.Seen.Failures != 1 || c.Retry == nil || !strings.Contains(c.Retry.Why, tc.plan) {
+				!strings.HasPrefix(c.Summary, "The loss of worker 0 (node-1) ") || c.Seen.Failures != map[bool]int{true: 1}[tc.lr == 0] || (c.Fingerprint == "") != (tc.lr != 0) || c.Retry == nil || !strings.Contains(c.Retry.Why, tc.plan) {
 				t.Fatalf("the cause is %+v", c)
 			}
 			lines, err := r.store.Logs(t.Context(), r.id, run.LogQuery{Rank: 0, Limit: 1000})

@@ -45,8 +45,12 @@ func (c *change) followed(u *store.Update, state run.State, why string, now time
 	r := &u.Run
 	back := r.StopCause == run.StopRollback
 	asked := !u.Attempt.Recalled && !back
+	if state.Terminal() && (state != run.Failed || r.StopCause.Next() != "") {
+		r.NoteReach(c.failure(why))
+	}
 	if to, reason, ok := r.AfterStop(state); ok {
 		if back && c.policed != nil {
+			c.policed.Fingerprint, c.policed.Seen = "", run.CauseCount{} // it has not failed of it
 			c.policed.Retry = &run.RetryPlan{Again: to == run.Queued, Why: reason}
 			u.Attempt.Cause = c.policed
 		}
