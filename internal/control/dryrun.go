@@ -28,6 +28,9 @@ func (c *Control) DryRun(ctx context.Context, s run.Submission) (run.DryRun, err
 	if short := c.savesInTime(ctx)(s, d.conf); short != nil {
 		out.Warnings = append(out.Warnings, *short)
 	}
+	if shared := c.sharesFolder(ctx)(s, d.conf, out.Warnings); shared != nil {
+		out.Warnings = append(out.Warnings, *shared)
+	}
 	shape := d.run.Shape
 	if out.ParentJob, _, out.Parent, err = c.o.Cluster.Job(ctx, shape); err != nil {
 		return run.DryRun{}, err

@@ -77,7 +77,7 @@ func (c *Control) paths(ctx context.Context) pathCheck {
 // Check returns what judges of submissions what trainconf cannot: whether their project allows them, and their paths in the
 // project's storage. What cannot be read has been told by whoever read it.
 func (c *Control) Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
-	in, saves := c.around(ctx), c.savesInTime(ctx)
+	in, saves, shares := c.around(ctx), c.savesInTime(ctx), c.sharesFolder(ctx)
 	return func(s run.Submission) (errs, warns run.FieldErrors) {
 		errs = c.assign(&s)
 		if _, bad, err := in.resolve(&s); err == nil {
@@ -89,6 +89,9 @@ func (c *Control) Check(ctx context.Context) func(run.Submission) (errs, warns r
 			errs, warns = append(errs, lost...), odd
 			if short := saves(s, conf); short != nil {
 				warns = append(warns[:len(warns):len(warns)], *short)
+			}
+			if shared := shares(s, conf, warns); shared != nil {
+				warns = append(warns[:len(warns):len(warns)], *shared)
 			}
 		}
 		return errs, warns

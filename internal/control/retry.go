@@ -37,8 +37,18 @@ func (c *Control) retry(ctx context.Context, actor string, id run.ID, from run.R
 	if from, err = c.checkChoice(ctx, r, from); err != nil {
 		return err
 	}
+	note := ""
+	if from != run.ResumeStart {
+		note = c.overwritten(ctx, r)
+	}
 	do := func() error {
-		return c.change(ctx, id, func(u *store.Update) error { return u.Record(u.Run.RetryNow(u.Attempt, from, actor, c.o.Now())) })
+		return c.change(ctx, id, func(u *store.Update) error {
+			ev, err := u.Run.RetryNow(u.Attempt, from, actor, c.o.Now())
+			if err == nil && ev != nil && note != "" {
+				ev.Level, ev.Message, u.Run.Reason = "warning", ev.Message+note, u.Run.Reason+note
+			}
+			return u.Record(ev, err)
+		})
 	}
 	req, err := trainconf.RequestOf(run.Submission{Config: r.Config, Options: r.Options})
 	if err != nil || !r.State.Terminal() {

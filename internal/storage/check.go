@@ -297,11 +297,6 @@ func (k *checks) checkpoints(c trainconf.Config) {
 	if !ok {
 		return
 	}
-	if resume, set := c.Get("ckpt.resume"); set {
-		if from, ok := k.s.inside(resume); ok && (path.Dir(from) == p || path.Dir(from) == join(p, leadFolder)) {
-			return // it resumes from there
-		}
-	}
 	steps := k.s.steps(p)
 	if len(steps) == 0 {
 		steps = k.s.steps(join(p, leadFolder))
@@ -309,8 +304,13 @@ func (k *checks) checkpoints(c trainconf.Config) {
 	if len(steps) == 0 {
 		return
 	}
-	k.warns = append(k.warns, fieldError(field, given,
-		fmt.Sprintf("already holds checkpoints (step_%d is the newest), which this run would mix with its own", steps[len(steps)-1]),
+	rule := fmt.Sprintf("already holds checkpoints (step_%d is the newest), which this run would mix with its own", steps[len(steps)-1])
+	if resume, set := c.Get("ckpt.resume"); set {
+		if from, ok := k.s.inside(resume); ok && (path.Dir(from) == p || path.Dir(from) == join(p, leadFolder)) {
+			rule += ": a retry of the run that it resumes from would continue from those"
+		}
+	}
+	k.warns = append(k.warns, fieldError(field, given, rule,
 		"use "+path.Dir(strings.TrimRight(given, "/"))+"/"+trainconf.RunPlaceholder+", which is another folder for each run"))
 }
 

@@ -175,8 +175,8 @@ func TestAFolderThatHoldsCheckpointsOfAnotherRunIsWarnedOf(t *testing.T) {
 	}{
 		{[]string{"ckpt.path", "models/checkpoints/mine"}, "step_100 is the newest"},
 		{[]string{"ckpt.path", "models/checkpoints/diloco/"}, "step_7 is the newest"},
-		{[]string{"ckpt.path", "models/checkpoints/mine", "ckpt.resume", "models/checkpoints/mine/step_90"}, ""},
-		{[]string{"ckpt.path", "models/checkpoints/diloco", "ckpt.resume", "models/checkpoints/diloco/worker_0/step_7"}, ""},
+		{[]string{"ckpt.path", "models/checkpoints/mine", "ckpt.resume", "models/checkpoints/mine/step_90"}, "a retry of the run that it resumes from would continue from those"},
+		{[]string{"ckpt.path", "models/checkpoints/diloco", "ckpt.resume", "models/checkpoints/diloco/worker_0/step_7"}, "a retry of the run that it resumes from would continue from those"},
 		{[]string{"ckpt.path", "models/checkpoints/new"}, ""},
 		{[]string{"ckpt.path", "models/checkpoints/notes"}, ""},
 		{[]string{"ckpt.path", "models/checkpoints/{run}"}, ""},

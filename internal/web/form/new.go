@@ -86,6 +86,9 @@ func (p *Pages) continueFrom(ctx context.Context, d *Draft) error {
 		return err
 	}
 	d.typed["ckpt.resume"] = o.Points[0].Folder
+	if folder := o.Run.CheckpointPath; !strings.Contains(folder, string(o.Run.ID)) { // else the new one has its own
+		d.typed["ckpt.path"] = strings.TrimRight(folder, "/") + "/" + trainconf.RunPlaceholder
+	}
 	d.check()
 	return nil
 }
