@@ -48,7 +48,7 @@ const fanOutSeconds = 10
 
 // BenchmarkFanOut has viewers in another process follow runs, and measures from publishing a log line to its arrival there, what
 // CPU the server spends for each delivery, and what memory a connection takes. The baseline, with the same viewers and messages, is
-// Centrifugo's library. It fails where anything is missing, or one stalled viewer harms others.
+// Centrifugo's library. It fails where any of our own messages is missing, also beside stalled viewers.
 func BenchmarkFanOut(b *testing.B) {
 	count := 10_000
 	if n, err := strconv.Atoi(os.Getenv("COTRAIN_BENCH_VIEWER_COUNT")); err == nil {

@@ -19,6 +19,7 @@ type Logs struct {
 	Find   run.LogPattern
 	Only   bool // only lines that match Find
 	run.LogPage
+	Fate     run.LogFate
 	Until    run.LogPos // last line of the range that was asked for, 0 for none
 	Errors   run.FieldErrors
 	Attempts []run.Attempt

@@ -36,6 +36,9 @@ func (p *Pages) Logs(w http.ResponseWriter, r *http.Request) error {
 		if err == nil {
 			err = p.places(ctx, &l)
 		}
+		if err == nil {
+			l.Fate, err = p.Store.LogFate(ctx, f.Run.ID)
+		}
 		return view.LogsTab(l), err
 	})
 }

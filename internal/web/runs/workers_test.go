@@ -83,28 +83,32 @@ func TestTheOverviewListsFewWorkersAndThoseThatAreNotWellFirst(t *testing.T) {
 	}
 }
 
-func TestTheOverviewSaysWhatBecomesOfTheLog(t *testing.T) {
+func TestTheOverviewAndTheLogSayWhatBecomesOfIt(t *testing.T) {
 	t.Parallel()
 	s := webtest.New(t)
 	r := webtest.Run(run.Succeeded)
 	s.Fake.AllRuns = []run.Run{r}
-	if a := s.Get("/runs/"+string(r.ID), 200); a.Count("[data-log-fate] .note") != 0 {
-		t.Error("something is said of a log that is kept")
-	}
 	due := time.Date(2026, 12, 14, 23, 0, 0, 0, time.UTC)
-	s.Fake.LogFates = run.LogFate{Bytes: 1, DueAt: due, Due: run.LogLimit{Age: 90 * 24 * time.Hour}, Room: 3_200_000_000, Full: run.LogLimit{Project: r.Project, Bytes: 100_000_000_000}}
-	a := s.Get("/runs/"+string(r.ID), 200)
-	if got := a.Text(t, "[data-log-fate] .note:nth-child(1)"); got != "Its log is deleted on 2026-12-14 by the retention of 90 days." {
-		t.Errorf("of its age %q", got)
+	for _, tab := range []string{"", "/logs"} {
+		page := "/runs/" + string(r.ID) + tab
+		s.Fake.LogFates = run.LogFate{}
+		if a := s.Get(page, 200); a.Count("[data-log-fate] .note") != 0 {
+			t.Errorf("%s: something is said of a log that is kept", page)
+		}
+		s.Fake.LogFates = run.LogFate{Bytes: 1, DueAt: due, Due: run.LogLimit{Age: 90 * 24 * time.Hour}, Room: 3_200_000_000, Full: run.LogLimit{Project: r.Project, Bytes: 100_000_000_000}}
+		a := s.Get(page, 200)
+		if got := a.Text(t, "[data-log-fate] .note:nth-child(1)"); got != "Its log is deleted on 2026-12-14 by the retention of 90 days." {
+			t.Errorf("%s: of its age %q", page, got)
+		}
+		if got := a.Text(t, "[data-log-fate] .note:nth-child(2)"); got != "Its log is deleted once the logs of project "+r.Project+" grow by 3.2 GB, beyond the limit of 100 GB." {
+			t.Errorf("%s: of the size %q", page, got)
+		}
+		s.Fake.LogFates = run.LogFate{Deleted: &run.DeletedLog{At: due, Project: true, Age: 90 * 86_400}}
+		if got := s.Get(page, 200).Text(t, "[data-log-fate] .note"); got != "Its log was deleted on 2026-12-14 by the retention of 90 days of its project." {
+			t.Errorf("%s: afterwards %q", page, got)
+		}
 	}
-	if got := a.Text(t, "[data-log-fate] .note:nth-child(2)"); got != "Its log is deleted once the logs of project "+r.Project+" grow by 3.2 GB, beyond the limit of 100 GB." {
-		t.Errorf("of the size %q", got)
-	}
-	s.Fake.LogFates = run.LogFate{Deleted: &run.DeletedLog{At: due, Project: true, Age: 90 * 86_400}}
 	if got := s.Get("/runs/"+string(r.ID), 200).Text(t, "#log-tail [data-log-empty]"); got != "The log was deleted" {
 		t.Errorf("in its place %q", got)
-	}
-	if got := s.Get("/runs/"+string(r.ID), 200).Text(t, "[data-log-fate] .note"); got != "Its log was deleted on 2026-12-14 by the retention of 90 days of its project." {
-		t.Errorf("afterwards %q", got)
 	}
 }
