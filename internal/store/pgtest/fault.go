@@ -185,8 +185,9 @@ func (s *Server) processes() []process {
 	if err != nil {
 		return nil // it has ended
 	}
-	postmaster, is := lookUp(strings.TrimSpace(string(text)))
-	if !is {
+	pid := strings.TrimSpace(string(text))
+	postmaster, is := lookUp(pid)
+	if !is || pid == "" { // it is about to write the file
 		return nil
 	}
 	found := []process{postmaster}
