@@ -36,7 +36,7 @@ printf '\rall shards are there\n'
 	if err := os.WriteFile(enough, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.waitFor("the line has ended", `[...document.querySelectorAll(".log-line .log-text")].filter((e) => e.textContent.endsWith("all shards are there")).length === 1 && `+bar+".length === 0")
+	b.waitFor("the line has ended", `[...document.querySelectorAll(".log-line .log-text")].filter((e) => e.textContent.includes("all shards are there")).length === 1 && `+bar+".length === 0")
 	logs, _, _ := c.cli("run", "logs", string(id))
 	if strings.Count(logs, "all shards are there") != 1 {
 		t.Errorf("the log is\n%s", logs)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/a-h/templ"
 	"golang.org/x/sync/errgroup"
@@ -15,7 +16,7 @@ import (
 )
 
 const (
-	tailShown    = 100 // newest log lines; most may be machine lines, which are hidden
+	tailShown    = 100 // newest log lines; most may be for the console, and are left out
 	eventsListed = 8
 )
 
@@ -43,6 +44,7 @@ func (p *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 		}
 		o.Origin = p.originOf(ctx, f.Run)
 		o.Log, err = p.Store.Logs(ctx, f.Run.ID, run.LogQuery{Rank: -1, Tail: true, Limit: tailShown})
+		o.Log = slices.DeleteFunc(o.Log, func(l run.LogLine) bool { return l.Level == run.LevelMachine })
 		return view.OverviewTab(o), err
 	})
 }
