@@ -1,12 +1,13 @@
 package cli
 
-import "strings"
+import (
+	"strings"
 
-// machineMark begins the lines that the shim writes for the console; people read the same in the trainer's own lines.
-const machineMark = "COTRAIN {"
+	"github.com/cotrain/cotrain/internal/run"
+)
 
 // machineLine reports whether a line of a log is for machines.
-func machineLine(text string) bool { return strings.HasPrefix(text, machineMark) }
+func machineLine(text string) bool { return strings.HasPrefix(text, run.MachineMark) }
 
 // liveWidth bounds the live line in characters: one that wraps cannot be redrawn.
 const liveWidth = 79

@@ -6,9 +6,6 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// machinePrefix starts a line that is meant for the console.
-const machinePrefix = "COTRAIN {"
-
 // levelWithin is how many bytes of a line are looked at: loggers name the level at its beginning.
 const levelWithin = 160
 
@@ -31,7 +28,7 @@ var (
 // LevelOf is the level that a line names: in capitals ([INFO], ERROR:), as a field of JSON or logfmt, as glog's letter (E1130), or as the
 // exception of Python that it is. A line that names none has [run.LevelInfo].
 func LevelOf(line []byte) run.LogLevel {
-	if bytes.HasPrefix(line, []byte(machinePrefix)) {
+	if bytes.HasPrefix(line, []byte(run.MachineMark)) {
 		return run.LevelMachine
 	}
 	head := line[:min(len(line), levelWithin)]

@@ -6,7 +6,7 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-var machineMark = []byte("COTRAIN {")
+var machineMark = []byte(run.MachineMark)
 
 // field is a number of a machine line by printed name.
 type field struct {

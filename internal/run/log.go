@@ -50,12 +50,15 @@ const (
 	LevelInfo LogLevel = iota
 	LevelWarning
 	LevelError
-	// LevelMachine is a line that is meant for the console: "COTRAIN {...}".
+	// LevelMachine is a line that is meant for the console: it begins with [MachineMark].
 	LevelMachine
 
 	// LogLevels is how many there are.
 	LogLevels = iota
 )
+
+// MachineMark begins the lines that are meant for the console; people read the same in the trainer's own.
+const MachineMark = "COTRAIN {"
 
 var levelNames = [LogLevels]string{"info", "warning", "error", "machine"}
 

@@ -365,7 +365,7 @@ func (w *Watcher) evidence(ctx context.Context, id run.ID, first int, ws []run.W
 		if n := len(lines); n > 0 {
 			l := lines[n-1]
 			for _, older := range slices.Backward(lines) { // what people read, rather than what machines do
-				if !strings.HasPrefix(older.Text, machine) && strings.Contains(older.Text, about) {
+				if !strings.HasPrefix(older.Text, run.MachineMark) && strings.Contains(older.Text, about) {
 					l = older
 					break
 				}

@@ -95,7 +95,7 @@ func (x Explainer) losses(ctx context.Context, id run.ID, n run.Notice, since ti
 			continue
 		}
 		before := res.Before+res.Sample.Step < n.Step
-		if strings.HasPrefix(l.Text, machine) {
+		if strings.HasPrefix(l.Text, run.MachineMark) {
 			machines = around(machines, l, before)
 		} else {
 			people = around(people, l, before)

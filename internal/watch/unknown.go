@@ -12,8 +12,6 @@ import (
 const (
 	// tailLines is how many of a worker's last lines stand in for evidence where nothing tells the cause.
 	tailLines = 5
-	// machine begins lines that the launch script and trainers print for the console.
-	machine = "COTRAIN {"
 	// aftermath is how soon after the root a worker ends that ends because of it: the core evicts a peer after 10 s without a heartbeat,
 	// and agents may report ends late.
 	aftermath = 30 * time.Second
@@ -47,7 +45,7 @@ func (s suspect) byEnd() bool { return len(s.cause.Evidence) == 0 || s.cause.Gue
 func (s suspect) tail() []run.CauseLine {
 	var out []run.CauseLine
 	for _, l := range slices.Backward(s.lines) {
-		if text := oneLine(l.Text); strings.TrimSpace(text) != "" && !strings.HasPrefix(text, machine) {
+		if text := oneLine(l.Text); strings.TrimSpace(text) != "" && !strings.HasPrefix(text, run.MachineMark) {
 			out = append(out, run.CauseLine{Pos: l.Pos, Text: text})
 		}
 		if len(out) == tailLines {
