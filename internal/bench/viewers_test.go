@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -68,34 +69,36 @@ func beViewers() int {
 		return 1
 	default:
 	}
-	fmt.Println("ready")
 	all := make(chan struct{})
 	var mu sync.Mutex
 	var out seen
 	var took []time.Duration
-	for _, conn := range conns[:v.Count] {
+	arrive := func(text []byte) error {
+		mu.Lock()
+		defer mu.Unlock()
+		n, err := arrivals(text, &took)
+		out.Messages += n
+		out.Bytes += int64(len(text))
+		if n > 0 && out.Messages == v.Expect {
+			close(all)
+		}
+		return err
+	}
+	for reading := range slices.Chunk(conns[:v.Count], (v.Count+1)/2) { // by two, as the server has two processors to write
+		f, err := newFrames(reading)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		go func() { // ends with the process
-			var mine []time.Duration
-			for buf := new(bytes.Buffer); ; {
-				n, size, err := read(conn, buf, &mine)
-				if err != nil {
-					return
-				}
-				if n == 0 {
-					continue
-				}
-				mu.Lock()
-				out.Messages += n
-				out.Bytes += size
-				took = append(took, mine...)
-				if out.Messages == v.Expect {
-					close(all)
-				}
-				mu.Unlock()
-				mine = mine[:0]
+			var err error
+			for err == nil {
+				err = f.next(arrive)
 			}
+			fmt.Fprintln(os.Stderr, err)
 		}()
 	}
+	fmt.Println("ready")
 	given := make(chan struct{})
 	go func() { // ends with the process
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -113,6 +116,7 @@ func beViewers() int {
 		out.P50, out.P99, out.Max = at(n/2), at(n*99/100), at(n-1)
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(out)
+	runtime.KeepAlive(conns) // also those that nobody reads
 	return 0
 }
 
@@ -131,30 +135,18 @@ func (v viewers) connect(i int) (*websocket.Conn, error) {
 	return conn, err
 }
 
-// read returns how many messages a frame has, and its size; their latencies are appended to took.
-func read(conn *websocket.Conn, buf *bytes.Buffer, took *[]time.Duration) (n int, size int64, err error) {
-	_, r, err := conn.NextReader()
-	if err != nil {
-		return 0, 0, err
-	}
-	buf.Reset()
-	if size, err = buf.ReadFrom(r); err != nil {
-		return 0, 0, err
-	}
+// arrivals returns how many messages a frame has; their latencies are appended to took.
+func arrivals(text []byte, took *[]time.Duration) (n int, err error) {
 	now := time.Now()
-	text := buf.Bytes()
-	if string(text) == "{}" { // the ping of centrifuge
-		return 0, 0, conn.WriteMessage(websocket.TextMessage, text)
-	}
 	for {
 		_, rest, found := bytes.Cut(text, []byte(stamp))
 		if !found {
-			return n, size, nil
+			return n, nil
 		}
 		end := bytes.IndexByte(rest, ' ')
 		ns, err := strconv.ParseInt(string(rest[:max(end, 0)]), 10, 64)
 		if err != nil {
-			return n, size, err
+			return n, err
 		}
 		*took = append(*took, now.Sub(time.Unix(0, ns)))
 		n, text = n+1, rest

@@ -98,8 +98,9 @@ type topic struct {
 	bytes   int
 	dropped int // messages before the ring that are still in memory
 	used    time.Time
-	viewers int
-	waiting map[*Subscription]struct{} // in Next, having read everything
+
+	waking  sync.Mutex // of viewers; taken without the hub's lock, so that those who are woken find it free
+	viewers map[*Subscription]struct{}
 }
 
 // window is what a topic has at a time. Its messages are never changed.
@@ -136,7 +137,7 @@ func (h *Hub) topic(name string) *topic {
 	t := h.topics[name]
 	if t == nil {
 		h.evictIdle()
-		t = &topic{window: window{seq: h.first(name)}, waiting: map[*Subscription]struct{}{}}
+		t = &topic{window: window{seq: h.first(name)}, viewers: map[*Subscription]struct{}{}}
 		t.now.Store(&window{seq: t.seq})
 		h.topics[name] = t
 	}
@@ -150,7 +151,7 @@ func (h *Hub) evictIdle() {
 	for len(h.topics) >= idleTopics {
 		oldest := ""
 		for name, t := range h.topics {
-			if t.viewers == 0 && (oldest == "" || t.used.Before(h.topics[oldest].used)) {
+			if !t.followed() && (oldest == "" || t.used.Before(h.topics[oldest].used)) {
 				oldest = name
 			}
 		}
@@ -187,7 +188,7 @@ func (h *Hub) HasViewers(name string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.topics[name]
-	return t != nil && t.viewers > 0
+	return t != nil && t.followed()
 }
 
 // Keeps reports whether anyone follows the topic, or did not long ago and may come back.
@@ -273,7 +274,10 @@ func encode(typ string, data any) Message {
 	return Message{Type: typ, Data: raw}
 }
 
-func (h *Hub) publish(name string, m Message) {
+func (h *Hub) publish(name string, m Message) { h.append(name, m).wake() }
+
+// append gives the topic a message and returns it.
+func (h *Hub) append(name string, m Message) *topic {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.topic(name)
@@ -290,8 +294,20 @@ func (h *Hub) publish(name string, m Message) {
 		t.ring, t.dropped = append(make([]Message, 0, 2*len(t.ring)), t.ring...), 0
 	}
 	t.now.Store(&window{t.seq, t.ring})
-	for s := range t.waiting {
+	return t
+}
+
+// wake tells the viewers who wait that the topic has a message. One that begins to wait afterwards has seen it.
+func (t *topic) wake() {
+	t.waking.Lock()
+	defer t.waking.Unlock()
+	for s := range t.viewers {
 		s.wakeUp()
 	}
-	clear(t.waiting)
+}
+
+func (t *topic) followed() bool {
+	t.waking.Lock()
+	defer t.waking.Unlock()
+	return len(t.viewers) > 0
 }

@@ -4,15 +4,17 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Subscription is a viewer's positions in its topics. It holds no messages: Next reads the rings.
 type Subscription struct {
-	hub    *Hub
-	places []place // of who takes
-	wake   chan struct{}
-	done   chan struct{}
-	once   sync.Once
+	hub     *Hub
+	places  []place     // of who takes
+	waiting atomic.Bool // for wake, having taken everything
+	wake    chan struct{}
+	done    chan struct{}
+	once    sync.Once
 }
 
 // place is how far a viewer has read a topic.
@@ -30,7 +32,9 @@ func (h *Hub) Subscribe(since map[string]int64) *Subscription {
 	defer h.mu.Unlock()
 	for name, from := range since {
 		t := h.topic(name)
-		t.viewers++
+		t.waking.Lock()
+		t.viewers[s] = struct{}{}
+		t.waking.Unlock()
 		if from < 0 {
 			from = t.seq
 		}
@@ -46,9 +50,10 @@ func (s *Subscription) Close() {
 		s.hub.mu.Lock()
 		defer s.hub.mu.Unlock()
 		for _, p := range s.places {
-			p.topic.viewers--
 			p.topic.used = s.hub.now()
-			delete(p.topic.waiting, s)
+			p.topic.waking.Lock()
+			delete(p.topic.viewers, s)
+			p.topic.waking.Unlock()
 		}
 	})
 }
@@ -74,20 +79,13 @@ func (s *Subscription) Next(ctx context.Context) ([]Message, error) {
 func (s *Subscription) Wake() <-chan struct{} { return s.wake }
 
 // Take advances to the newest messages and returns those in between; if there are none, [Subscription.Wake] tells of the next. One
-// goroutine takes. Only who finds nothing needs the hub's lock: many that are woken together do not wait for each other.
+// goroutine takes. It takes no lock: many that are woken together do not wait for each other.
 func (s *Subscription) Take() []Message {
 	if out := s.take(); len(out) > 0 {
 		return out
 	}
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	if out := s.take(); len(out) > 0 || s.closed() {
-		return out
-	}
-	for _, p := range s.places {
-		p.topic.waiting[s] = struct{}{}
-	}
-	return nil
+	s.waiting.Store(true)
+	return s.take() // what came before that, of which nobody tells; to be woken once too often does no harm
 }
 
 func (s *Subscription) take() (out []Message) {
@@ -112,19 +110,13 @@ func (s *Subscription) Positions() map[string]int64 {
 	return out
 }
 
-func (s *Subscription) closed() bool {
-	select {
-	case <-s.done:
-		return true
-	default:
-		return false
-	}
-}
-
 func (s *Subscription) wakeUp() {
+	if !s.waiting.CompareAndSwap(true, false) {
+		return // it takes what there is before it waits
+	}
 	select {
 	case s.wake <- struct{}{}:
-	default: // already awake
+	default: // already told
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	retrySpread = 2000
 )
 
+// flushFrom is how many bytes of events wait for each other.
+const flushFrom = 32 << 10
+
 // SubscribedType is the type of the message that confirms a subscription; its data are the positions from which the topics
 // are followed.
 const SubscribedType = "subscribed"
@@ -55,7 +58,7 @@ type events struct {
 	w      http.ResponseWriter
 	c      *http.ResponseController
 	topics []string // sorted
-	buf    []byte
+	buf    []byte   // of events that wait for Flush
 }
 
 // Begin sends the positions, which are the event's ID, too.
@@ -64,13 +67,13 @@ func (e *events) Begin(at Positions) error {
 	if err != nil {
 		return err
 	}
-	e.buf = append(e.buf[:0], "retry: "...)
+	e.buf = append(e.buf, "retry: "...)
 	e.buf = strconv.AppendInt(e.buf, retryLeast+time.Now().UnixNano()/1000%retrySpread, 10)
 	e.buf = append(e.buf, '\n')
 	e.id(at, feed.Message{})
 	e.buf = append(append(e.buf, "event: "+SubscribedType+"\ndata: "...), body...)
 	e.buf = append(e.buf, "\n\n"...)
-	return e.flush()
+	return nil
 }
 
 // outline is a message of this package's own.
@@ -81,7 +84,6 @@ type outline struct {
 
 // Send sends each message as an event with the positions after it.
 func (e *events) Send(_ context.Context, ms []feed.Message, at Positions) error {
-	e.buf = e.buf[:0]
 	for _, m := range ms {
 		body, err := m.In(feed.Event, func(m feed.Message) (any, error) {
 			body, err := json.Marshal(m)
@@ -92,16 +94,21 @@ func (e *events) Send(_ context.Context, ms []feed.Message, at Positions) error 
 		}
 		e.id(at, m)
 		e.buf = append(e.buf, body.([]byte)...)
+		if len(e.buf) >= flushFrom {
+			if err := e.Flush(); err != nil {
+				return err
+			}
+		}
 	}
-	return e.flush()
+	return nil
 }
 
 // Beat is a comment, with an ID that counts without an event.
 func (e *events) Beat(at Positions) error {
-	e.buf = append(e.buf[:0], ": beat\n"...)
+	e.buf = append(e.buf, ": beat\n"...)
 	e.id(at, feed.Message{})
 	e.buf = append(e.buf, '\n')
-	return e.flush()
+	return nil
 }
 
 // id appends the line with the positions after m: that of its topic is its own.
@@ -121,10 +128,17 @@ func (e *events) id(at Positions, m feed.Message) {
 	e.buf = append(e.buf, '\n')
 }
 
-func (e *events) flush() error {
+// Flush sends the events together.
+func (e *events) Flush() error {
+	if len(e.buf) == 0 {
+		return nil
+	}
 	_ = e.c.SetWriteDeadline(time.Now().Add(WriteTimeout)) // in-memory connections have none
 	if _, err := e.w.Write(e.buf); err != nil {
 		return err
+	}
+	if e.buf = e.buf[:0]; cap(e.buf) > 2*flushFrom {
+		e.buf = nil // of a long event
 	}
 	return e.c.Flush()
 }

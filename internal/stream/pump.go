@@ -25,7 +25,7 @@ const Beat = 2 * Recheck
 // WriteTimeout is how long a viewer may not read before it is disconnected.
 const WriteTimeout = 10 * time.Second
 
-// Sink is the transport of a viewer. Its methods give the viewer [WriteTimeout].
+// Sink is the transport of a viewer. What its methods send may wait for [Sink.Flush].
 type Sink interface {
 	// Begin tells from where on the topics are followed.
 	Begin(at Positions) error
@@ -34,6 +34,8 @@ type Sink interface {
 	Send(ctx context.Context, ms []feed.Message, at Positions) error
 	// Beat shows that the connection lives.
 	Beat(at Positions) error
+	// Flush sends what waits. The viewer has [WriteTimeout] to read it.
+	Flush() error
 }
 
 // Pump sends a viewer what comes in topics.
@@ -79,13 +81,14 @@ func (p *Pump) Run(ctx context.Context, to Sink) error {
 		if err := p.pass(ctx, batch); err != nil {
 			return err
 		}
-		if len(batch) > 0 { // a wake-up is for who has taken all
-			if err := p.tend(ctx); err != nil {
-				return err
-			}
-			continue
+		if err := to.Flush(); err != nil {
+			return err
 		}
-		if err := p.wait(ctx); err != nil {
+		next := p.wait
+		if len(batch) > 0 { // a wake-up is for who has taken all
+			next = p.tend
+		}
+		if err := next(ctx); err != nil {
 			return err
 		}
 	}

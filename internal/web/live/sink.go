@@ -25,7 +25,8 @@ type frame struct {
 type sink struct {
 	server *Server
 	conn   *websocket.Conn
-	page   bool // with rows and fragments
+	wire   *cork // of conn
+	page   bool  // with rows and fragments
 }
 
 // outgoing is a message that is not the feed's.
@@ -49,12 +50,12 @@ func (s *sink) write(f any, err error) error {
 	if err != nil {
 		return err
 	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(stream.WriteTimeout)); err != nil {
-		return err
-	}
 	s.conn.EnableWriteCompression(f.(*frame).long) // if the client supports it
 	return s.conn.WritePreparedMessage(f.(*frame).PreparedMessage)
 }
+
+// Flush sends what was written.
+func (s *sink) Flush() error { return s.wire.Flush() }
 
 // Begin confirms the subscription.
 func (s *sink) Begin(at stream.Positions) error {

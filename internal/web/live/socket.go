@@ -71,12 +71,14 @@ func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 		CheckOrigin: func(*http.Request) bool { return true },
 		Error:       func(http.ResponseWriter, *http.Request, int, error) {}, // reported by our return value
 	}
-	conn, err := upgrader.Upgrade(w, r, nil)
+	wire := &cork{}
+	conn, err := upgrader.Upgrade(corking{w, wire}, r, nil)
 	if err != nil {
 		v.Close()
 		return fault.New(fault.ErrBadRequest, "The request does not open a WebSocket of version 13.", "").Because(err)
 	}
-	c := &socket{server: s, conn: conn, viewer: v}
+	wire.upgraded = true
+	c := &socket{server: s, conn: conn, wire: wire, viewer: v}
 	go c.serve() // ends with the viewer, for which the stream's Close waits
 	return nil
 }
@@ -85,6 +87,7 @@ func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 type socket struct {
 	server *Server
 	conn   *websocket.Conn
+	wire   *cork // of conn
 	viewer *stream.Viewer
 }
 
@@ -131,7 +134,7 @@ func (c *socket) listen() error {
 			c.refuse(err)
 			return err
 		}
-		end = c.subscribe(pump, &sink{server: c.server, conn: c.conn, page: page})
+		end = c.subscribe(pump, &sink{server: c.server, conn: c.conn, wire: c.wire, page: page})
 	}
 }
 
